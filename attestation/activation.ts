@@ -1,0 +1,32 @@
+/**
+ * The answer to a credential activation: `HMAC(s, A)`, which shows that the TPM of the evidence opened the challenge, on
+ * this connection and for this statement.
+ *
+ * @module
+ */
+import type { Bytes } from "../platform/bytes.ts";
+import { copyOf, equalBytes } from "../platform/bytes.ts";
+import { refusal } from "./evidence.ts";
+
+/** The answer, 32 bytes: HMAC-SHA-256 under the secret, over A1 or A2. */
+export async function activationAnswer(secret: Uint8Array, statement: Uint8Array): Promise<Bytes> {
+  const algorithm = { name: "HMAC", hash: "SHA-256" };
+  const key = await crypto.subtle.importKey("raw", copyOf(secret), algorithm, false, ["sign"]);
+  return new Uint8Array(await crypto.subtle.sign(algorithm, key, copyOf(statement)));
+}
+
+/**
+ * Checks a peer's answer.
+ *
+ * @throws {BootstrapError} `refused/activation`: the quote is not by the TPM that the endorsement key belongs to.
+ */
+export async function checkActivationAnswer(
+  answer: Uint8Array,
+  secret: Uint8Array,
+  statement: Uint8Array,
+): Promise<void> {
+  if (!equalBytes(answer, await activationAnswer(secret, statement))) {
+    const message = "The attestation key is not in the TPM of the endorsement key: the challenge was not opened";
+    throw refusal("activation", message, "an answer made with the challenge's secret", "another answer");
+  }
+}

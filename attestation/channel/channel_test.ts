@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { connect } from "node:tls";
+import { once } from "node:events";
+import { BootstrapError } from "../../platform/errors.ts";
+import { equalBytes } from "../../platform/bytes.ts";
+import { silentLog } from "../../platform/log.ts";
+import { JoinServiceService } from "../../proto/gen/bootstrapper.ts";
+import type { JoinClientMessage, JoinServerMessage } from "../../proto/gen/bootstrapper.ts";
+import { dial } from "./client.ts";
+import { proveChannelBinding } from "./finished.ts";
+import { listen } from "./server.ts";
+import type { Session } from "./server.ts";
+
+type Handle = (session: Session<JoinClientMessage, JoinServerMessage>) => Promise<void>;
+
+const listenWith = (handle: Handle) =>
+  listen({ service: JoinServiceService, host: "127.0.0.1", port: 0, maximumConnections: 8, log: silentLog, handle });
+
+const dialPort = (port: number) =>
+  dial<JoinServerMessage, JoinClientMessage>({
+    method: JoinServiceService.join,
+    endpoint: `127.0.0.1:${port}`,
+    connectDeadlineMs: 5000,
+  });
+
+const hello = (length = 32): JoinClientMessage => ({
+  message: { $case: "hello", hello: { clientNonce: new Uint8Array(length).fill(1) } },
+});
+
+const challenge: JoinServerMessage = {
+  message: { $case: "challenge", challenge: { credentialBlob: new Uint8Array(1), encryptedSecret: new Uint8Array(1) } },
+};
+
+Deno.test("proveChannelBinding() passes on this runtime", () => proveChannelBinding());
+
+Deno.test("dial() and listen() share the channel binding, and each connection has its own", async () => {
+  const seen: Uint8Array[] = [];
+  await using server = await listenWith(async ({ exchange }) => {
+    await exchange.receive("hello", 5000);
+    seen.push(exchange.binding);
+    await exchange.send(challenge);
+  });
+  for (let i = 0; i < 2; i++) {
+    using dialled = await dialPort(server.port);
+    await dialled.exchange.send(hello());
+    await dialled.exchange.receive("challenge", 5000);
+    assert(equalBytes(dialled.exchange.binding, seen[i] ?? new Uint8Array()));
+    await dialled.finish();
+  }
+  assert.notDeepEqual(seen[0], seen[1]);
+});
+
+Deno.test("listen() sends a stranger the code alone, and a trusted peer the whole refusal", async () => {
+  for (const trusted of [false, true]) {
+    await using server = await listenWith(async ({ exchange, trustPeer }) => {
+      await exchange.receive("hello", 5000);
+      if (trusted) trustPeer();
+      throw new BootstrapError("refused/pcr", "PCR 4 differs", { details: { expected: "a", seen: "b" }, next: "Look" });
+    });
+    using dialled = await dialPort(server.port);
+    await dialled.exchange.send(hello());
+    await assert.rejects(dialled.exchange.receive("proposal", 5000), (error: unknown) => {
+      assert(error instanceof BootstrapError);
+      assert.equal(error.code, "refused/pcr");
+      assert.equal(error.message.includes("PCR 4"), trusted);
+      assert.equal(error.details["seen"], trusted ? "b" : undefined);
+      return true;
+    });
+  }
+});
+
+Deno.test("receive() refuses a message out of order, a silent peer, and a message over the limit", async () => {
+  const errors: string[] = [];
+  await using server = await listenWith(async ({ exchange }) => {
+    try {
+      await exchange.receive("hello", 300);
+    } catch (error) {
+      errors.push((error as BootstrapError).code);
+      throw error;
+    }
+  });
+  {
+    using dialled = await dialPort(server.port);
+    await dialled.exchange.send({ message: { $case: "activation", activation: { hmac: new Uint8Array(32) } } });
+    await assert.rejects(dialled.exchange.receive("proposal", 5000), { code: "protocol/order" });
+  }
+  {
+    using dialled = await dialPort(server.port);
+    await assert.rejects(dialled.exchange.receive("proposal", 5000), { code: "timeout/peer" });
+  }
+  {
+    using dialled = await dialPort(server.port);
+    const sending = dialled.exchange.send(hello(300 * 1024));
+    await assert.rejects(Promise.all([sending, dialled.exchange.receive("proposal", 5000)]), BootstrapError);
+  }
+  assert.deepEqual(errors.slice(0, 2), ["protocol/order", "timeout/peer"]);
+});
+
+Deno.test("listen() tells the exchange at once when the peer goes away", async () => {
+  const gone = Promise.withResolvers<void>();
+  await using server = await listenWith(async ({ exchange }) => {
+    await exchange.receive("hello", 5000);
+    exchange.closed.addEventListener("abort", () => gone.resolve());
+    await exchange.send(challenge);
+    await exchange.receive("request", 60_000);
+  });
+  const dialled = await dialPort(server.port);
+  await dialled.exchange.send(hello());
+  await dialled.exchange.receive("challenge", 5000);
+  dialled[Symbol.dispose]();
+  await gone.promise;
+});
+
+Deno.test("listen() refuses TLS 1.2", async () => {
+  await using server = await listenWith(() => Promise.resolve());
+  const socket = connect({ host: "127.0.0.1", port: server.port, rejectUnauthorized: false, maxVersion: "TLSv1.2" });
+  await assert.rejects(once(socket, "secureConnect"));
+  socket.destroy();
+});
+
+Deno.test("dial() fails with a retriable error when nobody listens", async () => {
+  const server = await listenWith(() => Promise.resolve());
+  await server.close();
+  await assert.rejects(dialPort(server.port), { code: "unavailable/connection", retriable: true });
+});

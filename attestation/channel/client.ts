@@ -1,0 +1,166 @@
+/**
+ * The dialling end of the attested channel.
+ *
+ * @module
+ */
+import type { Socket } from "node:net";
+import { connect } from "node:tls";
+import type { TLSSocket } from "node:tls";
+import { CallCredentials, ChannelCredentials, Client } from "@grpc/grpc-js";
+import type { ClientDuplexStream, MethodDefinition, ServiceError } from "@grpc/grpc-js";
+import type { Bytes } from "../../platform/bytes.ts";
+import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";
+import { Exchange } from "./exchange.ts";
+import type { Envelope } from "./exchange.ts";
+import { bindingOf, clientTlsOptions } from "./finished.ts";
+import { errorOf } from "./refusal.ts";
+import { MAXIMUM_MESSAGE_LENGTH } from "./server.ts";
+
+type SecureConnector = ReturnType<ChannelCredentials["_createSecureConnector"]>;
+
+/** Credentials that make one TLS connection themselves, keep its binding, and never make a second. */
+class OneConnection extends ChannelCredentials {
+  readonly binding: Promise<Bytes>;
+  readonly #bound: { resolve(binding: Promise<Bytes>): void; reject(error: BootstrapError): void };
+  #used = false;
+
+  constructor() {
+    super();
+    const { promise, resolve, reject } = Promise.withResolvers<Bytes>();
+    this.binding = promise;
+    this.binding.catch(() => {});
+    this.#bound = { resolve, reject };
+  }
+
+  override _isSecure(): boolean {
+    return true;
+  }
+
+  override _equals(other: ChannelCredentials): boolean {
+    return this === other;
+  }
+
+  override _createSecureConnector(): SecureConnector {
+    return {
+      connect: async (socket) => ({ socket: await this.#secure(socket), secure: true }),
+      waitForReady: () => Promise.resolve(),
+      getCallCredentials: () => CallCredentials.createEmpty(),
+      destroy: () => {},
+    };
+  }
+
+  async #secure(raw: Socket): Promise<TLSSocket> {
+    try {
+      if (this.#used) throw new BootstrapError("protocol/reconnect", "The channel is bound to its first connection");
+      this.#used = true;
+      const socket = await new Promise<TLSSocket>((resolve, reject) => {
+        const secured = connect({ ...clientTlsOptions(), socket: raw }, () => resolve(secured));
+        secured.once("error", reject);
+        raw.once("close", () => reject(new Error("closed during the TLS handshake")));
+      });
+      // Not awaited here: the socket must have its reader before the peer's first bytes come.
+      this.#bound.resolve(bindingOf(socket, "client"));
+      return socket;
+    } catch (cause) {
+      raw.destroy();
+      const error = cause instanceof BootstrapError
+        ? cause
+        : new BootstrapError("unavailable/connection", "The TLS handshake failed", { cause });
+      this.#bound.reject(error);
+      throw error;
+    }
+  }
+}
+
+/** Where and how to dial. */
+export interface DialOptions<Incoming extends Envelope, Outgoing extends Envelope> {
+  /** The one method of the service. */
+  readonly method: MethodDefinition<Outgoing, Incoming>;
+  /** `host:port` of the peer. */
+  readonly endpoint: string;
+  /** How long the connection may take until TLS stands, milliseconds. */
+  readonly connectDeadlineMs: number;
+  /** Ends the exchange. */
+  readonly signal?: AbortSignal;
+}
+
+/** A dialled exchange; disposing ends it. */
+export interface DialledExchange<Incoming extends Envelope, Outgoing extends Envelope> extends Disposable {
+  /** The messages. */
+  readonly exchange: Exchange<Incoming, Outgoing>;
+  /** Says that this side sends no more, and waits until the peer has ended the call. */
+  finish(): Promise<void>;
+}
+
+/**
+ * Connects, opens the one stream, and binds it to its connection.
+ *
+ * @throws {BootstrapError} `unavailable/connection`, `timeout/connect`, `aborted/dial`, `protocol/tls`.
+ */
+export async function dial<Incoming extends Envelope, Outgoing extends Envelope>(
+  options: DialOptions<Incoming, Outgoing>,
+): Promise<DialledExchange<Incoming, Outgoing>> {
+  const credentials = new OneConnection();
+  const client = new Client(options.endpoint, credentials, {
+    "grpc.ssl_target_name_override": "bootstrapper.invalid",
+    "grpc.max_receive_message_length": MAXIMUM_MESSAGE_LENGTH,
+    "grpc.max_send_message_length": MAXIMUM_MESSAGE_LENGTH,
+    "grpc.enable_http_proxy": 0,
+    "grpc.enable_retries": 0,
+    "grpc.enable_channelz": 0,
+    "grpc.use_local_subchannel_pool": 1,
+  });
+  const { path, requestSerialize, responseDeserialize } = options.method;
+  const call: ClientDuplexStream<Outgoing, Incoming> = client.makeBidiStreamRequest(
+    path,
+    requestSerialize,
+    responseDeserialize,
+  );
+  const failed = Promise.withResolvers<never>();
+  failed.promise.catch(() => {});
+  const early = (error: Error) => failed.reject(errorOf(error as ServiceError));
+  call.on("error", early);
+  const timer = setTimeout(() => {
+    failed.reject(new BootstrapError("timeout/connect", `No connection to ${options.endpoint} in time`));
+  }, options.connectDeadlineMs);
+  const stop = () => failed.reject(new BootstrapError("aborted/dial", `The call to ${options.endpoint} was stopped`));
+  if (options.signal?.aborted) stop();
+  options.signal?.addEventListener("abort", stop, { once: true });
+  const end = () => {
+    clearTimeout(timer);
+    options.signal?.removeEventListener("abort", stop);
+    call.cancel();
+    client.close();
+  };
+  try {
+    const binding = await Promise.race([credentials.binding, failed.promise]);
+    clearTimeout(timer);
+    const exchange = new Exchange<Incoming, Outgoing>(
+      call,
+      binding,
+      options.endpoint,
+      (error) => errorOf(error as ServiceError),
+    );
+    failed.promise.catch((error) => exchange.close(asBootstrapError(error)));
+    return {
+      exchange,
+      async finish() {
+        call.end();
+        call.resume();
+        if (!exchange.closed.aborted) {
+          await new Promise<void>((resolve) => {
+            const wait = setTimeout(resolve, options.connectDeadlineMs);
+            exchange.closed.addEventListener("abort", () => {
+              clearTimeout(wait);
+              resolve();
+            }, { once: true });
+          });
+        }
+      },
+      [Symbol.dispose]: end,
+    };
+  } catch (error) {
+    end();
+    throw error;
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * How an error crosses the wire: as a gRPC status and a `Refusal` in the trailing metadata.
+ *
+ * @module
+ */
+import { Metadata, status } from "@grpc/grpc-js";
+import type { ServiceError, StatusObject } from "@grpc/grpc-js";
+import { Refusal } from "../../proto/gen/bootstrapper.ts";
+import { BootstrapError, ERROR_CODES, errorFamily } from "../../platform/errors.ts";
+import type { ErrorCode, ErrorFamily } from "../../platform/errors.ts";
+
+const METADATA_KEY = "bootstrapper-refusal-bin";
+const MAXIMUM_REFUSAL_LENGTH = 8192;
+const MAXIMUM_TEXT_LENGTH = 1024;
+const MAXIMUM_DETAILS = 16;
+
+const STATUS: Readonly<Record<ErrorFamily, number>> = Object.freeze({
+  usage: status.INVALID_ARGUMENT,
+  malformed: status.INVALID_ARGUMENT,
+  refused: status.PERMISSION_DENIED,
+  unauthorized: status.UNAUTHENTICATED,
+  protocol: status.INVALID_ARGUMENT,
+  precondition: status.FAILED_PRECONDITION,
+  conflict: status.ALREADY_EXISTS,
+  unavailable: status.UNAVAILABLE,
+  timeout: status.DEADLINE_EXCEEDED,
+  aborted: status.ABORTED,
+  system: status.INTERNAL,
+  internal: status.INTERNAL,
+});
+
+/** A peer that has not shown who it is learns the code and nothing else. */
+export type Audience = "stranger" | "peer";
+
+/** The gRPC status of an error, with the refusal that the audience may see. */
+export function statusOf(error: BootstrapError, audience: Audience): Partial<StatusObject> {
+  const { code, message, retriable, next, details } = error;
+  const refusal = audience === "peer"
+    ? { code, message, retriable, next, details: { ...details } }
+    : { code, message: "", retriable, next: "", details: {} };
+  const metadata = new Metadata();
+  const encoded = Refusal.encode(refusal).finish();
+  metadata.set(
+    METADATA_KEY,
+    Buffer.from(
+      encoded.length <= MAXIMUM_REFUSAL_LENGTH ? encoded : Refusal.encode({ ...refusal, details: {} }).finish(),
+    ),
+  );
+  return { code: STATUS[errorFamily(code)], details: refusal.message === "" ? code : refusal.message, metadata };
+}
+
+function printable(text: string): string {
+  // deno-lint-ignore no-control-regex -- control characters of a peer must not reach a terminal or a log.
+  return text.slice(0, MAXIMUM_TEXT_LENGTH).replace(/[\u0000-\u001f\u007f-\u009f]/g, " ");
+}
+
+function readCode(text: string): ErrorCode | undefined {
+  const family = text.split("/", 1)[0] ?? "";
+  return /^[a-z]+\/[a-z0-9-]{1,64}$/.test(text) && family in ERROR_CODES ? text as ErrorCode : undefined;
+}
+
+/** What ended a call, as an error: the peer's refusal where it sent one, otherwise the transport's failure. */
+export function errorOf(error: Pick<ServiceError, "code" | "details"> & { metadata?: Metadata }): BootstrapError {
+  const [encoded] = error.metadata?.get(METADATA_KEY) ?? [];
+  if (encoded instanceof Uint8Array && encoded.length <= MAXIMUM_REFUSAL_LENGTH) {
+    const refusal = readRefusal(encoded);
+    if (refusal !== undefined) return refusal;
+  }
+  const reason = printable(error.details);
+  switch (error.code) {
+    case status.CANCELLED:
+      return new BootstrapError("aborted/call", "The call was cancelled");
+    case status.RESOURCE_EXHAUSTED:
+      return new BootstrapError("protocol/message-size", `A message is too large: ${reason}`);
+    default:
+      return new BootstrapError("unavailable/connection", `The connection failed: ${reason}`);
+  }
+}
+
+function readRefusal(encoded: Uint8Array): BootstrapError | undefined {
+  let refusal: Refusal;
+  try {
+    refusal = Refusal.decode(encoded);
+  } catch {
+    return undefined;
+  }
+  const code = readCode(refusal.code);
+  if (code === undefined) return undefined;
+  const details = Object.entries(refusal.details).slice(0, MAXIMUM_DETAILS)
+    .map(([key, value]) => [printable(key), printable(value)] as const);
+  return new BootstrapError(code, printable(refusal.message) || `The peer refused: ${code}`, {
+    retriable: refusal.retriable,
+    next: printable(refusal.next),
+    details: { ...Object.fromEntries(details), saidBy: "peer" },
+  });
+}

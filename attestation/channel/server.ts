@@ -1,0 +1,182 @@
+/**
+ * The listening end of the attested channel: one stream on each connection, each connection with a binding of its own.
+ *
+ * @module
+ */
+import { once } from "node:events";
+import type { AddressInfo, Socket } from "node:net";
+import { createServer } from "node:tls";
+import type { TLSSocket } from "node:tls";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import type { handleBidiStreamingCall, ServerDuplexStream, ServiceDefinition } from "@grpc/grpc-js";
+import { createThrowAwayCertificate } from "../../certificate/throw_away.ts";
+import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";
+import type { Log } from "../../platform/log.ts";
+import { errorFields } from "../../platform/log.ts";
+import { Exchange } from "./exchange.ts";
+import type { Envelope } from "./exchange.ts";
+import { bindingOf, serverTlsOptions } from "./finished.ts";
+import type { Audience } from "./refusal.ts";
+import { statusOf } from "./refusal.ts";
+
+/** The largest message that either side takes, bytes: an EK certificate, a CSR and two YAML documents fit well. */
+export const MAXIMUM_MESSAGE_LENGTH = 256 * 1024;
+/** How long a connection may take for its TLS handshake, and then for its stream, milliseconds. */
+const OPENING_DEADLINE_MS = 10_000;
+/** How long a finished connection may take to close by itself, milliseconds. */
+const CLOSING_DEADLINE_MS = 3_000;
+
+/** One exchange, from the side that listens. */
+export interface Session<Incoming extends Envelope, Outgoing extends Envelope> {
+  /** The messages. */
+  readonly exchange: Exchange<Incoming, Outgoing>;
+  /** Says that the peer has shown who it is, so that a refusal may say more than its code. */
+  trustPeer(): void;
+}
+
+/** What a channel server is made of. */
+export interface ChannelServerOptions<Incoming extends Envelope, Outgoing extends Envelope> {
+  /** The generated service, with exactly one method. */
+  readonly service: ServiceDefinition;
+  /** The host's address to listen on. */
+  readonly host: string;
+  /** The port; 0 for one that the kernel gives. */
+  readonly port: number;
+  /** How many connections there may be at once; more are closed unread. */
+  readonly maximumConnections: number;
+  /** Serves one exchange; what it throws reaches the peer as a refusal. */
+  readonly handle: (session: Session<Incoming, Outgoing>) => Promise<void>;
+  /** Where refusals and transport failures are written. */
+  readonly log: Log;
+}
+
+/** A listening channel. */
+export interface ChannelServer extends AsyncDisposable {
+  /** The port it listens on. */
+  readonly port: number;
+  /** Ends every connection and stops listening. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts to listen.
+ *
+ * @throws {BootstrapError} `system/listen` if the address cannot be had.
+ */
+export async function listen<Incoming extends Envelope, Outgoing extends Envelope>(
+  options: ChannelServerOptions<Incoming, Outgoing>,
+): Promise<ChannelServer> {
+  const open = new Map<string, OpenConnection>();
+  const listener = createServer(serverTlsOptions(await createThrowAwayCertificate()), (socket) => {
+    const connection = open.get(peerOf(socket));
+    if (connection === undefined) socket.destroy();
+    else serveConnection(socket, connection, options, options.log.with({ peer: peerOf(socket) }));
+  });
+  listener.on("connection", (raw: Socket) => {
+    if (open.size >= options.maximumConnections) {
+      raw.destroy();
+      return;
+    }
+    const peer = peerOf(raw);
+    const opening = setTimeout(() => raw.destroy(), OPENING_DEADLINE_MS);
+    open.set(peer, { raw, opened: () => clearTimeout(opening) });
+    raw.on("error", () => raw.destroy());
+    raw.once("close", () => {
+      clearTimeout(opening);
+      open.delete(peer);
+    });
+  });
+  listener.on("tlsClientError", (error) => {
+    options.log.event("debug", "channel-tls-error", { message: error.message });
+  });
+  const { host, port } = options;
+  listener.listen(port, host);
+  try {
+    await once(listener, "listening");
+  } catch (cause) {
+    throw new BootstrapError("system/listen", `Cannot listen on ${host}:${port}`, { cause });
+  }
+  const close = async () => {
+    const closed = once(listener, "close");
+    listener.close();
+    for (const { raw } of open.values()) raw.destroy();
+    await closed;
+  };
+  return { port: (listener.address() as AddressInfo).port, close, [Symbol.asyncDispose]: close };
+}
+
+/** An accepted connection, from before its handshake. */
+interface OpenConnection {
+  readonly raw: Socket;
+  /** Says that the stream is there, which ends the opening deadline. */
+  opened(): void;
+}
+
+function peerOf(socket: Socket): string {
+  return `${socket.remoteAddress}:${socket.remotePort}`;
+}
+
+function serveConnection<Incoming extends Envelope, Outgoing extends Envelope>(
+  socket: TLSSocket,
+  { raw, opened }: OpenConnection,
+  options: ChannelServerOptions<Incoming, Outgoing>,
+  log: Log,
+): void {
+  socket.on("error", () => raw.destroy());
+  try {
+    // Not awaited here: the socket must have its reader before the peer's first bytes come.
+    const binding = bindingOf(socket, "server");
+    binding.catch(() => raw.destroy());
+    // A gRPC server for each connection: its one handler knows its connection, and no other stream ever reaches it.
+    const server = new Server({
+      "grpc.max_receive_message_length": MAXIMUM_MESSAGE_LENGTH,
+      "grpc.max_send_message_length": MAXIMUM_MESSAGE_LENGTH,
+      "grpc.max_concurrent_streams": 1,
+      "grpc.enable_channelz": 0,
+    });
+    raw.once("close", () => server.forceShutdown());
+    let streams = 0;
+    const serve: handleBidiStreamingCall<Incoming, Outgoing> = async (call) => {
+      opened();
+      if (++streams > 1) {
+        log.event("warn", "channel-second-stream");
+        raw.destroy();
+        return;
+      }
+      const exchange = new Exchange<Incoming, Outgoing>(
+        call,
+        await binding,
+        peerOf(socket),
+        (error) => new BootstrapError("unavailable/peer-gone", "The connection failed", { cause: error }),
+      );
+      raw.once("close", () => exchange.close(new BootstrapError("unavailable/peer-gone", "The peer is gone")));
+      serveExchange(call, exchange, options, log).finally(() => {
+        const closing = setTimeout(() => raw.destroy(), CLOSING_DEADLINE_MS);
+        raw.once("close", () => clearTimeout(closing));
+      });
+    };
+    const method = Object.keys(options.service)[0] ?? "";
+    server.addService(options.service, { [method]: serve });
+    server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(socket);
+  } catch (error) {
+    log.event("warn", "channel-refused", errorFields(asBootstrapError(error)));
+    raw.destroy();
+  }
+}
+
+async function serveExchange<Incoming extends Envelope, Outgoing extends Envelope>(
+  call: ServerDuplexStream<Incoming, Outgoing>,
+  exchange: Exchange<Incoming, Outgoing>,
+  options: ChannelServerOptions<Incoming, Outgoing>,
+  log: Log,
+): Promise<void> {
+  let audience: Audience = "stranger";
+  try {
+    await options.handle({ exchange, trustPeer: () => audience = "peer" });
+    call.end();
+  } catch (error) {
+    const refusal = asBootstrapError(error);
+    log.event("warn", "exchange-refused", errorFields(refusal));
+    call.emit("error", statusOf(refusal, audience));
+  }
+}

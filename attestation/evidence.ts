@@ -1,0 +1,104 @@
+/**
+ * What the attested channel knows of evidence: that it is issued over a digest, and verified against one.
+ *
+ * @module
+ */
+import type { Bytes } from "../platform/bytes.ts";
+import { BootstrapError } from "../platform/errors.ts";
+
+/** The kinds of evidence. `none` is for development and proves nothing. */
+export const EVIDENCE_VARIANTS = ["tpm", "none"] as const;
+
+/** A kind of evidence. */
+export type EvidenceVariant = typeof EVIDENCE_VARIANTS[number];
+
+/** Evidence as it crosses the wire: its variant, and bytes that only that variant's verifier reads. */
+export interface Evidence {
+  /** The kind, as the peer names it; a verifier refuses every kind but the one it is configured with. */
+  readonly variant: string;
+  /** The variant's own encoding. */
+  readonly payload: Uint8Array;
+}
+
+/** A challenge that only the TPM of the evidence can answer (TPM 2.0 Part 1, credential protection). */
+export interface ActivationChallenge {
+  /** TPM2B_ID_OBJECT. */
+  readonly credentialBlob: Uint8Array;
+  /** TPM2B_ENCRYPTED_SECRET. */
+  readonly encryptedSecret: Uint8Array;
+}
+
+/** Makes this machine's evidence. */
+export interface EvidenceIssuer {
+  /** The kind that it makes. */
+  readonly variant: EvidenceVariant;
+  /** Evidence over `statement` (A1 or A2, 32 bytes), never over bytes that a peer chose. */
+  issue(statement: Uint8Array): Promise<Evidence>;
+  /** Opens a challenge: the secret inside. Variants without challenges refuse. */
+  activate(challenge: ActivationChallenge): Promise<Bytes>;
+}
+
+/** What the registers of a machine must show; both are always in the evidence. */
+export interface RegisterExpectation {
+  /** PCR 12: the acceptable values, of which one must match (32 bytes each). */
+  readonly trust: readonly Uint8Array[];
+  /** PCR 15: the acceptable values; 32 zero bytes stand for "not locked". */
+  readonly lock: readonly Uint8Array[];
+}
+
+/** What verified evidence says of its machine. */
+export interface EvidenceClaims {
+  /** The kind. */
+  readonly variant: EvidenceVariant;
+  /** The machine's identity, lower-case hexadecimal: for a TPM SHA-256 of the SPKI of its EK. */
+  readonly identity: string;
+  /** Whether PCR 15 is zero. */
+  readonly fresh: boolean;
+  /** The TPM's reset counter, which must never decrease for one identity. */
+  readonly resetCount?: number;
+  /** The TPM's restart counter within one reset. */
+  readonly restartCount?: number;
+}
+
+/** Evidence that passed every check that needs no further message. */
+export interface VerifiedEvidence {
+  /** What it says. Not to be acted on before {@linkcode challenge}, where there is one, is answered. */
+  readonly claims: EvidenceClaims;
+  /** A challenge for the machine, with the secret that its TPM must find. */
+  readonly challenge?: { readonly message: ActivationChallenge; readonly secret: Bytes };
+}
+
+/** Verifies a peer's evidence by a policy. */
+export interface EvidenceVerifier {
+  /** The one kind that it accepts. */
+  readonly variant: EvidenceVariant;
+  /**
+   * @param evidence What the peer sent.
+   * @param statement A1 or A2 of this connection, 32 bytes; compared in full length.
+   * @param registers What PCR 12 and PCR 15 must hold.
+   * @throws {BootstrapError} `refused/…` naming the check, with `check`, `expected` and `seen` in its details;
+   *   `malformed/…` for bytes that are no evidence.
+   */
+  verify(evidence: Evidence, statement: Uint8Array, registers: RegisterExpectation): Promise<VerifiedEvidence>;
+}
+
+/** The registers of this machine that the bootstrapper itself writes and reads. */
+export interface MeasurementRegisters {
+  /** The SHA-256 value of a register, 32 bytes. */
+  read(index: number): Promise<Bytes>;
+  /** Extends a register by a SHA-256 digest. */
+  extend(index: number, digest: Uint8Array): Promise<void>;
+}
+
+/** The register that holds the trust part of the configuration. */
+export const TRUST_REGISTER = 12;
+/** The register that holds the lock. */
+export const LOCK_REGISTER = 15;
+
+/** A refusal that names the check, what was expected and what was seen. */
+export function refusal(check: string, message: string, expected: string, seen: string, next = ""): BootstrapError {
+  return new BootstrapError(`refused/${check}`, message, {
+    details: { check, expected, seen },
+    ...(next === "" ? {} : { next }),
+  });
+}

@@ -1,0 +1,95 @@
+/**
+ * What the tests of this folder share.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import type { Bytes } from "../platform/bytes.ts";
+import { concat, copyOf } from "../platform/bytes.ts";
+import { BootstrapError } from "../platform/errors.ts";
+
+const oracleFolder = fileURLToPath(new URL("../../shared/testdata/attestation", import.meta.url));
+
+/** Registers a test over evidence made elsewhere; where that is absent the test says so and is ignored. */
+export function oracleTest(name: string, run: (folder: string) => Promise<void>): void {
+  const isThere = isFolder(oracleFolder);
+  Deno.test({
+    name: isThere ? name : `${name} -- IGNORED: there is no ${oracleFolder}`,
+    ignore: !isThere,
+    fn: () => run(oracleFolder),
+  });
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false;
+  }
+}
+
+/** The DER of every certificate in a file: the file itself, or the PEM blocks anywhere in it. */
+export async function certificatesIn(path: string): Promise<Bytes[]> {
+  const bytes = await Deno.readFile(path);
+  const text = new TextDecoder().decode(bytes).replaceAll("\\n", "\n");
+  const blocks = [...text.matchAll(/-----BEGIN CERTIFICATE-----([^-]*)-----END CERTIFICATE-----/g)];
+  if (blocks.length === 0) return [bytes];
+  return blocks.map(([, body = ""]) => Uint8Array.fromBase64(body.replaceAll(/\s/g, "")));
+}
+
+/** One element of DER, for making odd ones. */
+export function element(tag: number, ...parts: readonly Uint8Array[]): Bytes {
+  const content = concat(...parts);
+  const { length } = content;
+  if (length < 0x80) return concat(Uint8Array.of(tag, length), content);
+  if (length < 0x100) return concat(Uint8Array.of(tag, 0x81, length), content);
+  return concat(Uint8Array.of(tag, 0x82, length >> 8, length & 0xff), content);
+}
+
+/** Every version of the bytes with one bit flipped. */
+export function* bitFlips(bytes: Uint8Array): Generator<{ readonly flipped: Bytes; readonly at: string }> {
+  for (let index = 0; index < bytes.length; index++) {
+    for (let bit = 0; bit < 8; bit++) {
+      const flipped = copyOf(bytes);
+      flipped[index] = (flipped[index] ?? 0) ^ 1 << bit;
+      yield { flipped, at: `byte ${index}, bit ${bit}` };
+    }
+  }
+}
+
+/** Ways to encode one DER element a second time, all of which must be refused. */
+export function rewrapped(der: Uint8Array): Readonly<Record<string, Bytes>> {
+  const content = der.subarray(4);
+  const [tag = 0, , high = 0, low = 0] = der;
+  assert.equal(der[1], 0x82, "the element must be 256 bytes or longer");
+  const inside = content.length + 2;
+  return {
+    "a trailing byte": concat(der, Uint8Array.of(0)),
+    "a trailing NULL inside": concat(
+      Uint8Array.of(tag, 0x82, inside >> 8, inside & 0xff),
+      content,
+      Uint8Array.of(5, 0),
+    ),
+    "a length of three octets": concat(Uint8Array.of(tag, 0x83, 0, high, low), content),
+    "an indefinite length": concat(Uint8Array.of(tag, 0x80), content, Uint8Array.of(0, 0)),
+    "nothing": new Uint8Array(0),
+  };
+}
+
+/** Asserts that something throws a BootstrapError whose code matches. */
+export async function assertRefused(
+  act: () => unknown,
+  code: RegExp | string,
+  message?: string,
+): Promise<BootstrapError> {
+  try {
+    await act();
+  } catch (error) {
+    assert.ok(error instanceof BootstrapError, `${message ?? ""}: ${String(error)}`);
+    if (typeof code === "string") assert.equal(error.code, code, message);
+    else assert.match(error.code, code, message);
+    return error;
+  }
+  assert.fail(`nothing was refused: ${message ?? String(code)}`);
+}

@@ -1,0 +1,223 @@
+import assert from "node:assert/strict";
+import { concat } from "../platform/bytes.ts";
+import { assertRefused, bitFlips, rewrapped } from "./_testing.ts";
+import { type CertificateTemplate, mintCertificate } from "./_mint.ts";
+import {
+  type CertificateAuthority,
+  createCertificateAuthority,
+  issueAdminCertificate,
+  issueClientCertificate,
+  issueServiceCertificate,
+} from "./ca.ts";
+import { checkAdminCertificate, checkCaCertificate, checkNodeCertificate, checkServiceCertificate } from "./chain.ts";
+import { clusterIdOf } from "./cluster_id.ts";
+import { EXT_KEY_USAGE } from "./extensions.ts";
+import { generateKeyPair } from "./keys.ts";
+import { ATTRIBUTE, type NameAttribute } from "./name.ts";
+import { ADMIN_SUBJECT, JOIN_SERVICE_SUBJECT, nodeSubject } from "./subjects.ts";
+
+const now = new Date("2026-01-02T03:04:05Z");
+const later = (ms: number) => new Date(now.getTime() + ms);
+const DAY_MS = 24 * 3600 * 1000;
+
+const ca = await createCertificateAuthority(now);
+const clusterId = await clusterIdOf(ca.certificate);
+const client = await generateKeyPair("p-256");
+const CA_TEMPLATE: CertificateTemplate = {
+  subject: [{ oid: ATTRIBUTE.commonName, value: "kubernetes" }],
+  spki: ca.keys.spki,
+  notBefore: now,
+  notAfter: later(DAY_MS),
+  isCa: true,
+  keyUsage: ["keyCertSign"],
+  extKeyUsage: [],
+  dnsNames: [],
+};
+const CLIENT_TEMPLATE: CertificateTemplate = {
+  subject: JOIN_SERVICE_SUBJECT,
+  spki: client.spki,
+  notBefore: now,
+  notAfter: later(DAY_MS),
+  isCa: false,
+  keyUsage: ["digitalSignature"],
+  extKeyUsage: [EXT_KEY_USAGE.clientAuth],
+  dnsNames: [],
+};
+const nodeCertificate = (name: string) =>
+  issueClientCertificate(ca, { spki: client.spki, subject: nodeSubject(name), lifetimeMs: DAY_MS }, now);
+
+Deno.test("checkCaCertificate() accepts the cluster's CA", async () => {
+  assert.deepEqual((await checkCaCertificate(ca.certificate.der, clusterId)).der, ca.certificate.der);
+});
+
+Deno.test("checkCaCertificate() shows both IDs when the CA is another cluster's", async () => {
+  const other = await createCertificateAuthority(now);
+  const error = await assertRefused(
+    () => checkCaCertificate(other.certificate.der, clusterId),
+    "refused/ca-cluster-id",
+  );
+  assert.equal(error.details.check, "ca-cluster-id");
+  assert.equal(error.details.expected, `sha256:${clusterId.toHex()}`);
+  assert.match(error.details.seen ?? "", /^sha256:[0-9a-f]{64}$/);
+});
+
+for (
+  const [name, code, change] of [
+    ["it is no CA", "refused/ca-constraints", { isCa: false }],
+    ["it may not sign certificates", "refused/ca-key-usage", { keyUsage: ["digitalSignature"] }],
+  ] as const
+) {
+  Deno.test(`checkCaCertificate() refuses the right key's certificate when ${name}`, async () => {
+    const odd = await mintCertificate({ ...CA_TEMPLATE, ...change }, { keys: ca.keys });
+    await assertRefused(() => checkCaCertificate(odd.der, clusterId), code);
+  });
+}
+
+Deno.test("checkCaCertificate() refuses the right key's certificate when another signed it", async () => {
+  const other = await createCertificateAuthority(now);
+  const sameName = await mintCertificate(CA_TEMPLATE, other);
+  await assertRefused(() => checkCaCertificate(sameName.der, clusterId), "refused/certificate-signature");
+  const subject = [{ oid: ATTRIBUTE.commonName, value: "other" }];
+  const otherName = await mintCertificate({ ...CA_TEMPLATE, subject }, other);
+  await assertRefused(() => checkCaCertificate(otherName.der, clusterId), "refused/ca-issuer");
+});
+
+Deno.test("checkCaCertificate() refuses the CA's certificate when any bit is flipped or it is encoded a second way", async () => {
+  const { der } = ca.certificate;
+  for (const { flipped, at } of bitFlips(der)) {
+    await assertRefused(() => checkCaCertificate(flipped, clusterId), /^(malformed|refused)\//, at);
+  }
+  for (const [way, odd] of Object.entries(rewrapped(der))) {
+    await assertRefused(() => checkCaCertificate(odd, clusterId), "malformed/der", way);
+  }
+});
+
+/** Each check with a certificate that it accepts. */
+const CHECKS: readonly [
+  name: string,
+  subject: readonly NameAttribute[],
+  check: (der: Uint8Array, at?: Date, authority?: CertificateAuthority) => Promise<unknown>,
+][] = [
+  [
+    "checkServiceCertificate()",
+    JOIN_SERVICE_SUBJECT,
+    (der, at = now, by = ca) => checkServiceCertificate(der, by.certificate, at),
+  ],
+  [
+    "checkNodeCertificate()",
+    nodeSubject("one"),
+    (der, at = now, by = ca) => checkNodeCertificate(der, by.certificate, "one", client.spki, at),
+  ],
+  [
+    "checkAdminCertificate()",
+    ADMIN_SUBJECT,
+    (der, at = now, by = ca) => checkAdminCertificate(der, by.certificate, client.spki, at),
+  ],
+];
+
+for (const [name, subject, check] of CHECKS) {
+  const mint = (change: Partial<CertificateTemplate> = {}, by: CertificateAuthority = ca) =>
+    mintCertificate({ ...CLIENT_TEMPLATE, subject, ...change }, by);
+
+  Deno.test(`${name} accepts its certificate from its first to its last second, as long as the CA's`, async () => {
+    const { der, notBefore, notAfter } = await mint();
+    await check(der, notBefore);
+    await check(der, notAfter);
+    for (const at of [new Date(notBefore.getTime() - 1), new Date(notAfter.getTime() + 1)]) {
+      const error = await assertRefused(() => check(der, at), "refused/certificate-validity");
+      assert.equal(error.details.seen, at.toISOString());
+      assert.equal(error.details.expected, `${notBefore.toISOString()} to ${notAfter.toISOString()}`);
+    }
+    const beyond = await mint({ notAfter: later(20 * 365 * DAY_MS) });
+    await assertRefused(() => check(beyond.der, later(11 * 365 * DAY_MS)), "refused/certificate-validity");
+  });
+
+  Deno.test(`${name} refuses a certificate when any bit is flipped or it is encoded a second way`, async () => {
+    const { der } = await mint();
+    for (const { flipped, at } of bitFlips(der)) {
+      await assertRefused(() => check(flipped), /^(malformed|refused)\//, at);
+    }
+    for (const [way, odd] of Object.entries(rewrapped(der))) {
+      await assertRefused(() => check(odd), "malformed/der", way);
+    }
+    for (let length = 0; length < der.length; length++) {
+      await assertRefused(() => check(der.subarray(0, length)), "malformed/der", `${length} bytes`);
+    }
+    await assertRefused(() => check(concat(der, der)), "malformed/der");
+  });
+
+  Deno.test(`${name} refuses a certificate when another CA signed it, of the same name or not`, async () => {
+    const sameName = await createCertificateAuthority(now);
+    const { der } = await mint({}, sameName);
+    await assertRefused(() => check(der), "refused/certificate-signature");
+    const template = { ...CA_TEMPLATE, spki: client.spki, subject: nodeSubject("ca") };
+    const otherName = { keys: client, certificate: await mintCertificate(template, { keys: client }) };
+    const error = await assertRefused(async () => check((await mint({}, otherName)).der), "refused/certificate-issuer");
+    assert.equal(error.details.seen, "O=system:nodes, CN=system:node:ca");
+  });
+
+  const refusals: readonly [name: string, code: string, change: Partial<CertificateTemplate>][] = [
+    ["is a kubelet's", "refused/certificate-subject", { subject: nodeSubject("two") }],
+    ["has one organization more", "refused/certificate-subject", {
+      subject: [...subject, { oid: ATTRIBUTE.organization, value: "system:masters" }],
+    }],
+    ["has its common name only", "refused/certificate-subject", { subject: subject.slice(1) }],
+    ["has its common name twice", "refused/certificate-subject", { subject: [...subject, ...subject.slice(1)] }],
+    ["has something else in its name", "refused/certificate-subject", {
+      subject: [...subject, { oid: "2.5.4.11", value: "x" }],
+    }],
+    ["has an empty subject", "refused/certificate-subject", { subject: [] }],
+    ["carries a DNS name", "refused/certificate-names", { dnsNames: ["kubernetes"] }],
+    ["is a CA's", "refused/certificate-constraints", { isCa: true }],
+    ["may sign certificates", "refused/certificate-constraints", { keyUsage: ["digitalSignature", "keyCertSign"] }],
+    ["may not sign", "refused/certificate-key-usage", { keyUsage: ["keyEncipherment"] }],
+    ["is for servers", "refused/certificate-usage", { extKeyUsage: [EXT_KEY_USAGE.serverAuth] }],
+    ["is for servers too", "refused/certificate-usage", {
+      extKeyUsage: [EXT_KEY_USAGE.clientAuth, EXT_KEY_USAGE.serverAuth],
+    }],
+    ["is for any use", "refused/certificate-usage", { extKeyUsage: [] }],
+  ];
+  for (const [what, code, change] of refusals) {
+    Deno.test(`${name} refuses a certificate when it ${what}`, async () => {
+      const { der } = await mint(change);
+      const { details } = await assertRefused(() => check(der), code);
+      assert.equal(`refused/${details.check}`, code);
+      assert.ok(details.expected !== undefined && details.seen !== undefined);
+    });
+  }
+}
+
+Deno.test("checks refuse each other's certificates", async () => {
+  const service = (await issueServiceCertificate(ca, client.spki, now)).der;
+  const admin = (await issueAdminCertificate(ca, client.spki, now)).der;
+  const node = (await nodeCertificate("one")).der;
+  const { certificate } = ca;
+  await checkServiceCertificate(service, certificate, now);
+  await checkAdminCertificate(admin, certificate, client.spki, now);
+  await checkNodeCertificate(node, certificate, "one", client.spki, now);
+  for (const der of [admin, node]) {
+    await assertRefused(() => checkServiceCertificate(der, certificate, now), "refused/certificate-subject");
+  }
+  for (const der of [service, node]) {
+    await assertRefused(() => checkAdminCertificate(der, certificate, client.spki, now), "refused/certificate-subject");
+  }
+  for (const der of [service, admin, (await nodeCertificate("two")).der]) {
+    await assertRefused(
+      () => checkNodeCertificate(der, certificate, "one", client.spki, now),
+      "refused/certificate-subject",
+    );
+  }
+  await assertRefused(() => checkServiceCertificate(certificate.der, certificate, now), "refused/certificate-subject");
+});
+
+Deno.test("checks refuse a certificate when it is for another key", async () => {
+  const other = await generateKeyPair("p-256");
+  const node = (await nodeCertificate("one")).der;
+  const admin = (await issueAdminCertificate(ca, client.spki, now)).der;
+  const { certificate } = ca;
+  await assertRefused(
+    () => checkNodeCertificate(node, certificate, "one", other.spki, now),
+    "refused/certificate-key",
+  );
+  await assertRefused(() => checkAdminCertificate(admin, certificate, other.spki, now), "refused/certificate-key");
+});

@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { concat, copyOf } from "../platform/bytes.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { assertRefused, bitFlips, element, rewrapped } from "./_testing.ts";
+import { mintRequest } from "./_mint.ts";
+import { checkNodeCsr, createNodeCsr, readCsr } from "./csr.ts";
+import { readDer } from "./der.ts";
+import { generateKeyPair, type KeyPair, SIGN_ALGORITHMS } from "./keys.ts";
+import { nameText } from "./name.ts";
+import { nodeSubject } from "./subjects.ts";
+
+const longName = "n".repeat(63);
+
+Deno.test("readCsr() reads what createNodeCsr() made", async () => {
+  const keys = await generateKeyPair("p-256");
+  const der = await createNodeCsr(keys, "worker-1");
+  const csr = await readCsr(der);
+  assert.equal(nameText(csr.subject.attributes), "O=system:nodes, CN=system:node:worker-1");
+  assert.deepEqual(csr.spki, keys.spki);
+  assert.deepEqual(csr.der, der);
+  checkNodeCsr(csr, "worker-1", keys.spki);
+});
+
+Deno.test("checkNodeCsr() refuses a request when it is for another node, group or key", async () => {
+  const [keys, other] = [await generateKeyPair("p-256"), await generateKeyPair("p-256")];
+  const csr = await readCsr(await createNodeCsr(keys, "one"));
+  const error = await assertRefused(() => checkNodeCsr(csr, "two", keys.spki), "refused/csr-subject");
+  assert.deepEqual(error.details, {
+    check: "csr-subject",
+    expected: "O=system:nodes, CN=system:node:two",
+    seen: "O=system:nodes, CN=system:node:one",
+  });
+  await assertRefused(() => checkNodeCsr(csr, "one", other.spki), "refused/csr-key");
+  const [o, cn] = nodeSubject("one");
+  assert.ok(o !== undefined && cn !== undefined);
+  const subjects = [
+    [],
+    [cn],
+    [o],
+    [o, o, cn],
+    [o, cn, cn],
+    [o, { ...o, value: "system:masters" }, cn],
+    [{ ...o, value: "system:masters" }, cn],
+    [o, cn, { oid: "2.5.4.11", value: "x" }],
+    [o, { ...cn, value: "system:node:one " }],
+    [o, { ...cn, value: "system:node:ONE" }],
+    [o, { ...cn, value: "system:node:one\0" }],
+  ];
+  for (const subject of subjects) {
+    const odd = await readCsr(await mintRequest(subject, keys));
+    await assertRefused(() => checkNodeCsr(odd, "one", keys.spki), "refused/csr-subject", nameText(subject));
+  }
+});
+
+/** A request with other parts, signed rightly. */
+async function signedRequest(keys: KeyPair, change: (fields: Uint8Array[]) => Uint8Array[]): Promise<Uint8Array> {
+  const outer = readDer(await createNodeCsr(keys, longName), "CSR").inside();
+  const info = outer.inside();
+  const fields: Uint8Array[] = [];
+  while (!info.atEnd) fields.push(info.element().bytes);
+  const changed = element(0x30, ...change(fields));
+  const raw = new Uint8Array(await crypto.subtle.sign(SIGN_ALGORITHMS["p-256"], keys.privateKey, copyOf(changed)));
+  const scalar = (octets: Uint8Array) => {
+    const minimal = octets.subarray(octets.findIndex(Boolean));
+    return element(0x02, (minimal[0] ?? 0) >= 0x80 ? concat(new Uint8Array(1), minimal) : minimal);
+  };
+  const signature = element(0x30, scalar(raw.subarray(0, 32)), scalar(raw.subarray(32)));
+  return element(0x30, changed, outer.element().bytes, element(0x03, new Uint8Array(1), signature));
+}
+
+Deno.test("readCsr() accepts a request of another maker when it is the same", async () => {
+  const keys = await generateKeyPair("p-256");
+  checkNodeCsr(await readCsr(await signedRequest(keys, (fields) => fields)), longName, keys.spki);
+});
+
+Deno.test("readCsr() refuses a request when it asks for anything, though its signature is right", async () => {
+  const keys = await generateKeyPair("p-256");
+  const attribute = element(0x30, Uint8Array.of(0x06, 3, 0x55, 4, 3), element(0x31, element(0x0c)));
+  const withAttribute = await signedRequest(
+    keys,
+    ([a = [], b = [], c = []]) => [a, b, c].map((field) => Uint8Array.from(field)).concat(element(0xa0, attribute)),
+  );
+  await assertRefused(() => readCsr(withAttribute), "refused/csr-attributes");
+});
+
+for (
+  const [name, change] of [
+    ["its version is 2", ([, ...rest]: Uint8Array[]) => [element(0x02, Uint8Array.of(1)), ...rest]],
+    ["its attributes are left out", (fields: Uint8Array[]) => fields.slice(0, 3)],
+    ["something follows its attributes", (fields: Uint8Array[]) => [...fields, element(0x05)]],
+    [
+      "its key is left out",
+      ([version, subject, , attributes]: Uint8Array[]) =>
+        [version, subject, attributes].filter((field) => field !== undefined),
+    ],
+  ] as const
+) {
+  Deno.test(`readCsr() refuses a request when ${name}`, async () => {
+    const der = await signedRequest(await generateKeyPair("p-256"), change);
+    await assertRefused(() => readCsr(der), "malformed/der");
+  });
+}
+
+Deno.test("readCsr() refuses a request when another key signed it", async () => {
+  const [keys, other] = [await generateKeyPair("p-256"), await generateKeyPair("p-256")];
+  const der = await mintRequest(nodeSubject("one"), { ...keys, spki: other.spki });
+  await assertRefused(() => readCsr(der), "refused/csr-signature");
+});
+
+Deno.test("readCsr() refuses a request when any bit is flipped", async () => {
+  const keys = await generateKeyPair("p-256");
+  for (const { flipped, at } of bitFlips(await createNodeCsr(keys, "one"))) {
+    await assertRefused(() => readCsr(flipped), /^(malformed|refused)\//, at);
+  }
+});
+
+Deno.test("readCsr() refuses a request when it is cut off, too long, or encoded a second way", async () => {
+  const keys = await generateKeyPair("p-256");
+  const der = await createNodeCsr(keys, longName);
+  for (const [way, odd] of Object.entries(rewrapped(der))) {
+    await assertRefused(() => readCsr(odd), "malformed/der", way);
+  }
+  for (let length = 0; length < der.length; length++) {
+    await assertRefused(() => readCsr(der.subarray(0, length)), "malformed/der", `${length} bytes`);
+  }
+  await assertRefused(() => readCsr(new Uint8Array(4097)), "malformed/der");
+});
+
+Deno.test("readCsr() throws nothing but a BootstrapError when it reads any bytes", async () => {
+  const der = await createNodeCsr(await generateKeyPair("p-256"), "one");
+  await fc.assert(
+    fc.asyncProperty(fc.nat(der.length - 1), fc.uint8Array({ maxLength: 12 }), async (at, octets) => {
+      const changed = concat(der.subarray(0, at), octets, der.subarray(at + octets.length));
+      await readCsr(changed).catch((error) => assert.ok(error instanceof BootstrapError, String(error)));
+    }),
+    { numRuns: 1000 },
+  );
+});

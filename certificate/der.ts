@@ -1,0 +1,354 @@
+/**
+ * A strict reader of DER (ITU-T X.690), for bytes that nobody vouches for.
+ *
+ * It knows the smallest subset that certificates and requests need. Every value has exactly one encoding here: indefinite
+ * or non-minimal lengths, constructed strings, tag numbers above 30, padded integers, odd booleans, unsorted sets and
+ * leftovers are refused, in parts that nobody reads as well.
+ *
+ * @module
+ */
+import type { Bytes } from "../platform/bytes.ts";
+import { compareBytes, copyOf, fromUtf8 } from "../platform/bytes.ts";
+import { BootstrapError } from "../platform/errors.ts";
+
+/** Identifier octets (X.690, 8.1.2) of the universal types that this reader knows. */
+export const TAG = Object.freeze({
+  boolean: 0x01,
+  integer: 0x02,
+  bitString: 0x03,
+  octetString: 0x04,
+  null: 0x05,
+  oid: 0x06,
+  utf8String: 0x0c,
+  printableString: 0x13,
+  ia5String: 0x16,
+  utcTime: 0x17,
+  generalizedTime: 0x18,
+  sequence: 0x30,
+  set: 0x31,
+});
+
+/** The identifier octet of the context-specific tag `[number]`, constructed or primitive. */
+export function contextTag(number: number, form: "constructed" | "primitive"): number {
+  return 0x80 | number | (form === "constructed" ? CONSTRUCTED : 0);
+}
+
+/** One element: its identifier octet, its whole encoding, and its content. Views into the input. */
+export interface DerElement {
+  /** The identifier octet: class, form and number. */
+  readonly tag: number;
+  /** Identifier, length and content. */
+  readonly bytes: Uint8Array;
+  /** The content alone. */
+  readonly content: Uint8Array;
+}
+
+/** A BIT STRING: its octets, and how many of the last one's low bits do not belong to it (they are zero). */
+export interface DerBits {
+  /** The octets. */
+  readonly bytes: Uint8Array;
+  /** 0 to 7. */
+  readonly unused: number;
+}
+
+/** What is read where nothing else is said: 64 KiB, far above any certificate. */
+export const MAXIMUM_DER_BYTES = 1 << 16;
+
+const CONSTRUCTED = 0x20;
+const CLASS_MASK = 0xc0;
+const NUMBER_MASK = 0x1f;
+const MAXIMUM_DEPTH = 16;
+/** 20 octets of RFC 5280 and one for the sign, or an RSA modulus; nothing longer is ever read as an integer. */
+const MAXIMUM_INTEGER_BYTES = 1025;
+const MAXIMUM_OID_BYTES = 64;
+
+/** Reads the elements of one content, in order. Every method throws `malformed/der` if the next element is not what it asks for. */
+export class DerReader {
+  readonly #bytes: Uint8Array;
+  readonly #what: string;
+  #offset = 0;
+
+  /** Not for callers: {@linkcode readDer} checks the bytes first. */
+  constructor(checked: Uint8Array, what: string) {
+    this.#bytes = checked;
+    this.#what = what;
+  }
+
+  /** Whether all is read. */
+  get atEnd(): boolean {
+    return this.#offset === this.#bytes.length;
+  }
+
+  /** Refuses leftovers. */
+  end(): void {
+    if (!this.atEnd) throw derError(this.#what, "something follows its last element");
+  }
+
+  /** Whether the next element has this identifier octet. */
+  next(tag: number): boolean {
+    return !this.atEnd && this.#bytes[this.#offset] === tag;
+  }
+
+  /** The next element; with `tag`, only if it has that identifier octet. */
+  element(tag?: number): DerElement {
+    if (this.atEnd) throw derError(this.#what, "an element is missing");
+    if (tag !== undefined && !this.next(tag)) {
+      const seen = this.#bytes[this.#offset] ?? 0;
+      throw derError(this.#what, `tag ${hexOctet(tag)} was expected: current value is ${hexOctet(seen)}`);
+    }
+    const element = elementAt(this.#bytes, this.#offset, this.#what);
+    this.#offset += element.bytes.length;
+    return element;
+  }
+
+  /** The elements inside a constructed one, by default a SEQUENCE. */
+  inside(tag: number = TAG.sequence): DerReader {
+    return new DerReader(this.element(tag).content, this.#what);
+  }
+
+  /**
+   * The elements inside a SET OF, which DER wants in ascending order of their encodings (X.690, 11.6).
+   *
+   * @param order `any` for the names of vendors that do not keep it.
+   */
+  setOf(order: "ascending" | "any" = "ascending"): DerElement[] {
+    const reader = this.inside(TAG.set);
+    const elements: DerElement[] = [];
+    while (!reader.atEnd) {
+      const element = reader.element();
+      const before = elements.at(-1);
+      if (order === "ascending" && before !== undefined && compareBytes(before.bytes, element.bytes) > 0) {
+        throw derError(this.#what, "a SET OF is not in order");
+      }
+      elements.push(element);
+    }
+    return elements;
+  }
+
+  /** A BOOLEAN: 00 or FF, nothing between. */
+  boolean(): boolean {
+    const { content } = this.element(TAG.boolean);
+    const [value] = content;
+    if (content.length !== 1 || (value !== 0x00 && value !== 0xff)) {
+      throw derError(this.#what, "a BOOLEAN is neither 00 nor FF");
+    }
+    return value === 0xff;
+  }
+
+  /** An INTEGER's content: two's complement, most significant octet first, minimal. */
+  integer(): Bytes {
+    const { content } = this.element(TAG.integer);
+    const [first, second] = content;
+    if (first === undefined) throw derError(this.#what, "an INTEGER is empty");
+    if (content.length > MAXIMUM_INTEGER_BYTES) throw derError(this.#what, "an INTEGER is too long");
+    if (second !== undefined && ((first === 0x00 && second < 0x80) || (first === 0xff && second >= 0x80))) {
+      throw derError(this.#what, "an INTEGER is padded");
+    }
+    return copyOf(content);
+  }
+
+  /** An INTEGER that is not negative, without the octet for its sign; zero is one octet 00. */
+  unsigned(): Bytes {
+    const content = this.integer();
+    if ((content[0] ?? 0) >= 0x80) throw derError(this.#what, "an INTEGER is negative");
+    return content.length > 1 && content[0] === 0 ? content.slice(1) : content;
+  }
+
+  /** An INTEGER from 0 to `maximum`, which is below 2³². */
+  small(maximum: number): number {
+    const content = this.unsigned();
+    const value = content.reduce((sum, octet) => sum * 256 + octet, 0);
+    if (content.length > 4 || value > maximum) throw derError(this.#what, `an INTEGER is above ${maximum}`);
+    return value;
+  }
+
+  /** A BIT STRING whose unused bits are zero. */
+  bits(): DerBits {
+    const { content } = this.element(TAG.bitString);
+    const [unused] = content;
+    const bytes = content.subarray(1);
+    if (unused === undefined) throw derError(this.#what, "a BIT STRING is empty");
+    if (unused > 7 || (unused > 0 && bytes.length === 0)) {
+      throw derError(this.#what, "a BIT STRING has a bad number of unused bits");
+    }
+    if (((bytes.at(-1) ?? 0) & ((1 << unused) - 1)) !== 0) {
+      throw derError(this.#what, "an unused bit of a BIT STRING is set");
+    }
+    return { bytes, unused };
+  }
+
+  /** A BIT STRING of whole octets, as keys and signatures are. */
+  octetBits(): Bytes {
+    const { bytes, unused } = this.bits();
+    if (unused !== 0) throw derError(this.#what, "a BIT STRING is not of whole octets");
+    return copyOf(bytes);
+  }
+
+  /**
+   * A BIT STRING of named bits, which DER ends at its last bit that is set (X.690, 11.2.2).
+   *
+   * @param end `any` for vendors that let it end in zero bits.
+   * @returns The numbers of the bits that are set; 0 is the most significant of the first octet.
+   */
+  namedBits(end: "minimal" | "any" = "minimal"): Set<number> {
+    const { bytes, unused } = this.bits();
+    if (end === "minimal" && bytes.length > 0 && ((bytes.at(-1) ?? 0) >> unused & 1) === 0) {
+      throw derError(this.#what, "a BIT STRING of named bits ends in a zero bit");
+    }
+    const set = new Set<number>();
+    for (let bit = 0; bit < bytes.length * 8 - unused; bit++) {
+      if (((bytes[bit >> 3] ?? 0) >> (7 - bit % 8) & 1) === 1) set.add(bit);
+    }
+    return set;
+  }
+
+  /** An OCTET STRING. */
+  octets(): Bytes {
+    return copyOf(this.element(TAG.octetString).content);
+  }
+
+  /** An OBJECT IDENTIFIER, dotted. */
+  oid(): string {
+    return oidText(this.element(TAG.oid).content, this.#what);
+  }
+
+  /** A text of one of the string types that are read: UTF8String, PrintableString, IA5String. */
+  text(): string {
+    const { tag, content } = this.element();
+    return textOf(tag, content, this.#what);
+  }
+
+  /**
+   * A UTCTime or GeneralizedTime with seconds and `Z`.
+   *
+   * @param choice `by-year` wants UTCTime exactly for the years 1950 to 2049 (RFC 5280, 4.1.2.5); `any` takes either.
+   */
+  time(choice: "by-year" | "any" = "by-year"): Date {
+    const { tag, content } = this.element();
+    const time = timeOf(tag, content, this.#what);
+    const year = time.getUTCFullYear();
+    if (choice === "by-year" && tag === TAG.generalizedTime && year >= 1950 && year < 2050) {
+      throw derError(this.#what, "a time of the years 1950 to 2049 is a GeneralizedTime");
+    }
+    return time;
+  }
+}
+
+/**
+ * Reads bytes that must be one DER element and nothing else, after a check of the whole tree.
+ *
+ * @param bytes The encoding.
+ * @param what The field that it came in, for errors.
+ * @param maximumBytes Longer input is refused before it is looked at.
+ * @throws {BootstrapError} `malformed/der`, naming the field and the rule that is broken.
+ */
+export function readDer(bytes: Uint8Array, what: string, maximumBytes: number = MAXIMUM_DER_BYTES): DerReader {
+  if (bytes.length > maximumBytes) throw derError(what, `it is longer than ${maximumBytes} bytes`);
+  if (elementAt(bytes, 0, what).bytes.length !== bytes.length) throw derError(what, "something follows it");
+  checkTree(bytes, what, 0);
+  return new DerReader(bytes, what);
+}
+
+/** The text of a string element: UTF8String, PrintableString or IA5String, each in its own alphabet. */
+function textOf(tag: number, content: Uint8Array, what: string): string {
+  const text = fromUtf8(content, what);
+  if (tag === TAG.utf8String) return text;
+  if (tag === TAG.ia5String) {
+    // deno-lint-ignore no-control-regex
+    if (!/^[\x00-\x7f]*$/.test(text)) throw derError(what, "an IA5String has a character outside ASCII");
+    return text;
+  }
+  if (tag === TAG.printableString) {
+    if (!/^[A-Za-z0-9 '()+,./:=?-]*$/.test(text)) {
+      throw derError(what, "a PrintableString has a character that it must not have");
+    }
+    return text;
+  }
+  throw derError(what, `a string was expected: current tag is ${hexOctet(tag)}`);
+}
+
+function timeOf(tag: number, content: Uint8Array, what: string): Date {
+  if (tag !== TAG.utcTime && tag !== TAG.generalizedTime) {
+    throw derError(what, `a time was expected: current tag is ${hexOctet(tag)}`);
+  }
+  const digits = tag === TAG.utcTime ? 12 : 14;
+  const text = fromUtf8(content, what);
+  if (text.length !== digits + 1 || !/^\d+Z$/.test(text)) throw derError(what, "a time is not in its strict form");
+  const century = tag === TAG.utcTime ? (Number(text.slice(0, 2)) < 50 ? "20" : "19") : "";
+  const full = century + text.slice(0, digits);
+  const iso = full.replace(/^(....)(..)(..)(..)(..)(..)$/, "$1-$2-$3T$4:$5:$6.000Z");
+  const date = new Date(iso);
+  // Comparing refuses what Date would roll over, such as the 30th of February or 24:00.
+  if (Number.isNaN(date.getTime()) || date.toISOString() !== iso) throw derError(what, "a time does not exist");
+  return date;
+}
+
+function oidText(content: Uint8Array, what: string): string {
+  if (content.length === 0 || content.length > MAXIMUM_OID_BYTES) throw derError(what, "an OID has a bad length");
+  const arcs: bigint[] = [];
+  let value = 0n;
+  let atStart = true;
+  for (const octet of content) {
+    if (atStart && octet === 0x80) throw derError(what, "an OID is padded");
+    value = value << 7n | BigInt(octet & 0x7f);
+    atStart = (octet & 0x80) === 0;
+    if (!atStart) continue;
+    arcs.push(value);
+    value = 0n;
+  }
+  if (!atStart) throw derError(what, "an OID is cut off");
+  const [first = 0n, ...rest] = arcs;
+  const root = first < 80n ? first / 40n : 2n;
+  return [root, first - root * 40n, ...rest].join(".");
+}
+
+function elementAt(bytes: Uint8Array, offset: number, what: string): DerElement {
+  const tag = bytes[offset];
+  const first = bytes[offset + 1];
+  if (tag === undefined || first === undefined) throw derError(what, "it is cut off");
+  let start = offset + 2;
+  let length = first;
+  if (first >= 0x80) {
+    const count = first & 0x7f;
+    if (count === 0) throw derError(what, "a length is indefinite");
+    // Two octets reach 65,535, which no input of ours exceeds by much; three are enough for any cap.
+    if (count > 3) throw derError(what, "a length is too large");
+    if (bytes[start] === 0) throw derError(what, "a length is padded");
+    length = 0;
+    for (let i = 0; i < count; i++) length = length * 256 + (bytes[start + i] ?? 0);
+    start += count;
+    if (length < 0x80) throw derError(what, "a length is not in its short form");
+  }
+  if (start + length > bytes.length) throw derError(what, "it is cut off");
+  return { tag, bytes: bytes.subarray(offset, start + length), content: bytes.subarray(start, start + length) };
+}
+
+function checkTree(content: Uint8Array, what: string, depth: number): void {
+  if (depth > MAXIMUM_DEPTH) throw derError(what, `it is nested more than ${MAXIMUM_DEPTH} deep`);
+  for (let offset = 0; offset < content.length;) {
+    const element = elementAt(content, offset, what);
+    checkTag(element.tag, what);
+    if ((element.tag & CONSTRUCTED) !== 0) checkTree(element.content, what, depth + 1);
+    offset += element.bytes.length;
+  }
+}
+
+function checkTag(tag: number, what: string): void {
+  const number = tag & NUMBER_MASK;
+  if (number === NUMBER_MASK) throw derError(what, "a tag number is above 30");
+  if ((tag & CLASS_MASK) !== 0) return;
+  if (number === 0) throw derError(what, "a tag is 0");
+  const isCollection = number === (TAG.sequence & NUMBER_MASK) || number === (TAG.set & NUMBER_MASK);
+  if (isCollection !== ((tag & CONSTRUCTED) !== 0)) {
+    throw derError(what, `tag ${hexOctet(tag)} has the wrong form, primitive or constructed`);
+  }
+}
+
+function hexOctet(octet: number): string {
+  return octet.toString(16).padStart(2, "0");
+}
+
+/** The error of every reader in this folder. */
+export function derError(what: string, rule: string): BootstrapError {
+  return new BootstrapError("malformed/der", `Cannot read "${what}" as ${rule}`, { details: { field: what } });
+}

@@ -1,0 +1,178 @@
+/**
+ * The extensions of a certificate that this project reads (RFC 5280, 4.2.1).
+ *
+ * Each reader gives `undefined` where the certificate does not have the extension, and throws `malformed/der` where it has
+ * it in a form that is not exactly DER.
+ *
+ * @module
+ */
+import type { Bytes } from "../platform/bytes.ts";
+import { copyOf } from "../platform/bytes.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import type { DerReader } from "./der.ts";
+import { contextTag, derError, readDer, TAG } from "./der.ts";
+import { type Name, readName } from "./name.ts";
+import type { Certificate } from "./x509.ts";
+
+/** OIDs of extensions. */
+export const EXTENSION = Object.freeze({
+  subjectKeyIdentifier: "2.5.29.14",
+  keyUsage: "2.5.29.15",
+  subjectAltName: "2.5.29.17",
+  basicConstraints: "2.5.29.19",
+  authorityKeyIdentifier: "2.5.29.35",
+  extKeyUsage: "2.5.29.37",
+});
+
+/** OIDs of extended key usages. */
+export const EXT_KEY_USAGE = Object.freeze({
+  serverAuth: "1.3.6.1.5.5.7.3.1",
+  clientAuth: "1.3.6.1.5.5.7.3.2",
+  /** TCG EK Credential Profile 2.5, 3.5.1: an endorsement key's certificate. */
+  tcgEkCertificate: "2.23.133.8.1",
+});
+
+/** What a key may be used for, in the order of its bits. */
+export const KEY_USAGES = [
+  "digitalSignature",
+  "contentCommitment",
+  "keyEncipherment",
+  "dataEncipherment",
+  "keyAgreement",
+  "keyCertSign",
+  "cRLSign",
+  "encipherOnly",
+  "decipherOnly",
+] as const;
+
+/** One use of a key. */
+export type KeyUsage = typeof KEY_USAGES[number];
+
+/** Whether the subject is an authority, and how many authorities may follow below it. */
+export interface BasicConstraints {
+  /** Whether it is a CA. */
+  readonly isCa: boolean;
+  /** The path length constraint, where there is one. */
+  readonly pathLength?: number;
+}
+
+/** Another name of the subject; kinds that this project does not read keep their bytes. */
+export type AlternativeName =
+  | { readonly type: "dns"; readonly value: string }
+  | { readonly type: "ip"; readonly value: Bytes }
+  | { readonly type: "directoryName"; readonly value: Name }
+  | { readonly type: "other"; readonly value: Bytes };
+
+const MAXIMUM_PATH_LENGTH = 255;
+const MAXIMUM_NAMES = 64;
+const DNS_TAG = contextTag(2, "primitive");
+const DIRECTORY_NAME_TAG = contextTag(4, "constructed");
+const IP_TAG = contextTag(7, "primitive");
+
+/** The basic constraints. */
+export function basicConstraints(certificate: Certificate): BasicConstraints | undefined {
+  return readExtension(certificate, EXTENSION.basicConstraints, (outer, what) => {
+    const reader = outer.inside();
+    const isMarked = reader.next(TAG.boolean);
+    const isCa = isMarked && reader.boolean();
+    if (isMarked && !isCa) throw derError(what, "cA is FALSE, which DER leaves out");
+    const constraints = reader.atEnd ? { isCa } : { isCa, pathLength: reader.small(MAXIMUM_PATH_LENGTH) };
+    reader.end();
+    return constraints;
+  });
+}
+
+/** The key usages. */
+export function keyUsage(certificate: Certificate): ReadonlySet<KeyUsage> | undefined {
+  return readExtension(certificate, EXTENSION.keyUsage, (outer, what) => {
+    const usages = new Set<KeyUsage>();
+    for (const bit of outer.namedBits(certificate.profile === "vendor" ? "any" : "minimal")) {
+      const usage = KEY_USAGES[bit];
+      if (usage === undefined) throw derError(what, `key usage ${bit} does not exist`);
+      usages.add(usage);
+    }
+    return usages;
+  });
+}
+
+/** The extended key usages, dotted. */
+export function extKeyUsage(certificate: Certificate): readonly string[] | undefined {
+  return readExtension(certificate, EXTENSION.extKeyUsage, (outer, what) => {
+    const reader = outer.inside();
+    const usages: string[] = [];
+    while (!reader.atEnd) usages.push(reader.oid());
+    if (usages.length === 0 || usages.length > MAXIMUM_NAMES) {
+      throw derError(what, "its number of usages is out of range");
+    }
+    return usages;
+  });
+}
+
+/** The alternative names of the subject. */
+export function subjectAltName(certificate: Certificate): readonly AlternativeName[] | undefined {
+  const order = certificate.profile === "vendor" ? "any" : "ascending";
+  return readExtension(certificate, EXTENSION.subjectAltName, (outer, what) => {
+    const reader = outer.inside();
+    const names: AlternativeName[] = [];
+    while (!reader.atEnd) names.push(readAlternativeName(reader, what, order));
+    if (names.length === 0 || names.length > MAXIMUM_NAMES) throw derError(what, "its number of names is out of range");
+    return names;
+  });
+}
+
+/**
+ * Refuses a certificate with a critical extension that its reader does not know.
+ *
+ * @param certificate The certificate.
+ * @param known The OIDs that the caller evaluates.
+ * @throws {BootstrapError} `refused/critical-extension`.
+ */
+export function refuseUnknownCritical(certificate: Certificate, known: readonly string[]): void {
+  const unknown = certificate.extensions.find(({ critical, oid }) => critical && !known.includes(oid));
+  if (unknown === undefined) return;
+  throw new BootstrapError(
+    "refused/critical-extension",
+    `A certificate has the unknown critical extension ${unknown.oid}`,
+    {
+      details: { check: "critical-extension", expected: known.join(", "), seen: unknown.oid },
+    },
+  );
+}
+
+function readAlternativeName(reader: DerReader, what: string, order: "ascending" | "any"): AlternativeName {
+  const { tag, bytes, content } = reader.element();
+  if (tag === DNS_TAG) return { type: "dns", value: asciiText(content, what) };
+  if (tag === IP_TAG) {
+    if (content.length !== 4 && content.length !== 16) {
+      throw derError(what, "an IP address has neither 4 nor 16 octets");
+    }
+    return { type: "ip", value: copyOf(content) };
+  }
+  if (tag === DIRECTORY_NAME_TAG) {
+    const inside = readDer(content, what);
+    const value = readName(inside, what, order);
+    inside.end();
+    return { type: "directoryName", value };
+  }
+  return { type: "other", value: copyOf(bytes) };
+}
+
+function asciiText(content: Uint8Array, what: string): string {
+  const text = String.fromCharCode(...content);
+  if (!/^[\x21-\x7e]+$/.test(text)) throw derError(what, "a DNS name is empty or has a character outside ASCII");
+  return text;
+}
+
+function readExtension<T>(
+  certificate: Certificate,
+  oid: string,
+  read: (reader: DerReader, what: string) => T,
+): T | undefined {
+  const extension = certificate.extensions.find((candidate) => candidate.oid === oid);
+  if (extension === undefined) return undefined;
+  const what = `extension ${oid}`;
+  const reader = readDer(extension.value, what);
+  const value = read(reader, what);
+  reader.end();
+  return value;
+}

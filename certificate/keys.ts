@@ -1,0 +1,125 @@
+/**
+ * Key pairs: Ed25519 for operators, P-256 for everything that Kubernetes sees.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { createPrivateKey, createPublicKey } from "node:crypto";
+import type { Bytes } from "../platform/bytes.ts";
+import { copyOf, hex, randomBytes } from "../platform/bytes.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { readDer } from "./der.ts";
+import { decryptPrivateKey, encryptPrivateKey } from "./_pbes2.ts";
+import { pemLabel, readPem, writePem } from "./pem.ts";
+
+/** The kinds of keys that this project makes. */
+export type KeyPairType = "ed25519" | "p-256";
+
+/** A key pair. The private key can be exported, as each is written to a file of its own at some time. */
+export interface KeyPair {
+  /** Its kind. */
+  readonly type: KeyPairType;
+  /** The private key. */
+  readonly privateKey: CryptoKey;
+  /** The public key's SPKI, DER. */
+  readonly spki: Bytes;
+}
+
+/** How WebCrypto signs with a kind of key; ECDSA gives r ‖ s. */
+export const SIGN_ALGORITHMS = Object.freeze(
+  {
+    "ed25519": { name: "Ed25519" },
+    "p-256": { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" },
+  } as const,
+);
+
+/** PKCS#8's AlgorithmIdentifiers (RFC 8410, 3; RFC 5480, 2.1.1). */
+const PKCS8_TYPES: Readonly<Record<string, KeyPairType>> = Object.freeze({
+  "300506032b6570": "ed25519",
+  "301306072a8648ce3d020106082a8648ce3d030107": "p-256",
+});
+const MAXIMUM_PRIVATE_KEY_BYTES = 4096;
+
+/** Makes a fresh key pair. */
+export async function generateKeyPair(type: KeyPairType): Promise<KeyPair> {
+  const keys = await crypto.subtle.generateKey(SIGN_ALGORITHMS[type], true, ["sign", "verify"]) as CryptoKeyPair;
+  return {
+    type,
+    privateKey: keys.privateKey,
+    spki: new Uint8Array(await crypto.subtle.exportKey("spki", keys.publicKey)),
+  };
+}
+
+/**
+ * The private key as PKCS#8 PEM.
+ *
+ * @param keys The key pair.
+ * @param passphrase Where given, the PEM is encrypted with it (PBES2: PBKDF2 with HMAC-SHA-256, AES-256-CBC).
+ */
+export async function privateKeyPem(keys: KeyPair, passphrase?: string): Promise<string> {
+  const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", keys.privateKey));
+  try {
+    if (passphrase === undefined) return writePem("PRIVATE KEY", pkcs8);
+    return writePem("ENCRYPTED PRIVATE KEY", await encryptPrivateKey(pkcs8, passphrase));
+  } finally {
+    pkcs8.fill(0);
+  }
+}
+
+/**
+ * Reads a private key from PKCS#8 PEM.
+ *
+ * @param pem One block, `PRIVATE KEY` or `ENCRYPTED PRIVATE KEY`.
+ * @param what The file or field, for errors.
+ * @param passphrase Needed exactly where the key is encrypted.
+ * @throws {BootstrapError} `malformed/…`, `refused/key-type` for anything but Ed25519 and P-256, `usage/passphrase` if it is
+ *   missing, wrong, or given for a key that is not encrypted.
+ */
+export async function readPrivateKeyPem(pem: string, what: string, passphrase?: string): Promise<KeyPair> {
+  const isEncrypted = pemLabel(pem, what) === "ENCRYPTED PRIVATE KEY";
+  if (isEncrypted !== (passphrase !== undefined)) {
+    const reason = isEncrypted
+      ? "it is encrypted and no passphrase was given"
+      : "a passphrase was given and it is not encrypted";
+    throw new BootstrapError("usage/passphrase", `Cannot read "${what}" as ${reason}`);
+  }
+  const pkcs8 = passphrase === undefined
+    ? readPem(pem, "PRIVATE KEY", what)
+    : await decryptPrivateKey(readPem(pem, "ENCRYPTED PRIVATE KEY", what), what, passphrase);
+  try {
+    return await readPrivateKey(pkcs8, what);
+  } finally {
+    pkcs8.fill(0);
+  }
+}
+
+async function readPrivateKey(pkcs8: Bytes, what: string): Promise<KeyPair> {
+  const type = privateKeyType(pkcs8, what);
+  const algorithm = SIGN_ALGORITHMS[type];
+  try {
+    const privateKey = await crypto.subtle.importKey("pkcs8", pkcs8, algorithm, true, ["sign"]);
+    const secret = createPrivateKey({ key: Buffer.from(pkcs8.buffer), format: "der", type: "pkcs8" });
+    const spki = copyOf(createPublicKey(secret).export({ format: "der", type: "spki" }));
+    // PKCS#8 can carry a public key beside the private one: they must belong together.
+    const publicKey = await crypto.subtle.importKey("spki", spki, algorithm, false, ["verify"]);
+    const probe = randomBytes(32);
+    const signature = await crypto.subtle.sign(algorithm, privateKey, probe);
+    if (await crypto.subtle.verify(algorithm, publicKey, signature, probe)) return { type, privateKey, spki };
+  } catch {
+    // The cause may quote the key, so it goes nowhere.
+  }
+  throw new BootstrapError("malformed/private-key", `Cannot read "${what}" as it is no usable private key`);
+}
+
+function privateKeyType(pkcs8: Uint8Array, what: string): KeyPairType {
+  const reader = readDer(pkcs8, what, MAXIMUM_PRIVATE_KEY_BYTES).inside();
+  reader.small(1);
+  const algorithm = hex(reader.element().bytes);
+  reader.octets();
+  const type = PKCS8_TYPES[algorithm];
+  if (type !== undefined) return type;
+  const expected = "Ed25519 or P-256";
+  throw new BootstrapError("refused/key-type", `Cannot use the key of "${what}" as it must be ${expected}`, {
+    details: { check: "key-type", expected, seen: `algorithm ${algorithm}` },
+  });
+}

@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { equalBytes, fromHex } from "../platform/bytes.ts";
+import { assertRefused, element } from "./_testing.ts";
+import { generateKeyPair, privateKeyPem, readPrivateKeyPem, SIGN_ALGORITHMS } from "./keys.ts";
+import { readPem, writePem } from "./pem.ts";
+
+const TYPES = ["ed25519", "p-256"] as const;
+
+for (const type of TYPES) {
+  Deno.test(`readPrivateKeyPem() gives back a key of type ${type}, with and without a passphrase`, async () => {
+    const keys = await generateKeyPair(type);
+    for (const passphrase of [undefined, "", "correct horse ä"]) {
+      const pem = await privateKeyPem(keys, passphrase);
+      const label = passphrase === undefined ? "PRIVATE KEY" : "ENCRYPTED PRIVATE KEY";
+      assert.match(pem, new RegExp(`^-----BEGIN ${label}-----`));
+      const read = await readPrivateKeyPem(pem, "key", passphrase);
+      assert.equal(read.type, type);
+      assert.deepEqual(read.spki, keys.spki);
+      const algorithm = SIGN_ALGORITHMS[type];
+      const publicKey = await crypto.subtle.importKey("spki", keys.spki, algorithm, false, ["verify"]);
+      const message = new Uint8Array(5);
+      const signature = await crypto.subtle.sign(algorithm, read.privateKey, message);
+      assert.ok(await crypto.subtle.verify(algorithm, publicKey, signature, message));
+    }
+  });
+}
+
+Deno.test("privateKeyPem() never writes a key in the clear when it has a passphrase", async () => {
+  const keys = await generateKeyPair("ed25519");
+  const clear = readPem(await privateKeyPem(keys), "PRIVATE KEY", "key");
+  const encrypted = readPem(await privateKeyPem(keys, "x"), "ENCRYPTED PRIVATE KEY", "key");
+  assert.ok(!encrypted.toHex().includes(clear.slice(-32).toHex()));
+  const again = readPem(await privateKeyPem(keys, "x"), "ENCRYPTED PRIVATE KEY", "key");
+  assert.ok(!equalBytes(encrypted, again), "salt and IV must be fresh");
+});
+
+/** Made by OpenSSL 3.0: `genpkey -algorithm ed25519 -aes256 -pass pass:geheim`. */
+const OPENSSL_ENCRYPTED = `-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIGbMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAiRMKA6/aIQtQICCAAw
+DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEBE33nb3NMAm4sqdVF0k3k0EQCYS
+NZjo/W5d+INZF31GTuHiZQVg4Nf6V2x+yr/OBwxHSwsw/xODDhRi96cNsBKaOycg
+CVzbD5o6788K2kJky+s=
+-----END ENCRYPTED PRIVATE KEY-----
+`;
+const OPENSSL_ENCRYPTED_SPKI =
+  "302a300506032b6570032100f353ede17883c564ea0cf2051debe775c163d252674e68d763128ae84968e8c8";
+/** Made by OpenSSL 3.0: a key under `-v2prf hmacWithSHA512`, which is not read. */
+const OPENSSL_OTHER_SUITE = `-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIGbMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAjd14xcEHt6RAICA+gw
+DAYIKoZIhvcNAgsFADAdBglghkgBZQMEASoEEPOQRt8q4hOdSSNd5xAVlUMEQElu
+eG6tx7z4A5Hrnl1qDNSkkJJTmfr6BAnXNEH09Gnz7M6j5WBiSYDmvhuRanzXhV/Z
+fbT+cXi+3OYGexOxdIo=
+-----END ENCRYPTED PRIVATE KEY-----
+`;
+
+Deno.test("readPrivateKeyPem() reads what OpenSSL wrote", async () => {
+  const keys = await readPrivateKeyPem(OPENSSL_ENCRYPTED, "key", "geheim");
+  assert.equal(keys.spki.toHex(), OPENSSL_ENCRYPTED_SPKI);
+});
+
+Deno.test("readPrivateKeyPem() refuses a key when its encryption is not on the list", async () => {
+  await assertRefused(() => readPrivateKeyPem(OPENSSL_OTHER_SUITE, "key", "geheim"), "malformed/der");
+});
+
+Deno.test("readPrivateKeyPem() refuses a key when its passphrase is wrong, missing or of no use", async () => {
+  const keys = await generateKeyPair("ed25519");
+  const clear = await privateKeyPem(keys);
+  for (const passphrase of ["wrong", "", undefined]) {
+    await assertRefused(() => readPrivateKeyPem(OPENSSL_ENCRYPTED, "key", passphrase), "usage/passphrase");
+  }
+  await assertRefused(() => readPrivateKeyPem(clear, "key", "geheim"), "usage/passphrase");
+});
+
+const pkcs8 = (algorithm: string, key: string) =>
+  writePem(
+    "PRIVATE KEY",
+    element(0x30, fromHex("020100", "version"), fromHex(algorithm, "algorithm"), element(0x04, fromHex(key, "key"))),
+  );
+
+for (
+  const [name, algorithm, key] of [
+    ["RSA", "300d06092a864886f70d0101010500", "3000"],
+    ["P-384", "301006072a8648ce3d020106052b81040022", "3000"],
+    ["X25519", "300506032b656e", "0420" + "11".repeat(32)],
+    ["Ed25519 with parameters", "300706032b65700500", "0420" + "11".repeat(32)],
+  ] as const
+) {
+  Deno.test(`readPrivateKeyPem() refuses a key when it is ${name}`, async () => {
+    await assertRefused(() => readPrivateKeyPem(pkcs8(algorithm, key), "key"), "refused/key-type");
+  });
+}
+
+Deno.test("readPrivateKeyPem() shows nothing of a key when it refuses it", async () => {
+  const error = await assertRefused(
+    () => readPrivateKeyPem(pkcs8("300506032b6570", "0410" + "ab".repeat(16)), "key"),
+    "malformed/private-key",
+  );
+  assert.equal(error.cause, undefined);
+  assert.ok(!JSON.stringify([error.message, error.details]).includes("abab"));
+});
+
+Deno.test("readPrivateKeyPem() refuses a key when the public key beside it is another's", async () => {
+  const [one, other] = await Promise.all(TYPES.map(() => generateKeyPair("p-256")));
+  assert.ok(one !== undefined && other !== undefined);
+  const der = readPem(await privateKeyPem(one), "PRIVATE KEY", "key");
+  const swapped = der.toHex().replace(one.spki.slice(-65).toHex(), other.spki.slice(-65).toHex());
+  await assertRefused(
+    () => readPrivateKeyPem(writePem("PRIVATE KEY", fromHex(swapped, "key")), "key"),
+    "malformed/private-key",
+  );
+});

@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { copyOf } from "../platform/bytes.ts";
+import { assertRefused } from "./_testing.ts";
+import { pemLabel, readPem, writePem } from "./pem.ts";
+
+const block = writePem("CERTIFICATE", new Uint8Array(100));
+
+Deno.test("readPem() gives back any bytes that writePem() wrote", () => {
+  fc.assert(fc.property(fc.uint8Array({ minLength: 1, maxLength: 500 }), (bytes) => {
+    const text = writePem("PUBLIC KEY", bytes);
+    assert.ok(text.split("\n").every((line) => line.length <= 64));
+    assert.deepEqual(readPem(text, "PUBLIC KEY", "test"), copyOf(bytes));
+    assert.deepEqual(readPem(text.replaceAll("\n", "\r\n"), "PUBLIC KEY", "test"), copyOf(bytes));
+  }));
+});
+
+Deno.test("pemLabel() gives the label", () => assert.equal(pemLabel(block, "test"), "CERTIFICATE"));
+
+for (
+  const [name, text] of [
+    ["it is empty", ""],
+    ["it has another label", block.replaceAll("CERTIFICATE", "PRIVATE KEY")],
+    ["its labels differ", block.replace("END CERTIFICATE", "END PUBLIC KEY")],
+    ["there are two blocks", block + block],
+    ["something comes before it", `Certificate:\n${block}`],
+    ["something follows it", `${block}x`],
+    ["it has a header", block.replace("\n", "\nProc-Type: 4,ENCRYPTED\n\n")],
+    ["a line is too long", block.replaceAll(/A\nA/g, "AA")],
+    ["it has a blank in its base64", block.replace("AAAA", "AA A")],
+    ["its padding is missing", block.replaceAll("=\n", "\n")],
+    ["it is cut off", block.slice(0, -10)],
+    ["it is empty inside", "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"],
+    ["it is very long", writePem("CERTIFICATE", new Uint8Array(1 << 16))],
+  ] as const
+) {
+  Deno.test(`readPem() refuses a text when ${name}`, async () => {
+    const error = await assertRefused(() => readPem(text, "CERTIFICATE", "the field"), /^malformed\/(pem|base64)$/);
+    assert.match(error.message, /"the field"/);
+    assert.ok(!error.message.includes("AAAA"), "the error shows what is in the block");
+  });
+}

@@ -1,0 +1,104 @@
+/**
+ * Public keys as SubjectPublicKeyInfo, by an allow-list of forms (RFC 5480, RFC 8410, RFC 3279).
+ *
+ * @module
+ */
+import type { Bytes } from "../platform/bytes.ts";
+import { copyOf, fromHex, hex } from "../platform/bytes.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { readDer } from "./der.ts";
+
+/** The kinds of keys that are ever used. */
+export type KeyType = "ed25519" | "p-256" | "p-384" | "rsa";
+
+/** A public key in its only accepted encoding. */
+export interface PublicKey {
+  /** Its kind. */
+  readonly type: KeyType;
+  /** The SPKI, DER. */
+  readonly spki: Bytes;
+}
+
+/** What an SPKI of a kind with fixed length starts with; the rest is the point or the key. */
+const FIXED_FORMS: readonly { readonly type: KeyType; readonly prefix: Bytes; readonly keyBytes: number }[] = [
+  { type: "ed25519", prefix: fromHex("302a300506032b6570032100", "prefix"), keyBytes: 32 },
+  {
+    type: "p-256",
+    prefix: fromHex("3059301306072a8648ce3d020106082a8648ce3d030107034200" + "04", "prefix"),
+    keyBytes: 64,
+  },
+  { type: "p-384", prefix: fromHex("3076301006072a8648ce3d020106052b81040022036200" + "04", "prefix"), keyBytes: 96 },
+];
+/** rsaEncryption with NULL (RFC 3279, 2.3.1). */
+const RSA_ALGORITHM = "300d06092a864886f70d0101010500";
+const MINIMUM_RSA_BITS = 2048;
+/** A larger modulus only costs time. */
+const MAXIMUM_RSA_BITS = 8192;
+const RSA_EXPONENT = "010001";
+
+/**
+ * Reads an SPKI of a kind that is on the allow-list: Ed25519, P-256 and P-384 with the uncompressed point, RSA of 2048 to
+ * 8192 bits with exponent 65537.
+ *
+ * @param spki DER.
+ * @param what The field that it came in, for errors.
+ * @throws {BootstrapError} `malformed/der`, or `refused/key-type` for a key that is not on the list. Whether a point is on
+ *   its curve shows when the key is imported.
+ */
+export function readPublicKey(spki: Uint8Array, what: string): PublicKey {
+  const reader = readDer(spki, what).inside();
+  const algorithm = hex(reader.element().bytes);
+  const key = reader.octetBits();
+  reader.end();
+  for (const { type, prefix, keyBytes } of FIXED_FORMS) {
+    const hasForm = spki.length === prefix.length + keyBytes && hex(spki.subarray(0, prefix.length)) === hex(prefix);
+    if (hasForm) return { type, spki: copyOf(spki) };
+  }
+  if (algorithm !== RSA_ALGORITHM) throw keyTypeRefusal(what, algorithm);
+  const rsa = readDer(key, what).inside();
+  const bits = bitLength(rsa.unsigned());
+  const exponent = hex(rsa.unsigned());
+  rsa.end();
+  if (bits < MINIMUM_RSA_BITS || bits > MAXIMUM_RSA_BITS) throw keyTypeRefusal(what, `RSA of ${bits} bits`);
+  if (exponent !== RSA_EXPONENT) throw keyTypeRefusal(what, `RSA with exponent ${exponent}`);
+  return { type: "rsa", spki: copyOf(spki) };
+}
+
+/** How WebCrypto is to use a key. */
+export type VerifyAlgorithm =
+  | { readonly name: "Ed25519" }
+  | { readonly name: "ECDSA"; readonly namedCurve: "P-256" | "P-384"; readonly hash: "SHA-256" | "SHA-384" }
+  | { readonly name: "RSASSA-PKCS1-v1_5"; readonly hash: "SHA-256" | "SHA-384" }
+  | { readonly name: "RSA-PSS"; readonly hash: "SHA-256" | "SHA-384"; readonly saltLength: number };
+
+/**
+ * Verifies a signature with WebCrypto; ECDSA in raw form (r ‖ s).
+ *
+ * @returns Whether it is right.
+ * @throws {BootstrapError} `malformed/public-key` if the key is none, such as a point that is not on its curve.
+ */
+export async function verifyWith(
+  algorithm: VerifyAlgorithm,
+  spki: Uint8Array,
+  signature: Uint8Array,
+  message: Uint8Array,
+): Promise<boolean> {
+  try {
+    const key = await crypto.subtle.importKey("spki", copyOf(spki), algorithm, false, ["verify"]);
+    // Deno looks at the point only here, and throws.
+    return await crypto.subtle.verify(algorithm, key, copyOf(signature), copyOf(message));
+  } catch (cause) {
+    throw new BootstrapError("malformed/public-key", "Cannot use a public key as it is none of its kind", { cause });
+  }
+}
+
+function bitLength(unsigned: Uint8Array): number {
+  return unsigned.length * 8 - Math.clz32(unsigned[0] ?? 0) + 24;
+}
+
+function keyTypeRefusal(what: string, seen: string): BootstrapError {
+  const expected = "Ed25519, P-256, P-384, or RSA of 2048 to 8192 bits";
+  return new BootstrapError("refused/key-type", `Cannot use the key of "${what}" as it must be ${expected}`, {
+    details: { check: "key-type", expected, seen },
+  });
+}

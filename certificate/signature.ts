@@ -1,0 +1,60 @@
+/**
+ * The protocol's signatures: over `label ‖ 00 ‖ tag ‖ 00 ‖ x`, by Ed25519 or by ECDSA with P-256 and SHA-256.
+ *
+ * @module
+ */
+import { signedBytes } from "../attestation/transcript.ts";
+import type { SignatureTag } from "../attestation/transcript.ts";
+import type { Bytes } from "../platform/bytes.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import type { KeyPair } from "./keys.ts";
+import { SIGN_ALGORITHMS } from "./keys.ts";
+import { readPublicKey, verifyWith } from "./public_key.ts";
+
+/** Both kinds have signatures of 64 bytes: Ed25519's own form, and r ‖ s (IEEE P1363). */
+export const SIGNATURE_BYTES = 64;
+
+/** Signs `x` for one purpose. */
+export async function sign(keys: KeyPair, tag: SignatureTag, x: Uint8Array): Promise<Bytes> {
+  return new Uint8Array(await crypto.subtle.sign(SIGN_ALGORITHMS[keys.type], keys.privateKey, signedBytes(tag, x)));
+}
+
+/**
+ * Verifies a signature over `x` for one purpose.
+ *
+ * @param spki The signer's SPKI, DER.
+ * @param tag The purpose.
+ * @param x What must have been signed.
+ * @param signature 64 bytes.
+ * @throws {BootstrapError} `refused/signature` if it is not by that key, for that purpose and over `x`; `refused/key-type` for
+ *   any other kind of key; `malformed/…` for a key that is none.
+ */
+export async function verify(
+  spki: Uint8Array,
+  tag: SignatureTag,
+  x: Uint8Array,
+  signature: Uint8Array,
+): Promise<void> {
+  const what = `${tag} key`;
+  const { type } = readPublicKey(spki, what);
+  if (type !== "ed25519" && type !== "p-256") {
+    throw new BootstrapError("refused/key-type", `Cannot use the key of "${what}" as it must be Ed25519 or P-256`, {
+      details: { check: "key-type", expected: "ed25519, p-256", seen: type },
+    });
+  }
+  const isRight = signature.length === SIGNATURE_BYTES &&
+    await verifyWith(
+      type === "ed25519" ? SIGN_ALGORITHMS.ed25519 : SIGN_ALGORITHMS["p-256"],
+      spki,
+      signature,
+      signedBytes(tag, x),
+    );
+  if (isRight) return;
+  throw new BootstrapError("refused/signature", `The ${tag} signature is not by the key that it must be by`, {
+    details: {
+      check: `${tag}-signature`,
+      expected: "a signature by the key, over these bytes",
+      seen: "another signature",
+    },
+  });
+}

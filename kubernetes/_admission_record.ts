@@ -1,0 +1,63 @@
+import * as v from "valibot";
+import { BootstrapError } from "../platform/errors.ts";
+
+/** What a node is in the cluster. */
+export type NodeRole = "worker" | "control-plane";
+
+/** What is recorded of an admitted node. */
+export interface AdmissionRecord {
+  /** The identity that its evidence proved, 64 characters of lower-case hexadecimal. Never changes. */
+  readonly identity: string;
+  /** The Node's name, an RFC 1123 label. Never changes. */
+  readonly nodeName: string;
+  /** Its role. Never changes. */
+  readonly role: NodeRole;
+  /** SPKI_c of its last admission, base64. */
+  readonly nodeKey: string;
+  /** Its addresses, as it said them. */
+  readonly addresses: readonly string[];
+  /** SHA-256 of the evidence of its last admission, lower-case hexadecimal. */
+  readonly evidenceDigest: string;
+  /** The TPM's reset counter at its last admission, where there is a TPM. Never decreases. */
+  readonly resetCount?: number;
+}
+
+const dataSchema = v.object({
+  identity: v.string(),
+  nodeName: v.string(),
+  role: v.picklist(["worker", "control-plane"]),
+  nodeKey: v.string(),
+  addresses: v.string(),
+  evidenceDigest: v.string(),
+  resetCount: v.optional(v.pipe(v.string(), v.regex(/^\d{1,10}$/))),
+});
+
+/** A record as the data of a ConfigMap. */
+export function writeRecord(record: AdmissionRecord): Record<string, string> {
+  const { identity, nodeName, role, nodeKey, addresses, evidenceDigest, resetCount } = record;
+  return {
+    ...{ identity, nodeName, role, nodeKey, addresses: addresses.join(","), evidenceDigest },
+    ...(resetCount === undefined ? {} : { resetCount: String(resetCount) }),
+  };
+}
+
+/**
+ * The record in the data of a ConfigMap.
+ *
+ * @throws {BootstrapError} `malformed/admission-record` naming the ConfigMap and the field.
+ */
+export function readRecord(data: Readonly<Record<string, string>>, name: string): AdmissionRecord {
+  const result = v.safeParse(dataSchema, data);
+  if (!result.success) {
+    const field = v.getDotPath(result.issues[0]) ?? "";
+    throw new BootstrapError("malformed/admission-record", `Cannot read "${field}" of the ConfigMap ${name}`, {
+      details: { configMap: name, field },
+    });
+  }
+  const { addresses, resetCount, ...rest } = result.output;
+  return {
+    ...rest,
+    addresses: addresses === "" ? [] : addresses.split(","),
+    ...(resetCount === undefined ? {} : { resetCount: Number(resetCount) }),
+  };
+}

@@ -1,0 +1,44 @@
+import * as v from "valibot";
+import { BootstrapError, type ErrorCode } from "../platform/errors.ts";
+import { redact } from "./_redact.ts";
+
+/** The part of a `meta/v1` Status that says what went wrong. */
+const statusSchema = v.object({ reason: v.optional(v.string(), ""), message: v.optional(v.string(), "") });
+
+const LONGEST_MESSAGE = 500;
+
+function codeOf(status: number, reason: string): ErrorCode {
+  switch (status) {
+    case 400:
+    case 422:
+      return "malformed/kubernetes-api";
+    case 401:
+    case 403:
+      return "unauthorized/kubernetes-api";
+    case 404:
+      return "precondition/not-found";
+    case 409:
+      return reason === "AlreadyExists" ? "conflict/already-exists" : "conflict/changed";
+    default:
+      return status === 429 || status >= 500 ? "unavailable/kubernetes-api" : "internal/kubernetes-api";
+  }
+}
+
+/** The error for an answer of the API server that is no success. */
+export function statusError(what: string, status: number, body: string): BootstrapError {
+  let parsed: { readonly reason: string; readonly message: string } = { reason: "", message: "" };
+  try {
+    const result = v.safeParse(statusSchema, JSON.parse(body));
+    if (result.success) parsed = result.output;
+  } catch {
+    // A proxy's page instead of a Status: the number says enough.
+  }
+  const message = redact(parsed.message).slice(0, LONGEST_MESSAGE);
+  return new BootstrapError(
+    codeOf(status, parsed.reason),
+    `${what} was refused with ${status}: ${message || parsed.reason}`,
+    {
+      details: { request: what, status: String(status), reason: parsed.reason },
+    },
+  );
+}

@@ -1,0 +1,53 @@
+import * as v from "valibot";
+import type { DeletePreconditions, KubernetesApi } from "./api.ts";
+import { objectMetaSchema } from "./api.ts";
+
+/** A ConfigMap as it is stored. */
+export interface StoredConfigMap {
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly data: Readonly<Record<string, string>>;
+}
+
+const configMapSchema = v.object({
+  metadata: objectMetaSchema,
+  data: v.optional(v.record(v.string(), v.string()), {}),
+});
+
+function stored({ metadata, data }: v.InferOutput<typeof configMapSchema>): StoredConfigMap {
+  return { name: metadata.name, uid: metadata.uid, resourceVersion: metadata.resourceVersion, data };
+}
+
+/** The ConfigMaps of one namespace. */
+export class ConfigMaps {
+  readonly #api: KubernetesApi;
+  readonly #path: string;
+
+  constructor(api: KubernetesApi, namespace: string) {
+    this.#api = api;
+    this.#path = `/api/v1/namespaces/${namespace}/configmaps`;
+  }
+
+  async find(name: string): Promise<StoredConfigMap | undefined> {
+    const found = await this.#api.find(`${this.#path}/${name}`, configMapSchema);
+    return found && stored(found);
+  }
+
+  /** Throws `conflict/already-exists` if the name is taken. */
+  async create(name: string, data: Readonly<Record<string, string>>): Promise<StoredConfigMap> {
+    return stored(await this.#api.create(this.#path, { metadata: { name }, data }, configMapSchema));
+  }
+
+  /** Replaces the data of exactly this version; throws `conflict/changed` if it is not the current one any more. */
+  async update(current: StoredConfigMap, data: Readonly<Record<string, string>>): Promise<StoredConfigMap> {
+    const { name, uid, resourceVersion } = current;
+    const metadata = { name, uid, resourceVersion };
+    return stored(await this.#api.replace(`${this.#path}/${name}`, { metadata, data }, configMapSchema));
+  }
+
+  /** Deletes only what the preconditions name; throws `conflict/changed` if it is another. */
+  remove(name: string, preconditions: DeletePreconditions): Promise<boolean> {
+    return this.#api.remove(`${this.#path}/${name}`, preconditions);
+  }
+}

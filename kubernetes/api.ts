@@ -1,0 +1,207 @@
+/**
+ * The Kubernetes API, as far as this project touches it: a few verbs on a path, JSON checked by a schema, errors with
+ * stable codes.
+ *
+ * @module
+ */
+import * as v from "valibot";
+import { BootstrapError } from "../platform/errors.ts";
+import { statusError } from "./_api_status.ts";
+
+/** Who calls the API server, and how it is known. */
+export interface ApiCredentials {
+  /** `https://host:port`. */
+  readonly server: string;
+  /** The cluster's CA certificate, PEM. Nothing else vouches for the server. */
+  readonly caPem: string;
+  /** The caller's certificate, PEM. */
+  readonly certificatePem: string;
+  /** Its private key, PEM. */
+  readonly keyPem: string;
+}
+
+/** How the API server is called. */
+export interface ApiOptions {
+  /** Each call fails with `timeout/kubernetes-api` after this many milliseconds. Default: 30 s. */
+  readonly deadlineMs?: number;
+}
+
+/** Which version of an object a deletion is meant for; the server refuses with a conflict if it is another. */
+export interface DeletePreconditions {
+  /** `metadata.uid`. */
+  readonly uid?: string;
+  /** `metadata.resourceVersion`. */
+  readonly resourceVersion?: string;
+}
+
+/** A schema that says what an answer must look like; what it does not name is ignored. */
+export type ApiSchema<T> = v.GenericSchema<unknown, T>;
+
+/** What every stored object has. */
+export const objectMetaSchema = v.object({
+  name: v.string(),
+  namespace: v.optional(v.string()),
+  uid: v.string(),
+  resourceVersion: v.string(),
+});
+
+const MAXIMUM_ANSWER_BYTES = 8 << 20;
+const DEFAULT_DEADLINE_MS = 30_000;
+const FIELD_MANAGER = "bootstrapper";
+
+/** A connection to the API server. All methods throw {@linkcode BootstrapError}:
+ *
+ * | code | when |
+ * |---|---|
+ * | `unavailable/kubernetes-api` | no answer, 429, 5xx: retriable |
+ * | `timeout/kubernetes-api` | no answer in time: retriable; a change may have happened |
+ * | `unauthorized/kubernetes-api` | 401, 403 |
+ * | `precondition/not-found` | 404 |
+ * | `conflict/already-exists`, `conflict/changed` | 409, by its reason |
+ * | `malformed/kubernetes-api` | 400, 422, and answers that do not fit the schema |
+ */
+export class KubernetesApi implements Disposable {
+  readonly #server: string;
+  readonly #client: Deno.HttpClient;
+  readonly #deadlineMs: number;
+
+  /**
+   * Nothing is sent yet.
+   *
+   * @throws {BootstrapError} `usage/kubernetes-credentials` if the server is no https URL or a PEM is unusable.
+   */
+  constructor(credentials: ApiCredentials, options: ApiOptions = {}) {
+    const url = URL.parse(credentials.server);
+    if (url?.protocol !== "https:") {
+      throw new BootstrapError(
+        "usage/kubernetes-credentials",
+        `"${credentials.server}" is no https URL of an API server`,
+      );
+    }
+    this.#server = url.origin;
+    this.#deadlineMs = options.deadlineMs ?? DEFAULT_DEADLINE_MS;
+    try {
+      this.#client = Deno.createHttpClient({
+        caCerts: [credentials.caPem],
+        cert: credentials.certificatePem,
+        key: credentials.keyPem,
+      });
+    } catch (cause) {
+      throw new BootstrapError("usage/kubernetes-credentials", "Cannot use the credentials for the Kubernetes API", {
+        cause,
+      });
+    }
+  }
+
+  /** The object or list at a path, or `undefined` if there is none. */
+  async find<T>(path: string, schema: ApiSchema<T>): Promise<T | undefined> {
+    try {
+      return await this.get(path, schema);
+    } catch (error) {
+      if (error instanceof BootstrapError && error.code === "precondition/not-found") return undefined;
+      throw error;
+    }
+  }
+
+  /** The object or list at a path. */
+  get<T>(path: string, schema: ApiSchema<T>): Promise<T> {
+    return this.#call("GET", path, schema);
+  }
+
+  /** Creates an object in the collection at a path; gives it as it was stored. */
+  create<T>(path: string, object: unknown, schema: ApiSchema<T>): Promise<T> {
+    return this.#call("POST", path, schema, object, "application/json");
+  }
+
+  /** Replaces the object at a path; with `metadata.resourceVersion` in it, only if that is still the current one. */
+  replace<T>(path: string, object: unknown, schema: ApiSchema<T>): Promise<T> {
+    return this.#call("PUT", path, schema, object, "application/json");
+  }
+
+  /** Merges fields into the object at a path (RFC 7386). */
+  merge<T>(path: string, fields: unknown, schema: ApiSchema<T>): Promise<T> {
+    return this.#call("PATCH", path, schema, fields, "application/merge-patch+json");
+  }
+
+  /** Creates the object at a path or makes its fields the given ones (server-side apply, forced). */
+  async apply(path: string, object: unknown): Promise<void> {
+    const query = `?fieldManager=${FIELD_MANAGER}&force=true`;
+    await this.#call("PATCH", path + query, v.unknown(), object, "application/apply-patch+yaml");
+  }
+
+  /** Deletes the object at a path; gives `false` if there was none. */
+  async remove(path: string, preconditions: DeletePreconditions = {}): Promise<boolean> {
+    const options = { apiVersion: "v1", kind: "DeleteOptions", preconditions };
+    try {
+      await this.#call("DELETE", path, v.unknown(), options, "application/json");
+      return true;
+    } catch (error) {
+      if (error instanceof BootstrapError && error.code === "precondition/not-found") return false;
+      throw error;
+    }
+  }
+
+  /** Closes the connections. */
+  [Symbol.dispose](): void {
+    this.#client.close();
+  }
+
+  async #call<T>(method: string, path: string, schema: ApiSchema<T>, body?: unknown, contentType?: string): Promise<T> {
+    const what = `${method} ${path}`;
+    const signal = AbortSignal.timeout(this.#deadlineMs);
+    let status: number;
+    let text: string;
+    try {
+      const request: RequestInit & { readonly client: Deno.HttpClient } = {
+        method,
+        client: this.#client,
+        redirect: "manual",
+        signal,
+        headers: { accept: "application/json", ...(contentType === undefined ? {} : { "content-type": contentType }) },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      };
+      const response = await fetch(this.#server + path, request);
+      status = response.status;
+      text = await readText(response, what);
+    } catch (cause) {
+      if (cause instanceof BootstrapError) throw cause;
+      if (signal.aborted) {
+        throw new BootstrapError("timeout/kubernetes-api", `${what} had no answer in ${this.#deadlineMs / 1000} s`, {
+          cause,
+        });
+      }
+      throw new BootstrapError("unavailable/kubernetes-api", `Cannot reach ${this.#server} for ${what}`, { cause });
+    }
+    if (status < 200 || status > 299) throw statusError(what, status, text);
+    const result = v.safeParse(schema, parseJson(text, what));
+    if (result.success) return result.output;
+    const issue = result.issues[0];
+    throw new BootstrapError("malformed/kubernetes-api", `${what} was answered with something else than expected`, {
+      details: { key: v.getDotPath(issue) ?? "", reason: issue.message },
+    });
+  }
+}
+
+async function readText(response: Response, what: string): Promise<string> {
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    if (length > MAXIMUM_ANSWER_BYTES) {
+      throw new BootstrapError(
+        "malformed/kubernetes-api",
+        `${what} was answered with more than ${MAXIMUM_ANSWER_BYTES} bytes`,
+      );
+    }
+    chunks.push(chunk);
+  }
+  return await new Blob(chunks).text();
+}
+
+function parseJson(text: string, what: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new BootstrapError("malformed/kubernetes-api", `${what} was not answered in JSON`, { cause });
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * The documents that kubeadm reads: kinds of `kubeadm.k8s.io/v1beta4`, and the kubelet's.
+ *
+ * Nothing in them is secret, and no bootstrap token is ever named.
+ *
+ * @module
+ */
+import { isIPv6 } from "node:net";
+import { stringify } from "yaml";
+import type { ClusterSettings, KubeadmTimeouts } from "./settings.ts";
+
+const KUBEADM_API = "kubeadm.k8s.io/v1beta4";
+const KUBELET_API = "kubelet.config.k8s.io/v1beta1";
+const API_SERVER_PORT = 6443;
+
+/** Where containerd answers CRI requests. */
+export const CRI_SOCKET = "unix:///run/containerd/containerd.sock";
+
+/** The machine that a document is for. */
+export interface NodeFacts {
+  /** The Node's name, an RFC 1123 label. */
+  readonly name: string;
+  /** The address by which other nodes reach it, without a port. */
+  readonly address: string;
+}
+
+/** What is known of a cluster beside its settings. */
+export interface InitFacts {
+  /** The cluster's name. */
+  readonly clusterName: string;
+  /** The node that initialises it. */
+  readonly node: NodeFacts;
+}
+
+/** `host:port`, with brackets around an IPv6 address. */
+function hostAndPort(host: string, port: number): string {
+  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** The host of `host:port`, without brackets. */
+function hostOf(endpoint: string): string {
+  return endpoint.slice(0, endpoint.lastIndexOf(":")).replace(/^\[(.*)\]$/, "$1");
+}
+
+function nodeRegistration(node: NodeFacts): Record<string, unknown> {
+  return {
+    name: node.name,
+    criSocket: CRI_SOCKET,
+    // Images are part of the measured machine, or they are missing; none is fetched on the way.
+    imagePullPolicy: "Never",
+    kubeletExtraArgs: [{ name: "node-ip", value: node.address }],
+  };
+}
+
+function documents(...values: readonly Record<string, unknown>[]): string {
+  return values.map((value) => stringify(value)).join("---\n");
+}
+
+/** The API server's endpoint as nodes and operators dial it, `host:port`: the settings', or the node's own. */
+export function controlPlaneEndpoint(settings: ClusterSettings, node: NodeFacts): string {
+  return settings.controlPlaneEndpoint ?? hostAndPort(node.address, API_SERVER_PORT);
+}
+
+/** The documents of `kubeadm init`: InitConfiguration, ClusterConfiguration and KubeletConfiguration, as YAML. */
+export function initDocuments(settings: ClusterSettings, facts: InitFacts): string {
+  const endpoint = controlPlaneEndpoint(settings, facts.node);
+  return documents(
+    {
+      apiVersion: KUBEADM_API,
+      kind: "InitConfiguration",
+      nodeRegistration: nodeRegistration(facts.node),
+      localAPIEndpoint: { advertiseAddress: facts.node.address, bindPort: API_SERVER_PORT },
+      timeouts: settings.timeouts,
+    },
+    {
+      apiVersion: KUBEADM_API,
+      kind: "ClusterConfiguration",
+      clusterName: facts.clusterName,
+      kubernetesVersion: settings.kubernetesVersion,
+      controlPlaneEndpoint: endpoint,
+      encryptionAlgorithm: "ECDSA-P256",
+      networking: {
+        ...(settings.podSubnet === undefined ? {} : { podSubnet: settings.podSubnet }),
+        ...(settings.serviceSubnet === undefined ? {} : { serviceSubnet: settings.serviceSubnet }),
+      },
+      apiServer: { certSANs: [...new Set([facts.node.address, facts.node.name, hostOf(endpoint)])] },
+      dns: { disabled: !settings.coreDns },
+      proxy: { disabled: !settings.kubeProxy },
+    },
+    {
+      apiVersion: KUBELET_API,
+      kind: "KubeletConfiguration",
+      cgroupDriver: "systemd",
+      rotateCertificates: true,
+    },
+  );
+}
+
+/** What a node needs beside its ticket in order to join as a worker. */
+export interface JoinFacts {
+  /** The node that joins. */
+  readonly node: NodeFacts;
+  /** The kubeconfig with the ticket's client certificate, an absolute path. */
+  readonly discoveryKubeconfigPath: string;
+  /** How long kubeadm waits. */
+  readonly timeouts: KubeadmTimeouts;
+}
+
+/** The document of `kubeadm join` for a worker: JoinConfiguration with discovery by file, as YAML. */
+export function joinDocument(facts: JoinFacts): string {
+  return documents({
+    apiVersion: KUBEADM_API,
+    kind: "JoinConfiguration",
+    discovery: { file: { kubeConfigPath: facts.discoveryKubeconfigPath } },
+    nodeRegistration: nodeRegistration(facts.node),
+    timeouts: facts.timeouts,
+  });
+}

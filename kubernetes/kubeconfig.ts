@@ -1,0 +1,138 @@
+/**
+ * Kubeconfigs: written for kubeadm and for operators, read for our own calls.
+ *
+ * @module
+ */
+import { dirname, resolve } from "node:path";
+import * as v from "valibot";
+import { parse, stringify } from "yaml";
+import { base64, fromBase64, fromUtf8, utf8 } from "../platform/bytes.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { readFile } from "../platform/files.ts";
+import type { ApiCredentials } from "./api.ts";
+
+/** What a kubeconfig is made of. */
+export interface KubeconfigParts extends ApiCredentials {
+  /** The cluster's name. */
+  readonly clusterName: string;
+  /** The name under which the credentials stand, as `admin`. */
+  readonly userName: string;
+}
+
+const KUBECONFIG_MAXIMUM_BYTES = 1 << 20;
+
+/**
+ * A kubeconfig with one cluster, one user and one context, everything embedded. It holds a private key: whoever writes it
+ * gives it mode 0600.
+ */
+export function kubeconfig(parts: KubeconfigParts): string {
+  const context = `${parts.userName}@${parts.clusterName}`;
+  return stringify({
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: [{
+      name: parts.clusterName,
+      cluster: { server: parts.server, "certificate-authority-data": base64(utf8(parts.caPem)) },
+    }],
+    users: [{
+      name: parts.userName,
+      user: {
+        "client-certificate-data": base64(utf8(parts.certificatePem)),
+        "client-key-data": base64(utf8(parts.keyPem)),
+      },
+    }],
+    contexts: [{ name: context, context: { cluster: parts.clusterName, user: parts.userName } }],
+    "current-context": context,
+  }, { lineWidth: 0 });
+}
+
+const fileOrData = v.optional(v.string());
+
+const kubeconfigSchema = v.object({
+  clusters: v.array(v.object({
+    name: v.string(),
+    cluster: v.object({
+      server: v.string(),
+      "certificate-authority-data": fileOrData,
+      "certificate-authority": fileOrData,
+    }),
+  })),
+  users: v.array(v.object({
+    name: v.string(),
+    user: v.object({
+      "client-certificate-data": fileOrData,
+      "client-certificate": fileOrData,
+      "client-key-data": fileOrData,
+      "client-key": fileOrData,
+    }),
+  })),
+  contexts: v.array(v.object({ name: v.string(), context: v.object({ cluster: v.string(), user: v.string() }) })),
+  "current-context": v.string(),
+});
+
+/**
+ * The credentials of a kubeconfig's current context. Certificates and keys may be embedded or be files, whose paths count
+ * from the kubeconfig's folder, as the kubelet's do.
+ *
+ * @throws {BootstrapError} `malformed/kubeconfig` naming the field, `system/file`.
+ */
+export async function readKubeconfig(path: string): Promise<ApiCredentials> {
+  const text = fromUtf8(await readFile(path, KUBECONFIG_MAXIMUM_BYTES), path);
+  const config = parseKubeconfig(text, path);
+  const { context } = named(config.contexts, config["current-context"], path);
+  const { cluster } = named(config.clusters, context.cluster, path);
+  const { user } = named(config.users, context.user, path);
+  const pem = async (field: string, data: string | undefined, file: string | undefined): Promise<string> => {
+    if (data) return fromUtf8(fromBase64(data, field), field);
+    if (file) return fromUtf8(await readFile(resolve(dirname(path), file), KUBECONFIG_MAXIMUM_BYTES), field);
+    throw malformed(path, field, "is missing");
+  };
+  return {
+    server: cluster.server,
+    caPem: await pem(
+      "certificate-authority-data",
+      cluster["certificate-authority-data"],
+      cluster["certificate-authority"],
+    ),
+    certificatePem: certificatesOf(
+      await pem("client-certificate-data", user["client-certificate-data"], user["client-certificate"]),
+    ),
+    keyPem: keyOf(await pem("client-key-data", user["client-key-data"], user["client-key"])),
+  };
+}
+
+function parseKubeconfig(text: string, path: string): v.InferOutput<typeof kubeconfigSchema> {
+  let value: unknown;
+  try {
+    value = parse(text);
+  } catch {
+    // The parser's error quotes the text, which may hold a key.
+    throw malformed(path, "", "is not YAML");
+  }
+  const result = v.safeParse(kubeconfigSchema, value);
+  if (result.success) return result.output;
+  const issue = result.issues[0];
+  throw malformed(path, v.getDotPath(issue) ?? "", `should be ${issue.expected}`);
+}
+
+function named<T extends { readonly name: string }>(entries: readonly T[], name: string, path: string): T {
+  const entry = entries.find((candidate) => candidate.name === name);
+  if (entry === undefined) throw malformed(path, name, "is named but not defined");
+  return entry;
+}
+
+/** The certificates of a PEM file that may hold the key as well, as the kubelet's does. */
+function certificatesOf(pem: string): string {
+  return (pem.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? []).join("\n") + "\n";
+}
+
+/** The key of a PEM file that may hold certificates as well. */
+function keyOf(pem: string): string {
+  return (/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]+?-----END [A-Z ]*PRIVATE KEY-----/.exec(pem)?.[0] ?? "") + "\n";
+}
+
+function malformed(path: string, field: string, problem: string): BootstrapError {
+  return new BootstrapError("malformed/kubeconfig", `Cannot use the kubeconfig ${path}: "${field}" ${problem}`, {
+    details: { path, field },
+  });
+}

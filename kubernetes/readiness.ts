@@ -1,0 +1,107 @@
+/**
+ * Waiting for the kubelet of this machine and for its Node.
+ *
+ * @module
+ */
+import * as v from "valibot";
+import { type CommandRunner, runOrThrow } from "../platform/command.ts";
+import { exists } from "../platform/files.ts";
+import { pollUntil, type Wait } from "./_poll.ts";
+import { KubernetesApi } from "./api.ts";
+import { readKubeconfig } from "./kubeconfig.ts";
+
+export type { Wait } from "./_poll.ts";
+
+/** Where the kubelet says whether it is well (KubeletConfiguration, `healthzPort`). */
+const KUBELET_HEALTHZ = "http://127.0.0.1:10248/healthz";
+/** Where the kubelet keeps its own credentials. */
+export const KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf";
+
+const FIRST_POLL_MS = 50;
+const LONGEST_POLL_MS = 1_000;
+const LOOK_AT_KUBELET = "Look at the kubelet's log: journalctl -u kubelet";
+
+/** What {@linkcode waitForNode} waits for: the Node is there, or it is Ready. */
+export type NodeState = "registered" | "ready";
+
+const nodeSchema = v.object({
+  status: v.object({
+    conditions: v.optional(v.array(v.object({ type: v.string(), status: v.string() })), []),
+  }),
+});
+
+/**
+ * Has systemd start the kubelet, now and at every boot.
+ *
+ * @throws {BootstrapError} `system/command`.
+ */
+export async function startKubelet(commands: CommandRunner, deadlineMs: number): Promise<void> {
+  await runOrThrow(commands, ["systemctl", "enable", "--now", "kubelet.service"], { deadlineMs });
+}
+
+/**
+ * Waits until the kubelet of this machine is healthy.
+ *
+ * @param url Where it says so; another one only for tests.
+ * @throws {BootstrapError} `timeout/kubelet`.
+ */
+export async function waitForKubelet(wait: Wait, url: string = KUBELET_HEALTHZ): Promise<void> {
+  await pollUntil(async () => {
+    try {
+      const response = await fetch(url, { signal: AbortSignal.timeout(LONGEST_POLL_MS) });
+      await response.body?.cancel();
+      return response.ok || undefined;
+    } catch {
+      // It does not listen yet.
+      return undefined;
+    }
+  }, {
+    ...wait,
+    ...{ firstMs: FIRST_POLL_MS, longestMs: LONGEST_POLL_MS, code: "timeout/kubelet", next: LOOK_AT_KUBELET },
+    failure: "The kubelet was not healthy",
+  });
+}
+
+/**
+ * Waits until a Node is registered, or Ready.
+ *
+ * @throws {BootstrapError} `timeout/node`; errors of the API that no waiting heals.
+ */
+export async function waitForNode(api: KubernetesApi, name: string, state: NodeState, wait: Wait): Promise<void> {
+  await pollUntil(async () => {
+    const node = await api.find(`/api/v1/nodes/${name}`, nodeSchema);
+    if (node === undefined) return undefined;
+    return state === "registered" || node.status.conditions.some(isReady) || undefined;
+  }, {
+    ...wait,
+    ...{ firstMs: FIRST_POLL_MS, longestMs: LONGEST_POLL_MS, code: "timeout/node", next: LOOK_AT_KUBELET },
+    failure: `The Node ${name} was not ${state === "ready" ? "Ready" : "registered"}`,
+  });
+}
+
+/**
+ * Waits for this machine's own Node, asked for with the kubelet's credentials, which may still have to come.
+ *
+ * @param kubeconfigPath The kubelet's kubeconfig.
+ * @throws {BootstrapError} As {@linkcode waitForNode}.
+ */
+export async function waitForOwnNode(
+  name: string,
+  state: NodeState,
+  wait: Wait,
+  kubeconfigPath: string = KUBELET_KUBECONFIG,
+): Promise<void> {
+  const start = wait.clock.monotonicMs();
+  await pollUntil(async () => (await exists(kubeconfigPath)) || undefined, {
+    ...wait,
+    ...{ firstMs: FIRST_POLL_MS, longestMs: LONGEST_POLL_MS, code: "timeout/node", next: LOOK_AT_KUBELET },
+    failure: `The kubelet had no credentials at ${kubeconfigPath}`,
+  });
+  using api = new KubernetesApi(await readKubeconfig(kubeconfigPath));
+  const leftMs = Math.max(0, wait.deadlineMs - (wait.clock.monotonicMs() - start));
+  await waitForNode(api, name, state, { ...wait, deadlineMs: leftMs });
+}
+
+function isReady({ type, status }: { readonly type: string; readonly status: string }): boolean {
+  return type === "Ready" && status === "True";
+}

@@ -1,0 +1,154 @@
+/**
+ * A node's configuration: whom it obeys, what it is called, how it proves what it is, and where it finds its cluster.
+ *
+ * Nothing in it is secret.
+ *
+ * @module
+ */
+import type { EvidenceVariant } from "../attestation/evidence.ts";
+import type { TrustPart } from "../attestation/transcript.ts";
+import { readClusterId } from "../certificate/cluster_id.ts";
+import { readOperatorKey } from "../certificate/operator_key.ts";
+import type { Bytes } from "../platform/bytes.ts";
+import { hex } from "../platform/bytes.ts";
+import { readDocument } from "../platform/document.ts";
+import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import type { ConfigurationDocument, EkType, NodeRole } from "./configuration_schema.ts";
+import { configurationSchema } from "./configuration_schema.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { endpointText, readEndpoint, readListenAddress } from "./endpoint.ts";
+
+/** Where the InitServer listens unless the configuration says otherwise. */
+export const DEFAULT_INIT_LISTEN = "0.0.0.0:9443";
+
+/** How a node proves what it is. */
+export interface EvidenceConfiguration {
+  /** The kind of evidence that it makes. `none` proves nothing. */
+  readonly variant: EvidenceVariant;
+  /** The endorsement key that is its identity; only of use with `tpm`. */
+  readonly ekType: EkType;
+}
+
+/** A node's configuration. */
+export interface NodeConfiguration {
+  /** Whom the node obeys: what is measured into PCR 12. */
+  readonly trust: TrustPart;
+  /** The node itself. Name and address are missing where the machine's own are to be used. */
+  readonly node: {
+    readonly name?: string;
+    readonly address?: string;
+    readonly role: NodeRole;
+  };
+  /** How it proves what it is. */
+  readonly evidence: EvidenceConfiguration;
+  /** The InitServer: whether it runs, and where it listens. It never runs where a cluster ID is configured. */
+  readonly init: { readonly enabled: boolean; readonly listen: Endpoint };
+  /** The join services to try. Empty only where the InitServer runs. */
+  readonly join: { readonly endpoints: readonly Endpoint[] };
+  /** Whether the node bootstraps although what the image does before us is not measured completely. */
+  readonly allowUnmeasuredImage: boolean;
+}
+
+/**
+ * Reads a node's configuration.
+ *
+ * @param text YAML, version 1 (see `deploy/node-worker.example.yaml`).
+ * @param what Where it is from, for errors: a path.
+ * @throws {BootstrapError} `usage/document` for unknown or missing keys and wrong types, `usage/configuration` for wrong
+ *   values and impossible combinations; both with the path of the key as `key` in the details.
+ */
+export function readNodeConfiguration(text: string, what: string): NodeConfiguration {
+  const document = readDocument(text, configurationSchema, what);
+  const fail: Fail = (key, reason) => {
+    throw new BootstrapError("usage/configuration", `Cannot use ${what}: ${key}: ${reason}`, {
+      details: { document: what, key },
+    });
+  };
+  const trust = readTrust(document, fail);
+  const init = readInit(document, trust, fail);
+  const endpoints = readEndpoints(document.join?.endpoints ?? [], fail);
+  if (!init.enabled && endpoints.length === 0) {
+    fail("join.endpoints", "at least one is needed, as this node runs no InitServer and could never become a member");
+  }
+  const { name, address, role = "worker" } = document.node ?? {};
+  const evidence = readEvidence(document, fail);
+  if (evidence.variant === "none" && role === "control-plane" && !init.enabled) {
+    fail("node.role", 'no join service makes a node without evidence (evidence.variant "none") a control plane');
+  }
+  return {
+    trust,
+    node: { role, ...(name === undefined ? {} : { name }), ...(address === undefined ? {} : { address }) },
+    evidence,
+    init,
+    join: { endpoints },
+    allowUnmeasuredImage: document.allowUnmeasuredImage ?? false,
+  };
+}
+
+type Fail = (key: string, reason: string) => never;
+
+/** What `read` gives; its error becomes one of the configuration, with the key. */
+function valueOf<T>(key: string, fail: Fail, read: (what: string) => T): T {
+  try {
+    return read(key);
+  } catch (error) {
+    return fail(key, asBootstrapError(error).message);
+  }
+}
+
+function readTrust(document: ConfigurationDocument, fail: Fail): TrustPart {
+  const { clusterName, clusterId, operatorKeys } = document.trust;
+  const keys: Bytes[] = [];
+  const seen = new Map<string, string>();
+  for (const [index, text] of operatorKeys.entries()) {
+    const key = `trust.operatorKeys[${index}]`;
+    const spki = valueOf(key, fail, (what) => readOperatorKey(text, what));
+    const earlier = seen.get(hex(spki));
+    if (earlier !== undefined) fail(key, `it is the same key as ${earlier}`);
+    seen.set(hex(spki), key);
+    keys.push(spki);
+  }
+  const id = clusterId === undefined
+    ? new Uint8Array(0)
+    : valueOf("trust.clusterId", fail, (what) => readClusterId(clusterId, what));
+  return { clusterName, clusterId: id, operatorKeys: keys };
+}
+
+function readInit(document: ConfigurationDocument, trust: TrustPart, fail: Fail): NodeConfiguration["init"] {
+  const hasCluster = trust.clusterId.length > 0;
+  const { enabled = !hasCluster, listen } = document.init ?? {};
+  if (enabled && hasCluster) {
+    fail("init.enabled", "a node whose trust.clusterId names its cluster can only join it: remove one of the two");
+  }
+  if (!enabled && listen !== undefined) fail("init.listen", "this node runs no InitServer: remove it");
+  return {
+    enabled,
+    listen: valueOf("init.listen", fail, (what) => readListenAddress(listen ?? DEFAULT_INIT_LISTEN, what)),
+  };
+}
+
+function readEndpoints(texts: readonly string[], fail: Fail): readonly Endpoint[] {
+  const seen = new Map<string, string>();
+  return texts.map((text, index) => {
+    const key = `join.endpoints[${index}]`;
+    const endpoint = valueOf(key, fail, (what) => readEndpoint(text, what));
+    const earlier = seen.get(endpointText(endpoint));
+    if (earlier !== undefined) fail(key, `it is the same endpoint as ${earlier}`);
+    seen.set(endpointText(endpoint), key);
+    return endpoint;
+  });
+}
+
+function readEvidence(document: ConfigurationDocument, fail: Fail): EvidenceConfiguration {
+  const { variant = "tpm", ekType, allowInsecure = false } = document.evidence ?? {};
+  if (variant === "none" && !allowInsecure) {
+    fail("evidence.allowInsecure", 'it must be true with evidence.variant "none", which proves nothing');
+  }
+  if (variant !== "none" && allowInsecure) {
+    fail("evidence.allowInsecure", `it goes only with evidence.variant "none", and the variant is "${variant}"`);
+  }
+  if (variant === "none" && ekType !== undefined) {
+    fail("evidence.ekType", 'there is no endorsement key with evidence.variant "none"');
+  }
+  return { variant, ekType: ekType ?? "rsa2048" };
+}

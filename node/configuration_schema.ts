@@ -1,0 +1,78 @@
+/**
+ * The form of a node's configuration, version 1.
+ *
+ * @module
+ */
+import { isIP } from "node:net";
+import * as v from "valibot";
+import { EVIDENCE_VARIANTS } from "../attestation/evidence.ts";
+
+/** What a node asks to become when it joins. */
+export const NODE_ROLES = ["worker", "control-plane"] as const;
+/** What a node asks to become when it joins. */
+export type NodeRole = typeof NODE_ROLES[number];
+
+/** The kinds of endorsement keys of a TPM. */
+export const EK_TYPES = ["rsa2048", "ecc-p256", "ecc-p384"] as const;
+/** A kind of endorsement key of a TPM. */
+export type EkType = typeof EK_TYPES[number];
+
+const LABEL = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
+/** Addresses that no other node can reach this one by: unspecified, loopback, link-local, multicast. */
+const UNREACHABLE = /^(?:0\.|127\.|169\.254\.|2(?:2[4-9]|[345]\d)\.|::1?$|fe[89ab]|ff)/i;
+
+/** Whether a text is an RFC 1123 label, the form of a cluster's and of a node's name. */
+export function isLabel(text: string): boolean {
+  return LABEL.test(text);
+}
+
+/** Whether a text is an IP address that other nodes may reach. */
+export function isReachableAddress(text: string): boolean {
+  return isIP(text) !== 0 && !text.includes("%") && !UNREACHABLE.test(text);
+}
+
+const label = v.pipe(
+  v.string(),
+  v.check(
+    isLabel,
+    "it must be an RFC 1123 label: at most 63 of a-z, 0-9 and -, beginning and ending with a letter or digit",
+  ),
+);
+
+/** The document as YAML gives it. Values that need more than a form are checked by `readNodeConfiguration()`. */
+export const configurationSchema = v.strictObject({
+  version: v.literal(1),
+  trust: v.strictObject({
+    clusterName: label,
+    clusterId: v.optional(v.string()),
+    operatorKeys: v.pipe(
+      v.array(v.string()),
+      v.minLength(1, "at least one operator key is needed: `bootstrapper keygen` makes one"),
+      v.maxLength(64, "at most 64 operator keys are allowed"),
+    ),
+  }),
+  node: v.optional(v.strictObject({
+    name: v.optional(label),
+    address: v.optional(v.pipe(
+      v.string(),
+      v.check(isReachableAddress, "it must be an IP address that the other nodes can reach"),
+    )),
+    role: v.optional(v.picklist(NODE_ROLES)),
+  })),
+  evidence: v.optional(v.strictObject({
+    variant: v.optional(v.picklist(EVIDENCE_VARIANTS)),
+    ekType: v.optional(v.picklist(EK_TYPES)),
+    allowInsecure: v.optional(v.boolean()),
+  })),
+  init: v.optional(v.strictObject({
+    enabled: v.optional(v.boolean()),
+    listen: v.optional(v.string()),
+  })),
+  join: v.optional(v.strictObject({
+    endpoints: v.optional(v.pipe(v.array(v.string()), v.maxLength(64, "at most 64 endpoints are allowed"))),
+  })),
+  allowUnmeasuredImage: v.optional(v.boolean()),
+});
+
+/** A configuration document whose form is right. */
+export type ConfigurationDocument = v.InferOutput<typeof configurationSchema>;

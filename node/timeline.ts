@@ -1,0 +1,141 @@
+/**
+ * The timeline of a node's bootstrap: every phase with its start, its duration and how it ended, kept on disk.
+ *
+ * @module
+ */
+import * as v from "valibot";
+import { fromUtf8, utf8 } from "../platform/bytes.ts";
+import type { Clock } from "../platform/clock.ts";
+import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import { readFileIfExists, writeFileAtomic } from "../platform/files.ts";
+import type { Log } from "../platform/log.ts";
+
+/** How a phase ended, or that it has not. `interrupted`: the process died in it. */
+export const PHASE_OUTCOMES = ["running", "succeeded", "failed", "interrupted"] as const;
+
+const phaseSchema = v.strictObject({
+  name: v.pipe(v.string(), v.minLength(1), v.maxLength(100)),
+  startMs: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(8.64e15)),
+  durationMs: v.optional(v.pipe(v.number(), v.minValue(0), v.finite())),
+  outcome: v.picklist(PHASE_OUTCOMES),
+  code: v.optional(v.string()),
+});
+const timelineSchema = v.strictObject({ version: v.literal(1), phases: v.array(phaseSchema) });
+
+/** A phase: `startMs` since 1970 by the node's clock, `durationMs` once it has ended, `code` of the error it failed with. */
+export type TimelinePhase = Readonly<v.InferOutput<typeof phaseSchema>>;
+
+/** All phases of a node, in the order in which they began, over all starts of the bootstrapper. */
+export interface Timeline {
+  readonly phases: readonly TimelinePhase[];
+}
+
+const MAXIMUM_TIMELINE_BYTES = 1 << 20;
+/** A node that is started again and again must not fill its disk: the oldest phases go. */
+const MAXIMUM_PHASES = 500;
+const TIMELINE_MODE = 0o644;
+
+/**
+ * Reads a timeline; a node that has none yet has an empty one.
+ *
+ * @throws {BootstrapError} `malformed/timeline`, `system/file`.
+ */
+export async function readTimeline(path: string): Promise<Timeline> {
+  const bytes = await readFileIfExists(path, MAXIMUM_TIMELINE_BYTES);
+  return bytes === undefined ? { phases: [] } : parseTimeline(bytes, path);
+}
+
+/** The timeline that a file's bytes stand for. `what` names it in errors; see {@linkcode readTimeline}. */
+export function parseTimeline(bytes: Uint8Array, what: string): Timeline {
+  try {
+    return { phases: v.parse(timelineSchema, JSON.parse(fromUtf8(bytes, what))).phases };
+  } catch (cause) {
+    throw new BootstrapError("malformed/timeline", `Cannot read the timeline ${what}`, { cause, details: { path: what } });
+  }
+}
+
+/** What a recorder needs. */
+export interface TimelineOptions {
+  /** The file. */
+  readonly path: string;
+  readonly clock: Pick<Clock, "now" | "monotonicMs">;
+  readonly log: Log;
+}
+
+/** Records phases as they begin and end. */
+export class TimelineRecorder {
+  readonly #options: TimelineOptions;
+  readonly #phases: TimelinePhase[];
+  #lastWrite: Promise<void> = Promise.resolve();
+
+  private constructor(options: TimelineOptions, phases: readonly TimelinePhase[]) {
+    this.#options = options;
+    this.#phases = [...phases];
+  }
+
+  /**
+   * Opens the timeline of this node and goes on with it. Phases that an earlier process left running become
+   * `interrupted`. A file that cannot be read is begun anew, as a picture of the past must never stop a node.
+   */
+  static async open(options: TimelineOptions): Promise<TimelineRecorder> {
+    const earlier = await readTimeline(options.path).catch((error: unknown) => {
+      options.log.event("warn", "timeline-lost", { code: asBootstrapError(error).code, path: options.path });
+      return { phases: [] };
+    });
+    return new TimelineRecorder(
+      options,
+      earlier.phases.map((phase) => phase.outcome === "running" ? { ...phase, outcome: "interrupted" } : phase),
+    );
+  }
+
+  /** The phases so far. */
+  get timeline(): Timeline {
+    return { phases: [...this.#phases] };
+  }
+
+  /**
+   * Does `work` as the phase `name`, and gives what it gives. Phases may run side by side and inside each other. Writing
+   * the file never makes a phase fail.
+   */
+  async phase<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const { clock, log } = this.#options;
+    const started: TimelinePhase = { name, startMs: clock.now().getTime(), outcome: "running" };
+    const startMonotonicMs = clock.monotonicMs();
+    log.event("info", "phase-started", { phase: name });
+    await this.#replace(undefined, started);
+    const end = async (outcome: "succeeded" | "failed", code?: string) => {
+      const durationMs = Math.round(clock.monotonicMs() - startMonotonicMs);
+      log.event(code === undefined ? "info" : "warn", "phase-ended", { phase: name, outcome, durationMs, code });
+      await this.#replace(started, { ...started, outcome, durationMs, ...(code === undefined ? {} : { code }) });
+    };
+    let result: T;
+    try {
+      result = await work();
+    } catch (error) {
+      await end("failed", asBootstrapError(error).code);
+      throw error;
+    }
+    await end("succeeded");
+    return result;
+  }
+
+  async #replace(old: TimelinePhase | undefined, phase: TimelinePhase): Promise<void> {
+    const index = old === undefined ? -1 : this.#phases.indexOf(old);
+    if (index >= 0) this.#phases[index] = phase;
+    else this.#phases.push(phase);
+    this.#phases.splice(0, this.#phases.length - MAXIMUM_PHASES);
+    const write = this.#lastWrite.then(() => this.#write());
+    this.#lastWrite = write;
+    await write;
+  }
+
+  async #write(): Promise<void> {
+    const { path, log } = this.#options;
+    const text = JSON.stringify({ version: 1, phases: this.#phases });
+    try {
+      await writeFileAtomic(path, utf8(`${text}\n`), { mode: TIMELINE_MODE });
+    } catch (error) {
+      log.event("warn", "timeline-not-written", { code: asBootstrapError(error).code, path });
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import { deepEqual, rejects } from "node:assert/strict";
+import { LOCK_REGISTER, TRUST_REGISTER } from "../attestation/evidence.ts";
+import { extendedOnce, lockDigest, trustDigest } from "../attestation/transcript.ts";
+import { MemoryRegisters } from "./_memory_registers.ts";
+import { checkNeverLocked, measureLock, measureTrust } from "./measure.ts";
+
+const clusterId = new Uint8Array(32).fill(7);
+const trust = { clusterName: "blue", clusterId: new Uint8Array(), operatorKeys: [new Uint8Array([1])] };
+const zero = "00".repeat(32);
+
+Deno.test("measureLock() extends once, when PCR 15 is zero", async () => {
+  const registers = new MemoryRegisters();
+  await measureLock(registers, clusterId);
+  await measureLock(registers, clusterId);
+  deepEqual(await registers.read(LOCK_REGISTER), await extendedOnce(await lockDigest(clusterId)));
+  deepEqual(registers.extensions, 1);
+});
+
+Deno.test("measureTrust() extends once, when PCR 12 is zero", async () => {
+  const registers = new MemoryRegisters();
+  await measureTrust(registers, trust);
+  await measureTrust(registers, trust);
+  deepEqual(await registers.read(TRUST_REGISTER), await extendedOnce(await trustDigest(trust)));
+  deepEqual(registers.extensions, 1);
+});
+
+Deno.test("measureLock() stops and shows the value when PCR 15 holds anything else", async () => {
+  const registers = new MemoryRegisters();
+  await measureLock(registers, new Uint8Array(32).fill(8));
+  const seen = (await registers.read(LOCK_REGISTER)).toHex();
+  await rejects(measureLock(registers, clusterId), {
+    code: "precondition/register",
+    message: new RegExp(`PCR 15 holds ${seen}`),
+    details: { register: "15", expected: (await extendedOnce(await lockDigest(clusterId))).toHex(), seen },
+  });
+  deepEqual(registers.extensions, 1);
+});
+
+Deno.test("measureTrust() stops when PCR 12 holds another trust part", async () => {
+  const registers = new MemoryRegisters();
+  await measureTrust(registers, { ...trust, clusterName: "green" });
+  await rejects(measureTrust(registers, trust), { code: "precondition/register", message: /PCR 12 holds/ });
+  deepEqual(registers.extensions, 1);
+});
+
+Deno.test("measureLock() rejects when the register does not keep the value", async () => {
+  const registers = new MemoryRegisters();
+  registers.extend = () => Promise.resolve();
+  await rejects(measureLock(registers, clusterId), { code: "precondition/register", message: new RegExp(zero) });
+});
+
+Deno.test("checkNeverLocked() rejects and shows the value when PCR 15 is not zero", async () => {
+  const registers = new MemoryRegisters();
+  await checkNeverLocked(registers);
+  await measureLock(registers, clusterId);
+  const seen = (await registers.read(LOCK_REGISTER)).toHex();
+  await rejects(checkNeverLocked(registers), {
+    code: "precondition/lock-missing",
+    details: { register: "15", expected: zero, seen },
+  });
+});

@@ -1,0 +1,118 @@
+/**
+ * Small operations on byte strings that everything else builds on.
+ *
+ * @module
+ */
+import { timingSafeEqual } from "node:crypto";
+import { BootstrapError } from "./errors.ts";
+
+/** A byte string over an ordinary (not shared) buffer, as WebCrypto wants it. */
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+const encoder = new TextEncoder();
+const strictDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** The byte strings one after the other. */
+export function concat(...parts: readonly Uint8Array[]): Bytes {
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    out.set(part, offset);
+    offset += part.length;
+  }
+  return out;
+}
+
+/** A copy over a buffer of its own. */
+export function copyOf(bytes: Uint8Array): Bytes {
+  return new Uint8Array(bytes);
+}
+
+/** UTF-8 bytes of a text. */
+export function utf8(text: string): Bytes {
+  return encoder.encode(text);
+}
+
+/**
+ * The text that UTF-8 bytes stand for.
+ *
+ * @throws {BootstrapError} `malformed/utf8` if they are not UTF-8; `what` names the field.
+ */
+export function fromUtf8(bytes: Uint8Array, what: string): string {
+  try {
+    return strictDecoder.decode(bytes);
+  } catch (cause) {
+    throw new BootstrapError("malformed/utf8", `Cannot read "${what}" as it is not UTF-8`, { cause });
+  }
+}
+
+/** Lower-case hexadecimal. */
+export function hex(bytes: Uint8Array): string {
+  return bytes.toHex();
+}
+
+/**
+ * The bytes that hexadecimal stands for, upper or lower case.
+ *
+ * @throws {BootstrapError} `malformed/hex`; `what` names the field.
+ */
+export function fromHex(text: string, what: string): Bytes {
+  if (text.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(text)) {
+    throw new BootstrapError("malformed/hex", `Cannot read "${what}" as it is not hexadecimal`);
+  }
+  return Uint8Array.fromHex(text);
+}
+
+/** Base64 with padding, on one line. */
+export function base64(bytes: Uint8Array): string {
+  return bytes.toBase64();
+}
+
+/**
+ * The bytes that base64 stands for; padding is required and no other character allowed.
+ *
+ * @throws {BootstrapError} `malformed/base64`; `what` names the field.
+ */
+export function fromBase64(text: string, what: string): Bytes {
+  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text)) {
+    throw new BootstrapError("malformed/base64", `Cannot read "${what}" as it is not base64`);
+  }
+  return Uint8Array.fromBase64(text);
+}
+
+/** Whether two byte strings are the same, in a time that depends on their lengths only. */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+/** Bytewise lexicographic order, for sorting. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const shared = Math.min(a.length, b.length);
+  for (let i = 0; i < shared; i++) {
+    const difference = (a[i] ?? 0) - (b[i] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}
+
+/** Whether all bytes are zero. */
+export function isZero(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0);
+}
+
+/** Four bytes, most significant first. */
+export function u32be(value: number): Bytes {
+  const out = new Uint8Array(4);
+  new DataView(out.buffer).setUint32(0, value);
+  return out;
+}
+
+/** `length` bytes from the system's generator. */
+export function randomBytes(length: number): Bytes {
+  return crypto.getRandomValues(new Uint8Array(length));
+}
+
+/** SHA-256 of the byte strings one after the other. */
+export async function sha256(...parts: readonly Uint8Array[]): Promise<Bytes> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", concat(...parts)));
+}

@@ -1,0 +1,130 @@
+/**
+ * Other programs, run with an argument array and a deadline.
+ *
+ * @module
+ */
+import { BootstrapError } from "./errors.ts";
+
+/** How a program is run. */
+export interface CommandOptions {
+  /** After this many milliseconds the program is killed. */
+  readonly deadlineMs: number;
+  /** Ends the program early. */
+  readonly signal?: AbortSignal;
+  /** The whole environment of the program. Default: `PATH` alone. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Bytes for its standard input. */
+  readonly stdin?: Uint8Array;
+  /** Called for each line of standard output and standard error as it comes. */
+  readonly onLine?: (line: string, stream: "stdout" | "stderr") => void;
+}
+
+/** How a program ended. */
+export interface CommandResult {
+  /** The exit code. */
+  readonly code: number;
+  /** Standard output, at most the last mebibyte. */
+  readonly stdout: string;
+  /** Standard error, at most the last mebibyte. */
+  readonly stderr: string;
+}
+
+/** Runs programs. */
+export interface CommandRunner {
+  /**
+   * Runs `argv[0]` with the rest as arguments, and gives its end whatever the exit code.
+   *
+   * @throws {BootstrapError} `system/command` if it cannot be started, `timeout/command`, `aborted/command`.
+   */
+  run(argv: readonly [string, ...string[]], options: CommandOptions): Promise<CommandResult>;
+}
+
+const KEPT_OUTPUT_LENGTH = 1 << 20;
+const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+async function collect(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  onLine: ((line: string) => void) | undefined,
+): Promise<string> {
+  let kept = "";
+  let open = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    kept = (kept + text).slice(-KEPT_OUTPUT_LENGTH);
+    if (onLine === undefined) continue;
+    const lines = (open + text).split("\n");
+    open = lines.pop()?.slice(-KEPT_OUTPUT_LENGTH) ?? "";
+    for (const line of lines) onLine(line);
+  }
+  if (open !== "") onLine?.(open);
+  return kept;
+}
+
+/** Runs programs of the operating system. */
+export const systemCommands: CommandRunner = Object.freeze({
+  async run(argv: readonly [string, ...string[]], options: CommandOptions): Promise<CommandResult> {
+    const [program, ...args] = argv;
+    const deadline = AbortSignal.timeout(options.deadlineMs);
+    const signal = options.signal === undefined ? deadline : AbortSignal.any([deadline, options.signal]);
+    if (signal.aborted) {
+      throw new BootstrapError("aborted/command", `${program} was not started`, { cause: signal.reason });
+    }
+    let child: Deno.ChildProcess;
+    try {
+      child = new Deno.Command(program, {
+        args,
+        clearEnv: true,
+        env: options.env ?? { PATH: SYSTEM_PATH },
+        stdin: options.stdin === undefined ? "null" : "piped",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+    } catch (cause) {
+      throw new BootstrapError("system/command", `Cannot start ${program}`, { cause });
+    }
+    const kill = () => {
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // It has ended by itself in the meantime.
+      }
+    };
+    signal.addEventListener("abort", kill, { once: true });
+    const feed = async () => {
+      if (options.stdin === undefined) return;
+      const writer = child.stdin.getWriter();
+      await writer.write(new Uint8Array(options.stdin)).then(() => writer.close(), () => {});
+    };
+    const { onLine } = options;
+    const [status, stdout, stderr] = await Promise.all([
+      child.status,
+      collect(child.stdout, onLine && ((line) => onLine(line, "stdout"))),
+      collect(child.stderr, onLine && ((line) => onLine(line, "stderr"))),
+      feed(),
+    ]);
+    signal.removeEventListener("abort", kill);
+    if (options.signal?.aborted) throw new BootstrapError("aborted/command", `${program} was stopped`);
+    if (deadline.aborted) {
+      throw new BootstrapError("timeout/command", `${program} did not end within ${options.deadlineMs / 1000} s`);
+    }
+    return { code: status.code, stdout, stderr };
+  },
+});
+
+/**
+ * Runs a program that must succeed.
+ *
+ * @returns Its standard output.
+ * @throws {BootstrapError} `system/command` with the last line it said, if its exit code is not 0.
+ */
+export async function runOrThrow(
+  commands: CommandRunner,
+  argv: readonly [string, ...string[]],
+  options: CommandOptions,
+): Promise<string> {
+  const { code, stdout, stderr } = await commands.run(argv, options);
+  if (code === 0) return stdout;
+  const lastLine = stderr.trimEnd().split("\n").at(-1) ?? "";
+  throw new BootstrapError("system/command", `${argv[0]} ended with exit code ${code}: ${lastLine}`, {
+    details: { program: argv[0], exitCode: String(code) },
+  });
+}

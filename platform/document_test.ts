@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import * as v from "valibot";
+import { MAXIMUM_DOCUMENT_BYTES, readDocument } from "./document.ts";
+import { BootstrapError } from "./errors.ts";
+
+const schema = v.strictObject({
+  version: v.literal(1),
+  node: v.optional(v.strictObject({
+    name: v.string(),
+    endpoints: v.optional(v.array(v.strictObject({ address: v.string(), port: v.optional(v.number()) }))),
+    labels: v.optional(v.record(v.string(), v.strictObject({ value: v.string() }))),
+  })),
+  short: v.optional(v.pipe(v.string(), v.maxLength(3, "is longer than 3"))),
+});
+
+function failure(text: string): BootstrapError {
+  try {
+    readDocument(text, schema, "the test document");
+  } catch (error) {
+    assert.ok(error instanceof BootstrapError);
+    assert.equal(error.code, "usage/document");
+    assert.equal(error.details["document"], "the test document");
+    return error;
+  }
+  throw new assert.AssertionError({ message: `accepted: ${text.slice(0, 100)}` });
+}
+
+Deno.test("readDocument() gives the value when it satisfies the schema", () => {
+  const text = "version: 1\nnode:\n  name: a # comment\n  endpoints:\n  - {address: b, port: 1}\n";
+  assert.deepEqual(readDocument(text, schema, "it"), {
+    version: 1,
+    node: { name: "a", endpoints: [{ address: "b", port: 1 }] },
+  });
+});
+
+Deno.test("readDocument() names the path and the nearest valid key when a key is unknown", () => {
+  const cases: readonly [string, string, string][] = [
+    ["version: 1\nnod: {}", "nod", "node"],
+    ["version: 1\nnode: {name: a, endpoint: []}", "node.endpoint", "endpoints"],
+    ["version: 1\nnode: {name: a, endpoints: [{address: a, Port: 1}]}", "node.endpoints[0].Port", "port"],
+    ["version: 1\nnode: {name: a, labels: {x-y: {value: a, walue: 1}}}", 'node.labels["x-y"].walue', "value"],
+    ["version: 1\n__proto__: 1", "__proto__", ""],
+  ];
+  for (const [text, path, nearest] of cases) {
+    const error = failure(text);
+    assert.equal(error.details["key"], path);
+    assert.ok(error.message.includes(`${path} is no key here`) && error.message.includes(`"${nearest}`), error.message);
+  }
+});
+
+Deno.test("readDocument() names the path when a value is missing or of the wrong kind", () => {
+  assert.match(failure("node: {name: a}").message, /: version is missing$/);
+  assert.match(
+    failure("version: 1\nnode: {name: 0}").message,
+    /node\.name: expected string, seen 0, a number; write it in quotes$/,
+  );
+  assert.match(failure("version: 1\nnode: {name: [a]}").message, /node\.name: expected string, seen Array$/);
+  assert.match(failure("version: 2").message, /version: expected 1, seen 2/);
+  assert.match(failure("version: 1\nshort: abcd").message, /short: is longer than 3$/);
+  assert.match(failure("").message, /the document: expected Object, seen null/);
+  assert.match(failure("a").message, /the document: expected Object/);
+});
+
+Deno.test("readDocument() refuses what YAML can hide", () => {
+  assert.match(failure("version: 1\nversion: 1").message, /Map keys must be unique/);
+  assert.match(failure("a: &x 1\nversion: *x").message, /alias/i);
+  assert.match(failure("version: 1\n---\nversion: 1").message, /multiple documents/);
+  assert.match(failure("version: !!js/undefined 1").message, /tag/i);
+  assert.match(failure("version: !secret 1").message, /tag/i);
+  assert.match(failure(`version: 1 # ${"x".repeat(MAXIMUM_DOCUMENT_BYTES)}`).message, /larger than 65536 bytes/);
+  assert.match(failure(`version: 1 # ${"é".repeat(MAXIMUM_DOCUMENT_BYTES / 2)}`).message, /larger than 65536 bytes/);
+  failure("[".repeat(60_000));
+  failure("- ".repeat(30_000));
+});
+
+Deno.test("readDocument() throws nothing but its own error whatever the text is", () => {
+  fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => void failure(text)));
+  fc.assert(fc.property(fc.json(), (text) => void failure(text)));
+});

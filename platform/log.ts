@@ -1,0 +1,50 @@
+/**
+ * The log: one JSON object a line, with stable event names.
+ *
+ * @module
+ */
+import type { Clock } from "./clock.ts";
+import { BootstrapError } from "./errors.ts";
+
+/** How much an event matters. */
+export type LogLevel = "debug" | "info" | "warn" | "error";
+
+/** The facts of an event. Secrets never belong here. */
+export type LogFields = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
+
+/** Where events go. */
+export interface Log {
+  /** Writes one event. `name` is stable and in kebab case, as `init-request-refused`. */
+  event(level: LogLevel, name: string, fields?: LogFields): void;
+  /** The same log, with fields that every event carries. */
+  with(fields: LogFields): Log;
+}
+
+/** A log that writes lines of JSON through `write`. */
+export function createLog(clock: Pick<Clock, "now">, write: (line: string) => void, base: LogFields = {}): Log {
+  return {
+    event(level, name, fields = {}) {
+      write(JSON.stringify({ time: clock.now().toISOString(), level, event: name, ...base, ...fields }));
+    },
+    with: (fields) => createLog(clock, write, { ...base, ...fields }),
+  };
+}
+
+/** A log that forgets everything, for tests that do not look. */
+export const silentLog: Log = Object.freeze({ event() {}, with: () => silentLog });
+
+/** An error as log fields: code, sentence, next action, facts, and the chain of causes. */
+export function errorFields(error: BootstrapError): LogFields {
+  const causes: string[] = [];
+  for (let cause = error.cause; cause instanceof Error && causes.length < 8; cause = cause.cause) {
+    causes.push(cause.message);
+  }
+  return {
+    code: error.code,
+    message: error.message,
+    retriable: error.retriable,
+    ...(error.next === "" ? {} : { next: error.next }),
+    ...error.details,
+    ...(causes.length === 0 ? {} : { causes }),
+  };
+}

@@ -1,0 +1,58 @@
+/** A connection to a Unix socket on which each side sends JSON objects, one a line. */
+export class JsonLines implements Disposable {
+  readonly #connection: Deno.Conn;
+  readonly #decoder = new TextDecoder();
+  readonly #deadline: ReturnType<typeof setTimeout>;
+  #received = "";
+  #open = true;
+
+  private constructor(connection: Deno.Conn, deadlineMs: number) {
+    this.#connection = connection;
+    this.#deadline = setTimeout(() => this.#close(), deadlineMs);
+  }
+
+  /** Connects; the connection is closed after `deadlineMs`, which ends whatever waits on it. */
+  static async connect(path: string, deadlineMs: number): Promise<JsonLines> {
+    return new JsonLines(await Deno.connect({ transport: "unix", path }), deadlineMs);
+  }
+
+  /** Sends one object. */
+  async send(message: unknown): Promise<void> {
+    let bytes = new TextEncoder().encode(`${JSON.stringify(message)}\n`);
+    while (bytes.length > 0) bytes = bytes.subarray(await this.#connection.write(bytes));
+  }
+
+  /**
+   * The first of the next objects for which `accept` returns something, as that; the others are dropped.
+   *
+   * @throws Error when the connection ends first.
+   */
+  async receive<T>(accept: (message: Record<string, unknown>) => T | undefined): Promise<T> {
+    const buffer = new Uint8Array(receiveBytes);
+    for (;;) {
+      const end = this.#received.indexOf("\n");
+      if (end >= 0) {
+        const line = this.#received.slice(0, end);
+        this.#received = this.#received.slice(end + 1);
+        const accepted = accept(JSON.parse(line));
+        if (accepted !== undefined) return accepted;
+        continue;
+      }
+      const count = this.#open ? await this.#connection.read(buffer).catch(() => null) : null;
+      if (count === null) throw new Error("Cannot receive as the connection has ended");
+      this.#received += this.#decoder.decode(buffer.subarray(0, count), { stream: true });
+    }
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#deadline);
+    this.#close();
+  }
+
+  #close(): void {
+    if (this.#open) this.#connection.close();
+    this.#open = false;
+  }
+}
+
+const receiveBytes = 1 << 16;

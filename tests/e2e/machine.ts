@@ -1,0 +1,183 @@
+import { join } from "node:path";
+import { capture } from "../tools/run.ts";
+import type { VmImage } from "../tools/vm_base.ts";
+import { type ExecOptions, type ExecResult, GuestAgent } from "./guest_agent.ts";
+import { Journal } from "./journal.ts";
+import { JsonLines } from "./json_lines.ts";
+import { inNamespace, setLink, subnet } from "./network.ts";
+import { isAlive, killProcess, type ProcessIdentity, startProcess, waitForEnd } from "./process.ts";
+import { type Acceleration, files, qemuArguments } from "./qemu_arguments.ts";
+import { startVtpm } from "./vtpm.ts";
+import { waitUntil } from "./wait_until.ts";
+
+/** What a machine is; kept in its folder as `machine.json`. */
+export interface MachineSpecification {
+  /** The node's name, an RFC 1123 label. */
+  readonly name: string;
+  /** The last byte of its address. */
+  readonly number: number;
+  readonly image: VmImage;
+  readonly cpus: number;
+  readonly memoryMiB: number;
+  readonly kernelArguments: readonly string[];
+  readonly acceleration: Acceleration;
+  readonly namespace: string;
+  readonly tap: string;
+  readonly keepRunning: boolean;
+}
+
+const connectDeadlineMs = 30_000;
+const processFiles = { qemu: "qemu.process.json", swtpm: "swtpm.process.json" } as const;
+
+/**
+ * One VM with a vTPM of its own. Disk and TPM keep their content from one start to the next; PCRs begin at zero at every
+ * start, as after a power cycle.
+ */
+export class Machine {
+  readonly specification: MachineSpecification;
+  /** All that belongs to it: console, journal, logs of QEMU and swtpm, disk, TPM state. */
+  readonly folder: string;
+  /** The journal of all its boots. */
+  readonly journal: Journal;
+  readonly #agent: GuestAgent;
+
+  constructor(folder: string, specification: MachineSpecification) {
+    this.folder = folder;
+    this.specification = specification;
+    this.journal = new Journal(join(folder, files.journal));
+    this.#agent = new GuestAgent(join(folder, files.guestAgent));
+  }
+
+  /** The node's name. */
+  get name(): string {
+    return this.specification.name;
+  }
+
+  /** The IPv4 address in the testbed's network. */
+  get address(): string {
+    return `${subnet.gateway.replace(/\d+$/, "")}${this.specification.number}`;
+  }
+
+  /** The file with the serial console's output. */
+  get console(): string {
+    return join(this.folder, files.console);
+  }
+
+  /** The file with the certificate of its TPM's RSA-2048 endorsement key, DER. */
+  get ekCertificate(): string {
+    return join(this.folder, "../ek-authority", `${this.name}.der`);
+  }
+
+  /** Sets a credential that systemd in the VM finds as `/run/credentials/@system/NAME` from the next start on. */
+  async setCredential(name: string, content: string | Uint8Array): Promise<void> {
+    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+    await Deno.writeFile(join(this.folder, "credentials", name), bytes);
+  }
+
+  /** Powers the machine on and returns as soon as QEMU runs. */
+  async start(): Promise<void> {
+    if (await this.isRunning()) throw new Error(`Cannot start the machine "${this.name}" as it is running`);
+    for (const name of [files.tpm, files.guestAgent, files.monitor]) await removeFile(join(this.folder, name));
+    // A killed machine may have left half a line.
+    await Deno.writeTextFile(join(this.folder, files.journal), "\n", { append: true });
+    const { keepRunning, namespace } = this.specification;
+    const swtpm = await startVtpm(join(this.folder, "tpm"), join(this.folder, files.tpm), keepRunning);
+    await this.#record(processFiles.swtpm, swtpm);
+    await this.#appears(files.tpm, swtpm, "swtpm.log");
+    const qemu = await startProcess(inNamespace(namespace, qemuArguments(await this.#qemuOptions())), {
+      log: join(this.folder, "qemu.log"),
+      cwd: this.folder,
+      keepRunning,
+    });
+    await this.#record(processFiles.qemu, qemu);
+    await this.#appears(files.monitor, qemu, "qemu.log");
+  }
+
+  /** Whether QEMU runs. */
+  async isRunning(): Promise<boolean> {
+    const qemu = await this.#recorded(processFiles.qemu);
+    return qemu !== undefined && await isAlive(qemu);
+  }
+
+  /** Cuts the power: ends QEMU and the vTPM with SIGKILL. */
+  async kill(): Promise<void> {
+    for (const file of [processFiles.qemu, processFiles.swtpm]) {
+      const identity = await this.#recorded(file);
+      if (identity) await killProcess(identity);
+    }
+  }
+
+  /** Presses the reset button. */
+  async reset(): Promise<void> {
+    using monitor = await JsonLines.connect(join(this.folder, files.monitor), connectDeadlineMs);
+    for (const execute of ["qmp_capabilities", "system_reset"]) {
+      await monitor.send({ execute });
+      await monitor.receive((message) => message.return);
+    }
+  }
+
+  /**
+   * Shuts the system down in order, and waits until the machine is off.
+   *
+   * @throws Error when it is on at the deadline.
+   */
+  async powerOff(deadlineMs: number): Promise<void> {
+    await this.#agent.powerOff();
+    await this.waitUntilOff(deadlineMs);
+  }
+
+  /** Waits until the machine is off. */
+  async waitUntilOff(deadlineMs: number): Promise<void> {
+    for (const file of [processFiles.qemu, processFiles.swtpm]) {
+      const identity = await this.#recorded(file);
+      if (identity) await waitForEnd(identity, deadlineMs);
+    }
+  }
+
+  /** Waits until the system in it has booted so far that {@linkcode exec} works. */
+  async waitUntilBooted(deadlineMs: number): Promise<void> {
+    await this.#agent.ready(deadlineMs);
+  }
+
+  /** Runs a command as root in the machine. */
+  async exec(argv: readonly [string, ...string[]], options: ExecOptions): Promise<ExecResult> {
+    return await this.#agent.exec(argv, options);
+  }
+
+  /** Plugs the network cable in or pulls it. */
+  async setLink(up: boolean): Promise<void> {
+    await setLink(this.specification.namespace, this.specification.tap, up);
+  }
+
+  async #qemuOptions(): Promise<Parameters<typeof qemuArguments>[0]> {
+    const { number, acceleration, image, cpus, memoryMiB, tap, kernelArguments } = this.specification;
+    const mac = `52:54:00:00:00:${number.toString(16).padStart(2, "0")}`;
+    const names = (await Array.fromAsync(Deno.readDir(join(this.folder, "credentials")))).map((entry) => entry.name);
+    const credentials = Object.fromEntries(names.toSorted().map((name) => [name, join("credentials", name)]));
+    return { acceleration, image, cpus, memoryMiB, tap, mac, kernelArguments, credentials };
+  }
+
+  async #appears(socket: string, owner: ProcessIdentity, log: string): Promise<void> {
+    await waitUntil({ what: `socket "${socket}"`, deadlineMs: connectDeadlineMs, everyMs: 20 }, async () => {
+      if (await Deno.stat(join(this.folder, socket)).then(() => true, () => false)) return true;
+      if (await isAlive(owner)) return undefined;
+      const tail = await capture(["tail", "-n", "5", join(this.folder, log)]);
+      throw new Error(`Cannot start the machine "${this.name}": ${log} ends with:\n${tail}`);
+    });
+  }
+
+  async #record(file: string, { pid, startTime }: ProcessIdentity): Promise<void> {
+    await Deno.writeTextFile(join(this.folder, file), JSON.stringify({ pid, startTime }));
+  }
+
+  async #recorded(file: string): Promise<ProcessIdentity | undefined> {
+    const text = await Deno.readTextFile(join(this.folder, file)).catch(() => undefined);
+    return text === undefined ? undefined : JSON.parse(text);
+  }
+}
+
+async function removeFile(path: string): Promise<void> {
+  await Deno.remove(path).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+}

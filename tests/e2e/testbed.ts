@@ -1,0 +1,185 @@
+import { join } from "node:path";
+import { cacheFolder } from "../tools/cache_folder.ts";
+import { debianPackages } from "../tools/debian_packages.ts";
+import { capture } from "../tools/run.ts";
+import type { VmImage } from "../tools/vm_base.ts";
+import { acceleration } from "./acceleration.ts";
+import { Machine, type MachineSpecification } from "./machine.ts";
+import { addTap, createNetwork, deleteNetwork, inNamespace, subnet } from "./network.ts";
+import { isAlive, type ProcessIdentity, thisProcess } from "./process.ts";
+import { createVtpmAuthority, manufactureVtpm, type VtpmAuthority } from "./vtpm.ts";
+
+/** How {@linkcode Testbed.create} makes a testbed. */
+export interface TestbedOptions {
+  /** Where its folder is made; `runs` in the cache folder unless given. Sockets limit the length of the path. */
+  readonly parent?: string;
+  /** Whether machines outlive this process, until {@linkcode Testbed.down}; else they die with it. */
+  readonly keepRunning?: boolean;
+}
+
+/** What a machine is to be; see {@linkcode MachineSpecification}. */
+export interface MachineOptions {
+  readonly name: string;
+  readonly number: number;
+  readonly image: VmImage;
+  /** Names and contents of systemd credentials. */
+  readonly credentials?: Readonly<Record<string, string | Uint8Array>>;
+  readonly cpus?: number;
+  readonly memoryMiB?: number;
+  readonly kernelArguments?: readonly string[];
+}
+
+/** How a command in the testbed's network ended. */
+export interface CommandResult {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** What is kept in a testbed's folder as `testbed.json`. */
+interface TestbedRecord {
+  readonly namespace: string;
+  readonly keepRunning: boolean;
+  readonly owner: ProcessIdentity;
+}
+
+const packages = ["gnutls-bin", "iproute2", "qemu-system-x86", "qemu-utils", "swtpm", "swtpm-tools"];
+const longestFolder = 70;
+const keptForMs = 24 * 60 * 60 * 1000;
+
+/**
+ * A network of VMs, apart from everything else on this machine: a network namespace with a bridge, machines with vTPMs
+ * whose endorsement keys one authority certifies, and a folder with all records. Needs root.
+ */
+export class Testbed implements AsyncDisposable {
+  /** Logs and records; they stay when the testbed goes, for a day. */
+  readonly folder: string;
+  /** The network namespace. */
+  readonly namespace: string;
+  /** The authority of the vTPMs' EK certificates. */
+  readonly authority: VtpmAuthority;
+  /** All machines, in the order in which they were made. */
+  readonly machines: Machine[] = [];
+  readonly #keepRunning: boolean;
+
+  private constructor(folder: string, record: TestbedRecord, authority: VtpmAuthority) {
+    this.folder = folder;
+    this.namespace = record.namespace;
+    this.authority = authority;
+    this.#keepRunning = record.keepRunning;
+  }
+
+  /** Makes a testbed without machines. What killed processes left of theirs is removed first. */
+  static async create(options: TestbedOptions = {}): Promise<Testbed> {
+    await debianPackages(packages);
+    const parent = options.parent ?? join(cacheFolder(), "runs");
+    await Deno.mkdir(parent, { recursive: true });
+    await sweep(parent);
+    const folder = await Deno.makeTempDir({ dir: parent, prefix: `${new Date().toISOString().slice(0, 10)}-` });
+    if (folder.length > longestFolder) {
+      throw new Error(`Cannot use "${folder}" as sockets in it would have too long paths`);
+    }
+    const namespace = `bootstrapper-${folder.slice(-8)}`;
+    const record = { namespace, keepRunning: options.keepRunning ?? false, owner: await thisProcess() };
+    await Deno.writeTextFile(join(folder, recordFile), JSON.stringify(record));
+    await createNetwork(namespace);
+    return new Testbed(folder, record, await createVtpmAuthority(folder));
+  }
+
+  /** The testbed that another process made in that folder. */
+  static async open(folder: string): Promise<Testbed> {
+    const record: TestbedRecord = JSON.parse(await Deno.readTextFile(join(folder, recordFile)));
+    const testbed = new Testbed(folder, record, await createVtpmAuthority(folder));
+    for await (const entry of Deno.readDir(folder)) {
+      const file = join(folder, entry.name, "machine.json");
+      const text = await Deno.readTextFile(file).catch(() => undefined);
+      if (text !== undefined) testbed.machines.push(new Machine(join(folder, entry.name), JSON.parse(text)));
+    }
+    testbed.machines.sort((a, b) => a.specification.number - b.specification.number);
+    return testbed;
+  }
+
+  /** Makes a machine with an empty disk over the image and a new TPM; it is off. */
+  async machine(options: MachineOptions): Promise<Machine> {
+    const { name, number, image } = options;
+    const folder = join(this.folder, name);
+    await Deno.mkdir(folder);
+    for (const part of ["credentials", "tpm"]) await Deno.mkdir(join(folder, part));
+    const specification: MachineSpecification = {
+      ...{ name, number, image, namespace: this.namespace, tap: `tap${number}`, keepRunning: this.#keepRunning },
+      cpus: options.cpus ?? 2,
+      memoryMiB: options.memoryMiB ?? 3072,
+      kernelArguments: options.kernelArguments ?? [],
+      acceleration: await acceleration(image),
+    };
+    const machine = new Machine(folder, specification);
+    await addTap(this.namespace, specification.tap);
+    await manufactureVtpm(this.authority, join(folder, "tpm"), name);
+    const disk = ["-f", "qcow2", "-F", "raw", "-b", image.image, join(folder, "disk.qcow2")];
+    await capture(["qemu-img", "create", "-q", ...disk]);
+    const own = {
+      "node.name": name,
+      "node.address": `${machine.address}/${subnet.prefixLength}`,
+      "node.gateway": subnet.gateway,
+    };
+    for (const [key, content] of Object.entries({ ...own, ...options.credentials })) {
+      await machine.setCredential(key, content);
+    }
+    await Deno.writeTextFile(join(folder, "machine.json"), JSON.stringify(specification));
+    this.machines.push(machine);
+    return machine;
+  }
+
+  /** The command line that runs `argv` in the testbed's network, with the address {@linkcode subnet.gateway}. */
+  command(argv: readonly string[]): [string, ...string[]] {
+    return inNamespace(this.namespace, argv);
+  }
+
+  /** Runs an operator's command in the testbed's network to its end, whatever that is. */
+  async exec(argv: readonly string[], options: { readonly signal?: AbortSignal } = {}): Promise<CommandResult> {
+    const [command, ...args] = this.command(argv);
+    const output = await new Deno.Command(command, { args, stdin: "null", ...options }).output();
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    return { exitCode: output.code, stdout: text(output.stdout), stderr: text(output.stderr) };
+  }
+
+  /** Ends all machines, and removes the network, the disks and the TPMs. Logs stay. */
+  async down(): Promise<void> {
+    for (const machine of this.machines) await machine.kill();
+    await deleteNetwork(this.namespace);
+    for (const machine of this.machines) {
+      for (const part of ["disk.qcow2", "tpm"]) await removeAll(join(machine.folder, part));
+    }
+    await Deno.writeTextFile(join(this.folder, endedFile), "");
+  }
+
+  /** Takes the testbed down unless it was made to keep running. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#keepRunning) await this.down();
+  }
+}
+
+const recordFile = "testbed.json";
+const endedFile = "ended";
+
+/** Takes down testbeds whose process died, and removes folders of those that ended long ago. */
+async function sweep(parent: string): Promise<void> {
+  for await (const entry of Deno.readDir(parent)) {
+    const folder = join(parent, entry.name);
+    const text = await Deno.readTextFile(join(folder, recordFile)).catch(() => undefined);
+    if (text === undefined) continue;
+    const record: TestbedRecord = JSON.parse(text);
+    const ended = await Deno.stat(join(folder, endedFile)).catch(() => undefined);
+    if (ended) {
+      if (Date.now() - (ended.mtime?.getTime() ?? 0) > keptForMs) await removeAll(folder);
+    } else if (!record.keepRunning && !await isAlive(record.owner)) {
+      await (await Testbed.open(folder)).down();
+    }
+  }
+}
+
+async function removeAll(path: string): Promise<void> {
+  await Deno.remove(path, { recursive: true }).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+}

@@ -1,0 +1,214 @@
+/**
+ * A stand-in for the kubelet, for tests without VMs: it is no kubelet, and proves nothing about one.
+ *
+ * It waits for `/var/lib/kubelet/config.yaml`, runs each static Pod's command as a process and starts it again when it
+ * ends, answers `127.0.0.1:10248/healthz`, obtains a client certificate by `bootstrap-kubelet.conf` where there is no
+ * `kubelet.conf`, registers its Node and keeps it Ready. When a file `/var/lib/kubelet/stand-in-renew` appears it asks for
+ * a new certificate with its own one, as the kubelet does before one ends, and removes the file.
+ *
+ * @module
+ */
+import { dirname } from "node:path";
+import * as v from "valibot";
+import { parse } from "yaml";
+import { KubernetesApi } from "../kubernetes/api.ts";
+import { kubeconfig, readKubeconfig } from "../kubernetes/kubeconfig.ts";
+
+const CONFIG = "/var/lib/kubelet/config.yaml";
+const FLAGS = "/var/lib/kubelet/kubeadm-flags.env";
+const MANIFESTS = "/etc/kubernetes/manifests";
+const BOOTSTRAP_KUBECONFIG = "/etc/kubernetes/bootstrap-kubelet.conf";
+const KUBECONFIG = "/etc/kubernetes/kubelet.conf";
+const CLIENT_PEM = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+const RENEW = "/var/lib/kubelet/stand-in-renew";
+const HEALTHZ_PORT = 10248;
+const POLL_MS = 200;
+const HEARTBEAT_MS = 5_000;
+
+const log = (text: string) => Deno.stderr.writeSync(new TextEncoder().encode(`${new Date().toISOString()} ${text}\n`));
+const sleep = (ms: number) => new Promise<void>((done) => setTimeout(done, ms));
+
+async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
+  for (;;) {
+    try {
+      const found = await look();
+      if (found !== undefined) return found;
+    } catch (error) {
+      log(String(error));
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await Deno.stat(path).catch(() => undefined)) !== undefined;
+}
+
+const podSchema = v.object({
+  spec: v.object({ containers: v.tuple([v.object({ command: v.tupleWithRest([v.string()], v.string()) })]) }),
+});
+
+/** Runs what the manifests say: a changed manifest ends its process, a missing one too. */
+class StaticPods {
+  readonly #running = new Map<string, { readonly text: string; readonly child: Deno.ChildProcess }>();
+
+  async sync(): Promise<void> {
+    const wanted = new Map<string, string>();
+    for await (const { name } of Deno.readDir(MANIFESTS)) {
+      if (name.endsWith(".yaml")) wanted.set(name, await Deno.readTextFile(`${MANIFESTS}/${name}`));
+    }
+    for (const [name, { text, child }] of this.#running) {
+      if (wanted.get(name) === text) continue;
+      this.#running.delete(name);
+      child.kill("SIGTERM");
+      await child.status;
+    }
+    for (const [name, text] of wanted) if (!this.#running.has(name)) this.#start(name, text);
+  }
+
+  #start(name: string, text: string): void {
+    const pod = v.safeParse(podSchema, parse(text));
+    if (!pod.success) return;
+    const [program, ...args] = pod.output.spec.containers[0].command;
+    const output = Deno.openSync(`/var/log/${name}.log`, { create: true, append: true });
+    const child = new Deno.Command(program, { args, stdin: "null", stdout: "piped", stderr: "piped" }).spawn();
+    log(`started ${program} as ${child.pid}`);
+    const copy = async (stream: ReadableStream<Uint8Array>) => {
+      for await (const chunk of stream) output.writeSync(chunk);
+    };
+    this.#running.set(name, { text, child });
+    Promise.all([child.status, copy(child.stdout), copy(child.stderr)]).then(([status]) => {
+      output.close();
+      log(`${program} ended with ${status.code}`);
+      if (this.#running.get(name)?.child === child) this.#running.delete(name);
+    });
+  }
+}
+
+interface NodeFlags {
+  readonly name: string;
+  readonly ip: string;
+}
+
+async function nodeFlags(): Promise<NodeFlags> {
+  const text = await Deno.readTextFile(FLAGS);
+  const flag = (name: string) => new RegExp(`--${name}=([^\\s"]+)`).exec(text)?.[1];
+  return { name: flag("hostname-override") ?? Deno.hostname(), ip: flag("node-ip") ?? "" };
+}
+
+const csrSchema = v.object({
+  metadata: v.object({ name: v.string() }),
+  status: v.object({ certificate: v.optional(v.string()) }),
+});
+
+/** Asks for a certificate as `system:node:NAME` with the credentials of a kubeconfig, and writes `kubelet.conf`. */
+async function bootstrap(from: string, name: string): Promise<void> {
+  const credentials = await readKubeconfig(from);
+  using api = new KubernetesApi(credentials);
+  const keyFile = await Deno.makeTempFile();
+  const openssl = async (...args: string[]) => {
+    const { success, stdout } = await new Deno.Command("openssl", { args, stderr: "null" }).output();
+    if (!success) throw new Error(`openssl ${args[0]} failed`);
+    return new TextDecoder().decode(stdout);
+  };
+  const keyPem = await openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256");
+  await Deno.writeTextFile(keyFile, keyPem);
+  const csr = await openssl("req", "-new", "-key", keyFile, "-subj", `/O=system:nodes/CN=system:node:${name}`);
+  await Deno.remove(keyFile);
+  const path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+  const { metadata } = await api.create(path, {
+    apiVersion: "certificates.k8s.io/v1",
+    kind: "CertificateSigningRequest",
+    metadata: { generateName: "csr-" },
+    spec: {
+      request: new TextEncoder().encode(csr).toBase64(),
+      signerName: "kubernetes.io/kube-apiserver-client-kubelet",
+      usages: ["digital signature", "client auth"],
+    },
+  }, csrSchema);
+  const signed = await until(async () => (await api.get(`${path}/${metadata.name}`, csrSchema)).status.certificate);
+  const certificate = new TextDecoder().decode(Uint8Array.fromBase64(signed));
+  await Deno.mkdir(dirname(CLIENT_PEM), { recursive: true });
+  await Deno.writeTextFile(CLIENT_PEM, certificate + keyPem, { mode: 0o600 });
+  const config = kubeconfig({
+    ...credentials,
+    certificatePem: certificate,
+    keyPem,
+    clusterName: "cluster",
+    userName: "kubelet",
+  });
+  await Deno.writeTextFile(`${KUBECONFIG}.new`, config, { mode: 0o600 });
+  await Deno.rename(`${KUBECONFIG}.new`, KUBECONFIG);
+  log(`has its certificate by ${from}`);
+}
+
+const nodeSchema = v.object({ metadata: v.object({ name: v.string() }) });
+
+function readyStatus(flags: NodeFlags): unknown {
+  const now = new Date().toISOString().replace(/\.\d+/, "");
+  return {
+    addresses: [{ type: "InternalIP", address: flags.ip }, { type: "Hostname", address: flags.name }],
+    conditions: [{
+      ...{ type: "Ready", status: "True", reason: "KubeletStandIn", message: "a stand-in for the kubelet" },
+      ...{ lastHeartbeatTime: now, lastTransitionTime: now },
+    }],
+    nodeInfo: {
+      ...{ machineID: "", systemUUID: "", bootID: "", kernelVersion: "", osImage: "", architecture: "amd64" },
+      ...{
+        containerRuntimeVersion: "stand-in://1",
+        kubeletVersion: "v1.36.3",
+        kubeProxyVersion: "",
+        operatingSystem: "linux",
+      },
+    },
+  };
+}
+
+async function register(flags: NodeFlags): Promise<void> {
+  using api = new KubernetesApi(await readKubeconfig(KUBECONFIG));
+  const found = await api.find(`/api/v1/nodes/${flags.name}`, nodeSchema);
+  if (found === undefined) {
+    await api.create("/api/v1/nodes", {
+      apiVersion: "v1",
+      kind: "Node",
+      metadata: { name: flags.name, labels: { "kubernetes.io/hostname": flags.name } },
+    }, nodeSchema);
+    log(`registered ${flags.name}`);
+  }
+  await api.merge(`/api/v1/nodes/${flags.name}/status`, { status: readyStatus(flags) }, nodeSchema);
+}
+
+async function keepReady(flags: NodeFlags): Promise<never> {
+  for (;;) {
+    try {
+      await register(flags);
+      for (let waited = 0; waited < HEARTBEAT_MS; waited += POLL_MS) {
+        if (await exists(RENEW)) {
+          await bootstrap(KUBECONFIG, flags.name);
+          await Deno.remove(RENEW);
+        }
+        await sleep(POLL_MS);
+      }
+    } catch (error) {
+      log(`is not Ready: ${error instanceof Error ? error.message : error}`);
+      await sleep(POLL_MS);
+    }
+  }
+}
+
+await until(async () => await exists(CONFIG) ? true : undefined);
+Deno.serve({ hostname: "127.0.0.1", port: HEALTHZ_PORT, onListen: () => log("is healthy") }, () => new Response("ok"));
+const pods = new StaticPods();
+(async () => {
+  for (;;) {
+    if (await exists(MANIFESTS)) await pods.sync().catch((error) => log(String(error)));
+    await sleep(POLL_MS);
+  }
+})();
+const flags = await until(nodeFlags);
+await until(async () => {
+  if (await exists(KUBECONFIG)) return true;
+  if (await exists(BOOTSTRAP_KUBECONFIG)) await bootstrap(BOOTSTRAP_KUBECONFIG, flags.name);
+  return undefined;
+});
+await keepReady(flags);

@@ -1,0 +1,15 @@
+import { resolve } from "node:path";
+
+/**
+ * The folder, as an absolute path, that keeps everything the tools fetch and build: `BOOTSTRAPPER_CACHE`, or
+ * `~/.cache/bootstrapper-dev`. It may be deleted at any time when no tool runs.
+ *
+ * @throws Error when neither `BOOTSTRAPPER_CACHE` nor `HOME` is set.
+ */
+export function cacheFolder(): string {
+  const chosen = Deno.env.get("BOOTSTRAPPER_CACHE");
+  if (chosen) return resolve(chosen);
+  const home = Deno.env.get("HOME");
+  if (!home) throw new Error("Cannot find the cache folder as neither BOOTSTRAPPER_CACHE nor HOME is set");
+  return resolve(home, ".cache/bootstrapper-dev");
+}

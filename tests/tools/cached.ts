@@ -1,0 +1,88 @@
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { cacheFolder } from "./cache_folder.ts";
+import { step } from "./step.ts";
+import { withLock } from "./with_lock.ts";
+
+/** Everything that decides what a build makes, as data: versions, commands, digests of input files. */
+export type Recipe = string | number | boolean | null | readonly Recipe[] | { readonly [key: string]: Recipe };
+
+/** What {@linkcode cached} hands to a build. */
+export interface Build {
+  /** An empty folder, which the build fills. Its path changes after the build: nothing in it may depend on the path. */
+  readonly folder: string;
+  /** The file for the output of the build's commands. */
+  readonly log: string;
+}
+
+const digestLength = 16;
+const evictedAfterMs = 3 * 60 * 60 * 1000;
+
+/**
+ * Returns the folder `NAME-DIGEST` in the cache, where DIGEST stands for the recipe, and has `build` make it when it is
+ * not there. One process builds while others that want the same name wait. The build happens in a temporary folder and
+ * is renamed at its end, so that a folder with the final name is complete; what a killed build left is removed by the
+ * next one. After a build, folders of the same name which nobody asked for in three hours are removed.
+ *
+ * @throws what `build` throws; nothing is kept then.
+ */
+export async function cached(name: string, recipe: Recipe, build: (to: Build) => Promise<void>): Promise<string> {
+  const digest = createHash("sha256").update(canonical(recipe)).digest("hex").slice(0, digestLength);
+  const final = join(cacheFolder(), `${name}-${digest}`);
+  if (await touch(final)) return final;
+  return await withLock(name, async () => {
+    if (await touch(final)) return final;
+    const temporary = join(cacheFolder(), "tmp", name);
+    await remove(temporary);
+    const folder = join(temporary, digest);
+    await Deno.mkdir(folder, { recursive: true });
+    const log = join(cacheFolder(), "logs", `${name}-${digest}.log`);
+    try {
+      await step(`build ${name}`, () => build({ folder, log }));
+      await Deno.rename(folder, final);
+    } finally {
+      await remove(temporary);
+    }
+    await touch(final);
+    await evict(name, final);
+    return final;
+  });
+}
+
+/** Marks a folder as used now, and tells whether it exists. */
+async function touch(folder: string): Promise<boolean> {
+  try {
+    const now = new Date();
+    await Deno.utime(folder, now, now);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+async function evict(name: string, kept: string): Promise<void> {
+  const sibling = new RegExp(`^${name}-[0-9a-f]{${digestLength}}$`);
+  for await (const entry of Deno.readDir(cacheFolder())) {
+    const path = join(cacheFolder(), entry.name);
+    if (!sibling.test(entry.name) || path === kept) continue;
+    const { mtime } = await Deno.stat(path);
+    if (Date.now() - (mtime?.getTime() ?? 0) > evictedAfterMs) await remove(path);
+  }
+}
+
+async function remove(folder: string): Promise<void> {
+  try {
+    await Deno.remove(folder, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** JSON with sorted keys, so that equal recipes have equal digests. */
+function canonical(recipe: Recipe): string {
+  return JSON.stringify(recipe, (_, value) => {
+    if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
+    return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => a < b ? -1 : 1));
+  });
+}

@@ -1,0 +1,35 @@
+import { join } from "node:path";
+import { cacheFolder } from "./cache_folder.ts";
+import { capture, run } from "./run.ts";
+import { step } from "./step.ts";
+import { withLock } from "./with_lock.ts";
+
+const lockTimeoutSeconds = 300;
+
+/**
+ * Installs those of the Debian packages that are missing. Needs root only when something is missing.
+ *
+ * @throws Error naming the log when `apt-get` fails.
+ */
+export async function debianPackages(names: readonly string[]): Promise<void> {
+  if ((await missing(names)).length === 0) return;
+  await withLock("debian-packages", async () => {
+    const wanted = await missing(names);
+    if (wanted.length === 0) return;
+    const log = join(cacheFolder(), "logs", "debian-packages.log");
+    const env = { DEBIAN_FRONTEND: "noninteractive" };
+    const wait = ["-o", `DPkg::Lock::Timeout=${lockTimeoutSeconds}`];
+    await step(`install Debian packages: ${wanted.join(" ")}`, async () => {
+      await run(["apt-get", ...wait, "update"], { log, env });
+      await run(["apt-get", ...wait, "install", "--yes", "--no-install-recommends", ...wanted], { log, env });
+    });
+  });
+}
+
+async function missing(names: readonly string[]): Promise<string[]> {
+  const listed = await capture(["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n"]);
+  const installed = new Set(
+    listed.split("\n").filter((line) => line.endsWith(" installed")).map((l) => l.split(" ")[0]),
+  );
+  return names.filter((name) => !installed.has(name));
+}

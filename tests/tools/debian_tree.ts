@@ -1,0 +1,45 @@
+import { join } from "node:path";
+import { cached } from "./cached.ts";
+import { debianPackages } from "./debian_packages.ts";
+import { run } from "./run.ts";
+
+const suite = "bookworm";
+const packages = [
+  "ca-certificates",
+  "conntrack",
+  "dbus",
+  "ethtool",
+  "iproute2",
+  "iptables",
+  "kmod",
+  "linux-image-cloud-amd64",
+  "mount",
+  "nftables",
+  "procps",
+  "qemu-guest-agent",
+  "socat",
+  "systemd",
+  "systemd-sysv",
+  "udev",
+  "util-linux",
+];
+const leftOut = ["/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*"];
+const sourceDate = "1767225600";
+
+/**
+ * Makes a minimal Debian with a kernel and systemd, and returns the folder that is its root. Its packages are those of
+ * the day when it was made. Needs root.
+ */
+export async function debianTree(): Promise<string> {
+  const folder = await cached("vm-debian", { suite, packages, leftOut, sourceDate }, async ({ folder, log }) => {
+    await debianPackages(["mmdebstrap"]);
+    const root = join(folder, "root");
+    const options = ["--mode=root", "--variant=minbase", `--include=${packages.join(",")}`];
+    const excludes = leftOut.map((pattern) => `--dpkgopt=path-exclude=${pattern}`);
+    // Mounts of a killed run end with the mount namespace; the initrd is our own.
+    const env = { SOURCE_DATE_EPOCH: sourceDate, INITRD: "No" };
+    await run(["unshare", "--mount", "mmdebstrap", ...options, ...excludes, suite, root], { log, env });
+    await Deno.chmod(root, 0o755);
+  });
+  return join(folder, "root");
+}

@@ -1,0 +1,108 @@
+/** The programs that are built from Go modules, and how. */
+export interface GoTool {
+  /** Its name in the cache. */
+  readonly name: string;
+  /** Required modules, `path@version`. */
+  readonly modules: readonly string[];
+  /** The packages to build; each gives a binary with the last part of its path as name. */
+  readonly packages: readonly string[];
+  readonly tags: readonly string[];
+  readonly ldflags: string;
+  readonly cgo: boolean;
+  /** Debian packages that the build needs. */
+  readonly debian: readonly string[];
+  /** The version for each staging module that `modules[0]` replaces by a folder of its own repository. */
+  readonly stagingVersion?: string;
+}
+
+/** The version of Kubernetes that the tests run, with the `v`. */
+export const kubernetesVersion = "v1.36.3";
+/** The etcd version, and the tag of the image for which kubeadm of {@linkcode kubernetesVersion} asks. */
+export const etcdVersion = "v3.6.8";
+/** The CoreDNS version, which is also the image's tag that kubeadm asks for. */
+export const corednsVersion = "v1.14.2";
+
+const containerdVersion = "v2.2.1";
+const crictlVersion = "v1.36.0";
+const strip = "-s -w";
+const pure = { tags: [], ldflags: strip, cgo: false, debian: [] } as const;
+
+function kubernetesLdflags(): string {
+  const [major = "", minor = ""] = kubernetesVersion.slice(1).split(".");
+  const values = {
+    gitVersion: kubernetesVersion,
+    gitMajor: major,
+    gitMinor: minor,
+    gitCommit: "go-module",
+    gitTreeState: "clean",
+    buildDate: "2026-01-01T00:00:00Z",
+  };
+  const flags = Object.entries(values).map(([name, value]) => `-X k8s.io/component-base/version.${name}=${value}`);
+  return [strip, ...flags].join(" ");
+}
+
+/** All Go programs that the tests and the VM image need, the one that takes longest first. */
+export const goTools: readonly GoTool[] = [
+  {
+    ...pure,
+    name: "kubernetes",
+    modules: [`k8s.io/kubernetes@${kubernetesVersion}`],
+    stagingVersion: kubernetesVersion.replace(/^v1/, "v0"),
+    packages: [
+      "kubeadm",
+      "kubelet",
+      "kube-apiserver",
+      "kube-controller-manager",
+      "kube-scheduler",
+      "kube-proxy",
+      "kubectl",
+    ].map((name) => `k8s.io/kubernetes/cmd/${name}`),
+    ldflags: kubernetesLdflags(),
+  },
+  {
+    ...pure,
+    name: "etcd",
+    modules: [`go.etcd.io/etcd/server/v3@${etcdVersion}`, `go.etcd.io/etcd/etcdctl/v3@${etcdVersion}`],
+    packages: ["go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/etcdctl/v3"],
+  },
+  {
+    ...pure,
+    name: "containerd",
+    modules: [`github.com/containerd/containerd/v2@${containerdVersion}`],
+    packages: ["containerd", "ctr", "containerd-shim-runc-v2"].map((name) =>
+      `github.com/containerd/containerd/v2/cmd/${name}`
+    ),
+    tags: ["no_btrfs", "no_devmapper", "no_zfs"],
+    ldflags: `${strip} -X github.com/containerd/containerd/v2/version.Version=${containerdVersion}`,
+  },
+  {
+    name: "runc",
+    modules: ["github.com/opencontainers/runc@v1.3.4"],
+    packages: ["github.com/opencontainers/runc"],
+    tags: ["seccomp", "netgo", "osusergo"],
+    ldflags: `${strip} -linkmode external -extldflags -static`,
+    cgo: true,
+    debian: ["gcc", "libc6-dev", "libseccomp-dev", "pkg-config"],
+  },
+  {
+    ...pure,
+    name: "cni",
+    modules: ["github.com/containernetworking/plugins@v1.9.1"],
+    packages: ["main/bridge", "main/loopback", "ipam/host-local", "meta/portmap"].map((name) =>
+      `github.com/containernetworking/plugins/plugins/${name}`
+    ),
+  },
+  {
+    ...pure,
+    name: "coredns",
+    modules: [`github.com/coredns/coredns@${corednsVersion}`],
+    packages: ["github.com/coredns/coredns"],
+  },
+  {
+    ...pure,
+    name: "crictl",
+    modules: [`sigs.k8s.io/cri-tools@${crictlVersion}`],
+    packages: ["sigs.k8s.io/cri-tools/cmd/crictl"],
+    ldflags: `${strip} -X sigs.k8s.io/cri-tools/pkg/version.Version=${crictlVersion}`,
+  },
+];

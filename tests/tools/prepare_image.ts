@@ -1,0 +1,117 @@
+import { createHash } from "node:crypto";
+import { basename, dirname, join } from "node:path";
+import { type Build, cached } from "./cached.ts";
+import { digestOfFile } from "./digest.ts";
+import { capture, run } from "./run.ts";
+import { unitLinks } from "./unit_links.ts";
+import { vmBase, type VmImage } from "./vm_base.ts";
+
+/** A file to put into a VM image, owned by root; it replaces what the image has under that name. */
+export type ImageFile =
+  & {
+    /** The absolute path in the VM. */
+    readonly target: string;
+    /** Permission bits, such as `0o755`. */
+    readonly mode: number;
+  }
+  & ({ readonly source: string } | { readonly content: string });
+
+/** What {@linkcode prepareImage} adds to the base image. */
+export interface ImageAdditions {
+  readonly files?: readonly ImageFile[];
+  /** Names of units among `files` in `/etc/systemd/system`, to enable as their `[Install]` sections say. */
+  readonly enable?: readonly string[];
+}
+
+const plainPath = /^(\/[\w.@:-]+)+$/;
+
+/**
+ * Makes a VM image with this project's own files, in about two seconds when the base is there. Needs root.
+ *
+ * @throws Error when a target is not a plain absolute path, or a unit to enable is not among the files.
+ */
+export async function prepareImage({ files = [], enable = [] }: ImageAdditions = {}): Promise<VmImage> {
+  const base = await vmBase();
+  for (const { target } of files) {
+    if (!plainPath.test(target)) {
+      throw new Error(`Cannot put a file at "${target}" as that is not a plain absolute path`);
+    }
+  }
+  const listed = await Promise.all(
+    files.map(async (file) => ({ target: file.target, mode: file.mode, digest: await digest(file) })),
+  );
+  const recipe = {
+    revision: 1,
+    base: base.image,
+    files: listed.toSorted((a, b) => a.target < b.target ? -1 : 1),
+    enable,
+  };
+  const folder = await cached("vm-image", recipe, (to) => build(to, base.image, files, enable));
+  return { ...base, image: join(folder, "root.img") };
+}
+
+async function digest(file: ImageFile): Promise<string> {
+  if ("source" in file) return await digestOfFile(file.source);
+  return createHash("sha256").update(file.content).digest("hex");
+}
+
+async function build(
+  { folder, log }: Build,
+  base: string,
+  files: readonly ImageFile[],
+  enable: readonly string[],
+): Promise<void> {
+  const work = join(folder, "work");
+  await Deno.mkdir(work);
+  const image = join(folder, "root.img");
+  await run(["cp", "--sparse=auto", base, image], { log });
+  const commands: string[] = [];
+  const folders = new Set<string>();
+  const makeFolders = (path: string) => {
+    if (path === "/" || folders.has(path)) return;
+    makeFolders(dirname(path));
+    folders.add(path);
+    commands.push(`mkdir ${path}`);
+  };
+  for (const [index, file] of files.entries()) {
+    const staged = join(work, `${index}`);
+    if ("source" in file) await Deno.copyFile(file.source, staged);
+    else await Deno.writeTextFile(staged, file.content);
+    makeFolders(dirname(file.target));
+    const mode = (0o100000 | file.mode).toString(8);
+    commands.push(
+      `rm ${file.target}`,
+      `write ${staged} ${file.target}`,
+      `set_inode_field ${file.target} mode 0${mode}`,
+    );
+  }
+  for (const name of enable) {
+    for (const { path, target } of unitLinks(name, await contentOf(name, files))) {
+      makeFolders(dirname(path));
+      commands.push(`rm ${path}`, `symlink ${path} ${target}`);
+    }
+  }
+  // debugfs complains about a "mkdir" of what is there, and ends with 0 whatever happens: so the result is looked at.
+  const script = join(work, "commands");
+  await Deno.writeTextFile(script, commands.join("\n"));
+  await run(["debugfs", "-w", "-f", script, image], { log });
+  await check(image, files, work);
+  await Deno.remove(work, { recursive: true });
+}
+
+async function contentOf(name: string, files: readonly ImageFile[]): Promise<string> {
+  const file = files.find(({ target }) => target === `/etc/systemd/system/${name}`);
+  if (!file) throw new Error(`Cannot enable "${name}" as it is not among the files for /etc/systemd/system`);
+  return "source" in file ? await Deno.readTextFile(file.source) : file.content;
+}
+
+async function check(image: string, files: readonly ImageFile[], work: string): Promise<void> {
+  for (const file of files) {
+    const dumped = join(work, `dump-${basename(file.target)}`);
+    await capture(["debugfs", "-R", `dump ${file.target} ${dumped}`, image]);
+    const seen = await digestOfFile(dumped);
+    if (seen !== await digest(file)) {
+      throw new Error(`Cannot put "${file.target}" into the image: it reads back otherwise`);
+    }
+  }
+}
