@@ -8,6 +8,8 @@ import { fileURLToPath } from "node:url";
 import type { Bytes } from "../platform/bytes.ts";
 import { concat, copyOf } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import { readDer } from "./der.ts";
+import { type KeyPair, SIGN_ALGORITHMS } from "./keys.ts";
 
 const oracleFolder = fileURLToPath(new URL("../../shared/testdata/attestation", import.meta.url));
 
@@ -24,8 +26,9 @@ export function oracleTest(name: string, run: (folder: string) => Promise<void>)
 function isFolder(path: string): boolean {
   try {
     return Deno.statSync(path).isDirectory;
-  } catch {
-    return false;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }
 
@@ -45,6 +48,35 @@ export function element(tag: number, ...parts: readonly Uint8Array[]): Bytes {
   if (length < 0x80) return concat(Uint8Array.of(tag, length), content);
   if (length < 0x100) return concat(Uint8Array.of(tag, 0x81, length), content);
   return concat(Uint8Array.of(tag, 0x82, length >> 8, length & 0xff), content);
+}
+
+/** An ECDSA signature in X.509's form, from r ‖ s. */
+export function derEcdsa(raw: Uint8Array): Bytes {
+  const scalar = (octets: Uint8Array) => {
+    const minimal = octets.subarray(octets.findIndex((octet) => octet !== 0));
+    return element(0x02, (minimal[0] ?? 0) >= 0x80 ? concat(new Uint8Array(1), minimal) : minimal);
+  };
+  return element(0x30, scalar(raw.subarray(0, raw.length / 2)), scalar(raw.subarray(raw.length / 2)));
+}
+
+/** The elements directly inside a constructed one. */
+export function fieldsOf(constructed: Uint8Array): Uint8Array[] {
+  const reader = readDer(constructed, "test").inside(constructed[0]);
+  const fields: Uint8Array[] = [];
+  while (!reader.atEnd) fields.push(reader.element().bytes);
+  return fields;
+}
+
+/** A signed structure (certificate, request) with its signed part changed and signed anew by a P-256 key. */
+export async function resigned(
+  der: Uint8Array,
+  keys: KeyPair,
+  change: (fields: Uint8Array[]) => readonly Uint8Array[],
+): Promise<Bytes> {
+  const [signed = der, algorithm = der] = fieldsOf(der);
+  const changed = element(0x30, ...change(fieldsOf(signed)));
+  const raw = await crypto.subtle.sign(SIGN_ALGORITHMS["p-256"], keys.privateKey, changed);
+  return element(0x30, changed, algorithm, element(0x03, new Uint8Array(1), derEcdsa(new Uint8Array(raw))));
 }
 
 /** Every version of the bytes with one bit flipped. */
@@ -81,15 +113,15 @@ export function rewrapped(der: Uint8Array): Readonly<Record<string, Bytes>> {
 export async function assertRefused(
   act: () => unknown,
   code: RegExp | string,
-  message?: string,
+  message = "the error's code",
 ): Promise<BootstrapError> {
   try {
     await act();
   } catch (error) {
-    assert.ok(error instanceof BootstrapError, `${message ?? ""}: ${String(error)}`);
+    assert.ok(error instanceof BootstrapError, `${message}: ${String(error)}`);
     if (typeof code === "string") assert.equal(error.code, code, message);
     else assert.match(error.code, code, message);
     return error;
   }
-  assert.fail(`nothing was refused: ${message ?? String(code)}`);
+  assert.fail(`nothing was refused with ${String(code)}: ${message}`);
 }

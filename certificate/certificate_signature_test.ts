@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import fc from "fast-check";
-import { concat, copyOf, fromHex, randomBytes } from "../platform/bytes.ts";
-import { assertRefused, certificatesIn, element, oracleTest } from "./_testing.ts";
+import { copyOf, fromHex, randomBytes } from "../platform/bytes.ts";
+import { assertRefused, certificatesIn, derEcdsa, element, oracleTest } from "./_testing.ts";
 import { createCertificateAuthority } from "./ca.ts";
 import { rawEcdsaSignature, verifyCertificateSignature, verifySignedDer } from "./certificate_signature.ts";
 import { type Certificate, readCertificate } from "./x509.ts";
@@ -50,17 +50,6 @@ const ALLOWED: readonly [name: string, algorithm: string, key: Algorithm & Recor
 ];
 
 const identifier = (der: string) => ({ oid: "1.2.3", der: fromHex(der, "algorithm") });
-
-function derScalar(scalar: Uint8Array): Uint8Array {
-  const first = scalar.findIndex((octet) => octet !== 0);
-  const minimal = scalar.subarray(first);
-  return element(0x02, (minimal[0] ?? 0) >= 0x80 ? concat(new Uint8Array(1), minimal) : minimal);
-}
-
-function derEcdsa(raw: Uint8Array): Uint8Array {
-  const half = raw.length / 2;
-  return element(0x30, derScalar(raw.subarray(0, half)), derScalar(raw.subarray(half)));
-}
 
 async function keysFor(algorithm: Algorithm) {
   const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]) as CryptoKeyPair;

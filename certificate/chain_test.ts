@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { concat } from "../platform/bytes.ts";
-import { assertRefused, bitFlips, rewrapped } from "./_testing.ts";
+import { assertRefused, bitFlips, element, fieldsOf, resigned, rewrapped } from "./_testing.ts";
 import { type CertificateTemplate, mintCertificate } from "./_mint.ts";
 import {
   type CertificateAuthority,
@@ -186,6 +186,30 @@ for (const [name, subject, check] of CHECKS) {
     });
   }
 }
+
+/** A certificate with one extension more, critical and of a type that nobody knows, signed rightly. */
+function withUnknownCritical(der: Uint8Array): Promise<Uint8Array> {
+  const unknown = element(
+    0x30,
+    Uint8Array.of(0x06, 3, 0x55, 0x1d, 0x1e),
+    Uint8Array.of(0x01, 1, 0xff),
+    element(0x04, element(0x30)),
+  );
+  return resigned(der, ca.keys, (fields) => {
+    const [list = der] = fieldsOf(fields.at(-1) ?? der);
+    return [...fields.slice(0, -1), element(0xa3, element(0x30, ...fieldsOf(list), unknown))];
+  });
+}
+
+Deno.test("checks refuse a certificate when it has a critical extension that they do not know", async () => {
+  const service = (await issueServiceCertificate(ca, client.spki, now)).der;
+  const same = await resigned(service, ca.keys, (fields) => fields);
+  await checkServiceCertificate(same, ca.certificate, now);
+  const [odd, oddCa] = [await withUnknownCritical(service), await withUnknownCritical(ca.certificate.der)];
+  const check = () => checkServiceCertificate(odd, ca.certificate, now);
+  assert.equal((await assertRefused(check, "refused/critical-extension")).details.seen, "2.5.29.30");
+  await assertRefused(() => checkCaCertificate(oddCa, clusterId), "refused/critical-extension");
+});
 
 Deno.test("checks refuse each other's certificates", async () => {
   const service = (await issueServiceCertificate(ca, client.spki, now)).der;

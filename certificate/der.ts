@@ -8,25 +8,10 @@
  * @module
  */
 import type { Bytes } from "../platform/bytes.ts";
-import { compareBytes, copyOf, fromUtf8 } from "../platform/bytes.ts";
-import { BootstrapError } from "../platform/errors.ts";
+import { compareBytes, copyOf } from "../platform/bytes.ts";
+import { derError, hexOctet, oidText, TAG, textOf, timeOf } from "./_der_values.ts";
 
-/** Identifier octets (X.690, 8.1.2) of the universal types that this reader knows. */
-export const TAG = Object.freeze({
-  boolean: 0x01,
-  integer: 0x02,
-  bitString: 0x03,
-  octetString: 0x04,
-  null: 0x05,
-  oid: 0x06,
-  utf8String: 0x0c,
-  printableString: 0x13,
-  ia5String: 0x16,
-  utcTime: 0x17,
-  generalizedTime: 0x18,
-  sequence: 0x30,
-  set: 0x31,
-});
+export { derError, TAG };
 
 /** The identifier octet of the context-specific tag `[number]`, constructed or primitive. */
 export function contextTag(number: number, form: "constructed" | "primitive"): number {
@@ -60,7 +45,6 @@ const NUMBER_MASK = 0x1f;
 const MAXIMUM_DEPTH = 16;
 /** 20 octets of RFC 5280 and one for the sign, or an RSA modulus; nothing longer is ever read as an integer. */
 const MAXIMUM_INTEGER_BYTES = 1025;
-const MAXIMUM_OID_BYTES = 64;
 
 /** Reads the elements of one content, in order. Every method throws `malformed/der` if the next element is not what it asks for. */
 export class DerReader {
@@ -249,59 +233,6 @@ export function readDer(bytes: Uint8Array, what: string, maximumBytes: number = 
   return new DerReader(bytes, what);
 }
 
-/** The text of a string element: UTF8String, PrintableString or IA5String, each in its own alphabet. */
-function textOf(tag: number, content: Uint8Array, what: string): string {
-  const text = fromUtf8(content, what);
-  if (tag === TAG.utf8String) return text;
-  if (tag === TAG.ia5String) {
-    // deno-lint-ignore no-control-regex
-    if (!/^[\x00-\x7f]*$/.test(text)) throw derError(what, "an IA5String has a character outside ASCII");
-    return text;
-  }
-  if (tag === TAG.printableString) {
-    if (!/^[A-Za-z0-9 '()+,./:=?-]*$/.test(text)) {
-      throw derError(what, "a PrintableString has a character that it must not have");
-    }
-    return text;
-  }
-  throw derError(what, `a string was expected: current tag is ${hexOctet(tag)}`);
-}
-
-function timeOf(tag: number, content: Uint8Array, what: string): Date {
-  if (tag !== TAG.utcTime && tag !== TAG.generalizedTime) {
-    throw derError(what, `a time was expected: current tag is ${hexOctet(tag)}`);
-  }
-  const digits = tag === TAG.utcTime ? 12 : 14;
-  const text = fromUtf8(content, what);
-  if (text.length !== digits + 1 || !/^\d+Z$/.test(text)) throw derError(what, "a time is not in its strict form");
-  const century = tag === TAG.utcTime ? (Number(text.slice(0, 2)) < 50 ? "20" : "19") : "";
-  const full = century + text.slice(0, digits);
-  const iso = full.replace(/^(....)(..)(..)(..)(..)(..)$/, "$1-$2-$3T$4:$5:$6.000Z");
-  const date = new Date(iso);
-  // Comparing refuses what Date would roll over, such as the 30th of February or 24:00.
-  if (Number.isNaN(date.getTime()) || date.toISOString() !== iso) throw derError(what, "a time does not exist");
-  return date;
-}
-
-function oidText(content: Uint8Array, what: string): string {
-  if (content.length === 0 || content.length > MAXIMUM_OID_BYTES) throw derError(what, "an OID has a bad length");
-  const arcs: bigint[] = [];
-  let value = 0n;
-  let atStart = true;
-  for (const octet of content) {
-    if (atStart && octet === 0x80) throw derError(what, "an OID is padded");
-    value = value << 7n | BigInt(octet & 0x7f);
-    atStart = (octet & 0x80) === 0;
-    if (!atStart) continue;
-    arcs.push(value);
-    value = 0n;
-  }
-  if (!atStart) throw derError(what, "an OID is cut off");
-  const [first = 0n, ...rest] = arcs;
-  const root = first < 80n ? first / 40n : 2n;
-  return [root, first - root * 40n, ...rest].join(".");
-}
-
 function elementAt(bytes: Uint8Array, offset: number, what: string): DerElement {
   const tag = bytes[offset];
   const first = bytes[offset + 1];
@@ -342,13 +273,4 @@ function checkTag(tag: number, what: string): void {
   if (isCollection !== ((tag & CONSTRUCTED) !== 0)) {
     throw derError(what, `tag ${hexOctet(tag)} has the wrong form, primitive or constructed`);
   }
-}
-
-function hexOctet(octet: number): string {
-  return octet.toString(16).padStart(2, "0");
-}
-
-/** The error of every reader in this folder. */
-export function derError(what: string, rule: string): BootstrapError {
-  return new BootstrapError("malformed/der", `Cannot read "${what}" as ${rule}`, { details: { field: what } });
 }

@@ -15,22 +15,22 @@ import { type Name, readName } from "./name.ts";
 import type { Certificate } from "./x509.ts";
 
 /** OIDs of extensions. */
-export const EXTENSION = Object.freeze({
+export const EXTENSION = {
   subjectKeyIdentifier: "2.5.29.14",
   keyUsage: "2.5.29.15",
   subjectAltName: "2.5.29.17",
   basicConstraints: "2.5.29.19",
   authorityKeyIdentifier: "2.5.29.35",
   extKeyUsage: "2.5.29.37",
-});
+} as const;
 
 /** OIDs of extended key usages. */
-export const EXT_KEY_USAGE = Object.freeze({
+export const EXT_KEY_USAGE = {
   serverAuth: "1.3.6.1.5.5.7.3.1",
   clientAuth: "1.3.6.1.5.5.7.3.2",
   /** TCG EK Credential Profile 2.5, 3.5.1: an endorsement key's certificate. */
   tcgEkCertificate: "2.23.133.8.1",
-});
+} as const;
 
 /** What a key may be used for, in the order of its bits. */
 export const KEY_USAGES = [

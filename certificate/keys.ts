@@ -26,12 +26,10 @@ export interface KeyPair {
 }
 
 /** How WebCrypto signs with a kind of key; ECDSA gives r ‖ s. */
-export const SIGN_ALGORITHMS = Object.freeze(
-  {
-    "ed25519": { name: "Ed25519" },
-    "p-256": { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" },
-  } as const,
-);
+export const SIGN_ALGORITHMS = {
+  "ed25519": { name: "Ed25519" },
+  "p-256": { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" },
+} as const;
 
 /** PKCS#8's AlgorithmIdentifiers (RFC 8410, 3; RFC 5480, 2.1.1). */
 const PKCS8_TYPES: Readonly<Record<string, KeyPairType>> = Object.freeze({

@@ -9,10 +9,10 @@ import type { DerReader } from "./der.ts";
 import { derError, readDer, TAG } from "./der.ts";
 
 /** OIDs of the attributes that this project writes or compares. */
-export const ATTRIBUTE = Object.freeze({
+export const ATTRIBUTE = {
   commonName: "2.5.4.3",
   organization: "2.5.4.10",
-});
+} as const;
 
 /** One attribute of a name. */
 export interface NameAttribute {

@@ -3,9 +3,8 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { concat, fromHex, hex, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { assertRefused, certificatesIn, element, oracleTest, rewrapped } from "./_testing.ts";
+import { assertRefused, certificatesIn, element, fieldsOf, oracleTest, rewrapped } from "./_testing.ts";
 import { createCertificateAuthority } from "./ca.ts";
-import { readDer } from "./der.ts";
 import { type Certificate, readCertificate, verifyCertificateSignature } from "./x509.ts";
 
 const now = new Date("2026-01-02T03:04:05Z");
@@ -120,9 +119,7 @@ Deno.test("readCertificate() throws nothing but malformed/… when any octets of
 
 /** A certificate taken apart, so that a test can put it together with one part changed. */
 function parts(certificate: Certificate) {
-  const tbs = readDer(certificate.tbs, "tbs").inside();
-  const fields = [];
-  while (!tbs.atEnd) fields.push(tbs.element().bytes);
+  const fields = fieldsOf(certificate.tbs);
   const [
     version = empty,
     serial = empty,

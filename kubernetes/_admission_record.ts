@@ -27,7 +27,7 @@ const dataSchema = v.object({
   nodeName: v.string(),
   role: v.picklist(["worker", "control-plane"]),
   nodeKey: v.string(),
-  addresses: v.string(),
+  addresses: v.pipe(v.string(), v.parseJson(), v.array(v.string())),
   evidenceDigest: v.string(),
   resetCount: v.optional(v.pipe(v.string(), v.regex(/^\d{1,10}$/))),
 });
@@ -36,7 +36,7 @@ const dataSchema = v.object({
 export function writeRecord(record: AdmissionRecord): Record<string, string> {
   const { identity, nodeName, role, nodeKey, addresses, evidenceDigest, resetCount } = record;
   return {
-    ...{ identity, nodeName, role, nodeKey, addresses: addresses.join(","), evidenceDigest },
+    ...{ identity, nodeName, role, nodeKey, addresses: JSON.stringify(addresses), evidenceDigest },
     ...(resetCount === undefined ? {} : { resetCount: String(resetCount) }),
   };
 }
@@ -54,10 +54,9 @@ export function readRecord(data: Readonly<Record<string, string>>, name: string)
       details: { configMap: name, field },
     });
   }
-  const { addresses, resetCount, ...rest } = result.output;
+  const { resetCount, ...rest } = result.output;
   return {
     ...rest,
-    addresses: addresses === "" ? [] : addresses.split(","),
     ...(resetCount === undefined ? {} : { resetCount: Number(resetCount) }),
   };
 }

@@ -1,17 +1,20 @@
 import * as v from "valibot";
 import type { DeletePreconditions, KubernetesApi } from "./api.ts";
-import { objectMetaSchema } from "./api.ts";
 
 /** A ConfigMap as it is stored. */
 export interface StoredConfigMap {
+  /** `metadata.name`. */
   readonly name: string;
+  /** `metadata.uid`: another one is another object. */
   readonly uid: string;
+  /** `metadata.resourceVersion`: another one is another state. */
   readonly resourceVersion: string;
+  /** `data`. */
   readonly data: Readonly<Record<string, string>>;
 }
 
 const configMapSchema = v.object({
-  metadata: objectMetaSchema,
+  metadata: v.object({ name: v.string(), uid: v.string(), resourceVersion: v.string() }),
   data: v.optional(v.record(v.string(), v.string()), {}),
 });
 
@@ -24,11 +27,13 @@ export class ConfigMaps {
   readonly #api: KubernetesApi;
   readonly #path: string;
 
+  /** Nothing is sent yet. */
   constructor(api: KubernetesApi, namespace: string) {
     this.#api = api;
     this.#path = `/api/v1/namespaces/${namespace}/configmaps`;
   }
 
+  /** The ConfigMap of that name, if there is one. */
   async find(name: string): Promise<StoredConfigMap | undefined> {
     const found = await this.#api.find(`${this.#path}/${name}`, configMapSchema);
     return found && stored(found);

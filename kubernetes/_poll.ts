@@ -15,6 +15,7 @@ export interface Wait {
 export interface Poll extends Wait {
   /** Between the first two looks; doubles up to `longestMs`. */
   readonly firstMs: number;
+  /** The longest time between two looks. */
   readonly longestMs: number;
   /** The error's code when the time is over. */
   readonly code: ErrorCode;

@@ -35,6 +35,7 @@ export class AdmissionRecords {
   readonly #api: KubernetesApi;
   readonly #configMaps: ConfigMaps;
 
+  /** The caller needs the rights that `deploy/rbac.yaml` gives the join service. */
   constructor(api: KubernetesApi) {
     this.#api = api;
     this.#configMaps = new ConfigMaps(api, BOOTSTRAPPER_NAMESPACE);

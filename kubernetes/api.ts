@@ -34,16 +34,19 @@ export interface DeletePreconditions {
   readonly resourceVersion?: string;
 }
 
-/** A schema that says what an answer must look like; what it does not name is ignored. */
-export type ApiSchema<T> = v.GenericSchema<unknown, T>;
+/** What an answer must look like; a valibot schema is one (Standard Schema, version 1). */
+export interface AnswerSchema<T> {
+  /** The standard's part of a schema. */
+  readonly "~standard": {
+    /** The value, or what is wrong with it. */
+    readonly validate: (value: unknown) => SchemaResult<T> | Promise<SchemaResult<T>>;
+  };
+}
 
-/** What every stored object has. */
-export const objectMetaSchema = v.object({
-  name: v.string(),
-  namespace: v.optional(v.string()),
-  uid: v.string(),
-  resourceVersion: v.string(),
-});
+/** What a schema says of a value (Standard Schema, version 1). */
+export type SchemaResult<T> =
+  | { readonly value: T; readonly issues?: undefined }
+  | { readonly issues: readonly { readonly message: string }[] };
 
 const MAXIMUM_ANSWER_BYTES = 8 << 20;
 const DEFAULT_DEADLINE_MS = 30_000;
@@ -94,7 +97,7 @@ export class KubernetesApi implements Disposable {
   }
 
   /** The object or list at a path, or `undefined` if there is none. */
-  async find<T>(path: string, schema: ApiSchema<T>): Promise<T | undefined> {
+  async find<T>(path: string, schema: AnswerSchema<T>): Promise<T | undefined> {
     try {
       return await this.get(path, schema);
     } catch (error) {
@@ -104,22 +107,22 @@ export class KubernetesApi implements Disposable {
   }
 
   /** The object or list at a path. */
-  get<T>(path: string, schema: ApiSchema<T>): Promise<T> {
+  get<T>(path: string, schema: AnswerSchema<T>): Promise<T> {
     return this.#call("GET", path, schema);
   }
 
   /** Creates an object in the collection at a path; gives it as it was stored. */
-  create<T>(path: string, object: unknown, schema: ApiSchema<T>): Promise<T> {
+  create<T>(path: string, object: unknown, schema: AnswerSchema<T>): Promise<T> {
     return this.#call("POST", path, schema, object, "application/json");
   }
 
   /** Replaces the object at a path; with `metadata.resourceVersion` in it, only if that is still the current one. */
-  replace<T>(path: string, object: unknown, schema: ApiSchema<T>): Promise<T> {
+  replace<T>(path: string, object: unknown, schema: AnswerSchema<T>): Promise<T> {
     return this.#call("PUT", path, schema, object, "application/json");
   }
 
   /** Merges fields into the object at a path (RFC 7386). */
-  merge<T>(path: string, fields: unknown, schema: ApiSchema<T>): Promise<T> {
+  merge<T>(path: string, fields: unknown, schema: AnswerSchema<T>): Promise<T> {
     return this.#call("PATCH", path, schema, fields, "application/merge-patch+json");
   }
 
@@ -146,7 +149,13 @@ export class KubernetesApi implements Disposable {
     this.#client.close();
   }
 
-  async #call<T>(method: string, path: string, schema: ApiSchema<T>, body?: unknown, contentType?: string): Promise<T> {
+  async #call<T>(
+    method: string,
+    path: string,
+    schema: AnswerSchema<T>,
+    body?: unknown,
+    contentType?: string,
+  ): Promise<T> {
     const what = `${method} ${path}`;
     const signal = AbortSignal.timeout(this.#deadlineMs);
     let status: number;
@@ -173,11 +182,10 @@ export class KubernetesApi implements Disposable {
       throw new BootstrapError("unavailable/kubernetes-api", `Cannot reach ${this.#server} for ${what}`, { cause });
     }
     if (status < 200 || status > 299) throw statusError(what, status, text);
-    const result = v.safeParse(schema, parseJson(text, what));
-    if (result.success) return result.output;
-    const issue = result.issues[0];
+    const result = await schema["~standard"].validate(parseJson(text, what));
+    if (result.issues === undefined) return result.value;
     throw new BootstrapError("malformed/kubernetes-api", `${what} was answered with something else than expected`, {
-      details: { key: v.getDotPath(issue) ?? "", reason: issue.message },
+      details: { reason: result.issues[0]?.message ?? "" },
     });
   }
 }

@@ -13,13 +13,18 @@ export const BOOTSTRAPPER_NAMESPACE = "bootstrapper-system";
 
 const RBAC = "/apis/rbac.authorization.k8s.io/v1";
 
+/** A Kubernetes object as it stands in a manifest. */
+export interface Manifest {
+  /** What it is. */
+  readonly kind: "Namespace" | "ClusterRole" | "ClusterRoleBinding" | "Role" | "RoleBinding";
+  /** Its name, and its namespace or nothing. */
+  readonly metadata: { readonly name: string; readonly namespace: string };
+}
+
 const manifestSchema = v.looseObject({
   kind: v.picklist(["Namespace", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"]),
   metadata: v.looseObject({ name: v.string(), namespace: v.optional(v.string(), "") }),
 });
-
-/** A Kubernetes object as it stands in a manifest. */
-export type Manifest = v.InferOutput<typeof manifestSchema>;
 
 /** The manifests, in the order in which they are applied. */
 export function clusterRbac(): Manifest[] {

@@ -61,6 +61,7 @@ export class Kubeadm {
   readonly #kubernetesFolder: string;
   readonly #kubeletFolder: string;
 
+  /** Nothing is run yet. */
   constructor(parts: KubeadmParts) {
     this.#commands = parts.commands;
     this.#privateFolder = parts.privateFolder;
@@ -100,12 +101,10 @@ export class Kubeadm {
    * @throws {BootstrapError} As {@linkcode init}.
    */
   async join(document: string, run: KubeadmRun): Promise<void> {
-    if (!await this.#hasJoined()) {
-      await removeTornFiles(this.#kubernetesFolder);
-      const ca = join(this.#kubernetesFolder, "pki", "ca.crt");
-      if (!await isWholePem(ca)) await removeIfExists(ca);
-      await this.#run("join", ["join", "--skip-phases=preflight"], document, run);
-    }
+    // After a restart the kubelet goes on by itself; what is looked at here should hold still.
+    if (await exists(join(this.#kubeletFolder, "config.yaml"))) await this.#systemctl("stop", run);
+    if (await this.#hasJoined()) await this.#systemctl("start", run);
+    else await this.#joinByKubeadm(document, run);
     await removeIfExists(join(this.#kubernetesFolder, "bootstrap-kubelet.conf"));
     await this.#sync(run);
   }
@@ -128,6 +127,24 @@ export class Kubeadm {
     const { code, stdout, stderr } = await this.#start(["config", "images", "list"], documents, run);
     if (code !== 0) throw failure("config images list", code, stderr);
     return stdout.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+  }
+
+  async #joinByKubeadm(document: string, run: KubeadmRun): Promise<void> {
+    await removeTornFiles(this.#kubernetesFolder);
+    const ca = join(this.#kubernetesFolder, "pki", "ca.crt");
+    if (!await isWholePem(ca)) await removeIfExists(ca);
+    try {
+      await this.#run("join", ["join", "--skip-phases=preflight"], document, run);
+    } catch (error) {
+      // The kubelet of an earlier run was faster, and kubeadm refuses because its Node is Ready.
+      const refused = error instanceof BootstrapError && error.code === "system/kubeadm";
+      if (!refused || !await this.#hasJoined()) throw error;
+    }
+  }
+
+  /** Like kubeadm, without minding the outcome: where systemd does not run the kubelet, somebody else does. */
+  async #systemctl(verb: "start" | "stop", run: KubeadmRun): Promise<void> {
+    await this.#commands.run(["systemctl", verb, "kubelet.service"], { deadlineMs: run.deadlineMs });
   }
 
   /** Whether the kubelet has all that kubeadm writes, and its own credentials. */

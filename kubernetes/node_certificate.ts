@@ -87,7 +87,9 @@ async function approve(api: KubernetesApi, path: string, csr: StoredCsr, clock: 
     message: "The node's evidence satisfies the policy and its admission is recorded",
     lastUpdateTime: clock.now().toISOString(),
   };
-  await api.replace(`${path}/approval`, { ...csr, status: { conditions: [condition] } }, v.unknown());
+  // Without a resourceVersion: whatever else is noted at the object in between is no conflict.
+  const { resourceVersion: _, ...metadata } = csr.metadata;
+  await api.replace(`${path}/approval`, { ...csr, metadata, status: { conditions: [condition] } }, v.unknown());
 }
 
 function certificateOf(api: KubernetesApi, path: string, wait: Wait): Promise<string> {

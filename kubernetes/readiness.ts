@@ -5,9 +5,9 @@
  */
 import * as v from "valibot";
 import { type CommandRunner, runOrThrow } from "../platform/command.ts";
-import { exists } from "../platform/files.ts";
+import { BootstrapError } from "../platform/errors.ts";
 import { pollUntil, type Wait } from "./_poll.ts";
-import { KubernetesApi } from "./api.ts";
+import { type ApiCredentials, KubernetesApi } from "./api.ts";
 import { readKubeconfig } from "./kubeconfig.ts";
 
 export type { Wait } from "./_poll.ts";
@@ -92,16 +92,26 @@ export async function waitForOwnNode(
   kubeconfigPath: string = KUBELET_KUBECONFIG,
 ): Promise<void> {
   const start = wait.clock.monotonicMs();
-  await pollUntil(async () => (await exists(kubeconfigPath)) || undefined, {
+  const credentials = await pollUntil(() => credentialsOf(kubeconfigPath), {
     ...wait,
     ...{ firstMs: FIRST_POLL_MS, longestMs: LONGEST_POLL_MS, code: "timeout/node", next: LOOK_AT_KUBELET },
     failure: `The kubelet had no credentials at ${kubeconfigPath}`,
   });
-  using api = new KubernetesApi(await readKubeconfig(kubeconfigPath));
+  using api = new KubernetesApi(credentials);
   const leftMs = Math.max(0, wait.deadlineMs - (wait.clock.monotonicMs() - start));
   await waitForNode(api, name, state, { ...wait, deadlineMs: leftMs });
 }
 
 function isReady({ type, status }: { readonly type: string; readonly status: string }): boolean {
   return type === "Ready" && status === "True";
+}
+
+/** The kubelet writes its kubeconfig in place: what cannot be read yet is not there yet. */
+async function credentialsOf(path: string): Promise<ApiCredentials | undefined> {
+  try {
+    return await readKubeconfig(path);
+  } catch (error) {
+    if (!(error instanceof BootstrapError)) throw error;
+    return undefined;
+  }
 }

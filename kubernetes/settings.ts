@@ -31,10 +31,41 @@ function isHostAndPort(text: string): boolean {
   return bracketed !== undefined ? isIP(bracketed) === 6 : HOST_NAME.test(plain ?? "");
 }
 
-/**
- * How long kubeadm waits, by the names of its `timeouts`. The defaults are longer than kubeadm's own, because two cores
- * in software emulation need them; a healthy machine never gets near either.
- */
+/** How long kubeadm waits, by the names of its `timeouts`, as durations of the form `4m`. */
+export interface KubeadmTimeouts {
+  /** For the API server, the controller manager and the scheduler to be healthy. Default: 10m. */
+  readonly controlPlaneComponentHealthCheck: string;
+  /** For the kubelet to be healthy. Default: 6m. */
+  readonly kubeletHealthCheck: string;
+  /** For one request to the API server. Default: 4m. */
+  readonly kubernetesAPICall: string;
+  /** For one request to etcd. Default: 6m. */
+  readonly etcdAPICall: string;
+  /** For the kubelet to get its certificate. Default: 10m. */
+  readonly tlsBootstrap: string;
+  /** For the API server to be found. Default: 5m. */
+  readonly discovery: string;
+}
+
+/** What an operator decides about a new cluster. */
+export interface ClusterSettings {
+  /** As `v1.36.3`. */
+  readonly kubernetesVersion: string;
+  /** `host:port`. Default: the initialising node's address, port 6443. */
+  readonly controlPlaneEndpoint?: string;
+  /** CIDR. Default: none. */
+  readonly podSubnet?: string;
+  /** CIDR. Default: kubeadm's. */
+  readonly serviceSubnet?: string;
+  /** Whether kubeadm installs kube-proxy. Default: yes. */
+  readonly kubeProxy: boolean;
+  /** Whether kubeadm installs CoreDNS. Default: yes. */
+  readonly coreDns: boolean;
+  /** How long kubeadm waits. */
+  readonly timeouts: KubeadmTimeouts;
+}
+
+/** The defaults are longer than kubeadm's own: two cores in software emulation need them, a healthy machine neither. */
 const timeoutsSchema = v.strictObject({
   controlPlaneComponentHealthCheck: v.optional(duration, "10m"),
   kubeletHealthCheck: v.optional(duration, "6m"),
@@ -44,27 +75,20 @@ const timeoutsSchema = v.strictObject({
   discovery: v.optional(duration, "5m"),
 });
 
-/** The schema of the cluster document. */
-export const clusterSettingsSchema = v.strictObject({
+const settingsSchema = v.strictObject({
   kubernetesVersion: v.pipe(
     v.string(),
     v.regex(/^v1\.[1-9][0-9]{0,2}\.(?:0|[1-9][0-9]{0,2})$/, 'must be a released version, as in "v1.36.3"'),
   ),
-  controlPlaneEndpoint: v.optional(
+  controlPlaneEndpoint: v.exactOptional(
     v.pipe(v.string(), v.check(isHostAndPort, 'must be a host and a port, as in "k8s.example.org:6443"')),
   ),
-  podSubnet: v.optional(subnet),
-  serviceSubnet: v.optional(subnet),
+  podSubnet: v.exactOptional(subnet),
+  serviceSubnet: v.exactOptional(subnet),
   kubeProxy: v.optional(v.boolean(), true),
   coreDns: v.optional(v.boolean(), true),
   timeouts: v.optional(timeoutsSchema, {}),
 });
-
-/** What an operator decides about a new cluster. */
-export type ClusterSettings = v.InferOutput<typeof clusterSettingsSchema>;
-
-/** How long kubeadm waits, as durations of the form `4m`. */
-export type KubeadmTimeouts = ClusterSettings["timeouts"];
 
 /** The timeouts of a node that joins and was not told others. */
 export const defaultTimeouts: KubeadmTimeouts = Object.freeze(v.parse(timeoutsSchema, {}));
@@ -73,8 +97,8 @@ export const defaultTimeouts: KubeadmTimeouts = Object.freeze(v.parse(timeoutsSc
  * Reads a cluster document.
  *
  * @param text YAML.
- * @throws {BootstrapError} `usage/…` naming the key's path.
+ * @throws {BootstrapError} `usage/document` naming the key's path.
  */
 export function readClusterSettings(text: string): ClusterSettings {
-  return readDocument(text, clusterSettingsSchema, "cluster document");
+  return readDocument(text, settingsSchema, "the cluster document");
 }

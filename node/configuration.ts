@@ -11,10 +11,9 @@ import { readClusterId } from "../certificate/cluster_id.ts";
 import { readOperatorKey } from "../certificate/operator_key.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { hex } from "../platform/bytes.ts";
-import { readDocument } from "../platform/document.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { ConfigurationDocument, EkType, NodeRole } from "./configuration_schema.ts";
-import { configurationSchema } from "./configuration_schema.ts";
+import { readConfigurationDocument } from "./configuration_schema.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { endpointText, readEndpoint, readListenAddress } from "./endpoint.ts";
 
@@ -58,7 +57,7 @@ export interface NodeConfiguration {
  *   values and impossible combinations; both with the path of the key as `key` in the details.
  */
 export function readNodeConfiguration(text: string, what: string): NodeConfiguration {
-  const document = readDocument(text, configurationSchema, what);
+  const document = readConfigurationDocument(text, what);
   const fail: Fail = (key, reason) => {
     throw new BootstrapError("usage/configuration", `Cannot use ${what}: ${key}: ${reason}`, {
       details: { document: what, key },

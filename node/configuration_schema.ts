@@ -5,7 +5,9 @@
  */
 import { isIP } from "node:net";
 import * as v from "valibot";
+import type { EvidenceVariant } from "../attestation/evidence.ts";
 import { EVIDENCE_VARIANTS } from "../attestation/evidence.ts";
+import { readDocument } from "../platform/document.ts";
 
 /** What a node asks to become when it joins. */
 export const NODE_ROLES = ["worker", "control-plane"] as const;
@@ -39,40 +41,71 @@ const label = v.pipe(
   ),
 );
 
-/** The document as YAML gives it. Values that need more than a form are checked by `readNodeConfiguration()`. */
-export const configurationSchema = v.strictObject({
+/** A configuration document whose form is right. */
+export interface ConfigurationDocument {
+  /** The version of the form. */
+  readonly version: 1;
+  /** Whom the node obeys. */
+  readonly trust: {
+    readonly clusterName: string;
+    readonly clusterId?: string;
+    readonly operatorKeys: readonly string[];
+  };
+  /** The node itself. */
+  readonly node?: { readonly name?: string; readonly address?: string; readonly role?: NodeRole };
+  /** How it proves what it is. */
+  readonly evidence?: {
+    readonly variant?: EvidenceVariant;
+    readonly ekType?: EkType;
+    readonly allowInsecure?: boolean;
+  };
+  /** The InitServer. */
+  readonly init?: { readonly enabled?: boolean; readonly listen?: string };
+  /** The JoinClient. */
+  readonly join?: { readonly endpoints?: readonly string[] };
+  /** Whether an image that is not measured may bootstrap. */
+  readonly allowUnmeasuredImage?: boolean;
+}
+
+const configurationSchema: v.GenericSchema<unknown, ConfigurationDocument> = v.strictObject({
   version: v.literal(1),
   trust: v.strictObject({
     clusterName: label,
-    clusterId: v.optional(v.string()),
+    clusterId: v.exactOptional(v.string()),
     operatorKeys: v.pipe(
       v.array(v.string()),
       v.minLength(1, "at least one operator key is needed: `bootstrapper keygen` makes one"),
       v.maxLength(64, "at most 64 operator keys are allowed"),
     ),
   }),
-  node: v.optional(v.strictObject({
-    name: v.optional(label),
-    address: v.optional(v.pipe(
+  node: v.exactOptional(v.strictObject({
+    name: v.exactOptional(label),
+    address: v.exactOptional(v.pipe(
       v.string(),
       v.check(isReachableAddress, "it must be an IP address that the other nodes can reach"),
     )),
-    role: v.optional(v.picklist(NODE_ROLES)),
+    role: v.exactOptional(v.picklist(NODE_ROLES)),
   })),
-  evidence: v.optional(v.strictObject({
-    variant: v.optional(v.picklist(EVIDENCE_VARIANTS)),
-    ekType: v.optional(v.picklist(EK_TYPES)),
-    allowInsecure: v.optional(v.boolean()),
+  evidence: v.exactOptional(v.strictObject({
+    variant: v.exactOptional(v.picklist(EVIDENCE_VARIANTS)),
+    ekType: v.exactOptional(v.picklist(EK_TYPES)),
+    allowInsecure: v.exactOptional(v.boolean()),
   })),
-  init: v.optional(v.strictObject({
-    enabled: v.optional(v.boolean()),
-    listen: v.optional(v.string()),
+  init: v.exactOptional(v.strictObject({
+    enabled: v.exactOptional(v.boolean()),
+    listen: v.exactOptional(v.string()),
   })),
-  join: v.optional(v.strictObject({
-    endpoints: v.optional(v.pipe(v.array(v.string()), v.maxLength(64, "at most 64 endpoints are allowed"))),
+  join: v.exactOptional(v.strictObject({
+    endpoints: v.exactOptional(v.pipe(v.array(v.string()), v.maxLength(64, "at most 64 endpoints are allowed"))),
   })),
-  allowUnmeasuredImage: v.optional(v.boolean()),
+  allowUnmeasuredImage: v.exactOptional(v.boolean()),
 });
 
-/** A configuration document whose form is right. */
-export type ConfigurationDocument = v.InferOutput<typeof configurationSchema>;
+/**
+ * Reads a configuration document. Values that need more than a form are checked by `readNodeConfiguration()`.
+ *
+ * @throws {BootstrapError} `usage/document`, with the path of the key.
+ */
+export function readConfigurationDocument(text: string, what: string): ConfigurationDocument {
+  return readDocument(text, configurationSchema, what);
+}

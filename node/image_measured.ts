@@ -6,9 +6,8 @@
  */
 import { join } from "node:path";
 import type { MeasurementRegisters } from "../attestation/evidence.ts";
-import { isZero } from "../platform/bytes.ts";
+import { fromUtf8, isZero } from "../platform/bytes.ts";
 import { exists, readFile, readFileIfExists } from "../platform/files.ts";
-import { fromUtf8 } from "../platform/bytes.ts";
 import { foldersOfCode } from "./mounts.ts";
 
 /** One thing that must hold and does not. */
@@ -75,7 +74,8 @@ async function findFileSystems(root: string): Promise<readonly ImageFinding[]> {
 
 async function findKernelArguments(root: string): Promise<readonly ImageFinding[]> {
   if (await exists(join(root, STUB_INFO))) return [];
-  const message = "The kernel was not started from a unified kernel image: its arguments are not fixed and not measured";
+  const message =
+    "The kernel was not started from a unified kernel image: its arguments are not fixed and not measured";
   return [{ check: "kernel-arguments", message }];
 }
 

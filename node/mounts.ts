@@ -19,13 +19,13 @@ const FOLDERS = ["/", "/usr", "/etc", "/opt", "/usr/local", "/lib", "/bin", "/sb
 const MEMORY_TYPES = ["rootfs", "ramfs", "tmpfs"];
 
 /**
- * The mounts of a machine that code is run from.
+ * The mounts of a machine that code is run from; the root folder is always among them.
  *
  * @param mountinfo `/proc/self/mountinfo` (proc(5)): id, parent, `MAJOR:MINOR`, root, mount point, options, optional
  *   fields, `-`, type, source, options.
  */
 export function foldersOfCode(mountinfo: string): readonly FolderOfCode[] {
-  const found = new Map<string, FolderOfCode>();
+  const found = new Map<string, FolderOfCode>([["/", { folder: "/", type: "other", device: "" }]]);
   for (const line of mountinfo.split("\n")) {
     const fields = line.split(" ");
     const [, , device, , folder] = fields;

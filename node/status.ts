@@ -5,11 +5,11 @@
  */
 import * as v from "valibot";
 import { clusterIdText } from "../certificate/cluster_id.ts";
+import type { LockOwner } from "../nodelock/record.ts";
 import { LOCK_OWNERS } from "../nodelock/record.ts";
 import { fromUtf8, utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
-import type { BootstrapError } from "../platform/errors.ts";
-import { asBootstrapError, BootstrapError as BootstrapFailure } from "../platform/errors.ts";
+import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { readFileIfExists, writeFileAtomic } from "../platform/files.ts";
 import type { Log } from "../platform/log.ts";
 
@@ -18,37 +18,82 @@ export const NODE_PHASES = ["starting", "racing", "initialising", "joining", "me
 /** Where a node is in its life. */
 export type NodePhase = typeof NODE_PHASES[number];
 
-const refusalSchema = v.strictObject({
-  time: v.pipe(v.string(), v.isoTimestamp()),
-  peer: v.optional(v.string()),
+/** A refusal or a failure. */
+export interface StatusRefusal {
+  /** When, ISO 8601. */
+  readonly time: string;
+  /** Who refused, where somebody else did. */
+  readonly peer?: string;
+  /** The error's stable code. */
+  readonly code: string;
+  /** What happened, as a sentence. */
+  readonly message: string;
+  /** Whether asking again later may work. */
+  readonly retriable: boolean;
+  /** What to do next. */
+  readonly next?: string;
+  /** Facts: for a failed verification `check`, `expected` and `seen`. */
+  readonly details: Readonly<Record<string, string>>;
+}
+
+/** The status document. What is not known yet is missing. */
+export interface NodeStatus {
+  /** The version of the form. */
+  readonly version: 1;
+  /** When it was written, ISO 8601, by the node's clock. */
+  readonly updated: string;
+  /** Where the node is in its life. */
+  readonly phase: NodePhase;
+  /** The cluster's name, as configured. */
+  readonly clusterName?: string;
+  /** The node's name. */
+  readonly nodeName?: string;
+  /** The node's IP address. */
+  readonly address?: string;
+  /** What it asks to become. */
+  readonly role?: string;
+  /** The kind of its evidence. */
+  readonly evidence?: string;
+  /** Who took the lock, once it is taken. */
+  readonly owner?: LockOwner;
+  /** The cluster that the lock names, in the text form `sha256:…`. */
+  readonly clusterId?: string;
+  /** What the node waits for, as a sentence. */
+  readonly waitsFor?: string;
+  /** The last refusal by a peer. */
+  readonly lastRefusal?: StatusRefusal;
+  /** What the bootstrapper ended with. */
+  readonly error?: StatusRefusal;
+  /** What is not as it should be, and does not stop the node. */
+  readonly warnings?: readonly string[];
+}
+
+const refusalSchema: v.GenericSchema<unknown, StatusRefusal> = v.strictObject({
+  time: v.pipe(v.string(), v.isoTimestamp("it is no time")),
+  peer: v.exactOptional(v.string()),
   code: v.string(),
   message: v.string(),
   retriable: v.boolean(),
-  next: v.optional(v.string()),
+  next: v.exactOptional(v.string()),
   details: v.record(v.string(), v.string()),
 });
 
-const statusSchema = v.strictObject({
+const statusSchema: v.GenericSchema<unknown, NodeStatus> = v.strictObject({
   version: v.literal(1),
-  updated: v.pipe(v.string(), v.isoTimestamp()),
+  updated: v.pipe(v.string(), v.isoTimestamp("it is no time")),
   phase: v.picklist(NODE_PHASES),
-  clusterName: v.optional(v.string()),
-  nodeName: v.optional(v.string()),
-  address: v.optional(v.string()),
-  role: v.optional(v.string()),
-  evidence: v.optional(v.string()),
-  owner: v.optional(v.picklist(LOCK_OWNERS)),
-  clusterId: v.optional(v.string()),
-  waitsFor: v.optional(v.string()),
-  lastRefusal: v.optional(refusalSchema),
-  error: v.optional(refusalSchema),
-  warnings: v.optional(v.array(v.string())),
+  clusterName: v.exactOptional(v.string()),
+  nodeName: v.exactOptional(v.string()),
+  address: v.exactOptional(v.string()),
+  role: v.exactOptional(v.string()),
+  evidence: v.exactOptional(v.string()),
+  owner: v.exactOptional(v.picklist(LOCK_OWNERS)),
+  clusterId: v.exactOptional(v.string()),
+  waitsFor: v.exactOptional(v.string()),
+  lastRefusal: v.exactOptional(refusalSchema),
+  error: v.exactOptional(refusalSchema),
+  warnings: v.exactOptional(v.array(v.string())),
 });
-
-/** A refusal or a failure, by whom where a peer is at the other end. Its details have `check`, `expected` and `seen`. */
-export type StatusRefusal = Readonly<v.InferOutput<typeof refusalSchema>>;
-/** The status document. `updated` is by the node's clock; `clusterId` in its text form `sha256:…`. */
-export type NodeStatus = Readonly<v.InferOutput<typeof statusSchema>>;
 
 const MAXIMUM_STATUS_BYTES = 1 << 16;
 const STATUS_MODE = 0o644;
@@ -69,7 +114,7 @@ export function parseStatus(bytes: Uint8Array, what: string): NodeStatus {
   try {
     return v.parse(statusSchema, JSON.parse(fromUtf8(bytes, what)));
   } catch (cause) {
-    throw new BootstrapFailure("malformed/status", `Cannot read the status ${what}`, { cause, details: { path: what } });
+    throw new BootstrapError("malformed/status", `Cannot read the status ${what}`, { cause, details: { path: what } });
   }
 }
 
@@ -93,22 +138,27 @@ export function statusRefusal(error: BootstrapError, now: Date, peer?: string): 
 export interface StatusOptions {
   /** The file. */
   readonly path: string;
+  /** Dates what is written. */
   readonly clock: Pick<Clock, "now">;
+  /** Hears when the file cannot be written. */
   readonly log: Log;
 }
 
 /** What can be said of a node; `undefined` takes a statement back, a key that is left out leaves it as it was. */
-export type StatusChange = {
-  readonly [K in Exclude<keyof NodeStatus, "version" | "updated" | "clusterId">]?: NodeStatus[K] | undefined;
-} & {
-  /** 32 bytes. */
-  readonly clusterId?: Uint8Array;
-};
+export type StatusChange =
+  & {
+    readonly [K in Exclude<keyof NodeStatus, "version" | "updated" | "clusterId">]?: NodeStatus[K] | undefined;
+  }
+  & {
+    /** 32 bytes. */
+    readonly clusterId?: Uint8Array;
+  };
 
 /** Writes the status of this node. */
 export class StatusWriter {
   readonly #options: StatusOptions;
-  #status: Omit<NodeStatus, "updated"> = { version: 1, phase: "starting" };
+  #phase: NodePhase = "starting";
+  #said: Readonly<Record<string, unknown>> = {};
   #lastWrite: Promise<void> = Promise.resolve();
 
   /** Begins anew: what an earlier process said is gone with the first {@linkcode update}. */
@@ -118,21 +168,23 @@ export class StatusWriter {
 
   /** Changes the status and writes it. Never throws: a status that cannot be written must not stop a node. */
   async update(change: StatusChange): Promise<void> {
-    const { clusterId, ...rest } = change;
-    this.#status = {
-      ...without(this.#status, Object.keys(rest)),
-      ...defined(rest),
+    const { clusterId, phase = this.#phase, ...rest } = change;
+    this.#phase = phase;
+    this.#said = {
+      ...this.#said,
+      ...rest,
       ...(clusterId === undefined ? {} : { clusterId: clusterIdText(clusterId) }),
     };
-    const status: NodeStatus = { ...this.#status, updated: this.#options.clock.now().toISOString() };
+    const updated = this.#options.clock.now().toISOString();
+    const status = JSON.stringify({ version: 1, updated, phase, ...this.#said });
     this.#lastWrite = this.#lastWrite.then(() => this.#write(status));
     await this.#lastWrite;
   }
 
-  async #write(status: NodeStatus): Promise<void> {
+  async #write(status: string): Promise<void> {
     const { path, log } = this.#options;
     try {
-      await writeFileAtomic(path, utf8(`${JSON.stringify(status)}\n`), { mode: STATUS_MODE });
+      await writeFileAtomic(path, utf8(`${status}\n`), { mode: STATUS_MODE });
     } catch (error) {
       log.event("warn", "status-not-written", { code: asBootstrapError(error).code, path });
     }

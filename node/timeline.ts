@@ -13,22 +13,38 @@ import type { Log } from "../platform/log.ts";
 /** How a phase ended, or that it has not. `interrupted`: the process died in it. */
 export const PHASE_OUTCOMES = ["running", "succeeded", "failed", "interrupted"] as const;
 
-const phaseSchema = v.strictObject({
-  name: v.pipe(v.string(), v.minLength(1), v.maxLength(100)),
-  startMs: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(8.64e15)),
-  durationMs: v.optional(v.pipe(v.number(), v.minValue(0), v.finite())),
-  outcome: v.picklist(PHASE_OUTCOMES),
-  code: v.optional(v.string()),
-});
-const timelineSchema = v.strictObject({ version: v.literal(1), phases: v.array(phaseSchema) });
+/** How a phase ended, or that it has not. */
+export type PhaseOutcome = typeof PHASE_OUTCOMES[number];
 
-/** A phase: `startMs` since 1970 by the node's clock, `durationMs` once it has ended, `code` of the error it failed with. */
-export type TimelinePhase = Readonly<v.InferOutput<typeof phaseSchema>>;
+/** One phase. */
+export interface TimelinePhase {
+  /** Its name, in kebab case. */
+  readonly name: string;
+  /** When it began, milliseconds since 1970 by the node's clock. */
+  readonly startMs: number;
+  /** How long it took, in milliseconds, once it has ended. */
+  readonly durationMs?: number;
+  /** How it ended. */
+  readonly outcome: PhaseOutcome;
+  /** The code of the error that it failed with. */
+  readonly code?: string;
+}
 
 /** All phases of a node, in the order in which they began, over all starts of the bootstrapper. */
 export interface Timeline {
+  /** The phases. */
   readonly phases: readonly TimelinePhase[];
 }
+
+const LATEST_TIME_MS = 8.64e15;
+const phaseSchema: v.GenericSchema<unknown, TimelinePhase> = v.strictObject({
+  name: v.pipe(v.string(), v.minLength(1), v.maxLength(100)),
+  startMs: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(LATEST_TIME_MS)),
+  durationMs: v.exactOptional(v.pipe(v.number(), v.minValue(0), v.maxValue(LATEST_TIME_MS))),
+  outcome: v.picklist(PHASE_OUTCOMES),
+  code: v.exactOptional(v.string()),
+});
+const timelineSchema = v.strictObject({ version: v.literal(1), phases: v.array(phaseSchema) });
 
 const MAXIMUM_TIMELINE_BYTES = 1 << 20;
 /** A node that is started again and again must not fill its disk: the oldest phases go. */
@@ -50,7 +66,10 @@ export function parseTimeline(bytes: Uint8Array, what: string): Timeline {
   try {
     return { phases: v.parse(timelineSchema, JSON.parse(fromUtf8(bytes, what))).phases };
   } catch (cause) {
-    throw new BootstrapError("malformed/timeline", `Cannot read the timeline ${what}`, { cause, details: { path: what } });
+    throw new BootstrapError("malformed/timeline", `Cannot read the timeline ${what}`, {
+      cause,
+      details: { path: what },
+    });
   }
 }
 
@@ -58,7 +77,9 @@ export function parseTimeline(bytes: Uint8Array, what: string): Timeline {
 export interface TimelineOptions {
   /** The file. */
   readonly path: string;
+  /** Dates and measures the phases. */
   readonly clock: Pick<Clock, "now" | "monotonicMs">;
+  /** Hears of each phase's start and end. */
   readonly log: Log;
 }
 

@@ -20,9 +20,11 @@ const BAR = { succeeded: "█", failed: "▓", running: "▒", interrupted: "░
 
 /** The span of a picture and of each phase in it, in milliseconds since 1970. */
 export interface TimelineSpan {
+  /** Where the first phase begins. */
   readonly fromMs: number;
   /** At least a millisecond after {@linkcode fromMs}. */
   readonly toMs: number;
+  /** Where each phase begins and ends. */
   readonly phases: readonly { readonly phase: TimelinePhase; readonly fromMs: number; readonly toMs: number }[];
 }
 

@@ -27,7 +27,7 @@ Deno.test("encodeLockRecord() gives one line of JSON", async () => {
   const fields = '{"version":1,"owner":"init",' +
     '"clusterId":"sha256:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",' +
     '"time":"2026-01-02T03:04:05.678Z"';
-  const checksum = "c56dc4ef";
+  const checksum = "7e79d1273ad779699087289552d722a27d2cae548fc04f069a951a7ad58e4e37";
   equal(fromUtf8(await encodeLockRecord(record), "line"), `${fields},"checksum":"${checksum}"}\n`);
 });
 

@@ -55,7 +55,7 @@ function parseYaml(text: string, what: string): unknown {
     throw unreadable(what, `it is larger than ${MAXIMUM_DOCUMENT_BYTES} bytes`);
   }
   try {
-    const document = parseDocument(text, { schema: "core", version: "1.2", uniqueKeys: true, logLevel: "silent" });
+    const document = parseDocument(text, { schema: "core", version: "1.2", uniqueKeys: true, logLevel: "error" });
     const [problem] = [...document.errors, ...document.warnings];
     if (problem !== undefined) throw problem;
     return document.toJS({ maxAliasCount: 0 });

@@ -72,6 +72,7 @@ Deno.test("readDocument() refuses what YAML can hide", () => {
   assert.match(failure(`version: 1 # ${"é".repeat(MAXIMUM_DOCUMENT_BYTES / 2)}`).message, /larger than 65536 bytes/);
   failure("[".repeat(60_000));
   failure("- ".repeat(30_000));
+  failure("? [a]\n: 1\nversion: 1");
 });
 
 Deno.test("readDocument() throws nothing but its own error whatever the text is", () => {

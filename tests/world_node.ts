@@ -21,11 +21,17 @@ const DEFAULT_DEADLINE_MS = 180_000;
 
 /** What a node is made of. */
 export interface WorldNodeParts {
+  /** Its name and host name. */
   readonly name: string;
+  /** Its address. */
   readonly ip: string;
+  /** The folder of its disk on the host. */
   readonly folder: string;
+  /** The folder of the world's logs. */
   readonly logs: string;
+  /** What it is plugged into. */
   readonly network: WorldNetwork;
+  /** The folder of programs that come first on its `PATH`. */
   readonly binaries: string | undefined;
 }
 
@@ -41,6 +47,7 @@ export interface NodeCommandOptions {
 
 /** How a program on a node ended. */
 export interface NodeCommandResult {
+  /** The exit code. */
   readonly code: number;
   /** Standard output and standard error, as they came. */
   readonly output: string;
@@ -58,6 +65,7 @@ export interface NodeProcess {
 
 /** A machine of the test world. */
 export class WorldNode {
+  /** Its name and host name. */
   readonly name: string;
   /** Its address on the world's network. */
   readonly ip: string;
@@ -65,6 +73,7 @@ export class WorldNode {
   #holder: Holder | undefined;
   #started = 0;
 
+  /** Powered off; `World.node()` makes nodes. */
   constructor(parts: WorldNodeParts) {
     this.name = parts.name;
     this.ip = parts.ip;

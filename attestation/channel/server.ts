@@ -54,7 +54,7 @@ export interface ChannelServerOptions<Incoming extends Envelope, Outgoing extend
 export interface ChannelServer extends AsyncDisposable {
   /** The port it listens on. */
   readonly port: number;
-  /** Ends every connection and stops listening. */
+  /** Stops listening, lets exchanges that have ended deliver their last words for a moment, and ends every connection. */
   close(): Promise<void>;
 }
 
@@ -79,7 +79,7 @@ export async function listen<Incoming extends Envelope, Outgoing extends Envelop
     }
     const peer = peerOf(raw);
     const opening = setTimeout(() => raw.destroy(), OPENING_DEADLINE_MS);
-    open.set(peer, { raw, opened: () => clearTimeout(opening) });
+    open.set(peer, { raw, opening, serving: false });
     raw.on("error", () => raw.destroy());
     raw.once("close", () => {
       clearTimeout(opening);
@@ -99,8 +99,12 @@ export async function listen<Incoming extends Envelope, Outgoing extends Envelop
   const close = async () => {
     const closed = once(listener, "close");
     listener.close();
-    for (const { raw } of open.values()) raw.destroy();
+    for (const connection of open.values()) if (!connection.serving) connection.raw.destroy();
+    const grace = setTimeout(() => {
+      for (const { raw } of open.values()) raw.destroy();
+    }, CLOSING_DEADLINE_MS);
     await closed;
+    clearTimeout(grace);
   };
   return { port: (listener.address() as AddressInfo).port, close, [Symbol.asyncDispose]: close };
 }
@@ -108,8 +112,10 @@ export async function listen<Incoming extends Envelope, Outgoing extends Envelop
 /** An accepted connection, from before its handshake. */
 interface OpenConnection {
   readonly raw: Socket;
-  /** Says that the stream is there, which ends the opening deadline. */
-  opened(): void;
+  /** Ends the connection if its stream does not come. */
+  readonly opening: ReturnType<typeof setTimeout>;
+  /** Whether its stream has come. */
+  serving: boolean;
 }
 
 function peerOf(socket: Socket): string {
@@ -118,10 +124,11 @@ function peerOf(socket: Socket): string {
 
 function serveConnection<Incoming extends Envelope, Outgoing extends Envelope>(
   socket: TLSSocket,
-  { raw, opened }: OpenConnection,
+  connection: OpenConnection,
   options: ChannelServerOptions<Incoming, Outgoing>,
   log: Log,
 ): void {
+  const { raw } = connection;
   socket.on("error", () => raw.destroy());
   try {
     // Not awaited here: the socket must have its reader before the peer's first bytes come.
@@ -137,7 +144,8 @@ function serveConnection<Incoming extends Envelope, Outgoing extends Envelope>(
     raw.once("close", () => server.forceShutdown());
     let streams = 0;
     const serve: handleBidiStreamingCall<Incoming, Outgoing> = async (call) => {
-      opened();
+      clearTimeout(connection.opening);
+      connection.serving = true;
       if (++streams > 1) {
         log.event("warn", "channel-second-stream");
         raw.destroy();

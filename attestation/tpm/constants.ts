@@ -1,0 +1,77 @@
+/**
+ * Numbers of the TPM 2.0 library specification, Part 2 (structures), by the names that it gives them.
+ *
+ * @module
+ */
+
+/** TPM_ST: what a command or an attestation is. */
+export const TAG = Object.freeze({ noSessions: 0x8001, sessions: 0x8002, attestQuote: 0x8018 });
+
+/** TPM_CC: the commands that are sent. */
+export const COMMAND = Object.freeze({
+  createPrimary: 0x131,
+  startup: 0x144,
+  activateCredential: 0x147,
+  nvRead: 0x14e,
+  policySecret: 0x151,
+  quote: 0x158,
+  flushContext: 0x165,
+  nvReadPublic: 0x169,
+  readPublic: 0x173,
+  startAuthSession: 0x176,
+  pcrRead: 0x17e,
+  pcrExtend: 0x182,
+});
+
+/** TPM_RH: handles that every TPM has. */
+export const HANDLE = Object.freeze({
+  owner: 0x40000001,
+  null: 0x40000007,
+  password: 0x40000009,
+  endorsement: 0x4000000b,
+});
+
+/** TPM_ALG_ID. */
+export const ALGORITHM = Object.freeze({
+  rsa: 0x0001,
+  aes: 0x0006,
+  sha256: 0x000b,
+  sha384: 0x000c,
+  null: 0x0010,
+  rsassa: 0x0014,
+  rsapss: 0x0016,
+  ecdsa: 0x0018,
+  ecc: 0x0023,
+  cfb: 0x0043,
+});
+
+/** TPM_ECC_CURVE. */
+export const CURVE = Object.freeze({ p256: 0x0003, p384: 0x0004 });
+
+/** TPMA_OBJECT, the bits that are looked at. */
+export const ATTRIBUTE = Object.freeze({
+  fixedTpm: 1 << 1,
+  fixedParent: 1 << 4,
+  sensitiveDataOrigin: 1 << 5,
+  userWithAuth: 1 << 6,
+  adminWithPolicy: 1 << 7,
+  restricted: 1 << 16,
+  decrypt: 1 << 17,
+  sign: 1 << 18,
+});
+
+/** TPM_GENERATED_VALUE: "\xffTCG", what a TPM puts in front of all that it attests to, and restricted keys sign nothing else with. */
+export const GENERATED_VALUE = 0xff544347;
+
+/** The largest command or response: TPM2_PT_MAX_COMMAND_SIZE of every TPM known, and of the Linux driver (TPM_BUFSIZE). */
+export const MAXIMUM_MESSAGE_BYTES = 4096;
+/** A TPM2B_DIGEST: SHA-512. */
+export const MAXIMUM_DIGEST_BYTES = 64;
+/** A TPM2B_NAME: the algorithm and a digest. */
+export const MAXIMUM_NAME_BYTES = 66;
+/** A TPM2B_PUBLIC of the kinds that are read: an RSA key of 2048 bits with a policy has 314. */
+export const MAXIMUM_PUBLIC_BYTES = 512;
+/** The PCRs of every quote: all that firmware, boot loader, kernel and this program write. */
+export const QUOTED_PCRS: readonly number[] = Object.freeze(Array.from({ length: 16 }, (_, index) => index));
+/** A SHA-256 PCR. */
+export const PCR_BYTES = 32;

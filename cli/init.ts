@@ -1,0 +1,122 @@
+/**
+ * `bootstrapper init`: an operator founds a cluster on a fresh node.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import type { Command } from "commander";
+import { isLabel } from "../node/configuration_schema.ts";
+import type { Endpoint } from "../node/endpoint.ts";
+import { readEndpoint } from "../node/endpoint.ts";
+import type { Bytes } from "../platform/bytes.ts";
+import { fromHex } from "../platform/bytes.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import type { CliContext, OutputForm } from "./context.ts";
+import { readDuration } from "./duration.ts";
+import { isSet, optionalText, outputForm, present, requiredText, withOutput } from "./options.ts";
+import { dropPermissions } from "./permissions.ts";
+
+/** The options of `init`. */
+export interface InitOptions {
+  /** The InitServer of the node. */
+  readonly node: Endpoint;
+  /** The name of the cluster, an RFC 1123 label. */
+  readonly clusterName: string;
+  /** The file with the policy that the node's evidence must satisfy, and that the cluster's join services go by. */
+  readonly policyFile: string;
+  /** The file with the operator's private key. */
+  readonly keyFile: string;
+  /** The file with its passphrase; an encrypted key without it asks at the terminal. */
+  readonly passphraseFile?: string;
+  /** The file with the cluster's settings. */
+  readonly settingsFile?: string;
+  /** The one identity that the node may have, 32 bytes. */
+  readonly expectIdentity?: Bytes;
+  /** Where the kubeconfig goes. */
+  readonly kubeconfigFile: string;
+  /** Where the public cluster file goes. */
+  readonly clusterFile: string;
+  /** How long to wait until the node is Ready, in milliseconds; without it there is no waiting. */
+  readonly waitMs?: number;
+  /** The operator's records of clusters. */
+  readonly recordsFolder: string;
+  /** How to print. */
+  readonly output: OutputForm;
+}
+
+/** Founds a cluster; ends when the kubeconfig is written and, where that is asked for, the node is Ready. */
+export type InitHandler = (options: InitOptions, context: CliContext) => Promise<void>;
+
+const DEFAULT_INIT_PORT = 9443;
+const DEFAULT_WAIT = "10m";
+const IDENTITY_BYTES = 32;
+
+/** Declares `init`. */
+export function declareInit(program: Command, context: CliContext, handler: InitHandler): void {
+  withRecords(withOutput(
+    program.command("init").argument("<node>", `the fresh node, HOST or HOST:PORT (default port ${DEFAULT_INIT_PORT})`)
+      .description("found a cluster on a fresh node, and write a kubeconfig for it")
+      .requiredOption("--name <name>", "the cluster's name, as in the nodes' configuration")
+      .requiredOption("--policy <file>", "what the node's evidence must show, and later that of nodes that join")
+      .requiredOption("--key <file>", "the operator's private key; an encrypted one asks for its passphrase")
+      .option("--passphrase-file <file>", "the passphrase of the key")
+      .option("--cluster <file>", "the cluster's settings (default: the built-in ones)")
+      .option("--expect-identity <hex>", "the only identity that the node may have")
+      .option("--kubeconfig <file>", "where the kubeconfig goes (default: NAME.kubeconfig)")
+      .option("--cluster-file <file>", "where the public cluster file goes (default: NAME.cluster.yaml)")
+      .option("--wait [duration]", `wait until the node is Ready (default: ${DEFAULT_WAIT})`),
+  )).action(async (node: string, _options: unknown, command: Command) => {
+    const options = initOptions(node, command, context);
+    await dropPermissions("init", context.permissions);
+    await handler(options, context);
+  });
+}
+
+/** Adds `--records`, which the commands of an operator have. */
+export function withRecords(command: Command): Command {
+  return command.option("--records <folder>", "the operator's records of clusters (default: ~/.config/bootstrapper)");
+}
+
+/** The folder of the operator's records. */
+export function recordsFolder(command: Command, context: CliContext): string {
+  return optionalText(command, "records") ?? join(context.environment.configFolder, "bootstrapper");
+}
+
+/**
+ * The name of a cluster, as an argument.
+ *
+ * @throws {BootstrapError} `usage/cluster-name`.
+ */
+export function clusterNameArgument(text: string): string {
+  if (isLabel(text)) return text;
+  const seen = JSON.stringify(text.slice(0, 80));
+  throw new BootstrapError("usage/cluster-name", `Cannot use ${seen} as a cluster's name must be an RFC 1123 label`);
+}
+
+function initOptions(node: string, command: Command, context: CliContext): InitOptions {
+  const clusterName = clusterNameArgument(requiredText(command, "name"));
+  const identity = optionalText(command, "expectIdentity");
+  const wait = isSet(command, "wait") ? DEFAULT_WAIT : optionalText(command, "wait");
+  return {
+    node: readEndpoint(node, "NODE", DEFAULT_INIT_PORT),
+    clusterName,
+    policyFile: requiredText(command, "policy"),
+    keyFile: requiredText(command, "key"),
+    ...present("passphraseFile", optionalText(command, "passphraseFile")),
+    ...present("settingsFile", optionalText(command, "cluster")),
+    ...present("expectIdentity", identity === undefined ? undefined : readIdentity(identity)),
+    kubeconfigFile: optionalText(command, "kubeconfig") ?? `${clusterName}.kubeconfig`,
+    clusterFile: optionalText(command, "clusterFile") ?? `${clusterName}.cluster.yaml`,
+    ...present("waitMs", wait === undefined ? undefined : readDuration(wait, "--wait")),
+    recordsFolder: recordsFolder(command, context),
+    output: outputForm(command),
+  };
+}
+
+function readIdentity(text: string): Bytes {
+  if (/^[0-9a-fA-F]{64}$/.test(text)) return fromHex(text, "--expect-identity");
+  throw new BootstrapError(
+    "usage/identity",
+    `Cannot use --expect-identity as it must be ${IDENTITY_BYTES} bytes in hexadecimal, as \`bootstrapper evidence\` prints it`,
+  );
+}

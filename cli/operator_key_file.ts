@@ -1,0 +1,42 @@
+/**
+ * The operator's private key, as the commands of an operator read it.
+ *
+ * @module
+ */
+import type { KeyPair } from "../certificate/keys.ts";
+import { readPrivateKeyPem } from "../certificate/keys.ts";
+import { pemLabel } from "../certificate/pem.ts";
+import { fromUtf8 } from "../platform/bytes.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { readFile } from "../platform/files.ts";
+import type { Terminal } from "./context.ts";
+import { passphraseOfFile } from "./passphrase.ts";
+
+const MAXIMUM_KEY_FILE_BYTES = 1 << 14;
+
+/**
+ * Reads an operator's key. An encrypted key's passphrase is read from `passphraseFile`, or asked for at the terminal.
+ *
+ * @throws {BootstrapError} `usage/operator-key` if it is no Ed25519 key, `usage/passphrase`, `usage/no-terminal`,
+ *   `malformed/…`, `system/file`.
+ */
+export async function readOperatorKeyFile(
+  path: string,
+  passphraseFile: string | undefined,
+  terminal: Terminal,
+): Promise<KeyPair> {
+  const pem = fromUtf8(await readFile(path, MAXIMUM_KEY_FILE_BYTES), path);
+  const isEncrypted = pemLabel(pem, path) === "ENCRYPTED PRIVATE KEY";
+  const ask = () => terminal.askSecret(`Passphrase of ${path}: `);
+  const passphrase = passphraseFile !== undefined
+    ? await passphraseOfFile(passphraseFile)
+    : isEncrypted
+    ? await ask()
+    : undefined;
+  const keys = await readPrivateKeyPem(pem, path, passphrase);
+  if (keys.type === "ed25519") return keys;
+  throw new BootstrapError("usage/operator-key", `Cannot use ${path} as an operator's key must be Ed25519`, {
+    next: "Make one with `bootstrapper keygen`",
+    details: { path, seen: keys.type },
+  });
+}

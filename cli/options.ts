@@ -1,0 +1,61 @@
+/**
+ * Options of subcommands, read with their types.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import { Option } from "commander";
+import { BootstrapError } from "../platform/errors.ts";
+import type { OutputForm } from "./context.ts";
+import { OUTPUT_FORMS } from "./context.ts";
+
+/** Adds `--output`, which every subcommand has. */
+export function withOutput(command: Command): Command {
+  return command.addOption(new Option("--output <form>", "how to print").choices(OUTPUT_FORMS).default("text"));
+}
+
+/** Adds `--config`, which every subcommand of a node has. */
+export function withConfig(command: Command): Command {
+  return command.option(
+    "--config <file>",
+    "the node's configuration (default: the credential bootstrapper.config, then /etc/bootstrapper/config.yaml)",
+  );
+}
+
+/** The form in which a parsed command is to print. */
+export function outputForm(command: Command): OutputForm {
+  return optionalText(command, "output") === "json" ? "json" : "text";
+}
+
+/**
+ * The form in which to print an error of the command line itself, which could not be parsed.
+ *
+ * @param args The arguments as they were given.
+ */
+export function outputFormOfArguments(args: readonly string[]): OutputForm {
+  const isJson = args.some((arg, index) => arg === "--output=json" || (arg === "--output" && args[index + 1] === "json"));
+  return isJson ? "json" : "text";
+}
+
+/** The value of an option that was given once, or `undefined`. `key` is the option's long name in camel case. */
+export function optionalText(command: Command, key: string): string | undefined {
+  const value: unknown = command.getOptionValue(key);
+  return typeof value === "string" ? value : undefined;
+}
+
+/** The value of an option that commander requires or gives a default. */
+export function requiredText(command: Command, key: string): string {
+  const value = optionalText(command, key);
+  if (value === undefined) throw new BootstrapError("internal/option", `The option "${key}" has no value`);
+  return value;
+}
+
+/** Whether an option without a value was given. */
+export function isSet(command: Command, key: string): boolean {
+  return command.getOptionValue(key) === true;
+}
+
+/** `{ [key]: value }`, or nothing where there is no value. */
+export function present<K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } {
+  return value === undefined ? {} : { [key]: value } as { readonly [P in K]?: V };
+}

@@ -1,0 +1,37 @@
+/**
+ * Passphrases of operators' keys: from a file, or from the person at the terminal; never from an argument or the
+ * environment, where other processes see them.
+ *
+ * @module
+ */
+import { fromUtf8 } from "../platform/bytes.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { readFile } from "../platform/files.ts";
+import type { Terminal } from "./context.ts";
+
+const MAXIMUM_FILE_BYTES = 1026;
+
+/**
+ * The passphrase in a file: its first and only line.
+ *
+ * @throws {BootstrapError} `usage/passphrase` if it is empty or has more lines, `malformed/…`, `system/file`.
+ */
+export async function passphraseOfFile(path: string): Promise<string> {
+  const passphrase = fromUtf8(await readFile(path, MAXIMUM_FILE_BYTES), path).replace(/\r?\n$/, "");
+  if (passphrase !== "" && !/[\r\n]/.test(passphrase)) return passphrase;
+  throw new BootstrapError("usage/passphrase", `Cannot use ${path} as it must hold a passphrase on one line`, {
+    details: { path },
+  });
+}
+
+/**
+ * Asks twice for a new passphrase.
+ *
+ * @throws {BootstrapError} `usage/passphrase` if it is empty or both differ; what {@linkcode Terminal.askSecret} throws.
+ */
+export async function askNewPassphrase(terminal: Terminal): Promise<string> {
+  const passphrase = await terminal.askSecret("Passphrase for the new key: ");
+  if (passphrase === "") throw new BootstrapError("usage/passphrase", "Cannot use an empty passphrase");
+  if (await terminal.askSecret("The same passphrase again: ") === passphrase) return passphrase;
+  throw new BootstrapError("usage/passphrase", "The two passphrases are not the same");
+}

@@ -1,0 +1,106 @@
+/**
+ * The command line: all subcommands, and what becomes of errors.
+ *
+ * @module
+ */
+import { Command, CommanderError, Option } from "commander";
+import { asBootstrapError, BootstrapError, exitCodeOf } from "../platform/errors.ts";
+import type { AbandonHandler } from "./abandon.ts";
+import { declareAbandon } from "./abandon.ts";
+import type { CliContext } from "./context.ts";
+import { declareEvidence } from "./evidence.ts";
+import type { InitHandler } from "./init.ts";
+import { declareInit } from "./init.ts";
+import type { JoinServiceHandler } from "./join_service.ts";
+import { declareJoinService } from "./join_service.ts";
+import { declareKeygen } from "./keygen.ts";
+import { declareMeasure } from "./measure.ts";
+import { outputFormOfArguments } from "./options.ts";
+import { printError } from "./output.ts";
+import type { RunHandler } from "./run.ts";
+import { declareRun } from "./run.ts";
+import { declareStatus } from "./status.ts";
+import { declareVersion } from "./version.ts";
+
+/** The subcommands whose work is done elsewhere; `main.ts` loads them when they are called. */
+export interface CliHandlers {
+  /** Of `run`. */
+  readonly run: RunHandler;
+  /** Of `init`. */
+  readonly init: InitHandler;
+  /** Of `abandon`. */
+  readonly abandon: AbandonHandler;
+  /** Of `join-service`. */
+  readonly joinService: JoinServiceHandler;
+}
+
+const HELP_WIDTH = 100;
+const EXIT_CODES = `
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by policy, 4 worth trying again later.`;
+
+/**
+ * Runs the subcommand that the arguments name.
+ *
+ * @returns The exit code. Errors are printed, not thrown.
+ */
+export async function runProgram(
+  args: readonly string[],
+  context: CliContext,
+  handlers: CliHandlers,
+): Promise<number> {
+  try {
+    await createProgram(context, handlers).parseAsync(args, { from: "user" });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    const failure = error instanceof CommanderError ? usageError(error) : asBootstrapError(error);
+    printError(context, outputFormOfArguments(args), failure);
+    return exitCodeOf(failure);
+  }
+}
+
+function createProgram(context: CliContext, handlers: CliHandlers): Command {
+  const program = new Command("bootstrapper")
+    .description("Turns fresh VMs into a Kubernetes cluster, and proves on the way that each is what it claims to be.")
+    .addOption(new Option("--built-from <commit>", "compiled in").hideHelp())
+    .exitOverride()
+    .configureOutput({
+      writeOut: context.print,
+      writeErr: () => {},
+      getOutHelpWidth: () => Math.min(HELP_WIDTH, context.terminal.columns),
+      getOutHasColors: () => false,
+    })
+    .addHelpText("after", EXIT_CODES)
+    .helpCommand("help [command]", "show the help of a subcommand");
+  const informed: CliContext = {
+    ...context,
+    get commit() {
+      const commit: unknown = program.getOptionValue("builtFrom");
+      return typeof commit === "string" ? commit : context.commit;
+    },
+  };
+  program.commandsGroup("On a node:");
+  declareRun(program, informed, handlers.run);
+  declareMeasure(program, informed);
+  declareJoinService(program, informed, handlers.joinService);
+  declareStatus(program, informed);
+  declareEvidence(program, informed);
+  program.commandsGroup("For operators:");
+  declareInit(program, informed, handlers.init);
+  declareAbandon(program, informed, handlers.abandon);
+  declareKeygen(program, informed);
+  program.commandsGroup("About:");
+  declareVersion(program, informed);
+  return program;
+}
+
+function usageError(error: CommanderError): BootstrapError {
+  if (error.code === "commander.help") return new BootstrapError("usage/no-subcommand", "No subcommand was given", {
+    next: "Run `bootstrapper --help`",
+  });
+  const kind = error.code.replace("commander.", "").replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  const message = error.message.replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ").replace(/\.$/, "");
+  return new BootstrapError(`usage/${kind}`, `Cannot read the command line: ${message}`, {
+    next: "Run the subcommand with --help",
+  });
+}

@@ -1,0 +1,80 @@
+/**
+ * The real world, for the command line.
+ *
+ * @module
+ */
+import { openTpmDevice } from "../attestation/tpm/transport.ts";
+import { nodePaths } from "../node/paths.ts";
+import { copyOf, utf8 } from "../platform/bytes.ts";
+import { systemClock } from "../platform/clock.ts";
+import { systemCommands } from "../platform/command.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { createLog } from "../platform/log.ts";
+import { join } from "node:path";
+import type { CliContext, Environment, Terminal } from "./context.ts";
+import { readSecretLine } from "./secret_prompt.ts";
+
+const DEFAULT_COLUMNS = 100;
+const KEYS_AT_ONCE = 256;
+
+/** Makes the context of this process. It reads the environment now, as a subcommand may give that permission up. */
+export function createSystemContext(): CliContext {
+  const paths = nodePaths();
+  const printError = (text: string) => writeAll(Deno.stderr, text);
+  return {
+    print: (text) => writeAll(Deno.stdout, text),
+    printError,
+    log: createLog(systemClock, (line) => printError(`${line}\n`)),
+    clock: systemClock,
+    commands: systemCommands,
+    terminal: systemTerminal(printError),
+    environment: readEnvironment(),
+    paths,
+    machineNames: () => ({
+      hostName: Deno.hostname(),
+      addresses: Deno.networkInterfaces().map(({ name, address }) => ({ interface: name, address })),
+    }),
+    openTpm: () => openTpmDevice(paths.tpmDevice),
+    permissions: Deno.permissions,
+  };
+}
+
+function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  const bytes = utf8(text);
+  for (let written = 0; written < bytes.length;) written += stream.writeSync(bytes.subarray(written));
+}
+
+function readEnvironment(): Environment {
+  const credentialsFolder = Deno.env.get("CREDENTIALS_DIRECTORY");
+  const home = Deno.env.get("HOME");
+  return {
+    ...(credentialsFolder === undefined ? {} : { credentialsFolder }),
+    configFolder: Deno.env.get("XDG_CONFIG_HOME") || join(home ?? ".", ".config"),
+  };
+}
+
+function systemTerminal(printError: (text: string) => void): Terminal {
+  return {
+    isTerminal: Deno.stdout.isTerminal(),
+    columns: Deno.stdout.isTerminal() ? Deno.consoleSize().columns : DEFAULT_COLUMNS,
+    async askSecret(prompt) {
+      if (!Deno.stdin.isTerminal()) {
+        throw new BootstrapError("usage/no-terminal", "A passphrase is needed and there is no terminal to ask at", {
+          next: "Give it with --passphrase-file",
+        });
+      }
+      printError(prompt);
+      Deno.stdin.setRaw(true);
+      try {
+        return await readSecretLine(async () => {
+          const buffer = new Uint8Array(KEYS_AT_ONCE);
+          const length = await Deno.stdin.read(buffer);
+          return length === null ? null : copyOf(buffer.subarray(0, length));
+        });
+      } finally {
+        Deno.stdin.setRaw(false);
+        printError("\n");
+      }
+    },
+  };
+}

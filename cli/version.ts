@@ -1,0 +1,36 @@
+/**
+ * `bootstrapper version`: what this program is.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import project from "../deno.json" with { type: "json" };
+import { LABEL } from "../attestation/transcript.ts";
+import { fromUtf8 } from "../platform/bytes.ts";
+import type { CliContext, OutputForm } from "./context.ts";
+import { outputForm, present, withOutput } from "./options.ts";
+import { printResult } from "./output.ts";
+import { dropPermissions } from "./permissions.ts";
+
+/** The version of this program. */
+export const VERSION: string = project.version;
+
+/** Declares `version`. */
+export function declareVersion(program: Command, context: CliContext): void {
+  withOutput(program.command("version").description("print the version, the protocol and the runtime"))
+    .action((_options: unknown, command: Command) => version({ output: outputForm(command) }, context));
+}
+
+/** Prints version, protocol label, Deno's version and, where it is known, the commit. */
+export async function version(options: { readonly output: OutputForm }, context: CliContext): Promise<void> {
+  await dropPermissions("version", context.permissions);
+  const result = {
+    version: VERSION,
+    protocol: fromUtf8(LABEL, "label"),
+    deno: Deno.version.deno,
+    target: Deno.build.target,
+    ...present("commit", context.commit),
+  };
+  const text = Object.entries(result).map(([name, value]) => `${name.padEnd(10)}${value}\n`).join("");
+  printResult(context, options.output, result, text);
+}

@@ -1,0 +1,113 @@
+/**
+ * The operator's record of clusters: which name stands for which cluster ID, on which machine, by which operation.
+ *
+ * A founding cannot be revoked, so that a name must never be founded twice by mistake: the record is forced to disk before a
+ * founding leaves the machine.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import * as v from "valibot";
+import { fromUtf8, utf8 } from "../platform/bytes.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { ensureFolder, readFileIfExists, writeFileAtomic } from "../platform/files.ts";
+
+const hexadecimal = (length: number) => v.pipe(v.string(), v.length(length), v.regex(/^[0-9a-f]*$/));
+
+const recordSchema = v.strictObject({
+  version: v.literal(1),
+  clusterName: v.string(),
+  state: v.picklist(["pending", "founded", "abandoned"]),
+  clusterId: hexadecimal(64),
+  identity: hexadecimal(64),
+  operationId: hexadecimal(32),
+  operatorKey: v.string(),
+  clusterDocument: v.string(),
+  policyDocument: v.string(),
+  adminKeyPem: v.string(),
+  resetCount: v.optional(v.number()),
+  time: v.string(),
+});
+
+/**
+ * What is recorded of a name. `pending`: a founding may have left this machine. `founded`: the cluster stood. `abandoned`: the
+ * operator has given it up, and nodes of the name must carry the ID of the next one. IDs are lower-case hexadecimal.
+ */
+export type ClusterRecord = Readonly<v.InferOutput<typeof recordSchema>>;
+
+const MAXIMUM_RECORD_BYTES = 1 << 18;
+const FOLDER_MODE = 0o700;
+const FILE_MODE = 0o600;
+
+/** The record of one name, held by one process. */
+export interface HeldRecord extends Disposable {
+  /** What is recorded, if anything. */
+  readonly current: ClusterRecord | undefined;
+  /** Replaces the record, forced to disk. */
+  write(record: ClusterRecord): Promise<void>;
+}
+
+/**
+ * Opens the record of a name, and keeps other processes from it until it is disposed.
+ *
+ * @param folder The folder of all records; made if it is not there.
+ * @param clusterName The name; already known to be a label.
+ * @throws {BootstrapError} `malformed/cluster-record`, `unavailable/cluster-record` if another process holds it.
+ */
+export async function holdRecord(folder: string, clusterName: string): Promise<HeldRecord> {
+  await ensureFolder(folder, FOLDER_MODE);
+  const lock = await Deno.open(join(folder, `${clusterName}.lock`), { create: true, write: true, mode: FILE_MODE });
+  if (!await lock.tryLock(true)) {
+    lock.close();
+    throw new BootstrapError(
+      "unavailable/cluster-record",
+      `Another init of "${clusterName}" is running on this machine`,
+    );
+  }
+  const path = join(folder, `${clusterName}.json`);
+  try {
+    const bytes = await readFileIfExists(path, MAXIMUM_RECORD_BYTES);
+    let current = bytes === undefined ? undefined : readRecord(bytes, path);
+    return {
+      get current() {
+        return current;
+      },
+      async write(record) {
+        await writeFileAtomic(path, utf8(JSON.stringify(record, null, 2) + "\n"), { mode: FILE_MODE });
+        current = record;
+      },
+      [Symbol.dispose]: () => lock.close(),
+    };
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
+}
+
+function readRecord(bytes: Uint8Array, path: string): ClusterRecord {
+  try {
+    return v.parse(recordSchema, JSON.parse(fromUtf8(bytes, path)));
+  } catch (cause) {
+    const issue = v.isValiError(cause) ? v.getDotPath(cause.issues[0]) ?? "" : "";
+    throw new BootstrapError("malformed/cluster-record", `Cannot read the record ${path}${issue && ` at "${issue}"`}`, {
+      cause,
+      next: "Restore the file from a backup; without it a second cluster of the name could be founded",
+      details: { path },
+    });
+  }
+}
+
+/**
+ * Gives a cluster up, so that its name can be founded again.
+ *
+ * @throws {BootstrapError} `precondition/no-cluster` if the name is not recorded.
+ */
+export async function abandonCluster(folder: string, clusterName: string): Promise<ClusterRecord> {
+  using held = await holdRecord(folder, clusterName);
+  if (held.current === undefined) {
+    throw new BootstrapError("precondition/no-cluster", `No cluster "${clusterName}" is recorded in ${folder}`);
+  }
+  const abandoned: ClusterRecord = { ...held.current, state: "abandoned" };
+  await held.write(abandoned);
+  return abandoned;
+}

@@ -1,0 +1,144 @@
+/**
+ * The operator's side of an Init, one function a step.
+ *
+ * @module
+ */
+import { checkActivationAnswer } from "../attestation/activation.ts";
+import type { Exchange } from "../attestation/channel/exchange.ts";
+import type { EvidenceClaims, EvidenceVerifier, RegisterExpectation } from "../attestation/evidence.ts";
+import { createFounding } from "../attestation/founding.ts";
+import { helloStatement, initA1, initA2 } from "../attestation/transcript.ts";
+import { checkAdminCertificate, checkCaCertificate } from "../certificate/chain.ts";
+import type { KeyPair } from "../certificate/keys.ts";
+import { sign } from "../certificate/signature.ts";
+import type { Certificate } from "../certificate/x509.ts";
+import type { Bytes } from "../platform/bytes.ts";
+import { copyOf, randomBytes } from "../platform/bytes.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { InitRequest } from "../proto/gen/bootstrapper.ts";
+import type {
+  Founding,
+  InitClientMessage,
+  InitResult,
+  InitServerMessage,
+  ProgressEvent,
+} from "../proto/gen/bootstrapper.ts";
+
+const NONCE_LENGTH = 32;
+const CLUSTER_ID_LENGTH = 32;
+const HELLO_LENGTH_DEADLINE_MS = 60_000;
+/** A TPM behind an emulated machine takes seconds for each command. */
+const ACTIVATION_DEADLINE_MS = 60_000;
+/** An operation says something at least this often; one phase of kubeadm may take minutes on an emulated machine. */
+const PROGRESS_DEADLINE_MS = 20 * 60 * 1000;
+
+/** The messages of an Init as the operator sees them. */
+export type InitExchange = Exchange<InitServerMessage, InitClientMessage>;
+
+/** A node whose evidence was verified completely, the activation included. */
+export interface VerifiedNode {
+  /** What the evidence says. */
+  readonly claims: EvidenceClaims;
+  /** The cluster ID that it proposes, 32 bytes. */
+  readonly clusterId: Bytes;
+  /** A1 of this connection. */
+  readonly a1: Bytes;
+}
+
+/**
+ * Steps 1 to 3: says hello, and verifies the node completely. Nothing but the hello has been signed then.
+ *
+ * @param registersFor What PCR 12 and 15 must hold, by the proposed cluster ID.
+ */
+export async function verifyNode(
+  exchange: InitExchange,
+  operator: KeyPair,
+  verifier: EvidenceVerifier,
+  registersFor: (clusterId: Uint8Array) => Promise<RegisterExpectation>,
+): Promise<VerifiedNode> {
+  const clientNonce = randomBytes(NONCE_LENGTH);
+  const signature = await sign(operator, "hello", await helloStatement(exchange.binding, clientNonce));
+  await exchange.send({ message: { $case: "hello", hello: { clientNonce, operatorKey: operator.spki, signature } } });
+
+  const { serverNonce, clusterId, evidence } = await exchange.receive("proposal", HELLO_LENGTH_DEADLINE_MS);
+  requireLength(serverNonce, NONCE_LENGTH, "server_nonce");
+  requireLength(clusterId, CLUSTER_ID_LENGTH, "cluster_id");
+  if (evidence === undefined) throw new BootstrapError("refused/evidence", "The node sent no evidence");
+  const context = { binding: exchange.binding, clientNonce, serverNonce, operatorKey: operator.spki, clusterId };
+  const a1 = await initA1(context);
+  const { claims, challenge } = await verifier.verify(evidence, a1, await registersFor(clusterId));
+  if (challenge !== undefined) {
+    const { credentialBlob, encryptedSecret } = challenge.message;
+    await exchange.send({
+      message: {
+        $case: "challenge",
+        challenge: { credentialBlob: copyOf(credentialBlob), encryptedSecret: copyOf(encryptedSecret) },
+      },
+    });
+    const { hmac } = await exchange.receive("activation", ACTIVATION_DEADLINE_MS);
+    await checkActivationAnswer(hmac, challenge.secret, a1);
+  }
+  return { claims, clusterId: copyOf(clusterId), a1 };
+}
+
+/** Step 4: signs the request and the founding, and sends both. */
+export async function requestInit(
+  exchange: InitExchange,
+  operator: KeyPair,
+  { a1, clusterId }: VerifiedNode,
+  request: InitRequest,
+): Promise<Founding> {
+  const bytes = copyOf(InitRequest.encode(request).finish());
+  const founding = await createFounding(operator, clusterId, request.clusterName);
+  const signature = await sign(operator, "request", await initA2(a1, bytes));
+  await exchange.send({ message: { $case: "request", request: { request: bytes, signature, founding } } });
+  return founding;
+}
+
+/** What an init ended with, checked. */
+export interface CheckedResult {
+  /** The admin certificate for exactly the key of the request. */
+  readonly adminCertificate: Certificate;
+  /** The CA that hashes to the cluster ID. */
+  readonly caCertificate: Certificate;
+  /** Endpoints and the node's name, as the node says. */
+  readonly result: InitResult;
+}
+
+/**
+ * Step 5: follows the progress, checks the result, and acknowledges it.
+ *
+ * @param onProgress Called for each event, in the order of their numbers.
+ * @throws {BootstrapError} `protocol/progress`, `refused/…`, or why the node failed.
+ */
+export async function awaitResult(
+  exchange: InitExchange,
+  { clusterId }: VerifiedNode,
+  adminKey: Uint8Array,
+  now: () => Date,
+  onProgress: (event: ProgressEvent) => void,
+): Promise<CheckedResult> {
+  for (let heard = 0;;) {
+    const { kind, payload } = await exchange.receiveAny(["progress", "result"], PROGRESS_DEADLINE_MS);
+    if (kind === "result") {
+      const caCertificate = await checkCaCertificate(payload.caCertificate, clusterId);
+      const adminCertificate = await checkAdminCertificate(payload.adminCertificate, caCertificate, adminKey, now());
+      return { adminCertificate, caCertificate, result: payload };
+    }
+    if (payload.number !== heard + 1) {
+      throw new BootstrapError("protocol/progress", `Expected event ${heard + 1} of the init, not ${payload.number}`);
+    }
+    heard = payload.number;
+    onProgress(payload);
+  }
+}
+
+/** The last message of an Init: the operator has everything, and has it on disk. */
+export function acknowledge(exchange: InitExchange): Promise<void> {
+  return exchange.send({ message: { $case: "acknowledgement", acknowledgement: {} } });
+}
+
+function requireLength(bytes: Uint8Array, length: number, field: string): void {
+  if (bytes.length === length) return;
+  throw new BootstrapError("malformed/proposal", `"${field}" must be ${length} bytes, not ${bytes.length}`);
+}

@@ -1,0 +1,122 @@
+/**
+ * The node's side of an Init, one function a step.
+ *
+ * @module
+ */
+import { activationAnswer } from "../attestation/activation.ts";
+import type { Session } from "../attestation/channel/server.ts";
+import type { EvidenceIssuer } from "../attestation/evidence.ts";
+import { checkFounding } from "../attestation/founding.ts";
+import { helloStatement, initA1, initA2 } from "../attestation/transcript.ts";
+import type { TrustPart } from "../attestation/transcript.ts";
+import type { CertificateAuthority } from "../certificate/ca.ts";
+import { clusterIdOf } from "../certificate/cluster_id.ts";
+import { verify } from "../certificate/signature.ts";
+import type { Bytes } from "../platform/bytes.ts";
+import { copyOf, equalBytes, randomBytes } from "../platform/bytes.ts";
+import type { Clock } from "../platform/clock.ts";
+import { checkClockSkew } from "../platform/clock_skew.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import type { InitClientMessage, InitServerMessage } from "../proto/gen/bootstrapper.ts";
+import { readInitRequest, sameOperation } from "./request.ts";
+import type { StagedInit } from "./staged_init.ts";
+
+/** The length of a nonce, bytes. */
+export const NONCE_LENGTH = 32;
+const HELLO_DEADLINE_MS = 10_000;
+/** The operator verifies evidence and records the cluster before it answers; a person is not in between. */
+const ANSWER_DEADLINE_MS = 60_000;
+
+/** One Init, from the node's side. */
+export type InitSession = Session<InitClientMessage, InitServerMessage>;
+
+/** A hello by one of the node's operators. */
+export interface VerifiedHello {
+  /** SPKI of the operator's key. */
+  readonly operatorKey: Bytes;
+  /** N_c. */
+  readonly clientNonce: Bytes;
+}
+
+/** Step 1. Goes on only for one of the node's operators, and tells anybody else nothing. */
+export async function receiveHello({ exchange, trustPeer }: InitSession, trust: TrustPart): Promise<VerifiedHello> {
+  const { operatorKey, clientNonce, signature } = await exchange.receive("hello", HELLO_DEADLINE_MS);
+  const stranger = new BootstrapError("unauthorized/operator", "The caller is not an operator of this node");
+  if (clientNonce.length !== NONCE_LENGTH) throw stranger;
+  if (!trust.operatorKeys.some((key) => equalBytes(key, operatorKey))) throw stranger;
+  try {
+    await verify(operatorKey, "hello", await helloStatement(exchange.binding, clientNonce), signature);
+  } catch (cause) {
+    throw new BootstrapError("unauthorized/operator", stranger.message, { cause });
+  }
+  trustPeer();
+  return { operatorKey: copyOf(operatorKey), clientNonce: copyOf(clientNonce) };
+}
+
+/** The cluster that the node proposes: one with a fresh CA, or, after the lock, the one that it is locked to. */
+export interface ProposedCluster {
+  /** Its CA. */
+  readonly ca: CertificateAuthority;
+  /** After the lock: what was authorised; only the same operation by the same operator is accepted. */
+  readonly recorded?: StagedInit;
+}
+
+/** What {@linkcode proposeAndAuthorise} needs. */
+export interface ExchangeDependencies {
+  /** Makes the node's evidence. */
+  readonly issuer: EvidenceIssuer;
+  /** Whom the node obeys. */
+  readonly trust: TrustPart;
+  /** For the request's time. */
+  readonly clock: Pick<Clock, "now">;
+}
+
+/**
+ * Steps 2 to 4: proposes the cluster ID with evidence, answers the activation, and takes the operator's request.
+ *
+ * @returns What the operator authorised.
+ */
+export async function proposeAndAuthorise(
+  { exchange }: InitSession,
+  hello: VerifiedHello,
+  cluster: ProposedCluster,
+  { issuer, trust, clock }: ExchangeDependencies,
+): Promise<StagedInit> {
+  const { operatorKey, clientNonce } = hello;
+  const clusterId = await clusterIdOf(cluster.ca.certificate);
+  const serverNonce = randomBytes(NONCE_LENGTH);
+  const a1 = await initA1({ binding: exchange.binding, clientNonce, serverNonce, operatorKey, clusterId });
+  const evidence = copyEvidence(await issuer.issue(a1));
+  await exchange.send({ message: { $case: "proposal", proposal: { serverNonce, clusterId, evidence } } });
+
+  if (issuer.variant === "tpm") {
+    const challenge = await exchange.receive("challenge", ANSWER_DEADLINE_MS);
+    const hmac = await activationAnswer(await issuer.activate(challenge), a1);
+    await exchange.send({ message: { $case: "activation", activation: { hmac } } });
+  }
+
+  const signed = await exchange.receive("request", ANSWER_DEADLINE_MS);
+  const { founding } = signed;
+  if (founding === undefined) throw new BootstrapError("malformed/init-request", 'The message lacks "founding"');
+  await verify(operatorKey, "request", await initA2(a1, signed.request), signed.signature);
+  if (!equalBytes(founding.operatorKey, operatorKey)) {
+    throw new BootstrapError("refused/founding-operator", "The founding is by another key than the hello");
+  }
+  await checkFounding(founding, trust, clusterId);
+  const request = readInitRequest(signed.request);
+  if (request.clusterName !== trust.clusterName) {
+    const details = { check: "cluster-name", expected: trust.clusterName, seen: request.clusterName };
+    throw new BootstrapError("refused/cluster-name", "The request is for a cluster of another name", { details });
+  }
+  checkClockSkew(request.timeMs, clock.now());
+  if (cluster.recorded !== undefined && !sameOperation(cluster.recorded.request, request)) {
+    throw new BootstrapError("precondition/other-operation", "This node is being initialised by another operation", {
+      next: "Run the first init again, with the records it left; or use a fresh machine",
+    });
+  }
+  return cluster.recorded ?? { ca: cluster.ca, requestBytes: copyOf(signed.request), request, founding };
+}
+
+function copyEvidence({ variant, payload }: { readonly variant: string; readonly payload: Uint8Array }) {
+  return { variant, payload };
+}

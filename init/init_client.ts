@@ -1,0 +1,196 @@
+/**
+ * `bootstrapper init`, from the operator's machine: founds a cluster on one fresh node.
+ *
+ * @module
+ */
+import { dial } from "../attestation/channel/client.ts";
+import type { EvidenceClaims, EvidenceVerifier, RegisterExpectation } from "../attestation/evidence.ts";
+import { extendedOnce, lockDigest, trustDigest } from "../attestation/transcript.ts";
+import { clusterIdText } from "../certificate/cluster_id.ts";
+import { generateKeyPair, privateKeyPem, readPrivateKeyPem } from "../certificate/keys.ts";
+import type { KeyPair } from "../certificate/keys.ts";
+import { writePem } from "../certificate/pem.ts";
+import { fromHex, hex, randomBytes } from "../platform/bytes.ts";
+import type { Clock } from "../platform/clock.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { InitServiceService } from "../proto/gen/bootstrapper.ts";
+import type { Founding, InitClientMessage, InitServerMessage, ProgressEvent } from "../proto/gen/bootstrapper.ts";
+import type { ClusterRecord, HeldRecord } from "./cluster_records.ts";
+import { acknowledge, awaitResult, requestInit, verifyNode } from "./exchange_client.ts";
+import type { VerifiedNode } from "./exchange_client.ts";
+import { OPERATION_ID_LENGTH } from "./request.ts";
+
+const CONNECT_DEADLINE_MS = 15_000;
+const ZERO_REGISTER = new Uint8Array(32);
+
+/** What the operator decides. */
+export interface InitOptions {
+  /** `host:port` of the node's InitServer. */
+  readonly endpoint: string;
+  /** The cluster's name. */
+  readonly clusterName: string;
+  /** The operator's key. */
+  readonly operator: KeyPair;
+  /** SPKIs of all operators of the node's configuration, this one included. */
+  readonly operatorKeys: readonly Uint8Array[];
+  /** Verifies the node, by the policy. */
+  readonly verifier: EvidenceVerifier;
+  /** YAML: the cluster's settings, validated. */
+  readonly clusterDocument: string;
+  /** YAML: the policy of the cluster's join services, validated. */
+  readonly policyDocument: string;
+  /** The only identity that the node may have, lower-case hexadecimal. */
+  readonly expectIdentity?: string;
+  /** The record of the name, held. */
+  readonly record: HeldRecord;
+  /** Time. */
+  readonly clock: Clock;
+  /** Ends the call; the node goes on if it was locked. */
+  readonly signal: AbortSignal;
+  /** Called when the node was verified, before anything but the hello was signed. */
+  onVerified(claims: EvidenceClaims, clusterId: string, again: boolean): void;
+  /** Called for each event of the node. */
+  onProgress(event: ProgressEvent): void;
+  /** Keeps what the operator gets; the node is told only afterwards. */
+  keep(cluster: NewCluster): Promise<void>;
+}
+
+/** What the operator gets. */
+export interface NewCluster {
+  /** `sha256:…` */
+  readonly clusterId: string;
+  /** The cluster's name. */
+  readonly clusterName: string;
+  /** PEM. */
+  readonly caCertificatePem: string;
+  /** PEM. */
+  readonly adminCertificatePem: string;
+  /** PKCS#8 PEM; was made on this machine and never left it. */
+  readonly adminKeyPem: string;
+  /** The operator's founding. */
+  readonly founding: Founding;
+  /** `host:port` of the API server. */
+  readonly apiEndpoints: readonly string[];
+  /** `host:port` of the join services. */
+  readonly joinEndpoints: readonly string[];
+  /** The Node's name. */
+  readonly nodeName: string;
+}
+
+/**
+ * Founds a cluster, or goes on with a founding that was interrupted.
+ *
+ * @throws {BootstrapError} `precondition/cluster-exists`, `refused/…`, `unavailable/…`, or why the node refused or failed.
+ */
+export async function foundOnNode(options: InitOptions): Promise<NewCluster> {
+  const { record, clusterName, operator, verifier, clock, signal } = options;
+  if (record.current?.state === "founded") throw clusterExists(record.current);
+  using dialled = await dial<InitServerMessage, InitClientMessage>({
+    method: InitServiceService.init,
+    endpoint: options.endpoint,
+    connectDeadlineMs: CONNECT_DEADLINE_MS,
+    signal,
+  });
+  const { exchange } = dialled;
+  const node = await verifyNode(exchange, operator, verifier, (clusterId) => registersFor(options, clusterId));
+  const { expectIdentity } = options;
+  if (expectIdentity !== undefined && node.claims.identity !== expectIdentity) {
+    throw new BootstrapError("refused/identity", "The node has another identity than expected", {
+      details: { check: "identity", expected: expectIdentity, seen: node.claims.identity },
+    });
+  }
+  const again = isAgain(record.current, node);
+  checkRecord(record.current, node, again);
+  options.onVerified(node.claims, clusterIdText(node.clusterId), again);
+
+  const current = again && record.current !== undefined ? record.current : await newRecord(options, node);
+  if (current !== record.current) await record.write(current);
+  const adminKeys = await readPrivateKeyPem(current.adminKeyPem, "recorded admin key");
+  const founding = await requestInit(exchange, operator, node, {
+    operationId: fromHex(current.operationId, "operationId"),
+    clusterName,
+    adminKey: adminKeys.spki,
+    clusterDocument: current.clusterDocument,
+    policyDocument: current.policyDocument,
+    timeMs: BigInt(clock.now().getTime()),
+  });
+  const now = () => clock.now();
+  const { adminCertificate, caCertificate, result } = await awaitResult(
+    exchange,
+    node,
+    adminKeys.spki,
+    now,
+    options.onProgress,
+  );
+  const cluster: NewCluster = {
+    clusterId: clusterIdText(node.clusterId),
+    clusterName,
+    caCertificatePem: writePem("CERTIFICATE", caCertificate.der),
+    adminCertificatePem: writePem("CERTIFICATE", adminCertificate.der),
+    adminKeyPem: current.adminKeyPem,
+    founding,
+    apiEndpoints: result.apiEndpoints,
+    joinEndpoints: result.joinEndpoints,
+    nodeName: result.nodeName,
+  };
+  await options.keep(cluster);
+  await record.write({ ...current, state: "founded" });
+  await acknowledge(exchange);
+  await dialled.finish();
+  return cluster;
+}
+
+async function registersFor(options: InitOptions, clusterId: Uint8Array): Promise<RegisterExpectation> {
+  const { clusterName, operatorKeys, record } = options;
+  const trust = await trustDigest({ clusterName, clusterId: new Uint8Array(), operatorKeys });
+  const recorded = record.current;
+  const isRecorded = recorded?.state === "pending" && recorded.clusterId === hex(clusterId);
+  const lock = isRecorded ? await extendedOnce(await lockDigest(clusterId)) : ZERO_REGISTER;
+  return { trust: [await extendedOnce(trust)], lock: [lock] };
+}
+
+/** Whether the node goes on with the operation of the record. */
+function isAgain(recorded: ClusterRecord | undefined, node: VerifiedNode): boolean {
+  return recorded?.state === "pending" && recorded.clusterId === hex(node.clusterId);
+}
+
+/**
+ * A name is founded a second time only where the first founding provably came to nothing: the same machine shows, fresh and
+ * with another cluster ID, that it never locked for the recorded one.
+ */
+function checkRecord(recorded: ClusterRecord | undefined, { claims }: VerifiedNode, again: boolean): void {
+  if (recorded === undefined || recorded.state === "abandoned") return;
+  const resetCountWentBack = (claims.resetCount ?? 0) < (recorded.resetCount ?? 0);
+  if (claims.identity !== recorded.identity || (again && resetCountWentBack)) throw clusterExists(recorded);
+}
+
+async function newRecord(options: InitOptions, { claims, clusterId }: VerifiedNode): Promise<ClusterRecord> {
+  return {
+    version: 1,
+    clusterName: options.clusterName,
+    state: "pending",
+    clusterId: hex(clusterId),
+    identity: claims.identity,
+    operationId: hex(randomBytes(OPERATION_ID_LENGTH)),
+    operatorKey: hex(options.operator.spki),
+    clusterDocument: options.clusterDocument,
+    policyDocument: options.policyDocument,
+    adminKeyPem: await privateKeyPem(await generateKeyPair("p-256")),
+    ...(claims.resetCount === undefined ? {} : { resetCount: claims.resetCount }),
+    time: options.clock.now().toISOString(),
+  };
+}
+
+function clusterExists({ clusterName, clusterId, identity, state, time }: ClusterRecord): BootstrapError {
+  const what = state === "founded" ? "was founded" : "may have been founded";
+  return new BootstrapError(
+    "precondition/cluster-exists",
+    `Cluster "${clusterName}" ${what} on ${time} as sha256:${clusterId}, on the machine with the identity ${identity}`,
+    {
+      next: state === "founded"
+        ? `Use its kubeconfig; or give it up with "bootstrapper abandon ${clusterName}"`
+        : `Run init against that machine again; or give the cluster up with "bootstrapper abandon ${clusterName}"`,
+      details: { clusterName, clusterId: `sha256:${clusterId}`, identity },
+    },
+  );
+}

@@ -1,0 +1,77 @@
+/**
+ * What must hold before a node is locked by an init.
+ *
+ * @module
+ */
+import { statfs } from "node:fs/promises";
+import type { CommandRunner } from "../platform/command.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { missingImages } from "../kubernetes/images.ts";
+import type { Kubeadm } from "../kubernetes/kubeadm.ts";
+
+/** One check: a name, and what does not hold, a sentence each; none means that all is well. */
+export interface PreflightCheck {
+  /** The field's word for it. */
+  readonly name: string;
+  /** Looks, and changes nothing. */
+  run(): Promise<readonly string[]>;
+}
+
+/** Where a control plane's data goes, and how much of it there must be free: images are present, etcd's quota is 2 GiB. */
+const DATA_FOLDER = "/var/lib";
+const FREE_BYTES_NEEDED = 2 * 1024 ** 3;
+const PREFLIGHT_DEADLINE_MS = 10 * 60 * 1000;
+
+/** What Kubernetes needs of a machine that is to be its first control plane. */
+export function kubernetesChecks(kubeadm: Kubeadm, commands: CommandRunner, documents: string): PreflightCheck[] {
+  const run = { deadlineMs: PREFLIGHT_DEADLINE_MS };
+  return [
+    {
+      name: "disk",
+      async run() {
+        const { bavail, bsize } = await statfs(DATA_FOLDER);
+        const free = bavail * bsize;
+        return free >= FREE_BYTES_NEEDED
+          ? []
+          : [`${DATA_FOLDER} has ${mebibytes(free)} MiB free, and ${mebibytes(FREE_BYTES_NEEDED)} MiB are needed`];
+      },
+    },
+    {
+      name: "images",
+      async run() {
+        const missing = await missingImages(commands, await kubeadm.requiredImages(documents, run), run.deadlineMs);
+        return missing.map((image) => `the container image ${image} is not on this machine`);
+      },
+    },
+    {
+      name: "kubeadm",
+      async run() {
+        const failed = await kubeadm.preflight("init", documents, run);
+        return failed.map(({ check, reason }) => `${check}: ${reason}`);
+      },
+    },
+  ];
+}
+
+/**
+ * Runs all checks.
+ *
+ * @throws {BootstrapError} `precondition/preflight` with every failure; the node is as fresh as before.
+ */
+export async function preflight(checks: readonly PreflightCheck[], report: (detail: string) => void): Promise<void> {
+  const failures: [check: string, reason: string][] = [];
+  for (const check of checks) {
+    report(check.name);
+    for (const reason of await check.run()) failures.push([check.name, reason]);
+  }
+  if (failures.length === 0) return;
+  const list = failures.map(([check, reason]) => `${check}: ${reason}`);
+  throw new BootstrapError("precondition/preflight", `The node is not fit for an init: ${list.join("; ")}`, {
+    next: "Mend the image or the machine and run init again; the node is still fresh",
+    details: Object.fromEntries(failures.map(([check, reason], i) => [`${i + 1}. ${check}`, reason])),
+  });
+}
+
+function mebibytes(bytes: number): number {
+  return Math.floor(bytes / 1024 ** 2);
+}

@@ -1,0 +1,124 @@
+/**
+ * What an init needs to finish by itself after a power cut: written before the lock, read after it.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { joinCertificateAuthority } from "../certificate/ca.ts";
+import type { CertificateAuthority } from "../certificate/ca.ts";
+import { clusterIdOf } from "../certificate/cluster_id.ts";
+import { privateKeyPem, readPrivateKeyPem } from "../certificate/keys.ts";
+import { readPem, writePem } from "../certificate/pem.ts";
+import { readCertificate } from "../certificate/x509.ts";
+import { equalBytes, fromUtf8, utf8 } from "../platform/bytes.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { ensureFolder, exists, readFile, removeIfExists, writeFileAtomic } from "../platform/files.ts";
+import { Founding } from "../proto/gen/bootstrapper.ts";
+import type { InitRequest } from "../proto/gen/bootstrapper.ts";
+import { readInitRequest } from "./request.ts";
+
+const MAXIMUM_FILE_BYTES = 1 << 18;
+const FILES = Object.freeze({
+  caKey: "ca.key",
+  caCertificate: "ca.crt",
+  request: "request.bin",
+  founding: "founding.bin",
+  completed: "completed",
+  acknowledged: "acknowledged",
+});
+
+/** An init that was authorised. */
+export interface StagedInit {
+  /** The cluster's CA, made on this node. */
+  readonly ca: CertificateAuthority;
+  /** The operator's request as it was signed. */
+  readonly requestBytes: Uint8Array;
+  /** The same, read. */
+  readonly request: InitRequest;
+  /** The operator's founding of this cluster ID. */
+  readonly founding: Founding;
+}
+
+/** The folder of this node's init. */
+export class StagedInitFolder {
+  readonly #folder: string;
+
+  /** @param stateFolder The bootstrapper's state folder. */
+  constructor(stateFolder: string) {
+    this.#folder = join(stateFolder, "init");
+  }
+
+  /** Writes everything, forced to disk, before the lock. */
+  async stage(staged: StagedInit): Promise<void> {
+    await removeIfExists(this.#folder);
+    await ensureFolder(this.#folder, 0o700);
+    const secret = { mode: 0o600 };
+    const certificate = writePem("CERTIFICATE", staged.ca.certificate.der);
+    await writeFileAtomic(this.#path("caKey"), utf8(await privateKeyPem(staged.ca.keys)), secret);
+    await writeFileAtomic(this.#path("caCertificate"), utf8(certificate), secret);
+    await writeFileAtomic(this.#path("request"), staged.requestBytes, secret);
+    await writeFileAtomic(this.#path("founding"), Founding.encode(staged.founding).finish(), secret);
+  }
+
+  /**
+   * Reads what was staged for the cluster that the lock names.
+   *
+   * @throws {BootstrapError} `precondition/staged-init` if it is not there or is for another cluster.
+   */
+  async read(clusterId: Uint8Array): Promise<StagedInit> {
+    const text = async (name: keyof typeof FILES) => fromUtf8(await this.#read(name), this.#path(name));
+    const certificate = readCertificate(readPem(await text("caCertificate"), "CERTIFICATE", "staged CA"), "staged CA");
+    if (!equalBytes(await clusterIdOf(certificate), clusterId)) {
+      throw new BootstrapError(
+        "precondition/staged-init",
+        "The staged CA is not that of the cluster which the lock names",
+        {
+          next: "Replace this machine by a fresh one",
+        },
+      );
+    }
+    const keys = await readPrivateKeyPem(await text("caKey"), "staged CA key");
+    const requestBytes = await this.#read("request");
+    return {
+      ca: joinCertificateAuthority(certificate, keys),
+      requestBytes,
+      request: readInitRequest(requestBytes),
+      founding: Founding.decode(await this.#read("founding")),
+    };
+  }
+
+  /** Deletes what was staged and never locked. */
+  discard(): Promise<void> {
+    return removeIfExists(this.#folder);
+  }
+
+  /** Records that the cluster stands. */
+  complete(now: Date): Promise<void> {
+    return writeFileAtomic(this.#path("completed"), utf8(now.toISOString()), { mode: 0o600 });
+  }
+
+  /** When the cluster stood, or `undefined`. */
+  async completedAt(): Promise<Date | undefined> {
+    if (!await exists(this.#path("completed"))) return undefined;
+    return new Date(fromUtf8(await this.#read("completed"), this.#path("completed")));
+  }
+
+  /** Records that the operator has the admin certificate, and forgets the second copy of the CA's key. */
+  async acknowledge(): Promise<void> {
+    await writeFileAtomic(this.#path("acknowledged"), new Uint8Array(), { mode: 0o600 });
+    await removeIfExists(this.#path("caKey"));
+  }
+
+  /** Whether nobody needs this node's InitServer any more. */
+  acknowledged(): Promise<boolean> {
+    return exists(this.#path("acknowledged"));
+  }
+
+  #path(name: keyof typeof FILES): string {
+    return join(this.#folder, FILES[name]);
+  }
+
+  #read(name: keyof typeof FILES): Promise<Uint8Array> {
+    return readFile(this.#path(name), MAXIMUM_FILE_BYTES);
+  }
+}

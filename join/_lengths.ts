@@ -1,0 +1,18 @@
+import { BootstrapError } from "../platform/errors.ts";
+
+/** The length of N_c and N_s. */
+export const NONCE_BYTES = 32;
+
+/**
+ * A field of a peer's message, if it has exactly the length that it must have.
+ *
+ * @throws {BootstrapError} `malformed/join-message` with `field`.
+ */
+export function checkLength(bytes: Uint8Array, length: number, field: string): Uint8Array {
+  if (bytes.length === length) return bytes;
+  throw new BootstrapError(
+    "malformed/join-message",
+    `Cannot read the message as "${field}" has ${bytes.length} bytes instead of ${length}`,
+    { details: { field } },
+  );
+}

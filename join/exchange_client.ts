@@ -1,0 +1,106 @@
+/**
+ * The Join exchange from the node's side.
+ *
+ * @module
+ */
+import { activationAnswer } from "../attestation/activation.ts";
+import type { Exchange } from "../attestation/channel/exchange.ts";
+import type { EvidenceIssuer } from "../attestation/evidence.ts";
+import { joinA2 } from "../attestation/transcript.ts";
+import { createNodeCsr } from "../certificate/csr.ts";
+import { sign } from "../certificate/signature.ts";
+import type { NodeSelf } from "../node/configuration_defaults.ts";
+import type { Bytes } from "../platform/bytes.ts";
+import { randomBytes } from "../platform/bytes.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
+import { NONCE_BYTES } from "./_lengths.ts";
+import { encodeRequest } from "./join_request.ts";
+import type { NodeKeys } from "./node_keys.ts";
+import type { FoundedService, Loyalty } from "./proposal.ts";
+import { checkProposal } from "./proposal.ts";
+import type { Ticket } from "./ticket.ts";
+import { checkTicket } from "./ticket.ts";
+
+/** The node that asks for a ticket. */
+export interface JoiningNode extends Loyalty {
+  /** What it calls itself, and what it wants to be. */
+  readonly self: NodeSelf;
+  /** As `v1.36.3`. */
+  readonly kubeletVersion: string;
+  /** K_c and E_c. */
+  readonly keys: NodeKeys;
+  /** Makes its evidence. */
+  readonly issuer: EvidenceIssuer;
+  readonly clock: Pick<Clock, "now">;
+  /**
+   * Does what may be done with one service at a time: from the evidence to the ticket. Services that show themselves
+   * meanwhile wait, so that a node never asks twice.
+   */
+  readonly exclusively: <T>(work: () => Promise<T>) => Promise<T>;
+}
+
+/** One exchange, from the side that dialled. */
+export type JoinExchange = Exchange<JoinServerMessage, JoinClientMessage>;
+
+/** How long a silent service is waited for, milliseconds. */
+const PROPOSAL_DEADLINE_MS = 10_000;
+/** Verification may have to wait for its turn. */
+const CHALLENGE_DEADLINE_MS = 60_000;
+/** The first certificate of a new cluster takes some seconds, as its signer still starts. */
+const TICKET_DEADLINE_MS = 60_000;
+
+/**
+ * Asks one service for a ticket: five steps, of which the node goes beyond the second only with a service of a cluster that
+ * one of its operators founded.
+ *
+ * @throws {BootstrapError} What the service or this side refused.
+ */
+export async function obtainTicket(exchange: JoinExchange, node: JoiningNode): Promise<Ticket> {
+  const clientNonce = randomBytes(NONCE_BYTES);
+  await exchange.send({ message: { $case: "hello", hello: { clientNonce } } });
+  const proposal = await exchange.receive("proposal", PROPOSAL_DEADLINE_MS);
+  const service = await checkProposal(proposal, { binding: exchange.binding, clientNonce }, node, node.clock.now());
+  return await node.exclusively(async () => {
+    const a2 = await sendRequest(exchange, node, service);
+    await answerChallenge(exchange, node, a2);
+    const ticket = await exchange.receive("ticket", TICKET_DEADLINE_MS);
+    const { self: { name }, keys: { node: { spki } } } = node;
+    return await checkTicket(ticket, service, { name, spki }, node.clock.now());
+  });
+}
+
+/** Step 3; gives A2. */
+async function sendRequest(exchange: JoinExchange, node: JoiningNode, service: FoundedService): Promise<Bytes> {
+  const { self: { name, role, address }, kubeletVersion, keys, issuer, clock } = node;
+  const request = encodeRequest({
+    nodeName: name,
+    role,
+    csr: await createNodeCsr(keys.node, name),
+    timeMs: BigInt(clock.now().getTime()),
+    addresses: [address],
+    kubeletVersion,
+  });
+  const nodeKey = keys.node.spki;
+  const sealingKey = keys.sealing.publicKey;
+  const a2 = await joinA2(service.a1, { nodeKey, sealingKey, request });
+  const { variant, payload } = await issuer.issue(a2);
+  const signature = await sign(keys.node, "request", a2);
+  await exchange.send({
+    message: {
+      $case: "request",
+      request: { request, nodeKey, sealingKey, evidence: { variant, payload }, signature },
+    },
+  });
+  return a2;
+}
+
+/** Step 4, where the node's kind of evidence has it. */
+async function answerChallenge(exchange: JoinExchange, { issuer }: JoiningNode, a2: Bytes): Promise<void> {
+  if (issuer.variant === "none") return;
+  const challenge = await exchange.receive("challenge", CHALLENGE_DEADLINE_MS);
+  const secret = await issuer.activate(challenge);
+  const hmac = await activationAnswer(secret, a2);
+  secret.fill(0);
+  await exchange.send({ message: { $case: "activation", activation: { hmac } } });
+}

@@ -1,0 +1,299 @@
+/**
+ * The Join exchange from the join service's side: five steps, after which one attested identity has one ticket.
+ *
+ * | step | |
+ * |---|---|
+ * | 1. hello | N_c |
+ * | 2. proposal | who this service is, signed over A1 |
+ * | 3. request | what the node asks for, signed by K_c, with evidence over A2 |
+ * | 4. activation | the TPM of the evidence shows that it is there: now the node is verified, completely |
+ * | 5. ticket | policy, admission record, certificate |
+ *
+ * @module
+ */
+import { checkActivationAnswer } from "../attestation/activation.ts";
+import type { Session } from "../attestation/channel/server.ts";
+import type { EvidenceClaims, EvidenceVerifier, RegisterExpectation } from "../attestation/evidence.ts";
+import { refusal } from "../attestation/evidence.ts";
+import { extendedOnce, joinA1, joinA2, lockDigest, trustDigest } from "../attestation/transcript.ts";
+import type { TrustPart } from "../attestation/transcript.ts";
+import { checkNodeCsr, readCsr } from "../certificate/csr.ts";
+import type { KeyPair } from "../certificate/keys.ts";
+import { sign, SIGNATURE_BYTES, verify } from "../certificate/signature.ts";
+import { readCertificate } from "../certificate/x509.ts";
+import type { AdmissionRecords, NodeRole } from "../kubernetes/admission_records.ts";
+import type { Bytes } from "../platform/bytes.ts";
+import { base64, hex, randomBytes, sha256 } from "../platform/bytes.ts";
+import type { Clock } from "../platform/clock.ts";
+import { checkClockSkew } from "../platform/clock_skew.ts";
+import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import { errorFields } from "../platform/log.ts";
+import type { Log, LogFields } from "../platform/log.ts";
+import { Evidence } from "../proto/gen/bootstrapper.ts";
+import type { Founding, JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
+import { checkLength, NONCE_BYTES } from "./_lengths.ts";
+import type { NodeRequest } from "./join_request.ts";
+import { readRequest } from "./join_request.ts";
+import { checkKubeletVersion } from "./kubelet_version.ts";
+import { SEALING_KEY_BYTES } from "./node_keys.ts";
+import type { VerificationQueue } from "./verification_queue.ts";
+
+/** How long a silent peer is waited for, milliseconds. A TPM in software emulation needs seconds for its evidence. */
+export interface JoinServiceDeadlines {
+  /** Until the hello. */
+  readonly helloMs: number;
+  /** From the proposal to the request. */
+  readonly requestMs: number;
+  /** From the challenge to its answer. */
+  readonly activationMs: number;
+}
+
+/** The deadlines of a running service. */
+export const JOIN_SERVICE_DEADLINES: JoinServiceDeadlines = Object.freeze({
+  helloMs: 5_000,
+  requestMs: 30_000,
+  activationMs: 30_000,
+});
+
+/** Who the service is, towards nodes. */
+export interface JoinServiceIdentity {
+  /** 32 bytes. */
+  readonly clusterId: Uint8Array;
+  /** The cluster's CA certificate, DER. */
+  readonly caCertificate: Uint8Array;
+  /** What the operators say of the cluster. */
+  readonly foundings: readonly Founding[];
+  /** The service's certificate, DER. */
+  readonly certificate: Uint8Array;
+  /** The key of that certificate. */
+  readonly keys: KeyPair;
+}
+
+/** What an exchange works with. */
+export interface JoinExchangeService {
+  /** Who the service is. */
+  readonly identity: JoinServiceIdentity;
+  /** The cluster's name and operators, which every node must have measured; its cluster ID is the service's own. */
+  readonly trust: TrustPart;
+  /** Verifies the nodes' evidence, by policy. */
+  readonly verifier: EvidenceVerifier;
+  /** What an identity may be, by policy. */
+  readonly roleOf: (identity: string) => NodeRole;
+  /** The admission records of the cluster. */
+  readonly admissions: Pick<AdmissionRecords, "find" | "admit">;
+  /** Has a node's certificate signed; gives it as DER. Subject and key of the CSR were checked. */
+  readonly signCertificate: (nodeName: string, csr: Uint8Array) => Promise<Bytes>;
+  /** The API server's version, as `v1.36.3`. */
+  readonly clusterVersion: () => Promise<string>;
+  /** What a ticket says beside its certificate. */
+  readonly ticket: {
+    readonly apiEndpoints: readonly string[];
+    readonly joinEndpoints: readonly string[];
+    readonly clusterDocument: string;
+  };
+  /** Bounds the verifications. */
+  readonly queue: VerificationQueue;
+  readonly deadlines: JoinServiceDeadlines;
+  readonly clock: Pick<Clock, "now" | "monotonicMs">;
+  readonly log: Log;
+}
+
+type JoinSession = Session<JoinClientMessage, JoinServerMessage>;
+
+/** What is known of the node so far, for the log. */
+interface Known {
+  node?: string;
+  role?: string;
+  identity?: string;
+}
+
+/** What a node asked for, with everything that its key is bound to. */
+interface SignedRequest {
+  readonly request: NodeRequest;
+  /** SPKI_c. */
+  readonly nodeKey: Uint8Array;
+  readonly evidence: Evidence;
+  readonly a2: Bytes;
+}
+
+/** A verified node. */
+interface VerifiedNode extends SignedRequest {
+  readonly claims: EvidenceClaims;
+}
+
+/**
+ * Serves one exchange.
+ *
+ * @throws {BootstrapError} Why there is no ticket; the channel sends it to the node.
+ */
+export async function serveJoin(session: JoinSession, service: JoinExchangeService): Promise<void> {
+  const known: Known = {};
+  const startMs = service.clock.monotonicMs();
+  const fields = (): LogFields => ({
+    ...known,
+    peer: session.exchange.peerAddress,
+    durationMs: Math.round(service.clock.monotonicMs() - startMs),
+  });
+  try {
+    const clientNonce = await receiveHello(session, service);
+    const a1 = await propose(session, service, clientNonce);
+    const signed = await receiveRequest(session, service, a1);
+    Object.assign(known, { node: signed.request.nodeName, role: signed.request.role });
+    await checkRequest(signed, service);
+    const verified = await verifyNode(session, service, signed, known);
+    await checkPolicy(verified, service);
+    await issueTicket(session, service, verified);
+    service.log.event("info", "join-ticket-issued", fields());
+  } catch (error) {
+    service.log.event("warn", "join-refused", { ...errorFields(asBootstrapError(error)), ...fields() });
+    throw error;
+  }
+}
+
+/** Step 1. */
+async function receiveHello({ exchange }: JoinSession, { deadlines }: JoinExchangeService): Promise<Uint8Array> {
+  const { clientNonce } = await exchange.receive("hello", deadlines.helloMs);
+  return checkLength(clientNonce, NONCE_BYTES, "client_nonce");
+}
+
+/** Step 2: shows who this service is, and gives A1. */
+async function propose(
+  { exchange }: JoinSession,
+  { identity }: JoinExchangeService,
+  clientNonce: Uint8Array,
+): Promise<Bytes> {
+  const { clusterId, caCertificate, foundings, certificate, keys } = identity;
+  const serverNonce = randomBytes(NONCE_BYTES);
+  const a1 = await joinA1({ binding: exchange.binding, clientNonce, serverNonce, clusterId });
+  const signature = await sign(keys, "service", a1);
+  const proposal = { serverNonce, caCertificate, foundings: [...foundings], serviceCertificate: certificate, signature };
+  await exchange.send({ message: { $case: "proposal", proposal } });
+  return a1;
+}
+
+/** Step 3, the message: whoever has K_c sent it, on this connection. */
+async function receiveRequest(
+  { exchange, trustPeer }: JoinSession,
+  { deadlines }: JoinExchangeService,
+  a1: Bytes,
+): Promise<SignedRequest> {
+  const message = await exchange.receive("request", deadlines.requestMs);
+  const { nodeKey, request, evidence } = message;
+  const sealingKey = checkLength(message.sealingKey, SEALING_KEY_BYTES, "sealing_key");
+  const signature = checkLength(message.signature, SIGNATURE_BYTES, "signature");
+  if (evidence === undefined) {
+    throw new BootstrapError("malformed/join-message", 'Cannot read the message as "evidence" is missing', {
+      details: { field: "evidence" },
+    });
+  }
+  const a2 = await joinA2(a1, { nodeKey, sealingKey, request });
+  await verify(nodeKey, "request", a2, signature);
+  // From here on a refusal says why: it is the node's own people who must understand it, and it holds no secret.
+  trustPeer();
+  return { request: readRequest(request), nodeKey, evidence, a2 };
+}
+
+/** Step 3, the request: exactly one subject, for exactly the key that is bound to the evidence, at about this time. */
+async function checkRequest({ request, nodeKey }: SignedRequest, { clock }: JoinExchangeService): Promise<void> {
+  checkClockSkew(request.timeMs, clock.now());
+  checkNodeCsr(await readCsr(request.csr), request.nodeName, nodeKey);
+}
+
+/** Steps 3 and 4, the machine: its evidence, and that its TPM is at the other end of this connection. */
+async function verifyNode(
+  { exchange }: JoinSession,
+  { verifier, trust, identity: { clusterId }, queue, deadlines }: JoinExchangeService,
+  signed: SignedRequest,
+  known: Known,
+): Promise<VerifiedNode> {
+  const { evidence, a2 } = signed;
+  const registers = await acceptableRegisters(trust, clusterId);
+  const { claims, challenge } = await queue.run(() => verifier.verify(evidence, a2, registers), exchange.closed);
+  known.identity = claims.identity;
+  if (challenge !== undefined) {
+    const { credentialBlob, encryptedSecret } = challenge.message;
+    await exchange.send({ message: { $case: "challenge", challenge: { credentialBlob, encryptedSecret } } });
+    const { hmac } = await exchange.receive("activation", deadlines.activationMs);
+    await checkActivationAnswer(hmac, challenge.secret, a2);
+  }
+  return { ...signed, claims };
+}
+
+/** PCR 12 and PCR 15 as a node of this cluster may show them; who may show that it has locked is checked afterwards. */
+async function acceptableRegisters(trust: TrustPart, clusterId: Uint8Array): Promise<RegisterExpectation> {
+  const measured = (id: Uint8Array) => trustDigest({ ...trust, clusterId: id }).then(extendedOnce);
+  return {
+    trust: [await measured(new Uint8Array(0)), await measured(clusterId)],
+    lock: [new Uint8Array(32), await lockedRegister(clusterId)],
+  };
+}
+
+async function lockedRegister(clusterId: Uint8Array): Promise<Bytes> {
+  return await extendedOnce(await lockDigest(clusterId));
+}
+
+/** Step 5, what this identity may be here. */
+async function checkPolicy(
+  { request: { role, nodeName, kubeletVersion }, claims }: VerifiedNode,
+  { roleOf, admissions, identity, clusterVersion }: JoinExchangeService,
+): Promise<void> {
+  const permitted = roleOf(claims.identity);
+  if (role === "control-plane" && permitted !== "control-plane") {
+    throw refusal(
+      "role",
+      `The policy does not list the identity ${claims.identity} as a control plane`,
+      permitted,
+      role,
+      "Configure the node as a worker, or have an operator add its identity to the policy",
+    );
+  }
+  if (role === "control-plane") {
+    const message = `This version admits workers only: ${nodeName} cannot join as a control plane`;
+    throw new BootstrapError("precondition/control-plane-join", message, {
+      next: 'Set node.role to "worker" in the node\'s configuration',
+    });
+  }
+  if (!claims.fresh) {
+    const record = await admissions.find(claims.identity);
+    if (record?.nodeName !== nodeName || record.role !== role) {
+      throw refusal(
+        "pcr-15",
+        `PCR 15 shows that this machine belongs to the cluster, but it is not admitted as ${role} ${nodeName}`,
+        record === undefined ? hex(new Uint8Array(32)) : `${record.role} ${record.nodeName}`,
+        record === undefined ? hex(await lockedRegister(identity.clusterId)) : `${role} ${nodeName}`,
+        "Build the node anew from its image, or give it the name and role that it was admitted with",
+      );
+    }
+  }
+  checkKubeletVersion(kubeletVersion, await clusterVersion());
+}
+
+/** Step 5: the admission is on record before anything is signed. */
+async function issueTicket(
+  { exchange }: JoinSession,
+  { admissions, signCertificate, ticket, log }: JoinExchangeService,
+  { request, nodeKey, evidence, claims }: VerifiedNode,
+): Promise<void> {
+  const { nodeName, role, addresses, csr } = request;
+  const { identity, resetCount, fresh } = claims;
+  const { before } = await admissions.admit({
+    ...{ identity, nodeName, role, addresses, nodeKey: base64(nodeKey) },
+    evidenceDigest: hex(await sha256(Evidence.encode(evidence).finish())),
+    ...(resetCount === undefined ? {} : { resetCount }),
+  });
+  if (before !== undefined && fresh && before.nodeKey !== base64(nodeKey)) {
+    log.event("warn", "join-identity-fresh-again", { identity, node: nodeName });
+  }
+  const nodeCertificate = await signCertificate(nodeName, csr);
+  const notAfterMs = BigInt(readCertificate(nodeCertificate, "node certificate").notAfter.getTime());
+  const { apiEndpoints, joinEndpoints, clusterDocument } = ticket;
+  await exchange.send({
+    message: {
+      $case: "ticket",
+      ticket: {
+        ...{ nodeCertificate, notAfterMs, clusterDocument },
+        ...{ apiEndpoints: [...apiEndpoints], joinEndpoints: [...joinEndpoints] },
+      },
+    },
+  });
+}

@@ -1,0 +1,32 @@
+/**
+ * Which kubelets a cluster takes.
+ *
+ * @module
+ */
+import { BootstrapError } from "../platform/errors.ts";
+
+/** How many minor versions a kubelet may be behind the API server (Kubernetes, version skew policy, "kubelet"). */
+const MAXIMUM_MINORS_BEHIND = 3;
+
+/**
+ * Refuses a kubelet that is newer than the API server, or too old for it.
+ *
+ * @param kubelet As `v1.36.3`.
+ * @param apiServer As `v1.36.3`.
+ * @throws {BootstrapError} `precondition/version-skew`; `malformed/kubernetes-version`.
+ */
+export function checkKubeletVersion(kubelet: string, apiServer: string): void {
+  const behind = minorOf(apiServer) - minorOf(kubelet);
+  if (behind >= 0 && behind <= MAXIMUM_MINORS_BEHIND) return;
+  const expected = `${apiServer}, or up to ${MAXIMUM_MINORS_BEHIND} minor versions older`;
+  throw new BootstrapError("precondition/version-skew", `The cluster takes no kubelet ${kubelet}: it must be ${expected}`, {
+    next: "Build the node from an image with a kubelet that fits, or upgrade the cluster first",
+    details: { check: "version-skew", expected, seen: kubelet },
+  });
+}
+
+function minorOf(version: string): number {
+  const [, minor] = /^v1\.(\d{1,3})\./.exec(version) ?? [];
+  if (minor !== undefined) return Number(minor);
+  throw new BootstrapError("malformed/kubernetes-version", `${JSON.stringify(version)} is no version of Kubernetes`);
+}

@@ -1,0 +1,113 @@
+/**
+ * The keys of a join under way: K_c, which becomes the node's first identity in the cluster, and E_c, which a control plane's
+ * keys are sealed to. They are kept in memory only (tmpfs), so that a restarted client asks again with the same key.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { createPrivateKey, createPublicKey } from "node:crypto";
+import { join } from "node:path";
+import type { KeyPair } from "../certificate/keys.ts";
+import { generateKeyPair, privateKeyPem, readPrivateKeyPem } from "../certificate/keys.ts";
+import { readPem, writePem } from "../certificate/pem.ts";
+import type { Bytes } from "../platform/bytes.ts";
+import { copyOf, equalBytes, fromUtf8, utf8 } from "../platform/bytes.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { ensureFolder, readFileIfExists, removeIfExists, writeFileAtomic } from "../platform/files.ts";
+
+/** The length of E_c (X25519, RFC 7748, 5). */
+export const SEALING_KEY_BYTES = 32;
+
+/** The keys of a join under way. */
+export interface NodeKeys {
+  /** K_c, P-256. */
+  readonly node: KeyPair;
+  /** E_c, an X25519 key pair. */
+  readonly sealing: SealingKeyPair;
+}
+
+/** A key pair that others seal to. */
+export interface SealingKeyPair {
+  /** The public key, 32 bytes. */
+  readonly publicKey: Bytes;
+  /** The private key. */
+  readonly privateKey: CryptoKey;
+}
+
+const NODE_KEY_FILE = "node.key";
+const SEALING_KEY_FILE = "sealing.key";
+const MAXIMUM_KEY_FILE_BYTES = 4096;
+const SECRET_MODE = 0o600;
+const PRIVATE_FOLDER_MODE = 0o700;
+const X25519 = { name: "X25519" } as const;
+/** What the PKCS#8 of every X25519 key starts with (RFC 8410, 7). */
+const SEALING_KEY_PREFIX = Uint8Array.fromHex("302e020100300506032b656e04220420");
+/** What the SPKI of every X25519 key starts with (RFC 8410, 4). */
+const SEALING_SPKI_PREFIX_BYTES = 12;
+
+/**
+ * The keys in a folder; those that are not there are made and written, mode 0600.
+ *
+ * @param folder A folder of our own on a tmpfs; made with mode 0700 where there is none.
+ * @throws {BootstrapError} `malformed/…` naming the file if it holds something else, `system/file`.
+ */
+export async function readOrCreateNodeKeys(folder: string): Promise<NodeKeys> {
+  await ensureFolder(folder, PRIVATE_FOLDER_MODE);
+  return {
+    node: await readOrCreate(join(folder, NODE_KEY_FILE), readNodeKey, async () => {
+      const keys = await generateKeyPair("p-256");
+      return { keys, pem: await privateKeyPem(keys) };
+    }),
+    sealing: await readOrCreate(join(folder, SEALING_KEY_FILE), readSealingKey, async () => {
+      const { privateKey } = await crypto.subtle.generateKey(X25519, true, ["deriveBits"]) as CryptoKeyPair;
+      const pem = writePem("PRIVATE KEY", new Uint8Array(await crypto.subtle.exportKey("pkcs8", privateKey)));
+      return { keys: await readSealingKey(pem, SEALING_KEY_FILE), pem };
+    }),
+  };
+}
+
+/** Removes the keys: the kubelet has one of its own. */
+export async function removeNodeKeys(folder: string): Promise<void> {
+  for (const name of [NODE_KEY_FILE, SEALING_KEY_FILE]) await removeIfExists(join(folder, name));
+}
+
+async function readOrCreate<K>(
+  path: string,
+  read: (pem: string, what: string) => Promise<K>,
+  create: () => Promise<{ readonly keys: K; readonly pem: string }>,
+): Promise<K> {
+  const bytes = await readFileIfExists(path, MAXIMUM_KEY_FILE_BYTES);
+  if (bytes !== undefined) return await read(fromUtf8(bytes, path), path);
+  const { keys, pem } = await create();
+  await writeFileAtomic(path, utf8(pem), { mode: SECRET_MODE });
+  return keys;
+}
+
+async function readNodeKey(pem: string, what: string): Promise<KeyPair> {
+  const keys = await readPrivateKeyPem(pem, what);
+  if (keys.type === "p-256") return keys;
+  throw new BootstrapError("malformed/node-key", `Cannot use ${what} as it is no P-256 key`, {
+    details: { path: what },
+  });
+}
+
+async function readSealingKey(pem: string, what: string): Promise<SealingKeyPair> {
+  const pkcs8 = readPem(pem, "PRIVATE KEY", what);
+  const hasForm = pkcs8.length === SEALING_KEY_PREFIX.length + SEALING_KEY_BYTES &&
+    equalBytes(pkcs8.subarray(0, SEALING_KEY_PREFIX.length), SEALING_KEY_PREFIX);
+  if (!hasForm) {
+    throw new BootstrapError("malformed/sealing-key", `Cannot use ${what} as it is no X25519 key`, {
+      details: { path: what },
+    });
+  }
+  try {
+    const secret = createPrivateKey({ key: Buffer.from(pkcs8), format: "der", type: "pkcs8" });
+    const spki = copyOf(createPublicKey(secret).export({ format: "der", type: "spki" }));
+    return {
+      publicKey: spki.slice(SEALING_SPKI_PREFIX_BYTES),
+      privateKey: await crypto.subtle.importKey("pkcs8", pkcs8, X25519, true, ["deriveBits"]),
+    };
+  } finally {
+    pkcs8.fill(0);
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * The join service as it shows itself to a node, checked before the node sends anything of its own.
+ *
+ * @module
+ */
+import { refusal } from "../attestation/evidence.ts";
+import { checkFounding } from "../attestation/founding.ts";
+import { joinA1 } from "../attestation/transcript.ts";
+import type { TrustPart } from "../attestation/transcript.ts";
+import { checkCaCertificate, checkServiceCertificate } from "../certificate/chain.ts";
+import { CLUSTER_ID_BYTES, clusterIdOf, clusterIdText } from "../certificate/cluster_id.ts";
+import { SIGNATURE_BYTES, verify } from "../certificate/signature.ts";
+import type { Certificate } from "../certificate/x509.ts";
+import { readCertificate } from "../certificate/x509.ts";
+import type { Bytes } from "../platform/bytes.ts";
+import { equalBytes } from "../platform/bytes.ts";
+import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import type { Founding, JoinProposal } from "../proto/gen/bootstrapper.ts";
+import { checkLength, NONCE_BYTES } from "./_lengths.ts";
+
+/** Whom a node obeys, and what it has seen. */
+export interface Loyalty {
+  /** The trust part of its configuration. */
+  readonly trust: TrustPart;
+  /** The cluster that its lock names, 32 bytes, where it has one. */
+  readonly lockedTo?: Uint8Array;
+  /**
+   * Hears of every cluster that one of the operators founded under the node's cluster name, unless the node knows its
+   * cluster ID; throws if they are two.
+   */
+  readonly noteFounded: (clusterId: Uint8Array) => void;
+}
+
+/** The connection, as far as A1 goes. */
+export interface Opening {
+  /** CB. */
+  readonly binding: Uint8Array;
+  /** N_c. */
+  readonly clientNonce: Uint8Array;
+}
+
+/** The service that a node found to be of its cluster. */
+export interface FoundedService {
+  /** 32 bytes. */
+  readonly clusterId: Bytes;
+  /** The cluster's CA, checked. */
+  readonly ca: Certificate;
+  /** A1 of the connection. */
+  readonly a1: Bytes;
+}
+
+/** As many operators as a node can have. */
+const MAXIMUM_FOUNDINGS = 64;
+
+/**
+ * Checks everything that a service must show, in this order: the CA hashes to the cluster ID that the node knows, where it
+ * knows one; an operator's founding covers that ID and the node's cluster name; the service's certificate is under the CA,
+ * with the join service's own subject; its signature is over A1 of this connection.
+ *
+ * @throws {BootstrapError} `malformed/…`, `refused/…` naming the check; what `noteFounded` throws.
+ */
+export async function checkProposal(
+  proposal: JoinProposal,
+  opening: Opening,
+  loyalty: Loyalty,
+  now: Date,
+): Promise<FoundedService> {
+  const serverNonce = checkLength(proposal.serverNonce, NONCE_BYTES, "server_nonce");
+  const signature = checkLength(proposal.signature, SIGNATURE_BYTES, "signature");
+  const clusterId = await clusterIdOf(readCertificate(proposal.caCertificate, "CA certificate"));
+  for (const known of knownClusterIds(loyalty)) await checkCaCertificate(proposal.caCertificate, known);
+  const ca = await checkCaCertificate(proposal.caCertificate, clusterId);
+  await checkFoundings(proposal.foundings, clusterId, loyalty);
+  const service = await checkServiceCertificate(proposal.serviceCertificate, ca, now);
+  const a1 = await joinA1({ ...opening, serverNonce, clusterId });
+  await verify(service.spki, "service", a1, signature);
+  return { clusterId, ca, a1 };
+}
+
+function knownClusterIds({ trust, lockedTo }: Loyalty): Uint8Array[] {
+  return [trust.clusterId, lockedTo ?? new Uint8Array(0)].filter(({ length }) => length > 0);
+}
+
+async function checkFoundings(foundings: readonly Founding[], clusterId: Bytes, loyalty: Loyalty): Promise<void> {
+  if (foundings.length > MAXIMUM_FOUNDINGS) {
+    throw new BootstrapError("malformed/join-message", `Cannot read more than ${MAXIMUM_FOUNDINGS} "foundings"`, {
+      details: { field: "foundings" },
+    });
+  }
+  let first: BootstrapError | undefined;
+  let isFounded = false;
+  for (const founding of foundings) {
+    try {
+      await checkFounding(founding, loyalty.trust, checkedId(founding));
+    } catch (error) {
+      first ??= asBootstrapError(error);
+      continue;
+    }
+    if (knownClusterIds(loyalty).length === 0) loyalty.noteFounded(founding.clusterId);
+    isFounded ||= equalBytes(founding.clusterId, clusterId);
+  }
+  if (isFounded) return;
+  throw first ?? refusal(
+    "founding",
+    "The join service shows no founding of its cluster",
+    `a founding of ${clusterIdText(clusterId)} by an operator of this node`,
+    "none",
+  );
+}
+
+function checkedId({ clusterId }: Founding): Uint8Array {
+  return checkLength(clusterId, CLUSTER_ID_BYTES, "foundings.cluster_id");
+}

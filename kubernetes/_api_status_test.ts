@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import { statusError } from "./_api_status.ts";
+
+Deno.test("statusError() gives a stable code by status and reason, and says what is retriable", () => {
+  const cases: readonly (readonly [number, string, string, boolean])[] = [
+    [400, "BadRequest", "malformed/kubernetes-api", false],
+    [401, "Unauthorized", "unauthorized/kubernetes-api", false],
+    [403, "Forbidden", "unauthorized/kubernetes-api", false],
+    [404, "NotFound", "precondition/not-found", false],
+    [409, "AlreadyExists", "conflict/already-exists", false],
+    [409, "Conflict", "conflict/changed", false],
+    [422, "Invalid", "malformed/kubernetes-api", false],
+    [429, "TooManyRequests", "unavailable/kubernetes-api", true],
+    [503, "ServiceUnavailable", "unavailable/kubernetes-api", true],
+    [302, "", "internal/kubernetes-api", false],
+  ];
+  for (const [status, reason, code, retriable] of cases) {
+    const error = statusError("GET /x", status, JSON.stringify({ kind: "Status", reason, message: "why" }));
+    assert.deepEqual([error.code, error.retriable, error.details.reason], [code, retriable, reason]);
+  }
+});
+
+Deno.test("statusError() takes an answer that is no Status, and shows no token of one that is", () => {
+  assert.match(statusError("GET /x", 502, "<html>").message, /502/);
+  assert.match(statusError("GET /x", 502, "[1]").message, /502/);
+  const error = statusError("GET /x", 403, JSON.stringify({ message: "bad abcdef.0123456789abcdef" }));
+  assert.ok(!error.message.includes("0123456789abcdef"));
+});

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { parseFailedChecks, parseFailure, parseProgress } from "./_kubeadm_output.ts";
+
+Deno.test("parseProgress() gives phase and detail of a line that has them", () => {
+  assert.deepEqual(parseProgress('[certs] Generating "apiserver" certificate and key'), {
+    phase: "certs",
+    detail: 'Generating "apiserver" certificate and key',
+  });
+  assert.equal(parseProgress("Your Kubernetes control-plane has initialized successfully!"), undefined);
+  assert.equal(parseProgress("W1121 02:00:51.012570 47 kubelet.go:63] [kubelet-start] WARNING"), undefined);
+  assert.equal(parseProgress("\t[WARNING Hostname]: x"), undefined);
+});
+
+const PREFLIGHT = [
+  "[preflight] Running pre-flight checks",
+  '\t[WARNING Hostname]: hostname "cp-1" could not be reached',
+  "[preflight] Some fatal errors occurred:",
+  "\t[ERROR CRI]: could not connect to the container runtime",
+  "\t[ERROR FileContent--proc-sys-net-ipv4-ip_forward]: contents are not set to 1",
+  ", error: second line",
+  "[preflight] If you know what you are doing, you can make a check non-fatal with `--ignore-preflight-errors=...`",
+  "error: error execution phase preflight: preflight checks failed",
+  "To see the stack trace of this error execute with --v=5 or higher",
+].join("\n");
+
+Deno.test("parseFailedChecks() gives each failed check with its whole reason, and no warning", () => {
+  assert.deepEqual(parseFailedChecks(PREFLIGHT), [
+    { check: "CRI", reason: "could not connect to the container runtime" },
+    { check: "FileContent--proc-sys-net-ipv4-ip_forward", reason: "contents are not set to 1 , error: second line" },
+  ]);
+  assert.deepEqual(parseFailedChecks("[preflight] Running pre-flight checks\n"), []);
+});
+
+Deno.test("parseFailure() gives phase and reason of a failed run", () => {
+  assert.deepEqual(parseFailure(PREFLIGHT), { phase: "preflight", reason: "preflight checks failed" });
+  assert.deepEqual(parseFailure("error: unknown flag\nTo see the stack trace of this error execute with --v=5"), {
+    phase: "",
+    reason: "unknown flag",
+  });
+  assert.deepEqual(parseFailure(""), { phase: "", reason: "it did not say why" });
+});
+
+Deno.test("the readers of kubeadm's output take any text", () => {
+  fc.assert(fc.property(fc.string(), (text) => {
+    parseProgress(text);
+    parseFailedChecks(text);
+    assert.equal(typeof parseFailure(text).reason, "string");
+  }));
+});

@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import type { Clock } from "../platform/clock.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { pollUntil } from "./_poll.ts";
+
+/** A clock that passes only by sleeping, and remembers for how long. */
+function sleepingClock(): { readonly clock: Clock; readonly slept: number[] } {
+  const slept: number[] = [];
+  const elapsed = () => slept.reduce((sum, ms) => sum + ms, 0);
+  return {
+    slept,
+    clock: {
+      now: () => new Date(elapsed()),
+      monotonicMs: elapsed,
+      sleep: (ms, signal) => {
+        signal?.throwIfAborted();
+        slept.push(ms);
+        return Promise.resolve();
+      },
+    },
+  };
+}
+
+const common = { firstMs: 10, longestMs: 40, deadlineMs: 200, code: "timeout/x", failure: "It did not come" } as const;
+
+Deno.test("pollUntil() looks at longer and longer intervals until there is something", async () => {
+  const { clock, slept } = sleepingClock();
+  let looks = 0;
+  assert.equal(await pollUntil(() => Promise.resolve(++looks === 5 ? looks : undefined), { ...common, clock }), 5);
+  assert.deepEqual(slept, [10, 20, 40, 40]);
+});
+
+Deno.test("pollUntil() ends with its code and the last problem when the time is over", async () => {
+  const problem = new BootstrapError("unavailable/x", "not yet");
+  const polled = pollUntil(() => Promise.reject(problem), { ...common, clock: sleepingClock().clock, next: "Look" });
+  await assert.rejects(polled, (error: unknown) => {
+    assert.ok(error instanceof BootstrapError);
+    assert.deepEqual([error.code, error.message, error.next], ["timeout/x", "It did not come within 0.2 s", "Look"]);
+    assert.equal(error.cause, problem);
+    return true;
+  });
+});
+
+Deno.test("pollUntil() gives up at once when waiting heals nothing, or its owner ends it", async () => {
+  const { clock, slept } = sleepingClock();
+  const problem = new BootstrapError("unauthorized/x", "never");
+  await assert.rejects(pollUntil(() => Promise.reject(problem), { ...common, clock }), problem);
+  const reason = new Error("ended");
+  await assert.rejects(
+    pollUntil(() => Promise.resolve(undefined), { ...common, clock, signal: AbortSignal.abort(reason) }),
+    reason,
+  );
+  assert.deepEqual(slept, []);
+});

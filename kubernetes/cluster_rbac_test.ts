@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import * as v from "valibot";
+import { JOIN_SERVICE_SUBJECT } from "../certificate/subjects.ts";
+import { BOOTSTRAPPER_NAMESPACE, clusterRbac } from "./cluster_rbac.ts";
+
+const roleSchema = v.looseObject({
+  rules: v.array(v.looseObject({ resources: v.array(v.string()), verbs: v.array(v.string()) })),
+});
+const bindingSchema = v.looseObject({ subjects: v.array(v.looseObject({ kind: v.string(), name: v.string() })) });
+
+Deno.test("clusterRbac() gives the join service no wildcard, no Secret and no impersonation", () => {
+  const roles = clusterRbac().filter(({ kind }) => kind === "ClusterRole" || kind === "Role");
+  assert.equal(roles.length, 2);
+  for (const { rules } of roles.map((role) => v.parse(roleSchema, role))) {
+    for (const { resources, verbs } of rules) {
+      for (const word of [...resources, ...verbs]) {
+        assert.ok(!["*", "secrets", "impersonate", "escalate", "bind", "sign"].includes(word), word);
+      }
+    }
+  }
+});
+
+Deno.test("clusterRbac() binds nobody but nodes, the API server and the join service's own subject", () => {
+  const bindings = clusterRbac().filter(({ kind }) => kind.endsWith("Binding")).map((one) =>
+    v.parse(bindingSchema, one)
+  );
+  const subjects = new Set(bindings.flatMap((one) => one.subjects.map(({ kind, name }) => `${kind} ${name}`)));
+  const [organization, commonName] = JOIN_SERVICE_SUBJECT;
+  assert.deepEqual(
+    [...subjects].sort(),
+    [
+      `Group ${organization?.value}`,
+      `User ${commonName?.value}`,
+      "Group system:nodes",
+      "User kube-apiserver-kubelet-client",
+    ].sort(),
+  );
+});
+
+Deno.test("clusterRbac() makes the namespace before what is in it", () => {
+  const kinds = clusterRbac().map(({ kind, metadata }) => `${kind} ${metadata.namespace || metadata.name}`);
+  assert.ok(kinds.indexOf(`Namespace ${BOOTSTRAPPER_NAMESPACE}`) < kinds.indexOf(`Role ${BOOTSTRAPPER_NAMESPACE}`));
+});

@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { parseAllDocuments } from "yaml";
+import { controlPlaneEndpoint, initDocuments, joinDocument } from "./documents.ts";
+import { defaultTimeouts, readClusterSettings } from "./settings.ts";
+
+const settings = readClusterSettings("{kubernetesVersion: v1.36.3, podSubnet: 10.244.0.0/16, kubeProxy: false}");
+const node = { name: "cp-1", address: "10.0.0.1" };
+const read = (text: string): unknown[] => parseAllDocuments(text).map((document) => document.toJS());
+
+const registration = {
+  name: "cp-1",
+  criSocket: "unix:///run/containerd/containerd.sock",
+  imagePullPolicy: "Never",
+  kubeletExtraArgs: [{ name: "node-ip", value: "10.0.0.1" }],
+};
+
+Deno.test("initDocuments() writes what kubeadm reads, and no token", () => {
+  assert.deepEqual(read(initDocuments(settings, { clusterName: "blue", node })), [
+    {
+      apiVersion: "kubeadm.k8s.io/v1beta4",
+      kind: "InitConfiguration",
+      nodeRegistration: registration,
+      localAPIEndpoint: { advertiseAddress: "10.0.0.1", bindPort: 6443 },
+      timeouts: defaultTimeouts,
+    },
+    {
+      apiVersion: "kubeadm.k8s.io/v1beta4",
+      kind: "ClusterConfiguration",
+      clusterName: "blue",
+      kubernetesVersion: "v1.36.3",
+      controlPlaneEndpoint: "10.0.0.1:6443",
+      encryptionAlgorithm: "ECDSA-P256",
+      networking: { podSubnet: "10.244.0.0/16" },
+      apiServer: { certSANs: ["10.0.0.1", "cp-1"] },
+      dns: { disabled: false },
+      proxy: { disabled: true },
+    },
+    {
+      apiVersion: "kubelet.config.k8s.io/v1beta1",
+      kind: "KubeletConfiguration",
+      cgroupDriver: "systemd",
+      rotateCertificates: true,
+    },
+  ]);
+});
+
+Deno.test("initDocuments() makes the API server's certificate good for the endpoint when one is configured", () => {
+  const named = { ...settings, controlPlaneEndpoint: "k8s.example.org:443" };
+  const [, cluster] = parseAllDocuments(initDocuments(named, { clusterName: "blue", node }));
+  assert.deepEqual(cluster?.getIn(["apiServer", "certSANs", 2]), "k8s.example.org");
+  assert.equal(cluster?.get("controlPlaneEndpoint"), "k8s.example.org:443");
+});
+
+Deno.test("initDocuments() keeps every value a string when a cluster has the name of a number", () => {
+  const [, cluster] = parseAllDocuments(initDocuments(settings, { clusterName: "1e3", node }));
+  assert.equal(cluster?.get("clusterName"), "1e3");
+});
+
+Deno.test("controlPlaneEndpoint() puts brackets around an IPv6 address", () => {
+  assert.equal(controlPlaneEndpoint(settings, { name: "a", address: "fd00::1" }), "[fd00::1]:6443");
+});
+
+Deno.test("joinDocument() names the discovery file, and no token", () => {
+  const discoveryKubeconfigPath = "/run/bootstrapper/discovery.conf";
+  assert.deepEqual(read(joinDocument({ node, discoveryKubeconfigPath, timeouts: defaultTimeouts })), [{
+    apiVersion: "kubeadm.k8s.io/v1beta4",
+    kind: "JoinConfiguration",
+    discovery: { file: { kubeConfigPath: discoveryKubeconfigPath } },
+    nodeRegistration: registration,
+    timeouts: defaultTimeouts,
+  }]);
+});

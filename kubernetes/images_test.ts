@@ -1,0 +1,21 @@
+import assert from "node:assert/strict";
+import { BootstrapError } from "../platform/errors.ts";
+import type { CommandRunner } from "../platform/command.ts";
+import { missingImages } from "./images.ts";
+
+const answering = (stdout: string, code = 0): CommandRunner => ({
+  run: () => Promise.resolve({ code, stdout, stderr: "cannot connect" }),
+});
+
+Deno.test("missingImages() gives those that the runtime does not have, in order", async () => {
+  const list = JSON.stringify({ images: [{ repoTags: ["a:1", "b:2"] }, { id: "untagged" }] });
+  assert.deepEqual(await missingImages(answering(list), ["c:3", "b:2", "a:2"], 1000), ["c:3", "a:2"]);
+});
+
+Deno.test("missingImages() fails when crictl fails or answers something else", async () => {
+  const codeOf = (code: string) => (error: unknown) => error instanceof BootstrapError && error.code === code;
+  await assert.rejects(missingImages(answering("", 1), ["a"], 1000), codeOf("system/command"));
+  for (const text of ["", "[]", '{"images": [{"repoTags": [1]}]}']) {
+    await assert.rejects(missingImages(answering(text), ["a"], 1000), codeOf("malformed/crictl"));
+  }
+});

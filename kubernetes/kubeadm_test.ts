@@ -1,0 +1,166 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { CommandOptions, CommandResult, CommandRunner } from "../platform/command.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { Kubeadm } from "./kubeadm.ts";
+import { kubeconfig } from "./kubeconfig.ts";
+
+const TOKEN = "abcdef.0123456789abcdef";
+
+/** A machine on which kubeadm prints what it is told to, and the calls are written down. */
+class Machine implements CommandRunner, AsyncDisposable {
+  readonly calls: string[][] = [];
+  readonly configs: { readonly mode: number; readonly text: string }[] = [];
+  #answers: Partial<CommandResult>[] = [];
+
+  private constructor(readonly folder: string) {}
+
+  static async create(): Promise<Machine> {
+    const machine = new Machine(await Deno.makeTempDir());
+    await Deno.mkdir(join(machine.folder, "kubernetes/pki"), { recursive: true });
+    for (const name of ["ca.crt", "ca.key"]) {
+      await Deno.writeTextFile(join(machine.folder, "kubernetes/pki", name), "x");
+    }
+    return machine;
+  }
+
+  get kubeadm(): Kubeadm {
+    return new Kubeadm({
+      commands: this,
+      privateFolder: join(this.folder, "private"),
+      kubernetesFolder: join(this.folder, "kubernetes"),
+      kubeletFolder: join(this.folder, "kubelet"),
+    });
+  }
+
+  answer(...answers: Partial<CommandResult>[]): this {
+    this.#answers = answers;
+    return this;
+  }
+
+  async run(argv: readonly [string, ...string[]], options: CommandOptions): Promise<CommandResult> {
+    this.calls.push(argv.map((arg) => arg.replace(/^--config=.*/, "--config=…").replaceAll(this.folder, "…")));
+    const config = argv.find((arg) => arg.startsWith("--config="))?.slice("--config=".length);
+    if (config !== undefined) {
+      const mode = ((await Deno.stat(config)).mode ?? 0) & 0o777;
+      this.configs.push({ mode, text: await Deno.readTextFile(config) });
+    }
+    const { code = 0, stdout = "", stderr = "" } = this.#answers.shift() ?? {};
+    for (const line of stdout.split("\n")) options.onLine?.(line, "stdout");
+    for (const line of stderr.split("\n")) options.onLine?.(line, "stderr");
+    return { code, stdout, stderr };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.folder, { recursive: true });
+  }
+}
+
+Deno.test("init() leaves out every phase that makes a token or copies a key, and forces the result to disk", async () => {
+  await using machine = await Machine.create();
+  await Deno.writeTextFile(join(machine.folder, "kubernetes/super-admin.conf"), "x");
+  await machine.kubeadm.init("documents", { deadlineMs: 1000 });
+  assert.deepEqual(machine.calls, [
+    ["kubeadm", "init", "--skip-phases=preflight,bootstrap-token,upload-certs,show-join-command", "--config=…"],
+    ["sync", "--file-system", "…/kubernetes", "…/kubelet"],
+  ]);
+  assert.deepEqual(machine.configs, [{ mode: 0o600, text: "documents" }]);
+  assert.deepEqual(await Array.fromAsync(Deno.readDir(join(machine.folder, "private"))), []);
+  await assert.rejects(Deno.stat(join(machine.folder, "kubernetes/super-admin.conf")), Deno.errors.NotFound);
+});
+
+Deno.test("init() turns output into progress without secrets", async () => {
+  await using machine = await Machine.create();
+  const progress: string[] = [];
+  const lines: string[] = [];
+  machine.answer({ stdout: `[certs] Using\nplain ${TOKEN}\n[token] Using ${TOKEN}`, stderr: `W1121 ${TOKEN}` });
+  await machine.kubeadm.init("documents", {
+    deadlineMs: 1000,
+    onProgress: ({ phase, detail }) => progress.push(`${phase}: ${detail}`),
+    onLine: (line) => lines.push(line),
+  });
+  assert.deepEqual(progress, ["certs: Using", "token: Using [redacted]"]);
+  assert.deepEqual(lines, ["[certs] Using", "plain [redacted]", "[token] Using [redacted]", "W1121 [redacted]"]);
+});
+
+Deno.test("init() fails naming the phase, without secrets, and removes its configuration", async () => {
+  await using machine = await Machine.create();
+  machine.answer({ code: 1, stderr: `error: error execution phase certs/ca: bad ${TOKEN}\nTo see the stack trace` });
+  await assert.rejects(machine.kubeadm.init("documents", { deadlineMs: 1000 }), (error: unknown) => {
+    assert.ok(error instanceof BootstrapError);
+    assert.equal(error.code, "system/kubeadm");
+    assert.equal(error.message, 'kubeadm init failed in phase "certs/ca": bad [redacted]');
+    assert.deepEqual(error.details, { command: "kubeadm init", phase: "certs/ca", exitCode: "1" });
+    return true;
+  });
+  assert.deepEqual(await Array.fromAsync(Deno.readDir(join(machine.folder, "private"))), []);
+});
+
+Deno.test("preflight() gives the failed checks, none when all is well, and fails when kubeadm says nothing", async () => {
+  await using machine = await Machine.create();
+  machine.answer({ code: 1, stderr: "\t[ERROR Swap]: swap is on" }, {}, { code: 1, stderr: "error: bad flag" });
+  const run = { deadlineMs: 1000 };
+  assert.deepEqual(await machine.kubeadm.preflight("init", "d", run), [{ check: "Swap", reason: "swap is on" }]);
+  assert.deepEqual(await machine.kubeadm.preflight("join", "d", run), []);
+  await assert.rejects(machine.kubeadm.preflight("init", "d", run), /bad flag/);
+  assert.deepEqual(machine.calls.map((call) => call.slice(0, 4).join(" ")), [
+    "kubeadm init phase preflight",
+    "kubeadm join phase preflight",
+    "kubeadm init phase preflight",
+  ]);
+});
+
+Deno.test("join() asks kubeadm when the kubelet has no whole credentials, and removes the ticket's", async () => {
+  await using machine = await Machine.create();
+  for (const name of ["kubelet.conf", "bootstrap-kubelet.conf"]) {
+    await Deno.writeTextFile(join(machine.folder, "kubernetes", name), "");
+  }
+  await machine.kubeadm.join("document", { deadlineMs: 1000 });
+  assert.deepEqual(machine.calls[0], ["kubeadm", "join", "--skip-phases=preflight", "--config=…"]);
+  const left = (await Array.fromAsync(Deno.readDir(join(machine.folder, "kubernetes")))).map(({ name }) => name);
+  assert.deepEqual(left, ["pki"]);
+});
+
+/** Lays down what a kubelet that has joined has. */
+async function layJoined(machine: Machine): Promise<void> {
+  const pem = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+  const config = kubeconfig({
+    ...{ clusterName: "c", userName: "u", server: "https://a:1", caPem: pem, certificatePem: pem, keyPem: pem },
+  });
+  await Deno.mkdir(join(machine.folder, "kubelet"), { recursive: true });
+  await Deno.writeTextFile(join(machine.folder, "kubelet/kubeadm-flags.env"), "x");
+  await Deno.writeTextFile(join(machine.folder, "kubelet/config.yaml"), "x");
+  await Deno.writeTextFile(join(machine.folder, "kubernetes/pki/ca.crt"), pem);
+  await Deno.writeTextFile(join(machine.folder, "kubernetes/kubelet.conf"), config);
+}
+
+Deno.test("join() does not ask kubeadm when the kubelet has joined", async () => {
+  await using machine = await Machine.create();
+  await layJoined(machine);
+  await machine.kubeadm.join("document", { deadlineMs: 1000 });
+  assert.deepEqual(machine.calls, [
+    ["systemctl", "stop", "kubelet.service"],
+    ["systemctl", "start", "kubelet.service"],
+    ["sync", "--file-system", "…/kubernetes", "…/kubelet"],
+  ]);
+});
+
+Deno.test("join() succeeds when kubeadm refuses because the kubelet joined in the meantime, and fails otherwise", async () => {
+  await using machine = await Machine.create();
+  const refused = { code: 1, stderr: "error: error execution phase kubelet-start: a Node already exists" };
+  machine.answer(refused);
+  await assert.rejects(machine.kubeadm.join("document", { deadlineMs: 1000 }), /already exists/);
+  const run = machine.answer(refused).run.bind(machine);
+  machine.run = async (argv, options) => {
+    if (argv[0] === "kubeadm") await layJoined(machine);
+    return await run(argv, options);
+  };
+  await machine.kubeadm.join("document", { deadlineMs: 1000 });
+  assert.equal(machine.calls.at(-1)?.[0], "sync");
+});
+
+Deno.test("requiredImages() gives one image a line", async () => {
+  await using machine = await Machine.create();
+  machine.answer({ stdout: "a:1\nb:2\n" });
+  assert.deepEqual(await machine.kubeadm.requiredImages("d", { deadlineMs: 1000 }), ["a:1", "b:2"]);
+});

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { BootstrapError } from "../platform/errors.ts";
+import { defaultTimeouts, readClusterSettings } from "./settings.ts";
+
+const keyOf = (key: string) => (error: unknown) => error instanceof BootstrapError && error.details.key === key;
+
+Deno.test("readClusterSettings() fills in the documented defaults when only the version is given", () => {
+  assert.deepEqual(readClusterSettings("kubernetesVersion: v1.36.3"), {
+    kubernetesVersion: "v1.36.3",
+    kubeProxy: true,
+    coreDns: true,
+    timeouts: defaultTimeouts,
+  });
+});
+
+Deno.test("readClusterSettings() accepts the example, whose values are the defaults", async () => {
+  const example = await Deno.readTextFile(new URL("../deploy/cluster.example.yaml", import.meta.url));
+  const { podSubnet, serviceSubnet, ...rest } = readClusterSettings(example);
+  assert.deepEqual(rest, readClusterSettings("kubernetesVersion: v1.36.3"));
+  assert.deepEqual([podSubnet, serviceSubnet], ["10.244.0.0/16", "10.96.0.0/12"]);
+  const everything = example.replace("# controlPlaneEndpoint", "controlPlaneEndpoint");
+  assert.equal(readClusterSettings(everything).controlPlaneEndpoint, "k8s.example.org:6443");
+});
+
+Deno.test("readClusterSettings() names the key when a value or a key is wrong", () => {
+  const wrong: readonly (readonly [string, string])[] = [
+    ["{}", "kubernetesVersion"],
+    ["kubernetesVersion: stable-1", "kubernetesVersion"],
+    ["kubernetesVersion: v1.36.3-rc.1", "kubernetesVersion"],
+    ["{kubernetesVersion: v1.36.3, controlPlaneEndpoint: example.org}", "controlPlaneEndpoint"],
+    ["{kubernetesVersion: v1.36.3, controlPlaneEndpoint: 'example.org:66000'}", "controlPlaneEndpoint"],
+    ["{kubernetesVersion: v1.36.3, controlPlaneEndpoint: 'a b:6443'}", "controlPlaneEndpoint"],
+    ["{kubernetesVersion: v1.36.3, controlPlaneEndpoint: '::1:6443'}", "controlPlaneEndpoint"],
+    ["{kubernetesVersion: v1.36.3, podSubnet: 10.0.0.0/33}", "podSubnet"],
+    ["{kubernetesVersion: v1.36.3, podSubnet: 10.0.0.0}", "podSubnet"],
+    ["{kubernetesVersion: v1.36.3, serviceSubnet: 10.0.0.0/8/8}", "serviceSubnet"],
+    ["{kubernetesVersion: v1.36.3, kubeProxy: 'no'}", "kubeProxy"],
+    ["{kubernetesVersion: v1.36.3, timeouts: {discovery: 5}}", "timeouts.discovery"],
+    ["{kubernetesVersion: v1.36.3, timeouts: {discovery: 0m}}", "timeouts.discovery"],
+    ["{kubernetesVersion: v1.36.3, kubeproxy: true}", "kubeproxy"],
+  ];
+  for (const [text, key] of wrong) assert.throws(() => readClusterSettings(text), keyOf(key), text);
+});
+
+Deno.test("readClusterSettings() accepts addresses and names with a port when they are an endpoint", () => {
+  for (const endpoint of ["10.0.0.1:6443", "[fd00::1]:6443", "a.b-c.example:443", "k:1"]) {
+    const text = JSON.stringify({ kubernetesVersion: "v1.36.3", controlPlaneEndpoint: endpoint });
+    assert.equal(readClusterSettings(text).controlPlaneEndpoint, endpoint);
+  }
+});
+
+Deno.test("readClusterSettings() refuses or accepts, and never fails otherwise, when the text is anything", () => {
+  fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
+    try {
+      readClusterSettings(text);
+    } catch (error) {
+      assert.ok(error instanceof BootstrapError && error.code.startsWith("usage/"));
+    }
+  }));
+});
