@@ -26,10 +26,13 @@ export type AbandonHandler = (options: AbandonOptions, context: CliContext) => P
 export function declareAbandon(program: Command, context: CliContext, handler: AbandonHandler): void {
   withRecords(withOutput(
     program.command("abandon").argument("<name>", "the cluster's name")
-      .description("give up the cluster that was founded under a name, so that another can be founded"),
+      .description("give up a cluster, so that its name can be used again"),
   )).action(async (name: string, _options: unknown, command: Command) => {
     const clusterName = clusterNameArgument(name);
     await dropPermissions("abandon", context.permissions);
-    await handler({ clusterName, recordsFolder: recordsFolder(command, context), output: outputForm(command) }, context);
+    await handler(
+      { clusterName, recordsFolder: recordsFolder(command, context), output: outputForm(command) },
+      context,
+    );
   });
 }

@@ -60,8 +60,6 @@ export interface CliContext {
   readonly openTpm: () => Promise<TpmTransport>;
   /** This process's Deno permissions. */
   readonly permissions: Pick<Deno.Permissions, "revoke">;
-  /** The commit that this binary was built from, where that is known. */
-  readonly commit?: string;
 }
 
 /** What the operating system says of the machine's name and network. */

@@ -13,7 +13,7 @@ import { fromHex } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { CliContext, OutputForm } from "./context.ts";
 import { readDuration } from "./duration.ts";
-import { isSet, optionalText, outputForm, present, requiredText, withOutput } from "./options.ts";
+import { isSet, optionalText, outputForm, present, requiredText, textList, withOutput } from "./options.ts";
 import { dropPermissions } from "./permissions.ts";
 
 /** The options of `init`. */
@@ -28,6 +28,8 @@ export interface InitOptions {
   readonly keyFile: string;
   /** The file with its passphrase; an encrypted key without it asks at the terminal. */
   readonly passphraseFile?: string;
+  /** Files with the public keys of the node's other operators, whose configuration is measured as a whole. */
+  readonly otherOperatorFiles: readonly string[];
   /** The file with the cluster's settings. */
   readonly settingsFile?: string;
   /** The one identity that the node may have, 32 bytes. */
@@ -60,6 +62,7 @@ export function declareInit(program: Command, context: CliContext, handler: Init
       .requiredOption("--policy <file>", "what the node's evidence must show, and later that of nodes that join")
       .requiredOption("--key <file>", "the operator's private key; an encrypted one asks for its passphrase")
       .option("--passphrase-file <file>", "the passphrase of the key")
+      .option("--other-operator <file...>", "public keys of the other operators in the node's configuration")
       .option("--cluster <file>", "the cluster's settings (default: the built-in ones)")
       .option("--expect-identity <hex>", "the only identity that the node may have")
       .option("--kubeconfig <file>", "where the kubeconfig goes (default: NAME.kubeconfig)")
@@ -103,6 +106,7 @@ function initOptions(node: string, command: Command, context: CliContext): InitO
     policyFile: requiredText(command, "policy"),
     keyFile: requiredText(command, "key"),
     ...present("passphraseFile", optionalText(command, "passphraseFile")),
+    otherOperatorFiles: textList(command, "otherOperator"),
     ...present("settingsFile", optionalText(command, "cluster")),
     ...present("expectIdentity", identity === undefined ? undefined : readIdentity(identity)),
     kubeconfigFile: optionalText(command, "kubeconfig") ?? `${clusterName}.kubeconfig`,

@@ -34,7 +34,7 @@ const SECRET_MODE = 0o600;
 /** Declares `keygen`. */
 export function declareKeygen(program: Command, context: CliContext): void {
   withOutput(
-    program.command("keygen").description("make an operator's key, and print the line for the nodes' configuration")
+    program.command("keygen").description("make an operator's key")
       .requiredOption("--out <file>", "where the private key goes (PKCS#8 PEM, mode 0600); must not exist")
       .option("--comment <text>", "comment in the public line", "bootstrapper operator")
       .option("--passphrase", "encrypt the key with a passphrase, asked for at the terminal")

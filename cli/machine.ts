@@ -4,8 +4,11 @@
  * @module
  */
 import { join } from "node:path";
-import type { MeasurementRegisters } from "../attestation/evidence.ts";
-import { Tpm } from "../attestation/tpm/tpm.ts";
+import type { TpmIssuer } from "../attestation/tpm/issuer.ts";
+import { createTpmIssuer } from "../attestation/tpm/issuer.ts";
+import type { EkType } from "../attestation/tpm/templates.ts";
+import type { TpmTransport } from "../attestation/tpm/transport.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { MachineFacts } from "../node/configuration_defaults.ts";
 import { defaultRouteInterfaces } from "../node/configuration_defaults.ts";
 import type { ImageFinding } from "../node/image_measured.ts";
@@ -15,18 +18,10 @@ import { BootstrapError } from "../platform/errors.ts";
 import { exists, readFileIfExists } from "../platform/files.ts";
 import type { CliContext } from "./context.ts";
 
-/** This machine's TPM, open. */
-export interface MachineTpm {
-  /** Its commands. */
-  readonly tpm: Tpm;
-  /** Its registers. */
-  readonly registers: MeasurementRegisters;
-}
-
 /** This machine. */
 export interface Machine {
-  /** The TPM; none where the machine has none. */
-  readonly tpm?: MachineTpm;
+  /** The way to the TPM, open; none where the machine has none. */
+  readonly tpm?: TpmTransport;
   /** Name and addresses. */
   readonly facts: MachineFacts;
   /** What of "the image is measured" does not hold. */
@@ -34,6 +29,8 @@ export interface Machine {
 }
 
 const MAXIMUM_PROC_BYTES = 1 << 20;
+/** Registers are read without the endorsement key. */
+const ANY_EK_TYPE = "rsa2048";
 
 /**
  * Opens the machine. Every subcommand that needs it does so first and gives up its permissions then.
@@ -42,28 +39,28 @@ const MAXIMUM_PROC_BYTES = 1 << 20;
  */
 export async function openMachine(context: CliContext): Promise<Machine> {
   const { paths } = context;
-  const tpm = await openTpm(context);
+  const tpm = await exists(paths.tpmDevice) ? await context.openTpm() : undefined;
   const routes = await readFileIfExists(join(paths.root, "proc/net/route"), MAXIMUM_PROC_BYTES);
   const names = context.machineNames();
   return {
     ...(tpm === undefined ? {} : { tpm }),
     facts: { ...names, defaultRouteInterfaces: defaultRouteInterfaces(fromUtf8(routes ?? new Uint8Array(), "routes")) },
-    unmeasured: await findUnmeasured({ root: paths.root, ...(tpm === undefined ? {} : { registers: tpm.registers }) }),
+    unmeasured: await findUnmeasured({
+      root: paths.root,
+      ...(tpm === undefined ? {} : { registers: createTpmIssuer(tpm, ANY_EK_TYPE, context.clock) }),
+    }),
   };
 }
 
-async function openTpm({ paths, openTpm, clock }: CliContext): Promise<MachineTpm | undefined> {
-  if (!await exists(paths.tpmDevice)) return undefined;
-  const tpm = new Tpm(await openTpm(), clock);
-  return {
-    tpm,
-    registers: {
-      async read(index) {
-        const [value] = await tpm.pcrRead([index]);
-        if (value === undefined) throw new BootstrapError("system/tpm-pcr", `The TPM gave no value of PCR ${index}`);
-        return value;
-      },
-      extend: (index, digest) => tpm.pcrExtend(index, digest),
-    },
-  };
+/**
+ * The TPM of a machine that must have one: issuer of its evidence, and its registers. One for a process, as it brings what is
+ * asked of the TPM into an order.
+ *
+ * @throws {BootstrapError} `precondition/no-tpm`.
+ */
+export function tpmIssuerOf(machine: Machine, ekType: EkType, clock: Clock): TpmIssuer {
+  if (machine.tpm !== undefined) return createTpmIssuer(machine.tpm, ekType, clock);
+  throw new BootstrapError("precondition/no-tpm", "This machine has no TPM, so there is no evidence of what it is", {
+    next: "Give the machine a TPM 2.0; for development without one, see evidence.variant in the example configurations",
+  });
 }

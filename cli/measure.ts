@@ -7,17 +7,14 @@ import type { Command } from "commander";
 import type { MeasurementRegisters } from "../attestation/evidence.ts";
 import { LOCK_REGISTER, TRUST_REGISTER } from "../attestation/evidence.ts";
 import { clusterIdText } from "../certificate/cluster_id.ts";
-import type { NodeConfiguration } from "../node/configuration.ts";
 import { loadNodeConfiguration } from "../node/configuration_source.ts";
 import { LockFile } from "../nodelock/file.ts";
 import { checkNeverLocked, measureLock, measureTrust } from "../nodelock/measure.ts";
 import type { LockRecord } from "../nodelock/record.ts";
 import { takeRunLock } from "../nodelock/run_lock.ts";
 import { hex } from "../platform/bytes.ts";
-import { BootstrapError } from "../platform/errors.ts";
 import type { CliContext, OutputForm } from "./context.ts";
-import type { Machine } from "./machine.ts";
-import { openMachine } from "./machine.ts";
+import { openMachine, tpmIssuerOf } from "./machine.ts";
 import { optionalText, outputForm, present, withConfig, withOutput } from "./options.ts";
 import { printResult } from "./output.ts";
 import { dropPermissions } from "./permissions.ts";
@@ -34,7 +31,9 @@ export interface MeasureOptions {
 export function declareMeasure(program: Command, context: CliContext): void {
   withOutput(
     withConfig(
-      program.command("measure").description("measure the configuration and the lock into the TPM (early at every boot)"),
+      program.command("measure").description(
+        "measure the configuration and the lock into the TPM",
+      ),
     ),
   ).action((_options: unknown, command: Command) =>
     measure({ ...present("config", optionalText(command, "config")), output: outputForm(command) }, context)
@@ -56,26 +55,14 @@ export async function measure(options: MeasureOptions, context: CliContext): Pro
     paths: context.paths,
   });
   using _runLock = await takeRunLock(context.paths.state);
-  const registers = registersOf(machine, configuration);
+  const { variant, ekType } = configuration.evidence;
+  const registers = variant === "none" ? undefined : tpmIssuerOf(machine, ekType, context.clock);
   if (registers !== undefined) await measureTrust(registers, configuration.trust);
   const lock = await new LockFile(context.paths.state).readDurably();
   if (registers !== undefined) {
     await (lock === undefined ? checkNeverLocked(registers) : measureLock(registers, lock.clusterId));
   }
   await print(options.output, context, source, registers, lock);
-}
-
-/**
- * The registers that a node measures into, by its configuration: none for evidence of the kind `none`.
- *
- * @throws {BootstrapError} `precondition/no-tpm`.
- */
-export function registersOf(machine: Machine, configuration: NodeConfiguration): MeasurementRegisters | undefined {
-  if (configuration.evidence.variant === "none") return undefined;
-  if (machine.tpm !== undefined) return machine.tpm.registers;
-  throw new BootstrapError("precondition/no-tpm", "This machine has no TPM, and its configuration asks for evidence of one", {
-    next: "Give the machine a TPM 2.0; for development without one, see evidence.variant in the example configurations",
-  });
 }
 
 async function print(

@@ -33,7 +33,9 @@ export function outputForm(command: Command): OutputForm {
  * @param args The arguments as they were given.
  */
 export function outputFormOfArguments(args: readonly string[]): OutputForm {
-  const isJson = args.some((arg, index) => arg === "--output=json" || (arg === "--output" && args[index + 1] === "json"));
+  const isJson = args.some((arg, index) =>
+    arg === "--output=json" || (arg === "--output" && args[index + 1] === "json")
+  );
   return isJson ? "json" : "text";
 }
 
@@ -48,6 +50,12 @@ export function requiredText(command: Command, key: string): string {
   const value = optionalText(command, key);
   if (value === undefined) throw new BootstrapError("internal/option", `The option "${key}" has no value`);
   return value;
+}
+
+/** The values of an option that may be given several times. */
+export function textList(command: Command, key: string): readonly string[] {
+  const value: unknown = command.getOptionValue(key);
+  return Array.isArray(value) ? value.map(String) : [];
 }
 
 /** Whether an option without a value was given. */

@@ -12,7 +12,8 @@ import type { CliContext, OutputForm } from "./context.ts";
 const NEXT: Readonly<Record<ErrorFamily, string>> = {
   usage: "Correct what is named above, and run the command again",
   malformed: "Check where these bytes come from: they are not of the form that this version reads",
-  refused: "Compare the expected and the seen value: either the machine is not what it should be, or the policy is wrong",
+  refused:
+    "Compare the expected and the seen value: either the machine is not what it should be, or the policy is wrong",
   unauthorized: "Check whose key this is, and whether it is the one that the other side is configured with",
   protocol: "Check that both sides run the same version; if they do, somebody may be in between",
   precondition: "Bring it into the state that is asked for above, and run the command again",

@@ -71,33 +71,28 @@ function createProgram(context: CliContext, handlers: CliHandlers): Command {
       getOutHasColors: () => false,
     })
     .addHelpText("after", EXIT_CODES)
-    .helpCommand("help [command]", "show the help of a subcommand");
-  const informed: CliContext = {
-    ...context,
-    get commit() {
-      const commit: unknown = program.getOptionValue("builtFrom");
-      return typeof commit === "string" ? commit : context.commit;
-    },
-  };
+    .helpCommand(false);
   program.commandsGroup("On a node:");
-  declareRun(program, informed, handlers.run);
-  declareMeasure(program, informed);
-  declareJoinService(program, informed, handlers.joinService);
-  declareStatus(program, informed);
-  declareEvidence(program, informed);
+  declareRun(program, context, handlers.run);
+  declareMeasure(program, context);
+  declareJoinService(program, context, handlers.joinService);
+  declareStatus(program, context);
+  declareEvidence(program, context);
   program.commandsGroup("For operators:");
-  declareInit(program, informed, handlers.init);
-  declareAbandon(program, informed, handlers.abandon);
-  declareKeygen(program, informed);
+  declareInit(program, context, handlers.init);
+  declareAbandon(program, context, handlers.abandon);
+  declareKeygen(program, context);
   program.commandsGroup("About:");
-  declareVersion(program, informed);
+  declareVersion(program, context);
   return program;
 }
 
 function usageError(error: CommanderError): BootstrapError {
-  if (error.code === "commander.help") return new BootstrapError("usage/no-subcommand", "No subcommand was given", {
-    next: "Run `bootstrapper --help`",
-  });
+  if (error.code === "commander.help") {
+    return new BootstrapError("usage/no-subcommand", "No subcommand was given", {
+      next: "Run `bootstrapper --help`",
+    });
+  }
   const kind = error.code.replace("commander.", "").replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
   const message = error.message.replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ").replace(/\.$/, "");
   return new BootstrapError(`usage/${kind}`, `Cannot read the command line: ${message}`, {

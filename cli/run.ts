@@ -31,7 +31,7 @@ export type RunHandler = (request: RunRequest, context: CliContext) => Promise<v
 export function declareRun(program: Command, context: CliContext, handler: RunHandler): void {
   withOutput(
     withConfig(
-      program.command("run").description("make this machine a member of its cluster, by init or by join; then exit"),
+      program.command("run").description("make this machine a member of its cluster, and exit"),
     ),
   ).action(async (_options: unknown, command: Command) => {
     const machine = await openMachine(context);

@@ -29,7 +29,7 @@ export interface StatusOptions {
 /** Declares `status`. */
 export function declareStatus(program: Command, context: CliContext): void {
   withOutput(
-    program.command("status").description("show this node's lock, phase, cluster, durations and what it waits for")
+    program.command("status").description("show what this node is, does and waits for")
       .option("--svg", "print the timeline as an SVG picture instead"),
   ).action((_options: unknown, command: Command) =>
     status({ output: outputForm(command), isSvg: isSet(command, "svg") }, context)
@@ -48,7 +48,9 @@ export async function status(options: StatusOptions, context: CliContext): Promi
   const nowMs = clock.now().getTime();
   const timeline = await readTimeline(paths.timeline);
   if (isSvg) {
-    if (output === "json") throw new BootstrapError("usage/output", "Cannot print a picture as JSON: leave out one of both");
+    if (output === "json") {
+      throw new BootstrapError("usage/output", "Cannot print a picture as JSON: leave out one of both");
+    }
     return context.print(timelineSvg(timeline, { title: "Bootstrap of this node", nowMs }));
   }
   const lock = await new LockFile(paths.state).read();

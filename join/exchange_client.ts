@@ -62,6 +62,7 @@ export async function obtainTicket(exchange: JoinExchange, node: JoiningNode): P
   const proposal = await exchange.receive("proposal", PROPOSAL_DEADLINE_MS);
   const service = await checkProposal(proposal, { binding: exchange.binding, clientNonce }, node, node.clock.now());
   return await node.exclusively(async () => {
+    exchange.closed.throwIfAborted();
     const a2 = await sendRequest(exchange, node, service);
     await answerChallenge(exchange, node, a2);
     const ticket = await exchange.receive("ticket", TICKET_DEADLINE_MS);

@@ -103,7 +103,7 @@ export class Kubeadm {
   async join(document: string, run: KubeadmRun): Promise<void> {
     // After a restart the kubelet goes on by itself; what is looked at here should hold still.
     if (await exists(join(this.#kubeletFolder, "config.yaml"))) await this.#systemctl("stop", run);
-    if (await this.#hasJoined()) await this.#systemctl("start", run);
+    if (await this.hasJoined()) await this.#systemctl("start", run);
     else await this.#joinByKubeadm(document, run);
     await removeIfExists(join(this.#kubernetesFolder, "bootstrap-kubelet.conf"));
     await this.#sync(run);
@@ -138,7 +138,7 @@ export class Kubeadm {
     } catch (error) {
       // The kubelet of an earlier run was faster, and kubeadm refuses because its Node is Ready.
       const refused = error instanceof BootstrapError && error.code === "system/kubeadm";
-      if (!refused || !await this.#hasJoined()) throw error;
+      if (!refused || !await this.hasJoined()) throw error;
     }
   }
 
@@ -148,7 +148,7 @@ export class Kubeadm {
   }
 
   /** Whether the kubelet has all that kubeadm writes, and its own credentials. */
-  async #hasJoined(): Promise<boolean> {
+  async hasJoined(): Promise<boolean> {
     for (const name of ["config.yaml", "kubeadm-flags.env"]) {
       const content = await readFileIfExists(join(this.#kubeletFolder, name), KUBELET_FILE_MAXIMUM_BYTES);
       if (content === undefined || isZero(content)) return false;

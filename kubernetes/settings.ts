@@ -47,6 +47,9 @@ export interface KubeadmTimeouts {
   readonly discovery: string;
 }
 
+/** The cluster document of an operator who gives none. */
+export const DEFAULT_CLUSTER_DOCUMENT = "kubernetesVersion: v1.36.3\npodSubnet: 10.244.0.0/16\n";
+
 /** What an operator decides about a new cluster. */
 export interface ClusterSettings {
   /** As `v1.36.3`. */

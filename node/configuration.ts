@@ -6,13 +6,14 @@
  * @module
  */
 import type { EvidenceVariant } from "../attestation/evidence.ts";
+import type { EkType } from "../attestation/tpm/templates.ts";
 import type { TrustPart } from "../attestation/transcript.ts";
 import { readClusterId } from "../certificate/cluster_id.ts";
 import { readOperatorKey } from "../certificate/operator_key.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { hex } from "../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
-import type { ConfigurationDocument, EkType, NodeRole } from "./configuration_schema.ts";
+import type { ConfigurationDocument, NodeRole } from "./configuration_schema.ts";
 import { readConfigurationDocument } from "./configuration_schema.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { endpointText, readEndpoint, readListenAddress } from "./endpoint.ts";

@@ -7,17 +7,14 @@ import { isIP } from "node:net";
 import * as v from "valibot";
 import type { EvidenceVariant } from "../attestation/evidence.ts";
 import { EVIDENCE_VARIANTS } from "../attestation/evidence.ts";
+import type { EkType } from "../attestation/tpm/templates.ts";
+import { EK_TYPES } from "../attestation/tpm/templates.ts";
 import { readDocument } from "../platform/document.ts";
 
 /** What a node asks to become when it joins. */
 export const NODE_ROLES = ["worker", "control-plane"] as const;
 /** What a node asks to become when it joins. */
 export type NodeRole = typeof NODE_ROLES[number];
-
-/** The kinds of endorsement keys of a TPM. */
-export const EK_TYPES = ["rsa2048", "ecc-p256", "ecc-p384"] as const;
-/** A kind of endorsement key of a TPM. */
-export type EkType = typeof EK_TYPES[number];
 
 const LABEL = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
 /** Addresses that no other node can reach this one by: unspecified, loopback, link-local, multicast. */

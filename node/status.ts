@@ -14,7 +14,7 @@ import { readFileIfExists, writeFileAtomic } from "../platform/files.ts";
 import type { Log } from "../platform/log.ts";
 
 /** Where a node is in its life. `failed`: the bootstrapper ended with an error; systemd may start it again. */
-export const NODE_PHASES = ["starting", "racing", "initialising", "joining", "member", "failed"] as const;
+export const NODE_PHASES = ["detecting", "racing", "initialising", "joining", "member", "failed"] as const;
 /** Where a node is in its life. */
 export type NodePhase = typeof NODE_PHASES[number];
 
@@ -157,7 +157,7 @@ export type StatusChange =
 /** Writes the status of this node. */
 export class StatusWriter {
   readonly #options: StatusOptions;
-  #phase: NodePhase = "starting";
+  #phase: NodePhase = "detecting";
   #said: Readonly<Record<string, unknown>> = {};
   #lastWrite: Promise<void> = Promise.resolve();
 

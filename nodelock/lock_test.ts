@@ -124,8 +124,7 @@ Deno.test("NodeLock.take() fails for good when measuring fails, and the next sta
   const options = { folder: folder.path, registers, clock };
   const nodeLock = await openNodeLock(options);
   registers.extend = () => Promise.reject(new BootstrapError("system/tpm", "The TPM does not answer"));
-  const contenders = [nodeLock.take(init), nodeLock.take(join)];
-  for (const contender of contenders) await rejects(contender, { code: "system/tpm" });
+  await Promise.all([init, join].map((claim) => rejects(nodeLock.take(claim), { code: "system/tpm" })));
   const failed = nodeLock.state();
   ok(failed.name === "failed" && failed.error.code === "system/tpm");
   const healed = await openNodeLock({ ...options, registers: new MemoryRegisters() });

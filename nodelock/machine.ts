@@ -2,11 +2,12 @@
  * The node lock as a machine: one way, and every effect an actor that is handed in.
  *
  * ```text
- *                      ┌──────────────── dropping ◄─────────┐ no
- *                      ▼                                    │
+ *                        ┌───────── dropping ─────────┐
+ *                        ▼                            │ no
  * reading ─ no lock ► waiting ─ TAKE ► staging ─► confirming ─ yes ► linking ─► measuring ─► locked
- *         └ a lock ───────────────────────────────────────────────────────────►┘
- *                    └──────────────── unlocked ────────────┘       └─── locking ───┘
+ *    │                                                                              ▲
+ *    └─ a lock ─────────────────────────────────────────────────────────────────────┘
+ *                     └───────────── unlocked ─────────────┘         └──── locking ─────┘
  * ```
  *
  * Any error ends in `failed`; the next start heals it. From `locking` on there is no way back.
@@ -41,7 +42,11 @@ export interface LinkOutcome {
   readonly lock: LockRecord;
 }
 
-/** The effects of the machine. */
+/**
+ * The effects of the machine.
+ *
+ * @internal
+ */
 export interface LockActors {
   /** Finds the lock, and syncs what it found. Fails if there is none though the TPM says that the node locked. */
   readonly readLock: PromiseActorLogic<LockRecord | undefined>;

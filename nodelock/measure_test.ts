@@ -28,10 +28,11 @@ Deno.test("measureLock() stops and shows the value when PCR 15 holds anything el
   const registers = new MemoryRegisters();
   await measureLock(registers, new Uint8Array(32).fill(8));
   const seen = (await registers.read(LOCK_REGISTER)).toHex();
+  const expected = (await extendedOnce(await lockDigest(clusterId))).toHex();
   await rejects(measureLock(registers, clusterId), {
     code: "precondition/register",
     message: new RegExp(`PCR 15 holds ${seen}`),
-    details: { register: "15", expected: (await extendedOnce(await lockDigest(clusterId))).toHex(), seen },
+    details: { register: "15", expected, seen },
   });
   deepEqual(registers.extensions, 1);
 });

@@ -28,8 +28,8 @@ export interface EkProfile {
   readonly template: Bytes;
   /** TPMT_PUBLIC for CreatePrimary. */
   readonly publicArea: Bytes;
-  /** Where firmware leaves the key, if it does. */
-  readonly persistentHandle: number;
+  /** Where firmware leaves the key, if it does; P-256 has no such place that all agree on. */
+  readonly persistentHandle?: number;
   /** Where the manufacturer leaves its certificate, if he does. */
   readonly certificateIndex: number;
   /** How the key is authorised: by PolicySecret of the endorsement hierarchy, or by its empty password. */
@@ -42,9 +42,9 @@ export interface EkProfile {
   readonly aesKeyBytes: 16 | 32;
 }
 
-/** PolicySecret(TPM_RH_ENDORSEMENT) with SHA-256 (EK Credential Profile, B.6.2, PolicyA). */
+/** PolicyA, which is PolicySecret(TPM_RH_ENDORSEMENT), with SHA-256. */
 const POLICY_A = "0020837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa";
-/** PolicyB with SHA-384 (same, B.6.5). */
+/** PolicyB, which offers a choice that the empty password makes needless, with SHA-384. */
 const POLICY_B = "0030b26e7d28d11a50bc53d882bcf5fd3a1a074148bb35d3b4e4cb1c0ad9bde419cacb47ba09699646150f9fc000f3f80e12";
 
 /** RSA 2048, name SHA-256, fixedTPM | fixedParent | sensitiveDataOrigin | adminWithPolicy | restricted | decrypt, AES-128-CFB. */
@@ -55,8 +55,8 @@ const L2 = fromHex(`0023000b000300b2${POLICY_A}0006008000430010` + "00030010", "
 const H3 = fromHex(`0023000c000300f2${POLICY_B}0006010000430010` + "00040010", "template");
 
 /**
- * The standard templates of the TCG's EK Credential Profile for TPM 2.0 (2.3, annex B): L-1, L-2 and H-3. Persistent handles
- * are those of its 2.2 (low range for L, high range for H); certificate indices are those of its 2.2.1.
+ * The standard templates of the TCG's EK Credential Profile for TPM 2.0 (2.3 revision 2, annex B): L-1, L-2 and H-3. The
+ * indices of the certificates are those of its 2.2.1.4 (low range) and 2.2.1.5 (high range).
  */
 export const EK_PROFILES: Readonly<Record<EkType, EkProfile>> = Object.freeze({
   rsa2048: {
@@ -72,7 +72,6 @@ export const EK_PROFILES: Readonly<Record<EkType, EkProfile>> = Object.freeze({
   "ecc-p256": {
     template: L2,
     publicArea: concat(L2, fromHex("0020", ""), new Uint8Array(32), fromHex("0020", ""), new Uint8Array(32)),
-    persistentHandle: 0x81010002,
     certificateIndex: 0x01c0000a,
     authorisation: "policy",
     nameAlgorithm: ALGORITHM.sha256,

@@ -58,10 +58,10 @@ export class GuestAgent {
     });
   }
 
-  /** Asks the VM to power off; there is no answer. */
-  async powerOff(): Promise<void> {
-    using lines = await this.#synchronised(callDeadlineMs);
-    await lines.send({ execute: "guest-shutdown", arguments: { mode: "powerdown" } });
+  /** Starts a command and does not wait for its end. */
+  async start(argv: readonly [string, ...string[]]): Promise<void> {
+    const [path, ...arg] = argv;
+    await this.#call("guest-exec", { path, arg });
   }
 
   async #call(execute: string, args: object, deadlineMs = callDeadlineMs): Promise<Record<string, unknown>> {

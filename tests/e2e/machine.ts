@@ -122,7 +122,7 @@ export class Machine {
    * @throws Error when it is on at the deadline.
    */
   async powerOff(deadlineMs: number): Promise<void> {
-    await this.#agent.powerOff();
+    await this.#agent.start(["systemctl", "poweroff"]);
     await this.waitUntilOff(deadlineMs);
   }
 

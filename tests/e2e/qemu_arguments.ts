@@ -41,7 +41,7 @@ export function qemuArguments(options: QemuOptions): string[] {
   const { acceleration, image, credentials } = options;
   const processor = acceleration === "kvm"
     ? ["-accel", "kvm", "-cpu", "host"]
-    : ["-accel", `tcg,thread=multi,tb-size=${translationCacheMiB}`, "-cpu", "max,svm=off"];
+    : ["-accel", `tcg,thread=multi,tb-size=${translationCacheMiB}`, "-cpu", "max"];
   const kernelArguments = ["rw", "console=ttyS0", "quiet", "net.ifnames=0", "panic=-1", ...options.kernelArguments];
   return [
     "qemu-system-x86_64",

@@ -21,18 +21,22 @@ export const testSettings: ClusterSettings = readClusterSettings(
 
 /** A key and its certificate, as a CA of this test made them. */
 export interface Credentials {
+  /** The certificate, PEM. */
   readonly certificatePem: string;
+  /** Its private key, PEM. */
   readonly keyPem: string;
 }
 
 /** A certificate authority made by openssl, in a folder. */
 export class TestCa {
+  /** The folder with its files; whoever created the CA removes it. */
   readonly folder: string;
 
   private constructor(folder: string) {
     this.folder = folder;
   }
 
+  /** Makes a CA with a new P-256 key. */
   static async create(): Promise<TestCa> {
     const folder = await Deno.makeTempDir();
     const ca = new TestCa(folder);
@@ -111,6 +115,7 @@ export class TestCluster implements AsyncDisposable {
     readonly admin: KubernetesApi,
   ) {}
 
+  /** Makes the world and the cluster; `kubeadm init` takes a few seconds. */
   static async create(): Promise<TestCluster> {
     const { dir } = await prepareBinaries();
     const world = await World.create({ binaries: dir });
@@ -140,6 +145,7 @@ export class TestCluster implements AsyncDisposable {
     return this.credentials("/O=bootstrapper:join-services/CN=bootstrapper:join-service");
   }
 
+  /** Ends the world and removes the CA. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.admin[Symbol.dispose]();
     await this.world[Symbol.asyncDispose]();

@@ -1,15 +1,16 @@
 /**
  * A process that takes the node lock and kills itself on the way, as `kill -9` does.
  *
- * Arguments: the state folder, the registers' file, at which step to die. A step is the moment before or after a call
- * that changes the folder, syncs, or talks to the registers. Prints the names of all steps if it lives.
+ * Arguments: the state folder, the socket of a software TPM, at which step to die. A step is the moment before or
+ * after a call that changes the folder, syncs, or talks to the TPM. Prints the names of all steps if it lives.
  *
  * @module
  */
+import { createTpmIssuer } from "../../attestation/tpm/issuer.ts";
+import { connectTpmSocket } from "../../attestation/tpm/socket_transport.ts";
 import { openNodeLock } from "../../nodelock/lock.ts";
 import { takeRunLock } from "../../nodelock/run_lock.ts";
 import { systemClock } from "../../platform/clock.ts";
-import { FileRegisters } from "./_file_registers.ts";
 
 /** Makes `step` be called before and after each call of these functions. */
 function watch<T extends object>(target: T, names: readonly (keyof T & string)[], step: (name: string) => void): void {
@@ -27,7 +28,7 @@ function watch<T extends object>(target: T, names: readonly (keyof T & string)[]
 }
 
 if (import.meta.main) {
-  const [folder = "", registersPath = "", fatalStep = ""] = Deno.args;
+  const [folder = "", socketPath = "", fatalStep = ""] = Deno.args;
   const steps: string[] = [];
   const step = (name: string) => {
     if (steps.push(name) === Number(fatalStep)) Deno.kill(Deno.pid, "SIGKILL");
@@ -35,8 +36,11 @@ if (import.meta.main) {
   watch(Deno, ["open", "link", "remove", "chmod"], step);
   watch(Deno.FsFile.prototype, ["write", "sync"], step);
   using _runLock = await takeRunLock(folder);
-  const registers = new FileRegisters(registersPath, step);
+  const transport = await connectTpmSocket({ path: socketPath });
+  const registers = createTpmIssuer(transport, "rsa2048");
+  watch(registers, ["read", "extend"], step);
   const nodeLock = await openNodeLock({ folder, registers, clock: systemClock });
   await nodeLock.take({ owner: "init", clusterId: new Uint8Array(32).fill(7) });
+  transport.close();
   Deno.stdout.writeSync(new TextEncoder().encode(steps.join(" ")));
 }

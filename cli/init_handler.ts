@@ -1,0 +1,173 @@
+/**
+ * `bootstrapper init`: reads what the operator gave, founds the cluster, keeps what came of it.
+ *
+ * @module
+ */
+import { stringify } from "yaml";
+import type { EvidenceClaims } from "../attestation/evidence.ts";
+import { createVerifier, readPolicy } from "../attestation/policy.ts";
+import { clusterIdOf } from "../certificate/cluster_id.ts";
+import type { KeyPair } from "../certificate/keys.ts";
+import { operatorKeyLine, readOperatorKey } from "../certificate/operator_key.ts";
+import { readPem } from "../certificate/pem.ts";
+import { readCertificate } from "../certificate/x509.ts";
+import { proveChannelBinding } from "../attestation/channel/finished.ts";
+import type { HeldRecord } from "../init/cluster_records.ts";
+import { holdRecord } from "../init/cluster_records.ts";
+import type { NewCluster } from "../init/init_client.ts";
+import { foundOnNode } from "../init/init_client.ts";
+import { KubernetesApi } from "../kubernetes/api.ts";
+import { kubeconfig, readKubeconfig } from "../kubernetes/kubeconfig.ts";
+import { waitForNode } from "../kubernetes/readiness.ts";
+import { DEFAULT_CLUSTER_DOCUMENT, readClusterSettings } from "../kubernetes/settings.ts";
+import { endpointText } from "../node/endpoint.ts";
+import { base64, equalBytes, fromHex, fromUtf8, hex, utf8 } from "../platform/bytes.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { exists, readFile, writeFileAtomic } from "../platform/files.ts";
+import type { CliContext } from "./context.ts";
+import type { InitHandler, InitOptions } from "./init.ts";
+import type { ProgressPrinter } from "./init_progress.ts";
+import { progressPrinter } from "./init_progress.ts";
+import { readOperatorKeyFile } from "./operator_key_file.ts";
+import { printResult } from "./output.ts";
+import { terminationSignal } from "./termination.ts";
+
+const MAXIMUM_DOCUMENT_BYTES = 1 << 16;
+const SECRET = { mode: 0o600 };
+const PUBLIC = { mode: 0o644 };
+const INSECURE = "INSECURE: the policy accepts evidence of the kind none, which proves nothing about this machine";
+
+/** Founds a cluster. */
+export const init: InitHandler = async (options, context) => {
+  const { clusterName, policyFile, keyFile, settingsFile, recordsFolder, waitMs, output } = options;
+  const policyDocument = await readText(policyFile);
+  const policy = readPolicy(policyDocument, policyFile);
+  const clusterDocument = settingsFile === undefined ? DEFAULT_CLUSTER_DOCUMENT : await readText(settingsFile);
+  readClusterSettings(clusterDocument);
+  const operator = await readOperatorKeyFile(keyFile, options.passphraseFile, context.terminal);
+  const operatorKeys = await trustedOperators(operator, options.otherOperatorFiles);
+  using termination = terminationSignal();
+  using record = await holdRecord(recordsFolder, clusterName);
+  await checkKubeconfigIsFree(options, record);
+  await proveChannelBinding();
+  using printer = progressPrinter(context, output);
+  if (policy.variant === "none") printer.note("insecure", INSECURE, { insecure: true });
+  const { clock } = context;
+  const startMs = clock.monotonicMs();
+  const cluster = await foundOnNode({
+    endpoint: endpointText(options.node),
+    ...{ clusterName, operator, operatorKeys, record, clock, clusterDocument, policyDocument },
+    verifier: createVerifier(policy, () => clock.now()),
+    signal: termination.signal,
+    ...(options.expectIdentity === undefined ? {} : { expectIdentity: hex(options.expectIdentity) }),
+    onVerified: (claims, clusterId, again) => showVerified(printer, claims, clusterId, again),
+    onProgress: (event) => printer.progress(event),
+    keep: (newCluster) => keep(options, operator, newCluster),
+  });
+  if (waitMs !== undefined) {
+    printer.note("waiting", `Waiting until ${cluster.nodeName} is Ready`, { node: cluster.nodeName });
+    await waitUntilReady(cluster, waitMs, context, termination.signal);
+  }
+  showEnd(options, context, cluster, waitMs !== undefined, clock.monotonicMs() - startMs);
+};
+
+async function readText(path: string): Promise<string> {
+  return fromUtf8(await readFile(path, MAXIMUM_DOCUMENT_BYTES), path);
+}
+
+/** PCR 12 is over all operators of the node's configuration, so that all must be known here. */
+async function trustedOperators(operator: KeyPair, otherFiles: readonly string[]): Promise<Uint8Array[]> {
+  const others = await Promise.all(otherFiles.map(async (path) => readOperatorKey(await readText(path), path)));
+  return [operator.spki, ...others.filter((key) => !equalBytes(key, operator.spki))];
+}
+
+/** A kubeconfig of another cluster is somebody's only way into it. */
+async function checkKubeconfigIsFree({ kubeconfigFile }: InitOptions, record: HeldRecord): Promise<void> {
+  if (!await exists(kubeconfigFile)) return;
+  const taken = new BootstrapError("usage/kubeconfig", `${kubeconfigFile} is there already, and of another cluster`, {
+    next: "Name another file with --kubeconfig, or move this one away",
+    details: { path: kubeconfigFile },
+  });
+  const { caPem } = await readKubeconfig(kubeconfigFile).catch(() => {
+    throw taken;
+  });
+  const clusterId = await clusterIdOf(readCertificate(readPem(caPem, "CERTIFICATE", kubeconfigFile), kubeconfigFile));
+  const { current } = record;
+  if (current === undefined || !equalBytes(clusterId, fromHex(current.clusterId, "clusterId"))) throw taken;
+}
+
+function showVerified(printer: ProgressPrinter, claims: EvidenceClaims, clusterId: string, again: boolean): void {
+  const { identity, variant } = claims;
+  const goesOn = again ? ", which goes on with the operation of the record" : "";
+  const text = `Verified the node by ${variant}: identity ${identity}${goesOn}\nCluster ID ${clusterId}`;
+  for (const line of text.split("\n")) printer.note("verified", line, { identity, variant, clusterId, again });
+}
+
+async function keep(options: InitOptions, operator: KeyPair, cluster: NewCluster): Promise<void> {
+  const { clusterName, clusterId, founding, apiEndpoints, joinEndpoints } = cluster;
+  const text = kubeconfig({
+    clusterName,
+    userName: "admin",
+    server: `https://${apiEndpoints[0]}`,
+    caPem: cluster.caCertificatePem,
+    certificatePem: cluster.adminCertificatePem,
+    keyPem: cluster.adminKeyPem,
+  });
+  await writeFileAtomic(options.kubeconfigFile, utf8(text), SECRET);
+  const document = stringify({
+    version: 1,
+    clusterName,
+    clusterId,
+    founding: { operatorKey: operatorKeyLine(operator.spki), signature: base64(founding.signature) },
+    apiEndpoints,
+    joinEndpoints,
+  }, { lineWidth: 0 });
+  await writeFileAtomic(options.clusterFile, utf8(document), PUBLIC);
+}
+
+async function waitUntilReady(
+  cluster: NewCluster,
+  deadlineMs: number,
+  { clock }: CliContext,
+  signal: AbortSignal,
+): Promise<void> {
+  using api = new KubernetesApi({
+    server: `https://${cluster.apiEndpoints[0]}`,
+    caPem: cluster.caCertificatePem,
+    certificatePem: cluster.adminCertificatePem,
+    keyPem: cluster.adminKeyPem,
+  });
+  await waitForNode(api, cluster.nodeName, "ready", { clock, deadlineMs, signal });
+}
+
+function showEnd(
+  { kubeconfigFile, clusterFile, output }: InitOptions,
+  context: CliContext,
+  { clusterName, clusterId, nodeName, apiEndpoints }: NewCluster,
+  ready: boolean,
+  durationMs: number,
+): void {
+  const form = context.terminal.isTerminal ? output : "json";
+  const result = {
+    event: "founded",
+    clusterName,
+    clusterId,
+    nodeName,
+    ready,
+    apiEndpoints,
+    kubeconfigFile,
+    clusterFile,
+    durationMs,
+  };
+  printResult(
+    context,
+    form,
+    result,
+    [
+      `Cluster "${clusterName}" stands on ${nodeName} after ${(durationMs / 1000).toFixed(1)} s.`,
+      `  cluster ID    ${clusterId}`,
+      `  kubeconfig    ${kubeconfigFile}`,
+      `  cluster file  ${clusterFile}`,
+    ].join("\n"),
+  );
+}

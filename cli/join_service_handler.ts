@@ -1,0 +1,22 @@
+/**
+ * `bootstrapper join-service`, on what init has written for it.
+ *
+ * @module
+ */
+import { createVerifier, readPolicy, roleOf } from "../attestation/policy.ts";
+import { readServiceState } from "../join/service_state.ts";
+import { runJoinService } from "../join/service.ts";
+import type { JoinServiceHandler } from "./join_service.ts";
+import { terminationSignal } from "./termination.ts";
+
+/** Serves until it is stopped. */
+export const joinService: JoinServiceHandler = async ({ folder }, { clock, log }) => {
+  using termination = terminationSignal();
+  const state = await readServiceState(folder, clock.now());
+  const policy = readPolicy(state.policyDocument, "the policy of the join service");
+  await runJoinService({
+    ...{ state, clock, log },
+    verifier: createVerifier(policy, () => clock.now()),
+    roleOf: (identity) => roleOf(policy, identity),
+  }, termination.signal);
+};

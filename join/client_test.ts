@@ -1,0 +1,283 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { generateKeyPair } from "../certificate/keys.ts";
+import { readKubeconfig } from "../kubernetes/kubeconfig.ts";
+import type { NodeLock } from "../nodelock/lock.ts";
+import { openNodeLock } from "../nodelock/lock.ts";
+import { equalBytes } from "../platform/bytes.ts";
+import { systemClock } from "../platform/clock.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { exists } from "../platform/files.ts";
+import { silentLog } from "../platform/log.ts";
+import type { JoinClientDependencies, JoinClientOptions } from "./client.ts";
+import { runJoinClient } from "./client.ts";
+import { KUBELET_VERSION, newInsecureIssuer, TestCluster } from "./testing.ts";
+
+/** A machine whose kubeadm and kubelet are scripts of answers; what it did is in `calls`. */
+class TestMachine implements AsyncDisposable {
+  readonly calls: string[] = [];
+  readonly failures: { readonly endpoint: string; readonly code: string }[] = [];
+  readonly stop = new AbortController();
+  joined = false;
+  /** Answers of `kubeadm join`, one after the other; then all is well. */
+  readonly joinErrors: BootstrapError[] = [];
+  readonly preflightFailures: string[] = [];
+  lock: NodeLock;
+
+  private constructor(readonly folder: string, lock: NodeLock) {
+    this.lock = lock;
+  }
+
+  static async create(): Promise<TestMachine> {
+    const folder = await Deno.makeTempDir();
+    return new TestMachine(folder, await openNodeLock({ folder, clock: systemClock }));
+  }
+
+  get runFolder(): string {
+    return join(this.folder, "run");
+  }
+
+  async restart(): Promise<void> {
+    this.lock = await openNodeLock({ folder: this.folder, clock: systemClock });
+  }
+
+  run(
+    trust: JoinClientDependencies["trust"],
+    ports: readonly number[],
+    changes: Partial<JoinClientDependencies> = {},
+    options: Partial<JoinClientOptions> = {},
+  ): Promise<"joined" | "lost"> {
+    return runJoinClient({
+      trust,
+      self: { name: "worker-1", address: "192.0.2.7", role: "worker" },
+      endpoints: ports.map((port) => ({ host: "127.0.0.1", port })),
+      kubeletVersion: KUBELET_VERSION,
+      issuer: newInsecureIssuer(),
+      lock: this.lock,
+      kubeadm: {
+        preflight: () => {
+          this.calls.push("preflight");
+          const failed = this.preflightFailures.splice(0, 1);
+          return Promise.resolve(failed.map((check) => ({ check, reason: "because" })));
+        },
+        join: async () => {
+          const { server } = await readKubeconfig(join(this.runFolder, "discovery.conf"));
+          this.calls.push(`join ${server}`);
+          const error = this.joinErrors.shift();
+          if (error !== undefined) throw error;
+          this.joined = true;
+        },
+      },
+      kubelet: {
+        hasJoined: () => Promise.resolve(this.joined),
+        start: () => Promise.resolve(void this.calls.push("start")),
+        waitUntilHealthy: () => Promise.resolve(void this.calls.push("healthy")),
+        waitUntilRegistered: () => Promise.resolve(void this.calls.push("registered")),
+      },
+      runFolder: this.runFolder,
+      phase: (name, work) => {
+        this.calls.push(`(${name})`);
+        return work();
+      },
+      clock: systemClock,
+      log: silentLog,
+      ...changes,
+    }, {
+      signal: this.stop.signal,
+      onEndpointFailure: ({ endpoint, error }) => this.failures.push({ endpoint, code: error.code }),
+      onLocked: () => this.calls.push("locked"),
+      ...options,
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.folder, { recursive: true });
+  }
+}
+
+const JOIN = [
+  ...["(kubeadm-join)", "join https://127.0.0.1:6443"],
+  ...["(kubelet-healthy)", "start", "healthy", "(node-registered)", "registered"],
+];
+
+Deno.test("runJoinClient() goes through every step in order, and leaves neither key nor ticket", async () => {
+  await using cluster = await TestCluster.create();
+  await using machine = await TestMachine.create();
+  assert.equal(await machine.run(cluster.trust, [cluster.port]), "joined");
+  assert.deepEqual(machine.calls, ["(join-ticket)", "(join-preflight)", "preflight", "(join-lock)", "locked", ...JOIN]);
+  assert.deepEqual([...Deno.readDirSync(machine.runFolder)], []);
+  const state = machine.lock.state();
+  assert.ok(state.name === "locked" && state.lock.owner === "join");
+  assert.deepEqual(state.lock.clusterId, cluster.clusterId);
+});
+
+Deno.test("runJoinClient() waits for a service that is not there yet, and sees it soon after its start", async () => {
+  const port = await freePort();
+  const operator = await generateKeyPair("ed25519");
+  await using machine = await TestMachine.create();
+  const unreachable = Promise.withResolvers<void>();
+  const trust = { clusterName: "test", clusterId: new Uint8Array(0), operatorKeys: [operator.spki] };
+  const running = machine.run(trust, [port], {}, { onEndpointFailure: () => unreachable.resolve() });
+  await unreachable.promise;
+  await using _cluster = await TestCluster.create({ operator, port });
+  const start = performance.now();
+  assert.equal(await running, "joined");
+  assert.ok(performance.now() - start < 1_500, `it took ${performance.now() - start} ms`);
+});
+
+Deno.test("runJoinClient() asks all services at once, takes one ticket, and shows what the others said", async () => {
+  await using cluster = await TestCluster.create();
+  await using stranger = await TestCluster.create();
+  await using machine = await TestMachine.create();
+  // The first to answer is the stranger: the right one starts to listen only when he was refused.
+  const port = await freePort();
+  const refused = Promise.withResolvers<void>();
+  const running = machine.run(cluster.trust, [stranger.port, await freePort(), port], {}, {
+    onEndpointFailure: ({ endpoint, error }) => {
+      machine.failures.push({ endpoint, code: error.code });
+      if (error.code === "refused/founding-operator") refused.resolve();
+    },
+  });
+  await refused.promise;
+  assert.equal(machine.lock.state().name, "unlocked");
+  await using late = await TestCluster.create({ operator: cluster.operator, ca: cluster.ca, port });
+  assert.equal(await running, "joined");
+  assert.deepEqual(late.signed, ["worker-1"]);
+  assert.deepEqual(stranger.admissions.records, []);
+  const said = machine.failures.filter(({ endpoint }) => endpoint === `127.0.0.1:${stranger.port}`);
+  assert.deepEqual(new Set(said.map(({ code }) => code)), new Set(["refused/founding-operator"]));
+});
+
+Deno.test("runJoinClient() asks once where several services of the cluster answer", async () => {
+  await using cluster = await TestCluster.create();
+  const { operator, ca } = cluster;
+  await using second = await TestCluster.create({ operator, ca });
+  await using third = await TestCluster.create({ operator, ca });
+  await using machine = await TestMachine.create();
+  assert.equal(await machine.run(cluster.trust, [cluster.port, second.port, third.port]), "joined");
+  assert.equal(cluster.signed.length + second.signed.length + third.signed.length, 1);
+});
+
+Deno.test("runJoinClient() joins neither of two clusters that were founded under its name, and shows both", async () => {
+  await using first = await TestCluster.create();
+  // A service that shows itself and never goes on: the node cannot get its ticket before it sees the other one.
+  await using second = await TestCluster.create({ operator: first.operator });
+  await using machine = await TestMachine.create();
+  const slow = { issue: () => new Promise<never>(() => {}), activate: () => new Promise<never>(() => {}) };
+  const running = machine.run(first.trust, [first.port, second.port], { issuer: { variant: "none", ...slow } });
+  await assert.rejects(running, (error: unknown) => {
+    assert.ok(error instanceof BootstrapError && error.code === "conflict/two-foundings");
+    for (const { clusterId } of [first, second]) assert.ok(error.message.includes(clusterId.toHex()), error.message);
+    return true;
+  });
+  assert.equal(machine.lock.state().name, "unlocked");
+  assert.deepEqual([...first.signed, ...second.signed], []);
+});
+
+Deno.test("runJoinClient() joins the one of two clusters whose ID is configured", async () => {
+  await using first = await TestCluster.create();
+  await using second = await TestCluster.create({ operator: first.operator });
+  await using machine = await TestMachine.create();
+  const trust = { ...first.trust, clusterId: second.clusterId };
+  assert.equal(await machine.run(trust, [first.port, second.port]), "joined");
+  assert.deepEqual(first.signed, []);
+  assert.deepEqual(second.signed, ["worker-1"]);
+});
+
+Deno.test("runJoinClient() ends as lost when the InitServer has the node, before or during the search", async () => {
+  await using cluster = await TestCluster.create();
+  await using machine = await TestMachine.create();
+  const other = new Uint8Array(32).fill(7);
+  const running = machine.run(cluster.trust, [cluster.port], {
+    phase: async (name, work) => {
+      if (name === "join-lock") assert.ok(await machine.lock.take({ owner: "init", clusterId: other }));
+      return await work();
+    },
+  });
+  assert.equal(await running, "lost");
+  assert.equal(await machine.run(cluster.trust, [cluster.port]), "lost");
+  const state = machine.lock.state();
+  assert.ok(state.name === "locked" && equalBytes(state.lock.clusterId, other));
+  assert.ok(!machine.calls.some((call) => call.startsWith("join ")));
+});
+
+Deno.test("runJoinClient() stops at once when its signal aborts, and leaves the node fresh", async (t) => {
+  await using cluster = await TestCluster.create();
+  const issuer = newInsecureIssuer();
+  for (const place of ["join-ticket", "join-preflight", "join-lock"]) {
+    await t.step(place, async () => {
+      await using machine = await TestMachine.create();
+      const running = machine.run(cluster.trust, [cluster.port], {
+        issuer,
+        phase: async (name, work) => {
+          if (name === place) machine.stop.abort();
+          return await work();
+        },
+      });
+      await assert.rejects(running, { code: "aborted/join" });
+      assert.equal(machine.lock.state().name, "unlocked");
+      assert.ok(!machine.calls.includes("locked"));
+    });
+  }
+});
+
+Deno.test("runJoinClient() does not lock a machine whose preflight fails, and goes on when it is mended", async () => {
+  await using cluster = await TestCluster.create();
+  await using machine = await TestMachine.create();
+  machine.preflightFailures.push("CRI");
+  const clock = { ...systemClock, sleep: () => Promise.resolve() };
+  assert.equal(await machine.run(cluster.trust, [cluster.port], { clock }), "joined");
+  assert.deepEqual(machine.calls.filter((call) => ["preflight", "locked"].includes(call)), [
+    ...["preflight", "preflight", "locked"],
+  ]);
+});
+
+Deno.test("runJoinClient() asks for a fresh ticket of the same cluster when kubeadm join fails after the lock", async () => {
+  await using cluster = await TestCluster.create();
+  await using machine = await TestMachine.create();
+  machine.joinErrors.push(new BootstrapError("system/kubeadm", "kubeadm join failed"));
+  const clock = { ...systemClock, sleep: () => Promise.resolve() };
+  assert.equal(await machine.run(cluster.trust, [cluster.port], { clock }), "joined");
+  assert.deepEqual(cluster.signed, ["worker-1", "worker-1"]);
+  assert.equal(machine.calls.filter((call) => call === "locked").length, 1);
+});
+
+Deno.test("runJoinClient() started again on a node that it locked goes on with that cluster, the same key and no other", async () => {
+  await using cluster = await TestCluster.create();
+  await using other = await TestCluster.create({ operator: cluster.operator });
+  await using machine = await TestMachine.create();
+  const issuer = newInsecureIssuer();
+  machine.joinErrors.push(new BootstrapError("internal/test", "the process dies here"));
+  await assert.rejects(machine.run(cluster.trust, [cluster.port], { issuer }), { code: "internal/test" });
+  const key = cluster.admissions.records[0]?.nodeKey;
+  assert.ok(await exists(join(machine.runFolder, "node.key")));
+  assert.equal((await Deno.stat(join(machine.runFolder, "node.key"))).mode ?? 0 & 0o777, 0o100600);
+  await machine.restart();
+  machine.calls.length = 0;
+  assert.equal(await machine.run(cluster.trust, [other.port, cluster.port], { issuer }), "joined");
+  assert.deepEqual(machine.calls, ["(join-ticket)", ...JOIN]);
+  assert.equal(cluster.admissions.records[0]?.nodeKey, key);
+  assert.deepEqual(other.signed, []);
+  assert.deepEqual(other.admissions.records, []);
+});
+
+Deno.test("runJoinClient() needs no service when the kubelet has its own credentials already", async () => {
+  await using machine = await TestMachine.create();
+  const clusterId = new Uint8Array(32).fill(5);
+  await machine.lock.take({ owner: "join", clusterId });
+  machine.joined = true;
+  const kubeadm = {
+    preflight: () => Promise.reject(new Error("not asked")),
+    join: () => Promise.resolve(void machine.calls.push("join")),
+  };
+  const trust = { clusterName: "test", clusterId: new Uint8Array(0), operatorKeys: [] };
+  assert.equal(await machine.run(trust, [await freePort()], { kubeadm }), "joined");
+  assert.deepEqual(machine.calls, ["(kubeadm-join)", "join", ...JOIN.slice(2)]);
+  assert.deepEqual(machine.failures, []);
+});
+
+/** A port of which the kernel has just said that nobody has it. */
+function freePort(): Promise<number> {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return Promise.resolve((listener.addr as Deno.NetAddr).port);
+}

@@ -1,0 +1,129 @@
+/**
+ * The join service of a control plane.
+ *
+ * @module
+ */
+import * as v from "valibot";
+import { listen } from "../attestation/channel/server.ts";
+import type { ChannelServer } from "../attestation/channel/server.ts";
+import { proveChannelBinding } from "../attestation/channel/finished.ts";
+import type { EvidenceVerifier } from "../attestation/evidence.ts";
+import { privateKeyPem } from "../certificate/keys.ts";
+import { readPem, writePem } from "../certificate/pem.ts";
+import { AdmissionRecords } from "../kubernetes/admission_records.ts";
+import type { NodeRole } from "../kubernetes/admission_records.ts";
+import { KubernetesApi } from "../kubernetes/api.ts";
+import type { ApiCredentials } from "../kubernetes/api.ts";
+import { signNodeCertificate } from "../kubernetes/node_certificate.ts";
+import type { Endpoint } from "../node/endpoint.ts";
+import { readListenAddress } from "../node/endpoint.ts";
+import type { Bytes } from "../platform/bytes.ts";
+import { base64 } from "../platform/bytes.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Log } from "../platform/log.ts";
+import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
+import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
+import type { JoinExchangeService } from "./exchange_service.ts";
+import { JOIN_SERVICE_DEADLINES, serveJoin } from "./exchange_service.ts";
+import type { ServiceState } from "./service_state.ts";
+import { VerificationQueue } from "./verification_queue.ts";
+
+/** What the join service is made of. */
+export interface JoinServiceDependencies {
+  /** What it runs on, from `readServiceState()`. */
+  readonly state: ServiceState;
+  /** Verifies the nodes' evidence by the state's policy. */
+  readonly verifier: EvidenceVerifier;
+  /** What an identity may be, by that policy. */
+  readonly roleOf: (identity: string) => NodeRole;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A node's first certificate lives as long as a slow join needs: kubeadm waits up to ten minutes for the kubelet. */
+const TICKET_LIFETIME_SECONDS = 20 * 60;
+const SIGNING_DEADLINE_MS = 30_000;
+const MAXIMUM_CONNECTIONS = 256;
+/** A verification is some signatures over a few kilobytes: milliseconds on one core. */
+const QUEUE = { maximumActive: 4, maximumWaiting: 64 } as const;
+
+const versionSchema = v.object({ gitVersion: v.string() });
+
+/**
+ * Serves until the signal: then it stops listening, ends what is under way, and returns. A node that was cut off asks again.
+ *
+ * @throws {BootstrapError} `system/listen`, `internal/channel-binding`, `usage/kubernetes-credentials`.
+ */
+export async function runJoinService(dependencies: JoinServiceDependencies, signal: AbortSignal): Promise<void> {
+  await proveChannelBinding();
+  const { state, clock } = dependencies;
+  using api = new KubernetesApi(await apiCredentials(state));
+  const service: JoinExchangeService = {
+    ...exchangeService(dependencies),
+    admissions: new AdmissionRecords(api),
+    signCertificate: (nodeName, csr) => signCertificate(api, nodeName, csr, clock),
+    clusterVersion: async () => (await api.get("/version", versionSchema)).gitVersion,
+  };
+  await using server = await listenForJoins(service, readListenAddress(state.listen, "listen"));
+  service.log.event("info", "join-service-started", { listen: state.listen, port: server.port });
+  if (!signal.aborted) {
+    await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  }
+  service.log.event("info", "join-service-stopped");
+}
+
+/**
+ * Listens for nodes.
+ *
+ * @param service What each exchange works with.
+ * @param address Where; port 0 for one that the kernel gives.
+ */
+export function listenForJoins(service: JoinExchangeService, address: Endpoint): Promise<ChannelServer> {
+  return listen<JoinClientMessage, JoinServerMessage>({
+    service: JoinServiceService,
+    ...address,
+    maximumConnections: MAXIMUM_CONNECTIONS,
+    handle: (session) => serveJoin(session, service),
+    log: service.log,
+  });
+}
+
+/** The parts of an exchange that come from the state and the policy. */
+function exchangeService(
+  { state, verifier, roleOf, clock, log }: JoinServiceDependencies,
+): Omit<JoinExchangeService, "admissions" | "signCertificate" | "clusterVersion"> {
+  const { trust, caCertificate, foundings, certificate, keys, apiEndpoints, joinEndpoints, clusterDocument } = state;
+  return {
+    identity: { clusterId: trust.clusterId, caCertificate, foundings, certificate, keys },
+    ...{ trust, verifier, roleOf, clock },
+    log: verifier.variant === "none" ? log.with({ insecure: "evidence is not verified: variant none" }) : log,
+    ticket: { apiEndpoints, joinEndpoints, clusterDocument },
+    queue: new VerificationQueue(QUEUE),
+    deadlines: JOIN_SERVICE_DEADLINES,
+  };
+}
+
+async function apiCredentials(state: ServiceState): Promise<ApiCredentials> {
+  const { apiServer, caCertificate, certificate, keys } = state;
+  return {
+    server: apiServer,
+    caPem: writePem("CERTIFICATE", caCertificate),
+    certificatePem: writePem("CERTIFICATE", certificate),
+    keyPem: await privateKeyPem(keys),
+  };
+}
+
+async function signCertificate(api: KubernetesApi, nodeName: string, csr: Uint8Array, clock: Clock): Promise<Bytes> {
+  const pem = await signNodeCertificate(
+    api,
+    { nodeName, csrPem: requestPem(csr), expirationSeconds: TICKET_LIFETIME_SECONDS },
+    { clock, deadlineMs: SIGNING_DEADLINE_MS },
+  );
+  return readPem(pem, "CERTIFICATE", "node certificate");
+}
+
+/** RFC 7468, 7. */
+function requestPem(csr: Uint8Array): string {
+  const lines = base64(csr).match(/.{1,64}/g) ?? [];
+  return `-----BEGIN CERTIFICATE REQUEST-----\n${lines.join("\n")}\n-----END CERTIFICATE REQUEST-----\n`;
+}

@@ -1,0 +1,179 @@
+/**
+ * What the join service of a control plane runs on: a folder with its private key, and one public document.
+ *
+ * ```text
+ * service.key   0600  PKCS#8 PEM; systemd hands it to the unit as the credential "service.key"
+ * state.json    0644  everything else; nothing in it is secret
+ * ```
+ *
+ * The document is written last: where it is, the service can start.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import * as v from "valibot";
+import { checkFounding } from "../attestation/founding.ts";
+import type { TrustPart } from "../attestation/transcript.ts";
+import { checkCaCertificate, checkServiceCertificate } from "../certificate/chain.ts";
+import { clusterIdOf } from "../certificate/cluster_id.ts";
+import type { KeyPair } from "../certificate/keys.ts";
+import { privateKeyPem, readPrivateKeyPem } from "../certificate/keys.ts";
+import { readPem, writePem } from "../certificate/pem.ts";
+import { readCertificate } from "../certificate/x509.ts";
+import type { Bytes } from "../platform/bytes.ts";
+import { base64, equalBytes, fromBase64, fromUtf8, utf8 } from "../platform/bytes.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { ensureFolder, readFile, writeFileAtomic } from "../platform/files.ts";
+import type { Founding } from "../proto/gen/bootstrapper.ts";
+
+/** What a join service runs on. */
+export interface ServiceState {
+  /** The service's key, P-256. */
+  readonly keys: KeyPair;
+  /** Its certificate, DER. */
+  readonly certificate: Uint8Array;
+  /** The cluster's CA certificate, DER. */
+  readonly caCertificate: Uint8Array;
+  /** What the operators say of the cluster. */
+  readonly foundings: readonly Founding[];
+  /** The cluster's name and operators, as every node must have measured them. Its cluster ID is that of the CA. */
+  readonly trust: TrustPart;
+  /** YAML: the policy. */
+  readonly policyDocument: string;
+  /** YAML: the cluster's settings, as its operator gave them. */
+  readonly clusterDocument: string;
+  /** Where the service listens, `address:port`. */
+  readonly listen: string;
+  /** Where the service itself reaches the API server, `https://host:port`. */
+  readonly apiServer: string;
+  /** Where nodes reach the API server, `host:port`, at least one. */
+  readonly apiEndpoints: readonly string[];
+  /** Where nodes reach join services, `host:port`. */
+  readonly joinEndpoints: readonly string[];
+}
+
+/** The file of the key, and the name of the credential. */
+export const SERVICE_KEY_FILE = "service.key";
+/** The file of everything else. */
+export const SERVICE_STATE_FILE = "state.json";
+
+const FOLDER_MODE = 0o755;
+const KEY_MODE = 0o600;
+const STATE_MODE = 0o644;
+const MAXIMUM_KEY_BYTES = 4096;
+const MAXIMUM_STATE_BYTES = 1 << 20;
+
+const stateSchema = v.strictObject({
+  version: v.literal(1),
+  certificate: v.string(),
+  caCertificate: v.string(),
+  foundings: v.array(v.strictObject({ operatorKey: v.string(), signature: v.string() })),
+  clusterName: v.string(),
+  operatorKeys: v.array(v.string()),
+  policyDocument: v.string(),
+  clusterDocument: v.string(),
+  listen: v.string(),
+  apiServer: v.string(),
+  apiEndpoints: v.pipe(v.array(v.string()), v.minLength(1)),
+  joinEndpoints: v.array(v.string()),
+});
+
+/**
+ * Writes the state, each file as one step and the public document last. May be repeated, also after it was killed.
+ *
+ * @param folder Made with mode 0755 where there is none.
+ * @throws {BootstrapError} `system/file`.
+ */
+export async function writeServiceState(folder: string, state: ServiceState): Promise<void> {
+  const { keys, certificate, caCertificate, foundings, trust, ...rest } = state;
+  await ensureFolder(folder, FOLDER_MODE);
+  await writeFileAtomic(join(folder, SERVICE_KEY_FILE), utf8(await privateKeyPem(keys)), { mode: KEY_MODE });
+  const { policyDocument, clusterDocument, listen, apiServer, apiEndpoints, joinEndpoints } = rest;
+  const document: v.InferInput<typeof stateSchema> = {
+    version: 1,
+    certificate: writePem("CERTIFICATE", certificate),
+    caCertificate: writePem("CERTIFICATE", caCertificate),
+    foundings: foundings.map(({ operatorKey, signature }) => ({
+      operatorKey: base64(operatorKey),
+      signature: base64(signature),
+    })),
+    clusterName: trust.clusterName,
+    operatorKeys: trust.operatorKeys.map(base64),
+    ...{ policyDocument, clusterDocument, listen, apiServer },
+    ...{ apiEndpoints: [...apiEndpoints], joinEndpoints: [...joinEndpoints] },
+  };
+  const text = JSON.stringify(document, undefined, 2);
+  await writeFileAtomic(join(folder, SERVICE_STATE_FILE), utf8(`${text}\n`), { mode: STATE_MODE });
+}
+
+/**
+ * Reads the state and checks that its parts belong together: the key is the certificate's, the certificate is under the CA
+ * and valid, every founding is by one of the operators and covers that CA.
+ *
+ * @param folder The folder of {@linkcode writeServiceState}.
+ * @param keyPath The key, where it is elsewhere, as under `$CREDENTIALS_DIRECTORY`.
+ * @param now The time of day.
+ * @throws {BootstrapError} `malformed/service-state` with `key`, `precondition/service-key`, `refused/…`, `system/file`.
+ */
+export async function readServiceState(
+  folder: string,
+  now: Date,
+  keyPath: string = join(folder, SERVICE_KEY_FILE),
+): Promise<ServiceState> {
+  const path = join(folder, SERVICE_STATE_FILE);
+  const document = parseState(await readFile(path, MAXIMUM_STATE_BYTES), path);
+  const keys = await readPrivateKeyPem(fromUtf8(await readFile(keyPath, MAXIMUM_KEY_BYTES), keyPath), keyPath);
+  const caCertificate = readPem(document.caCertificate, "CERTIFICATE", "caCertificate");
+  const clusterId = await clusterIdOf(readCertificate(caCertificate, "caCertificate"));
+  const ca = await checkCaCertificate(caCertificate, clusterId);
+  const certificate = await checkServiceCertificate(readPem(document.certificate, "CERTIFICATE", "certificate"), ca, now);
+  if (!equalBytes(certificate.spki, keys.spki)) {
+    throw new BootstrapError("precondition/service-key", `The key ${keyPath} is not that of the certificate in ${path}`, {
+      details: { path: keyPath },
+    });
+  }
+  const { clusterName, operatorKeys, foundings, version: _, ...rest } = document;
+  const trust = { clusterName, clusterId, operatorKeys: operatorKeys.map((key) => fromBase64(key, "operatorKeys")) };
+  return {
+    ...rest,
+    ...{ keys, certificate: certificate.der, caCertificate, trust },
+    foundings: await Promise.all(foundings.map((founding) => readFounding(founding, trust, clusterId))),
+  };
+}
+
+async function readFounding(
+  { operatorKey, signature }: { readonly operatorKey: string; readonly signature: string },
+  trust: TrustPart,
+  clusterId: Bytes,
+): Promise<Founding> {
+  const founding = {
+    operatorKey: fromBase64(operatorKey, "foundings.operatorKey"),
+    clusterName: trust.clusterName,
+    clusterId,
+    signature: fromBase64(signature, "foundings.signature"),
+  };
+  await checkFounding(founding, trust, clusterId);
+  return founding;
+}
+
+function parseState(bytes: Uint8Array, path: string): v.InferOutput<typeof stateSchema> {
+  let value: unknown;
+  try {
+    value = JSON.parse(fromUtf8(bytes, path));
+  } catch (cause) {
+    throw malformed(path, "", "it is not JSON", cause);
+  }
+  const result = v.safeParse(stateSchema, value);
+  if (result.success) return result.output;
+  const issue = result.issues[0];
+  throw malformed(path, v.getDotPath(issue) ?? "", issue.message);
+}
+
+function malformed(path: string, key: string, reason: string, cause?: unknown): BootstrapError {
+  const where = key === "" ? "" : `${key}: `;
+  return new BootstrapError("malformed/service-state", `Cannot use the join service's state ${path}: ${where}${reason}`, {
+    cause,
+    next: "Write it anew: start bootstrapper.service on this node again",
+    details: { path, key },
+  });
+}

@@ -1,0 +1,19 @@
+/**
+ * The command line of `bootstrapper`: builds the real dependencies and starts the subcommand.
+ *
+ * @module
+ */
+import { runProgram } from "./cli/program.ts";
+import type { CliHandlers } from "./cli/program.ts";
+import { createSystemContext } from "./cli/system_context.ts";
+
+/** Each is loaded when it is called: gRPC and what hangs on it take seconds to load on an emulated machine. */
+const handlers: CliHandlers = {
+  run: async (request, context) => (await import("./cli/run_handler.ts")).run(request, context),
+  init: async (options, context) => (await import("./cli/init_handler.ts")).init(options, context),
+  abandon: async (options, context) => (await import("./cli/abandon_handler.ts")).abandon(options, context),
+  joinService: async (options, context) =>
+    (await import("./cli/join_service_handler.ts")).joinService(options, context),
+};
+
+if (import.meta.main) Deno.exit(await runProgram(Deno.args, createSystemContext(), handlers));
