@@ -1,13 +1,14 @@
 /**
  * The command line of `bootstrapper`: builds the real dependencies and starts the subcommand.
  *
+ * What a subcommand needs beyond the command line itself is loaded when it is called.
+ *
  * @module
  */
-import { runProgram } from "./cli/program.ts";
 import type { CliHandlers } from "./cli/program.ts";
+import { runProgram } from "./cli/program.ts";
 import { createSystemContext } from "./cli/system_context.ts";
 
-/** Each is loaded when it is called: gRPC and what hangs on it take seconds to load on an emulated machine. */
 const handlers: CliHandlers = {
   run: async (request, context) => (await import("./cli/run_handler.ts")).run(request, context),
   init: async (options, context) => (await import("./cli/init_handler.ts")).init(options, context),

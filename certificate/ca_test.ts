@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { assertRefused } from "./_testing.ts";
 import {
-  joinCertificateAuthority,
   createCertificateAuthority,
   issueAdminCertificate,
   issueClientCertificate,
   issueServiceCertificate,
+  joinCertificateAuthority,
 } from "./ca.ts";
 import { generateKeyPair, privateKeyPem, readPrivateKeyPem } from "./keys.ts";
 import { nameText } from "./name.ts";

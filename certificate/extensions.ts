@@ -149,10 +149,7 @@ function readAlternativeName(reader: DerReader, what: string, order: "ascending"
     return { type: "ip", value: copyOf(content) };
   }
   if (tag === DIRECTORY_NAME_TAG) {
-    const inside = readDer(content, what);
-    const value = readName(inside, what, order);
-    inside.end();
-    return { type: "directoryName", value };
+    return { type: "directoryName", value: readName(readDer(content, what), what, order) };
   }
   return { type: "other", value: copyOf(bytes) };
 }
@@ -171,8 +168,5 @@ function readExtension<T>(
   const extension = certificate.extensions.find((candidate) => candidate.oid === oid);
   if (extension === undefined) return undefined;
   const what = `extension ${oid}`;
-  const reader = readDer(extension.value, what);
-  const value = read(reader, what);
-  reader.end();
-  return value;
+  return read(readDer(extension.value, what), what);
 }

@@ -62,6 +62,52 @@ Deno.test("readPrivateKeyPem() refuses a key when its encryption is not on the l
   await assertRefused(() => readPrivateKeyPem(OPENSSL_OTHER_SUITE, "key", "geheim"), "malformed/der");
 });
 
+const oid = (hexText: string) => element(0x06, fromHex(hexText, "oid"));
+const SUITE = {
+  scheme: "2a864886f70d01050d",
+  kdf: "2a864886f70d01050c",
+  prf: "300c06082a864886f70d02090500",
+  cipher: "60864801650304012a",
+  iterations: "01",
+  iv: 16,
+  extraIn: "",
+};
+
+/** A key under PBES2 with parts of the suite changed; the passphrase fits none. */
+function pbes2Pem(change: Partial<typeof SUITE>): string {
+  const { scheme, kdf, prf, cipher, iterations, iv, extraIn } = { ...SUITE, ...change };
+  const sequence = (name: string, ...parts: Uint8Array[]) =>
+    element(0x30, ...parts, name === extraIn ? element(0x05) : new Uint8Array(0));
+  const rounds = element(0x02, fromHex(iterations, "iterations"));
+  const pbkdf2 = sequence("pbkdf2", element(0x04, new Uint8Array(8)), rounds, fromHex(prf, "prf"));
+  const parameters = sequence(
+    "parameters",
+    sequence("kdf", oid(kdf), pbkdf2),
+    sequence("cipher", oid(cipher), element(0x04, new Uint8Array(iv))),
+  );
+  const info = sequence("info", sequence("scheme", oid(scheme), parameters), element(0x04, new Uint8Array(64)));
+  return writePem("ENCRYPTED PRIVATE KEY", info);
+}
+
+Deno.test("readPrivateKeyPem() refuses a key when any part of its suite is another", async () => {
+  await assertRefused(() => readPrivateKeyPem(pbes2Pem({}), "key", "x"), "usage/passphrase");
+  const changes: Partial<typeof SUITE>[] = [
+    { scheme: "2a864886f70d01050c" },
+    { kdf: "2a864886f70d01050d" },
+    { prf: "300c06082a864886f70d02070500" },
+    { cipher: "608648016503040102" },
+    { iterations: "00" },
+    { iterations: "ff" },
+    { iterations: "00989681" },
+    { iv: 15 },
+    ...["info", "scheme", "parameters", "kdf", "pbkdf2", "cipher"].map((extraIn) => ({ extraIn })),
+  ];
+  for (const change of changes) {
+    const act = () => readPrivateKeyPem(pbes2Pem(change), "key", "x");
+    await assertRefused(act, "malformed/der", JSON.stringify(change));
+  }
+});
+
 Deno.test("readPrivateKeyPem() refuses a key when its passphrase is wrong, missing or of no use", async () => {
   const keys = await generateKeyPair("ed25519");
   const clear = await privateKeyPem(keys);

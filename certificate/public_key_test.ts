@@ -4,14 +4,15 @@ import { assertRefused, bitFlips, element } from "./_testing.ts";
 import { generateKeyPair } from "./keys.ts";
 import { readPublicKey } from "./public_key.ts";
 
+const nothing = new Uint8Array(0);
 const RSA = fromHex("300d06092a864886f70d0101010500", "algorithm");
 
-function rsaSpki(bits: number, exponent = "010001"): Uint8Array {
+function rsaSpki(bits: number, exponent = "010001", inKey = nothing, behindKey = nothing): Uint8Array {
   const modulus = new Uint8Array(Math.ceil(bits / 8)).fill(0xff);
   modulus[0] = 0xff >> (8 - (bits % 8 || 8));
   const integer = modulus[0] >= 0x80 ? concat(new Uint8Array(1), modulus) : modulus;
-  const key = element(0x30, element(0x02, integer), element(0x02, fromHex(exponent, "exponent")));
-  return element(0x30, RSA, element(0x03, new Uint8Array(1), key));
+  const key = element(0x30, element(0x02, integer), element(0x02, fromHex(exponent, "exponent")), inKey);
+  return element(0x30, RSA, element(0x03, new Uint8Array(1), key), behindKey);
 }
 
 Deno.test("readPublicKey() says which kind a key is when it is on the list", async () => {
@@ -46,4 +47,10 @@ Deno.test("readPublicKey() refuses a key of fixed form when any bit before the p
       await assertRefused(() => readPublicKey(odd, "key"), /^(malformed\/der|refused\/key-type)$/, at);
     }
   }
+});
+
+Deno.test("readPublicKey() refuses an RSA key when something follows one of its parts", async () => {
+  const more = element(0x05);
+  await assertRefused(() => readPublicKey(rsaSpki(2048, "010001", more), "key"), "malformed/der");
+  await assertRefused(() => readPublicKey(rsaSpki(2048, "010001", nothing, more), "key"), "malformed/der");
 });

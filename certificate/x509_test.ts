@@ -159,6 +159,13 @@ const CHANGES: readonly [name: string, change: Partial<ReturnType<typeof parts>>
   ["the version is left out", { version: empty }],
   ["the version is 2", { version: element(0xa0, element(0x02, Uint8Array.of(1))) }],
   ["the version is 4", { version: element(0xa0, element(0x02, Uint8Array.of(3))) }],
+  ["something follows the version", { version: element(0xa0, element(0x02, Uint8Array.of(2)), element(0x05)) }],
+  ["something follows the key", {
+    spki: element(0x30, element(0x30, fromHex("06032b6570", "oid")), element(0x03, new Uint8Array(33)), element(0x05)),
+  }],
+  ["something follows the list of extensions", {
+    extensions: element(0xa3, element(0x30, extension("551d13", value)), element(0x05)),
+  }],
   ["the serial number is negative", { serial: element(0x02, Uint8Array.of(0x80)) }],
   ["the serial number has 22 octets", { serial: element(0x02, new Uint8Array(22).fill(1)) }],
   ["the serial number is padded", { serial: element(0x02, Uint8Array.of(0, 1)) }],
@@ -181,7 +188,7 @@ const CHANGES: readonly [name: string, change: Partial<ReturnType<typeof parts>>
   }],
   ["critical is 01", { extensions: extensionList(extension("551d13", element(0x01, Uint8Array.of(1)), value)) }],
   ["an extension has something after its value", { extensions: extensionList(extension("551d13", value, value)) }],
-  ["something follows the extensions", {
+  ["something follows the body", {
     extensions: concat(extensionList(extension("551d13", value)), element(0x05)),
   }],
   ["there are 33 extensions", {

@@ -22,7 +22,11 @@ export interface AbandonOptions {
 /** Marks the record of a cluster as abandoned. */
 export type AbandonHandler = (options: AbandonOptions, context: CliContext) => Promise<void>;
 
-/** Declares `abandon`. */
+/**
+ * Declares `abandon`.
+ *
+ * @internal
+ */
 export function declareAbandon(program: Command, context: CliContext, handler: AbandonHandler): void {
   withRecords(withOutput(
     program.command("abandon").argument("<name>", "the cluster's name")

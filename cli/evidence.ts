@@ -7,6 +7,7 @@ import type { Command } from "commander";
 import { Option } from "commander";
 import { stringify } from "yaml";
 import type { EvidenceIssuer } from "../attestation/evidence.ts";
+import { LOCK_REGISTER, TRUST_REGISTER } from "../attestation/evidence.ts";
 import { decodePayload } from "../attestation/tpm/payload.ts";
 import { readPublicArea, spkiOf } from "../attestation/tpm/public_area.ts";
 import { readQuoteInfo } from "../attestation/tpm/quote_info.ts";
@@ -32,16 +33,18 @@ export interface EvidenceOptions {
 }
 
 const STATEMENT_BYTES = 32;
-const HEAD = `# What this machine's TPM says now, checked by nobody: use it for a policy only if you trust this machine.
-# PCR 12 holds the trust part of the configuration and PCR 15 the lock; no policy names those two.
-`;
+const PROTOCOL_REGISTERS: readonly number[] = [TRUST_REGISTER, LOCK_REGISTER];
 
-/** Declares `evidence`. */
+/**
+ * Declares `evidence`.
+ *
+ * @internal
+ */
 export function declareEvidence(program: Command, context: CliContext): void {
   withOutput(
     withConfig(program.command("evidence").description("print what this node's TPM says, as a policy"))
       .addOption(
-        new Option("--ek-type <type>", "the endorsement key (default: the configuration's)").choices(EK_TYPES),
+        new Option("--ek-type <type>", `${EK_TYPES.join(", ")} (default: as configured)`).choices(EK_TYPES),
       ),
   ).action((_options: unknown, command: Command) => {
     const ekType = EK_TYPES.find((type) => type === optionalText(command, "ekType"));
@@ -54,7 +57,8 @@ export function declareEvidence(program: Command, context: CliContext): void {
 }
 
 /**
- * Prints what this machine's evidence says: identity, endorsement key, certificate, PCRs, counters.
+ * Prints what this machine's evidence says. As text it is a policy for exactly this machine as it is now, with the rest as
+ * comments; as JSON it is one object with all of it.
  *
  * @throws {BootstrapError} `precondition/no-tpm`, `usage/…` for the configuration, `system/…`.
  */
@@ -62,8 +66,8 @@ export async function evidence(options: EvidenceOptions, context: CliContext): P
   const machine = await openMachine(context);
   await dropPermissions("evidence", context.permissions);
   const ekType = options.ekType ?? await configuredEkType(options.config, context);
-  const result = await describeEvidence(tpmIssuerOf(machine, ekType, context.clock), ekType);
-  printResult(context, options.output, result, HEAD + stringify(result, { lineWidth: 0 }));
+  const described = await describeEvidence(tpmIssuerOf(machine, ekType, context.clock), ekType);
+  printResult(context, options.output, { ...described }, policyText(described));
 }
 
 async function configuredEkType(file: string | undefined, context: CliContext): Promise<EkType> {
@@ -75,7 +79,18 @@ async function configuredEkType(file: string | undefined, context: CliContext): 
   return configuration.evidence.ekType;
 }
 
-async function describeEvidence(issuer: EvidenceIssuer, ekType: EkType): Promise<Readonly<Record<string, unknown>>> {
+/** What evidence says, by nobody verified. */
+interface DescribedEvidence {
+  readonly variant: string;
+  readonly identity: string;
+  readonly ekType: EkType;
+  readonly pcrs: Readonly<Record<string, string>>;
+  readonly resetCount: number;
+  readonly restartCount: number;
+  readonly ekCertificate: string | null;
+}
+
+async function describeEvidence(issuer: EvidenceIssuer, ekType: EkType): Promise<DescribedEvidence> {
   const issued = await issuer.issue(randomBytes(STATEMENT_BYTES));
   const payload = decodePayload(issued.payload);
   const { resetCount, restartCount } = readQuoteInfo(payload.attest);
@@ -85,7 +100,33 @@ async function describeEvidence(issuer: EvidenceIssuer, ekType: EkType): Promise
     identity: hex(await sha256(spki)),
     ekType,
     pcrs: Object.fromEntries(payload.pcrs.map((value, index) => [String(index), hex(value)])),
-    counters: { resetCount, restartCount },
+    resetCount,
+    restartCount,
     ekCertificate: payload.certificate.length === 0 ? null : writePem("CERTIFICATE", payload.certificate),
   };
+}
+
+function policyText({ identity, ekType, pcrs, resetCount, restartCount, ekCertificate }: DescribedEvidence): string {
+  const own = Object.entries(pcrs).filter(([index]) => !PROTOCOL_REGISTERS.includes(Number(index)));
+  const policy = {
+    version: 1,
+    variant: "tpm",
+    tpm: {
+      ekType,
+      pcrs: Object.fromEntries(own.map(([index, value]) => [index, [value]])),
+      trust: { identities: [identity] },
+    },
+    roles: { controlPlanes: [identity] },
+  };
+  const remarks = [
+    "A policy for exactly this machine as it is now. Nobody has verified it: use it only if you trust this machine.",
+    "Remove registers that differ from boot to boot, and control planes that are to be workers.",
+    "",
+    ...PROTOCOL_REGISTERS.map((index) => `PCR ${index}, which no policy names: ${pcrs[index] ?? ""}`),
+    `The TPM was reset ${resetCount} times, and restarted ${restartCount} times since.`,
+    ekCertificate === null ? "The TPM has no EK certificate." : `The EK certificate:\n${ekCertificate.trimEnd()}`,
+  ].join("\n").split("\n").map((line) => `# ${line}`.trimEnd()).join("\n");
+  return `${remarks}\n${
+    stringify(policy, { lineWidth: 0, defaultStringType: "PLAIN", defaultKeyType: "QUOTE_DOUBLE" })
+  }`;
 }

@@ -13,6 +13,7 @@ import { fromHex } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { CliContext, OutputForm } from "./context.ts";
 import { readDuration } from "./duration.ts";
+import type { ParsedOptions } from "./options.ts";
 import { isSet, optionalText, outputForm, present, requiredText, textList, withOutput } from "./options.ts";
 import { dropPermissions } from "./permissions.ts";
 
@@ -53,21 +54,25 @@ const DEFAULT_INIT_PORT = 9443;
 const DEFAULT_WAIT = "10m";
 const IDENTITY_BYTES = 32;
 
-/** Declares `init`. */
+/**
+ * Declares `init`.
+ *
+ * @internal
+ */
 export function declareInit(program: Command, context: CliContext, handler: InitHandler): void {
   withRecords(withOutput(
-    program.command("init").argument("<node>", `the fresh node, HOST or HOST:PORT (default port ${DEFAULT_INIT_PORT})`)
+    program.command("init").argument("<node>", `the fresh node, HOST[:PORT] (default: ${DEFAULT_INIT_PORT})`)
       .description("found a cluster on a fresh node, and write a kubeconfig for it")
-      .requiredOption("--name <name>", "the cluster's name, as in the nodes' configuration")
-      .requiredOption("--policy <file>", "what the node's evidence must show, and later that of nodes that join")
-      .requiredOption("--key <file>", "the operator's private key; an encrypted one asks for its passphrase")
-      .option("--passphrase-file <file>", "the passphrase of the key")
-      .option("--other-operator <file...>", "public keys of the other operators in the node's configuration")
-      .option("--cluster <file>", "the cluster's settings (default: the built-in ones)")
+      .requiredOption("--name <name>", "the cluster's name, as the nodes are configured")
+      .requiredOption("--policy <file>", "what the evidence of nodes must show")
+      .requiredOption("--key <file>", "the operator's private key")
+      .option("--passphrase-file <file>", "the key's passphrase (default: asked for)")
+      .option("--other-operator <file...>", "public keys of the nodes' other operators")
+      .option("--cluster <file>", "the cluster's settings (default: built in)")
       .option("--expect-identity <hex>", "the only identity that the node may have")
-      .option("--kubeconfig <file>", "where the kubeconfig goes (default: NAME.kubeconfig)")
-      .option("--cluster-file <file>", "where the public cluster file goes (default: NAME.cluster.yaml)")
-      .option("--wait [duration]", `wait until the node is Ready (default: ${DEFAULT_WAIT})`),
+      .option("--kubeconfig <file>", "to be written (default: NAME.kubeconfig)")
+      .option("--cluster-file <file>", "to be written (default: NAME.cluster.yaml)")
+      .option("--wait [duration]", `until the node is Ready (default: ${DEFAULT_WAIT})`),
   )).action(async (node: string, _options: unknown, command: Command) => {
     const options = initOptions(node, command, context);
     await dropPermissions("init", context.permissions);
@@ -75,13 +80,17 @@ export function declareInit(program: Command, context: CliContext, handler: Init
   });
 }
 
-/** Adds `--records`, which the commands of an operator have. */
+/**
+ * Adds `--records`, which the commands of an operator have.
+ *
+ * @internal
+ */
 export function withRecords(command: Command): Command {
-  return command.option("--records <folder>", "the operator's records of clusters (default: ~/.config/bootstrapper)");
+  return command.option("--records <folder>", "records of clusters (default: ~/.config/bootstrapper)");
 }
 
 /** The folder of the operator's records. */
-export function recordsFolder(command: Command, context: CliContext): string {
+export function recordsFolder(command: ParsedOptions, context: CliContext): string {
   return optionalText(command, "records") ?? join(context.environment.configFolder, "bootstrapper");
 }
 

@@ -24,7 +24,11 @@ const SERVICE_KEY_CREDENTIAL = "service.key";
 /** Serves until it is stopped. */
 export type JoinServiceHandler = (options: JoinServiceOptions, context: CliContext) => Promise<void>;
 
-/** Declares `join-service`. */
+/**
+ * Declares `join-service`.
+ *
+ * @internal
+ */
 export function declareJoinService(program: Command, context: CliContext, handler: JoinServiceHandler): void {
   withOutput(
     program.command("join-service").description("issue tickets to nodes that join (on control-plane nodes)")
@@ -34,7 +38,10 @@ export function declareJoinService(program: Command, context: CliContext, handle
     const { credentialsFolder } = context.environment;
     await handler({
       folder: optionalText(command, "folder") ?? context.paths.joinService,
-      ...present("keyFile", credentialsFolder === undefined ? undefined : join(credentialsFolder, SERVICE_KEY_CREDENTIAL)),
+      ...present(
+        "keyFile",
+        credentialsFolder === undefined ? undefined : join(credentialsFolder, SERVICE_KEY_CREDENTIAL),
+      ),
       output: outputForm(command),
     }, context);
   });

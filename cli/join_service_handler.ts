@@ -10,9 +10,9 @@ import type { JoinServiceHandler } from "./join_service.ts";
 import { terminationSignal } from "./termination.ts";
 
 /** Serves until it is stopped. */
-export const joinService: JoinServiceHandler = async ({ folder }, { clock, log }) => {
+export const joinService: JoinServiceHandler = async ({ folder, keyFile }, { clock, log }) => {
   using termination = terminationSignal();
-  const state = await readServiceState(folder, clock.now());
+  const state = await readServiceState(folder, clock.now(), keyFile);
   const policy = readPolicy(state.policyDocument, "the policy of the join service");
   await runJoinService({
     ...{ state, clock, log },

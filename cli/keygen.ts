@@ -31,14 +31,18 @@ export interface KeygenOptions {
 
 const SECRET_MODE = 0o600;
 
-/** Declares `keygen`. */
+/**
+ * Declares `keygen`.
+ *
+ * @internal
+ */
 export function declareKeygen(program: Command, context: CliContext): void {
   withOutput(
     program.command("keygen").description("make an operator's key")
-      .requiredOption("--out <file>", "where the private key goes (PKCS#8 PEM, mode 0600); must not exist")
-      .option("--comment <text>", "comment in the public line", "bootstrapper operator")
-      .option("--passphrase", "encrypt the key with a passphrase, asked for at the terminal")
-      .option("--passphrase-file <file>", "encrypt the key with the passphrase in this file"),
+      .requiredOption("--out <file>", "to be written: PKCS#8 PEM, mode 0600")
+      .option("--comment <text>", "in the public line (default: bootstrapper operator)", "bootstrapper operator")
+      .option("--passphrase", "encrypt it with a passphrase, asked for")
+      .option("--passphrase-file <file>", "encrypt it with the passphrase in this file"),
   ).action((_options: unknown, command: Command) =>
     keygen({
       file: requiredText(command, "out"),

@@ -27,7 +27,11 @@ export interface MeasureOptions {
   readonly output: OutputForm;
 }
 
-/** Declares `measure`. */
+/**
+ * Declares `measure`.
+ *
+ * @internal
+ */
 export function declareMeasure(program: Command, context: CliContext): void {
   withOutput(
     withConfig(

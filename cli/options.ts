@@ -9,21 +9,37 @@ import { BootstrapError } from "../platform/errors.ts";
 import type { OutputForm } from "./context.ts";
 import { OUTPUT_FORMS } from "./context.ts";
 
-/** Adds `--output`, which every subcommand has. */
+/**
+ * Adds `--output`, which every subcommand has.
+ *
+ * @internal
+ */
 export function withOutput(command: Command): Command {
-  return command.addOption(new Option("--output <form>", "how to print").choices(OUTPUT_FORMS).default("text"));
-}
-
-/** Adds `--config`, which every subcommand of a node has. */
-export function withConfig(command: Command): Command {
-  return command.option(
-    "--config <file>",
-    "the node's configuration (default: the credential bootstrapper.config, then /etc/bootstrapper/config.yaml)",
+  return command.addOption(
+    new Option("--output <form>", "text (default) or json").choices(OUTPUT_FORMS).default("text"),
   );
 }
 
+/**
+ * Adds `--config`, which every subcommand of a node has.
+ *
+ * @internal
+ */
+export function withConfig(command: Command): Command {
+  return command.option(
+    "--config <file>",
+    "the node's configuration (default: the credential bootstrapper.config, or else /etc/bootstrapper/config.yaml)",
+  );
+}
+
+/** The options of a subcommand as they were given. */
+export interface ParsedOptions {
+  /** The value of an option by its long name in camel case. */
+  getOptionValue(key: string): unknown;
+}
+
 /** The form in which a parsed command is to print. */
-export function outputForm(command: Command): OutputForm {
+export function outputForm(command: ParsedOptions): OutputForm {
   return optionalText(command, "output") === "json" ? "json" : "text";
 }
 
@@ -40,26 +56,26 @@ export function outputFormOfArguments(args: readonly string[]): OutputForm {
 }
 
 /** The value of an option that was given once, or `undefined`. `key` is the option's long name in camel case. */
-export function optionalText(command: Command, key: string): string | undefined {
+export function optionalText(command: ParsedOptions, key: string): string | undefined {
   const value: unknown = command.getOptionValue(key);
   return typeof value === "string" ? value : undefined;
 }
 
 /** The value of an option that commander requires or gives a default. */
-export function requiredText(command: Command, key: string): string {
+export function requiredText(command: ParsedOptions, key: string): string {
   const value = optionalText(command, key);
   if (value === undefined) throw new BootstrapError("internal/option", `The option "${key}" has no value`);
   return value;
 }
 
 /** The values of an option that may be given several times. */
-export function textList(command: Command, key: string): readonly string[] {
+export function textList(command: ParsedOptions, key: string): readonly string[] {
   const value: unknown = command.getOptionValue(key);
   return Array.isArray(value) ? value.map(String) : [];
 }
 
 /** Whether an option without a value was given. */
-export function isSet(command: Command, key: string): boolean {
+export function isSet(command: ParsedOptions, key: string): boolean {
   return command.getOptionValue(key) === true;
 }
 

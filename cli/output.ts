@@ -67,8 +67,8 @@ export function errorText(error: BootstrapError): string {
   return `Error: ${printable(error.message, Infinity)}.\n${facts}Next: ${nextOf(error)}.\n`;
 }
 
-/** Text from anywhere, on one line and without what would steer a terminal. */
-function printable(text: string, longest = LONGEST_FACT): string {
+/** Text from anywhere, on one line, without what would steer a terminal, and not longer than `longest`. */
+export function printable(text: string, longest = LONGEST_FACT): string {
   const oneLine = text.replaceAll(/\p{Cc}+/gu, " ").trim();
   return oneLine.length > longest ? `${oneLine.slice(0, longest)}…` : oneLine;
 }

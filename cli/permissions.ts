@@ -30,18 +30,18 @@ export const SUBCOMMANDS = [
 export type Subcommand = typeof SUBCOMMANDS[number];
 
 /**
- * What each subcommand keeps. `env` stands where gRPC is: it and the Kubernetes client look at variables when they are
+ * What each subcommand keeps. `env` stands where gRPC or YAML is: both libraries look at variables when they are
  * loaded. `ffi` and `import` stand nowhere.
  */
 export const KEPT_PERMISSIONS: Readonly<Record<Subcommand, readonly Permission[]>> = Object.freeze({
-  "run": ["env", "net", "read", "run", "write"],
-  "measure": ["read", "write"],
+  "run": ["env", "net", "read", "run", "sys", "write"],
+  "measure": ["env", "read", "write"],
   "init": ["env", "net", "read", "write"],
   "abandon": ["read", "write"],
   "join-service": ["env", "net", "read"],
   "keygen": ["read", "write"],
   "status": ["read"],
-  "evidence": ["read"],
+  "evidence": ["env", "read"],
   "version": [],
 });
 

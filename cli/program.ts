@@ -36,7 +36,7 @@ export interface CliHandlers {
 
 const HELP_WIDTH = 100;
 const EXIT_CODES = `
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by policy, 4 worth trying again later.`;
+Exit codes: 0 done, 1 failed, 2 usage, 3 refused by policy, 4 try again later.`;
 
 /**
  * Runs the subcommand that the arguments name.
@@ -61,7 +61,7 @@ export async function runProgram(
 
 function createProgram(context: CliContext, handlers: CliHandlers): Command {
   const program = new Command("bootstrapper")
-    .description("Turns fresh VMs into a Kubernetes cluster, and proves on the way that each is what it claims to be.")
+    .description("Makes fresh VMs a Kubernetes cluster, and proves that each is what it claims.")
     .addOption(new Option("--built-from <commit>", "compiled in").hideHelp())
     .exitOverride()
     .configureOutput({
@@ -70,6 +70,12 @@ function createProgram(context: CliContext, handlers: CliHandlers): Command {
       getOutHelpWidth: () => Math.min(HELP_WIDTH, context.terminal.columns),
       getOutHasColors: () => false,
     })
+    .configureHelp({
+      optionDescription: ({ description }) => description,
+      subcommandTerm: (command) =>
+        [command.name(), ...command.registeredArguments.map((argument) => `<${argument.name()}>`)].join(" "),
+    })
+    .usage("<subcommand> [options]")
     .addHelpText("after", EXIT_CODES)
     .helpCommand(false);
   program.commandsGroup("On a node:");

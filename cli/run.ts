@@ -27,7 +27,11 @@ export interface RunRequest {
 /** Bootstraps this node; ends when it is a member. */
 export type RunHandler = (request: RunRequest, context: CliContext) => Promise<void>;
 
-/** Declares `run`. */
+/**
+ * Declares `run`.
+ *
+ * @internal
+ */
 export function declareRun(program: Command, context: CliContext, handler: RunHandler): void {
   withOutput(
     withConfig(

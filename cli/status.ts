@@ -15,7 +15,7 @@ import type { LockRecord } from "../nodelock/record.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { CliContext, OutputForm } from "./context.ts";
 import { isSet, outputForm, withOutput } from "./options.ts";
-import { printResult } from "./output.ts";
+import { printable, printResult } from "./output.ts";
 import { dropPermissions } from "./permissions.ts";
 
 /** The options of `status`. */
@@ -26,7 +26,11 @@ export interface StatusOptions {
   readonly isSvg: boolean;
 }
 
-/** Declares `status`. */
+/**
+ * Declares `status`.
+ *
+ * @internal
+ */
 export function declareStatus(program: Command, context: CliContext): void {
   withOutput(
     program.command("status").description("show what this node is, does and waits for")
@@ -61,7 +65,7 @@ export async function status(options: StatusOptions, context: CliContext): Promi
     timeline: timeline.phases,
   };
   const lines = [...lockLines(lock), ...statusLines(document)];
-  const table = lines.map(([label, value]) => `${label.padEnd(14)}${value}\n`).join("");
+  const table = lines.map(([label, value]) => `${label.padEnd(14)}${printable(value)}\n`).join("");
   printResult(context, output, result, `${table}\n${timelineText(timeline, { nowMs, width: terminal.columns })}`);
 }
 

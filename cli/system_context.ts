@@ -24,7 +24,7 @@ export function createSystemContext(): CliContext {
   return {
     print: (text) => writeAll(Deno.stdout, text),
     printError,
-    log: createLog(systemClock, (line) => printError(`${line}\n`)),
+    log: createLog(systemClock, (line) => printError(`${line}\n`), "info"),
     clock: systemClock,
     commands: systemCommands,
     terminal: systemTerminal(printError),

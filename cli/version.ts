@@ -15,7 +15,11 @@ import { dropPermissions } from "./permissions.ts";
 /** The version of this program. */
 export const VERSION: string = project.version;
 
-/** Declares `version`. */
+/**
+ * Declares `version`.
+ *
+ * @internal
+ */
 export function declareVersion(program: Command, context: CliContext): void {
   withOutput(program.command("version").description("print the version, the protocol and the runtime"))
     .action((_options: unknown, command: Command) => {

@@ -34,6 +34,7 @@ import { removeIfExists, writeFileAtomic } from "../platform/files.ts";
 import { errorFields } from "../platform/log.ts";
 import type { Log } from "../platform/log.ts";
 import { backoffMs } from "./_backoff.ts";
+import { JOIN_CLIENT_DEADLINES } from "./exchange_client.ts";
 import type { NodeKeys } from "./node_keys.ts";
 import { readOrCreateNodeKeys, removeNodeKeys } from "./node_keys.ts";
 import type { Ticket } from "./ticket.ts";
@@ -84,6 +85,8 @@ export interface JoinClientOptions {
   readonly signal: AbortSignal;
   /** Hears of every attempt at a join service that failed, for `status`. */
   readonly onEndpointFailure?: (failure: EndpointFailure) => void;
+  /** Hears of every step of this node's own that failed and is done again, such as the preflight. */
+  readonly onStepFailure?: (error: BootstrapError) => void;
   /** The node belongs to the JoinClient from now on; called once, not where it did already. */
   readonly onLocked?: (clusterId: Uint8Array) => void;
 }
@@ -219,7 +222,7 @@ class JoinClient {
     return new TicketSearch({
       ...{ endpoints, clock, log },
       node: {
-        ...{ trust, self, kubeletVersion, issuer, clock, keys: this.#keys },
+        ...{ trust, self, kubeletVersion, issuer, clock, keys: this.#keys, deadlines: JOIN_CLIENT_DEADLINES },
         ...(lockedTo === undefined ? {} : { lockedTo }),
       },
       ...(onEndpointFailure === undefined ? {} : { onFailure: onEndpointFailure }),
@@ -238,6 +241,7 @@ class JoinClient {
         if (!canBeMended(error)) throw error;
         const pauseMs = backoffMs("refused", attempt, Math.random());
         log.event("warn", event, { ...errorFields(error), pauseMs });
+        this.#options.onStepFailure?.(error);
         await clock.sleep(pauseMs, signal).catch((reason: unknown) => Promise.reject(stopped(reason)));
       }
     }

@@ -1,99 +1,12 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { generateKeyPair } from "../certificate/keys.ts";
-import { readKubeconfig } from "../kubernetes/kubeconfig.ts";
-import type { NodeLock } from "../nodelock/lock.ts";
-import { openNodeLock } from "../nodelock/lock.ts";
 import { equalBytes } from "../platform/bytes.ts";
 import { systemClock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { exists } from "../platform/files.ts";
-import { silentLog } from "../platform/log.ts";
-import type { JoinClientDependencies, JoinClientOptions } from "./client.ts";
-import { runJoinClient } from "./client.ts";
-import { KUBELET_VERSION, newInsecureIssuer, TestCluster } from "./testing.ts";
-
-/** A machine whose kubeadm and kubelet are scripts of answers; what it did is in `calls`. */
-class TestMachine implements AsyncDisposable {
-  readonly calls: string[] = [];
-  readonly failures: { readonly endpoint: string; readonly code: string }[] = [];
-  readonly stop = new AbortController();
-  joined = false;
-  /** Answers of `kubeadm join`, one after the other; then all is well. */
-  readonly joinErrors: BootstrapError[] = [];
-  readonly preflightFailures: string[] = [];
-  lock: NodeLock;
-
-  private constructor(readonly folder: string, lock: NodeLock) {
-    this.lock = lock;
-  }
-
-  static async create(): Promise<TestMachine> {
-    const folder = await Deno.makeTempDir();
-    return new TestMachine(folder, await openNodeLock({ folder, clock: systemClock }));
-  }
-
-  get runFolder(): string {
-    return join(this.folder, "run");
-  }
-
-  async restart(): Promise<void> {
-    this.lock = await openNodeLock({ folder: this.folder, clock: systemClock });
-  }
-
-  run(
-    trust: JoinClientDependencies["trust"],
-    ports: readonly number[],
-    changes: Partial<JoinClientDependencies> = {},
-    options: Partial<JoinClientOptions> = {},
-  ): Promise<"joined" | "lost"> {
-    return runJoinClient({
-      trust,
-      self: { name: "worker-1", address: "192.0.2.7", role: "worker" },
-      endpoints: ports.map((port) => ({ host: "127.0.0.1", port })),
-      kubeletVersion: KUBELET_VERSION,
-      issuer: newInsecureIssuer(),
-      lock: this.lock,
-      kubeadm: {
-        preflight: () => {
-          this.calls.push("preflight");
-          const failed = this.preflightFailures.splice(0, 1);
-          return Promise.resolve(failed.map((check) => ({ check, reason: "because" })));
-        },
-        join: async () => {
-          const { server } = await readKubeconfig(join(this.runFolder, "discovery.conf"));
-          this.calls.push(`join ${server}`);
-          const error = this.joinErrors.shift();
-          if (error !== undefined) throw error;
-          this.joined = true;
-        },
-      },
-      kubelet: {
-        hasJoined: () => Promise.resolve(this.joined),
-        start: () => Promise.resolve(void this.calls.push("start")),
-        waitUntilHealthy: () => Promise.resolve(void this.calls.push("healthy")),
-        waitUntilRegistered: () => Promise.resolve(void this.calls.push("registered")),
-      },
-      runFolder: this.runFolder,
-      phase: (name, work) => {
-        this.calls.push(`(${name})`);
-        return work();
-      },
-      clock: systemClock,
-      log: silentLog,
-      ...changes,
-    }, {
-      signal: this.stop.signal,
-      onEndpointFailure: ({ endpoint, error }) => this.failures.push({ endpoint, code: error.code }),
-      onLocked: () => this.calls.push("locked"),
-      ...options,
-    });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Deno.remove(this.folder, { recursive: true });
-  }
-}
+import { newInsecureIssuer, TestCluster } from "./testing.ts";
+import { TestMachine } from "./testing_machine.ts";
 
 const JOIN = [
   ...["(kubeadm-join)", "join https://127.0.0.1:6443"],

@@ -22,6 +22,23 @@ import { checkProposal } from "./proposal.ts";
 import type { Ticket } from "./ticket.ts";
 import { checkTicket } from "./ticket.ts";
 
+/** How long a silent service is waited for, milliseconds. */
+export interface JoinClientDeadlines {
+  /** From the hello to the proposal. */
+  readonly proposalMs: number;
+  /** From the request to the challenge: a verification may have to wait for its turn. */
+  readonly challengeMs: number;
+  /** To the ticket: the first certificate of a new cluster takes some seconds, as its signer still starts. */
+  readonly ticketMs: number;
+}
+
+/** The deadlines of a node. */
+export const JOIN_CLIENT_DEADLINES: JoinClientDeadlines = Object.freeze({
+  proposalMs: 10_000,
+  challengeMs: 60_000,
+  ticketMs: 60_000,
+});
+
 /** The node that asks for a ticket. */
 export interface JoiningNode extends Loyalty {
   /** What it calls itself, and what it wants to be. */
@@ -32,6 +49,7 @@ export interface JoiningNode extends Loyalty {
   readonly keys: NodeKeys;
   /** Makes its evidence. */
   readonly issuer: EvidenceIssuer;
+  readonly deadlines: JoinClientDeadlines;
   readonly clock: Pick<Clock, "now">;
   /**
    * Does what may be done with one service at a time: from the evidence to the ticket. Services that show themselves
@@ -43,13 +61,6 @@ export interface JoiningNode extends Loyalty {
 /** One exchange, from the side that dialled. */
 export type JoinExchange = Exchange<JoinServerMessage, JoinClientMessage>;
 
-/** How long a silent service is waited for, milliseconds. */
-const PROPOSAL_DEADLINE_MS = 10_000;
-/** Verification may have to wait for its turn. */
-const CHALLENGE_DEADLINE_MS = 60_000;
-/** The first certificate of a new cluster takes some seconds, as its signer still starts. */
-const TICKET_DEADLINE_MS = 60_000;
-
 /**
  * Asks one service for a ticket: five steps, of which the node goes beyond the second only with a service of a cluster that
  * one of its operators founded.
@@ -59,13 +70,13 @@ const TICKET_DEADLINE_MS = 60_000;
 export async function obtainTicket(exchange: JoinExchange, node: JoiningNode): Promise<Ticket> {
   const clientNonce = randomBytes(NONCE_BYTES);
   await exchange.send({ message: { $case: "hello", hello: { clientNonce } } });
-  const proposal = await exchange.receive("proposal", PROPOSAL_DEADLINE_MS);
+  const proposal = await exchange.receive("proposal", node.deadlines.proposalMs);
   const service = await checkProposal(proposal, { binding: exchange.binding, clientNonce }, node, node.clock.now());
   return await node.exclusively(async () => {
     exchange.closed.throwIfAborted();
     const a2 = await sendRequest(exchange, node, service);
     await answerChallenge(exchange, node, a2);
-    const ticket = await exchange.receive("ticket", TICKET_DEADLINE_MS);
+    const ticket = await exchange.receive("ticket", node.deadlines.ticketMs);
     const { self: { name }, keys: { node: { spki } } } = node;
     return await checkTicket(ticket, service, { name, spki }, node.clock.now());
   });
@@ -97,9 +108,9 @@ async function sendRequest(exchange: JoinExchange, node: JoiningNode, service: F
 }
 
 /** Step 4, where the node's kind of evidence has it. */
-async function answerChallenge(exchange: JoinExchange, { issuer }: JoiningNode, a2: Bytes): Promise<void> {
+async function answerChallenge(exchange: JoinExchange, { issuer, deadlines }: JoiningNode, a2: Bytes): Promise<void> {
   if (issuer.variant === "none") return;
-  const challenge = await exchange.receive("challenge", CHALLENGE_DEADLINE_MS);
+  const challenge = await exchange.receive("challenge", deadlines.challengeMs);
   const secret = await issuer.activate(challenge);
   const hmac = await activationAnswer(secret, a2);
   secret.fill(0);

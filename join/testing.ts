@@ -26,7 +26,7 @@ import { createLog } from "../platform/log.ts";
 import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
 import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
 import type { JoiningNode } from "./exchange_client.ts";
-import { obtainTicket } from "./exchange_client.ts";
+import { JOIN_CLIENT_DEADLINES, obtainTicket } from "./exchange_client.ts";
 import type { JoinExchangeService } from "./exchange_service.ts";
 import { JOIN_SERVICE_DEADLINES } from "./exchange_service.ts";
 import type { NodeKeys } from "./node_keys.ts";
@@ -195,6 +195,7 @@ export async function newNode(trust: TrustPart, changes: Partial<JoiningNode> = 
     kubeletVersion: KUBELET_VERSION,
     keys: await newNodeKeys(),
     issuer: newInsecureIssuer(),
+    deadlines: JOIN_CLIENT_DEADLINES,
     clock: systemClock,
     noteFounded: () => {},
     exclusively: (work) => work(),

@@ -115,11 +115,12 @@ export class TicketSearch {
       connectDeadlineMs: CONNECT_DEADLINE_MS,
       signal,
     });
-    return await obtainTicket(dialled.exchange, {
+    const asking = obtainTicket(dialled.exchange, {
       ...this.#options.node,
       noteFounded: (clusterId) => this.#noteFounded(clusterId),
       exclusively: (work) => this.#exclusively(work, signal),
     });
+    return await unlessAborted(asking, signal);
   }
 
   #noteFounded(clusterId: Uint8Array): void {
@@ -142,6 +143,18 @@ export class TicketSearch {
     const level = isNew && kind === "refused" ? "warn" : isNew ? "info" : "debug";
     this.#options.log.event(level, `join-endpoint-${kind}`, { ...errorFields(error), endpoint });
     this.#options.onFailure?.(failure);
+  }
+}
+
+/** What a TPM does cannot be stopped; nobody waits for it after the signal. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const stop = () => reject(signal.reason);
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener("abort", stop);
   }
 }
 

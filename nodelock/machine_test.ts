@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { getSimplePaths } from "@xstate/graph";
+import { getSimplePaths } from "xstate/graph";
 import { createActor, fromPromise, waitFor } from "xstate";
 import type { EventFromLogic, SnapshotFrom } from "xstate";
 import type { StagedFile } from "../platform/files.ts";

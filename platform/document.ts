@@ -5,7 +5,7 @@
  */
 import type { BaseIssue, GenericSchema } from "valibot";
 import { safeParse } from "valibot";
-import { parseDocument } from "yaml";
+import { isScalar, parseDocument, visit } from "yaml";
 import { utf8 } from "./bytes.ts";
 import { BootstrapError } from "./errors.ts";
 
@@ -14,6 +14,8 @@ export const MAXIMUM_DOCUMENT_BYTES: number = 64 * 1024;
 
 const SHOWN_PROBLEMS = 5;
 const LONGEST_SHOWN_VALUE = 40;
+/** Valibot leaves these out of records without a word. */
+const OVERLOOKED_KEYS: readonly string[] = ["__proto__", "prototype", "constructor"];
 
 /** A valibot schema, as far as its type says what comes out of it. */
 export interface DocumentSchema<T> {
@@ -32,7 +34,7 @@ type Issue = BaseIssue<unknown>;
  * The value that a YAML document stands for, checked by a valibot schema. Objects in the schema should be strict, so
  * that a mistyped key is an error.
  *
- * YAML 1.2 core schema, one document, no aliases, no tags, no key twice, at most {@linkcode MAXIMUM_DOCUMENT_BYTES}.
+ * YAML 1.2 core schema, one document, no aliases, no tags, no key twice, none of JavaScript's own names as keys, at most {@linkcode MAXIMUM_DOCUMENT_BYTES}.
  *
  * @param text The document.
  * @param schema What it must be.
@@ -55,9 +57,17 @@ function parseYaml(text: string, what: string): unknown {
     throw unreadable(what, `it is larger than ${MAXIMUM_DOCUMENT_BYTES} bytes`);
   }
   try {
-    const document = parseDocument(text, { schema: "core", version: "1.2", uniqueKeys: true, logLevel: "error" });
+    // As names, 4 and "4" are the same.
+    const uniqueKeys = (a: unknown, b: unknown) => isScalar(a) && isScalar(b) && String(a.value) === String(b.value);
+    const document = parseDocument(text, { schema: "core", version: "1.2", uniqueKeys, logLevel: "error" });
     const [problem] = [...document.errors, ...document.warnings];
     if (problem !== undefined) throw problem;
+    visit(document, {
+      Pair(_, { key }) {
+        const name = isScalar(key) ? String(key.value) : "";
+        if (OVERLOOKED_KEYS.includes(name)) throw new Error(`${name} is no key anywhere`);
+      },
+    });
     return document.toJS({ maxAliasCount: 0 });
   } catch (cause) {
     // The reader is recursive: a document of nothing but brackets ends it with a RangeError.

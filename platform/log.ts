@@ -20,13 +20,21 @@ export interface Log {
   with(fields: LogFields): Log;
 }
 
-/** A log that writes lines of JSON through `write`. */
-export function createLog(clock: Pick<Clock, "now">, write: (line: string) => void, base: LogFields = {}): Log {
+const LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
+
+/** A log that writes lines of JSON through `write`; events below the level `least` are dropped. */
+export function createLog(
+  clock: Pick<Clock, "now">,
+  write: (line: string) => void,
+  least: LogLevel = "debug",
+  base: LogFields = {},
+): Log {
   return {
     event(level, name, fields = {}) {
+      if (LEVELS.indexOf(level) < LEVELS.indexOf(least)) return;
       write(JSON.stringify({ time: clock.now().toISOString(), level, event: name, ...base, ...fields }));
     },
-    with: (fields) => createLog(clock, write, { ...base, ...fields }),
+    with: (fields) => createLog(clock, write, least, { ...base, ...fields }),
   };
 }
 

@@ -5,10 +5,14 @@
  */
 
 /** TPM_ST: what a command or an attestation is. */
-export const TAG = Object.freeze({ noSessions: 0x8001, sessions: 0x8002, attestQuote: 0x8018 });
+export const TAG = {
+  noSessions: 0x8001,
+  sessions: 0x8002,
+  attestQuote: 0x8018,
+} as const;
 
 /** TPM_CC: the commands that are sent. */
-export const COMMAND = Object.freeze({
+export const COMMAND = {
   createPrimary: 0x131,
   startup: 0x144,
   activateCredential: 0x147,
@@ -21,18 +25,18 @@ export const COMMAND = Object.freeze({
   startAuthSession: 0x176,
   pcrRead: 0x17e,
   pcrExtend: 0x182,
-});
+} as const;
 
 /** TPM_RH: handles that every TPM has. */
-export const HANDLE = Object.freeze({
+export const HANDLE = {
   owner: 0x40000001,
   null: 0x40000007,
   password: 0x40000009,
   endorsement: 0x4000000b,
-});
+} as const;
 
 /** TPM_ALG_ID. */
-export const ALGORITHM = Object.freeze({
+export const ALGORITHM = {
   rsa: 0x0001,
   aes: 0x0006,
   sha256: 0x000b,
@@ -43,22 +47,20 @@ export const ALGORITHM = Object.freeze({
   ecdsa: 0x0018,
   ecc: 0x0023,
   cfb: 0x0043,
-});
+} as const;
 
 /** TPM_ECC_CURVE. */
-export const CURVE = Object.freeze({ p256: 0x0003, p384: 0x0004 });
+export const CURVE = { p256: 0x0003, p384: 0x0004 } as const;
 
 /** TPMA_OBJECT, the bits that are looked at. */
-export const ATTRIBUTE = Object.freeze({
+export const ATTRIBUTE = {
   fixedTpm: 1 << 1,
   fixedParent: 1 << 4,
   sensitiveDataOrigin: 1 << 5,
-  userWithAuth: 1 << 6,
-  adminWithPolicy: 1 << 7,
   restricted: 1 << 16,
   decrypt: 1 << 17,
   sign: 1 << 18,
-});
+} as const;
 
 /** TPM_GENERATED_VALUE: "\xffTCG", what a TPM puts in front of all that it attests to, and restricted keys sign nothing else with. */
 export const GENERATED_VALUE = 0xff544347;

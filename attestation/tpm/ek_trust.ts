@@ -49,7 +49,15 @@ export interface EkEvidence {
   readonly certificate: Uint8Array;
 }
 
-const EVALUATED = [EXTENSION.keyUsage, EXTENSION.basicConstraints, EXTENSION.extKeyUsage, EXTENSION.subjectAltName];
+/** Any policy is acceptable here (RFC 5280, 6.1.1 (c)), so there is nothing to evaluate in one. */
+const CERTIFICATE_POLICIES = "2.5.29.32";
+const EVALUATED = [
+  EXTENSION.keyUsage,
+  EXTENSION.basicConstraints,
+  EXTENSION.extKeyUsage,
+  EXTENSION.subjectAltName,
+  CERTIFICATE_POLICIES,
+];
 /** EK Credential Profile, 3.5.1: what an endorsement key does with a seed. */
 const KEY_USAGE_OF = Object.freeze(
   { rsa2048: "keyEncipherment", "ecc-p256": "keyAgreement", "ecc-p384": "keyAgreement" } as const,

@@ -31,6 +31,7 @@ const KNOWN: Readonly<Record<number, KnownCode>> = Object.freeze({
     meaning: "a password is set where none was expected",
     next: RESET_HINT,
   },
+  0x095: { name: "TPM_RC_SIZE", code: "refused/tpm-value", meaning: "a value is of a wrong length" },
   0x09d: { name: "TPM_RC_POLICY_FAIL", code: OTHER, meaning: "the object wants another policy" },
   0x09f: { name: "TPM_RC_INTEGRITY", code: "refused/tpm-value", meaning: "a challenge is not for this TPM or key" },
   0x0a2: {
@@ -39,6 +40,7 @@ const KNOWN: Readonly<Record<number, KnownCode>> = Object.freeze({
     meaning: "a password is set where none was expected",
     next: RESET_HINT,
   },
+  0x0a7: { name: "TPM_RC_ECC_POINT", code: "refused/tpm-value", meaning: "a point is not on the curve" },
   0x902: { name: "TPM_RC_OBJECT_MEMORY", code: "unavailable/tpm", meaning: "it has no slot free for a key" },
   0x903: { name: "TPM_RC_SESSION_MEMORY", code: "unavailable/tpm", meaning: "it has no slot free for a session" },
   0x905: { name: "TPM_RC_SESSION_HANDLES", code: "unavailable/tpm", meaning: "it has no session handle free" },
@@ -53,6 +55,8 @@ const KNOWN: Readonly<Record<number, KnownCode>> = Object.freeze({
 
 /** TPM_RC_INITIALIZE, the answer to Startup when the TPM was started before. */
 export const INITIALIZE_RESPONSE_CODE = "100";
+/** TPM_RC_FAILURE. */
+export const FAILURE_RESPONSE_CODE = "101";
 
 /**
  * The error for a response code other than success. Its `details` have `responseCode` in hexadecimal, without the bits that

@@ -21,7 +21,7 @@ import {
   PCR_BYTES,
 } from "./constants.ts";
 import { encodePcrSelection, readPcrSelection } from "./pcr_selection.ts";
-import { INITIALIZE_RESPONSE_CODE } from "./response_code.ts";
+import { FAILURE_RESPONSE_CODE, INITIALIZE_RESPONSE_CODE } from "./response_code.ts";
 import type { TpmTransport } from "./transport.ts";
 import { tpmError, TpmReader, TpmWriter } from "./wire.ts";
 
@@ -60,6 +60,8 @@ export class Tpm {
   readonly #clock: Pick<Clock, "sleep">;
 
   /**
+   * Nothing is sent yet.
+   *
    * @param transport The way to it.
    * @param clock For waiting while it is busy.
    */
@@ -74,8 +76,7 @@ export class Tpm {
     try {
       await this.#run({ name: "Startup", code: COMMAND.startup, parameters });
     } catch (error) {
-      const isStarted = error instanceof BootstrapError && error.details["responseCode"] === INITIALIZE_RESPONSE_CODE;
-      if (!isStarted) throw error;
+      if (!hasResponseCode(error, INITIALIZE_RESPONSE_CODE)) throw error;
     }
   }
 
@@ -111,9 +112,10 @@ export class Tpm {
     (await this.#run({ name: "FlushContext", code: COMMAND.flushContext, parameters })).parameters.end();
   }
 
-  /** Signs the state of SHA-256 PCRs together with `qualifyingData`, by a key with a scheme of its own and no password. */
+  /** Signs the state of SHA-256 PCRs together with `qualifyingData`, by a key without a password, with ECDSA and SHA-256. */
   async quote(key: number, qualifyingData: Uint8Array, pcrs: readonly number[]): Promise<Quote> {
-    const parameters = new TpmWriter().sized(qualifyingData).u16(ALGORITHM.null).bytes(encodePcrSelection(pcrs)).done();
+    const scheme = new TpmWriter().u16(ALGORITHM.ecdsa).u16(ALGORITHM.sha256).done();
+    const parameters = new TpmWriter().sized(qualifyingData).bytes(scheme).bytes(encodePcrSelection(pcrs)).done();
     const sessions = [HANDLE.password];
     const { parameters: response } = await this.#run({
       name: "Quote",
@@ -220,6 +222,14 @@ export class Tpm {
       handles: [key, endorsementKey],
       sessions: [HANDLE.password, endorsementSession],
       parameters: new TpmWriter().bytes(challenge.credentialBlob).bytes(challenge.encryptedSecret).done(),
+    }).catch((cause) => {
+      // What RSA cannot decrypt, libtpms 0.9 with OpenSSL 3 reports as a failure, and goes on as if nothing were.
+      if (!hasResponseCode(cause, FAILURE_RESPONSE_CODE)) throw cause;
+      throw new BootstrapError(
+        "refused/tpm-value",
+        "The TPM failed to open a challenge, which may be for another TPM",
+        { cause },
+      );
     });
     const secret = parameters.sized(MAXIMUM_DIGEST_BYTES);
     parameters.end();
@@ -255,6 +265,10 @@ export class Tpm {
       }
     }
   }
+}
+
+function hasResponseCode(error: unknown, responseCode: string): boolean {
+  return error instanceof BootstrapError && error.details["responseCode"] === responseCode;
 }
 
 function readPcr(response: TpmReader): Bytes {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { concat, equalBytes, fromHex, hex, randomBytes } from "../../platform/bytes.ts";
 import type { Evidence, RegisterExpectation } from "../evidence.ts";
-import { createSoftwareMachine, errorOf, filled, flipped, type Lies, type SoftwareMachine } from "./_testing.ts";
+import { createSoftwareMachine, errorOf, filled, flipped, type Lies, type SoftwareMachine } from "./testing.ts";
 import { encodePcrSelection } from "./pcr_selection.ts";
 import { ATTESTATION_KEY_TEMPLATE, EK_PROFILES, EK_TYPES } from "./templates.ts";
 import { createTpmVerifier, type TpmPolicy } from "./verifier.ts";

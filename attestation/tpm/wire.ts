@@ -57,6 +57,8 @@ export class TpmReader {
   #offset = 0;
 
   /**
+   * Begins at the first byte.
+   *
    * @param bytes What is read.
    * @param what The structure, for errors.
    */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { prepareImage } from "../tools/prepare_image.ts";
+import { testWithVms } from "./test_with_vms.ts";
 import { Testbed } from "./testbed.ts";
 
 const bootDeadlineMs = 180_000;
@@ -22,7 +23,7 @@ for register in 12 15; do echo "PCR $register is $(cat /sys/class/tpm/tpm0/pcr-s
 const configBytes = 200_000;
 const zeroRegister = "0".repeat(64);
 
-Deno.test("Machine", async (test) => {
+testWithVms("Machine", async (test) => {
   const image = await prepareImage({
     files: [
       { target: "/etc/systemd/system/show.service", mode: 0o644, content: showUnit },

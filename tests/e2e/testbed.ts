@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { cacheFolder } from "../tools/cache_folder.ts";
 import { debianPackages } from "../tools/debian_packages.ts";
+import { vmPackages } from "../tools/package_sets.ts";
 import { capture } from "../tools/run.ts";
 import type { VmImage } from "../tools/vm_base.ts";
 import { acceleration } from "./acceleration.ts";
@@ -43,7 +44,6 @@ interface TestbedRecord {
   readonly owner: ProcessIdentity;
 }
 
-const packages = ["gnutls-bin", "iproute2", "qemu-system-x86", "qemu-utils", "swtpm", "swtpm-tools"];
 const longestFolder = 70;
 const keptForMs = 24 * 60 * 60 * 1000;
 
@@ -71,7 +71,7 @@ export class Testbed implements AsyncDisposable {
 
   /** Makes a testbed without machines. What killed processes left of theirs is removed first. */
   static async create(options: TestbedOptions = {}): Promise<Testbed> {
-    await debianPackages(packages);
+    await debianPackages(vmPackages);
     const parent = options.parent ?? join(cacheFolder(), "runs");
     await Deno.mkdir(parent, { recursive: true });
     await sweep(parent);

@@ -22,6 +22,8 @@ export const pauseImage = "registry.k8s.io/pause:3.10.2";
 
 const imagePath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+const iptables = ["iptables", "ip6tables"].flatMap((name) => [name, `${name}-save`, `${name}-restore`]);
+
 const images: readonly ContainerImage[] = [
   ...["kube-apiserver", "kube-controller-manager", "kube-scheduler"].map((name) => ({
     reference: `registry.k8s.io/${name}:${kubernetesVersion}`,
@@ -30,7 +32,7 @@ const images: readonly ContainerImage[] = [
   {
     reference: `registry.k8s.io/kube-proxy:${kubernetesVersion}`,
     program: "/usr/local/bin/kube-proxy",
-    debianPrograms: ["/usr/sbin/xtables-nft-multi", "/usr/sbin/conntrack", "/usr/sbin/nft", "/usr/bin/kmod"],
+    debianPrograms: ["nft", "conntrack", ...iptables].map((name) => `/usr/sbin/${name}`),
   },
   { reference: `registry.k8s.io/etcd:${etcdVersion.slice(1)}-0`, program: "/usr/local/bin/etcd" },
   { reference: `registry.k8s.io/coredns/coredns:${corednsVersion}`, program: "/coredns", entrypoint: true },
@@ -96,7 +98,7 @@ async function archive(image: ContainerImage, binary: string, debian: string, { 
   }
 }
 
-/** Copies programs with their libraries, what iptables loads at run time, and all of iptables' other names. */
+/** Copies programs with their libraries, and what iptables loads at run time. */
 async function addDebianPrograms(
   programs: readonly string[],
   debian: string,
@@ -109,7 +111,6 @@ async function addDebianPrograms(
     files=$(
       for program; do echo "$program"; ldd "$program" | grep -o '/[^ ]*'; done
       find /usr/lib/x86_64-linux-gnu/xtables -type f
-      find /usr/sbin -lname '*xtables-nft-multi'
     )
     echo "$files" | sort -u | sed 's/^/./' | tar -C / -c --dereference --hard-dereference -T - -f -`;
   const copy = `chroot "$1" sh -euc "$3" sh $4 | tar -C "$2" -x`;

@@ -22,6 +22,10 @@ const imageBytes = 8 * 1024 ** 3;
 const fileSystemUuid = "b0075472-a99e-4b00-8000-000000000001";
 const rootfs = join(import.meta.dirname ?? ".", "vm/rootfs");
 
+/** Where it is written how the base is made: a change there makes another base. */
+const codeFiles = ["vm_base.ts", "fill_image_store.ts", "initrd.ts", "unit_links.ts"]
+  .map((name) => join(import.meta.dirname ?? ".", name));
+
 /** Binaries in `/usr/local/bin`; the control plane's are in container images only. */
 const programs = ["containerd", "containerd-shim-runc-v2", "crictl", "ctr", "etcdctl", "kubeadm", "kubectl", "kubelet"];
 const cniPlugins = ["bridge", "host-local", "loopback", "portmap"];
@@ -63,10 +67,9 @@ export async function vmBase(): Promise<VmImage> {
   const { dir: binaries } = await prepareBinaries();
   const archives = await containerImages(binaries, debian);
   const recipe = {
-    revision: 1,
-    ...{ debian, binaries, archives, programs, cniPlugins, enabled, masked, imageBytes, fileSystemUuid },
+    ...{ debian, binaries, archives },
     rootfs: await listOfFiles(rootfs),
-    init: await digestOfFile(initSource),
+    code: await Promise.all([initSource, ...codeFiles].map(digestOfFile)),
   };
   const folder = await cached("vm-base", recipe, (to) => build(to, { debian, binaries, archives }));
   return { image: join(folder, "root.img"), kernel: join(folder, "vmlinuz"), initrd: join(folder, "initrd") };

@@ -1,5 +1,5 @@
 /**
- * What the tests of this folder share: oracles, and a machine whose "TPM" is software that can be made to lie.
+ * What tests share: oracles, and a machine whose "TPM" is software that can be made to lie.
  *
  * @module
  */
@@ -40,8 +40,9 @@ function isFolder(path: string): boolean {
   }
 }
 
-/** The DER in a PEM file, of whatever label. */
-export function derOf(pem: Uint8Array): Bytes {
+/** The DER in a file, which is that or PEM of whatever label. */
+export function derOf(pem: Bytes): Bytes {
+  if (pem[0] === 0x30) return pem;
   const [, body = ""] = /-----BEGIN [A-Z ]+-----([^-]+)-----END/.exec(new TextDecoder().decode(pem)) ?? [];
   return Uint8Array.fromBase64(body.replaceAll(/\s/g, ""));
 }

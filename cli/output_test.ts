@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { BootstrapError, ERROR_CODES } from "../platform/errors.ts";
+import type { ErrorFamily } from "../platform/errors.ts";
+import { errorText, nextOf } from "./output.ts";
+
+Deno.test("errorText() says what happened, the facts, the causes and what to do next", () => {
+  const error = new BootstrapError("refused/pcr", "PCR 4 does not have an allowed value", {
+    next: "Add the value to the policy, if you trust it",
+    details: { check: "pcr", expected: "00", seen: "11", note: "" },
+    cause: new Error("below", { cause: new Error("further below") }),
+  });
+  assert.equal(
+    errorText(error),
+    [
+      "Error: PCR 4 does not have an allowed value.",
+      "  check        pcr",
+      "  expected     00",
+      "  seen         11",
+      "  because      below",
+      "  because      further below",
+      "  code         refused/pcr",
+      "Next: Add the value to the policy, if you trust it.",
+      "",
+    ].join("\n"),
+  );
+});
+
+Deno.test("nextOf() has advice for every family of errors", () => {
+  for (const family of Object.keys(ERROR_CODES) as ErrorFamily[]) {
+    assert.notEqual(nextOf(new BootstrapError(`${family}/x`, "x")), "");
+  }
+});
+
+Deno.test("errorText() lets no text of a peer steer the terminal", () => {
+  const text = fc.string({ unit: "binary" });
+  fc.assert(fc.property(text, text, text, (message, key, value) => {
+    const shown = errorText(
+      new BootstrapError("refused/x", message, { details: { seen: value }, next: "n", cause: new Error(key) }),
+    );
+    assert.ok(!/[^\P{Cc}\n]/u.test(shown));
+  }));
+});

@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { BootstrapError } from "../platform/errors.ts";
+import type { InitOptions } from "./init.ts";
+import type { JoinServiceOptions } from "./join_service.ts";
+import { KEPT_PERMISSIONS, PERMISSIONS, SUBCOMMANDS } from "./permissions.ts";
+import { TestWorld } from "./_testing.ts";
+
+const SCREEN_LINES = 24;
+const INIT = ["init", "10.0.0.1", "--name", "demo", "--policy", "p.yaml", "--key", "k.pem"];
+
+Deno.test("runProgram() prints help that fits a screen, for every subcommand", async () => {
+  await using world = await TestWorld.create();
+  for (const args of [["--help"], ...SUBCOMMANDS.map((name) => [name, "--help"])]) {
+    assert.equal(await world.run(...args), 0);
+    const lines = world.out.trimEnd().split("\n");
+    assert.ok(lines.length <= SCREEN_LINES, `${args.join(" ")}: ${lines.length} lines`);
+    assert.ok(lines.every((line) => line.length <= 80), world.out);
+    assert.equal(world.err, "");
+  }
+  await world.run("--help");
+  for (const name of SUBCOMMANDS) assert.ok(world.out.includes(`  ${name} `), name);
+});
+
+Deno.test("runProgram() gives 2 and says what to do when the command line is wrong", async () => {
+  await using world = await TestWorld.create();
+  const wrong: readonly (readonly [readonly string[], string])[] = [
+    [[], "usage/no-subcommand"],
+    [["bogus"], "usage/unknown-command"],
+    [["statsu"], "usage/unknown-command"],
+    [["version", "--bogus"], "usage/unknown-option"],
+    [["version", "more"], "usage/excess-arguments"],
+    [["version", "--output", "xml"], "usage/invalid-argument"],
+    [["keygen"], "usage/missing-mandatory-option-value"],
+    [["keygen", "--out"], "usage/option-missing-argument"],
+    [["init", "--name", "a", "--policy", "p", "--key", "k"], "usage/missing-argument"],
+    [[...INIT, "--wait", "soon"], "usage/duration"],
+    [[...INIT, "--expect-identity", "ab"], "usage/identity"],
+    [[...INIT.with(3, "De_mo")], "usage/cluster-name"],
+    [[...INIT.with(1, "10.0.0.1:x")], "usage/endpoint"],
+    [["abandon", "De_mo"], "usage/cluster-name"],
+    [["evidence", "--ek-type", "rsa"], "usage/invalid-argument"],
+  ];
+  for (const [args, code] of wrong) {
+    assert.equal(await world.run(...args), 2, args.join(" "));
+    assert.equal(world.out, "");
+    assert.match(world.err, /^Error: .+\.\n/);
+    assert.ok(world.err.includes(code), world.err);
+    assert.match(world.err, /\nNext: .+\.\n$/);
+  }
+});
+
+Deno.test("runProgram() prints one JSON object when an error is to be JSON", async () => {
+  await using world = await TestWorld.create();
+  for (const args of [["--output", "json"], ["--output=json"]]) {
+    assert.equal(await world.run("keygen", ...args), 2);
+    assert.equal(world.err, "");
+    const { error } = JSON.parse(world.out);
+    assert.equal(error.code, "usage/missing-mandatory-option-value");
+    assert.ok(error.message !== "" && error.next !== "");
+  }
+});
+
+Deno.test("runProgram() gives the exit code of what a subcommand throws", async () => {
+  const errors: readonly (readonly [unknown, number])[] = [
+    [new BootstrapError("system/file", "Cannot"), 1],
+    [new BootstrapError("usage/document", "Cannot"), 2],
+    [new BootstrapError("refused/pcr", "Cannot", { details: { check: "pcr", expected: "00", seen: "11" } }), 3],
+    [new BootstrapError("unavailable/x", "Cannot"), 4],
+    [new BootstrapError("conflict/x", "Cannot", { retriable: true }), 4],
+    [new TypeError("defect"), 1],
+  ];
+  for (const [error, exitCode] of errors) {
+    await using world = await TestWorld.create({ handlers: { init: () => Promise.reject(error) } });
+    assert.equal(await world.run(...INIT), exitCode);
+    assert.match(world.err, /\nNext: .+\.\n$/);
+  }
+});
+
+Deno.test("runProgram() gives init its options, with their defaults", async () => {
+  const seen: InitOptions[] = [];
+  await using world = await TestWorld.create({
+    handlers: { init: (options) => Promise.resolve(void seen.push(options)) },
+  });
+  assert.equal(await world.run(...INIT), 0);
+  const all = ["--passphrase-file", "pw", "--cluster", "c.yaml", "--kubeconfig", "kc", "--cluster-file", "cf"];
+  const others = ["--other-operator", "a.pub", "b.pub"];
+  const more = ["--expect-identity", "AB".repeat(32), "--wait", "90s", "--records", "rec", "--output", "json"];
+  assert.equal(await world.run(...INIT.with(1, "[fd00::1]:1"), ...all, ...others, ...more), 0);
+  assert.equal(await world.run(...INIT, "--wait"), 0);
+  assert.deepEqual(seen[0], {
+    node: { host: "10.0.0.1", port: 9443 },
+    clusterName: "demo",
+    policyFile: "p.yaml",
+    keyFile: "k.pem",
+    otherOperatorFiles: [],
+    kubeconfigFile: "demo.kubeconfig",
+    clusterFile: "demo.cluster.yaml",
+    recordsFolder: join(world.root, "home/.config/bootstrapper"),
+    output: "text",
+  });
+  assert.deepEqual(seen[1], {
+    node: { host: "fd00::1", port: 1 },
+    clusterName: "demo",
+    policyFile: "p.yaml",
+    keyFile: "k.pem",
+    passphraseFile: "pw",
+    otherOperatorFiles: ["a.pub", "b.pub"],
+    settingsFile: "c.yaml",
+    expectIdentity: new Uint8Array(32).fill(0xab),
+    kubeconfigFile: "kc",
+    clusterFile: "cf",
+    waitMs: 90_000,
+    recordsFolder: "rec",
+    output: "json",
+  });
+  assert.equal(seen[2]?.waitMs, 600_000);
+});
+
+Deno.test("runProgram() gives join-service its folder, and its key where systemd hands it over", async () => {
+  const seen: JoinServiceOptions[] = [];
+  await using world = await TestWorld.create({
+    handlers: { joinService: (options) => Promise.resolve(void seen.push(options)) },
+  });
+  assert.equal(await world.run("join-service"), 0);
+  Object.assign(world.context.environment, { credentialsFolder: "/run/credentials/unit" });
+  assert.equal(await world.run("join-service", "--folder", "/f"), 0);
+  assert.deepEqual(seen, [
+    { folder: world.context.paths.joinService, output: "text" },
+    { folder: "/f", keyFile: "/run/credentials/unit/service.key", output: "text" },
+  ]);
+});
+
+Deno.test("runProgram() gives run the configuration and the machine, without permissions that it does not need", async () => {
+  let names: unknown;
+  await using world = await TestWorld.create({
+    handlers: {
+      run: ({ configuration, machine, source }) => {
+        names = [configuration.trust.clusterName, machine.facts.hostName, machine.unmeasured.length > 0, source];
+        return Promise.resolve();
+      },
+    },
+  });
+  const example = await Deno.readTextFile(join(import.meta.dirname ?? ".", "../deploy/node-worker.example.yaml"));
+  const source = await world.write("etc/bootstrapper/config.yaml", example);
+  assert.equal(await world.run("run"), 0, world.err);
+  assert.deepEqual(names, ["demo", "node-1", true, source]);
+  const kept = PERMISSIONS.filter((permission) => !world.revoked.includes(permission));
+  assert.deepEqual(kept, KEPT_PERMISSIONS.run);
+});
+
+Deno.test("runProgram() prints version, protocol and the commit that it was built from", async () => {
+  await using world = await TestWorld.create();
+  assert.equal(await world.run("--built-from", "0123abc", "version"), 0);
+  assert.match(world.out, /^version +\d+\.\d+\.\d+\nprotocol +bootstrapper\/1\ndeno +\d/);
+  assert.match(world.out, /\ncommit +0123abc\n/);
+  assert.equal(await world.run("version", "--output", "json"), 0);
+  assert.equal(JSON.parse(world.out).protocol, "bootstrapper/1");
+  assert.equal("commit" in JSON.parse(world.out), false);
+});

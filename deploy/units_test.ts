@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+
+const deploy = import.meta.dirname ?? ".";
+const UNITS = ["bootstrapper-measure.service", "bootstrapper.service", "bootstrapper-join-service.service"];
+
+type Unit = ReadonlyMap<string, readonly string[]>;
+
+/** The settings of a unit file, as `Section.Key`, in the order in which they stand. */
+async function readUnit(path: string): Promise<Unit> {
+  const settings = new Map<string, string[]>();
+  let section = "";
+  for (const line of (await Deno.readTextFile(join(deploy, path))).split("\n")) {
+    const [, name] = /^\[(\w+)\]$/.exec(line) ?? [];
+    if (name !== undefined) section = name;
+    const [, key, value] = /^(\w+)=(.*)$/.exec(line) ?? [];
+    if (key === undefined || value === undefined) continue;
+    settings.set(`${section}.${key}`, [...settings.get(`${section}.${key}`) ?? [], value]);
+  }
+  return settings;
+}
+
+const words = (unit: Unit, key: string) => (unit.get(key) ?? []).flatMap((value) => value.split(/\s+/));
+const only = (unit: Unit, key: string) => (unit.get(key) ?? []).join(" ");
+
+/** `systemd-analyze` with arguments; `undefined` if it is not there. */
+async function analyze(...args: readonly string[]): Promise<{ code: number; text: string } | undefined> {
+  try {
+    const { code, stdout, stderr } = await new Deno.Command("systemd-analyze", { args: [...args] }).output();
+    const decoder = new TextDecoder();
+    return { code, text: decoder.decode(stdout) + decoder.decode(stderr) };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+Deno.test("the units start the subcommands that the binary has", async () => {
+  const { SUBCOMMANDS } = await import("../cli/permissions.ts");
+  for (const name of UNITS) {
+    const [program, subcommand] = only(await readUnit(name), "Service.ExecStart").split(" ");
+    assert.equal(program, "/usr/local/bin/bootstrapper");
+    assert.ok(SUBCOMMANDS.some((known) => known === subcommand), name);
+  }
+});
+
+Deno.test("containerd, the kubelet and the bootstrapper require the measurement and follow it", async () => {
+  const drops = ["containerd.service.d/10-bootstrapper-measure.conf", "kubelet.service.d/10-bootstrapper-measure.conf"];
+  for (const path of [...drops, "bootstrapper.service", "bootstrapper-join-service.service"]) {
+    const unit = await readUnit(path);
+    assert.ok(words(unit, "Unit.Requires").includes("bootstrapper-measure.service"), path);
+    assert.ok(words(unit, "Unit.After").includes("bootstrapper-measure.service"), path);
+  }
+  const measure = await readUnit("bootstrapper-measure.service");
+  for (const unit of ["bootstrapper.service", "containerd.service", "kubelet.service"]) {
+    assert.ok(words(measure, "Unit.Before").includes(unit));
+  }
+  assert.equal(only(measure, "Service.RemainAfterExit"), "yes");
+});
+
+Deno.test("the bootstrapper comes again after what may pass, and not after a wrong configuration or a refusal", async () => {
+  const unit = await readUnit("bootstrapper.service");
+  assert.equal(only(unit, "Service.Restart"), "on-failure");
+  assert.deepEqual(words(unit, "Service.RestartPreventExitStatus"), ["2", "3"]);
+  assert.ok(only(unit, "Unit.StartLimitBurst") !== "");
+});
+
+Deno.test("the join service has no device, no capability, no writable file and its key from systemd alone", async () => {
+  const unit = await readUnit("bootstrapper-join-service.service");
+  assert.equal(only(unit, "Service.CapabilityBoundingSet"), "");
+  assert.ok(unit.has("Service.CapabilityBoundingSet"));
+  assert.equal(unit.has("Service.DeviceAllow"), false);
+  assert.equal(unit.has("Service.ReadWritePaths"), false);
+  for (const key of ["DynamicUser", "NoNewPrivileges", "PrivateDevices", "PrivateTmp", "PrivateUsers"]) {
+    assert.equal(only(unit, `Service.${key}`), "yes", key);
+  }
+  assert.equal(only(unit, "Service.ProtectSystem"), "strict");
+  assert.match(only(unit, "Service.LoadCredential"), /^service\.key:/);
+});
+
+Deno.test("no unit gives the TPM to anybody but the bootstrapper, and nobody more devices", async () => {
+  for (const name of UNITS) {
+    const unit = await readUnit(name);
+    assert.equal(only(unit, "Service.DevicePolicy"), "closed");
+    assert.equal(only(unit, "Service.NoNewPrivileges"), "yes");
+    assert.ok(["", "/dev/tpmrm0 rw"].includes(only(unit, "Service.DeviceAllow")));
+  }
+});
+
+Deno.test("the preset and the list of masks name what else writes PCR 12 and 15", async () => {
+  const masked = (await Deno.readTextFile(join(deploy, "masked-units.txt"))).trimEnd().split("\n");
+  const preset = await Deno.readTextFile(join(deploy, "50-bootstrapper.preset"));
+  for (const unit of masked) assert.ok(preset.includes(`disable ${unit}\n`), unit);
+  for (const unit of UNITS) assert.ok(preset.includes(`enable ${unit}\n`), unit);
+});
+
+const hasAnalyze = await analyze("--version") !== undefined;
+
+Deno.test({
+  name: `systemd-analyze accepts the units${hasAnalyze ? "" : " (SKIPPED: systemd-analyze is not installed)"}`,
+  ignore: !hasAnalyze,
+  async fn() {
+    for (const name of UNITS) {
+      const verified = await analyze("verify", "--man=no", join(deploy, name));
+      const complaints = (verified?.text ?? "").split("\n").filter((line) =>
+        line.includes("bootstrapper") && !line.includes("is not executable")
+      );
+      assert.deepEqual(complaints, []);
+    }
+  },
+});
+
+Deno.test({
+  name: `systemd-analyze finds little exposure${hasAnalyze ? "" : " (SKIPPED: systemd-analyze is not installed)"}`,
+  ignore: !hasAnalyze,
+  async fn() {
+    const limits = {
+      "bootstrapper-measure.service": 2,
+      "bootstrapper.service": 4.5,
+      "bootstrapper-join-service.service": 1.5,
+    };
+    for (const [name, limit] of Object.entries(limits)) {
+      const { text = "" } = await analyze("security", "--offline=yes", "--no-pager", join(deploy, name)) ?? {};
+      const [, level] = /Overall exposure level for \S+ (\d+\.\d+)/.exec(text) ?? [];
+      assert.ok(level !== undefined && Number(level) <= limit, `${name}: ${text.split("\n").slice(-2).join("")}`);
+    }
+  },
+});

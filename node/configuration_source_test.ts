@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { operatorKeyLine } from "../certificate/operator_key.ts";
+import { concat, fromHex } from "../platform/bytes.ts";
+import type { BootstrapError } from "../platform/errors.ts";
+import { loadNodeConfiguration } from "./configuration_source.ts";
+import { nodePaths } from "./paths.ts";
+
+const key = operatorKeyLine(concat(fromHex("302a300506032b6570032100", "prefix"), new Uint8Array(32)));
+const text = (name: string) => `version: 1\ntrust: {clusterName: ${name}, operatorKeys: ["${key}"]}\n`;
+
+async function withFiles(run: (root: string) => Promise<void>): Promise<void> {
+  const root = await Deno.makeTempDir();
+  try {
+    await run(root);
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+}
+
+async function write(path: string, name: string): Promise<void> {
+  await Deno.mkdir(join(path, ".."), { recursive: true });
+  await Deno.writeTextFile(path, text(name));
+}
+
+Deno.test("loadNodeConfiguration() uses the first place that has one, whole", () =>
+  withFiles(async (root) => {
+    const paths = nodePaths(root);
+    const credentialsFolder = join(root, "unit-credentials");
+    const file = join(root, "given.yaml");
+    const source = async (given?: string) => {
+      const loaded = await loadNodeConfiguration({
+        ...(given === undefined ? {} : { file: given }),
+        credentialsFolder,
+        paths,
+      });
+      return [loaded.source, loaded.configuration.trust.clusterName];
+    };
+    await assert.rejects(source(), (error: BootstrapError) => {
+      assert.equal(error.code, "usage/no-configuration");
+      assert.ok(error.next.includes("bootstrapper.config"));
+      return true;
+    });
+    await write(paths.configuration, "etc");
+    assert.deepEqual(await source(), [paths.configuration, "etc"]);
+    const system = join(paths.systemCredentials, "bootstrapper.config");
+    await write(system, "machine");
+    assert.deepEqual(await source(), [system, "machine"]);
+    const unit = join(credentialsFolder, "bootstrapper.config");
+    await write(unit, "unit");
+    assert.deepEqual(await source(), [unit, "unit"]);
+    await write(file, "given");
+    assert.deepEqual(await source(file), [file, "given"]);
+  }));
+
+Deno.test("loadNodeConfiguration() does not look elsewhere when the file of --config is missing, or one is wrong", () =>
+  withFiles(async (root) => {
+    const paths = nodePaths(root);
+    await write(paths.configuration, "etc");
+    const missing = loadNodeConfiguration({ file: join(root, "missing"), paths });
+    await assert.rejects(missing, { code: "system/file" });
+    await Deno.mkdir(paths.systemCredentials, { recursive: true });
+    await Deno.writeTextFile(join(paths.systemCredentials, "bootstrapper.config"), "version: 3\n");
+    await assert.rejects(loadNodeConfiguration({ paths }), { code: "usage/document" });
+    await Deno.writeFile(join(paths.systemCredentials, "bootstrapper.config"), Uint8Array.of(0xff));
+    await assert.rejects(loadNodeConfiguration({ paths }), { code: "malformed/utf8" });
+  }));

@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { Timeline } from "./timeline.ts";
+import { timelineSvg } from "./timeline_svg.ts";
+
+const timeline: Timeline = {
+  phases: [
+    { name: "preflight", startMs: 0, durationMs: 2_000, outcome: "succeeded" },
+    { name: '<join> & "wait"', startMs: 2_000, durationMs: 2_000, outcome: "failed", code: "refused/pcr" },
+  ],
+};
+
+Deno.test("timelineSvg() draws a row for each phase, in its place and colour", () => {
+  const svg = timelineSvg(timeline, { title: "node-1", nowMs: 4_000 });
+  assert.match(svg, /^<svg xmlns="http:\/\/www.w3.org\/2000\/svg"/);
+  assert.match(svg, /<rect x="240.0" y="60" width="310.0" height="16" rx="2" fill="#2e7d32"\/>/);
+  assert.match(svg, /<rect x="550.0" y="84" width="310.0" height="16" rx="2" fill="#c62828"\/>/);
+  assert.match(svg, /<title>&lt;join&gt; &amp; &quot;wait&quot; · failed · refused\/pcr · /);
+});
+
+Deno.test("timelineSvg() is well-formed when names are anything", () => {
+  const name = fc.string({ unit: "binary", minLength: 1, maxLength: 40 });
+  fc.assert(fc.property(fc.array(name, { maxLength: 5 }), name, (names, title) => {
+    const phases = names.map((name, index) => ({ name, startMs: index, outcome: "running" as const }));
+    const svg = timelineSvg({ phases }, { title, nowMs: 10 });
+    const open: string[] = [];
+    for (const [tag, close, element = "", self] of svg.matchAll(/<(\/?)([a-z]+)[^<>]*?(\/?)>/g)) {
+      if (close === "/") assert.equal(open.pop(), element, tag);
+      else if (self !== "/") open.push(element);
+    }
+    assert.deepEqual(open, []);
+    const text = svg.replaceAll(/<\/?[a-z]+(?: [a-z1-9A-Z-]+="[^"<>&]*")*\/?>/g, "");
+    assert.ok(!/[<>]/.test(text) && !/&(?!(?:amp|lt|gt|quot);)/.test(text));
+    assert.ok(svg.isWellFormed());
+  }));
+});

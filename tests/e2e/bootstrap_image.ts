@@ -1,0 +1,39 @@
+import { join } from "node:path";
+import { compile } from "../tools/compile.ts";
+import type { ImageFile } from "../tools/prepare_image.ts";
+import { prepareImage } from "../tools/prepare_image.ts";
+import type { VmImage } from "../tools/vm_base.ts";
+
+/** The image that all machines boot, and the binary in it, which is the operator's too. */
+export interface BootstrapImage {
+  /** For the machines. */
+  readonly image: VmImage;
+  /** The compiled `bootstrapper`. */
+  readonly binary: string;
+}
+
+const deploy = join(import.meta.dirname ?? ".", "../../deploy");
+const units = ["bootstrapper-measure.service", "bootstrapper.service", "bootstrapper-join-service.service"] as const;
+const dropIns = ["containerd.service.d", "kubelet.service.d"] as const;
+const dropInName = "10-bootstrapper-measure.conf";
+
+/** Compiles the project, and makes the image with its binary and its units. */
+export async function bootstrapImage(): Promise<BootstrapImage> {
+  const binary = await compile();
+  const system = "/etc/systemd/system";
+  const files: ImageFile[] = [
+    { source: binary, target: "/usr/local/bin/bootstrapper", mode: 0o755 },
+    {
+      source: join(deploy, "70-bootstrapper-tpm.rules"),
+      target: "/etc/udev/rules.d/70-bootstrapper-tpm.rules",
+      mode: 0o644,
+    },
+    ...units.map((unit) => ({ source: join(deploy, unit), target: `${system}/${unit}`, mode: 0o644 })),
+    ...dropIns.map((folder) => ({
+      source: join(deploy, folder, dropInName),
+      target: `${system}/${folder}/${dropInName}`,
+      mode: 0o644,
+    })),
+  ];
+  return { image: await prepareImage({ files, enable: units }), binary };
+}

@@ -1,0 +1,123 @@
+import { join } from "node:path";
+import { stringify } from "yaml";
+import type { Machine } from "./machine.ts";
+import type { CommandResult, Testbed } from "./testbed.ts";
+
+/** What a node's configuration says beside the cluster's name and its operators. */
+export interface NodeOptions {
+  /** Public keys of the operators; this operator's alone unless given. */
+  readonly operatorKeys?: readonly string[];
+  /** Addresses of the machines to ask for a ticket. */
+  readonly joinAddresses?: readonly string[];
+}
+
+const clusterName = "demo";
+const joinServicePort = 9444;
+const evidenceDeadlineMs = 180_000;
+/** What the firmware and the boot loader of the image write: a policy is made from them. */
+const policyRegisters = ["0", "4", "8", "11"];
+const commandTimeoutMs = 60 * 60 * 1000;
+
+/** A person with a laptop in the testbed's network: a folder with keys and files, and the compiled binary. */
+export class Operator {
+  /** Its files. */
+  readonly folder: string;
+  /** The line of its public key for nodes' configurations. */
+  readonly publicKey: string;
+  readonly #testbed: Testbed;
+  readonly #binary: string;
+
+  private constructor(testbed: Testbed, binary: string, folder: string, publicKey: string) {
+    this.#testbed = testbed;
+    this.#binary = binary;
+    this.folder = folder;
+    this.publicKey = publicKey;
+  }
+
+  /** Makes an operator with a key of its own. */
+  static async create(testbed: Testbed, binary: string, name = "operator"): Promise<Operator> {
+    const folder = join(testbed.folder, name);
+    await Deno.mkdir(folder);
+    const operator = new Operator(testbed, binary, folder, "");
+    const { exitCode, stdout, stderr } = await operator.run(["keygen", "--out", operator.keyFile, "--output", "json"]);
+    if (exitCode !== 0) throw new Error(`Cannot make an operator's key: ${stderr}`);
+    const { operatorKey }: { operatorKey: string } = JSON.parse(stdout);
+    return new Operator(testbed, binary, folder, operatorKey);
+  }
+
+  /** The private key. */
+  get keyFile(): string {
+    return join(this.folder, "operator.key");
+  }
+
+  /** The kubeconfig, after {@linkcode initCommand} succeeded. */
+  get kubeconfigFile(): string {
+    return join(this.folder, "kubeconfig");
+  }
+
+  /** The policy. */
+  get policyFile(): string {
+    return join(this.folder, "policy.yaml");
+  }
+
+  /** The cluster's settings. */
+  get clusterFile(): string {
+    return join(this.folder, "cluster.yaml");
+  }
+
+  /** Runs the binary as this operator, to its end. */
+  run(args: readonly string[]): Promise<CommandResult> {
+    return this.#testbed.exec([this.#binary, ...args], { signal: AbortSignal.timeout(commandTimeoutMs) });
+  }
+
+  /** Runs kubectl with the operator's kubeconfig. */
+  kubectl(kubectl: string, args: readonly string[]): Promise<CommandResult> {
+    return this.#testbed.exec([kubectl, `--kubeconfig=${this.kubeconfigFile}`, ...args]);
+  }
+
+  /** A node's configuration. */
+  nodeConfiguration({ operatorKeys = [this.publicKey], joinAddresses = [] }: NodeOptions = {}): string {
+    return stringify({
+      version: 1,
+      trust: { clusterName, operatorKeys },
+      evidence: { variant: "tpm", ekType: "rsa2048" },
+      join: { endpoints: joinAddresses.map((address) => `${address}:${joinServicePort}`) },
+      // Booted by -kernel, without a unified kernel image and dm-verity.
+      allowUnmeasuredImage: true,
+    });
+  }
+
+  /** Writes the policy by what a machine that is known to be good says of itself, and the cluster's settings. */
+  async writeDocuments(knownGood: Machine): Promise<void> {
+    const { exitCode, stdout, stderr } = await knownGood.exec(
+      ["bootstrapper", "evidence", "--ek-type", "rsa2048", "--output", "json"],
+      { deadlineMs: evidenceDeadlineMs },
+    );
+    if (exitCode !== 0) throw new Error(`${knownGood.name} gave no evidence: ${stderr}`);
+    const { pcrs }: { pcrs: Record<string, string> } = JSON.parse(stdout);
+    const certificate = await Deno.readTextFile(this.#testbed.authority.issuerCertificate);
+    const policy = stringify({
+      version: 1,
+      variant: "tpm",
+      tpm: {
+        ekType: "rsa2048",
+        pcrs: Object.fromEntries(policyRegisters.map((register) => [register, [pcrs[register] ?? ""]])),
+        trust: { issuers: [{ certificate, attributes: { tpmManufacturer: "id:00001014", tpmModel: "swtpm" } }] },
+      },
+    });
+    await Deno.writeTextFile(this.policyFile, policy);
+    const settings = { kubernetesVersion: "v1.36.3", podSubnet: "10.244.0.0/16", kubeProxy: false, coreDns: false };
+    await Deno.writeTextFile(this.clusterFile, stringify(settings));
+  }
+
+  /** The arguments of an `init` of a machine. */
+  initArguments(machine: Machine): string[] {
+    return [
+      "init",
+      machine.address,
+      ...["--name", clusterName, "--policy", this.policyFile, "--key", this.keyFile, "--cluster", this.clusterFile],
+      ...["--kubeconfig", this.kubeconfigFile, "--cluster-file", join(this.folder, "demo.cluster.yaml")],
+      ...["--records", join(this.folder, "records"), "--wait", "10m"],
+    ];
+  }
+}

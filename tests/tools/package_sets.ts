@@ -1,0 +1,21 @@
+/** Debian packages that the integration tests run. */
+export const integrationPackages: readonly string[] = [
+  "gnutls-bin",
+  "iproute2",
+  "iptables",
+  "swtpm",
+  "swtpm-tools",
+  "util-linux",
+];
+
+/** Debian packages that run the VMs. */
+export const vmPackages: readonly string[] = [
+  "gnutls-bin",
+  "iproute2",
+  "openssl",
+  "qemu-system-x86",
+  "qemu-utils",
+  "swtpm",
+  "swtpm-tools",
+  "util-linux",
+];

@@ -1,0 +1,45 @@
+/**
+ * Fetches and builds what the tests need, and prints where it is:
+ *
+ *     npx --yes deno@2.9.5 run --allow-all tests/tools/prepare.ts [--for integration|vm|all]
+ *
+ * `integration` are Debian packages and Go binaries, `vm` these and the base of the VM images; `all` is the default. What
+ * is there already costs nothing.
+ *
+ * @module
+ */
+import { parseArgs } from "node:util";
+import { debianPackages } from "./debian_packages.ts";
+import { denort } from "./denort.ts";
+import { integrationPackages, vmPackages } from "./package_sets.ts";
+import { prepareBinaries } from "./prepare_binaries.ts";
+import { vmBase } from "./vm_base.ts";
+
+/** A set of tests, by what it needs. */
+export type Purpose = "integration" | "vm" | "all";
+
+const purposes: readonly string[] = ["integration", "vm", "all"] satisfies Purpose[];
+
+/** Prepares what a set of tests needs, and returns absolute paths by names. */
+export async function prepare(purpose: Purpose): Promise<Record<string, string>> {
+  const packages = [...purpose === "vm" ? [] : integrationPackages, ...purpose === "integration" ? [] : vmPackages];
+  await debianPackages([...new Set(packages)]);
+  const runtime = await denort();
+  const { dir } = await prepareBinaries();
+  const found = { binaries: dir, ...(runtime === undefined ? {} : { denort: runtime }) };
+  return purpose === "integration" ? found : { ...found, ...await vmBase() };
+}
+
+function isPurpose(text: string): text is Purpose {
+  return purposes.includes(text);
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({ args: Deno.args, options: { for: { type: "string", default: "all" } } });
+  if (!isPurpose(values.for)) {
+    throw new Error(`Cannot prepare for "${values.for}": it must be one of ${purposes.join(", ")}`);
+  }
+  const found = await prepare(values.for);
+  const lines = Object.entries(found).map(([name, path]) => `${name} ${path}\n`);
+  await Deno.stdout.write(new TextEncoder().encode(lines.join("")));
+}
