@@ -73,6 +73,8 @@ export interface EvidenceVerifier {
   /** The one kind that it accepts. */
   readonly variant: EvidenceVariant;
   /**
+   * Checks everything that needs no further message.
+   *
    * @param evidence What the peer sent.
    * @param statement A1 or A2 of this connection, 32 bytes; compared in full length.
    * @param registers What PCR 12 and PCR 15 must hold.

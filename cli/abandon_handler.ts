@@ -8,7 +8,7 @@ import type { AbandonHandler } from "./abandon.ts";
 import { printResult } from "./output.ts";
 
 /** Marks the record of a cluster as abandoned. */
-export const abandon: AbandonHandler = async ({ clusterName, recordsFolder, output }, context) => {
+export const abandon: AbandonHandler = async ({ clusterName, recordsFolder, output }, context): Promise<void> => {
   const { clusterId } = await abandonCluster(recordsFolder, clusterName);
   const advice =
     `A founding cannot be revoked: nodes of the name "${clusterName}" that still obey this operator must from now on ` +

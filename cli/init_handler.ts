@@ -38,7 +38,7 @@ const PUBLIC = { mode: 0o644 };
 const INSECURE = "INSECURE: the policy accepts evidence of the kind none, which proves nothing about this machine";
 
 /** Founds a cluster. */
-export const init: InitHandler = async (options, context) => {
+export const init: InitHandler = async (options, context): Promise<void> => {
   const { clusterName, policyFile, keyFile, settingsFile, recordsFolder, waitMs, output } = options;
   const policyDocument = await readText(policyFile);
   const policy = readPolicy(policyDocument, policyFile);
@@ -100,7 +100,7 @@ function showVerified(printer: ProgressPrinter, claims: EvidenceClaims, clusterI
   const { identity, variant } = claims;
   const goesOn = again ? ", which goes on with the operation of the record" : "";
   const text = `Verified the node by ${variant}: identity ${identity}${goesOn}\nCluster ID ${clusterId}`;
-  for (const line of text.split("\n")) printer.note("verified", line, { identity, variant, clusterId, again });
+  printer.note("verified", text, { identity, variant, clusterId, again });
 }
 
 async function keep(options: InitOptions, operator: KeyPair, cluster: NewCluster): Promise<void> {

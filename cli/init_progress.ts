@@ -69,7 +69,7 @@ class LivePrinter implements ProgressPrinter {
   }
 
   note(_event: string, text: string): void {
-    this.#print(`${CLEAR_LINE}${printable(text)}\n`);
+    for (const line of text.split("\n")) this.#print(`${CLEAR_LINE}${printable(line)}\n`);
     this.#redraw();
   }
 

@@ -10,7 +10,7 @@ import type { JoinServiceHandler } from "./join_service.ts";
 import { terminationSignal } from "./termination.ts";
 
 /** Serves until it is stopped. */
-export const joinService: JoinServiceHandler = async ({ folder, keyFile }, { clock, log }) => {
+export const joinService: JoinServiceHandler = async ({ folder, keyFile }, { clock, log }): Promise<void> => {
   using termination = terminationSignal();
   const state = await readServiceState(folder, clock.now(), keyFile);
   const policy = readPolicy(state.policyDocument, "the policy of the join service");

@@ -16,7 +16,7 @@ import { terminationSignal } from "./termination.ts";
 const IDENTITY_BYTES = 32;
 
 /** Bootstraps this node. */
-export const run: RunHandler = async (request, context) => {
+export const run: RunHandler = async (request, context): Promise<void> => {
   const { configuration, machine } = request;
   const self = resolveNodeSelf(configuration, machine.facts);
   using termination = terminationSignal();

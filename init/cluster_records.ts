@@ -12,9 +12,40 @@ import { fromUtf8, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { ensureFolder, readFileIfExists, writeFileAtomic } from "../platform/files.ts";
 
+/** What is recorded of a name. */
+export interface ClusterRecord {
+  /** The version of the form. */
+  readonly version: 1;
+  /** The name. */
+  readonly clusterName: string;
+  /**
+   * `pending`: a founding may have left this machine. `founded`: the cluster stood. `abandoned`: the operator has given it
+   * up, and nodes of the name must carry the ID of the next one.
+   */
+  readonly state: "pending" | "founded" | "abandoned";
+  /** 64 characters of lower-case hexadecimal. */
+  readonly clusterId: string;
+  /** The identity of the machine, 64 characters of lower-case hexadecimal. */
+  readonly identity: string;
+  /** 32 characters of lower-case hexadecimal. */
+  readonly operationId: string;
+  /** SPKI of the operator's key, hexadecimal. */
+  readonly operatorKey: string;
+  /** The cluster's settings of the operation, YAML. */
+  readonly clusterDocument: string;
+  /** The policy of the operation, YAML. */
+  readonly policyDocument: string;
+  /** The key of the admin certificate, PKCS#8 PEM: a secret, as the file is. */
+  readonly adminKeyPem: string;
+  /** The TPM's reset counter when the record was made. */
+  readonly resetCount?: number;
+  /** When the record was made, ISO 8601. */
+  readonly time: string;
+}
+
 const hexadecimal = (length: number) => v.pipe(v.string(), v.length(length), v.regex(/^[0-9a-f]*$/));
 
-const recordSchema = v.strictObject({
+const recordSchema: v.GenericSchema<unknown, ClusterRecord> = v.strictObject({
   version: v.literal(1),
   clusterName: v.string(),
   state: v.picklist(["pending", "founded", "abandoned"]),
@@ -25,15 +56,9 @@ const recordSchema = v.strictObject({
   clusterDocument: v.string(),
   policyDocument: v.string(),
   adminKeyPem: v.string(),
-  resetCount: v.optional(v.number()),
+  resetCount: v.exactOptional(v.number()),
   time: v.string(),
 });
-
-/**
- * What is recorded of a name. `pending`: a founding may have left this machine. `founded`: the cluster stood. `abandoned`: the
- * operator has given it up, and nodes of the name must carry the ID of the next one. IDs are lower-case hexadecimal.
- */
-export type ClusterRecord = Readonly<v.InferOutput<typeof recordSchema>>;
 
 const MAXIMUM_RECORD_BYTES = 1 << 18;
 const FOLDER_MODE = 0o700;

@@ -4,6 +4,7 @@
  * @module
  */
 import { dial } from "../attestation/channel/client.ts";
+import type { DialledExchange } from "../attestation/channel/client.ts";
 import type { EvidenceClaims, EvidenceVerifier, RegisterExpectation } from "../attestation/evidence.ts";
 import { extendedOnce, lockDigest, trustDigest } from "../attestation/transcript.ts";
 import { clusterIdText } from "../certificate/cluster_id.ts";
@@ -85,12 +86,7 @@ export interface NewCluster {
 export async function foundOnNode(options: InitOptions): Promise<NewCluster> {
   const { record, clusterName, operator, verifier, clock, signal } = options;
   if (record.current?.state === "founded") throw clusterExists(record.current);
-  using dialled = await dial<InitServerMessage, InitClientMessage>({
-    method: InitServiceService.init,
-    endpoint: options.endpoint,
-    connectDeadlineMs: CONNECT_DEADLINE_MS,
-    signal,
-  });
+  using dialled = await dialInitServer(options.endpoint, signal);
   const { exchange } = dialled;
   const node = await verifyNode(exchange, operator, verifier, (clusterId) => registersFor(options, clusterId));
   const { expectIdentity } = options;
@@ -138,6 +134,24 @@ export async function foundOnNode(options: InitOptions): Promise<NewCluster> {
   await acknowledge(exchange);
   await dialled.finish();
   return cluster;
+}
+
+async function dialInitServer(
+  endpoint: string,
+  signal: AbortSignal,
+): Promise<DialledExchange<InitServerMessage, InitClientMessage>> {
+  try {
+    return await dial({ method: InitServiceService.init, endpoint, connectDeadlineMs: CONNECT_DEADLINE_MS, signal });
+  } catch (cause) {
+    if (!(cause instanceof BootstrapError && cause.code === "unavailable/connection")) throw cause;
+    throw new BootstrapError("unavailable/init-server", `No InitServer answers at ${endpoint}`, {
+      cause,
+      next:
+        "Wait until the node has booted; a node that belongs to a cluster has no InitServer any more, and its status says so: " +
+        "`bootstrapper status` there",
+      details: { endpoint },
+    });
+  }
 }
 
 async function registersFor(options: InitOptions, clusterId: Uint8Array): Promise<RegisterExpectation> {

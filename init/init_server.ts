@@ -84,6 +84,7 @@ export class InitServer {
   readonly #locked = Promise.withResolvers<Operation>();
   #operation: Operation | undefined;
 
+  /** Not listening yet. */
   constructor(deps: InitServerDependencies) {
     this.#deps = deps;
     this.#failed.promise.catch(() => {});

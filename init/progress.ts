@@ -24,6 +24,8 @@ export class ProgressLog {
   readonly #listeners = new Set<() => void>();
 
   /**
+   * Begins without events.
+   *
    * @param clock Dates and measures the events.
    * @param recorder Where the phases are written down on this node.
    */

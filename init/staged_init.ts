@@ -43,7 +43,7 @@ export interface StagedInit {
 export class StagedInitFolder {
   readonly #folder: string;
 
-  /** @param stateFolder The bootstrapper's state folder. */
+  /** The `init` folder of the bootstrapper's state folder; not made yet. */
   constructor(stateFolder: string) {
     this.#folder = join(stateFolder, "init");
   }

@@ -9,15 +9,13 @@ interface Growth {
  * A service that is not there yet is to be noticed soon after it starts, and an attempt costs it one packet. A refusal is
  * changed only by people or by the world, and an attempt costs a verification.
  */
-const GROWTH = Object.freeze(
-  {
-    unreachable: { firstMs: 250, factor: 1.1, longestMs: 2_000 },
-    refused: { firstMs: 2_000, factor: 1.6, longestMs: 30_000 },
-  } satisfies Record<string, Growth>,
-);
+const GROWTH: Readonly<Record<Setback, Growth>> = Object.freeze({
+  unreachable: { firstMs: 250, factor: 1.1, longestMs: 2_000 },
+  refused: { firstMs: 2_000, factor: 1.6, longestMs: 30_000 },
+});
 
 /** Why an attempt failed, as far as the next one is concerned. */
-export type Setback = keyof typeof GROWTH;
+export type Setback = "unreachable" | "refused";
 
 /** How far a pause may be off, so that many nodes do not ask in step. */
 const JITTER = 0.2;

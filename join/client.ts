@@ -63,7 +63,9 @@ export interface JoinClientDependencies {
   readonly runFolder: string;
   /** Records the steps, as `TimelineRecorder` does. */
   readonly phase: <T>(name: string, work: () => Promise<T>) => Promise<T>;
+  /** The node's clock. */
   readonly clock: Clock;
+  /** Where refusals and failures are written. */
   readonly log: Log;
 }
 
@@ -167,8 +169,10 @@ class JoinClient {
       const known = ticket;
       ticket = undefined;
       const usable = await kubelet.hasJoined() ? known : known ?? await this.#obtainTicket();
-      await phase("kubeadm-join", () =>
-        kubeadm.join(this.#document(usable), { deadlineMs: KUBEADM_JOIN_DEADLINE_MS, signal }));
+      await phase(
+        "kubeadm-join",
+        () => kubeadm.join(this.#document(usable), { deadlineMs: KUBEADM_JOIN_DEADLINE_MS, signal }),
+      );
       await phase("kubelet-healthy", async () => {
         await kubelet.start();
         await kubelet.waitUntilHealthy(signal);

@@ -5,8 +5,8 @@ import { equalBytes } from "../platform/bytes.ts";
 import { systemClock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { exists } from "../platform/files.ts";
-import { newInsecureIssuer, TestCluster } from "./testing.ts";
-import { TestMachine } from "./testing_machine.ts";
+import { newInsecureIssuer, TestCluster } from "./_testing.ts";
+import { TestMachine } from "./_testing_machine.ts";
 
 const JOIN = [
   ...["(kubeadm-join)", "join https://127.0.0.1:6443"],

@@ -49,7 +49,9 @@ export interface JoiningNode extends Loyalty {
   readonly keys: NodeKeys;
   /** Makes its evidence. */
   readonly issuer: EvidenceIssuer;
+  /** How long a silent service is waited for. */
   readonly deadlines: JoinClientDeadlines;
+  /** The node's clock, which the service compares with its own. */
   readonly clock: Pick<Clock, "now">;
   /**
    * Does what may be done with one service at a time: from the evidence to the ticket. Services that show themselves

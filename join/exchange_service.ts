@@ -13,92 +13,30 @@
  */
 import { checkActivationAnswer } from "../attestation/activation.ts";
 import type { Session } from "../attestation/channel/server.ts";
-import type { EvidenceClaims, EvidenceVerifier, RegisterExpectation } from "../attestation/evidence.ts";
+import type { EvidenceClaims, RegisterExpectation } from "../attestation/evidence.ts";
 import { refusal } from "../attestation/evidence.ts";
 import { extendedOnce, joinA1, joinA2, lockDigest, trustDigest } from "../attestation/transcript.ts";
 import type { TrustPart } from "../attestation/transcript.ts";
 import { checkNodeCsr, readCsr } from "../certificate/csr.ts";
-import type { KeyPair } from "../certificate/keys.ts";
 import { sign, SIGNATURE_BYTES, verify } from "../certificate/signature.ts";
 import { readCertificate } from "../certificate/x509.ts";
-import type { AdmissionRecords, NodeRole } from "../kubernetes/admission_records.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { base64, hex, randomBytes, sha256 } from "../platform/bytes.ts";
-import type { Clock } from "../platform/clock.ts";
 import { checkClockSkew } from "../platform/clock_skew.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { errorFields } from "../platform/log.ts";
-import type { Log, LogFields } from "../platform/log.ts";
+import type { LogFields } from "../platform/log.ts";
 import { Evidence } from "../proto/gen/bootstrapper.ts";
-import type { Founding, JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
+import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
 import { checkLength, NONCE_BYTES } from "./_lengths.ts";
 import type { NodeRequest } from "./join_request.ts";
 import { readRequest } from "./join_request.ts";
 import { checkKubeletVersion } from "./kubelet_version.ts";
 import { SEALING_KEY_BYTES } from "./node_keys.ts";
-import type { VerificationQueue } from "./verification_queue.ts";
+import type { JoinExchangeService } from "./exchange_parts.ts";
 
-/** How long a silent peer is waited for, milliseconds. A TPM in software emulation needs seconds for its evidence. */
-export interface JoinServiceDeadlines {
-  /** Until the hello. */
-  readonly helloMs: number;
-  /** From the proposal to the request. */
-  readonly requestMs: number;
-  /** From the challenge to its answer. */
-  readonly activationMs: number;
-}
-
-/** The deadlines of a running service. */
-export const JOIN_SERVICE_DEADLINES: JoinServiceDeadlines = Object.freeze({
-  helloMs: 5_000,
-  requestMs: 30_000,
-  activationMs: 30_000,
-});
-
-/** Who the service is, towards nodes. */
-export interface JoinServiceIdentity {
-  /** 32 bytes. */
-  readonly clusterId: Uint8Array;
-  /** The cluster's CA certificate, DER. */
-  readonly caCertificate: Uint8Array;
-  /** What the operators say of the cluster. */
-  readonly foundings: readonly Founding[];
-  /** The service's certificate, DER. */
-  readonly certificate: Uint8Array;
-  /** The key of that certificate. */
-  readonly keys: KeyPair;
-}
-
-/** What an exchange works with. */
-export interface JoinExchangeService {
-  /** Who the service is. */
-  readonly identity: JoinServiceIdentity;
-  /** The cluster's name and operators, which every node must have measured; its cluster ID is the service's own. */
-  readonly trust: TrustPart;
-  /** Verifies the nodes' evidence, by policy. */
-  readonly verifier: EvidenceVerifier;
-  /** What an identity may be, by policy. */
-  readonly roleOf: (identity: string) => NodeRole;
-  /** The admission records of the cluster. */
-  readonly admissions: Pick<AdmissionRecords, "find" | "admit">;
-  /** Has a node's certificate signed; gives it as DER. Subject and key of the CSR were checked. */
-  readonly signCertificate: (nodeName: string, csr: Uint8Array) => Promise<Bytes>;
-  /** The API server's version, as `v1.36.3`. */
-  readonly clusterVersion: () => Promise<string>;
-  /** What a ticket says beside its certificate. */
-  readonly ticket: {
-    readonly apiEndpoints: readonly string[];
-    readonly joinEndpoints: readonly string[];
-    readonly clusterDocument: string;
-  };
-  /** Bounds the verifications. */
-  readonly queue: VerificationQueue;
-  readonly deadlines: JoinServiceDeadlines;
-  readonly clock: Pick<Clock, "now" | "monotonicMs">;
-  readonly log: Log;
-}
-
-type JoinSession = Session<JoinClientMessage, JoinServerMessage>;
+/** One exchange, from the service's side. */
+export type JoinSession = Session<JoinClientMessage, JoinServerMessage>;
 
 /** What is known of the node so far, for the log. */
 interface Known {
@@ -166,7 +104,13 @@ async function propose(
   const serverNonce = randomBytes(NONCE_BYTES);
   const a1 = await joinA1({ binding: exchange.binding, clientNonce, serverNonce, clusterId });
   const signature = await sign(keys, "service", a1);
-  const proposal = { serverNonce, caCertificate, foundings: [...foundings], serviceCertificate: certificate, signature };
+  const proposal = {
+    serverNonce,
+    caCertificate,
+    foundings: [...foundings],
+    serviceCertificate: certificate,
+    signature,
+  };
   await exchange.send({ message: { $case: "proposal", proposal } });
   return a1;
 }

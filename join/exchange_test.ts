@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ask, KUBELET_VERSION, newNode, TestCluster } from "./testing.ts";
+import { ask, KUBELET_VERSION, newNode, TestCluster } from "./_testing.ts";
 
 Deno.test("a node gets a ticket for its name and key, and the service admits it before it signs", async () => {
   await using cluster = await TestCluster.create();

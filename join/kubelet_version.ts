@@ -19,10 +19,14 @@ export function checkKubeletVersion(kubelet: string, apiServer: string): void {
   const behind = minorOf(apiServer) - minorOf(kubelet);
   if (behind >= 0 && behind <= MAXIMUM_MINORS_BEHIND) return;
   const expected = `${apiServer}, or up to ${MAXIMUM_MINORS_BEHIND} minor versions older`;
-  throw new BootstrapError("precondition/version-skew", `The cluster takes no kubelet ${kubelet}: it must be ${expected}`, {
-    next: "Build the node from an image with a kubelet that fits, or upgrade the cluster first",
-    details: { check: "version-skew", expected, seen: kubelet },
-  });
+  throw new BootstrapError(
+    "precondition/version-skew",
+    `The cluster takes no kubelet ${kubelet}: it must be ${expected}`,
+    {
+      next: "Build the node from an image with a kubelet that fits, or upgrade the cluster first",
+      details: { check: "version-skew", expected, seen: kubelet },
+    },
+  );
 }
 
 function minorOf(version: string): number {

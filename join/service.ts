@@ -23,8 +23,9 @@ import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
 import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
-import type { JoinExchangeService } from "./exchange_service.ts";
-import { JOIN_SERVICE_DEADLINES, serveJoin } from "./exchange_service.ts";
+import type { JoinExchangeService } from "./exchange_parts.ts";
+import { JOIN_SERVICE_DEADLINES } from "./exchange_parts.ts";
+import { serveJoin } from "./exchange_service.ts";
 import type { ServiceState } from "./service_state.ts";
 import { VerificationQueue } from "./verification_queue.ts";
 
@@ -36,7 +37,9 @@ export interface JoinServiceDependencies {
   readonly verifier: EvidenceVerifier;
   /** What an identity may be, by that policy. */
   readonly roleOf: (identity: string) => NodeRole;
+  /** The service's clock. */
   readonly clock: Clock;
+  /** Where each outcome is written. */
   readonly log: Log;
 }
 

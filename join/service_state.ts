@@ -126,11 +126,19 @@ export async function readServiceState(
   const caCertificate = readPem(document.caCertificate, "CERTIFICATE", "caCertificate");
   const clusterId = await clusterIdOf(readCertificate(caCertificate, "caCertificate"));
   const ca = await checkCaCertificate(caCertificate, clusterId);
-  const certificate = await checkServiceCertificate(readPem(document.certificate, "CERTIFICATE", "certificate"), ca, now);
+  const certificate = await checkServiceCertificate(
+    readPem(document.certificate, "CERTIFICATE", "certificate"),
+    ca,
+    now,
+  );
   if (!equalBytes(certificate.spki, keys.spki)) {
-    throw new BootstrapError("precondition/service-key", `The key ${keyPath} is not that of the certificate in ${path}`, {
-      details: { path: keyPath },
-    });
+    throw new BootstrapError(
+      "precondition/service-key",
+      `The key ${keyPath} is not that of the certificate in ${path}`,
+      {
+        details: { path: keyPath },
+      },
+    );
   }
   const { clusterName, operatorKeys, foundings, version: _, ...rest } = document;
   const trust = { clusterName, clusterId, operatorKeys: operatorKeys.map((key) => fromBase64(key, "operatorKeys")) };
@@ -171,9 +179,13 @@ function parseState(bytes: Uint8Array, path: string): v.InferOutput<typeof state
 
 function malformed(path: string, key: string, reason: string, cause?: unknown): BootstrapError {
   const where = key === "" ? "" : `${key}: `;
-  return new BootstrapError("malformed/service-state", `Cannot use the join service's state ${path}: ${where}${reason}`, {
-    cause,
-    next: "Write it anew: start bootstrapper.service on this node again",
-    details: { path, key },
-  });
+  return new BootstrapError(
+    "malformed/service-state",
+    `Cannot use the join service's state ${path}: ${where}${reason}`,
+    {
+      cause,
+      next: "Write it anew: start bootstrapper.service on this node again",
+      details: { path, key },
+    },
+  );
 }

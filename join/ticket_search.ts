@@ -36,7 +36,9 @@ export interface TicketSearchOptions {
   readonly endpoints: readonly Endpoint[];
   /** Who asks; what services show of clusters is gathered here. */
   readonly node: Omit<JoiningNode, "noteFounded" | "exclusively">;
+  /** For the pauses between attempts. */
   readonly clock: Clock;
+  /** Where refusals are written, each once. */
   readonly log: Log;
   /** Hears of every attempt that failed. */
   readonly onFailure?: (failure: EndpointFailure) => void;
@@ -50,6 +52,7 @@ export class TicketSearch {
   readonly #founded: Uint8Array[] = [];
   #lastTurn: Promise<unknown> = Promise.resolve();
 
+  /** Nothing is asked yet. */
   constructor(options: TicketSearchOptions) {
     this.#options = options;
   }

@@ -21,6 +21,7 @@ export class VerificationQueue {
   readonly #waiting: (() => void)[] = [];
   #active = 0;
 
+  /** Empty. */
   constructor(options: VerificationQueueOptions) {
     this.#options = options;
   }

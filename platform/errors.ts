@@ -54,6 +54,7 @@ export interface BootstrapErrorOptions {
 
 /** An error with a stable code, a sentence for people and a hint at what to do next. */
 export class BootstrapError extends Error {
+  /** As stack traces show it. */
   override readonly name = "BootstrapError";
   /** The stable code. */
   readonly code: ErrorCode;
@@ -65,6 +66,8 @@ export class BootstrapError extends Error {
   readonly details: Readonly<Record<string, string>>;
 
   /**
+   * Makes an error.
+   *
    * @param code The stable code, family first.
    * @param message What happened, and to what, as a sentence without a final full stop.
    * @param options Retriable, next action, facts, cause.

@@ -50,6 +50,8 @@ export class Exchange<Incoming extends Envelope, Outgoing extends Envelope> {
   #wake: (() => void) | undefined;
 
   /**
+   * Wraps a stream.
+   *
    * @param stream The gRPC stream.
    * @param binding CB of its connection.
    * @param peerAddress For logs.

@@ -83,7 +83,10 @@ export async function swtpmTest(name: string, run: (t: Deno.TestContext) => Prom
 }
 
 /** Evidence of a machine by a key that it may also sign anything else with. */
-export async function evidenceByUnrestrictedKey({ tpm, endorsementKey }: TpmMachine, statement: Bytes): Promise<Evidence> {
+export async function evidenceByUnrestrictedKey(
+  { tpm, endorsementKey }: TpmMachine,
+  statement: Bytes,
+): Promise<Evidence> {
   const template = fromHex("0023000b0004007200000010" + "0018000b00030010" + "00000000", "template");
   const { handle, publicArea: attestationKey } = await tpm.createPrimary(HANDLE.endorsement, template);
   try {

@@ -12,7 +12,7 @@ import type { BootstrapError } from "../platform/errors.ts";
 import { silentLog } from "../platform/log.ts";
 import type { JoinClientDependencies, JoinClientOptions } from "./client.ts";
 import { runJoinClient } from "./client.ts";
-import { KUBELET_VERSION, newInsecureIssuer } from "./testing.ts";
+import { KUBELET_VERSION, newInsecureIssuer } from "./_testing.ts";
 
 /** A machine whose kubeadm and kubelet are scripts of answers; what it did is in `calls`. */
 export class TestMachine implements AsyncDisposable {

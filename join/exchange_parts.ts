@@ -1,0 +1,80 @@
+/**
+ * What the join service's side of an exchange works with.
+ *
+ * @module
+ */
+import type { EvidenceVerifier } from "../attestation/evidence.ts";
+import type { TrustPart } from "../attestation/transcript.ts";
+import type { KeyPair } from "../certificate/keys.ts";
+import type { AdmissionRecords, NodeRole } from "../kubernetes/admission_records.ts";
+import type { Bytes } from "../platform/bytes.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Log } from "../platform/log.ts";
+import type { Founding } from "../proto/gen/bootstrapper.ts";
+import type { VerificationQueue } from "./verification_queue.ts";
+
+/** How long a silent peer is waited for, milliseconds. A TPM in software emulation needs seconds for its evidence. */
+export interface JoinServiceDeadlines {
+  /** Until the hello. */
+  readonly helloMs: number;
+  /** From the proposal to the request. */
+  readonly requestMs: number;
+  /** From the challenge to its answer. */
+  readonly activationMs: number;
+}
+
+/** The deadlines of a running service. */
+export const JOIN_SERVICE_DEADLINES: JoinServiceDeadlines = Object.freeze({
+  helloMs: 5_000,
+  requestMs: 30_000,
+  activationMs: 30_000,
+});
+
+/** Who the service is, towards nodes. */
+export interface JoinServiceIdentity {
+  /** 32 bytes. */
+  readonly clusterId: Uint8Array;
+  /** The cluster's CA certificate, DER. */
+  readonly caCertificate: Uint8Array;
+  /** What the operators say of the cluster. */
+  readonly foundings: readonly Founding[];
+  /** The service's certificate, DER. */
+  readonly certificate: Uint8Array;
+  /** The key of that certificate. */
+  readonly keys: KeyPair;
+}
+
+/** What an exchange works with. */
+export interface JoinExchangeService {
+  /** Who the service is. */
+  readonly identity: JoinServiceIdentity;
+  /** The cluster's name and operators, which every node must have measured; its cluster ID is the service's own. */
+  readonly trust: TrustPart;
+  /** Verifies the nodes' evidence, by policy. */
+  readonly verifier: EvidenceVerifier;
+  /** What an identity may be, by policy. */
+  readonly roleOf: (identity: string) => NodeRole;
+  /** The admission records of the cluster. */
+  readonly admissions: Pick<AdmissionRecords, "find" | "admit">;
+  /** Has a node's certificate signed; gives it as DER. Subject and key of the CSR were checked. */
+  readonly signCertificate: (nodeName: string, csr: Uint8Array) => Promise<Bytes>;
+  /** The API server's version, as `v1.36.3`. */
+  readonly clusterVersion: () => Promise<string>;
+  /** What a ticket says beside its certificate. */
+  readonly ticket: {
+    /** Where nodes reach the API server, `host:port`. */
+    readonly apiEndpoints: readonly string[];
+    /** Where nodes reach join services, `host:port`. */
+    readonly joinEndpoints: readonly string[];
+    /** YAML: the cluster's settings. */
+    readonly clusterDocument: string;
+  };
+  /** Bounds the verifications. */
+  readonly queue: VerificationQueue;
+  /** How long a silent node is waited for. */
+  readonly deadlines: JoinServiceDeadlines;
+  /** Compared with the nodes' clocks. */
+  readonly clock: Pick<Clock, "now" | "monotonicMs">;
+  /** Where each outcome is written. */
+  readonly log: Log;
+}

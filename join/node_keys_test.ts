@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { generateKeyPair, privateKeyPem } from "../certificate/keys.ts";
+import { readOrCreateNodeKeys, removeNodeKeys } from "./node_keys.ts";
+
+Deno.test("readOrCreateNodeKeys() makes keys once, for root alone, and removeNodeKeys() removes them", async () => {
+  const parent = await Deno.makeTempDir();
+  const folder = join(parent, "run");
+  const first = await readOrCreateNodeKeys(folder);
+  const again = await readOrCreateNodeKeys(folder);
+  assert.equal(first.node.type, "p-256");
+  assert.deepEqual(again.node.spki, first.node.spki);
+  assert.equal(first.sealing.publicKey.length, 32);
+  assert.deepEqual(again.sealing.publicKey, first.sealing.publicKey);
+  assert.equal((Deno.statSync(folder).mode ?? 0) & 0o777, 0o700);
+  for (const { name } of Deno.readDirSync(folder)) {
+    assert.equal((Deno.statSync(join(folder, name)).mode ?? 0) & 0o777, 0o600);
+  }
+  await removeNodeKeys(folder);
+  assert.deepEqual([...Deno.readDirSync(folder)], []);
+  assert.notDeepEqual((await readOrCreateNodeKeys(folder)).node.spki, first.node.spki);
+  await Deno.remove(parent, { recursive: true });
+});
+
+Deno.test("readOrCreateNodeKeys() agrees with others on a secret by the sealing key that it kept", async () => {
+  const folder = await Deno.makeTempDir();
+  await readOrCreateNodeKeys(folder);
+  const { sealing } = await readOrCreateNodeKeys(folder);
+  const name = "X25519";
+  const other = await crypto.subtle.generateKey({ name }, true, ["deriveBits"]) as CryptoKeyPair;
+  const publicKey = await crypto.subtle.importKey("raw", sealing.publicKey, { name }, true, []);
+  const theirs = await crypto.subtle.deriveBits({ name, public: publicKey }, other.privateKey, 256);
+  const ours = await crypto.subtle.deriveBits({ name, public: other.publicKey }, sealing.privateKey, 256);
+  assert.deepEqual(new Uint8Array(ours), new Uint8Array(theirs));
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("readOrCreateNodeKeys() refuses files that hold something else", async () => {
+  const folder = await Deno.makeTempDir();
+  await readOrCreateNodeKeys(folder);
+  const wrong = await privateKeyPem(await generateKeyPair("ed25519"));
+  for (const [file, code] of [["sealing.key", "malformed/sealing-key"], ["node.key", "malformed/node-key"]] as const) {
+    await Deno.writeTextFile(join(folder, file), wrong);
+    await assert.rejects(readOrCreateNodeKeys(folder), { code });
+    await Deno.writeTextFile(join(folder, file), "");
+    await assert.rejects(readOrCreateNodeKeys(folder), { code: "malformed/pem" });
+  }
+  await Deno.remove(folder, { recursive: true });
+});

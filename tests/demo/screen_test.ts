@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { offRow } from "./node_row.ts";
+import { Screen } from "./screen.ts";
+
+/** A screen of that width, or none, with what was written on it and a clock that the test sets. */
+function screenOf(columns: number | undefined) {
+  const world = { written: "", nowMs: 0 };
+  const screen = new Screen({
+    write: (text) => void (world.written += text),
+    columns: () => columns,
+    nowMs: () => world.nowMs,
+  });
+  return { world, screen };
+}
+
+/** What a terminal shows after this: it knows "up", "erase what is below", carriage return and line feed. */
+function shownOn(written: string): string[] {
+  const lines = [""];
+  let at = 0;
+  // deno-lint-ignore no-control-regex
+  for (const part of written.split(/(\u001b\[\d*[AJ]|\n|\r)/)) {
+    if (part.endsWith("A")) at -= Number(part.slice(2, -1));
+    else if (part.endsWith("J")) lines.splice(at, lines.length, "");
+    else if (part === "\n") lines[++at] ??= "";
+    else if (part !== "\r") lines[at] += part;
+  }
+  return lines;
+}
+
+const off = offRow("node-1", "10.77.0.11");
+
+Deno.test("Screen draws table and step again in place when the output is a terminal", () => {
+  const { world, screen } = screenOf(80);
+  screen.begin("boot");
+  screen.show([off]);
+  world.nowMs = 12_000;
+  screen.show([{ ...off, state: "booting" }]);
+  assert.deepEqual(shownOn(world.written), [
+    "",
+    "NODE    ADDRESS     STATE    PHASE  TIME  KUBERNETES",
+    "node-1  10.77.0.11  booting  –            –",
+    "",
+    "  12 s … boot",
+    "",
+  ]);
+});
+
+Deno.test("Screen says what has ended above the table", () => {
+  const { world, screen } = screenOf(80);
+  screen.begin("one");
+  screen.show([off]);
+  world.nowMs = 2_000;
+  screen.end(true);
+  screen.begin("two");
+  screen.end(false);
+  screen.leave();
+  screen.say("the end\n");
+  assert.deepEqual(shownOn(world.written), [
+    "   2 s ✓ one",
+    "   0 s ✗ two",
+    "",
+    "NODE    ADDRESS     STATE  PHASE  TIME  KUBERNETES",
+    "node-1  10.77.0.11  off    –            –",
+    "",
+    "the end",
+    "",
+  ]);
+});
+
+Deno.test("Screen cuts lines that the terminal would wrap", () => {
+  const { world, screen } = screenOf(20);
+  screen.begin("a step with a long title");
+  screen.show([off]);
+  assert.ok(shownOn(world.written).every((line) => line.length < 20));
+});
+
+Deno.test("Screen writes one plain line for each change when the output is no terminal", () => {
+  const { world, screen } = screenOf(undefined);
+  screen.begin("boot");
+  screen.show([off]);
+  screen.show([off]);
+  world.nowMs = 12_000;
+  screen.show([{ ...off, state: "booting" }]);
+  world.nowMs = 25_000;
+  screen.show([{ ...off, state: "booting" }]);
+  screen.show([{ ...off, state: "booting" }]);
+  screen.end(true);
+  screen.leave();
+  assert.equal(
+    world.written,
+    "   0 s … boot\n         node-1  off\n         node-1  booting\n  25 s … boot\n  25 s ✓ boot\n",
+  );
+});

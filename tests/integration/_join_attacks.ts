@@ -1,0 +1,165 @@
+/**
+ * A hostile node and a hostile join service, and what must hold after each of their attacks: nobody was admitted, nothing was
+ * signed, no node was locked.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import type { DialledExchange } from "../../attestation/channel/client.ts";
+import { listen } from "../../attestation/channel/server.ts";
+import type { Session } from "../../attestation/channel/server.ts";
+import { activationAnswer } from "../../attestation/activation.ts";
+import type { ActivationChallenge, Evidence, EvidenceIssuer } from "../../attestation/evidence.ts";
+import { joinA1, joinA2 } from "../../attestation/transcript.ts";
+import { createNodeCsr } from "../../certificate/csr.ts";
+import { sign } from "../../certificate/signature.ts";
+import type { JoinExchangeService, JoinServiceIdentity } from "../../join/exchange_parts.ts";
+import type { NodeRequest } from "../../join/join_request.ts";
+import { encodeRequest } from "../../join/join_request.ts";
+import { listenForJoins } from "../../join/service.ts";
+import { dialService, newInsecureIssuer, newNodeKeys, TestCluster } from "../../join/_testing.ts";
+import { TestMachine } from "../../join/_testing_machine.ts";
+import type { Bytes } from "../../platform/bytes.ts";
+import { randomBytes } from "../../platform/bytes.ts";
+import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";
+import { silentLog } from "../../platform/log.ts";
+import { JoinClientMessage, JoinServiceService } from "../../proto/gen/bootstrapper.ts";
+import type { JoinServerMessage, JoinTicket, SignedJoinRequest } from "../../proto/gen/bootstrapper.ts";
+import { PATIENCE_MS } from "./_attacks.ts";
+
+export const NODE_NAME = "worker-1";
+
+/** What a hostile node does in its own way; everything else it does as the protocol wants. */
+export interface Hostility {
+  /** Default: an issuer of variant `none`. */
+  readonly issuer?: Pick<EvidenceIssuer, "issue" | "activate">;
+  /** Changes the request before it is signed. */
+  readonly request?: Partial<NodeRequest>;
+  /** Makes the evidence. */
+  readonly evidence?: (a2: Bytes) => Promise<Evidence | undefined>;
+  /** Changes the message after it was signed. */
+  readonly message?: (message: SignedJoinRequest) => SignedJoinRequest;
+  /** Answers the challenge. */
+  readonly answer?: (
+    challenge: ActivationChallenge,
+    a2: Bytes,
+    exchange: DialledExchange<JoinServerMessage, JoinClientMessage>["exchange"],
+  ) => Promise<Uint8Array>;
+}
+
+/** Joins by hand; gives the ticket, or throws what the service refused. */
+export async function joinByHand(port: number, hostility: Hostility = {}): Promise<JoinTicket> {
+  using dialled = await dialService(port);
+  const { exchange } = dialled;
+  const issuer = hostility.issuer ?? newInsecureIssuer();
+  const keys = await newNodeKeys();
+  const clientNonce = randomBytes(32);
+  await exchange.send({ message: { $case: "hello", hello: { clientNonce } } });
+  const { serverNonce, foundings: [founding] } = await exchange.receive("proposal", PATIENCE_MS);
+  const clusterId = founding?.clusterId ?? new Uint8Array(32);
+  const a1 = await joinA1({ binding: exchange.binding, clientNonce, serverNonce, clusterId });
+  const request = encodeRequest({
+    nodeName: NODE_NAME,
+    role: "worker",
+    csr: await createNodeCsr(keys.node, hostility.request?.nodeName ?? NODE_NAME),
+    timeMs: BigInt(Date.now()),
+    addresses: ["192.0.2.7"],
+    kubeletVersion: "v1.36.3",
+    ...hostility.request,
+  });
+  const nodeKey = keys.node.spki;
+  const sealingKey = keys.sealing.publicKey;
+  const a2 = await joinA2(a1, { nodeKey, sealingKey, request });
+  const evidence = await (hostility.evidence ?? issuer.issue)(a2);
+  const signature = await sign(keys.node, "request", a2);
+  const honest: SignedJoinRequest = { request, nodeKey, sealingKey, evidence, signature };
+  await exchange.send({ message: { $case: "request", request: hostility.message?.(honest) ?? honest } });
+  for (;;) {
+    const answer = await exchange.receiveAny(["challenge", "ticket"], PATIENCE_MS);
+    if (answer.kind === "ticket") return answer.payload;
+    const answerWith = hostility.answer ??
+      (async (challenge: ActivationChallenge) => activationAnswer(await issuer.activate(challenge), a2));
+    const hmac = await answerWith(answer.payload, a2, exchange);
+    await exchange.send({ message: { $case: "activation", activation: { hmac } } });
+  }
+}
+
+/** Nothing came of it on the side of the service. */
+export function assertUntouched(cluster: TestCluster, records = 0): void {
+  assert.equal(cluster.admissions.records.length, records, "somebody was admitted");
+  assert.deepEqual(cluster.signed, [], "something was signed");
+}
+
+/** Asserts that a service refuses, with this code, and that nothing came of it; gives what the peer was told. */
+export async function refusedByService(
+  cluster: TestCluster,
+  hostility: Hostility,
+  code: string,
+): Promise<BootstrapError> {
+  const { length } = cluster.admissions.records;
+  const error = await joinByHand(cluster.port, hostility).then(
+    () => assert.fail("there was a ticket"),
+    asBootstrapError,
+  );
+  assert.equal(error.code, code, error.message);
+  assert.equal(error.details["saidBy"], "peer");
+  assert.equal(cluster.refusals.at(-1), code);
+  assertUntouched(cluster, length);
+  return error;
+}
+
+/** A hostile service: shows what it likes, and tells what a node sent it. */
+export async function withHostileService(
+  handle: (session: Session<JoinClientMessage, JoinServerMessage>, clientNonce: Uint8Array) => Promise<void>,
+  use: (port: number) => Promise<void>,
+): Promise<boolean> {
+  let gotRequest = false;
+  await using server = await listen<JoinClientMessage, JoinServerMessage>({
+    service: JoinServiceService,
+    ...{ host: "127.0.0.1", port: 0, maximumConnections: 8, log: silentLog },
+    async handle(session) {
+      const { clientNonce } = await session.exchange.receive("hello", PATIENCE_MS);
+      await handle(session, clientNonce);
+      await session.exchange.receive("request", PATIENCE_MS);
+      gotRequest = true;
+    },
+  });
+  await use(server.port);
+  return gotRequest;
+}
+
+/** A node that is configured for `trust` asks at `port`; gives what it said after its first attempt. */
+export async function firstFailure(
+  port: number,
+  trust: TestCluster["trust"],
+  issuer?: EvidenceIssuer,
+): Promise<BootstrapError> {
+  await using machine = await TestMachine.create();
+  const failed = Promise.withResolvers<BootstrapError>();
+  const running = machine.run(trust, [port], issuer === undefined ? {} : { issuer }, {
+    onEndpointFailure: ({ error }) => failed.resolve(error),
+  });
+  const outcome = await Promise.race([failed.promise, running]);
+  machine.stop.abort();
+  await running.catch(() => {});
+  assert.ok(outcome instanceof BootstrapError, "the node was captured");
+  assert.equal(machine.lock.state().name, "unlocked");
+  assert.ok(!machine.calls.some((call) => call === "locked" || call.startsWith("join ")), machine.calls.join());
+  return outcome;
+}
+
+/** Has a node meet a genuine service whose identity was tampered with: it must refuse before it sends anything of its own. */
+export async function refusedByNode(
+  cluster: TestCluster,
+  identity: Partial<JoinServiceIdentity>,
+  code: string,
+  trust = cluster.trust,
+): Promise<BootstrapError> {
+  const service: JoinExchangeService = { ...cluster.service, identity: { ...cluster.service.identity, ...identity } };
+  await using hostile = await listenForJoins(service, { host: "127.0.0.1", port: 0 });
+  const error = await firstFailure(hostile.port, trust);
+  assert.equal(error.code, code, error.message);
+  assert.equal(error.details["saidBy"], undefined, "the service refused, not the node");
+  assertUntouched(cluster);
+  return error;
+}

@@ -1,0 +1,42 @@
+/**
+ * Checks that everything public is documented: `deno doc --lint` over all modules of the program at once, as a module that
+ * is linted alone is blamed for types of the others. Tests and what stands behind `_` are nobody else's. Types of packages
+ * and of the generated contract count as public, which `deno doc` cannot be told.
+ *
+ * @module
+ */
+const FOLDERS = ["attestation", "certificate", "cli", "init", "join", "kubernetes", "node", "nodelock", "platform"];
+const PRIVATE_TYPE = /^error\[private-type-ref\]: .* references private type '(\w+)'\n +--> (.+?):\d+:\d+/;
+
+async function modules(folder: string): Promise<string[]> {
+  const entries = await Array.fromAsync(Deno.readDir(folder));
+  const nested = await Promise.all(entries.map(({ name, isDirectory }) => {
+    const path = `${folder}/${name}`;
+    if (isDirectory) return modules(path);
+    const isPublic = name.endsWith(".ts") && !/^_|_test\.ts$|^testing/.test(name);
+    return Promise.resolve(isPublic ? [path] : []);
+  }));
+  return nested.flat();
+}
+
+/** Whether a complaint is about a type that the module only imports, from where everybody may. */
+async function isImportedType(complaint: string): Promise<boolean> {
+  const [, type, path] = PRIVATE_TYPE.exec(complaint) ?? [];
+  if (type === undefined || path === undefined) return false;
+  const imports = (await Deno.readTextFile(path)).matchAll(/import[^;]*?\{([^}]*)\}\s*from\s*"([^"]+)"/g);
+  const isForeign = ([, names = "", from = ""]: RegExpMatchArray) =>
+    names.split(/[\s,]+/).includes(type) && (!from.startsWith(".") || from.includes("proto/gen/"));
+  return [...imports].some(isForeign);
+}
+
+const files = (await Promise.all(FOLDERS.map(modules))).flat().toSorted();
+const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+  args: ["doc", "--lint", "main.ts", ...files],
+  env: { NO_COLOR: "1" },
+}).output();
+if (!success) {
+  const complaints = new TextDecoder().decode(stderr).split(/\n(?=error)/).filter((text) => text.startsWith("error["));
+  const ours = (await Promise.all(complaints.map(async (text) => await isImportedType(text) ? [] : [text]))).flat();
+  await Deno.stderr.write(new TextEncoder().encode(ours.map((text) => `${text.trimEnd()}\n\n`).join("")));
+  if (ours.length > 0 || complaints.length === 0) Deno.exit(1);
+}
