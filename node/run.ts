@@ -201,7 +201,13 @@ class RunningNode {
         onLocked();
         const state = lock.state();
         const clusterId = state.name === "locked" ? { clusterId: state.lock.clusterId } : {};
-        this.status.update({ phase: "initialising", owner: "init", waitsFor: undefined, ...clusterId });
+        this.status.update({
+          phase: "initialising",
+          role: "control-plane",
+          owner: "init",
+          waitsFor: undefined,
+          ...clusterId,
+        });
       },
       onListening: (port) => {
         log.event("info", "init-server-listening", { host: init.listen.host, port });

@@ -66,7 +66,9 @@ export class Screen {
     if (columns === undefined) return;
     const nowMs = this.#options.nowMs();
     const table = this.#rows.length === 0 ? [] : ["", ...nodeTable(this.#rows, nowMs), ""];
-    const step = this.#step === undefined ? [] : [stepLine("…", nowMs - this.#step.startMs, this.#step.title).trimEnd()];
+    const step = this.#step === undefined
+      ? []
+      : [stepLine("…", nowMs - this.#step.startMs, this.#step.title).trimEnd()];
     // A line that wraps would be two to the cursor.
     const lines = [...table, ...step].map((line) => `${line.slice(0, columns - 1)}\n`);
     this.#options.write(`${this.#erase()}${lines.join("")}`);

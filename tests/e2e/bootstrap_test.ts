@@ -87,7 +87,7 @@ testWithVms("Two fresh VMs become one Kubernetes cluster", async (test) => {
     await operator.writeDocuments(first);
     const { exitCode, stdout, stderr } = await operator.run(operator.initArguments(first));
     assert.equal(exitCode, 0, `${stdout}\n${stderr}`);
-    assert((await Deno.stat(operator.kubeconfigFile)).mode! % 0o1000 === 0o600);
+    assert.equal(((await Deno.stat(operator.kubeconfigFile)).mode ?? 0) & 0o777, 0o600);
     await ready("node-1");
   });
 
@@ -117,7 +117,12 @@ testWithVms("Two fresh VMs become one Kubernetes cluster", async (test) => {
     const again = await operator.run(operator.initArguments(first));
     assert.equal(again.exitCode, 1);
     assert.match(again.stdout + again.stderr, /Cluster \\?"demo\\?" was founded on .* as sha256:/);
-    const freshRecords = ["--records", join(operator.folder, "other-records"), "--kubeconfig", join(operator.folder, "other")];
+    const freshRecords = [
+      "--records",
+      join(operator.folder, "other-records"),
+      "--kubeconfig",
+      join(operator.folder, "other"),
+    ];
     for (const machine of [first, worker]) {
       const { exitCode, stdout, stderr } = await operator.run([...operator.initArguments(machine), ...freshRecords]);
       assert.equal(exitCode, 4);

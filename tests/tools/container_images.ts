@@ -110,7 +110,7 @@ async function addDebianPrograms(
   const script = `
     files=$(
       for program; do echo "$program"; ldd "$program" | grep -o '/[^ ]*'; done
-      find /usr/lib/x86_64-linux-gnu/xtables -type f
+      find /usr/lib/x86_64-linux-gnu/xtables -name '*.so'
     )
     echo "$files" | sort -u | sed 's/^/./' | tar -C / -c --dereference --hard-dereference -T - -f -`;
   const copy = `chroot "$1" sh -euc "$3" sh $4 | tar -C "$2" -x`;

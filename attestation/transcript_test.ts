@@ -1,0 +1,247 @@
+/*
+ * The vectors were made by another program, with Python's hashlib, from the definitions alone:
+ *
+ *   from hashlib import sha256
+ *   from struct import pack
+ *   H = lambda *x: sha256(b"".join(x)).digest()
+ *   LP = lambda x: pack(">I", len(x)) + x
+ *   label = b"bootstrapper/1"
+ *   fill = lambda n, length=32: bytes([n]) * length
+ *   cb, nc, ns, cid = fill(1), fill(2), fill(3), fill(4)
+ *   op = bytes(range(44)); op2 = bytes(range(100, 144)); name = "köln-1".encode()
+ *   a1, req = fill(5), b"request"
+ *   spki, ec = fill(6, 91), fill(7)
+ *   label + b"\0founding\0" + b"x"                                                 # what is signed
+ *   H(label, b"cb", LP(fill(0xa1)), LP(fill(0xb2)))                                # CB
+ *   H(label, b"trust", LP(name), LP(b""), *[LP(k) for k in sorted([op2, op])])     # D12
+ *   H(label, b"trust", LP(name), LP(cid), LP(op))                                  # D12 with a cluster ID
+ *   H(label, b"lock", LP(cid))                                                     # D15
+ *   H(bytes(32), H(label, b"lock", LP(cid)))                                       # ext(D15)
+ *   H(LP(cb), LP(nc))                                                              # hello
+ *   LP(cid) + LP(name)                                                             # founding
+ *   H(label, b"init", LP(cb), LP(nc), LP(ns), LP(op), LP(cid))                     # A1 of an Init
+ *   H(label, b"operator", LP(a1), LP(H(req)))                                      # A2 of an Init
+ *   H(label, b"join", LP(cb), LP(nc), LP(ns), LP(cid))                             # A1 of a Join
+ *   H(label, b"node", LP(a1), LP(spki), LP(ec), LP(H(req)))                        # A2 of a Join
+ */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { Bytes } from "../platform/bytes.ts";
+import { hex, utf8 } from "../platform/bytes.ts";
+import {
+  channelBinding,
+  extendedOnce,
+  foundingStatement,
+  helloStatement,
+  initA1,
+  initA2,
+  joinA1,
+  joinA2,
+  LABEL,
+  lengthPrefixed,
+  lockDigest,
+  signedBytes,
+  trustDigest,
+} from "./transcript.ts";
+import type { SignatureTag } from "./transcript.ts";
+
+const filled = (value: number, length = 32) => new Uint8Array(length).fill(value);
+const counted = (from: number) => Uint8Array.from({ length: 44 }, (_, i) => from + i);
+
+const binding = filled(1);
+const clientNonce = filled(2);
+const serverNonce = filled(3);
+const clusterId = filled(4);
+const operatorKey = counted(0);
+const clusterName = "köln-1";
+const a1 = filled(5);
+const request = utf8("request");
+const node = { nodeKey: filled(6, 91), sealingKey: filled(7), request };
+
+const vectors: Readonly<Record<string, readonly [value: () => Bytes | Promise<Bytes>, expected: string]>> = {
+  "LABEL is the protocol and its version": [() => LABEL, "626f6f7473747261707065722f31"],
+  "lengthPrefixed() gives the length in 32 bits, most significant first": [
+    () => lengthPrefixed(filled(0xab, 258)),
+    "00000102" + "ab".repeat(258),
+  ],
+  "lengthPrefixed() gives four zero bytes for nothing": [() => lengthPrefixed(new Uint8Array()), "00000000"],
+  "signedBytes() puts the label and the tag in front, each ended by a zero byte": [
+    () => signedBytes("founding", utf8("x")),
+    "626f6f7473747261707065722f3100666f756e64696e670078",
+  ],
+  "channelBinding() gives CB": [
+    () => channelBinding({ client: filled(0xa1), server: filled(0xb2) }),
+    "5e8d3e4cc0f4126053dc54c0ada5b7d387e4371097fcf410de419bea79bae530",
+  ],
+  "trustDigest() gives D12 when the cluster ID is not known": [
+    () => trustDigest({ clusterName, clusterId: new Uint8Array(), operatorKeys: [counted(100), operatorKey] }),
+    "22dee50accf269ad5ee3877bce95865b408edf10e0dd3f5a35057dd8b1ddc7d2",
+  ],
+  "trustDigest() gives D12 when the cluster ID is known": [
+    () => trustDigest({ clusterName, clusterId, operatorKeys: [operatorKey] }),
+    "88f2c44880fd3ffcf79c533f57e1362b2020459b7091ba0bef0ffe131867fd08",
+  ],
+  "lockDigest() gives D15": [
+    () => lockDigest(clusterId),
+    "6b6ba307f00cd7f4d1f7c03cb03139d616c5af7b1a502d16c5919195237ae52e",
+  ],
+  "extendedOnce() gives what a register holds after one extension": [
+    async () => extendedOnce(await lockDigest(clusterId)),
+    "a3097527dbae5478a035077e16ff72b5cac167c0bf58469fec5e4431073dcb2a",
+  ],
+  "helloStatement() gives what the hello signs": [
+    () => helloStatement(binding, clientNonce),
+    "90f505115f96c7cef63310e6ff398dfaebd56cf55fa6a078f50d4949e555079e",
+  ],
+  "foundingStatement() gives what the founding signs": [
+    () => foundingStatement(clusterId, clusterName),
+    "00000020" + "04".repeat(32) + "00000007" + "6bc3b66c6e2d31",
+  ],
+  "initA1() gives A1 of an Init": [
+    () => initA1({ binding, clientNonce, serverNonce, operatorKey, clusterId }),
+    "99b9c3c7b7438ba7daab7e64621c3312c6acb2bdc692b2f74a44c0a5d3c57690",
+  ],
+  "initA2() gives A2 of an Init": [
+    () => initA2(a1, request),
+    "e9203188f0a2d9e89331c952599104c908d699295a732fd12e00f58cfe8110ea",
+  ],
+  "joinA1() gives A1 of a Join": [
+    () => joinA1({ binding, clientNonce, serverNonce, clusterId }),
+    "94cfdf3e495e82c287134160f217d3544c32c05a2d1052dd8420216ec0f1ad46",
+  ],
+  "joinA2() gives A2 of a Join": [
+    () => joinA2(a1, node),
+    "c02d7bac067edc5c03c4c9522ea5217b30c07e30f228881a057dfd90fc624c64",
+  ],
+};
+
+for (const [name, [value, expected]] of Object.entries(vectors)) {
+  Deno.test(name, async () => assert.equal(hex(await value()), expected));
+}
+
+const bytes = fc.uint8Array({ minLength: 1, maxLength: 48 });
+const register = fc.uint8Array({ minLength: 32, maxLength: 32 });
+
+/** Every function of the transcript that hashes or is signed, over a list of byte strings of which it uses the first few. */
+const functions: Readonly<Record<string, readonly [inputs: number, of: (x: readonly Uint8Array[]) => Promise<Bytes>]>> = {
+  trustDigest: [2, ([id = empty, key = empty]) => trustDigest({ clusterName, clusterId: id, operatorKeys: [key] })],
+  lockDigest: [1, ([id = empty]) => lockDigest(id)],
+  extendedOnce: [1, ([digest = empty]) => extendedOnce(digest)],
+  helloStatement: [2, ([cb = empty, nonce = empty]) => helloStatement(cb, nonce)],
+  foundingStatement: [1, ([id = empty]) => Promise.resolve(foundingStatement(id, clusterName))],
+  initA1: [
+    5,
+    ([cb = empty, nc = empty, ns = empty, key = empty, id = empty]) =>
+      initA1({ binding: cb, clientNonce: nc, serverNonce: ns, operatorKey: key, clusterId: id }),
+  ],
+  initA2: [2, ([a = empty, r = empty]) => initA2(a, r)],
+  joinA1: [
+    4,
+    ([cb = empty, nc = empty, ns = empty, id = empty]) =>
+      joinA1({ binding: cb, clientNonce: nc, serverNonce: ns, clusterId: id }),
+  ],
+  joinA2: [
+    4,
+    ([a = empty, key = empty, sealing = empty, r = empty]) =>
+      joinA2(a, { nodeKey: key, sealingKey: sealing, request: r }),
+  ],
+};
+const empty = new Uint8Array();
+
+Deno.test("every value of the transcript changes when any of its inputs does", async () => {
+  for (const [name, [count, of]] of Object.entries(functions)) {
+    const inputs = fc.array(bytes, { minLength: count, maxLength: count });
+    const property = fc.asyncProperty(inputs, fc.nat(count - 1), fc.nat(), fc.integer({ min: 1, max: 255 }), async (
+      before,
+      which,
+      where,
+      mask,
+    ) => {
+      const after = before.map((input) => input.slice());
+      const changed = after[which] ?? empty;
+      const index = where % changed.length;
+      changed[index] = (changed[index] ?? 0) ^ mask;
+      assert.notEqual(hex(await of(after)), hex(await of(before)), name);
+    });
+    await fc.assert(property, { numRuns: 40 });
+  }
+});
+
+Deno.test("no value of the transcript stays the same when bytes move from one input to the next", async () => {
+  for (const [name, [count, of]] of Object.entries(functions)) {
+    if (count === 1) continue;
+    const inputs = fc.array(bytes, { minLength: count, maxLength: count });
+    const property = fc.asyncProperty(inputs, fc.nat(count - 2), async (before, which) => {
+      const [left = empty, right = empty] = before.slice(which, which + 2);
+      const after = before.with(which, left.subarray(0, -1))
+        .with(which + 1, Uint8Array.of(left.at(-1) ?? 0, ...right));
+      assert.notEqual(hex(await of(after)), hex(await of(before)), name);
+    });
+    await fc.assert(property, { numRuns: 40 });
+  }
+});
+
+Deno.test("no two functions of the transcript give the same value for the same inputs", async () => {
+  const inputs = fc.array(register, { minLength: 5, maxLength: 5 });
+  await fc.assert(
+    fc.asyncProperty(inputs, async (x) => {
+      const values = await Promise.all([
+        ...Object.values(functions).map(([, of]) => of(x)),
+        channelBinding({ client: x[0] ?? empty, server: x[1] ?? empty }),
+      ]);
+      assert.equal(new Set(values.map(hex)).size, values.length);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+Deno.test("signedBytes() gives different bytes for different purposes, whatever is signed", () => {
+  const tags: readonly SignatureTag[] = ["hello", "request", "founding", "service"];
+  fc.assert(fc.property(bytes, bytes, fc.subarray([...tags], { minLength: 2, maxLength: 2 }), (x, y, [a, b]) => {
+    assert.notEqual(hex(signedBytes(a ?? "hello", x)), hex(signedBytes(b ?? "request", y)));
+  }));
+});
+
+Deno.test("trustDigest() is the same for the operators' keys in any order, and leaves the caller's list alone", async () => {
+  const keys = fc.uniqueArray(bytes, { minLength: 1, maxLength: 5, selector: hex });
+  const shuffled = keys.chain((list) =>
+    fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length }))
+  );
+  await fc.assert(fc.asyncProperty(shuffled, bytes, async ([sorted, other], id) => {
+    const before = other.map(hex);
+    const digest = await trustDigest({ clusterName, clusterId: id, operatorKeys: other });
+    assert.equal(hex(digest), hex(await trustDigest({ clusterName, clusterId: id, operatorKeys: sorted })));
+    assert.deepEqual(other.map(hex), before);
+  }));
+});
+
+Deno.test("trustDigest() changes with the cluster's name, and when an operator comes or goes", async () => {
+  await fc.assert(fc.asyncProperty(fc.string(), fc.string(), bytes, bytes, async (a, b, key, other) => {
+    fc.pre(a !== b && a.isWellFormed() && b.isWellFormed());
+    const of = async (name: string, operatorKeys: readonly Uint8Array[]) =>
+      hex(await trustDigest({ clusterName: name, clusterId: empty, operatorKeys }));
+    assert.notEqual(await of(a, [key]), await of(b, [key]));
+    assert.notEqual(await of(a, [key]), await of(a, [key, other]));
+  }));
+});
+
+Deno.test("channelBinding() tells the two sides apart", async () => {
+  const of = async (client: Uint8Array, server: Uint8Array) => hex(await channelBinding({ client, server }));
+  assert.notEqual(await of(filled(1), filled(2)), await of(filled(2), filled(1)));
+});
+
+Deno.test("channelBinding() refuses Finished values that a broken TLS library could give", () => {
+  const good = filled(1);
+  const cases: readonly (readonly [client: Uint8Array, server: Uint8Array])[] = [
+    [empty, good],
+    [good, empty],
+    [filled(0), good],
+    [good, filled(0)],
+    [filled(2, 31), good],
+    [good, filled(2, 33)],
+    [good, filled(1)],
+  ];
+  for (const [client, server] of cases) {
+    assert.throws(() => channelBinding({ client, server }), { code: "internal/channel-binding" });
+  }
+});
