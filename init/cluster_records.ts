@@ -60,7 +60,8 @@ const recordSchema: v.GenericSchema<unknown, ClusterRecord> = v.strictObject({
   time: v.string(),
 });
 
-const MAXIMUM_RECORD_BYTES = 1 << 18;
+/** Two documents of 64 KiB, whose every character JSON may write as two, and the rest. */
+const MAXIMUM_RECORD_BYTES = 1 << 19;
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
 

@@ -8,29 +8,36 @@ import type { Exchange } from "../attestation/channel/exchange.ts";
 import type { EvidenceClaims, EvidenceVerifier, RegisterExpectation } from "../attestation/evidence.ts";
 import { createFounding } from "../attestation/founding.ts";
 import { helloStatement, initA1, initA2 } from "../attestation/transcript.ts";
-import { checkAdminCertificate, checkCaCertificate } from "../certificate/chain.ts";
 import type { KeyPair } from "../certificate/keys.ts";
 import { sign } from "../certificate/signature.ts";
-import type { Certificate } from "../certificate/x509.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { copyOf, randomBytes } from "../platform/bytes.ts";
+import type { Clock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { InitRequest } from "../proto/gen/bootstrapper.ts";
-import type {
-  Founding,
-  InitClientMessage,
-  InitResult,
-  InitServerMessage,
-  ProgressEvent,
-} from "../proto/gen/bootstrapper.ts";
+import type { Founding, InitClientMessage, InitServerMessage, ProgressEvent } from "../proto/gen/bootstrapper.ts";
+import { checkInitResult } from "./result.ts";
+import type { CheckedResult } from "./result.ts";
 
 const NONCE_LENGTH = 32;
 const CLUSTER_ID_LENGTH = 32;
-const HELLO_LENGTH_DEADLINE_MS = 60_000;
-/** A TPM behind an emulated machine takes seconds for each command. */
-const ACTIVATION_DEADLINE_MS = 60_000;
-/** An operation says something at least this often; one phase of kubeadm may take minutes on an emulated machine. */
-const PROGRESS_DEADLINE_MS = 20 * 60 * 1000;
+
+/** How long a silent node is waited for, milliseconds. */
+export interface InitClientDeadlines {
+  /** From the hello to the proposal: a TPM behind an emulated machine takes seconds for each command. */
+  readonly proposalMs: number;
+  /** From the challenge to its answer. */
+  readonly activationMs: number;
+  /** Between two events of an operation: one phase of kubeadm may take minutes on an emulated machine. */
+  readonly progressMs: number;
+}
+
+/** The deadlines of an operator. */
+export const INIT_CLIENT_DEADLINES: InitClientDeadlines = Object.freeze({
+  proposalMs: 60_000,
+  activationMs: 60_000,
+  progressMs: 20 * 60_000,
+});
 
 /** The messages of an Init as the operator sees them. */
 export type InitExchange = Exchange<InitServerMessage, InitClientMessage>;
@@ -55,12 +62,13 @@ export async function verifyNode(
   operator: KeyPair,
   verifier: EvidenceVerifier,
   registersFor: (clusterId: Uint8Array) => Promise<RegisterExpectation>,
+  deadlines: InitClientDeadlines,
 ): Promise<VerifiedNode> {
   const clientNonce = randomBytes(NONCE_LENGTH);
   const signature = await sign(operator, "hello", await helloStatement(exchange.binding, clientNonce));
   await exchange.send({ message: { $case: "hello", hello: { clientNonce, operatorKey: operator.spki, signature } } });
 
-  const { serverNonce, clusterId, evidence } = await exchange.receive("proposal", HELLO_LENGTH_DEADLINE_MS);
+  const { serverNonce, clusterId, evidence } = await exchange.receive("proposal", deadlines.proposalMs);
   requireLength(serverNonce, NONCE_LENGTH, "server_nonce");
   requireLength(clusterId, CLUSTER_ID_LENGTH, "cluster_id");
   if (evidence === undefined) throw new BootstrapError("refused/evidence", "The node sent no evidence");
@@ -75,7 +83,7 @@ export async function verifyNode(
         challenge: { credentialBlob: copyOf(credentialBlob), encryptedSecret: copyOf(encryptedSecret) },
       },
     });
-    const { hmac } = await exchange.receive("activation", ACTIVATION_DEADLINE_MS);
+    const { hmac } = await exchange.receive("activation", deadlines.activationMs);
     await checkActivationAnswer(hmac, challenge.secret, a1);
   }
   return { claims, clusterId: copyOf(clusterId), a1 };
@@ -95,36 +103,30 @@ export async function requestInit(
   return founding;
 }
 
-/** What an init ended with, checked. */
-export interface CheckedResult {
-  /** The admin certificate for exactly the key of the request. */
-  readonly adminCertificate: Certificate;
-  /** The CA that hashes to the cluster ID. */
-  readonly caCertificate: Certificate;
-  /** Endpoints and the node's name, as the node says. */
-  readonly result: InitResult;
+/** What {@linkcode awaitResult} needs. */
+export interface AwaitedResult {
+  /** The cluster ID that the node proposed, 32 bytes. */
+  readonly clusterId: Uint8Array;
+  /** SPKI of the admin key of the request, DER. */
+  readonly adminKey: Uint8Array;
+  /** Tells whether certificates are valid. */
+  readonly clock: Pick<Clock, "now">;
+  /** How long the node may be silent. */
+  readonly deadlines: InitClientDeadlines;
+  /** Called for each event, in the order of their numbers. */
+  onProgress(event: ProgressEvent): void;
 }
 
 /**
- * Step 5: follows the progress, checks the result, and acknowledges it.
+ * Step 5: follows the progress, and checks the result.
  *
- * @param onProgress Called for each event, in the order of their numbers.
- * @throws {BootstrapError} `protocol/progress`, `refused/…`, or why the node failed.
+ * @throws {BootstrapError} `protocol/progress`, `refused/…`, `malformed/init-result`, or why the node failed.
  */
-export async function awaitResult(
-  exchange: InitExchange,
-  { clusterId }: VerifiedNode,
-  adminKey: Uint8Array,
-  now: () => Date,
-  onProgress: (event: ProgressEvent) => void,
-): Promise<CheckedResult> {
+export async function awaitResult(exchange: InitExchange, awaited: AwaitedResult): Promise<CheckedResult> {
+  const { clusterId, adminKey, clock, deadlines, onProgress } = awaited;
   for (let heard = 0;;) {
-    const { kind, payload } = await exchange.receiveAny(["progress", "result"], PROGRESS_DEADLINE_MS);
-    if (kind === "result") {
-      const caCertificate = await checkCaCertificate(payload.caCertificate, clusterId);
-      const adminCertificate = await checkAdminCertificate(payload.adminCertificate, caCertificate, adminKey, now());
-      return { adminCertificate, caCertificate, result: payload };
-    }
+    const { kind, payload } = await exchange.receiveAny(["progress", "result"], deadlines.progressMs);
+    if (kind === "result") return await checkInitResult(payload, { clusterId, adminKey, now: clock.now() });
     if (payload.number !== heard + 1) {
       throw new BootstrapError("protocol/progress", `Expected event ${heard + 1} of the init, not ${payload.number}`);
     }

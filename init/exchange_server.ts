@@ -23,9 +23,17 @@ import type { StagedInit } from "./staged_init.ts";
 
 /** The length of a nonce, bytes. */
 export const NONCE_LENGTH = 32;
-const HELLO_DEADLINE_MS = 10_000;
-/** The operator verifies evidence and records the cluster before it answers; a person is not in between. */
-const ANSWER_DEADLINE_MS = 60_000;
+
+/** How long a silent operator is waited for, milliseconds. */
+export interface InitServerDeadlines {
+  /** Until the hello. */
+  readonly helloMs: number;
+  /** From each message of the node to its answer: a machine verifies and records, and no person is in between. */
+  readonly answerMs: number;
+}
+
+/** The deadlines of a running InitServer. */
+export const INIT_SERVER_DEADLINES: InitServerDeadlines = Object.freeze({ helloMs: 10_000, answerMs: 60_000 });
 
 /** One Init, from the node's side. */
 export type InitSession = Session<InitClientMessage, InitServerMessage>;
@@ -39,8 +47,11 @@ export interface VerifiedHello {
 }
 
 /** Step 1. Goes on only for one of the node's operators, and tells anybody else nothing. */
-export async function receiveHello({ exchange, trustPeer }: InitSession, trust: TrustPart): Promise<VerifiedHello> {
-  const { operatorKey, clientNonce, signature } = await exchange.receive("hello", HELLO_DEADLINE_MS);
+export async function receiveHello(
+  { exchange, trustPeer }: InitSession,
+  { trust, deadlines = INIT_SERVER_DEADLINES }: Pick<ExchangeDependencies, "trust" | "deadlines">,
+): Promise<VerifiedHello> {
+  const { operatorKey, clientNonce, signature } = await exchange.receive("hello", deadlines.helloMs);
   const stranger = new BootstrapError("unauthorized/operator", "The caller is not an operator of this node");
   if (clientNonce.length !== NONCE_LENGTH) throw stranger;
   if (!trust.operatorKeys.some((key) => equalBytes(key, operatorKey))) throw stranger;
@@ -61,7 +72,7 @@ export interface ProposedCluster {
   readonly recorded?: StagedInit;
 }
 
-/** What {@linkcode proposeAndAuthorise} needs. */
+/** What the exchange needs. */
 export interface ExchangeDependencies {
   /** Makes the node's evidence. */
   readonly issuer: EvidenceIssuer;
@@ -69,6 +80,8 @@ export interface ExchangeDependencies {
   readonly trust: TrustPart;
   /** For the request's time. */
   readonly clock: Pick<Clock, "now">;
+  /** Default: {@linkcode INIT_SERVER_DEADLINES}. */
+  readonly deadlines?: InitServerDeadlines;
 }
 
 /**
@@ -80,22 +93,22 @@ export async function proposeAndAuthorise(
   { exchange }: InitSession,
   hello: VerifiedHello,
   cluster: ProposedCluster,
-  { issuer, trust, clock }: ExchangeDependencies,
+  { issuer, trust, clock, deadlines = INIT_SERVER_DEADLINES }: ExchangeDependencies,
 ): Promise<StagedInit> {
   const { operatorKey, clientNonce } = hello;
   const clusterId = await clusterIdOf(cluster.ca.certificate);
   const serverNonce = randomBytes(NONCE_LENGTH);
   const a1 = await initA1({ binding: exchange.binding, clientNonce, serverNonce, operatorKey, clusterId });
-  const evidence = copyEvidence(await issuer.issue(a1));
+  const evidence = await issuer.issue(a1);
   await exchange.send({ message: { $case: "proposal", proposal: { serverNonce, clusterId, evidence } } });
 
   if (issuer.variant === "tpm") {
-    const challenge = await exchange.receive("challenge", ANSWER_DEADLINE_MS);
+    const challenge = await exchange.receive("challenge", deadlines.answerMs);
     const hmac = await activationAnswer(await issuer.activate(challenge), a1);
     await exchange.send({ message: { $case: "activation", activation: { hmac } } });
   }
 
-  const signed = await exchange.receive("request", ANSWER_DEADLINE_MS);
+  const signed = await exchange.receive("request", deadlines.answerMs);
   const { founding } = signed;
   if (founding === undefined) throw new BootstrapError("malformed/init-request", 'The message lacks "founding"');
   await verify(operatorKey, "request", await initA2(a1, signed.request), signed.signature);
@@ -115,8 +128,4 @@ export async function proposeAndAuthorise(
     });
   }
   return cluster.recorded ?? { ca: cluster.ca, requestBytes: copyOf(signed.request), request, founding };
-}
-
-function copyEvidence({ variant, payload }: { readonly variant: string; readonly payload: Uint8Array }) {
-  return { variant, payload };
 }

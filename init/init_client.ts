@@ -17,8 +17,8 @@ import { BootstrapError } from "../platform/errors.ts";
 import { InitServiceService } from "../proto/gen/bootstrapper.ts";
 import type { Founding, InitClientMessage, InitServerMessage, ProgressEvent } from "../proto/gen/bootstrapper.ts";
 import type { ClusterRecord, HeldRecord } from "./cluster_records.ts";
-import { acknowledge, awaitResult, requestInit, verifyNode } from "./exchange_client.ts";
-import type { VerifiedNode } from "./exchange_client.ts";
+import { acknowledge, awaitResult, INIT_CLIENT_DEADLINES, requestInit, verifyNode } from "./exchange_client.ts";
+import type { InitClientDeadlines, VerifiedNode } from "./exchange_client.ts";
 import { OPERATION_ID_LENGTH } from "./request.ts";
 
 const CONNECT_DEADLINE_MS = 15_000;
@@ -48,6 +48,8 @@ export interface InitOptions {
   readonly clock: Clock;
   /** Ends the call; the node goes on if it was locked. */
   readonly signal: AbortSignal;
+  /** Default: {@linkcode INIT_CLIENT_DEADLINES}. */
+  readonly deadlines?: InitClientDeadlines;
   /** Called when the node was verified, before anything but the hello was signed. */
   onVerified(claims: EvidenceClaims, clusterId: string, again: boolean): void;
   /** Called for each event of the node. */
@@ -84,11 +86,12 @@ export interface NewCluster {
  * @throws {BootstrapError} `precondition/cluster-exists`, `refused/…`, `unavailable/…`, or why the node refused or failed.
  */
 export async function foundOnNode(options: InitOptions): Promise<NewCluster> {
-  const { record, clusterName, operator, verifier, clock, signal } = options;
+  const { record, clusterName, operator, verifier, clock, signal, deadlines = INIT_CLIENT_DEADLINES } = options;
   if (record.current?.state === "founded") throw clusterExists(record.current);
   using dialled = await dialInitServer(options.endpoint, signal);
   const { exchange } = dialled;
-  const node = await verifyNode(exchange, operator, verifier, (clusterId) => registersFor(options, clusterId));
+  const registers = (clusterId: Uint8Array) => registersFor(options, clusterId);
+  const node = await verifyNode(exchange, operator, verifier, registers, deadlines);
   const { expectIdentity } = options;
   if (expectIdentity !== undefined && node.claims.identity !== expectIdentity) {
     throw new BootstrapError("refused/identity", "The node has another identity than expected", {
@@ -110,19 +113,15 @@ export async function foundOnNode(options: InitOptions): Promise<NewCluster> {
     policyDocument: current.policyDocument,
     timeMs: BigInt(clock.now().getTime()),
   });
-  const now = () => clock.now();
-  const { adminCertificate, caCertificate, result } = await awaitResult(
-    exchange,
-    node,
-    adminKeys.spki,
-    now,
-    options.onProgress,
-  );
+  const result = await awaitResult(exchange, {
+    ...{ clusterId: node.clusterId, adminKey: adminKeys.spki, clock, deadlines },
+    onProgress: (event) => options.onProgress(event),
+  });
   const cluster: NewCluster = {
     clusterId: clusterIdText(node.clusterId),
     clusterName,
-    caCertificatePem: writePem("CERTIFICATE", caCertificate.der),
-    adminCertificatePem: writePem("CERTIFICATE", adminCertificate.der),
+    caCertificatePem: writePem("CERTIFICATE", result.caCertificate.der),
+    adminCertificatePem: writePem("CERTIFICATE", result.adminCertificate.der),
     adminKeyPem: current.adminKeyPem,
     founding,
     apiEndpoints: result.apiEndpoints,

@@ -15,14 +15,13 @@ import type { Log } from "../platform/log.ts";
 import { InitServiceService } from "../proto/gen/bootstrapper.ts";
 import type { InitClientMessage, InitServerMessage, ProgressEvent } from "../proto/gen/bootstrapper.ts";
 import type { ExchangeDependencies, InitSession, ProposedCluster, VerifiedHello } from "./exchange_server.ts";
-import { proposeAndAuthorise, receiveHello } from "./exchange_server.ts";
+import { INIT_SERVER_DEADLINES, proposeAndAuthorise, receiveHello } from "./exchange_server.ts";
 import type { PhaseRecorder } from "./progress.ts";
 import { ProgressLog } from "./progress.ts";
 import type { StagedInit, StagedInitFolder } from "./staged_init.ts";
 import { InitTurns } from "./turn.ts";
 
 const MAXIMUM_CONNECTIONS = 32;
-const ACKNOWLEDGEMENT_DEADLINE_MS = 60_000;
 /** How long after the end of an init its operator may still come back for the admin certificate. */
 export const REATTACH_PERIOD_MS = 60 * 60 * 1000;
 
@@ -48,8 +47,8 @@ export interface InitServerDependencies extends ExchangeDependencies {
   readonly folder: StagedInitFolder;
   /** Where phases are written down. */
   readonly recorder: PhaseRecorder;
-  /** Checks that this machine can carry out the request; changes nothing. */
-  preflight(staged: StagedInit, progress: ProgressLog): Promise<void>;
+  /** Checks that this machine can carry out the request; changes nothing. The signal says that nobody waits any more. */
+  preflight(staged: StagedInit, progress: ProgressLog, signal: AbortSignal): Promise<void>;
   /** Makes the cluster; every step may be done again. */
   found(staged: StagedInit, progress: ProgressLog): Promise<FoundedCluster>;
   /** Time. */
@@ -101,10 +100,8 @@ export class InitServer {
     const { folder, lock, clock, onListening } = this.#deps;
     const state = lock.state();
     if (state.name === "locked") {
-      if (await folder.acknowledged()) return;
+      if (await folder.acknowledged()) return await folder.acknowledge();
       this.#operation = this.#begin(await folder.read(state.lock.clusterId));
-    } else {
-      await folder.discard();
     }
     const stopped = Promise.withResolvers<never>();
     stopped.promise.catch(() => {});
@@ -162,19 +159,16 @@ export class InitServer {
 
   async #serve(session: InitSession, signal: AbortSignal): Promise<void> {
     const { exchange } = session;
-    const hello = await receiveHello(session, this.#deps.trust);
-    const refuse = () => exchange.close(signal.reason);
-    signal.addEventListener("abort", refuse, { once: true });
-    if (signal.aborted) refuse();
+    const hello = await receiveHello(session, this.#deps);
+    using stopping = closeWhen(signal, exchange);
     using turn = await this.#turns.enter(hello.operatorKey);
-    const supersede = () => exchange.close(turn.superseded.reason);
-    turn.superseded.addEventListener("abort", supersede, { once: true });
+    using _superseding = closeWhen(turn.superseded, exchange);
     const cluster = await this.#propose(hello);
     const staged = await proposeAndAuthorise(session, hello, cluster, this.#deps);
     const { operation, heard } = this.#operation === undefined
       ? await this.#lock(session, staged, () => turn.hold())
       : { operation: this.#operation, heard: 0 };
-    signal.removeEventListener("abort", refuse);
+    stopping[Symbol.dispose]();
     turn[Symbol.dispose]();
     await this.#report(session, operation, heard);
   }
@@ -198,10 +192,11 @@ export class InitServer {
     const { folder, lock, log, onLocked } = this.#deps;
     const clusterId = await clusterIdOf(staged.ca.certificate);
     const progress = this.#newProgress();
-    const checked = this.#deps.preflight(staged, progress);
-    const heard = await progress.follow(sendTo(exchange), checked);
-    await checked;
+    const checked = this.#deps.preflight(staged, progress, exchange.closed);
+    // Nobody waits for the checks of a caller that is gone, or that has begun anew.
+    const heard = await progress.follow(sendTo(exchange), Promise.race([checked, aborted(exchange.closed)]));
     if (exchange.closed.aborted) throw exchange.closed.reason;
+    await checked;
     if (!hold()) throw new BootstrapError("aborted/superseded", "Another Init of this node has begun");
     await folder.stage(staged);
     const won = await lock.take({ owner: "init", clusterId, confirm: () => !exchange.closed.aborted });
@@ -233,13 +228,28 @@ export class InitServer {
         },
       },
     });
-    await exchange.receive("acknowledgement", ACKNOWLEDGEMENT_DEADLINE_MS);
+    await exchange.receive("acknowledgement", (this.#deps.deadlines ?? INIT_SERVER_DEADLINES).answerMs);
     this.#acknowledged.resolve();
   }
 }
 
 function sendTo(exchange: InitSession["exchange"]): (event: ProgressEvent) => Promise<void> {
   return (progress) => exchange.send({ message: { $case: "progress", progress } });
+}
+
+/** Ends an exchange, with the reason, when the signal aborts before this is disposed. */
+function closeWhen(signal: AbortSignal, exchange: InitSession["exchange"]): Disposable {
+  const close = () => exchange.close(signal.reason);
+  if (signal.aborted) close();
+  signal.addEventListener("abort", close, { once: true });
+  return { [Symbol.dispose]: () => signal.removeEventListener("abort", close) };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
 }
 
 function joining(clusterId: Uint8Array): BootstrapError {

@@ -22,9 +22,19 @@ const DATA_FOLDER = "/var/lib";
 const FREE_BYTES_NEEDED = 2 * 1024 ** 3;
 const PREFLIGHT_DEADLINE_MS = 10 * 60 * 1000;
 
-/** What Kubernetes needs of a machine that is to be its first control plane. */
-export function kubernetesChecks(kubeadm: Kubeadm, commands: CommandRunner, documents: string): PreflightCheck[] {
-  const run = { deadlineMs: PREFLIGHT_DEADLINE_MS };
+/**
+ * What Kubernetes needs of a machine that is to be its first control plane.
+ *
+ * @param documents kubeadm's, of the init that is asked for.
+ * @param signal Ends kubeadm early.
+ */
+export function kubernetesChecks(
+  kubeadm: Pick<Kubeadm, "preflight" | "requiredImages">,
+  commands: CommandRunner,
+  documents: string,
+  signal?: AbortSignal,
+): PreflightCheck[] {
+  const run = { deadlineMs: PREFLIGHT_DEADLINE_MS, ...(signal === undefined ? {} : { signal }) };
   return [
     {
       name: "disk",
@@ -54,13 +64,20 @@ export function kubernetesChecks(kubeadm: Kubeadm, commands: CommandRunner, docu
 }
 
 /**
- * Runs all checks.
+ * Runs all checks, one after the other.
  *
+ * @param report Called with the name of each check before it.
+ * @param signal Ends the checks before the next one; its reason is thrown.
  * @throws {BootstrapError} `precondition/preflight` with every failure; the node is as fresh as before.
  */
-export async function preflight(checks: readonly PreflightCheck[], report: (detail: string) => void): Promise<void> {
+export async function preflight(
+  checks: readonly PreflightCheck[],
+  report: (detail: string) => void,
+  signal?: AbortSignal,
+): Promise<void> {
   const failures: [check: string, reason: string][] = [];
   for (const check of checks) {
+    signal?.throwIfAborted();
     report(check.name);
     for (const reason of await check.run()) failures.push([check.name, reason]);
   }

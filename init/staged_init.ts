@@ -48,9 +48,22 @@ export class StagedInitFolder {
     this.#folder = join(stateFolder, "init");
   }
 
-  /** Writes everything, forced to disk, before the lock. */
+  /**
+   * Writes everything, forced to disk, before the lock.
+   *
+   * @throws {BootstrapError} `system/file`; nothing is left then.
+   */
   async stage(staged: StagedInit): Promise<void> {
-    await removeIfExists(this.#folder);
+    await this.discard();
+    try {
+      await this.#write(staged);
+    } catch (error) {
+      await this.discard();
+      throw error;
+    }
+  }
+
+  async #write(staged: StagedInit): Promise<void> {
     await ensureFolder(this.#folder, 0o700);
     const secret = { mode: 0o600 };
     const certificate = writePem("CERTIFICATE", staged.ca.certificate.der);

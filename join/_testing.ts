@@ -21,6 +21,7 @@ import { nodeSubject } from "../certificate/subjects.ts";
 import type { Admission, AdmissionRecord } from "../kubernetes/admission_records.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { systemClock } from "../platform/clock.ts";
+import { MAXIMUM_CLOCK_SKEW_MS } from "../platform/clock_skew.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { createLog } from "../platform/log.ts";
 import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
@@ -119,6 +120,7 @@ export class TestCluster implements AsyncDisposable {
       trust: { ...cluster.trust, clusterId: cluster.clusterId },
       verifier: options.verifier ?? createInsecureVerifier(),
       roleOf: () => "worker",
+      maximumClockSkewMs: MAXIMUM_CLOCK_SKEW_MS,
       admissions: cluster.admissions,
       signCertificate: (nodeName, csr) => cluster.#sign(nodeName, csr),
       clusterVersion: () => Promise.resolve(KUBELET_VERSION),

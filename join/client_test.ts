@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import type { EvidenceIssuer } from "../attestation/evidence.ts";
 import { generateKeyPair } from "../certificate/keys.ts";
 import { equalBytes } from "../platform/bytes.ts";
 import { systemClock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { exists } from "../platform/files.ts";
 import { newInsecureIssuer, TestCluster } from "./_testing.ts";
+import { listenForJoins } from "./service.ts";
 import { TestMachine } from "./_testing_machine.ts";
 
 const JOIN = [
@@ -87,6 +89,21 @@ Deno.test("runJoinClient() joins neither of two clusters that were founded under
   assert.deepEqual([...first.signed, ...second.signed], []);
 });
 
+Deno.test("runJoinClient() takes a service's own foundings for two clusters as such, unless it knows its cluster's ID", async () => {
+  await using other = await TestCluster.create();
+  const foreign = other.service.identity.foundings;
+  await using cluster = await TestCluster.create({ operator: other.operator });
+  const { identity } = cluster.service;
+  const service = { ...cluster.service, identity: { ...identity, foundings: [...foreign, ...identity.foundings] } };
+  await using both = await listenForJoins(service, { host: "127.0.0.1", port: 0 });
+  await using unsure = await TestMachine.create();
+  await assert.rejects(unsure.run(cluster.trust, [both.port]), { code: "conflict/two-foundings" });
+  assert.equal(unsure.lock.state().name, "unlocked");
+  assert.deepEqual(cluster.signed, []);
+  await using sure = await TestMachine.create();
+  assert.equal(await sure.run({ ...cluster.trust, clusterId: cluster.clusterId }, [both.port]), "joined");
+});
+
 Deno.test("runJoinClient() joins the one of two clusters whose ID is configured", async () => {
   await using first = await TestCluster.create();
   await using second = await TestCluster.create({ operator: first.operator });
@@ -132,6 +149,21 @@ Deno.test("runJoinClient() stops at once when its signal aborts, and leaves the 
       assert.ok(!machine.calls.includes("locked"));
     });
   }
+});
+
+Deno.test("runJoinClient() stops at once although its TPM never answers", async () => {
+  await using cluster = await TestCluster.create();
+  await using machine = await TestMachine.create();
+  const issuing = Promise.withResolvers<void>();
+  const never = () => {
+    issuing.resolve();
+    return new Promise<never>(() => {});
+  };
+  const issuer: EvidenceIssuer = { variant: "none", issue: never, activate: never };
+  const running = machine.run(cluster.trust, [cluster.port], { issuer });
+  await issuing.promise;
+  machine.stop.abort();
+  await assert.rejects(running, { code: "aborted/join" });
 });
 
 Deno.test("runJoinClient() does not lock a machine whose preflight fails, and goes on when it is mended", async () => {

@@ -54,6 +54,8 @@ export interface JoinExchangeService {
   readonly verifier: EvidenceVerifier;
   /** What an identity may be, by policy. */
   readonly roleOf: (identity: string) => NodeRole;
+  /** How far a node's clock may be off, by policy. */
+  readonly maximumClockSkewMs: number;
   /** The admission records of the cluster. */
   readonly admissions: Pick<AdmissionRecords, "find" | "admit">;
   /** Has a node's certificate signed; gives it as DER. Subject and key of the CSR were checked. */

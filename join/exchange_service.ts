@@ -138,8 +138,11 @@ async function receiveRequest(
 }
 
 /** Step 3, the request: exactly one subject, for exactly the key that is bound to the evidence, at about this time. */
-async function checkRequest({ request, nodeKey }: SignedRequest, { clock }: JoinExchangeService): Promise<void> {
-  checkClockSkew(request.timeMs, clock.now());
+async function checkRequest(
+  { request, nodeKey }: SignedRequest,
+  { clock, maximumClockSkewMs }: JoinExchangeService,
+): Promise<void> {
+  checkClockSkew(request.timeMs, clock.now(), maximumClockSkewMs);
   checkNodeCsr(await readCsr(request.csr), request.nodeName, nodeKey);
 }
 

@@ -37,6 +37,8 @@ export interface JoinServiceDependencies {
   readonly verifier: EvidenceVerifier;
   /** What an identity may be, by that policy. */
   readonly roleOf: (identity: string) => NodeRole;
+  /** How far a node's clock may be off, by that policy. */
+  readonly maximumClockSkewMs: number;
   /** The service's clock. */
   readonly clock: Clock;
   /** Where each outcome is written. */
@@ -93,12 +95,12 @@ export function listenForJoins(service: JoinExchangeService, address: Endpoint):
 
 /** The parts of an exchange that come from the state and the policy. */
 function exchangeService(
-  { state, verifier, roleOf, clock, log }: JoinServiceDependencies,
+  { state, verifier, roleOf, maximumClockSkewMs, clock, log }: JoinServiceDependencies,
 ): Omit<JoinExchangeService, "admissions" | "signCertificate" | "clusterVersion"> {
   const { trust, caCertificate, foundings, certificate, keys, apiEndpoints, joinEndpoints, clusterDocument } = state;
   return {
     identity: { clusterId: trust.clusterId, caCertificate, foundings, certificate, keys },
-    ...{ trust, verifier, roleOf, clock },
+    ...{ trust, verifier, roleOf, maximumClockSkewMs, clock },
     log: verifier.variant === "none" ? log.with({ insecure: "evidence is not verified: variant none" }) : log,
     ticket: { apiEndpoints, joinEndpoints, clusterDocument },
     queue: new VerificationQueue(QUEUE),

@@ -16,6 +16,7 @@ import { Kubeadm } from "../kubernetes/kubeadm.ts";
 import type { NodeLock } from "../nodelock/lock.ts";
 import { openNodeLock } from "../nodelock/lock.ts";
 import { measureTrust } from "../nodelock/measure.ts";
+import type { LockOwner } from "../nodelock/record.ts";
 import { takeRunLock } from "../nodelock/run_lock.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { CommandRunner } from "../platform/command.ts";
@@ -112,13 +113,12 @@ class RunningNode {
   async bootstrap(signal: AbortSignal): Promise<void> {
     const actor = createActor(createRaceMachine({
       detect: fromPromise(() => this.#timeline.phase("detect", () => this.#detect())),
-      initServer: contender("INIT", (stop, locked) => this.#initialise(stop, locked), () => this.#whyInitLost()),
-      joinClient: contender("JOIN", (stop, locked) => this.#join(stop, locked), () => whyJoinLost),
+      initServer: contender("INIT", (stop, locked) => this.#initialise(stop, locked), () => this.#whyStopped("init")),
+      joinClient: contender("JOIN", (stop, locked) => this.#join(stop, locked), () => this.#whyStopped("join")),
     }));
     actor.subscribe(({ value }) => {
       if (value !== "failed" && value !== "detecting") this.#deps.log.event("info", "race", { state: value });
     });
-    const stopped = new BootstrapError("aborted/run", "The bootstrapper was stopped; started again, it goes on");
     actor.start();
     try {
       const { context } = await waitFor(actor, ({ status }) => status === "done", { signal });
@@ -152,6 +152,8 @@ class RunningNode {
     const lock = await openNodeLock({ folder: paths.state, clock, ...(registers === undefined ? {} : { registers }) });
     this.#lock = lock;
     const state = lock.state();
+    // Keys of an init that the lock does not name are nobody's.
+    if (state.name !== "locked" || state.lock.owner !== "init") await this.#initFolder.discard();
     if (state.name !== "locked") return "fresh";
     const { owner, clusterId } = state.lock;
     await this.status.update({ owner, clusterId });
@@ -255,13 +257,13 @@ class RunningNode {
     return ways.join(", or ");
   }
 
-  /** The InitServer's callers hear what the node does instead. */
-  #whyInitLost(): BootstrapError {
+  /** Why a contender is stopped; the InitServer's callers hear it, and the log does where the other one won. */
+  #whyStopped(contender: LockOwner): BootstrapError {
     const state = this.#openLock().state();
-    const id = state.name === "locked" ? clusterIdText(state.lock.clusterId) : "a cluster";
-    return new BootstrapError("precondition/joining", `This node is joining ${id}, and belongs to it for good`, {
-      next: "Use a fresh machine for the init",
-    });
+    if (state.name !== "locked" || state.lock.owner === contender) return stopped;
+    const reason = contender === "join" ? whyJoinLost : whyInitLost(state.lock.clusterId);
+    this.#deps.log.event("info", "race-lost", { contender, ...errorFields(reason) });
+    return reason;
   }
 
   #openLock(): NodeLock {
@@ -272,7 +274,15 @@ class RunningNode {
   }
 }
 
+const stopped = new BootstrapError("aborted/run", "The bootstrapper was stopped; started again, it goes on");
 const whyJoinLost = new BootstrapError("aborted/lost-race", "An operator initialises a cluster on this node");
+
+function whyInitLost(clusterId: Uint8Array): BootstrapError {
+  const id = clusterIdText(clusterId);
+  return new BootstrapError("precondition/joining", `This node is joining ${id}, and belongs to it for good`, {
+    next: "Use a fresh machine for the init",
+  });
+}
 
 /** A contender as the race sees it: it is aborted with a reason when it is stopped. */
 function contender(

@@ -45,15 +45,21 @@ const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 async function collect(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
   onLine: ((line: string) => void) | undefined,
+  signal: AbortSignal,
 ): Promise<string> {
   let kept = "";
   let open = "";
-  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-    kept = (kept + text).slice(-KEPT_OUTPUT_LENGTH);
-    if (onLine === undefined) continue;
-    const lines = (open + text).split("\n");
-    open = lines.pop()?.slice(-KEPT_OUTPUT_LENGTH) ?? "";
-    for (const line of lines) onLine(line);
+  try {
+    for await (const text of stream.pipeThrough(new TextDecoderStream(), { signal })) {
+      kept = (kept + text).slice(-KEPT_OUTPUT_LENGTH);
+      if (onLine === undefined) continue;
+      const lines = (open + text).split("\n");
+      open = lines.pop()?.slice(-KEPT_OUTPUT_LENGTH) ?? "";
+      for (const line of lines) onLine(line);
+    }
+  } catch (error) {
+    // The children of a program that was killed may hold its output open for ever.
+    if (!signal.aborted) throw error;
   }
   if (open !== "") onLine?.(open);
   return kept;
@@ -97,8 +103,8 @@ export const systemCommands: CommandRunner = Object.freeze({
     const { onLine } = options;
     const [status, stdout, stderr] = await Promise.all([
       child.status,
-      collect(child.stdout, onLine && ((line) => onLine(line, "stdout"))),
-      collect(child.stderr, onLine && ((line) => onLine(line, "stderr"))),
+      collect(child.stdout, onLine && ((line) => onLine(line, "stdout")), signal),
+      collect(child.stderr, onLine && ((line) => onLine(line, "stderr")), signal),
       feed(),
     ]);
     signal.removeEventListener("abort", kill);

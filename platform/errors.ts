@@ -85,7 +85,7 @@ export class BootstrapError extends Error {
 /** The family of an error code. */
 export function errorFamily(code: ErrorCode): ErrorFamily {
   const family = code.slice(0, code.indexOf("/"));
-  return family in ERROR_CODES ? family as ErrorFamily : "internal";
+  return Object.hasOwn(ERROR_CODES, family) ? family as ErrorFamily : "internal";
 }
 
 /** Anything thrown, as a {@linkcode BootstrapError}: itself where it is one, wrapped as `code` otherwise. */

@@ -33,10 +33,18 @@ export function syncFile(path: string): Promise<void> {
   });
 }
 
-/** Makes a folder and its parents, with `mode` for those that it makes, and forces the entries to disk. */
+/**
+ * Makes a folder and its parents, with `mode` for those that it makes, and forces the entries to disk.
+ *
+ * @throws {BootstrapError} `system/file`, naming the path.
+ */
 export async function ensureFolder(path: string, mode = 0o755): Promise<void> {
-  await Deno.mkdir(path, { recursive: true, mode });
-  await syncFolder(dirname(path));
+  const parent = dirname(path);
+  if (parent !== path && !await exists(parent)) await ensureFolder(parent, mode);
+  await attempt("make", path, async () => {
+    await Deno.mkdir(path, { recursive: true, mode });
+    await syncFolder(parent);
+  });
 }
 
 function temporaryPrefix(path: string): string {

@@ -16,7 +16,7 @@ export type LogFields = Readonly<Record<string, string | number | boolean | read
 export interface Log {
   /** Writes one event. `name` is stable and in kebab case, as `init-request-refused`. */
   event(level: LogLevel, name: string, fields?: LogFields): void;
-  /** The same log, with fields that every event carries. */
+  /** The same log, with fields that every event carries, whatever its own say. */
   with(fields: LogFields): Log;
 }
 
@@ -32,7 +32,9 @@ export function createLog(
   return {
     event(level, name, fields = {}) {
       if (LEVELS.indexOf(level) < LEVELS.indexOf(least)) return;
-      write(JSON.stringify({ time: clock.now().toISOString(), level, event: name, ...base, ...fields }));
+      const own = { time: clock.now().toISOString(), level, event: name, ...base };
+      // Fields may hold what a peer said, which must not pass for the log's own.
+      write(JSON.stringify({ ...own, ...fields, ...own }));
     },
     with: (fields) => createLog(clock, write, least, { ...base, ...fields }),
   };
@@ -41,18 +43,18 @@ export function createLog(
 /** A log that forgets everything, for tests that do not look. */
 export const silentLog: Log = Object.freeze({ event() {}, with: () => silentLog });
 
-/** An error as log fields: code, sentence, next action, facts, and the chain of causes. */
+/** An error as log fields: code, sentence, next action, facts, and the chain of causes. Facts hide none of the others. */
 export function errorFields(error: BootstrapError): LogFields {
   const causes: string[] = [];
   for (let cause = error.cause; cause instanceof Error && causes.length < 8; cause = cause.cause) {
     causes.push(cause.message);
   }
-  return {
+  const own = {
     code: error.code,
     message: error.message,
     retriable: error.retriable,
     ...(error.next === "" ? {} : { next: error.next }),
-    ...error.details,
     ...(causes.length === 0 ? {} : { causes }),
   };
+  return { ...own, ...error.details, ...own };
 }

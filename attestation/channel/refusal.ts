@@ -34,29 +34,37 @@ export type Audience = "stranger" | "peer";
 
 /** The gRPC status of an error, with the refusal that the audience may see. */
 export function statusOf(error: BootstrapError, audience: Audience): Partial<StatusObject> {
-  const { code, message, retriable, next, details } = error;
-  const refusal = audience === "peer"
-    ? { code, message, retriable, next, details: { ...details } }
+  const { code, retriable } = error;
+  const refusal: Refusal = audience === "peer"
+    ? { code, message: short(error.message), retriable, next: short(error.next), details: {} }
     : { code, message: "", retriable, next: "", details: {} };
+  if (audience === "peer") {
+    for (const [key, value] of Object.entries(error.details).slice(0, MAXIMUM_DETAILS)) {
+      const more = { ...refusal.details, [key]: short(value) };
+      if (encode({ ...refusal, details: more }).length <= MAXIMUM_REFUSAL_LENGTH) refusal.details = more;
+    }
+  }
   const metadata = new Metadata();
-  const encoded = Refusal.encode(refusal).finish();
-  metadata.set(
-    METADATA_KEY,
-    Buffer.from(
-      encoded.length <= MAXIMUM_REFUSAL_LENGTH ? encoded : Refusal.encode({ ...refusal, details: {} }).finish(),
-    ),
-  );
-  return { code: STATUS[errorFamily(code)], details: refusal.message === "" ? code : refusal.message, metadata };
+  metadata.set(METADATA_KEY, encode(refusal));
+  return { code: STATUS[errorFamily(code)], details: refusal.message || code, metadata };
 }
 
+function encode(refusal: Refusal): Buffer {
+  return Buffer.from(Refusal.encode(refusal).finish());
+}
+
+function short(text: string): string {
+  return text.slice(0, MAXIMUM_TEXT_LENGTH).toWellFormed();
+}
+
+/** Text of a peer without what would steer a terminal or a reader: controls, formats and line ends of all kinds. */
 function printable(text: string): string {
-  // deno-lint-ignore no-control-regex -- control characters of a peer must not reach a terminal or a log.
-  return text.slice(0, MAXIMUM_TEXT_LENGTH).replace(/[\u0000-\u001f\u007f-\u009f]/g, " ");
+  return short(text).replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, " ");
 }
 
 function readCode(text: string): ErrorCode | undefined {
   const family = text.split("/", 1)[0] ?? "";
-  return /^[a-z]+\/[a-z0-9-]{1,64}$/.test(text) && family in ERROR_CODES ? text as ErrorCode : undefined;
+  return /^[a-z]+\/[a-z0-9-]{1,64}$/.test(text) && Object.hasOwn(ERROR_CODES, family) ? text as ErrorCode : undefined;
 }
 
 /** What ended a call, as an error: the peer's refusal where it sent one, otherwise the transport's failure. */

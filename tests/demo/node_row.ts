@@ -2,8 +2,9 @@ import type { JournalEntry } from "../e2e/journal.ts";
 
 /** A phase of a node, as its log has it. */
 export interface PhaseCell {
+  /** Its name, in kebab case. */
   readonly name: string;
-  /** Milliseconds since 1970. */
+  /** When it began, milliseconds since 1970. */
   readonly startMs: number;
   /** How long it took, in milliseconds, once it has ended. */
   readonly durationMs?: number;
@@ -13,9 +14,11 @@ export interface PhaseCell {
 
 /** What the demo's table says of one node. */
 export interface NodeRow {
+  /** Its name. */
   readonly name: string;
+  /** Its IPv4 address. */
   readonly address: string;
-  /** `off`, `booting`, a state of the race, or `failed`. */
+  /** `booting`, a state of the race, or `failed`. */
   readonly state: string;
   /** The phases that have begun; those that have ended well go when the next one begins. */
   readonly phases: readonly PhaseCell[];
@@ -25,16 +28,15 @@ export interface NodeRow {
   readonly kubernetes: string;
 }
 
-/** A node that has not been switched on. */
-export function offRow(name: string, address: string): NodeRow {
-  return { name, address, state: "off", phases: [], note: "", kubernetes: "" };
+/** A node that has just been switched on. */
+export function bootingRow(name: string, address: string): NodeRow {
+  return { name, address, state: "booting", phases: [], note: "", kubernetes: "" };
 }
 
 /** The row after one more entry of the node's journal. Entries that say nothing of the bootstrap leave it as it is. */
 export function nodeRow(row: NodeRow, entry: JournalEntry): NodeRow {
-  const on = row.state === "off" ? { ...row, state: "booting" } : row;
   const fields = entry.unit.startsWith("bootstrapper") ? logFields(entry.message) : undefined;
-  return fields === undefined ? on : withEvent(on, fields, entry.time.getTime());
+  return fields === undefined ? row : withEvent(row, fields, entry.time.getTime());
 }
 
 function withEvent(row: NodeRow, fields: Readonly<Record<string, unknown>>, timeMs: number): NodeRow {

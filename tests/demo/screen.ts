@@ -24,6 +24,7 @@ export class Screen {
   #step: { readonly title: string; readonly startMs: number; saidMs: number } | undefined;
   #drawnLines = 0;
 
+  /** A screen that shows nothing yet. */
   constructor(options: ScreenOptions) {
     this.#options = options;
   }
@@ -33,7 +34,7 @@ export class Screen {
     const startMs = this.#options.nowMs();
     this.#step = { title, startMs, saidMs: startMs };
     if (this.#options.columns() === undefined) this.#options.write(stepLine("…", 0, title));
-    else this.draw();
+    else this.#draw();
   }
 
   /** Ends the present step. */
@@ -47,21 +48,35 @@ export class Screen {
   /** Says something for good: lines, each ended by a line feed. */
   say(text: string): void {
     this.#options.write(`${this.#erase()}${text}`);
-    this.draw();
+    this.#draw();
   }
 
   /** Shows the nodes as they are now. */
   show(rows: readonly NodeRow[]): void {
     const earlier = new Map(this.#rows.map((row) => [row.name, nodeLine(row)]));
     this.#rows = rows;
-    if (this.#options.columns() !== undefined) return this.draw();
+    if (this.#options.columns() !== undefined) return this.#draw();
     const changed = rows.filter((row) => nodeLine(row) !== earlier.get(row.name));
-    for (const row of changed) this.#options.write(`${" ".repeat(indent)}${nodeLine(row)}\n`);
-    this.#heartbeat();
+    for (const row of changed) this.#options.write(stepLine(" ", this.#stepMs(), nodeLine(row)));
   }
 
-  /** Draws the table and the present step again, where the output is a terminal. */
-  draw(): void {
+  /** To be called about twice a second: lets the seconds go on. */
+  tick(): void {
+    if (this.#options.columns() !== undefined) return this.#draw();
+    const nowMs = this.#options.nowMs();
+    if (this.#step === undefined || nowMs - this.#step.saidMs < heartbeatMs) return;
+    this.#step.saidMs = nowMs;
+    this.#options.write(stepLine("…", nowMs - this.#step.startMs, this.#step.title));
+  }
+
+  /** Leaves the table on the terminal as it is: what comes now is said below it. */
+  leave(): void {
+    this.#draw();
+    this.#rows = [];
+    this.#drawnLines = 0;
+  }
+
+  #draw(): void {
     const columns = this.#options.columns();
     if (columns === undefined) return;
     const nowMs = this.#options.nowMs();
@@ -75,11 +90,9 @@ export class Screen {
     this.#drawnLines = lines.length;
   }
 
-  /** Leaves the table on the terminal as it is: what comes now is said below it. */
-  leave(): void {
-    this.draw();
-    this.#rows = [];
-    this.#drawnLines = 0;
+  /** How long the present step has taken. */
+  #stepMs(): number {
+    return this.#step === undefined ? 0 : this.#options.nowMs() - this.#step.startMs;
   }
 
   #erase(): string {
@@ -87,18 +100,9 @@ export class Screen {
     this.#drawnLines = 0;
     return up;
   }
-
-  #heartbeat(): void {
-    const nowMs = this.#options.nowMs();
-    if (this.#step === undefined || nowMs - this.#step.saidMs < heartbeatMs) return;
-    this.#step.saidMs = nowMs;
-    this.#options.write(stepLine("…", nowMs - this.#step.startMs, this.#step.title));
-  }
 }
 
 const secondsWidth = 4;
-/** Below the titles of the steps. */
-const indent = secondsWidth + 5;
 
 function stepLine(mark: string, ms: number, title: string): string {
   return `${(ms / 1000).toFixed(0).padStart(secondsWidth)} s ${mark} ${title}\n`;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { offRow } from "./node_row.ts";
+import { bootingRow } from "./node_row.ts";
 import { Screen } from "./screen.ts";
 
 /** A screen of that width, or none, with what was written on it and a clock that the test sets. */
@@ -27,18 +27,18 @@ function shownOn(written: string): string[] {
   return lines;
 }
 
-const off = offRow("node-1", "10.77.0.11");
+const booting = bootingRow("node-1", "10.77.0.11");
 
 Deno.test("Screen draws table and step again in place when the output is a terminal", () => {
   const { world, screen } = screenOf(80);
   screen.begin("boot");
-  screen.show([off]);
+  screen.show([booting]);
   world.nowMs = 12_000;
-  screen.show([{ ...off, state: "booting" }]);
+  screen.show([{ ...booting, state: "racing" }]);
   assert.deepEqual(shownOn(world.written), [
     "",
-    "NODE    ADDRESS     STATE    PHASE  TIME  KUBERNETES",
-    "node-1  10.77.0.11  booting  –            –",
+    "NODE    ADDRESS     STATE   PHASE  TIME  KUBERNETES",
+    "node-1  10.77.0.11  racing  –            –",
     "",
     "  12 s … boot",
     "",
@@ -48,7 +48,7 @@ Deno.test("Screen draws table and step again in place when the output is a termi
 Deno.test("Screen says what has ended above the table", () => {
   const { world, screen } = screenOf(80);
   screen.begin("one");
-  screen.show([off]);
+  screen.show([booting]);
   world.nowMs = 2_000;
   screen.end(true);
   screen.begin("two");
@@ -59,8 +59,8 @@ Deno.test("Screen says what has ended above the table", () => {
     "   2 s ✓ one",
     "   0 s ✗ two",
     "",
-    "NODE    ADDRESS     STATE  PHASE  TIME  KUBERNETES",
-    "node-1  10.77.0.11  off    –            –",
+    "NODE    ADDRESS     STATE    PHASE  TIME  KUBERNETES",
+    "node-1  10.77.0.11  booting  –            –",
     "",
     "the end",
     "",
@@ -70,24 +70,26 @@ Deno.test("Screen says what has ended above the table", () => {
 Deno.test("Screen cuts lines that the terminal would wrap", () => {
   const { world, screen } = screenOf(20);
   screen.begin("a step with a long title");
-  screen.show([off]);
+  screen.show([booting]);
   assert.ok(shownOn(world.written).every((line) => line.length < 20));
 });
 
 Deno.test("Screen writes one plain line for each change when the output is no terminal", () => {
   const { world, screen } = screenOf(undefined);
   screen.begin("boot");
-  screen.show([off]);
-  screen.show([off]);
+  screen.show([booting]);
+  screen.show([booting]);
   world.nowMs = 12_000;
-  screen.show([{ ...off, state: "booting" }]);
+  screen.show([{ ...booting, state: "racing" }]);
+  screen.tick();
   world.nowMs = 25_000;
-  screen.show([{ ...off, state: "booting" }]);
-  screen.show([{ ...off, state: "booting" }]);
+  screen.show([{ ...booting, state: "racing" }]);
+  screen.tick();
+  screen.tick();
   screen.end(true);
   screen.leave();
   assert.equal(
     world.written,
-    "   0 s … boot\n         node-1  off\n         node-1  booting\n  25 s … boot\n  25 s ✓ boot\n",
+    "   0 s … boot\n   0 s   node-1  booting\n  12 s   node-1  racing\n  25 s … boot\n  25 s ✓ boot\n",
   );
 });

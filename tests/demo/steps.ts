@@ -3,6 +3,7 @@ import type { Screen } from "./screen.ts";
 
 /** How {@linkcode Steps.run} runs a step. */
 export interface StepOptions {
+  /** Milliseconds from its begin. */
   readonly deadlineMs: number;
   /** Whether the step must not be left half done when the demo is stopped: it is waited for. */
   readonly whole?: boolean;
@@ -13,7 +14,7 @@ export class Steps {
   readonly #screen: Pick<Screen, "begin" | "end">;
   readonly #signal: AbortSignal;
 
-  /** @param signal stops the demo: steps fail with its reason */
+  /** Steps which `screen` shows, and which fail with the reason of `signal` when that stops the demo. */
   constructor(screen: Pick<Screen, "begin" | "end">, signal: AbortSignal) {
     this.#screen = screen;
     this.#signal = signal;

@@ -36,6 +36,14 @@ await swtpmTest("an honest machine gets its ticket, fresh, and again after it lo
   assert.deepEqual(cluster.signed, [NODE_NAME, NODE_NAME]);
 });
 
+await swtpmTest("an honest machine that is configured with the cluster's ID gets its ticket", async () => {
+  await using machine = await startTpmMachine();
+  await using cluster = await clusterOf(machine);
+  await measureTrust(machine.issuer, { ...cluster.trust, clusterId: cluster.clusterId });
+  await joinByHand(cluster.port, { issuer: machine.issuer });
+  assert.deepEqual(cluster.signed, [NODE_NAME]);
+});
+
 await swtpmTest("attack: evidence", async (t) => {
   await using machine = await startTpmMachine();
   await using attacker = await startTpmMachine();

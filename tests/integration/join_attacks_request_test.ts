@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { createNodeCsr } from "../../certificate/csr.ts";
 import { generateKeyPair } from "../../certificate/keys.ts";
-import { newInsecureIssuer, TestCluster } from "../../join/_testing.ts";
+import { dialService, newInsecureIssuer, TestCluster } from "../../join/_testing.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { randomBytes } from "../../platform/bytes.ts";
 import type { Hostility } from "./_join_attacks.ts";
-import { joinByHand, NODE_NAME, refusedByService } from "./_join_attacks.ts";
+import { assertUntouched, joinByHand, NODE_NAME, refusedByService } from "./_join_attacks.ts";
+import { PATIENCE_MS } from "./_attacks.ts";
 
 Deno.test("attack: a request that is not exactly the node's own", async (t) => {
   await using cluster = await TestCluster.create();
@@ -64,6 +65,17 @@ async function csrWithExtensions(): Promise<Bytes> {
   }).output();
   return stdout;
 }
+
+Deno.test("attack: a hello whose nonce is empty, short or long", async () => {
+  // The node would choose what A1 is made of. Stopped by checkLength() in receiveHello().
+  await using cluster = await TestCluster.create();
+  for (const length of [0, 31, 33]) {
+    using dialled = await dialService(cluster.port);
+    await dialled.exchange.send({ message: { $case: "hello", hello: { clientNonce: new Uint8Array(length) } } });
+    await assert.rejects(dialled.exchange.receive("proposal", PATIENCE_MS), { code: "malformed/join-message" });
+  }
+  assertUntouched(cluster);
+});
 
 Deno.test("attack: an identity of the policy's control planes asks to be one in a version that admits none", async () => {
   await using cluster = await TestCluster.create({ service: { roleOf: () => "control-plane" } });

@@ -148,6 +148,7 @@ async function startService(folder: string, events: Record<string, unknown>[]): 
     state,
     verifier: createVerifier(policy, () => new Date()),
     roleOf: (identity) => roleOf(policy, identity),
+    maximumClockSkewMs: policy.maximumClockSkewMs,
     clock: systemClock,
     log: createLog(systemClock, (line) => events.push(JSON.parse(line))),
   }, stop.signal);

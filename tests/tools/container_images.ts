@@ -51,14 +51,8 @@ export const containerImageReferences: readonly string[] = images.map((image) =>
  */
 export async function containerImages(binaries: string, debian: string): Promise<string> {
   const pauseSource = join(import.meta.dirname ?? ".", "vm/pause.c");
-  const recipe = {
-    revision: 1,
-    images: JSON.stringify(images),
-    binaries,
-    debian,
-    pause: await digestOfFile(pauseSource),
-  };
-  return await cached("container-images", recipe, async (to) => {
+  const code = await Promise.all([import.meta.filename ?? "", pauseSource].map(digestOfFile));
+  return await cached("container-images", { code, binaries, debian }, async (to) => {
     await debianPackages(["gcc", "libc6-dev"]);
     const pause = join(to.folder, "pause");
     await run(["gcc", "-static", "-Os", "-s", "-o", pause, pauseSource], { log: to.log });

@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { Metadata, status } from "@grpc/grpc-js";
+import fc from "fast-check";
+import { BootstrapError, ERROR_CODES } from "../../platform/errors.ts";
+import type { ErrorCode } from "../../platform/errors.ts";
+import { Refusal } from "../../proto/gen/bootstrapper.ts";
+import { errorOf, statusOf } from "./refusal.ts";
+import type { Audience } from "./refusal.ts";
+
+const KEY = "bootstrapper-refusal-bin";
+
+/** What the other end makes of an error. */
+function across(error: BootstrapError, audience: Audience): BootstrapError {
+  const { code = status.UNKNOWN, details = "", metadata = new Metadata() } = statusOf(error, audience);
+  return errorOf({ code, details, metadata: metadata as Metadata });
+}
+
+/** What we make of bytes that a peer put in a refusal's place. */
+function refusalOf(encoded: Uint8Array): BootstrapError {
+  const metadata = new Metadata();
+  metadata.set(KEY, Buffer.from(encoded));
+  return errorOf({ code: status.PERMISSION_DENIED, details: "whatever", metadata });
+}
+
+const encoded = (changes: Partial<Refusal>) =>
+  Refusal.encode({ code: "refused/pcr", message: "m", retriable: false, next: "", details: {}, ...changes }).finish();
+
+Deno.test("a refusal says everything to a peer, and marks it as what the peer said", () => {
+  const details = { check: "pcr-4", expected: "aa", seen: "bb", saidBy: "nobody" };
+  const said = across(new BootstrapError("refused/pcr-4", "PCR 4 differs", { next: "Look", details }), "peer");
+  assert.deepEqual(
+    [said.code, said.message, said.next, said.retriable, said.details],
+    ["refused/pcr-4", "PCR 4 differs", "Look", false, { ...details, saidBy: "peer" }],
+  );
+});
+
+Deno.test("a refusal says its code alone to a stranger, in the gRPC status too", () => {
+  const error = new BootstrapError("refused/pcr-4", "secret sentence", {
+    retriable: true,
+    next: "secret step",
+    details: { seen: "secret fact" },
+    cause: new Error("secret cause"),
+  });
+  const sent = statusOf(error, "stranger");
+  const [bytes] = sent.metadata?.get(KEY) ?? [];
+  assert(!`${sent.details} ${bytes}`.includes("secret"));
+  const said = across(error, "stranger");
+  assert.deepEqual(
+    [said.code, said.message, said.retriable, said.details],
+    ["refused/pcr-4", "The peer refused: refused/pcr-4", true, { saidBy: "peer" }],
+  );
+});
+
+Deno.test("a refusal never holds the causes of an error", () => {
+  const error = new BootstrapError("system/file", "no", { cause: new Error("secret cause") });
+  const { metadata } = statusOf(error, "peer");
+  assert(!String(metadata?.get(KEY)[0]).includes("secret"));
+});
+
+Deno.test("statusOf() has a gRPC status for each family, so that any gRPC client understands it", () => {
+  const expected: Readonly<Record<string, number>> = {
+    precondition: status.FAILED_PRECONDITION,
+    refused: status.PERMISSION_DENIED,
+    unauthorized: status.UNAUTHENTICATED,
+    unavailable: status.UNAVAILABLE,
+    timeout: status.DEADLINE_EXCEEDED,
+  };
+  for (const family of Object.keys(ERROR_CODES)) {
+    const { code } = statusOf(new BootstrapError(`${family}/x` as ErrorCode, "x"), "peer");
+    assert(code !== undefined && code !== status.OK, family);
+    if (family in expected) assert.equal(code, expected[family], family);
+  }
+});
+
+Deno.test("a refusal that is very long is cut, and arrives all the same", () => {
+  const details = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`${i}`, "語".repeat(3000)]));
+  const error = new BootstrapError("precondition/preflight", "語".repeat(5000), { next: "語".repeat(5000), details });
+  const said = across(error, "peer");
+  assert.equal(said.code, "precondition/preflight");
+  assert.equal(said.message, "語".repeat(1024));
+  const many = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`${i}`, "x".repeat(900)]));
+  const { "0": first, saidBy } = across(new BootstrapError("precondition/preflight", "no", { details: many }), "peer").details;
+  assert.deepEqual([first, saidBy], ["x".repeat(900), "peer"]);
+});
+
+Deno.test("errorOf() takes no text of a peer that would steer a terminal or forge a line", () => {
+  const nasty = "a\u001b[2Jb\nc\u0085d\u2028e\u202ef\u200bg";
+  const said = refusalOf(encoded({ message: nasty, next: nasty, details: { [nasty]: nasty } }));
+  const clean = "a [2Jb c d e f g";
+  assert.deepEqual([said.message, said.next, said.details], [clean, clean, { [clean]: clean, saidBy: "peer" }]);
+  assert(!/[\u001b\n]/.test(errorOf({ code: status.UNKNOWN, details: nasty }).message));
+});
+
+Deno.test("errorOf() takes no code of a peer that is not one of ours", () => {
+  for (const code of ["", "refused", "/x", "nonsense/x", "constructor/x", "toString/x", "refused/X", "refused/a b", "refused/a/b"]) {
+    assert.equal(refusalOf(encoded({ code })).code, "unavailable/connection", code);
+  }
+});
+
+Deno.test("errorOf() takes no more facts of a peer than it can show", () => {
+  const details = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`${i}`, "x"]));
+  assert.equal(Object.keys(refusalOf(encoded({ details })).details).length, 17);
+  assert.equal(refusalOf(encoded({ message: "x".repeat(9000) })).code, "unavailable/connection");
+});
+
+Deno.test("errorOf() makes an error of any bytes whatever", () => {
+  const good = encoded({ details: { a: "b" } });
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+    assert(refusalOf(bytes) instanceof BootstrapError);
+  }));
+  for (let length = 0; length < good.length; length++) {
+    assert(refusalOf(good.subarray(0, length)) instanceof BootstrapError);
+  }
+  fc.assert(fc.property(fc.nat(good.length - 1), fc.integer({ min: 1, max: 255 }), (index, mask) => {
+    const { details } = refusalOf(good.with(index, (good[index] ?? 0) ^ mask));
+    assert(Object.values(details).every((value) => typeof value === "string"));
+  }));
+});
+
+Deno.test("errorOf() says what failed when there is no refusal", () => {
+  const of = (code: number) => errorOf({ code, details: "because", metadata: new Metadata() }).code;
+  assert.equal(of(status.CANCELLED), "aborted/call");
+  assert.equal(of(status.RESOURCE_EXHAUSTED), "protocol/message-size");
+  assert.equal(of(status.UNAVAILABLE), "unavailable/connection");
+  assert.equal(of(status.UNIMPLEMENTED), "unavailable/connection");
+});

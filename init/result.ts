@@ -1,0 +1,76 @@
+/**
+ * What an init ends with, as the operator checks it.
+ *
+ * @module
+ */
+import { checkAdminCertificate, checkCaCertificate } from "../certificate/chain.ts";
+import type { Certificate } from "../certificate/x509.ts";
+import { isLabel } from "../node/configuration_schema.ts";
+import { endpointText, readEndpoint } from "../node/endpoint.ts";
+import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import type { InitResult } from "../proto/gen/bootstrapper.ts";
+
+/** What an init ended with, checked. */
+export interface CheckedResult {
+  /** The admin certificate for exactly the key of the request. */
+  readonly adminCertificate: Certificate;
+  /** The CA that hashes to the cluster ID. */
+  readonly caCertificate: Certificate;
+  /** `host:port` of the API server, at least one, as the node says. */
+  readonly apiEndpoints: readonly [string, ...string[]];
+  /** `host:port` of the join services, as the node says. */
+  readonly joinEndpoints: readonly string[];
+  /** The Node's name, as the node says. */
+  readonly nodeName: string;
+}
+
+/** What a result must be for. */
+export interface ResultExpectation {
+  /** The cluster ID that the node proposed, 32 bytes. */
+  readonly clusterId: Uint8Array;
+  /** SPKI of the admin key of the request, DER. */
+  readonly adminKey: Uint8Array;
+  /** The time of day. */
+  readonly now: Date;
+}
+
+const MAXIMUM_ENDPOINTS = 64;
+
+/**
+ * Checks a result: the CA is the founded one, it certifies exactly the admin key, and the rest can be used.
+ *
+ * @throws {BootstrapError} `refused/ca-…`, `refused/certificate-…` and their like, `malformed/init-result` with `field`.
+ */
+export async function checkInitResult(message: InitResult, expected: ResultExpectation): Promise<CheckedResult> {
+  const { clusterId, adminKey, now } = expected;
+  const caCertificate = await checkCaCertificate(message.caCertificate, clusterId);
+  const adminCertificate = await checkAdminCertificate(message.adminCertificate, caCertificate, adminKey, now);
+  const [first, ...others] = readEndpoints(message.apiEndpoints, "api_endpoints");
+  if (first === undefined) throw malformed("api_endpoints", "names none");
+  if (!isLabel(message.nodeName)) throw malformed("node_name", "is no RFC 1123 label");
+  return {
+    adminCertificate,
+    caCertificate,
+    apiEndpoints: [first, ...others],
+    joinEndpoints: readEndpoints(message.joinEndpoints, "join_endpoints"),
+    nodeName: message.nodeName,
+  };
+}
+
+function readEndpoints(texts: readonly string[], field: string): string[] {
+  if (texts.length > MAXIMUM_ENDPOINTS) throw malformed(field, `names more than ${MAXIMUM_ENDPOINTS}`);
+  return texts.map((text) => {
+    try {
+      return endpointText(readEndpoint(text, field));
+    } catch (cause) {
+      throw malformed(field, asBootstrapError(cause).message, cause);
+    }
+  });
+}
+
+function malformed(field: string, problem: string, cause?: unknown): BootstrapError {
+  return new BootstrapError("malformed/init-result", `Cannot use the result: "${field}": ${problem}`, {
+    cause,
+    details: { field },
+  });
+}

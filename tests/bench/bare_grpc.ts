@@ -1,0 +1,93 @@
+import { once } from "node:events";
+import type { AddressInfo, Socket } from "node:net";
+import { connect, createServer } from "node:tls";
+import type { TLSSocket } from "node:tls";
+import { CallCredentials, ChannelCredentials, Client, Server, ServerCredentials } from "@grpc/grpc-js";
+import { clientTlsOptions, serverTlsOptions } from "../../attestation/channel/finished.ts";
+import { createThrowAwayCertificate } from "../../certificate/throw_away.ts";
+
+/** A gRPC server of one method that gives back what it gets: no binding, no evidence, no certificate of a node. */
+export interface BareServer extends AsyncDisposable {
+  /** Connects, calls once, and closes. */
+  callOnce(): Promise<void>;
+}
+
+const METHOD = "/bench.Bench/Echo";
+const MESSAGE_BYTES = 32;
+const DEADLINE_MS = 10_000;
+const asIs = (bytes: Uint8Array) => Buffer.from(bytes);
+
+type SecureConnector = ReturnType<ChannelCredentials["_createSecureConnector"]>;
+
+/** TLS 1.3 by the runtime: gRPC's own way to it does not work there. */
+class BareTls extends ChannelCredentials {
+  override _isSecure(): boolean {
+    return true;
+  }
+
+  override _equals(other: ChannelCredentials): boolean {
+    return this === other;
+  }
+
+  override _createSecureConnector(): SecureConnector {
+    return {
+      connect: async (raw) => ({ socket: await secure(raw), secure: true }),
+      waitForReady: () => Promise.resolve(),
+      getCallCredentials: () => CallCredentials.createEmpty(),
+      destroy: () => {},
+    };
+  }
+}
+
+function secure(raw: Socket): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ ...clientTlsOptions(), socket: raw }, () => resolve(socket));
+    socket.once("error", reject);
+  });
+}
+
+/** Starts the server on loopback. */
+export async function startBareServer(): Promise<BareServer> {
+  const open = new Set<Socket>();
+  const listener = createServer(serverTlsOptions(await createThrowAwayCertificate()), (socket) => {
+    open.add(socket);
+    socket.on("error", () => socket.destroy());
+    socket.once("close", () => open.delete(socket));
+    const server = new Server();
+    server.addService({
+      echo: {
+        ...{ path: METHOD, requestStream: false, responseStream: false },
+        ...{ requestSerialize: asIs, requestDeserialize: asIs, responseSerialize: asIs, responseDeserialize: asIs },
+      },
+    }, { echo: (call: { request: Buffer }, done: (error: null, reply: Buffer) => void) => done(null, call.request) });
+    server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(socket);
+  });
+  listener.listen(0, "127.0.0.1");
+  await once(listener, "listening");
+  const { port } = listener.address() as AddressInfo;
+  return {
+    callOnce: () => callOnce(port),
+    async [Symbol.asyncDispose]() {
+      const closed = once(listener, "close");
+      listener.close();
+      for (const socket of open) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+async function callOnce(port: number): Promise<void> {
+  // No pool keeps the connection for the next call.
+  const client = new Client(`127.0.0.1:${port}`, new BareTls(), { "grpc.use_local_subchannel_pool": 1 });
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const deadline = Date.now() + DEADLINE_MS;
+  client.makeUnaryRequest(METHOD, asIs, asIs, new Uint8Array(MESSAGE_BYTES), { deadline }, (error) => {
+    if (error === null) resolve();
+    else reject(error);
+  });
+  try {
+    await promise;
+  } finally {
+    client.close();
+  }
+}

@@ -1,0 +1,52 @@
+import type { EvidenceIssuer, EvidenceVerifier } from "../../attestation/evidence.ts";
+import { createInsecureVerifier } from "../../attestation/none/verifier.ts";
+import { ask, newInsecureIssuer, newNode, TestCluster } from "../../join/_testing.ts";
+import { measureTrust } from "../../nodelock/measure.ts";
+import { startTpmMachine, verifierFor } from "../integration/_attacks.ts";
+import { startBareServer } from "./bare_grpc.ts";
+import { measurePair, millisecondsOf, type PairedTimes } from "./pairs.ts";
+
+const REPETITIONS = 25;
+
+/**
+ * The Join exchange up to the ticket, over a real connection, against the connection alone. Records and certificates are
+ * made in memory here: what the API server does for a real ticket is not in these numbers, and their name says so.
+ */
+export async function benchExchange(): Promise<PairedTimes[]> {
+  await using machine = await startTpmMachine();
+  const trusting = { verifier: createInsecureVerifier(), issuer: newInsecureIssuer() };
+  const byTpm = { verifier: verifierFor(machine), issuer: machine.issuer };
+  return [
+    await benchVariant("none", trusting, () => Promise.resolve()),
+    await benchVariant("swtpm", byTpm, async ({ trust }) => {
+      await measureTrust(machine.issuer, trust);
+    }),
+  ];
+}
+
+interface Ends {
+  readonly verifier: EvidenceVerifier;
+  readonly issuer: EvidenceIssuer;
+}
+
+async function benchVariant(
+  variant: string,
+  { verifier, issuer }: Ends,
+  measure: (cluster: TestCluster) => Promise<void>,
+): Promise<PairedTimes> {
+  await using cluster = await TestCluster.create({ verifier });
+  await using bare = await startBareServer();
+  await measure(cluster);
+  const node = await newNode(cluster.trust, { issuer });
+  const exchange = () => ask(cluster.port, node);
+  // Once each, for what is loaded and compiled only then.
+  await exchange();
+  await bare.callOnce();
+  return await measurePair({
+    name: `join exchange without the API, ${variant}`,
+    baseline: "TLS 1.3 + gRPC, connect and one call",
+    repetitions: REPETITIONS,
+    measure: () => millisecondsOf(exchange),
+    measureBaseline: () => millisecondsOf(() => bare.callOnce()),
+  });
+}

@@ -1,0 +1,135 @@
+/**
+ * Two fresh VMs become one Kubernetes cluster, live:
+ *
+ *     deno task demo [--once | --down]
+ *
+ * @module
+ */
+import { errorText } from "../../cli/output.ts";
+import { asBootstrapError, BootstrapError, exitCodeOf } from "../../platform/errors.ts";
+import { bootstrapImage } from "../e2e/bootstrap_image.ts";
+import { debianPackages } from "../tools/debian_packages.ts";
+import { vmPackages } from "../tools/package_sets.ts";
+import { prepareBinaries } from "../tools/prepare_binaries.ts";
+import { bringUp } from "./bring_up.ts";
+import { demoHelp, demoOptions } from "./demo_options.ts";
+import { findDemoTestbed, kubectlInNetwork, refuseSecondDemo, stopCommand } from "./demo_testbed.ts";
+import { lastLogs } from "./last_logs.ts";
+import { report } from "./report.ts";
+import { Screen } from "./screen.ts";
+import { Steps } from "./steps.ts";
+import { StopSignal } from "./stop_signal.ts";
+
+const buildDeadlineMs = 120 * 60_000;
+const reportDeadlineMs = 3 * 60_000;
+const tickMs = 500;
+const columnsWithoutTerminal = 120;
+
+/** Does what the arguments ask for, and returns the exit code. */
+async function demo(args: readonly string[]): Promise<number> {
+  try {
+    const { action, once } = demoOptions(args);
+    if (action === "help") write(Deno.stdout, demoHelp);
+    else if (Deno.uid() !== 0) throw notRoot();
+    else if (action === "down") await down();
+    else await up(once);
+    return 0;
+  } catch (cause) {
+    const error = asBootstrapError(cause, "system/demo");
+    write(Deno.stderr, errorText(error));
+    return error.code === "timeout/demo" ? 1 : exitCodeOf(error);
+  }
+}
+
+async function down(): Promise<void> {
+  const testbed = await findDemoTestbed();
+  await testbed?.down();
+  write(Deno.stdout, testbed ? `The demo is down. Its logs: ${testbed.folder}\n` : "No demo is up.\n");
+}
+
+async function up(once: boolean): Promise<void> {
+  await refuseSecondDemo();
+  const stop = new AbortController();
+  using _signal = new StopSignal(() => stop.abort(stopped()));
+  const image = await new Steps(screenOf(false), stop.signal).run(
+    "build what is missing (the first time this takes many minutes)",
+    { deadlineMs: buildDeadlineMs },
+    async () => {
+      await debianPackages(vmPackages);
+      await prepareBinaries();
+      return await bootstrapImage();
+    },
+  );
+  const screen = screenOf(true);
+  const steps = new Steps(screen, stop.signal);
+  const timer = setInterval(() => tick(screen, stop), tickMs);
+  const startMs = performance.now();
+  try {
+    const testbed = await bringUp({ image, keepRunning: !once, steps, screen, stop: (why) => stop.abort(why) });
+    const deadline = { deadlineMs: reportDeadlineMs };
+    const text = await steps.run(
+      "collect the timelines",
+      deadline,
+      () => report(testbed, terminalColumns() ?? columnsWithoutTerminal),
+    );
+    screen.leave();
+    const seconds = ((performance.now() - startMs) / 1000).toFixed(0);
+    write(Deno.stdout, `${text}\nTwo fresh machines became one cluster in ${seconds} s.\n`);
+    if (once) await down();
+    else write(Deno.stdout, `Reach it:  ${kubectlInNetwork(testbed)} get nodes\nStop it:   ${stopCommand}\n`);
+  } catch (error) {
+    clearInterval(timer);
+    if (asBootstrapError(error).code !== "precondition/demo-is-up") await giveUp(screen, error);
+    throw error;
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** Shows what is known of the failure and takes down what is up, even where there is nobody any more to show it to. */
+async function giveUp(screen: Screen, error: unknown): Promise<void> {
+  const testbed = await findDemoTestbed();
+  try {
+    screen.leave();
+    if (testbed === undefined) return;
+    if (asBootstrapError(error).code !== "aborted/demo") write(Deno.stderr, await lastLogs(testbed));
+    write(Deno.stderr, "Taking everything down\n");
+  } finally {
+    await testbed?.down();
+  }
+}
+
+/** An output that is closed must not leave machines behind. */
+function tick(screen: Screen, stop: AbortController): void {
+  try {
+    screen.tick();
+  } catch (error) {
+    stop.abort(error);
+  }
+}
+
+function screenOf(live: boolean): Screen {
+  const columns = () => live ? terminalColumns() : undefined;
+  return new Screen({ write: (text) => write(Deno.stdout, text), columns, nowMs: Date.now });
+}
+
+function terminalColumns(): number | undefined {
+  return Deno.stdout.isTerminal() ? Deno.consoleSize().columns : undefined;
+}
+
+function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  for (let written = 0; written < bytes.length;) written += stream.writeSync(bytes.subarray(written));
+}
+
+function stopped(): BootstrapError {
+  return new BootstrapError("aborted/demo", "The demo was stopped");
+}
+
+function notRoot(): BootstrapError {
+  return new BootstrapError("precondition/root", "The demo makes a network namespace and starts VMs: it needs root", {
+    next: "Run it as root",
+  });
+}
+
+if (import.meta.main) Deno.exit(await demo(Deno.args));

@@ -1,0 +1,73 @@
+import { BootstrapError } from "../../platform/errors.ts";
+import type { Machine } from "../e2e/machine.ts";
+import { bootingRow, type NodeRow, nodeRow } from "./node_row.ts";
+
+/** What a {@linkcode NodeWatch} tells. */
+export interface NodeWatchListener {
+  /** Called about twice a second. */
+  readonly onRows: (rows: readonly NodeRow[]) => void;
+  /** Called once, when a machine has died or its journal cannot be read; the watch is over then. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+const everyMs = 500;
+
+/** Follows the journals of machines that have been switched on, and makes the table's rows of them. */
+export class NodeWatch implements Disposable {
+  readonly #watched: { readonly machine: Machine; row: NodeRow; position: number }[];
+  readonly #listener: NodeWatchListener;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #over = false;
+
+  /** Begins at once. The machines run already. */
+  constructor(machines: readonly Machine[], listener: NodeWatchListener) {
+    this.#watched = machines.map((machine) => ({
+      machine,
+      row: bootingRow(machine.name, machine.address),
+      position: 0,
+    }));
+    this.#listener = listener;
+    this.#look();
+  }
+
+  /** The rows as they are now. */
+  get rows(): readonly NodeRow[] {
+    return this.#watched.map(({ row }) => row);
+  }
+
+  /** Takes over what the cluster says of its nodes, by their names. */
+  setKubernetes(states: ReadonlyMap<string, string>): void {
+    for (const watched of this.#watched) {
+      watched.row = { ...watched.row, kubernetes: states.get(watched.row.name) ?? "" };
+    }
+  }
+
+  /** Ends it. */
+  [Symbol.dispose](): void {
+    this.#over = true;
+    clearTimeout(this.#timer);
+  }
+
+  async #look(): Promise<void> {
+    try {
+      await Promise.all(this.#watched.map((watched) => this.#read(watched)));
+      if (this.#over) return;
+      this.#listener.onRows(this.rows);
+      this.#timer = setTimeout(() => this.#look(), everyMs);
+    } catch (error) {
+      if (!this.#over) this.#listener.onFailure(error);
+      this.#over = true;
+    }
+  }
+
+  async #read(watched: { readonly machine: Machine; row: NodeRow; position: number }): Promise<void> {
+    const { machine } = watched;
+    const entries = (await machine.journal.entries()).slice(watched.position);
+    watched.position += entries.length;
+    for (const entry of entries) watched.row = nodeRow(watched.row, entry);
+    if (await machine.isRunning()) return;
+    throw new BootstrapError("system/demo-machine", `The machine ${machine.name} has died`, {
+      next: `Look at qemu.log and console.log in ${machine.folder}`,
+    });
+  }
+}

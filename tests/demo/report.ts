@@ -1,0 +1,34 @@
+import { join } from "node:path";
+import { nodePaths } from "../../node/paths.ts";
+import { parseTimeline } from "../../node/timeline.ts";
+import { timelineSvg } from "../../node/timeline_svg.ts";
+import { timelineText } from "../../node/timeline_text.ts";
+import { utf8 } from "../../platform/bytes.ts";
+import type { Machine } from "../e2e/machine.ts";
+import type { Testbed } from "../e2e/testbed.ts";
+import { kubectlArguments } from "./demo_testbed.ts";
+
+const readDeadlineMs = 60_000;
+
+/**
+ * What the cluster looks like, as text: its nodes by kubectl, and a timeline of phases for each node, which is also drawn
+ * as a picture in the testbed's folder.
+ */
+export async function report(testbed: Testbed, columns: number): Promise<string> {
+  const get = ["get", "nodes", "--request-timeout=60s"];
+  const { exitCode, stdout, stderr } = await testbed.exec([...kubectlArguments(testbed), ...get]);
+  if (exitCode !== 0) throw new Error(`Cannot get the nodes: ${stderr}`);
+  const timelines = await Promise.all(testbed.machines.map((machine) => timelineOf(machine, testbed.folder, columns)));
+  return `\n$ kubectl ${get.slice(0, 2).join(" ")}\n${stdout}${timelines.join("")}`;
+}
+
+async function timelineOf(machine: Machine, folder: string, width: number): Promise<string> {
+  const path = nodePaths().timeline;
+  const { exitCode, stdout, stderr } = await machine.exec(["cat", path], { deadlineMs: readDeadlineMs });
+  if (exitCode !== 0) throw new Error(`Cannot read the timeline of ${machine.name}: ${stderr}`);
+  const timeline = parseTimeline(utf8(stdout), `${path} of ${machine.name}`);
+  const nowMs = Date.now();
+  const picture = join(folder, `timeline-${machine.name}.svg`);
+  await Deno.writeTextFile(picture, timelineSvg(timeline, { title: machine.name, nowMs }));
+  return `\nTimeline of ${machine.name} (as a picture: ${picture})\n${timelineText(timeline, { nowMs, width })}`;
+}

@@ -1,0 +1,46 @@
+#!/bin/sh
+# A stand-in for systemctl, for tests without VMs: it is no systemd, and proves nothing about units.
+# A unit NAME is the program /etc/bootstrapper/units/NAME; it is not started again when it ends. To stop it is kill -9
+# for it and all that it started.
+set -eu
+verb=$1
+shift
+pids=/run/systemctl-stand-in
+mkdir -p $pids
+unit=
+for argument; do
+  case $argument in
+  -*) ;;
+  *) unit=${argument%.service} ;;
+  esac
+done
+program=/etc/bootstrapper/units/$unit
+
+active() { [ -s "$pids/$unit" ] && kill -0 -- "-$(cat "$pids/$unit")" 2>/dev/null; }
+
+start() {
+  active && return
+  setsid "$program" >>"/var/log/$unit.log" 2>&1 </dev/null &
+  echo $! >"$pids/$unit"
+}
+
+stop() {
+  while active; do
+    kill -KILL -- "-$(cat "$pids/$unit")" 2>/dev/null || true
+    sleep 0.02
+  done
+}
+
+case $verb in
+daemon-reload) exit 0 ;;
+esac
+[ -x "$program" ] || { echo "Loaded: not-found ($unit)"; exit 4; }
+case $verb in
+start | enable) start ;;
+stop) stop ;;
+restart) stop && start ;;
+status) echo "Loaded: loaded ($program)" ;;
+is-enabled) echo enabled ;;
+is-active) active || exit 3 ;;
+*) echo "The stand-in for systemctl does not know \"$verb\"" >&2 && exit 1 ;;
+esac
