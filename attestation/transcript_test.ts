@@ -123,29 +123,30 @@ const bytes = fc.uint8Array({ minLength: 1, maxLength: 48 });
 const register = fc.uint8Array({ minLength: 32, maxLength: 32 });
 
 /** Every function of the transcript that hashes or is signed, over a list of byte strings of which it uses the first few. */
-const functions: Readonly<Record<string, readonly [inputs: number, of: (x: readonly Uint8Array[]) => Promise<Bytes>]>> = {
-  trustDigest: [2, ([id = empty, key = empty]) => trustDigest({ clusterName, clusterId: id, operatorKeys: [key] })],
-  lockDigest: [1, ([id = empty]) => lockDigest(id)],
-  extendedOnce: [1, ([digest = empty]) => extendedOnce(digest)],
-  helloStatement: [2, ([cb = empty, nonce = empty]) => helloStatement(cb, nonce)],
-  foundingStatement: [1, ([id = empty]) => Promise.resolve(foundingStatement(id, clusterName))],
-  initA1: [
-    5,
-    ([cb = empty, nc = empty, ns = empty, key = empty, id = empty]) =>
-      initA1({ binding: cb, clientNonce: nc, serverNonce: ns, operatorKey: key, clusterId: id }),
-  ],
-  initA2: [2, ([a = empty, r = empty]) => initA2(a, r)],
-  joinA1: [
-    4,
-    ([cb = empty, nc = empty, ns = empty, id = empty]) =>
-      joinA1({ binding: cb, clientNonce: nc, serverNonce: ns, clusterId: id }),
-  ],
-  joinA2: [
-    4,
-    ([a = empty, key = empty, sealing = empty, r = empty]) =>
-      joinA2(a, { nodeKey: key, sealingKey: sealing, request: r }),
-  ],
-};
+const functions: Readonly<Record<string, readonly [inputs: number, of: (x: readonly Uint8Array[]) => Promise<Bytes>]>> =
+  {
+    trustDigest: [2, ([id = empty, key = empty]) => trustDigest({ clusterName, clusterId: id, operatorKeys: [key] })],
+    lockDigest: [1, ([id = empty]) => lockDigest(id)],
+    extendedOnce: [1, ([digest = empty]) => extendedOnce(digest)],
+    helloStatement: [2, ([cb = empty, nonce = empty]) => helloStatement(cb, nonce)],
+    foundingStatement: [1, ([id = empty]) => Promise.resolve(foundingStatement(id, clusterName))],
+    initA1: [
+      5,
+      ([cb = empty, nc = empty, ns = empty, key = empty, id = empty]) =>
+        initA1({ binding: cb, clientNonce: nc, serverNonce: ns, operatorKey: key, clusterId: id }),
+    ],
+    initA2: [2, ([a = empty, r = empty]) => initA2(a, r)],
+    joinA1: [
+      4,
+      ([cb = empty, nc = empty, ns = empty, id = empty]) =>
+        joinA1({ binding: cb, clientNonce: nc, serverNonce: ns, clusterId: id }),
+    ],
+    joinA2: [
+      4,
+      ([a = empty, key = empty, sealing = empty, r = empty]) =>
+        joinA2(a, { nodeKey: key, sealingKey: sealing, request: r }),
+    ],
+  };
 const empty = new Uint8Array();
 
 Deno.test("every value of the transcript changes when any of its inputs does", async () => {

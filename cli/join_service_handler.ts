@@ -18,5 +18,6 @@ export const joinService: JoinServiceHandler = async ({ folder, keyFile }, { clo
     ...{ state, clock, log },
     verifier: createVerifier(policy, () => clock.now()),
     roleOf: (identity) => roleOf(policy, identity),
+    maximumClockSkewMs: policy.maximumClockSkewMs,
   }, termination.signal);
 };

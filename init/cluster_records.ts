@@ -78,11 +78,11 @@ export interface HeldRecord extends Disposable {
  *
  * @param folder The folder of all records; made if it is not there.
  * @param clusterName The name; already known to be a label.
- * @throws {BootstrapError} `malformed/cluster-record`, `unavailable/cluster-record` if another process holds it.
+ * @throws {BootstrapError} `malformed/cluster-record`, `unavailable/cluster-record` if another process holds it, `system/file`.
  */
 export async function holdRecord(folder: string, clusterName: string): Promise<HeldRecord> {
   await ensureFolder(folder, FOLDER_MODE);
-  const lock = await Deno.open(join(folder, `${clusterName}.lock`), { create: true, write: true, mode: FILE_MODE });
+  const lock = await openLock(join(folder, `${clusterName}.lock`));
   if (!await lock.tryLock(true)) {
     lock.close();
     throw new BootstrapError(
@@ -107,6 +107,14 @@ export async function holdRecord(folder: string, clusterName: string): Promise<H
   } catch (error) {
     lock.close();
     throw error;
+  }
+}
+
+async function openLock(path: string): Promise<Deno.FsFile> {
+  try {
+    return await Deno.open(path, { create: true, write: true, mode: FILE_MODE });
+  } catch (cause) {
+    throw new BootstrapError("system/file", `Cannot open ${path}`, { cause, details: { path } });
   }
 }
 

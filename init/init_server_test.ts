@@ -10,9 +10,8 @@ import { exists } from "../platform/files.ts";
 import { createLog } from "../platform/log.ts";
 import type { ProgressEvent } from "../proto/gen/bootstrapper.ts";
 import type { HeldRecord } from "./cluster_records.ts";
-import { holdRecord } from "./cluster_records.ts";
 import { REATTACH_PERIOD_MS } from "./init_server.ts";
-import { CLUSTER_NAME, InitWorld, sayHello, TestOperator } from "./testing.ts";
+import { InitWorld, sayHello, TestOperator } from "./testing.ts";
 import { ShownMachine } from "./testing_machine.ts";
 
 const PATIENCE_MS = 20_000;
@@ -182,21 +181,19 @@ Deno.test("InitServer tells its caller why the race was lost", async () => {
 
 Deno.test("InitServer refuses every other operator and every other operation once it is locked", async () => {
   await using colleague = await TestOperator.create();
-  const goOn = Promise.withResolvers<void>();
-  await using world = await InitWorld.start({ colleagues: [colleague], onFound: () => goOn.promise });
+  await using world = await InitWorld.start({ colleagues: [colleague], onFound: () => new Promise(() => {}) });
   const caller = new AbortController();
   const onProgress = ({ phase }: ProgressEvent) => phase === "kubeadm-init" && caller.abort();
   await assert.rejects(world.found({ signal: caller.signal, onProgress }));
   const { operatorKeys } = world.trust;
   await assert.rejects(colleague.found(world.endpoint, { operatorKeys }), { code: "precondition/other-operator" });
-  using record = await holdRecord(world.operator.recordsFolder, CLUSTER_NAME);
-  assert(record.current !== undefined);
-  const other = { ...record.current, operationId: "00".repeat(16) };
+  const record = await world.operator.record();
+  assert(record !== undefined);
+  const other = { ...record, operationId: "00".repeat(16) };
   const forgetful: HeldRecord = { current: other, write: () => Promise.resolve(), [Symbol.dispose]() {} };
   await assert.rejects(world.operator.found(world.endpoint, { operatorKeys, record: forgetful }), {
     code: "precondition/other-operation",
   });
-  goOn.resolve();
   assert.equal(world.foundings, 1);
 });
 

@@ -76,7 +76,8 @@ export class StagedInitFolder {
   /**
    * Reads what was staged for the cluster that the lock names.
    *
-   * @throws {BootstrapError} `precondition/staged-init` if it is not there or is for another cluster.
+   * @throws {BootstrapError} `precondition/staged-init` if it is for another cluster, `precondition/ca-key`, `system/file` if it
+   *   is not there, `malformed/…` if it is torn.
    */
   async read(clusterId: Uint8Array): Promise<StagedInit> {
     const text = async (name: keyof typeof FILES) => fromUtf8(await this.#read(name), this.#path(name));
@@ -96,7 +97,7 @@ export class StagedInitFolder {
       ca: joinCertificateAuthority(certificate, keys),
       requestBytes,
       request: readInitRequest(requestBytes),
-      founding: Founding.decode(await this.#read("founding")),
+      founding: readFounding(await this.#read("founding"), this.#path("founding")),
     };
   }
 
@@ -133,5 +134,16 @@ export class StagedInitFolder {
 
   #read(name: keyof typeof FILES): Promise<Uint8Array> {
     return readFile(this.#path(name), MAXIMUM_FILE_BYTES);
+  }
+}
+
+function readFounding(bytes: Uint8Array, path: string): Founding {
+  try {
+    return Founding.decode(bytes);
+  } catch (cause) {
+    throw new BootstrapError("malformed/staged-init", `Cannot read the founding at ${path}`, {
+      cause,
+      details: { path },
+    });
   }
 }

@@ -205,9 +205,12 @@ export class InitWorld implements AsyncDisposable {
     return `127.0.0.1:${this.#port}`;
   }
 
-  /** Runs the operator's side. */
-  found(changes: Partial<InitOptions> = {}): Promise<NewCluster> {
-    return this.operator.found(this.endpoint, { operatorKeys: this.trust.operatorKeys, ...changes });
+  /** Runs the operator's side, to the end of the server too. */
+  async found(changes: Partial<InitOptions> = {}): Promise<NewCluster> {
+    const { operatorKeys } = this.trust;
+    const cluster = await this.operator.found(this.endpoint, { operatorKeys, ...changes });
+    await this.served;
+    return cluster;
   }
 
   /** Opens an exchange without saying anything. */

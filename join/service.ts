@@ -20,6 +20,7 @@ import { readListenAddress } from "../node/endpoint.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { base64 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
+import { MAXIMUM_CLOCK_SKEW_MS } from "../platform/clock_skew.ts";
 import type { Log } from "../platform/log.ts";
 import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
 import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
@@ -37,8 +38,8 @@ export interface JoinServiceDependencies {
   readonly verifier: EvidenceVerifier;
   /** What an identity may be, by that policy. */
   readonly roleOf: (identity: string) => NodeRole;
-  /** How far a node's clock may be off, by that policy. */
-  readonly maximumClockSkewMs: number;
+  /** How far a node's clock may be off, by that policy. Default: five minutes. */
+  readonly maximumClockSkewMs?: number;
   /** The service's clock. */
   readonly clock: Clock;
   /** Where each outcome is written. */
@@ -95,7 +96,7 @@ export function listenForJoins(service: JoinExchangeService, address: Endpoint):
 
 /** The parts of an exchange that come from the state and the policy. */
 function exchangeService(
-  { state, verifier, roleOf, maximumClockSkewMs, clock, log }: JoinServiceDependencies,
+  { state, verifier, roleOf, maximumClockSkewMs = MAXIMUM_CLOCK_SKEW_MS, clock, log }: JoinServiceDependencies,
 ): Omit<JoinExchangeService, "admissions" | "signCertificate" | "clusterVersion"> {
   const { trust, caCertificate, foundings, certificate, keys, apiEndpoints, joinEndpoints, clusterDocument } = state;
   return {

@@ -240,6 +240,9 @@ class RunningNode {
       onEndpointFailure: ({ endpoint, error }) => {
         this.status.update({ lastRefusal: statusRefusal(error, clock.now(), endpoint) });
       },
+      onStepFailure: (error) => {
+        this.status.update({ lastRefusal: statusRefusal(error, clock.now()) });
+      },
       onLocked: (clusterId) => {
         onLocked();
         this.status.update({ phase: "joining", owner: "join", clusterId, waitsFor: undefined, lastRefusal: undefined });
@@ -262,7 +265,9 @@ class RunningNode {
     const state = this.#openLock().state();
     if (state.name !== "locked" || state.lock.owner === contender) return stopped;
     const reason = contender === "join" ? whyJoinLost : whyInitLost(state.lock.clusterId);
-    this.#deps.log.event("info", "race-lost", { contender, ...errorFields(reason) });
+    const { init, join } = this.#deps.configuration;
+    const ran = contender === "join" ? join.endpoints.length > 0 : init.enabled;
+    if (ran) this.#deps.log.event("info", "race-lost", { contender, ...errorFields(reason) });
     return reason;
   }
 

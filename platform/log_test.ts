@@ -69,13 +69,27 @@ Deno.test("errorFields() ends with causes that go round in circles", () => {
   const error = new BootstrapError("system/x", "x");
   const looping = new Error("loop");
   looping.cause = looping;
-  assert.deepEqual(errorFields(new BootstrapError(error.code, "x", { cause: looping }))["causes"], Array(8).fill("loop"));
+  assert.deepEqual(
+    errorFields(new BootstrapError(error.code, "x", { cause: looping }))["causes"],
+    Array(8).fill("loop"),
+  );
 });
 
 Deno.test("facts that a peer chose do not pass for the log's own, or for the error's", () => {
   const { lines, log } = collector();
-  const details = { time: "never", level: "info", event: "member", peer: "10.0.0.1", code: "x", message: "all is well" };
-  log.with({ peer: "192.0.2.7" }).event("warn", "refused", errorFields(new BootstrapError("refused/pcr", "no", { details })));
+  const details = {
+    time: "never",
+    level: "info",
+    event: "member",
+    peer: "10.0.0.1",
+    code: "x",
+    message: "all is well",
+  };
+  log.with({ peer: "192.0.2.7" }).event(
+    "warn",
+    "refused",
+    errorFields(new BootstrapError("refused/pcr", "no", { details })),
+  );
   assert.deepEqual(JSON.parse(lines[0] ?? ""), {
     time,
     level: "warn",

@@ -79,7 +79,8 @@ Deno.test("a refusal that is very long is cut, and arrives all the same", () => 
   assert.equal(said.code, "precondition/preflight");
   assert.equal(said.message, "語".repeat(1024));
   const many = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`${i}`, "x".repeat(900)]));
-  const { "0": first, saidBy } = across(new BootstrapError("precondition/preflight", "no", { details: many }), "peer").details;
+  const { "0": first, saidBy } =
+    across(new BootstrapError("precondition/preflight", "no", { details: many }), "peer").details;
   assert.deepEqual([first, saidBy], ["x".repeat(900), "peer"]);
 });
 
@@ -92,7 +93,19 @@ Deno.test("errorOf() takes no text of a peer that would steer a terminal or forg
 });
 
 Deno.test("errorOf() takes no code of a peer that is not one of ours", () => {
-  for (const code of ["", "refused", "/x", "nonsense/x", "constructor/x", "toString/x", "refused/X", "refused/a b", "refused/a/b"]) {
+  for (
+    const code of [
+      "",
+      "refused",
+      "/x",
+      "nonsense/x",
+      "constructor/x",
+      "toString/x",
+      "refused/X",
+      "refused/a b",
+      "refused/a/b",
+    ]
+  ) {
     assert.equal(refusalOf(encoded({ code })).code, "unavailable/connection", code);
   }
 });

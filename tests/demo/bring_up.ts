@@ -82,8 +82,8 @@ export async function bringUp({ image, keepRunning, steps, screen, stop }: Bring
       const get = ["get", "nodes", "--output=json", "--request-timeout=20s"];
       const { exitCode, stdout } = await testbed.exec([...kubectlArguments(testbed), ...get]);
       if (exitCode === 0) watch.setKubernetes(nodeStates(stdout));
+      screen.show(watch.rows);
       return watch.rows.every(({ state, kubernetes }) => state === "member" && kubernetes === "Ready");
     }));
-  screen.show(watch.rows);
   return testbed;
 }

@@ -77,7 +77,8 @@ testWithVms("Two fresh VMs become one Kubernetes cluster", async (test) => {
       deadlineMs: commandMs,
     });
     assert.equal(exitCode, 0, stderr);
-    return JSON.parse(stdout);
+    const { status }: { status: NodeStatus } = JSON.parse(stdout);
+    return status;
   };
 
   await step("an operator initialises the first, and it is Ready", async () => {

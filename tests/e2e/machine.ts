@@ -78,8 +78,6 @@ export class Machine {
   async start(): Promise<void> {
     if (await this.isRunning()) throw new Error(`Cannot start the machine "${this.name}" as it is running`);
     for (const name of [files.tpm, files.guestAgent, files.monitor]) await removeFile(join(this.folder, name));
-    // A killed machine may have left half a line.
-    await Deno.writeTextFile(join(this.folder, files.journal), "\n", { append: true });
     const { keepRunning, namespace } = this.specification;
     const swtpm = await startVtpm(join(this.folder, "tpm"), join(this.folder, files.tpm), keepRunning);
     await this.#record(processFiles.swtpm, swtpm);

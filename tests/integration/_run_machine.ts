@@ -32,7 +32,7 @@ address = '/run/containerd/containerd.sock'
  * containerd with the images, which are names of an empty one here.
  */
 const BOOT_SCRIPT = `
-sysctl -qw net.ipv4.ip_forward=1
+echo 1 >/proc/sys/net/ipv4/ip_forward
 if [ "$(stat -fc %T /sys/fs/cgroup)" != cgroup2fs ]; then
   mount -t cgroup2 cgroup2 /sys/fs/cgroup
   echo cpuset cpu io memory hugetlb pids >/run/stand-in-cgroup.controllers
@@ -93,7 +93,7 @@ export class RunWorld implements AsyncDisposable {
     return new RunMachine(node);
   }
 
-  /** Ends the world, says where the logs are, and removes the tools. */
+  /** Ends the world, and removes the tools; the logs stay. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.world[Symbol.asyncDispose]();
     await Deno.remove(this.#toolbox, { recursive: true });

@@ -73,8 +73,7 @@ export class BootstrapperProcess {
   }
 }
 
-/** Whether an event has all of a pattern. */
-export function matches(event: PrintedEvent, pattern: EventPattern): boolean {
+function matches(event: PrintedEvent, pattern: EventPattern): boolean {
   return Object.entries(pattern).every(([key, value]) => event[key] === value);
 }
 

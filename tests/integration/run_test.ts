@@ -5,14 +5,15 @@ import { parse } from "yaml";
 import { dial } from "../../attestation/channel/client.ts";
 import { createInsecureVerifier } from "../../attestation/none/verifier.ts";
 import { readPrivateKeyPem } from "../../certificate/keys.ts";
-import { verifyNode } from "../../init/exchange_client.ts";
+import { INIT_CLIENT_DEADLINES, verifyNode } from "../../init/exchange_client.ts";
 import { InitServiceService } from "../../proto/gen/bootstrapper.ts";
 import type { InitClientMessage, InitServerMessage } from "../../proto/gen/bootstrapper.ts";
 import { waitUntil } from "../e2e/wait_until.ts";
 import type { RunMachine } from "./_run_machine.ts";
 import { CLUSTER_NAME, RunWorld } from "./_run_machine.ts";
 import { RunOperator } from "./_run_operator.ts";
-import { matches, PATIENCE_MS } from "./_run_process.ts";
+import type { BootstrapperProcess } from "./_run_process.ts";
+import { PATIENCE_MS } from "./_run_process.ts";
 
 const LOCK = "/var/lib/bootstrapper/node.lock";
 const COMPLETED = "/var/lib/bootstrapper/init/completed";
@@ -44,14 +45,17 @@ async function outcomes({ node }: RunMachine, phase: string): Promise<readonly s
   return phases.filter(({ name }) => name === phase).map(({ outcome }) => outcome);
 }
 
+async function raceStates(running: BootstrapperProcess): Promise<readonly unknown[]> {
+  return (await running.events()).filter(({ event }) => event === "race").map(({ state }) => state);
+}
+
 async function assertMember(machine: RunMachine): Promise<void> {
   const status = JSON.parse(await machine.node.read("/var/lib/bootstrapper/status.json"));
   assert.equal(status.phase, "member");
   const again = machine.start();
   assert.equal(await again.exitCode(), 0, await again.output());
-  const events = await again.events();
-  assert.ok(events.some((event) => matches(event, { event: "race", state: "member" })));
-  const phases = events.filter((event) => matches(event, { event: "phase-started" })).map(({ phase }) => phase);
+  assert.deepEqual(await raceStates(again), ["member"]);
+  const phases = (await again.events()).filter(({ event }) => event === "phase-started").map(({ phase }) => phase);
   assert.deepEqual(phases, ["detect"]);
 }
 
@@ -77,6 +81,9 @@ runTest("run makes a cluster of fresh machines: one by init, the others by join"
     assert.equal(await init.exitCode(), 0, await init.output());
     assert.equal(await running.exitCode(), 0, await running.output());
     await running.event({ event: "race-lost", contender: "join", code: "aborted/lost-race" });
+    assert.deepEqual(await raceStates(running), ["racing", "initialising", "member"]);
+    const said = (await running.events()).map(({ event }) => String(event));
+    assert.deepEqual(said.slice(said.indexOf("race-lost")).filter((event) => event.startsWith("join-")), []);
 
     const events = await init.events();
     const kinds = events.map(({ event }) => event).filter((kind) => kind !== "progress");
@@ -103,6 +110,8 @@ runTest("run makes a cluster of fresh machines: one by init, the others by join"
 
   await step("the worker that was stopped goes on and joins", async () => {
     assert.equal(await joining.exitCode(), 0, await joining.output());
+    assert.deepEqual(await raceStates(joining), ["racing", "joining", "member"]);
+    assert.ok(!(await joining.events()).some(({ event }) => event === "race-lost"), "it raced against nobody");
     assert.deepEqual(await operator.nodes(), ["node/cp-1", "node/worker-1"]);
     assert.equal(JSON.parse(await worker.node.read(LOCK)).owner, "join");
   });
@@ -123,7 +132,7 @@ runTest("run makes a cluster of fresh machines: one by init, the others by join"
     });
     const key = await readPrivateKeyPem(await Deno.readTextFile(operator.path("operator.key")), "the operator's key");
     const anything = () => Promise.resolve({ trust: [], lock: [] });
-    await verifyNode(dialled.exchange, key, createInsecureVerifier(), anything);
+    await verifyNode(dialled.exchange, key, createInsecureVerifier(), anything, INIT_CLIENT_DEADLINES);
     const refusal = assert.rejects(dialled.exchange.receive("progress", PATIENCE_MS), { code: "precondition/joining" });
     await controlPlane.systemctl("start", JOIN_SERVICE);
     await refusal;

@@ -1,0 +1,282 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { EvidenceVerifier } from "../attestation/evidence.ts";
+import { readPem } from "../certificate/pem.ts";
+import { readCertificate } from "../certificate/x509.ts";
+import { readPrivateKeyPem } from "../certificate/keys.ts";
+import { fromHex, hex, randomBytes } from "../platform/bytes.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { removeIfExists } from "../platform/files.ts";
+import type { ProgressEvent } from "../proto/gen/bootstrapper.ts";
+import { abandonCluster } from "./cluster_records.ts";
+import type { ClusterRecord } from "./cluster_records.ts";
+import { CLUSTER_NAME, InitWorld, TestOperator } from "./testing.ts";
+import type { InitWorldOptions } from "./testing.ts";
+import { ShownMachine, shownVerifier } from "./testing_machine.ts";
+
+/** The record as it is on disk, which its holder does not notice. */
+async function recordOnDisk({ recordsFolder }: TestOperator): Promise<ClusterRecord> {
+  return JSON.parse(await Deno.readTextFile(join(recordsFolder, `${CLUSTER_NAME}.json`)));
+}
+
+/** An operator whose first init ended after the founding was sent: before the lock, or after it. */
+async function interruptedInit(
+  operator: TestOperator,
+  when: "before the lock" | "after the lock",
+  options: InitWorldOptions = {},
+): Promise<ClusterRecord> {
+  const caller = new AbortController();
+  const never = () => (caller.abort(), new Promise<never>(() => {}));
+  const hooks = when === "before the lock" ? { preflight: never } : { onFound: never };
+  await using world = await InitWorld.start({ operator, ...hooks, ...options });
+  await assert.rejects(world.found({ signal: caller.signal }));
+  const record = await operator.record();
+  assert.equal(record?.state, "pending");
+  return record as ClusterRecord;
+}
+
+/** Asserts that the operator refuses a node, having signed nothing but the hello, and that its record stays as it is. */
+async function refusesNode(
+  operator: TestOperator,
+  found: () => Promise<unknown>,
+  code: string,
+): Promise<BootstrapError> {
+  const before = await operator.record();
+  const signatures = operator.signatures;
+  const error = await found().then(() => assert.fail("it was founded"), (error: unknown) => error);
+  assert(error instanceof BootstrapError, String(error));
+  assert.equal(error.code, code, error.message);
+  assert.equal(error.details["saidBy"], undefined, "the node refused, not the operator");
+  assert.equal(operator.signatures, signatures + 1, "more was signed than the hello");
+  assert.deepEqual(await operator.record(), before);
+  return error;
+}
+
+Deno.test("foundOnNode() has its record on disk before the founding leaves, and ends it when the cluster is kept", async () => {
+  const seen: ClusterRecord[] = [];
+  await using world = await InitWorld.start({
+    preflight: async () => void seen.push(await recordOnDisk(world.operator)),
+  });
+  const verified: string[] = [];
+  const cluster = await world.found({
+    onVerified: (claims, clusterId, again) => verified.push(`${claims.identity} ${clusterId} ${again}`),
+    keep: async () => void seen.push(await recordOnDisk(world.operator)),
+  });
+  const [sent, kept] = seen;
+  assert.deepEqual(sent, kept);
+  assert.equal(sent?.state, "pending");
+  assert.equal(`sha256:${sent.clusterId}`, cluster.clusterId);
+  assert.deepEqual(verified, [`${sent.identity} ${cluster.clusterId} false`]);
+  assert.deepEqual(await world.operator.record(), { ...sent, state: "founded" });
+});
+
+Deno.test("foundOnNode() gives a certificate for a key that was made here, and a founding for this cluster", async () => {
+  await using world = await InitWorld.start();
+  const cluster = await world.found();
+  const certificate = readCertificate(readPem(cluster.adminCertificatePem, "CERTIFICATE", "admin"), "admin");
+  assert.deepEqual(certificate.spki, (await readPrivateKeyPem(cluster.adminKeyPem, "admin key")).spki);
+  assert.equal(`sha256:${hex(cluster.founding.clusterId)}`, cluster.clusterId);
+  assert.deepEqual([cluster.apiEndpoints, cluster.joinEndpoints, cluster.nodeName], [["a:6443"], ["a:9444"], "n1"]);
+  // The hello, the request and the founding.
+  assert.equal(world.operator.signatures, 3);
+});
+
+Deno.test("foundOnNode() refuses a name that was founded, before it connects to anything", async () => {
+  await using world = await InitWorld.start();
+  const { clusterId } = await world.found();
+  const signatures = world.operator.signatures;
+  await assert.rejects(world.operator.found("192.0.2.1:1"), (error: unknown) => {
+    assert(error instanceof BootstrapError);
+    assert.equal(error.code, "precondition/cluster-exists");
+    assert.equal(error.details["clusterId"], clusterId);
+    return error.next.includes("bootstrapper abandon demo");
+  });
+  assert.equal(world.operator.signatures, signatures);
+});
+
+Deno.test("foundOnNode() refuses another machine for a name that may have been founded, and shows the first", async () => {
+  await using operator = await TestOperator.create();
+  for (const when of ["before the lock", "after the lock"] as const) {
+    await removeIfExists(operator.recordsFolder);
+    const { identity } = await interruptedInit(operator, when);
+    await using world = await InitWorld.start({ operator });
+    const error = await refusesNode(operator, () => world.found(), "precondition/cluster-exists");
+    assert.equal(error.details["identity"], identity);
+    assert.equal(world.lock.state().name, "unlocked");
+  }
+});
+
+Deno.test("foundOnNode() founds anew on the same machine that is fresh and shows another cluster ID", async () => {
+  await using operator = await TestOperator.create();
+  const machine = new ShownMachine();
+  const before = await interruptedInit(operator, "before the lock", { machine });
+  machine.reboot();
+  await using world = await InitWorld.start({ operator, machine });
+  const cluster = await world.found();
+  const after = await operator.record();
+  assert.equal(`sha256:${after?.clusterId}`, cluster.clusterId);
+  assert.equal(after?.identity, before.identity);
+  assert.notEqual(after?.clusterId, before.clusterId);
+  assert.notEqual(after?.operationId, before.operationId);
+  assert.notEqual(after?.adminKeyPem, before.adminKeyPem);
+});
+
+Deno.test("foundOnNode() goes on with what was locked: the same operation, key and documents, whatever is asked now", async () => {
+  await using operator = await TestOperator.create();
+  const machine = new ShownMachine();
+  const folder = await Deno.makeTempDir({ prefix: "init-world-" });
+  const before = await interruptedInit(operator, "after the lock", { machine, folder });
+  machine.reboot();
+  await using world = await InitWorld.start({ operator, machine, folder });
+  const verified: boolean[] = [];
+  const cluster = await world.found({
+    clusterDocument: "kubernetesVersion: v1.99.0\n",
+    onVerified: (_claims, _id, again) => verified.push(again),
+  });
+  assert.deepEqual(verified, [true]);
+  assert.equal(cluster.clusterId, `sha256:${before.clusterId}`);
+  assert.equal(cluster.adminKeyPem, before.adminKeyPem);
+  assert.deepEqual(await operator.record(), { ...before, state: "founded" });
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("foundOnNode() does not go on with a node that only says it is the recorded one", async (t) => {
+  await using operator = await TestOperator.create();
+  const folder = await Deno.makeTempDir({ prefix: "init-world-" });
+  const machine = new ShownMachine(randomBytes(32), 5);
+  const record = await interruptedInit(operator, "after the lock", { machine, folder });
+  await using world = await InitWorld.start({ operator, machine, folder });
+  /** Verifies as ever, and says something else of the machine. */
+  const claiming = (changes: { identity?: string; resetCount?: number }): EvidenceVerifier => ({
+    variant: "tpm",
+    async verify(...evidence) {
+      const { claims, ...rest } = await shownVerifier.verify(...evidence);
+      return { claims: { ...claims, ...changes }, ...rest };
+    },
+  });
+  await t.step("the recorded cluster on another machine", async () => {
+    const verifier = claiming({ identity: "ff".repeat(32) });
+    await refusesNode(operator, () => world.found({ verifier }), "precondition/cluster-exists");
+  });
+  await t.step("the recorded machine, whose TPM was turned back", async () => {
+    await refusesNode(
+      operator,
+      () => world.found({ verifier: claiming({ resetCount: 4 }) }),
+      "precondition/cluster-exists",
+    );
+  });
+  await t.step("the recorded cluster and machine, without the lock in PCR 15", async () => {
+    const unlocked: EvidenceVerifier = {
+      variant: "tpm",
+      verify: (evidence, statement, registers) => {
+        const payload = evidence.payload.slice();
+        payload.fill(0, 96, 128);
+        return shownVerifier.verify({ ...evidence, payload }, statement, registers);
+      },
+    };
+    await refusesNode(operator, () => world.found({ verifier: unlocked }), "refused/pcr-15");
+  });
+  await t.step("the recorded machine, locked to another cluster", async () => {
+    const other = { ...record, clusterId: "ee".repeat(32) };
+    await Deno.writeTextFile(join(operator.recordsFolder, `${CLUSTER_NAME}.json`), JSON.stringify(other));
+    await refusesNode(operator, () => world.found(), "refused/pcr-15");
+  });
+  await world[Symbol.asyncDispose]();
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("foundOnNode() founds a name anew, on any machine, once it was abandoned", async () => {
+  await using operator = await TestOperator.create();
+  {
+    await using first = await InitWorld.start({ operator });
+    await first.found();
+  }
+  const { clusterId } = await abandonCluster(operator.recordsFolder, CLUSTER_NAME);
+  await using second = await InitWorld.start({ operator });
+  const cluster = await second.found();
+  assert.notEqual(cluster.clusterId, `sha256:${clusterId}`);
+  assert.equal((await operator.record())?.state, "founded");
+});
+
+Deno.test("foundOnNode() does not take up an abandoned cluster again", async () => {
+  await using operator = await TestOperator.create();
+  const folder = await Deno.makeTempDir({ prefix: "init-world-" });
+  const machine = new ShownMachine();
+  await interruptedInit(operator, "after the lock", { machine, folder });
+  await abandonCluster(operator.recordsFolder, CLUSTER_NAME);
+  {
+    await using world = await InitWorld.start({ operator, machine, folder });
+    await refusesNode(operator, () => world.found(), "refused/pcr-15");
+  }
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("foundOnNode() refuses another identity than the expected one, and shows both", async () => {
+  const machine = new ShownMachine();
+  await using world = await InitWorld.start({ machine });
+  const expectIdentity = "ff".repeat(32);
+  const error = await refusesNode(world.operator, () => world.found({ expectIdentity }), "refused/identity");
+  assert.deepEqual([error.details["expected"], error.details["seen"]], [expectIdentity, hex(machine.identity)]);
+  await world.found({ expectIdentity: hex(machine.identity) });
+});
+
+Deno.test("foundOnNode() refuses a node that obeys anybody else too", async () => {
+  await using colleague = await TestOperator.create();
+  await using world = await InitWorld.start({ colleagues: [colleague] });
+  const { keys } = world.operator;
+  const found = () => world.found({ operatorKeys: [keys.spki] });
+  await refusesNode(world.operator, found, "refused/pcr-12");
+  await world.found({ operatorKeys: [colleague.keys.spki, keys.spki] });
+});
+
+Deno.test("foundOnNode() goes on until what it got is kept, and gets a certificate for the same key again", async () => {
+  await using world = await InitWorld.start();
+  const full = new BootstrapError("system/file", "the disk is full");
+  await assert.rejects(world.found({ keep: () => Promise.reject(full) }), full);
+  const record = await world.operator.record();
+  assert.equal(record?.state, "pending");
+  const cluster = await world.found();
+  assert.equal(cluster.adminKeyPem, record.adminKeyPem);
+  assert.equal(world.foundings, 1);
+});
+
+Deno.test("foundOnNode() tells every event once, in order, also when it comes back", async () => {
+  const goOn = Promise.withResolvers<void>();
+  await using world = await InitWorld.start({ onFound: () => goOn.promise });
+  const caller = new AbortController();
+  const first: ProgressEvent[] = [];
+  const onProgress = (event: ProgressEvent) => {
+    first.push(event);
+    if (event.phase === "kubeadm-init") caller.abort();
+  };
+  await assert.rejects(world.found({ signal: caller.signal, onProgress }));
+  goOn.resolve();
+  const again: ProgressEvent[] = [];
+  await world.found({ onProgress: (event) => void again.push(event) });
+  assert.deepEqual(first.map(({ number }) => number), [1, 2, 3]);
+  assert.deepEqual(again.map(({ number }) => number), [1, 2, 3, 4]);
+});
+
+Deno.test("foundOnNode() says what to do when nobody answers, and ends when it is told to", async () => {
+  await using operator = await TestOperator.create();
+  const world = await InitWorld.start({ operator });
+  await assert.rejects(world.found({ signal: AbortSignal.abort() }), { code: "aborted/dial" });
+  await world[Symbol.asyncDispose]();
+  await assert.rejects(operator.found(world.endpoint), (error: unknown) => {
+    assert(error instanceof BootstrapError);
+    return error.code === "unavailable/init-server" && error.retriable && error.next.includes("bootstrapper status");
+  });
+  assert.deepEqual([operator.signatures, await operator.record()], [0, undefined]);
+});
+
+Deno.test("foundOnNode() keeps the admin key out of everything that it says", async () => {
+  const said: unknown[] = [];
+  await using world = await InitWorld.start();
+  const cluster = await world.found({
+    onVerified: (...all) => said.push(all),
+    onProgress: ({ phase, detail }) => said.push(phase, detail),
+  });
+  const [, secret = ""] = /-----\n([^-]+)\n-----/.exec(cluster.adminKeyPem) ?? [];
+  assert(secret.length > 100 && !JSON.stringify(said).includes(secret.slice(0, 32)));
+  assert.equal(fromHex(hex(world.operator.keys.spki), "key").length, 44);
+});

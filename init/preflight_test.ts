@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { BootstrapError } from "../platform/errors.ts";
+import type { CommandRunner } from "../platform/command.ts";
+import { kubernetesChecks, preflight } from "./preflight.ts";
+import type { PreflightCheck } from "./preflight.ts";
+
+const check = (name: string, ...reasons: string[]): PreflightCheck => ({ name, run: () => Promise.resolve(reasons) });
+
+Deno.test("preflight() passes when every check does, and says which one it is at", async () => {
+  const said: string[] = [];
+  await preflight([check("disk"), check("images")], (name) => said.push(name));
+  assert.deepEqual(said, ["disk", "images"]);
+});
+
+Deno.test("preflight() runs all checks, and says every reason of every failure", async () => {
+  const checks = [check("disk", "1 MiB free"), check("clock"), check("images", "etcd is missing", "dns is missing")];
+  await assert.rejects(preflight(checks, () => {}), (error: unknown) => {
+    assert(error instanceof BootstrapError);
+    assert.equal(error.code, "precondition/preflight");
+    assert.match(error.message, /disk: 1 MiB free; images: etcd is missing; images: dns is missing/);
+    assert.deepEqual(error.details, {
+      "1. disk": "1 MiB free",
+      "2. images": "etcd is missing",
+      "3. images": "dns is missing",
+    });
+    return error.next.includes("still fresh");
+  });
+});
+
+Deno.test("preflight() fails with what stops a check from being made", async () => {
+  const broken: PreflightCheck = {
+    name: "images",
+    run: () => Promise.reject(new BootstrapError("system/command", "x")),
+  };
+  await assert.rejects(preflight([broken], () => {}), { code: "system/command" });
+});
+
+Deno.test("preflight() stops before the next check when nobody waits any more", async () => {
+  const caller = new AbortController();
+  const said: string[] = [];
+  const gone = new BootstrapError("unavailable/peer-gone", "gone");
+  const leaving: PreflightCheck = {
+    name: "disk",
+    run: () => (caller.abort(gone), Promise.resolve(["full"])),
+  };
+  await assert.rejects(preflight([leaving, check("images")], (name) => said.push(name), caller.signal), gone);
+  assert.deepEqual(said, ["disk"]);
+});
+
+Deno.test("kubernetesChecks() name each image that is missing, and each check of kubeadm that fails", async () => {
+  const caller = new AbortController();
+  const signals: unknown[] = [];
+  const documents: string[] = [];
+  const kubeadm = {
+    requiredImages: (text: string, { signal }: { readonly signal?: AbortSignal }) => {
+      documents.push(text);
+      signals.push(signal);
+      return Promise.resolve(["registry.k8s.io/etcd:3.6.4-0", "registry.k8s.io/pause:3.10"]);
+    },
+    preflight: (command: string, text: string, { signal }: { readonly signal?: AbortSignal }) => {
+      documents.push(`${command} ${text}`);
+      signals.push(signal);
+      return Promise.resolve([{ check: "Port-6443", reason: "Port 6443 is in use" }]);
+    },
+  };
+  const crictl: CommandRunner = {
+    run: () =>
+      Promise.resolve({
+        code: 0,
+        stdout: JSON.stringify({ images: [{ repoTags: ["registry.k8s.io/pause:3.10"] }] }),
+        stderr: "",
+      }),
+  };
+  const checks = kubernetesChecks(kubeadm, crictl, "documents", caller.signal);
+  const [disk, ...others] = checks;
+  assert.equal(disk?.name, "disk");
+  const failures = await Promise.all(others.map(async ({ name, run }) => [name, await run()]));
+  assert.deepEqual(failures, [
+    ["images", ["the container image registry.k8s.io/etcd:3.6.4-0 is not on this machine"]],
+    ["kubeadm", ["Port-6443: Port 6443 is in use"]],
+  ]);
+  assert.deepEqual(documents, ["documents", "init documents"]);
+  assert(signals.every((signal) => signal === caller.signal));
+});
+
+Deno.test("the check of the disk says nothing, or what is free and what is needed", async () => {
+  const nothing = { requiredImages: () => Promise.resolve([]), preflight: () => Promise.resolve([]) };
+  const unused: CommandRunner = { run: () => Promise.reject(new Error("unused")) };
+  const [disk] = kubernetesChecks(nothing, unused, "");
+  for (const reason of await disk?.run() ?? []) assert.match(reason, /^\/var\/lib has \d+ MiB free, and 2048 MiB are/);
+});
