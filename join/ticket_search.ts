@@ -25,7 +25,7 @@ export interface EndpointFailure {
   /** `host:port`. */
   readonly endpoint: string;
   /** Whether a service answered, or nobody did. */
-  readonly kind: Setback;
+  readonly kind: "unreachable" | "refused";
   /** The error, with code, sentence and details. */
   readonly error: BootstrapError;
 }

@@ -202,11 +202,17 @@ const FRAME_HEADER_BYTES = 9;
  * Opens gRPC streams on one connection by hand, without regard to what the server allows, and sends the same message on each.
  *
  * @param path The method, as `/bootstrapper.v1.JoinService/Join`.
- * @param message One encoded message.
+ * @param messageFor Gives one encoded message for the connection.
  * @returns For each stream whether a message came back, once each was answered or reset, or the connection ended.
  */
-export async function openStreams(port: number, path: string, message: Uint8Array, count: number): Promise<boolean[]> {
+export async function openStreams(
+  port: number,
+  path: string,
+  messageFor: (socket: TLSSocket) => Uint8Array | Promise<Uint8Array>,
+  count: number,
+): Promise<boolean[]> {
   const socket = await connectTls(port, {});
+  const message = await messageFor(socket);
   const ids = Array.from({ length: count }, (_, index) => 2 * index + 1);
   const outcomes = new Map<number, boolean>();
   const over = Promise.withResolvers<void>();

@@ -98,8 +98,8 @@ Deno.test("attack: a second stream on the connection", async () => {
   const hello = JoinClientMessage.encode({ message: { $case: "hello", hello: { clientNonce: randomBytes(32) } } })
     .finish();
   const { path } = JoinServiceService.join;
-  assert.deepEqual(await openStreams(cluster.port, path, hello, 1), [true], "the attack's own machinery");
-  const [, second] = await openStreams(cluster.port, path, hello, 2);
+  assert.deepEqual(await openStreams(cluster.port, path, () => hello, 1), [true], "the attack's own machinery");
+  const [, second] = await openStreams(cluster.port, path, () => hello, 2);
   assert.equal(second, false, "the second stream was served");
   assertUntouched(cluster);
 });
