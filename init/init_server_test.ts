@@ -11,8 +11,8 @@ import { createLog } from "../platform/log.ts";
 import type { ProgressEvent } from "../proto/gen/bootstrapper.ts";
 import type { HeldRecord } from "./cluster_records.ts";
 import { REATTACH_PERIOD_MS } from "./init_server.ts";
-import { InitWorld, sayHello, TestOperator } from "./testing.ts";
-import { ShownMachine } from "./testing_machine.ts";
+import { InitWorld, sayHello, TestOperator } from "./_testing.ts";
+import { ShownMachine } from "./_testing_machine.ts";
 
 const PATIENCE_MS = 20_000;
 
@@ -98,6 +98,30 @@ Deno.test("InitServer drops an Init whose caller has gone, and stays fresh", asy
   assert.equal(world.foundings, 1);
   const state = world.lock.state();
   assert(state.name === "locked" && clusterIdText(state.lock.clusterId) === cluster.clusterId);
+});
+
+Deno.test("InitServer stays fresh when its caller goes directly before the lock is linked", async () => {
+  const caller = new AbortController();
+  await using world = await InitWorld.start({
+    withLock: (lock) => ({
+      state: () => lock.state(),
+      async take(claim) {
+        assert(await world.hasStaged(), "the test's own machinery");
+        caller.abort();
+        while (claim.confirm?.() !== false) await systemClock.sleep(1);
+        return await lock.take(claim);
+      },
+    }),
+  });
+  await assert.rejects(world.found({ signal: caller.signal }));
+  await retry(async () => {
+    using dialled = await world.dial();
+    await sayHello(dialled, world.operator.keys);
+    await dialled.exchange.receive("proposal", PATIENCE_MS);
+  });
+  assert.equal(world.lock.state().name, "unlocked");
+  assert(!await world.hasStaged());
+  assert.equal(world.foundings, 0);
 });
 
 Deno.test("InitServer refuses another operator while an Init lasts, and the same one ends it", async () => {

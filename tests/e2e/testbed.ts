@@ -12,7 +12,10 @@ import { createVtpmAuthority, manufactureVtpm, type VtpmAuthority } from "./vtpm
 
 /** How {@linkcode Testbed.create} makes a testbed. */
 export interface TestbedOptions {
-  /** Where its folder is made; `runs` in the cache folder unless given. Sockets limit the length of the path. */
+  /**
+   * Where its folder is made, on the file system of the cache folder; `runs` in the cache folder unless given. Sockets
+   * limit the length of the path.
+   */
   readonly parent?: string;
   /** Whether machines outlive this process, until {@linkcode Testbed.down}; else they die with it. */
   readonly keepRunning?: boolean;
@@ -101,9 +104,10 @@ export class Testbed implements AsyncDisposable {
 
   /** Makes a machine with an empty disk over the image and a new TPM; it is off. */
   async machine(options: MachineOptions): Promise<Machine> {
-    const { name, number, image } = options;
+    const { name, number } = options;
     const folder = join(this.folder, name);
     await Deno.mkdir(folder);
+    const image = await keep(options.image, folder);
     for (const part of ["credentials", "tpm"]) await Deno.mkdir(join(folder, part));
     const specification: MachineSpecification = {
       ...{ name, number, image, namespace: this.namespace, tap: `tap${number}`, keepRunning: this.#keepRunning },
@@ -148,7 +152,7 @@ export class Testbed implements AsyncDisposable {
     for (const machine of this.machines) await machine.kill();
     await deleteNetwork(this.namespace);
     for (const machine of this.machines) {
-      for (const part of ["disk.qcow2", "tpm"]) await removeAll(join(machine.folder, part));
+      for (const part of ["disk.qcow2", "tpm", ...imageParts]) await removeAll(join(machine.folder, part));
     }
     await Deno.writeTextFile(join(this.folder, endedFile), "");
   }
@@ -161,6 +165,18 @@ export class Testbed implements AsyncDisposable {
 
 const recordFile = "testbed.json";
 const endedFile = "ended";
+
+/** Links the image into a machine's folder, so that it is there for as long as the machine, whatever the cache drops. */
+async function keep(image: VmImage, folder: string): Promise<VmImage> {
+  const kept = { ...image };
+  for (const part of imageParts) {
+    kept[part] = join(folder, part);
+    await Deno.link(image[part], kept[part]);
+  }
+  return kept;
+}
+
+const imageParts = ["image", "kernel", "initrd"] as const;
 
 /** Takes down testbeds whose process died, and removes folders of those that ended long ago. */
 async function sweep(parent: string): Promise<void> {

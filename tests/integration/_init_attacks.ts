@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { activationAnswer } from "../../attestation/activation.ts";
+import type { Exchange } from "../../attestation/channel/exchange.ts";
 import type { ChannelServer, Session } from "../../attestation/channel/server.ts";
 import { listen } from "../../attestation/channel/server.ts";
 import type { ActivationChallenge, Evidence, EvidenceIssuer, EvidenceVerifier } from "../../attestation/evidence.ts";
@@ -19,9 +20,9 @@ import type { KeyPair } from "../../certificate/keys.ts";
 import { generateKeyPair } from "../../certificate/keys.ts";
 import { sign } from "../../certificate/signature.ts";
 import type { InitOptions } from "../../init/init_client.ts";
-import type { InitWorld, TestOperator } from "../../init/testing.ts";
-import { CLUSTER_DOCUMENT, CLUSTER_NAME, POLICY_DOCUMENT } from "../../init/testing.ts";
-import { shownVerifier } from "../../init/testing_machine.ts";
+import type { InitWorld, TestOperator } from "../../init/_testing.ts";
+import { CLUSTER_DOCUMENT, CLUSTER_NAME, POLICY_DOCUMENT } from "../../init/_testing.ts";
+import { shownVerifier } from "../../init/_testing_machine.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { copyOf, randomBytes } from "../../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";
@@ -52,12 +53,23 @@ export interface OperatorPlay {
   readonly founding?: (clusterId: Bytes) => Promise<Founding | undefined>;
   /** Changes the message after it was signed. */
   readonly message?: (honest: SignedInitRequest) => SignedInitRequest;
-  /** Called before the message of that name is sent; to stall, it does not return. */
-  readonly before?: (step: InitStep) => Promise<void>;
+  /** Called before the message of that name is sent. */
+  readonly before?: (step: InitStep, exchange: OperatorExchange) => Promise<void>;
   /** Everything that was sent, in order. */
   readonly sent?: InitClientMessage[];
   /** Everything that was received, in order. */
   readonly received?: InitServerMessage[];
+}
+
+/** The exchange as a hostile operator sees it. */
+export type OperatorExchange = Exchange<InitServerMessage, InitClientMessage>;
+
+/** Resolves when the other side has ended an exchange: how long a peer stalls. */
+export function untilClosed({ closed }: { readonly closed: AbortSignal }): Promise<void> {
+  return new Promise((resolve) => {
+    if (closed.aborted) resolve();
+    else closed.addEventListener("abort", () => resolve(), { once: true });
+  });
 }
 
 /** The operator's messages. */
@@ -69,7 +81,7 @@ export async function initByHand(world: InitWorld, play: OperatorPlay = {}): Pro
   const { exchange } = dialled;
   const keys = play.keys ?? world.operator.keys;
   const send = async (message: NonNullable<InitClientMessage["message"]>) => {
-    await play.before?.(message.$case);
+    await play.before?.(message.$case, exchange);
     play.sent?.push({ message });
     // What the node says to it comes with the next message, or instead of it.
     await exchange.send({ message }).catch(() => {});
@@ -146,10 +158,11 @@ export interface HostileNode extends AsyncDisposable {
   readonly received: string[];
 }
 
+/** What a hostile node does after the hello; it notes what it received. */
+export type Script = (session: NodeSession, hello: InitHello, received: string[]) => Promise<unknown>;
+
 /** Starts a hostile node. What an operator sends after the play is over is taken and noted. */
-export async function startHostileNode(
-  play: (session: NodeSession, hello: InitHello, received: string[]) => Promise<void>,
-): Promise<HostileNode> {
+export async function startHostileNode(play: Script): Promise<HostileNode> {
   const received: string[] = [];
   const server: ChannelServer = await listen<InitClientMessage, InitServerMessage>({
     ...{ service: InitServiceService, host: "127.0.0.1", port: 0, maximumConnections: 8, log: silentLog },
@@ -171,27 +184,27 @@ export interface NodePlay {
   readonly evidence: (a1: Bytes) => Promise<Evidence | undefined>;
   /** Answers the challenge. Default: nothing. */
   readonly answer?: (challenge: ActivationChallenge, a1: Bytes) => Promise<Uint8Array>;
-  /** The cluster that it proposes. Default: a new one. */
-  readonly ca?: CertificateAuthority;
+  /** The cluster ID that it proposes. Default: that of a new CA. */
+  readonly clusterId?: Uint8Array;
 }
 
 /** The part of an honest node in steps 2 and 3. */
-export function honestly(issuer: Pick<EvidenceIssuer, "issue" | "activate">): Required<Omit<NodePlay, "ca">> {
+export function honestly(issuer: Pick<EvidenceIssuer, "issue" | "activate">): Required<Omit<NodePlay, "clusterId">> {
   return {
     evidence: (a1) => issuer.issue(a1),
     answer: async (challenge, a1) => await activationAnswer(await issuer.activate(challenge), a1),
   };
 }
 
-/** Steps 2 and 3 of a hostile node. */
+/** Steps 2 and 3 of a hostile node; gives the CA that it made. */
 export async function playNode(
   { exchange }: NodeSession,
   { clientNonce, operatorKey }: InitHello,
-  { evidence, answer, ca }: NodePlay,
+  { evidence, answer, clusterId: stolenId }: NodePlay,
   received: string[],
 ): Promise<CertificateAuthority> {
-  const authority = ca ?? await createCertificateAuthority(new Date());
-  const clusterId = await clusterIdOf(authority.certificate);
+  const authority = await createCertificateAuthority(new Date());
+  const clusterId = copyOf(stolenId ?? await clusterIdOf(authority.certificate));
   const serverNonce = randomBytes(32);
   const a1 = await initA1({ binding: exchange.binding, clientNonce, serverNonce, operatorKey, clusterId });
   const made = await evidence(a1);
@@ -224,14 +237,13 @@ export interface Meeting extends Partial<InitOptions> {
 /** Asserts that an operator refuses a hostile node, with this code, and signed nothing but the hello. */
 export async function refusedByOperator(
   operator: TestOperator,
-  play: NodePlay | ((session: NodeSession, hello: InitHello, received: string[]) => Promise<void>),
+  play: NodePlay | Script,
   code: string,
   meeting: Meeting = {},
 ): Promise<BootstrapError> {
-  const script = typeof play === "function"
+  const script: Script = typeof play === "function"
     ? play
-    : async (session: NodeSession, hello: InitHello, received: string[]) =>
-      void await playNode(session, hello, play, received);
+    : (session, hello, received) => playNode(session, hello, play, received);
   const node = await startHostileNode(script);
   const before = await operator.record();
   const signatures = operator.signatures;

@@ -16,27 +16,33 @@ export interface Build {
 }
 
 const digestLength = 16;
-const evictedAfterMs = 3 * 60 * 60 * 1000;
+const evictedAfterMs = 60 * 60 * 1000;
 
 /**
  * Returns the folder `NAME-DIGEST` in the cache, where DIGEST stands for the recipe, and has `build` make it when it is
  * not there. One process builds while others that want the same name wait. The build happens in a temporary folder and
  * is renamed at its end, so that a folder with the final name is complete; what a killed build left is removed by the
- * next one. After a build, folders of the same name which nobody asked for in three hours are removed.
+ * next one. After a build, folders of the same name which nobody asked for in an hour are removed.
  *
+ * @param cache the cache folder
  * @throws what `build` throws; nothing is kept then.
  */
-export async function cached(name: string, recipe: Recipe, build: (to: Build) => Promise<void>): Promise<string> {
+export async function cached(
+  name: string,
+  recipe: Recipe,
+  build: (to: Build) => Promise<void>,
+  cache: string = cacheFolder(),
+): Promise<string> {
   const digest = createHash("sha256").update(canonical(recipe)).digest("hex").slice(0, digestLength);
-  const final = join(cacheFolder(), `${name}-${digest}`);
+  const final = join(cache, `${name}-${digest}`);
   if (await touch(final)) return final;
   return await withLock(name, async () => {
     if (await touch(final)) return final;
-    const temporary = join(cacheFolder(), "tmp", name);
+    const temporary = join(cache, "tmp", name);
     await remove(temporary);
     const folder = join(temporary, digest);
     await Deno.mkdir(folder, { recursive: true });
-    const log = join(cacheFolder(), "logs", `${name}-${digest}.log`);
+    const log = join(cache, "logs", `${name}-${digest}.log`);
     try {
       await step(`build ${name}`, () => build({ folder, log }));
       await Deno.rename(folder, final);
@@ -44,9 +50,9 @@ export async function cached(name: string, recipe: Recipe, build: (to: Build) =>
       await remove(temporary);
     }
     await touch(final);
-    await evict(name, final);
+    await evict(cache, name, final);
     return final;
-  });
+  }, cache);
 }
 
 /** Marks a folder as used now, and tells whether it exists. */
@@ -61,10 +67,10 @@ async function touch(folder: string): Promise<boolean> {
   }
 }
 
-async function evict(name: string, kept: string): Promise<void> {
+async function evict(cache: string, name: string, kept: string): Promise<void> {
   const sibling = new RegExp(`^${name}-[0-9a-f]{${digestLength}}$`);
-  for await (const entry of Deno.readDir(cacheFolder())) {
-    const path = join(cacheFolder(), entry.name);
+  for await (const entry of Deno.readDir(cache)) {
+    const path = join(cache, entry.name);
     if (!sibling.test(entry.name) || path === kept) continue;
     const { mtime } = await Deno.stat(path);
     if (Date.now() - (mtime?.getTime() ?? 0) > evictedAfterMs) await remove(path);

@@ -11,9 +11,9 @@ Deno.test("cached() builds once and returns a folder named after the recipe", as
       builds++;
       await Deno.writeTextFile(join(folder, "result"), "made");
     };
-    const first = await cached("thing", { version: 1, flags: ["a"] }, build);
-    const again = await cached("thing", { flags: ["a"], version: 1 }, build);
-    const other = await cached("thing", { version: 2, flags: ["a"] }, build);
+    const first = await cached("thing", { version: 1, flags: ["a"] }, build, cache);
+    const again = await cached("thing", { flags: ["a"], version: 1 }, build, cache);
+    const other = await cached("thing", { version: 2, flags: ["a"] }, build, cache);
     assert.equal(first, again);
     assert.notEqual(first, other);
     assert.match(first, new RegExp(`^${cache}/thing-[0-9a-f]{16}$`));
@@ -27,21 +27,21 @@ Deno.test("cached() keeps nothing of a build that throws", async () => {
     const failing = cached("thing", 1, async ({ folder }) => {
       await Deno.writeTextFile(join(folder, "half"), "");
       throw new Error("disk on fire");
-    });
+    }, cache);
     await assert.rejects(failing, /disk on fire/);
     assert.deepEqual(await entries(cache, "thing"), []);
     assert.deepEqual(await entries(join(cache, "tmp"), "thing"), []);
   });
 });
 
-Deno.test("cached() removes what nobody used for hours when it builds the same name anew", async () => {
-  await inEmptyCache(async () => {
-    const old = await cached("thing", 1, () => Promise.resolve());
-    const recent = await cached("thing", 2, () => Promise.resolve());
-    const otherName = await cached("thing-other", 1, () => Promise.resolve());
+Deno.test("cached() removes what nobody used for an hour when it builds the same name anew", async () => {
+  await inEmptyCache(async (cache) => {
+    const old = await cached("thing", 1, () => Promise.resolve(), cache);
+    const recent = await cached("thing", 2, () => Promise.resolve(), cache);
+    const otherName = await cached("thing-other", 1, () => Promise.resolve(), cache);
     const yesterday = new Date(Date.now() - 24 * 60 * 60 * 1000);
     for (const folder of [old, otherName]) await Deno.utime(folder, yesterday, yesterday);
-    await cached("thing", 3, () => Promise.resolve());
+    await cached("thing", 3, () => Promise.resolve(), cache);
     await assert.rejects(Deno.stat(old), Deno.errors.NotFound);
     await Deno.stat(recent);
     await Deno.stat(otherName);
@@ -95,13 +95,9 @@ function start(cache: string, mode: "go" | "hang"): Deno.Command {
 
 async function inEmptyCache(test: (cache: string) => Promise<void>): Promise<void> {
   const cache = await Deno.makeTempDir({ prefix: "bootstrapper-cached-" });
-  const before = Deno.env.get("BOOTSTRAPPER_CACHE");
-  Deno.env.set("BOOTSTRAPPER_CACHE", cache);
   try {
     await test(cache);
   } finally {
-    if (before === undefined) Deno.env.delete("BOOTSTRAPPER_CACHE");
-    else Deno.env.set("BOOTSTRAPPER_CACHE", before);
     await Deno.remove(cache, { recursive: true });
   }
 }

@@ -36,9 +36,10 @@ export async function debianTree(): Promise<string> {
     const root = join(folder, "root");
     const options = ["--mode=root", "--variant=minbase", `--include=${packages.join(",")}`];
     const excludes = leftOut.map((pattern) => `--dpkgopt=path-exclude=${pattern}`);
-    // Mounts of a killed run end with the mount namespace; the initrd is our own.
+    // What a killed run mounted and started ends with the namespaces; the initrd is our own.
+    const isolated = ["unshare", "--mount-proc", "--pid", "--fork", "--kill-child"] as const;
     const env = { SOURCE_DATE_EPOCH: sourceDate, INITRD: "No" };
-    await run(["unshare", "--mount", "mmdebstrap", ...options, ...excludes, suite, root], { log, env });
+    await run([...isolated, "mmdebstrap", ...options, ...excludes, suite, root], { log, env });
     await Deno.chmod(root, 0o755);
   });
   return join(folder, "root");

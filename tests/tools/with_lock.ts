@@ -4,9 +4,11 @@ import { cacheFolder } from "./cache_folder.ts";
 /**
  * Runs `work` while this process holds the advisory lock (flock(2)) of that name in the cache folder; waits for whoever
  * holds it. The kernel frees the lock when its holder dies, so that nothing is ever left locked. Not reentrant.
+ *
+ * @param cache the cache folder
  */
-export async function withLock<T>(name: string, work: () => Promise<T>): Promise<T> {
-  const folder = join(cacheFolder(), "locks");
+export async function withLock<T>(name: string, work: () => Promise<T>, cache: string = cacheFolder()): Promise<T> {
+  const folder = join(cache, "locks");
   await Deno.mkdir(folder, { recursive: true });
   using file = await Deno.open(join(folder, name), { create: true, write: true });
   await file.lock(true);

@@ -32,7 +32,7 @@ import type { FoundedCluster } from "./init_server.ts";
 import { InitServer } from "./init_server.ts";
 import type { InitServerDependencies } from "./init_server.ts";
 import { StagedInitFolder } from "./staged_init.ts";
-import { ShownMachine, shownVerifier } from "./testing_machine.ts";
+import { ShownMachine, shownVerifier } from "./_testing_machine.ts";
 
 /** The name of the clusters of tests. */
 export const CLUSTER_NAME = "demo";
@@ -125,6 +125,8 @@ export interface InitWorldOptions
   readonly operator?: TestOperator;
   /** Makes its evidence and keeps its registers. Default: a {@linkcode ShownMachine}. */
   readonly machine?: EvidenceIssuer & MeasurementRegisters;
+  /** Stands between the server and its lock. */
+  readonly withLock?: (lock: NodeLock) => NodeLock;
   /** What is done when the cluster is made. */
   readonly onFound?: () => Promise<void>;
 }
@@ -159,7 +161,8 @@ export class InitWorld implements AsyncDisposable {
     const cluster: FoundedCluster = { apiEndpoints: ["a:6443"], joinEndpoints: ["a:9444"], nodeName: "n1" };
     const clock = options.clock ?? systemClock;
     const server = new InitServer({
-      ...{ host: "127.0.0.1", port: 0, lock, folder: staged, trust, clock, log: options.log ?? silentLog },
+      ...{ host: "127.0.0.1", port: 0, folder: staged, trust, clock, log: options.log ?? silentLog },
+      lock: options.withLock?.(lock) ?? lock,
       ...(options.deadlines === undefined ? {} : { deadlines: options.deadlines }),
       issuer: {
         variant: machine.variant,
