@@ -91,6 +91,11 @@ export async function holdRecord(folder: string, clusterName: string): Promise<H
     );
   }
   const path = join(folder, `${clusterName}.json`);
+  const release = () => {
+    // A child that this process is just forking has the file open too, until it executes another program.
+    lock.unlockSync();
+    lock.close();
+  };
   try {
     const bytes = await readFileIfExists(path, MAXIMUM_RECORD_BYTES);
     let current = bytes === undefined ? undefined : readRecord(bytes, path);
@@ -102,10 +107,10 @@ export async function holdRecord(folder: string, clusterName: string): Promise<H
         await writeFileAtomic(path, utf8(JSON.stringify(record, null, 2) + "\n"), { mode: FILE_MODE });
         current = record;
       },
-      [Symbol.dispose]: () => lock.close(),
+      [Symbol.dispose]: release,
     };
   } catch (error) {
-    lock.close();
+    release();
     throw error;
   }
 }

@@ -38,7 +38,14 @@ Deno.test("attack: a hello by a stranger", async (t) => {
     "without a key": { hello: (honest) => ({ ...honest, operatorKey: new Uint8Array() }) },
     "without a signature": { hello: (honest) => ({ ...honest, signature: new Uint8Array() }) },
     "with another nonce than was signed": { hello: (honest) => ({ ...honest, clientNonce: randomBytes(32) }) },
-    "without a nonce": { hello: (honest) => ({ ...honest, clientNonce: new Uint8Array() }) },
+    // Short nonces would come again.
+    "without a nonce, signed as it is": {
+      async hello(honest, binding) {
+        const clientNonce = new Uint8Array();
+        const signature = await sign(operator, "hello", await helloStatement(binding, clientNonce));
+        return { ...honest, clientNonce, signature };
+      },
+    },
     "signed by the operator for another connection": {
       async hello(honest) {
         const statement = await helloStatement(randomBytes(32), honest.clientNonce);
