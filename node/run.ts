@@ -169,14 +169,14 @@ class RunningNode {
     const server = new InitServer({
       ...{ host: init.listen.host, port: init.listen.port, lock, folder: this.#initFolder, recorder: this.#timeline },
       ...{ issuer, trust, clock, log },
-      preflight: (staged, progress) =>
+      preflight: (staged, progress, signal) =>
         progress.phase("preflight", () => {
           const own = nodeChecks({
             ...{ paths, clock, unmeasured: this.#deps.unmeasured, allowUnmeasuredImage },
             ...(registers === undefined ? {} : { registers }),
           });
-          const checks = [...own, ...kubernetesChecks(this.#kubeadm, commands, documentsOf(staged, self))];
-          return preflight(checks, (check) => progress.detail("preflight", check));
+          const checks = [...own, ...kubernetesChecks(this.#kubeadm, commands, documentsOf(staged, self), signal)];
+          return preflight(checks, (check) => progress.detail("preflight", check), signal);
         }),
       found: (staged, progress) =>
         foundCluster(

@@ -22,10 +22,16 @@ export async function takeRunLock(folder: string): Promise<Disposable> {
   try {
     await new LockFile(folder).removeLeftovers();
   } catch (error) {
-    file.close();
+    release(file);
     throw error;
   }
-  return { [Symbol.dispose]: () => file.close() };
+  return { [Symbol.dispose]: () => release(file) };
+}
+
+/** Closing alone would leave the lock to a child that is being forked at this moment. */
+function release(file: Deno.FsFile): void {
+  file.unlockSync();
+  file.close();
 }
 
 async function openLocked(folder: string, path: string): Promise<Deno.FsFile> {

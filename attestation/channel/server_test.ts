@@ -16,7 +16,7 @@ import type { ChannelServerOptions } from "./server.ts";
 type Options = ChannelServerOptions<JoinClientMessage, JoinServerMessage>;
 
 const PATIENCE_MS = 20_000;
-const PATIENCE = { signal: AbortSignal.timeout(PATIENCE_MS) };
+const patience = () => ({ signal: AbortSignal.timeout(PATIENCE_MS) });
 const hello: JoinClientMessage = { message: { $case: "hello", hello: { clientNonce: new Uint8Array(32) } } };
 const challenge: JoinServerMessage = {
   message: { $case: "challenge", challenge: { credentialBlob: new Uint8Array(), encryptedSecret: new Uint8Array() } },
@@ -39,7 +39,7 @@ const dialPort = (port: number) =>
 /** One connection whose streams are the test's. */
 async function connectRaw(port: number): Promise<ClientHttp2Session> {
   const socket = connect({ ...clientTlsOptions(), host: "127.0.0.1", port });
-  await once(socket, "secureConnect", PATIENCE);
+  await once(socket, "secureConnect", patience());
   const session = connectHttp2(`https://127.0.0.1:${port}`, { createConnection: () => socket });
   session.on("error", () => {});
   return session;
@@ -58,7 +58,7 @@ async function call(session: ClientHttp2Session): Promise<boolean> {
   stream.on("data", () => answered = true);
   const message = JoinClientMessage.encode(hello).finish();
   stream.end(concat(Uint8Array.of(0), u32be(message.length), message));
-  await once(stream, "close", PATIENCE);
+  await once(stream, "close", patience());
   return answered;
 }
 
@@ -72,7 +72,7 @@ Deno.test("listen() ends a connection on which a second stream follows the first
     await exchange.send(challenge);
   }, { log });
   const session = await connectRaw(server.port);
-  const closed = once(session, "close", PATIENCE);
+  const closed = once(session, "close", patience());
   assert(await call(session), "the test's own machinery");
   assert(!await call(session));
   await closed;
@@ -138,13 +138,13 @@ Deno.test("close() lets an exchange that is served say its last words, and ends 
   });
   const idle = connect({ ...clientTlsOptions(), host: "127.0.0.1", port: server.port });
   idle.on("error", () => {});
-  await once(idle, "secureConnect", PATIENCE);
+  await once(idle, "secureConnect", patience());
   using dialled = await dialPort(server.port);
   await dialled.exchange.send(hello);
   await reached.promise;
   const closed = server.close();
   idle.resume();
-  if (!idle.closed) await once(idle, "close", PATIENCE);
+  if (!idle.closed) await once(idle, "close", patience());
   closing.resolve();
   await assert.rejects(dialled.exchange.receive("proposal", PATIENCE_MS), { code: "precondition/joining" });
   dialled[Symbol.dispose]();
