@@ -25,7 +25,10 @@ export const run: RunHandler = async (request, context): Promise<void> => {
     ...{ configuration, self, paths, commands, clock },
     ...await evidenceOf(request, context),
     unmeasured: machine.unmeasured,
-    log: context.log.with({ node: self.name }),
+    log: context.log.with({
+      node: self.name,
+      ...(configuration.evidence.variant === "none" ? { insecure: "evidence of the kind none proves nothing" } : {}),
+    }),
   }, termination.signal);
 };
 

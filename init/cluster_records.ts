@@ -35,7 +35,7 @@ export interface ClusterRecord {
   readonly clusterDocument: string;
   /** The policy of the operation, YAML. */
   readonly policyDocument: string;
-  /** The key of the admin certificate, PKCS#8 PEM: a secret, as the file is. */
+  /** While pending, the key of the admin certificate, PKCS#8 PEM: a secret, as the file is. Empty afterwards. */
   readonly adminKeyPem: string;
   /** The TPM's reset counter when the record was made. */
   readonly resetCount?: number;
@@ -146,7 +146,7 @@ export async function abandonCluster(folder: string, clusterName: string): Promi
   if (held.current === undefined) {
     throw new BootstrapError("precondition/no-cluster", `No cluster "${clusterName}" is recorded in ${folder}`);
   }
-  const abandoned: ClusterRecord = { ...held.current, state: "abandoned" };
+  const abandoned: ClusterRecord = { ...held.current, state: "abandoned", adminKeyPem: "" };
   await held.write(abandoned);
   return abandoned;
 }

@@ -149,11 +149,11 @@ folderTest("holdRecord() reads the largest record that an init can write", async
   assert.deepEqual(await read(folder), large);
 });
 
-folderTest("abandonCluster() keeps all but the state, and can be done again", async (folder) => {
+folderTest("abandonCluster() keeps all but the state and the key, and can be done again", async (folder) => {
   await write(folder, JSON.stringify({ ...record, state: "founded" }));
   for (let i = 0; i < 2; i++) {
-    assert.deepEqual(await abandonCluster(folder, "demo"), { ...record, state: "abandoned" });
-    assert.deepEqual(await read(folder), { ...record, state: "abandoned" });
+    assert.deepEqual(await abandonCluster(folder, "demo"), { ...record, state: "abandoned", adminKeyPem: "" });
+    assert.deepEqual(await read(folder), { ...record, state: "abandoned", adminKeyPem: "" });
   }
 });
 

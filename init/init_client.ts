@@ -99,7 +99,7 @@ export async function foundOnNode(options: InitOptions): Promise<NewCluster> {
     });
   }
   const again = isAgain(record.current, node);
-  checkRecord(record.current, node, again);
+  checkRecord(record.current, node);
   options.onVerified(node.claims, clusterIdText(node.clusterId), again);
 
   const current = again && record.current !== undefined ? record.current : await newRecord(options, node);
@@ -129,7 +129,7 @@ export async function foundOnNode(options: InitOptions): Promise<NewCluster> {
     nodeName: result.nodeName,
   };
   await options.keep(cluster);
-  await record.write({ ...current, state: "founded" });
+  await record.write({ ...current, state: "founded", adminKeyPem: "" });
   await acknowledge(exchange);
   await dialled.finish();
   return cluster;
@@ -169,12 +169,13 @@ function isAgain(recorded: ClusterRecord | undefined, node: VerifiedNode): boole
 
 /**
  * A name is founded a second time only where the first founding provably came to nothing: the same machine shows, fresh and
- * with another cluster ID, that it never locked for the recorded one.
+ * with another cluster ID, that it never locked for the recorded one. A TPM whose reset counter went back was rolled back
+ * or cloned, and shows nothing.
  */
-function checkRecord(recorded: ClusterRecord | undefined, { claims }: VerifiedNode, again: boolean): void {
+function checkRecord(recorded: ClusterRecord | undefined, { claims }: VerifiedNode): void {
   if (recorded === undefined || recorded.state === "abandoned") return;
   const resetCountWentBack = (claims.resetCount ?? 0) < (recorded.resetCount ?? 0);
-  if (claims.identity !== recorded.identity || (again && resetCountWentBack)) throw clusterExists(recorded);
+  if (claims.identity !== recorded.identity || resetCountWentBack) throw clusterExists(recorded);
 }
 
 async function newRecord(options: InitOptions, { claims, clusterId }: VerifiedNode): Promise<ClusterRecord> {

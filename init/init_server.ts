@@ -12,6 +12,7 @@ import { equalBytes } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { Log } from "../platform/log.ts";
+import { errorFields } from "../platform/log.ts";
 import { InitServiceService } from "../proto/gen/bootstrapper.ts";
 import type { InitClientMessage, InitServerMessage, ProgressEvent } from "../proto/gen/bootstrapper.ts";
 import type { ExchangeDependencies, InitSession, ProposedCluster, VerifiedHello } from "./exchange_server.ts";
@@ -108,9 +109,9 @@ export class InitServer {
     const stop = () => stopped.reject(signal.reason);
     signal.addEventListener("abort", stop, { once: true });
     if (signal.aborted) stop();
-    const server = await this.#listen(signal);
+    const server = await this.#listenIfPossible(signal);
     try {
-      onListening?.(server.port);
+      if (server !== undefined) onListening?.(server.port);
       const end = new AbortController();
       try {
         await Promise.race([this.#untilOver(clock, end.signal), this.#failed.promise, stopped.promise]);
@@ -119,7 +120,18 @@ export class InitServer {
       }
     } finally {
       signal.removeEventListener("abort", stop);
-      await server.close();
+      await server?.close();
+    }
+  }
+
+  /** An init that is locked goes on also where nobody can hear of it. */
+  async #listenIfPossible(signal: AbortSignal): Promise<ChannelServer | undefined> {
+    try {
+      return await this.#listen(signal);
+    } catch (error) {
+      if (this.#operation === undefined) throw error;
+      this.#deps.log.event("error", "init-server-not-listening", errorFields(asBootstrapError(error)));
+      return undefined;
     }
   }
 
@@ -142,7 +154,8 @@ export class InitServer {
     const operation = await this.#locked.promise;
     await operation.result;
     const completed = await this.#deps.folder.completedAt() ?? clock.now();
-    await clock.sleep(Math.max(0, completed.getTime() + REATTACH_PERIOD_MS - clock.now().getTime()), signal);
+    const leftMs = completed.getTime() + REATTACH_PERIOD_MS - clock.now().getTime();
+    await clock.sleep(Math.min(Math.max(0, leftMs), REATTACH_PERIOD_MS), signal);
     this.#deps.log.event("warn", "init-never-acknowledged");
   }
 
@@ -199,7 +212,7 @@ export class InitServer {
     await checked;
     if (!hold()) throw new BootstrapError("aborted/superseded", "Another Init of this node has begun");
     await folder.stage(staged);
-    const won = await lock.take({ owner: "init", clusterId, confirm: () => !exchange.closed.aborted });
+    const won = await this.#take(clusterId, () => !exchange.closed.aborted);
     if (!won) {
       await folder.discard();
       const state = lock.state();
@@ -209,6 +222,16 @@ export class InitServer {
     this.#operation = this.#begin(staged, progress);
     onLocked();
     return { operation: this.#operation, heard };
+  }
+
+  /** A lock that failed stays so for this process: the next start finds out how far it came. */
+  async #take(clusterId: Uint8Array, confirm: () => boolean): Promise<boolean> {
+    try {
+      return await this.#deps.lock.take({ owner: "init", clusterId, confirm });
+    } catch (error) {
+      this.#failed.reject(asBootstrapError(error));
+      throw error;
+    }
   }
 
   /** The rest of step 5. The caller may go away at any time: the operation goes on. */

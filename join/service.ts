@@ -50,6 +50,8 @@ export interface JoinServiceDependencies {
 const TICKET_LIFETIME_SECONDS = 20 * 60;
 const SIGNING_DEADLINE_MS = 30_000;
 const MAXIMUM_CONNECTIONS = 256;
+/** A request holds a CSR, a quote and an EK certificate, which are some kilobytes together. */
+const MAXIMUM_MESSAGE_LENGTH = 32 * 1024;
 /** A verification is some signatures over a few kilobytes: milliseconds on one core. */
 const QUEUE = { maximumActive: 4, maximumWaiting: 64 } as const;
 
@@ -89,6 +91,7 @@ export function listenForJoins(service: JoinExchangeService, address: Endpoint):
     service: JoinServiceService,
     ...address,
     maximumConnections: MAXIMUM_CONNECTIONS,
+    maximumMessageLength: MAXIMUM_MESSAGE_LENGTH,
     handle: (session) => serveJoin(session, service),
     log: service.log,
   });

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { isWholePem, removeTornFiles } from "./_torn_files.ts";
 import { kubeconfig } from "./kubeconfig.ts";
 
-const PEM = "-----BEGIN X-----\nAAAA\n-----END X-----\n";
+const PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 const KUBECONFIG = kubeconfig({
   ...{ clusterName: "c", userName: "u", server: "https://10.0.0.1:6443", caPem: PEM },
   ...{ certificatePem: PEM, keyPem: "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n" },

@@ -125,7 +125,11 @@ Deno.test("join() asks kubeadm when the kubelet has no whole credentials, and re
 async function layJoined(machine: Machine): Promise<void> {
   const pem = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
   const config = kubeconfig({
-    ...{ clusterName: "c", userName: "u", server: "https://a:1", caPem: pem, certificatePem: pem, keyPem: pem },
+    ...{ clusterName: "c", userName: "u", server: "https://a:1", keyPem: pem },
+    ...{
+      caPem: pem.replaceAll("PRIVATE KEY", "CERTIFICATE"),
+      certificatePem: pem.replaceAll("PRIVATE KEY", "CERTIFICATE"),
+    },
   });
   await Deno.mkdir(join(machine.folder, "kubelet"), { recursive: true });
   await Deno.writeTextFile(join(machine.folder, "kubelet/kubeadm-flags.env"), "x");

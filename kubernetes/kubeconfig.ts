@@ -96,8 +96,9 @@ export async function readKubeconfig(path: string): Promise<ApiCredentials> {
     ),
     certificatePem: certificatesOf(
       await pem("client-certificate-data", user["client-certificate-data"], user["client-certificate"]),
+      path,
     ),
-    keyPem: keyOf(await pem("client-key-data", user["client-key-data"], user["client-key"])),
+    keyPem: keyOf(await pem("client-key-data", user["client-key-data"], user["client-key"]), path),
   };
 }
 
@@ -122,13 +123,17 @@ function named<T extends { readonly name: string }>(entries: readonly T[], name:
 }
 
 /** The certificates of a PEM file that may hold the key as well, as the kubelet's does. */
-function certificatesOf(pem: string): string {
-  return (pem.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? []).join("\n") + "\n";
+function certificatesOf(pem: string, path: string): string {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g);
+  if (blocks === null) throw malformed(path, "client-certificate-data", "holds no certificate");
+  return blocks.join("\n") + "\n";
 }
 
 /** The key of a PEM file that may hold certificates as well. */
-function keyOf(pem: string): string {
-  return (/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]+?-----END [A-Z ]*PRIVATE KEY-----/.exec(pem)?.[0] ?? "") + "\n";
+function keyOf(pem: string, path: string): string {
+  const [block] = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]+?-----END [A-Z ]*PRIVATE KEY-----/.exec(pem) ?? [];
+  if (block === undefined) throw malformed(path, "client-key-data", "holds no private key");
+  return `${block}\n`;
 }
 
 function malformed(path: string, field: string, problem: string): BootstrapError {

@@ -79,3 +79,16 @@ Deno.test("readKubeconfig() never shows a key in its error when the file is cut 
     }),
   );
 });
+
+Deno.test("readKubeconfig() refuses an empty certificate or key, as a power cut leaves them", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const path = join(folder, "config");
+    for (const field of ["certificatePem", "keyPem"] as const) {
+      await Deno.writeTextFile(path, kubeconfig({ ...credentials, [field]: "\n", clusterName: "c", userName: "u" }));
+      await assert.rejects(readKubeconfig(path), { code: "malformed/kubeconfig" });
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

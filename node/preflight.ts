@@ -80,3 +80,11 @@ export function nodeChecks(facts: NodeCheckFacts): NodeCheck[] {
     },
   ];
 }
+
+/** Runs checks: those that failed, with their reasons. */
+export async function failedChecks(
+  checks: readonly NodeCheck[],
+): Promise<readonly { readonly check: string; readonly reason: string }[]> {
+  const results = await Promise.all(checks.map(async ({ name, run }) => ({ name, reasons: await run() })));
+  return results.flatMap(({ name, reasons }) => reasons.map((reason) => ({ check: name, reason })));
+}

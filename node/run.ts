@@ -12,6 +12,7 @@ import { InitServer } from "../init/init_server.ts";
 import { kubernetesChecks, preflight } from "../init/preflight.ts";
 import { StagedInitFolder } from "../init/staged_init.ts";
 import { runJoinClient } from "../join/client.ts";
+import type { KubeadmRun } from "../kubernetes/kubeadm.ts";
 import { Kubeadm } from "../kubernetes/kubeadm.ts";
 import type { NodeLock } from "../nodelock/lock.ts";
 import { openNodeLock } from "../nodelock/lock.ts";
@@ -32,7 +33,8 @@ import { installJoinService, JOIN_SERVICE_PORT } from "./join_service_install.ts
 import { kubeletVersion, systemdKubelet } from "./kubelet.ts";
 import { isMember, recordMembership } from "./membership.ts";
 import type { NodePaths } from "./paths.ts";
-import { nodeChecks } from "./preflight.ts";
+import type { NodeCheck } from "./preflight.ts";
+import { failedChecks, nodeChecks } from "./preflight.ts";
 import type { Detected, RaceEvent } from "./race.ts";
 import { createRaceMachine } from "./race.ts";
 import { statusRefusal, StatusWriter } from "./status.ts";
@@ -162,20 +164,20 @@ class RunningNode {
   }
 
   async #initialise(signal: AbortSignal, onLocked: () => void): Promise<void> {
-    const { configuration, self, issuer, paths, commands, clock, log, registers } = this.#deps;
-    const { trust, init, allowUnmeasuredImage } = configuration;
-    if (!init.enabled) return await untilAborted(signal);
+    const { configuration, self, paths, commands, clock, log } = this.#deps;
+    const { trust, init } = configuration;
     const lock = this.#openLock();
+    // An init that is locked goes on, whatever the configuration says by now.
+    if (!init.enabled && lock.state().name !== "locked") return await untilAborted(signal);
     const server = new InitServer({
       ...{ host: init.listen.host, port: init.listen.port, lock, folder: this.#initFolder, recorder: this.#timeline },
-      ...{ issuer, trust, clock, log },
+      ...{ issuer: this.#guardedIssuer(), trust, clock, log },
       preflight: (staged, progress, signal) =>
         progress.phase("preflight", () => {
-          const own = nodeChecks({
-            ...{ paths, clock, unmeasured: this.#deps.unmeasured, allowUnmeasuredImage },
-            ...(registers === undefined ? {} : { registers }),
-          });
-          const checks = [...own, ...kubernetesChecks(this.#kubeadm, commands, documentsOf(staged, self), signal)];
+          const checks = [
+            ...this.#nodeChecks(),
+            ...kubernetesChecks(this.#kubeadm, commands, documentsOf(staged, self), signal),
+          ];
           return preflight(checks, (check) => progress.detail("preflight", check), signal);
         }),
       found: (staged, progress) =>
@@ -221,15 +223,31 @@ class RunningNode {
   }
 
   async #join(signal: AbortSignal, onLocked: () => void): Promise<void> {
-    const { configuration, self, issuer, paths, commands, clock, log } = this.#deps;
+    const { configuration, self, paths, commands, clock, log } = this.#deps;
     const { trust, join } = configuration;
-    if (join.endpoints.length === 0) return await untilAborted(signal);
+    if (join.endpoints.length === 0) {
+      if (this.#openLock().state().name !== "locked") return await untilAborted(signal);
+      throw new BootstrapError(
+        "precondition/join-endpoints",
+        "This node is locked for a join, and knows no join service",
+        {
+          next: "Name the cluster's join services in join.endpoints of the node's configuration",
+        },
+      );
+    }
     if (this.#openLock().state().name === "locked") await this.status.update({ phase: "joining" });
     else if (!configuration.init.enabled) await this.status.update({ phase: "racing", waitsFor: this.#waitsFor() });
     const kubeadm = this.#kubeadm;
     const facts = { nodeName: self.name, kubernetesFolder: paths.kubernetes, kubeadm, commands, clock };
     const dependencies = {
-      ...{ trust, self, endpoints: join.endpoints, issuer, lock: this.#openLock(), kubeadm, clock, log },
+      ...{ trust, self, endpoints: join.endpoints, issuer: this.#guardedIssuer(), lock: this.#openLock(), clock, log },
+      kubeadm: {
+        join: (document: string, run: KubeadmRun) => kubeadm.join(document, run),
+        preflight: async (command: "init" | "join", document: string, run: KubeadmRun) => [
+          ...await failedChecks(this.#nodeChecks()),
+          ...await kubeadm.preflight(command, document, run),
+        ],
+      },
       kubelet: systemdKubelet(facts),
       kubeletVersion: await kubeletVersion(commands),
       runFolder: paths.run,
@@ -249,6 +267,29 @@ class RunningNode {
       },
     });
     if (end === "lost") await untilAborted(signal);
+  }
+
+  /** No evidence is made between the lock and the measurement that shows it: the two would contradict each other. */
+  #guardedIssuer(): EvidenceIssuer {
+    const { issuer } = this.#deps;
+    const lock = this.#openLock();
+    const isSettled = (name: string) => name === "unlocked" || name === "locked";
+    return {
+      variant: issuer.variant,
+      activate: (challenge) => issuer.activate(challenge),
+      async issue(statement) {
+        const before = lock.state().name;
+        const evidence = isSettled(before) ? await issuer.issue(statement) : undefined;
+        if (evidence !== undefined && lock.state().name === before) return evidence;
+        throw new BootstrapError("unavailable/locking", "This node is being locked just now, and makes no evidence");
+      },
+    };
+  }
+
+  #nodeChecks(): NodeCheck[] {
+    const { configuration: { allowUnmeasuredImage }, paths, clock, unmeasured, registers } = this.#deps;
+    const facts = { paths, clock, unmeasured, allowUnmeasuredImage };
+    return nodeChecks({ ...facts, ...(registers === undefined ? {} : { registers }) });
   }
 
   #waitsFor(): string {

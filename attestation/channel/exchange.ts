@@ -35,6 +35,9 @@ export interface MessageStream<Incoming, Outgoing> {
   write(message: Outgoing, callback?: (error?: Error | null) => void): boolean;
 }
 
+/** How long a peer may leave a message with us: it may close the stream's window for ever. */
+const SEND_DEADLINE_MS = 15_000;
+
 /** Both ends' view of one exchange. */
 export class Exchange<Incoming extends Envelope, Outgoing extends Envelope> {
   /** CB of the connection, 32 bytes. */
@@ -112,16 +115,23 @@ export class Exchange<Incoming extends Envelope, Outgoing extends Envelope> {
   }
 
   /**
-   * Sends one message.
+   * Sends one message. A peer that does not take it in time is cut off.
    *
-   * @throws {BootstrapError} Why the exchange is over, if it is.
+   * @throws {BootstrapError} `timeout/peer`, or why the exchange is over.
    */
   send(message: Outgoing): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.closed.aborted) return reject(this.closed.reason);
-      const stop = () => reject(this.closed.reason);
+      const stop = () => {
+        clearTimeout(timer);
+        reject(this.closed.reason);
+      };
+      const timer = setTimeout(() => {
+        this.close(new BootstrapError("timeout/peer", `The peer took nothing for ${SEND_DEADLINE_MS / 1000} s`));
+      }, SEND_DEADLINE_MS);
       this.closed.addEventListener("abort", stop, { once: true });
       this.#stream.write(message, (error) => {
+        clearTimeout(timer);
         this.closed.removeEventListener("abort", stop);
         if (error) reject(new BootstrapError("unavailable/peer-gone", "Cannot send to the peer", { cause: error }));
         else resolve();

@@ -16,13 +16,14 @@ import { errorFields } from "../../platform/log.ts";
 import { Exchange } from "./exchange.ts";
 import type { Envelope } from "./exchange.ts";
 import { bindingOf, serverTlsOptions } from "./finished.ts";
-import type { Audience } from "./refusal.ts";
 import { statusOf } from "./refusal.ts";
 
-/** The largest message that either side takes, bytes: an EK certificate, a CSR and two YAML documents fit well. */
+/** The largest message of an Init, bytes: two YAML documents fit well. */
 export const MAXIMUM_MESSAGE_LENGTH = 256 * 1024;
 /** How long a connection may take for its TLS handshake, and then for its stream, milliseconds. */
 const OPENING_DEADLINE_MS = 10_000;
+/** A peer whose machine has vanished is noticed by probes after so many milliseconds of silence. */
+const KEEP_ALIVE_MS = 15_000;
 /** How long a finished connection may take to close by itself, milliseconds. */
 const CLOSING_DEADLINE_MS = 3_000;
 
@@ -42,8 +43,13 @@ export interface ChannelServerOptions<Incoming extends Envelope, Outgoing extend
   readonly host: string;
   /** The port; 0 for one that the kernel gives. */
   readonly port: number;
-  /** How many connections there may be at once; more are closed unread. */
+  /**
+   * How many connections there may be at once. When there are more, the oldest whose peer has not shown who it is makes
+   * room for the newest, so that nobody can keep the others out by holding connections.
+   */
   readonly maximumConnections: number;
+  /** The largest message that a peer may send, bytes; {@linkcode MAXIMUM_MESSAGE_LENGTH} unless given. */
+  readonly maximumMessageLength?: number;
   /** Serves one exchange; what it throws reaches the peer as a refusal. */
   readonly handle: (session: Session<Incoming, Outgoing>) => Promise<void>;
   /** Where refusals and transport failures are written. */
@@ -74,12 +80,14 @@ export async function listen<Incoming extends Envelope, Outgoing extends Envelop
   });
   listener.on("connection", (raw: Socket) => {
     if (open.size >= options.maximumConnections) {
-      raw.destroy();
-      return;
+      const oldestStranger = open.values().find(({ trusted }) => !trusted);
+      (oldestStranger?.raw ?? raw).destroy();
+      if (oldestStranger === undefined) return;
     }
     const peer = peerOf(raw);
     const opening = setTimeout(() => raw.destroy(), OPENING_DEADLINE_MS);
-    open.set(peer, { raw, opening, serving: false });
+    raw.setKeepAlive(true, KEEP_ALIVE_MS);
+    open.set(peer, { raw, opening, serving: false, trusted: false });
     raw.on("error", () => raw.destroy());
     raw.once("close", () => {
       clearTimeout(opening);
@@ -116,6 +124,8 @@ interface OpenConnection {
   readonly opening: ReturnType<typeof setTimeout>;
   /** Whether its stream has come. */
   serving: boolean;
+  /** Whether its peer has shown who it is. */
+  trusted: boolean;
 }
 
 function peerOf(socket: Socket): string {
@@ -136,7 +146,7 @@ function serveConnection<Incoming extends Envelope, Outgoing extends Envelope>(
     binding.catch(() => raw.destroy());
     // A gRPC server for each connection: its one handler knows its connection, and no other stream ever reaches it.
     const server = new Server({
-      "grpc.max_receive_message_length": MAXIMUM_MESSAGE_LENGTH,
+      "grpc.max_receive_message_length": options.maximumMessageLength ?? MAXIMUM_MESSAGE_LENGTH,
       "grpc.max_send_message_length": MAXIMUM_MESSAGE_LENGTH,
       "grpc.max_concurrent_streams": 1,
       "grpc.enable_channelz": 0,
@@ -158,7 +168,7 @@ function serveConnection<Incoming extends Envelope, Outgoing extends Envelope>(
         (error) => new BootstrapError("unavailable/peer-gone", "The connection failed", { cause: error }),
       );
       raw.once("close", () => exchange.close(new BootstrapError("unavailable/peer-gone", "The peer is gone")));
-      serveExchange(call, exchange, options, log).finally(() => {
+      serveExchange(call, exchange, connection, options, log).finally(() => {
         const closing = setTimeout(() => raw.destroy(), CLOSING_DEADLINE_MS);
         raw.once("close", () => clearTimeout(closing));
       });
@@ -175,16 +185,16 @@ function serveConnection<Incoming extends Envelope, Outgoing extends Envelope>(
 async function serveExchange<Incoming extends Envelope, Outgoing extends Envelope>(
   call: ServerDuplexStream<Incoming, Outgoing>,
   exchange: Exchange<Incoming, Outgoing>,
+  connection: OpenConnection,
   options: ChannelServerOptions<Incoming, Outgoing>,
   log: Log,
 ): Promise<void> {
-  let audience: Audience = "stranger";
   try {
-    await options.handle({ exchange, trustPeer: () => audience = "peer" });
+    await options.handle({ exchange, trustPeer: () => connection.trusted = true });
     call.end();
   } catch (error) {
     const refusal = asBootstrapError(error);
     log.event("warn", "exchange-refused", errorFields(refusal));
-    call.emit("error", statusOf(refusal, audience));
+    call.emit("error", statusOf(refusal, connection.trusted ? "peer" : "stranger"));
   }
 }

@@ -80,9 +80,25 @@ Deno.test("listen() ends a connection on which a second stream follows the first
   assert(events.includes("channel-second-stream"));
 });
 
-Deno.test("listen() closes connections over its limit unread, and takes new ones when others have gone", async () => {
+Deno.test("listen() makes room at the cost of the oldest stranger", async () => {
   await using server = await listenWith(async ({ exchange }) => {
     await exchange.receive("hello", PATIENCE_MS);
+    await exchange.send(challenge);
+    await exchange.receive("activation", PATIENCE_MS);
+  }, { maximumConnections: 1 });
+  using stranger = await dialPort(server.port);
+  await stranger.exchange.send(hello);
+  await stranger.exchange.receive("challenge", PATIENCE_MS);
+  using second = await dialPort(server.port);
+  await second.exchange.send(hello);
+  await second.exchange.receive("challenge", PATIENCE_MS);
+  await assert.rejects(stranger.exchange.receive("ticket", PATIENCE_MS), { code: "unavailable/connection" });
+});
+
+Deno.test("listen() closes connections over its limit unread while all others are trusted", async () => {
+  await using server = await listenWith(async ({ exchange, trustPeer }) => {
+    await exchange.receive("hello", PATIENCE_MS);
+    trustPeer();
     await exchange.send(challenge);
     await exchange.receive("activation", PATIENCE_MS);
   }, { maximumConnections: 1 });
