@@ -15,7 +15,7 @@ const POLL_MS = 20;
 /** The command line that runs the program, as a newcomer would. */
 export const BOOTSTRAPPER: readonly [string, ...string[]] = [
   Deno.execPath(),
-  ...["run", "--allow-all", "--no-lock", "--cached-only", `${repositoryRoot}/main.ts`],
+  ...["run", "--allow-all", "--frozen", "--cached-only", `${repositoryRoot}/main.ts`],
 ];
 
 /** The program as a process on a node of the world. */
