@@ -112,10 +112,12 @@ await swtpmTest("attack: evidence", async (t) => {
 
   await t.step("is nothing, or rubbish", async () => {
     const rubbish = (payload: Uint8Array) => () => Promise.resolve({ variant: "tpm", payload });
-    for (const payload of [new Uint8Array(), randomBytes(900), new Uint8Array(60_000)]) {
+    for (const payload of [new Uint8Array(), randomBytes(900), new Uint8Array(30_000)]) {
       const error = await joinByHand(cluster.port, { evidence: rubbish(payload) }).catch(asBootstrapError);
       assert.ok(error instanceof BootstrapError && /^(?:malformed|refused)\//.test(error.code), String(error));
     }
+    const tooLarge = joinByHand(cluster.port, { evidence: rubbish(new Uint8Array(60_000)) });
+    await assert.rejects(tooLarge, { code: "protocol/message-size" });
   });
   assertUntouched(cluster);
 });
