@@ -42,7 +42,12 @@ export function qemuArguments(options: QemuOptions): string[] {
   const processor = acceleration === "kvm"
     ? ["-accel", "kvm", "-cpu", "host"]
     : ["-accel", `tcg,thread=multi,tb-size=${translationCacheMiB}`, "-cpu", "max"];
-  const kernelArguments = ["rw", "console=ttyS0", "quiet", "net.ifnames=0", "panic=-1", ...options.kernelArguments];
+  const kernelArguments = [
+    ...["rw", "console=ttyS0", "quiet", "net.ifnames=0", "panic=-1"],
+    // An emulated processor hung in the kernel's tests of its ciphers once; one that hangs starts anew by itself.
+    ...["cryptomgr.notests", "softlockup_panic=1", "watchdog_thresh=60"],
+    ...options.kernelArguments,
+  ];
   return [
     "qemu-system-x86_64",
     ...["-machine", "q35", ...processor, "-smp", `${options.cpus}`, "-m", `${options.memoryMiB}`],
