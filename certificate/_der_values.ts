@@ -30,7 +30,7 @@ export function textOf(tag: number, content: Uint8Array, what: string): string {
   const text = fromUtf8(content, what);
   if (tag === TAG.utf8String) return text;
   if (tag === TAG.ia5String) {
-    // deno-lint-ignore no-control-regex
+    // deno-lint-ignore no-control-regex -- ASCII is what the type allows (X.680, 41).
     if (!/^[\x00-\x7f]*$/.test(text)) throw derError(what, "an IA5String has a character outside ASCII");
     return text;
   }

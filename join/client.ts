@@ -125,6 +125,12 @@ export async function runJoinClient(
   return "joined";
 }
 
+/** Removes the ticket and the keys of a join, which a member has no use for, whoever made it one. */
+export async function removeJoinSecrets(runFolder: string): Promise<void> {
+  await removeIfExists(join(runFolder, DISCOVERY_FILE));
+  await removeNodeKeys(runFolder);
+}
+
 class JoinClient {
   readonly #dependencies: JoinClientDependencies;
   readonly #options: JoinClientOptions;
@@ -179,8 +185,7 @@ class JoinClient {
       });
       await phase("node-registered", () => kubelet.waitUntilRegistered(signal));
     });
-    await removeIfExists(this.#discoveryPath);
-    await removeNodeKeys(runFolder);
+    await removeJoinSecrets(runFolder);
   }
 
   async #obtainTicket(): Promise<Ticket> {

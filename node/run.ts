@@ -11,7 +11,7 @@ import { documentsOf, foundCluster } from "../init/found_cluster.ts";
 import { InitServer } from "../init/init_server.ts";
 import { kubernetesChecks, preflight } from "../init/preflight.ts";
 import { StagedInitFolder } from "../init/staged_init.ts";
-import { runJoinClient } from "../join/client.ts";
+import { removeJoinSecrets, runJoinClient } from "../join/client.ts";
 import type { KubeadmRun } from "../kubernetes/kubeadm.ts";
 import { Kubeadm } from "../kubernetes/kubeadm.ts";
 import type { NodeLock } from "../nodelock/lock.ts";
@@ -130,6 +130,7 @@ class RunningNode {
     } finally {
       actor.stop();
     }
+    await removeJoinSecrets(this.#deps.paths.run);
     await recordMembership(this.#deps.paths.state, this.#deps.clock);
   }
 

@@ -17,7 +17,7 @@ function screenOf(columns: number | undefined) {
 function shownOn(written: string): string[] {
   const lines = [""];
   let at = 0;
-  // deno-lint-ignore no-control-regex
+  // deno-lint-ignore no-control-regex -- what steers a terminal is what is read here.
   for (const part of written.split(/(\u001b\[\d*[AJ]|\n|\r)/)) {
     if (part.endsWith("A")) at -= Number(part.slice(2, -1));
     else if (part.endsWith("J")) lines.splice(at, lines.length, "");
