@@ -99,7 +99,7 @@ export async function requestInit(
   const bytes = copyOf(InitRequest.encode(request).finish());
   const founding = await createFounding(operator, clusterId, request.clusterName);
   const signature = await sign(operator, "request", await initA2(a1, bytes));
-  await exchange.send({ message: { $case: "request", request: { request: bytes, signature, founding } } });
+  await exchange.send({ message: { $case: "request", request: { request: bytes, signature, founding, heard: 0 } } });
   return founding;
 }
 

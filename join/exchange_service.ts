@@ -238,7 +238,7 @@ async function issueTicket(
     message: {
       $case: "ticket",
       ticket: {
-        ...{ nodeCertificate, notAfterMs, clusterDocument },
+        ...{ nodeCertificate, notAfterMs, clusterDocument, sealedKit: undefined },
         ...{ apiEndpoints: [...apiEndpoints], joinEndpoints: [...joinEndpoints] },
       },
     },

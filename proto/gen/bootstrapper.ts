@@ -69,7 +69,11 @@ export interface SignedInitRequest {
   /** An InitRequest, as the bytes that were hashed and signed. */
   request: Uint8Array;
   signature: Uint8Array;
-  founding: Founding | undefined;
+  founding:
+    | Founding
+    | undefined;
+  /** The number of the last progress event of this operation that the operator has seen; 0 for none. */
+  heard: number;
 }
 
 export interface InitRequest {
@@ -177,6 +181,28 @@ export interface JoinTicket {
   notAfterMs: bigint;
   /** YAML: the cluster's settings, as its operator gave them. */
   clusterDocument: string;
+  /** Only for a control plane: a ControlPlaneKit, sealed to the node's sealing key. */
+  sealedKit: SealedKit | undefined;
+}
+
+/** HPKE (RFC 9180), base mode: X25519, HKDF-SHA256, AES-256-GCM; the associated data is A2. */
+export interface SealedKit {
+  encapsulatedKey: Uint8Array;
+  ciphertext: Uint8Array;
+}
+
+/** What makes a node a control plane. Never stored, never logged, and sent sealed only. */
+export interface ControlPlaneKit {
+  /** The cluster's keys, PEM, as kubeadm names their files. */
+  caKey: Uint8Array;
+  serviceAccountKey: Uint8Array;
+  serviceAccountPublicKey: Uint8Array;
+  frontProxyCaCertificate: Uint8Array;
+  frontProxyCaKey: Uint8Array;
+  etcdCaCertificate: Uint8Array;
+  etcdCaKey: Uint8Array;
+  /** YAML: the policy of the join services. */
+  policyDocument: string;
 }
 
 /** Why a peer ended the exchange. To a stranger only the code is sent. */
@@ -627,7 +653,7 @@ export const InitHello: MessageFns<InitHello> = {
 };
 
 function createBaseSignedInitRequest(): SignedInitRequest {
-  return { request: new Uint8Array(0), signature: new Uint8Array(0), founding: undefined };
+  return { request: new Uint8Array(0), signature: new Uint8Array(0), founding: undefined, heard: 0 };
 }
 
 export const SignedInitRequest: MessageFns<SignedInitRequest> = {
@@ -640,6 +666,9 @@ export const SignedInitRequest: MessageFns<SignedInitRequest> = {
     }
     if (message.founding !== undefined) {
       Founding.encode(message.founding, writer.uint32(26).fork()).join();
+    }
+    if (message.heard !== 0) {
+      writer.uint32(32).uint32(message.heard);
     }
     return writer;
   },
@@ -681,6 +710,14 @@ export const SignedInitRequest: MessageFns<SignedInitRequest> = {
             message.founding = Founding.decode(reader, reader.uint32());
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.heard = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -703,6 +740,7 @@ export const SignedInitRequest: MessageFns<SignedInitRequest> = {
     message.founding = (object.founding !== undefined && object.founding !== null)
       ? Founding.fromPartial(object.founding)
       : undefined;
+    message.heard = object.heard ?? 0;
     return message;
   },
 };
@@ -1963,6 +2001,7 @@ function createBaseJoinTicket(): JoinTicket {
     joinEndpoints: [],
     notAfterMs: 0n,
     clusterDocument: "",
+    sealedKit: undefined,
   };
 }
 
@@ -1985,6 +2024,9 @@ export const JoinTicket: MessageFns<JoinTicket> = {
     }
     if (message.clusterDocument !== "") {
       writer.uint32(42).string(message.clusterDocument);
+    }
+    if (message.sealedKit !== undefined) {
+      SealedKit.encode(message.sealedKit, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -2042,6 +2084,14 @@ export const JoinTicket: MessageFns<JoinTicket> = {
             message.clusterDocument = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.sealedKit = SealedKit.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2066,6 +2116,224 @@ export const JoinTicket: MessageFns<JoinTicket> = {
       ? BigInt(object.notAfterMs)
       : 0n;
     message.clusterDocument = object.clusterDocument ?? "";
+    message.sealedKit = (object.sealedKit !== undefined && object.sealedKit !== null)
+      ? SealedKit.fromPartial(object.sealedKit)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseSealedKit(): SealedKit {
+  return { encapsulatedKey: new Uint8Array(0), ciphertext: new Uint8Array(0) };
+}
+
+export const SealedKit: MessageFns<SealedKit> = {
+  encode(message: SealedKit, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.encapsulatedKey.length !== 0) {
+      writer.uint32(10).bytes(message.encapsulatedKey);
+    }
+    if (message.ciphertext.length !== 0) {
+      writer.uint32(18).bytes(message.ciphertext);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SealedKit {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSealedKit();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.encapsulatedKey = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.ciphertext = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SealedKit>): SealedKit {
+    return SealedKit.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SealedKit>): SealedKit {
+    const message = createBaseSealedKit();
+    message.encapsulatedKey = object.encapsulatedKey ?? new Uint8Array(0);
+    message.ciphertext = object.ciphertext ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseControlPlaneKit(): ControlPlaneKit {
+  return {
+    caKey: new Uint8Array(0),
+    serviceAccountKey: new Uint8Array(0),
+    serviceAccountPublicKey: new Uint8Array(0),
+    frontProxyCaCertificate: new Uint8Array(0),
+    frontProxyCaKey: new Uint8Array(0),
+    etcdCaCertificate: new Uint8Array(0),
+    etcdCaKey: new Uint8Array(0),
+    policyDocument: "",
+  };
+}
+
+export const ControlPlaneKit: MessageFns<ControlPlaneKit> = {
+  encode(message: ControlPlaneKit, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.caKey.length !== 0) {
+      writer.uint32(10).bytes(message.caKey);
+    }
+    if (message.serviceAccountKey.length !== 0) {
+      writer.uint32(18).bytes(message.serviceAccountKey);
+    }
+    if (message.serviceAccountPublicKey.length !== 0) {
+      writer.uint32(26).bytes(message.serviceAccountPublicKey);
+    }
+    if (message.frontProxyCaCertificate.length !== 0) {
+      writer.uint32(34).bytes(message.frontProxyCaCertificate);
+    }
+    if (message.frontProxyCaKey.length !== 0) {
+      writer.uint32(42).bytes(message.frontProxyCaKey);
+    }
+    if (message.etcdCaCertificate.length !== 0) {
+      writer.uint32(50).bytes(message.etcdCaCertificate);
+    }
+    if (message.etcdCaKey.length !== 0) {
+      writer.uint32(58).bytes(message.etcdCaKey);
+    }
+    if (message.policyDocument !== "") {
+      writer.uint32(66).string(message.policyDocument);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ControlPlaneKit {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseControlPlaneKit();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.caKey = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.serviceAccountKey = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.serviceAccountPublicKey = reader.bytes();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.frontProxyCaCertificate = reader.bytes();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.frontProxyCaKey = reader.bytes();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.etcdCaCertificate = reader.bytes();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.etcdCaKey = reader.bytes();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.policyDocument = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ControlPlaneKit>): ControlPlaneKit {
+    return ControlPlaneKit.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ControlPlaneKit>): ControlPlaneKit {
+    const message = createBaseControlPlaneKit();
+    message.caKey = object.caKey ?? new Uint8Array(0);
+    message.serviceAccountKey = object.serviceAccountKey ?? new Uint8Array(0);
+    message.serviceAccountPublicKey = object.serviceAccountPublicKey ?? new Uint8Array(0);
+    message.frontProxyCaCertificate = object.frontProxyCaCertificate ?? new Uint8Array(0);
+    message.frontProxyCaKey = object.frontProxyCaKey ?? new Uint8Array(0);
+    message.etcdCaCertificate = object.etcdCaCertificate ?? new Uint8Array(0);
+    message.etcdCaKey = object.etcdCaKey ?? new Uint8Array(0);
+    message.policyDocument = object.policyDocument ?? "";
     return message;
   },
 };

@@ -107,7 +107,7 @@ export async function initByHand(world: InitWorld, play: OperatorPlay = {}): Pro
 
   const request = copyOf(InitRequest.encode({ ...await newRequest(), ...play.request }).finish());
   const founding = await (play.founding ?? ((id) => createFounding(keys, id, CLUSTER_NAME)))(clusterId);
-  const honest = { request, signature: await sign(keys, "request", await initA2(a1, request)), founding };
+  const honest = { request, signature: await sign(keys, "request", await initA2(a1, request)), founding, heard: 0 };
   await send({ $case: "request", request: play.message?.(honest) ?? honest });
   for (;;) {
     const { kind, payload } = await exchange.receiveAny(["progress", "result"], PATIENCE_MS);

@@ -207,7 +207,12 @@ Deno.test("attack: oversized messages", async (t) => {
   // Stopped by `max_receive_message_length` of both ends, and by the lengths of a request within a message that fits.
   await using world = await InitWorld.start();
   await t.step("larger than any message, to the node", async () => {
-    const message = { request: new Uint8Array(300 * 1024), signature: new Uint8Array(64), founding: undefined };
+    const message = {
+      request: new Uint8Array(300 * 1024),
+      signature: new Uint8Array(64),
+      founding: undefined,
+      heard: 0,
+    };
     const error = await initByHand(world, { message: () => message }).catch(asBootstrapError);
     assert.ok(error instanceof BootstrapError);
     await assertFresh(world);

@@ -193,7 +193,7 @@ Deno.test("attack: a request that is not the operator's, or cannot be carried ou
     using dialled = await world.dial();
     await sayHello(dialled, world.operator.keys);
     await dialled.exchange.receive("proposal", PATIENCE_MS);
-    const request = { request: randomBytes(32), signature: randomBytes(64), founding: undefined };
+    const request = { request: randomBytes(32), signature: randomBytes(64), founding: undefined, heard: 0 };
     await dialled.exchange.send({ message: { $case: "request", request } });
     await assert.rejects(dialled.exchange.receive("activation", PATIENCE_MS), { code: "protocol/order" });
     await assertFresh(world);
