@@ -15,6 +15,8 @@ const handlers: CliHandlers = {
   abandon: async (options, context) => (await import("./cli/abandon_handler.ts")).abandon(options, context),
   joinService: async (options, context) =>
     (await import("./cli/join_service_handler.ts")).joinService(options, context),
+  reset: async (options, context) => (await import("./cli/reset_handler.ts")).reset(options, context),
+  nodeRemove: async (options, context) => (await import("./cli/node_remove_handler.ts")).nodeRemove(options, context),
 };
 
 if (import.meta.main) Deno.exit(await runProgram(Deno.args, createSystemContext(), handlers));

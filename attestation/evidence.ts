@@ -36,6 +36,8 @@ export interface EvidenceIssuer {
   issue(statement: Uint8Array): Promise<Evidence>;
   /** Opens a challenge: the secret inside. Variants without challenges refuse. */
   activate(challenge: ActivationChallenge): Promise<Bytes>;
+  /** The identity that a verifier finds in its evidence, lower-case hexadecimal. */
+  ownIdentity(): Promise<string>;
 }
 
 /** What the registers of a machine must show; both are always in the evidence. */

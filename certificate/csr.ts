@@ -4,30 +4,15 @@
  * @module
  */
 import type { Bytes } from "../platform/bytes.ts";
-import { copyOf, equalBytes, hex } from "../platform/bytes.ts";
+import { equalBytes, hex } from "../platform/bytes.ts";
 import { mintRequest } from "./_mint.ts";
 import { refusal } from "./_refusal.ts";
-import { verifySignedDer } from "./certificate_signature.ts";
-import { contextTag, derError, readDer, TAG } from "./der.ts";
+import { type CertificateRequest, MAXIMUM_CSR_BYTES, readSignedRequest } from "./_signed_request.ts";
 import type { KeyPair } from "./keys.ts";
-import { type Name, nameText, readName, sameAttributes } from "./name.ts";
+import { nameText, sameAttributes } from "./name.ts";
 import { nodeSubject } from "./subjects.ts";
-import { readAlgorithm } from "./x509.ts";
 
-/** A request that is signed by its own key and asks for nothing but its subject. */
-export interface CertificateRequest {
-  /** The whole encoding. */
-  readonly der: Bytes;
-  /** The subject that it asks for. */
-  readonly subject: Name;
-  /** The key's SPKI, DER. */
-  readonly spki: Bytes;
-}
-
-/** 4 KiB; a P-256 request of a node has about 300 bytes. */
-export const MAXIMUM_CSR_BYTES = 1 << 12;
-
-const VERSION_1 = 0;
+export { type CertificateRequest, MAXIMUM_CSR_BYTES };
 
 /**
  * Makes the request of a node: `O=system:nodes, CN=system:node:NAME`.
@@ -48,30 +33,12 @@ export function createNodeCsr(keys: KeyPair, nodeName: string): Promise<Bytes> {
  *   `refused/key-type`, `malformed/public-key`.
  */
 export async function readCsr(der: Uint8Array): Promise<CertificateRequest> {
-  const what = "CSR";
-  const outer = readDer(der, what, MAXIMUM_CSR_BYTES).inside();
-  const info = outer.element(TAG.sequence);
-  const algorithm = readAlgorithm(outer, what);
-  const signature = outer.octetBits();
-  outer.end();
-  const reader = readDer(info.bytes, what).inside();
-  if (reader.small(0xff) !== VERSION_1) throw derError(what, "it is not a request of version 1");
-  const subject = readName(reader, what);
-  const spki = copyOf(reader.element(TAG.sequence).bytes);
-  const { content } = reader.element(contextTag(0, "constructed"));
-  reader.end();
-  if (content.length > 0) {
-    throw refusal(
-      "csr-attributes",
-      "A CSR asks for more than its subject",
-      "no attributes",
-      `${content.length} bytes of them`,
-    );
+  const { attributes, ...csr } = await readSignedRequest(der, "CSR");
+  if (attributes.length > 0) {
+    const seen = `${attributes.length} bytes of them`;
+    throw refusal("csr-attributes", "A CSR asks for more than its subject", "no attributes", seen);
   }
-  if (!await verifySignedDer(info.bytes, algorithm, signature, spki, what)) {
-    throw refusal("csr-signature", "A CSR is not signed by its own key", "a signature by its key", "another signature");
-  }
-  return { der: copyOf(der), subject, spki };
+  return csr;
 }
 
 /**

@@ -63,6 +63,9 @@ export type AlternativeName =
   | { readonly type: "directoryName"; readonly value: Name }
   | { readonly type: "other"; readonly value: Bytes };
 
+/** What carries extensions: a certificate, or a request for one. */
+export type Extended = Pick<Certificate, "extensions" | "profile">;
+
 const MAXIMUM_PATH_LENGTH = 255;
 const MAXIMUM_NAMES = 64;
 const DNS_TAG = contextTag(2, "primitive");
@@ -108,8 +111,8 @@ export function extKeyUsage(certificate: Certificate): readonly string[] | undef
   });
 }
 
-/** The alternative names of the subject. */
-export function subjectAltName(certificate: Certificate): readonly AlternativeName[] | undefined {
+/** The alternative names of the subject, of a certificate or of what asks for one. */
+export function subjectAltName(certificate: Extended): readonly AlternativeName[] | undefined {
   const order = certificate.profile === "vendor" ? "any" : "ascending";
   return readExtension(certificate, EXTENSION.subjectAltName, (outer, what) => {
     const reader = outer.inside();
@@ -161,7 +164,7 @@ function asciiText(content: Uint8Array, what: string): string {
 }
 
 function readExtension<T>(
-  certificate: Certificate,
+  certificate: Extended,
   oid: string,
   read: (reader: DerReader, what: string) => T,
 ): T | undefined {

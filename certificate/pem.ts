@@ -8,7 +8,14 @@ import { base64, fromBase64 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 
 /** The labels that this project writes and reads. */
-export type PemLabel = "CERTIFICATE" | "PRIVATE KEY" | "ENCRYPTED PRIVATE KEY" | "PUBLIC KEY";
+export type PemLabel =
+  | "CERTIFICATE"
+  | "CERTIFICATE REQUEST"
+  | "PRIVATE KEY"
+  | "ENCRYPTED PRIVATE KEY"
+  | "EC PRIVATE KEY"
+  | "RSA PRIVATE KEY"
+  | "PUBLIC KEY";
 
 const LINE_LENGTH = 64;
 /** 64 KiB, as for DER. */

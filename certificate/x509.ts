@@ -137,9 +137,16 @@ function readSpkiAlgorithm(spki: Uint8Array, what: string): AlgorithmIdentifier 
   return algorithm;
 }
 
-function readExtensions(explicit: DerReader, what: string): Extension[] {
-  const list = explicit.inside();
-  explicit.end();
+/**
+ * Reads Extensions (RFC 5280, 4.1), as a certificate and an extension request carry them: one at least, each type once.
+ *
+ * @param outer Where they are the only element.
+ * @param what The field, for errors.
+ * @throws {BootstrapError} `malformed/der`.
+ */
+export function readExtensions(outer: DerReader, what: string): Extension[] {
+  const list = outer.inside();
+  outer.end();
   if (list.atEnd) throw derError(what, "its list of extensions is empty");
   const extensions: Extension[] = [];
   while (!list.atEnd) {

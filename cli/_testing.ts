@@ -45,6 +45,12 @@ export class TestWorld implements AsyncDisposable {
     const printError = (text: string) => {
       this.err += text;
     };
+    const answer = () => {
+      const next = answers.shift();
+      return next === undefined
+        ? Promise.reject(new BootstrapError("usage/no-terminal", "Nobody is at the terminal"))
+        : Promise.resolve(next);
+    };
     this.context = {
       print: (text) => {
         this.out += text;
@@ -56,12 +62,8 @@ export class TestWorld implements AsyncDisposable {
       terminal: {
         isTerminal: false,
         columns: 80,
-        askSecret: () => {
-          const answer = answers.shift();
-          return answer === undefined
-            ? Promise.reject(new BootstrapError("usage/no-terminal", "Nobody is at the terminal"))
-            : Promise.resolve(answer);
-        },
+        askSecret: () => answer(),
+        confirm: async () => await answer() === "y",
       },
       environment: { configFolder: join(root, "home/.config") },
       paths: nodePaths(root),
@@ -80,6 +82,7 @@ export class TestWorld implements AsyncDisposable {
       Promise.reject(new BootstrapError("internal/test", "This handler was not expected to run"));
     this.#handlers = {
       ...{ run: unexpected, init: unexpected, abandon: unexpected, joinService: unexpected },
+      ...{ reset: unexpected, nodeRemove: unexpected },
       ...options.handlers,
     };
   }

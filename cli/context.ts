@@ -26,6 +26,12 @@ export interface Terminal {
    * @throws {BootstrapError} `usage/no-terminal` if there is nobody to ask, `aborted/prompt`, `usage/passphrase`.
    */
   askSecret(prompt: string): Promise<string>;
+  /**
+   * Asks a question; anything but `y` or `yes` is a no.
+   *
+   * @throws {BootstrapError} `usage/no-terminal` if there is nobody to ask.
+   */
+  confirm(question: string): Promise<boolean>;
 }
 
 /** The variables of the environment that the program looks at itself. None of them carries a secret. */

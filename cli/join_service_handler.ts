@@ -10,12 +10,16 @@ import type { JoinServiceHandler } from "./join_service.ts";
 import { terminationSignal } from "./termination.ts";
 
 /** Serves until it is stopped. */
-export const joinService: JoinServiceHandler = async ({ folder, keyFile }, { clock, log }): Promise<void> => {
+export const joinService: JoinServiceHandler = async (
+  { folder, keyFile },
+  { clock, log, environment: { credentialsFolder } },
+): Promise<void> => {
   using termination = terminationSignal();
   const state = await readServiceState(folder, clock.now(), keyFile);
   const policy = readPolicy(state.policyDocument, "the policy of the join service");
   await runJoinService({
     ...{ state, clock, log },
+    ...(credentialsFolder === undefined ? {} : { credentialsFolder }),
     verifier: createVerifier(policy, () => clock.now()),
     roleOf: (identity) => roleOf(policy, identity),
     maximumClockSkewMs: policy.maximumClockSkewMs,

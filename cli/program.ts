@@ -15,8 +15,12 @@ import type { JoinServiceHandler } from "./join_service.ts";
 import { declareJoinService } from "./join_service.ts";
 import { declareKeygen } from "./keygen.ts";
 import { declareMeasure } from "./measure.ts";
+import type { NodeRemoveHandler } from "./node_remove.ts";
+import { declareNodeRemove } from "./node_remove.ts";
 import { outputFormOfArguments } from "./options.ts";
 import { printError } from "./output.ts";
+import type { ResetHandler } from "./reset.ts";
+import { declareReset } from "./reset.ts";
 import type { RunHandler } from "./run.ts";
 import { declareRun } from "./run.ts";
 import { declareStatus } from "./status.ts";
@@ -32,10 +36,15 @@ export interface CliHandlers {
   readonly abandon: AbandonHandler;
   /** Of `join-service`. */
   readonly joinService: JoinServiceHandler;
+  /** Of `reset`. */
+  readonly reset: ResetHandler;
+  /** Of `node remove`. */
+  readonly nodeRemove: NodeRemoveHandler;
 }
 
 const HELP_WIDTH = 100;
 const EXIT_CODES = `
+\`bootstrapper SUBCOMMAND --help\` tells more.
 Exit codes: 0 done, 1 failed, 2 usage, 3 refused by policy, 4 try again later.`;
 
 /**
@@ -63,6 +72,7 @@ function createProgram(context: CliContext, handlers: CliHandlers): Command {
   const program = new Command("bootstrapper")
     .description("Makes fresh VMs a Kubernetes cluster, and proves that each is what it claims.")
     .addOption(new Option("--built-from <commit>", "compiled in").hideHelp())
+    .addHelpOption(new Option("-h, --help", "display help for command").hideHelp())
     .exitOverride()
     .configureOutput({
       writeOut: context.print,
@@ -84,9 +94,11 @@ function createProgram(context: CliContext, handlers: CliHandlers): Command {
   declareJoinService(program, context, handlers.joinService);
   declareStatus(program, context);
   declareEvidence(program, context);
+  declareReset(program, context, handlers.reset);
   program.commandsGroup("For operators:");
   declareInit(program, context, handlers.init);
   declareAbandon(program, context, handlers.abandon);
+  declareNodeRemove(program, context, handlers.nodeRemove);
   declareKeygen(program, context);
   program.commandsGroup("About:");
   declareVersion(program, context);

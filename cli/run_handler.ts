@@ -6,6 +6,7 @@
 import { createInsecureIdentity, createInsecureIssuer } from "../attestation/none/issuer.ts";
 import type { EvidenceIssuer, MeasurementRegisters } from "../attestation/evidence.ts";
 import { resolveNodeSelf } from "../node/configuration_defaults.ts";
+import type { RunDependencies } from "../node/run.ts";
 import { runNode } from "../node/run.ts";
 import { createFileExclusive, ensureFolder, readFile } from "../platform/files.ts";
 import type { CliContext } from "./context.ts";
@@ -17,11 +18,16 @@ const IDENTITY_BYTES = 32;
 
 /** Bootstraps this node. */
 export const run: RunHandler = async (request, context): Promise<void> => {
+  using termination = terminationSignal();
+  await runNode(await runDependencies(request, context), termination.signal);
+};
+
+/** What {@linkcode run} bootstraps this node with. */
+export async function runDependencies(request: RunRequest, context: CliContext): Promise<RunDependencies> {
   const { configuration, machine } = request;
   const self = resolveNodeSelf(configuration, machine.facts);
-  using termination = terminationSignal();
   const { paths, commands, clock } = context;
-  await runNode({
+  return {
     ...{ configuration, self, paths, commands, clock },
     ...await evidenceOf(request, context),
     unmeasured: machine.unmeasured,
@@ -29,8 +35,8 @@ export const run: RunHandler = async (request, context): Promise<void> => {
       node: self.name,
       ...(configuration.evidence.variant === "none" ? { insecure: "evidence of the kind none proves nothing" } : {}),
     }),
-  }, termination.signal);
-};
+  };
+}
 
 async function evidenceOf(
   { configuration, machine }: RunRequest,

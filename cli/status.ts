@@ -85,13 +85,14 @@ function lockLines(lock: LockRecord | undefined): Line[] {
 
 function statusLines(status: NodeStatus | undefined): Line[] {
   if (status === undefined) return [["phase", "the bootstrapper has not run on this node yet"]];
-  const { nodeName, address, role, clusterName, evidence, waitsFor, warnings = [] } = status;
+  const { nodeName, address, role, clusterName, evidence, step, waitsFor, warnings = [] } = status;
   const node = [nodeName, address, role].filter((part) => part !== undefined).join(", ");
   return [
     ["phase", `${status.phase} (${status.updated})`],
     ...(node === "" ? [] : [["node", node] as const]),
     ...(clusterName === undefined ? [] : [["cluster", clusterName] as const]),
     ...(evidence === undefined ? [] : [["evidence", evidence] as const]),
+    ...(step === undefined ? [] : [["step", step] as const]),
     ...(waitsFor === undefined ? [] : [["waits for", waitsFor] as const]),
     ...refusalLines("last refusal", status.lastRefusal),
     ...refusalLines("error", status.error),

@@ -76,5 +76,17 @@ function systemTerminal(printError: (text: string) => void): Terminal {
         printError("\n");
       }
     },
+    async confirm(question) {
+      if (!Deno.stdin.isTerminal()) {
+        throw new BootstrapError("usage/no-terminal", "A yes is needed and there is no terminal to ask at", {
+          next: "Give it with --yes",
+        });
+      }
+      printError(`${question} [y/N] `);
+      // In the terminal's usual mode a read gives one line.
+      const buffer = new Uint8Array(KEYS_AT_ONCE);
+      const length = await Deno.stdin.read(buffer) ?? 0;
+      return /^y(?:es)?\s*$/i.test(new TextDecoder().decode(buffer.subarray(0, length)));
+    },
   };
 }

@@ -64,7 +64,7 @@ Deno.test("the bootstrapper comes again after what may pass, and not after a wro
   assert.equal(only(unit, "Unit.StartLimitIntervalSec"), "0");
 });
 
-Deno.test("the join service has no device, no capability, no writable file and its key from systemd alone", async () => {
+Deno.test("the join service has no device, no capability, no writable file and its keys from systemd alone", async () => {
   const unit = await readUnit("bootstrapper-join-service.service");
   assert.equal(only(unit, "Service.CapabilityBoundingSet"), "");
   assert.ok(unit.has("Service.CapabilityBoundingSet"));
@@ -74,7 +74,17 @@ Deno.test("the join service has no device, no capability, no writable file and i
     assert.equal(only(unit, `Service.${key}`), "yes", key);
   }
   assert.equal(only(unit, "Service.ProtectSystem"), "strict");
-  assert.match(only(unit, "Service.LoadCredential"), /^service\.key:/);
+  const { CREDENTIAL_ETCD_FILES, CREDENTIAL_KEY_FILES, KUBEADM_KEY_FILES, clusterKeyNames } = await import(
+    "../kubernetes/cluster_keys.ts"
+  );
+  const { SERVICE_KEY_FILE } = await import("../join/service_state.ts");
+  const pki = "/etc/kubernetes/pki";
+  assert.deepEqual(unit.get("Service.LoadCredential"), [
+    `${SERVICE_KEY_FILE}:/var/lib/bootstrapper/join-service/${SERVICE_KEY_FILE}`,
+    ...clusterKeyNames().map((name) => `${CREDENTIAL_KEY_FILES[name]}:${pki}/${KUBEADM_KEY_FILES[name]}`),
+    `${CREDENTIAL_ETCD_FILES.certificate}:${pki}/etcd/healthcheck-client.crt`,
+    `${CREDENTIAL_ETCD_FILES.key}:${pki}/etcd/healthcheck-client.key`,
+  ]);
 });
 
 Deno.test("no unit gives the TPM to anybody but the bootstrapper, and nobody more devices", async () => {

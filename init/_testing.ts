@@ -28,9 +28,9 @@ import { holdRecord } from "./cluster_records.ts";
 import { NONCE_LENGTH } from "./exchange_server.ts";
 import type { InitOptions, NewCluster } from "./init_client.ts";
 import { foundOnNode } from "./init_client.ts";
-import type { FoundedCluster } from "./init_server.ts";
 import { InitServer } from "./init_server.ts";
 import type { InitServerDependencies } from "./init_server.ts";
+import { Journals } from "../journal/journals.ts";
 import { StagedInitFolder } from "./staged_init.ts";
 import { ShownMachine, shownVerifier } from "./_testing_machine.ts";
 
@@ -158,7 +158,7 @@ export class InitWorld implements AsyncDisposable {
     this.#ownOperator = options.operator === undefined;
     const staged = new StagedInitFolder(folder);
     const machine = options.machine ?? new ShownMachine();
-    const cluster: FoundedCluster = { apiEndpoints: ["a:6443"], joinEndpoints: ["a:9444"], nodeName: "n1" };
+    const cluster = { apiEndpoints: ["a:6443"], joinEndpoints: ["a:9444"], nodeName: "n1" };
     const clock = options.clock ?? systemClock;
     const server = new InitServer({
       ...{ host: "127.0.0.1", port: 0, folder: staged, trust, clock, log: options.log ?? silentLog },
@@ -168,16 +168,21 @@ export class InitWorld implements AsyncDisposable {
         variant: machine.variant,
         issue: (statement) => (this.issued++, machine.issue(statement)),
         activate: (challenge) => machine.activate(challenge),
+        ownIdentity: () => machine.ownIdentity(),
       },
-      recorder: { phase: (_name, work) => work() },
-      preflight: options.preflight ?? ((_init, progress) => progress.phase("preflight", () => Promise.resolve())),
-      found: async (_init, progress) => {
-        await progress.phase("kubeadm-init", async () => {
-          this.foundings++;
-          await options.onFound?.();
-        });
-        if (await staged.completedAt() === undefined) await staged.complete(clock.now());
-        return cluster;
+      journals: new Journals(folder, { owner: "init", role: "control-plane", nodeName: "n1" }, {
+        clock,
+        recorder: { phase: (_name, work) => work() },
+      }),
+      preflight: options.preflight ?? (() => Promise.resolve()),
+      found: async (_init, journal) => {
+        if (journal.doneAt("kubeadm-init") === undefined) {
+          await journal.phase("kubeadm-init", async () => {
+            this.foundings++;
+            await options.onFound?.();
+          });
+        }
+        return { ...cluster, standsSince: journal.doneAt("kubeadm-init") ?? clock.now() };
       },
       onLocked() {},
       onListening: (port) => onListening(this.#port = port),

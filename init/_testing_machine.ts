@@ -44,6 +44,10 @@ export class ShownMachine implements EvidenceIssuer, MeasurementRegisters {
     return { variant: this.variant, payload };
   }
 
+  ownIdentity(): Promise<string> {
+    return Promise.resolve(hex(this.identity));
+  }
+
   /** The secret is not hidden. */
   activate({ credentialBlob }: ActivationChallenge): Promise<Bytes> {
     return Promise.resolve(copyOf(credentialBlob));

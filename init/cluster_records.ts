@@ -10,7 +10,7 @@ import { join } from "node:path";
 import * as v from "valibot";
 import { fromUtf8, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { ensureFolder, readFileIfExists, writeFileAtomic } from "../platform/files.ts";
+import { ensureFolder, readFileIfExists, removeIfExists, writeFileAtomic } from "../platform/files.ts";
 
 /** What is recorded of a name. */
 export interface ClusterRecord {
@@ -39,6 +39,8 @@ export interface ClusterRecord {
   readonly adminKeyPem: string;
   /** The TPM's reset counter when the record was made. */
   readonly resetCount?: number;
+  /** The number of the last event of the operation that was shown here. */
+  readonly heard?: number;
   /** When the record was made, ISO 8601. */
   readonly time: string;
 }
@@ -57,6 +59,7 @@ const recordSchema: v.GenericSchema<unknown, ClusterRecord> = v.strictObject({
   policyDocument: v.string(),
   adminKeyPem: v.string(),
   resetCount: v.exactOptional(v.number()),
+  heard: v.exactOptional(v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
   time: v.string(),
 });
 
@@ -69,8 +72,8 @@ const FILE_MODE = 0o600;
 export interface HeldRecord extends Disposable {
   /** What is recorded, if anything. */
   readonly current: ClusterRecord | undefined;
-  /** Replaces the record, forced to disk. */
-  write(record: ClusterRecord): Promise<void>;
+  /** Replaces the record, forced to disk; `undefined` removes it. */
+  write(record: ClusterRecord | undefined): Promise<void>;
 }
 
 /**
@@ -104,7 +107,8 @@ export async function holdRecord(folder: string, clusterName: string): Promise<H
         return current;
       },
       async write(record) {
-        await writeFileAtomic(path, utf8(JSON.stringify(record, null, 2) + "\n"), { mode: FILE_MODE });
+        if (record === undefined) await removeIfExists(path);
+        else await writeFileAtomic(path, utf8(JSON.stringify(record, null, 2) + "\n"), { mode: FILE_MODE });
         current = record;
       },
       [Symbol.dispose]: release,

@@ -89,17 +89,18 @@ export async function verifyNode(
   return { claims, clusterId: copyOf(clusterId), a1 };
 }
 
-/** Step 4: signs the request and the founding, and sends both. */
+/** Step 4: signs the request and the founding, and sends both; `heard` is the number of the last event seen before. */
 export async function requestInit(
   exchange: InitExchange,
   operator: KeyPair,
   { a1, clusterId }: VerifiedNode,
   request: InitRequest,
+  heard: number,
 ): Promise<Founding> {
   const bytes = copyOf(InitRequest.encode(request).finish());
   const founding = await createFounding(operator, clusterId, request.clusterName);
   const signature = await sign(operator, "request", await initA2(a1, bytes));
-  await exchange.send({ message: { $case: "request", request: { request: bytes, signature, founding, heard: 0 } } });
+  await exchange.send({ message: { $case: "request", request: { request: bytes, signature, founding, heard } } });
   return founding;
 }
 
@@ -113,8 +114,10 @@ export interface AwaitedResult {
   readonly clock: Pick<Clock, "now">;
   /** How long the node may be silent. */
   readonly deadlines: InitClientDeadlines;
+  /** The number of the last event that was seen before; the node may have forgotten some of those after it. */
+  readonly heard: number;
   /** Called for each event, in the order of their numbers. */
-  onProgress(event: ProgressEvent): void;
+  onProgress(event: ProgressEvent): void | Promise<void>;
 }
 
 /**
@@ -124,14 +127,15 @@ export interface AwaitedResult {
  */
 export async function awaitResult(exchange: InitExchange, awaited: AwaitedResult): Promise<CheckedResult> {
   const { clusterId, adminKey, clock, deadlines, onProgress } = awaited;
-  for (let heard = 0;;) {
+  for (let heard = awaited.heard, isFirst = true;; isFirst = false) {
     const { kind, payload } = await exchange.receiveAny(["progress", "result"], deadlines.progressMs);
     if (kind === "result") return await checkInitResult(payload, { clusterId, adminKey, now: clock.now() });
-    if (payload.number !== heard + 1) {
+    const follows = isFirst && heard > 0 ? payload.number > heard : payload.number === heard + 1;
+    if (!follows) {
       throw new BootstrapError("protocol/progress", `Expected event ${heard + 1} of the init, not ${payload.number}`);
     }
     heard = payload.number;
-    onProgress(payload);
+    await onProgress(payload);
   }
 }
 

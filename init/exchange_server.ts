@@ -70,6 +70,16 @@ export interface ProposedCluster {
   readonly ca: CertificateAuthority;
   /** After the lock: what was authorised; only the same operation by the same operator is accepted. */
   readonly recorded?: StagedInit;
+  /** After the lock: what goes on, for an operator who asks for another operation. */
+  readonly goesOn?: Readonly<Record<string, string>>;
+}
+
+/** What an operator authorised. */
+export interface AuthorisedInit {
+  /** The request, the founding, and the CA that they are for. */
+  readonly staged: StagedInit;
+  /** The number of the last event of the operation that the operator has seen. */
+  readonly heard: number;
 }
 
 /** What the exchange needs. */
@@ -94,7 +104,7 @@ export async function proposeAndAuthorise(
   hello: VerifiedHello,
   cluster: ProposedCluster,
   { issuer, trust, clock, deadlines = INIT_SERVER_DEADLINES }: ExchangeDependencies,
-): Promise<StagedInit> {
+): Promise<AuthorisedInit> {
   const { operatorKey, clientNonce } = hello;
   const clusterId = await clusterIdOf(cluster.ca.certificate);
   const serverNonce = randomBytes(NONCE_LENGTH);
@@ -123,9 +133,13 @@ export async function proposeAndAuthorise(
   }
   checkClockSkew(request.timeMs, clock.now());
   if (cluster.recorded !== undefined && !sameOperation(cluster.recorded.request, request)) {
-    throw new BootstrapError("precondition/other-operation", "This node is being initialised by another operation", {
-      next: "Run the first init again, with the records it left; or use a fresh machine",
+    const { goesOn = {} } = cluster;
+    const step = goesOn["step"] === undefined ? "" : `, which is at the step ${goesOn["step"]}`;
+    throw new BootstrapError("precondition/other-operation", `This node has another operation${step}`, {
+      next: "Run the first init again, with the records and the settings it had; or use a fresh machine",
+      details: goesOn,
     });
   }
-  return cluster.recorded ?? { ca: cluster.ca, requestBytes: copyOf(signed.request), request, founding };
+  const staged = cluster.recorded ?? { ca: cluster.ca, requestBytes: copyOf(signed.request), request, founding };
+  return { staged, heard: cluster.recorded === undefined ? 0 : signed.heard };
 }

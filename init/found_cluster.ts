@@ -1,11 +1,20 @@
 /**
  * What a node does after it is locked for an init: the steps that make the cluster. Each may be done again.
  *
+ * | step | |
+ * |---|---|
+ * | `certificates` | the cluster's CA is laid where kubeadm takes it from |
+ * | `kubeadm-init` | kubeadm makes the control plane |
+ * | `access` | RBAC, and the admission record of this node |
+ * | `join-service` | the join service has its credentials and state, and is started |
+ * | `kubelet` | the kubelet is healthy and its Node registered: the cluster stands |
+ *
  * @module
  */
 import { join } from "node:path";
 import { privateKeyPem } from "../certificate/keys.ts";
 import { writePem } from "../certificate/pem.ts";
+import { AdmissionRecords } from "../kubernetes/admission_records.ts";
 import { KubernetesApi } from "../kubernetes/api.ts";
 import { applyClusterRbac } from "../kubernetes/cluster_rbac.ts";
 import { controlPlaneEndpoint, initDocuments } from "../kubernetes/documents.ts";
@@ -14,12 +23,14 @@ import type { Kubeadm } from "../kubernetes/kubeadm.ts";
 import { readKubeconfig } from "../kubernetes/kubeconfig.ts";
 import { waitForKubelet, waitForNode } from "../kubernetes/readiness.ts";
 import { readClusterSettings } from "../kubernetes/settings.ts";
+import type { Journal } from "../journal/journal.ts";
+import { runSequence } from "../journal/sequence.ts";
+import type { Sequence } from "../journal/sequence.ts";
 import { utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
-import { ensureFolder, writeFileAtomic } from "../platform/files.ts";
+import { ensureFolder, exists, writeFileAtomic } from "../platform/files.ts";
 import type { FoundedCluster } from "./init_server.ts";
-import type { ProgressLog } from "./progress.ts";
-import type { StagedInit, StagedInitFolder } from "./staged_init.ts";
+import type { StagedInit } from "./staged_init.ts";
 
 /** Emulated machines need minutes for what takes a healthy one ten seconds. */
 const KUBEADM_DEADLINE_MS = 20 * 60 * 1000;
@@ -29,19 +40,22 @@ const READY_DEADLINE_MS = 10 * 60 * 1000;
 export interface FoundClusterDependencies {
   /** This node. */
   readonly node: NodeFacts;
+  /** The identity that this node's evidence proves, lower-case hexadecimal. */
+  readonly identity: () => Promise<string>;
   /** Kubernetes' configuration folder. */
   readonly kubernetesFolder: string;
   /** Runs kubeadm. */
-  readonly kubeadm: Kubeadm;
-  /** Where the init was staged. */
-  readonly folder: StagedInitFolder;
+  readonly kubeadm: Pick<Kubeadm, "init">;
   /** The port of this node's join service. */
   readonly joinServicePort: number;
   /** Makes the join service's credentials and state, and starts it. */
-  installJoinService(staged: StagedInit, cluster: FoundedCluster): Promise<void>;
+  installJoinService(staged: StagedInit, cluster: ClusterEndpoints): Promise<void>;
   /** Time. */
   readonly clock: Clock;
 }
+
+/** Where a cluster is reached. */
+export type ClusterEndpoints = Omit<FoundedCluster, "standsSince">;
 
 /** The kubeadm documents of an init. */
 export function documentsOf(staged: StagedInit, node: NodeFacts): string {
@@ -49,43 +63,91 @@ export function documentsOf(staged: StagedInit, node: NodeFacts): string {
   return initDocuments(readClusterSettings(clusterDocument), { clusterName, node });
 }
 
-/** Makes the cluster. */
+/** What the steps of {@linkcode INIT_SEQUENCE} work with. */
+export interface FoundingInit extends FoundClusterDependencies {
+  /** What the operator authorised. */
+  readonly staged: StagedInit;
+  /** Where the cluster will be reached. */
+  readonly cluster: ClusterEndpoints;
+  /** Hears what kubeadm says of its work. */
+  readonly journal: Pick<Journal, "detail">;
+  /** Ends a step. */
+  readonly signal: AbortSignal;
+}
+
+/** The steps of an init after its lock. */
+export const INIT_SEQUENCE: Sequence<FoundingInit> = Object.freeze({
+  "certificates": { holds: hasCa, run: installCa },
+  "kubeadm-init": {
+    holds: ({ kubernetesFolder }) => exists(adminKubeconfig(kubernetesFolder)),
+    run: ({ kubeadm, staged, node, journal, signal }) =>
+      kubeadm.init(documentsOf(staged, node), {
+        ...{ deadlineMs: KUBEADM_DEADLINE_MS, signal },
+        onProgress: ({ phase, detail }) => journal.detail("kubeadm-init", `${phase}: ${detail}`),
+      }),
+  },
+  "access": { run: giveAccess },
+  "join-service": { run: ({ installJoinService, staged, cluster }) => installJoinService(staged, cluster) },
+  "kubelet": { run: waitForThisNode },
+});
+
+/** The last step: when it is done the cluster stands. */
+const LAST_STEP = "kubelet";
+
+/**
+ * Makes the cluster, or goes on with it.
+ *
+ * @throws {BootstrapError} Why a step failed; `aborted/…` when the signal ends it.
+ */
 export async function foundCluster(
   deps: FoundClusterDependencies,
   staged: StagedInit,
-  progress: ProgressLog,
+  journal: Journal,
+  signal: AbortSignal,
 ): Promise<FoundedCluster> {
-  const { node, kubernetesFolder, kubeadm, folder, clock } = deps;
+  const { node } = deps;
   const settings = readClusterSettings(staged.request.clusterDocument);
-  const cluster: FoundedCluster = {
+  const cluster: ClusterEndpoints = {
     nodeName: node.name,
     apiEndpoints: [controlPlaneEndpoint(settings, node)],
     joinEndpoints: [endpoint(node.address, deps.joinServicePort)],
   };
-  if (await folder.completedAt() !== undefined) return cluster;
-
-  await progress.phase("certificates", () => installCa(staged, join(kubernetesFolder, "pki")));
-  await progress.phase("kubeadm-init", () =>
-    kubeadm.init(documentsOf(staged, node), {
-      deadlineMs: KUBEADM_DEADLINE_MS,
-      onProgress: ({ phase, detail }) => progress.detail("kubeadm-init", `${phase}: ${detail}`),
-    }));
-  using api = new KubernetesApi(await readKubeconfig(join(kubernetesFolder, "admin.conf")));
-  await progress.phase("access", () => applyClusterRbac(api));
-  await progress.phase("join-service", () => deps.installJoinService(staged, cluster));
-  await progress.phase("kubelet", async () => {
-    const wait = { clock, deadlineMs: READY_DEADLINE_MS };
-    await waitForKubelet(wait);
-    await waitForNode(api, node.name, "registered", wait);
-  });
-  await folder.complete(clock.now());
-  return cluster;
+  if (journal.doneAt(LAST_STEP) === undefined) {
+    await runSequence(INIT_SEQUENCE, { ...deps, staged, cluster, journal, signal }, journal, signal);
+  }
+  return { ...cluster, standsSince: journal.doneAt(LAST_STEP) ?? deps.clock.now() };
 }
 
-async function installCa({ ca }: StagedInit, pki: string): Promise<void> {
+function adminKubeconfig(kubernetesFolder: string): string {
+  return join(kubernetesFolder, "admin.conf");
+}
+
+async function hasCa({ kubernetesFolder }: FoundingInit): Promise<boolean> {
+  const pki = join(kubernetesFolder, "pki");
+  return await exists(join(pki, "ca.key")) && await exists(join(pki, "ca.crt"));
+}
+
+async function installCa({ staged: { ca }, kubernetesFolder }: FoundingInit): Promise<void> {
+  const pki = join(kubernetesFolder, "pki");
   await ensureFolder(pki);
   await writeFileAtomic(join(pki, "ca.key"), utf8(await privateKeyPem(ca.keys)), { mode: 0o600 });
   await writeFileAtomic(join(pki, "ca.crt"), utf8(writePem("CERTIFICATE", ca.certificate.der)), { mode: 0o644 });
+}
+
+async function giveAccess({ kubernetesFolder, node, identity }: FoundingInit): Promise<void> {
+  using api = new KubernetesApi(await readKubeconfig(adminKubeconfig(kubernetesFolder)));
+  await applyClusterRbac(api);
+  await new AdmissionRecords(api).admitFounder({
+    ...{ identity: await identity(), nodeName: node.name, role: "control-plane", addresses: [node.address] },
+    ...{ nodeKey: "", evidenceDigest: "" },
+  });
+}
+
+async function waitForThisNode({ kubernetesFolder, node, clock, signal }: FoundingInit): Promise<void> {
+  const wait = { clock, signal, deadlineMs: READY_DEADLINE_MS };
+  await waitForKubelet(wait);
+  using api = new KubernetesApi(await readKubeconfig(adminKubeconfig(kubernetesFolder)));
+  await waitForNode(api, node.name, "registered", wait);
 }
 
 function endpoint(address: string, port: number): string {

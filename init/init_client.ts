@@ -15,11 +15,18 @@ import { fromHex, hex, randomBytes } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { InitServiceService } from "../proto/gen/bootstrapper.ts";
-import type { Founding, InitClientMessage, InitServerMessage, ProgressEvent } from "../proto/gen/bootstrapper.ts";
+import type {
+  Founding,
+  InitClientMessage,
+  InitRequest,
+  InitServerMessage,
+  ProgressEvent,
+} from "../proto/gen/bootstrapper.ts";
 import type { ClusterRecord, HeldRecord } from "./cluster_records.ts";
 import { acknowledge, awaitResult, INIT_CLIENT_DEADLINES, requestInit, verifyNode } from "./exchange_client.ts";
 import type { InitClientDeadlines, VerifiedNode } from "./exchange_client.ts";
 import { OPERATION_ID_LENGTH } from "./request.ts";
+import type { CheckedResult } from "./result.ts";
 
 const CONNECT_DEADLINE_MS = 15_000;
 const ZERO_REGISTER = new Uint8Array(32);
@@ -88,7 +95,7 @@ export interface NewCluster {
 export async function foundOnNode(options: InitOptions): Promise<NewCluster> {
   const { record, clusterName, operator, verifier, clock, signal, deadlines = INIT_CLIENT_DEADLINES } = options;
   if (record.current?.state === "founded") throw clusterExists(record.current);
-  using dialled = await dialInitServer(options.endpoint, signal);
+  using dialled = await dialInitServer(options.endpoint, signal, record.current);
   const { exchange } = dialled;
   const registers = (clusterId: Uint8Array) => registersFor(options, clusterId);
   const node = await verifyNode(exchange, operator, verifier, registers, deadlines);
@@ -102,21 +109,25 @@ export async function foundOnNode(options: InitOptions): Promise<NewCluster> {
   checkRecord(record.current, node);
   options.onVerified(node.claims, clusterIdText(node.clusterId), again);
 
-  const current = again && record.current !== undefined ? record.current : await newRecord(options, node);
-  if (current !== record.current) await record.write(current);
+  const before = record.current;
+  const current = again && before !== undefined ? sameSettings(before, options) : await newRecord(options, node);
+  if (current !== before) await record.write(current);
   const adminKeys = await readPrivateKeyPem(current.adminKeyPem, "recorded admin key");
-  const founding = await requestInit(exchange, operator, node, {
-    operationId: fromHex(current.operationId, "operationId"),
-    clusterName,
-    adminKey: adminKeys.spki,
-    clusterDocument: current.clusterDocument,
-    policyDocument: current.policyDocument,
-    timeMs: BigInt(clock.now().getTime()),
-  });
-  const result = await awaitResult(exchange, {
-    ...{ clusterId: node.clusterId, adminKey: adminKeys.spki, clock, deadlines },
-    onProgress: (event) => options.onProgress(event),
-  });
+  let founding: Founding;
+  let result: CheckedResult;
+  try {
+    founding = await requestInit(exchange, operator, node, requestOf(current, adminKeys, clock), current.heard ?? 0);
+    result = await awaitResult(exchange, {
+      ...{ clusterId: node.clusterId, adminKey: adminKeys.spki, clock, deadlines, heard: current.heard ?? 0 },
+      onProgress: async (event) => {
+        options.onProgress(event);
+        if (event.state !== "detail") await record.write({ ...current, heard: event.number });
+      },
+    });
+  } catch (error) {
+    if (isFreshStill(error)) await record.write(before);
+    throw error;
+  }
   const cluster: NewCluster = {
     clusterId: clusterIdText(node.clusterId),
     clusterName,
@@ -129,25 +140,68 @@ export async function foundOnNode(options: InitOptions): Promise<NewCluster> {
     nodeName: result.nodeName,
   };
   await options.keep(cluster);
-  await record.write({ ...current, state: "founded", adminKeyPem: "" });
+  await record.write({ ...(record.current ?? current), state: "founded", adminKeyPem: "" });
   await acknowledge(exchange);
   await dialled.finish();
   return cluster;
 }
 
+function requestOf(record: ClusterRecord, adminKeys: KeyPair, clock: Clock): InitRequest {
+  const { operationId, clusterName, clusterDocument, policyDocument } = record;
+  return {
+    ...{ operationId: fromHex(operationId, "operationId"), clusterName, clusterDocument, policyDocument },
+    ...{ adminKey: adminKeys.spki, timeMs: BigInt(clock.now().getTime()) },
+  };
+}
+
+/**
+ * Whether the node says that it refused before its lock. It is the verified node that says so, over its own channel, and it has
+ * forgotten the CA key: the cluster of this founding can never exist, and the record of before holds again.
+ */
+function isFreshStill(error: unknown): boolean {
+  return error instanceof BootstrapError && error.details["saidBy"] === "peer" && error.details["node"] === "fresh";
+}
+
+/**
+ * The record of an operation that goes on, if it is the one that the operator asks for now.
+ *
+ * @throws {BootstrapError} `precondition/operation-changed`, naming what differs.
+ */
+function sameSettings(record: ClusterRecord, { clusterDocument, policyDocument }: InitOptions): ClusterRecord {
+  const changed = [
+    ...(record.clusterDocument === clusterDocument ? [] : ["the cluster's settings"]),
+    ...(record.policyDocument === policyDocument ? [] : ["the policy"]),
+  ].join(" and ");
+  if (changed === "") return record;
+  throw new BootstrapError(
+    "precondition/operation-changed",
+    `The node goes on with the operation that began on ${record.time}, and ${changed} differ from that one's`,
+    {
+      next:
+        "Run init with the documents of before; what may change in a cluster that stands is changed there afterwards",
+      details: { operation: record.operationId, began: record.time, changed },
+    },
+  );
+}
+
 async function dialInitServer(
   endpoint: string,
   signal: AbortSignal,
+  recorded: ClusterRecord | undefined,
 ): Promise<DialledExchange<InitServerMessage, InitClientMessage>> {
   try {
     return await dial({ method: InitServiceService.init, endpoint, connectDeadlineMs: CONNECT_DEADLINE_MS, signal });
   } catch (cause) {
     if (!(cause instanceof BootstrapError && cause.code === "unavailable/connection")) throw cause;
+    const lost = recorded?.state === "pending"
+      ? `; if the machine of the init that began on ${recorded.time} is gone for good, give the cluster up: ` +
+        `\`bootstrapper abandon ${recorded.clusterName}\``
+      : "";
     throw new BootstrapError("unavailable/init-server", `No InitServer answers at ${endpoint}`, {
       cause,
       next:
         "Wait until the node has booted; a node that belongs to a cluster has no InitServer any more, and its status says so: " +
-        "`bootstrapper status` there",
+        `\`bootstrapper status\` there${lost}`,
       details: { endpoint },
     });
   }

@@ -7,18 +7,19 @@ import type { ChannelServer } from "../attestation/channel/server.ts";
 import { listen } from "../attestation/channel/server.ts";
 import { createCertificateAuthority, issueAdminCertificate } from "../certificate/ca.ts";
 import { clusterIdOf, clusterIdText } from "../certificate/cluster_id.ts";
+import { operatorKeyLine } from "../certificate/operator_key.ts";
+import type { Journal, JournalEvent, JournalHead } from "../journal/journal.ts";
+import type { Journals } from "../journal/journals.ts";
 import type { NodeLock } from "../nodelock/lock.ts";
-import { equalBytes } from "../platform/bytes.ts";
+import { equalBytes, hex, sha256 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { Log } from "../platform/log.ts";
 import { errorFields } from "../platform/log.ts";
 import { InitServiceService } from "../proto/gen/bootstrapper.ts";
-import type { InitClientMessage, InitServerMessage, ProgressEvent } from "../proto/gen/bootstrapper.ts";
+import type { InitClientMessage, InitServerMessage } from "../proto/gen/bootstrapper.ts";
 import type { ExchangeDependencies, InitSession, ProposedCluster, VerifiedHello } from "./exchange_server.ts";
 import { INIT_SERVER_DEADLINES, proposeAndAuthorise, receiveHello } from "./exchange_server.ts";
-import type { PhaseRecorder } from "./progress.ts";
-import { ProgressLog } from "./progress.ts";
 import type { StagedInit, StagedInitFolder } from "./staged_init.ts";
 import { InitTurns } from "./turn.ts";
 
@@ -34,7 +35,14 @@ export interface FoundedCluster {
   readonly joinEndpoints: readonly string[];
   /** The Node's name. */
   readonly nodeName: string;
+  /** When it stood. */
+  readonly standsSince: Date;
 }
+
+/** The last step of an init: its operator has the admin certificate, or the time for that is over. */
+export const HAND_OVER = "hand-over";
+/** The steps of an init up to its lock. */
+export const INIT_STEPS_BEFORE = ["preflight", "lock"] as const;
 
 /** What the InitServer is made of. */
 export interface InitServerDependencies extends ExchangeDependencies {
@@ -46,12 +54,12 @@ export interface InitServerDependencies extends ExchangeDependencies {
   readonly lock: NodeLock;
   /** Where an authorised init is written before the lock. */
   readonly folder: StagedInitFolder;
-  /** Where phases are written down. */
-  readonly recorder: PhaseRecorder;
+  /** Where its steps are written down. */
+  readonly journals: Journals;
   /** Checks that this machine can carry out the request; changes nothing. The signal says that nobody waits any more. */
-  preflight(staged: StagedInit, progress: ProgressLog, signal: AbortSignal): Promise<void>;
-  /** Makes the cluster; every step may be done again. */
-  found(staged: StagedInit, progress: ProgressLog): Promise<FoundedCluster>;
+  preflight(staged: StagedInit, journal: Journal, signal: AbortSignal): Promise<void>;
+  /** Makes the cluster, by steps of the journal that are not done yet. */
+  found(staged: StagedInit, journal: Journal, signal: AbortSignal): Promise<FoundedCluster>;
   /** Time. */
   readonly clock: Clock;
   /** What happened. */
@@ -65,11 +73,11 @@ export interface InitServerDependencies extends ExchangeDependencies {
 /** An init that is locked: it goes on alone, whoever listens. */
 interface Operation {
   readonly staged: StagedInit;
-  readonly progress: ProgressLog;
+  readonly journal: Journal;
   readonly result: Promise<FoundedCluster>;
 }
 
-/** An init that has just been locked, and the number of the last event that its caller heard. */
+/** An init that is locked, and the number of the last event that its caller heard. */
 interface LockedInit {
   readonly operation: Operation;
   readonly heard: number;
@@ -98,11 +106,13 @@ export class InitServer {
    * @throws {BootstrapError} The signal's reason, or what made the init fail.
    */
   async run(signal: AbortSignal): Promise<void> {
-    const { folder, lock, clock, onListening } = this.#deps;
+    const { folder, journals, lock, clock, onListening } = this.#deps;
     const state = lock.state();
     if (state.name === "locked") {
-      if (await folder.acknowledged()) return await folder.acknowledge();
-      this.#operation = this.#begin(await folder.read(state.lock.clusterId));
+      const { clusterId } = state.lock;
+      const journal = await journals.read(clusterId);
+      if (journal.steps.some(({ name }) => name === HAND_OVER)) return await this.#handOver(journal);
+      this.#operation = this.#begin(await folder.read(clusterId), journal, signal);
     }
     const stopped = Promise.withResolvers<never>();
     stopped.promise.catch(() => {});
@@ -146,28 +156,29 @@ export class InitServer {
 
   async #untilOver(clock: Clock, signal: AbortSignal): Promise<void> {
     await Promise.race([this.#acknowledged.promise, this.#reattachPeriod(clock, signal)]);
-    await this.#operation?.result;
-    await this.#deps.folder.acknowledge();
+    const operation = await this.#locked.promise;
+    await operation.result;
+    await this.#handOver(operation.journal);
+  }
+
+  async #handOver(journal: Journal): Promise<void> {
+    if (journal.doneAt(HAND_OVER) !== undefined) return await this.#deps.folder.forgetKey();
+    await journal.phase(HAND_OVER, () => this.#deps.folder.forgetKey());
   }
 
   async #reattachPeriod(clock: Clock, signal: AbortSignal): Promise<void> {
     const operation = await this.#locked.promise;
-    await operation.result;
-    const completed = await this.#deps.folder.completedAt() ?? clock.now();
-    const leftMs = completed.getTime() + REATTACH_PERIOD_MS - clock.now().getTime();
+    const { standsSince } = await operation.result;
+    const leftMs = standsSince.getTime() + REATTACH_PERIOD_MS - clock.now().getTime();
     await clock.sleep(Math.min(Math.max(0, leftMs), REATTACH_PERIOD_MS), signal);
     this.#deps.log.event("warn", "init-never-acknowledged");
   }
 
-  #begin(staged: StagedInit, progress = this.#newProgress()): Operation {
-    const operation = { staged, progress, result: this.#deps.found(staged, progress) };
+  #begin(staged: StagedInit, journal: Journal, signal: AbortSignal): Operation {
+    const operation = { staged, journal, result: this.#deps.found(staged, journal, signal) };
     operation.result.catch((error) => this.#failed.reject(asBootstrapError(error)));
     this.#locked.resolve(operation);
     return operation;
-  }
-
-  #newProgress(): ProgressLog {
-    return new ProgressLog(this.#deps.clock, this.#deps.recorder);
   }
 
   async #serve(session: InitSession, signal: AbortSignal): Promise<void> {
@@ -177,13 +188,13 @@ export class InitServer {
     using turn = await this.#turns.enter(hello.operatorKey);
     using _superseding = closeWhen(turn.superseded, exchange);
     const cluster = await this.#propose(hello);
-    const staged = await proposeAndAuthorise(session, hello, cluster, this.#deps);
-    const { operation, heard } = this.#operation === undefined
-      ? await this.#lock(session, staged, () => turn.hold())
-      : { operation: this.#operation, heard: 0 };
+    const { staged, heard } = await proposeAndAuthorise(session, hello, cluster, this.#deps);
+    const locked = this.#operation === undefined
+      ? await this.#lockOrStayFresh(session, staged, () => turn.hold(), signal)
+      : { operation: this.#operation, heard };
     stopping[Symbol.dispose]();
     turn[Symbol.dispose]();
-    await this.#report(session, operation, heard);
+    await this.#report(session, locked);
   }
 
   async #propose({ operatorKey }: VerifiedHello): Promise<ProposedCluster> {
@@ -191,8 +202,13 @@ export class InitServer {
     if (state.name === "locked" || this.#operation !== undefined) {
       const recorded = this.#operation?.staged;
       if (recorded === undefined) throw joining(state.name === "locked" ? state.lock.clusterId : new Uint8Array());
-      if (equalBytes(recorded.founding.operatorKey, operatorKey)) return { ca: recorded.ca, recorded };
-      throw new BootstrapError("precondition/other-operator", "This node was initialised by another operator");
+      const goesOn = this.#whatGoesOn();
+      if (equalBytes(recorded.founding.operatorKey, operatorKey)) return { ca: recorded.ca, recorded, goesOn };
+      throw new BootstrapError(
+        "precondition/other-operator",
+        `This node was initialised by another operator, ${operatorKeyLine(recorded.founding.operatorKey)}`,
+        { next: "Ask that operator; or use a fresh machine", details: goesOn },
+      );
     }
     if (state.name !== "unlocked") {
       throw new BootstrapError("precondition/locking", "This node is being locked just now", { retriable: true });
@@ -200,28 +216,76 @@ export class InitServer {
     return { ca: await createCertificateAuthority(this.#deps.clock.now()) };
   }
 
+  /** The step that is under way, or the last one, for an operator who asks for something else. */
+  #whatGoesOn(): Readonly<Record<string, string>> {
+    const { staged, journal } = this.#operation ?? {};
+    const step = journal?.steps.at(-1);
+    if (staged === undefined || step === undefined) return {};
+    return {
+      operation: hex(staged.request.operationId),
+      cluster: staged.request.clusterName,
+      step: step.name,
+      ...(step.done === undefined ? { since: step.begun } : { done: step.done }),
+    };
+  }
+
+  /** A refusal before the lock says that the node is fresh: what its caller has recorded of this cluster came to nothing. */
+  async #lockOrStayFresh(
+    session: InitSession,
+    staged: StagedInit,
+    hold: () => boolean,
+    signal: AbortSignal,
+  ): Promise<LockedInit> {
+    try {
+      return await this.#lock(session, staged, hold, signal);
+    } catch (cause) {
+      const error = asBootstrapError(cause);
+      if (this.#deps.lock.state().name !== "unlocked") throw error;
+      const { code, message, retriable, next } = error;
+      throw new BootstrapError(code, message, { cause, retriable, next, details: { ...error.details, node: "fresh" } });
+    }
+  }
+
   /** Step 5, up to the lock: everything that can fail without having changed the node comes first. */
-  async #lock({ exchange }: InitSession, staged: StagedInit, hold: () => boolean): Promise<LockedInit> {
-    const { folder, lock, log, onLocked } = this.#deps;
+  async #lock(
+    { exchange }: InitSession,
+    staged: StagedInit,
+    hold: () => boolean,
+    signal: AbortSignal,
+  ): Promise<LockedInit> {
+    const { journals, log, onLocked } = this.#deps;
     const clusterId = await clusterIdOf(staged.ca.certificate);
-    const progress = this.#newProgress();
-    const checked = this.#deps.preflight(staged, progress, exchange.closed);
+    const journal = journals.draft();
+    const checked = journal.phase("preflight", () => this.#deps.preflight(staged, journal, exchange.closed));
     // Nobody waits for the checks of a caller that is gone, or that has begun anew.
-    const heard = await progress.follow(sendTo(exchange), Promise.race([checked, aborted(exchange.closed)]));
+    const heard = await journal.follow(sendTo(exchange), Promise.race([checked, aborted(exchange.closed)]));
     if (exchange.closed.aborted) throw exchange.closed.reason;
     await checked;
     if (!hold()) throw new BootstrapError("aborted/superseded", "Another Init of this node has begun");
-    await folder.stage(staged);
-    const won = await this.#take(clusterId, () => !exchange.closed.aborted);
-    if (!won) {
-      await folder.discard();
-      const state = lock.state();
-      throw state.name === "locked" ? joining(state.lock.clusterId) : exchange.closed.reason;
-    }
+    await journal.phase("lock", () => this.#stageAndTake(staged, journal, clusterId, exchange.closed));
     log.event("info", "init-locked", { clusterId: clusterIdText(clusterId) });
-    this.#operation = this.#begin(staged, progress);
+    this.#operation = this.#begin(staged, journal, signal);
     onLocked();
     return { operation: this.#operation, heard };
+  }
+
+  async #stageAndTake(staged: StagedInit, journal: Journal, clusterId: Uint8Array, closed: AbortSignal): Promise<void> {
+    const { folder, journals, lock } = this.#deps;
+    const discard = async () => {
+      await folder.discard();
+      await journals.discard();
+    };
+    try {
+      await folder.stage(staged);
+      await journals.keep(journal, clusterId, await operationOf(staged));
+    } catch (error) {
+      await discard().catch(() => {});
+      throw error;
+    }
+    if (await this.#take(clusterId, () => !closed.aborted)) return;
+    await discard();
+    const state = lock.state();
+    throw state.name === "locked" ? joining(state.lock.clusterId) : closed.reason;
   }
 
   /** A lock that failed stays so for this process: the next start finds out how far it came. */
@@ -235,8 +299,11 @@ export class InitServer {
   }
 
   /** The rest of step 5. The caller may go away at any time: the operation goes on. */
-  async #report({ exchange }: InitSession, { staged, progress, result }: Operation, heard: number): Promise<void> {
-    await progress.follow(sendTo(exchange), result, heard);
+  async #report(
+    { exchange }: InitSession,
+    { operation: { staged, journal, result }, heard }: LockedInit,
+  ): Promise<void> {
+    await journal.follow(sendTo(exchange), result, heard);
     const { apiEndpoints, joinEndpoints, nodeName } = await result;
     const admin = await issueAdminCertificate(staged.ca, staged.request.adminKey, this.#deps.clock.now());
     await exchange.send({
@@ -256,8 +323,22 @@ export class InitServer {
   }
 }
 
-function sendTo(exchange: InitSession["exchange"]): (event: ProgressEvent) => Promise<void> {
-  return (progress) => exchange.send({ message: { $case: "progress", progress } });
+function sendTo(exchange: InitSession["exchange"]): (event: JournalEvent) => Promise<void> {
+  return ({ timeMs, durationMs, ...event }) => {
+    const progress = { ...event, timeMs: BigInt(timeMs), durationMs: BigInt(durationMs) };
+    return exchange.send({ message: { $case: "progress", progress } });
+  };
+}
+
+/** What makes an operation the same one. */
+async function operationOf(
+  { request, requestBytes, founding }: StagedInit,
+): Promise<NonNullable<JournalHead["operation"]>> {
+  return {
+    id: hex(request.operationId),
+    operatorKey: hex(founding.operatorKey),
+    request: hex(await sha256(requestBytes)),
+  };
 }
 
 /** Ends an exchange, with the reason, when the signal aborts before this is disposed. */

@@ -12,7 +12,7 @@ import { readPem, writePem } from "../certificate/pem.ts";
 import { readCertificate } from "../certificate/x509.ts";
 import { equalBytes, fromUtf8, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { ensureFolder, exists, readFile, removeIfExists, writeFileAtomic } from "../platform/files.ts";
+import { ensureFolder, readFile, removeIfExists, writeFileAtomic } from "../platform/files.ts";
 import { Founding } from "../proto/gen/bootstrapper.ts";
 import type { InitRequest } from "../proto/gen/bootstrapper.ts";
 import { readInitRequest } from "./request.ts";
@@ -23,8 +23,6 @@ const FILES = Object.freeze({
   caCertificate: "ca.crt",
   request: "request.bin",
   founding: "founding.bin",
-  completed: "completed",
-  acknowledged: "acknowledged",
 });
 
 /** An init that was authorised. */
@@ -106,26 +104,9 @@ export class StagedInitFolder {
     return removeIfExists(this.#folder);
   }
 
-  /** Records that the cluster stands. */
-  complete(now: Date): Promise<void> {
-    return writeFileAtomic(this.#path("completed"), utf8(now.toISOString()), { mode: 0o600 });
-  }
-
-  /** When the cluster stood, or `undefined`. */
-  async completedAt(): Promise<Date | undefined> {
-    if (!await exists(this.#path("completed"))) return undefined;
-    return new Date(fromUtf8(await this.#read("completed"), this.#path("completed")));
-  }
-
-  /** Records that the operator has the admin certificate, and forgets the second copy of the CA's key. */
-  async acknowledge(): Promise<void> {
-    await writeFileAtomic(this.#path("acknowledged"), new Uint8Array(), { mode: 0o600 });
-    await removeIfExists(this.#path("caKey"));
-  }
-
-  /** Whether nobody needs this node's InitServer any more. */
-  acknowledged(): Promise<boolean> {
-    return exists(this.#path("acknowledged"));
+  /** Forgets the second copy of the CA's key, once nothing needs it any more. */
+  forgetKey(): Promise<void> {
+    return removeIfExists(this.#path("caKey"));
   }
 
   #path(name: keyof typeof FILES): string {

@@ -59,12 +59,10 @@ folderTest("stage() writes what read() gives back, for nobody else to read", asy
   for (const name of FILES) assert.equal(await modeOf(join(path, name)), 0o600, name);
 });
 
-folderTest("stage() leaves nothing of what was staged before, or completed", async (init) => {
+folderTest("stage() leaves nothing of what was staged before", async (init) => {
   await init.stage(staged);
-  await init.complete(now);
   const other = await createCertificateAuthority(now);
   await init.stage({ ...staged, ca: other });
-  assert.equal(await init.completedAt(), undefined);
   assert.deepEqual((await init.read(await clusterIdOf(other.certificate))).ca.certificate.der, other.certificate.der);
 });
 
@@ -112,16 +110,9 @@ folderTest("discard() removes everything, and takes nothing for done", async (in
   assert(!await exists(path));
 });
 
-folderTest(
-  "complete() and acknowledge() are remembered, and the second forgets this copy of the CA's key",
-  async (init, path, state) => {
-    await init.stage(staged);
-    assert.deepEqual([await init.completedAt(), await init.acknowledged()], [undefined, false]);
-    await init.complete(now);
-    await init.acknowledge();
-    await init.acknowledge();
-    const again = new StagedInitFolder(state);
-    assert.deepEqual([await again.completedAt(), await again.acknowledged()], [now, true]);
-    assert(!await exists(join(path, "ca.key")));
-  },
-);
+folderTest("forgetKey() removes this copy of the CA's key, and may be done again", async (init, path) => {
+  await init.stage(staged);
+  await init.forgetKey();
+  await init.forgetKey();
+  assert.deepEqual(await namesIn(path), FILES.filter((name) => name !== "ca.key"));
+});

@@ -1,15 +1,49 @@
 import assert from "node:assert/strict";
-import { backoffMs } from "./_backoff.ts";
+import fc from "fast-check";
+import { BootstrapError } from "../platform/errors.ts";
+import { backoffMs, hintedPauseMs } from "./_backoff.ts";
+import type { Setback } from "./_backoff.ts";
 
-Deno.test("backoffMs() looks for a missing service about twice a second at first, and every few seconds later", () => {
-  for (let attempts = 1; attempts <= 5; attempts++) assert.ok(backoffMs("unreachable", attempts, 1) <= 500);
-  assert.equal(backoffMs("unreachable", 10_000, 0.5), 2_000);
-  assert.ok(backoffMs("unreachable", 10_000, 1) < 3_000);
+Deno.test("backoffMs() grows up to a bound for each reason, and is never in step", () => {
+  for (const setback of ["unreachable", "refused", "final"] as const) {
+    const middle = (attempts: number) => backoffMs(setback, attempts, 0.5);
+    for (let attempts = 1; attempts < 30; attempts++) assert.ok(middle(attempts) <= middle(attempts + 1));
+    assert.equal(middle(10_000), middle(10_001));
+    assert.ok(backoffMs(setback, 1, 0) < backoffMs(setback, 1, 1));
+  }
 });
 
-Deno.test("backoffMs() grows after refusals, and is never in step", () => {
-  const middle = (attempts: number) => backoffMs("refused", attempts, 0.5);
-  for (let attempts = 1; attempts < 20; attempts++) assert.ok(middle(attempts) <= middle(attempts + 1));
-  assert.equal(middle(10_000), 30_000);
-  assert.ok(backoffMs("refused", 1, 0) < backoffMs("refused", 1, 1));
+Deno.test("backoffMs() tries a broken connection at once, a refusal soon, and a final one in tens of seconds to minutes", () => {
+  const range = (setback: Setback) => [backoffMs(setback, 1, 0), backoffMs(setback, 10_000, 1)] as const;
+  assert.deepEqual(range("unreachable"), [160, 2_400]);
+  assert.deepEqual(range("refused"), [800, 36_000]);
+  assert.deepEqual(range("final"), [12_000, 144_000]);
+});
+
+const busy = (retryAfterSeconds: string, retriable = true) =>
+  new BootstrapError("unavailable/busy", "Busy", { retriable, details: { retryAfterSeconds } });
+
+Deno.test("hintedPauseMs() keeps to the hint or waits a little longer", () => {
+  assert.equal(hintedPauseMs(busy("1"), 0), 1_000);
+  assert.equal(hintedPauseMs(busy("300"), 1), 375_000);
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 300 }), fc.double({ min: 0, max: 1, noNaN: true }), (seconds, random) => {
+      const pauseMs = hintedPauseMs(busy(String(seconds)), random) ?? 0;
+      assert.ok(pauseMs >= seconds * 1000 && pauseMs <= seconds * 1250);
+    }),
+  );
+});
+
+Deno.test("hintedPauseMs() reads nothing else than 1 to 300 whole seconds, of a refusal that may be retried", () => {
+  for (
+    const text of ["", "0", "301", "1000", "-1", "1.5", "1e2", "0x10", "01", " 1", "1 ", "+1", "١", "∞", "NaN", "5s"]
+  ) {
+    assert.equal(hintedPauseMs(busy(text), 0), undefined, JSON.stringify(text));
+  }
+  assert.equal(hintedPauseMs(busy("5", false), 0), undefined);
+  assert.equal(hintedPauseMs(new BootstrapError("unavailable/busy", "Busy"), 0), undefined);
+  fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => {
+    const seconds = Array.from({ length: 300 }, (_, index) => String(index + 1)).indexOf(text) + 1;
+    assert.equal(hintedPauseMs(busy(text), 0), seconds === 0 ? undefined : seconds * 1000);
+  }));
 });

@@ -123,6 +123,7 @@ export class TestCluster implements AsyncDisposable {
       maximumClockSkewMs: MAXIMUM_CLOCK_SKEW_MS,
       admissions: cluster.admissions,
       signCertificate: (nodeName, csr) => cluster.#sign(nodeName, csr),
+      checkNotRemoved: () => Promise.resolve(),
       clusterVersion: () => Promise.resolve(KUBELET_VERSION),
       ticket: {
         apiEndpoints: ["127.0.0.1:6443"],

@@ -10,6 +10,7 @@ import { openNodeLock } from "../nodelock/lock.ts";
 import { systemClock } from "../platform/clock.ts";
 import type { BootstrapError } from "../platform/errors.ts";
 import { silentLog } from "../platform/log.ts";
+import { Journals } from "../journal/journals.ts";
 import type { JoinClientDependencies, JoinClientOptions } from "./client.ts";
 import { runJoinClient } from "./client.ts";
 import { KUBELET_VERSION, newInsecureIssuer } from "./_testing.ts";
@@ -24,6 +25,8 @@ export class TestMachine implements AsyncDisposable {
   readonly joinErrors: BootstrapError[] = [];
   readonly preflightFailures: string[] = [];
   lock: NodeLock;
+  /** Stands around each step. */
+  aroundStep: <T>(name: string, work: () => Promise<T>) => Promise<T> = (_name, work) => work();
 
   private constructor(readonly folder: string, lock: NodeLock) {
     this.lock = lock;
@@ -76,9 +79,13 @@ export class TestMachine implements AsyncDisposable {
         waitUntilRegistered: () => Promise.resolve(void this.calls.push("registered")),
       },
       runFolder: this.runFolder,
-      phase: (name, work) => {
-        this.calls.push(`(${name})`);
-        return work();
+      journals: this.journals,
+      controlPlane: {
+        preflight: () => Promise.resolve([]),
+        hasKeys: () => Promise.resolve(this.calls.includes("keys")),
+        installKeys: () => Promise.resolve(void this.calls.push("keys")),
+        run: (phase) => Promise.resolve(void this.calls.push(`kubeadm ${phase}`)),
+        startJoinService: () => Promise.resolve(void this.calls.push("join-service")),
       },
       clock: systemClock,
       log: silentLog,
@@ -88,6 +95,18 @@ export class TestMachine implements AsyncDisposable {
       onEndpointFailure: ({ endpoint, error }) => this.failures.push({ endpoint, code: error.code }),
       onLocked: () => this.calls.push("locked"),
       ...options,
+    });
+  }
+
+  /** The journals of its join, as `run` has them. */
+  get journals(): Journals {
+    const phase = <T>(name: string, work: () => Promise<T>) => {
+      this.calls.push(`(${name})`);
+      return this.aroundStep(name, work);
+    };
+    return new Journals(this.folder, { owner: "join", role: "worker", nodeName: "worker-1" }, {
+      clock: systemClock,
+      recorder: { phase },
     });
   }
 

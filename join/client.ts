@@ -1,5 +1,5 @@
 /**
- * The JoinClient: a fresh node finds a join service of its cluster, and becomes a worker.
+ * The JoinClient: a fresh node finds a join service of its cluster, and becomes a member.
  *
  * | before the lock | everything that can fail without having changed the node |
  * |---|---|
@@ -7,11 +7,7 @@
  * | `join-preflight` | kubeadm's own checks, with the ticket |
  * | `join-lock` | exactly one of InitServer and JoinClient gets the node |
  *
- * | after it | each may be repeated |
- * |---|---|
- * | `kubeadm-join` | with the ticket; a fresh one where it was not enough |
- * | `kubelet-healthy` | the kubelet runs |
- * | `node-registered` | the cluster has the Node; the ticket and its keys are removed |
+ * After it come the steps of `worker_sequence.ts` or `control_plane_sequence.ts`, each of which may be repeated.
  *
  * @module
  */
@@ -20,7 +16,11 @@ import type { EvidenceIssuer } from "../attestation/evidence.ts";
 import type { TrustPart } from "../attestation/transcript.ts";
 import { privateKeyPem } from "../certificate/keys.ts";
 import { writePem } from "../certificate/pem.ts";
+import type { Journal } from "../journal/journal.ts";
+import type { Journals } from "../journal/journals.ts";
+import { runSequence } from "../journal/sequence.ts";
 import { joinDocument } from "../kubernetes/documents.ts";
+import type { JoinFacts } from "../kubernetes/documents.ts";
 import type { Kubeadm } from "../kubernetes/kubeadm.ts";
 import { kubeconfig } from "../kubernetes/kubeconfig.ts";
 import { defaultTimeouts } from "../kubernetes/settings.ts";
@@ -34,12 +34,19 @@ import { removeIfExists, writeFileAtomic } from "../platform/files.ts";
 import { errorFields } from "../platform/log.ts";
 import type { Log } from "../platform/log.ts";
 import { backoffMs } from "./_backoff.ts";
+import type { ControlPlaneMaker } from "./control_plane_sequence.ts";
+import { CONTROL_PLANE_SEQUENCE } from "./control_plane_sequence.ts";
 import { JOIN_CLIENT_DEADLINES } from "./exchange_client.ts";
 import type { NodeKeys } from "./node_keys.ts";
 import { readOrCreateNodeKeys, removeNodeKeys } from "./node_keys.ts";
 import type { Ticket } from "./ticket.ts";
 import type { EndpointFailure } from "./ticket_search.ts";
 import { TicketSearch } from "./ticket_search.ts";
+import type { Joining, NodeKubelet } from "./worker_sequence.ts";
+import { WORKER_SEQUENCE } from "./worker_sequence.ts";
+
+/** The steps of a join up to its lock. */
+export const JOIN_STEPS_BEFORE = ["join-ticket", "join-preflight", "join-lock"] as const;
 
 /** What the JoinClient works with. */
 export interface JoinClientDependencies {
@@ -59,26 +66,16 @@ export interface JoinClientDependencies {
   readonly kubeadm: Pick<Kubeadm, "preflight" | "join">;
   /** The kubelet of this node. */
   readonly kubelet: NodeKubelet;
+  /** Makes this node a control plane, where it is to be one. */
+  readonly controlPlane: ControlPlaneMaker;
   /** A folder of our own on a tmpfs, for keys and ticket: `/run/bootstrapper`. */
   readonly runFolder: string;
-  /** Records the steps, as `TimelineRecorder` does. */
-  readonly phase: <T>(name: string, work: () => Promise<T>) => Promise<T>;
+  /** Where the steps are written down. */
+  readonly journals: Journals;
   /** The node's clock. */
   readonly clock: Clock;
   /** Where refusals and failures are written. */
   readonly log: Log;
-}
-
-/** The kubelet of this node, as far as a join goes. */
-export interface NodeKubelet {
-  /** Whether it has its configuration and credentials of its own. */
-  hasJoined(): Promise<boolean>;
-  /** Has it started, now and at every boot; it may run already. */
-  start(): Promise<void>;
-  /** Waits until it is healthy. */
-  waitUntilHealthy(signal: AbortSignal): Promise<void>;
-  /** Waits until the cluster has this Node. */
-  waitUntilRegistered(signal: AbortSignal): Promise<void>;
 }
 
 /** How the JoinClient is run. */
@@ -94,34 +91,34 @@ export interface JoinClientOptions {
 }
 
 const PREFLIGHT_DEADLINE_MS = 5 * 60_000;
-/** Longer than the waits of kubeadm inside it. */
-const KUBEADM_JOIN_DEADLINE_MS = 25 * 60_000;
 const DISCOVERY_FILE = "discovery.conf";
 const SECRET_MODE = 0o600;
 
 /**
- * Runs until the node is a worker of its cluster, or belongs to somebody else. Where the node is locked by an earlier start it
+ * Runs until the node is a member of its cluster, or belongs to somebody else. Where the node is locked by an earlier start it
  * goes on, with that cluster alone.
  *
  * @returns `joined`, or `lost` if the InitServer has the node.
  * @throws {BootstrapError} `conflict/two-foundings`; `aborted/…` when the signal ends it; `system/…` where the node's disk or
- *   TPM fails. No refusal by a join service ends it.
+ *   TPM fails; `precondition/journal`, `malformed/journal`. No refusal by a join service ends it.
  */
 export async function runJoinClient(
   dependencies: JoinClientDependencies,
   options: JoinClientOptions,
 ): Promise<"joined" | "lost"> {
-  const state = dependencies.lock.state();
+  const { journals, lock, runFolder } = dependencies;
+  const state = lock.state();
   if (state.name === "locked" && state.lock.owner !== "join") return "lost";
-  const client = new JoinClient(dependencies, options, await readOrCreateNodeKeys(dependencies.runFolder));
+  const journal = state.name === "locked" ? await journals.read(state.lock.clusterId) : journals.draft();
+  const client = new JoinClient(dependencies, options, await readOrCreateNodeKeys(runFolder), journal);
   if (state.name === "locked") {
-    await client.becomeWorker(state.lock.clusterId, undefined);
+    await client.becomeMember(state.lock.clusterId, undefined);
     return "joined";
   }
   const ticket = await client.prepare();
   if (!await client.takeLock(ticket)) return "lost";
   options.onLocked?.(ticket.clusterId);
-  await client.becomeWorker(ticket.clusterId, ticket);
+  await client.becomeMember(ticket.clusterId, ticket);
   return "joined";
 }
 
@@ -135,13 +132,15 @@ class JoinClient {
   readonly #dependencies: JoinClientDependencies;
   readonly #options: JoinClientOptions;
   readonly #keys: NodeKeys;
+  readonly #journal: Journal;
   readonly #discoveryPath: string;
   #search: TicketSearch;
 
-  constructor(dependencies: JoinClientDependencies, options: JoinClientOptions, keys: NodeKeys) {
+  constructor(dependencies: JoinClientDependencies, options: JoinClientOptions, keys: NodeKeys, journal: Journal) {
     this.#dependencies = dependencies;
     this.#options = options;
     this.#keys = keys;
+    this.#journal = journal;
     this.#discoveryPath = join(dependencies.runFolder, DISCOVERY_FILE);
     this.#search = this.#searchFor(undefined);
   }
@@ -150,47 +149,60 @@ class JoinClient {
   prepare(): Promise<Ticket> {
     return this.#untilItWorks("join-not-prepared", async () => {
       const ticket = await this.#obtainTicket();
-      await this.#dependencies.phase("join-preflight", () => this.#preflight(ticket));
+      await this.#journal.phase("join-preflight", () => this.#preflight(ticket));
       return ticket;
     });
   }
 
   /** Takes the node, unless it has gone to somebody else. */
   async takeLock({ clusterId }: Ticket): Promise<boolean> {
-    const { lock, phase } = this.#dependencies;
+    const { journals, lock } = this.#dependencies;
     const { signal } = this.#options;
     const confirm = () => !signal.aborted && this.#search.conflict === undefined;
-    const won = await phase("join-lock", () => lock.take({ owner: "join", clusterId, confirm }));
+    let won = false;
+    try {
+      won = await this.#journal.phase("join-lock", async () => {
+        await journals.keep(this.#journal, clusterId);
+        return await lock.take({ owner: "join", clusterId, confirm });
+      });
+    } finally {
+      // Whatever failed after the lock itself is found out by the next start, which needs the journal.
+      if (!won && lock.state().name === "unlocked") await journals.discard();
+    }
     if (won || lock.state().name === "locked") return won;
     throw this.#search.conflict ?? stopped(signal.reason);
   }
 
   /** Everything that comes after the lock; again and again, with a fresh ticket, until it works. */
-  async becomeWorker(clusterId: Uint8Array, firstTicket: Ticket | undefined): Promise<void> {
-    const { kubeadm, kubelet, runFolder, phase } = this.#dependencies;
-    const { signal } = this.#options;
+  async becomeMember(clusterId: Uint8Array, firstTicket: Ticket | undefined): Promise<void> {
+    const { self, runFolder } = this.#dependencies;
     this.#search = this.#searchFor(clusterId);
     let ticket = firstTicket;
     await this.#untilItWorks("join-not-finished", async () => {
-      const known = ticket;
-      ticket = undefined;
-      const usable = await kubelet.hasJoined() ? known : known ?? await this.#obtainTicket();
-      await phase(
-        "kubeadm-join",
-        () => kubeadm.join(this.#document(usable), { deadlineMs: KUBEADM_JOIN_DEADLINE_MS, signal }),
-      );
-      await phase("kubelet-healthy", async () => {
-        await kubelet.start();
-        await kubelet.waitUntilHealthy(signal);
-      });
-      await phase("node-registered", () => kubelet.waitUntilRegistered(signal));
+      const joining: Joining = {
+        ...{ ...this.#dependencies, journal: this.#journal, signal: this.#options.signal },
+        obtainTicket: async () => ticket ??= await this.#obtainTicket(),
+        facts: () => this.#facts(ticket),
+      };
+      try {
+        if (self.role === "worker") await this.#run(WORKER_SEQUENCE, joining);
+        else await this.#run(CONTROL_PLANE_SEQUENCE, joining);
+      } catch (error) {
+        // What was not enough, or too old, is not used a second time.
+        ticket = undefined;
+        throw error;
+      }
     });
     await removeJoinSecrets(runFolder);
   }
 
+  #run(sequence: typeof WORKER_SEQUENCE, joining: Joining): Promise<void> {
+    return runSequence(sequence, joining, this.#journal, this.#options.signal);
+  }
+
   async #obtainTicket(): Promise<Ticket> {
-    const { phase, self, trust } = this.#dependencies;
-    const ticket = await phase("join-ticket", () => this.#search.run(this.#options.signal));
+    const { self, trust } = this.#dependencies;
+    const ticket = await this.#journal.phase("join-ticket", () => this.#search.run(this.#options.signal));
     const text = kubeconfig({
       clusterName: trust.clusterName,
       userName: self.name,
@@ -204,10 +216,12 @@ class JoinClient {
   }
 
   async #preflight(ticket: Ticket): Promise<void> {
-    const { kubeadm } = this.#dependencies;
+    const { kubeadm, controlPlane, self } = this.#dependencies;
     const { signal } = this.#options;
     const run = { deadlineMs: PREFLIGHT_DEADLINE_MS, signal };
-    const failed = await kubeadm.preflight("join", this.#document(ticket), run);
+    // As for a worker in any case: that of a control plane wants the cluster's keys on disk.
+    const common = await kubeadm.preflight("join", joinDocument(this.#facts(ticket)), run);
+    const failed = [...common, ...self.role === "worker" ? [] : await controlPlane.preflight(ticket, signal)];
     if (failed.length === 0) return;
     const reasons = failed.map(({ check, reason }) => `${check}: ${reason}`).join("; ");
     throw new BootstrapError("precondition/preflight", `This machine cannot join yet: ${reasons}`, {
@@ -216,13 +230,13 @@ class JoinClient {
     });
   }
 
-  #document(ticket: Ticket | undefined): string {
+  #facts(ticket: Ticket | undefined): JoinFacts {
     const { name, address } = this.#dependencies.self;
-    return joinDocument({
+    return {
       node: { name, address },
       discoveryKubeconfigPath: this.#discoveryPath,
       timeouts: ticket?.settings.timeouts ?? defaultTimeouts,
-    });
+    };
   }
 
   #searchFor(lockedTo: Uint8Array | undefined): TicketSearch {

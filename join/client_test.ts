@@ -78,7 +78,11 @@ Deno.test("runJoinClient() joins neither of two clusters that were founded under
   // A service that shows itself and never goes on: the node cannot get its ticket before it sees the other one.
   await using second = await TestCluster.create({ operator: first.operator });
   await using machine = await TestMachine.create();
-  const slow = { issue: () => new Promise<never>(() => {}), activate: () => new Promise<never>(() => {}) };
+  const slow = {
+    issue: () => new Promise<never>(() => {}),
+    activate: () => new Promise<never>(() => {}),
+    ownIdentity: () => new Promise<never>(() => {}),
+  };
   const running = machine.run(first.trust, [first.port, second.port], { issuer: { variant: "none", ...slow } });
   await assert.rejects(running, (error: unknown) => {
     assert.ok(error instanceof BootstrapError && error.code === "conflict/two-foundings");
@@ -118,12 +122,11 @@ Deno.test("runJoinClient() ends as lost when the InitServer has the node, before
   await using cluster = await TestCluster.create();
   await using machine = await TestMachine.create();
   const other = new Uint8Array(32).fill(7);
-  const running = machine.run(cluster.trust, [cluster.port], {
-    phase: async (name, work) => {
-      if (name === "join-lock") assert.ok(await machine.lock.take({ owner: "init", clusterId: other }));
-      return await work();
-    },
-  });
+  machine.aroundStep = async (name, work) => {
+    if (name === "join-lock") assert.ok(await machine.lock.take({ owner: "init", clusterId: other }));
+    return await work();
+  };
+  const running = machine.run(cluster.trust, [cluster.port]);
   assert.equal(await running, "lost");
   assert.equal(await machine.run(cluster.trust, [cluster.port]), "lost");
   const state = machine.lock.state();
@@ -137,13 +140,11 @@ Deno.test("runJoinClient() stops at once when its signal aborts, and leaves the 
   for (const place of ["join-ticket", "join-preflight", "join-lock"]) {
     await t.step(place, async () => {
       await using machine = await TestMachine.create();
-      const running = machine.run(cluster.trust, [cluster.port], {
-        issuer,
-        phase: async (name, work) => {
-          if (name === place) machine.stop.abort();
-          return await work();
-        },
-      });
+      machine.aroundStep = async (name, work) => {
+        if (name === place) machine.stop.abort();
+        return await work();
+      };
+      const running = machine.run(cluster.trust, [cluster.port], { issuer });
       await assert.rejects(running, { code: "aborted/join" });
       assert.equal(machine.lock.state().name, "unlocked");
       assert.ok(!machine.calls.includes("locked"));
@@ -159,7 +160,7 @@ Deno.test("runJoinClient() stops at once although its TPM never answers", async 
     issuing.resolve();
     return new Promise<never>(() => {});
   };
-  const issuer: EvidenceIssuer = { variant: "none", issue: never, activate: never };
+  const issuer: EvidenceIssuer = { variant: "none", issue: never, activate: never, ownIdentity: never };
   const running = machine.run(cluster.trust, [cluster.port], { issuer });
   await issuing.promise;
   machine.stop.abort();
@@ -200,7 +201,7 @@ Deno.test("runJoinClient() started again on a node that it locked goes on with t
   await machine.restart();
   machine.calls.length = 0;
   assert.equal(await machine.run(cluster.trust, [other.port, cluster.port], { issuer }), "joined");
-  assert.deepEqual(machine.calls, ["(join-ticket)", ...JOIN]);
+  assert.deepEqual(machine.calls, ["(kubeadm-join)", "(join-ticket)", ...JOIN.slice(1)]);
   assert.equal(cluster.admissions.records[0]?.nodeKey, key);
   assert.deepEqual(other.signed, []);
   assert.deepEqual(other.admissions.records, []);
@@ -209,6 +210,7 @@ Deno.test("runJoinClient() started again on a node that it locked goes on with t
 Deno.test("runJoinClient() needs no service when the kubelet has its own credentials already", async () => {
   await using machine = await TestMachine.create();
   const clusterId = new Uint8Array(32).fill(5);
+  await machine.journals.keep(machine.journals.draft(), clusterId);
   await machine.lock.take({ owner: "join", clusterId });
   machine.joined = true;
   const kubeadm = {

@@ -24,7 +24,7 @@ import { checkTicket } from "./ticket.ts";
 
 /** How long a silent service is waited for, milliseconds. */
 export interface JoinClientDeadlines {
-  /** From the hello to the proposal. */
+  /** From the hello to the proposal: it may have to wait for its turn. */
   readonly proposalMs: number;
   /** From the request to the challenge: a verification may have to wait for its turn. */
   readonly challengeMs: number;
@@ -34,7 +34,7 @@ export interface JoinClientDeadlines {
 
 /** The deadlines of a node. */
 export const JOIN_CLIENT_DEADLINES: JoinClientDeadlines = Object.freeze({
-  proposalMs: 10_000,
+  proposalMs: 30_000,
   challengeMs: 60_000,
   ticketMs: 60_000,
 });
@@ -79,8 +79,8 @@ export async function obtainTicket(exchange: JoinExchange, node: JoiningNode): P
     const a2 = await sendRequest(exchange, node, service);
     await answerChallenge(exchange, node, a2);
     const ticket = await exchange.receive("ticket", node.deadlines.ticketMs);
-    const { self: { name }, keys: { node: { spki } } } = node;
-    return await checkTicket(ticket, service, { name, spki }, node.clock.now());
+    const { self: { name, role }, keys } = node;
+    return await checkTicket(ticket, service, { name, role, keys }, a2, node.clock.now());
   });
 }
 

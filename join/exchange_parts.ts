@@ -10,7 +10,8 @@ import type { AdmissionRecords, NodeRole } from "../kubernetes/admission_records
 import type { Bytes } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
-import type { Founding } from "../proto/gen/bootstrapper.ts";
+import type { Founding, SealedKit } from "../proto/gen/bootstrapper.ts";
+import type { QueuedNode } from "./control_plane_queue.ts";
 import type { VerificationQueue } from "./verification_queue.ts";
 
 /** How long a silent peer is waited for, milliseconds. A TPM in software emulation needs seconds for its evidence. */
@@ -44,6 +45,18 @@ export interface JoinServiceIdentity {
   readonly keys: KeyPair;
 }
 
+/** What admits control planes. */
+export interface ControlPlaneAdmission {
+  /**
+   * Returns when it is the node's turn, and keeps its place otherwise.
+   *
+   * @throws {BootstrapError} Why it is not: `unavailable/control-plane-queue` and its like.
+   */
+  enter(node: QueuedNode): Promise<void>;
+  /** The cluster's keys, sealed to E_c and bound to A2. */
+  seal(sealingKey: Uint8Array, a2: Uint8Array): Promise<SealedKit>;
+}
+
 /** What an exchange works with. */
 export interface JoinExchangeService {
   /** Who the service is. */
@@ -60,6 +73,10 @@ export interface JoinExchangeService {
   readonly admissions: Pick<AdmissionRecords, "find" | "admit">;
   /** Has a node's certificate signed; gives it as DER. Subject and key of the CSR were checked. */
   readonly signCertificate: (nodeName: string, csr: Uint8Array) => Promise<Bytes>;
+  /** Refuses a node that an operator is removing from the cluster. */
+  readonly checkNotRemoved: (nodeName: string) => Promise<void>;
+  /** What a control plane needs; nothing where this service cannot make one. */
+  readonly controlPlanes?: ControlPlaneAdmission;
   /** The API server's version, as `v1.36.3`. */
   readonly clusterVersion: () => Promise<string>;
   /** What a ticket says beside its certificate. */

@@ -12,8 +12,9 @@
  * @module
  */
 import { checkActivationAnswer } from "../attestation/activation.ts";
+import { peerGroup } from "../attestation/channel/peer_group.ts";
 import type { Session } from "../attestation/channel/server.ts";
-import type { EvidenceClaims, RegisterExpectation } from "../attestation/evidence.ts";
+import type { RegisterExpectation, VerifiedEvidence } from "../attestation/evidence.ts";
 import { refusal } from "../attestation/evidence.ts";
 import { extendedOnce, joinA1, joinA2, lockDigest, trustDigest } from "../attestation/transcript.ts";
 import type { TrustPart } from "../attestation/transcript.ts";
@@ -27,8 +28,9 @@ import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { errorFields } from "../platform/log.ts";
 import type { LogFields } from "../platform/log.ts";
 import { Evidence } from "../proto/gen/bootstrapper.ts";
-import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
+import type { JoinClientMessage, JoinServerMessage, SealedKit, SignedJoinRequest } from "../proto/gen/bootstrapper.ts";
 import { checkLength, NONCE_BYTES } from "./_lengths.ts";
+import type { QueuedNode } from "./control_plane_queue.ts";
 import type { NodeRequest } from "./join_request.ts";
 import { readRequest } from "./join_request.ts";
 import { checkKubeletVersion } from "./kubelet_version.ts";
@@ -50,14 +52,17 @@ interface SignedRequest {
   readonly request: NodeRequest;
   /** SPKI_c. */
   readonly nodeKey: Uint8Array;
+  /** E_c. */
+  readonly sealingKey: Uint8Array;
   readonly evidence: Evidence;
   readonly a2: Bytes;
 }
 
-/** A verified node. */
-interface VerifiedNode extends SignedRequest {
-  readonly claims: EvidenceClaims;
-}
+/** A node whose evidence was verified. */
+interface CheckedNode extends SignedRequest, VerifiedEvidence {}
+
+/** A node that is at the other end of the connection. */
+type VerifiedNode = Omit<CheckedNode, "challenge">;
 
 /**
  * Serves one exchange.
@@ -75,10 +80,14 @@ export async function serveJoin(session: JoinSession, service: JoinExchangeServi
   try {
     const clientNonce = await receiveHello(session, service);
     const a1 = await propose(session, service, clientNonce);
-    const signed = await receiveRequest(session, service, a1);
-    Object.assign(known, { node: signed.request.nodeName, role: signed.request.role });
-    await checkRequest(signed, service);
-    const verified = await verifyNode(session, service, signed, known);
+    const message = await session.exchange.receive("request", service.deadlines.requestMs);
+    const checked = await inTurn(session, service, async () => {
+      const signed = await readSignedRequest(session, message, a1);
+      Object.assign(known, { node: signed.request.nodeName, role: signed.request.role });
+      await checkRequest(signed, service);
+      return await checkEvidence(service, signed, known);
+    });
+    const verified = await verifyNode(session, service, checked);
     await checkPolicy(verified, service);
     await issueTicket(session, service, verified);
     service.log.event("info", "join-ticket-issued", fields());
@@ -96,14 +105,15 @@ async function receiveHello({ exchange }: JoinSession, { deadlines }: JoinExchan
 
 /** Step 2: shows who this service is, and gives A1. */
 async function propose(
-  { exchange }: JoinSession,
-  { identity }: JoinExchangeService,
+  session: JoinSession,
+  service: JoinExchangeService,
   clientNonce: Uint8Array,
 ): Promise<Bytes> {
-  const { clusterId, caCertificate, foundings, certificate, keys } = identity;
+  const { exchange } = session;
+  const { clusterId, caCertificate, foundings, certificate, keys } = service.identity;
   const serverNonce = randomBytes(NONCE_BYTES);
   const a1 = await joinA1({ binding: exchange.binding, clientNonce, serverNonce, clusterId });
-  const signature = await sign(keys, "service", a1);
+  const signature = await inTurn(session, service, () => sign(keys, "service", a1));
   const proposal = {
     serverNonce,
     caCertificate,
@@ -115,13 +125,17 @@ async function propose(
   return a1;
 }
 
+/** What is costly is done for a few peers at once, and for each part of the network in turn. Nothing in it waits for a peer. */
+function inTurn<T>({ exchange }: JoinSession, { queue }: JoinExchangeService, work: () => Promise<T>): Promise<T> {
+  return queue.run(work, exchange.closed, peerGroup(exchange.peerAddress));
+}
+
 /** Step 3, the message: whoever has K_c sent it, on this connection. */
-async function receiveRequest(
-  { exchange, trustPeer }: JoinSession,
-  { deadlines }: JoinExchangeService,
+async function readSignedRequest(
+  { explainRefusals }: JoinSession,
+  message: SignedJoinRequest,
   a1: Bytes,
 ): Promise<SignedRequest> {
-  const message = await exchange.receive("request", deadlines.requestMs);
   const { nodeKey, request, evidence } = message;
   const sealingKey = checkLength(message.sealingKey, SEALING_KEY_BYTES, "sealing_key");
   const signature = checkLength(message.signature, SIGNATURE_BYTES, "signature");
@@ -133,8 +147,8 @@ async function receiveRequest(
   const a2 = await joinA2(a1, { nodeKey, sealingKey, request });
   await verify(nodeKey, "request", a2, signature);
   // From here on a refusal says why: it is the node's own people who must understand it, and it holds no secret.
-  trustPeer();
-  return { request: readRequest(request), nodeKey, evidence, a2 };
+  explainRefusals();
+  return { request: readRequest(request), nodeKey, sealingKey, evidence, a2 };
 }
 
 /** Step 3, the request: exactly one subject, for exactly the key that is bound to the evidence, at about this time. */
@@ -146,24 +160,31 @@ async function checkRequest(
   checkNodeCsr(await readCsr(request.csr), request.nodeName, nodeKey);
 }
 
-/** Steps 3 and 4, the machine: its evidence, and that its TPM is at the other end of this connection. */
-async function verifyNode(
-  { exchange }: JoinSession,
-  { verifier, trust, identity: { clusterId }, queue, deadlines }: JoinExchangeService,
+/** Step 3, the machine: its evidence. */
+async function checkEvidence(
+  { verifier, trust, identity: { clusterId } }: JoinExchangeService,
   signed: SignedRequest,
   known: Known,
+): Promise<CheckedNode> {
+  const verified = await verifier.verify(signed.evidence, signed.a2, await acceptableRegisters(trust, clusterId));
+  known.identity = verified.claims.identity;
+  return { ...signed, ...verified };
+}
+
+/** Step 4: the machine's TPM is at the other end of this connection. Before that nobody is known. */
+async function verifyNode(
+  { exchange, trustPeer }: JoinSession,
+  { deadlines }: JoinExchangeService,
+  { challenge, ...node }: CheckedNode,
 ): Promise<VerifiedNode> {
-  const { evidence, a2 } = signed;
-  const registers = await acceptableRegisters(trust, clusterId);
-  const { claims, challenge } = await queue.run(() => verifier.verify(evidence, a2, registers), exchange.closed);
-  known.identity = claims.identity;
   if (challenge !== undefined) {
     const { credentialBlob, encryptedSecret } = challenge.message;
     await exchange.send({ message: { $case: "challenge", challenge: { credentialBlob, encryptedSecret } } });
     const { hmac } = await exchange.receive("activation", deadlines.activationMs);
-    await checkActivationAnswer(hmac, challenge.secret, a2);
+    await checkActivationAnswer(hmac, challenge.secret, node.a2);
   }
-  return { ...signed, claims };
+  trustPeer();
+  return node;
 }
 
 /** PCR 12 and PCR 15 as a node of this cluster may show them; who may show that it has locked is checked afterwards. */
@@ -194,12 +215,6 @@ async function checkPolicy(
       "Configure the node as a worker, or have an operator add its identity to the policy",
     );
   }
-  if (role === "control-plane") {
-    const message = `This version admits workers only: ${nodeName} cannot join as a control plane`;
-    throw new BootstrapError("precondition/control-plane-join", message, {
-      next: 'Set node.role to "worker" in the node\'s configuration',
-    });
-  }
   if (!claims.fresh) {
     const record = await admissions.find(claims.identity);
     if (record?.nodeName !== nodeName || record.role !== role) {
@@ -215,14 +230,16 @@ async function checkPolicy(
   checkKubeletVersion(kubeletVersion, await clusterVersion());
 }
 
-/** Step 5: the admission is on record before anything is signed. */
+/** Step 5: the admission is on record before anything is signed or sealed. */
 async function issueTicket(
   { exchange }: JoinSession,
-  { admissions, signCertificate, ticket, log }: JoinExchangeService,
-  { request, nodeKey, evidence, claims }: VerifiedNode,
+  service: JoinExchangeService,
+  { request, nodeKey, sealingKey, evidence, a2, claims }: VerifiedNode,
 ): Promise<void> {
+  const { admissions, signCertificate, ticket, log } = service;
   const { nodeName, role, addresses, csr } = request;
   const { identity, resetCount, fresh } = claims;
+  await service.checkNotRemoved(nodeName);
   const { before } = await admissions.admit({
     ...{ identity, nodeName, role, addresses, nodeKey: base64(nodeKey) },
     evidenceDigest: hex(await sha256(Evidence.encode(evidence).finish())),
@@ -231,6 +248,9 @@ async function issueTicket(
   if (before !== undefined && fresh && before.nodeKey !== base64(nodeKey)) {
     log.event("warn", "join-identity-fresh-again", { identity, node: nodeName });
   }
+  const sealedKit = role === "control-plane"
+    ? await admitControlPlane(service, { identity, nodeName, address: addresses[0] ?? "" }, sealingKey, a2)
+    : undefined;
   const nodeCertificate = await signCertificate(nodeName, csr);
   const notAfterMs = BigInt(readCertificate(nodeCertificate, "node certificate").notAfter.getTime());
   const { apiEndpoints, joinEndpoints, clusterDocument } = ticket;
@@ -238,9 +258,29 @@ async function issueTicket(
     message: {
       $case: "ticket",
       ticket: {
-        ...{ nodeCertificate, notAfterMs, clusterDocument, sealedKit: undefined },
+        ...{ nodeCertificate, notAfterMs, clusterDocument, sealedKit },
         ...{ apiEndpoints: [...apiEndpoints], joinEndpoints: [...joinEndpoints] },
       },
     },
   });
+}
+
+/** One control plane at a time, and the cluster's keys for nobody but the attested E_c. */
+async function admitControlPlane(
+  { controlPlanes }: JoinExchangeService,
+  node: QueuedNode,
+  sealingKey: Uint8Array,
+  a2: Uint8Array,
+): Promise<SealedKit> {
+  if (controlPlanes === undefined) {
+    throw new BootstrapError(
+      "unavailable/cluster-keys",
+      "This join service has not the keys that a control plane needs",
+      {
+        next: "Ask another control plane; there, look at the log: journalctl -u bootstrapper-join-service",
+      },
+    );
+  }
+  await controlPlanes.enter(node);
+  return await controlPlanes.seal(sealingKey, a2);
 }

@@ -47,6 +47,8 @@ export interface FoundedService {
   readonly ca: Certificate;
   /** A1 of the connection. */
   readonly a1: Bytes;
+  /** What operators of this node say of the cluster, checked; at least one. */
+  readonly foundings: readonly Founding[];
 }
 
 /** As many operators as a node can have. */
@@ -70,25 +72,29 @@ export async function checkProposal(
   const clusterId = await clusterIdOf(readCertificate(proposal.caCertificate, "CA certificate"));
   for (const known of knownClusterIds(loyalty)) await checkCaCertificate(proposal.caCertificate, known);
   const ca = await checkCaCertificate(proposal.caCertificate, clusterId);
-  await checkFoundings(proposal.foundings, clusterId, loyalty);
+  const foundings = await checkFoundings(proposal.foundings, clusterId, loyalty);
   const service = await checkServiceCertificate(proposal.serviceCertificate, ca, now);
   const a1 = await joinA1({ ...opening, serverNonce, clusterId });
   await verify(service.spki, "service", a1, signature);
-  return { clusterId, ca, a1 };
+  return { clusterId, ca, a1, foundings };
 }
 
 function knownClusterIds({ trust, lockedTo }: Loyalty): Uint8Array[] {
   return [trust.clusterId, lockedTo ?? new Uint8Array(0)].filter(({ length }) => length > 0);
 }
 
-async function checkFoundings(foundings: readonly Founding[], clusterId: Bytes, loyalty: Loyalty): Promise<void> {
+async function checkFoundings(
+  foundings: readonly Founding[],
+  clusterId: Bytes,
+  loyalty: Loyalty,
+): Promise<readonly Founding[]> {
   if (foundings.length > MAXIMUM_FOUNDINGS) {
     throw new BootstrapError("malformed/join-message", `Cannot read more than ${MAXIMUM_FOUNDINGS} "foundings"`, {
       details: { field: "foundings" },
     });
   }
   let first: BootstrapError | undefined;
-  let isFounded = false;
+  const valid: Founding[] = [];
   for (const founding of foundings) {
     try {
       await checkFounding(founding, loyalty.trust, checkedId(founding));
@@ -97,9 +103,9 @@ async function checkFoundings(foundings: readonly Founding[], clusterId: Bytes, 
       continue;
     }
     if (knownClusterIds(loyalty).length === 0) loyalty.noteFounded(founding.clusterId);
-    isFounded ||= equalBytes(founding.clusterId, clusterId);
+    if (equalBytes(founding.clusterId, clusterId)) valid.push(founding);
   }
-  if (isFounded) return;
+  if (valid.length > 0) return valid;
   throw first ?? refusal(
     "founding",
     "The join service shows no founding of its cluster",

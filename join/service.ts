@@ -15,6 +15,7 @@ import type { NodeRole } from "../kubernetes/admission_records.ts";
 import { KubernetesApi } from "../kubernetes/api.ts";
 import type { ApiCredentials } from "../kubernetes/api.ts";
 import { signNodeCertificate } from "../kubernetes/node_certificate.ts";
+import { checkNotBeingRemoved } from "../kubernetes/removal_requests.ts";
 import type { Endpoint } from "../node/endpoint.ts";
 import { readListenAddress } from "../node/endpoint.ts";
 import type { Bytes } from "../platform/bytes.ts";
@@ -25,9 +26,11 @@ import type { Log } from "../platform/log.ts";
 import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
 import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
 import type { JoinExchangeService } from "./exchange_parts.ts";
+import { ControlPlanes } from "./control_planes.ts";
 import { JOIN_SERVICE_DEADLINES } from "./exchange_parts.ts";
 import { serveJoin } from "./exchange_service.ts";
 import type { ServiceState } from "./service_state.ts";
+import { runServingApprover } from "./serving_approver.ts";
 import { VerificationQueue } from "./verification_queue.ts";
 
 /** What the join service is made of. */
@@ -40,6 +43,8 @@ export interface JoinServiceDependencies {
   readonly roleOf: (identity: string) => NodeRole;
   /** How far a node's clock may be off, by that policy. Default: five minutes. */
   readonly maximumClockSkewMs?: number;
+  /** The folder of the unit's credentials, with the cluster's keys; without it no control plane can join by this service. */
+  readonly credentialsFolder?: string;
   /** The service's clock. */
   readonly clock: Clock;
   /** Where each outcome is written. */
@@ -49,11 +54,15 @@ export interface JoinServiceDependencies {
 /** A node's first certificate lives as long as a slow join needs: kubeadm waits up to ten minutes for the kubelet. */
 const TICKET_LIFETIME_SECONDS = 20 * 60;
 const SIGNING_DEADLINE_MS = 30_000;
-const MAXIMUM_CONNECTIONS = 256;
+/** A thousand machines that boot at once find a place each; a connection that waits costs some ten kilobytes. */
+const MAXIMUM_CONNECTIONS = 2048;
 /** A request holds a CSR, a quote and an EK certificate, which are some kilobytes together. */
 const MAXIMUM_MESSAGE_LENGTH = 32 * 1024;
-/** A verification is some signatures over a few kilobytes: milliseconds on one core. */
-const QUEUE = { maximumActive: 4, maximumWaiting: 64 } as const;
+/**
+ * A verification is some signatures over a few kilobytes: milliseconds on one core, so that a thousand that wait are some
+ * seconds of work.
+ */
+const QUEUE = { maximumActive: 4, maximumWaiting: 1024 } as const;
 
 const versionSchema = v.object({ gitVersion: v.string() });
 
@@ -64,20 +73,35 @@ const versionSchema = v.object({ gitVersion: v.string() });
  */
 export async function runJoinService(dependencies: JoinServiceDependencies, signal: AbortSignal): Promise<void> {
   await proveChannelBinding();
-  const { state, clock } = dependencies;
+  const { state, clock, log, credentialsFolder } = dependencies;
   using api = new KubernetesApi(await apiCredentials(state));
+  const admissions = new AdmissionRecords(api);
+  using controlPlanes = credentialsFolder === undefined
+    ? undefined
+    : new ControlPlanes({ api, admissions, credentialsFolder, clock, log, policyDocument: state.policyDocument });
   const service: JoinExchangeService = {
     ...exchangeService(dependencies),
-    admissions: new AdmissionRecords(api),
+    admissions,
     signCertificate: (nodeName, csr) => signCertificate(api, nodeName, csr, clock),
+    checkNotRemoved: (nodeName) => checkNotBeingRemoved(api, nodeName),
+    ...(controlPlanes === undefined ? {} : { controlPlanes }),
     clusterVersion: async () => (await api.get("/version", versionSchema)).gitVersion,
   };
   await using server = await listenForJoins(service, readListenAddress(state.listen, "listen"));
   service.log.event("info", "join-service-started", { listen: state.listen, port: server.port });
-  if (!signal.aborted) {
-    await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-  }
+  await Promise.all([
+    untilAborted(signal),
+    runServingApprover({ api, admissions, clock, log }, signal),
+    controlPlanes?.run(signal),
+  ]);
   service.log.event("info", "join-service-stopped");
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
 }
 
 /**
@@ -100,7 +124,7 @@ export function listenForJoins(service: JoinExchangeService, address: Endpoint):
 /** The parts of an exchange that come from the state and the policy. */
 function exchangeService(
   { state, verifier, roleOf, maximumClockSkewMs = MAXIMUM_CLOCK_SKEW_MS, clock, log }: JoinServiceDependencies,
-): Omit<JoinExchangeService, "admissions" | "signCertificate" | "clusterVersion"> {
+): Omit<JoinExchangeService, "admissions" | "signCertificate" | "checkNotRemoved" | "clusterVersion"> {
   const { trust, caCertificate, foundings, certificate, keys, apiEndpoints, joinEndpoints, clusterDocument } = state;
   return {
     identity: { clusterId: trust.clusterId, caCertificate, foundings, certificate, keys },

@@ -23,7 +23,7 @@ import { readCertificate } from "../certificate/x509.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { base64, equalBytes, fromBase64, fromUtf8, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { ensureFolder, readFile, writeFileAtomic } from "../platform/files.ts";
+import { ensureFolder, exists, readFile, writeFileAtomic } from "../platform/files.ts";
 import type { Founding } from "../proto/gen/bootstrapper.ts";
 
 /** What a join service runs on. */
@@ -104,6 +104,11 @@ export async function writeServiceState(folder: string, state: ServiceState): Pr
   };
   const text = JSON.stringify(document, undefined, 2);
   await writeFileAtomic(join(folder, SERVICE_STATE_FILE), utf8(`${text}\n`), { mode: STATE_MODE });
+}
+
+/** Whether there is a state, which is written whole or not at all. */
+export function hasServiceState(folder: string): Promise<boolean> {
+  return exists(join(folder, SERVICE_STATE_FILE));
 }
 
 /**

@@ -10,10 +10,15 @@ import type { ClusterSettings } from "../kubernetes/settings.ts";
 import { endpointText, readEndpoint } from "../node/endpoint.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
-import type { JoinTicket } from "../proto/gen/bootstrapper.ts";
+import type { NodeSelf } from "../node/configuration_defaults.ts";
+import type { Founding, JoinTicket } from "../proto/gen/bootstrapper.ts";
+import type { ControlPlaneKit } from "./control_plane_kit.ts";
+import { checkControlPlaneKit } from "./control_plane_kit.ts";
+import type { NodeKeys } from "./node_keys.ts";
 import type { FoundedService } from "./proposal.ts";
+import { openKit } from "./sealed_kit.ts";
 
-/** What a node needs in order to join; nothing of it is secret. */
+/** What a node needs in order to join. Only {@linkcode kit} is secret, and stays in memory. */
 export interface Ticket {
   /** The cluster, 32 bytes. */
   readonly clusterId: Bytes;
@@ -27,6 +32,25 @@ export interface Ticket {
   readonly joinEndpoints: readonly string[];
   /** The cluster's settings. */
   readonly settings: ClusterSettings;
+  /** The same as the operator gave them, YAML. */
+  readonly clusterDocument: string;
+  /** What the operators of this node say of the cluster. */
+  readonly foundings: readonly Founding[];
+  /** The cluster's keys, for a control plane, and for nobody else. */
+  readonly kit?: ControlPlaneKit;
+}
+
+/** A control plane's ticket. */
+export type ControlPlaneTicket = Ticket & { readonly kit: ControlPlaneKit };
+
+/** Who a ticket must be for. */
+export interface TicketHolder {
+  /** The node's name. */
+  readonly name: string;
+  /** Its role. */
+  readonly role: NodeSelf["role"];
+  /** K_c and E_c. */
+  readonly keys: NodeKeys;
 }
 
 const MAXIMUM_ENDPOINTS = 64;
@@ -37,17 +61,20 @@ const MAXIMUM_ENDPOINTS = 64;
  *
  * @param message What the service sent.
  * @param service The service, from `checkProposal()`.
- * @param node The node's name and SPKI_c.
+ * @param node Who asked.
+ * @param a2 A2 of the connection, to which sealed keys are bound.
  * @param now The time of day.
- * @throws {BootstrapError} `refused/certificate-…` and its like, `malformed/ticket` with `field`.
+ * @throws {BootstrapError} `refused/certificate-…` and its like, `refused/sealed-kit`, `malformed/ticket` with `field`.
  */
 export async function checkTicket(
   message: JoinTicket,
   service: FoundedService,
-  node: { readonly name: string; readonly spki: Uint8Array },
+  node: TicketHolder,
+  a2: Uint8Array,
   now: Date,
 ): Promise<Ticket> {
-  const certificate = await checkNodeCertificate(message.nodeCertificate, service.ca, node.name, node.spki, now);
+  const { name, keys } = node;
+  const certificate = await checkNodeCertificate(message.nodeCertificate, service.ca, name, keys.node.spki, now);
   const [first, ...others] = readEndpoints(message.apiEndpoints, "api_endpoints");
   if (first === undefined) throw malformed("api_endpoints", "names none");
   return {
@@ -57,7 +84,25 @@ export async function checkTicket(
     apiEndpoints: [first, ...others],
     joinEndpoints: readEndpoints(message.joinEndpoints, "join_endpoints"),
     settings: readField("cluster_document", () => readClusterSettings(message.clusterDocument)),
+    clusterDocument: message.clusterDocument,
+    foundings: service.foundings,
+    ...await openSealedKit(message, service, node, a2, now),
   };
+}
+
+async function openSealedKit(
+  { sealedKit }: JoinTicket,
+  { ca }: FoundedService,
+  { role, keys }: TicketHolder,
+  a2: Uint8Array,
+  now: Date,
+): Promise<{ readonly kit?: ControlPlaneKit }> {
+  if (role === "worker" && sealedKit === undefined) return {};
+  if (role === "worker") throw malformed("sealed_kit", "is in the ticket of a worker");
+  if (sealedKit === undefined) throw malformed("sealed_kit", "is missing in the ticket of a control plane");
+  const kit = await openKit(keys.sealing, a2, sealedKit);
+  await checkControlPlaneKit(kit, ca, now);
+  return { kit };
 }
 
 function readEndpoints(texts: readonly string[], field: string): string[] {

@@ -10,12 +10,14 @@ import { endpointText } from "../node/endpoint.ts";
 import { equalBytes } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import type { ErrorCode } from "../platform/errors.ts";
 import { errorFields } from "../platform/log.ts";
 import type { Log } from "../platform/log.ts";
 import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
 import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
-import { backoffMs } from "./_backoff.ts";
+import { backoffMs, hintedPauseMs } from "./_backoff.ts";
 import type { Setback } from "./_backoff.ts";
+import { waitForListener } from "./_knock.ts";
 import type { JoiningNode } from "./exchange_client.ts";
 import { obtainTicket } from "./exchange_client.ts";
 import type { Ticket } from "./ticket.ts";
@@ -38,19 +40,31 @@ export interface TicketSearchOptions {
   readonly node: Omit<JoiningNode, "noteFounded" | "exclusively">;
   /** For the pauses between attempts. */
   readonly clock: Clock;
-  /** Where refusals are written, each once. */
+  /** Where refusals are written, each once; those that only people change as errors. */
   readonly log: Log;
-  /** Hears of every attempt that failed. */
+  /** Hears of every attempt that failed; of an endpoint where nobody listens, when that or its reason is new. */
   readonly onFailure?: (failure: EndpointFailure) => void;
 }
 
-const CONNECT_DEADLINE_MS = 10_000;
+/** Somebody listens, so that this is how long a busy service may let a handshake wait. */
+const CONNECT_DEADLINE_MS = 30_000;
+/** A service that is dead or cut off is given up after twice this silence. */
+const KEEP_ALIVE_MS = 4_000;
+/**
+ * A service that lives but does not get on: after so long another one is asked beside it. An answer takes less than a second,
+ * and the evidence for it some seconds where the TPM is slow.
+ */
+const HAND_OVER_MS = 10_000;
+/** What all services of a cluster have in common, so that asking another one meanwhile is of no use. */
+const SHARED_CODES: readonly ErrorCode[] = ["unavailable/control-plane-queue", "unavailable/busy"];
 
 /** One search, or several of the same node: what was seen of clusters is never forgotten. */
 export class TicketSearch {
   readonly #options: TicketSearchOptions;
   readonly #founded: Uint8Array[] = [];
+  readonly #finalSeen = new Set<string>();
   #lastTurn: Promise<unknown> = Promise.resolve();
+  #quietUntilMs = 0;
 
   /** Nothing is asked yet. */
   constructor(options: TicketSearchOptions) {
@@ -92,36 +106,57 @@ export class TicketSearch {
   }
 
   /** Asks at one endpoint until there is a ticket. */
-  async #ask({ host, port }: Endpoint, signal: AbortSignal): Promise<Ticket> {
+  async #ask(endpoint: Endpoint, signal: AbortSignal): Promise<Ticket> {
     const { clock } = this.#options;
-    const endpoint = endpointText({ host, port });
-    let last: { readonly kind: Setback; readonly code: string; readonly count: number } | undefined;
+    const where = endpointText(endpoint);
+    let last: { readonly setback: Setback; readonly code: string; readonly count: number } | undefined;
+    const report = (error: BootstrapError) => {
+      const setback = setbackOf(error);
+      this.#report({ endpoint: where, error, kind: setback === "unreachable" ? setback : "refused" }, {
+        isNew: last?.code !== error.code,
+        isFinal: setback === "final",
+      });
+      last = { setback, code: error.code, count: last?.setback === setback ? last.count + 1 : 1 };
+      return last;
+    };
     for (;;) {
+      await waitForListener(endpoint, { clock, signal, onFailure: report });
+      await this.#untilOthersMayBeAsked(signal);
+      const attempt: Attempt = {};
       try {
-        return await this.#askOnce(endpoint, signal);
-      } catch (error) {
+        return await this.#askOnce(where, attempt, signal);
+      } catch (cause) {
         signal.throwIfAborted();
         if (this.conflict !== undefined) throw this.conflict;
-        const failure = { endpoint, error: asBootstrapError(error), kind: setbackOf(asBootstrapError(error)) };
-        this.#report(failure, last?.code !== failure.error.code);
-        const count = last?.kind === failure.kind ? last.count + 1 : 1;
-        last = { kind: failure.kind, code: failure.error.code, count };
-        await clock.sleep(backoffMs(failure.kind, count, Math.random()), signal);
+        const error = asBootstrapError(cause);
+        if (error === attempt.givenUp) continue;
+        const { setback, count } = report(error);
+        const pauseMs = hintedPauseMs(error, Math.random()) ?? backoffMs(setback, count, Math.random());
+        await clock.sleep(pauseMs, signal);
       }
     }
   }
 
-  async #askOnce(endpoint: string, signal: AbortSignal): Promise<Ticket> {
+  async #untilOthersMayBeAsked(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    for (;;) {
+      const leftMs = this.#quietUntilMs - clock.monotonicMs();
+      if (leftMs <= 0) return;
+      await clock.sleep(leftMs, signal);
+    }
+  }
+
+  async #askOnce(endpoint: string, attempt: Attempt, signal: AbortSignal): Promise<Ticket> {
     using dialled = await dial<JoinServerMessage, JoinClientMessage>({
       method: JoinServiceService.join,
-      endpoint,
+      ...{ endpoint, signal },
       connectDeadlineMs: CONNECT_DEADLINE_MS,
-      signal,
+      keepAliveMs: KEEP_ALIVE_MS,
     });
     const asking = obtainTicket(dialled.exchange, {
       ...this.#options.node,
       noteFounded: (clusterId) => this.#noteFounded(clusterId),
-      exclusively: (work) => this.#exclusively(work, signal),
+      exclusively: (work) => this.#exclusively(work, attempt, signal),
     });
     return await unlessAborted(asking, signal);
   }
@@ -131,22 +166,49 @@ export class TicketSearch {
     if (this.conflict !== undefined) throw this.conflict;
   }
 
-  #exclusively<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  /** In turn; who takes long keeps on beside the next. The service has shown itself to be of the node's cluster. */
+  #exclusively<T>(work: () => Promise<T>, attempt: Attempt, signal: AbortSignal): Promise<T> {
+    const { clock } = this.#options;
+    const begun = Promise.withResolvers<void>();
     const turn = this.#lastTurn.then(() => {
+      begun.resolve();
       signal.throwIfAborted();
-      return work();
+      if (this.#quietUntilMs <= clock.monotonicMs()) return work().catch((error) => this.#noteHint(error));
+      throw attempt.givenUp = new BootstrapError("aborted/ticket-search", "The services are not to be asked just now");
     });
-    this.#lastTurn = turn.catch(() => {});
+    const over = new AbortController();
+    const ended = turn.then(() => over.abort(), () => over.abort());
+    const patience = begun.promise.then(() => clock.sleep(HAND_OVER_MS, over.signal)).catch(() => {});
+    this.#lastTurn = Promise.race([ended, patience]);
     return turn;
   }
 
+  /** Only in its turn is a service heard on this: whoever stands in for one must not keep the node from the others. */
+  #noteHint(cause: unknown): never {
+    const error = asBootstrapError(cause);
+    const hintMs = hintedPauseMs(error, Math.random());
+    if (hintMs !== undefined && SHARED_CODES.includes(error.code)) {
+      this.#quietUntilMs = Math.max(this.#quietUntilMs, this.#options.clock.monotonicMs() + hintMs);
+    }
+    throw error;
+  }
+
   /** The same refusal again and again is one event. */
-  #report(failure: EndpointFailure, isNew: boolean): void {
+  #report(failure: EndpointFailure, { isNew, isFinal }: { readonly isNew: boolean; readonly isFinal: boolean }): void {
     const { endpoint, kind, error } = failure;
-    const level = isNew && kind === "refused" ? "warn" : isNew ? "info" : "debug";
+    const seen = `${endpoint} ${error.code}`;
+    const isRepeated = isFinal ? this.#finalSeen.has(seen) : !isNew;
+    if (isFinal) this.#finalSeen.add(seen);
+    const level = isRepeated ? "debug" : isFinal ? "error" : kind === "refused" ? "warn" : "info";
     this.#options.log.event(level, `join-endpoint-${kind}`, { ...errorFields(error), endpoint });
     this.#options.onFailure?.(failure);
   }
+}
+
+/** One attempt at one service. */
+interface Attempt {
+  /** Why this side ended it, where that says nothing of the service. */
+  givenUp?: BootstrapError;
 }
 
 /** What a TPM does cannot be stopped; nobody waits for it after the signal. */
@@ -161,6 +223,8 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
   }
 }
 
-function setbackOf({ code, retriable }: BootstrapError): Setback {
-  return retriable && (code.startsWith("unavailable/") || code.startsWith("timeout/")) ? "unreachable" : "refused";
+/** What a peer said is a refusal; anything else that may be retried is the connection's doing. */
+function setbackOf({ code, retriable, details }: BootstrapError): Setback {
+  if (details["saidBy"] === "peer") return retriable ? "refused" : "final";
+  return retriable || code === "aborted/call" ? "unreachable" : "final";
 }

@@ -1,8 +1,9 @@
 /**
- * A bound on how many peers' evidence is verified at once.
+ * A bound on how much is done at once for peers that have not shown who they are.
  *
  * @module
  */
+import { RETRY_AFTER_DETAIL } from "../attestation/channel/refusal.ts";
 import { BootstrapError } from "../platform/errors.ts";
 
 /** The bounds of a {@linkcode VerificationQueue}. */
@@ -13,12 +14,23 @@ export interface VerificationQueueOptions {
   readonly maximumWaiting: number;
 }
 
-const RETRY_HINT = "Ask again in a few seconds";
+/** When a refused peer may ask again: a full queue is worked off by then. */
+export const BUSY_RETRY_SECONDS = 5;
 
-/** Work in turn: a few at once, some waiting, the rest refused. */
+interface Waiting {
+  readonly start: () => void;
+  readonly refuse: (error: BootstrapError) => void;
+}
+
+/**
+ * Work in turn: a few at once, some waiting, the rest refused. Each part of the network has its turn, however much another
+ * one asks for; when too many wait, the part with most of them loses one.
+ */
 export class VerificationQueue {
   readonly #options: VerificationQueueOptions;
-  readonly #waiting: (() => void)[] = [];
+  /** By part of the network; who is next is the first of the first. */
+  readonly #waiting = new Map<string, Set<Waiting>>();
+  #waitingCount = 0;
   #active = 0;
 
   /** Empty. */
@@ -30,36 +42,34 @@ export class VerificationQueue {
    * Does `work` when it is its turn.
    *
    * @param gone Whoever is gone loses its place.
-   * @throws {BootstrapError} `unavailable/busy` if too many wait, why the peer is gone, or what `work` throws.
+   * @param group The part of the network that asks, from `peerGroup()`.
+   * @throws {BootstrapError} `unavailable/busy` with `retryAfterSeconds` if too many wait, why the peer is gone, or what
+   *   `work` throws.
    */
-  async run<T>(work: () => Promise<T>, gone: AbortSignal): Promise<T> {
+  async run<T>(work: () => Promise<T>, gone: AbortSignal, group: string): Promise<T> {
     gone.throwIfAborted();
-    if (this.#active >= this.#options.maximumActive) await this.#wait(gone);
+    if (this.#active >= this.#options.maximumActive) await this.#wait(gone, group);
     else this.#active++;
     try {
       gone.throwIfAborted();
       return await work();
     } finally {
       // The place passes on to the next, so nobody can come in between.
-      const next = this.#waiting.shift();
+      const next = this.#next();
       if (next === undefined) this.#active--;
-      else next();
+      else next.start();
     }
   }
 
-  async #wait(gone: AbortSignal): Promise<void> {
-    if (this.#waiting.length >= this.#options.maximumWaiting) {
-      throw new BootstrapError("unavailable/busy", "The join service is verifying as many nodes as it can", {
-        next: RETRY_HINT,
-      });
-    }
+  async #wait(gone: AbortSignal, group: string): Promise<void> {
+    if (this.#waitingCount >= this.#options.maximumWaiting && !this.#makeRoom(group)) throw busy();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const waiting: Waiting = { start: resolve, refuse: reject };
     const leave = () => {
-      const place = this.#waiting.indexOf(resolve);
-      if (place >= 0) this.#waiting.splice(place, 1);
+      this.#remove(group, waiting);
       reject(gone.reason);
     };
-    this.#waiting.push(resolve);
+    this.#add(group, waiting);
     gone.addEventListener("abort", leave, { once: true });
     try {
       await promise;
@@ -67,4 +77,47 @@ export class VerificationQueue {
       gone.removeEventListener("abort", leave);
     }
   }
+
+  #add(group: string, waiting: Waiting): void {
+    const queue = this.#waiting.get(group) ?? new Set();
+    this.#waiting.set(group, queue.add(waiting));
+    this.#waitingCount++;
+  }
+
+  #remove(group: string, waiting: Waiting): void {
+    const queue = this.#waiting.get(group);
+    if (queue?.delete(waiting)) this.#waitingCount--;
+    if (queue?.size === 0) this.#waiting.delete(group);
+  }
+
+  /** Takes the next out; its part of the network goes to the end of the line. */
+  #next(): Waiting | undefined {
+    for (const [group, queue] of this.#waiting) {
+      for (const waiting of queue) {
+        this.#remove(group, waiting);
+        if (this.#waiting.delete(group)) this.#waiting.set(group, queue);
+        return waiting;
+      }
+    }
+    return undefined;
+  }
+
+  /** Refuses the last of the part of the network that has most, if that is more than the newcomer's would have. */
+  #makeRoom(newcomer: string): boolean {
+    const sizeOf = (group: string) => this.#waiting.get(group)?.size ?? 0;
+    const largest = [...this.#waiting.keys()].reduce((a, b) => sizeOf(b) > sizeOf(a) ? b : a, newcomer);
+    if (sizeOf(largest) <= sizeOf(newcomer) + 1) return false;
+    const last = [...this.#waiting.get(largest) ?? []].at(-1);
+    if (last === undefined) return false;
+    this.#remove(largest, last);
+    last.refuse(busy());
+    return true;
+  }
+}
+
+function busy(): BootstrapError {
+  return new BootstrapError("unavailable/busy", "The join service has as many nodes to verify as it can take", {
+    next: "Ask again in a few seconds",
+    details: { [RETRY_AFTER_DETAIL]: String(BUSY_RETRY_SECONDS) },
+  });
 }

@@ -18,6 +18,14 @@ const configMapSchema = v.object({
   data: v.optional(v.record(v.string(), v.string()), {}),
 });
 
+const listSchema = v.object({
+  metadata: v.object({ continue: v.optional(v.string(), "") }),
+  items: v.array(configMapSchema),
+});
+
+/** How many are asked for at once, so that an answer stays far below its limit however many there are. */
+const LIST_PAGE = 500;
+
 function stored({ metadata, data }: v.InferOutput<typeof configMapSchema>): StoredConfigMap {
   return { name: metadata.name, uid: metadata.uid, resourceVersion: metadata.resourceVersion, data };
 }
@@ -37,6 +45,19 @@ export class ConfigMaps {
   async find(name: string): Promise<StoredConfigMap | undefined> {
     const found = await this.#api.find(`${this.#path}/${name}`, configMapSchema);
     return found && stored(found);
+  }
+
+  /** All of them, in the order of their names. */
+  async list(): Promise<StoredConfigMap[]> {
+    const found: StoredConfigMap[] = [];
+    let next = "";
+    do {
+      const query = `?limit=${LIST_PAGE}&continue=${encodeURIComponent(next)}`;
+      const page = await this.#api.get(this.#path + query, listSchema);
+      found.push(...page.items.map(stored));
+      next = page.metadata.continue;
+    } while (next !== "");
+    return found;
   }
 
   /** Throws `conflict/already-exists` if the name is taken. */

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { readFileIfExists, removeIfExists } from "../platform/files.ts";
 import { fromUtf8 } from "../platform/bytes.ts";
+import { KUBEADM_KEY_FILES } from "./cluster_keys.ts";
 import { readKubeconfig } from "./kubeconfig.ts";
 
 /**
@@ -27,7 +28,13 @@ const PAIRS: readonly {
 
 const KUBECONFIGS = ["admin.conf", "super-admin.conf", "kubelet.conf", "controller-manager.conf", "scheduler.conf"];
 
-const PEM_MAXIMUM_BYTES = 1 << 20;
+/** What control planes share: it is laid before a join, and never made there. */
+const SHARED_FILES = ["ca.crt", ...Object.values(KUBEADM_KEY_FILES)];
+
+const CONTROL_PLANE_KUBECONFIGS = ["admin.conf", "controller-manager.conf", "scheduler.conf"];
+const CONTROL_PLANE_MANIFESTS = ["kube-apiserver.yaml", "kube-controller-manager.yaml", "kube-scheduler.yaml"];
+
+const FILE_MAXIMUM_BYTES = 1 << 20;
 
 function certificatePair(name: string): readonly string[] {
   return [`${name}.key`, `${name}.crt`];
@@ -35,7 +42,7 @@ function certificatePair(name: string): readonly string[] {
 
 /** Whether a file is one PEM block with both its ends. */
 export async function isWholePem(path: string): Promise<boolean> {
-  const bytes = await readFileIfExists(path, PEM_MAXIMUM_BYTES);
+  const bytes = await readFileIfExists(path, FILE_MAXIMUM_BYTES);
   if (bytes === undefined || bytes.includes(0)) return false;
   return /^-----BEGIN ([A-Z ]+)-----\n[\s\S]+\n-----END \1-----\n$/.test(fromUtf8(bytes, path));
 }
@@ -49,6 +56,34 @@ export async function isWholeKubeconfig(path: string): Promise<boolean> {
     // Whatever is wrong with it, it is of no use.
     return false;
   }
+}
+
+/** Whether a file is a static Pod's manifest as kubeadm writes one, to its last line. */
+export async function isWholeManifest(path: string): Promise<boolean> {
+  const bytes = await readFileIfExists(path, FILE_MAXIMUM_BYTES);
+  if (bytes === undefined || bytes.includes(0)) return false;
+  const text = fromUtf8(bytes, path);
+  return text.startsWith("apiVersion: v1\nkind: Pod\n") && text.endsWith("\nstatus: {}\n");
+}
+
+/** Those of the cluster's keys below `pki` that a control plane needs before it joins and that are missing or torn. */
+export async function missingSharedKeys(kubernetesFolder: string): Promise<string[]> {
+  const missing: string[] = [];
+  for (const name of SHARED_FILES) {
+    if (!await isWholePem(join(kubernetesFolder, "pki", name))) missing.push(name);
+  }
+  return missing;
+}
+
+/** Whether everything is whole that kubeadm lays down for a control plane, but etcd's manifest and the kubelet's files. */
+export async function isControlPlanePrepared(kubernetesFolder: string): Promise<boolean> {
+  const pki = PAIRS.flatMap(({ files }) => files).concat("ca.crt", "ca.key");
+  const looks = [
+    ...pki.map((name) => isWholePem(join(kubernetesFolder, "pki", name))),
+    ...CONTROL_PLANE_KUBECONFIGS.map((name) => isWholeKubeconfig(join(kubernetesFolder, name))),
+    ...CONTROL_PLANE_MANIFESTS.map((name) => isWholeManifest(join(kubernetesFolder, "manifests", name))),
+  ];
+  return (await Promise.all(looks)).every(Boolean);
 }
 
 /**

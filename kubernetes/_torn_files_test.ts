@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
-import { isWholePem, removeTornFiles } from "./_torn_files.ts";
+import {
+  isControlPlanePrepared,
+  isWholeManifest,
+  isWholePem,
+  missingSharedKeys,
+  removeTornFiles,
+} from "./_torn_files.ts";
 import { kubeconfig } from "./kubeconfig.ts";
 
 const PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
@@ -80,3 +86,41 @@ Deno.test("isWholePem() is false when a PEM file ends before its end", async () 
   assert.equal(await isWholePem(path), true);
   await Deno.remove(path);
 });
+
+const MANIFEST = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: etcd\nspec: {}\nstatus: {}\n";
+
+Deno.test("isWholeManifest() is false when a manifest ends before its end, or is missing", async () => {
+  const path = await Deno.makeTempFile();
+  for (let length = 0; length < MANIFEST.length; length++) {
+    await Deno.writeTextFile(path, MANIFEST.slice(0, length));
+    assert.equal(await isWholeManifest(path), false, String(length));
+  }
+  await Deno.writeTextFile(path, MANIFEST);
+  assert.equal(await isWholeManifest(path), true);
+  await Deno.remove(path);
+  assert.equal(await isWholeManifest(path), false);
+});
+
+Deno.test("missingSharedKeys() names what is missing or torn of that which control planes share, and nothing else", () =>
+  withFolder(async (folder) => {
+    assert.deepEqual(await missingSharedKeys(folder), []);
+    for (const name of ["apiserver.key", "ca.key", "sa.pub"]) await Deno.truncate(join(folder, "pki", name));
+    await Deno.remove(join(folder, "pki/etcd/ca.crt"));
+    assert.deepEqual(await missingSharedKeys(folder), ["ca.key", "sa.pub", "etcd/ca.crt"]);
+  }));
+
+Deno.test("isControlPlanePrepared() is true only when every certificate, kubeconfig and manifest is whole", () =>
+  withFolder(async (folder) => {
+    const manifests = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]
+      .map((name) => `manifests/${name}.yaml`);
+    await Deno.mkdir(join(folder, "manifests"));
+    for (const path of manifests) await Deno.writeTextFile(join(folder, path), MANIFEST);
+    assert.equal(await isControlPlanePrepared(folder), true);
+    const others = ["kubelet.conf"];
+    for (const path of [...PKI, ...CONFIGS, ...manifests]) {
+      const whole = await Deno.readTextFile(join(folder, path));
+      await Deno.truncate(join(folder, path));
+      assert.equal(await isControlPlanePrepared(folder), others.includes(path), path);
+      await Deno.writeTextFile(join(folder, path), whole);
+    }
+  }));

@@ -10,6 +10,7 @@ import * as v from "valibot";
 import { BootstrapError, type ErrorCode } from "../platform/errors.ts";
 import { ConfigMaps, type StoredConfigMap } from "./_config_maps.ts";
 import { type AdmissionRecord, readRecord, writeRecord } from "./_admission_record.ts";
+import { checkIdentity, checkResetCount, nameTaken, nodeWithoutRecord } from "./_admission_refusals.ts";
 import type { KubernetesApi } from "./api.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
 
@@ -29,6 +30,9 @@ const ATTEMPTS = 8;
 
 const identityName = (identity: string) => `identity-${identity}`;
 const nodeName = (name: string) => `node-${name}`;
+
+/** Looks at a name that has no record yet; throws if it must not get one. */
+type NoRecordCheck = (asked: AdmissionRecord) => Promise<void>;
 
 /** The admission records of a cluster. */
 export class AdmissionRecords {
@@ -54,6 +58,19 @@ export class AdmissionRecords {
   }
 
   /**
+   * The record of the node that was completely admitted under a name, if there is one.
+   *
+   * @param name The Node's name.
+   */
+  async byName(name: string): Promise<AdmissionRecord | undefined> {
+    if (!NAMES.test(name)) return undefined;
+    const named = await this.#read(nodeName(name));
+    if (named === undefined) return undefined;
+    const own = await this.#read(identityName(named.record.identity));
+    return own?.record.nodeName === name ? own.record : undefined;
+  }
+
+  /**
    * Admits an identity under a name, after its evidence was verified completely. The same identity may ask again at any
    * time and gets the same, with its key, addresses and evidence digest replaced.
    *
@@ -66,31 +83,70 @@ export class AdmissionRecords {
    *   - `unavailable/admission-changed`: the same identity asks several times at once;
    *   - `malformed/admission-record`, naming the field; and what {@linkcode KubernetesApi} throws.
    */
-  async admit(record: AdmissionRecord): Promise<Admission> {
+  admit(record: AdmissionRecord): Promise<Admission> {
+    return this.#admit(record, (asked) => this.#refuseUnknownNode(asked));
+  }
+
+  /**
+   * Records the node that has initialised the cluster, whose Node is there before its record. Throws as {@linkcode admit}, but
+   * not `conflict/node-without-record`.
+   */
+  admitFounder(record: AdmissionRecord): Promise<Admission> {
+    return this.#admit(record, () => Promise.resolve());
+  }
+
+  async #admit(record: AdmissionRecord, checkNoRecord: NoRecordCheck): Promise<Admission> {
     if (!NAMES.test(record.nodeName)) throw malformed("nodeName", "is no RFC 1123 label");
     if (!IDENTITIES.test(record.identity)) throw malformed("identity", "is not 64 characters of hexadecimal");
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const admission = await this.#tryToAdmit(record);
+      const admission = await this.#tryToAdmit(record, checkNoRecord);
       if (admission !== undefined) return admission;
     }
-    throw new BootstrapError(
-      "unavailable/admission-changed",
-      `The admission record of ${record.nodeName} keeps changing`,
-      {
-        next: "Ask again; only one machine may use an identity",
-        details: { identity: record.identity, node: record.nodeName },
-      },
-    );
+    const { identity, nodeName: node } = record;
+    throw keepsChanging({ identity, node }, "Ask again; only one machine may use an identity");
+  }
+
+  /**
+   * Removes what is recorded under a name, for an operator: the caller must be allowed to list and delete ConfigMaps. What was
+   * killed in between is finished by calling it again: the record of the name goes last.
+   *
+   * @param name The Node's name.
+   * @returns The record that the name had, if there was one.
+   * @throws {BootstrapError} `unavailable/admission-changed`: the node is being admitted all the while;
+   *   `malformed/admission-record`, naming the ConfigMap; and what {@linkcode KubernetesApi} throws.
+   */
+  async remove(name: string): Promise<AdmissionRecord | undefined> {
+    if (!NAMES.test(name)) throw malformed("nodeName", "is no RFC 1123 label");
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const removal = await this.#unlessChanged(() => this.#tryToRemove(name));
+      if (removal !== undefined) return removal.record;
+    }
+    throw keepsChanging({ node: name }, "Power the machine off before you remove it");
+  }
+
+  async #tryToRemove(name: string): Promise<{ readonly record: AdmissionRecord | undefined }> {
+    const named = await this.#configMaps.find(nodeName(name));
+    // By a list, as one identity may have left a record of the name without ever getting it.
+    const all = await this.#configMaps.list();
+    const own = all.filter((found) => found.name.startsWith(identityName("")) && found.data["nodeName"] === name);
+    const first = named ?? own[0];
+    for (const found of named === undefined ? own : [...own, named]) await this.#configMaps.remove(found.name, found);
+    return { record: first && readRecord(first.data, first.name) };
   }
 
   /** One attempt; `undefined` if somebody else changed a record in between. */
-  async #tryToAdmit(record: AdmissionRecord): Promise<Admission | undefined> {
+  async #tryToAdmit(record: AdmissionRecord, checkNoRecord: NoRecordCheck): Promise<Admission | undefined> {
     const before = await this.#read(nodeName(record.nodeName));
     if (before !== undefined) this.#checkName(before.record, record);
-    else await this.#refuseUnknownNode(record);
+    else await checkNoRecord(record);
 
     const own = await this.#createOrRead(identityName(record.identity), record);
     if (own === undefined) return undefined;
+    if (await this.#isOrphan(own.record, record)) {
+      checkResetCount(own.record, record);
+      await this.#unlessChanged(() => this.#configMaps.update(own.stored, writeRecord(record)));
+      return undefined;
+    }
     checkIdentity(own.record, record);
     const named = await this.#createOrRead(nodeName(record.nodeName), record);
     if (named === undefined) return undefined;
@@ -133,35 +189,24 @@ export class AdmissionRecords {
     return await unless("precondition/not-found", () => unless("conflict/changed", change));
   }
 
+  /**
+   * Whether the record of an identity is left over from an admission that was killed before its second record, and whose name
+   * another identity has got since: then this identity was never admitted, and is free.
+   */
+  async #isOrphan(own: AdmissionRecord, asked: AdmissionRecord): Promise<boolean> {
+    if (own.nodeName === asked.nodeName) return false;
+    const named = await this.#read(nodeName(own.nodeName));
+    return named !== undefined && named.record.identity !== asked.identity;
+  }
+
   #checkName(found: AdmissionRecord, asked: AdmissionRecord): void {
-    if (found.identity !== asked.identity) {
-      throw new BootstrapError(
-        "conflict/node-name",
-        `The name ${asked.nodeName} belongs to the identity ${found.identity}; ${asked.identity} cannot have it`,
-        {
-          next:
-            `Give this machine another name; or, if ${found.identity} is gone for good, have an operator delete the Node ` +
-            `and the ConfigMaps ${nodeName(found.nodeName)} and ${
-              identityName(found.identity)
-            } in ${BOOTSTRAPPER_NAMESPACE}`,
-          details: { node: asked.nodeName, expected: found.identity, seen: asked.identity },
-        },
-      );
-    }
+    if (found.identity !== asked.identity) throw nameTaken(found, asked);
     checkIdentity(found, asked);
   }
 
-  async #refuseUnknownNode({ nodeName: name, identity }: AdmissionRecord): Promise<void> {
-    const node = await this.#api.find(`/api/v1/nodes/${name}`, v.object({ metadata: v.object({ name: v.string() }) }));
-    if (node === undefined) return;
-    throw new BootstrapError(
-      "conflict/node-without-record",
-      `The cluster has a Node ${name} that was never admitted by a record`,
-      {
-        next: `Give this machine another name; or, if the Node ${name} is gone for good, have an operator delete it`,
-        details: { node: name, seen: identity },
-      },
-    );
+  async #refuseUnknownNode(asked: AdmissionRecord): Promise<void> {
+    const schema = v.object({ metadata: v.object({ name: v.string() }) });
+    if (await this.#api.find(`/api/v1/nodes/${asked.nodeName}`, schema) !== undefined) throw nodeWithoutRecord(asked);
   }
 }
 
@@ -174,39 +219,9 @@ async function unless<T>(code: ErrorCode, work: () => Promise<T>): Promise<T | u
   }
 }
 
-function checkIdentity(found: AdmissionRecord, asked: AdmissionRecord): void {
-  if (found.nodeName === asked.nodeName && found.role === asked.role) return;
-  throw new BootstrapError(
-    "conflict/identity",
-    `The identity ${asked.identity} is admitted as ${found.role} ${found.nodeName}; it cannot be ${asked.role} ${asked.nodeName}`,
-    {
-      next:
-        `Ask as ${found.role} ${found.nodeName}; or, if that Node is to go for good, have an operator delete it and the ` +
-        `ConfigMaps ${nodeName(found.nodeName)} and ${identityName(asked.identity)} in ${BOOTSTRAPPER_NAMESPACE}`,
-      details: {
-        identity: asked.identity,
-        expected: `${found.role} ${found.nodeName}`,
-        seen: `${asked.role} ${asked.nodeName}`,
-      },
-    },
-  );
-}
-
-function checkResetCount(found: AdmissionRecord, asked: AdmissionRecord): void {
-  if (found.resetCount === undefined) return;
-  if (asked.resetCount !== undefined && asked.resetCount >= found.resetCount) return;
-  throw new BootstrapError(
-    "refused/reset-count",
-    `The TPM of ${asked.nodeName} counts fewer resets than at its last admission`,
-    {
-      next: "The machine's TPM was rolled back or cloned: find out by whom before you admit it again",
-      details: {
-        check: "reset-count",
-        expected: `at least ${found.resetCount}`,
-        seen: String(asked.resetCount ?? "none"),
-      },
-    },
-  );
+function keepsChanging(details: { readonly node: string; readonly identity?: string }, next: string): BootstrapError {
+  const message = `The admission record of ${details.node} keeps changing`;
+  return new BootstrapError("unavailable/admission-changed", message, { next, details });
 }
 
 function malformed(field: string, problem: string): BootstrapError {

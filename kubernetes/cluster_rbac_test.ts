@@ -20,6 +20,48 @@ Deno.test("clusterRbac() gives the join service no wildcard, no Secret and no im
   }
 });
 
+const ruleSchema = v.looseObject({
+  rules: v.array(v.strictObject({
+    apiGroups: v.tuple([v.string()]),
+    resources: v.tuple([v.string()]),
+    resourceNames: v.optional(v.array(v.string()), []),
+    verbs: v.array(v.string()),
+  })),
+});
+
+/** Each right of a role of the join service, as `verb group/resource` and the names that it is limited to. */
+function rightsOf(kind: "ClusterRole" | "Role"): string[] {
+  const role = clusterRbac().find((one) => one.kind === kind && one.metadata.name === "bootstrapper:join-service");
+  return v.parse(ruleSchema, role).rules.flatMap(({ apiGroups, resources, resourceNames, verbs }) =>
+    verbs.map((verb) => [`${verb} ${apiGroups[0]}/${resources[0]}`, ...resourceNames].join(" "))
+  ).sort();
+}
+
+Deno.test("clusterRbac() gives the join service exactly these rights in the whole cluster", () => {
+  assert.deepEqual(rightsOf("ClusterRole"), [
+    "approve certificates.k8s.io/signers kubernetes.io/kube-apiserver-client-kubelet kubernetes.io/kubelet-serving",
+    "create certificates.k8s.io/certificatesigningrequests",
+    "delete certificates.k8s.io/certificatesigningrequests",
+    "get /nodes",
+    "get certificates.k8s.io/certificatesigningrequests",
+    "list certificates.k8s.io/certificatesigningrequests",
+    "update certificates.k8s.io/certificatesigningrequests/approval",
+  ]);
+});
+
+Deno.test("clusterRbac() gives the join service exactly these rights in its own namespace", () => {
+  assert.deepEqual(rightsOf("Role"), [
+    "create /configmaps",
+    "create coordination.k8s.io/leases",
+    "delete /configmaps",
+    "get /configmaps",
+    "get coordination.k8s.io/leases",
+    "list /configmaps",
+    "update /configmaps",
+    "update coordination.k8s.io/leases",
+  ]);
+});
+
 Deno.test("clusterRbac() binds nobody but nodes, the API server and the join service's own subject", () => {
   const bindings = clusterRbac().filter(({ kind }) => kind.endsWith("Binding")).map((one) =>
     v.parse(bindingSchema, one)

@@ -32,6 +32,12 @@ export interface InitFacts {
   readonly node: NodeFacts;
 }
 
+/**
+ * The controller manager signs the certificates of nodes that join. By default its client sends 20 requests a second, which is 50
+ * seconds for a thousand nodes; the API server's priority and fairness bounds it anyway.
+ */
+const SIGNER_RATE = [{ name: "kube-api-qps", value: "200" }, { name: "kube-api-burst", value: "400" }];
+
 /** `host:port`, with brackets around an IPv6 address. */
 function hostAndPort(host: string, port: number): string {
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
@@ -84,6 +90,7 @@ export function initDocuments(settings: ClusterSettings, facts: InitFacts): stri
         ...(settings.serviceSubnet === undefined ? {} : { serviceSubnet: settings.serviceSubnet }),
       },
       apiServer: { certSANs: [...new Set([facts.node.address, facts.node.name, hostOf(endpoint)])] },
+      controllerManager: { extraArgs: SIGNER_RATE },
       dns: { disabled: !settings.coreDns },
       proxy: { disabled: !settings.kubeProxy },
     },
@@ -92,27 +99,36 @@ export function initDocuments(settings: ClusterSettings, facts: InitFacts): stri
       kind: "KubeletConfiguration",
       cgroupDriver: "systemd",
       rotateCertificates: true,
+      // The kubelet asks for its serving certificate too, instead of signing one itself.
+      serverTLSBootstrap: true,
     },
   );
 }
 
-/** What a node needs beside its ticket in order to join as a worker. */
+/** What a node needs in order to join. */
 export interface JoinFacts {
   /** The node that joins. */
   readonly node: NodeFacts;
-  /** The kubeconfig with the ticket's client certificate, an absolute path. */
+  /** The kubeconfig by which kubeadm reaches the cluster, an absolute path: the ticket's. */
   readonly discoveryKubeconfigPath: string;
   /** How long kubeadm waits. */
   readonly timeouts: KubeadmTimeouts;
 }
 
-/** The document of `kubeadm join` for a worker: JoinConfiguration with discovery by file, as YAML. */
-export function joinDocument(facts: JoinFacts): string {
+/**
+ * The document of `kubeadm join`: JoinConfiguration with discovery by file, as YAML.
+ *
+ * @param role A control plane's API server listens on the node's address, port 6443; the cluster's keys are no part of
+ * the document: they are laid below `/etc/kubernetes/pki` before.
+ */
+export function joinDocument(facts: JoinFacts, role: "worker" | "control-plane" = "worker"): string {
+  const localAPIEndpoint = { advertiseAddress: facts.node.address, bindPort: API_SERVER_PORT };
   return documents({
     apiVersion: KUBEADM_API,
     kind: "JoinConfiguration",
     discovery: { file: { kubeConfigPath: facts.discoveryKubeconfigPath } },
     nodeRegistration: nodeRegistration(facts.node),
+    ...(role === "worker" ? {} : { controlPlane: { localAPIEndpoint } }),
     timeouts: facts.timeouts,
   });
 }

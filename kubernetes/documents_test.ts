@@ -32,6 +32,9 @@ Deno.test("initDocuments() writes what kubeadm reads, and no token", () => {
       encryptionAlgorithm: "ECDSA-P256",
       networking: { podSubnet: "10.244.0.0/16" },
       apiServer: { certSANs: ["10.0.0.1", "cp-1"] },
+      controllerManager: {
+        extraArgs: [{ name: "kube-api-qps", value: "200" }, { name: "kube-api-burst", value: "400" }],
+      },
       dns: { disabled: false },
       proxy: { disabled: true },
     },
@@ -40,6 +43,7 @@ Deno.test("initDocuments() writes what kubeadm reads, and no token", () => {
       kind: "KubeletConfiguration",
       cgroupDriver: "systemd",
       rotateCertificates: true,
+      serverTLSBootstrap: true,
     },
   ]);
 });
@@ -69,4 +73,15 @@ Deno.test("joinDocument() names the discovery file, and no token", () => {
     nodeRegistration: registration,
     timeouts: defaultTimeouts,
   }]);
+});
+
+Deno.test("joinDocument() names the API server's address, and no certificate key, when the node is a control plane", () => {
+  const facts = { node, discoveryKubeconfigPath: "/run/bootstrapper/discovery.conf", timeouts: defaultTimeouts };
+  const [worker, controlPlane] = [joinDocument(facts), joinDocument(facts, "control-plane")].map((text) =>
+    read(text)[0]
+  );
+  assert.deepEqual(controlPlane, {
+    ...(worker as Record<string, unknown>),
+    controlPlane: { localAPIEndpoint: { advertiseAddress: "10.0.0.1", bindPort: 6443 } },
+  });
 });

@@ -5,45 +5,14 @@
  */
 import { join } from "node:path";
 import { BootstrapError } from "../platform/errors.ts";
-import type { CommandResult, CommandRunner } from "../platform/command.ts";
-import { runOrThrow } from "../platform/command.ts";
-import { ensureFolder, exists, readFileIfExists, removeIfExists, writeFileAtomic } from "../platform/files.ts";
-import { hex, isZero, randomBytes, utf8 } from "../platform/bytes.ts";
-import {
-  type FailedCheck,
-  type KubeadmProgress,
-  parseFailedChecks,
-  parseFailure,
-  parseProgress,
-} from "./_kubeadm_output.ts";
-import { createRedactor, redact } from "./_redact.ts";
-import { isWholeKubeconfig, isWholePem, removeTornFiles } from "./_torn_files.ts";
+import { exists, removeIfExists } from "../platform/files.ts";
+import { type FailedCheck, parseFailedChecks } from "./_kubeadm_output.ts";
+import { failure, type KubeadmParts, KubeadmProcess, type KubeadmRun } from "./_kubeadm_process.ts";
+import { redact } from "./_redact.ts";
+import { isWholePem, removeTornFiles } from "./_torn_files.ts";
 
 export type { FailedCheck, KubeadmProgress } from "./_kubeadm_output.ts";
-
-/** What a {@linkcode Kubeadm} works with. */
-export interface KubeadmParts {
-  /** Runs kubeadm and `sync`. */
-  readonly commands: CommandRunner;
-  /** A folder of our own, for the time of a run, as `/run/bootstrapper`; made with mode 0700 where there is none. */
-  readonly privateFolder: string;
-  /** Where kubeadm works. Default: `/etc/kubernetes`. */
-  readonly kubernetesFolder?: string;
-  /** Where the kubelet's configuration is. Default: `/var/lib/kubelet`. */
-  readonly kubeletFolder?: string;
-}
-
-/** How kubeadm is run once. */
-export interface KubeadmRun {
-  /** kubeadm is killed after this many milliseconds. */
-  readonly deadlineMs: number;
-  /** Ends it early. */
-  readonly signal?: AbortSignal;
-  /** Called for each thing that it says of its work, without secrets. */
-  readonly onProgress?: (progress: KubeadmProgress) => void;
-  /** Called for each line that it prints, without secrets. */
-  readonly onLine?: (line: string) => void;
-}
+export type { KubeadmParts, KubeadmRun } from "./_kubeadm_process.ts";
 
 /**
  * Phases of `kubeadm init` that are left out: `preflight` was run before the lock; `bootstrap-token` would make a bearer
@@ -52,21 +21,13 @@ export interface KubeadmRun {
  */
 const SKIPPED_INIT_PHASES = ["preflight", "bootstrap-token", "upload-certs", "show-join-command"] as const;
 
-const KUBELET_FILE_MAXIMUM_BYTES = 1 << 20;
-
 /** kubeadm with a folder for its configuration. Runs are one at a time: that is the caller's concern. */
 export class Kubeadm {
-  readonly #commands: CommandRunner;
-  readonly #privateFolder: string;
-  readonly #kubernetesFolder: string;
-  readonly #kubeletFolder: string;
+  readonly #process: KubeadmProcess;
 
   /** Nothing is run yet. */
   constructor(parts: KubeadmParts) {
-    this.#commands = parts.commands;
-    this.#privateFolder = parts.privateFolder;
-    this.#kubernetesFolder = parts.kubernetesFolder ?? "/etc/kubernetes";
-    this.#kubeletFolder = parts.kubeletFolder ?? "/var/lib/kubelet";
+    this.#process = new KubeadmProcess(parts);
   }
 
   /**
@@ -81,15 +42,16 @@ export class Kubeadm {
    *   `precondition/cluster-ca` if the CA is missing.
    */
   async init(documents: string, run: KubeadmRun): Promise<void> {
+    const { kubernetesFolder } = this.#process;
     for (const name of ["ca.crt", "ca.key"]) {
-      const path = join(this.#kubernetesFolder, "pki", name);
+      const path = join(kubernetesFolder, "pki", name);
       if (await exists(path)) continue;
       throw new BootstrapError("precondition/cluster-ca", `Cannot initialise a cluster as its CA is not at ${path}`);
     }
-    await removeTornFiles(this.#kubernetesFolder);
-    await this.#run("init", ["init", `--skip-phases=${SKIPPED_INIT_PHASES.join(",")}`], documents, run);
-    await removeIfExists(join(this.#kubernetesFolder, "super-admin.conf"));
-    await this.#sync(run);
+    await removeTornFiles(kubernetesFolder);
+    await this.#process.run(["init", `--skip-phases=${SKIPPED_INIT_PHASES.join(",")}`], documents, run);
+    await removeIfExists(join(kubernetesFolder, "super-admin.conf"));
+    await this.#process.sync(run);
   }
 
   /**
@@ -97,16 +59,16 @@ export class Kubeadm {
    * {@linkcode init}, with a fresh ticket; once the kubelet has credentials of its own there is nothing left to do, and
    * kubeadm, which refuses the name of a Node that is Ready, is not asked.
    *
-   * @param document The YAML of `joinDocument()`.
+   * @param document The YAML of `joinDocument()` for a worker.
    * @throws {BootstrapError} As {@linkcode init}.
    */
   async join(document: string, run: KubeadmRun): Promise<void> {
     // After a restart the kubelet goes on by itself; what is looked at here should hold still.
-    if (await exists(join(this.#kubeletFolder, "config.yaml"))) await this.#systemctl("stop", run);
-    if (await this.hasJoined()) await this.#systemctl("start", run);
+    await this.#process.systemctl("stop", run);
+    if (await this.hasJoined()) await this.#process.systemctl("start", run);
     else await this.#joinByKubeadm(document, run);
-    await removeIfExists(join(this.#kubernetesFolder, "bootstrap-kubelet.conf"));
-    await this.#sync(run);
+    await removeIfExists(join(this.#process.kubernetesFolder, "bootstrap-kubelet.conf"));
+    await this.#process.sync(run);
   }
 
   /**
@@ -116,7 +78,7 @@ export class Kubeadm {
    */
   async preflight(command: "init" | "join", document: string, run: KubeadmRun): Promise<FailedCheck[]> {
     const argv = command === "init" ? ["init", "phase", "preflight"] : ["join", "phase", "preflight"];
-    const { code, stdout, stderr } = await this.#start(argv, document, run);
+    const { code, stdout, stderr } = await this.#process.start(argv, document, run);
     const failed = parseFailedChecks(redact(`${stdout}\n${stderr}`));
     if (code !== 0 && failed.length === 0) throw failure(`${command} phase preflight`, code, stderr);
     return failed;
@@ -124,76 +86,27 @@ export class Kubeadm {
 
   /** The images that the control plane of these documents needs, as `registry.k8s.io/kube-apiserver:v1.36.3`. */
   async requiredImages(documents: string, run: KubeadmRun): Promise<string[]> {
-    const { code, stdout, stderr } = await this.#start(["config", "images", "list"], documents, run);
+    const { code, stdout, stderr } = await this.#process.start(["config", "images", "list"], documents, run);
     if (code !== 0) throw failure("config images list", code, stderr);
     return stdout.split("\n").map((line) => line.trim()).filter((line) => line !== "");
   }
 
+  /** Whether the kubelet has all that kubeadm writes, and its own credentials. */
+  hasJoined(): Promise<boolean> {
+    return this.#process.hasJoined();
+  }
+
   async #joinByKubeadm(document: string, run: KubeadmRun): Promise<void> {
-    await removeTornFiles(this.#kubernetesFolder);
-    const ca = join(this.#kubernetesFolder, "pki", "ca.crt");
+    const { kubernetesFolder } = this.#process;
+    await removeTornFiles(kubernetesFolder);
+    const ca = join(kubernetesFolder, "pki", "ca.crt");
     if (!await isWholePem(ca)) await removeIfExists(ca);
     try {
-      await this.#run("join", ["join", "--skip-phases=preflight"], document, run);
+      await this.#process.run(["join", "--skip-phases=preflight"], document, run);
     } catch (error) {
       // The kubelet of an earlier run was faster, and kubeadm refuses because its Node is Ready.
       const refused = error instanceof BootstrapError && error.code === "system/kubeadm";
       if (!refused || !await this.hasJoined()) throw error;
     }
   }
-
-  /** Like kubeadm, without minding the outcome: where systemd does not run the kubelet, somebody else does. */
-  async #systemctl(verb: "start" | "stop", run: KubeadmRun): Promise<void> {
-    await this.#commands.run(["systemctl", verb, "kubelet.service"], { deadlineMs: run.deadlineMs });
-  }
-
-  /** Whether the kubelet has all that kubeadm writes, and its own credentials. */
-  async hasJoined(): Promise<boolean> {
-    for (const name of ["config.yaml", "kubeadm-flags.env"]) {
-      const content = await readFileIfExists(join(this.#kubeletFolder, name), KUBELET_FILE_MAXIMUM_BYTES);
-      if (content === undefined || isZero(content)) return false;
-    }
-    return await isWholePem(join(this.#kubernetesFolder, "pki", "ca.crt")) &&
-      await isWholeKubeconfig(join(this.#kubernetesFolder, "kubelet.conf"));
-  }
-
-  async #run(command: string, argv: readonly string[], document: string, run: KubeadmRun): Promise<void> {
-    const { code, stderr } = await this.#start(argv, document, run);
-    if (code !== 0) throw failure(command, code, stderr);
-  }
-
-  async #start(argv: readonly string[], document: string, run: KubeadmRun): Promise<CommandResult> {
-    await ensureFolder(this.#privateFolder, 0o700);
-    const config = join(this.#privateFolder, `kubeadm-${hex(randomBytes(8))}.yaml`);
-    const redactors = { stdout: createRedactor(), stderr: createRedactor() };
-    try {
-      await writeFileAtomic(config, utf8(document), { mode: 0o600 });
-      return await this.#commands.run(["kubeadm", ...argv, `--config=${config}`], {
-        deadlineMs: run.deadlineMs,
-        ...(run.signal === undefined ? {} : { signal: run.signal }),
-        onLine(raw, stream) {
-          const line = redactors[stream](raw);
-          run.onLine?.(line);
-          const progress = parseProgress(line);
-          if (progress !== undefined) run.onProgress?.(progress);
-        },
-      });
-    } finally {
-      await removeIfExists(config);
-    }
-  }
-
-  /** kubeadm does not force its files to disk; what is journalled as done must be there after a power cut. */
-  async #sync(run: KubeadmRun): Promise<void> {
-    const folders = [this.#kubernetesFolder, this.#kubeletFolder];
-    await runOrThrow(this.#commands, ["sync", "--file-system", ...folders], { deadlineMs: run.deadlineMs });
-  }
-}
-
-function failure(command: string, code: number, stderr: string): BootstrapError {
-  const { phase, reason } = parseFailure(redact(stderr));
-  const where = phase === "" ? "" : ` in phase "${phase}"`;
-  return new BootstrapError("system/kubeadm", `kubeadm ${command} failed${where}: ${reason}`, {
-    details: { command: `kubeadm ${command}`, phase, exitCode: String(code) },
-  });
 }

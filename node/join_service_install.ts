@@ -4,15 +4,16 @@
  * @module
  */
 import { issueServiceCertificate } from "../certificate/ca.ts";
+import type { CertificateAuthority } from "../certificate/ca.ts";
 import { generateKeyPair } from "../certificate/keys.ts";
 import { clusterIdOf } from "../certificate/cluster_id.ts";
 import type { TrustPart } from "../attestation/transcript.ts";
-import type { FoundedCluster } from "../init/init_server.ts";
-import type { StagedInit } from "../init/staged_init.ts";
-import { writeServiceState } from "../join/service_state.ts";
+import { hasServiceState, writeServiceState } from "../join/service_state.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { CommandRunner } from "../platform/command.ts";
 import { runOrThrow } from "../platform/command.ts";
+import { removeIfExists, renameFolder } from "../platform/files.ts";
+import type { Founding } from "../proto/gen/bootstrapper.ts";
 
 /** The port of the join services. */
 export const JOIN_SERVICE_PORT = 9444;
@@ -34,11 +35,59 @@ export interface JoinServiceInstallation {
   readonly commands: CommandRunner;
 }
 
-/** Writes the service's credentials and state with the founding, and starts it. May be done again: it restarts the service. */
-export async function installJoinService(
-  { folder, address, trust, clock, commands }: JoinServiceInstallation,
-  { ca, founding, request }: StagedInit,
-  { apiEndpoints, joinEndpoints }: FoundedCluster,
+/** What a join service is to know of its cluster. */
+export interface JoinServiceCluster {
+  /** The cluster's CA, with its key: it signs the service's certificate. */
+  readonly ca: CertificateAuthority;
+  /** What the operators say of the cluster. */
+  readonly foundings: readonly Founding[];
+  /** YAML: the policy. */
+  readonly policyDocument: string;
+  /** YAML: the cluster's settings. */
+  readonly clusterDocument: string;
+  /** Where nodes reach the API server, `host:port`. */
+  readonly apiEndpoints: readonly string[];
+  /** Where nodes reach join services, `host:port`. */
+  readonly joinEndpoints: readonly string[];
+}
+
+/** The folder of a service that is not to start yet. */
+const stagedFolder = (folder: string) => `${folder}.staged`;
+
+/** Writes the service's credentials and state, and starts it. May be done again: it restarts the service. */
+export async function installJoinService(parts: JoinServiceInstallation, cluster: JoinServiceCluster): Promise<void> {
+  await writeState(parts.folder, parts, cluster);
+  await restart(parts);
+}
+
+/** Writes the service's credentials and state for a start to come; its unit does not see them. May be done again. */
+export async function stageJoinService(parts: JoinServiceInstallation, cluster: JoinServiceCluster): Promise<void> {
+  const staged = stagedFolder(parts.folder);
+  await removeIfExists(staged);
+  await writeState(staged, parts, cluster);
+}
+
+/** Whether there is a service that is staged or started. */
+export async function hasJoinService(folder: string): Promise<boolean> {
+  return await hasServiceState(stagedFolder(folder)) || await hasServiceState(folder);
+}
+
+/** Starts the service that was staged. May be done again. */
+export async function startStagedJoinService(
+  parts: Pick<JoinServiceInstallation, "folder" | "commands">,
+): Promise<void> {
+  const { folder } = parts;
+  if (await hasServiceState(stagedFolder(folder))) {
+    await removeIfExists(folder);
+    await renameFolder(stagedFolder(folder), folder);
+  }
+  await restart(parts);
+}
+
+async function writeState(
+  folder: string,
+  { address, trust, clock }: JoinServiceInstallation,
+  { ca, foundings, ...documents }: JoinServiceCluster,
 ): Promise<void> {
   const keys = await generateKeyPair("p-256");
   const certificate = await issueServiceCertificate(ca, keys.spki, clock.now());
@@ -47,15 +96,15 @@ export async function installJoinService(
     keys,
     certificate: certificate.der,
     caCertificate: ca.certificate.der,
-    foundings: [founding],
+    foundings,
     trust: { ...trust, clusterId: await clusterIdOf(ca.certificate) },
-    policyDocument: request.policyDocument,
-    clusterDocument: request.clusterDocument,
+    ...documents,
     listen: `${host}:${JOIN_SERVICE_PORT}`,
     apiServer: `https://${host}:${API_SERVER_PORT}`,
-    apiEndpoints,
-    joinEndpoints,
   });
-  // Not waited for: the service waits for the API server by itself.
+}
+
+/** Not waited for: the service waits for the API server by itself. */
+async function restart({ commands }: Pick<JoinServiceInstallation, "commands">): Promise<void> {
   await runOrThrow(commands, ["systemctl", "restart", "--no-block", UNIT], { deadlineMs: SYSTEMCTL_DEADLINE_MS });
 }

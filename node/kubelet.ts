@@ -4,7 +4,7 @@
  * @module
  */
 import { join } from "node:path";
-import type { NodeKubelet } from "../join/client.ts";
+import type { NodeKubelet } from "../join/worker_sequence.ts";
 import type { Kubeadm } from "../kubernetes/kubeadm.ts";
 import { startKubelet, waitForKubelet, waitForOwnNode } from "../kubernetes/readiness.ts";
 import type { Clock } from "../platform/clock.ts";

@@ -7,17 +7,21 @@ import { createActor, fromCallback, fromPromise, waitFor } from "xstate";
 import { proveChannelBinding } from "../attestation/channel/finished.ts";
 import type { EvidenceIssuer, MeasurementRegisters } from "../attestation/evidence.ts";
 import { clusterIdText } from "../certificate/cluster_id.ts";
+import type { FoundClusterDependencies } from "../init/found_cluster.ts";
 import { documentsOf, foundCluster } from "../init/found_cluster.ts";
 import { InitServer } from "../init/init_server.ts";
 import { kubernetesChecks, preflight } from "../init/preflight.ts";
 import { StagedInitFolder } from "../init/staged_init.ts";
 import { removeJoinSecrets, runJoinClient } from "../join/client.ts";
+import type { PhaseRecorder } from "../journal/journal.ts";
+import { Journals } from "../journal/journals.ts";
 import type { KubeadmRun } from "../kubernetes/kubeadm.ts";
 import { Kubeadm } from "../kubernetes/kubeadm.ts";
 import type { NodeLock } from "../nodelock/lock.ts";
 import { openNodeLock } from "../nodelock/lock.ts";
 import { measureTrust } from "../nodelock/measure.ts";
 import type { LockOwner } from "../nodelock/record.ts";
+import { LOCK_OWNERS } from "../nodelock/record.ts";
 import { takeRunLock } from "../nodelock/run_lock.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { CommandRunner } from "../platform/command.ts";
@@ -27,6 +31,7 @@ import type { Log } from "../platform/log.ts";
 import { errorFields } from "../platform/log.ts";
 import type { NodeConfiguration } from "./configuration.ts";
 import type { NodeSelf } from "./configuration_defaults.ts";
+import { controlPlaneMaker } from "./control_plane_maker.ts";
 import { endpointText } from "./endpoint.ts";
 import type { ImageFinding } from "./image_measured.ts";
 import { installJoinService, JOIN_SERVICE_PORT } from "./join_service_install.ts";
@@ -37,6 +42,7 @@ import type { NodeCheck } from "./preflight.ts";
 import { failedChecks, nodeChecks } from "./preflight.ts";
 import type { Detected, RaceEvent } from "./race.ts";
 import { createRaceMachine } from "./race.ts";
+import { checkNoReset } from "./reset_marker.ts";
 import { statusRefusal, StatusWriter } from "./status.ts";
 import { TimelineRecorder } from "./timeline.ts";
 
@@ -60,6 +66,8 @@ export interface RunDependencies {
   readonly clock: Clock;
   /** What happens. */
   readonly log: Log;
+  /** Stands around each step; only for tests, which end the process there. */
+  readonly aroundStep?: <T>(name: string, work: () => Promise<T>) => Promise<T>;
 }
 
 const STATE_FOLDER_MODE = 0o755;
@@ -96,6 +104,7 @@ class RunningNode {
   readonly #timeline: TimelineRecorder;
   readonly #kubeadm: Kubeadm;
   readonly #initFolder: StagedInitFolder;
+  readonly #journals: Readonly<Record<LockOwner, Journals>>;
   #lock: NodeLock | undefined;
 
   constructor(deps: RunDependencies, timeline: TimelineRecorder) {
@@ -103,6 +112,12 @@ class RunningNode {
     this.#deps = deps;
     this.#timeline = timeline;
     this.#initFolder = new StagedInitFolder(paths.state);
+    const { self: { name: nodeName, role } } = deps;
+    const recorder: PhaseRecorder = { phase: (name, work) => this.#step(name, work) };
+    this.#journals = {
+      init: new Journals(paths.state, { owner: "init", role: "control-plane", nodeName }, { clock, recorder }),
+      join: new Journals(paths.state, { owner: "join", role, nodeName }, { clock, recorder }),
+    };
     this.#kubeadm = new Kubeadm({
       commands,
       privateFolder: paths.run,
@@ -134,6 +149,13 @@ class RunningNode {
     await recordMembership(this.#deps.paths.state, this.#deps.clock);
   }
 
+  /** A step of a journal, in the timeline and in the status too. */
+  #step<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const { aroundStep } = this.#deps;
+    this.status.update({ step: name });
+    return this.#timeline.phase(name, aroundStep === undefined ? work : () => aroundStep(name, work));
+  }
+
   /** Measures before any port opens, and says what the node is. */
   async #detect(): Promise<Detected> {
     const { configuration, self, registers, paths, clock, log, unmeasured } = this.#deps;
@@ -152,11 +174,15 @@ class RunningNode {
     if (evidence.variant === "none") log.event("warn", "insecure-evidence-none");
     await proveChannelBinding();
     if (registers !== undefined) await measureTrust(registers, trust);
+    await checkNoReset(paths.state);
     const lock = await openNodeLock({ folder: paths.state, clock, ...(registers === undefined ? {} : { registers }) });
     this.#lock = lock;
     const state = lock.state();
-    // Keys of an init that the lock does not name are nobody's.
+    // Keys of an init that the lock does not name are nobody's, and so are journals.
     if (state.name !== "locked" || state.lock.owner !== "init") await this.#initFolder.discard();
+    for (const owner of LOCK_OWNERS) {
+      if (state.name !== "locked" || state.lock.owner !== owner) await this.#journals[owner].discard();
+    }
     if (state.name !== "locked") return "fresh";
     const { owner, clusterId } = state.lock;
     await this.status.update({ owner, clusterId });
@@ -165,43 +191,21 @@ class RunningNode {
   }
 
   async #initialise(signal: AbortSignal, onLocked: () => void): Promise<void> {
-    const { configuration, self, paths, commands, clock, log } = this.#deps;
+    const { configuration, self, commands, clock, log } = this.#deps;
     const { trust, init } = configuration;
     const lock = this.#openLock();
     // An init that is locked goes on, whatever the configuration says by now.
     if (!init.enabled && lock.state().name !== "locked") return await untilAborted(signal);
     const server = new InitServer({
-      ...{ host: init.listen.host, port: init.listen.port, lock, folder: this.#initFolder, recorder: this.#timeline },
+      ...{ host: init.listen.host, port: init.listen.port, lock, folder: this.#initFolder },
       ...{ issuer: this.#guardedIssuer(), trust, clock, log },
-      preflight: (staged, progress, signal) =>
-        progress.phase("preflight", () => {
-          const checks = [
-            ...this.#nodeChecks(),
-            ...kubernetesChecks(this.#kubeadm, commands, documentsOf(staged, self), signal),
-          ];
-          return preflight(checks, (check) => progress.detail("preflight", check), signal);
-        }),
-      found: (staged, progress) =>
-        foundCluster(
-          {
-            ...{
-              node: self,
-              kubernetesFolder: paths.kubernetes,
-              kubeadm: this.#kubeadm,
-              folder: this.#initFolder,
-              clock,
-            },
-            joinServicePort: JOIN_SERVICE_PORT,
-            installJoinService: (init, cluster) =>
-              installJoinService(
-                { folder: paths.joinService, address: self.address, trust, clock, commands },
-                init,
-                cluster,
-              ),
-          },
-          staged,
-          progress,
-        ),
+      journals: this.#journals.init,
+      preflight: (staged, journal, signal) => {
+        const documents = documentsOf(staged, self);
+        const checks = [...this.#nodeChecks(), ...kubernetesChecks(this.#kubeadm, commands, documents, signal)];
+        return preflight(checks, (check) => journal.detail("preflight", check), signal);
+      },
+      found: (staged, journal, signal) => foundCluster(this.#founding(), staged, journal, signal),
       onLocked: () => {
         onLocked();
         const state = lock.state();
@@ -221,6 +225,20 @@ class RunningNode {
       },
     });
     await server.run(signal);
+  }
+
+  #founding(): FoundClusterDependencies {
+    const { configuration: { trust }, issuer, self, paths, commands, clock } = this.#deps;
+    return {
+      ...{ node: self, kubernetesFolder: paths.kubernetes, kubeadm: this.#kubeadm, clock },
+      identity: () => issuer.ownIdentity(),
+      joinServicePort: JOIN_SERVICE_PORT,
+      installJoinService: ({ ca, founding, request }, { apiEndpoints, joinEndpoints }) =>
+        installJoinService({ folder: paths.joinService, address: self.address, trust, clock, commands }, {
+          ...{ ca, foundings: [founding], apiEndpoints, joinEndpoints },
+          ...{ policyDocument: request.policyDocument, clusterDocument: request.clusterDocument },
+        }),
+    };
   }
 
   async #join(signal: AbortSignal, onLocked: () => void): Promise<void> {
@@ -252,11 +270,16 @@ class RunningNode {
       kubelet: systemdKubelet(facts),
       kubeletVersion: await kubeletVersion(commands),
       runFolder: paths.run,
-      phase: <T>(name: string, work: () => Promise<T>) => this.#timeline.phase(name, work),
+      controlPlane: controlPlaneMaker({ paths, self, trust, kubeadm, commands, clock }),
+      journals: this.#journals.join,
     };
+    let wasRefused = false;
     const end = await runJoinClient(dependencies, {
       signal,
-      onEndpointFailure: ({ endpoint, error }) => {
+      onEndpointFailure: ({ endpoint, error, kind }) => {
+        // What a service has said matters more than that another one is not there.
+        wasRefused ||= kind === "refused";
+        if (wasRefused && kind === "unreachable") return;
         this.status.update({ lastRefusal: statusRefusal(error, clock.now(), endpoint) });
       },
       onStepFailure: (error) => {
@@ -278,6 +301,7 @@ class RunningNode {
     return {
       variant: issuer.variant,
       activate: (challenge) => issuer.activate(challenge),
+      ownIdentity: () => issuer.ownIdentity(),
       async issue(statement) {
         const before = lock.state().name;
         const evidence = isSettled(before) ? await issuer.issue(statement) : undefined;

@@ -58,6 +58,8 @@ export interface NodeStatus {
   readonly owner?: LockOwner;
   /** The cluster that the lock names, in the text form `sha256:…`. */
   readonly clusterId?: string;
+  /** The step that it does, or did last. */
+  readonly step?: string;
   /** What the node waits for, as a sentence. */
   readonly waitsFor?: string;
   /** The last refusal by a peer. */
@@ -89,6 +91,7 @@ const statusSchema: v.GenericSchema<unknown, NodeStatus> = v.strictObject({
   evidence: v.exactOptional(v.string()),
   owner: v.exactOptional(v.picklist(LOCK_OWNERS)),
   clusterId: v.exactOptional(v.string()),
+  step: v.exactOptional(v.string()),
   waitsFor: v.exactOptional(v.string()),
   lastRefusal: v.exactOptional(refusalSchema),
   error: v.exactOptional(refusalSchema),

@@ -199,6 +199,18 @@ export async function exists(path: string): Promise<boolean> {
   }
 }
 
+/**
+ * Gives a folder another name, which must be free, as one step that is forced to disk.
+ *
+ * @throws {BootstrapError} `system/file`, naming the path.
+ */
+export function renameFolder(path: string, newPath: string): Promise<void> {
+  return attempt("rename", path, async () => {
+    await Deno.rename(path, newPath);
+    await syncFolder(dirname(newPath));
+  });
+}
+
 /** Removes a file or a folder with all that is in it, and forces that to disk; nothing there is fine. */
 export async function removeIfExists(path: string): Promise<void> {
   try {

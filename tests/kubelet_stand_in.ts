@@ -3,8 +3,10 @@
  *
  * It waits for `/var/lib/kubelet/config.yaml`, runs each static Pod's command as a process and starts it again when it
  * ends, answers `127.0.0.1:10248/healthz`, obtains a client certificate by `bootstrap-kubelet.conf` where there is no
- * `kubelet.conf`, registers its Node and keeps it Ready. When a file `/var/lib/kubelet/stand-in-renew` appears it asks for
- * a new certificate with its own one, as the kubelet does before one ends, and removes the file.
+ * `kubelet.conf`, registers its Node, keeps it Ready, and mirrors its static Pods in the API. With
+ * `serverTLSBootstrap` it asks for a serving certificate, which it keeps and does not serve with. When a file
+ * `/var/lib/kubelet/stand-in-renew` appears it asks for a new certificate with its own one, as the kubelet does before one
+ * ends, and removes the file.
  *
  * @module
  */
@@ -13,6 +15,8 @@ import * as v from "valibot";
 import { parse } from "yaml";
 import { KubernetesApi } from "../kubernetes/api.ts";
 import { kubeconfig, readKubeconfig } from "../kubernetes/kubeconfig.ts";
+import { mirrorStaticPods } from "./_mirror_pods.ts";
+import { obtainServingCertificate } from "./_serving_certificate.ts";
 
 const CONFIG = "/var/lib/kubelet/config.yaml";
 const FLAGS = "/var/lib/kubelet/kubeadm-flags.env";
@@ -24,6 +28,7 @@ const RENEW = "/var/lib/kubelet/stand-in-renew";
 const HEALTHZ_PORT = 10248;
 const POLL_MS = 200;
 const HEARTBEAT_MS = 5_000;
+const MIRROR_MS = 1_000;
 
 const log = (text: string) => Deno.stderr.writeSync(new TextEncoder().encode(`${new Date().toISOString()} ${text}\n`));
 const sleep = (ms: number) => new Promise<void>((done) => setTimeout(done, ms));
@@ -48,17 +53,25 @@ const podSchema = v.object({
   spec: v.object({ containers: v.tuple([v.object({ command: v.tupleWithRest([v.string()], v.string()) })]) }),
 });
 
+/** The static Pods' manifests by file name; empty while one is being written. */
+async function readManifests(): Promise<Map<string, string>> {
+  const manifests = new Map<string, string>();
+  for await (const { name } of Deno.readDir(MANIFESTS)) {
+    if (!name.endsWith(".yaml")) continue;
+    const text = await Deno.readTextFile(`${MANIFESTS}/${name}`);
+    manifests.set(name, text.endsWith("\nstatus: {}\n") ? text : "");
+  }
+  return manifests;
+}
+
 /** Runs what the manifests say: a changed manifest ends its process, a missing one too. */
 class StaticPods {
   readonly #running = new Map<string, { readonly text: string; readonly child: Deno.ChildProcess }>();
 
   async sync(): Promise<void> {
-    const wanted = new Map<string, string>();
-    for await (const { name } of Deno.readDir(MANIFESTS)) {
-      if (name.endsWith(".yaml")) wanted.set(name, await Deno.readTextFile(`${MANIFESTS}/${name}`));
-    }
+    const wanted = await readManifests();
     for (const [name, { text, child }] of this.#running) {
-      if (wanted.get(name) === text) continue;
+      if (wanted.get(name) === text || wanted.get(name) === "") continue;
       this.#running.delete(name);
       child.kill("SIGTERM");
       await child.status;
@@ -196,6 +209,25 @@ async function keepReady(flags: NodeFlags): Promise<never> {
   }
 }
 
+async function keepMirrored(flags: NodeFlags): Promise<never> {
+  for (;; await sleep(MIRROR_MS)) {
+    try {
+      using api = new KubernetesApi(await readKubeconfig(KUBECONFIG));
+      if (await exists(MANIFESTS)) await mirrorStaticPods(api, flags, await readManifests());
+    } catch (error) {
+      log(`does not mirror its Pods: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+}
+
+async function bootstrapServing(flags: NodeFlags): Promise<void> {
+  await until(async () => {
+    using api = new KubernetesApi(await readKubeconfig(KUBECONFIG));
+    return await obtainServingCertificate(api, flags.name) || undefined;
+  });
+  log("has its serving certificate, if it wants one");
+}
+
 await until(async () => await exists(CONFIG) ? true : undefined);
 Deno.serve({ hostname: "127.0.0.1", port: HEALTHZ_PORT, onListen: () => log("is healthy") }, () => new Response("ok"));
 const pods = new StaticPods();
@@ -211,4 +243,4 @@ await until(async () => {
   if (await exists(BOOTSTRAP_KUBECONFIG)) await bootstrap(BOOTSTRAP_KUBECONFIG, flags.name);
   return undefined;
 });
-await keepReady(flags);
+await Promise.all([keepReady(flags), keepMirrored(flags), bootstrapServing(flags)]);

@@ -80,6 +80,11 @@ export interface DialOptions<Incoming extends Envelope, Outgoing extends Envelop
   readonly endpoint: string;
   /** How long the connection may take until TLS stands, milliseconds. */
   readonly connectDeadlineMs: number;
+  /**
+   * How long the connection may be silent before the peer is asked for a sign of life, and how long that may take,
+   * milliseconds. Default: it is never asked.
+   */
+  readonly keepAliveMs?: number;
   /** Ends the exchange. */
   readonly signal?: AbortSignal;
 }
@@ -109,6 +114,10 @@ export async function dial<Incoming extends Envelope, Outgoing extends Envelope>
     "grpc.enable_retries": 0,
     "grpc.enable_channelz": 0,
     "grpc.use_local_subchannel_pool": 1,
+    ...(options.keepAliveMs === undefined ? {} : {
+      "grpc.keepalive_time_ms": options.keepAliveMs,
+      "grpc.keepalive_timeout_ms": options.keepAliveMs,
+    }),
   });
   const { path, requestSerialize, responseDeserialize } = options.method;
   const call: ClientDuplexStream<Outgoing, Incoming> = client.makeBidiStreamRequest(

@@ -51,6 +51,8 @@ export class Exchange<Incoming extends Envelope, Outgoing extends Envelope> {
   readonly #closing = new AbortController();
   readonly #queue: Incoming[] = [];
   #wake: (() => void) | undefined;
+  #awaitedSinceMs: number | undefined;
+  #received = 0;
 
   /**
    * Wraps a stream.
@@ -72,6 +74,7 @@ export class Exchange<Incoming extends Envelope, Outgoing extends Envelope> {
     this.closed = this.#closing.signal;
     stream.on("data", (message) => {
       this.#queue.push(message);
+      this.#received++;
       stream.pause();
       this.#wake?.();
     });
@@ -80,6 +83,16 @@ export class Exchange<Incoming extends Envelope, Outgoing extends Envelope> {
     stream.on("cancelled", gone);
     stream.on("close", gone);
     stream.on("error", (error) => this.close(translate(error)));
+  }
+
+  /** Since when the peer's next message is waited for, by `performance.now()`, unless something else is done. */
+  get awaitedSinceMs(): number | undefined {
+    return this.#awaitedSinceMs;
+  }
+
+  /** How many messages came. */
+  get received(): number {
+    return this.#received;
   }
 
   /** Marks the exchange as over; the first reason stays. */
@@ -142,6 +155,7 @@ export class Exchange<Incoming extends Envelope, Outgoing extends Envelope> {
   async #nextEnvelope(deadlineMs: number): Promise<Incoming> {
     if (this.#queue.length === 0 && !this.closed.aborted) {
       this.#stream.resume();
+      this.#awaitedSinceMs = performance.now();
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, deadlineMs);
         this.#wake = () => {
@@ -150,6 +164,7 @@ export class Exchange<Incoming extends Envelope, Outgoing extends Envelope> {
         };
       });
       this.#wake = undefined;
+      this.#awaitedSinceMs = undefined;
     }
     const envelope = this.#queue.shift();
     if (envelope !== undefined) return envelope;

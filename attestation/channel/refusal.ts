@@ -29,7 +29,10 @@ const STATUS: Readonly<Record<ErrorFamily, number>> = Object.freeze({
   internal: status.INTERNAL,
 });
 
-/** A peer that has not shown who it is learns the code and nothing else. */
+/** When to ask again, whole seconds: the one detail that strangers may know, as else they would ask at once. */
+export const RETRY_AFTER_DETAIL = "retryAfterSeconds";
+
+/** A peer that has not shown who it is learns the code, perhaps when to ask again, and nothing else. */
 export type Audience = "stranger" | "peer";
 
 /** The gRPC status of an error, with the refusal that the audience may see. */
@@ -37,7 +40,7 @@ export function statusOf(error: BootstrapError, audience: Audience): Partial<Sta
   const { code, retriable } = error;
   const refusal: Refusal = audience === "peer"
     ? { code, message: short(error.message), retriable, next: short(error.next), details: {} }
-    : { code, message: "", retriable, next: "", details: {} };
+    : { code, message: "", retriable, next: "", details: retryAfterOf(error) };
   if (audience === "peer") {
     for (const [key, value] of Object.entries(error.details).slice(0, MAXIMUM_DETAILS)) {
       const more = { ...refusal.details, [key]: short(value) };
@@ -47,6 +50,11 @@ export function statusOf(error: BootstrapError, audience: Audience): Partial<Sta
   const metadata = new Metadata();
   metadata.set(METADATA_KEY, encode(refusal));
   return { code: STATUS[errorFamily(code)], details: refusal.message || code, metadata };
+}
+
+function retryAfterOf({ details }: BootstrapError): Record<string, string> {
+  const seconds = details[RETRY_AFTER_DETAIL];
+  return seconds === undefined ? {} : { [RETRY_AFTER_DETAIL]: short(seconds) };
 }
 
 function encode(refusal: Refusal): Buffer {

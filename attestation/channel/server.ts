@@ -4,6 +4,7 @@
  * @module
  */
 import { once } from "node:events";
+import { createServer as createTcpServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import { createServer } from "node:tls";
 import type { TLSSocket } from "node:tls";
@@ -16,7 +17,11 @@ import { errorFields } from "../../platform/log.ts";
 import { Exchange } from "./exchange.ts";
 import type { Envelope } from "./exchange.ts";
 import { bindingOf, serverTlsOptions } from "./finished.ts";
+import type { OpenConnection } from "./_places.ts";
+import { Places } from "./_places.ts";
+import { peerGroup } from "./peer_group.ts";
 import { statusOf } from "./refusal.ts";
+import type { Audience } from "./refusal.ts";
 
 /** The largest message of an Init, bytes: two YAML documents fit well. */
 export const MAXIMUM_MESSAGE_LENGTH = 256 * 1024;
@@ -24,6 +29,13 @@ export const MAXIMUM_MESSAGE_LENGTH = 256 * 1024;
 const OPENING_DEADLINE_MS = 10_000;
 /** A peer whose machine has vanished is noticed by probes after so many milliseconds of silence. */
 const KEEP_ALIVE_MS = 15_000;
+/**
+ * How many peers may be at work or wait for us at once; the handshakes of more begin when some are done. A connection costs
+ * some ten kilobytes before its handshake, and some hundred after it.
+ */
+const MAXIMUM_UNDER_WAY = 256;
+/** How often it is looked for those that are done, while somebody waits for his handshake. */
+const LOOK_MS = 20;
 /** How long a finished connection may take to close by itself, milliseconds. */
 const CLOSING_DEADLINE_MS = 3_000;
 
@@ -31,7 +43,9 @@ const CLOSING_DEADLINE_MS = 3_000;
 export interface Session<Incoming extends Envelope, Outgoing extends Envelope> {
   /** The messages. */
   readonly exchange: Exchange<Incoming, Outgoing>;
-  /** Says that the peer has shown who it is, so that a refusal may say more than its code. */
+  /** Says that a refusal may say more than its code. */
+  explainRefusals(): void;
+  /** Says that the peer has shown who it is: a refusal may say more than its code, and nobody takes the peer's place. */
   trustPeer(): void;
 }
 
@@ -44,8 +58,9 @@ export interface ChannelServerOptions<Incoming extends Envelope, Outgoing extend
   /** The port; 0 for one that the kernel gives. */
   readonly port: number;
   /**
-   * How many connections there may be at once. When there are more, the oldest whose peer has not shown who it is makes
-   * room for the newest, so that nobody can keep the others out by holding connections.
+   * How many connections there may be at once. When there are more, one whose peer has not shown who it is makes room for
+   * the newest: of those from the address that holds most, the one that has let us wait longest. So nobody can keep the
+   * others out by holding connections.
    */
   readonly maximumConnections: number;
   /** The largest message that a peer may send, bytes; {@linkcode MAXIMUM_MESSAGE_LENGTH} unless given. */
@@ -72,29 +87,57 @@ export interface ChannelServer extends AsyncDisposable {
 export async function listen<Incoming extends Envelope, Outgoing extends Envelope>(
   options: ChannelServerOptions<Incoming, Outgoing>,
 ): Promise<ChannelServer> {
-  const open = new Map<string, OpenConnection>();
-  const listener = createServer(serverTlsOptions(await createThrowAwayCertificate()), (socket) => {
+  const open = new Places(options.maximumConnections);
+  const held = new Set<OpenConnection>();
+  const secured = createServer(serverTlsOptions(await createThrowAwayCertificate()), (socket) => {
     const connection = open.get(peerOf(socket));
     if (connection === undefined) socket.destroy();
     else serveConnection(socket, connection, options, options.log.with({ peer: peerOf(socket) }));
   });
-  listener.on("connection", (raw: Socket) => {
-    if (open.size >= options.maximumConnections) {
-      const oldestStranger = open.values().find(({ trusted }) => !trusted);
-      (oldestStranger?.raw ?? raw).destroy();
-      if (oldestStranger === undefined) return;
+  const begin = (connection: OpenConnection) => {
+    const { raw } = connection;
+    connection.openedMs = performance.now();
+    connection.opening = setTimeout(() => raw.destroy(), OPENING_DEADLINE_MS);
+    secured.emit("connection", raw);
+  };
+  let looking: ReturnType<typeof setTimeout> | undefined;
+  const beginSome = () => {
+    clearTimeout(looking);
+    let free = MAXIMUM_UNDER_WAY - open.countUnderWay(performance.now());
+    for (const connection of held) {
+      if (free-- <= 0) break;
+      held.delete(connection);
+      begin(connection);
     }
+    looking = held.size === 0 ? undefined : setTimeout(beginSome, LOOK_MS);
+  };
+  const listener = createTcpServer({ pauseOnConnect: true }, (raw) => {
     const peer = peerOf(raw);
-    const opening = setTimeout(() => raw.destroy(), OPENING_DEADLINE_MS);
+    const group = peerGroup(peer);
+    if (!open.makeRoom(group, performance.now())) {
+      raw.destroy();
+      return;
+    }
     raw.setKeepAlive(true, KEEP_ALIVE_MS);
-    open.set(peer, { raw, opening, serving: false, trusted: false });
+    const connection: OpenConnection = {
+      raw,
+      group,
+      openedMs: undefined,
+      opening: undefined,
+      exchange: undefined,
+      trusted: false,
+    };
+    open.add(peer, connection);
+    held.add(connection);
     raw.on("error", () => raw.destroy());
     raw.once("close", () => {
-      clearTimeout(opening);
-      open.delete(peer);
+      clearTimeout(connection.opening);
+      open.delete(peer, connection);
+      held.delete(connection);
     });
+    if (looking === undefined) beginSome();
   });
-  listener.on("tlsClientError", (error) => {
+  secured.on("tlsClientError", (error) => {
     options.log.event("debug", "channel-tls-error", { message: error.message });
   });
   const { host, port } = options;
@@ -107,7 +150,9 @@ export async function listen<Incoming extends Envelope, Outgoing extends Envelop
   const close = async () => {
     const closed = once(listener, "close");
     listener.close();
-    for (const connection of open.values()) if (!connection.serving) connection.raw.destroy();
+    clearTimeout(looking);
+    held.clear();
+    for (const connection of open.values()) if (connection.exchange === undefined) connection.raw.destroy();
     const grace = setTimeout(() => {
       for (const { raw } of open.values()) raw.destroy();
     }, CLOSING_DEADLINE_MS);
@@ -115,17 +160,6 @@ export async function listen<Incoming extends Envelope, Outgoing extends Envelop
     clearTimeout(grace);
   };
   return { port: (listener.address() as AddressInfo).port, close, [Symbol.asyncDispose]: close };
-}
-
-/** An accepted connection, from before its handshake. */
-interface OpenConnection {
-  readonly raw: Socket;
-  /** Ends the connection if its stream does not come. */
-  readonly opening: ReturnType<typeof setTimeout>;
-  /** Whether its stream has come. */
-  serving: boolean;
-  /** Whether its peer has shown who it is. */
-  trusted: boolean;
 }
 
 function peerOf(socket: Socket): string {
@@ -155,7 +189,6 @@ function serveConnection<Incoming extends Envelope, Outgoing extends Envelope>(
     let streams = 0;
     const serve: handleBidiStreamingCall<Incoming, Outgoing> = async (call) => {
       clearTimeout(connection.opening);
-      connection.serving = true;
       if (++streams > 1) {
         log.event("warn", "channel-second-stream");
         raw.destroy();
@@ -167,6 +200,7 @@ function serveConnection<Incoming extends Envelope, Outgoing extends Envelope>(
         peerOf(socket),
         (error) => new BootstrapError("unavailable/peer-gone", "The connection failed", { cause: error }),
       );
+      connection.exchange = exchange;
       raw.once("close", () => exchange.close(new BootstrapError("unavailable/peer-gone", "The peer is gone")));
       serveExchange(call, exchange, connection, options, log).finally(() => {
         const closing = setTimeout(() => raw.destroy(), CLOSING_DEADLINE_MS);
@@ -189,12 +223,20 @@ async function serveExchange<Incoming extends Envelope, Outgoing extends Envelop
   options: ChannelServerOptions<Incoming, Outgoing>,
   log: Log,
 ): Promise<void> {
+  let audience: Audience = "stranger";
+  const explainRefusals = () => {
+    audience = "peer";
+  };
+  const trustPeer = () => {
+    explainRefusals();
+    connection.trusted = true;
+  };
   try {
-    await options.handle({ exchange, trustPeer: () => connection.trusted = true });
+    await options.handle({ exchange, explainRefusals, trustPeer });
     call.end();
   } catch (error) {
     const refusal = asBootstrapError(error);
     log.event("warn", "exchange-refused", errorFields(refusal));
-    call.emit("error", statusOf(refusal, connection.trusted ? "peer" : "stranger"));
+    call.emit("error", statusOf(refusal, audience));
   }
 }

@@ -80,7 +80,7 @@ Deno.test("listen() ends a connection on which a second stream follows the first
   assert(events.includes("channel-second-stream"));
 });
 
-Deno.test("listen() makes room at the cost of the oldest stranger", async () => {
+Deno.test("listen() makes room at the cost of the stranger that it has waited for longest", async () => {
   await using server = await listenWith(async ({ exchange }) => {
     await exchange.receive("hello", PATIENCE_MS);
     await exchange.send(challenge);

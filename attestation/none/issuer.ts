@@ -1,4 +1,4 @@
-import { randomBytes } from "../../platform/bytes.ts";
+import { hex, randomBytes } from "../../platform/bytes.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import type { EvidenceIssuer } from "../evidence.ts";
@@ -26,5 +26,6 @@ export function createInsecureIssuer(identity: Uint8Array): EvidenceIssuer {
     issue: () => Promise.resolve({ variant: "none", payload: identity }),
     activate: () =>
       Promise.reject(new BootstrapError("protocol/challenge", "Evidence of variant none has no challenge")),
+    ownIdentity: () => Promise.resolve(hex(identity)),
   };
 }

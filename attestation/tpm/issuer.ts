@@ -4,7 +4,7 @@
  * @module
  */
 import type { Bytes } from "../../platform/bytes.ts";
-import { copyOf, equalBytes, sha256 } from "../../platform/bytes.ts";
+import { copyOf, equalBytes, hex, sha256 } from "../../platform/bytes.ts";
 import type { Clock } from "../../platform/clock.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { BootstrapError } from "../../platform/errors.ts";
@@ -12,7 +12,7 @@ import type { ActivationChallenge, Evidence, EvidenceIssuer, MeasurementRegister
 import { createQueue } from "./_queue.ts";
 import { HANDLE, PCR_BYTES, QUOTED_PCRS } from "./constants.ts";
 import { encodePayload } from "./payload.ts";
-import { readPublicArea } from "./public_area.ts";
+import { readPublicArea, spkiOf } from "./public_area.ts";
 import { readQuoteInfo } from "./quote_info.ts";
 import type { EkProfile, EkType } from "./templates.ts";
 import { ATTESTATION_KEY_PUBLIC, EK_PROFILES } from "./templates.ts";
@@ -53,6 +53,13 @@ export function createTpmIssuer(
     variant: "tpm",
     issue: (statement) => queue(() => issue(tpm, profile, statement)),
     activate: (challenge) => queue(() => activate(tpm, profile, challenge)),
+    ownIdentity: () =>
+      queue(() =>
+        withEndorsementKey(tpm, profile, async ({ publicArea }) => {
+          const { key } = readPublicArea(publicArea, "endorsement key");
+          return hex(await sha256(spkiOf(key)));
+        })
+      ),
     read: (index) => queue(() => readRegister(tpm, index)),
     extend(index, digest) {
       if (digest.length !== PCR_BYTES) throw new BootstrapError("internal/digest", "A PCR is extended by 32 bytes");

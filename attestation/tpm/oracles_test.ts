@@ -98,7 +98,8 @@ oracleTest("another attestation than a quote is refused", async (read) => {
 oracleTest("names, qualified names and SPKIs of swtpm's keys are right", async (read) => {
   for (const key of ["ak", "ak2"]) {
     const area = readPublicArea(sizedIn(await read(`swtpm/${key}.tpm2b_public`)), key);
-    assert.ok(equalBytes(area.template, ATTESTATION_KEY_TEMPLATE));
+    // These were made without noDA.
+    assert.equal(hex(area.template), hex(ATTESTATION_KEY_TEMPLATE).replace("00050472", "00050072"));
     assert.ok(equalBytes(await nameOf(area.bytes), await read(`swtpm/${key}.name`)));
   }
   const name = await read("swtpm/ak.name");

@@ -8,10 +8,13 @@ import { concat, fromHex } from "../../platform/bytes.ts";
 import { ALGORITHM } from "./constants.ts";
 
 /**
- * The attestation key, up to the key itself: ECC, name SHA-256, fixedTPM | fixedParent | sensitiveDataOrigin | userWithAuth |
+ * The attestation key, up to the key itself: ECC, name SHA-256, fixedTPM | fixedParent | sensitiveDataOrigin | userWithAuth | noDA |
  * restricted | sign, no policy, no symmetric algorithm, ECDSA with SHA-256, P-256, no KDF.
+ *
+ * Without noDA a TPM takes each power cut after a quote for a wrong password, as it might hide one (TPM 2.0 Part 1, 19.8.3), and locks
+ * the key after a few: there are TPMs that do after three. There is no password to be guessed.
  */
-export const ATTESTATION_KEY_TEMPLATE: Bytes = fromHex("0023000b0005007200000010" + "0018000b00030010", "template");
+export const ATTESTATION_KEY_TEMPLATE: Bytes = fromHex("0023000b0005047200000010" + "0018000b00030010", "template");
 
 /** A template for CreatePrimary: {@linkcode ATTESTATION_KEY_TEMPLATE} with an empty point. */
 export const ATTESTATION_KEY_PUBLIC: Bytes = concat(ATTESTATION_KEY_TEMPLATE, new Uint8Array(4));

@@ -61,19 +61,20 @@ Deno.test("createTpmVerifier() says that a machine is not fresh when PCR 15 show
 });
 
 Deno.test("createTpmVerifier() refuses evidence when the quote is not what it must be", async () => {
-  const template = (attributes: string) => fromHex(hex(ATTESTATION_KEY_TEMPLATE).replace("00050072", attributes), "");
+  const template = (attributes: string) => fromHex(hex(ATTESTATION_KEY_TEMPLATE).replace("00050472", attributes), "");
   const cases: readonly [string, Lies][] = [
-    ["refused/ak-attributes", { attestationTemplate: template("00040072") }], // not restricted
-    ["refused/ak-attributes", { attestationTemplate: template("00010072") }], // does not sign
-    ["refused/ak-attributes", { attestationTemplate: template("00050070") }], // not fixedTPM
-    ["refused/ak-attributes", { attestationTemplate: template("00050062") }], // not fixedParent
-    ["refused/ak-attributes", { attestationTemplate: template("00050052") }], // imported
-    ["refused/ak-attributes", { attestationTemplate: template("00070072") }], // decrypts too
-    ["refused/ak-template", { attestationTemplate: template("00050032") }],
-    ["refused/ak-template", { attestationTemplate: template("000500f2") }],
-    ["refused/ak-algorithm", { attestationTemplate: fromHex("0023000c0005007200000010" + "0018000b00030010", "") }],
-    ["refused/ak-algorithm", { attestationTemplate: fromHex("0023000b0005007200000010" + "0018000c00030010", "") }],
-    ["refused/ak-algorithm", { attestationTemplate: fromHex("0023000b0005007200000010" + "001000030010", "") }],
+    ["refused/ak-attributes", { attestationTemplate: template("00040472") }], // not restricted
+    ["refused/ak-attributes", { attestationTemplate: template("00010472") }], // does not sign
+    ["refused/ak-attributes", { attestationTemplate: template("00050470") }], // not fixedTPM
+    ["refused/ak-attributes", { attestationTemplate: template("00050462") }], // not fixedParent
+    ["refused/ak-attributes", { attestationTemplate: template("00050452") }], // imported
+    ["refused/ak-attributes", { attestationTemplate: template("00070472") }], // decrypts too
+    ["refused/ak-template", { attestationTemplate: template("00050432") }],
+    ["refused/ak-template", { attestationTemplate: template("000504f2") }],
+    ["refused/ak-template", { attestationTemplate: template("00050072") }], // power cuts may lock it
+    ["refused/ak-algorithm", { attestationTemplate: fromHex("0023000c0005047200000010" + "0018000b00030010", "") }],
+    ["refused/ak-algorithm", { attestationTemplate: fromHex("0023000b0005047200000010" + "0018000c00030010", "") }],
+    ["refused/ak-algorithm", { attestationTemplate: fromHex("0023000b0005047200000010" + "001000030010", "") }],
     ["refused/signature-algorithm", { signatureHash: "sha384" }],
     ["refused/attest-magic", { magic: 0xff544348 }],
     ["refused/attest-type", { type: 0x8017 }],

@@ -8,6 +8,8 @@ import { createThrowAwayCertificate } from "../../certificate/throw_away.ts";
 
 /** A gRPC server of one method that gives back what it gets: no binding, no evidence, no certificate of a node. */
 export interface BareServer extends AsyncDisposable {
+  /** Its port. */
+  readonly port: number;
   /** Connects, calls once, and closes. */
   callOnce(): Promise<void>;
 }
@@ -47,7 +49,7 @@ function secure(raw: Socket): Promise<TLSSocket> {
 }
 
 /** Starts the server on loopback. */
-export async function startBareServer(): Promise<BareServer> {
+export async function startBareServer(port = 0): Promise<BareServer> {
   const open = new Set<Socket>();
   const listener = createServer(serverTlsOptions(await createThrowAwayCertificate()), (socket) => {
     open.add(socket);
@@ -62,11 +64,12 @@ export async function startBareServer(): Promise<BareServer> {
     }, { echo: (call: { request: Buffer }, done: (error: null, reply: Buffer) => void) => done(null, call.request) });
     server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(socket);
   });
-  listener.listen(0, "127.0.0.1");
+  listener.listen(port, "127.0.0.1");
   await once(listener, "listening");
-  const { port } = listener.address() as AddressInfo;
+  const bound = (listener.address() as AddressInfo).port;
   return {
-    callOnce: () => callOnce(port),
+    port: bound,
+    callOnce: () => callOnce(bound),
     async [Symbol.asyncDispose]() {
       const closed = once(listener, "close");
       listener.close();
@@ -76,9 +79,10 @@ export async function startBareServer(): Promise<BareServer> {
   };
 }
 
-async function callOnce(port: number): Promise<void> {
+/** Connects to a bare server, calls once, and closes. */
+export async function callOnce(port: number, host = "127.0.0.1"): Promise<void> {
   // No pool keeps the connection for the next call.
-  const client = new Client(`127.0.0.1:${port}`, new BareTls(), { "grpc.use_local_subchannel_pool": 1 });
+  const client = new Client(`${host}:${port}`, new BareTls(), { "grpc.use_local_subchannel_pool": 1 });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const deadline = Date.now() + DEADLINE_MS;
   client.makeUnaryRequest(METHOD, asIs, asIs, new Uint8Array(MESSAGE_BYTES), { deadline }, (error) => {

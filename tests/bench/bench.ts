@@ -12,9 +12,13 @@ import { compile } from "../tools/compile.ts";
 import { prepare } from "../tools/prepare.ts";
 import { repositoryRoot } from "../world.ts";
 import { benchExchange } from "./exchange_bench.ts";
+import type { Figure } from "./figures.ts";
+import { figuresTable, isMet, ratioOf } from "./figures.ts";
 import { benchInit } from "./init_bench.ts";
+import { benchJoin } from "./join_bench.ts";
 import type { PairedTimes } from "./pairs.ts";
 import { rowOf, tableOf } from "./report.ts";
+import { benchRun } from "./run_bench.ts";
 import { benchStart } from "./start_bench.ts";
 
 const output = join(repositoryRoot, "dist/bench.json");
@@ -32,6 +36,11 @@ for (const [name, bench] of parts) {
   await say(`measuring: ${name}\n`);
   measured.push(...await bench());
 }
+const figures: Figure[] = [];
+for (const [name, bench] of [["run", benchRun], ["joins", benchJoin]] as const) {
+  await say(`measuring: ${name}\n`);
+  figures.push(...await bench(binary));
+}
 const rows = measured.map(rowOf);
 const conditions = {
   time: new Date().toISOString(),
@@ -39,9 +48,13 @@ const conditions = {
   loadAverage: Deno.loadavg(),
   deno: Deno.version.deno,
 };
+const judged = figures.map((figure) => ({ ...figure, ratio: ratioOf(figure), isMet: isMet(figure) }));
+const result = { version: 2, ...conditions, rows, figures: judged, measured };
 await Deno.mkdir(dirname(output), { recursive: true });
-await Deno.writeTextFile(output, `${JSON.stringify({ version: 1, ...conditions, rows, measured }, null, 2)}\n`);
+await Deno.writeTextFile(output, `${JSON.stringify(result, null, 2)}\n`);
 await say(
-  `\n${tableOf(rows)}\nload average ${conditions.loadAverage[0]?.toFixed(1)} on ${conditions.cores} cores; ${output}\n`,
+  `\n${tableOf(rows)}\n${figuresTable(figures)}\nload average ${
+    conditions.loadAverage[0]?.toFixed(1)
+  } on ${conditions.cores} cores; ${output}\n`,
 );
 Deno.exit(0);

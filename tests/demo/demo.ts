@@ -5,16 +5,24 @@
  *
  * @module
  */
+import { join } from "node:path";
 import { errorText } from "../../cli/output.ts";
 import { asBootstrapError, BootstrapError, exitCodeOf } from "../../platform/errors.ts";
 import { bootstrapImage } from "../e2e/bootstrap_image.ts";
+import { lastLogs } from "../e2e/last_logs.ts";
 import { debianPackages } from "../tools/debian_packages.ts";
 import { vmPackages } from "../tools/package_sets.ts";
 import { prepareBinaries } from "../tools/prepare_binaries.ts";
 import { bringUp } from "./bring_up.ts";
 import { demoHelp, demoOptions } from "./demo_options.ts";
-import { findDemoTestbed, kubectlInNetwork, refuseSecondDemo, stopCommand } from "./demo_testbed.ts";
-import { lastLogs } from "./last_logs.ts";
+import {
+  findDemoTestbed,
+  initLog,
+  kubectlInNetwork,
+  operatorName,
+  refuseSecondDemo,
+  stopCommand,
+} from "./demo_testbed.ts";
 import { report } from "./report.ts";
 import { Screen } from "./screen.ts";
 import { Steps } from "./steps.ts";
@@ -92,7 +100,8 @@ async function giveUp(screen: Screen, error: unknown): Promise<void> {
   try {
     screen.leave();
     if (testbed === undefined) return;
-    if (asBootstrapError(error).code !== "aborted/demo") write(Deno.stderr, await lastLogs(testbed));
+    const logs = { "the operator's init": join(testbed.folder, operatorName, initLog) };
+    if (asBootstrapError(error).code !== "aborted/demo") write(Deno.stderr, await lastLogs(testbed, logs));
     write(Deno.stderr, "Taking everything down\n");
   } finally {
     await testbed?.down();

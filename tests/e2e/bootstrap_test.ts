@@ -1,31 +1,21 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { prepareBinaries } from "../tools/prepare_binaries.ts";
+import { assertNoSecrets } from "./assert_no_secrets.ts";
 import { bootstrapImage } from "./bootstrap_image.ts";
-import type { Machine } from "./machine.ts";
+import { ClusterView } from "./cluster_view.ts";
+import { deadlinesMs } from "./deadlines.ts";
+import { inOrder } from "./in_order.ts";
 import { Operator } from "./operator.ts";
 import { testWithVms } from "./test_with_vms.ts";
 import { Testbed } from "./testbed.ts";
-import { waitUntil } from "./wait_until.ts";
-
-/** Emulated machines that share two cores with others need minutes for everything. */
-const bootMs = 5 * 60_000;
-const joinMs = 15 * 60_000;
-const commandMs = 2 * 60_000;
-/** What nobody but its owner may ever see; by value. */
-const secretFiles = [
-  "/etc/kubernetes/pki/ca.key",
-  "/etc/kubernetes/pki/sa.key",
-  "/etc/kubernetes/pki/etcd/ca.key",
-  "/var/lib/bootstrapper/join-service/service.key",
-];
 
 testWithVms("Two fresh VMs become one Kubernetes cluster", async (test) => {
   const { image, binary } = await bootstrapImage();
-  const kubectl = join((await prepareBinaries()).dir, "kubectl");
   await using testbed = await Testbed.create();
-  await Deno.stderr.write(new TextEncoder().encode(`The logs of this test are in ${testbed.folder}\n`));
+  const step = inOrder(test, testbed);
   const operator = await Operator.create(testbed, binary);
+  const cluster = new ClusterView(operator, join((await prepareBinaries()).dir, "kubectl"));
   const stranger = await Operator.create(testbed, binary, "stranger");
   const first = await testbed.machine({
     ...{ name: "node-1", number: 11, image },
@@ -50,67 +40,38 @@ testWithVms("Two fresh VMs become one Kubernetes cluster", async (test) => {
     },
   });
 
-  let passed = true;
-  const step = async (name: string, work: () => Promise<void>) => {
-    if (passed) passed = await test.step(name, work);
-  };
-  const said = (machine: Machine, what: string, ...parts: readonly string[]) =>
-    machine.journal.waitFor({
-      what: `"${what}" of ${machine.name}`,
-      deadlineMs: joinMs,
-      match: ({ message }) => message.includes(`"event":"${what}"`) && parts.every((part) => message.includes(part)),
-    });
-  const node = async (name: string): Promise<KubernetesNode> => {
-    const { exitCode, stdout, stderr } = await operator.kubectl(kubectl, ["get", "node", name, "--output=json"]);
-    assert.equal(exitCode, 0, stderr);
-    return JSON.parse(stdout);
-  };
-  const ready = (name: string, isMeant: (node: KubernetesNode) => boolean = () => true) =>
-    waitUntil({ what: `Ready ${name}`, deadlineMs: joinMs, everyMs: 2000 }, async () => {
-      const { exitCode, stdout } = await operator.kubectl(kubectl, ["get", "node", name, "--output=json"]);
-      if (exitCode !== 0) return undefined;
-      const seen: KubernetesNode = JSON.parse(stdout);
-      return isMeant(seen) && seen.status.conditions.some(isReady) ? seen : undefined;
-    });
-  const statusOf = async (machine: Machine): Promise<NodeStatus> => {
-    const { exitCode, stdout, stderr } = await machine.exec(["bootstrapper", "status", "--output", "json"], {
-      deadlineMs: commandMs,
-    });
-    assert.equal(exitCode, 0, stderr);
-    const { status }: { status: NodeStatus } = JSON.parse(stdout);
-    return status;
-  };
-
   await step("an operator initialises the first, and it is Ready", async () => {
     await Promise.all([first.start(), worker.start()]);
-    await said(first, "init-server-listening");
-    await first.waitUntilBooted(bootMs);
+    await cluster.said(first, "init-server-listening");
+    await first.waitUntilBooted(deadlinesMs.boot);
     await operator.writeDocuments(first);
     const { exitCode, stdout, stderr } = await operator.run(operator.initArguments(first));
     assert.equal(exitCode, 0, `${stdout}\n${stderr}`);
     assert.equal(((await Deno.stat(operator.kubeconfigFile)).mode ?? 0) & 0o777, 0o600);
-    await ready("node-1");
+    await cluster.ready("node-1");
   });
 
   await step("the second joins by itself, and is Ready; both bootstrappers exited", async () => {
-    await said(worker, "member");
-    await ready("node-2");
+    await cluster.said(worker, "member");
+    await cluster.ready("node-2");
     for (const machine of [first, worker]) {
       const { stdout } = await machine.exec(["systemctl", "show", "--property=ActiveState,Result", "bootstrapper"], {
-        deadlineMs: commandMs,
+        deadlineMs: deadlinesMs.command,
       });
       assert.match(stdout, /Result=success/);
       assert.match(stdout, /ActiveState=inactive/);
-      assert.equal((await statusOf(machine)).phase, "member");
+      assert.equal((await cluster.status(machine)).phase, "member");
     }
   });
 
   await step("no bootstrap token exists, nor what would let one in", async () => {
-    const secrets = await operator.kubectl(kubectl, ["get", "secrets", "--all-namespaces", "--output=name"]);
-    assert(!secrets.stdout.includes("bootstrap-token"), secrets.stdout);
-    const bindings = await operator.kubectl(kubectl, ["get", "clusterrolebindings", "--output=name"]);
-    assert(!/kubelet-bootstrap|node-autoapprove-bootstrap/.test(bindings.stdout), bindings.stdout);
-    const leftover = await first.exec(["test", "-e", "/etc/kubernetes/super-admin.conf"], { deadlineMs: commandMs });
+    const secrets = await cluster.kubectl("get", "secrets", "--all-namespaces", "--output=name");
+    assert(!secrets.includes("bootstrap-token"), secrets);
+    const bindings = await cluster.kubectl("get", "clusterrolebindings", "--output=name");
+    assert(!/kubelet-bootstrap|node-autoapprove-bootstrap/.test(bindings), bindings);
+    const leftover = await first.exec(["test", "-e", "/etc/kubernetes/super-admin.conf"], {
+      deadlineMs: deadlinesMs.command,
+    });
     assert.equal(leftover.exitCode, 1);
   });
 
@@ -132,7 +93,7 @@ testWithVms("Two fresh VMs become one Kubernetes cluster", async (test) => {
   });
 
   await step("the worker is rebooted and is Ready again as the same node; others are refused meanwhile", async () => {
-    const before = await node("node-2");
+    const before = await cluster.node("node-2");
     const earlier = await worker.journal.position();
     await worker.reset();
     await spoiled.start();
@@ -140,73 +101,47 @@ testWithVms("Two fresh VMs become one Kubernetes cluster", async (test) => {
     await foreign.start();
     await worker.journal.waitFor({
       what: "measurement before containerd",
-      deadlineMs: bootMs,
+      deadlineMs: deadlinesMs.boot,
       since: earlier,
       match: ({ message, identifier }) => identifier === "bootstrapper" && /^lock +sha256:/.test(message),
     });
-    const after = await ready("node-2", ({ status }) => status.nodeInfo.bootID !== before.status.nodeInfo.bootID);
+    const after = await cluster.ready(
+      "node-2",
+      ({ status }) => status.nodeInfo.bootID !== before.status.nodeInfo.bootID,
+    );
     assert.equal(after.metadata.uid, before.metadata.uid);
-    await said(worker, "member");
+    await cluster.said(worker, "member");
   });
 
   await step("a VM with a wrong PCR is refused, and both sides name the PCR", async () => {
-    await spoiled.waitUntilBooted(bootMs);
+    await spoiled.waitUntilBooted(deadlinesMs.boot);
     const { stdout } = await spoiled.exec(["sh", "-c", `${extendPcr8}; cat /sys/class/tpm/tpm0/pcr-sha256/8`], {
-      deadlineMs: commandMs,
+      deadlineMs: deadlinesMs.command,
     });
     assert.match(stdout, /^[0-9A-F]{64}\s*$/);
     await spoiled.setLink(true);
-    await said(spoiled, "join-endpoint-refused", '"code":"refused/pcr-8"', stdout.trim().toLowerCase());
-    await said(first, "exchange-refused", '"code":"refused/pcr-8"', stdout.trim().toLowerCase());
-    const { lastRefusal, phase } = await statusOf(spoiled);
+    const seen = stdout.trim().toLowerCase();
+    const parts = ['"code":"refused/pcr-8"', seen];
+    await cluster.said(spoiled, "join-endpoint-refused", { parts });
+    await cluster.said(first, "exchange-refused", { parts });
+    const { lastRefusal, phase } = await cluster.status(spoiled);
     assert.equal(lastRefusal?.code, "refused/pcr-8");
-    assert.equal(lastRefusal?.details["seen"], stdout.trim().toLowerCase());
+    assert.equal(lastRefusal?.details["seen"], seen);
     assert.equal(phase, "racing");
   });
 
   await step("a VM that obeys another operator never joins, and says why", async () => {
-    await said(foreign, "join-endpoint-refused", '"code":"refused/founding-operator"');
-    const { lastRefusal, phase } = await statusOf(foreign);
+    await cluster.said(foreign, "join-endpoint-refused", { parts: ['"code":"refused/founding-operator"'] });
+    const { lastRefusal, phase } = await cluster.status(foreign);
     assert.equal(lastRefusal?.code, "refused/founding-operator");
     assert.equal(phase, "racing");
-    const { stdout } = await operator.kubectl(kubectl, ["get", "nodes", "--output=name"]);
-    assert.deepEqual(stdout.trim().split("\n"), ["node/node-1", "node/node-2"]);
+    assert.deepEqual(await cluster.nodeNames(), ["node-1", "node-2"]);
   });
 
   await step("nothing secret is in any journal, console or log", async () => {
-    const secrets = [await Deno.readTextFile(operator.keyFile), await Deno.readTextFile(operator.kubeconfigFile)];
-    for (const path of secretFiles) {
-      const { exitCode, stdout } = await first.exec(["cat", path], { deadlineMs: commandMs });
-      assert.equal(exitCode, 0, path);
-      secrets.push(stdout);
-    }
-    const needles = secrets.flatMap(secretLines);
-    assert(needles.length >= secrets.length);
-    for (const machine of testbed.machines) {
-      for (const file of ["journal.jsonl", "console.log", "qemu.log"]) {
-        const text = await Deno.readTextFile(join(machine.folder, file)).catch(() => "");
-        for (const needle of needles) assert(!text.includes(needle), `a secret is in ${machine.name}/${file}`);
-      }
-    }
+    await assertNoSecrets(testbed, operator, [first]);
   });
 });
-
-interface KubernetesNode {
-  readonly metadata: { readonly uid: string };
-  readonly status: {
-    readonly nodeInfo: { readonly bootID: string };
-    readonly conditions: readonly { readonly type: string; readonly status: string }[];
-  };
-}
-
-interface NodeStatus {
-  readonly phase: string;
-  readonly lastRefusal?: { readonly code: string; readonly details: Readonly<Record<string, string>> };
-}
-
-function isReady({ type, status }: KubernetesNode["status"]["conditions"][number]): boolean {
-  return type === "Ready" && status === "True";
-}
 
 /** TPM2_PCR_Extend of PCR 8 by 32 bytes of value 1, with the empty password, as one write. */
 const extendPcr8 = (() => {
@@ -220,10 +155,3 @@ const extendPcr8 = (() => {
   const octal = command.map((byte) => `\\${byte.toString(8).padStart(3, "0")}`).join("");
   return `printf '${octal}' | dd of=/dev/tpmrm0 bs=${command.length} count=1 iflag=fullblock status=none`;
 })();
-
-/** The lines of base64 of private keys in PEM, and the whole key of a kubeconfig. */
-function secretLines(text: string): string[] {
-  const keyData = /client-key-data: (\S+)/.exec(text)?.[1];
-  if (keyData !== undefined) return [keyData, ...secretLines(atob(keyData))];
-  return text.split("\n").filter((line) => line.length >= 40 && !line.startsWith("-----"));
-}

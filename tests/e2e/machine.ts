@@ -1,4 +1,6 @@
 import { join } from "node:path";
+import { readCertificate } from "../../certificate/x509.ts";
+import { hex, sha256 } from "../../platform/bytes.ts";
 import { capture } from "../tools/run.ts";
 import type { VmImage } from "../tools/vm_base.ts";
 import { type ExecOptions, type ExecResult, GuestAgent } from "./guest_agent.ts";
@@ -12,7 +14,7 @@ import { waitUntil } from "./wait_until.ts";
 
 /** What a machine is; kept in its folder as `machine.json`. */
 export interface MachineSpecification {
-  /** The node's name, an RFC 1123 label. */
+  /** Its name in the testbed, an RFC 1123 label; the node's too unless that is another. */
   readonly name: string;
   /** The last byte of its address. */
   readonly number: number;
@@ -48,7 +50,7 @@ export class Machine {
     this.#agent = new GuestAgent(join(folder, files.guestAgent));
   }
 
-  /** The node's name. */
+  /** Its name in the testbed. */
   get name(): string {
     return this.specification.name;
   }
@@ -66,6 +68,12 @@ export class Machine {
   /** The file with the certificate of its TPM's RSA-2048 endorsement key, DER. */
   get ekCertificate(): string {
     return join(this.folder, "../ek-authority", `${this.name}.der`);
+  }
+
+  /** What a policy knows it by: SHA-256 of the SPKI of that key, lower-case hexadecimal. */
+  async identity(): Promise<string> {
+    const { spki } = readCertificate(await Deno.readFile(this.ekCertificate), this.ekCertificate, "vendor");
+    return hex(await sha256(spki));
   }
 
   /** Sets a credential that systemd in the VM finds as `/run/credentials/@system/NAME` from the next start on. */
@@ -97,7 +105,10 @@ export class Machine {
     return qemu !== undefined && await isAlive(qemu);
   }
 
-  /** Cuts the power: ends QEMU and the vTPM with SIGKILL. */
+  /**
+   * Cuts the power: ends QEMU and the vTPM with SIGKILL. {@linkcode start} finds on the disk what the system in it had flushed,
+   * and of all else whatever came that far.
+   */
   async kill(): Promise<void> {
     for (const file of [processFiles.qemu, processFiles.swtpm]) {
       const identity = await this.#recorded(file);

@@ -9,6 +9,16 @@ export interface NodeOptions {
   readonly operatorKeys?: readonly string[];
   /** Addresses of the machines to ask for a ticket. */
   readonly joinAddresses?: readonly string[];
+  /** What it asks to become; a worker unless given. */
+  readonly role?: "worker" | "control-plane";
+}
+
+/** What the operator decides about a cluster. */
+export interface ClusterOptions {
+  /** Machines that may become control planes by a join. */
+  readonly controlPlanes?: readonly Machine[];
+  /** The stable endpoint of the API servers, `host:port`; else that of the initialised machine. */
+  readonly controlPlaneEndpoint?: string;
 }
 
 const clusterName = "demo";
@@ -70,16 +80,30 @@ export class Operator {
     return this.#testbed.exec([this.#binary, ...args], { signal: AbortSignal.timeout(commandTimeoutMs) });
   }
 
+  /**
+   * Runs the binary as this operator, with a copy of its standard output in a file, so that it can be followed.
+   *
+   * @param log a file that is not there yet
+   */
+  async runLogged(log: string, args: readonly string[]): Promise<CommandResult> {
+    const command = ["sh", "-c", 'exec "$@" >"$0"', log, this.#binary, ...args];
+    const ended = await this.#testbed.exec(command, { signal: AbortSignal.timeout(commandTimeoutMs) });
+    return { ...ended, stdout: await Deno.readTextFile(log) };
+  }
+
   /** Runs kubectl with the operator's kubeconfig. */
   kubectl(kubectl: string, args: readonly string[]): Promise<CommandResult> {
     return this.#testbed.exec([kubectl, `--kubeconfig=${this.kubeconfigFile}`, ...args]);
   }
 
   /** A node's configuration. */
-  nodeConfiguration({ operatorKeys = [this.publicKey], joinAddresses = [] }: NodeOptions = {}): string {
+  nodeConfiguration(
+    { operatorKeys = [this.publicKey], joinAddresses = [], role = "worker" }: NodeOptions = {},
+  ): string {
     return stringify({
       version: 1,
       trust: { clusterName, operatorKeys },
+      node: { role },
       evidence: { variant: "tpm", ekType: "rsa2048" },
       join: { endpoints: joinAddresses.map((address) => `${address}:${joinServicePort}`) },
       // Booted by -kernel, without a unified kernel image and dm-verity.
@@ -88,7 +112,8 @@ export class Operator {
   }
 
   /** Writes the policy by what a machine that is known to be good says of itself, and the cluster's settings. */
-  async writeDocuments(knownGood: Machine): Promise<void> {
+  async writeDocuments(knownGood: Machine, options: ClusterOptions = {}): Promise<void> {
+    const { controlPlanes = [], controlPlaneEndpoint } = options;
     const { exitCode, stdout, stderr } = await knownGood.exec(
       ["bootstrapper", "evidence", "--ek-type", "rsa2048", "--output", "json"],
       { deadlineMs: evidenceDeadlineMs },
@@ -104,10 +129,12 @@ export class Operator {
         pcrs: Object.fromEntries(policyRegisters.map((register) => [register, [pcrs[register] ?? ""]])),
         trust: { issuers: [{ certificate, attributes: { tpmManufacturer: "id:00001014", tpmModel: "swtpm" } }] },
       },
+      roles: { controlPlanes: await Promise.all(controlPlanes.map((machine) => machine.identity())) },
     });
     await Deno.writeTextFile(this.policyFile, policy);
     const settings = { kubernetesVersion: "v1.36.3", podSubnet: "10.244.0.0/16", kubeProxy: false, coreDns: false };
-    await Deno.writeTextFile(this.clusterFile, stringify(settings));
+    const endpoint = controlPlaneEndpoint === undefined ? {} : { controlPlaneEndpoint };
+    await Deno.writeTextFile(this.clusterFile, stringify({ ...settings, ...endpoint }));
   }
 
   /** The arguments of an `init` of a machine. */

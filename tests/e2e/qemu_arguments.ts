@@ -53,6 +53,7 @@ export function qemuArguments(options: QemuOptions): string[] {
     ...["-machine", "q35", ...processor, "-smp", `${options.cpus}`, "-m", `${options.memoryMiB}`],
     ...["-nodefaults", "-no-user-config", "-display", "none"],
     ...["-kernel", image.kernel, "-initrd", image.initrd, "-append", kernelArguments.join(" ")],
+    // "unsafe" never waits for this machine's disk, and what the guest flushes outlives QEMU nevertheless: power may be cut.
     ...["-drive", `file=${files.disk},if=virtio,format=qcow2,cache=unsafe,discard=unmap`],
     ...["-netdev", `tap,id=net,ifname=${options.tap},script=no,downscript=no`],
     ...["-device", `virtio-net-pci,netdev=net,mac=${options.mac},romfile=`],

@@ -24,6 +24,8 @@ export interface TestbedOptions {
 /** What a machine is to be; see {@linkcode MachineSpecification}. */
 export interface MachineOptions {
   readonly name: string;
+  /** The node's name where it is another than the machine's. */
+  readonly nodeName?: string;
   readonly number: number;
   readonly image: VmImage;
   /** Names and contents of systemd credentials. */
@@ -122,7 +124,7 @@ export class Testbed implements AsyncDisposable {
     const disk = ["-f", "qcow2", "-F", "raw", "-b", image.image, join(folder, "disk.qcow2")];
     await capture(["qemu-img", "create", "-q", ...disk]);
     const own = {
-      "node.name": name,
+      "node.name": options.nodeName ?? name,
       "node.address": `${machine.address}/${subnet.prefixLength}`,
       "node.gateway": subnet.gateway,
     };

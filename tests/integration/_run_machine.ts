@@ -6,7 +6,9 @@ import { prepareBinaries } from "../tools/prepare_binaries.ts";
 import { capture } from "../tools/run.ts";
 import { repositoryRoot, World } from "../world.ts";
 import type { WorldNode } from "../world_node.ts";
-import { BOOTSTRAPPER, BootstrapperProcess } from "./_run_process.ts";
+import type { CrashPoint, HarmedRun } from "./_crash_points.ts";
+import { JOIN_SERVICE_PROGRAM } from "./_run_join_service.ts";
+import { BootstrapperProcess, CRASHING_RUN } from "./_run_process.ts";
 
 /** What a node's configuration says beside what is the same for all. */
 export interface MachineOptions {
@@ -14,6 +16,16 @@ export interface MachineOptions {
   readonly init: boolean;
   /** The machines where it asks for a ticket, by name. */
   readonly joinAt?: readonly string[];
+  /** What it wants to be. Default: a worker. */
+  readonly role?: "control-plane" | "worker";
+  /** The socket of its software TPM. Default: it has none, and its evidence proves nothing. */
+  readonly tpm?: string;
+}
+
+/** How a world of machines is made. */
+export interface RunWorldOptions {
+  /** Whether the machines' kubeadm is the real one behind a wrapper that kills it; see `_kubeadm_killing_wrapper.sh`. */
+  readonly killsKubeadm?: boolean;
 }
 
 /** The name of every cluster of these tests. */
@@ -56,13 +68,15 @@ export class RunWorld implements AsyncDisposable {
   }
 
   /** Makes an empty one. */
-  static async create(): Promise<RunWorld> {
+  static async create({ killsKubeadm = false }: RunWorldOptions = {}): Promise<RunWorld> {
     const toolbox = await Deno.makeTempDir({ prefix: "bootstrapper-toolbox-" });
     const { dir } = await prepareBinaries();
     for await (const { name } of Deno.readDir(dir)) await Deno.symlink(join(dir, name), join(toolbox, name));
-    const systemctl = join(import.meta.dirname ?? ".", "_run_systemctl_stand_in.sh");
-    await Deno.copyFile(systemctl, join(toolbox, "systemctl"));
-    await Deno.chmod(join(toolbox, "systemctl"), 0o755);
+    await putProgram(toolbox, "systemctl", "_run_systemctl_stand_in.sh");
+    if (killsKubeadm) {
+      await Deno.rename(join(toolbox, "kubeadm"), join(toolbox, "kubeadm-real"));
+      await putProgram(toolbox, "kubeadm", "_kubeadm_killing_wrapper.sh");
+    }
     await makeEmptyImages(toolbox);
     return new RunWorld(await World.create({ binaries: toolbox }), toolbox);
   }
@@ -76,7 +90,10 @@ export class RunWorld implements AsyncDisposable {
       stringify({
         version: 1,
         trust: { clusterName: CLUSTER_NAME, operatorKeys: [operatorKey] },
-        evidence: { variant: "none", allowInsecure: true },
+        ...(options.role === undefined ? {} : { node: { role: options.role } }),
+        evidence: options.tpm === undefined
+          ? { variant: "none", allowInsecure: true }
+          : { variant: "tpm", ekType: "rsa2048" },
         init: { enabled: options.init },
         join: { endpoints: services.map(({ ip }) => `${ip}:${JOIN_SERVICE_PORT}`) },
         allowUnmeasuredImage: true,
@@ -84,13 +101,13 @@ export class RunWorld implements AsyncDisposable {
     );
     const standIn = [Deno.execPath(), "run", "-A", "--no-lock", `${repositoryRoot}/tests/kubelet_stand_in.ts`];
     await writeUnit(node, "kubelet", standIn);
-    await writeUnit(node, "bootstrapper-join-service", [...BOOTSTRAPPER, "join-service"]);
+    await writeUnit(node, "bootstrapper-join-service", JOIN_SERVICE_PROGRAM);
     await node.write("/etc/bootstrapper/containerd.toml", CONTAINERD_CONFIGURATION);
     node.start(["containerd", "--config", "/etc/bootstrapper/containerd.toml"], { log: "containerd" });
     const images = join("/usr/local/sbin", EMPTY_IMAGES);
     const { code, output } = await node.run(["sh", "-euc", BOOT_SCRIPT, "sh", images], { log: "boot" });
     if (code !== 0) throw new Error(`${name} did not boot: ${output}`);
-    return new RunMachine(node);
+    return new RunMachine(node, options.tpm);
   }
 
   /** Ends the world, and removes the tools; the logs stay. */
@@ -103,13 +120,37 @@ export class RunWorld implements AsyncDisposable {
 /** A machine on which `bootstrapper run` is started and killed. */
 export class RunMachine {
   #starts = 0;
+  #running: BootstrapperProcess | undefined;
+
+  readonly #tpm: string | undefined;
 
   /** The node has booted. */
-  constructor(readonly node: WorldNode) {}
+  constructor(readonly node: WorldNode, tpm?: string) {
+    this.#tpm = tpm;
+  }
 
-  /** Starts the bootstrapper, as the unit would. */
-  start(): BootstrapperProcess {
-    return BootstrapperProcess.start(this.node, ["run", "--config", CONFIGURATION], `bootstrapper-${++this.#starts}`);
+  /** Starts the bootstrapper, as the unit would; it comes to harm at a point, if one is given. */
+  start(point?: CrashPoint): BootstrapperProcess {
+    const running = this.#start(`bootstrapper-${++this.#starts}`, point);
+    this.#running = running;
+    return running;
+  }
+
+  /** Kills the bootstrapper that was started last, with all that it started. */
+  async kill(): Promise<void> {
+    await this.#running?.kill();
+  }
+
+  #start(log: string, point: CrashPoint | undefined): BootstrapperProcess {
+    if (point === undefined && this.#tpm === undefined) {
+      return BootstrapperProcess.start(this.node, ["run", "--config", CONFIGURATION], log);
+    }
+    const run: HarmedRun = {
+      config: CONFIGURATION,
+      ...(this.#tpm === undefined ? {} : { tpm: this.#tpm }),
+      ...(point === undefined ? {} : { point }),
+    };
+    return BootstrapperProcess.startProgram(this.node, [...CRASHING_RUN, JSON.stringify(run)], log);
   }
 
   /** The text of a file on its disk, or `undefined`. */
@@ -118,6 +159,19 @@ export class RunMachine {
       if (error instanceof Deno.errors.NotFound) return undefined;
       throw error;
     });
+  }
+
+  /** The text of a file that the machine must have, also where something is mounted over its disk. */
+  async text(path: string): Promise<string> {
+    const { code, output } = await this.node.run(["cat", path]);
+    if (code !== 0) throw new Error(`${this.node.name} has no ${path}: ${output}`);
+    return output;
+  }
+
+  /** Runs a script of the shell, which must succeed. */
+  async shell(script: string): Promise<void> {
+    const { code, output } = await this.node.run(["sh", "-euc", script]);
+    if (code !== 0) throw new Error(`On ${this.node.name} this failed: ${script}: ${output}`);
   }
 
   /** Asks the stand-in for systemd. */
@@ -150,6 +204,11 @@ async function makeEmptyImages(toolbox: string): Promise<void> {
   } finally {
     await Deno.remove(work, { recursive: true });
   }
+}
+
+async function putProgram(toolbox: string, name: string, script: string): Promise<void> {
+  await Deno.copyFile(join(import.meta.dirname ?? ".", script), join(toolbox, name));
+  await Deno.chmod(join(toolbox, name), 0o755);
 }
 
 /** Deno wants to know where its cache is; a service gets no environment but `PATH`. */

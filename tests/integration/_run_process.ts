@@ -18,6 +18,12 @@ export const BOOTSTRAPPER: readonly [string, ...string[]] = [
   ...["run", "--allow-all", "--frozen", "--cached-only", `${repositoryRoot}/main.ts`],
 ];
 
+/** The same `run`, for tests that harm it; see `_crashing_run.ts`. */
+export const CRASHING_RUN: readonly [string, ...string[]] = [
+  Deno.execPath(),
+  ...["run", "--allow-all", "--frozen", "--cached-only", `${repositoryRoot}/tests/integration/_crashing_run.ts`],
+];
+
 /** The program as a process on a node of the world. */
 export class BootstrapperProcess {
   readonly #process: NodeProcess;
@@ -30,7 +36,17 @@ export class BootstrapperProcess {
 
   /** Starts it. `log` is the name of its log file. */
   static start(node: WorldNode, args: readonly string[], log: string): BootstrapperProcess {
-    return new BootstrapperProcess(node.start([...BOOTSTRAPPER, ...args], { log }));
+    return BootstrapperProcess.startProgram(node, [...BOOTSTRAPPER, ...args], log);
+  }
+
+  /** Starts a program that prints as this one does. */
+  static startProgram(node: WorldNode, argv: readonly [string, ...string[]], log: string): BootstrapperProcess {
+    return new BootstrapperProcess(node.start(argv, { log }));
+  }
+
+  /** Whether it has ended. */
+  get isOver(): boolean {
+    return this.#result !== undefined;
   }
 
   /** Every event so far. */

@@ -16,7 +16,7 @@ for argument; do
 done
 program=/etc/bootstrapper/units/$unit
 
-active() { [ -s "$pids/$unit" ] && kill -0 -- "-$(cat "$pids/$unit")" 2>/dev/null; }
+active() { [ -s "$pids/$unit" ] && kill -0 "-$(cat "$pids/$unit")" 2>/dev/null; }
 
 start() {
   active && return
@@ -26,7 +26,7 @@ start() {
 
 stop() {
   while active; do
-    kill -KILL -- "-$(cat "$pids/$unit")" 2>/dev/null || true
+    kill -KILL "-$(cat "$pids/$unit")" 2>/dev/null || true
     sleep 0.02
   done
 }

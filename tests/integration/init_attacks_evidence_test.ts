@@ -275,9 +275,9 @@ await swtpmTest(
 
 Deno.test("development: evidence of variant none founds a cluster where both sides are told to, and only there", async () => {
   const registers = new ShownMachine();
-  const { issue, activate } = createInsecureIssuer(createInsecureIdentity());
+  const { issue, activate, ownIdentity } = createInsecureIssuer(createInsecureIdentity());
   const machine = {
-    ...{ variant: "none" as const, issue, activate },
+    ...{ variant: "none" as const, issue, activate, ownIdentity },
     read: (index: number) => registers.read(index),
     extend: (index: number, digest: Uint8Array) => registers.extend(index, digest),
   };

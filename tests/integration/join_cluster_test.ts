@@ -14,6 +14,7 @@ import { runJoinClient } from "../../join/client.ts";
 import { runJoinService } from "../../join/service.ts";
 import type { ServiceState } from "../../join/service_state.ts";
 import { readServiceState, writeServiceState } from "../../join/service_state.ts";
+import { Journals } from "../../journal/journals.ts";
 import { AdmissionRecords } from "../../kubernetes/admission_records.ts";
 import { waitForNode, waitForOwnNode } from "../../kubernetes/readiness.ts";
 import type { NodeLock } from "../../nodelock/lock.ts";
@@ -28,6 +29,8 @@ import { startTpmMachine, swtpmTest } from "./_attacks.ts";
 import type { WorldNode } from "../world_node.ts";
 
 const CLUSTER_NAME = "test";
+const never = () => Promise.reject(new Error("this is a worker"));
+const noControlPlane = { preflight: never, hasKeys: never, installKeys: never, run: never, startJoinService: never };
 const WAIT = { clock: systemClock, deadlineMs: 60_000 };
 /** What a node of the world does not have, and a machine does: a container runtime, and control groups of version 2. */
 const NOT_IN_THE_WORLD = /^(?:CRI|ContainerRuntimeVersion|SystemVerification)$/;
@@ -92,11 +95,17 @@ class Worker implements AsyncDisposable {
         waitUntilRegistered: (stop) => waitForOwnNode(node.name, "registered", { ...WAIT, signal: stop }, kubeletConf),
       },
       runFolder,
-      phase: (phase, work) => {
-        this.phases.push(phase);
-        onPhase(phase);
-        return work();
-      },
+      journals: new Journals(node.path("/var/lib/bootstrapper"), { owner: "join", role: "worker", nodeName: name }, {
+        clock: systemClock,
+        recorder: {
+          phase: (phase, work) => {
+            this.phases.push(phase);
+            onPhase(phase);
+            return work();
+          },
+        },
+      }),
+      controlPlane: noControlPlane,
       clock: systemClock,
       log: silentLog,
     }, { signal, onEndpointFailure: (failure) => this.failures.push(failure) });

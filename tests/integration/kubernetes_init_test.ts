@@ -9,6 +9,7 @@ import { prepareBinaries } from "../tools/prepare_binaries.ts";
 import { World } from "../world.ts";
 import type { WorldNode } from "../world_node.ts";
 import { initDocumentsFor, KUBEADM_DEADLINE_MS, kubeadmOn, TestCa } from "./_cluster.ts";
+import { AnnouncementCheck } from "./_kubeadm_announcements.ts";
 
 const codeIs = (code: string) => (error: unknown) => error instanceof BootstrapError && error.code === code;
 const run = { deadlineMs: KUBEADM_DEADLINE_MS };
@@ -73,7 +74,9 @@ Deno.test("Kubeadm.init() makes anew what a power cut left empty or half-written
   await ca.layInto(node);
   node.startKubeletStandIn();
   const kubeadm = await kubeadmOn(node);
-  await kubeadm.init(initDocumentsFor(node), run);
+  const announcements = new AnnouncementCheck();
+  await kubeadm.init(initDocumentsFor(node), { ...run, onProgress: announcements.listen });
+  announcements.assert("init");
   await node.powerOff();
   const etcdCa = await node.read("/etc/kubernetes/pki/etcd/ca.key");
   await node.write("/etc/kubernetes/pki/etcd/ca.key", etcdCa.slice(0, 40));

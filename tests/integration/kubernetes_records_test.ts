@@ -13,6 +13,8 @@ import { TestCluster } from "./_cluster.ts";
 const CONFIG_MAPS = "/api/v1/namespaces/bootstrapper-system/configmaps";
 const CONTENDERS = 24;
 const ROUNDS = 5;
+/** More than are asked for at once. */
+const PAGE_AND_MORE = 510;
 
 const names = v.object({ items: v.array(v.object({ metadata: v.object({ name: v.string() }) })) });
 const anything = v.unknown();
@@ -65,7 +67,7 @@ Deno.test("admission records and the join service's rights, against a real API s
     await assert.rejects(records.admit(stranger), (error: unknown) => {
       assert.ok(codeIs("conflict/node-name")(error) && error instanceof BootstrapError);
       assert.ok(error.message.includes(first.identity) && error.message.includes(stranger.identity), error.message);
-      assert.match(error.next, /operator delete the Node and the ConfigMaps node-/);
+      assert.ok(error.next.endsWith(`run \`bootstrapper node remove ${first.nodeName}\``), error.next);
       return true;
     });
     assert.deepEqual(await recordNames(cluster.admin), before);
@@ -95,6 +97,109 @@ Deno.test("admission records and the join service's rights, against a real API s
     assert.equal(await records.find(first.identity), undefined);
     await records.admit({ ...first, nodeKey: "BBBB" });
     assert.equal((await records.find(first.identity))?.nodeKey, "BBBB");
+  });
+
+  await t.step(
+    "admit() frees an identity that was killed between the two records, when another got the name",
+    async () => {
+      const killed = recordOf({});
+      await records.admit(killed);
+      await cluster.admin.remove(`${CONFIG_MAPS}/node-${killed.nodeName}`);
+      const other = { ...killed, nodeName: `node-${hex(randomBytes(4))}`, role: "control-plane" } as const;
+      // As long as nobody else has the name, it may have been admitted: only its own name is left to it.
+      await assert.rejects(records.admit(other), codeIs("conflict/identity"));
+      const heir = recordOf({ nodeName: killed.nodeName });
+      await records.admit(heir);
+      await assert.rejects(records.admit(killed), codeIs("conflict/node-name"));
+      await assert.rejects(records.admit({ ...other, resetCount: 4 }), codeIs("refused/reset-count"));
+      assert.deepEqual(await records.admit(other), {});
+      assert.deepEqual(await records.find(killed.identity), other);
+      assert.deepEqual(await records.byName(heir.nodeName), heir);
+      await assert.rejects(records.admit({ ...killed, nodeName: "other" }), codeIs("conflict/identity"));
+    },
+  );
+
+  await t.step("byName() gives the record of a name when both records agree, and else none", async () => {
+    const first = recordOf({});
+    assert.equal(await records.byName(first.nodeName), undefined);
+    await records.admit(first);
+    assert.deepEqual(await records.byName(first.nodeName), first);
+    await cluster.admin.remove(`${CONFIG_MAPS}/identity-${first.identity}`);
+    assert.equal(await records.byName(first.nodeName), undefined);
+    assert.equal(await records.byName("../secrets/x"), undefined);
+  });
+
+  const operator = new AdmissionRecords(cluster.admin);
+  const left = async ({ identity, nodeName }: AdmissionRecord) =>
+    (await recordNames(cluster.admin)).filter((name) => name === `identity-${identity}` || name === `node-${nodeName}`);
+
+  await t.step("remove() frees name and identity, and both may be admitted anew", async () => {
+    const first = recordOf({});
+    const bystander = recordOf({});
+    for (const record of [first, bystander]) await records.admit(record);
+    assert.deepEqual(await operator.remove(first.nodeName), first);
+    assert.deepEqual(await left(first), []);
+    assert.equal(await operator.remove(first.nodeName), undefined);
+    assert.deepEqual(await records.find(bystander.identity), bystander);
+    await records.admit(recordOf({ nodeName: first.nodeName }));
+    await records.admit({ ...first, nodeName: `node-${hex(randomBytes(4))}`, resetCount: 1 });
+  });
+
+  await t.step("remove() ends what was killed in between, by itself or by an admission", async () => {
+    const halfRemoved = recordOf({});
+    const halfAdmitted = recordOf({});
+    for (const record of [halfRemoved, halfAdmitted]) await records.admit(record);
+    await cluster.admin.remove(`${CONFIG_MAPS}/identity-${halfRemoved.identity}`);
+    await cluster.admin.remove(`${CONFIG_MAPS}/node-${halfAdmitted.nodeName}`);
+    for (const record of [halfRemoved, halfAdmitted]) {
+      assert.deepEqual(await operator.remove(record.nodeName), record);
+      assert.deepEqual(await left(record), []);
+    }
+  });
+
+  await t.step("remove() takes the record of the name last, and goes on when it is called again", async () => {
+    const first = recordOf({});
+    await records.admit(first);
+    using failing = new KubernetesApi(await cluster.credentials("/O=system:masters/CN=killed"));
+    const calls: string[] = [];
+    failing.remove = (path) => {
+      calls.push(path.slice(CONFIG_MAPS.length + 1));
+      return calls.length === 1 ? cluster.admin.remove(path) : Promise.reject(new Error("killed"));
+    };
+    await assert.rejects(new AdmissionRecords(failing).remove(first.nodeName), /killed/);
+    assert.deepEqual(calls, [`identity-${first.identity}`, `node-${first.nodeName}`]);
+    assert.deepEqual(await operator.remove(first.nodeName), first);
+    assert.deepEqual(await left(first), []);
+  });
+
+  await t.step("remove() and admit() at the same time end with both records or with none", async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const first = recordOf({});
+      await records.admit(first);
+      const calls = Array.from(
+        { length: 6 },
+        (_, index) => index % 2 === 0 ? records.admit(first) : operator.remove(first.nodeName),
+      );
+      for (const outcome of await Promise.allSettled(calls)) {
+        assert.ok(
+          outcome.status === "fulfilled" || codeIs("unavailable/admission-changed")(outcome.reason),
+          String(outcome),
+        );
+      }
+      await operator.remove(first.nodeName);
+      assert.deepEqual(await left(first), []);
+    }
+  });
+
+  await t.step("remove() finds the record of an identity among more than one answer can hold", async () => {
+    const first = recordOf({});
+    await records.admit(first);
+    await cluster.admin.remove(`${CONFIG_MAPS}/node-${first.nodeName}`);
+    const names = Array.from({ length: PAGE_AND_MORE }, (_, index) => `identity-${String(index).padStart(4, "0")}`);
+    const create = (name: string) => cluster.admin.create(CONFIG_MAPS, { metadata: { name } }, anything);
+    await Promise.all(names.map(create));
+    assert.deepEqual(await operator.remove(first.nodeName), first);
+    await Promise.all(names.map((name) => cluster.admin.remove(`${CONFIG_MAPS}/${name}`)));
   });
 
   await t.step(
@@ -165,7 +270,7 @@ Deno.test("admission records and the join service's rights, against a real API s
       () => service.get("/api/v1/namespaces/kube-system/secrets", anything),
       () => service.get("/api/v1/namespaces/bootstrapper-system/secrets", anything),
       () => service.get("/api/v1/namespaces/kube-system/configmaps/kubeadm-config", anything),
-      () => service.get(CONFIG_MAPS, anything),
+      () => service.get("/api/v1/namespaces/kube-system/configmaps", anything),
       () => service.get("/api/v1/nodes", anything),
       () => service.merge("/api/v1/nodes/cp-1", { metadata: { labels: { a: "b" } } }, anything),
       () => service.remove("/api/v1/nodes/cp-1"),

@@ -16,8 +16,8 @@ import type { BootstrapperProcess } from "./_run_process.ts";
 import { PATIENCE_MS } from "./_run_process.ts";
 
 const LOCK = "/var/lib/bootstrapper/node.lock";
-const COMPLETED = "/var/lib/bootstrapper/init/completed";
-const INIT_PHASES = ["preflight", "certificates", "kubeadm-init", "access", "join-service", "kubelet"];
+const JOURNAL = "/var/lib/bootstrapper/journal/init";
+const INIT_PHASES = ["preflight", "lock", "certificates", "kubeadm-init", "access", "join-service", "kubelet"];
 const JOIN_SERVICE = "bootstrapper-join-service.service";
 
 type Step = (name: string, work: () => Promise<void>) => Promise<void>;
@@ -175,8 +175,11 @@ runTest("run goes on by itself after kill -9, and so does the operator's init", 
 
   await step("started again, run finishes alone, and is killed when the cluster stands", async () => {
     const running = controlPlane.start();
-    const what = `file ${COMPLETED}`;
-    await waitUntil({ what, deadlineMs: PATIENCE_MS, everyMs: 10 }, () => controlPlane.file(COMPLETED));
+    const what = "done step kubelet in the journal";
+    await waitUntil({ what, deadlineMs: PATIENCE_MS, everyMs: 10 }, async () => {
+      const journal = await controlPlane.file(JOURNAL) ?? "";
+      return /"name":"kubelet","attempts":\d+,"begun":"[^"]+","done"/.test(journal) || undefined;
+    });
     await running.kill();
     assert.deepEqual(await initOutcomes(), ["interrupted", "ended", "succeeded"]);
   });

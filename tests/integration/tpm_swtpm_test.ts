@@ -219,6 +219,25 @@ swtpmTest("software AK with a real EK: its evidence is verified, and the TPM doe
   });
 });
 
+/** More than swtpm takes for an attack. */
+const POWER_CUTS = 6;
+
+swtpmTest("power cuts do not lock the attestation key, however many come in a row", async () => {
+  await using tpm = await startSwtpm({ bare: true });
+  for (let cuts = 0; cuts <= POWER_CUTS; cuts++) {
+    await withTpm(tpm, async (transport) => {
+      const issuer = createTpmIssuer(transport, "rsa2048");
+      const statement = randomBytes(32);
+      const evidence = await issuer.issue(statement);
+      const policy = createPolicyText("rsa2048", { identity: await identityIn(evidence) });
+      const { challenge } = await verify(evidence, statement, policy);
+      assert.ok(challenge !== undefined);
+      await issuer.activate(challenge.message);
+    });
+    await tpm.restart();
+  }
+});
+
 swtpmTest("unrestricted key, or a key of another hierarchy: its quotes are refused", async () => {
   await using tpm = await startSwtpm({ bare: true });
   await withTpm(tpm, async (transport) => {
@@ -226,7 +245,7 @@ swtpmTest("unrestricted key, or a key of another hierarchy: its quotes are refus
     const statement = randomBytes(32);
     const genuine = await createTpmIssuer(transport, "rsa2048").issue(statement);
     const policy = createPolicyText("rsa2048", { identity: await identityIn(genuine) });
-    const unrestricted = fromHex(hex(ATTESTATION_KEY_PUBLIC).replace("00050072", "00040072"), "template");
+    const unrestricted = fromHex(hex(ATTESTATION_KEY_PUBLIC).replace("00050472", "00040472"), "template");
     const cases = [
       ["refused/ak-attributes", HANDLE.endorsement, unrestricted],
       ["refused/qualified-signer", HANDLE.owner, ATTESTATION_KEY_PUBLIC],

@@ -5,7 +5,18 @@
  *
  * @module
  */
-const FOLDERS = ["attestation", "certificate", "cli", "init", "join", "kubernetes", "node", "nodelock", "platform"];
+const FOLDERS = [
+  "attestation",
+  "certificate",
+  "cli",
+  "init",
+  "join",
+  "journal",
+  "kubernetes",
+  "node",
+  "nodelock",
+  "platform",
+];
 const PRIVATE_TYPE = /^error\[private-type-ref\]: .* references private type '(\w+)'\n +--> (.+?):\d+:\d+/;
 
 async function modules(folder: string): Promise<string[]> {

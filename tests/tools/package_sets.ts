@@ -11,6 +11,7 @@ export const integrationPackages: readonly string[] = [
 /** Debian packages that run the VMs. */
 export const vmPackages: readonly string[] = [
   "gnutls-bin",
+  "haproxy",
   "iproute2",
   "openssl",
   "qemu-system-x86",

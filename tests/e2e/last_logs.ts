@@ -1,17 +1,21 @@
-import { join } from "node:path";
-import type { Machine } from "../e2e/machine.ts";
-import type { Testbed } from "../e2e/testbed.ts";
-import { initLog, operatorName } from "./demo_testbed.ts";
+import type { Machine } from "./machine.ts";
+import type { Testbed } from "./testbed.ts";
 
 const shownLines = 12;
 const longestLine = 400;
 
-/** Where all logs of a testbed are, and the ends of the operator's and each node's, as text. */
-export async function lastLogs(testbed: Testbed): Promise<string> {
+/**
+ * Where all logs of a testbed are, and the ends of each node's and of further ones, as text.
+ *
+ * @param further what else to show: files by what they are the log of
+ */
+export async function lastLogs(testbed: Testbed, further: Readonly<Record<string, string>> = {}): Promise<string> {
   const nodes = await Promise.all(testbed.machines.map(lastLogsOf));
-  const init = await linesOf(join(testbed.folder, operatorName, initLog));
-  const operator = init.length === 0 ? [] : [ending("the operator's init", init)];
-  return `\n${[...nodes, ...operator].join("\n")}\nAll logs: ${testbed.folder}\n`;
+  const others = await Promise.all(
+    Object.entries(further).map(async ([source, path]) => ({ source, lines: await linesOf(path) })),
+  );
+  const shown = others.filter(({ lines }) => lines.length > 0).map(({ source, lines }) => ending(source, lines));
+  return `\n${[...nodes, ...shown].join("\n")}\nAll logs: ${testbed.folder}\n`;
 }
 
 /** The last lines of the bootstrapper; of the console while the bootstrapper has said nothing. */

@@ -1,0 +1,110 @@
+/**
+ * What a node does after it is locked for a join as a control plane. Each step may be done again.
+ *
+ * | step | |
+ * |---|---|
+ * | `cluster-keys` | what was in memory only: the cluster's keys, where kubeadm takes them from, and the state of its own join service |
+ * | `kubeadm-prepare`, `kubeadm-etcd`, `kubeadm-finish` | see `kubernetes/control_plane_join.ts` |
+ * | `join-service` | this node's own join service is started |
+ * | `kubelet-healthy`, `node-registered` | as for a worker |
+ *
+ * @module
+ */
+import type { Sequence, Step } from "../journal/sequence.ts";
+import { CONTROL_PLANE_JOIN_PHASES } from "../kubernetes/control_plane_join.ts";
+import type { ControlPlaneJoin, ControlPlaneJoinPhase } from "../kubernetes/control_plane_join.ts";
+import type { FailedCheck } from "../kubernetes/kubeadm.ts";
+import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import type { ControlPlaneTicket, Ticket } from "./ticket.ts";
+import type { Joining } from "./worker_sequence.ts";
+import { KUBEADM_JOIN_DEADLINE_MS, MEMBER_STEPS } from "./worker_sequence.ts";
+
+/** What makes this node a control plane. */
+export interface ControlPlaneMaker extends Pick<ControlPlaneJoin, "run"> {
+  /** Checks before the lock what a control plane needs beside a worker; gives what does not hold. */
+  preflight(ticket: Ticket, signal: AbortSignal): Promise<readonly FailedCheck[]>;
+  /** Whether all that comes with the ticket is on this node. */
+  hasKeys(): Promise<boolean>;
+  /** Puts it there: the cluster's keys, and the state of this node's join service, which is not started yet. */
+  installKeys(ticket: ControlPlaneTicket): Promise<void>;
+  /** Starts this node's join service. */
+  startJoinService(): Promise<void>;
+}
+
+/** etcd answers late while other members start or are removed; each try of its step waits for some minutes by itself. */
+const ETCD_ATTEMPTS = 5;
+const ETCD_PAUSE_MS = 5_000;
+
+/** The steps of a control plane's join after its lock. */
+export const CONTROL_PLANE_SEQUENCE: Sequence<Joining> = Object.freeze({
+  "cluster-keys": {
+    holds: ({ controlPlane }) => controlPlane.hasKeys(),
+    run: async ({ controlPlane, obtainTicket }) => controlPlane.installKeys(withKit(await obtainTicket())),
+  },
+  ...Object.fromEntries(CONTROL_PLANE_JOIN_PHASES.map(({ name }) => [stepOf(name), kubeadmStep(name)])),
+  "join-service": { run: ({ controlPlane }) => controlPlane.startJoinService() },
+  ...MEMBER_STEPS,
+});
+
+function stepOf(phase: ControlPlaneJoinPhase["name"]): string {
+  return `kubeadm-${phase}`;
+}
+
+/** All of kubeadm's steps are done anew until the last one is done: each finds out by itself what is there already. */
+function kubeadmStep(phase: ControlPlaneJoinPhase["name"]): Step<Joining> {
+  const holds = ({ journal }: Joining) => Promise.resolve(journal.doneAt(stepOf("finish")) !== undefined);
+  switch (phase) {
+    case "prepare":
+      return { holds, run: prepare };
+    case "etcd":
+      return { holds, run: joinEtcd };
+    case "finish":
+      return { run: (joining) => runPhase(joining, phase) };
+  }
+}
+
+/** A kubelet that has joined needs no ticket; one that only seems so does. */
+async function prepare(joining: Joining): Promise<void> {
+  const { kubelet, obtainTicket, signal } = joining;
+  if (await kubelet.hasJoined()) {
+    try {
+      return await runPhase(joining, "prepare");
+    } catch (error) {
+      signal.throwIfAborted();
+      joining.journal.detail(stepOf("prepare"), `again, with a ticket: ${asBootstrapError(error).message}`);
+    }
+  }
+  await obtainTicket();
+  await runPhase(joining, "prepare");
+}
+
+/** etcd's own failures are mended by this step alone. */
+async function joinEtcd(joining: Joining): Promise<void> {
+  const { journal, clock, signal } = joining;
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await runPhase(joining, "etcd");
+    } catch (cause) {
+      const error = asBootstrapError(cause);
+      if (!error.retriable || attempt === ETCD_ATTEMPTS) throw error;
+      journal.detail(stepOf("etcd"), `again, after: ${error.message}`);
+      await clock.sleep(ETCD_PAUSE_MS * attempt, signal);
+    }
+  }
+}
+
+function runPhase(
+  { controlPlane, facts, journal, signal }: Joining,
+  phase: ControlPlaneJoinPhase["name"],
+): Promise<void> {
+  return controlPlane.run(phase, facts(), {
+    ...{ deadlineMs: KUBEADM_JOIN_DEADLINE_MS, signal },
+    onProgress: ({ phase: part, detail }) => journal.detail(stepOf(phase), `${part}: ${detail}`),
+  });
+}
+
+function withKit(ticket: Ticket): ControlPlaneTicket {
+  const { kit } = ticket;
+  if (kit !== undefined) return { ...ticket, kit };
+  throw new BootstrapError("internal/ticket", "A control plane was given the ticket of a worker");
+}

@@ -1,0 +1,125 @@
+/**
+ * What a join service does for control planes: their turn, their keys, and the etcd members of those that are removed.
+ *
+ * @module
+ */
+import type { AdmissionRecords } from "../kubernetes/admission_records.ts";
+import type { KubernetesApi } from "../kubernetes/api.ts";
+import {
+  CREDENTIAL_KEY_FILES,
+  readClusterKeys,
+  readEtcdCredentials,
+  wipeClusterKeys,
+} from "../kubernetes/cluster_keys.ts";
+import { EtcdCluster } from "../kubernetes/etcd.ts";
+import type { EtcdHealth } from "../kubernetes/etcd_health.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { ErrorCode } from "../platform/errors.ts";
+import { asBootstrapError } from "../platform/errors.ts";
+import { errorFields } from "../platform/log.ts";
+import type { Log } from "../platform/log.ts";
+import type { SealedKit } from "../proto/gen/bootstrapper.ts";
+import { ControlPlaneQueue } from "./control_plane_queue.ts";
+import type { QueuedNode } from "./control_plane_queue.ts";
+import type { ControlPlaneAdmission } from "./exchange_parts.ts";
+import { runRemovals } from "./removals.ts";
+import { sealKit } from "./sealed_kit.ts";
+
+/** What {@linkcode ControlPlanes} works with. */
+export interface ControlPlanesParts {
+  /** The API server, with the join service's rights. */
+  readonly api: KubernetesApi;
+  /** Who is admitted. */
+  readonly admissions: AdmissionRecords;
+  /** The folder of the unit's credentials. */
+  readonly credentialsFolder: string;
+  /** YAML: the policy that a new control plane's own service takes over. */
+  readonly policyDocument: string;
+  /** Time. */
+  readonly clock: Clock;
+  /** What happens. */
+  readonly log: Log;
+}
+
+/** The member of this control plane, where kubeadm has it listen for clients. */
+const OWN_ETCD = "127.0.0.1:2379";
+/** A node waits for its turn with its machine idle; a look is a list of etcd's members, only while somebody has the turn. */
+const LOOK_MS = 2_000;
+const LONGEST_LOOK_MS = 30_000;
+
+/** The control planes of a cluster, as one join service sees them. */
+export class ControlPlanes implements ControlPlaneAdmission, Disposable {
+  readonly #parts: ControlPlanesParts;
+  readonly #queue: ControlPlaneQueue;
+  #etcd: EtcdCluster | undefined;
+
+  /** Nothing is read yet. */
+  constructor(parts: ControlPlanesParts) {
+    this.#parts = parts;
+    const { api, admissions, clock } = parts;
+    this.#queue = new ControlPlaneQueue({
+      ...{ api, clock, records: admissions },
+      etcd: () => this.#health(),
+      removeMember: (id) => this.#remove(id),
+    });
+  }
+
+  /** Returns when it is the node's turn; see {@linkcode ControlPlaneQueue.enter}. */
+  enter(node: QueuedNode): Promise<void> {
+    return this.#queue.enter(node);
+  }
+
+  /** The cluster's keys, read for this one node and forgotten again. */
+  async seal(sealingKey: Uint8Array, a2: Uint8Array): Promise<SealedKit> {
+    const { credentialsFolder, policyDocument } = this.#parts;
+    const keys = await readClusterKeys(credentialsFolder, CREDENTIAL_KEY_FILES);
+    try {
+      return await sealKit(sealingKey, a2, { keys, policyDocument });
+    } finally {
+      wipeClusterKeys(keys);
+    }
+  }
+
+  /** Frees the turn of nodes that have joined, and serves removals, until the signal. Never throws. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { api, clock, log } = this.#parts;
+    const etcd = { health: () => this.#health(), remove: (id: string) => this.#remove(id) };
+    await Promise.all([runRemovals({ api, etcd, clock, log }, signal), this.#releaseTurns(signal)]);
+  }
+
+  /** Closes the connection to etcd. */
+  [Symbol.dispose](): void {
+    this.#etcd?.[Symbol.dispose]();
+  }
+
+  async #releaseTurns(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#parts;
+    let reported: ErrorCode | undefined;
+    for (let pauseMs = LOOK_MS; !signal.aborted;) {
+      try {
+        if (await this.#queue.releaseIfPromoted()) log.event("info", "control-plane-joined");
+        pauseMs = LOOK_MS;
+        reported = undefined;
+      } catch (cause) {
+        const error = asBootstrapError(cause);
+        if (error.code !== reported) log.event("warn", "control-plane-queue-failed", errorFields(error));
+        reported = error.code;
+        pauseMs = Math.min(2 * pauseMs, LONGEST_LOOK_MS);
+      }
+      await clock.sleep(pauseMs, signal).catch(() => {});
+    }
+  }
+
+  async #health(): Promise<EtcdHealth> {
+    return await (await this.#connected()).health();
+  }
+
+  async #remove(id: string): Promise<boolean> {
+    return await (await this.#connected()).remove(id);
+  }
+
+  async #connected(): Promise<EtcdCluster> {
+    const { credentialsFolder } = this.#parts;
+    return this.#etcd ??= new EtcdCluster([OWN_ETCD], await readEtcdCredentials(credentialsFolder));
+  }
+}

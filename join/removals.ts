@@ -1,0 +1,130 @@
+/**
+ * Removing the etcd members of nodes that an operator takes out of the cluster: what a join service does.
+ *
+ * @module
+ */
+import type { EtcdHealth, EtcdMember } from "../kubernetes/etcd_health.ts";
+import { checkCanRemove } from "../kubernetes/etcd_health.ts";
+import type { RemovalAnswer, RemovalApi, StoredRemoval } from "../kubernetes/removal_requests.ts";
+import { RemovalRequests } from "../kubernetes/removal_requests.ts";
+import type { Clock } from "../platform/clock.ts";
+import { asBootstrapError, BootstrapError, errorFamily } from "../platform/errors.ts";
+import type { Log } from "../platform/log.ts";
+import { errorFields } from "../platform/log.ts";
+
+/** etcd, as far as removals need it. */
+export interface RemovalEtcd {
+  /** Who is in it and who of them is well. */
+  health(): Promise<EtcdHealth>;
+  /** Removes a member; gives `false` if it was gone. */
+  remove(id: string): Promise<boolean>;
+}
+
+/** What {@linkcode runRemovals} works with. */
+export interface RemovalsDependencies {
+  /** The API server, with the join service's rights. */
+  readonly api: RemovalApi;
+  /** etcd. */
+  readonly etcd: RemovalEtcd;
+  /** Time. */
+  readonly clock: Clock;
+  /** Where each outcome is written. */
+  readonly log: Log;
+  /** Numbers from 0 to 1. Default: `Math.random`. */
+  readonly random?: () => number;
+}
+
+/** An operator waits at a terminal; a look is one list by label, nearly always empty. */
+const POLL_MS = 3_000;
+/** Between two looks while the API server or etcd does not answer. */
+const LONGEST_POLL_MS = 30_000;
+/** Several join services look at the same requests. */
+const JITTER = 0.3;
+/** A node has one member, and at most one more that never started; the rest is for the next look. */
+const MOST_MEMBERS = 4;
+
+/** Answers requests until the signal, and returns then. It never throws: what fails is logged and tried again. */
+export async function runRemovals(deps: RemovalsDependencies, signal: AbortSignal): Promise<void> {
+  const { clock, random = Math.random } = deps;
+  for (let pollMs = POLL_MS; !signal.aborted;) {
+    pollMs = await serveWaiting(deps, signal) ? POLL_MS : Math.min(2 * pollMs, LONGEST_POLL_MS);
+    await clock.sleep(pollMs * (1 + JITTER * (2 * random() - 1)), signal).catch(() => {});
+  }
+}
+
+/** Answers what waits; gives whether all could be answered. */
+async function serveWaiting(deps: RemovalsDependencies, signal: AbortSignal): Promise<boolean> {
+  const requests = new RemovalRequests(deps.api);
+  try {
+    for (const stored of await requests.listWaiting()) {
+      if (signal.aborted) break;
+      // A worker has no member: the operator does not wait.
+      if (stored.request.role === "control-plane") await serve(deps, requests, stored);
+    }
+    return true;
+  } catch (error) {
+    deps.log.event("warn", "removals-not-served", errorFields(asBootstrapError(error)));
+    return false;
+  }
+}
+
+async function serve(
+  { etcd, log }: RemovalsDependencies,
+  requests: RemovalRequests,
+  stored: StoredRemoval,
+): Promise<void> {
+  const { nodeName, identity } = stored.request;
+  const answer = await removeMembers(etcd, requests, stored);
+  if (answer === undefined) return;
+  try {
+    await requests.answer(stored, answer);
+  } catch (error) {
+    // Another join service has answered, or the operator has taken the request back.
+    if (error instanceof BootstrapError && ANSWERED.includes(error.code)) return;
+    throw error;
+  }
+  const level = answer.state === "refused" ? "warn" : "info";
+  log.event(level, "removal-answered", { node: nodeName, identity, ...answer });
+}
+
+const ANSWERED: readonly string[] = ["conflict/changed", "precondition/not-found"];
+
+/** Removes the members of one node; gives `undefined` if somebody else has dealt with the request meanwhile. */
+async function removeMembers(
+  etcd: RemovalEtcd,
+  requests: RemovalRequests,
+  stored: StoredRemoval,
+): Promise<RemovalAnswer | undefined> {
+  let state: "absent" | "removed" = "absent";
+  for (let count = 0; count < MOST_MEMBERS; count++) {
+    const health = await etcd.health();
+    const member = health.members.find((candidate) => isMemberOf(candidate, stored));
+    if (member === undefined) {
+      if (!health.leaderless) return { state };
+      throw new BootstrapError("unavailable/etcd", "etcd has no leader, so nobody knows its members");
+    }
+    // The member was there while the request stood, so it is not one that got the freed name since.
+    const current = await requests.find(stored.request.nodeName);
+    if (current?.uid !== stored.uid || current.answer !== undefined) return undefined;
+    try {
+      checkCanRemove(health, member.id);
+      if (await etcd.remove(member.id)) state = "removed";
+    } catch (cause) {
+      const error = asBootstrapError(cause);
+      if (errorFamily(error.code) !== "precondition") throw error;
+      return { state: "refused", code: error.code, message: error.message, next: error.next };
+    }
+  }
+  return undefined;
+}
+
+/** A member that has started has its node's name; one that never did has none, and only the address to know it by. */
+function isMemberOf({ name, peerUrls }: EtcdMember, { request }: StoredRemoval): boolean {
+  if (name !== "") return name === request.nodeName;
+  return peerUrls.some((url) => request.addresses.includes(hostOf(url)));
+}
+
+/** The host of a URL, without the brackets of an IPv6 address. */
+function hostOf(url: string): string {
+  return URL.parse(url)?.hostname.replace(/^\[(.*)\]$/, "$1") ?? "";
+}

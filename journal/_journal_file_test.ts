@@ -1,0 +1,177 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { concat, copyOf, fromUtf8, hex, sha256, utf8 } from "../platform/bytes.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import type { JournalContent } from "./_journal_file.ts";
+import { decodeJournal, encodeJournal, MAXIMUM_EVENTS, MAXIMUM_JOURNAL_BYTES } from "./_journal_file.ts";
+
+const PATH = "/state/journal/join";
+const TIME = "2026-11-21T05:00:00.000Z";
+
+const SAMPLE: JournalContent = {
+  head: { owner: "join", role: "worker", clusterId: "ab".repeat(32), nodeName: "worker-1" },
+  steps: [
+    { name: "join-ticket", attempts: 2, begun: TIME, done: TIME },
+    { name: "kubeadm-join", attempts: 1, begun: TIME },
+  ],
+  events: [
+    { number: 7, phase: "join-ticket", state: "done", detail: "", timeMs: 1_795_000_000_000, durationMs: 12 },
+    {
+      number: 8,
+      phase: "kubeadm-join",
+      state: "detail",
+      detail: "certs: \u{1F511} “x”\n\r\u2028\u2029",
+      timeMs: 5,
+      durationMs: 0,
+    },
+  ],
+};
+
+const text = fc.string({ unit: "grapheme", maxLength: 40 });
+const time = fc.date({ noInvalidDate: true, min: new Date(0), max: new Date("9999-12-31") }).map((date) =>
+  date.toISOString()
+);
+const hexadecimal = (bytes: number) => fc.uint8Array({ minLength: bytes, maxLength: bytes }).map((value) => hex(value));
+const operation = fc.record({ id: hexadecimal(16), operatorKey: text, request: hexadecimal(32) });
+const contents: fc.Arbitrary<JournalContent> = fc.record({
+  head: fc.record({
+    owner: fc.constantFrom("init", "join"),
+    role: fc.constantFrom("control-plane", "worker"),
+    clusterId: hexadecimal(32),
+    nodeName: text,
+    operation,
+  }, { requiredKeys: ["owner", "role", "clusterId", "nodeName"] }),
+  steps: fc.array(
+    fc.record({
+      name: fc.string({ minLength: 1, maxLength: 100 }),
+      attempts: fc.integer({ min: 1 }),
+      begun: time,
+      done: time,
+    }, { requiredKeys: ["name", "attempts", "begun"] }),
+    { maxLength: 6 },
+  ),
+  events: fc.array(
+    fc.record({
+      number: fc.integer({ min: 1 }),
+      phase: text,
+      state: fc.constantFrom("started", "detail", "done", "failed"),
+      detail: text,
+      timeMs: fc.nat(),
+      durationMs: fc.nat(),
+    }),
+    { maxLength: 6 },
+  ),
+});
+
+/** The bytes of a journal with whatever in it, and a checksum that fits. */
+async function forged(body: string, form = "bootstrapper-journal 1"): Promise<Uint8Array> {
+  return utf8(`${form} ${hex(await sha256(utf8(body)))}\n${body}\n`);
+}
+
+/** Asserts that bytes are refused as a journal, for a reason, with the path and a way out. */
+async function assertRefused(bytes: Uint8Array, reason?: RegExp): Promise<void> {
+  await assert.rejects(decodeJournal(bytes, PATH), (error: unknown) => {
+    assert(error instanceof BootstrapError, String(error));
+    assert.equal(error.code, "malformed/journal");
+    assert.ok(!error.retriable);
+    assert.ok(error.message.includes(PATH), error.message);
+    assert.equal(error.details["path"], PATH);
+    assert.match(error.next, /bootstrapper reset/);
+    if (reason !== undefined) assert.match(error.message, reason);
+    return true;
+  });
+}
+
+Deno.test("decodeJournal() gives what encodeJournal() was given", async () => {
+  assert.deepEqual(await decodeJournal(await encodeJournal(SAMPLE), PATH), SAMPLE);
+  await fc.assert(fc.asyncProperty(contents, async (content) => {
+    // JSON has no negative zero and no null prototypes.
+    const plain: unknown = JSON.parse(JSON.stringify(content));
+    assert.deepEqual(await decodeJournal(await encodeJournal(content), PATH), plain);
+  }));
+});
+
+Deno.test("decodeJournal() refuses a journal with any one bit flipped", async () => {
+  const bytes = await encodeJournal(SAMPLE);
+  for (let index = 0; index < bytes.length; index++) {
+    for (let bit = 0; bit < 8; bit++) {
+      const flipped = copyOf(bytes);
+      flipped[index] = (flipped[index] ?? 0) ^ (1 << bit);
+      await assertRefused(flipped);
+    }
+  }
+});
+
+Deno.test("decodeJournal() refuses a journal that is cut off anywhere, empty, or followed by anything", async () => {
+  const bytes = await encodeJournal(SAMPLE);
+  for (let length = 0; length < bytes.length; length++) await assertRefused(bytes.subarray(0, length));
+  for (const tail of ["\n", " ", "\0", "x", fromUtf8(bytes, "journal")]) {
+    await assertRefused(concat(bytes, utf8(tail)), /does not begin and end/);
+  }
+  await assertRefused(concat(utf8("\n"), bytes), /does not begin and end/);
+});
+
+Deno.test("decodeJournal() refuses blocks that a file system lost: zeros in place of what was written", async () => {
+  const bytes = await encodeJournal(SAMPLE);
+  await fc.assert(fc.asyncProperty(fc.nat(bytes.length - 1), fc.nat(bytes.length), async (from, to) => {
+    fc.pre(from < to);
+    await assertRefused(copyOf(bytes).fill(0, from, to));
+  }));
+});
+
+Deno.test("decodeJournal() refuses whatever bytes there are", async () => {
+  await fc.assert(fc.asyncProperty(fc.uint8Array({ maxLength: 300 }), (bytes) => assertRefused(bytes)));
+  await assertRefused(utf8("{}\n"), /does not begin and end/);
+  await assertRefused(Uint8Array.of(0xff, 0xfe), /not UTF-8/);
+});
+
+Deno.test("decodeJournal() refuses a journal of another version or form, and names the version", async () => {
+  const body = JSON.stringify(SAMPLE);
+  await assertRefused(await forged(body, "bootstrapper-journal 2"), /its version is 2, and this program reads 1/);
+  await assertRefused(await forged(body, "bootstrapper-journal 0"), /its version is 0/);
+  await assertRefused(await forged(body, "another-journal 1"), /does not begin and end/);
+  await decodeJournal(await forged(body), PATH);
+});
+
+Deno.test("decodeJournal() refuses the checksum of another content", async () => {
+  const one = fromUtf8(await encodeJournal(SAMPLE), "one").split("\n");
+  const other = fromUtf8(await encodeJournal({ ...SAMPLE, steps: [] }), "other").split("\n");
+  await assertRefused(utf8([one[0], other[1], ""].join("\n")), /checksum is wrong/);
+});
+
+Deno.test("decodeJournal() names the field of a content that has another form, whatever its checksum", async () => {
+  const [step, event] = [SAMPLE.steps[0], SAMPLE.events[0]];
+  const cases: readonly (readonly [field: RegExp, content: unknown])[] = [
+    [/content is not JSON/, undefined],
+    [/"head"/, { steps: [], events: [] }],
+    [/"head.owner"/, { ...SAMPLE, head: { ...SAMPLE.head, owner: "nobody" } }],
+    [/"head.role"/, { ...SAMPLE, head: { ...SAMPLE.head, role: "" } }],
+    [/"head.clusterId"/, { ...SAMPLE, head: { ...SAMPLE.head, clusterId: "AB".repeat(32) } }],
+    [/"head.clusterId"/, { ...SAMPLE, head: { ...SAMPLE.head, clusterId: "ab" } }],
+    [/"head.operation.id"/, { ...SAMPLE, head: { ...SAMPLE.head, operation: { operatorKey: "", request: "" } } }],
+    [/"head.more"/, { ...SAMPLE, head: { ...SAMPLE.head, more: 1 } }],
+    [/"more"/, { ...SAMPLE, more: 1 }],
+    [/"steps.0.attempts"/, { ...SAMPLE, steps: [{ ...step, attempts: 0 }] }],
+    [/"steps.0.begun"/, { ...SAMPLE, steps: [{ ...step, begun: "yesterday" }] }],
+    [/"steps.0.done"/, { ...SAMPLE, steps: [{ ...step, done: null }] }],
+    [/"steps.0.name"/, { ...SAMPLE, steps: [{ ...step, name: "" }] }],
+    [/"steps"/, { ...SAMPLE, steps: Array(65).fill(step) }],
+    [/"events.0.number"/, { ...SAMPLE, events: [{ ...event, number: 0 }] }],
+    [/"events.0.number"/, { ...SAMPLE, events: [{ ...event, number: 1.5 }] }],
+    [/"events.0.state"/, { ...SAMPLE, events: [{ ...event, state: "over" }] }],
+    [/"events"/, { ...SAMPLE, events: Array(MAXIMUM_EVENTS + 1).fill(event) }],
+  ];
+  for (const [field, content] of cases) await assertRefused(await forged(JSON.stringify(content) ?? "{"), field);
+});
+
+Deno.test("decodeJournal() refuses more bytes than any journal has", async () => {
+  await assertRefused(new Uint8Array(MAXIMUM_JOURNAL_BYTES + 1).fill(32), /larger than/);
+});
+
+Deno.test("encodeJournal() keeps within the largest size however long the events are", async () => {
+  const event = { number: Number.MAX_SAFE_INTEGER, phase: "p".repeat(100), state: "started", timeMs: 1e15 } as const;
+  // What JSON writes longest: six characters for one.
+  const events = Array(MAXIMUM_EVENTS).fill({ ...event, detail: "\u0001".repeat(500), durationMs: 1e15 });
+  const bytes = await encodeJournal({ ...SAMPLE, events });
+  assert.ok(bytes.length <= MAXIMUM_JOURNAL_BYTES, `${bytes.length} bytes`);
+});

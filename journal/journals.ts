@@ -1,0 +1,86 @@
+/**
+ * The journal of a node's init or join, from memory to disk. A node has one file for each, and the lock says which of them counts.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { hex } from "../platform/bytes.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { ensureFolder, removeIfExists } from "../platform/files.ts";
+import { checkJournalHead, Journal } from "./journal.ts";
+import type { JournalHead, JournalParts } from "./journal.ts";
+
+/** Whose journal it is; a journal of anybody else is refused. */
+export type JournalOwner = Pick<JournalHead, "owner" | "nodeName" | "role">;
+
+/** The journals of one owner: at most one is on disk. */
+export class Journals {
+  readonly #owner: JournalOwner;
+  readonly #parts: JournalParts;
+  readonly #folder: string;
+  readonly #path: string;
+
+  /** Nothing is read or written yet. */
+  constructor(stateFolder: string, owner: JournalOwner, parts: JournalParts) {
+    this.#owner = owner;
+    this.#parts = parts;
+    this.#folder = journalFolder(stateFolder);
+    this.#path = join(this.#folder, owner.owner);
+  }
+
+  /** A journal in memory, to be kept later. */
+  draft(): Journal {
+    return new Journal(this.#parts);
+  }
+
+  /**
+   * Puts a journal on disk, directly before the lock.
+   *
+   * @param clusterId The cluster that the lock will name, 32 bytes.
+   * @param operation What the operator asked for, where it is an init.
+   */
+  async keep(journal: Journal, clusterId: Uint8Array, operation?: JournalHead["operation"]): Promise<void> {
+    await ensureFolder(this.#folder);
+    await journal.keep(this.#path, {
+      ...this.#headOf(clusterId),
+      ...(operation === undefined ? {} : { operation }),
+    });
+  }
+
+  /**
+   * The journal of a node that is locked.
+   *
+   * @param clusterId The cluster that the lock names, 32 bytes.
+   * @throws {BootstrapError} `precondition/journal` if there is none, or one of something else; `malformed/journal`, `system/file`.
+   */
+  async read(clusterId: Uint8Array): Promise<Journal> {
+    const journal = await Journal.read(this.#path, this.#parts);
+    if (journal?.head === undefined) {
+      throw new BootstrapError(
+        "precondition/journal",
+        `This node is locked, and its journal ${this.#path} is not there`,
+        {
+          next: "The node cannot know how far it came: run `bootstrapper reset`, or build it anew from its image",
+          details: { path: this.#path },
+        },
+      );
+    }
+    checkJournalHead(journal.head, this.#headOf(clusterId));
+    return journal;
+  }
+
+  /** Removes the journal of an owner that has not got the lock. */
+  discard(): Promise<void> {
+    return removeIfExists(this.#path);
+  }
+
+  #headOf(clusterId: Uint8Array): JournalHead {
+    const { owner, nodeName, role } = this.#owner;
+    return { owner, role, nodeName, clusterId: hex(clusterId) };
+  }
+}
+
+/** The folder of the journals in a state folder. */
+export function journalFolder(stateFolder: string): string {
+  return join(stateFolder, "journal");
+}

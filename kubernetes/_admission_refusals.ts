@@ -1,0 +1,62 @@
+import { BootstrapError } from "../platform/errors.ts";
+import type { AdmissionRecord } from "./_admission_record.ts";
+
+/** What an operator does to free a name, as a subordinate sentence. */
+const removal = (nodeName: string) => `have an operator run \`bootstrapper node remove ${nodeName}\``;
+
+/** The name belongs to another identity. */
+export function nameTaken(found: AdmissionRecord, asked: AdmissionRecord): BootstrapError {
+  return new BootstrapError(
+    "conflict/node-name",
+    `The name ${asked.nodeName} belongs to the identity ${found.identity}; ${asked.identity} cannot have it`,
+    {
+      next: `Give this machine another name; or, if ${found.identity} is gone for good, ${removal(asked.nodeName)}`,
+      details: { node: asked.nodeName, expected: found.identity, seen: asked.identity },
+    },
+  );
+}
+
+/** The cluster has a Node of that name that nobody admitted. */
+export function nodeWithoutRecord({ nodeName, identity }: AdmissionRecord): BootstrapError {
+  return new BootstrapError(
+    "conflict/node-without-record",
+    `The cluster has a Node ${nodeName} that was never admitted by a record`,
+    {
+      next: `Give this machine another name; or, if the Node ${nodeName} is gone for good, ${removal(nodeName)}`,
+      details: { node: nodeName, seen: identity },
+    },
+  );
+}
+
+/** Throws `conflict/identity` if the identity has another name or role than it asks for. */
+export function checkIdentity(found: AdmissionRecord, asked: AdmissionRecord): void {
+  if (found.nodeName === asked.nodeName && found.role === asked.role) return;
+  const expected = `${found.role} ${found.nodeName}`;
+  const seen = `${asked.role} ${asked.nodeName}`;
+  throw new BootstrapError(
+    "conflict/identity",
+    `The identity ${asked.identity} is admitted as ${expected}; it cannot be ${seen}`,
+    {
+      next: `Ask as ${expected}; or, if that Node is to go for good, ${removal(found.nodeName)}`,
+      details: { identity: asked.identity, expected, seen },
+    },
+  );
+}
+
+/** Throws `refused/reset-count` if the TPM's reset counter went back since the last admission. */
+export function checkResetCount(found: AdmissionRecord, asked: AdmissionRecord): void {
+  if (found.resetCount === undefined) return;
+  if (asked.resetCount !== undefined && asked.resetCount >= found.resetCount) return;
+  throw new BootstrapError(
+    "refused/reset-count",
+    `The TPM of ${asked.nodeName} counts fewer resets than at its last admission`,
+    {
+      next: "The machine's TPM was rolled back or cloned: find out by whom before you admit it again",
+      details: {
+        check: "reset-count",
+        expected: `at least ${found.resetCount}`,
+        seen: String(asked.resetCount ?? "none"),
+      },
+    },
+  );
+}

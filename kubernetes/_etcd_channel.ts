@@ -1,0 +1,93 @@
+import { Metadata, status } from "@grpc/grpc-js";
+import type { CallOptions, ClientUnaryCall, ServiceError } from "@grpc/grpc-js";
+import { BootstrapError } from "../platform/errors.ts";
+import { ClusterClient, type MemberListResponse, type MemberRemoveResponse } from "../proto/gen/etcd.ts";
+import { certificateError, etcdError } from "./_etcd_error.ts";
+import { EtcdChannelCredentials, type EtcdCredentials, type EtcdEndpoint, findTlsProblem } from "./_etcd_tls.ts";
+
+/** What bounds a call. */
+export interface CallBounds {
+  /** When it ends with `timeout/etcd`, milliseconds since 1970. */
+  readonly deadline: number;
+  /** Ends it with `aborted/etcd`. */
+  readonly signal: AbortSignal;
+}
+
+type Callback<T> = (error: ServiceError | null, response: T) => void;
+
+/** etcd's lists of members are far below this. */
+const MAXIMUM_ANSWER_BYTES = 1 << 20;
+
+/** Calls one etcd member, over a new connection for each call: none is ever found dead, or waits for its turn to dial. */
+export class EtcdChannel {
+  readonly #endpoint: EtcdEndpoint;
+  readonly #credentials: EtcdCredentials;
+
+  /** Nothing is sent yet. */
+  constructor(endpoint: EtcdEndpoint, credentials: EtcdCredentials) {
+    this.#endpoint = endpoint;
+    this.#credentials = credentials;
+  }
+
+  /** The members; linearizable: as a quorum knows them now, otherwise as this member remembers them. */
+  list(linearizable: boolean, bounds: CallBounds): Promise<MemberListResponse> {
+    const metadata = new Metadata();
+    // A member without a leader then says so at once (etcd's client package, `WithRequireLeader`).
+    if (linearizable) metadata.set("hasleader", "true");
+    return this.#call<MemberListResponse>("MemberList", bounds, (client, options, done) => {
+      return client.memberList({ linearizable }, metadata, options, done);
+    });
+  }
+
+  /** Removes a member; gives `false` if there is none with that ID. */
+  async remove(id: bigint, bounds: CallBounds): Promise<boolean> {
+    try {
+      await this.#call<MemberRemoveResponse>("MemberRemove", bounds, (client, options, done) => {
+        return client.memberRemove({ ID: id }, new Metadata(), options, done);
+      });
+      return true;
+    } catch (error) {
+      if (error instanceof BootstrapError && error.code === "precondition/not-found") return false;
+      throw error;
+    }
+  }
+
+  async #call<T>(
+    request: string,
+    { deadline, signal }: CallBounds,
+    start: (client: ClusterClient, options: Partial<CallOptions>, done: Callback<T>) => ClientUnaryCall,
+  ): Promise<T> {
+    using tls = new EtcdChannelCredentials(this.#endpoint.host, this.#credentials);
+    const client = new ClusterClient(this.#endpoint.text, tls, {
+      "grpc.max_receive_message_length": MAXIMUM_ANSWER_BYTES,
+      "grpc.service_config_disable_resolution": 1,
+      "grpc.use_local_subchannel_pool": 1,
+      "grpc.enable_http_proxy": 0,
+      "grpc.enable_retries": 0,
+      "grpc.enable_channelz": 0,
+    });
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const call = start(client, { deadline }, (error, response) => error === null ? resolve(response) : reject(error));
+    const stop = () => call.cancel();
+    signal.addEventListener("abort", stop, { once: true });
+    if (signal.aborted) stop();
+    try {
+      return await promise;
+    } catch (error) {
+      throw await this.#explain(request, error as ServiceError, { deadline, signal });
+    } finally {
+      signal.removeEventListener("abort", stop);
+      client.close();
+    }
+  }
+
+  async #explain(request: string, error: ServiceError, { deadline, signal }: CallBounds): Promise<BootstrapError> {
+    if (error.code === status.UNAVAILABLE) {
+      const leftMs = Math.max(0, deadline - Date.now());
+      const bound = AbortSignal.any([signal, AbortSignal.timeout(leftMs)]);
+      const problem = await findTlsProblem(this.#endpoint, this.#credentials, bound);
+      if (problem !== undefined) return certificateError(this.#endpoint.text, problem);
+    }
+    return etcdError(this.#endpoint.text, request, error);
+  }
+}

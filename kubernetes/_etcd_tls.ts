@@ -1,0 +1,128 @@
+import { isIP, type Socket } from "node:net";
+import { connect, type TLSSocket } from "node:tls";
+import { CallCredentials, ChannelCredentials } from "@grpc/grpc-js";
+import { BootstrapError } from "../platform/errors.ts";
+import { codeOfTlsError } from "./_etcd_error.ts";
+
+type SecureConnector = ReturnType<ChannelCredentials["_createSecureConnector"]>;
+
+/** Who calls etcd, and how it is known. */
+export interface EtcdCredentials {
+  /** The CA certificate of etcd, PEM. Nothing else vouches for a member. */
+  readonly caPem: string;
+  /** The caller's certificate, PEM. */
+  readonly certificatePem: string;
+  /** Its private key, PEM. */
+  readonly keyPem: string;
+}
+
+/** Where an etcd member listens for clients. */
+export interface EtcdEndpoint {
+  /** `host:port`, or `[IPv6]:port`. */
+  readonly text: string;
+  /** A DNS name or an IP address, IPv6 without brackets. */
+  readonly host: string;
+  /** The port. */
+  readonly port: number;
+}
+
+const ENDPOINT = /^(?:https:\/\/)?((?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z.-]+)):([0-9]{1,5}))\/?$/;
+const LARGEST_PORT = 65_535;
+
+/** Reads `host:port` or the URL `https://host:port`; `undefined` if it is neither. */
+export function parseEtcdEndpoint(input: string): EtcdEndpoint | undefined {
+  const [, text, ipv6, name, digits] = ENDPOINT.exec(input) ?? [];
+  const host = ipv6 ?? name;
+  const port = Number(digits);
+  if (text === undefined || host === undefined || !(port >= 1 && port <= LARGEST_PORT)) return undefined;
+  return ipv6 !== undefined && isIP(ipv6) !== 6 ? undefined : { text, host, port };
+}
+
+/** Starts TLS; the server must prove that it is `host`: by a name or an address in its certificate, as the host is one. */
+function startTls(
+  target: { readonly socket: Socket } | { readonly port: number },
+  host: string,
+  { caPem: ca, certificatePem: cert, keyPem: key }: EtcdCredentials,
+): TLSSocket {
+  const servername = isIP(host) === 0 ? { servername: host } : {};
+  return connect({ ...target, host, ...servername, ca, cert, key, rejectUnauthorized: true, ALPNProtocols: ["h2"] });
+}
+
+/** TLS for grpc-js; its own refuses hosts that are IP addresses, as Deno takes no address for a server's name. */
+export class EtcdChannelCredentials extends ChannelCredentials implements Disposable {
+  readonly #host: string;
+  readonly #credentials: EtcdCredentials;
+  readonly #sockets = new DisposableStack();
+
+  constructor(host: string, credentials: EtcdCredentials) {
+    super();
+    this.#host = host;
+    this.#credentials = credentials;
+  }
+
+  override _isSecure(): boolean {
+    return true;
+  }
+
+  override _equals(other: ChannelCredentials): boolean {
+    return this === other;
+  }
+
+  override _createSecureConnector(): SecureConnector {
+    return {
+      connect: async (socket) => ({ socket: await this.#secure(socket), secure: true }),
+      waitForReady: () => Promise.resolve(),
+      getCallCredentials: () => CallCredentials.createEmpty(),
+      destroy: () => {},
+    };
+  }
+
+  /** Closes the connections at once; grpc-js would keep them for seconds, and in the handshake for as long as the peer does. */
+  [Symbol.dispose](): void {
+    this.#sockets.dispose();
+  }
+
+  #secure(raw: Socket): Promise<TLSSocket> {
+    const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>();
+    raw.once("close", () => reject(new BootstrapError("unavailable/etcd", "Closed during the TLS handshake")));
+    if (this.#sockets.disposed) {
+      raw.destroy();
+      return promise;
+    }
+    this.#sockets.defer(() => raw.destroy());
+    const secured = startTls({ socket: raw }, this.#host, this.#credentials);
+    secured.once("secureConnect", () => resolve(secured));
+    secured.on("error", reject);
+    return promise;
+  }
+}
+
+/**
+ * Why TLS to an etcd member fails: the error's code, or `undefined` if the member accepts the client or the network is
+ * what fails.
+ *
+ * It makes a connection and only reads. With TLS 1.3 a server refuses a client's certificate after the client has finished
+ * its handshake, and what HTTP/2 then writes may fail before that refusal is read.
+ *
+ * @param signal Ends the attempt.
+ */
+export function findTlsProblem(
+  { host, port }: EtcdEndpoint,
+  credentials: EtcdCredentials,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const socket = startTls({ port }, host, credentials);
+    const end = (code?: string) => {
+      signal.removeEventListener("abort", stop);
+      socket.destroy();
+      resolve(code);
+    };
+    const stop = () => end();
+    socket.on("error", (error) => end(codeOfTlsError(error)));
+    socket.once("data", stop);
+    socket.once("close", stop);
+    signal.addEventListener("abort", stop, { once: true });
+    if (signal.aborted) stop();
+  });
+}

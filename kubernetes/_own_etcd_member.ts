@@ -1,0 +1,99 @@
+import { isIPv6 } from "node:net";
+import { join } from "node:path";
+import { hex, randomBytes } from "../platform/bytes.ts";
+import type { Clock } from "../platform/clock.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { exists, removeIfExists, syncFolder } from "../platform/files.ts";
+import { pollUntil } from "./_poll.ts";
+import { isWholeManifest } from "./_torn_files.ts";
+import type { NodeFacts } from "./documents.ts";
+import { checkCanRemove, type EtcdCluster, type EtcdMember } from "./etcd.ts";
+
+/** What {@linkcode settleOwnMember} works with. */
+export interface OwnMemberParts {
+  /** The cluster, by a member that answers. */
+  readonly etcd: Pick<EtcdCluster, "members" | "health" | "remove">;
+  /** This node. */
+  readonly node: NodeFacts;
+  /** Where etcd keeps its data, as `/var/lib/etcd`. */
+  readonly etcdFolder: string;
+  /** The static Pod's manifest. */
+  readonly manifest: string;
+  /** Whether something accepts connections at an address of this machine. */
+  readonly isListening: (address: string, port: number) => Promise<boolean>;
+  /** Time. */
+  readonly clock: Clock;
+  /** Ends the wait for the old process early. */
+  readonly signal?: AbortSignal;
+}
+
+/** The ports of kubeadm's etcd (`EtcdListenClientPort` and `EtcdListenPeerPort` in its constants). */
+const CLIENT_PORT = 2379;
+const PEER_PORT = 2380;
+/** kubeadm gives a static Pod 30 s to end; a slow machine needs some for noticing. */
+const STOP_DEADLINE_MS = 120_000;
+
+/**
+ * Brings this node's part in etcd to a state from which kubeadm's phase goes on.
+ *
+ * @returns `member` if the node is a voter with its data and manifest: nothing is left to do. `joining` if kubeadm should
+ * go on with the member that there is. `absent` if neither a member nor any data is left.
+ * @throws {BootstrapError} `conflict/etcd-member` if another node's member has this node's address, `timeout/etcd` if the
+ *   old process does not end, and the errors of the cluster.
+ */
+export async function settleOwnMember(parts: OwnMemberParts): Promise<"member" | "joining" | "absent"> {
+  const { etcd, node, etcdFolder, manifest } = parts;
+  const peerUrl = `https://${isIPv6(node.address) ? `[${node.address}]` : node.address}:${PEER_PORT}`;
+  const own = (await etcd.members()).filter(({ name, peerUrls }) => name === node.name || peerUrls.includes(peerUrl));
+  const foreign = own.find(({ name }) => name !== "" && name !== node.name);
+  if (foreign !== undefined) throw addressTaken(foreign, peerUrl);
+  const [member, ...others] = own;
+  const hasData = await exists(join(etcdFolder, "member", "wal")) && await exists(join(etcdFolder, "member", "snap"));
+  const hasManifest = await isWholeManifest(manifest);
+  if (member?.name === node.name && member.peerUrls.includes(peerUrl) && others.length === 0 && hasData) {
+    if (!member.isLearner) return hasManifest ? "member" : "joining";
+    // Under load kubeadm loses its patience sooner than etcd: then only the promotion is missing.
+    if (hasManifest && await parts.isListening(node.address, CLIENT_PORT)) return "joining";
+  }
+  // In this order data of a removed member is never started again, wherever the power goes: without its manifest first of all.
+  await removeIfExists(manifest);
+  await stopped(parts);
+  for (const { id } of own) {
+    checkCanRemove(await etcd.health(), id);
+    await etcd.remove(id);
+  }
+  await wipe(etcdFolder);
+  return "absent";
+}
+
+async function stopped({ isListening, node, clock, signal }: OwnMemberParts): Promise<void> {
+  await pollUntil(async () => {
+    for (const port of [CLIENT_PORT, PEER_PORT]) if (await isListening(node.address, port)) return undefined;
+    return true;
+  }, {
+    ...{ clock, deadlineMs: STOP_DEADLINE_MS, firstMs: 50, longestMs: 1_000, code: "timeout/etcd" },
+    failure: "The etcd of an earlier try did not end",
+    next: "Look at the kubelet's log: journalctl -u kubelet",
+    ...(signal === undefined ? {} : { signal }),
+  });
+}
+
+/** Half of the data must not be left under its name. */
+async function wipe(etcdFolder: string): Promise<void> {
+  if (!await exists(etcdFolder)) return;
+  const data = join(etcdFolder, "member");
+  if (await exists(data)) {
+    await Deno.rename(data, join(etcdFolder, `removed-${hex(randomBytes(8))}`));
+    await syncFolder(etcdFolder);
+  }
+  for await (const { name } of Deno.readDir(etcdFolder)) {
+    if (/^removed-[0-9a-f]{16}$/.test(name)) await Deno.remove(join(etcdFolder, name), { recursive: true });
+  }
+}
+
+function addressTaken({ id, name }: EtcdMember, peerUrl: string): BootstrapError {
+  return new BootstrapError("conflict/etcd-member", `The member ${name} of etcd has this node's address ${peerUrl}`, {
+    details: { member: name, id, peerUrl },
+    next: `If ${name} is gone for good, remove it from the cluster: bootstrapper node remove ${name}`,
+  });
+}

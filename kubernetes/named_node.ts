@@ -1,0 +1,100 @@
+/**
+ * What the cluster knows under a node's name.
+ *
+ * @module
+ */
+import * as v from "valibot";
+import { BootstrapError } from "../platform/errors.ts";
+import { readRecord } from "./_admission_record.ts";
+import { ConfigMaps } from "./_config_maps.ts";
+import type { AdmissionRecord, NodeRole } from "./admission_records.ts";
+import type { KubernetesApi } from "./api.ts";
+import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
+import { RemovalRequests } from "./removal_requests.ts";
+
+/** What the cluster knows under a node's name. */
+export interface NamedNode {
+  /** The name. */
+  readonly nodeName: string;
+  /** What it is. */
+  readonly role: NodeRole;
+  /** The identity that has the name, or empty. */
+  readonly identity: string;
+  /** Its addresses, as far as no other node has them. */
+  readonly addresses: readonly string[];
+  /** The UID of its Node, or empty where there is none. */
+  readonly nodeUid: string;
+  /** Whether the Node is Ready. */
+  readonly isReady: boolean;
+  /** Whether there is a removal that was begun and not ended. */
+  readonly isBeingRemoved: boolean;
+}
+
+const RECORD_PREFIX = "node-";
+const CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane";
+
+const nodeSchema = v.object({
+  metadata: v.object({ uid: v.string(), labels: v.optional(v.record(v.string(), v.string()), {}) }),
+  status: v.optional(
+    v.object({
+      conditions: v.optional(v.array(v.object({ type: v.string(), status: v.string() })), []),
+      addresses: v.optional(v.array(v.object({ type: v.string(), address: v.string() })), []),
+    }),
+    {},
+  ),
+});
+/**
+ * What the cluster knows under a name: a Node, an admission record, or a removal under way.
+ *
+ * @param nodeName An RFC 1123 label.
+ * @throws {BootstrapError} `precondition/no-such-node`, `malformed/…`, and what {@linkcode KubernetesApi} throws.
+ */
+export async function findNamedNode(api: KubernetesApi, nodeName: string): Promise<NamedNode> {
+  const node = await findNode(api, nodeName);
+  const record = await findRecord(api, nodeName);
+  const begun = await new RemovalRequests(api).find(nodeName);
+  if (node === undefined && record === undefined && begun === undefined) {
+    throw new BootstrapError("precondition/no-such-node", `The cluster knows no node of the name ${nodeName}`, {
+      next: "Look at the names with `kubectl get nodes`; if it was removed before, there is nothing left to do",
+      details: { node: nodeName },
+    });
+  }
+  const labelled = node?.metadata.labels[CONTROL_PLANE_LABEL] !== undefined;
+  return {
+    nodeName,
+    role: begun?.request.role ?? record?.role ?? (labelled ? "control-plane" : "worker"),
+    identity: begun?.request.identity ?? record?.identity ?? "",
+    addresses: begun?.request.addresses ?? await ownAddresses(api, nodeName, [
+      ...record?.addresses ?? [],
+      ...(node?.status.addresses ?? []).filter(({ type }) => type === "InternalIP").map(({ address }) => address),
+    ]),
+    nodeUid: node?.metadata.uid ?? "",
+    isReady: node?.status.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false,
+    isBeingRemoved: begun !== undefined,
+  };
+}
+
+/** Those of a node's addresses that no other node has by now: the machine may be gone for long. */
+async function ownAddresses(api: KubernetesApi, nodeName: string, all: readonly string[]): Promise<string[]> {
+  const own = new Set(all);
+  for (const { name, data } of await new ConfigMaps(api, BOOTSTRAPPER_NAMESPACE).list()) {
+    if (!name.startsWith(RECORD_PREFIX) || name === RECORD_PREFIX + nodeName) continue;
+    for (const address of readRecord(data, name).addresses) own.delete(address);
+  }
+  return [...own];
+}
+
+/** The UID of the Node of that name, if there is one. */
+export async function findNodeUid(api: KubernetesApi, nodeName: string): Promise<string | undefined> {
+  return (await findNode(api, nodeName))?.metadata.uid;
+}
+
+function findNode(api: KubernetesApi, nodeName: string): Promise<v.InferOutput<typeof nodeSchema> | undefined> {
+  return api.find(`/api/v1/nodes/${nodeName}`, nodeSchema);
+}
+
+/** The admission record under that name, whether the admission was complete or not. */
+export async function findRecord(api: KubernetesApi, nodeName: string): Promise<AdmissionRecord | undefined> {
+  const stored = await new ConfigMaps(api, BOOTSTRAPPER_NAMESPACE).find(RECORD_PREFIX + nodeName);
+  return stored && readRecord(stored.data, stored.name);
+}

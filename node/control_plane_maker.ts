@@ -1,0 +1,89 @@
+/**
+ * What makes this node a control plane, with its real folders and programs.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import type { TrustPart } from "../attestation/transcript.ts";
+import { joinCertificateAuthority } from "../certificate/ca.ts";
+import { readPrivateKeyPem } from "../certificate/keys.ts";
+import { clusterIdText } from "../certificate/cluster_id.ts";
+import { writePem } from "../certificate/pem.ts";
+import type { ControlPlaneMaker } from "../join/control_plane_sequence.ts";
+import { installClusterKeys } from "../kubernetes/cluster_keys.ts";
+import { initDocuments } from "../kubernetes/documents.ts";
+import { missingImages } from "../kubernetes/images.ts";
+import type { Kubeadm } from "../kubernetes/kubeadm.ts";
+import { ControlPlaneJoin } from "../kubernetes/control_plane_join.ts";
+import { fromUtf8 } from "../platform/bytes.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { CommandRunner } from "../platform/command.ts";
+import type { NodeSelf } from "./configuration_defaults.ts";
+import { endpointText } from "./endpoint.ts";
+import { hasJoinService, JOIN_SERVICE_PORT, stageJoinService, startStagedJoinService } from "./join_service_install.ts";
+import type { NodePaths } from "./paths.ts";
+
+/** What {@linkcode controlPlaneMaker} needs. */
+export interface ControlPlaneFacts {
+  /** Where everything is. */
+  readonly paths: NodePaths;
+  /** The node. */
+  readonly self: NodeSelf;
+  /** The trust part of its configuration. */
+  readonly trust: TrustPart;
+  /** Knows which images a control plane needs. */
+  readonly kubeadm: Pick<Kubeadm, "requiredImages">;
+  /** Runs programs. */
+  readonly commands: CommandRunner;
+  /** Time. */
+  readonly clock: Clock;
+}
+
+const PREFLIGHT_DEADLINE_MS = 5 * 60_000;
+/** API server, etcd's clients and peers, controller manager, scheduler (kubeadm, `constants.go`). */
+const CONTROL_PLANE_PORTS = [6443, 2379, 2380, 10257, 10259] as const;
+
+/** The maker of this node. */
+export function controlPlaneMaker(
+  { paths, self, trust, kubeadm, commands, clock }: ControlPlaneFacts,
+): ControlPlaneMaker {
+  const pki = join(paths.kubernetes, "pki");
+  const installation = { folder: paths.joinService, address: self.address, trust, clock, commands };
+  const controlPlane = new ControlPlaneJoin({
+    ...{ commands, clock, privateFolder: paths.run },
+    ...{ kubernetesFolder: paths.kubernetes, kubeletFolder: paths.kubelet, etcdFolder: paths.etcd },
+  });
+  return {
+    async preflight({ settings, clusterId }, signal) {
+      const documents = initDocuments(settings, { clusterName: clusterIdText(clusterId), node: self });
+      const required = await kubeadm.requiredImages(documents, { deadlineMs: PREFLIGHT_DEADLINE_MS, signal });
+      const missing = await missingImages(commands, required, PREFLIGHT_DEADLINE_MS);
+      return [
+        ...missing.map((image) => ({ check: "images", reason: `the container image ${image} is not on this machine` })),
+        ...CONTROL_PLANE_PORTS.filter(isTaken).map((port) => ({ check: "ports", reason: `port ${port} is in use` })),
+      ];
+    },
+    hasKeys: async () => await hasJoinService(paths.joinService) && await controlPlane.hasClusterKeys(),
+    async installKeys({ ca, kit, foundings, clusterDocument, apiEndpoints, joinEndpoints }) {
+      await installClusterKeys(pki, kit.keys, writePem("CERTIFICATE", ca.der));
+      const keys = await readPrivateKeyPem(fromUtf8(kit.keys.caKey, "CA key"), "CA key");
+      const own = endpointText({ host: self.address, port: JOIN_SERVICE_PORT });
+      await stageJoinService(installation, {
+        ...{ ca: joinCertificateAuthority(ca, keys), foundings, apiEndpoints, clusterDocument },
+        joinEndpoints: [own, ...joinEndpoints.filter((endpoint) => endpoint !== own)],
+        policyDocument: kit.policyDocument,
+      });
+    },
+    run: (phase, facts, run) => controlPlane.run(phase, facts, run),
+    startJoinService: () => startStagedJoinService(installation),
+  };
+}
+
+function isTaken(port: number): boolean {
+  try {
+    Deno.listen({ hostname: "0.0.0.0", port }).close();
+    return false;
+  } catch (error) {
+    return error instanceof Deno.errors.AddrInUse;
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * This node's member of etcd, and how it leaves.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import * as v from "valibot";
+import { parse } from "yaml";
+import type { EtcdCredentials } from "../kubernetes/etcd.ts";
+import type { EtcdHealth, EtcdMember } from "../kubernetes/etcd_health.ts";
+import { checkCanRemove } from "../kubernetes/etcd_health.ts";
+import { fromUtf8 } from "../platform/bytes.ts";
+import type { Clock } from "../platform/clock.ts";
+import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import { readFile, readFileIfExists } from "../platform/files.ts";
+
+/** etcd, as far as a member that leaves needs it. */
+export interface LeavingEtcd extends Disposable {
+  /** Who is in it and who of them is well. */
+  health(): Promise<EtcdHealth>;
+  /** Removes a member; gives `false` if it was gone. */
+  remove(id: string): Promise<boolean>;
+}
+
+/** Connects to etcd at the endpoints (`https://host:port`), whichever of them answers. */
+export type OpenEtcd = (endpoints: readonly [string, ...string[]], credentials: EtcdCredentials) => LeavingEtcd;
+
+/** What this node's etcd is started with. */
+export interface OwnMember {
+  /** Where the other members reach it. No two members have the same. */
+  readonly peerUrl: string;
+  /** Where clients reach it and the members that it knew when it joined. */
+  readonly endpoints: readonly [string, ...string[]];
+}
+
+const MAXIMUM_BYTES = 1 << 18;
+const CLIENT_PORT = "2379";
+
+const podSchema = v.object({
+  spec: v.object({ containers: v.pipe(v.array(v.object({ command: v.array(v.string()) })), v.minLength(1)) }),
+});
+
+/**
+ * What the static Pod of etcd says, or `undefined` where there is none: then this node is no member of etcd.
+ *
+ * @throws {BootstrapError} `malformed/etcd-manifest`, `system/file`.
+ */
+export async function readOwnMember(kubernetesFolder: string): Promise<OwnMember | undefined> {
+  const path = join(kubernetesFolder, "manifests", "etcd.yaml");
+  const bytes = await readFileIfExists(path, MAXIMUM_BYTES);
+  return bytes === undefined ? undefined : parseOwnMember(bytes, path);
+}
+
+/** {@linkcode readOwnMember} for the bytes of the manifest; `path` names it in errors. */
+export function parseOwnMember(bytes: Uint8Array, path: string): OwnMember {
+  try {
+    const { spec } = v.parse(podSchema, parse(fromUtf8(bytes, path)));
+    const command = spec.containers[0]?.command ?? [];
+    const flag = (name: string) => command.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3) ?? "";
+    const peerUrl = flag("initial-advertise-peer-urls");
+    const clientUrl = flag("advertise-client-urls");
+    const others = flag("initial-cluster").split(",").map((entry) => entry.slice(entry.indexOf("=") + 1));
+    if (peerUrl === "" || clientUrl === "") throw new TypeError("it names no member");
+    return { peerUrl, endpoints: [clientUrl, ...others.map(clientUrlOf).filter((url) => url !== clientUrl)] };
+  } catch (cause) {
+    throw new BootstrapError("malformed/etcd-manifest", `Cannot read the manifest of etcd, ${path}`, {
+      cause,
+      next: "With --force the reset goes on without leaving etcd",
+      details: { path },
+    });
+  }
+}
+
+/** kubeadm gives every member the same ports. */
+function clientUrlOf(peerUrl: string): string {
+  const url = new URL(peerUrl);
+  url.port = CLIENT_PORT;
+  return url.origin;
+}
+
+/** This node's member in etcd. */
+export class OwnEtcd {
+  readonly #own: OwnMember;
+  readonly #etcd: LeavingEtcd;
+
+  private constructor(own: OwnMember, etcd: LeavingEtcd) {
+    this.#own = own;
+    this.#etcd = etcd;
+  }
+
+  /** Connects; `peers` are members that are known otherwise. `undefined` where this node is no member. */
+  static async open(
+    kubernetesFolder: string,
+    peers: readonly string[],
+    openEtcd: OpenEtcd,
+  ): Promise<OwnEtcd | undefined> {
+    const own = await readOwnMember(kubernetesFolder);
+    if (own === undefined) return undefined;
+    const pem = async (name: string) => {
+      const path = join(kubernetesFolder, "pki", name);
+      return fromUtf8(await readFile(path, MAXIMUM_BYTES), path);
+    };
+    const credentials = {
+      caPem: await pem("etcd/ca.crt"),
+      certificatePem: await pem("etcd/healthcheck-client.crt"),
+      keyPem: await pem("etcd/healthcheck-client.key"),
+    };
+    const others = peers.filter((peer) => !own.endpoints.includes(peer));
+    return new OwnEtcd(own, openEtcd([...own.endpoints, ...others], credentials));
+  }
+
+  /**
+   * Checks that the member may leave.
+   *
+   * @returns The member, and where clients reach the others; `undefined` if it has left already.
+   * @throws {BootstrapError} `precondition/etcd-quorum`, also for the last voting member; `unavailable/etcd…`.
+   */
+  async check(): Promise<{ readonly member: EtcdMember; readonly peers: readonly string[] } | undefined> {
+    const found = await this.find();
+    if (found !== undefined) checkCanRemove(found.health, found.member.id);
+    return found;
+  }
+
+  /** {@linkcode check} without the check. */
+  async find(): Promise<
+    { readonly health: EtcdHealth; readonly member: EtcdMember; readonly peers: readonly string[] } | undefined
+  > {
+    const health = await this.#etcd.health();
+    const member = health.members.find(({ peerUrls }) => peerUrls.includes(this.#own.peerUrl));
+    if (member === undefined) {
+      if (!health.leaderless) return undefined;
+      throw new BootstrapError("unavailable/etcd", "etcd has no leader, so nobody knows whether this node is a member");
+    }
+    const others = health.members.filter(({ id }) => id !== member.id);
+    return { health, member, peers: others.flatMap(({ clientUrls }) => clientUrls) };
+  }
+
+  /** Removes a member. */
+  remove({ id }: EtcdMember): Promise<boolean> {
+    return this.#etcd.remove(id);
+  }
+
+  /** Closes the connections. */
+  [Symbol.dispose](): void {
+    this.#etcd[Symbol.dispose]();
+  }
+}
+
+/** What {@linkcode leaveEtcd} works with. */
+export interface LeaveParts {
+  /** Kubernetes' configuration and keys. */
+  readonly kubernetesFolder: string;
+  /** Members that are known otherwise. */
+  readonly peers: readonly string[];
+  /** Connects to etcd. */
+  readonly openEtcd: OpenEtcd;
+  /** Whether to go on where it may not leave or cannot. */
+  readonly force: boolean;
+  /** Time. */
+  readonly clock: Pick<Clock, "monotonicMs" | "sleep">;
+  /** Keeps where the other members are, before this one leaves and its own etcd ends. */
+  readonly remember: (peers: readonly string[]) => Promise<void>;
+}
+
+/**
+ * For so long it is tried again. etcd removes nobody before its members have been connected for 5 s (`HealthInterval` in
+ * `server/etcdserver/server.go`, etcd 3.6), and elections take seconds on a slow machine.
+ */
+const PATIENCE_MS = 60_000;
+const PATIENCE_WITH_FORCE_MS = 10_000;
+const PAUSE_MS = 1_000;
+
+/**
+ * Has this node leave etcd.
+ *
+ * @returns What became of it; with `force` also why it did not.
+ * @throws {BootstrapError} As {@linkcode OwnEtcd.check}; nothing with `force`.
+ */
+export async function leaveEtcd(parts: LeaveParts): Promise<{ readonly outcome: string; readonly warning?: string }> {
+  const { clock, force } = parts;
+  const end = clock.monotonicMs() + (force ? PATIENCE_WITH_FORCE_MS : PATIENCE_MS);
+  for (;; await clock.sleep(PAUSE_MS)) {
+    try {
+      return { outcome: await tryToLeave(parts) };
+    } catch (cause) {
+      const error = asBootstrapError(cause);
+      if (error.retriable && clock.monotonicMs() < end) continue;
+      if (!force) throw withForce(error);
+      return { outcome: "skipped by --force", warning: `This node did not leave etcd: ${error.message}` };
+    }
+  }
+}
+
+async function tryToLeave({ kubernetesFolder, peers, openEtcd, force, remember }: LeaveParts): Promise<string> {
+  using etcd = await OwnEtcd.open(kubernetesFolder, peers, openEtcd);
+  if (etcd === undefined) return "this node is no member";
+  const found = await (force ? etcd.find() : etcd.check());
+  if (found === undefined) return "it had left before";
+  if (found.peers.length > 0) await remember(found.peers);
+  await etcd.remove(found.member);
+  return `removed the member ${found.member.id}`;
+}
+
+/** The same error, with a next action for the person who resets. */
+export function withForce(error: BootstrapError): BootstrapError {
+  return new BootstrapError(error.code, error.message, {
+    ...{ retriable: error.retriable, details: error.details, cause: error.cause },
+    next: `${error.next === "" ? "Look why etcd does not answer" : error.next}. With --force the reset goes on ` +
+      "without a clean end in etcd; then remove the member with `bootstrapper node remove`",
+  });
+}

@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import { dirname, join } from "node:path";
+import { takeRunLock } from "../nodelock/run_lock.ts";
+import { systemClock } from "../platform/clock.ts";
+import type { CommandResult, CommandRunner } from "../platform/command.ts";
+import { exists } from "../platform/files.ts";
+import { silentLog } from "../platform/log.ts";
+import { nodePaths } from "./paths.ts";
+import type { ResetDependencies } from "./reset.ts";
+import { checkCanReset, RESET_STEPS, resetNode } from "./reset.ts";
+import { checkNoReset } from "./reset_marker.ts";
+
+const STATE = "var/lib/bootstrapper";
+const FILES = [
+  ...["etc/kubernetes/pki/ca.key", "etc/kubernetes/admin.conf", "var/lib/kubelet/config.yaml"],
+  ...["var/lib/kubelet/pki/kubelet.key", "var/lib/etcd/member/wal/0.wal", "run/bootstrapper/node.key"],
+  ...["journal/init", "node.lock", "member", "init/ca.key", "join-service/service.key", ".reset.json.x.tmp"]
+    .map((name) => join(STATE, name)),
+];
+const ENDED: CommandResult = { code: 0, stdout: "", stderr: "" };
+
+/** A worker below a folder, with programs that answer by a script. */
+class Node implements AsyncDisposable {
+  readonly ran: string[] = [];
+  readonly answers: Record<string, Partial<CommandResult>> = {};
+  readonly deps: ResetDependencies;
+
+  private constructor(readonly root: string) {
+    const commands: CommandRunner = {
+      run: (argv) => {
+        const command = argv.join(" ");
+        this.ran.push(command);
+        const [, answer] = Object.entries(this.answers).find(([start]) => command.startsWith(start)) ??
+          ["", { code: argv[1] === "is-active" ? 3 : 0 }];
+        return Promise.resolve({ ...ENDED, ...answer });
+      },
+    };
+    this.deps = {
+      ...{ paths: nodePaths(root), commands, clock: systemClock, log: silentLog, force: false },
+      openEtcd: () => assert.fail("a worker has no etcd"),
+    };
+  }
+
+  static async create(): Promise<Node> {
+    const node = new Node(await Deno.makeTempDir());
+    for (const file of FILES) {
+      await Deno.mkdir(dirname(join(node.root, file)), { recursive: true });
+      await Deno.writeTextFile(join(node.root, file), file);
+    }
+    return node;
+  }
+
+  /** Which of the files are there. */
+  async left(): Promise<string[]> {
+    const found = await Promise.all(FILES.map(async (file) => await exists(join(this.root, file)) ? [file] : []));
+    return found.flat();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Deno.remove(this.root, { recursive: true });
+  }
+}
+
+Deno.test("resetNode() runs its steps in order, holds the run lock, and leaves empty folders", async () => {
+  await using node = await Node.create();
+  const steps: string[] = [];
+  const warnings = await resetNode(node.deps, ({ name }, state) => steps.push(`${name} ${state}`));
+  assert.deepEqual(warnings, []);
+  assert.deepEqual(steps, RESET_STEPS.flatMap(({ name }) => [`${name} started`, `${name} done`]));
+  assert.deepEqual(await node.left(), []);
+  for (const folder of ["etc/kubernetes", "var/lib/kubelet", "var/lib/etcd", "run/bootstrapper"]) {
+    assert.deepEqual([...Deno.readDirSync(join(node.root, folder))], []);
+  }
+  assert.deepEqual([...Deno.readDirSync(join(node.root, STATE))].map(({ name }) => name), ["run.lock"]);
+  const stops = node.ran.filter((command) => /^systemctl stop|^kubeadm/.test(command));
+  assert.deepEqual(stops.map((command) => command.split(" ").slice(0, 3).join(" ")), [
+    "systemctl stop bootstrapper.service",
+    "systemctl stop bootstrapper-join-service.service",
+    "systemctl stop kubelet.service",
+    "kubeadm reset --force",
+  ]);
+});
+
+Deno.test("resetNode() keeps journal, lock and mark to the end, in that order", async () => {
+  await using node = await Node.create();
+  const left: Record<string, readonly string[]> = {};
+  await resetNode(node.deps, ({ name }, state) => {
+    if (state === "done") left[name] = [...Deno.readDirSync(node.deps.paths.state)].map((entry) => entry.name).sort();
+  });
+  assert.deepEqual(left["state-folder"], ["journal", "node.lock", "reset.json", "run.lock"]);
+  assert.deepEqual(left["journal"], ["node.lock", "reset.json", "run.lock"]);
+  assert.deepEqual(left["lock"], ["reset.json", "run.lock"]);
+});
+
+Deno.test("resetNode() goes on after it was killed in or after any step", async () => {
+  for (const { name } of RESET_STEPS) {
+    for (const when of ["started", "done"]) {
+      await using node = await Node.create();
+      const killed = resetNode(node.deps, (step, state) => {
+        if (step.name === name && state === when) throw new Error("killed");
+      });
+      await assert.rejects(killed, { message: "killed" });
+      await assert.rejects(checkNoReset(node.deps.paths.state), { code: "precondition/reset-under-way" });
+      await resetNode(node.deps, () => {});
+      assert.deepEqual(await node.left(), []);
+      await checkNoReset(node.deps.paths.state);
+    }
+  }
+});
+
+Deno.test("resetNode() changes nothing while a bootstrapper is at work, or its unit does not stop", async () => {
+  await using node = await Node.create();
+  {
+    using _held = await takeRunLock(node.deps.paths.state);
+    await assert.rejects(resetNode(node.deps, () => {}), { code: "conflict/run" });
+  }
+  node.answers["systemctl is-active bootstrapper.service"] = { code: 0 };
+  node.answers["systemctl stop bootstrapper.service"] = { code: 1, stderr: "Access denied\n" };
+  await assert.rejects(
+    resetNode(node.deps, () => {}),
+    ({ code, message }) => code === "system/unit" && message.includes("Access denied"),
+  );
+  assert.deepEqual(await node.left(), FILES);
+  await checkNoReset(node.deps.paths.state);
+});
+
+Deno.test("resetNode() does not empty a folder with volumes in it, nor after a kubeadm that failed", async () => {
+  const cases: readonly (readonly [string, Partial<CommandResult>, string])[] = [
+    ["kubeadm reset", { code: 1, stderr: "error: failed to unmount\n" }, "system/kubeadm-reset"],
+    ["findmnt", { stdout: "/\nROOT/var/lib/kubelet/pods/1/volumes/nfs\n" }, "precondition/mounted"],
+  ];
+  for (const [command, answer, code] of cases) {
+    await using node = await Node.create();
+    const stdout = answer.stdout?.replace("ROOT", node.root) ?? "";
+    node.answers[command] = { ...answer, stdout };
+    await assert.rejects(resetNode(node.deps, () => {}), { code });
+    assert.deepEqual(await node.left(), FILES);
+    node.answers[command] = { stdout: `/\n${node.root}/var/lib/kubelet\n${node.root}/var/lib/kubelet-other\n` };
+    await resetNode(node.deps, () => {});
+    assert.deepEqual(await node.left(), []);
+  }
+});
+
+Deno.test("resetNode() passes on what kubeadm warns of", async () => {
+  await using node = await Node.create();
+  const stderr =
+    "I1121 05:00:00.000000       1 x.go:1] fine\nW1121 05:00:00.000000       1 x.go:9] no containerd\nplain\n";
+  node.answers["kubeadm reset"] = { stderr };
+  assert.deepEqual(await resetNode(node.deps, () => {}), ["kubeadm: no containerd"]);
+});
+
+Deno.test("checkCanReset() lets a worker pass, and with force everybody", async () => {
+  await using node = await Node.create();
+  await checkCanReset(node.deps);
+  await Deno.mkdir(join(node.root, "etc/kubernetes/manifests"));
+  await Deno.writeTextFile(join(node.root, "etc/kubernetes/manifests/etcd.yaml"), "torn");
+  await assert.rejects(checkCanReset(node.deps), { code: "malformed/etcd-manifest" });
+  await checkCanReset({ ...node.deps, force: true });
+});

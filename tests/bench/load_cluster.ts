@@ -1,0 +1,96 @@
+import { join } from "node:path";
+import { createFounding } from "../../attestation/founding.ts";
+import type { CertificateAuthority } from "../../certificate/ca.ts";
+import { issueServiceCertificate, joinCertificateAuthority } from "../../certificate/ca.ts";
+import { clusterIdOf } from "../../certificate/cluster_id.ts";
+import type { KeyPair } from "../../certificate/keys.ts";
+import { generateKeyPair, readPrivateKeyPem } from "../../certificate/keys.ts";
+import { readPem, writePem } from "../../certificate/pem.ts";
+import { readCertificate } from "../../certificate/x509.ts";
+import { writeServiceState } from "../../join/service_state.ts";
+import { base64 } from "../../platform/bytes.ts";
+import { TestCluster } from "../integration/_cluster.ts";
+import { EK_ORGANIZATION } from "./load_nodes.ts";
+import { LineProcess } from "./line_process.ts";
+
+const CLUSTER_NAME = "test";
+const ZERO = "0".repeat(64);
+
+/** A real one-node control plane, beside which the compiled join service is started and stopped. */
+export class LoadCluster implements AsyncDisposable {
+  private constructor(
+    readonly cluster: TestCluster,
+    readonly operator: KeyPair,
+    readonly folder: string,
+    /** Where the join service listens. */
+    readonly port: number,
+  ) {}
+
+  /** Makes the cluster, and what its join service runs on; the policy trusts the TPMs of this authority. */
+  static async create(authority: CertificateAuthority): Promise<LoadCluster> {
+    const cluster = await TestCluster.create();
+    const operator = await generateKeyPair("ed25519");
+    const caKeys = await readPrivateKeyPem(await Deno.readTextFile(join(cluster.ca.folder, "ca.key")), "ca.key");
+    const caCertificate = readPem(await cluster.ca.certificate(), "CERTIFICATE", "ca.crt");
+    const ca = joinCertificateAuthority(readCertificate(caCertificate, "ca.crt"), caKeys);
+    const clusterId = await clusterIdOf(ca.certificate);
+    const keys = await generateKeyPair("p-256");
+    const folder = await Deno.makeTempDir();
+    const port = freePort();
+    const listen = `127.0.0.1:${port}`;
+    await writeServiceState(folder, {
+      ...{ keys, caCertificate, listen, apiServer: cluster.server },
+      policyDocument: JSON.stringify({
+        version: 1,
+        variant: "tpm",
+        tpm: {
+          ekType: "ecc-p256",
+          pcrs: { 4: [ZERO] },
+          trust: {
+            issuers: [{
+              certificate: writePem("CERTIFICATE", authority.certificate.der),
+              attributes: { O: EK_ORGANIZATION },
+            }],
+          },
+        },
+      }),
+      certificate: (await issueServiceCertificate(ca, keys.spki, new Date())).der,
+      foundings: [await createFounding(operator, clusterId, CLUSTER_NAME)],
+      trust: { clusterName: CLUSTER_NAME, clusterId, operatorKeys: [operator.spki] },
+      clusterDocument: "{kubernetesVersion: v1.36.3, podSubnet: 10.244.0.0/16, kubeProxy: false, coreDns: false}",
+      apiEndpoints: [new URL(cluster.server).host],
+      joinEndpoints: [listen],
+    });
+    return new LoadCluster(cluster, operator, folder, port);
+  }
+
+  /** What a task of nodes says of the cluster. */
+  get target() {
+    return {
+      clusterName: CLUSTER_NAME,
+      operatorKey: base64(this.operator.spki),
+      endpoints: [{ host: "127.0.0.1", port: this.port }],
+    };
+  }
+
+  /** Starts the join service; gives it when it listens, with the time, milliseconds since 1970. */
+  async startService(binary: readonly string[]): Promise<{ readonly process: LineProcess; readonly atMs: number }> {
+    // Its log is its standard error.
+    const toOutput = ["sh", "-c", 'exec "$@" 2>&1', "sh"];
+    const process = LineProcess.start([...toOutput, ...binary, "join-service", "--folder", this.folder]);
+    const { time } = await process.event("join-service-started");
+    return { process, atMs: Date.parse(String(time)) };
+  }
+
+  /** Ends the cluster. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.cluster[Symbol.asyncDispose]();
+    await Deno.remove(this.folder, { recursive: true });
+  }
+}
+
+/** A port of which the kernel has just said that nobody has it. */
+export function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return (listener.addr as Deno.NetAddr).port;
+}

@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { deadlinesMs } from "./deadlines.ts";
+import type { Machine } from "./machine.ts";
+import type { Operator } from "./operator.ts";
+import type { Testbed } from "./testbed.ts";
+
+/** What nobody but its owner may ever see; by value. */
+const secretFiles = [
+  "/etc/kubernetes/pki/ca.key",
+  "/etc/kubernetes/pki/sa.key",
+  "/etc/kubernetes/pki/front-proxy-ca.key",
+  "/etc/kubernetes/pki/etcd/ca.key",
+  "/var/lib/bootstrapper/join-service/service.key",
+];
+const shortestSecretLine = 40;
+
+/**
+ * Checks that no key of the operator or of these control planes is in any machine's journal or console, in any log, or in
+ * `further` texts.
+ *
+ * @param further texts by what they are
+ */
+export async function assertNoSecrets(
+  testbed: Testbed,
+  operator: Operator,
+  controlPlanes: readonly Machine[],
+  further: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const secrets = [await Deno.readTextFile(operator.keyFile), await Deno.readTextFile(operator.kubeconfigFile)];
+  for (const machine of controlPlanes) {
+    for (const path of secretFiles) {
+      const { exitCode, stdout } = await machine.exec(["cat", path], { deadlineMs: deadlinesMs.command });
+      assert.equal(exitCode, 0, `${path} of ${machine.name}`);
+      secrets.push(stdout);
+    }
+  }
+  const needles = [...new Set(secrets.flatMap(secretLines))];
+  assert(needles.length >= new Set(secrets).size);
+  const logs = [...await logFiles(testbed.folder), ...await logFiles(operator.folder)];
+  for (const machine of testbed.machines) {
+    logs.push(...["journal.jsonl", "console.log", "qemu.log"].map((name) => join(machine.folder, name)));
+  }
+  const texts = await Promise.all(logs.map(async (path) => [path, await Deno.readTextFile(path).catch(() => "")]));
+  for (const [what, text = ""] of [...texts, ...Object.entries(further)]) {
+    for (const needle of needles) assert(!text.includes(needle), `a secret is in ${what}`);
+  }
+}
+
+async function logFiles(folder: string): Promise<string[]> {
+  const entries = await Array.fromAsync(Deno.readDir(folder));
+  return entries.filter(({ name }) => name.endsWith(".log")).map(({ name }) => join(folder, name));
+}
+
+/** The lines of base64 of private keys in PEM, and the whole key of a kubeconfig. */
+function secretLines(text: string): string[] {
+  const keyData = /client-key-data: (\S+)/.exec(text)?.[1];
+  if (keyData !== undefined) return [keyData, ...secretLines(atob(keyData))];
+  return text.split("\n").filter((line) => line.length >= shortestSecretLine && !line.startsWith("-----"));
+}

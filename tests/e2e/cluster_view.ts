@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import { deadlinesMs } from "./deadlines.ts";
+import type { JournalEntry } from "./journal.ts";
+import type { Machine } from "./machine.ts";
+import type { Operator } from "./operator.ts";
+import { waitUntil } from "./wait_until.ts";
+
+/** What tests look at in a Node. */
+export interface KubernetesNode {
+  readonly metadata: { readonly name: string; readonly uid: string };
+  readonly status: {
+    readonly nodeInfo: { readonly bootID: string };
+    readonly conditions: readonly { readonly type: string; readonly status: string }[];
+  };
+}
+
+/** What tests look at in what `bootstrapper status` says. */
+export interface NodeStatus {
+  readonly phase: string;
+  readonly lastRefusal?: {
+    readonly code: string;
+    readonly message: string;
+    readonly next?: string;
+    readonly details: Readonly<Record<string, string>>;
+  };
+}
+
+/** A member of the cluster's etcd. */
+export interface EtcdMember {
+  readonly name: string;
+  readonly isLearner: boolean;
+}
+
+const pki = "/etc/kubernetes/pki/etcd";
+const etcdctl = [
+  "etcdctl",
+  "--endpoints=https://127.0.0.1:2379",
+  ...[`--cacert=${pki}/ca.crt`, `--cert=${pki}/server.crt`, `--key=${pki}/server.key`, "--write-out=json"],
+] as const;
+const askEveryMs = 2_000;
+
+/** A cluster as its operator and its nodes' journals show it. */
+export class ClusterView {
+  readonly #operator: Operator;
+  readonly #kubectl: string;
+
+  /** @param kubectl the path of the program */
+  constructor(operator: Operator, kubectl: string) {
+    this.#operator = operator;
+    this.#kubectl = kubectl;
+  }
+
+  /** What kubectl prints; it must succeed. */
+  async kubectl(...args: readonly string[]): Promise<string> {
+    const { exitCode, stdout, stderr } = await this.#operator.kubectl(this.#kubectl, args);
+    assert.equal(exitCode, 0, stderr);
+    return stdout;
+  }
+
+  /** Waits until the bootstrapper of a machine has logged an event whose line has all these parts. */
+  said(machine: Machine, event: string, { parts = [], since = 0 }: SaidOptions = {}): Promise<JournalEntry> {
+    return machine.journal.waitFor({
+      what: [`"${event}" of ${machine.name}`, ...parts].join(" with "),
+      deadlineMs: deadlinesMs.member,
+      match: ({ message }) => message.includes(`"event":"${event}"`) && parts.every((part) => message.includes(part)),
+      since,
+    });
+  }
+
+  /** A Node. */
+  async node(name: string): Promise<KubernetesNode> {
+    return JSON.parse(await this.kubectl("get", "node", name, "--output=json"));
+  }
+
+  /** The names of all Nodes, in their order. */
+  async nodeNames(): Promise<string[]> {
+    const { items }: { items: readonly KubernetesNode[] } = JSON.parse(
+      await this.kubectl("get", "nodes", "--output=json"),
+    );
+    return items.map(({ metadata }) => metadata.name).toSorted();
+  }
+
+  /** Waits until a Node, and the one that is meant, is Ready. */
+  ready(name: string, isMeant: (node: KubernetesNode) => boolean = () => true): Promise<KubernetesNode> {
+    return waitUntil({ what: `Ready ${name}`, deadlineMs: deadlinesMs.member, everyMs: askEveryMs }, async () => {
+      const get = ["get", "node", name, "--output=json", "--request-timeout=20s"];
+      const { exitCode, stdout } = await this.#operator.kubectl(this.#kubectl, get);
+      if (exitCode !== 0) return undefined;
+      const seen: KubernetesNode = JSON.parse(stdout);
+      return isMeant(seen) && seen.status.conditions.some(isReady) ? seen : undefined;
+    });
+  }
+
+  /** What the bootstrapper of a machine says of it. */
+  async status(machine: Machine): Promise<NodeStatus> {
+    const { exitCode, stdout, stderr } = await machine.exec(["bootstrapper", "status", "--output", "json"], {
+      deadlineMs: deadlinesMs.command,
+    });
+    assert.equal(exitCode, 0, stderr);
+    const { status }: { status: NodeStatus } = JSON.parse(stdout);
+    return status;
+  }
+
+  /** etcd's members, as a control plane sees them. */
+  async etcdMembers(controlPlane: Machine): Promise<EtcdMember[]> {
+    const { exitCode, stdout, stderr } = await controlPlane.exec([...etcdctl, "member", "list"], {
+      deadlineMs: deadlinesMs.command,
+    });
+    assert.equal(exitCode, 0, stderr);
+    const { members }: { members: readonly Partial<EtcdMember>[] } = JSON.parse(stdout);
+    return members.map(({ name = "", isLearner = false }) => ({ name, isLearner }));
+  }
+
+  /** Checks that etcd has these voters, and nobody else. */
+  async assertVoters(controlPlane: Machine, names: readonly string[]): Promise<void> {
+    const members = await this.etcdMembers(controlPlane);
+    assert.deepEqual(
+      members.toSorted((a, b) => a.name < b.name ? -1 : 1),
+      names.toSorted().map((name) => ({ name, isLearner: false })),
+    );
+  }
+}
+
+/** Which entry {@linkcode ClusterView.said} waits for. */
+export interface SaidOptions {
+  /** What the line has beside the event. */
+  readonly parts?: readonly string[];
+  /** Entries before this position of the journal do not count. */
+  readonly since?: number;
+}
+
+function isReady({ type, status }: KubernetesNode["status"]["conditions"][number]): boolean {
+  return type === "Ready" && status === "True";
+}

@@ -1,0 +1,77 @@
+import { join } from "node:path";
+import { capture } from "../tools/run.ts";
+import { deadlinesMs } from "./deadlines.ts";
+import { subnet } from "./network.ts";
+import { isAlive, killProcess, type StartedProcess, startProcess } from "./process.ts";
+import type { Testbed } from "./testbed.ts";
+import { waitUntil } from "./wait_until.ts";
+
+const apiServerPort = 6443;
+
+/** A HAProxy in front of a cluster's API servers, in the testbed's network; it dies with this process. */
+export class Haproxy implements AsyncDisposable {
+  /** Where it listens: the cluster's stable endpoint. */
+  static readonly endpoint = `${subnet.gateway}:${apiServerPort}`;
+  /** What it says of its backends. */
+  readonly log: string;
+  readonly #process: StartedProcess;
+
+  private constructor(log: string, process: StartedProcess) {
+    this.log = log;
+    this.#process = process;
+  }
+
+  /** Starts it, in front of machines that need not run yet. Its files are in the testbed's folder. */
+  static async start(testbed: Testbed, addresses: readonly string[]): Promise<Haproxy> {
+    const folder = join(testbed.folder, "haproxy");
+    await Deno.mkdir(folder);
+    const config = join(folder, "haproxy.cfg");
+    await Deno.writeTextFile(config, configuration(addresses));
+    await capture(["haproxy", "-c", "-f", config]);
+    const log = join(folder, "haproxy.log");
+    const command = testbed.command(["haproxy", "-db", "-f", config]);
+    const process = await startProcess(command, { log, cwd: folder, keepRunning: false });
+    const haproxy = new Haproxy(log, process);
+    await haproxy.#listens(testbed);
+    return haproxy;
+  }
+
+  /** Ends it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await killProcess(this.#process);
+    await this.#process.ended;
+  }
+
+  async #listens(testbed: Testbed): Promise<void> {
+    const connect = ["bash", "-c", `</dev/tcp/${subnet.gateway}/${apiServerPort}`];
+    await waitUntil({ what: "HAProxy", deadlineMs: deadlinesMs.command }, async () => {
+      if ((await testbed.exec(connect)).exitCode === 0) return true;
+      if (await isAlive(this.#process)) return undefined;
+      throw new Error(`Cannot start HAProxy: ${await Deno.readTextFile(this.log)}`);
+    });
+  }
+}
+
+/**
+ * A backend counts as up while its API server says that it is ready, and connections to one that went down are cut: a machine
+ * without power does not do that itself.
+ */
+function configuration(addresses: readonly string[]): string {
+  const servers = addresses.map((address, index) => `  server api-${index + 1} ${address}:${apiServerPort}`);
+  return `global
+  log stdout format raw local0
+defaults
+  mode tcp
+  log global
+  timeout connect 5s
+  timeout client 1h
+  timeout server 1h
+  timeout check 10s
+listen kubernetes
+  bind ${Haproxy.endpoint}
+  option httpchk GET /readyz
+  http-check expect status 200
+  default-server check check-ssl verify none inter 2s fall 3 rise 1 on-marked-down shutdown-sessions
+${servers.join("\n")}
+`;
+}

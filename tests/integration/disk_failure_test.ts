@@ -1,0 +1,151 @@
+/** Disks that are full or read-only when a step begins: a clear error, nothing lost, and a member as soon as there is room. */
+import assert from "node:assert/strict";
+import { waitUntil } from "../e2e/wait_until.ts";
+import { ControlPlaneLane } from "./_crash_control_planes.ts";
+import { type CrashLane, initLane, WorkerLane } from "./_crash_lanes.ts";
+import { InitLife, type Life } from "./_crash_lives.ts";
+import { CrashMatrix, inLanes } from "./_crash_matrix.ts";
+import { type CrashPoint, type Harm, LOCK_STEPS, STEPS, type Way } from "./_crash_points.ts";
+import { RunWorld } from "./_run_machine.ts";
+import { RunOperator } from "./_run_operator.ts";
+import { type BootstrapperProcess, PATIENCE_MS, type PrintedEvent } from "./_run_process.ts";
+import { SmallDisks } from "./_small_disks.ts";
+
+const STATE = ["/var/lib/bootstrapper"];
+const KUBERNETES = ["/etc/kubernetes", "/var/lib/kubelet"];
+const KINDS = ["full", "read-only"] as const;
+
+/** Events by which `run` says that it cannot go on, or not now. */
+const COMPLAINTS = ["run-failed", "join-not-prepared", "join-not-finished"];
+
+/** One machine whose disks fail at a step, by one kind of failure after the other. */
+interface Task {
+  readonly lane: CrashLane;
+  readonly way: Way;
+  readonly folders: readonly string[];
+  /** For Kubernetes' own folders, those that write there. */
+  readonly steps: readonly string[];
+}
+
+/** What `run` says of a failure; the error of the operator's `init` where it is only refused. */
+async function complaintOf(life: Life, point: CrashPoint): Promise<PrintedEvent> {
+  const running = life.machine.start(point);
+  const init = life instanceof InitLife ? await initFor(life, running) : undefined;
+  const what = `complaint of ${life.machine.node.name} at ${point.step}`;
+  const complaint = await waitUntil({ what, deadlineMs: PATIENCE_MS }, async () => {
+    const found = (await running.events()).find(({ event }) => COMPLAINTS.includes(String(event)));
+    if (found !== undefined) return found;
+    if (running.isOver) throw new Error(`run ended without a complaint: ${await running.output()}`);
+    return init?.isOver && await init.exitCode() !== 0 ? refusalIn(await init.output()) : undefined;
+  });
+  await running.kill();
+  await init?.kill();
+  return complaint;
+}
+
+/** The operator comes where the node still needs one. */
+async function initFor(life: InitLife, running: BootstrapperProcess): Promise<BootstrapperProcess | undefined> {
+  await running.event({ event: "init-server-listening" }).catch(() => {});
+  return running.isOver ? undefined : life.operator.init(life.machine, []);
+}
+
+function refusalIn(output: string): PrintedEvent {
+  const line = output.split("\n").find((text) => text.startsWith("{") && text.includes('"error"')) ?? "{}";
+  return JSON.parse(line).error ?? {};
+}
+
+/** The error says which file, or which folder, and why. */
+function assertClear(complaint: PrintedEvent, folders: readonly string[]): string {
+  const { code, message, path } = complaint;
+  const text = `${message} ${path}`;
+  assert.match(String(code), /^(?:system\/(?:file|run-lock|kubeadm|command)|unavailable\/etcd)$/, text);
+  assert.ok(folders.some((folder) => text.includes(folder)), text);
+  assert.match(text, /no space left|read-only file system/i);
+  return `${code}: ${message}`;
+}
+
+/** What the machine has of a lock, whatever is mounted over its disk. */
+async function lockOf({ machine }: Life): Promise<string | undefined> {
+  const { code, output } = await machine.node.run(["cat", "/var/lib/bootstrapper/node.lock"]);
+  return code === 0 ? output : undefined;
+}
+
+async function failEverywhere(matrix: CrashMatrix, name: string, { lane, way, folders, steps }: Task): Promise<void> {
+  const life = await lane.life(name);
+  const { machine } = life;
+  const disks = await SmallDisks.mount(machine, folders);
+  let lock: string | undefined;
+  for (const step of steps) {
+    for (const kind of KINDS) {
+      await matrix.rows({ way, victim: `disk ${kind}`, step }, async () => {
+        const harm: Harm = { kind, folders: [...folders] };
+        const complaint = await complaintOf(life, { step, moment: "before", harm }).finally(() => disks.mend(kind));
+        const now = await lockOf(life);
+        const isFresh = STEPS[way].indexOf(step) <= STEPS[way].indexOf(LOCK_STEPS[way]);
+        assert.equal(now === undefined, isFresh);
+        assert.equal(now, lock ??= now);
+        return [{ step, moment: "before", ended: assertClear(complaint, folders) }];
+      });
+    }
+  }
+  await matrix.rows({ way, victim: "nobody", step: "" }, async () => {
+    await life.goOn();
+    await disks.move();
+    await lane.assertMember(life, lock === undefined ? {} : { lock });
+    return [{ step: folders.join(" and "), moment: "room again", ended: "member" }];
+  });
+  await lane.end(life);
+}
+
+/** Registers a test of machines in a world of their own. */
+function diskTest(
+  name: string,
+  tasksIn: (world: RunWorld, ends: AsyncDisposableStack) => Promise<readonly Task[]>,
+): void {
+  Deno.test(name, async () => {
+    await using world = await RunWorld.create();
+    await using ends = new AsyncDisposableStack();
+    const matrix = new CrashMatrix();
+    try {
+      let count = 0;
+      await inLanes(
+        [1, 2, 3],
+        await tasksIn(world, ends),
+        (_, task) => failEverywhere(matrix, `small-${++count}`, task),
+      );
+      matrix.assertAllWell();
+    } catch (cause) {
+      throw new Error(`Logs are in ${world.world.logs}`, { cause });
+    } finally {
+      await matrix.report(world.world.logs);
+    }
+  });
+}
+
+diskTest(
+  "init and worker: a clear error at a disk that is full or read-only, and a member later",
+  async (world, ends) => {
+    const operator = await RunOperator.create(world);
+    const workers = ends.use(await WorkerLane.create(world, operator));
+    const inits = initLane(world, operator);
+    return [
+      { lane: inits, way: "init", folders: STATE, steps: STEPS.init },
+      { lane: workers, way: "worker", folders: STATE, steps: STEPS.worker },
+      { lane: inits, way: "init", folders: KUBERNETES, steps: ["certificates", "kubeadm-init"] },
+      { lane: workers, way: "worker", folders: KUBERNETES, steps: ["kubeadm-join"] },
+    ];
+  },
+);
+
+diskTest(
+  "control plane: a clear error at a disk that is full or read-only, and a member later",
+  async (world, ends) => {
+    const [one, other] = await ControlPlaneLane.create(world, 2);
+    assert(one !== undefined && other !== undefined);
+    const way = "control-plane";
+    return [
+      { lane: ends.use(one), way, folders: STATE, steps: STEPS[way] },
+      { lane: ends.use(other), way, folders: KUBERNETES, steps: ["cluster-keys", "kubeadm-prepare", "kubeadm-etcd"] },
+    ];
+  },
+);
