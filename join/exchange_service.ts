@@ -84,8 +84,11 @@ export async function serveJoin(session: JoinSession, service: JoinExchangeServi
     const checked = await inTurn(session, service, async () => {
       const signed = await readSignedRequest(session, message, a1);
       Object.assign(known, { node: signed.request.nodeName, role: signed.request.role });
-      await checkRequest(signed, service);
-      return await checkEvidence(service, signed, known);
+      await checkCsr(signed);
+      const node = await checkEvidence(service, signed, known);
+      // Only now, so that the refusal names the machine whose clock is to be set.
+      checkClockSkew(signed.request.timeMs, service.clock.now(), service.maximumClockSkewMs);
+      return node;
     });
     const verified = await verifyNode(session, service, checked);
     await checkPolicy(verified, service);
@@ -151,12 +154,8 @@ async function readSignedRequest(
   return { request: readRequest(request), nodeKey, sealingKey, evidence, a2 };
 }
 
-/** Step 3, the request: exactly one subject, for exactly the key that is bound to the evidence, at about this time. */
-async function checkRequest(
-  { request, nodeKey }: SignedRequest,
-  { clock, maximumClockSkewMs }: JoinExchangeService,
-): Promise<void> {
-  checkClockSkew(request.timeMs, clock.now(), maximumClockSkewMs);
+/** Step 3, the request: exactly one subject, for exactly the key that is bound to the evidence. */
+async function checkCsr({ request, nodeKey }: SignedRequest): Promise<void> {
   checkNodeCsr(await readCsr(request.csr), request.nodeName, nodeKey);
 }
 

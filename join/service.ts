@@ -29,6 +29,7 @@ import type { JoinExchangeService } from "./exchange_parts.ts";
 import { ControlPlanes } from "./control_planes.ts";
 import { JOIN_SERVICE_DEADLINES } from "./exchange_parts.ts";
 import { serveJoin } from "./exchange_service.ts";
+import { remembered } from "./_remembered.ts";
 import type { ServiceState } from "./service_state.ts";
 import { runServingApprover } from "./serving_approver.ts";
 import { VerificationQueue } from "./verification_queue.ts";
@@ -64,6 +65,9 @@ const MAXIMUM_MESSAGE_LENGTH = 32 * 1024;
  */
 const QUEUE = { maximumActive: 4, maximumWaiting: 1024 } as const;
 
+/** An API server that is replaced by one of another version takes longer than that to start. */
+const VERSION_AGE_MS = 5_000;
+
 const versionSchema = v.object({ gitVersion: v.string() });
 
 /**
@@ -85,7 +89,11 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
     signCertificate: (nodeName, csr) => signCertificate(api, nodeName, csr, clock),
     checkNotRemoved: (nodeName) => checkNotBeingRemoved(api, nodeName),
     ...(controlPlanes === undefined ? {} : { controlPlanes }),
-    clusterVersion: async () => (await api.get("/version", versionSchema)).gitVersion,
+    clusterVersion: remembered(
+      async () => (await api.get("/version", versionSchema)).gitVersion,
+      VERSION_AGE_MS,
+      clock,
+    ),
   };
   await using server = await listenForJoins(service, readListenAddress(state.listen, "listen"));
   service.log.event("info", "join-service-started", { listen: state.listen, port: server.port });

@@ -15,7 +15,8 @@ const SIGNER = "kubernetes.io/kube-apiserver-client-kubelet";
 const PATH = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 /** The shortest life that the API server accepts (certificates/v1, `spec.expirationSeconds`). */
 export const SHORTEST_CERTIFICATE_SECONDS = 600;
-const FIRST_POLL_MS = 5;
+/** It is signed after some tens of milliseconds; each look costs the API server about one. */
+const FIRST_POLL_MS = 15;
 const LONGEST_POLL_MS = 250;
 
 /** What is to be signed. The caller has checked subject, key and signature of the CSR. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { timingSafeEqual } from "node:crypto";
+import { createHash, timingSafeEqual } from "node:crypto";
 import { BootstrapError } from "./errors.ts";
 
 /** A byte string over an ordinary (not shared) buffer, as WebCrypto wants it. */
@@ -113,6 +113,9 @@ export function randomBytes(length: number): Bytes {
 }
 
 /** SHA-256 of the byte strings one after the other. */
-export async function sha256(...parts: readonly Uint8Array[]): Promise<Bytes> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", concat(...parts)));
+export function sha256(...parts: readonly Uint8Array[]): Promise<Bytes> {
+  // Not WebCrypto's, which sends each of the many short messages of an exchange to another thread: 40 µs instead of 2.
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(part);
+  return Promise.resolve(new Uint8Array(hash.digest()));
 }

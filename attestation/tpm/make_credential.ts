@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { createHmac } from "node:crypto";
 import { cfb } from "@noble/ciphers/aes.js";
 import type { Bytes } from "../../platform/bytes.ts";
 import { concat, randomBytes, u32be, utf8 } from "../../platform/bytes.ts";
@@ -48,10 +49,10 @@ export async function makeCredential(
   const { seed, encryptedSeed } = endorsementKey.type === "rsa"
     ? await sealSeedByRsa(endorsementKey, hash)
     : await sealSeedByEcdh(endorsementKey, hash);
-  const key = await kdfa(hash, seed, "STORAGE", attestationKeyName, aesKeyBytes);
+  const key = kdfa(hash, seed, "STORAGE", attestationKeyName, aesKeyBytes);
   const encrypted = cfb(key, new Uint8Array(AES_BLOCK_BYTES)).encrypt(new TpmWriter().sized(secret).done());
-  const macKey = await kdfa(hash, seed, "INTEGRITY", new Uint8Array(), HASH_BYTES[hash]);
-  const mac = await hmac(hash, macKey, concat(encrypted, attestationKeyName));
+  const macKey = kdfa(hash, seed, "INTEGRITY", new Uint8Array(), HASH_BYTES[hash]);
+  const mac = hmac(hash, macKey, concat(encrypted, attestationKeyName));
   const idObject = new TpmWriter().sized(mac).bytes(encrypted).done();
   return {
     message: {
@@ -89,14 +90,13 @@ async function sealSeedByEcdh(key: PublicKeyValue & { readonly type: "ecc" }, ha
 }
 
 /** KDFa (Part 1, 11.4.10.2) with one party's context: one block of HMAC, cut to the length that is wanted. */
-async function kdfa(hash: Hash, key: Bytes, use: string, context: Uint8Array, bytes: number): Promise<Bytes> {
-  const block = await hmac(hash, key, concat(u32be(1), label(use), context, u32be(bytes * BITS)));
+function kdfa(hash: Hash, key: Bytes, use: string, context: Uint8Array, bytes: number): Bytes {
+  const block = hmac(hash, key, concat(u32be(1), label(use), context, u32be(bytes * BITS)));
   return block.slice(0, bytes);
 }
 
-async function hmac(hash: Hash, key: Bytes, message: Bytes): Promise<Bytes> {
-  const imported = await crypto.subtle.importKey("raw", key, { name: "HMAC", hash }, false, ["sign"]);
-  return new Uint8Array(await crypto.subtle.sign("HMAC", imported, message));
+function hmac(hash: Hash, key: Bytes, message: Bytes): Bytes {
+  return new Uint8Array(createHmac(hash.replace("-", ""), key).update(message).digest());
 }
 
 function label(text: string): Bytes {

@@ -1,0 +1,129 @@
+/** Why a node gets no ticket: each reason with its code, told to the node with what to do, and logged with the node's identity. */
+import assert from "node:assert/strict";
+import { refusal } from "../attestation/evidence.ts";
+import { createInsecureIdentity, createInsecureIssuer } from "../attestation/none/issuer.ts";
+import { createInsecureVerifier } from "../attestation/none/verifier.ts";
+import { checkCanGrow } from "../kubernetes/etcd_health.ts";
+import { hex } from "../platform/bytes.ts";
+import { systemClock } from "../platform/clock.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { ask, newNode, TestCluster } from "./_testing.ts";
+import type { ControlPlaneAdmission, JoinExchangeService } from "./exchange_parts.ts";
+import type { JoiningNode } from "./exchange_client.ts";
+import { notYet, queueFull } from "./_control_plane_refusals.ts";
+
+/** One reason. */
+interface Reason {
+  readonly code: string;
+  readonly retriable: boolean;
+  /** What is different at the service. */
+  readonly service?: Partial<JoinExchangeService>;
+  /** What is different at the node. */
+  readonly node?: Partial<JoiningNode>;
+  /** Who has been admitted before. */
+  readonly admitted?: { readonly identity: string; readonly nodeName: string };
+  /** Facts that the node must be told. */
+  readonly details: readonly string[];
+}
+
+const identity = createInsecureIdentity();
+const other = hex(createInsecureIdentity());
+const asControlPlane = { self: { name: "worker-1", address: "192.0.2.7", role: "control-plane" } } as const;
+const tenMinutesAhead = { ...systemClock, now: () => new Date(Date.now() + 600_000) };
+const queue = { turns: 1, waiting: [{ identity: hex(identity), nodeName: "worker-1", sinceMs: 0, lastAskedMs: 0 }] };
+
+/** A service that could make control planes, if it were not for `why`. */
+function refusing(why: () => void): Partial<JoinExchangeService> {
+  const controlPlanes: ControlPlaneAdmission = {
+    enter: () => Promise.resolve().then(why),
+    seal: () => Promise.reject(new Error("nobody may get here")),
+  };
+  return { roleOf: () => "control-plane", controlPlanes };
+}
+
+const REASONS: Readonly<Record<string, Reason>> = {
+  "its clock is far off": {
+    ...{ code: "precondition/clock-skew", retriable: true, details: ["expected", "seen"] },
+    node: { clock: tenMinutesAhead },
+  },
+  "its kubelet is newer than the API server": {
+    ...{ code: "precondition/version-skew", retriable: false, details: ["expected", "seen"] },
+    node: { kubeletVersion: "v1.37.0" },
+  },
+  "its kubelet is too old": {
+    ...{ code: "precondition/version-skew", retriable: false, details: ["expected", "seen"] },
+    node: { kubeletVersion: "v1.32.0" },
+  },
+  "its role is not its own to choose": {
+    ...{ code: "refused/role", retriable: false, details: ["expected", "seen"] },
+    node: asControlPlane,
+  },
+  "its evidence is refused": {
+    ...{ code: "refused/pcr-4", retriable: false, details: ["check", "expected", "seen"] },
+    service: {
+      verifier: {
+        ...createInsecureVerifier(),
+        verify: () => Promise.reject(refusal("pcr-4", "PCR 4 differs", "00", "11", "Look at the image")),
+      },
+    },
+  },
+  "its name is another machine's": {
+    ...{ code: "conflict/node-name", retriable: false, details: [] },
+    admitted: { identity: other, nodeName: "worker-1" },
+  },
+  "it has another name already": {
+    ...{ code: "conflict/identity", retriable: false, details: [] },
+    admitted: { identity: hex(identity), nodeName: "worker-2" },
+  },
+  "an operator is removing it": {
+    ...{ code: "unavailable/node-removal", retriable: true, details: [] },
+    service: {
+      checkNotRemoved: () => Promise.reject(new BootstrapError("unavailable/node-removal", "It is being removed")),
+    },
+  },
+  "the service has no keys for a control plane": {
+    ...{ code: "unavailable/cluster-keys", retriable: true, details: [] },
+    ...{ node: asControlPlane, service: { roleOf: () => "control-plane" } },
+  },
+  "another control plane is joining": {
+    ...{ code: "unavailable/control-plane-queue", retriable: true },
+    details: ["position", "waiting", "retryAfterSeconds"],
+    node: asControlPlane,
+    service: refusing(() => {
+      throw notYet(queue, { identity: hex(identity), nodeName: "worker-1", address: "192.0.2.7" }, undefined);
+    }),
+  },
+  "too many control planes wait": {
+    ...{ code: "unavailable/queue-full", retriable: true, details: ["waiting", "retryAfterSeconds"] },
+    node: asControlPlane,
+    service: refusing(() => {
+      throw queueFull(32);
+    }),
+  },
+  "etcd could lose its quorum": {
+    ...{ code: "unavailable/etcd-quorum", retriable: true, details: ["voters", "healthy", "needed"] },
+    node: asControlPlane,
+    service: refusing(() => checkCanGrow({ members: [], healthy: new Set(), leaderless: true })),
+  },
+};
+
+for (const [why, reason] of Object.entries(REASONS)) {
+  Deno.test(`a node gets no ticket when ${why}`, async () => {
+    await using cluster = await TestCluster.create(reason.service === undefined ? {} : { service: reason.service });
+    if (reason.admitted !== undefined) {
+      const record = { role: "worker", nodeKey: "", addresses: [], evidenceDigest: "" } as const;
+      await cluster.admissions.admit({ ...record, ...reason.admitted });
+    }
+    const node = await newNode(cluster.trust, { issuer: createInsecureIssuer(identity), ...reason.node });
+    const error = await ask(cluster.port, node).then(() => assert.fail("it got one"), (error: unknown) => error);
+    assert.ok(error instanceof BootstrapError, String(error));
+    assert.deepEqual([error.code, error.retriable, error.details["saidBy"]], [reason.code, reason.retriable, "peer"]);
+    for (const fact of reason.details) assert.ok(error.details[fact], `${fact} is missing`);
+    assert.deepEqual(cluster.signed, []);
+
+    const logged = cluster.events.find(({ event }) => event === "join-refused");
+    assert.equal(logged?.["code"], reason.code);
+    assert.equal(logged["node"], "worker-1");
+    if (reason.code !== "refused/pcr-4") assert.equal(logged["identity"], hex(identity));
+  });
+}
