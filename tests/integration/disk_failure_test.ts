@@ -33,9 +33,10 @@ async function complaintOf(life: Life, point: CrashPoint): Promise<PrintedEvent>
   const init = life instanceof InitLife ? await initFor(life, running) : undefined;
   const what = `complaint of ${life.machine.node.name} at ${point.step}`;
   const complaint = await waitUntil({ what, deadlineMs: PATIENCE_MS }, async () => {
+    const { isOver } = running;
     const found = (await running.events()).find(({ event }) => COMPLAINTS.includes(String(event)));
     if (found !== undefined) return found;
-    if (running.isOver) throw new Error(`run ended without a complaint: ${await running.output()}`);
+    if (isOver) throw new Error(`run ended without a complaint: ${await running.output()}`);
     return init?.isOver && await init.exitCode() !== 0 ? refusalIn(await init.output()) : undefined;
   });
   await running.kill();
