@@ -26,7 +26,7 @@ import { takeRunLock } from "../nodelock/run_lock.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { CommandRunner } from "../platform/command.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
-import { ensureFolder } from "../platform/files.ts";
+import { ensureFolder, removeTemporaries } from "../platform/files.ts";
 import type { Log } from "../platform/log.ts";
 import { errorFields } from "../platform/log.ts";
 import type { NodeConfiguration } from "./configuration.ts";
@@ -84,6 +84,7 @@ export async function runNode(deps: RunDependencies, signal: AbortSignal): Promi
   await ensureFolder(paths.state, STATE_FOLDER_MODE);
   await ensureFolder(paths.run, RUN_FOLDER_MODE);
   using _runLock = await takeRunLock(paths.state);
+  for (const path of [paths.status, paths.timeline]) await removeTemporaries(path);
   const node = new RunningNode(deps, await TimelineRecorder.open({ path: paths.timeline, clock, log }));
   try {
     await node.bootstrap(signal);
