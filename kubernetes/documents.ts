@@ -7,7 +7,7 @@
  */
 import { isIPv6 } from "node:net";
 import { stringify } from "yaml";
-import type { ClusterSettings, KubeadmTimeouts } from "./settings.ts";
+import type { ClusterSettings, EtcdPatience, KubeadmTimeouts } from "./settings.ts";
 
 const KUBEADM_API = "kubeadm.k8s.io/v1beta4";
 const KUBELET_API = "kubelet.config.k8s.io/v1beta1";
@@ -91,6 +91,7 @@ export function initDocuments(settings: ClusterSettings, facts: InitFacts): stri
       },
       apiServer: { certSANs: [...new Set([facts.node.address, facts.node.name, hostOf(endpoint)])] },
       controllerManager: { extraArgs: SIGNER_RATE },
+      ...(settings.etcd === undefined ? {} : { etcd: { local: { extraArgs: etcdArguments(settings.etcd) } } }),
       dns: { disabled: !settings.coreDns },
       proxy: { disabled: !settings.kubeProxy },
     },
@@ -103,6 +104,13 @@ export function initDocuments(settings: ClusterSettings, facts: InitFacts): stri
       serverTLSBootstrap: true,
     },
   );
+}
+
+function etcdArguments({ heartbeatIntervalMs, electionTimeoutMs }: EtcdPatience): readonly Record<string, string>[] {
+  return [
+    { name: "heartbeat-interval", value: `${heartbeatIntervalMs}` },
+    { name: "election-timeout", value: `${electionTimeoutMs}` },
+  ];
 }
 
 /** What a node needs in order to join. */
