@@ -5,8 +5,8 @@
  *
  * @module
  */
-import { isIPv6 } from "node:net";
 import { stringify } from "yaml";
+import { hostAndPort } from "../platform/host.ts";
 import type { ClusterSettings, EtcdPatience, KubeadmTimeouts } from "./settings.ts";
 
 const KUBEADM_API = "kubeadm.k8s.io/v1beta4";
@@ -37,11 +37,6 @@ export interface InitFacts {
  * seconds for a thousand nodes; the API server's priority and fairness bounds it anyway.
  */
 const SIGNER_RATE = [{ name: "kube-api-qps", value: "200" }, { name: "kube-api-burst", value: "400" }];
-
-/** `host:port`, with brackets around an IPv6 address. */
-function hostAndPort(host: string, port: number): string {
-  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
-}
 
 /** The host of `host:port`, without brackets. */
 function hostOf(endpoint: string): string {

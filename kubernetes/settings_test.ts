@@ -19,7 +19,7 @@ Deno.test("readClusterSettings() accepts the example, whose values are the defau
   const { podSubnet, serviceSubnet, ...rest } = readClusterSettings(example);
   assert.deepEqual(rest, readClusterSettings("kubernetesVersion: v1.36.3"));
   assert.deepEqual([podSubnet, serviceSubnet], ["10.244.0.0/16", "10.96.0.0/12"]);
-  const everything = readClusterSettings(example.replaceAll(/^# (controlPlaneEndpoint|etcd|  \w+Ms):/gm, "$1:"));
+  const everything = readClusterSettings(example.replaceAll(/^# (controlPlaneEndpoint|etcd| {2}\w+Ms):/gm, "$1:"));
   assert.equal(everything.controlPlaneEndpoint, "k8s.example.org:6443");
   assert.deepEqual(everything.etcd, { heartbeatIntervalMs: 100, electionTimeoutMs: 1000 });
 });

@@ -9,6 +9,7 @@ import { InitServer } from "../init/init_server.ts";
 import { kubernetesChecks, preflight } from "../init/preflight.ts";
 import type { StagedInitFolder } from "../init/staged_init.ts";
 import { installJoinService, JOIN_SERVICE_PORT } from "./join_service_install.ts";
+import { systemdKubelet } from "./kubelet.ts";
 import type { Contender } from "./run_dependencies.ts";
 import { untilAborted } from "./until_aborted.ts";
 
@@ -45,9 +46,13 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
 
 function founding({ deps, issuer, kubeadm }: Contender): FoundClusterDependencies {
   const { configuration: { trust }, self, paths, commands, clock } = deps;
+  const kubelet = systemdKubelet({
+    ...{ nodeName: self.name, kubernetesFolder: paths.kubernetes, kubeadm, commands, clock },
+  });
   return {
     ...{ node: self, kubernetesFolder: paths.kubernetes, kubeadm, clock },
     identity: () => issuer.ownIdentity(),
+    enableKubelet: () => kubelet.enable(),
     joinServicePort: JOIN_SERVICE_PORT,
     installJoinService: ({ ca, founding, request }, { apiEndpoints, joinEndpoints }) =>
       installJoinService({ folder: paths.joinService, address: self.address, trust, clock, commands }, {

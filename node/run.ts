@@ -7,7 +7,7 @@ import { createActor, fromCallback, fromPromise, waitFor } from "xstate";
 import { proveChannelBinding } from "../attestation/channel/finished.ts";
 import { clusterIdText } from "../certificate/cluster_id.ts";
 import { StagedInitFolder } from "../init/staged_init.ts";
-import { removeJoinSecrets } from "../join/client.ts";
+import { removeJoinSecrets, removeLeftovers } from "../join/run_folder.ts";
 import type { PhaseRecorder } from "../journal/journal.ts";
 import { Journals } from "../journal/journals.ts";
 import { Kubeadm } from "../kubernetes/kubeadm.ts";
@@ -52,6 +52,7 @@ export async function runNode(deps: RunDependencies, signal: AbortSignal): Promi
   await ensureFolder(paths.run, RUN_FOLDER_MODE);
   using _runLock = await takeRunLock(paths.state);
   for (const path of [paths.status, paths.timeline]) await removeTemporaries(path);
+  await removeLeftovers(paths.run);
   const node = new RunningNode(deps, await TimelineRecorder.open({ path: paths.timeline, clock, log }));
   try {
     await node.bootstrap(signal);
