@@ -29,6 +29,8 @@ import { OPERATION_ID_LENGTH } from "./request.ts";
 import type { CheckedResult } from "./result.ts";
 
 const CONNECT_DEADLINE_MS = 15_000;
+/** A node whose power was cut says nothing any more; one that is only slow, in emulation, answers within seconds. */
+const KEEP_ALIVE_MS = 20_000;
 const ZERO_REGISTER = new Uint8Array(32);
 
 /** What the operator decides. */
@@ -191,7 +193,10 @@ async function dialInitServer(
   recorded: ClusterRecord | undefined,
 ): Promise<DialledExchange<InitServerMessage, InitClientMessage>> {
   try {
-    return await dial({ method: InitServiceService.init, endpoint, connectDeadlineMs: CONNECT_DEADLINE_MS, signal });
+    return await dial({
+      ...{ method: InitServiceService.init, endpoint, signal },
+      ...{ connectDeadlineMs: CONNECT_DEADLINE_MS, keepAliveMs: KEEP_ALIVE_MS },
+    });
   } catch (cause) {
     if (!(cause instanceof BootstrapError && cause.code === "unavailable/connection")) throw cause;
     const lost = recorded?.state === "pending"
