@@ -120,7 +120,7 @@ export async function foundOnNode(options: InitOptions): Promise<NewCluster> {
   try {
     founding = await requestInit(exchange, operator, node, requestOf(current, adminKeys, clock), current.heard ?? 0);
     result = await awaitResult(exchange, {
-      ...{ clusterId: node.clusterId, adminKey: adminKeys.spki, clock, deadlines, heard: current.heard ?? 0 },
+      ...{ clusterId: node.clusterId, adminKey: adminKeys.spki, clock, deadlines, heard: current.heard ?? 0, again },
       onProgress: async (event) => {
         options.onProgress(event);
         if (event.state !== "detail") await record.write({ ...current, heard: event.number });
