@@ -101,14 +101,16 @@ export class ClusterView {
     return status;
   }
 
-  /** etcd's members, as a control plane sees them. */
+  /** etcd's members, as a control plane sees them; a member whose power was cut needs its time to answer again. */
   async etcdMembers(controlPlane: Machine): Promise<EtcdMember[]> {
-    const { exitCode, stdout, stderr } = await controlPlane.exec([...etcdctl, "member", "list"], {
-      deadlineMs: deadlinesMs.command,
+    const what = `an answer of etcd on ${controlPlane.name}`;
+    return await waitUntil({ what, deadlineMs: deadlinesMs.member, everyMs: askEveryMs }, async () => {
+      const list = [...etcdctl, "--dial-timeout=20s", "--command-timeout=20s", "member", "list"] as const;
+      const { exitCode, stdout } = await controlPlane.exec(list, { deadlineMs: deadlinesMs.command });
+      if (exitCode !== 0) return undefined;
+      const { members }: { members: readonly Partial<EtcdMember>[] } = JSON.parse(stdout);
+      return members.map(({ name = "", isLearner = false }) => ({ name, isLearner }));
     });
-    assert.equal(exitCode, 0, stderr);
-    const { members }: { members: readonly Partial<EtcdMember>[] } = JSON.parse(stdout);
-    return members.map(({ name = "", isLearner = false }) => ({ name, isLearner }));
   }
 
   /** Checks that etcd has these voters, and nobody else. */
