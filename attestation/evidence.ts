@@ -9,8 +9,8 @@ import { BootstrapError } from "../platform/errors.ts";
 /** The kinds of evidence. `none` is for development and proves nothing. */
 export const EVIDENCE_VARIANTS = ["tpm", "none"] as const;
 
-/** A kind of evidence. */
-export type EvidenceVariant = typeof EVIDENCE_VARIANTS[number];
+/** A kind of evidence. Not every kind that there is a verifier for can be configured yet. */
+export type EvidenceVariant = typeof EVIDENCE_VARIANTS[number] | "snp" | "tdx";
 
 /** Evidence as it crosses the wire: its variant, and bytes that only that variant's verifier reads. */
 export interface Evidence {
@@ -44,18 +44,28 @@ export interface EvidenceIssuer {
 export interface RegisterExpectation {
   /** PCR 12: the acceptable values, of which one must match (32 bytes each). */
   readonly trust: readonly Uint8Array[];
+  /** D12 itself, for what holds it without extending: HOST_DATA, MRCONFIGID. The acceptable values, 32 bytes each. */
+  readonly trustDigests?: readonly Uint8Array[];
   /** PCR 15: the acceptable values; 32 zero bytes stand for "not locked". */
   readonly lock: readonly Uint8Array[];
+  /** D15 itself, for what extends it otherwise than PCR 15: RTMR 3. The acceptable values; 32 zero bytes stand for "not locked". */
+  readonly lockDigests?: readonly Uint8Array[];
+  /** Who the machine is, where its evidence does not say so itself (TDX): SHA-256 of SPKI_c, which the statement binds. Lower-case hexadecimal. */
+  readonly identity?: string;
 }
 
 /** What verified evidence says of its machine. */
 export interface EvidenceClaims {
   /** The kind. */
   readonly variant: EvidenceVariant;
-  /** The machine's identity, lower-case hexadecimal: for a TPM SHA-256 of the SPKI of its EK. */
+  /** The machine's identity, lower-case hexadecimal: for a TPM SHA-256 of the SPKI of its EK, for SNP REPORT_ID. */
   readonly identity: string;
-  /** Whether PCR 15 is zero. */
+  /** Whether PCR 15 is zero, or {@linkcode showsNoLock}. */
   readonly fresh: boolean;
+  /** That the machine has no register for the lock, so that its evidence cannot tell whether it is fresh (SEV-SNP). */
+  readonly showsNoLock?: true;
+  /** What else the evidence proves, for people and for policies: chip ID, TCB, measurement. */
+  readonly facts?: Readonly<Record<string, string>>;
   /** The TPM's reset counter, which must never decrease for one identity. */
   readonly resetCount?: number;
   /** The TPM's restart counter within one reset. */
@@ -70,6 +80,20 @@ export interface VerifiedEvidence {
   readonly challenge?: { readonly message: ActivationChallenge; readonly secret: Bytes };
 }
 
+/** One check of evidence, and how it ended. */
+export interface EvidenceCheck {
+  /** Its name, as in `refused/pcr-4`. */
+  readonly check: string;
+  /** Whether the evidence satisfies it. */
+  readonly passed: boolean;
+  /** What would satisfy it. */
+  readonly expected: string;
+  /** What the evidence shows. */
+  readonly seen: string;
+  /** What it means that it does not satisfy it; empty if it does. */
+  readonly message: string;
+}
+
 /** Verifies a peer's evidence by a policy. */
 export interface EvidenceVerifier {
   /** The one kind that it accepts. */
@@ -80,10 +104,17 @@ export interface EvidenceVerifier {
    * @param evidence What the peer sent.
    * @param statement A1 or A2 of this connection, 32 bytes; compared in full length.
    * @param registers What PCR 12 and PCR 15 must hold.
+   * @param report Hears every check. With it a verifier goes on after a refusal, as far as that makes sense, and throws the
+   *   first one at its end; without it, at once. The verdict is the same.
    * @throws {BootstrapError} `refused/…` naming the check, with `check`, `expected` and `seen` in its details;
    *   `malformed/…` for bytes that are no evidence.
    */
-  verify(evidence: Evidence, statement: Uint8Array, registers: RegisterExpectation): Promise<VerifiedEvidence>;
+  verify(
+    evidence: Evidence,
+    statement: Uint8Array,
+    registers: RegisterExpectation,
+    report?: (check: EvidenceCheck) => void,
+  ): Promise<VerifiedEvidence>;
 }
 
 /** The registers of this machine that the bootstrapper itself writes and reads. */

@@ -3,19 +3,26 @@
  *
  * @module
  */
+import { join } from "node:path";
 import type { Command } from "commander";
 import { Option } from "commander";
 import { stringify } from "yaml";
 import type { EvidenceIssuer } from "../attestation/evidence.ts";
 import { LOCK_REGISTER, TRUST_REGISTER } from "../attestation/evidence.ts";
+import { issueEvidenceFile, writeEvidenceFile } from "../attestation/evidence_file.ts";
+import { MAXIMUM_LOG_BYTES } from "../attestation/eventlog/event_log.ts";
 import { decodePayload } from "../attestation/tpm/payload.ts";
 import { readPublicArea, spkiOf } from "../attestation/tpm/public_area.ts";
 import { readQuoteInfo } from "../attestation/tpm/quote_info.ts";
 import type { EkType } from "../attestation/tpm/templates.ts";
 import { EK_TYPES } from "../attestation/tpm/templates.ts";
+import { fileStatement } from "../attestation/transcript.ts";
 import { writePem } from "../certificate/pem.ts";
 import { loadNodeConfiguration } from "../node/configuration_source.ts";
+import type { Bytes } from "../platform/bytes.ts";
 import { hex, randomBytes, sha256 } from "../platform/bytes.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { createFileExclusive, readFileIfExists } from "../platform/files.ts";
 import type { CliContext, OutputForm } from "./context.ts";
 import { openMachine, tpmIssuerOf } from "./machine.ts";
 import { optionalText, outputForm, present, withConfig, withOutput } from "./options.ts";
@@ -28,11 +35,16 @@ export interface EvidenceOptions {
   readonly config?: string;
   /** The kind of the endorsement key; no configuration is needed then. */
   readonly ekType?: EkType;
+  /** Where to write the evidence itself, for `policy` and `verify` on another machine. */
+  readonly outFile?: string;
   /** How to print; text is YAML. */
   readonly output: OutputForm;
 }
 
-const STATEMENT_BYTES = 32;
+const NONCE_BYTES = 32;
+const FILE_MODE = 0o644;
+/** securityfs: the log that the firmware handed over, as the kernel keeps it. */
+const EVENT_LOG = "sys/kernel/security/tpm0/binary_bios_measurements";
 const PROTOCOL_REGISTERS: readonly number[] = [TRUST_REGISTER, LOCK_REGISTER];
 
 /**
@@ -45,29 +57,56 @@ export function declareEvidence(program: Command, context: CliContext): void {
     withConfig(program.command("evidence").description("print what this node's TPM says, as a policy"))
       .addOption(
         new Option("--ek-type <type>", `${EK_TYPES.join(", ")} (default: as configured)`).choices(EK_TYPES),
-      ),
+      )
+      .option("--out <file>", "write the evidence itself, with the event log, for policy and verify"),
   ).action((_options: unknown, command: Command) => {
     const ekType = EK_TYPES.find((type) => type === optionalText(command, "ekType"));
-    const config = optionalText(command, "config");
+    const [config, outFile] = [optionalText(command, "config"), optionalText(command, "out")];
     return evidence(
-      { ...present("config", config), ...present("ekType", ekType), output: outputForm(command) },
+      {
+        ...{ ...present("config", config), ...present("ekType", ekType), ...present("outFile", outFile) },
+        output: outputForm(command),
+      },
       context,
     );
   });
 }
 
 /**
- * Prints what this machine's evidence says. As text it is a policy for exactly this machine as it is now, with the rest as
- * comments; as JSON it is one object with all of it.
+ * Prints what this machine's evidence says, or writes the evidence into a file. As text it is a policy for exactly this machine
+ * as it is now, with the rest as comments; as JSON it is one object with all of it.
  *
- * @throws {BootstrapError} `precondition/no-tpm`, `usage/…` for the configuration, `system/…`.
+ * @throws {BootstrapError} `precondition/no-tpm`, `precondition/file-exists`, `usage/…` for the configuration, `system/…`.
  */
 export async function evidence(options: EvidenceOptions, context: CliContext): Promise<void> {
   const machine = await openMachine(context);
+  const eventLog = options.outFile === undefined
+    ? undefined
+    : await readFileIfExists(join(context.paths.root, EVENT_LOG), MAXIMUM_LOG_BYTES);
   await dropPermissions("evidence", context.permissions);
   const ekType = options.ekType ?? await configuredEkType(options.config, context);
-  const described = await describeEvidence(tpmIssuerOf(machine, ekType, context.clock), ekType);
+  const issuer = tpmIssuerOf(machine, ekType, context.clock);
+  if (options.outFile !== undefined) return await writeFile(options.outFile, issuer, eventLog, options.output, context);
+  const described = await describeEvidence(issuer, ekType);
   printResult(context, options.output, { ...described }, policyText(described));
+}
+
+async function writeFile(
+  file: string,
+  issuer: EvidenceIssuer,
+  eventLog: Bytes | undefined,
+  output: OutputForm,
+  context: CliContext,
+): Promise<void> {
+  const made = writeEvidenceFile(await issueEvidenceFile([issuer], eventLog));
+  if (!await createFileExclusive(file, made, { mode: FILE_MODE })) {
+    throw new BootstrapError("precondition/file-exists", `Cannot write evidence to ${file} as it exists`, {
+      next: "Choose another name",
+      details: { path: file },
+    });
+  }
+  const events = eventLog === undefined ? "without an event log, as this machine has none" : "with the event log";
+  printResult(context, output, { file, eventLog: eventLog !== undefined }, `Wrote ${file}, ${events}.`);
 }
 
 async function configuredEkType(file: string | undefined, context: CliContext): Promise<EkType> {
@@ -91,7 +130,7 @@ interface DescribedEvidence {
 }
 
 async function describeEvidence(issuer: EvidenceIssuer, ekType: EkType): Promise<DescribedEvidence> {
-  const issued = await issuer.issue(randomBytes(STATEMENT_BYTES));
+  const issued = await issuer.issue(await fileStatement(randomBytes(NONCE_BYTES)));
   const payload = decodePayload(issued.payload);
   const { resetCount, restartCount } = readQuoteInfo(payload.attest);
   const spki = spkiOf(readPublicArea(payload.endorsementKey, "endorsement key").key);

@@ -23,6 +23,8 @@ export const SUBCOMMANDS = [
   "join-service",
   "reset",
   "node",
+  "policy",
+  "verify",
   "keygen",
   "status",
   "evidence",
@@ -43,9 +45,11 @@ export const KEPT_PERMISSIONS: Readonly<Record<Subcommand, readonly Permission[]
   "join-service": ["env", "net", "read"],
   "reset": ["env", "net", "read", "run", "write"],
   "node": ["env", "net", "read"],
+  "policy": ["env", "read"],
+  "verify": ["env", "read"],
   "keygen": ["read", "write"],
   "status": ["read"],
-  "evidence": ["env", "read"],
+  "evidence": ["env", "read", "write"],
   "version": [],
 });
 

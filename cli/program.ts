@@ -19,11 +19,15 @@ import type { NodeRemoveHandler } from "./node_remove.ts";
 import { declareNodeRemove } from "./node_remove.ts";
 import { outputFormOfArguments } from "./options.ts";
 import { printError } from "./output.ts";
+import type { PolicyExplainHandler, PolicyMakeHandler } from "./policy.ts";
+import { declarePolicy } from "./policy.ts";
 import type { ResetHandler } from "./reset.ts";
 import { declareReset } from "./reset.ts";
 import type { RunHandler } from "./run.ts";
 import { declareRun } from "./run.ts";
 import { declareStatus } from "./status.ts";
+import type { VerifyHandler } from "./verify.ts";
+import { declareVerify } from "./verify.ts";
 import { declareVersion } from "./version.ts";
 
 /** The subcommands whose work is done elsewhere; `main.ts` loads them when they are called. */
@@ -40,6 +44,12 @@ export interface CliHandlers {
   readonly reset: ResetHandler;
   /** Of `node remove`. */
   readonly nodeRemove: NodeRemoveHandler;
+  /** Of `policy explain`. */
+  readonly policyExplain: PolicyExplainHandler;
+  /** Of `policy make`. */
+  readonly policyMake: PolicyMakeHandler;
+  /** Of `verify`. */
+  readonly verify: VerifyHandler;
 }
 
 const HELP_WIDTH = 100;
@@ -99,8 +109,9 @@ function createProgram(context: CliContext, handlers: CliHandlers): Command {
   declareInit(program, context, handlers.init);
   declareAbandon(program, context, handlers.abandon);
   declareNodeRemove(program, context, handlers.nodeRemove);
+  declarePolicy(program, context, handlers);
+  declareVerify(program, context, handlers.verify);
   declareKeygen(program, context);
-  program.commandsGroup("About:");
   declareVersion(program, context);
   return program;
 }

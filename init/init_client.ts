@@ -213,7 +213,7 @@ async function registersFor(options: InitOptions, clusterId: Uint8Array): Promis
   const recorded = record.current;
   const isRecorded = recorded?.state === "pending" && recorded.clusterId === hex(clusterId);
   const lock = isRecorded ? await extendedOnce(await lockDigest(clusterId)) : ZERO_REGISTER;
-  return { trust: [await extendedOnce(trust)], lock: [lock] };
+  return { trust: [await extendedOnce(trust)], trustDigests: [trust], lock: [lock] };
 }
 
 /** Whether the node goes on with the operation of the record. */
@@ -224,12 +224,13 @@ function isAgain(recorded: ClusterRecord | undefined, node: VerifiedNode): boole
 /**
  * A name is founded a second time only where the first founding provably came to nothing: the same machine shows, fresh and
  * with another cluster ID, that it never locked for the recorded one. A TPM whose reset counter went back was rolled back
- * or cloned, and shows nothing.
+ * or cloned, and shows nothing; nor does a machine without a register for the lock.
  */
-function checkRecord(recorded: ClusterRecord | undefined, { claims }: VerifiedNode): void {
+function checkRecord(recorded: ClusterRecord | undefined, { claims, clusterId }: VerifiedNode): void {
   if (recorded === undefined || recorded.state === "abandoned") return;
   const resetCountWentBack = (claims.resetCount ?? 0) < (recorded.resetCount ?? 0);
-  if (claims.identity !== recorded.identity || resetCountWentBack) throw clusterExists(recorded);
+  const mayHaveLocked = claims.showsNoLock === true && recorded.clusterId !== hex(clusterId);
+  if (claims.identity !== recorded.identity || resetCountWentBack || mayHaveLocked) throw clusterExists(recorded);
 }
 
 async function newRecord(options: InitOptions, { claims, clusterId }: VerifiedNode): Promise<ClusterRecord> {

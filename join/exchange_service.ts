@@ -188,9 +188,11 @@ async function verifyNode(
 
 /** PCR 12 and PCR 15 as a node of this cluster may show them; who may show that it has locked is checked afterwards. */
 async function acceptableRegisters(trust: TrustPart, clusterId: Uint8Array): Promise<RegisterExpectation> {
-  const measured = (id: Uint8Array) => trustDigest({ ...trust, clusterId: id }).then(extendedOnce);
+  const ids = [new Uint8Array(0), clusterId];
+  const trustDigests = await Promise.all(ids.map((id) => trustDigest({ ...trust, clusterId: id })));
   return {
-    trust: [await measured(new Uint8Array(0)), await measured(clusterId)],
+    trust: await Promise.all(trustDigests.map(extendedOnce)),
+    trustDigests,
     lock: [new Uint8Array(32), await lockedRegister(clusterId)],
   };
 }

@@ -1,13 +1,16 @@
 /** The command line of a node with a real software TPM, from its first boot to a reboot as a member. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { EVENT_TYPE } from "../../attestation/eventlog/event_types.ts";
+import { writeLog, type WrittenEvent } from "../../attestation/eventlog/testing.ts";
 import { createVerifier, readPolicy } from "../../attestation/policy.ts";
 import { createTpmIssuer } from "../../attestation/tpm/issuer.ts";
 import { extendedOnce, lockDigest, trustDigest } from "../../attestation/transcript.ts";
 import { TestWorld } from "../../cli/_testing.ts";
+import { policyExplain, policyMake, verify } from "../../cli/policy_handler.ts";
 import { readNodeConfiguration } from "../../node/configuration.ts";
 import { LockFile } from "../../nodelock/file.ts";
-import { hex, randomBytes } from "../../platform/bytes.ts";
+import { hex, randomBytes, sha256, utf8 } from "../../platform/bytes.ts";
 import { hasSwtpm, startSwtpm, type Swtpm } from "../swtpm.ts";
 
 const isThere = await hasSwtpm();
@@ -26,6 +29,7 @@ function swtpmTest(name: string, run: (world: TestWorld, tpm: Swtpm) => Promise<
           open = transport;
           return transport;
         },
+        handlers: { policyExplain, policyMake, verify },
       });
       await world.write("dev/tpmrm0", "");
       const example = join(import.meta.dirname ?? ".", "../../deploy/node-control-plane.example.yaml");
@@ -103,3 +107,45 @@ swtpmTest("evidence prints a policy that this machine satisfies", async (world, 
   assert.equal(claims.identity, identity);
   await tpm.restart();
 });
+
+swtpmTest(
+  "evidence of a real TPM goes into a file, becomes a policy, and is explained when it changes",
+  async (world) => {
+    const path = (name: string) => join(world.root, name);
+    const started = (program: string) => ({
+      pcr: 4,
+      type: EVENT_TYPE.efiAction,
+      data: utf8(`Starting ${program}`),
+    });
+    const boot = async (file: string, program: string) => {
+      const log = writeLog(booted.concat(started(program)));
+      booted.push(started(program));
+      const registers = createTpmIssuer(await world.context.openTpm(), "rsa2048");
+      await registers.extend(4, await sha256(started(program).data));
+      await Deno.mkdir(path("sys/kernel/security/tpm0"), { recursive: true });
+      await Deno.writeFile(path("sys/kernel/security/tpm0/binary_bios_measurements"), log);
+      assert.equal(await world.run("evidence", "--ek-type", "rsa2048", "--out", path(file)), 0, world.err);
+      assert.match(world.out, /with the event log/);
+    };
+    const booted: WrittenEvent[] = [];
+    assert.equal(await world.run("measure"), 0, world.err);
+    await boot("one.json", "a kernel");
+    assert.equal(await world.run("evidence", "--ek-type", "rsa2048", "--out", path("one.json")), 1);
+    assert.match(world.err, /precondition\/file-exists/);
+    assert.equal(await world.run("policy", "make", path("one.json")), 0, world.err);
+    await Deno.writeTextFile(path("policy.yaml"), world.out);
+    const judged = ["--policy", path("policy.yaml"), "--config", world.context.paths.configuration];
+    assert.equal(await world.run("verify", path("one.json"), ...judged), 0, world.err);
+    await boot("two.json", "something else");
+    assert.equal(await world.run("verify", path("two.json"), ...judged), 3, world.out);
+    assert.match(world.err, /refused\/pcr-4/);
+    const reference = ["--reference", path("one.json"), "--output", "json"];
+    assert.equal(await world.run("policy", "explain", path("two.json"), ...judged, ...reference), 0, world.out);
+    const [{ pcr, log, firstDifference }] = JSON.parse(world.out).registers;
+    assert.deepEqual([pcr, log, firstDifference.same, firstDifference.there], [4, "replays", 1, null]);
+    assert.deepEqual([firstDifference.here.description, firstDifference.here.confirmed], [
+      "Starting something else",
+      true,
+    ]);
+  },
+);

@@ -1,0 +1,148 @@
+/**
+ * `bootstrapper policy`: policies made from what is known to be good, and verdicts explained.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import { Option } from "commander";
+import type { EkType } from "../attestation/tpm/templates.ts";
+import { EK_TYPES } from "../attestation/tpm/templates.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import type { CliContext, OutputForm } from "./context.ts";
+import { optionalText, outputForm, present, requiredText, textList, withOutput } from "./options.ts";
+import { dropPermissions } from "./permissions.ts";
+
+/** The options of `policy explain`. */
+export interface PolicyExplainOptions {
+  /** The evidence file. */
+  readonly evidenceFile: string;
+  /** The policy. */
+  readonly policyFile: string;
+  /** Evidence of a machine that is known to be good. */
+  readonly referenceFile?: string;
+  /** A node's configuration, to judge PCR 12 and PCR 15 by. */
+  readonly configurationFile?: string;
+  /** How to print. */
+  readonly output: OutputForm;
+}
+
+/** The options of `policy make`. */
+export interface PolicyMakeOptions {
+  /** Evidence files. */
+  readonly evidenceFiles: readonly string[];
+  /** Unified kernel images. */
+  readonly imageFiles: readonly string[];
+  /** Phases of boot that are measured before evidence is made. */
+  readonly phases: readonly string[];
+  /** Further identities, lower-case hexadecimal. */
+  readonly identities: readonly string[];
+  /** Identities of control planes, lower-case hexadecimal. */
+  readonly controlPlanes: readonly string[];
+  /** PCRs to leave out. */
+  readonly withoutPcrs: readonly number[];
+  /** The kind of endorsement key, where there is no evidence. */
+  readonly ekType: EkType;
+  /** How to print. */
+  readonly output: OutputForm;
+}
+
+/** Explains a verdict. */
+export type PolicyExplainHandler = (options: PolicyExplainOptions, context: CliContext) => Promise<void>;
+/** Makes a policy. */
+export type PolicyMakeHandler = (options: PolicyMakeOptions, context: CliContext) => Promise<void>;
+
+const MAXIMUM_PCR = 15;
+
+/**
+ * Declares `policy` with `explain` and `make`.
+ *
+ * @internal
+ */
+export function declarePolicy(
+  program: Command,
+  context: CliContext,
+  handlers: { readonly policyExplain: PolicyExplainHandler; readonly policyMake: PolicyMakeHandler },
+): void {
+  const policy = program.command("policy").helpCommand(false)
+    .description("policy make, policy explain: make a policy, read its verdicts");
+  withExplainOptions(
+    policy.command("explain").argument("<file>", "evidence, made by `bootstrapper evidence --out`")
+      .description("show the verdict on evidence, check by check"),
+  ).option("--reference <file>", "evidence of a machine that is known to be good: where do the events differ?")
+    .action(async (evidenceFile: string, _options: unknown, command: Command) => {
+      await dropPermissions("policy", context.permissions);
+      const referenceFile = optionalText(command, "reference");
+      await handlers.policyExplain(
+        { ...explainOptions(evidenceFile, command), ...present("referenceFile", referenceFile) },
+        context,
+      );
+    });
+  declareMake(policy, context, handlers.policyMake);
+}
+
+function declareMake(policy: Command, context: CliContext, handler: PolicyMakeHandler): void {
+  withOutput(
+    policy.command("make").argument("[files...]", "evidence of machines that are known to be good")
+      .description("print a policy for known-good machines and images")
+      .option("--uki <file...>", "unified kernel images: PCR 4 and PCR 11 without a boot")
+      .option("--phases <words>", "measured into PCR 11 by then, as enter-initrd:leave-initrd")
+      .option("--identity <hex...>", "identities to trust besides those of the files")
+      .option("--control-plane <hex...>", "identities that may be control planes")
+      .option("--without-pcr <number...>", "registers that tell nothing")
+      .addOption(new Option("--ek-type <type>", "without evidence (default: rsa2048)").choices(EK_TYPES)),
+  ).action(async (evidenceFiles: string[], _options: unknown, command: Command) => {
+    const identities = (key: string) => textList(command, key).map(readIdentity);
+    const options = {
+      evidenceFiles,
+      imageFiles: textList(command, "uki"),
+      phases: (optionalText(command, "phases") ?? "").split(":").filter((word) => word !== ""),
+      identities: identities("identity"),
+      controlPlanes: identities("controlPlane"),
+      withoutPcrs: textList(command, "withoutPcr").map(readPcr),
+      ekType: EK_TYPES.find((type) => type === optionalText(command, "ekType")) ?? "rsa2048",
+      output: outputForm(command),
+    };
+    await dropPermissions("policy", context.permissions);
+    await handler(options, context);
+  });
+}
+
+/**
+ * Adds what `policy explain` and `verify` have in common.
+ *
+ * @internal
+ */
+export function withExplainOptions(command: Command): Command {
+  return withOutput(
+    command.requiredOption("--policy <file>", "the policy")
+      .option("--config <file>", "a node's configuration, to judge PCR 12 and PCR 15 by"),
+  );
+}
+
+/**
+ * Reads what `policy explain` and `verify` have in common.
+ *
+ * @internal
+ */
+export function explainOptions(evidenceFile: string, command: Command): PolicyExplainOptions {
+  return {
+    evidenceFile,
+    policyFile: requiredText(command, "policy"),
+    ...present("configurationFile", optionalText(command, "config")),
+    output: outputForm(command),
+  };
+}
+
+function readIdentity(text: string): string {
+  if (/^[0-9a-fA-F]{64}$/.test(text)) return text.toLowerCase();
+  throw new BootstrapError("usage/identity", `Cannot use ${JSON.stringify(text)} as an identity`, {
+    next: "Give 64 hexadecimal digits, as `bootstrapper evidence` prints them",
+  });
+}
+
+function readPcr(text: string): number {
+  if (/^\d{1,2}$/.test(text) && Number(text) <= MAXIMUM_PCR) return Number(text);
+  throw new BootstrapError("usage/pcr", `Cannot use ${JSON.stringify(text)} as the number of a PCR`, {
+    next: `Give a number from 0 to ${MAXIMUM_PCR}`,
+  });
+}

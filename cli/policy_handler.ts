@@ -1,0 +1,99 @@
+/**
+ * `bootstrapper policy explain`, `policy make` and `verify`.
+ *
+ * @module
+ */
+import type { RegisterExpectation } from "../attestation/evidence.ts";
+import type { EvidenceFile } from "../attestation/evidence_file.ts";
+import { MAXIMUM_EVIDENCE_FILE_BYTES, readEvidenceFile } from "../attestation/evidence_file.ts";
+import type { Explanation } from "../attestation/explain/explain.ts";
+import { explainEvidence } from "../attestation/explain/explain.ts";
+import { readPolicy } from "../attestation/policy.ts";
+import { makePolicy } from "../attestation/policy_make.ts";
+import { extendedOnce, lockDigest, trustDigest } from "../attestation/transcript.ts";
+import { ukiRegisters } from "../attestation/uki/measurements.ts";
+import { MAXIMUM_IMAGE_BYTES } from "../attestation/uki/pe.ts";
+import { readNodeConfiguration } from "../node/configuration.ts";
+import { fromUtf8 } from "../platform/bytes.ts";
+import { MAXIMUM_DOCUMENT_BYTES } from "../platform/document.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { fileSize, readFile } from "../platform/files.ts";
+import { explanationJson, explanationText, verdictText } from "./_explanation.ts";
+import type { CliContext } from "./context.ts";
+import { printResult } from "./output.ts";
+import type { PolicyExplainHandler, PolicyExplainOptions, PolicyMakeHandler } from "./policy.ts";
+import type { VerifyHandler } from "./verify.ts";
+
+/** Prints the verdict on evidence, check by check. Its exit code says nothing of the verdict. */
+export const policyExplain: PolicyExplainHandler = async (options, context): Promise<void> => {
+  const explanation = await explainFile(options, context);
+  printResult(context, options.output, explanationJson(explanation), explanationText(explanation));
+};
+
+/** Prints who is accepted, or throws what a service would refuse it with. */
+export const verify: VerifyHandler = async (options, context): Promise<void> => {
+  const explanation = await explainFile(options, context);
+  if (explanation.refusal !== null) throw explanation.refusal;
+  printResult(context, options.output, explanationJson(explanation), verdictText(explanation));
+};
+
+/** Prints a policy. */
+export const policyMake: PolicyMakeHandler = async (options, context): Promise<void> => {
+  const files = await Promise.all(
+    options.evidenceFiles.map(async (name) => ({ name, file: await readEvidence(name) })),
+  );
+  const images = [];
+  for (const name of options.imageFiles) {
+    images.push({ name, registers: await ukiRegisters(await readImage(name), name, options.phases) });
+  }
+  const { text, remarks } = await makePolicy({ ...options, files, images }, () => context.clock.now());
+  const measurements = images.map(({ name, registers }) => ({ name, measurements: registers.measurements }));
+  printResult(context, options.output, { policy: text, remarks, images: measurements }, text);
+};
+
+async function explainFile(options: PolicyExplainOptions, context: CliContext): Promise<Explanation> {
+  const { evidenceFile, policyFile, referenceFile, configurationFile } = options;
+  const file = await readEvidence(evidenceFile);
+  const policy = readPolicy(await readText(policyFile), policyFile);
+  const reference = referenceFile === undefined ? undefined : await readEvidence(referenceFile);
+  const registers = configurationFile === undefined ? undefined : await registersOf(configurationFile);
+  return await explainEvidence({
+    file,
+    policy,
+    ...(registers === undefined ? {} : { registers }),
+    ...(reference === undefined ? {} : { reference }),
+    now: () => context.clock.now(),
+  });
+}
+
+/** What a node of a configuration may show: the cluster ID measured or not yet known, locked to it or fresh. */
+async function registersOf(file: string): Promise<RegisterExpectation> {
+  const { trust } = readNodeConfiguration(await readText(file), file);
+  const isKnown = trust.clusterId.length > 0;
+  const parts = isKnown ? [{ ...trust, clusterId: new Uint8Array() }, trust] : [trust];
+  const trustDigests = await Promise.all(parts.map(trustDigest));
+  const lockDigests = isKnown ? [await lockDigest(trust.clusterId)] : [];
+  const zero = new Uint8Array(32);
+  return {
+    trust: await Promise.all(trustDigests.map(extendedOnce)),
+    trustDigests,
+    lock: [zero, ...await Promise.all(lockDigests.map(extendedOnce))],
+    lockDigests: [zero, ...lockDigests],
+  };
+}
+
+async function readEvidence(file: string): Promise<EvidenceFile> {
+  return readEvidenceFile(await readFile(file, MAXIMUM_EVIDENCE_FILE_BYTES), file);
+}
+
+async function readText(file: string): Promise<string> {
+  return fromUtf8(await readFile(file, MAXIMUM_DOCUMENT_BYTES), file);
+}
+
+async function readImage(file: string): Promise<Uint8Array> {
+  const size = await fileSize(file);
+  if (size > MAXIMUM_IMAGE_BYTES) {
+    throw new BootstrapError("malformed/size", `Cannot read ${file} as it is larger than ${MAXIMUM_IMAGE_BYTES} bytes`);
+  }
+  return await readFile(file, size);
+}
