@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import type { Command } from "commander";
-import { isLabel } from "../node/configuration_schema.ts";
+import { isLabel } from "../platform/label.ts";
 import type { Endpoint } from "../node/endpoint.ts";
 import { readEndpoint } from "../node/endpoint.ts";
 import type { Bytes } from "../platform/bytes.ts";

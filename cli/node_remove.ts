@@ -4,7 +4,7 @@
  * @module
  */
 import type { Command } from "commander";
-import { isLabel } from "../node/configuration_schema.ts";
+import { isLabel } from "../platform/label.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { CliContext, OutputForm } from "./context.ts";
 import { readDuration } from "./duration.ts";

@@ -87,6 +87,15 @@ Deno.test("the join service has no device, no capability, no writable file and i
   ]);
 });
 
+Deno.test("the units that listen may open far more files than there are places for connections", async () => {
+  const { MAXIMUM_CONNECTIONS } = await import("../join/service.ts");
+  for (const name of ["bootstrapper.service", "bootstrapper-join-service.service"]) {
+    const limit = only(await readUnit(name), "Service.LimitNOFILE");
+    assert.match(limit, /^\d+$/, name);
+    assert.ok(Number(limit) >= 8 * MAXIMUM_CONNECTIONS, name);
+  }
+});
+
 Deno.test("no unit gives the TPM to anybody but the bootstrapper, and nobody more devices", async () => {
   for (const name of UNITS) {
     const unit = await readUnit(name);
@@ -96,11 +105,11 @@ Deno.test("no unit gives the TPM to anybody but the bootstrapper, and nobody mor
   }
 });
 
-Deno.test("the preset and the list of masks name what else writes PCR 12 and 15", async () => {
+Deno.test("the preset enables what must run at every boot, and it and the list of masks name what else writes PCR 12 and 15", async () => {
   const masked = (await Deno.readTextFile(join(deploy, "masked-units.txt"))).trimEnd().split("\n");
   const preset = await Deno.readTextFile(join(deploy, "50-bootstrapper.preset"));
   for (const unit of masked) assert.ok(preset.includes(`disable ${unit}\n`), unit);
-  for (const unit of UNITS) assert.ok(preset.includes(`enable ${unit}\n`), unit);
+  for (const unit of [...UNITS, "kubelet.service"]) assert.ok(preset.includes(`enable ${unit}\n`), unit);
 });
 
 const hasAnalyze = await analyze("--version") !== undefined;

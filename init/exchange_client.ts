@@ -130,7 +130,7 @@ export async function awaitResult(exchange: InitExchange, awaited: AwaitedResult
   for (let heard = awaited.heard, isFirst = true;; isFirst = false) {
     const { kind, payload } = await exchange.receiveAny(["progress", "result"], deadlines.progressMs);
     if (kind === "result") return await checkInitResult(payload, { clusterId, adminKey, now: clock.now() });
-    const follows = isFirst && heard > 0 ? payload.number > heard : payload.number === heard + 1;
+    const follows = isFirst ? payload.number > heard : payload.number === heard + 1;
     if (!follows) {
       throw new BootstrapError("protocol/progress", `Expected event ${heard + 1} of the init, not ${payload.number}`);
     }

@@ -16,6 +16,7 @@ import { privateKeyPem } from "../certificate/keys.ts";
 import { writePem } from "../certificate/pem.ts";
 import { AdmissionRecords } from "../kubernetes/admission_records.ts";
 import { KubernetesApi } from "../kubernetes/api.ts";
+import { installPkiFile } from "../kubernetes/cluster_keys.ts";
 import { applyClusterRbac } from "../kubernetes/cluster_rbac.ts";
 import { controlPlaneEndpoint, initDocuments } from "../kubernetes/documents.ts";
 import type { NodeFacts } from "../kubernetes/documents.ts";
@@ -28,7 +29,8 @@ import { runSequence } from "../journal/sequence.ts";
 import type { Sequence } from "../journal/sequence.ts";
 import { utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
-import { ensureFolder, exists, writeFileAtomic } from "../platform/files.ts";
+import { exists } from "../platform/files.ts";
+import { hostAndPort } from "../platform/host.ts";
 import type { FoundedCluster } from "./init_server.ts";
 import type { StagedInit } from "./staged_init.ts";
 
@@ -46,6 +48,8 @@ export interface FoundClusterDependencies {
   readonly kubernetesFolder: string;
   /** Runs kubeadm. */
   readonly kubeadm: Pick<Kubeadm, "init">;
+  /** Has the kubelet started at every boot. */
+  enableKubelet(): Promise<void>;
   /** The port of this node's join service. */
   readonly joinServicePort: number;
   /** Makes the join service's credentials and state, and starts it. */
@@ -80,11 +84,14 @@ export const INIT_SEQUENCE: Sequence<FoundingInit> = Object.freeze({
   "certificates": { holds: hasCa, run: installCa },
   "kubeadm-init": {
     holds: ({ kubernetesFolder }) => exists(adminKubeconfig(kubernetesFolder)),
-    run: ({ kubeadm, staged, node, journal, signal }) =>
-      kubeadm.init(documentsOf(staged, node), {
+    run: async ({ enableKubelet, kubeadm, staged, node, journal, signal }) => {
+      // First, and forced to disk with what kubeadm writes: after a power cut the cluster comes back by itself.
+      await enableKubelet();
+      await kubeadm.init(documentsOf(staged, node), {
         ...{ deadlineMs: KUBEADM_DEADLINE_MS, signal },
         onProgress: ({ phase, detail }) => journal.detail("kubeadm-init", `${phase}: ${detail}`),
-      }),
+      });
+    },
   },
   "access": { run: giveAccess },
   "join-service": { run: ({ installJoinService, staged, cluster }) => installJoinService(staged, cluster) },
@@ -110,7 +117,7 @@ export async function foundCluster(
   const cluster: ClusterEndpoints = {
     nodeName: node.name,
     apiEndpoints: [controlPlaneEndpoint(settings, node)],
-    joinEndpoints: [endpoint(node.address, deps.joinServicePort)],
+    joinEndpoints: [hostAndPort(node.address, deps.joinServicePort)],
   };
   if (journal.doneAt(LAST_STEP) === undefined) {
     await runSequence(INIT_SEQUENCE, { ...deps, staged, cluster, journal, signal }, journal, signal);
@@ -129,9 +136,8 @@ async function hasCa({ kubernetesFolder }: FoundingInit): Promise<boolean> {
 
 async function installCa({ staged: { ca }, kubernetesFolder }: FoundingInit): Promise<void> {
   const pki = join(kubernetesFolder, "pki");
-  await ensureFolder(pki);
-  await writeFileAtomic(join(pki, "ca.key"), utf8(await privateKeyPem(ca.keys)), { mode: 0o600 });
-  await writeFileAtomic(join(pki, "ca.crt"), utf8(writePem("CERTIFICATE", ca.certificate.der)), { mode: 0o644 });
+  await installPkiFile(join(pki, "ca.key"), utf8(await privateKeyPem(ca.keys)));
+  await installPkiFile(join(pki, "ca.crt"), utf8(writePem("CERTIFICATE", ca.certificate.der)));
 }
 
 async function giveAccess({ kubernetesFolder, node, identity }: FoundingInit): Promise<void> {
@@ -148,8 +154,4 @@ async function waitForThisNode({ kubernetesFolder, node, clock, signal }: Foundi
   await waitForKubelet(wait);
   using api = new KubernetesApi(await readKubeconfig(adminKubeconfig(kubernetesFolder)));
   await waitForNode(api, node.name, "registered", wait);
-}
-
-function endpoint(address: string, port: number): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }

@@ -125,7 +125,8 @@ export async function foundOnNode(options: InitOptions): Promise<NewCluster> {
       },
     });
   } catch (error) {
-    if (isFreshStill(error)) await record.write(before);
+    // A pending record of before is of the same machine, which has just shown that it never locked for that one either.
+    if (isFreshStill(error)) await record.write(before?.state === "pending" ? undefined : before);
     throw error;
   }
   const cluster: NewCluster = {

@@ -8,7 +8,8 @@ import { listen } from "../attestation/channel/server.ts";
 import { createCertificateAuthority, issueAdminCertificate } from "../certificate/ca.ts";
 import { clusterIdOf, clusterIdText } from "../certificate/cluster_id.ts";
 import { operatorKeyLine } from "../certificate/operator_key.ts";
-import type { Journal, JournalEvent, JournalHead } from "../journal/journal.ts";
+import { checkJournalOperation } from "../journal/journal.ts";
+import type { Journal, JournalEvent, JournalOperation } from "../journal/journal.ts";
 import type { Journals } from "../journal/journals.ts";
 import type { NodeLock } from "../nodelock/lock.ts";
 import { equalBytes, hex, sha256 } from "../platform/bytes.ts";
@@ -112,7 +113,9 @@ export class InitServer {
       const { clusterId } = state.lock;
       const journal = await journals.read(clusterId);
       if (journal.steps.some(({ name }) => name === HAND_OVER)) return await this.#handOver(journal);
-      this.#operation = this.#begin(await folder.read(clusterId), journal, signal);
+      const staged = await folder.read(clusterId);
+      checkJournalOperation(journal.head ?? {}, await operationOf(staged));
+      this.#operation = this.#begin(staged, journal, signal);
     }
     const stopped = Promise.withResolvers<never>();
     stopped.promise.catch(() => {});
@@ -240,7 +243,10 @@ export class InitServer {
       return await this.#lock(session, staged, hold, signal);
     } catch (cause) {
       const error = asBootstrapError(cause);
-      if (this.#deps.lock.state().name !== "unlocked") throw error;
+      const state = this.#deps.lock.state();
+      // Locked, and nothing goes on with it: the next start of this process does.
+      if (state.name === "locked" && state.lock.owner === "init") this.#failed.reject(error);
+      if (state.name !== "unlocked") throw error;
       const { code, message, retriable, next } = error;
       throw new BootstrapError(code, message, { cause, retriable, next, details: { ...error.details, node: "fresh" } });
     }
@@ -331,9 +337,7 @@ function sendTo(exchange: InitSession["exchange"]): (event: JournalEvent) => Pro
 }
 
 /** What makes an operation the same one. */
-async function operationOf(
-  { request, requestBytes, founding }: StagedInit,
-): Promise<NonNullable<JournalHead["operation"]>> {
+async function operationOf({ request, requestBytes, founding }: StagedInit): Promise<JournalOperation> {
   return {
     id: hex(request.operationId),
     operatorKey: hex(founding.operatorKey),

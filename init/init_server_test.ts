@@ -4,6 +4,7 @@ import { clusterIdText, readClusterId } from "../certificate/cluster_id.ts";
 import { generateKeyPair } from "../certificate/keys.ts";
 import { sign } from "../certificate/signature.ts";
 import { randomBytes } from "../platform/bytes.ts";
+import { decodeJournal, encodeJournal } from "../journal/_journal_file.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { systemClock } from "../platform/clock.ts";
 import { exists } from "../platform/files.ts";
@@ -240,6 +241,28 @@ Deno.test("InitServer goes on by itself after a power cut, and its operator gets
   assert.deepEqual(readClusterId(cluster.clusterId, "ID"), clusterId);
   await world.served;
   assert.equal(world.foundings, 1);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("InitServer does not go on by the journal of another operation", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "init-world-" });
+  await using operator = await TestOperator.create();
+  const machine = new ShownMachine();
+  {
+    const onFound = () => Promise.reject(new BootstrapError("internal/test", "the process dies here"));
+    await using world = await InitWorld.start({ folder, operator, machine, onFound });
+    await assert.rejects(world.found());
+  }
+  const path = `${folder}/journal/init`;
+  const { head, ...content } = await decodeJournal(await Deno.readFile(path), path);
+  assert(head.operation !== undefined);
+  const operation = { ...head.operation, request: "00".repeat(32) };
+  await Deno.writeFile(path, await encodeJournal({ ...content, head: { ...head, operation } }));
+  await assert.rejects(InitWorld.start({ folder, operator, machine }), (error: unknown) => {
+    assert(error instanceof BootstrapError && error.code === "precondition/journal");
+    assert.equal(error.details.field, "operation.request");
+    return true;
+  });
   await Deno.remove(folder, { recursive: true });
 });
 

@@ -5,7 +5,7 @@
  */
 import { checkAdminCertificate, checkCaCertificate } from "../certificate/chain.ts";
 import type { Certificate } from "../certificate/x509.ts";
-import { isLabel } from "../node/configuration_schema.ts";
+import { isLabel } from "../platform/label.ts";
 import { endpointText, readEndpoint } from "../node/endpoint.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { InitResult } from "../proto/gen/bootstrapper.ts";

@@ -27,7 +27,10 @@ const GROWTH: Readonly<Record<Setback, Growth>> = Object.freeze({
 const JITTER = 0.2;
 /** How much longer than it was told to a node may wait, for the same reason; never less long. */
 const HINT_JITTER = 0.25;
-const LONGEST_HINT_SECONDS = 300;
+/** Services ask for 5 and 10. */
+const LONGEST_HINT_SECONDS = 30;
+/** Whoever can come between once must not silence an endpoint for longer than that. */
+const LONGEST_FOR_STRANGERS_MS = 10_000;
 
 /**
  * The pause before the next attempt, milliseconds.
@@ -43,12 +46,35 @@ export function backoffMs(setback: Setback, attempts: number, random: number): n
 }
 
 /**
- * The pause that a refusal asks for, milliseconds, if it may be retried and asks for a usable one: 1 to 300 whole seconds.
+ * The pause that a refusal asks for, milliseconds, if it may be retried and asks for a usable one: 1 to 30 whole seconds.
  *
  * @param random From 0 to 1.
  */
 export function hintedPauseMs({ retriable, details }: BootstrapError, random: number): number | undefined {
   const text = details[RETRY_AFTER_DETAIL] ?? "";
-  if (!retriable || !/^[1-9][0-9]{0,2}$/.test(text) || Number(text) > LONGEST_HINT_SECONDS) return undefined;
+  if (!retriable || !/^[1-9][0-9]?$/.test(text) || Number(text) > LONGEST_HINT_SECONDS) return undefined;
   return Math.round(Number(text) * 1000 * (1 + HINT_JITTER * random));
+}
+
+/** An attempt that failed. */
+export interface FailedAttempt {
+  /** The error. */
+  readonly error: BootstrapError;
+  /** What it means for the next attempt. */
+  readonly setback: Setback;
+  /** How many in a row failed for that reason, at least 1. */
+  readonly count: number;
+  /** Whether the service had shown that it is one of the node's cluster. */
+  readonly isFounded: boolean;
+}
+
+/**
+ * The pause after an attempt, milliseconds: the one that was asked for, else one that grows; at most 10 seconds where the service
+ * had not shown what it is, since anybody on the way may have said that.
+ *
+ * @param random From 0 to 1.
+ */
+export function pauseAfterMs({ error, setback, count, isFounded }: FailedAttempt, random: number): number {
+  const pauseMs = hintedPauseMs(error, random) ?? backoffMs(setback, count, random);
+  return isFounded ? pauseMs : Math.min(pauseMs, Math.round(LONGEST_FOR_STRANGERS_MS * (1 - JITTER * random)));
 }

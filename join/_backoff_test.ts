@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { BootstrapError } from "../platform/errors.ts";
-import { backoffMs, hintedPauseMs } from "./_backoff.ts";
+import { backoffMs, hintedPauseMs, pauseAfterMs } from "./_backoff.ts";
 import type { Setback } from "./_backoff.ts";
 
 Deno.test("backoffMs() grows up to a bound for each reason, and is never in step", () => {
@@ -25,25 +25,58 @@ const busy = (retryAfterSeconds: string, retriable = true) =>
 
 Deno.test("hintedPauseMs() keeps to the hint or waits a little longer", () => {
   assert.equal(hintedPauseMs(busy("1"), 0), 1_000);
-  assert.equal(hintedPauseMs(busy("300"), 1), 375_000);
+  assert.equal(hintedPauseMs(busy("30"), 1), 37_500);
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 300 }), fc.double({ min: 0, max: 1, noNaN: true }), (seconds, random) => {
+    fc.property(fc.integer({ min: 1, max: 30 }), fc.double({ min: 0, max: 1, noNaN: true }), (seconds, random) => {
       const pauseMs = hintedPauseMs(busy(String(seconds)), random) ?? 0;
       assert.ok(pauseMs >= seconds * 1000 && pauseMs <= seconds * 1250);
     }),
   );
 });
 
-Deno.test("hintedPauseMs() reads nothing else than 1 to 300 whole seconds, of a refusal that may be retried", () => {
+Deno.test("hintedPauseMs() reads nothing else than 1 to 30 whole seconds, of a refusal that may be retried", () => {
   for (
-    const text of ["", "0", "301", "1000", "-1", "1.5", "1e2", "0x10", "01", " 1", "1 ", "+1", "١", "∞", "NaN", "5s"]
+    const text of [
+      "",
+      "0",
+      "31",
+      "100",
+      "300",
+      "1000",
+      "-1",
+      "1.5",
+      "1e2",
+      "0x10",
+      "01",
+      " 1",
+      "1 ",
+      "+1",
+      "١",
+      "∞",
+      "NaN",
+      "5s",
+    ]
   ) {
     assert.equal(hintedPauseMs(busy(text), 0), undefined, JSON.stringify(text));
   }
   assert.equal(hintedPauseMs(busy("5", false), 0), undefined);
   assert.equal(hintedPauseMs(new BootstrapError("unavailable/busy", "Busy"), 0), undefined);
   fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => {
-    const seconds = Array.from({ length: 300 }, (_, index) => String(index + 1)).indexOf(text) + 1;
+    const seconds = Array.from({ length: 30 }, (_, index) => String(index + 1)).indexOf(text) + 1;
     assert.equal(hintedPauseMs(busy(text), 0), seconds === 0 ? undefined : seconds * 1000);
   }));
+});
+
+Deno.test("pauseAfterMs() lets nobody who has not shown what he is silence an endpoint for longer than 10 seconds", () => {
+  const errors = [busy("30"), busy("300"), busy("10"), busy("30", false)];
+  for (const error of errors) {
+    for (const setback of ["unreachable", "refused", "final"] as const) {
+      for (const random of [0, 0.5, 1]) {
+        const failed = { error, setback, count: 10_000 };
+        assert.ok(pauseAfterMs({ ...failed, isFounded: false }, random) <= 10_000);
+        const asked = hintedPauseMs(error, random) ?? backoffMs(setback, 10_000, random);
+        assert.equal(pauseAfterMs({ ...failed, isFounded: true }, random), asked);
+      }
+    }
+  }
 });

@@ -1,6 +1,7 @@
-import { checkCanGrow, checkCanRemove } from "../kubernetes/etcd_health.ts";
+import { checkCanGrow, checkCanRemove, labelOf } from "../kubernetes/etcd_health.ts";
 import type { EtcdHealth, EtcdMember } from "../kubernetes/etcd_health.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import { urlHost } from "../platform/host.ts";
 import { type QueuedNode, RETRY_AFTER_SECONDS } from "./_control_plane_slot.ts";
 
 /** kubeadm adds a member by its peer URL alone: it has no name before it has started. */
@@ -8,13 +9,8 @@ function hasStarted(member: EtcdMember): boolean {
   return member.name !== "";
 }
 
-/** How people know a member. */
-function labelOf(member: EtcdMember): string {
-  return member.name || member.peerUrls[0] || member.id;
-}
-
 function isAt(member: EtcdMember, address: string): boolean {
-  const host = URL.parse(`https://${address.includes(":") ? `[${address}]` : address}`)?.hostname;
+  const host = URL.parse(`https://${urlHost(address)}`)?.hostname;
   return member.peerUrls.some((url) => host !== undefined && URL.parse(url)?.hostname === host);
 }
 

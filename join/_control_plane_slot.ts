@@ -46,7 +46,7 @@ export interface StoredQueue extends QueueState {
 }
 
 /** The name of the Lease. */
-export const CONTROL_PLANE_LEASE = "control-plane-join";
+const CONTROL_PLANE_LEASE = "control-plane-join";
 
 /** How long a node has the slot, seconds: 15 minutes. A join takes one to six, on the slowest machines that were tried. */
 export const SLOT_SECONDS = 900;

@@ -9,7 +9,7 @@ export interface KnockOptions {
   readonly clock: Clock;
   /** Ends it, with the signal's reason. */
   readonly signal: AbortSignal;
-  /** Hears why nobody is there, when that is known first and whenever it becomes another reason. */
+  /** Hears why nobody is there, once: a host that is gone gives now this reason and now that. */
   readonly onFailure: (error: BootstrapError) => void;
 }
 
@@ -31,15 +31,15 @@ export async function waitForListener(endpoint: Endpoint, options: KnockOptions)
   const end = AbortSignal.any([signal, over.signal]);
   const pending = new Set<Promise<void>>();
   let answered = false;
-  let last: string | undefined;
+  let isReported = false;
   const knock = async () => {
     const error = await knockOnce(endpoint, end);
     if (end.aborted) return;
     if (error === undefined) {
       answered = true;
       over.abort();
-    } else if (error.code !== last) {
-      last = error.code;
+    } else if (!isReported) {
+      isReported = true;
       onFailure(error);
     }
   };

@@ -26,6 +26,7 @@ import { BootstrapError } from "../platform/errors.ts";
 import { createLog } from "../platform/log.ts";
 import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
 import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
+import { clusterNetwork } from "./claims_check.ts";
 import type { JoiningNode } from "./exchange_client.ts";
 import { JOIN_CLIENT_DEADLINES, obtainTicket } from "./exchange_client.ts";
 import type { JoinExchangeService } from "./exchange_parts.ts";
@@ -121,6 +122,7 @@ export class TestCluster implements AsyncDisposable {
       verifier: options.verifier ?? createInsecureVerifier(),
       roleOf: () => "worker",
       maximumClockSkewMs: MAXIMUM_CLOCK_SKEW_MS,
+      network: clusterNetwork(["127.0.0.1:6443"], CLUSTER_DOCUMENT),
       admissions: cluster.admissions,
       signCertificate: (nodeName, csr) => cluster.#sign(nodeName, csr),
       checkNotRemoved: () => Promise.resolve(),

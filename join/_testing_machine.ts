@@ -5,6 +5,7 @@
  */
 import { join } from "node:path";
 import { readKubeconfig } from "../kubernetes/kubeconfig.ts";
+import type { NodeSelf } from "../node/configuration_defaults.ts";
 import type { NodeLock } from "../nodelock/lock.ts";
 import { openNodeLock } from "../nodelock/lock.ts";
 import { systemClock } from "../platform/clock.ts";
@@ -28,13 +29,13 @@ export class TestMachine implements AsyncDisposable {
   /** Stands around each step. */
   aroundStep: <T>(name: string, work: () => Promise<T>) => Promise<T> = (_name, work) => work();
 
-  private constructor(readonly folder: string, lock: NodeLock) {
+  private constructor(readonly folder: string, readonly role: NodeSelf["role"], lock: NodeLock) {
     this.lock = lock;
   }
 
-  static async create(): Promise<TestMachine> {
+  static async create(role: NodeSelf["role"] = "worker"): Promise<TestMachine> {
     const folder = await Deno.makeTempDir();
-    return new TestMachine(folder, await openNodeLock({ folder, clock: systemClock }));
+    return new TestMachine(folder, role, await openNodeLock({ folder, clock: systemClock }));
   }
 
   get runFolder(): string {
@@ -53,7 +54,7 @@ export class TestMachine implements AsyncDisposable {
   ): Promise<"joined" | "lost"> {
     return runJoinClient({
       trust,
-      self: { name: "worker-1", address: "192.0.2.7", role: "worker" },
+      self: { name: "worker-1", address: "192.0.2.7", role: this.role },
       endpoints: ports.map((port) => ({ host: "127.0.0.1", port })),
       kubeletVersion: KUBELET_VERSION,
       issuer: newInsecureIssuer(),
@@ -74,6 +75,7 @@ export class TestMachine implements AsyncDisposable {
       },
       kubelet: {
         hasJoined: () => Promise.resolve(this.joined),
+        enable: () => Promise.resolve(void this.calls.push("enable")),
         start: () => Promise.resolve(void this.calls.push("start")),
         waitUntilHealthy: () => Promise.resolve(void this.calls.push("healthy")),
         waitUntilRegistered: () => Promise.resolve(void this.calls.push("registered")),
@@ -84,6 +86,7 @@ export class TestMachine implements AsyncDisposable {
         preflight: () => Promise.resolve([]),
         hasKeys: () => Promise.resolve(this.calls.includes("keys")),
         installKeys: () => Promise.resolve(void this.calls.push("keys")),
+        isVoter: () => Promise.resolve(false),
         run: (phase) => Promise.resolve(void this.calls.push(`kubeadm ${phase}`)),
         startJoinService: () => Promise.resolve(void this.calls.push("join-service")),
       },
@@ -104,7 +107,7 @@ export class TestMachine implements AsyncDisposable {
       this.calls.push(`(${name})`);
       return this.aroundStep(name, work);
     };
-    return new Journals(this.folder, { owner: "join", role: "worker", nodeName: "worker-1" }, {
+    return new Journals(this.folder, { owner: "join", role: this.role, nodeName: "worker-1" }, {
       clock: systemClock,
       recorder: { phase },
     });

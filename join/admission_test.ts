@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { refusal } from "../attestation/evidence.ts";
 import { createInsecureIdentity, createInsecureIssuer } from "../attestation/none/issuer.ts";
 import { createInsecureVerifier } from "../attestation/none/verifier.ts";
+import { MemoryConfigMaps } from "../kubernetes/_memory_config_maps.ts";
+import { AdmissionRecords } from "../kubernetes/admission_records.ts";
 import { checkCanGrow } from "../kubernetes/etcd_health.ts";
 import { hex } from "../platform/bytes.ts";
 import { systemClock } from "../platform/clock.ts";
@@ -36,10 +38,25 @@ const queue = { turns: 1, waiting: [{ identity: hex(identity), nodeName: "worker
 function refusing(why: () => void): Partial<JoinExchangeService> {
   const controlPlanes: ControlPlaneAdmission = {
     enter: () => Promise.resolve().then(why),
+    release: () => Promise.resolve(),
     seal: () => Promise.reject(new Error("nobody may get here")),
   };
   return { roleOf: () => "control-plane", controlPlanes };
 }
+
+/** Who has the node's address already. */
+const taken = new AdmissionRecords(new MemoryConfigMaps());
+await taken.admit({
+  ...{
+    identity: other,
+    nodeName: "worker-2",
+    role: "worker",
+    nodeKey: "",
+    addresses: ["192.0.2.7"],
+    evidenceDigest: "",
+  },
+});
+const asWorker = (name: string, address: string) => ({ self: { name, address, role: "worker" } } as const);
 
 const REASONS: Readonly<Record<string, Reason>> = {
   "its clock is far off": {
@@ -74,6 +91,22 @@ const REASONS: Readonly<Record<string, Reason>> = {
   "it has another name already": {
     ...{ code: "conflict/identity", retriable: false, details: [] },
     admitted: { identity: hex(identity), nodeName: "worker-2" },
+  },
+  "its address is another machine's": {
+    ...{ code: "conflict/node-address", retriable: false, details: ["node", "address", "expected", "seen"] },
+    service: { admissions: taken },
+  },
+  "its address is a Service's": {
+    ...{ code: "refused/node-address", retriable: false, details: ["expected", "seen"] },
+    node: asWorker("worker-1", "10.96.0.1"),
+  },
+  "its address is the API server's": {
+    ...{ code: "refused/node-address", retriable: false, details: ["expected", "seen"] },
+    service: { network: { apiHosts: ["192.0.2.7"], serviceSubnet: "10.96.0.0/12" } },
+  },
+  "its name is the API server's": {
+    ...{ code: "refused/node-name", retriable: false, details: ["expected", "seen"] },
+    node: asWorker("kubernetes", "192.0.2.7"),
   },
   "an operator is removing it": {
     ...{ code: "unavailable/node-removal", retriable: true, details: [] },
@@ -123,7 +156,7 @@ for (const [why, reason] of Object.entries(REASONS)) {
 
     const logged = cluster.events.find(({ event }) => event === "join-refused");
     assert.equal(logged?.["code"], reason.code);
-    assert.equal(logged["node"], "worker-1");
+    assert.equal(logged["node"], reason.node?.self?.name ?? "worker-1");
     if (reason.code !== "refused/pcr-4") assert.equal(logged["identity"], hex(identity));
   });
 }

@@ -30,16 +30,19 @@ import type { NodeLock } from "../nodelock/lock.ts";
 import { utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
-import { removeIfExists, writeFileAtomic } from "../platform/files.ts";
+import { writeFileAtomic } from "../platform/files.ts";
 import { errorFields } from "../platform/log.ts";
 import type { Log } from "../platform/log.ts";
 import { backoffMs } from "./_backoff.ts";
+import type { ControlPlaneKit } from "./control_plane_kit.ts";
+import { wipeKit } from "./control_plane_kit.ts";
 import type { ControlPlaneMaker } from "./control_plane_sequence.ts";
 import { CONTROL_PLANE_SEQUENCE } from "./control_plane_sequence.ts";
 import { JOIN_CLIENT_DEADLINES } from "./exchange_client.ts";
 import type { NodeKeys } from "./node_keys.ts";
-import { readOrCreateNodeKeys, removeNodeKeys } from "./node_keys.ts";
-import type { Ticket } from "./ticket.ts";
+import { readOrCreateNodeKeys } from "./node_keys.ts";
+import { removeJoinSecrets } from "./run_folder.ts";
+import type { Ticket, TicketTurn } from "./ticket.ts";
 import type { EndpointFailure } from "./ticket_search.ts";
 import { TicketSearch } from "./ticket_search.ts";
 import type { Joining, NodeKubelet } from "./worker_sequence.ts";
@@ -100,7 +103,8 @@ const SECRET_MODE = 0o600;
  *
  * @returns `joined`, or `lost` if the InitServer has the node.
  * @throws {BootstrapError} `conflict/two-foundings`; `aborted/…` when the signal ends it; `system/…` where the node's disk or
- *   TPM fails; `precondition/journal`, `malformed/journal`. No refusal by a join service ends it.
+ *   TPM fails before the lock; `precondition/journal`, `malformed/journal`. No refusal by a join service ends it, and after the
+ *   lock nothing but the signal or a defect (`internal/…`) does.
  */
 export async function runJoinClient(
   dependencies: JoinClientDependencies,
@@ -115,17 +119,16 @@ export async function runJoinClient(
     await client.becomeMember(state.lock.clusterId, undefined);
     return "joined";
   }
-  const ticket = await client.prepare();
-  if (!await client.takeLock(ticket)) return "lost";
+  let ticket: Ticket;
+  try {
+    ticket = await client.prepare();
+    if (!await client.takeLock(ticket)) return "lost";
+  } finally {
+    await client.settleTurn();
+  }
   options.onLocked?.(ticket.clusterId);
   await client.becomeMember(ticket.clusterId, ticket);
   return "joined";
-}
-
-/** Removes the ticket and the keys of a join, which a member has no use for, whoever made it one. */
-export async function removeJoinSecrets(runFolder: string): Promise<void> {
-  await removeIfExists(join(runFolder, DISCOVERY_FILE));
-  await removeNodeKeys(runFolder);
 }
 
 class JoinClient {
@@ -135,6 +138,8 @@ class JoinClient {
   readonly #journal: Journal;
   readonly #discoveryPath: string;
   #search: TicketSearch;
+  #turn: TicketTurn | undefined;
+  #kit: ControlPlaneKit | undefined;
 
   constructor(dependencies: JoinClientDependencies, options: JoinClientOptions, keys: NodeKeys, journal: Journal) {
     this.#dependencies = dependencies;
@@ -147,7 +152,7 @@ class JoinClient {
 
   /** Everything that comes before the lock; again and again until it works. */
   prepare(): Promise<Ticket> {
-    return this.#untilItWorks("join-not-prepared", async () => {
+    return this.#untilItWorks("join-not-prepared", canBeMended, async () => {
       const ticket = await this.#obtainTicket();
       await this.#journal.phase("join-preflight", () => this.#preflight(ticket));
       return ticket;
@@ -166,6 +171,7 @@ class JoinClient {
         return await lock.take({ owner: "join", clusterId, confirm });
       });
     } finally {
+      if (!won) this.#wipeKit();
       // Whatever failed after the lock itself is found out by the next start, which needs the journal.
       if (!won && lock.state().name === "unlocked") await journals.discard();
     }
@@ -173,12 +179,20 @@ class JoinClient {
     throw this.#search.conflict ?? stopped(signal.reason);
   }
 
+  /** Tells the service that keeps a turn for this node what became of its ticket. A node that is still fresh asks again. */
+  async settleTurn(): Promise<void> {
+    const state = this.#dependencies.lock.state();
+    if (state.name === "locked") await this.#turn?.settle(state.lock.owner === "join");
+    else this.#turn?.[Symbol.dispose]();
+    this.#turn = undefined;
+  }
+
   /** Everything that comes after the lock; again and again, with a fresh ticket, until it works. */
   async becomeMember(clusterId: Uint8Array, firstTicket: Ticket | undefined): Promise<void> {
     const { self, runFolder } = this.#dependencies;
     this.#search = this.#searchFor(clusterId);
     let ticket = firstTicket;
-    await this.#untilItWorks("join-not-finished", async () => {
+    await this.#untilItWorks("join-not-finished", isNoDefect, async () => {
       const joining: Joining = {
         ...{ ...this.#dependencies, journal: this.#journal, signal: this.#options.signal },
         obtainTicket: async () => ticket ??= await this.#obtainTicket(),
@@ -203,6 +217,11 @@ class JoinClient {
   async #obtainTicket(): Promise<Ticket> {
     const { self, trust } = this.#dependencies;
     const ticket = await this.#journal.phase("join-ticket", () => this.#search.run(this.#options.signal));
+    this.#turn?.[Symbol.dispose]();
+    this.#turn = ticket.turn;
+    this.#kit = ticket.kit;
+    // Whoever is locked keeps its turn in any case.
+    if (this.#dependencies.lock.state().name === "locked") this.#turn?.[Symbol.dispose]();
     const text = kubeconfig({
       clusterName: trust.clusterName,
       userName: self.name,
@@ -252,7 +271,17 @@ class JoinClient {
     });
   }
 
-  async #untilItWorks<T>(event: string, work: () => Promise<T>): Promise<T> {
+  /** Work that failed has no use for its ticket. */
+  #wipeKit(): void {
+    if (this.#kit !== undefined) wipeKit(this.#kit);
+    this.#kit = undefined;
+  }
+
+  async #untilItWorks<T>(
+    event: string,
+    isTriedAgain: (error: BootstrapError) => boolean,
+    work: () => Promise<T>,
+  ): Promise<T> {
     const { clock, log } = this.#dependencies;
     const { signal } = this.#options;
     for (let attempt = 1;; attempt++) {
@@ -260,9 +289,10 @@ class JoinClient {
         return await work();
       } catch (cause) {
         const error = asBootstrapError(cause);
+        this.#wipeKit();
         if (signal.aborted) throw stopped(cause);
-        if (!canBeMended(error)) throw error;
-        const pauseMs = backoffMs("refused", attempt, Math.random());
+        if (!isTriedAgain(error)) throw error;
+        const pauseMs = backoffMs(canBeMended(error) ? "refused" : "final", attempt, Math.random());
         log.event("warn", event, { ...errorFields(error), pauseMs });
         this.#options.onStepFailure?.(error);
         await clock.sleep(pauseMs, signal).catch((reason: unknown) => Promise.reject(stopped(reason)));
@@ -273,6 +303,14 @@ class JoinClient {
 
 function stopped(cause: unknown): BootstrapError {
   return new BootstrapError("aborted/join", "The join was stopped", { cause });
+}
+
+/**
+ * What is tried again after the lock. Then the node is its cluster's for good, so that what only people mend is waited for here,
+ * for minutes: a process that ended would be started again every few seconds, and stop the kubelet each time.
+ */
+function isNoDefect({ code }: BootstrapError): boolean {
+  return !code.startsWith("internal/");
 }
 
 /** What people, time or a fresh ticket may mend, as against what only another image or another program does. */

@@ -6,6 +6,7 @@ import { equalBytes } from "../platform/bytes.ts";
 import { systemClock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { exists } from "../platform/files.ts";
+import { createLog } from "../platform/log.ts";
 import { newInsecureIssuer, TestCluster } from "./_testing.ts";
 import { listenForJoins } from "./service.ts";
 import { TestMachine } from "./_testing_machine.ts";
@@ -185,6 +186,26 @@ Deno.test("runJoinClient() asks for a fresh ticket of the same cluster when kube
   const clock = { ...systemClock, sleep: () => Promise.resolve() };
   assert.equal(await machine.run(cluster.trust, [cluster.port], { clock }), "joined");
   assert.deepEqual(cluster.signed, ["worker-1", "worker-1"]);
+  assert.equal(machine.calls.filter((call) => call === "locked").length, 1);
+});
+
+Deno.test("runJoinClient() waits for minutes, and does not end, when only people mend what fails after the lock", async () => {
+  await using cluster = await TestCluster.create();
+  await using machine = await TestMachine.create();
+  machine.joinErrors.push(
+    ...Array.from({ length: 8 }, () => new BootstrapError("conflict/etcd-member", "another member has the name")),
+    new BootstrapError("system/file", "the disk is full"),
+  );
+  const clock = { ...systemClock, sleep: () => Promise.resolve() };
+  const events: Record<string, unknown>[] = [];
+  const log = createLog(systemClock, (line) => events.push(JSON.parse(line)));
+  const failures: string[] = [];
+  const onStepFailure = ({ code }: BootstrapError) => failures.push(code);
+  assert.equal(await machine.run(cluster.trust, [cluster.port], { clock, log }, { onStepFailure }), "joined");
+  assert.deepEqual(failures, [...Array(8).fill("conflict/etcd-member"), "system/file"]);
+  const pauses = events.filter(({ event }) => event === "join-not-finished").map(({ pauseMs }) => Number(pauseMs));
+  assert.equal(pauses.length, 9);
+  assert.ok(pauses.every((ms) => ms >= 10_000) && pauses.slice(5).every((ms) => ms >= 90_000), pauses.join());
   assert.equal(machine.calls.filter((call) => call === "locked").length, 1);
 });
 

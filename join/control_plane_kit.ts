@@ -12,7 +12,7 @@ import { isPrivateKeyOf, PRIVATE_KEY_LABELS } from "../certificate/private_key_m
 import { readPublicKey } from "../certificate/public_key.ts";
 import { type Certificate, readCertificate } from "../certificate/x509.ts";
 import type { ClusterKeyName, ClusterKeys } from "../kubernetes/cluster_keys.ts";
-import { clusterKeyNames, MAXIMUM_KEY_PEM_BYTES } from "../kubernetes/cluster_keys.ts";
+import { clusterKeyNames, MAXIMUM_KEY_PEM_BYTES, wipeClusterKeys } from "../kubernetes/cluster_keys.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { copyOf, equalBytes, fromUtf8, utf8 } from "../platform/bytes.ts";
 import { MAXIMUM_DOCUMENT_BYTES } from "../platform/document.ts";
@@ -25,6 +25,11 @@ export interface ControlPlaneKit {
   readonly keys: ClusterKeys;
   /** YAML: the policy of the join services. */
   readonly policyDocument: string;
+}
+
+/** Overwrites what is secret of a kit with zeros. */
+export function wipeKit(kit: ControlPlaneKit): void {
+  wipeClusterKeys(kit.keys);
 }
 
 /** The largest encoding of a kit: all its fields at their largest, and a tag and a length for each. */

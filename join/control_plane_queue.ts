@@ -8,11 +8,18 @@
  * @module
  */
 import type { AdmissionRecords } from "../kubernetes/admission_records.ts";
-import type { EtcdHealth } from "../kubernetes/etcd_health.ts";
+import type { EtcdHealth, EtcdMember } from "../kubernetes/etcd_health.ts";
 import type { LeaseApi } from "../kubernetes/lease.ts";
 import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
-import { checkCanJoin, checkMembers, isPromoted, leftoversOf, removeLeftover } from "./_control_plane_members.ts";
+import {
+  checkCanJoin,
+  checkMembers,
+  isMemberOf,
+  isPromoted,
+  leftoversOf,
+  removeLeftover,
+} from "./_control_plane_members.ts";
 import { notYet, queueChanged, queueFull } from "./_control_plane_refusals.ts";
 import { ControlPlaneSlot, RETRY_AFTER_SECONDS, SLOT_SECONDS } from "./_control_plane_slot.ts";
 import type { Place, QueuedNode, QueueState } from "./_control_plane_slot.ts";
@@ -150,10 +157,10 @@ export class ControlPlaneQueue {
     return { turns, waiting: waiting.filter(isKept), isOver, ...(slot && { slot }) };
   }
 
-  /** The holder asks again. Its time begins anew if that costs nobody anything. */
+  /** The holder asks again, from where it was. Its time begins anew if that costs nobody anything. */
   #keep(view: View, node: QueuedNode): Outcome | undefined {
     const { slot, waiting, isOver } = view;
-    if (slot?.identity !== node.identity || isOver) return undefined;
+    if (slot?.identity !== node.identity || slot.address !== node.address || isOver) return undefined;
     return waiting.length === 0 ? { state: this.#taken(view, node) } : {};
   }
 
@@ -167,16 +174,19 @@ export class ControlPlaneQueue {
     const { slot, ...rest } = view;
     const isPromotedNow = slot !== undefined && view.turns === turns && !(etcd instanceof BootstrapError) &&
       isPromoted(etcd, slot);
-    const state: QueueState = { ...(isPromotedNow ? rest : view), waiting: this.#placed(view.waiting, node) };
     const isFree = slot === undefined || view.isOver || isPromotedNow;
-    if (!isFree || state.waiting[0]?.identity !== node.identity) {
+    // Its address has changed in its own turn: etcd may have a learner at the old one, which nobody else would know as its own.
+    const hasMoved = !isFree && slot.identity === node.identity;
+    const waiting = hasMoved ? view.waiting : this.#placed(view.waiting, node);
+    const state: QueueState = { ...(isPromotedNow ? rest : view), waiting };
+    if (!hasMoved && (!isFree || state.waiting[0]?.identity !== node.identity)) {
       if (state.waiting.length > MAXIMUM_WAITING) throw queueFull(view.waiting.length);
       return { state, refusal: notYet(state, node, isFree ? undefined : slot) };
     }
     try {
       if (etcd instanceof BootstrapError) throw etcd;
-      const isAnothers = state.slot !== undefined && state.slot.identity !== node.identity;
-      checkCanJoin(isAnothers ? await this.#clear(etcd, state.slot) : etcd, node);
+      checkCanJoin(state.slot === undefined ? etcd : await this.#clear(etcd, state.slot, node), node);
+      if (hasMoved && waiting.length > 0) return { state: { ...state, slot: { ...slot, address: node.address } } };
       return { state: this.#taken(state, node) };
     } catch (error) {
       return { state, refusal: asBootstrapError(error) };
@@ -191,10 +201,14 @@ export class ControlPlaneQueue {
     return waiting.map((place) => place === own ? { ...own, nodeName, lastAskedMs: nowMs } : place);
   }
 
-  /** Removes what a holder whose time is over has left in etcd; gives what etcd is like then. */
-  async #clear(etcd: EtcdHealth, over: QueuedNode): Promise<EtcdHealth> {
+  /**
+   * Removes what a holder whose time is over, or whose address has changed, has left in etcd; gives what etcd is like then. What
+   * that same one has left where it is now, it removes by itself.
+   */
+  async #clear(etcd: EtcdHealth, over: QueuedNode, next: QueuedNode): Promise<EtcdHealth> {
     let health = etcd;
-    for (const member of leftoversOf(etcd, over)) {
+    const isOwn = (member: EtcdMember) => over.identity === next.identity && isMemberOf(member, next);
+    for (const member of leftoversOf(etcd, over).filter((left) => !isOwn(left))) {
       await removeLeftover(health, member, over, this.#parts.removeMember);
       health = { ...health, members: health.members.filter(({ id }) => id !== member.id) };
     }

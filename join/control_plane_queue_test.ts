@@ -158,6 +158,29 @@ Deno.test("enter() gives the slot to its last holder anew when the time is over 
   assert.equal(await hear(queue, cp2), "1/1");
 });
 
+Deno.test("enter() removes the learner that a holder has left at another address, and keeps its turn and time", async () => {
+  const moved = { ...cp1, address: "198.51.100.99" };
+  for (const isOver of [false, true]) {
+    for (const waits of isOver ? [false] : [false, true]) {
+      const world = new QueueWorld();
+      const queue = world.queue();
+      await queue.enter(cp1);
+      if (waits) await refusalOf(queue, cp2);
+      const { id } = world.etcd.addLearner(cp1);
+      world.time.ms += isOver ? SLOT_MS : 1000;
+      if (waits) await refusalOf(queue, cp2);
+      assert.equal(await hear(queue, moved), "slot");
+      assert.deepEqual(world.removed, [id]);
+      const { spec } = world.leases.objects.get(LEASE) as unknown as { readonly spec: { acquireTime: string } };
+      assert.equal(spec.acquireTime.includes("T00:00:00"), waits);
+      // Its own learner is its own to look after.
+      world.etcd.addLearner(moved);
+      assert.equal(await hear(queue, moved), "slot");
+      assert.deepEqual(world.removed, [id]);
+    }
+  }
+});
+
 Deno.test("enter() of a service that was started anew waits for the clocks' allowance, and no whole time", async () => {
   const world = new QueueWorld();
   await world.queue().enter(cp1);

@@ -15,12 +15,13 @@ import { CONTROL_PLANE_JOIN_PHASES } from "../kubernetes/control_plane_join.ts";
 import type { ControlPlaneJoin, ControlPlaneJoinPhase } from "../kubernetes/control_plane_join.ts";
 import type { FailedCheck } from "../kubernetes/kubeadm.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import { wipeKit } from "./control_plane_kit.ts";
 import type { ControlPlaneTicket, Ticket } from "./ticket.ts";
 import type { Joining } from "./worker_sequence.ts";
 import { KUBEADM_JOIN_DEADLINE_MS, MEMBER_STEPS } from "./worker_sequence.ts";
 
 /** What makes this node a control plane. */
-export interface ControlPlaneMaker extends Pick<ControlPlaneJoin, "run"> {
+export interface ControlPlaneMaker extends Pick<ControlPlaneJoin, "run" | "isVoter"> {
   /** Checks before the lock what a control plane needs beside a worker; gives what does not hold. */
   preflight(ticket: Ticket, signal: AbortSignal): Promise<readonly FailedCheck[]>;
   /** Whether all that comes with the ticket is on this node. */
@@ -39,7 +40,14 @@ const ETCD_PAUSE_MS = 5_000;
 export const CONTROL_PLANE_SEQUENCE: Sequence<Joining> = Object.freeze({
   "cluster-keys": {
     holds: ({ controlPlane }) => controlPlane.hasKeys(),
-    run: async ({ controlPlane, obtainTicket }) => controlPlane.installKeys(withKit(await obtainTicket())),
+    run: async ({ controlPlane, obtainTicket }) => {
+      const ticket = withKit(await obtainTicket());
+      try {
+        await controlPlane.installKeys(ticket);
+      } finally {
+        wipeKit(ticket.kit);
+      }
+    },
   },
   ...Object.fromEntries(CONTROL_PLANE_JOIN_PHASES.map(({ name }) => [stepOf(name), kubeadmStep(name)])),
   "join-service": { run: ({ controlPlane }) => controlPlane.startJoinService() },
@@ -63,9 +71,15 @@ function kubeadmStep(phase: ControlPlaneJoinPhase["name"]): Step<Joining> {
   }
 }
 
-/** A kubelet that has joined needs no ticket; one that only seems so does. */
+/**
+ * A kubelet that has joined needs no ticket; one that only seems so does.
+ *
+ * The kubelet is enabled before anything is asked for. Once this node's etcd votes, it must come back by itself after a power
+ * cut: without it there may be no quorum, hence no API server, and no ticket for the node that waits for one.
+ */
 async function prepare(joining: Joining): Promise<void> {
   const { kubelet, obtainTicket, signal } = joining;
+  await kubelet.enable();
   if (await kubelet.hasJoined()) {
     try {
       return await runPhase(joining, "prepare");
@@ -74,15 +88,21 @@ async function prepare(joining: Joining): Promise<void> {
       joining.journal.detail(stepOf("prepare"), `again, with a ticket: ${asBootstrapError(error).message}`);
     }
   }
-  await obtainTicket();
+  forget(await obtainTicket());
   await runPhase(joining, "prepare");
 }
 
-/** etcd's own failures are mended by this step alone. */
+/**
+ * etcd's own failures are mended by this step alone.
+ *
+ * Who is no voter needs a ticket, whether kubeadm does or not: the node may have been removed while it was away, and its name
+ * given to another, whose member it would remove in order to add its own.
+ */
 async function joinEtcd(joining: Joining): Promise<void> {
-  const { journal, clock, signal } = joining;
+  const { controlPlane, facts, obtainTicket, journal, clock, signal } = joining;
   for (let attempt = 1;; attempt++) {
     try {
+      if (!await controlPlane.isVoter(facts())) forget(await obtainTicket());
       return await runPhase(joining, "etcd");
     } catch (cause) {
       const error = asBootstrapError(cause);
@@ -101,6 +121,11 @@ function runPhase(
     ...{ deadlineMs: KUBEADM_JOIN_DEADLINE_MS, signal },
     onProgress: ({ phase: part, detail }) => journal.detail(stepOf(phase), `${part}: ${detail}`),
   });
+}
+
+/** The keys are on this node already. */
+function forget({ kit }: Ticket): void {
+  if (kit !== undefined) wipeKit(kit);
 }
 
 function withKit(ticket: Ticket): ControlPlaneTicket {

@@ -69,6 +69,11 @@ export class ControlPlanes implements ControlPlaneAdmission, Disposable {
     return this.#queue.enter(node);
   }
 
+  /** Frees the turn of a node that went to somebody else before its lock. */
+  release(identity: string): Promise<boolean> {
+    return this.#queue.release(identity);
+  }
+
   /** The cluster's keys, read for this one node and forgotten again. */
   async seal(sealingKey: Uint8Array, a2: Uint8Array): Promise<SealedKit> {
     const { credentialsFolder, policyDocument } = this.#parts;

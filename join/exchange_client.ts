@@ -28,7 +28,7 @@ export interface JoinClientDeadlines {
   readonly proposalMs: number;
   /** From the request to the challenge: a verification may have to wait for its turn. */
   readonly challengeMs: number;
-  /** To the ticket: the first certificate of a new cluster takes some seconds, as its signer still starts. */
+  /** To the ticket: the first certificate of a new cluster takes some seconds, as its signer still starts; longer than the service waits. */
   readonly ticketMs: number;
 }
 
@@ -36,7 +36,7 @@ export interface JoinClientDeadlines {
 export const JOIN_CLIENT_DEADLINES: JoinClientDeadlines = Object.freeze({
   proposalMs: 30_000,
   challengeMs: 60_000,
-  ticketMs: 60_000,
+  ticketMs: 120_000,
 });
 
 /** The node that asks for a ticket. */

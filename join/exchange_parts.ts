@@ -11,6 +11,7 @@ import type { Bytes } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Founding, SealedKit } from "../proto/gen/bootstrapper.ts";
+import type { ClusterNetwork } from "./claims_check.ts";
 import type { QueuedNode } from "./control_plane_queue.ts";
 import type { VerificationQueue } from "./verification_queue.ts";
 
@@ -22,6 +23,8 @@ export interface JoinServiceDeadlines {
   readonly requestMs: number;
   /** From the challenge to its answer. */
   readonly activationMs: number;
+  /** From a control plane's ticket to its lock, with its preflight in between: as long as it may keep its turn. */
+  readonly outcomeMs: number;
 }
 
 /** The deadlines of a running service. */
@@ -29,6 +32,7 @@ export const JOIN_SERVICE_DEADLINES: JoinServiceDeadlines = Object.freeze({
   helloMs: 5_000,
   requestMs: 30_000,
   activationMs: 30_000,
+  outcomeMs: 15 * 60_000,
 });
 
 /** Who the service is, towards nodes. */
@@ -53,6 +57,8 @@ export interface ControlPlaneAdmission {
    * @throws {BootstrapError} Why it is not: `unavailable/control-plane-queue` and its like.
    */
   enter(node: QueuedNode): Promise<void>;
+  /** Frees the turn of a node that needs it no more. */
+  release(identity: string): Promise<unknown>;
   /** The cluster's keys, sealed to E_c and bound to A2. */
   seal(sealingKey: Uint8Array, a2: Uint8Array): Promise<SealedKit>;
 }
@@ -69,6 +75,8 @@ export interface JoinExchangeService {
   readonly roleOf: (identity: string) => NodeRole;
   /** How far a node's clock may be off, by policy. */
   readonly maximumClockSkewMs: number;
+  /** What no node may say that it is. */
+  readonly network: ClusterNetwork;
   /** The admission records of the cluster. */
   readonly admissions: Pick<AdmissionRecords, "find" | "admit">;
   /** Has a node's certificate signed; gives it as DER. Subject and key of the CSR were checked. */

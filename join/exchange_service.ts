@@ -30,6 +30,7 @@ import type { LogFields } from "../platform/log.ts";
 import { Evidence } from "../proto/gen/bootstrapper.ts";
 import type { JoinClientMessage, JoinServerMessage, SealedKit, SignedJoinRequest } from "../proto/gen/bootstrapper.ts";
 import { checkLength, NONCE_BYTES } from "./_lengths.ts";
+import { checkClaims } from "./claims_check.ts";
 import type { QueuedNode } from "./control_plane_queue.ts";
 import type { NodeRequest } from "./join_request.ts";
 import { readRequest } from "./join_request.ts";
@@ -94,6 +95,7 @@ export async function serveJoin(session: JoinSession, service: JoinExchangeServi
     await checkPolicy(verified, service);
     await issueTicket(session, service, verified);
     service.log.event("info", "join-ticket-issued", fields());
+    await awaitOutcome(session, service, verified);
   } catch (error) {
     service.log.event("warn", "join-refused", { ...errorFields(asBootstrapError(error)), ...fields() });
     throw error;
@@ -203,9 +205,10 @@ async function lockedRegister(clusterId: Uint8Array): Promise<Bytes> {
 
 /** Step 5, what this identity may be here. */
 async function checkPolicy(
-  { request: { role, nodeName, kubeletVersion }, claims }: VerifiedNode,
-  { roleOf, admissions, identity, clusterVersion }: JoinExchangeService,
+  { request, claims }: VerifiedNode,
+  { roleOf, network, admissions, identity, clusterVersion }: JoinExchangeService,
 ): Promise<void> {
+  const { role, nodeName, kubeletVersion } = request;
   const permitted = roleOf(claims.identity);
   if (role === "control-plane" && permitted !== "control-plane") {
     throw refusal(
@@ -216,6 +219,7 @@ async function checkPolicy(
       "Configure the node as a worker, or have an operator add its identity to the policy",
     );
   }
+  checkClaims(request, network);
   if (!claims.fresh) {
     const record = await admissions.find(claims.identity);
     if (record?.nodeName !== nodeName || record.role !== role) {
@@ -284,4 +288,20 @@ async function admitControlPlane(
   }
   await controlPlanes.enter(node);
   return await controlPlanes.seal(sealingKey, a2);
+}
+
+/**
+ * A control plane's turn is kept until it says that its node went to somebody else. One that says nothing may have been
+ * restarted, and asks again.
+ */
+async function awaitOutcome(
+  { exchange }: JoinSession,
+  { controlPlanes, deadlines, log }: JoinExchangeService,
+  { request: { role, nodeName }, claims: { identity, fresh } }: VerifiedNode,
+): Promise<void> {
+  if (role === "worker" || !fresh) return;
+  const outcome = await exchange.receive("outcome", deadlines.outcomeMs).catch(() => undefined);
+  if (outcome === undefined || outcome.locked) return;
+  await controlPlanes?.release(identity);
+  log.event("info", "control-plane-turn-freed", { identity, node: nodeName });
 }

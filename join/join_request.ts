@@ -6,7 +6,8 @@
 import { isIP } from "node:net";
 import { MAXIMUM_CSR_BYTES } from "../certificate/csr.ts";
 import type { NodeRole } from "../kubernetes/admission_records.ts";
-import { isLabel, NODE_ROLES } from "../node/configuration_schema.ts";
+import { NODE_ROLES } from "../node/configuration_schema.ts";
+import { isLabel } from "../platform/label.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { copyOf, equalBytes } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";

@@ -13,7 +13,7 @@ import { readPem, writePem } from "../certificate/pem.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { copyOf, equalBytes, fromUtf8, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { ensureFolder, readFileIfExists, removeIfExists, writeFileAtomic } from "../platform/files.ts";
+import { ensureFolder, readFileIfExists, writeFileAtomic } from "../platform/files.ts";
 
 /** The length of E_c (X25519, RFC 7748, 5). */
 export const SEALING_KEY_BYTES = 32;
@@ -36,6 +36,8 @@ export interface SealingKeyPair {
 
 const NODE_KEY_FILE = "node.key";
 const SEALING_KEY_FILE = "sealing.key";
+/** The names of their files. */
+export const NODE_KEY_FILES: readonly string[] = Object.freeze([NODE_KEY_FILE, SEALING_KEY_FILE]);
 const MAXIMUM_KEY_FILE_BYTES = 4096;
 const SECRET_MODE = 0o600;
 const PRIVATE_FOLDER_MODE = 0o700;
@@ -64,11 +66,6 @@ export async function readOrCreateNodeKeys(folder: string): Promise<NodeKeys> {
       return { keys: await readSealingKey(pem, SEALING_KEY_FILE), pem };
     }),
   };
-}
-
-/** Removes the keys: the kubelet has one of its own. */
-export async function removeNodeKeys(folder: string): Promise<void> {
-  for (const name of [NODE_KEY_FILE, SEALING_KEY_FILE]) await removeIfExists(join(folder, name));
 }
 
 async function readOrCreate<K>(

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { MemoryRemovals } from "../kubernetes/_memory_removals.ts";
+import { MemoryConfigMaps } from "../kubernetes/_memory_config_maps.ts";
 import type { EtcdMember } from "../kubernetes/etcd_health.ts";
 import type { RemovalAnswer, RemovalRequest } from "../kubernetes/removal_requests.ts";
 import { RemovalRequests } from "../kubernetes/removal_requests.ts";
@@ -14,7 +14,7 @@ const REQUEST: RemovalRequest = {
 
 /** An etcd whose members are given, a cluster with requests, and a clock that ends the loop after some looks. */
 class Removing {
-  readonly api = new MemoryRemovals();
+  readonly api = new MemoryConfigMaps();
   readonly requests = new RemovalRequests(this.api);
   readonly removed: string[] = [];
   readonly slept: number[] = [];

@@ -27,6 +27,7 @@ import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
 import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
 import type { JoinExchangeService } from "./exchange_parts.ts";
 import { ControlPlanes } from "./control_planes.ts";
+import { clusterNetwork } from "./claims_check.ts";
 import { JOIN_SERVICE_DEADLINES } from "./exchange_parts.ts";
 import { serveJoin } from "./exchange_service.ts";
 import { remembered } from "./_remembered.ts";
@@ -54,9 +55,13 @@ export interface JoinServiceDependencies {
 
 /** A node's first certificate lives as long as a slow join needs: kubeadm waits up to ten minutes for the kubelet. */
 const TICKET_LIFETIME_SECONDS = 20 * 60;
-const SIGNING_DEADLINE_MS = 30_000;
-/** A thousand machines that boot at once find a place each; a connection that waits costs some ten kilobytes. */
-const MAXIMUM_CONNECTIONS = 2048;
+/** A controller manager that has just lost its leadership, on a slow machine, takes a minute to have it again. */
+const SIGNING_DEADLINE_MS = 90_000;
+/**
+ * A thousand machines that boot at once find a place each; a connection that waits costs some ten kilobytes, and a file: the
+ * unit's LimitNOFILE= leaves room for more than these, as the process does not survive that it has too few.
+ */
+export const MAXIMUM_CONNECTIONS = 2048;
 /** A request holds a CSR, a quote and an EK certificate, which are some kilobytes together. */
 const MAXIMUM_MESSAGE_LENGTH = 32 * 1024;
 /**
@@ -97,19 +102,18 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
   };
   await using server = await listenForJoins(service, readListenAddress(state.listen, "listen"));
   service.log.event("info", "join-service-started", { listen: state.listen, port: server.port });
-  await Promise.all([
-    untilAborted(signal),
-    runServingApprover({ api, admissions, clock, log }, signal),
-    controlPlanes?.run(signal),
-  ]);
+  const failed = new AbortController();
+  const end = AbortSignal.any([signal, failed.signal]);
+  try {
+    await Promise.all([
+      server.watch(clock, end),
+      runServingApprover({ api, admissions, network: service.network, clock, log }, end),
+      controlPlanes?.run(end),
+    ]);
+  } finally {
+    failed.abort();
+  }
   service.log.event("info", "join-service-stopped");
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }
 
 /**
@@ -139,6 +143,7 @@ function exchangeService(
     ...{ trust, verifier, roleOf, maximumClockSkewMs, clock },
     log: verifier.variant === "none" ? log.with({ insecure: "evidence is not verified: variant none" }) : log,
     ticket: { apiEndpoints, joinEndpoints, clusterDocument },
+    network: clusterNetwork(apiEndpoints, clusterDocument),
     queue: new VerificationQueue(QUEUE),
     deadlines: JOIN_SERVICE_DEADLINES,
   };

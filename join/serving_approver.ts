@@ -15,6 +15,7 @@ import {
 import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError, type BootstrapError, type ErrorCode, errorFamily } from "../platform/errors.ts";
 import { errorFields, type Log, type LogFields } from "../platform/log.ts";
+import type { ClusterNetwork } from "./claims_check.ts";
 import { checkServing, requestingNode } from "./serving_check.ts";
 
 /** What the approver works with. */
@@ -23,6 +24,8 @@ export interface ServingApproverParts {
   readonly api: Pick<KubernetesApi, "get" | "replace">;
   /** Who was admitted. */
   readonly admissions: Pick<AdmissionRecords, "byName">;
+  /** What no node may say that it is. */
+  readonly network: ClusterNetwork;
   /** Time. */
   readonly clock: Clock;
   /** Where decisions are written, and why a request is left alone: once for each request and reason. */
@@ -105,11 +108,11 @@ class ServingApprover {
   async #consider(request: ServingRequest, lookup: Lookup): Promise<void> {
     const before = this.#left.get(request.uid);
     if (before !== undefined && this.#parts.clock.monotonicMs() < before.againMs) return;
-    const { api, clock, log } = this.#parts;
+    const { api, network, clock, log } = this.#parts;
     try {
       const csr = await readServingCsr(derOfServingRequest(request));
       const node = requestingNode(request);
-      checkServing(request, csr, node === undefined ? undefined : await lookup(node));
+      checkServing(request, csr, node === undefined ? undefined : await lookup(node), network);
       await approveServingRequest(api, request, clock);
       log.event("info", "serving-certificate-approved", fieldsOf(request));
     } catch (thrown) {

@@ -9,12 +9,15 @@ import type { Clock } from "../platform/clock.ts";
 import { systemClock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { createLog } from "../platform/log.ts";
+import { clusterNetwork } from "./claims_check.ts";
 import { runServingApprover } from "./serving_approver.ts";
 
 const record: AdmissionRecord = {
   ...{ identity: "a1".repeat(32), nodeName: "worker-1", role: "worker", nodeKey: "AAAA" },
   ...{ addresses: ["192.0.2.7"], evidenceDigest: "00".repeat(32) },
 };
+
+const network = clusterNetwork(["198.51.100.1:6443"], "kubernetesVersion: v1.36.3\n");
 
 async function validate<T>(schema: AnswerSchema<T>, answer: unknown): Promise<T> {
   const result = await schema["~standard"].validate(answer);
@@ -98,7 +101,7 @@ class Scene {
       this.looked.push(name);
       return Promise.resolve(this.records.find(({ nodeName }) => nodeName === name));
     };
-    const parts = { api: { get, replace }, admissions: { byName }, clock: this.#clock, log };
+    const parts = { api: { get, replace }, admissions: { byName }, network, clock: this.#clock, log };
     await runServingApprover(parts, this.#stop.signal);
   }
 
@@ -125,7 +128,7 @@ Deno.test("runServingApprover() approves a request once when an admitted node ma
 Deno.test("runServingApprover() does nothing when the signal came before", async () => {
   const parts = {
     api: { get: () => assert.fail(), replace: () => assert.fail() },
-    admissions: { byName: () => assert.fail() },
+    ...{ admissions: { byName: () => assert.fail() }, network },
     ...{ clock: systemClock, log: createLog(systemClock, () => assert.fail()) },
   };
   await runServingApprover(parts, AbortSignal.abort());

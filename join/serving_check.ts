@@ -12,9 +12,10 @@ import type { AdmissionRecord } from "../kubernetes/admission_records.ts";
 import { KUBELET_SERVING_SIGNER, type ServingRequest } from "../kubernetes/serving_certificates.ts";
 import { hex } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import { isLabel } from "../platform/label.ts";
+import { checkClaims, type ClusterNetwork } from "./claims_check.ts";
 
 const USER_PREFIX = "system:node:";
-const NODE_NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 /** What the API server makes of a node's client certificate: its O, and the group of all that are authenticated. */
 const GROUPS = ["system:nodes", "system:authenticated"];
 const USAGES = ["digital signature", "server auth"];
@@ -29,13 +30,14 @@ const LONGEST_SEEN = 300;
  */
 export function requestingNode({ username }: ServingRequest): string | undefined {
   const name = username.startsWith(USER_PREFIX) ? username.slice(USER_PREFIX.length) : "";
-  return NODE_NAME.test(name) ? name : undefined;
+  return isLabel(name) ? name : undefined;
 }
 
 /**
  * Checks that a request may be approved: the API server says that an admitted node made it, and it asks for what a kubelet
  * asks for (`newGetTemplateFn` in the kubelet's `certificate/kubelet.go`, and `ValidateKubeletServingCSR` in
- * `apis/certificates/helpers.go`, which the signer applies), for that node's name and recorded addresses only.
+ * `apis/certificates/helpers.go`, which the signer applies), for that node's name and recorded addresses only. Those are checked
+ * once more, as a record may be older than a check.
  *
  * What fails is not denied: another approver, or an operator, may know more of it. What none could rightly approve, a node's
  * request in another node's name, the API server does not even take (NodeRestriction, `admitCSR`).
@@ -43,12 +45,14 @@ export function requestingNode({ username }: ServingRequest): string | undefined
  * @param request The request.
  * @param csr Its PKCS#10 request, whose signature is verified.
  * @param record The admission record under {@linkcode requestingNode}, if there is one.
- * @throws {BootstrapError} `refused/serving-CHECK`; each check is one line below.
+ * @param network What no node may say that it is.
+ * @throws {BootstrapError} `refused/serving-CHECK`; each check is one line below. `refused/node-name`, `refused/node-address`.
  */
 export function checkServing(
   request: ServingRequest,
   csr: ServingCsr,
   record: AdmissionRecord | undefined,
+  network: ClusterNetwork,
 ): void {
   const node = requestingNode(request);
   const subject = csr.subject.attributes;
@@ -73,6 +77,7 @@ export function checkServing(
   const otherAddress = names.find((name) => name.type === "ip" && !addresses.includes(nameOf(name)));
   if (otherName !== undefined) throw refusal("dns-name", node, nameOf(otherName));
   if (otherAddress !== undefined) throw refusal("address", addresses.join(", "), nameOf(otherAddress));
+  checkClaims(record, network);
 }
 
 /** An alternative name as text: DNS names as they stand, addresses in their canonical form, others in hexadecimal. */

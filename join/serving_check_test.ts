@@ -8,6 +8,7 @@ import type { AdmissionRecord } from "../kubernetes/admission_records.ts";
 import type { ServingRequest } from "../kubernetes/serving_certificates.ts";
 import { fromHex, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import { clusterNetwork } from "./claims_check.ts";
 import { checkServing, requestingNode } from "./serving_check.ts";
 
 interface Case {
@@ -53,7 +54,8 @@ function withRecord(changes: Partial<AdmissionRecord>): Case {
   return { ...right, record: { ...record, ...changes } };
 }
 
-const check = ({ request, csr, record }: Case) => checkServing(request, csr, record);
+const network = clusterNetwork(["198.51.100.1:6443"], "kubernetesVersion: v1.36.3\n");
+const check = ({ request, csr, record }: Case) => checkServing(request, csr, record, network);
 
 /** The error that a case is refused with. */
 function refusalOf(one: Case): BootstrapError {
@@ -189,6 +191,27 @@ for (const [what, name, one] of REFUSED) {
   });
 }
 
+Deno.test("checkServing() refuses what an older record says, but no node may be", () => {
+  const addresses: readonly [text: string, hex: string][] = [
+    ["10.96.0.1", "0a600001"],
+    ["127.0.0.1", "7f000001"],
+    ["198.51.100.1", "c6336401"],
+  ];
+  for (const [text, hex] of addresses) {
+    const one = caseWith({}, { names: [dns("worker-1"), ip(hex)] });
+    const recorded = { ...record, addresses: ["192.0.2.7", text] };
+    assert.equal(refusalOf({ ...one, record: recorded }).code, "refused/node-address");
+    const controlPlane = { ...one, record: { ...recorded, role: "control-plane" } as const };
+    if (text === "198.51.100.1") check(controlPlane);
+    else assert.equal(refusalOf(controlPlane).code, "refused/node-address");
+  }
+  const nodeName = "kubernetes";
+  const named = caseWith({ username: `system:node:${nodeName}` }, {
+    ...{ subject: { der: nothing, attributes: nodeSubject(nodeName) }, names: [dns(nodeName)] },
+  });
+  assert.equal(refusalOf({ ...named, record: { ...record, nodeName } }).code, "refused/node-name");
+});
+
 Deno.test("checkServing() names the check, what was expected and what was seen, at a bounded length", () => {
   assert.deepEqual(refusalOf(caseWith({}, { names: [dns("worker-1"), ip("c0000208")] })).details, {
     check: "serving-address",
@@ -200,10 +223,11 @@ Deno.test("checkServing() names the check, what was expected and what was seen, 
 });
 
 Deno.test("checkServing() accepts exactly the addresses of the record, however they are written there", () => {
+  // Of both families, and such as a node may have.
   const octets = fc.oneof(
-    fc.uint8Array({ minLength: 4, maxLength: 4 }),
-    fc.uint8Array({ minLength: 16, maxLength: 16 }).filter((sixteen) => sixteen[0] !== 0),
-  ).map((bytes) => new Uint8Array(bytes));
+    fc.tuple(fc.integer({ min: 11, max: 126 }), fc.uint8Array({ minLength: 3, maxLength: 3 })),
+    fc.tuple(fc.integer({ min: 0x20, max: 0x3f }), fc.uint8Array({ minLength: 15, maxLength: 15 })),
+  ).map(([first, rest]) => Uint8Array.of(first, ...rest));
   const groups = (sixteen: Uint8Array) => sixteen.toHex().match(/.{4}/g)?.join(":").toUpperCase() ?? "";
   const text = (bytes: Uint8Array) => bytes.length === 4 ? bytes.join(".") : groups(bytes);
   fc.assert(fc.property(fc.array(octets, { minLength: 1, maxLength: 8 }), octets, (own, other) => {

@@ -13,12 +13,12 @@ import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { NodeSelf } from "../node/configuration_defaults.ts";
 import type { Founding, JoinTicket } from "../proto/gen/bootstrapper.ts";
 import type { ControlPlaneKit } from "./control_plane_kit.ts";
-import { checkControlPlaneKit } from "./control_plane_kit.ts";
+import { checkControlPlaneKit, wipeKit } from "./control_plane_kit.ts";
 import type { NodeKeys } from "./node_keys.ts";
 import type { FoundedService } from "./proposal.ts";
 import { openKit } from "./sealed_kit.ts";
 
-/** What a node needs in order to join. Only {@linkcode kit} is secret, and stays in memory. */
+/** What a node needs in order to join. Only {@linkcode kit} is secret; it stays in memory, and is wiped when it is used or dropped. */
 export interface Ticket {
   /** The cluster, 32 bytes. */
   readonly clusterId: Bytes;
@@ -38,6 +38,14 @@ export interface Ticket {
   readonly foundings: readonly Founding[];
   /** The cluster's keys, for a control plane, and for nobody else. */
   readonly kit?: ControlPlaneKit;
+  /** A control plane's turn, which the service keeps for it. */
+  readonly turn?: TicketTurn;
+}
+
+/** A turn that a service keeps for a node. Disposed without an outcome, it stays kept: the node asks again. */
+export interface TicketTurn extends Disposable {
+  /** Tells the service whether the node is locked for its cluster, or needs its turn no more. Never throws. */
+  settle(locked: boolean): Promise<void>;
 }
 
 /** A control plane's ticket. */
@@ -101,8 +109,13 @@ async function openSealedKit(
   if (role === "worker") throw malformed("sealed_kit", "is in the ticket of a worker");
   if (sealedKit === undefined) throw malformed("sealed_kit", "is missing in the ticket of a control plane");
   const kit = await openKit(keys.sealing, a2, sealedKit);
-  await checkControlPlaneKit(kit, ca, now);
-  return { kit };
+  try {
+    await checkControlPlaneKit(kit, ca, now);
+    return { kit };
+  } catch (error) {
+    wipeKit(kit);
+    throw error;
+  }
 }
 
 function readEndpoints(texts: readonly string[], field: string): string[] {

@@ -4,6 +4,7 @@
  * @module
  */
 import { dial } from "../attestation/channel/client.ts";
+import type { DialledExchange } from "../attestation/channel/client.ts";
 import { clusterIdText } from "../certificate/cluster_id.ts";
 import type { Endpoint } from "../node/endpoint.ts";
 import { endpointText } from "../node/endpoint.ts";
@@ -15,12 +16,13 @@ import { errorFields } from "../platform/log.ts";
 import type { Log } from "../platform/log.ts";
 import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
 import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
-import { backoffMs, hintedPauseMs } from "./_backoff.ts";
+import { hintedPauseMs, pauseAfterMs } from "./_backoff.ts";
 import type { Setback } from "./_backoff.ts";
 import { waitForListener } from "./_knock.ts";
+import { wipeKit } from "./control_plane_kit.ts";
 import type { JoiningNode } from "./exchange_client.ts";
 import { obtainTicket } from "./exchange_client.ts";
-import type { Ticket } from "./ticket.ts";
+import type { Ticket, TicketTurn } from "./ticket.ts";
 
 /** What became of the last attempt at one endpoint. */
 export interface EndpointFailure {
@@ -54,7 +56,7 @@ const KEEP_ALIVE_MS = 4_000;
  * A service that lives but does not get on: after so long another one is asked beside it. An answer takes less than a second,
  * and the evidence for it some seconds where the TPM is slow.
  */
-const HAND_OVER_MS = 10_000;
+const HAND_OVER_MS = 30_000;
 /** What all services of a cluster have in common, so that asking another one meanwhile is of no use. */
 const SHARED_CODES: readonly ErrorCode[] = ["unavailable/control-plane-queue", "unavailable/busy"];
 
@@ -95,10 +97,17 @@ export class TicketSearch {
     const stop = () => reject(new BootstrapError("aborted/ticket-search", "The search for a ticket was stopped"));
     signal.addEventListener("abort", stop, { once: true });
     if (signal.aborted) stop();
-    const loops = this.#options.endpoints.map((endpoint) => this.#ask(endpoint, any).then(resolve, reject));
+    let isOver = false;
+    const take = (ticket: Ticket) => {
+      if (isOver) drop(ticket);
+      else resolve(ticket);
+      isOver = true;
+    };
+    const loops = this.#options.endpoints.map((endpoint) => this.#ask(endpoint, any).then(take, reject));
     try {
       return await promise;
     } finally {
+      isOver = true;
       signal.removeEventListener("abort", stop);
       over.abort();
       await Promise.all(loops);
@@ -122,7 +131,7 @@ export class TicketSearch {
     for (;;) {
       await waitForListener(endpoint, { clock, signal, onFailure: report });
       await this.#untilOthersMayBeAsked(signal);
-      const attempt: Attempt = {};
+      const attempt: Attempt = { isFounded: false };
       try {
         return await this.#askOnce(where, attempt, signal);
       } catch (cause) {
@@ -131,8 +140,7 @@ export class TicketSearch {
         const error = asBootstrapError(cause);
         if (error === attempt.givenUp) continue;
         const { setback, count } = report(error);
-        const pauseMs = hintedPauseMs(error, Math.random()) ?? backoffMs(setback, count, Math.random());
-        await clock.sleep(pauseMs, signal);
+        await clock.sleep(pauseAfterMs({ error, setback, count, isFounded: attempt.isFounded }, Math.random()), signal);
       }
     }
   }
@@ -147,9 +155,14 @@ export class TicketSearch {
   }
 
   async #askOnce(endpoint: string, attempt: Attempt, signal: AbortSignal): Promise<Ticket> {
-    using dialled = await dial<JoinServerMessage, JoinClientMessage>({
+    // Of its own, as a turn outlives the search.
+    const call = new AbortController();
+    const hangUp = () => call.abort();
+    signal.addEventListener("abort", hangUp, { once: true });
+    if (signal.aborted) hangUp();
+    const dialled = await dial<JoinServerMessage, JoinClientMessage>({
       method: JoinServiceService.join,
-      ...{ endpoint, signal },
+      ...{ endpoint, signal: call.signal },
       connectDeadlineMs: CONNECT_DEADLINE_MS,
       keepAliveMs: KEEP_ALIVE_MS,
     });
@@ -158,7 +171,20 @@ export class TicketSearch {
       noteFounded: (clusterId) => this.#noteFounded(clusterId),
       exclusively: (work) => this.#exclusively(work, attempt, signal),
     });
-    return await unlessAborted(asking, signal);
+    let turn: TicketTurn | undefined;
+    try {
+      const ticket = await unlessAborted(asking, signal);
+      if (ticket.kit === undefined) return ticket;
+      turn = turnOf(dialled);
+      return { ...ticket, turn };
+    } catch (error) {
+      // Nobody waits for what still comes.
+      asking.then(drop, () => {});
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", hangUp);
+      if (turn === undefined) dialled[Symbol.dispose]();
+    }
   }
 
   #noteFounded(clusterId: Uint8Array): void {
@@ -169,6 +195,7 @@ export class TicketSearch {
   /** In turn; who takes long keeps on beside the next. The service has shown itself to be of the node's cluster. */
   #exclusively<T>(work: () => Promise<T>, attempt: Attempt, signal: AbortSignal): Promise<T> {
     const { clock } = this.#options;
+    attempt.isFounded = true;
     const begun = Promise.withResolvers<void>();
     const turn = this.#lastTurn.then(() => {
       begun.resolve();
@@ -205,8 +232,32 @@ export class TicketSearch {
   }
 }
 
+/** A ticket that nobody takes. */
+function drop({ turn, kit }: Ticket): void {
+  turn?.[Symbol.dispose]();
+  if (kit !== undefined) wipeKit(kit);
+}
+
+function turnOf(dialled: DialledExchange<JoinServerMessage, JoinClientMessage>): TicketTurn {
+  return {
+    async settle(locked) {
+      try {
+        await dialled.exchange.send({ message: { $case: "outcome", outcome: { locked } } });
+        await dialled.finish();
+      } catch {
+        // The service frees the turn when its time is over.
+      } finally {
+        dialled[Symbol.dispose]();
+      }
+    },
+    [Symbol.dispose]: () => dialled[Symbol.dispose](),
+  };
+}
+
 /** One attempt at one service. */
 interface Attempt {
+  /** Whether the service has shown itself to be of the node's cluster. */
+  isFounded: boolean;
   /** Why this side ended it, where that says nothing of the service. */
   givenUp?: BootstrapError;
 }

@@ -78,7 +78,7 @@ Deno.test("TicketSearch is not kept from its cluster by a stranger that tells it
     ...{ service: JoinServiceService, ...LOOPBACK, maximumConnections: 8, log: silentLog },
     handle({ explainRefusals }) {
       explainRefusals();
-      return Promise.reject(queued("300"));
+      return Promise.reject(queued("30"));
     },
   });
   const refusing = new Refusing(new BootstrapError("unavailable/etcd", "Not just now"));
@@ -92,6 +92,38 @@ Deno.test("TicketSearch is not kept from its cluster by a stranger that tells it
   refusing.error = undefined;
   await ticket;
   assert.equal(node.failures.filter(({ error }) => error.code === "unavailable/control-plane-queue").length, 1);
+});
+
+Deno.test("TicketSearch asks again within seconds where a stranger tells it to wait for long, and as late as a service says", async () => {
+  await using cluster = await TestCluster.create();
+  await using stranger = await listen<JoinClientMessage, JoinServerMessage>({
+    ...{ service: JoinServiceService, ...LOOPBACK, maximumConnections: 8, log: silentLog },
+    handle: () => Promise.reject(queued("30")),
+  });
+  const refusing = new Refusing(queued("30"));
+  const service = { ...cluster.service, admissions: refusing.wrap(cluster.admissions) };
+  await using genuine = await listenForJoins(service, LOOPBACK);
+  for (
+    const [port, isExpected] of [[stranger.port, (ms: number) => ms <= 10_000], [
+      genuine.port,
+      (ms: number) => ms >= 30_000,
+    ]] as const
+  ) {
+    const paused = Promise.withResolvers<number>();
+    const node = new Searching();
+    const clock: Clock = {
+      ...systemClock,
+      sleep(ms, signal) {
+        if (node.failures.length > 0) paused.resolve(ms);
+        return systemClock.sleep(ms, signal);
+      },
+    };
+    const ticket = node.run(cluster, [port], { clock });
+    const pauseMs = await Promise.race([paused.promise, ticket.then(() => assert.fail())]);
+    assert.ok(isExpected(pauseMs), `${pauseMs}`);
+    node.stop.abort();
+    await assert.rejects(ticket, { code: "aborted/ticket-search" });
+  }
 });
 
 Deno.test("TicketSearch says a final refusal once, and asks again only after ever longer", async () => {
@@ -112,7 +144,7 @@ Deno.test("TicketSearch says a final refusal once, and asks again only after eve
   while (node.failures.length < 4) await Promise.race([ticket, systemClock.sleep(10)]);
   node.stop.abort();
   await assert.rejects(ticket, { code: "aborted/ticket-search" });
-  const [first = 0, , , fourth = 0] = pauses.filter((ms) => ms !== 10_000);
+  const [first = 0, , , fourth = 0] = pauses.filter((ms) => ms !== 30_000);
   assert.ok(first >= 10_000 && fourth > 1.5 * first, pauses.join());
   const said = node.events.filter(({ event }) => event === "join-endpoint-refused").map(({ level }) => level);
   assert.deepEqual(said.slice(0, 4), ["error", "debug", "debug", "debug"]);

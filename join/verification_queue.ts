@@ -15,7 +15,7 @@ export interface VerificationQueueOptions {
 }
 
 /** When a refused peer may ask again: a full queue is worked off by then. */
-export const BUSY_RETRY_SECONDS = 5;
+const BUSY_RETRY_SECONDS = 5;
 
 interface Waiting {
   readonly start: () => void;

@@ -22,6 +22,8 @@ import type { Ticket } from "./ticket.ts";
 export interface NodeKubelet {
   /** Whether it has its configuration and credentials of its own. */
   hasJoined(): Promise<boolean>;
+  /** Has it started at every boot. */
+  enable(): Promise<void>;
   /** Has it started, now and at every boot; it may run already. */
   start(): Promise<void>;
   /** Waits until it is healthy. */

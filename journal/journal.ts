@@ -10,7 +10,7 @@
 import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { readFileIfExists, writeFileAtomic } from "../platform/files.ts";
-import type { JournalEvent, JournalHead, JournalStep } from "./_journal_file.ts";
+import type { JournalEvent, JournalHead, JournalOperation, JournalStep } from "./_journal_file.ts";
 import {
   decodeJournal,
   encodeJournal,
@@ -213,16 +213,35 @@ export class Journal {
 export function checkJournalHead(head: JournalHead, expected: Omit<JournalHead, "operation">): void {
   for (const field of ["owner", "clusterId", "nodeName", "role"] as const) {
     if (head[field] === expected[field]) continue;
-    throw new BootstrapError(
-      "precondition/journal",
-      `The journal is of another ${NAMES[field]}: ${head[field]}, where this node has ${expected[field]}`,
-      {
-        next:
-          "Give the node the configuration that it began with; or run `bootstrapper reset`, or build it anew from its image",
-        details: { field, expected: expected[field], seen: head[field] },
-      },
-    );
+    throw foreignJournal(NAMES[field], { field, expected: expected[field], seen: head[field] });
+  }
+}
+
+/**
+ * Checks that a journal is that of the operation which is staged on this node.
+ *
+ * @param head The head of an init's journal.
+ * @throws {BootstrapError} `precondition/journal`, naming what differs.
+ */
+export function checkJournalOperation({ operation }: Pick<JournalHead, "operation">, staged: JournalOperation): void {
+  for (const name of ["id", "operatorKey", "request"] as const) {
+    const seen = operation?.[name] ?? "";
+    if (seen === staged[name]) continue;
+    throw foreignJournal(OPERATION_NAMES[name], { field: `operation.${name}`, expected: staged[name], seen });
   }
 }
 
 const NAMES = Object.freeze({ owner: "lock owner", clusterId: "cluster", nodeName: "node name", role: "role" });
+const OPERATION_NAMES = Object.freeze({ id: "operation", operatorKey: "operator", request: "request" });
+
+function foreignJournal(
+  what: string,
+  details: { readonly field: string; readonly expected: string; readonly seen: string },
+): BootstrapError {
+  const message = `The journal is of another ${what}: ${details.seen}, where this node has ${details.expected}`;
+  return new BootstrapError("precondition/journal", message, {
+    next:
+      "Give the node the configuration that it began with; or run `bootstrapper reset`, or build it anew from its image",
+    details,
+  });
+}

@@ -6,7 +6,7 @@ import { systemClock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { decodeJournal, MAXIMUM_DETAIL_LENGTH, MAXIMUM_EVENTS } from "./_journal_file.ts";
 import type { JournalEvent, JournalHead } from "./journal.ts";
-import { checkJournalHead, Journal } from "./journal.ts";
+import { checkJournalHead, checkJournalOperation, Journal } from "./journal.ts";
 
 const HEAD: JournalHead = { owner: "join", role: "worker", clusterId: "ab".repeat(32), nodeName: "worker-1" };
 const PARTS = { clock: systemClock, recorder: { phase: <T>(_: string, work: () => Promise<T>) => work() } };
@@ -312,5 +312,19 @@ Deno.test("checkJournalHead() refuses the journal of another owner, cluster, nod
       assert.match(error.next, /configuration/);
       return true;
     });
+  }
+});
+
+Deno.test("checkJournalOperation() refuses the journal of another operation, operator or request, and names what differs", () => {
+  const staged = { id: "01".repeat(16), operatorKey: "02", request: "03".repeat(32) };
+  checkJournalOperation({ operation: staged }, staged);
+  for (const name of ["id", "operatorKey", "request"] as const) {
+    for (const operation of [{ ...staged, [name]: "ff" }, undefined]) {
+      const field = operation === undefined ? "id" : name;
+      assert.throws(() => checkJournalOperation(operation === undefined ? {} : { operation }, staged), {
+        code: "precondition/journal",
+        details: { field: `operation.${field}`, expected: staged[field], seen: operation?.[field] ?? "" },
+      });
+    }
   }
 });

@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { hex } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { ensureFolder, removeIfExists } from "../platform/files.ts";
+import { ensureFolder, removeIfExists, removeTemporaries } from "../platform/files.ts";
 import { checkJournalHead, Journal } from "./journal.ts";
 import type { JournalHead, JournalParts } from "./journal.ts";
 
@@ -66,6 +66,7 @@ export class Journals {
       );
     }
     checkJournalHead(journal.head, this.#headOf(clusterId));
+    await removeTemporaries(this.#path);
     return journal;
   }
 

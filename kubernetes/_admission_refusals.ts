@@ -16,6 +16,20 @@ export function nameTaken(found: AdmissionRecord, asked: AdmissionRecord): Boots
   );
 }
 
+/** The address belongs to another identity. */
+export function addressTaken(found: AdmissionRecord, asked: AdmissionRecord, address: string): BootstrapError {
+  return new BootstrapError(
+    "conflict/node-address",
+    `The address ${address} belongs to the node ${found.nodeName}; ${asked.nodeName} cannot have it`,
+    {
+      next: `Give this machine an address of its own; or, if ${found.nodeName} is gone for good, ${
+        removal(found.nodeName)
+      }`,
+      details: { node: asked.nodeName, address, expected: found.identity, seen: asked.identity },
+    },
+  );
+}
+
 /** The cluster has a Node of that name that nobody admitted. */
 export function nodeWithoutRecord({ nodeName, identity }: AdmissionRecord): BootstrapError {
   return new BootstrapError(
@@ -59,4 +73,13 @@ export function checkResetCount(found: AdmissionRecord, asked: AdmissionRecord):
       },
     },
   );
+}
+
+/** Somebody else changes the records all the while. */
+export function keepsChanging(
+  details: { readonly node: string; readonly identity?: string },
+  next: string,
+): BootstrapError {
+  const message = `The admission record of ${details.node} keeps changing`;
+  return new BootstrapError("unavailable/admission-changed", message, { next, details });
 }

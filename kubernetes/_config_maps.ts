@@ -1,6 +1,9 @@
 import * as v from "valibot";
 import type { DeletePreconditions, KubernetesApi } from "./api.ts";
 
+/** The API server, as far as ConfigMaps need it. */
+export type ConfigMapApi = Pick<KubernetesApi, "find" | "get" | "create" | "replace" | "remove">;
+
 /** A ConfigMap as it is stored. */
 export interface StoredConfigMap {
   /** `metadata.name`. */
@@ -32,11 +35,11 @@ function stored({ metadata, data }: v.InferOutput<typeof configMapSchema>): Stor
 
 /** The ConfigMaps of one namespace. */
 export class ConfigMaps {
-  readonly #api: KubernetesApi;
+  readonly #api: ConfigMapApi;
   readonly #path: string;
 
   /** Nothing is sent yet. */
-  constructor(api: KubernetesApi, namespace: string) {
+  constructor(api: ConfigMapApi, namespace: string) {
     this.#api = api;
     this.#path = `/api/v1/namespaces/${namespace}/configmaps`;
   }

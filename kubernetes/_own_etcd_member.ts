@@ -1,9 +1,9 @@
-import { isIPv6 } from "node:net";
 import { join } from "node:path";
 import { hex, randomBytes } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { exists, removeIfExists, syncFolder } from "../platform/files.ts";
+import { hostAndPort } from "../platform/host.ts";
 import { pollUntil } from "./_poll.ts";
 import { isWholeManifest } from "./_torn_files.ts";
 import type { NodeFacts } from "./documents.ts";
@@ -38,23 +38,24 @@ const STOP_DEADLINE_MS = 120_000;
  *
  * @returns `member` if the node is a voter with its data and manifest: nothing is left to do. `joining` if kubeadm should
  * go on with the member that there is. `absent` if neither a member nor any data is left.
- * @throws {BootstrapError} `conflict/etcd-member` if another node's member has this node's address, `timeout/etcd` if the
- *   old process does not end, and the errors of the cluster.
+ * @throws {BootstrapError} `conflict/etcd-member` if another node's member has this node's address, or one that is well has its
+ *   name: the name's next owner; `timeout/etcd` if the old process does not end, and the errors of the cluster.
  */
 export async function settleOwnMember(parts: OwnMemberParts): Promise<"member" | "joining" | "absent"> {
   const { etcd, node, etcdFolder, manifest } = parts;
-  const peerUrl = `https://${isIPv6(node.address) ? `[${node.address}]` : node.address}:${PEER_PORT}`;
+  const peerUrl = peerUrlOf(node);
   const own = (await etcd.members()).filter(({ name, peerUrls }) => name === node.name || peerUrls.includes(peerUrl));
   const foreign = own.find(({ name }) => name !== "" && name !== node.name);
   if (foreign !== undefined) throw addressTaken(foreign, peerUrl);
   const [member, ...others] = own;
-  const hasData = await exists(join(etcdFolder, "member", "wal")) && await exists(join(etcdFolder, "member", "snap"));
   const hasManifest = await isWholeManifest(manifest);
-  if (member?.name === node.name && member.peerUrls.includes(peerUrl) && others.length === 0 && hasData) {
+  if (member !== undefined && isAt(member, node) && others.length === 0 && await hasData(etcdFolder)) {
     if (!member.isLearner) return hasManifest ? "member" : "joining";
     // Under load kubeadm loses its patience sooner than etcd: then only the promotion is missing.
     if (hasManifest && await parts.isListening(node.address, CLIENT_PORT)) return "joining";
   }
+  const elsewhere = own.find(({ peerUrls }) => !peerUrls.includes(peerUrl));
+  if (elsewhere !== undefined && (await etcd.health()).healthy.has(elsewhere.id)) throw nameTaken(elsewhere, peerUrl);
   // In this order data of a removed member is never started again, wherever the power goes: without its manifest first of all.
   await removeIfExists(manifest);
   await stopped(parts);
@@ -64,6 +65,26 @@ export async function settleOwnMember(parts: OwnMemberParts): Promise<"member" |
   }
   await wipe(etcdFolder);
   return "absent";
+}
+
+/** Whether etcd has this node as a voter at its address, and its data is here. */
+export async function isOwnVoter({ etcd, node, etcdFolder }: Pick<OwnMemberParts, "node" | "etcdFolder"> & {
+  readonly etcd: Pick<EtcdCluster, "members">;
+}): Promise<boolean> {
+  const isVoter = (await etcd.members()).some((member) => !member.isLearner && isAt(member, node));
+  return isVoter && await hasData(etcdFolder);
+}
+
+function peerUrlOf({ address }: NodeFacts): string {
+  return `https://${hostAndPort(address, PEER_PORT)}`;
+}
+
+function isAt({ name, peerUrls }: EtcdMember, node: NodeFacts): boolean {
+  return name === node.name && peerUrls.includes(peerUrlOf(node));
+}
+
+async function hasData(etcdFolder: string): Promise<boolean> {
+  return await exists(join(etcdFolder, "member", "wal")) && await exists(join(etcdFolder, "member", "snap"));
 }
 
 async function stopped({ isListening, node, clock, signal }: OwnMemberParts): Promise<void> {
@@ -89,6 +110,14 @@ async function wipe(etcdFolder: string): Promise<void> {
   for await (const { name } of Deno.readDir(etcdFolder)) {
     if (/^removed-[0-9a-f]{16}$/.test(name)) await Deno.remove(join(etcdFolder, name), { recursive: true });
   }
+}
+
+function nameTaken({ id, name, peerUrls }: EtcdMember, peerUrl: string): BootstrapError {
+  const message = `The member ${name} of etcd is well at ${peerUrls}, not at this node's ${peerUrl}`;
+  return new BootstrapError("conflict/etcd-member", message, {
+    details: { member: name, id, peerUrl },
+    next: "This machine's name was given to another: reset this one with `bootstrapper reset --force`, or power it off",
+  });
 }
 
 function addressTaken({ id, name }: EtcdMember, peerUrl: string): BootstrapError {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import type { Clock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { settleOwnMember } from "./_own_etcd_member.ts";
+import { isOwnVoter, settleOwnMember } from "./_own_etcd_member.ts";
 import type { EtcdMember } from "./etcd.ts";
 
 const NODE = { name: "cp-2", address: "10.0.0.2" };
@@ -22,6 +22,8 @@ class Scene implements AsyncDisposable {
   readonly done: string[] = [];
   /** How often etcd is still found listening. */
   listening = 0;
+  /** Whether the node's own member is well. */
+  isWell = false;
   #monotonicMs = 0;
 
   private constructor(readonly folder: string, public members: EtcdMember[]) {}
@@ -63,7 +65,9 @@ class Scene implements AsyncDisposable {
       etcd: {
         members: () => Promise.resolve(this.members),
         health: () => {
-          const healthy = new Set(this.members.filter(({ id }) => id !== own("", false).id).map(({ id }) => id));
+          const healthy = new Set(
+            this.members.filter(({ id }) => this.isWell || id !== own("", false).id).map(({ id }) => id),
+          );
           return Promise.resolve({ members: this.members, healthy, leaderless: false });
         },
         remove: async (id) => {
@@ -143,6 +147,34 @@ Deno.test("settleOwnMember() changes nothing when another node's member has this
     return true;
   });
   assert.deepEqual(await scene.left(), ["etcd/member", "etcd.yaml"]);
+});
+
+Deno.test("settleOwnMember() changes nothing when a member that is well has its name elsewhere", async () => {
+  await using scene = await Scene.create([FIRST, THIRD, member(2, "cp-2", "https://10.0.0.99:2380")], [
+    "data",
+    "manifest",
+  ]);
+  scene.isWell = true;
+  await assert.rejects(scene.settle(), { code: "conflict/etcd-member", retriable: false });
+  assert.deepEqual([scene.done, scene.members.length], [[], 3]);
+  assert.deepEqual(await scene.left(), ["etcd/member", "etcd.yaml"]);
+});
+
+Deno.test("isOwnVoter() is true for a voter of this name and address with its data, and for nothing less", async () => {
+  const cases: readonly [member: EtcdMember, files: readonly ("data" | "manifest")[], is: boolean][] = [
+    [own("cp-2", false), ["data", "manifest"], true],
+    [own("cp-2", false), ["data"], true],
+    [own("cp-2", false), ["manifest"], false],
+    [own("cp-2", true), ["data", "manifest"], false],
+    [own("", false), ["data", "manifest"], false],
+    [own("cp-9", false), ["data", "manifest"], false],
+    [member(2, "cp-2", "https://10.0.0.99:2380"), ["data", "manifest"], false],
+  ];
+  for (const [member, files, is] of cases) {
+    await using scene = await Scene.create([FIRST, member], files);
+    const etcd = { members: () => Promise.resolve(scene.members) };
+    assert.equal(await isOwnVoter({ etcd, node: NODE, etcdFolder: join(scene.folder, "etcd") }), is);
+  }
 });
 
 Deno.test("settleOwnMember() keeps member and data when the old process does not end, or its vote is needed", async () => {

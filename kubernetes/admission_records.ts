@@ -1,20 +1,26 @@
 /**
- * Admission records: which identity has which name and role in the cluster. They live in the cluster itself, as ConfigMaps.
+ * Admission records: which identity has which name, role and addresses in the cluster. They live in the cluster itself, as
+ * ConfigMaps.
  *
  * There are two for each node, one under its identity and one under its name; a node is admitted when both are there and
- * say the same. Identity, name and role never change. Only an operator removes records.
+ * say the same. Identity, name and role never change. Only an operator removes records. Each address has a third, which says
+ * whose it is: no two nodes have the same.
  *
  * @module
  */
 import * as v from "valibot";
-import { BootstrapError, type ErrorCode } from "../platform/errors.ts";
-import { ConfigMaps, type StoredConfigMap } from "./_config_maps.ts";
+import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import { isLabel } from "../platform/label.ts";
+import { addressBytes } from "../platform/ip_address.ts";
+import { AddressClaims } from "./_address_claims.ts";
+import { type ConfigMapApi, ConfigMaps, type StoredConfigMap } from "./_config_maps.ts";
 import { type AdmissionRecord, readRecord, writeRecord } from "./_admission_record.ts";
-import { checkIdentity, checkResetCount, nameTaken, nodeWithoutRecord } from "./_admission_refusals.ts";
-import type { KubernetesApi } from "./api.ts";
+import { checkIdentity, checkResetCount, keepsChanging, nameTaken, nodeWithoutRecord } from "./_admission_refusals.ts";
+import { unless, unlessChanged } from "./_unless.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
 
 export type { AdmissionRecord, NodeRole } from "./_admission_record.ts";
+export type { ConfigMapApi } from "./_config_maps.ts";
 
 /** How an admission ended. */
 export interface Admission {
@@ -22,7 +28,6 @@ export interface Admission {
   readonly before?: AdmissionRecord;
 }
 
-const NAMES = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const IDENTITIES = /^[0-9a-f]{64}$/;
 
 /** How often an admission starts anew because somebody else changed a record in between. */
@@ -36,13 +41,15 @@ type NoRecordCheck = (asked: AdmissionRecord) => Promise<void>;
 
 /** The admission records of a cluster. */
 export class AdmissionRecords {
-  readonly #api: KubernetesApi;
+  readonly #api: ConfigMapApi;
   readonly #configMaps: ConfigMaps;
+  readonly #claims: AddressClaims;
 
   /** The caller needs the rights that `deploy/rbac.yaml` gives the join service. */
-  constructor(api: KubernetesApi) {
+  constructor(api: ConfigMapApi) {
     this.#api = api;
     this.#configMaps = new ConfigMaps(api, BOOTSTRAPPER_NAMESPACE);
+    this.#claims = new AddressClaims(this.#configMaps, (identity) => this.find(identity));
   }
 
   /**
@@ -51,6 +58,7 @@ export class AdmissionRecords {
    * @param identity 64 characters of lower-case hexadecimal.
    */
   async find(identity: string): Promise<AdmissionRecord | undefined> {
+    if (!IDENTITIES.test(identity)) return undefined;
     const own = await this.#read(identityName(identity));
     if (own === undefined) return undefined;
     const named = await this.#read(nodeName(own.record.nodeName));
@@ -58,26 +66,34 @@ export class AdmissionRecords {
   }
 
   /**
-   * The record of the node that was completely admitted under a name, if there is one.
+   * The record of the node that was completely admitted under a name, if there is one, with those of its addresses that are
+   * claimed by it.
    *
    * @param name The Node's name.
    */
   async byName(name: string): Promise<AdmissionRecord | undefined> {
-    if (!NAMES.test(name)) return undefined;
+    if (!isLabel(name)) return undefined;
     const named = await this.#read(nodeName(name));
     if (named === undefined) return undefined;
     const own = await this.#read(identityName(named.record.identity));
-    return own?.record.nodeName === name ? own.record : undefined;
+    if (own?.record.nodeName !== name) return undefined;
+    return { ...own.record, addresses: await this.#claims.ownOf(own.record) };
+  }
+
+  /** The record of the node that has an address, if there is one. */
+  byAddress(address: string): Promise<AdmissionRecord | undefined> {
+    return this.#claims.holder(address);
   }
 
   /**
    * Admits an identity under a name, after its evidence was verified completely. The same identity may ask again at any
    * time and gets the same, with its key, addresses and evidence digest replaced.
    *
-   * @returns When both records are there and were read back.
+   * @returns When all records are there and were read back.
    * @throws {BootstrapError}
    *   - `conflict/identity`: the identity has another name or role;
    *   - `conflict/node-name`: another identity has the name;
+   *   - `conflict/node-address`: another identity has one of the addresses;
    *   - `conflict/node-without-record`: the cluster has a Node of that name that was never admitted;
    *   - `refused/reset-count`: the TPM's reset counter went back;
    *   - `unavailable/admission-changed`: the same identity asks several times at once;
@@ -96,13 +112,22 @@ export class AdmissionRecords {
   }
 
   async #admit(record: AdmissionRecord, checkNoRecord: NoRecordCheck): Promise<Admission> {
-    if (!NAMES.test(record.nodeName)) throw malformed("nodeName", "is no RFC 1123 label");
+    if (!isLabel(record.nodeName)) throw malformed("nodeName", "is no RFC 1123 label");
     if (!IDENTITIES.test(record.identity)) throw malformed("identity", "is not 64 characters of hexadecimal");
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const admission = await this.#tryToAdmit(record, checkNoRecord);
-      if (admission !== undefined) return admission;
+    if (!record.addresses.every((address) => addressBytes(address) !== undefined)) {
+      throw malformed("addresses", "are not all IP addresses");
     }
     const { identity, nodeName: node } = record;
+    try {
+      for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+        const admission = await this.#tryToAdmit(record, checkNoRecord);
+        if (admission !== undefined) return admission;
+      }
+    } catch (error) {
+      // What is left counts for nothing, so a failure here may be left alone.
+      if (!asBootstrapError(error).retriable) await this.#claims.release(identity, record.addresses).catch(() => {});
+      throw error;
+    }
     throw keepsChanging({ identity, node }, "Ask again; only one machine may use an identity");
   }
 
@@ -116,9 +141,9 @@ export class AdmissionRecords {
    *   `malformed/admission-record`, naming the ConfigMap; and what {@linkcode KubernetesApi} throws.
    */
   async remove(name: string): Promise<AdmissionRecord | undefined> {
-    if (!NAMES.test(name)) throw malformed("nodeName", "is no RFC 1123 label");
+    if (!isLabel(name)) throw malformed("nodeName", "is no RFC 1123 label");
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const removal = await this.#unlessChanged(() => this.#tryToRemove(name));
+      const removal = await unlessChanged(() => this.#tryToRemove(name));
       if (removal !== undefined) return removal.record;
     }
     throw keepsChanging({ node: name }, "Power the machine off before you remove it");
@@ -130,7 +155,10 @@ export class AdmissionRecords {
     const all = await this.#configMaps.list();
     const own = all.filter((found) => found.name.startsWith(identityName("")) && found.data["nodeName"] === name);
     const first = named ?? own[0];
-    for (const found of named === undefined ? own : [...own, named]) await this.#configMaps.remove(found.name, found);
+    const records = named === undefined ? own : [...own, named];
+    // Claims are known by their identity, so they go first.
+    const claims = AddressClaims.among(all, new Set(records.map(({ data }) => data["identity"])));
+    for (const found of [...claims, ...records]) await this.#configMaps.remove(found.name, found);
     return { record: first && readRecord(first.data, first.name) };
   }
 
@@ -139,12 +167,13 @@ export class AdmissionRecords {
     const before = await this.#read(nodeName(record.nodeName));
     if (before !== undefined) this.#checkName(before.record, record);
     else await checkNoRecord(record);
+    if (!await this.#claims.claim(record)) return undefined;
 
     const own = await this.#createOrRead(identityName(record.identity), record);
     if (own === undefined) return undefined;
     if (await this.#isOrphan(own.record, record)) {
       checkResetCount(own.record, record);
-      await this.#unlessChanged(() => this.#configMaps.update(own.stored, writeRecord(record)));
+      await unlessChanged(() => this.#configMaps.update(own.stored, writeRecord(record)));
       return undefined;
     }
     checkIdentity(own.record, record);
@@ -152,21 +181,30 @@ export class AdmissionRecords {
     if (named === undefined) return undefined;
     if (named.record.identity !== record.identity) {
       // Exactly what was created here: an admission of the same identity that has gone on with it has changed it.
-      if (own.created) await this.#unlessChanged(() => this.#configMaps.remove(own.stored.name, own.stored));
+      if (own.created) await unlessChanged(() => this.#configMaps.remove(own.stored.name, own.stored));
       this.#checkName(named.record, record);
     }
     for (const current of [own, named]) {
       checkResetCount(current.record, record);
       if (current.created) continue;
-      const updated = await this.#unlessChanged(() => this.#configMaps.update(current.stored, writeRecord(record)));
+      const updated = await unlessChanged(() => this.#configMaps.update(current.stored, writeRecord(record)));
       if (updated === undefined) return undefined;
     }
-    const expected = JSON.stringify(writeRecord(record));
-    for (const name of [identityName(record.identity), nodeName(record.nodeName)]) {
-      const found = await this.#read(name);
-      if (found === undefined || JSON.stringify(writeRecord(found.record)) !== expected) return undefined;
-    }
+    if (!await this.#isWhole(record)) return undefined;
+    const isKept = own.record.addresses.every((address) => record.addresses.includes(address));
+    if (!isKept) await this.#claims.release(record.identity, own.record.addresses);
     return before === undefined ? {} : { before: before.record };
+  }
+
+  /** Reads back what was written. */
+  async #isWhole(record: AdmissionRecord): Promise<boolean> {
+    const expected = JSON.stringify(writeRecord(record));
+    const names = [identityName(record.identity), nodeName(record.nodeName)];
+    const [areHeld, ...found] = await Promise.all([
+      this.#claims.areHeld(record),
+      ...names.map((name) => this.#read(name)),
+    ]);
+    return areHeld && found.every((one) => one !== undefined && JSON.stringify(writeRecord(one.record)) === expected);
   }
 
   async #read(
@@ -183,10 +221,6 @@ export class AdmissionRecords {
     if (created !== undefined) return { stored: created, record, created: true };
     const found = await this.#read(name);
     return found && { ...found, created: false };
-  }
-
-  async #unlessChanged<T>(change: () => Promise<T>): Promise<T | undefined> {
-    return await unless("precondition/not-found", () => unless("conflict/changed", change));
   }
 
   /**
@@ -208,20 +242,6 @@ export class AdmissionRecords {
     const schema = v.object({ metadata: v.object({ name: v.string() }) });
     if (await this.#api.find(`/api/v1/nodes/${asked.nodeName}`, schema) !== undefined) throw nodeWithoutRecord(asked);
   }
-}
-
-async function unless<T>(code: ErrorCode, work: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof BootstrapError && error.code === code) return undefined;
-    throw error;
-  }
-}
-
-function keepsChanging(details: { readonly node: string; readonly identity?: string }, next: string): BootstrapError {
-  const message = `The admission record of ${details.node} keeps changing`;
-  return new BootstrapError("unavailable/admission-changed", message, { next, details });
 }
 
 function malformed(field: string, problem: string): BootstrapError {

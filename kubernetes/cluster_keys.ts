@@ -135,8 +135,8 @@ export async function installClusterKeys(
   keys: ClusterKeys,
   caCertificatePem: string,
 ): Promise<void> {
-  await install(join(pkiFolder, CA_CERTIFICATE_FILE), utf8(caCertificatePem));
-  for (const name of clusterKeyNames()) await install(join(pkiFolder, KUBEADM_KEY_FILES[name]), keys[name]);
+  await installPkiFile(join(pkiFolder, CA_CERTIFICATE_FILE), utf8(caCertificatePem));
+  for (const name of clusterKeyNames()) await installPkiFile(join(pkiFolder, KUBEADM_KEY_FILES[name]), keys[name]);
 }
 
 /** Overwrites the keys with zeros. */
@@ -149,7 +149,13 @@ export function clusterKeyNames(): readonly ClusterKeyName[] {
   return Object.keys(KUBEADM_KEY_FILES) as ClusterKeyName[];
 }
 
-async function install(path: string, bytes: Uint8Array): Promise<void> {
+/**
+ * Writes one file below `/etc/kubernetes/pki`, as {@linkcode installClusterKeys} does: a certificate where its name ends in
+ * `.crt`, a secret otherwise.
+ *
+ * @throws {BootstrapError} `system/file`, naming the path.
+ */
+export async function installPkiFile(path: string, bytes: Uint8Array): Promise<void> {
   const mode = path.endsWith(".crt") ? CERTIFICATE_MODE : SECRET_MODE;
   await ensureFolder(dirname(path), FOLDER_MODE);
   // What a killed writer left beside the file is a key too.

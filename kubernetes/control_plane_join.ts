@@ -8,7 +8,7 @@ import type { Clock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { type FailureKind, type KubeadmParts, KubeadmProcess, type KubeadmRun } from "./_kubeadm_process.ts";
 import { etcdOfCluster } from "./_etcd_of_cluster.ts";
-import { settleOwnMember } from "./_own_etcd_member.ts";
+import { isOwnVoter, settleOwnMember } from "./_own_etcd_member.ts";
 import { pollUntil } from "./_poll.ts";
 import {
   isControlPlanePrepared,
@@ -64,11 +64,13 @@ const MANIFEST_DEADLINE_MS = 30_000;
 export class ControlPlaneJoin {
   readonly #parts: ControlPlaneJoinParts;
   readonly #process: KubeadmProcess;
+  readonly #etcdFolder: string;
 
   /** Nothing is run yet. */
   constructor(parts: ControlPlaneJoinParts) {
     this.#parts = parts;
     this.#process = new KubeadmProcess(parts);
+    this.#etcdFolder = parts.etcdFolder ?? "/var/lib/etcd";
   }
 
   /**
@@ -103,6 +105,16 @@ export class ControlPlaneJoin {
     return (await missingSharedKeys(this.#process.kubernetesFolder)).length === 0;
   }
 
+  /**
+   * Whether etcd has this node as a voter, with its data: then the step `etcd` neither adds nor removes a member.
+   *
+   * @throws {BootstrapError} The errors of the API and of etcd.
+   */
+  async isVoter({ node }: JoinFacts): Promise<boolean> {
+    using etcd = await etcdOfCluster(this.#process.kubernetesFolder);
+    return await isOwnVoter({ etcd, node, etcdFolder: this.#etcdFolder });
+  }
+
   async #prepare(facts: JoinFacts, run: KubeadmRun): Promise<void> {
     const { kubernetesFolder } = this.#process;
     // What the kubelet writes should hold still while it is looked at.
@@ -131,7 +143,7 @@ export class ControlPlaneJoin {
     using etcd = await etcdOfCluster(this.#process.kubernetesFolder);
     const own = await settleOwnMember({
       ...{ etcd, manifest, isListening, node: facts.node, clock: this.#parts.clock },
-      etcdFolder: this.#parts.etcdFolder ?? "/var/lib/etcd",
+      etcdFolder: this.#etcdFolder,
       ...(run.signal === undefined ? {} : { signal: run.signal }),
     });
     if (own === "member") return;

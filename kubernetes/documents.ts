@@ -5,9 +5,9 @@
  *
  * @module
  */
-import { isIPv6 } from "node:net";
 import { stringify } from "yaml";
-import type { ClusterSettings, KubeadmTimeouts } from "./settings.ts";
+import { hostAndPort } from "../platform/host.ts";
+import type { ClusterSettings, EtcdPatience, KubeadmTimeouts } from "./settings.ts";
 
 const KUBEADM_API = "kubeadm.k8s.io/v1beta4";
 const KUBELET_API = "kubelet.config.k8s.io/v1beta1";
@@ -37,11 +37,6 @@ export interface InitFacts {
  * seconds for a thousand nodes; the API server's priority and fairness bounds it anyway.
  */
 const SIGNER_RATE = [{ name: "kube-api-qps", value: "200" }, { name: "kube-api-burst", value: "400" }];
-
-/** `host:port`, with brackets around an IPv6 address. */
-function hostAndPort(host: string, port: number): string {
-  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
-}
 
 /** The host of `host:port`, without brackets. */
 function hostOf(endpoint: string): string {
@@ -91,6 +86,7 @@ export function initDocuments(settings: ClusterSettings, facts: InitFacts): stri
       },
       apiServer: { certSANs: [...new Set([facts.node.address, facts.node.name, hostOf(endpoint)])] },
       controllerManager: { extraArgs: SIGNER_RATE },
+      ...(settings.etcd === undefined ? {} : { etcd: { local: { extraArgs: etcdArguments(settings.etcd) } } }),
       dns: { disabled: !settings.coreDns },
       proxy: { disabled: !settings.kubeProxy },
     },
@@ -103,6 +99,13 @@ export function initDocuments(settings: ClusterSettings, facts: InitFacts): stri
       serverTLSBootstrap: true,
     },
   );
+}
+
+function etcdArguments({ heartbeatIntervalMs, electionTimeoutMs }: EtcdPatience): readonly Record<string, string>[] {
+  return [
+    { name: "heartbeat-interval", value: `${heartbeatIntervalMs}` },
+    { name: "election-timeout", value: `${electionTimeoutMs}` },
+  ];
 }
 
 /** What a node needs in order to join. */

@@ -55,6 +55,18 @@ Deno.test("initDocuments() makes the API server's certificate good for the endpo
   assert.equal(cluster?.get("controlPlaneEndpoint"), "k8s.example.org:443");
 });
 
+Deno.test("initDocuments() hands on how patient etcd's members shall be", () => {
+  const patient = { ...settings, etcd: { heartbeatIntervalMs: 500, electionTimeoutMs: 5000 } };
+  const [, cluster] = read(initDocuments(patient, { clusterName: "blue", node }));
+  assert.partialDeepStrictEqual(cluster, {
+    etcd: {
+      local: {
+        extraArgs: [{ name: "heartbeat-interval", value: "500" }, { name: "election-timeout", value: "5000" }],
+      },
+    },
+  });
+});
+
 Deno.test("initDocuments() keeps every value a string when a cluster has the name of a number", () => {
   const [, cluster] = parseAllDocuments(initDocuments(settings, { clusterName: "1e3", node }));
   assert.equal(cluster?.get("clusterName"), "1e3");

@@ -41,7 +41,7 @@ function votersOf(health: EtcdHealth): readonly EtcdMember[] {
 }
 
 /** How people know a member: by its name, or by its address while it has none. */
-function labelOf(member: EtcdMember): string {
+export function labelOf(member: EtcdMember): string {
   return member.name || member.peerUrls[0] || member.id;
 }
 

@@ -7,8 +7,7 @@ import * as v from "valibot";
 import { BootstrapError } from "../platform/errors.ts";
 import { readRecord } from "./_admission_record.ts";
 import { ConfigMaps } from "./_config_maps.ts";
-import type { AdmissionRecord, NodeRole } from "./admission_records.ts";
-import type { KubernetesApi } from "./api.ts";
+import { type AdmissionRecord, AdmissionRecords, type ConfigMapApi, type NodeRole } from "./admission_records.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
 import { RemovalRequests } from "./removal_requests.ts";
 
@@ -47,9 +46,9 @@ const nodeSchema = v.object({
  * What the cluster knows under a name: a Node, an admission record, or a removal under way.
  *
  * @param nodeName An RFC 1123 label.
- * @throws {BootstrapError} `precondition/no-such-node`, `malformed/…`, and what {@linkcode KubernetesApi} throws.
+ * @throws {BootstrapError} `precondition/no-such-node`, `malformed/…`, and what `KubernetesApi` throws.
  */
-export async function findNamedNode(api: KubernetesApi, nodeName: string): Promise<NamedNode> {
+export async function findNamedNode(api: ConfigMapApi, nodeName: string): Promise<NamedNode> {
   const node = await findNode(api, nodeName);
   const record = await findRecord(api, nodeName);
   const begun = await new RemovalRequests(api).find(nodeName);
@@ -74,27 +73,24 @@ export async function findNamedNode(api: KubernetesApi, nodeName: string): Promi
   };
 }
 
-/** Those of a node's addresses that no other node has by now: the machine may be gone for long. */
-async function ownAddresses(api: KubernetesApi, nodeName: string, all: readonly string[]): Promise<string[]> {
-  const own = new Set(all);
-  for (const { name, data } of await new ConfigMaps(api, BOOTSTRAPPER_NAMESPACE).list()) {
-    if (!name.startsWith(RECORD_PREFIX) || name === RECORD_PREFIX + nodeName) continue;
-    for (const address of readRecord(data, name).addresses) own.delete(address);
-  }
-  return [...own];
+/** Those of a node's addresses that no other node has by now: the machine may be gone for long. What others say of them is nothing. */
+async function ownAddresses(api: ConfigMapApi, nodeName: string, all: readonly string[]): Promise<string[]> {
+  const records = new AdmissionRecords(api);
+  const holders = await Promise.all(all.map((address) => records.byAddress(address)));
+  return [...new Set(all.filter((_, index) => (holders[index]?.nodeName ?? nodeName) === nodeName))];
 }
 
 /** The UID of the Node of that name, if there is one. */
-export async function findNodeUid(api: KubernetesApi, nodeName: string): Promise<string | undefined> {
+export async function findNodeUid(api: ConfigMapApi, nodeName: string): Promise<string | undefined> {
   return (await findNode(api, nodeName))?.metadata.uid;
 }
 
-function findNode(api: KubernetesApi, nodeName: string): Promise<v.InferOutput<typeof nodeSchema> | undefined> {
+function findNode(api: ConfigMapApi, nodeName: string): Promise<v.InferOutput<typeof nodeSchema> | undefined> {
   return api.find(`/api/v1/nodes/${nodeName}`, nodeSchema);
 }
 
 /** The admission record under that name, whether the admission was complete or not. */
-export async function findRecord(api: KubernetesApi, nodeName: string): Promise<AdmissionRecord | undefined> {
+export async function findRecord(api: ConfigMapApi, nodeName: string): Promise<AdmissionRecord | undefined> {
   const stored = await new ConfigMaps(api, BOOTSTRAPPER_NAMESPACE).find(RECORD_PREFIX + nodeName);
   return stored && readRecord(stored.data, stored.name);
 }

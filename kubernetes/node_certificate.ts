@@ -13,8 +13,6 @@ import type { KubernetesApi } from "./api.ts";
 /** The signer of kubelets' client certificates. It signs only `O=system:nodes, CN=system:node:…` without SANs. */
 const SIGNER = "kubernetes.io/kube-apiserver-client-kubelet";
 const PATH = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-/** The shortest life that the API server accepts (certificates/v1, `spec.expirationSeconds`). */
-export const SHORTEST_CERTIFICATE_SECONDS = 600;
 /** It is signed after some tens of milliseconds; each look costs the API server about one. */
 const FIRST_POLL_MS = 15;
 const LONGEST_POLL_MS = 250;
@@ -25,7 +23,7 @@ export interface NodeCertificateRequest {
   readonly nodeName: string;
   /** PKCS#10, PEM. */
   readonly csrPem: string;
-  /** How long the certificate lives; at least {@linkcode SHORTEST_CERTIFICATE_SECONDS}. */
+  /** How long the certificate lives; the API server accepts 600 seconds and more (certificates/v1). */
   readonly expirationSeconds: number;
 }
 

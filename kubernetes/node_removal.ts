@@ -7,8 +7,9 @@
  * @module
  */
 import type { Clock } from "../platform/clock.ts";
-import { BootstrapError, type ErrorCode } from "../platform/errors.ts";
+import { BootstrapError } from "../platform/errors.ts";
 import { pollUntil } from "./_poll.ts";
+import { unless } from "./_unless.ts";
 import { AdmissionRecords } from "./admission_records.ts";
 import type { KubernetesApi } from "./api.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
@@ -186,14 +187,5 @@ class Removal {
       next: "Look at the node anew, and run the command again if it is still to go",
       details: { node: nodeName, expected: identity, seen },
     });
-  }
-}
-
-async function unless<T>(code: ErrorCode, work: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof BootstrapError && error.code === code) return undefined;
-    throw error;
   }
 }

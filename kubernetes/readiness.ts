@@ -40,6 +40,15 @@ export async function startKubelet(commands: CommandRunner, deadlineMs: number):
 }
 
 /**
+ * Has systemd start the kubelet at every boot, and leaves it as it is now.
+ *
+ * @throws {BootstrapError} `system/command`.
+ */
+export async function enableKubelet(commands: CommandRunner, deadlineMs: number): Promise<void> {
+  await runOrThrow(commands, ["systemctl", "enable", "kubelet.service"], { deadlineMs });
+}
+
+/**
  * Waits until the kubelet of this machine is healthy.
  *
  * @param url Where it says so; another one only for tests.

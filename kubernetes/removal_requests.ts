@@ -8,6 +8,7 @@
  */
 import * as v from "valibot";
 import { BootstrapError, type ErrorCode, errorFamily } from "../platform/errors.ts";
+import { isLabel } from "../platform/label.ts";
 import type { NodeRole } from "./admission_records.ts";
 import type { KubernetesApi } from "./api.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
@@ -62,7 +63,7 @@ const nameOf = (nodeName: string) => `removal-${nodeName}`;
 const pathOf = (nodeName: string) => `${PATH}/${nameOf(nodeName)}`;
 
 const text = v.pipe(v.string(), v.maxLength(LONGEST_TEXT));
-const nodeNameSchema = v.pipe(v.string(), v.regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/));
+const nodeNameSchema = v.pipe(v.string(), v.check(isLabel));
 const codeSchema = v.custom<ErrorCode>((code) =>
   typeof code === "string" && /^[a-z]+\/[a-z0-9-]{1,100}$/.test(code) &&
   errorFamily(code as ErrorCode) === code.slice(0, code.indexOf("/"))

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { MemoryRemovals } from "./_memory_removals.ts";
+import { MemoryConfigMaps } from "./_memory_config_maps.ts";
 import type { RemovalAnswer, RemovalRequest } from "./removal_requests.ts";
 import { checkNotBeingRemoved, RemovalRequests } from "./removal_requests.ts";
 
@@ -11,7 +11,7 @@ const REQUEST: RemovalRequest = {
 const REFUSED: RemovalAnswer = { state: "refused", code: "precondition/etcd-quorum", message: "No.", next: "Wait" };
 
 Deno.test("RemovalRequests gives back what was asked and answered", async () => {
-  const requests = new RemovalRequests(new MemoryRemovals());
+  const requests = new RemovalRequests(new MemoryConfigMaps());
   assert.equal(await requests.find("cp-2"), undefined);
   let stored = await requests.create(REQUEST);
   assert.deepEqual(stored.request, REQUEST);
@@ -25,7 +25,7 @@ Deno.test("RemovalRequests gives back what was asked and answered", async () => 
 });
 
 Deno.test("RemovalRequests lets one of several change a request, and nobody another's", async () => {
-  const requests = new RemovalRequests(new MemoryRemovals());
+  const requests = new RemovalRequests(new MemoryConfigMaps());
   const first = await requests.create(REQUEST);
   await assert.rejects(requests.create(REQUEST), { code: "conflict/already-exists" });
   await requests.answer(first, { state: "removed" });
@@ -39,14 +39,14 @@ Deno.test("RemovalRequests lets one of several change a request, and nobody anot
 });
 
 Deno.test("checkNotBeingRemoved() refuses exactly the name that is being removed", async () => {
-  const api = new MemoryRemovals();
+  const api = new MemoryConfigMaps();
   await new RemovalRequests(api).create(REQUEST);
   await assert.rejects(checkNotBeingRemoved(api, "cp-2"), { code: "unavailable/node-removal", retriable: true });
   await checkNotBeingRemoved(api, "cp-3");
 });
 
 Deno.test("RemovalRequests names the field of a ConfigMap that is no request, and serves none", async () => {
-  const api = new MemoryRemovals();
+  const api = new MemoryConfigMaps();
   const requests = new RemovalRequests(api);
   const stored = await requests.answer(await requests.create(REQUEST), REFUSED);
   const good = api.stored.get("removal-cp-2");
@@ -79,7 +79,7 @@ Deno.test("RemovalRequests gives a request or malformed/node-removal for any dat
     fc.constantFrom("nodeName", "role", "identity", "addresses", "requestedAt", "state", "version", "extra"),
     fc.oneof(fc.string(), fc.json(), fc.constantFrom("requested", "removed", "refused")),
     async (field, value) => {
-      const api = new MemoryRemovals();
+      const api = new MemoryConfigMaps();
       const requests = new RemovalRequests(api);
       await requests.create(REQUEST);
       const good = api.stored.get("removal-cp-2");

@@ -47,6 +47,14 @@ export interface KubeadmTimeouts {
   readonly discovery: string;
 }
 
+/** How patient etcd's members are with each other. */
+export interface EtcdPatience {
+  /** How often the leader says that it lives, in milliseconds. etcd's default: 100. */
+  readonly heartbeatIntervalMs: number;
+  /** How long a member waits for that before it wants another leader, in milliseconds. etcd's default: 1000. */
+  readonly electionTimeoutMs: number;
+}
+
 /** The cluster document of an operator who gives none. */
 export const DEFAULT_CLUSTER_DOCUMENT = "kubernetesVersion: v1.36.3\npodSubnet: 10.244.0.0/16\n";
 
@@ -66,6 +74,8 @@ export interface ClusterSettings {
   readonly coreDns: boolean;
   /** How long kubeadm waits. */
   readonly timeouts: KubeadmTimeouts;
+  /** How patient etcd's members are with each other. Default: etcd's. */
+  readonly etcd?: EtcdPatience;
 }
 
 /** The defaults are longer than kubeadm's own: two cores in software emulation need them, a healthy machine neither. */
@@ -77,6 +87,26 @@ const timeoutsSchema = v.strictObject({
   tlsBootstrap: v.optional(duration, "10m"),
   discovery: v.optional(duration, "5m"),
 });
+
+/** etcd refuses longer elections, and those shorter than this many heartbeats (`maxElectionMs` and `Validate` of its `config.go`). */
+const LONGEST_ELECTION_MS = 50_000;
+const HEARTBEATS_OF_ELECTION = 5;
+
+const milliseconds = v.pipe(v.number(), v.integer("must be whole"), v.minValue(1, "must be 1 or more"));
+
+const etcdSchema = v.pipe(
+  v.strictObject({
+    heartbeatIntervalMs: milliseconds,
+    electionTimeoutMs: v.pipe(milliseconds, v.maxValue(LONGEST_ELECTION_MS, `must be at most ${LONGEST_ELECTION_MS}`)),
+  }),
+  v.forward(
+    v.check(
+      ({ heartbeatIntervalMs, electionTimeoutMs }) => electionTimeoutMs >= HEARTBEATS_OF_ELECTION * heartbeatIntervalMs,
+      `must be at least ${HEARTBEATS_OF_ELECTION} times heartbeatIntervalMs`,
+    ),
+    ["electionTimeoutMs"],
+  ),
+);
 
 const settingsSchema = v.strictObject({
   kubernetesVersion: v.pipe(
@@ -91,6 +121,7 @@ const settingsSchema = v.strictObject({
   kubeProxy: v.optional(v.boolean(), true),
   coreDns: v.optional(v.boolean(), true),
   timeouts: v.optional(timeoutsSchema, {}),
+  etcd: v.exactOptional(etcdSchema),
 });
 
 /** The timeouts of a node that joins and was not told others. */

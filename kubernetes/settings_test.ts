@@ -19,8 +19,9 @@ Deno.test("readClusterSettings() accepts the example, whose values are the defau
   const { podSubnet, serviceSubnet, ...rest } = readClusterSettings(example);
   assert.deepEqual(rest, readClusterSettings("kubernetesVersion: v1.36.3"));
   assert.deepEqual([podSubnet, serviceSubnet], ["10.244.0.0/16", "10.96.0.0/12"]);
-  const everything = example.replace("# controlPlaneEndpoint", "controlPlaneEndpoint");
-  assert.equal(readClusterSettings(everything).controlPlaneEndpoint, "k8s.example.org:6443");
+  const everything = readClusterSettings(example.replaceAll(/^# (controlPlaneEndpoint|etcd| {2}\w+Ms):/gm, "$1:"));
+  assert.equal(everything.controlPlaneEndpoint, "k8s.example.org:6443");
+  assert.deepEqual(everything.etcd, { heartbeatIntervalMs: 100, electionTimeoutMs: 1000 });
 });
 
 Deno.test("readClusterSettings() names the key when a value or a key is wrong", () => {
@@ -39,6 +40,19 @@ Deno.test("readClusterSettings() names the key when a value or a key is wrong", 
     ["{kubernetesVersion: v1.36.3, timeouts: {discovery: 5}}", "timeouts.discovery"],
     ["{kubernetesVersion: v1.36.3, timeouts: {discovery: 0m}}", "timeouts.discovery"],
     ["{kubernetesVersion: v1.36.3, kubeproxy: true}", "kubeproxy"],
+    ["{kubernetesVersion: v1.36.3, etcd: {heartbeatIntervalMs: 500}}", "etcd.electionTimeoutMs"],
+    [
+      "{kubernetesVersion: v1.36.3, etcd: {heartbeatIntervalMs: 0, electionTimeoutMs: 1000}}",
+      "etcd.heartbeatIntervalMs",
+    ],
+    [
+      "{kubernetesVersion: v1.36.3, etcd: {heartbeatIntervalMs: 500, electionTimeoutMs: 2499}}",
+      "etcd.electionTimeoutMs",
+    ],
+    [
+      "{kubernetesVersion: v1.36.3, etcd: {heartbeatIntervalMs: 500, electionTimeoutMs: 50001}}",
+      "etcd.electionTimeoutMs",
+    ],
   ];
   for (const [text, key] of wrong) assert.throws(() => readClusterSettings(text), keyOf(key), text);
 });

@@ -7,7 +7,8 @@ import { isIP } from "node:net";
 import { BootstrapError } from "../platform/errors.ts";
 import type { NodeConfiguration } from "./configuration.ts";
 import type { NodeRole } from "./configuration_schema.ts";
-import { isLabel, isReachableAddress } from "./configuration_schema.ts";
+import { isLabel } from "../platform/label.ts";
+import { isReachableAddress } from "./configuration_schema.ts";
 
 /** What the machine says of itself. */
 export interface MachineFacts {

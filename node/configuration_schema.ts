@@ -10,20 +10,15 @@ import { EVIDENCE_VARIANTS } from "../attestation/evidence.ts";
 import type { EkType } from "../attestation/tpm/templates.ts";
 import { EK_TYPES } from "../attestation/tpm/templates.ts";
 import { readDocument } from "../platform/document.ts";
+import { isLabel } from "../platform/label.ts";
 
 /** What a node asks to become when it joins. */
 export const NODE_ROLES = ["worker", "control-plane"] as const;
 /** What a node asks to become when it joins. */
 export type NodeRole = typeof NODE_ROLES[number];
 
-const LABEL = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
 /** Addresses that no other node can reach this one by: unspecified, loopback, link-local, multicast. */
 const UNREACHABLE = /^(?:0\.|127\.|169\.254\.|2(?:2[4-9]|[345]\d)\.|::1?$|fe[89ab]|ff)/i;
-
-/** Whether a text is an RFC 1123 label, the form of a cluster's and of a node's name. */
-export function isLabel(text: string): boolean {
-  return LABEL.test(text);
-}
 
 /** Whether a text is an IP address that other nodes may reach. */
 export function isReachableAddress(text: string): boolean {

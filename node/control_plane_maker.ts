@@ -74,6 +74,7 @@ export function controlPlaneMaker(
         policyDocument: kit.policyDocument,
       });
     },
+    isVoter: (facts) => controlPlane.isVoter(facts),
     run: (phase, facts, run) => controlPlane.run(phase, facts, run),
     startJoinService: () => startStagedJoinService(installation),
   };

@@ -5,6 +5,7 @@
  */
 import { isIP, isIPv6 } from "node:net";
 import { BootstrapError } from "../platform/errors.ts";
+import { hostAndPort } from "../platform/host.ts";
 
 /** A place on the network. */
 export interface Endpoint {
@@ -20,7 +21,7 @@ const DNS_NAME = /^(?!.*\.\d+$)[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?(?:\.[a-z0-9]
 
 /** `HOST:PORT`, with brackets around an IPv6 address. */
 export function endpointText({ host, port }: Endpoint): string {
-  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
+  return hostAndPort(host, port);
 }
 
 /**

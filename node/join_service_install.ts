@@ -13,6 +13,7 @@ import type { Clock } from "../platform/clock.ts";
 import type { CommandRunner } from "../platform/command.ts";
 import { runOrThrow } from "../platform/command.ts";
 import { removeIfExists, renameFolder } from "../platform/files.ts";
+import { hostAndPort } from "../platform/host.ts";
 import type { Founding } from "../proto/gen/bootstrapper.ts";
 
 /** The port of the join services. */
@@ -91,7 +92,6 @@ async function writeState(
 ): Promise<void> {
   const keys = await generateKeyPair("p-256");
   const certificate = await issueServiceCertificate(ca, keys.spki, clock.now());
-  const host = address.includes(":") ? `[${address}]` : address;
   await writeServiceState(folder, {
     keys,
     certificate: certificate.der,
@@ -99,8 +99,8 @@ async function writeState(
     foundings,
     trust: { ...trust, clusterId: await clusterIdOf(ca.certificate) },
     ...documents,
-    listen: `${host}:${JOIN_SERVICE_PORT}`,
-    apiServer: `https://${host}:${API_SERVER_PORT}`,
+    listen: hostAndPort(address, JOIN_SERVICE_PORT),
+    apiServer: `https://${hostAndPort(address, API_SERVER_PORT)}`,
   });
 }
 

@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import type { NodeKubelet } from "../join/worker_sequence.ts";
 import type { Kubeadm } from "../kubernetes/kubeadm.ts";
-import { startKubelet, waitForKubelet, waitForOwnNode } from "../kubernetes/readiness.ts";
+import { enableKubelet, startKubelet, waitForKubelet, waitForOwnNode } from "../kubernetes/readiness.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { CommandRunner } from "../platform/command.ts";
 import { runOrThrow } from "../platform/command.ts";
@@ -36,6 +36,7 @@ export interface KubeletFacts {
 export function systemdKubelet({ nodeName, kubernetesFolder, kubeadm, commands, clock }: KubeletFacts): NodeKubelet {
   return {
     hasJoined: () => kubeadm.hasJoined(),
+    enable: () => enableKubelet(commands, SYSTEMCTL_DEADLINE_MS),
     start: () => startKubelet(commands, SYSTEMCTL_DEADLINE_MS),
     waitUntilHealthy: (signal) => waitForKubelet({ clock, signal, deadlineMs: HEALTHY_DEADLINE_MS }),
     waitUntilRegistered: (signal) =>

@@ -41,7 +41,9 @@ const podSchema = v.object({
 });
 
 /**
- * What the static Pod of etcd says, or `undefined` where there is none: then this node is no member of etcd.
+ * What the static Pod of etcd says, or `undefined` where there is none: then this node is no member of etcd, or kubeadm was
+ * ended between adding a learner and writing its manifest. Such a learner is left to the join services, which remove it when
+ * its turn is over.
  *
  * @throws {BootstrapError} `malformed/etcd-manifest`, `system/file`.
  */

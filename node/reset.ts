@@ -15,7 +15,7 @@ import type { Clock } from "../platform/clock.ts";
 import type { CommandRunner } from "../platform/command.ts";
 import { runOrThrow } from "../platform/command.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
-import { ensureFolder, exists, removeIfExists, syncFolder } from "../platform/files.ts";
+import { emptyFolder, ensureFolder, removeIfExists } from "../platform/files.ts";
 import type { Log } from "../platform/log.ts";
 import type { OpenEtcd } from "./own_etcd.ts";
 import { leaveEtcd, OwnEtcd, withForce } from "./own_etcd.ts";
@@ -198,16 +198,6 @@ async function emptyKubeletFolder({ paths, commands }: ResetUnderWay): Promise<v
 function keptToTheEnd(paths: NodePaths): readonly string[] {
   return [RESET_MARKER_FILE, JOURNAL, "run.lock"].map((name) => join(paths.state, name))
     .concat(new LockFile(paths.state).path);
-}
-
-/** Removes what is in a folder; the folder itself is the image's, or a mount. */
-async function emptyFolder(path: string, kept: readonly string[] = []): Promise<void> {
-  if (!await exists(path)) return;
-  for (const { name } of await Array.fromAsync(Deno.readDir(path))) {
-    if (!kept.includes(join(path, name))) await removeIfExists(join(path, name));
-  }
-  // Also what somebody else has removed.
-  await syncFolder(path);
 }
 
 /** Stops a unit. One that is not there is not running. */

@@ -5,17 +5,11 @@
  */
 import { createActor, fromCallback, fromPromise, waitFor } from "xstate";
 import { proveChannelBinding } from "../attestation/channel/finished.ts";
-import type { EvidenceIssuer, MeasurementRegisters } from "../attestation/evidence.ts";
 import { clusterIdText } from "../certificate/cluster_id.ts";
-import type { FoundClusterDependencies } from "../init/found_cluster.ts";
-import { documentsOf, foundCluster } from "../init/found_cluster.ts";
-import { InitServer } from "../init/init_server.ts";
-import { kubernetesChecks, preflight } from "../init/preflight.ts";
 import { StagedInitFolder } from "../init/staged_init.ts";
-import { removeJoinSecrets, runJoinClient } from "../join/client.ts";
+import { removeJoinSecrets, removeLeftovers } from "../join/run_folder.ts";
 import type { PhaseRecorder } from "../journal/journal.ts";
 import { Journals } from "../journal/journals.ts";
-import type { KubeadmRun } from "../kubernetes/kubeadm.ts";
 import { Kubeadm } from "../kubernetes/kubeadm.ts";
 import type { NodeLock } from "../nodelock/lock.ts";
 import { openNodeLock } from "../nodelock/lock.ts";
@@ -23,52 +17,25 @@ import { measureTrust } from "../nodelock/measure.ts";
 import type { LockOwner } from "../nodelock/record.ts";
 import { LOCK_OWNERS } from "../nodelock/record.ts";
 import { takeRunLock } from "../nodelock/run_lock.ts";
-import type { Clock } from "../platform/clock.ts";
-import type { CommandRunner } from "../platform/command.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
-import { ensureFolder } from "../platform/files.ts";
-import type { Log } from "../platform/log.ts";
+import { ensureFolder, removeTemporaries } from "../platform/files.ts";
 import { errorFields } from "../platform/log.ts";
-import type { NodeConfiguration } from "./configuration.ts";
-import type { NodeSelf } from "./configuration_defaults.ts";
-import { controlPlaneMaker } from "./control_plane_maker.ts";
 import { endpointText } from "./endpoint.ts";
+import { guardedIssuer } from "./guarded_issuer.ts";
 import type { ImageFinding } from "./image_measured.ts";
-import { installJoinService, JOIN_SERVICE_PORT } from "./join_service_install.ts";
-import { kubeletVersion, systemdKubelet } from "./kubelet.ts";
+import { runInitServer } from "./init_contender.ts";
+import { joinCluster } from "./join_contender.ts";
 import { isMember, recordMembership } from "./membership.ts";
-import type { NodePaths } from "./paths.ts";
 import type { NodeCheck } from "./preflight.ts";
-import { failedChecks, nodeChecks } from "./preflight.ts";
+import { nodeChecks } from "./preflight.ts";
 import type { Detected, RaceEvent } from "./race.ts";
 import { createRaceMachine } from "./race.ts";
 import { checkNoReset } from "./reset_marker.ts";
+import type { Contender, RunDependencies } from "./run_dependencies.ts";
 import { statusRefusal, StatusWriter } from "./status.ts";
 import { TimelineRecorder } from "./timeline.ts";
 
-/** What `run` runs on. */
-export interface RunDependencies {
-  /** The node's configuration. */
-  readonly configuration: NodeConfiguration;
-  /** What the node calls itself. */
-  readonly self: NodeSelf;
-  /** Where everything is. */
-  readonly paths: NodePaths;
-  /** Makes the node's evidence. */
-  readonly issuer: EvidenceIssuer;
-  /** The TPM's registers; none for evidence of the kind `none`. */
-  readonly registers?: MeasurementRegisters;
-  /** What of the image is not measured. */
-  readonly unmeasured: readonly ImageFinding[];
-  /** Other programs. */
-  readonly commands: CommandRunner;
-  /** Time. */
-  readonly clock: Clock;
-  /** What happens. */
-  readonly log: Log;
-  /** Stands around each step; only for tests, which end the process there. */
-  readonly aroundStep?: <T>(name: string, work: () => Promise<T>) => Promise<T>;
-}
+export type { RunDependencies } from "./run_dependencies.ts";
 
 const STATE_FOLDER_MODE = 0o755;
 const RUN_FOLDER_MODE = 0o700;
@@ -84,6 +51,8 @@ export async function runNode(deps: RunDependencies, signal: AbortSignal): Promi
   await ensureFolder(paths.state, STATE_FOLDER_MODE);
   await ensureFolder(paths.run, RUN_FOLDER_MODE);
   using _runLock = await takeRunLock(paths.state);
+  for (const path of [paths.status, paths.timeline]) await removeTemporaries(path);
+  await removeLeftovers(paths.run);
   const node = new RunningNode(deps, await TimelineRecorder.open({ path: paths.timeline, clock, log }));
   try {
     await node.bootstrap(signal);
@@ -130,8 +99,16 @@ class RunningNode {
   async bootstrap(signal: AbortSignal): Promise<void> {
     const actor = createActor(createRaceMachine({
       detect: fromPromise(() => this.#timeline.phase("detect", () => this.#detect())),
-      initServer: contender("INIT", (stop, locked) => this.#initialise(stop, locked), () => this.#whyStopped("init")),
-      joinClient: contender("JOIN", (stop, locked) => this.#join(stop, locked), () => this.#whyStopped("join")),
+      initServer: contender(
+        "INIT",
+        (stop, locked) => runInitServer(this.#contender("init", stop, locked), this.#initFolder),
+        () => this.#whyStopped("init"),
+      ),
+      joinClient: contender(
+        "JOIN",
+        (stop, locked) => joinCluster(this.#contender("join", stop, locked)),
+        () => this.#whyStopped("join"),
+      ),
     }));
     actor.subscribe(({ value }) => {
       if (value !== "failed" && value !== "detecting") this.#deps.log.event("info", "race", { state: value });
@@ -190,124 +167,12 @@ class RunningNode {
     return owner === "init" ? "locked by init" : "locked by join";
   }
 
-  async #initialise(signal: AbortSignal, onLocked: () => void): Promise<void> {
-    const { configuration, self, commands, clock, log } = this.#deps;
-    const { trust, init } = configuration;
+  #contender(owner: LockOwner, signal: AbortSignal, onLocked: () => void): Contender {
     const lock = this.#openLock();
-    // An init that is locked goes on, whatever the configuration says by now.
-    if (!init.enabled && lock.state().name !== "locked") return await untilAborted(signal);
-    const server = new InitServer({
-      ...{ host: init.listen.host, port: init.listen.port, lock, folder: this.#initFolder },
-      ...{ issuer: this.#guardedIssuer(), trust, clock, log },
-      journals: this.#journals.init,
-      preflight: (staged, journal, signal) => {
-        const documents = documentsOf(staged, self);
-        const checks = [...this.#nodeChecks(), ...kubernetesChecks(this.#kubeadm, commands, documents, signal)];
-        return preflight(checks, (check) => journal.detail("preflight", check), signal);
-      },
-      found: (staged, journal, signal) => foundCluster(this.#founding(), staged, journal, signal),
-      onLocked: () => {
-        onLocked();
-        const state = lock.state();
-        const clusterId = state.name === "locked" ? { clusterId: state.lock.clusterId } : {};
-        this.status.update({
-          phase: "initialising",
-          role: "control-plane",
-          owner: "init",
-          waitsFor: undefined,
-          ...clusterId,
-        });
-      },
-      onListening: (port) => {
-        log.event("info", "init-server-listening", { host: init.listen.host, port });
-        if (lock.state().name === "locked") this.status.update({ phase: "initialising" });
-        else this.status.update({ phase: "racing", waitsFor: this.#waitsFor() });
-      },
-    });
-    await server.run(signal);
-  }
-
-  #founding(): FoundClusterDependencies {
-    const { configuration: { trust }, issuer, self, paths, commands, clock } = this.#deps;
     return {
-      ...{ node: self, kubernetesFolder: paths.kubernetes, kubeadm: this.#kubeadm, clock },
-      identity: () => issuer.ownIdentity(),
-      joinServicePort: JOIN_SERVICE_PORT,
-      installJoinService: ({ ca, founding, request }, { apiEndpoints, joinEndpoints }) =>
-        installJoinService({ folder: paths.joinService, address: self.address, trust, clock, commands }, {
-          ...{ ca, foundings: [founding], apiEndpoints, joinEndpoints },
-          ...{ policyDocument: request.policyDocument, clusterDocument: request.clusterDocument },
-        }),
-    };
-  }
-
-  async #join(signal: AbortSignal, onLocked: () => void): Promise<void> {
-    const { configuration, self, paths, commands, clock, log } = this.#deps;
-    const { trust, join } = configuration;
-    if (join.endpoints.length === 0) {
-      if (this.#openLock().state().name !== "locked") return await untilAborted(signal);
-      throw new BootstrapError(
-        "precondition/join-endpoints",
-        "This node is locked for a join, and knows no join service",
-        {
-          next: "Name the cluster's join services in join.endpoints of the node's configuration",
-        },
-      );
-    }
-    if (this.#openLock().state().name === "locked") await this.status.update({ phase: "joining" });
-    else if (!configuration.init.enabled) await this.status.update({ phase: "racing", waitsFor: this.#waitsFor() });
-    const kubeadm = this.#kubeadm;
-    const facts = { nodeName: self.name, kubernetesFolder: paths.kubernetes, kubeadm, commands, clock };
-    const dependencies = {
-      ...{ trust, self, endpoints: join.endpoints, issuer: this.#guardedIssuer(), lock: this.#openLock(), clock, log },
-      kubeadm: {
-        join: (document: string, run: KubeadmRun) => kubeadm.join(document, run),
-        preflight: async (command: "init" | "join", document: string, run: KubeadmRun) => [
-          ...await failedChecks(this.#nodeChecks()),
-          ...await kubeadm.preflight(command, document, run),
-        ],
-      },
-      kubelet: systemdKubelet(facts),
-      kubeletVersion: await kubeletVersion(commands),
-      runFolder: paths.run,
-      controlPlane: controlPlaneMaker({ paths, self, trust, kubeadm, commands, clock }),
-      journals: this.#journals.join,
-    };
-    let wasRefused = false;
-    const end = await runJoinClient(dependencies, {
-      signal,
-      onEndpointFailure: ({ endpoint, error, kind }) => {
-        // What a service has said matters more than that another one is not there.
-        wasRefused ||= kind === "refused";
-        if (wasRefused && kind === "unreachable") return;
-        this.status.update({ lastRefusal: statusRefusal(error, clock.now(), endpoint) });
-      },
-      onStepFailure: (error) => {
-        this.status.update({ lastRefusal: statusRefusal(error, clock.now()) });
-      },
-      onLocked: (clusterId) => {
-        onLocked();
-        this.status.update({ phase: "joining", owner: "join", clusterId, waitsFor: undefined, lastRefusal: undefined });
-      },
-    });
-    if (end === "lost") await untilAborted(signal);
-  }
-
-  /** No evidence is made between the lock and the measurement that shows it: the two would contradict each other. */
-  #guardedIssuer(): EvidenceIssuer {
-    const { issuer } = this.#deps;
-    const lock = this.#openLock();
-    const isSettled = (name: string) => name === "unlocked" || name === "locked";
-    return {
-      variant: issuer.variant,
-      activate: (challenge) => issuer.activate(challenge),
-      ownIdentity: () => issuer.ownIdentity(),
-      async issue(statement) {
-        const before = lock.state().name;
-        const evidence = isSettled(before) ? await issuer.issue(statement) : undefined;
-        if (evidence !== undefined && lock.state().name === before) return evidence;
-        throw new BootstrapError("unavailable/locking", "This node is being locked just now, and makes no evidence");
-      },
+      ...{ deps: this.#deps, lock, kubeadm: this.#kubeadm, journals: this.#journals[owner], status: this.status },
+      ...{ issuer: guardedIssuer(this.#deps.issuer, lock), checks: this.#nodeChecks(), waitsFor: this.#waitsFor() },
+      ...{ signal, onLocked },
     };
   }
 
@@ -368,13 +233,6 @@ function contender(
       (error: unknown) => sendBack({ type: `${name}_FAILED`, error: asBootstrapError(error) }),
     );
     return () => controller.abort(whyLost());
-  });
-}
-
-function untilAborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    else signal.addEventListener("abort", () => reject(signal.reason), { once: true });
   });
 }
 

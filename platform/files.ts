@@ -230,6 +230,24 @@ export async function removeIfExists(path: string): Promise<void> {
   }
 }
 
+/**
+ * Removes what is in a folder, and forces that to disk; the folder itself stays, as it may be the image's, or a mount. No folder
+ * is fine.
+ *
+ * @param kept Paths in it that stay.
+ * @throws {BootstrapError} `system/file`, naming the path.
+ */
+export async function emptyFolder(path: string, kept: readonly string[] = []): Promise<void> {
+  if (!await exists(path)) return;
+  await attempt("empty", path, async () => {
+    for (const { name } of await Array.fromAsync(Deno.readDir(path))) {
+      if (!kept.includes(join(path, name))) await removeIfExists(join(path, name));
+    }
+    // Also what somebody else has removed.
+    await syncFolder(path);
+  });
+}
+
 async function attempt<T>(verb: string, path: string, action: () => Promise<T>): Promise<T> {
   try {
     return await action();

@@ -21,7 +21,8 @@ async function claimSubnet(holder: Holder): Promise<{ readonly prefix: string; r
   let problem: unknown;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const [x = 0, y = 0] = crypto.getRandomValues(new Uint8Array(2));
-    const second = 64 + (x % 128);
+    // Beside the Services' 10.96.0.0/12, where no node may be.
+    const second = 112 + (x % 80);
     const host = `bsw-${second}-${y}`;
     try {
       await capture([

@@ -6,7 +6,7 @@ export interface OpenConnection {
   readonly raw: Socket;
   /** The part of the network that it comes from. */
   readonly group: string;
-  /** When its handshake began, milliseconds of any steady clock; before that it waits for us. */
+  /** When its handshake began, milliseconds of any steady clock; before that it is held, and waits for us. */
   openedMs: number | undefined;
   /** Ends the connection if its stream does not come. */
   opening: ReturnType<typeof setTimeout> | undefined;
@@ -62,8 +62,28 @@ export class Places {
   }
 
   /**
+   * The connections whose handshake has not begun, in the order in which they shall begin: each part of the network in turn,
+   * those first that have fewest under way, and its oldest first.
+   */
+  heldInTurn(): OpenConnection[] {
+    const turns = new Map<string, number>();
+    const takeTurn = ({ group }: OpenConnection) => {
+      const turn = turns.get(group) ?? 0;
+      turns.set(group, turn + 1);
+      return turn;
+    };
+    const connections = [...this.#open.values()].filter(({ raw }) => !raw.destroyed);
+    for (const connection of connections) if (connection.openedMs !== undefined) takeTurn(connection);
+    return connections.filter(({ openedMs }) => openedMs === undefined)
+      .map((connection) => ({ connection, turn: takeTurn(connection) }))
+      .sort((a, b) => a.turn - b.turn)
+      .map(({ connection }) => connection);
+  }
+
+  /**
    * Whether there is a place for a newcomer. Where all are taken, the part of the network that holds most of them gives one
-   * up: that of the peer that is awaited longest, strangers only. Whoever waits for us keeps his place.
+   * up, strangers only: that of the peer that is awaited longest, but where that one seems to be at work, that of the newest
+   * connection that is held, which may be the newcomer itself. Whoever is served keeps his place.
    *
    * @param group The part of the network that the newcomer comes from.
    * @param nowMs By the clock of {@linkcode OpenConnection.openedMs}.
@@ -73,16 +93,23 @@ export class Places {
     const strangers = Map.groupBy([...this.#open].filter(([, { trusted }]) => !trusted), ([, one]) => one.group);
     const sizeOf = (one: string) => (strangers.get(one)?.length ?? 0) + (one === group ? 1 : 0);
     const largest = [...strangers.keys()].reduce((a, b) => sizeOf(b) > sizeOf(a) ? b : a, group);
+    const candidates = strangers.get(largest) ?? [];
     let longest: { readonly peer: string; readonly connection: OpenConnection; readonly awaitedMs: number } | undefined;
-    for (const [peer, connection] of strangers.get(largest) ?? []) {
+    for (const [peer, connection] of candidates) {
       const awaitedMs = awaitedFor(connection, nowMs);
       if (awaitedMs === undefined) continue;
       if (longest === undefined || awaitedMs > longest.awaitedMs) longest = { peer, connection, awaitedMs };
     }
-    if (longest === undefined) return false;
+    if (longest !== undefined && longest.awaitedMs >= AT_WORK_MS) return this.#evict(longest.peer, longest.connection);
+    const newest = candidates.findLast(([, { openedMs }]) => openedMs === undefined);
+    if (newest !== undefined) return largest !== group && this.#evict(...newest);
+    return longest !== undefined && this.#evict(longest.peer, longest.connection);
+  }
+
+  #evict(peer: string, { raw }: OpenConnection): true {
     // Its end is announced only later; its place is free now.
-    this.#open.delete(longest.peer);
-    longest.connection.raw.destroy();
+    this.#open.delete(peer);
+    raw.destroy();
     return true;
   }
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Socket } from "node:net";
+import fc from "fast-check";
 import type { OpenConnection } from "./_places.ts";
 import { Places } from "./_places.ts";
 
@@ -82,4 +83,41 @@ Deno.test("Places counts as under way who is at work or waits for us, and not wh
   room.enter("makes its evidence", "one", 0, { exchange: { awaitedSinceMs: 9_900, received: 1 } });
   room.enter("stalls", "one", 0, { exchange: { awaitedSinceMs: 8_000, received: 1 } });
   assert.equal(room.places.countUnderWay(10_000), 3);
+});
+
+Deno.test("Places gives a newcomer the newest held connection of the side that holds most, never one that is older", () => {
+  const room = new Room(5);
+  const held = { openedMs: undefined };
+  room.enter("other", "other", 0, held);
+  room.enter("at work", "many", 9_500);
+  for (const name of ["a", "b", "c"]) assert.ok(room.enter(name, "many", 0, held));
+  assert.ok(room.enter("new", "new", 10_000, held));
+  assert.deepEqual(room.gone, ["c"]);
+  assert.ok(!room.enter("d", "many", 10_000, held), "on that side the newcomer is the newest");
+  assert.deepEqual(room.gone, ["c"]);
+  assert.ok(room.enter("d", "many", 10_500, held));
+  assert.deepEqual(room.gone, ["c", "at work"], "who lets us wait goes first");
+});
+
+Deno.test("Places has a place for whoever is new unless all others have one each, however many are held", () => {
+  fc.assert(fc.property(fc.array(fc.nat({ max: 3 }), { maxLength: 40 }), (groups) => {
+    const room = new Room(4);
+    const held = { openedMs: undefined };
+    for (const [index, group] of groups.entries()) room.enter(`${index}`, `${group}`, index, held);
+    const isShared = new Set([...room.places.values()].map(({ group }) => group)).size === 4;
+    assert.equal(room.enter("new", "new", 100, held), !isShared);
+  }));
+});
+
+Deno.test("Places lets each side begin in turn, and those first that have fewest under way", () => {
+  const room = new Room(16);
+  const held = { openedMs: undefined };
+  for (const name of ["a1", "a2", "a3"]) room.enter(name, "a", 0, held);
+  room.enter("busy 1", "a", 0);
+  room.enter("b1", "b", 0, held);
+  room.enter("busy 2", "c", 0, { exchange: { awaitedSinceMs: undefined, received: 1 } });
+  room.enter("c1", "c", 0, held);
+  room.enter("b2", "b", 0, held);
+  const inTurn = ["b1", "a1", "c1", "b2", "a2", "a3"];
+  assert.deepEqual(room.places.heldInTurn(), inTurn.map((name) => room.places.get(name)));
 });

@@ -10,6 +10,7 @@ import { CallCredentials, ChannelCredentials, Client } from "@grpc/grpc-js";
 import type { ClientDuplexStream, MethodDefinition, ServiceError } from "@grpc/grpc-js";
 import type { Bytes } from "../../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";
+import "./_http2_ends.ts";
 import { Exchange } from "./exchange.ts";
 import type { Envelope } from "./exchange.ts";
 import { bindingOf, clientTlsOptions } from "./finished.ts";

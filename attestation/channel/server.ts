@@ -11,12 +11,15 @@ import type { TLSSocket } from "node:tls";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import type { handleBidiStreamingCall, ServerDuplexStream, ServiceDefinition } from "@grpc/grpc-js";
 import { createThrowAwayCertificate } from "../../certificate/throw_away.ts";
+import type { Clock } from "../../platform/clock.ts";
 import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";
 import type { Log } from "../../platform/log.ts";
 import { errorFields } from "../../platform/log.ts";
+import "./_http2_ends.ts";
 import { Exchange } from "./exchange.ts";
 import type { Envelope } from "./exchange.ts";
 import { bindingOf, serverTlsOptions } from "./finished.ts";
+import { watchListener } from "./_listener_watch.ts";
 import type { OpenConnection } from "./_places.ts";
 import { Places } from "./_places.ts";
 import { peerGroup } from "./peer_group.ts";
@@ -59,8 +62,8 @@ export interface ChannelServerOptions<Incoming extends Envelope, Outgoing extend
   readonly port: number;
   /**
    * How many connections there may be at once. When there are more, one whose peer has not shown who it is makes room for
-   * the newest: of those from the address that holds most, the one that has let us wait longest. So nobody can keep the
-   * others out by holding connections.
+   * the newest: of those from the address that holds most, the one that has let us wait longest, or the newest whose
+   * handshake has not begun. So nobody can keep the others out by holding connections.
    */
   readonly maximumConnections: number;
   /** The largest message that a peer may send, bytes; {@linkcode MAXIMUM_MESSAGE_LENGTH} unless given. */
@@ -75,6 +78,12 @@ export interface ChannelServerOptions<Incoming extends Envelope, Outgoing extend
 export interface ChannelServer extends AsyncDisposable {
   /** The port it listens on. */
   readonly port: number;
+  /**
+   * Watches over the listener until the signal.
+   *
+   * @throws {BootstrapError} `system/listen` if it accepts no connections any more, which only a new process mends.
+   */
+  watch(clock: Clock, signal: AbortSignal): Promise<void>;
   /** Stops listening, lets exchanges that have ended deliver their last words for a moment, and ends every connection. */
   close(): Promise<void>;
 }
@@ -88,7 +97,6 @@ export async function listen<Incoming extends Envelope, Outgoing extends Envelop
   options: ChannelServerOptions<Incoming, Outgoing>,
 ): Promise<ChannelServer> {
   const open = new Places(options.maximumConnections);
-  const held = new Set<OpenConnection>();
   const secured = createServer(serverTlsOptions(await createThrowAwayCertificate()), (socket) => {
     const connection = open.get(peerOf(socket));
     if (connection === undefined) socket.destroy();
@@ -103,13 +111,10 @@ export async function listen<Incoming extends Envelope, Outgoing extends Envelop
   let looking: ReturnType<typeof setTimeout> | undefined;
   const beginSome = () => {
     clearTimeout(looking);
-    let free = MAXIMUM_UNDER_WAY - open.countUnderWay(performance.now());
-    for (const connection of held) {
-      if (free-- <= 0) break;
-      held.delete(connection);
-      begin(connection);
-    }
-    looking = held.size === 0 ? undefined : setTimeout(beginSome, LOOK_MS);
+    const held = open.heldInTurn();
+    const free = Math.max(0, MAXIMUM_UNDER_WAY - open.countUnderWay(performance.now()));
+    for (const connection of held.slice(0, free)) begin(connection);
+    looking = held.length <= free ? undefined : setTimeout(beginSome, LOOK_MS);
   };
   const listener = createTcpServer({ pauseOnConnect: true }, (raw) => {
     const peer = peerOf(raw);
@@ -128,12 +133,10 @@ export async function listen<Incoming extends Envelope, Outgoing extends Envelop
       trusted: false,
     };
     open.add(peer, connection);
-    held.add(connection);
     raw.on("error", () => raw.destroy());
     raw.once("close", () => {
       clearTimeout(connection.opening);
       open.delete(peer, connection);
-      held.delete(connection);
     });
     if (looking === undefined) beginSome();
   });
@@ -151,7 +154,6 @@ export async function listen<Incoming extends Envelope, Outgoing extends Envelop
     const closed = once(listener, "close");
     listener.close();
     clearTimeout(looking);
-    held.clear();
     for (const connection of open.values()) if (connection.exchange === undefined) connection.raw.destroy();
     const grace = setTimeout(() => {
       for (const { raw } of open.values()) raw.destroy();
@@ -159,7 +161,12 @@ export async function listen<Incoming extends Envelope, Outgoing extends Envelop
     await closed;
     clearTimeout(grace);
   };
-  return { port: (listener.address() as AddressInfo).port, close, [Symbol.asyncDispose]: close };
+  return {
+    port: (listener.address() as AddressInfo).port,
+    watch: (clock, signal) => watchListener(listener, clock, signal),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
 }
 
 function peerOf(socket: Socket): string {
@@ -233,10 +240,11 @@ async function serveExchange<Incoming extends Envelope, Outgoing extends Envelop
   };
   try {
     await options.handle({ exchange, explainRefusals, trustPeer });
-    call.end();
+    if (!call.cancelled) call.end();
   } catch (error) {
     const refusal = asBootstrapError(error);
     log.event("warn", "exchange-refused", errorFields(refusal));
-    call.emit("error", statusOf(refusal, audience));
+    // Nobody hears it where the peer has ended the stream, and the runtime's HTTP/2 is not to be trusted with it then.
+    if (!call.cancelled) call.emit("error", statusOf(refusal, audience));
   }
 }

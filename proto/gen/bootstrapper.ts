@@ -132,7 +132,14 @@ export interface JoinClientMessage {
   message: { $case: "hello"; hello: JoinHello } | { $case: "request"; request: SignedJoinRequest } | {
     $case: "activation";
     activation: ActivationAnswer;
-  } | undefined;
+  } | //
+  /** Only of a node that is to be a control plane: its turn is kept for it. */
+  { $case: "outcome"; outcome: JoinOutcome } | undefined;
+}
+
+/** What became of a ticket: the node is locked for this cluster, or it went to somebody else and needs its turn no more. */
+export interface JoinOutcome {
+  locked: boolean;
 }
 
 export interface JoinHello {
@@ -1415,6 +1422,9 @@ export const JoinClientMessage: MessageFns<JoinClientMessage> = {
       case "activation":
         ActivationAnswer.encode(message.message.activation, writer.uint32(26).fork()).join();
         break;
+      case "outcome":
+        JoinOutcome.encode(message.message.outcome, writer.uint32(34).fork()).join();
+        break;
     }
     return writer;
   },
@@ -1456,6 +1466,14 @@ export const JoinClientMessage: MessageFns<JoinClientMessage> = {
             message.message = { $case: "activation", activation: ActivationAnswer.decode(reader, reader.uint32()) };
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.message = { $case: "outcome", outcome: JoinOutcome.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1495,7 +1513,68 @@ export const JoinClientMessage: MessageFns<JoinClientMessage> = {
         }
         break;
       }
+      case "outcome": {
+        if (object.message?.outcome !== undefined && object.message?.outcome !== null) {
+          message.message = { $case: "outcome", outcome: JoinOutcome.fromPartial(object.message.outcome) };
+        }
+        break;
+      }
     }
+    return message;
+  },
+};
+
+function createBaseJoinOutcome(): JoinOutcome {
+  return { locked: false };
+}
+
+export const JoinOutcome: MessageFns<JoinOutcome> = {
+  encode(message: JoinOutcome, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.locked !== false) {
+      writer.uint32(8).bool(message.locked);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): JoinOutcome {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseJoinOutcome();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.locked = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<JoinOutcome>): JoinOutcome {
+    return JoinOutcome.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<JoinOutcome>): JoinOutcome {
+    const message = createBaseJoinOutcome();
+    message.locked = object.locked ?? false;
     return message;
   },
 };

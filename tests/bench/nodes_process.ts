@@ -73,6 +73,11 @@ async function newMachine() {
   return { ...machine, certificate: der };
 }
 
+/** No two nodes of a cluster have the same. */
+function addressOf({ identity }: { readonly identity: string }): string {
+  return `2001:db8:${identity.slice(0, 24).replace(/.{4}(?=.)/g, "$&:")}`;
+}
+
 /** Each node's way to its ticket, with everything ready that a node has ready when it asks. */
 async function joinsOf({ clusterName, operatorKey, endpoints, first, count }: Task) {
   const operatorKeys = [fromBase64(operatorKey, "operatorKey")];
@@ -82,7 +87,7 @@ async function joinsOf({ clusterName, operatorKey, endpoints, first, count }: Ta
   return await Promise.all(
     machines.slice(first, first + count).map(async (machine, index) => {
       const node = await newNode(trust, {
-        self: { name: `${firstName}-${first + index}`, address: "192.0.2.7", role: "worker" },
+        self: { name: `${firstName}-${first + index}`, address: addressOf(machine), role: "worker" },
         issuer: {
           variant: "tpm",
           issue: (statement) => machine.issue(statement, pcrs, { certificate: machine.certificate }),

@@ -14,10 +14,13 @@ const secretFiles = [
   "/var/lib/bootstrapper/join-service/service.key",
 ];
 const shortestSecretLine = 40;
+/** Where a process that was killed could leave a second copy of a key: as a temporary file, or in its run folder. */
+const leftovers = "find /run/bootstrapper /etc/kubernetes /var/lib/bootstrapper -type f " +
+  "\\( -path '/run/bootstrapper/*' -o -name '.*.tmp' \\) -print 2>/dev/null || true";
 
 /**
- * Checks that no key of the operator or of these control planes is in any machine's journal or console, in any log, or in
- * `further` texts.
+ * Checks that no key of the operator or of these control planes, which are members, is in any machine's journal or console, in
+ * any log, or in `further` texts, and that no second copy of one is left.
  *
  * @param further texts by what they are
  */
@@ -34,6 +37,8 @@ export async function assertNoSecrets(
       assert.equal(exitCode, 0, `${path} of ${machine.name}`);
       secrets.push(stdout);
     }
+    const { stdout: left } = await machine.exec(["sh", "-c", leftovers], { deadlineMs: deadlinesMs.command });
+    assert.equal(left, "", `left on ${machine.name}`);
   }
   const needles = [...new Set(secrets.flatMap(secretLines))];
   assert(needles.length >= new Set(secrets).size);

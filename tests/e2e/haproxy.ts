@@ -53,8 +53,8 @@ export class Haproxy implements AsyncDisposable {
 }
 
 /**
- * A backend counts as up while its API server says that it is ready, and connections to one that went down are cut: a machine
- * without power does not do that itself.
+ * A new connection goes to a backend that takes it, whatever was last said of its health: that tells an API server that starts
+ * or is gone from one that works, and overlooks what passes soon, as an election of etcd's.
  */
 function configuration(addresses: readonly string[]): string {
   const servers = addresses.map((address, index) => `  server api-${index + 1} ${address}:${apiServerPort}`);
@@ -63,7 +63,9 @@ function configuration(addresses: readonly string[]): string {
 defaults
   mode tcp
   log global
-  timeout connect 5s
+  timeout connect 3s
+  retries 2
+  option redispatch 1
   timeout client 1h
   timeout server 1h
   timeout check 10s
@@ -71,7 +73,7 @@ listen kubernetes
   bind ${Haproxy.endpoint}
   option httpchk GET /readyz
   http-check expect status 200
-  default-server check check-ssl verify none inter 2s fall 3 rise 1 on-marked-down shutdown-sessions
+  default-server check check-ssl verify none inter 3s fall 6 rise 1
 ${servers.join("\n")}
 `;
 }

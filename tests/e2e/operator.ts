@@ -132,7 +132,11 @@ export class Operator {
       roles: { controlPlanes: await Promise.all(controlPlanes.map((machine) => machine.identity())) },
     });
     await Deno.writeTextFile(this.policyFile, policy);
-    const settings = { kubernetesVersion: "v1.36.3", podSubnet: "10.244.0.0/16", kubeProxy: false, coreDns: false };
+    const settings = {
+      ...{ kubernetesVersion: "v1.36.3", podSubnet: "10.244.0.0/16", kubeProxy: false, coreDns: false },
+      // Emulated processors that share cores stand still for a second now and then.
+      etcd: { heartbeatIntervalMs: 500, electionTimeoutMs: 5000 },
+    };
     const endpoint = controlPlaneEndpoint === undefined ? {} : { controlPlaneEndpoint };
     await Deno.writeTextFile(this.clusterFile, stringify({ ...settings, ...endpoint }));
   }

@@ -28,6 +28,12 @@ export interface QemuOptions {
 }
 
 const translationCacheMiB = 512;
+/**
+ * Linux believes the time stamp counters of several emulated processors to differ, which they do not, and takes the HPET instead:
+ * then whoever looks at the clock, as Go programs always do, waits for a lock of QEMU's. Guards against a processor that
+ * speculates, and a fifth level of page tables, only cost time.
+ */
+const emulatedKernelArguments = ["tsc=reliable", "mitigations=off", "no5lvl"];
 const fwCfgPrefix = "opt/io.systemd.credentials/";
 /** `FW_CFG_MAX_FILE_PATH` of QEMU, without the final zero. */
 const fwCfgNameLength = 55;
@@ -46,6 +52,7 @@ export function qemuArguments(options: QemuOptions): string[] {
     ...["rw", "console=ttyS0", "quiet", "net.ifnames=0", "panic=-1"],
     // An emulated processor hung in the kernel's tests of its ciphers once; one that hangs starts anew by itself.
     ...["cryptomgr.notests", "softlockup_panic=1", "watchdog_thresh=60"],
+    ...(acceleration === "kvm" ? [] : emulatedKernelArguments),
     ...options.kernelArguments,
   ];
   return [

@@ -71,6 +71,7 @@ export class CrashCluster implements Disposable {
       assert.equal(marks[key], earlier[key], `${key} of ${name} is another one`);
     }
     await assertJournal(machine, way);
+    await assertNothingLeft(machine);
     const again = machine.start();
     assert.equal(await again.exitCode(), 0, await again.output());
     const phases = (await again.events()).filter(({ event }) => event === "phase-started").map(({ phase }) => phase);
@@ -133,6 +134,16 @@ async function inodeOf(path: string): Promise<string | undefined> {
 async function clusterUid(machine: RunMachine): Promise<string> {
   using api = await apiOf(machine);
   return (await api.get("/api/v1/namespaces/kube-system", namespaceSchema)).metadata.uid;
+}
+
+/** No second copy of a key: nothing of a join, and nothing that a killed writer left. */
+async function assertNothingLeft({ node }: RunMachine): Promise<void> {
+  const folders = ["/run/bootstrapper", "/etc/kubernetes", `${STATE}/init`, `${STATE}/join-service`];
+  const { output } = await node.run([
+    "find",
+    ...[...folders, "-type", "f", "(", "-path", "/run/bootstrapper/*", "-o", "-name", ".*.tmp", ")", "-print"],
+  ]);
+  assert.deepEqual(output.split("\n").filter((line) => line !== "" && !line.startsWith("find:")), []);
 }
 
 async function assertJournal(machine: RunMachine, way: Way): Promise<void> {

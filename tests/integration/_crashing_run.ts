@@ -22,21 +22,22 @@ function killGroup(): void {
   Deno.kill(-Deno.pid, "SIGKILL");
 }
 
-async function doHarm(harm: Harm): Promise<void> {
+/** Nothing else happens meanwhile. */
+function doHarm(harm: Harm): void {
   if (harm.kind === "kill") return killGroup();
-  const { code, stderr } = await new Deno.Command("sh", { args: ["-euc", harmIn(harm)] }).output();
+  const { code, stderr } = new Deno.Command("sh", { args: ["-euc", harmIn(harm)] }).outputSync();
   if (code !== 0) throw new Error(new TextDecoder().decode(stderr));
 }
 
 /** The step that is no step of a journal: to write down that the node is a member. */
 function harmfulLog(log: Log, point: HarmedRun["point"]): Log {
-  const dies = (name: string, fields: LogFields | undefined) =>
+  const comesToHarm = (name: string, fields: LogFields | undefined) =>
     point?.step === MEMBERSHIP &&
     (point.moment === "before" ? name === "race" && fields?.["state"] === "member" : name === "member");
   return {
     event(level, name, fields) {
       log.event(level, name, fields);
-      if (dies(name, fields)) killGroup();
+      if (point !== undefined && comesToHarm(name, fields)) doHarm(point.harm);
     },
     with: (fields) => harmfulLog(log.with(fields), point),
   };
@@ -62,9 +63,9 @@ if (import.meta.main) {
       aroundStep: async (name, work) => {
         const isHere = point?.step === name && !isOver;
         if (isHere) isOver = true;
-        if (isHere && point.moment === "before") await doHarm(point.harm);
+        if (isHere && point.moment === "before") doHarm(point.harm);
         const result = await work();
-        if (isHere && point.moment === "after") await doHarm(point.harm);
+        if (isHere && point.moment === "after") doHarm(point.harm);
         return result;
       },
     }, termination.signal);

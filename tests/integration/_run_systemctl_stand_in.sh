@@ -8,8 +8,10 @@ shift
 pids=/run/systemctl-stand-in
 mkdir -p $pids
 unit=
+now=
 for argument; do
   case $argument in
+  --now) now=yes ;;
   -*) ;;
   *) unit=${argument%.service} ;;
   esac
@@ -36,7 +38,8 @@ daemon-reload) exit 0 ;;
 esac
 [ -x "$program" ] || { echo "Loaded: not-found ($unit)"; exit 4; }
 case $verb in
-start | enable) start ;;
+start) start ;;
+enable) [ -z "$now" ] || start ;;
 stop) stop ;;
 restart) stop && start ;;
 status) echo "Loaded: loaded ($program)" ;;

@@ -1,11 +1,14 @@
-/** Disks that are full or read-only when a step begins: a clear error, nothing lost, and a member as soon as there is room. */
+/**
+ * Disks that are full or read-only when a step begins, or before its end is written down: a clear error, nothing lost, and a
+ * member as soon as there is room.
+ */
 import assert from "node:assert/strict";
 import { waitUntil } from "../e2e/wait_until.ts";
 import { ControlPlaneLane } from "./_crash_control_planes.ts";
 import { type CrashLane, initLane, WorkerLane } from "./_crash_lanes.ts";
 import { InitLife, type Life } from "./_crash_lives.ts";
 import { CrashMatrix, inLanes } from "./_crash_matrix.ts";
-import { type CrashPoint, type Harm, LOCK_STEPS, STEPS, type Way } from "./_crash_points.ts";
+import { type CrashPoint, type Harm, LOCK_STEPS, MEMBERSHIP, STEPS, type Way } from "./_crash_points.ts";
 import { RunWorld } from "./_run_machine.ts";
 import { RunOperator } from "./_run_operator.ts";
 import { type BootstrapperProcess, PATIENCE_MS, type PrintedEvent } from "./_run_process.ts";
@@ -14,6 +17,7 @@ import { SmallDisks } from "./_small_disks.ts";
 const STATE = ["/var/lib/bootstrapper"];
 const KUBERNETES = ["/etc/kubernetes", "/var/lib/kubelet"];
 const KINDS = ["full", "read-only"] as const;
+type Kind = typeof KINDS[number];
 
 /** Events by which `run` says that it cannot go on, or not now. */
 const COMPLAINTS = ["run-failed", "join-not-prepared", "join-not-finished"];
@@ -23,8 +27,42 @@ interface Task {
   readonly lane: CrashLane;
   readonly way: Way;
   readonly folders: readonly string[];
-  /** For Kubernetes' own folders, those that write there. */
-  readonly steps: readonly string[];
+  readonly failures: readonly Failure[];
+}
+
+/** When the disks fail, and how. */
+interface Failure {
+  readonly step: string;
+  readonly moment: CrashPoint["moment"];
+  readonly kind: Kind;
+}
+
+/** Before the work of steps that write to Kubernetes' own folders. */
+function failuresBefore(...steps: readonly string[]): Failure[] {
+  return steps.flatMap((step) => KINDS.map((kind): Failure => ({ step, moment: "before", kind })));
+}
+
+/**
+ * Before and after the work of every step, that is, before each write of the journal, and before the node is written down as a
+ * member. The lock is taken once: what is after that step's work is seen once in a life, by `afterLock`.
+ */
+function allFailures(way: Way, afterLock: Kind): Failure[] {
+  const steps = STEPS[way].flatMap((step) => {
+    const kinds = step === LOCK_STEPS[way] ? [afterLock] : KINDS;
+    return [...failuresBefore(step), ...kinds.map((kind): Failure => ({ step, moment: "after", kind }))];
+  });
+  return [...steps, ...failuresBefore(MEMBERSHIP)];
+}
+
+/** The other kind of failure after the lock, in a life of its own. */
+function failureAfterLock(way: Way, kind: Kind): Failure[] {
+  return [{ step: LOCK_STEPS[way], moment: "after", kind }];
+}
+
+function isFreshAt(way: Way, { step, moment }: Failure): boolean {
+  const steps = [...STEPS[way], MEMBERSHIP];
+  const lock = steps.indexOf(LOCK_STEPS[way]);
+  return moment === "before" ? steps.indexOf(step) <= lock : steps.indexOf(step) < lock;
 }
 
 /** What `run` says of a failure; the error of the operator's `init` where it is only refused. */
@@ -71,23 +109,25 @@ async function lockOf({ machine }: Life): Promise<string | undefined> {
   return code === 0 ? output : undefined;
 }
 
-async function failEverywhere(matrix: CrashMatrix, name: string, { lane, way, folders, steps }: Task): Promise<void> {
+async function failEverywhere(
+  matrix: CrashMatrix,
+  name: string,
+  { lane, way, folders, failures }: Task,
+): Promise<void> {
   const life = await lane.life(name);
   const { machine } = life;
   const disks = await SmallDisks.mount(machine, folders);
   let lock: string | undefined;
-  for (const step of steps) {
-    for (const kind of KINDS) {
-      await matrix.rows({ way, victim: `disk ${kind}`, step }, async () => {
-        const harm: Harm = { kind, folders: [...folders] };
-        const complaint = await complaintOf(life, { step, moment: "before", harm }).finally(() => disks.mend(kind));
-        const now = await lockOf(life);
-        const isFresh = STEPS[way].indexOf(step) <= STEPS[way].indexOf(LOCK_STEPS[way]);
-        assert.equal(now === undefined, isFresh);
-        assert.equal(now, lock ??= now);
-        return [{ step, moment: "before", ended: assertClear(complaint, folders) }];
-      });
-    }
+  for (const failure of failures) {
+    const { step, moment, kind } = failure;
+    await matrix.rows({ way, victim: `disk ${kind}`, step }, async () => {
+      const harm: Harm = { kind, folders: [...folders] };
+      const complaint = await complaintOf(life, { step, moment, harm }).finally(() => disks.mend(kind));
+      const now = await lockOf(life);
+      assert.equal(now === undefined, isFreshAt(way, failure));
+      assert.equal(now, lock ??= now);
+      return [{ step, moment, ended: assertClear(complaint, folders) }];
+    });
   }
   await matrix.rows({ way, victim: "nobody", step: "" }, async () => {
     await life.goOn();
@@ -130,10 +170,12 @@ diskTest(
     const workers = ends.use(await WorkerLane.create(world, operator));
     const inits = initLane(world, operator);
     return [
-      { lane: inits, way: "init", folders: STATE, steps: STEPS.init },
-      { lane: workers, way: "worker", folders: STATE, steps: STEPS.worker },
-      { lane: inits, way: "init", folders: KUBERNETES, steps: ["certificates", "kubeadm-init"] },
-      { lane: workers, way: "worker", folders: KUBERNETES, steps: ["kubeadm-join"] },
+      { lane: inits, way: "init", folders: STATE, failures: allFailures("init", "full") },
+      { lane: workers, way: "worker", folders: STATE, failures: allFailures("worker", "full") },
+      { lane: inits, way: "init", folders: STATE, failures: failureAfterLock("init", "read-only") },
+      { lane: workers, way: "worker", folders: STATE, failures: failureAfterLock("worker", "read-only") },
+      { lane: inits, way: "init", folders: KUBERNETES, failures: failuresBefore("certificates", "kubeadm-init") },
+      { lane: workers, way: "worker", folders: KUBERNETES, failures: failuresBefore("kubeadm-join") },
     ];
   },
 );
@@ -145,8 +187,13 @@ diskTest(
     assert(one !== undefined && other !== undefined);
     const way = "control-plane";
     return [
-      { lane: ends.use(one), way, folders: STATE, steps: STEPS[way] },
-      { lane: ends.use(other), way, folders: KUBERNETES, steps: ["cluster-keys", "kubeadm-prepare", "kubeadm-etcd"] },
+      { lane: ends.use(one), way, folders: STATE, failures: allFailures(way, "read-only") },
+      {
+        lane: ends.use(other),
+        way,
+        folders: KUBERNETES,
+        failures: failuresBefore("cluster-keys", "kubeadm-prepare", "kubeadm-etcd"),
+      },
     ];
   },
 );

@@ -144,7 +144,7 @@ Deno.test("attack: an operator's Init call at the join service", async () => {
 
 Deno.test("attack: a node stalls at each step", async (t) => {
   // Stopped by the opening deadline of the channel and by the deadline of every receive() in exchange_service.ts.
-  const deadlines = { helloMs: 200, requestMs: 200, activationMs: 200 };
+  const deadlines = { helloMs: 200, requestMs: 200, activationMs: 200, outcomeMs: 60_000 };
   await using cluster = await TestCluster.create({
     service: {
       deadlines,

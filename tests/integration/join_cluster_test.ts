@@ -30,7 +30,9 @@ import type { WorldNode } from "../world_node.ts";
 
 const CLUSTER_NAME = "test";
 const never = () => Promise.reject(new Error("this is a worker"));
-const noControlPlane = { preflight: never, hasKeys: never, installKeys: never, run: never, startJoinService: never };
+const noControlPlane = {
+  ...{ preflight: never, hasKeys: never, installKeys: never, isVoter: never, run: never, startJoinService: never },
+};
 const WAIT = { clock: systemClock, deadlineMs: 60_000 };
 /** What a node of the world does not have, and a machine does: a container runtime, and control groups of version 2. */
 const NOT_IN_THE_WORLD = /^(?:CRI|ContainerRuntimeVersion|SystemVerification)$/;
@@ -89,6 +91,7 @@ class Worker implements AsyncDisposable {
       },
       kubelet: {
         hasJoined: () => exists(kubeletConf),
+        enable: () => Promise.resolve(),
         start: () => Promise.resolve(),
         // kubeadm has waited for that itself.
         waitUntilHealthy: () => Promise.resolve(),

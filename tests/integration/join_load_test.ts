@@ -31,7 +31,7 @@ Deno.test("50 nodes get their tickets while a thousand hostile peers of every ki
       pcrs: new Map([[4, [new Uint8Array(32)]]]),
       trust: { identities: new Set(), issuers: [issuer] },
     }, () => new Date()),
-    service: { deadlines: { helloMs: 5_000, requestMs: 10_000, activationMs: 10_000 } },
+    service: { deadlines: { helloMs: 5_000, requestMs: 10_000, activationMs: 10_000, outcomeMs: 60_000 } },
   });
   const kinds = Object.entries(HOSTILE_PEERS);
   const outcomes = Array.from({ length: HOSTILE }, (_, index) => {

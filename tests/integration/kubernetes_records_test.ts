@@ -24,9 +24,14 @@ const codeIs = (code: string) => (error: unknown) => error instanceof BootstrapE
 function recordOf(fields: Partial<AdmissionRecord>): AdmissionRecord {
   return {
     ...{ identity: hex(randomBytes(32)), nodeName: `node-${hex(randomBytes(4))}`, role: "worker", nodeKey: "AAAA" },
-    ...{ addresses: ["10.0.0.1"], evidenceDigest: hex(randomBytes(32)), resetCount: 5 },
+    ...{ addresses: [addressOf()], evidenceDigest: hex(randomBytes(32)), resetCount: 5 },
     ...fields,
   };
+}
+
+/** One that nobody has. */
+function addressOf(): string {
+  return `10.${randomBytes(3).join(".")}`;
 }
 
 async function recordNames(api: KubernetesApi): Promise<string[]> {
@@ -48,7 +53,7 @@ Deno.test("admission records and the join service's rights, against a real API s
       const again = {
         ...first,
         nodeKey: "BBBB",
-        addresses: ["10.0.0.2"],
+        addresses: [addressOf()],
         evidenceDigest: "11".repeat(32),
         resetCount: 6,
       };
@@ -73,6 +78,43 @@ Deno.test("admission records and the join service's rights, against a real API s
     assert.deepEqual(await recordNames(cluster.admin), before);
     assert.deepEqual(await records.find(first.identity), first);
     assert.equal(await records.find(stranger.identity), undefined);
+  });
+
+  await t.step("admit() refuses another node's address, in any form of it, and leaves nothing behind", async () => {
+    const first = recordOf({ addresses: [addressOf(), "2001:db8::7"] });
+    await records.admit(first);
+    const before = await recordNames(cluster.admin);
+    for (const address of [first.addresses[0] ?? "", `::ffff:${first.addresses[0]}`, "2001:DB8:0::7"]) {
+      const asked = records.admit(recordOf({ addresses: [addressOf(), address] }));
+      await assert.rejects(asked, codeIs("conflict/node-address"));
+      assert.deepEqual(await recordNames(cluster.admin), before);
+    }
+    const [moved, next] = [{ ...first, addresses: [addressOf()] }, recordOf({ addresses: first.addresses })];
+    await records.admit(moved);
+    await records.admit(next);
+    await assert.rejects(records.admit(first), codeIs("conflict/node-address"));
+    assert.deepEqual(await records.byName(moved.nodeName), moved);
+    assert.deepEqual(await records.byName(next.nodeName), next);
+  });
+
+  await t.step("of many nodes that ask for one address at once one has it in the end", async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const addresses = [addressOf()];
+      const contenders = Array.from({ length: CONTENDERS }, () => recordOf({ addresses }));
+      const outcomes = await Promise.allSettled(contenders.map((record) => records.admit(record)));
+      for (const outcome of outcomes) {
+        if (outcome.status === "fulfilled") continue;
+        const codes = ["conflict/node-address", "unavailable/admission-changed"];
+        assert.ok(codes.some((code) => codeIs(code)(outcome.reason)), String(outcome.reason));
+      }
+      const owners = async () => {
+        const named = await Promise.all(contenders.map(({ nodeName }) => records.byName(nodeName)));
+        return named.filter((record) => record?.addresses.length === 1).length;
+      };
+      assert.ok(await owners() <= 1);
+      for (const record of contenders) await records.admit(record).catch(() => {});
+      assert.equal(await owners(), 1);
+    }
   });
 
   await t.step("admit() refuses a reset count that went back, and one that is gone", async () => {
@@ -130,8 +172,10 @@ Deno.test("admission records and the join service's rights, against a real API s
   });
 
   const operator = new AdmissionRecords(cluster.admin);
-  const left = async ({ identity, nodeName }: AdmissionRecord) =>
-    (await recordNames(cluster.admin)).filter((name) => name === `identity-${identity}` || name === `node-${nodeName}`);
+  const left = async ({ identity, nodeName, addresses: [address] }: AdmissionRecord) =>
+    (await recordNames(cluster.admin)).filter((name) =>
+      [`identity-${identity}`, `node-${nodeName}`, `address-${address}`].includes(name)
+    );
 
   await t.step("remove() frees name and identity, and both may be admitted anew", async () => {
     const first = recordOf({});
@@ -167,7 +211,7 @@ Deno.test("admission records and the join service's rights, against a real API s
       return calls.length === 1 ? cluster.admin.remove(path) : Promise.reject(new Error("killed"));
     };
     await assert.rejects(new AdmissionRecords(failing).remove(first.nodeName), /killed/);
-    assert.deepEqual(calls, [`identity-${first.identity}`, `node-${first.nodeName}`]);
+    assert.deepEqual(calls, [`address-${first.addresses[0]}`, `identity-${first.identity}`]);
     assert.deepEqual(await operator.remove(first.nodeName), first);
     assert.deepEqual(await left(first), []);
   });

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import * as v from "valibot";
 import { readPem } from "../../certificate/pem.ts";
 import { EXT_KEY_USAGE, extKeyUsage, readCertificate, subjectAltName } from "../../certificate/x509.ts";
+import { clusterNetwork } from "../../join/claims_check.ts";
 import { runServingApprover } from "../../join/serving_approver.ts";
 import type { AdmissionRecord } from "../../kubernetes/admission_records.ts";
 import { AdmissionRecords } from "../../kubernetes/admission_records.ts";
@@ -11,7 +12,7 @@ import { KubernetesApi } from "../../kubernetes/api.ts";
 import { joinDocument } from "../../kubernetes/documents.ts";
 import { kubeconfig } from "../../kubernetes/kubeconfig.ts";
 import { signNodeCertificate } from "../../kubernetes/node_certificate.ts";
-import { defaultTimeouts } from "../../kubernetes/settings.ts";
+import { DEFAULT_CLUSTER_DOCUMENT, defaultTimeouts } from "../../kubernetes/settings.ts";
 import { base64, fromBase64, fromUtf8, utf8 } from "../../platform/bytes.ts";
 import { type Clock, systemClock } from "../../platform/clock.ts";
 import { BootstrapError } from "../../platform/errors.ts";
@@ -116,11 +117,12 @@ Deno.test("kubelets of admitted nodes, and nobody else, get serving certificates
   await using cluster = await TestCluster.create();
   using service = new KubernetesApi(await cluster.joinService());
   const admissions = new AdmissionRecords(service);
+  const network = clusterNetwork([cluster.server.slice("https://".length)], DEFAULT_CLUSTER_DOCUMENT);
   const worker = await cluster.world.node("worker-1");
   const events: Record<string, unknown>[] = [];
   const log = createLog(systemClock, (line) => events.push(JSON.parse(line)));
   const stop = new AbortController();
-  const approver = () => runServingApprover({ api: service, admissions, clock: quickClock, log }, stop.signal);
+  const approver = () => runServingApprover({ api: service, admissions, network, clock: quickClock, log }, stop.signal);
   // Two, as every control plane runs one.
   const running = Promise.all([approver(), approver()]);
   const { folder } = cluster.ca;
@@ -144,17 +146,7 @@ Deno.test("kubelets of admitted nodes, and nobody else, get serving certificates
       );
       const admin = new AdmissionRecords(cluster.admin);
       assert.equal(await admin.byName("cp-1"), undefined);
-      // What an init writes for its own node.
-      const record = { ...recordOf("cp-1", "c1", [cluster.controlPlane.ip]), role: "control-plane" } as const;
-      const { addresses, ...rest } = record;
-      for (const name of [`identity-${record.identity}`, "node-cp-1"]) {
-        const data = { ...rest, addresses: JSON.stringify(addresses) };
-        await cluster.admin.create(
-          "/api/v1/namespaces/bootstrapper-system/configmaps",
-          { metadata: { name }, data },
-          v.unknown(),
-        );
-      }
+      await admin.admitFounder({ ...recordOf("cp-1", "c1", [cluster.controlPlane.ip]), role: "control-plane" });
       const pem = await until(
         "certificate of cp-1",
         () => cluster.controlPlane.read(SERVER_PEM).catch(() => undefined),

@@ -1,6 +1,6 @@
 import { BootstrapError, type ErrorCode } from "../platform/errors.ts";
 import type { AnswerSchema, DeletePreconditions } from "./api.ts";
-import type { RemovalApi } from "./removal_requests.ts";
+import type { ConfigMapApi } from "./_config_maps.ts";
 
 /** A ConfigMap in memory. */
 export interface MemoryConfigMap {
@@ -25,7 +25,7 @@ interface Given {
 const COLLECTION = "/api/v1/namespaces/bootstrapper-system/configmaps";
 
 /** An API server of ConfigMaps in memory, for tests: versions, UIDs and labels as the real one has them. */
-export class MemoryRemovals implements RemovalApi {
+export class MemoryConfigMaps implements ConfigMapApi {
   /** What is stored, by name. */
   readonly stored = new Map<string, MemoryConfigMap>();
   /** Called before each change, with the method: a test may change something itself, or throw. */
@@ -38,11 +38,13 @@ export class MemoryRemovals implements RemovalApi {
     return found && await checked(found, schema);
   }
 
-  /** The list at a path. */
+  /** The list at a path: all of it, or what has a label. */
   get<T>(path: string, schema: AnswerSchema<T>): Promise<T> {
-    const [, label = "", value = ""] = /\?labelSelector=([a-z-]+)%3D([a-z]+)$/.exec(path) ?? [];
-    const items = [...this.stored.values()].filter(({ metadata }) => metadata.labels[label] === value);
-    return checked({ items }, schema);
+    const [, label, value] = /\?labelSelector=([a-z-]+)%3D([a-z]+)$/.exec(path) ?? [];
+    const items = [...this.stored.values()].filter(({ metadata }) =>
+      label === undefined || metadata.labels[label] === value
+    );
+    return checked({ metadata: {}, items }, schema);
   }
 
   /** Creates an object. */
@@ -71,9 +73,10 @@ export class MemoryRemovals implements RemovalApi {
     this.onChange("remove");
     const current = this.stored.get(nameIn(path));
     if (current === undefined) return Promise.resolve(false);
-    if (preconditions.uid !== undefined && preconditions.uid !== current.metadata.uid) {
-      throw failure("conflict/changed");
-    }
+    const { uid, resourceVersion } = current.metadata;
+    const isOther = (preconditions.uid ?? uid) !== uid ||
+      (preconditions.resourceVersion ?? resourceVersion) !== resourceVersion;
+    if (isOther) throw failure("conflict/changed");
     return Promise.resolve(this.stored.delete(current.metadata.name));
   }
 

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { createCertificateAuthority } from "../certificate/ca.ts";
+import { privateKeyPem } from "../certificate/keys.ts";
+import { systemClock } from "../platform/clock.ts";
+import { Founding, InitRequest } from "../proto/gen/bootstrapper.ts";
+import type { FoundingInit } from "./found_cluster.ts";
+import { INIT_SEQUENCE } from "./found_cluster.ts";
+
+/** An init on a machine with a folder of its own; `calls` are those that it makes. */
+async function founding(kubernetesFolder: string): Promise<{ readonly init: FoundingInit; readonly calls: string[] }> {
+  const calls: string[] = [];
+  const call = (name: string) => Promise.resolve(void calls.push(name));
+  const clusterDocument = "kubernetesVersion: v1.36.3\n";
+  const init: FoundingInit = {
+    node: { name: "n1", address: "192.0.2.1" },
+    identity: () => Promise.resolve("00"),
+    kubernetesFolder,
+    kubeadm: { init: () => call("kubeadm init") },
+    enableKubelet: () => call("enable"),
+    joinServicePort: 9444,
+    installJoinService: () => call("join service"),
+    clock: systemClock,
+    staged: {
+      ca: await createCertificateAuthority(new Date()),
+      requestBytes: new Uint8Array(),
+      request: InitRequest.fromPartial({ clusterName: "demo", clusterDocument }),
+      founding: Founding.fromPartial({}),
+    },
+    cluster: { nodeName: "n1", apiEndpoints: ["192.0.2.1:6443"], joinEndpoints: ["192.0.2.1:9444"] },
+    journal: { detail() {} },
+    signal: new AbortController().signal,
+  };
+  return { init, calls };
+}
+
+Deno.test("the step certificates lays the cluster's CA, and removes what a killed writer left of its key", async () => {
+  const folder = await Deno.makeTempDir();
+  const pki = join(folder, "pki");
+  const { init } = await founding(folder);
+  await Deno.mkdir(pki);
+  await Deno.writeTextFile(join(pki, ".ca.key.0123456789abcdef.tmp"), await privateKeyPem(init.staged.ca.keys));
+  const { holds, run } = INIT_SEQUENCE["certificates"] ?? assert.fail();
+  assert.equal(await holds?.(init), false);
+  await run(init);
+  assert.deepEqual([...Deno.readDirSync(pki)].map(({ name }) => name).sort(), ["ca.crt", "ca.key"]);
+  assert.equal(await Deno.readTextFile(join(pki, "ca.key")), await privateKeyPem(init.staged.ca.keys));
+  assert.equal((Deno.statSync(join(pki, "ca.key")).mode ?? 0) & 0o777, 0o600);
+  assert.equal(await holds?.(init), true);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("the step kubeadm-init enables the kubelet before kubeadm makes an etcd that needs it", async () => {
+  const { init, calls } = await founding("/nonexistent");
+  await INIT_SEQUENCE["kubeadm-init"]?.run(init);
+  assert.deepEqual(calls, ["enable", "kubeadm init"]);
+});

@@ -1,0 +1,101 @@
+/**
+ * What a node may call itself, and where it may say it is.
+ *
+ * Its name and addresses are no part of its evidence, and they go into the certificate that its kubelet serves with. That is
+ * under the CA by which everybody in the cluster knows the API server, so they must not be the API server's.
+ *
+ * @module
+ */
+import { refusal } from "../attestation/evidence.ts";
+import type { AdmissionRecord } from "../kubernetes/admission_records.ts";
+import { readClusterSettings } from "../kubernetes/settings.ts";
+import { readEndpoint } from "../node/endpoint.ts";
+import type { BootstrapError } from "../platform/errors.ts";
+import { addressBytes, isInNetwork } from "../platform/ip_address.ts";
+
+/** What belongs to the cluster, and to no node of its own. */
+export interface ClusterNetwork {
+  /** Where nodes reach the API server: addresses and DNS names, in lower case. */
+  readonly apiHosts: readonly string[];
+  /** Where Services are, CIDR; the first address is the API server's. */
+  readonly serviceSubnet: string;
+}
+
+/** What a node claims. */
+export type Claims = Pick<AdmissionRecord, "nodeName" | "role" | "addresses">;
+
+/** `DefaultServicesSubnet` in kubeadm's `apis/kubeadm/v1beta4/defaults.go`. */
+const KUBEADM_SERVICE_SUBNET = "10.96.0.0/12";
+
+/** Names by which Pods and the control plane itself call the API server. */
+const RESERVED_NAMES: readonly string[] = ["kubernetes", "localhost"];
+
+/** By which no other node can reach one (IANA's registries of special-purpose and multicast addresses). */
+const UNREACHABLE: readonly (readonly [network: string, what: string])[] = [
+  ["0.0.0.0/8", "unspecified"],
+  ["127.0.0.0/8", "loopback"],
+  ["169.254.0.0/16", "link-local"],
+  ["224.0.0.0/4", "multicast"],
+  ["240.0.0.0/4", "reserved"],
+  ["::/128", "unspecified"],
+  ["::1/128", "loopback"],
+  ["fe80::/10", "link-local"],
+  ["ff00::/8", "multicast"],
+];
+
+/**
+ * What a cluster keeps for itself.
+ *
+ * @param apiEndpoints `host:port`.
+ * @param clusterDocument YAML: the cluster's settings.
+ * @throws {BootstrapError} `usage/endpoint`, `usage/document`.
+ */
+export function clusterNetwork(apiEndpoints: readonly string[], clusterDocument: string): ClusterNetwork {
+  return {
+    apiHosts: apiEndpoints.map((endpoint) => readEndpoint(endpoint, "apiEndpoints").host),
+    serviceSubnet: readClusterSettings(clusterDocument).serviceSubnet ?? KUBEADM_SERVICE_SUBNET,
+  };
+}
+
+/**
+ * Checks what a node claims by itself; whether another node has it is known by the admission records.
+ *
+ * A control plane may have the API server's own address or name, if no other node does: without a load balancer they are
+ * the first node's, and it has the CA's key anyway.
+ *
+ * @throws {BootstrapError} `refused/node-name`, `refused/node-address`.
+ */
+export function checkClaims(
+  { nodeName, role, addresses }: Claims,
+  { apiHosts, serviceSubnet }: ClusterNetwork,
+): void {
+  const ofApi = role === "control-plane" ? [] : apiHosts;
+  if ([...RESERVED_NAMES, ...ofApi].includes(nodeName)) {
+    throw refusal(
+      "node-name",
+      `No ${role} may have the name ${nodeName}: others know the API server by it`,
+      "a name of its own",
+      nodeName,
+      "Give the machine another name: node.name in its configuration, or its host name",
+    );
+  }
+  const apiAddresses = ofApi.flatMap((host) => addressBytes(host)?.join(".") ?? []);
+  for (const address of addresses) {
+    const bytes = addressBytes(address);
+    if (bytes === undefined) throw wrongAddress(nodeName, address, "no address");
+    const [, what] = UNREACHABLE.find(([network]) => isInNetwork(bytes, network)) ?? [];
+    if (what !== undefined) throw wrongAddress(nodeName, address, what);
+    if (isInNetwork(bytes, serviceSubnet)) throw wrongAddress(nodeName, address, `in ${serviceSubnet}, the Services'`);
+    if (apiAddresses.includes(bytes.join("."))) throw wrongAddress(nodeName, address, "the API server's endpoint");
+  }
+}
+
+function wrongAddress(nodeName: string, address: string, what: string): BootstrapError {
+  return refusal(
+    "node-address",
+    `The address ${address} of ${nodeName} is ${what}`,
+    "an address of its own that the other nodes can reach",
+    address,
+    "Give the machine an address of its own: node.address in its configuration, or on its interface",
+  );
+}

@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { BootstrapError } from "../platform/errors.ts";
+import { addressBytes, isInNetwork } from "../platform/ip_address.ts";
+import { checkClaims, type Claims, clusterNetwork } from "./claims_check.ts";
+
+const DOCUMENT = "kubernetesVersion: v1.36.3\n";
+const network = clusterNetwork(["198.51.100.1:6443", "[2001:db8::6]:6443", "API:6443"], DOCUMENT);
+const worker: Claims = { nodeName: "worker-1", role: "worker", addresses: ["192.0.2.7", "2001:db8::7"] };
+const controlPlane: Claims = { ...worker, role: "control-plane" };
+
+/** The code that claims are refused with, or nothing. */
+function codeOf(claims: Claims, of = network): string {
+  try {
+    checkClaims(claims, of);
+    return "";
+  } catch (error) {
+    assert.ok(error instanceof BootstrapError && error.next !== "" && error.details["expected"] !== undefined);
+    assert.equal(error.retriable, false);
+    return error.code;
+  }
+}
+
+Deno.test("checkClaims() accepts a name and addresses of a node's own", () => {
+  assert.equal(codeOf(worker), "");
+  assert.equal(codeOf({ ...worker, nodeName: "kubernetes-1", addresses: [] }), "");
+  assert.equal(codeOf({ ...worker, addresses: ["10.95.255.255", "10.112.0.1", "::2", "fc00::1"] }), "");
+});
+
+Deno.test("checkClaims() refuses the API server's names, for a control plane those that everybody uses", () => {
+  for (const nodeName of ["kubernetes", "localhost", "api"]) {
+    assert.equal(codeOf({ ...worker, nodeName }), "refused/node-name");
+    assert.equal(codeOf({ ...controlPlane, nodeName }), nodeName === "api" ? "" : "refused/node-name");
+  }
+});
+
+Deno.test("checkClaims() refuses addresses that no node can have, however they are written", () => {
+  const wrong = ["", "x", "fe80::1%eth0", "0.0.0.0", "0.1.2.3", "127.0.0.1", "127.1.2.3", "169.254.1.1", "224.0.0.1"]
+    .concat(["239.1.1.1", "240.0.0.1", "255.255.255.255", "::", "::1", "0:0:0:0:0:0:0:1", "fe80::1", "FEBF::1"])
+    .concat(["ff02::1", "::ffff:127.0.0.1", "::ffff:7f00:1", "10.96.0.1", "10.111.255.255", "::ffff:10.96.0.1"]);
+  for (const address of wrong) {
+    for (const claims of [worker, controlPlane]) {
+      assert.equal(codeOf({ ...claims, addresses: ["192.0.2.7", address] }), "refused/node-address", address);
+    }
+  }
+});
+
+Deno.test("checkClaims() refuses the API endpoint's address to workers only", () => {
+  for (const address of ["198.51.100.1", "::ffff:198.51.100.1", "2001:db8::6", "2001:DB8:0::6"]) {
+    assert.equal(codeOf({ ...worker, addresses: [address] }), "refused/node-address", address);
+    assert.equal(codeOf({ ...controlPlane, addresses: [address] }), "", address);
+  }
+});
+
+Deno.test("clusterNetwork() takes the cluster's own range of Services", () => {
+  const own = clusterNetwork(["192.0.2.1:6443"], `${DOCUMENT}serviceSubnet: fd00:1::/108\n`);
+  assert.deepEqual(own, { apiHosts: ["192.0.2.1"], serviceSubnet: "fd00:1::/108" });
+  assert.equal(codeOf({ ...worker, addresses: ["fd00:1::1"] }, own), "refused/node-address");
+  assert.equal(codeOf({ ...worker, addresses: ["10.96.0.1"] }, own), "");
+});
+
+Deno.test("checkClaims() gives an answer for any address, and none of a Service passes", () => {
+  fc.assert(fc.property(fc.oneof(fc.ipV4(), fc.ipV6(), fc.string()), (address) => {
+    const isOk = codeOf({ ...worker, addresses: [address] }) === "";
+    const bytes = addressBytes(address);
+    assert.ok(!isOk || (bytes !== undefined && !isInNetwork(bytes, network.serviceSubnet)));
+  }));
+});

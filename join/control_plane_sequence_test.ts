@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import { clusterKeyNames } from "../kubernetes/cluster_keys.ts";
+import { systemClock } from "../platform/clock.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { newKit } from "./_testing_kit.ts";
+import { TestCluster } from "./_testing.ts";
+import { TestMachine } from "./_testing_machine.ts";
+import type { ControlPlaneMaker } from "./control_plane_sequence.ts";
+import { sealKit } from "./sealed_kit.ts";
+import type { Ticket } from "./ticket.ts";
+
+const hasKeyIn = ({ kit }: Ticket) => kit !== undefined && clusterKeyNames().some((name) => !isZero(kit.keys[name]));
+const isZero = (bytes: Uint8Array) => bytes.every((byte) => byte === 0);
+
+/** A cluster that makes everybody a control plane, and a machine that is to be one; `tickets` are those that it was given. */
+async function world() {
+  const { kit, ca } = await newKit();
+  const cluster = await TestCluster.create({
+    ca,
+    service: {
+      roleOf: () => "control-plane",
+      controlPlanes: {
+        enter: () => Promise.resolve(),
+        release: () => Promise.resolve(),
+        seal: (sealingKey, a2) => sealKit(sealingKey, a2, kit),
+      },
+    },
+  });
+  const machine = await TestMachine.create("control-plane");
+  const tickets: Ticket[] = [];
+  const note = (ticket: Ticket) => {
+    assert.ok(hasKeyIn(ticket));
+    tickets.push(ticket);
+  };
+  const controlPlane: ControlPlaneMaker = {
+    preflight: (ticket) => Promise.resolve(note(ticket)).then(() => []),
+    hasKeys: () => Promise.resolve(machine.calls.includes("keys")),
+    installKeys: (ticket) => {
+      machine.calls.push("keys");
+      return Promise.resolve(note(ticket));
+    },
+    isVoter: () => Promise.resolve(false),
+    run: (phase) => Promise.resolve(void machine.calls.push(`kubeadm ${phase}`)),
+    startJoinService: () => Promise.resolve(),
+  };
+  return { cluster, machine, tickets, controlPlane, clock: { ...systemClock, sleep: () => Promise.resolve() } };
+}
+
+Deno.test("CONTROL_PLANE_SEQUENCE enables the kubelet before it asks for the ticket that kubeadm needs", async () => {
+  const { cluster, machine, controlPlane, clock } = await world();
+  await using _ = cluster;
+  await using node = machine;
+  let fails = true;
+  const run: ControlPlaneMaker["run"] = (phase, ...rest) => {
+    if (phase !== "etcd" || !fails) return controlPlane.run(phase, ...rest);
+    fails = false;
+    throw new BootstrapError("system/kubeadm", "the power goes");
+  };
+  await node.run(cluster.trust, [cluster.port], { clock, controlPlane: { ...controlPlane, run } });
+  // The second time is that of a node whose member of etcd may vote already.
+  const again = node.calls.lastIndexOf("(kubeadm-prepare)");
+  assert.ok(again > node.calls.indexOf("(kubeadm-etcd)"));
+  assert.deepEqual(node.calls.slice(again, again + 4), [
+    ...["(kubeadm-prepare)", "enable", "(join-ticket)", "kubeadm prepare"],
+  ]);
+});
+
+for (const isVoter of [false, true]) {
+  const what = isVoter
+    ? "asks for no ticket where this node votes"
+    : "asks for a ticket before it changes etcd's members";
+  Deno.test(`CONTROL_PLANE_SEQUENCE ${what}, when the kubelet has joined`, async () => {
+    const { cluster, machine, controlPlane, clock } = await world();
+    await using _ = cluster;
+    await using node = machine;
+    const run: ControlPlaneMaker["run"] = (phase, ...rest) => {
+      if (phase !== "etcd" || node.joined) return controlPlane.run(phase, ...rest);
+      node.joined = true;
+      throw new BootstrapError("system/kubeadm", "the power goes");
+    };
+    const maker = { ...controlPlane, run, isVoter: () => Promise.resolve(isVoter) };
+    await node.run(cluster.trust, [cluster.port], { clock, controlPlane: maker });
+    assert.deepEqual(
+      node.calls.slice(node.calls.lastIndexOf("(kubeadm-etcd)")).slice(0, 3),
+      [
+        "(kubeadm-etcd)",
+        ...(isVoter ? [] : ["(join-ticket)"]),
+        ...["kubeadm etcd", "(kubeadm-finish)"],
+      ].slice(0, 3),
+    );
+  });
+}
+
+Deno.test("CONTROL_PLANE_SEQUENCE changes no member of etcd when the node gets no ticket any more", async () => {
+  const { cluster, machine, controlPlane, clock } = await world();
+  await using _ = cluster;
+  await using node = machine;
+  let refused = 0;
+  const run: ControlPlaneMaker["run"] = (phase, ...rest) => {
+    if (phase !== "etcd") return controlPlane.run(phase, ...rest);
+    assert.equal(node.joined, false, "it changed etcd's members");
+    node.joined = true;
+    // Removed while it was away, and its name given to another machine.
+    const [record] = cluster.admissions.records;
+    assert.ok(record !== undefined);
+    cluster.admissions.records.splice(0, 1, { ...record, identity: "99".repeat(32) });
+    throw new BootstrapError("system/kubeadm", "the power goes");
+  };
+  const onEndpointFailure = () => {
+    if (++refused === 2) node.stop.abort();
+  };
+  const asked = node.run(cluster.trust, [cluster.port], { clock, controlPlane: { ...controlPlane, run } }, {
+    onEndpointFailure,
+  });
+  await assert.rejects(asked, { code: "aborted/join" });
+  assert.equal(cluster.refusals.at(-1), "conflict/node-name");
+});
+
+Deno.test("CONTROL_PLANE_SEQUENCE leaves nothing of the cluster's keys in memory once they are on disk", async () => {
+  const { cluster, machine, tickets, controlPlane } = await world();
+  await using _ = cluster;
+  await using node = machine;
+  const run: ControlPlaneMaker["run"] = (phase, ...rest) => {
+    assert.deepEqual(tickets.filter(hasKeyIn), [], phase);
+    return controlPlane.run(phase, ...rest);
+  };
+  assert.equal(await node.run(cluster.trust, [cluster.port], { controlPlane: { ...controlPlane, run } }), "joined");
+  assert.equal(tickets.length, 2);
+});
+
+Deno.test("runJoinClient() wipes the cluster's keys of a ticket that it drops", async (t) => {
+  const dropped = new BootstrapError("system/kubeadm", "kubeadm failed");
+  await t.step("the checks before the lock fail", async () => {
+    const { cluster, machine, tickets, controlPlane, clock } = await world();
+    await using _ = cluster;
+    await using node = machine;
+    const preflight: ControlPlaneMaker["preflight"] = async (ticket, signal) => {
+      assert.deepEqual(tickets.filter(hasKeyIn), []);
+      await controlPlane.preflight(ticket, signal);
+      if (tickets.length === 1) throw dropped;
+      return [];
+    };
+    await node.run(cluster.trust, [cluster.port], { clock, controlPlane: { ...controlPlane, preflight } });
+    assert.deepEqual(tickets.filter(hasKeyIn), []);
+  });
+  await t.step("the keys cannot be installed", async () => {
+    const { cluster, machine, tickets, controlPlane, clock } = await world();
+    await using _ = cluster;
+    await using node = machine;
+    let fails = true;
+    const installKeys: ControlPlaneMaker["installKeys"] = async (ticket) => {
+      if (!fails) return await controlPlane.installKeys(ticket);
+      fails = false;
+      throw dropped;
+    };
+    await node.run(cluster.trust, [cluster.port], { clock, controlPlane: { ...controlPlane, installKeys } });
+    assert.deepEqual(tickets.filter(hasKeyIn), []);
+  });
+  await t.step("the node goes to the InitServer", async () => {
+    const { cluster, machine, tickets, controlPlane } = await world();
+    await using _ = cluster;
+    await using node = machine;
+    node.aroundStep = async (name, work) => {
+      if (name === "join-lock") await node.lock.take({ owner: "init", clusterId: new Uint8Array(32).fill(7) });
+      return await work();
+    };
+    assert.equal(await node.run(cluster.trust, [cluster.port], { controlPlane }), "lost");
+    assert.equal(tickets.length, 1);
+    assert.deepEqual(tickets.filter(hasKeyIn), []);
+  });
+});

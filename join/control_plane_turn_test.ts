@@ -1,0 +1,66 @@
+/** What becomes of the turn that a join service keeps for a control plane. */
+import assert from "node:assert/strict";
+import { hex } from "../platform/bytes.ts";
+import { createInsecureIdentity, createInsecureIssuer } from "../attestation/none/issuer.ts";
+import { newKit } from "./_testing_kit.ts";
+import { TestCluster } from "./_testing.ts";
+import { TestMachine } from "./_testing_machine.ts";
+import { sealKit } from "./sealed_kit.ts";
+
+const identity = createInsecureIdentity();
+
+/** A cluster that gives its turn to everybody who asks, and the machine that asks. */
+async function world() {
+  const { kit, ca } = await newKit();
+  const freed: string[] = [];
+  const released = Promise.withResolvers<void>();
+  const cluster = await TestCluster.create({
+    ca,
+    service: {
+      roleOf: () => "control-plane",
+      controlPlanes: {
+        enter: () => Promise.resolve(),
+        release: (whose) => (freed.push(whose), Promise.resolve(released.resolve())),
+        seal: (sealingKey, a2) => sealKit(sealingKey, a2, kit),
+      },
+    },
+  });
+  return { cluster, freed, released: released.promise, machine: await TestMachine.create("control-plane") };
+}
+
+const isTicketIssued = ({ event }: Record<string, unknown>) => event === "join-ticket-issued";
+
+Deno.test("runJoinClient() frees a control plane's turn when the node goes to the InitServer", async () => {
+  const { cluster, freed, released, machine } = await world();
+  await using _ = cluster;
+  await using node = machine;
+  node.aroundStep = async (name, work) => {
+    if (name === "join-lock") await node.lock.take({ owner: "init", clusterId: new Uint8Array(32).fill(7) });
+    return await work();
+  };
+  const issuer = createInsecureIssuer(identity);
+  assert.equal(await node.run(cluster.trust, [cluster.port], { issuer }), "lost");
+  await released;
+  assert.deepEqual(freed, [hex(identity)]);
+});
+
+Deno.test("runJoinClient() keeps a control plane's turn when the node is locked, and when it is stopped before", async () => {
+  const { cluster, freed, machine } = await world();
+  await using _ = cluster;
+  await using node = machine;
+  const issuer = createInsecureIssuer(identity);
+  node.aroundStep = async (name, work) => {
+    if (name === "join-preflight") node.stop.abort();
+    return await work();
+  };
+  await assert.rejects(node.run(cluster.trust, [cluster.port], { issuer }), { code: "aborted/join" });
+  assert.equal(node.lock.state().name, "unlocked");
+
+  await using other = await TestMachine.create("control-plane");
+  assert.equal(await other.run(cluster.trust, [cluster.port], { issuer }), "joined");
+  assert.equal(cluster.events.filter(isTicketIssued).length, 2);
+  assert.deepEqual(freed, []);
+  for (const call of ["keys", "kubeadm prepare", "kubeadm etcd", "kubeadm finish", "join-service"]) {
+    assert.ok(other.calls.includes(call), call);
+  }
+});

@@ -1,0 +1,16 @@
+import { BootstrapError, type ErrorCode } from "../platform/errors.ts";
+
+/** What the work gives; nothing if it fails with that code. */
+export async function unless<T>(code: ErrorCode, work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof BootstrapError && error.code === code) return undefined;
+    throw error;
+  }
+}
+
+/** What a change of an object gives; nothing if somebody else has changed or deleted it in between. */
+export async function unlessChanged<T>(change: () => Promise<T>): Promise<T | undefined> {
+  return await unless("precondition/not-found", () => unless("conflict/changed", change));
+}

@@ -1,0 +1,63 @@
+/**
+ * The InitServer of this node, with its real effects.
+ *
+ * @module
+ */
+import type { FoundClusterDependencies } from "../init/found_cluster.ts";
+import { documentsOf, foundCluster } from "../init/found_cluster.ts";
+import { InitServer } from "../init/init_server.ts";
+import { kubernetesChecks, preflight } from "../init/preflight.ts";
+import type { StagedInitFolder } from "../init/staged_init.ts";
+import { installJoinService, JOIN_SERVICE_PORT } from "./join_service_install.ts";
+import { systemdKubelet } from "./kubelet.ts";
+import type { Contender } from "./run_dependencies.ts";
+import { untilAborted } from "./until_aborted.ts";
+
+/** Serves Init until a cluster stands on this node and its operator has the keys. */
+export async function runInitServer(contender: Contender, folder: StagedInitFolder): Promise<void> {
+  const { deps, lock, issuer, journals, kubeadm, status, checks, signal } = contender;
+  const { configuration: { trust, init }, self, commands, clock, log } = deps;
+  // An init that is locked goes on, whatever the configuration says by now.
+  if (!init.enabled && lock.state().name !== "locked") return await untilAborted(signal);
+  const server = new InitServer({
+    ...{ host: init.listen.host, port: init.listen.port, lock, folder, journals, issuer, trust, clock, log },
+    preflight: (staged, journal, signal) => {
+      const all = [...checks, ...kubernetesChecks(kubeadm, commands, documentsOf(staged, self), signal)];
+      return preflight(all, (check) => journal.detail("preflight", check), signal);
+    },
+    found: (staged, journal, signal) => foundCluster(founding(contender), staged, journal, signal),
+    onLocked: () => {
+      contender.onLocked();
+      const state = lock.state();
+      const clusterId = state.name === "locked" ? { clusterId: state.lock.clusterId } : {};
+      status.update({
+        ...{ phase: "initialising", role: "control-plane", owner: "init", waitsFor: undefined },
+        ...clusterId,
+      });
+    },
+    onListening: (port) => {
+      log.event("info", "init-server-listening", { host: init.listen.host, port });
+      if (lock.state().name === "locked") status.update({ phase: "initialising" });
+      else status.update({ phase: "racing", waitsFor: contender.waitsFor });
+    },
+  });
+  await server.run(signal);
+}
+
+function founding({ deps, issuer, kubeadm }: Contender): FoundClusterDependencies {
+  const { configuration: { trust }, self, paths, commands, clock } = deps;
+  const kubelet = systemdKubelet({
+    ...{ nodeName: self.name, kubernetesFolder: paths.kubernetes, kubeadm, commands, clock },
+  });
+  return {
+    ...{ node: self, kubernetesFolder: paths.kubernetes, kubeadm, clock },
+    identity: () => issuer.ownIdentity(),
+    enableKubelet: () => kubelet.enable(),
+    joinServicePort: JOIN_SERVICE_PORT,
+    installJoinService: ({ ca, founding, request }, { apiEndpoints, joinEndpoints }) =>
+      installJoinService({ folder: paths.joinService, address: self.address, trust, clock, commands }, {
+        ...{ ca, foundings: [founding], apiEndpoints, joinEndpoints },
+        ...{ policyDocument: request.policyDocument, clusterDocument: request.clusterDocument },
+      }),
+  };
+}

@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { addressBytes, isInNetwork } from "./ip_address.ts";
+
+const hexOf = (text: string) => addressBytes(text)?.toHex();
+
+Deno.test("addressBytes() gives the same bytes for one address, however it is written", () => {
+  assert.equal(hexOf("192.0.2.7"), "c0000207");
+  for (const text of ["::ffff:192.0.2.7", "::FFFF:c000:207", "0:0:0:0:0:ffff:192.0.2.7"]) {
+    assert.equal(hexOf(text), "c0000207", text);
+  }
+  for (const text of ["2001:db8::7", "2001:0DB8:0:0::0:7", "2001:db8:0:0:0:0:0:7"]) {
+    assert.equal(hexOf(text), "20010db8000000000000000000000007", text);
+  }
+  assert.equal(hexOf("::"), "00".repeat(16));
+  assert.equal(hexOf("0:0:0:0:0:0:0:1"), `${"00".repeat(15)}01`);
+  assert.equal(hexOf("fd00::"), `fd${"00".repeat(15)}`);
+});
+
+Deno.test("addressBytes() gives nothing for what is no address", () => {
+  for (
+    const text of ["", "x", "1.2.3", "192.0.2.07", "256.0.0.1", "[::1]", "fe80::1%eth0", "1:2", "::1/64", "1.2.3.4 "]
+  ) {
+    assert.equal(addressBytes(text), undefined, text);
+  }
+});
+
+Deno.test("addressBytes() reads every address of both families, and never throws", () => {
+  fc.assert(fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), (bytes) => {
+    const groups = bytes.toHex().match(/.{4}/g)?.join(":") ?? "";
+    const text = bytes.toHex().startsWith("00000000000000000000ffff") ? bytes.slice(12) : bytes;
+    assert.equal(hexOf(groups), text.toHex());
+  }));
+  fc.assert(fc.property(fc.ipV4(), (text) => assert.equal(addressBytes(text)?.join("."), text)));
+  fc.assert(fc.property(fc.ipV6(), (text) => assert.ok([4, 16].includes(addressBytes(text)?.length ?? 0), text)));
+  fc.assert(fc.property(fc.string(), (text) => void addressBytes(text)));
+});
+
+Deno.test("isInNetwork() compares as many bits as the network has", () => {
+  const cases: readonly [address: string, network: string, isIn: boolean][] = [
+    ["10.96.0.1", "10.96.0.0/12", true],
+    ["10.111.255.255", "10.96.0.0/12", true],
+    ["10.112.0.0", "10.96.0.0/12", false],
+    ["10.95.255.255", "10.96.0.0/12", false],
+    ["::ffff:10.96.0.1", "10.96.0.0/12", true],
+    ["192.0.2.7", "0.0.0.0/0", true],
+    ["192.0.2.7", "192.0.2.7/32", true],
+    ["192.0.2.8", "192.0.2.7/32", false],
+    ["fd00:1::5", "fd00:1::/108", true],
+    ["fd00:2::5", "fd00:1::/108", false],
+    ["10.96.0.1", "::/0", false],
+  ];
+  for (const [address, network, isIn] of cases) {
+    const bytes = addressBytes(address);
+    assert.ok(bytes !== undefined);
+    assert.equal(isInNetwork(bytes, network), isIn, `${address} in ${network}`);
+  }
+});
