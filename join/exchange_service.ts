@@ -36,7 +36,7 @@ import type { NodeRequest } from "./join_request.ts";
 import { readRequest } from "./join_request.ts";
 import { checkKubeletVersion } from "./kubelet_version.ts";
 import { SEALING_KEY_BYTES } from "./node_keys.ts";
-import type { JoinExchangeService } from "./exchange_parts.ts";
+import type { ControlPlaneAdmission, JoinExchangeService } from "./exchange_parts.ts";
 
 /** One exchange, from the service's side. */
 export type JoinSession = Session<JoinClientMessage, JoinServerMessage>;
@@ -206,8 +206,9 @@ async function lockedRegister(clusterId: Uint8Array): Promise<Bytes> {
 /** Step 5, what this identity may be here. */
 async function checkPolicy(
   { request, claims }: VerifiedNode,
-  { roleOf, network, admissions, identity, clusterVersion }: JoinExchangeService,
+  service: JoinExchangeService,
 ): Promise<void> {
+  const { roleOf, network, admissions, identity, clusterVersion } = service;
   const { role, nodeName, kubeletVersion } = request;
   const permitted = roleOf(claims.identity);
   if (role === "control-plane" && permitted !== "control-plane") {
@@ -219,6 +220,8 @@ async function checkPolicy(
       "Configure the node as a worker, or have an operator add its identity to the policy",
     );
   }
+  // Before anything is on record.
+  if (role === "control-plane") makerOfControlPlanes(service);
   checkClaims(request, network);
   if (!claims.fresh) {
     const record = await admissions.find(claims.identity);
@@ -270,22 +273,26 @@ async function issueTicket(
   });
 }
 
+/** What makes control planes, if this service can. */
+function makerOfControlPlanes({ controlPlanes }: Pick<JoinExchangeService, "controlPlanes">): ControlPlaneAdmission {
+  if (controlPlanes !== undefined) return controlPlanes;
+  throw new BootstrapError(
+    "unavailable/cluster-keys",
+    "This join service has not the keys that a control plane needs",
+    {
+      next: "Ask another control plane; there, look at the log: journalctl -u bootstrapper-join-service",
+    },
+  );
+}
+
 /** One control plane at a time, and the cluster's keys for nobody but the attested E_c. */
 async function admitControlPlane(
-  { controlPlanes }: JoinExchangeService,
+  service: JoinExchangeService,
   node: QueuedNode,
   sealingKey: Uint8Array,
   a2: Uint8Array,
 ): Promise<SealedKit> {
-  if (controlPlanes === undefined) {
-    throw new BootstrapError(
-      "unavailable/cluster-keys",
-      "This join service has not the keys that a control plane needs",
-      {
-        next: "Ask another control plane; there, look at the log: journalctl -u bootstrapper-join-service",
-      },
-    );
-  }
+  const controlPlanes = makerOfControlPlanes(service);
   await controlPlanes.enter(node);
   return await controlPlanes.seal(sealingKey, a2);
 }

@@ -1,3 +1,4 @@
+import { hostTscKhz } from "./host_tsc.ts";
 import { join } from "node:path";
 import { readCertificate } from "../../certificate/x509.ts";
 import { hex, sha256 } from "../../platform/bytes.ts";
@@ -163,7 +164,11 @@ export class Machine {
     const mac = `52:54:00:00:00:${number.toString(16).padStart(2, "0")}`;
     const names = (await Array.fromAsync(Deno.readDir(join(this.folder, "credentials")))).map((entry) => entry.name);
     const credentials = Object.fromEntries(names.toSorted().map((name) => [name, join("credentials", name)]));
-    return { acceleration, image, cpus, memoryMiB, tap, mac, kernelArguments, credentials };
+    const tscKhz = await hostTscKhz();
+    return {
+      ...{ acceleration, image, cpus, memoryMiB, tap, mac, kernelArguments, credentials },
+      ...(tscKhz === undefined ? {} : { tscKhz }),
+    };
   }
 
   async #appears(socket: string, owner: ProcessIdentity, log: string): Promise<void> {

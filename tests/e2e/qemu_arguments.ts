@@ -19,6 +19,8 @@ export interface QemuOptions {
   readonly image: Pick<VmImage, "kernel" | "initrd">;
   readonly cpus: number;
   readonly memoryMiB: number;
+  /** How fast this machine's time stamp counter is, which an emulated processor shows as its own; where that is known. */
+  readonly tscKhz?: number;
   readonly tap: string;
   readonly mac: string;
   /** Added to the kernel's command line. */
@@ -28,12 +30,8 @@ export interface QemuOptions {
 }
 
 const translationCacheMiB = 512;
-/**
- * Linux believes the time stamp counters of several emulated processors to differ, which they do not, and takes the HPET instead:
- * then whoever looks at the clock, as Go programs always do, waits for a lock of QEMU's. Guards against a processor that
- * speculates, and a fifth level of page tables, only cost time.
- */
-const emulatedKernelArguments = ["tsc=reliable", "mitigations=off", "no5lvl"];
+/** Guards against a processor that speculates, and a fifth level of page tables, only cost time. */
+const emulatedKernelArguments = ["mitigations=off", "no5lvl"];
 const fwCfgPrefix = "opt/io.systemd.credentials/";
 /** `FW_CFG_MAX_FILE_PATH` of QEMU, without the final zero. */
 const fwCfgNameLength = 55;
@@ -52,7 +50,7 @@ export function qemuArguments(options: QemuOptions): string[] {
     ...["rw", "console=ttyS0", "quiet", "net.ifnames=0", "panic=-1"],
     // An emulated processor hung in the kernel's tests of its ciphers once; one that hangs starts anew by itself.
     ...["cryptomgr.notests", "softlockup_panic=1", "watchdog_thresh=60"],
-    ...(acceleration === "kvm" ? [] : emulatedKernelArguments),
+    ...(acceleration === "kvm" ? [] : [...emulatedKernelArguments, ...clockArguments(options.tscKhz)]),
     ...options.kernelArguments,
   ];
   return [
@@ -84,4 +82,13 @@ function fwCfgName(credential: string): string {
   throw new Error(
     `Cannot pass the credential "${credential}" as its name is longer than ${fwCfgNameLength - fwCfgPrefix.length}`,
   );
+}
+
+/**
+ * Linux believes the time stamp counters of several emulated processors to differ, which they do not, and takes the HPET instead:
+ * then whoever looks at the clock, as Go programs always do, waits for a lock of QEMU's. The rate must come with it: a machine
+ * that measures it while others keep this one busy may get it wrong by far, and its clock runs away.
+ */
+function clockArguments(tscKhz: number | undefined): readonly string[] {
+  return tscKhz === undefined ? [] : ["tsc=reliable", `tsc_early_khz=${tscKhz}`];
 }
