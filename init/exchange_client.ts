@@ -114,8 +114,10 @@ export interface AwaitedResult {
   readonly clock: Pick<Clock, "now">;
   /** How long the node may be silent. */
   readonly deadlines: InitClientDeadlines;
-  /** The number of the last event that was seen before; the node may have forgotten some of those after it. */
+  /** The number of the last event that was seen before. */
   readonly heard: number;
+  /** Whether the init goes on from before: the node may have forgotten some of the events after the last one seen. */
+  readonly again: boolean;
   /** Called for each event, in the order of their numbers. */
   onProgress(event: ProgressEvent): void | Promise<void>;
 }
@@ -126,11 +128,11 @@ export interface AwaitedResult {
  * @throws {BootstrapError} `protocol/progress`, `refused/…`, `malformed/init-result`, or why the node failed.
  */
 export async function awaitResult(exchange: InitExchange, awaited: AwaitedResult): Promise<CheckedResult> {
-  const { clusterId, adminKey, clock, deadlines, onProgress } = awaited;
+  const { clusterId, adminKey, clock, deadlines, again, onProgress } = awaited;
   for (let heard = awaited.heard, isFirst = true;; isFirst = false) {
     const { kind, payload } = await exchange.receiveAny(["progress", "result"], deadlines.progressMs);
     if (kind === "result") return await checkInitResult(payload, { clusterId, adminKey, now: clock.now() });
-    const follows = isFirst ? payload.number > heard : payload.number === heard + 1;
+    const follows = isFirst && again ? payload.number > heard : payload.number === heard + 1;
     if (!follows) {
       throw new BootstrapError("protocol/progress", `Expected event ${heard + 1} of the init, not ${payload.number}`);
     }

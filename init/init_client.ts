@@ -29,6 +29,8 @@ import { OPERATION_ID_LENGTH } from "./request.ts";
 import type { CheckedResult } from "./result.ts";
 
 const CONNECT_DEADLINE_MS = 15_000;
+/** A node whose power was cut says nothing any more; one that is only slow, in emulation, answers within seconds. */
+const KEEP_ALIVE_MS = 20_000;
 const ZERO_REGISTER = new Uint8Array(32);
 
 /** What the operator decides. */
@@ -118,7 +120,7 @@ export async function foundOnNode(options: InitOptions): Promise<NewCluster> {
   try {
     founding = await requestInit(exchange, operator, node, requestOf(current, adminKeys, clock), current.heard ?? 0);
     result = await awaitResult(exchange, {
-      ...{ clusterId: node.clusterId, adminKey: adminKeys.spki, clock, deadlines, heard: current.heard ?? 0 },
+      ...{ clusterId: node.clusterId, adminKey: adminKeys.spki, clock, deadlines, heard: current.heard ?? 0, again },
       onProgress: async (event) => {
         options.onProgress(event);
         if (event.state !== "detail") await record.write({ ...current, heard: event.number });
@@ -191,7 +193,10 @@ async function dialInitServer(
   recorded: ClusterRecord | undefined,
 ): Promise<DialledExchange<InitServerMessage, InitClientMessage>> {
   try {
-    return await dial({ method: InitServiceService.init, endpoint, connectDeadlineMs: CONNECT_DEADLINE_MS, signal });
+    return await dial({
+      ...{ method: InitServiceService.init, endpoint, signal },
+      ...{ connectDeadlineMs: CONNECT_DEADLINE_MS, keepAliveMs: KEEP_ALIVE_MS },
+    });
   } catch (cause) {
     if (!(cause instanceof BootstrapError && cause.code === "unavailable/connection")) throw cause;
     const lost = recorded?.state === "pending"

@@ -51,6 +51,15 @@ function contextOf({ tpm, point }: HarmedRun): CliContext {
   return { ...context, openTpm, paths: { ...system.paths, tpmDevice: tpm } };
 }
 
+/** The status is written beside the steps; a write of it that ends on a full disk would make room again. */
+const SETTLING_MS = 250;
+
+/** Does the harm of a step, of a disk only once nothing else is being written. */
+async function comeToHarm(harm: Harm): Promise<void> {
+  if (harm.kind !== "kill") await new Promise((resolve) => setTimeout(resolve, SETTLING_MS));
+  doHarm(harm);
+}
+
 if (import.meta.main) {
   const harmed = readHarmedRun(Deno.args[0] ?? "");
   const { point } = harmed;
@@ -63,9 +72,9 @@ if (import.meta.main) {
       aroundStep: async (name, work) => {
         const isHere = point?.step === name && !isOver;
         if (isHere) isOver = true;
-        if (isHere && point.moment === "before") doHarm(point.harm);
+        if (isHere && point.moment === "before") await comeToHarm(point.harm);
         const result = await work();
-        if (isHere && point.moment === "after") doHarm(point.harm);
+        if (isHere && point.moment === "after") await comeToHarm(point.harm);
         return result;
       },
     }, termination.signal);
