@@ -30,6 +30,9 @@ export interface Collateral {
   readonly place: string;
 }
 
+/** No documents at all. */
+export const NO_COLLATERAL: Collateral = Object.freeze({ place: "nowhere", find: () => Promise.resolve(undefined) });
+
 const NAME = /^[a-z0-9][a-z0-9.-]{0,249}$/;
 /** 1 MiB, as for revocation lists, which are the largest. */
 const MAXIMUM_BYTES = 1 << 20;

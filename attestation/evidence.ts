@@ -7,14 +7,14 @@ import type { Bytes } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 
 /** The kinds of evidence. `none` is for development and proves nothing. */
-export const EVIDENCE_VARIANTS = ["tpm", "none"] as const;
+export const EVIDENCE_VARIANTS = ["tpm", "snp", "tdx", "none"] as const;
 
-/** A kind of evidence. Not every kind that there is a verifier for can be configured yet. */
-export type EvidenceVariant = typeof EVIDENCE_VARIANTS[number] | "snp" | "tdx";
+/** A kind of evidence. */
+export type EvidenceVariant = typeof EVIDENCE_VARIANTS[number];
 
 /** Evidence as it crosses the wire: its variant, and bytes that only that variant's verifier reads. */
 export interface Evidence {
-  /** The kind, as the peer names it; a verifier refuses every kind but the one it is configured with. */
+  /** The kind, as the peer names it, or several joined by `+`; a verifier refuses all but what it is configured with. */
   readonly variant: string;
   /** The variant's own encoding. */
   readonly payload: Uint8Array;
@@ -30,14 +30,20 @@ export interface ActivationChallenge {
 
 /** Makes this machine's evidence. */
 export interface EvidenceIssuer {
-  /** The kind that it makes. */
-  readonly variant: EvidenceVariant;
+  /** The kind that it makes, or several joined by `+`. */
+  readonly variant: string;
+  /** Whether a verifier answers its evidence with a challenge, and believes it only afterwards. */
+  readonly isChallenged: boolean;
   /** Evidence over `statement` (A1 or A2, 32 bytes), never over bytes that a peer chose. */
   issue(statement: Uint8Array): Promise<Evidence>;
   /** Opens a challenge: the secret inside. Variants without challenges refuse. */
   activate(challenge: ActivationChallenge): Promise<Bytes>;
-  /** The identity that a verifier finds in its evidence, lower-case hexadecimal. */
-  ownIdentity(): Promise<string>;
+  /**
+   * The identity that a verifier finds in its evidence, lower-case hexadecimal.
+   *
+   * @param bound What stands for the machine where its evidence does not say who it is (TDX): see {@linkcode RegisterExpectation}.
+   */
+  ownIdentity(bound: string): Promise<string>;
 }
 
 /** What the registers of a machine must show; both are always in the evidence. */
@@ -56,14 +62,18 @@ export interface RegisterExpectation {
 
 /** What verified evidence says of its machine. */
 export interface EvidenceClaims {
-  /** The kind. */
-  readonly variant: EvidenceVariant;
+  /** The kind, or several joined by `+`. */
+  readonly variant: string;
   /** The machine's identity, lower-case hexadecimal: for a TPM SHA-256 of the SPKI of its EK, for SNP REPORT_ID. */
   readonly identity: string;
   /** Whether PCR 15 is zero, or {@linkcode showsNoLock}. */
   readonly fresh: boolean;
   /** That the machine has no register for the lock, so that its evidence cannot tell whether it is fresh (SEV-SNP). */
   readonly showsNoLock?: true;
+  /** The identities of all its kinds of evidence, where it has several; the first is {@linkcode identity}. */
+  readonly identities?: readonly string[];
+  /** That the identity is made anew each time the machine starts, so that nobody can know it beforehand. */
+  readonly isEphemeral?: true;
   /** What else the evidence proves, for people and for policies: chip ID, TCB, measurement. */
   readonly facts?: Readonly<Record<string, string>>;
   /** The TPM's reset counter, which must never decrease for one identity. */
@@ -96,8 +106,8 @@ export interface EvidenceCheck {
 
 /** Verifies a peer's evidence by a policy. */
 export interface EvidenceVerifier {
-  /** The one kind that it accepts. */
-  readonly variant: EvidenceVariant;
+  /** The one kind that it accepts, or several joined by `+`, of which it wants all. */
+  readonly variant: string;
   /**
    * Checks everything that needs no further message.
    *
@@ -117,12 +127,16 @@ export interface EvidenceVerifier {
   ): Promise<VerifiedEvidence>;
 }
 
-/** The registers of this machine that the bootstrapper itself writes and reads. */
+/** The registers of this machine that the bootstrapper itself writes and reads, by the numbers of the PCRs that they stand for. */
 export interface MeasurementRegisters {
-  /** The SHA-256 value of a register, 32 bytes. */
+  /** The value of a register; a PCR's is SHA-256, 32 bytes. */
   read(index: number): Promise<Bytes>;
   /** Extends a register by a SHA-256 digest. */
   extend(index: number, digest: Uint8Array): Promise<void>;
+  /** What a register that was zero holds after an extension; by default what a PCR does, `SHA-256(0³² ‖ digest)`. */
+  extended?(index: number, digest: Uint8Array): Promise<Bytes>;
+  /** The registers of each kind, where a machine has several kinds; each of them is measured into. */
+  readonly parts?: readonly MeasurementRegisters[];
 }
 
 /** The register that holds the trust part of the configuration. */
@@ -131,9 +145,17 @@ export const TRUST_REGISTER = 12;
 export const LOCK_REGISTER = 15;
 
 /** A refusal that names the check, what was expected and what was seen. */
-export function refusal(check: string, message: string, expected: string, seen: string, next = ""): BootstrapError {
+export function refusal(
+  check: string,
+  message: string,
+  expected: string,
+  seen: string,
+  next = "",
+  retriable = false,
+): BootstrapError {
   return new BootstrapError(`refused/${check}`, message, {
     details: { check, expected, seen },
+    retriable,
     ...(next === "" ? {} : { next }),
   });
 }

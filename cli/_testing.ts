@@ -69,6 +69,9 @@ export class TestWorld implements AsyncDisposable {
       paths: nodePaths(root),
       machineNames: () => ({ hostName: "node-1", addresses: [{ interface: "eth0", address: "10.0.0.1" }] }),
       openTpm: options.openTpm ?? (() => Promise.reject(new BootstrapError("system/tpm-transport", "There is no TPM"))),
+      openDevice: () => {
+        throw new BootstrapError("system/device", "There is no confidential VM");
+      },
       permissions: {
         revoke: ({ name }) => {
           this.revoked.push(name);

@@ -5,7 +5,8 @@
  */
 import { stringify } from "yaml";
 import type { EvidenceClaims } from "../attestation/evidence.ts";
-import { createVerifier, readPolicy } from "../attestation/policy.ts";
+import { createVerifier, isInsecure, readPolicy } from "../attestation/policy.ts";
+import { collateralOf } from "./collateral.ts";
 import { clusterIdOf } from "../certificate/cluster_id.ts";
 import type { KeyPair } from "../certificate/keys.ts";
 import { operatorKeyLine, readOperatorKey } from "../certificate/operator_key.ts";
@@ -51,13 +52,13 @@ export const init: InitHandler = async (options, context): Promise<void> => {
   await checkKubeconfigIsFree(options, record);
   await proveChannelBinding();
   using printer = progressPrinter(context, output);
-  if (policy.variant === "none") printer.note("insecure", INSECURE, { insecure: true });
+  if (isInsecure(policy)) printer.note("insecure", INSECURE, { insecure: true });
   const { clock } = context;
   const startMs = clock.monotonicMs();
   const cluster = await foundOnNode({
     endpoint: endpointText(options.node),
     ...{ clusterName, operator, operatorKeys, record, clock, clusterDocument, policyDocument },
-    verifier: createVerifier(policy, () => clock.now()),
+    verifier: createVerifier(policy, "init", collateralOf(policy), () => clock.now()),
     signal: termination.signal,
     ...(options.expectIdentity === undefined ? {} : { expectIdentity: hex(options.expectIdentity) }),
     onVerified: (claims, clusterId, again) => showVerified(printer, claims, clusterId, again),

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { createVerifier, readPolicy, roleOf } from "../attestation/policy.ts";
+import { checkNodeName, createVerifier, readPolicy, roleOf } from "../attestation/policy.ts";
+import { collateralOf } from "./collateral.ts";
 import { readServiceState } from "../join/service_state.ts";
 import { runJoinService } from "../join/service.ts";
 import type { JoinServiceHandler } from "./join_service.ts";
@@ -20,8 +21,9 @@ export const joinService: JoinServiceHandler = async (
   await runJoinService({
     ...{ state, clock, log },
     ...(credentialsFolder === undefined ? {} : { credentialsFolder }),
-    verifier: createVerifier(policy, () => clock.now()),
+    verifier: createVerifier(policy, "node", collateralOf(policy), () => clock.now()),
     roleOf: (identity) => roleOf(policy, identity),
+    checkNodeName: (identity, nodeName) => checkNodeName(policy, identity, nodeName),
     maximumClockSkewMs: policy.maximumClockSkewMs,
   }, termination.signal);
 };

@@ -4,10 +4,21 @@
  * @module
  */
 import { join } from "node:path";
+import { combineIssuers, combineRegisters } from "../attestation/combined.ts";
+import type { EvidenceIssuer, MeasurementRegisters } from "../attestation/evidence.ts";
+import { createSnpIssuer } from "../attestation/snp/issuer.ts";
+import { snpRegisters } from "../attestation/snp/registers.ts";
+import { createTdxIssuer } from "../attestation/tdx/issuer.ts";
+import { tdxMeasurementRegisters } from "../attestation/tdx/registers.ts";
+import { createTdxRegisters } from "../attestation/tdx/rtmr.ts";
 import type { TpmIssuer } from "../attestation/tpm/issuer.ts";
 import { createTpmIssuer } from "../attestation/tpm/issuer.ts";
 import type { EkType } from "../attestation/tpm/templates.ts";
 import type { TpmTransport } from "../attestation/tpm/transport.ts";
+import type { ConfidentialDevice } from "../attestation/tsm/device.ts";
+import { TSM_FOLDER } from "../attestation/tsm/report.ts";
+import type { TsmRequest } from "../attestation/tsm/report.ts";
+import type { EvidenceConfiguration } from "../node/configuration.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { MachineFacts } from "../node/configuration_defaults.ts";
 import { defaultRouteInterfaces } from "../node/configuration_defaults.ts";
@@ -22,6 +33,8 @@ import type { CliContext } from "./context.ts";
 export interface Machine {
   /** The way to the TPM, open; none where the machine has none. */
   readonly tpm?: TpmTransport;
+  /** The devices of a confidential VM, in a process of their own; none where the machine is none. */
+  readonly device?: ConfidentialDevice;
   /** Name and addresses. */
   readonly facts: MachineFacts;
   /** What of "the image is measured" does not hold. */
@@ -40,16 +53,65 @@ const ANY_EK_TYPE = "rsa2048";
 export async function openMachine(context: CliContext): Promise<Machine> {
   const { paths } = context;
   const tpm = await exists(paths.tpmDevice) ? await context.openTpm() : undefined;
+  const device = await exists(join(paths.root, TSM_FOLDER)) ? context.openDevice() : undefined;
   const routes = await readFileIfExists(join(paths.root, "proc/net/route"), MAXIMUM_PROC_BYTES);
   const names = context.machineNames();
   return {
     ...(tpm === undefined ? {} : { tpm }),
+    ...(device === undefined ? {} : { device }),
     facts: { ...names, defaultRouteInterfaces: defaultRouteInterfaces(fromUtf8(routes ?? new Uint8Array(), "routes")) },
     unmeasured: await findUnmeasured({
       root: paths.root,
       ...(tpm === undefined ? {} : { registers: createTpmIssuer(tpm, ANY_EK_TYPE, context.clock) }),
     }),
   };
+}
+
+/** What makes a machine's evidence, and what it measures into. */
+export interface MachineEvidence {
+  /** Of all kinds that are configured. */
+  readonly issuer: EvidenceIssuer;
+  /** Likewise. */
+  readonly registers: MeasurementRegisters;
+}
+
+/**
+ * The evidence of a machine of one kind or several; one for a process, as {@linkcode tpmIssuerOf} is.
+ *
+ * @throws {BootstrapError} `precondition/no-tpm`, `precondition/no-device` for a kind that the machine has not.
+ */
+export function evidenceOf(
+  machine: Machine,
+  { variants, ekType }: EvidenceConfiguration,
+  clock: Clock,
+): MachineEvidence {
+  const kinds = variants.map((variant): MachineEvidence => {
+    if (variant === "tpm") {
+      const tpm = tpmIssuerOf(machine, ekType, clock);
+      return { issuer: tpm, registers: tpm };
+    }
+    const device = deviceOf(machine, variant);
+    const report = (request: TsmRequest) => device.report(request);
+    return variant === "snp" ? { issuer: createSnpIssuer(report), registers: snpRegisters(report) } : {
+      issuer: createTdxIssuer(undefined, report),
+      registers: tdxMeasurementRegisters(createTdxRegisters(device.registers)),
+    };
+  });
+  return {
+    issuer: combineIssuers(kinds.map(({ issuer }) => issuer)),
+    registers: combineRegisters(kinds.map(({ registers }) => registers)),
+  };
+}
+
+function deviceOf({ device }: Machine, variant: string): ConfidentialDevice {
+  if (device !== undefined) return device;
+  throw new BootstrapError(
+    "precondition/no-device",
+    `This machine has no ${TSM_FOLDER}, so there is no evidence of ${variant}`,
+    {
+      next: "Run it as a confidential VM with a kernel that has configfs-tsm (6.7 or later), mounted",
+    },
+  );
 }
 
 /**

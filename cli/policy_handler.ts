@@ -18,6 +18,7 @@ import { fromUtf8 } from "../platform/bytes.ts";
 import { MAXIMUM_DOCUMENT_BYTES } from "../platform/document.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { fileSize, readFile } from "../platform/files.ts";
+import { collateralOf } from "./collateral.ts";
 import { explanationJson, explanationText, verdictText } from "./_explanation.ts";
 import type { CliContext } from "./context.ts";
 import { printResult } from "./output.ts";
@@ -62,6 +63,7 @@ async function explainFile(options: PolicyExplainOptions, context: CliContext): 
     policy,
     ...(registers === undefined ? {} : { registers }),
     ...(reference === undefined ? {} : { reference }),
+    collateral: collateralOf(policy),
     now: () => context.clock.now(),
   });
 }

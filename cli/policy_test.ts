@@ -52,11 +52,11 @@ Deno.test("policy make prints a policy, as text or in JSON", async () => {
     ];
     assert.equal(await world.run(...args, "--control-plane", machine.identity.toUpperCase()), 0, world.err);
     const policy = readPolicy(world.out, "it");
-    assert.ok(policy.variant === "tpm" && !policy.tpm.pcrs.has(2) && policy.controlPlanes.has(machine.identity));
+    assert.ok(policy.tpm !== undefined && !policy.tpm.pcrs.has(2) && policy.controlPlanes.has(machine.identity));
     assert.equal(policy.tpm.pcrs.get(4)?.length, 4);
     assert.equal(await world.run(...args, "--phases", "enter-initrd:leave-initrd", "--output", "json"), 0, world.out);
     const { policy: text, images } = JSON.parse(world.out);
-    assert.equal(readPolicy(text, "it").variant, "tpm");
+    assert.deepEqual(readPolicy(text, "it").required, { node: ["tpm"], init: ["tpm"] });
     assert.equal(images[0].measurements.length, 8);
     const kept = PERMISSIONS.filter((permission) => !world.revoked.includes(permission));
     assert.deepEqual(kept, KEPT_PERMISSIONS.policy);

@@ -8,6 +8,7 @@ import { asBootstrapError, BootstrapError, exitCodeOf } from "../platform/errors
 import type { AbandonHandler } from "./abandon.ts";
 import { declareAbandon } from "./abandon.ts";
 import type { CliContext } from "./context.ts";
+import { declareDevice } from "./device.ts";
 import { declareEvidence } from "./evidence.ts";
 import type { InitHandler } from "./init.ts";
 import { declareInit } from "./init.ts";
@@ -104,6 +105,7 @@ function createProgram(context: CliContext, handlers: CliHandlers): Command {
   declareJoinService(program, context, handlers.joinService);
   declareStatus(program, context);
   declareEvidence(program, context);
+  declareDevice(program);
   declareReset(program, context, handlers.reset);
   program.commandsGroup("For operators:");
   declareInit(program, context, handlers.init);

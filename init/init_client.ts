@@ -218,8 +218,14 @@ async function registersFor(options: InitOptions, clusterId: Uint8Array): Promis
   const trust = await trustDigest({ clusterName, clusterId: new Uint8Array(), operatorKeys });
   const recorded = record.current;
   const isRecorded = recorded?.state === "pending" && recorded.clusterId === hex(clusterId);
-  const lock = isRecorded ? await extendedOnce(await lockDigest(clusterId)) : ZERO_REGISTER;
-  return { trust: [await extendedOnce(trust)], trustDigests: [trust], lock: [lock] };
+  const locked = await lockDigest(clusterId);
+  return {
+    trust: [await extendedOnce(trust)],
+    trustDigests: [trust],
+    lock: [isRecorded ? await extendedOnce(locked) : ZERO_REGISTER],
+    lockDigests: [isRecorded ? locked : ZERO_REGISTER],
+    identity: hex(clusterId),
+  };
 }
 
 /** Whether the node goes on with the operation of the record. */

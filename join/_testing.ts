@@ -121,6 +121,7 @@ export class TestCluster implements AsyncDisposable {
       trust: { ...cluster.trust, clusterId: cluster.clusterId },
       verifier: options.verifier ?? createInsecureVerifier(),
       roleOf: () => "worker",
+      checkNodeName: () => {},
       maximumClockSkewMs: MAXIMUM_CLOCK_SKEW_MS,
       network: clusterNetwork(["127.0.0.1:6443"], CLUSTER_DOCUMENT),
       admissions: cluster.admissions,

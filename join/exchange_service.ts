@@ -167,7 +167,11 @@ async function checkEvidence(
   signed: SignedRequest,
   known: Known,
 ): Promise<CheckedNode> {
-  const verified = await verifier.verify(signed.evidence, signed.a2, await acceptableRegisters(trust, clusterId));
+  const verified = await verifier.verify(
+    signed.evidence,
+    signed.a2,
+    await acceptableRegisters(trust, clusterId, signed.nodeKey),
+  );
   known.identity = verified.claims.identity;
   return { ...signed, ...verified };
 }
@@ -189,13 +193,19 @@ async function verifyNode(
 }
 
 /** PCR 12 and PCR 15 as a node of this cluster may show them; who may show that it has locked is checked afterwards. */
-async function acceptableRegisters(trust: TrustPart, clusterId: Uint8Array): Promise<RegisterExpectation> {
+async function acceptableRegisters(
+  trust: TrustPart,
+  clusterId: Uint8Array,
+  nodeKey: Uint8Array,
+): Promise<RegisterExpectation> {
   const ids = [new Uint8Array(0), clusterId];
   const trustDigests = await Promise.all(ids.map((id) => trustDigest({ ...trust, clusterId: id })));
   return {
     trust: await Promise.all(trustDigests.map(extendedOnce)),
     trustDigests,
     lock: [new Uint8Array(32), await lockedRegister(clusterId)],
+    lockDigests: [new Uint8Array(32), await lockDigest(clusterId)],
+    identity: hex(await sha256(nodeKey)),
   };
 }
 
@@ -208,7 +218,7 @@ async function checkPolicy(
   { request, claims }: VerifiedNode,
   service: JoinExchangeService,
 ): Promise<void> {
-  const { roleOf, network, admissions, identity, clusterVersion } = service;
+  const { roleOf, checkNodeName, network, admissions, identity, clusterVersion } = service;
   const { role, nodeName, kubeletVersion } = request;
   const permitted = roleOf(claims.identity);
   if (role === "control-plane" && permitted !== "control-plane") {
@@ -218,8 +228,11 @@ async function checkPolicy(
       permitted,
       role,
       "Configure the node as a worker, or have an operator add its identity to the policy",
+      // Where it is made anew with the machine, an operator can know it only from here, and the node asks again.
+      claims.isEphemeral === true,
     );
   }
+  checkNodeName(claims.identity, nodeName);
   // Before anything is on record.
   if (role === "control-plane") makerOfControlPlanes(service);
   checkClaims(request, network);
@@ -246,14 +259,14 @@ async function issueTicket(
 ): Promise<void> {
   const { admissions, signCertificate, ticket, log } = service;
   const { nodeName, role, addresses, csr } = request;
-  const { identity, resetCount, fresh } = claims;
+  const { identity, resetCount, fresh, showsNoLock = false } = claims;
   await service.checkNotRemoved(nodeName);
   const { before } = await admissions.admit({
     ...{ identity, nodeName, role, addresses, nodeKey: base64(nodeKey) },
     evidenceDigest: hex(await sha256(Evidence.encode(evidence).finish())),
     ...(resetCount === undefined ? {} : { resetCount }),
   });
-  if (before !== undefined && fresh && before.nodeKey !== base64(nodeKey)) {
+  if (before !== undefined && fresh && !showsNoLock && before.nodeKey !== base64(nodeKey)) {
     log.event("warn", "join-identity-fresh-again", { identity, node: nodeName });
   }
   const sealedKit = role === "control-plane"

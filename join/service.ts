@@ -43,6 +43,8 @@ export interface JoinServiceDependencies {
   readonly verifier: EvidenceVerifier;
   /** What an identity may be, by that policy. */
   readonly roleOf: (identity: string) => NodeRole;
+  /** Refuses a name that an identity may not have, by policy. Default: none. */
+  readonly checkNodeName?: (identity: string, nodeName: string) => void;
   /** How far a node's clock may be off, by that policy. Default: five minutes. */
   readonly maximumClockSkewMs?: number;
   /** The folder of the unit's credentials, with the cluster's keys; without it no control plane can join by this service. */
@@ -135,12 +137,13 @@ export function listenForJoins(service: JoinExchangeService, address: Endpoint):
 
 /** The parts of an exchange that come from the state and the policy. */
 function exchangeService(
-  { state, verifier, roleOf, maximumClockSkewMs = MAXIMUM_CLOCK_SKEW_MS, clock, log }: JoinServiceDependencies,
+  { state, verifier, roleOf, checkNodeName = () => {}, maximumClockSkewMs = MAXIMUM_CLOCK_SKEW_MS, clock, log }:
+    JoinServiceDependencies,
 ): Omit<JoinExchangeService, "admissions" | "signCertificate" | "checkNotRemoved" | "clusterVersion"> {
   const { trust, caCertificate, foundings, certificate, keys, apiEndpoints, joinEndpoints, clusterDocument } = state;
   return {
     identity: { clusterId: trust.clusterId, caCertificate, foundings, certificate, keys },
-    ...{ trust, verifier, roleOf, maximumClockSkewMs, clock },
+    ...{ trust, verifier, roleOf, checkNodeName, maximumClockSkewMs, clock },
     log: verifier.variant === "none" ? log.with({ insecure: "evidence is not verified: variant none" }) : log,
     ticket: { apiEndpoints, joinEndpoints, clusterDocument },
     network: clusterNetwork(apiEndpoints, clusterDocument),

@@ -6,11 +6,18 @@
  */
 import { hex } from "../../platform/bytes.ts";
 import { asBootstrapError, BootstrapError, errorFamily } from "../../platform/errors.ts";
-import type { Evidence, EvidenceCheck, EvidenceClaims, RegisterExpectation } from "../evidence.ts";
+import type { Evidence, EvidenceCheck, EvidenceClaims, EvidenceVariant, RegisterExpectation } from "../evidence.ts";
+import { NO_COLLATERAL } from "../collateral.ts";
+import type { Collateral } from "../collateral.ts";
+import { combinedName, encodeEvidenceSet } from "../combined.ts";
 import { LOCK_REGISTER, TRUST_REGISTER } from "../evidence.ts";
 import type { EvidenceFile } from "../evidence_file.ts";
-import type { NodeRole, Policy } from "../policy.ts";
+import type { NodeRole, PeerKind, Policy } from "../policy.ts";
 import { createVerifier, roleOf } from "../policy.ts";
+import { decodePayload as decodeSnpPayload } from "../snp/payload.ts";
+import { readReport } from "../snp/report.ts";
+import { decodeTdxPayload } from "../tdx/payload.ts";
+import { readQuote } from "../tdx/quote.ts";
 import { decodePayload } from "../tpm/payload.ts";
 import { fileStatement } from "../transcript.ts";
 import type { ExplainedEvent, ReplayedRegister } from "./replayed_log.ts";
@@ -26,6 +33,10 @@ export interface ExplainRequest {
   readonly registers?: RegisterExpectation;
   /** Evidence of a machine that is known to be good. It is believed, not verified. */
   readonly reference?: EvidenceFile;
+  /** As what the machine is judged; by default as a node that asks for a ticket. */
+  readonly peer?: PeerKind;
+  /** Where to look for what vendors sign and the evidence does not bring; by default nowhere. */
+  readonly collateral?: Collateral;
   /** The time of day, for certificates. */
   readonly now: () => Date;
 }
@@ -77,7 +88,12 @@ export interface Explanation {
 }
 
 const REGISTER_CHECK = /^pcr-(\d+)$/;
-const OWN_CHECKS: readonly string[] = [`pcr-${TRUST_REGISTER}`, `pcr-${LOCK_REGISTER}`];
+const OWN_CHECKS: readonly string[] = [
+  `pcr-${TRUST_REGISTER}`,
+  `pcr-${LOCK_REGISTER}`,
+  "snp-host-data",
+  "tdx-mrconfigid",
+];
 const ZERO_REGISTER = new Uint8Array(32);
 
 /**
@@ -86,14 +102,14 @@ const ZERO_REGISTER = new Uint8Array(32);
  * @throws {BootstrapError} `internal/…` for defects alone: evidence that is refused, or no evidence, is a verdict.
  */
 export async function explainEvidence(request: ExplainRequest): Promise<Explanation> {
-  const { file, policy, registers } = request;
-  const evidence = chooseEvidence(file, policy);
+  const { file, policy, registers, peer = "node", collateral = NO_COLLATERAL } = request;
+  const evidence = chooseEvidence(file, policy.required[peer]);
   const checks: EvidenceCheck[] = [];
   let claims: EvidenceClaims | null = null;
   let refusal: BootstrapError | null = null;
   try {
-    const verifier = createVerifier(policy, request.now);
-    const expectation = registers ?? ownRegisters(evidence);
+    const verifier = createVerifier(policy, peer, collateral, request.now);
+    const expectation = registers ?? ownRegisters(file);
     const statement = await fileStatement(file.nonce);
     ({ claims } = await verifier.verify(evidence, statement, expectation, (check) => checks.push(check)));
   } catch (error) {
@@ -106,30 +122,47 @@ export async function explainEvidence(request: ExplainRequest): Promise<Explanat
     checks: checks.map((check) => explainedCheck(check, registers === undefined)),
     claims,
     role: claims === null ? null : roleOf(policy, claims.identity),
-    ...await explainRegisters(request, evidence, checks),
+    ...await explainRegisters(request, checks),
   };
 }
 
 /** The evidence that the policy asks for; where the file has none, another, which the verifier then refuses by its variant. */
-function chooseEvidence({ evidence }: EvidenceFile, { variant }: Policy): Evidence {
-  const chosen = evidence.find((one) => one.variant === variant) ?? evidence[0];
+function chooseEvidence({ evidence }: EvidenceFile, required: readonly EvidenceVariant[]): Evidence {
+  const wanted = required.flatMap((variant) => evidence.find((one) => one.variant === variant) ?? []);
+  if (wanted.length === required.length && wanted.length > 1) {
+    return { variant: combinedName(required), payload: encodeEvidenceSet(wanted) };
+  }
+  const chosen = wanted[0] ?? evidence[0];
   if (chosen === undefined) throw new BootstrapError("internal/evidence-file", "An evidence file has no evidence");
   return chosen;
 }
 
-/** PCR 12 and PCR 15 as the evidence itself shows them, for when nobody said what to expect. */
-function ownRegisters(evidence: Evidence): RegisterExpectation {
-  const pcrs = quotedPcrs(evidence);
-  return { trust: [pcrs[TRUST_REGISTER] ?? ZERO_REGISTER], lock: [pcrs[LOCK_REGISTER] ?? ZERO_REGISTER] };
+/** What the protocol itself wants, as the evidence shows it, for when nobody said what to expect. A TD is judged as a fresh one. */
+function ownRegisters(file: EvidenceFile): RegisterExpectation {
+  const pcrs = quotedPcrs(file);
+  const hostData = readIn(file, "snp", (payload) => readReport(decodeSnpPayload(payload).report).hostData);
+  const configId = readIn(file, "tdx", (payload) => readQuote(decodeTdxPayload(payload).quote).report.mrConfigId);
+  return {
+    trust: [pcrs[TRUST_REGISTER] ?? ZERO_REGISTER],
+    trustDigests: [hostData ?? configId?.slice(0, ZERO_REGISTER.length) ?? ZERO_REGISTER],
+    lock: [pcrs[LOCK_REGISTER] ?? ZERO_REGISTER],
+    lockDigests: [ZERO_REGISTER],
+    identity: hex(ZERO_REGISTER),
+  };
 }
 
-/** The PCRs in TPM evidence; none in anything else. */
-function quotedPcrs({ variant, payload }: Evidence): readonly Uint8Array[] {
-  if (variant !== "tpm") return [];
+/** The PCRs in TPM evidence; none where there is none. */
+function quotedPcrs(file: EvidenceFile): readonly Uint8Array[] {
+  return readIn(file, "tpm", (payload) => decodePayload(payload).pcrs) ?? [];
+}
+
+/** Something in evidence of a kind, if it can be read. */
+function readIn<T>(file: EvidenceFile, kind: EvidenceVariant, read: (payload: Uint8Array) => T): T | undefined {
+  const found = file.evidence.find(({ variant }) => variant === kind);
   try {
-    return decodePayload(payload).pcrs;
+    return found === undefined ? undefined : read(found.payload);
   } catch (error) {
-    if (error instanceof BootstrapError) return [];
+    if (error instanceof BootstrapError) return undefined;
     throw error;
   }
 }
@@ -143,13 +176,12 @@ function explainedCheck({ passed, ...check }: EvidenceCheck, isOwn: boolean): Ex
 
 async function explainRegisters(
   { file, reference, registers }: ExplainRequest,
-  evidence: Evidence,
   checks: readonly EvidenceCheck[],
 ): Promise<{ readonly registers: readonly ExplainedRegister[]; readonly remarks: readonly string[] }> {
-  const quoted = quotedPcrs(evidence);
+  const quoted = quotedPcrs(file);
   const log = replayLog(file.eventLog, quoted);
-  const other = reference?.evidence.find(({ variant }) => variant === evidence.variant);
-  const otherLog = other === undefined ? undefined : replayLog(reference?.eventLog, quotedPcrs(other));
+  const otherLog = reference === undefined ? undefined : replayLog(reference.eventLog, quotedPcrs(reference));
+  const hasTpm = quoted.length > 0;
   const refused = checks.filter(({ passed }) => !passed)
     .flatMap(({ check }) => REGISTER_CHECK.exec(check)?.[1] ?? []).map(Number);
   const explained: ExplainedRegister[] = [];
@@ -166,13 +198,21 @@ async function explainRegisters(
     });
   }
   const remarks = [
-    "That the quote is by the TPM of this endorsement key is proven on a connection alone, by its answer to a challenge",
-    ...(registers === undefined
-      ? ["PCR 12 and PCR 15 were not judged: --config names a configuration to judge them by"]
+    ...(hasTpm
+      ? [
+        "That the quote is by the TPM of this endorsement key is proven on a connection alone, by its answer to a challenge",
+      ]
       : []),
-    ...(evidence.variant === "tpm" && log.problem !== "" ? [log.problem] : []),
+    ...(registers === undefined
+      ? [
+        "What PCR 12 and PCR 15, or HOST_DATA, MRCONFIGID and RTMR 3, must hold was not judged: --config names a configuration to judge them by",
+      ]
+      : []),
+    ...(hasTpm && log.problem !== "" ? [log.problem] : []),
     ...(otherLog !== undefined && otherLog.problem !== "" ? [`Of the reference: ${otherLog.problem}`] : []),
-    ...(reference !== undefined && other === undefined ? ["The reference has no evidence of this kind"] : []),
+    ...(hasTpm && reference !== undefined && quotedPcrs(reference).length === 0
+      ? ["The reference has no evidence of a TPM"]
+      : []),
   ];
   return { registers: explained, remarks };
 }

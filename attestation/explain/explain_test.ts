@@ -8,6 +8,7 @@ import type { EvidenceFile } from "../evidence_file.ts";
 import { issueEvidenceFile } from "../evidence_file.ts";
 import { readPolicy } from "../policy.ts";
 import { createSoftwareMachine, errorOf, filled, flipped } from "../tpm/testing.ts";
+import { NO_COLLATERAL } from "../collateral.ts";
 import { createVerifier } from "../policy.ts";
 import { fileStatement } from "../transcript.ts";
 import type { ExplainRequest } from "./explain.ts";
@@ -136,7 +137,9 @@ Deno.test("explainEvidence() gives the verdict of the services' verifier, for wh
   const statement = await fileStatement(file.nonce);
   for (let index = 0; index < evidence.payload.length; index += 7) {
     const changed = { variant: "tpm", payload: flipped(evidence.payload, index) };
-    const { code } = await errorOf(() => createVerifier(policy, now).verify(changed, statement, registers));
+    const { code } = await errorOf(() =>
+      createVerifier(policy, "node", NO_COLLATERAL, now).verify(changed, statement, registers)
+    );
     const explanation = await explain({ file: { ...file, evidence: [changed] }, registers });
     assert.deepEqual([explanation.verdict, explanation.refusal?.code], ["refused", code]);
   }

@@ -8,11 +8,13 @@ import type { Bytes } from "../../platform/bytes.ts";
 import { concat, equalBytes, fromUtf8, hex, randomBytes } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import type { EvidenceIssuer } from "../evidence.ts";
-import type { TsmFiles } from "../tsm/files.ts";
 import { readTsmReport } from "../tsm/report.ts";
+import type { TsmReport, TsmRequest } from "../tsm/report.ts";
 import { CERTIFICATE_GUID, readCertificateTable } from "./certificate_table.ts";
 import { encodePayload, MAXIMUM_PART_BYTES } from "./payload.ts";
 import { readReport, REPORT_DATA_BYTES, type SnpReport } from "./report.ts";
+
+type ReadTsmReport = (request: TsmRequest) => Promise<TsmReport>;
 
 const STATEMENT_BYTES = 32;
 /** The guest's most privileged level, which is what verifiers want. */
@@ -23,26 +25,27 @@ const PEM_START = "-----BEGIN ";
  * The evidence of an SEV-SNP machine, through the kernel's configfs-tsm. Nothing that the host gives is looked into here: the
  * verifier judges it, and looks for what the host does not give.
  *
- * @param files The kernel's report interface; the running kernel's by default.
+ * @param read Asks the kernel for a report; this process does by default.
  * @returns An issuer whose methods throw `precondition/tsm…`, `system/tsm…`, `system/snp-report` if the processor answers
  *   with another report than was asked for, `malformed/snp-…`; `activate` throws `protocol/challenge`.
  */
-export function createSnpIssuer(files?: TsmFiles): EvidenceIssuer {
+export function createSnpIssuer(read: ReadTsmReport = readTsmReport): EvidenceIssuer {
   return {
     variant: "snp",
+    isChallenged: false,
     async issue(statement) {
       if (statement.length !== STATEMENT_BYTES) {
         throw new BootstrapError("internal/statement", `A statement has ${STATEMENT_BYTES} bytes`);
       }
       const reportData = concat(statement, new Uint8Array(REPORT_DATA_BYTES - STATEMENT_BYTES));
-      const { bytes, report, auxblob } = await ownReport(reportData, files);
+      const { bytes, report, auxblob } = await ownReport(reportData, read);
       return { variant: "snp", payload: encodePayload({ report: bytes, ...certificatesOf(report, auxblob) }) };
     },
     activate: () =>
       Promise.reject(new BootstrapError("protocol/challenge", "Evidence of variant snp has no challenge")),
     async ownIdentity() {
       // Over random data it is no evidence of anything.
-      const { report } = await ownReport(randomBytes(REPORT_DATA_BYTES), files);
+      const { report } = await ownReport(randomBytes(REPORT_DATA_BYTES), read);
       return hex(report.reportId);
     },
   };
@@ -50,10 +53,10 @@ export function createSnpIssuer(files?: TsmFiles): EvidenceIssuer {
 
 async function ownReport(
   reportData: Bytes,
-  files: TsmFiles | undefined,
+  read: ReadTsmReport,
 ): Promise<{ bytes: Bytes; report: SnpReport; auxblob: Bytes }> {
   const request = { provider: "sev_guest", reportData, privilegeLevel: PRIVILEGE_LEVEL } as const;
-  const { outblob: bytes, auxblob } = await readTsmReport(request, files);
+  const { outblob: bytes, auxblob } = await read(request);
   const report = readReport(bytes);
   if (!equalBytes(report.reportData, reportData)) {
     throw new BootstrapError("system/snp-report", "The secure processor reported over other data than it was given", {

@@ -3,6 +3,7 @@ import type { Bytes } from "../../platform/bytes.ts";
 import { concat, fromHex, hex } from "../../platform/bytes.ts";
 import { writePem } from "../../certificate/pem.ts";
 import { errorOf } from "../tpm/testing.ts";
+import { readTsmReport } from "../tsm/report.ts";
 import { createFakeTsm, type FakeTsm } from "../tsm/testing.ts";
 import { amdAnchors } from "./amd_roots.ts";
 import { CERTIFICATE_GUID, guidBytes } from "./certificate_table.ts";
@@ -32,7 +33,8 @@ function issuerOf(changes: Partial<FakeTsm> = {}, auxblob?: Bytes) {
     outblob: await amd.report({ 0x50: data }),
     ...(auxblob === undefined ? {} : { auxblob }),
   });
-  return createSnpIssuer(createFakeTsm({ provider: "sev_guest", privilegeFloor: 0, answer, ...changes }));
+  const tsm = createFakeTsm({ provider: "sev_guest", privilegeFloor: 0, answer, ...changes });
+  return createSnpIssuer((request) => readTsmReport(request, tsm));
 }
 
 Deno.test("createSnpIssuer() makes evidence that the verifier accepts, with the host's certificates in PEM or DER", async () => {
@@ -49,7 +51,7 @@ Deno.test("createSnpIssuer() makes evidence that the verifier accepts, with the 
     const verifier = createSnpVerifier(policyFor(), collateralOf({}), () => NOW, amd.anchors);
     const registers = { trust: [zero], trustDigests: [HOST_DATA], lock: [zero] };
     const { claims } = await verifier.verify(evidence, STATEMENT, registers);
-    assert.equal(claims.identity, await issuer.ownIdentity());
+    assert.equal(claims.identity, await issuer.ownIdentity(""));
   }
 });
 
@@ -62,7 +64,7 @@ Deno.test("createSnpIssuer() makes evidence without certificates where the host 
 Deno.test("createSnpIssuer() fails when the processor reports over other data", async () => {
   const issuer = issuerOf({ answer: async () => ({ outblob: await amd.report() }) });
   assert.equal((await errorOf(() => issuer.issue(zero))).code, "system/snp-report");
-  assert.equal((await errorOf(() => issuer.ownIdentity())).code, "system/snp-report");
+  assert.equal((await errorOf(() => issuer.ownIdentity(""))).code, "system/snp-report");
 });
 
 Deno.test("createSnpIssuer() fails with what is no report, and with a table that is none or too large", async () => {

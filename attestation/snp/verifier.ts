@@ -72,7 +72,7 @@ export async function verifySnp(
   const list = `${chain.anchor.product} ${chain.kind}`;
   await checks.run("snp-revocation", list, () => checkRevocation(chain, evidence.crl, collateral, now));
   checks.end();
-  return { variant: "snp", identity: hex(report.reportId), fresh: true, showsNoLock: true, facts };
+  return { variant: "snp", identity: hex(report.reportId), fresh: true, showsNoLock: true, isEphemeral: true, facts };
 }
 
 /** A caller that forgets what to expect would accept anything: that is a defect, not the peer's fault. */

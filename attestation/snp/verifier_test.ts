@@ -53,7 +53,13 @@ Deno.test("createSnpVerifier() says what good evidence proves", async () => {
   const { claims, challenge } = await verifierFor().verify(await amd.evidence(), STATEMENT, registers);
   assert.equal(challenge, undefined);
   const { facts, ...rest } = claims;
-  assert.deepEqual(rest, { variant: "snp", identity: "1d".repeat(32), fresh: true, showsNoLock: true });
+  assert.deepEqual(rest, {
+    variant: "snp",
+    identity: "1d".repeat(32),
+    fresh: true,
+    showsNoLock: true,
+    isEphemeral: true,
+  });
   assert.equal(facts?.["chipId"], hex(chipIdOf("milan")));
   assert.equal(facts?.["reportedTcb"], "bootloader 3, tee 0, snp 8, microcode 115");
   assert.equal(facts?.["platformInfo"], "smt, aliasCheckComplete");

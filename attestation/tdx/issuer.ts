@@ -6,8 +6,8 @@
 import { concat, equalBytes, hex } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import type { EvidenceIssuer } from "../evidence.ts";
-import type { TsmFiles } from "../tsm/files.ts";
 import { readTsmReport } from "../tsm/report.ts";
+import type { TsmReport, TsmRequest } from "../tsm/report.ts";
 import type { TdxCollateral } from "./collateral.ts";
 import { encodeTdxPayload } from "./payload.ts";
 import { readQuote } from "./quote.ts";
@@ -17,25 +17,24 @@ const STATEMENT_BYTES = 32;
 /**
  * The evidence of an Intel TDX machine, through the kernel's configfs-tsm.
  *
- * @param identity SHA-256 of SPKI_c, or the cluster ID in an Init; lower-case hexadecimal. Verifiers know it from elsewhere.
  * @param collateral What the machine has of what Intel says, to go with its quotes.
- * @param files The kernel's report interface; the running kernel's by default.
+ * @param read Asks the kernel for a report; this process does by default.
  * @returns An issuer whose methods throw `precondition/tsm…`, `system/tsm…`, `malformed/tdx-quote`, and `system/tdx-quote` if the quote
  *   is over other data than was asked for; `activate` throws `protocol/challenge`.
  */
 export function createTdxIssuer(
-  identity: string,
   collateral: () => Promise<Partial<TdxCollateral>> = () => Promise.resolve({}),
-  files?: TsmFiles,
+  read: (request: TsmRequest) => Promise<TsmReport> = readTsmReport,
 ): EvidenceIssuer {
   return {
     variant: "tdx",
+    isChallenged: false,
     async issue(statement) {
       if (statement.length !== STATEMENT_BYTES) {
         throw new BootstrapError("internal/statement", `A statement has ${STATEMENT_BYTES} bytes`);
       }
       const reportData = concat(statement, new Uint8Array(STATEMENT_BYTES));
-      const { outblob } = await readTsmReport({ provider: "tdx_guest", reportData }, files);
+      const { outblob } = await read({ provider: "tdx_guest", reportData });
       // What follows it in the buffer of the host is nobody's.
       const { bytes, report } = readQuote(outblob);
       if (!equalBytes(report.reportData, reportData)) {
@@ -47,6 +46,7 @@ export function createTdxIssuer(
     },
     activate: () =>
       Promise.reject(new BootstrapError("protocol/challenge", "Evidence of variant tdx has no challenge")),
-    ownIdentity: () => Promise.resolve(identity),
+    // A quote does not say who the machine is: verifiers know it by what its statement binds.
+    ownIdentity: (bound) => Promise.resolve(bound),
   };
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { concat } from "../../platform/bytes.ts";
+import { readTsmReport } from "../tsm/report.ts";
 import { createFakeTsm } from "../tsm/testing.ts";
 import { createTdxIssuer } from "./issuer.ts";
 import { decodeTdxPayload } from "./payload.ts";
@@ -23,7 +24,7 @@ Deno.test("createTdxIssuer() makes evidence that createTdxVerifier() accepts, wi
       outblob: await intel.quote({ reportData, mrConfigId: padded(D12), trailing: filled(70, 0) }),
     }),
   });
-  const issuer = createTdxIssuer(IDENTITY, () => Promise.resolve(intel.collateral()), tsm);
+  const issuer = createTdxIssuer(() => Promise.resolve(intel.collateral()), (request) => readTsmReport(request, tsm));
   const evidence = await issuer.issue(STATEMENT);
   assert.equal(tsm.all.size, 0);
   const policy = {
@@ -43,7 +44,7 @@ Deno.test("createTdxIssuer() makes evidence that createTdxVerifier() accepts, wi
     lock: zero,
     trustDigests: [D12],
     lockDigests: zero,
-    identity: await issuer.ownIdentity(),
+    identity: await issuer.ownIdentity(IDENTITY),
   });
   assert.deepEqual([claims.identity, claims.fresh], [IDENTITY, true]);
 });
@@ -54,18 +55,18 @@ oracleTest("createTdxIssuer() cuts what follows a real quote", async (read) => {
   const { reportData } = readQuote(outblob).report;
   const patched = concat(outblob.subarray(0, 600), filled(32, 0), outblob.subarray(632));
   const tsm = createFakeTsm({ provider: "tdx_guest", answer: () => Promise.resolve({ outblob: patched }) });
-  const { payload } = await createTdxIssuer(IDENTITY, nothing, tsm).issue(reportData.subarray(0, 32));
+  const { payload } = await createTdxIssuer(nothing, (request) => readTsmReport(request, tsm)).issue(
+    reportData.subarray(0, 32),
+  );
   const { quote } = decodeTdxPayload(payload);
   assert.equal(quote.length, outblob.length - 70);
 });
 
 Deno.test("createTdxIssuer() refuses a quote over other data, other providers, other statements and challenges", async () => {
-  const answering = (outblob: Promise<Uint8Array<ArrayBuffer>>, provider = "tdx_guest") =>
-    createTdxIssuer(
-      IDENTITY,
-      nothing,
-      createFakeTsm({ provider, answer: async () => ({ outblob: await outblob }) }),
-    );
+  const answering = (outblob: Promise<Uint8Array<ArrayBuffer>>, provider = "tdx_guest") => {
+    const tsm = createFakeTsm({ provider, answer: async () => ({ outblob: await outblob }) });
+    return createTdxIssuer(nothing, (request) => readTsmReport(request, tsm));
+  };
   const other = answering(intel.quote({ reportData: filled(64, 1) }));
   assert.equal((await errorOf(() => other.issue(STATEMENT))).code, "system/tdx-quote");
   assert.equal((await errorOf(() => other.issue(filled(31, 1)))).code, "internal/statement");

@@ -111,6 +111,7 @@ export async function verifyTdx(
     variant: "tdx",
     identity: expectation.identity,
     fresh: isZero(report.rtmrs[3]),
+    isEphemeral: true,
     facts: factsOf(report, tcb),
   };
 }

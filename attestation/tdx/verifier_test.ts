@@ -89,6 +89,7 @@ Deno.test("createTdxVerifier() accepts evidence that is right, of every form", a
         variant: "tdx",
         identity: IDENTITY,
         fresh: true,
+        isEphemeral: true,
         facts: {
           mrtd: "a0".repeat(48),
           rtmr0: "b0".repeat(48),

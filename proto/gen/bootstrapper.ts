@@ -36,6 +36,11 @@ export interface Evidence {
   payload: Uint8Array;
 }
 
+/** Evidence of several kinds by one machine: the payload of evidence whose variant names several. */
+export interface EvidenceSet {
+  evidence: Evidence[];
+}
+
 /** TPM 2.0 credential activation: TPM2B_ID_OBJECT and TPM2B_ENCRYPTED_SECRET. */
 export interface ActivationChallenge {
   credentialBlob: Uint8Array;
@@ -289,6 +294,61 @@ export const Evidence: MessageFns<Evidence> = {
     const message = createBaseEvidence();
     message.variant = object.variant ?? "";
     message.payload = object.payload ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseEvidenceSet(): EvidenceSet {
+  return { evidence: [] };
+}
+
+export const EvidenceSet: MessageFns<EvidenceSet> = {
+  encode(message: EvidenceSet, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.evidence) {
+      Evidence.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EvidenceSet {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEvidenceSet();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.evidence.push(Evidence.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<EvidenceSet>): EvidenceSet {
+    return EvidenceSet.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EvidenceSet>): EvidenceSet {
+    const message = createBaseEvidenceSet();
+    message.evidence = object.evidence?.map((e) => Evidence.fromPartial(e)) || [];
     return message;
   },
 };

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { EVENT_TYPE } from "../../attestation/eventlog/event_types.ts";
 import { writeLog, type WrittenEvent } from "../../attestation/eventlog/testing.ts";
+import { NO_COLLATERAL } from "../../attestation/collateral.ts";
 import { createVerifier, readPolicy } from "../../attestation/policy.ts";
 import { createTpmIssuer } from "../../attestation/tpm/issuer.ts";
 import { extendedOnce, lockDigest, trustDigest } from "../../attestation/transcript.ts";
@@ -102,7 +103,7 @@ swtpmTest("evidence prints a policy that this machine satisfies", async (world, 
   const zero = new Uint8Array(32);
   const transport = await world.context.openTpm();
   const evidence = await createTpmIssuer(transport, "ecc-p384").issue(statement);
-  const verifier = createVerifier(policy, () => new Date());
+  const verifier = createVerifier(policy, "node", NO_COLLATERAL, () => new Date());
   const { claims } = await verifier.verify(evidence, statement, { trust: [zero], lock: [zero] });
   assert.equal(claims.identity, identity);
   await tpm.restart();

@@ -277,7 +277,7 @@ Deno.test("development: evidence of variant none founds a cluster where both sid
   const registers = new ShownMachine();
   const { issue, activate, ownIdentity } = createInsecureIssuer(createInsecureIdentity());
   const machine = {
-    ...{ variant: "none" as const, issue, activate, ownIdentity },
+    ...{ variant: "none" as const, isChallenged: false, issue, activate, ownIdentity },
     read: (index: number) => registers.read(index),
     extend: (index: number, digest: Uint8Array) => registers.extend(index, digest),
   };

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { NO_COLLATERAL } from "../../attestation/collateral.ts";
 import { createVerifier, readPolicy, roleOf } from "../../attestation/policy.ts";
 import { createFounding } from "../../attestation/founding.ts";
 import type { TrustPart } from "../../attestation/transcript.ts";
@@ -158,7 +159,7 @@ async function startService(folder: string, events: Record<string, unknown>[]): 
   const stop = new AbortController();
   const running = runJoinService({
     state,
-    verifier: createVerifier(policy, () => new Date()),
+    verifier: createVerifier(policy, "node", NO_COLLATERAL, () => new Date()),
     roleOf: (identity) => roleOf(policy, identity),
     maximumClockSkewMs: policy.maximumClockSkewMs,
     clock: systemClock,
