@@ -16,6 +16,7 @@ import { peerGroup } from "../attestation/channel/peer_group.ts";
 import type { Session } from "../attestation/channel/server.ts";
 import type { RegisterExpectation, VerifiedEvidence } from "../attestation/evidence.ts";
 import { refusal } from "../attestation/evidence.ts";
+import { verifyEvidence } from "../attestation/verify_evidence.ts";
 import { extendedOnce, joinA1, joinA2, lockDigest, trustDigest } from "../attestation/transcript.ts";
 import type { TrustPart } from "../attestation/transcript.ts";
 import { checkNodeCsr, readCsr } from "../certificate/csr.ts";
@@ -167,7 +168,12 @@ async function checkEvidence(
   signed: SignedRequest,
   known: Known,
 ): Promise<CheckedNode> {
-  const verified = await verifier.verify(signed.evidence, signed.a2, await acceptableRegisters(trust, clusterId));
+  const verified = await verifyEvidence(
+    verifier,
+    signed.evidence,
+    signed.a2,
+    await acceptableRegisters(trust, clusterId),
+  );
   known.identity = verified.claims.identity;
   return { ...signed, ...verified };
 }
