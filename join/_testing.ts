@@ -122,6 +122,7 @@ export class TestCluster implements AsyncDisposable {
       verifier: options.verifier ?? createInsecureVerifier(),
       roleOf: () => "worker",
       maximumClockSkewMs: MAXIMUM_CLOCK_SKEW_MS,
+      confirmPolicy: () => Promise.resolve(),
       network: clusterNetwork(["127.0.0.1:6443"], CLUSTER_DOCUMENT),
       admissions: cluster.admissions,
       signCertificate: (nodeName, csr) => cluster.#sign(nodeName, csr),

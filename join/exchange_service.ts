@@ -93,6 +93,7 @@ export async function serveJoin(session: JoinSession, service: JoinExchangeServi
       return node;
     });
     const verified = await verifyNode(session, service, checked);
+    await service.confirmPolicy();
     await checkPolicy(verified, service);
     await issueTicket(session, service, verified);
     service.log.event("info", "join-ticket-issued", fields());
