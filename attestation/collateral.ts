@@ -34,8 +34,13 @@ export interface Collateral {
 export const NO_COLLATERAL: Collateral = Object.freeze({ place: "nowhere", find: () => Promise.resolve(undefined) });
 
 const NAME = /^[a-z0-9][a-z0-9.-]{0,249}$/;
-/** 1 MiB, as for revocation lists, which are the largest. */
-const MAXIMUM_BYTES = 1 << 20;
+/** The largest document: 1 MiB, as for revocation lists, which are the largest. */
+export const MAXIMUM_COLLATERAL_BYTES: number = 1 << 20;
+
+/** Checks that a name is one that leads nowhere else. @throws {BootstrapError} `internal/collateral`. */
+export function checkCollateralName(name: string): void {
+  if (!NAME.test(name)) throw new BootstrapError("internal/collateral", `"${name}" is no name of a document`);
+}
 
 /**
  * The documents in a folder, each in a file of its name.
@@ -46,10 +51,28 @@ export function collateralFolder(folder: string): Collateral {
   return {
     place: folder,
     async find(name) {
-      if (!NAME.test(name)) throw new BootstrapError("internal/collateral", `"${name}" is no name of a document`);
+      checkCollateralName(name);
       const source = join(folder, name);
-      const bytes = await readFileIfExists(source, MAXIMUM_BYTES);
+      const bytes = await readFileIfExists(source, MAXIMUM_COLLATERAL_BYTES);
       return bytes === undefined ? undefined : { bytes, source };
+    },
+  };
+}
+
+/**
+ * Several places, asked in this order: the first that has a document gives it. A place that fails ends the search, as it might
+ * have had it.
+ */
+export function collateralInOrder(...places: readonly Collateral[]): Collateral {
+  return {
+    place: places.map(({ place }) => place).join(", ") || "no place",
+    async find(name) {
+      checkCollateralName(name);
+      for (const place of places) {
+        const file = await place.find(name);
+        if (file !== undefined) return file;
+      }
+      return undefined;
     },
   };
 }

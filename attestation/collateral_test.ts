@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { collateralFolder } from "./collateral.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { type Collateral, collateralFolder, collateralInOrder } from "./collateral.ts";
 
 Deno.test("collateralFolder() finds a file by its name, and says where it was", async () => {
   const folder = await Deno.makeTempDir();
@@ -24,4 +25,29 @@ Deno.test("collateralFolder() finds nothing where there is no folder, and refuse
   for (const name of ["", "..", ".hidden", "a/b", "../a", "A", "a".repeat(251)]) {
     await assert.rejects(collateral.find(name), { code: "internal/collateral" });
   }
+});
+
+Deno.test("collateralInOrder() gives the document of the first place that has it, and asks no further", async () => {
+  const asked: string[] = [];
+  const placeWith = (place: string, ...names: readonly string[]): Collateral => ({
+    place,
+    find(name) {
+      asked.push(`${place} ${name}`);
+      return Promise.resolve(
+        names.includes(name) ? { bytes: Uint8Array.of(1), source: `${place}/${name}` } : undefined,
+      );
+    },
+  });
+  const failing: Collateral = {
+    place: "c",
+    find: () => Promise.reject(new BootstrapError("unavailable/collateral", "it is down")),
+  };
+  const collateral = collateralInOrder(placeWith("a", "x"), placeWith("b", "x", "y"), failing, placeWith("d", "z"));
+  assert.equal(collateral.place, "a, b, c, d");
+  assert.equal((await collateral.find("x"))?.source, "a/x");
+  assert.equal((await collateral.find("y"))?.source, "b/y");
+  assert.deepEqual(asked, ["a x", "a y", "b y"]);
+  await assert.rejects(collateral.find("z"), { code: "unavailable/collateral" });
+  assert.equal(await collateralInOrder().find("x"), undefined);
+  await assert.rejects(collateral.find("../x"), { code: "internal/collateral" });
 });

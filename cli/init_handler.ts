@@ -58,7 +58,7 @@ export const init: InitHandler = async (options, context): Promise<void> => {
   const cluster = await foundOnNode({
     endpoint: endpointText(options.node),
     ...{ clusterName, operator, operatorKeys, record, clock, clusterDocument, policyDocument },
-    verifier: createVerifier(policy, "init", collateralOf(policy), () => clock.now()),
+    verifier: createVerifier(policy, "init", collateralOf(policy, clock), () => clock.now()),
     signal: termination.signal,
     ...(options.expectIdentity === undefined ? {} : { expectIdentity: hex(options.expectIdentity) }),
     onVerified: (claims, clusterId, again) => showVerified(printer, claims, clusterId, again),

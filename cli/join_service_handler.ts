@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { checkNodeName, createVerifier, readPolicy, roleOf } from "../attestation/policy.ts";
+import { createVerifier } from "../attestation/policy.ts";
 import { collateralOf } from "./collateral.ts";
-import { readServiceState } from "../join/service_state.ts";
+import { readPolicyDocument, readServiceState } from "../join/service_state.ts";
 import { runJoinService } from "../join/service.ts";
 import type { JoinServiceHandler } from "./join_service.ts";
 import { terminationSignal } from "./termination.ts";
@@ -17,13 +17,10 @@ export const joinService: JoinServiceHandler = async (
 ): Promise<void> => {
   using termination = terminationSignal();
   const state = await readServiceState(folder, clock.now(), keyFile);
-  const policy = readPolicy(state.policyDocument, "the policy of the join service");
   await runJoinService({
     ...{ state, clock, log },
     ...(credentialsFolder === undefined ? {} : { credentialsFolder }),
-    verifier: createVerifier(policy, "node", collateralOf(policy), () => clock.now()),
-    roleOf: (identity) => roleOf(policy, identity),
-    checkNodeName: (identity, nodeName) => checkNodeName(policy, identity, nodeName),
-    maximumClockSkewMs: policy.maximumClockSkewMs,
+    createVerifier: (policy) => createVerifier(policy, "node", collateralOf(policy, clock), () => clock.now()),
+    readPolicyDocument: () => readPolicyDocument(folder),
   }, termination.signal);
 };

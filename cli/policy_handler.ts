@@ -63,7 +63,7 @@ async function explainFile(options: PolicyExplainOptions, context: CliContext): 
     policy,
     ...(registers === undefined ? {} : { registers }),
     ...(reference === undefined ? {} : { reference }),
-    collateral: collateralOf(policy),
+    collateral: collateralOf(policy, context.clock),
     now: () => context.clock.now(),
   });
 }

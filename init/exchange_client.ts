@@ -8,6 +8,7 @@ import type { Exchange } from "../attestation/channel/exchange.ts";
 import type { EvidenceClaims, EvidenceVerifier, RegisterExpectation } from "../attestation/evidence.ts";
 import { createFounding } from "../attestation/founding.ts";
 import { helloStatement, initA1, initA2 } from "../attestation/transcript.ts";
+import { verifyEvidence } from "../attestation/verify_evidence.ts";
 import type { KeyPair } from "../certificate/keys.ts";
 import { sign } from "../certificate/signature.ts";
 import type { Bytes } from "../platform/bytes.ts";
@@ -74,7 +75,7 @@ export async function verifyNode(
   if (evidence === undefined) throw new BootstrapError("refused/evidence", "The node sent no evidence");
   const context = { binding: exchange.binding, clientNonce, serverNonce, operatorKey: operator.spki, clusterId };
   const a1 = await initA1(context);
-  const { claims, challenge } = await verifier.verify(evidence, a1, await registersFor(clusterId));
+  const { claims, challenge } = await verifyEvidence(verifier, evidence, a1, await registersFor(clusterId));
   if (challenge !== undefined) {
     const { credentialBlob, encryptedSecret } = challenge.message;
     await exchange.send({

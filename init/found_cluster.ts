@@ -5,7 +5,7 @@
  * |---|---|
  * | `certificates` | the cluster's CA is laid where kubeadm takes it from |
  * | `kubeadm-init` | kubeadm makes the control plane |
- * | `access` | RBAC, and the admission record of this node |
+ * | `access` | RBAC, the policy's ConfigMap, and the admission record of this node |
  * | `join-service` | the join service has its credentials and state, and is started |
  * | `kubelet` | the kubelet is healthy and its Node registered: the cluster stands |
  *
@@ -23,6 +23,7 @@ import { controlPlaneEndpoint, initDocuments } from "../kubernetes/documents.ts"
 import type { NodeFacts } from "../kubernetes/documents.ts";
 import type { Kubeadm } from "../kubernetes/kubeadm.ts";
 import { readKubeconfig } from "../kubernetes/kubeconfig.ts";
+import { createPolicyConfigMap } from "../kubernetes/policy_config_map.ts";
 import { waitForKubelet, waitForNode } from "../kubernetes/readiness.ts";
 import { readClusterSettings } from "../kubernetes/settings.ts";
 import type { Journal } from "../journal/journal.ts";
@@ -144,6 +145,7 @@ async function installCa({ staged: { ca }, kubernetesFolder }: FoundingInit): Pr
 async function giveAccess({ kubernetesFolder, node, identity, staged }: FoundingInit): Promise<void> {
   using api = new KubernetesApi(await readKubeconfig(adminKubeconfig(kubernetesFolder)));
   await applyClusterRbac(api);
+  await createPolicyConfigMap(api, staged.request.policyDocument);
   await new AdmissionRecords(api).admitFounder({
     ...{
       identity: await identity(hex(await clusterIdOf(staged.ca.certificate))),

@@ -123,6 +123,7 @@ export class TestCluster implements AsyncDisposable {
       roleOf: () => "worker",
       checkNodeName: () => {},
       maximumClockSkewMs: MAXIMUM_CLOCK_SKEW_MS,
+      confirmPolicy: () => Promise.resolve(),
       network: clusterNetwork(["127.0.0.1:6443"], CLUSTER_DOCUMENT),
       admissions: cluster.admissions,
       signCertificate: (nodeName, csr) => cluster.#sign(nodeName, csr),

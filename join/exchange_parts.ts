@@ -77,6 +77,8 @@ export interface JoinExchangeService {
   readonly checkNodeName: (identity: string, nodeName: string) => void;
   /** How far a node's clock may be off, by policy. */
   readonly maximumClockSkewMs: number;
+  /** Refuses, retriably, where something may not be issued yet, or any more, by that policy. */
+  readonly confirmPolicy: () => Promise<void>;
   /** What no node may say that it is. */
   readonly network: ClusterNetwork;
   /** The admission records of the cluster. */

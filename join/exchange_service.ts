@@ -16,6 +16,7 @@ import { peerGroup } from "../attestation/channel/peer_group.ts";
 import type { Session } from "../attestation/channel/server.ts";
 import type { RegisterExpectation, VerifiedEvidence } from "../attestation/evidence.ts";
 import { refusal } from "../attestation/evidence.ts";
+import { verifyEvidence } from "../attestation/verify_evidence.ts";
 import { extendedOnce, joinA1, joinA2, lockDigest, trustDigest } from "../attestation/transcript.ts";
 import type { TrustPart } from "../attestation/transcript.ts";
 import { checkNodeCsr, readCsr } from "../certificate/csr.ts";
@@ -92,6 +93,7 @@ export async function serveJoin(session: JoinSession, service: JoinExchangeServi
       return node;
     });
     const verified = await verifyNode(session, service, checked);
+    await service.confirmPolicy();
     await checkPolicy(verified, service);
     await issueTicket(session, service, verified);
     service.log.event("info", "join-ticket-issued", fields());
@@ -167,7 +169,8 @@ async function checkEvidence(
   signed: SignedRequest,
   known: Known,
 ): Promise<CheckedNode> {
-  const verified = await verifier.verify(
+  const verified = await verifyEvidence(
+    verifier,
     signed.evidence,
     signed.a2,
     await acceptableRegisters(trust, clusterId, signed.nodeKey),

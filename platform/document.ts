@@ -48,7 +48,7 @@ export function readDocument<T>(text: string, schema: DocumentSchema<T>, what: s
   const shown = problems.slice(0, SHOWN_PROBLEMS).join("; ");
   const more = problems.length > SHOWN_PROBLEMS ? `; and ${problems.length - SHOWN_PROBLEMS} more` : "";
   throw new BootstrapError("usage/document", `Cannot use ${what}: ${shown}${more}`, {
-    details: { document: what, key: pathOf(keysOf(result.issues[0])) },
+    details: { document: what, key: keyPath(keysOf(result.issues[0])) },
   });
 }
 
@@ -84,7 +84,7 @@ function unreadable(what: string, reason: string, cause?: unknown): BootstrapErr
 
 function describe(issue: Issue, schema: unknown): string {
   const keys = keysOf(issue);
-  const path = pathOf(keys) || "the document";
+  const path = keyPath(keys) || "the document";
   if (issue.type !== "strict_object" || keys.length === 0) return `${path}: ${reasonOf(issue)}`;
   if (issue.expected !== "never") {
     return issue.received === "undefined" ? `${path} is missing` : `${path}: ${reasonOf(issue)}`;
@@ -110,7 +110,8 @@ function keysOf(issue: Issue): readonly (string | number)[] {
   return (issue.path ?? []).map(({ key }) => typeof key === "number" ? key : String(key));
 }
 
-function pathOf(keys: readonly (string | number)[]): string {
+/** How errors name a key, by the names above it and its own: `tpm.pcrs["4"]`; empty for the document itself. */
+export function keyPath(keys: readonly (string | number)[]): string {
   return keys.map((key, index) => {
     if (typeof key === "number") return `[${key}]`;
     return /^[A-Za-z_]\w*$/.test(key) ? `${index === 0 ? "" : "."}${key}` : `[${JSON.stringify(key)}]`;
