@@ -62,6 +62,7 @@ export async function openMachine(context: CliContext): Promise<Machine> {
     facts: { ...names, defaultRouteInterfaces: defaultRouteInterfaces(fromUtf8(routes ?? new Uint8Array(), "routes")) },
     unmeasured: await findUnmeasured({
       root: paths.root,
+      isConfidential: device !== undefined,
       ...(tpm === undefined ? {} : { registers: createTpmIssuer(tpm, ANY_EK_TYPE, context.clock) }),
     }),
   };
