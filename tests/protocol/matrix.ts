@@ -51,7 +51,7 @@ export async function runVariants(variants: readonly Variant[], options: RunOpti
       const wallSeconds = Math.min(cpuSeconds * PATIENCE, leftSeconds);
       const outcome: Outcome = wallSeconds > 0
         ? await runVariant(tool, model, next.flags, { cpuSeconds, wallSeconds })
-        : { verdicts: new Map(queriesOf(next.flags).map((query) => [query, "?"])), cpuSeconds: 0, cut: true };
+        : { verdicts: new Map(queriesOf(next.flags).map((query) => [query, "?"])), cut: true };
       outcomes.set(next, outcome);
       onEnd(next, outcome);
     }
@@ -84,7 +84,7 @@ export function rowOf({ verdicts }: Outcome): string {
 /** A row of README.md's table; a blank stands for a query that the variant does not have. */
 export function tableRow({ name, flags, why }: Variant, { verdicts, cpuSeconds }: Outcome): string {
   const cells = QUERIES.map((query) => verdicts.get(query) ?? " ");
-  return `| \`${name}\` | ${flags.join(" ")} | ${cells.join(" | ")} | ${cpuSeconds.toFixed(0)} | ${why} |`;
+  return `| \`${name}\` | ${flags.join(" ")} | ${cells.join(" | ")} | ${cpuSeconds?.toFixed(0) ?? ""} | ${why} |`;
 }
 
 function print(text: string): void {
@@ -109,7 +109,7 @@ async function main(): Promise<number> {
     totalSeconds: Number(values.total ?? TOTAL_SECONDS),
     onEnd: (variant, outcome) => {
       const mark = surprises(variant, outcome).length === 0 ? "✓" : "✗";
-      const time = `${outcome.cpuSeconds.toFixed(1).padStart(6)} s${outcome.cut ? ", cut off" : ""}`;
+      const time = `${(outcome.cpuSeconds?.toFixed(1) ?? "").padStart(6)} s${outcome.cut ? ", cut off" : ""}`;
       print(`${mark} ${variant.name.padEnd(18)} ${rowOf(outcome).padEnd(11)} ${variant.expected.padEnd(11)} ${time}`);
     },
   });

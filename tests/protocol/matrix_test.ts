@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { rowOf, surprises, tableRow } from "./matrix.ts";
-import { readVerdicts } from "./run_variant.ts";
+import { readCpuSeconds, readVerdicts } from "./run_variant.ts";
 import type { Outcome, Verdict } from "./run_variant.ts";
 import type { Variant } from "./variants.ts";
 import { queriesOf } from "./variants.ts";
@@ -30,6 +30,12 @@ Deno.test("readVerdicts() reads results in their order, and leaves out what ProV
   ].join("\n");
   assert.deepEqual(readVerdicts(output), ["T", "F", "?"]);
   assert.deepEqual(readVerdicts(""), []);
+});
+
+Deno.test("readCpuSeconds() reads what the shell's children used", () => {
+  assert.equal(readCpuSeconds("0m0.001s 0m0.002s\n2m5.50s 0m0.11s\n"), 125.5);
+  assert.equal(readCpuSeconds("0m0.001s 0m0.002s\n1m0,5s\n"), undefined);
+  assert.equal(readCpuSeconds(""), undefined);
 });
 
 Deno.test("surprises() has nothing to say when every decided verdict is the expected one", () => {

@@ -17,22 +17,22 @@ export interface Limits {
   readonly cpuSeconds: number;
   /** Time by the clock, seconds. */
   readonly wallSeconds: number;
-  /** Ends it. */
-  readonly signal?: AbortSignal;
 }
 
 /** What ProVerif says of a variant. */
 export interface Outcome {
   /** One for each query. */
   readonly verdicts: ReadonlyMap<Query, Verdict>;
-  /** Processor time, seconds. */
-  readonly cpuSeconds: number;
+  /** Processor time, seconds; not known where the clock ended it. */
+  readonly cpuSeconds?: number;
   /** Whether a limit ended it. */
   readonly cut: boolean;
 }
 
 /** More than any variant that ends needs; one that does not may grow without end. */
-const MEMORY_BYTES = 6 * 2 ** 30;
+const MEMORY_KIB = 6 * 2 ** 20;
+/** Processor time and memory are limited; at its end the shell says how much processor time its children have used. */
+const SCRIPT = 'ulimit -t "$1" -v "$2"; setpriv --pdeathsig KILL "$3" "$4"; times >&2';
 const VERDICTS: readonly (readonly [end: RegExp, verdict: Verdict])[] = [
   [/is true\.$/, "T"],
   [/is false\.$/, "F"],
@@ -56,23 +56,11 @@ export async function runVariant(
   try {
     const file = join(folder, "model.pv");
     await Deno.writeTextFile(file, preprocess(model, flags));
-    const { cpuSeconds, wallSeconds, signal } = limits;
-    // Killed by the kernel with this process, and when it has used too much.
-    const limited = [
-      "setpriv",
-      "--pdeathsig",
-      "KILL",
-      "prlimit",
-      `--cpu=${cpuSeconds}`,
-      `--as=${MEMORY_BYTES}`,
-      tool,
-      file,
-    ];
-    const script = `TIMEFORMAT="cpu %U"; time timeout --signal=KILL ${wallSeconds} "$@"`;
-    const { stdout, stderr } = await new Deno.Command("bash", {
-      args: ["-c", script, "bash", ...limited],
+    // The shell ends with this process, or when the time is over, and the tool with the shell.
+    const { stdout, stderr } = await new Deno.Command("setpriv", {
+      args: ["--pdeathsig", "KILL", "bash", "-c", SCRIPT, "bash", `${limits.cpuSeconds}`, `${MEMORY_KIB}`, tool, file],
       stdin: "null",
-      ...(signal === undefined ? {} : { signal }),
+      signal: AbortSignal.timeout(limits.wallSeconds * 1000),
     }).output();
     const output = new TextDecoder().decode(stdout);
     const complaint = output.split("\n").find((line) => /(?:^|\W)Error:/.test(line));
@@ -80,10 +68,10 @@ export async function runVariant(
     const queries = queriesOf(flags);
     const read = readVerdicts(output);
     if (read.length > queries.length) throw new Error(`Cannot check ${flags.join(" ")}: ${read.length} results`);
-    const cpu = /^cpu ([\d.]+)$/m.exec(new TextDecoder().decode(stderr))?.[1];
+    const used = readCpuSeconds(new TextDecoder().decode(stderr));
     return {
       verdicts: new Map(queries.map((query, index) => [query, read[index] ?? "?"])),
-      cpuSeconds: Number(cpu ?? cpuSeconds),
+      ...(used === undefined ? {} : { cpuSeconds: used }),
       cut: read.length < queries.length,
     };
   } finally {
@@ -96,4 +84,10 @@ export function readVerdicts(output: string): Verdict[] {
   return output.split("\n")
     .filter((line) => /^RESULT (?!\((?:even|but) )/.test(line))
     .map((line) => VERDICTS.find(([end]) => end.test(line))?.[1] ?? "?");
+}
+
+/** The user time of a shell's children, from what `times` prints: a second line as `0m5.512s 0m0.110s`. */
+export function readCpuSeconds(times: string): number | undefined {
+  const [, minutes, seconds] = /^(\d+)m([\d.]+)s \d+m[\d.]+s\s*$/m.exec(times.trimEnd().split("\n").at(-1) ?? "") ?? [];
+  return minutes === undefined ? undefined : Number(minutes) * 60 + Number(seconds);
 }
