@@ -20,7 +20,7 @@ export async function proverif(): Promise<string> {
   if (Deno.build.arch !== "x86_64" || !await Deno.stat(packed).then(() => true, () => false)) {
     throw new Error(
       `Cannot find ProVerif as ${packed} is not there or not for this machine. Build version 2.05 from its source ` +
-        "(apt-get install ocaml ocaml-findlib; in its folder ./build -nointeract), and set BOOTSTRAPPER_PROVERIF to its path",
+        "(proverif-2.05-source.tar.xz there; Debian's ocaml; in its folder ./build -nointeract), and set BOOTSTRAPPER_PROVERIF to its path",
     );
   }
   const folder = await cached("proverif", { unpackedDigest }, async ({ folder, log }) => {
