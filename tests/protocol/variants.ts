@@ -136,7 +136,7 @@ export const VARIANTS: readonly Variant[] = Object.freeze([
   variant("j_lostsame", "JOIN LOSTSAME", "breaks", "TTFT", "the same under the same name"),
   variant("d_nocb", "JOIN DIRECT NOACT NOCB", "breaks", "TTFF", "a man in the middle ends TLS on both sides"),
   variant("d_nocb_noseal", "JOIN DIRECT NOACT NOCB NOSEAL", "breaks", "FTFF", "and reads the cluster's keys"),
-  variant("d_nopcr15", "JOIN DIRECT NOACT NOPCR15", "breaks", "FTF?", "a member that was taken over poses as fresh"),
+  variant("d_nopcr15", "JOIN DIRECT NOACT NOPCR15", "breaks", "FTFF", "a member that was taken over poses as fresh"),
   variant("d_noname_lost", "JOIN DIRECT NOACT NONAME LOST", "breaks", "TFFT", "another cluster of the operator"),
   variant("d_noname_nopcr12", "JOIN DIRECT NOACT NONAME NOPCR12", "breaks", "TFTF", "another cluster of the operator"),
   variant(
