@@ -23,6 +23,7 @@ export type Covered = readonly ScriptCoverage[];
 export class Coverage {
   readonly #session: Session;
   readonly #isOurs: (url: string) => boolean;
+  #isCounting = true;
   /** For each function, one octet for each character of it: whether it ever ran. */
   readonly #seen = new Map<string, Uint8Array>();
 
@@ -43,6 +44,18 @@ export class Coverage {
     await coverage.#post("Profiler.enable");
     await coverage.#post("Profiler.startPreciseCoverage", { callCount: true, detailed: true });
     return coverage;
+  }
+
+  /** Whether it still counts. */
+  get isCounting(): boolean {
+    return this.#isCounting;
+  }
+
+  /** Counts no more. */
+  async stop(): Promise<void> {
+    this.#isCounting = false;
+    await this.#post("Profiler.stopPreciseCoverage");
+    this.#session.disconnect();
   }
 
   /** Takes what ran since the last time, and begins anew. */

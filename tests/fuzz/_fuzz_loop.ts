@@ -25,6 +25,8 @@ export interface LoopOptions {
   readonly goesOn: (executions: number) => boolean;
   /** Tells what is new by the code that ran; without it by outcomes alone. */
   readonly coverage?: Coverage;
+  /** Whether to go on asking that, which makes everything slower by half and more. */
+  readonly isGuided?: () => boolean;
   /** Hears of each input before it is fed. */
   readonly before?: (input: Bytes) => void;
   /** Hears that an input ended. */
@@ -46,18 +48,23 @@ export interface LoopResult {
 }
 
 /** Asking for coverage costs as much as a hundred small inputs: several are fed in between, and again one by one where they brought something. */
-const BATCH = 16;
+const BATCH = 32;
 const MOST_KEPT = 600;
-/** What one process may use; the largest inputs are of a megabyte. */
+/** Most inputs stay near the length of those that were given, as long ones take long. */
+const LONG_ONE_IN = 8;
+const LENGTHENING = 2;
+const SHORT_BYTES = 2048;
+/** What one process may use; no input is longer than 256 KiB. */
 const MAXIMUM_RSS = 768 << 20;
 
 /** Feeds inputs until it is told to end, or one fails. */
 export async function fuzzLoop(options: LoopOptions): Promise<LoopResult> {
-  const { target, run, inputs, seed, goesOn, coverage, before, after } = options;
+  const { target, run, inputs, seed, goesOn, coverage, isGuided = () => true, before, after } = options;
   const random = new Random(seed, target.name);
   const shapes = new Set<string>();
   const kept: Bytes[] = inputs.length === 0 ? [new Uint8Array()] : [...inputs];
   const given = kept.length;
+  const shortBytes = Math.max(SHORT_BYTES, ...inputs.map(({ length }) => length * LENGTHENING));
   let [executions, peakRss] = [0, 0];
 
   const feed = async (input: Bytes): Promise<Outcome> => {
@@ -89,7 +96,8 @@ export async function fuzzLoop(options: LoopOptions): Promise<LoopResult> {
       // Half of the time one of those that were found last.
       const recent = random.oneIn(2) ? Math.max(0, kept.length - 32) : 0;
       const input = kept[recent + random.below(kept.length - recent)] ?? new Uint8Array();
-      const changed = mutate(input, target.form, random, random.pick(kept) ?? input, target.maximumBytes);
+      const maximumBytes = random.oneIn(LONG_ONE_IN) ? target.maximumBytes : Math.min(target.maximumBytes, shortBytes);
+      const changed = mutate(input, target.form, random, random.pick(kept) ?? input, maximumBytes);
       const { shape, failure } = await feed(changed);
       if (failure !== undefined) return result({ input: changed, why: failure });
       if (shapes.has(shape)) batch.push(changed);
@@ -103,7 +111,9 @@ export async function fuzzLoop(options: LoopOptions): Promise<LoopResult> {
         why: `memory: ${peakRss >> 20} MiB after this input and those before it`,
       });
     }
-    if (coverage !== undefined) await keepNew(coverage, batch, feed, keep);
+    if (coverage?.isCounting !== true) continue;
+    if (isGuided()) await keepNew(coverage, batch, feed, keep);
+    else await coverage.stop();
   }
   return result();
 }

@@ -58,14 +58,16 @@ const inputs = task.replay === undefined
     ...(await Promise.all(task.more.map(filesOf))).flat(),
   ]
   : [await Deno.readFile(task.replay)];
-const end = performance.now() + task.seconds * 1000;
+const begun = performance.now();
+const isWithin = (seconds: number) => performance.now() - begun < seconds * 1000;
 const before = (input: Bytes) => progress.before(input);
 const after = () => progress.after();
 
 const result = await fuzzLoop({
   ...{ target, run, before, after, seed: task.seed },
   inputs: inputs.filter(({ length }) => length <= target.maximumBytes),
-  goesOn: () => task.replay === undefined && performance.now() < end,
+  goesOn: () => task.replay === undefined && isWithin(task.seconds),
+  isGuided: () => isWithin(task.seconds / 2),
   ...(coverage === undefined ? {} : { coverage }),
 });
 report(result);

@@ -103,7 +103,7 @@ export const exchangeTargets: readonly FuzzTarget[] = [
         });
         readClusterSettings(request.clusterDocument);
         readPolicy(request.policyDocument, "policy");
-        await exchange.receive("acknowledgement", 1);
+        await exchange.receive("acknowledgement", INIT_SERVER_DEADLINES.answerMs);
       };
     },
   },
