@@ -19,6 +19,8 @@ export interface LoopOptions {
   readonly run: FuzzRun;
   /** The inputs to begin with. */
   readonly inputs: readonly Bytes[];
+  /** Inputs that are fed once, and not changed. */
+  readonly once?: readonly Bytes[];
   /** Makes every choice. */
   readonly seed: number;
   /** Whether to go on, asked between inputs. */
@@ -27,6 +29,8 @@ export interface LoopOptions {
   readonly coverage?: Coverage;
   /** Whether to go on asking that, which makes everything slower by half and more. */
   readonly isGuided?: () => boolean;
+  /** How much processor time one input may take, milliseconds. */
+  readonly longestMs?: number;
   /** Hears of each input before it is fed. */
   readonly before?: (input: Bytes) => void;
   /** Hears that an input ended. */
@@ -59,17 +63,20 @@ const MAXIMUM_RSS = 768 << 20;
 
 /** Feeds inputs until it is told to end, or one fails. */
 export async function fuzzLoop(options: LoopOptions): Promise<LoopResult> {
-  const { target, run, inputs, seed, goesOn, coverage, isGuided = () => true, before, after } = options;
+  const { target, run, inputs, once = [], seed, goesOn, coverage, isGuided = () => true, longestMs, before, after } =
+    options;
   const random = new Random(seed, target.name);
   const shapes = new Set<string>();
-  const kept: Bytes[] = inputs.length === 0 ? [new Uint8Array()] : [...inputs];
+  const kept: Bytes[] = [new Uint8Array(), ...inputs];
   const given = kept.length;
   const shortBytes = Math.max(SHORT_BYTES, ...inputs.map(({ length }) => length * LENGTHENING));
   let [executions, peakRss] = [0, 0];
+  let last: Bytes = new Uint8Array();
 
   const feed = async (input: Bytes): Promise<Outcome> => {
+    last = input;
     before?.(input);
-    const outcome = await outcomeOf(run, target, input);
+    const outcome = await outcomeOf(run, target, input, longestMs);
     after?.();
     executions++;
     return outcome;
@@ -83,7 +90,7 @@ export async function fuzzLoop(options: LoopOptions): Promise<LoopResult> {
     ...(failure === undefined ? {} : { failure }),
   });
 
-  for (const input of inputs) {
+  for (const input of [...once, ...kept]) {
     const { shape, failure } = await feed(input);
     shapes.add(shape);
     if (failure !== undefined) return result({ input, why: failure });
@@ -107,7 +114,7 @@ export async function fuzzLoop(options: LoopOptions): Promise<LoopResult> {
     peakRss = Math.max(peakRss, Deno.memoryUsage().rss);
     if (peakRss > MAXIMUM_RSS) {
       return result({
-        input: batch.at(-1) ?? new Uint8Array(),
+        input: last,
         why: `memory: ${peakRss >> 20} MiB after this input and those before it`,
       });
     }

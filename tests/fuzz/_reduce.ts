@@ -6,7 +6,8 @@
 import { concat } from "../../platform/bytes.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 
-const MOST_TRIES = 3000;
+/** How long it may take, milliseconds: an input that fails by being slow is slow each time. */
+const PATIENCE_MS = 20_000;
 
 /**
  * Leaves out parts, large ones first, as long as it still fails.
@@ -16,11 +17,10 @@ const MOST_TRIES = 3000;
  */
 export async function reduced(input: Bytes, fails: (input: Bytes) => Promise<boolean>): Promise<Bytes> {
   let smallest = input;
-  let tries = 0;
+  const begun = performance.now();
   for (let size = Math.ceil(input.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
-    for (let at = 0; at < smallest.length && tries < MOST_TRIES;) {
+    for (let at = 0; at < smallest.length && performance.now() - begun < PATIENCE_MS;) {
       const candidate = concat(smallest.subarray(0, at), smallest.subarray(at + size));
-      tries++;
       if (await fails(candidate)) smallest = candidate;
       else at += size;
     }

@@ -96,7 +96,7 @@ export const certificateTargets: readonly FuzzTarget[] = [
   {
     name: "crl",
     form: "der",
-    maximumBytes: 64 << 10,
+    maximumBytes: 256 << 10,
     async open(read) {
       const root = readCertificate(await read("fixtures/intel-root.der"), "root");
       const made = [await read("crl/root.der")];
