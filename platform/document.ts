@@ -5,17 +5,15 @@
  */
 import type { BaseIssue, GenericSchema } from "valibot";
 import { safeParse } from "valibot";
-import { isScalar, parseDocument, visit } from "yaml";
 import { utf8 } from "./bytes.ts";
 import { BootstrapError } from "./errors.ts";
+import { readYaml } from "./yaml.ts";
 
 /** The largest document that is read, in bytes; the largest sensible policy is a tenth of it. */
 export const MAXIMUM_DOCUMENT_BYTES: number = 64 * 1024;
 
 const SHOWN_PROBLEMS = 5;
 const LONGEST_SHOWN_VALUE = 40;
-/** Valibot leaves these out of records without a word. */
-const OVERLOOKED_KEYS: readonly string[] = ["__proto__", "prototype", "constructor"];
 
 /** A valibot schema, as far as its type says what comes out of it. */
 export interface DocumentSchema<T> {
@@ -57,18 +55,7 @@ function parseYaml(text: string, what: string): unknown {
     throw unreadable(what, `it is larger than ${MAXIMUM_DOCUMENT_BYTES} bytes`);
   }
   try {
-    // As names, 4 and "4" are the same.
-    const uniqueKeys = (a: unknown, b: unknown) => isScalar(a) && isScalar(b) && String(a.value) === String(b.value);
-    const document = parseDocument(text, { schema: "core", version: "1.2", uniqueKeys, logLevel: "error" });
-    const [problem] = [...document.errors, ...document.warnings];
-    if (problem !== undefined) throw problem;
-    visit(document, {
-      Pair(_, { key }) {
-        const name = isScalar(key) ? String(key.value) : "";
-        if (OVERLOOKED_KEYS.includes(name)) throw new Error(`${name} is no key anywhere`);
-      },
-    });
-    return document.toJS({ maxAliasCount: 0 });
+    return readYaml(text);
   } catch (cause) {
     // The reader is recursive: a document of nothing but brackets ends it with a RangeError.
     throw unreadable(what, cause instanceof Error ? cause.message.split("\n")[0] ?? "" : String(cause), cause);

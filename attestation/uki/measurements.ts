@@ -57,7 +57,7 @@ const SECTIONS_252: readonly string[] = [
 ];
 /** `pe_kernel_info()`: from this version on the stub has the firmware load a kernel. */
 const LOADED_KERNEL_VERSION = 1;
-const STUB_MAGIC = /^#### LoaderInfo: systemd-stub (\d+)[^#]* ####\0*$/;
+const STUB_MAGIC = /^#### LoaderInfo: systemd-stub (\d{1,9})(?!\d)[^#]* ####\0*$/;
 const KNOWN_STUB = "252";
 const PHASE = /^[a-z][a-z-]{0,31}$/;
 
