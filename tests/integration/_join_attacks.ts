@@ -11,10 +11,12 @@ import type { Session } from "../../attestation/channel/server.ts";
 import { activationAnswer } from "../../attestation/activation.ts";
 import type { ActivationChallenge, Evidence, EvidenceIssuer } from "../../attestation/evidence.ts";
 import { joinA1, joinA2 } from "../../attestation/transcript.ts";
+import type { JoinContext, NodeStatement } from "../../attestation/transcript.ts";
 import { createNodeCsr } from "../../certificate/csr.ts";
 import { sign } from "../../certificate/signature.ts";
 import type { JoinExchangeService, JoinServiceIdentity } from "../../join/exchange_parts.ts";
 import type { NodeRequest } from "../../join/join_request.ts";
+import type { NodeKeys } from "../../join/node_keys.ts";
 import { encodeRequest } from "../../join/join_request.ts";
 import { listenForJoins } from "../../join/service.ts";
 import { dialService, newInsecureIssuer, newNodeKeys, TestCluster } from "../../join/_testing.ts";
@@ -29,14 +31,21 @@ import { PATIENCE_MS } from "./_attacks.ts";
 
 export const NODE_NAME = "worker-1";
 
+/** All that goes into A2. */
+export interface JoinSeen extends JoinContext, NodeStatement {
+  readonly a1: Bytes;
+}
+
 /** What a hostile node does in its own way; everything else it does as the protocol wants. */
 export interface Hostility {
   /** Default: an issuer of variant `none`. */
   readonly issuer?: Pick<EvidenceIssuer, "issue" | "activate">;
+  /** K_c and E_c. Default: new ones. */
+  readonly keys?: NodeKeys;
   /** Changes the request before it is signed. */
   readonly request?: Partial<NodeRequest>;
   /** Makes the evidence. */
-  readonly evidence?: (a2: Bytes) => Promise<Evidence | undefined>;
+  readonly evidence?: (a2: Bytes, seen: JoinSeen) => Promise<Evidence | undefined>;
   /** Changes the message after it was signed. */
   readonly message?: (message: SignedJoinRequest) => SignedJoinRequest;
   /** Answers the challenge. */
@@ -52,12 +61,13 @@ export async function joinByHand(port: number, hostility: Hostility = {}): Promi
   using dialled = await dialService(port);
   const { exchange } = dialled;
   const issuer = hostility.issuer ?? newInsecureIssuer();
-  const keys = await newNodeKeys();
+  const keys = hostility.keys ?? await newNodeKeys();
   const clientNonce = randomBytes(32);
   await exchange.send({ message: { $case: "hello", hello: { clientNonce } } });
   const { serverNonce, foundings: [founding] } = await exchange.receive("proposal", PATIENCE_MS);
   const clusterId = founding?.clusterId ?? new Uint8Array(32);
-  const a1 = await joinA1({ binding: exchange.binding, clientNonce, serverNonce, clusterId });
+  const context = { binding: exchange.binding, clientNonce, serverNonce, clusterId };
+  const a1 = await joinA1(context);
   const request = encodeRequest({
     nodeName: NODE_NAME,
     role: "worker",
@@ -69,8 +79,9 @@ export async function joinByHand(port: number, hostility: Hostility = {}): Promi
   });
   const nodeKey = keys.node.spki;
   const sealingKey = keys.sealing.publicKey;
-  const a2 = await joinA2(a1, { nodeKey, sealingKey, request });
-  const evidence = await (hostility.evidence ?? issuer.issue)(a2);
+  const node = { nodeKey, sealingKey, request };
+  const a2 = await joinA2(a1, node);
+  const evidence = await (hostility.evidence ?? issuer.issue)(a2, { ...context, ...node, a1 });
   const signature = await sign(keys.node, "request", a2);
   const honest: SignedJoinRequest = { request, nodeKey, sealingKey, evidence, signature };
   await exchange.send({ message: { $case: "request", request: hostility.message?.(honest) ?? honest } });
