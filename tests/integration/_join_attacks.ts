@@ -43,6 +43,8 @@ export interface JoinSeen extends JoinContext, NodeStatement {
 export interface Hostility {
   /** Default: an issuer of variant `none`. */
   readonly issuer?: Pick<EvidenceIssuer, "issue" | "activate">;
+  /** N_c. Default: a new one. */
+  readonly clientNonce?: Uint8Array;
   /** K_c and E_c. Default: new ones. */
   readonly keys?: NodeKeys;
   /** Changes the request before it is signed. */
@@ -69,7 +71,7 @@ export async function joinByHand(port: number, hostility: Hostility = {}): Promi
   const { exchange } = dialled;
   const issuer = hostility.issuer ?? newInsecureIssuer();
   const keys = hostility.keys ?? await newNodeKeys();
-  const clientNonce = randomBytes(32);
+  const clientNonce = copyOf(hostility.clientNonce ?? randomBytes(32));
   const send = async (message: NonNullable<JoinClientMessage["message"]>) => {
     await hostility.before?.(message.$case, exchange);
     hostility.sent?.push({ message });

@@ -10,8 +10,10 @@
 import assert from "node:assert/strict";
 import { extendedOnce, lockDigest } from "../../attestation/transcript.ts";
 import { createCertificateAuthority } from "../../certificate/ca.ts";
+import { INIT_CLIENT_DEADLINES } from "../../init/exchange_client.ts";
 import { InitWorld, TestOperator, trustIn } from "../../init/_testing.ts";
 import { newNodeKeys, TestCluster } from "../../join/_testing.ts";
+import { TestMachine } from "../../join/_testing_machine.ts";
 import { newKit } from "../../join/_testing_kit.ts";
 import { sealKit } from "../../join/sealed_kit.ts";
 import { measureLock, measureTrust } from "../../nodelock/measure.ts";
@@ -116,6 +118,27 @@ await variantTest(
   [...CONFIDENTIAL, VARIANTS["tpm+snp"]],
 );
 
+await variantTest("a node whose identity an operator lists meanwhile goes through by itself", async (_t, variant) => {
+  await using machine = await variant.start();
+  const { cluster, controlPlanes, sealed } = await clusterWithKeys(variant, machine);
+  await using _ = cluster;
+  await using node = await TestMachine.create("control-plane");
+  const refusals: string[] = [];
+  const outcome = await node.run(cluster.trust, [cluster.port], { issuer: machine.issuer }, {
+    onEndpointFailure({ error }) {
+      assert.deepEqual([error.code, sealed.length, node.lock.state().name], ["refused/role", 0, "unlocked"]);
+      // What an operator reads on the node's screen, and approves.
+      const [identity = ""] = /[0-9a-f]{64}/.exec(error.message) ?? [];
+      refusals.push(identity);
+      controlPlanes.add(identity);
+    },
+  });
+  assert.deepEqual([outcome, refusals.length], ["joined", 1]);
+  assert.deepEqual(cluster.admissions.records.map(({ identity, role }) => [identity, role]), [
+    [refusals[0], "control-plane"],
+  ]);
+}, CONFIDENTIAL);
+
 await variantTest("attack: a machine without a register for the lock says that it never locked", async (t, variant) => {
   // A TPM shows by PCR 15 = 0 that an earlier founding came to nothing; an SNP machine that was founded looks the same. Stopped by
   // `mayHaveLocked` in checkRecord(): for it the name stays taken until an operator abandons it.
@@ -152,7 +175,8 @@ await variantTest("attack: a TD poses as the one that founded the recorded clust
       const result = await resultFor(authority, InitRequest.decode(signed.request).adminKey);
       await session.exchange.send({ message: { $case: "result", result } });
     });
-    const error = await operator.found(node.endpoint, { verifier }).then(
+    const deadlines = { ...INIT_CLIENT_DEADLINES, progressMs: isLocked ? PATIENCE_MS : 200 };
+    const error = await operator.found(node.endpoint, { verifier, deadlines }).then(
       () => assert.fail("the operator was taken in"),
       asBootstrapError,
     );

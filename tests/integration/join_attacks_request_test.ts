@@ -1,3 +1,8 @@
+/**
+ * Attacks on a join service by what a node asks for. None depends on the kind of evidence: what is asked is checked beside it.
+ *
+ * @module
+ */
 import assert from "node:assert/strict";
 import { createNodeCsr } from "../../certificate/csr.ts";
 import { generateKeyPair } from "../../certificate/keys.ts";
