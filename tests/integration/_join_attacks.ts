@@ -51,6 +51,8 @@ export interface Hostility {
   readonly request?: Partial<NodeRequest>;
   /** Makes the evidence. */
   readonly evidence?: (a2: Bytes, seen: JoinSeen) => Promise<Evidence | undefined>;
+  /** Signs A2. Default: K_c, for this protocol. */
+  readonly sign?: (keys: NodeKeys, a2: Bytes) => Promise<Bytes>;
   /** Changes the message after it was signed. */
   readonly message?: (message: SignedJoinRequest) => SignedJoinRequest;
   /** Called before the message of that name is sent, and after the ticket came; may send more. */
@@ -97,7 +99,7 @@ export async function joinByHand(port: number, hostility: Hostility = {}): Promi
   const node = { nodeKey, sealingKey, request };
   const a2 = await joinA2(a1, node);
   const evidence = await (hostility.evidence ?? issuer.issue)(a2, { ...context, ...node, a1 });
-  const signature = await sign(keys.node, "request", a2);
+  const signature = await (hostility.sign?.(keys, a2) ?? sign(keys.node, "request", a2));
   const honest: SignedJoinRequest = { request, nodeKey, sealingKey, evidence, signature };
   await send({ $case: "request", request: hostility.message?.(honest) ?? honest });
   for (;;) {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { InitContext, NodeStatement } from "../../attestation/transcript.ts";
+import type { InitContext, NodeStatement, SignatureTag } from "../../attestation/transcript.ts";
 import {
   fileStatement,
   helloStatement,
@@ -14,19 +14,28 @@ import {
   joinA2,
   lengthPrefixed,
 } from "../../attestation/transcript.ts";
+import type { KeyPair } from "../../certificate/keys.ts";
+import { SIGN_ALGORITHMS } from "../../certificate/keys.ts";
 import type { Bytes } from "../../platform/bytes.ts";
-import { copyOf, sha256, utf8 } from "../../platform/bytes.ts";
+import { concat, copyOf, sha256, utf8 } from "../../platform/bytes.ts";
 import type { JoinSeen } from "./_join_attacks.ts";
 
 /** Makes a statement of what an attacker has seen, by its name. */
 type Statements<Seen> = Readonly<Record<string, (seen: Seen) => Bytes | Promise<Bytes>>>;
 
 /** Labels of versions of the protocol before and after this one, and what begins like it. */
-const OTHER_LABELS = ["bootstrapper/0", "bootstrapper/2", "bootstrapper/", ""];
+export const OTHER_LABELS: readonly string[] = ["bootstrapper/0", "bootstrapper/2", "bootstrapper/", ""];
 
 /** What transcript.ts does, for a version of the protocol that there is not. */
 async function tagged(label: string, tag: string, ...parts: readonly Uint8Array[]): Promise<Bytes> {
   return await sha256(utf8(label), utf8(tag), ...parts.map(lengthPrefixed));
+}
+
+/** A signature for a purpose, made by a version of the protocol that there is not. */
+export async function signOfVersion(keys: KeyPair, label: string, tag: SignatureTag, x: Uint8Array): Promise<Bytes> {
+  const zero = new Uint8Array(1);
+  const bytes = concat(utf8(label), zero, utf8(tag), zero, x);
+  return new Uint8Array(await crypto.subtle.sign(SIGN_ALGORITHMS[keys.type], keys.privateKey, bytes));
 }
 
 /** In place of A1 of an Init. */

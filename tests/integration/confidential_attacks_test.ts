@@ -101,6 +101,14 @@ await variantTest(
       await refusedByService(cluster, play, "refused/role");
     });
     assert.deepEqual(sealed, []);
+    await t.step("is refused for its clock, although it is listed", async () => {
+      controlPlanes.add(identity);
+      for (const timeMs of [0n, BigInt(Date.now() + 3_600_000)]) {
+        const far = { ...play, request: { ...play.request, timeMs } };
+        await refusedByService(cluster, far, "precondition/clock-skew");
+      }
+      assert.deepEqual(sealed, []);
+    });
     await t.step("goes through once it is listed", async () => {
       controlPlanes.add(identity);
       const ticket = await joinByHand(cluster.port, {

@@ -17,6 +17,7 @@ import { BootstrapError } from "../../platform/errors.ts";
 import type { InitClientMessage, InitServerMessage, SignedInitRequest } from "../../proto/gen/bootstrapper.ts";
 import { PATIENCE_MS } from "./_attacks.ts";
 import type { OperatorPlay } from "./_init_attacks.ts";
+import { OTHER_LABELS, signOfVersion } from "./_statements.ts";
 import { assertFresh, initByHand, newRequest, refusedByNode, refusedByOperator } from "./_init_attacks.ts";
 
 Deno.test("an honest operator by hand founds a cluster", async () => {
@@ -53,6 +54,15 @@ Deno.test("attack: costly evidence, a hello by a stranger", async (t) => {
         return { ...honest, signature: await sign(operator, "hello", statement) };
       },
     },
+    // Downgrade: signedBytes() holds the label, which is the protocol's version.
+    ...Object.fromEntries(
+      OTHER_LABELS.map((label): [string, OperatorPlay] => [`signed by the operator for the protocol "${label}"`, {
+        async hello(honest, binding) {
+          const statement = await helloStatement(binding, honest.clientNonce);
+          return { ...honest, signature: await signOfVersion(operator, label, "hello", statement) };
+        },
+      }]),
+    ),
     // A signature for one purpose is none for another: signedBytes() holds the tag.
     "signed by the operator as something else": {
       async hello(honest, binding) {
@@ -149,6 +159,14 @@ Deno.test("attack: a founding that is not the operator's, for this cluster", asy
       }),
       "refused/signature",
     ],
+    ...OTHER_LABELS.map((label): [string, OperatorPlay["founding"] & object, string] => [
+      `signed for the protocol "${label}"`,
+      async (id) => ({
+        ...await createFounding(keys, id, CLUSTER_NAME),
+        signature: await signOfVersion(keys, label, "founding", foundingStatement(id, CLUSTER_NAME)),
+      }),
+      "refused/signature",
+    ]),
     ["that is missing", () => Promise.resolve(undefined), "malformed/init-request"],
   ];
   for (const [name, founding, code] of attacks) {

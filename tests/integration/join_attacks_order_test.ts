@@ -15,12 +15,21 @@ import { sign } from "../../certificate/signature.ts";
 import { createThrowAwayCertificate } from "../../certificate/throw_away.ts";
 import { ask, newNode, TestCluster } from "../../join/_testing.ts";
 import { measureTrust } from "../../nodelock/measure.ts";
+import type { Bytes } from "../../platform/bytes.ts";
 import { randomBytes } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import type { JoinClientMessage, JoinServerMessage } from "../../proto/gen/bootstrapper.ts";
 import { PATIENCE_MS } from "./_attacks.ts";
 import type { Hostility, JoinStep } from "./_join_attacks.ts";
-import { assertUntouched, joinByHand, NODE_NAME, refusedByService, withHostileService } from "./_join_attacks.ts";
+import {
+  assertUntouched,
+  firstFailure,
+  joinByHand,
+  NODE_NAME,
+  refusedByService,
+  withHostileService,
+} from "./_join_attacks.ts";
+import { OTHER_LABELS, signOfVersion } from "./_statements.ts";
 import type { TestVariant } from "./_variants.ts";
 import { VARIANTS, variantTest } from "./_variants.ts";
 
@@ -128,8 +137,9 @@ async function propose(
   { exchange }: Session<JoinClientMessage, JoinServerMessage>,
   clientNonce: Uint8Array,
   { service: { identity } }: TestCluster,
+  signWith = (a1: Bytes) => sign(identity.keys, "service", a1),
 ): Promise<JoinServerMessage> {
-  const { clusterId, keys, caCertificate, certificate, foundings } = identity;
+  const { clusterId, caCertificate, certificate, foundings } = identity;
   const serverNonce = randomBytes(32);
   const a1 = await joinA1({
     binding: exchange.binding,
@@ -139,7 +149,7 @@ async function propose(
   });
   const proposal = {
     ...{ serverNonce, caCertificate: new Uint8Array(caCertificate), foundings: [...foundings] },
-    ...{ serviceCertificate: new Uint8Array(certificate), signature: await sign(keys, "service", a1) },
+    ...{ serviceCertificate: new Uint8Array(certificate), signature: await signWith(a1) },
   };
   return { message: { $case: "proposal", proposal } };
 }
@@ -190,7 +200,27 @@ await variantTest("attack: messages to a node that come twice, too early or in a
   }
 }, KINDS);
 
-Deno.test("attack: TLS 1.2 to a node", async () => {
+Deno.test("attack: downgrade to another version of the protocol, by a service", async (t) => {
+  // Stopped by verify(service.spki, "service", …) in checkProposal(), whose signedBytes() holds the label.
+  await using cluster = await TestCluster.create();
+  const { keys } = cluster.service.identity;
+  for (const label of OTHER_LABELS) {
+    await t.step(`"${label}"`, async () => {
+      const gotRequest = await withHostileService(async (session, clientNonce) => {
+        const proposal = await propose(
+          session,
+          clientNonce,
+          cluster,
+          (a1) => signOfVersion(keys, label, "service", a1),
+        );
+        await session.exchange.send(proposal);
+      }, async (port) => assert.equal((await firstFailure(port, cluster.trust)).code, "refused/signature"));
+      assert.ok(!gotRequest);
+    });
+  }
+});
+
+Deno.test("attack: downgrade to TLS 1.2, of a node", async () => {
   // Stopped by `minVersion` in clientTlsOptions().
   await using cluster = await TestCluster.create();
   const certificate = await createThrowAwayCertificate();
