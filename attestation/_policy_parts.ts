@@ -39,3 +39,8 @@ export function listOf<T>(part: Part<T>): Part<readonly T[]> {
 export function setOf<T>(part: Part<T>): Part<ReadonlySet<T>> {
   return v.pipe(listOf(part), v.transform((list): ReadonlySet<T> => new Set(list))) as Part<ReadonlySet<T>>;
 }
+
+/** A list of what is banned, as a set; empty where nothing is. */
+export function bansOf<T>(part: Part<T>): Part<ReadonlySet<T>> {
+  return v.pipe(v.array(part), v.transform((list): ReadonlySet<T> => new Set(list))) as Part<ReadonlySet<T>>;
+}

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Bytes } from "../platform/bytes.ts";
-import { concat, copyOf } from "../platform/bytes.ts";
+import { concat, copyOf, equalBytes } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { EvidenceSet } from "../proto/gen/bootstrapper.ts";
 import { createChecks } from "./checks.ts";
@@ -153,6 +153,10 @@ export function decodeEvidenceSet(payload: Uint8Array): readonly Evidence[] {
   if (set.evidence.length < 2 || set.evidence.some(({ variant }) => !/^[a-z]{2,16}$/.test(variant))) {
     const message = "Evidence of several kinds has two pieces or more, each of one kind";
     throw new BootstrapError("malformed/evidence-set", message);
+  }
+  // The reader of protobuf skips unknown fields, and stops at a zero: evidence has one form only.
+  if (!equalBytes(encodeEvidenceSet(set.evidence), payload)) {
+    throw new BootstrapError("malformed/evidence-set", "The payload is not encoded as evidence of several kinds is");
   }
   return set.evidence;
 }

@@ -147,9 +147,17 @@ Deno.test("decodeEvidenceSet() reads what was written, and refuses all else as w
   }));
   fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
     try {
-      decodeEvidenceSet(bytes);
+      assert.deepEqual(encodeEvidenceSet(decodeEvidenceSet(bytes)), bytes);
     } catch (error) {
       assert.equal((error as { code?: string }).code, "malformed/evidence-set");
     }
   }));
+});
+
+Deno.test("decodeEvidenceSet() reads one form only: nothing behind it, and no field that it does not know", () => {
+  const pieces = [{ variant: "tpm", payload: STATEMENT }, { variant: "snp", payload: STATEMENT }];
+  const payload = encodeEvidenceSet(pieces);
+  for (const more of [[0], [0, 1, 2], [0x12, 0x00], [0x10, 0x01]]) {
+    assert.throws(() => decodeEvidenceSet(Uint8Array.of(...payload, ...more)), { code: "malformed/evidence-set" });
+  }
 });

@@ -1,32 +1,28 @@
 import assert from "node:assert/strict";
 import type { Bytes } from "../../platform/bytes.ts";
-import { concat, fromHex, hex } from "../../platform/bytes.ts";
+import { fromHex, hex } from "../../platform/bytes.ts";
 import { writePem } from "../../certificate/pem.ts";
 import { errorOf } from "../tpm/testing.ts";
 import { readTsmReport } from "../tsm/report.ts";
 import { createFakeTsm, type FakeTsm } from "../tsm/testing.ts";
 import { amdAnchors } from "./amd_roots.ts";
-import { CERTIFICATE_GUID, guidBytes } from "./certificate_table.ts";
+import { CERTIFICATE_GUID } from "./certificate_table.ts";
 import { createSnpIssuer } from "./issuer.ts";
 import { decodePayload } from "./payload.ts";
-import { collateralOf, createSoftwareAmd, HOST_DATA, NOW, oracleTest, policyFor, STATEMENT } from "./testing.ts";
+import {
+  certificateTableOf,
+  collateralOf,
+  createSoftwareAmd,
+  HOST_DATA,
+  NOW,
+  oracleTest,
+  policyFor,
+  STATEMENT,
+} from "./testing.ts";
 import { createSnpVerifier } from "./verifier.ts";
 
 const amd = await createSoftwareAmd();
 const zero = new Uint8Array(32);
-
-function tableOf(entries: Readonly<Record<string, Uint8Array>>): Bytes {
-  const list = Object.entries(entries);
-  let offset = (list.length + 1) * 24;
-  const head = list.map(([guid, content]) => {
-    const entry = concat(guidBytes(guid), new Uint8Array(8));
-    new DataView(entry.buffer).setUint32(16, offset, true);
-    new DataView(entry.buffer).setUint32(20, content.length, true);
-    offset += content.length;
-    return entry;
-  });
-  return concat(...head, new Uint8Array(24), ...list.map(([, content]) => content), new Uint8Array(100));
-}
 
 function issuerOf(changes: Partial<FakeTsm> = {}, auxblob?: Bytes) {
   const answer = async (data: Bytes) => ({
@@ -46,7 +42,7 @@ Deno.test("createSnpIssuer() makes evidence that the verifier accepts, with the 
     ]
   ) {
     const { vcek: vcekGuid, ask: askGuid, crl: crlGuid } = CERTIFICATE_GUID;
-    const issuer = issuerOf({}, tableOf({ [vcekGuid]: form(vek), [askGuid]: form(ask), [crlGuid]: crl }));
+    const issuer = issuerOf({}, certificateTableOf({ [vcekGuid]: form(vek), [askGuid]: form(ask), [crlGuid]: crl }));
     const evidence = await issuer.issue(STATEMENT);
     const verifier = createSnpVerifier(policyFor(), collateralOf({}), () => NOW, amd.anchors);
     const registers = { trust: [zero], trustDigests: [HOST_DATA], lock: [zero] };
@@ -70,7 +66,7 @@ Deno.test("createSnpIssuer() fails when the processor reports over other data", 
 Deno.test("createSnpIssuer() fails with what is no report, and with a table that is none or too large", async () => {
   const noReport = issuerOf({ answer: () => Promise.resolve({ outblob: zero }) });
   assert.equal((await errorOf(() => noReport.issue(STATEMENT))).code, "malformed/snp-report");
-  for (const table of [Uint8Array.of(1), tableOf({ [CERTIFICATE_GUID.vcek]: new Uint8Array(5000) })]) {
+  for (const table of [Uint8Array.of(1), certificateTableOf({ [CERTIFICATE_GUID.vcek]: new Uint8Array(5000) })]) {
     const code = (await errorOf(() => issuerOf({}, table).issue(STATEMENT))).code;
     assert.equal(code, "malformed/snp-certificate-table");
   }
@@ -93,7 +89,7 @@ oracleTest(
     const [outblob, vcek] = [await read("test-report.bin"), await read("test-vcek.der")];
     // What the real processor was asked to sign is a statement and 32 zeros.
     const statement = outblob.slice(0x50, 0x70);
-    const auxblob = tableOf({
+    const auxblob = certificateTableOf({
       [CERTIFICATE_GUID.vcek]: vcek,
       [CERTIFICATE_GUID.ask]: amdAnchors()[0]?.authorities.vcek.der ?? zero,
     });

@@ -10,6 +10,7 @@ import { type Certificate, readCertificate } from "../../certificate/x509.ts";
 import type { Collateral } from "../collateral.ts";
 import type { Evidence } from "../evidence.ts";
 import { type AmdAnchor, amdAnchors, type Product } from "./amd_roots.ts";
+import { guidBytes } from "./certificate_table.ts";
 import { crlName, type VekKind } from "./chain.ts";
 import { encodePayload } from "./payload.ts";
 import type { SnpPolicy } from "./policy.ts";
@@ -272,6 +273,20 @@ export function collateralOf(files: Readonly<Record<string, Uint8Array>>): Colla
       return Promise.resolve(bytes === undefined ? undefined : { bytes: copyOf(bytes), source: name });
     },
   };
+}
+
+/** The table that a host gives with a report, with bytes behind it that belong to nothing. */
+export function certificateTableOf(entries: Readonly<Record<string, Uint8Array>>): Bytes {
+  const list = Object.entries(entries);
+  let offset = (list.length + 1) * 24;
+  const head = list.map(([guid, content]) => {
+    const entry = concat(guidBytes(guid), new Uint8Array(8));
+    new DataView(entry.buffer).setUint32(16, offset, true);
+    new DataView(entry.buffer).setUint32(20, content.length, true);
+    offset += content.length;
+    return entry;
+  });
+  return concat(...head, new Uint8Array(24), ...list.map(([, content]) => content), new Uint8Array(100));
 }
 
 /** One element of DER. */
