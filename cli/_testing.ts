@@ -86,7 +86,7 @@ export class TestWorld implements AsyncDisposable {
     this.#handlers = {
       ...{ run: unexpected, init: unexpected, abandon: unexpected, joinService: unexpected },
       ...{ reset: unexpected, nodeRemove: unexpected },
-      ...{ policyExplain: unexpected, policyMake: unexpected, verify: unexpected },
+      ...{ policyExplain: unexpected, policyMake: unexpected, policyRegisters: unexpected, verify: unexpected },
       ...options.handlers,
     };
   }

@@ -46,25 +46,42 @@ export interface PolicyMakeOptions {
   readonly output: OutputForm;
 }
 
+/** The options of `policy registers`. */
+export interface PolicyRegistersOptions {
+  /** A node's configuration. */
+  readonly configurationFile: string;
+  /** How to print. */
+  readonly output: OutputForm;
+}
+
 /** Explains a verdict. */
 export type PolicyExplainHandler = (options: PolicyExplainOptions, context: CliContext) => Promise<void>;
 /** Makes a policy. */
 export type PolicyMakeHandler = (options: PolicyMakeOptions, context: CliContext) => Promise<void>;
 
+/** Prints what machines of a configuration show. */
+export type PolicyRegistersHandler = (options: PolicyRegistersOptions, context: CliContext) => Promise<void>;
+
+/** What `policy` needs. */
+export interface PolicyHandlers {
+  /** Of `policy explain`. */
+  readonly policyExplain: PolicyExplainHandler;
+  /** Of `policy make`. */
+  readonly policyMake: PolicyMakeHandler;
+  /** Of `policy registers`. */
+  readonly policyRegisters: PolicyRegistersHandler;
+}
+
 const MAXIMUM_PCR = 15;
 
 /**
- * Declares `policy` with `explain` and `make`.
+ * Declares `policy` with `explain`, `make` and `registers`.
  *
  * @internal
  */
-export function declarePolicy(
-  program: Command,
-  context: CliContext,
-  handlers: { readonly policyExplain: PolicyExplainHandler; readonly policyMake: PolicyMakeHandler },
-): void {
+export function declarePolicy(program: Command, context: CliContext, handlers: PolicyHandlers): void {
   const policy = program.command("policy").helpCommand(false)
-    .description("policy make, policy explain: make a policy, read its verdicts");
+    .description("make, explain, registers: make a policy, read its verdicts");
   withExplainOptions(
     policy.command("explain").argument("<file>", "evidence, made by `bootstrapper evidence --out`")
       .description("show the verdict on evidence, check by check"),
@@ -78,6 +95,17 @@ export function declarePolicy(
       );
     });
   declareMake(policy, context, handlers.policyMake);
+  declareRegisters(policy, context, handlers.policyRegisters);
+}
+
+function declareRegisters(policy: Command, context: CliContext, handler: PolicyRegistersHandler): void {
+  withOutput(
+    policy.command("registers").requiredOption("--config <file>", "a node's configuration")
+      .description("print PCR 12, HOST_DATA and MRCONFIGID of machines of a configuration"),
+  ).action(async (_options: unknown, command: Command) => {
+    await dropPermissions("policy", context.permissions);
+    await handler({ configurationFile: requiredText(command, "config"), output: outputForm(command) }, context);
+  });
 }
 
 function declareMake(policy: Command, context: CliContext, handler: PolicyMakeHandler): void {

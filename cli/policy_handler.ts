@@ -3,17 +3,14 @@
  *
  * @module
  */
-import type { RegisterExpectation } from "../attestation/evidence.ts";
 import type { EvidenceFile } from "../attestation/evidence_file.ts";
 import { MAXIMUM_EVIDENCE_FILE_BYTES, readEvidenceFile } from "../attestation/evidence_file.ts";
 import type { Explanation } from "../attestation/explain/explain.ts";
 import { explainEvidence } from "../attestation/explain/explain.ts";
 import { readPolicy } from "../attestation/policy.ts";
 import { makePolicy } from "../attestation/policy_make.ts";
-import { extendedOnce, lockDigest, trustDigest } from "../attestation/transcript.ts";
 import { ukiRegisters } from "../attestation/uki/measurements.ts";
 import { MAXIMUM_IMAGE_BYTES } from "../attestation/uki/pe.ts";
-import { readNodeConfiguration } from "../node/configuration.ts";
 import { fromUtf8 } from "../platform/bytes.ts";
 import { MAXIMUM_DOCUMENT_BYTES } from "../platform/document.ts";
 import { BootstrapError } from "../platform/errors.ts";
@@ -23,6 +20,7 @@ import { explanationJson, explanationText, verdictText } from "./_explanation.ts
 import type { CliContext } from "./context.ts";
 import { printResult } from "./output.ts";
 import type { PolicyExplainHandler, PolicyExplainOptions, PolicyMakeHandler } from "./policy.ts";
+import { registersOf } from "./policy_registers.ts";
 import type { VerifyHandler } from "./verify.ts";
 
 /** Prints the verdict on evidence, check by check. Its exit code says nothing of the verdict. */
@@ -66,22 +64,6 @@ async function explainFile(options: PolicyExplainOptions, context: CliContext): 
     collateral: collateralOf(policy),
     now: () => context.clock.now(),
   });
-}
-
-/** What a node of a configuration may show: the cluster ID measured or not yet known, locked to it or fresh. */
-async function registersOf(file: string): Promise<RegisterExpectation> {
-  const { trust } = readNodeConfiguration(await readText(file), file);
-  const isKnown = trust.clusterId.length > 0;
-  const parts = isKnown ? [{ ...trust, clusterId: new Uint8Array() }, trust] : [trust];
-  const trustDigests = await Promise.all(parts.map(trustDigest));
-  const lockDigests = isKnown ? [await lockDigest(trust.clusterId)] : [];
-  const zero = new Uint8Array(32);
-  return {
-    trust: await Promise.all(trustDigests.map(extendedOnce)),
-    trustDigests,
-    lock: [zero, ...await Promise.all(lockDigests.map(extendedOnce))],
-    lockDigests: [zero, ...lockDigests],
-  };
 }
 
 async function readEvidence(file: string): Promise<EvidenceFile> {

@@ -6,8 +6,9 @@ import { kernelSection, STUB_252, writePe } from "../attestation/uki/testing.ts"
 import { writeLog } from "../attestation/eventlog/testing.ts";
 import { readPolicy } from "../attestation/policy.ts";
 import { readNodeConfiguration } from "../node/configuration.ts";
-import { utf8 } from "../platform/bytes.ts";
+import { hex, utf8 } from "../platform/bytes.ts";
 import { policyExplain, policyMake, verify } from "./policy_handler.ts";
+import { policyRegisters } from "./policy_registers.ts";
 import { KEPT_PERMISSIONS, PERMISSIONS } from "./permissions.ts";
 import { TestWorld } from "./_testing.ts";
 
@@ -17,7 +18,7 @@ const { trust } = readNodeConfiguration(example, "it");
 const trusted = await extendedOnce(await trustDigest(trust));
 
 async function withFiles(run: (world: TestWorld, path: (name: string) => string) => Promise<void>): Promise<void> {
-  await using world = await TestWorld.create({ handlers: { policyExplain, policyMake, verify } });
+  await using world = await TestWorld.create({ handlers: { policyExplain, policyMake, policyRegisters, verify } });
   const path = (name: string) => `${world.root}/${name}`;
   const write = async (name: string, pcr4: number, pcr12: Uint8Array) => {
     const pcrs = Array.from(
@@ -122,9 +123,29 @@ Deno.test("policy and verify give 2 and say what to do when the command line is 
     }
     assert.equal(await world.run("verify", path("policy.yaml"), "--policy", path("policy.yaml")), 1);
     assert.match(world.err, /malformed\/evidence-file/);
-    for (const args of [["policy", "make"], ["policy", "explain"]]) {
+    for (const args of [["policy", "make"], ["policy", "explain"], ["policy", "registers"]]) {
       assert.equal(await world.run(...args, "--help"), 0);
       assert.ok(world.out.split("\n").every((line) => line.length <= 80) && world.out.split("\n").length <= 25);
     }
+  });
+});
+
+Deno.test("policy registers prints what machines of a configuration show, with its cluster ID and without", async () => {
+  await withFiles(async (world, path) => {
+    assert.ok(trust.clusterId.length > 0);
+    const bare = await trustDigest({ ...trust, clusterId: new Uint8Array() });
+    const known = await trustDigest(trust);
+    assert.equal(await world.run("policy", "registers", "--config", path("node.yaml"), "--output", "json"), 0);
+    const { clusterIdUnknown, clusterIdKnown } = JSON.parse(world.out);
+    assert.deepEqual([clusterIdUnknown.pcr12, clusterIdKnown.pcr12], [hex(await extendedOnce(bare)), hex(trusted)]);
+    assert.deepEqual([clusterIdUnknown.hostData.hex, clusterIdKnown.hostData.hex], [hex(bare), hex(known)]);
+    assert.equal(clusterIdKnown.mrConfigId.hex, `${hex(known)}${"00".repeat(16)}`);
+    assert.equal(Uint8Array.fromBase64(clusterIdKnown.mrConfigId.base64).toHex(), clusterIdKnown.mrConfigId.hex);
+    assert.equal(await world.run("policy", "registers", "--config", path("node.yaml")), 0);
+    assert.match(world.out, new RegExp(`^With the cluster ID .*\n  pcr12 +${hex(trusted)}\n  hostData +${hex(known)}`));
+    const firstNode = await world.write("first.yaml", example.replace(/^ *clusterId:.*\n/m, ""));
+    assert.equal(await world.run("policy", "registers", "--config", firstNode), 0, world.err);
+    assert.match(world.out, new RegExp(`^Without a cluster ID.*\n  pcr12 +${hex(await extendedOnce(bare))}\n`));
+    assert.equal(await world.run("policy", "registers"), 2);
   });
 });
