@@ -3,8 +3,10 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import { Option } from "commander";
+import type { CollateralPlaces } from "../attestation/policy.ts";
 import type { EkType } from "../attestation/tpm/templates.ts";
 import { EK_TYPES } from "../attestation/tpm/templates.ts";
 import { BootstrapError } from "../platform/errors.ts";
@@ -42,6 +44,8 @@ export interface PolicyMakeOptions {
   readonly withoutPcrs: readonly number[];
   /** The kind of endorsement key, where there is no evidence. */
   readonly ekType: EkType;
+  /** Where the policy has collateral looked for. */
+  readonly collateral: CollateralPlaces;
   /** How to print. */
   readonly output: OutputForm;
 }
@@ -117,6 +121,8 @@ function declareMake(policy: Command, context: CliContext, handler: PolicyMakeHa
       .option("--identity <hex...>", "identities to trust besides those of the files")
       .option("--control-plane <hex...>", "identities that may be control planes")
       .option("--without-pcr <number...>", "registers that tell nothing")
+      .option("--collateral <folder>", "what AMD and Intel sign, here and in the policy")
+      .option("--collateral-cache <url>", "a cache of it, https:, likewise")
       .addOption(new Option("--ek-type <type>", "without evidence (default: rsa2048)").choices(EK_TYPES)),
   ).action(async (evidenceFiles: string[], _options: unknown, command: Command) => {
     const identities = (key: string) => textList(command, key).map(readIdentity);
@@ -128,6 +134,7 @@ function declareMake(policy: Command, context: CliContext, handler: PolicyMakeHa
       controlPlanes: identities("controlPlane"),
       withoutPcrs: textList(command, "withoutPcr").map(readPcr),
       ekType: EK_TYPES.find((type) => type === optionalText(command, "ekType")) ?? "rsa2048",
+      collateral: collateralPlaces(command),
       output: outputForm(command),
     };
     await dropPermissions("policy", context.permissions);
@@ -158,6 +165,15 @@ export function explainOptions(evidenceFile: string, command: Command): PolicyEx
     policyFile: requiredText(command, "policy"),
     ...present("configurationFile", optionalText(command, "config")),
     output: outputForm(command),
+  };
+}
+
+/** The policy is used elsewhere than where it is made, so that its folder is absolute. */
+function collateralPlaces(command: Command): CollateralPlaces {
+  const folder = optionalText(command, "collateral");
+  return {
+    ...present("folder", folder === undefined ? undefined : resolve(folder)),
+    ...present("cache", optionalText(command, "collateralCache")),
   };
 }
 

@@ -45,7 +45,8 @@ export const policyMake: PolicyMakeHandler = async (options, context): Promise<v
   for (const name of options.imageFiles) {
     images.push({ name, registers: await ukiRegisters(await readImage(name), name, options.phases) });
   }
-  const { text, remarks } = await makePolicy({ ...options, files, images }, () => context.clock.now());
+  const made = { collateral: collateralOf(options), now: () => context.clock.now() };
+  const { text, remarks } = await makePolicy({ ...options, files, images }, made);
   const measurements = images.map(({ name, registers }) => ({ name, measurements: registers.measurements }));
   printResult(context, options.output, { policy: text, remarks, images: measurements }, text);
 };

@@ -20,6 +20,7 @@ import { decodeTdxPayload } from "../tdx/payload.ts";
 import { readQuote } from "../tdx/quote.ts";
 import { decodePayload } from "../tpm/payload.ts";
 import { fileStatement } from "../transcript.ts";
+import type { VendorAnchors } from "../vendor_anchors.ts";
 import type { ExplainedEvent, ReplayedRegister } from "./replayed_log.ts";
 import { replayLog } from "./replayed_log.ts";
 
@@ -39,6 +40,8 @@ export interface ExplainRequest {
   readonly collateral?: Collateral;
   /** The time of day, for certificates. */
   readonly now: () => Date;
+  /** What is trusted. */
+  readonly anchors?: VendorAnchors;
 }
 
 /** One check, as it is shown. */
@@ -108,7 +111,7 @@ export async function explainEvidence(request: ExplainRequest): Promise<Explanat
   let claims: EvidenceClaims | null = null;
   let refusal: BootstrapError | null = null;
   try {
-    const verifier = createVerifier(policy, peer, collateral, request.now);
+    const verifier = createVerifier(policy, peer, collateral, request.now, request.anchors);
     const expectation = registers ?? ownRegisters(file);
     const statement = await fileStatement(file.nonce);
     ({ claims } = await verifier.verify(evidence, statement, expectation, (check) => checks.push(check)));
