@@ -39,3 +39,9 @@ export function listOf<T>(part: Part<T>): Part<readonly T[]> {
 export function setOf<T>(part: Part<T>): Part<ReadonlySet<T>> {
   return v.pipe(listOf(part), v.transform((list): ReadonlySet<T> => new Set(list))) as Part<ReadonlySet<T>>;
 }
+
+/** A list as a set, which is empty where the policy does not have it. */
+export function optionalSetOf<T>(part: Part<T>): Part<ReadonlySet<T>> {
+  const set = v.pipe(v.array(part), v.transform((list): ReadonlySet<T> => new Set(list)));
+  return v.optional(set, []) as Part<ReadonlySet<T>>;
+}

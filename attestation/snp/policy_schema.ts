@@ -4,7 +4,7 @@
  * @module
  */
 import * as v from "valibot";
-import { bytesOf, hexOf, listOf, type Part, setOf } from "../_policy_parts.ts";
+import { bytesOf, hexOf, listOf, optionalSetOf, type Part, setOf } from "../_policy_parts.ts";
 import type { Product } from "./amd_roots.ts";
 import { PRODUCTS } from "./amd_roots.ts";
 import type { BitRules, SnpPolicy, TcbRules } from "./policy.ts";
@@ -69,7 +69,7 @@ export const snpPolicySchema: Part<SnpPolicy> = v.pipe(
     idKeys: v.exactOptional(listOf(idKeyDigest)),
     authorKeys: v.exactOptional(listOf(idKeyDigest)),
     chipIds: v.exactOptional(setOf(chipId)),
-    bannedChipIds: v.optional(setOf(chipId), []),
+    bannedChipIds: optionalSetOf(chipId),
   }),
   v.check(
     ({ signingKeys, providers }) => signingKeys.includes("vlek") === providers.length > 0,

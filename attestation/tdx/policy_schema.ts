@@ -4,7 +4,7 @@
  * @module
  */
 import * as v from "valibot";
-import { bytesOf, hexOf, listOf, type Part, setOf } from "../_policy_parts.ts";
+import { bytesOf, hexOf, listOf, optionalSetOf, type Part, setOf } from "../_policy_parts.ts";
 import type { TdxPolicy } from "./policy.ts";
 import { DEFAULT_TCB_STATUSES } from "./policy.ts";
 import { TDX_REGISTER_BYTES } from "./rtmr.ts";
@@ -27,5 +27,5 @@ export const tdxPolicySchema: Part<TdxPolicy> = v.strictObject({
   minimumTeeTcbSvn: bytesOf(TEE_TCB_SVN_BYTES, "a TEE_TCB_SVN"),
   minimumEvaluation: v.pipe(v.number(), v.integer("must be whole"), v.minValue(1, "must be 1 or more")),
   platforms: v.exactOptional(setOf(platform)),
-  bannedPlatforms: v.optional(setOf(platform), []),
+  bannedPlatforms: optionalSetOf(platform),
 }) as Part<TdxPolicy>;
