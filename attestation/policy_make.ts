@@ -4,15 +4,17 @@
  * @module
  */
 import { stringify } from "yaml";
+import { BootstrapError } from "../platform/errors.ts";
 import type { Collateral } from "./collateral.ts";
-import type { EvidenceVariant } from "./evidence.ts";
+import { piecesOf } from "./combined.ts";
+import type { EvidenceVariant, EvidenceVerifier } from "./evidence.ts";
 import { EVIDENCE_VARIANTS } from "./evidence.ts";
 import type { EvidenceFile } from "./evidence_file.ts";
 import { explainEvidence } from "./explain/explain.ts";
 import type { MadeSection, SectionContext, SectionSource } from "./_policy_section.ts";
 import { sourcesError, unique, wrongSource } from "./_policy_section.ts";
 import type { CollateralPlaces, Policy } from "./policy.ts";
-import { readPolicy } from "./policy.ts";
+import { createVerifier, readPolicy } from "./policy.ts";
 import { makeSnpSection } from "./snp/policy_section.ts";
 import { makeTdxSection } from "./tdx/policy_section.ts";
 import type { TpmSources } from "./tpm/policy_section.ts";
@@ -38,6 +40,12 @@ export interface PolicySources extends Omit<TpmSources, "machines"> {
   readonly preface?: readonly string[];
 }
 
+/** The same, with files whose evidence can be verified. */
+export interface FileSources extends PolicySources {
+  /** Evidence files, with their names. */
+  readonly files: readonly { readonly name: string; readonly file: EvidenceFile }[];
+}
+
 /** What a policy is made and verified with. */
 export interface MakeContext extends SectionContext {
   /** Where to look for what vendors sign. */
@@ -59,10 +67,11 @@ export interface MadePolicy {
  *
  * @param sources What it is made from.
  * @param context Where to look for what vendors sign, and the time of day.
- * @throws {BootstrapError} What {@linkcode draftPolicy} and {@linkcode checkAccepted} do.
+ * @throws {BootstrapError} What {@linkcode draftPolicy} does; `refused/…` or `malformed/…`, naming the file, for evidence that is not
+ *   right in itself.
  */
 export async function makePolicy(
-  sources: PolicySources & { readonly files: readonly { readonly name: string; readonly file: EvidenceFile }[] },
+  sources: FileSources,
   context: MakeContext,
 ): Promise<MadePolicy> {
   const made = await draftPolicy(sources, context);
@@ -94,12 +103,8 @@ export async function draftPolicy(sources: PolicySources, context: SectionContex
   return { text, remarks, policy: readPolicy(text, "the policy that was made") };
 }
 
-/**
- * Sees that a policy accepts an evidence file, whatever its registers say of its configuration and its lock.
- *
- * @throws {BootstrapError} `refused/…` or `malformed/…`, naming the file, for evidence that is not right in itself.
- */
-export async function checkAccepted(
+/** Sees that a policy accepts an evidence file, whatever its registers say of its configuration and its lock. */
+async function checkAccepted(
   name: string,
   file: EvidenceFile,
   { policy }: MadePolicy,
@@ -107,6 +112,34 @@ export async function checkAccepted(
 ): Promise<void> {
   const { refusal } = await explainEvidence({ file, policy, ...context });
   if (refusal !== null) throw wrongSource(name, refusal);
+}
+
+/**
+ * Makes a policy for a fresh node at the other end of a connection, and perhaps for evidence files too, and sees that it accepts all
+ * of them.
+ *
+ * @param name What the node is called in remarks: its endpoint.
+ * @param ask Asks the node for its evidence, has it judged by the verifier that it is given, and does what else is to be done there.
+ * @throws {BootstrapError} What {@linkcode makePolicy} and `ask` do.
+ */
+export async function makePolicyOf(
+  name: string,
+  sources: FileSources,
+  context: MakeContext,
+  ask: (verifier: Pick<EvidenceVerifier, "verify">) => Promise<unknown>,
+): Promise<MadePolicy> {
+  let made: MadePolicy | undefined;
+  await ask({
+    async verify(evidence, ...expected) {
+      const node = { name, file: { evidence: piecesOf(evidence) } };
+      made = await draftPolicy({ ...sources, files: [...sources.files, node] }, context);
+      const verifier = createVerifier(made.policy, "init", context.collateral, context.now, context.anchors);
+      return await verifier.verify(evidence, ...expected);
+    },
+  });
+  if (made === undefined) throw new BootstrapError("internal/policy", "No evidence came, and no error");
+  for (const { name, file } of sources.files) await checkAccepted(name, file, made, context);
+  return made;
 }
 
 /** The kinds of the machines' evidence, the same of all; images alone are for TPMs. */

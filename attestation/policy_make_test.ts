@@ -4,13 +4,11 @@ import { NO_COLLATERAL } from "./collateral.ts";
 import { issueEvidenceFile } from "./evidence_file.ts";
 import { explainEvidence } from "./explain/explain.ts";
 import { readPolicy } from "./policy.ts";
-import type { MakeContext } from "./policy_make.ts";
+import type { FileSources, MakeContext } from "./policy_make.ts";
 import { makePolicy } from "./policy_make.ts";
 import { createSoftwareMachine, errorOf, filled, flipped, type SoftwareMachine } from "./tpm/testing.ts";
 import { ukiRegisters } from "./uki/measurements.ts";
 import { kernelSection, STUB_252, writePe } from "./uki/testing.ts";
-
-type Sources = Parameters<typeof makePolicy>[0];
 
 const [a, b, p384] = [
   await createSoftwareMachine(),
@@ -19,7 +17,7 @@ const [a, b, p384] = [
 ];
 const now = () => new Date("2030-01-01");
 const context: MakeContext = { collateral: NO_COLLATERAL, now };
-const nothing: Sources = {
+const nothing: FileSources = {
   ...{ files: [], images: [], identities: [], controlPlanes: [], withoutPcrs: [] },
   ekType: "rsa2048",
 };
@@ -78,7 +76,7 @@ Deno.test("makePolicy() refuses sources that make no policy, and evidence that i
   const withPayload = (
     payload: Uint8Array,
   ) => [{ name: "x", file: { ...one.file, evidence: [{ variant: "tpm", payload }] } }];
-  const cases: readonly (readonly [Partial<Sources>, string])[] = [
+  const cases: readonly (readonly [Partial<FileSources>, string])[] = [
     [{}, "usage/policy-sources"],
     [{ identities: [a.identity] }, "usage/policy-sources"],
     [{ files: [one, await source("two", p384)] }, "usage/policy-sources"],

@@ -11,8 +11,10 @@ import type { EkType } from "../attestation/tpm/templates.ts";
 import { EK_TYPES } from "../attestation/tpm/templates.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { CliContext, OutputForm } from "./context.ts";
+import type { FreshNodeOptions } from "./operator_options.ts";
+import { freshNodeOptions, withFreshNode } from "./operator_options.ts";
 import { optionalText, outputForm, present, requiredText, textList, withOutput } from "./options.ts";
-import { dropPermissions } from "./permissions.ts";
+import { dropPermissions, FRESH_NODE_PERMISSIONS } from "./permissions.ts";
 
 /** The options of `policy explain`. */
 export interface PolicyExplainOptions {
@@ -32,6 +34,8 @@ export interface PolicyExplainOptions {
 export interface PolicyMakeOptions {
   /** Evidence files. */
   readonly evidenceFiles: readonly string[];
+  /** A fresh node besides. */
+  readonly freshNode?: FreshNodeOptions;
   /** Unified kernel images. */
   readonly imageFiles: readonly string[];
   /** Phases of boot that are measured before evidence is made. */
@@ -113,7 +117,7 @@ function declareRegisters(policy: Command, context: CliContext, handler: PolicyR
 }
 
 function declareMake(policy: Command, context: CliContext, handler: PolicyMakeHandler): void {
-  withOutput(
+  withOutput(withFreshNode(
     policy.command("make").argument("[files...]", "evidence of machines that are known to be good")
       .description("print a policy for known-good machines and images")
       .option("--uki <file...>", "unified kernel images: PCR 4 and PCR 11 without a boot")
@@ -124,10 +128,12 @@ function declareMake(policy: Command, context: CliContext, handler: PolicyMakeHa
       .option("--collateral <folder>", "what AMD and Intel sign, here and in the policy")
       .option("--collateral-cache <url>", "a cache of it, https:, likewise")
       .addOption(new Option("--ek-type <type>", "without evidence (default: rsa2048)").choices(EK_TYPES)),
-  ).action(async (evidenceFiles: string[], _options: unknown, command: Command) => {
+  )).action(async (evidenceFiles: string[], _options: unknown, command: Command) => {
     const identities = (key: string) => textList(command, key).map(readIdentity);
+    const freshNode = freshNodeOptions(command);
     const options = {
       evidenceFiles,
+      ...present("freshNode", freshNode),
       imageFiles: textList(command, "uki"),
       phases: (optionalText(command, "phases") ?? "").split(":").filter((word) => word !== ""),
       identities: identities("identity"),
@@ -137,7 +143,7 @@ function declareMake(policy: Command, context: CliContext, handler: PolicyMakeHa
       collateral: collateralPlaces(command),
       output: outputForm(command),
     };
-    await dropPermissions("policy", context.permissions);
+    await dropPermissions("policy", context.permissions, freshNode === undefined ? [] : FRESH_NODE_PERMISSIONS);
     await handler(options, context);
   });
 }

@@ -16,12 +16,12 @@ import { MAXIMUM_DOCUMENT_BYTES } from "../platform/document.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { fileSize, readFile } from "../platform/files.ts";
 import { collateralOf } from "./collateral.ts";
-import { explanationJson, explanationText, verdictText } from "./_explanation.ts";
+import { explanationJson, explanationText } from "./_explanation.ts";
 import type { CliContext } from "./context.ts";
 import { printResult } from "./output.ts";
 import type { PolicyExplainHandler, PolicyExplainOptions, PolicyMakeHandler } from "./policy.ts";
 import { registersOf } from "./policy_registers.ts";
-import type { VerifyHandler } from "./verify.ts";
+import type { VerifyHandler, VerifyNodeOptions } from "./verify.ts";
 
 /** Prints the verdict on evidence, check by check. Its exit code says nothing of the verdict. */
 export const policyExplain: PolicyExplainHandler = async (options, context): Promise<void> => {
@@ -29,11 +29,17 @@ export const policyExplain: PolicyExplainHandler = async (options, context): Pro
   printResult(context, options.output, explanationJson(explanation), explanationText(explanation));
 };
 
-/** Prints who is accepted, or throws what a service would refuse it with. */
+/** Prints every check, and throws what a service would refuse the evidence with. */
 export const verify: VerifyHandler = async (options, context): Promise<void> => {
-  const explanation = await explainFile(options, context);
-  if (explanation.refusal !== null) throw explanation.refusal;
-  printResult(context, options.output, explanationJson(explanation), verdictText(explanation));
+  const explanation = "freshNode" in options
+    ? await explainNode(options, context)
+    : await explainFile(options, context);
+  const { refusal } = explanation;
+  const text = explanationText(explanation);
+  if (refusal === null) return printResult(context, options.output, explanationJson(explanation), text);
+  // As JSON the error is the one object.
+  if (options.output === "text") context.print(text);
+  throw refusal;
 };
 
 /** Prints a policy. */
@@ -46,10 +52,23 @@ export const policyMake: PolicyMakeHandler = async (options, context): Promise<v
     images.push({ name, registers: await ukiRegisters(await readImage(name), name, options.phases) });
   }
   const made = { collateral: collateralOf(options), now: () => context.clock.now() };
-  const { text, remarks } = await makePolicy({ ...options, files, images }, made);
+  const sources = { ...options, files, images };
+  const { text, remarks } = options.freshNode === undefined
+    ? await makePolicy(sources, made)
+    : await (await freshNodes()).makePolicyOfFreshNode(options.freshNode, sources, made, context);
   const measurements = images.map(({ name, registers }) => ({ name, measurements: registers.measurements }));
   printResult(context, options.output, { policy: text, remarks, images: measurements }, text);
 };
+
+/** Loaded where there is a node to speak to. */
+function freshNodes() {
+  return import("./fresh_node_handler.ts");
+}
+
+async function explainNode({ freshNode, policyFile }: VerifyNodeOptions, context: CliContext): Promise<Explanation> {
+  const policy = readPolicy(await readText(policyFile), policyFile);
+  return await (await freshNodes()).explainFreshNode(freshNode, policy, context);
+}
 
 async function explainFile(options: PolicyExplainOptions, context: CliContext): Promise<Explanation> {
   const { evidenceFile, policyFile, referenceFile, configurationFile } = options;

@@ -71,6 +71,7 @@ Deno.test("verify gives 0 for what the services would accept, and 3 with the che
     assert.match(world.out, new RegExp(`^Verdict: accepted\\n +identity +${machine.identity}\\n +role +worker\\n`));
     assert.equal(await world.run("verify", path("bad.json"), ...policy), 3);
     assert.match(world.err, /code +refused\/pcr-4/);
+    assert.match(world.out, /\n {2}pcr-4 +REFUSED/);
     assert.equal(
       await world.run("verify", path("bad.json"), ...policy, "--config", path("node.yaml"), "--output", "json"),
       3,
@@ -108,13 +109,20 @@ Deno.test("policy explain shows every check, and is no verdict by its exit code"
 
 Deno.test("policy and verify give 2 and say what to do when the command line is wrong, and their help fits a screen", async () => {
   await withFiles(async (world, path) => {
+    const node = ["--node", "127.0.0.1", "--name", "demo", "--key", path("key.pem")];
     const cases: readonly (readonly [readonly string[], string])[] = [
       [["policy", "make"], "usage/policy-sources"],
       [["policy", "make", "--identity", "ab"], "usage/identity"],
       [["policy", "make", path("good.json"), "--without-pcr", "16"], "usage/pcr"],
       [["policy", "make", "--uki", path("uki.efi"), "--phases", "A"], "usage/phase"],
       [["policy", "explain", path("good.json")], "usage/missing-mandatory-option-value"],
-      [["verify", "--policy", path("policy.yaml")], "usage/missing-argument"],
+      [["verify", "--policy", path("policy.yaml")], "usage/evidence"],
+      [["verify", path("good.json"), ...node, "--policy", path("policy.yaml")], "usage/evidence"],
+      [["verify", ...node, "--config", path("node.yaml"), "--policy", path("policy.yaml")], "usage/evidence"],
+      [["verify", ...node.slice(0, 4), "--policy", path("policy.yaml")], "usage/node"],
+      [["policy", "make", "--name", "demo"], "usage/node"],
+      [["policy", "make", ...node.with(1, "a:b")], "usage/endpoint"],
+      [["policy", "make", ...node.with(3, "De_mo")], "usage/cluster-name"],
       [["verify", path("good.json"), "--policy", path("good.json")], "usage/document"],
     ];
     for (const [args, code] of cases) {
