@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { parse } from "yaml";
 import { concat, fromHex, fromUtf8, hex } from "../platform/bytes.ts";
 import type { Collateral } from "./collateral.ts";
-import type { Evidence } from "./evidence.ts";
+import { encodeEvidenceSet } from "./combined.ts";
+import type { Evidence, EvidenceClaims } from "./evidence.ts";
 import { type EvidenceFile, issueEvidenceFile } from "./evidence_file.ts";
-import { draftPolicy, type MakeContext, makePolicy, type PolicySources } from "./policy_make.ts";
+import { draftPolicy, type MakeContext, makePolicy, makePolicyOf, type PolicySources } from "./policy_make.ts";
 import { encodePayload } from "./snp/payload.ts";
 import { readReport } from "./snp/report.ts";
 import * as snp from "./snp/testing.ts";
@@ -188,6 +189,40 @@ Deno.test("makePolicy() makes one policy of two kinds of evidence, and none of d
     const error = await errorOf(() => draftPolicy({ ...nothing, files: [], ...sources }, amdContext));
     assert.equal(error.code, "usage/policy-sources");
   }
+});
+
+Deno.test("makePolicyOf() makes a policy of a node's evidence, which the node satisfies on that connection or there is none", async () => {
+  const statement = filled(32, 0x5a);
+  const zero = filled(32, 0);
+  const registers = {
+    trust: [filled(32, 4)],
+    lock: [filled(32, 4)],
+    trustDigests: [snp.HOST_DATA],
+    lockDigests: [zero],
+  };
+  const pieces = [await ofTpm(statement), await ofSnp()(statement)];
+  const evidence = { variant: "tpm+snp", payload: encodeEvidenceSet(pieces) };
+  const claims: (EvidenceClaims | undefined)[] = [];
+  const ask = (over: Uint8Array): Parameters<typeof makePolicyOf>[3] => async (verifier) => {
+    const verified = await verifier.verify(evidence, over, registers);
+    assert.ok(verified.challenge !== undefined);
+    claims.push(verified.claims);
+  };
+  const files = [await source("a file", ofTpm, ofSnp({ report: { 0x90: filled(48, 0x3f) } }))];
+  const made = await makePolicyOf("node:9443", { ...nothing, files }, amdContext, ask(statement));
+  assert.deepEqual(made.policy.required.init, ["tpm", "snp"]);
+  assert.deepEqual(made.policy.snp?.measurements.map(hex), ["3f".repeat(48), "3e".repeat(48)]);
+  assert.ok(made.remarks.includes("Made from a file, node:9443."));
+  assert.deepEqual(claims.map((one) => one?.identity), [machine.identity]);
+  const replayed = await errorOf(() => makePolicyOf("node:9443", { ...nothing, files: [] }, amdContext, ask(zero)));
+  assert.equal(replayed.code, "refused/statement");
+  const wrongFile = { ...nothing, files: [await source("a file", ofTpm, ofSnp({ report: { 0x50: zero } }))] };
+  const error = await errorOf(() => makePolicyOf("node:9443", wrongFile, amdContext, ask(statement)));
+  assert.deepEqual([error.code, error.details["document"]], ["refused/snp-report-data", "a file"]);
+  const silent = await errorOf(() =>
+    makePolicyOf("node:9443", { ...nothing, files: [] }, amdContext, () => Promise.resolve())
+  );
+  assert.equal(silent.code, "internal/policy");
 });
 
 Deno.test("draftPolicy() asks no vendor where it has no collateral, and says what it leaves open", async () => {

@@ -28,7 +28,8 @@ function verdictText({ verdict, refusal, claims, role, remarks }: Explanation): 
   const lines = refusal !== null
     ? [`Verdict: ${verdict} (${refusal.code}): ${printable(refusal.message)}`]
     : [`Verdict: ${verdict}`, `  identity  ${claims?.identity ?? ""}`, `  role      ${role ?? ""}`];
-  return [...lines, "", ...remarks.map((remark) => `Note: ${printable(remark)}.`), ""].join("\n");
+  const notes = remarks.map((remark) => `Note: ${printable(remark)}.`);
+  return [...lines, "", ...notes, ...(notes.length === 0 ? [] : [""])].join("\n");
 }
 
 /** The verdict, every check, and what went into each PCR that is refused. */

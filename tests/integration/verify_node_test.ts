@@ -61,7 +61,10 @@ await swtpmTest(
     await assertFresh(node);
 
     assert.equal(await cli.run("verify", ...args, "--policy", path("policy.yaml")), 0, cli.err);
-    assert.match(cli.out, new RegExp(`^Verdict: accepted\n +identity +${machine.identity}\n +role +control-plane\n`));
+    assert.match(
+      cli.out,
+      new RegExp(`^Verdict: accepted\n +identity +${machine.identity}\n +role +control-plane\n\nChecks:\n`),
+    );
     assert.match(cli.out, /\n {2}pcr-12 +ok/);
     assert.match(cli.out, /\n {2}activation +ok/);
     assert.doesNotMatch(cli.out, /Note:|not judged/);
