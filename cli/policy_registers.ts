@@ -21,7 +21,10 @@ const NAME_WIDTH = 12;
 const ZERO_REGISTER = new Uint8Array(32);
 
 /** Prints PCR 12, HOST_DATA and MRCONFIGID of a configuration, with and without a cluster ID. */
-export const policyRegisters: PolicyRegistersHandler = async ({ configurationFile, output }, context) => {
+export const policyRegisters: PolicyRegistersHandler = async (
+  { configurationFile, output },
+  context,
+): Promise<void> => {
   const trust = await trustOf(configurationFile);
   const { unknown, known } = await valuesOf(trust);
   const clusterId = known === undefined ? null : clusterIdText(trust.clusterId);

@@ -13,7 +13,7 @@ import type { Clock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { Founding, InitRequest, ProgressEvent } from "../proto/gen/bootstrapper.ts";
 import { dialInitServer } from "./_dial.ts";
-import { expectedRegisters } from "./_expected_registers.ts";
+import { expectedRegisters } from "./expected_registers.ts";
 import type { ClusterRecord, HeldRecord } from "./cluster_records.ts";
 import { acknowledge, awaitResult, INIT_CLIENT_DEADLINES, requestInit, verifyNode } from "./exchange_client.ts";
 import type { InitClientDeadlines, VerifiedNode } from "./exchange_client.ts";

@@ -6,8 +6,8 @@
 import type { EvidenceCheck, EvidenceVerifier } from "../attestation/evidence.ts";
 import type { KeyPair } from "../certificate/keys.ts";
 import { dialInitServer } from "./_dial.ts";
-import type { ConfiguredTrust } from "./_expected_registers.ts";
-import { expectedRegisters } from "./_expected_registers.ts";
+import type { ConfiguredTrust } from "./expected_registers.ts";
+import { expectedRegisters } from "./expected_registers.ts";
 import type { InitClientDeadlines, VerifiedNode } from "./exchange_client.ts";
 import { INIT_CLIENT_DEADLINES, verifyNode } from "./exchange_client.ts";
 

@@ -75,6 +75,9 @@ export interface Explanation {
   readonly remarks: readonly string[];
 }
 
+/** Hears of a check. */
+export type ReportCheck = (check: EvidenceCheck) => void;
+
 const OWN_CHECKS: readonly string[] = [
   `pcr-${TRUST_REGISTER}`,
   `pcr-${LOCK_REGISTER}`,
@@ -131,8 +134,6 @@ function readablePieces(evidence: Evidence): readonly Evidence[] {
     throw error;
   }
 }
-
-type ReportCheck = (check: EvidenceCheck) => void;
 
 /** What is looked at beside the checks. */
 interface Seen extends Pick<ExplainRequest, "reference" | "registers"> {

@@ -5,8 +5,8 @@
  */
 import { hex } from "../../platform/bytes.ts";
 import { NO_COLLATERAL } from "../collateral.ts";
-import type { MadeSection, SectionContext, SectionSource } from "../_policy_section.ts";
-import { inSource, sourcesError, unique } from "../_policy_section.ts";
+import type { MadeSection, SectionContext, SectionSource } from "../policy_section.ts";
+import { inSource, sourcesError, unique } from "../policy_section.ts";
 import { amdAnchors, type Product, PRODUCTS } from "./amd_roots.ts";
 import { certificateOf } from "./appraisal.ts";
 import { checkVekChain, type VekKind } from "./chain.ts";

@@ -5,8 +5,8 @@
  */
 import { hex } from "../../platform/bytes.ts";
 import type { Collateral } from "../collateral.ts";
-import type { MadeSection, SectionContext, SectionSource } from "../_policy_section.ts";
-import { inSource, unique } from "../_policy_section.ts";
+import type { MadeSection, SectionContext, SectionSource } from "../policy_section.ts";
+import { inSource, unique } from "../policy_section.ts";
 import { checkDcap, type TcbReport } from "./dcap.ts";
 import { intelRoot } from "./intel_root.ts";
 import { decodeTdxPayload } from "./payload.ts";

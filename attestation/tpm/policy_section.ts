@@ -6,8 +6,8 @@
 import type { Bytes } from "../../platform/bytes.ts";
 import { equalBytes, hex, sha256 } from "../../platform/bytes.ts";
 import { LOCK_REGISTER, TRUST_REGISTER } from "../evidence.ts";
-import type { MadeSection, SectionSource } from "../_policy_section.ts";
-import { inSource, sourcesError, unique } from "../_policy_section.ts";
+import type { MadeSection, SectionSource } from "../policy_section.ts";
+import { inSource, sourcesError, unique } from "../policy_section.ts";
 import type { UkiRegisters } from "../uki/measurements.ts";
 import { BOOT_LOADER_REGISTER, KERNEL_IMAGE_REGISTER } from "../uki/measurements.ts";
 import { QUOTED_PCRS } from "./constants.ts";
