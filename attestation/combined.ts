@@ -160,3 +160,12 @@ export function decodeEvidenceSet(payload: Uint8Array): readonly Evidence[] {
   }
   return set.evidence;
 }
+
+/**
+ * The pieces of evidence as it crosses the wire: of one kind itself, of several each.
+ *
+ * @throws {BootstrapError} `malformed/evidence-set`.
+ */
+export function piecesOf(evidence: Evidence): readonly Evidence[] {
+  return evidence.variant.includes(JOINT) ? decodeEvidenceSet(evidence.payload) : [evidence];
+}

@@ -17,6 +17,7 @@ import { createSnpVerifier } from "./snp/verifier.ts";
 import type { TdxPolicy } from "./tdx/policy.ts";
 import { createTdxVerifier } from "./tdx/verifier.ts";
 import { createTpmVerifier, type TpmPolicy } from "./tpm/verifier.ts";
+import type { VendorAnchors } from "./vendor_anchors.ts";
 import { BootstrapError } from "../platform/errors.ts";
 
 export type { CollateralPlaces, PeerKind } from "./policy_schema.ts";
@@ -91,14 +92,16 @@ export function isInsecure({ required }: Policy): boolean {
  * @param peer Whose evidence it is.
  * @param collateral Where to look for what vendors sign and the evidence does not bring.
  * @param now The time of day, for certificates.
+ * @param anchors What is trusted.
  */
 export function createVerifier(
   policy: Policy,
   peer: PeerKind,
   collateral: Collateral,
   now: () => Date,
+  anchors: VendorAnchors = {},
 ): EvidenceVerifier {
-  const verifiers = policy.required[peer].map((variant) => verifierOf(policy, variant, collateral, now));
+  const verifiers = policy.required[peer].map((variant) => verifierOf(policy, variant, collateral, now, anchors));
   const verifier = combineVerifiers(verifiers);
   return {
     variant: verifier.variant,
@@ -119,11 +122,12 @@ function verifierOf(
   variant: EvidenceVariant,
   collateral: Collateral,
   now: () => Date,
+  { amd, intel }: VendorAnchors,
 ): EvidenceVerifier {
   if (variant === "none") return createInsecureVerifier();
   if (variant === "tpm" && tpm !== undefined) return createTpmVerifier(tpm, now);
-  if (variant === "snp" && snp !== undefined) return createSnpVerifier(snp, collateral, now);
-  if (variant === "tdx" && tdx !== undefined) return createTdxVerifier(tdx, collateral, now);
+  if (variant === "snp" && snp !== undefined) return createSnpVerifier(snp, collateral, now, amd);
+  if (variant === "tdx" && tdx !== undefined) return createTdxVerifier(tdx, collateral, now, intel);
   throw new BootstrapError("internal/policy", `The policy wants ${variant} and does not say what of it`);
 }
 

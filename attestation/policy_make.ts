@@ -4,35 +4,52 @@
  * @module
  */
 import { stringify } from "yaml";
-import type { Bytes } from "../platform/bytes.ts";
-import { equalBytes, hex, sha256 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { LOCK_REGISTER, TRUST_REGISTER } from "./evidence.ts";
+import type { Collateral } from "./collateral.ts";
+import { piecesOf } from "./combined.ts";
+import type { EvidenceVariant, EvidenceVerifier } from "./evidence.ts";
+import { EVIDENCE_VARIANTS } from "./evidence.ts";
 import type { EvidenceFile } from "./evidence_file.ts";
 import { explainEvidence } from "./explain/explain.ts";
-import { readPolicy } from "./policy.ts";
-import { QUOTED_PCRS } from "./tpm/constants.ts";
-import { decodePayload } from "./tpm/payload.ts";
-import { readPublicArea, spkiOf } from "./tpm/public_area.ts";
-import type { EkType } from "./tpm/templates.ts";
-import { EK_PROFILES, EK_TYPES } from "./tpm/templates.ts";
-import type { UkiRegisters } from "./uki/measurements.ts";
-import { BOOT_LOADER_REGISTER, KERNEL_IMAGE_REGISTER } from "./uki/measurements.ts";
+import type { MadeSection, SectionContext, SectionSource } from "./policy_section.ts";
+import { sourcesError, unique, wrongSource } from "./policy_section.ts";
+import type { CollateralPlaces, Policy } from "./policy.ts";
+import { createVerifier, readPolicy } from "./policy.ts";
+import { makeSnpSection } from "./snp/policy_section.ts";
+import { makeTdxSection } from "./tdx/policy_section.ts";
+import type { TpmSources } from "./tpm/policy_section.ts";
+import { makeTpmSection } from "./tpm/policy_section.ts";
+
+/** A machine that a policy is made for. */
+export interface NamedEvidence {
+  /** Where its evidence is from, for people: a path, an endpoint. */
+  readonly name: string;
+  /** Its evidence. */
+  readonly file: Pick<EvidenceFile, "evidence">;
+}
 
 /** What a policy is made from. */
-export interface PolicySources {
-  /** Evidence files, with their names. */
-  readonly files: readonly { readonly name: string; readonly file: EvidenceFile }[];
-  /** Unified kernel images, with their names. */
-  readonly images: readonly { readonly name: string; readonly registers: UkiRegisters }[];
-  /** Identities that are trusted besides those of the files, lower-case hexadecimal. */
-  readonly identities: readonly string[];
+export interface PolicySources extends Omit<TpmSources, "machines"> {
+  /** Machines; their evidence is of the same kinds in the same order. */
+  readonly files: readonly NamedEvidence[];
   /** Identities that may be control planes. */
   readonly controlPlanes: readonly string[];
-  /** PCRs that are left out. */
-  readonly withoutPcrs: readonly number[];
-  /** The kind of endorsement key, where no file tells. */
-  readonly ekType: EkType;
+  /** Where the policy has collateral looked for. */
+  readonly collateral?: CollateralPlaces;
+  /** What is said at first, instead of what it was made from. */
+  readonly preface?: readonly string[];
+}
+
+/** The same, with files whose evidence can be verified. */
+export interface FileSources extends PolicySources {
+  /** Evidence files, with their names. */
+  readonly files: readonly { readonly name: string; readonly file: EvidenceFile }[];
+}
+
+/** What a policy is made and verified with. */
+export interface MakeContext extends SectionContext {
+  /** Where to look for what vendors sign. */
+  readonly collateral: Collateral;
 }
 
 /** A policy that was made. */
@@ -41,130 +58,130 @@ export interface MadePolicy {
   readonly text: string;
   /** What whoever uses it should know. */
   readonly remarks: readonly string[];
+  /** The policy itself. */
+  readonly policy: Policy;
 }
-
-const PROTOCOL_REGISTERS: readonly number[] = [TRUST_REGISTER, LOCK_REGISTER];
 
 /**
- * Makes a policy: every value that a source shows for a register, and every identity.
+ * Makes a policy, and sees that it accepts every file.
  *
- * A register is never left out because its values differ: whoever knows that it tells nothing names it.
- *
- * @param now The time of day.
- * @throws {BootstrapError} `usage/policy-sources` where there is no identity, or nothing to tell an image by, or endorsement keys
- *   of several kinds; `refused/…` or `malformed/…` for a file whose evidence is not right in itself.
+ * @param sources What it is made from.
+ * @param context Where to look for what vendors sign, and the time of day.
+ * @throws {BootstrapError} What {@linkcode draftPolicy} does; `refused/…` or `malformed/…`, naming the file, for evidence that is not
+ *   right in itself.
  */
-export async function makePolicy(sources: PolicySources, now: () => Date): Promise<MadePolicy> {
-  const machines = await Promise.all(
-    sources.files.map(async ({ name, file }) => ({ name, ...await machineOf(name, file) })),
-  );
-  const ekTypes = new Set(machines.map(({ ekType }) => ekType));
-  if (ekTypes.size > 1) {
-    throw sourcesError(
-      `the files have endorsement keys of several kinds: ${[...ekTypes].join(", ")}`,
-      "Make all evidence with the same --ek-type",
-    );
-  }
-  const [ekType = sources.ekType] = ekTypes;
-  const identities = unique([...machines.map(({ identity }) => identity), ...sources.identities]);
-  if (identities.length === 0) {
-    throw sourcesError("nothing says which machines are trusted", "Give evidence files, or identities with --identity");
-  }
-  const sets = registerSets(machines, sources);
-  if (sets.size === 0) {
-    throw sourcesError("nothing is left to tell an image by", "Give evidence files, or images with --uki");
-  }
+export async function makePolicy(
+  sources: FileSources,
+  context: MakeContext,
+): Promise<MadePolicy> {
+  const made = await draftPolicy(sources, context);
+  for (const { name, file } of sources.files) await checkAccepted(name, file, made, context);
+  return made;
+}
+
+/**
+ * Makes a policy of what machines show, of which nothing is verified but what the makers of the sections say.
+ *
+ * @throws {BootstrapError} `usage/policy-sources` for sources that make none, `usage/document` for a control plane that it does not
+ *   trust, `malformed/…` and `refused/…` for evidence that is not right in itself or cannot be judged.
+ */
+export async function draftPolicy(sources: PolicySources, context: SectionContext): Promise<MadePolicy> {
+  const kinds = kindsOf(sources);
+  const sections = [];
+  for (const kind of kinds) sections.push([kind, await makeSection(kind, sources, context)] as const);
+  const { collateral = {} } = sources;
   const document = {
     version: 1,
-    variant: "tpm",
-    tpm: {
-      ekType,
-      pcrs: Object.fromEntries([...sets].map(([pcr, values]) => [String(pcr), values])),
-      trust: { identities },
-    },
+    variant: kinds.length === 1 ? kinds[0] : kinds,
+    ...Object.fromEntries(sections.map(([kind, { section }]) => [kind, section])),
+    ...(Object.keys(collateral).length === 0 ? {} : { collateral }),
     roles: { controlPlanes: unique(sources.controlPlanes) },
   };
-  const remarks = remarksOn(machines.map(({ pcrs }) => pcrs), sets, sources);
+  const remarks = [...sources.preface ?? prefaceOf(sources), ...unique(sections.flatMap(([, made]) => made.remarks))];
   const yaml = stringify(document, { lineWidth: 0, defaultStringType: "QUOTE_DOUBLE", defaultKeyType: "PLAIN" });
-  const text = `${remarks.map((remark) => `# ${remark.replaceAll(/\p{Cc}+/gu, " ")}\n`).join("")}${yaml}`;
-  const policy = readPolicy(text, "the policy that was made");
-  for (const { name, file } of sources.files) {
-    const { refusal } = await explainEvidence({ file, policy, now });
-    if (refusal === null) continue;
-    throw new BootstrapError(refusal.code, `The evidence in ${name} is not right in itself: ${refusal.message}`, {
-      details: { document: name, ...refusal.details },
-      cause: refusal,
-    });
-  }
-  return { text, remarks };
+  const text = `${remarks.map(commentOf).join("")}${yaml}`;
+  return { text, remarks, policy: readPolicy(text, "the policy that was made") };
 }
 
-async function machineOf(name: string, { evidence }: EvidenceFile) {
-  const found = evidence.find(({ variant }) => variant === "tpm");
-  if (found === undefined) throw sourcesError(`${name} has no TPM evidence`, "Make it on a machine with a TPM");
-  const { pcrs, endorsementKey } = decodePayload(found.payload);
-  const { key, template } = readPublicArea(endorsementKey, "endorsement key");
-  const ekType = EK_TYPES.find((type) => equalBytes(EK_PROFILES[type].template, template));
-  if (ekType === undefined) {
-    throw sourcesError(`the endorsement key in ${name} is of no known kind`, "Check where it is from");
-  }
-  return { pcrs, ekType, identity: hex(await sha256(spkiOf(key))) };
+/** Sees that a policy accepts an evidence file, whatever its registers say of its configuration and its lock. */
+async function checkAccepted(
+  name: string,
+  file: EvidenceFile,
+  { policy }: MadePolicy,
+  context: MakeContext,
+): Promise<void> {
+  const { refusal } = await explainEvidence({ file, policy, ...context });
+  if (refusal !== null) throw wrongSource(name, refusal);
 }
 
-/** The values of each register, in the order of the sources. */
-function registerSets(
-  machines: readonly { readonly pcrs: readonly Uint8Array[] }[],
-  { images, withoutPcrs }: PolicySources,
-): ReadonlyMap<number, readonly string[]> {
-  const sets = new Map<number, readonly string[]>();
-  for (const pcr of QUOTED_PCRS) {
-    if (PROTOCOL_REGISTERS.includes(pcr) || withoutPcrs.includes(pcr)) continue;
-    const values = [
-      ...machines.map(({ pcrs }) => pcrs[pcr]),
-      ...images.flatMap(({ registers }) => valuesOf(registers, pcr)),
-    ].filter((value) => value !== undefined);
-    if (values.length > 0) sets.set(pcr, unique(values.map(hex)));
-  }
-  return sets;
+/**
+ * Makes a policy for a fresh node at the other end of a connection, and perhaps for evidence files too, and sees that it accepts all
+ * of them.
+ *
+ * @param name What the node is called in remarks: its endpoint.
+ * @param ask Asks the node for its evidence, has it judged by the verifier that it is given, and does what else is to be done there.
+ * @throws {BootstrapError} What {@linkcode makePolicy} and `ask` do.
+ */
+export async function makePolicyOf(
+  name: string,
+  sources: FileSources,
+  context: MakeContext,
+  ask: (verifier: Pick<EvidenceVerifier, "verify">) => Promise<unknown>,
+): Promise<MadePolicy> {
+  let made: MadePolicy | undefined;
+  await ask({
+    async verify(evidence, ...expected) {
+      const node = { name, file: { evidence: piecesOf(evidence) } };
+      made = await draftPolicy({ ...sources, files: [...sources.files, node] }, context);
+      const verifier = createVerifier(made.policy, "init", context.collateral, context.now, context.anchors);
+      return await verifier.verify(evidence, ...expected);
+    },
+  });
+  if (made === undefined) throw new BootstrapError("internal/policy", "No evidence came, and no error");
+  for (const { name, file } of sources.files) await checkAccepted(name, file, made, context);
+  return made;
 }
 
-function valuesOf({ bootLoader, kernelImage }: UkiRegisters, pcr: number): readonly Bytes[] {
-  if (pcr === BOOT_LOADER_REGISTER) return bootLoader;
-  return pcr === KERNEL_IMAGE_REGISTER ? [kernelImage] : [];
-}
-
-function remarksOn(
-  machines: readonly (readonly Uint8Array[])[],
-  sets: ReadonlyMap<number, readonly string[]>,
-  { files, images, withoutPcrs }: PolicySources,
-): readonly string[] {
-  const varying = QUOTED_PCRS.filter((pcr) =>
-    machines.length > 1 && sets.has(pcr) &&
-    new Set(machines.map((pcrs) => hex(pcrs[pcr] ?? new Uint8Array()))).size === machines.length
-  );
-  const isShown = (pcr: number, values: readonly Uint8Array[]) =>
-    machines.some((pcrs) => values.some((value) => equalBytes(pcrs[pcr] ?? new Uint8Array(), value)));
-  const unseen = machines.length === 0
-    ? []
-    : images.flatMap(({ name, registers }) =>
-      [BOOT_LOADER_REGISTER, KERNEL_IMAGE_REGISTER].filter((pcr) => !isShown(pcr, valuesOf(registers, pcr)))
-        .map((pcr) => `No evidence file shows PCR ${pcr} of ${name}.`)
+/** The kinds of the machines' evidence, the same of all; images alone are for TPMs. */
+function kindsOf({ files, images, identities, withoutPcrs }: PolicySources): readonly EvidenceVariant[] {
+  const lists = files.map(({ file }) => file.evidence.map(({ variant }) => variant).join(", "));
+  const [first = "tpm", ...others] = unique(lists);
+  if (others.length > 0) {
+    throw sourcesError(
+      `the files have evidence of different kinds: ${[first, ...others].join("; ")}`,
+      "Make all evidence with the same evidence.variant",
     );
+  }
+  const kinds = first.split(", ").map((name) => {
+    const kind = EVIDENCE_VARIANTS.find((variant) => variant === name && variant !== "none");
+    if (kind === undefined) {
+      throw sourcesError(`nothing is known of evidence of the kind ${name}`, "Use tpm, snp or tdx");
+    }
+    return kind;
+  });
+  if (!kinds.includes("tpm") && images.length + identities.length + withoutPcrs.length > 0) {
+    const reason = "images, identities and PCRs are of TPMs, of which the files have no evidence";
+    throw sourcesError(reason, "Leave them out, or make the evidence of a TPM too");
+  }
+  return kinds;
+}
+
+function makeSection(kind: EvidenceVariant, sources: PolicySources, context: SectionContext): Promise<MadeSection> {
+  const machines = sources.files.flatMap(({ name, file }): readonly SectionSource[] =>
+    file.evidence.filter(({ variant }) => variant === kind).map(({ payload }) => ({ name, payload }))
+  );
+  if (kind === "snp") return makeSnpSection(machines, context);
+  return kind === "tdx" ? makeTdxSection(machines, context) : makeTpmSection({ ...sources, machines });
+}
+
+function prefaceOf({ files, images }: PolicySources): readonly string[] {
   return [
     `Made from ${[...files, ...images].map(({ name }) => name).join(", ")}.`,
     "Whoever made these files is believed: use it only if you trust the machines and the images.",
-    ...varying.map((pcr) =>
-      `PCR ${pcr} is different in every file. If it also differs from boot to boot, leave it out with --without-pcr ${pcr}.`
-    ),
-    ...(withoutPcrs.length === 0 ? [] : [`Left out, as was asked for: PCR ${unique(withoutPcrs).join(", ")}.`]),
-    ...unseen,
   ];
 }
 
-function unique<T>(values: readonly T[]): readonly T[] {
-  return [...new Set(values)];
-}
-
-function sourcesError(reason: string, next: string): BootstrapError {
-  return new BootstrapError("usage/policy-sources", `Cannot make a policy: ${reason}`, { next });
+/** Whatever files are called, a remark is a comment. */
+function commentOf(remark: string): string {
+  return remark.split("\n").map((line) => `${`# ${line.replaceAll(/\p{Cc}+/gu, " ")}`.trimEnd()}\n`).join("");
 }

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { ExplainedRegister, Explanation, FirstDifference } from "../attestation/explain/explain.ts";
+import type { Explanation } from "../attestation/explain/explain.ts";
+import type { ExplainedRegister, FirstDifference } from "../attestation/explain/explained_registers.ts";
 import type { ExplainedEvent } from "../attestation/explain/replayed_log.ts";
 import { errorFields } from "../platform/log.ts";
 import { printable } from "./output.ts";
@@ -23,11 +24,12 @@ export function explanationJson({ refusal, ...explanation }: Explanation): Reado
 }
 
 /** The verdict in a few lines. */
-export function verdictText({ verdict, refusal, claims, role, remarks }: Explanation): string {
+function verdictText({ verdict, refusal, claims, role, remarks }: Explanation): string {
   const lines = refusal !== null
     ? [`Verdict: ${verdict} (${refusal.code}): ${printable(refusal.message)}`]
     : [`Verdict: ${verdict}`, `  identity  ${claims?.identity ?? ""}`, `  role      ${role ?? ""}`];
-  return [...lines, "", ...remarks.map((remark) => `Note: ${printable(remark)}.`), ""].join("\n");
+  const notes = remarks.map((remark) => `Note: ${printable(remark)}.`);
+  return [...lines, "", ...notes, ...(notes.length === 0 ? [] : [""])].join("\n");
 }
 
 /** The verdict, every check, and what went into each PCR that is refused. */

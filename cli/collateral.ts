@@ -5,7 +5,7 @@ import type { Policy } from "../attestation/policy.ts";
 import type { Clock } from "../platform/clock.ts";
 
 /** Where a policy has collateral looked for, in that order. */
-export function collateralOf({ collateral: { folder, cache } }: Policy, clock: Clock): Collateral {
+export function collateralOf({ collateral: { folder, cache } }: Pick<Policy, "collateral">, clock: Clock): Collateral {
   return collateralInOrder(
     ...(folder === undefined ? [] : [collateralFolder(folder)]),
     ...(cache === undefined ? [] : [collateralCache(cache, { clock })]),

@@ -81,12 +81,25 @@ export interface MachineEvidence {
  *
  * @throws {BootstrapError} `precondition/no-tpm`, `precondition/no-device` for a kind that the machine has not.
  */
-export function evidenceOf(
+export function evidenceOf(machine: Machine, configured: EvidenceConfiguration, clock: Clock): MachineEvidence {
+  const kinds = kindsOf(machine, configured, clock);
+  return {
+    issuer: combineIssuers(kinds.map(({ issuer }) => issuer)),
+    registers: combineRegisters(kinds.map(({ registers }) => registers)),
+  };
+}
+
+/**
+ * {@linkcode evidenceOf}, each kind for itself, in their order.
+ *
+ * @throws {BootstrapError} `precondition/no-tpm`, `precondition/no-device` for a kind that the machine has not.
+ */
+export function kindsOf(
   machine: Machine,
   { variants, ekType }: EvidenceConfiguration,
   clock: Clock,
-): MachineEvidence {
-  const kinds = variants.map((variant): MachineEvidence => {
+): readonly MachineEvidence[] {
+  return variants.map((variant): MachineEvidence => {
     if (variant === "tpm") {
       const tpm = tpmIssuerOf(machine, ekType, clock);
       return { issuer: tpm, registers: tpm };
@@ -98,10 +111,6 @@ export function evidenceOf(
       registers: tdxMeasurementRegisters(createTdxRegisters(device.registers)),
     };
   });
-  return {
-    issuer: combineIssuers(kinds.map(({ issuer }) => issuer)),
-    registers: combineRegisters(kinds.map(({ registers }) => registers)),
-  };
 }
 
 function deviceOf({ device }: Machine, variant: string): ConfidentialDevice {

@@ -53,16 +53,21 @@ export const KEPT_PERMISSIONS: Readonly<Record<Subcommand, readonly Permission[]
   "version": [],
 });
 
+/** What `policy` and `verify` keep besides where they are given a node to speak to. */
+export const FRESH_NODE_PERMISSIONS: readonly Permission[] = Object.freeze(["net"] as const);
+
 /**
  * Gives up every permission that a subcommand does not need, for good. What is already open stays open.
  *
+ * @param also What it needs besides, this time.
  * @throws {BootstrapError} `internal/permissions` if one stays granted.
  */
 export async function dropPermissions(
   subcommand: Subcommand,
   permissions: Pick<Deno.Permissions, "revoke">,
+  also: readonly Permission[] = [],
 ): Promise<void> {
-  const kept = KEPT_PERMISSIONS[subcommand];
+  const kept = [...KEPT_PERMISSIONS[subcommand], ...also];
   for (const name of PERMISSIONS.filter((permission) => !kept.includes(permission))) {
     const { state } = await permissions.revoke({ name });
     if (state === "granted") {

@@ -3,14 +3,18 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import { Option } from "commander";
+import type { CollateralPlaces } from "../attestation/policy.ts";
 import type { EkType } from "../attestation/tpm/templates.ts";
 import { EK_TYPES } from "../attestation/tpm/templates.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { CliContext, OutputForm } from "./context.ts";
+import type { FreshNodeOptions } from "./operator_options.ts";
+import { freshNodeOptions, withFreshNode } from "./operator_options.ts";
 import { optionalText, outputForm, present, requiredText, textList, withOutput } from "./options.ts";
-import { dropPermissions } from "./permissions.ts";
+import { dropPermissions, FRESH_NODE_PERMISSIONS } from "./permissions.ts";
 
 /** The options of `policy explain`. */
 export interface PolicyExplainOptions {
@@ -30,6 +34,8 @@ export interface PolicyExplainOptions {
 export interface PolicyMakeOptions {
   /** Evidence files. */
   readonly evidenceFiles: readonly string[];
+  /** A fresh node besides. */
+  readonly freshNode?: FreshNodeOptions;
   /** Unified kernel images. */
   readonly imageFiles: readonly string[];
   /** Phases of boot that are measured before evidence is made. */
@@ -42,6 +48,16 @@ export interface PolicyMakeOptions {
   readonly withoutPcrs: readonly number[];
   /** The kind of endorsement key, where there is no evidence. */
   readonly ekType: EkType;
+  /** Where the policy has collateral looked for. */
+  readonly collateral: CollateralPlaces;
+  /** How to print. */
+  readonly output: OutputForm;
+}
+
+/** The options of `policy registers`. */
+export interface PolicyRegistersOptions {
+  /** A node's configuration. */
+  readonly configurationFile: string;
   /** How to print. */
   readonly output: OutputForm;
 }
@@ -51,20 +67,29 @@ export type PolicyExplainHandler = (options: PolicyExplainOptions, context: CliC
 /** Makes a policy. */
 export type PolicyMakeHandler = (options: PolicyMakeOptions, context: CliContext) => Promise<void>;
 
+/** Prints what machines of a configuration show. */
+export type PolicyRegistersHandler = (options: PolicyRegistersOptions, context: CliContext) => Promise<void>;
+
+/** What `policy` needs. */
+export interface PolicyHandlers {
+  /** Of `policy explain`. */
+  readonly policyExplain: PolicyExplainHandler;
+  /** Of `policy make`. */
+  readonly policyMake: PolicyMakeHandler;
+  /** Of `policy registers`. */
+  readonly policyRegisters: PolicyRegistersHandler;
+}
+
 const MAXIMUM_PCR = 15;
 
 /**
- * Declares `policy` with `explain` and `make`.
+ * Declares `policy` with `explain`, `make` and `registers`.
  *
  * @internal
  */
-export function declarePolicy(
-  program: Command,
-  context: CliContext,
-  handlers: { readonly policyExplain: PolicyExplainHandler; readonly policyMake: PolicyMakeHandler },
-): void {
+export function declarePolicy(program: Command, context: CliContext, handlers: PolicyHandlers): void {
   const policy = program.command("policy").helpCommand(false)
-    .description("policy make, policy explain: make a policy, read its verdicts");
+    .description("make, explain, registers: make a policy, read its verdicts");
   withExplainOptions(
     policy.command("explain").argument("<file>", "evidence, made by `bootstrapper evidence --out`")
       .description("show the verdict on evidence, check by check"),
@@ -78,10 +103,21 @@ export function declarePolicy(
       );
     });
   declareMake(policy, context, handlers.policyMake);
+  declareRegisters(policy, context, handlers.policyRegisters);
+}
+
+function declareRegisters(policy: Command, context: CliContext, handler: PolicyRegistersHandler): void {
+  withOutput(
+    policy.command("registers").requiredOption("--config <file>", "a node's configuration")
+      .description("print PCR 12, HOST_DATA and MRCONFIGID of machines of a configuration"),
+  ).action(async (_options: unknown, command: Command) => {
+    await dropPermissions("policy", context.permissions);
+    await handler({ configurationFile: requiredText(command, "config"), output: outputForm(command) }, context);
+  });
 }
 
 function declareMake(policy: Command, context: CliContext, handler: PolicyMakeHandler): void {
-  withOutput(
+  withOutput(withFreshNode(
     policy.command("make").argument("[files...]", "evidence of machines that are known to be good")
       .description("print a policy for known-good machines and images")
       .option("--uki <file...>", "unified kernel images: PCR 4 and PCR 11 without a boot")
@@ -89,20 +125,25 @@ function declareMake(policy: Command, context: CliContext, handler: PolicyMakeHa
       .option("--identity <hex...>", "identities to trust besides those of the files")
       .option("--control-plane <hex...>", "identities that may be control planes")
       .option("--without-pcr <number...>", "registers that tell nothing")
+      .option("--collateral <folder>", "what AMD and Intel sign, here and in the policy")
+      .option("--collateral-cache <url>", "a cache of it, https:, likewise")
       .addOption(new Option("--ek-type <type>", "without evidence (default: rsa2048)").choices(EK_TYPES)),
-  ).action(async (evidenceFiles: string[], _options: unknown, command: Command) => {
+  )).action(async (evidenceFiles: string[], _options: unknown, command: Command) => {
     const identities = (key: string) => textList(command, key).map(readIdentity);
+    const freshNode = freshNodeOptions(command);
     const options = {
       evidenceFiles,
+      ...present("freshNode", freshNode),
       imageFiles: textList(command, "uki"),
       phases: (optionalText(command, "phases") ?? "").split(":").filter((word) => word !== ""),
       identities: identities("identity"),
       controlPlanes: identities("controlPlane"),
       withoutPcrs: textList(command, "withoutPcr").map(readPcr),
       ekType: EK_TYPES.find((type) => type === optionalText(command, "ekType")) ?? "rsa2048",
+      collateral: collateralPlaces(command),
       output: outputForm(command),
     };
-    await dropPermissions("policy", context.permissions);
+    await dropPermissions("policy", context.permissions, freshNode === undefined ? [] : FRESH_NODE_PERMISSIONS);
     await handler(options, context);
   });
 }
@@ -130,6 +171,15 @@ export function explainOptions(evidenceFile: string, command: Command): PolicyEx
     policyFile: requiredText(command, "policy"),
     ...present("configurationFile", optionalText(command, "config")),
     output: outputForm(command),
+  };
+}
+
+/** The policy is used elsewhere than where it is made, so that its folder is absolute. */
+function collateralPlaces(command: Command): CollateralPlaces {
+  const folder = optionalText(command, "collateral");
+  return {
+    ...present("folder", folder === undefined ? undefined : resolve(folder)),
+    ...present("cache", optionalText(command, "collateralCache")),
   };
 }
 

@@ -3,27 +3,25 @@
  *
  * @module
  */
-import type { RegisterExpectation } from "../attestation/evidence.ts";
 import type { EvidenceFile } from "../attestation/evidence_file.ts";
 import { MAXIMUM_EVIDENCE_FILE_BYTES, readEvidenceFile } from "../attestation/evidence_file.ts";
 import type { Explanation } from "../attestation/explain/explain.ts";
 import { explainEvidence } from "../attestation/explain/explain.ts";
 import { readPolicy } from "../attestation/policy.ts";
 import { makePolicy } from "../attestation/policy_make.ts";
-import { extendedOnce, lockDigest, trustDigest } from "../attestation/transcript.ts";
 import { ukiRegisters } from "../attestation/uki/measurements.ts";
 import { MAXIMUM_IMAGE_BYTES } from "../attestation/uki/pe.ts";
-import { readNodeConfiguration } from "../node/configuration.ts";
 import { fromUtf8 } from "../platform/bytes.ts";
 import { MAXIMUM_DOCUMENT_BYTES } from "../platform/document.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { fileSize, readFile } from "../platform/files.ts";
 import { collateralOf } from "./collateral.ts";
-import { explanationJson, explanationText, verdictText } from "./_explanation.ts";
+import { explanationJson, explanationText } from "./_explanation.ts";
 import type { CliContext } from "./context.ts";
 import { printResult } from "./output.ts";
 import type { PolicyExplainHandler, PolicyExplainOptions, PolicyMakeHandler } from "./policy.ts";
-import type { VerifyHandler } from "./verify.ts";
+import { registersOf } from "./policy_registers.ts";
+import type { VerifyHandler, VerifyNodeOptions } from "./verify.ts";
 
 /** Prints the verdict on evidence, check by check. Its exit code says nothing of the verdict. */
 export const policyExplain: PolicyExplainHandler = async (options, context): Promise<void> => {
@@ -31,11 +29,17 @@ export const policyExplain: PolicyExplainHandler = async (options, context): Pro
   printResult(context, options.output, explanationJson(explanation), explanationText(explanation));
 };
 
-/** Prints who is accepted, or throws what a service would refuse it with. */
+/** Prints every check, and throws what a service would refuse the evidence with. */
 export const verify: VerifyHandler = async (options, context): Promise<void> => {
-  const explanation = await explainFile(options, context);
-  if (explanation.refusal !== null) throw explanation.refusal;
-  printResult(context, options.output, explanationJson(explanation), verdictText(explanation));
+  const explanation = "freshNode" in options
+    ? await explainNode(options, context)
+    : await explainFile(options, context);
+  const { refusal } = explanation;
+  const text = explanationText(explanation);
+  if (refusal === null) return printResult(context, options.output, explanationJson(explanation), text);
+  // As JSON the error is the one object.
+  if (options.output === "text") context.print(text);
+  throw refusal;
 };
 
 /** Prints a policy. */
@@ -47,10 +51,24 @@ export const policyMake: PolicyMakeHandler = async (options, context): Promise<v
   for (const name of options.imageFiles) {
     images.push({ name, registers: await ukiRegisters(await readImage(name), name, options.phases) });
   }
-  const { text, remarks } = await makePolicy({ ...options, files, images }, () => context.clock.now());
+  const made = { collateral: collateralOf(options), now: () => context.clock.now() };
+  const sources = { ...options, files, images };
+  const { text, remarks } = options.freshNode === undefined
+    ? await makePolicy(sources, made)
+    : await (await freshNodes()).makePolicyOfFreshNode(options.freshNode, sources, made, context);
   const measurements = images.map(({ name, registers }) => ({ name, measurements: registers.measurements }));
   printResult(context, options.output, { policy: text, remarks, images: measurements }, text);
 };
+
+/** Loaded where there is a node to speak to. */
+function freshNodes() {
+  return import("./fresh_node_handler.ts");
+}
+
+async function explainNode({ freshNode, policyFile }: VerifyNodeOptions, context: CliContext): Promise<Explanation> {
+  const policy = readPolicy(await readText(policyFile), policyFile);
+  return await (await freshNodes()).explainFreshNode(freshNode, policy, context);
+}
 
 async function explainFile(options: PolicyExplainOptions, context: CliContext): Promise<Explanation> {
   const { evidenceFile, policyFile, referenceFile, configurationFile } = options;
@@ -66,22 +84,6 @@ async function explainFile(options: PolicyExplainOptions, context: CliContext): 
     collateral: collateralOf(policy, context.clock),
     now: () => context.clock.now(),
   });
-}
-
-/** What a node of a configuration may show: the cluster ID measured or not yet known, locked to it or fresh. */
-async function registersOf(file: string): Promise<RegisterExpectation> {
-  const { trust } = readNodeConfiguration(await readText(file), file);
-  const isKnown = trust.clusterId.length > 0;
-  const parts = isKnown ? [{ ...trust, clusterId: new Uint8Array() }, trust] : [trust];
-  const trustDigests = await Promise.all(parts.map(trustDigest));
-  const lockDigests = isKnown ? [await lockDigest(trust.clusterId)] : [];
-  const zero = new Uint8Array(32);
-  return {
-    trust: await Promise.all(trustDigests.map(extendedOnce)),
-    trustDigests,
-    lock: [zero, ...await Promise.all(lockDigests.map(extendedOnce))],
-    lockDigests: [zero, ...lockDigests],
-  };
 }
 
 async function readEvidence(file: string): Promise<EvidenceFile> {

@@ -6,8 +6,9 @@ import { kernelSection, STUB_252, writePe } from "../attestation/uki/testing.ts"
 import { writeLog } from "../attestation/eventlog/testing.ts";
 import { readPolicy } from "../attestation/policy.ts";
 import { readNodeConfiguration } from "../node/configuration.ts";
-import { utf8 } from "../platform/bytes.ts";
+import { hex, utf8 } from "../platform/bytes.ts";
 import { policyExplain, policyMake, verify } from "./policy_handler.ts";
+import { policyRegisters } from "./policy_registers.ts";
 import { KEPT_PERMISSIONS, PERMISSIONS } from "./permissions.ts";
 import { TestWorld } from "./_testing.ts";
 
@@ -17,7 +18,7 @@ const { trust } = readNodeConfiguration(example, "it");
 const trusted = await extendedOnce(await trustDigest(trust));
 
 async function withFiles(run: (world: TestWorld, path: (name: string) => string) => Promise<void>): Promise<void> {
-  await using world = await TestWorld.create({ handlers: { policyExplain, policyMake, verify } });
+  await using world = await TestWorld.create({ handlers: { policyExplain, policyMake, policyRegisters, verify } });
   const path = (name: string) => `${world.root}/${name}`;
   const write = async (name: string, pcr4: number, pcr12: Uint8Array) => {
     const pcrs = Array.from(
@@ -70,6 +71,7 @@ Deno.test("verify gives 0 for what the services would accept, and 3 with the che
     assert.match(world.out, new RegExp(`^Verdict: accepted\\n +identity +${machine.identity}\\n +role +worker\\n`));
     assert.equal(await world.run("verify", path("bad.json"), ...policy), 3);
     assert.match(world.err, /code +refused\/pcr-4/);
+    assert.match(world.out, /\n {2}pcr-4 +REFUSED/);
     assert.equal(
       await world.run("verify", path("bad.json"), ...policy, "--config", path("node.yaml"), "--output", "json"),
       3,
@@ -107,13 +109,20 @@ Deno.test("policy explain shows every check, and is no verdict by its exit code"
 
 Deno.test("policy and verify give 2 and say what to do when the command line is wrong, and their help fits a screen", async () => {
   await withFiles(async (world, path) => {
+    const node = ["--node", "127.0.0.1", "--name", "demo", "--key", path("key.pem")];
     const cases: readonly (readonly [readonly string[], string])[] = [
       [["policy", "make"], "usage/policy-sources"],
       [["policy", "make", "--identity", "ab"], "usage/identity"],
       [["policy", "make", path("good.json"), "--without-pcr", "16"], "usage/pcr"],
       [["policy", "make", "--uki", path("uki.efi"), "--phases", "A"], "usage/phase"],
       [["policy", "explain", path("good.json")], "usage/missing-mandatory-option-value"],
-      [["verify", "--policy", path("policy.yaml")], "usage/missing-argument"],
+      [["verify", "--policy", path("policy.yaml")], "usage/evidence"],
+      [["verify", path("good.json"), ...node, "--policy", path("policy.yaml")], "usage/evidence"],
+      [["verify", ...node, "--config", path("node.yaml"), "--policy", path("policy.yaml")], "usage/evidence"],
+      [["verify", ...node.slice(0, 4), "--policy", path("policy.yaml")], "usage/node"],
+      [["policy", "make", "--name", "demo"], "usage/node"],
+      [["policy", "make", ...node.with(1, "a:b")], "usage/endpoint"],
+      [["policy", "make", ...node.with(3, "De_mo")], "usage/cluster-name"],
       [["verify", path("good.json"), "--policy", path("good.json")], "usage/document"],
     ];
     for (const [args, code] of cases) {
@@ -122,9 +131,29 @@ Deno.test("policy and verify give 2 and say what to do when the command line is 
     }
     assert.equal(await world.run("verify", path("policy.yaml"), "--policy", path("policy.yaml")), 1);
     assert.match(world.err, /malformed\/evidence-file/);
-    for (const args of [["policy", "make"], ["policy", "explain"]]) {
+    for (const args of [["policy", "make"], ["policy", "explain"], ["policy", "registers"]]) {
       assert.equal(await world.run(...args, "--help"), 0);
       assert.ok(world.out.split("\n").every((line) => line.length <= 80) && world.out.split("\n").length <= 25);
     }
+  });
+});
+
+Deno.test("policy registers prints what machines of a configuration show, with its cluster ID and without", async () => {
+  await withFiles(async (world, path) => {
+    assert.ok(trust.clusterId.length > 0);
+    const bare = await trustDigest({ ...trust, clusterId: new Uint8Array() });
+    const known = await trustDigest(trust);
+    assert.equal(await world.run("policy", "registers", "--config", path("node.yaml"), "--output", "json"), 0);
+    const { clusterIdUnknown, clusterIdKnown } = JSON.parse(world.out);
+    assert.deepEqual([clusterIdUnknown.pcr12, clusterIdKnown.pcr12], [hex(await extendedOnce(bare)), hex(trusted)]);
+    assert.deepEqual([clusterIdUnknown.hostData.hex, clusterIdKnown.hostData.hex], [hex(bare), hex(known)]);
+    assert.equal(clusterIdKnown.mrConfigId.hex, `${hex(known)}${"00".repeat(16)}`);
+    assert.equal(Uint8Array.fromBase64(clusterIdKnown.mrConfigId.base64).toHex(), clusterIdKnown.mrConfigId.hex);
+    assert.equal(await world.run("policy", "registers", "--config", path("node.yaml")), 0);
+    assert.match(world.out, new RegExp(`^With the cluster ID .*\n  pcr12 +${hex(trusted)}\n  hostData +${hex(known)}`));
+    const firstNode = await world.write("first.yaml", example.replace(/^ *clusterId:.*\n/m, ""));
+    assert.equal(await world.run("policy", "registers", "--config", firstNode), 0, world.err);
+    assert.match(world.out, new RegExp(`^Without a cluster ID.*\n  pcr12 +${hex(await extendedOnce(bare))}\n`));
+    assert.equal(await world.run("policy", "registers"), 2);
   });
 });

@@ -20,7 +20,7 @@ import type { NodeRemoveHandler } from "./node_remove.ts";
 import { declareNodeRemove } from "./node_remove.ts";
 import { outputFormOfArguments } from "./options.ts";
 import { printError } from "./output.ts";
-import type { PolicyExplainHandler, PolicyMakeHandler } from "./policy.ts";
+import type { PolicyHandlers } from "./policy.ts";
 import { declarePolicy } from "./policy.ts";
 import type { ResetHandler } from "./reset.ts";
 import { declareReset } from "./reset.ts";
@@ -32,7 +32,7 @@ import { declareVerify } from "./verify.ts";
 import { declareVersion } from "./version.ts";
 
 /** The subcommands whose work is done elsewhere; `main.ts` loads them when they are called. */
-export interface CliHandlers {
+export interface CliHandlers extends PolicyHandlers {
   /** Of `run`. */
   readonly run: RunHandler;
   /** Of `init`. */
@@ -45,10 +45,6 @@ export interface CliHandlers {
   readonly reset: ResetHandler;
   /** Of `node remove`. */
   readonly nodeRemove: NodeRemoveHandler;
-  /** Of `policy explain`. */
-  readonly policyExplain: PolicyExplainHandler;
-  /** Of `policy make`. */
-  readonly policyMake: PolicyMakeHandler;
   /** Of `verify`. */
   readonly verify: VerifyHandler;
 }

@@ -6,10 +6,17 @@
  */
 import { hex } from "../../platform/bytes.ts";
 import { asBootstrapError, BootstrapError, errorFamily } from "../../platform/errors.ts";
-import type { Evidence, EvidenceCheck, EvidenceClaims, EvidenceVariant, RegisterExpectation } from "../evidence.ts";
+import type {
+  Evidence,
+  EvidenceCheck,
+  EvidenceClaims,
+  EvidenceVariant,
+  EvidenceVerifier,
+  RegisterExpectation,
+} from "../evidence.ts";
 import { NO_COLLATERAL } from "../collateral.ts";
 import type { Collateral } from "../collateral.ts";
-import { combinedName, encodeEvidenceSet } from "../combined.ts";
+import { combinedName, encodeEvidenceSet, piecesOf } from "../combined.ts";
 import { LOCK_REGISTER, TRUST_REGISTER } from "../evidence.ts";
 import type { EvidenceFile } from "../evidence_file.ts";
 import type { NodeRole, PeerKind, Policy } from "../policy.ts";
@@ -18,10 +25,11 @@ import { decodePayload as decodeSnpPayload } from "../snp/payload.ts";
 import { readReport } from "../snp/report.ts";
 import { decodeTdxPayload } from "../tdx/payload.ts";
 import { readQuote } from "../tdx/quote.ts";
-import { decodePayload } from "../tpm/payload.ts";
 import { fileStatement } from "../transcript.ts";
-import type { ExplainedEvent, ReplayedRegister } from "./replayed_log.ts";
-import { replayLog } from "./replayed_log.ts";
+import type { VendorAnchors } from "../vendor_anchors.ts";
+import { quotedPcrs, readIn } from "./_read_evidence.ts";
+import type { ExplainedRegister, ShownMachine } from "./explained_registers.ts";
+import { explainRegisters } from "./explained_registers.ts";
 
 /** What is to be explained. */
 export interface ExplainRequest {
@@ -39,34 +47,14 @@ export interface ExplainRequest {
   readonly collateral?: Collateral;
   /** The time of day, for certificates. */
   readonly now: () => Date;
+  /** What is trusted. */
+  readonly anchors?: VendorAnchors;
 }
 
 /** One check, as it is shown. */
 export interface ExplainedCheck extends Omit<EvidenceCheck, "passed"> {
   /** How it ended; `not judged` where nobody said what to expect. */
   readonly verdict: "passed" | "refused" | "not judged";
-}
-
-/** Where the events of a PCR leave those of the reference. */
-export interface FirstDifference {
-  /** How many events of this PCR are the same before it. */
-  readonly same: number;
-  /** The event here; none where this log ends before the reference's. */
-  readonly here: ExplainedEvent | null;
-  /** The event there; none where the reference's ends first. */
-  readonly there: ExplainedEvent | null;
-}
-
-/** A PCR that is refused. */
-export interface ExplainedRegister extends ReplayedRegister {
-  /** Its number. */
-  readonly pcr: number;
-  /** The quoted value, hexadecimal. */
-  readonly quoted: string;
-  /** What the reference's log says of its own PCR; nothing without a reference. */
-  readonly reference: "replays" | "differs" | "absent" | null;
-  /** The first difference, where both logs replay. */
-  readonly firstDifference: FirstDifference | null;
 }
 
 /** The verdict, and everything that led to it. */
@@ -87,7 +75,9 @@ export interface Explanation {
   readonly remarks: readonly string[];
 }
 
-const REGISTER_CHECK = /^pcr-(\d+)$/;
+/** Hears of a check. */
+export type ReportCheck = (check: EvidenceCheck) => void;
+
 const OWN_CHECKS: readonly string[] = [
   `pcr-${TRUST_REGISTER}`,
   `pcr-${LOCK_REGISTER}`,
@@ -104,25 +94,79 @@ const ZERO_REGISTER = new Uint8Array(32);
 export async function explainEvidence(request: ExplainRequest): Promise<Explanation> {
   const { file, policy, registers, peer = "node", collateral = NO_COLLATERAL } = request;
   const evidence = chooseEvidence(file, policy.required[peer]);
+  return await explain(policy, request, async (report) => {
+    const verifier = createVerifier(policy, peer, collateral, request.now, request.anchors);
+    const expectation = registers ?? ownRegisters(file);
+    return (await verifier.verify(evidence, await fileStatement(file.nonce), expectation, report)).claims;
+  });
+}
+
+/**
+ * Explains the verdict on a machine at the other end of a connection.
+ *
+ * @param policy The policy.
+ * @param verifier Judges the evidence that comes.
+ * @param ask Asks the machine for its evidence, has it judged by the verifier that it is given, and does what else is to be done there,
+ *   such as the challenge to a TPM.
+ * @throws {BootstrapError} What `ask` throws that is no verdict of this side.
+ */
+export async function explainConnection(
+  policy: Policy,
+  verifier: Pick<EvidenceVerifier, "verify">,
+  ask: (verifier: Pick<EvidenceVerifier, "verify">, report: ReportCheck) => Promise<EvidenceClaims>,
+): Promise<Explanation> {
+  const file: { evidence: readonly Evidence[] } = { evidence: [] };
+  const keeping: Pick<EvidenceVerifier, "verify"> = {
+    verify(evidence, ...expected) {
+      file.evidence = readablePieces(evidence);
+      return verifier.verify(evidence, ...expected);
+    },
+  };
+  return await explain(policy, { file, isConnection: true }, (report) => ask(keeping, report));
+}
+
+/** What cannot be read the verifier refuses. */
+function readablePieces(evidence: Evidence): readonly Evidence[] {
+  try {
+    return piecesOf(evidence);
+  } catch (error) {
+    if (error instanceof BootstrapError) return [];
+    throw error;
+  }
+}
+
+/** What is looked at beside the checks. */
+interface Seen extends Pick<ExplainRequest, "reference" | "registers"> {
+  readonly file: ShownMachine;
+  /** Where everything is judged, and proven. */
+  readonly isConnection?: true;
+}
+
+async function explain(
+  policy: Policy,
+  seen: Seen,
+  judge: (report: ReportCheck) => Promise<EvidenceClaims>,
+): Promise<Explanation> {
   const checks: EvidenceCheck[] = [];
   let claims: EvidenceClaims | null = null;
   let refusal: BootstrapError | null = null;
   try {
-    const verifier = createVerifier(policy, peer, collateral, request.now);
-    const expectation = registers ?? ownRegisters(file);
-    const statement = await fileStatement(file.nonce);
-    ({ claims } = await verifier.verify(evidence, statement, expectation, (check) => checks.push(check)));
+    claims = await judge((check) => checks.push(check));
   } catch (error) {
     refusal = asBootstrapError(error);
-    if (!["refused", "malformed"].includes(errorFamily(refusal.code))) throw refusal;
+    const isOwn = refusal.details["saidBy"] !== "peer" && ["refused", "malformed"].includes(errorFamily(refusal.code));
+    if (!isOwn) throw refusal;
   }
+  const { registers, problems } = await explainRegisters(seen.file, seen.reference, checks);
+  const isUnjudged = seen.registers === undefined && seen.isConnection !== true;
   return {
     verdict: refusal === null ? "accepted" : "refused",
     refusal,
-    checks: checks.map((check) => explainedCheck(check, registers === undefined)),
+    checks: checks.map((check) => explainedCheck(check, isUnjudged)),
     claims,
     role: claims === null ? null : roleOf(policy, claims.identity),
-    ...await explainRegisters(request, checks),
+    registers,
+    remarks: remarksOn(seen, problems),
   };
 }
 
@@ -151,22 +195,6 @@ function ownRegisters(file: EvidenceFile): RegisterExpectation {
   };
 }
 
-/** The PCRs in TPM evidence; none where there is none. */
-function quotedPcrs(file: EvidenceFile): readonly Uint8Array[] {
-  return readIn(file, "tpm", (payload) => decodePayload(payload).pcrs) ?? [];
-}
-
-/** Something in evidence of a kind, if it can be read. */
-function readIn<T>(file: EvidenceFile, kind: EvidenceVariant, read: (payload: Uint8Array) => T): T | undefined {
-  const found = file.evidence.find(({ variant }) => variant === kind);
-  try {
-    return found === undefined ? undefined : read(found.payload);
-  } catch (error) {
-    if (error instanceof BootstrapError) return undefined;
-    throw error;
-  }
-}
-
 function explainedCheck({ passed, ...check }: EvidenceCheck, isOwn: boolean): ExplainedCheck {
   if (isOwn && OWN_CHECKS.includes(check.check)) {
     return { ...check, verdict: "not judged", expected: "nobody said what to expect" };
@@ -174,30 +202,11 @@ function explainedCheck({ passed, ...check }: EvidenceCheck, isOwn: boolean): Ex
   return { ...check, verdict: passed ? "passed" : "refused" };
 }
 
-async function explainRegisters(
-  { file, reference, registers }: ExplainRequest,
-  checks: readonly EvidenceCheck[],
-): Promise<{ readonly registers: readonly ExplainedRegister[]; readonly remarks: readonly string[] }> {
-  const quoted = quotedPcrs(file);
-  const log = replayLog(file.eventLog, quoted);
-  const otherLog = reference === undefined ? undefined : replayLog(reference.eventLog, quotedPcrs(reference));
-  const hasTpm = quoted.length > 0;
-  const refused = checks.filter(({ passed }) => !passed)
-    .flatMap(({ check }) => REGISTER_CHECK.exec(check)?.[1] ?? []).map(Number);
-  const explained: ExplainedRegister[] = [];
-  for (const pcr of refused) {
-    const here = await log.register(pcr);
-    const there = await otherLog?.register(pcr);
-    const isComparable = here.log === "replays" && there?.log === "replays";
-    explained.push({
-      pcr,
-      quoted: hex(quoted[pcr] ?? new Uint8Array()),
-      ...here,
-      reference: there?.log ?? null,
-      firstDifference: isComparable ? firstDifference(here.events, there.events) : null,
-    });
-  }
-  const remarks = [
+/** On a connection everything is judged and proven, and there are no logs. */
+function remarksOn({ file, registers, isConnection }: Seen, problems: readonly string[]): readonly string[] {
+  if (isConnection) return [];
+  const hasTpm = quotedPcrs(file).length > 0;
+  return [
     ...(hasTpm
       ? [
         "That the quote is by the TPM of this endorsement key is proven on a connection alone, by its answer to a challenge",
@@ -208,20 +217,6 @@ async function explainRegisters(
         "What PCR 12 and PCR 15, or HOST_DATA, MRCONFIGID and RTMR 3, must hold was not judged: --config names a configuration to judge them by",
       ]
       : []),
-    ...(hasTpm && log.problem !== "" ? [log.problem] : []),
-    ...(otherLog !== undefined && otherLog.problem !== "" ? [`Of the reference: ${otherLog.problem}`] : []),
-    ...(hasTpm && reference !== undefined && quotedPcrs(reference).length === 0
-      ? ["The reference has no evidence of a TPM"]
-      : []),
+    ...(hasTpm ? problems : []),
   ];
-  return { registers: explained, remarks };
-}
-
-function firstDifference(here: readonly ExplainedEvent[], there: readonly ExplainedEvent[]): FirstDifference | null {
-  const longest = Math.max(here.length, there.length);
-  for (let same = 0; same < longest; same++) {
-    if (here[same]?.digest === there[same]?.digest) continue;
-    return { same, here: here[same] ?? null, there: there[same] ?? null };
-  }
-  return null;
 }

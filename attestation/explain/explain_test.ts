@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { hex, sha256, utf8 } from "../../platform/bytes.ts";
+import { BootstrapError } from "../../platform/errors.ts";
 import { writeLog, type WrittenEvent } from "../eventlog/testing.ts";
 import { readEventLog } from "../eventlog/event_log.ts";
 import { EVENT_TYPE } from "../eventlog/event_types.ts";
@@ -7,12 +8,12 @@ import { replay } from "../eventlog/replay.ts";
 import type { EvidenceFile } from "../evidence_file.ts";
 import { issueEvidenceFile } from "../evidence_file.ts";
 import { readPolicy } from "../policy.ts";
-import { createSoftwareMachine, errorOf, filled, flipped } from "../tpm/testing.ts";
+import { createSoftwareMachine, errorOf, filled, flipped, type Lies } from "../tpm/testing.ts";
 import { NO_COLLATERAL } from "../collateral.ts";
 import { createVerifier } from "../policy.ts";
 import { fileStatement } from "../transcript.ts";
 import type { ExplainRequest } from "./explain.ts";
-import { explainEvidence } from "./explain.ts";
+import { explainConnection, explainEvidence } from "./explain.ts";
 
 const machine = await createSoftwareMachine();
 const now = () => new Date("2030-01-01");
@@ -151,4 +152,44 @@ Deno.test("explainEvidence() refuses another kind of evidence, another nonce, an
   assert.equal(await codeOf({ file: { ...file, evidence: [{ variant: "snp", payload: zero }] } }), "refused/variant");
   assert.equal(await codeOf({ file: { ...file, nonce: filled(1) } }), "refused/statement");
   assert.equal(await codeOf({ file, policy: policyOf(pcrsOf(good), "00".repeat(32)) }), "refused/ek-identity");
+});
+
+Deno.test("explainConnection() judges and proves everything, and has no log to explain a PCR by", async () => {
+  const statement = filled(9);
+  const registers = { trust: [zero], lock: [zero] };
+  const on = (log: Uint8Array, lies: Lies = {}) => {
+    const verifier = createVerifier(policy, "init", NO_COLLATERAL, now);
+    return explainConnection(policy, verifier, async (judging, report) => {
+      const evidence = await machine.issue(statement, pcrsOf(log), lies);
+      const { claims } = await judging.verify(evidence, statement, registers, report);
+      report({ check: "activation", passed: true, expected: "", seen: "", message: "" });
+      return claims;
+    });
+  };
+  const accepted = await on(good);
+  assert.deepEqual([accepted.verdict, accepted.remarks, accepted.role], ["accepted", [], "worker"]);
+  assert.deepEqual(accepted.checks.at(-1), {
+    ...{ check: "activation", verdict: "passed", expected: "", seen: "", message: "" },
+  });
+  assert.ok(accepted.checks.every(({ verdict }) => verdict === "passed"));
+  const refused = await on(bad);
+  assert.deepEqual([refused.refusal?.code, refused.remarks], ["refused/pcr-4", []]);
+  assert.deepEqual(refused.registers.map(({ pcr, log, quoted }) => [pcr, log, quoted]), [
+    [4, "absent", hex(pcrsOf(bad)[4] ?? zero)],
+  ]);
+  assert.equal((await on(good, { trailing: zero })).verdict, "refused");
+});
+
+Deno.test("explainConnection() is no verdict where the other side refuses, or is gone", async () => {
+  const verifier = createVerifier(policy, "init", NO_COLLATERAL, now);
+  const byPeer = new BootstrapError("refused/x", "The node refuses", { details: { saidBy: "peer" } });
+  for (const error of [byPeer, new BootstrapError("unavailable/connection", "It is gone")]) {
+    const explained = explainConnection(policy, verifier, () => Promise.reject(error));
+    assert.equal((await errorOf(() => explained)).code, error.code);
+  }
+  const unreadable = await explainConnection(policy, verifier, async (judging, report) => {
+    const evidence = { variant: "tpm+snp", payload: filled(1) };
+    return (await judging.verify(evidence, zero, { trust: [zero], lock: [zero] }, report)).claims;
+  });
+  assert.equal(unreadable.refusal?.code, "refused/variant");
 });

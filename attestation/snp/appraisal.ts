@@ -94,7 +94,12 @@ function signingKeyOf({ signingKey }: SnpReport, { signingKeys }: SnpPolicy): Ve
   throw refusal("snp-signing-key", message, signingKeys.join(", "), signingKey);
 }
 
-async function certificateOf(
+/**
+ * The certificate of the key that signed a report, DER: from the evidence, or else from where documents are kept.
+ *
+ * @throws {BootstrapError} `refused/snp-collateral`, naming the document.
+ */
+export async function certificateOf(
   { vek }: SnpPayload,
   { chipId, reportedTcb }: SnpReport,
   kind: VekKind,

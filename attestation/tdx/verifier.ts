@@ -21,6 +21,7 @@ import type { TdxPolicy } from "./policy.ts";
 import { readQuote, type TdReport, type TdxQuote } from "./quote.ts";
 import { extendedRtmr, padded } from "./rtmr.ts";
 import { checkTdAttributes } from "./td_attributes.ts";
+import { reachesMinimum } from "./tee_tcb_svn.ts";
 
 /** What the evidence must show on this connection. */
 export interface TdxExpectation {
@@ -45,7 +46,6 @@ export interface TdxEvidence {
 }
 
 const DIGEST_BYTES = 32;
-const MODULE_SVNS = 2;
 
 /**
  * A verifier of TDX evidence.
@@ -72,7 +72,7 @@ export function createTdxVerifier(
       const expectation = expectationOf(statement, registers);
       const checks = createChecks(report);
       checks.expect("variant", variant, "tdx", "The evidence is of another variant");
-      const evidence = await checks.need("form", () => readEvidence(payload, collateral));
+      const evidence = await checks.need("form", () => readTdxEvidence(payload, collateral));
       return { claims: await verifyTdx(evidence, policy, expectation, { anchor, now: now() }, checks) };
     },
   };
@@ -116,7 +116,12 @@ export async function verifyTdx(
   };
 }
 
-async function readEvidence(payload: Uint8Array, collateral: Collateral): Promise<TdxEvidence> {
+/**
+ * Reads evidence, and completes it by what it does not bring. Nothing of it is verified.
+ *
+ * @throws {BootstrapError} `malformed/…`, `refused/tdx-collateral-missing`, and what `collateral` throws.
+ */
+export async function readTdxEvidence(payload: Uint8Array, collateral: Collateral): Promise<TdxEvidence> {
   const { quote: bytes, collateral: own } = decodeTdxPayload(payload);
   const quote = readQuote(bytes);
   if (quote.trailing !== 0) throw structureError("evidence", `${quote.trailing} bytes follow its quote`);
@@ -155,14 +160,6 @@ async function checkTcb(tcb: TcbReport, { teeTcbSvn }: TdReport, policy: TdxPoli
     const message = "What Intel says of the platform is of an evaluation that is too old";
     return Promise.reject(refusal("tdx-tcb-evaluation", message, wanted, evaluation));
   });
-}
-
-/** The module's SVN begins anew with each of its major versions. */
-function reachesMinimum(seen: Uint8Array, minimum: Uint8Array): boolean {
-  const module = (svns: Uint8Array) => (svns[1] ?? 0) * 256 + (svns[0] ?? 0);
-  const rest = (svns: Uint8Array) => svns.subarray(MODULE_SVNS);
-  return seen.length === minimum.length && module(seen) >= module(minimum) &&
-    rest(minimum).every((svn, i) => (rest(seen)[i] ?? -1) >= svn);
 }
 
 function checkPlatform(ppid: string, { platforms, bannedPlatforms }: TdxPolicy, checks: Checks): void {

@@ -4,10 +4,12 @@ import { join } from "node:path";
 import { EVENT_TYPE } from "../../attestation/eventlog/event_types.ts";
 import { writeLog, type WrittenEvent } from "../../attestation/eventlog/testing.ts";
 import { NO_COLLATERAL } from "../../attestation/collateral.ts";
+import { readEvidenceFile } from "../../attestation/evidence_file.ts";
 import { createVerifier, readPolicy } from "../../attestation/policy.ts";
+import { createSoftwareAmd } from "../../attestation/snp/testing.ts";
 import { createTpmIssuer } from "../../attestation/tpm/issuer.ts";
 import { extendedOnce, lockDigest, trustDigest } from "../../attestation/transcript.ts";
-import { TestWorld } from "../../cli/_testing.ts";
+import { TestWorld, type TestWorldOptions } from "../../cli/_testing.ts";
 import { policyExplain, policyMake, verify } from "../../cli/policy_handler.ts";
 import { readNodeConfiguration } from "../../node/configuration.ts";
 import { LockFile } from "../../nodelock/file.ts";
@@ -16,7 +18,11 @@ import { hasSwtpm, startSwtpm, type Swtpm } from "../swtpm.ts";
 
 const isThere = await hasSwtpm();
 
-function swtpmTest(name: string, run: (world: TestWorld, tpm: Swtpm) => Promise<void>): void {
+function swtpmTest(
+  name: string,
+  run: (world: TestWorld, tpm: Swtpm) => Promise<void>,
+  options: Pick<TestWorldOptions, "device"> = {},
+): void {
   Deno.test({
     name: isThere ? name : `${name} -- IGNORED: swtpm and swtpm-tools are not installed`,
     ignore: !isThere,
@@ -24,6 +30,7 @@ function swtpmTest(name: string, run: (world: TestWorld, tpm: Swtpm) => Promise<
       await using tpm = await startSwtpm();
       let open: { close(): void } | undefined;
       await using world = await TestWorld.create({
+        ...options,
         openTpm: async () => {
           open?.close();
           const transport = await tpm.connect();
@@ -150,3 +157,35 @@ swtpmTest(
     ]);
   },
 );
+
+const amd = await createSoftwareAmd();
+const processor = { 0x00: Uint8Array.of(3), 0x188: Uint8Array.of(0x19, 1, 1) };
+const noRegister = () => Promise.reject(new Error("SNP has no such register"));
+
+swtpmTest("evidence of a TPM and of SNP is two pieces in a file, and one policy", async (world) => {
+  const { configuration } = world.context.paths;
+  const text = (await Deno.readTextFile(configuration)).replace(/^evidence:\n(?: .*\n)*/m, "");
+  await Deno.writeTextFile(configuration, `${text}\nevidence: { variant: [tpm, snp] }\n`);
+  const path = join(world.root, "both.json");
+  assert.equal(await world.run("evidence", "--out", path), 0, world.err);
+  assert.match(world.out, /tpm\+snp/);
+  const { evidence } = readEvidenceFile(await Deno.readFile(path), path);
+  assert.deepEqual(evidence.map(({ variant }) => variant), ["tpm", "snp"]);
+  assert.equal(await world.run("evidence"), 0, world.err);
+  const { required, tpm, snp, controlPlanes } = readPolicy(world.out, "it");
+  assert.deepEqual(required, { node: ["tpm", "snp"], init: ["tpm", "snp"] });
+  assert.deepEqual([...controlPlanes], [...tpm?.trust.identities ?? []]);
+  assert.equal(snp?.measurements.length, 1);
+  assert.match(world.out, /# HOST_DATA, which no policy names: (?:d1){32}\n/);
+  // The software's signing key is not AMD's.
+  assert.equal(await world.run("policy", "make", path), 3);
+  assert.match(world.err, /refused\/snp-collateral/);
+  assert.match(world.err, /Next: Put amd-vcek-[0-9a-f-]+\.der into a folder, and name the folder with --collateral/);
+}, {
+  device: {
+    report: async ({ reportData }) => {
+      return { outblob: await amd.report({ ...processor, 0x50: reportData }), auxblob: new Uint8Array() };
+    },
+    registers: { read: noRegister, write: noRegister },
+  },
+});
