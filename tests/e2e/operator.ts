@@ -106,8 +106,6 @@ export class Operator {
       node: { role },
       evidence: { variant: "tpm", ekType: "rsa2048" },
       join: { endpoints: joinAddresses.map((address) => `${address}:${joinServicePort}`) },
-      // Booted by -kernel, without a unified kernel image and dm-verity.
-      allowUnmeasuredImage: true,
     });
   }
 
