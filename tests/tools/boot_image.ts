@@ -22,7 +22,7 @@ const osRelease = 'ID=bootstrapper-test\nNAME="VM of bootstrapper\'s tests"\n';
 export async function bootImage(image: VmImage, kernelArguments: readonly string[]): Promise<string> {
   await debianPackages(["binutils", "systemd-boot-efi"]);
   const { rootHash, blocks } = image.verity;
-  const commandLine = ["ro", `roothash=${rootHash}`, `rootblocks=${blocks}`, ...kernelArguments].join(" ");
+  const commandLine = ["ro", `rootverity=${blocks}:${rootHash}`, ...kernelArguments].join(" ");
   const recipe = {
     code: await digestOfFile(import.meta.filename ?? ""),
     parts: await Promise.all([stub, image.kernel, image.initrd].map(digestOfFile)),

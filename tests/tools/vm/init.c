@@ -1,6 +1,6 @@
 /* The initrd's only program: loads the modules that /modules lists, opens /dev/vda as the dm-verity device that the kernel's
- * arguments "roothash" and "rootblocks" describe, mounts it and hands over to its /usr/local/sbin/before-systemd. Anything that
- * fails ends it, which makes the kernel panic and show why on the console. */
+ * argument rootverity=BLOCKS:HASH describes, mounts it and hands over to its /usr/local/sbin/before-systemd. Anything that fails
+ * ends it, which makes the kernel panic and show why on the console. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -60,26 +60,27 @@ static void wait_for(const char *device)
 	}
 }
 
-/* Both arguments must be there exactly once, so that nothing can be said that is read otherwise elsewhere. */
-static void read_arguments(char *hash, unsigned long long *blocks)
+/* The argument must be there exactly once. */
+static unsigned long long read_argument(char *hash)
 {
 	char text[4096];
-	int hashes = 0, counts = 0;
+	unsigned long long blocks = 0;
+	int found = 0, length = 0;
 	FILE *arguments = fopen("/proc/cmdline", "r");
 	if (!arguments || !fgets(text, sizeof text, arguments))
 		fail("/proc/cmdline");
 	fclose(arguments);
 	for (char *word = strtok(text, " \n"); word; word = strtok(NULL, " \n")) {
-		if (strncmp(word, "roothash=", 9) == 0 && strlen(word + 9) == digest_digits) {
-			strcpy(hash, word + 9);
-			hashes++;
-		}
-		if (sscanf(word, "rootblocks=%llu", blocks) == 1)
-			counts++;
+		if (sscanf(word, "rootverity=%llu:%64[0-9a-f]%n", &blocks, hash, &length) != 2)
+			continue;
+		errno = EINVAL;
+		if (word[length] != 0 || strlen(hash) != digest_digits || ++found > 1)
+			fail(word);
 	}
-	errno = EINVAL;
-	if (hashes != 1 || counts != 1 || strspn(hash, "0123456789abcdef") != digest_digits)
-		fail("roothash=, rootblocks=");
+	errno = ENOENT;
+	if (found == 0)
+		fail("rootverity=");
+	return blocks;
 }
 
 static struct dm_ioctl *request(char *buffer, size_t size, const char *hash, unsigned flags)
@@ -99,8 +100,7 @@ static struct dm_ioctl *request(char *buffer, size_t size, const char *hash, uns
 static void open_verity(void)
 {
 	char buffer[4096], hash[digest_digits + 1] = "";
-	unsigned long long blocks = 0;
-	read_arguments(hash, &blocks);
+	unsigned long long blocks = read_argument(hash);
 	int control = open("/dev/mapper/control", O_RDWR | O_CLOEXEC);
 	if (control < 0 || ioctl(control, DM_DEV_CREATE, request(buffer, sizeof buffer, hash, 0)) != 0)
 		fail("DM_DEV_CREATE");
