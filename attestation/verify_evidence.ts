@@ -16,7 +16,7 @@ const MAXIMUM_CHECKS = 64;
  * @throws {BootstrapError} The first refusal, with all checks that failed as its `checks`.
  */
 export async function verifyEvidence(
-  verifier: EvidenceVerifier,
+  verifier: Pick<EvidenceVerifier, "verify">,
   evidence: Evidence,
   statement: Uint8Array,
   registers: RegisterExpectation,

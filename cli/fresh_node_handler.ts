@@ -27,7 +27,7 @@ export async function explainFreshNode(
   policy: Policy,
   context: CliContext,
 ): Promise<Explanation> {
-  const verifier = createVerifier(policy, "init", collateralOf(policy), () => context.clock.now());
+  const verifier = createVerifier(policy, "init", collateralOf(policy, context.clock), () => context.clock.now());
   const explanation = await withNode(
     options,
     context,

@@ -51,7 +51,7 @@ export const policyMake: PolicyMakeHandler = async (options, context): Promise<v
   for (const name of options.imageFiles) {
     images.push({ name, registers: await ukiRegisters(await readImage(name), name, options.phases) });
   }
-  const made = { collateral: collateralOf(options), now: () => context.clock.now() };
+  const made = { collateral: collateralOf(options, context.clock), now: () => context.clock.now() };
   const sources = { ...options, files, images };
   const { text, remarks } = options.freshNode === undefined
     ? await makePolicy(sources, made)

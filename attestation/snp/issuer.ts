@@ -9,12 +9,10 @@ import { concat, equalBytes, fromUtf8, hex, randomBytes } from "../../platform/b
 import { BootstrapError } from "../../platform/errors.ts";
 import type { EvidenceIssuer } from "../evidence.ts";
 import { readTsmReport } from "../tsm/report.ts";
-import type { TsmReport, TsmRequest } from "../tsm/report.ts";
+import type { ReadTsmReport } from "../tsm/report.ts";
 import { CERTIFICATE_GUID, readCertificateTable } from "./certificate_table.ts";
 import { encodePayload, MAXIMUM_PART_BYTES } from "./payload.ts";
 import { readReport, REPORT_DATA_BYTES, type SnpReport } from "./report.ts";
-
-type ReadTsmReport = (request: TsmRequest) => Promise<TsmReport>;
 
 const STATEMENT_BYTES = 32;
 /** The guest's most privileged level, which is what verifiers want. */

@@ -4,7 +4,7 @@
  * @module
  */
 import * as v from "valibot";
-import { bansOf, bytesOf, hexOf, listOf, type Part, setOf } from "../_policy_parts.ts";
+import { bansOf, bytesOf, hexOf, listOf, type Part, setOf } from "../policy_parts.ts";
 import type { Product } from "./amd_roots.ts";
 import { PRODUCTS } from "./amd_roots.ts";
 import type { BitRules, SnpPolicy, TcbRules } from "./policy.ts";

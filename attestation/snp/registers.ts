@@ -4,7 +4,7 @@ import { BootstrapError } from "../../platform/errors.ts";
 import type { MeasurementRegisters } from "../evidence.ts";
 import { TRUST_REGISTER } from "../evidence.ts";
 import { readTsmReport } from "../tsm/report.ts";
-import type { TsmReport, TsmRequest } from "../tsm/report.ts";
+import type { ReadTsmReport } from "../tsm/report.ts";
 import { readReport, REPORT_DATA_BYTES } from "./report.ts";
 
 const HOST_DATA_BYTES = 32;
@@ -15,7 +15,7 @@ const HOST_DATA_BYTES = 32;
  *
  * @param read Asks the kernel for a report.
  */
-export function snpRegisters(read: (request: TsmRequest) => Promise<TsmReport> = readTsmReport): MeasurementRegisters {
+export function snpRegisters(read: ReadTsmReport = readTsmReport): MeasurementRegisters {
   let hostData: Promise<Bytes> | undefined;
   return {
     read(index) {
@@ -30,7 +30,7 @@ export function snpRegisters(read: (request: TsmRequest) => Promise<TsmReport> =
   };
 }
 
-async function readHostData(read: (request: TsmRequest) => Promise<TsmReport>): Promise<Bytes> {
+async function readHostData(read: ReadTsmReport): Promise<Bytes> {
   const reportData = randomBytes(REPORT_DATA_BYTES);
   const { outblob } = await read({ provider: "sev_guest", reportData, privilegeLevel: 0 });
   return readReport(outblob).hostData;

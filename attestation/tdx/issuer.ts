@@ -7,7 +7,7 @@ import { concat, equalBytes, hex } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import type { EvidenceIssuer } from "../evidence.ts";
 import { readTsmReport } from "../tsm/report.ts";
-import type { TsmReport, TsmRequest } from "../tsm/report.ts";
+import type { ReadTsmReport } from "../tsm/report.ts";
 import type { TdxCollateral } from "./collateral.ts";
 import { encodeTdxPayload } from "./payload.ts";
 import { readQuote } from "./quote.ts";
@@ -24,7 +24,7 @@ const STATEMENT_BYTES = 32;
  */
 export function createTdxIssuer(
   collateral: () => Promise<Partial<TdxCollateral>> = () => Promise.resolve({}),
-  read: (request: TsmRequest) => Promise<TsmReport> = readTsmReport,
+  read: ReadTsmReport = readTsmReport,
 ): EvidenceIssuer {
   return {
     variant: "tdx",

@@ -4,7 +4,7 @@
  * @module
  */
 import * as v from "valibot";
-import { bansOf, bytesOf, hexOf, listOf, type Part, setOf } from "../_policy_parts.ts";
+import { bansOf, bytesOf, hexOf, listOf, type Part, setOf } from "../policy_parts.ts";
 import type { TdxPolicy } from "./policy.ts";
 import { DEFAULT_TCB_STATUSES } from "./policy.ts";
 import { TDX_REGISTER_BYTES } from "./rtmr.ts";

@@ -33,6 +33,9 @@ export interface TsmReport {
   readonly auxblob: Bytes;
 }
 
+/** {@linkcode readTsmReport}, or what asks another process to do it. */
+export type ReadTsmReport = (request: TsmRequest) => Promise<TsmReport>;
+
 /** Both SNP and TDX take this many (sev-guest.c, tdx-guest.c). */
 const REPORT_DATA_BYTES = 64;
 /** TSM_OUTBLOB_MAX and its likes in newer kernels (include/linux/tsm.h). */

@@ -123,6 +123,7 @@ export async function messageFiles(signed: CorpusFiles): Promise<CorpusFiles> {
     retriable: true,
     next: "Look",
     details: { check: "pcr-4", seen: "00" },
+    checks: [{ check: "pcr-4", expected: "11", seen: "00", message: "PCR 4" }],
   };
   const first = (messages: readonly Uint8Array[], index: number) => concat(messages[index] ?? EMPTY);
   return {

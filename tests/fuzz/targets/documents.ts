@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { NO_COLLATERAL } from "../../../attestation/collateral.ts";
 import { createVerifier, readPolicy, roleOf } from "../../../attestation/policy.ts";
 import { trustDigest } from "../../../attestation/transcript.ts";
 import { clusterIdText, readClusterId } from "../../../certificate/cluster_id.ts";
@@ -31,7 +32,7 @@ export const documentTargets: readonly FuzzTarget[] = [
     maximumBytes: MAXIMUM_BYTES,
     open: () => (input) => {
       const policy = readPolicy(fromUtf8(input, "fuzz"), "fuzz");
-      createVerifier(policy, () => NOW);
+      createVerifier(policy, "node", NO_COLLATERAL, () => NOW);
       roleOf(policy, "");
     },
   },

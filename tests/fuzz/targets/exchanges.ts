@@ -174,6 +174,8 @@ export const exchangeTargets: readonly FuzzTarget[] = [
             },
           },
           roleOf: (identity) => identity.startsWith("00") ? "control-plane" : "worker",
+          checkNodeName: () => {},
+          confirmPolicy: () => Promise.resolve(),
           maximumClockSkewMs: 300_000,
           network: clusterNetwork(["192.0.2.10:6443"], DOCUMENT),
           admissions: { find: () => Promise.resolve(undefined), admit: () => Promise.resolve({}) },

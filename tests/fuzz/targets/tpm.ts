@@ -93,7 +93,7 @@ export const tpmTargets: readonly FuzzTarget[] = [
         () => issuer().issue(STATEMENT),
         () => issuer().activate(challenge),
         () => issuer().read(12),
-        () => issuer().ownIdentity(),
+        () => issuer().ownIdentity(""),
         () => new Tpm(answering(), clock).startup(),
       );
     },
