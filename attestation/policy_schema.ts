@@ -10,6 +10,7 @@ import { type Certificate, readCertificate } from "../certificate/x509.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { fromHex } from "../platform/bytes.ts";
 import type { DocumentSchema } from "../platform/document.ts";
+import { sectionOf } from "./_policy_parts.ts";
 import { asBootstrapError } from "../platform/errors.ts";
 import { EVIDENCE_VARIANTS, type EvidenceVariant, LOCK_REGISTER, TRUST_REGISTER } from "./evidence.ts";
 import type { SnpPolicy } from "./snp/policy.ts";
@@ -213,8 +214,8 @@ const document = v.strictObject({
   version: v.literal(1),
   variant,
   tpm: v.optional(tpm),
-  snp: v.optional(snpPolicySchema),
-  tdx: v.optional(tdxPolicySchema),
+  snp: v.optional(sectionOf(snpPolicySchema)),
+  tdx: v.optional(sectionOf(tdxPolicySchema)),
   collateral: v.optional(
     v.strictObject({ folder: v.exactOptional(absolutePath), cache: v.exactOptional(httpsUrl) }),
     {},

@@ -4,7 +4,8 @@
  * @module
  */
 import * as v from "valibot";
-import { bansOf, bytesOf, hexOf, listOf, type Part, setOf } from "../policy_parts.ts";
+import type { DocumentSchema } from "../../platform/document.ts";
+import { bansOf, bytesOf, hexOf, listOf, type Part, setOf } from "../_policy_parts.ts";
 import type { Product } from "./amd_roots.ts";
 import { PRODUCTS } from "./amd_roots.ts";
 import type { BitRules, SnpPolicy, TcbRules } from "./policy.ts";
@@ -57,7 +58,7 @@ const chipId = hexOf(CHIP_ID_BYTES, "a chip ID");
 const NO_BITS = { required: [], forbidden: [] };
 
 /** The schema of `snp`. */
-export const snpPolicySchema: Part<SnpPolicy> = v.pipe(
+export const snpPolicySchema: DocumentSchema<SnpPolicy> = v.pipe(
   v.strictObject({
     products,
     signingKeys: v.optional(listOf(v.picklist(["vcek", "vlek"] as const)), ["vcek"]),

@@ -4,7 +4,8 @@
  * @module
  */
 import * as v from "valibot";
-import { bansOf, bytesOf, hexOf, listOf, type Part, setOf } from "../policy_parts.ts";
+import type { DocumentSchema } from "../../platform/document.ts";
+import { bansOf, bytesOf, hexOf, listOf, type Part, setOf } from "../_policy_parts.ts";
 import type { TdxPolicy } from "./policy.ts";
 import { DEFAULT_TCB_STATUSES } from "./policy.ts";
 import { TDX_REGISTER_BYTES } from "./rtmr.ts";
@@ -18,7 +19,7 @@ const platform = hexOf(PPID_BYTES, "a PPID");
 const allowable = TCB_STATUSES.filter((status) => status !== "Revoked");
 
 /** The schema of `tdx`. */
-export const tdxPolicySchema: Part<TdxPolicy> = v.strictObject({
+export const tdxPolicySchema: DocumentSchema<TdxPolicy> = v.strictObject({
   mrtd: register,
   rtmr0: v.exactOptional(register),
   rtmr1: register,

@@ -6,6 +6,7 @@
 import * as v from "valibot";
 import type { Bytes } from "../platform/bytes.ts";
 import { fromHex } from "../platform/bytes.ts";
+import type { DocumentSchema } from "../platform/document.ts";
 
 /** A valibot schema of one value. */
 export type Part<T> = v.GenericSchema<unknown, T>;
@@ -28,6 +29,11 @@ export function hexOf(bytes: number, what: string): Part<string> {
 /** {@linkcode hexOf}, as bytes. */
 export function bytesOf(bytes: number, what: string): Part<Bytes> {
   return v.pipe(hexOf(bytes, what), v.transform((text) => fromHex(text, what))) as Part<Bytes>;
+}
+
+/** A section of its own module as a part. */
+export function sectionOf<T>(schema: DocumentSchema<T>): Part<T> {
+  return schema as Part<T>;
 }
 
 /** A list of one or more. */
