@@ -31,7 +31,10 @@ export interface Collateral {
 }
 
 /** No documents at all. */
-export const NO_COLLATERAL: Collateral = Object.freeze({ place: "nowhere", find: () => Promise.resolve(undefined) });
+export const NO_COLLATERAL: Collateral = Object.freeze({
+  place: "a folder of collateral",
+  find: () => Promise.resolve(undefined),
+});
 
 const NAME = /^[a-z0-9][a-z0-9.-]{0,249}$/;
 /** The largest document: 1 MiB, as for revocation lists, which are the largest. */

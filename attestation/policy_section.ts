@@ -61,7 +61,7 @@ export function wrongSource(name: string, error: BootstrapError): BootstrapError
   if (MISSING.includes(error.code)) {
     return new BootstrapError(error.code, `The evidence in ${name} cannot be judged: ${error.message}`, {
       ...options,
-      next: `Put ${error.details["expected"]} into a folder, and name the folder with --collateral`,
+      next: `${error.next}; --collateral names the folder`,
     });
   }
   return new BootstrapError(error.code, `The evidence in ${name} is not right in itself: ${error.message}`, {

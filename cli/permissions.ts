@@ -53,8 +53,8 @@ export const KEPT_PERMISSIONS: Readonly<Record<Subcommand, readonly Permission[]
   "version": [],
 });
 
-/** What `policy` and `verify` keep besides where they are given a node to speak to. */
-export const FRESH_NODE_PERMISSIONS: readonly Permission[] = Object.freeze(["net"] as const);
+/** What `policy` and `verify` keep besides where they are given a node to speak to, or a cache to ask. */
+export const ONLINE_PERMISSIONS: readonly Permission[] = Object.freeze(["net"] as const);
 
 /**
  * Gives up every permission that a subcommand does not need, for good. What is already open stays open.

@@ -14,7 +14,7 @@ import type { CliContext, OutputForm } from "./context.ts";
 import type { FreshNodeOptions } from "./operator_options.ts";
 import { freshNodeOptions, withFreshNode } from "./operator_options.ts";
 import { optionalText, outputForm, present, requiredText, textList, withOutput } from "./options.ts";
-import { dropPermissions, FRESH_NODE_PERMISSIONS } from "./permissions.ts";
+import { dropPermissions, ONLINE_PERMISSIONS } from "./permissions.ts";
 
 /** The options of `policy explain`. */
 export interface PolicyExplainOptions {
@@ -143,7 +143,8 @@ function declareMake(policy: Command, context: CliContext, handler: PolicyMakeHa
       collateral: collateralPlaces(command),
       output: outputForm(command),
     };
-    await dropPermissions("policy", context.permissions, freshNode === undefined ? [] : FRESH_NODE_PERMISSIONS);
+    const isOnline = freshNode !== undefined || options.collateral.cache !== undefined;
+    await dropPermissions("policy", context.permissions, isOnline ? ONLINE_PERMISSIONS : []);
     await handler(options, context);
   });
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { resolve } from "node:path";
 import { issueEvidenceFile, writeEvidenceFile } from "../attestation/evidence_file.ts";
 import { createSoftwareMachine, filled } from "../attestation/tpm/testing.ts";
 import { extendedOnce, trustDigest } from "../attestation/transcript.ts";
@@ -61,6 +62,11 @@ Deno.test("policy make prints a policy, as text or in JSON", async () => {
     assert.equal(images[0].measurements.length, 8);
     const kept = PERMISSIONS.filter((permission) => !world.revoked.includes(permission));
     assert.deepEqual(kept, KEPT_PERMISSIONS.policy);
+    const places = ["--collateral", "docs", "--collateral-cache", "https://example.com/c"];
+    assert.equal(await world.run("policy", "make", path("good.json"), ...places), 0, world.err);
+    const { collateral } = readPolicy(world.out, "it");
+    assert.deepEqual(collateral, { folder: resolve("docs"), cache: "https://example.com/c" });
+    assert.equal(await world.run("policy", "make", path("good.json"), "--collateral-cache", "http://example.com"), 2);
   });
 });
 

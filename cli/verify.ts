@@ -9,7 +9,7 @@ import type { CliContext, OutputForm } from "./context.ts";
 import type { FreshNodeOptions } from "./operator_options.ts";
 import { freshNodeOptions, withFreshNode } from "./operator_options.ts";
 import { optionalText, outputForm, present, requiredText } from "./options.ts";
-import { dropPermissions, FRESH_NODE_PERMISSIONS } from "./permissions.ts";
+import { dropPermissions, ONLINE_PERMISSIONS } from "./permissions.ts";
 import type { PolicyExplainOptions } from "./policy.ts";
 import { explainOptions, withExplainOptions } from "./policy.ts";
 
@@ -39,7 +39,7 @@ export function declareVerify(program: Command, context: CliContext, handler: Ve
     ),
   ).action(async (evidenceFile: string | undefined, _options: unknown, command: Command) => {
     const freshNode = freshNodeOptions(command);
-    await dropPermissions("verify", context.permissions, freshNode === undefined ? [] : FRESH_NODE_PERMISSIONS);
+    await dropPermissions("verify", context.permissions, freshNode === undefined ? [] : ONLINE_PERMISSIONS);
     await handler(verifyOptions(evidenceFile, freshNode, command), context);
   });
 }

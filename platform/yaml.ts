@@ -10,7 +10,7 @@ import { isScalar, LineCounter, parseDocument, visit } from "yaml";
 const OVERLOOKED_KEYS: readonly string[] = ["__proto__", "prototype", "constructor"];
 
 /**
- * The value that a YAML document stands for. YAML 1.2 core schema, one document, no aliases, no tags, no key twice, none of
+ * The value that a YAML document stands for. YAML 1.2 core schema, one document, no aliases, no tags, no key twice or that is no scalar, none of
  * JavaScript's own names as keys.
  *
  * @throws {Error} Anything that the reader throws; the first line of the message says what is wrong, and may quote the text.
@@ -32,14 +32,17 @@ export function readYaml(text: string): unknown {
   return document.toJS({ maxAliasCount: 0 });
 }
 
-/** As names, 4 and "4" are the same. Keys that are no scalars are not looked at. */
+/**
+ * As names, 4 and "4" are the same. A key that is a list or a mapping has no name: the library would write it out as one, and a
+ * thousand such keys inside each other keep it busy for ever.
+ */
 function checkKeys(document: Document.Parsed): void {
   visit(document, {
     Map(_, { items }) {
       const seen = new Set<string>();
       for (const { key } of items) {
-        if (!isScalar(key)) continue;
-        const name = String(key.value);
+        if (key !== null && !isScalar(key)) throw new Error("a key is a list, a mapping or an alias");
+        const name = String(key?.value);
         if (OVERLOOKED_KEYS.includes(name)) throw new Error(`${name} is no key anywhere`);
         if (seen.has(name)) throw new Error(`Map keys must be unique, and one is there twice: ${JSON.stringify(name)}`);
         seen.add(name);

@@ -14,6 +14,12 @@ Deno.test("readYaml() refuses a key that a mapping has twice, as text or as a nu
   assert.deepEqual(readYaml("- a: 1\n- a: 2"), [{ a: 1 }, { a: 2 }]);
 });
 
+Deno.test("readYaml() refuses keys that are lists or mappings, and so does not write them out for ever", () => {
+  for (const text of ["[a]: 1", "{a: 1}: 2", "? - a\n: 1", "? ".repeat(500)]) {
+    assert.throws(() => readYaml(text), /^Error: a key is a list, a mapping or an alias$/);
+  }
+});
+
 Deno.test("readYaml() says where a document is wrong", () => {
   assert.throws(() => readYaml("a: 1\nb: [1"), /at line 2, column \d+$/);
   assert.throws(() => readYaml('a: "b" "c"'), /at line 1, column 8$/);

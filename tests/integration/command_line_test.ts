@@ -180,7 +180,7 @@ swtpmTest("evidence of a TPM and of SNP is two pieces in a file, and one policy"
   // The software's signing key is not AMD's.
   assert.equal(await world.run("policy", "make", path), 3);
   assert.match(world.err, /refused\/snp-collateral/);
-  assert.match(world.err, /Next: Put amd-vcek-[0-9a-f-]+\.der into a folder, and name the folder with --collateral/);
+  assert.match(world.err, /amd-vcek-[0-9a-f-]+\.der[^]*Next: Get it from AMD's .*; --collateral names the folder\./);
 }, {
   device: {
     report: async ({ reportData }) => {
