@@ -25,8 +25,8 @@ export interface TsmFiles {
   isRunning(processId: number): Promise<boolean>;
 }
 
-/** The kernel's own. */
-export function systemTsmFiles(folder: string): TsmFiles {
+/** The kernel's own. `processes` is the folder that has one of each running process. */
+export function systemTsmFiles(folder: string, processes = "/proc"): TsmFiles {
   return {
     processId: Deno.pid,
     async entries() {
@@ -47,6 +47,6 @@ export function systemTsmFiles(folder: string): TsmFiles {
       const written = await file.write(bytes);
       if (written !== bytes.length) throw new Error(`${written} of ${bytes.length} bytes were written`);
     },
-    isRunning: (processId) => exists(join("/proc", String(processId))),
+    isRunning: (processId) => exists(join(processes, String(processId))),
   };
 }

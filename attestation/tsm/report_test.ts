@@ -103,8 +103,10 @@ Deno.test("readTsmReport() says so where the kernel has no such interface", asyn
 
 Deno.test("systemTsmFiles() reads and writes attributes of an entry, and knows who is running", async () => {
   const folder = await Deno.makeTempDir();
+  const processes = await Deno.makeTempDir();
   try {
-    const files = systemTsmFiles(folder);
+    const files = systemTsmFiles(folder, processes);
+    await Deno.mkdir(join(processes, String(files.processId)));
     await files.makeEntry("one");
     assert.deepEqual(await files.entries(), ["one"]);
     await assert.rejects(files.makeEntry("one"));
@@ -120,6 +122,7 @@ Deno.test("systemTsmFiles() reads and writes attributes of an entry, and knows w
     assert.equal(await files.isRunning(files.processId), true);
     assert.equal(await files.isRunning(2 ** 30), false);
   } finally {
+    await Deno.remove(processes, { recursive: true });
     await Deno.remove(folder, { recursive: true });
   }
 });

@@ -31,6 +31,8 @@ export interface LoopOptions {
   readonly isGuided?: () => boolean;
   /** How much processor time one input may take, milliseconds. */
   readonly longestMs?: number;
+  /** What the process may use, bytes. Default: what one of its own may, 768 MiB. */
+  readonly maximumRss?: number;
   /** Hears of each input before it is fed. */
   readonly before?: (input: Bytes) => void;
   /** Hears that an input ended. */
@@ -63,8 +65,20 @@ const MAXIMUM_RSS = 768 << 20;
 
 /** Feeds inputs until it is told to end, or one fails. */
 export async function fuzzLoop(options: LoopOptions): Promise<LoopResult> {
-  const { target, run, inputs, once = [], seed, goesOn, coverage, isGuided = () => true, longestMs, before, after } =
-    options;
+  const {
+    target,
+    run,
+    inputs,
+    once = [],
+    seed,
+    goesOn,
+    coverage,
+    isGuided = () => true,
+    longestMs,
+    before,
+    after,
+    maximumRss = MAXIMUM_RSS,
+  } = options;
   const random = new Random(seed, target.name);
   const shapes = new Set<string>();
   const kept: Bytes[] = [new Uint8Array(), ...inputs];
@@ -112,7 +126,7 @@ export async function fuzzLoop(options: LoopOptions): Promise<LoopResult> {
       shapes.add(shape);
     }
     peakRss = Math.max(peakRss, Deno.memoryUsage().rss);
-    if (peakRss > MAXIMUM_RSS) {
+    if (peakRss > maximumRss) {
       return result({
         input: last,
         why: `memory: ${peakRss >> 20} MiB after this input and those before it`,

@@ -13,8 +13,9 @@ for (const target of TARGETS) {
     assert.ok(inputs.length > 0, "it has no inputs to begin with");
     const once = await crashersOf(target.name);
     const goesOn = (executions: number) => executions < once.length + EXECUTIONS;
-    // How long an input takes is for a process of its own to tell: here others are at work in the same one.
-    const { failure } = await fuzzLoop({ target, run, inputs, once, seed: 1, goesOn, longestMs: Infinity });
+    // Time and memory are for a process of its own to tell: here others are at work in the same one.
+    const unbounded = { longestMs: Infinity, maximumRss: Infinity };
+    const { failure } = await fuzzLoop({ target, run, inputs, once, seed: 1, goesOn, ...unbounded });
     assert.equal(failure, undefined, `${failure?.why}\n${failure?.input.toBase64()}`);
   });
 }
