@@ -13,7 +13,7 @@ import { BootstrapError } from "../platform/errors.ts";
 import type { CliContext, OutputForm } from "./context.ts";
 import type { FreshNodeOptions } from "./operator_options.ts";
 import { freshNodeOptions, withFreshNode } from "./operator_options.ts";
-import { optionalText, outputForm, present, requiredText, textList, withOutput } from "./options.ts";
+import { isSet, optionalText, outputForm, present, requiredText, textList, withOutput } from "./options.ts";
 import { dropPermissions, ONLINE_PERMISSIONS } from "./permissions.ts";
 
 /** The options of `policy explain`. */
@@ -26,6 +26,8 @@ export interface PolicyExplainOptions {
   readonly referenceFile?: string;
   /** A node's configuration, to judge PCR 12 and PCR 15 by. */
   readonly configurationFile?: string;
+  /** Whether the policy's cache of collateral may be asked. */
+  readonly isOnline: boolean;
   /** How to print. */
   readonly output: OutputForm;
 }
@@ -95,10 +97,11 @@ export function declarePolicy(program: Command, context: CliContext, handlers: P
       .description("show the verdict on evidence, check by check"),
   ).option("--reference <file>", "evidence of a machine that is known to be good: where do the events differ?")
     .action(async (evidenceFile: string, _options: unknown, command: Command) => {
-      await dropPermissions("policy", context.permissions);
+      const options = explainOptions(evidenceFile, command);
+      await dropPermissions("policy", context.permissions, options.isOnline ? ONLINE_PERMISSIONS : []);
       const referenceFile = optionalText(command, "reference");
       await handlers.policyExplain(
-        { ...explainOptions(evidenceFile, command), ...present("referenceFile", referenceFile) },
+        { ...options, ...present("referenceFile", referenceFile) },
         context,
       );
     });
@@ -157,7 +160,8 @@ function declareMake(policy: Command, context: CliContext, handler: PolicyMakeHa
 export function withExplainOptions(command: Command): Command {
   return withOutput(
     command.requiredOption("--policy <file>", "the policy")
-      .option("--config <file>", "a node's configuration, to judge PCR 12 and PCR 15 by"),
+      .option("--config <file>", "a node's configuration, to judge PCR 12 and PCR 15 by")
+      .option("--online", "ask the policy's cache for certificates and lists that are missing"),
   );
 }
 
@@ -171,6 +175,7 @@ export function explainOptions(evidenceFile: string, command: Command): PolicyEx
     evidenceFile,
     policyFile: requiredText(command, "policy"),
     ...present("configurationFile", optionalText(command, "config")),
+    isOnline: isSet(command, "online"),
     output: outputForm(command),
   };
 }

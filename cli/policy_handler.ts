@@ -7,6 +7,7 @@ import type { EvidenceFile } from "../attestation/evidence_file.ts";
 import { MAXIMUM_EVIDENCE_FILE_BYTES, readEvidenceFile } from "../attestation/evidence_file.ts";
 import type { Explanation } from "../attestation/explain/explain.ts";
 import { explainEvidence } from "../attestation/explain/explain.ts";
+import type { CollateralPlaces, Policy } from "../attestation/policy.ts";
 import { readPolicy } from "../attestation/policy.ts";
 import { makePolicy } from "../attestation/policy_make.ts";
 import { ukiRegisters } from "../attestation/uki/measurements.ts";
@@ -41,6 +42,11 @@ export const verify: VerifyHandler = async (options, context): Promise<void> => 
   if (options.output === "text") context.print(text);
   throw refusal;
 };
+
+/** Without leave nobody on the network is asked. */
+function withoutCache({ collateral: { folder } }: Policy): CollateralPlaces {
+  return { folder };
+}
 
 /** Prints a policy. */
 export const policyMake: PolicyMakeHandler = async (options, context): Promise<void> => {
@@ -81,7 +87,10 @@ async function explainFile(options: PolicyExplainOptions, context: CliContext): 
     policy,
     ...(registers === undefined ? {} : { registers }),
     ...(reference === undefined ? {} : { reference }),
-    collateral: collateralOf(policy, context.clock),
+    collateral: collateralOf(
+      { collateral: options.isOnline ? policy.collateral : withoutCache(policy) },
+      context.clock,
+    ),
     now: () => context.clock.now(),
   });
 }

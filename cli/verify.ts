@@ -39,8 +39,10 @@ export function declareVerify(program: Command, context: CliContext, handler: Ve
     ),
   ).action(async (evidenceFile: string | undefined, _options: unknown, command: Command) => {
     const freshNode = freshNodeOptions(command);
-    await dropPermissions("verify", context.permissions, freshNode === undefined ? [] : ONLINE_PERMISSIONS);
-    await handler(verifyOptions(evidenceFile, freshNode, command), context);
+    const options = verifyOptions(evidenceFile, freshNode, command);
+    const isOnline = "freshNode" in options || options.isOnline;
+    await dropPermissions("verify", context.permissions, isOnline ? ONLINE_PERMISSIONS : []);
+    await handler(options, context);
   });
 }
 
