@@ -20,6 +20,7 @@ export type Flag =
     | "ONEKC"
     | "KNOWNID"
     | "SMALL"
+    | "ALONE"
   )
   | ("NOCB" | "NOHELLO" | "NONONCE" | "NOA1" | "NOACT" | "NOTAG" | "NOPCR12" | "NOPCR15" | "NOFOUND" | "NOFOUNDS")
   | ("NONAME" | "NOCACHECK" | "NOSVC" | "NOSUBJ" | "NOSEAL" | "NOADM" | "NODISK" | "NOIDENT");
@@ -87,9 +88,9 @@ export const VARIANTS: readonly Variant[] = Object.freeze([
   variant("i_leakk_nocacheck", "INIT LEAKK NOCACHECK", "breaks", "TTTTFF", "and with a CA of his own"),
   variant(
     "i_resume_noident",
-    "INIT DIRECT NOACT RESUME NOIDENT",
-    "breaks",
-    "TTTTFT",
+    "INIT RESUME NOIDENT ALONE",
+    "open",
+    "T?????",
     "a member that was taken over answers for the VM of the record",
   ),
   variant(
@@ -121,9 +122,9 @@ export const VARIANTS: readonly Variant[] = Object.freeze([
   variant("j_nopcr12", "JOIN NOPCR12", "breaks", "TTTF", "a genuine VM that also obeys somebody else"),
   variant(
     "j_noact",
-    "JOIN NOACT SMALL",
+    "JOIN NOACT SMALL ALONE",
     "breaks",
-    "???F",
+    "FTTF",
     "an attestation key in software beside somebody's real endorsement key",
   ),
   variant(
@@ -151,7 +152,7 @@ export const VARIANTS: readonly Variant[] = Object.freeze([
     "d_rejoin_noadm",
     "JOIN DIRECT NOACT REJOIN NOADM SMALL",
     "breaks",
-    "FT??",
+    "FTFF",
     "a worker that was taken over asks for a control plane's role",
   ),
   variant("j_noseal", "JOIN NOSEAL", "insurance", "TTTT", "against a leaked session key, see d_leakk_noseal"),
