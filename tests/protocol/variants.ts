@@ -20,6 +20,7 @@ export type Flag =
     | "ONEKC"
     | "KNOWNID"
     | "SMALL"
+    | "ALONE"
   )
   | ("NOCB" | "NOHELLO" | "NONONCE" | "NOA1" | "NOACT" | "NOTAG" | "NOPCR12" | "NOPCR15" | "NOFOUND" | "NOFOUNDS")
   | ("NONAME" | "NOCACHECK" | "NOSVC" | "NOSUBJ" | "NOSEAL" | "NOADM" | "NODISK" | "NOIDENT");
@@ -87,16 +88,16 @@ export const VARIANTS: readonly Variant[] = Object.freeze([
   variant("i_leakk_nocacheck", "INIT LEAKK NOCACHECK", "breaks", "TTTTFF", "and with a CA of his own"),
   variant(
     "i_resume_noident",
-    "INIT DIRECT NOACT RESUME NOIDENT",
-    "breaks",
-    "TTTTFT",
+    "INIT RESUME NOIDENT ALONE",
+    "open",
+    "T?????",
     "a member that was taken over answers for the VM of the record",
   ),
   variant(
     "i_resume_nodisk",
     "INIT DIRECT NOACT RESUME NODISK SMALL",
     "open",
-    "TTTT??",
+    "T?????",
     "a locked node takes another request",
   ),
   variant("i_nononce", "INIT NONONCE", "insurance", "TTTTTT", "against a binding that repeats"),
@@ -121,9 +122,9 @@ export const VARIANTS: readonly Variant[] = Object.freeze([
   variant("j_nopcr12", "JOIN NOPCR12", "breaks", "TTTF", "a genuine VM that also obeys somebody else"),
   variant(
     "j_noact",
-    "JOIN NOACT SMALL",
+    "JOIN NOACT SMALL ALONE",
     "breaks",
-    "???F",
+    "FTTF",
     "an attestation key in software beside somebody's real endorsement key",
   ),
   variant(
@@ -131,7 +132,7 @@ export const VARIANTS: readonly Variant[] = Object.freeze([
     "JOIN LOST",
     "breaks",
     "TTFT",
-    "another cluster of the operator, whose CA key leaked, issues in this one's place: no node of this name",
+    "the CA key of another cluster leaked: it captures nodes of its own name, and no others (J1)",
   ),
   variant("j_lostsame", "JOIN LOSTSAME", "breaks", "TTFT", "the same under the same name"),
   variant("d_nocb", "JOIN DIRECT NOACT NOCB", "breaks", "TTFF", "a man in the middle ends TLS on both sides"),
@@ -151,7 +152,7 @@ export const VARIANTS: readonly Variant[] = Object.freeze([
     "d_rejoin_noadm",
     "JOIN DIRECT NOACT REJOIN NOADM SMALL",
     "breaks",
-    "FT??",
+    "FTFF",
     "a worker that was taken over asks for a control plane's role",
   ),
   variant("j_noseal", "JOIN NOSEAL", "insurance", "TTTT", "against a leaked session key, see d_leakk_noseal"),
@@ -161,7 +162,13 @@ export const VARIANTS: readonly Variant[] = Object.freeze([
   variant("j_nosvc", "JOIN NOSVC", "insurance", "TTTT", "see d_onekc_nosvc"),
   variant("j_nosubj", "JOIN NOSUBJ", "insurance", "TTTT", "kubelets have certificates of the CA too"),
   variant("j_notag", "JOIN NOTAG", "insurance", "TTTT", "against messages to come"),
-  variant("d_leakk", "JOIN DIRECT NOACT LEAKK", "open", "????", "what holds when session keys leak"),
+  variant(
+    "d_leakk",
+    "JOIN DIRECT NOACT LEAKK",
+    "breaks",
+    "TTFT",
+    "whoever has the connection's keys changes the ticket's documents; the cluster's keys stay secret",
+  ),
   variant("e_base", "INIT JOIN DIRECT NOACT SMALL", "open", "?????????", "Init and Join end to end"),
   variant(
     "d_again",
