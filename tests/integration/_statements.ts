@@ -12,12 +12,13 @@ import {
   initA2,
   joinA1,
   joinA2,
+  LABEL,
   lengthPrefixed,
 } from "../../attestation/transcript.ts";
 import type { KeyPair } from "../../certificate/keys.ts";
 import { SIGN_ALGORITHMS } from "../../certificate/keys.ts";
 import type { Bytes } from "../../platform/bytes.ts";
-import { concat, copyOf, sha256, utf8 } from "../../platform/bytes.ts";
+import { concat, copyOf, fromUtf8, sha256, utf8 } from "../../platform/bytes.ts";
 import type { JoinSeen } from "./_join_attacks.ts";
 
 /** Makes a statement of what an attacker has seen, by its name. */
@@ -51,6 +52,11 @@ export const INIT_STATEMENTS: Statements<InitContext> = {
   "the operator's nonce": (seen) => copyOf(seen.clientNonce),
   "the channel binding": (seen) => copyOf(seen.binding),
   "a file's": (seen) => fileStatement(seen.clientNonce),
+  ...Object.fromEntries(["join", "node", "operator", "file", ""].map((tag) => [
+    `A1's values with the tag "${tag}"`,
+    ({ binding, clientNonce, serverNonce, operatorKey, clusterId }: InitContext) =>
+      tagged(fromUtf8(LABEL, "label"), tag, binding, clientNonce, serverNonce, operatorKey, clusterId),
+  ])),
   ...Object.fromEntries(OTHER_LABELS.map((label) => [
     `A1 of the protocol "${label}"`,
     ({ binding, clientNonce, serverNonce, operatorKey, clusterId }: InitContext) =>
@@ -71,6 +77,11 @@ export const JOIN_STATEMENTS: Statements<JoinSeen> = {
   "the service's nonce": (seen) => copyOf(seen.serverNonce),
   "the channel binding": (seen) => copyOf(seen.binding),
   "a file's": (seen) => fileStatement(seen.serverNonce),
+  ...Object.fromEntries(["init", "join", "operator", "file", ""].map((tag) => [
+    `A2's values with the tag "${tag}"`,
+    async ({ a1, nodeKey, sealingKey, request }: JoinSeen) =>
+      tagged(fromUtf8(LABEL, "label"), tag, a1, nodeKey, sealingKey, await sha256(request)),
+  ])),
   ...Object.fromEntries(OTHER_LABELS.map((label) => [
     `A2 of the protocol "${label}"`,
     async ({ a1, nodeKey, sealingKey, request }: JoinSeen) =>
