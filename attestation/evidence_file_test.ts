@@ -9,7 +9,7 @@ import {
   readEvidenceFile,
   writeEvidenceFile,
 } from "./evidence_file.ts";
-import { errorOf } from "./tpm/testing.ts";
+import { errorOf } from "./testing.ts";
 import { fileStatement, joinA1, lockDigest } from "./transcript.ts";
 
 const file: EvidenceFile = {

@@ -17,7 +17,8 @@ import { filled, oracleTest as tdxOracleTest } from "./tdx/testing.ts";
 import { NOW as TDX_NOW } from "./tdx/testing_der.ts";
 import { type CollateralLies, createSoftwareIntel, platformLevel, type QuoteLies } from "./tdx/testing_intel.ts";
 import { collateralOf2025, justBeforeEnd, QUOTE_OF_2025 } from "./tdx/testing_oracles.ts";
-import { createSoftwareMachine, errorOf } from "./tpm/testing.ts";
+import { createSoftwareMachine } from "./tpm/testing.ts";
+import { errorOf } from "./testing.ts";
 
 const amd = await snp.createSoftwareAmd();
 const intel = createSoftwareIntel();

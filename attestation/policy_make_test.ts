@@ -6,7 +6,8 @@ import { explainEvidence } from "./explain/explain.ts";
 import { readPolicy } from "./policy.ts";
 import type { FileSources, MakeContext } from "./policy_make.ts";
 import { makePolicy } from "./policy_make.ts";
-import { createSoftwareMachine, errorOf, filled, flipped, type SoftwareMachine } from "./tpm/testing.ts";
+import { createSoftwareMachine, filled, type SoftwareMachine } from "./tpm/testing.ts";
+import { errorOf, flipped } from "./testing.ts";
 import { ukiRegisters } from "./uki/measurements.ts";
 import { kernelSection, STUB_252, writePe } from "./uki/testing.ts";
 

@@ -244,7 +244,7 @@ async function checkPolicy(
     if (record?.nodeName !== nodeName || record.role !== role) {
       throw refusal(
         "pcr-15",
-        `PCR 15 shows that this machine belongs to the cluster, but it is not admitted as ${role} ${nodeName}`,
+        `The register of the lock shows that this machine belongs to the cluster, but it is not admitted as ${role} ${nodeName}`,
         record === undefined ? hex(new Uint8Array(32)) : `${record.role} ${record.nodeName}`,
         record === undefined ? hex(await lockedRegister(identity.clusterId)) : `${role} ${nodeName}`,
         "Build the node anew from its image, or give it the name and role that it was admitted with",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { hex } from "../../platform/bytes.ts";
-import { errorOf, flipped } from "../tpm/testing.ts";
+import { errorOf, flipped } from "../testing.ts";
 import { describeEvent } from "./describe.ts";
 import type { BankHash } from "./event_log.ts";
 import { readEventLog } from "./event_log.ts";

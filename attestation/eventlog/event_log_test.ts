@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { concat, equalBytes, hex, sha256, utf8 } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
-import { errorOf, flipped } from "../tpm/testing.ts";
+import { errorOf, flipped } from "../testing.ts";
 import { describeEvent, isVouchedFor } from "./describe.ts";
 import { MAXIMUM_LOG_BYTES, readEventLog } from "./event_log.ts";
 import { EVENT_TYPE } from "./event_types.ts";

@@ -4,12 +4,10 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { fileURLToPath } from "node:url";
+import { oraclesIn, type OracleTest } from "../testing.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { concat, utf8 } from "../../platform/bytes.ts";
 import { EVENT_TYPE } from "./event_types.ts";
-
-const oracleFolder = fileURLToPath(new URL("../../../shared/testdata/attestation/eventlog", import.meta.url));
 
 /** The logs of real machines. */
 export const ORACLE_LOGS = [
@@ -20,24 +18,8 @@ export const ORACLE_LOGS = [
   "ubuntu-2404-amd-sevsnp.bin",
 ] as const;
 
-/** Registers a test over logs made elsewhere; where they are absent the test says so and is ignored. */
-export function logOracleTest(name: string, run: (read: (file: string) => Promise<Bytes>) => Promise<void>): void {
-  const isThere = isFolder(oracleFolder);
-  Deno.test({
-    name: isThere ? name : `${name} -- IGNORED: there is no ${oracleFolder}`,
-    ignore: !isThere,
-    fn: () => run((file) => Deno.readFile(`${oracleFolder}/${file}`)),
-  });
-}
-
-function isFolder(path: string): boolean {
-  try {
-    return Deno.statSync(path).isDirectory;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
+/** Registers a test over logs of real machines. */
+export const logOracleTest: OracleTest = oraclesIn("eventlog");
 
 /** An event to be written. */
 export interface WrittenEvent {

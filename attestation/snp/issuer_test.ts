@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Bytes } from "../../platform/bytes.ts";
 import { fromHex, hex } from "../../platform/bytes.ts";
 import { writePem } from "../../certificate/pem.ts";
-import { errorOf } from "../tpm/testing.ts";
+import { errorOf } from "../testing.ts";
 import { readTsmReport } from "../tsm/report.ts";
 import { createFakeTsm, type FakeTsm } from "../tsm/testing.ts";
 import { amdAnchors } from "./amd_roots.ts";

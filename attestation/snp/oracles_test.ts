@@ -6,7 +6,7 @@ import { readPem } from "../../certificate/pem.ts";
 import { verifyWith } from "../../certificate/public_key.ts";
 import { readCertificate, verifyCertificateSignature } from "../../certificate/x509.ts";
 import { createChecks } from "../checks.ts";
-import { errorOf, flipped } from "../tpm/testing.ts";
+import { errorOf, flipped } from "../testing.ts";
 import { AMD_ROOTS, amdAnchors } from "./amd_roots.ts";
 import { appraise, type Appraised } from "./appraisal.ts";
 import { encodePayload } from "./payload.ts";

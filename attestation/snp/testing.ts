@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { fileURLToPath } from "node:url";
 import type { Bytes } from "../../platform/bytes.ts";
 import { concat, copyOf, fromHex, utf8 } from "../../platform/bytes.ts";
 import { type Certificate, readCertificate } from "../../certificate/x509.ts";
 import type { Collateral } from "../collateral.ts";
 import type { Evidence } from "../evidence.ts";
+import { oraclesIn, type OracleTest } from "../testing.ts";
 import { type AmdAnchor, amdAnchors, type Product } from "./amd_roots.ts";
 import { guidBytes } from "./certificate_table.ts";
 import { crlName, type VekKind } from "./chain.ts";
@@ -16,26 +16,8 @@ import { encodePayload } from "./payload.ts";
 import type { SnpPolicy } from "./policy.ts";
 import { REPORT_BYTES, SIGNATURE_OFFSET } from "./report.ts";
 
-const oracleFolder = fileURLToPath(new URL("../../../shared/testdata/attestation/snp", import.meta.url));
-
-/** Registers a test over evidence made elsewhere; where that is absent the test says so and is ignored. */
-export function oracleTest(name: string, run: (read: (path: string) => Promise<Bytes>) => Promise<void>): void {
-  const isThere = isFolder(oracleFolder);
-  Deno.test({
-    name: isThere ? name : `${name} -- IGNORED: there is no ${oracleFolder}`,
-    ignore: !isThere,
-    fn: () => run((path) => Deno.readFile(`${oracleFolder}/${path}`)),
-  });
-}
-
-function isFolder(path: string): boolean {
-  try {
-    return Deno.statSync(path).isDirectory;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
+/** Registers a test over evidence of SEV-SNP machines. */
+export const oracleTest: OracleTest = oraclesIn("snp");
 
 /** The DER of the certificates in a file of PEM. */
 export function certificatesIn(pem: Uint8Array): Bytes[] {

@@ -5,7 +5,7 @@ import { readPemChain } from "./_pem_chain.ts";
 import { readQeIdentity } from "./qe_identity.ts";
 import { readTcbInfo } from "./tcb_info.ts";
 import { worstOf } from "./tcb_status.ts";
-import { errorOf } from "./testing.ts";
+import { errorOf } from "../testing.ts";
 import { createSoftwareIntel, isvLevel, moduleIdentity, platformLevel } from "./testing_intel.ts";
 
 const intel = createSoftwareIntel();

@@ -8,7 +8,8 @@ import { fromUtf8, hex } from "../../platform/bytes.ts";
 import type { TdxCollateral } from "./collateral.ts";
 import { readQuote } from "./quote.ts";
 import { readSignedJson } from "./intel_json.ts";
-import { errorOf, flipped, oracleTest } from "./testing.ts";
+import { oracleTest } from "./testing.ts";
+import { errorOf, flipped } from "../testing.ts";
 import {
   collateralOf2023,
   collateralOf2025,

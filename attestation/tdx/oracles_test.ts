@@ -12,7 +12,8 @@ import { checkTdAttributes } from "./td_attributes.ts";
 import { verifyTdx } from "./verifier.ts";
 import { INTEL_SGX_ROOT_CA_FINGERPRINT, intelRoot } from "./intel_root.ts";
 import { readQuote } from "./quote.ts";
-import { errorOf, oracleTest } from "./testing.ts";
+import { oracleTest } from "./testing.ts";
+import { errorOf } from "../testing.ts";
 import {
   collateralOf2023,
   collateralOf2025,

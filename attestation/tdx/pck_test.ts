@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { readCertificate } from "../../certificate/x509.ts";
 import { concat } from "../../platform/bytes.ts";
 import { readPckPlatform, SGX_EXTENSION } from "./pck.ts";
-import { errorOf, filled, flipped } from "./testing.ts";
+import { filled } from "./testing.ts";
+import { errorOf, flipped } from "../testing.ts";
 import { element, integer, oid, sgxPart, sgxParts } from "./testing_der.ts";
 import { createSoftwareIntel } from "./testing_intel.ts";
 

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { concat, copyOf, equalBytes } from "../../platform/bytes.ts";
 import { MAXIMUM_QUOTE_BYTES, MAXIMUM_TRAILING_BYTES, readQuote } from "./quote.ts";
-import { errorOf, filled } from "./testing.ts";
+import { filled } from "./testing.ts";
+import { errorOf } from "../testing.ts";
 import { createSoftwareIntel, type QuoteLies } from "./testing_intel.ts";
 
 const intel = createSoftwareIntel();

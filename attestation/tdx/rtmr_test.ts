@@ -3,7 +3,8 @@ import { createHash } from "node:crypto";
 import type { Bytes } from "../../platform/bytes.ts";
 import { concat, copyOf, hex } from "../../platform/bytes.ts";
 import { createTdxRegisters, extendedRtmr, padded, systemRegisterFiles, TDX_LOCK_REGISTER } from "./rtmr.ts";
-import { errorOf, filled } from "./testing.ts";
+import { filled } from "./testing.ts";
+import { errorOf } from "../testing.ts";
 
 const D15 = filled(32, 0x15);
 

@@ -15,7 +15,7 @@ import type { PckPlatform } from "./pck.ts";
 import { readQeIdentity } from "./qe_identity.ts";
 import { readQuote } from "./quote.ts";
 import { readTcbInfo } from "./tcb_info.ts";
-import { errorOf, flipped } from "./testing.ts";
+import { errorOf, flipped } from "../testing.ts";
 
 /** Reads one of the files. */
 export type Read = (path: string) => Promise<Bytes>;

@@ -7,7 +7,8 @@ import { collateralName, type TdxCollateral } from "./collateral.ts";
 import { encodeTdxPayload } from "./payload.ts";
 import type { TdxPolicy } from "./policy.ts";
 import { extendedRtmr, padded } from "./rtmr.ts";
-import { errorOf, filled } from "./testing.ts";
+import { filled } from "./testing.ts";
+import { errorOf } from "../testing.ts";
 import { createKey, NOW } from "./testing_der.ts";
 import {
   type CollateralLies,

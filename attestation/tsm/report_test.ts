@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Bytes } from "../../platform/bytes.ts";
-import { errorOf } from "../tpm/testing.ts";
+import { errorOf } from "../testing.ts";
 import { systemTsmFiles } from "./files.ts";
 import { readTsmReport, type TsmRequest } from "./report.ts";
 import { createFakeTsm, type FakeTsm } from "./testing.ts";

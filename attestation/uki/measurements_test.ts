@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { concat, hex, sha256, utf8 } from "../../platform/bytes.ts";
-import { errorOf } from "../tpm/testing.ts";
+import { errorOf } from "../testing.ts";
 import { imageHash } from "./authenticode.ts";
 import { ukiRegisters } from "./measurements.ts";
 import { readPeImage } from "./pe.ts";

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { concat, hex, sha256, utf8 } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { le } from "../eventlog/testing.ts";
-import { errorOf, flipped } from "../tpm/testing.ts";
+import { errorOf, flipped } from "../testing.ts";
 import { imageHash } from "./authenticode.ts";
 import { readPeImage } from "./pe.ts";
 import { STUB_252, writePe, WRITTEN_PE } from "./testing.ts";
