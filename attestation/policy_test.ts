@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { hex } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { NO_COLLATERAL } from "./collateral.ts";
-import { checkNodeName, createVerifier, readPolicy, roleOf } from "./policy.ts";
+import { checkNodeName, readPolicy, roleOf } from "./policy.ts";
+import { createVerifier } from "./policy_verifier.ts";
 
 const a = "a".repeat(64);
 const b = "b".repeat(64);

@@ -20,7 +20,8 @@ import { BootstrapError } from "../platform/errors.ts";
 import { createFileExclusive, readFileIfExists } from "../platform/files.ts";
 import type { CliContext, OutputForm } from "./context.ts";
 import { factsOf } from "./evidence_facts.ts";
-import { kindsOf, openMachine } from "./machine.ts";
+import { openMachine } from "./machine.ts";
+import { kindsOf } from "./machine_evidence.ts";
 import { optionalText, outputForm, present, withConfig, withOutput } from "./options.ts";
 import { printResult } from "./output.ts";
 import { dropPermissions } from "./permissions.ts";
@@ -81,7 +82,7 @@ export async function evidence(options: EvidenceOptions, context: CliContext): P
     : await readFileIfExists(join(context.paths.root, EVENT_LOG), MAXIMUM_LOG_BYTES);
   await dropPermissions("evidence", context.permissions);
   const configured = await evidenceConfiguration(options, context);
-  const kinds = kindsOf(machine, configured, context.clock);
+  const kinds = await kindsOf(machine, configured, context.clock);
   const file = await issueEvidenceFile(kinds.map(({ issuer }) => issuer), eventLog);
   if (options.outFile !== undefined) return await writeFile(options.outFile, file, options.output, context);
   await printEvidence(file, configured, options.output, context);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { createVerifier } from "../attestation/policy.ts";
+import { createVerifier } from "../attestation/policy_verifier.ts";
 import { collateralOf } from "./collateral.ts";
 import { readPolicyDocument, readServiceState } from "../join/service_state.ts";
 import { runJoinService } from "../join/service.ts";

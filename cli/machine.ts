@@ -4,21 +4,12 @@
  * @module
  */
 import { join } from "node:path";
-import { combineIssuers, combineRegisters } from "../attestation/combined.ts";
-import type { EvidenceIssuer, MeasurementRegisters } from "../attestation/evidence.ts";
-import { createSnpIssuer } from "../attestation/snp/issuer.ts";
-import { snpRegisters } from "../attestation/snp/registers.ts";
-import { createTdxIssuer } from "../attestation/tdx/issuer.ts";
-import { tdxMeasurementRegisters } from "../attestation/tdx/registers.ts";
-import { createTdxRegisters } from "../attestation/tdx/rtmr.ts";
 import type { TpmIssuer } from "../attestation/tpm/issuer.ts";
 import { createTpmIssuer } from "../attestation/tpm/issuer.ts";
 import type { EkType } from "../attestation/tpm/templates.ts";
 import type { TpmTransport } from "../attestation/tpm/transport.ts";
 import type { ConfidentialDevice } from "../attestation/tsm/device.ts";
 import { TSM_FOLDER } from "../attestation/tsm/report.ts";
-import type { TsmRequest } from "../attestation/tsm/report.ts";
-import type { EvidenceConfiguration } from "../node/configuration.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { MachineFacts } from "../node/configuration_defaults.ts";
 import { defaultRouteInterfaces } from "../node/configuration_defaults.ts";
@@ -66,62 +57,6 @@ export async function openMachine(context: CliContext): Promise<Machine> {
       ...(tpm === undefined ? {} : { registers: createTpmIssuer(tpm, ANY_EK_TYPE, context.clock) }),
     }),
   };
-}
-
-/** What makes a machine's evidence, and what it measures into. */
-export interface MachineEvidence {
-  /** Of all kinds that are configured. */
-  readonly issuer: EvidenceIssuer;
-  /** Likewise. */
-  readonly registers: MeasurementRegisters;
-}
-
-/**
- * The evidence of a machine of one kind or several; one for a process, as {@linkcode tpmIssuerOf} is.
- *
- * @throws {BootstrapError} `precondition/no-tpm`, `precondition/no-device` for a kind that the machine has not.
- */
-export function evidenceOf(machine: Machine, configured: EvidenceConfiguration, clock: Clock): MachineEvidence {
-  const kinds = kindsOf(machine, configured, clock);
-  return {
-    issuer: combineIssuers(kinds.map(({ issuer }) => issuer)),
-    registers: combineRegisters(kinds.map(({ registers }) => registers)),
-  };
-}
-
-/**
- * {@linkcode evidenceOf}, each kind for itself, in their order.
- *
- * @throws {BootstrapError} `precondition/no-tpm`, `precondition/no-device` for a kind that the machine has not.
- */
-export function kindsOf(
-  machine: Machine,
-  { variants, ekType }: EvidenceConfiguration,
-  clock: Clock,
-): readonly MachineEvidence[] {
-  return variants.map((variant): MachineEvidence => {
-    if (variant === "tpm") {
-      const tpm = tpmIssuerOf(machine, ekType, clock);
-      return { issuer: tpm, registers: tpm };
-    }
-    const device = deviceOf(machine, variant);
-    const report = (request: TsmRequest) => device.report(request);
-    return variant === "snp" ? { issuer: createSnpIssuer(report), registers: snpRegisters(report) } : {
-      issuer: createTdxIssuer(undefined, report),
-      registers: tdxMeasurementRegisters(createTdxRegisters(device.registers)),
-    };
-  });
-}
-
-function deviceOf({ device }: Machine, variant: string): ConfidentialDevice {
-  if (device !== undefined) return device;
-  throw new BootstrapError(
-    "precondition/no-device",
-    `This machine has no ${TSM_FOLDER}, so there is no evidence of ${variant}`,
-    {
-      next: "Run it as a confidential VM with a kernel that has configfs-tsm (6.7 or later), mounted",
-    },
-  );
 }
 
 /**

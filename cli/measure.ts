@@ -15,7 +15,8 @@ import type { LockRecord } from "../nodelock/record.ts";
 import { takeRunLock } from "../nodelock/run_lock.ts";
 import { hex } from "../platform/bytes.ts";
 import type { CliContext, OutputForm } from "./context.ts";
-import { evidenceOf, openMachine } from "./machine.ts";
+import { openMachine } from "./machine.ts";
+import { evidenceOf } from "./machine_evidence.ts";
 import { optionalText, outputForm, present, withConfig, withOutput } from "./options.ts";
 import { printResult } from "./output.ts";
 import { dropPermissions } from "./permissions.ts";
@@ -62,7 +63,7 @@ export async function measure(options: MeasureOptions, context: CliContext): Pro
   using _runLock = await takeRunLock(context.paths.state);
   const registers = isInsecure(configuration.evidence)
     ? undefined
-    : evidenceOf(machine, configuration.evidence, context.clock).registers;
+    : (await evidenceOf(machine, configuration.evidence, context.clock)).registers;
   if (registers !== undefined) await measureTrust(registers, configuration.trust);
   const lock = await new LockFile(context.paths.state).readDurably();
   if (registers !== undefined) {

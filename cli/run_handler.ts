@@ -11,7 +11,7 @@ import type { RunDependencies } from "../node/run.ts";
 import { runNode } from "../node/run.ts";
 import { createFileExclusive, ensureFolder, readFile } from "../platform/files.ts";
 import type { CliContext } from "./context.ts";
-import { evidenceOf } from "./machine.ts";
+import { evidenceOf } from "./machine_evidence.ts";
 import type { RunHandler, RunRequest } from "./run.ts";
 import { terminationSignal } from "./termination.ts";
 
@@ -43,7 +43,7 @@ async function evidenceFor(
   { configuration, machine }: RunRequest,
   { paths, clock }: CliContext,
 ): Promise<{ readonly issuer: EvidenceIssuer; readonly registers?: MeasurementRegisters }> {
-  if (!isInsecure(configuration.evidence)) return evidenceOf(machine, configuration.evidence, clock);
+  if (!isInsecure(configuration.evidence)) return await evidenceOf(machine, configuration.evidence, clock);
   await ensureFolder(paths.state);
   const path = `${paths.state}/insecure-identity`;
   await createFileExclusive(path, createInsecureIdentity(), { mode: 0o600 });

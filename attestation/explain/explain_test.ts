@@ -11,7 +11,7 @@ import { readPolicy } from "../policy.ts";
 import { createSoftwareMachine, filled, type Lies } from "../tpm/testing.ts";
 import { errorOf, flipped } from "../testing.ts";
 import { NO_COLLATERAL } from "../collateral.ts";
-import { createVerifier } from "../policy.ts";
+import { createVerifier } from "../policy_verifier.ts";
 import { fileStatement } from "../transcript.ts";
 import type { ExplainRequest } from "./explain.ts";
 import { explainConnection, explainEvidence } from "./explain.ts";

@@ -4,7 +4,8 @@
  * @module
  */
 import { NO_COLLATERAL } from "../../../attestation/collateral.ts";
-import { createVerifier, readPolicy, roleOf } from "../../../attestation/policy.ts";
+import { readPolicy, roleOf } from "../../../attestation/policy.ts";
+import { createVerifier } from "../../../attestation/policy_verifier.ts";
 import { trustDigest } from "../../../attestation/transcript.ts";
 import { clusterIdText, readClusterId } from "../../../certificate/cluster_id.ts";
 import { operatorKeyLine, readOperatorKey } from "../../../certificate/operator_key.ts";
