@@ -16,6 +16,11 @@ const handlers: CliHandlers = {
   joinService: async (options, context) =>
     (await import("./cli/join_service_handler.ts")).joinService(options, context),
   reset: async (options, context) => (await import("./cli/reset_handler.ts")).reset(options, context),
+  policyExplain: async (options, context) => (await import("./cli/policy_handler.ts")).policyExplain(options, context),
+  policyMake: async (options, context) => (await import("./cli/policy_handler.ts")).policyMake(options, context),
+  policyRegisters: async (options, context) =>
+    (await import("./cli/policy_registers.ts")).policyRegisters(options, context),
+  verify: async (options, context) => (await import("./cli/policy_handler.ts")).verify(options, context),
   nodeRemove: async (options, context) => (await import("./cli/node_remove_handler.ts")).nodeRemove(options, context),
 };
 

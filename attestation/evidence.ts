@@ -7,14 +7,14 @@ import type { Bytes } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 
 /** The kinds of evidence. `none` is for development and proves nothing. */
-export const EVIDENCE_VARIANTS = ["tpm", "none"] as const;
+export const EVIDENCE_VARIANTS = ["tpm", "snp", "tdx", "none"] as const;
 
 /** A kind of evidence. */
 export type EvidenceVariant = typeof EVIDENCE_VARIANTS[number];
 
 /** Evidence as it crosses the wire: its variant, and bytes that only that variant's verifier reads. */
 export interface Evidence {
-  /** The kind, as the peer names it; a verifier refuses every kind but the one it is configured with. */
+  /** The kind, as the peer names it, or several joined by `+`; a verifier refuses all but what it is configured with. */
   readonly variant: string;
   /** The variant's own encoding. */
   readonly payload: Uint8Array;
@@ -30,32 +30,52 @@ export interface ActivationChallenge {
 
 /** Makes this machine's evidence. */
 export interface EvidenceIssuer {
-  /** The kind that it makes. */
-  readonly variant: EvidenceVariant;
+  /** The kind that it makes, or several joined by `+`. */
+  readonly variant: string;
+  /** Whether a verifier answers its evidence with a challenge, and believes it only afterwards. */
+  readonly isChallenged: boolean;
   /** Evidence over `statement` (A1 or A2, 32 bytes), never over bytes that a peer chose. */
   issue(statement: Uint8Array): Promise<Evidence>;
   /** Opens a challenge: the secret inside. Variants without challenges refuse. */
   activate(challenge: ActivationChallenge): Promise<Bytes>;
-  /** The identity that a verifier finds in its evidence, lower-case hexadecimal. */
-  ownIdentity(): Promise<string>;
+  /**
+   * The identity that a verifier finds in its evidence, lower-case hexadecimal.
+   *
+   * @param bound What stands for the machine where its evidence does not say who it is (TDX): see {@linkcode RegisterExpectation}.
+   */
+  ownIdentity(bound: string): Promise<string>;
 }
 
 /** What the registers of a machine must show; both are always in the evidence. */
 export interface RegisterExpectation {
   /** PCR 12: the acceptable values, of which one must match (32 bytes each). */
   readonly trust: readonly Uint8Array[];
+  /** D12 itself, for what holds it without extending: HOST_DATA, MRCONFIGID. The acceptable values, 32 bytes each. */
+  readonly trustDigests?: readonly Uint8Array[];
   /** PCR 15: the acceptable values; 32 zero bytes stand for "not locked". */
   readonly lock: readonly Uint8Array[];
+  /** D15 itself, for what extends it otherwise than PCR 15: RTMR 3. The acceptable values; 32 zero bytes stand for "not locked". */
+  readonly lockDigests?: readonly Uint8Array[];
+  /** Who the machine is, where its evidence does not say so itself (TDX): SHA-256 of SPKI_c, which the statement binds. Lower-case hexadecimal. */
+  readonly identity?: string;
 }
 
 /** What verified evidence says of its machine. */
 export interface EvidenceClaims {
-  /** The kind. */
-  readonly variant: EvidenceVariant;
-  /** The machine's identity, lower-case hexadecimal: for a TPM SHA-256 of the SPKI of its EK. */
+  /** The kind, or several joined by `+`. */
+  readonly variant: string;
+  /** The machine's identity, lower-case hexadecimal: for a TPM SHA-256 of the SPKI of its EK, for SNP REPORT_ID. */
   readonly identity: string;
-  /** Whether PCR 15 is zero. */
+  /** Whether PCR 15 is zero, or {@linkcode showsNoLock}. */
   readonly fresh: boolean;
+  /** That the machine has no register for the lock, so that its evidence cannot tell whether it is fresh (SEV-SNP). */
+  readonly showsNoLock?: true;
+  /** The identities of all its kinds of evidence, where it has several; the first is {@linkcode identity}. */
+  readonly identities?: readonly string[];
+  /** That the identity is made anew each time the machine starts, so that nobody can know it beforehand. */
+  readonly isEphemeral?: true;
+  /** What else the evidence proves, for people and for policies: chip ID, TCB, measurement. */
+  readonly facts?: Readonly<Record<string, string>>;
   /** The TPM's reset counter, which must never decrease for one identity. */
   readonly resetCount?: number;
   /** The TPM's restart counter within one reset. */
@@ -70,28 +90,53 @@ export interface VerifiedEvidence {
   readonly challenge?: { readonly message: ActivationChallenge; readonly secret: Bytes };
 }
 
+/** One check of evidence, and how it ended. */
+export interface EvidenceCheck {
+  /** Its name, as in `refused/pcr-4`. */
+  readonly check: string;
+  /** Whether the evidence satisfies it. */
+  readonly passed: boolean;
+  /** What would satisfy it. */
+  readonly expected: string;
+  /** What the evidence shows. */
+  readonly seen: string;
+  /** What it means that it does not satisfy it; empty if it does. */
+  readonly message: string;
+}
+
 /** Verifies a peer's evidence by a policy. */
 export interface EvidenceVerifier {
-  /** The one kind that it accepts. */
-  readonly variant: EvidenceVariant;
+  /** The one kind that it accepts, or several joined by `+`, of which it wants all. */
+  readonly variant: string;
   /**
    * Checks everything that needs no further message.
    *
    * @param evidence What the peer sent.
    * @param statement A1 or A2 of this connection, 32 bytes; compared in full length.
    * @param registers What PCR 12 and PCR 15 must hold.
+   * @param report Hears every check. With it a verifier goes on after a refusal, as far as that makes sense, and throws the
+   *   first one at its end; without it, at once. The verdict is the same.
    * @throws {BootstrapError} `refused/…` naming the check, with `check`, `expected` and `seen` in its details;
    *   `malformed/…` for bytes that are no evidence.
    */
-  verify(evidence: Evidence, statement: Uint8Array, registers: RegisterExpectation): Promise<VerifiedEvidence>;
+  verify(
+    evidence: Evidence,
+    statement: Uint8Array,
+    registers: RegisterExpectation,
+    report?: (check: EvidenceCheck) => void,
+  ): Promise<VerifiedEvidence>;
 }
 
-/** The registers of this machine that the bootstrapper itself writes and reads. */
+/** The registers of this machine that the bootstrapper itself writes and reads, by the numbers of the PCRs that they stand for. */
 export interface MeasurementRegisters {
-  /** The SHA-256 value of a register, 32 bytes. */
+  /** The value of a register; a PCR's is SHA-256, 32 bytes. */
   read(index: number): Promise<Bytes>;
   /** Extends a register by a SHA-256 digest. */
   extend(index: number, digest: Uint8Array): Promise<void>;
+  /** What a register that was zero holds after an extension; by default what a PCR does, `SHA-256(0³² ‖ digest)`. */
+  extended?(index: number, digest: Uint8Array): Promise<Bytes>;
+  /** The registers of each kind, where a machine has several kinds; each of them is measured into. */
+  readonly parts?: readonly MeasurementRegisters[];
 }
 
 /** The register that holds the trust part of the configuration. */
@@ -100,9 +145,17 @@ export const TRUST_REGISTER = 12;
 export const LOCK_REGISTER = 15;
 
 /** A refusal that names the check, what was expected and what was seen. */
-export function refusal(check: string, message: string, expected: string, seen: string, next = ""): BootstrapError {
+export function refusal(
+  check: string,
+  message: string,
+  expected: string,
+  seen: string,
+  next = "",
+  retriable = false,
+): BootstrapError {
   return new BootstrapError(`refused/${check}`, message, {
     details: { check, expected, seen },
+    retriable,
     ...(next === "" ? {} : { next }),
   });
 }

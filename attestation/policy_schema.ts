@@ -10,24 +10,55 @@ import { type Certificate, readCertificate } from "../certificate/x509.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { fromHex } from "../platform/bytes.ts";
 import type { DocumentSchema } from "../platform/document.ts";
+import { sectionOf } from "./_policy_parts.ts";
 import { asBootstrapError } from "../platform/errors.ts";
 import { EVIDENCE_VARIANTS, type EvidenceVariant, LOCK_REGISTER, TRUST_REGISTER } from "./evidence.ts";
+import type { SnpPolicy } from "./snp/policy.ts";
+import { snpPolicySchema } from "./snp/policy_schema.ts";
+import type { TdxPolicy } from "./tdx/policy.ts";
+import { tdxPolicySchema } from "./tdx/policy_schema.ts";
 import { QUOTED_PCRS } from "./tpm/constants.ts";
 import { checkEkIssuer, type EkIssuer } from "./tpm/ek_trust.ts";
 import { EK_TYPES, type EkType } from "./tpm/templates.ts";
+
+/** The kinds of peers that a policy speaks of: a node that asks for a ticket, and one that an operator initialises. */
+export const PEER_KINDS = ["node", "init"] as const;
+/** A kind of peer. */
+export type PeerKind = typeof PEER_KINDS[number];
 
 /** A policy document that has its form. */
 export interface PolicyDocument {
   /** The version of the form. */
   readonly version: 1;
-  /** The one kind of evidence. */
-  readonly variant: EvidenceVariant;
-  /** What is wanted of a TPM; exactly for the variant `tpm`. */
+  /** The kinds of evidence that each kind of peer must show, all of them; the first gives the identity. */
+  readonly variant: Readonly<Record<PeerKind, readonly EvidenceVariant[]>>;
+  /** What is wanted of a TPM; exactly where the variant `tpm` is wanted of somebody. */
   readonly tpm?: TpmDocument | undefined;
+  /** What is wanted of SEV-SNP, likewise. */
+  readonly snp?: SnpPolicy | undefined;
+  /** What is wanted of TDX, likewise. */
+  readonly tdx?: TdxPolicy | undefined;
+  /** Where to look for certificates and revocation lists that do not come with the evidence. */
+  readonly collateral: CollateralPlaces;
+  /** Identities that are let in under no circumstances. */
+  readonly bannedIdentities: readonly string[];
   /** Who may be more than a worker. */
   readonly roles: { readonly controlPlanes: readonly string[] };
+  /** Patterns of node names: of an identity, or of whoever is not named. */
+  readonly names: {
+    readonly default: readonly string[];
+    readonly byIdentity: Readonly<Record<string, readonly string[]>>;
+  };
   /** How far a peer's clock may be off. */
   readonly maximumClockSkewSeconds: number;
+}
+
+/** Places of collateral; the folder is looked into first. */
+export interface CollateralPlaces {
+  /** A folder, absolute. */
+  readonly folder?: string | undefined;
+  /** The address of a cache, `https:`. */
+  readonly cache?: string | undefined;
 }
 
 /** The part of a policy about a TPM. */
@@ -137,11 +168,67 @@ const trust = v.pipe(
 
 const tpm = v.strictObject({ ekType: v.picklist(EK_TYPES), pcrs, trust });
 
+const VARIANT_MESSAGE = `must be ${
+  EVIDENCE_VARIANTS.join(" or ")
+}, a list of several, or one of these for node and one for init`;
+
+const variants = v.pipe(
+  v.union([v.picklist(EVIDENCE_VARIANTS), v.array(v.picklist(EVIDENCE_VARIANTS))]),
+  v.transform((value): readonly EvidenceVariant[] => typeof value === "string" ? [value] : value),
+  v.minLength(1, "must not be empty"),
+  v.check((list) => new Set(list).size === list.length, "must have each kind once"),
+  v.check((list) => !list.includes("none") || list.length === 1, "must have none alone, as it proves nothing"),
+  v.check(
+    (list) => !(list.includes("snp") && list.includes("tdx")),
+    "must not have both snp and tdx, which no machine has",
+  ),
+);
+
+const variant = v.pipe(
+  v.union([variants, v.strictObject({ node: variants, init: variants })], VARIANT_MESSAGE),
+  v.transform((value) => "node" in value ? value : { node: value, init: value }),
+  v.check(
+    ({ node, init }) => node.includes("none") === init.includes("none"),
+    "must have none for both kinds of peers, or for neither",
+  ),
+);
+
+const absolutePath = v.pipe(v.string(), v.regex(/^\/[^\0]*$/, "must be an absolute path"));
+const httpsUrl = v.pipe(
+  v.string(),
+  v.check((text) => {
+    const url = URL.parse(text);
+    return url?.protocol === "https:" && url.username === "" && url.password === "" && url.search === "" &&
+      url.hash === "";
+  }, "must be an address that begins with https:, without user, query and fragment"),
+);
+
+/** A label of DNS, in which `*` stands for any characters and `?` for one. */
+const namePattern = v.pipe(
+  v.string(),
+  v.regex(/^[a-z0-9*?-]{1,63}$/, "must be a node name, in which * stands for any characters and ? for one"),
+);
+const namePatterns = v.pipe(v.array(namePattern), v.minLength(1, "must not be empty"));
+
 const document = v.strictObject({
   version: v.literal(1),
-  variant: v.picklist(EVIDENCE_VARIANTS),
+  variant,
   tpm: v.optional(tpm),
+  snp: v.optional(sectionOf(snpPolicySchema)),
+  tdx: v.optional(sectionOf(tdxPolicySchema)),
+  collateral: v.optional(
+    v.strictObject({ folder: v.exactOptional(absolutePath), cache: v.exactOptional(httpsUrl) }),
+    {},
+  ),
+  bannedIdentities: v.optional(v.array(digestHex), []),
   roles: v.optional(v.strictObject({ controlPlanes: v.optional(v.array(digestHex), []) }), {}),
+  names: v.optional(
+    v.strictObject({
+      default: v.optional(namePatterns, ["*"]),
+      byIdentity: v.optional(v.record(digestHex, namePatterns), {}),
+    }),
+    {},
+  ),
   maximumClockSkewSeconds: v.optional(
     v.pipe(
       v.number(),
@@ -153,27 +240,39 @@ const document = v.strictObject({
   ),
 });
 
+/** A section that nobody reads would be believed to protect. */
+function sectionMessage(name: string): string {
+  return `is for the variant ${name}, which needs it, and for no other`;
+}
+
+function hasItsSection({ variant: { node, init }, ...sections }: PolicyDocument, name: "tpm" | "snp" | "tdx"): boolean {
+  return [...node, ...init].includes(name) === (sections[name] !== undefined);
+}
+
 /** The schema of a policy document, combinations that make no sense included. */
 export const policySchema: DocumentSchema<PolicyDocument> = v.pipe(
   document,
+  v.forward(v.check((policy) => hasItsSection(policy, "tpm"), sectionMessage("tpm")), ["tpm"]),
+  v.forward(v.check((policy) => hasItsSection(policy, "snp"), sectionMessage("snp")), ["snp"]),
+  v.forward(v.check((policy) => hasItsSection(policy, "tdx"), sectionMessage("tdx")), ["tdx"]),
   v.forward(
     v.check(
-      ({ variant, tpm }) => (variant === "tpm") === (tpm !== undefined),
-      "is for the variant tpm, which needs it, and for no other",
-    ),
-    ["tpm"],
-  ),
-  v.forward(
-    v.check(
-      ({ variant, roles }) => variant !== "none" || roles.controlPlanes.length === 0,
+      ({ variant, roles }) => !variant.node.includes("none") || roles.controlPlanes.length === 0,
       "must have no controlPlanes under the variant none, which proves nothing",
     ),
     ["roles"],
   ),
   v.forward(
     v.check(
-      ({ tpm, roles }) => canBeTrusted(roles.controlPlanes, tpm?.trust),
+      ({ variant, tpm, roles }) => variant.node[0] !== "tpm" || canBeTrusted(roles.controlPlanes, tpm?.trust),
       "names a control plane that tpm.trust does not trust",
+    ),
+    ["roles"],
+  ),
+  v.forward(
+    v.check(
+      ({ bannedIdentities, roles }) => !roles.controlPlanes.some((identity) => bannedIdentities.includes(identity)),
+      "names a control plane that is banned",
     ),
     ["roles"],
   ),

@@ -152,3 +152,13 @@ export interface NodeStatement {
 export async function joinA2(a1: Uint8Array, node: NodeStatement): Promise<Bytes> {
   return tagged("node", a1, node.nodeKey, node.sealingKey, await sha256(node.request));
 }
+
+/**
+ * What evidence that is kept in a file is over. The tag is of no exchange and the nonce is by the process that made the file,
+ * so such evidence proves nothing on any connection.
+ *
+ * @param nonce 32 bytes.
+ */
+export function fileStatement(nonce: Uint8Array): Promise<Bytes> {
+  return tagged("file", nonce);
+}

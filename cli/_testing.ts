@@ -5,6 +5,8 @@
  */
 import { join } from "node:path";
 import type { TpmTransport } from "../attestation/tpm/transport.ts";
+import type { ConfidentialDevice } from "../attestation/tsm/device.ts";
+import { TSM_FOLDER } from "../attestation/tsm/report.ts";
 import { nodePaths } from "../node/paths.ts";
 import type { CommandRunner } from "../platform/command.ts";
 import { BootstrapError } from "../platform/errors.ts";
@@ -19,6 +21,8 @@ export interface TestWorldOptions {
   readonly answers?: readonly string[];
   /** Opens the TPM of the machine. */
   readonly openTpm?: () => Promise<TpmTransport>;
+  /** The devices of the machine, which is a confidential VM then. */
+  readonly device?: ConfidentialDevice;
   /** The subcommands that are under test. */
   readonly handlers?: Partial<CliHandlers>;
 }
@@ -69,6 +73,10 @@ export class TestWorld implements AsyncDisposable {
       paths: nodePaths(root),
       machineNames: () => ({ hostName: "node-1", addresses: [{ interface: "eth0", address: "10.0.0.1" }] }),
       openTpm: options.openTpm ?? (() => Promise.reject(new BootstrapError("system/tpm-transport", "There is no TPM"))),
+      openDevice: () => {
+        if (options.device !== undefined) return options.device;
+        throw new BootstrapError("system/device", "There is no confidential VM");
+      },
       permissions: {
         revoke: ({ name }) => {
           this.revoked.push(name);
@@ -83,14 +91,16 @@ export class TestWorld implements AsyncDisposable {
     this.#handlers = {
       ...{ run: unexpected, init: unexpected, abandon: unexpected, joinService: unexpected },
       ...{ reset: unexpected, nodeRemove: unexpected },
+      ...{ policyExplain: unexpected, policyMake: unexpected, policyRegisters: unexpected, verify: unexpected },
       ...options.handlers,
     };
   }
 
-  /** Makes an empty node: no TPM, nothing mounted but its root folder. */
+  /** Makes an empty node: no TPM unless a test opens one, nothing mounted but its root folder. */
   static async create(options: TestWorldOptions = {}): Promise<TestWorld> {
     const world = new TestWorld(await Deno.makeTempDir(), options);
     await world.write("proc/self/mountinfo", "1 1 8:1 / / rw - ext4 /dev/sda1 rw\n");
+    if (options.device !== undefined) await Deno.mkdir(join(world.root, TSM_FOLDER), { recursive: true });
     return world;
   }
 

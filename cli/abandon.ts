@@ -5,7 +5,8 @@
  */
 import type { Command } from "commander";
 import type { CliContext, OutputForm } from "./context.ts";
-import { clusterNameArgument, recordsFolder, withRecords } from "./init.ts";
+import { clusterNameArgument } from "./cluster_name.ts";
+import { recordsFolder, withRecords } from "./init.ts";
 import { outputForm, withOutput } from "./options.ts";
 import { dropPermissions } from "./permissions.ts";
 

@@ -4,6 +4,7 @@
  * @module
  */
 import type { TpmTransport } from "../attestation/tpm/transport.ts";
+import type { ConfidentialDevice } from "../attestation/tsm/device.ts";
 import type { NodePaths } from "../node/paths.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { CommandRunner } from "../platform/command.ts";
@@ -64,6 +65,8 @@ export interface CliContext {
   readonly machineNames: () => MachineNames;
   /** Opens this node's TPM; it throws `system/tpm-transport` if there is none. */
   readonly openTpm: () => Promise<TpmTransport>;
+  /** Starts the process that has the devices of a confidential VM; it ends with this one. */
+  readonly openDevice: () => ConfidentialDevice;
   /** This process's Deno permissions. */
   readonly permissions: Pick<Deno.Permissions, "revoke">;
 }

@@ -5,16 +5,17 @@
  */
 import { join } from "node:path";
 import type { Command } from "commander";
-import { isLabel } from "../platform/label.ts";
 import type { Endpoint } from "../node/endpoint.ts";
 import { readEndpoint } from "../node/endpoint.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { fromHex } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import { clusterNameArgument } from "./cluster_name.ts";
 import type { CliContext, OutputForm } from "./context.ts";
 import { readDuration } from "./duration.ts";
 import type { ParsedOptions } from "./options.ts";
 import { isSet, optionalText, outputForm, present, requiredText, textList, withOutput } from "./options.ts";
+import { DEFAULT_INIT_PORT } from "./operator_options.ts";
 import { dropPermissions } from "./permissions.ts";
 
 /** The options of `init`. */
@@ -50,7 +51,6 @@ export interface InitOptions {
 /** Founds a cluster; ends when the kubeconfig is written and, where that is asked for, the node is Ready. */
 export type InitHandler = (options: InitOptions, context: CliContext) => Promise<void>;
 
-const DEFAULT_INIT_PORT = 9443;
 const DEFAULT_WAIT = "10m";
 const IDENTITY_BYTES = 32;
 
@@ -92,17 +92,6 @@ export function withRecords(command: Command): Command {
 /** The folder of the operator's records. */
 export function recordsFolder(command: ParsedOptions, context: CliContext): string {
   return optionalText(command, "records") ?? join(context.environment.configFolder, "bootstrapper");
-}
-
-/**
- * The name of a cluster, as an argument.
- *
- * @throws {BootstrapError} `usage/cluster-name`.
- */
-export function clusterNameArgument(text: string): string {
-  if (isLabel(text)) return text;
-  const seen = JSON.stringify(text.slice(0, 80));
-  throw new BootstrapError("usage/cluster-name", `Cannot use ${seen} as a cluster's name must be an RFC 1123 label`);
 }
 
 function initOptions(node: string, command: Command, context: CliContext): InitOptions {

@@ -5,10 +5,12 @@
  */
 import { stringify } from "yaml";
 import type { EvidenceClaims } from "../attestation/evidence.ts";
-import { createVerifier, readPolicy } from "../attestation/policy.ts";
+import { isInsecure, readPolicy } from "../attestation/policy.ts";
+import { createVerifier } from "../attestation/policy_verifier.ts";
+import { collateralOf } from "./collateral.ts";
 import { clusterIdOf } from "../certificate/cluster_id.ts";
 import type { KeyPair } from "../certificate/keys.ts";
-import { operatorKeyLine, readOperatorKey } from "../certificate/operator_key.ts";
+import { operatorKeyLine } from "../certificate/operator_key.ts";
 import { readPem } from "../certificate/pem.ts";
 import { readCertificate } from "../certificate/x509.ts";
 import { proveChannelBinding } from "../attestation/channel/finished.ts";
@@ -28,14 +30,15 @@ import type { CliContext } from "./context.ts";
 import type { InitHandler, InitOptions } from "./init.ts";
 import type { ProgressPrinter } from "./init_progress.ts";
 import { progressPrinter } from "./init_progress.ts";
+import { INSECURE } from "./insecure.ts";
 import { readOperatorKeyFile } from "./operator_key_file.ts";
+import { trustedOperators } from "./operator_options.ts";
 import { printResult } from "./output.ts";
 import { terminationSignal } from "./termination.ts";
 
 const MAXIMUM_DOCUMENT_BYTES = 1 << 16;
 const SECRET = { mode: 0o600 };
 const PUBLIC = { mode: 0o644 };
-const INSECURE = "INSECURE: the policy accepts evidence of the kind none, which proves nothing about this machine";
 
 /** Founds a cluster. */
 export const init: InitHandler = async (options, context): Promise<void> => {
@@ -51,13 +54,13 @@ export const init: InitHandler = async (options, context): Promise<void> => {
   await checkKubeconfigIsFree(options, record);
   await proveChannelBinding();
   using printer = progressPrinter(context, output);
-  if (policy.variant === "none") printer.note("insecure", INSECURE, { insecure: true });
+  if (isInsecure(policy)) printer.note("insecure", INSECURE, { insecure: true });
   const { clock } = context;
   const startMs = clock.monotonicMs();
   const cluster = await foundOnNode({
     endpoint: endpointText(options.node),
     ...{ clusterName, operator, operatorKeys, record, clock, clusterDocument, policyDocument },
-    verifier: createVerifier(policy, () => clock.now()),
+    verifier: createVerifier(policy, "init", collateralOf(policy, clock), () => clock.now()),
     signal: termination.signal,
     ...(options.expectIdentity === undefined ? {} : { expectIdentity: hex(options.expectIdentity) }),
     onVerified: (claims, clusterId, again) => showVerified(printer, claims, clusterId, again),
@@ -73,12 +76,6 @@ export const init: InitHandler = async (options, context): Promise<void> => {
 
 async function readText(path: string): Promise<string> {
   return fromUtf8(await readFile(path, MAXIMUM_DOCUMENT_BYTES), path);
-}
-
-/** PCR 12 is over all operators of the node's configuration, so that all must be known here. */
-async function trustedOperators(operator: KeyPair, otherFiles: readonly string[]): Promise<Uint8Array[]> {
-  const others = await Promise.all(otherFiles.map(async (path) => readOperatorKey(await readText(path), path)));
-  return [operator.spki, ...others.filter((key) => !equalBytes(key, operator.spki))];
 }
 
 /** A kubeconfig of another cluster is somebody's only way into it. */

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { createVerifier, readPolicy, roleOf } from "../attestation/policy.ts";
-import { readServiceState } from "../join/service_state.ts";
+import { createVerifier } from "../attestation/policy_verifier.ts";
+import { collateralOf } from "./collateral.ts";
+import { readPolicyDocument, readServiceState } from "../join/service_state.ts";
 import { runJoinService } from "../join/service.ts";
 import type { JoinServiceHandler } from "./join_service.ts";
 import { terminationSignal } from "./termination.ts";
@@ -16,12 +17,10 @@ export const joinService: JoinServiceHandler = async (
 ): Promise<void> => {
   using termination = terminationSignal();
   const state = await readServiceState(folder, clock.now(), keyFile);
-  const policy = readPolicy(state.policyDocument, "the policy of the join service");
   await runJoinService({
     ...{ state, clock, log },
     ...(credentialsFolder === undefined ? {} : { credentialsFolder }),
-    verifier: createVerifier(policy, () => clock.now()),
-    roleOf: (identity) => roleOf(policy, identity),
-    maximumClockSkewMs: policy.maximumClockSkewMs,
+    createVerifier: (policy) => createVerifier(policy, "node", collateralOf(policy, clock), () => clock.now()),
+    readPolicyDocument: () => readPolicyDocument(folder),
   }, termination.signal);
 };

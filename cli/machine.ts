@@ -8,6 +8,8 @@ import type { TpmIssuer } from "../attestation/tpm/issuer.ts";
 import { createTpmIssuer } from "../attestation/tpm/issuer.ts";
 import type { EkType } from "../attestation/tpm/templates.ts";
 import type { TpmTransport } from "../attestation/tpm/transport.ts";
+import type { ConfidentialDevice } from "../attestation/tsm/device.ts";
+import { TSM_FOLDER } from "../attestation/tsm/report.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { MachineFacts } from "../node/configuration_defaults.ts";
 import { defaultRouteInterfaces } from "../node/configuration_defaults.ts";
@@ -22,6 +24,8 @@ import type { CliContext } from "./context.ts";
 export interface Machine {
   /** The way to the TPM, open; none where the machine has none. */
   readonly tpm?: TpmTransport;
+  /** The devices of a confidential VM, in a process of their own; none where the machine is none. */
+  readonly device?: ConfidentialDevice;
   /** Name and addresses. */
   readonly facts: MachineFacts;
   /** What of "the image is measured" does not hold. */
@@ -40,13 +44,16 @@ const ANY_EK_TYPE = "rsa2048";
 export async function openMachine(context: CliContext): Promise<Machine> {
   const { paths } = context;
   const tpm = await exists(paths.tpmDevice) ? await context.openTpm() : undefined;
+  const device = await exists(join(paths.root, TSM_FOLDER)) ? context.openDevice() : undefined;
   const routes = await readFileIfExists(join(paths.root, "proc/net/route"), MAXIMUM_PROC_BYTES);
   const names = context.machineNames();
   return {
     ...(tpm === undefined ? {} : { tpm }),
+    ...(device === undefined ? {} : { device }),
     facts: { ...names, defaultRouteInterfaces: defaultRouteInterfaces(fromUtf8(routes ?? new Uint8Array(), "routes")) },
     unmeasured: await findUnmeasured({
       root: paths.root,
+      isConfidential: device !== undefined,
       ...(tpm === undefined ? {} : { registers: createTpmIssuer(tpm, ANY_EK_TYPE, context.clock) }),
     }),
   };

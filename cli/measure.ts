@@ -7,6 +7,7 @@ import type { Command } from "commander";
 import type { MeasurementRegisters } from "../attestation/evidence.ts";
 import { LOCK_REGISTER, TRUST_REGISTER } from "../attestation/evidence.ts";
 import { clusterIdText } from "../certificate/cluster_id.ts";
+import { isInsecure } from "../node/configuration.ts";
 import { loadNodeConfiguration } from "../node/configuration_source.ts";
 import { LockFile } from "../nodelock/file.ts";
 import { checkNeverLocked, measureLock, measureTrust } from "../nodelock/measure.ts";
@@ -14,7 +15,8 @@ import type { LockRecord } from "../nodelock/record.ts";
 import { takeRunLock } from "../nodelock/run_lock.ts";
 import { hex } from "../platform/bytes.ts";
 import type { CliContext, OutputForm } from "./context.ts";
-import { openMachine, tpmIssuerOf } from "./machine.ts";
+import { openMachine } from "./machine.ts";
+import { evidenceOf } from "./machine_evidence.ts";
 import { optionalText, outputForm, present, withConfig, withOutput } from "./options.ts";
 import { printResult } from "./output.ts";
 import { dropPermissions } from "./permissions.ts";
@@ -59,8 +61,9 @@ export async function measure(options: MeasureOptions, context: CliContext): Pro
     paths: context.paths,
   });
   using _runLock = await takeRunLock(context.paths.state);
-  const { variant, ekType } = configuration.evidence;
-  const registers = variant === "none" ? undefined : tpmIssuerOf(machine, ekType, context.clock);
+  const registers = isInsecure(configuration.evidence)
+    ? undefined
+    : (await evidenceOf(machine, configuration.evidence, context.clock)).registers;
   if (registers !== undefined) await measureTrust(registers, configuration.trust);
   const lock = await new LockFile(context.paths.state).readDurably();
   if (registers !== undefined) {

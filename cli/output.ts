@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { BootstrapError, ErrorFamily } from "../platform/errors.ts";
+import type { BootstrapError, ErrorFamily, FailedCheck } from "../platform/errors.ts";
 import { errorFamily } from "../platform/errors.ts";
 import { errorFields } from "../platform/log.ts";
 import type { CliContext, OutputForm } from "./context.ts";
@@ -53,11 +53,23 @@ export function nextOf(error: BootstrapError): string {
   return error.next === "" ? NEXT[errorFamily(error.code)] : error.next;
 }
 
-/** An error for people: what happened, the facts, the causes, and what to do next. */
+/** The facts that failed checks do not say themselves. */
+export function factsBeside(
+  checks: readonly FailedCheck[],
+  details: Readonly<Record<string, string>>,
+): (readonly [string, string])[] {
+  const said = checks.length === 0 ? [] : ["check", "expected", "seen"];
+  return Object.entries(details).filter(([key, value]) => value !== "" && !said.includes(key));
+}
+
+/** An error for people: what happened, the facts, the failed checks, the causes, and what to do next. */
 export function errorText(error: BootstrapError): string {
   const { causes } = errorFields(error);
   const lines = [
-    ...Object.entries(error.details).filter(([, value]) => value !== ""),
+    ...factsBeside(error.checks, error.details),
+    ...error.checks.flatMap(({ check, expected, seen, message }) =>
+      [["check", `${check}: ${message}`], ["  expected", expected], ["  seen", seen]] as const
+    ),
     ...(Array.isArray(causes) ? causes.filter((cause) => !error.message.includes(cause)) : []).map((
       cause: string,
     ): [string, string] => ["because", cause]),

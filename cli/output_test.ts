@@ -26,6 +26,33 @@ Deno.test("errorText() says what happened, the facts, the causes and what to do 
   );
 });
 
+Deno.test("errorText() says every failed check once", () => {
+  const first = { check: "pcr-4", expected: "00", seen: "11", message: "PCR 4 differs" };
+  const second = { ...first, check: "pcr-11", message: "PCR 11 differs" };
+  const { message: _, ...details } = first;
+  const error = new BootstrapError("refused/pcr-4", "PCR 4 differs", {
+    next: "Look",
+    details: { ...details, document: "x" },
+    checks: [first, second],
+  });
+  assert.equal(
+    errorText(error),
+    [
+      "Error: PCR 4 differs.",
+      "  document     x",
+      "  check        pcr-4: PCR 4 differs",
+      "    expected   00",
+      "    seen       11",
+      "  check        pcr-11: PCR 11 differs",
+      "    expected   00",
+      "    seen       11",
+      "  code         refused/pcr-4",
+      "Next: Look.",
+      "",
+    ].join("\n"),
+  );
+});
+
 Deno.test("nextOf() has advice for every family of errors", () => {
   for (const family of Object.keys(ERROR_CODES) as ErrorFamily[]) {
     assert.notEqual(nextOf(new BootstrapError(`${family}/x`, "x")), "");
@@ -36,7 +63,12 @@ Deno.test("errorText() lets no text of a peer steer the terminal", () => {
   const text = fc.string({ unit: "binary" });
   fc.assert(fc.property(text, text, text, (message, key, value) => {
     const shown = errorText(
-      new BootstrapError("refused/x", message, { details: { seen: value }, next: "n", cause: new Error(key) }),
+      new BootstrapError("refused/x", message, {
+        details: { seen: value },
+        checks: [{ check: key, expected: value, seen: message, message: value }],
+        next: "n",
+        cause: new Error(key),
+      }),
     );
     assert.ok(!/[^\P{Cc}\n]/u.test(shown));
   }));

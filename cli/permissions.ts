@@ -23,6 +23,8 @@ export const SUBCOMMANDS = [
   "join-service",
   "reset",
   "node",
+  "policy",
+  "verify",
   "keygen",
   "status",
   "evidence",
@@ -43,22 +45,29 @@ export const KEPT_PERMISSIONS: Readonly<Record<Subcommand, readonly Permission[]
   "join-service": ["env", "net", "read"],
   "reset": ["env", "net", "read", "run", "write"],
   "node": ["env", "net", "read"],
+  "policy": ["env", "read"],
+  "verify": ["env", "read"],
   "keygen": ["read", "write"],
   "status": ["read"],
-  "evidence": ["env", "read"],
+  "evidence": ["env", "read", "write"],
   "version": [],
 });
+
+/** What `policy` and `verify` keep besides where they are given a node to speak to, or a cache to ask. */
+export const ONLINE_PERMISSIONS: readonly Permission[] = Object.freeze(["net"] as const);
 
 /**
  * Gives up every permission that a subcommand does not need, for good. What is already open stays open.
  *
+ * @param also What it needs besides, this time.
  * @throws {BootstrapError} `internal/permissions` if one stays granted.
  */
 export async function dropPermissions(
   subcommand: Subcommand,
   permissions: Pick<Deno.Permissions, "revoke">,
+  also: readonly Permission[] = [],
 ): Promise<void> {
-  const kept = KEPT_PERMISSIONS[subcommand];
+  const kept = [...KEPT_PERMISSIONS[subcommand], ...also];
   for (const name of PERMISSIONS.filter((permission) => !kept.includes(permission))) {
     const { state } = await permissions.revoke({ name });
     if (state === "granted") {

@@ -8,6 +8,7 @@ import { asBootstrapError, BootstrapError, exitCodeOf } from "../platform/errors
 import type { AbandonHandler } from "./abandon.ts";
 import { declareAbandon } from "./abandon.ts";
 import type { CliContext } from "./context.ts";
+import { declareDevice } from "./device.ts";
 import { declareEvidence } from "./evidence.ts";
 import type { InitHandler } from "./init.ts";
 import { declareInit } from "./init.ts";
@@ -19,15 +20,19 @@ import type { NodeRemoveHandler } from "./node_remove.ts";
 import { declareNodeRemove } from "./node_remove.ts";
 import { outputFormOfArguments } from "./options.ts";
 import { printError } from "./output.ts";
+import type { PolicyHandlers } from "./policy.ts";
+import { declarePolicy } from "./policy.ts";
 import type { ResetHandler } from "./reset.ts";
 import { declareReset } from "./reset.ts";
 import type { RunHandler } from "./run.ts";
 import { declareRun } from "./run.ts";
 import { declareStatus } from "./status.ts";
+import type { VerifyHandler } from "./verify.ts";
+import { declareVerify } from "./verify.ts";
 import { declareVersion } from "./version.ts";
 
 /** The subcommands whose work is done elsewhere; `main.ts` loads them when they are called. */
-export interface CliHandlers {
+export interface CliHandlers extends PolicyHandlers {
   /** Of `run`. */
   readonly run: RunHandler;
   /** Of `init`. */
@@ -40,6 +45,8 @@ export interface CliHandlers {
   readonly reset: ResetHandler;
   /** Of `node remove`. */
   readonly nodeRemove: NodeRemoveHandler;
+  /** Of `verify`. */
+  readonly verify: VerifyHandler;
 }
 
 const HELP_WIDTH = 100;
@@ -94,13 +101,15 @@ function createProgram(context: CliContext, handlers: CliHandlers): Command {
   declareJoinService(program, context, handlers.joinService);
   declareStatus(program, context);
   declareEvidence(program, context);
+  declareDevice(program);
   declareReset(program, context, handlers.reset);
   program.commandsGroup("For operators:");
   declareInit(program, context, handlers.init);
   declareAbandon(program, context, handlers.abandon);
   declareNodeRemove(program, context, handlers.nodeRemove);
+  declarePolicy(program, context, handlers);
+  declareVerify(program, context, handlers.verify);
   declareKeygen(program, context);
-  program.commandsGroup("About:");
   declareVersion(program, context);
   return program;
 }

@@ -5,12 +5,13 @@
  */
 import { createInsecureIdentity, createInsecureIssuer } from "../attestation/none/issuer.ts";
 import type { EvidenceIssuer, MeasurementRegisters } from "../attestation/evidence.ts";
+import { isInsecure } from "../node/configuration.ts";
 import { resolveNodeSelf } from "../node/configuration_defaults.ts";
 import type { RunDependencies } from "../node/run.ts";
 import { runNode } from "../node/run.ts";
 import { createFileExclusive, ensureFolder, readFile } from "../platform/files.ts";
 import type { CliContext } from "./context.ts";
-import { tpmIssuerOf } from "./machine.ts";
+import { evidenceOf } from "./machine_evidence.ts";
 import type { RunHandler, RunRequest } from "./run.ts";
 import { terminationSignal } from "./termination.ts";
 
@@ -29,24 +30,20 @@ export async function runDependencies(request: RunRequest, context: CliContext):
   const { paths, commands, clock } = context;
   return {
     ...{ configuration, self, paths, commands, clock },
-    ...await evidenceOf(request, context),
+    ...await evidenceFor(request, context),
     unmeasured: machine.unmeasured,
     log: context.log.with({
       node: self.name,
-      ...(configuration.evidence.variant === "none" ? { insecure: "evidence of the kind none proves nothing" } : {}),
+      ...(isInsecure(configuration.evidence) ? { insecure: "evidence of the kind none proves nothing" } : {}),
     }),
   };
 }
 
-async function evidenceOf(
+async function evidenceFor(
   { configuration, machine }: RunRequest,
   { paths, clock }: CliContext,
 ): Promise<{ readonly issuer: EvidenceIssuer; readonly registers?: MeasurementRegisters }> {
-  const { variant, ekType } = configuration.evidence;
-  if (variant === "tpm") {
-    const issuer = tpmIssuerOf(machine, ekType, clock);
-    return { issuer, registers: issuer };
-  }
+  if (!isInsecure(configuration.evidence)) return await evidenceOf(machine, configuration.evidence, clock);
   await ensureFolder(paths.state);
   const path = `${paths.state}/insecure-identity`;
   await createFileExclusive(path, createInsecureIdentity(), { mode: 0o600 });

@@ -15,7 +15,7 @@ import type { LockRecord } from "../nodelock/record.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { CliContext, OutputForm } from "./context.ts";
 import { isSet, outputForm, withOutput } from "./options.ts";
-import { printable, printResult } from "./output.ts";
+import { factsBeside, printable, printResult } from "./output.ts";
 import { dropPermissions } from "./permissions.ts";
 
 /** The options of `status`. */
@@ -103,9 +103,15 @@ function statusLines(status: NodeStatus | undefined): Line[] {
 function refusalLines(label: string, refusal: StatusRefusal | undefined): Line[] {
   if (refusal === undefined) return [];
   const by = refusal.peer === undefined ? "" : ` by ${refusal.peer}`;
+  const { checks = [] } = refusal;
   return [
     [label, `${refusal.message} [${refusal.code}]${by} (${refusal.time})`],
-    ...Object.entries(refusal.details).map(([key, value]): Line => ["", `${key}: ${value}`]),
+    ...factsBeside(checks, refusal.details).map(([key, value]): Line => ["", `${key}: ${value}`]),
+    ...checks.flatMap(({ check, expected, seen, message }): Line[] => [
+      ["", `check ${check}: ${message}`],
+      ["", `  expected  ${expected}`],
+      ["", `  seen      ${seen}`],
+    ]),
     ...(refusal.next === undefined ? [] : [["", `next: ${refusal.next}`] as const]),
   ];
 }

@@ -18,7 +18,11 @@ async function bootstrappedWorld(): Promise<TestWorld> {
   });
   await staged.link();
   const refusal = new BootstrapError("refused/pcr", "PCR 4 is wrong", {
-    details: { expected: "00", seen: "\x1b[31m" },
+    details: { check: "pcr-4", expected: "00", seen: "\x1b[31m", saidBy: "peer" },
+    checks: [
+      { check: "pcr-4", expected: "00", seen: "\x1b[31m", message: "PCR 4 is wrong" },
+      { check: "pcr-11", expected: "22", seen: "33", message: "PCR 11 is wrong" },
+    ],
   });
   await new StatusWriter({ path: paths.status, clock, log }).update({
     phase: "joining",
@@ -48,7 +52,10 @@ Deno.test("status shows lock, phase, what the node waits for, the last refusal a
       "the kubelet",
       "PCR 4 is wrong",
       "10.0.0.2:9444",
-      "expected: 00",
+      "saidBy: peer",
+      "check pcr-11: PCR 11 is wrong",
+      "expected  22",
+      "seen      33",
       "preflight",
     ]
   ) {
@@ -59,6 +66,9 @@ Deno.test("status shows lock, phase, what the node waits for, the last refusal a
   const { lock, status, timeline } = JSON.parse(world.out);
   assert.equal(lock.owner, "join");
   assert.equal(status.lastRefusal.details.expected, "00");
+  assert.deepEqual(status.lastRefusal.checks[1], {
+    ...{ check: "pcr-11", expected: "22", seen: "33", message: "PCR 11 is wrong" },
+  });
   assert.equal(timeline[0].name, "preflight");
   assert.deepEqual(world.revoked.slice(0, 7), ["env", "ffi", "import", "net", "run", "sys", "write"]);
 });

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { startDeviceProcess } from "./device.ts";
 import { openTpmDevice } from "../attestation/tpm/transport.ts";
 import { nodePaths } from "../node/paths.ts";
 import { copyOf, utf8 } from "../platform/bytes.ts";
@@ -35,6 +36,7 @@ export function createSystemContext(): CliContext {
       addresses: Deno.networkInterfaces().map(({ name, address }) => ({ interface: name, address })),
     }),
     openTpm: () => openTpmDevice(paths.tpmDevice),
+    openDevice: startDeviceProcess,
     permissions: Deno.permissions,
   };
 }

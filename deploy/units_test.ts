@@ -58,6 +58,11 @@ Deno.test("containerd, the kubelet and the bootstrapper require the measurement 
   assert.equal(only(measure, "Service.RemainAfterExit"), "yes");
 });
 
+Deno.test("the kubelet runs on a locked node alone, where the lock has been measured", async () => {
+  const unit = await readUnit("kubelet.service.d/10-bootstrapper-measure.conf");
+  assert.equal(only(unit, "Unit.ConditionPathExists"), "/var/lib/bootstrapper/node.lock");
+});
+
 Deno.test("the bootstrapper comes again after what may pass, and not after a wrong configuration or a refusal", async () => {
   const unit = await readUnit("bootstrapper.service");
   assert.equal(only(unit, "Service.Restart"), "on-failure");

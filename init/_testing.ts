@@ -166,9 +166,10 @@ export class InitWorld implements AsyncDisposable {
       ...(options.deadlines === undefined ? {} : { deadlines: options.deadlines }),
       issuer: {
         variant: machine.variant,
+        isChallenged: machine.isChallenged,
         issue: (statement) => (this.issued++, machine.issue(statement)),
         activate: (challenge) => machine.activate(challenge),
-        ownIdentity: () => machine.ownIdentity(),
+        ownIdentity: (bound) => machine.ownIdentity(bound),
       },
       journals: new Journals(folder, { owner: "init", role: "control-plane", nodeName: "n1" }, {
         clock,

@@ -19,6 +19,7 @@ const LENGTH = 32;
 /** A machine with registers in memory, which a reboot clears. */
 export class ShownMachine implements EvidenceIssuer, MeasurementRegisters {
   readonly variant = "tpm";
+  readonly isChallenged = true;
   readonly #registers = new Map<number, Bytes>();
 
   /** Fresh; `resetCount` is that of its next boot, up to 255. */

@@ -5,9 +5,11 @@
  */
 import { checkActivationAnswer } from "../attestation/activation.ts";
 import type { Exchange } from "../attestation/channel/exchange.ts";
-import type { EvidenceClaims, EvidenceVerifier, RegisterExpectation } from "../attestation/evidence.ts";
+import { createChecks } from "../attestation/checks.ts";
+import type { EvidenceCheck, EvidenceClaims, EvidenceVerifier, RegisterExpectation } from "../attestation/evidence.ts";
 import { createFounding } from "../attestation/founding.ts";
 import { helloStatement, initA1, initA2 } from "../attestation/transcript.ts";
+import { verifyEvidence } from "../attestation/verify_evidence.ts";
 import type { KeyPair } from "../certificate/keys.ts";
 import { sign } from "../certificate/signature.ts";
 import type { Bytes } from "../platform/bytes.ts";
@@ -56,13 +58,15 @@ export interface VerifiedNode {
  * Steps 1 to 3: says hello, and verifies the node completely. Nothing but the hello has been signed then.
  *
  * @param registersFor What PCR 12 and 15 must hold, by the proposed cluster ID.
+ * @param report Hears every check, as that of a verifier does.
  */
 export async function verifyNode(
   exchange: InitExchange,
   operator: KeyPair,
-  verifier: EvidenceVerifier,
+  verifier: Pick<EvidenceVerifier, "verify">,
   registersFor: (clusterId: Uint8Array) => Promise<RegisterExpectation>,
   deadlines: InitClientDeadlines,
+  report?: (check: EvidenceCheck) => void,
 ): Promise<VerifiedNode> {
   const clientNonce = randomBytes(NONCE_LENGTH);
   const signature = await sign(operator, "hello", await helloStatement(exchange.binding, clientNonce));
@@ -74,7 +78,7 @@ export async function verifyNode(
   if (evidence === undefined) throw new BootstrapError("refused/evidence", "The node sent no evidence");
   const context = { binding: exchange.binding, clientNonce, serverNonce, operatorKey: operator.spki, clusterId };
   const a1 = await initA1(context);
-  const { claims, challenge } = await verifier.verify(evidence, a1, await registersFor(clusterId));
+  const { claims, challenge } = await verifyEvidence(verifier, evidence, a1, await registersFor(clusterId), report);
   if (challenge !== undefined) {
     const { credentialBlob, encryptedSecret } = challenge.message;
     await exchange.send({
@@ -84,7 +88,9 @@ export async function verifyNode(
       },
     });
     const { hmac } = await exchange.receive("activation", deadlines.activationMs);
-    await checkActivationAnswer(hmac, challenge.secret, a1);
+    const checks = createChecks(report);
+    await checks.run("activation", "its answer", () => checkActivationAnswer(hmac, challenge.secret, a1));
+    checks.end();
   }
   return { claims, clusterId: copyOf(clusterId), a1 };
 }

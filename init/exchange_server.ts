@@ -112,7 +112,7 @@ export async function proposeAndAuthorise(
   const evidence = await issuer.issue(a1);
   await exchange.send({ message: { $case: "proposal", proposal: { serverNonce, clusterId, evidence } } });
 
-  if (issuer.variant === "tpm") {
+  if (issuer.isChallenged) {
     const challenge = await exchange.receive("challenge", deadlines.answerMs);
     const hmac = await activationAnswer(await issuer.activate(challenge), a1);
     await exchange.send({ message: { $case: "activation", activation: { hmac } } });

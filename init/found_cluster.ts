@@ -5,13 +5,14 @@
  * |---|---|
  * | `certificates` | the cluster's CA is laid where kubeadm takes it from |
  * | `kubeadm-init` | kubeadm makes the control plane |
- * | `access` | RBAC, and the admission record of this node |
+ * | `access` | RBAC, the policy's ConfigMap, and the admission record of this node |
  * | `join-service` | the join service has its credentials and state, and is started |
  * | `kubelet` | the kubelet is healthy and its Node registered: the cluster stands |
  *
  * @module
  */
 import { join } from "node:path";
+import { clusterIdOf } from "../certificate/cluster_id.ts";
 import { privateKeyPem } from "../certificate/keys.ts";
 import { writePem } from "../certificate/pem.ts";
 import { AdmissionRecords } from "../kubernetes/admission_records.ts";
@@ -22,12 +23,13 @@ import { controlPlaneEndpoint, initDocuments } from "../kubernetes/documents.ts"
 import type { NodeFacts } from "../kubernetes/documents.ts";
 import type { Kubeadm } from "../kubernetes/kubeadm.ts";
 import { readKubeconfig } from "../kubernetes/kubeconfig.ts";
+import { createPolicyConfigMap } from "../kubernetes/policy_config_map.ts";
 import { waitForKubelet, waitForNode } from "../kubernetes/readiness.ts";
 import { readClusterSettings } from "../kubernetes/settings.ts";
 import type { Journal } from "../journal/journal.ts";
 import { runSequence } from "../journal/sequence.ts";
 import type { Sequence } from "../journal/sequence.ts";
-import { utf8 } from "../platform/bytes.ts";
+import { hex, utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import { exists } from "../platform/files.ts";
 import { hostAndPort } from "../platform/host.ts";
@@ -42,8 +44,8 @@ const READY_DEADLINE_MS = 10 * 60 * 1000;
 export interface FoundClusterDependencies {
   /** This node. */
   readonly node: NodeFacts;
-  /** The identity that this node's evidence proves, lower-case hexadecimal. */
-  readonly identity: () => Promise<string>;
+  /** The identity that this node's evidence proves, lower-case hexadecimal; of a TD, that of its Init: the cluster ID. */
+  readonly identity: (clusterId: string) => Promise<string>;
   /** Kubernetes' configuration folder. */
   readonly kubernetesFolder: string;
   /** Runs kubeadm. */
@@ -140,11 +142,17 @@ async function installCa({ staged: { ca }, kubernetesFolder }: FoundingInit): Pr
   await installPkiFile(join(pki, "ca.crt"), utf8(writePem("CERTIFICATE", ca.certificate.der)));
 }
 
-async function giveAccess({ kubernetesFolder, node, identity }: FoundingInit): Promise<void> {
+async function giveAccess({ kubernetesFolder, node, identity, staged }: FoundingInit): Promise<void> {
   using api = new KubernetesApi(await readKubeconfig(adminKubeconfig(kubernetesFolder)));
   await applyClusterRbac(api);
+  await createPolicyConfigMap(api, staged.request.policyDocument);
   await new AdmissionRecords(api).admitFounder({
-    ...{ identity: await identity(), nodeName: node.name, role: "control-plane", addresses: [node.address] },
+    ...{
+      identity: await identity(hex(await clusterIdOf(staged.ca.certificate))),
+      nodeName: node.name,
+      role: "control-plane",
+      addresses: [node.address],
+    },
     ...{ nodeKey: "", evidenceDigest: "" },
   });
 }

@@ -3,10 +3,7 @@
  *
  * @module
  */
-import { dial } from "../attestation/channel/client.ts";
-import type { DialledExchange } from "../attestation/channel/client.ts";
 import type { EvidenceClaims, EvidenceVerifier, RegisterExpectation } from "../attestation/evidence.ts";
-import { extendedOnce, lockDigest, trustDigest } from "../attestation/transcript.ts";
 import { clusterIdText } from "../certificate/cluster_id.ts";
 import { generateKeyPair, privateKeyPem, readPrivateKeyPem } from "../certificate/keys.ts";
 import type { KeyPair } from "../certificate/keys.ts";
@@ -14,24 +11,14 @@ import { writePem } from "../certificate/pem.ts";
 import { fromHex, hex, randomBytes } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { InitServiceService } from "../proto/gen/bootstrapper.ts";
-import type {
-  Founding,
-  InitClientMessage,
-  InitRequest,
-  InitServerMessage,
-  ProgressEvent,
-} from "../proto/gen/bootstrapper.ts";
+import type { Founding, InitRequest, ProgressEvent } from "../proto/gen/bootstrapper.ts";
+import { dialInitServer } from "./_dial.ts";
+import { expectedRegisters } from "./expected_registers.ts";
 import type { ClusterRecord, HeldRecord } from "./cluster_records.ts";
 import { acknowledge, awaitResult, INIT_CLIENT_DEADLINES, requestInit, verifyNode } from "./exchange_client.ts";
 import type { InitClientDeadlines, VerifiedNode } from "./exchange_client.ts";
 import { OPERATION_ID_LENGTH } from "./request.ts";
 import type { CheckedResult } from "./result.ts";
-
-const CONNECT_DEADLINE_MS = 15_000;
-/** A node whose power was cut says nothing any more; one that is only slow, in emulation, answers within seconds. */
-const KEEP_ALIVE_MS = 20_000;
-const ZERO_REGISTER = new Uint8Array(32);
 
 /** What the operator decides. */
 export interface InitOptions {
@@ -187,39 +174,10 @@ function sameSettings(record: ClusterRecord, { clusterDocument, policyDocument }
   );
 }
 
-async function dialInitServer(
-  endpoint: string,
-  signal: AbortSignal,
-  recorded: ClusterRecord | undefined,
-): Promise<DialledExchange<InitServerMessage, InitClientMessage>> {
-  try {
-    return await dial({
-      ...{ method: InitServiceService.init, endpoint, signal },
-      ...{ connectDeadlineMs: CONNECT_DEADLINE_MS, keepAliveMs: KEEP_ALIVE_MS },
-    });
-  } catch (cause) {
-    if (!(cause instanceof BootstrapError && cause.code === "unavailable/connection")) throw cause;
-    const lost = recorded?.state === "pending"
-      ? `; if the machine of the init that began on ${recorded.time} is gone for good, give the cluster up: ` +
-        `\`bootstrapper abandon ${recorded.clusterName}\``
-      : "";
-    throw new BootstrapError("unavailable/init-server", `No InitServer answers at ${endpoint}`, {
-      cause,
-      next:
-        "Wait until the node has booted; a node that belongs to a cluster has no InitServer any more, and its status says so: " +
-        `\`bootstrapper status\` there${lost}`,
-      details: { endpoint },
-    });
-  }
-}
-
-async function registersFor(options: InitOptions, clusterId: Uint8Array): Promise<RegisterExpectation> {
-  const { clusterName, operatorKeys, record } = options;
-  const trust = await trustDigest({ clusterName, clusterId: new Uint8Array(), operatorKeys });
-  const recorded = record.current;
+function registersFor(options: InitOptions, clusterId: Uint8Array): Promise<RegisterExpectation> {
+  const recorded = options.record.current;
   const isRecorded = recorded?.state === "pending" && recorded.clusterId === hex(clusterId);
-  const lock = isRecorded ? await extendedOnce(await lockDigest(clusterId)) : ZERO_REGISTER;
-  return { trust: [await extendedOnce(trust)], lock: [lock] };
+  return expectedRegisters(options, clusterId, isRecorded);
 }
 
 /** Whether the node goes on with the operation of the record. */
@@ -230,12 +188,13 @@ function isAgain(recorded: ClusterRecord | undefined, node: VerifiedNode): boole
 /**
  * A name is founded a second time only where the first founding provably came to nothing: the same machine shows, fresh and
  * with another cluster ID, that it never locked for the recorded one. A TPM whose reset counter went back was rolled back
- * or cloned, and shows nothing.
+ * or cloned, and shows nothing; nor does a machine without a register for the lock.
  */
-function checkRecord(recorded: ClusterRecord | undefined, { claims }: VerifiedNode): void {
+function checkRecord(recorded: ClusterRecord | undefined, { claims, clusterId }: VerifiedNode): void {
   if (recorded === undefined || recorded.state === "abandoned") return;
   const resetCountWentBack = (claims.resetCount ?? 0) < (recorded.resetCount ?? 0);
-  if (claims.identity !== recorded.identity || resetCountWentBack) throw clusterExists(recorded);
+  const mayHaveLocked = claims.showsNoLock === true && recorded.clusterId !== hex(clusterId);
+  if (claims.identity !== recorded.identity || resetCountWentBack || mayHaveLocked) throw clusterExists(recorded);
 }
 
 async function newRecord(options: InitOptions, { claims, clusterId }: VerifiedNode): Promise<ClusterRecord> {

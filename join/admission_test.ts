@@ -84,6 +84,10 @@ const REASONS: Readonly<Record<string, Reason>> = {
       },
     },
   },
+  "nobody can tell yet which policy holds": {
+    ...{ code: "unavailable/policy", retriable: true, details: [] },
+    service: { confirmPolicy: () => Promise.reject(new BootstrapError("unavailable/policy", "It is not known")) },
+  },
   "its name is another machine's": {
     ...{ code: "conflict/node-name", retriable: false, details: [] },
     admitted: { identity: other, nodeName: "worker-1" },

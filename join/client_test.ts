@@ -84,7 +84,9 @@ Deno.test("runJoinClient() joins neither of two clusters that were founded under
     activate: () => new Promise<never>(() => {}),
     ownIdentity: () => new Promise<never>(() => {}),
   };
-  const running = machine.run(first.trust, [first.port, second.port], { issuer: { variant: "none", ...slow } });
+  const running = machine.run(first.trust, [first.port, second.port], {
+    issuer: { variant: "none", isChallenged: false, ...slow },
+  });
   await assert.rejects(running, (error: unknown) => {
     assert.ok(error instanceof BootstrapError && error.code === "conflict/two-foundings");
     for (const { clusterId } of [first, second]) assert.ok(error.message.includes(clusterId.toHex()), error.message);
@@ -161,7 +163,13 @@ Deno.test("runJoinClient() stops at once although its TPM never answers", async 
     issuing.resolve();
     return new Promise<never>(() => {});
   };
-  const issuer: EvidenceIssuer = { variant: "none", issue: never, activate: never, ownIdentity: never };
+  const issuer: EvidenceIssuer = {
+    variant: "none",
+    isChallenged: false,
+    issue: never,
+    activate: never,
+    ownIdentity: never,
+  };
   const running = machine.run(cluster.trust, [cluster.port], { issuer });
   await issuing.promise;
   machine.stop.abort();

@@ -33,8 +33,8 @@ export interface ControlPlanesParts {
   readonly admissions: AdmissionRecords;
   /** The folder of the unit's credentials. */
   readonly credentialsFolder: string;
-  /** YAML: the policy that a new control plane's own service takes over. */
-  readonly policyDocument: string;
+  /** YAML: the policy in force, which a new control plane's own service takes over. */
+  readonly policyDocument: () => string;
   /** Time. */
   readonly clock: Clock;
   /** What happens. */
@@ -79,7 +79,7 @@ export class ControlPlanes implements ControlPlaneAdmission, Disposable {
     const { credentialsFolder, policyDocument } = this.#parts;
     const keys = await readClusterKeys(credentialsFolder, CREDENTIAL_KEY_FILES);
     try {
-      return await sealKit(sealingKey, a2, { keys, policyDocument });
+      return await sealKit(sealingKey, a2, { keys, policyDocument: policyDocument() });
     } finally {
       wipeClusterKeys(keys);
     }

@@ -111,7 +111,7 @@ async function sendRequest(exchange: JoinExchange, node: JoiningNode, service: F
 
 /** Step 4, where the node's kind of evidence has it. */
 async function answerChallenge(exchange: JoinExchange, { issuer, deadlines }: JoiningNode, a2: Bytes): Promise<void> {
-  if (issuer.variant === "none") return;
+  if (!issuer.isChallenged) return;
   const challenge = await exchange.receive("challenge", deadlines.challengeMs);
   const secret = await issuer.activate(challenge);
   const hmac = await activationAnswer(secret, a2);

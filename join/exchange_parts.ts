@@ -73,8 +73,12 @@ export interface JoinExchangeService {
   readonly verifier: EvidenceVerifier;
   /** What an identity may be, by policy. */
   readonly roleOf: (identity: string) => NodeRole;
+  /** Refuses a name that an identity may not have, by policy. */
+  readonly checkNodeName: (identity: string, nodeName: string) => void;
   /** How far a node's clock may be off, by policy. */
   readonly maximumClockSkewMs: number;
+  /** Refuses, retriably, where something may not be issued yet, or any more, by that policy. */
+  readonly confirmPolicy: () => Promise<void>;
   /** What no node may say that it is. */
   readonly network: ClusterNetwork;
   /** The admission records of the cluster. */

@@ -16,6 +16,7 @@ import { peerGroup } from "../attestation/channel/peer_group.ts";
 import type { Session } from "../attestation/channel/server.ts";
 import type { RegisterExpectation, VerifiedEvidence } from "../attestation/evidence.ts";
 import { refusal } from "../attestation/evidence.ts";
+import { verifyEvidence } from "../attestation/verify_evidence.ts";
 import { extendedOnce, joinA1, joinA2, lockDigest, trustDigest } from "../attestation/transcript.ts";
 import type { TrustPart } from "../attestation/transcript.ts";
 import { checkNodeCsr, readCsr } from "../certificate/csr.ts";
@@ -92,6 +93,7 @@ export async function serveJoin(session: JoinSession, service: JoinExchangeServi
       return node;
     });
     const verified = await verifyNode(session, service, checked);
+    await service.confirmPolicy();
     await checkPolicy(verified, service);
     await issueTicket(session, service, verified);
     service.log.event("info", "join-ticket-issued", fields());
@@ -167,7 +169,12 @@ async function checkEvidence(
   signed: SignedRequest,
   known: Known,
 ): Promise<CheckedNode> {
-  const verified = await verifier.verify(signed.evidence, signed.a2, await acceptableRegisters(trust, clusterId));
+  const verified = await verifyEvidence(
+    verifier,
+    signed.evidence,
+    signed.a2,
+    await acceptableRegisters(trust, clusterId, signed.nodeKey),
+  );
   known.identity = verified.claims.identity;
   return { ...signed, ...verified };
 }
@@ -189,11 +196,19 @@ async function verifyNode(
 }
 
 /** PCR 12 and PCR 15 as a node of this cluster may show them; who may show that it has locked is checked afterwards. */
-async function acceptableRegisters(trust: TrustPart, clusterId: Uint8Array): Promise<RegisterExpectation> {
-  const measured = (id: Uint8Array) => trustDigest({ ...trust, clusterId: id }).then(extendedOnce);
+async function acceptableRegisters(
+  trust: TrustPart,
+  clusterId: Uint8Array,
+  nodeKey: Uint8Array,
+): Promise<RegisterExpectation> {
+  const ids = [new Uint8Array(0), clusterId];
+  const trustDigests = await Promise.all(ids.map((id) => trustDigest({ ...trust, clusterId: id })));
   return {
-    trust: [await measured(new Uint8Array(0)), await measured(clusterId)],
+    trust: await Promise.all(trustDigests.map(extendedOnce)),
+    trustDigests,
     lock: [new Uint8Array(32), await lockedRegister(clusterId)],
+    lockDigests: [new Uint8Array(32), await lockDigest(clusterId)],
+    identity: hex(await sha256(nodeKey)),
   };
 }
 
@@ -206,7 +221,7 @@ async function checkPolicy(
   { request, claims }: VerifiedNode,
   service: JoinExchangeService,
 ): Promise<void> {
-  const { roleOf, network, admissions, identity, clusterVersion } = service;
+  const { roleOf, checkNodeName, network, admissions, identity, clusterVersion } = service;
   const { role, nodeName, kubeletVersion } = request;
   const permitted = roleOf(claims.identity);
   if (role === "control-plane" && permitted !== "control-plane") {
@@ -216,8 +231,11 @@ async function checkPolicy(
       permitted,
       role,
       "Configure the node as a worker, or have an operator add its identity to the policy",
+      // Where it is made anew with the machine, an operator can know it only from here, and the node asks again.
+      claims.isEphemeral === true,
     );
   }
+  checkNodeName(claims.identity, nodeName);
   // Before anything is on record.
   if (role === "control-plane") makerOfControlPlanes(service);
   checkClaims(request, network);
@@ -226,7 +244,7 @@ async function checkPolicy(
     if (record?.nodeName !== nodeName || record.role !== role) {
       throw refusal(
         "pcr-15",
-        `PCR 15 shows that this machine belongs to the cluster, but it is not admitted as ${role} ${nodeName}`,
+        `The register of the lock shows that this machine belongs to the cluster, but it is not admitted as ${role} ${nodeName}`,
         record === undefined ? hex(new Uint8Array(32)) : `${record.role} ${record.nodeName}`,
         record === undefined ? hex(await lockedRegister(identity.clusterId)) : `${role} ${nodeName}`,
         "Build the node anew from its image, or give it the name and role that it was admitted with",
@@ -244,14 +262,14 @@ async function issueTicket(
 ): Promise<void> {
   const { admissions, signCertificate, ticket, log } = service;
   const { nodeName, role, addresses, csr } = request;
-  const { identity, resetCount, fresh } = claims;
+  const { identity, resetCount, fresh, showsNoLock = false } = claims;
   await service.checkNotRemoved(nodeName);
   const { before } = await admissions.admit({
     ...{ identity, nodeName, role, addresses, nodeKey: base64(nodeKey) },
     evidenceDigest: hex(await sha256(Evidence.encode(evidence).finish())),
     ...(resetCount === undefined ? {} : { resetCount }),
   });
-  if (before !== undefined && fresh && before.nodeKey !== base64(nodeKey)) {
+  if (before !== undefined && fresh && !showsNoLock && before.nodeKey !== base64(nodeKey)) {
     log.event("warn", "join-identity-fresh-again", { identity, node: nodeName });
   }
   const sealedKit = role === "control-plane"

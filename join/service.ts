@@ -8,20 +8,20 @@ import { listen } from "../attestation/channel/server.ts";
 import type { ChannelServer } from "../attestation/channel/server.ts";
 import { proveChannelBinding } from "../attestation/channel/finished.ts";
 import type { EvidenceVerifier } from "../attestation/evidence.ts";
+import { checkNodeName, isInsecure, type Policy, roleOf } from "../attestation/policy.ts";
 import { privateKeyPem } from "../certificate/keys.ts";
 import { readPem, writePem } from "../certificate/pem.ts";
 import { AdmissionRecords } from "../kubernetes/admission_records.ts";
-import type { NodeRole } from "../kubernetes/admission_records.ts";
 import { KubernetesApi } from "../kubernetes/api.ts";
 import type { ApiCredentials } from "../kubernetes/api.ts";
 import { signNodeCertificate } from "../kubernetes/node_certificate.ts";
+import { findPolicyDocument } from "../kubernetes/policy_config_map.ts";
 import { checkNotBeingRemoved } from "../kubernetes/removal_requests.ts";
 import type { Endpoint } from "../node/endpoint.ts";
 import { readListenAddress } from "../node/endpoint.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { base64 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
-import { MAXIMUM_CLOCK_SKEW_MS } from "../platform/clock_skew.ts";
 import type { Log } from "../platform/log.ts";
 import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
 import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
@@ -30,6 +30,7 @@ import { ControlPlanes } from "./control_planes.ts";
 import { clusterNetwork } from "./claims_check.ts";
 import { JOIN_SERVICE_DEADLINES } from "./exchange_parts.ts";
 import { serveJoin } from "./exchange_service.ts";
+import { PolicyInForce } from "./policy_in_force.ts";
 import { remembered } from "./_remembered.ts";
 import type { ServiceState } from "./service_state.ts";
 import { runServingApprover } from "./serving_approver.ts";
@@ -39,12 +40,10 @@ import { VerificationQueue } from "./verification_queue.ts";
 export interface JoinServiceDependencies {
   /** What it runs on, from `readServiceState()`. */
   readonly state: ServiceState;
-  /** Verifies the nodes' evidence by the state's policy. */
-  readonly verifier: EvidenceVerifier;
-  /** What an identity may be, by that policy. */
-  readonly roleOf: (identity: string) => NodeRole;
-  /** How far a node's clock may be off, by that policy. Default: five minutes. */
-  readonly maximumClockSkewMs?: number;
+  /** Makes what verifies nodes' evidence by a policy: the state's, and later ones. */
+  readonly createVerifier: (policy: Policy) => EvidenceVerifier;
+  /** Reads the policy document of the state anew, as its file is now. */
+  readonly readPolicyDocument: () => Promise<string>;
   /** The folder of the unit's credentials, with the cluster's keys; without it no control plane can join by this service. */
   readonly credentialsFolder?: string;
   /** The service's clock. */
@@ -73,23 +72,39 @@ const QUEUE = { maximumActive: 4, maximumWaiting: 1024 } as const;
 /** An API server that is replaced by one of another version takes longer than that to start. */
 const VERSION_AGE_MS = 5_000;
 
+/** What does not change while the service runs. */
+type WithoutPolicy = Omit<
+  JoinExchangeService,
+  "verifier" | "roleOf" | "checkNodeName" | "maximumClockSkewMs" | "confirmPolicy"
+>;
+
 const versionSchema = v.object({ gitVersion: v.string() });
 
 /**
  * Serves until the signal: then it stops listening, ends what is under way, and returns. A node that was cut off asks again.
  *
- * @throws {BootstrapError} `system/listen`, `internal/channel-binding`, `usage/kubernetes-credentials`.
+ * @throws {BootstrapError} `system/listen`, `internal/channel-binding`, `usage/kubernetes-credentials`, `usage/document` for the
+ *   state's policy.
  */
 export async function runJoinService(dependencies: JoinServiceDependencies, signal: AbortSignal): Promise<void> {
   await proveChannelBinding();
-  const { state, clock, log, credentialsFolder } = dependencies;
+  const { state, clock, log, credentialsFolder, createVerifier, readPolicyDocument } = dependencies;
   using api = new KubernetesApi(await apiCredentials(state));
   const admissions = new AdmissionRecords(api);
-  using controlPlanes = credentialsFolder === undefined
-    ? undefined
-    : new ControlPlanes({ api, admissions, credentialsFolder, clock, log, policyDocument: state.policyDocument });
-  const service: JoinExchangeService = {
-    ...exchangeService(dependencies),
+  const policies = new PolicyInForce({
+    ...{ document: state.policyDocument, createVerifier, clock, log, readFile: readPolicyDocument },
+    findConfigMap: () => findPolicyDocument(api),
+  });
+  using controlPlanes = credentialsFolder === undefined ? undefined : new ControlPlanes({
+    api,
+    admissions,
+    credentialsFolder,
+    clock,
+    log,
+    policyDocument: () => policies.current().document,
+  });
+  const service: WithoutPolicy = {
+    ...exchangeService(dependencies, isInsecure(policies.current().policy)),
     admissions,
     signCertificate: (nodeName, csr) => signCertificate(api, nodeName, csr, clock),
     checkNotRemoved: (nodeName) => checkNotBeingRemoved(api, nodeName),
@@ -100,7 +115,11 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
       clock,
     ),
   };
-  await using server = await listenForJoins(service, readListenAddress(state.listen, "listen"));
+  await using server = await listenForExchanges(
+    () => ({ ...service, ...policyParts(policies) }),
+    service.log,
+    readListenAddress(state.listen, "listen"),
+  );
   service.log.event("info", "join-service-started", { listen: state.listen, port: server.port });
   const failed = new AbortController();
   const end = AbortSignal.any([signal, failed.signal]);
@@ -109,6 +128,7 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
       server.watch(clock, end),
       runServingApprover({ api, admissions, network: service.network, clock, log }, end),
       controlPlanes?.run(end),
+      policies.run(end),
     ]);
   } finally {
     failed.abort();
@@ -123,25 +143,43 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
  * @param address Where; port 0 for one that the kernel gives.
  */
 export function listenForJoins(service: JoinExchangeService, address: Endpoint): Promise<ChannelServer> {
+  return listenForExchanges(() => service, service.log, address);
+}
+
+/** Each exchange ends with what it began with. */
+function listenForExchanges(service: () => JoinExchangeService, log: Log, address: Endpoint): Promise<ChannelServer> {
   return listen<JoinClientMessage, JoinServerMessage>({
     service: JoinServiceService,
     ...address,
     maximumConnections: MAXIMUM_CONNECTIONS,
     maximumMessageLength: MAXIMUM_MESSAGE_LENGTH,
-    handle: (session) => serveJoin(session, service),
-    log: service.log,
+    handle: (session) => serveJoin(session, service()),
+    log,
   });
 }
 
-/** The parts of an exchange that come from the state and the policy. */
+/** The parts of an exchange that come from the policy in force when it begins. */
+function policyParts(policies: PolicyInForce): Omit<JoinExchangeService, keyof WithoutPolicy> {
+  const version = policies.current();
+  const { policy, verifier } = version;
+  return {
+    ...{ verifier, maximumClockSkewMs: policy.maximumClockSkewMs },
+    roleOf: (identity) => roleOf(policy, identity),
+    checkNodeName: (identity, nodeName) => checkNodeName(policy, identity, nodeName),
+    confirmPolicy: () => policies.confirm(version),
+  };
+}
+
+/** The parts of an exchange that come from the state. */
 function exchangeService(
-  { state, verifier, roleOf, maximumClockSkewMs = MAXIMUM_CLOCK_SKEW_MS, clock, log }: JoinServiceDependencies,
-): Omit<JoinExchangeService, "admissions" | "signCertificate" | "checkNotRemoved" | "clusterVersion"> {
+  { state, clock, log }: JoinServiceDependencies,
+  believesAll: boolean,
+): Omit<WithoutPolicy, "admissions" | "signCertificate" | "checkNotRemoved" | "clusterVersion"> {
   const { trust, caCertificate, foundings, certificate, keys, apiEndpoints, joinEndpoints, clusterDocument } = state;
   return {
     identity: { clusterId: trust.clusterId, caCertificate, foundings, certificate, keys },
-    ...{ trust, verifier, roleOf, maximumClockSkewMs, clock },
-    log: verifier.variant === "none" ? log.with({ insecure: "evidence is not verified: variant none" }) : log,
+    ...{ trust, clock },
+    log: believesAll ? log.with({ insecure: "evidence is not verified: variant none" }) : log,
     ticket: { apiEndpoints, joinEndpoints, clusterDocument },
     network: clusterNetwork(apiEndpoints, clusterDocument),
     queue: new VerificationQueue(QUEUE),

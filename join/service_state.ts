@@ -154,6 +154,16 @@ export async function readServiceState(
   };
 }
 
+/**
+ * The policy document in the state, as the file is now.
+ *
+ * @throws {BootstrapError} `malformed/service-state` with `key`, `system/file`.
+ */
+export async function readPolicyDocument(folder: string): Promise<string> {
+  const path = join(folder, SERVICE_STATE_FILE);
+  return parseState(await readFile(path, MAXIMUM_STATE_BYTES), path).policyDocument;
+}
+
 async function readFounding(
   { operatorKey, signature }: { readonly operatorKey: string; readonly signature: string },
   trust: TrustPart,

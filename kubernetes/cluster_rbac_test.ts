@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import * as v from "valibot";
 import { JOIN_SERVICE_SUBJECT } from "../certificate/subjects.ts";
 import { BOOTSTRAPPER_NAMESPACE, clusterRbac } from "./cluster_rbac.ts";
+import { POLICY_CONFIG_MAP, POLICY_NAMESPACE } from "./policy_config_map.ts";
 
 const roleSchema = v.looseObject({
   rules: v.array(v.looseObject({ resources: v.array(v.string()), verbs: v.array(v.string()) })),
@@ -10,7 +11,7 @@ const bindingSchema = v.looseObject({ subjects: v.array(v.looseObject({ kind: v.
 
 Deno.test("clusterRbac() gives the join service no wildcard, no Secret and no impersonation", () => {
   const roles = clusterRbac().filter(({ kind }) => kind === "ClusterRole" || kind === "Role");
-  assert.equal(roles.length, 2);
+  assert.equal(roles.length, 3);
   for (const { rules } of roles.map((role) => v.parse(roleSchema, role))) {
     for (const { resources, verbs } of rules) {
       for (const word of [...resources, ...verbs]) {
@@ -30,8 +31,10 @@ const ruleSchema = v.looseObject({
 });
 
 /** Each right of a role of the join service, as `verb group/resource` and the names that it is limited to. */
-function rightsOf(kind: "ClusterRole" | "Role"): string[] {
-  const role = clusterRbac().find((one) => one.kind === kind && one.metadata.name === "bootstrapper:join-service");
+function rightsOf(kind: "ClusterRole" | "Role", namespace = ""): string[] {
+  const role = clusterRbac().find((one) =>
+    one.kind === kind && one.metadata.name === "bootstrapper:join-service" && one.metadata.namespace === namespace
+  );
   return v.parse(ruleSchema, role).rules.flatMap(({ apiGroups, resources, resourceNames, verbs }) =>
     verbs.map((verb) => [`${verb} ${apiGroups[0]}/${resources[0]}`, ...resourceNames].join(" "))
   ).sort();
@@ -50,7 +53,7 @@ Deno.test("clusterRbac() gives the join service exactly these rights in the whol
 });
 
 Deno.test("clusterRbac() gives the join service exactly these rights in its own namespace", () => {
-  assert.deepEqual(rightsOf("Role"), [
+  assert.deepEqual(rightsOf("Role", BOOTSTRAPPER_NAMESPACE), [
     "create /configmaps",
     "create coordination.k8s.io/leases",
     "delete /configmaps",
@@ -60,6 +63,10 @@ Deno.test("clusterRbac() gives the join service exactly these rights in its own 
     "update /configmaps",
     "update coordination.k8s.io/leases",
   ]);
+});
+
+Deno.test("clusterRbac() lets the join service read the policy, and nothing else in its namespace", () => {
+  assert.deepEqual(rightsOf("Role", POLICY_NAMESPACE), [`get /configmaps ${POLICY_CONFIG_MAP}`]);
 });
 
 Deno.test("clusterRbac() binds nobody but nodes, the API server and the join service's own subject", () => {

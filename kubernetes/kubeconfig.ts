@@ -5,10 +5,11 @@
  */
 import { dirname, resolve } from "node:path";
 import * as v from "valibot";
-import { parse, stringify } from "yaml";
+import { stringify } from "yaml";
 import { base64, fromBase64, fromUtf8, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { readFile } from "../platform/files.ts";
+import { readYaml } from "../platform/yaml.ts";
 import type { ApiCredentials } from "./api.ts";
 
 /** What a kubeconfig is made of. */
@@ -19,7 +20,7 @@ export interface KubeconfigParts extends ApiCredentials {
   readonly userName: string;
 }
 
-const KUBECONFIG_MAXIMUM_BYTES = 1 << 20;
+const KUBECONFIG_MAXIMUM_BYTES = 1 << 18;
 
 /**
  * A kubeconfig with one cluster, one user and one context, everything embedded. It holds a private key: whoever writes it
@@ -105,7 +106,7 @@ export async function readKubeconfig(path: string): Promise<ApiCredentials> {
 function parseKubeconfig(text: string, path: string): v.InferOutput<typeof kubeconfigSchema> {
   let value: unknown;
   try {
-    value = parse(text);
+    value = readYaml(text);
   } catch {
     // The parser's error quotes the text, which may hold a key.
     throw malformed(path, "", "is not YAML");
@@ -124,14 +125,14 @@ function named<T extends { readonly name: string }>(entries: readonly T[], name:
 
 /** The certificates of a PEM file that may hold the key as well, as the kubelet's does. */
 function certificatesOf(pem: string, path: string): string {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g);
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g);
   if (blocks === null) throw malformed(path, "client-certificate-data", "holds no certificate");
   return blocks.join("\n") + "\n";
 }
 
 /** The key of a PEM file that may hold certificates as well. */
 function keyOf(pem: string, path: string): string {
-  const [block] = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]+?-----END [A-Z ]*PRIVATE KEY-----/.exec(pem) ?? [];
+  const [block] = /-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]+-----END [A-Z ]*PRIVATE KEY-----/.exec(pem) ?? [];
   if (block === undefined) throw malformed(path, "client-key-data", "holds no private key");
   return `${block}\n`;
 }

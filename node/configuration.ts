@@ -23,10 +23,15 @@ export const DEFAULT_INIT_LISTEN = "0.0.0.0:9443";
 
 /** How a node proves what it is. */
 export interface EvidenceConfiguration {
-  /** The kind of evidence that it makes. `none` proves nothing. */
-  readonly variant: EvidenceVariant;
+  /** The kinds of evidence that it makes, in the order of the policy; the first gives its identity. `none` proves nothing. */
+  readonly variants: readonly EvidenceVariant[];
   /** The endorsement key that is its identity; only of use with `tpm`. */
   readonly ekType: EkType;
+}
+
+/** Whether a node proves nothing. */
+export function isInsecure({ variants }: Pick<EvidenceConfiguration, "variants">): boolean {
+  return variants.includes("none");
 }
 
 /** A node's configuration. */
@@ -72,7 +77,7 @@ export function readNodeConfiguration(text: string, what: string): NodeConfigura
   }
   const { name, address, role = "worker" } = document.node ?? {};
   const evidence = readEvidence(document, fail);
-  if (evidence.variant === "none" && role === "control-plane" && !init.enabled) {
+  if (isInsecure(evidence) && role === "control-plane" && !init.enabled) {
     fail("node.role", 'no join service makes a node without evidence (evidence.variant "none") a control plane');
   }
   return {
@@ -141,14 +146,23 @@ function readEndpoints(texts: readonly string[], fail: Fail): readonly Endpoint[
 
 function readEvidence(document: ConfigurationDocument, fail: Fail): EvidenceConfiguration {
   const { variant = "tpm", ekType, allowInsecure = false } = document.evidence ?? {};
-  if (variant === "none" && !allowInsecure) {
+  const variants = typeof variant === "string" ? [variant] : variant;
+  if (variants.length === 0) fail("evidence.variant", "it must not be empty");
+  if (new Set(variants).size < variants.length) fail("evidence.variant", "it must have each kind once");
+  const isNone = variants.includes("none");
+  if (isNone && variants.length > 1) fail("evidence.variant", "none goes with no other kind, as it proves nothing");
+  if (variants.includes("snp") && variants.includes("tdx")) {
+    fail("evidence.variant", "no machine has both snp and tdx");
+  }
+  if (isNone && !allowInsecure) {
     fail("evidence.allowInsecure", 'it must be true with evidence.variant "none", which proves nothing');
   }
-  if (variant !== "none" && allowInsecure) {
-    fail("evidence.allowInsecure", `it goes only with evidence.variant "none", and the variant is "${variant}"`);
+  if (!isNone && allowInsecure) {
+    const name = variants.join("+");
+    fail("evidence.allowInsecure", `it goes only with evidence.variant "none", and the variant is "${name}"`);
   }
-  if (variant === "none" && ekType !== undefined) {
-    fail("evidence.ekType", 'there is no endorsement key with evidence.variant "none"');
+  if (!variants.includes("tpm") && ekType !== undefined) {
+    fail("evidence.ekType", "there is no endorsement key without tpm in evidence.variant");
   }
-  return { variant, ekType: ekType ?? "rsa2048" };
+  return { variants, ekType: ekType ?? "rsa2048" };
 }

@@ -7,7 +7,7 @@ import { defaultRouteInterfaces, resolveNodeSelf } from "./configuration_default
 const configuration: NodeConfiguration = {
   trust: { clusterName: "demo", clusterId: new Uint8Array(0), operatorKeys: [] },
   node: { role: "worker" },
-  evidence: { variant: "tpm", ekType: "rsa2048" },
+  evidence: { variants: ["tpm"], ekType: "rsa2048" },
   init: { enabled: true, listen: { host: "0.0.0.0", port: 9443 } },
   join: { endpoints: [] },
   allowUnmeasuredImage: false,

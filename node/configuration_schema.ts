@@ -47,7 +47,7 @@ export interface ConfigurationDocument {
   readonly node?: { readonly name?: string; readonly address?: string; readonly role?: NodeRole };
   /** How it proves what it is. */
   readonly evidence?: {
-    readonly variant?: EvidenceVariant;
+    readonly variant?: EvidenceVariant | readonly EvidenceVariant[];
     readonly ekType?: EkType;
     readonly allowInsecure?: boolean;
   };
@@ -79,7 +79,7 @@ const configurationSchema: v.GenericSchema<unknown, ConfigurationDocument> = v.s
     role: v.exactOptional(v.picklist(NODE_ROLES)),
   })),
   evidence: v.exactOptional(v.strictObject({
-    variant: v.exactOptional(v.picklist(EVIDENCE_VARIANTS)),
+    variant: v.exactOptional(v.union([v.picklist(EVIDENCE_VARIANTS), v.array(v.picklist(EVIDENCE_VARIANTS))])),
     ekType: v.exactOptional(v.picklist(EK_TYPES)),
     allowInsecure: v.exactOptional(v.boolean()),
   })),

@@ -10,8 +10,9 @@ export function guardedIssuer(issuer: EvidenceIssuer, lock: NodeLock): EvidenceI
   const isSettled = (name: string) => name === "unlocked" || name === "locked";
   return {
     variant: issuer.variant,
+    isChallenged: issuer.isChallenged,
     activate: (challenge) => issuer.activate(challenge),
-    ownIdentity: () => issuer.ownIdentity(),
+    ownIdentity: (bound) => issuer.ownIdentity(bound),
     async issue(statement) {
       const before = lock.state().name;
       const evidence = isSettled(before) ? await issuer.issue(statement) : undefined;

@@ -51,7 +51,7 @@ function founding({ deps, issuer, kubeadm }: Contender): FoundClusterDependencie
   });
   return {
     ...{ node: self, kubernetesFolder: paths.kubernetes, kubeadm, clock },
-    identity: () => issuer.ownIdentity(),
+    identity: (clusterId) => issuer.ownIdentity(clusterId),
     enableKubelet: () => kubelet.enable(),
     joinServicePort: JOIN_SERVICE_PORT,
     installJoinService: ({ ca, founding, request }, { apiEndpoints, joinEndpoints }) =>

@@ -5,7 +5,6 @@
  */
 import { join } from "node:path";
 import * as v from "valibot";
-import { parse } from "yaml";
 import type { EtcdCredentials } from "../kubernetes/etcd.ts";
 import type { EtcdHealth, EtcdMember } from "../kubernetes/etcd_health.ts";
 import { checkCanRemove } from "../kubernetes/etcd_health.ts";
@@ -13,6 +12,7 @@ import { fromUtf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { readFile, readFileIfExists } from "../platform/files.ts";
+import { readYaml } from "../platform/yaml.ts";
 
 /** etcd, as far as a member that leaves needs it. */
 export interface LeavingEtcd extends Disposable {
@@ -33,7 +33,7 @@ export interface OwnMember {
   readonly endpoints: readonly [string, ...string[]];
 }
 
-const MAXIMUM_BYTES = 1 << 18;
+const MAXIMUM_BYTES = 1 << 16;
 const CLIENT_PORT = "2379";
 
 const podSchema = v.object({
@@ -56,7 +56,7 @@ export async function readOwnMember(kubernetesFolder: string): Promise<OwnMember
 /** {@linkcode readOwnMember} for the bytes of the manifest; `path` names it in errors. */
 export function parseOwnMember(bytes: Uint8Array, path: string): OwnMember {
   try {
-    const { spec } = v.parse(podSchema, parse(fromUtf8(bytes, path)));
+    const { spec } = v.parse(podSchema, readYaml(fromUtf8(bytes, path)));
     const command = spec.containers[0]?.command ?? [];
     const flag = (name: string) => command.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3) ?? "";
     const peerUrl = flag("initial-advertise-peer-urls");

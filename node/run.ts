@@ -30,6 +30,7 @@ import type { NodeCheck } from "./preflight.ts";
 import { nodeChecks } from "./preflight.ts";
 import type { Detected, RaceEvent } from "./race.ts";
 import { createRaceMachine } from "./race.ts";
+import { isInsecure } from "./configuration.ts";
 import { checkNoReset } from "./reset_marker.ts";
 import type { Contender, RunDependencies } from "./run_dependencies.ts";
 import { statusRefusal, StatusWriter } from "./status.ts";
@@ -143,12 +144,12 @@ class RunningNode {
       nodeName: self.name,
       address: self.address,
       role: self.role,
-      evidence: evidence.variant,
+      evidence: evidence.variants.join("+"),
       ...(unmeasured.length === 0 ? {} : { warnings: unmeasured.map(({ message }) => message) }),
     });
     for (const { check, message } of unmeasured) log.event("warn", "image-not-measured", { check, message });
     if (unmeasured.length > 0 && !configuration.allowUnmeasuredImage) throw unmeasuredImage(unmeasured);
-    if (evidence.variant === "none") log.event("warn", "insecure-evidence-none");
+    if (isInsecure(evidence)) log.event("warn", "insecure-evidence-none");
     await proveChannelBinding();
     if (registers !== undefined) await measureTrust(registers, trust);
     await checkNoReset(paths.state);

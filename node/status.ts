@@ -9,6 +9,7 @@ import type { LockOwner } from "../nodelock/record.ts";
 import { LOCK_OWNERS } from "../nodelock/record.ts";
 import { fromUtf8, utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
+import type { FailedCheck } from "../platform/errors.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { readFileIfExists, writeFileAtomic } from "../platform/files.ts";
 import type { Log } from "../platform/log.ts";
@@ -34,6 +35,8 @@ export interface StatusRefusal {
   readonly next?: string;
   /** Facts: for a failed verification `check`, `expected` and `seen`. */
   readonly details: Readonly<Record<string, string>>;
+  /** For evidence that was refused: every check that failed. */
+  readonly checks?: readonly FailedCheck[];
 }
 
 /** The status document. What is not known yet is missing. */
@@ -78,6 +81,9 @@ const refusalSchema: v.GenericSchema<unknown, StatusRefusal> = v.strictObject({
   retriable: v.boolean(),
   next: v.exactOptional(v.string()),
   details: v.record(v.string(), v.string()),
+  checks: v.exactOptional(
+    v.array(v.strictObject({ check: v.string(), expected: v.string(), seen: v.string(), message: v.string() })),
+  ),
 });
 
 const statusSchema: v.GenericSchema<unknown, NodeStatus> = v.strictObject({
@@ -101,6 +107,9 @@ const statusSchema: v.GenericSchema<unknown, NodeStatus> = v.strictObject({
 const MAXIMUM_STATUS_BYTES = 1 << 16;
 const STATUS_MODE = 0o644;
 const LONGEST_TEXT = 1000;
+const MAXIMUM_CHECKS = 32;
+/** So that all checks of two refusals are far below the size of the document. */
+const LONGEST_CHECK_TEXT = 256;
 
 /**
  * Reads the status of a node, or `undefined` where the bootstrapper never ran.
@@ -123,7 +132,13 @@ export function parseStatus(bytes: Uint8Array, what: string): NodeStatus {
 
 /** An error as the status shows it; texts from peers are cut so that the document stays small. */
 export function statusRefusal(error: BootstrapError, now: Date, peer?: string): StatusRefusal {
-  const cut = (text: string) => text.slice(0, LONGEST_TEXT);
+  const cut = (text: string, longest = LONGEST_TEXT) => text.slice(0, longest);
+  const checks = error.checks.slice(0, MAXIMUM_CHECKS).map(({ check, expected, seen, message }) => ({
+    check: cut(check, LONGEST_CHECK_TEXT),
+    expected: cut(expected, LONGEST_CHECK_TEXT),
+    seen: cut(seen, LONGEST_CHECK_TEXT),
+    message: cut(message, LONGEST_CHECK_TEXT),
+  }));
   return {
     time: now.toISOString(),
     ...(peer === undefined ? {} : { peer: cut(peer) }),
@@ -134,6 +149,7 @@ export function statusRefusal(error: BootstrapError, now: Date, peer?: string): 
     details: Object.fromEntries(
       Object.entries(error.details).slice(0, 16).map(([key, value]) => [cut(key), cut(value)]),
     ),
+    ...(checks.length === 0 ? {} : { checks }),
   };
 }
 

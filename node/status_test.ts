@@ -71,7 +71,9 @@ Deno.test("statusRefusal() stays readable and small when a peer's texts are anyt
     const text = fc.string({ unit: "binary", maxLength: 3000 });
     await fc.assert(
       fc.asyncProperty(text, text, fc.dictionary(text, text, { maxKeys: 40 }), async (message, next, details) => {
-        const error = new BootstrapError("refused/pcr", message, { next, details });
+        const check = { check: next, expected: message, seen: next, message };
+        const checks = Array.from({ length: 100 }, () => check);
+        const error = new BootstrapError("refused/pcr", message, { next, details, checks });
         await writer.update({ lastRefusal: statusRefusal(error, clock.now(), message) });
         assert.equal((await readStatus(path))?.lastRefusal?.code, "refused/pcr");
       }),

@@ -21,7 +21,11 @@ import { BootstrapError } from "../platform/errors.ts";
  * @throws {BootstrapError} `precondition/register` with `register`, `expected` and `seen`; whatever the registers throw.
  */
 async function measure(registers: MeasurementRegisters, register: number, digest: Uint8Array): Promise<void> {
-  const expected = await extendedOnce(digest);
+  if (registers.parts !== undefined) {
+    for (const part of registers.parts) await measure(part, register, digest);
+    return;
+  }
+  const expected = await (registers.extended?.(register, digest) ?? extendedOnce(digest));
   if (isZero(await registers.read(register))) await registers.extend(register, digest);
   const seen = await registers.read(register);
   if (equalBytes(seen, expected)) return;

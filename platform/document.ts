@@ -5,17 +5,15 @@
  */
 import type { BaseIssue, GenericSchema } from "valibot";
 import { safeParse } from "valibot";
-import { isScalar, parseDocument, visit } from "yaml";
 import { utf8 } from "./bytes.ts";
 import { BootstrapError } from "./errors.ts";
+import { readYaml } from "./yaml.ts";
 
 /** The largest document that is read, in bytes; the largest sensible policy is a tenth of it. */
 export const MAXIMUM_DOCUMENT_BYTES: number = 64 * 1024;
 
 const SHOWN_PROBLEMS = 5;
 const LONGEST_SHOWN_VALUE = 40;
-/** Valibot leaves these out of records without a word. */
-const OVERLOOKED_KEYS: readonly string[] = ["__proto__", "prototype", "constructor"];
 
 /** A valibot schema, as far as its type says what comes out of it. */
 export interface DocumentSchema<T> {
@@ -48,7 +46,7 @@ export function readDocument<T>(text: string, schema: DocumentSchema<T>, what: s
   const shown = problems.slice(0, SHOWN_PROBLEMS).join("; ");
   const more = problems.length > SHOWN_PROBLEMS ? `; and ${problems.length - SHOWN_PROBLEMS} more` : "";
   throw new BootstrapError("usage/document", `Cannot use ${what}: ${shown}${more}`, {
-    details: { document: what, key: pathOf(keysOf(result.issues[0])) },
+    details: { document: what, key: keyPath(keysOf(result.issues[0])) },
   });
 }
 
@@ -57,18 +55,7 @@ function parseYaml(text: string, what: string): unknown {
     throw unreadable(what, `it is larger than ${MAXIMUM_DOCUMENT_BYTES} bytes`);
   }
   try {
-    // As names, 4 and "4" are the same.
-    const uniqueKeys = (a: unknown, b: unknown) => isScalar(a) && isScalar(b) && String(a.value) === String(b.value);
-    const document = parseDocument(text, { schema: "core", version: "1.2", uniqueKeys, logLevel: "error" });
-    const [problem] = [...document.errors, ...document.warnings];
-    if (problem !== undefined) throw problem;
-    visit(document, {
-      Pair(_, { key }) {
-        const name = isScalar(key) ? String(key.value) : "";
-        if (OVERLOOKED_KEYS.includes(name)) throw new Error(`${name} is no key anywhere`);
-      },
-    });
-    return document.toJS({ maxAliasCount: 0 });
+    return readYaml(text);
   } catch (cause) {
     // The reader is recursive: a document of nothing but brackets ends it with a RangeError.
     throw unreadable(what, cause instanceof Error ? cause.message.split("\n")[0] ?? "" : String(cause), cause);
@@ -84,7 +71,7 @@ function unreadable(what: string, reason: string, cause?: unknown): BootstrapErr
 
 function describe(issue: Issue, schema: unknown): string {
   const keys = keysOf(issue);
-  const path = pathOf(keys) || "the document";
+  const path = keyPath(keys) || "the document";
   if (issue.type !== "strict_object" || keys.length === 0) return `${path}: ${reasonOf(issue)}`;
   if (issue.expected !== "never") {
     return issue.received === "undefined" ? `${path} is missing` : `${path}: ${reasonOf(issue)}`;
@@ -110,7 +97,8 @@ function keysOf(issue: Issue): readonly (string | number)[] {
   return (issue.path ?? []).map(({ key }) => typeof key === "number" ? key : String(key));
 }
 
-function pathOf(keys: readonly (string | number)[]): string {
+/** How errors name a key, by the names above it and its own: `tpm.pcrs["4"]`; empty for the document itself. */
+export function keyPath(keys: readonly (string | number)[]): string {
   return keys.map((key, index) => {
     if (typeof key === "number") return `[${key}]`;
     return /^[A-Za-z_]\w*$/.test(key) ? `${index === 0 ? "" : "."}${key}` : `[${JSON.stringify(key)}]`;

@@ -40,6 +40,18 @@ export type ErrorFamily = keyof typeof ERROR_CODES;
 /** A stable error code: its family, a slash, and what exactly, as in `refused/pcr`. */
 export type ErrorCode = `${ErrorFamily}/${string}`;
 
+/** A check of a peer's evidence that failed. */
+export interface FailedCheck {
+  /** Its name, as in `refused/pcr-4`. */
+  readonly check: string;
+  /** What would satisfy it. */
+  readonly expected: string;
+  /** What the evidence shows. */
+  readonly seen: string;
+  /** What it means. */
+  readonly message: string;
+}
+
 /** What a {@linkcode BootstrapError} carries beside its sentence. */
 export interface BootstrapErrorOptions {
   /** Whether the same request may succeed later without anybody changing anything. Default: by the family. */
@@ -48,6 +60,8 @@ export interface BootstrapErrorOptions {
   readonly next?: string;
   /** Facts for people and programs: the check, expected and seen, a path, a register. Never a secret. */
   readonly details?: Readonly<Record<string, string>>;
+  /** All checks that failed, where evidence was refused; the error itself is about the first. */
+  readonly checks?: readonly FailedCheck[];
   /** The error below this one. */
   readonly cause?: unknown;
 }
@@ -64,13 +78,15 @@ export class BootstrapError extends Error {
   readonly next: string;
   /** Facts; never a secret. */
   readonly details: Readonly<Record<string, string>>;
+  /** All checks that failed, where evidence was refused. */
+  readonly checks: readonly FailedCheck[];
 
   /**
    * Makes an error.
    *
    * @param code The stable code, family first.
    * @param message What happened, and to what, as a sentence without a final full stop.
-   * @param options Retriable, next action, facts, cause.
+   * @param options Retriable, next action, facts, failed checks, cause.
    */
   constructor(code: ErrorCode, message: string, options: BootstrapErrorOptions = {}) {
     super(message, "cause" in options ? { cause: options.cause } : undefined);
@@ -79,6 +95,7 @@ export class BootstrapError extends Error {
     this.retriable = options.retriable ?? (family === "unavailable" || family === "timeout");
     this.next = options.next ?? "";
     this.details = options.details ?? {};
+    this.checks = options.checks ?? [];
   }
 }
 

@@ -18,7 +18,7 @@ Deno.test("BootstrapError carries its code, sentence, facts and cause", () => {
 
 Deno.test("BootstrapError has no next action, facts or cause when none is given", () => {
   const error = new BootstrapError("system/file", "gone");
-  assert.deepEqual([error.next, error.details, "cause" in error], ["", {}, false]);
+  assert.deepEqual([error.next, error.details, error.checks, "cause" in error], ["", {}, [], false]);
 });
 
 Deno.test("BootstrapError is retriable by its family, or as it is told", () => {

@@ -188,6 +188,15 @@ export async function readFile(path: string, maximumBytes: number): Promise<Byte
   return bytes;
 }
 
+/**
+ * The size of a file in bytes.
+ *
+ * @throws {BootstrapError} `system/file`, naming the path.
+ */
+export function fileSize(path: string): Promise<number> {
+  return attempt("look at", path, async () => (await Deno.stat(path)).size);
+}
+
 /** Whether a path names anything. */
 export async function exists(path: string): Promise<boolean> {
   try {

@@ -4,13 +4,15 @@
  * @module
  */
 import type { Clock } from "./clock.ts";
-import { BootstrapError } from "./errors.ts";
+import type { BootstrapError, FailedCheck } from "./errors.ts";
 
 /** How much an event matters. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
 /** The facts of an event. Secrets never belong here. */
-export type LogFields = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
+export type LogFields = Readonly<
+  Record<string, string | number | boolean | readonly string[] | readonly FailedCheck[] | undefined>
+>;
 
 /** Where events go. */
 export interface Log {
@@ -43,7 +45,7 @@ export function createLog(
 /** A log that forgets everything, for tests that do not look. */
 export const silentLog: Log = Object.freeze({ event() {}, with: () => silentLog });
 
-/** An error as log fields: code, sentence, next action, facts, and the chain of causes. Facts hide none of the others. */
+/** An error as log fields: code, sentence, next action, facts, failed checks, and the chain of causes. Facts hide none of the others. */
 export function errorFields(error: BootstrapError): LogFields {
   const causes: string[] = [];
   for (let cause = error.cause; cause instanceof Error && causes.length < 8; cause = cause.cause) {
@@ -54,6 +56,7 @@ export function errorFields(error: BootstrapError): LogFields {
     message: error.message,
     retriable: error.retriable,
     ...(error.next === "" ? {} : { next: error.next }),
+    ...(error.checks.length === 0 ? {} : { checks: error.checks }),
     ...(causes.length === 0 ? {} : { causes }),
   };
   return { ...own, ...error.details, ...own };

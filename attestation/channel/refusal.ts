@@ -7,12 +7,16 @@ import { Metadata, status } from "@grpc/grpc-js";
 import type { ServiceError, StatusObject } from "@grpc/grpc-js";
 import { Refusal } from "../../proto/gen/bootstrapper.ts";
 import { BootstrapError, ERROR_CODES, errorFamily } from "../../platform/errors.ts";
-import type { ErrorCode, ErrorFamily } from "../../platform/errors.ts";
+import type { ErrorCode, ErrorFamily, FailedCheck } from "../../platform/errors.ts";
 
 const METADATA_KEY = "bootstrapper-refusal-bin";
 const MAXIMUM_REFUSAL_LENGTH = 8192;
 const MAXIMUM_TEXT_LENGTH = 1024;
 const MAXIMUM_DETAILS = 16;
+/** More than a TPM has registers. */
+const MAXIMUM_CHECKS = 32;
+/** Some digests: with more of them, checks would take the room of each other. */
+const MAXIMUM_CHECK_TEXT_LENGTH = 256;
 
 const STATUS: Readonly<Record<ErrorFamily, number>> = Object.freeze({
   usage: status.INVALID_ARGUMENT,
@@ -39,12 +43,16 @@ export type Audience = "stranger" | "peer";
 export function statusOf(error: BootstrapError, audience: Audience): Partial<StatusObject> {
   const { code, retriable } = error;
   const refusal: Refusal = audience === "peer"
-    ? { code, message: short(error.message), retriable, next: short(error.next), details: {} }
-    : { code, message: "", retriable, next: "", details: retryAfterOf(error) };
+    ? { code, message: short(error.message), retriable, next: short(error.next), details: {}, checks: [] }
+    : { code, message: "", retriable, next: "", details: retryAfterOf(error), checks: [] };
   if (audience === "peer") {
     for (const [key, value] of Object.entries(error.details).slice(0, MAXIMUM_DETAILS)) {
       const more = { ...refusal.details, [key]: short(value) };
       if (encode({ ...refusal, details: more }).length <= MAXIMUM_REFUSAL_LENGTH) refusal.details = more;
+    }
+    for (const check of error.checks.slice(0, MAXIMUM_CHECKS)) {
+      const checks = [...refusal.checks, eachText(check, (text) => short(text, MAXIMUM_CHECK_TEXT_LENGTH))];
+      if (encode({ ...refusal, checks }).length <= MAXIMUM_REFUSAL_LENGTH) refusal.checks = checks;
     }
   }
   const metadata = new Metadata();
@@ -61,8 +69,12 @@ function encode(refusal: Refusal): Buffer {
   return Buffer.from(Refusal.encode(refusal).finish());
 }
 
-function short(text: string): string {
-  return text.slice(0, MAXIMUM_TEXT_LENGTH).toWellFormed();
+function short(text: string, longest = MAXIMUM_TEXT_LENGTH): string {
+  return text.slice(0, longest).toWellFormed();
+}
+
+function eachText({ check, expected, seen, message }: FailedCheck, change: (text: string) => string): FailedCheck {
+  return { check: change(check), expected: change(expected), seen: change(seen), message: change(message) };
 }
 
 /** Text of a peer without what would steer a terminal or a reader: controls, formats and line ends of all kinds. */
@@ -108,5 +120,6 @@ function readRefusal(encoded: Uint8Array): BootstrapError | undefined {
     retriable: refusal.retriable,
     next: printable(refusal.next),
     details: { ...Object.fromEntries(details), saidBy: "peer" },
+    checks: refusal.checks.slice(0, MAXIMUM_CHECKS).map((check) => eachText(check, printable)),
   });
 }

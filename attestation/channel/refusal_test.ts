@@ -23,7 +23,8 @@ function refusalOf(encoded: Uint8Array): BootstrapError {
 }
 
 const encoded = (changes: Partial<Refusal>) =>
-  Refusal.encode({ code: "refused/pcr", message: "m", retriable: false, next: "", details: {}, ...changes }).finish();
+  Refusal.encode({ code: "refused/pcr", message: "m", retriable: false, next: "", details: {}, checks: [], ...changes })
+    .finish();
 
 Deno.test("a refusal says everything to a peer, and marks it as what the peer said", () => {
   const details = { check: "pcr-4", expected: "aa", seen: "bb", saidBy: "nobody" };
@@ -86,11 +87,44 @@ Deno.test("a refusal that is very long is cut, and arrives all the same", () => 
 
 Deno.test("errorOf() takes no text of a peer that would steer a terminal or forge a line", () => {
   const nasty = "a\u001b[2Jb\nc\u0085d\u2028e\u202ef\u200bg";
-  const said = refusalOf(encoded({ message: nasty, next: nasty, details: { [nasty]: nasty } }));
+  const nastyCheck = { check: nasty, expected: nasty, seen: nasty, message: nasty };
+  const said = refusalOf(encoded({ message: nasty, next: nasty, details: { [nasty]: nasty }, checks: [nastyCheck] }));
   const clean = "a [2Jb c d e f g";
   assert.deepEqual([said.message, said.next, said.details], [clean, clean, { [clean]: clean, saidBy: "peer" }]);
+  assert.deepEqual(said.checks, [{ check: clean, expected: clean, seen: clean, message: clean }]);
   const { message } = errorOf({ code: status.UNKNOWN, details: nasty });
   assert(!message.includes("\u001b") && !message.includes("\n"));
+});
+
+const CHECK = { check: "pcr-4", expected: "aa", seen: "bb", message: "PCR 4 differs" };
+
+Deno.test("a refusal says every failed check to a peer, and none to a stranger", () => {
+  const checks = [CHECK, { ...CHECK, check: "pcr-11" }];
+  const error = new BootstrapError("refused/pcr-4", "PCR 4 differs", { details: { seen: "bb" }, checks });
+  assert.deepEqual(across(error, "peer").checks, checks);
+  const [bytes] = statusOf(error, "stranger").metadata?.get(KEY) ?? [];
+  assert(!String(bytes).includes("PCR 4"));
+  assert.deepEqual(across(error, "stranger").checks, []);
+});
+
+Deno.test("a refusal of every register of a TPM arrives whole", () => {
+  const checks = Array.from({ length: 24 }, (_, index) => {
+    const [expected, seen] = ["a".repeat(64), "b".repeat(64)];
+    return { check: `pcr-${index}`, expected, seen, message: `PCR ${index} does not have an allowed value` };
+  });
+  assert.deepEqual(across(new BootstrapError("refused/pcr-0", "no", { checks }), "peer").checks, checks);
+});
+
+Deno.test("a refusal with checks that are too many or too long has those of them that there is room for", () => {
+  const text = "語".repeat(3000);
+  const checks = Array.from({ length: 100 }, () => ({ check: text, expected: text, seen: text, message: text }));
+  const said = across(new BootstrapError("refused/x", "no", { details: { seen: "bb" }, checks }), "peer");
+  assert.deepEqual([said.code, said.details["seen"]], ["refused/x", "bb"]);
+  assert(said.checks.length > 0);
+  assert(said.checks.every(({ seen }) => seen === "語".repeat(256)));
+  const many = Array.from({ length: 100 }, () => CHECK);
+  assert.equal(across(new BootstrapError("refused/x", "no", { checks: many }), "peer").checks.length, 32);
+  assert.equal(refusalOf(encoded({ checks: many })).checks.length, 32);
 });
 
 Deno.test("errorOf() takes no code of a peer that is not one of ours", () => {
@@ -118,7 +152,7 @@ Deno.test("errorOf() takes no more facts of a peer than it can show", () => {
 });
 
 Deno.test("errorOf() makes an error of any bytes whatever", () => {
-  const good = encoded({ details: { a: "b" } });
+  const good = encoded({ details: { a: "b" }, checks: [CHECK] });
   fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
     assert(refusalOf(bytes) instanceof BootstrapError);
   }));
@@ -126,8 +160,8 @@ Deno.test("errorOf() makes an error of any bytes whatever", () => {
     assert(refusalOf(good.subarray(0, length)) instanceof BootstrapError);
   }
   fc.assert(fc.property(fc.nat(good.length - 1), fc.integer({ min: 1, max: 255 }), (index, mask) => {
-    const { details } = refusalOf(good.with(index, (good[index] ?? 0) ^ mask));
-    assert(Object.values(details).every((value) => typeof value === "string"));
+    const { details, checks } = refusalOf(good.with(index, (good[index] ?? 0) ^ mask));
+    assert([details, ...checks].flatMap((texts) => Object.values(texts)).every((text) => typeof text === "string"));
   }));
 });
 

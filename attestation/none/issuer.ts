@@ -23,6 +23,7 @@ export function createInsecureIssuer(identity: Uint8Array): EvidenceIssuer {
   }
   return {
     variant: "none",
+    isChallenged: false,
     issue: () => Promise.resolve({ variant: "none", payload: identity }),
     activate: () =>
       Promise.reject(new BootstrapError("protocol/challenge", "Evidence of variant none has no challenge")),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { EvidenceClaims } from "../evidence.ts";
-import { errorOf } from "./testing.ts";
+import { errorOf } from "../testing.ts";
 import { checkCounters } from "./counters.ts";
 
 const claims = (resetCount: number, restartCount: number, identity = "aa"): EvidenceClaims => ({

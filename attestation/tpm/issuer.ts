@@ -51,6 +51,7 @@ export function createTpmIssuer(
   const queue = createQueue();
   return {
     variant: "tpm",
+    isChallenged: true,
     issue: (statement) => queue(() => issue(tpm, profile, statement)),
     activate: (challenge) => queue(() => activate(tpm, profile, challenge)),
     ownIdentity: () =>

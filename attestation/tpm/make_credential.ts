@@ -12,7 +12,7 @@ import type { ActivationChallenge } from "../evidence.ts";
 import type { PublicKeyValue } from "./public_area.ts";
 import { spkiOf } from "./public_area.ts";
 import type { EkProfile } from "./templates.ts";
-import { TpmWriter } from "./wire.ts";
+import { tpmError, TpmWriter } from "./wire.ts";
 
 /** A challenge and its answer. */
 export interface Credential {
@@ -38,6 +38,7 @@ const BITS = 8;
  * @param endorsementKey The endorsement key.
  * @param profile Its profile, for hash and cipher.
  * @param attestationKeyName The name of the attestation key.
+ * @throws {BootstrapError} `malformed/tpm` if the endorsement key is none that anything can be encrypted to.
  */
 export async function makeCredential(
   endorsementKey: PublicKeyValue,
@@ -66,9 +67,18 @@ export async function makeCredential(
 /** Part 1, B.10.3: the seed is random and encrypted by OAEP with the label "IDENTITY", its final zero included. */
 async function sealSeedByRsa(key: PublicKeyValue, hash: Hash): Promise<SealedSeed> {
   const seed = randomBytes(HASH_BYTES[hash]);
-  const publicKey = await crypto.subtle.importKey("spki", spkiOf(key), { name: "RSA-OAEP", hash }, false, ["encrypt"]);
-  const encrypted = await crypto.subtle.encrypt({ name: "RSA-OAEP", label: label("IDENTITY") }, publicKey, seed);
+  const encrypted = await encryptByRsa(spkiOf(key), hash, seed);
   return { seed, encryptedSeed: new Uint8Array(encrypted) };
+}
+
+async function encryptByRsa(spki: Bytes, hash: Hash, seed: Bytes): Promise<ArrayBuffer> {
+  try {
+    const publicKey = await crypto.subtle.importKey("spki", spki, { name: "RSA-OAEP", hash }, false, ["encrypt"]);
+    return await crypto.subtle.encrypt({ name: "RSA-OAEP", label: label("IDENTITY") }, publicKey, seed);
+  } catch (cause) {
+    // Not every number of 2048 bits is a modulus: an even one is none.
+    throw tpmError("endorsement key", "its modulus is none of an RSA key", cause);
+  }
 }
 
 /** Part 1, C.6.3: the seed is derived from an ephemeral key's agreement, and the ephemeral point is sent. */

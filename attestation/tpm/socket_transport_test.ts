@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fromHex, hex } from "../../platform/bytes.ts";
-import { errorOf } from "./testing.ts";
+import { errorOf } from "../testing.ts";
 import { connectTpmSocket, type TpmSocketAddress } from "./socket_transport.ts";
 
 const RESPONSE = "80010000000a00000101";

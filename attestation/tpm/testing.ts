@@ -3,15 +3,14 @@
  *
  * @module
  */
-import assert from "node:assert/strict";
 import { createHash, createHmac, generateKeyPairSync, type KeyObject, privateDecrypt, sign } from "node:crypto";
-import { fileURLToPath } from "node:url";
 import { cfb } from "@noble/ciphers/aes.js";
 import { p256, p384 } from "@noble/curves/nist.js";
 import type { Bytes } from "../../platform/bytes.ts";
-import { concat, copyOf, equalBytes, fromHex, hex, sha256, u32be, utf8 } from "../../platform/bytes.ts";
+import { concat, equalBytes, fromHex, hex, sha256, u32be, utf8 } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import type { ActivationChallenge, Evidence } from "../evidence.ts";
+import { oraclesIn, type OracleTest } from "../testing.ts";
 import { GENERATED_VALUE, HANDLE, QUOTED_PCRS, TAG } from "./constants.ts";
 import { encodePayload } from "./payload.ts";
 import { encodePcrSelection } from "./pcr_selection.ts";
@@ -19,26 +18,8 @@ import { nameOf, readPublicArea, spkiOf } from "./public_area.ts";
 import { ATTESTATION_KEY_TEMPLATE, EK_PROFILES, type EkProfile, type EkType } from "./templates.ts";
 import { TpmReader, TpmWriter } from "./wire.ts";
 
-const oracleFolder = fileURLToPath(new URL("../../../shared/testdata/attestation/tpm", import.meta.url));
-
-/** Registers a test over evidence made elsewhere; where that is absent the test says so and is ignored. */
-export function oracleTest(name: string, run: (read: (path: string) => Promise<Bytes>) => Promise<void>): void {
-  const isThere = isFolder(oracleFolder);
-  Deno.test({
-    name: isThere ? name : `${name} -- IGNORED: there is no ${oracleFolder}`,
-    ignore: !isThere,
-    fn: () => run((path) => Deno.readFile(`${oracleFolder}/${path}`)),
-  });
-}
-
-function isFolder(path: string): boolean {
-  try {
-    return Deno.statSync(path).isDirectory;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
+/** Registers a test over evidence of TPMs. */
+export const oracleTest: OracleTest = oraclesIn("tpm");
 
 /** The DER in a file, which is that or PEM of whatever label. */
 export function derOf(pem: Bytes): Bytes {
@@ -53,24 +34,6 @@ export function sizedIn(bytes: Uint8Array): Bytes {
   const content = reader.sized(4096);
   reader.end();
   return content;
-}
-
-/** The error that a task ends with; fails if it does not, or with one of another kind. */
-export async function errorOf(task: () => unknown): Promise<BootstrapError> {
-  try {
-    await task();
-  } catch (error) {
-    assert.ok(error instanceof BootstrapError, String(error));
-    return error;
-  }
-  throw new assert.AssertionError({ message: "it did not fail" });
-}
-
-/** The bytes with one bit of one octet flipped. */
-export function flipped(bytes: Uint8Array, index: number, mask = 1): Bytes {
-  const copy = copyOf(bytes);
-  copy[index] = (copy[index] ?? 0) ^ mask;
-  return copy;
 }
 
 /** 32 octets of one value. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { equalBytes, fromHex, fromUtf8, hex } from "../../platform/bytes.ts";
-import { errorOf, oracleTest, sizedIn } from "./testing.ts";
+import { oracleTest, sizedIn } from "./testing.ts";
+import { errorOf } from "../testing.ts";
 import { HANDLE } from "./constants.ts";
 import { nameOf, readPublicArea } from "./public_area.ts";
 import { readQuoteInfo } from "./quote_info.ts";

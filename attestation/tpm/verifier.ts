@@ -4,9 +4,11 @@
  * @module
  */
 import type { Bytes } from "../../platform/bytes.ts";
-import { concat, equalBytes, hex, isZero, sha256, u32be } from "../../platform/bytes.ts";
+import { concat, hex, isZero, sha256, u32be } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import type { EvidenceVerifier, RegisterExpectation, VerifiedEvidence } from "../evidence.ts";
+import { createChecks } from "../checks.ts";
+import type { Checks } from "../checks.ts";
 import { LOCK_REGISTER, refusal, TRUST_REGISTER } from "../evidence.ts";
 import { ALGORITHM, ATTRIBUTE, HANDLE, PCR_BYTES, QUOTED_PCRS } from "./constants.ts";
 import type { EkTrust } from "./ek_trust.ts";
@@ -49,42 +51,44 @@ const REQUIRED_ATTRIBUTES = ["restricted", "sign", "fixedTpm", "fixedParent", "s
 export function createTpmVerifier(policy: TpmPolicy, now: () => Date): EvidenceVerifier {
   return {
     variant: "tpm",
-    async verify({ variant, payload }, statement, registers): Promise<VerifiedEvidence> {
+    async verify({ variant, payload }, statement, registers, report): Promise<VerifiedEvidence> {
       checkArguments(statement, registers);
-      if (variant !== "tpm") throw refusal("variant", "The evidence is of another variant", "tpm", variant);
-      const evidence = decodePayload(payload);
+      const checks = createChecks(report);
+      checks.expect("variant", variant, "tpm", "The evidence is of another variant");
+      const evidence = await checks.need("form", () => decodePayload(payload));
 
-      const attestationKey = readPublicArea(evidence.attestationKey, "attestation key");
-      checkAttestationKey(attestationKey);
-      const signature = readSignature(evidence.signature);
-      if (!await isSignedBy(spkiOf(attestationKey.key), signature, evidence.attest)) {
+      const attestationKey = await checks.need(
+        "ak-form",
+        () => readPublicArea(evidence.attestationKey, "attestation key"),
+      );
+      checkAttestationKey(attestationKey, checks);
+      const signature = await checks.need("signature-algorithm", () => readSignature(evidence.signature));
+      await checks.run("quote-signature", "its signature", async () => {
+        if (await isSignedBy(spkiOf(attestationKey.key), signature, evidence.attest)) return;
         throw refusal("quote-signature", "The quote is not signed by the attestation key", "its signature", "another");
-      }
+      });
       const name = await nameOf(attestationKey.bytes);
-      const quote = readQuoteInfo(evidence.attest);
-      if (!equalBytes(quote.extraData, statement)) {
-        throw refusal("statement", "The quote was made for another connection", hex(statement), hex(quote.extraData));
-      }
-      await checkQualifiedSigner(quote, name);
-      checkSelection(quote.selections);
-      await checkPcrDigest(quote, evidence.pcrs);
-      checkPcrs(evidence.pcrs, policy, registers);
+      const quote = await checks.need("attest-form", () => readQuoteInfo(evidence.attest));
+      const otherConnection = "The quote was made for another connection";
+      checks.expect("statement", hex(quote.extraData), hex(statement), otherConnection);
+      await checkQualifiedSigner(quote, name, checks);
+      checkSelection(quote.selections, checks);
+      await checkPcrDigest(quote, evidence.pcrs, checks);
+      checkPcrs(evidence.pcrs, policy, registers, checks);
 
-      const endorsementKey = readPublicArea(evidence.endorsementKey, "endorsement key");
-      const profile = EK_PROFILES[policy.ekType];
-      if (!equalBytes(endorsementKey.template, profile.template)) {
-        const seen = hex(endorsementKey.template);
-        throw refusal(
-          "ek-type",
-          `The endorsement key is not of the type ${policy.ekType}`,
-          hex(profile.template),
-          seen,
-        );
-      }
+      const endorsementKey = await checks.need(
+        "ek-form",
+        () => readPublicArea(evidence.endorsementKey, "endorsement key"),
+      );
+      const { ekType, trust } = policy;
+      const profile = EK_PROFILES[ekType];
+      const otherType = `The endorsement key is not of the type ${ekType}`;
+      checks.expect("ek-type", hex(endorsementKey.template), hex(profile.template), otherType);
       const spki = spkiOf(endorsementKey.key);
       const identity = hex(await sha256(spki));
-      const { ekType, trust } = policy;
-      await checkEkTrust(trust, { ekType, spki, identity, certificate: evidence.certificate }, now());
+      const key = { ekType, spki, identity, certificate: evidence.certificate };
+      await checks.run("ek-trust", identity, () => checkEkTrust(trust, key, now()));
+      checks.end();
 
       const { resetCount, restartCount } = quote;
       return {
@@ -112,68 +116,64 @@ function checkArguments(statement: Uint8Array, { trust, lock }: RegisterExpectat
   );
 }
 
-function checkAttestationKey({ key, nameAlgorithm, scheme, attributes, template }: PublicArea): void {
-  const isP256 = key.type === "ecc" && key.curve === "p256";
-  const isScheme = scheme?.algorithm === ALGORITHM.ecdsa && scheme.hash === ALGORITHM.sha256;
-  if (!isP256 || !isScheme || nameAlgorithm !== ALGORITHM.sha256) {
-    const expected = `ecc p256, name 000b, ${schemeText(ALGORITHM.ecdsa, ALGORITHM.sha256)}`;
-    const curve = key.type === "ecc" ? key.curve : "";
-    const seen = `${key.type} ${curve}, name ${nameAlgorithm.toString(16)}, ` +
-      (scheme === undefined ? "no scheme" : schemeText(scheme.algorithm, scheme.hash));
-    throw refusal("ak-algorithm", "The attestation key is of an algorithm that is not allowed", expected, seen);
-  }
-  for (const attribute of REQUIRED_ATTRIBUTES) {
-    if ((attributes & ATTRIBUTE[attribute]) !== 0) continue;
-    const seen = attributes.toString(16);
-    throw refusal(
-      "ak-attributes",
-      `The attestation key is not ${attribute}, so its quotes prove nothing`,
-      attribute,
-      seen,
-    );
-  }
-  if ((attributes & ATTRIBUTE.decrypt) !== 0) {
-    throw refusal("ak-attributes", "The attestation key may decrypt", "not decrypt", attributes.toString(16));
-  }
-  if (!equalBytes(template, ATTESTATION_KEY_TEMPLATE)) {
-    const [expected, seen] = [hex(ATTESTATION_KEY_TEMPLATE), hex(template)];
-    throw refusal("ak-template", "The attestation key was not made from this protocol's template", expected, seen);
-  }
+function checkAttestationKey(
+  { key, nameAlgorithm, scheme, attributes, template }: PublicArea,
+  checks: Checks,
+): void {
+  const curve = key.type === "ecc" ? key.curve : "";
+  const algorithm = `${key.type} ${curve}, name ${nameAlgorithm.toString(16)}, ` +
+    (scheme === undefined ? "no scheme" : schemeText(scheme.algorithm, scheme.hash));
+  const wanted = `ecc p256, name ${ALGORITHM.sha256.toString(16)}, ${schemeText(ALGORITHM.ecdsa, ALGORITHM.sha256)}`;
+  checks.expect("ak-algorithm", algorithm, wanted, "The attestation key is of an algorithm that is not allowed");
+  const missing = REQUIRED_ATTRIBUTES.find((attribute) => (attributes & ATTRIBUTE[attribute]) === 0);
+  const all = `${REQUIRED_ATTRIBUTES.join(", ")}, not decrypt`;
+  const isDecrypting = (attributes & ATTRIBUTE.decrypt) !== 0;
+  const message = missing === undefined
+    ? "The attestation key may decrypt"
+    : `The attestation key is not ${missing}, so its quotes prove nothing`;
+  checks.expect(
+    "ak-attributes",
+    missing === undefined && !isDecrypting ? all : attributes.toString(16),
+    all,
+    message,
+  );
+  const otherTemplate = "The attestation key was not made from this protocol's template";
+  checks.expect("ak-template", hex(template), hex(ATTESTATION_KEY_TEMPLATE), otherTemplate);
 }
 
 /** A primary key's qualified name: the hierarchy's handle and its own name (TPM 2.0 Part 1, 16.3). */
-async function checkQualifiedSigner({ qualifiedSigner }: QuoteInfo, name: Bytes): Promise<void> {
+async function checkQualifiedSigner({ qualifiedSigner }: QuoteInfo, name: Bytes, checks: Checks): Promise<void> {
   const digest = await sha256(u32be(HANDLE.endorsement), name);
   const expected = concat(name.subarray(0, name.length - digest.length), digest);
-  if (equalBytes(qualifiedSigner, expected)) return;
   const message = "The quote is by another key, or one outside the endorsement hierarchy";
-  throw refusal("qualified-signer", message, hex(expected), hex(qualifiedSigner));
+  checks.expect("qualified-signer", hex(qualifiedSigner), hex(expected), message);
 }
 
-function checkSelection(selections: readonly PcrSelection[]): void {
+function checkSelection(selections: readonly PcrSelection[], checks: Checks): void {
   const text = (list: readonly PcrSelection[]) =>
     list.map(({ hash, pcrs }) => `${hash.toString(16).padStart(4, "0")}:${pcrs.join(",")}`).join(" ") || "nothing";
-  const [expected, seen] = [text([{ hash: ALGORITHM.sha256, pcrs: QUOTED_PCRS }]), text(selections)];
-  if (seen !== expected) throw refusal("pcr-selection", "The quote is over other PCRs", expected, seen);
+  const expected = text([{ hash: ALGORITHM.sha256, pcrs: QUOTED_PCRS }]);
+  checks.expect("pcr-selection", text(selections), expected, "The quote is over other PCRs");
 }
 
-async function checkPcrDigest({ pcrDigest }: QuoteInfo, pcrs: readonly Uint8Array[]): Promise<void> {
-  const digest = await sha256(...pcrs);
-  if (equalBytes(digest, pcrDigest)) return;
-  throw refusal("pcr-digest", "The PCR values are not those that were quoted", hex(pcrDigest), hex(digest));
+async function checkPcrDigest({ pcrDigest }: QuoteInfo, pcrs: readonly Uint8Array[], checks: Checks): Promise<void> {
+  const message = "The PCR values are not those that were quoted";
+  checks.expect("pcr-digest", hex(await sha256(...pcrs)), hex(pcrDigest), message);
 }
 
-function checkPcrs(pcrs: readonly Uint8Array[], policy: TpmPolicy, registers: RegisterExpectation): void {
-  checkPcr(pcrs, TRUST_REGISTER, registers.trust, "which holds the trust part of the configuration");
-  checkPcr(pcrs, LOCK_REGISTER, registers.lock, "which holds the lock; zero stands for none");
-  for (const [index, allowed] of policy.pcrs) checkPcr(pcrs, index, allowed, "as the policy says");
-}
-
-function checkPcr(pcrs: readonly Uint8Array[], index: number, allowed: readonly Uint8Array[], why: string): void {
-  const seen = pcrOf(pcrs, index);
-  if (allowed.some((value) => equalBytes(value, seen))) return;
-  const expected = allowed.map(hex).join(", ");
-  throw refusal(`pcr-${index}`, `PCR ${index} has a value that is not allowed (${why})`, expected, hex(seen));
+function checkPcrs(
+  pcrs: readonly Uint8Array[],
+  policy: TpmPolicy,
+  registers: RegisterExpectation,
+  checks: Checks,
+): void {
+  const check = (index: number, allowed: readonly Uint8Array[], why: string) => {
+    const message = `PCR ${index} has a value that is not allowed (${why})`;
+    checks.expectOneOf(`pcr-${index}`, hex(pcrOf(pcrs, index)), allowed.map(hex), message);
+  };
+  check(TRUST_REGISTER, registers.trust, "which holds the trust part of the configuration");
+  check(LOCK_REGISTER, registers.lock, "which holds the lock; zero stands for none");
+  for (const [index, allowed] of policy.pcrs) check(index, allowed, "as the policy says");
 }
 
 function pcrOf(pcrs: readonly Uint8Array[], index: number): Uint8Array {

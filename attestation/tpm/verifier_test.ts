@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { concat, equalBytes, fromHex, hex, randomBytes } from "../../platform/bytes.ts";
-import type { Evidence, RegisterExpectation } from "../evidence.ts";
-import { createSoftwareMachine, errorOf, filled, flipped, type Lies, type SoftwareMachine } from "./testing.ts";
+import type { Evidence, EvidenceCheck, RegisterExpectation } from "../evidence.ts";
+import { createSoftwareMachine, filled, type Lies, type SoftwareMachine } from "./testing.ts";
+import { errorOf, flipped } from "../testing.ts";
 import { encodePcrSelection } from "./pcr_selection.ts";
 import { ATTESTATION_KEY_TEMPLATE, EK_PROFILES, EK_TYPES } from "./templates.ts";
 import { createTpmVerifier, type TpmPolicy } from "./verifier.ts";
@@ -173,6 +174,36 @@ Deno.test("createTpmVerifier() refuses evidence whenever one byte of it is flipp
     }
   }
   assert.deepEqual([...families.keys()].sort(), ["malformed", "refused"]);
+});
+
+Deno.test("createTpmVerifier() says the same whether or not it reports its checks, for whatever byte is flipped", async () => {
+  const evidence = await machine.issue(statement, pcrs);
+  const verifier = createTpmVerifier(policyFor(machine), now);
+  for (let index = 0; index < evidence.payload.length; index += 3) {
+    const changed: Evidence = { variant: "tpm", payload: flipped(evidence.payload, index, 0x10) };
+    const { code } = await errorOf(() => verifier.verify(changed, statement, registers));
+    const checks: EvidenceCheck[] = [];
+    const error = await errorOf(() => verifier.verify(changed, statement, registers, (check) => checks.push(check)));
+    assert.equal(error.code, code);
+    const first = checks.find(({ passed }) => !passed);
+    assert.ok(first !== undefined && first.message !== "");
+    if (code.startsWith("refused/")) assert.equal(`refused/${first.check}`, code);
+  }
+});
+
+Deno.test("createTpmVerifier() reports every check, with expected and seen, and goes on after a refusal", async () => {
+  const evidence = await machine.issue(statement, pcrs.with(12, zero).with(11, filled(9)));
+  const checks: EvidenceCheck[] = [];
+  const other = { ...policyFor(machine), trust: { identities: new Set(["00".repeat(32)]), issuers: [] } };
+  const verify = () =>
+    createTpmVerifier(other, now).verify(evidence, randomBytes(32), registers, (check) => checks.push(check));
+  assert.equal((await errorOf(verify)).code, "refused/statement");
+  const refused = checks.filter(({ passed }) => !passed).map(({ check }) => check);
+  assert.deepEqual(refused, ["statement", "pcr-12", "pcr-11", "ek-identity"]);
+  const pcr11 = checks.find(({ check }) => check === "pcr-11");
+  assert.deepEqual([pcr11?.expected, pcr11?.seen], [`${hex(filled(1))}, ${hex(image)}`, hex(filled(9))]);
+  const passed = ["variant", "ak-algorithm", "ak-attributes", "ak-template", "quote-signature", "qualified-signer"];
+  assert.deepEqual(passed.filter((name) => !checks.some(({ check, passed }) => check === name && passed)), []);
 });
 
 Deno.test("createTpmVerifier() refuses evidence that is cut off, has trailing bytes, or is anything else", async () => {

@@ -121,6 +121,9 @@ export class TpmReader {
 }
 
 /** The error for bytes that do not have their form. */
-export function tpmError(what: string, reason: string): BootstrapError {
-  return new BootstrapError("malformed/tpm", `Cannot read "${what}" as ${reason}`, { details: { field: what } });
+export function tpmError(what: string, reason: string, cause?: unknown): BootstrapError {
+  return new BootstrapError("malformed/tpm", `Cannot read "${what}" as ${reason}`, {
+    details: { field: what },
+    ...(cause === undefined ? {} : { cause }),
+  });
 }

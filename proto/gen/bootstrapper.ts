@@ -36,6 +36,11 @@ export interface Evidence {
   payload: Uint8Array;
 }
 
+/** Evidence of several kinds by one machine: the payload of evidence whose variant names several. */
+export interface EvidenceSet {
+  evidence: Evidence[];
+}
+
 /** TPM 2.0 credential activation: TPM2B_ID_OBJECT and TPM2B_ENCRYPTED_SECRET. */
 export interface ActivationChallenge {
   credentialBlob: Uint8Array;
@@ -219,11 +224,21 @@ export interface Refusal {
   retriable: boolean;
   next: string;
   details: { [key: string]: string };
+  /** For evidence that was refused: every check that failed, as far as there is room. */
+  checks: CheckResult[];
 }
 
 export interface Refusal_DetailsEntry {
   key: string;
   value: string;
+}
+
+/** A check of evidence that failed. */
+export interface CheckResult {
+  check: string;
+  expected: string;
+  seen: string;
+  message: string;
 }
 
 function createBaseEvidence(): Evidence {
@@ -289,6 +304,61 @@ export const Evidence: MessageFns<Evidence> = {
     const message = createBaseEvidence();
     message.variant = object.variant ?? "";
     message.payload = object.payload ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseEvidenceSet(): EvidenceSet {
+  return { evidence: [] };
+}
+
+export const EvidenceSet: MessageFns<EvidenceSet> = {
+  encode(message: EvidenceSet, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.evidence) {
+      Evidence.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EvidenceSet {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEvidenceSet();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.evidence.push(Evidence.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<EvidenceSet>): EvidenceSet {
+    return EvidenceSet.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EvidenceSet>): EvidenceSet {
+    const message = createBaseEvidenceSet();
+    message.evidence = object.evidence?.map((e) => Evidence.fromPartial(e)) || [];
     return message;
   },
 };
@@ -2418,7 +2488,7 @@ export const ControlPlaneKit: MessageFns<ControlPlaneKit> = {
 };
 
 function createBaseRefusal(): Refusal {
-  return { code: "", message: "", retriable: false, next: "", details: {} };
+  return { code: "", message: "", retriable: false, next: "", details: {}, checks: [] };
 }
 
 export const Refusal: MessageFns<Refusal> = {
@@ -2438,6 +2508,9 @@ export const Refusal: MessageFns<Refusal> = {
     globalThis.Object.entries(message.details).forEach(([key, value]: [string, string]) => {
       Refusal_DetailsEntry.encode({ key: key as any, value }, writer.uint32(42).fork()).join();
     });
+    for (const v of message.checks) {
+      CheckResult.encode(v!, writer.uint32(50).fork()).join();
+    }
     return writer;
   },
 
@@ -2497,6 +2570,14 @@ export const Refusal: MessageFns<Refusal> = {
             }
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.checks.push(CheckResult.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2527,6 +2608,7 @@ export const Refusal: MessageFns<Refusal> = {
       },
       {},
     );
+    message.checks = object.checks?.map((e) => CheckResult.fromPartial(e)) || [];
     return message;
   },
 };
@@ -2594,6 +2676,97 @@ export const Refusal_DetailsEntry: MessageFns<Refusal_DetailsEntry> = {
     const message = createBaseRefusal_DetailsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseCheckResult(): CheckResult {
+  return { check: "", expected: "", seen: "", message: "" };
+}
+
+export const CheckResult: MessageFns<CheckResult> = {
+  encode(message: CheckResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.check !== "") {
+      writer.uint32(10).string(message.check);
+    }
+    if (message.expected !== "") {
+      writer.uint32(18).string(message.expected);
+    }
+    if (message.seen !== "") {
+      writer.uint32(26).string(message.seen);
+    }
+    if (message.message !== "") {
+      writer.uint32(34).string(message.message);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CheckResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCheckResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.check = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.expected = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.seen = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CheckResult>): CheckResult {
+    return CheckResult.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CheckResult>): CheckResult {
+    const message = createBaseCheckResult();
+    message.check = object.check ?? "";
+    message.expected = object.expected ?? "";
+    message.seen = object.seen ?? "";
+    message.message = object.message ?? "";
     return message;
   },
 };

@@ -20,6 +20,7 @@ import type { PairedTimes } from "./pairs.ts";
 import { rowOf, tableOf } from "./report.ts";
 import { benchRun } from "./run_bench.ts";
 import { benchStart } from "./start_bench.ts";
+import { benchVerify } from "./verify_bench.ts";
 
 const output = join(repositoryRoot, "dist/bench.json");
 const say = (text: string) => Deno.stdout.write(new TextEncoder().encode(text));
@@ -28,6 +29,7 @@ await prepare("integration");
 const binary = await compile();
 const parts: readonly (readonly [string, () => Promise<PairedTimes[]>])[] = [
   ["start of the binary", () => benchStart(binary)],
+  ["verification", benchVerify],
   ["join exchange", benchExchange],
   ["init", benchInit],
 ];

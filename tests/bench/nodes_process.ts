@@ -90,6 +90,7 @@ async function joinsOf({ clusterName, operatorKey, endpoints, first, count }: Ta
         self: { name: `${firstName}-${first + index}`, address: addressOf(machine), role: "worker" },
         issuer: {
           variant: "tpm",
+          isChallenged: true,
           issue: (statement) => machine.issue(statement, pcrs, { certificate: machine.certificate }),
           activate: (challenge) => machine.activate(challenge),
           ownIdentity: () => Promise.resolve(machine.identity),

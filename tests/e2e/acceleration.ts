@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { cacheFolder } from "../tools/cache_folder.ts";
-import type { VmImage } from "../tools/vm_base.ts";
+import type { VmBase } from "../tools/vm_base.ts";
 import { withLock } from "../tools/with_lock.ts";
 import { isAlive, killProcess, startProcess } from "./process.ts";
-import type { Acceleration } from "./qemu_arguments.ts";
+import type { Acceleration } from "./kernel_arguments.ts";
 import { waitUntil } from "./wait_until.ts";
 
 const probeDeadlineMs = 15_000;
@@ -14,7 +14,7 @@ const bootedText = "Run /init as init process";
  * Whether this machine can run VMs with KVM. An accessible `/dev/kvm` says little: a guest has to boot. The answer is
  * kept until the machine boots again.
  */
-export async function acceleration(image: Pick<VmImage, "kernel" | "initrd">): Promise<Acceleration> {
+export async function acceleration(image: Pick<VmBase, "kernel" | "initrd">): Promise<Acceleration> {
   const boot = (await Deno.readTextFile("/proc/sys/kernel/random/boot_id")).trim();
   const answer = join(cacheFolder(), `acceleration-${boot}`);
   return await withLock("acceleration", async () => {
@@ -27,7 +27,7 @@ export async function acceleration(image: Pick<VmImage, "kernel" | "initrd">): P
   });
 }
 
-async function guestBootsWithKvm(image: Pick<VmImage, "kernel" | "initrd">): Promise<boolean> {
+async function guestBootsWithKvm(image: Pick<VmBase, "kernel" | "initrd">): Promise<boolean> {
   const opened = await Deno.open("/dev/kvm", { read: true, write: true }).catch(() => undefined);
   if (!opened) return false;
   opened.close();

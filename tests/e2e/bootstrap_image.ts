@@ -1,8 +1,7 @@
 import { join } from "node:path";
 import { compile } from "../tools/compile.ts";
-import type { ImageFile } from "../tools/prepare_image.ts";
+import type { ImageFile, VmImage } from "../tools/prepare_image.ts";
 import { prepareImage } from "../tools/prepare_image.ts";
-import type { VmImage } from "../tools/vm_base.ts";
 
 /** The image that all machines boot, and the binary in it, which is the operator's too. */
 export interface BootstrapImage {

@@ -1,17 +1,19 @@
-import { hostTscKhz } from "./host_tsc.ts";
 import { join } from "node:path";
 import { readCertificate } from "../../certificate/x509.ts";
 import { hex, sha256 } from "../../platform/bytes.ts";
 import { capture } from "../tools/run.ts";
-import type { VmImage } from "../tools/vm_base.ts";
 import { type ExecOptions, type ExecResult, GuestAgent } from "./guest_agent.ts";
 import { Journal } from "./journal.ts";
 import { JsonLines } from "./json_lines.ts";
 import { inNamespace, setLink, subnet } from "./network.ts";
 import { isAlive, killProcess, type ProcessIdentity, startProcess, waitForEnd } from "./process.ts";
-import { type Acceleration, files, qemuArguments } from "./qemu_arguments.ts";
+import type { Acceleration } from "./kernel_arguments.ts";
+import { files, qemuArguments } from "./qemu_arguments.ts";
 import { startVtpm } from "./vtpm.ts";
 import { waitUntil } from "./wait_until.ts";
+
+/** Where firmware looks for what to boot (UEFI 2.10, 3.5.1.1). */
+export const bootFile = "EFI/BOOT/BOOTX64.EFI";
 
 /** What a machine is; kept in its folder as `machine.json`. */
 export interface MachineSpecification {
@@ -19,10 +21,8 @@ export interface MachineSpecification {
   readonly name: string;
   /** The last byte of its address. */
   readonly number: number;
-  readonly image: VmImage;
   readonly cpus: number;
   readonly memoryMiB: number;
-  readonly kernelArguments: readonly string[];
   readonly acceleration: Acceleration;
   readonly namespace: string;
   readonly tap: string;
@@ -33,7 +33,7 @@ const connectDeadlineMs = 30_000;
 const processFiles = { qemu: "qemu.process.json", swtpm: "swtpm.process.json" } as const;
 
 /**
- * One VM with a vTPM of its own. Disk and TPM keep their content from one start to the next; PCRs begin at zero at every
+ * One VM with a vTPM of its own. The disk of its state and the TPM keep their content from one start to the next; PCRs begin at zero at every
  * start, as after a power cycle.
  */
 export class Machine {
@@ -64,6 +64,11 @@ export class Machine {
   /** The file with the serial console's output. */
   get console(): string {
     return join(this.folder, files.console);
+  }
+
+  /** The unified kernel image that it boots. */
+  get bootImage(): string {
+    return join(this.folder, files.boot, bootFile);
   }
 
   /** The file with the certificate of its TPM's RSA-2048 endorsement key, DER. */
@@ -160,15 +165,11 @@ export class Machine {
   }
 
   async #qemuOptions(): Promise<Parameters<typeof qemuArguments>[0]> {
-    const { number, acceleration, image, cpus, memoryMiB, tap, kernelArguments } = this.specification;
+    const { number, acceleration, cpus, memoryMiB, tap } = this.specification;
     const mac = `52:54:00:00:00:${number.toString(16).padStart(2, "0")}`;
     const names = (await Array.fromAsync(Deno.readDir(join(this.folder, "credentials")))).map((entry) => entry.name);
     const credentials = Object.fromEntries(names.toSorted().map((name) => [name, join("credentials", name)]));
-    const tscKhz = await hostTscKhz();
-    return {
-      ...{ acceleration, image, cpus, memoryMiB, tap, mac, kernelArguments, credentials },
-      ...(tscKhz === undefined ? {} : { tscKhz }),
-    };
+    return { acceleration, cpus, memoryMiB, tap, mac, credentials };
   }
 
   async #appears(socket: string, owner: ProcessIdentity, log: string): Promise<void> {

@@ -87,8 +87,8 @@ testWithVms("Machine", async (test) => {
     assert.equal(verified.exitCode, 0, verified.stderr);
   });
 
-  await step("kill() and start() keep the disk, and begin with new PCRs", async () => {
-    await machine.exec(["sh", "-c", "echo kept >/root/kept && sync"], { deadlineMs: commandDeadlineMs });
+  await step("kill() and start() keep the state, and begin with new PCRs", async () => {
+    await machine.exec(["sh", "-c", "echo kept >/var/lib/kept && sync"], { deadlineMs: commandDeadlineMs });
     await machine.kill();
     assert.equal(await machine.isRunning(), false);
     const since = await machine.journal.position();
@@ -96,7 +96,7 @@ testWithVms("Machine", async (test) => {
     await shown(`PCR 15 is ${zeroRegister}`, since);
     assert.notEqual(await bootOf(since), firstBoot);
     await machine.waitUntilBooted(bootDeadlineMs);
-    const kept = await machine.exec(["cat", "/root/kept"], { deadlineMs: commandDeadlineMs });
+    const kept = await machine.exec(["cat", "/var/lib/kept"], { deadlineMs: commandDeadlineMs });
     assert.equal(kept.stdout, "kept\n");
   });
 

@@ -106,14 +106,12 @@ export class Operator {
       node: { role },
       evidence: { variant: "tpm", ekType: "rsa2048" },
       join: { endpoints: joinAddresses.map((address) => `${address}:${joinServicePort}`) },
-      // Booted by -kernel, without a unified kernel image and dm-verity.
-      allowUnmeasuredImage: true,
     });
   }
 
   /** Writes the policy by what a machine that is known to be good says of itself, and the cluster's settings. */
   async writeDocuments(knownGood: Machine, options: ClusterOptions = {}): Promise<void> {
-    const { controlPlanes = [], controlPlaneEndpoint } = options;
+    const { controlPlanes = [] } = options;
     const { exitCode, stdout, stderr } = await knownGood.exec(
       ["bootstrapper", "evidence", "--ek-type", "rsa2048", "--output", "json"],
       { deadlineMs: evidenceDeadlineMs },
@@ -132,6 +130,11 @@ export class Operator {
       roles: { controlPlanes: await Promise.all(controlPlanes.map((machine) => machine.identity())) },
     });
     await Deno.writeTextFile(this.policyFile, policy);
+    await this.writeSettings(options);
+  }
+
+  /** Writes the cluster's settings. */
+  async writeSettings({ controlPlaneEndpoint }: ClusterOptions = {}): Promise<void> {
     const settings = {
       ...{ kubernetesVersion: "v1.36.3", podSubnet: "10.244.0.0/16", kubeProxy: false, coreDns: false },
       // Emulated processors that share cores stand still for a second now and then.

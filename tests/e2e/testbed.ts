@@ -1,13 +1,17 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { bootImage } from "../tools/boot_image.ts";
 import { cacheFolder } from "../tools/cache_folder.ts";
 import { debianPackages } from "../tools/debian_packages.ts";
 import { vmPackages } from "../tools/package_sets.ts";
+import type { VmImage } from "../tools/prepare_image.ts";
 import { capture } from "../tools/run.ts";
-import type { VmImage } from "../tools/vm_base.ts";
 import { acceleration } from "./acceleration.ts";
-import { Machine, type MachineSpecification } from "./machine.ts";
+import { hostTscKhz } from "./host_tsc.ts";
+import { kernelArguments } from "./kernel_arguments.ts";
+import { bootFile, Machine, type MachineSpecification } from "./machine.ts";
 import { addTap, createNetwork, deleteNetwork, inNamespace, subnet } from "./network.ts";
 import { isAlive, type ProcessIdentity, thisProcess } from "./process.ts";
+import { files } from "./qemu_arguments.ts";
 import { createVtpmAuthority, manufactureVtpm, type VtpmAuthority } from "./vtpm.ts";
 
 /** How {@linkcode Testbed.create} makes a testbed. */
@@ -32,6 +36,7 @@ export interface MachineOptions {
   readonly credentials?: Readonly<Record<string, string | Uint8Array>>;
   readonly cpus?: number;
   readonly memoryMiB?: number;
+  /** Added to the kernel's arguments, which makes another image of it. */
   readonly kernelArguments?: readonly string[];
 }
 
@@ -104,29 +109,29 @@ export class Testbed implements AsyncDisposable {
     return testbed;
   }
 
-  /** Makes a machine with an empty disk over the image and a new TPM; it is off. */
+  /** Makes a machine with a state that is the image's own and a new TPM; it is off. */
   async machine(options: MachineOptions): Promise<Machine> {
     const { name, number } = options;
     const folder = join(this.folder, name);
     await Deno.mkdir(folder);
-    const image = await keep(options.image, folder);
     for (const part of ["credentials", "tpm"]) await Deno.mkdir(join(folder, part));
+    const { image } = options;
+    const accelerated = await acceleration(image);
     const specification: MachineSpecification = {
-      ...{ name, number, image, namespace: this.namespace, tap: `tap${number}`, keepRunning: this.#keepRunning },
+      ...{ name, number, namespace: this.namespace, tap: `tap${number}`, keepRunning: this.#keepRunning },
       cpus: options.cpus ?? 2,
       memoryMiB: options.memoryMiB ?? 3072,
-      kernelArguments: options.kernelArguments ?? [],
-      acceleration: await acceleration(image),
+      acceleration: accelerated,
     };
     const machine = new Machine(folder, specification);
     await addTap(this.namespace, specification.tap);
     await manufactureVtpm(this.authority, join(folder, "tpm"), name);
-    const disk = ["-f", "qcow2", "-F", "raw", "-b", image.image, join(folder, "disk.qcow2")];
-    await capture(["qemu-img", "create", "-q", ...disk]);
+    const boot = [...kernelArguments(accelerated, await hostTscKhz()), ...options.kernelArguments ?? []];
+    await makeDisks(folder, image, await bootImage(image, boot));
     const own = {
-      "node.name": options.nodeName ?? name,
-      "node.address": `${machine.address}/${subnet.prefixLength}`,
-      "node.gateway": subnet.gateway,
+      "bootstrapper.node.name": options.nodeName ?? name,
+      "bootstrapper.node.address": `${machine.address}/${subnet.prefixLength}`,
+      "bootstrapper.node.gateway": subnet.gateway,
     };
     for (const [key, content] of Object.entries({ ...own, ...options.credentials })) {
       await machine.setCredential(key, content);
@@ -154,7 +159,7 @@ export class Testbed implements AsyncDisposable {
     for (const machine of this.machines) await machine.kill();
     await deleteNetwork(this.namespace);
     for (const machine of this.machines) {
-      for (const part of ["disk.qcow2", "tpm", ...imageParts]) await removeAll(join(machine.folder, part));
+      for (const part of ["tpm", ...disks]) await removeAll(join(machine.folder, part));
     }
     await Deno.writeTextFile(join(this.folder, endedFile), "");
   }
@@ -168,17 +173,21 @@ export class Testbed implements AsyncDisposable {
 const recordFile = "testbed.json";
 const endedFile = "ended";
 
-/** Links the image into a machine's folder, so that it is there for as long as the machine, whatever the cache drops. */
-async function keep(image: VmImage, folder: string): Promise<VmImage> {
-  const kept = { ...image };
-  for (const part of imageParts) {
-    kept[part] = join(folder, part);
-    await Deno.link(image[part], kept[part]);
-  }
-  return kept;
-}
+const stateBase = "state.img";
+const disks = [files.root, stateBase, files.state, files.boot, files.firmwareVariables];
+/** Of Debian's package `ovmf`: no variable is set, and Secure Boot is off. */
+const firmwareVariables = "/usr/share/OVMF/OVMF_VARS_4M.fd";
 
-const imageParts = ["image", "kernel", "initrd"] as const;
+/** Makes a machine's disks of links to the image, so that it is there for as long as the machine, whatever the cache drops. */
+async function makeDisks(folder: string, image: VmImage, uki: string): Promise<void> {
+  const path = (name: string) => join(folder, name);
+  await Deno.link(image.image, path(files.root));
+  await Deno.link(image.state, path(stateBase));
+  await capture(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", stateBase, path(files.state)]);
+  await Deno.mkdir(dirname(join(path(files.boot), bootFile)), { recursive: true });
+  await Deno.link(uki, join(path(files.boot), bootFile));
+  await Deno.copyFile(firmwareVariables, path(files.firmwareVariables));
+}
 
 /** Takes down testbeds whose process died, and removes folders of those that ended long ago. */
 async function sweep(parent: string): Promise<void> {

@@ -22,6 +22,7 @@ import { Tpm } from "../../attestation/tpm/tpm.ts";
 import { createTpmVerifier } from "../../attestation/tpm/verifier.ts";
 import { TpmWriter } from "../../attestation/tpm/wire.ts";
 import { generateKeyPair, SIGN_ALGORITHMS } from "../../certificate/keys.ts";
+import type { ThrowAwayCertificate } from "../../certificate/throw_away.ts";
 import { createThrowAwayCertificate } from "../../certificate/throw_away.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { concat, fromHex, hex, sha256, u32be, utf8 } from "../../platform/bytes.ts";
@@ -135,11 +136,15 @@ export interface Middle extends AsyncDisposable {
   readonly passedOn: number;
 }
 
-/** Ends TLS towards both sides with a certificate of his own, and passes on every byte between them. */
-export async function terminateTls(upstreamPort: number): Promise<Middle> {
+/**
+ * Ends TLS towards both sides, and passes on every byte between them.
+ *
+ * @param certificate One that he has stolen, with its key. Default: one of his own.
+ */
+export async function terminateTls(upstreamPort: number, certificate?: ThrowAwayCertificate): Promise<Middle> {
   const open = new Set<TLSSocket>();
   let passedOn = 0;
-  const listener = createServer(serverTlsOptions(await createThrowAwayCertificate()), (victim) => {
+  const listener = createServer(serverTlsOptions(certificate ?? await createThrowAwayCertificate()), (victim) => {
     const upstream = connect({ ...clientTlsOptions(), host: "127.0.0.1", port: upstreamPort }, () => passedOn++);
     for (const [from, to] of [[victim, upstream], [upstream, victim]] as const) {
       open.add(from);

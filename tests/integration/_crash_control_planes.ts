@@ -93,7 +93,7 @@ export class ControlPlaneLane implements CrashLane, AsyncDisposable {
 async function identityOf(tpm: Swtpm): Promise<string> {
   const transport = await tpm.connect();
   try {
-    return await createTpmIssuer(transport, "rsa2048", systemClock).ownIdentity();
+    return await createTpmIssuer(transport, "rsa2048", systemClock).ownIdentity("");
   } finally {
     transport.close();
   }

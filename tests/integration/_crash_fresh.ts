@@ -21,12 +21,23 @@ export async function treeOf({ node }: RunMachine): Promise<ReadonlyMap<string, 
   const walk = async (folder: string) => {
     for await (const { name, isDirectory } of Deno.readDir(node.path(folder))) {
       const path = join(folder, name);
-      tree.set(path, isDirectory ? "folder" : await Deno.readTextFile(node.path(path)));
+      const content = isDirectory ? "folder" : await textIfThere(node.path(path));
+      if (content !== undefined) tree.set(path, content);
       if (isDirectory) await walk(path);
     }
   };
   for (const folder of FOLDERS) await walk(folder);
   return tree;
+}
+
+/** A node that runs renames its temporary files at any moment. */
+async function textIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
 }
 
 /** Asserts that a machine is as fresh as it was. */

@@ -12,6 +12,7 @@ import type { ChannelServer, Session } from "../../attestation/channel/server.ts
 import { listen } from "../../attestation/channel/server.ts";
 import type { ActivationChallenge, Evidence, EvidenceIssuer, EvidenceVerifier } from "../../attestation/evidence.ts";
 import { createFounding } from "../../attestation/founding.ts";
+import type { InitContext } from "../../attestation/transcript.ts";
 import { helloStatement, initA1, initA2 } from "../../attestation/transcript.ts";
 import type { CertificateAuthority } from "../../certificate/ca.ts";
 import { createCertificateAuthority, issueAdminCertificate } from "../../certificate/ca.ts";
@@ -96,14 +97,16 @@ export async function initByHand(world: InitWorld, play: OperatorPlay = {}): Pro
   const { serverNonce } = proposal;
   const clusterId = copyOf(proposal.clusterId);
   const a1 = await initA1({ binding: exchange.binding, clientNonce, serverNonce, operatorKey: keys.spki, clusterId });
-  const { credentialBlob, encryptedSecret } = play.challenge ??
-    { credentialBlob: randomBytes(32), encryptedSecret: new Uint8Array() };
-  await send({
-    $case: "challenge",
-    challenge: { credentialBlob: copyOf(credentialBlob), encryptedSecret: copyOf(encryptedSecret) },
-  });
-  const activation = await exchange.receive("activation", PATIENCE_MS);
-  play.received?.push({ message: { $case: "activation", activation } });
+  if (isChallenged(proposal.evidence)) {
+    const { credentialBlob, encryptedSecret } = play.challenge ??
+      { credentialBlob: randomBytes(32), encryptedSecret: new Uint8Array() };
+    await send({
+      $case: "challenge",
+      challenge: { credentialBlob: copyOf(credentialBlob), encryptedSecret: copyOf(encryptedSecret) },
+    });
+    const activation = await exchange.receive("activation", PATIENCE_MS);
+    play.received?.push({ message: { $case: "activation", activation } });
+  }
 
   const request = copyOf(InitRequest.encode({ ...await newRequest(), ...play.request }).finish());
   const founding = await (play.founding ?? ((id) => createFounding(keys, id, CLUSTER_NAME)))(clusterId);
@@ -116,6 +119,10 @@ export async function initByHand(world: InitWorld, play: OperatorPlay = {}): Pro
     await dialled.finish();
     return payload;
   }
+}
+
+function isChallenged(evidence: Evidence | undefined): boolean {
+  return evidence?.variant.split("+").includes("tpm") === true;
 }
 
 /** A request that any node takes. */
@@ -181,7 +188,7 @@ export async function startHostileNode(play: Script): Promise<HostileNode> {
 /** What a hostile node proposes, and how it answers. */
 export interface NodePlay {
   /** Makes the evidence over A1. */
-  readonly evidence: (a1: Bytes) => Promise<Evidence | undefined>;
+  readonly evidence: (a1: Bytes, seen: InitContext) => Promise<Evidence | undefined>;
   /** Answers the challenge. Default: nothing. */
   readonly answer?: (challenge: ActivationChallenge, a1: Bytes) => Promise<Uint8Array>;
   /** The cluster ID that it proposes. Default: that of a new CA. */
@@ -189,9 +196,11 @@ export interface NodePlay {
 }
 
 /** The part of an honest node in steps 2 and 3. */
-export function honestly(issuer: Pick<EvidenceIssuer, "issue" | "activate">): Required<Omit<NodePlay, "clusterId">> {
+export function honestly(issuer: Pick<EvidenceIssuer, "issue" | "activate" | "isChallenged">): NodePlay {
+  const evidence: NodePlay["evidence"] = (a1) => issuer.issue(a1);
+  if (!issuer.isChallenged) return { evidence };
   return {
-    evidence: (a1) => issuer.issue(a1),
+    evidence,
     answer: async (challenge, a1) => await activationAnswer(await issuer.activate(challenge), a1),
   };
 }
@@ -206,8 +215,9 @@ export async function playNode(
   const authority = await createCertificateAuthority(new Date());
   const clusterId = copyOf(stolenId ?? await clusterIdOf(authority.certificate));
   const serverNonce = randomBytes(32);
-  const a1 = await initA1({ binding: exchange.binding, clientNonce, serverNonce, operatorKey, clusterId });
-  const made = await evidence(a1);
+  const context = { binding: exchange.binding, clientNonce, serverNonce, operatorKey, clusterId };
+  const a1 = await initA1(context);
+  const made = await evidence(a1, context);
   const proposal = { serverNonce, clusterId, evidence: made && { variant: made.variant, payload: made.payload } };
   await exchange.send({ message: { $case: "proposal", proposal } });
   if (answer === undefined) return authority;

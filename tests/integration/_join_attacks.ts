@@ -5,22 +5,24 @@
  * @module
  */
 import assert from "node:assert/strict";
-import type { DialledExchange } from "../../attestation/channel/client.ts";
 import { listen } from "../../attestation/channel/server.ts";
 import type { Session } from "../../attestation/channel/server.ts";
 import { activationAnswer } from "../../attestation/activation.ts";
 import type { ActivationChallenge, Evidence, EvidenceIssuer } from "../../attestation/evidence.ts";
 import { joinA1, joinA2 } from "../../attestation/transcript.ts";
+import type { JoinContext, NodeStatement } from "../../attestation/transcript.ts";
 import { createNodeCsr } from "../../certificate/csr.ts";
 import { sign } from "../../certificate/signature.ts";
+import type { JoinExchange } from "../../join/exchange_client.ts";
 import type { JoinExchangeService, JoinServiceIdentity } from "../../join/exchange_parts.ts";
 import type { NodeRequest } from "../../join/join_request.ts";
+import type { NodeKeys } from "../../join/node_keys.ts";
 import { encodeRequest } from "../../join/join_request.ts";
 import { listenForJoins } from "../../join/service.ts";
 import { dialService, newInsecureIssuer, newNodeKeys, TestCluster } from "../../join/_testing.ts";
 import { TestMachine } from "../../join/_testing_machine.ts";
 import type { Bytes } from "../../platform/bytes.ts";
-import { randomBytes } from "../../platform/bytes.ts";
+import { copyOf, randomBytes } from "../../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";
 import { silentLog } from "../../platform/log.ts";
 import { JoinClientMessage, JoinServiceService } from "../../proto/gen/bootstrapper.ts";
@@ -29,21 +31,39 @@ import { PATIENCE_MS } from "./_attacks.ts";
 
 export const NODE_NAME = "worker-1";
 
+/** The node's messages. */
+export type JoinStep = NonNullable<JoinClientMessage["message"]>["$case"];
+
+/** All that goes into A2. */
+export interface JoinSeen extends JoinContext, NodeStatement {
+  readonly a1: Bytes;
+}
+
 /** What a hostile node does in its own way; everything else it does as the protocol wants. */
 export interface Hostility {
   /** Default: an issuer of variant `none`. */
   readonly issuer?: Pick<EvidenceIssuer, "issue" | "activate">;
+  /** N_c. Default: a new one. */
+  readonly clientNonce?: Uint8Array;
+  /** K_c and E_c. Default: new ones. */
+  readonly keys?: NodeKeys;
   /** Changes the request before it is signed. */
   readonly request?: Partial<NodeRequest>;
   /** Makes the evidence. */
-  readonly evidence?: (a2: Bytes) => Promise<Evidence | undefined>;
+  readonly evidence?: (a2: Bytes, seen: JoinSeen) => Promise<Evidence | undefined>;
+  /** Signs A2. Default: K_c, for this protocol. */
+  readonly sign?: (keys: NodeKeys, a2: Bytes) => Promise<Bytes>;
   /** Changes the message after it was signed. */
   readonly message?: (message: SignedJoinRequest) => SignedJoinRequest;
+  /** Called before the message of that name is sent, and after the ticket came; may send more. */
+  readonly before?: (step: JoinStep | "end", exchange: JoinExchange) => Promise<void>;
+  /** Everything that was sent as the protocol wants it, in order. */
+  readonly sent?: JoinClientMessage[];
   /** Answers the challenge. */
   readonly answer?: (
     challenge: ActivationChallenge,
     a2: Bytes,
-    exchange: DialledExchange<JoinServerMessage, JoinClientMessage>["exchange"],
+    exchange: JoinExchange,
   ) => Promise<Uint8Array>;
 }
 
@@ -52,12 +72,19 @@ export async function joinByHand(port: number, hostility: Hostility = {}): Promi
   using dialled = await dialService(port);
   const { exchange } = dialled;
   const issuer = hostility.issuer ?? newInsecureIssuer();
-  const keys = await newNodeKeys();
-  const clientNonce = randomBytes(32);
-  await exchange.send({ message: { $case: "hello", hello: { clientNonce } } });
+  const keys = hostility.keys ?? await newNodeKeys();
+  const clientNonce = copyOf(hostility.clientNonce ?? randomBytes(32));
+  const send = async (message: NonNullable<JoinClientMessage["message"]>) => {
+    await hostility.before?.(message.$case, exchange);
+    hostility.sent?.push({ message });
+    // What the service says to it comes with the next message, or instead of it.
+    await exchange.send({ message }).catch(() => {});
+  };
+  await send({ $case: "hello", hello: { clientNonce } });
   const { serverNonce, foundings: [founding] } = await exchange.receive("proposal", PATIENCE_MS);
   const clusterId = founding?.clusterId ?? new Uint8Array(32);
-  const a1 = await joinA1({ binding: exchange.binding, clientNonce, serverNonce, clusterId });
+  const context = { binding: exchange.binding, clientNonce, serverNonce, clusterId };
+  const a1 = await joinA1(context);
   const request = encodeRequest({
     nodeName: NODE_NAME,
     role: "worker",
@@ -69,18 +96,22 @@ export async function joinByHand(port: number, hostility: Hostility = {}): Promi
   });
   const nodeKey = keys.node.spki;
   const sealingKey = keys.sealing.publicKey;
-  const a2 = await joinA2(a1, { nodeKey, sealingKey, request });
-  const evidence = await (hostility.evidence ?? issuer.issue)(a2);
-  const signature = await sign(keys.node, "request", a2);
+  const node = { nodeKey, sealingKey, request };
+  const a2 = await joinA2(a1, node);
+  const evidence = await (hostility.evidence ?? issuer.issue)(a2, { ...context, ...node, a1 });
+  const signature = await (hostility.sign?.(keys, a2) ?? sign(keys.node, "request", a2));
   const honest: SignedJoinRequest = { request, nodeKey, sealingKey, evidence, signature };
-  await exchange.send({ message: { $case: "request", request: hostility.message?.(honest) ?? honest } });
+  await send({ $case: "request", request: hostility.message?.(honest) ?? honest });
   for (;;) {
     const answer = await exchange.receiveAny(["challenge", "ticket"], PATIENCE_MS);
-    if (answer.kind === "ticket") return answer.payload;
+    if (answer.kind === "ticket") {
+      await hostility.before?.("end", exchange);
+      return answer.payload;
+    }
     const answerWith = hostility.answer ??
       (async (challenge: ActivationChallenge) => activationAnswer(await issuer.activate(challenge), a2));
     const hmac = await answerWith(answer.payload, a2, exchange);
-    await exchange.send({ message: { $case: "activation", activation: { hmac } } });
+    await send({ $case: "activation", activation: { hmac: copyOf(hmac) } });
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Attacks on the connection of an Init: on the InitServer and on `bootstrapper init`. What must hold after every one of
- * them: the operator signed nothing but the hello, the node is not locked and has no key on disk.
+ * Attacks on the connection of an Init: on the InitServer and on `bootstrapper init`. Where evidence is relayed it is of each
+ * kind; the others never come to evidence. What must hold after every one of them: the operator signed nothing but the hello, the node is not locked and has no key on disk.
  *
  * @module
  */
@@ -26,17 +26,7 @@ import { systemClock } from "../../platform/clock.ts";
 import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";
 import { InitClientMessage, InitServiceService, JoinServiceService } from "../../proto/gen/bootstrapper.ts";
 import type { JoinClientMessage, JoinServerMessage } from "../../proto/gen/bootstrapper.ts";
-import {
-  connectSilently,
-  connectTls,
-  cutOff,
-  openStreams,
-  PATIENCE_MS,
-  startTpmMachine,
-  swtpmTest,
-  terminateTls,
-  verifierFor,
-} from "./_attacks.ts";
+import { connectSilently, connectTls, cutOff, openStreams, PATIENCE_MS, terminateTls } from "./_attacks.ts";
 import type { OperatorPlay, Script } from "./_init_attacks.ts";
 import {
   assertFresh,
@@ -48,6 +38,8 @@ import {
   untilClosed,
 } from "./_init_attacks.ts";
 
+import { variantTest } from "./_variants.ts";
+
 /** Asserts that nothing was signed but so many hellos, and nothing recorded. */
 async function assertOnlyHellos(operator: TestOperator, hellos: number): Promise<void> {
   assert.equal(operator.signatures, hellos, "more was signed than the hello");
@@ -55,7 +47,7 @@ async function assertOnlyHellos(operator: TestOperator, hellos: number): Promise
   assert.deepEqual(operator.kept, []);
 }
 
-Deno.test("attack: a TLS terminator stands between operator and node, and relays the hello", async () => {
+Deno.test("attack: relay, a TLS terminator stands between operator and node", async () => {
   // He ends TLS on both sides, so each side has a channel binding of its own with him; the hello's signature holds that of the
   // operator. Stopped by `verify(operatorKey, "hello", …)` in receiveHello(), before any evidence is made.
   await using world = await InitWorld.start();
@@ -71,26 +63,30 @@ Deno.test("attack: a TLS terminator stands between operator and node, and relays
   await assertFresh(world);
 });
 
-await swtpmTest("attack: a TLS terminator relays the evidence of a node that does not look at the hello", async () => {
-  // The node's evidence is real and answers to the operator's own nonce and key; but A1 holds the binding of the node's
-  // connection with him. Stopped by the verifier's check of the quote's extraData against A1 in verifyNode().
-  await using machine = await startTpmMachine();
-  await using operator = await TestOperator.create();
-  const trust = trustIn(operator.keys);
-  await measureTrust(machine.issuer, trust);
-  await using node = await startHostileNode(async (session, { operatorKey, clientNonce }) => {
-    const hello = { operatorKey: Uint8Array.from(operatorKey), clientNonce: Uint8Array.from(clientNonce) };
-    const ca = await createCertificateAuthority(new Date());
-    await proposeAndAuthorise(session, hello, { ca }, { issuer: machine.issuer, trust, clock: systemClock });
-  });
-  await using middle = await terminateTls(node.port);
-  const verifier = verifierFor(machine);
-  await assert.rejects(operator.found(`127.0.0.1:${middle.port}`, { verifier }), { code: "refused/statement" });
-  assert.ok(middle.passedOn > 0, "the attack's own machinery");
-  await assertOnlyHellos(operator, 1);
-});
+await variantTest(
+  "attack: relay, a TLS terminator relays the evidence of a node that does not look at the hello",
+  async (_t, variant) => {
+    // The node's evidence is real and answers to the operator's own nonce and key; but A1 holds the binding of the node's
+    // connection with him. Stopped by the verifier's comparison with A1 in verifyNode().
+    await using machine = await variant.start();
+    await using operator = await TestOperator.create();
+    const trust = trustIn(operator.keys);
+    await measureTrust(machine.issuer, trust);
+    await using node = await startHostileNode(async (session, { operatorKey, clientNonce }) => {
+      const hello = { operatorKey: Uint8Array.from(operatorKey), clientNonce: Uint8Array.from(clientNonce) };
+      const ca = await createCertificateAuthority(new Date());
+      await proposeAndAuthorise(session, hello, { ca }, { issuer: machine.issuer, trust, clock: systemClock });
+    });
+    await using middle = await terminateTls(node.port);
+    const verifier = variant.verifierFor(machine);
+    const code = `refused/${variant.checks.statement}`;
+    await assert.rejects(operator.found(`127.0.0.1:${middle.port}`, { verifier }), { code });
+    assert.ok(middle.passedOn > 0, "the attack's own machinery");
+    await assertOnlyHellos(operator, 1);
+  },
+);
 
-Deno.test("attack: TLS 1.2, to the node and to the operator", async () => {
+Deno.test("attack: downgrade to TLS 1.2, of the node and of the operator", async () => {
   // Stopped by `minVersion` in serverTlsOptions() and clientTlsOptions().
   await using world = await InitWorld.start();
   await assert.rejects(connectTls(world.port, { minVersion: "TLSv1.2", maxVersion: "TLSv1.2" }));
@@ -142,7 +138,7 @@ Deno.test("attack: a second stream on the connection of an operator", async () =
   await assertFresh(world);
 });
 
-Deno.test("attack: a node's Join call at the InitServer, and an operator's Init call at the join service", async () => {
+Deno.test("attack: cross-protocol, a node's Join call at the InitServer, and an operator's Init call at the join service", async () => {
   // Each service of the contract has a listener of its own, which knows no other method.
   await using world = await InitWorld.start();
   using dialled = await dial<JoinServerMessage, JoinClientMessage>({

@@ -1,5 +1,6 @@
 /**
- * Attacks on the InitServer by what a caller says: strangers, insiders, and what they recorded. What must hold after every
+ * Attacks on the InitServer by what a caller says: strangers, insiders, and what they recorded. The caller shows no evidence, so
+ * that none depends on its kind. What must hold after every
  * one of them: the node is not locked, has no key on disk and made no cluster; a stranger got no evidence either.
  *
  * @module
@@ -16,6 +17,7 @@ import { BootstrapError } from "../../platform/errors.ts";
 import type { InitClientMessage, InitServerMessage, SignedInitRequest } from "../../proto/gen/bootstrapper.ts";
 import { PATIENCE_MS } from "./_attacks.ts";
 import type { OperatorPlay } from "./_init_attacks.ts";
+import { OTHER_LABELS, signOfVersion } from "./_statements.ts";
 import { assertFresh, initByHand, newRequest, refusedByNode, refusedByOperator } from "./_init_attacks.ts";
 
 Deno.test("an honest operator by hand founds a cluster", async () => {
@@ -26,7 +28,7 @@ Deno.test("an honest operator by hand founds a cluster", async () => {
   assert.deepEqual([nodeName, world.foundings, world.lock.state().name], ["n1", 1, "locked"]);
 });
 
-Deno.test("attack: a hello by a stranger", async (t) => {
+Deno.test("attack: costly evidence, a hello by a stranger", async (t) => {
   // All are stopped in receiveHello(): a stranger learns the code alone, and no evidence is made for it.
   await using world = await InitWorld.start();
   const stranger = await generateKeyPair("ed25519");
@@ -52,6 +54,15 @@ Deno.test("attack: a hello by a stranger", async (t) => {
         return { ...honest, signature: await sign(operator, "hello", statement) };
       },
     },
+    // Downgrade: signedBytes() holds the label, which is the protocol's version.
+    ...Object.fromEntries(
+      OTHER_LABELS.map((label): [string, OperatorPlay] => [`signed by the operator for the protocol "${label}"`, {
+        async hello(honest, binding) {
+          const statement = await helloStatement(binding, honest.clientNonce);
+          return { ...honest, signature: await signOfVersion(operator, label, "hello", statement) };
+        },
+      }]),
+    ),
     // A signature for one purpose is none for another: signedBytes() holds the tag.
     "signed by the operator as something else": {
       async hello(honest, binding) {
@@ -70,7 +81,7 @@ Deno.test("attack: a hello by a stranger", async (t) => {
   assert.equal(world.issued, 0, "evidence was made for a stranger");
 });
 
-Deno.test("attack: a whole recorded Init is replayed, to another node and to the operator", async () => {
+Deno.test("attack: replay of a whole recorded Init, to another node and to the operator", async () => {
   // Every value that is signed, and the evidence, hold the nonces and the binding of their connection. Stopped in
   // receiveHello(), and by the verifier's comparison with A1.
   const sent: InitClientMessage[] = [];
@@ -148,6 +159,14 @@ Deno.test("attack: a founding that is not the operator's, for this cluster", asy
       }),
       "refused/signature",
     ],
+    ...OTHER_LABELS.map((label): [string, OperatorPlay["founding"] & object, string] => [
+      `signed for the protocol "${label}"`,
+      async (id) => ({
+        ...await createFounding(keys, id, CLUSTER_NAME),
+        signature: await signOfVersion(keys, label, "founding", foundingStatement(id, CLUSTER_NAME)),
+      }),
+      "refused/signature",
+    ]),
     ["that is missing", () => Promise.resolve(undefined), "malformed/init-request"],
   ];
   for (const [name, founding, code] of attacks) {
@@ -211,7 +230,7 @@ Deno.test("attack: a request that is not the operator's, or cannot be carried ou
   });
 });
 
-Deno.test("attack: another operator begins a second Init while one lasts", async () => {
+Deno.test("attack: state changes, another operator begins a second Init while one lasts", async () => {
   // Stopped by InitTurns.enter(): the first one is not disturbed, and no evidence is made for the second.
   await using insider = await TestOperator.create();
   const second = Promise.withResolvers<BootstrapError>();
@@ -230,7 +249,7 @@ Deno.test("attack: another operator begins a second Init while one lasts", async
   assert.deepEqual([world.foundings, world.operator.kept], [1, [cluster]]);
 });
 
-Deno.test("attack: the same operator has two proposals of one fresh node at once", async () => {
+Deno.test("attack: state changes, the same operator has two proposals of one fresh node at once", async () => {
   // Two cluster IDs with evidence of one fresh machine would allow two foundings. Stopped by InitTurns.enter(), which waits
   // for the first to leave, and by hold(), after which nobody supersedes.
   await using world = await InitWorld.start();

@@ -1,3 +1,9 @@
+/**
+ * Attacks on the connection of a Join. Where evidence is relayed it is of each kind; the others never come to evidence, or what stops
+ * them stands before it.
+ *
+ * @module
+ */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { dial } from "../../attestation/channel/client.ts";
@@ -6,7 +12,8 @@ import type { EvidenceIssuer } from "../../attestation/evidence.ts";
 import type { JoinExchangeService } from "../../join/exchange_parts.ts";
 import { listenForJoins } from "../../join/service.ts";
 import { ask, dialService, newInsecureIssuer, newNode, TestCluster } from "../../join/_testing.ts";
-import { hex, randomBytes } from "../../platform/bytes.ts";
+import { measureTrust } from "../../nodelock/measure.ts";
+import { copyOf, hex, randomBytes } from "../../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";
 import { silentLog } from "../../platform/log.ts";
 import { InitServiceService, JoinClientMessage, JoinServiceService } from "../../proto/gen/bootstrapper.ts";
@@ -19,8 +26,9 @@ import type {
 import { connectSilently, connectTls, cutOff, openStreams, PATIENCE_MS, terminateTls } from "./_attacks.ts";
 import type { Hostility } from "./_join_attacks.ts";
 import { assertUntouched, firstFailure, joinByHand, refusedByService, withHostileService } from "./_join_attacks.ts";
+import { variantTest } from "./_variants.ts";
 
-Deno.test("attack: a TLS terminator stands between node and service", async () => {
+Deno.test("attack: relay, a TLS terminator stands between node and service", async () => {
   // He ends TLS on both sides, so each side has a channel binding of its own with him; the service's signature over A1 holds
   // the one that it has with him. Stopped by `verify(service.spki, "service", a1, …)` in checkProposal().
   await using cluster = await TestCluster.create();
@@ -32,7 +40,7 @@ Deno.test("attack: a TLS terminator stands between node and service", async () =
   assertUntouched(cluster);
 });
 
-Deno.test("attack: a TLS terminator stands between service and a node that does not look", async () => {
+Deno.test("attack: relay, a TLS terminator stands between service and a node that does not look", async () => {
   // The node has been talked out of its checks; the service still sees that A2 is not that of its own connection.
   // Stopped by `verify(nodeKey, "request", a2, …)` in receiveRequest().
   await using cluster = await TestCluster.create();
@@ -43,7 +51,35 @@ Deno.test("attack: a TLS terminator stands between service and a node that does 
   assertUntouched(cluster);
 });
 
-Deno.test("attack: a rogue service relays the genuine service's signature of another connection", async () => {
+await variantTest("attack: relay of a node's fresh evidence, under the attacker's own key", async (_t, variant) => {
+  // A node that does not look talks to him; he forwards its nonce to the genuine service and the service's to it, and shows its
+  // evidence with a key and a request of his own. Stopped by joinA2(): evidence is over CB, K_c and E_c.
+  await using machine = await variant.start();
+  await using cluster = await TestCluster.create({ verifier: variant.verifierFor(machine) });
+  await measureTrust(machine.issuer, cluster.trust);
+  const refused = Promise.withResolvers<unknown>();
+  await using rogue = await listen<JoinClientMessage, JoinServerMessage>({
+    service: JoinServiceService,
+    ...{ host: "127.0.0.1", port: 0, maximumConnections: 8, log: silentLog },
+    async handle({ exchange }) {
+      const { clientNonce } = await exchange.receive("hello", PATIENCE_MS);
+      const evidence: Hostility["evidence"] = async (_a2, { serverNonce }) => {
+        const foundings = [...cluster.service.identity.foundings];
+        const proposal = { ...emptyProposal, serverNonce: copyOf(serverNonce), foundings };
+        await exchange.send({ message: { $case: "proposal", proposal } });
+        return (await exchange.receive("request", PATIENCE_MS)).evidence;
+      };
+      refused.resolve(joinByHand(cluster.port, { clientNonce, evidence }).catch(asBootstrapError));
+      await refused.promise;
+    },
+  });
+  await joinByHand(rogue.port, { issuer: machine.issuer }).catch(() => {});
+  const error = await refused.promise;
+  assert.ok(error instanceof BootstrapError && error.code === `refused/${variant.checks.statement}`, String(error));
+  assertUntouched(cluster);
+});
+
+Deno.test("attack: relay, a rogue service relays the genuine service's signature of another connection", async () => {
   // Stopped by the service's signature over A1, which holds the channel binding: checkProposal().
   await using cluster = await TestCluster.create();
   const gotRequest = await withHostileService(async ({ exchange }, clientNonce) => {
@@ -58,7 +94,7 @@ Deno.test("attack: a rogue service relays the genuine service's signature of ano
   assertUntouched(cluster);
 });
 
-Deno.test("attack: a whole recorded exchange is replayed, to the service and to the node", async () => {
+Deno.test("attack: replay of a whole recorded exchange, to the service and to the node", async () => {
   // Every value that is signed holds the nonces and the binding of its connection. Stopped in receiveRequest() and checkProposal().
   await using cluster = await TestCluster.create();
   const node = await newNode(cluster.trust);
@@ -104,7 +140,7 @@ Deno.test("attack: a second stream on the connection", async () => {
   assertUntouched(cluster);
 });
 
-Deno.test("attack: TLS 1.2", async () => {
+Deno.test("attack: downgrade to TLS 1.2, of the service", async () => {
   // Stopped by `minVersion` in serverTlsOptions().
   await using cluster = await TestCluster.create();
   await assert.rejects(connectTls(cluster.port, { minVersion: "TLSv1.2", maxVersion: "TLSv1.2" }));
@@ -128,7 +164,7 @@ Deno.test("attack: a TLS session is resumed", async () => {
   assertUntouched(cluster);
 });
 
-Deno.test("attack: an operator's Init call at the join service", async () => {
+Deno.test("attack: cross-protocol, an operator's Init call at the join service", async () => {
   // Each service of the contract has a listener of its own, which knows no other method.
   await using cluster = await TestCluster.create();
   using dialled = await dial<InitServerMessage, InitClientMessage>({

@@ -1,3 +1,8 @@
+/**
+ * Attacks on a join service by what a node asks for. None depends on the kind of evidence: what is asked is checked beside it.
+ *
+ * @module
+ */
 import assert from "node:assert/strict";
 import { createNodeCsr } from "../../certificate/csr.ts";
 import { generateKeyPair } from "../../certificate/keys.ts";
@@ -7,6 +12,7 @@ import { randomBytes } from "../../platform/bytes.ts";
 import type { Hostility } from "./_join_attacks.ts";
 import { assertUntouched, joinByHand, NODE_NAME, refusedByService } from "./_join_attacks.ts";
 import { PATIENCE_MS } from "./_attacks.ts";
+import { OTHER_LABELS, signOfVersion } from "./_statements.ts";
 
 Deno.test("attack: a request that is not exactly the node's own", async (t) => {
   await using cluster = await TestCluster.create();
@@ -36,6 +42,17 @@ Deno.test("attack: a request that is not exactly the node's own", async (t) => {
     ],
     ["another sealing key", { message: (m) => ({ ...m, sealingKey: randomBytes(32) }) }, "refused/signature"],
     ["another node key", { message: (m) => ({ ...m, nodeKey: other.spki }) }, "refused/signature"],
+    // Downgrade: signedBytes() holds the label, which is the protocol's version, and the purpose.
+    ...OTHER_LABELS.map((label): [string, Hostility, string] => [
+      `a signature for the protocol "${label}"`,
+      { sign: (keys, a2) => signOfVersion(keys.node, label, "request", a2) },
+      "refused/signature",
+    ]),
+    [
+      "a signature for another purpose",
+      { sign: (keys, a2) => signOfVersion(keys.node, "bootstrapper/1", "service", a2) },
+      "refused/signature",
+    ],
     // Stopped by checkLength().
     ["a short sealing key", { message: (m) => ({ ...m, sealingKey: new Uint8Array(31) }) }, "malformed/join-message"],
     ["no signature", { message: (m) => ({ ...m, signature: new Uint8Array() }) }, "malformed/join-message"],

@@ -1,3 +1,8 @@
+/**
+ * Attacks on a node by a join service, which shows no evidence, so that none depends on its kind.
+ *
+ * @module
+ */
 import assert from "node:assert/strict";
 import { createFounding } from "../../attestation/founding.ts";
 import { createCertificateAuthority, issueAdminCertificate, issueClientCertificate } from "../../certificate/ca.ts";
@@ -59,8 +64,9 @@ Deno.test("attack: a service that no operator of the node founded", async (t) =>
   });
 });
 
-Deno.test("attack: a member of the cluster poses as its join service", async (t) => {
-  // Stopped by checkServiceCertificate(): directly under the CA, and exactly the join service's subject.
+Deno.test("attack: evidence oracle, a member of the cluster poses as its join service", async (t) => {
+  // After a join any privileged Pod that reaches the TPM or configfs makes perfectly good evidence, so that a node asks a service for
+  // none: it wants the CA's word. Stopped by checkServiceCertificate(): directly under the CA, and exactly the join service's subject.
   await using cluster = await TestCluster.create();
   const keys = await generateKeyPair("p-256");
   const issue = (subject: ReturnType<typeof nodeSubject>) =>
@@ -129,7 +135,7 @@ Deno.test("attack: a captured join service gives tickets that are not the node's
   }
 });
 
-Deno.test("attack: more nodes than the service can verify", async () => {
+Deno.test("attack: costly evidence, more nodes than the service can verify", async () => {
   // Stopped by the VerificationQueue: those beyond it are told to ask again.
   const gate = Promise.withResolvers<void>();
   const insecure = { variant: "none", identity: "aa".repeat(32), fresh: true } as const;

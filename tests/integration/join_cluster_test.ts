@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { createVerifier, readPolicy, roleOf } from "../../attestation/policy.ts";
+import { NO_COLLATERAL } from "../../attestation/collateral.ts";
+import { createVerifier } from "../../attestation/policy_verifier.ts";
 import { createFounding } from "../../attestation/founding.ts";
 import type { TrustPart } from "../../attestation/transcript.ts";
 import { issueServiceCertificate, joinCertificateAuthority } from "../../certificate/ca.ts";
@@ -13,7 +14,7 @@ import type { EndpointFailure } from "../../join/ticket_search.ts";
 import { runJoinClient } from "../../join/client.ts";
 import { runJoinService } from "../../join/service.ts";
 import type { ServiceState } from "../../join/service_state.ts";
-import { readServiceState, writeServiceState } from "../../join/service_state.ts";
+import { readPolicyDocument, readServiceState, writeServiceState } from "../../join/service_state.ts";
 import { Journals } from "../../journal/journals.ts";
 import { AdmissionRecords } from "../../kubernetes/admission_records.ts";
 import { waitForNode, waitForOwnNode } from "../../kubernetes/readiness.ts";
@@ -154,13 +155,11 @@ function policyFor(...machines: readonly TpmMachine[]): string {
 /** Runs the join service on the state in a folder, as its unit does, until it is disposed of. */
 async function startService(folder: string, events: Record<string, unknown>[]): Promise<AsyncDisposable> {
   const state = await readServiceState(folder, new Date());
-  const policy = readPolicy(state.policyDocument, "the policy");
   const stop = new AbortController();
   const running = runJoinService({
     state,
-    verifier: createVerifier(policy, () => new Date()),
-    roleOf: (identity) => roleOf(policy, identity),
-    maximumClockSkewMs: policy.maximumClockSkewMs,
+    createVerifier: (policy) => createVerifier(policy, "node", NO_COLLATERAL, () => new Date()),
+    readPolicyDocument: () => readPolicyDocument(folder),
     clock: systemClock,
     log: createLog(systemClock, (line) => events.push(JSON.parse(line))),
   }, stop.signal);

@@ -11,7 +11,9 @@ import { ATTESTATION_KEY_PUBLIC, EK_PROFILES, EK_TYPES, type EkType } from "../.
 import { Tpm } from "../../attestation/tpm/tpm.ts";
 import type { TpmTransport } from "../../attestation/tpm/transport.ts";
 import type { Evidence, RegisterExpectation, VerifiedEvidence } from "../../attestation/evidence.ts";
-import { createVerifier, readPolicy } from "../../attestation/policy.ts";
+import { NO_COLLATERAL } from "../../attestation/collateral.ts";
+import { readPolicy } from "../../attestation/policy.ts";
+import { createVerifier } from "../../attestation/policy_verifier.ts";
 import { extendedOnce } from "../../attestation/transcript.ts";
 import { equalBytes, fromHex, hex, isZero, randomBytes, sha256 } from "../../platform/bytes.ts";
 import { systemClock } from "../../platform/clock.ts";
@@ -45,7 +47,7 @@ function verify(
   policy: string,
   registers: RegisterExpectation = fresh,
 ): Promise<VerifiedEvidence> {
-  return createVerifier(readPolicy(policy, "the test's policy"), systemClock.now).verify(
+  return createVerifier(readPolicy(policy, "the test's policy"), "node", NO_COLLATERAL, systemClock.now).verify(
     evidence,
     statement,
     registers,

@@ -14,6 +14,7 @@ export const vmPackages: readonly string[] = [
   "haproxy",
   "iproute2",
   "openssl",
+  "ovmf",
   "qemu-system-x86",
   "qemu-utils",
   "swtpm",

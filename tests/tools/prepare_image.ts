@@ -4,7 +4,14 @@ import { type Build, cached } from "./cached.ts";
 import { digestOfFile } from "./digest.ts";
 import { capture, run } from "./run.ts";
 import { unitLinks } from "./unit_links.ts";
-import { vmBase, type VmImage } from "./vm_base.ts";
+import { appendVerity, type Verity } from "./verity.ts";
+import { type VmBase, vmBase } from "./vm_base.ts";
+
+/** What VMs boot. */
+export interface VmImage extends VmBase {
+  /** What protects `image`, at whose end its tree of hashes is. */
+  readonly verity: Verity;
+}
 
 /** A file to put into a VM image, owned by root; it replaces what the image has under that name. */
 export type ImageFile =
@@ -23,10 +30,12 @@ export interface ImageAdditions {
   readonly enable?: readonly string[];
 }
 
+const verityCode = join(import.meta.dirname ?? ".", "verity.ts");
+const verityFile = "verity.json";
 const plainPath = /^(\/(?!\.\.?(\/|$))[\w.@:-]+)+$/;
 
 /**
- * Makes a VM image with this project's own files, in about two seconds when the base is there. Needs root.
+ * Makes a VM image with this project's own files, in a few seconds when the base is there. Needs root.
  *
  * @throws Error when a target is not a plain absolute path, or a unit to enable is not among the files.
  */
@@ -41,13 +50,14 @@ export async function prepareImage({ files = [], enable = [] }: ImageAdditions =
     files.map(async (file) => ({ target: file.target, mode: file.mode, digest: await digest(file) })),
   );
   const recipe = {
-    code: await digestOfFile(import.meta.filename ?? ""),
+    code: await Promise.all([import.meta.filename ?? "", verityCode].map(digestOfFile)),
     base: base.image,
     files: listed.toSorted((a, b) => a.target < b.target ? -1 : 1),
     enable,
   };
   const folder = await cached("vm-image", recipe, (to) => build(to, base.image, files, enable));
-  return { ...base, image: join(folder, "root.img") };
+  const verity: Verity = JSON.parse(await Deno.readTextFile(join(folder, verityFile)));
+  return { ...base, image: join(folder, "root.img"), verity };
 }
 
 async function digest(file: ImageFile): Promise<string> {
@@ -97,6 +107,7 @@ async function build(
   await run(["debugfs", "-w", "-f", script, image], { log });
   await check(image, files, work);
   await Deno.remove(work, { recursive: true });
+  await Deno.writeTextFile(join(folder, verityFile), JSON.stringify(await appendVerity(image)));
 }
 
 async function contentOf(name: string, files: readonly ImageFile[]): Promise<string> {

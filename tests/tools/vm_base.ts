@@ -7,19 +7,26 @@ import { digestOfFile, listOfFiles } from "./digest.ts";
 import { fillImageStore } from "./fill_image_store.ts";
 import { initSource, makeInitrd } from "./initrd.ts";
 import { prepareBinaries } from "./prepare_binaries.ts";
-import { run } from "./run.ts";
+import { capture, run } from "./run.ts";
 import { unitLinks } from "./unit_links.ts";
 
-/** What a VM boots. All paths are absolute. */
-export interface VmImage {
-  /** A raw ext4 file system, sparse, without partitions; never written to: a VM gets an overlay. */
+/** What all VMs have in common. All paths are absolute. */
+export interface VmBase {
+  /** What is below `/`: a raw ext4 file system without partitions and without a journal, as nobody ever writes to it. */
   readonly image: string;
+  /** What is below `/var` at the first boot: a raw ext4 file system, sparse. Never written to: a VM gets an overlay. */
+  readonly state: string;
   readonly kernel: string;
   readonly initrd: string;
 }
 
-const imageBytes = 8 * 1024 ** 3;
-const fileSystemUuid = "b0075472-a99e-4b00-8000-000000000001";
+const mebibyte = 1024 ** 2;
+const stateBytes = 8 * 1024 * mebibyte;
+/** What is added to the base, and what the file system itself takes of each byte. */
+const roomMebibytes = 192;
+const fileSystemShare = 1.06;
+const rootUuid = "b0075472-a99e-4b00-8000-000000000001";
+const stateUuid = "b0075472-a99e-4b00-8000-000000000002";
 const rootfs = join(import.meta.dirname ?? ".", "vm/rootfs");
 
 /** Where it is written how the base is made: a change there makes another base. */
@@ -34,7 +41,10 @@ const enabled = ["containerd.service", "kubelet.service", "node-network.service"
 /** What making the tree left behind, of no use in a VM. */
 const leftOvers = ["etc/apt/sources.list", "etc/hostname", "etc/resolv.conf", "vmlinuz", "vmlinuz.old"];
 
-/** Units that would write to PCRs 12 and 15, or that only make the boot longer. */
+/** Where the controller manager's Pod wants a folder to be. */
+const flexVolumes = "usr/libexec/kubernetes/kubelet-plugins/volume/exec";
+
+/** Units that would write to PCRs 12 and 15, take code from `/var`, or that only make the boot longer. */
 const masked = [
   "systemd-pcrfs-root.service",
   "systemd-pcrfs@.service",
@@ -54,6 +64,7 @@ const masked = [
   "systemd-ask-password-wall.path",
   "systemd-logind.service",
   "systemd-pstore.service",
+  "systemd-sysext.service",
   "systemd-update-utmp-runlevel.service",
   "systemd-update-utmp.service",
 ];
@@ -62,7 +73,7 @@ const masked = [
  * Builds what all VMs have in common: Debian with containerd, kubelet, kubeadm and the cluster's container images, but
  * nothing of this project. Needs root.
  */
-export async function vmBase(): Promise<VmImage> {
+export async function vmBase(): Promise<VmBase> {
   const debian = await debianTree();
   const { dir: binaries } = await prepareBinaries();
   const archives = await containerImages(binaries, debian);
@@ -72,7 +83,8 @@ export async function vmBase(): Promise<VmImage> {
     code: await Promise.all([initSource, ...codeFiles].map(digestOfFile)),
   };
   const folder = await cached("vm-base", recipe, (to) => build(to, { debian, binaries, archives }));
-  return { image: join(folder, "root.img"), kernel: join(folder, "vmlinuz"), initrd: join(folder, "initrd") };
+  const path = (name: string) => join(folder, name);
+  return { image: path("root.img"), state: path("state.img"), kernel: path("vmlinuz"), initrd: path("initrd") };
 }
 
 interface Parts {
@@ -100,17 +112,35 @@ async function build({ folder, log }: Build, { debian, binaries, archives }: Par
   await setUnits(root);
   await Deno.writeTextFile(join(root, "etc/machine-id"), "");
   await run(["rm", "-f", ...leftOvers.map((path) => join(root, path))], { log });
-  await run(["mkdir", "-p", join(root, "etc/kubernetes/manifests"), join(root, "var/log/journal")], { log });
+  const folders = ["etc/kubernetes", "var/lib/kubernetes/manifests", "var/log/journal", flexVolumes];
+  await run(["mkdir", "-p", ...folders.map((path) => join(root, path))], { log });
   await fillImageStore({ binaries, archives, root, log });
 
-  const features = ["-E", `hash_seed=${fileSystemUuid},lazy_itable_init=1`, "-U", fileSystemUuid];
-  const image = join(folder, "root.img");
-  const env = { E2FSPROGS_FAKE_TIME: "1767225600" };
-  await run(
-    ["mke2fs", "-q", "-F", "-t", "ext4", "-L", "root", ...features, "-d", root, image, `${imageBytes / 1024}k`],
-    { log, env },
-  );
-  await Deno.remove(root, { recursive: true });
+  const state = join(folder, "state");
+  await Deno.rename(join(root, "var"), state);
+  await Deno.mkdir(join(root, "var"));
+  const used = Number((await capture(["du", "-s", "--block-size=1M", root])).split("\t")[0]);
+  const rootBytes = Math.ceil(used * fileSystemShare + roomMebibytes) * mebibyte;
+  await makeFileSystem(root, `${root}.img`, { label: "root", uuid: rootUuid, bytes: rootBytes, journal: false, log });
+  await makeFileSystem(state, `${state}.img`, {
+    ...{ label: "state", uuid: stateUuid, bytes: stateBytes, journal: true, log },
+  });
+}
+
+interface FileSystem {
+  readonly label: string;
+  readonly uuid: string;
+  readonly bytes: number;
+  readonly journal: boolean;
+  readonly log: string;
+}
+
+/** Makes an ext4 file system of a folder, which is removed. */
+async function makeFileSystem(from: string, image: string, { label, uuid, bytes, journal, log }: FileSystem) {
+  const features = ["-O", journal ? "has_journal" : "^has_journal", "-E", `hash_seed=${uuid},lazy_itable_init=1`];
+  const args = ["-q", "-F", "-t", "ext4", "-L", label, "-U", uuid, ...features, "-d", from, image, `${bytes / 1024}k`];
+  await run(["mke2fs", ...args], { log, env: { E2FSPROGS_FAKE_TIME: "1767225600" } });
+  await Deno.remove(from, { recursive: true });
 }
 
 async function setUnits(root: string): Promise<void> {

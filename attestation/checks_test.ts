@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { BootstrapError } from "../platform/errors.ts";
+import { createChecks } from "./checks.ts";
+import type { EvidenceCheck } from "./evidence.ts";
+import { refusal } from "./evidence.ts";
+import { errorOf } from "./testing.ts";
+
+Deno.test("createChecks() stops at the first refusal when nobody listens", async () => {
+  const checks = createChecks();
+  checks.expect("a", "1", "1", "no");
+  const { code, message, details } = await errorOf(() => checks.expectOneOf("b", "3", ["1", "2"], "It is wrong"));
+  assert.deepEqual([code, message, details], ["refused/b", "It is wrong", { check: "b", expected: "1, 2", seen: "3" }]);
+  assert.equal(
+    (await errorOf(() => checks.run("c", "", () => Promise.reject(refusal("d", "m", "e", "s"))))).code,
+    "refused/d",
+  );
+  const failing = () => {
+    throw new BootstrapError("malformed/x", "m");
+  };
+  assert.equal((await errorOf(() => checks.need("e", failing))).code, "malformed/x");
+  assert.equal(await createChecks().need("f", () => 7), 7);
+  createChecks().end();
+});
+
+Deno.test("createChecks() reports every check and throws the first refusal at the end", async () => {
+  const reported: EvidenceCheck[] = [];
+  const checks = createChecks((check) => reported.push(check));
+  checks.expect("a", "1", "1", "no");
+  checks.expect("b", "2", "1", "wrong");
+  await checks.run("c", "x", () => Promise.reject(refusal("c-detail", "m", "e", "s")));
+  await checks.run("d", "y", () => Promise.resolve());
+  assert.deepEqual(reported.map(({ check, passed, seen }) => [check, passed, seen]), [
+    ["a", true, "1"],
+    ["b", false, "2"],
+    ["c-detail", false, "s"],
+    ["d", true, "y"],
+  ]);
+  assert.equal((await errorOf(() => checks.end())).code, "refused/b");
+  const failing = () => {
+    throw new BootstrapError("malformed/x", "m");
+  };
+  assert.equal((await errorOf(() => checks.need("e", failing))).code, "refused/b");
+  assert.equal(reported.at(-1)?.check, "e");
+});

@@ -1,0 +1,172 @@
+/**
+ * Collateral from an HTTPS server, such as a cache of the vendors' services in one's own network.
+ *
+ * Whoever runs the server can leave documents out, and nothing more: whoever reads them verifies signatures and dates.
+ *
+ * @module
+ */
+import type { Bytes } from "../platform/bytes.ts";
+import { concat } from "../platform/bytes.ts";
+import { readPem } from "../certificate/pem.ts";
+import type { Clock } from "../platform/clock.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import type { Collateral, CollateralFile } from "./collateral.ts";
+import { checkCollateralName, MAXIMUM_COLLATERAL_BYTES } from "./collateral.ts";
+
+/** What a {@linkcode collateralCache} is made with. */
+export interface CollateralCacheOptions {
+  /** Tells how old an answer is, and when nobody answers. */
+  readonly clock: Pick<Clock, "monotonicMs" | "sleep">;
+  /** One or more certificates of the server's CA, PEM, where it is none of the public ones that Deno brings along. */
+  readonly caPem?: string;
+  /** Answers requests, in tests. Default: Deno's. */
+  readonly fetch?: typeof globalThis.fetch;
+}
+
+/** Documents from a server. Disposing of it closes its connections. */
+export interface CollateralCache extends Collateral, Disposable {}
+
+/** A server that is there answers in a second; peers wait for a verdict meanwhile. */
+const DEADLINE_MS = 10_000;
+/** Vendors' documents are good for weeks; a new revocation list is to be known the same hour. */
+const KEPT_MS = 15 * 60_000;
+/** At most that many documents of at most 1 MiB: a fleet of one vendor needs some ten, and a certificate for each machine. */
+const MAXIMUM_KEPT = 64;
+const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
+
+/** A document that is kept. */
+interface Kept {
+  readonly file: CollateralFile;
+  readonly untilMs: number;
+}
+
+/**
+ * The documents at `URL/NAME`.
+ *
+ * @param url `https://…`, without user, password, query and fragment.
+ * @returns What finds them. `find` gives `undefined` for a 404 alone; it throws `unavailable/collateral`, naming the address and the
+ *   reason, for everything else that is not the document: other statuses, redirects, more than 1 MiB, no answer in 10 s.
+ * @throws {BootstrapError} `usage/collateral-url` for another URL, `usage/collateral-ca` for unusable certificates.
+ */
+export function collateralCache(url: string, options: CollateralCacheOptions): CollateralCache {
+  const place = checkUrl(url);
+  const { clock, fetch: ask = globalThis.fetch } = options;
+  const client = options.caPem === undefined ? undefined : clientFor(options.caPem);
+  const kept = new Map<string, Kept>();
+  const underWay = new Map<string, Promise<CollateralFile | undefined>>();
+
+  async function get(name: string): Promise<CollateralFile | undefined> {
+    const file = await fetchDocument(`${place}/${name}`, ask, client, clock);
+    // That it is not there may be mended at any moment, and peers name what they like.
+    if (file === undefined) return undefined;
+    for (const [other, { untilMs }] of kept) if (untilMs <= clock.monotonicMs()) kept.delete(other);
+    // The one that was got first goes first.
+    for (const [oldest] of kept) if (kept.size >= MAXIMUM_KEPT) kept.delete(oldest);
+    kept.set(name, { file, untilMs: clock.monotonicMs() + KEPT_MS });
+    return file;
+  }
+
+  return {
+    place,
+    async find(name) {
+      checkCollateralName(name);
+      const found = kept.get(name);
+      if (found !== undefined && clock.monotonicMs() < found.untilMs) return copyOf(found.file);
+      let request = underWay.get(name);
+      if (request === undefined) {
+        request = get(name).finally(() => underWay.delete(name));
+        underWay.set(name, request);
+      }
+      const got = await request;
+      return got && copyOf(got);
+    },
+    [Symbol.dispose]: () => client?.close(),
+  };
+}
+
+/** Nobody changes what others get. */
+function copyOf({ bytes, source }: CollateralFile): CollateralFile {
+  return { bytes: bytes.slice(), source };
+}
+
+function checkUrl(url: string): string {
+  const parsed = URL.parse(url);
+  const wrong = (reason: string) =>
+    new BootstrapError("usage/collateral-url", `Cannot use the address of a collateral cache: ${reason}`, {
+      next: "Write it as https://HOST/PATH",
+    });
+  if (parsed === null) throw wrong("it is no URL");
+  // None of them quotes the address, which may hold a password.
+  if (parsed.protocol !== "https:") throw wrong(`it is ${parsed.protocol.slice(0, -1)}, not https`);
+  if (parsed.username !== "" || parsed.password !== "") throw wrong("it names a user or a password");
+  if (parsed.search !== "" || parsed.hash !== "" || /[?#]/.test(url)) throw wrong("it has a query or a fragment");
+  return parsed.href.replace(/\/+$/, "");
+}
+
+/** Deno passes over what it cannot read, so that every server would be refused later. */
+function clientFor(caPem: string): Deno.HttpClient {
+  try {
+    const blocks = caPem.match(PEM_CERTIFICATE) ?? [];
+    if (blocks.length === 0) throw new Error("there is no certificate");
+    for (const block of blocks) readPem(`${block}\n`, "CERTIFICATE", "CA certificate");
+    return Deno.createHttpClient({ caCerts: blocks });
+  } catch (cause) {
+    throw new BootstrapError("usage/collateral-ca", "Cannot use the CA certificates for the collateral cache", {
+      cause,
+    });
+  }
+}
+
+async function fetchDocument(
+  address: string,
+  ask: typeof globalThis.fetch,
+  client: Deno.HttpClient | undefined,
+  clock: Pick<Clock, "sleep">,
+): Promise<CollateralFile | undefined> {
+  const [deadline, over] = [new AbortController(), new AbortController()];
+  clock.sleep(DEADLINE_MS, over.signal).then(() => deadline.abort(), () => {});
+  try {
+    const request: RequestInit & { readonly client?: Deno.HttpClient } = {
+      // A redirect is seen as what it is, and refused below.
+      ...{ redirect: "manual", credentials: "omit", signal: deadline.signal },
+      ...(client === undefined ? {} : { client }),
+    };
+    const response = await ask(address, request);
+    if (response.status === 200) return { bytes: await readBody(response, address), source: address };
+    await response.body?.cancel();
+    if (response.status === 404) return undefined;
+    throw unavailable(address, `it was answered with ${response.status}`);
+  } catch (cause) {
+    if (cause instanceof BootstrapError) throw cause;
+    const reason = deadline.signal.aborted
+      ? `there was no answer within ${DEADLINE_MS / 1000} s`
+      : cause instanceof Error
+      ? cause.message
+      : String(cause);
+    throw unavailable(address, reason, cause);
+  } finally {
+    over.abort();
+  }
+}
+
+async function readBody(response: Response, address: string): Promise<Bytes> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  // Leaving the loop ends the transfer.
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    if (length > MAXIMUM_COLLATERAL_BYTES) {
+      throw unavailable(address, `it is larger than ${MAXIMUM_COLLATERAL_BYTES} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  return concat(...chunks);
+}
+
+function unavailable(address: string, reason: string, cause?: unknown): BootstrapError {
+  return new BootstrapError("unavailable/collateral", `Cannot get ${address}: ${reason}`, {
+    next: "Look at the collateral cache, or put the document into a collateral folder",
+    details: { address },
+    ...(cause === undefined ? {} : { cause }),
+  });
+}

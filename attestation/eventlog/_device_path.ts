@@ -1,0 +1,82 @@
+/**
+ * Device paths (UEFI 2.10, chapter 10), as people write them.
+ *
+ * @module
+ */
+import { logError, LogReader } from "./_reader.ts";
+import { guidText, preview, utf16In } from "./_text.ts";
+
+/** Type and sub-type of the nodes that are told apart. */
+const NODE = {
+  pci: 0x0101,
+  acpi: 0x0201,
+  sata: 0x0312,
+  nvme: 0x0317,
+  mac: 0x030b,
+  hardDrive: 0x0401,
+  vendorMedia: 0x0403,
+  filePath: 0x0404,
+  firmwareFile: 0x0406,
+  firmwareVolume: 0x0407,
+  scsi: 0x0302,
+  uri: 0x0318,
+} as const;
+const END_TYPE = 0x7f;
+const HEADER_BYTES = 4;
+const GUID_BYTES = 16;
+
+/**
+ * A device path as text, one node after the other.
+ *
+ * @throws {BootstrapError} `malformed/event-log` for nodes that do not fill the bytes exactly.
+ */
+export function devicePathText(bytes: Uint8Array): string {
+  const reader = new LogReader(bytes, "device path");
+  const nodes: string[] = [];
+  while (reader.remaining > 0) {
+    const type = reader.u8();
+    const subType = reader.u8();
+    const length = reader.u16();
+    if (length < HEADER_BYTES) throw logError("device path", `a node has ${length} bytes`);
+    const data = reader.bytes(length - HEADER_BYTES);
+    if (type !== END_TYPE) nodes.push(nodeText(type << 8 | subType, data));
+  }
+  return nodes.join("/");
+}
+
+function nodeText(node: number, data: Uint8Array): string {
+  const reader = new LogReader(data, "device path node");
+  switch (node) {
+    case NODE.pci: {
+      const device = reader.u8();
+      return `Pci(${reader.u8()},${device})`;
+    }
+    case NODE.acpi:
+      return `Acpi(${reader.u32().toString(16)},${reader.u32()})`;
+    case NODE.scsi:
+      return `Scsi(${reader.u16()},${reader.u16()})`;
+    case NODE.sata:
+      return `Sata(${reader.u16()},${reader.u16()},${reader.u16()})`;
+    case NODE.nvme:
+      return `NVMe(${reader.u32()})`;
+    case NODE.mac:
+      return `MAC(${reader.bytes(6).toHex()})`;
+    case NODE.hardDrive: {
+      const partition = reader.u32();
+      reader.bytes(16); // Where it starts, and its size, in blocks.
+      return `HD(${partition},${guidText(reader.bytes(GUID_BYTES))})`;
+    }
+    case NODE.filePath:
+      return utf16In(data) ?? preview(data);
+    case NODE.firmwareFile:
+      return `FvFile(${guidText(reader.bytes(GUID_BYTES))})`;
+    case NODE.firmwareVolume:
+      return `Fv(${guidText(reader.bytes(GUID_BYTES))})`;
+    case NODE.vendorMedia:
+      return `VenMedia(${guidText(reader.bytes(GUID_BYTES))})`;
+    case NODE.uri:
+      return `Uri(${new TextDecoder().decode(data)})`;
+    default:
+      return `Path(${node >> 8},${node & 0xff},${preview(data)})`;
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * The log that firmware and boot loaders keep of what they measured into the TPM
+ * (`/sys/kernel/security/tpm0/binary_bios_measurements`).
+ *
+ * Nobody signs it. It is used to explain PCR values that a TPM quoted, as far as it replays to exactly those, and never for a
+ * verdict.
+ *
+ * @module
+ */
+import type { Bytes } from "../../platform/bytes.ts";
+import { isZero } from "../../platform/bytes.ts";
+import { logError, LogReader } from "./_reader.ts";
+import { EVENT_TYPE } from "./event_types.ts";
+
+/** The hashes of PCR banks that are replayed. */
+export const BANK_HASHES = ["sha1", "sha256", "sha384", "sha512"] as const;
+
+/** The hash of a PCR bank. */
+export type BankHash = typeof BANK_HASHES[number];
+
+/** One measurement. */
+export interface LogEvent {
+  /** Its place in the log; the first has 0. */
+  readonly number: number;
+  /** The PCR that it went into, 0 to 23; of no meaning for EV_NO_ACTION, which goes into none. */
+  readonly pcr: number;
+  /** What kind of thing was measured, one of {@linkcode EVENT_TYPE} or a number of somebody's own. */
+  readonly type: number;
+  /** What the PCR of each bank was extended by. */
+  readonly digests: ReadonlyMap<BankHash, Bytes>;
+  /** What the log says of it. For some types the digest is over these bytes; for others nothing vouches for them. */
+  readonly data: Bytes;
+}
+
+/** A log that has its form. */
+export interface EventLog {
+  /** The banks, as the log's own header lists them; SHA-1 alone for a log of the old form. */
+  readonly banks: readonly BankHash[];
+  /** The measurements, the first as well as the last; the header is not among them. */
+  readonly events: readonly LogEvent[];
+}
+
+/** The largest log that is read, in bytes. Firmware reserves 64 KiB or less (EDK II), some vendors a few times that. */
+export const MAXIMUM_LOG_BYTES: number = 1 << 20;
+
+/** TCG PC Client Platform Firmware Profile 1.05, 10.4.5.1. */
+const SPEC_ID_03 = "Spec ID Event03\0";
+const SPEC_ID_BYTES = 16;
+const SHA1_BYTES = 20;
+/** TPM_ALG_ID of the hashes that a bank may have, with their lengths in bytes. */
+const ALGORITHMS: Readonly<Record<number, { readonly hash?: BankHash; readonly bytes: number }>> = Object.freeze({
+  0x0004: { hash: "sha1", bytes: SHA1_BYTES },
+  0x000b: { hash: "sha256", bytes: 32 },
+  0x000c: { hash: "sha384", bytes: 48 },
+  0x000d: { hash: "sha512", bytes: 64 },
+  // SM3 and SHA-3: read, so that the rest of the log can be, and left out.
+  0x0012: { bytes: 32 },
+  0x0027: { bytes: 32 },
+  0x0028: { bytes: 48 },
+  0x0029: { bytes: 64 },
+});
+/** HASH_COUNT is at most 16 in every implementation. */
+const MAXIMUM_BANKS = 16;
+/** PC Client Platform TPM Profile: 24 PCRs. */
+const MAXIMUM_PCR = 23;
+/** Some firmware writes EV_NO_ACTION for this instead of a PCR. */
+const NO_PCR = 0xffffffff;
+
+/**
+ * Reads a log: the crypto-agile form (a TCG_PCR_EVENT with the Spec ID Event03, then TCG_PCR_EVENT2), or the old one of
+ * TCG_PCR_EVENT with SHA-1 alone.
+ *
+ * @throws {BootstrapError} `malformed/event-log`: cut off, trailing bytes, a bank that is missing or there twice, a PCR that no
+ *   TPM has, or larger than {@linkcode MAXIMUM_LOG_BYTES}.
+ */
+export function readEventLog(bytes: Uint8Array): EventLog {
+  if (bytes.length > MAXIMUM_LOG_BYTES) throw logError("event log", `it is larger than ${MAXIMUM_LOG_BYTES} bytes`);
+  const reader = new LogReader(bytes, "event log");
+  const first = readOldEvent(reader, 0);
+  const isAgile = first.type === EVENT_TYPE.noAction &&
+    latin1(first.data.subarray(0, SPEC_ID_BYTES)) === SPEC_ID_03;
+  return isAgile ? readAgileLog(first, reader) : readOldLog(first, reader);
+}
+
+function readOldLog(first: LogEvent, reader: LogReader): EventLog {
+  const events = [first];
+  while (reader.remaining > 0) events.push(readOldEvent(reader, events.length));
+  return { banks: ["sha1"], events };
+}
+
+function readAgileLog(header: LogEvent, reader: LogReader): EventLog {
+  if (header.pcr !== 0 || !isZero(header.digests.get("sha1") ?? new Uint8Array())) {
+    throw logError("event log", "its header has a digest, or a PCR other than 0");
+  }
+  const algorithms = readSpecId(header.data);
+  const events: LogEvent[] = [];
+  while (reader.remaining > 0) events.push(readAgileEvent(reader, events.length, algorithms));
+  return { banks: BANK_HASHES.filter((hash) => algorithms.some((id) => ALGORITHMS[id]?.hash === hash)), events };
+}
+
+/** TCG_EfiSpecIDEventStruct: the TPM_ALG_IDs of the banks. */
+function readSpecId(data: Uint8Array): readonly number[] {
+  const reader = new LogReader(data, "event log's header");
+  reader.bytes(SPEC_ID_BYTES);
+  reader.u32(); // platformClass
+  reader.bytes(4); // specVersionMinor, specVersionMajor, specErrata, uintnSize
+  const count = reader.u32();
+  if (count === 0 || count > MAXIMUM_BANKS) throw logError("event log's header", `it has ${count} banks`);
+  const algorithms: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const id = reader.u16();
+    const length = reader.u16();
+    if (algorithms.includes(id)) throw logError("event log's header", `the bank ${algorithmText(id)} is there twice`);
+    if (ALGORITHMS[id]?.bytes !== length) {
+      throw logError("event log's header", `it has a bank ${algorithmText(id)} with digests of ${length} bytes`);
+    }
+    algorithms.push(id);
+  }
+  reader.bytes(reader.u8()); // vendorInfo
+  reader.end();
+  return algorithms;
+}
+
+/** TCG_PCR_EVENT (1.05, 10.2.1). */
+function readOldEvent(reader: LogReader, number: number): LogEvent {
+  const pcr = reader.u32();
+  const type = reader.u32();
+  checkPcr(pcr, type, number);
+  const digests = new Map<BankHash, Bytes>([["sha1", reader.bytes(SHA1_BYTES)]]);
+  return { number, pcr, type, digests, data: reader.bytes(reader.u32()) };
+}
+
+/** TCG_PCR_EVENT2 (1.05, 10.2.2): a digest for every bank, each once. */
+function readAgileEvent(reader: LogReader, number: number, algorithms: readonly number[]): LogEvent {
+  const pcr = reader.u32();
+  const type = reader.u32();
+  checkPcr(pcr, type, number);
+  const count = reader.u32();
+  if (count !== algorithms.length) {
+    throw logError(`event ${number}`, `it has ${count} digests where the log has ${algorithms.length} banks`);
+  }
+  const seen = new Set<number>();
+  const digests = new Map<BankHash, Bytes>();
+  for (let i = 0; i < count; i++) {
+    const id = reader.u16();
+    const algorithm = ALGORITHMS[id];
+    if (algorithm === undefined || !algorithms.includes(id) || seen.has(id)) {
+      throw logError(
+        `event ${number}`,
+        `its digest for the bank ${algorithmText(id)} is not one of the log's, or a second one`,
+      );
+    }
+    seen.add(id);
+    const digest = reader.bytes(algorithm.bytes);
+    if (algorithm.hash !== undefined) digests.set(algorithm.hash, digest);
+  }
+  return { number, pcr, type, digests, data: reader.bytes(reader.u32()) };
+}
+
+function checkPcr(pcr: number, type: number, number: number): void {
+  if (pcr <= MAXIMUM_PCR || (pcr === NO_PCR && type === EVENT_TYPE.noAction)) return;
+  throw logError(`event ${number}`, `it is of PCR ${pcr}, which no TPM has`);
+}
+
+function algorithmText(id: number): string {
+  return ALGORITHMS[id]?.hash ?? `0x${id.toString(16).padStart(4, "0")}`;
+}
+
+function latin1(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes);
+}

@@ -1,0 +1,139 @@
+/**
+ * Evidence in a file: what one machine can show of itself, to be explained, verified or made a policy of on another one.
+ *
+ * ```json
+ * {
+ *   "kind": "bootstrapper evidence",
+ *   "version": 1,
+ *   "nonce": "… 32 bytes, base64 …",
+ *   "evidence": [{ "variant": "tpm", "payload": "… base64 …" }],
+ *   "eventLog": "… binary_bios_measurements, base64; left out where the firmware keeps none …"
+ * }
+ * ```
+ *
+ * The statement that all evidence in it is over is not written down: it is `fileStatement(nonce)`, whatever the file says, so
+ * that no evidence from a connection can pass for a file's, nor a file's on a connection.
+ *
+ * @module
+ */
+import * as v from "valibot";
+import type { Bytes } from "../platform/bytes.ts";
+import { base64, fromBase64, fromUtf8, randomBytes, utf8 } from "../platform/bytes.ts";
+import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import { MAXIMUM_LOG_BYTES } from "./eventlog/event_log.ts";
+import type { Evidence, EvidenceIssuer } from "./evidence.ts";
+import { fileStatement } from "./transcript.ts";
+
+/** What an evidence file holds. */
+export interface EvidenceFile {
+  /** What its maker chose; the statement follows from it. 32 bytes. */
+  readonly nonce: Bytes;
+  /** Evidence of each kind that the machine has, each kind once. */
+  readonly evidence: readonly Evidence[];
+  /** The firmware's event log, as it was read; by nobody signed. */
+  readonly eventLog?: Bytes;
+}
+
+/** The largest file that is read, in bytes: evidence of two kinds and the largest event log, in base64. */
+export const MAXIMUM_EVIDENCE_FILE_BYTES: number = 2 << 20;
+
+const KIND = "bootstrapper evidence";
+const VERSION = 1;
+const NONCE_BYTES = 32;
+const MAXIMUM_PAYLOAD_BYTES = 256 * 1024;
+const MAXIMUM_KINDS = 4;
+
+const bytes = (maximum: number) =>
+  v.pipe(
+    v.string(),
+    v.maxLength(Math.ceil(maximum / 3) * 4, `must be at most ${maximum} bytes`),
+    v.rawTransform<string, Bytes>(({ dataset, addIssue, NEVER }) => {
+      try {
+        return fromBase64(dataset.value, "the value");
+      } catch (error) {
+        addIssue({ message: asBootstrapError(error).message });
+        return NEVER;
+      }
+    }),
+  );
+
+const schema = v.strictObject({
+  kind: v.literal(KIND),
+  version: v.literal(VERSION),
+  nonce: v.pipe(bytes(NONCE_BYTES), v.check((nonce) => nonce.length === NONCE_BYTES, `must be ${NONCE_BYTES} bytes`)),
+  evidence: v.pipe(
+    v.array(v.strictObject({
+      variant: v.pipe(v.string(), v.regex(/^[a-z]{2,16}$/, "must be a kind of evidence")),
+      payload: bytes(MAXIMUM_PAYLOAD_BYTES),
+    })),
+    v.minLength(1, "must not be empty"),
+    v.maxLength(MAXIMUM_KINDS),
+    v.check((list) => new Set(list.map(({ variant }) => variant)).size === list.length, "has a variant twice"),
+  ),
+  eventLog: v.optional(bytes(MAXIMUM_LOG_BYTES)),
+});
+
+/**
+ * Makes evidence for a file, over a nonce of this process.
+ *
+ * @param issuers Issuers of this machine's kinds of evidence.
+ * @param eventLog The firmware's event log, where there is one.
+ * @throws {BootstrapError} What the issuers throw.
+ */
+export async function issueEvidenceFile(
+  issuers: readonly Pick<EvidenceIssuer, "issue">[],
+  eventLog?: Bytes,
+): Promise<EvidenceFile> {
+  const nonce = randomBytes(NONCE_BYTES);
+  const statement = await fileStatement(nonce);
+  const evidence: Evidence[] = [];
+  for (const issuer of issuers) evidence.push(await issuer.issue(statement));
+  return { nonce, evidence, ...(eventLog === undefined ? {} : { eventLog }) };
+}
+
+/** Writes a file, as UTF-8. */
+export function writeEvidenceFile({ nonce, evidence, eventLog }: EvidenceFile): Bytes {
+  const document = {
+    kind: KIND,
+    version: VERSION,
+    nonce: base64(nonce),
+    evidence: evidence.map(({ variant, payload }) => ({ variant, payload: base64(payload) })),
+    ...(eventLog === undefined ? {} : { eventLog: base64(eventLog) }),
+  };
+  return utf8(`${JSON.stringify(document, undefined, 2)}\n`);
+}
+
+/**
+ * Reads a file: its form, not what is in its evidence or its event log.
+ *
+ * @param file The file's bytes.
+ * @param what What it is, for errors: a path.
+ * @throws {BootstrapError} `malformed/evidence-file`, naming the field that is wrong.
+ */
+export function readEvidenceFile(file: Uint8Array, what: string): EvidenceFile {
+  if (file.length > MAXIMUM_EVIDENCE_FILE_BYTES) {
+    throw unreadable(what, "", `it is larger than ${MAXIMUM_EVIDENCE_FILE_BYTES} bytes`);
+  }
+  let document: unknown;
+  try {
+    document = JSON.parse(fromUtf8(file, what));
+  } catch (cause) {
+    throw unreadable(what, "", "it is not JSON", cause);
+  }
+  const result = v.safeParse(schema, document);
+  if (!result.success) {
+    const [issue] = result.issues;
+    const field = v.getDotPath(issue) ?? "";
+    throw unreadable(what, field, `${field === "" ? "it" : field}: ${issue.message.split("\n")[0]}`);
+  }
+  const { nonce, evidence, eventLog } = result.output;
+  return { nonce, evidence, ...(eventLog === undefined ? {} : { eventLog }) };
+}
+
+function unreadable(what: string, field: string, reason: string, cause?: unknown): BootstrapError {
+  return new BootstrapError("malformed/evidence-file", `Cannot read ${what} as evidence: ${reason}`, {
+    next: "Make the file with `bootstrapper evidence --out FILE` of this version, on the machine",
+    details: { document: what, field },
+    ...(cause === undefined ? {} : { cause }),
+  });
+}

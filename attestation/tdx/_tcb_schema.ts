@@ -1,0 +1,29 @@
+import * as v from "valibot";
+import { time, unsigned } from "./intel_json.ts";
+import { type IsvLevel, TCB_STATUSES, type TcbStatus } from "./tcb_status.ts";
+
+/** What every level has beside its `tcb`. */
+export const levelEntries: {
+  readonly tcbDate: v.GenericSchema<unknown, Date>;
+  readonly tcbStatus: v.GenericSchema<unknown, TcbStatus>;
+  readonly advisoryIDs: v.GenericSchema<unknown, readonly string[]>;
+} = {
+  tcbDate: time,
+  tcbStatus: v.picklist(TCB_STATUSES),
+  advisoryIDs: v.optional(v.array(v.pipe(v.string(), v.regex(/^[A-Z0-9-]{1,64}$/))), []),
+};
+
+/** The levels of one program, at least one. */
+export const isvLevels: v.GenericSchema<unknown, readonly IsvLevel[]> = v.pipe(
+  v.array(
+    v.pipe(
+      v.strictObject({ tcb: v.strictObject({ isvsvn: unsigned(0xffff) }), ...levelEntries }),
+      v.transform(({ tcb, tcbStatus, advisoryIDs }): IsvLevel => ({
+        isvSvn: tcb.isvsvn,
+        status: tcbStatus,
+        advisoryIds: advisoryIDs,
+      })),
+    ),
+  ),
+  v.minLength(1),
+);

@@ -1,0 +1,33 @@
+/**
+ * No byte of what Intel says can be changed.
+ */
+import assert from "node:assert/strict";
+import { COLLATERAL_PARTS, type CollateralPart } from "./collateral.ts";
+import { oracleTest } from "./testing.ts";
+import { collateralOf2025, flipAll, justBeforeEnd, QUOTE_OF_2025, verdict } from "./testing_oracles.ts";
+
+const CHAIN =
+  /^(refused\/tdx-(root|certificate-(subject|issuer|signature|validity))|malformed\/(pem|base64|der|utf8))$/;
+const CRL = /^(refused\/tdx-crl-(issuer|signature|extension|validity)|malformed\/(der|utf8))$/;
+/** Which codes may refuse a change. */
+const CODES: Readonly<Record<CollateralPart, RegExp>> = {
+  tcbInfo: /^(refused\/tdx-tcb-info-(date|signature)|malformed\/(tdx-collateral|utf8))$/,
+  tcbInfoChain: CHAIN,
+  qeIdentity: /^(refused\/tdx-qe-identity-(date|signature)|malformed\/(tdx-collateral|utf8))$/,
+  qeIdentityChain: CHAIN,
+  pckCrl: CRL,
+  rootCrl: CRL,
+};
+
+for (const part of COLLATERAL_PARTS) {
+  oracleTest(`checkDcap() refuses ${part} with any byte flipped`, async (read) => {
+    const [file, collateral] = [await read(QUOTE_OF_2025), await collateralOf2025(read)];
+    const now = justBeforeEnd(collateral);
+    await verdict(file, collateral, now);
+    const codes = await flipAll(
+      collateral[part],
+      (bytes) => verdict(file, { ...collateral, [part]: bytes }, now),
+    );
+    for (const code of codes) assert.match(code, CODES[part]);
+  });
+}

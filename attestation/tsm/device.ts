@@ -1,0 +1,142 @@
+/**
+ * The devices of a confidential VM, behind a process of their own.
+ *
+ * Deno opens `/sys` only for a process with all permissions. So a small process keeps them, made before its parent gives its own up,
+ * and does three things for it alone: report, read a register, extend a register. It ends with its parent's pipe.
+ *
+ * One request and one answer is a line of JSON each; bytes are base64.
+ *
+ * @module
+ */
+import * as v from "valibot";
+import { base64, fromBase64 } from "../../platform/bytes.ts";
+import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";
+import type { ErrorCode } from "../../platform/errors.ts";
+import type { RegisterFiles } from "../tdx/rtmr.ts";
+import type { TsmReport, TsmRequest } from "./report.ts";
+
+/** What the process does. */
+export interface ConfidentialDevice {
+  /** Asks the kernel for a report; see `readTsmReport()`. */
+  report(request: TsmRequest): Promise<TsmReport>;
+  /** The registers' files; see `createTdxRegisters()`. */
+  readonly registers: RegisterFiles;
+}
+
+/** What the two processes speak through. */
+export interface DevicePipe {
+  /** What the other one writes. */
+  readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** What the other one reads. */
+  readonly writable: WritableStream<Uint8Array<ArrayBuffer>>;
+}
+
+const bytes = v.pipe(v.string(), v.transform((text) => fromBase64(text, "bytes")));
+const requestSchema = v.variant("do", [
+  v.strictObject({
+    do: v.literal("report"),
+    provider: v.picklist(["sev_guest", "tdx_guest"]),
+    reportData: bytes,
+    privilegeLevel: v.exactOptional(v.number()),
+  }),
+  v.strictObject({ do: v.literal("read"), name: v.string() }),
+  v.strictObject({ do: v.literal("write"), name: v.string(), bytes }),
+]);
+const answerSchema = v.union([
+  v.strictObject({ outblob: bytes, auxblob: bytes }),
+  v.strictObject({ bytes }),
+  v.strictObject({ error: v.strictObject({ code: v.string(), message: v.string(), next: v.string() }) }),
+]);
+type Answer = v.InferOutput<typeof answerSchema>;
+
+/**
+ * Serves requests until the pipe ends. A request that fails is answered with its error.
+ *
+ * @param device The real device.
+ */
+export async function serveDevice(pipe: DevicePipe, device: ConfidentialDevice): Promise<void> {
+  const writer = pipe.writable.getWriter();
+  for await (const line of linesOf(pipe.readable)) {
+    const answer = await answerTo(line, device).catch((error) => {
+      const { code, message, next } = asBootstrapError(error);
+      return { error: { code, message, next } };
+    });
+    await writer.write(new TextEncoder().encode(`${JSON.stringify(answer)}\n`));
+  }
+}
+
+async function answerTo(line: string, device: ConfidentialDevice): Promise<unknown> {
+  const request = v.parse(requestSchema, JSON.parse(line));
+  switch (request.do) {
+    case "report": {
+      const { outblob, auxblob } = await device.report(request);
+      return { outblob: base64(outblob), auxblob: base64(auxblob) };
+    }
+    case "read":
+      return { bytes: base64(await device.registers.read(request.name)) };
+    case "write":
+      await device.registers.write(request.name, request.bytes);
+      return { bytes: "" };
+  }
+}
+
+/**
+ * The device at the other end of a pipe. Requests are answered in their order.
+ *
+ * @returns A device that throws what the real one does, and `system/device` when the process is gone.
+ */
+export function connectDevice(pipe: DevicePipe): ConfidentialDevice {
+  const writer = pipe.writable.getWriter();
+  const lines = linesOf(pipe.readable)[Symbol.asyncIterator]();
+  let last: Promise<unknown> = Promise.resolve();
+  const ask = (request: unknown): Promise<Answer> => {
+    const answer = last.then(() => exchange(request));
+    last = answer.catch(() => {});
+    return answer;
+  };
+  const exchange = async (request: unknown): Promise<Answer> => {
+    let line: string | undefined;
+    try {
+      await writer.write(new TextEncoder().encode(`${JSON.stringify(request)}\n`));
+      line = (await lines.next()).value;
+    } catch (cause) {
+      throw new BootstrapError("system/device", "The process that has this machine's devices does not answer", {
+        cause,
+      });
+    }
+    if (line === undefined) {
+      throw new BootstrapError("system/device", "The process that has this machine's devices has ended");
+    }
+    const answer = v.parse(answerSchema, JSON.parse(line));
+    if (!("error" in answer)) return answer;
+    const { code, message, next } = answer.error;
+    // It is this program too, so its codes are this program's.
+    throw new BootstrapError(code as ErrorCode, message, { next });
+  };
+  const answered = <T>(value: T | undefined): T => {
+    if (value !== undefined) return value;
+    throw new BootstrapError("internal/device", "The answer is to another request");
+  };
+  return {
+    async report({ reportData, ...request }) {
+      const answer = await ask({ do: "report", ...request, reportData: base64(reportData) });
+      return answered("outblob" in answer ? answer : undefined);
+    },
+    registers: {
+      async read(name) {
+        const answer = await ask({ do: "read", name });
+        return answered("bytes" in answer ? answer.bytes : undefined);
+      },
+      write: async (name, value) => void await ask({ do: "write", name, bytes: base64(value) }),
+    },
+  };
+}
+
+async function* linesOf(readable: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncIterable<string> {
+  let open = "";
+  for await (const text of readable.pipeThrough(new TextDecoderStream())) {
+    const lines = (open + text).split("\n");
+    open = lines.pop() ?? "";
+    yield* lines;
+  }
+}

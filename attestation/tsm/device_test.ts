@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { errorOf } from "../testing.ts";
+import { BootstrapError } from "../../platform/errors.ts";
+import { copyOf } from "../../platform/bytes.ts";
+import type { ConfidentialDevice } from "./device.ts";
+import { connectDevice, serveDevice } from "./device.ts";
+
+/** A device in this process, behind the same two pipes. */
+function behindPipes(real: ConfidentialDevice): ConfidentialDevice {
+  const [asked, answered] = [new TransformStream(), new TransformStream()];
+  serveDevice({ readable: asked.readable, writable: answered.writable }, real);
+  return connectDevice({ readable: answered.readable, writable: asked.writable });
+}
+
+const refusing: ConfidentialDevice = {
+  report: () =>
+    Promise.reject(new BootstrapError("precondition/tsm", "There is none", { next: "Boot another kernel" })),
+  registers: {
+    read: () => Promise.reject(new Error("EIO")),
+    write: () => Promise.resolve(),
+  },
+};
+
+Deno.test("connectDevice() gives what the device behind serveDevice() gives, each to its own request", async () => {
+  const registers = new Map<string, Uint8Array>();
+  const device = behindPipes({
+    report: ({ reportData, provider, privilegeLevel }) =>
+      Promise.resolve({
+        outblob: copyOf(reportData),
+        auxblob: new TextEncoder().encode(`${provider} ${privilegeLevel}`),
+      }),
+    registers: {
+      read: (name) => Promise.resolve(registers.get(name) ?? new Uint8Array(48)),
+      write: (name, bytes) => Promise.resolve(void registers.set(name, bytes)),
+    },
+  });
+  const value = new Uint8Array(48).fill(7);
+  const [report, , read] = await Promise.all([
+    device.report({ provider: "sev_guest", reportData: new Uint8Array(64).fill(1), privilegeLevel: 0 }),
+    device.registers.write("rtmr3:sha384", value),
+    device.registers.read("rtmr3:sha384"),
+  ]);
+  assert.deepEqual(report.outblob, new Uint8Array(64).fill(1));
+  assert.equal(new TextDecoder().decode(report.auxblob), "sev_guest 0");
+  assert.deepEqual(read, value);
+});
+
+Deno.test("connectDevice() throws what the device throws, and goes on", async () => {
+  const device = behindPipes(refusing);
+  const request = { provider: "tdx_guest", reportData: new Uint8Array(64) } as const;
+  const error = await errorOf(() => device.report(request));
+  assert.deepEqual([error.code, error.message, error.next], [
+    "precondition/tsm",
+    "There is none",
+    "Boot another kernel",
+  ]);
+  await assert.rejects(device.registers.read("rtmr0:sha384"), BootstrapError);
+  await device.registers.write("rtmr3:sha384", new Uint8Array(48));
+});
+
+Deno.test("connectDevice() throws system/device when the process is gone", async () => {
+  const ended = new ReadableStream<Uint8Array<ArrayBuffer>>({ start: (controller) => controller.close() });
+  const device = connectDevice({ readable: ended, writable: new WritableStream() });
+  assert.equal((await errorOf(() => device.registers.read("rtmr0:sha384"))).code, "system/device");
+  const broken = new WritableStream({ write: () => Promise.reject(new Error("EPIPE")) });
+  const other = connectDevice({ readable: new ReadableStream(), writable: broken });
+  assert.equal((await errorOf(() => other.registers.read("rtmr0:sha384"))).code, "system/device");
+});

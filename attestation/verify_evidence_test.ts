@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import type { EvidenceCheck, EvidenceVerifier } from "./evidence.ts";
+import { refusal } from "./evidence.ts";
+import { verifyEvidence } from "./verify_evidence.ts";
+import { BootstrapError } from "../platform/errors.ts";
+
+const CLAIMS = { variant: "tpm", identity: "aa", fresh: true } as const;
+const FAILED = { check: "pcr-4", passed: false, expected: "00", seen: "11", message: "PCR 4 differs" };
+
+/** A verifier that reports these checks, and refuses for `error` if there is one. */
+function verifierWith(checks: readonly EvidenceCheck[], error?: BootstrapError): EvidenceVerifier {
+  return {
+    variant: "tpm",
+    verify(_evidence, _statement, _registers, report) {
+      for (const check of checks) report?.(check);
+      return error === undefined ? Promise.resolve({ claims: CLAIMS }) : Promise.reject(error);
+    },
+  };
+}
+
+const verify = (verifier: EvidenceVerifier) =>
+  verifyEvidence(verifier, { variant: "tpm", payload: new Uint8Array() }, new Uint8Array(32), { trust: [], lock: [] });
+
+async function refused(verifier: EvidenceVerifier): Promise<BootstrapError> {
+  const error = await verify(verifier).then(() => assert.fail("it was accepted"), (reason: unknown) => reason);
+  assert(error instanceof BootstrapError);
+  return error;
+}
+
+Deno.test("verifyEvidence() gives what the verifier gives when all checks passed", async () => {
+  assert.deepEqual(await verify(verifierWith([{ ...FAILED, passed: true }])), { claims: CLAIMS });
+});
+
+Deno.test("verifyEvidence() throws the verifier's refusal with all failed checks, and no other", async () => {
+  const cause = new Error("below");
+  const first = new BootstrapError("refused/pcr-4", "PCR 4 differs", { next: "Look", details: { seen: "11" }, cause });
+  const checks = [FAILED, { ...FAILED, check: "pcr-5", passed: true }, { ...FAILED, check: "pcr-11" }];
+  const error = await refused(verifierWith(checks, first));
+  const { passed: _, ...failed } = FAILED;
+  assert.deepEqual(
+    [error.code, error.message, error.next, error.details, error.cause],
+    [first.code, first.message, first.next, first.details, cause],
+  );
+  assert.deepEqual(error.checks, [failed, { ...failed, check: "pcr-11" }]);
+});
+
+Deno.test("verifyEvidence() keeps a bounded number of checks", async () => {
+  const checks = Array.from({ length: 1000 }, () => FAILED);
+  assert.equal((await refused(verifierWith(checks, refusal("pcr-4", "no", "00", "11")))).checks.length, 64);
+});
+
+Deno.test("verifyEvidence() refuses when a verifier accepts in spite of a failed check", async () => {
+  assert.equal((await refused(verifierWith([FAILED]))).code, "internal/evidence");
+});

@@ -1,0 +1,27 @@
+/**
+ * The evidence of confidential VMs.
+ *
+ * @module
+ */
+import { createSnpIssuer } from "../attestation/snp/issuer.ts";
+import { snpRegisters } from "../attestation/snp/registers.ts";
+import { createTdxIssuer } from "../attestation/tdx/issuer.ts";
+import { tdxMeasurementRegisters } from "../attestation/tdx/registers.ts";
+import { createTdxRegisters } from "../attestation/tdx/rtmr.ts";
+import type { ConfidentialDevice } from "../attestation/tsm/device.ts";
+import type { TsmRequest } from "../attestation/tsm/report.ts";
+import type { MachineEvidence } from "./machine_evidence.ts";
+
+/** That of an SEV-SNP machine. */
+export function snpEvidence(device: ConfidentialDevice): MachineEvidence {
+  const report = (request: TsmRequest) => device.report(request);
+  return { issuer: createSnpIssuer(report), registers: snpRegisters(report) };
+}
+
+/** That of a TD. */
+export function tdxEvidence(device: ConfidentialDevice): MachineEvidence {
+  return {
+    issuer: createTdxIssuer(undefined, (request) => device.report(request)),
+    registers: tdxMeasurementRegisters(createTdxRegisters(device.registers)),
+  };
+}

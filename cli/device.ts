@@ -1,0 +1,34 @@
+/**
+ * `bootstrapper device`, which no person calls: the process that keeps the permission to open a confidential VM's devices.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import { systemRegisterFiles } from "../attestation/tdx/rtmr.ts";
+import type { ConfidentialDevice } from "../attestation/tsm/device.ts";
+import { connectDevice, serveDevice } from "../attestation/tsm/device.ts";
+import { readTsmReport } from "../attestation/tsm/report.ts";
+
+const NAME = "device";
+
+/**
+ * Declares `device`, hidden. It is compiled into the binary, so that whoever may start it may open the devices anyway.
+ *
+ * @internal
+ */
+export function declareDevice(program: Command): void {
+  program.command(NAME, { hidden: true }).action(async () => {
+    const pipe = { readable: Deno.stdin.readable, writable: Deno.stdout.writable };
+    await serveDevice(pipe, { report: (request) => readTsmReport(request), registers: systemRegisterFiles() });
+  });
+}
+
+/** Starts this program as `device`. */
+export function startDeviceProcess(): ConfidentialDevice {
+  const child = new Deno.Command(Deno.execPath(), {
+    ...{ args: [NAME], clearEnv: true, stdin: "piped", stdout: "piped", stderr: "inherit" },
+  }).spawn();
+  // It ends with the pipe, and this process never waits for it.
+  child.unref();
+  return connectDevice({ readable: child.stdout, writable: child.stdin });
+}

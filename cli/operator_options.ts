@@ -1,0 +1,100 @@
+/**
+ * Options of the commands that an operator gives a key to, and what they read.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import type { KeyPair } from "../certificate/keys.ts";
+import { readOperatorKey } from "../certificate/operator_key.ts";
+import type { Endpoint } from "../node/endpoint.ts";
+import { readEndpoint } from "../node/endpoint.ts";
+import { equalBytes, fromUtf8 } from "../platform/bytes.ts";
+import { MAXIMUM_DOCUMENT_BYTES } from "../platform/document.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { readFile } from "../platform/files.ts";
+import { clusterNameArgument } from "./cluster_name.ts";
+import type { ParsedOptions } from "./options.ts";
+import { optionalText, present, textList } from "./options.ts";
+
+/** The port of InitServers where nobody says another. */
+export const DEFAULT_INIT_PORT = 9443;
+
+/** A fresh node, and who asks it. */
+export interface FreshNodeOptions {
+  /** Its InitServer. */
+  readonly node: Endpoint;
+  /** The name of its cluster, an RFC 1123 label. */
+  readonly clusterName: string;
+  /** The file with the operator's private key. */
+  readonly keyFile: string;
+  /** The file with its passphrase; an encrypted key without it asks at the terminal. */
+  readonly passphraseFile?: string;
+  /** Files with the public keys of its other operators, whose configuration is measured as a whole. */
+  readonly otherOperatorFiles: readonly string[];
+}
+
+const NODE_OPTIONS: readonly (readonly [key: string, flag: string])[] = [
+  ["name", "--name"],
+  ["key", "--key"],
+  ["passphraseFile", "--passphrase-file"],
+  ["otherOperator", "--other-operator"],
+];
+
+/**
+ * Adds `--node`, and what goes with it.
+ *
+ * @internal
+ */
+export function withFreshNode(command: Command): Command {
+  return command
+    .option("--node <node>", "a fresh node, HOST[:PORT]; it stays fresh")
+    .option("--name <name>", "with --node: its cluster's name")
+    .option("--key <file>", "with --node: the private key of an operator")
+    .option("--passphrase-file <file>", "the key's passphrase (default: asked for)")
+    .option("--other-operator <file...>", "public keys of the node's other operators");
+}
+
+/**
+ * Reads `--node`, and what goes with it.
+ *
+ * @throws {BootstrapError} `usage/node` for what is missing or goes with a node alone, `usage/endpoint`, `usage/cluster-name`.
+ */
+export function freshNodeOptions(command: ParsedOptions): FreshNodeOptions | undefined {
+  const node = optionalText(command, "node");
+  const [clusterName, keyFile] = [optionalText(command, "name"), optionalText(command, "key")];
+  if (node === undefined) {
+    const given = NODE_OPTIONS.find(([key]) => command.getOptionValue(key) !== undefined);
+    if (given === undefined) return undefined;
+    throw new BootstrapError("usage/node", `${given[1]} goes with --node only`, { next: "Name the node with --node" });
+  }
+  if (clusterName === undefined || keyFile === undefined) {
+    throw new BootstrapError(
+      "usage/node",
+      "--node needs --name and --key, as a node gives evidence to its operators only",
+      {
+        next: "Give the name of its cluster, and the private key of one of its operators",
+      },
+    );
+  }
+  return {
+    node: readEndpoint(node, "--node", DEFAULT_INIT_PORT),
+    clusterName: clusterNameArgument(clusterName),
+    keyFile,
+    ...present("passphraseFile", optionalText(command, "passphraseFile")),
+    otherOperatorFiles: textList(command, "otherOperator"),
+  };
+}
+
+/**
+ * The SPKIs of all operators of a node's configuration: PCR 12 is over all of them, so that all must be known here.
+ *
+ * @param operator The one with the private key.
+ * @param otherFiles Files with the public keys of the others.
+ * @throws {BootstrapError} `usage/…` for a file that is no public key, `system/file`.
+ */
+export async function trustedOperators(operator: KeyPair, otherFiles: readonly string[]): Promise<Uint8Array[]> {
+  const others = await Promise.all(otherFiles.map(async (path) => {
+    return readOperatorKey(fromUtf8(await readFile(path, MAXIMUM_DOCUMENT_BYTES), path), path);
+  }));
+  return [operator.spki, ...others.filter((key) => !equalBytes(key, operator.spki))];
+}

@@ -1,0 +1,49 @@
+/**
+ * The way to a node's InitServer.
+ *
+ * @module
+ */
+import { dial } from "../attestation/channel/client.ts";
+import type { DialledExchange } from "../attestation/channel/client.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { InitServiceService } from "../proto/gen/bootstrapper.ts";
+import type { InitClientMessage, InitServerMessage } from "../proto/gen/bootstrapper.ts";
+import type { ClusterRecord } from "./cluster_records.ts";
+
+const CONNECT_DEADLINE_MS = 15_000;
+/** A node whose power was cut says nothing any more; one that is only slow, in emulation, answers within seconds. */
+const KEEP_ALIVE_MS = 20_000;
+
+/**
+ * Dials a node's InitServer.
+ *
+ * @param endpoint `host:port`.
+ * @param signal Ends the call.
+ * @param recorded What is recorded of the cluster, for what to do next.
+ * @throws {BootstrapError} `unavailable/init-server`, and what `dial()` throws.
+ */
+export async function dialInitServer(
+  endpoint: string,
+  signal: AbortSignal,
+  recorded?: ClusterRecord,
+): Promise<DialledExchange<InitServerMessage, InitClientMessage>> {
+  try {
+    return await dial({
+      ...{ method: InitServiceService.init, endpoint, signal },
+      ...{ connectDeadlineMs: CONNECT_DEADLINE_MS, keepAliveMs: KEEP_ALIVE_MS },
+    });
+  } catch (cause) {
+    if (!(cause instanceof BootstrapError && cause.code === "unavailable/connection")) throw cause;
+    const lost = recorded?.state === "pending"
+      ? `; if the machine of the init that began on ${recorded.time} is gone for good, give the cluster up: ` +
+        `\`bootstrapper abandon ${recorded.clusterName}\``
+      : "";
+    throw new BootstrapError("unavailable/init-server", `No InitServer answers at ${endpoint}`, {
+      cause,
+      next:
+        "Wait until the node has booted; a node that belongs to a cluster has no InitServer any more, and its status says so: " +
+        `\`bootstrapper status\` there${lost}`,
+      details: { endpoint },
+    });
+  }
+}

@@ -1,0 +1,39 @@
+/**
+ * What the registers of a node that is initialised must hold.
+ *
+ * @module
+ */
+import type { RegisterExpectation } from "../attestation/evidence.ts";
+import { extendedOnce, lockDigest, trustDigest } from "../attestation/transcript.ts";
+import { hex } from "../platform/bytes.ts";
+
+const ZERO_REGISTER = new Uint8Array(32);
+
+/** What a node is configured with, beside a cluster ID, which it must not be. */
+export interface ConfiguredTrust {
+  /** The cluster's name. */
+  readonly clusterName: string;
+  /** SPKIs of all its operators, DER. */
+  readonly operatorKeys: readonly Uint8Array[];
+}
+
+/**
+ * PCR 12 over the configuration, and PCR 15 of a fresh node, or of one that is locked for a cluster ID.
+ *
+ * @param clusterId The cluster ID that the node proposes, 32 bytes.
+ */
+export async function expectedRegisters(
+  { clusterName, operatorKeys }: ConfiguredTrust,
+  clusterId: Uint8Array,
+  isLocked: boolean,
+): Promise<RegisterExpectation> {
+  const trust = await trustDigest({ clusterName, clusterId: new Uint8Array(), operatorKeys });
+  const locked = await lockDigest(clusterId);
+  return {
+    trust: [await extendedOnce(trust)],
+    trustDigests: [trust],
+    lock: [isLocked ? await extendedOnce(locked) : ZERO_REGISTER],
+    lockDigests: [isLocked ? locked : ZERO_REGISTER],
+    identity: hex(clusterId),
+  };
+}

@@ -1,0 +1,43 @@
+/**
+ * The operator's verdict on a node that is not initialised yet, and is not by this either.
+ *
+ * @module
+ */
+import type { EvidenceCheck, EvidenceVerifier } from "../attestation/evidence.ts";
+import type { KeyPair } from "../certificate/keys.ts";
+import { dialInitServer } from "./_dial.ts";
+import type { ConfiguredTrust } from "./expected_registers.ts";
+import { expectedRegisters } from "./expected_registers.ts";
+import type { InitClientDeadlines, VerifiedNode } from "./exchange_client.ts";
+import { INIT_CLIENT_DEADLINES, verifyNode } from "./exchange_client.ts";
+
+/** A fresh node, and who asks it. */
+export interface FreshNode extends ConfiguredTrust {
+  /** `host:port` of its InitServer. */
+  readonly endpoint: string;
+  /** The key of one of its operators; nobody else gets evidence. */
+  readonly operator: KeyPair;
+  /** Ends the call. */
+  readonly signal: AbortSignal;
+  /** Default: {@linkcode INIT_CLIENT_DEADLINES}. */
+  readonly deadlines?: InitClientDeadlines;
+}
+
+/**
+ * Verifies a fresh node as an init does, the challenge to its TPM included, and leaves without a request: the node stays fresh.
+ * An init of the same operator that has not locked the node yet is ended by this, as by any hello of the operator.
+ *
+ * @param verifier Judges the evidence.
+ * @param report Hears every check.
+ * @throws {BootstrapError} `unavailable/init-server`, `refused/…`, `malformed/…`, or why the node refused.
+ */
+export async function verifyFreshNode(
+  node: FreshNode,
+  verifier: Pick<EvidenceVerifier, "verify">,
+  report?: (check: EvidenceCheck) => void,
+): Promise<VerifiedNode> {
+  const { endpoint, operator, signal, deadlines = INIT_CLIENT_DEADLINES } = node;
+  using dialled = await dialInitServer(endpoint, signal);
+  const registersFor = (clusterId: Uint8Array) => expectedRegisters(node, clusterId, false);
+  return await verifyNode(dialled.exchange, operator, verifier, registersFor, deadlines, report);
+}

@@ -1,0 +1,216 @@
+/**
+ * The policy that a join service goes by, which may change while it runs.
+ *
+ * | source | when it counts |
+ * |---|---|
+ * | the ConfigMap of the cluster | where there is one |
+ * | the file of the service's state | where there is none, and until the API server has been asked |
+ *
+ * A version that cannot be used is refused, loudly and once, and the one before stays. Nothing is issued by a version of the
+ * file before the API server has said what the ConfigMap is: a file is as old as its control plane.
+ *
+ * @module
+ */
+import type { EvidenceVerifier } from "../attestation/evidence.ts";
+import { isInsecure, type Policy, readPolicy } from "../attestation/policy.ts";
+import { POLICY_CONFIG_MAP, POLICY_NAMESPACE } from "../kubernetes/policy_config_map.ts";
+import { hex, sha256, utf8 } from "../platform/bytes.ts";
+import type { Clock } from "../platform/clock.ts";
+import { asBootstrapError, BootstrapError, type ErrorCode } from "../platform/errors.ts";
+import { errorFields, type Log } from "../platform/log.ts";
+import { policyChanges } from "./policy_changes.ts";
+
+/** Where a version of the policy is from. */
+export type PolicySource = "file" | "ConfigMap";
+
+/** A version of the policy. */
+export interface PolicyVersion {
+  /** What it says. */
+  readonly policy: Policy;
+  /** Verifies evidence by it. */
+  readonly verifier: EvidenceVerifier;
+  /** YAML. */
+  readonly document: string;
+  /** Where it is from. */
+  readonly source: PolicySource;
+  /** Whether the API server has confirmed it: it is the ConfigMap's, or there is no ConfigMap. */
+  readonly isConfirmed: boolean;
+}
+
+/** What {@linkcode PolicyInForce} works with. */
+export interface PolicyInForceParts {
+  /** The document that the service starts with, from its state. */
+  readonly document: string;
+  /** Makes the verifier of a policy. */
+  readonly createVerifier: (policy: Policy) => EvidenceVerifier;
+  /** Reads the document in the file of the service's state, as it is now. */
+  readonly readFile: () => Promise<string>;
+  /** Asks the API server for the document in the ConfigMap; `undefined` where there is no ConfigMap. */
+  readonly findConfigMap: () => Promise<string | undefined>;
+  /** Time. */
+  readonly clock: Pick<Clock, "sleep">;
+  /** Hears what changes, and what is refused. */
+  readonly log: Log;
+}
+
+/** A look is one small GET, or one small file. */
+const LOOK_MS = 5_000;
+const WHAT: Readonly<Record<PolicySource, string>> = Object.freeze({
+  file: "the policy of the join service",
+  ConfigMap: `the policy in the ConfigMap ${POLICY_NAMESPACE}/${POLICY_CONFIG_MAP}`,
+});
+
+/** The policy of a join service. */
+export class PolicyInForce {
+  readonly #parts: PolicyInForceParts;
+  #current: PolicyVersion;
+  /** What the API server last said of the ConfigMap. */
+  #configMap: "unasked" | "absent" | "present" = "unasked";
+  #looking: Promise<void> | undefined;
+  /** What was refused last, so that it is said once. */
+  #refused: string | undefined;
+  /** Why the API server could not be asked last, so that it is said once. */
+  #failed: ErrorCode | undefined;
+  /** What stands in the way of a ConfigMap. */
+  #obstacle: BootstrapError | undefined;
+
+  /**
+   * Begins with the document of the service's state.
+   *
+   * @throws {BootstrapError} `usage/document`, naming the key that is wrong.
+   */
+  constructor(parts: PolicyInForceParts) {
+    this.#parts = parts;
+    const { document, createVerifier } = parts;
+    const policy = readPolicy(document, WHAT.file);
+    this.#current = { policy, verifier: createVerifier(policy), document, source: "file", isConfirmed: false };
+  }
+
+  /** The version in force; an exchange keeps the one that it began with. */
+  current(): PolicyVersion {
+    return this.#current;
+  }
+
+  /**
+   * Returns when something may be issued by a version that was in force.
+   *
+   * @throws {BootstrapError} `unavailable/policy`: the API server cannot be asked or its ConfigMap not be used, or that one says
+   *   something else.
+   */
+  async confirm(version: PolicyVersion): Promise<void> {
+    if (version.isConfirmed) return;
+    if (!this.#current.isConfirmed) await this.look();
+    if (!this.#current.isConfirmed) {
+      throw new BootstrapError("unavailable/policy", "The join service cannot tell which policy holds", {
+        next: "On the control plane look at the log: journalctl -u bootstrapper-join-service",
+        ...(this.#obstacle === undefined ? {} : { cause: this.#obstacle }),
+      });
+    }
+    if (this.#current.document !== version.document) {
+      throw new BootstrapError("unavailable/policy", "The policy has changed since the node asked; it is to ask again");
+    }
+  }
+
+  /** Looks for a new version until the signal. Never throws. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.look();
+      await this.#parts.clock.sleep(LOOK_MS, signal).catch(() => {});
+    }
+  }
+
+  /** Looks once, together with whoever else looks just now. Never throws. */
+  async look(): Promise<void> {
+    this.#looking ??= this.#look().finally(() => this.#looking = undefined);
+    await this.#looking;
+  }
+
+  async #look(): Promise<void> {
+    let document: string | undefined;
+    try {
+      document = await this.#parts.findConfigMap();
+      this.#configMap = document === undefined ? "absent" : "present";
+      this.#failed = undefined;
+    } catch (cause) {
+      const error = asBootstrapError(cause);
+      if (error.code === "usage/policy-config-map") {
+        this.#configMap = "present";
+        return await this.#refuse("ConfigMap", error);
+      }
+      // What the API server said before holds until it says something else.
+      this.#noteFailure(error);
+    }
+    if (document !== undefined) return await this.#offer(document, "ConfigMap");
+    if (this.#configMap === "present") return;
+    try {
+      document = await this.#parts.readFile();
+    } catch (cause) {
+      await this.#refuse("file", asBootstrapError(cause));
+    }
+    if (document !== undefined) await this.#offer(document, "file");
+    // Whatever the file says: no ConfigMap says anything else than the version in force.
+    if (this.#configMap === "absent") this.#current = { ...this.#current, isConfirmed: true };
+  }
+
+  /** Puts a document into force, if it can be used. */
+  async #offer(document: string, source: PolicySource): Promise<void> {
+    const before = this.#current;
+    const isConfirmed = before.isConfirmed || source === "ConfigMap";
+    let version: PolicyVersion = { ...before, source, isConfirmed };
+    if (document !== before.document) {
+      try {
+        const policy = readPolicy(document, WHAT[source]);
+        checkSameTrust(before.policy, policy);
+        version = { policy, verifier: this.#parts.createVerifier(policy), document, source, isConfirmed };
+      } catch (error) {
+        return await this.#refuse(source, asBootstrapError(error), document);
+      }
+    }
+    this.#current = version;
+    this.#refused = undefined;
+    this.#obstacle = undefined;
+    if (document === before.document) return;
+    this.#parts.log.event("info", "policy-changed", {
+      ...{ source, sha256: await digest(document), before: await digest(before.document) },
+      changes: policyChanges(before.document, document),
+    });
+  }
+
+  async #refuse(source: PolicySource, error: BootstrapError, document = ""): Promise<void> {
+    if (source === "ConfigMap") this.#obstacle = error;
+    const refused = `${source} ${error.code} ${error.message} ${document}`;
+    if (refused === this.#refused) return;
+    this.#refused = refused;
+    this.#parts.log.event("error", "policy-refused", {
+      ...errorFields(error),
+      source,
+      ...(document === "" ? {} : { sha256: await digest(document) }),
+      inForce: await digest(this.#current.document),
+    });
+  }
+
+  #noteFailure(error: BootstrapError): void {
+    this.#obstacle = error;
+    if (error.code !== this.#failed) this.#parts.log.event("warn", "policy-not-asked", errorFields(error));
+    this.#failed = error.code;
+  }
+}
+
+/** A service that wants proof never becomes one that wants none, nor the reverse, by a document alone. */
+function checkSameTrust(before: Policy, after: Policy): void {
+  if (isInsecure(before) === isInsecure(after)) return;
+  throw new BootstrapError(
+    "refused/policy-variant",
+    isInsecure(after)
+      ? "A join service that wants proof of machines cannot be made insecure while it runs: variant must not become none"
+      : "A join service that wants no proof of machines stays insecure while it runs: its members have proved nothing",
+    {
+      next: "Found a cluster of its own with the other policy",
+      details: { key: "variant" },
+    },
+  );
+}
+
+async function digest(document: string): Promise<string> {
+  return hex(await sha256(utf8(document)));
+}

@@ -1,0 +1,227 @@
+import assert from "node:assert/strict";
+import { createInsecureVerifier } from "../attestation/none/verifier.ts";
+import { type Policy, roleOf } from "../attestation/policy.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { createLog } from "../platform/log.ts";
+import { PolicyInForce } from "./policy_in_force.ts";
+
+const [ONE, TWO] = ["1".repeat(64), "2".repeat(64)];
+
+/** A policy that trusts these identities. */
+function policyOf(...identities: readonly string[]): string {
+  return JSON.stringify({
+    version: 1,
+    variant: "tpm",
+    tpm: { ekType: "rsa2048", pcrs: { 4: ["0".repeat(64)] }, trust: { identities } },
+    roles: { controlPlanes: identities },
+  });
+}
+
+const NONE = "version: 1\nvariant: none\n";
+const BROKEN = policyOf(TWO).replace("ekType", "ekTyp");
+const down = () => new BootstrapError("unavailable/kubernetes-api", "it is down");
+
+/** A file, an API server and a log, around a policy. */
+class World {
+  /** What the file has. */
+  file: string | Error = policyOf(ONE);
+  /** What the API server has. */
+  configMap: string | undefined | Error = undefined;
+  readonly events: Record<string, unknown>[] = [];
+  readonly made: Policy[] = [];
+  asked = 0;
+  readonly policies: PolicyInForce;
+  readonly slept: number[] = [];
+  /** Called at each pause. */
+  onSleep: () => void = () => {};
+
+  constructor(document = policyOf(ONE)) {
+    this.file = document;
+    const take = <T>(value: T | Error) => value instanceof Error ? Promise.reject(value) : Promise.resolve(value);
+    this.policies = new PolicyInForce({
+      document,
+      createVerifier: (policy) => (this.made.push(policy), createInsecureVerifier()),
+      readFile: () => take(this.file),
+      findConfigMap: () => (this.asked++, take(this.configMap)),
+      clock: { sleep: (ms) => (this.slept.push(ms), this.onSleep(), Promise.resolve()) },
+      log: createLog({ now: () => new Date(0) }, (line) => this.events.push(JSON.parse(line))),
+    });
+  }
+
+  /** The events since the last time. */
+  said(): unknown[] {
+    return this.events.splice(0).map(({ event, source, code, key }) =>
+      [event, source, code, key].filter((part) => part !== undefined).join(" ")
+    );
+  }
+
+  get document(): string {
+    return this.policies.current().document;
+  }
+}
+
+Deno.test("PolicyInForce begins with the state's policy, and refuses to begin with one that cannot be used", () => {
+  const world = new World();
+  const { policy, source, isConfirmed } = world.policies.current();
+  assert.deepEqual([roleOf(policy, ONE), roleOf(policy, TWO)], ["control-plane", "worker"]);
+  assert.deepEqual([source, isConfirmed], ["file", false]);
+  assert.throws(() => new World(BROKEN), { code: "usage/document" });
+});
+
+Deno.test("PolicyInForce takes the ConfigMap's policy where there is one, and says what changed", async () => {
+  const world = new World();
+  world.configMap = policyOf(ONE, TWO);
+  const before = world.policies.current();
+  await world.policies.look();
+  const after = world.policies.current();
+  assert.deepEqual([after.document, after.source], [policyOf(ONE, TWO), "ConfigMap"]);
+  assert.equal(roleOf(after.policy, TWO), "control-plane");
+  assert.notEqual(after.verifier, before.verifier);
+  assert.equal(roleOf(before.policy, TWO), "worker", "what an exchange began with has changed");
+  const [said] = world.events;
+  assert.deepEqual([said?.["event"], said?.["level"], said?.["source"]], ["policy-changed", "info", "ConfigMap"]);
+  assert.deepEqual(said?.["changes"], ["tpm.trust.identities", "roles.controlPlanes"]);
+  assert.match(String(said?.["sha256"]), /^[0-9a-f]{64}$/);
+  world.file = policyOf(TWO);
+  await world.policies.look();
+  assert.equal(world.document, policyOf(ONE, TWO), "the file counts beside a ConfigMap");
+  assert.equal(world.events.length, 1);
+  assert.equal(world.made.length, 2);
+});
+
+Deno.test("PolicyInForce takes the file's policy where there is no ConfigMap, and while nobody can be asked", async () => {
+  const world = new World();
+  for (const configMap of [down(), undefined]) {
+    world.configMap = configMap;
+    for (const document of [policyOf(TWO), policyOf(ONE)]) {
+      world.file = document;
+      await world.policies.look();
+      assert.equal(world.document, document);
+    }
+  }
+  assert.deepEqual(world.said().filter((event) => String(event).startsWith("policy-changed")), [
+    ...Array.from({ length: 4 }, () => "policy-changed file"),
+  ]);
+});
+
+Deno.test("PolicyInForce goes back to the file's policy when the ConfigMap is deleted, not when it cannot be asked", async () => {
+  const world = new World();
+  world.configMap = policyOf(TWO);
+  await world.policies.look();
+  world.configMap = down();
+  await world.policies.look();
+  await world.policies.look();
+  assert.equal(world.document, policyOf(TWO));
+  world.configMap = undefined;
+  await world.policies.look();
+  assert.equal(world.document, policyOf(ONE));
+  assert.deepEqual(world.said(), [
+    "policy-changed ConfigMap",
+    "policy-not-asked unavailable/kubernetes-api",
+    "policy-changed file",
+  ]);
+});
+
+Deno.test("PolicyInForce refuses a version that cannot be used, says so once, and keeps the one before", async () => {
+  const world = new World();
+  world.configMap = policyOf(TWO);
+  await world.policies.look();
+  world.said();
+  world.configMap = BROKEN;
+  for (let look = 0; look < 3; look++) await world.policies.look();
+  assert.equal(world.document, policyOf(TWO));
+  const [said] = world.events;
+  assert.deepEqual([said?.["level"], said?.["event"]], ["error", "policy-refused"]);
+  assert.match(String(said?.["message"]), /kube-system\/bootstrapper-policy.*tpm\.ekTyp is.*"ekType"/);
+  assert.deepEqual(world.said(), ["policy-refused ConfigMap usage/document tpm.ekType"]);
+  world.configMap = `${BROKEN}\n`;
+  await world.policies.look();
+  assert.deepEqual(world.said(), ["policy-refused ConfigMap usage/document tpm.ekType"], "another version");
+  world.configMap = policyOf(TWO);
+  await world.policies.look();
+  world.configMap = `${BROKEN}\n`;
+  await world.policies.look();
+  assert.equal(world.said().length, 1, "again, after a good one");
+  world.configMap = new BootstrapError("usage/policy-config-map", "no key", { details: { key: "policy.yaml" } });
+  for (let look = 0; look < 3; look++) await world.policies.look();
+  assert.deepEqual(world.said(), ["policy-refused ConfigMap usage/policy-config-map policy.yaml"]);
+  assert.equal(world.document, policyOf(TWO));
+});
+
+Deno.test("PolicyInForce keeps its policy when the file is torn, gone or broken", async () => {
+  const world = new World();
+  const torn = new BootstrapError("malformed/service-state", "torn", { details: { key: "" } });
+  for (const [file, code] of [[torn, torn.code], [BROKEN, "usage/document"]] as const) {
+    world.file = file;
+    for (let look = 0; look < 2; look++) await world.policies.look();
+    assert.equal(world.document, policyOf(ONE));
+    assert.equal(world.said().filter((event) => String(event).startsWith(`policy-refused file ${code}`)).length, 1);
+  }
+  await world.policies.confirm(world.policies.current());
+});
+
+Deno.test("PolicyInForce never becomes insecure, nor secure, while it runs", async () => {
+  for (const [before, after] of [[policyOf(ONE), NONE], [NONE, policyOf(ONE)]] as const) {
+    const world = new World(before);
+    world.configMap = before;
+    await world.policies.look();
+    world.configMap = after;
+    await world.policies.look();
+    assert.equal(world.document, before);
+    assert.match(String(world.events[0]?.["message"]), /insecure/);
+    assert.deepEqual(world.said(), ["policy-refused ConfigMap refused/policy-variant variant"]);
+    world.configMap = undefined;
+    world.file = after;
+    await world.policies.look();
+    assert.equal(world.document, before);
+    assert.deepEqual(world.said(), ["policy-refused file refused/policy-variant variant"]);
+  }
+});
+
+Deno.test("PolicyInForce confirms nothing of the file before the API server has said what the ConfigMap is", async () => {
+  const world = new World();
+  const begun = world.policies.current();
+  const refused = { code: "unavailable/policy", retriable: true };
+  world.configMap = down();
+  await assert.rejects(world.policies.confirm(begun), refused);
+  for (const broken of [BROKEN, NONE]) {
+    world.configMap = broken;
+    await assert.rejects(world.policies.confirm(begun), refused);
+  }
+  world.configMap = policyOf(TWO);
+  await assert.rejects(world.policies.confirm(begun), refused, "the policy is another one now");
+  await world.policies.confirm(world.policies.current());
+
+  const other = new World();
+  const old = other.policies.current();
+  await other.policies.confirm(old);
+  other.configMap = policyOf(TWO);
+  await other.policies.look();
+  const { asked } = other;
+  await assert.rejects(other.policies.confirm(old), refused, "the policy is another one now");
+  other.configMap = undefined;
+  await other.policies.look();
+  const confirmed = other.policies.current();
+  other.configMap = policyOf(TWO);
+  await other.policies.look();
+  await other.policies.confirm(confirmed);
+  assert.equal(other.asked, asked + 2, "who is confirmed is asked again");
+});
+
+Deno.test("PolicyInForce asks once for all who look at the same time", async () => {
+  const world = new World();
+  await Promise.all(Array.from({ length: 20 }, () => world.policies.confirm(world.policies.current())));
+  assert.equal(world.asked, 1);
+});
+
+Deno.test("PolicyInForce looks every five seconds until its signal", async () => {
+  const world = new World();
+  const stop = new AbortController();
+  world.onSleep = () => {
+    if (world.slept.length === 2) world.configMap = policyOf(TWO);
+    if (world.slept.length === 3) stop.abort();
+  };
+  await world.policies.run(stop.signal);
+  assert.deepEqual(world.slept, [5000, 5000, 5000]);
+  assert.equal(world.document, policyOf(TWO));
+});

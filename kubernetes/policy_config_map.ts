@@ -1,0 +1,42 @@
+/**
+ * The ConfigMap with the policy of a running cluster's join services. The init makes it, operators change it, and nobody else
+ * writes it.
+ *
+ * @module
+ */
+import { BootstrapError } from "../platform/errors.ts";
+import type { ConfigMapApi } from "./_config_maps.ts";
+import { ConfigMaps } from "./_config_maps.ts";
+
+/** The ConfigMap's namespace. */
+export const POLICY_NAMESPACE = "kube-system";
+/** The ConfigMap's name. */
+export const POLICY_CONFIG_MAP = "bootstrapper-policy";
+/** The key of the document in it. */
+export const POLICY_KEY = "policy.yaml";
+
+/**
+ * The document in the ConfigMap, or `undefined` where there is no such ConfigMap.
+ *
+ * @throws {BootstrapError} `usage/policy-config-map` for one without the document; what the API server's calls throw.
+ */
+export async function findPolicyDocument(api: ConfigMapApi): Promise<string | undefined> {
+  const found = await new ConfigMaps(api, POLICY_NAMESPACE).find(POLICY_CONFIG_MAP);
+  if (found === undefined) return undefined;
+  const document = found.data[POLICY_KEY];
+  if (document !== undefined) return document;
+  throw new BootstrapError(
+    "usage/policy-config-map",
+    `The ConfigMap ${POLICY_NAMESPACE}/${POLICY_CONFIG_MAP} has no key ${POLICY_KEY}`,
+    { details: { key: POLICY_KEY }, next: `Put the policy under ${POLICY_KEY}, or delete the ConfigMap` },
+  );
+}
+
+/** Makes the ConfigMap where there is none; one that is there belongs to the cluster's operators. */
+export async function createPolicyConfigMap(api: ConfigMapApi, document: string): Promise<void> {
+  try {
+    await new ConfigMaps(api, POLICY_NAMESPACE).create(POLICY_CONFIG_MAP, { [POLICY_KEY]: document });
+  } catch (error) {
+    if (!(error instanceof BootstrapError && error.code === "conflict/already-exists")) throw error;
+  }
+}

@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { readYaml } from "./yaml.ts";
+
+Deno.test("readYaml() gives the value that a document stands for", () => {
+  assert.deepEqual(readYaml('a: 1\nb: [x, "2"]\nc: {d: null}\n'), { a: 1, b: ["x", "2"], c: { d: null } });
+  assert.equal(readYaml(""), null);
+});
+
+Deno.test("readYaml() refuses a key that a mapping has twice, as text or as a number, however deep", () => {
+  for (const text of ["a: 1\na: 2", 'x:\n  - 4: 1\n    "4": 2', "{a: {b: 1, c: 2, b: 3}}"]) {
+    assert.throws(() => readYaml(text), /^Error: Map keys must be unique, and one is there twice: "[ab4]"$/);
+  }
+  assert.deepEqual(readYaml("- a: 1\n- a: 2"), [{ a: 1 }, { a: 2 }]);
+});
+
+Deno.test("readYaml() refuses keys that are lists or mappings, and so does not write them out for ever", () => {
+  for (const text of ["[a]: 1", "{a: 1}: 2", "? - a\n: 1", "? ".repeat(500)]) {
+    assert.throws(() => readYaml(text), /^Error: a key is a list, a mapping or an alias$/);
+  }
+});
+
+Deno.test("readYaml() says where a document is wrong", () => {
+  assert.throws(() => readYaml("a: 1\nb: [1"), /at line 2, column \d+$/);
+  assert.throws(() => readYaml('a: "b" "c"'), /at line 1, column 8$/);
+});
+
+Deno.test("readYaml() refuses aliases, tags, a second document and JavaScript's own names", () => {
+  for (const text of ["a: &x 1\nb: *x", "a: !x 1", "a: 1\n---\nb: 2", "__proto__: 1", "a: {constructor: 1}"]) {
+    assert.throws(() => readYaml(text), Error, text);
+  }
+});
+
+Deno.test("readYaml() reads JSON as JSON.parse() does", () => {
+  const scalar = fc.oneof(fc.string(), fc.integer(), fc.boolean(), fc.constant(null));
+  const keys = fc.stringMatching(/^[a-z]{1,8}$/).filter((key) => key !== "constructor" && key !== "prototype");
+  fc.assert(fc.property(fc.dictionary(keys, fc.array(scalar)), (value) => {
+    assert.deepEqual(readYaml(JSON.stringify(value)), JSON.parse(JSON.stringify(value)));
+  }));
+});

@@ -1,0 +1,50 @@
+import { extendedOnce, lockDigest, trustDigest } from "../../attestation/transcript.ts";
+import type { RegisterExpectation } from "../../attestation/evidence.ts";
+import { measureTrust } from "../../nodelock/measure.ts";
+import { hex } from "../../platform/bytes.ts";
+import { VARIANTS } from "../integration/_variants.ts";
+import { measurePair, millisecondsOf, type PairedTimes } from "./pairs.ts";
+
+const REPETITIONS = 50;
+const STATEMENT = new Uint8Array(32).fill(1);
+const TRUST = { clusterName: "bench", clusterId: new Uint8Array(), operatorKeys: [new Uint8Array(44)] };
+
+/** How long one piece of evidence takes to verify, of each kind, against one ECDSA P-256 verification. */
+export async function benchVerify(): Promise<PairedTimes[]> {
+  const keys = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"]);
+  const algorithm = { name: "ECDSA", hash: "SHA-256" };
+  const signature = await crypto.subtle.sign(algorithm, keys.privateKey, STATEMENT);
+  const registers = await expectedRegisters();
+  const measured: PairedTimes[] = [];
+  for (const variant of Object.values(VARIANTS)) {
+    await using machine = await variant.start();
+    await measureTrust(machine.issuer, TRUST);
+    const evidence = await machine.issuer.issue(STATEMENT);
+    const verifier = variant.verifierFor(machine);
+    const verify = () => verifier.verify(evidence, STATEMENT, registers);
+    await verify();
+    measured.push(
+      await measurePair({
+        name: `verify evidence, ${variant.name}`,
+        baseline: "one ECDSA P-256 verification",
+        repetitions: REPETITIONS,
+        measure: () => millisecondsOf(verify),
+        measureBaseline: () =>
+          millisecondsOf(() => crypto.subtle.verify(algorithm, keys.publicKey, signature, STATEMENT)),
+      }),
+    );
+  }
+  return measured;
+}
+
+async function expectedRegisters(): Promise<RegisterExpectation> {
+  const [trust, locked] = [await trustDigest(TRUST), await lockDigest(new Uint8Array(32))];
+  const zero = new Uint8Array(32);
+  return {
+    trust: [await extendedOnce(trust)],
+    trustDigests: [trust],
+    lock: [zero, await extendedOnce(locked)],
+    lockDigests: [zero, locked],
+    identity: hex(zero),
+  };
+}

@@ -1,0 +1,162 @@
+/**
+ * Inputs that somebody signed: certificates, revocation lists, evidence.
+ *
+ * @module
+ */
+import { createSoftwareAmd, NOW as SNP_NOW, STATEMENT } from "../../attestation/snp/testing.ts";
+import { encodeTdxPayload } from "../../attestation/tdx/payload.ts";
+import { padded } from "../../attestation/tdx/rtmr.ts";
+import { createSoftwareIntel } from "../../attestation/tdx/testing_intel.ts";
+import { createSoftwareMachine } from "../../attestation/tpm/testing.ts";
+import { issueAdminCertificate, issueClientCertificate, issueServiceCertificate } from "../../certificate/ca.ts";
+import { mintCertificate } from "../../certificate/_mint.ts";
+import { createNodeCsr } from "../../certificate/csr.ts";
+import { EXT_KEY_USAGE } from "../../certificate/extensions.ts";
+import { ATTRIBUTE } from "../../certificate/name.ts";
+import { writePem } from "../../certificate/pem.ts";
+import { nodeSubject } from "../../certificate/subjects.ts";
+import { concat, utf8 } from "../../platform/bytes.ts";
+import type { Bytes } from "../../platform/bytes.ts";
+import { fixedKeys } from "./_keys.ts";
+
+/** Files by their path below `corpus/`. */
+export type CorpusFiles = Readonly<Record<string, Bytes>>;
+
+/** When everything is valid. */
+export const NOW: Date = new Date("2026-05-01T00:00:00Z");
+
+const YEAR_MS = 365 * 24 * 3600 * 1000;
+const filled = (length: number, value: number): Bytes => new Uint8Array(length).fill(value);
+const TRUST_DIGEST = filled(32, 0xd1);
+
+/** All of them. */
+export async function signedFiles(): Promise<CorpusFiles> {
+  return { ...await clusterFiles(), ...await tpmFiles(), ...await snpFiles(), ...await tdxFiles() };
+}
+
+/** A CA for the fixed keys, of this name. */
+async function authority(octet: number, commonName: string) {
+  const keys = await fixedKeys("p-256", octet);
+  const certificate = await mintCertificate({
+    subject: [{ oid: ATTRIBUTE.commonName, value: commonName }],
+    spki: keys.spki,
+    notBefore: new Date(NOW.getTime() - YEAR_MS),
+    notAfter: new Date(NOW.getTime() + 9 * YEAR_MS),
+    isCa: true,
+    keyUsage: ["digitalSignature", "keyEncipherment", "keyCertSign"],
+    extKeyUsage: [],
+    dnsNames: [commonName],
+  }, { keys });
+  return { keys, certificate };
+}
+
+async function clusterFiles(): Promise<CorpusFiles> {
+  const ca = await authority(0x0a, "kubernetes");
+  const [service, node, admin] = [
+    await fixedKeys("p-256", 2),
+    await fixedKeys("p-256", 3),
+    await fixedKeys("p-256", 4),
+  ];
+  const request = { spki: node.spki, subject: nodeSubject("worker-1"), lifetimeMs: 20 * 60_000 };
+  const files = {
+    ca: ca.certificate.der,
+    service: (await issueServiceCertificate(ca, service.spki, NOW)).der,
+    node: (await issueClientCertificate(ca, request, NOW)).der,
+    admin: (await issueAdminCertificate(ca, admin.spki, NOW)).der,
+  };
+  const entries = Object.entries(files);
+  return {
+    ...Object.fromEntries(entries.map(([name, der]) => [`fixtures/${name}.der`, der])),
+    "cluster-certificate/node.der": files.node,
+    "cluster-certificate/admin.der": files.admin,
+    "certificate/service.der": files.service,
+    "certificate/ca.der": files.ca,
+    "csr/node.der": await createNodeCsr(node, "worker-1"),
+    "public-key/p-256.der": node.spki,
+    "public-key/ed25519.der": (await fixedKeys("ed25519", 1)).spki,
+    "fixtures/front-proxy-ca.der": (await authority(0x0b, "front-proxy-ca")).certificate.der,
+    "fixtures/etcd-ca.der": (await authority(0x0c, "etcd-ca")).certificate.der,
+  };
+}
+
+async function tpmFiles(): Promise<CorpusFiles> {
+  const issuer = await authority(0x0d, "ek-issuer");
+  const pcrs = Array.from({ length: 16 }, (_, pcr) => pcr === 4 ? filled(32, 4) : filled(32, 0));
+  // ext(D12) of the verifier; the target expects this value as it is.
+  pcrs[12] = TRUST_DIGEST;
+  const [known, issued] = [await createSoftwareMachine(), await createSoftwareMachine()];
+  const certificate = await mintCertificate({
+    subject: [{ oid: ATTRIBUTE.organization, value: "Example" }],
+    spki: issued.spki,
+    notBefore: new Date(NOW.getTime() - YEAR_MS),
+    notAfter: new Date(NOW.getTime() + YEAR_MS),
+    isCa: false,
+    keyUsage: ["keyEncipherment"],
+    extKeyUsage: [EXT_KEY_USAGE.tcgEkCertificate],
+    dnsNames: [],
+  }, issuer);
+  const p384 = await createSoftwareMachine("ecc-p384");
+  return {
+    "fixtures/ek-issuer.der": issuer.certificate.der,
+    "tpm-evidence/by-identity.bin": concat((await known.issue(STATEMENT, pcrs)).payload),
+    "tpm-evidence/by-issuer.bin": concat(
+      (await issued.issue(STATEMENT, pcrs, { certificate: certificate.der })).payload,
+    ),
+    "certificate/ek.der": certificate.der,
+    "tpm-structures/rsa.bin": known.endorsementKey,
+    "tpm-structures/p384.bin": p384.endorsementKey,
+  };
+}
+
+async function snpFiles(): Promise<CorpusFiles> {
+  const amd = await createSoftwareAmd();
+  const [anchor] = amd.anchors;
+  if (anchor === undefined) throw new Error("no anchor");
+  const { ark, authorities } = anchor;
+  const evidence = async (more: Bytes) =>
+    concat((await amd.evidence({ report: { 0xc0: TRUST_DIGEST }, authority: more, crl: await amd.crl() })).payload);
+  return {
+    "fixtures/snp-ark.der": ark.der,
+    "fixtures/snp-ask.der": authorities.vcek.der,
+    "fixtures/snp-asvk.der": authorities.vlek.der,
+    "snp-evidence/authority.bin": await evidence(authorities.vcek.der),
+    "snp-evidence/builtin.bin": await evidence(new Uint8Array()),
+    "snp-structures/report.bin": await amd.report(),
+    "certificate/vcek.der": await amd.vek(),
+    "crl/amd.der": await amd.crl({ revoked: [Uint8Array.of(7)], nextUpdate: new Date(SNP_NOW.getTime() + YEAR_MS) }),
+  };
+}
+
+async function tdxFiles(): Promise<CorpusFiles> {
+  const intel = createSoftwareIntel();
+  const collateral = intel.collateral({ rootRevoked: [99], pckRevoked: [98] });
+  const evidence = async (form: "4" | "5-10" | "5-15") =>
+    encodeTdxPayload({
+      quote: await intel.quote({
+        form,
+        reportData: concat(STATEMENT, filled(32, 0)),
+        mrConfigId: padded(TRUST_DIGEST),
+      }),
+      collateral,
+    });
+  const chain = ["pck", "issuer", "root"] as const;
+  return {
+    "fixtures/intel-root.der": intel.certificate("root"),
+    "tdx-evidence/v4.bin": await evidence("4"),
+    "tdx-evidence/v5-10.bin": await evidence("5-10"),
+    "tdx-evidence/v5-15.bin": await evidence("5-15"),
+    "tdx-structures/quote.bin": await intel.quote({ form: "5-15" }),
+    "tdx-collateral/tcb-info.json": concat(collateral.tcbInfo),
+    "tdx-collateral/qe-identity.json": concat(collateral.qeIdentity),
+    "certificate/pck.der": intel.certificate("pck"),
+    "crl/root.der": concat(collateral.rootCrl),
+    "tdx-pck/chain.pem": utf8(chain.map((which) => writePem("CERTIFICATE", intel.certificate(which))).join("")),
+  };
+}
+
+/** A file that must be among them. */
+export function fileOf(files: CorpusFiles, name: string): Bytes {
+  const bytes = files[name];
+  if (bytes === undefined) throw new Error(`${name} is not made`);
+  return bytes;
+}

@@ -1,0 +1,216 @@
+/**
+ * Inputs that are texts: documents, files, answers of programs.
+ *
+ * @module
+ */
+import { writeEvidenceFile } from "../../attestation/evidence_file.ts";
+import { writeLog } from "../../attestation/eventlog/testing.ts";
+import { decodePayload } from "../../attestation/tpm/payload.ts";
+import { readPublicArea, spkiOf } from "../../attestation/tpm/public_area.ts";
+import { operatorKeyLine } from "../../certificate/operator_key.ts";
+import { writePem } from "../../certificate/pem.ts";
+import { kubeconfig } from "../../kubernetes/kubeconfig.ts";
+import { encodeLockRecord } from "../../nodelock/record.ts";
+import { base64, hex, sha256, utf8 } from "../../platform/bytes.ts";
+import type { Bytes } from "../../platform/bytes.ts";
+import { createFounding } from "../../attestation/founding.ts";
+import { clusterIdOf, clusterIdText } from "../../certificate/cluster_id.ts";
+import { readCertificate } from "../../certificate/x509.ts";
+import { fileOf, NOW } from "./_corpus_signed.ts";
+import type { CorpusFiles } from "./_corpus_signed.ts";
+import { fixedKeys, fixedPrivateKeyPem } from "./_keys.ts";
+
+const TIME = NOW.toISOString();
+const ID = "1d".repeat(32);
+const json = (value: unknown): Bytes => utf8(JSON.stringify(value));
+
+/** All of them. */
+export async function textFiles(signed: CorpusFiles): Promise<CorpusFiles> {
+  const example = (name: string) => Deno.readFile(new URL(`../../deploy/${name}.example.yaml`, import.meta.url));
+  const operator = await fixedKeys("ed25519", 1);
+  const ca = fileOf(signed, "fixtures/ca.der");
+  const clusterId = await clusterIdOf(readCertificate(ca, "CA"));
+  const payload = fileOf(signed, "tpm-evidence/by-identity.bin");
+  const identity = hex(await sha256(spkiOf(readPublicArea(decodePayload(payload).endorsementKey, "key").key)));
+  return {
+    "policy/example.yaml": await example("policy"),
+    "node-configuration/worker.yaml": await example("node-worker"),
+    "node-configuration/control-plane.yaml": await example("node-control-plane"),
+    "cluster-document/example.yaml": await example("cluster"),
+    "cluster-document/etcd.yaml": utf8(
+      "kubernetesVersion: v1.36.3\ncontrolPlaneEndpoint: k8s.example.org:6443\nserviceSubnet: 2001:db8::/108\netcd:\n  heartbeatIntervalMs: 100\n  electionTimeoutMs: 1000\n",
+    ),
+    "fixtures/tpm-policy.yaml": utf8(
+      `version: 1\nvariant: tpm\ntpm:\n  ekType: rsa2048\n  pcrs:\n    "4": ["${
+        "05".repeat(32)
+      }"]\n  trust: { identities: ["${identity}"] }\n`,
+    ),
+    "evidence-file/tpm.json": writeEvidenceFile({
+      nonce: new Uint8Array(32),
+      evidence: [{ variant: "tpm", payload }],
+      eventLog: writeLog([]),
+    }),
+    "fields/key.txt": utf8(operatorKeyLine(operator.spki, "somebody")),
+    "fields/key.pem": utf8(writePem("PUBLIC KEY", operator.spki)),
+    "fields/id.txt": utf8(clusterIdText(clusterId)),
+    "fields/endpoint.txt": utf8("[2001:db8::1]:9443"),
+    "fields/name.txt": utf8("k8s.example.org:6443"),
+    "fields/duration.txt": utf8("10m"),
+    "fields/version.txt": utf8("v1.36.3"),
+    "pem/ca.pem": utf8(writePem("CERTIFICATE", ca)),
+    "private-key/ed25519.pem": utf8(fixedPrivateKeyPem("ed25519", 1)),
+    "private-key/p-256.pem": utf8(fixedPrivateKeyPem("p-256", 3)),
+    "lock-record/init.json": await encodeLockRecord({ owner: "init", clusterId, time: NOW }),
+    "reset-marker/reset.json": json({ version: 1, startedAt: TIME, etcdPeers: ["https://192.0.2.1:2379"] }),
+    ...nodeFiles(),
+    ...await stateFiles(signed, clusterId),
+    ...answerFiles(signed),
+  };
+}
+
+function nodeFiles(): CorpusFiles {
+  const refusal = {
+    time: TIME,
+    peer: "192.0.2.1:1",
+    code: "refused/pcr-4",
+    message: "PCR 4",
+    retriable: true,
+    next: "Look",
+    details: { pcr: "4" },
+  };
+  return {
+    "journal/init.json": json({
+      head: {
+        owner: "init",
+        role: "control-plane",
+        clusterId: ID,
+        nodeName: "cp-1",
+        operation: { id: "ab".repeat(16), operatorKey: "k", request: ID },
+      },
+      steps: [{ name: "kubeadm", attempts: 1, begun: TIME, done: TIME }],
+      events: [{ number: 1, phase: "kubeadm", state: "started", detail: "", timeMs: 1, durationMs: 0 }],
+    }),
+    "status/status.json": json({
+      ...{
+        version: 1,
+        updated: TIME,
+        phase: "failed",
+        clusterName: "fuzz",
+        nodeName: "cp-1",
+        owner: "init",
+        clusterId: ID,
+      },
+      ...{ step: "kubeadm", waitsFor: "nobody", lastRefusal: refusal, error: refusal, warnings: ["w"] },
+    }),
+    "status/timeline.json": json({
+      version: 1,
+      phases: [{ name: "detect", startMs: NOW.getTime(), durationMs: 5, outcome: "succeeded" }, {
+        name: "race",
+        startMs: NOW.getTime(),
+        outcome: "failed",
+        code: "x/y",
+      }],
+    }),
+    "etcd-manifest/etcd.yaml": utf8(
+      "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - command:\n    - etcd\n    - --initial-advertise-peer-urls=https://192.0.2.1:2380\n" +
+        "    - --advertise-client-urls=https://192.0.2.1:2379\n    - --initial-cluster=a=https://192.0.2.1:2380,b=https://192.0.2.2:2380\n",
+    ),
+  };
+}
+
+async function stateFiles(signed: CorpusFiles, clusterId: Bytes): Promise<CorpusFiles> {
+  const operator = await fixedKeys("ed25519", 1);
+  const pem = (name: string) => writePem("CERTIFICATE", fileOf(signed, `fixtures/${name}.der`));
+  const { signature } = await createFounding(operator, clusterId, "fuzz");
+  return {
+    "cluster-record/fuzz.json": json({
+      ...{
+        version: 1,
+        clusterName: "fuzz",
+        state: "founded",
+        clusterId: ID,
+        identity: ID,
+        operationId: "ab".repeat(16),
+        operatorKey: "k",
+      },
+      ...{ clusterDocument: "a: 1\n", policyDocument: "b: 1\n", adminKeyPem: "", resetCount: 1, heard: 2, time: TIME },
+    }),
+    "service-state/state.json": json({
+      ...{
+        version: 1,
+        certificate: pem("service"),
+        caCertificate: pem("ca"),
+        clusterName: "fuzz",
+        operatorKeys: [base64(operator.spki)],
+      },
+      ...{
+        foundings: [{ operatorKey: base64(operator.spki), signature: base64(signature) }],
+        policyDocument: "a: 1\n",
+        clusterDocument: "b: 1\n",
+      },
+      ...{
+        listen: "0.0.0.0:9444",
+        apiServer: "https://192.0.2.1:6443",
+        apiEndpoints: ["192.0.2.1:6443"],
+        joinEndpoints: [],
+      },
+    }),
+    "kubeconfig/admin.conf": utf8(kubeconfig({
+      ...{ clusterName: "fuzz", userName: "admin", server: "https://192.0.2.1:6443", caPem: pem("ca") },
+      ...{ certificatePem: pem("admin"), keyPem: fixedPrivateKeyPem("p-256", 4) },
+    })),
+  };
+}
+
+function answerFiles(signed: CorpusFiles): CorpusFiles {
+  const metadata = { name: "removal-worker-1", uid: "u", resourceVersion: "1" };
+  const record = {
+    identity: ID,
+    nodeName: "worker-1",
+    role: "worker",
+    nodeKey: "k",
+    addresses: '["192.0.2.7"]',
+    evidenceDigest: ID,
+    resetCount: "3",
+  };
+  const removal = { version: "1", state: "requested", nodeUid: "u", requestedAt: TIME };
+  const csr = base64(utf8(writePem("CERTIFICATE REQUEST", fileOf(signed, "csr/node.der"))));
+  const object = { metadata, data: { ...record, ...removal } };
+  return {
+    "kubernetes-objects/config-map.json": json(object),
+    "kubernetes-objects/list.json": json({ metadata: { continue: "" }, items: [object, object] }),
+    "kubernetes-objects/node.json": json({
+      metadata: { ...metadata, labels: { "node-role.kubernetes.io/control-plane": "" } },
+      status: {
+        conditions: [{ type: "Ready", status: "True" }],
+        addresses: [{ type: "InternalIP", address: "192.0.2.7" }],
+      },
+    }),
+    "kubernetes-objects/lease.json": json({
+      metadata: { ...metadata, annotations: { a: "b" } },
+      spec: { holderIdentity: ID, acquireTime: TIME, renewTime: TIME, leaseDurationSeconds: 900, leaseTransitions: 1 },
+    }),
+    "kubernetes-objects/requests.json": json({
+      metadata: {},
+      items: [{
+        metadata,
+        spec: {
+          ...{ signerName: "kubernetes.io/kubelet-serving", username: "system:node:worker-1", request: csr },
+          ...{ groups: ["system:nodes", "system:authenticated"], usages: ["digital signature", "server auth"] },
+        },
+        status: { conditions: [] },
+      }],
+    }),
+    "kubernetes-status/conflict.json": json({
+      kind: "Status",
+      reason: "AlreadyExists",
+      message: "configmaps x already exists",
+      code: 409,
+    }),
+    "program-output/images.json": json({ images: [{ repoTags: ["a", "b"] }, {}] }),
+    "program-output/kubeadm.txt": utf8(
+      "[init] Using Kubernetes version: v1.36.3\n[preflight] Running pre-flight checks\n\t[WARNING Swap]: on\n\t[ERROR Port-6443]: Port 6443 is in use\nmore\n" +
+        "error: error execution phase preflight: failed\nTo see the stack trace of this error execute with --v=5\n",
+    ),
+  };
+}

@@ -1,0 +1,75 @@
+/**
+ * What became of one input, and whether that is as it must be: it is read, or refused with a code that stands for the input.
+ *
+ * @module
+ */
+import process from "node:process";
+import type { Bytes } from "../../platform/bytes.ts";
+import { BootstrapError, errorFamily } from "../../platform/errors.ts";
+import type { ErrorFamily } from "../../platform/errors.ts";
+import type { FuzzRun, FuzzTarget } from "./target.ts";
+
+/** How an input ended. */
+export interface Outcome {
+  /** Code and sentence without what is the input's own; `accepted` where nothing was thrown. */
+  readonly shape: string;
+  /** What is wrong with that; nothing where it is as it must be. */
+  readonly failure?: string;
+}
+
+/** The longest that one input may take, milliseconds of processor time. */
+export const LONGEST_MS = 1000;
+
+/** Bytes of a peer end in one of these; `internal` would be a defect, `system` and `timeout` somebody else's fault. */
+const FAMILIES: readonly ErrorFamily[] = [
+  "malformed",
+  "refused",
+  "unauthorized",
+  "protocol",
+  "usage",
+  "precondition",
+  "conflict",
+];
+const LONGEST_SHAPE = 90;
+
+/** Feeds one input; one that takes longer than `longestMs` of processor time fails. */
+export async function outcomeOf(
+  run: FuzzRun,
+  target: Pick<FuzzTarget, "mayEndIn">,
+  input: Bytes,
+  longestMs: number = LONGEST_MS,
+): Promise<Outcome> {
+  const [start, usage] = [performance.now(), process.cpuUsage()];
+  const ended = await endOf(run, target, input);
+  if (ended.failure !== undefined || performance.now() - start < longestMs) return ended;
+  const { user, system } = process.cpuUsage(usage);
+  const ms = Math.round((user + system) / 1000);
+  return ms < longestMs ? ended : { ...ended, failure: `slow: it took ${ms} ms of processor time` };
+}
+
+async function endOf(run: FuzzRun, { mayEndIn = [] }: Pick<FuzzTarget, "mayEndIn">, input: Bytes): Promise<Outcome> {
+  try {
+    await run(input);
+    return { shape: "accepted" };
+  } catch (error) {
+    if (!(error instanceof BootstrapError)) return { shape: "thrown", failure: thrownText(error) };
+    const family = errorFamily(error.code);
+    const isPeers = (FAMILIES.includes(family) || mayEndIn.includes(family)) && error.code.startsWith(`${family}/`);
+    const shape = shapeOf(error);
+    return isPeers ? { shape } : { shape, failure: `${error.code} is no code for an input: ${thrownText(error)}` };
+  }
+}
+
+function thrownText(error: unknown): string {
+  return error instanceof Error ? error.stack ?? String(error) : `no Error was thrown: ${String(error)}`;
+}
+
+/** The sentence up to the first thing that may be the input's: numbers, quotes, what is not ASCII. */
+function shapeOf({ code, message }: BootstrapError): string {
+  return `${code}: ${
+    message.slice(0, 4 * LONGEST_SHAPE).replaceAll(/"[^"]*"?|'[^']*'?|[0-9a-f]*\d[0-9a-f]*|[^\x20-\x7e]+/g, "#").slice(
+      0,
+      LONGEST_SHAPE,
+    )
+  }`;
+}

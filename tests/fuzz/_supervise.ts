@@ -1,0 +1,97 @@
+/**
+ * Fuzzes a target in a process of its own, which is ended when one input keeps it busy, and whose end by itself is a failure too.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Bytes } from "../../platform/bytes.ts";
+import type { LoopResult } from "./_fuzz_loop.ts";
+import { readProgress } from "./_progress.ts";
+import type { WorkerReport, WorkerTask } from "./_worker.ts";
+
+/** How long one input may keep the processor busy before the process is ended, milliseconds; what ends by itself in between is told by the process. */
+const HANG_CPU_MS = 4_000;
+/** How long one input may last at all, milliseconds: something that nobody answers any more. */
+const HANG_MS = 60_000;
+const LOOK_MS = 250;
+/** V8's heap, MiB. */
+const HEAP_MIB = 384;
+/** Of the kernel's clock, in which it counts a process's time (`getconf CLK_TCK`). */
+const TICK_MS = 10;
+const WORKER = fileURLToPath(new URL("_worker.ts", import.meta.url));
+
+/** Fuzzes a target; `folder` is for the process's files. */
+export async function supervise(task: Omit<WorkerTask, "progress">, folder: string): Promise<LoopResult> {
+  const progress = join(folder, `${task.target}.progress`);
+  const process = new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "--no-prompt", `--v8-flags=--max-old-space-size=${HEAP_MIB}`],
+      ...["--allow-read", "--allow-write", "--allow-env", "--allow-sys", WORKER, JSON.stringify({ ...task, progress })],
+    ],
+    env: { NO_COLOR: "1", TMPDIR: folder },
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const ended = process.output();
+  const watch = new AbortController();
+  const hung = watchInputs(process, progress, watch.signal);
+  const { stdout, stderr, code, signal } = await ended;
+  watch.abort();
+  const why = await hung;
+  const last = new TextDecoder().decode(stdout).trim().split("\n").at(-1) ?? "";
+  if (last !== "") return resultOf(JSON.parse(last));
+  const at = await readProgress(progress);
+  const text = new TextDecoder().decode(stderr).trim().slice(-4000);
+  return {
+    ...{ executions: at?.count ?? 0, outcomes: 0, corpus: 0, peakRss: 0 },
+    failure: { input: at?.input ?? new Uint8Array(), why: why ?? `the process ended with ${signal ?? code}: ${text}` },
+  };
+}
+
+function resultOf({ failure, ...rest }: WorkerReport): LoopResult {
+  if (failure === undefined) return rest;
+  const input: Bytes = Uint8Array.fromBase64(failure.input);
+  return { ...rest, failure: { why: failure.why, input } };
+}
+
+/** Ends the process when one input takes too long; says so. */
+async function watchInputs(
+  process: Deno.ChildProcess,
+  progress: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  let [count, since, cpuSince] = [-1, 0, 0];
+  while (!signal.aborted) {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, LOOK_MS);
+      signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+    });
+    const at = await readProgress(progress);
+    const cpu = await cpuMsOf(process.pid);
+    if (at === undefined || cpu === undefined) continue;
+    if (!at.isFeeding || at.count !== count) {
+      [count, since, cpuSince] = [at.count, performance.now(), cpu];
+      continue;
+    }
+    const isBusy = cpu - cpuSince > HANG_CPU_MS;
+    if (!isBusy && performance.now() - since < HANG_MS) continue;
+    process.kill("SIGKILL");
+    return isBusy
+      ? `hang: it kept the processor busy for ${cpu - cpuSince} ms and more`
+      : `hang: it did not end in ${HANG_MS / 1000} s`;
+  }
+  return undefined;
+}
+
+/** The processor time of a process, milliseconds (proc_pid_stat(5): utime and stime). */
+async function cpuMsOf(pid: number): Promise<number | undefined> {
+  try {
+    const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}

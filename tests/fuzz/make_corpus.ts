@@ -1,0 +1,27 @@
+/**
+ * Writes `corpus/` anew: one small input or a few for each target, and the certificates that they are held against.
+ *
+ *     deno run --allow-all tests/fuzz/make_corpus.ts
+ *
+ * What is signed is signed by keys that are thrown away, so every run writes other bytes; inputs in `crashers/` that need the old
+ * ones must be looked at again then.
+ *
+ * @module
+ */
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { messageFiles } from "./_corpus_messages.ts";
+import { signedFiles } from "./_corpus_signed.ts";
+import { structureFiles } from "./_corpus_structures.ts";
+import { textFiles } from "./_corpus_texts.ts";
+
+const folder = fileURLToPath(new URL("corpus", import.meta.url));
+await Deno.remove(folder, { recursive: true }).catch((error) => {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
+});
+const signed = await signedFiles();
+const files = { ...signed, ...await structureFiles(signed), ...await messageFiles(signed), ...await textFiles(signed) };
+for (const [name, bytes] of Object.entries(files)) {
+  await Deno.mkdir(dirname(join(folder, name)), { recursive: true });
+  await Deno.writeFile(join(folder, name), bytes);
+}

@@ -1,0 +1,116 @@
+/**
+ * Answers of the Kubernetes API and of programs.
+ *
+ * @module
+ */
+import { checkServing } from "../../../join/serving_check.ts";
+import { clusterNetwork } from "../../../join/claims_check.ts";
+import { readServingCsr } from "../../../certificate/serving_csr.ts";
+import { AdmissionRecords } from "../../../kubernetes/admission_records.ts";
+import type { AnswerSchema } from "../../../kubernetes/api.ts";
+import { statusError } from "../../../kubernetes/_api_status.ts";
+import { parseFailedChecks, parseFailure, parseProgress } from "../../../kubernetes/_kubeadm_output.ts";
+import { missingImages } from "../../../kubernetes/images.ts";
+import { Leases } from "../../../kubernetes/lease.ts";
+import { findNamedNode } from "../../../kubernetes/named_node.ts";
+import { RemovalRequests } from "../../../kubernetes/removal_requests.ts";
+import { derOfServingRequest, pendingServingRequests } from "../../../kubernetes/serving_certificates.ts";
+import { fromUtf8 } from "../../../platform/bytes.ts";
+import { BootstrapError } from "../../../platform/errors.ts";
+import { promise } from "../target.ts";
+import type { FuzzTarget } from "../target.ts";
+import { eachOf } from "./_checks.ts";
+
+const NETWORK = clusterNetwork(["192.0.2.10:6443"], "kubernetesVersion: v1.36.3\n");
+const IDENTITY = "1d".repeat(32);
+/** How often one call may ask; an API server that never ends a list would keep everybody. */
+const MOST_CALLS = 40;
+
+/** An API server that gives one answer to everything. */
+function apiOf(text: string) {
+  let calls = 0;
+  const answer = async <T>(_path: string, schema: AnswerSchema<T>): Promise<T> => {
+    if (++calls > MOST_CALLS) throw new BootstrapError("unavailable/kubernetes-api", "Enough");
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch (cause) {
+      throw new BootstrapError("malformed/kubernetes-api", "not JSON", { cause });
+    }
+    const result = await schema["~standard"].validate(value);
+    if (result.issues === undefined) return result.value;
+    throw new BootstrapError("malformed/kubernetes-api", "something else");
+  };
+  return {
+    find: answer,
+    get: answer,
+    create: <T>(path: string, _object: unknown, schema: AnswerSchema<T>) => answer(path, schema),
+    replace: <T>(path: string, _object: unknown, schema: AnswerSchema<T>) => answer(path, schema),
+    remove: () => Promise.resolve(true),
+  };
+}
+
+/** What is asked of {@linkcode apiOf}. */
+export type FuzzApi = ReturnType<typeof apiOf>;
+
+async function readServingRequests(api: FuzzApi): Promise<void> {
+  for await (const request of pendingServingRequests(api)) {
+    const csr = await readServingCsr(derOfServingRequest(request));
+    const record = {
+      identity: IDENTITY,
+      nodeName: "worker-1",
+      role: "worker",
+      nodeKey: "",
+      addresses: ["192.0.2.7"],
+      evidenceDigest: "",
+    } as const;
+    checkServing(request, csr, record, NETWORK);
+  }
+}
+
+/** The targets. */
+export const answerTargets: readonly FuzzTarget[] = [
+  {
+    name: "kubernetes-objects",
+    form: "json",
+    maximumBytes: 64 << 10,
+    mayEndIn: ["unavailable"],
+    open: () => (input) => {
+      const text = fromUtf8(input, "fuzz");
+      return eachOf(
+        () => new AdmissionRecords(apiOf(text)).find(IDENTITY),
+        () => new AdmissionRecords(apiOf(text)).byName("worker-1"),
+        () => new AdmissionRecords(apiOf(text)).byAddress("192.0.2.7"),
+        () => new RemovalRequests(apiOf(text)).find("worker-1"),
+        () => new RemovalRequests(apiOf(text)).listWaiting(),
+        () => findNamedNode(apiOf(text), "worker-1"),
+        () => new Leases(apiOf(text), "kube-system").find("control-plane"),
+        () => readServingRequests(apiOf(text)),
+      );
+    },
+  },
+  {
+    name: "kubernetes-status",
+    form: "json",
+    maximumBytes: 64 << 10,
+    mayEndIn: ["unavailable", "internal"],
+    open: () => (input) => {
+      const text = fromUtf8(input, "fuzz");
+      for (const status of [400, 404, 409, 503]) statusError("GET /x", status, text);
+      throw statusError("GET /x", 300 + (input.length % 300), text);
+    },
+  },
+  {
+    name: "program-output",
+    form: "text",
+    maximumBytes: 128 << 10,
+    open: () => async (input) => {
+      const text = fromUtf8(input, "fuzz");
+      for (const line of text.split("\n")) parseProgress(line);
+      parseFailedChecks(text);
+      promise(typeof parseFailure(text).reason === "string", "a failure has no reason");
+      const commands = { run: () => Promise.resolve({ code: 0, stdout: text, stderr: "" }) };
+      await missingImages(commands, ["a"], 1);
+    },
+  },
+];

@@ -1,0 +1,97 @@
+/**
+ * What people write: policies, configurations, keys and addresses in them.
+ *
+ * @module
+ */
+import { NO_COLLATERAL } from "../../../attestation/collateral.ts";
+import { readPolicy, roleOf } from "../../../attestation/policy.ts";
+import { createVerifier } from "../../../attestation/policy_verifier.ts";
+import { trustDigest } from "../../../attestation/transcript.ts";
+import { clusterIdText, readClusterId } from "../../../certificate/cluster_id.ts";
+import { operatorKeyLine, readOperatorKey } from "../../../certificate/operator_key.ts";
+import { readDuration } from "../../../cli/duration.ts";
+import { clusterNetwork } from "../../../join/claims_check.ts";
+import { checkKubeletVersion } from "../../../join/kubelet_version.ts";
+import { parseEtcdEndpoint } from "../../../kubernetes/_etcd_tls.ts";
+import { readClusterSettings } from "../../../kubernetes/settings.ts";
+import { readNodeConfiguration } from "../../../node/configuration.ts";
+import { endpointText, readEndpoint, readListenAddress } from "../../../node/endpoint.ts";
+import { equalBytes, fromUtf8 } from "../../../platform/bytes.ts";
+import { addressBytes, isInNetwork } from "../../../platform/ip_address.ts";
+import { promise } from "../target.ts";
+import type { FuzzTarget } from "../target.ts";
+import { eachOf } from "./_checks.ts";
+
+const NOW = new Date("2026-05-01T00:00:00Z");
+const MAXIMUM_BYTES = 65 << 10;
+
+/** The targets. */
+export const documentTargets: readonly FuzzTarget[] = [
+  {
+    name: "policy",
+    form: "text",
+    maximumBytes: MAXIMUM_BYTES,
+    open: () => (input) => {
+      const policy = readPolicy(fromUtf8(input, "fuzz"), "fuzz");
+      createVerifier(policy, "node", NO_COLLATERAL, () => NOW);
+      roleOf(policy, "");
+    },
+  },
+  {
+    name: "node-configuration",
+    form: "text",
+    maximumBytes: MAXIMUM_BYTES,
+    open: () => async (input) => {
+      const { trust, join } = readNodeConfiguration(fromUtf8(input, "fuzz"), "fuzz");
+      await trustDigest(trust);
+      join.endpoints.map(endpointText);
+    },
+  },
+  {
+    name: "cluster-document",
+    form: "text",
+    maximumBytes: MAXIMUM_BYTES,
+    open: () => (input) => {
+      const text = fromUtf8(input, "fuzz");
+      const { serviceSubnet } = readClusterSettings(text);
+      clusterNetwork(["127.0.0.1:6443"], text);
+      if (serviceSubnet !== undefined) isInNetwork(addressBytes("192.0.2.1") ?? new Uint8Array(), serviceSubnet);
+    },
+  },
+  {
+    name: "fields",
+    form: "text",
+    maximumBytes: MAXIMUM_BYTES,
+    open: () => (input) => {
+      const text = fromUtf8(input, "fuzz");
+      return eachOf(
+        () => {
+          const spki = readOperatorKey(text, "fuzz");
+          promise(
+            equalBytes(readOperatorKey(operatorKeyLine(spki), "fuzz"), spki),
+            "a key that is written again is another",
+          );
+        },
+        () => {
+          const id = readClusterId(text, "fuzz");
+          promise(equalBytes(readClusterId(clusterIdText(id), "fuzz"), id), "an ID that is written again is another");
+        },
+        () => {
+          const written = endpointText(readEndpoint(text, "fuzz", 6443));
+          promise(
+            endpointText(readEndpoint(written, "fuzz")) === written,
+            "an endpoint that is written again is another",
+          );
+        },
+        () => readListenAddress(text, "fuzz"),
+        () => readDuration(text, "fuzz"),
+        () => checkKubeletVersion(text, "v1.36.3"),
+        () => {
+          parseEtcdEndpoint(text);
+          const length = addressBytes(text)?.length ?? 4;
+          promise(length === 4 || length === 16, "an address has not its length");
+        },
+      );
+    },
+  },
+];

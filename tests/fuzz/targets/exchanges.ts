@@ -1,0 +1,251 @@
+/**
+ * Whole exchanges with a peer that says anything, in any order, and signs it with keys of its own.
+ *
+ * @module
+ */
+import { helloStatement, initA1, initA2, joinA1, joinA2 } from "../../../attestation/transcript.ts";
+import type { TrustPart } from "../../../attestation/transcript.ts";
+import { createFounding } from "../../../attestation/founding.ts";
+import { createInsecureIssuer } from "../../../attestation/none/issuer.ts";
+import { createInsecureVerifier } from "../../../attestation/none/verifier.ts";
+import { readPolicy } from "../../../attestation/policy.ts";
+import { clusterIdOf } from "../../../certificate/cluster_id.ts";
+import { sign } from "../../../certificate/signature.ts";
+import { readCertificate } from "../../../certificate/x509.ts";
+import { awaitResult, INIT_CLIENT_DEADLINES, verifyNode } from "../../../init/exchange_client.ts";
+import { INIT_SERVER_DEADLINES, proposeAndAuthorise, receiveHello } from "../../../init/exchange_server.ts";
+import { clusterNetwork } from "../../../join/claims_check.ts";
+import { decodeControlPlaneKit } from "../../../join/control_plane_kit.ts";
+import { JOIN_CLIENT_DEADLINES, obtainTicket } from "../../../join/exchange_client.ts";
+import { JOIN_SERVICE_DEADLINES } from "../../../join/exchange_parts.ts";
+import { serveJoin } from "../../../join/exchange_service.ts";
+import { sealKit } from "../../../join/sealed_kit.ts";
+import { VerificationQueue } from "../../../join/verification_queue.ts";
+import { readClusterSettings } from "../../../kubernetes/settings.ts";
+import { silentLog } from "../../../platform/log.ts";
+import { BootstrapError } from "../../../platform/errors.ts";
+import {
+  InitClientMessage,
+  InitServerMessage,
+  JoinClientMessage,
+  JoinServerMessage,
+} from "../../../proto/gen/bootstrapper.ts";
+import { fixedKeys } from "../_keys.ts";
+import { BINDING, exchangeWith } from "../_peer.ts";
+import { readScript } from "../_script.ts";
+import type { FuzzTarget } from "../target.ts";
+
+const NOW = new Date("2026-05-01T00:00:00Z");
+const NAME = "fuzz";
+const DOCUMENT = "kubernetesVersion: v1.36.3\n";
+const MAXIMUM_BYTES = 256 << 10;
+const ZERO = new Uint8Array(32);
+const clock = { now: () => NOW, monotonicMs: () => 0, sleep: () => Promise.resolve() };
+const [operator, node, service, admin] = [
+  await fixedKeys("ed25519", 1),
+  await fixedKeys("p-256", 3),
+  await fixedKeys("p-256", 2),
+  await fixedKeys("p-256", 4),
+];
+
+function trustOf(clusterId = new Uint8Array()): TrustPart {
+  return { clusterName: NAME, clusterId, operatorKeys: [operator.spki] };
+}
+
+/** The targets. A peer that has nothing more to say is gone: `unavailable`. */
+export const exchangeTargets: readonly FuzzTarget[] = [
+  {
+    name: "init-server",
+    form: "protobuf",
+    maximumBytes: MAXIMUM_BYTES,
+    mayEndIn: ["unavailable"],
+    async open(read) {
+      const certificate = readCertificate(await read("fixtures/ca.der"), "CA");
+      const clusterId = await clusterIdOf(certificate);
+      const founding = await createFounding(operator, clusterId, NAME);
+      const issuer = { ...createInsecureIssuer(ZERO), variant: "tpm", activate: () => Promise.resolve(ZERO) } as const;
+      return async (input) => {
+        let [clientNonce, serverNonce] = [ZERO, ZERO];
+        const exchange = exchangeWith({
+          incoming: InitClientMessage,
+          outgoing: InitServerMessage,
+          script: readScript(input),
+          hear({ message }) {
+            if (message?.$case === "proposal") serverNonce = new Uint8Array(message.proposal.serverNonce);
+          },
+          async sign(envelope) {
+            const { message } = envelope;
+            if (message?.$case === "hello" && message.hello.signature.length === 0) {
+              clientNonce = new Uint8Array(message.hello.clientNonce);
+              message.hello.signature = await sign(operator, "hello", await helloStatement(BINDING, clientNonce));
+            }
+            if (message?.$case === "request" && message.request.signature.length === 0) {
+              const a1 = await initA1({
+                binding: BINDING,
+                clientNonce,
+                serverNonce,
+                operatorKey: operator.spki,
+                clusterId,
+              });
+              message.request.signature = await sign(operator, "request", await initA2(a1, message.request.request));
+              if (message.request.founding?.signature.length === 0) message.request.founding = founding;
+            }
+            return envelope;
+          },
+        });
+        const session = { exchange, explainRefusals: () => {}, trustPeer: () => {} };
+        const hello = await receiveHello(session, { trust: trustOf(), deadlines: INIT_SERVER_DEADLINES });
+        const ca = { keys: service, certificate };
+        const { staged: { request } } = await proposeAndAuthorise(session, hello, { ca }, {
+          issuer,
+          trust: trustOf(),
+          clock,
+        });
+        readClusterSettings(request.clusterDocument);
+        readPolicy(request.policyDocument, "policy");
+        await exchange.receive("acknowledgement", INIT_SERVER_DEADLINES.answerMs);
+      };
+    },
+  },
+  {
+    name: "init-client",
+    form: "protobuf",
+    maximumBytes: MAXIMUM_BYTES,
+    mayEndIn: ["unavailable"],
+    open: () => async (input) => {
+      const script = readScript(input);
+      const exchange = exchangeWith({ incoming: InitServerMessage, outgoing: InitClientMessage, script });
+      const registersFor = () => Promise.resolve({ trust: [ZERO], lock: [ZERO] });
+      const { clusterId } = await verifyNode(
+        exchange,
+        operator,
+        createInsecureVerifier(),
+        registersFor,
+        INIT_CLIENT_DEADLINES,
+      );
+      await awaitResult(exchange, {
+        ...{ clusterId, clock, heard: 0, again: false, adminKey: admin.spki, deadlines: INIT_CLIENT_DEADLINES },
+        onProgress: () => {},
+      });
+    },
+  },
+  {
+    name: "join-service",
+    form: "protobuf",
+    maximumBytes: MAXIMUM_BYTES,
+    mayEndIn: ["unavailable"],
+    async open(read) {
+      const caCertificate = await read("fixtures/ca.der");
+      const clusterId = await clusterIdOf(readCertificate(caCertificate, "CA"));
+      const [certificate, nodeCertificate] = [await read("fixtures/service.der"), await read("fixtures/node.der")];
+      const foundings = [await createFounding(operator, clusterId, NAME)];
+      const kit = decodeControlPlaneKit(await read("kit/kit.bin"));
+      return (input) => {
+        let a1: Uint8Array = ZERO;
+        let clientNonce: Uint8Array = ZERO;
+        const exchange = exchangeWith({
+          incoming: JoinClientMessage,
+          outgoing: JoinServerMessage,
+          script: readScript(input),
+          async sign(envelope) {
+            const { message } = envelope;
+            if (message?.$case === "hello") clientNonce = message.hello.clientNonce;
+            if (message?.$case === "request" && message.request.signature.length === 0) {
+              const a2 = await joinA2(a1, message.request);
+              message.request.signature = await sign(node, "request", a2);
+            }
+            return envelope;
+          },
+          hear({ message }) {
+            if (message?.$case !== "proposal") return;
+            const { serverNonce } = message.proposal;
+            pending = joinA1({ binding: BINDING, clientNonce, serverNonce, clusterId }).then((made) => a1 = made);
+          },
+        });
+        let pending: Promise<unknown> = Promise.resolve();
+        return serveJoin({ exchange, explainRefusals: () => {}, trustPeer: () => {} }, {
+          identity: { clusterId, caCertificate, foundings, certificate, keys: service },
+          trust: trustOf(clusterId),
+          verifier: {
+            variant: "none",
+            async verify(...all) {
+              await pending;
+              return await createInsecureVerifier().verify(...all);
+            },
+          },
+          roleOf: (identity) => identity.startsWith("00") ? "control-plane" : "worker",
+          checkNodeName: () => {},
+          confirmPolicy: () => Promise.resolve(),
+          maximumClockSkewMs: 300_000,
+          network: clusterNetwork(["192.0.2.10:6443"], DOCUMENT),
+          admissions: { find: () => Promise.resolve(undefined), admit: () => Promise.resolve({}) },
+          signCertificate: () => Promise.resolve(nodeCertificate),
+          checkNotRemoved: () => Promise.resolve(),
+          controlPlanes: {
+            enter: () => Promise.resolve(),
+            release: () => Promise.resolve(),
+            seal: (key, a2) => sealKit(key, a2, kit),
+          },
+          clusterVersion: () => Promise.resolve("v1.36.3"),
+          ticket: { apiEndpoints: ["192.0.2.10:6443"], joinEndpoints: ["192.0.2.10:9444"], clusterDocument: DOCUMENT },
+          queue: new VerificationQueue({ maximumActive: 1, maximumWaiting: 1 }),
+          deadlines: JOIN_SERVICE_DEADLINES,
+          clock,
+          log: silentLog,
+        });
+      };
+    },
+  },
+  {
+    name: "join-client",
+    form: "protobuf",
+    maximumBytes: MAXIMUM_BYTES,
+    mayEndIn: ["unavailable"],
+    open: () => async (input) => {
+      let clientNonce: Uint8Array = ZERO;
+      const exchange = exchangeWith({
+        incoming: JoinServerMessage,
+        outgoing: JoinClientMessage,
+        script: readScript(input),
+        hear({ message }) {
+          if (message?.$case === "hello") clientNonce = message.hello.clientNonce;
+        },
+        async sign(envelope) {
+          const { message } = envelope;
+          if (message?.$case !== "proposal" || message.proposal.signature.length > 0) return envelope;
+          const { serverNonce, caCertificate, foundings } = message.proposal;
+          const clusterId = await idOrZero(caCertificate);
+          const a1 = await joinA1({ binding: BINDING, clientNonce, serverNonce, clusterId });
+          message.proposal.signature = await sign(service, "service", a1);
+          const founded = await createFounding(operator, clusterId, NAME);
+          message.proposal.foundings = foundings.map((founding) =>
+            founding.signature.length === 0 ? founded : founding
+          );
+          return envelope;
+        },
+      });
+      const sealing = { publicKey: new Uint8Array(32).fill(9), privateKey: node.privateKey };
+      await obtainTicket(exchange, {
+        trust: trustOf(),
+        self: { name: "worker-1", address: "192.0.2.7", role: "worker" },
+        kubeletVersion: "v1.36.3",
+        keys: { node, sealing },
+        issuer: createInsecureIssuer(ZERO),
+        deadlines: JOIN_CLIENT_DEADLINES,
+        clock,
+        noteFounded: () => {},
+        exclusively: (work) => work(),
+      });
+    },
+  },
+];
+
+/** The cluster ID that a CA's certificate stands for; zero where the peer sent none that can be read. */
+async function idOrZero(caCertificate: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return await clusterIdOf(readCertificate(caCertificate, "CA"));
+  } catch (error) {
+    if (error instanceof BootstrapError) return ZERO;
+    throw error;
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * Files that the program, kubeadm or the operator wrote, and somebody else may have changed.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { holdRecord } from "../../../init/cluster_records.ts";
+import { StagedInitFolder } from "../../../init/staged_init.ts";
+import { readServiceState, SERVICE_KEY_FILE, SERVICE_STATE_FILE } from "../../../join/service_state.ts";
+import { decodeJournal, encodeJournal } from "../../../journal/_journal_file.ts";
+import { readKubeconfig } from "../../../kubernetes/kubeconfig.ts";
+import { parseOwnMember } from "../../../node/own_etcd.ts";
+import { readResetMarker, RESET_MARKER_FILE } from "../../../node/reset_marker.ts";
+import { parseStatus } from "../../../node/status.ts";
+import { parseTimeline } from "../../../node/timeline.ts";
+import { timelineSvg } from "../../../node/timeline_svg.ts";
+import { timelineText } from "../../../node/timeline_text.ts";
+import { decodeLockRecord, encodeLockRecord } from "../../../nodelock/record.ts";
+import { clusterIdOf } from "../../../certificate/cluster_id.ts";
+import { readCertificate } from "../../../certificate/x509.ts";
+import { concat, equalBytes, hex, sha256, utf8 } from "../../../platform/bytes.ts";
+import type { Bytes } from "../../../platform/bytes.ts";
+import { fixedPrivateKeyPem } from "../_keys.ts";
+import { readScript } from "../_script.ts";
+import { promise } from "../target.ts";
+import type { FuzzTarget } from "../target.ts";
+import { eachOf } from "./_checks.ts";
+
+const NOW = new Date("2026-05-01T00:00:00Z");
+
+/** Feeds an input as a file of a folder of its own. */
+function inFile(name: string, run: (folder: string, path: string) => unknown): FuzzTarget["open"] {
+  return async () => {
+    const folder = await Deno.makeTempDir({ prefix: "fuzz-" });
+    addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
+    const path = join(folder, name);
+    return async (input) => {
+      await Deno.writeFile(path, input);
+      await run(folder, path);
+    };
+  };
+}
+
+/** A journal with this content and the checksum of it. */
+async function journalOf(body: Bytes): Promise<Bytes> {
+  return concat(utf8(`bootstrapper-journal 1 ${hex(await sha256(body))}\n`), body, utf8("\n"));
+}
+
+/** The targets. */
+export const fileTargets: readonly FuzzTarget[] = [
+  {
+    name: "lock-record",
+    form: "json",
+    maximumBytes: 1 << 10,
+    open: () => async (input) => {
+      const record = await decodeLockRecord(input, "fuzz");
+      promise(equalBytes(await encodeLockRecord(record), input), "a lock that is written again is another");
+    },
+  },
+  {
+    name: "journal",
+    form: "json",
+    maximumBytes: 64 << 10,
+    open: () => (input) =>
+      eachOf(() => decodeJournal(input, "fuzz"), async () => {
+        const content = await decodeJournal(await journalOf(input), "fuzz");
+        const again = await decodeJournal(await encodeJournal(content), "fuzz");
+        promise(JSON.stringify(again) === JSON.stringify(content), "a journal that is written again is another");
+      }),
+  },
+  {
+    name: "status",
+    form: "json",
+    maximumBytes: 64 << 10,
+    open: () => (input) =>
+      eachOf(() => parseStatus(input, "fuzz"), () => {
+        const timeline = parseTimeline(input, "fuzz");
+        timelineText(timeline, { nowMs: NOW.getTime() });
+        timelineSvg(timeline, { title: "fuzz", nowMs: NOW.getTime() });
+      }),
+  },
+  {
+    name: "reset-marker",
+    form: "json",
+    maximumBytes: 20 << 10,
+    open: inFile(RESET_MARKER_FILE, (folder) => readResetMarker(folder)),
+  },
+  {
+    name: "cluster-record",
+    form: "json",
+    maximumBytes: 64 << 10,
+    open: inFile("fuzz.json", async (folder) => {
+      using held = await holdRecord(folder, "fuzz");
+      promise(held.current !== undefined, "a record is not there");
+    }),
+  },
+  {
+    name: "service-state",
+    form: "json",
+    maximumBytes: 64 << 10,
+    open: inFile(SERVICE_STATE_FILE, async (folder) => {
+      await Deno.writeTextFile(join(folder, SERVICE_KEY_FILE), fixedPrivateKeyPem("p-256", 2));
+      await readServiceState(folder, NOW);
+    }),
+  },
+  {
+    name: "staged-init",
+    form: "protobuf",
+    maximumBytes: 64 << 10,
+    async open(read) {
+      const clusterId = await clusterIdOf(readCertificate(await read("fixtures/ca.der"), "CA"));
+      const folder = await Deno.makeTempDir({ prefix: "fuzz-" });
+      addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
+      await Deno.mkdir(join(folder, "init"));
+      const files = ["ca.crt", "ca.key", "request.bin", "founding.bin"].map((name) => join(folder, "init", name));
+      return async (input) => {
+        const parts = readScript(input);
+        for (const [i, file] of files.entries()) await Deno.writeFile(file, parts[i] ?? new Uint8Array());
+        await new StagedInitFolder(folder).read(clusterId);
+      };
+    },
+  },
+  {
+    name: "kubeconfig",
+    form: "text",
+    maximumBytes: 64 << 10,
+    mayEndIn: ["system"],
+    open: inFile("admin.conf", (_, path) => readKubeconfig(path)),
+  },
+  {
+    name: "etcd-manifest",
+    form: "text",
+    maximumBytes: 64 << 10,
+    open: () => (input) => parseOwnMember(input, "fuzz"),
+  },
+];

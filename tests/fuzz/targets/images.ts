@@ -1,0 +1,73 @@
+/**
+ * Event logs, images, and evidence in a file.
+ *
+ * @module
+ */
+import { describeEvent, isVouchedFor } from "../../../attestation/eventlog/describe.ts";
+import { readEventLog } from "../../../attestation/eventlog/event_log.ts";
+import { eventTypeName } from "../../../attestation/eventlog/event_types.ts";
+import { replay } from "../../../attestation/eventlog/replay.ts";
+import { readEvidenceFile, writeEvidenceFile } from "../../../attestation/evidence_file.ts";
+import { explainEvidence } from "../../../attestation/explain/explain.ts";
+import { replayLog } from "../../../attestation/explain/replayed_log.ts";
+import { readPolicy } from "../../../attestation/policy.ts";
+import { imageHash } from "../../../attestation/uki/authenticode.ts";
+import { ukiRegisters } from "../../../attestation/uki/measurements.ts";
+import { readPeImage } from "../../../attestation/uki/pe.ts";
+import { equalBytes, fromUtf8 } from "../../../platform/bytes.ts";
+import { promise } from "../target.ts";
+import type { FuzzTarget } from "../target.ts";
+import { eachOf } from "./_checks.ts";
+
+const PCRS = Array.from({ length: 16 }, () => new Uint8Array(32));
+const NOW = new Date("2026-05-01T00:00:00Z");
+const LONGEST_DESCRIPTION = 201;
+
+/** The targets. */
+export const imageTargets: readonly FuzzTarget[] = [
+  {
+    name: "event-log",
+    form: "bytes",
+    maximumBytes: 128 << 10,
+    open: () => async (input) => {
+      const log = readEventLog(input);
+      for (const bank of log.banks) replay(log, bank);
+      for (const event of log.events) {
+        const text = describeEvent(event);
+        promise(
+          text.length <= LONGEST_DESCRIPTION && !/[\p{Cc}\u2028\u2029]/u.test(text),
+          "a description is not one short line",
+        );
+        eventTypeName(event.type);
+        isVouchedFor(event);
+      }
+      const replayed = replayLog(input, PCRS);
+      for (const pcr of PCRS.keys()) await replayed.register(pcr);
+    },
+  },
+  {
+    name: "uki",
+    form: "bytes",
+    maximumBytes: 128 << 10,
+    open: () => (input) =>
+      eachOf(() => imageHash(readPeImage(input, "fuzz")), () => ukiRegisters(input, "fuzz", ["enter-initrd"])),
+  },
+  {
+    name: "evidence-file",
+    form: "json",
+    maximumBytes: 64 << 10,
+    async open(read) {
+      const policy = readPolicy(fromUtf8(await read("fixtures/tpm-policy.yaml"), "policy"), "policy");
+      const reference = readEvidenceFile(await read("evidence-file/tpm.json"), "reference");
+      return async (input) => {
+        const file = readEvidenceFile(input, "fuzz");
+        const again = readEvidenceFile(writeEvidenceFile(file), "fuzz");
+        promise(
+          equalBytes(writeEvidenceFile(again), writeEvidenceFile(file)),
+          "a file that is written again is another",
+        );
+        JSON.stringify(await explainEvidence({ file, policy, reference, now: () => NOW }));
+      };
+    },
+  },
+];

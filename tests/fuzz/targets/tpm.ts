@@ -1,0 +1,112 @@
+/**
+ * What a TPM says: evidence, structures, and the answers of the device, which in a virtual machine is the host's.
+ *
+ * @module
+ */
+import { createTpmIssuer } from "../../../attestation/tpm/issuer.ts";
+import { decodePayload, encodePayload } from "../../../attestation/tpm/payload.ts";
+import { nameOf, readPublicArea, spkiOf } from "../../../attestation/tpm/public_area.ts";
+import { readQuoteInfo } from "../../../attestation/tpm/quote_info.ts";
+import { readSignature } from "../../../attestation/tpm/signature.ts";
+import { Tpm } from "../../../attestation/tpm/tpm.ts";
+import { createTpmVerifier } from "../../../attestation/tpm/verifier.ts";
+import { makeCredential } from "../../../attestation/tpm/make_credential.ts";
+import { EK_PROFILES, EK_TYPES } from "../../../attestation/tpm/templates.ts";
+import { readPublicKey } from "../../../certificate/public_key.ts";
+import { readCertificate } from "../../../certificate/x509.ts";
+import { copyOf, equalBytes, fromHex, hex, sha256 } from "../../../platform/bytes.ts";
+import { readScript } from "../_script.ts";
+import { promise } from "../target.ts";
+import type { FuzzTarget } from "../target.ts";
+import { eachOf, promiseOneOf } from "./_checks.ts";
+
+const STATEMENT = new Uint8Array(32).fill(0xa1);
+const TRUST = new Uint8Array(32).fill(0xd1);
+const UNLOCKED = new Uint8Array(32);
+const BOOT_LOADER = new Uint8Array(32).fill(0x04);
+const NOW = new Date("2026-05-01T00:00:00Z");
+/** TPM_RC_FAILURE. */
+const FAILED = fromHex("80010000000a00000101", "response");
+const clock = { sleep: () => Promise.resolve() };
+
+/** The targets. */
+export const tpmTargets: readonly FuzzTarget[] = [
+  {
+    name: "tpm-evidence",
+    form: "bytes",
+    maximumBytes: 16 << 10,
+    async open(read) {
+      const made = await Promise.all(["by-identity", "by-issuer"].map((name) => read(`tpm-evidence/${name}.bin`)));
+      const { key } = readPublicArea(decodePayload(made[0] ?? UNLOCKED).endorsementKey, "key");
+      const certificate = readCertificate(await read("fixtures/ek-issuer.der"), "issuer");
+      const verifier = createTpmVerifier({
+        ekType: "rsa2048",
+        pcrs: new Map([[4, [BOOT_LOADER]]]),
+        trust: {
+          identities: new Set([hex(await sha256(spkiOf(key)))]),
+          issuers: [{ certificate, attributes: [{ oid: "2.5.4.10", value: "Example" }] }],
+        },
+      }, () => NOW);
+      return async (payload) => {
+        await verifier.verify({ variant: "tpm", payload }, STATEMENT, { trust: [TRUST], lock: [UNLOCKED] });
+        promiseOneOf(payload, made, "evidence");
+      };
+    },
+  },
+  {
+    name: "tpm-structures",
+    form: "bytes",
+    maximumBytes: 8 << 10,
+    open: () => (input) =>
+      eachOf(
+        () => {
+          const payload = decodePayload(input);
+          promise(equalBytes(encodePayload(payload), input), "evidence that is written again is another");
+        },
+        async () => {
+          const area = readPublicArea(input, "fuzz");
+          promise(equalBytes(area.bytes, input), "a public area is not what was read");
+          readPublicKey(spkiOf(area.key), "fuzz");
+          for (const type of EK_TYPES) {
+            if (equalBytes(area.template, EK_PROFILES[type].template)) {
+              await makeCredential(area.key, EK_PROFILES[type], await nameOf(input));
+            }
+          }
+        },
+        () => readQuoteInfo(input),
+        () => promise(readSignature(input).length === 64, "a signature has not its length"),
+      ),
+  },
+  {
+    name: "tpm-device",
+    form: "protobuf",
+    maximumBytes: 32 << 10,
+    mayEndIn: ["system", "unavailable"],
+    open: () => (input) => {
+      const answering = () => {
+        const responses = readScript(input);
+        return { transmit: () => Promise.resolve(copyOf(responses.shift() ?? FAILED)), close: () => {} };
+      };
+      const issuer = () => createTpmIssuer(answering(), "rsa2048", clock);
+      const challenge = { credentialBlob: fromHex("0001aa", "blob"), encryptedSecret: fromHex("0001bb", "secret") };
+      return eachOf(
+        () => issuer().issue(STATEMENT),
+        () => issuer().activate(challenge),
+        () => issuer().read(12),
+        () => issuer().ownIdentity(""),
+        () => new Tpm(answering(), clock).startup(),
+      );
+    },
+  },
+  {
+    name: "tpm-challenge",
+    form: "protobuf",
+    maximumBytes: 256 << 10,
+    mayEndIn: ["system"],
+    open: () => (input) => {
+      const [credentialBlob = UNLOCKED, encryptedSecret = UNLOCKED] = readScript(input);
+      const transport = { transmit: () => Promise.resolve(copyOf(FAILED)), close: () => {} };
+      return createTpmIssuer(transport, "rsa2048", clock).activate({ credentialBlob, encryptedSecret });
+    },
+  },
+];

@@ -1,0 +1,133 @@
+/**
+ * Checks the model of the protocol: every variant, or those that are named.
+ *
+ *     deno task test:protocol [NAME …] [--jobs N] [--cpu SECONDS] [--total SECONDS]
+ *
+ * One line for each variant as it ends, then a table in the form of README.md's. Exit code 1 when a verdict is not the
+ * expected one, or was not reached in time; 2 for a name that no variant has.
+ *
+ * @module
+ */
+import { parseArgs } from "node:util";
+import { proverif } from "../tools/proverif.ts";
+import { modelPath } from "./model.ts";
+import type { Outcome } from "./run_variant.ts";
+import { runVariant } from "./run_variant.ts";
+import type { Query, Variant } from "./variants.ts";
+import { queriesOf, VARIANTS } from "./variants.ts";
+
+/** How long the whole may take by the clock, seconds. */
+const TOTAL_SECONDS = 60 * 60;
+/** How much processor time one variant may take, seconds: the costliest takes a third of it. */
+const CPU_SECONDS = 300;
+/** One of which not all is decided may take less: it is there so that somebody finds out when it is. */
+const OPEN_CPU_SECONDS = 60;
+/** A variant that waits for a processor longer than it works is cut off after so many times its processor time. */
+const PATIENCE = 6;
+/** Some variants need 2 GiB. */
+const MAXIMUM_JOBS = 4;
+const QUERIES: readonly Query[] = ["Q1", "I1", "I2", "I3", "I4", "I5", "J1", "J2", "J3"];
+
+/** How {@linkcode runVariants} runs. */
+export interface RunOptions {
+  /** How many at a time. */
+  readonly jobs: number;
+  /** Processor time of each, seconds. */
+  readonly cpuSeconds: number;
+  /** Time of all by the clock, seconds. */
+  readonly totalSeconds: number;
+  /** Hears of each as it ends. */
+  readonly onEnd: (variant: Variant, outcome: Outcome) => void;
+}
+
+/** Checks variants, some at a time. Those that the total time does not suffice for have no verdicts. */
+export async function runVariants(variants: readonly Variant[], options: RunOptions): Promise<Map<Variant, Outcome>> {
+  const { jobs, totalSeconds, onEnd } = options;
+  const [tool, model] = await Promise.all([proverif(), Deno.readTextFile(modelPath)]);
+  const endMs = performance.now() + totalSeconds * 1000;
+  const outcomes = new Map<Variant, Outcome>();
+  const waiting = [...variants];
+  const work = async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const cpuSeconds = next.kind === "open" ? Math.min(OPEN_CPU_SECONDS, options.cpuSeconds) : options.cpuSeconds;
+      const leftSeconds = Math.ceil((endMs - performance.now()) / 1000);
+      const wallSeconds = Math.min(cpuSeconds * PATIENCE, leftSeconds);
+      const outcome: Outcome = wallSeconds > 0
+        ? await runVariant(tool, model, next.flags, { cpuSeconds, wallSeconds })
+        : { verdicts: new Map(queriesOf(next.flags).map((query) => [query, "?"])), cut: true };
+      outcomes.set(next, outcome);
+      onEnd(next, outcome);
+    }
+  };
+  await Promise.all(Array.from({ length: jobs }, work));
+  return outcomes;
+}
+
+/** What an outcome shows otherwise than expected, one sentence for each query. */
+export function surprises({ name, flags, expected }: Variant, { verdicts, cut }: Outcome): string[] {
+  return queriesOf(flags).flatMap((query, index) => {
+    const [wanted, seen] = [expected[index] ?? "?", verdicts.get(query) ?? "?"];
+    if (wanted === "?" || wanted === seen) return [];
+    const found = seen === "T"
+      ? "it is proved"
+      : seen === "F"
+      ? "it is false"
+      : cut
+      ? "there was no time"
+      : "it is not decided";
+    return [`${name} ${query}: ${wanted === "T" ? "must be proved" : "must be false"}, and ${found}`];
+  });
+}
+
+/** The verdicts in one row, in the order of the queries. */
+export function rowOf({ verdicts }: Outcome): string {
+  return [...verdicts.values()].join("");
+}
+
+/** A row of README.md's table; a blank stands for a query that the variant does not have. */
+export function tableRow({ name, flags, why }: Variant, { verdicts, cpuSeconds }: Outcome): string {
+  const cells = QUERIES.map((query) => verdicts.get(query) ?? " ");
+  return `| \`${name}\` | ${flags.join(" ")} | ${cells.join(" | ")} | ${cpuSeconds?.toFixed(0) ?? ""} | ${why} |`;
+}
+
+function print(text: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: Deno.args,
+    allowPositionals: true,
+    options: { jobs: { type: "string" }, cpu: { type: "string" }, total: { type: "string" } },
+  });
+  const unknown = positionals.find((name) => !VARIANTS.some((variant) => variant.name === name));
+  if (unknown !== undefined) {
+    print(`No variant has the name "${unknown}"; there are ${VARIANTS.map(({ name }) => name).join(", ")}`);
+    return 2;
+  }
+  const chosen = VARIANTS.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
+  const outcomes = await runVariants(chosen, {
+    jobs: Number(values.jobs ?? Math.max(1, Math.min(MAXIMUM_JOBS, navigator.hardwareConcurrency))),
+    cpuSeconds: Number(values.cpu ?? CPU_SECONDS),
+    totalSeconds: Number(values.total ?? TOTAL_SECONDS),
+    onEnd: (variant, outcome) => {
+      const mark = surprises(variant, outcome).length === 0 ? "✓" : "✗";
+      const time = `${(outcome.cpuSeconds?.toFixed(1) ?? "").padStart(6)} s${outcome.cut ? ", cut off" : ""}`;
+      print(`${mark} ${variant.name.padEnd(18)} ${rowOf(outcome).padEnd(11)} ${variant.expected.padEnd(11)} ${time}`);
+    },
+  });
+  print(`\n| variant | flags | ${QUERIES.join(" | ")} | s | |`);
+  print(`|${" --- |".repeat(QUERIES.length + 4)}`);
+  for (const variant of chosen) {
+    const outcome = outcomes.get(variant);
+    if (outcome !== undefined) print(tableRow(variant, outcome));
+  }
+  const found = chosen.flatMap((variant) => {
+    const outcome = outcomes.get(variant);
+    return outcome === undefined ? [] : surprises(variant, outcome);
+  });
+  print(found.length === 0 ? "\nEvery verdict is the expected one." : `\n${found.join("\n")}`);
+  return found.length === 0 ? 0 : 1;
+}
+
+if (import.meta.main) Deno.exit(await main());

@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { rowOf, surprises, tableRow } from "./matrix.ts";
+import { readCpuSeconds, readVerdicts } from "./run_variant.ts";
+import type { Outcome, Verdict } from "./run_variant.ts";
+import type { Variant } from "./variants.ts";
+import { queriesOf } from "./variants.ts";
+
+const variant: Variant = { name: "one", flags: ["JOIN", "NOCB"], expected: "TF?T", kind: "breaks", why: "an attack" };
+
+function outcomeOf(row: string, cut = false): Outcome {
+  const verdicts = new Map(queriesOf(variant.flags).map((query, index) => [query, row[index] as Verdict]));
+  return { verdicts, cpuSeconds: 1.6, cut };
+}
+
+Deno.test("queriesOf() names the queries in the order of the model", () => {
+  assert.deepEqual(queriesOf(["JOIN", "REACH"]), ["Q1", "J1", "J2", "J3", "reach-join"]);
+  assert.deepEqual(queriesOf(["INIT"]), ["Q1", "I1", "I2", "I3", "I4", "I5"]);
+  assert.equal(queriesOf(["INIT", "JOIN", "REACH"]).length, 11);
+});
+
+Deno.test("readVerdicts() reads results in their order, and leaves out what ProVerif says beside them", () => {
+  const output = [
+    "RESULT not (event(A) && attacker(x)) is true.",
+    "A more detailed output of the traces is available with",
+    "RESULT inj-event(B(x)) ==> inj-event(C(x)) is false.",
+    "RESULT (even event(B(x)) ==> event(C(x)) is false.)",
+    "RESULT (but event(B(x)) ==> event(C(x)) is true.)",
+    "RESULT event(D(x)) ==> event(E(x)) cannot be proved.",
+    "Query not event(F) is false.",
+  ].join("\n");
+  assert.deepEqual(readVerdicts(output), ["T", "F", "?"]);
+  assert.deepEqual(readVerdicts(""), []);
+});
+
+Deno.test("readCpuSeconds() reads what the shell's children used", () => {
+  assert.equal(readCpuSeconds("0m0.001s 0m0.002s\n2m5.50s 0m0.11s\n"), 125.5);
+  assert.equal(readCpuSeconds("0m0.001s 0m0.002s\n1m0,5s\n"), undefined);
+  assert.equal(readCpuSeconds(""), undefined);
+});
+
+Deno.test("surprises() has nothing to say when every decided verdict is the expected one", () => {
+  for (const row of ["TFTT", "TFFT", "TF?T"]) assert.deepEqual(surprises(variant, outcomeOf(row)), []);
+});
+
+const WRONG: readonly (readonly [row: string, cut: boolean, says: RegExp])[] = [
+  ["FFTT", false, /^one Q1: must be proved, and it is false$/],
+  ["TTTT", false, /^one J1: must be false, and it is proved$/],
+  ["TF??", false, /^one J3: must be proved, and it is not decided$/],
+  ["TF??", true, /^one J3: must be proved, and there was no time$/],
+];
+
+for (const [row, cut, says] of WRONG) {
+  Deno.test(`surprises() names the query when ${row} comes${cut ? " in the time there was" : ""}`, () => {
+    const [found = "", ...others] = surprises(variant, outcomeOf(row, cut));
+    assert.match(found, says);
+    assert.deepEqual(others, []);
+  });
+}
+
+Deno.test("tableRow() leaves queries blank that a variant does not have", () => {
+  const outcome = outcomeOf("TF?T");
+  assert.equal(rowOf(outcome), "TF?T");
+  assert.equal(
+    tableRow(variant, outcome),
+    "| `one` | JOIN NOCB | T |   |   |   |   |   | F | ? | T | 2 | an attack |",
+  );
+});
