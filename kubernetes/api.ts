@@ -12,7 +12,7 @@ import { statusError } from "./_api_status.ts";
 export interface ApiCredentials {
   /** `https://host:port`. */
   readonly server: string;
-  /** The cluster's CA certificate, PEM. Nothing else vouches for the server. */
+  /** The cluster's CA certificate, PEM. Beside it the runtime's own public roots vouch for the server: `fetch` cannot leave them out. */
   readonly caPem: string;
   /** The caller's certificate, PEM. */
   readonly certificatePem: string;
