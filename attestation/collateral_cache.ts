@@ -9,7 +9,7 @@ import type { Bytes } from "../platform/bytes.ts";
 import { concat } from "../platform/bytes.ts";
 import { readPem } from "../certificate/pem.ts";
 import type { Clock } from "../platform/clock.ts";
-import { BootstrapError } from "../platform/errors.ts";
+import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { Collateral, CollateralFile } from "./collateral.ts";
 import { checkCollateralName, MAXIMUM_COLLATERAL_BYTES } from "./collateral.ts";
 
@@ -27,11 +27,15 @@ export interface CollateralCacheOptions {
 export interface CollateralCache extends Collateral, Disposable {}
 
 /** A server that is there answers in a second; peers wait for a verdict meanwhile. */
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 5_000;
 /** Vendors' documents are good for weeks; a new revocation list is to be known the same hour. */
 const KEPT_MS = 15 * 60_000;
 /** At most that many documents of at most 1 MiB: a fleet of one vendor needs some ten, and a certificate for each machine. */
 const MAXIMUM_KEPT = 64;
+/** How long nobody is asked again for what was not there or could not be had: peers name documents, and wait meanwhile. */
+const MISSED_MS = 30_000;
+/** At most that many misses; chips and platforms that nobody has are named easily. */
+const MAXIMUM_MISSED = 1024;
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 
 /** A document that is kept. */
@@ -45,7 +49,7 @@ interface Kept {
  *
  * @param url `https://…`, without user, password, query and fragment.
  * @returns What finds them. `find` gives `undefined` for a 404 alone; it throws `unavailable/collateral`, naming the address and the
- *   reason, for everything else that is not the document: other statuses, redirects, more than 1 MiB, no answer in 10 s.
+ *   reason, for everything else that is not the document: other statuses, redirects, more than 1 MiB, no answer in 5 s.
  * @throws {BootstrapError} `usage/collateral-url` for another URL, `usage/collateral-ca` for unusable certificates.
  */
 export function collateralCache(url: string, options: CollateralCacheOptions): CollateralCache {
@@ -53,12 +57,25 @@ export function collateralCache(url: string, options: CollateralCacheOptions): C
   const { clock, fetch: ask = globalThis.fetch } = options;
   const client = options.caPem === undefined ? undefined : clientFor(options.caPem);
   const kept = new Map<string, Kept>();
+  const missed = new Map<string, { readonly error?: BootstrapError; readonly untilMs: number }>();
   const underWay = new Map<string, Promise<CollateralFile | undefined>>();
 
   async function get(name: string): Promise<CollateralFile | undefined> {
-    const file = await fetchDocument(`${place}/${name}`, ask, client, clock);
-    // That it is not there may be mended at any moment, and peers name what they like.
-    if (file === undefined) return undefined;
+    const miss = (error?: BootstrapError) => {
+      for (const [oldest] of missed) if (missed.size >= MAXIMUM_MISSED) missed.delete(oldest);
+      const untilMs = clock.monotonicMs() + MISSED_MS;
+      missed.set(name, error === undefined ? { untilMs } : { error, untilMs });
+    };
+    const file = await fetchDocument(`${place}/${name}`, ask, client, clock).catch((error) => {
+      const failure = asBootstrapError(error);
+      miss(failure);
+      throw failure;
+    });
+    if (file === undefined) {
+      miss();
+      return undefined;
+    }
+    missed.delete(name);
     for (const [other, { untilMs }] of kept) if (untilMs <= clock.monotonicMs()) kept.delete(other);
     // The one that was got first goes first.
     for (const [oldest] of kept) if (kept.size >= MAXIMUM_KEPT) kept.delete(oldest);
@@ -72,6 +89,11 @@ export function collateralCache(url: string, options: CollateralCacheOptions): C
       checkCollateralName(name);
       const found = kept.get(name);
       if (found !== undefined && clock.monotonicMs() < found.untilMs) return copyOf(found.file);
+      const miss = missed.get(name);
+      if (miss !== undefined && clock.monotonicMs() < miss.untilMs) {
+        if (miss.error !== undefined) throw miss.error;
+        return undefined;
+      }
       let request = underWay.get(name);
       if (request === undefined) {
         request = get(name).finally(() => underWay.delete(name));

@@ -158,7 +158,7 @@ Deno.test("makePolicy() remarks on a TD whose platform is out of date, and names
   const files = [await source("one", ofTdx())];
   const old = { tcbInfo: { tcbLevels: [platformLevel("OutOfDate", 5, [5, 0, 2])], tcbEvaluationDataNumber: 16 } };
   const { policy, remarks } = await makePolicy({ ...nothing, files }, intelContext(old));
-  assert.deepEqual([policy.tdx?.tcbStatuses, policy.tdx?.minimumEvaluation], [["OutOfDate"], 16]);
+  assert.deepEqual([policy.tdx?.tcbStatuses, policy.tdx?.minimumEvaluation], [["UpToDate", "OutOfDate"], 16]);
   assert.ok(remarks.includes("The platform of one is OutOfDate, which tcbStatuses lets in."));
   const { collateral } = intelContext();
   const without = {

@@ -95,6 +95,12 @@ const digestHex = v.pipe(
   v.toLowerCase(),
 );
 
+/** As a key: two spellings of one digest would be one entry, of which the last would count. */
+const lowerCaseDigest = v.pipe(
+  v.string(),
+  v.regex(/^[0-9a-f]{64}$/, "must be a SHA-256 digest, 64 hexadecimal digits in lower case"),
+);
+
 const digest = v.pipe(digestHex, v.transform((text) => fromHex(text, "PCR")));
 
 const pcrIndex = v.pipe(
@@ -198,7 +204,8 @@ const httpsUrl = v.pipe(
   v.string(),
   v.check((text) => {
     const url = URL.parse(text);
-    return url?.protocol === "https:" && url.username === "" && url.password === "" && url.search === "" &&
+    return url?.protocol === "https:" && url.username === "" && url.password === "" && !/[?#]/.test(text) &&
+      url.search === "" &&
       url.hash === "";
   }, "must be an address that begins with https:, without user, query and fragment"),
 );
@@ -225,7 +232,7 @@ const document = v.strictObject({
   names: v.optional(
     v.strictObject({
       default: v.optional(namePatterns, ["*"]),
-      byIdentity: v.optional(v.record(digestHex, namePatterns), {}),
+      byIdentity: v.optional(v.record(lowerCaseDigest, namePatterns), {}),
     }),
     {},
   ),

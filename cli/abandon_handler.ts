@@ -9,7 +9,7 @@ import { printResult } from "./output.ts";
 
 /** Marks the record of a cluster as abandoned. */
 export const abandon: AbandonHandler = async ({ clusterName, recordsFolder, output }, context): Promise<void> => {
-  const { clusterId } = await abandonCluster(recordsFolder, clusterName);
+  const { clusterId, showsNoLock = false } = await abandonCluster(recordsFolder, clusterName);
   const advice =
     `A founding cannot be revoked: nodes of the name "${clusterName}" that still obey this operator must from now on ` +
     "carry the ID of the next cluster (trust.clusterId), or they may join the abandoned one.";
@@ -18,7 +18,11 @@ export const abandon: AbandonHandler = async ({ clusterName, recordsFolder, outp
     output,
     { clusterName, clusterId: `sha256:${clusterId}`, state: "abandoned", advice },
     [
-      `Cluster "${clusterName}" (sha256:${clusterId}) is abandoned; the name may be founded again.`,
+      `Cluster "${clusterName}" (sha256:${clusterId}) is abandoned; ${
+        showsNoLock
+          ? "the name may be founded again only on a machine that has a register for the lock."
+          : "the name may be founded again."
+      }`,
       advice,
     ].join("\n"),
   );

@@ -23,12 +23,17 @@ export function declareDevice(program: Command): void {
   });
 }
 
-/** Starts this program as `device`. */
-export function startDeviceProcess(): ConfidentialDevice {
+/**
+ * Starts this program as `device`.
+ *
+ * @param onEnd Called when that process ends while this one runs.
+ */
+export function startDeviceProcess(onEnd: () => void): ConfidentialDevice {
   const child = new Deno.Command(Deno.execPath(), {
     ...{ args: [NAME], clearEnv: true, stdin: "piped", stdout: "piped", stderr: "inherit" },
   }).spawn();
   // It ends with the pipe, and this process never waits for it.
   child.unref();
+  child.status.then(onEnd, onEnd);
   return connectDevice({ readable: child.stdout, writable: child.stdin });
 }

@@ -36,7 +36,12 @@ export function createSystemContext(): CliContext {
       addresses: Deno.networkInterfaces().map(({ name, address }) => ({ interface: name, address })),
     }),
     openTpm: () => openTpmDevice(paths.tpmDevice),
-    openDevice: startDeviceProcess,
+    // Without it there is no evidence any more: whoever started this process starts it again.
+    openDevice: () =>
+      startDeviceProcess(() => {
+        printError("The process that has this machine's devices has ended\n");
+        Deno.exit(1);
+      }),
     permissions: Deno.permissions,
   };
 }

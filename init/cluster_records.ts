@@ -39,6 +39,8 @@ export interface ClusterRecord {
   readonly adminKeyPem: string;
   /** The TPM's reset counter when the record was made. */
   readonly resetCount?: number;
+  /** That the machine has no register for the lock, so that its name is never founded again on one of its kind. */
+  readonly showsNoLock?: true;
   /** The number of the last event of the operation that was shown here. */
   readonly heard?: number;
   /** When the record was made, ISO 8601. */
@@ -59,6 +61,7 @@ const recordSchema: v.GenericSchema<unknown, ClusterRecord> = v.strictObject({
   policyDocument: v.string(),
   adminKeyPem: v.string(),
   resetCount: v.exactOptional(v.number()),
+  showsNoLock: v.exactOptional(v.literal(true)),
   heard: v.exactOptional(v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
   time: v.string(),
 });

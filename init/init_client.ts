@@ -188,10 +188,12 @@ function isAgain(recorded: ClusterRecord | undefined, node: VerifiedNode): boole
 /**
  * A name is founded a second time only where the first founding provably came to nothing: the same machine shows, fresh and
  * with another cluster ID, that it never locked for the recorded one. A TPM whose reset counter went back was rolled back
- * or cloned, and shows nothing; nor does a machine without a register for the lock.
+ * or cloned, and shows nothing; nor does a machine without a register for the lock, not even of a name that was abandoned.
  */
 function checkRecord(recorded: ClusterRecord | undefined, { claims, clusterId }: VerifiedNode): void {
-  if (recorded === undefined || recorded.state === "abandoned") return;
+  if (recorded === undefined) return;
+  // A member of the abandoned cluster that was taken over would look fresh, for as long as it runs.
+  if (recorded.state === "abandoned" && claims.showsNoLock !== true) return;
   const resetCountWentBack = (claims.resetCount ?? 0) < (recorded.resetCount ?? 0);
   const mayHaveLocked = claims.showsNoLock === true && recorded.clusterId !== hex(clusterId);
   if (claims.identity !== recorded.identity || resetCountWentBack || mayHaveLocked) throw clusterExists(recorded);
@@ -210,11 +212,19 @@ async function newRecord(options: InitOptions, { claims, clusterId }: VerifiedNo
     policyDocument: options.policyDocument,
     adminKeyPem: await privateKeyPem(await generateKeyPair("p-256")),
     ...(claims.resetCount === undefined ? {} : { resetCount: claims.resetCount }),
+    ...(claims.showsNoLock === true ? { showsNoLock: true } : {}),
     time: options.clock.now().toISOString(),
   };
 }
 
 function clusterExists({ clusterName, clusterId, identity, state, time }: ClusterRecord): BootstrapError {
+  if (state === "abandoned") {
+    return new BootstrapError(
+      "precondition/cluster-exists",
+      `Cluster "${clusterName}" was abandoned, and this machine has no register that tells whether it is one of its members`,
+      { next: "Choose another name", details: { clusterName, clusterId: `sha256:${clusterId}`, identity } },
+    );
+  }
   const what = state === "founded" ? "was founded" : "may have been founded";
   return new BootstrapError(
     "precondition/cluster-exists",

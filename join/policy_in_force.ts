@@ -98,7 +98,6 @@ export class PolicyInForce {
    *   something else.
    */
   async confirm(version: PolicyVersion): Promise<void> {
-    if (version.isConfirmed) return;
     if (!this.#current.isConfirmed) await this.look();
     if (!this.#current.isConfirmed) {
       throw new BootstrapError("unavailable/policy", "The join service cannot tell which policy holds", {
@@ -129,8 +128,12 @@ export class PolicyInForce {
     let document: string | undefined;
     try {
       document = await this.#parts.findConfigMap();
-      this.#configMap = document === undefined ? "absent" : "present";
       this.#failed = undefined;
+      // What is in the file is as old as this control plane: a deleted ConfigMap does not bring it back.
+      if (document === undefined && this.#configMap === "present") {
+        return await this.#refuse("ConfigMap", configMapGone());
+      }
+      this.#configMap = document === undefined ? "absent" : "present";
     } catch (cause) {
       const error = asBootstrapError(cause);
       if (error.code === "usage/policy-config-map") {
@@ -194,6 +197,16 @@ export class PolicyInForce {
     if (error.code !== this.#failed) this.#parts.log.event("warn", "policy-not-asked", errorFields(error));
     this.#failed = error.code;
   }
+}
+
+function configMapGone(): BootstrapError {
+  return new BootstrapError(
+    "precondition/policy-config-map",
+    "The policy's ConfigMap is gone; its last version stays",
+    {
+      next: `Make ${POLICY_NAMESPACE}/${POLICY_CONFIG_MAP} again`,
+    },
+  );
 }
 
 /** A service that wants proof never becomes one that wants none, nor the reverse, by a document alone. */

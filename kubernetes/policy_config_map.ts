@@ -28,7 +28,7 @@ export async function findPolicyDocument(api: ConfigMapApi): Promise<string | un
   throw new BootstrapError(
     "usage/policy-config-map",
     `The ConfigMap ${POLICY_NAMESPACE}/${POLICY_CONFIG_MAP} has no key ${POLICY_KEY}`,
-    { details: { key: POLICY_KEY }, next: `Put the policy under ${POLICY_KEY}, or delete the ConfigMap` },
+    { details: { key: POLICY_KEY }, next: `Put the policy under ${POLICY_KEY}` },
   );
 }
 

@@ -17,6 +17,9 @@ export const COLLATERAL_PARTS = [
   "rootCrl",
 ] as const;
 
+/** Those that say what Intel has revoked. */
+const REVOCATION_LISTS: readonly CollateralPart[] = ["pckCrl", "rootCrl"];
+
 /** One part. */
 export type CollateralPart = typeof COLLATERAL_PARTS[number];
 
@@ -53,10 +56,10 @@ export function collateralName(part: CollateralPart, { fmspc, pckCa }: Collatera
 }
 
 /**
- * All parts: each from the evidence, or from where documents are kept.
+ * All parts: each from the evidence, or from where documents are kept; revocation lists the other way round.
  *
  * @param own What came with the evidence.
- * @param collateral Asked for what is missing only.
+ * @param collateral Asked for revocation lists, and for what is missing.
  * @param need The platform.
  * @throws {BootstrapError} `refused/tdx-collateral-missing`, naming the document; and what `collateral` throws.
  */
@@ -66,7 +69,13 @@ export async function completeCollateral(
   need: CollateralNeed,
 ): Promise<TdxCollateral> {
   const entries = await Promise.all(COLLATERAL_PARTS.map(async (part) => {
-    return [part, own[part] ?? await find(collateral, collateralName(part, need))] as const;
+    const name = collateralName(part, need);
+    // A machine that was revoked would bring the list of before: its list counts only where this side has none.
+    if (REVOCATION_LISTS.includes(part)) {
+      const known = (await collateral.find(name))?.bytes ?? own[part];
+      return [part, known ?? await find(collateral, name)] as const;
+    }
+    return [part, own[part] ?? await find(collateral, name)] as const;
   }));
   return Object.fromEntries(entries) as TdxCollateral;
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { concat, fromUtf8, utf8 } from "../../platform/bytes.ts";
 import { readPemChain } from "./_pem_chain.ts";
+import { collateralName, completeCollateral } from "./collateral.ts";
 import { readQeIdentity } from "./qe_identity.ts";
 import { readTcbInfo } from "./tcb_info.ts";
 import { worstOf } from "./tcb_status.ts";
@@ -140,4 +141,24 @@ Deno.test("worstOf() has every flaw of one of its verdicts, and all advisories",
     { status: "OutOfDate", advisoryIds: ["INTEL-SA-00001"] },
   ]).advisoryIds;
   assert.deepEqual(advisories, ["INTEL-SA-00001", "INTEL-SA-00002"]);
+});
+
+Deno.test("completeCollateral() takes a machine's own revocation lists only where this side has none", async () => {
+  // A machine that was revoked would bring the list of before.
+  const need = { fmspc: "b0c06f000000", pckCa: "platform" } as const;
+  const ours = new Map(
+    (["pckCrl", "rootCrl", "tcbInfo"] as const).map((part) => [collateralName(part, need), utf8(`our ${part}`)]),
+  );
+  const having = {
+    place: "here",
+    find(name: string) {
+      const bytes = ours.get(name);
+      return Promise.resolve(bytes === undefined ? undefined : { bytes, source: name });
+    },
+  };
+  const complete = await completeCollateral(right, having, need);
+  assert.deepEqual([complete.pckCrl, complete.rootCrl], [utf8("our pckCrl"), utf8("our rootCrl")]);
+  assert.deepEqual([complete.tcbInfo, complete.qeIdentity], [right.tcbInfo, right.qeIdentity]);
+  ours.clear();
+  assert.deepEqual((await completeCollateral(right, having, need)).pckCrl, right.pckCrl);
 });

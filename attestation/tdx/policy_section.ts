@@ -41,7 +41,10 @@ export async function makeTdxSection(sources: readonly SectionSource[], context:
   const rtmr0 = values(({ rtmrs }) => rtmrs[0]);
   const isVarying = machines.length > 1 && rtmr0.length === machines.length;
   const verdicts = machines.flatMap(({ tcb }) => tcb ?? []);
-  const statuses = TCB_STATUSES.filter((status) => verdicts.some((tcb) => tcb.status === status));
+  // A machine that is brought up to date stays one.
+  const statuses = verdicts.length === 0
+    ? []
+    : TCB_STATUSES.filter((status) => status === "UpToDate" || verdicts.some((tcb) => tcb.status === status));
   const evaluations = verdicts.map(({ evaluation }) => evaluation);
   const section = {
     mrtd: values(({ mrtd }) => mrtd),

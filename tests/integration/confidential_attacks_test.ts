@@ -11,7 +11,8 @@ import assert from "node:assert/strict";
 import { extendedOnce, lockDigest } from "../../attestation/transcript.ts";
 import { createCertificateAuthority } from "../../certificate/ca.ts";
 import { INIT_CLIENT_DEADLINES } from "../../init/exchange_client.ts";
-import { InitWorld, TestOperator, trustIn } from "../../init/_testing.ts";
+import { CLUSTER_NAME, InitWorld, TestOperator, trustIn } from "../../init/_testing.ts";
+import { abandonCluster } from "../../init/cluster_records.ts";
 import { newNodeKeys, TestCluster } from "../../join/_testing.ts";
 import { TestMachine } from "../../join/_testing_machine.ts";
 import { newKit } from "../../join/_testing_kit.ts";
@@ -149,7 +150,7 @@ await variantTest("a node whose identity an operator lists meanwhile goes throug
 
 await variantTest("attack: a machine without a register for the lock says that it never locked", async (t, variant) => {
   // A TPM shows by PCR 15 = 0 that an earlier founding came to nothing; an SNP machine that was founded looks the same. Stopped by
-  // `mayHaveLocked` in checkRecord(): for it the name stays taken until an operator abandons it.
+  // checkRecord(): for its kind the name stays taken, for ever.
   await using machine = await variant.start();
   const verifier = variant.verifierFor(machine);
   const caller = new AbortController();
@@ -159,6 +160,11 @@ await variantTest("attack: a machine without a register for the lock says that i
   const state = world.lock.state();
   assert(state.name === "locked");
   await t.step("with a new cluster", async () => {
+    const play = honestly(machine.issuer);
+    await refusedByOperator(world.operator, play, "precondition/cluster-exists", { verifier });
+  });
+  await t.step("under a name that was abandoned, as it may be a member that was taken over", async () => {
+    assert.equal((await abandonCluster(world.operator.recordsFolder, CLUSTER_NAME)).showsNoLock, true);
     const play = honestly(machine.issuer);
     await refusedByOperator(world.operator, play, "precondition/cluster-exists", { verifier });
   });
