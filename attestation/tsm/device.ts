@@ -13,6 +13,7 @@ import { base64, fromBase64 } from "../../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";
 import type { ErrorCode } from "../../platform/errors.ts";
 import type { RegisterFiles } from "../tdx/rtmr.ts";
+import { TDX_LOCK_REGISTER, TDX_REGISTER_BYTES } from "../tdx/rtmr.ts";
 import type { TsmReport, TsmRequest } from "./report.ts";
 
 /** What the process does. */
@@ -31,7 +32,12 @@ export interface DevicePipe {
   readonly writable: WritableStream<Uint8Array<ArrayBuffer>>;
 }
 
+/** Whoever takes the parent over gets these registers and no other file. */
+const WRITABLE = `rtmr${TDX_LOCK_REGISTER}:sha384`;
+const READABLE = ["mrconfigid", "rtmr0:sha384", "rtmr1:sha384", "rtmr2:sha384", WRITABLE];
+
 const bytes = v.pipe(v.string(), v.transform((text) => fromBase64(text, "bytes")));
+const registerBytes = v.pipe(bytes, v.check(({ length }) => length === TDX_REGISTER_BYTES, "must be a register's"));
 const requestSchema = v.variant("do", [
   v.strictObject({
     do: v.literal("report"),
@@ -39,8 +45,8 @@ const requestSchema = v.variant("do", [
     reportData: bytes,
     privilegeLevel: v.exactOptional(v.number()),
   }),
-  v.strictObject({ do: v.literal("read"), name: v.string() }),
-  v.strictObject({ do: v.literal("write"), name: v.string(), bytes }),
+  v.strictObject({ do: v.literal("read"), name: v.picklist(READABLE) }),
+  v.strictObject({ do: v.literal("write"), name: v.literal(WRITABLE), bytes: registerBytes }),
 ]);
 const answerSchema = v.union([
   v.strictObject({ outblob: bytes, auxblob: bytes }),
@@ -65,8 +71,16 @@ export async function serveDevice(pipe: DevicePipe, device: ConfidentialDevice):
   }
 }
 
+function readRequest(line: string): v.InferOutput<typeof requestSchema> {
+  try {
+    return v.parse(requestSchema, JSON.parse(line));
+  } catch (cause) {
+    throw new BootstrapError("malformed/device-request", "Cannot read a request for this machine's devices", { cause });
+  }
+}
+
 async function answerTo(line: string, device: ConfidentialDevice): Promise<unknown> {
-  const request = v.parse(requestSchema, JSON.parse(line));
+  const request = readRequest(line);
   switch (request.do) {
     case "report": {
       const { outblob, auxblob } = await device.report(request);
@@ -81,11 +95,11 @@ async function answerTo(line: string, device: ConfidentialDevice): Promise<unkno
 }
 
 /**
- * The device at the other end of a pipe. Requests are answered in their order.
+ * The device at the other end of a pipe. Requests are answered in their order; disposing of it ends the pipe.
  *
  * @returns A device that throws what the real one does, and `system/device` when the process is gone.
  */
-export function connectDevice(pipe: DevicePipe): ConfidentialDevice {
+export function connectDevice(pipe: DevicePipe): ConfidentialDevice & Disposable {
   const writer = pipe.writable.getWriter();
   const lines = linesOf(pipe.readable)[Symbol.asyncIterator]();
   let last: Promise<unknown> = Promise.resolve();
@@ -118,6 +132,7 @@ export function connectDevice(pipe: DevicePipe): ConfidentialDevice {
     throw new BootstrapError("internal/device", "The answer is to another request");
   };
   return {
+    [Symbol.dispose]: () => void writer.close().catch(() => {}),
     async report({ reportData, ...request }) {
       const answer = await ask({ do: "report", ...request, reportData: base64(reportData) });
       return answered("outblob" in answer ? answer : undefined);

@@ -66,3 +66,26 @@ Deno.test("connectDevice() throws system/device when the process is gone", async
   const other = connectDevice({ readable: new ReadableStream(), writable: broken });
   assert.equal((await errorOf(() => other.registers.read("rtmr0:sha384"))).code, "system/device");
 });
+
+Deno.test("serveDevice() touches no file but the registers', and extends none but the lock's", async () => {
+  const touched: string[] = [];
+  const device = behindPipes({
+    report: refusing.report,
+    registers: {
+      read: (name) => Promise.resolve((touched.push(name), new Uint8Array(48))),
+      write: (name) => Promise.resolve(void touched.push(name)),
+    },
+  });
+  const malformed = { code: "malformed/device-request" };
+  for (const name of ["../../../../../../etc/shadow", "/etc/shadow", "", "rtmr4:sha384", "rtmr3:sha384/.."]) {
+    await assert.rejects(device.registers.read(name), malformed);
+    await assert.rejects(device.registers.write(name, new Uint8Array(48)), malformed);
+  }
+  await assert.rejects(device.registers.write("rtmr2:sha384", new Uint8Array(48)), malformed);
+  for (const length of [0, 47, 49]) {
+    await assert.rejects(device.registers.write("rtmr3:sha384", new Uint8Array(length)), malformed);
+  }
+  assert.deepEqual(touched, []);
+  await device.registers.write("rtmr3:sha384", new Uint8Array(48));
+  assert.deepEqual(touched, ["rtmr3:sha384"]);
+});
