@@ -192,8 +192,11 @@ function isAgain(recorded: ClusterRecord | undefined, node: VerifiedNode): boole
  */
 function checkRecord(recorded: ClusterRecord | undefined, { claims, clusterId }: VerifiedNode): void {
   if (recorded === undefined) return;
-  // A member of the abandoned cluster that was taken over would look fresh, for as long as it runs.
-  if (recorded.state === "abandoned" && claims.showsNoLock !== true) return;
+  if (recorded.state === "abandoned") {
+    if (claims.showsNoLock !== true) return;
+    // A member of the abandoned cluster that was taken over would look fresh, for as long as it runs.
+    throw clusterExists(recorded);
+  }
   const resetCountWentBack = (claims.resetCount ?? 0) < (recorded.resetCount ?? 0);
   const mayHaveLocked = claims.showsNoLock === true && recorded.clusterId !== hex(clusterId);
   if (claims.identity !== recorded.identity || resetCountWentBack || mayHaveLocked) throw clusterExists(recorded);

@@ -167,6 +167,8 @@ await variantTest("attack: a machine without a register for the lock says that i
     assert.equal((await abandonCluster(world.operator.recordsFolder, CLUSTER_NAME)).showsNoLock, true);
     const play = honestly(machine.issuer);
     await refusedByOperator(world.operator, play, "precondition/cluster-exists", { verifier });
+    // The node itself, which goes on proposing the cluster that was given up.
+    await assert.rejects(world.found({ verifier }), { code: "precondition/cluster-exists" });
   });
 }, [VARIANTS.snp]);
 
