@@ -7,7 +7,7 @@
  */
 import { stringify } from "yaml";
 import { hostAndPort } from "../platform/host.ts";
-import type { ClusterSettings, EtcdPatience, KubeadmTimeouts } from "./settings.ts";
+import type { ClusterSettings, EtcdPatience, KubeadmTimeouts, LeaderElection } from "./settings.ts";
 
 const KUBEADM_API = "kubeadm.k8s.io/v1beta4";
 const KUBELET_API = "kubelet.config.k8s.io/v1beta1";
@@ -65,6 +65,7 @@ export function controlPlaneEndpoint(settings: ClusterSettings, node: NodeFacts)
 /** The documents of `kubeadm init`: InitConfiguration, ClusterConfiguration and KubeletConfiguration, as YAML. */
 export function initDocuments(settings: ClusterSettings, facts: InitFacts): string {
   const endpoint = controlPlaneEndpoint(settings, facts.node);
+  const election = settings.leaderElection === undefined ? [] : electionArguments(settings.leaderElection);
   return documents(
     {
       apiVersion: KUBEADM_API,
@@ -85,7 +86,8 @@ export function initDocuments(settings: ClusterSettings, facts: InitFacts): stri
         ...(settings.serviceSubnet === undefined ? {} : { serviceSubnet: settings.serviceSubnet }),
       },
       apiServer: { certSANs: [...new Set([facts.node.address, facts.node.name, hostOf(endpoint)])] },
-      controllerManager: { extraArgs: SIGNER_RATE },
+      controllerManager: { extraArgs: [...SIGNER_RATE, ...election] },
+      ...(election.length === 0 ? {} : { scheduler: { extraArgs: election } }),
       ...(settings.etcd === undefined ? {} : { etcd: { local: { extraArgs: etcdArguments(settings.etcd) } } }),
       dns: { disabled: !settings.coreDns },
       proxy: { disabled: !settings.kubeProxy },
@@ -105,6 +107,14 @@ function etcdArguments({ heartbeatIntervalMs, electionTimeoutMs }: EtcdPatience)
   return [
     { name: "heartbeat-interval", value: `${heartbeatIntervalMs}` },
     { name: "election-timeout", value: `${electionTimeoutMs}` },
+  ];
+}
+
+function electionArguments(election: LeaderElection): readonly Record<string, string>[] {
+  return [
+    { name: "leader-elect-lease-duration", value: election.leaseDuration },
+    { name: "leader-elect-renew-deadline", value: election.renewDeadline },
+    { name: "leader-elect-retry-period", value: election.retryPeriod },
   ];
 }
 

@@ -67,6 +67,21 @@ Deno.test("initDocuments() hands on how patient etcd's members shall be", () => 
   });
 });
 
+Deno.test("initDocuments() tells controller managers and schedulers how patient they shall be, beside the signer's rate", () => {
+  const leaderElection = { leaseDuration: "60s", renewDeadline: "45s", retryPeriod: "5s" };
+  const [, cluster] = read(initDocuments({ ...settings, leaderElection }, { clusterName: "blue", node }));
+  const election = [
+    { name: "leader-elect-lease-duration", value: "60s" },
+    { name: "leader-elect-renew-deadline", value: "45s" },
+    { name: "leader-elect-retry-period", value: "5s" },
+  ];
+  const rate = [{ name: "kube-api-qps", value: "200" }, { name: "kube-api-burst", value: "400" }];
+  assert.partialDeepStrictEqual(cluster, {
+    controllerManager: { extraArgs: [...rate, ...election] },
+    scheduler: { extraArgs: election },
+  });
+});
+
 Deno.test("initDocuments() keeps every value a string when a cluster has the name of a number", () => {
   const [, cluster] = parseAllDocuments(initDocuments(settings, { clusterName: "1e3", node }));
   assert.equal(cluster?.get("clusterName"), "1e3");

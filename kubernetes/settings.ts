@@ -55,6 +55,16 @@ export interface EtcdPatience {
   readonly electionTimeoutMs: number;
 }
 
+/** How patient the controller managers and the schedulers are with the API server, as durations of the form `15s`. */
+export interface LeaderElection {
+  /** How long the others wait before they take a lead that was not renewed. Kubernetes' default: 15s. */
+  readonly leaseDuration: string;
+  /** How long the leader tries to renew its lead before it ends itself. Kubernetes' default: 10s. */
+  readonly renewDeadline: string;
+  /** How long each waits between two tries. Kubernetes' default: 2s. */
+  readonly retryPeriod: string;
+}
+
 /** The cluster document of an operator who gives none. */
 export const DEFAULT_CLUSTER_DOCUMENT = "kubernetesVersion: v1.36.3\npodSubnet: 10.244.0.0/16\n";
 
@@ -76,6 +86,8 @@ export interface ClusterSettings {
   readonly timeouts: KubeadmTimeouts;
   /** How patient etcd's members are with each other. Default: etcd's. */
   readonly etcd?: EtcdPatience;
+  /** How patient controller managers and schedulers are with the API server. Default: Kubernetes'. */
+  readonly leaderElection?: LeaderElection;
 }
 
 /** The defaults are longer than kubeadm's own: two cores in software emulation need them, a healthy machine neither. */
@@ -108,6 +120,33 @@ const etcdSchema = v.pipe(
   ),
 );
 
+/** How much longer than `retryPeriod` the deadline must be (`JitterFactor` of client-go's `leaderelection.go`). */
+const RENEW_JITTER = 1.2;
+const SECONDS_OF_UNIT: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
+
+function secondsOf(text: string): number {
+  return Number(text.slice(0, -1)) * (SECONDS_OF_UNIT[text.slice(-1)] ?? Number.NaN);
+}
+
+/** What client-go's `NewLeaderElector` refuses is refused here: found out by a controller manager, it would end each start of it. */
+const leaderElectionSchema = v.pipe(
+  v.strictObject({ leaseDuration: duration, renewDeadline: duration, retryPeriod: duration }),
+  v.forward(
+    v.check(
+      ({ leaseDuration, renewDeadline }) => secondsOf(leaseDuration) > secondsOf(renewDeadline),
+      "must be longer than renewDeadline",
+    ),
+    ["leaseDuration"],
+  ),
+  v.forward(
+    v.check(
+      ({ renewDeadline, retryPeriod }) => secondsOf(renewDeadline) > RENEW_JITTER * secondsOf(retryPeriod),
+      `must be longer than ${RENEW_JITTER} times retryPeriod`,
+    ),
+    ["renewDeadline"],
+  ),
+);
+
 const settingsSchema = v.strictObject({
   kubernetesVersion: v.pipe(
     v.string(),
@@ -122,6 +161,7 @@ const settingsSchema = v.strictObject({
   coreDns: v.optional(v.boolean(), true),
   timeouts: v.optional(timeoutsSchema, {}),
   etcd: v.exactOptional(etcdSchema),
+  leaderElection: v.exactOptional(leaderElectionSchema),
 });
 
 /** The timeouts of a node that joins and was not told others. */

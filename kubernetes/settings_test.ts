@@ -19,9 +19,13 @@ Deno.test("readClusterSettings() accepts the example, whose values are the defau
   const { podSubnet, serviceSubnet, ...rest } = readClusterSettings(example);
   assert.deepEqual(rest, readClusterSettings("kubernetesVersion: v1.36.3"));
   assert.deepEqual([podSubnet, serviceSubnet], ["10.244.0.0/16", "10.96.0.0/12"]);
-  const everything = readClusterSettings(example.replaceAll(/^# (controlPlaneEndpoint|etcd| {2}\w+Ms):/gm, "$1:"));
+  const everything = readClusterSettings(
+    example.replaceAll(/^# (controlPlaneEndpoint|etcd|leaderElection| {2}\w+):/gm, "$1:"),
+  );
   assert.equal(everything.controlPlaneEndpoint, "k8s.example.org:6443");
   assert.deepEqual(everything.etcd, { heartbeatIntervalMs: 100, electionTimeoutMs: 1000 });
+  const election = { leaseDuration: "15s", renewDeadline: "10s", retryPeriod: "2s" };
+  assert.deepEqual(everything.leaderElection, election);
 });
 
 Deno.test("readClusterSettings() names the key when a value or a key is wrong", () => {
@@ -53,8 +57,25 @@ Deno.test("readClusterSettings() names the key when a value or a key is wrong", 
       "{kubernetesVersion: v1.36.3, etcd: {heartbeatIntervalMs: 500, electionTimeoutMs: 50001}}",
       "etcd.electionTimeoutMs",
     ],
+    [elections("15s", "15s", "2s"), "leaderElection.leaseDuration"],
+    [elections("2m", "120s", "2s"), "leaderElection.leaseDuration"],
+    [elections("15s", "12s", "10s"), "leaderElection.renewDeadline"],
+    [elections("15s", "10s", "2"), "leaderElection.retryPeriod"],
+    ["{kubernetesVersion: v1.36.3, leaderElection: {leaseDuration: 15s}}", "leaderElection.renewDeadline"],
   ];
   for (const [text, key] of wrong) assert.throws(() => readClusterSettings(text), keyOf(key), text);
+});
+
+function elections(leaseDuration: string, renewDeadline: string, retryPeriod: string): string {
+  return JSON.stringify({
+    kubernetesVersion: "v1.36.3",
+    leaderElection: { leaseDuration, renewDeadline, retryPeriod },
+  });
+}
+
+Deno.test("readClusterSettings() compares durations of different units", () => {
+  const { leaderElection } = readClusterSettings(elections("2m", "90s", "1m"));
+  assert.deepEqual(leaderElection, { leaseDuration: "2m", renewDeadline: "90s", retryPeriod: "1m" });
 });
 
 Deno.test("readClusterSettings() accepts addresses and names with a port when they are an endpoint", () => {

@@ -139,6 +139,7 @@ export class Operator {
       ...{ kubernetesVersion: "v1.36.3", podSubnet: "10.244.0.0/16", kubeProxy: false, coreDns: false },
       // Emulated processors that share cores stand still for a second now and then.
       etcd: { heartbeatIntervalMs: 500, electionTimeoutMs: 5000 },
+      leaderElection: { leaseDuration: "60s", renewDeadline: "45s", retryPeriod: "5s" },
     };
     const endpoint = controlPlaneEndpoint === undefined ? {} : { controlPlaneEndpoint };
     await Deno.writeTextFile(this.clusterFile, stringify({ ...settings, ...endpoint }));

@@ -40,6 +40,9 @@ export async function textFiles(signed: CorpusFiles): Promise<CorpusFiles> {
     "cluster-document/etcd.yaml": utf8(
       "kubernetesVersion: v1.36.3\ncontrolPlaneEndpoint: k8s.example.org:6443\nserviceSubnet: 2001:db8::/108\netcd:\n  heartbeatIntervalMs: 100\n  electionTimeoutMs: 1000\n",
     ),
+    "cluster-document/leader-election.yaml": utf8(
+      "kubernetesVersion: v1.36.3\nleaderElection:\n  leaseDuration: 60s\n  renewDeadline: 45s\n  retryPeriod: 5s\n",
+    ),
     "fixtures/tpm-policy.yaml": utf8(
       `version: 1\nvariant: tpm\ntpm:\n  ekType: rsa2048\n  pcrs:\n    "4": ["${
         "05".repeat(32)
