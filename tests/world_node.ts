@@ -1,6 +1,7 @@
 import { dirname, join } from "node:path";
 import { type CommandRunner, systemCommands } from "../platform/command.ts";
 import { type Holder, inside, startHolder } from "./_world_process.ts";
+import { DENO_RUN } from "./deno_run.ts";
 import type { WorldNetwork } from "./_world_network.ts";
 import { capture } from "./tools/run.ts";
 
@@ -181,7 +182,7 @@ export class WorldNode {
   /** Runs the stand-in for the kubelet, which starts the static Pods as processes once the node is configured. */
   startKubeletStandIn(): NodeProcess {
     const script = new URL("./kubelet_stand_in.ts", import.meta.url).pathname;
-    return this.start([Deno.execPath(), "run", "-A", "--no-lock", script], { log: "kubelet-stand-in" });
+    return this.start([...DENO_RUN, script], { log: "kubelet-stand-in" });
   }
 }
 

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { JOIN_SERVICE_PORT } from "../../node/join_service_install.ts";
+import { DENO_RUN } from "../deno_run.ts";
 import { containerImageReferences } from "../tools/container_images.ts";
 import { prepareBinaries } from "../tools/prepare_binaries.ts";
 import { capture } from "../tools/run.ts";
@@ -99,8 +100,7 @@ export class RunWorld implements AsyncDisposable {
         allowUnmeasuredImage: true,
       }),
     );
-    const standIn = [Deno.execPath(), "run", "-A", "--no-lock", `${repositoryRoot}/tests/kubelet_stand_in.ts`];
-    await writeUnit(node, "kubelet", standIn);
+    await writeUnit(node, "kubelet", [...DENO_RUN, `${repositoryRoot}/tests/kubelet_stand_in.ts`]);
     await writeUnit(node, "bootstrapper-join-service", JOIN_SERVICE_PROGRAM);
     await node.write("/etc/bootstrapper/containerd.toml", CONTAINERD_CONFIGURATION);
     node.start(["containerd", "--config", "/etc/bootstrapper/containerd.toml"], { log: "containerd" });

@@ -1,3 +1,4 @@
+import { DENO_RUN } from "../deno_run.ts";
 import { waitUntil } from "../e2e/wait_until.ts";
 import type { NodeCommandResult, NodeProcess, WorldNode } from "../world_node.ts";
 import { repositoryRoot } from "../world.ts";
@@ -13,15 +14,12 @@ export const PATIENCE_MS = 180_000;
 const POLL_MS = 20;
 
 /** The command line that runs the program, as a newcomer would. */
-export const BOOTSTRAPPER: readonly [string, ...string[]] = [
-  Deno.execPath(),
-  ...["run", "--allow-all", "--frozen", "--cached-only", `${repositoryRoot}/main.ts`],
-];
+export const BOOTSTRAPPER: readonly [string, ...string[]] = [...DENO_RUN, `${repositoryRoot}/main.ts`];
 
 /** The same `run`, for tests that harm it; see `_crashing_run.ts`. */
 export const CRASHING_RUN: readonly [string, ...string[]] = [
-  Deno.execPath(),
-  ...["run", "--allow-all", "--frozen", "--cached-only", `${repositoryRoot}/tests/integration/_crashing_run.ts`],
+  ...DENO_RUN,
+  `${repositoryRoot}/tests/integration/_crashing_run.ts`,
 ];
 
 /** The program as a process on a node of the world. */

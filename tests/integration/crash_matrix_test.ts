@@ -1,6 +1,10 @@
-/** `kill -9` right before and right after every step of init and of both kinds of join, and of kubeadm in each of its phases. */
+/**
+ * `kill -9` right before and right after every step of init and of both kinds of join, and of kubeadm in each of its phases.
+ * With `-- --slice K/N` every N-th of these kills; the lives that nothing disturbs are part of every slice.
+ */
 import assert from "node:assert/strict";
 import * as v from "valibot";
+import { sliceOfThisRun, takeSlice } from "../full/slice.ts";
 import { type Marks, marksOf } from "./_crash_cluster.ts";
 import { ControlPlaneLane } from "./_crash_control_planes.ts";
 import { assertFresh, treeOf } from "./_crash_fresh.ts";
@@ -26,6 +30,8 @@ const KUBEADM: Readonly<Record<Way, { readonly works: readonly KubeadmCommand[];
   "control-plane": { works: ["prepare", "etcd", "finish"], killsInALife: 8 },
 };
 
+const SLICE = sliceOfThisRun();
+
 const timelineSchema = v.object({ phases: v.array(v.object({ name: v.string() })) });
 
 /** The lives of one way. */
@@ -37,7 +43,7 @@ class Crashes {
   /** All of them, in some lanes. */
   async run(lanes: readonly CrashLane[]): Promise<void> {
     const { way } = this;
-    const kills = crashPoints(way).map((point): Task => ({ kind: "run", point }));
+    const kills = takeSlice(crashPoints(way), SLICE).map((point): Task => ({ kind: "run", point }));
     await inLanes<CrashLane, Task>(lanes, [{ kind: "undisturbed" }, ...kills], async (lane, task, add) => {
       const life = await lane.life(`${way}-${++this.#lives}`);
       switch (task.kind) {
@@ -67,7 +73,7 @@ class Crashes {
       assert.deepEqual(phases.map(({ name }) => name), ["detect", ...STEPS[way]]);
       const lines = await kubeadmLines(world, life.machine);
       for (const work of works) assert.deepEqual(announcementsOf(lines, work), KUBEADM_ANNOUNCEMENTS[work]);
-      points = phaseEnds(lines);
+      points = takeSlice(phaseEnds(lines), SLICE);
       await lane.assertMember(life, {});
       return [{ step: "", moment: "", ended: "member" }];
     });

@@ -83,7 +83,7 @@ Deno.test("World leaves no process and no network behind when the test is killed
   await Deno.writeTextFile(path, script);
   const config = new URL("../../deno.json", import.meta.url).pathname;
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-lock", `--config=${config}`, path],
+    args: ["run", "-A", "--frozen", "--cached-only", `--config=${config}`, path],
     stdout: "piped",
   }).spawn();
   const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();

@@ -1,0 +1,104 @@
+/**
+ * What takes too long for every change: the parts of `deno task test:full`, by group. CI runs one part of each group.
+ *
+ * @module
+ */
+import { VARIANTS } from "../protocol/variants.ts";
+import { TARGETS } from "../fuzz/targets.ts";
+import { type Slice, takeSlice } from "./slice.ts";
+
+/** One part, which is one command. */
+export interface Part {
+  /** Unique; what stands before the slash is its group. */
+  readonly name: string;
+  /** How long it takes on two quiet cores with everything built, minutes: measured. */
+  readonly minutes: number;
+  /** Arguments of Deno, run in the repository's root. */
+  readonly args: readonly string[];
+  /** Whether the command is `deno test`, which counts by itself, or something that passes or fails as one. */
+  readonly isTest: boolean;
+}
+
+const testArguments = ["test", "--allow-all"] as const;
+const runArguments = ["run", "--allow-all"] as const;
+
+/** How many parts the lists of the other groups are cut into. */
+const SLICES = { crash: 4, protocol: 6, fuzz: 4 } as const;
+/** How long one part of fuzzing feeds its targets, seconds. */
+const FUZZ_SECONDS = 90;
+/** Everything here is made for two cores. */
+const JOBS = 2;
+
+function slicesOf(of: number): Slice[] {
+  return Array.from({ length: of }, (_, index) => ({ number: index + 1, of }));
+}
+
+function vm(name: string, minutes: number, ...files: readonly string[]): Part {
+  return {
+    name: `vm/${name}`,
+    minutes,
+    args: [...testArguments, ...files.map((file) => `tests/e2e/${file}`)],
+    isTest: true,
+  };
+}
+
+function sliced(group: "crash", file: string, minutes: number): Part[] {
+  return slicesOf(SLICES[group]).map(({ number, of }) => ({
+    name: `${group}/${number}-of-${of}`,
+    minutes,
+    args: [...testArguments, `tests/integration/${file}`, "--", "--slice", `${number}/${of}`],
+    isTest: true,
+  }));
+}
+
+/** The clusters of VMs that `deno task test:vm` does not make. */
+const vmParts: readonly Part[] = [
+  vm("machine-and-uki", 12, "image_test.ts", "machine_test.ts", "uki_test.ts"),
+  vm("power-loss", 18, "power_loss_test.ts"),
+  vm("control-planes", 25, "control_planes_test.ts"),
+];
+
+const protocolParts: readonly Part[] = slicesOf(SLICES.protocol).map((slice) => ({
+  name: `protocol/${slice.number}-of-${slice.of}`,
+  minutes: 3,
+  args: [
+    ...runArguments,
+    "tests/protocol/matrix.ts",
+    ...["--jobs", `${JOBS}`],
+    ...takeSlice(VARIANTS, slice).map(({ name }) => name),
+  ],
+  isTest: false,
+}));
+
+function fuzzParts(seed: number): Part[] {
+  return slicesOf(SLICES.fuzz).map((slice) => ({
+    name: `fuzz/${slice.number}-of-${slice.of}`,
+    minutes: 2,
+    args: [
+      ...runArguments,
+      "tests/fuzz/fuzz.ts",
+      ...["--seconds", `${FUZZ_SECONDS}`, "--jobs", `${JOBS}`, "--seed", `${seed}`],
+      ...takeSlice(TARGETS, slice).flatMap(({ name }) => ["--target", name]),
+    ],
+    isTest: false,
+  }));
+}
+
+/**
+ * All parts, in the order of their groups.
+ *
+ * @param seed of the fuzzed inputs, a 32-bit number
+ */
+export function parts(seed: number): readonly Part[] {
+  return [
+    ...vmParts,
+    ...sliced("crash", "crash_matrix_test.ts", 5),
+    ...protocolParts,
+    ...fuzzParts(seed),
+  ];
+}
+
+/** The group of a part. */
+export function groupOf({ name }: Pick<Part, "name">): string {
+  return name.slice(0, name.indexOf("/"));
+}
