@@ -9,10 +9,11 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { debianPackages } from "./debian_packages.ts";
 import { denort } from "./denort.ts";
-import { integrationPackages, vmPackages } from "./package_sets.ts";
+import { goBinaries } from "./go_binaries.ts";
+import { buildPackages, integrationPackages, vmPackages } from "./package_sets.ts";
 import { prepareBinaries } from "./prepare_binaries.ts";
+import { BuildStore } from "./store.ts";
 import { vmBase } from "./vm_base.ts";
 
 /** A set of tests, by what it needs. */
@@ -22,12 +23,16 @@ const purposes: readonly string[] = ["integration", "vm", "all"] satisfies Purpo
 
 /** Prepares what a set of tests needs, and returns absolute paths by names. */
 export async function prepare(purpose: Purpose): Promise<Record<string, string>> {
+  const store = new BuildStore();
   const packages = [...purpose === "vm" ? [] : integrationPackages, ...purpose === "integration" ? [] : vmPackages];
-  await debianPackages([...new Set(packages)]);
-  const runtime = await denort();
-  const { dir } = await prepareBinaries();
-  const found = { binaries: dir, ...(runtime === undefined ? {} : { denort: runtime }) };
-  return purpose === "integration" ? found : { ...found, ...await vmBase() };
+  const [, runtime, base] = await Promise.all([
+    store.packages([...new Set([...buildPackages, ...packages])]),
+    denort(store),
+    purpose === "integration" ? {} : vmBase(store),
+    goBinaries(store),
+  ]);
+  const { dir } = await prepareBinaries(store);
+  return { binaries: dir, ...(runtime === undefined ? {} : { denort: runtime }), ...base };
 }
 
 function isPurpose(text: string): text is Purpose {
