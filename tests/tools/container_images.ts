@@ -55,14 +55,18 @@ export async function containerImages(binaries: string, debian: string, store: S
   const code = await Promise.all([import.meta.filename ?? "", pauseSource].map(digestOfFile));
   return await store.cached("container-images", { code, binaries, debian }, async (to) => {
     await debianPackages(["gcc", "libc6-dev"]);
-    const pause = join(to.folder, "pause");
-    await run(["gcc", "-static", "-Os", "-s", "-o", pause, pauseSource], { log: to.log });
-    for (const image of images) {
-      const name = image.program.split("/").at(-1) ?? "";
-      await archive(image, image.reference === pauseImage ? pause : join(binaries, name), debian, to);
-    }
-    await Deno.remove(pause);
+    await to.turn("one-core", () => build(binaries, debian, pauseSource, to));
   });
+}
+
+async function build(binaries: string, debian: string, pauseSource: string, to: Build): Promise<void> {
+  const pause = join(to.folder, "pause");
+  await run(["gcc", "-static", "-Os", "-s", "-o", pause, pauseSource], { log: to.log });
+  for (const image of images) {
+    const name = image.program.split("/").at(-1) ?? "";
+    await archive(image, image.reference === pauseImage ? pause : join(binaries, name), debian, to);
+  }
+  await Deno.remove(pause);
 }
 
 async function archive(image: ContainerImage, binary: string, debian: string, { folder, log }: Build): Promise<void> {

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { basename, dirname, join } from "node:path";
+import type { Build } from "./cached.ts";
 import { digestOfFile } from "./digest.ts";
 import { capture, run } from "./run.ts";
-import { BuildStore, type Store, type StoreBuild } from "./store.ts";
+import { BuildStore, type Store } from "./store.ts";
 import { unitLinks } from "./unit_links.ts";
 import { appendVerity } from "./verity.ts";
 import { type VmBase, vmBase } from "./vm_base.ts";
@@ -58,7 +59,11 @@ export async function prepareImage(
     files: listed.toSorted((a, b) => a.target < b.target ? -1 : 1),
     enable,
   };
-  const folder = await store.cached("vm-image", recipe, (to) => build(to, base.image, files, enable));
+  const folder = await store.cached(
+    "vm-image",
+    recipe,
+    (to) => to.turn("one-core", () => build(to, base.image, files, enable)),
+  );
   return { ...base, image: join(folder, "root.img"), verity: join(folder, verityFile) };
 }
 
@@ -68,7 +73,7 @@ async function digest(file: ImageFile, store: Pick<Store, "digest">): Promise<st
 }
 
 async function build(
-  { folder, log }: StoreBuild,
+  { folder, log }: Build,
   base: string,
   files: readonly ImageFile[],
   enable: readonly string[],

@@ -1,3 +1,5 @@
+import { packagesPart } from "./build_estimates.ts";
+import { cacheFolder } from "./cache_folder.ts";
 import { type Build, cached, type Recipe } from "./cached.ts";
 import { debianPackages } from "./debian_packages.ts";
 import { digestOfFile } from "./digest.ts";
@@ -26,26 +28,30 @@ export interface Store {
   digest(path: string): Promise<string>;
 }
 
-/** Runs the work of building one part; it is called for parts that are missing only. */
-export type AroundBuild = (name: string, work: () => Promise<void>) => Promise<void>;
+/** Runs what computes for one part, when its turn has come; it is called for parts that are missing only. */
+export type AroundTurn = <T>(name: string, work: () => Promise<T>) => Promise<T>;
 
 /** From here on the compiler leaves cores idle where the packages' graph is narrow, and at the end, when it links. */
 const coresOfOneGoBuild = 4;
 
 /** The store that builds what is missing. */
 export class BuildStore implements Store {
-  readonly #around: AroundBuild;
+  readonly #around: AroundTurn;
+  readonly #cache: string;
   readonly #turns: Readonly<Record<Turn, Turns>>;
 
   /**
    * @param around shows the work; a line now and then on standard error unless given
+   * @param cache the cache folder
    * @param cores of this machine
    */
   constructor(
-    around: AroundBuild = (name, work) => step(`build ${name}`, work),
+    around: AroundTurn = (name, work) => step(`build ${name}`, work),
+    cache: string = cacheFolder(),
     cores: number = navigator.hardwareConcurrency,
   ) {
     this.#around = around;
+    this.#cache = cache;
     // A Go build keeps all of a few cores busy. Two at once would compile what they share twice, the standard library to
     // begin with, as neither finds it in Go's cache yet. What runs on one core goes beside them, and mostly waits for disks.
     this.#turns = {
@@ -55,12 +61,12 @@ export class BuildStore implements Store {
   }
 
   cached(name: string, recipe: Recipe, build: (to: StoreBuild) => Promise<void>): Promise<string> {
-    const turn: StoreBuild["turn"] = (kind, work) => this.#turns[kind].take(work);
-    return cached(name, recipe, (to) => this.#around(name, () => build({ ...to, turn })));
+    const turn: StoreBuild["turn"] = (kind, work) => this.#turns[kind].take(() => this.#around(name, work));
+    return cached(name, recipe, (to) => build({ ...to, turn }), this.#cache);
   }
 
   packages(names: readonly string[]): Promise<void> {
-    return debianPackages(names);
+    return debianPackages(names, (work) => this.#around(packagesPart, work));
   }
 
   digest(path: string): Promise<string> {

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { Build } from "./cached.ts";
 import { containerImages } from "./container_images.ts";
 import { debianPackages } from "./debian_packages.ts";
 import { debianTree } from "./debian_tree.ts";
@@ -7,7 +8,7 @@ import { fillImageStore } from "./fill_image_store.ts";
 import { goBinaries } from "./go_binaries.ts";
 import { initSource, makeInitrd } from "./initrd.ts";
 import { capture, run } from "./run.ts";
-import type { Store, StoreBuild } from "./store.ts";
+import type { Store } from "./store.ts";
 import { unitLinks } from "./unit_links.ts";
 
 /** What all VMs have in common. All paths are absolute. */
@@ -81,7 +82,10 @@ export async function vmBase(store: Store): Promise<VmBase> {
     rootfs: await listOfFiles(rootfs),
     code: await Promise.all([initSource, ...codeFiles].map(digestOfFile)),
   };
-  const folder = await store.cached("vm-base", recipe, (to) => build(to, { debian, binaries, archives }));
+  const folder = await store.cached("vm-base", recipe, async (to) => {
+    await debianPackages(["e2fsprogs"]);
+    await to.turn("one-core", () => build(to, { debian, binaries, archives }));
+  });
   const path = (name: string) => join(folder, name);
   return { image: path("root.img"), state: path("state.img"), kernel: path("vmlinuz"), initrd: path("initrd") };
 }
@@ -92,8 +96,7 @@ interface Parts {
   readonly archives: string;
 }
 
-async function build({ folder, log }: StoreBuild, { debian, binaries, archives }: Parts): Promise<void> {
-  await debianPackages(["e2fsprogs"]);
+async function build({ folder, log }: Build, { debian, binaries, archives }: Parts): Promise<void> {
   const root = join(folder, "root");
   await run(["cp", "-a", debian, root], { log });
   const [version = ""] = (await Array.fromAsync(Deno.readDir(join(root, "lib/modules")))).map((entry) => entry.name);
