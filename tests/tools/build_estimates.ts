@@ -42,7 +42,7 @@ export const buildEstimates: Readonly<Record<string, PartEstimate>> = {
   "go-kubernetes": onAllCores("Kubernetes, seven programs", 11),
   "go-containerd": onAllCores("containerd", 2),
   "go-etcd": onAllCores("etcd", 1.5),
-  "go-coredns": onAllCores("CoreDNS", 1.2),
+  "go-coredns": onAllCores("CoreDNS", 0.8),
   "go-crictl": onAllCores("crictl", 0.7),
   "go-runc": onAllCores("runc", 0.5),
   "go-cni": onAllCores("CNI plugins", 0.5),
