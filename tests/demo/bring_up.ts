@@ -1,12 +1,12 @@
 import { join } from "node:path";
-import { BootstrapError } from "../../platform/errors.ts";
 import type { BootstrapImage } from "../e2e/bootstrap_image.ts";
 import { Operator } from "../e2e/operator.ts";
 import type { Testbed } from "../e2e/testbed.ts";
 import { waitUntil } from "../e2e/wait_until.ts";
-import { run } from "../tools/run.ts";
 import { createDemoTestbed, initLog, kubectlArguments, operatorName } from "./demo_testbed.ts";
+import { initialise } from "./initialise.ts";
 import { nodeStates } from "./node_states.ts";
+import { nodeLine } from "./node_table.ts";
 import { NodeWatch } from "./node_watch.ts";
 import type { Screen } from "./screen.ts";
 import type { Steps } from "./steps.ts";
@@ -26,14 +26,18 @@ export interface BringUpOptions {
 }
 
 const minuteMs = 60_000;
+/** Of the quiet reference machine. */
 const deadlinesMs = {
   create: 5 * minuteMs,
   listen: 5 * minuteMs,
   evidence: 4 * minuteMs,
-  init: 30 * minuteMs,
+  init: 20 * minuteMs,
   ready: 15 * minuteMs,
 } as const;
+/** What a step has beyond what it waits for: only a look that hangs needs it. */
+const hangsMs = 2 * minuteMs;
 const askEveryMs = 2_000;
+const requestTimeoutMs = 20_000;
 
 /**
  * Boots two machines, has an operator initialise the first, and waits until the second has joined and both are Ready.
@@ -61,29 +65,41 @@ export async function bringUp({ image, keepRunning, steps, screen, stop }: Bring
   );
   screen.say(`         logs: ${testbed.folder}\n`);
   using watch = new NodeWatch(testbed.machines, { onRows: (rows) => screen.show(rows), onFailure: stop });
+  /** The options of a step that ends when something is there, and by default says what the nodes look like instead. */
+  const step = (deadlineMs: number) => ({
+    deadlineMs: deadlineMs + hangsMs,
+    logs: testbed.folder,
+    seen: () => watch.rows.map(nodeLine).join("; "),
+  });
   const wait = { what: "InitServer on node-1", deadlineMs: deadlinesMs.listen };
-  await steps.run("boot, until node-1 listens for an init", wait, async () => {
+  await steps.run("boot, until node-1 listens for an init", step(2 * deadlinesMs.listen), async () => {
     await first.journal.waitFor({ ...wait, match: ({ message }) => message.includes("init-server-listening") });
     await first.waitUntilBooted(deadlinesMs.listen);
   });
-  await steps.run("make a policy from node-1's evidence", { deadlineMs: deadlinesMs.evidence }, async () => {
+  await steps.run("make a policy from node-1's evidence", step(deadlinesMs.evidence), async () => {
     await operator.writeDocuments(first);
   });
-  await steps.run(`bootstrapper init ${first.address}`, { deadlineMs: deadlinesMs.init }, async () => {
-    const command = testbed.command([image.binary, ...operator.initArguments(first)]);
+  await steps.run(`bootstrapper init ${first.address}`, step(deadlinesMs.init), (signal) => {
+    const command = [image.binary, ...operator.initArguments(first)];
     const log = join(operator.folder, initLog);
-    await run(command, { log }).catch(() => {
-      throw new BootstrapError("system/demo-init", "The init of node-1 failed", { details: { log } });
-    });
+    const onAgain = () =>
+      screen.say("         init has ended for now: it is run again, and goes on with its operation\n");
+    return initialise({ log, signal, onAgain, exec: (argv) => testbed.exec(argv, { signal }), command });
   });
   const ready = { what: "two Ready members", deadlineMs: deadlinesMs.ready, everyMs: askEveryMs };
-  await steps.run("wait until node-2 has joined and both are Ready", ready, () =>
-    waitUntil(ready, async () => {
-      const get = ["get", "nodes", "--output=json", "--request-timeout=20s"];
-      const { exitCode, stdout } = await testbed.exec([...kubectlArguments(testbed), ...get]);
-      if (exitCode === 0) watch.setKubernetes(nodeStates(stdout));
-      screen.show(watch.rows);
-      return watch.rows.every(({ state, kubernetes }) => state === "member" && kubernetes === "Ready");
-    }));
+  await steps.run(
+    "wait until node-2 has joined and both are Ready",
+    step(deadlinesMs.ready),
+    () =>
+      waitUntil(ready, async ({ saw, slowdown }) => {
+        const timeout = `--request-timeout=${Math.ceil(requestTimeoutMs * slowdown / 1000)}s`;
+        const get = ["get", "nodes", "--output=json", timeout];
+        const { exitCode, stdout, stderr } = await testbed.exec([...kubectlArguments(testbed), ...get]);
+        if (exitCode === 0) watch.setKubernetes(nodeStates(stdout));
+        saw([...watch.rows.map(nodeLine), stderr.trim()].filter((text) => text !== "").join("; "));
+        screen.show(watch.rows);
+        return watch.rows.every(({ state, kubernetes }) => state === "member" && kubernetes === "Ready");
+      }),
+  );
   return testbed;
 }

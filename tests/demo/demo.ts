@@ -8,11 +8,12 @@
 import { join } from "node:path";
 import { errorText } from "../../cli/output.ts";
 import { asBootstrapError, BootstrapError, exitCodeOf } from "../../platform/errors.ts";
-import { bootstrapImage } from "../e2e/bootstrap_image.ts";
+import { type BootstrapImage, bootstrapImage } from "../e2e/bootstrap_image.ts";
 import { lastLogs } from "../e2e/last_logs.ts";
-import { debianPackages } from "../tools/debian_packages.ts";
-import { vmPackages } from "../tools/package_sets.ts";
+import { buildMissing } from "../tools/build_missing.ts";
+import { buildPackages, vmPackages } from "../tools/package_sets.ts";
 import { prepareBinaries } from "../tools/prepare_binaries.ts";
+import type { Store } from "../tools/store.ts";
 import { bringUp } from "./bring_up.ts";
 import { demoHelp, demoOptions } from "./demo_options.ts";
 import {
@@ -28,7 +29,6 @@ import { Screen } from "./screen.ts";
 import { Steps } from "./steps.ts";
 import { StopSignal } from "./stop_signal.ts";
 
-const buildDeadlineMs = 120 * 60_000;
 const reportDeadlineMs = 3 * 60_000;
 const tickMs = 500;
 const columnsWithoutTerminal = 120;
@@ -59,16 +59,8 @@ async function up(once: boolean): Promise<void> {
   await refuseSecondDemo();
   const stop = new AbortController();
   using _signal = new StopSignal(() => stop.abort(stopped()));
-  const image = await new Steps(screenOf(false), stop.signal).run(
-    "build what is missing (the first time this takes many minutes)",
-    { deadlineMs: buildDeadlineMs },
-    async () => {
-      await debianPackages(vmPackages);
-      await prepareBinaries();
-      return await bootstrapImage();
-    },
-  );
-  const screen = screenOf(true);
+  const image = await build(stop.signal);
+  const screen = new Screen({ ...output, nowMs: Date.now });
   const steps = new Steps(screen, stop.signal);
   const timer = setInterval(() => tick(screen, stop), tickMs);
   const startMs = performance.now();
@@ -94,6 +86,20 @@ async function up(once: boolean): Promise<void> {
   }
 }
 
+/** Has what the demo needs, and says what it builds for that. */
+async function build(signal: AbortSignal): Promise<BootstrapImage> {
+  const make = async (store: Store) => {
+    const [image] = await Promise.all([
+      bootstrapImage(store),
+      store.packages([...new Set([...buildPackages, ...vmPackages])]),
+    ]);
+    return image;
+  };
+  const image = await buildMissing(make, { ...output, signal });
+  await prepareBinaries();
+  return image;
+}
+
 /** Shows what is known of the failure and takes down what is up, even where there is nobody any more to show it to. */
 async function giveUp(screen: Screen, error: unknown): Promise<void> {
   const testbed = await findDemoTestbed();
@@ -117,11 +123,6 @@ function tick(screen: Screen, stop: AbortController): void {
   }
 }
 
-function screenOf(live: boolean): Screen {
-  const columns = () => live ? terminalColumns() : undefined;
-  return new Screen({ write: (text) => write(Deno.stdout, text), columns, nowMs: Date.now });
-}
-
 function terminalColumns(): number | undefined {
   return Deno.stdout.isTerminal() ? Deno.consoleSize().columns : undefined;
 }
@@ -140,5 +141,7 @@ function notRoot(): BootstrapError {
     next: "Run it as root",
   });
 }
+
+const output = { write: (text: string) => write(Deno.stdout, text), columns: terminalColumns };
 
 if (import.meta.main) Deno.exit(await demo(Deno.args));

@@ -13,7 +13,10 @@ export interface DemoOptions {
 export const demoHelp = `Usage: deno task demo [--once | --down]
 
 Boots two VMs of one image, each with a TPM of its own, in a network namespace. An operator initialises a Kubernetes
-cluster on the first; the second joins by itself. Builds what is missing before that. Needs root and Go on Debian 12.
+cluster on the first; the second joins by itself. Needs root, npm and Go on Debian 12.
+
+Before that the demo builds what is missing, once. It says first what that is, and how long it takes on this machine.
+Deadlines follow the speed of the machine: on one that is slow or busy, every step may take up to eight times as long.
 
   --once  take the cluster down as soon as it has been shown; otherwise it stays up
   --down  take down the cluster that an earlier demo left up

@@ -6,16 +6,19 @@ import { timelineText } from "../../node/timeline_text.ts";
 import { utf8 } from "../../platform/bytes.ts";
 import type { Machine } from "../e2e/machine.ts";
 import type { Testbed } from "../e2e/testbed.ts";
+import { measureSlowdown } from "../tools/machine_speed.ts";
 import { kubectlArguments } from "./demo_testbed.ts";
 
 const readDeadlineMs = 60_000;
+const requestTimeoutSeconds = 60;
 
 /**
  * What the cluster looks like, as text: its nodes by kubectl, and a timeline of phases for each node, which is also drawn
  * as a picture in the testbed's folder.
  */
 export async function report(testbed: Testbed, columns: number): Promise<string> {
-  const get = ["get", "nodes", "--request-timeout=60s"];
+  const timeout = Math.ceil(requestTimeoutSeconds * await measureSlowdown());
+  const get = ["get", "nodes", `--request-timeout=${timeout}s`];
   const { exitCode, stdout, stderr } = await testbed.exec([...kubectlArguments(testbed), ...get]);
   if (exitCode !== 0) throw new Error(`Cannot get the nodes: ${stderr}`);
   const timelines = await Promise.all(testbed.machines.map((machine) => timelineOf(machine, testbed.folder, columns)));

@@ -1,12 +1,22 @@
 import { BootstrapError } from "../../platform/errors.ts";
+import type { PatienceClock } from "../e2e/patience.ts";
+import { Overdue, seenLast } from "../e2e/wait_until.ts";
+import { withDeadline } from "../e2e/with_deadline.ts";
+import { abortable } from "../tools/abortable.ts";
 import type { Screen } from "./screen.ts";
 
 /** How {@linkcode Steps.run} runs a step. */
 export interface StepOptions {
-  /** Milliseconds from its begin. */
+  /** Milliseconds from its begin, in the time of the quiet reference machine. */
   readonly deadlineMs: number;
   /** Whether the step must not be left half done when the demo is stopped: it is waited for. */
   readonly whole?: boolean;
+  /** What there is to see at the deadline, as one line. */
+  readonly seen?: () => string;
+  /** The folder with the logs, once there is one. */
+  readonly logs?: string;
+  /** For tests. */
+  readonly clock?: PatienceClock;
 }
 
 /** Runs the steps of the demo, one after the other, each with a deadline, until the demo is stopped. */
@@ -23,35 +33,33 @@ export class Steps {
   /**
    * Runs one step and shows how long it takes.
    *
-   * @throws what `work` throws or the demo is stopped with; {@linkcode BootstrapError} `timeout/demo`.
+   * @param work gets a signal that aborts at the deadline, and when the demo is stopped unless the step is whole
+   * @throws what `work` throws or the demo is stopped with; {@linkcode BootstrapError} `timeout/demo` at the deadline, and
+   * when a wait inside it is overdue.
    */
-  async run<T>(title: string, { deadlineMs, whole = false }: StepOptions, work: () => Promise<T>): Promise<T> {
+  async run<T>(title: string, options: StepOptions, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     this.#signal.throwIfAborted();
     this.#screen.begin(title);
-    const cut = new AbortController();
-    const timer = setTimeout(() => cut.abort(timeout(title, deadlineMs)), deadlineMs);
-    const stop = AbortSignal.any(whole ? [cut.signal] : [cut.signal, this.#signal]);
+    const overdue = (after: string) => new Overdue(`it has not ended ${after}${seenLast(options.seen?.() ?? "")}`);
     try {
-      const result = await Promise.race([work(), rejection(stop)]);
+      const result = await withDeadline(options.deadlineMs, overdue, async (cut) => {
+        const stop = AbortSignal.any(options.whole ? [cut] : [cut, this.#signal]);
+        return await abortable(work(stop), stop);
+      }, options.clock);
       this.#signal.throwIfAborted();
       this.#screen.end(true);
       return result;
     } catch (error) {
       this.#screen.end(false);
-      throw this.#signal.aborted ? this.#signal.reason : error;
-    } finally {
-      clearTimeout(timer);
+      if (this.#signal.aborted) throw this.#signal.reason;
+      throw error instanceof Overdue ? timeout(title, error, options.logs) : error;
     }
   }
 }
 
-function rejection(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    else signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+function timeout(title: string, cause: Overdue, logs: string | undefined): BootstrapError {
+  return new BootstrapError("timeout/demo", `The step "${title}" failed: ${cause.message}`, {
+    cause,
+    ...(logs === undefined ? {} : { details: { logs } }),
   });
-}
-
-function timeout(title: string, deadlineMs: number): BootstrapError {
-  return new BootstrapError("timeout/demo", `Cannot go on: "${title}" has not ended after ${deadlineMs / 1000} s`);
 }

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { BootstrapError } from "../../platform/errors.ts";
+import { waitUntil } from "../e2e/wait_until.ts";
 import { Steps } from "./steps.ts";
 
 /** Steps of a demo that can be stopped, and what the screen is told. */
@@ -21,10 +23,44 @@ Deno.test("Steps.run() gives what the work gives, and shows begin and end", asyn
   assert.deepEqual(said, ["one", "ended"]);
 });
 
-Deno.test("Steps.run() fails when the work has not ended at the deadline", async () => {
+Deno.test("Steps.run() fails when the work has not ended at the deadline, with what there is to see and the logs", async () => {
   const { steps, said } = stepsOf();
-  await assert.rejects(steps.run("one", { deadlineMs: 1 }, () => never), { code: "timeout/demo" });
+  const options = { deadlineMs: 1, seen: () => "node-1  booting", logs: "/logs" };
+  let aborted: AbortSignal | undefined;
+  const running = steps.run("one", options, (signal) => {
+    aborted = signal;
+    return never;
+  });
+  await assert.rejects(running, (error) => {
+    assert(error instanceof BootstrapError);
+    assert.equal(error.code, "timeout/demo");
+    assert.match(
+      error.message,
+      /^The step "one" failed: it has not ended after 0 s \(slowdown of this machine: 1\.0\); seen last: node-1 {2}booting/,
+    );
+    assert.deepEqual(error.details, { logs: "/logs" });
+    return true;
+  });
+  assert.equal(aborted?.aborted, true);
   assert.deepEqual(said, ["one", "failed"]);
+});
+
+Deno.test("Steps.run() fails likewise when what it waits for is overdue", async () => {
+  const { steps } = stepsOf();
+  const wait = { what: "InitServer on node-1", deadlineMs: 0 };
+  const running = steps.run("one", long, () => waitUntil(wait, () => Promise.resolve(false)));
+  await assert.rejects(running, {
+    code: "timeout/demo",
+    message: /^The step "one" failed: Cannot go on: no InitServer on node-1 after 0 s/,
+  });
+});
+
+Deno.test("Steps.run() gives a slow machine more time", async () => {
+  const { steps } = stepsOf();
+  let nowMs = 0;
+  const clock = { nowMs: () => nowMs += 1_000, measureSlowdown: () => Promise.resolve(8) };
+  const work = () => new Promise<string>((resolve) => setTimeout(() => resolve("done"), 600));
+  assert.equal(await steps.run("one", { deadlineMs: 3_000, clock }, work), "done");
 });
 
 Deno.test("Steps.run() leaves the work at once when the demo is stopped, and begins nothing more", async () => {

@@ -2,6 +2,8 @@ import { join } from "node:path";
 import { compile } from "../tools/compile.ts";
 import type { ImageFile, VmImage } from "../tools/prepare_image.ts";
 import { prepareImage } from "../tools/prepare_image.ts";
+import { BuildStore, type Store } from "../tools/store.ts";
+import { vmBase } from "../tools/vm_base.ts";
 
 /** The image that all machines boot, and the binary in it, which is the operator's too. */
 export interface BootstrapImage {
@@ -17,8 +19,8 @@ const dropIns = ["containerd.service.d", "kubelet.service.d"] as const;
 const dropInName = "10-bootstrapper-measure.conf";
 
 /** Compiles the project, and makes the image with its binary and its units. */
-export async function bootstrapImage(): Promise<BootstrapImage> {
-  const binary = await compile();
+export async function bootstrapImage(store: Store = new BuildStore()): Promise<BootstrapImage> {
+  const [binary] = await Promise.all([compile(store), vmBase(store)]);
   const system = "/etc/systemd/system";
   const files: ImageFile[] = [
     { source: binary, target: "/usr/local/bin/bootstrapper", mode: 0o755 },
@@ -34,5 +36,5 @@ export async function bootstrapImage(): Promise<BootstrapImage> {
       mode: 0o644,
     })),
   ];
-  return { image: await prepareImage({ files, enable: units }), binary };
+  return { image: await prepareImage({ files, enable: units }, store), binary };
 }

@@ -3,14 +3,14 @@ import { deadlinesMs } from "./deadlines.ts";
 import type { JournalEntry } from "./journal.ts";
 import type { Machine } from "./machine.ts";
 import type { Operator } from "./operator.ts";
-import { waitUntil } from "./wait_until.ts";
+import { type Look, waitUntil } from "./wait_until.ts";
 
 /** What tests look at in a Node. */
 export interface KubernetesNode {
   readonly metadata: { readonly name: string; readonly uid: string };
   readonly status: {
     readonly nodeInfo: { readonly bootID: string };
-    readonly conditions: readonly { readonly type: string; readonly status: string }[];
+    readonly conditions: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
   };
 }
 
@@ -38,6 +38,7 @@ const etcdctl = [
   ...[`--cacert=${pki}/ca.crt`, `--cert=${pki}/server.crt`, `--key=${pki}/server.key`, "--write-out=json"],
 ] as const;
 const askEveryMs = 2_000;
+const requestTimeoutMs = 20_000;
 
 /** A cluster as its operator and its nodes' journals show it. */
 export class ClusterView {
@@ -82,11 +83,14 @@ export class ClusterView {
 
   /** Waits until a Node, and the one that is meant, is Ready. */
   ready(name: string, isMeant: (node: KubernetesNode) => boolean = () => true): Promise<KubernetesNode> {
-    return waitUntil({ what: `Ready ${name}`, deadlineMs: deadlinesMs.member, everyMs: askEveryMs }, async () => {
-      const get = ["get", "node", name, "--output=json", "--request-timeout=20s"];
-      const { exitCode, stdout } = await this.#operator.kubectl(this.#kubectl, get);
+    return waitUntil({ what: `Ready ${name}`, deadlineMs: deadlinesMs.member, everyMs: askEveryMs }, async (look) => {
+      const get = ["get", "node", name, "--output=json", `--request-timeout=${seconds(requestTimeoutMs, look)}`];
+      const { exitCode, stdout, stderr } = await this.#operator.kubectl(this.#kubectl, get);
+      look.saw(stderr);
       if (exitCode !== 0) return undefined;
       const seen: KubernetesNode = JSON.parse(stdout);
+      const condition = seen.status.conditions.find(({ type }) => type === "Ready");
+      look.saw(`Ready is ${condition?.status ?? "not known"}: ${condition?.message ?? ""}`);
       return isMeant(seen) && seen.status.conditions.some(isReady) ? seen : undefined;
     });
   }
@@ -104,9 +108,12 @@ export class ClusterView {
   /** etcd's members, as a control plane sees them; a member whose power was cut needs its time to answer again. */
   async etcdMembers(controlPlane: Machine): Promise<EtcdMember[]> {
     const what = `an answer of etcd on ${controlPlane.name}`;
-    return await waitUntil({ what, deadlineMs: deadlinesMs.member, everyMs: askEveryMs }, async () => {
-      const list = [...etcdctl, "--dial-timeout=20s", "--command-timeout=20s", "member", "list"] as const;
-      const { exitCode, stdout } = await controlPlane.exec(list, { deadlineMs: deadlinesMs.command });
+    return await waitUntil({ what, deadlineMs: deadlinesMs.member, everyMs: askEveryMs }, async (look) => {
+      const timeout = seconds(requestTimeoutMs, look);
+      const timeouts = [`--dial-timeout=${timeout}`, `--command-timeout=${timeout}`];
+      const list = [...etcdctl, ...timeouts, "member", "list"] as const;
+      const { exitCode, stdout, stderr } = await controlPlane.exec(list, { deadlineMs: deadlinesMs.command });
+      look.saw(stderr);
       if (exitCode !== 0) return undefined;
       const { members }: { members: readonly Partial<EtcdMember>[] } = JSON.parse(stdout);
       return members.map(({ name = "", isLearner = false }) => ({ name, isLearner }));
@@ -129,6 +136,11 @@ export interface SaidOptions {
   readonly parts?: readonly string[];
   /** Entries before this position of the journal do not count. */
   readonly since?: number;
+}
+
+/** A timeout of the quiet reference machine as an argument for this one. */
+function seconds(timeoutMs: number, { slowdown }: Pick<Look, "slowdown">): string {
+  return `${Math.ceil(timeoutMs * slowdown / 1000)}s`;
 }
 
 function isReady({ type, status }: KubernetesNode["status"]["conditions"][number]): boolean {

@@ -76,8 +76,9 @@ testWithVms("Three control planes, of which one dies and is replaced", async (te
   await step("another machine is refused under the dead one's name", async () => {
     await cluster.said(heir, "join-endpoint-refused", { parts: ['"code":"conflict/node-name"'] });
     await heir.waitUntilBooted(deadlinesMs.boot);
-    await waitUntil({ what: "refusal in the status", deadlineMs: deadlinesMs.command }, async () => {
+    await waitUntil({ what: "refusal in the status", deadlineMs: deadlinesMs.command }, async ({ saw }) => {
       const { phase, lastRefusal } = await cluster.status(heir);
+      saw(`${phase}, ${lastRefusal?.code ?? "no refusal"}`);
       assert.equal(phase, "racing");
       if (lastRefusal?.code !== "conflict/node-name") return undefined;
       assert.match(lastRefusal.next ?? "", /bootstrapper node remove node-3/);

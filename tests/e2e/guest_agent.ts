@@ -18,6 +18,7 @@ export interface ExecOptions {
 
 const callDeadlineMs = 10_000;
 const pollMs = 200;
+const longestCommand = 200;
 const signalExitBase = 128;
 
 /** The QEMU guest agent of one VM: runs commands as root in it, without any network. */
@@ -31,8 +32,14 @@ export class GuestAgent {
 
   /** Waits until the agent answers: the VM has booted. */
   async ready(deadlineMs: number): Promise<void> {
-    await waitUntil({ what: "answer of the guest agent", deadlineMs }, async () => {
-      return await this.#call("guest-ping", {}, Math.min(deadlineMs, callDeadlineMs)).then(() => true, () => false);
+    await waitUntil({ what: "answer of the guest agent", deadlineMs }, async ({ saw }) => {
+      try {
+        await this.#call("guest-ping", {}, Math.min(deadlineMs, callDeadlineMs));
+        return true;
+      } catch (error) {
+        saw(String(error));
+        return false;
+      }
     });
   }
 
@@ -49,7 +56,7 @@ export class GuestAgent {
       "capture-output": true,
       ...(input === undefined ? {} : { "input-data": new TextEncoder().encode(input).toBase64() }),
     });
-    const what = `end of "${argv.join(" ")}" in the VM`;
+    const what = `end of "${argv.join(" ").slice(0, longestCommand)}" in the VM`;
     return await waitUntil({ what, deadlineMs, everyMs: pollMs }, async () => {
       const status = await this.#call("guest-exec-status", { pid: started.pid });
       if (status.exited !== true) return undefined;
@@ -65,7 +72,7 @@ export class GuestAgent {
   }
 
   async #call(execute: string, args: object, deadlineMs = callDeadlineMs): Promise<Record<string, unknown>> {
-    using lines = await this.#synchronised(deadlineMs);
+    await using lines = await this.#synchronised(deadlineMs);
     await lines.send({ execute, arguments: args });
     return await lines.receive((message) => {
       if (message.error !== undefined) throw new Error(`Cannot ${execute}: ${JSON.stringify(message.error)}`);
@@ -82,7 +89,7 @@ export class GuestAgent {
       await lines.receive((message) => message.return === id ? true : undefined);
       return lines;
     } catch (error) {
-      lines[Symbol.dispose]();
+      await lines[Symbol.asyncDispose]();
       throw error;
     }
   }

@@ -52,12 +52,14 @@ export class Journal {
   /**
    * Waits for an entry, which may have arrived already.
    *
-   * @throws Error when there is none at the deadline.
+   * @throws Error when there is none at the deadline, with the last one that arrived.
    */
   async waitFor({ what, deadlineMs, match, since = 0 }: JournalWait): Promise<JournalEntry> {
     let next = since;
-    return await waitUntil({ what, deadlineMs }, async () => {
+    return await waitUntil({ what, deadlineMs }, async ({ saw }) => {
       const entries = await this.entries();
+      const last = entries.at(-1);
+      saw(last === undefined ? "nothing in the journal" : `${last.identifier}: ${last.message}`);
       for (; next < entries.length; next++) {
         const entry = entries[next];
         if (entry && match(entry)) return entry;

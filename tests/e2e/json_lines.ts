@@ -1,17 +1,25 @@
+import { Patience } from "./patience.ts";
+
+const lookEveryMs = 250;
+
 /** A connection to a Unix socket on which each side sends JSON objects, one a line. */
-export class JsonLines implements Disposable {
+export class JsonLines implements AsyncDisposable {
   readonly #connection: Deno.Conn;
   readonly #decoder = new TextDecoder();
-  readonly #deadline: ReturnType<typeof setTimeout>;
+  readonly #patience: Patience;
+  readonly #timer: ReturnType<typeof setInterval>;
   #received = "";
   #open = true;
 
   private constructor(connection: Deno.Conn, deadlineMs: number) {
     this.#connection = connection;
-    this.#deadline = setTimeout(() => this.#close(), deadlineMs);
+    this.#patience = new Patience(deadlineMs);
+    this.#timer = setInterval(() => this.#patience.isOver() && this.#close(), lookEveryMs);
   }
 
-  /** Connects; the connection is closed after `deadlineMs`, which ends whatever waits on it. */
+  /**
+   * Connects; the connection is closed after `deadlineMs` of the quiet reference machine, which ends whatever waits on it.
+   */
   static async connect(path: string, deadlineMs: number): Promise<JsonLines> {
     return new JsonLines(await Deno.connect({ transport: "unix", path }), deadlineMs);
   }
@@ -39,14 +47,15 @@ export class JsonLines implements Disposable {
         continue;
       }
       const count = this.#open ? await this.#connection.read(buffer).catch(() => null) : null;
-      if (count === null) throw new Error("Cannot receive as the connection has ended");
+      if (count === null) throw new Error(`Cannot receive as the connection has ended ${this.#patience.text}`);
       this.#received += this.#decoder.decode(buffer.subarray(0, count), { stream: true });
     }
   }
 
-  [Symbol.dispose](): void {
-    clearTimeout(this.#deadline);
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
     this.#close();
+    await this.#patience[Symbol.asyncDispose]();
   }
 
   #close(): void {

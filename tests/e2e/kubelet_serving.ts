@@ -22,7 +22,7 @@ interface SigningRequest {
 /** Waits until the serving certificate that the kubelet of each node has asked for was approved and issued. */
 export async function assertServingRequestsApproved(cluster: ClusterView, nodeNames: readonly string[]): Promise<void> {
   const what = `serving certificates of ${nodeNames.join(", ")}`;
-  await waitUntil({ what, deadlineMs: deadlinesMs.command, everyMs: 2_000 }, async () => {
+  await waitUntil({ what, deadlineMs: deadlinesMs.command, everyMs: 2_000 }, async ({ saw }) => {
     const { items }: { items: readonly SigningRequest[] } = JSON.parse(
       await cluster.kubectl("get", "certificatesigningrequests", "--output=json"),
     );
@@ -30,6 +30,7 @@ export async function assertServingRequestsApproved(cluster: ClusterView, nodeNa
       spec.signerName === "kubernetes.io/kubelet-serving" && status?.certificate !== undefined &&
       status.conditions?.some(({ type }) => type === "Approved")
     ).map(({ spec }) => spec.username);
+    saw(`issued to ${issued.join(", ") || "none"}`);
     return nodeNames.every((name) => issued.includes(`system:node:${name}`));
   });
 }

@@ -124,7 +124,7 @@ export class Machine {
 
   /** Presses the reset button. */
   async reset(): Promise<void> {
-    using monitor = await JsonLines.connect(join(this.folder, files.monitor), connectDeadlineMs);
+    await using monitor = await JsonLines.connect(join(this.folder, files.monitor), connectDeadlineMs);
     for (const execute of ["qmp_capabilities", "system_reset"]) {
       await monitor.send({ execute });
       await monitor.receive((message) => message.return);

@@ -1,7 +1,10 @@
 import { join } from "node:path";
 import { stringify } from "yaml";
+import { deadlinesMs } from "./deadlines.ts";
 import type { Machine } from "./machine.ts";
 import type { CommandResult, Testbed } from "./testbed.ts";
+import { Overdue } from "./wait_until.ts";
+import { withDeadline } from "./with_deadline.ts";
 
 /** What a node's configuration says beside the cluster's name and its operators. */
 export interface NodeOptions {
@@ -23,10 +26,10 @@ export interface ClusterOptions {
 
 const clusterName = "demo";
 const joinServicePort = 9444;
-const evidenceDeadlineMs = 180_000;
 /** What the firmware and the boot loader of the image write: a policy is made from them. */
 const policyRegisters = ["0", "4", "8", "11"];
-const commandTimeoutMs = 60 * 60 * 1000;
+/** The deadline of the whole command is the one that counts: it knows how busy this machine is. */
+const initWait = "4h";
 
 /** A person with a laptop in the testbed's network: a folder with keys and files, and the compiled binary. */
 export class Operator {
@@ -77,7 +80,7 @@ export class Operator {
 
   /** Runs the binary as this operator, to its end. */
   run(args: readonly string[]): Promise<CommandResult> {
-    return this.#testbed.exec([this.#binary, ...args], { signal: AbortSignal.timeout(commandTimeoutMs) });
+    return this.#exec(args, [this.#binary, ...args]);
   }
 
   /**
@@ -86,9 +89,18 @@ export class Operator {
    * @param log a file that is not there yet
    */
   async runLogged(log: string, args: readonly string[]): Promise<CommandResult> {
-    const command = ["sh", "-c", 'exec "$@" >"$0"', log, this.#binary, ...args];
-    const ended = await this.#testbed.exec(command, { signal: AbortSignal.timeout(commandTimeoutMs) });
+    const ended = await this.#exec(args, ["sh", "-c", 'exec "$@" >"$0"', log, this.#binary, ...args]);
     return { ...ended, stdout: await Deno.readTextFile(log) };
+  }
+
+  /** Runs a command line that is the binary with `args`, until the deadline of a member's init. */
+  async #exec(args: readonly string[], command: readonly string[]): Promise<CommandResult> {
+    const reason = (after: string) => new Overdue(`Cannot go on: "bootstrapper ${args[0]}" has not ended ${after}`);
+    return await withDeadline(deadlinesMs.member, reason, async (signal) => {
+      const ended = await this.#testbed.exec(command, { signal });
+      signal.throwIfAborted();
+      return ended;
+    });
   }
 
   /** Runs kubectl with the operator's kubeconfig. */
@@ -114,7 +126,7 @@ export class Operator {
     const { controlPlanes = [] } = options;
     const { exitCode, stdout, stderr } = await knownGood.exec(
       ["bootstrapper", "evidence", "--ek-type", "rsa2048", "--output", "json"],
-      { deadlineMs: evidenceDeadlineMs },
+      { deadlineMs: deadlinesMs.command },
     );
     if (exitCode !== 0) throw new Error(`${knownGood.name} gave no evidence: ${stderr}`);
     const { pcrs }: { pcrs: Record<string, string> } = JSON.parse(stdout);
@@ -152,7 +164,7 @@ export class Operator {
       machine.address,
       ...["--name", clusterName, "--policy", this.policyFile, "--key", this.keyFile, "--cluster", this.clusterFile],
       ...["--kubeconfig", this.kubeconfigFile, "--cluster-file", join(this.folder, "demo.cluster.yaml")],
-      ...["--records", join(this.folder, "records"), "--wait", "10m"],
+      ...["--records", join(this.folder, "records"), "--wait", initWait],
     ];
   }
 }

@@ -43,7 +43,11 @@ testWithVms("A node whose power is cut in the middle becomes the same member, wi
     const interrupted = operator.runLogged(initLog, operator.initArguments(first));
     await waitUntil(
       { what: "kubeadm init that waits for the control plane", deadlineMs: deadlinesMs.member },
-      async () => (await Deno.readTextFile(initLog).catch(() => "")).includes("wait-control-plane"),
+      async ({ saw }) => {
+        const said = await Deno.readTextFile(initLog).catch(() => "");
+        saw(said.trim().split("\n").at(-1) ?? "");
+        return said.includes("wait-control-plane");
+      },
     );
     const since = await cutPower(first);
     await cluster.said(first, "phase-started", { parts: ['"phase":"kubeadm-init"'], since });
@@ -74,7 +78,11 @@ testWithVms("A node whose power is cut in the middle becomes the same member, wi
       const controlPlaneCut = (async () => {
         await waitUntil(
           { what: "second etcd member", deadlineMs: deadlinesMs.member, everyMs: 500 },
-          async () => (await cluster.etcdMembers(first)).length > 1,
+          async ({ saw }) => {
+            const members = await cluster.etcdMembers(first);
+            saw(members.map(({ name }) => name).join(", "));
+            return members.length > 1;
+          },
         );
         await cluster.said(second, "member", { since: await cutPower(second) });
       })();

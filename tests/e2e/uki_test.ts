@@ -125,8 +125,9 @@ testWithVms("A VM is known by its unified kernel image, and one with another nev
 
   await step("a VM whose root has one other byte does not come up, and its kernel says which block it is", async () => {
     await corrupt.start();
-    await waitUntil({ what: "panic of node-3", deadlineMs: deadlinesMs.boot }, async () => {
+    await waitUntil({ what: "panic of node-3", deadlineMs: deadlinesMs.boot }, async ({ saw }) => {
       const text = await Deno.readTextFile(corrupt.console);
+      saw(text.trim().split("\n").at(-1) ?? "");
       return /verity: .* block \d+ is corrupted[^]*Kernel panic - not syncing: dm-verity device corrupted/.test(text)
         ? true
         : undefined;

@@ -1,9 +1,10 @@
 import { join } from "node:path";
-import { cached } from "./cached.ts";
 import { debianPackages } from "./debian_packages.ts";
 import { digestOfFile } from "./digest.ts";
 import type { VmImage } from "./prepare_image.ts";
 import { run } from "./run.ts";
+import { BuildStore } from "./store.ts";
+import type { Verity } from "./verity.ts";
 
 /** The stub of Debian's package `systemd-boot-efi`. */
 const stub = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
@@ -21,14 +22,14 @@ const osRelease = 'ID=bootstrapper-test\nNAME="VM of bootstrapper\'s tests"\n';
  */
 export async function bootImage(image: VmImage, kernelArguments: readonly string[]): Promise<string> {
   await debianPackages(["binutils", "systemd-boot-efi"]);
-  const { rootHash, blocks } = image.verity;
+  const { rootHash, blocks }: Verity = JSON.parse(await Deno.readTextFile(image.verity));
   const commandLine = ["ro", `rootverity=${blocks}:${rootHash}`, ...kernelArguments].join(" ");
   const recipe = {
     code: await digestOfFile(import.meta.filename ?? ""),
     parts: await Promise.all([stub, image.kernel, image.initrd].map(digestOfFile)),
     commandLine,
   };
-  const folder = await cached("vm-uki", recipe, async ({ folder, log }) => {
+  const folder = await new BuildStore().cached("vm-uki", recipe, async ({ folder, log }) => {
     const texts = { osrel: join(folder, "osrel"), cmdline: join(folder, "cmdline") };
     await Deno.writeTextFile(texts.osrel, osRelease);
     await Deno.writeTextFile(texts.cmdline, commandLine);

@@ -1,8 +1,8 @@
 import { join } from "node:path";
-import { type Build, cached } from "./cached.ts";
 import { debianPackages } from "./debian_packages.ts";
 import type { GoTool } from "./go_tools.ts";
 import { capture, run } from "./run.ts";
+import type { Store, StoreBuild } from "./store.ts";
 
 const environment = {
   GOOS: "linux",
@@ -12,47 +12,57 @@ const environment = {
   GOWORK: "off",
 };
 
+/** The linker strips all DWARF, and compiling without it takes a sixth less of processor time (cni: 17.0 s of 20.2 s). */
+const flags = ["-trimpath", "-gcflags=all=-dwarf=false"];
+
 /**
  * Builds one set of Go programs from their modules and returns the folder with the binaries. Modules and objects are
  * shared with the user's other builds (`GOMODCACHE`, `GOCACHE`); sums are checked as the user's `GOSUMDB` says.
  */
-export async function buildGoTool(tool: GoTool): Promise<string> {
+export async function buildGoTool(tool: GoTool, store: Store): Promise<string> {
   const go = await capture(["go", "version"]);
   const { debian: _, ...recipe } = tool;
-  return await cached(
+  return await store.cached(
     `go-${tool.name}`,
-    { go, environment, ...recipe, stagingVersion: tool.stagingVersion ?? null },
+    { go, environment, flags, ...recipe, main: tool.main ?? null, stagingVersion: tool.stagingVersion ?? null },
     (to) => build(tool, to),
   );
 }
 
-async function build(tool: GoTool, { folder, log }: Build): Promise<void> {
-  await debianPackages(tool.debian);
+async function build(tool: GoTool, { folder, log, turn }: StoreBuild): Promise<void> {
   const source = await Deno.makeTempDir({ prefix: `bootstrapper-go-${tool.name}-` });
   const options = { log, cwd: source, env: { ...environment, CGO_ENABLED: tool.cgo ? "1" : "0" } };
   try {
-    const imports = tool.packages.map((path) => `\t_ "${path}"\n`).join("");
-    await Deno.writeTextFile(join(source, "tools.go"), `//go:build tools\n\npackage tools\n\nimport (\n${imports})\n`);
+    if (tool.main !== undefined) await writeMain(join(source, tool.name), tool.main);
     const requires = tool.modules.map((module) => `-require=${module}`);
     const replaces = await stagingReplaces(tool);
     await run(["go", "mod", "init", "bootstrapper.invalid/tools"], options);
     await run(["go", "mod", "edit", ...requires, ...replaces], options);
-    await run(["go", "mod", "tidy"], options);
+    // Fetches the modules of these packages, in the versions that the tool's own go.mod selects. "go mod tidy" selects
+    // the same ones, but also fetches what only tests of dependencies import.
+    const tags = `-tags=${tool.tags.join(",")}`;
+    await run(["go", "list", "-deps", "-f", "{{/* nothing */}}", tags, ...tool.packages], options);
     await checkVersions(tool, source);
-    const flags = ["-trimpath", `-tags=${tool.tags.join(",")}`, `-ldflags=${tool.ldflags}`];
-    await run(["go", "build", ...flags, "-o", `${folder}/`, ...tool.packages], options);
+    await debianPackages(tool.debian);
+    const build = ["go", "build", ...flags, tags, `-ldflags=${tool.ldflags}`, "-o", `${folder}/`] as const;
+    await turn("all-cores", () => run([...build, ...tool.packages], options));
   } finally {
     await Deno.remove(source, { recursive: true });
   }
 }
 
-/** `go mod tidy` may raise a required version; a build of another version than the named one must not pass. */
+async function writeMain(folder: string, text: string): Promise<void> {
+  await Deno.mkdir(folder);
+  await Deno.writeTextFile(join(folder, "main.go"), text);
+}
+
+/** A dependency may raise a required version; a build of another version than the named one must not pass. */
 async function checkVersions(tool: GoTool, cwd: string): Promise<void> {
   for (const module of tool.modules) {
     const [path = ""] = module.split("@");
     const seen = await capture(["go", "list", "-m", "-f", "{{.Path}}@{{.Version}}", path], { cwd, env: environment });
     if (seen !== module) {
-      throw new Error(`Cannot build "${tool.name}" as "go mod tidy" chose ${seen} instead of ${module}`);
+      throw new Error(`Cannot build "${tool.name}" as Go chose ${seen} instead of ${module}`);
     }
   }
 }

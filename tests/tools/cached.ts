@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { cacheFolder } from "./cache_folder.ts";
-import { step } from "./step.ts";
 import { withLock } from "./with_lock.ts";
 
 /** Everything that decides what a build makes, as data: versions, commands, digests of input files. */
@@ -33,18 +32,17 @@ export async function cached(
   build: (to: Build) => Promise<void>,
   cache: string = cacheFolder(),
 ): Promise<string> {
-  const digest = createHash("sha256").update(canonical(recipe)).digest("hex").slice(0, digestLength);
-  const final = join(cache, `${name}-${digest}`);
-  if (await touch(final)) return final;
+  const { folder: final, exists } = await cachedFolder(name, recipe, cache);
+  if (exists) return final;
   return await withLock(name, async () => {
     if (await touch(final)) return final;
     const temporary = join(cache, "tmp", name);
     await remove(temporary);
-    const folder = join(temporary, digest);
+    const folder = join(temporary, basename(final));
     await Deno.mkdir(folder, { recursive: true });
-    const log = join(cache, "logs", `${name}-${digest}.log`);
+    const log = join(cache, "logs", `${basename(final)}.log`);
     try {
-      await step(`build ${name}`, () => build({ folder, log }));
+      await build({ folder, log });
       await Deno.rename(folder, final);
     } finally {
       await remove(temporary);
@@ -53,6 +51,19 @@ export async function cached(
     await evict(cache, name, final);
     return final;
   }, cache);
+}
+
+/**
+ * The folder that {@linkcode cached} returns for a recipe, and whether it is there. A recipe names its inputs by their own
+ * recipes, so that the folders of all parts are known before any of them is built.
+ */
+export async function cachedFolder(
+  name: string,
+  recipe: Recipe,
+  cache: string = cacheFolder(),
+): Promise<{ readonly folder: string; readonly exists: boolean }> {
+  const folder = join(cache, `${name}-${digestOf(recipe)}`);
+  return { folder, exists: await touch(folder) };
 }
 
 /** Marks a folder as used now, and tells whether it exists. */
@@ -83,6 +94,10 @@ async function remove(folder: string): Promise<void> {
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
+}
+
+function digestOf(recipe: Recipe): string {
+  return createHash("sha256").update(canonical(recipe)).digest("hex").slice(0, digestLength);
 }
 
 /** JSON with sorted keys, so that equal recipes have equal digests. */

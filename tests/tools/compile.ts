@@ -8,10 +8,10 @@
  * @module
  */
 import { dirname, join, resolve } from "node:path";
-import { cached } from "./cached.ts";
 import { denort } from "./denort.ts";
 import { digestOfFile } from "./digest.ts";
 import { capture, run } from "./run.ts";
+import { BuildStore, type Store } from "./store.ts";
 
 const project = join(import.meta.dirname ?? ".", "../..");
 
@@ -20,17 +20,20 @@ export const PERMISSIONS: readonly string[] = ["--allow-all"];
 const FLAGS: readonly string[] = ["--no-code-cache", "--no-check"];
 
 /**
- * Compiles an entry point to a binary and returns its path in the cache. The binary is made anew only when a source, the
+ * Compiles `main.ts` to a binary and returns its path in the cache. The binary is made anew only when a source, the
  * configuration or Deno has changed.
  */
-export async function compile(entry: string = join(project, "main.ts")): Promise<string> {
-  const runtime = await denort();
+export async function compile(store: Store = new BuildStore()): Promise<string> {
+  const entry = join(project, "main.ts");
+  const runtime = await denort(store);
   const config = await digestOfFile(join(project, "deno.json"));
   const recipe = { permissions: PERMISSIONS, flags: FLAGS, deno: Deno.version.deno, runtime: runtime ?? "", config };
-  const folder = await cached("bootstrapper", { ...recipe, modules: await modules(entry) }, async ({ folder, log }) => {
+  const folder = await store.cached("bootstrapper", { ...recipe, modules: await modules(entry) }, async (to) => {
+    const { folder, log } = to;
     const output = ["--output", join(folder, "bootstrapper"), entry];
     const env = runtime === undefined ? {} : { DENORT_BIN: runtime };
-    await run([Deno.execPath(), "compile", ...FLAGS, ...PERMISSIONS, ...output], { log, cwd: project, env });
+    const command = [Deno.execPath(), "compile", ...FLAGS, ...PERMISSIONS, ...output] as const;
+    await to.turn("one-core", () => run(command, { log, cwd: project, env }));
   });
   return join(folder, "bootstrapper");
 }

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { type Build, cached } from "./cached.ts";
+import type { Build } from "./cached.ts";
 import { digestOfFile } from "./digest.ts";
 import { corednsVersion, etcdVersion, kubernetesVersion } from "./go_tools.ts";
 import { debianPackages } from "./debian_packages.ts";
 import { run } from "./run.ts";
+import type { Store } from "./store.ts";
 
 /** A container image of one program. */
 interface ContainerImage {
@@ -46,22 +47,26 @@ export const containerImageReferences: readonly string[] = images.map((image) =>
  * Makes the container images of a kubeadm cluster from binaries, one docker-archive of one uncompressed layer for each,
  * and returns the folder with the archives.
  *
- * @param binaries the folder that `prepareBinaries` gives
+ * @param binaries the folder that `goBinaries` gives
  * @param debian the folder that `debianTree` gives
  */
-export async function containerImages(binaries: string, debian: string): Promise<string> {
+export async function containerImages(binaries: string, debian: string, store: Store): Promise<string> {
   const pauseSource = join(import.meta.dirname ?? ".", "vm/pause.c");
   const code = await Promise.all([import.meta.filename ?? "", pauseSource].map(digestOfFile));
-  return await cached("container-images", { code, binaries, debian }, async (to) => {
+  return await store.cached("container-images", { code, binaries, debian }, async (to) => {
     await debianPackages(["gcc", "libc6-dev"]);
-    const pause = join(to.folder, "pause");
-    await run(["gcc", "-static", "-Os", "-s", "-o", pause, pauseSource], { log: to.log });
-    for (const image of images) {
-      const name = image.program.split("/").at(-1) ?? "";
-      await archive(image, image.reference === pauseImage ? pause : join(binaries, name), debian, to);
-    }
-    await Deno.remove(pause);
+    await to.turn("one-core", () => build(binaries, debian, pauseSource, to));
   });
+}
+
+async function build(binaries: string, debian: string, pauseSource: string, to: Build): Promise<void> {
+  const pause = join(to.folder, "pause");
+  await run(["gcc", "-static", "-Os", "-s", "-o", pause, pauseSource], { log: to.log });
+  for (const image of images) {
+    const name = image.program.split("/").at(-1) ?? "";
+    await archive(image, image.reference === pauseImage ? pause : join(binaries, name), debian, to);
+  }
+  await Deno.remove(pause);
 }
 
 async function archive(image: ContainerImage, binary: string, debian: string, { folder, log }: Build): Promise<void> {

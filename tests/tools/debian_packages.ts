@@ -9,24 +9,29 @@ const lockTimeoutSeconds = 300;
 /**
  * Installs those of the Debian packages that are missing. Needs root only when something is missing.
  *
+ * @param around shows the work; a line now and then on standard error unless given
  * @throws Error naming the log when `apt-get` fails.
  */
-export async function debianPackages(names: readonly string[]): Promise<void> {
-  if ((await missing(names)).length === 0) return;
+export async function debianPackages(
+  names: readonly string[],
+  around: (work: () => Promise<void>) => Promise<void> = (work) => step("install Debian packages", work),
+): Promise<void> {
+  if ((await missingPackages(names)).length === 0) return;
   await withLock("debian-packages", async () => {
-    const wanted = await missing(names);
+    const wanted = await missingPackages(names);
     if (wanted.length === 0) return;
     const log = join(cacheFolder(), "logs", "debian-packages.log");
     const env = { DEBIAN_FRONTEND: "noninteractive" };
     const wait = ["-o", `DPkg::Lock::Timeout=${lockTimeoutSeconds}`];
-    await step(`install Debian packages: ${wanted.join(" ")}`, async () => {
+    await around(async () => {
       await run(["apt-get", ...wait, "update"], { log, env });
       await run(["apt-get", ...wait, "install", "--yes", "--no-install-recommends", ...wanted], { log, env });
     });
   });
 }
 
-async function missing(names: readonly string[]): Promise<string[]> {
+/** Those of the Debian packages that are not installed. */
+export async function missingPackages(names: readonly string[]): Promise<string[]> {
   const listed = await capture(["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n"]);
   const installed = new Set(
     listed.split("\n").filter((line) => line.endsWith(" installed")).map((l) => l.split(" ")[0]),

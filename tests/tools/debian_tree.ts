@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import { cached } from "./cached.ts";
 import { debianPackages } from "./debian_packages.ts";
 import { run } from "./run.ts";
+import type { Store } from "./store.ts";
 
 const suite = "bookworm";
 const packages = [
@@ -30,8 +30,9 @@ const sourceDate = "1767225600";
  * Makes a minimal Debian with a kernel and systemd, and returns the folder that is its root. Its packages are those of
  * the day when it was made. Needs root.
  */
-export async function debianTree(): Promise<string> {
-  const folder = await cached("vm-debian", { suite, packages, leftOut, sourceDate }, async ({ folder, log }) => {
+export async function debianTree(store: Store): Promise<string> {
+  const folder = await store.cached("vm-debian", { suite, packages, leftOut, sourceDate }, async (to) => {
+    const { folder, log } = to;
     await debianPackages(["mmdebstrap"]);
     const root = join(folder, "root");
     const options = ["--mode=root", "--variant=minbase", `--include=${packages.join(",")}`];
@@ -39,7 +40,8 @@ export async function debianTree(): Promise<string> {
     // What a killed run mounted and started ends with the namespaces; the initrd is our own.
     const isolated = ["unshare", "--mount-proc", "--pid", "--fork", "--kill-child"] as const;
     const env = { SOURCE_DATE_EPOCH: sourceDate, INITRD: "No" };
-    await run([...isolated, "mmdebstrap", ...options, ...excludes, suite, root], { log, env });
+    const command = [...isolated, "mmdebstrap", ...options, ...excludes, suite, root] as const;
+    await to.turn("one-core", () => run(command, { log, env }));
     await Deno.chmod(root, 0o755);
   });
   return join(folder, "root");

@@ -1,8 +1,8 @@
 import { join } from "node:path";
-import { cached } from "./cached.ts";
 import { debianPackages } from "./debian_packages.ts";
 import { digestOfFile } from "./digest.ts";
 import { run } from "./run.ts";
+import type { Store } from "./store.ts";
 
 const packed = join(import.meta.dirname ?? ".", "../../../shared/denort/denort-2.9.5.xz");
 const unpackedDigest = "9dabaff43d5e6879387ad310c9d33e63c1c8dee0f3c60a613717eeb597304785";
@@ -13,12 +13,12 @@ const unpackedDigest = "9dabaff43d5e6879387ad310c9d33e63c1c8dee0f3c60a613717eeb5
  *
  * @throws Error when the file there is another one than expected.
  */
-export async function denort(): Promise<string | undefined> {
+export async function denort(store: Store): Promise<string | undefined> {
   if (!await Deno.stat(packed).then(() => true, () => false)) return undefined;
-  const folder = await cached("denort", { unpackedDigest }, async ({ folder, log }) => {
+  const folder = await store.cached("denort", { unpackedDigest }, async ({ folder, log, turn }) => {
     await debianPackages(["xz-utils"]);
     const file = join(folder, "denort");
-    await run(["sh", "-euc", `xz -dc "$1" >"$2"`, "sh", packed, file], { log });
+    await turn("one-core", () => run(["sh", "-euc", `xz -dc "$1" >"$2"`, "sh", packed, file], { log }));
     const digest = await digestOfFile(file);
     if (digest !== unpackedDigest) {
       throw new Error(`Cannot use "${packed}": its SHA-256 is ${digest}, not ${unpackedDigest}`);

@@ -6,6 +6,8 @@ export interface GoTool {
   readonly modules: readonly string[];
   /** The packages to build; each gives a binary with the last part of its path as name. */
   readonly packages: readonly string[];
+  /** The source of a program of our own, which is the package `./NAME` with the tool's name. */
+  readonly main?: string;
   readonly tags: readonly string[];
   readonly ldflags: string;
   readonly cgo: boolean;
@@ -41,7 +43,32 @@ function kubernetesLdflags(): string {
   return [strip, ...flags].join(" ");
 }
 
-/** All Go programs that the tests and the VM image need, the one that takes longest first. */
+/** What kubeadm's Corefile names; upstream's program also has the clients of three clouds, which are half of its code. */
+const corednsPlugins = [
+  "cache",
+  "errors",
+  "forward",
+  "health",
+  "kubernetes",
+  "loadbalance",
+  "log",
+  "loop",
+  "metrics",
+  "ready",
+  "reload",
+];
+const corednsMain = `package main
+
+import (
+${corednsPlugins.map((name) => `\t_ "github.com/coredns/coredns/plugin/${name}"`).join("\n")}
+
+\t"github.com/coredns/coredns/coremain"
+)
+
+func main() { coremain.Run() }
+`;
+
+/** All Go programs that the tests and the VM image need. */
 export const goTools: readonly GoTool[] = [
   {
     ...pure,
@@ -96,7 +123,8 @@ export const goTools: readonly GoTool[] = [
     ...pure,
     name: "coredns",
     modules: [`github.com/coredns/coredns@${corednsVersion}`],
-    packages: ["github.com/coredns/coredns"],
+    packages: ["./coredns"],
+    main: corednsMain,
   },
   {
     ...pure,

@@ -1,3 +1,18 @@
+/** Debian packages with which the parts of the VM image, and those of the tests that are no Go programs, are built. */
+export const buildPackages: readonly string[] = [
+  "binutils",
+  "cpio",
+  "cryptsetup-bin",
+  "e2fsprogs",
+  "gcc",
+  "libc6-dev",
+  "libseccomp-dev",
+  "mmdebstrap",
+  "pkg-config",
+  "systemd-boot-efi",
+  "xz-utils",
+];
+
 /** Debian packages that the integration tests run. */
 export const integrationPackages: readonly string[] = [
   "gnutls-bin",

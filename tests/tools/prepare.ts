@@ -9,10 +9,12 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { debianPackages } from "./debian_packages.ts";
+import { buildMissing } from "./build_missing.ts";
 import { denort } from "./denort.ts";
-import { integrationPackages, vmPackages } from "./package_sets.ts";
+import { goBinaries } from "./go_binaries.ts";
+import { buildPackages, integrationPackages, vmPackages } from "./package_sets.ts";
 import { prepareBinaries } from "./prepare_binaries.ts";
+import type { Store } from "./store.ts";
 import { vmBase } from "./vm_base.ts";
 
 /** A set of tests, by what it needs. */
@@ -20,14 +22,29 @@ export type Purpose = "integration" | "vm" | "all";
 
 const purposes: readonly string[] = ["integration", "vm", "all"] satisfies Purpose[];
 
-/** Prepares what a set of tests needs, and returns absolute paths by names. */
+/** Prepares what a set of tests needs, says on standard error what it builds, and returns absolute paths by names. */
 export async function prepare(purpose: Purpose): Promise<Record<string, string>> {
   const packages = [...purpose === "vm" ? [] : integrationPackages, ...purpose === "integration" ? [] : vmPackages];
-  await debianPackages([...new Set(packages)]);
-  const runtime = await denort();
+  const make = async (store: Store) => {
+    const [, runtime, base] = await Promise.all([
+      store.packages([...new Set([...buildPackages, ...packages])]),
+      denort(store),
+      purpose === "integration" ? goBinaries(store).then(() => ({})) : vmBase(store),
+    ]);
+    return { ...(runtime === undefined ? {} : { denort: runtime }), ...base };
+  };
+  const found = await buildMissing(make, { write: (text) => write(Deno.stderr, text), columns: stderrColumns });
   const { dir } = await prepareBinaries();
-  const found = { binaries: dir, ...(runtime === undefined ? {} : { denort: runtime }) };
-  return purpose === "integration" ? found : { ...found, ...await vmBase() };
+  return { binaries: dir, ...found };
+}
+
+function stderrColumns(): number | undefined {
+  return Deno.stderr.isTerminal() ? Deno.consoleSize().columns : undefined;
+}
+
+function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  for (let written = 0; written < bytes.length;) written += stream.writeSync(bytes.subarray(written));
 }
 
 function isPurpose(text: string): text is Purpose {
@@ -41,5 +58,5 @@ if (import.meta.main) {
   }
   const found = await prepare(values.for);
   const lines = Object.entries(found).map(([name, path]) => `${name} ${path}\n`);
-  await Deno.stdout.write(new TextEncoder().encode(lines.join("")));
+  write(Deno.stdout, lines.join(""));
 }

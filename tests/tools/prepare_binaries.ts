@@ -1,8 +1,7 @@
 import { join } from "node:path";
-import { buildGoTool } from "./build_go_tool.ts";
 import { cacheFolder } from "./cache_folder.ts";
-import { cached } from "./cached.ts";
-import { goTools } from "./go_tools.ts";
+import { goBinaries } from "./go_binaries.ts";
+import { BuildStore, type Store } from "./store.ts";
 import { withLock } from "./with_lock.ts";
 
 /** The Go-built binaries, flat in one folder. */
@@ -11,32 +10,11 @@ export interface Binaries {
   readonly dir: string;
 }
 
-/** Names of binaries whose package has another name. */
-const renamed: Readonly<Record<string, string>> = { server: "etcd" };
-
-/**
- * Builds all Go programs that the tests need (Kubernetes, etcd, containerd, runc, CNI plugins, CoreDNS, crictl) and
- * returns the folder that has them all. `bin` in the cache folder is then a symbolic link to it.
- */
-export async function prepareBinaries(): Promise<Binaries> {
-  const [first, ...others] = goTools;
-  const one = first === undefined ? Promise.resolve([]) : buildGoTool(first).then((folder) => [folder]);
-  const folders = (await Promise.all([one, inTurn(others.map((tool) => () => buildGoTool(tool)))])).flat();
-  const dir = await cached("binaries", { folders, renamed }, async ({ folder }) => {
-    for (const source of folders) {
-      for await (const { name } of Deno.readDir(source)) {
-        await Deno.link(join(source, name), join(folder, renamed[name] ?? name));
-      }
-    }
-  });
+/** Makes {@linkcode goBinaries} and has `bin` in the cache folder be a symbolic link to them. */
+export async function prepareBinaries(store: Store = new BuildStore()): Promise<Binaries> {
+  const dir = await goBinaries(store);
   await withLock("bin", () => pointTo(dir, join(cacheFolder(), "bin")));
   return { dir };
-}
-
-async function inTurn<T>(works: readonly (() => Promise<T>)[]): Promise<T[]> {
-  const results: T[] = [];
-  for (const work of works) results.push(await work());
-  return results;
 }
 
 async function pointTo(target: string, link: string): Promise<void> {

@@ -1,16 +1,17 @@
 import { createHash } from "node:crypto";
 import { basename, dirname, join } from "node:path";
-import { type Build, cached } from "./cached.ts";
+import type { Build } from "./cached.ts";
 import { digestOfFile } from "./digest.ts";
 import { capture, run } from "./run.ts";
+import { BuildStore, type Store } from "./store.ts";
 import { unitLinks } from "./unit_links.ts";
-import { appendVerity, type Verity } from "./verity.ts";
+import { appendVerity } from "./verity.ts";
 import { type VmBase, vmBase } from "./vm_base.ts";
 
 /** What VMs boot. */
 export interface VmImage extends VmBase {
-  /** What protects `image`, at whose end its tree of hashes is. */
-  readonly verity: Verity;
+  /** The file with what protects `image`, at whose end its tree of hashes is: a {@linkcode Verity} as JSON. */
+  readonly verity: string;
 }
 
 /** A file to put into a VM image, owned by root; it replaces what the image has under that name. */
@@ -39,15 +40,18 @@ const plainPath = /^(\/(?!\.\.?(\/|$))[\w.@:-]+)+$/;
  *
  * @throws Error when a target is not a plain absolute path, or a unit to enable is not among the files.
  */
-export async function prepareImage({ files = [], enable = [] }: ImageAdditions = {}): Promise<VmImage> {
+export async function prepareImage(
+  { files = [], enable = [] }: ImageAdditions = {},
+  store: Store = new BuildStore(),
+): Promise<VmImage> {
   for (const { target } of files) {
     if (!plainPath.test(target)) {
       throw new Error(`Cannot put a file at "${target}" as that is not a plain absolute path`);
     }
   }
-  const base = await vmBase();
+  const base = await vmBase(store);
   const listed = await Promise.all(
-    files.map(async (file) => ({ target: file.target, mode: file.mode, digest: await digest(file) })),
+    files.map(async (file) => ({ target: file.target, mode: file.mode, digest: await digest(file, store) })),
   );
   const recipe = {
     code: await Promise.all([import.meta.filename ?? "", verityCode].map(digestOfFile)),
@@ -55,13 +59,16 @@ export async function prepareImage({ files = [], enable = [] }: ImageAdditions =
     files: listed.toSorted((a, b) => a.target < b.target ? -1 : 1),
     enable,
   };
-  const folder = await cached("vm-image", recipe, (to) => build(to, base.image, files, enable));
-  const verity: Verity = JSON.parse(await Deno.readTextFile(join(folder, verityFile)));
-  return { ...base, image: join(folder, "root.img"), verity };
+  const folder = await store.cached(
+    "vm-image",
+    recipe,
+    (to) => to.turn("one-core", () => build(to, base.image, files, enable)),
+  );
+  return { ...base, image: join(folder, "root.img"), verity: join(folder, verityFile) };
 }
 
-async function digest(file: ImageFile): Promise<string> {
-  if ("source" in file) return await digestOfFile(file.source);
+async function digest(file: ImageFile, store: Pick<Store, "digest">): Promise<string> {
+  if ("source" in file) return await store.digest(file.source);
   return createHash("sha256").update(file.content).digest("hex");
 }
 
@@ -121,7 +128,7 @@ async function check(image: string, files: readonly ImageFile[], work: string): 
     const dumped = join(work, `dump-${basename(file.target)}`);
     await capture(["debugfs", "-R", `dump ${file.target} ${dumped}`, image]);
     const seen = await digestOfFile(dumped);
-    if (seen !== await digest(file)) {
+    if (seen !== await digest(file, { digest: digestOfFile })) {
       throw new Error(`Cannot put "${file.target}" into the image: it reads back otherwise`);
     }
   }

@@ -1,8 +1,8 @@
 import { join } from "node:path";
-import { cached } from "./cached.ts";
 import { debianPackages } from "./debian_packages.ts";
 import { digestOfFile } from "./digest.ts";
 import { run } from "./run.ts";
+import { BuildStore } from "./store.ts";
 
 const folderBeside = join(import.meta.dirname ?? ".", "../../../shared/protocol");
 const packed = join(folderBeside, "proverif-2.05.xz");
@@ -23,7 +23,7 @@ export async function proverif(): Promise<string> {
         "(proverif-2.05-source.tar.xz there; Debian's ocaml; in its folder ./build -nointeract), and set BOOTSTRAPPER_PROVERIF to its path",
     );
   }
-  const folder = await cached("proverif", { unpackedDigest }, async ({ folder, log }) => {
+  const folder = await new BuildStore().cached("proverif", { unpackedDigest }, async ({ folder, log }) => {
     await debianPackages(["xz-utils"]);
     const file = join(folder, "proverif");
     await run(["sh", "-euc", `xz -dc "$1" >"$2"`, "sh", packed, file], { log });

@@ -1,13 +1,14 @@
 import { join } from "node:path";
-import { type Build, cached } from "./cached.ts";
+import type { Build } from "./cached.ts";
 import { containerImages } from "./container_images.ts";
 import { debianPackages } from "./debian_packages.ts";
 import { debianTree } from "./debian_tree.ts";
 import { digestOfFile, listOfFiles } from "./digest.ts";
 import { fillImageStore } from "./fill_image_store.ts";
+import { goBinaries } from "./go_binaries.ts";
 import { initSource, makeInitrd } from "./initrd.ts";
-import { prepareBinaries } from "./prepare_binaries.ts";
 import { capture, run } from "./run.ts";
+import type { Store } from "./store.ts";
 import { unitLinks } from "./unit_links.ts";
 
 /** What all VMs have in common. All paths are absolute. */
@@ -73,16 +74,18 @@ const masked = [
  * Builds what all VMs have in common: Debian with containerd, kubelet, kubeadm and the cluster's container images, but
  * nothing of this project. Needs root.
  */
-export async function vmBase(): Promise<VmBase> {
-  const debian = await debianTree();
-  const { dir: binaries } = await prepareBinaries();
-  const archives = await containerImages(binaries, debian);
+export async function vmBase(store: Store): Promise<VmBase> {
+  const [debian, binaries] = await Promise.all([debianTree(store), goBinaries(store)]);
+  const archives = await containerImages(binaries, debian, store);
   const recipe = {
     ...{ debian, binaries, archives },
     rootfs: await listOfFiles(rootfs),
     code: await Promise.all([initSource, ...codeFiles].map(digestOfFile)),
   };
-  const folder = await cached("vm-base", recipe, (to) => build(to, { debian, binaries, archives }));
+  const folder = await store.cached("vm-base", recipe, async (to) => {
+    await debianPackages(["e2fsprogs"]);
+    await to.turn("one-core", () => build(to, { debian, binaries, archives }));
+  });
   const path = (name: string) => join(folder, name);
   return { image: path("root.img"), state: path("state.img"), kernel: path("vmlinuz"), initrd: path("initrd") };
 }
@@ -94,7 +97,6 @@ interface Parts {
 }
 
 async function build({ folder, log }: Build, { debian, binaries, archives }: Parts): Promise<void> {
-  await debianPackages(["e2fsprogs"]);
   const root = join(folder, "root");
   await run(["cp", "-a", debian, root], { log });
   const [version = ""] = (await Array.fromAsync(Deno.readDir(join(root, "lib/modules")))).map((entry) => entry.name);

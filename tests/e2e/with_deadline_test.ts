@@ -1,0 +1,19 @@
+import assert from "node:assert/strict";
+import { withDeadline } from "./with_deadline.ts";
+
+const reason = (after: string) => new Error(`not ended ${after}`);
+
+Deno.test("withDeadline() gives what the work gives", async () => {
+  assert.equal(await withDeadline(60_000, reason, () => Promise.resolve(7)), 7);
+});
+
+Deno.test("withDeadline() aborts the work's signal at the deadline, and says how long it has been", async () => {
+  let nowMs = 0;
+  const clock = { nowMs: () => nowMs += 30_000, measureSlowdown: () => Promise.resolve(1) };
+  const work = (signal: AbortSignal) =>
+    new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  await assert.rejects(
+    withDeadline(30_000, reason, work, clock),
+    /not ended after 30 s \(slowdown of this machine: 1\.0\)/,
+  );
+});

@@ -1,0 +1,77 @@
+/** When a part is built: in turn on all cores, beside those on one core, or when all of these are there. */
+type Stage = "all-cores" | "beside" | "after";
+
+/** What is known of a part before it is built. */
+export interface PartEstimate {
+  /** What it is, for people. */
+  readonly what: string;
+  readonly stage: Stage;
+  /** Processor time on the reference machine, in seconds. */
+  readonly coreSeconds: number;
+}
+
+/** The machine that builds. */
+export interface BuildMachine {
+  readonly cores: number;
+  /** How many times slower its cores are now than those of the reference machine. */
+  readonly slowdown: number;
+}
+
+const minute = 60;
+/** Cores of the reference machine, on which all minutes below are wall time. */
+const referenceCores = 2;
+const onAllCores = (what: string, minutes: number): PartEstimate => ({
+  ...{ what, stage: "all-cores", coreSeconds: minutes * minute * referenceCores },
+});
+const beside = (what: string, minutes: number): PartEstimate => ({
+  ...{ what, stage: "beside", coreSeconds: minutes * minute },
+});
+const after = (what: string, minutes: number): PartEstimate => ({
+  ...{ what, stage: "after", coreSeconds: minutes * minute },
+});
+
+/** Debian packages are one part, under this name. */
+export const packagesPart = "debian-packages";
+
+/**
+ * All parts whose building takes more than a moment, by their names in the cache, with minutes on the reference machine: two
+ * cores of an AMD EPYC, empty caches, nothing else running.
+ */
+export const buildEstimates: Readonly<Record<string, PartEstimate>> = {
+  [packagesPart]: beside("Debian packages for building and running", 0.5),
+  "go-kubernetes": onAllCores("Kubernetes, seven programs", 11),
+  "go-containerd": onAllCores("containerd", 2),
+  "go-etcd": onAllCores("etcd", 1.5),
+  "go-coredns": onAllCores("CoreDNS", 0.8),
+  "go-crictl": onAllCores("crictl", 0.7),
+  "go-runc": onAllCores("runc", 0.5),
+  "go-cni": onAllCores("CNI plugins", 0.5),
+  "denort": beside("the runtime inside the binary", 0.2),
+  "bootstrapper": beside("the bootstrapper", 0.5),
+  "vm-debian": beside("a minimal Debian for the VMs", 1.5),
+  "container-images": after("container images", 0.3),
+  "vm-base": after("the base of the VM image", 0.7),
+  "vm-image": after("the VM image", 0.3),
+};
+
+/** How long a part takes alone, in seconds. */
+export function partSeconds({ stage, coreSeconds }: PartEstimate, { cores, slowdown }: BuildMachine): number {
+  return coreSeconds * slowdown / (stage === "all-cores" ? cores : 1);
+}
+
+/** How long parts take together, in seconds. */
+export function totalSeconds(parts: readonly PartEstimate[], machine: BuildMachine): number {
+  const secondsOf = (wanted: Stage) =>
+    parts.filter(({ stage }) => stage === wanted).reduce((sum, part) => sum + partSeconds(part, machine), 0);
+  const besides = secondsOf("beside");
+  // What runs beside the builds on all cores takes processor time from them, and may take longer than they.
+  return Math.max(secondsOf("all-cores") + besides / machine.cores, besides) + secondsOf("after");
+}
+
+const longestInSeconds = 90;
+
+/** An estimate as text, no more exact than it is. */
+export function roughly(seconds: number): string {
+  if (seconds > longestInSeconds) return `${Math.round(seconds / minute)} min`;
+  return `${Math.max(1, Math.round(seconds / 10)) * 10} s`;
+}

@@ -1,0 +1,38 @@
+/** What {@linkcode slowdownOf} judges a machine by. */
+export interface SpeedSample {
+  /** How long the fixed work of {@linkcode measureSlowdown} took, on all cores at once, in milliseconds. */
+  readonly probeMs: number;
+  /** Tasks that run or wait for a processor or a disk, averaged over a minute (`/proc/loadavg`). */
+  readonly load: number;
+  readonly cores: number;
+}
+
+/** The fixed work: PBKDF2 with SHA-512 and this many iterations, once on each core. */
+const iterations = 100_000;
+/** What it takes on the reference machine when nothing else runs: two cores of an AMD EPYC, a VM without KVM of its own. */
+const referenceProbeMs = 60;
+/** Beyond this a machine is not slow but stuck. */
+const slowest = 8;
+
+/**
+ * How many times slower this machine is now than the quiet reference machine: 1 to 8. A machine that is faster counts as 1, as
+ * does one with KVM, where guests are so much faster than emulated ones that no deadline is ever near.
+ *
+ * The probe sees processors that are slow, shared with others or limited; the load sees what the moment of the probe
+ * missed, and waiting for disks.
+ */
+export function slowdownOf({ probeMs, load, cores }: SpeedSample): number {
+  return Math.min(slowest, Math.max(1, probeMs / referenceProbeMs, load / cores));
+}
+
+/** Measures {@linkcode slowdownOf}, in 60 ms on the quiet reference machine, without keeping this thread busy. */
+export async function measureSlowdown(): Promise<number> {
+  const cores = navigator.hardwareConcurrency;
+  const key = await crypto.subtle.importKey("raw", new Uint8Array(16), "PBKDF2", false, ["deriveBits"]);
+  const parameters = { name: "PBKDF2", hash: "SHA-512", salt: new Uint8Array(16), iterations };
+  const startMs = performance.now();
+  await Promise.all(Array.from({ length: cores }, () => crypto.subtle.deriveBits(parameters, key, 512)));
+  const probeMs = performance.now() - startMs;
+  const [load = 0] = Deno.loadavg();
+  return slowdownOf({ probeMs, load, cores });
+}
