@@ -10,6 +10,8 @@ const slowestPace = 8;
 interface Part {
   readonly what: string;
   readonly seconds: number;
+  /** What it adds to the whole, in seconds: what runs beside others takes processor time from them alone. */
+  readonly weight: number;
   startMs?: number;
   done?: true;
 }
@@ -27,9 +29,11 @@ export class BuildProgress {
    */
   constructor(names: readonly string[], machine: BuildMachine, nowMs: number) {
     const known = Object.entries(buildEstimates).filter(([name]) => names.includes(name));
-    this.#parts = new Map(
-      known.map(([name, estimate]) => [name, { what: estimate.what, seconds: partSeconds(estimate, machine) }]),
-    );
+    this.#parts = new Map(known.map(([name, estimate]) => {
+      const seconds = partSeconds(estimate, machine);
+      const weight = estimate.stage === "beside" ? seconds / machine.cores : seconds;
+      return [name, { what: estimate.what, seconds, weight }];
+    }));
     this.#machine = machine;
     this.#totalSeconds = totalSeconds(known.map(([, estimate]) => estimate), machine);
     this.#startMs = nowMs;
@@ -76,8 +80,8 @@ export class BuildProgress {
   /** How long it still takes: the estimate for what is left, at the pace so far. */
   secondsLeft(nowMs: number): number {
     const parts = [...this.#parts.values()];
-    const work = parts.reduce((sum, { seconds }) => sum + seconds, 0);
-    const doneWork = parts.reduce((sum, part) => sum + workDone(part, nowMs), 0);
+    const work = parts.reduce((sum, { weight }) => sum + weight, 0);
+    const doneWork = parts.reduce((sum, part) => sum + part.weight * shareDone(part, nowMs), 0);
     const share = work === 0 ? 1 : doneWork / work;
     const elapsedSeconds = (nowMs - this.#startMs) / 1000;
     const pace = share < shareWithPace ? 1 : elapsedSeconds / (this.#totalSeconds * share);
@@ -85,9 +89,9 @@ export class BuildProgress {
   }
 }
 
-function workDone({ seconds, startMs, done }: Part, nowMs: number): number {
-  if (done) return seconds;
-  return startMs === undefined ? 0 : Math.min((nowMs - startMs) / 1000, seconds * mostOfRunning);
+function shareDone({ seconds, startMs, done }: Part, nowMs: number): number {
+  if (done) return 1;
+  return startMs === undefined ? 0 : Math.min((nowMs - startMs) / 1000 / seconds, mostOfRunning);
 }
 
 const secondsWidth = 4;
