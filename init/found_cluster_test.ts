@@ -21,6 +21,8 @@ async function founding(kubernetesFolder: string): Promise<{ readonly init: Foun
     joinServicePort: 9444,
     installJoinService: () => call("join service"),
     clock: systemClock,
+    random: Math.random,
+    onWaiting() {},
     staged: {
       ca: await createCertificateAuthority(new Date()),
       requestBytes: new Uint8Array(),
