@@ -10,7 +10,7 @@ export const MAXIMUM_EVENTS = 400;
 /** The longest text of an event, characters. */
 export const MAXIMUM_DETAIL_LENGTH = 500;
 
-/** What an event may say of its step. `waiting`: a try of it failed, and it waits for the next; the detail says why and how long. */
+/** What an event may say of its step. */
 export const EVENT_STATES = ["started", "detail", "waiting", "done", "failed"] as const;
 
 const FORM = "bootstrapper-journal";
@@ -97,8 +97,8 @@ export interface JournalEvent {
   readonly number: number;
   /** The step. */
   readonly phase: string;
-  /** What of it. */
-  readonly state: typeof EVENT_STATES[number];
+  /** What of it. `waiting`: a try of it failed, and it waits for the next; the detail says why, and for how long. */
+  readonly state: "started" | "detail" | "waiting" | "done" | "failed";
   /** A text, or nothing. */
   readonly detail: string;
   /** When, milliseconds since 1970. */
