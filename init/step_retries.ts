@@ -1,6 +1,6 @@
 /**
- * How the steps of an init are tried again. After its lock a node belongs to its cluster for good, so that what time may mend is
- * waited for, and everybody who looks on is told.
+ * How the steps of an init are tried again. After its lock a node belongs to its cluster for good: it waits for what time may mend, and
+ * says so to the operator, the status and the log.
  *
  * @module
  */
@@ -35,9 +35,8 @@ export type StepJournal = Pick<Journal, "doneAt" | "phase">;
 const MILLISECONDS = 1000;
 
 /**
- * The same journal, whose steps are tried again until they work. Each try that failed is an event of the journal.
- *
- * @returns What throws what no time mends, at once, and the signal's reason when it is aborted.
+ * The same journal, whose steps are tried again until they work. Each try that failed is an event of the journal. An error that no time
+ * mends ends a step at once, and so does the signal, with its reason.
  */
 export function retryingSteps(journal: StepJournal & Pick<Journal, "waiting">, retries: StepRetries): StepJournal {
   const { clock, random, signal, onWaiting } = retries;
