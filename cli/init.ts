@@ -40,7 +40,10 @@ export interface InitOptions {
   readonly kubeconfigFile: string;
   /** Where the public cluster file goes. */
   readonly clusterFile: string;
-  /** How long to wait until the node is Ready, in milliseconds; without it there is no waiting. */
+  /**
+   * How long nothing may come of an operation that has begun, and how long to wait in the end until the node is Ready, in
+   * milliseconds; without it there is no waiting in the end.
+   */
   readonly waitMs?: number;
   /** The operator's records of clusters. */
   readonly recordsFolder: string;
@@ -51,8 +54,14 @@ export interface InitOptions {
 /** Founds a cluster; ends when the kubeconfig is written and, where that is asked for, the node is Ready. */
 export type InitHandler = (options: InitOptions, context: CliContext) => Promise<void>;
 
+const MINUTE_MS = 60_000;
+/** How long nothing may come of an operation that has begun, where there is no `--wait`: milliseconds. */
+export const DEFAULT_PATIENCE_MS: number = 10 * MINUTE_MS;
 const DEFAULT_WAIT = "10m";
 const IDENTITY_BYTES = 32;
+const KEEPS_ON = `
+Once the node is locked, init reconnects to it until nothing has come of it for
+the duration of --wait, or ${DEFAULT_PATIENCE_MS / MINUTE_MS} minutes, and says what it waits for.`;
 
 /**
  * Declares `init`.
@@ -72,7 +81,8 @@ export function declareInit(program: Command, context: CliContext, handler: Init
       .option("--expect-identity <hex>", "the only identity that the node may have")
       .option("--kubeconfig <file>", "to be written (default: NAME.kubeconfig)")
       .option("--cluster-file <file>", "to be written (default: NAME.cluster.yaml)")
-      .option("--wait [duration]", `until the node is Ready (default: ${DEFAULT_WAIT})`),
+      .option("--wait [duration]", `until the node is Ready (default: ${DEFAULT_WAIT})`)
+      .addHelpText("after", KEEPS_ON),
   )).action(async (node: string, _options: unknown, command: Command) => {
     const options = initOptions(node, command, context);
     await dropPermissions("init", context.permissions);

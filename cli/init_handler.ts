@@ -16,7 +16,7 @@ import { readCertificate } from "../certificate/x509.ts";
 import { proveChannelBinding } from "../attestation/channel/finished.ts";
 import type { HeldRecord } from "../init/cluster_records.ts";
 import { holdRecord } from "../init/cluster_records.ts";
-import type { NewCluster } from "../init/init_client.ts";
+import type { LostNode, NewCluster } from "../init/init_client.ts";
 import { foundOnNode } from "../init/init_client.ts";
 import { KubernetesApi } from "../kubernetes/api.ts";
 import { kubeconfig, readKubeconfig } from "../kubernetes/kubeconfig.ts";
@@ -24,10 +24,11 @@ import { waitForNode } from "../kubernetes/readiness.ts";
 import { DEFAULT_CLUSTER_DOCUMENT, readClusterSettings } from "../kubernetes/settings.ts";
 import { endpointText } from "../node/endpoint.ts";
 import { base64, equalBytes, fromHex, fromUtf8, hex, utf8 } from "../platform/bytes.ts";
-import { BootstrapError } from "../platform/errors.ts";
+import { BootstrapError, sentenceOf } from "../platform/errors.ts";
 import { exists, readFile, writeFileAtomic } from "../platform/files.ts";
 import type { CliContext } from "./context.ts";
 import type { InitHandler, InitOptions } from "./init.ts";
+import { DEFAULT_PATIENCE_MS } from "./init.ts";
 import type { ProgressPrinter } from "./init_progress.ts";
 import { progressPrinter } from "./init_progress.ts";
 import { INSECURE } from "./insecure.ts";
@@ -37,6 +38,7 @@ import { printResult } from "./output.ts";
 import { terminationSignal } from "./termination.ts";
 
 const MAXIMUM_DOCUMENT_BYTES = 1 << 16;
+const MILLISECONDS = 1000;
 const SECRET = { mode: 0o600 };
 const PUBLIC = { mode: 0o644 };
 
@@ -62,9 +64,12 @@ export const init: InitHandler = async (options, context): Promise<void> => {
     ...{ clusterName, operator, operatorKeys, record, clock, clusterDocument, policyDocument },
     verifier: createVerifier(policy, "init", collateralOf(policy, clock), () => clock.now()),
     signal: termination.signal,
+    random: Math.random,
+    patienceMs: waitMs ?? DEFAULT_PATIENCE_MS,
     ...(options.expectIdentity === undefined ? {} : { expectIdentity: hex(options.expectIdentity) }),
     onVerified: (claims, clusterId, again) => showVerified(printer, claims, clusterId, again),
     onProgress: (event) => printer.progress(event),
+    onLost: (lost) => showLost(printer, endpointText(options.node), lost),
     keep: (newCluster) => keep(options, operator, newCluster),
   });
   if (waitMs !== undefined) {
@@ -98,6 +103,13 @@ function showVerified(printer: ProgressPrinter, claims: EvidenceClaims, clusterI
   const goesOn = again ? ", which goes on with the operation of the record" : "";
   const text = `Verified the node by ${variant}: identity ${identity}${goesOn}\nCluster ID ${clusterId}`;
   printer.note("verified", text, { identity, variant, clusterId, again });
+}
+
+function showLost(printer: ProgressPrinter, node: string, { error, failures, pauseMs, lastSeen }: LostNode): void {
+  const reason = sentenceOf(error);
+  const text = `Lost the node at ${node}: ${reason}. It was last seen at ${lastSeen}. ` +
+    `Waiting until it goes on; asking again in ${(pauseMs / MILLISECONDS).toFixed(1)} s`;
+  printer.note("reconnecting", text, { node, code: error.code, reason, failures, pauseMs, lastSeen });
 }
 
 async function keep(options: InitOptions, operator: KeyPair, cluster: NewCluster): Promise<void> {

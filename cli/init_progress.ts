@@ -7,10 +7,13 @@ import type { Clock } from "../platform/clock.ts";
 import type { ProgressEvent } from "../proto/gen/bootstrapper.ts";
 import type { CliContext, OutputForm } from "./context.ts";
 
+/** Facts of a note, for programs. */
+export type NoteFields = Readonly<Record<string, string | number | boolean>>;
+
 /** Shows progress. */
 export interface ProgressPrinter extends Disposable {
   /** Says something that is no event of the node. `fields` are for programs. */
-  note(event: string, text: string, fields: Readonly<Record<string, string | boolean>>): void;
+  note(event: string, text: string, fields: NoteFields): void;
   /** Shows an event of the node. */
   progress(event: ProgressEvent): void;
 }
@@ -38,7 +41,7 @@ class LinePrinter implements ProgressPrinter {
     this.#clock = clock;
   }
 
-  note(event: string, _text: string, fields: Readonly<Record<string, string | boolean>>): void {
+  note(event: string, _text: string, fields: NoteFields): void {
     this.#write({ event, ...fields });
   }
 
@@ -79,6 +82,9 @@ class LivePrinter implements ProgressPrinter {
       this.#redraw();
     } else if (state === "detail") {
       if (this.#open?.phase === phase) this.#open.detail = detail;
+    } else if (state === "waiting") {
+      this.#print(`${CLEAR_LINE}! ${printable(phase).padEnd(16)} ${printable(detail)}\n`);
+      this.#redraw();
     } else {
       this.#open = undefined;
       const mark = state === "done" ? "✓" : "✗";

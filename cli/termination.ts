@@ -3,10 +3,11 @@
  *
  * @module
  */
+import { BootstrapError } from "../platform/errors.ts";
 
 /** A signal that is aborted by SIGTERM or SIGINT, until it is disposed. */
 export interface Termination extends Disposable {
-  /** Aborted by the first of them. */
+  /** Aborted by the first of them, with `aborted/signal`. */
   readonly signal: AbortSignal;
 }
 
@@ -20,7 +21,7 @@ export function terminationSignal(): Termination {
   };
   const stop = () => {
     ignore();
-    controller.abort();
+    controller.abort(new BootstrapError("aborted/signal", "The command was ended by SIGTERM or SIGINT"));
   };
   for (const name of SIGNALS) Deno.addSignalListener(name, stop);
   return { signal: controller.signal, [Symbol.dispose]: ignore };

@@ -30,8 +30,10 @@ import type { InitOptions, NewCluster } from "./init_client.ts";
 import { foundOnNode } from "./init_client.ts";
 import { InitServer } from "./init_server.ts";
 import type { InitServerDependencies } from "./init_server.ts";
+import type { Journal } from "../journal/journal.ts";
 import { Journals } from "../journal/journals.ts";
 import { StagedInitFolder } from "./staged_init.ts";
+import { retryingSteps } from "./step_retries.ts";
 import { ShownMachine, shownVerifier } from "./_testing_machine.ts";
 
 /** The name of the clusters of tests. */
@@ -42,6 +44,8 @@ export const CLUSTER_DOCUMENT = "kubernetesVersion: v1.36.3\n";
 export const POLICY_DOCUMENT = "version: 1\n";
 
 const CONNECT_DEADLINE_MS = 10_000;
+/** An operator of a test that loses its node for good says so before anybody gives up on the test. */
+const PATIENCE_MS = 20_000;
 
 /** What a node of a test is configured with: the cluster's name and its operators, and no cluster ID. */
 export function trustIn(...operators: readonly Pick<KeyPair, "spki">[]): TrustPart {
@@ -88,11 +92,12 @@ export class TestOperator implements AsyncDisposable {
     return await foundOnNode({
       ...{ endpoint, clusterName: CLUSTER_NAME, operator: this.keys, operatorKeys: [this.keys.spki], record },
       ...{ clusterDocument: CLUSTER_DOCUMENT, policyDocument: POLICY_DOCUMENT },
-      clock: systemClock,
+      ...{ clock: systemClock, random: Math.random, patienceMs: PATIENCE_MS },
       verifier: shownVerifier,
       signal: new AbortController().signal,
       onVerified() {},
       onProgress() {},
+      onLost() {},
       keep: (cluster) => Promise.resolve(void this.kept.push(cluster)),
       ...changes,
     });
@@ -127,8 +132,8 @@ export interface InitWorldOptions
   readonly machine?: EvidenceIssuer & MeasurementRegisters;
   /** Stands between the server and its lock. */
   readonly withLock?: (lock: NodeLock) => NodeLock;
-  /** What is done when the cluster is made. */
-  readonly onFound?: () => Promise<void>;
+  /** What is done when the cluster is made, by steps of the journal that are tried again as those of an init are. */
+  readonly onFound?: (journal: Journal, signal: AbortSignal) => Promise<void>;
 }
 
 /** A node with an InitServer, and an operator. */
@@ -176,11 +181,12 @@ export class InitWorld implements AsyncDisposable {
         recorder: { phase: (_name, work) => work() },
       }),
       preflight: options.preflight ?? (() => Promise.resolve()),
-      found: async (_init, journal) => {
+      found: async (_init, journal, signal) => {
         if (journal.doneAt("kubeadm-init") === undefined) {
-          await journal.phase("kubeadm-init", async () => {
+          const retries = { clock, random: Math.random, signal, onWaiting() {} };
+          await retryingSteps(journal, retries).phase("kubeadm-init", async () => {
             this.foundings++;
-            await options.onFound?.();
+            await options.onFound?.(journal, signal);
           });
         }
         return { ...cluster, standsSince: journal.doneAt("kubeadm-init") ?? clock.now() };

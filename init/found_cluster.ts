@@ -1,5 +1,6 @@
 /**
- * What a node does after it is locked for an init: the steps that make the cluster. Each may be done again.
+ * What a node does after it is locked for an init: the steps that make the cluster. Each may be done again, and is tried again for
+ * as long as time may mend what failed. They call the API server of this node, never the cluster's endpoint.
  *
  * | step | |
  * |---|---|
@@ -22,7 +23,7 @@ import { applyClusterRbac } from "../kubernetes/cluster_rbac.ts";
 import { controlPlaneEndpoint, initDocuments } from "../kubernetes/documents.ts";
 import type { NodeFacts } from "../kubernetes/documents.ts";
 import type { Kubeadm } from "../kubernetes/kubeadm.ts";
-import { readKubeconfig } from "../kubernetes/kubeconfig.ts";
+import { adminKubeconfig, ownApiCredentials } from "../kubernetes/own_api.ts";
 import { createPolicyConfigMap } from "../kubernetes/policy_config_map.ts";
 import { waitForKubelet, waitForNode } from "../kubernetes/readiness.ts";
 import { readClusterSettings } from "../kubernetes/settings.ts";
@@ -35,10 +36,13 @@ import { exists } from "../platform/files.ts";
 import { hostAndPort } from "../platform/host.ts";
 import type { FoundedCluster } from "./init_server.ts";
 import type { StagedInit } from "./staged_init.ts";
+import { retryingSteps } from "./step_retries.ts";
+import type { StepWait } from "./step_retries.ts";
 
-/** Emulated machines need minutes for what takes a healthy one ten seconds. */
+/** Of one try. Emulated machines need minutes for what takes a healthy one ten seconds. */
 const KUBEADM_DEADLINE_MS = 20 * 60 * 1000;
-const READY_DEADLINE_MS = 10 * 60 * 1000;
+/** Of one try: as often it is said what is waited for. */
+const READY_DEADLINE_MS = 60 * 1000;
 
 /** What {@linkcode foundCluster} needs. */
 export interface FoundClusterDependencies {
@@ -58,6 +62,10 @@ export interface FoundClusterDependencies {
   installJoinService(staged: StagedInit, cluster: ClusterEndpoints): Promise<void>;
   /** Time. */
   readonly clock: Clock;
+  /** The source of the jitter between tries: numbers from 0 to 1. */
+  readonly random: () => number;
+  /** Hears of each step that waits for another try, and `undefined` when it waits no more. */
+  onWaiting(wait: StepWait | undefined): void;
 }
 
 /** Where a cluster is reached. */
@@ -75,7 +83,7 @@ export interface FoundingInit extends FoundClusterDependencies {
   readonly staged: StagedInit;
   /** Where the cluster will be reached. */
   readonly cluster: ClusterEndpoints;
-  /** Hears what kubeadm says of its work. */
+  /** Hears what a step does, and what it waits for. */
   readonly journal: Pick<Journal, "detail">;
   /** Ends a step. */
   readonly signal: AbortSignal;
@@ -106,7 +114,7 @@ const LAST_STEP = "kubelet";
 /**
  * Makes the cluster, or goes on with it.
  *
- * @throws {BootstrapError} Why a step failed; `aborted/…` when the signal ends it.
+ * @throws {BootstrapError} Why a step failed, where no time mends that; the signal's reason when it ends it.
  */
 export async function foundCluster(
   deps: FoundClusterDependencies,
@@ -122,13 +130,12 @@ export async function foundCluster(
     joinEndpoints: [hostAndPort(node.address, deps.joinServicePort)],
   };
   if (journal.doneAt(LAST_STEP) === undefined) {
-    await runSequence(INIT_SEQUENCE, { ...deps, staged, cluster, journal, signal }, journal, signal);
+    const { clock, random } = deps;
+    const onWaiting = (wait: StepWait | undefined) => deps.onWaiting(wait);
+    const retrying = retryingSteps(journal, { clock, random, signal, onWaiting });
+    await runSequence(INIT_SEQUENCE, { ...deps, staged, cluster, journal, signal }, retrying, signal);
   }
   return { ...cluster, standsSince: journal.doneAt(LAST_STEP) ?? deps.clock.now() };
-}
-
-function adminKubeconfig(kubernetesFolder: string): string {
-  return join(kubernetesFolder, "admin.conf");
 }
 
 async function hasCa({ kubernetesFolder }: FoundingInit): Promise<boolean> {
@@ -142,8 +149,9 @@ async function installCa({ staged: { ca }, kubernetesFolder }: FoundingInit): Pr
   await installPkiFile(join(pki, "ca.crt"), utf8(writePem("CERTIFICATE", ca.certificate.der)));
 }
 
-async function giveAccess({ kubernetesFolder, node, identity, staged }: FoundingInit): Promise<void> {
-  using api = new KubernetesApi(await readKubeconfig(adminKubeconfig(kubernetesFolder)));
+async function giveAccess(init: FoundingInit): Promise<void> {
+  const { node, identity, staged } = init;
+  using api = await ownApi(init);
   await applyClusterRbac(api);
   await createPolicyConfigMap(api, staged.request.policyDocument);
   await new AdmissionRecords(api).admitFounder({
@@ -157,9 +165,16 @@ async function giveAccess({ kubernetesFolder, node, identity, staged }: Founding
   });
 }
 
-async function waitForThisNode({ kubernetesFolder, node, clock, signal }: FoundingInit): Promise<void> {
+async function waitForThisNode(init: FoundingInit): Promise<void> {
+  const { node, clock, journal, signal } = init;
   const wait = { clock, signal, deadlineMs: READY_DEADLINE_MS };
+  journal.detail("kubelet", "waiting until the kubelet of this node is healthy");
   await waitForKubelet(wait);
-  using api = new KubernetesApi(await readKubeconfig(adminKubeconfig(kubernetesFolder)));
+  using api = await ownApi(init);
+  journal.detail("kubelet", `waiting until the Node ${node.name} is registered`);
   await waitForNode(api, node.name, "registered", wait);
+}
+
+async function ownApi({ kubernetesFolder, node, signal }: FoundingInit): Promise<KubernetesApi> {
+  return new KubernetesApi(await ownApiCredentials(kubernetesFolder, node), { signal });
 }

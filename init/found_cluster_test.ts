@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { createCertificateAuthority } from "../certificate/ca.ts";
-import { privateKeyPem } from "../certificate/keys.ts";
+import { createCertificateAuthority, issueAdminCertificate } from "../certificate/ca.ts";
+import { generateKeyPair, privateKeyPem } from "../certificate/keys.ts";
+import { writePem } from "../certificate/pem.ts";
+import { kubeconfig } from "../kubernetes/kubeconfig.ts";
 import { systemClock } from "../platform/clock.ts";
+import { BootstrapError } from "../platform/errors.ts";
 import { Founding, InitRequest } from "../proto/gen/bootstrapper.ts";
 import type { FoundingInit } from "./found_cluster.ts";
 import { INIT_SEQUENCE } from "./found_cluster.ts";
@@ -21,6 +24,8 @@ async function founding(kubernetesFolder: string): Promise<{ readonly init: Foun
     joinServicePort: 9444,
     installJoinService: () => call("join service"),
     clock: systemClock,
+    random: Math.random,
+    onWaiting() {},
     staged: {
       ca: await createCertificateAuthority(new Date()),
       requestBytes: new Uint8Array(),
@@ -54,4 +59,24 @@ Deno.test("the step kubeadm-init enables the kubelet before kubeadm makes an etc
   const { init, calls } = await founding("/nonexistent");
   await INIT_SEQUENCE["kubeadm-init"]?.run(init);
   assert.deepEqual(calls, ["enable", "kubeadm init"]);
+});
+
+Deno.test("the step access calls the node's own API server when the kubeconfig names a load balancer", async () => {
+  const folder = await Deno.makeTempDir();
+  const { init } = await founding(folder);
+  const { ca } = init.staged;
+  const caPem = writePem("CERTIFICATE", ca.certificate.der);
+  const keys = await generateKeyPair("p-256");
+  const text = kubeconfig({
+    ...{ clusterName: "demo", userName: "admin", server: "https://balancer.invalid:6443", caPem },
+    certificatePem: writePem("CERTIFICATE", (await issueAdminCertificate(ca, keys.spki, new Date())).der),
+    keyPem: await privateKeyPem(keys),
+  });
+  await Deno.writeTextFile(join(folder, "admin.conf"), text);
+  const access = INIT_SEQUENCE["access"] ?? assert.fail();
+  await assert.rejects(access.run({ ...init, node: { name: "n1", address: "127.0.0.1" } }), (error: unknown) => {
+    assert.ok(error instanceof BootstrapError && error.code === "unavailable/kubernetes-api" && error.retriable);
+    return error.message.includes("Cannot reach https://127.0.0.1:6443");
+  });
+  await Deno.remove(folder, { recursive: true });
 });

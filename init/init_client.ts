@@ -3,45 +3,46 @@
  *
  * @module
  */
-import type { EvidenceClaims, EvidenceVerifier, RegisterExpectation } from "../attestation/evidence.ts";
+import type { EvidenceClaims, EvidenceVerifier } from "../attestation/evidence.ts";
 import { clusterIdText } from "../certificate/cluster_id.ts";
-import { generateKeyPair, privateKeyPem, readPrivateKeyPem } from "../certificate/keys.ts";
+import { readPrivateKeyPem } from "../certificate/keys.ts";
 import type { KeyPair } from "../certificate/keys.ts";
 import { writePem } from "../certificate/pem.ts";
-import { fromHex, hex, randomBytes } from "../platform/bytes.ts";
+import { fromHex } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
-import { BootstrapError } from "../platform/errors.ts";
+import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import type { FailedTry } from "../platform/retry.ts";
+import { retry } from "../platform/retry.ts";
 import type { Founding, InitRequest, ProgressEvent } from "../proto/gen/bootstrapper.ts";
 import { dialInitServer } from "./_dial.ts";
-import { expectedRegisters } from "./expected_registers.ts";
+import { OperationWatch } from "./_operation_watch.ts";
 import type { ClusterRecord, HeldRecord } from "./cluster_records.ts";
+import type { InitClientDeadlines, InitExchange, VerifiedNode } from "./exchange_client.ts";
 import { acknowledge, awaitResult, INIT_CLIENT_DEADLINES, requestInit, verifyNode } from "./exchange_client.ts";
-import type { InitClientDeadlines, VerifiedNode } from "./exchange_client.ts";
-import { OPERATION_ID_LENGTH } from "./request.ts";
-import type { CheckedResult } from "./result.ts";
+import { expectedRegisters } from "./expected_registers.ts";
+import type { OperationSettings } from "./operation_record.ts";
+import { checkRecord, clusterExists, isAgain, newRecord, operationLost, sameSettings } from "./operation_record.ts";
 
 /** What the operator decides. */
-export interface InitOptions {
+export interface InitOptions extends OperationSettings {
   /** `host:port` of the node's InitServer. */
   readonly endpoint: string;
-  /** The cluster's name. */
-  readonly clusterName: string;
   /** The operator's key. */
   readonly operator: KeyPair;
   /** SPKIs of all operators of the node's configuration, this one included. */
   readonly operatorKeys: readonly Uint8Array[];
   /** Verifies the node, by the policy. */
   readonly verifier: EvidenceVerifier;
-  /** YAML: the cluster's settings, validated. */
-  readonly clusterDocument: string;
-  /** YAML: the policy of the cluster's join services, validated. */
-  readonly policyDocument: string;
   /** The only identity that the node may have, lower-case hexadecimal. */
   readonly expectIdentity?: string;
   /** The record of the name, held. */
   readonly record: HeldRecord;
   /** Time. */
   readonly clock: Clock;
+  /** The source of the jitter between connections: numbers from 0 to 1. */
+  readonly random: () => number;
+  /** How long the init goes on when nothing comes of an operation that has begun, milliseconds. */
+  readonly patienceMs: number;
   /** Ends the call; the node goes on if it was locked. */
   readonly signal: AbortSignal;
   /** Default: {@linkcode INIT_CLIENT_DEADLINES}. */
@@ -50,8 +51,16 @@ export interface InitOptions {
   onVerified(claims: EvidenceClaims, clusterId: string, again: boolean): void;
   /** Called for each event of the node. */
   onProgress(event: ProgressEvent): void;
+  /** Called when the node was lost in the middle of the operation, before the pause after which it is called again. */
+  onLost(lost: LostNode): void;
   /** Keeps what the operator gets; the node is told only afterwards. */
   keep(cluster: NewCluster): Promise<void>;
+}
+
+/** A node that was lost in the middle of the operation. */
+export interface LostNode extends FailedTry {
+  /** What was seen of the operation last, as a person says it. */
+  readonly lastSeen: string;
 }
 
 /** What the operator gets. */
@@ -77,63 +86,139 @@ export interface NewCluster {
 }
 
 /**
- * Founds a cluster, or goes on with a founding that was interrupted.
+ * Founds a cluster, or goes on with a founding that was interrupted. Once the node is locked it keeps to the operation: when it loses
+ * the node it connects again, until nothing has come of the operation for `patienceMs`.
  *
- * @throws {BootstrapError} `precondition/cluster-exists`, `refused/…`, `unavailable/…`, or why the node refused or failed.
+ * @throws {BootstrapError} `precondition/cluster-exists`, `refused/…`, `unavailable/…`, or why the node refused or failed;
+ *   `precondition/operation-lost`; `timeout/init` when nothing came of it, with the last cause; `aborted/init`.
  */
 export async function foundOnNode(options: InitOptions): Promise<NewCluster> {
-  const { record, clusterName, operator, verifier, clock, signal, deadlines = INIT_CLIENT_DEADLINES } = options;
+  const { record, endpoint, clock, random, signal } = options;
   if (record.current?.state === "founded") throw clusterExists(record.current);
-  using dialled = await dialInitServer(options.endpoint, signal, record.current);
-  const { exchange } = dialled;
-  const registers = (clusterId: Uint8Array) => registersFor(options, clusterId);
-  const node = await verifyNode(exchange, operator, verifier, registers, deadlines);
-  const { expectIdentity } = options;
-  if (expectIdentity !== undefined && node.claims.identity !== expectIdentity) {
-    throw new BootstrapError("refused/identity", "The node has another identity than expected", {
-      details: { check: "identity", expected: expectIdentity, seen: node.claims.identity },
-    });
-  }
-  const again = isAgain(record.current, node);
-  checkRecord(record.current, node);
-  options.onVerified(node.claims, clusterIdText(node.clusterId), again);
-
-  const before = record.current;
-  const current = again && before !== undefined ? sameSettings(before, options) : await newRecord(options, node);
-  if (current !== before) await record.write(current);
-  const adminKeys = await readPrivateKeyPem(current.adminKeyPem, "recorded admin key");
-  let founding: Founding;
-  let result: CheckedResult;
+  const operation = new InitOperation(options);
+  const { watch } = operation;
   try {
-    founding = await requestInit(exchange, operator, node, requestOf(current, adminKeys, clock), current.heard ?? 0);
-    result = await awaitResult(exchange, {
-      ...{ clusterId: node.clusterId, adminKey: adminKeys.spki, clock, deadlines, heard: current.heard ?? 0, again },
-      onProgress: async (event) => {
-        options.onProgress(event);
-        if (event.state !== "detail") await record.write({ ...current, heard: event.number });
-      },
+    return await retry((startOver) => operation.call(startOver), {
+      ...{ clock, random, signal },
+      isRetriable: (error) => watch.isLocked && isLoss(error) && !watch.isOver && !operation.isDoneWithout(error),
+      onFailedTry: (failed) => options.onLost({ ...failed, lastSeen: watch.lastSeen }),
     });
-  } catch (error) {
-    // A pending record of before is of the same machine, which has just shown that it never locked for that one either.
-    if (isFreshStill(error)) await record.write(before?.state === "pending" ? undefined : before);
-    throw error;
+  } catch (thrown) {
+    const { founded, recorded } = operation;
+    if (founded !== undefined) return founded;
+    if (signal.aborted) throw stopped(watch.isLocked, thrown);
+    const error = asBootstrapError(thrown);
+    if (!watch.isLocked || !isLoss(error)) throw thrown;
+    throw watch.gaveUp(endpoint, error, { operation: recorded?.operationId ?? "" });
   }
-  const cluster: NewCluster = {
-    clusterId: clusterIdText(node.clusterId),
-    clusterName,
-    caCertificatePem: writePem("CERTIFICATE", result.caCertificate.der),
-    adminCertificatePem: writePem("CERTIFICATE", result.adminCertificate.der),
-    adminKeyPem: current.adminKeyPem,
-    founding,
-    apiEndpoints: result.apiEndpoints,
-    joinEndpoints: result.joinEndpoints,
-    nodeName: result.nodeName,
-  };
-  await options.keep(cluster);
-  await record.write({ ...(record.current ?? current), state: "founded", adminKeyPem: "" });
-  await acknowledge(exchange);
-  await dialled.finish();
-  return cluster;
+}
+
+/** One operation over all its connections. */
+class InitOperation {
+  readonly watch: OperationWatch;
+  /** What the operator has got, once it is kept. */
+  founded: NewCluster | undefined;
+  readonly #options: InitOptions;
+  #recorded: ClusterRecord | undefined;
+
+  constructor(options: InitOptions) {
+    this.#options = options;
+    this.#recorded = options.record.current;
+    this.watch = new OperationWatch(options.clock, options.patienceMs);
+  }
+
+  /** What was recorded of the name while the operation was pending. */
+  get recorded(): ClusterRecord | undefined {
+    return this.#recorded;
+  }
+
+  /** Everything is kept, and the node that should hear so is not there: it ends its InitServer by itself. */
+  isDoneWithout({ code }: BootstrapError): boolean {
+    return this.founded !== undefined && (code === "unavailable/init-server" || code === "timeout/connect");
+  }
+
+  /** Calls the node once, from the hello to the acknowledgement. `startOver` hears that something has come of it. */
+  async call(startOver: () => void): Promise<NewCluster> {
+    const { endpoint, signal } = this.#options;
+    using dialled = await dialInitServer(endpoint, signal, this.#recorded);
+    const node = await this.#verify(dialled.exchange);
+    const cluster = await this.watch.following(() => this.#found(dialled.exchange, node, startOver));
+    this.founded ??= await this.#keep(cluster);
+    await acknowledge(dialled.exchange);
+    await dialled.finish();
+    return this.founded;
+  }
+
+  /** Steps 1 to 3. Nothing but the hello has been signed then. */
+  async #verify(exchange: InitExchange): Promise<VerifiedNode> {
+    const { operator, verifier, expectIdentity, onVerified, deadlines = INIT_CLIENT_DEADLINES } = this.#options;
+    const recorded = this.#recorded;
+    const registers = (clusterId: Uint8Array) =>
+      expectedRegisters(this.#options, clusterId, isAgain(recorded, clusterId));
+    const node = await verifyNode(exchange, operator, verifier, registers, deadlines);
+    if (expectIdentity !== undefined && node.claims.identity !== expectIdentity) {
+      throw new BootstrapError("refused/identity", "The node has another identity than expected", {
+        details: { check: "identity", expected: expectIdentity, seen: node.claims.identity },
+      });
+    }
+    checkRecord(recorded, node);
+    const again = isAgain(recorded, node.clusterId);
+    if (!again && recorded !== undefined && this.watch.isLocked) throw operationLost(recorded);
+    onVerified(node.claims, clusterIdText(node.clusterId), again);
+    return node;
+  }
+
+  /** Steps 4 and 5, up to the result. */
+  async #found(exchange: InitExchange, node: VerifiedNode, startOver: () => void): Promise<NewCluster> {
+    const { record, operator, clock, deadlines = INIT_CLIENT_DEADLINES } = this.#options;
+    const before = this.#recorded;
+    const again = isAgain(before, node.clusterId);
+    const current = before !== undefined && again
+      ? sameSettings(before, this.#options)
+      : await newRecord(this.#options, node, clock);
+    if (current !== before) await record.write(current);
+    this.#recorded = current;
+    if (again) this.watch.goesOn(current.heard ?? 0);
+    const adminKeys = await readPrivateKeyPem(current.adminKeyPem, "recorded admin key");
+    const { heard } = this.watch;
+    try {
+      const founding = await requestInit(exchange, operator, node, requestOf(current, adminKeys, clock), heard);
+      const result = await awaitResult(exchange, {
+        ...{ clusterId: node.clusterId, adminKey: adminKeys.spki, clock, deadlines, heard, again },
+        onProgress: (event) => this.#hear(event, current, startOver),
+      });
+      return {
+        clusterId: clusterIdText(node.clusterId),
+        clusterName: current.clusterName,
+        caCertificatePem: writePem("CERTIFICATE", result.caCertificate.der),
+        adminCertificatePem: writePem("CERTIFICATE", result.adminCertificate.der),
+        adminKeyPem: current.adminKeyPem,
+        founding,
+        apiEndpoints: result.apiEndpoints,
+        joinEndpoints: result.joinEndpoints,
+        nodeName: result.nodeName,
+      };
+    } catch (error) {
+      // A pending record of before is of the same machine, which has just shown that it never locked for that one either.
+      if (isFreshStill(error)) await record.write(before?.state === "pending" ? undefined : before);
+      throw error;
+    }
+  }
+
+  async #hear(event: ProgressEvent, current: ClusterRecord, startOver: () => void): Promise<void> {
+    const { record, onProgress } = this.#options;
+    onProgress(event);
+    if (this.watch.hear(event)) startOver();
+    if (event.state !== "detail" && this.founded === undefined) await record.write({ ...current, heard: event.number });
+  }
+
+  async #keep(cluster: NewCluster): Promise<NewCluster> {
+    const { record, keep } = this.#options;
+    await keep(cluster);
+    const pending = record.current ?? this.#recorded;
+    if (pending !== undefined) await record.write({ ...pending, state: "founded", adminKeyPem: "" });
+    return cluster;
+  }
 }
 
 function requestOf(record: ClusterRecord, adminKeys: KeyPair, clock: Clock): InitRequest {
@@ -144,6 +229,11 @@ function requestOf(record: ClusterRecord, adminKeys: KeyPair, clock: Clock): Ini
   };
 }
 
+/** Whether the node may go on where this init has lost it: by what the node says, or as the connection has come to an end. */
+function isLoss({ code, retriable }: BootstrapError): boolean {
+  return retriable || code === "aborted/call";
+}
+
 /**
  * Whether the node says that it refused before its lock. It is the verified node that says so, over its own channel, and it has
  * forgotten the CA key: the cluster of this founding can never exist, and the record of before holds again.
@@ -152,91 +242,10 @@ function isFreshStill(error: unknown): boolean {
   return error instanceof BootstrapError && error.details["saidBy"] === "peer" && error.details["node"] === "fresh";
 }
 
-/**
- * The record of an operation that goes on, if it is the one that the operator asks for now.
- *
- * @throws {BootstrapError} `precondition/operation-changed`, naming what differs.
- */
-function sameSettings(record: ClusterRecord, { clusterDocument, policyDocument }: InitOptions): ClusterRecord {
-  const changed = [
-    ...(record.clusterDocument === clusterDocument ? [] : ["the cluster's settings"]),
-    ...(record.policyDocument === policyDocument ? [] : ["the policy"]),
-  ].join(" and ");
-  if (changed === "") return record;
-  throw new BootstrapError(
-    "precondition/operation-changed",
-    `The node goes on with the operation that began on ${record.time}, and ${changed} differ from that one's`,
-    {
-      next:
-        "Run init with the documents of before; what may change in a cluster that stands is changed there afterwards",
-      details: { operation: record.operationId, began: record.time, changed },
-    },
-  );
-}
-
-function registersFor(options: InitOptions, clusterId: Uint8Array): Promise<RegisterExpectation> {
-  const recorded = options.record.current;
-  const isRecorded = recorded?.state === "pending" && recorded.clusterId === hex(clusterId);
-  return expectedRegisters(options, clusterId, isRecorded);
-}
-
-/** Whether the node goes on with the operation of the record. */
-function isAgain(recorded: ClusterRecord | undefined, node: VerifiedNode): boolean {
-  return recorded?.state === "pending" && recorded.clusterId === hex(node.clusterId);
-}
-
-/**
- * A name is founded a second time only where the first founding provably came to nothing: the same machine shows, fresh and
- * with another cluster ID, that it never locked for the recorded one. A TPM whose reset counter went back was rolled back
- * or cloned, and shows nothing; nor does a machine without a register for the lock, not even of a name that was abandoned.
- */
-function checkRecord(recorded: ClusterRecord | undefined, { claims, clusterId }: VerifiedNode): void {
-  if (recorded === undefined) return;
-  if (recorded.state === "abandoned") {
-    if (claims.showsNoLock !== true) return;
-    // A member of the abandoned cluster that was taken over would look fresh, for as long as it runs.
-    throw clusterExists(recorded);
-  }
-  const resetCountWentBack = (claims.resetCount ?? 0) < (recorded.resetCount ?? 0);
-  const mayHaveLocked = claims.showsNoLock === true && recorded.clusterId !== hex(clusterId);
-  if (claims.identity !== recorded.identity || resetCountWentBack || mayHaveLocked) throw clusterExists(recorded);
-}
-
-async function newRecord(options: InitOptions, { claims, clusterId }: VerifiedNode): Promise<ClusterRecord> {
-  return {
-    version: 1,
-    clusterName: options.clusterName,
-    state: "pending",
-    clusterId: hex(clusterId),
-    identity: claims.identity,
-    operationId: hex(randomBytes(OPERATION_ID_LENGTH)),
-    operatorKey: hex(options.operator.spki),
-    clusterDocument: options.clusterDocument,
-    policyDocument: options.policyDocument,
-    adminKeyPem: await privateKeyPem(await generateKeyPair("p-256")),
-    ...(claims.resetCount === undefined ? {} : { resetCount: claims.resetCount }),
-    ...(claims.showsNoLock === true ? { showsNoLock: true } : {}),
-    time: options.clock.now().toISOString(),
-  };
-}
-
-function clusterExists({ clusterName, clusterId, identity, state, time }: ClusterRecord): BootstrapError {
-  if (state === "abandoned") {
-    return new BootstrapError(
-      "precondition/cluster-exists",
-      `Cluster "${clusterName}" was abandoned, and this machine has no register that tells whether it is one of its members`,
-      { next: "Choose another name", details: { clusterName, clusterId: `sha256:${clusterId}`, identity } },
-    );
-  }
-  const what = state === "founded" ? "was founded" : "may have been founded";
-  return new BootstrapError(
-    "precondition/cluster-exists",
-    `Cluster "${clusterName}" ${what} on ${time} as sha256:${clusterId}, on the machine with the identity ${identity}`,
-    {
-      next: state === "founded"
-        ? `Use its kubeconfig; or give it up with "bootstrapper abandon ${clusterName}"`
-        : `Run init against that machine again; or give the cluster up with "bootstrapper abandon ${clusterName}"`,
-      details: { clusterName, clusterId: `sha256:${clusterId}`, identity },
-    },
-  );
+function stopped(isLocked: boolean, cause: unknown): BootstrapError {
+  const goesOn = isLocked ? "; the node goes on" : "";
+  return new BootstrapError("aborted/init", `The init was stopped${goesOn}`, {
+    cause,
+    next: isLocked ? "Run init again for the kubeconfig: it goes on with the same operation" : "Run init again",
+  });
 }

@@ -271,7 +271,7 @@ Deno.test("foundOnNode() tells every event once, in order, over all its runs", a
 Deno.test("foundOnNode() says what to do when nobody answers, and ends when it is told to", async () => {
   await using operator = await TestOperator.create();
   const world = await InitWorld.start({ operator });
-  await assert.rejects(world.found({ signal: AbortSignal.abort() }), { code: "aborted/dial" });
+  await assert.rejects(world.found({ signal: AbortSignal.abort() }), { code: "aborted/init" });
   await world[Symbol.asyncDispose]();
   await assert.rejects(operator.found(world.endpoint), (error: unknown) => {
     assert(error instanceof BootstrapError);

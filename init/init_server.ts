@@ -22,6 +22,7 @@ import type { InitClientMessage, InitServerMessage } from "../proto/gen/bootstra
 import type { ExchangeDependencies, InitSession, ProposedCluster, VerifiedHello } from "./exchange_server.ts";
 import { INIT_SERVER_DEADLINES, proposeAndAuthorise, receiveHello } from "./exchange_server.ts";
 import type { StagedInit, StagedInitFolder } from "./staged_init.ts";
+import { HAND_OVER, LOCK_STEP } from "./steps.ts";
 import { InitTurns } from "./turn.ts";
 
 const MAXIMUM_CONNECTIONS = 32;
@@ -39,11 +40,6 @@ export interface FoundedCluster {
   /** When it stood. */
   readonly standsSince: Date;
 }
-
-/** The last step of an init: its operator has the admin certificate, or the time for that is over. */
-export const HAND_OVER = "hand-over";
-/** The steps of an init up to its lock. */
-export const INIT_STEPS_BEFORE = ["preflight", "lock"] as const;
 
 /** What the InitServer is made of. */
 export interface InitServerDependencies extends ExchangeDependencies {
@@ -197,7 +193,7 @@ export class InitServer {
       : { operation: this.#operation, heard };
     stopping[Symbol.dispose]();
     turn[Symbol.dispose]();
-    await this.#report(session, locked);
+    await this.#report(session, locked, signal);
   }
 
   async #propose({ operatorKey }: VerifiedHello): Promise<ProposedCluster> {
@@ -268,7 +264,7 @@ export class InitServer {
     if (exchange.closed.aborted) throw exchange.closed.reason;
     await checked;
     if (!hold()) throw new BootstrapError("aborted/superseded", "Another Init of this node has begun");
-    await journal.phase("lock", () => this.#stageAndTake(staged, journal, clusterId, exchange.closed));
+    await journal.phase(LOCK_STEP, () => this.#stageAndTake(staged, journal, clusterId, exchange.closed));
     log.event("info", "init-locked", { clusterId: clusterIdText(clusterId) });
     this.#operation = this.#begin(staged, journal, signal);
     onLocked();
@@ -308,9 +304,12 @@ export class InitServer {
   async #report(
     { exchange }: InitSession,
     { operation: { staged, journal, result }, heard }: LockedInit,
+    signal: AbortSignal,
   ): Promise<void> {
     await journal.follow(sendTo(exchange), result, heard);
-    const { apiEndpoints, joinEndpoints, nodeName } = await result;
+    const { apiEndpoints, joinEndpoints, nodeName } = await result.catch((cause) => {
+      throw signal.aborted ? stopping(cause) : cause;
+    });
     const admin = await issueAdminCertificate(staged.ca, staged.request.adminKey, this.#deps.clock.now());
     await exchange.send({
       message: {
@@ -358,6 +357,17 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve();
     else signal.addEventListener("abort", () => resolve(), { once: true });
   });
+}
+
+/** What a caller hears when the process ends in the middle of its init: it comes back after the next start. */
+function stopping(cause: unknown): BootstrapError {
+  return new BootstrapError(
+    "unavailable/stopped",
+    "The bootstrapper of this node was stopped; started again, it goes on",
+    {
+      cause,
+    },
+  );
 }
 
 function joining(clusterId: Uint8Array): BootstrapError {

@@ -1,12 +1,7 @@
 import { RETRY_AFTER_DETAIL } from "../attestation/channel/refusal.ts";
 import type { BootstrapError } from "../platform/errors.ts";
-
-/** How the pauses between attempts grow. */
-interface Growth {
-  readonly firstMs: number;
-  readonly factor: number;
-  readonly longestMs: number;
-}
+import { backOffMs } from "../platform/retry.ts";
+import type { BackOff } from "../platform/retry.ts";
 
 /**
  * Why an attempt failed, as far as the next one is concerned:
@@ -17,33 +12,22 @@ interface Growth {
  */
 export type Setback = "unreachable" | "refused" | "final";
 
-const GROWTH: Readonly<Record<Setback, Growth>> = Object.freeze({
-  unreachable: { firstMs: 200, factor: 1.5, longestMs: 2_000 },
-  refused: { firstMs: 1_000, factor: 1.6, longestMs: 30_000 },
-  final: { firstMs: 15_000, factor: 1.6, longestMs: 120_000 },
-});
-
 /** How far a pause may be off, so that many nodes do not ask in step. */
 const JITTER = 0.2;
+
+/** How the pauses grow, by why the attempts failed. */
+export const BACK_OFF: Readonly<Record<Setback, BackOff>> = Object.freeze({
+  unreachable: { firstMs: 200, factor: 1.5, longestMs: 2_000, jitter: JITTER },
+  refused: { firstMs: 1_000, factor: 1.6, longestMs: 30_000, jitter: JITTER },
+  final: { firstMs: 15_000, factor: 1.6, longestMs: 120_000, jitter: JITTER },
+});
+
 /** How much longer than it was told to a node may wait, for the same reason; never less long. */
 const HINT_JITTER = 0.25;
 /** Services ask for 5 and 10. */
 const LONGEST_HINT_SECONDS = 30;
 /** Whoever can come between once must not silence an endpoint for longer than that. */
 const LONGEST_FOR_STRANGERS_MS = 10_000;
-
-/**
- * The pause before the next attempt, milliseconds.
- *
- * @param setback Why the last attempts failed.
- * @param attempts How many in a row did for that reason, at least 1.
- * @param random From 0 to 1.
- */
-export function backoffMs(setback: Setback, attempts: number, random: number): number {
-  const { firstMs, factor, longestMs } = GROWTH[setback];
-  const pauseMs = Math.min(longestMs, firstMs * factor ** (attempts - 1));
-  return Math.round(pauseMs * (1 - JITTER + 2 * JITTER * random));
-}
 
 /**
  * The pause that a refusal asks for, milliseconds, if it may be retried and asks for a usable one: 1 to 30 whole seconds.
@@ -75,6 +59,6 @@ export interface FailedAttempt {
  * @param random From 0 to 1.
  */
 export function pauseAfterMs({ error, setback, count, isFounded }: FailedAttempt, random: number): number {
-  const pauseMs = hintedPauseMs(error, random) ?? backoffMs(setback, count, random);
+  const pauseMs = hintedPauseMs(error, random) ?? backOffMs(BACK_OFF[setback], count, random);
   return isFounded ? pauseMs : Math.min(pauseMs, Math.round(LONGEST_FOR_STRANGERS_MS * (1 - JITTER * random)));
 }

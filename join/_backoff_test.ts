@@ -1,20 +1,13 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { BootstrapError } from "../platform/errors.ts";
-import { backoffMs, hintedPauseMs, pauseAfterMs } from "./_backoff.ts";
+import { backOffMs } from "../platform/retry.ts";
+import { BACK_OFF, hintedPauseMs, pauseAfterMs } from "./_backoff.ts";
 import type { Setback } from "./_backoff.ts";
 
-Deno.test("backoffMs() grows up to a bound for each reason, and is never in step", () => {
-  for (const setback of ["unreachable", "refused", "final"] as const) {
-    const middle = (attempts: number) => backoffMs(setback, attempts, 0.5);
-    for (let attempts = 1; attempts < 30; attempts++) assert.ok(middle(attempts) <= middle(attempts + 1));
-    assert.equal(middle(10_000), middle(10_001));
-    assert.ok(backoffMs(setback, 1, 0) < backoffMs(setback, 1, 1));
-  }
-});
-
-Deno.test("backoffMs() tries a broken connection at once, a refusal soon, and a final one in tens of seconds to minutes", () => {
-  const range = (setback: Setback) => [backoffMs(setback, 1, 0), backoffMs(setback, 10_000, 1)] as const;
+Deno.test("BACK_OFF tries a broken connection at once, a refusal soon, and a final one in tens of seconds to minutes", () => {
+  const range = (setback: Setback) =>
+    [backOffMs(BACK_OFF[setback], 1, 0), backOffMs(BACK_OFF[setback], 10_000, 1)] as const;
   assert.deepEqual(range("unreachable"), [160, 2_400]);
   assert.deepEqual(range("refused"), [800, 36_000]);
   assert.deepEqual(range("final"), [12_000, 144_000]);
@@ -74,7 +67,7 @@ Deno.test("pauseAfterMs() lets nobody who has not shown what he is silence an en
       for (const random of [0, 0.5, 1]) {
         const failed = { error, setback, count: 10_000 };
         assert.ok(pauseAfterMs({ ...failed, isFounded: false }, random) <= 10_000);
-        const asked = hintedPauseMs(error, random) ?? backoffMs(setback, 10_000, random);
+        const asked = hintedPauseMs(error, random) ?? backOffMs(BACK_OFF[setback], 10_000, random);
         assert.equal(pauseAfterMs({ ...failed, isFounded: true }, random), asked);
       }
     }

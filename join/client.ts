@@ -33,7 +33,8 @@ import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { writeFileAtomic } from "../platform/files.ts";
 import { errorFields } from "../platform/log.ts";
 import type { Log } from "../platform/log.ts";
-import { backoffMs } from "./_backoff.ts";
+import { retry } from "../platform/retry.ts";
+import { BACK_OFF } from "./_backoff.ts";
 import type { ControlPlaneKit } from "./control_plane_kit.ts";
 import { wipeKit } from "./control_plane_kit.ts";
 import type { ControlPlaneMaker } from "./control_plane_sequence.ts";
@@ -283,20 +284,26 @@ class JoinClient {
     work: () => Promise<T>,
   ): Promise<T> {
     const { clock, log } = this.#dependencies;
-    const { signal } = this.#options;
-    for (let attempt = 1;; attempt++) {
+    const { signal, onStepFailure } = this.#options;
+    const wiping = async () => {
       try {
         return await work();
-      } catch (cause) {
-        const error = asBootstrapError(cause);
+      } catch (error) {
         this.#wipeKit();
-        if (signal.aborted) throw stopped(cause);
-        if (!isTriedAgain(error)) throw error;
-        const pauseMs = backoffMs(canBeMended(error) ? "refused" : "final", attempt, Math.random());
-        log.event("warn", event, { ...errorFields(error), pauseMs });
-        this.#options.onStepFailure?.(error);
-        await clock.sleep(pauseMs, signal).catch((reason: unknown) => Promise.reject(stopped(reason)));
+        throw error;
       }
+    };
+    try {
+      return await retry(wiping, {
+        ...{ clock, signal, random: Math.random, isRetriable: isTriedAgain },
+        backOff: (error) => BACK_OFF[canBeMended(error) ? "refused" : "final"],
+        onFailedTry: ({ error, pauseMs }) => {
+          log.event("warn", event, { ...errorFields(error), pauseMs });
+          onStepFailure?.(error);
+        },
+      });
+    } catch (cause) {
+      throw signal.aborted ? stopped(cause) : asBootstrapError(cause);
     }
   }
 }

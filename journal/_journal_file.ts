@@ -10,6 +10,9 @@ export const MAXIMUM_EVENTS = 400;
 /** The longest text of an event, characters. */
 export const MAXIMUM_DETAIL_LENGTH = 500;
 
+/** What an event may say of its step. */
+export const EVENT_STATES = ["started", "detail", "waiting", "done", "failed"] as const;
+
 const FORM = "bootstrapper-journal";
 const VERSION = 1;
 const MAXIMUM_STEPS = 64;
@@ -40,7 +43,7 @@ const stepSchema: v.GenericSchema<unknown, JournalStep> = v.strictObject({
 const eventSchema: v.GenericSchema<unknown, JournalEvent> = v.strictObject({
   number: v.pipe(count, v.minValue(1)),
   phase: v.string(),
-  state: v.picklist(["started", "detail", "done", "failed"]),
+  state: v.picklist(EVENT_STATES),
   detail: v.string(),
   timeMs: count,
   durationMs: count,
@@ -94,8 +97,8 @@ export interface JournalEvent {
   readonly number: number;
   /** The step. */
   readonly phase: string;
-  /** What of it. */
-  readonly state: "started" | "detail" | "done" | "failed";
+  /** What of it. `waiting`: a try of it failed, and it waits for the next; the detail says why, and for how long. */
+  readonly state: "started" | "detail" | "waiting" | "done" | "failed";
   /** A text, or nothing. */
   readonly detail: string;
   /** When, milliseconds since 1970. */

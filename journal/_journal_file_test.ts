@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { concat, copyOf, fromUtf8, hex, sha256, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { JournalContent } from "./_journal_file.ts";
-import { decodeJournal, encodeJournal, MAXIMUM_EVENTS, MAXIMUM_JOURNAL_BYTES } from "./_journal_file.ts";
+import { decodeJournal, encodeJournal, EVENT_STATES, MAXIMUM_EVENTS, MAXIMUM_JOURNAL_BYTES } from "./_journal_file.ts";
 
 const PATH = "/state/journal/join";
 const TIME = "2026-11-21T05:00:00.000Z";
@@ -54,7 +54,7 @@ const contents: fc.Arbitrary<JournalContent> = fc.record({
     fc.record({
       number: fc.integer({ min: 1 }),
       phase: text,
-      state: fc.constantFrom("started", "detail", "done", "failed"),
+      state: fc.constantFrom(...EVENT_STATES),
       detail: text,
       timeMs: fc.nat(),
       durationMs: fc.nat(),

@@ -94,9 +94,12 @@ export class Journal {
 
   /** Says something of a step that is under way. It reaches the disk with the next write. */
   detail(name: string, detail: string): void {
-    this.#append(name, "detail", detail, 0);
-    // A detail is no reason to fail: what cannot be written is noticed at the end of the step.
-    this.#write().catch(() => {});
+    this.#say(name, "detail", detail);
+  }
+
+  /** Says of a step that is under way why a try of it failed, and when it is tried again. It reaches the disk with the next write. */
+  waiting(name: string, detail: string): void {
+    this.#say(name, "waiting", detail);
   }
 
   /**
@@ -172,6 +175,12 @@ export class Journal {
   #eventAfter(number: number): JournalEvent | undefined {
     const readable = this.#kept === undefined ? Infinity : this.#onDisk;
     return this.#events.find((event) => event.number > number && event.number <= readable);
+  }
+
+  #say(name: string, state: "detail" | "waiting", detail: string): void {
+    this.#append(name, state, detail, 0);
+    // A detail is no reason to fail: what cannot be written is noticed at the end of the step.
+    this.#write().catch(() => {});
   }
 
   #append(phase: string, state: JournalEvent["state"], detail: string, durationMs: number): void {

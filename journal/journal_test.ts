@@ -213,6 +213,15 @@ journalTest("detail() is written together with what comes while a write is under
   assert.equal((await onDisk(path)).events.length, 102);
 });
 
+journalTest("waiting() says of a step under way why it is tried again, and is read after a restart", async (path) => {
+  const journal = new Journal(PARTS);
+  await journal.keep(path, HEAD);
+  await journal.phase("a", () => Promise.resolve(journal.waiting("a", "try 1 failed: no answer; next try in 0.3 s")));
+  const events = await heardFrom(await Journal.read(path, PARTS) ?? assert.fail(), Promise.resolve());
+  assert.deepEqual(events.map(short), ["1 a started", "2 a waiting", "3 a done"]);
+  assert.equal(events[1]?.detail, "try 1 failed: no answer; next try in 0.3 s");
+});
+
 journalTest("detail() keeps the latest events, cut to their longest, and well formed", async (path) => {
   const journal = await kept(path);
   await journal.phase("a", () => {

@@ -20,7 +20,9 @@ function codeOf(status: number, reason: string): ErrorCode {
     case 409:
       return reason === "AlreadyExists" ? "conflict/already-exists" : "conflict/changed";
     default:
-      return status === 429 || status >= 500 ? "unavailable/kubernetes-api" : "internal/kubernetes-api";
+      return status === 408 || status === 429 || status >= 500
+        ? "unavailable/kubernetes-api"
+        : "internal/kubernetes-api";
   }
 }
 

@@ -10,14 +10,24 @@ Deno.test("statusError() gives a stable code by status and reason, and says what
     [409, "AlreadyExists", "conflict/already-exists", false],
     [409, "Conflict", "conflict/changed", false],
     [422, "Invalid", "malformed/kubernetes-api", false],
+    [408, "", "unavailable/kubernetes-api", true],
     [429, "TooManyRequests", "unavailable/kubernetes-api", true],
+    [500, "InternalError", "unavailable/kubernetes-api", true],
     [503, "ServiceUnavailable", "unavailable/kubernetes-api", true],
+    [504, "Timeout", "unavailable/kubernetes-api", true],
     [302, "", "internal/kubernetes-api", false],
   ];
   for (const [status, reason, code, retriable] of cases) {
     const error = statusError("GET /x", status, JSON.stringify({ kind: "Status", reason, message: "why" }));
     assert.deepEqual([error.code, error.retriable, error.details.reason], [code, retriable, reason]);
   }
+});
+
+Deno.test("statusError() has etcd's own time-out, which the API server passes on as 500, tried again", () => {
+  const body = { kind: "Status", status: "Failure", message: "etcdserver: request timed out", code: 500 };
+  const error = statusError("POST /x", 500, JSON.stringify(body));
+  assert.deepEqual([error.code, error.retriable], ["unavailable/kubernetes-api", true]);
+  assert.equal(error.message, "POST /x was refused with 500: etcdserver: request timed out");
 });
 
 Deno.test("statusError() takes an answer that is no Status, and shows no token of one that is", () => {

@@ -1,5 +1,6 @@
 import type { Clock } from "../platform/clock.ts";
 import { BootstrapError, type BootstrapErrorOptions, type ErrorCode } from "../platform/errors.ts";
+import { retry } from "../platform/retry.ts";
 
 /** How long is waited, and by which clock. */
 export interface Wait {
@@ -27,22 +28,27 @@ export interface Poll extends Wait {
 
 /** Looks until there is something to see. Errors that are retriable count as nothing seen; the last is the timeout's cause. */
 export async function pollUntil<T>(look: () => Promise<T | undefined>, poll: Poll): Promise<T> {
-  const end = poll.clock.monotonicMs() + poll.deadlineMs;
-  let problem: unknown;
-  for (let pollMs = poll.firstMs;; pollMs = Math.min(2 * pollMs, poll.longestMs)) {
-    poll.signal?.throwIfAborted();
-    try {
+  const { clock, signal, firstMs, longestMs } = poll;
+  const endMs = clock.monotonicMs() + poll.deadlineMs;
+  const nothing = new BootstrapError("unavailable/nothing-seen", poll.failure);
+  let isOver = false;
+  try {
+    return await retry(async () => {
       const found = await look();
-      if (found !== undefined) return found;
-      problem = undefined;
-    } catch (error) {
-      if (!(error instanceof BootstrapError && error.retriable)) throw error;
-      problem = error;
-    }
-    if (poll.clock.monotonicMs() >= end) throw new BootstrapError(poll.code, sentence(poll), options(poll, problem));
-    await poll.clock.sleep(pollMs, poll.signal);
+      if (found === undefined) throw nothing;
+      return found;
+    }, {
+      ...{ clock, signal, random: NEVER_OFF, backOff: { firstMs, longestMs, factor: 2, jitter: 0 } },
+      isRetriable: ({ retriable }) => retriable && !(isOver = clock.monotonicMs() >= endMs),
+    });
+  } catch (error) {
+    if (!isOver) throw error;
+    throw new BootstrapError(poll.code, sentence(poll), options(poll, error === nothing ? undefined : error));
   }
 }
+
+/** Each machine polls what is its own, so that nobody else polls in step. */
+const NEVER_OFF = () => 0;
 
 function sentence({ failure, deadlineMs }: Poll): string {
   return `${failure} within ${deadlineMs / 1000} s`;

@@ -1,25 +1,7 @@
 import assert from "node:assert/strict";
-import type { Clock } from "../platform/clock.ts";
+import { sleepingClock } from "../platform/_testing.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { pollUntil } from "./_poll.ts";
-
-/** A clock that passes only by sleeping, and remembers for how long. */
-function sleepingClock(): { readonly clock: Clock; readonly slept: number[] } {
-  const slept: number[] = [];
-  const elapsed = () => slept.reduce((sum, ms) => sum + ms, 0);
-  return {
-    slept,
-    clock: {
-      now: () => new Date(elapsed()),
-      monotonicMs: elapsed,
-      sleep: (ms, signal) => {
-        signal?.throwIfAborted();
-        slept.push(ms);
-        return Promise.resolve();
-      },
-    },
-  };
-}
 
 const common = { firstMs: 10, longestMs: 40, deadlineMs: 200, code: "timeout/x", failure: "It did not come" } as const;
 

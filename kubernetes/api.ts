@@ -24,6 +24,8 @@ export interface ApiCredentials {
 export interface ApiOptions {
   /** Each call fails with `timeout/kubernetes-api` after this many milliseconds. Default: 30 s. */
   readonly deadlineMs?: number;
+  /** Ends calls under way, and those that come later. */
+  readonly signal?: AbortSignal;
 }
 
 /** Which version of an object a deletion is meant for; the server refuses with a conflict if it is another. */
@@ -56,17 +58,19 @@ const FIELD_MANAGER = "bootstrapper";
  *
  * | code | when |
  * |---|---|
- * | `unavailable/kubernetes-api` | no answer, 429, 5xx: retriable |
+ * | `unavailable/kubernetes-api` | no answer, 408, 429, 5xx: retriable |
  * | `timeout/kubernetes-api` | no answer in time: retriable; a change may have happened |
  * | `unauthorized/kubernetes-api` | 401, 403 |
  * | `precondition/not-found` | 404 |
  * | `conflict/already-exists`, `conflict/changed` | 409, by its reason |
  * | `malformed/kubernetes-api` | 400, 422, and answers that do not fit the schema |
+ * | `aborted/kubernetes-api` | the signal ended it; a change may have happened |
  */
 export class KubernetesApi implements Disposable {
   readonly #server: string;
   readonly #client: Deno.HttpClient;
   readonly #deadlineMs: number;
+  readonly #signal: AbortSignal | undefined;
 
   /**
    * Nothing is sent yet.
@@ -83,6 +87,7 @@ export class KubernetesApi implements Disposable {
     }
     this.#server = url.origin;
     this.#deadlineMs = options.deadlineMs ?? DEFAULT_DEADLINE_MS;
+    this.#signal = options.signal;
     try {
       this.#client = Deno.createHttpClient({
         caCerts: [credentials.caPem],
@@ -157,7 +162,8 @@ export class KubernetesApi implements Disposable {
     contentType?: string,
   ): Promise<T> {
     const what = `${method} ${path}`;
-    const signal = AbortSignal.timeout(this.#deadlineMs);
+    const deadline = AbortSignal.timeout(this.#deadlineMs);
+    const signal = this.#signal === undefined ? deadline : AbortSignal.any([deadline, this.#signal]);
     let status: number;
     let text: string;
     try {
@@ -174,7 +180,8 @@ export class KubernetesApi implements Disposable {
       text = await readText(response, what);
     } catch (cause) {
       if (cause instanceof BootstrapError) throw cause;
-      if (signal.aborted) {
+      if (this.#signal?.aborted) throw new BootstrapError("aborted/kubernetes-api", `${what} was ended`, { cause });
+      if (deadline.aborted) {
         throw new BootstrapError("timeout/kubernetes-api", `${what} had no answer in ${this.#deadlineMs / 1000} s`, {
           cause,
         });

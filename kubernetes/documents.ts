@@ -57,9 +57,14 @@ function documents(...values: readonly Record<string, unknown>[]): string {
   return values.map((value) => stringify(value)).join("---\n");
 }
 
+/** Where a control plane's own API server listens, `host:port`. */
+export function ownApiEndpoint({ address }: Pick<NodeFacts, "address">): string {
+  return hostAndPort(address, API_SERVER_PORT);
+}
+
 /** The API server's endpoint as nodes and operators dial it, `host:port`: the settings', or the node's own. */
 export function controlPlaneEndpoint(settings: ClusterSettings, node: NodeFacts): string {
-  return settings.controlPlaneEndpoint ?? hostAndPort(node.address, API_SERVER_PORT);
+  return settings.controlPlaneEndpoint ?? ownApiEndpoint(node);
 }
 
 /** The documents of `kubeadm init`: InitConfiguration, ClusterConfiguration and KubeletConfiguration, as YAML. */

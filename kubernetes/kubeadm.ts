@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { BootstrapError } from "../platform/errors.ts";
 import { exists, removeIfExists } from "../platform/files.ts";
 import { type FailedCheck, parseFailedChecks } from "./_kubeadm_output.ts";
-import { failure, type KubeadmParts, KubeadmProcess, type KubeadmRun } from "./_kubeadm_process.ts";
+import { failure, type FailureKind, type KubeadmParts, KubeadmProcess, type KubeadmRun } from "./_kubeadm_process.ts";
 import { redact } from "./_redact.ts";
 import { isWholePem, removeTornFiles } from "./_torn_files.ts";
 
@@ -20,6 +20,12 @@ export type { KubeadmParts, KubeadmRun } from "./_kubeadm_process.ts";
  * `show-join-command` shows a token.
  */
 const SKIPPED_INIT_PHASES = ["preflight", "bootstrap-token", "upload-certs", "show-join-command"] as const;
+
+/**
+ * Phases of `kubeadm init` that wait for the control plane, or call it at the cluster's endpoint: a slow machine, or a load balancer
+ * that is not ready yet. What comes before them works on this machine alone, and fails the same way again.
+ */
+const WAITING_INIT_PHASES = ["wait-control-plane", "upload-config", "mark-control-plane", "addon"];
 
 /** kubeadm with a folder for its configuration. Runs are one at a time: that is the caller's concern. */
 export class Kubeadm {
@@ -38,8 +44,8 @@ export class Kubeadm {
    * is made anew.
    *
    * @param documents The YAML of `initDocuments()`.
-   * @throws {BootstrapError} `system/kubeadm` naming the phase, `timeout/command`, `aborted/command`, `system/command`,
-   *   `precondition/cluster-ca` if the CA is missing.
+   * @throws {BootstrapError} `system/kubeadm` naming the phase, retriable where waiting may mend it; `timeout/command`,
+   *   `aborted/command`, `system/command`, `precondition/cluster-ca` if the CA is missing.
    */
   async init(documents: string, run: KubeadmRun): Promise<void> {
     const { kubernetesFolder } = this.#process;
@@ -49,7 +55,8 @@ export class Kubeadm {
       throw new BootstrapError("precondition/cluster-ca", `Cannot initialise a cluster as its CA is not at ${path}`);
     }
     await removeTornFiles(kubernetesFolder);
-    await this.#process.run(["init", `--skip-phases=${SKIPPED_INIT_PHASES.join(",")}`], documents, run);
+    const argv = ["init", `--skip-phases=${SKIPPED_INIT_PHASES.join(",")}`] as const;
+    await this.#process.run(argv, documents, run, kindOfInitFailure);
     await removeIfExists(join(kubernetesFolder, "super-admin.conf"));
     await this.#process.sync(run);
   }
@@ -109,4 +116,10 @@ export class Kubeadm {
       if (!refused || !await this.hasJoined()) throw error;
     }
   }
+}
+
+/** kubeadm names a phase by its path, as `upload-config/kubeadm`. */
+function kindOfInitFailure(phase: string): FailureKind {
+  const [first = ""] = phase.split("/", 1);
+  return { code: "system/kubeadm", retriable: WAITING_INIT_PHASES.includes(first) };
 }

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import type { CommandResult } from "../platform/command.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { layJoined, Machine } from "./_testing.ts";
 
+const failedIn = (text: string) => ({ code: 1, stderr: `error: error execution phase ${text}` });
 const TOKEN = "abcdef.0123456789abcdef";
 
 Deno.test("init() leaves out every phase that makes a token or copies a key, and forces the result to disk", async () => {
@@ -43,6 +45,30 @@ Deno.test("init() fails naming the phase, without secrets, and removes its confi
     return true;
   });
   assert.deepEqual(await Array.fromAsync(Deno.readDir(join(machine.folder, "private"))), []);
+});
+
+Deno.test("init() says whether waiting may mend a failure, by kubeadm's phase", async () => {
+  const cases: readonly (readonly [failed: Partial<CommandResult>, retriable: boolean])[] = [
+    [failedIn("wait-control-plane: failed while waiting for the control plane to start"), true],
+    [failedIn("upload-config/kubeadm: error uploading the kubeadm ClusterConfiguration: connection refused"), true],
+    [failedIn("mark-control-plane: etcdserver: request timed out"), true],
+    [failedIn("addon/coredns: context deadline exceeded"), true],
+    [failedIn("certs/apiserver: no space left on device"), false],
+    [failedIn("etcd/local: a file where a folder should be"), false],
+    [failedIn("kubelet-start: read-only file system"), false],
+    [{ code: 1, stderr: "error: unknown flag" }, false],
+    // Killed in whatever phase it was: the process ends, as its own end may be the next.
+    [{ code: 137, stderr: "error execution phase wait-control-plane: interrupted" }, false],
+  ];
+  await using machine = await Machine.create();
+  for (const [failed, retriable] of cases) {
+    machine.answer(failed);
+    await assert.rejects(machine.kubeadm.init("documents", { deadlineMs: 1000 }), (error: unknown) => {
+      assert.ok(error instanceof BootstrapError && error.code === "system/kubeadm");
+      assert.equal(error.retriable, retriable, error.message);
+      return true;
+    });
+  }
 });
 
 Deno.test("preflight() gives the failed checks, none when all is well, and fails when kubeadm says nothing", async () => {

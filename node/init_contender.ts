@@ -8,9 +8,11 @@ import { documentsOf, foundCluster } from "../init/found_cluster.ts";
 import { InitServer } from "../init/init_server.ts";
 import { kubernetesChecks, preflight } from "../init/preflight.ts";
 import type { StagedInitFolder } from "../init/staged_init.ts";
+import { errorFields } from "../platform/log.ts";
 import { installJoinService, JOIN_SERVICE_PORT } from "./join_service_install.ts";
 import { systemdKubelet } from "./kubelet.ts";
 import type { Contender } from "./run_dependencies.ts";
+import { statusRefusal } from "./status.ts";
 import { untilAborted } from "./until_aborted.ts";
 
 /** Serves Init until a cluster stands on this node and its operator has the keys. */
@@ -25,7 +27,11 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
       const all = [...checks, ...kubernetesChecks(kubeadm, commands, documentsOf(staged, self), signal)];
       return preflight(all, (check) => journal.detail("preflight", check), signal);
     },
-    found: (staged, journal, signal) => foundCluster(founding(contender), staged, journal, signal),
+    found: async (staged, journal, signal) => {
+      const cluster = await foundCluster(founding(contender), staged, journal, signal);
+      status.update({ waitsFor: "the operator's init, which fetches the admin certificate" });
+      return cluster;
+    },
     onLocked: () => {
       contender.onLocked();
       const state = lock.state();
@@ -44,16 +50,25 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
   await server.run(signal);
 }
 
-function founding({ deps, issuer, kubeadm }: Contender): FoundClusterDependencies {
-  const { configuration: { trust }, self, paths, commands, clock } = deps;
+function founding({ deps, issuer, kubeadm, status }: Contender): FoundClusterDependencies {
+  const { configuration: { trust }, self, paths, commands, clock, log } = deps;
   const kubelet = systemdKubelet({
     ...{ nodeName: self.name, kubernetesFolder: paths.kubernetes, kubeadm, commands, clock },
   });
   return {
-    ...{ node: self, kubernetesFolder: paths.kubernetes, kubeadm, clock },
+    ...{ node: self, kubernetesFolder: paths.kubernetes, kubeadm, clock, random: Math.random },
     identity: (clusterId) => issuer.ownIdentity(clusterId),
     enableKubelet: () => kubelet.enable(),
     joinServicePort: JOIN_SERVICE_PORT,
+    onWaiting: (wait) => {
+      if (wait === undefined) return void status.update({ waitsFor: undefined, lastRefusal: undefined });
+      const { step, error, failures, pauseMs } = wait;
+      log.event("warn", "init-step-not-done", { ...errorFields(error), step, failures, pauseMs });
+      status.update({
+        waitsFor: `another try of the step ${step}, of which ${failures} failed`,
+        lastRefusal: statusRefusal(error, clock.now()),
+      });
+    },
     installJoinService: ({ ca, founding, request }, { apiEndpoints, joinEndpoints }) =>
       installJoinService({ folder: paths.joinService, address: self.address, trust, clock, commands }, {
         ...{ ca, foundings: [founding], apiEndpoints, joinEndpoints },

@@ -9,6 +9,7 @@ import { generateKeyPair } from "../certificate/keys.ts";
 import { clusterIdOf } from "../certificate/cluster_id.ts";
 import type { TrustPart } from "../attestation/transcript.ts";
 import { hasServiceState, writeServiceState } from "../join/service_state.ts";
+import { ownApiEndpoint } from "../kubernetes/documents.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { CommandRunner } from "../platform/command.ts";
 import { runOrThrow } from "../platform/command.ts";
@@ -18,7 +19,6 @@ import type { Founding } from "../proto/gen/bootstrapper.ts";
 
 /** The port of the join services. */
 export const JOIN_SERVICE_PORT = 9444;
-const API_SERVER_PORT = 6443;
 const UNIT = "bootstrapper-join-service.service";
 const SYSTEMCTL_DEADLINE_MS = 120_000;
 
@@ -100,7 +100,7 @@ async function writeState(
     trust: { ...trust, clusterId: await clusterIdOf(ca.certificate) },
     ...documents,
     listen: hostAndPort(address, JOIN_SERVICE_PORT),
-    apiServer: `https://${hostAndPort(address, API_SERVER_PORT)}`,
+    apiServer: `https://${ownApiEndpoint({ address })}`,
   });
 }
 

@@ -112,6 +112,22 @@ export function asBootstrapError(error: unknown, code: ErrorCode = "internal/une
   return new BootstrapError(code, message, { cause: error });
 }
 
+const LONGEST_CHAIN = 8;
+
+/** The sentences of the errors below an error, the nearest first. */
+export function causesOf(error: BootstrapError): string[] {
+  const causes: string[] = [];
+  for (let { cause } = error as Error; cause instanceof Error && causes.length < LONGEST_CHAIN; cause = cause.cause) {
+    causes.push(cause.message);
+  }
+  return causes;
+}
+
+/** What happened and why, on one line: the error's sentence and those below it that it does not repeat. */
+export function sentenceOf(error: BootstrapError): string {
+  return [error.message, ...causesOf(error).filter((cause) => !error.message.includes(cause))].join(": ");
+}
+
 /** The exit code of the command line for an error: 1 failed, 2 usage, 3 refused by policy, 4 retriable. */
 export function exitCodeOf(error: BootstrapError): number {
   return error.retriable ? ERROR_CODES.unavailable : ERROR_CODES[errorFamily(error.code)];

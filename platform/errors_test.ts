@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { asBootstrapError, BootstrapError, errorFamily, exitCodeOf } from "./errors.ts";
+import { asBootstrapError, BootstrapError, errorFamily, exitCodeOf, sentenceOf } from "./errors.ts";
 import type { ErrorCode } from "./errors.ts";
 
 Deno.test("BootstrapError carries its code, sentence, facts and cause", () => {
@@ -74,4 +74,17 @@ Deno.test("asBootstrapError() gives one of ours back, and wraps anything else wi
     ["internal/unexpected", "text"],
   );
   assert.equal(asBootstrapError(undefined).message, "undefined");
+});
+
+Deno.test("sentenceOf() says what happened and why, and nothing twice", () => {
+  const refused = new TypeError("connection refused");
+  const unreachable = new BootstrapError("unavailable/x", "Cannot reach 192.0.2.1", { cause: refused });
+  assert.equal(
+    sentenceOf(new BootstrapError("timeout/x", "Nothing came", { cause: unreachable })),
+    [
+      ...["Nothing came", "Cannot reach 192.0.2.1", "connection refused"],
+    ].join(": "),
+  );
+  const said = new BootstrapError("unavailable/x", "The call failed: connection refused", { cause: refused });
+  assert.equal(sentenceOf(said), said.message);
 });

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Clock } from "./clock.ts";
+import { causesOf } from "./errors.ts";
 import type { BootstrapError, FailedCheck } from "./errors.ts";
 
 /** How much an event matters. */
@@ -47,10 +48,7 @@ export const silentLog: Log = Object.freeze({ event() {}, with: () => silentLog 
 
 /** An error as log fields: code, sentence, next action, facts, failed checks, and the chain of causes. Facts hide none of the others. */
 export function errorFields(error: BootstrapError): LogFields {
-  const causes: string[] = [];
-  for (let cause = error.cause; cause instanceof Error && causes.length < 8; cause = cause.cause) {
-    causes.push(cause.message);
-  }
+  const causes = causesOf(error);
   const own = {
     code: error.code,
     message: error.message,

@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
+import { waitUntil } from "../e2e/wait_until.ts";
 import type { CrashPoint, Way } from "./_crash_points.ts";
 import type { RunMachine } from "./_run_machine.ts";
 import type { RunOperator } from "./_run_operator.ts";
 import type { BootstrapperProcess } from "./_run_process.ts";
+import { PATIENCE_MS } from "./_run_process.ts";
 
 /** As a shell and as nsenter show an end by SIGKILL. */
 const KILLED = 137;
 /** More often nobody should have to try. */
 const MAXIMUM_TRIES = 4;
+const POLL_MS = 50;
 
 /** A machine on its way to be a member. */
 export interface Life {
@@ -44,9 +47,13 @@ export class JoinLife implements Life {
   }
 }
 
-/** An init needs an operator, who runs `init` again when it was cut off. */
+/**
+ * An init needs an operator. The operator's `init` goes on by itself from the lock on, however often `run` dies; when it has ended
+ * before, the operator runs it again.
+ */
 export class InitLife implements Life {
   readonly way = "init";
+  #init: BootstrapperProcess | undefined;
 
   /** Nothing has started, and the operator knows of no cluster. */
   constructor(readonly machine: RunMachine, readonly operator: RunOperator) {}
@@ -65,7 +72,14 @@ export class InitLife implements Life {
       // Who was locked goes on before anybody asks, and may have ended already.
       await running.event({ event: "init-server-listening" }).catch(() => {});
       if (running.isOver) break;
-      if (await this.operator.init(this.machine, []).exitCode() === 0) break;
+      const init = this.#initUnderWay() ?? (this.#init = this.operator.init(this.machine, []));
+      const what = `end of init, or of run, on ${this.machine.node.name}`;
+      await waitUntil(
+        { what, deadlineMs: PATIENCE_MS, everyMs: POLL_MS },
+        () => Promise.resolve(init.isOver || running.isOver),
+      );
+      // What `run` did not survive, an init that had begun does.
+      if (running.isOver || await init.exitCode() === 0) break;
     }
     await running.exitCode();
     return running;
@@ -75,6 +89,11 @@ export class InitLife implements Life {
     const running = await this.start();
     assert.equal(await running.exitCode(), 0, await running.output());
     assert.ok(await this.#isFounded(), "its operator was never served");
+    if (this.#init !== undefined) assert.equal(await this.#init.exitCode(), 0, await this.#init.output());
+  }
+
+  #initUnderWay(): BootstrapperProcess | undefined {
+    return this.#init?.isOver === false ? this.#init : undefined;
   }
 
   /** By the operator's record, which claims the cluster that there is. */

@@ -227,7 +227,7 @@ await variantTest("attack: another image in an Init", async (_t, variant) => {
 
 await variantTest("attack: the trust part of another configuration in an Init", async (t, variant) => {
   // A genuine machine that also obeys somebody else, or would be captured by another cluster. Stopped by the check of PCR 12,
-  // HOST_DATA or MRCONFIGID: the operator expects D12 of its own name and keys, without a cluster ID (registersFor()).
+  // HOST_DATA or MRCONFIGID: the operator expects D12 of its own name and keys, without a cluster ID (expectedRegisters()).
   await using operator = await TestOperator.create();
   await using stranger = await TestOperator.create();
   const trust = trustIn(operator.keys);
@@ -272,7 +272,7 @@ await variantTest("attack: a machine that is locked already, in an Init", async 
 }, LOCKABLE);
 
 await variantTest("attack: a machine says that it is the one of the operator's record", async (t, variant) => {
-  // Founding again would found a second cluster of the name. Stopped by registersFor() and checkRecord().
+  // Founding again would found a second cluster of the name. Stopped by expectedRegisters() and checkRecord().
   await using machine = await variant.start();
   await using attacker = await variant.start();
   const verifier = variant.verifierFor(machine, attacker);

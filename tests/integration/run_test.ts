@@ -154,13 +154,16 @@ runTest("run goes on by itself after kill -9, and so does the operator's init", 
       index === 1 && /^(?:failed|interrupted)$/.test(outcome) ? "ended" : outcome
     );
 
-  await step("run and init are killed in kubeadm init", async () => {
+  await step("run is killed in kubeadm init, init waits until it goes on, and is killed then", async () => {
     const running = controlPlane.start();
     await running.event({ event: "init-server-listening" });
     const init = operator.init(controlPlane);
     clusterId = (await init.event({ event: "verified" }))["clusterId"];
     await init.event({ event: "progress", phase: "kubeadm-init", state: "detail" });
-    await Promise.all([running.kill(), init.kill()]);
+    await running.kill();
+    const { lastSeen } = await init.event({ event: "reconnecting" });
+    assert.match(String(lastSeen), /^the step kubeadm-init /);
+    await init.kill();
     lock = await controlPlane.file(LOCK);
     caKey = await controlPlane.file("/etc/kubernetes/pki/ca.key");
     assert.equal(JSON.parse(lock ?? "{}").clusterId, clusterId);

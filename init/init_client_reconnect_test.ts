@@ -1,0 +1,273 @@
+/** How `foundOnNode()` keeps to an operation that has begun. */
+import assert from "node:assert/strict";
+import { sleepingClock } from "../platform/_testing.ts";
+import { randomBytes } from "../platform/bytes.ts";
+import { systemClock } from "../platform/clock.ts";
+import { BootstrapError, exitCodeOf } from "../platform/errors.ts";
+import type { ProgressEvent } from "../proto/gen/bootstrapper.ts";
+import { InitWorld, TestOperator } from "./_testing.ts";
+import type { InitWorldOptions } from "./_testing.ts";
+import { ShownMachine } from "./_testing_machine.ts";
+import { TestWire } from "./_testing_wire.ts";
+import type { InitOptions, LostNode, NewCluster } from "./init_client.ts";
+
+/** Pauses of a fiftieth. */
+const fastClock = { ...systemClock, sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(ms / 50, signal) };
+/** Pauses that nobody waits for. */
+const patientClock = () => ({ ...sleepingClock().clock, now: () => new Date() });
+const stopped = new BootstrapError("aborted/run", "The bootstrapper was stopped");
+
+/** Work that goes on until the process is stopped. */
+function untilStopped(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    else signal.addEventListener("abort", () => reject(signal.reason));
+  });
+}
+
+/** A machine with a disk, and an operator's init that calls it over a wire. */
+class Bootstrap implements AsyncDisposable {
+  readonly events: ProgressEvent[] = [];
+  readonly losses: LostNode[] = [];
+  /** Of each connection, whether the node went on with the recorded operation. */
+  readonly verified: boolean[] = [];
+  readonly #machine = new ShownMachine(randomBytes(32));
+  #wire: TestWire | undefined;
+
+  private constructor(readonly operator: TestOperator, readonly folder: string) {}
+
+  static async create(): Promise<Bootstrap> {
+    return new Bootstrap(await TestOperator.create(), await Deno.makeTempDir({ prefix: "init-world-" }));
+  }
+
+  /** Starts the node's process: the first time, or again. */
+  async boot(options: InitWorldOptions = {}): Promise<InitWorld> {
+    const { operator, folder } = this;
+    const world = await InitWorld.start({ operator, folder, machine: this.#machine, ...options });
+    if (this.#wire === undefined) this.#wire = new TestWire(world.port);
+    else this.#wire.leadTo(world.port);
+    return world;
+  }
+
+  get wire(): TestWire {
+    return this.#wire ?? assert.fail("nothing was booted");
+  }
+
+  /** The machine's power was cut. */
+  reboot(): void {
+    this.#machine.reboot();
+  }
+
+  found(changes: Partial<InitOptions> = {}): Promise<NewCluster> {
+    return this.operator.found(this.wire.endpoint, {
+      clock: fastClock,
+      onVerified: (_claims, _clusterId, again) => this.verified.push(again),
+      onLost: (lost) => this.losses.push(lost),
+      ...changes,
+      onProgress: (event) => {
+        this.events.push(event);
+        changes.onProgress?.(event);
+      },
+    });
+  }
+
+  /** Each event came once, in order. */
+  assertEvents(): void {
+    const numbers = this.events.map(({ number }) => number);
+    assert.deepEqual(numbers, numbers.map((_, index) => index + 1));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#wire?.[Symbol.dispose]();
+    await this.operator[Symbol.asyncDispose]();
+    await Deno.remove(this.folder, { recursive: true });
+  }
+}
+
+Deno.test("foundOnNode() finishes with the same operation when the node's process is stopped, and started again", async () => {
+  await using bootstrap = await Bootstrap.create();
+  const { operator } = bootstrap;
+  const first = await bootstrap.boot({
+    onFound: (journal, signal) => (journal.detail("kubeadm-init", "certs: Generating"), untilStopped(signal)),
+  });
+  const seen = Promise.withResolvers<void>();
+  const found = bootstrap.found({ onProgress: ({ state }) => state === "detail" && seen.resolve() });
+  await seen.promise;
+  first.stop(stopped);
+  await assert.rejects(first.served, stopped);
+  bootstrap.reboot();
+  await using second = await bootstrap.boot();
+  const cluster = await found;
+  await second.served;
+  assert.equal(bootstrap.losses[0]?.error.code, "unavailable/stopped");
+  assert.equal(bootstrap.losses[0]?.lastSeen, "the step kubeadm-init failed: The bootstrapper was stopped");
+  assert.deepEqual([bootstrap.verified[0], bootstrap.verified.at(-1)], [false, true]);
+  bootstrap.assertEvents();
+  const state = second.lock.state();
+  const record = await operator.record();
+  assert(state.name === "locked" && record?.state === "founded");
+  assert.equal(cluster.clusterId, `sha256:${record.clusterId}`);
+  assert.deepEqual([first.foundings, second.foundings, operator.kept.length], [1, 1, 1]);
+});
+
+Deno.test("foundOnNode() connects again at once when the connection is cut, and hears what it has missed", async () => {
+  await using bootstrap = await Bootstrap.create();
+  const goOn = Promise.withResolvers<void>();
+  await using world = await bootstrap.boot({ onFound: () => goOn.promise });
+  const found = bootstrap.found({
+    onProgress({ phase }) {
+      if (phase !== "kubeadm-init" || bootstrap.losses.length > 0) return;
+      bootstrap.wire.cut();
+      goOn.resolve();
+    },
+  });
+  await found;
+  await world.served;
+  assert.ok(bootstrap.losses.length > 0 && bootstrap.losses.every(({ error }) => error.retriable));
+  assert.ok((bootstrap.losses[0]?.pauseMs ?? 0) <= 300);
+  bootstrap.assertEvents();
+  assert.equal(world.foundings, 1);
+});
+
+Deno.test("foundOnNode() shows the tries of a step that fails twice and then works", async () => {
+  await using bootstrap = await Bootstrap.create();
+  const slowEtcd = "POST /api/v1/x was refused with 500: etcdserver: request timed out";
+  let tries = 0;
+  await using world = await bootstrap.boot({
+    clock: fastClock,
+    onFound: () =>
+      ++tries <= 2 ? Promise.reject(new BootstrapError("unavailable/kubernetes-api", slowEtcd)) : Promise.resolve(),
+  });
+  await bootstrap.found();
+  await world.served;
+  const ofStep = bootstrap.events.filter(({ phase }) => phase === "kubeadm-init");
+  assert.deepEqual(ofStep.map(({ state }) => state), ["started", "waiting", "waiting", "done"]);
+  for (const [index, { detail }] of ofStep.slice(1, 3).entries()) {
+    assert.ok(detail.startsWith(`try ${index + 1} failed: ${slowEtcd}; next try in 0.`), detail);
+  }
+  assert.deepEqual(bootstrap.losses, []);
+});
+
+Deno.test("foundOnNode() gives up on a node that is gone, and names what it waited for, what it saw last, and the cause", async () => {
+  await using bootstrap = await Bootstrap.create();
+  const world = await bootstrap.boot({ onFound: (_journal, signal) => untilStopped(signal) });
+  const found = bootstrap.found({
+    clock: patientClock(),
+    patienceMs: 60_000,
+    onProgress: ({ phase }) => phase === "kubeadm-init" && world.stop(stopped),
+  });
+  const error = await found.then(() => assert.fail("it was founded"), (error: unknown) => error);
+  await assert.rejects(world.served, stopped);
+  assert(error instanceof BootstrapError && error.cause instanceof BootstrapError);
+  assert.deepEqual([error.code, exitCodeOf(error)], ["timeout/init", 4]);
+  assert.deepEqual(Object.keys(error.details), ["operation", "waitedFor", "lastSeen"]);
+  assert.equal(error.details["waitedFor"], `the node at ${bootstrap.wire.endpoint} to go on with the operation`);
+  assert.match(error.details["lastSeen"] ?? "", /^the step kubeadm-init (?:started|failed)/);
+  assert.ok(error.message.includes("60 s") && error.next.includes("Run init again"));
+  assert.match(error.cause.code, /^unavailable\//);
+  const pauses = bootstrap.losses.map(({ pauseMs }) => pauseMs);
+  assert.ok(pauses.length > 5 && (pauses.at(-1) ?? 0) >= 8_000, pauses.join());
+  assert.equal((await bootstrap.operator.record())?.state, "pending");
+});
+
+Deno.test("foundOnNode() gives up on a step that never works, and names it", async () => {
+  await using bootstrap = await Bootstrap.create();
+  await using world = await bootstrap.boot({
+    clock: fastClock,
+    onFound: () => Promise.reject(new BootstrapError("unavailable/kubernetes-api", "no etcd")),
+  });
+  await assert.rejects(bootstrap.found({ patienceMs: 100 }), (error: unknown) => {
+    assert(error instanceof BootstrapError && error.code === "timeout/init" && exitCodeOf(error) === 4);
+    assert.match(error.details["waitedFor"] ?? "", /^the step kubeadm-init of the node at /);
+    assert.match(
+      error.details["lastSeen"] ?? "",
+      /^the step kubeadm-init waiting: try \d+ failed: no etcd; next try in /,
+    );
+    return error.cause instanceof BootstrapError && error.cause.code === "timeout/init-step";
+  });
+  assert.ok(bootstrap.events.filter(({ state }) => state === "waiting").length >= 2);
+  assert.equal(world.lock.state().name, "locked");
+});
+
+Deno.test("foundOnNode() ends with the first loss when the node was not locked yet", async () => {
+  await using bootstrap = await Bootstrap.create();
+  await using world = await bootstrap.boot({ preflight: () => new Promise(() => {}) });
+  const onProgress = ({ phase }: ProgressEvent) => phase === "preflight" && bootstrap.wire.cut();
+  await assert.rejects(bootstrap.found({ onProgress }), (error: unknown) => {
+    assert(error instanceof BootstrapError && exitCodeOf(error) === 4);
+    return error.code !== "timeout/init";
+  });
+  assert.deepEqual(bootstrap.losses, []);
+  assert.equal(world.lock.state().name, "unlocked");
+});
+
+Deno.test("foundOnNode() ends at once with what the node says that no time mends", async () => {
+  await using bootstrap = await Bootstrap.create();
+  const failure = new BootstrapError("system/kubeadm", "kubeadm init failed");
+  const world = await bootstrap.boot({ onFound: () => Promise.reject(failure) });
+  await assert.rejects(bootstrap.found(), { code: "system/kubeadm" });
+  await assert.rejects(world.served, { code: "system/kubeadm" });
+  assert.deepEqual(bootstrap.losses, []);
+});
+
+Deno.test("foundOnNode() signs nothing for a node that was locked and is fresh again", async () => {
+  await using bootstrap = await Bootstrap.create();
+  const world = await bootstrap.boot({ onFound: (_journal, signal) => untilStopped(signal) });
+  const found = bootstrap.found({ onProgress: ({ phase }) => phase === "kubeadm-init" && world.stop(stopped) });
+  found.catch(() => {});
+  await assert.rejects(world.served, stopped);
+  const { operator } = bootstrap;
+  const { signatures } = operator;
+  bootstrap.reboot();
+  for await (const { name } of Deno.readDir(bootstrap.folder)) {
+    await Deno.remove(`${bootstrap.folder}/${name}`, { recursive: true });
+  }
+  await using again = await bootstrap.boot();
+  await assert.rejects(found, { code: "precondition/operation-lost" });
+  assert.deepEqual([again.foundings, again.lock.state().name], [0, "unlocked"]);
+  assert.equal(operator.signatures, signatures + 1, "more was signed than the hello");
+});
+
+Deno.test("foundOnNode() ends at once when it is stopped while it waits for the node, and says that the node goes on", async () => {
+  await using bootstrap = await Bootstrap.create();
+  const world = await bootstrap.boot({ onFound: (_journal, signal) => untilStopped(signal) });
+  const caller = new AbortController();
+  const found = bootstrap.found({
+    clock: { ...systemClock, sleep: (_ms, signal) => systemClock.sleep(3_600_000, signal) },
+    signal: caller.signal,
+    onProgress: ({ phase }) => phase === "kubeadm-init" && world.stop(stopped),
+    onLost: () => queueMicrotask(() => caller.abort()),
+  });
+  await assert.rejects(found, { code: "aborted/init", message: "The init was stopped; the node goes on" });
+  await assert.rejects(world.served, stopped);
+});
+
+Deno.test("foundOnNode() tells the node again that all is kept when the connection is cut before", async () => {
+  await using bootstrap = await Bootstrap.create();
+  const { operator } = bootstrap;
+  await using world = await bootstrap.boot();
+  const keep = (cluster: NewCluster) => {
+    operator.kept.push(cluster);
+    bootstrap.wire.cut();
+    return Promise.resolve();
+  };
+  const cluster = await bootstrap.found({ keep });
+  await world.served;
+  assert.deepEqual(operator.kept, [cluster]);
+  assert.equal((await operator.record())?.state, "founded");
+});
+
+Deno.test("foundOnNode() is done when all is kept, although the node cannot be told any more", async () => {
+  await using bootstrap = await Bootstrap.create();
+  const { operator } = bootstrap;
+  await using world = await bootstrap.boot();
+  const keep = (cluster: NewCluster) => {
+    operator.kept.push(cluster);
+    bootstrap.wire[Symbol.dispose]();
+    return Promise.resolve();
+  };
+  const cluster = await bootstrap.found({ keep });
+  assert.deepEqual(operator.kept, [cluster]);
+  assert.equal((await operator.record())?.state, "founded");
+  assert.equal(world.foundings, 1);
+});

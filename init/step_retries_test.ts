@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { sleepingClock } from "../platform/_testing.ts";
+import { systemClock } from "../platform/clock.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import type { ErrorCode } from "../platform/errors.ts";
+import type { StepRetries, StepWait } from "./step_retries.ts";
+import { retryingSteps } from "./step_retries.ts";
+
+/** A journal in memory, and who else hears of waits. */
+class Heard {
+  readonly events: string[] = [];
+  readonly waits: (StepWait | undefined)[] = [];
+
+  /** Runs a step that fails with these errors, one after the other, and then works. */
+  run(errors: readonly Error[], retries: Partial<StepRetries> = {}): Promise<string> {
+    const left = [...errors];
+    const journal = {
+      doneAt: () => undefined,
+      phase: async <T>(name: string, work: () => Promise<T>) => {
+        this.events.push(`${name} started`);
+        const result = await work();
+        this.events.push(`${name} done`);
+        return result;
+      },
+      waiting: (name: string, detail: string) => this.events.push(`${name} ${detail}`),
+    };
+    const steps = retryingSteps(journal, {
+      ...{ clock: sleepingClock().clock, random: () => 0.5, signal: new AbortController().signal },
+      onWaiting: (wait) => this.waits.push(wait),
+      ...retries,
+    });
+    return steps.phase("access", () => {
+      const error = left.shift();
+      return error === undefined ? Promise.resolve("made") : Promise.reject(error);
+    });
+  }
+}
+
+const slowEtcd = new BootstrapError(
+  "unavailable/kubernetes-api",
+  "POST /api/v1/namespaces/kube-system/configmaps was refused with 500: etcdserver: request timed out",
+);
+
+Deno.test("retryingSteps() tries a step again until it works, and tells which try failed, why, and when the next is", async () => {
+  const heard = new Heard();
+  const refused = new BootstrapError("unavailable/kubernetes-api", "Cannot reach https://192.0.2.1:6443", {
+    cause: new TypeError("connection refused"),
+  });
+  assert.equal(await heard.run([slowEtcd, refused]), "made");
+  assert.deepEqual(heard.events, [
+    "access started",
+    `access try 1 failed: ${slowEtcd.message}; next try in 0.3 s`,
+    "access try 2 failed: Cannot reach https://192.0.2.1:6443: connection refused; next try in 0.5 s",
+    "access done",
+  ]);
+  assert.deepEqual(heard.waits, [
+    { step: "access", error: slowEtcd, failures: 1, pauseMs: 250 },
+    { step: "access", error: refused, failures: 2, pauseMs: 500 },
+    undefined,
+  ]);
+});
+
+Deno.test("retryingSteps() says nothing of a wait when a step works at once", async () => {
+  const heard = new Heard();
+  await heard.run([]);
+  assert.deepEqual([heard.events, heard.waits], [["access started", "access done"], []]);
+});
+
+Deno.test("retryingSteps() tries again what an API server says that has just started, or whose object has changed", async () => {
+  for (const code of ["unauthorized/kubernetes-api", "conflict/changed"] as const) {
+    const heard = new Heard();
+    assert.equal(await heard.run([new BootstrapError(code, "not now")]), "made");
+    assert.equal(heard.waits.length, 2);
+  }
+});
+
+Deno.test("retryingSteps() ends at once with what no time mends", async () => {
+  const codes: readonly ErrorCode[] = [
+    ...["system/kubeadm", "system/file", "malformed/kubernetes-api", "conflict/identity", "internal/x"] as const,
+  ];
+  for (const code of codes) {
+    const heard = new Heard();
+    const error = new BootstrapError(code, "never");
+    await assert.rejects(heard.run([slowEtcd, error]), error);
+    assert.equal(heard.waits.length, 1, code);
+  }
+});
+
+Deno.test("retryingSteps() ends at once when it is aborted in the pause between two tries", async () => {
+  const heard = new Heard();
+  const stopping = new AbortController();
+  const reason = new BootstrapError("aborted/run", "stopped");
+  const never = { ...systemClock, sleep: (_ms: number, signal?: AbortSignal) => systemClock.sleep(3_600_000, signal) };
+  const onWaiting = () => queueMicrotask(() => stopping.abort(reason));
+  await assert.rejects(heard.run([slowEtcd], { clock: never, signal: stopping.signal, onWaiting }), reason);
+  assert.equal(heard.events.length, 2);
+});

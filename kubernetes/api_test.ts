@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import * as v from "valibot";
+import { createCertificateAuthority, issueAdminCertificate } from "../certificate/ca.ts";
+import { generateKeyPair, privateKeyPem } from "../certificate/keys.ts";
+import { writePem } from "../certificate/pem.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import type { ApiCredentials } from "./api.ts";
+import { KubernetesApi } from "./api.ts";
+
+async function credentialsFor(server: string): Promise<ApiCredentials> {
+  const ca = await createCertificateAuthority(new Date());
+  const keys = await generateKeyPair("p-256");
+  return {
+    server,
+    caPem: writePem("CERTIFICATE", ca.certificate.der),
+    certificatePem: writePem("CERTIFICATE", (await issueAdminCertificate(ca, keys.spki, new Date())).der),
+    keyPem: await privateKeyPem(keys),
+  };
+}
+
+/** What a call ends with at a server that accepts connections and says nothing. */
+async function callToSilence(options: ConstructorParameters<typeof KubernetesApi>[1]): Promise<BootstrapError> {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  using api = new KubernetesApi(await credentialsFor(`https://127.0.0.1:${listener.addr.port}`), options);
+  const error = await api.get("/version", v.unknown()).then(() => assert.fail(), (error: unknown) => error);
+  assert.ok(error instanceof BootstrapError, String(error));
+  return error;
+}
+
+Deno.test("KubernetesApi has calls tried again when nobody listens", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  using api = new KubernetesApi(await credentialsFor(`https://127.0.0.1:${port}`));
+  await assert.rejects(api.create("/api/v1/namespaces", {}, v.unknown()), (error: unknown) => {
+    assert.ok(error instanceof BootstrapError && error.code === "unavailable/kubernetes-api");
+    return error.retriable;
+  });
+});
+
+Deno.test("KubernetesApi ends each call at its deadline, and has it tried again", async () => {
+  const { code, retriable } = await callToSilence({ deadlineMs: 20 });
+  assert.deepEqual([code, retriable], ["timeout/kubernetes-api", true]);
+});
+
+Deno.test("KubernetesApi ends calls when its owner does, and has none of them tried again", async () => {
+  const controller = new AbortController();
+  const called = callToSilence({ signal: controller.signal });
+  controller.abort();
+  const { code, retriable } = await called;
+  assert.deepEqual([code, retriable], ["aborted/kubernetes-api", false]);
+});
