@@ -6,7 +6,8 @@
  *     deno task test:full NAME…             these parts, or all of these groups
  *     deno task test:full --list            what there is, and how long it takes
  *
- * Exit code 1 when a part failed, 2 for wrong arguments.
+ * The seed of fuzzed inputs goes by the commit, too. With --minutes N a part that would not end within N minutes from the start
+ * is skipped, loudly. Exit code 1 when a part failed, 2 for wrong arguments.
  *
  * @module
  */
@@ -19,17 +20,22 @@ import { groupOf, type Part, parts } from "./parts.ts";
 /** How a part ended. */
 interface Ended {
   readonly part: Part;
-  readonly passed: boolean;
+  readonly result: "passed" | "FAILED" | "SKIPPED";
   readonly minutes: number;
 }
 
+const optionTypes = { commit: { type: "string" }, list: { type: "boolean" }, minutes: { type: "string" } } as const;
+
 /** Does what the arguments ask for, and returns the exit code. */
 async function full(args: readonly string[]): Promise<number> {
-  const options = { commit: { type: "string" }, list: { type: "boolean" } } as const;
-  const { values: { commit, list }, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
+  const startMs = performance.now();
+  const parsed = parseArgs({ args: [...args], options: optionTypes, allowPositionals: true });
+  const { values: { commit, list, minutes = "Infinity" }, positionals } = parsed;
   if (commit !== undefined && !/^[0-9a-f]{40,64}$/.test(commit)) {
     return refuse(`"${commit}" is no commit: --commit takes all of its hash, as "git rev-parse HEAD" prints it`);
   }
+  const endMs = startMs + Number(minutes) * 60_000;
+  if (Number.isNaN(endMs)) return refuse(`"${minutes}" is no number of minutes`);
   const seed = commit === undefined ? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0 : numberOf(commit, "seed");
   const all = parts(seed);
   const unknown = positionals.find((name) => !all.some((part) => part.name === name || groupOf(part) === name));
@@ -48,32 +54,35 @@ async function full(args: readonly string[]): Promise<number> {
   if (list) return 0;
   await prepare("all");
   const ended: Ended[] = [];
-  for (const part of chosen) ended.push(await runPart(part));
+  for (const part of chosen) ended.push(await runPart(part, endMs));
   return report(ended);
 }
 
-async function runPart(part: Part): Promise<Ended> {
-  say(`\n── ${part.name}: deno ${part.args.join(" ")}`);
+async function runPart(part: Part, endMs: number): Promise<Ended> {
   const startMs = performance.now();
+  const leftMinutes = (endMs - startMs) / 60_000;
+  if (leftMinutes < part.minutes) {
+    say(`\n── ${part.name}: SKIPPED: it takes ${part.minutes} min, and ${leftMinutes.toFixed(0)} min are left`);
+    return { part, result: "SKIPPED", minutes: 0 };
+  }
+  say(`\n── ${part.name}: deno ${part.args.join(" ")}`);
   const command = new Deno.Command(Deno.execPath(), { args: [...part.args], cwd: repositoryRoot, stdin: "null" });
   const { success } = await command.spawn().status;
-  return { part, passed: success, minutes: (performance.now() - startMs) / 60_000 };
+  return { part, result: success ? "passed" : "FAILED", minutes: (performance.now() - startMs) / 60_000 };
 }
 
-/** Shows how each part ended; those that do not count by themselves are counted in the words of `deno test`. */
+/** Shows how each part ended. What `deno test` does not count, this counts in its words. */
 function report(ended: readonly Ended[]): number {
   say(`\n${"part".padEnd(26)}result   minutes  expected`);
-  for (const { part, passed, minutes } of ended) {
-    const result = passed ? "passed" : "FAILED";
+  for (const { part, result, minutes } of ended) {
     say(`${part.name.padEnd(26)}${result.padEnd(9)}${minutes.toFixed(1).padStart(7)}${`${part.minutes}`.padStart(10)}`);
   }
-  const failed = ended.filter(({ passed }) => !passed).length;
-  const counted = ended.filter(({ part }) => !part.isTest);
-  const countedFailed = counted.filter(({ passed }) => !passed).length;
-  const minutes = ended.reduce((sum, one) => sum + one.minutes, 0);
-  const mark = countedFailed === 0 ? "ok" : "FAILED";
-  say(`${mark} | ${counted.length - countedFailed} passed | ${countedFailed} failed (${minutes.toFixed(0)}m)`);
-  return failed === 0 ? 0 : 1;
+  const uncounted = ended.filter(({ part, result }) => !part.isTest || result === "SKIPPED");
+  const count = (wanted: Ended["result"]) => uncounted.filter(({ result }) => result === wanted).length;
+  const minutes = ended.reduce((sum, one) => sum + one.minutes, 0).toFixed(0);
+  const mark = count("FAILED") === 0 ? "ok" : "FAILED";
+  say(`${mark} | ${count("passed")} passed | ${count("FAILED")} failed | ${count("SKIPPED")} ignored (${minutes}m)`);
+  return ended.some(({ result }) => result === "FAILED") ? 1 : 0;
 }
 
 function minutesOf(chosen: readonly Part[]): number {
@@ -89,4 +98,10 @@ function say(text: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
 }
 
-if (import.meta.main) Deno.exit(await full(Deno.args));
+if (import.meta.main) {
+  const exitCode = await full(Deno.args).catch((error: unknown) => {
+    if (error instanceof TypeError && "code" in error) return refuse(error.message);
+    throw error;
+  });
+  Deno.exit(exitCode);
+}

@@ -2,7 +2,7 @@ import { abortable } from "./abortable.ts";
 import { packagesPart } from "./build_estimates.ts";
 import { BuildProgress } from "./build_progress.ts";
 import { cacheFolder } from "./cache_folder.ts";
-import { measureSlowdown } from "./machine_speed.ts";
+import { measureSpeed, slowdownOf } from "./machine_speed.ts";
 import { PlanStore } from "./plan_store.ts";
 import { BuildStore, type Store } from "./store.ts";
 
@@ -36,7 +36,9 @@ export async function buildMissing<T>(make: (store: Store) => Promise<T>, option
     options.write(`Everything is built already, in ${cache}\n`);
     return planned;
   }
-  const machine = { cores: navigator.hardwareConcurrency, slowdown: await measureSlowdown() };
+  const speed = await measureSpeed();
+  // The load of the last minute says little of the quarter of an hour to come.
+  const machine = { cores: speed.cores, slowdown: slowdownOf({ ...speed, load: 0 }) };
   const progress = new BuildProgress(plan.missing, machine, Date.now());
   options.write(progress.plan(cache));
   const line = new ProgressLine(options, progress);

@@ -25,8 +25,8 @@ export function slowdownOf({ probeMs, load, cores }: SpeedSample): number {
   return Math.min(slowest, Math.max(1, probeMs / referenceProbeMs, load / cores));
 }
 
-/** Measures {@linkcode slowdownOf}, in 60 ms on the quiet reference machine, without keeping this thread busy. */
-export async function measureSlowdown(): Promise<number> {
+/** Measures what {@linkcode slowdownOf} judges by, in 60 ms on the quiet reference machine, without keeping this thread busy. */
+export async function measureSpeed(): Promise<SpeedSample> {
   const cores = navigator.hardwareConcurrency;
   const key = await crypto.subtle.importKey("raw", new Uint8Array(16), "PBKDF2", false, ["deriveBits"]);
   const parameters = { name: "PBKDF2", hash: "SHA-512", salt: new Uint8Array(16), iterations };
@@ -34,5 +34,10 @@ export async function measureSlowdown(): Promise<number> {
   await Promise.all(Array.from({ length: cores }, () => crypto.subtle.deriveBits(parameters, key, 512)));
   const probeMs = performance.now() - startMs;
   const [load = 0] = Deno.loadavg();
-  return slowdownOf({ probeMs, load, cores });
+  return { probeMs, load, cores };
+}
+
+/** How many times slower this machine is now; see {@linkcode slowdownOf}. */
+export async function measureSlowdown(): Promise<number> {
+  return slowdownOf(await measureSpeed());
 }
