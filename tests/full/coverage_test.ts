@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import * as v from "valibot";
+import { TARGETS } from "../fuzz/targets.ts";
+import { VARIANTS } from "../protocol/variants.ts";
 import { repositoryRoot } from "../world.ts";
 import { parts } from "./parts.ts";
 
@@ -29,14 +31,20 @@ for (const [task, folder] of [["test:integration", "tests/integration"], ["test:
   });
 }
 
-Deno.test("every slice of a list is a part", () => {
-  const slices = parts(1).flatMap(({ args }) => args[args.indexOf("--slice") + 1] ?? []).filter((text) =>
-    text.includes("/")
+/** What parts are given behind an option, or as names. */
+function given(prefix: string, option?: string): string[] {
+  return parts(1).filter(({ name }) => name.startsWith(prefix)).flatMap(({ args }) =>
+    option === undefined
+      ? args.slice(args.indexOf("--jobs") + 2)
+      : args.flatMap((text, index) => args[index - 1] === option ? text : [])
   );
-  assert.ok(slices.length > 0);
-  const counts = Map.groupBy(parts(1), ({ name }) => name.replace(/^(\w+)\/\d+-of-(\d+)$/, "$1 $2"));
-  for (const [key, members] of counts) {
-    const [, of] = key.split(" ");
-    if (of !== undefined) assert.equal(members.length, Number(of), key);
-  }
+}
+
+Deno.test("the parts together have each slice, each variant of the model and each fuzz target once", () => {
+  const slices = given("crash/", "--slice");
+  assert.deepEqual(slices, slices.map((_, index) => `${index + 1}/${slices.length}`));
+  assert.deepEqual(given("protocol/").toSorted(), VARIANTS.map(({ name }) => name).toSorted());
+  assert.deepEqual(given("fuzz/", "--target").toSorted(), TARGETS.map(({ name }) => name).toSorted());
+  const names = parts(1).map(({ name }) => name);
+  assert.equal(new Set(names).size, names.length);
 });

@@ -15,8 +15,6 @@ export interface Part {
   readonly minutes: number;
   /** Arguments of Deno, run in the repository's root. */
   readonly args: readonly string[];
-  /** Whether the command is `deno test`, which counts by itself, or something that passes or fails as one. */
-  readonly isTest: boolean;
 }
 
 const testArguments = ["test", "--allow-all"] as const;
@@ -38,7 +36,6 @@ function vm(name: string, minutes: number, ...files: readonly string[]): Part {
     name: `vm/${name}`,
     minutes,
     args: [...testArguments, ...files.map((file) => `tests/e2e/${file}`)],
-    isTest: true,
   };
 }
 
@@ -47,7 +44,6 @@ function sliced(group: "crash", file: string, minutes: number): Part[] {
     name: `${group}/${number}-of-${of}`,
     minutes,
     args: [...testArguments, `tests/integration/${file}`, "--", "--slice", `${number}/${of}`],
-    isTest: true,
   }));
 }
 
@@ -80,7 +76,6 @@ function fuzzParts(seed: number): Part[] {
       ...["--seconds", `${FUZZ_SECONDS}`, "--jobs", `${JOBS}`, "--seed", `${seed}`],
       ...takeSlice(TARGETS, slice).flatMap(({ name }) => ["--target", name]),
     ],
-    isTest: false,
   }));
 }
 

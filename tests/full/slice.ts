@@ -1,6 +1,7 @@
+import { createHash } from "node:crypto";
 import { parseArgs } from "node:util";
 
-/** Every `of`-th item of a list, beginning with the one at `number`, which counts from 1. */
+/** One of `of` parts of a list; `number` counts from 1. */
 export interface Slice {
   readonly number: number;
   readonly of: number;
@@ -21,7 +22,20 @@ export function readSlice(text: string): Slice {
   throw new Error(`Cannot read the slice "${text}": it must be "K/N" with K from 1 to N, as "2/4"`);
 }
 
-/** The items of a slice. All slices of one `of` together have each item once. */
+/** The first 32 bits of a hash of a text. */
+export function numberOf(text: string): number {
+  return createHash("sha256").update(text).digest().readUInt32BE(0);
+}
+
+/**
+ * Whether a slice has the item with a key. All slices of one `of` together have each item once; which one has it depends on nothing
+ * but the key, so that a list which is another in each process is cut without a gap.
+ */
+export function inSlice(key: string, { number, of }: Slice): boolean {
+  return numberOf(key) % of === number - 1;
+}
+
+/** Every `of`-th item of a list, beginning with the one at `number`. All slices of one `of` together have each item once. */
 export function takeSlice<T>(items: readonly T[], { number, of }: Slice): T[] {
   return items.filter((_, index) => index % of === number - 1);
 }

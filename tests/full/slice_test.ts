@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { readSlice, sliceOfThisRun, takeSlice, WHOLE } from "./slice.ts";
+import { inSlice, readSlice, sliceOfThisRun, takeSlice, WHOLE } from "./slice.ts";
 
 Deno.test("takeSlice() gives each item in exactly one of the slices", () => {
   fc.assert(fc.property(fc.uniqueArray(fc.integer()), fc.integer({ min: 1, max: 9 }), (items, of) => {
@@ -8,6 +8,13 @@ Deno.test("takeSlice() gives each item in exactly one of the slices", () => {
     assert.deepEqual(slices.flat().toSorted((a, b) => a - b), items.toSorted((a, b) => a - b));
     const lengths = slices.map(({ length }) => length);
     assert.ok(Math.max(...lengths) - Math.min(...lengths) <= 1);
+  }));
+});
+
+Deno.test("inSlice() is true of exactly one of the slices, whatever else is in the list", () => {
+  fc.assert(fc.property(fc.string(), fc.integer({ min: 1, max: 9 }), (key, of) => {
+    const having = Array.from({ length: of }, (_, index) => inSlice(key, { number: index + 1, of }));
+    assert.equal(having.filter((has) => has).length, 1);
   }));
 });
 

@@ -1,10 +1,10 @@
 /**
  * `kill -9` right before and right after every step of init and of both kinds of join, and of kubeadm in each of its phases.
- * With `-- --slice K/N` every N-th of these kills; the lives that nothing disturbs are part of every slice.
+ * With `-- --slice K/N` one of N parts of these kills; the lives that nothing disturbs are in every part.
  */
 import assert from "node:assert/strict";
 import * as v from "valibot";
-import { sliceOfThisRun, takeSlice } from "../full/slice.ts";
+import { inSlice, sliceOfThisRun } from "../full/slice.ts";
 import { type Marks, marksOf } from "./_crash_cluster.ts";
 import { ControlPlaneLane } from "./_crash_control_planes.ts";
 import { assertFresh, treeOf } from "./_crash_fresh.ts";
@@ -43,7 +43,8 @@ class Crashes {
   /** All of them, in some lanes. */
   async run(lanes: readonly CrashLane[]): Promise<void> {
     const { way } = this;
-    const kills = takeSlice(crashPoints(way), SLICE).map((point): Task => ({ kind: "run", point }));
+    const chosen = crashPoints(way).filter(({ step, moment }) => inSlice(`${way} ${moment} ${step}`, SLICE));
+    const kills = chosen.map((point): Task => ({ kind: "run", point }));
     await inLanes<CrashLane, Task>(lanes, [{ kind: "undisturbed" }, ...kills], async (lane, task, add) => {
       const life = await lane.life(`${way}-${++this.#lives}`);
       switch (task.kind) {
@@ -73,7 +74,7 @@ class Crashes {
       assert.deepEqual(phases.map(({ name }) => name), ["detect", ...STEPS[way]]);
       const lines = await kubeadmLines(world, life.machine);
       for (const work of works) assert.deepEqual(announcementsOf(lines, work), KUBEADM_ANNOUNCEMENTS[work]);
-      points = takeSlice(phaseEnds(lines), SLICE);
+      points = phaseEnds(lines).filter((point) => inSlice(`${way} ${point}`, SLICE));
       await lane.assertMember(life, {});
       return [{ step: "", moment: "", ended: "member" }];
     });
