@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { BootstrapError } from "../../platform/errors.ts";
 import type { CommandResult } from "../e2e/testbed.ts";
 
@@ -39,6 +40,6 @@ export async function initialise(options: InitialiseOptions): Promise<void> {
       throw new BootstrapError("system/demo-init", message, { details: { log } });
     }
     onAgain();
-    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    await delay(pauseMs, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
 }

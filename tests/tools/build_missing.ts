@@ -39,6 +39,7 @@ export async function buildMissing<T>(make: (store: Store) => Promise<T>, option
   const speed = await measureSpeed();
   // The load of the last minute says little of the quarter of an hour to come.
   const machine = { cores: speed.cores, slowdown: slowdownOf({ ...speed, load: 0 }) };
+  options.signal?.throwIfAborted();
   const progress = new BuildProgress(plan.missing, machine, Date.now());
   options.write(progress.plan(cache));
   const line = new ProgressLine(options, progress);

@@ -27,8 +27,8 @@ export class BuildProgress {
    * @param names the parts that are missing
    * @param nowMs milliseconds since 1970, as everywhere below
    */
-  constructor(names: readonly string[], machine: BuildMachine, nowMs: number) {
-    const known = Object.entries(buildEstimates).filter(([name]) => names.includes(name));
+  constructor(names: readonly string[], machine: BuildMachine, nowMs: number, estimates = buildEstimates) {
+    const known = Object.entries(estimates).filter(([name]) => names.includes(name));
     this.#parts = new Map(known.map(([name, estimate]) => {
       const seconds = partSeconds(estimate, machine);
       const weight = estimate.stage === "beside" ? seconds / machine.cores : seconds;
@@ -41,6 +41,7 @@ export class BuildProgress {
 
   /** What is going to be built: lines, each ended by a line feed. */
   plan(folder: string): string {
+    if (this.#parts.size === 0) return `Puts together what is built already, in ${folder}\n`;
     const { cores, slowdown } = this.#machine;
     const speed = slowdown < 1.5 ? "" : `, ${slowdown.toFixed(1)} times slower now than when quiet`;
     const machine = `${cores} ${cores === 1 ? "core" : "cores"}${speed}`;
@@ -63,7 +64,7 @@ export class BuildProgress {
     const part = this.#parts.get(name);
     if (part === undefined || part.done) return "";
     part.done = true;
-    const took = part.startMs === undefined ? "" : ` in ${roughly((nowMs - part.startMs) / 1000)}`;
+    const took = part.startMs === undefined ? "" : ` in ${Math.round((nowMs - part.startMs) / 1000)} s`;
     return `${secondsText(nowMs - this.#startMs)} ✓ ${part.what}${took}\n`;
   }
 
@@ -79,10 +80,11 @@ export class BuildProgress {
 
   /** How long it still takes: the estimate for what is left, at the pace so far. */
   secondsLeft(nowMs: number): number {
+    if (this.#totalSeconds === 0) return 0;
     const parts = [...this.#parts.values()];
     const work = parts.reduce((sum, { weight }) => sum + weight, 0);
     const doneWork = parts.reduce((sum, part) => sum + part.weight * shareDone(part, nowMs), 0);
-    const share = work === 0 ? 1 : doneWork / work;
+    const share = doneWork / work;
     const elapsedSeconds = (nowMs - this.#startMs) / 1000;
     const pace = share < shareWithPace ? 1 : elapsedSeconds / (this.#totalSeconds * share);
     return this.#totalSeconds * (1 - share) * Math.min(slowestPace, Math.max(fastestPace, pace));

@@ -1,18 +1,26 @@
 import assert from "node:assert/strict";
+import type { PartEstimate } from "./build_estimates.ts";
 import { BuildProgress } from "./build_progress.ts";
 
 const reference = { cores: 2, slowdown: 1 };
+const estimates: Readonly<Record<string, PartEstimate>> = {
+  "go-crictl": { what: "crictl", stage: "all-cores", coreSeconds: 84 },
+  "go-runc": { what: "runc", stage: "all-cores", coreSeconds: 60 },
+  "go-cni": { what: "CNI plugins", stage: "all-cores", coreSeconds: 60 },
+  "vm-base": { what: "the base of the VM image", stage: "after", coreSeconds: 42 },
+};
+const progressOf = (names: readonly string[], machine = reference) => new BuildProgress(names, machine, 0, estimates);
 const secondMs = 1000;
 
 Deno.test("BuildProgress.plan() names all parts with their estimates, and the whole for this machine", () => {
-  const progress = new BuildProgress(["vm-base", "go-crictl", "binaries"], reference, 0);
+  const progress = progressOf(["vm-base", "go-crictl", "binaries"]);
   assert.equal(
     progress.plan("/cache"),
     "Builds what is missing, once, into /cache: about 80 s on this machine (2 cores)\n" +
       "  crictl                    40 s\n" +
       "  the base of the VM image  40 s\n",
   );
-  const slow = new BuildProgress(["go-crictl"], { cores: 1, slowdown: 4 }, 0);
+  const slow = progressOf(["go-crictl"], { cores: 1, slowdown: 4 });
   assert.equal(
     slow.plan("/cache"),
     "Builds what is missing, once, into /cache: about 6 min on this machine (1 core, 4.0 times slower now than when quiet)\n" +
@@ -21,7 +29,7 @@ Deno.test("BuildProgress.plan() names all parts with their estimates, and the wh
 });
 
 Deno.test("BuildProgress.line() tells what is done, what is being built and what is left", () => {
-  const progress = new BuildProgress(["go-runc", "go-cni", "vm-base"], reference, 0);
+  const progress = progressOf(["go-runc", "go-cni", "vm-base"]);
   assert.equal(progress.line(0), "   0 s … 0 of 3 built, about 2 min left; fetching");
   progress.begin("go-cni", 2 * secondMs);
   assert.equal(progress.line(2 * secondMs), "   2 s … 0 of 3 built, about 2 min left; building CNI plugins");
@@ -31,18 +39,24 @@ Deno.test("BuildProgress.line() tells what is done, what is being built and what
 });
 
 Deno.test("BuildProgress.end() says nothing of what was there before, nor twice", () => {
-  const progress = new BuildProgress(["go-cni"], reference, 0);
+  const progress = progressOf(["go-cni"]);
   assert.equal(progress.end("go-etcd", 0), "");
   assert.notEqual(progress.end("go-cni", 0), "");
   assert.equal(progress.end("go-cni", 0), "");
 });
 
 Deno.test("BuildProgress.secondsLeft() goes by the pace so far, and never by what has hardly begun", () => {
-  const progress = new BuildProgress(["go-runc", "go-cni"], reference, 0);
+  const progress = progressOf(["go-runc", "go-cni"]);
   assert.equal(progress.secondsLeft(0), 60);
   progress.end("go-cni", 90 * secondMs);
   assert.equal(progress.secondsLeft(90 * secondMs), 90);
   progress.begin("go-runc", 90 * secondMs);
   // Ten times its estimate: it is not done for all that.
   assert(progress.secondsLeft(390 * secondMs) > 0);
+});
+
+Deno.test("BuildProgress says nothing of time when all that is missing takes none", () => {
+  const progress = progressOf(["binaries"]);
+  assert.equal(progress.plan("/cache"), "Puts together what is built already, in /cache\n");
+  assert.equal(progress.secondsLeft(0), 0);
 });

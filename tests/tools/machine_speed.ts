@@ -15,8 +15,7 @@ const referenceProbeMs = 60;
 const slowest = 8;
 
 /**
- * How many times slower this machine is now than the quiet reference machine: 1 to 8. A machine that is faster counts as 1, as
- * does one with KVM, where guests are so much faster than emulated ones that no deadline is ever near.
+ * How many times slower this machine is now than the quiet reference machine: 1 to 8. A machine that is faster counts as 1.
  *
  * The probe sees processors that are slow, shared with others or limited; the load sees what the moment of the probe
  * missed, and waiting for disks.
