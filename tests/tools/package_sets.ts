@@ -15,11 +15,16 @@ export const buildPackages: readonly string[] = [
 
 /** Debian packages that the integration tests run. */
 export const integrationPackages: readonly string[] = [
+  "binutils",
   "gnutls-bin",
   "iproute2",
   "iptables",
+  "openssl",
+  "sbsigntool",
   "swtpm",
   "swtpm-tools",
+  "systemd",
+  "systemd-boot-efi",
   "util-linux",
 ];
 
