@@ -25,14 +25,7 @@ testWithVms("Three control planes, of which one dies and is replaced", async (te
   };
   const worker = async (name: string, number: number) => {
     const configuration = operator.nodeConfiguration({ joinAddresses });
-    // One processor does for a worker, and leaves more of this machine's to the others.
-    return await testbed.machine({
-      name,
-      number,
-      cpus: 1,
-      image,
-      credentials: { "bootstrapper.config": configuration },
-    });
+    return await testbed.machine({ name, number, image, credentials: { "bootstrapper.config": configuration } });
   };
   const first = await controlPlane({ name: "node-1", number: 11 });
   const second = await controlPlane({ name: "node-2", number: 12 });
