@@ -6,7 +6,7 @@ import { cacheFolder } from "../tools/cache_folder.ts";
 import { withLock } from "../tools/with_lock.ts";
 
 /** How a demo that is up is stopped. */
-export const stopCommand = "deno task demo --down";
+export const stopCommand = `npx --yes deno@${Deno.version.deno} task demo --down`;
 
 /** The name of the operator, and of the folder with the operator's files in the testbed's. */
 export const operatorName = "operator";

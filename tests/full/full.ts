@@ -1,16 +1,4 @@
-/**
- * Runs what takes too long for every change:
- *
- *     deno task test:full                   all parts, one after the other
- *     deno task test:full --commit HASH     one part of each group, chosen by the commit's hash, as CI does
- *     deno task test:full NAME…             these parts, or all of these groups
- *     deno task test:full --list            what there is, and how long it takes
- *
- * The seed of fuzzed inputs goes by the commit, too. With --minutes N a part that would not end within N minutes from the start
- * is skipped, loudly. Exit code 1 when a part failed, 2 for wrong arguments.
- *
- * @module
- */
+/** Runs the tests that take too long to run on every change; see {@linkcode HELP}. */
 import { parseArgs } from "node:util";
 import { prepare } from "../tools/prepare.ts";
 import { repositoryRoot } from "../world.ts";
@@ -26,18 +14,44 @@ interface Ended {
   readonly minutes: number;
 }
 
-const optionTypes = { commit: { type: "string" }, list: { type: "boolean" }, minutes: { type: "string" } } as const;
+const HELP = `Usage: deno task test:full [--commit HASH] [--minutes N] [--list] [NAME…]
+
+Runs the tests that take too long to run on every change, one part after the other.
+
+  NAME           a part, as "crash/2-of-4", or a group, as "vm"; without names all parts
+  --commit HASH  one part of each group, chosen by the commit's hash, as CI does; the seed of fuzzed inputs goes by it, too
+  --minutes N    skip a part, loudly, that would not end within N minutes from the start
+  --list         show the parts, and how long they take
+  --help         show this
+
+Exit codes: 0 all passed, 1 a part failed or no part was run, 2 wrong arguments.
+`;
+
+const optionTypes = {
+  commit: { type: "string" },
+  help: { type: "boolean", short: "h" },
+  list: { type: "boolean" },
+  minutes: { type: "string" },
+} as const;
 
 /** Does what the arguments ask for, and returns the exit code. */
 async function full(args: readonly string[]): Promise<number> {
   const startMs = performance.now();
   const parsed = parseArgs({ args: [...args], options: optionTypes, allowPositionals: true });
-  const { values: { commit, list, minutes = "Infinity" }, positionals } = parsed;
-  if (commit !== undefined && !/^[0-9a-f]{40,64}$/.test(commit)) {
-    return refuse(`"${commit}" is no commit: --commit takes all of its hash, as "git rev-parse HEAD" prints it`);
+  const { values: { commit, help, list, minutes }, positionals } = parsed;
+  if (help) {
+    say(HELP.trimEnd());
+    return 0;
   }
-  const endMs = startMs + Number(minutes) * 60_000;
-  if (Number.isNaN(endMs)) return refuse(`"${minutes}" is no number of minutes`);
+  if (commit !== undefined && !/^[0-9a-f]{40,64}$/.test(commit)) {
+    return refuse(
+      `Cannot read --commit: it must be a whole hash, as "git rev-parse HEAD" prints it; current value is "${commit}"`,
+    );
+  }
+  if (minutes !== undefined && !/^-?\d+$/.test(minutes)) {
+    return refuse(`Cannot read --minutes: it must be a whole number, as "30"; current value is "${minutes}"`);
+  }
+  const endMs = startMs + Number(minutes ?? Infinity) * 60_000;
   const seed = commit === undefined ? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0 : numberOf(`${commit} seed`);
   const all = parts(seed);
   const unknown = positionals.find((name) => !all.some((part) => part.name === name || groupOf(part) === name));
@@ -65,7 +79,8 @@ async function runPart(part: Part, endMs: number): Promise<Ended> {
   const leftMinutes = (endMs - startMs) / 60_000;
   const minutes = part.minutes * slowdownOf({ ...await measureSpeed(), load: 0 });
   if (leftMinutes < minutes) {
-    say(`\n── ${part.name}: SKIPPED: it takes ${minutes.toFixed(0)} min here, and ${leftMinutes.toFixed(0)} are left`);
+    const left = Math.max(0, leftMinutes).toFixed(0);
+    say(`\n── ${part.name}: SKIPPED: it takes ${minutes.toFixed(0)} min here, and ${left} are left`);
     return { part, result: "SKIPPED", minutes: 0 };
   }
   say(`\n── ${part.name}: deno ${part.args.join(" ")}`);
@@ -82,7 +97,7 @@ function report(ended: readonly Ended[]): number {
   }
   const count = (wanted: Ended["result"]) => ended.filter(({ result }) => result === wanted).length;
   const [passed, failed, skipped] = [count("passed"), count("FAILED"), count("SKIPPED")];
-  if (passed + failed === 0) say("There was no time for any part: this machine is too slow or too busy");
+  if (passed + failed === 0) say("No time was left for any part (--minutes)");
   const minutes = ended.reduce((sum, one) => sum + one.minutes, 0).toFixed(0);
   const isWell = passed > 0 && failed === 0;
   say(`${isWell ? "ok" : "FAILED"} | ${passed} passed | ${failed} failed | ${skipped} ignored (${minutes}m)`);

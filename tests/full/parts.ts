@@ -1,5 +1,5 @@
 /**
- * What takes too long for every change: the parts of `deno task test:full`, by group. CI runs one part of each group.
+ * Tests that take too long to run on every change: the parts of `deno task test:full`, by group. CI runs one part of each group.
  *
  * @module
  */
@@ -40,7 +40,7 @@ function vm(name: string, minutes: number, ...files: readonly string[]): Part {
 }
 
 function sliced(group: "crash", file: string, minutes: number): Part[] {
-  return slicesOf(SLICES[group]).map(({ number, of }) => ({
+  return slicesOf(SLICES[group]).map(({ number, of }): Part => ({
     name: `${group}/${number}-of-${of}`,
     minutes,
     args: [...testArguments, `tests/integration/${file}`, "--", "--slice", `${number}/${of}`],
@@ -54,7 +54,7 @@ const vmParts: readonly Part[] = [
   vm("control-planes", 25, "control_planes_test.ts"),
 ];
 
-const protocolParts: readonly Part[] = slicesOf(SLICES.protocol).map((slice) => ({
+const protocolParts: readonly Part[] = slicesOf(SLICES.protocol).map((slice): Part => ({
   name: `protocol/${slice.number}-of-${slice.of}`,
   minutes: 3,
   args: [
@@ -63,11 +63,10 @@ const protocolParts: readonly Part[] = slicesOf(SLICES.protocol).map((slice) => 
     ...["--jobs", `${JOBS}`],
     ...takeSlice(VARIANTS, slice).map(({ name }) => name),
   ],
-  isTest: false,
 }));
 
 function fuzzParts(seed: number): Part[] {
-  return slicesOf(SLICES.fuzz).map((slice) => ({
+  return slicesOf(SLICES.fuzz).map((slice): Part => ({
     name: `fuzz/${slice.number}-of-${slice.of}`,
     minutes: 2,
     args: [

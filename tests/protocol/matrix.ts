@@ -105,6 +105,11 @@ async function main(): Promise<number> {
     print(`No variant has the name "${unknown}"; there are ${VARIANTS.map(({ name }) => name).join(", ")}`);
     return 2;
   }
+  const wrong = Object.entries(values).find(([, text]) => !/^[1-9]\d*$/.test(text));
+  if (wrong !== undefined) {
+    print(`Cannot read --${wrong[0]}: it must be a whole number of at least 1; current value is "${wrong[1]}"`);
+    return 2;
+  }
   const chosen = VARIANTS.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
   const outcomes = await runVariants(chosen, {
     jobs: Number(values.jobs ?? Math.max(1, Math.min(MAXIMUM_JOBS, navigator.hardwareConcurrency))),
@@ -124,7 +129,7 @@ async function main(): Promise<number> {
   }
   const found = chosen.flatMap((variant) => {
     const outcome = outcomes.get(variant);
-    return outcome === undefined ? [] : surprises(variant, outcome);
+    return outcome === undefined ? [`${variant.name} was not run`] : surprises(variant, outcome);
   });
   print(found.length === 0 ? "\nEvery verdict is the expected one." : `\n${found.join("\n")}`);
   return found.length === 0 ? 0 : 1;

@@ -4,6 +4,9 @@ import type { GoTool } from "./go_tools.ts";
 import { capture, run } from "./run.ts";
 import type { Store, StoreBuild } from "./store.ts";
 
+/** Of Kubernetes' go.mod. */
+const oldestGo = "1.26";
+
 const environment = {
   GOOS: "linux",
   GOARCH: "amd64",
@@ -20,13 +23,25 @@ const flags = ["-trimpath", "-gcflags=all=-dwarf=false"];
  * shared with the user's other builds (`GOMODCACHE`, `GOCACHE`); sums are checked as the user's `GOSUMDB` says.
  */
 export async function buildGoTool(tool: GoTool, store: Store): Promise<string> {
-  const go = await capture(["go", "version"]);
+  const go = await goVersion();
   const { debian: _, ...recipe } = tool;
   return await store.cached(
     `go-${tool.name}`,
     { go, environment, flags, ...recipe, main: tool.main ?? null, stagingVersion: tool.stagingVersion ?? null },
     (to) => build(tool, to),
   );
+}
+
+/** @throws Error when Go is missing, or older than Kubernetes' own go.mod asks for. */
+async function goVersion(): Promise<string> {
+  const remedy = `install Go ${oldestGo} or newer, and put it on the PATH`;
+  const version = await capture(["go", "version"]).catch((cause) => {
+    throw new Error(`Cannot run "go version": ${remedy}`, { cause });
+  });
+  const [, major, minor] = /go(\d+)\.(\d+)/.exec(version) ?? [];
+  const [oldestMajor, oldestMinor] = oldestGo.split(".").map(Number);
+  if (Number(major) === oldestMajor && Number(minor) >= (oldestMinor ?? 0)) return version;
+  throw new Error(`Cannot build with "${version}": ${remedy}`);
 }
 
 async function build(tool: GoTool, { folder, log, turn }: StoreBuild): Promise<void> {

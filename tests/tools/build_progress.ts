@@ -43,7 +43,7 @@ export class BuildProgress {
   plan(folder: string): string {
     if (this.#parts.size === 0) return `Puts together what is built already, in ${folder}\n`;
     const { cores, slowdown } = this.#machine;
-    const speed = slowdown < 1.5 ? "" : `, ${slowdown.toFixed(1)} times slower now than when quiet`;
+    const speed = slowdown < 1.5 ? "" : `, each ${slowdown.toFixed(1)} times slower now than the one that was measured`;
     const machine = `${cores} ${cores === 1 ? "core" : "cores"}${speed}`;
     const total = `about ${roughly(this.#totalSeconds)} on this machine (${machine})`;
     const width = Math.max(...[...this.#parts.values()].map(({ what }) => what.length));

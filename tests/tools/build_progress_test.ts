@@ -23,7 +23,7 @@ Deno.test("BuildProgress.plan() names all parts with their estimates, and the wh
   const slow = progressOf(["go-crictl"], { cores: 1, slowdown: 4 });
   assert.equal(
     slow.plan("/cache"),
-    "Builds what is missing, once, into /cache: about 6 min on this machine (1 core, 4.0 times slower now than when quiet)\n" +
+    "Builds what is missing, once, into /cache: about 6 min on this machine (1 core, each 4.0 times slower now than the one that was measured)\n" +
       "  crictl  6 min\n",
   );
 });

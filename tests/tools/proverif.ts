@@ -19,8 +19,8 @@ export async function proverif(): Promise<string> {
   if (chosen) return chosen;
   if (Deno.build.arch !== "x86_64" || !await Deno.stat(packed).then(() => true, () => false)) {
     throw new Error(
-      `Cannot find ProVerif as ${packed} is not there or not for this machine. Build version 2.05 from its source ` +
-        "(proverif-2.05-source.tar.xz there; Debian's ocaml; in its folder ./build -nointeract), and set BOOTSTRAPPER_PROVERIF to its path",
+      `Cannot find ProVerif as ${packed} is not there or not for this machine: build version 2.05 (opam's package ` +
+        "proverif.2.05), and set BOOTSTRAPPER_PROVERIF to the path of the program",
     );
   }
   const folder = await new BuildStore().cached("proverif", { unpackedDigest }, async ({ folder, log }) => {
