@@ -92,7 +92,9 @@ export class TestOperator implements AsyncDisposable {
     return await foundOnNode({
       ...{ endpoint, clusterName: CLUSTER_NAME, operator: this.keys, operatorKeys: [this.keys.spki], record },
       ...{ clusterDocument: CLUSTER_DOCUMENT, policyDocument: POLICY_DOCUMENT },
-      ...{ clock: systemClock, random: Math.random, patienceMs: PATIENCE_MS },
+      clock: systemClock,
+      random: Math.random,
+      patienceMs: PATIENCE_MS,
       verifier: shownVerifier,
       signal: new AbortController().signal,
       onVerified() {},
