@@ -61,10 +61,10 @@ export const DEFAULT_PATIENCE_MS: number = 10 * MINUTE_MS;
 const DEFAULT_WAIT = "10m";
 const IDENTITY_BYTES = 32;
 const KEEPS_ON = `
-Once the node is locked, init reconnects to it until nothing has come of it for
-the duration of --wait, or ${DEFAULT_PATIENCE_MS / MINUTE_MS} minutes, and says what it waits for.
-A node that stays connected while it works at a step may be silent for up to
-${LONGEST_SILENCE_MS / MINUTE_MS} minutes, whatever --wait says.`;
+Once the node is locked, init reconnects until nothing came of it for --wait, or
+${DEFAULT_PATIENCE_MS / MINUTE_MS} minutes. A connected node that works may be silent for ${
+  LONGEST_SILENCE_MS / MINUTE_MS
+} minutes anyway.`;
 
 /**
  * Declares `init`.

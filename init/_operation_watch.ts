@@ -25,6 +25,7 @@ export class OperationWatch {
   #isNew = false;
   /** Since when the connected node has been followed and nothing was heard of it. */
   #followedMs = Infinity;
+  #wasFollowed = false;
 
   /** @param patienceMs How long nothing may come of the operation, milliseconds. */
   constructor(clock: Pick<Clock, "monotonicMs">, patienceMs: number) {
@@ -116,10 +117,12 @@ export class OperationWatch {
 
   /**
    * Follows the operation at a node that is connected. While such a node works at something new, that time counts for nothing,
-   * unless the node is silent for too long.
+   * unless the node is silent for too long. The first time the patience begins, as the node is asked for the operation.
    */
   async following<T>(work: () => Promise<T>): Promise<T> {
     this.#followedMs = this.#clock.monotonicMs();
+    if (!this.#wasFollowed) this.#progressMs = this.#followedMs;
+    this.#wasFollowed = true;
     try {
       return await work();
     } catch (error) {

@@ -71,6 +71,16 @@ Deno.test("OperationWatch is over when nothing comes for as long as there is pat
   assert.equal(watched.watch.isOver, true);
 });
 
+Deno.test("OperationWatch has the whole patience from the moment on when the node is asked, and not anew by each connection", async () => {
+  const watched = new Watched();
+  watched.time.ms = 2 * PATIENCE_MS;
+  await watched.connected([]);
+  assert.equal(watched.watch.isOver, false);
+  watched.time.ms += PATIENCE_MS;
+  await watched.connected([]);
+  assert.equal(watched.watch.isOver, true);
+});
+
 Deno.test("OperationWatch counts as progress only what it hears for the first time, and never a failure", () => {
   const watched = new Watched();
   const heard: readonly (readonly [text: string, isProgress: boolean])[] = [
@@ -120,8 +130,7 @@ Deno.test("OperationWatch gives up on a step when it waits and there is no patie
 
 Deno.test("OperationWatch does not count the time in which a connected node does something new, in a later try of a step too", async () => {
   const first = new Watched();
-  first.time.ms = PATIENCE_MS / 2;
-  await first.connected([[0, "kubeadm-init started"]], 10 * PATIENCE_MS);
+  await first.connected([[PATIENCE_MS / 2, "kubeadm-init started"]], 10 * PATIENCE_MS);
   assert.equal(first.watch.isOver, false);
   first.time.ms += PATIENCE_MS;
   assert.equal(first.watch.isOver, true);

@@ -37,6 +37,7 @@ export class Bootstrap implements AsyncDisposable {
   readonly losses: LostNode[] = [];
   /** Of each connection, whether the node went on with the recorded operation. */
   readonly verified: boolean[] = [];
+  readonly #worlds: InitWorld[] = [];
   readonly machine = new ShownMachine(randomBytes(32));
   #wire: TestWire | undefined;
 
@@ -50,6 +51,7 @@ export class Bootstrap implements AsyncDisposable {
   async boot(options: InitWorldOptions = {}): Promise<InitWorld> {
     const { operator, folder } = this;
     const world = await InitWorld.start({ operator, folder, machine: this.machine, ...options });
+    this.#worlds.push(world);
     if (this.#wire === undefined) this.#wire = new TestWire(world.port);
     else this.#wire.leadTo(world.port);
     return world;
@@ -86,6 +88,7 @@ export class Bootstrap implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#wire?.[Symbol.dispose]();
     await this.operator[Symbol.asyncDispose]();
+    await Promise.all(this.#worlds.map(({ founding }) => founding));
     await Deno.remove(this.folder, { recursive: true });
   }
 }

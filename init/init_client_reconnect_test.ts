@@ -6,7 +6,7 @@ import { MINUTE_MS } from "../platform/duration.ts";
 import { BootstrapError, exitCodeOf } from "../platform/errors.ts";
 import type { ProgressEvent } from "../proto/gen/bootstrapper.ts";
 import { Bootstrap, fastClock, stopped, untilStopped } from "./_testing_bootstrap.ts";
-import type { NewCluster } from "./init_client.ts";
+import type { InitOptions, NewCluster } from "./init_client.ts";
 
 /** A clock whose sleeps end at once. */
 const patientClock = () => ({ ...sleepingClock().clock, now: () => new Date() });
@@ -103,28 +103,42 @@ Deno.test("foundOnNode() gives up on a step that never works, and names it", asy
     clock: fastClock,
     onFound: () => Promise.reject(new BootstrapError("unavailable/kubernetes-api", "no etcd")),
   });
-  await assert.rejects(bootstrap.found({ patienceMs: 100 }), (error: unknown) => {
+  const waits = () => bootstrap.events.filter(({ state }) => state === "waiting").length;
+  const clock = { ...fastClock, monotonicMs: () => waits() * MINUTE_MS };
+  await assert.rejects(bootstrap.found({ clock, patienceMs: 3 * MINUTE_MS }), (error: unknown) => {
     assert(error instanceof BootstrapError && error.code === "timeout/init" && exitCodeOf(error) === 4);
     assert.match(error.details["waitedFor"] ?? "", /^the step kubeadm-init of the node at /);
     assert.match(
       error.details["lastSeen"] ?? "",
       /^the step kubeadm-init waiting: try \d+ failed: no etcd; next try in /,
     );
-    // By the event of another try that failed, or in the silence before it.
-    return error.cause instanceof BootstrapError && ["timeout/init-step", "timeout/peer"].includes(error.cause.code);
+    return error.cause instanceof BootstrapError && error.cause.code === "timeout/init-step";
   });
-  assert.ok(bootstrap.events.filter(({ state }) => state === "waiting").length >= 2);
+  assert.equal(waits(), 4, "the first try, and three minutes");
   assert.equal(world.lock.state().name, "locked");
 });
 
 Deno.test("foundOnNode() waits no longer than its patience in the silence before another try of a step", async () => {
   await using bootstrap = await Bootstrap.create();
+  let sleeps = 0;
   await using world = await bootstrap.boot({
-    clock: { ...systemClock, sleep: (_ms, signal) => systemClock.sleep(3_600_000, signal) },
+    clock: { ...systemClock, sleep: (ms, signal) => systemClock.sleep(sleeps++ === 0 ? ms : 3_600_000, signal) },
     onFound: () =>
       Promise.reject(new BootstrapError("unavailable/kubernetes-api", "no etcd", { next: "Look at etcd" })),
   });
-  await assert.rejects(bootstrap.found({ patienceMs: 300 }), (error: unknown) => {
+  let waits = 0;
+  let waitsSinceMs: number | undefined;
+  const changes: Partial<InitOptions> = {
+    // Time stands still until the step waits again, a moment before there is no patience left.
+    clock: {
+      ...fastClock,
+      monotonicMs: () => waitsSinceMs === undefined ? 0 : MINUTE_MS - 100 + performance.now() - waitsSinceMs,
+    },
+    patienceMs: MINUTE_MS,
+    onProgress: ({ state }) => state === "waiting" && ++waits === 2 && (waitsSinceMs = performance.now()),
+    signal: AbortSignal.timeout(20_000),
+  };
+  await assert.rejects(bootstrap.found(changes), (error: unknown) => {
     assert(error instanceof BootstrapError && error.code === "timeout/init");
     assert.match(error.details["waitedFor"] ?? "", /^the step kubeadm-init of the node at /);
     assert.match(error.message, /Look at etcd$/);
