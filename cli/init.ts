@@ -5,10 +5,12 @@
  */
 import { join } from "node:path";
 import type { Command } from "commander";
+import { LONGEST_SILENCE_MS } from "../init/steps.ts";
 import type { Endpoint } from "../node/endpoint.ts";
 import { readEndpoint } from "../node/endpoint.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { fromHex } from "../platform/bytes.ts";
+import { MINUTE_MS } from "../platform/duration.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { clusterNameArgument } from "./cluster_name.ts";
 import type { CliContext, OutputForm } from "./context.ts";
@@ -54,14 +56,15 @@ export interface InitOptions {
 /** Founds a cluster; ends when the kubeconfig is written and, where that is asked for, the node is Ready. */
 export type InitHandler = (options: InitOptions, context: CliContext) => Promise<void>;
 
-const MINUTE_MS = 60_000;
 /** How long nothing may come of an operation that has begun, where there is no `--wait`: milliseconds. */
 export const DEFAULT_PATIENCE_MS: number = 10 * MINUTE_MS;
 const DEFAULT_WAIT = "10m";
 const IDENTITY_BYTES = 32;
 const KEEPS_ON = `
-Once the node is locked, init reconnects to it until nothing has come of it for
-the duration of --wait, or ${DEFAULT_PATIENCE_MS / MINUTE_MS} minutes, and says what it waits for.`;
+Once the node is locked, init reconnects until nothing came of it for --wait, or
+${DEFAULT_PATIENCE_MS / MINUTE_MS} minutes. A connected node that works may be silent for ${
+  LONGEST_SILENCE_MS / MINUTE_MS
+} minutes anyway.`;
 
 /**
  * Declares `init`.

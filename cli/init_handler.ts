@@ -24,6 +24,7 @@ import { waitForNode } from "../kubernetes/readiness.ts";
 import { DEFAULT_CLUSTER_DOCUMENT, readClusterSettings } from "../kubernetes/settings.ts";
 import { endpointText } from "../node/endpoint.ts";
 import { base64, equalBytes, fromHex, fromUtf8, hex, utf8 } from "../platform/bytes.ts";
+import { secondsText } from "../platform/duration.ts";
 import { BootstrapError, sentenceOf } from "../platform/errors.ts";
 import { exists, readFile, writeFileAtomic } from "../platform/files.ts";
 import type { CliContext } from "./context.ts";
@@ -38,7 +39,6 @@ import { printResult } from "./output.ts";
 import { terminationSignal } from "./termination.ts";
 
 const MAXIMUM_DOCUMENT_BYTES = 1 << 16;
-const MILLISECONDS = 1000;
 const SECRET = { mode: 0o600 };
 const PUBLIC = { mode: 0o644 };
 
@@ -61,7 +61,13 @@ export const init: InitHandler = async (options, context): Promise<void> => {
   const startMs = clock.monotonicMs();
   const cluster = await foundOnNode({
     endpoint: endpointText(options.node),
-    ...{ clusterName, operator, operatorKeys, record, clock, clusterDocument, policyDocument },
+    clusterName,
+    operator,
+    operatorKeys,
+    record,
+    clock,
+    clusterDocument,
+    policyDocument,
     verifier: createVerifier(policy, "init", collateralOf(policy, clock), () => clock.now()),
     signal: termination.signal,
     random: Math.random,
@@ -108,7 +114,7 @@ function showVerified(printer: ProgressPrinter, claims: EvidenceClaims, clusterI
 function showLost(printer: ProgressPrinter, node: string, { error, failures, pauseMs, lastSeen }: LostNode): void {
   const reason = sentenceOf(error);
   const text = `Lost the node at ${node}: ${reason}. It was last seen at ${lastSeen}. ` +
-    `Waiting until it goes on; asking again in ${(pauseMs / MILLISECONDS).toFixed(1)} s`;
+    `Waiting until it goes on; asking again in ${secondsText(pauseMs)} s`;
   printer.note("reconnecting", text, { node, code: error.code, reason, failures, pauseMs, lastSeen });
 }
 
@@ -173,7 +179,7 @@ function showEnd(
     form,
     result,
     [
-      `Cluster "${clusterName}" stands on ${nodeName} after ${(durationMs / 1000).toFixed(1)} s.`,
+      `Cluster "${clusterName}" stands on ${nodeName} after ${secondsText(durationMs)} s.`,
       `  cluster ID    ${clusterId}`,
       `  kubeconfig    ${kubeconfigFile}`,
       `  cluster file  ${clusterFile}`,

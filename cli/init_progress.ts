@@ -4,6 +4,7 @@
  * @module
  */
 import type { Clock } from "../platform/clock.ts";
+import { secondsText } from "../platform/duration.ts";
 import type { ProgressEvent } from "../proto/gen/bootstrapper.ts";
 import type { CliContext, OutputForm } from "./context.ts";
 
@@ -20,7 +21,6 @@ export interface ProgressPrinter extends Disposable {
 
 const REDRAW_MS = 500;
 const CLEAR_LINE = "\r\u001b[K";
-const MILLISECONDS = 1000;
 
 /** A printer for where the output goes. */
 export function progressPrinter(
@@ -109,7 +109,7 @@ class LivePrinter implements ProgressPrinter {
 }
 
 function seconds(ms: number): string {
-  return `${(ms / MILLISECONDS).toFixed(1).padStart(6)} s`;
+  return `${secondsText(ms).padStart(6)} s`;
 }
 
 /** Text of a node must not steer a terminal. */

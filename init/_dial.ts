@@ -29,8 +29,11 @@ export async function dialInitServer(
 ): Promise<DialledExchange<InitServerMessage, InitClientMessage>> {
   try {
     return await dial({
-      ...{ method: InitServiceService.init, endpoint, signal },
-      ...{ connectDeadlineMs: CONNECT_DEADLINE_MS, keepAliveMs: KEEP_ALIVE_MS },
+      method: InitServiceService.init,
+      endpoint,
+      signal,
+      connectDeadlineMs: CONNECT_DEADLINE_MS,
+      keepAliveMs: KEEP_ALIVE_MS,
     });
   } catch (cause) {
     if (!(cause instanceof BootstrapError && cause.code === "unavailable/connection")) throw cause;

@@ -1,22 +1,31 @@
 import type { Clock } from "../platform/clock.ts";
+import { SECOND_MS } from "../platform/duration.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { BootstrapErrorOptions } from "../platform/errors.ts";
 import type { ProgressEvent } from "../proto/gen/bootstrapper.ts";
-import { INIT_STEPS_BEFORE, LOCK_STEP } from "./steps.ts";
+import { INIT_STEPS_BEFORE, LOCK_STEP, PREFLIGHT_STEP } from "./steps.ts";
 
-const MILLISECONDS = 1000;
 const BEFORE: readonly string[] = INIT_STEPS_BEFORE;
+const RUN_AGAIN =
+  "Run init again: it goes on with the same operation; `bootstrapper status` on the node says what it does";
 
 /** What an operator's init has seen of its operation, over all its connections to the node. */
 export class OperationWatch {
   readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #patienceMs: number;
-  /** Steps that wait for another try: what is heard of them is no progress until they are done. */
-  readonly #waiting = new Set<string>();
+  /** What has been heard of the steps. A node that was started again repeats it until it gets further than before. */
+  readonly #reached = new Set<string>();
   #isLocked = false;
+  #isLocking = false;
   #heard = 0;
   #last: ProgressEvent | undefined;
+  /** When progress was made; later by the time in which a connected node worked at something new. */
   #progressMs: number;
+  /** Whether the last step that was heard of does what it has not done before: its first try, or a later one that got further. */
+  #isNew = false;
+  /** Since when the connected node has been followed and nothing was heard of it. */
+  #followedMs = Infinity;
+  #wasFollowed = false;
 
   /** @param patienceMs How long nothing may come of the operation, milliseconds. */
   constructor(clock: Pick<Clock, "monotonicMs">, patienceMs: number) {
@@ -30,6 +39,11 @@ export class OperationWatch {
     return this.#isLocked;
   }
 
+  /** Whether the node was about to take its lock: if it is not known to be locked, the next connection shows whether it is. */
+  get mayBeLocked(): boolean {
+    return this.#isLocked || this.#isLocking;
+  }
+
   /** The number of the last event, or 0. */
   get heard(): number {
     return this.#heard;
@@ -37,7 +51,7 @@ export class OperationWatch {
 
   /** Whether nothing has come of the operation for longer than there is patience. */
   get isOver(): boolean {
-    return this.#clock.monotonicMs() - this.#progressMs >= this.#patienceMs;
+    return this.#leftMs <= 0;
   }
 
   /** The last event, as a person says it. */
@@ -47,68 +61,113 @@ export class OperationWatch {
     return `the step ${phase} ${state}${detail === "" ? "" : `: ${detail}`}`;
   }
 
+  get #leftMs(): number {
+    return this.#patienceMs - (this.#clock.monotonicMs() - this.#progressMs);
+  }
+
+  /** Whether the node does nothing, as far as it was heard: it waits before another try, or has not begun. */
+  get #isIdle(): boolean {
+    return this.#last === undefined || this.#last.state === "waiting" || this.#last.state === "failed";
+  }
+
+  /**
+   * How long a connected node may be silent from now on, milliseconds: a step may take long, but for one that waits for another try
+   * there is no more than the rest of the patience.
+   *
+   * @param longestMs The longest silence of a step.
+   */
+  silenceMs(longestMs: number): number {
+    return this.#isIdle ? Math.min(longestMs, Math.max(0, Math.ceil(this.#leftMs))) : longestMs;
+  }
+
   /** The node has shown that it goes on with the operation. */
   goesOn(heard: number): void {
     this.#isLocked = true;
     this.#heard = Math.max(this.#heard, heard);
   }
 
+  /** The node has shown that it was not locked for the operation. */
+  staysFresh(): void {
+    this.#isLocking = false;
+  }
+
   /**
-   * Takes note of an event.
+   * Takes note of an event. Progress is a step that is started or done for the first time, and a detail that was not heard before:
+   * a node that fails at the same place in each of its lives makes none.
    *
-   * @returns Whether something has come of the operation.
+   * @returns Whether it is progress.
    * @throws {BootstrapError} `timeout/init-step` for a step that is tried again and again for longer than there is patience.
    */
   hear(event: ProgressEvent): boolean {
     const { number, phase, state, detail } = event;
+    this.#countFollowing();
     this.#heard = number;
     this.#last = event;
+    if (phase === LOCK_STEP || (phase === PREFLIGHT_STEP && state === "done")) this.#isLocking = true;
     if (!BEFORE.includes(phase) || (phase === LOCK_STEP && state === "done")) this.#isLocked = true;
-    if (state === "waiting") this.#waiting.add(phase);
-    else if (state === "done") this.#waiting.delete(phase);
-    if (!this.#waiting.has(phase)) {
-      this.#progressMs = this.#clock.monotonicMs();
-      return true;
-    }
+    const isProgress = this.#reach(event);
+    // A detail that is repeated says nothing of which try it belongs to.
+    if (isProgress || state !== "detail") this.#isNew = isProgress;
+    if (isProgress) this.#progressMs = this.#clock.monotonicMs();
     if (state === "waiting" && this.isOver) {
       throw new BootstrapError("timeout/init-step", `The step ${phase} of the node does not work: ${detail}`);
     }
-    return false;
+    return isProgress;
   }
 
   /**
-   * Follows the operation at a node that is connected. As long as it does not wait for another try of a step, a connected node is
-   * one that works: that time counts for nothing. A node that was silent for too long is none.
+   * Follows the operation at a node that is connected. While such a node works at something new, that time counts for nothing,
+   * unless the node is silent for too long. The first time the patience begins, as the node is asked for the operation.
    */
   async following<T>(work: () => Promise<T>): Promise<T> {
-    const startMs = this.#clock.monotonicMs();
+    this.#followedMs = this.#clock.monotonicMs();
+    if (!this.#wasFollowed) this.#progressMs = this.#followedMs;
+    this.#wasFollowed = true;
     try {
       return await work();
     } catch (error) {
       const wasSilent = error instanceof BootstrapError && error.code === "timeout/peer";
-      if (!wasSilent && this.#waiting.size === 0) {
-        this.#progressMs += this.#clock.monotonicMs() - Math.max(startMs, this.#progressMs);
-      }
+      if (!wasSilent) this.#countFollowing();
       throw error;
+    } finally {
+      this.#followedMs = Infinity;
     }
   }
 
   /** That the init waits no longer, and for what it has waited. */
   gaveUp(endpoint: string, cause: BootstrapError, details: BootstrapErrorOptions["details"]): BootstrapError {
     const { lastSeen } = this;
-    const waitedFor = cause.code === "timeout/init-step"
-      ? `the step ${this.#last?.phase} of the node at ${endpoint}`
+    const isOfStep = cause.code === "timeout/init-step" || (cause.code === "timeout/peer" && this.#isIdle);
+    const waitedFor = isOfStep && this.#last !== undefined
+      ? `the step ${this.#last.phase} of the node at ${endpoint}`
       : `the node at ${endpoint} to go on with the operation`;
     return new BootstrapError(
       "timeout/init",
       `Nothing came of the init for ${
-        this.#patienceMs / MILLISECONDS
+        this.#patienceMs / SECOND_MS
       } s: it waited for ${waitedFor}, and last saw ${lastSeen}`,
       {
         cause,
-        next: "Run init again: it goes on with the same operation; `bootstrapper status` on the node says what it does",
+        next: cause.next === "" ? RUN_AGAIN : `${RUN_AGAIN}. ${cause.next}`,
         details: { ...details, waitedFor, lastSeen },
       },
     );
+  }
+
+  /** Moves the last progress by the time since the last event, where a connected node worked at something new. */
+  #countFollowing(): void {
+    const nowMs = this.#clock.monotonicMs();
+    if (this.#isNew) this.#progressMs += Math.max(0, nowMs - Math.max(this.#followedMs, this.#progressMs));
+    this.#followedMs = Math.max(this.#followedMs, nowMs);
+  }
+
+  /** Whether an event says that the node has got further than it was heard to be before. */
+  #reach({ phase, state, detail }: ProgressEvent): boolean {
+    if (state === "waiting" || state === "failed") return false;
+    // Numbers differ from life to life: kubeadm says after how many seconds the kubelet was healthy.
+    const place = `${phase} ${state} ${detail.replaceAll(/\d+/g, "#")}`;
+    if (this.#reached.has(place)) return false;
+    this.#reached.add(place);
+    return true;
   }
 }

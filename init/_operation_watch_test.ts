@@ -1,92 +1,196 @@
 import assert from "node:assert/strict";
+import { MINUTE_MS } from "../platform/duration.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { ProgressEvent } from "../proto/gen/bootstrapper.ts";
 import { OperationWatch } from "./_operation_watch.ts";
 
-const PATIENCE_MS = 1_000;
+const PATIENCE_MS = 10 * MINUTE_MS;
+const LONGEST_MS = 20 * MINUTE_MS;
 const lost = new BootstrapError("unavailable/peer-gone", "The peer closed the connection");
+const silent = new BootstrapError("timeout/peer", "The peer sent nothing");
 
-/** A watch with a clock that is set by hand. */
-function watchAt(): { readonly watch: OperationWatch; readonly time: { ms: number }; hear(text: string): boolean } {
-  const time = { ms: 0 };
-  const watch = new OperationWatch({ monotonicMs: () => time.ms }, PATIENCE_MS);
-  let number = 0;
-  return {
-    ...{ watch, time },
-    hear(text) {
-      const [phase = "", state = ""] = text.split(" ");
-      return watch.hear(ProgressEvent.fromPartial({ number: ++number, phase, state }));
-    },
-  };
+/** A watch, and a clock that is set by hand. */
+class Watched {
+  readonly time = { ms: 0 };
+  readonly watch = new OperationWatch({ monotonicMs: () => this.time.ms }, PATIENCE_MS);
+  #number = 0;
+
+  /** An event: the step, its state, and the rest is the detail. */
+  hear(text: string): boolean {
+    const [phase = "", state = "", ...detail] = text.split(" ");
+    return this.watch.hear(
+      ProgressEvent.fromPartial({ number: ++this.#number, phase, state, detail: detail.join(" ") }),
+    );
+  }
+
+  /** A connection with events, each after a time, that ends with an error. */
+  async connected(events: readonly (readonly [ms: number, text: string])[], leftMs = 0, end = lost): Promise<void> {
+    const followed = this.watch.following(() => {
+      for (const [ms, text] of events) {
+        this.time.ms += ms;
+        this.hear(text);
+      }
+      this.time.ms += leftMs;
+      return Promise.reject(end);
+    });
+    await assert.rejects(followed, end);
+  }
 }
 
 Deno.test("OperationWatch knows the node as locked from the end of the lock on, or when it goes on", () => {
-  const { watch, hear } = watchAt();
-  for (const text of ["preflight started", "preflight done", "lock started"]) hear(text);
-  assert.equal(watch.isLocked, false);
-  hear("lock done");
-  assert.deepEqual([watch.isLocked, watch.heard], [true, 4]);
-  const again = watchAt();
+  const first = new Watched();
+  for (const text of ["preflight started", "preflight detail disk"]) first.hear(text);
+  assert.deepEqual([first.watch.isLocked, first.watch.mayBeLocked], [false, false]);
+  for (const text of ["preflight done", "lock started"]) {
+    first.hear(text);
+    assert.deepEqual([first.watch.isLocked, first.watch.mayBeLocked], [false, true], text);
+  }
+  first.hear("lock done");
+  assert.deepEqual([first.watch.isLocked, first.watch.mayBeLocked, first.watch.heard], [true, true, 5]);
+  const again = new Watched();
   again.hear("access started");
   assert.equal(again.watch.isLocked, true);
-  const recorded = watchAt();
+  const recorded = new Watched();
   recorded.watch.goesOn(7);
   assert.deepEqual([recorded.watch.isLocked, recorded.watch.heard], [true, 7]);
 });
 
+Deno.test("OperationWatch knows that a node which shows itself fresh is not locked", () => {
+  const watched = new Watched();
+  watched.hear("lock started");
+  watched.watch.staysFresh();
+  assert.equal(watched.watch.mayBeLocked, false);
+});
+
 Deno.test("OperationWatch is over when nothing comes for as long as there is patience, and every progress begins it anew", () => {
-  const { watch, time, hear } = watchAt();
-  time.ms = PATIENCE_MS - 1;
-  assert.equal(watch.isOver, false);
-  assert.equal(hear("kubeadm-init detail"), true);
-  time.ms += PATIENCE_MS;
-  assert.equal(watch.isOver, true);
+  const watched = new Watched();
+  watched.time.ms = PATIENCE_MS - 1;
+  assert.equal(watched.watch.isOver, false);
+  assert.equal(watched.hear("kubeadm-init detail"), true);
+  watched.time.ms += PATIENCE_MS;
+  assert.equal(watched.watch.isOver, true);
 });
 
-Deno.test("OperationWatch takes nothing for progress of a step that waits for another try, until it is done", () => {
-  const { watch, time, hear } = watchAt();
-  hear("access started");
-  assert.equal(hear("access waiting"), false);
-  time.ms = PATIENCE_MS;
-  assert.equal(hear("access detail"), false);
-  assert.throws(() => hear("access waiting"), { code: "timeout/init-step" });
-  assert.equal(hear("access done"), true);
-  assert.equal(hear("access started"), true);
-  assert.equal(watch.isOver, false);
+Deno.test("OperationWatch has the whole patience from the moment on when the node is asked, and not anew by each connection", async () => {
+  const watched = new Watched();
+  watched.time.ms = 2 * PATIENCE_MS;
+  await watched.connected([]);
+  assert.equal(watched.watch.isOver, false);
+  watched.time.ms += PATIENCE_MS;
+  await watched.connected([]);
+  assert.equal(watched.watch.isOver, true);
 });
 
-Deno.test("OperationWatch does not count the time in which a node is connected and works, however long a step takes", async () => {
-  const { watch, time } = watchAt();
-  const connected = (ms: number, end: BootstrapError) =>
-    assert.rejects(
-      watch.following(() => {
-        time.ms += ms;
-        return Promise.reject(end);
-      }),
-      end,
-    );
-  time.ms = PATIENCE_MS / 2;
-  await connected(10 * PATIENCE_MS, lost);
-  assert.equal(watch.isOver, false);
-  time.ms += PATIENCE_MS / 2;
-  assert.equal(watch.isOver, true);
+Deno.test("OperationWatch counts as progress only what it hears for the first time, and never a failure", () => {
+  const watched = new Watched();
+  const heard: readonly (readonly [text: string, isProgress: boolean])[] = [
+    ["kubeadm-init started", true],
+    ["kubeadm-init detail certs: Generating", true],
+    ["kubeadm-init detail kubelet-check: healthy after 1.5 s", true],
+    ["kubeadm-init failed stopped", false],
+    ["kubeadm-init started", false],
+    ["kubeadm-init detail certs: Generating", false],
+    ["kubeadm-init detail kubelet-check: healthy after 2.25 s", false],
+    ["kubeadm-init detail addons: Applied", true],
+    ["kubeadm-init waiting try 1 failed", false],
+    ["kubeadm-init done", true],
+    ["kubeadm-init started", false],
+    ["kubeadm-init done", false],
+    ["access started", true],
+  ];
+  assert.deepEqual(heard.map(([text]) => [text, watched.hear(text)]), heard);
 });
 
-Deno.test("OperationWatch counts the time of a node that is connected and silent for too long, or whose step waits", async () => {
-  const silent = watchAt();
-  const tooLong = new BootstrapError("timeout/peer", "The peer sent nothing");
-  const during = ({ watch, time }: typeof silent, end: BootstrapError) =>
-    assert.rejects(
-      watch.following(() => {
-        time.ms += PATIENCE_MS;
-        return Promise.reject(end);
-      }),
-      end,
-    );
-  await during(silent, tooLong);
-  assert.equal(silent.watch.isOver, true);
-  const waiting = watchAt();
+Deno.test("OperationWatch is over within the patience where a node crashes again and again", async () => {
+  const lives: readonly (readonly [what: string, downMs: number, upMs: number])[] = [
+    ["it is down for long", MINUTE_MS, MINUTE_MS / 2],
+    ["it works for long", 1, 2 * MINUTE_MS],
+  ];
+  for (const [what, downMs, upMs] of lives) {
+    const watched = new Watched();
+    // The first try of the step is not counted: it works.
+    await watched.connected([[0, "kubeadm-init started"], [0, "kubeadm-init detail certs"]], upMs);
+    const begunMs = watched.time.ms;
+    while (!watched.watch.isOver && watched.time.ms < 10 * PATIENCE_MS) {
+      watched.time.ms += downMs;
+      await watched.connected([[0, "kubeadm-init started"], [0, "kubeadm-init detail certs"]], upMs);
+    }
+    const lastedMs = watched.time.ms - begunMs;
+    assert.ok(lastedMs >= PATIENCE_MS && lastedMs <= PATIENCE_MS + downMs + upMs, `${what}: ${lastedMs} ms`);
+  }
+});
+
+Deno.test("OperationWatch gives up on a step when it waits and there is no patience left", () => {
+  const watched = new Watched();
+  watched.hear("access started");
+  watched.hear("access waiting try 1 failed");
+  watched.time.ms = PATIENCE_MS;
+  assert.throws(() => watched.hear("access waiting try 2 failed"), { code: "timeout/init-step" });
+});
+
+Deno.test("OperationWatch does not count the time in which a connected node does something new, in a later try of a step too", async () => {
+  const first = new Watched();
+  await first.connected([[PATIENCE_MS / 2, "kubeadm-init started"]], 10 * PATIENCE_MS);
+  assert.equal(first.watch.isOver, false);
+  first.time.ms += PATIENCE_MS;
+  assert.equal(first.watch.isOver, true);
+
+  const later = new Watched();
+  for (const text of ["kubeadm-init started", "kubeadm-init waiting try 1 failed"]) later.hear(text);
+  later.time.ms += 1_000;
+  const each = Array.from({ length: 11 }, () => [MINUTE_MS, "kubeadm-init detail etcd"] as const);
+  await later.connected(each);
+  assert.equal(later.watch.isOver, false);
+});
+
+Deno.test("OperationWatch leaves a step that fails after a long first try the whole patience", async () => {
+  const watched = new Watched();
+  await watched.connected([[0, "kubeadm-init started"], [2 * PATIENCE_MS, "kubeadm-init waiting try 1 failed"]]);
+  watched.time.ms += PATIENCE_MS - 1;
+  assert.equal(watched.watch.isOver, false);
+  watched.time.ms += 1;
+  assert.equal(watched.watch.isOver, true);
+});
+
+Deno.test("OperationWatch counts the time of a node that is silent for too long, or repeats itself, or whose step waits", async () => {
+  const tooLong = new Watched();
+  await tooLong.connected([[0, "kubeadm-init started"]], PATIENCE_MS, silent);
+  const repeating = new Watched();
+  for (const text of ["access started", "access failed", "access started"]) repeating.hear(text);
+  await repeating.connected([], PATIENCE_MS);
+  const waiting = new Watched();
   waiting.hear("access waiting");
-  await during(waiting, lost);
-  assert.equal(waiting.watch.isOver, true);
+  await waiting.connected([], PATIENCE_MS);
+  for (const { watch } of [tooLong, repeating, waiting]) assert.equal(watch.isOver, true);
+});
+
+Deno.test("OperationWatch lets a step be silent for long, and one that waits or has not begun for no longer than the patience", () => {
+  const watched = new Watched();
+  const silence = (text: string) => (watched.hear(text), watched.watch.silenceMs(LONGEST_MS));
+  watched.time.ms = MINUTE_MS;
+  assert.equal(watched.watch.silenceMs(LONGEST_MS), PATIENCE_MS - MINUTE_MS);
+  assert.equal(watched.watch.silenceMs(1_000), 1_000);
+  assert.equal(silence("access started"), LONGEST_MS);
+  watched.time.ms += 2 * MINUTE_MS;
+  assert.equal(silence("access waiting try 1 failed"), PATIENCE_MS - 2 * MINUTE_MS);
+  assert.equal(silence("access started"), LONGEST_MS, "started again, it does not wait");
+  assert.equal(silence("access waiting try 1 failed"), PATIENCE_MS - 2 * MINUTE_MS);
+  assert.equal(silence("access detail"), LONGEST_MS, "it tries");
+  watched.time.ms += 2 * PATIENCE_MS;
+  assert.equal(silence("access failed"), 0);
+});
+
+Deno.test("OperationWatch names a step that waits in silence, and says what its cause says to do", () => {
+  const watched = new Watched();
+  watched.hear("access waiting try 1 failed: no");
+  const cause = new BootstrapError("timeout/peer", "The peer sent nothing", { next: "Look at the node" });
+  const { code, details, next } = watched.watch.gaveUp("a:1", cause, {});
+  assert.equal(code, "timeout/init");
+  assert.deepEqual(details, {
+    waitedFor: "the step access of the node at a:1",
+    lastSeen: "the step access waiting: try 1 failed: no",
+  });
+  assert.ok(next.startsWith("Run init again") && next.endsWith("Look at the node"), next);
+  const gone = watched.watch.gaveUp("a:1", lost, {});
+  assert.equal(gone.details["waitedFor"], "the node at a:1 to go on with the operation");
 });

@@ -92,7 +92,9 @@ export class TestOperator implements AsyncDisposable {
     return await foundOnNode({
       ...{ endpoint, clusterName: CLUSTER_NAME, operator: this.keys, operatorKeys: [this.keys.spki], record },
       ...{ clusterDocument: CLUSTER_DOCUMENT, policyDocument: POLICY_DOCUMENT },
-      ...{ clock: systemClock, random: Math.random, patienceMs: PATIENCE_MS },
+      clock: systemClock,
+      random: Math.random,
+      patienceMs: PATIENCE_MS,
       verifier: shownVerifier,
       signal: new AbortController().signal,
       onVerified() {},
@@ -145,6 +147,8 @@ export class InitWorld implements AsyncDisposable {
   /** Ends when the server does. */
   readonly served: Promise<void>;
   readonly folder: string;
+  /** Ends with what makes the cluster: nothing is written to the folder after it and {@linkcode served}. */
+  founding: Promise<unknown> = Promise.resolve();
   readonly #stopping = new AbortController();
   readonly #ownFolder: boolean;
   readonly #ownOperator: boolean;
@@ -184,10 +188,12 @@ export class InitWorld implements AsyncDisposable {
       found: async (_init, journal, signal) => {
         if (journal.doneAt("kubeadm-init") === undefined) {
           const retries = { clock, random: Math.random, signal, onWaiting() {} };
-          await retryingSteps(journal, retries).phase("kubeadm-init", async () => {
+          const making = retryingSteps(journal, retries).phase("kubeadm-init", async () => {
             this.foundings++;
             await options.onFound?.(journal, signal);
           });
+          this.founding = making.catch(() => {});
+          await making;
         }
         return { ...cluster, standsSince: journal.doneAt("kubeadm-init") ?? clock.now() };
       },

@@ -20,6 +20,7 @@ import { InitRequest } from "../proto/gen/bootstrapper.ts";
 import type { Founding, InitClientMessage, InitServerMessage, ProgressEvent } from "../proto/gen/bootstrapper.ts";
 import { checkInitResult } from "./result.ts";
 import type { CheckedResult } from "./result.ts";
+import { LONGEST_SILENCE_MS } from "./steps.ts";
 
 const NONCE_LENGTH = 32;
 const CLUSTER_ID_LENGTH = 32;
@@ -30,7 +31,7 @@ export interface InitClientDeadlines {
   readonly proposalMs: number;
   /** From the challenge to its answer. */
   readonly activationMs: number;
-  /** Between two events of an operation: one phase of kubeadm may take minutes on an emulated machine. */
+  /** Between two events of a step. */
   readonly progressMs: number;
 }
 
@@ -38,7 +39,7 @@ export interface InitClientDeadlines {
 export const INIT_CLIENT_DEADLINES: InitClientDeadlines = Object.freeze({
   proposalMs: 60_000,
   activationMs: 60_000,
-  progressMs: 20 * 60_000,
+  progressMs: LONGEST_SILENCE_MS,
 });
 
 /** The messages of an Init as the operator sees them. */
@@ -118,8 +119,8 @@ export interface AwaitedResult {
   readonly adminKey: Uint8Array;
   /** Tells whether certificates are valid. */
   readonly clock: Pick<Clock, "now">;
-  /** How long the node may be silent. */
-  readonly deadlines: InitClientDeadlines;
+  /** How long the node may be silent from now on, milliseconds; asked before each message. */
+  silenceMs(): number;
   /** The number of the last event that was seen before. */
   readonly heard: number;
   /** Whether the init goes on from before: the node may have forgotten some of the events after the last one seen. */
@@ -134,9 +135,9 @@ export interface AwaitedResult {
  * @throws {BootstrapError} `protocol/progress`, `refused/…`, `malformed/init-result`, or why the node failed.
  */
 export async function awaitResult(exchange: InitExchange, awaited: AwaitedResult): Promise<CheckedResult> {
-  const { clusterId, adminKey, clock, deadlines, again, onProgress } = awaited;
+  const { clusterId, adminKey, clock, again, onProgress } = awaited;
   for (let heard = awaited.heard, isFirst = true;; isFirst = false) {
-    const { kind, payload } = await exchange.receiveAny(["progress", "result"], deadlines.progressMs);
+    const { kind, payload } = await exchange.receiveAny(["progress", "result"], awaited.silenceMs());
     if (kind === "result") return await checkInitResult(payload, { clusterId, adminKey, now: clock.now() });
     const follows = isFirst && again ? payload.number > heard : payload.number === heard + 1;
     if (!follows) {

@@ -15,6 +15,7 @@ import type { FailedTry } from "../platform/retry.ts";
 import { retry } from "../platform/retry.ts";
 import type { Founding, InitRequest, ProgressEvent } from "../proto/gen/bootstrapper.ts";
 import { dialInitServer } from "./_dial.ts";
+import { isFreshStill, isLoss, lostBeforeLock, stoppedInit } from "./_init_losses.ts";
 import { OperationWatch } from "./_operation_watch.ts";
 import type { ClusterRecord, HeldRecord } from "./cluster_records.ts";
 import type { InitClientDeadlines, InitExchange, VerifiedNode } from "./exchange_client.ts";
@@ -86,8 +87,8 @@ export interface NewCluster {
 }
 
 /**
- * Founds a cluster, or goes on with a founding that was interrupted. Once the node is locked it keeps to the operation: when it loses
- * the node it connects again, until nothing has come of the operation for `patienceMs`.
+ * Founds a cluster, or goes on with a founding that was interrupted. Once the node may be locked it keeps to the operation: when it
+ * loses the node it connects again, until nothing has come of the operation for `patienceMs`.
  *
  * @throws {BootstrapError} `precondition/cluster-exists`, `refused/…`, `unavailable/…`, or why the node refused or failed;
  *   `precondition/operation-lost`; `timeout/init` when nothing came of it, with the last cause; `aborted/init`.
@@ -99,16 +100,21 @@ export async function foundOnNode(options: InitOptions): Promise<NewCluster> {
   const { watch } = operation;
   try {
     return await retry((startOver) => operation.call(startOver), {
-      ...{ clock, random, signal },
-      isRetriable: (error) => watch.isLocked && isLoss(error) && !watch.isOver && !operation.isDoneWithout(error),
-      onFailedTry: (failed) => options.onLost({ ...failed, lastSeen: watch.lastSeen }),
+      clock,
+      random,
+      signal,
+      isRetriable: (error) => watch.mayBeLocked && isLoss(error) && !watch.isOver && !operation.isDoneWithout(error),
+      onFailedTry: (failed) => {
+        operation.firstLoss ??= failed.error;
+        options.onLost({ ...failed, lastSeen: watch.lastSeen });
+      },
     });
   } catch (thrown) {
     const { founded, recorded } = operation;
     if (founded !== undefined) return founded;
-    if (signal.aborted) throw stopped(watch.isLocked, thrown);
+    if (signal.aborted) throw stoppedInit(watch, thrown);
     const error = asBootstrapError(thrown);
-    if (!watch.isLocked || !isLoss(error)) throw thrown;
+    if (!watch.mayBeLocked || !isLoss(error)) throw thrown;
     throw watch.gaveUp(endpoint, error, { operation: recorded?.operationId ?? "" });
   }
 }
@@ -118,6 +124,8 @@ class InitOperation {
   readonly watch: OperationWatch;
   /** What the operator has got, once it is kept. */
   founded: NewCluster | undefined;
+  /** Why the node was lost for the first time. */
+  firstLoss: BootstrapError | undefined;
   readonly #options: InitOptions;
   #recorded: ClusterRecord | undefined;
 
@@ -163,7 +171,11 @@ class InitOperation {
     }
     checkRecord(recorded, node);
     const again = isAgain(recorded, node.clusterId);
-    if (!again && recorded !== undefined && this.watch.isLocked) throw operationLost(recorded);
+    if (!again && recorded !== undefined && this.firstLoss !== undefined) {
+      if (this.watch.isLocked) throw operationLost(recorded);
+      this.watch.staysFresh();
+      throw lostBeforeLock(this.firstLoss);
+    }
     onVerified(node.claims, clusterIdText(node.clusterId), again);
     return node;
   }
@@ -184,7 +196,12 @@ class InitOperation {
     try {
       const founding = await requestInit(exchange, operator, node, requestOf(current, adminKeys, clock), heard);
       const result = await awaitResult(exchange, {
-        ...{ clusterId: node.clusterId, adminKey: adminKeys.spki, clock, deadlines, heard, again },
+        clusterId: node.clusterId,
+        adminKey: adminKeys.spki,
+        clock,
+        heard,
+        again,
+        silenceMs: () => this.watch.silenceMs(deadlines.progressMs),
         onProgress: (event) => this.#hear(event, current, startOver),
       });
       return {
@@ -200,7 +217,10 @@ class InitOperation {
       };
     } catch (error) {
       // A pending record of before is of the same machine, which has just shown that it never locked for that one either.
-      if (isFreshStill(error)) await record.write(before?.state === "pending" ? undefined : before);
+      if (isFreshStill(error)) {
+        this.watch.staysFresh();
+        await record.write(before?.state === "pending" ? undefined : before);
+      }
       throw error;
     }
   }
@@ -224,28 +244,11 @@ class InitOperation {
 function requestOf(record: ClusterRecord, adminKeys: KeyPair, clock: Clock): InitRequest {
   const { operationId, clusterName, clusterDocument, policyDocument } = record;
   return {
-    ...{ operationId: fromHex(operationId, "operationId"), clusterName, clusterDocument, policyDocument },
-    ...{ adminKey: adminKeys.spki, timeMs: BigInt(clock.now().getTime()) },
+    operationId: fromHex(operationId, "operationId"),
+    clusterName,
+    clusterDocument,
+    policyDocument,
+    adminKey: adminKeys.spki,
+    timeMs: BigInt(clock.now().getTime()),
   };
-}
-
-/** Whether the node may go on where this init has lost it: by what the node says, or as the connection has come to an end. */
-function isLoss({ code, retriable }: BootstrapError): boolean {
-  return retriable || code === "aborted/call";
-}
-
-/**
- * Whether the node says that it refused before its lock. It is the verified node that says so, over its own channel, and it has
- * forgotten the CA key: the cluster of this founding can never exist, and the record of before holds again.
- */
-function isFreshStill(error: unknown): boolean {
-  return error instanceof BootstrapError && error.details["saidBy"] === "peer" && error.details["node"] === "fresh";
-}
-
-function stopped(isLocked: boolean, cause: unknown): BootstrapError {
-  const goesOn = isLocked ? "; the node goes on" : "";
-  return new BootstrapError("aborted/init", `The init was stopped${goesOn}`, {
-    cause,
-    next: isLocked ? "Run init again for the kubeconfig: it goes on with the same operation" : "Run init again",
-  });
 }

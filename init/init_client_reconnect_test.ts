@@ -1,88 +1,15 @@
 /** How `foundOnNode()` keeps to an operation that has begun. */
 import assert from "node:assert/strict";
 import { sleepingClock } from "../platform/_testing.ts";
-import { randomBytes } from "../platform/bytes.ts";
 import { systemClock } from "../platform/clock.ts";
+import { MINUTE_MS } from "../platform/duration.ts";
 import { BootstrapError, exitCodeOf } from "../platform/errors.ts";
 import type { ProgressEvent } from "../proto/gen/bootstrapper.ts";
-import { InitWorld, TestOperator } from "./_testing.ts";
-import type { InitWorldOptions } from "./_testing.ts";
-import { ShownMachine } from "./_testing_machine.ts";
-import { TestWire } from "./_testing_wire.ts";
-import type { InitOptions, LostNode, NewCluster } from "./init_client.ts";
+import { Bootstrap, fastClock, stopped, untilStopped } from "./_testing_bootstrap.ts";
+import type { InitOptions, NewCluster } from "./init_client.ts";
 
-/** Pauses of a fiftieth. */
-const fastClock = { ...systemClock, sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(ms / 50, signal) };
-/** Pauses that nobody waits for. */
+/** A clock whose sleeps end at once. */
 const patientClock = () => ({ ...sleepingClock().clock, now: () => new Date() });
-const stopped = new BootstrapError("aborted/run", "The bootstrapper was stopped");
-
-/** Work that goes on until the process is stopped. */
-function untilStopped(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    else signal.addEventListener("abort", () => reject(signal.reason));
-  });
-}
-
-/** A machine with a disk, and an operator's init that calls it over a wire. */
-class Bootstrap implements AsyncDisposable {
-  readonly events: ProgressEvent[] = [];
-  readonly losses: LostNode[] = [];
-  /** Of each connection, whether the node went on with the recorded operation. */
-  readonly verified: boolean[] = [];
-  readonly #machine = new ShownMachine(randomBytes(32));
-  #wire: TestWire | undefined;
-
-  private constructor(readonly operator: TestOperator, readonly folder: string) {}
-
-  static async create(): Promise<Bootstrap> {
-    return new Bootstrap(await TestOperator.create(), await Deno.makeTempDir({ prefix: "init-world-" }));
-  }
-
-  /** Starts the node's process: the first time, or again. */
-  async boot(options: InitWorldOptions = {}): Promise<InitWorld> {
-    const { operator, folder } = this;
-    const world = await InitWorld.start({ operator, folder, machine: this.#machine, ...options });
-    if (this.#wire === undefined) this.#wire = new TestWire(world.port);
-    else this.#wire.leadTo(world.port);
-    return world;
-  }
-
-  get wire(): TestWire {
-    return this.#wire ?? assert.fail("nothing was booted");
-  }
-
-  /** The machine's power was cut. */
-  reboot(): void {
-    this.#machine.reboot();
-  }
-
-  found(changes: Partial<InitOptions> = {}): Promise<NewCluster> {
-    return this.operator.found(this.wire.endpoint, {
-      clock: fastClock,
-      onVerified: (_claims, _clusterId, again) => this.verified.push(again),
-      onLost: (lost) => this.losses.push(lost),
-      ...changes,
-      onProgress: (event) => {
-        this.events.push(event);
-        changes.onProgress?.(event);
-      },
-    });
-  }
-
-  /** Each event came once, in order. */
-  assertEvents(): void {
-    const numbers = this.events.map(({ number }) => number);
-    assert.deepEqual(numbers, numbers.map((_, index) => index + 1));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#wire?.[Symbol.dispose]();
-    await this.operator[Symbol.asyncDispose]();
-    await Deno.remove(this.folder, { recursive: true });
-  }
-}
 
 Deno.test("foundOnNode() finishes with the same operation when the node's process is stopped, and started again", async () => {
   await using bootstrap = await Bootstrap.create();
@@ -176,7 +103,9 @@ Deno.test("foundOnNode() gives up on a step that never works, and names it", asy
     clock: fastClock,
     onFound: () => Promise.reject(new BootstrapError("unavailable/kubernetes-api", "no etcd")),
   });
-  await assert.rejects(bootstrap.found({ patienceMs: 100 }), (error: unknown) => {
+  const waits = () => bootstrap.events.filter(({ state }) => state === "waiting").length;
+  const clock = { ...fastClock, monotonicMs: () => waits() * MINUTE_MS };
+  await assert.rejects(bootstrap.found({ clock, patienceMs: 3 * MINUTE_MS }), (error: unknown) => {
     assert(error instanceof BootstrapError && error.code === "timeout/init" && exitCodeOf(error) === 4);
     assert.match(error.details["waitedFor"] ?? "", /^the step kubeadm-init of the node at /);
     assert.match(
@@ -185,8 +114,68 @@ Deno.test("foundOnNode() gives up on a step that never works, and names it", asy
     );
     return error.cause instanceof BootstrapError && error.cause.code === "timeout/init-step";
   });
-  assert.ok(bootstrap.events.filter(({ state }) => state === "waiting").length >= 2);
+  assert.equal(waits(), 4, "the first try, and three minutes");
   assert.equal(world.lock.state().name, "locked");
+});
+
+Deno.test("foundOnNode() waits no longer than its patience in the silence before another try of a step", async () => {
+  await using bootstrap = await Bootstrap.create();
+  let sleeps = 0;
+  await using world = await bootstrap.boot({
+    clock: { ...systemClock, sleep: (ms, signal) => systemClock.sleep(sleeps++ === 0 ? ms : 3_600_000, signal) },
+    onFound: () =>
+      Promise.reject(new BootstrapError("unavailable/kubernetes-api", "no etcd", { next: "Look at etcd" })),
+  });
+  let waits = 0;
+  let waitsSinceMs: number | undefined;
+  const changes: Partial<InitOptions> = {
+    // Time stands still until the step waits again, a moment before there is no patience left.
+    clock: {
+      ...fastClock,
+      monotonicMs: () => waitsSinceMs === undefined ? 0 : MINUTE_MS - 100 + performance.now() - waitsSinceMs,
+    },
+    patienceMs: MINUTE_MS,
+    onProgress: ({ state }) => state === "waiting" && ++waits === 2 && (waitsSinceMs = performance.now()),
+    signal: AbortSignal.timeout(20_000),
+  };
+  await assert.rejects(bootstrap.found(changes), (error: unknown) => {
+    assert(error instanceof BootstrapError && error.code === "timeout/init");
+    assert.match(error.details["waitedFor"] ?? "", /^the step kubeadm-init of the node at /);
+    assert.match(error.message, /Look at etcd$/);
+    return error.cause instanceof BootstrapError && error.cause.code === "timeout/peer";
+  });
+  assert.equal(world.lock.state().name, "locked");
+});
+
+Deno.test("foundOnNode() gives up within its patience on a node that crashes at the same place again and again", async () => {
+  await using bootstrap = await Bootstrap.create();
+  const onFound = (_journal: unknown, signal: AbortSignal) => untilStopped(signal);
+  const begun = () =>
+    bootstrap.events.filter(({ phase, state }) => phase === "kubeadm-init" && state === "started").length;
+  let world = await bootstrap.boot({ onFound });
+  let restarting = Promise.resolve();
+  let lives = 1;
+  const restart = async () => {
+    world.stop(stopped);
+    await world.served.catch(() => {});
+    bootstrap.reboot();
+    world = await bootstrap.boot({ onFound });
+  };
+  const found = bootstrap.found({
+    // Each life takes a minute of the operator's.
+    clock: { ...fastClock, monotonicMs: () => lives * MINUTE_MS },
+    patienceMs: 4 * MINUTE_MS,
+    onProgress({ phase, state }) {
+      if (phase !== "kubeadm-init" || state !== "started") return;
+      lives = begun() + 1;
+      restarting = restarting.then(restart);
+    },
+  });
+  await assert.rejects(found, { code: "timeout/init" });
+  await restarting;
+  assert.equal(begun(), 5, "the first life, and four minutes");
+  assert.equal(world.lock.state().name, "locked");
+  await world[Symbol.asyncDispose]();
 });
 
 Deno.test("foundOnNode() ends with the first loss when the node was not locked yet", async () => {

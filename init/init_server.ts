@@ -4,15 +4,15 @@
  * @module
  */
 import type { ChannelServer } from "../attestation/channel/server.ts";
+import { NODE_IS_FRESH } from "../attestation/channel/refusal.ts";
 import { listen } from "../attestation/channel/server.ts";
 import { createCertificateAuthority, issueAdminCertificate } from "../certificate/ca.ts";
 import { clusterIdOf, clusterIdText } from "../certificate/cluster_id.ts";
-import { operatorKeyLine } from "../certificate/operator_key.ts";
 import { checkJournalOperation } from "../journal/journal.ts";
-import type { Journal, JournalEvent, JournalOperation } from "../journal/journal.ts";
+import type { Journal } from "../journal/journal.ts";
 import type { Journals } from "../journal/journals.ts";
 import type { NodeLock } from "../nodelock/lock.ts";
-import { equalBytes, hex, sha256 } from "../platform/bytes.ts";
+import { equalBytes } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { Log } from "../platform/log.ts";
@@ -21,15 +21,17 @@ import { InitServiceService } from "../proto/gen/bootstrapper.ts";
 import type { InitClientMessage, InitServerMessage } from "../proto/gen/bootstrapper.ts";
 import type { ExchangeDependencies, InitSession, ProposedCluster, VerifiedHello } from "./exchange_server.ts";
 import { INIT_SERVER_DEADLINES, proposeAndAuthorise, receiveHello } from "./exchange_server.ts";
+import { aborted, closeWhen, joining, otherOperator, sendTo, stopping, whatGoesOn } from "./_server_exchange.ts";
 import type { StagedInit, StagedInitFolder } from "./staged_init.ts";
-import { HAND_OVER, LOCK_STEP } from "./steps.ts";
+import { operationOf } from "./staged_init.ts";
+import { HAND_OVER, LOCK_STEP, PREFLIGHT_STEP } from "./steps.ts";
 import { InitTurns } from "./turn.ts";
 
 const MAXIMUM_CONNECTIONS = 32;
 /** How long after the end of an init its operator may still come back for the admin certificate. */
 export const REATTACH_PERIOD_MS = 60 * 60 * 1000;
 
-/** What the operator hears at the end, beside the certificates. */
+/** What the operator hears at the end, besides the certificates. */
 export interface FoundedCluster {
   /** `host:port` of the API server. */
   readonly apiEndpoints: readonly string[];
@@ -148,7 +150,10 @@ export class InitServer {
     const { host, port, log } = this.#deps;
     return listen<InitClientMessage, InitServerMessage>({
       service: InitServiceService,
-      ...{ host, port, log, maximumConnections: MAXIMUM_CONNECTIONS },
+      host,
+      port,
+      log,
+      maximumConnections: MAXIMUM_CONNECTIONS,
       handle: (session) => this.#serve(session, signal),
     });
   }
@@ -183,7 +188,7 @@ export class InitServer {
   async #serve(session: InitSession, signal: AbortSignal): Promise<void> {
     const { exchange } = session;
     const hello = await receiveHello(session, this.#deps);
-    using stopping = closeWhen(signal, exchange);
+    using closing = closeWhen(signal, exchange, (reason) => this.#endBy(reason));
     using turn = await this.#turns.enter(hello.operatorKey);
     using _superseding = closeWhen(turn.superseded, exchange);
     const cluster = await this.#propose(hello);
@@ -191,41 +196,35 @@ export class InitServer {
     const locked = this.#operation === undefined
       ? await this.#lockOrStayFresh(session, staged, () => turn.hold(), signal)
       : { operation: this.#operation, heard };
-    stopping[Symbol.dispose]();
+    closing[Symbol.dispose]();
     turn[Symbol.dispose]();
     await this.#report(session, locked, signal);
   }
 
   async #propose({ operatorKey }: VerifiedHello): Promise<ProposedCluster> {
     const state = this.#deps.lock.state();
-    if (state.name === "locked" || this.#operation !== undefined) {
-      const recorded = this.#operation?.staged;
-      if (recorded === undefined) throw joining(state.name === "locked" ? state.lock.clusterId : new Uint8Array());
-      const goesOn = this.#whatGoesOn();
+    const recorded = this.#operation?.staged;
+    if (recorded !== undefined) {
+      const goesOn = whatGoesOn(recorded, this.#operation?.journal);
       if (equalBytes(recorded.founding.operatorKey, operatorKey)) return { ca: recorded.ca, recorded, goesOn };
-      throw new BootstrapError(
-        "precondition/other-operator",
-        `This node was initialised by another operator, ${operatorKeyLine(recorded.founding.operatorKey)}`,
-        { next: "Ask that operator; or use a fresh machine", details: goesOn },
-      );
+      throw otherOperator(recorded, goesOn);
     }
+    if (state.name === "locked") throw this.#isLocked ? stopping(undefined) : joining(state.lock.clusterId);
     if (state.name !== "unlocked") {
       throw new BootstrapError("precondition/locking", "This node is being locked just now", { retriable: true });
     }
     return { ca: await createCertificateAuthority(this.#deps.clock.now()) };
   }
 
-  /** The step that is under way, or the last one, for an operator who asks for something else. */
-  #whatGoesOn(): Readonly<Record<string, string>> {
-    const { staged, journal } = this.#operation ?? {};
-    const step = journal?.steps.at(-1);
-    if (staged === undefined || step === undefined) return {};
-    return {
-      operation: hex(staged.request.operationId),
-      cluster: staged.request.clusterName,
-      step: step.name,
-      ...(step.done === undefined ? { since: step.begun } : { done: step.done }),
-    };
+  /** What a caller hears when the process ends by `reason`. An init that has its lock, or perhaps has it, outlives the process. */
+  #endBy(reason: BootstrapError): BootstrapError {
+    return this.#isLocked || this.#deps.lock.state().name === "locking" ? stopping(reason) : reason;
+  }
+
+  /** Whether the node is locked for an init. */
+  get #isLocked(): boolean {
+    const state = this.#deps.lock.state();
+    return this.#operation !== undefined || (state.name === "locked" && state.lock.owner === "init");
   }
 
   /** A refusal before the lock says that the node is fresh: what its caller has recorded of this cluster came to nothing. */
@@ -240,11 +239,16 @@ export class InitServer {
     } catch (cause) {
       const error = asBootstrapError(cause);
       const state = this.#deps.lock.state();
-      // Locked, and nothing goes on with it: the next start of this process does.
-      if (state.name === "locked" && state.lock.owner === "init") this.#failed.reject(error);
+      // Nothing goes on with it before the next start of this process.
+      if (this.#isLocked) this.#failed.reject(error);
       if (state.name !== "unlocked") throw error;
       const { code, message, retriable, next } = error;
-      throw new BootstrapError(code, message, { cause, retriable, next, details: { ...error.details, node: "fresh" } });
+      throw new BootstrapError(code, message, {
+        cause,
+        retriable,
+        next,
+        details: { ...error.details, ...NODE_IS_FRESH },
+      });
     }
   }
 
@@ -258,17 +262,20 @@ export class InitServer {
     const { journals, log, onLocked } = this.#deps;
     const clusterId = await clusterIdOf(staged.ca.certificate);
     const journal = journals.draft();
-    const checked = journal.phase("preflight", () => this.#deps.preflight(staged, journal, exchange.closed));
+    const checked = journal.phase(PREFLIGHT_STEP, () => this.#deps.preflight(staged, journal, exchange.closed));
     // Nobody waits for the checks of a caller that is gone, or that has begun anew.
-    const heard = await journal.follow(sendTo(exchange), Promise.race([checked, aborted(exchange.closed)]));
+    const checkedAt = await journal.follow(sendTo(exchange), Promise.race([checked, aborted(exchange.closed)]));
     if (exchange.closed.aborted) throw exchange.closed.reason;
     await checked;
     if (!hold()) throw new BootstrapError("aborted/superseded", "Another Init of this node has begun");
-    await journal.phase(LOCK_STEP, () => this.#stageAndTake(staged, journal, clusterId, exchange.closed));
+    const locking = journal.phase(LOCK_STEP, () => this.#stageAndTake(staged, journal, clusterId, exchange.closed));
+    // What the caller hears of the lock changes nothing of it.
+    const following = journal.follow(sendTo(exchange), locking, checkedAt).catch(() => checkedAt);
+    await locking;
     log.event("info", "init-locked", { clusterId: clusterIdText(clusterId) });
     this.#operation = this.#begin(staged, journal, signal);
     onLocked();
-    return { operation: this.#operation, heard };
+    return { operation: this.#operation, heard: await following };
   }
 
   async #stageAndTake(staged: StagedInit, journal: Journal, clusterId: Uint8Array, closed: AbortSignal): Promise<void> {
@@ -326,53 +333,4 @@ export class InitServer {
     await exchange.receive("acknowledgement", (this.#deps.deadlines ?? INIT_SERVER_DEADLINES).answerMs);
     this.#acknowledged.resolve();
   }
-}
-
-function sendTo(exchange: InitSession["exchange"]): (event: JournalEvent) => Promise<void> {
-  return ({ timeMs, durationMs, ...event }) => {
-    const progress = { ...event, timeMs: BigInt(timeMs), durationMs: BigInt(durationMs) };
-    return exchange.send({ message: { $case: "progress", progress } });
-  };
-}
-
-/** What makes an operation the same one. */
-async function operationOf({ request, requestBytes, founding }: StagedInit): Promise<JournalOperation> {
-  return {
-    id: hex(request.operationId),
-    operatorKey: hex(founding.operatorKey),
-    request: hex(await sha256(requestBytes)),
-  };
-}
-
-/** Ends an exchange, with the reason, when the signal aborts before this is disposed. */
-function closeWhen(signal: AbortSignal, exchange: InitSession["exchange"]): Disposable {
-  const close = () => exchange.close(signal.reason);
-  if (signal.aborted) close();
-  signal.addEventListener("abort", close, { once: true });
-  return { [Symbol.dispose]: () => signal.removeEventListener("abort", close) };
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
-}
-
-/** What a caller hears when the process ends in the middle of its init: it comes back after the next start. */
-function stopping(cause: unknown): BootstrapError {
-  return new BootstrapError(
-    "unavailable/stopped",
-    "The bootstrapper of this node was stopped; started again, it goes on",
-    {
-      cause,
-    },
-  );
-}
-
-function joining(clusterId: Uint8Array): BootstrapError {
-  const id = clusterId.length === 0 ? "a cluster" : clusterIdText(clusterId);
-  return new BootstrapError("precondition/joining", `This node is joining ${id}, and belongs to it for good`, {
-    next: "Use a fresh machine for the init",
-  });
 }

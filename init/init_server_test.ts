@@ -124,6 +124,21 @@ Deno.test("InitServer stays fresh when its caller goes directly before the lock 
   assert.equal(world.foundings, 0);
 });
 
+Deno.test("InitServer tells its caller that it is about to take its lock before it does", async () => {
+  const heard = Promise.withResolvers<void>();
+  await using world = await InitWorld.start({
+    withLock: (lock) => ({
+      state: () => lock.state(),
+      async take(claim) {
+        await heard.promise;
+        return await lock.take(claim);
+      },
+    }),
+  });
+  await world.found({ onProgress: ({ phase, state }) => phase === "lock" && state === "started" && heard.resolve() });
+  assert.equal(world.lock.state().name, "locked");
+});
+
 Deno.test("InitServer refuses another operator while an Init lasts, and the same one ends it", async () => {
   await using colleague = await TestOperator.create();
   await using world = await InitWorld.start({ colleagues: [colleague] });

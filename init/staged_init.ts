@@ -10,7 +10,8 @@ import { clusterIdOf } from "../certificate/cluster_id.ts";
 import { privateKeyPem, readPrivateKeyPem } from "../certificate/keys.ts";
 import { readPem, writePem } from "../certificate/pem.ts";
 import { readCertificate } from "../certificate/x509.ts";
-import { equalBytes, fromUtf8, utf8 } from "../platform/bytes.ts";
+import type { JournalOperation } from "../journal/journal.ts";
+import { equalBytes, fromUtf8, hex, sha256, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { ensureFolder, readFile, removeIfExists, writeFileAtomic } from "../platform/files.ts";
 import { Founding } from "../proto/gen/bootstrapper.ts";
@@ -35,6 +36,15 @@ export interface StagedInit {
   readonly request: InitRequest;
   /** The operator's founding of this cluster ID. */
   readonly founding: Founding;
+}
+
+/** What makes an init the same one, as its journal has it. */
+export async function operationOf({ request, requestBytes, founding }: StagedInit): Promise<JournalOperation> {
+  return {
+    id: hex(request.operationId),
+    operatorKey: hex(founding.operatorKey),
+    request: hex(await sha256(requestBytes)),
+  };
 }
 
 /** The folder of this node's init. */

@@ -4,7 +4,7 @@ import { systemClock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { ErrorCode } from "../platform/errors.ts";
 import type { StepRetries, StepWait } from "./step_retries.ts";
-import { retryingSteps } from "./step_retries.ts";
+import { PERHAPS_PERMANENT_MS, retryingSteps } from "./step_retries.ts";
 
 /** A journal in memory, and who else hears of waits. */
 class Heard {
@@ -25,7 +25,9 @@ class Heard {
       waiting: (name: string, detail: string) => this.events.push(`${name} ${detail}`),
     };
     const steps = retryingSteps(journal, {
-      ...{ clock: sleepingClock().clock, random: () => 0.5, signal: new AbortController().signal },
+      clock: sleepingClock().clock,
+      random: () => 0.5,
+      signal: new AbortController().signal,
       onWaiting: (wait) => this.waits.push(wait),
       ...retries,
     });
@@ -72,6 +74,49 @@ Deno.test("retryingSteps() tries again what an API server says that has just sta
     assert.equal(await heard.run([new BootstrapError(code, "not now")]), "made");
     assert.equal(heard.waits.length, 2);
   }
+});
+
+Deno.test("retryingSteps() says with each wait what a person may do", async () => {
+  const heard = new Heard();
+  await heard.run([new BootstrapError("unavailable/kubernetes-api", "busy", { next: "Look at etcd" })]);
+  assert.deepEqual(heard.events[1], "access try 1 failed: busy; next try in 0.3 s. Look at etcd");
+});
+
+Deno.test("retryingSteps() ends a step that its API server refuses try after try for too long, and says so", async () => {
+  const refusals = [
+    new BootstrapError("unauthorized/kubernetes-api", "GET /x was refused with 403: no"),
+    new BootstrapError("conflict/changed", "PUT /x was refused with 409: changed"),
+    new BootstrapError("unavailable/kubernetes-api-tls", "The TLS is refused", { next: "Look at the certificate" }),
+    new BootstrapError("timeout/node", "The Node was not registered", {
+      cause: new BootstrapError("unavailable/kubernetes-api-tls", "The TLS is refused"),
+    }),
+  ];
+  for (const refusal of refusals) {
+    const heard = new Heard();
+    const { clock, slept } = sleepingClock();
+    await assert.rejects(heard.run(Array(1_000).fill(refusal), { clock }), (error: unknown) => {
+      assert(error instanceof BootstrapError);
+      assert.deepEqual([error.code, error.retriable, error.cause], ["system/init-step", false, refusal]);
+      assert.ok(error.message.includes("The step access was refused for 5 minutes: " + refusal.message), error.message);
+      return error.next !== "" && (refusal.next === "" || error.next === refusal.next);
+    });
+    const lastedMs = slept.reduce((sum, ms) => sum + ms, 0);
+    assert.ok(lastedMs >= PERHAPS_PERMANENT_MS && lastedMs <= PERHAPS_PERMANENT_MS + 10_000, `${lastedMs} ms`);
+  }
+});
+
+Deno.test("retryingSteps() counts the time of refusals anew when a try fails with something else", async () => {
+  const refusal = new BootstrapError("unauthorized/kubernetes-api", "not yet");
+  const heard = new Heard();
+  const many = Array(25).fill(refusal);
+  assert.equal(await heard.run([...many, slowEtcd, ...many]), "made");
+});
+
+Deno.test("retryingSteps() tries again for as long as it takes what says itself that time mends it", async () => {
+  const heard = new Heard();
+  const { clock, slept } = sleepingClock();
+  assert.equal(await heard.run(Array(100).fill(slowEtcd), { clock }), "made");
+  assert.ok(slept.reduce((sum, ms) => sum + ms, 0) > 2 * PERHAPS_PERMANENT_MS);
 });
 
 Deno.test("retryingSteps() ends at once with what no time mends", async () => {

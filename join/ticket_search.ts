@@ -5,6 +5,7 @@
  */
 import { dial } from "../attestation/channel/client.ts";
 import type { DialledExchange } from "../attestation/channel/client.ts";
+import { PeerError } from "../attestation/channel/refusal.ts";
 import { clusterIdText } from "../certificate/cluster_id.ts";
 import type { Endpoint } from "../node/endpoint.ts";
 import { endpointText } from "../node/endpoint.ts";
@@ -275,7 +276,8 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
 }
 
 /** What a peer said is a refusal; anything else that may be retried is the connection's doing. */
-function setbackOf({ code, retriable, details }: BootstrapError): Setback {
-  if (details["saidBy"] === "peer") return retriable ? "refused" : "final";
+function setbackOf(error: BootstrapError): Setback {
+  const { code, retriable } = error;
+  if (error instanceof PeerError) return retriable ? "refused" : "final";
   return retriable || code === "aborted/call" ? "unreachable" : "final";
 }

@@ -1,4 +1,5 @@
 import type { Clock } from "../platform/clock.ts";
+import { SECOND_MS } from "../platform/duration.ts";
 import { BootstrapError, type BootstrapErrorOptions, type ErrorCode } from "../platform/errors.ts";
 import { retry } from "../platform/retry.ts";
 
@@ -38,7 +39,10 @@ export async function pollUntil<T>(look: () => Promise<T | undefined>, poll: Pol
       if (found === undefined) throw nothing;
       return found;
     }, {
-      ...{ clock, signal, random: NEVER_OFF, backOff: { firstMs, longestMs, factor: 2, jitter: 0 } },
+      clock,
+      signal,
+      random: NO_JITTER,
+      backOff: { firstMs, longestMs, factor: 2, jitter: 0 },
       isRetriable: ({ retriable }) => retriable && !(isOver = clock.monotonicMs() >= endMs),
     });
   } catch (error) {
@@ -47,11 +51,11 @@ export async function pollUntil<T>(look: () => Promise<T | undefined>, poll: Pol
   }
 }
 
-/** Each machine polls what is its own, so that nobody else polls in step. */
-const NEVER_OFF = () => 0;
+/** Each machine polls objects of its own: many machines do not poll in step. */
+const NO_JITTER = () => 0;
 
 function sentence({ failure, deadlineMs }: Poll): string {
-  return `${failure} within ${deadlineMs / 1000} s`;
+  return `${failure} within ${deadlineMs / SECOND_MS} s`;
 }
 
 function options({ next }: Poll, cause: unknown): BootstrapErrorOptions {

@@ -5,14 +5,16 @@
  * @module
  */
 import * as v from "valibot";
+import { SECOND_MS } from "../platform/duration.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { statusError } from "./_api_status.ts";
+import { tlsRefusal } from "./_tls_refusal.ts";
 
 /** Who calls the API server, and how it is known. */
 export interface ApiCredentials {
   /** `https://host:port`. */
   readonly server: string;
-  /** The cluster's CA certificate, PEM. Beside it the runtime's own public roots vouch for the server: `fetch` cannot leave them out. */
+  /** The cluster's CA certificate, PEM. Besides it the runtime's own public roots vouch for the server: `fetch` cannot leave them out. */
   readonly caPem: string;
   /** The caller's certificate, PEM. */
   readonly certificatePem: string;
@@ -24,7 +26,7 @@ export interface ApiCredentials {
 export interface ApiOptions {
   /** Each call fails with `timeout/kubernetes-api` after this many milliseconds. Default: 30 s. */
   readonly deadlineMs?: number;
-  /** Ends calls under way, and those that come later. */
+  /** Ends calls under way, and those that come later, with its reason. */
   readonly signal?: AbortSignal;
 }
 
@@ -54,20 +56,24 @@ const MAXIMUM_ANSWER_BYTES = 8 << 20;
 const DEFAULT_DEADLINE_MS = 30_000;
 const FIELD_MANAGER = "bootstrapper";
 
-/** A connection to the API server. All methods throw {@linkcode BootstrapError}:
+/**
+ * A connection to the API server. All methods throw {@linkcode BootstrapError}:
  *
  * | code | when |
  * |---|---|
  * | `unavailable/kubernetes-api` | no answer, 408, 429, 5xx: retriable |
  * | `timeout/kubernetes-api` | no answer in time: retriable; a change may have happened |
+ * | `unavailable/kubernetes-api-tls` | the server's certificate is refused, or it speaks no TLS: retriable |
  * | `unauthorized/kubernetes-api` | 401, 403 |
  * | `precondition/not-found` | 404 |
  * | `conflict/already-exists`, `conflict/changed` | 409, by its reason |
  * | `malformed/kubernetes-api` | 400, 422, and answers that do not fit the schema |
- * | `aborted/kubernetes-api` | the signal ended it; a change may have happened |
+ *
+ * Where the signal ended it, they throw the signal's reason; a change may have happened.
  */
 export class KubernetesApi implements Disposable {
-  readonly #server: string;
+  readonly #server: URL;
+  readonly #caPem: string;
   readonly #client: Deno.HttpClient;
   readonly #deadlineMs: number;
   readonly #signal: AbortSignal | undefined;
@@ -85,7 +91,8 @@ export class KubernetesApi implements Disposable {
         `"${credentials.server}" is no https URL of an API server`,
       );
     }
-    this.#server = url.origin;
+    this.#server = new URL(url.origin);
+    this.#caPem = credentials.caPem;
     this.#deadlineMs = options.deadlineMs ?? DEFAULT_DEADLINE_MS;
     this.#signal = options.signal;
     try {
@@ -175,24 +182,36 @@ export class KubernetesApi implements Disposable {
         headers: { accept: "application/json", ...(contentType === undefined ? {} : { "content-type": contentType }) },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       };
-      const response = await fetch(this.#server + path, request);
+      const response = await fetch(this.#server.origin + path, request);
       status = response.status;
       text = await readText(response, what);
     } catch (cause) {
       if (cause instanceof BootstrapError) throw cause;
-      if (this.#signal?.aborted) throw new BootstrapError("aborted/kubernetes-api", `${what} was ended`, { cause });
+      this.#signal?.throwIfAborted();
       if (deadline.aborted) {
-        throw new BootstrapError("timeout/kubernetes-api", `${what} had no answer in ${this.#deadlineMs / 1000} s`, {
-          cause,
-        });
+        const message = `${what} had no answer in ${this.#deadlineMs / SECOND_MS} s`;
+        throw new BootstrapError("timeout/kubernetes-api", message, { cause });
       }
-      throw new BootstrapError("unavailable/kubernetes-api", `Cannot reach ${this.#server} for ${what}`, { cause });
+      throw await this.#unreachable(what, cause);
     }
     if (status < 200 || status > 299) throw statusError(what, status, text);
     const result = await schema["~standard"].validate(parseJson(text, what));
     if (result.issues === undefined) return result.value;
     throw new BootstrapError("malformed/kubernetes-api", `${what} was answered with something else than expected`, {
       details: { reason: result.issues[0]?.message ?? "" },
+    });
+  }
+
+  async #unreachable(what: string, cause: unknown): Promise<BootstrapError> {
+    const { origin } = this.#server;
+    const refused = await tlsRefusal(this.#server, this.#caPem, this.#signal);
+    this.#signal?.throwIfAborted();
+    if (refused === undefined) {
+      return new BootstrapError("unavailable/kubernetes-api", `Cannot reach ${origin} for ${what}`, { cause });
+    }
+    return new BootstrapError("unavailable/kubernetes-api-tls", `The TLS of ${origin} is refused for ${what}`, {
+      cause: refused,
+      next: "Look at the certificate of the API server, at the address in it, and at the clocks of both machines",
     });
   }
 }

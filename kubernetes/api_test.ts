@@ -3,9 +3,11 @@ import * as v from "valibot";
 import { createCertificateAuthority, issueAdminCertificate } from "../certificate/ca.ts";
 import { generateKeyPair, privateKeyPem } from "../certificate/keys.ts";
 import { writePem } from "../certificate/pem.ts";
+import { createThrowAwayCertificate } from "../certificate/throw_away.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { ApiCredentials } from "./api.ts";
 import { KubernetesApi } from "./api.ts";
+import { startHttpsServer } from "./_testing_https.ts";
 
 async function credentialsFor(server: string): Promise<ApiCredentials> {
   const ca = await createCertificateAuthority(new Date());
@@ -43,10 +45,23 @@ Deno.test("KubernetesApi ends each call at its deadline, and has it tried again"
   assert.deepEqual([code, retriable], ["timeout/kubernetes-api", true]);
 });
 
-Deno.test("KubernetesApi ends calls when its owner does, and has none of them tried again", async () => {
+Deno.test("KubernetesApi ends calls with its signal's reason, and has none of them tried again", async () => {
   const controller = new AbortController();
   const called = callToSilence({ signal: controller.signal });
-  controller.abort();
-  const { code, retriable } = await called;
-  assert.deepEqual([code, retriable], ["aborted/kubernetes-api", false]);
+  const reason = new BootstrapError("aborted/run", "The bootstrapper was stopped");
+  controller.abort(reason);
+  assert.equal(await called, reason);
+  assert.equal(await callToSilence({ signal: controller.signal }), reason, "a call that came later");
+  assert.equal(reason.retriable, false);
+});
+
+Deno.test("KubernetesApi says of a server with another certificate that its TLS is refused", async () => {
+  const { certificatePem, keyPem } = await createThrowAwayCertificate();
+  await using server = await startHttpsServer(certificatePem, keyPem);
+  using api = new KubernetesApi(await credentialsFor(`https://127.0.0.1:${server.port}`));
+  const error = await api.get("/version", v.unknown()).then(() => assert.fail(), (error: unknown) => error);
+  assert.ok(error instanceof BootstrapError && error.cause instanceof Error, String(error));
+  assert.deepEqual([error.code, error.retriable], ["unavailable/kubernetes-api-tls", true]);
+  assert.match(error.cause.message, /certificate/);
+  assert.notEqual(error.next, "");
 });

@@ -128,7 +128,7 @@ function secondsOf(text: string): number {
   return Number(text.slice(0, -1)) * (SECONDS_OF_UNIT[text.slice(-1)] ?? Number.NaN);
 }
 
-/** What client-go's `NewLeaderElector` refuses is refused here: found out by a controller manager, it would end each start of it. */
+/** client-go's NewLeaderElector refuses such values: a controller manager would end at each start. */
 const leaderElectionSchema = v.pipe(
   v.strictObject({ leaseDuration: duration, renewDeadline: duration, retryPeriod: duration }),
   v.forward(

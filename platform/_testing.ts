@@ -5,7 +5,7 @@
  */
 import type { Clock } from "./clock.ts";
 
-/** A clock that nobody waits for, and what was slept by it. */
+/** A clock whose sleeps end at once, and the sleeps. */
 export interface SleepingClock {
   readonly clock: Clock;
   /** Every sleep, milliseconds, in order. */

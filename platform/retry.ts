@@ -11,7 +11,7 @@ import type { BootstrapError } from "./errors.ts";
 export interface BackOff {
   /** The first pause, milliseconds. */
   readonly firstMs: number;
-  /** By what each pause is multiplied, at least 1. */
+  /** The factor from each pause to the next, at least 1. */
   readonly factor: number;
   /** The longest pause, milliseconds. */
   readonly longestMs: number;

@@ -7,7 +7,7 @@ import { Metadata, status } from "@grpc/grpc-js";
 import type { ServiceError, StatusObject } from "@grpc/grpc-js";
 import { Refusal } from "../../proto/gen/bootstrapper.ts";
 import { BootstrapError, ERROR_CODES, errorFamily } from "../../platform/errors.ts";
-import type { ErrorCode, ErrorFamily, FailedCheck } from "../../platform/errors.ts";
+import type { BootstrapErrorOptions, ErrorCode, ErrorFamily, FailedCheck } from "../../platform/errors.ts";
 
 const METADATA_KEY = "bootstrapper-refusal-bin";
 const MAXIMUM_REFUSAL_LENGTH = 8192;
@@ -35,6 +35,21 @@ const STATUS: Readonly<Record<ErrorFamily, number>> = Object.freeze({
 
 /** When to ask again, whole seconds: the one detail that strangers may know, as else they would ask at once. */
 export const RETRY_AFTER_DETAIL = "retryAfterSeconds";
+
+/** The detail of a refusal by a node that refused before its lock, and is fresh still. */
+export const NODE_IS_FRESH: Readonly<Record<"node", string>> = Object.freeze({ node: "fresh" });
+
+/** A refusal that the peer sent over the channel. */
+export class PeerError extends BootstrapError {
+  /** Whether the peer says that it is a fresh node still: {@linkcode NODE_IS_FRESH}. */
+  readonly isFresh: boolean;
+
+  /** The details say `saidBy: peer` too, for people and for programs that read the error as JSON. */
+  constructor(code: ErrorCode, message: string, options: BootstrapErrorOptions = {}) {
+    super(code, message, { ...options, details: { ...options.details, saidBy: "peer" } });
+    this.isFresh = options.details?.["node"] === NODE_IS_FRESH.node;
+  }
+}
 
 /** A peer that has not shown who it is learns the code, perhaps when to ask again, and nothing else. */
 export type Audience = "stranger" | "peer";
@@ -105,7 +120,7 @@ export function errorOf(error: Pick<ServiceError, "code" | "details"> & { metada
   }
 }
 
-function readRefusal(encoded: Uint8Array): BootstrapError | undefined {
+function readRefusal(encoded: Uint8Array): PeerError | undefined {
   let refusal: Refusal;
   try {
     refusal = Refusal.decode(encoded);
@@ -116,10 +131,10 @@ function readRefusal(encoded: Uint8Array): BootstrapError | undefined {
   if (code === undefined) return undefined;
   const details = Object.entries(refusal.details).slice(0, MAXIMUM_DETAILS)
     .map(([key, value]) => [printable(key), printable(value)] as const);
-  return new BootstrapError(code, printable(refusal.message) || `The peer refused: ${code}`, {
+  return new PeerError(code, printable(refusal.message) || `The peer refused: ${code}`, {
     retriable: refusal.retriable,
     next: printable(refusal.next),
-    details: { ...Object.fromEntries(details), saidBy: "peer" },
+    details: Object.fromEntries(details),
     checks: refusal.checks.slice(0, MAXIMUM_CHECKS).map((check) => eachText(check, printable)),
   });
 }

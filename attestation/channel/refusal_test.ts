@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { BootstrapError, ERROR_CODES } from "../../platform/errors.ts";
 import type { ErrorCode } from "../../platform/errors.ts";
 import { Refusal } from "../../proto/gen/bootstrapper.ts";
-import { errorOf, statusOf } from "./refusal.ts";
+import { errorOf, NODE_IS_FRESH, PeerError, statusOf } from "./refusal.ts";
 import type { Audience } from "./refusal.ts";
 
 const KEY = "bootstrapper-refusal-bin";
@@ -33,6 +33,16 @@ Deno.test("a refusal says everything to a peer, and marks it as what the peer sa
     [said.code, said.message, said.next, said.retriable, said.details],
     ["refused/pcr-4", "PCR 4 differs", "Look", false, { ...details, saidBy: "peer" }],
   );
+});
+
+Deno.test("a refusal is what the peer said, and says whether the peer is fresh still", () => {
+  for (const [details, isFresh] of [[NODE_IS_FRESH, true], [{ node: "n1" }, false], [{}, false]] as const) {
+    const said = across(new BootstrapError("precondition/preflight", "no", { details }), "peer");
+    assert(said instanceof PeerError);
+    assert.equal(said.isFresh, isFresh);
+  }
+  const lost = errorOf({ code: status.UNAVAILABLE, details: "gone" });
+  assert(!(lost instanceof PeerError), "the transport is no peer");
 });
 
 Deno.test("a refusal says its code alone to a stranger, in the gRPC status too", () => {

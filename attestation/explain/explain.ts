@@ -14,6 +14,7 @@ import type {
   EvidenceVerifier,
   RegisterExpectation,
 } from "../evidence.ts";
+import { PeerError } from "../channel/refusal.ts";
 import { NO_COLLATERAL } from "../collateral.ts";
 import type { Collateral } from "../collateral.ts";
 import { combinedName, encodeEvidenceSet, piecesOf } from "../combined.ts";
@@ -155,7 +156,7 @@ async function explain(
     claims = await judge((check) => checks.push(check));
   } catch (error) {
     refusal = asBootstrapError(error);
-    const isOwn = refusal.details["saidBy"] !== "peer" && ["refused", "malformed"].includes(errorFamily(refusal.code));
+    const isOwn = !(refusal instanceof PeerError) && ["refused", "malformed"].includes(errorFamily(refusal.code));
     if (!isOwn) throw refusal;
   }
   const { registers, problems } = await explainRegisters(seen.file, seen.reference, checks);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { hex, sha256, utf8 } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
+import { PeerError } from "../channel/refusal.ts";
 import { writeLog, type WrittenEvent } from "../eventlog/testing.ts";
 import { readEventLog } from "../eventlog/event_log.ts";
 import { EVENT_TYPE } from "../eventlog/event_types.ts";
@@ -183,7 +184,7 @@ Deno.test("explainConnection() judges and proves everything, and has no log to e
 
 Deno.test("explainConnection() is no verdict where the other side refuses, or is gone", async () => {
   const verifier = createVerifier(policy, "init", NO_COLLATERAL, now);
-  const byPeer = new BootstrapError("refused/x", "The node refuses", { details: { saidBy: "peer" } });
+  const byPeer = new PeerError("refused/x", "The node refuses");
   for (const error of [byPeer, new BootstrapError("unavailable/connection", "It is gone")]) {
     const explained = explainConnection(policy, verifier, () => Promise.reject(error));
     assert.equal((await errorOf(() => explained)).code, error.code);

@@ -78,7 +78,7 @@ export class InitLife implements Life {
         { what, deadlineMs: PATIENCE_MS, everyMs: POLL_MS },
         () => Promise.resolve(init.isOver || running.isOver),
       );
-      // What `run` did not survive, an init that had begun does.
+      // An init that had begun survives the death of `run`.
       if (running.isOver || await init.exitCode() === 0) break;
     }
     await running.exitCode();

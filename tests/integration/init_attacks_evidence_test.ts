@@ -100,7 +100,7 @@ await variantTest("attack: evidence of a node in an Init", async (t, variant) =>
   });
 
   await t.step("diversion: a machine that the policy lists, but the operator does not expect", async () => {
-    // Stopped by `--expect-identity` in foundOnNode(). For TDX no identity is known before the cluster is, so that any is another.
+    // Stopped by `--expect-identity` in InitOperation.#verify(). For TDX no identity is known before the cluster is, so that any is another.
     const verifier = variant.verifierFor(machine, attacker);
     const expectIdentity = machine.identity || hex(randomBytes(32));
     const error = await refused(honestly(attacker.issuer), "identity", { verifier, expectIdentity });

@@ -368,7 +368,7 @@ Deno.test("admission records and the join service's rights, against a real API s
       using unknown = new KubernetesApi(stranger);
       await assert.rejects(unknown.get("/api/v1/nodes", anything), codeIs("unauthorized/kubernetes-api"));
       using other = new KubernetesApi({ ...stranger, caPem: stranger.certificatePem });
-      await assert.rejects(other.get("/api/v1/nodes", anything), codeIs("unavailable/kubernetes-api"));
+      await assert.rejects(other.get("/api/v1/nodes", anything), codeIs("unavailable/kubernetes-api-tls"));
       using closed = new KubernetesApi({ ...stranger, server: `https://${cluster.controlPlane.ip}:1` });
       await assert.rejects(closed.get("/api/v1/nodes", anything), codeIs("unavailable/kubernetes-api"));
       await assert.rejects(cluster.admin.get(`${CONFIG_MAPS}/none`, anything), codeIs("precondition/not-found"));

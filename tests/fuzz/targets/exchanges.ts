@@ -124,7 +124,8 @@ export const exchangeTargets: readonly FuzzTarget[] = [
         INIT_CLIENT_DEADLINES,
       );
       await awaitResult(exchange, {
-        ...{ clusterId, clock, heard: 0, again: false, adminKey: admin.spki, deadlines: INIT_CLIENT_DEADLINES },
+        ...{ clusterId, clock, heard: 0, again: false, adminKey: admin.spki },
+        silenceMs: () => INIT_CLIENT_DEADLINES.progressMs,
         onProgress: () => {},
       });
     },

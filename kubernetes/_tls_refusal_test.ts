@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { mintCertificate } from "../certificate/_mint.ts";
+import type { CertificateAuthority } from "../certificate/ca.ts";
+import { createCertificateAuthority } from "../certificate/ca.ts";
+import { EXT_KEY_USAGE } from "../certificate/extensions.ts";
+import { generateKeyPair, privateKeyPem } from "../certificate/keys.ts";
+import { ATTRIBUTE } from "../certificate/name.ts";
+import { writePem } from "../certificate/pem.ts";
+import type { TestServer } from "./_testing_https.ts";
+import { startHttpsServer } from "./_testing_https.ts";
+import { tlsRefusal } from "./_tls_refusal.ts";
+
+const HOUR_MS = 3_600_000;
+const ca = await createCertificateAuthority(new Date());
+const caPem = writePem("CERTIFICATE", ca.certificate.der);
+
+/** A server for a name, with a certificate by a CA that is valid until a time. */
+async function serverFor(name: string, signer: CertificateAuthority, notAfterMs = HOUR_MS): Promise<TestServer> {
+  const keys = await generateKeyPair("p-256");
+  const certificate = await mintCertificate({
+    subject: [{ oid: ATTRIBUTE.commonName, value: name }],
+    spki: keys.spki,
+    notBefore: new Date(Date.now() - HOUR_MS),
+    notAfter: new Date(Date.now() + notAfterMs),
+    isCa: false,
+    keyUsage: ["digitalSignature"],
+    extKeyUsage: [EXT_KEY_USAGE.serverAuth],
+    dnsNames: [name],
+  }, signer);
+  return await startHttpsServer(writePem("CERTIFICATE", certificate.der), await privateKeyPem(keys));
+}
+
+const refusalAt = ({ port }: { readonly port: number }, signal?: AbortSignal) =>
+  tlsRefusal(new URL(`https://localhost:${port}`), caPem, signal);
+
+Deno.test("tlsRefusal() refuses another CA, another name, and a certificate that is not valid any more", async () => {
+  await using otherCa = await serverFor("localhost", await createCertificateAuthority(new Date()));
+  await using otherName = await serverFor("other", ca);
+  await using expired = await serverFor("localhost", ca, -HOUR_MS / 2);
+  for (const server of [otherCa, otherName, expired]) {
+    assert.match((await refusalAt(server))?.message ?? "", /certificate/);
+  }
+});
+
+Deno.test("tlsRefusal() refuses nothing of a server with the certificate that it should have", async () => {
+  await using server = await serverFor("localhost", ca);
+  assert.equal(await refusalAt(server), undefined);
+});
+
+Deno.test("tlsRefusal() says nothing of a server that is not there, or that is silent until the signal", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  assert.equal(await refusalAt({ port }, AbortSignal.timeout(50)), undefined);
+  listener.close();
+  assert.equal(await refusalAt({ port }), undefined);
+});
