@@ -61,10 +61,10 @@ export const DEFAULT_PATIENCE_MS: number = 10 * MINUTE_MS;
 const DEFAULT_WAIT = "10m";
 const IDENTITY_BYTES = 32;
 const KEEPS_ON = `
-Once the node is locked, init reconnects until nothing came of it for --wait, or
-${DEFAULT_PATIENCE_MS / MINUTE_MS} minutes. A connected node that works may be silent for ${
+Once the node is locked, init connects again when it loses it. It gives up after
+${DEFAULT_PATIENCE_MS / MINUTE_MS} minutes (or --wait) without progress. A node at work may be silent for ${
   LONGEST_SILENCE_MS / MINUTE_MS
-} minutes anyway.`;
+}.`;
 
 /**
  * Declares `init`.
@@ -84,7 +84,7 @@ export function declareInit(program: Command, context: CliContext, handler: Init
       .option("--expect-identity <hex>", "the only identity that the node may have")
       .option("--kubeconfig <file>", "to be written (default: NAME.kubeconfig)")
       .option("--cluster-file <file>", "to be written (default: NAME.cluster.yaml)")
-      .option("--wait [duration]", `until the node is Ready (default: ${DEFAULT_WAIT})`)
+      .option("--wait [duration]", `wait until the node is Ready (${DEFAULT_WAIT} unless given)`)
       .addHelpText("after", KEEPS_ON),
   )).action(async (node: string, _options: unknown, command: Command) => {
     const options = initOptions(node, command, context);
