@@ -4,7 +4,7 @@ import { prepare } from "../tools/prepare.ts";
 import { repositoryRoot } from "../world.ts";
 import { measureSpeed, slowdownOf } from "../tools/machine_speed.ts";
 import { chooseParts } from "./choose.ts";
-import { groupOf, type Part, parts } from "./parts.ts";
+import { fits, groupOf, type Part, parts } from "./parts.ts";
 import { numberOf } from "./slice.ts";
 
 /** How a part ended. */
@@ -59,7 +59,10 @@ async function full(args: readonly string[]): Promise<number> {
   const named = positionals.length === 0
     ? all
     : all.filter((part) => positionals.includes(part.name) || positionals.includes(groupOf(part)));
-  const chosen = commit === undefined ? named : chooseParts(commit, named);
+  const cores = navigator.hardwareConcurrency;
+  const tooLarge = named.filter((part) => !fits(part, cores) && !positionals.includes(part.name));
+  const runnable = named.filter((part) => !tooLarge.includes(part));
+  const chosen = commit === undefined ? runnable : chooseParts(commit, runnable, cores);
   const reason = commit === undefined ? "" : `, chosen by commit ${commit.slice(0, 12)}`;
   say(
     `${chosen.length} of ${all.length} parts${reason}, about ${
@@ -67,9 +70,10 @@ async function full(args: readonly string[]): Promise<number> {
     } minutes on two quiet cores:`,
   );
   for (const { name, minutes } of chosen) say(`  ${name.padEnd(24)} ${minutes} min`);
+  for (const part of tooLarge) say(`SKIPPED ${part.name}: it needs ${part.cores} cores, and there are ${cores}`);
   if (list) return 0;
   await prepare("all");
-  const ended: Ended[] = [];
+  const ended: Ended[] = tooLarge.map((part) => ({ part, result: "SKIPPED", minutes: 0 }));
   for (const part of chosen) ended.push(await runPart(part, endMs));
   return report(ended);
 }
