@@ -52,7 +52,7 @@ function sliced(group: "crash", file: string, minutes: number): Part[] {
 /** The clusters of VMs that `deno task test:vm` does not make. */
 const vmParts: readonly Part[] = [
   vm("machine-and-uki", 6, "image_test.ts", "machine_test.ts", "uki_test.ts"),
-  vm("power-loss", 18, "power_loss_test.ts"),
+  vm("power-loss", 15, "power_loss_test.ts"),
   // On two cores, emulated, three API servers and their etcd starve each other: liveness probes and requests time out.
   { ...vm("control-planes", 25, "control_planes_test.ts"), cores: 4 },
 ];
@@ -89,7 +89,7 @@ function fuzzParts(seed: number): Part[] {
 export function parts(seed: number): readonly Part[] {
   return [
     ...vmParts,
-    ...sliced("crash", "crash_matrix_test.ts", 4),
+    ...sliced("crash", "crash_matrix_test.ts", 5),
     ...protocolParts,
     ...fuzzParts(seed),
   ];
