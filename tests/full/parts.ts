@@ -59,7 +59,7 @@ const vmParts: readonly Part[] = [
 
 const protocolParts: readonly Part[] = slicesOf(SLICES.protocol).map((slice): Part => ({
   name: `protocol/${slice.number}-of-${slice.of}`,
-  minutes: 3,
+  minutes: 4,
   args: [
     ...runArguments,
     "tests/protocol/matrix.ts",
@@ -71,7 +71,7 @@ const protocolParts: readonly Part[] = slicesOf(SLICES.protocol).map((slice): Pa
 function fuzzParts(seed: number): Part[] {
   return slicesOf(SLICES.fuzz).map((slice): Part => ({
     name: `fuzz/${slice.number}-of-${slice.of}`,
-    minutes: 2,
+    minutes: 3,
     args: [
       ...runArguments,
       "tests/fuzz/fuzz.ts",
