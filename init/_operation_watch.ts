@@ -6,6 +6,8 @@ import type { ProgressEvent } from "../proto/gen/bootstrapper.ts";
 import { INIT_STEPS_BEFORE, LOCK_STEP, PREFLIGHT_STEP } from "./steps.ts";
 
 const BEFORE: readonly string[] = INIT_STEPS_BEFORE;
+/** An init has some 110 events. A node that has told of more places than this makes no progress, whatever it says. */
+const MAXIMUM_PLACES = 1_000;
 const RUN_AGAIN =
   "Run init again: it goes on with the same operation; `bootstrapper status` on the node says what it does";
 
@@ -166,7 +168,7 @@ export class OperationWatch {
     if (state === "waiting" || state === "failed") return false;
     // Numbers differ from life to life: kubeadm says after how many seconds the kubelet was healthy.
     const place = `${phase} ${state} ${detail.replaceAll(/\d+/g, "#")}`;
-    if (this.#reached.has(place)) return false;
+    if (this.#reached.has(place) || this.#reached.size >= MAXIMUM_PLACES) return false;
     this.#reached.add(place);
     return true;
   }

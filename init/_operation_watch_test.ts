@@ -194,3 +194,13 @@ Deno.test("OperationWatch names a step that waits in silence, and says what its 
   const gone = watched.watch.gaveUp("a:1", lost, {});
   assert.equal(gone.details["waitedFor"], "the node at a:1 to go on with the operation");
 });
+
+Deno.test("OperationWatch loses its patience with a node that says something new for ever", () => {
+  const watched = new Watched();
+  watched.watch.goesOn(0);
+  for (let count = 0; count < 100_000 && !watched.watch.isOver; count++) {
+    watched.time.ms += 1_000;
+    watched.hear(`kubeadm-init detail ${"a".repeat(count % 400)} ${"b".repeat(count / 400)}`);
+  }
+  assert.ok(watched.watch.isOver);
+});
