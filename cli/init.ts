@@ -84,7 +84,7 @@ export function declareInit(program: Command, context: CliContext, handler: Init
       .option("--expect-identity <hex>", "the only identity that the node may have")
       .option("--kubeconfig <file>", "to be written (default: NAME.kubeconfig)")
       .option("--cluster-file <file>", "to be written (default: NAME.cluster.yaml)")
-      .option("--wait [duration]", `wait until the node is Ready (${DEFAULT_WAIT} unless given)`)
+      .option("--wait [duration]", `wait until the node is Ready, ${DEFAULT_WAIT} or this long`)
       .addHelpText("after", KEEPS_ON),
   )).action(async (node: string, _options: unknown, command: Command) => {
     const options = initOptions(node, command, context);

@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { debianPackages } from "./debian_packages.ts";
 import type { GoTool } from "./go_tools.ts";
 import { capture, run } from "./run.ts";
@@ -27,7 +26,7 @@ export async function buildGoTool(tool: GoTool, store: Store): Promise<string> {
   const { debian: _, ...recipe } = tool;
   return await store.cached(
     `go-${tool.name}`,
-    { go, environment, flags, ...recipe, main: tool.main ?? null, stagingVersion: tool.stagingVersion ?? null },
+    { go, environment, flags, ...recipe, stagingVersion: tool.stagingVersion ?? null },
     (to) => build(tool, to),
   );
 }
@@ -48,7 +47,6 @@ async function build(tool: GoTool, { folder, log, turn }: StoreBuild): Promise<v
   const source = await Deno.makeTempDir({ prefix: `bootstrapper-go-${tool.name}-` });
   const options = { log, cwd: source, env: { ...environment, CGO_ENABLED: tool.cgo ? "1" : "0" } };
   try {
-    if (tool.main !== undefined) await writeMain(join(source, tool.name), tool.main);
     const requires = tool.modules.map((module) => `-require=${module}`);
     const replaces = await stagingReplaces(tool);
     await run(["go", "mod", "init", "bootstrapper.invalid/tools"], options);
@@ -64,11 +62,6 @@ async function build(tool: GoTool, { folder, log, turn }: StoreBuild): Promise<v
   } finally {
     await Deno.remove(source, { recursive: true });
   }
-}
-
-async function writeMain(folder: string, text: string): Promise<void> {
-  await Deno.mkdir(folder);
-  await Deno.writeTextFile(join(folder, "main.go"), text);
 }
 
 /** A dependency may raise a required version; a build of another version than the named one must not pass. */

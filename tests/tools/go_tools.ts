@@ -6,8 +6,6 @@ export interface GoTool {
   readonly modules: readonly string[];
   /** The packages to build; each gives a binary with the last part of its path as name. */
   readonly packages: readonly string[];
-  /** The source of a program of our own, which is the package `./NAME` with the tool's name. */
-  readonly main?: string;
   readonly tags: readonly string[];
   readonly ldflags: string;
   readonly cgo: boolean;
@@ -42,31 +40,6 @@ function kubernetesLdflags(): string {
   const flags = Object.entries(values).map(([name, value]) => `-X k8s.io/component-base/version.${name}=${value}`);
   return [strip, ...flags].join(" ");
 }
-
-/** What kubeadm's Corefile names; upstream's program also has the clients of three clouds, which are half of its code. */
-const corednsPlugins = [
-  "cache",
-  "errors",
-  "forward",
-  "health",
-  "kubernetes",
-  "loadbalance",
-  "log",
-  "loop",
-  "metrics",
-  "ready",
-  "reload",
-];
-const corednsMain = `package main
-
-import (
-${corednsPlugins.map((name) => `\t_ "github.com/coredns/coredns/plugin/${name}"`).join("\n")}
-
-\t"github.com/coredns/coredns/coremain"
-)
-
-func main() { coremain.Run() }
-`;
 
 /** All Go programs that the tests and the VM image need. */
 export const goTools: readonly GoTool[] = [
@@ -123,8 +96,7 @@ export const goTools: readonly GoTool[] = [
     ...pure,
     name: "coredns",
     modules: [`github.com/coredns/coredns@${corednsVersion}`],
-    packages: ["./coredns"],
-    main: corednsMain,
+    packages: ["github.com/coredns/coredns"],
   },
   {
     ...pure,
