@@ -15,7 +15,7 @@ export interface Part {
   readonly minutes: number;
   /** Arguments of Deno, run in the repository's root. */
   readonly args: readonly string[];
-  /** With fewer cores it does not end well: it is skipped there, loudly, unless it is asked for by its name. Default: none. */
+  /** It fails with fewer cores, so there it is skipped, loudly, unless it is named. Default: none. */
   readonly cores?: number;
 }
 
