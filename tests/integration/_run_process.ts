@@ -1,5 +1,5 @@
 import { DENO_RUN } from "../deno_run.ts";
-import { waitUntil } from "../e2e/wait_until.ts";
+import { Overdue, waitUntil } from "../e2e/wait_until.ts";
 import type { NodeCommandResult, NodeProcess, WorldNode } from "../world_node.ts";
 import { repositoryRoot } from "../world.ts";
 
@@ -12,6 +12,8 @@ export type EventPattern = Readonly<Record<string, unknown>>;
 /** Longer than any step takes on a busy machine. */
 export const PATIENCE_MS = 180_000;
 const POLL_MS = 20;
+/** Of a log, enough for its last lines. */
+const LAST_CHARACTERS = 2_000;
 
 /** The command line that runs the program, as a newcomer would. */
 export const BOOTSTRAPPER: readonly [string, ...string[]] = [...DENO_RUN, `${repositoryRoot}/main.ts`];
@@ -68,10 +70,15 @@ export class BootstrapperProcess {
 
   /** Its exit code, when it has ended by itself. */
   async exitCode(): Promise<number> {
-    await waitUntil(
-      { what: `end of the process of ${this.#process.log}`, deadlineMs: PATIENCE_MS, everyMs: POLL_MS },
-      () => Promise.resolve(this.#result !== undefined),
-    );
+    const what = `end of the process of ${this.#process.log}`;
+    try {
+      const isOver = () => Promise.resolve(this.#result !== undefined);
+      await waitUntil({ what, deadlineMs: PATIENCE_MS, everyMs: POLL_MS }, isOver);
+    } catch (error) {
+      if (!(error instanceof Overdue)) throw error;
+      const text = await Deno.readTextFile(this.#process.log).catch(() => "");
+      throw new Overdue(`${error.message}; it said last:\n${text.slice(-LAST_CHARACTERS)}`);
+    }
     return (await this.#process.ended).code;
   }
 

@@ -20,10 +20,14 @@ program=/etc/bootstrapper/units/$unit
 
 active() { [ -s "$pids/$unit" ] && kill -0 "-$(cat "$pids/$unit")" 2>/dev/null; }
 
+# The program itself writes its process ID: whoever is killed in here leaves no program that is running and not known to.
 start() {
   active && return
-  setsid "$program" >>"/var/log/$unit.log" 2>&1 </dev/null &
-  echo $! >"$pids/$unit"
+  rm -f "$pids/$unit"
+  setsid sh -euc 'echo $$ >"$1.new"; mv "$1.new" "$1"; exec "$2"' sh "$pids/$unit" "$program" \
+    >>"/var/log/$unit.log" 2>&1 </dev/null &
+  started=$!
+  while kill -0 $started 2>/dev/null && [ ! -e "$pids/$unit" ]; do sleep 0.02; done
 }
 
 stop() {
