@@ -87,6 +87,7 @@ export class TestMachine implements AsyncDisposable {
         hasKeys: () => Promise.resolve(this.calls.includes("keys")),
         installKeys: () => Promise.resolve(void this.calls.push("keys")),
         isVoter: () => Promise.resolve(false),
+        resume: () => Promise.resolve(),
         run: (phase) => Promise.resolve(void this.calls.push(`kubeadm ${phase}`)),
         startJoinService: () => Promise.resolve(void this.calls.push("join-service")),
       },

@@ -21,7 +21,7 @@ import type { Joining } from "./worker_sequence.ts";
 import { KUBEADM_JOIN_DEADLINE_MS, MEMBER_STEPS } from "./worker_sequence.ts";
 
 /** What makes this node a control plane. */
-export interface ControlPlaneMaker extends Pick<ControlPlaneJoin, "run" | "isVoter"> {
+export interface ControlPlaneMaker extends Pick<ControlPlaneJoin, "run" | "isVoter" | "resume"> {
   /** Checks before the lock what a control plane needs beside a worker; gives what does not hold. */
   preflight(ticket: Ticket, signal: AbortSignal): Promise<readonly FailedCheck[]>;
   /** Whether all that comes with the ticket is on this node. */
@@ -35,6 +35,8 @@ export interface ControlPlaneMaker extends Pick<ControlPlaneJoin, "run" | "isVot
 /** etcd answers late while other members start or are removed; each try of its step waits for some minutes by itself. */
 const ETCD_ATTEMPTS = 5;
 const ETCD_PAUSE_MS = 5_000;
+/** For `systemctl start`. */
+const RESUME_DEADLINE_MS = 120_000;
 
 /** The steps of a control plane's join after its lock. */
 export const CONTROL_PLANE_SEQUENCE: Sequence<Joining> = Object.freeze({
@@ -74,12 +76,14 @@ function kubeadmStep(phase: ControlPlaneJoinPhase["name"]): Step<Joining> {
 /**
  * A kubelet that has joined needs no ticket; one that only seems so does.
  *
- * The kubelet is enabled before anything is asked for. Once this node's etcd votes, it must come back by itself after a power
- * cut: without it there may be no quorum, hence no API server, and no ticket for the node that waits for one.
+ * The kubelet is enabled, and goes on, before anything is asked for. Once this node's etcd votes, it must run, and come back by
+ * itself after a power cut: without it there may be no quorum, hence no API server, and no ticket for the node that waits for
+ * one.
  */
 async function prepare(joining: Joining): Promise<void> {
-  const { kubelet, obtainTicket, signal } = joining;
+  const { kubelet, controlPlane, obtainTicket, signal } = joining;
   await kubelet.enable();
+  await controlPlane.resume({ deadlineMs: RESUME_DEADLINE_MS, signal });
   if (await kubelet.hasJoined()) {
     try {
       return await runPhase(joining, "prepare");

@@ -40,13 +40,14 @@ async function world() {
       return Promise.resolve(note(ticket));
     },
     isVoter: () => Promise.resolve(false),
+    resume: () => Promise.resolve(void machine.calls.push("resume")),
     run: (phase) => Promise.resolve(void machine.calls.push(`kubeadm ${phase}`)),
     startJoinService: () => Promise.resolve(),
   };
   return { cluster, machine, tickets, controlPlane, clock: { ...systemClock, sleep: () => Promise.resolve() } };
 }
 
-Deno.test("CONTROL_PLANE_SEQUENCE enables the kubelet before it asks for the ticket that kubeadm needs", async () => {
+Deno.test("CONTROL_PLANE_SEQUENCE enables the kubelet, and has it go on, before it asks for the ticket that kubeadm needs", async () => {
   const { cluster, machine, controlPlane, clock } = await world();
   await using _ = cluster;
   await using node = machine;
@@ -60,8 +61,8 @@ Deno.test("CONTROL_PLANE_SEQUENCE enables the kubelet before it asks for the tic
   // The second time is that of a node whose member of etcd may vote already.
   const again = node.calls.lastIndexOf("(kubeadm-prepare)");
   assert.ok(again > node.calls.indexOf("(kubeadm-etcd)"));
-  assert.deepEqual(node.calls.slice(again, again + 4), [
-    ...["(kubeadm-prepare)", "enable", "(join-ticket)", "kubeadm prepare"],
+  assert.deepEqual(node.calls.slice(again, again + 5), [
+    ...["(kubeadm-prepare)", "enable", "resume", "(join-ticket)", "kubeadm prepare"],
   ]);
 });
 

@@ -100,6 +100,14 @@ export class ControlPlaneJoin {
     await this.#process.sync(run);
   }
 
+  /**
+   * Starts the kubelet where an earlier try has configured it. Killed between the kubelet's stop and its start, the node may
+   * have the vote without which etcd has no quorum: then there is no API server, and no ticket, before its etcd runs again.
+   */
+  async resume(run: KubeadmRun): Promise<void> {
+    await this.#process.systemctl("start", run);
+  }
+
   /** Whether the cluster's keys, which {@linkcode run} needs, are all there and whole. */
   async hasClusterKeys(): Promise<boolean> {
     return (await missingSharedKeys(this.#process.kubernetesFolder)).length === 0;

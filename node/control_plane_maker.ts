@@ -75,6 +75,7 @@ export function controlPlaneMaker(
       });
     },
     isVoter: (facts) => controlPlane.isVoter(facts),
+    resume: (run) => controlPlane.resume(run),
     run: (phase, facts, run) => controlPlane.run(phase, facts, run),
     startJoinService: () => startStagedJoinService(installation),
   };

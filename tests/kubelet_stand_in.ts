@@ -29,6 +29,8 @@ const HEALTHZ_PORT = 10248;
 const POLL_MS = 200;
 const HEARTBEAT_MS = 5_000;
 const MIRROR_MS = 1_000;
+/** What kubeadm's static Pods have: the API's default. */
+const GRACE_PERIOD_MS = 30_000;
 
 const log = (text: string) => Deno.stderr.writeSync(new TextEncoder().encode(`${new Date().toISOString()} ${text}\n`));
 const sleep = (ms: number) => new Promise<void>((done) => setTimeout(done, ms));
@@ -64,38 +66,55 @@ async function readManifests(): Promise<Map<string, string>> {
   return manifests;
 }
 
-/** Runs what the manifests say: a changed manifest ends its process, a missing one too. */
+/** A static Pod's process. */
+interface StaticPod {
+  readonly text: string;
+  readonly child: Deno.ChildProcess;
+  isEnding: boolean;
+}
+
+/** Runs what the manifests say: a changed manifest ends its process, a missing one too. No Pod waits for another's end. */
 class StaticPods {
-  readonly #running = new Map<string, { readonly text: string; readonly child: Deno.ChildProcess }>();
+  readonly #running = new Map<string, StaticPod>();
 
   async sync(): Promise<void> {
     const wanted = await readManifests();
-    for (const [name, { text, child }] of this.#running) {
-      if (wanted.get(name) === text || wanted.get(name) === "") continue;
-      this.#running.delete(name);
-      child.kill("SIGTERM");
-      await child.status;
+    for (const [name, pod] of this.#running) {
+      const text = wanted.get(name);
+      if (text !== pod.text && text !== "") end(pod);
     }
     for (const [name, text] of wanted) if (!this.#running.has(name)) this.#start(name, text);
   }
 
   #start(name: string, text: string): void {
-    const pod = v.safeParse(podSchema, parse(text));
-    if (!pod.success) return;
-    const [program, ...args] = pod.output.spec.containers[0].command;
+    const manifest = v.safeParse(podSchema, parse(text));
+    if (!manifest.success) return;
+    const [program, ...args] = manifest.output.spec.containers[0].command;
     const output = Deno.openSync(`/var/log/${name}.log`, { create: true, append: true });
     const child = new Deno.Command(program, { args, stdin: "null", stdout: "piped", stderr: "piped" }).spawn();
     log(`started ${program} as ${child.pid}`);
     const copy = async (stream: ReadableStream<Uint8Array>) => {
       for await (const chunk of stream) output.writeSync(chunk);
     };
-    this.#running.set(name, { text, child });
+    this.#running.set(name, { text, child, isEnding: false });
     Promise.all([child.status, copy(child.stdout), copy(child.stderr)]).then(([status]) => {
       output.close();
       log(`${program} ended with ${status.code}`);
-      if (this.#running.get(name)?.child === child) this.#running.delete(name);
+      this.#running.delete(name);
     });
   }
+}
+
+/** As the kubelet does: what has not ended after its grace period is killed. */
+function end(pod: StaticPod): void {
+  if (pod.isEnding) return;
+  pod.isEnding = true;
+  pod.child.kill("SIGTERM");
+  const timer = setTimeout(() => {
+    log(`${pod.child.pid} does not end by itself`);
+    pod.child.kill("SIGKILL");
+  }, GRACE_PERIOD_MS);
+  pod.child.status.then(() => clearTimeout(timer));
 }
 
 interface NodeFlags {

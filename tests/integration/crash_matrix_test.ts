@@ -17,10 +17,11 @@ import { KUBEADM_ANNOUNCEMENTS, type KubeadmCommand } from "./_kubeadm_announcem
 import { RunWorld } from "./_run_machine.ts";
 import { RunOperator } from "./_run_operator.ts";
 
-/** One machine's life: undisturbed, with a kill of `run`, or with kills of kubeadm. */
+/** One machine's life: undisturbed, with a kill of `run`, with one while the kubelet is stopped, or with kills of kubeadm. */
 type Task =
   | { readonly kind: "undisturbed" }
   | { readonly kind: "run"; readonly point: CrashPoint }
+  | { readonly kind: "kubelet-stopped" }
   | { readonly kind: "kubeadm"; readonly points: readonly string[] };
 
 /** Which processes of kubeadm a way has, and how many kills one life has: a worker that has joined needs no kubeadm. */
@@ -45,7 +46,9 @@ class Crashes {
     const { way } = this;
     const chosen = crashPoints(way).filter(({ step, moment }) => inSlice(`${way} ${moment} ${step}`, SLICE));
     const kills = chosen.map((point): Task => ({ kind: "run", point }));
-    await inLanes<CrashLane, Task>(lanes, [{ kind: "undisturbed" }, ...kills], async (lane, task, add) => {
+    const tasks: Task[] = [{ kind: "undisturbed" }, ...kills];
+    if (way === "control-plane" && inSlice(`${way} kubelet-stopped`, SLICE)) tasks.push({ kind: "kubelet-stopped" });
+    await inLanes<CrashLane, Task>(lanes, tasks, async (lane, task, add) => {
       const life = await lane.life(`${way}-${++this.#lives}`);
       switch (task.kind) {
         case "undisturbed":
@@ -53,6 +56,9 @@ class Crashes {
           break;
         case "run":
           await this.#killRun(lane, life, task.point);
+          break;
+        case "kubelet-stopped":
+          await this.#killWithKubeletStopped(lane, life);
           break;
         case "kubeadm":
           add(...await this.#killKubeadm(lane, life, task.points));
@@ -95,6 +101,23 @@ class Crashes {
       await life.goOn();
       await lane.assertMember(life, marks);
       return [{ step, moment, ended: `${was}, then member` }];
+    });
+  }
+
+  /**
+   * kubeadm and `run` stop the kubelet for moments. Killed in one of these after its etcd votes and before its kubelet has
+   * joined, the node is what etcd needs for its quorum, hence the API server for a ticket.
+   */
+  async #killWithKubeletStopped(lane: CrashLane, life: Life): Promise<void> {
+    const { machine } = life;
+    const step = "kubeadm-finish";
+    await this.matrix.rows({ way: this.way, victim: "run", step }, async () => {
+      await life.crash({ step, moment: "before", harm: { kind: "kill" } });
+      await machine.systemctl("stop", "kubelet");
+      await machine.shell("rm -f /etc/kubernetes/kubelet.conf");
+      await life.goOn();
+      await lane.assertMember(life, {});
+      return [{ step, moment: "before", ended: "locked, kubelet stopped, then member" }];
     });
   }
 
