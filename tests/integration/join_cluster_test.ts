@@ -32,7 +32,15 @@ import type { WorldNode } from "../world_node.ts";
 const CLUSTER_NAME = "test";
 const never = () => Promise.reject(new Error("this is a worker"));
 const noControlPlane = {
-  ...{ preflight: never, hasKeys: never, installKeys: never, isVoter: never, resume: never, run: never, startJoinService: never },
+  ...{
+    preflight: never,
+    hasKeys: never,
+    installKeys: never,
+    isVoter: never,
+    resume: never,
+    run: never,
+    startJoinService: never,
+  },
 };
 const WAIT = { clock: systemClock, deadlineMs: 60_000 };
 /** What a node of the world does not have, and a machine does: a container runtime, and control groups of version 2. */
