@@ -76,9 +76,9 @@ function kubeadmStep(phase: ControlPlaneJoinPhase["name"]): Step<Joining> {
 /**
  * A kubelet that has joined needs no ticket; one that only seems so does.
  *
- * The kubelet is enabled, and goes on, before anything is asked for. Once this node's etcd votes, it must run, and come back by
- * itself after a power cut: without it there may be no quorum, hence no API server, and no ticket for the node that waits for
- * one.
+ * The kubelet is enabled, and started again where it ran before, before the node asks for a ticket. Once this node's etcd has a
+ * vote, the kubelet must run, and come back by itself after a power cut. Without it etcd may have no quorum; then there is no API
+ * server, and no ticket for the node that waits for one.
  */
 async function prepare(joining: Joining): Promise<void> {
   const { kubelet, controlPlane, obtainTicket, signal } = joining;

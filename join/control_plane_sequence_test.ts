@@ -47,7 +47,7 @@ async function world() {
   return { cluster, machine, tickets, controlPlane, clock: { ...systemClock, sleep: () => Promise.resolve() } };
 }
 
-Deno.test("CONTROL_PLANE_SEQUENCE enables the kubelet, and has it go on, before it asks for the ticket that kubeadm needs", async () => {
+Deno.test("CONTROL_PLANE_SEQUENCE enables the kubelet and starts it again before it asks for the ticket that kubeadm needs", async () => {
   const { cluster, machine, controlPlane, clock } = await world();
   await using _ = cluster;
   await using node = machine;

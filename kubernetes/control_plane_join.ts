@@ -101,8 +101,12 @@ export class ControlPlaneJoin {
   }
 
   /**
-   * Starts the kubelet where an earlier try has configured it. Killed between the kubelet's stop and its start, the node may
-   * have the vote without which etcd has no quorum: then there is no API server, and no ticket, before its etcd runs again.
+   * Starts the kubelet where an earlier try has configured it; does nothing elsewhere.
+   *
+   * A node that was killed while its kubelet was stopped may have the vote that etcd needs for a quorum. Then no API server
+   * answers, and no service gives a ticket, until this node's etcd runs again.
+   *
+   * @throws {BootstrapError} `timeout/command`, `system/command` where systemctl cannot be run; its exit code does not matter.
    */
   async resume(run: KubeadmRun): Promise<void> {
     await this.#process.systemctl("start", run);

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
+import { waitUntil } from "../e2e/wait_until.ts";
 import type { Life } from "./_crash_lives.ts";
 import type { RunMachine, RunWorld } from "./_run_machine.ts";
+import { PATIENCE_MS } from "./_run_process.ts";
 
 const POINTS = "/run/kubeadm-kill-points";
-const POLL_MS = 100;
 const LINE = /^(killed )?((\S+) (\S+) (\d+)): (.*)$/;
 
 /** A line that kubeadm prints, as `_kubeadm_killing_wrapper.sh` names it. */
@@ -64,14 +64,17 @@ export async function liveThroughKills(world: RunWorld, life: Life): Promise<voi
   const kills = async () => (await kubeadmLines(world, machine)).filter(({ killed }) => killed).length;
   for (;;) {
     const before = await kills();
-    // How long it may take is for `start` to say, which knows what was seen last.
     let isOver = false;
     const started = life.start().finally(() => isOver = true);
-    const killed = (async () => {
-      while (!isOver && (way === "init" || await kills() <= before + KILLS_LEFT_ALONE)) await delay(POLL_MS);
+    const watched = (async () => {
+      await waitUntil(
+        { what: `end of run on ${machine.node.name}`, deadlineMs: PATIENCE_MS },
+        async () => isOver || (way !== "init" && await kills() > before + KILLS_LEFT_ALONE),
+      );
       if (!isOver) await machine.kill();
     })();
-    const [running] = await Promise.all([started, killed]);
+    // Both at once: whichever fails first is the error, and the other leaves no promise behind.
+    const [running] = await Promise.all([started, watched]);
     if (await running.exitCode() === 0) return;
     assert.ok(await kills() > before, `it failed without a kill: ${await running.output()}`);
     if (way !== "init") continue;

@@ -20,7 +20,7 @@ program=/etc/bootstrapper/units/$unit
 
 active() { [ -s "$pids/$unit" ] && kill -0 "-$(cat "$pids/$unit")" 2>/dev/null; }
 
-# The program itself writes its process ID: whoever is killed in here leaves no program that is running and not known to.
+# The program writes its own process ID: a kill in the middle of this never leaves a running program that is not known here.
 start() {
   active && return
   rm -f "$pids/$unit"

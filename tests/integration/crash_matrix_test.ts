@@ -105,8 +105,8 @@ class Crashes {
   }
 
   /**
-   * kubeadm and `run` stop the kubelet for moments. Killed in one of these after its etcd votes and before its kubelet has
-   * joined, the node is what etcd needs for its quorum, hence the API server for a ticket.
+   * kubeadm and `run` stop the kubelet for a moment. A node that is killed then, after its etcd has a vote and before its
+   * kubelet has joined, needs a ticket, hence the API server, hence etcd's quorum, hence its own kubelet.
    */
   async #killWithKubeletStopped(lane: CrashLane, life: Life): Promise<void> {
     const { machine } = life;
