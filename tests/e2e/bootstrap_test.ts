@@ -65,9 +65,9 @@ testWithVms("Two fresh VMs become one Kubernetes cluster", async (test) => {
   });
 
   await step("no bootstrap token exists, nor what would let one in", async () => {
-    const secrets = await cluster.kubectl("get", "secrets", "--all-namespaces", "--output=name");
+    const secrets = await cluster.get("secrets", "--all-namespaces", "--output=name");
     assert(!secrets.includes("bootstrap-token"), secrets);
-    const bindings = await cluster.kubectl("get", "clusterrolebindings", "--output=name");
+    const bindings = await cluster.get("clusterrolebindings", "--output=name");
     assert(!/kubelet-bootstrap|node-autoapprove-bootstrap/.test(bindings), bindings);
     const leftover = await first.exec(["test", "-e", "/etc/kubernetes/super-admin.conf"], {
       deadlineMs: deadlinesMs.command,

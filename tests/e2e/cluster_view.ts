@@ -42,20 +42,26 @@ const requestTimeoutMs = 20_000;
 
 /** A cluster as its operator and its nodes' journals show it. */
 export class ClusterView {
-  readonly #operator: Operator;
+  readonly #operator: Pick<Operator, "kubectl">;
   readonly #kubectl: string;
 
   /** @param kubectl the path of the program */
-  constructor(operator: Operator, kubectl: string) {
+  constructor(operator: Pick<Operator, "kubectl">, kubectl: string) {
     this.#operator = operator;
     this.#kubectl = kubectl;
   }
 
-  /** What kubectl prints; it must succeed. */
-  async kubectl(...args: readonly string[]): Promise<string> {
-    const { exitCode, stdout, stderr } = await this.#operator.kubectl(this.#kubectl, args);
-    assert.equal(exitCode, 0, stderr);
-    return stdout;
+  /**
+   * What `kubectl get` prints, as soon as it succeeds: on a slow machine an API server fails its liveness probe now and then,
+   * and is restarted.
+   */
+  async get(...args: readonly string[]): Promise<string> {
+    const what = `answer to kubectl get ${args.join(" ")}`;
+    return await waitUntil({ what, deadlineMs: deadlinesMs.member, everyMs: askEveryMs }, async (look) => {
+      const { exitCode, stdout, stderr } = await this.#operator.kubectl(this.#kubectl, ["get", ...args]);
+      look.saw(stderr);
+      return exitCode === 0 ? stdout : undefined;
+    });
   }
 
   /** Waits until the bootstrapper of a machine has logged an event whose line has all these parts. */
@@ -70,13 +76,13 @@ export class ClusterView {
 
   /** A Node. */
   async node(name: string): Promise<KubernetesNode> {
-    return JSON.parse(await this.kubectl("get", "node", name, "--output=json"));
+    return JSON.parse(await this.get("node", name, "--output=json"));
   }
 
   /** The names of all Nodes, in their order. */
   async nodeNames(): Promise<string[]> {
     const { items }: { items: readonly KubernetesNode[] } = JSON.parse(
-      await this.kubectl("get", "nodes", "--output=json"),
+      await this.get("nodes", "--output=json"),
     );
     return items.map(({ metadata }) => metadata.name).toSorted();
   }

@@ -110,7 +110,7 @@ testWithVms("Three control planes, of which one dies and is replaced", async (te
   );
 
   await step("no key is in any log, nor in what the cluster stores", async () => {
-    const stored = await cluster.kubectl("get", "secrets,configmaps,leases", "--all-namespaces", "--output=json");
+    const stored = await cluster.get("secrets,configmaps,leases", "--all-namespaces", "--output=json");
     const decoded = [...stored.matchAll(/"([A-Za-z0-9+/]{40,}={0,2})"/g)].map(([, text = ""]) => atob(text)).join("\n");
     await assertNoSecrets(testbed, operator, [first, second, heir], { "the cluster": stored, "a Secret": decoded });
   });

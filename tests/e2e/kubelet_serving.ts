@@ -24,7 +24,7 @@ export async function assertServingRequestsApproved(cluster: ClusterView, nodeNa
   const what = `serving certificates of ${nodeNames.join(", ")}`;
   await waitUntil({ what, deadlineMs: deadlinesMs.command, everyMs: 2_000 }, async ({ saw }) => {
     const { items }: { items: readonly SigningRequest[] } = JSON.parse(
-      await cluster.kubectl("get", "certificatesigningrequests", "--output=json"),
+      await cluster.get("certificatesigningrequests", "--output=json"),
     );
     const issued = items.filter(({ spec, status }) =>
       spec.signerName === "kubernetes.io/kubelet-serving" && status?.certificate !== undefined &&
