@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { proveChannelBinding } from "../attestation/channel/finished.ts";
+import { proveChannelBinding } from "../channel/finished.ts";
 import type { Explanation } from "../attestation/explain/explain.ts";
 import { explainConnection } from "../attestation/explain/explain.ts";
 import type { Policy } from "../attestation/policy.ts";

@@ -13,7 +13,7 @@ import type { KeyPair } from "../certificate/keys.ts";
 import { operatorKeyLine } from "../certificate/operator_key.ts";
 import { readPem } from "../certificate/pem.ts";
 import { readCertificate } from "../certificate/x509.ts";
-import { proveChannelBinding } from "../attestation/channel/finished.ts";
+import { proveChannelBinding } from "../channel/finished.ts";
 import type { HeldRecord } from "../init/cluster_records.ts";
 import { holdRecord } from "../init/cluster_records.ts";
 import type { LostNode, NewCluster } from "../init/init_client.ts";

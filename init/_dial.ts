@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { dial } from "../attestation/channel/client.ts";
-import type { DialledExchange } from "../attestation/channel/client.ts";
+import { dial } from "../channel/client.ts";
+import type { DialledExchange } from "../channel/client.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { InitServiceService } from "../proto/gen/bootstrapper.ts";
 import type { InitClientMessage, InitServerMessage } from "../proto/gen/bootstrapper.ts";

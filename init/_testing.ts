@@ -4,8 +4,8 @@
  * @module
  */
 import { join } from "node:path";
-import { dial } from "../attestation/channel/client.ts";
-import type { DialledExchange } from "../attestation/channel/client.ts";
+import { dial } from "../channel/client.ts";
+import type { DialledExchange } from "../channel/client.ts";
 import type { EvidenceIssuer, MeasurementRegisters } from "../attestation/evidence.ts";
 import { helloStatement } from "../attestation/transcript.ts";
 import type { TrustPart } from "../attestation/transcript.ts";

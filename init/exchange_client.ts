@@ -4,7 +4,7 @@
  * @module
  */
 import { checkActivationAnswer } from "../attestation/activation.ts";
-import type { Exchange } from "../attestation/channel/exchange.ts";
+import type { Exchange } from "../channel/exchange.ts";
 import { createChecks } from "../attestation/checks.ts";
 import type { EvidenceCheck, EvidenceClaims, EvidenceVerifier, RegisterExpectation } from "../attestation/evidence.ts";
 import { createFounding } from "../attestation/founding.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { activationAnswer } from "../attestation/activation.ts";
-import type { Session } from "../attestation/channel/server.ts";
+import type { Session } from "../channel/server.ts";
 import type { EvidenceIssuer } from "../attestation/evidence.ts";
 import { checkFounding } from "../attestation/founding.ts";
 import { helloStatement, initA1, initA2 } from "../attestation/transcript.ts";

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { ChannelServer } from "../attestation/channel/server.ts";
-import { NODE_IS_FRESH } from "../attestation/channel/refusal.ts";
-import { listen } from "../attestation/channel/server.ts";
+import type { ChannelServer } from "../channel/server.ts";
+import { NODE_IS_FRESH } from "../channel/refusal.ts";
+import { listen } from "../channel/server.ts";
 import { createCertificateAuthority, issueAdminCertificate } from "../certificate/ca.ts";
 import { clusterIdOf, clusterIdText } from "../certificate/cluster_id.ts";
 import { checkJournalOperation } from "../journal/journal.ts";

@@ -1,4 +1,4 @@
-import { RETRY_AFTER_DETAIL } from "../attestation/channel/refusal.ts";
+import { RETRY_AFTER_DETAIL } from "../channel/refusal.ts";
 import type { BootstrapError } from "../platform/errors.ts";
 import { backOffMs } from "../platform/retry.ts";
 import type { BackOff } from "../platform/retry.ts";

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { ChannelServer } from "../attestation/channel/server.ts";
-import { dial } from "../attestation/channel/client.ts";
-import type { DialledExchange } from "../attestation/channel/client.ts";
+import type { ChannelServer } from "../channel/server.ts";
+import { dial } from "../channel/client.ts";
+import type { DialledExchange } from "../channel/client.ts";
 import type { EvidenceIssuer, EvidenceVerifier } from "../attestation/evidence.ts";
 import { createFounding } from "../attestation/founding.ts";
 import { createInsecureIdentity, createInsecureIssuer } from "../attestation/none/issuer.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { activationAnswer } from "../attestation/activation.ts";
-import type { Exchange } from "../attestation/channel/exchange.ts";
+import type { Exchange } from "../channel/exchange.ts";
 import type { EvidenceIssuer } from "../attestation/evidence.ts";
 import { joinA2 } from "../attestation/transcript.ts";
 import { createNodeCsr } from "../certificate/csr.ts";

@@ -12,8 +12,8 @@
  * @module
  */
 import { checkActivationAnswer } from "../attestation/activation.ts";
-import { peerGroup } from "../attestation/channel/peer_group.ts";
-import type { Session } from "../attestation/channel/server.ts";
+import { peerGroup } from "../channel/peer_group.ts";
+import type { Session } from "../channel/server.ts";
 import type { RegisterExpectation, VerifiedEvidence } from "../attestation/evidence.ts";
 import { refusal } from "../attestation/evidence.ts";
 import { verifyEvidence } from "../attestation/verify_evidence.ts";

@@ -4,9 +4,9 @@
  * @module
  */
 import * as v from "valibot";
-import { listen } from "../attestation/channel/server.ts";
-import type { ChannelServer } from "../attestation/channel/server.ts";
-import { proveChannelBinding } from "../attestation/channel/finished.ts";
+import { listen } from "../channel/server.ts";
+import type { ChannelServer } from "../channel/server.ts";
+import { proveChannelBinding } from "../channel/finished.ts";
 import type { EvidenceVerifier } from "../attestation/evidence.ts";
 import { checkNodeName, isInsecure, type Policy, roleOf } from "../attestation/policy.ts";
 import { privateKeyPem } from "../certificate/keys.ts";

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { dial } from "../attestation/channel/client.ts";
-import type { DialledExchange } from "../attestation/channel/client.ts";
-import { PeerError } from "../attestation/channel/refusal.ts";
+import { dial } from "../channel/client.ts";
+import type { DialledExchange } from "../channel/client.ts";
+import { PeerError } from "../channel/refusal.ts";
 import { clusterIdText } from "../certificate/cluster_id.ts";
 import type { Endpoint } from "../node/endpoint.ts";
 import { endpointText } from "../node/endpoint.ts";

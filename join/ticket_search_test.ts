@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { listen } from "../attestation/channel/server.ts";
+import { listen } from "../channel/server.ts";
 import type { Clock } from "../platform/clock.ts";
 import { systemClock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";

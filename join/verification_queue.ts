@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { RETRY_AFTER_DETAIL } from "../attestation/channel/refusal.ts";
+import { RETRY_AFTER_DETAIL } from "../channel/refusal.ts";
 import { BootstrapError } from "../platform/errors.ts";
 
 /** The bounds of a {@linkcode VerificationQueue}. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { createActor, fromCallback, fromPromise, waitFor } from "xstate";
-import { proveChannelBinding } from "../attestation/channel/finished.ts";
+import { proveChannelBinding } from "../channel/finished.ts";
 import { clusterIdText } from "../certificate/cluster_id.ts";
 import { StagedInitFolder } from "../init/staged_init.ts";
 import { removeJoinSecrets, removeLeftovers } from "../join/run_folder.ts";

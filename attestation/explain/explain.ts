@@ -14,7 +14,7 @@ import type {
   EvidenceVerifier,
   RegisterExpectation,
 } from "../evidence.ts";
-import { PeerError } from "../channel/refusal.ts";
+import { PeerError } from "../../channel/refusal.ts";
 import { NO_COLLATERAL } from "../collateral.ts";
 import type { Collateral } from "../collateral.ts";
 import { combinedName, encodeEvidenceSet, piecesOf } from "../combined.ts";

@@ -3,8 +3,8 @@ import type { AddressInfo, Socket } from "node:net";
 import { connect, createServer } from "node:tls";
 import type { TLSSocket } from "node:tls";
 import { CallCredentials, ChannelCredentials, Client, Server, ServerCredentials } from "@grpc/grpc-js";
-import "../../attestation/channel/_http2_ends.ts";
-import { clientTlsOptions, serverTlsOptions } from "../../attestation/channel/finished.ts";
+import "../../channel/_http2_ends.ts";
+import { clientTlsOptions, serverTlsOptions } from "../../channel/finished.ts";
 import { createThrowAwayCertificate } from "../../certificate/throw_away.ts";
 
 /** A gRPC server of one method that gives back what it gets: no binding, no evidence, no certificate of a node. */

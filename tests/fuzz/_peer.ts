@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { Exchange } from "../../attestation/channel/exchange.ts";
-import type { Envelope, MessageStream } from "../../attestation/channel/exchange.ts";
+import { Exchange } from "../../channel/exchange.ts";
+import type { Envelope, MessageStream } from "../../channel/exchange.ts";
 import { copyOf } from "../../platform/bytes.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";

@@ -9,7 +9,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { connect as connectTcp } from "node:net";
 import { connect, createServer } from "node:tls";
 import type { ConnectionOptions, TLSSocket } from "node:tls";
-import { clientTlsOptions, serverTlsOptions } from "../../attestation/channel/finished.ts";
+import { clientTlsOptions, serverTlsOptions } from "../../channel/finished.ts";
 import type { Evidence, EvidenceVerifier } from "../../attestation/evidence.ts";
 import { ALGORITHM, GENERATED_VALUE, HANDLE, QUOTED_PCRS, TAG } from "../../attestation/tpm/constants.ts";
 import type { TpmIssuer } from "../../attestation/tpm/issuer.ts";

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { connect as connectTcp } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { TLSSocket } from "node:tls";
-import { clientTlsOptions } from "../../attestation/channel/finished.ts";
+import { clientTlsOptions } from "../../channel/finished.ts";
 import { dialService } from "../../join/_testing.ts";
 import { randomBytes, utf8 } from "../../platform/bytes.ts";
 import { joinByHand } from "./_join_attacks.ts";

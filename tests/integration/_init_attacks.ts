@@ -7,9 +7,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { activationAnswer } from "../../attestation/activation.ts";
-import type { Exchange } from "../../attestation/channel/exchange.ts";
-import type { ChannelServer, Session } from "../../attestation/channel/server.ts";
-import { listen } from "../../attestation/channel/server.ts";
+import type { Exchange } from "../../channel/exchange.ts";
+import type { ChannelServer, Session } from "../../channel/server.ts";
+import { listen } from "../../channel/server.ts";
 import type { ActivationChallenge, Evidence, EvidenceIssuer, EvidenceVerifier } from "../../attestation/evidence.ts";
 import { createFounding } from "../../attestation/founding.ts";
 import type { InitContext } from "../../attestation/transcript.ts";

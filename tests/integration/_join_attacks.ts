@@ -5,8 +5,8 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { listen } from "../../attestation/channel/server.ts";
-import type { Session } from "../../attestation/channel/server.ts";
+import { listen } from "../../channel/server.ts";
+import type { Session } from "../../channel/server.ts";
 import { activationAnswer } from "../../attestation/activation.ts";
 import type { ActivationChallenge, Evidence, EvidenceIssuer } from "../../attestation/evidence.ts";
 import { joinA1, joinA2 } from "../../attestation/transcript.ts";

@@ -6,8 +6,8 @@
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { dial } from "../../attestation/channel/client.ts";
-import { listen } from "../../attestation/channel/server.ts";
+import { dial } from "../../channel/client.ts";
+import { listen } from "../../channel/server.ts";
 import type { EvidenceIssuer } from "../../attestation/evidence.ts";
 import type { JoinExchangeService } from "../../join/exchange_parts.ts";
 import { listenForJoins } from "../../join/service.ts";

@@ -19,7 +19,7 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:tls";
 import type { TLSSocket } from "node:tls";
-import { bindingOf, serverTlsOptions } from "../../attestation/channel/finished.ts";
+import { bindingOf, serverTlsOptions } from "../../channel/finished.ts";
 import type { RegisterExpectation } from "../../attestation/evidence.ts";
 import type { TrustPart } from "../../attestation/transcript.ts";
 import { extendedOnce, initA1, joinA1, lockDigest, trustDigest } from "../../attestation/transcript.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import * as v from "valibot";
 import { parse } from "yaml";
-import { dial } from "../../attestation/channel/client.ts";
+import { dial } from "../../channel/client.ts";
 import { createInsecureVerifier } from "../../attestation/none/verifier.ts";
 import { readPrivateKeyPem } from "../../certificate/keys.ts";
 import { INIT_CLIENT_DEADLINES, verifyNode } from "../../init/exchange_client.ts";

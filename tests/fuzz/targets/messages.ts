@@ -4,7 +4,7 @@
  * @module
  */
 import { Metadata } from "@grpc/grpc-js";
-import { errorOf } from "../../../attestation/channel/refusal.ts";
+import { errorOf } from "../../../channel/refusal.ts";
 import { readCertificate } from "../../../certificate/x509.ts";
 import { readInitRequest, sameOperation } from "../../../init/request.ts";
 import { checkControlPlaneKit, decodeControlPlaneKit, encodeControlPlaneKit } from "../../../join/control_plane_kit.ts";

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Bytes } from "../../platform/bytes.ts";
-import { BootstrapError } from "../../platform/errors.ts";
+import type { Bytes } from "../platform/bytes.ts";
+import { BootstrapError } from "../platform/errors.ts";
 
 /** A generated message with one `oneof` named `message`. */
 export interface Envelope {

@@ -3,10 +3,10 @@ import { once } from "node:events";
 import type { TLSSocket } from "node:tls";
 import { connect, createServer } from "node:tls";
 import type { AddressInfo } from "node:net";
-import { createThrowAwayCertificate } from "../../certificate/throw_away.ts";
-import { hex } from "../../platform/bytes.ts";
-import { silentLog } from "../../platform/log.ts";
-import { JoinServiceService } from "../../proto/gen/bootstrapper.ts";
+import { createThrowAwayCertificate } from "../certificate/throw_away.ts";
+import { hex } from "../platform/bytes.ts";
+import { silentLog } from "../platform/log.ts";
+import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
 import { bindingOf, clientTlsOptions, serverTlsOptions } from "./finished.ts";
 import { listen } from "./server.ts";
 

@@ -1,7 +1,7 @@
 import { connect } from "node:net";
 import type { AddressInfo, Server } from "node:net";
-import type { Clock } from "../../platform/clock.ts";
-import { BootstrapError } from "../../platform/errors.ts";
+import type { Clock } from "../platform/clock.ts";
+import { BootstrapError } from "../platform/errors.ts";
 
 const INTERVAL_MS = 5_000;
 /** So many intervals without a connection, in all but the first of which we knocked: a loaded machine is slow, not dead. */

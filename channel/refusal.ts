@@ -5,9 +5,9 @@
  */
 import { Metadata, status } from "@grpc/grpc-js";
 import type { ServiceError, StatusObject } from "@grpc/grpc-js";
-import { Refusal } from "../../proto/gen/bootstrapper.ts";
-import { BootstrapError, ERROR_CODES, errorFamily } from "../../platform/errors.ts";
-import type { BootstrapErrorOptions, ErrorCode, ErrorFamily, FailedCheck } from "../../platform/errors.ts";
+import { Refusal } from "../proto/gen/bootstrapper.ts";
+import { BootstrapError, ERROR_CODES, errorFamily } from "../platform/errors.ts";
+import type { BootstrapErrorOptions, ErrorCode, ErrorFamily, FailedCheck } from "../platform/errors.ts";
 
 const METADATA_KEY = "bootstrapper-refusal-bin";
 const MAXIMUM_REFUSAL_LENGTH = 8192;

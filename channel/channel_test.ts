@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { connect } from "node:tls";
 import { once } from "node:events";
-import { BootstrapError } from "../../platform/errors.ts";
-import { equalBytes } from "../../platform/bytes.ts";
-import { silentLog } from "../../platform/log.ts";
-import { JoinServiceService } from "../../proto/gen/bootstrapper.ts";
-import type { JoinClientMessage, JoinServerMessage } from "../../proto/gen/bootstrapper.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { equalBytes } from "../platform/bytes.ts";
+import { silentLog } from "../platform/log.ts";
+import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
+import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
 import { dial } from "./client.ts";
 import { proveChannelBinding } from "./finished.ts";
 import { listen } from "./server.ts";

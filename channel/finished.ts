@@ -10,12 +10,12 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { connect, createServer } from "node:tls";
 import type { ConnectionOptions, TlsOptions, TLSSocket } from "node:tls";
-import { createThrowAwayCertificate } from "../../certificate/throw_away.ts";
-import type { ThrowAwayCertificate } from "../../certificate/throw_away.ts";
-import type { Bytes } from "../../platform/bytes.ts";
-import { copyOf, equalBytes, hex, randomBytes } from "../../platform/bytes.ts";
-import { BootstrapError } from "../../platform/errors.ts";
-import { channelBinding } from "../transcript.ts";
+import { createThrowAwayCertificate } from "../certificate/throw_away.ts";
+import type { ThrowAwayCertificate } from "../certificate/throw_away.ts";
+import type { Bytes } from "../platform/bytes.ts";
+import { copyOf, equalBytes, hex, randomBytes } from "../platform/bytes.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { channelBinding } from "../attestation/transcript.ts";
 
 const ALPN = "h2";
 

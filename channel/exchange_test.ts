@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
-import { BootstrapError } from "../../platform/errors.ts";
-import type { JoinClientMessage, JoinServerMessage } from "../../proto/gen/bootstrapper.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
 import { Exchange } from "./exchange.ts";
 import type { MessageStream } from "./exchange.ts";
 
