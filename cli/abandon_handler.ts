@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { abandonCluster } from "../init/cluster_records.ts";
+import { abandonCluster } from "../operator/cluster_records.ts";
 import type { AbandonHandler } from "./abandon.ts";
 import { printResult } from "./output.ts";
 

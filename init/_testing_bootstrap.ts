@@ -13,7 +13,7 @@ import { InitWorld, TestOperator } from "./_testing.ts";
 import type { InitWorldOptions } from "./_testing.ts";
 import { ShownMachine } from "./_testing_machine.ts";
 import { TestWire } from "./_testing_wire.ts";
-import type { InitOptions, LostNode, NewCluster } from "./init_client.ts";
+import type { InitOptions, LostNode, NewCluster } from "../operator/init_client.ts";
 
 /** Pauses of a fiftieth. */
 export const fastClock: Clock = {

@@ -8,7 +8,7 @@ import { BootstrapError, exitCodeOf } from "../platform/errors.ts";
 import { InitWorld } from "./_testing.ts";
 import { Bootstrap, stopped, untilStopped } from "./_testing_bootstrap.ts";
 import { ShownMachine } from "./_testing_machine.ts";
-import type { InitOptions } from "./init_client.ts";
+import type { InitOptions } from "../operator/init_client.ts";
 
 const TRUST_BYTE = 64;
 const hang = (_journal: unknown, signal: AbortSignal) => untilStopped(signal);

@@ -10,7 +10,7 @@ import { systemClock } from "../platform/clock.ts";
 import { exists } from "../platform/files.ts";
 import { createLog } from "../platform/log.ts";
 import type { ProgressEvent } from "../proto/gen/bootstrapper.ts";
-import type { HeldRecord } from "./cluster_records.ts";
+import type { HeldRecord } from "../operator/cluster_records.ts";
 import { REATTACH_PERIOD_MS } from "./init_server.ts";
 import { InitWorld, sayHello, TestOperator } from "./_testing.ts";
 import { ShownMachine } from "./_testing_machine.ts";

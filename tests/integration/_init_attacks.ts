@@ -20,7 +20,7 @@ import { clusterIdOf } from "../../certificate/cluster_id.ts";
 import type { KeyPair } from "../../certificate/keys.ts";
 import { generateKeyPair } from "../../certificate/keys.ts";
 import { sign } from "../../certificate/signature.ts";
-import type { InitOptions } from "../../init/init_client.ts";
+import type { InitOptions } from "../../operator/init_client.ts";
 import type { InitWorld, TestOperator } from "../../init/_testing.ts";
 import { CLUSTER_DOCUMENT, CLUSTER_NAME, POLICY_DOCUMENT } from "../../init/_testing.ts";
 import { shownVerifier } from "../../init/_testing_machine.ts";

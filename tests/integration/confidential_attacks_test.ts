@@ -10,9 +10,9 @@
 import assert from "node:assert/strict";
 import { extendedOnce, lockDigest } from "../../attestation/transcript.ts";
 import { createCertificateAuthority } from "../../certificate/ca.ts";
-import { INIT_CLIENT_DEADLINES } from "../../init/exchange_client.ts";
+import { INIT_CLIENT_DEADLINES } from "../../operator/exchange_client.ts";
 import { CLUSTER_NAME, InitWorld, TestOperator, trustIn } from "../../init/_testing.ts";
-import { abandonCluster } from "../../init/cluster_records.ts";
+import { abandonCluster } from "../../operator/cluster_records.ts";
 import { newNodeKeys, TestCluster } from "../../join/_testing.ts";
 import { TestMachine } from "../../join/_testing_machine.ts";
 import { newKit } from "../../join/_testing_kit.ts";

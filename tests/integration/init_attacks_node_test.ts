@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import { createCertificateAuthority, issueAdminCertificate, issueServiceCertificate } from "../../certificate/ca.ts";
 import type { CertificateAuthority } from "../../certificate/ca.ts";
 import { generateKeyPair } from "../../certificate/keys.ts";
-import { INIT_CLIENT_DEADLINES } from "../../init/exchange_client.ts";
+import { INIT_CLIENT_DEADLINES } from "../../operator/exchange_client.ts";
 import { TestOperator, trustIn } from "../../init/_testing.ts";
 import { ShownMachine } from "../../init/_testing_machine.ts";
 import { measureTrust } from "../../nodelock/measure.ts";

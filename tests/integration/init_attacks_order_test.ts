@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import { createFounding } from "../../attestation/founding.ts";
 import { initA1, initA2 } from "../../attestation/transcript.ts";
 import { sign } from "../../certificate/signature.ts";
-import { INIT_CLIENT_DEADLINES } from "../../init/exchange_client.ts";
+import { INIT_CLIENT_DEADLINES } from "../../operator/exchange_client.ts";
 import { CLUSTER_NAME, InitWorld, sayHello, TestOperator, trustIn } from "../../init/_testing.ts";
 import { ShownMachine } from "../../init/_testing_machine.ts";
 import { measureTrust } from "../../nodelock/measure.ts";

@@ -5,7 +5,7 @@ import { parse } from "yaml";
 import { dial } from "../../channel/client.ts";
 import { createInsecureVerifier } from "../../attestation/none/verifier.ts";
 import { readPrivateKeyPem } from "../../certificate/keys.ts";
-import { INIT_CLIENT_DEADLINES, verifyNode } from "../../init/exchange_client.ts";
+import { INIT_CLIENT_DEADLINES, verifyNode } from "../../operator/exchange_client.ts";
 import { InitServiceService } from "../../proto/gen/bootstrapper.ts";
 import type { InitClientMessage, InitServerMessage } from "../../proto/gen/bootstrapper.ts";
 import { waitUntil } from "../e2e/wait_until.ts";

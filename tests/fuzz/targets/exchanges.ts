@@ -12,7 +12,7 @@ import { readPolicy } from "../../../attestation/policy.ts";
 import { clusterIdOf } from "../../../certificate/cluster_id.ts";
 import { sign } from "../../../certificate/signature.ts";
 import { readCertificate } from "../../../certificate/x509.ts";
-import { awaitResult, INIT_CLIENT_DEADLINES, verifyNode } from "../../../init/exchange_client.ts";
+import { awaitResult, INIT_CLIENT_DEADLINES, verifyNode } from "../../../operator/exchange_client.ts";
 import { INIT_SERVER_DEADLINES, proposeAndAuthorise, receiveHello } from "../../../init/exchange_server.ts";
 import { clusterNetwork } from "../../../join/claims_check.ts";
 import { decodeControlPlaneKit } from "../../../join/control_plane_kit.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { join } from "node:path";
-import { holdRecord } from "../../../init/cluster_records.ts";
+import { holdRecord } from "../../../operator/cluster_records.ts";
 import { StagedInitFolder } from "../../../init/staged_init.ts";
 import { readServiceState, SERVICE_KEY_FILE, SERVICE_STATE_FILE } from "../../../join/service_state.ts";
 import { decodeJournal, encodeJournal } from "../../../journal/_journal_file.ts";
