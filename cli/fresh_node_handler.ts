@@ -13,7 +13,7 @@ import type { FileSources, MadePolicy, MakeContext } from "../attestation/policy
 import { makePolicyOf } from "../attestation/policy_make.ts";
 import type { FreshNode } from "../operator/verify_fresh_node.ts";
 import { verifyFreshNode } from "../operator/verify_fresh_node.ts";
-import { endpointText } from "../node/endpoint.ts";
+import { endpointText } from "../platform/endpoint.ts";
 import { collateralOf } from "./collateral.ts";
 import type { CliContext } from "./context.ts";
 import { INSECURE } from "./insecure.ts";

@@ -6,8 +6,8 @@
 import { join } from "node:path";
 import type { Command } from "commander";
 import { LONGEST_SILENCE_MS } from "../init/steps.ts";
-import type { Endpoint } from "../node/endpoint.ts";
-import { readEndpoint } from "../node/endpoint.ts";
+import type { Endpoint } from "../platform/endpoint.ts";
+import { readEndpoint } from "../platform/endpoint.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { fromHex } from "../platform/bytes.ts";
 import { MINUTE_MS } from "../platform/duration.ts";

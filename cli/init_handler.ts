@@ -22,7 +22,7 @@ import { KubernetesApi } from "../kubernetes/api.ts";
 import { kubeconfig, readKubeconfig } from "../kubernetes/kubeconfig.ts";
 import { waitForNode } from "../kubernetes/readiness.ts";
 import { DEFAULT_CLUSTER_DOCUMENT, readClusterSettings } from "../kubernetes/settings.ts";
-import { endpointText } from "../node/endpoint.ts";
+import { endpointText } from "../platform/endpoint.ts";
 import { base64, equalBytes, fromHex, fromUtf8, hex, utf8 } from "../platform/bytes.ts";
 import { secondsText } from "../platform/duration.ts";
 import { BootstrapError, sentenceOf } from "../platform/errors.ts";

@@ -6,8 +6,8 @@
 import type { Command } from "commander";
 import type { KeyPair } from "../certificate/keys.ts";
 import { readOperatorKey } from "../certificate/operator_key.ts";
-import type { Endpoint } from "../node/endpoint.ts";
-import { readEndpoint } from "../node/endpoint.ts";
+import type { Endpoint } from "../platform/endpoint.ts";
+import { readEndpoint } from "../platform/endpoint.ts";
 import { equalBytes, fromUtf8 } from "../platform/bytes.ts";
 import { MAXIMUM_DOCUMENT_BYTES } from "../platform/document.ts";
 import { BootstrapError } from "../platform/errors.ts";

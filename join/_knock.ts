@@ -1,5 +1,5 @@
-import type { Endpoint } from "../node/endpoint.ts";
-import { endpointText } from "../node/endpoint.ts";
+import type { Endpoint } from "../platform/endpoint.ts";
+import { endpointText } from "../platform/endpoint.ts";
 import type { Clock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 

@@ -9,7 +9,7 @@
 import { refusal } from "../attestation/evidence.ts";
 import type { AdmissionRecord } from "../kubernetes/admission_records.ts";
 import { readClusterSettings } from "../kubernetes/settings.ts";
-import { readEndpoint } from "../node/endpoint.ts";
+import { readEndpoint } from "../platform/endpoint.ts";
 import type { BootstrapError } from "../platform/errors.ts";
 import { addressBytes, isInNetwork } from "../platform/ip_address.ts";
 

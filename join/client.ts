@@ -25,7 +25,7 @@ import type { Kubeadm } from "../kubernetes/kubeadm.ts";
 import { kubeconfig } from "../kubernetes/kubeconfig.ts";
 import { defaultTimeouts } from "../kubernetes/settings.ts";
 import type { NodeSelf } from "../node/configuration_defaults.ts";
-import type { Endpoint } from "../node/endpoint.ts";
+import type { Endpoint } from "../platform/endpoint.ts";
 import type { NodeLock } from "../nodelock/lock.ts";
 import { utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";

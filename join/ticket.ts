@@ -7,7 +7,7 @@ import { checkNodeCertificate } from "../certificate/chain.ts";
 import type { Certificate } from "../certificate/x509.ts";
 import { readClusterSettings } from "../kubernetes/settings.ts";
 import type { ClusterSettings } from "../kubernetes/settings.ts";
-import { endpointText, readEndpoint } from "../node/endpoint.ts";
+import { endpointText, readEndpoint } from "../platform/endpoint.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { NodeSelf } from "../node/configuration_defaults.ts";

@@ -15,8 +15,8 @@ import { hex } from "../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { ConfigurationDocument, NodeRole } from "./configuration_schema.ts";
 import { readConfigurationDocument } from "./configuration_schema.ts";
-import type { Endpoint } from "./endpoint.ts";
-import { endpointText, readEndpoint, readListenAddress } from "./endpoint.ts";
+import type { Endpoint } from "../platform/endpoint.ts";
+import { endpointText, readEndpoint, readListenAddress } from "../platform/endpoint.ts";
 
 /** Where the InitServer listens unless the configuration says otherwise. */
 export const DEFAULT_INIT_LISTEN = "0.0.0.0:9443";

@@ -19,7 +19,7 @@ import { fromUtf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { CommandRunner } from "../platform/command.ts";
 import type { NodeSelf } from "./configuration_defaults.ts";
-import { endpointText } from "./endpoint.ts";
+import { endpointText } from "../platform/endpoint.ts";
 import { hasJoinService, JOIN_SERVICE_PORT, stageJoinService, startStagedJoinService } from "./join_service_install.ts";
 import type { NodePaths } from "./paths.ts";
 

@@ -20,7 +20,7 @@ import { takeRunLock } from "../nodelock/run_lock.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { ensureFolder, removeTemporaries } from "../platform/files.ts";
 import { errorFields } from "../platform/log.ts";
-import { endpointText } from "./endpoint.ts";
+import { endpointText } from "../platform/endpoint.ts";
 import { guardedIssuer } from "./guarded_issuer.ts";
 import type { ImageFinding } from "./image_measured.ts";
 import { runInitServer } from "./init_contender.ts";

@@ -6,7 +6,7 @@
 import { checkAdminCertificate, checkCaCertificate } from "../certificate/chain.ts";
 import type { Certificate } from "../certificate/x509.ts";
 import { isLabel } from "../platform/label.ts";
-import { endpointText, readEndpoint } from "../node/endpoint.ts";
+import { endpointText, readEndpoint } from "../platform/endpoint.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { InitResult } from "../proto/gen/bootstrapper.ts";
 

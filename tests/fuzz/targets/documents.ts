@@ -15,7 +15,7 @@ import { checkKubeletVersion } from "../../../join/kubelet_version.ts";
 import { parseEtcdEndpoint } from "../../../kubernetes/_etcd_tls.ts";
 import { readClusterSettings } from "../../../kubernetes/settings.ts";
 import { readNodeConfiguration } from "../../../node/configuration.ts";
-import { endpointText, readEndpoint, readListenAddress } from "../../../node/endpoint.ts";
+import { endpointText, readEndpoint, readListenAddress } from "../../../platform/endpoint.ts";
 import { equalBytes, fromUtf8 } from "../../../platform/bytes.ts";
 import { addressBytes, isInNetwork } from "../../../platform/ip_address.ts";
 import { promise } from "../target.ts";

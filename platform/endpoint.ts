@@ -4,8 +4,8 @@
  * @module
  */
 import { isIP, isIPv6 } from "node:net";
-import { BootstrapError } from "../platform/errors.ts";
-import { hostAndPort } from "../platform/host.ts";
+import { BootstrapError } from "./errors.ts";
+import { hostAndPort } from "./host.ts";
 
 /** A place on the network. */
 export interface Endpoint {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { BootstrapError } from "../platform/errors.ts";
+import { BootstrapError } from "./errors.ts";
 import { endpointText, readEndpoint, readListenAddress } from "./endpoint.ts";
 
 const isUsage = (error: unknown) => error instanceof BootstrapError && error.code === "usage/endpoint";
