@@ -5,10 +5,10 @@ import type { NodeLock } from "../nodelock/lock.ts";
 import { hex } from "../platform/bytes.ts";
 import { systemClock } from "../platform/clock.ts";
 import { BootstrapError, exitCodeOf } from "../platform/errors.ts";
-import { InitWorld } from "./_testing.ts";
-import { Bootstrap, stopped, untilStopped } from "./_testing_bootstrap.ts";
-import { ShownMachine } from "./_testing_machine.ts";
-import type { InitOptions } from "../operator/init_client.ts";
+import { InitWorld } from "../init/_testing.ts";
+import { Bootstrap, stopped, untilStopped } from "../init/_testing_bootstrap.ts";
+import { ShownMachine } from "../init/_testing_machine.ts";
+import type { InitOptions } from "./init_client.ts";
 
 const TRUST_BYTE = 64;
 const hang = (_journal: unknown, signal: AbortSignal) => untilStopped(signal);

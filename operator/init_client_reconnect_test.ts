@@ -5,8 +5,8 @@ import { systemClock } from "../platform/clock.ts";
 import { MINUTE_MS } from "../platform/duration.ts";
 import { BootstrapError, exitCodeOf } from "../platform/errors.ts";
 import type { ProgressEvent } from "../proto/gen/bootstrapper.ts";
-import { Bootstrap, fastClock, stopped, untilStopped } from "./_testing_bootstrap.ts";
-import type { InitOptions, NewCluster } from "../operator/init_client.ts";
+import { Bootstrap, fastClock, stopped, untilStopped } from "../init/_testing_bootstrap.ts";
+import type { InitOptions, NewCluster } from "./init_client.ts";
 
 /** A clock whose sleeps end at once. */
 const patientClock = () => ({ ...sleepingClock().clock, now: () => new Date() });
