@@ -22,7 +22,7 @@ import { base64, fromBase64, fromUtf8, randomBytes, utf8 } from "../platform/byt
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { MAXIMUM_LOG_BYTES } from "./eventlog/event_log.ts";
 import type { Evidence, EvidenceIssuer } from "./evidence.ts";
-import { fileStatement } from "./transcript.ts";
+import { fileStatement } from "../protocol/transcript.ts";
 
 /** What an evidence file holds. */
 export interface EvidenceFile {

@@ -10,7 +10,7 @@ import {
   writeEvidenceFile,
 } from "./evidence_file.ts";
 import { errorOf } from "./testing.ts";
-import { fileStatement, joinA1, lockDigest } from "./transcript.ts";
+import { fileStatement, joinA1, lockDigest } from "../protocol/transcript.ts";
 
 const file: EvidenceFile = {
   nonce: randomBytes(32),

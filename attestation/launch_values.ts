@@ -5,8 +5,8 @@
  */
 import type { Bytes } from "../platform/bytes.ts";
 import { padded } from "./tdx/rtmr.ts";
-import type { TrustPart } from "./transcript.ts";
-import { extendedOnce, trustDigest } from "./transcript.ts";
+import type { TrustPart } from "../protocol/transcript.ts";
+import { extendedOnce, trustDigest } from "../protocol/transcript.ts";
 
 /** D12 as each kind of machine shows it. */
 export interface LaunchValues {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { concat, sha256 } from "../platform/bytes.ts";
 import { launchValues } from "./launch_values.ts";
-import { trustDigest } from "./transcript.ts";
+import { trustDigest } from "../protocol/transcript.ts";
 
 Deno.test("launchValues() are D12 extended, D12 itself, and D12 with 16 zero bytes", async () => {
   const trust = { clusterName: "demo", clusterId: new Uint8Array(32).fill(7), operatorKeys: [Uint8Array.of(1)] };

@@ -15,7 +15,7 @@ import type { ThrowAwayCertificate } from "../certificate/throw_away.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { copyOf, equalBytes, hex, randomBytes } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { channelBinding } from "../attestation/transcript.ts";
+import { channelBinding } from "../protocol/transcript.ts";
 
 const ALPN = "h2";
 

@@ -6,8 +6,8 @@
 import type { RegisterExpectation } from "../attestation/evidence.ts";
 import type { LaunchValues } from "../attestation/launch_values.ts";
 import { launchValues } from "../attestation/launch_values.ts";
-import { extendedOnce, lockDigest } from "../attestation/transcript.ts";
-import type { TrustPart } from "../attestation/transcript.ts";
+import { extendedOnce, lockDigest } from "../protocol/transcript.ts";
+import type { TrustPart } from "../protocol/transcript.ts";
 import { clusterIdText } from "../certificate/cluster_id.ts";
 import { readNodeConfiguration } from "../node/configuration.ts";
 import type { Bytes } from "../platform/bytes.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { resolve } from "node:path";
 import { issueEvidenceFile, writeEvidenceFile } from "../attestation/evidence_file.ts";
 import { createSoftwareMachine, filled } from "../attestation/tpm/testing.ts";
-import { extendedOnce, trustDigest } from "../attestation/transcript.ts";
+import { extendedOnce, trustDigest } from "../protocol/transcript.ts";
 import { kernelSection, STUB_252, writePe } from "../attestation/uki/testing.ts";
 import { writeLog } from "../attestation/eventlog/testing.ts";
 import { readPolicy } from "../attestation/policy.ts";

@@ -5,7 +5,7 @@
  */
 import type { Command } from "commander";
 import project from "../deno.json" with { type: "json" };
-import { LABEL } from "../attestation/transcript.ts";
+import { LABEL } from "../protocol/transcript.ts";
 import { fromUtf8 } from "../platform/bytes.ts";
 import type { CliContext, OutputForm } from "./context.ts";
 import { optionalText, outputForm, present, withOutput } from "./options.ts";

@@ -3,22 +3,22 @@
  *
  * @module
  */
-import { activationAnswer } from "../attestation/activation.ts";
+import { activationAnswer } from "../protocol/activation.ts";
 import type { Session } from "../channel/server.ts";
 import type { EvidenceIssuer } from "../attestation/evidence.ts";
-import { checkFounding } from "../attestation/founding.ts";
-import { helloStatement, initA1, initA2 } from "../attestation/transcript.ts";
-import type { TrustPart } from "../attestation/transcript.ts";
+import { checkFounding } from "../protocol/founding.ts";
+import { helloStatement, initA1, initA2 } from "../protocol/transcript.ts";
+import type { TrustPart } from "../protocol/transcript.ts";
 import type { CertificateAuthority } from "../certificate/ca.ts";
 import { clusterIdOf } from "../certificate/cluster_id.ts";
-import { verify } from "../certificate/signature.ts";
+import { verify } from "../protocol/signature.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { copyOf, equalBytes, randomBytes } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import { checkClockSkew } from "../platform/clock_skew.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { InitClientMessage, InitServerMessage } from "../proto/gen/bootstrapper.ts";
-import { readInitRequest, sameOperation } from "./request.ts";
+import { readInitRequest, sameOperation } from "../protocol/init_request.ts";
 import type { StagedInit } from "./staged_init.ts";
 
 /** The length of a nonce, bytes. */

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { helloStatement } from "../attestation/transcript.ts";
+import { helloStatement } from "../protocol/transcript.ts";
 import { clusterIdText, readClusterId } from "../certificate/cluster_id.ts";
 import { generateKeyPair } from "../certificate/keys.ts";
-import { sign } from "../certificate/signature.ts";
+import { sign } from "../protocol/signature.ts";
 import { randomBytes } from "../platform/bytes.ts";
 import { decodeJournal, encodeJournal } from "../journal/_journal_file.ts";
 import { BootstrapError } from "../platform/errors.ts";

@@ -10,7 +10,7 @@ import type { Clock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { ClusterRecord } from "../operator/cluster_records.ts";
 import type { VerifiedNode } from "../operator/exchange_client.ts";
-import { OPERATION_ID_LENGTH } from "./request.ts";
+import { OPERATION_ID_LENGTH } from "../protocol/init_request.ts";
 
 /** What an operator asks for. */
 export interface OperationSettings {

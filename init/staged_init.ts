@@ -16,7 +16,7 @@ import { BootstrapError } from "../platform/errors.ts";
 import { ensureFolder, readFile, removeIfExists, writeFileAtomic } from "../platform/files.ts";
 import { Founding } from "../proto/gen/bootstrapper.ts";
 import type { InitRequest } from "../proto/gen/bootstrapper.ts";
-import { readInitRequest } from "./request.ts";
+import { readInitRequest } from "../protocol/init_request.ts";
 
 const MAXIMUM_FILE_BYTES = 1 << 18;
 const FILES = Object.freeze({

@@ -7,8 +7,8 @@ import { type CertificateAuthority, createCertificateAuthority } from "../certif
 import { generateKeyPair, privateKeyPem } from "../certificate/keys.ts";
 import { writePem } from "../certificate/pem.ts";
 import { utf8 } from "../platform/bytes.ts";
-import type { ControlPlaneKit } from "./control_plane_kit.ts";
-import type { SealingKeyPair } from "./node_keys.ts";
+import type { ControlPlaneKit } from "../protocol/control_plane_kit.ts";
+import type { SealingKeyPair } from "../protocol/node_keys.ts";
 
 /** The kit of a new cluster, whose CA is given or made. */
 export async function newKit(

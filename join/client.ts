@@ -13,7 +13,7 @@
  */
 import { join } from "node:path";
 import type { EvidenceIssuer } from "../attestation/evidence.ts";
-import type { TrustPart } from "../attestation/transcript.ts";
+import type { TrustPart } from "../protocol/transcript.ts";
 import { privateKeyPem } from "../certificate/keys.ts";
 import { writePem } from "../certificate/pem.ts";
 import type { Journal } from "../journal/journal.ts";
@@ -35,13 +35,13 @@ import { errorFields } from "../platform/log.ts";
 import type { Log } from "../platform/log.ts";
 import { retry } from "../platform/retry.ts";
 import { BACK_OFF } from "./_backoff.ts";
-import type { ControlPlaneKit } from "./control_plane_kit.ts";
-import { wipeKit } from "./control_plane_kit.ts";
+import type { ControlPlaneKit } from "../protocol/control_plane_kit.ts";
+import { wipeKit } from "../protocol/control_plane_kit.ts";
 import type { ControlPlaneMaker } from "./control_plane_sequence.ts";
 import { CONTROL_PLANE_SEQUENCE } from "./control_plane_sequence.ts";
 import { JOIN_CLIENT_DEADLINES } from "./exchange_client.ts";
-import type { NodeKeys } from "./node_keys.ts";
-import { readOrCreateNodeKeys } from "./node_keys.ts";
+import type { NodeKeys } from "../protocol/node_keys.ts";
+import { readOrCreateNodeKeys } from "../protocol/node_keys.ts";
 import { removeJoinSecrets } from "./run_folder.ts";
 import type { Ticket, TicketTurn } from "./ticket.ts";
 import type { EndpointFailure } from "./ticket_search.ts";

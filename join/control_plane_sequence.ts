@@ -15,7 +15,7 @@ import { CONTROL_PLANE_JOIN_PHASES } from "../kubernetes/control_plane_join.ts";
 import type { ControlPlaneJoin, ControlPlaneJoinPhase } from "../kubernetes/control_plane_join.ts";
 import type { FailedCheck } from "../kubernetes/kubeadm.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
-import { wipeKit } from "./control_plane_kit.ts";
+import { wipeKit } from "../protocol/control_plane_kit.ts";
 import type { ControlPlaneTicket, Ticket } from "./ticket.ts";
 import type { Joining } from "./worker_sequence.ts";
 import { KUBEADM_JOIN_DEADLINE_MS, MEMBER_STEPS } from "./worker_sequence.ts";

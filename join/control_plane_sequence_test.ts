@@ -6,7 +6,7 @@ import { newKit } from "./_testing_kit.ts";
 import { TestCluster } from "./_testing.ts";
 import { TestMachine } from "./_testing_machine.ts";
 import type { ControlPlaneMaker } from "./control_plane_sequence.ts";
-import { sealKit } from "./sealed_kit.ts";
+import { sealKit } from "../protocol/sealed_kit.ts";
 import type { Ticket } from "./ticket.ts";
 
 const hasKeyIn = ({ kit }: Ticket) => kit !== undefined && clusterKeyNames().some((name) => !isZero(kit.keys[name]));

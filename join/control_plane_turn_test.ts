@@ -5,7 +5,7 @@ import { createInsecureIdentity, createInsecureIssuer } from "../attestation/non
 import { newKit } from "./_testing_kit.ts";
 import { TestCluster } from "./_testing.ts";
 import { TestMachine } from "./_testing_machine.ts";
-import { sealKit } from "./sealed_kit.ts";
+import { sealKit } from "../protocol/sealed_kit.ts";
 
 const identity = createInsecureIdentity();
 

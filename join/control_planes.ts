@@ -23,7 +23,7 @@ import { ControlPlaneQueue } from "./control_plane_queue.ts";
 import type { QueuedNode } from "./control_plane_queue.ts";
 import type { ControlPlaneAdmission } from "./exchange_parts.ts";
 import { runRemovals } from "./removals.ts";
-import { sealKit } from "./sealed_kit.ts";
+import { sealKit } from "../protocol/sealed_kit.ts";
 
 /** What {@linkcode ControlPlanes} works with. */
 export interface ControlPlanesParts {

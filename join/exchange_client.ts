@@ -3,20 +3,20 @@
  *
  * @module
  */
-import { activationAnswer } from "../attestation/activation.ts";
+import { activationAnswer } from "../protocol/activation.ts";
 import type { Exchange } from "../channel/exchange.ts";
 import type { EvidenceIssuer } from "../attestation/evidence.ts";
-import { joinA2 } from "../attestation/transcript.ts";
+import { joinA2 } from "../protocol/transcript.ts";
 import { createNodeCsr } from "../certificate/csr.ts";
-import { sign } from "../certificate/signature.ts";
+import { sign } from "../protocol/signature.ts";
 import type { NodeSelf } from "../node/configuration_defaults.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { randomBytes } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
-import { NONCE_BYTES } from "./_lengths.ts";
-import { encodeRequest } from "./join_request.ts";
-import type { NodeKeys } from "./node_keys.ts";
+import { NONCE_BYTES } from "../protocol/lengths.ts";
+import { encodeRequest } from "../protocol/join_request.ts";
+import type { NodeKeys } from "../protocol/node_keys.ts";
 import type { FoundedService, Loyalty } from "./proposal.ts";
 import { checkProposal } from "./proposal.ts";
 import type { Ticket } from "./ticket.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import type { EvidenceVerifier } from "../attestation/evidence.ts";
-import type { TrustPart } from "../attestation/transcript.ts";
+import type { TrustPart } from "../protocol/transcript.ts";
 import type { KeyPair } from "../certificate/keys.ts";
 import type { AdmissionRecords, NodeRole } from "../kubernetes/admission_records.ts";
 import type { Bytes } from "../platform/bytes.ts";

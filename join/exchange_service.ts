@@ -11,16 +11,16 @@
  *
  * @module
  */
-import { checkActivationAnswer } from "../attestation/activation.ts";
+import { checkActivationAnswer } from "../protocol/activation.ts";
 import { peerGroup } from "../channel/peer_group.ts";
 import type { Session } from "../channel/server.ts";
 import type { RegisterExpectation, VerifiedEvidence } from "../attestation/evidence.ts";
 import { refusal } from "../attestation/evidence.ts";
 import { verifyEvidence } from "../attestation/verify_evidence.ts";
-import { extendedOnce, joinA1, joinA2, lockDigest, trustDigest } from "../attestation/transcript.ts";
-import type { TrustPart } from "../attestation/transcript.ts";
+import { extendedOnce, joinA1, joinA2, lockDigest, trustDigest } from "../protocol/transcript.ts";
+import type { TrustPart } from "../protocol/transcript.ts";
 import { checkNodeCsr, readCsr } from "../certificate/csr.ts";
-import { sign, SIGNATURE_BYTES, verify } from "../certificate/signature.ts";
+import { sign, SIGNATURE_BYTES, verify } from "../protocol/signature.ts";
 import { readCertificate } from "../certificate/x509.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { base64, hex, randomBytes, sha256 } from "../platform/bytes.ts";
@@ -30,13 +30,13 @@ import { errorFields } from "../platform/log.ts";
 import type { LogFields } from "../platform/log.ts";
 import { Evidence } from "../proto/gen/bootstrapper.ts";
 import type { JoinClientMessage, JoinServerMessage, SealedKit, SignedJoinRequest } from "../proto/gen/bootstrapper.ts";
-import { checkLength, NONCE_BYTES } from "./_lengths.ts";
+import { checkLength, NONCE_BYTES } from "../protocol/lengths.ts";
 import { checkClaims } from "./claims_check.ts";
 import type { QueuedNode } from "./control_plane_queue.ts";
-import type { NodeRequest } from "./join_request.ts";
-import { readRequest } from "./join_request.ts";
+import type { NodeRequest } from "../protocol/join_request.ts";
+import { readRequest } from "../protocol/join_request.ts";
 import { checkKubeletVersion } from "./kubelet_version.ts";
-import { SEALING_KEY_BYTES } from "./node_keys.ts";
+import { SEALING_KEY_BYTES } from "../protocol/node_keys.ts";
 import type { ControlPlaneAdmission, JoinExchangeService } from "./exchange_parts.ts";
 
 /** One exchange, from the service's side. */

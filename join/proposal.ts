@@ -4,19 +4,19 @@
  * @module
  */
 import { refusal } from "../attestation/evidence.ts";
-import { checkFounding } from "../attestation/founding.ts";
-import { joinA1 } from "../attestation/transcript.ts";
-import type { TrustPart } from "../attestation/transcript.ts";
+import { checkFounding } from "../protocol/founding.ts";
+import { joinA1 } from "../protocol/transcript.ts";
+import type { TrustPart } from "../protocol/transcript.ts";
 import { checkCaCertificate, checkServiceCertificate } from "../certificate/chain.ts";
 import { CLUSTER_ID_BYTES, clusterIdOf, clusterIdText } from "../certificate/cluster_id.ts";
-import { SIGNATURE_BYTES, verify } from "../certificate/signature.ts";
+import { SIGNATURE_BYTES, verify } from "../protocol/signature.ts";
 import type { Certificate } from "../certificate/x509.ts";
 import { readCertificate } from "../certificate/x509.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { equalBytes } from "../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { Founding, JoinProposal } from "../proto/gen/bootstrapper.ts";
-import { checkLength, NONCE_BYTES } from "./_lengths.ts";
+import { checkLength, NONCE_BYTES } from "../protocol/lengths.ts";
 
 /** Whom a node obeys, and what it has seen. */
 export interface Loyalty {

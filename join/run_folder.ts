@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { emptyFolder } from "../platform/files.ts";
-import { NODE_KEY_FILES } from "./node_keys.ts";
+import { NODE_KEY_FILES } from "../protocol/node_keys.ts";
 
 /**
  * Removes what a killed process left: its ticket, what it gave to kubeadm, keys that were only half written. The keys of a join

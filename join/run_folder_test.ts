@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { readOrCreateNodeKeys } from "./node_keys.ts";
+import { readOrCreateNodeKeys } from "../protocol/node_keys.ts";
 import { removeJoinSecrets, removeLeftovers } from "./run_folder.ts";
 
 const LEFT = [

@@ -12,8 +12,8 @@
  */
 import { join } from "node:path";
 import * as v from "valibot";
-import { checkFounding } from "../attestation/founding.ts";
-import type { TrustPart } from "../attestation/transcript.ts";
+import { checkFounding } from "../protocol/founding.ts";
+import type { TrustPart } from "../protocol/transcript.ts";
 import { checkCaCertificate, checkServiceCertificate } from "../certificate/chain.ts";
 import { clusterIdOf } from "../certificate/cluster_id.ts";
 import type { KeyPair } from "../certificate/keys.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { createFounding } from "../attestation/founding.ts";
+import { createFounding } from "../protocol/founding.ts";
 import { createCertificateAuthority, issueServiceCertificate } from "../certificate/ca.ts";
 import { clusterIdOf } from "../certificate/cluster_id.ts";
 import { generateKeyPair, privateKeyPem } from "../certificate/keys.ts";

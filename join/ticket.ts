@@ -12,11 +12,11 @@ import type { Bytes } from "../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { NodeSelf } from "../node/configuration_defaults.ts";
 import type { Founding, JoinTicket } from "../proto/gen/bootstrapper.ts";
-import type { ControlPlaneKit } from "./control_plane_kit.ts";
-import { checkControlPlaneKit, wipeKit } from "./control_plane_kit.ts";
-import type { NodeKeys } from "./node_keys.ts";
+import type { ControlPlaneKit } from "../protocol/control_plane_kit.ts";
+import { checkControlPlaneKit, wipeKit } from "../protocol/control_plane_kit.ts";
+import type { NodeKeys } from "../protocol/node_keys.ts";
 import type { FoundedService } from "./proposal.ts";
-import { openKit } from "./sealed_kit.ts";
+import { openKit } from "../protocol/sealed_kit.ts";
 
 /** What a node needs in order to join. Only {@linkcode kit} is secret; it stays in memory, and is wiped when it is used or dropped. */
 export interface Ticket {

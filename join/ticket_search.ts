@@ -20,7 +20,7 @@ import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstra
 import { hintedPauseMs, pauseAfterMs } from "./_backoff.ts";
 import type { Setback } from "./_backoff.ts";
 import { waitForListener } from "./_knock.ts";
-import { wipeKit } from "./control_plane_kit.ts";
+import { wipeKit } from "../protocol/control_plane_kit.ts";
 import type { JoiningNode } from "./exchange_client.ts";
 import { obtainTicket } from "./exchange_client.ts";
 import type { Ticket, TicketTurn } from "./ticket.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import fc from "fast-check";
 import { stringify } from "yaml";
-import { trustDigest } from "../attestation/transcript.ts";
+import { trustDigest } from "../protocol/transcript.ts";
 import { writePem } from "../certificate/pem.ts";
 import { operatorKeyLine, readOperatorKey } from "../certificate/operator_key.ts";
 import { concat, fromHex, hex } from "../platform/bytes.ts";

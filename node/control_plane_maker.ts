@@ -4,7 +4,7 @@
  * @module
  */
 import { join } from "node:path";
-import type { TrustPart } from "../attestation/transcript.ts";
+import type { TrustPart } from "../protocol/transcript.ts";
 import { joinCertificateAuthority } from "../certificate/ca.ts";
 import { readPrivateKeyPem } from "../certificate/keys.ts";
 import { clusterIdText } from "../certificate/cluster_id.ts";

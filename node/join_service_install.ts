@@ -7,7 +7,7 @@ import { issueServiceCertificate } from "../certificate/ca.ts";
 import type { CertificateAuthority } from "../certificate/ca.ts";
 import { generateKeyPair } from "../certificate/keys.ts";
 import { clusterIdOf } from "../certificate/cluster_id.ts";
-import type { TrustPart } from "../attestation/transcript.ts";
+import type { TrustPart } from "../protocol/transcript.ts";
 import { hasServiceState, writeServiceState } from "../join/service_state.ts";
 import { ownApiEndpoint } from "../kubernetes/documents.ts";
 import type { Clock } from "../platform/clock.ts";

@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { LOCK_REGISTER } from "../attestation/evidence.ts";
-import { extendedOnce, lockDigest } from "../attestation/transcript.ts";
+import { extendedOnce, lockDigest } from "../protocol/transcript.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { MemoryRegisters } from "./_memory_registers.ts";
 import { temporaryFolder } from "./_temporary_folder.ts";

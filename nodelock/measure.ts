@@ -5,8 +5,8 @@
  */
 import type { MeasurementRegisters } from "../attestation/evidence.ts";
 import { LOCK_REGISTER, TRUST_REGISTER } from "../attestation/evidence.ts";
-import type { TrustPart } from "../attestation/transcript.ts";
-import { extendedOnce, lockDigest, trustDigest } from "../attestation/transcript.ts";
+import type { TrustPart } from "../protocol/transcript.ts";
+import { extendedOnce, lockDigest, trustDigest } from "../protocol/transcript.ts";
 import { equalBytes, hex, isZero } from "../platform/bytes.ts";
 import type { ErrorCode } from "../platform/errors.ts";
 import { BootstrapError } from "../platform/errors.ts";

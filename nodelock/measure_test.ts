@@ -1,6 +1,6 @@
 import { deepEqual, rejects } from "node:assert/strict";
 import { LOCK_REGISTER, TRUST_REGISTER } from "../attestation/evidence.ts";
-import { extendedOnce, lockDigest, trustDigest } from "../attestation/transcript.ts";
+import { extendedOnce, lockDigest, trustDigest } from "../protocol/transcript.ts";
 import { MemoryRegisters } from "./_memory_registers.ts";
 import { checkNeverLocked, measureLock, measureTrust } from "./measure.ts";
 

@@ -3,15 +3,15 @@
  *
  * @module
  */
-import { checkActivationAnswer } from "../attestation/activation.ts";
+import { checkActivationAnswer } from "../protocol/activation.ts";
 import type { Exchange } from "../channel/exchange.ts";
 import { createChecks } from "../attestation/checks.ts";
 import type { EvidenceCheck, EvidenceClaims, EvidenceVerifier, RegisterExpectation } from "../attestation/evidence.ts";
-import { createFounding } from "../attestation/founding.ts";
-import { helloStatement, initA1, initA2 } from "../attestation/transcript.ts";
+import { createFounding } from "../protocol/founding.ts";
+import { helloStatement, initA1, initA2 } from "../protocol/transcript.ts";
 import { verifyEvidence } from "../attestation/verify_evidence.ts";
 import type { KeyPair } from "../certificate/keys.ts";
-import { sign } from "../certificate/signature.ts";
+import { sign } from "../protocol/signature.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { copyOf, randomBytes } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";

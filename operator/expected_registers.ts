@@ -4,7 +4,7 @@
  * @module
  */
 import type { RegisterExpectation } from "../attestation/evidence.ts";
-import { extendedOnce, lockDigest, trustDigest } from "../attestation/transcript.ts";
+import { extendedOnce, lockDigest, trustDigest } from "../protocol/transcript.ts";
 import { hex } from "../platform/bytes.ts";
 
 const ZERO_REGISTER = new Uint8Array(32);

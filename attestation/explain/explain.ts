@@ -27,7 +27,7 @@ import { decodePayload as decodeSnpPayload } from "../snp/payload.ts";
 import { readReport } from "../snp/report.ts";
 import { decodeTdxPayload } from "../tdx/payload.ts";
 import { readQuote } from "../tdx/quote.ts";
-import { fileStatement } from "../transcript.ts";
+import { fileStatement } from "../../protocol/transcript.ts";
 import type { VendorAnchors } from "../vendor_anchors.ts";
 import { quotedPcrs, readIn } from "./_read_evidence.ts";
 import type { ExplainedRegister, ShownMachine } from "./explained_registers.ts";

@@ -13,7 +13,7 @@ import { createSoftwareMachine, filled, type Lies } from "../tpm/testing.ts";
 import { errorOf, flipped } from "../testing.ts";
 import { NO_COLLATERAL } from "../collateral.ts";
 import { createVerifier } from "../policy_verifier.ts";
-import { fileStatement } from "../transcript.ts";
+import { fileStatement } from "../../protocol/transcript.ts";
 import type { ExplainRequest } from "./explain.ts";
 import { explainConnection, explainEvidence } from "./explain.ts";
 

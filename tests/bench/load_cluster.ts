@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { createFounding } from "../../attestation/founding.ts";
+import { createFounding } from "../../protocol/founding.ts";
 import type { CertificateAuthority } from "../../certificate/ca.ts";
 import { issueServiceCertificate, joinCertificateAuthority } from "../../certificate/ca.ts";
 import { clusterIdOf } from "../../certificate/cluster_id.ts";

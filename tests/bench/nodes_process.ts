@@ -7,7 +7,7 @@
 import * as v from "valibot";
 import { QUOTED_PCRS } from "../../attestation/tpm/constants.ts";
 import { createSoftwareMachine } from "../../attestation/tpm/testing.ts";
-import { extendedOnce, trustDigest } from "../../attestation/transcript.ts";
+import { extendedOnce, trustDigest } from "../../protocol/transcript.ts";
 import { TRUST_REGISTER } from "../../attestation/evidence.ts";
 import { mintCertificate } from "../../certificate/_mint.ts";
 import { readPrivateKeyPem } from "../../certificate/keys.ts";

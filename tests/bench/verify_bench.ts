@@ -1,4 +1,4 @@
-import { extendedOnce, lockDigest, trustDigest } from "../../attestation/transcript.ts";
+import { extendedOnce, lockDigest, trustDigest } from "../../protocol/transcript.ts";
 import type { RegisterExpectation } from "../../attestation/evidence.ts";
 import { measureTrust } from "../../nodelock/measure.ts";
 import { hex } from "../../platform/bytes.ts";

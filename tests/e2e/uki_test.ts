@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { extendedOnce, trustDigest } from "../../attestation/transcript.ts";
+import { extendedOnce, trustDigest } from "../../protocol/transcript.ts";
 import { readNodeConfiguration } from "../../node/configuration.ts";
 import { hex } from "../../platform/bytes.ts";
 import { prepareBinaries } from "../tools/prepare_binaries.ts";

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { createFounding } from "../../attestation/founding.ts";
+import { createFounding } from "../../protocol/founding.ts";
 import { clusterIdOf } from "../../certificate/cluster_id.ts";
 import { writePem } from "../../certificate/pem.ts";
 import { readCertificate } from "../../certificate/x509.ts";
-import { encodeControlPlaneKit } from "../../join/control_plane_kit.ts";
-import { encodeRequest } from "../../join/join_request.ts";
+import { encodeControlPlaneKit } from "../../protocol/control_plane_kit.ts";
+import { encodeRequest } from "../../protocol/join_request.ts";
 import { concat, utf8 } from "../../platform/bytes.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import {

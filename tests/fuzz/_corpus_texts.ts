@@ -13,7 +13,7 @@ import { kubeconfig } from "../../kubernetes/kubeconfig.ts";
 import { encodeLockRecord } from "../../nodelock/record.ts";
 import { base64, hex, sha256, utf8 } from "../../platform/bytes.ts";
 import type { Bytes } from "../../platform/bytes.ts";
-import { createFounding } from "../../attestation/founding.ts";
+import { createFounding } from "../../protocol/founding.ts";
 import { clusterIdOf, clusterIdText } from "../../certificate/cluster_id.ts";
 import { readCertificate } from "../../certificate/x509.ts";
 import { fileOf, NOW } from "./_corpus_signed.ts";

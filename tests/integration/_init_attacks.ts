@@ -6,20 +6,20 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { activationAnswer } from "../../attestation/activation.ts";
+import { activationAnswer } from "../../protocol/activation.ts";
 import type { Exchange } from "../../channel/exchange.ts";
 import type { ChannelServer, Session } from "../../channel/server.ts";
 import { listen } from "../../channel/server.ts";
 import type { ActivationChallenge, Evidence, EvidenceIssuer, EvidenceVerifier } from "../../attestation/evidence.ts";
-import { createFounding } from "../../attestation/founding.ts";
-import type { InitContext } from "../../attestation/transcript.ts";
-import { helloStatement, initA1, initA2 } from "../../attestation/transcript.ts";
+import { createFounding } from "../../protocol/founding.ts";
+import type { InitContext } from "../../protocol/transcript.ts";
+import { helloStatement, initA1, initA2 } from "../../protocol/transcript.ts";
 import type { CertificateAuthority } from "../../certificate/ca.ts";
 import { createCertificateAuthority, issueAdminCertificate } from "../../certificate/ca.ts";
 import { clusterIdOf } from "../../certificate/cluster_id.ts";
 import type { KeyPair } from "../../certificate/keys.ts";
 import { generateKeyPair } from "../../certificate/keys.ts";
-import { sign } from "../../certificate/signature.ts";
+import { sign } from "../../protocol/signature.ts";
 import type { InitOptions } from "../../operator/init_client.ts";
 import type { InitWorld, TestOperator } from "../../init/_testing.ts";
 import { CLUSTER_DOCUMENT, CLUSTER_NAME, POLICY_DOCUMENT } from "../../init/_testing.ts";

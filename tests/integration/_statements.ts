@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { InitContext, NodeStatement, SignatureTag } from "../../attestation/transcript.ts";
+import type { InitContext, NodeStatement, SignatureTag } from "../../protocol/transcript.ts";
 import {
   fileStatement,
   helloStatement,
@@ -14,7 +14,7 @@ import {
   joinA2,
   LABEL,
   lengthPrefixed,
-} from "../../attestation/transcript.ts";
+} from "../../protocol/transcript.ts";
 import type { KeyPair } from "../../certificate/keys.ts";
 import { SIGN_ALGORITHMS } from "../../certificate/keys.ts";
 import type { Bytes } from "../../platform/bytes.ts";

@@ -9,7 +9,7 @@ import { readPolicy } from "../../attestation/policy.ts";
 import { createVerifier } from "../../attestation/policy_verifier.ts";
 import { createSoftwareAmd } from "../../attestation/snp/testing.ts";
 import { createTpmIssuer } from "../../attestation/tpm/issuer.ts";
-import { extendedOnce, lockDigest, trustDigest } from "../../attestation/transcript.ts";
+import { extendedOnce, lockDigest, trustDigest } from "../../protocol/transcript.ts";
 import { TestWorld, type TestWorldOptions } from "../../cli/_testing.ts";
 import { policyExplain, policyMake, verify } from "../../cli/policy_handler.ts";
 import { readNodeConfiguration } from "../../node/configuration.ts";

@@ -8,7 +8,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { extendedOnce, lockDigest } from "../../attestation/transcript.ts";
+import { extendedOnce, lockDigest } from "../../protocol/transcript.ts";
 import { createCertificateAuthority } from "../../certificate/ca.ts";
 import { INIT_CLIENT_DEADLINES } from "../../operator/exchange_client.ts";
 import { CLUSTER_NAME, InitWorld, TestOperator, trustIn } from "../../init/_testing.ts";
@@ -16,7 +16,7 @@ import { abandonCluster } from "../../operator/cluster_records.ts";
 import { newNodeKeys, TestCluster } from "../../join/_testing.ts";
 import { TestMachine } from "../../join/_testing_machine.ts";
 import { newKit } from "../../join/_testing_kit.ts";
-import { sealKit } from "../../join/sealed_kit.ts";
+import { sealKit } from "../../protocol/sealed_kit.ts";
 import { measureLock, measureTrust } from "../../nodelock/measure.ts";
 import { hex, randomBytes, sha256 } from "../../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";

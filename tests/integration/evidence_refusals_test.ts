@@ -1,7 +1,7 @@
 /** What whoever is refused, and whoever refuses, see of a refusal: every check that failed. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { extendedOnce, trustDigest } from "../../attestation/transcript.ts";
+import { extendedOnce, trustDigest } from "../../protocol/transcript.ts";
 import { errorText } from "../../cli/output.ts";
 import { TestOperator } from "../../init/_testing.ts";
 import { TestCluster } from "../../join/_testing.ts";

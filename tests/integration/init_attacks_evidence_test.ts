@@ -7,11 +7,11 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { activationAnswer } from "../../attestation/activation.ts";
+import { activationAnswer } from "../../protocol/activation.ts";
 import type { ActivationChallenge, Evidence, EvidenceIssuer } from "../../attestation/evidence.ts";
 import { createInsecureIdentity, createInsecureIssuer } from "../../attestation/none/issuer.ts";
 import { createInsecureVerifier } from "../../attestation/none/verifier.ts";
-import { extendedOnce, initA1, trustDigest } from "../../attestation/transcript.ts";
+import { extendedOnce, initA1, trustDigest } from "../../protocol/transcript.ts";
 import { InitWorld, TestOperator, trustIn } from "../../init/_testing.ts";
 import { ShownMachine } from "../../init/_testing_machine.ts";
 import { measureLock, measureTrust } from "../../nodelock/measure.ts";

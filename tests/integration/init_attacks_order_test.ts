@@ -6,9 +6,9 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { createFounding } from "../../attestation/founding.ts";
-import { initA1, initA2 } from "../../attestation/transcript.ts";
-import { sign } from "../../certificate/signature.ts";
+import { createFounding } from "../../protocol/founding.ts";
+import { initA1, initA2 } from "../../protocol/transcript.ts";
+import { sign } from "../../protocol/signature.ts";
 import { INIT_CLIENT_DEADLINES } from "../../operator/exchange_client.ts";
 import { CLUSTER_NAME, InitWorld, sayHello, TestOperator, trustIn } from "../../init/_testing.ts";
 import { ShownMachine } from "../../init/_testing_machine.ts";

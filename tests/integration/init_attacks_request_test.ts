@@ -6,11 +6,11 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { createFounding } from "../../attestation/founding.ts";
-import { foundingStatement, helloStatement } from "../../attestation/transcript.ts";
+import { createFounding } from "../../protocol/founding.ts";
+import { foundingStatement, helloStatement } from "../../protocol/transcript.ts";
 import { clusterIdText, readClusterId } from "../../certificate/cluster_id.ts";
 import { generateKeyPair } from "../../certificate/keys.ts";
-import { sign } from "../../certificate/signature.ts";
+import { sign } from "../../protocol/signature.ts";
 import { CLUSTER_NAME, InitWorld, sayHello, TestOperator } from "../../init/_testing.ts";
 import { hex, randomBytes } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";

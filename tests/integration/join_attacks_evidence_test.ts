@@ -6,10 +6,10 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { activationAnswer } from "../../attestation/activation.ts";
+import { activationAnswer } from "../../protocol/activation.ts";
 import { encodeEvidenceSet } from "../../attestation/combined.ts";
 import type { ActivationChallenge, Evidence } from "../../attestation/evidence.ts";
-import { extendedOnce, joinA2, lockDigest, trustDigest } from "../../attestation/transcript.ts";
+import { extendedOnce, joinA2, lockDigest, trustDigest } from "../../protocol/transcript.ts";
 import { generateKeyPair } from "../../certificate/keys.ts";
 import { newInsecureIssuer, newNodeKeys, TestCluster } from "../../join/_testing.ts";
 import { measureLock, measureTrust } from "../../nodelock/measure.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { createFounding } from "../../attestation/founding.ts";
+import { createFounding } from "../../protocol/founding.ts";
 import { createCertificateAuthority, issueAdminCertificate, issueClientCertificate } from "../../certificate/ca.ts";
 import { generateKeyPair } from "../../certificate/keys.ts";
 import { nodeSubject } from "../../certificate/subjects.ts";

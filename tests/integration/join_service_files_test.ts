@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createFounding } from "../../attestation/founding.ts";
+import { createFounding } from "../../protocol/founding.ts";
 import { createCertificateAuthority, issueServiceCertificate } from "../../certificate/ca.ts";
 import { clusterIdOf } from "../../certificate/cluster_id.ts";
 import { generateKeyPair } from "../../certificate/keys.ts";

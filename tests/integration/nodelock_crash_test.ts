@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import type { MeasurementRegisters } from "../../attestation/evidence.ts";
 import { LOCK_REGISTER } from "../../attestation/evidence.ts";
 import { createTpmIssuer } from "../../attestation/tpm/issuer.ts";
-import { extendedOnce, lockDigest } from "../../attestation/transcript.ts";
+import { extendedOnce, lockDigest } from "../../protocol/transcript.ts";
 import { LockFile } from "../../nodelock/file.ts";
 import { openNodeLock } from "../../nodelock/lock.ts";
 import { takeRunLock } from "../../nodelock/run_lock.ts";

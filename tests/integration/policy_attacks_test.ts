@@ -12,7 +12,7 @@ import { createSnpVerifier } from "../../attestation/snp/verifier.ts";
 import { NOW as INTEL_NOW } from "../../attestation/tdx/testing_der.ts";
 import { createTdxVerifier } from "../../attestation/tdx/verifier.ts";
 import { createTpmVerifier } from "../../attestation/tpm/verifier.ts";
-import { extendedOnce, trustDigest } from "../../attestation/transcript.ts";
+import { extendedOnce, trustDigest } from "../../protocol/transcript.ts";
 import { measureTrust } from "../../nodelock/measure.ts";
 import { AMD, INTEL, NOWHERE, startSnpMachine, startTdxMachine, VARIANTS, variantTest } from "./_variants.ts";
 import type { VariantMachine } from "./_variants.ts";

@@ -14,7 +14,7 @@ import type { Evidence, RegisterExpectation, VerifiedEvidence } from "../../atte
 import { NO_COLLATERAL } from "../../attestation/collateral.ts";
 import { readPolicy } from "../../attestation/policy.ts";
 import { createVerifier } from "../../attestation/policy_verifier.ts";
-import { extendedOnce } from "../../attestation/transcript.ts";
+import { extendedOnce } from "../../protocol/transcript.ts";
 import { equalBytes, fromHex, hex, isZero, randomBytes, sha256 } from "../../platform/bytes.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { hasSwtpm, startSwtpm, type Swtpm } from "../swtpm.ts";

@@ -84,7 +84,7 @@ Deno.test("the model has exactly the kinds of messages that the contract has", a
 });
 
 Deno.test("the model has exactly the labels and the signatures' tags that the transcript has", async () => {
-  const transcript = await read("attestation/transcript.ts");
+  const transcript = await read("protocol/transcript.ts");
   const [, union = ""] = /^export type SignatureTag = (.*);$/m.exec(transcript) ?? [];
   const namesOf = (kind: string) =>
     [...model.matchAll(new RegExp(`^const ${kind}\\w+: bitstring\\. .*"(\\w+)" \\*\\)$`, "gm"))].map(([, name]) =>

@@ -1,7 +1,7 @@
 /**
  * What ties the model to the code: the comments `(*@ … *)` at the ends of its lines.
  *
- *     (*@ init/exchange_server.ts receiveHello() "hello"; attestation/transcript.ts helloStatement() *)
+ *     (*@ init/exchange_server.ts receiveHello() "hello"; protocol/transcript.ts helloStatement() *)
  *
  * names functions (classes, methods, constants, interfaces), each with the file that declares it and perhaps a string that
  * stands in that file. `(*@ scene *)` says that a line is the attacker's world, and in no code.

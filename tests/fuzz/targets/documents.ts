@@ -6,7 +6,7 @@
 import { NO_COLLATERAL } from "../../../attestation/collateral.ts";
 import { readPolicy, roleOf } from "../../../attestation/policy.ts";
 import { createVerifier } from "../../../attestation/policy_verifier.ts";
-import { trustDigest } from "../../../attestation/transcript.ts";
+import { trustDigest } from "../../../protocol/transcript.ts";
 import { clusterIdText, readClusterId } from "../../../certificate/cluster_id.ts";
 import { operatorKeyLine, readOperatorKey } from "../../../certificate/operator_key.ts";
 import { readDuration } from "../../../cli/duration.ts";

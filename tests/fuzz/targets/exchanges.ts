@@ -3,23 +3,23 @@
  *
  * @module
  */
-import { helloStatement, initA1, initA2, joinA1, joinA2 } from "../../../attestation/transcript.ts";
-import type { TrustPart } from "../../../attestation/transcript.ts";
-import { createFounding } from "../../../attestation/founding.ts";
+import { helloStatement, initA1, initA2, joinA1, joinA2 } from "../../../protocol/transcript.ts";
+import type { TrustPart } from "../../../protocol/transcript.ts";
+import { createFounding } from "../../../protocol/founding.ts";
 import { createInsecureIssuer } from "../../../attestation/none/issuer.ts";
 import { createInsecureVerifier } from "../../../attestation/none/verifier.ts";
 import { readPolicy } from "../../../attestation/policy.ts";
 import { clusterIdOf } from "../../../certificate/cluster_id.ts";
-import { sign } from "../../../certificate/signature.ts";
+import { sign } from "../../../protocol/signature.ts";
 import { readCertificate } from "../../../certificate/x509.ts";
 import { awaitResult, INIT_CLIENT_DEADLINES, verifyNode } from "../../../operator/exchange_client.ts";
 import { INIT_SERVER_DEADLINES, proposeAndAuthorise, receiveHello } from "../../../init/exchange_server.ts";
 import { clusterNetwork } from "../../../join/claims_check.ts";
-import { decodeControlPlaneKit } from "../../../join/control_plane_kit.ts";
+import { decodeControlPlaneKit } from "../../../protocol/control_plane_kit.ts";
 import { JOIN_CLIENT_DEADLINES, obtainTicket } from "../../../join/exchange_client.ts";
 import { JOIN_SERVICE_DEADLINES } from "../../../join/exchange_parts.ts";
 import { serveJoin } from "../../../join/exchange_service.ts";
-import { sealKit } from "../../../join/sealed_kit.ts";
+import { sealKit } from "../../../protocol/sealed_kit.ts";
 import { VerificationQueue } from "../../../join/verification_queue.ts";
 import { readClusterSettings } from "../../../kubernetes/settings.ts";
 import { silentLog } from "../../../platform/log.ts";

@@ -6,11 +6,15 @@
 import { Metadata } from "@grpc/grpc-js";
 import { errorOf } from "../../../channel/refusal.ts";
 import { readCertificate } from "../../../certificate/x509.ts";
-import { readInitRequest, sameOperation } from "../../../init/request.ts";
-import { checkControlPlaneKit, decodeControlPlaneKit, encodeControlPlaneKit } from "../../../join/control_plane_kit.ts";
+import { readInitRequest, sameOperation } from "../../../protocol/init_request.ts";
+import {
+  checkControlPlaneKit,
+  decodeControlPlaneKit,
+  encodeControlPlaneKit,
+} from "../../../protocol/control_plane_kit.ts";
 import { checkClaims, clusterNetwork } from "../../../join/claims_check.ts";
-import { encodeRequest, readRequest } from "../../../join/join_request.ts";
-import { openKit, sealKit } from "../../../join/sealed_kit.ts";
+import { encodeRequest, readRequest } from "../../../protocol/join_request.ts";
+import { openKit, sealKit } from "../../../protocol/sealed_kit.ts";
 import { concat, equalBytes } from "../../../platform/bytes.ts";
 import { errorFamily } from "../../../platform/errors.ts";
 import * as protocol from "../../../proto/gen/bootstrapper.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { generateKeyPair } from "../certificate/keys.ts";
-import { sign, verify } from "../certificate/signature.ts";
+import { sign, verify } from "./signature.ts";
 import { hex, randomBytes } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { Founding } from "../proto/gen/bootstrapper.ts";

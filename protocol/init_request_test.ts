@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { generateKeyPair } from "../certificate/keys.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { InitRequest } from "../proto/gen/bootstrapper.ts";
-import { readInitRequest, sameOperation } from "./request.ts";
+import { readInitRequest, sameOperation } from "./init_request.ts";
 
 const admin = await generateKeyPair("p-256");
 const good: InitRequest = {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { copyOf, fromHex, randomBytes, utf8 } from "../platform/bytes.ts";
-import { assertRefused, bitFlips } from "./_testing.ts";
-import { generateKeyPair, type KeyPair } from "./keys.ts";
+import { assertRefused, bitFlips } from "../certificate/_testing.ts";
+import { generateKeyPair, type KeyPair } from "../certificate/keys.ts";
 import { sign, verify } from "./signature.ts";
 
 const x = utf8("what is signed");

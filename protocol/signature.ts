@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { signedBytes } from "../attestation/transcript.ts";
-import type { SignatureTag } from "../attestation/transcript.ts";
+import { signedBytes } from "./transcript.ts";
+import type { SignatureTag } from "./transcript.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import type { KeyPair } from "./keys.ts";
-import { SIGN_ALGORITHMS } from "./keys.ts";
-import { readPublicKey, verifyWith } from "./public_key.ts";
+import type { KeyPair } from "../certificate/keys.ts";
+import { SIGN_ALGORITHMS } from "../certificate/keys.ts";
+import { readPublicKey, verifyWith } from "../certificate/public_key.ts";
 
 /** Both kinds have signatures of 64 bytes: Ed25519's own form, and r ‖ s (IEEE P1363). */
 export const SIGNATURE_BYTES = 64;

@@ -7,7 +7,7 @@
  * @module
  */
 import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from "@hpke/core";
-import { LABEL } from "../attestation/transcript.ts";
+import { LABEL } from "./transcript.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { concat, copyOf, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
