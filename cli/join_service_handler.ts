@@ -5,8 +5,8 @@
  */
 import { createVerifier } from "../attestation/policy_verifier.ts";
 import { collateralOf } from "./collateral.ts";
-import { readPolicyDocument, readServiceState } from "../join/service_state.ts";
-import { runJoinService } from "../join/service.ts";
+import { readPolicyDocument, readServiceState } from "../service/service_state.ts";
+import { runJoinService } from "../service/service.ts";
 import type { JoinServiceHandler } from "./join_service.ts";
 import { terminationSignal } from "./termination.ts";
 

@@ -82,7 +82,7 @@ Deno.test("the join service has no device, no capability, no writable file and i
   const { CREDENTIAL_ETCD_FILES, CREDENTIAL_KEY_FILES, KUBEADM_KEY_FILES, clusterKeyNames } = await import(
     "../kubernetes/cluster_keys.ts"
   );
-  const { SERVICE_KEY_FILE } = await import("../join/service_state.ts");
+  const { SERVICE_KEY_FILE } = await import("../service/service_state.ts");
   const pki = "/etc/kubernetes/pki";
   assert.deepEqual(unit.get("Service.LoadCredential"), [
     `${SERVICE_KEY_FILE}:/var/lib/bootstrapper/join-service/${SERVICE_KEY_FILE}`,
@@ -93,7 +93,7 @@ Deno.test("the join service has no device, no capability, no writable file and i
 });
 
 Deno.test("the units that listen may open far more files than there are places for connections", async () => {
-  const { MAXIMUM_CONNECTIONS } = await import("../join/service.ts");
+  const { MAXIMUM_CONNECTIONS } = await import("../service/service.ts");
   for (const name of ["bootstrapper.service", "bootstrapper-join-service.service"]) {
     const limit = only(await readUnit(name), "Service.LimitNOFILE");
     assert.match(limit, /^\d+$/, name);

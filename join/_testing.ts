@@ -26,16 +26,16 @@ import { BootstrapError } from "../platform/errors.ts";
 import { createLog } from "../platform/log.ts";
 import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
 import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
-import { clusterNetwork } from "./claims_check.ts";
+import { clusterNetwork } from "../service/claims_check.ts";
 import type { JoiningNode } from "./exchange_client.ts";
 import { JOIN_CLIENT_DEADLINES, obtainTicket } from "./exchange_client.ts";
-import type { JoinExchangeService } from "./exchange_parts.ts";
-import { JOIN_SERVICE_DEADLINES } from "./exchange_parts.ts";
+import type { JoinExchangeService } from "../service/exchange_parts.ts";
+import { JOIN_SERVICE_DEADLINES } from "../service/exchange_parts.ts";
 import type { NodeKeys } from "../protocol/node_keys.ts";
 import { readOrCreateNodeKeys } from "../protocol/node_keys.ts";
-import { listenForJoins } from "./service.ts";
+import { listenForJoins } from "../service/service.ts";
 import type { Ticket } from "./ticket.ts";
-import { VerificationQueue } from "./verification_queue.ts";
+import { VerificationQueue } from "../service/verification_queue.ts";
 
 /** The cluster document of the clusters of tests. */
 export const CLUSTER_DOCUMENT = "kubernetesVersion: v1.36.3\n";

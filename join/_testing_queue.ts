@@ -8,8 +8,8 @@ import type { EtcdHealth, EtcdMember } from "../kubernetes/etcd_health.ts";
 import type { LeaseApi } from "../kubernetes/lease.ts";
 import type { Clock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { ControlPlaneQueue } from "./control_plane_queue.ts";
-import type { ControlPlaneQueueParts, QueuedNode } from "./control_plane_queue.ts";
+import { ControlPlaneQueue } from "../service/control_plane_queue.ts";
+import type { ControlPlaneQueueParts, QueuedNode } from "../service/control_plane_queue.ts";
 
 /** When the tests' time begins, milliseconds since 1970. */
 export const START_MS = Date.UTC(2026, 0, 1);

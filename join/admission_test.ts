@@ -10,9 +10,9 @@ import { hex } from "../platform/bytes.ts";
 import { systemClock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { ask, newNode, TestCluster } from "./_testing.ts";
-import type { ControlPlaneAdmission, JoinExchangeService } from "./exchange_parts.ts";
+import type { ControlPlaneAdmission, JoinExchangeService } from "../service/exchange_parts.ts";
 import type { JoiningNode } from "./exchange_client.ts";
-import { notYet, queueFull } from "./_control_plane_refusals.ts";
+import { notYet, queueFull } from "../service/_control_plane_refusals.ts";
 
 /** One reason. */
 interface Reason {

@@ -8,7 +8,7 @@ import { BootstrapError } from "../platform/errors.ts";
 import { exists } from "../platform/files.ts";
 import { createLog } from "../platform/log.ts";
 import { newInsecureIssuer, TestCluster } from "./_testing.ts";
-import { listenForJoins } from "./service.ts";
+import { listenForJoins } from "../service/service.ts";
 import { TestMachine } from "./_testing_machine.ts";
 
 const JOIN = [

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { MAXIMUM_CLOCK_SKEW_MS } from "../platform/clock_skew.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import type { ControlPlaneQueue, QueuedNode } from "./control_plane_queue.ts";
+import type { ControlPlaneQueue, QueuedNode } from "../service/control_plane_queue.ts";
 import { queuedNode, QueueWorld } from "./_testing_queue.ts";
 
 const SLOT_MS = 900_000;

@@ -7,8 +7,8 @@ import { createLog, silentLog } from "../platform/log.ts";
 import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
 import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
 import { newNode, TestCluster } from "./_testing.ts";
-import type { JoinExchangeService } from "./exchange_parts.ts";
-import { listenForJoins } from "./service.ts";
+import type { JoinExchangeService } from "../service/exchange_parts.ts";
+import { listenForJoins } from "../service/service.ts";
 import type { EndpointFailure, TicketSearchOptions } from "./ticket_search.ts";
 import { TicketSearch } from "./ticket_search.ts";
 

@@ -8,7 +8,7 @@ import type { CertificateAuthority } from "../certificate/ca.ts";
 import { generateKeyPair } from "../certificate/keys.ts";
 import { clusterIdOf } from "../certificate/cluster_id.ts";
 import type { TrustPart } from "../protocol/transcript.ts";
-import { hasServiceState, writeServiceState } from "../join/service_state.ts";
+import { hasServiceState, writeServiceState } from "../service/service_state.ts";
 import { ownApiEndpoint } from "../kubernetes/documents.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { CommandRunner } from "../platform/command.ts";

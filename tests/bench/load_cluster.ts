@@ -7,7 +7,7 @@ import type { KeyPair } from "../../certificate/keys.ts";
 import { generateKeyPair, readPrivateKeyPem } from "../../certificate/keys.ts";
 import { readPem, writePem } from "../../certificate/pem.ts";
 import { readCertificate } from "../../certificate/x509.ts";
-import { writeServiceState } from "../../join/service_state.ts";
+import { writeServiceState } from "../../service/service_state.ts";
 import { base64 } from "../../platform/bytes.ts";
 import { TestCluster } from "../integration/_cluster.ts";
 import { EK_ORGANIZATION } from "./load_nodes.ts";

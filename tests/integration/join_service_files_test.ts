@@ -3,8 +3,8 @@ import { createFounding } from "../../protocol/founding.ts";
 import { createCertificateAuthority, issueServiceCertificate } from "../../certificate/ca.ts";
 import { clusterIdOf } from "../../certificate/cluster_id.ts";
 import { generateKeyPair } from "../../certificate/keys.ts";
-import type { ServiceState } from "../../join/service_state.ts";
-import { writeServiceState } from "../../join/service_state.ts";
+import type { ServiceState } from "../../service/service_state.ts";
+import { writeServiceState } from "../../service/service_state.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { BOOTSTRAPPER } from "./_run_process.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import * as v from "valibot";
-import { ControlPlaneQueue, type QueuedNode } from "../../join/control_plane_queue.ts";
+import { ControlPlaneQueue, type QueuedNode } from "../../service/control_plane_queue.ts";
 import { KubernetesApi } from "../../kubernetes/api.ts";
 import { AdmissionRecords } from "../../kubernetes/admission_records.ts";
 import type { EtcdMember } from "../../kubernetes/etcd_health.ts";

@@ -1,7 +1,7 @@
 /** `bootstrapper node remove` and the join service's part in it, against a real API server and a real etcd. */
 import assert from "node:assert/strict";
 import * as v from "valibot";
-import { runRemovals } from "../../join/removals.ts";
+import { runRemovals } from "../../service/removals.ts";
 import type { AdmissionRecord } from "../../kubernetes/admission_records.ts";
 import { AdmissionRecords } from "../../kubernetes/admission_records.ts";
 import { KubernetesApi } from "../../kubernetes/api.ts";

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { checkServing } from "../../../join/serving_check.ts";
-import { clusterNetwork } from "../../../join/claims_check.ts";
+import { checkServing } from "../../../service/serving_check.ts";
+import { clusterNetwork } from "../../../service/claims_check.ts";
 import { readServingCsr } from "../../../certificate/serving_csr.ts";
 import { AdmissionRecords } from "../../../kubernetes/admission_records.ts";
 import type { AnswerSchema } from "../../../kubernetes/api.ts";

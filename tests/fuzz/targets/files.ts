@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { holdRecord } from "../../../operator/cluster_records.ts";
 import { StagedInitFolder } from "../../../init/staged_init.ts";
-import { readServiceState, SERVICE_KEY_FILE, SERVICE_STATE_FILE } from "../../../join/service_state.ts";
+import { readServiceState, SERVICE_KEY_FILE, SERVICE_STATE_FILE } from "../../../service/service_state.ts";
 import { decodeJournal, encodeJournal } from "../../../journal/_journal_file.ts";
 import { readKubeconfig } from "../../../kubernetes/kubeconfig.ts";
 import { parseOwnMember } from "../../../node/own_etcd.ts";

@@ -12,7 +12,7 @@ import {
   decodeControlPlaneKit,
   encodeControlPlaneKit,
 } from "../../../protocol/control_plane_kit.ts";
-import { checkClaims, clusterNetwork } from "../../../join/claims_check.ts";
+import { checkClaims, clusterNetwork } from "../../../service/claims_check.ts";
 import { encodeRequest, readRequest } from "../../../protocol/join_request.ts";
 import { openKit, sealKit } from "../../../protocol/sealed_kit.ts";
 import { concat, equalBytes } from "../../../platform/bytes.ts";
