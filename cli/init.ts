@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import type { Command } from "commander";
-import { LONGEST_SILENCE_MS } from "../init/steps.ts";
+import { LONGEST_SILENCE_MS } from "../protocol/init_steps.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
 import { readEndpoint } from "../platform/endpoint.ts";
 import type { Bytes } from "../platform/bytes.ts";

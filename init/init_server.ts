@@ -24,7 +24,7 @@ import { INIT_SERVER_DEADLINES, proposeAndAuthorise, receiveHello } from "./exch
 import { aborted, closeWhen, joining, otherOperator, sendTo, stopping, whatGoesOn } from "./_server_exchange.ts";
 import type { StagedInit, StagedInitFolder } from "./staged_init.ts";
 import { operationOf } from "./staged_init.ts";
-import { HAND_OVER, LOCK_STEP, PREFLIGHT_STEP } from "./steps.ts";
+import { HAND_OVER, LOCK_STEP, PREFLIGHT_STEP } from "../protocol/init_steps.ts";
 import { InitTurns } from "./turn.ts";
 
 const MAXIMUM_CONNECTIONS = 32;

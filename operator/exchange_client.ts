@@ -20,7 +20,7 @@ import { InitRequest } from "../proto/gen/bootstrapper.ts";
 import type { Founding, InitClientMessage, InitServerMessage, ProgressEvent } from "../proto/gen/bootstrapper.ts";
 import { checkInitResult } from "./result.ts";
 import type { CheckedResult } from "./result.ts";
-import { LONGEST_SILENCE_MS } from "../init/steps.ts";
+import { LONGEST_SILENCE_MS } from "../protocol/init_steps.ts";
 
 const NONCE_LENGTH = 32;
 const CLUSTER_ID_LENGTH = 32;

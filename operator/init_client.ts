@@ -15,21 +15,14 @@ import type { FailedTry } from "../platform/retry.ts";
 import { retry } from "../platform/retry.ts";
 import type { Founding, InitRequest, ProgressEvent } from "../proto/gen/bootstrapper.ts";
 import { dialInitServer } from "./_dial.ts";
-import { isFreshStill, isLoss, lostBeforeLock, stoppedInit } from "../init/_init_losses.ts";
-import { OperationWatch } from "../init/_operation_watch.ts";
+import { isFreshStill, isLoss, lostBeforeLock, stoppedInit } from "./_init_losses.ts";
+import { OperationWatch } from "./_operation_watch.ts";
 import type { ClusterRecord, HeldRecord } from "./cluster_records.ts";
 import type { InitClientDeadlines, InitExchange, VerifiedNode } from "./exchange_client.ts";
 import { acknowledge, awaitResult, INIT_CLIENT_DEADLINES, requestInit, verifyNode } from "./exchange_client.ts";
 import { expectedRegisters } from "./expected_registers.ts";
-import type { OperationSettings } from "../init/operation_record.ts";
-import {
-  checkRecord,
-  clusterExists,
-  isAgain,
-  newRecord,
-  operationLost,
-  sameSettings,
-} from "../init/operation_record.ts";
+import type { OperationSettings } from "./operation_record.ts";
+import { checkRecord, clusterExists, isAgain, newRecord, operationLost, sameSettings } from "./operation_record.ts";
 
 /** What the operator decides. */
 export interface InitOptions extends OperationSettings {

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { INIT_SEQUENCE } from "../../init/found_cluster.ts";
-import { HAND_OVER, INIT_STEPS_BEFORE } from "../../init/steps.ts";
+import { HAND_OVER, INIT_STEPS_BEFORE } from "../../protocol/init_steps.ts";
 import { JOIN_STEPS_BEFORE } from "../../join/client.ts";
 import { CONTROL_PLANE_SEQUENCE } from "../../join/control_plane_sequence.ts";
 import { WORKER_SEQUENCE } from "../../join/worker_sequence.ts";

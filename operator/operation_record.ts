@@ -8,8 +8,8 @@ import type { KeyPair } from "../certificate/keys.ts";
 import { hex, randomBytes } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import type { ClusterRecord } from "../operator/cluster_records.ts";
-import type { VerifiedNode } from "../operator/exchange_client.ts";
+import type { ClusterRecord } from "./cluster_records.ts";
+import type { VerifiedNode } from "./exchange_client.ts";
 import { OPERATION_ID_LENGTH } from "../protocol/init_request.ts";
 
 /** What an operator asks for. */

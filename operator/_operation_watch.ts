@@ -3,7 +3,7 @@ import { SECOND_MS } from "../platform/duration.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { BootstrapErrorOptions } from "../platform/errors.ts";
 import type { ProgressEvent } from "../proto/gen/bootstrapper.ts";
-import { INIT_STEPS_BEFORE, LOCK_STEP, PREFLIGHT_STEP } from "./steps.ts";
+import { INIT_STEPS_BEFORE, LOCK_STEP, PREFLIGHT_STEP } from "../protocol/init_steps.ts";
 
 const BEFORE: readonly string[] = INIT_STEPS_BEFORE;
 /** An init has some 110 events. A node that has told of more places than this makes no progress, whatever it says. */
