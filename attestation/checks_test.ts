@@ -3,7 +3,7 @@ import { BootstrapError } from "../platform/errors.ts";
 import { createChecks } from "./checks.ts";
 import type { EvidenceCheck } from "./evidence.ts";
 import { refusal } from "./evidence.ts";
-import { errorOf } from "./testing.ts";
+import { errorOf } from "./testing/evidence.ts";
 
 Deno.test("createChecks() stops at the first refusal when nobody listens", async () => {
   const checks = createChecks();

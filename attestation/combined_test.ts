@@ -17,7 +17,7 @@ import type {
   MeasurementRegisters,
 } from "./evidence.ts";
 import { refusal } from "./evidence.ts";
-import { errorOf } from "./testing.ts";
+import { errorOf } from "./testing/evidence.ts";
 
 const STATEMENT = new Uint8Array(32).fill(1);
 const REGISTERS = { trust: [STATEMENT], lock: [STATEMENT] };

@@ -9,7 +9,7 @@ import {
   readEvidenceFile,
   writeEvidenceFile,
 } from "./evidence_file.ts";
-import { errorOf } from "./testing.ts";
+import { errorOf } from "./testing/evidence.ts";
 import { fileStatement, joinA1, lockDigest } from "../protocol/transcript.ts";
 
 const file: EvidenceFile = {

@@ -6,10 +6,10 @@ import { explainEvidence } from "./explain/explain.ts";
 import { readPolicy } from "./policy.ts";
 import type { FileSources, MakeContext } from "./policy_make.ts";
 import { makePolicy } from "./policy_make.ts";
-import { createSoftwareMachine, filled, type SoftwareMachine } from "./tpm/testing.ts";
-import { errorOf, flipped } from "./testing.ts";
+import { createSoftwareMachine, filled, type SoftwareMachine } from "./tpm/testing/tpm.ts";
+import { errorOf, flipped } from "./testing/evidence.ts";
 import { ukiRegisters } from "./uki/measurements.ts";
-import { kernelSection, STUB_252, writePe } from "./uki/testing.ts";
+import { kernelSection, STUB_252, writePe } from "./uki/testing/images.ts";
 
 const [a, b, p384] = [
   await createSoftwareMachine(),

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { assertRefused } from "./_testing.ts";
+import { assertRefused } from "./testing/certificates.ts";
 import {
   createCertificateAuthority,
   issueAdminCertificate,

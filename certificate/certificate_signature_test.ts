@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import fc from "fast-check";
 import { copyOf, fromHex, randomBytes } from "../platform/bytes.ts";
-import { assertRefused, certificatesIn, derEcdsa, element, oracleTest } from "./_testing.ts";
+import { assertRefused, certificatesIn, derEcdsa, element, oracleTest } from "./testing/certificates.ts";
 import { createCertificateAuthority } from "./ca.ts";
 import { rawEcdsaSignature, verifyCertificateSignature, verifySignedDer } from "./certificate_signature.ts";
 import { type Certificate, readCertificate } from "./x509.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { concat } from "../platform/bytes.ts";
-import { assertRefused, bitFlips, element, fieldsOf, resigned, rewrapped } from "./_testing.ts";
+import { assertRefused, bitFlips, element, fieldsOf, resigned, rewrapped } from "./testing/certificates.ts";
 import { type CertificateTemplate, mintCertificate } from "./_mint.ts";
 import {
   type CertificateAuthority,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { fromHex } from "../platform/bytes.ts";
-import { assertRefused } from "./_testing.ts";
+import { assertRefused } from "./testing/certificates.ts";
 import { clusterIdOf, clusterIdText, readClusterId } from "./cluster_id.ts";
 
 Deno.test("clusterIdOf() is the SHA-256 of the SPKI, in kubeadm's text form", async () => {

@@ -4,7 +4,15 @@ import fc from "fast-check";
 import type { Bytes } from "../platform/bytes.ts";
 import { concat, fromHex, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { assertRefused, bitFlips, certificatesIn, derEcdsa, element, oracleTest, rewrapped } from "./_testing.ts";
+import {
+  assertRefused,
+  bitFlips,
+  certificatesIn,
+  derEcdsa,
+  element,
+  oracleTest,
+  rewrapped,
+} from "./testing/certificates.ts";
 import { mintCertificate } from "./_mint.ts";
 import { checkCrl, checkNotRevoked, readCrl } from "./crl.ts";
 import type { KeyUsage } from "./extensions.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { concat } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { assertRefused, bitFlips, element, resigned, rewrapped } from "./_testing.ts";
+import { assertRefused, bitFlips, element, resigned, rewrapped } from "./testing/certificates.ts";
 import { mintRequest } from "./_mint.ts";
 import { checkNodeCsr, createNodeCsr, readCsr } from "./csr.ts";
 import { generateKeyPair, type KeyPair } from "./keys.ts";

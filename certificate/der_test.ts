@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { concat, fromHex, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { assertRefused, element } from "./_testing.ts";
+import { assertRefused, element } from "./testing/certificates.ts";
 import { contextTag, type DerReader, readDer, TAG } from "./der.ts";
 
 const der = (hexText: string) => readDer(fromHex(hexText.replaceAll(" ", ""), "test"), "test");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { concat, fromHex, utf8 } from "../platform/bytes.ts";
-import { assertRefused, certificatesIn, element, oracleTest } from "./_testing.ts";
+import { assertRefused, certificatesIn, element, oracleTest } from "./testing/certificates.ts";
 import { createCertificateAuthority } from "./ca.ts";
 import {
   basicConstraints,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { equalBytes, fromHex } from "../platform/bytes.ts";
-import { assertRefused, element } from "./_testing.ts";
+import { assertRefused, element } from "./testing/certificates.ts";
 import { generateKeyPair, privateKeyPem, readPrivateKeyPem, SIGN_ALGORITHMS } from "./keys.ts";
 import { readPem, writePem } from "./pem.ts";
 

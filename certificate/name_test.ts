@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { utf8 } from "../platform/bytes.ts";
-import { assertRefused, element } from "./_testing.ts";
+import { assertRefused, element } from "./testing/certificates.ts";
 import { readDer } from "./der.ts";
 import { ATTRIBUTE, nameText, readName, sameAttributes } from "./name.ts";
 

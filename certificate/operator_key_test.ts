@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { concat, fromHex, utf8 } from "../platform/bytes.ts";
-import { assertRefused } from "./_testing.ts";
+import { assertRefused } from "./testing/certificates.ts";
 import { generateKeyPair } from "./keys.ts";
 import { operatorKeyLine, readOperatorKey } from "./operator_key.ts";
 import { writePem } from "./pem.ts";

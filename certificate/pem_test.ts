@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { copyOf } from "../platform/bytes.ts";
-import { assertRefused } from "./_testing.ts";
+import { assertRefused } from "./testing/certificates.ts";
 import { pemLabel, readPem, writePem } from "./pem.ts";
 
 const block = writePem("CERTIFICATE", new Uint8Array(100));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { concat, fromHex } from "../platform/bytes.ts";
-import { assertRefused, bitFlips, element } from "./_testing.ts";
+import { assertRefused, bitFlips, element } from "./testing/certificates.ts";
 import { generateKeyPair } from "./keys.ts";
 import { readPublicKey } from "./public_key.ts";
 

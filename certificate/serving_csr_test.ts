@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { concat, fromBase64, fromHex, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { assertRefused, bitFlips, element, resigned, rewrapped } from "./_testing.ts";
+import { assertRefused, bitFlips, element, resigned, rewrapped } from "./testing/certificates.ts";
 import { createNodeCsr, readCsr } from "./csr.ts";
 import { generateKeyPair } from "./keys.ts";
 import { nameText } from "./name.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { concat, fromHex, hex, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { assertRefused, certificatesIn, element, fieldsOf, oracleTest, rewrapped } from "./_testing.ts";
+import { assertRefused, certificatesIn, element, fieldsOf, oracleTest, rewrapped } from "./testing/certificates.ts";
 import { createCertificateAuthority } from "./ca.ts";
 import { type Certificate, readCertificate, verifyCertificateSignature } from "./x509.ts";
 

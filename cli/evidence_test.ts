@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { readEvidenceFile } from "../attestation/evidence_file.ts";
 import { readPolicy } from "../attestation/policy.ts";
-import { createSoftwareAmd } from "../attestation/snp/testing.ts";
-import { createSoftwareIntel } from "../attestation/tdx/testing_intel.ts";
+import { createSoftwareAmd } from "../attestation/snp/testing/snp.ts";
+import { createSoftwareIntel } from "../attestation/tdx/testing/intel.ts";
 import type { ConfidentialDevice } from "../attestation/tsm/device.ts";
 import { hex } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { TestWorld } from "./_testing.ts";
+import { TestWorld } from "./testing/command_line.ts";
 
 const example = await Deno.readTextFile(new URL("../deploy/node-worker.example.yaml", import.meta.url));
 const noRegister = () => Promise.reject(new BootstrapError("system/tdx-register", "There is no register"));

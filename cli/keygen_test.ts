@@ -4,7 +4,7 @@ import { hex } from "../platform/bytes.ts";
 import { readPrivateKeyPem } from "../certificate/keys.ts";
 import { readOperatorKey } from "../certificate/operator_key.ts";
 import { readOperatorKeyFile } from "./operator_key_file.ts";
-import { TestWorld } from "./_testing.ts";
+import { TestWorld } from "./testing/command_line.ts";
 
 Deno.test("keygen writes a private key that only its owner reads, and prints its public line", async () => {
   await using world = await TestWorld.create();

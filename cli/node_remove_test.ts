@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { KEPT_PERMISSIONS, PERMISSIONS } from "./permissions.ts";
 import type { NodeRemoveOptions } from "./node_remove.ts";
-import { TestWorld } from "./_testing.ts";
+import { TestWorld } from "./testing/command_line.ts";
 
 Deno.test("node remove reads its options, with their defaults", async () => {
   const seen: NodeRemoveOptions[] = [];

@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { resolve } from "node:path";
 import { issueEvidenceFile, writeEvidenceFile } from "../attestation/evidence_file.ts";
-import { createSoftwareMachine, filled } from "../attestation/tpm/testing.ts";
+import { createSoftwareMachine, filled } from "../attestation/tpm/testing/tpm.ts";
 import { extendedOnce, trustDigest } from "../protocol/transcript.ts";
-import { kernelSection, STUB_252, writePe } from "../attestation/uki/testing.ts";
-import { writeLog } from "../attestation/eventlog/testing.ts";
+import { kernelSection, STUB_252, writePe } from "../attestation/uki/testing/images.ts";
+import { writeLog } from "../attestation/eventlog/testing/event_logs.ts";
 import { readPolicy } from "../attestation/policy.ts";
 import { readNodeConfiguration } from "../node/configuration.ts";
 import { hex, utf8 } from "../platform/bytes.ts";
 import { policyExplain, policyMake, verify } from "./policy_handler.ts";
 import { policyRegisters } from "./policy_registers.ts";
 import { KEPT_PERMISSIONS, PERMISSIONS } from "./permissions.ts";
-import { TestWorld } from "./_testing.ts";
+import { TestWorld } from "./testing/command_line.ts";
 
 const machine = await createSoftwareMachine();
 const example = await Deno.readTextFile(new URL("../deploy/node-worker.example.yaml", import.meta.url));

@@ -4,7 +4,7 @@ import { BootstrapError } from "../platform/errors.ts";
 import type { InitOptions } from "./init.ts";
 import type { JoinServiceOptions } from "./join_service.ts";
 import { KEPT_PERMISSIONS, PERMISSIONS, SUBCOMMANDS } from "./permissions.ts";
-import { TestWorld } from "./_testing.ts";
+import { TestWorld } from "./testing/command_line.ts";
 
 const SCREEN_LINES = 24;
 const INIT = ["init", "10.0.0.1", "--name", "demo", "--policy", "p.yaml", "--key", "k.pem"];

@@ -6,7 +6,7 @@ import type { CommandRunner } from "../platform/command.ts";
 import { exists } from "../platform/files.ts";
 import { KEPT_PERMISSIONS, PERMISSIONS } from "./permissions.ts";
 import { reset } from "./reset_handler.ts";
-import { TestWorld } from "./_testing.ts";
+import { TestWorld } from "./testing/command_line.ts";
 
 /** Nothing runs on the node, and every program does what it is told. */
 const commands: CommandRunner = {

@@ -3,7 +3,7 @@ import { statusRefusal, StatusWriter } from "../node/status.ts";
 import { TimelineRecorder } from "../node/timeline.ts";
 import { LockFile } from "../nodelock/file.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { TestWorld } from "./_testing.ts";
+import { TestWorld } from "./testing/command_line.ts";
 
 async function bootstrappedWorld(): Promise<TestWorld> {
   const world = await TestWorld.create();

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { hex } from "../platform/bytes.ts";
 import { createInsecureIdentity, createInsecureIssuer } from "../attestation/none/issuer.ts";
-import { newKit } from "./_testing_kit.ts";
-import { TestCluster } from "./_testing.ts";
-import { TestMachine } from "./_testing_machine.ts";
+import { newKit } from "../protocol/testing/kit.ts";
+import { TestCluster } from "../tests/exchanges/join_world.ts";
+import { TestMachine } from "../tests/exchanges/join_machine.ts";
 import { sealKit } from "../protocol/sealed_kit.ts";
 
 const identity = createInsecureIdentity();

@@ -6,8 +6,8 @@ import { EXT_KEY_USAGE } from "../certificate/extensions.ts";
 import { generateKeyPair, privateKeyPem } from "../certificate/keys.ts";
 import { ATTRIBUTE } from "../certificate/name.ts";
 import { writePem } from "../certificate/pem.ts";
-import type { TestServer } from "./_testing_https.ts";
-import { startHttpsServer } from "./_testing_https.ts";
+import type { TestServer } from "./testing/https.ts";
+import { startHttpsServer } from "./testing/https.ts";
 import { tlsRefusal } from "./_tls_refusal.ts";
 
 const HOUR_MS = 3_600_000;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { BootstrapError } from "../platform/errors.ts";
-import { MemoryConfigMaps } from "./_memory_config_maps.ts";
+import { MemoryConfigMaps } from "./testing/memory_config_maps.ts";
 import { type AdmissionRecord, AdmissionRecords } from "./admission_records.ts";
 
 function recordOf(number: number, ...addresses: readonly string[]): AdmissionRecord {

@@ -7,7 +7,7 @@ import { createThrowAwayCertificate } from "../certificate/throw_away.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { ApiCredentials } from "./api.ts";
 import { KubernetesApi } from "./api.ts";
-import { startHttpsServer } from "./_testing_https.ts";
+import { startHttpsServer } from "./testing/https.ts";
 
 async function credentialsFor(server: string): Promise<ApiCredentials> {
   const ca = await createCertificateAuthority(new Date());

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { MemoryConfigMaps } from "./_memory_config_maps.ts";
+import { MemoryConfigMaps } from "./testing/memory_config_maps.ts";
 import { AdmissionRecords } from "./admission_records.ts";
 import { findNamedNode } from "./named_node.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { MemoryConfigMaps } from "./_memory_config_maps.ts";
+import { MemoryConfigMaps } from "./testing/memory_config_maps.ts";
 import type { RemovalAnswer, RemovalRequest } from "./removal_requests.ts";
 import { checkNotBeingRemoved, RemovalRequests } from "./removal_requests.ts";
 

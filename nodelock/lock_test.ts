@@ -2,8 +2,8 @@ import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { LOCK_REGISTER } from "../attestation/evidence.ts";
 import { extendedOnce, lockDigest } from "../protocol/transcript.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { MemoryRegisters } from "./_memory_registers.ts";
-import { temporaryFolder } from "./_temporary_folder.ts";
+import { MemoryRegisters } from "./testing/memory_registers.ts";
+import { temporaryFolder } from "./testing/temporary_folder.ts";
 import { LockFile } from "./file.ts";
 import { openNodeLock } from "./lock.ts";
 

@@ -1,7 +1,7 @@
 import { deepEqual, rejects } from "node:assert/strict";
 import { LOCK_REGISTER, TRUST_REGISTER } from "../attestation/evidence.ts";
 import { extendedOnce, lockDigest, trustDigest } from "../protocol/transcript.ts";
-import { MemoryRegisters } from "./_memory_registers.ts";
+import { MemoryRegisters } from "./testing/memory_registers.ts";
 import { checkNeverLocked, measureLock, measureTrust } from "./measure.ts";
 
 const clusterId = new Uint8Array(32).fill(7);

@@ -1,6 +1,6 @@
 import { deepEqual, equal, rejects } from "node:assert/strict";
 import { join } from "node:path";
-import { temporaryFolder } from "./_temporary_folder.ts";
+import { temporaryFolder } from "./testing/temporary_folder.ts";
 import { LockFile } from "./file.ts";
 import { takeRunLock } from "./run_lock.ts";
 

@@ -1,11 +1,11 @@
 /** How `foundOnNode()` keeps to an operation that has begun. */
 import assert from "node:assert/strict";
-import { sleepingClock } from "../platform/_testing.ts";
+import { sleepingClock } from "../platform/testing/platform.ts";
 import { systemClock } from "../platform/clock.ts";
 import { MINUTE_MS } from "../platform/duration.ts";
 import { BootstrapError, exitCodeOf } from "../platform/errors.ts";
 import type { ProgressEvent } from "../proto/gen/bootstrapper.ts";
-import { Bootstrap, fastClock, stopped, untilStopped } from "../init/_testing_bootstrap.ts";
+import { Bootstrap, fastClock, stopped, untilStopped } from "../tests/exchanges/init_reconnects.ts";
 import type { InitOptions, NewCluster } from "./init_client.ts";
 
 /** A clock whose sleeps end at once. */

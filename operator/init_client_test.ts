@@ -10,9 +10,9 @@ import { removeIfExists } from "../platform/files.ts";
 import type { ProgressEvent } from "../proto/gen/bootstrapper.ts";
 import { abandonCluster } from "./cluster_records.ts";
 import type { ClusterRecord } from "./cluster_records.ts";
-import { CLUSTER_NAME, InitWorld, TestOperator } from "../init/_testing.ts";
-import type { InitWorldOptions } from "../init/_testing.ts";
-import { ShownMachine, shownVerifier } from "../init/_testing_machine.ts";
+import { CLUSTER_NAME, InitWorld, TestOperator } from "../tests/exchanges/init_world.ts";
+import type { InitWorldOptions } from "../tests/exchanges/init_world.ts";
+import { ShownMachine, shownVerifier } from "../tests/exchanges/init_machine.ts";
 
 /** The record as it is on disk, which its holder does not notice. */
 async function recordOnDisk({ recordsFolder }: TestOperator): Promise<ClusterRecord> {

@@ -5,9 +5,9 @@ import type { NodeLock } from "../nodelock/lock.ts";
 import { hex } from "../platform/bytes.ts";
 import { systemClock } from "../platform/clock.ts";
 import { BootstrapError, exitCodeOf } from "../platform/errors.ts";
-import { InitWorld } from "../init/_testing.ts";
-import { Bootstrap, stopped, untilStopped } from "../init/_testing_bootstrap.ts";
-import { ShownMachine } from "../init/_testing_machine.ts";
+import { InitWorld } from "../tests/exchanges/init_world.ts";
+import { Bootstrap, stopped, untilStopped } from "../tests/exchanges/init_reconnects.ts";
+import { ShownMachine } from "../tests/exchanges/init_machine.ts";
 import type { InitOptions } from "./init_client.ts";
 
 const TRUST_BYTE = 64;

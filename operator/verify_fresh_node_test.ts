@@ -3,8 +3,8 @@ import type { EvidenceCheck } from "../attestation/evidence.ts";
 import { generateKeyPair } from "../certificate/keys.ts";
 import { randomBytes } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { CLUSTER_NAME, InitWorld } from "../init/_testing.ts";
-import { ShownMachine, shownVerifier } from "../init/_testing_machine.ts";
+import { CLUSTER_NAME, InitWorld } from "../tests/exchanges/init_world.ts";
+import { ShownMachine, shownVerifier } from "../tests/exchanges/init_machine.ts";
 import type { FreshNode } from "./verify_fresh_node.ts";
 import { verifyFreshNode } from "./verify_fresh_node.ts";
 

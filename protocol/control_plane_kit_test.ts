@@ -9,7 +9,7 @@ import { clusterKeyNames } from "../kubernetes/cluster_keys.ts";
 import { concat, copyOf, equalBytes, fromUtf8, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { ControlPlaneKit as KitMessage } from "../proto/gen/bootstrapper.ts";
-import { newKit } from "../join/_testing_kit.ts";
+import { newKit } from "./testing/kit.ts";
 import {
   checkControlPlaneKit,
   type ControlPlaneKit,

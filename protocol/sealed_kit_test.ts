@@ -7,7 +7,7 @@ import { LABEL } from "./transcript.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { concat, copyOf, fromHex, hex, randomBytes, utf8 } from "../platform/bytes.ts";
 import { ControlPlaneKit as KitMessage } from "../proto/gen/bootstrapper.ts";
-import { newKit, newSealingKeys } from "../join/_testing_kit.ts";
+import { newKit, newSealingKeys } from "./testing/kit.ts";
 import { encodeControlPlaneKit, MAXIMUM_KIT_BYTES } from "./control_plane_kit.ts";
 import { KIT_DIRECTION, openKit, sealKit } from "./sealed_kit.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { copyOf, fromHex, randomBytes, utf8 } from "../platform/bytes.ts";
-import { assertRefused, bitFlips } from "../certificate/_testing.ts";
+import { assertRefused, bitFlips } from "../certificate/testing/certificates.ts";
 import { generateKeyPair, type KeyPair } from "../certificate/keys.ts";
 import { sign, verify } from "./signature.ts";
 

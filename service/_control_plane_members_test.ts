@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { EtcdMember } from "../kubernetes/etcd_health.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { queuedNode, QueueWorld } from "../join/_testing_queue.ts";
+import { queuedNode, QueueWorld } from "./testing/queue.ts";
 
 const SLOT_MS = 900_000;
 const cp1 = queuedNode(1);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { MAXIMUM_CLOCK_SKEW_MS } from "../platform/clock_skew.ts";
 import { Sightings } from "./_sightings.ts";
-import { START_MS, TestClock } from "../join/_testing_queue.ts";
+import { START_MS, TestClock } from "./testing/queue.ts";
 
 Deno.test("Sightings.ageMs() counts from when a mark was first seen as it is, whatever time it says", () => {
   const time = { ms: 0 };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { BootstrapError } from "../platform/errors.ts";
 import type { ControlPlaneQueue, QueuedNode } from "./control_plane_queue.ts";
-import { queuedNode, QueueWorld } from "../join/_testing_queue.ts";
+import { queuedNode, QueueWorld } from "./testing/queue.ts";
 
 const SLOT_MS = 900_000;
 const HINT_MS = 10_000;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { MemoryConfigMaps } from "../kubernetes/_memory_config_maps.ts";
+import { MemoryConfigMaps } from "../kubernetes/testing/memory_config_maps.ts";
 import type { EtcdMember } from "../kubernetes/etcd_health.ts";
 import type { RemovalAnswer, RemovalRequest } from "../kubernetes/removal_requests.ts";
 import { RemovalRequests } from "../kubernetes/removal_requests.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createNodeCsr } from "../certificate/csr.ts";
-import { element, resigned } from "../certificate/_testing.ts";
+import { element, resigned } from "../certificate/testing/certificates.ts";
 import { generateKeyPair } from "../certificate/keys.ts";
 import type { AdmissionRecord } from "../kubernetes/admission_records.ts";
 import type { AnswerSchema } from "../kubernetes/api.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { join } from "node:path";
-import { connectTpmSocket } from "../attestation/tpm/socket_transport.ts";
+import { connectTpmSocket } from "../attestation/tpm/testing/socket_transport.ts";
 import { Tpm } from "../attestation/tpm/tpm.ts";
 import type { TpmTransport } from "../attestation/tpm/transport.ts";
 import { systemClock } from "../platform/clock.ts";

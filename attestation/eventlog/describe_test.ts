@@ -3,7 +3,7 @@ import { concat, fromHex, utf8 } from "../../platform/bytes.ts";
 import { describeEvent, isVouchedFor } from "./describe.ts";
 import { readEventLog } from "./event_log.ts";
 import { EVENT_TYPE, eventTypeName } from "./event_types.ts";
-import { le, utf16, writeLog, type WrittenEvent } from "./testing.ts";
+import { le, utf16, writeLog, type WrittenEvent } from "./testing/event_logs.ts";
 
 const guid = fromHex("61dfe48bca93d211aa0d00e098032b8c", "guid");
 const filePath = (path: string) => concat(le(4, 1), le(4, 1), le(4 + 2 * (path.length + 1), 2), utf16(`${path}\0`));

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { hex } from "../../platform/bytes.ts";
-import { errorOf, flipped } from "../testing.ts";
+import { errorOf, flipped } from "../testing/evidence.ts";
 import { describeEvent } from "./describe.ts";
 import type { BankHash } from "./event_log.ts";
 import { readEventLog } from "./event_log.ts";
-import { logOracleTest, ORACLE_LOGS } from "./testing.ts";
+import { logOracleTest, ORACLE_LOGS } from "./testing/event_logs.ts";
 import { replay } from "./replay.ts";
 
 for (const name of ORACLE_LOGS) {

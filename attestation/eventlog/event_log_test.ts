@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { concat, equalBytes, hex, sha256, utf8 } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
-import { errorOf, flipped } from "../testing.ts";
+import { errorOf, flipped } from "../testing/evidence.ts";
 import { describeEvent, isVouchedFor } from "./describe.ts";
 import { MAXIMUM_LOG_BYTES, readEventLog } from "./event_log.ts";
 import { EVENT_TYPE } from "./event_types.ts";
 import { replay } from "./replay.ts";
-import { le, writeEvent, writeHeader, writeLog } from "./testing.ts";
+import { le, writeEvent, writeHeader, writeLog } from "./testing/event_logs.ts";
 
 const separator = { pcr: 4, type: EVENT_TYPE.separator, data: new Uint8Array(4) };
 const action = { pcr: 4, type: EVENT_TYPE.efiAction, data: utf8("Calling EFI Application from Boot Option") };

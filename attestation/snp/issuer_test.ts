@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import type { Bytes } from "../../platform/bytes.ts";
 import { fromHex, hex } from "../../platform/bytes.ts";
 import { writePem } from "../../certificate/pem.ts";
-import { errorOf } from "../testing.ts";
+import { errorOf } from "../testing/evidence.ts";
 import { readTsmReport } from "../tsm/report.ts";
-import { createFakeTsm, type FakeTsm } from "../tsm/testing.ts";
+import { createFakeTsm, type FakeTsm } from "../tsm/testing/tsm.ts";
 import { amdAnchors } from "./amd_roots.ts";
 import { CERTIFICATE_GUID } from "./certificate_table.ts";
 import { createSnpIssuer } from "./issuer.ts";
@@ -18,7 +18,7 @@ import {
   oracleTest,
   policyFor,
   STATEMENT,
-} from "./testing.ts";
+} from "./testing/snp.ts";
 import { createSnpVerifier } from "./verifier.ts";
 
 const amd = await createSoftwareAmd();

@@ -6,13 +6,13 @@ import { readPem } from "../../certificate/pem.ts";
 import { verifyWith } from "../../certificate/public_key.ts";
 import { readCertificate, verifyCertificateSignature } from "../../certificate/x509.ts";
 import { createChecks } from "../checks.ts";
-import { errorOf, flipped } from "../testing.ts";
+import { errorOf, flipped } from "../testing/evidence.ts";
 import { AMD_ROOTS, amdAnchors } from "./amd_roots.ts";
 import { appraise, type Appraised } from "./appraisal.ts";
 import { encodePayload } from "./payload.ts";
 import type { SnpPolicy } from "./policy.ts";
 import { readReport } from "./report.ts";
-import { certificatesIn, collateralOf, oracleTest } from "./testing.ts";
+import { certificatesIn, collateralOf, oracleTest } from "./testing/snp.ts";
 import { readVekExtensions } from "./vek.ts";
 import { verifySnp } from "./verifier.ts";
 

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { fromHex, hex, utf8 } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { readCertificate } from "../../certificate/x509.ts";
-import { chipIdOf, createSoftwareAmd, der, type VekLies } from "./testing.ts";
+import { chipIdOf, createSoftwareAmd, der, type VekLies } from "./testing/snp.ts";
 import { readVekExtensions } from "./vek.ts";
 
 const milan = await createSoftwareAmd("milan");

@@ -4,7 +4,7 @@ import type { Bytes } from "../../platform/bytes.ts";
 import { concat, fromHex, hex } from "../../platform/bytes.ts";
 import type { Collateral } from "../collateral.ts";
 import type { EvidenceCheck, RegisterExpectation } from "../evidence.ts";
-import { errorOf, flipped } from "../testing.ts";
+import { errorOf, flipped } from "../testing/evidence.ts";
 import type { SnpPolicy } from "./policy.ts";
 import { REPORT_BYTES } from "./report.ts";
 import {
@@ -22,7 +22,7 @@ import {
   type SoftwareAmd,
   STATEMENT,
   TURIN_TCB,
-} from "./testing.ts";
+} from "./testing/snp.ts";
 import { createSnpVerifier } from "./verifier.ts";
 
 const zero = new Uint8Array(32);

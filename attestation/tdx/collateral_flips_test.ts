@@ -3,8 +3,8 @@
  */
 import assert from "node:assert/strict";
 import { COLLATERAL_PARTS, type CollateralPart } from "./collateral.ts";
-import { oracleTest } from "./testing.ts";
-import { collateralOf2025, flipAll, justBeforeEnd, QUOTE_OF_2025, verdict } from "./testing_oracles.ts";
+import { oracleTest } from "./testing/tdx.ts";
+import { collateralOf2025, flipAll, justBeforeEnd, QUOTE_OF_2025, verdict } from "./testing/oracles.ts";
 
 const CHAIN =
   /^(refused\/tdx-(root|certificate-(subject|issuer|signature|validity))|malformed\/(pem|base64|der|utf8))$/;

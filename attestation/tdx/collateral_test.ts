@@ -6,8 +6,8 @@ import { collateralName, completeCollateral } from "./collateral.ts";
 import { readQeIdentity } from "./qe_identity.ts";
 import { readTcbInfo } from "./tcb_info.ts";
 import { worstOf } from "./tcb_status.ts";
-import { errorOf } from "../testing.ts";
-import { createSoftwareIntel, isvLevel, moduleIdentity, platformLevel } from "./testing_intel.ts";
+import { errorOf } from "../testing/evidence.ts";
+import { createSoftwareIntel, isvLevel, moduleIdentity, platformLevel } from "./testing/intel.ts";
 
 const intel = createSoftwareIntel();
 const right = intel.collateral();

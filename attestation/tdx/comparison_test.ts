@@ -8,8 +8,8 @@ import { fromUtf8, hex } from "../../platform/bytes.ts";
 import type { TdxCollateral } from "./collateral.ts";
 import { readQuote } from "./quote.ts";
 import { readSignedJson } from "./intel_json.ts";
-import { oracleTest } from "./testing.ts";
-import { errorOf, flipped } from "../testing.ts";
+import { oracleTest } from "./testing/tdx.ts";
+import { errorOf, flipped } from "../testing/evidence.ts";
 import {
   collateralOf2023,
   collateralOf2025,
@@ -19,7 +19,7 @@ import {
   QUOTE_OF_2025,
   type Read,
   verdict,
-} from "./testing_oracles.ts";
+} from "./testing/oracles.ts";
 
 /** What the other verifier says of a quote that it lets pass, as far as it is compared. */
 interface OtherVerdict {

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { concat } from "../../platform/bytes.ts";
 import { readTsmReport } from "../tsm/report.ts";
-import { createFakeTsm } from "../tsm/testing.ts";
+import { createFakeTsm } from "../tsm/testing/tsm.ts";
 import { createTdxIssuer } from "./issuer.ts";
 import { decodeTdxPayload } from "./payload.ts";
 import { readQuote } from "./quote.ts";
 import { padded } from "./rtmr.ts";
-import { filled, oracleTest } from "./testing.ts";
-import { errorOf } from "../testing.ts";
-import { NOW } from "./testing_der.ts";
-import { createSoftwareIntel } from "./testing_intel.ts";
+import { filled, oracleTest } from "./testing/tdx.ts";
+import { errorOf } from "../testing/evidence.ts";
+import { NOW } from "./testing/der.ts";
+import { createSoftwareIntel } from "./testing/intel.ts";
 import { createTdxVerifier } from "./verifier.ts";
 
 const intel = createSoftwareIntel();

@@ -12,8 +12,8 @@ import { checkTdAttributes } from "./td_attributes.ts";
 import { verifyTdx } from "./verifier.ts";
 import { INTEL_SGX_ROOT_CA_FINGERPRINT, intelRoot } from "./intel_root.ts";
 import { readQuote } from "./quote.ts";
-import { oracleTest } from "./testing.ts";
-import { errorOf } from "../testing.ts";
+import { oracleTest } from "./testing/tdx.ts";
+import { errorOf } from "../testing/evidence.ts";
 import {
   collateralOf2023,
   collateralOf2025,
@@ -25,7 +25,7 @@ import {
   QUOTE_WITH_CONFIG_ID,
   signatures,
   verdict,
-} from "./testing_oracles.ts";
+} from "./testing/oracles.ts";
 
 const IN_2053 = new Date("2053-07-01T00:00:00Z");
 

@@ -3,8 +3,8 @@ import fc from "fast-check";
 import { concat, copyOf } from "../../platform/bytes.ts";
 import { COLLATERAL_PARTS } from "./collateral.ts";
 import { decodeTdxPayload, encodeTdxPayload } from "./payload.ts";
-import { filled } from "./testing.ts";
-import { errorOf } from "../testing.ts";
+import { filled } from "./testing/tdx.ts";
+import { errorOf } from "../testing/evidence.ts";
 
 const payload = { quote: filled(10, 1), collateral: { tcbInfo: filled(3, 2), rootCrl: filled(4, 3) } };
 

@@ -3,10 +3,10 @@ import fc from "fast-check";
 import { readCertificate } from "../../certificate/x509.ts";
 import { concat } from "../../platform/bytes.ts";
 import { readPckPlatform, SGX_EXTENSION } from "./pck.ts";
-import { filled } from "./testing.ts";
-import { errorOf, flipped } from "../testing.ts";
-import { element, integer, oid, sgxPart, sgxParts } from "./testing_der.ts";
-import { createSoftwareIntel } from "./testing_intel.ts";
+import { filled } from "./testing/tdx.ts";
+import { errorOf, flipped } from "../testing/evidence.ts";
+import { element, integer, oid, sgxPart, sgxParts } from "./testing/der.ts";
+import { createSoftwareIntel } from "./testing/intel.ts";
 
 const intel = createSoftwareIntel();
 const platform = {

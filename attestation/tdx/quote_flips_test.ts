@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import type { Bytes } from "../../platform/bytes.ts";
 import { readQuote } from "./quote.ts";
-import { oracleTest } from "./testing.ts";
+import { oracleTest } from "./testing/tdx.ts";
 import {
   collateralOf2025,
   flipAll,
@@ -17,7 +17,7 @@ import {
   type Read,
   signatures,
   verdict,
-} from "./testing_oracles.ts";
+} from "./testing/oracles.ts";
 
 /** All of these: each names what the changed byte belongs to. */
 const CODES = [

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { concat, copyOf, equalBytes } from "../../platform/bytes.ts";
 import { MAXIMUM_QUOTE_BYTES, MAXIMUM_TRAILING_BYTES, readQuote } from "./quote.ts";
-import { filled } from "./testing.ts";
-import { errorOf } from "../testing.ts";
-import { createSoftwareIntel, type QuoteLies } from "./testing_intel.ts";
+import { filled } from "./testing/tdx.ts";
+import { errorOf } from "../testing/evidence.ts";
+import { createSoftwareIntel, type QuoteLies } from "./testing/intel.ts";
 
 const intel = createSoftwareIntel();
 const FORMS = ["4", "5-10", "5-15"] as const;

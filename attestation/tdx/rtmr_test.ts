@@ -3,8 +3,8 @@ import { createHash } from "node:crypto";
 import type { Bytes } from "../../platform/bytes.ts";
 import { concat, copyOf, hex } from "../../platform/bytes.ts";
 import { createTdxRegisters, extendedRtmr, padded, systemRegisterFiles, TDX_LOCK_REGISTER } from "./rtmr.ts";
-import { filled } from "./testing.ts";
-import { errorOf } from "../testing.ts";
+import { filled } from "./testing/tdx.ts";
+import { errorOf } from "../testing/evidence.ts";
 
 const D15 = filled(32, 0x15);
 

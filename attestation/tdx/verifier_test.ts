@@ -7,9 +7,9 @@ import { collateralName, type TdxCollateral } from "./collateral.ts";
 import { encodeTdxPayload } from "./payload.ts";
 import type { TdxPolicy } from "./policy.ts";
 import { extendedRtmr, padded } from "./rtmr.ts";
-import { filled } from "./testing.ts";
-import { errorOf } from "../testing.ts";
-import { createKey, NOW } from "./testing_der.ts";
+import { filled } from "./testing/tdx.ts";
+import { errorOf } from "../testing/evidence.ts";
+import { createKey, NOW } from "./testing/der.ts";
 import {
   type CollateralLies,
   createSoftwareIntel,
@@ -17,7 +17,7 @@ import {
   moduleIdentity,
   platformLevel,
   type QuoteLies,
-} from "./testing_intel.ts";
+} from "./testing/intel.ts";
 import { createTdxVerifier } from "./verifier.ts";
 
 const intel = createSoftwareIntel();

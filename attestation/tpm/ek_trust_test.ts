@@ -3,8 +3,8 @@ import type { NameAttribute } from "../../certificate/name.ts";
 import { readCertificate } from "../../certificate/x509.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { hex, sha256 } from "../../platform/bytes.ts";
-import { derOf, oracleTest } from "./testing.ts";
-import { errorOf, flipped } from "../testing.ts";
+import { derOf, oracleTest } from "./testing/tpm.ts";
+import { errorOf, flipped } from "../testing/evidence.ts";
 import { checkEkIssuer, checkEkTrust, type EkEvidence, type EkIssuer } from "./ek_trust.ts";
 import type { EkType } from "./templates.ts";
 

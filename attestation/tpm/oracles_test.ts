@@ -5,8 +5,8 @@
 import assert from "node:assert/strict";
 import type { Bytes } from "../../platform/bytes.ts";
 import { concat, equalBytes, fromHex, fromUtf8, hex, sha256, u32be } from "../../platform/bytes.ts";
-import { derOf, oracleTest, sizedIn } from "./testing.ts";
-import { errorOf, flipped } from "../testing.ts";
+import { derOf, oracleTest, sizedIn } from "./testing/tpm.ts";
+import { errorOf, flipped } from "../testing/evidence.ts";
 import { ALGORITHM, ATTRIBUTE } from "./constants.ts";
 import { makeCredential } from "./make_credential.ts";
 import { nameOf, readPublicArea, spkiOf } from "./public_area.ts";

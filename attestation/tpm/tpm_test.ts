@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { equalBytes, fromHex, fromUtf8, hex } from "../../platform/bytes.ts";
-import { oracleTest, sizedIn } from "./testing.ts";
-import { errorOf } from "../testing.ts";
+import { oracleTest, sizedIn } from "./testing/tpm.ts";
+import { errorOf } from "../testing/evidence.ts";
 import { HANDLE } from "./constants.ts";
 import { nameOf, readPublicArea } from "./public_area.ts";
 import { readQuoteInfo } from "./quote_info.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { concat, hex } from "../../platform/bytes.ts";
-import { errorOf } from "../testing.ts";
+import { errorOf } from "../testing/evidence.ts";
 import { openTpmDevice, streamTransport, type TpmStream } from "./transport.ts";
 import { TpmWriter } from "./wire.ts";
 

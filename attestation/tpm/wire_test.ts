@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { errorOf } from "../testing.ts";
+import { errorOf } from "../testing/evidence.ts";
 import { TpmReader, TpmWriter } from "./wire.ts";
 
 Deno.test("TpmReader() gives back what TpmWriter() wrote", () => {

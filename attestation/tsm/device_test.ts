@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { errorOf } from "../testing.ts";
+import { errorOf } from "../testing/evidence.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { copyOf } from "../../platform/bytes.ts";
 import type { ConfidentialDevice } from "./device.ts";

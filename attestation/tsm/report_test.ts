@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Bytes } from "../../platform/bytes.ts";
-import { errorOf } from "../testing.ts";
+import { errorOf } from "../testing/evidence.ts";
 import { systemTsmFiles } from "./files.ts";
 import { readTsmReport, type TsmRequest } from "./report.ts";
-import { createFakeTsm, type FakeTsm } from "./testing.ts";
+import { createFakeTsm, type FakeTsm } from "./testing/tsm.ts";
 
 const reportData: Bytes = new Uint8Array(64).fill(7);
 const request: TsmRequest = { provider: "sev_guest", reportData, privilegeLevel: 0 };

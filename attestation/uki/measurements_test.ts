@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { concat, hex, sha256, utf8 } from "../../platform/bytes.ts";
-import { errorOf } from "../testing.ts";
+import { errorOf } from "../testing/evidence.ts";
 import { imageHash } from "./authenticode.ts";
 import { ukiRegisters } from "./measurements.ts";
 import { readPeImage } from "./pe.ts";
-import { kernelSection, STUB_252, writePe, type WrittenSection } from "./testing.ts";
+import { kernelSection, STUB_252, writePe, type WrittenSection } from "./testing/images.ts";
 
 const linux = kernelSection("a kernel");
 const cmdline = { name: ".cmdline", content: utf8("quiet") };

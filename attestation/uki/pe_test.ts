@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { concat, hex, sha256, utf8 } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
-import { le } from "../eventlog/testing.ts";
-import { errorOf, flipped } from "../testing.ts";
+import { le } from "../eventlog/testing/event_logs.ts";
+import { errorOf, flipped } from "../testing/evidence.ts";
 import { imageHash } from "./authenticode.ts";
 import { readPeImage } from "./pe.ts";
-import { STUB_252, writePe, WRITTEN_PE } from "./testing.ts";
+import { STUB_252, writePe, WRITTEN_PE } from "./testing/images.ts";
 
 const sections = [{ name: ".text", content: utf8("code") }, { name: ".bss", content: new Uint8Array() }, STUB_252];
 const whole = writePe(sections);

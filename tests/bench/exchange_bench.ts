@@ -1,6 +1,6 @@
 import type { EvidenceIssuer, EvidenceVerifier } from "../../attestation/evidence.ts";
 import { createInsecureVerifier } from "../../attestation/none/verifier.ts";
-import { ask, newInsecureIssuer, newNode, TestCluster } from "../../join/_testing.ts";
+import { ask, newInsecureIssuer, newNode, TestCluster } from "../exchanges/join_world.ts";
 import { measureTrust } from "../../nodelock/measure.ts";
 import { startTpmMachine, verifierFor } from "../integration/_attacks.ts";
 import { startBareServer } from "./bare_grpc.ts";

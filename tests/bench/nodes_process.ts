@@ -6,7 +6,7 @@
  */
 import * as v from "valibot";
 import { QUOTED_PCRS } from "../../attestation/tpm/constants.ts";
-import { createSoftwareMachine } from "../../attestation/tpm/testing.ts";
+import { createSoftwareMachine } from "../../attestation/tpm/testing/tpm.ts";
 import { extendedOnce, trustDigest } from "../../protocol/transcript.ts";
 import { TRUST_REGISTER } from "../../attestation/evidence.ts";
 import { mintCertificate } from "../../certificate/_mint.ts";
@@ -14,7 +14,7 @@ import { readPrivateKeyPem } from "../../certificate/keys.ts";
 import { ATTRIBUTE } from "../../certificate/name.ts";
 import { readCertificate } from "../../certificate/x509.ts";
 import { waitForListener } from "../../join/_knock.ts";
-import { newNode } from "../../join/_testing.ts";
+import { newNode } from "../exchanges/join_world.ts";
 import type { EndpointFailure } from "../../join/ticket_search.ts";
 import { TicketSearch } from "../../join/ticket_search.ts";
 import { fromBase64 } from "../../platform/bytes.ts";

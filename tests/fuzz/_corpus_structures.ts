@@ -4,12 +4,12 @@
  * @module
  */
 import { EVENT_TYPE } from "../../attestation/eventlog/event_types.ts";
-import { le, utf16, writeEvent, writeLog } from "../../attestation/eventlog/testing.ts";
+import { le, utf16, writeEvent, writeLog } from "../../attestation/eventlog/testing/event_logs.ts";
 import { CERTIFICATE_GUID, guidBytes } from "../../attestation/snp/certificate_table.ts";
 import { decodePayload } from "../../attestation/tpm/payload.ts";
 import { encodePcrSelection } from "../../attestation/tpm/pcr_selection.ts";
 import { TpmWriter } from "../../attestation/tpm/wire.ts";
-import { kernelSection, writePe } from "../../attestation/uki/testing.ts";
+import { kernelSection, writePe } from "../../attestation/uki/testing/images.ts";
 import { concat, utf8 } from "../../platform/bytes.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { fileOf } from "./_corpus_signed.ts";

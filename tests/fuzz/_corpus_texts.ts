@@ -4,7 +4,7 @@
  * @module
  */
 import { writeEvidenceFile } from "../../attestation/evidence_file.ts";
-import { writeLog } from "../../attestation/eventlog/testing.ts";
+import { writeLog } from "../../attestation/eventlog/testing/event_logs.ts";
 import { decodePayload } from "../../attestation/tpm/payload.ts";
 import { readPublicArea, spkiOf } from "../../attestation/tpm/public_area.ts";
 import { operatorKeyLine } from "../../certificate/operator_key.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { writePe } from "../../attestation/uki/testing.ts";
+import { writePe } from "../../attestation/uki/testing/images.ts";
 import { base64, concat, utf8 } from "../../platform/bytes.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 

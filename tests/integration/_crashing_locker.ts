@@ -7,7 +7,7 @@
  * @module
  */
 import { createTpmIssuer } from "../../attestation/tpm/issuer.ts";
-import { connectTpmSocket } from "../../attestation/tpm/socket_transport.ts";
+import { connectTpmSocket } from "../../attestation/tpm/testing/socket_transport.ts";
 import { openNodeLock } from "../../nodelock/lock.ts";
 import { takeRunLock } from "../../nodelock/run_lock.ts";
 import { systemClock } from "../../platform/clock.ts";

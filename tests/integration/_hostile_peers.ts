@@ -3,7 +3,7 @@ import { connect as connectTcp } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { TLSSocket } from "node:tls";
 import { clientTlsOptions } from "../../channel/finished.ts";
-import { dialService } from "../../join/_testing.ts";
+import { dialService } from "../exchanges/join_world.ts";
 import { randomBytes, utf8 } from "../../platform/bytes.ts";
 import { joinByHand } from "./_join_attacks.ts";
 

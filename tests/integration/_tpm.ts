@@ -5,8 +5,8 @@
  */
 import type { EkType } from "../../attestation/tpm/templates.ts";
 
-export { errorOf, flipped } from "../../attestation/testing.ts";
-export { createSoftwareMachine } from "../../attestation/tpm/testing.ts";
+export { errorOf, flipped } from "../../attestation/testing/evidence.ts";
+export { createSoftwareMachine } from "../../attestation/tpm/testing/tpm.ts";
 
 /** Whom a policy trusts: an identity, or an authority and the CN that it certified. */
 export type Trusted = { readonly identity: string } | { readonly issuerPem: string; readonly commonName: string };

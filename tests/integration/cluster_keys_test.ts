@@ -4,7 +4,7 @@ import { checkCaCertificate } from "../../certificate/chain.ts";
 import { clusterIdOf } from "../../certificate/cluster_id.ts";
 import { readPem } from "../../certificate/pem.ts";
 import { readCertificate } from "../../certificate/x509.ts";
-import { newKit, newSealingKeys } from "../../join/_testing_kit.ts";
+import { newKit, newSealingKeys } from "../../protocol/testing/kit.ts";
 import { checkControlPlaneKit } from "../../protocol/control_plane_kit.ts";
 import { openKit, sealKit } from "../../protocol/sealed_kit.ts";
 import { installClusterKeys, readClusterKeys } from "../../kubernetes/cluster_keys.ts";

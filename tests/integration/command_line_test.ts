@@ -2,15 +2,15 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { EVENT_TYPE } from "../../attestation/eventlog/event_types.ts";
-import { writeLog, type WrittenEvent } from "../../attestation/eventlog/testing.ts";
+import { writeLog, type WrittenEvent } from "../../attestation/eventlog/testing/event_logs.ts";
 import { NO_COLLATERAL } from "../../attestation/collateral.ts";
 import { readEvidenceFile } from "../../attestation/evidence_file.ts";
 import { readPolicy } from "../../attestation/policy.ts";
 import { createVerifier } from "../../attestation/policy_verifier.ts";
-import { createSoftwareAmd } from "../../attestation/snp/testing.ts";
+import { createSoftwareAmd } from "../../attestation/snp/testing/snp.ts";
 import { createTpmIssuer } from "../../attestation/tpm/issuer.ts";
 import { extendedOnce, lockDigest, trustDigest } from "../../protocol/transcript.ts";
-import { TestWorld, type TestWorldOptions } from "../../cli/_testing.ts";
+import { TestWorld, type TestWorldOptions } from "../../cli/testing/command_line.ts";
 import { policyExplain, policyMake, verify } from "../../cli/policy_handler.ts";
 import { readNodeConfiguration } from "../../node/configuration.ts";
 import { LockFile } from "../../nodelock/file.ts";

@@ -12,8 +12,8 @@ import type { ActivationChallenge, Evidence, EvidenceIssuer } from "../../attest
 import { createInsecureIdentity, createInsecureIssuer } from "../../attestation/none/issuer.ts";
 import { createInsecureVerifier } from "../../attestation/none/verifier.ts";
 import { extendedOnce, initA1, trustDigest } from "../../protocol/transcript.ts";
-import { InitWorld, TestOperator, trustIn } from "../../init/_testing.ts";
-import { ShownMachine } from "../../init/_testing_machine.ts";
+import { InitWorld, TestOperator, trustIn } from "../exchanges/init_world.ts";
+import { ShownMachine } from "../exchanges/init_machine.ts";
 import { measureLock, measureTrust } from "../../nodelock/measure.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { concat, hex, randomBytes } from "../../platform/bytes.ts";

@@ -10,8 +10,8 @@ import { createCertificateAuthority, issueAdminCertificate, issueServiceCertific
 import type { CertificateAuthority } from "../../certificate/ca.ts";
 import { generateKeyPair } from "../../certificate/keys.ts";
 import { INIT_CLIENT_DEADLINES } from "../../operator/exchange_client.ts";
-import { TestOperator, trustIn } from "../../init/_testing.ts";
-import { ShownMachine } from "../../init/_testing_machine.ts";
+import { TestOperator, trustIn } from "../exchanges/init_world.ts";
+import { ShownMachine } from "../exchanges/init_machine.ts";
 import { measureTrust } from "../../nodelock/measure.ts";
 import { randomBytes } from "../../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";

@@ -11,7 +11,7 @@ import { foundingStatement, helloStatement } from "../../protocol/transcript.ts"
 import { clusterIdText, readClusterId } from "../../certificate/cluster_id.ts";
 import { generateKeyPair } from "../../certificate/keys.ts";
 import { sign } from "../../protocol/signature.ts";
-import { CLUSTER_NAME, InitWorld, sayHello, TestOperator } from "../../init/_testing.ts";
+import { CLUSTER_NAME, InitWorld, sayHello, TestOperator } from "../exchanges/init_world.ts";
 import { hex, randomBytes } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import type { InitClientMessage, InitServerMessage, SignedInitRequest } from "../../proto/gen/bootstrapper.ts";

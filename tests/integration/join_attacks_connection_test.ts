@@ -11,7 +11,7 @@ import { listen } from "../../channel/server.ts";
 import type { EvidenceIssuer } from "../../attestation/evidence.ts";
 import type { JoinExchangeService } from "../../service/exchange_parts.ts";
 import { listenForJoins } from "../../service/service.ts";
-import { ask, dialService, newInsecureIssuer, newNode, TestCluster } from "../../join/_testing.ts";
+import { ask, dialService, newInsecureIssuer, newNode, TestCluster } from "../exchanges/join_world.ts";
 import { measureTrust } from "../../nodelock/measure.ts";
 import { copyOf, hex, randomBytes } from "../../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";

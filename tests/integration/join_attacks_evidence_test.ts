@@ -11,7 +11,7 @@ import { encodeEvidenceSet } from "../../attestation/combined.ts";
 import type { ActivationChallenge, Evidence } from "../../attestation/evidence.ts";
 import { extendedOnce, joinA2, lockDigest, trustDigest } from "../../protocol/transcript.ts";
 import { generateKeyPair } from "../../certificate/keys.ts";
-import { newInsecureIssuer, newNodeKeys, TestCluster } from "../../join/_testing.ts";
+import { newInsecureIssuer, newNodeKeys, TestCluster } from "../exchanges/join_world.ts";
 import { measureLock, measureTrust } from "../../nodelock/measure.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { concat, hex, randomBytes, sha256 } from "../../platform/bytes.ts";

@@ -13,7 +13,7 @@ import type { Session } from "../../channel/server.ts";
 import { joinA1 } from "../../protocol/transcript.ts";
 import { sign } from "../../protocol/signature.ts";
 import { createThrowAwayCertificate } from "../../certificate/throw_away.ts";
-import { ask, newNode, TestCluster } from "../../join/_testing.ts";
+import { ask, newNode, TestCluster } from "../exchanges/join_world.ts";
 import { measureTrust } from "../../nodelock/measure.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { randomBytes } from "../../platform/bytes.ts";

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { createNodeCsr } from "../../certificate/csr.ts";
 import { generateKeyPair } from "../../certificate/keys.ts";
-import { dialService, newInsecureIssuer, TestCluster } from "../../join/_testing.ts";
+import { dialService, newInsecureIssuer, TestCluster } from "../exchanges/join_world.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { randomBytes } from "../../platform/bytes.ts";
 import type { Hostility } from "./_join_attacks.ts";

@@ -10,7 +10,7 @@ import { generateKeyPair } from "../../certificate/keys.ts";
 import { nodeSubject } from "../../certificate/subjects.ts";
 import type { JoinExchangeService } from "../../service/exchange_parts.ts";
 import { listenForJoins } from "../../service/service.ts";
-import { CLUSTER_DOCUMENT, newInsecureIssuer, TestCluster } from "../../join/_testing.ts";
+import { CLUSTER_DOCUMENT, newInsecureIssuer, TestCluster } from "../exchanges/join_world.ts";
 import { VerificationQueue } from "../../service/verification_queue.ts";
 import { hex, randomBytes } from "../../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";

@@ -3,7 +3,7 @@ import { TicketSearch } from "../../join/ticket_search.ts";
 import { createTpmVerifier } from "../../attestation/tpm/verifier.ts";
 import { ATTRIBUTE } from "../../certificate/name.ts";
 import { listenForJoins } from "../../service/service.ts";
-import { newNode, TestCluster } from "../../join/_testing.ts";
+import { newNode, TestCluster } from "../exchanges/join_world.ts";
 import { base64 } from "../../platform/bytes.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { silentLog } from "../../platform/log.ts";

@@ -7,9 +7,9 @@
 import assert from "node:assert/strict";
 import type { EvidenceVerifier } from "../../attestation/evidence.ts";
 import { readPolicy } from "../../attestation/policy.ts";
-import { collateralOf, createSoftwareAmd, NOW as AMD_NOW } from "../../attestation/snp/testing.ts";
+import { collateralOf, createSoftwareAmd, NOW as AMD_NOW } from "../../attestation/snp/testing/snp.ts";
 import { createSnpVerifier } from "../../attestation/snp/verifier.ts";
-import { NOW as INTEL_NOW } from "../../attestation/tdx/testing_der.ts";
+import { NOW as INTEL_NOW } from "../../attestation/tdx/testing/der.ts";
 import { createTdxVerifier } from "../../attestation/tdx/verifier.ts";
 import { createTpmVerifier } from "../../attestation/tpm/verifier.ts";
 import { extendedOnce, trustDigest } from "../../protocol/transcript.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createPolicyText, createSoftwareMachine, errorOf, flipped } from "./_tpm.ts";
 import { COMMAND, HANDLE, QUOTED_PCRS } from "../../attestation/tpm/constants.ts";
-import { checkCounters } from "../../attestation/tpm/counters.ts";
+import { checkCounters } from "../../attestation/tpm/testing/counters.ts";
 import { createTpmIssuer } from "../../attestation/tpm/issuer.ts";
 import { makeCredential } from "../../attestation/tpm/make_credential.ts";
 import { decodePayload, encodePayload } from "../../attestation/tpm/payload.ts";

@@ -9,8 +9,8 @@ import { generateKeyPair, type KeyPair, privateKeyPem } from "../../certificate/
 import { operatorKeyLine } from "../../certificate/operator_key.ts";
 import { KEPT_PERMISSIONS, PERMISSIONS } from "../../cli/permissions.ts";
 import { policyMake, verify } from "../../cli/policy_handler.ts";
-import { TestWorld } from "../../cli/_testing.ts";
-import { CLUSTER_NAME, InitWorld, TestOperator } from "../../init/_testing.ts";
+import { TestWorld } from "../../cli/testing/command_line.ts";
+import { CLUSTER_NAME, InitWorld, TestOperator } from "../exchanges/init_world.ts";
 import { randomBytes } from "../../platform/bytes.ts";
 import { startTpmMachine, swtpmTest, type TpmMachine } from "./_attacks.ts";
 import { assertFresh } from "./_init_attacks.ts";

@@ -1,0 +1,73 @@
+/**
+ * What tests of event logs share: oracles, and logs written by hand.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { oraclesIn, type OracleTest } from "../../testing/evidence.ts";
+import type { Bytes } from "../../../platform/bytes.ts";
+import { concat, utf8 } from "../../../platform/bytes.ts";
+import { EVENT_TYPE } from "../event_types.ts";
+
+/** The logs of real machines. */
+export const ORACLE_LOGS = [
+  "cos-101-amd-sev.bin",
+  "debian-10.bin",
+  "rhel8-uefi.bin",
+  "ubuntu-2104-no-secure-boot.bin",
+  "ubuntu-2404-amd-sevsnp.bin",
+] as const;
+
+/** Registers a test over logs of real machines. */
+export const logOracleTest: OracleTest = oraclesIn("eventlog");
+
+/** An event to be written. */
+export interface WrittenEvent {
+  /** The PCR. */
+  readonly pcr: number;
+  /** The type. */
+  readonly type: number;
+  /** What the log says. */
+  readonly data: Uint8Array;
+  /** What was measured; the data, where it is left out. */
+  readonly measured?: Uint8Array;
+}
+
+/** TPM_ALG_ID and name of the banks that are written. */
+const BANKS = [[0x0004, "sha1", 20], [0x000b, "sha256", 32]] as const;
+
+/** `value` in `octets`, least significant first. */
+export function le(value: number | bigint, octets: number): Bytes {
+  return Uint8Array.from({ length: octets }, (_, i) => Number(BigInt(value) >> BigInt(8 * i) & 0xffn));
+}
+
+/** UTF-16, least significant octet first. */
+export function utf16(text: string): Bytes {
+  return concat(...Array.from({ length: text.length }, (_, i) => le(text.charCodeAt(i), 2)));
+}
+
+/** TCG_EfiSpecIDEventStruct in a TCG_PCR_EVENT. */
+export function writeHeader(banks: readonly (readonly [number, number])[] = BANKS.map(([id, , n]) => [id, n])): Bytes {
+  const specId = concat(
+    utf8("Spec ID Event03\0"),
+    ...[le(0, 4), le(0x02000200, 4), le(banks.length, 4)],
+    ...banks.flatMap(([id, length]) => [le(id, 2), le(length, 2)]),
+    le(0, 1),
+  );
+  return concat(le(0, 4), le(EVENT_TYPE.noAction, 4), new Uint8Array(20), le(specId.length, 4), specId);
+}
+
+/** TCG_PCR_EVENT2 with digests for SHA-1 and SHA-256. */
+export function writeEvent({ pcr, type, data, measured = data }: WrittenEvent): Bytes {
+  const isExtended = type !== EVENT_TYPE.noAction;
+  const digests = BANKS.flatMap(([id, hash, length]) => [
+    le(id, 2),
+    isExtended ? new Uint8Array(createHash(hash).update(measured).digest()) : new Uint8Array(length),
+  ]);
+  return concat(le(pcr, 4), le(type, 4), le(BANKS.length, 4), ...digests, le(data.length, 4), data);
+}
+
+/** A log of these events. */
+export function writeLog(events: readonly WrittenEvent[]): Bytes {
+  return concat(writeHeader(), ...events.map(writeEvent));
+}

@@ -1,0 +1,53 @@
+/**
+ * What tests of all kinds of evidence share.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import type { Bytes } from "../../platform/bytes.ts";
+import { copyOf } from "../../platform/bytes.ts";
+import { BootstrapError } from "../../platform/errors.ts";
+
+/** Registers a test over evidence that was made elsewhere. */
+export type OracleTest = (name: string, run: (read: (path: string) => Promise<Bytes>) => Promise<void>) => void;
+
+/** Makes what registers tests over a folder of evidence; where that is absent a test says so and is ignored. */
+export function oraclesIn(folder: string): OracleTest {
+  const path = fileURLToPath(new URL(`../../shared/testdata/attestation/${folder}`, import.meta.url));
+  const isThere = isFolder(path);
+  return (name, run) => {
+    Deno.test({
+      name: isThere ? name : `${name} -- IGNORED: there is no ${path}`,
+      ignore: !isThere,
+      fn: () => run((file) => Deno.readFile(`${path}/${file}`)),
+    });
+  };
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** The error that a task ends with; fails if it does not, or with one of another kind. */
+export async function errorOf(task: () => unknown): Promise<BootstrapError> {
+  try {
+    await task();
+  } catch (error) {
+    assert.ok(error instanceof BootstrapError, String(error));
+    return error;
+  }
+  throw new assert.AssertionError({ message: "it did not fail" });
+}
+
+/** The bytes with one bit of one octet flipped. */
+export function flipped(bytes: Uint8Array, index: number, mask = 1): Bytes {
+  const copy = copyOf(bytes);
+  copy[index] = (copy[index] ?? 0) ^ mask;
+  return copy;
+}

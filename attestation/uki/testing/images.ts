@@ -1,0 +1,86 @@
+/**
+ * Unified kernel images for tests, written by hand.
+ *
+ * @module
+ */
+import type { Bytes } from "../../../platform/bytes.ts";
+import { concat, utf8 } from "../../../platform/bytes.ts";
+import { le } from "../../eventlog/testing/event_logs.ts";
+
+/** A section to be written. */
+export interface WrittenSection {
+  /** Its name. */
+  readonly name: string;
+  /** What is in it. */
+  readonly content: Uint8Array;
+  /** How long it says to be in memory; the content's length, where it is left out. */
+  readonly virtualSize?: number;
+}
+
+/** Where everything is in the images that are written. */
+export const WRITTEN_PE = {
+  peOffset: 0x80,
+  optionalOffset: 0x98,
+  checksumOffset: 0xd8,
+  certificateEntryOffset: 0x128,
+  tableOffset: 0x188,
+  headerBytes: 0x400,
+} as const;
+const FILE_ALIGNMENT = 0x200;
+const PAGE = 0x10000;
+
+/** `.sdmagic` of the stub that is known. */
+export const STUB_252: WrittenSection = {
+  name: ".sdmagic",
+  content: utf8("#### LoaderInfo: systemd-stub 252.39-1~deb12u2 ####\0"),
+};
+
+/** A PE32+ image of these sections, one after the other; behind it `tail`, and a certificate table. */
+export function writePe(
+  sections: readonly WrittenSection[],
+  { tail = new Uint8Array(), certificates = new Uint8Array(), majorImageVersion = 1 }: {
+    readonly tail?: Uint8Array;
+    readonly certificates?: Uint8Array;
+    readonly majorImageVersion?: number;
+  } = {},
+): Bytes {
+  const { peOffset, headerBytes } = WRITTEN_PE;
+  const padded = sections.map(({ content }) =>
+    concat(content, new Uint8Array((FILE_ALIGNMENT - content.length % FILE_ALIGNMENT) % FILE_ALIGNMENT))
+  );
+  let offset: number = headerBytes;
+  const table = sections.map(({ name, content, virtualSize = content.length }, i) => {
+    const rawSize = padded[i]?.length ?? 0;
+    const [at, address] = [offset, PAGE * (i + 1)];
+    offset += rawSize;
+    const fields = [virtualSize, address, rawSize, rawSize === 0 ? 0 : at, 0, 0, 0, 0].map((field) => le(field, 4));
+    return concat(utf8(name.padEnd(8, "\0")), ...fields);
+  });
+  const end = offset + tail.length;
+  const directories = Array.from(
+    { length: 16 },
+    (_, i) => i === 4 && certificates.length > 0 ? concat(le(end, 4), le(certificates.length, 4)) : new Uint8Array(8),
+  );
+  const headers = concat(
+    ...[utf8("MZ"), new Uint8Array(0x3c - 2), le(peOffset, 4), new Uint8Array(peOffset - 0x40)],
+    ...[utf8("PE\0\0"), le(0x8664, 2), le(sections.length, 2), new Uint8Array(12), le(240, 2), le(0, 2)],
+    ...[
+      le(0x20b, 2),
+      new Uint8Array(42),
+      le(majorImageVersion, 2),
+      new Uint8Array(14),
+      le(headerBytes, 4),
+      le(0xc0ffee, 4),
+      new Uint8Array(40),
+      le(16, 4),
+    ],
+    ...directories,
+    ...table,
+  );
+  return concat(headers, new Uint8Array(headerBytes - headers.length), ...padded, tail, certificates);
+}
+
+/** A kernel in the section where the stub looks for it. */
+export function kernelSection(content: string, majorImageVersion = 1): WrittenSection {
+  return { name: ".linux", content: writePe([{ name: ".text", content: utf8(content) }], { majorImageVersion }) };
+}

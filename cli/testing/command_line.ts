@@ -1,0 +1,130 @@
+/**
+ * A world for tests of the command line: a folder as the node's root, and everything that is printed.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import type { TpmTransport } from "../../attestation/tpm/transport.ts";
+import type { ConfidentialDevice } from "../../attestation/tsm/device.ts";
+import { TSM_FOLDER } from "../../attestation/tsm/report.ts";
+import { nodePaths } from "../../node/paths.ts";
+import type { CommandRunner } from "../../platform/command.ts";
+import { BootstrapError } from "../../platform/errors.ts";
+import { createLog } from "../../platform/log.ts";
+import type { CliContext } from "../context.ts";
+import type { CliHandlers } from "../program.ts";
+import { runProgram } from "../program.ts";
+
+/** How a test's world differs from an empty one. */
+export interface TestWorldOptions {
+  /** What the person at the terminal types, answer by answer. */
+  readonly answers?: readonly string[];
+  /** Opens the TPM of the machine. */
+  readonly openTpm?: () => Promise<TpmTransport>;
+  /** The devices of the machine, which is a confidential VM then. */
+  readonly device?: ConfidentialDevice;
+  /** The subcommands that are under test. */
+  readonly handlers?: Partial<CliHandlers>;
+}
+
+/** A folder as a node, and what came out of the program. */
+export class TestWorld implements AsyncDisposable {
+  /** Standard output so far. */
+  out = "";
+  /** Standard error so far. */
+  err = "";
+  /** The permissions that were given up, in order. */
+  readonly revoked: string[] = [];
+  /** What the program knows. */
+  readonly context: CliContext;
+  readonly #handlers: CliHandlers;
+
+  private constructor(readonly root: string, options: TestWorldOptions) {
+    const answers = [...options.answers ?? []];
+    const clock = {
+      now: () => new Date(Date.UTC(2026, 0, 1)),
+      monotonicMs: () => 0,
+      sleep: () => Promise.resolve(),
+    };
+    const printError = (text: string) => {
+      this.err += text;
+    };
+    const answer = () => {
+      const next = answers.shift();
+      return next === undefined
+        ? Promise.reject(new BootstrapError("usage/no-terminal", "Nobody is at the terminal"))
+        : Promise.resolve(next);
+    };
+    this.context = {
+      print: (text) => {
+        this.out += text;
+      },
+      printError,
+      log: createLog(clock, (line) => printError(`${line}\n`)),
+      clock,
+      commands: noCommands,
+      terminal: {
+        isTerminal: false,
+        columns: 80,
+        askSecret: () => answer(),
+        confirm: async () => await answer() === "y",
+      },
+      environment: { configFolder: join(root, "home/.config") },
+      paths: nodePaths(root),
+      machineNames: () => ({ hostName: "node-1", addresses: [{ interface: "eth0", address: "10.0.0.1" }] }),
+      openTpm: options.openTpm ?? (() => Promise.reject(new BootstrapError("system/tpm-transport", "There is no TPM"))),
+      openDevice: () => {
+        if (options.device !== undefined) return options.device;
+        throw new BootstrapError("system/device", "There is no confidential VM");
+      },
+      permissions: {
+        revoke: ({ name }) => {
+          this.revoked.push(name);
+          return Promise.resolve(
+            Object.assign(new EventTarget(), { state: "denied", onchange: null, partial: false } as const),
+          );
+        },
+      },
+    };
+    const unexpected = () =>
+      Promise.reject(new BootstrapError("internal/test", "This handler was not expected to run"));
+    this.#handlers = {
+      ...{ run: unexpected, init: unexpected, abandon: unexpected, joinService: unexpected },
+      ...{ reset: unexpected, nodeRemove: unexpected },
+      ...{ policyExplain: unexpected, policyMake: unexpected, policyRegisters: unexpected, verify: unexpected },
+      ...options.handlers,
+    };
+  }
+
+  /** Makes an empty node: no TPM unless a test opens one, nothing mounted but its root folder. */
+  static async create(options: TestWorldOptions = {}): Promise<TestWorld> {
+    const world = new TestWorld(await Deno.makeTempDir(), options);
+    await world.write("proc/self/mountinfo", "1 1 8:1 / / rw - ext4 /dev/sda1 rw\n");
+    if (options.device !== undefined) await Deno.mkdir(join(world.root, TSM_FOLDER), { recursive: true });
+    return world;
+  }
+
+  /** Runs the program, and gives its exit code; what it prints replaces what was printed before. */
+  async run(...args: readonly string[]): Promise<number> {
+    this.out = "";
+    this.err = "";
+    return await runProgram(args, this.context, this.#handlers);
+  }
+
+  /** Writes a file of the node and gives its path. */
+  async write(path: string, text: string): Promise<string> {
+    const absolute = join(this.root, path);
+    await Deno.mkdir(join(absolute, ".."), { recursive: true });
+    await Deno.writeTextFile(absolute, text);
+    return absolute;
+  }
+
+  /** Removes the folder. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.root, { recursive: true });
+  }
+}
+
+const noCommands: CommandRunner = {
+  run: ([program]) => Promise.reject(new BootstrapError("system/command", `${program} is not there`)),
+};

@@ -1,0 +1,74 @@
+import { join } from "node:path";
+import type { CommandOptions, CommandResult, CommandRunner } from "../../platform/command.ts";
+import { Kubeadm, type KubeadmParts } from "../kubeadm.ts";
+import { kubeconfig } from "../kubeconfig.ts";
+
+/** A machine on which kubeadm prints what it is told to, and the calls are written down. */
+export class Machine implements CommandRunner, AsyncDisposable {
+  readonly calls: string[][] = [];
+  readonly configs: { readonly mode: number; readonly text: string }[] = [];
+  #answers: Partial<CommandResult>[] = [];
+
+  private constructor(readonly folder: string) {}
+
+  static async create(): Promise<Machine> {
+    const machine = new Machine(await Deno.makeTempDir());
+    await Deno.mkdir(join(machine.folder, "kubernetes/pki"), { recursive: true });
+    for (const name of ["ca.crt", "ca.key"]) {
+      await Deno.writeTextFile(join(machine.folder, "kubernetes/pki", name), "x");
+    }
+    return machine;
+  }
+
+  get kubeadm(): Kubeadm {
+    return new Kubeadm(this.parts);
+  }
+
+  get parts(): Required<KubeadmParts> {
+    return {
+      commands: this,
+      privateFolder: join(this.folder, "private"),
+      kubernetesFolder: join(this.folder, "kubernetes"),
+      kubeletFolder: join(this.folder, "kubelet"),
+    };
+  }
+
+  answer(...answers: Partial<CommandResult>[]): this {
+    this.#answers = answers;
+    return this;
+  }
+
+  async run(argv: readonly [string, ...string[]], options: CommandOptions): Promise<CommandResult> {
+    this.calls.push(argv.map((arg) => arg.replace(/^--config=.*/, "--config=…").replaceAll(this.folder, "…")));
+    const config = argv.find((arg) => arg.startsWith("--config="))?.slice("--config=".length);
+    if (config !== undefined) {
+      const mode = ((await Deno.stat(config)).mode ?? 0) & 0o777;
+      this.configs.push({ mode, text: await Deno.readTextFile(config) });
+    }
+    const { code = 0, stdout = "", stderr = "" } = this.#answers.shift() ?? {};
+    for (const line of stdout.split("\n")) options.onLine?.(line, "stdout");
+    for (const line of stderr.split("\n")) options.onLine?.(line, "stderr");
+    return { code, stdout, stderr };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.folder, { recursive: true });
+  }
+}
+
+/** Lays down what a kubelet that has joined has. */
+export async function layJoined(machine: Machine): Promise<void> {
+  const pem = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+  const config = kubeconfig({
+    ...{ clusterName: "c", userName: "u", server: "https://a:1", keyPem: pem },
+    ...{
+      caPem: pem.replaceAll("PRIVATE KEY", "CERTIFICATE"),
+      certificatePem: pem.replaceAll("PRIVATE KEY", "CERTIFICATE"),
+    },
+  });
+  await Deno.mkdir(join(machine.folder, "kubelet"), { recursive: true });
+  await Deno.writeTextFile(join(machine.folder, "kubelet/kubeadm-flags.env"), "x");
+  await Deno.writeTextFile(join(machine.folder, "kubelet/config.yaml"), "x");
+  await Deno.writeTextFile(join(machine.folder, "kubernetes/pki/ca.crt"), pem);
+  await Deno.writeTextFile(join(machine.folder, "kubernetes/kubelet.conf"), config);
+}

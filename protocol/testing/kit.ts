@@ -1,0 +1,38 @@
+/**
+ * What tests of a control plane's kit share.
+ *
+ * @module
+ */
+import { type CertificateAuthority, createCertificateAuthority } from "../../certificate/ca.ts";
+import { generateKeyPair, privateKeyPem } from "../../certificate/keys.ts";
+import { writePem } from "../../certificate/pem.ts";
+import { utf8 } from "../../platform/bytes.ts";
+import type { ControlPlaneKit } from "../control_plane_kit.ts";
+import type { SealingKeyPair } from "../node_keys.ts";
+
+/** The kit of a new cluster, whose CA is given or made. */
+export async function newKit(
+  given?: CertificateAuthority,
+): Promise<{ ca: CertificateAuthority; kit: ControlPlaneKit }> {
+  const now = new Date();
+  const ca = given ?? await createCertificateAuthority(now);
+  const [frontProxy, etcd] = [await createCertificateAuthority(now), await createCertificateAuthority(now)];
+  const serviceAccount = await generateKeyPair("p-256");
+  const keys = {
+    caKey: utf8(await privateKeyPem(ca.keys)),
+    serviceAccountKey: utf8(await privateKeyPem(serviceAccount)),
+    serviceAccountPublicKey: utf8(writePem("PUBLIC KEY", serviceAccount.spki)),
+    frontProxyCaCertificate: utf8(writePem("CERTIFICATE", frontProxy.certificate.der)),
+    frontProxyCaKey: utf8(await privateKeyPem(frontProxy.keys)),
+    etcdCaCertificate: utf8(writePem("CERTIFICATE", etcd.certificate.der)),
+    etcdCaKey: utf8(await privateKeyPem(etcd.keys)),
+  };
+  return { ca, kit: { keys, policyDocument: "version: 1\nvariant: none\n" } };
+}
+
+/** An E_c that no folder keeps. */
+export async function newSealingKeys(): Promise<SealingKeyPair> {
+  const keys = await crypto.subtle.generateKey({ name: "X25519" }, true, ["deriveBits"]) as CryptoKeyPair;
+  const publicKey = new Uint8Array(await crypto.subtle.exportKey("raw", keys.publicKey));
+  return { publicKey, privateKey: keys.privateKey };
+}
