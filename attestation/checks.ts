@@ -3,10 +3,10 @@
  *
  * @module
  */
+import { refusal } from "../protocol/refusal.ts";
 import type { BootstrapError } from "../platform/errors.ts";
 import { asBootstrapError } from "../platform/errors.ts";
 import type { EvidenceCheck } from "./evidence.ts";
-import { refusal } from "./evidence.ts";
 
 /** The checks of one verification. */
 export interface Checks {

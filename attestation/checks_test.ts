@@ -1,8 +1,8 @@
+import { refusal } from "../protocol/refusal.ts";
 import assert from "node:assert/strict";
 import { BootstrapError } from "../platform/errors.ts";
 import { createChecks } from "./checks.ts";
 import type { EvidenceCheck } from "./evidence.ts";
-import { refusal } from "./evidence.ts";
 import { errorOf } from "./testing/evidence.ts";
 
 Deno.test("createChecks() stops at the first refusal when nobody listens", async () => {

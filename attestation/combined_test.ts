@@ -1,3 +1,4 @@
+import { refusal } from "../protocol/refusal.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { hex } from "../platform/bytes.ts";
@@ -16,7 +17,6 @@ import type {
   EvidenceVerifier,
   MeasurementRegisters,
 } from "./evidence.ts";
-import { refusal } from "./evidence.ts";
 import { errorOf } from "./testing/evidence.ts";
 
 const STATEMENT = new Uint8Array(32).fill(1);

@@ -4,7 +4,6 @@
  * @module
  */
 import type { Bytes } from "../platform/bytes.ts";
-import { BootstrapError } from "../platform/errors.ts";
 
 /** The kinds of evidence. `none` is for development and proves nothing. */
 export const EVIDENCE_VARIANTS = ["tpm", "snp", "tdx", "none"] as const;
@@ -143,19 +142,3 @@ export interface MeasurementRegisters {
 export const TRUST_REGISTER = 12;
 /** The register that holds the lock. */
 export const LOCK_REGISTER = 15;
-
-/** A refusal that names the check, what was expected and what was seen. */
-export function refusal(
-  check: string,
-  message: string,
-  expected: string,
-  seen: string,
-  next = "",
-  retriable = false,
-): BootstrapError {
-  return new BootstrapError(`refused/${check}`, message, {
-    details: { check, expected, seen },
-    retriable,
-    ...(next === "" ? {} : { next }),
-  });
-}

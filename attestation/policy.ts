@@ -3,9 +3,10 @@
  *
  * @module
  */
+import type { NodeRole } from "../kubernetes/node_role.ts";
+import { refusal } from "../protocol/refusal.ts";
 import { readDocument } from "../platform/document.ts";
 import type { EvidenceVariant } from "./evidence.ts";
-import { refusal } from "./evidence.ts";
 import type { CollateralPlaces, PeerKind, TpmDocument } from "./policy_schema.ts";
 import { policySchema } from "./policy_schema.ts";
 import type { SnpPolicy } from "./snp/policy.ts";
@@ -35,9 +36,6 @@ export interface Policy {
   /** How far a peer's clock may be off. */
   readonly maximumClockSkewMs: number;
 }
-
-/** What a machine may be in a cluster. */
-export type NodeRole = "control-plane" | "worker";
 
 /**
  * Reads a policy document; `deploy/policy.example.yaml` shows one.

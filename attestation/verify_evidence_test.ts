@@ -1,6 +1,6 @@
+import { refusal } from "../protocol/refusal.ts";
 import assert from "node:assert/strict";
 import type { EvidenceCheck, EvidenceVerifier } from "./evidence.ts";
-import { refusal } from "./evidence.ts";
 import { verifyEvidence } from "./verify_evidence.ts";
 import { BootstrapError } from "../platform/errors.ts";
 

@@ -5,9 +5,10 @@
  */
 import { Metadata, status } from "@grpc/grpc-js";
 import type { ServiceError, StatusObject } from "@grpc/grpc-js";
+import { PeerError } from "../protocol/refusal.ts";
 import { Refusal } from "../proto/gen/bootstrapper.ts";
 import { BootstrapError, ERROR_CODES, errorFamily } from "../platform/errors.ts";
-import type { BootstrapErrorOptions, ErrorCode, ErrorFamily, FailedCheck } from "../platform/errors.ts";
+import type { ErrorCode, ErrorFamily, FailedCheck } from "../platform/errors.ts";
 
 const METADATA_KEY = "bootstrapper-refusal-bin";
 const MAXIMUM_REFUSAL_LENGTH = 8192;
@@ -35,21 +36,6 @@ const STATUS: Readonly<Record<ErrorFamily, number>> = Object.freeze({
 
 /** When to ask again, whole seconds: the one detail that strangers may know, as else they would ask at once. */
 export const RETRY_AFTER_DETAIL = "retryAfterSeconds";
-
-/** The detail of a refusal by a node that refused before its lock, and is fresh still. */
-export const NODE_IS_FRESH: Readonly<Record<"node", string>> = Object.freeze({ node: "fresh" });
-
-/** A refusal that the peer sent over the channel. */
-export class PeerError extends BootstrapError {
-  /** Whether the peer says that it is a fresh node still: {@linkcode NODE_IS_FRESH}. */
-  readonly isFresh: boolean;
-
-  /** The details say `saidBy: peer` too, for people and for programs that read the error as JSON. */
-  constructor(code: ErrorCode, message: string, options: BootstrapErrorOptions = {}) {
-    super(code, message, { ...options, details: { ...options.details, saidBy: "peer" } });
-    this.isFresh = options.details?.["node"] === NODE_IS_FRESH.node;
-  }
-}
 
 /** A peer that has not shown who it is learns the code, perhaps when to ask again, and nothing else. */
 export type Audience = "stranger" | "peer";

@@ -1,10 +1,11 @@
+import { NODE_IS_FRESH, PeerError } from "../protocol/refusal.ts";
 import assert from "node:assert/strict";
 import { Metadata, status } from "@grpc/grpc-js";
 import fc from "fast-check";
 import { BootstrapError, ERROR_CODES } from "../platform/errors.ts";
 import type { ErrorCode } from "../platform/errors.ts";
 import { Refusal } from "../proto/gen/bootstrapper.ts";
-import { errorOf, NODE_IS_FRESH, PeerError, statusOf } from "./refusal.ts";
+import { errorOf, statusOf } from "./refusal.ts";
 import type { Audience } from "./refusal.ts";
 
 const KEY = "bootstrapper-refusal-bin";

@@ -3,8 +3,8 @@
  *
  * @module
  */
+import { NODE_IS_FRESH } from "../protocol/refusal.ts";
 import type { ChannelServer } from "../channel/server.ts";
-import { NODE_IS_FRESH } from "../channel/refusal.ts";
 import { listen } from "../channel/server.ts";
 import { createCertificateAuthority, issueAdminCertificate } from "../certificate/ca.ts";
 import { clusterIdOf, clusterIdText } from "../certificate/cluster_id.ts";

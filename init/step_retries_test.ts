@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { sleepingClock } from "../platform/testing/platform.ts";
+import { sleepingClock } from "../platform/testing/sleeping_clock.ts";
 import { systemClock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { ErrorCode } from "../platform/errors.ts";

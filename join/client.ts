@@ -11,6 +11,7 @@
  *
  * @module
  */
+import type { NodeSelf } from "../protocol/node_self.ts";
 import { join } from "node:path";
 import type { EvidenceIssuer } from "../attestation/evidence.ts";
 import type { TrustPart } from "../protocol/transcript.ts";
@@ -24,7 +25,6 @@ import type { JoinFacts } from "../kubernetes/documents.ts";
 import type { Kubeadm } from "../kubernetes/kubeadm.ts";
 import { kubeconfig } from "../kubernetes/kubeconfig.ts";
 import { defaultTimeouts } from "../kubernetes/settings.ts";
-import type { NodeSelf } from "../node/configuration_defaults.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
 import type { NodeLock } from "../nodelock/lock.ts";
 import { utf8 } from "../platform/bytes.ts";

@@ -3,13 +3,13 @@
  *
  * @module
  */
+import type { NodeSelf } from "../protocol/node_self.ts";
 import { activationAnswer } from "../protocol/activation.ts";
 import type { Exchange } from "../channel/exchange.ts";
 import type { EvidenceIssuer } from "../attestation/evidence.ts";
 import { joinA2 } from "../protocol/transcript.ts";
 import { createNodeCsr } from "../certificate/csr.ts";
 import { sign } from "../protocol/signature.ts";
-import type { NodeSelf } from "../node/configuration_defaults.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { randomBytes } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { refusal } from "../attestation/evidence.ts";
+import { refusal } from "../protocol/refusal.ts";
 import { checkFounding } from "../protocol/founding.ts";
 import { joinA1 } from "../protocol/transcript.ts";
 import type { TrustPart } from "../protocol/transcript.ts";

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { readPolicy } from "../attestation/policy.ts";
+import type { NodeSelf } from "../protocol/node_self.ts";
 import { checkNodeCertificate } from "../certificate/chain.ts";
 import type { Certificate } from "../certificate/x509.ts";
 import { readClusterSettings } from "../kubernetes/settings.ts";
@@ -10,7 +12,6 @@ import type { ClusterSettings } from "../kubernetes/settings.ts";
 import { endpointText, readEndpoint } from "../platform/endpoint.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
-import type { NodeSelf } from "../node/configuration_defaults.ts";
 import type { Founding, JoinTicket } from "../proto/gen/bootstrapper.ts";
 import type { ControlPlaneKit } from "../protocol/control_plane_kit.ts";
 import { checkControlPlaneKit, wipeKit } from "../protocol/control_plane_kit.ts";
@@ -110,7 +111,7 @@ async function openSealedKit(
   if (sealedKit === undefined) throw malformed("sealed_kit", "is missing in the ticket of a control plane");
   const kit = await openKit(keys.sealing, a2, sealedKit);
   try {
-    await checkControlPlaneKit(kit, ca, now);
+    await checkControlPlaneKit(kit, ca, now, readPolicy);
     return { kit };
   } catch (error) {
     wipeKit(kit);

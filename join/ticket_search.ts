@@ -3,9 +3,9 @@
  *
  * @module
  */
+import { PeerError } from "../protocol/refusal.ts";
 import { dial } from "../channel/client.ts";
 import type { DialledExchange } from "../channel/client.ts";
-import { PeerError } from "../channel/refusal.ts";
 import { clusterIdText } from "../certificate/cluster_id.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
 import { endpointText } from "../platform/endpoint.ts";

@@ -1,8 +1,7 @@
 import * as v from "valibot";
 import { BootstrapError } from "../platform/errors.ts";
-
-/** What a node is in the cluster. */
-export type NodeRole = "worker" | "control-plane";
+import type { NodeRole } from "./node_role.ts";
+import { NODE_ROLES } from "./node_role.ts";
 
 /** What is recorded of an admitted node. */
 export interface AdmissionRecord {
@@ -25,7 +24,7 @@ export interface AdmissionRecord {
 const dataSchema = v.object({
   identity: v.string(),
   nodeName: v.string(),
-  role: v.picklist(["worker", "control-plane"]),
+  role: v.picklist(NODE_ROLES),
   nodeKey: v.string(),
   addresses: v.pipe(v.string(), v.parseJson(), v.array(v.string())),
   evidenceDigest: v.string(),

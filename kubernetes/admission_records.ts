@@ -19,7 +19,7 @@ import { checkIdentity, checkResetCount, keepsChanging, nameTaken, nodeWithoutRe
 import { unless, unlessChanged } from "./_unless.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
 
-export type { AdmissionRecord, NodeRole } from "./_admission_record.ts";
+export type { AdmissionRecord } from "./_admission_record.ts";
 export type { ConfigMapApi } from "./_config_maps.ts";
 
 /** How an admission ended. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { BootstrapError } from "../platform/errors.ts";
 import { systemClock } from "../platform/clock.ts";
-import { layJoined, Machine } from "./testing/cluster.ts";
+import { layJoined, Machine } from "./testing/machine.ts";
 import { CONTROL_PLANE_JOIN_PHASES, ControlPlaneJoin } from "./control_plane_join.ts";
 import { defaultTimeouts } from "./settings.ts";
 

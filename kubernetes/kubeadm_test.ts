@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { CommandResult } from "../platform/command.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { layJoined, Machine } from "./testing/cluster.ts";
+import { layJoined, Machine } from "./testing/machine.ts";
 
 const failedIn = (text: string) => ({ code: 1, stderr: `error: error execution phase ${text}` });
 const TOKEN = "abcdef.0123456789abcdef";

@@ -3,11 +3,12 @@
  *
  * @module
  */
+import type { NodeRole } from "./node_role.ts";
 import * as v from "valibot";
 import { BootstrapError } from "../platform/errors.ts";
 import { readRecord } from "./_admission_record.ts";
 import { ConfigMaps } from "./_config_maps.ts";
-import { type AdmissionRecord, AdmissionRecords, type ConfigMapApi, type NodeRole } from "./admission_records.ts";
+import { type AdmissionRecord, AdmissionRecords, type ConfigMapApi } from "./admission_records.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
 import { RemovalRequests } from "./removal_requests.ts";
 

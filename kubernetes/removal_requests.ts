@@ -6,10 +6,10 @@
  *
  * @module
  */
+import type { NodeRole } from "./node_role.ts";
 import * as v from "valibot";
 import { BootstrapError, type ErrorCode, errorFamily } from "../platform/errors.ts";
 import { isLabel } from "../platform/label.ts";
-import type { NodeRole } from "./admission_records.ts";
 import type { KubernetesApi } from "./api.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
 

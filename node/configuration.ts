@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { NodeRole } from "../kubernetes/node_role.ts";
 import type { EvidenceVariant } from "../attestation/evidence.ts";
 import type { EkType } from "../attestation/tpm/templates.ts";
 import type { TrustPart } from "../protocol/transcript.ts";
@@ -13,7 +14,7 @@ import { readOperatorKey } from "../certificate/operator_key.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { hex } from "../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
-import type { ConfigurationDocument, NodeRole } from "./configuration_schema.ts";
+import type { ConfigurationDocument } from "./configuration_schema.ts";
 import { readConfigurationDocument } from "./configuration_schema.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
 import { endpointText, readEndpoint, readListenAddress } from "../platform/endpoint.ts";

@@ -6,7 +6,7 @@
 import { isIP } from "node:net";
 import { BootstrapError } from "../platform/errors.ts";
 import type { NodeConfiguration } from "./configuration.ts";
-import type { NodeRole } from "./configuration_schema.ts";
+import type { NodeSelf } from "../protocol/node_self.ts";
 import { isLabel } from "../platform/label.ts";
 import { isReachableAddress } from "./configuration_schema.ts";
 
@@ -18,16 +18,6 @@ export interface MachineFacts {
   readonly addresses: readonly { readonly interface: string; readonly address: string }[];
   /** The interfaces of its default routes, best first; see {@linkcode defaultRouteInterfaces}. */
   readonly defaultRouteInterfaces: readonly string[];
-}
-
-/** The node as it calls itself towards others. */
-export interface NodeSelf {
-  /** An RFC 1123 label. */
-  readonly name: string;
-  /** An IP address. */
-  readonly address: string;
-  /** What it asks to become when it joins. */
-  readonly role: NodeRole;
 }
 
 const ROUTE_UP = 0x1;

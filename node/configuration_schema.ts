@@ -9,13 +9,10 @@ import type { EvidenceVariant } from "../attestation/evidence.ts";
 import { EVIDENCE_VARIANTS } from "../attestation/evidence.ts";
 import type { EkType } from "../attestation/tpm/templates.ts";
 import { EK_TYPES } from "../attestation/tpm/templates.ts";
+import type { NodeRole } from "../kubernetes/node_role.ts";
+import { NODE_ROLES } from "../kubernetes/node_role.ts";
 import { readDocument } from "../platform/document.ts";
 import { isLabel } from "../platform/label.ts";
-
-/** What a node asks to become when it joins. */
-export const NODE_ROLES = ["worker", "control-plane"] as const;
-/** What a node asks to become when it joins. */
-export type NodeRole = typeof NODE_ROLES[number];
 
 /** Addresses that no other node can reach this one by: unspecified, loopback, link-local, multicast. */
 const UNREACHABLE = /^(?:0\.|127\.|169\.254\.|2(?:2[4-9]|[345]\d)\.|::1?$|fe[89ab]|ff)/i;

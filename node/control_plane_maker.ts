@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { NodeSelf } from "../protocol/node_self.ts";
 import { join } from "node:path";
 import type { TrustPart } from "../protocol/transcript.ts";
 import { joinCertificateAuthority } from "../certificate/ca.ts";
@@ -18,7 +19,6 @@ import { ControlPlaneJoin } from "../kubernetes/control_plane_join.ts";
 import { fromUtf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { CommandRunner } from "../platform/command.ts";
-import type { NodeSelf } from "./configuration_defaults.ts";
 import { endpointText } from "../platform/endpoint.ts";
 import { hasJoinService, JOIN_SERVICE_PORT, stageJoinService, startStagedJoinService } from "./join_service_install.ts";
 import type { NodePaths } from "./paths.ts";

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { NodeSelf } from "../protocol/node_self.ts";
 import type { EvidenceIssuer, MeasurementRegisters } from "../attestation/evidence.ts";
 import type { Journals } from "../journal/journals.ts";
 import type { Kubeadm } from "../kubernetes/kubeadm.ts";
@@ -11,7 +12,6 @@ import type { Clock } from "../platform/clock.ts";
 import type { CommandRunner } from "../platform/command.ts";
 import type { Log } from "../platform/log.ts";
 import type { NodeConfiguration } from "./configuration.ts";
-import type { NodeSelf } from "./configuration_defaults.ts";
 import type { ImageFinding } from "./image_measured.ts";
 import type { NodePaths } from "./paths.ts";
 import type { NodeCheck } from "./preflight.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { PeerError } from "../channel/refusal.ts";
+import { PeerError } from "../protocol/refusal.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { OperationWatch } from "./_operation_watch.ts";
 

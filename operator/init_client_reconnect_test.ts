@@ -1,6 +1,6 @@
 /** How `foundOnNode()` keeps to an operation that has begun. */
 import assert from "node:assert/strict";
-import { sleepingClock } from "../platform/testing/platform.ts";
+import { sleepingClock } from "../platform/testing/sleeping_clock.ts";
 import { systemClock } from "../platform/clock.ts";
 import { MINUTE_MS } from "../platform/duration.ts";
 import { BootstrapError, exitCodeOf } from "../platform/errors.ts";

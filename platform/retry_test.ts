@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { systemClock } from "./clock.ts";
 import { BootstrapError } from "./errors.ts";
-import { sleepingClock } from "./testing/platform.ts";
+import { sleepingClock } from "./testing/sleeping_clock.ts";
 import { type BackOff, backOffMs, DEFAULT_BACK_OFF, type FailedTry, retry } from "./retry.ts";
 
 const LONG_MS = 3_600_000;

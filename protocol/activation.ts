@@ -4,9 +4,9 @@
  *
  * @module
  */
+import { refusal } from "./refusal.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { copyOf, equalBytes } from "../platform/bytes.ts";
-import { refusal } from "../attestation/evidence.ts";
 
 /** The answer, 32 bytes: HMAC-SHA-256 under the secret, over A1 or A2. */
 export async function activationAnswer(secret: Uint8Array, statement: Uint8Array): Promise<Bytes> {

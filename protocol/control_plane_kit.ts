@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { readPolicy } from "../attestation/policy.ts";
 import { checkCaCertificate } from "../certificate/chain.ts";
 import { clusterIdOf } from "../certificate/cluster_id.ts";
 import { type PemLabel, pemLabel, readPem, writePem } from "../certificate/pem.ts";
@@ -92,9 +91,15 @@ export function decodeControlPlaneKit(bytes: Uint8Array): ControlPlaneKit {
  * @param kit The kit.
  * @param ca The cluster's CA, checked.
  * @param now The time of day.
+ * @param checkPolicy Throws if the policy of the join services cannot be read.
  * @throws {BootstrapError} `refused/sealed-kit` with `field`; no error shows anything of a key.
  */
-export async function checkControlPlaneKit(kit: ControlPlaneKit, ca: Certificate, now: Date): Promise<void> {
+export async function checkControlPlaneKit(
+  kit: ControlPlaneKit,
+  ca: Certificate,
+  now: Date,
+  checkPolicy: (document: string, what: string) => void,
+): Promise<void> {
   const { keys, policyDocument } = kit;
   await checkKey(keys, "caKey", ca.spki);
   const publicKey = await check("serviceAccountPublicKey", () => {
@@ -105,7 +110,7 @@ export async function checkControlPlaneKit(kit: ControlPlaneKit, ca: Certificate
   await checkKey(keys, "frontProxyCaKey", await readCa(keys, "frontProxyCaCertificate", now));
   await checkKey(keys, "etcdCaKey", await readCa(keys, "etcdCaCertificate", now));
   try {
-    readPolicy(policyDocument, "the policy of the join services");
+    checkPolicy(policyDocument, "the policy of the join services");
   } catch (cause) {
     throw refused(POLICY_FIELD, asBootstrapError(cause).message, cause);
   }

@@ -1,3 +1,4 @@
+import { readPolicy } from "../attestation/policy.ts";
 import assert from "node:assert/strict";
 import { createPrivateKey, generateKeyPairSync } from "node:crypto";
 import * as fc from "fast-check";
@@ -61,7 +62,7 @@ Deno.test("decodeControlPlaneKit() gives back what was encoded, in buffers of it
   const read = decodeControlPlaneKit(bytes);
   bytes.fill(0);
   assert.deepEqual(read, kit);
-  await checkControlPlaneKit(read, ca.certificate, new Date());
+  await checkControlPlaneKit(read, ca.certificate, new Date(), readPolicy);
 });
 
 Deno.test("decodeControlPlaneKit() refuses a kit when a field is missing, too large or no PEM of its kind", async () => {
@@ -119,7 +120,7 @@ Deno.test("decodeControlPlaneKit() and checkControlPlaneKit() let no changed byt
     const flipped = copyOf(bytes);
     flipped[index] = (flipped[index] ?? 0) ^ 1 << index % 8;
     await assert.rejects(
-      async () => await checkControlPlaneKit(decodeControlPlaneKit(flipped), ca.certificate, new Date()),
+      async () => await checkControlPlaneKit(decodeControlPlaneKit(flipped), ca.certificate, new Date(), readPolicy),
       { code: /^(?:malformed|refused)\/sealed-kit$/ },
       `byte ${index}`,
     );
@@ -149,7 +150,7 @@ Deno.test("checkControlPlaneKit() refuses a kit when a part does not belong to t
   };
   for (const name of clusterKeyNames()) {
     const changed = withKeys(kit, { [name]: other.keys[name] });
-    const act = () => checkControlPlaneKit(changed, ca.certificate, new Date());
+    const act = () => checkControlPlaneKit(changed, ca.certificate, new Date(), readPolicy);
     await assertRefused(act, "refused/sealed-kit", FIELDS[blamed[name]], kit);
   }
 });
@@ -169,7 +170,7 @@ Deno.test("checkControlPlaneKit() refuses a kit when a CA is none or not valid n
     for (const der of Object.values(bad)) {
       const changed = withKeys(kit, { [name]: utf8(writePem("CERTIFICATE", der)) });
       await assertRefused(
-        () => checkControlPlaneKit(changed, ca.certificate, now),
+        () => checkControlPlaneKit(changed, ca.certificate, now, readPolicy),
         "refused/sealed-kit",
         FIELDS[name],
         kit,
@@ -181,7 +182,7 @@ Deno.test("checkControlPlaneKit() refuses a kit when a CA is none or not valid n
 Deno.test("checkControlPlaneKit() refuses a kit when its policy cannot be read", async () => {
   const { ca, kit } = await newKit();
   for (const policyDocument of ["{", "version: 2\n", "version: 1\nvariant: tpm\n"]) {
-    const act = () => checkControlPlaneKit({ ...kit, policyDocument }, ca.certificate, new Date());
+    const act = () => checkControlPlaneKit({ ...kit, policyDocument }, ca.certificate, new Date(), readPolicy);
     await assertRefused(act, "refused/sealed-kit", "policy_document", kit);
   }
 });
@@ -199,13 +200,13 @@ Deno.test("checkControlPlaneKit() takes service account keys of the kinds that k
       serviceAccountKey: utf8(rsa.privateKey.export({ type, format: "pem" }).toString()),
       serviceAccountPublicKey: utf8(spki),
     });
-    await checkControlPlaneKit(decodeControlPlaneKit(encodeControlPlaneKit(changed)), ca.certificate, now);
+    await checkControlPlaneKit(decodeControlPlaneKit(encodeControlPlaneKit(changed)), ca.certificate, now, readPolicy);
   }
   const ed25519 = await generateKeyPair("ed25519");
   const changed = withKeys(kit, {
     serviceAccountKey: utf8(await privateKeyPem(ed25519)),
     serviceAccountPublicKey: utf8(writePem("PUBLIC KEY", ed25519.spki)),
   });
-  const act = () => checkControlPlaneKit(changed, ca.certificate, now);
+  const act = () => checkControlPlaneKit(changed, ca.certificate, now, readPolicy);
   await assertRefused(act, "refused/sealed-kit", "service_account_key", changed);
 });

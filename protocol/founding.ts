@@ -3,12 +3,12 @@
  *
  * @module
  */
+import { refusal } from "./refusal.ts";
 import { clusterIdText } from "../certificate/cluster_id.ts";
 import type { KeyPair } from "../certificate/keys.ts";
 import { sign, verify } from "./signature.ts";
 import { equalBytes, hex } from "../platform/bytes.ts";
 import type { Founding } from "../proto/gen/bootstrapper.ts";
-import { refusal } from "../attestation/evidence.ts";
 import { foundingStatement } from "./transcript.ts";
 import type { TrustPart } from "./transcript.ts";
 

@@ -3,10 +3,10 @@
  *
  * @module
  */
+import type { NodeRole } from "../kubernetes/node_role.ts";
+import { NODE_ROLES } from "../kubernetes/node_role.ts";
 import { isIP } from "node:net";
 import { MAXIMUM_CSR_BYTES } from "../certificate/csr.ts";
-import type { NodeRole } from "../kubernetes/admission_records.ts";
-import { NODE_ROLES } from "../node/configuration_schema.ts";
 import { isLabel } from "../platform/label.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { copyOf, equalBytes } from "../platform/bytes.ts";

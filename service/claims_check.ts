@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { refusal } from "../attestation/evidence.ts";
+import { refusal } from "../protocol/refusal.ts";
 import type { AdmissionRecord } from "../kubernetes/admission_records.ts";
 import { readClusterSettings } from "../kubernetes/settings.ts";
 import { readEndpoint } from "../platform/endpoint.ts";

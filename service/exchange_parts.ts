@@ -3,10 +3,11 @@
  *
  * @module
  */
+import type { NodeRole } from "../kubernetes/node_role.ts";
 import type { EvidenceVerifier } from "../attestation/evidence.ts";
 import type { TrustPart } from "../protocol/transcript.ts";
 import type { KeyPair } from "../certificate/keys.ts";
-import type { AdmissionRecords, NodeRole } from "../kubernetes/admission_records.ts";
+import type { AdmissionRecords } from "../kubernetes/admission_records.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";

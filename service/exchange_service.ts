@@ -11,11 +11,11 @@
  *
  * @module
  */
+import { refusal } from "../protocol/refusal.ts";
 import { checkActivationAnswer } from "../protocol/activation.ts";
 import { peerGroup } from "../channel/peer_group.ts";
 import type { Session } from "../channel/server.ts";
 import type { RegisterExpectation, VerifiedEvidence } from "../attestation/evidence.ts";
-import { refusal } from "../attestation/evidence.ts";
 import { verifyEvidence } from "../attestation/verify_evidence.ts";
 import { extendedOnce, joinA1, joinA2, lockDigest, trustDigest } from "../protocol/transcript.ts";
 import type { TrustPart } from "../protocol/transcript.ts";

@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { PeerError } from "../../protocol/refusal.ts";
+import type { NodeRole } from "../../kubernetes/node_role.ts";
 import { hex } from "../../platform/bytes.ts";
 import { asBootstrapError, BootstrapError, errorFamily } from "../../platform/errors.ts";
 import type {
@@ -14,13 +16,12 @@ import type {
   EvidenceVerifier,
   RegisterExpectation,
 } from "../evidence.ts";
-import { PeerError } from "../../channel/refusal.ts";
 import { NO_COLLATERAL } from "../collateral.ts";
 import type { Collateral } from "../collateral.ts";
 import { combinedName, encodeEvidenceSet, piecesOf } from "../combined.ts";
 import { LOCK_REGISTER, TRUST_REGISTER } from "../evidence.ts";
 import type { EvidenceFile } from "../evidence_file.ts";
-import type { NodeRole, PeerKind, Policy } from "../policy.ts";
+import type { PeerKind, Policy } from "../policy.ts";
 import { roleOf } from "../policy.ts";
 import { createVerifier } from "../policy_verifier.ts";
 import { decodePayload as decodeSnpPayload } from "../snp/payload.ts";

@@ -1,7 +1,7 @@
+import { PeerError } from "../../protocol/refusal.ts";
 import assert from "node:assert/strict";
 import { hex, sha256, utf8 } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
-import { PeerError } from "../../channel/refusal.ts";
 import { writeLog, type WrittenEvent } from "../eventlog/testing/event_logs.ts";
 import { readEventLog } from "../eventlog/event_log.ts";
 import { EVENT_TYPE } from "../eventlog/event_types.ts";

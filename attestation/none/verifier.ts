@@ -1,7 +1,7 @@
+import { refusal } from "../../protocol/refusal.ts";
 import { hex } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import type { EvidenceVerifier } from "../evidence.ts";
-import { refusal } from "../evidence.ts";
 import { INSECURE_IDENTITY_BYTES } from "./issuer.ts";
 
 /**

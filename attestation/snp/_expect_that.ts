@@ -3,8 +3,8 @@
  *
  * @module
  */
+import { refusal } from "../../protocol/refusal.ts";
 import type { Checks } from "../checks.ts";
-import { refusal } from "../evidence.ts";
 
 /** That something holds; if not, what was expected and seen. */
 export function expectThat(

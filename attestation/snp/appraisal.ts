@@ -3,11 +3,11 @@
  *
  * @module
  */
+import { refusal } from "../../protocol/refusal.ts";
 import { verifyWith } from "../../certificate/public_key.ts";
 import { concat, hex, isZero } from "../../platform/bytes.ts";
 import type { Checks } from "../checks.ts";
 import type { Collateral } from "../collateral.ts";
-import { refusal } from "../evidence.ts";
 import type { AmdAnchor } from "./amd_roots.ts";
 import { checkVekChain, findCollateral, type VekChain, type VekKind } from "./chain.ts";
 import type { SnpPayload } from "./payload.ts";

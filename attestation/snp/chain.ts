@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { refusal } from "../../protocol/refusal.ts";
 import { checkCrl, checkNotRevoked, readCrl } from "../../certificate/crl.ts";
 import { ATTRIBUTE, nameText } from "../../certificate/name.ts";
 import { readPublicKey } from "../../certificate/public_key.ts";
@@ -17,7 +18,6 @@ import {
 } from "../../certificate/x509.ts";
 import { equalBytes } from "../../platform/bytes.ts";
 import type { Collateral, CollateralFile } from "../collateral.ts";
-import { refusal } from "../evidence.ts";
 import { prefixed } from "./_prefixed.ts";
 import type { AmdAnchor, Product } from "./amd_roots.ts";
 import { readVekExtensions, VEK_EXTENSIONS, type VekExtensions } from "./vek.ts";

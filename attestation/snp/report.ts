@@ -3,10 +3,10 @@
  *
  * @module
  */
+import { refusal } from "../../protocol/refusal.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { concat, copyOf, isZero } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
-import { refusal } from "../evidence.ts";
 
 /** The size of a report of every version. */
 export const REPORT_BYTES = 0x4a0;

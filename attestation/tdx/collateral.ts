@@ -3,8 +3,8 @@
  *
  * @module
  */
+import { refusal } from "../../protocol/refusal.ts";
 import type { Collateral } from "../collateral.ts";
-import { refusal } from "../evidence.ts";
 import type { PckCa } from "./intel_chain.ts";
 
 /** The parts, in the order of their encoding. */

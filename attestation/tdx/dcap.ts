@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { refusal } from "../../protocol/refusal.ts";
 import { type Crl, readCrl } from "../../certificate/crl.ts";
 import { readPublicKey, verifyWith } from "../../certificate/public_key.ts";
 import type { Certificate } from "../../certificate/x509.ts";
@@ -10,7 +11,6 @@ import type { Bytes } from "../../platform/bytes.ts";
 import { concat, fromHex, hex, sha256 } from "../../platform/bytes.ts";
 import type { Checks } from "../checks.ts";
 import { createChecks } from "../checks.ts";
-import { refusal } from "../evidence.ts";
 import { prefixed } from "./_prefixed.ts";
 import { checkSignedJson } from "./intel_json.ts";
 import type { TdxCollateral } from "./collateral.ts";

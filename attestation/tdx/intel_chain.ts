@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { refusal } from "../../protocol/refusal.ts";
 import { verifySignedDer } from "../../certificate/certificate_signature.ts";
 import { checkCrl, checkNotRevoked, type Crl } from "../../certificate/crl.ts";
 import { ATTRIBUTE, type NameAttribute, nameText, sameAttributes } from "../../certificate/name.ts";
@@ -17,7 +18,6 @@ import {
   refuseUnknownCritical,
 } from "../../certificate/x509.ts";
 import { equalBytes, hex } from "../../platform/bytes.ts";
-import { refusal } from "../evidence.ts";
 import { readPemChain } from "./_pem_chain.ts";
 
 /** A PCK certificate with what is above it. That it could be read says nothing about its truth. */

@@ -3,13 +3,13 @@
  *
  * @module
  */
+import { refusal } from "../../protocol/refusal.ts";
 import type { GenericSchema } from "valibot";
 import * as v from "valibot";
 import type { Certificate } from "../../certificate/x509.ts";
 import { readPublicKey, verifyWith } from "../../certificate/public_key.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { fromHex, fromUtf8, utf8 } from "../../platform/bytes.ts";
-import { refusal } from "../evidence.ts";
 import { structureError } from "./_reader.ts";
 
 /** A document whose inner object is signed. */

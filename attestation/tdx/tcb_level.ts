@@ -4,9 +4,9 @@
  *
  * @module
  */
+import { refusal } from "../../protocol/refusal.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { equalBytes, hex } from "../../platform/bytes.ts";
-import { refusal } from "../evidence.ts";
 import type { PckPlatform } from "./pck.ts";
 import type { QeIdentity } from "./qe_identity.ts";
 import type { QeReport, TdReport } from "./quote.ts";

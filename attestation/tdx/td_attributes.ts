@@ -4,9 +4,9 @@
  *
  * @module
  */
+import { refusal } from "../../protocol/refusal.ts";
 import { hex } from "../../platform/bytes.ts";
 import type { Checks } from "../checks.ts";
-import { refusal } from "../evidence.ts";
 import type { TdReport } from "./quote.ts";
 
 /** Bits of the group TUD, of which DEBUG is bit 0: a TD with any of them is under somebody's eyes. */

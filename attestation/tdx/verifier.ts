@@ -3,13 +3,13 @@
  *
  * @module
  */
+import { refusal } from "../../protocol/refusal.ts";
 import { concat, hex, isZero } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import type { Checks } from "../checks.ts";
 import { createChecks } from "../checks.ts";
 import type { Collateral } from "../collateral.ts";
 import type { EvidenceClaims, EvidenceVerifier, RegisterExpectation } from "../evidence.ts";
-import { refusal } from "../evidence.ts";
 import { structureError } from "./_reader.ts";
 import { completeCollateral, type TdxCollateral } from "./collateral.ts";
 import { checkDcap, type IntelTrust, type TcbReport } from "./dcap.ts";

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { refusal } from "../../protocol/refusal.ts";
 import {
   basicConstraints,
   type Certificate,
@@ -18,7 +19,6 @@ import {
 } from "../../certificate/x509.ts";
 import { type NameAttribute, nameText } from "../../certificate/name.ts";
 import { equalBytes, hex } from "../../platform/bytes.ts";
-import { refusal } from "../evidence.ts";
 import type { EkType } from "./templates.ts";
 
 /** An authority that certifies endorsement keys, and what its certificates must say. */

@@ -3,8 +3,8 @@
  *
  * @module
  */
+import { refusal } from "../../protocol/refusal.ts";
 import type { Bytes } from "../../platform/bytes.ts";
-import { refusal } from "../evidence.ts";
 import { GENERATED_VALUE, MAXIMUM_DIGEST_BYTES, MAXIMUM_NAME_BYTES, TAG } from "./constants.ts";
 import type { PcrSelection } from "./pcr_selection.ts";
 import { readPcrSelection } from "./pcr_selection.ts";

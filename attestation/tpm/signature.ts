@@ -3,9 +3,9 @@
  *
  * @module
  */
+import { refusal } from "../../protocol/refusal.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { concat, copyOf } from "../../platform/bytes.ts";
-import { refusal } from "../evidence.ts";
 import { ALGORITHM } from "./constants.ts";
 import { readCoordinate } from "./public_area.ts";
 import { TpmReader } from "./wire.ts";

@@ -3,13 +3,14 @@
  *
  * @module
  */
+import { refusal } from "../../protocol/refusal.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { concat, hex, isZero, sha256, u32be } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import type { EvidenceVerifier, RegisterExpectation, VerifiedEvidence } from "../evidence.ts";
 import { createChecks } from "../checks.ts";
 import type { Checks } from "../checks.ts";
-import { LOCK_REGISTER, refusal, TRUST_REGISTER } from "../evidence.ts";
+import { LOCK_REGISTER, TRUST_REGISTER } from "../evidence.ts";
 import { ALGORITHM, ATTRIBUTE, HANDLE, PCR_BYTES, QUOTED_PCRS } from "./constants.ts";
 import type { EkTrust } from "./ek_trust.ts";
 import { checkEkTrust } from "./ek_trust.ts";

@@ -1,6 +1,6 @@
 /** Why a node gets no ticket: each reason with its code, told to the node with what to do, and logged with the node's identity. */
+import { refusal } from "../../protocol/refusal.ts";
 import assert from "node:assert/strict";
-import { refusal } from "../../attestation/evidence.ts";
 import { createInsecureIdentity, createInsecureIssuer } from "../../attestation/none/issuer.ts";
 import { createInsecureVerifier } from "../../attestation/none/verifier.ts";
 import { MemoryConfigMaps } from "../../kubernetes/testing/memory_config_maps.ts";

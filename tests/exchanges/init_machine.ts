@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { refusal } from "../../protocol/refusal.ts";
 import type {
   ActivationChallenge,
   Evidence,
@@ -10,7 +11,7 @@ import type {
   EvidenceVerifier,
   MeasurementRegisters,
 } from "../../attestation/evidence.ts";
-import { LOCK_REGISTER, refusal, TRUST_REGISTER } from "../../attestation/evidence.ts";
+import { LOCK_REGISTER, TRUST_REGISTER } from "../../attestation/evidence.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { concat, copyOf, equalBytes, hex, isZero, randomBytes, sha256 } from "../../platform/bytes.ts";
 

@@ -3,9 +3,9 @@
  *
  * @module
  */
+import type { NodeSelf } from "../../protocol/node_self.ts";
 import { join } from "node:path";
 import { readKubeconfig } from "../../kubernetes/kubeconfig.ts";
-import type { NodeSelf } from "../../node/configuration_defaults.ts";
 import type { NodeLock } from "../../nodelock/lock.ts";
 import { openNodeLock } from "../../nodelock/lock.ts";
 import { systemClock } from "../../platform/clock.ts";

@@ -1,3 +1,4 @@
+import { readPolicy } from "../../attestation/policy.ts";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { checkCaCertificate } from "../../certificate/chain.ts";
@@ -49,7 +50,7 @@ for (const algorithm of ["ECDSA-P256", "RSA-2048"]) {
       const kit = { keys: await readClusterKeys(join(first, "pki")), policyDocument };
       const [node, a2] = [await newSealingKeys(), randomBytes(32)];
       const opened = await openKit(node, a2, await sealKit(node.publicKey, a2, kit));
-      await checkControlPlaneKit(opened, ca, new Date());
+      await checkControlPlaneKit(opened, ca, new Date(), readPolicy);
       await installClusterKeys(join(second, "pki"), opened.keys, caPem);
 
       const said = await makeCertificates(kubeadm, second, ["all"], algorithm);

@@ -1,5 +1,5 @@
+import { refusal } from "../../../protocol/refusal.ts";
 import type { EvidenceClaims } from "../../evidence.ts";
-import { refusal } from "../../evidence.ts";
 
 /**
  * Checks that a TPM's counters did not go back from one piece of evidence to a later one of the same identity, as they would

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { readPolicy } from "../../../attestation/policy.ts";
 import { Metadata } from "@grpc/grpc-js";
 import { errorOf } from "../../../channel/refusal.ts";
 import { readCertificate } from "../../../certificate/x509.ts";
@@ -104,7 +105,7 @@ export const messageTargets: readonly FuzzTarget[] = [
       return async (input) => {
         const kit = decodeControlPlaneKit(input);
         promise(equalBytes(encodeControlPlaneKit(kit), input), "a kit that is written again is another");
-        await checkControlPlaneKit(kit, ca, NOW);
+        await checkControlPlaneKit(kit, ca, NOW, readPolicy);
       };
     },
   },
