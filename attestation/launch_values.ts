@@ -4,7 +4,7 @@
  * @module
  */
 import type { Bytes } from "../platform/bytes.ts";
-import { padded } from "./tdx/rtmr.ts";
+import { padded } from "./kinds/tdx/rtmr.ts";
 import type { TrustPart } from "../protocol/transcript.ts";
 import { extendedOnce, trustDigest } from "../protocol/transcript.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Certificate } from "../certificate/x509.ts";
-import type { AmdAnchor } from "./snp/amd_roots.ts";
+import type { AmdAnchor } from "./kinds/snp/amd_roots.ts";
 
 /** What is trusted; the vendors' own roots, which are built in, unless a test says otherwise. */
 export interface VendorAnchors {

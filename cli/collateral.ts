@@ -1,7 +1,7 @@
 import type { Collateral } from "../attestation/collateral.ts";
 import { collateralFolder, collateralInOrder } from "../attestation/collateral.ts";
 import { collateralCache } from "../attestation/collateral_cache.ts";
-import type { Policy } from "../attestation/policy.ts";
+import type { Policy } from "../attestation/policy/policy.ts";
 import type { Clock } from "../platform/clock.ts";
 
 /** Where a policy has collateral looked for, in that order. */

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { createSnpIssuer } from "../attestation/snp/issuer.ts";
-import { snpRegisters } from "../attestation/snp/registers.ts";
-import { createTdxIssuer } from "../attestation/tdx/issuer.ts";
-import { tdxMeasurementRegisters } from "../attestation/tdx/registers.ts";
-import { createTdxRegisters } from "../attestation/tdx/rtmr.ts";
+import { createSnpIssuer } from "../attestation/kinds/snp/issuer.ts";
+import { snpRegisters } from "../attestation/kinds/snp/registers.ts";
+import { createTdxIssuer } from "../attestation/kinds/tdx/issuer.ts";
+import { tdxMeasurementRegisters } from "../attestation/kinds/tdx/registers.ts";
+import { createTdxRegisters } from "../attestation/kinds/tdx/rtmr.ts";
 import type { ConfidentialDevice } from "../attestation/tsm/device.ts";
 import type { TsmRequest } from "../attestation/tsm/report.ts";
 import type { MachineEvidence } from "./machine_evidence.ts";

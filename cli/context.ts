@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { TpmTransport } from "../attestation/tpm/transport.ts";
+import type { TpmTransport } from "../attestation/kinds/tpm/transport.ts";
 import type { ConfidentialDevice } from "../attestation/tsm/device.ts";
 import type { NodePaths } from "../node/paths.ts";
 import type { Clock } from "../platform/clock.ts";

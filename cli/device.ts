@@ -4,7 +4,7 @@
  * @module
  */
 import type { Command } from "commander";
-import { systemRegisterFiles } from "../attestation/tdx/rtmr.ts";
+import { systemRegisterFiles } from "../attestation/kinds/tdx/rtmr.ts";
 import type { ConfidentialDevice } from "../attestation/tsm/device.ts";
 import { connectDevice, serveDevice } from "../attestation/tsm/device.ts";
 import { readTsmReport } from "../attestation/tsm/report.ts";

@@ -5,14 +5,14 @@
  */
 import type { Evidence } from "../attestation/evidence.ts";
 import { LOCK_REGISTER, TRUST_REGISTER } from "../attestation/evidence.ts";
-import { decodePayload as decodeSnpPayload } from "../attestation/snp/payload.ts";
-import { readReport } from "../attestation/snp/report.ts";
-import { decodeTdxPayload } from "../attestation/tdx/payload.ts";
-import { readQuote } from "../attestation/tdx/quote.ts";
-import { TDX_LOCK_REGISTER } from "../attestation/tdx/rtmr.ts";
-import { decodePayload } from "../attestation/tpm/payload.ts";
-import { readPublicArea, spkiOf } from "../attestation/tpm/public_area.ts";
-import { readQuoteInfo } from "../attestation/tpm/quote_info.ts";
+import { decodePayload as decodeSnpPayload } from "../attestation/kinds/snp/payload.ts";
+import { readReport } from "../attestation/kinds/snp/report.ts";
+import { decodeTdxPayload } from "../attestation/kinds/tdx/payload.ts";
+import { readQuote } from "../attestation/kinds/tdx/quote.ts";
+import { TDX_LOCK_REGISTER } from "../attestation/kinds/tdx/rtmr.ts";
+import { decodePayload } from "../attestation/kinds/tpm/payload.ts";
+import { readPublicArea, spkiOf } from "../attestation/kinds/tpm/public_area.ts";
+import { readQuoteInfo } from "../attestation/kinds/tpm/quote_info.ts";
 import { writePem } from "../certificate/pem.ts";
 import { hex, sha256 } from "../platform/bytes.ts";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { readEvidenceFile } from "../attestation/evidence_file.ts";
-import { readPolicy } from "../attestation/policy.ts";
-import { createSoftwareAmd } from "../attestation/snp/testing/snp.ts";
-import { createSoftwareIntel } from "../attestation/tdx/testing/intel.ts";
+import { readPolicy } from "../attestation/policy/policy.ts";
+import { createSoftwareAmd } from "../attestation/kinds/snp/testing/snp.ts";
+import { createSoftwareIntel } from "../attestation/kinds/tdx/testing/intel.ts";
 import type { ConfidentialDevice } from "../attestation/tsm/device.ts";
 import { hex } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";

@@ -6,11 +6,11 @@
 import { proveChannelBinding } from "../channel/finished.ts";
 import type { Explanation } from "../attestation/explain/explain.ts";
 import { explainConnection } from "../attestation/explain/explain.ts";
-import type { Policy } from "../attestation/policy.ts";
-import { isInsecure } from "../attestation/policy.ts";
-import { createVerifier } from "../attestation/policy_verifier.ts";
-import type { FileSources, MadePolicy, MakeContext } from "../attestation/policy_make.ts";
-import { makePolicyOf } from "../attestation/policy_make.ts";
+import type { Policy } from "../attestation/policy/policy.ts";
+import { isInsecure } from "../attestation/policy/policy.ts";
+import { createVerifier } from "../attestation/policy/policy_verifier.ts";
+import type { FileSources, MadePolicy, MakeContext } from "../attestation/policy/policy_make.ts";
+import { makePolicyOf } from "../attestation/policy/policy_make.ts";
 import type { FreshNode } from "../operator/verify_fresh_node.ts";
 import { verifyFreshNode } from "../operator/verify_fresh_node.ts";
 import { endpointText } from "../platform/endpoint.ts";

@@ -5,8 +5,8 @@
  */
 import { stringify } from "yaml";
 import type { EvidenceClaims } from "../attestation/evidence.ts";
-import { isInsecure, readPolicy } from "../attestation/policy.ts";
-import { createVerifier } from "../attestation/policy_verifier.ts";
+import { isInsecure, readPolicy } from "../attestation/policy/policy.ts";
+import { createVerifier } from "../attestation/policy/policy_verifier.ts";
 import { collateralOf } from "./collateral.ts";
 import { clusterIdOf } from "../certificate/cluster_id.ts";
 import type { KeyPair } from "../certificate/keys.ts";

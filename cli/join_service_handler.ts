@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { createVerifier } from "../attestation/policy_verifier.ts";
+import { createVerifier } from "../attestation/policy/policy_verifier.ts";
 import { collateralOf } from "./collateral.ts";
 import { readPolicyDocument, readServiceState } from "../service/service_state.ts";
 import { runJoinService } from "../service/service.ts";

@@ -4,10 +4,10 @@
  * @module
  */
 import { join } from "node:path";
-import type { TpmIssuer } from "../attestation/tpm/issuer.ts";
-import { createTpmIssuer } from "../attestation/tpm/issuer.ts";
-import type { EkType } from "../attestation/tpm/templates.ts";
-import type { TpmTransport } from "../attestation/tpm/transport.ts";
+import type { TpmIssuer } from "../attestation/kinds/tpm/issuer.ts";
+import { createTpmIssuer } from "../attestation/kinds/tpm/issuer.ts";
+import type { EkType } from "../attestation/kinds/tpm/templates.ts";
+import type { TpmTransport } from "../attestation/kinds/tpm/transport.ts";
 import type { ConfidentialDevice } from "../attestation/tsm/device.ts";
 import { TSM_FOLDER } from "../attestation/tsm/report.ts";
 import type { Clock } from "../platform/clock.ts";

@@ -6,9 +6,9 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { Option } from "commander";
-import type { CollateralPlaces } from "../attestation/policy.ts";
-import type { EkType } from "../attestation/tpm/templates.ts";
-import { EK_TYPES } from "../attestation/tpm/templates.ts";
+import type { CollateralPlaces } from "../attestation/policy/policy.ts";
+import type { EkType } from "../attestation/kinds/tpm/templates.ts";
+import { EK_TYPES } from "../attestation/kinds/tpm/templates.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { CliContext, OutputForm } from "./context.ts";
 import type { FreshNodeOptions } from "./operator_options.ts";

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { resolve } from "node:path";
 import { issueEvidenceFile, writeEvidenceFile } from "../attestation/evidence_file.ts";
-import { createSoftwareMachine, filled } from "../attestation/tpm/testing/tpm.ts";
+import { createSoftwareMachine, filled } from "../attestation/kinds/tpm/testing/tpm.ts";
 import { extendedOnce, trustDigest } from "../protocol/transcript.ts";
 import { kernelSection, STUB_252, writePe } from "../attestation/uki/testing/images.ts";
 import { writeLog } from "../attestation/eventlog/testing/event_logs.ts";
-import { readPolicy } from "../attestation/policy.ts";
+import { readPolicy } from "../attestation/policy/policy.ts";
 import { readNodeConfiguration } from "../node/configuration.ts";
 import { hex, utf8 } from "../platform/bytes.ts";
 import { policyExplain, policyMake, verify } from "./policy_handler.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { createInsecureIdentity, createInsecureIssuer } from "../attestation/none/issuer.ts";
+import { createInsecureIdentity, createInsecureIssuer } from "../attestation/kinds/none/issuer.ts";
 import type { EvidenceIssuer, MeasurementRegisters } from "../attestation/evidence.ts";
 import { isInsecure } from "../node/configuration.ts";
 import { resolveNodeSelf } from "../node/configuration_defaults.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { startDeviceProcess } from "./device.ts";
-import { openTpmDevice } from "../attestation/tpm/transport.ts";
+import { openTpmDevice } from "../attestation/kinds/tpm/transport.ts";
 import { nodePaths } from "../node/paths.ts";
 import { copyOf, utf8 } from "../platform/bytes.ts";
 import { systemClock } from "../platform/clock.ts";

@@ -1,7 +1,7 @@
 /** What becomes of the turn that a join service keeps for a control plane. */
 import assert from "node:assert/strict";
 import { hex } from "../platform/bytes.ts";
-import { createInsecureIdentity, createInsecureIssuer } from "../attestation/none/issuer.ts";
+import { createInsecureIdentity, createInsecureIssuer } from "../attestation/kinds/none/issuer.ts";
 import { newKit } from "../protocol/testing/kit.ts";
 import { TestCluster } from "../tests/exchanges/join_world.ts";
 import { TestMachine } from "../tests/exchanges/join_machine.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { readPolicy } from "../attestation/policy.ts";
+import { readPolicy } from "../attestation/policy/policy.ts";
 import type { NodeSelf } from "../protocol/node_self.ts";
 import { checkNodeCertificate } from "../certificate/chain.ts";
 import type { Certificate } from "../certificate/x509.ts";

@@ -7,7 +7,7 @@
  */
 import type { NodeRole } from "../kubernetes/node_role.ts";
 import type { EvidenceVariant } from "../attestation/evidence.ts";
-import type { EkType } from "../attestation/tpm/templates.ts";
+import type { EkType } from "../attestation/kinds/tpm/templates.ts";
 import type { TrustPart } from "../protocol/transcript.ts";
 import { readClusterId } from "../certificate/cluster_id.ts";
 import { readOperatorKey } from "../certificate/operator_key.ts";

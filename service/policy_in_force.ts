@@ -12,7 +12,7 @@
  * @module
  */
 import type { EvidenceVerifier } from "../attestation/evidence.ts";
-import { isInsecure, type Policy, readPolicy } from "../attestation/policy.ts";
+import { isInsecure, type Policy, readPolicy } from "../attestation/policy/policy.ts";
 import { POLICY_CONFIG_MAP, POLICY_NAMESPACE } from "../kubernetes/policy_config_map.ts";
 import { hex, sha256, utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";

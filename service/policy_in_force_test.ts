@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { createInsecureVerifier } from "../attestation/none/verifier.ts";
-import { type Policy, roleOf } from "../attestation/policy.ts";
+import { createInsecureVerifier } from "../attestation/kinds/none/verifier.ts";
+import { type Policy, roleOf } from "../attestation/policy/policy.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { createLog } from "../platform/log.ts";
 import { PolicyInForce } from "./policy_in_force.ts";

@@ -8,7 +8,7 @@ import { listen } from "../channel/server.ts";
 import type { ChannelServer } from "../channel/server.ts";
 import { proveChannelBinding } from "../channel/finished.ts";
 import type { EvidenceVerifier } from "../attestation/evidence.ts";
-import { checkNodeName, isInsecure, type Policy, roleOf } from "../attestation/policy.ts";
+import { checkNodeName, isInsecure, type Policy, roleOf } from "../attestation/policy/policy.ts";
 import { privateKeyPem } from "../certificate/keys.ts";
 import { readPem, writePem } from "../certificate/pem.ts";
 import { AdmissionRecords } from "../kubernetes/admission_records.ts";

@@ -4,9 +4,9 @@
  * @module
  */
 import { join } from "node:path";
-import { connectTpmSocket } from "../attestation/tpm/testing/socket_transport.ts";
-import { Tpm } from "../attestation/tpm/tpm.ts";
-import type { TpmTransport } from "../attestation/tpm/transport.ts";
+import { connectTpmSocket } from "../attestation/kinds/tpm/testing/socket_transport.ts";
+import { Tpm } from "../attestation/kinds/tpm/tpm.ts";
+import type { TpmTransport } from "../attestation/kinds/tpm/transport.ts";
 import { systemClock } from "../platform/clock.ts";
 import { runOrThrow, systemCommands } from "../platform/command.ts";
 

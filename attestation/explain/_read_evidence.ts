@@ -6,7 +6,7 @@
 import { BootstrapError } from "../../platform/errors.ts";
 import type { EvidenceVariant } from "../evidence.ts";
 import type { EvidenceFile } from "../evidence_file.ts";
-import { decodePayload } from "../tpm/payload.ts";
+import { decodePayload } from "../kinds/tpm/payload.ts";
 
 /** The PCRs in TPM evidence; none where there is none. */
 export function quotedPcrs(file: Pick<EvidenceFile, "evidence">): readonly Uint8Array[] {

@@ -12,8 +12,8 @@ import * as v from "valibot";
 import { base64, fromBase64 } from "../../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";
 import type { ErrorCode } from "../../platform/errors.ts";
-import type { RegisterFiles } from "../tdx/rtmr.ts";
-import { TDX_LOCK_REGISTER, TDX_REGISTER_BYTES } from "../tdx/rtmr.ts";
+import type { RegisterFiles } from "../kinds/tdx/rtmr.ts";
+import { TDX_LOCK_REGISTER, TDX_REGISTER_BYTES } from "../kinds/tdx/rtmr.ts";
 import type { TsmReport, TsmRequest } from "./report.ts";
 
 /** What the process does. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { join } from "node:path";
-import type { TpmTransport } from "../../attestation/tpm/transport.ts";
+import type { TpmTransport } from "../../attestation/kinds/tpm/transport.ts";
 import type { ConfidentialDevice } from "../../attestation/tsm/device.ts";
 import { TSM_FOLDER } from "../../attestation/tsm/report.ts";
 import { nodePaths } from "../../node/paths.ts";

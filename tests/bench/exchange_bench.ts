@@ -1,5 +1,5 @@
 import type { EvidenceIssuer, EvidenceVerifier } from "../../attestation/evidence.ts";
-import { createInsecureVerifier } from "../../attestation/none/verifier.ts";
+import { createInsecureVerifier } from "../../attestation/kinds/none/verifier.ts";
 import { ask, newInsecureIssuer, newNode, TestCluster } from "../exchanges/join_world.ts";
 import { measureTrust } from "../../nodelock/measure.ts";
 import { startTpmMachine, verifierFor } from "../integration/_attacks.ts";

@@ -5,8 +5,8 @@
  * @module
  */
 import * as v from "valibot";
-import { QUOTED_PCRS } from "../../attestation/tpm/constants.ts";
-import { createSoftwareMachine } from "../../attestation/tpm/testing/tpm.ts";
+import { QUOTED_PCRS } from "../../attestation/kinds/tpm/constants.ts";
+import { createSoftwareMachine } from "../../attestation/kinds/tpm/testing/tpm.ts";
 import { extendedOnce, trustDigest } from "../../protocol/transcript.ts";
 import { TRUST_REGISTER } from "../../attestation/evidence.ts";
 import { mintCertificate } from "../../certificate/_mint.ts";

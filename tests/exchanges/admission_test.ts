@@ -1,8 +1,8 @@
 /** Why a node gets no ticket: each reason with its code, told to the node with what to do, and logged with the node's identity. */
 import { refusal } from "../../protocol/refusal.ts";
 import assert from "node:assert/strict";
-import { createInsecureIdentity, createInsecureIssuer } from "../../attestation/none/issuer.ts";
-import { createInsecureVerifier } from "../../attestation/none/verifier.ts";
+import { createInsecureIdentity, createInsecureIssuer } from "../../attestation/kinds/none/issuer.ts";
+import { createInsecureVerifier } from "../../attestation/kinds/none/verifier.ts";
 import { MemoryConfigMaps } from "../../kubernetes/testing/memory_config_maps.ts";
 import { AdmissionRecords } from "../../kubernetes/admission_records.ts";
 import { checkCanGrow } from "../../kubernetes/etcd_health.ts";

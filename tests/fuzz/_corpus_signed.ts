@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { createSoftwareAmd, NOW as SNP_NOW, STATEMENT } from "../../attestation/snp/testing/snp.ts";
-import { encodeTdxPayload } from "../../attestation/tdx/payload.ts";
-import { padded } from "../../attestation/tdx/rtmr.ts";
-import { createSoftwareIntel } from "../../attestation/tdx/testing/intel.ts";
-import { createSoftwareMachine } from "../../attestation/tpm/testing/tpm.ts";
+import { createSoftwareAmd, NOW as SNP_NOW, STATEMENT } from "../../attestation/kinds/snp/testing/snp.ts";
+import { encodeTdxPayload } from "../../attestation/kinds/tdx/payload.ts";
+import { padded } from "../../attestation/kinds/tdx/rtmr.ts";
+import { createSoftwareIntel } from "../../attestation/kinds/tdx/testing/intel.ts";
+import { createSoftwareMachine } from "../../attestation/kinds/tpm/testing/tpm.ts";
 import { issueAdminCertificate, issueClientCertificate, issueServiceCertificate } from "../../certificate/ca.ts";
 import { mintCertificate } from "../../certificate/_mint.ts";
 import { createNodeCsr } from "../../certificate/csr.ts";

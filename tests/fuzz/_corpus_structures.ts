@@ -5,10 +5,10 @@
  */
 import { EVENT_TYPE } from "../../attestation/eventlog/event_types.ts";
 import { le, utf16, writeEvent, writeLog } from "../../attestation/eventlog/testing/event_logs.ts";
-import { CERTIFICATE_GUID, guidBytes } from "../../attestation/snp/certificate_table.ts";
-import { decodePayload } from "../../attestation/tpm/payload.ts";
-import { encodePcrSelection } from "../../attestation/tpm/pcr_selection.ts";
-import { TpmWriter } from "../../attestation/tpm/wire.ts";
+import { CERTIFICATE_GUID, guidBytes } from "../../attestation/kinds/snp/certificate_table.ts";
+import { decodePayload } from "../../attestation/kinds/tpm/payload.ts";
+import { encodePcrSelection } from "../../attestation/kinds/tpm/pcr_selection.ts";
+import { TpmWriter } from "../../attestation/kinds/tpm/wire.ts";
 import { kernelSection, writePe } from "../../attestation/uki/testing/images.ts";
 import { concat, utf8 } from "../../platform/bytes.ts";
 import type { Bytes } from "../../platform/bytes.ts";

@@ -5,8 +5,8 @@
  */
 import { writeEvidenceFile } from "../../attestation/evidence_file.ts";
 import { writeLog } from "../../attestation/eventlog/testing/event_logs.ts";
-import { decodePayload } from "../../attestation/tpm/payload.ts";
-import { readPublicArea, spkiOf } from "../../attestation/tpm/public_area.ts";
+import { decodePayload } from "../../attestation/kinds/tpm/payload.ts";
+import { readPublicArea, spkiOf } from "../../attestation/kinds/tpm/public_area.ts";
 import { operatorKeyLine } from "../../certificate/operator_key.ts";
 import { writePem } from "../../certificate/pem.ts";
 import { kubeconfig } from "../../kubernetes/kubeconfig.ts";

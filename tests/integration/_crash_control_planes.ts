@@ -1,4 +1,4 @@
-import { createTpmIssuer } from "../../attestation/tpm/issuer.ts";
+import { createTpmIssuer } from "../../attestation/kinds/tpm/issuer.ts";
 import * as v from "valibot";
 import { KubernetesApi } from "../../kubernetes/api.ts";
 import { readKubeconfig } from "../../kubernetes/kubeconfig.ts";

@@ -6,8 +6,8 @@
  *
  * @module
  */
-import { createTpmIssuer } from "../../attestation/tpm/issuer.ts";
-import { connectTpmSocket } from "../../attestation/tpm/testing/socket_transport.ts";
+import { createTpmIssuer } from "../../attestation/kinds/tpm/issuer.ts";
+import { connectTpmSocket } from "../../attestation/kinds/tpm/testing/socket_transport.ts";
 import { openNodeLock } from "../../nodelock/lock.ts";
 import { takeRunLock } from "../../nodelock/run_lock.ts";
 import { systemClock } from "../../platform/clock.ts";

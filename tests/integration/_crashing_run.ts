@@ -7,7 +7,7 @@
  * @module
  */
 import { Command } from "commander";
-import { connectTpmSocket } from "../../attestation/tpm/testing/socket_transport.ts";
+import { connectTpmSocket } from "../../attestation/kinds/tpm/testing/socket_transport.ts";
 import type { CliContext } from "../../cli/context.ts";
 import { declareRun } from "../../cli/run.ts";
 import { runDependencies } from "../../cli/run_handler.ts";

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import type { EkType } from "../../attestation/tpm/templates.ts";
+import type { EkType } from "../../attestation/kinds/tpm/templates.ts";
 
 export { errorOf, flipped } from "../../attestation/testing/evidence.ts";
-export { createSoftwareMachine } from "../../attestation/tpm/testing/tpm.ts";
+export { createSoftwareMachine } from "../../attestation/kinds/tpm/testing/tpm.ts";
 
 /** Whom a policy trusts: an identity, or an authority and the CN that it certified. */
 export type Trusted = { readonly identity: string } | { readonly issuerPem: string; readonly commonName: string };

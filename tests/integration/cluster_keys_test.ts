@@ -1,4 +1,4 @@
-import { readPolicy } from "../../attestation/policy.ts";
+import { readPolicy } from "../../attestation/policy/policy.ts";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { checkCaCertificate } from "../../certificate/chain.ts";

@@ -9,8 +9,8 @@
 import assert from "node:assert/strict";
 import { activationAnswer } from "../../protocol/activation.ts";
 import type { ActivationChallenge, Evidence, EvidenceIssuer } from "../../attestation/evidence.ts";
-import { createInsecureIdentity, createInsecureIssuer } from "../../attestation/none/issuer.ts";
-import { createInsecureVerifier } from "../../attestation/none/verifier.ts";
+import { createInsecureIdentity, createInsecureIssuer } from "../../attestation/kinds/none/issuer.ts";
+import { createInsecureVerifier } from "../../attestation/kinds/none/verifier.ts";
 import { extendedOnce, initA1, trustDigest } from "../../protocol/transcript.ts";
 import { InitWorld, TestOperator, trustIn } from "../exchanges/init_world.ts";
 import { ShownMachine } from "../exchanges/init_machine.ts";

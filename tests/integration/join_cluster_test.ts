@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { NO_COLLATERAL } from "../../attestation/collateral.ts";
-import { createVerifier } from "../../attestation/policy_verifier.ts";
+import { createVerifier } from "../../attestation/policy/policy_verifier.ts";
 import { createFounding } from "../../protocol/founding.ts";
 import type { TrustPart } from "../../protocol/transcript.ts";
 import { issueServiceCertificate, joinCertificateAuthority } from "../../certificate/ca.ts";

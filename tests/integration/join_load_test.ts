@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { TicketSearch } from "../../join/ticket_search.ts";
-import { createTpmVerifier } from "../../attestation/tpm/verifier.ts";
+import { createTpmVerifier } from "../../attestation/kinds/tpm/verifier.ts";
 import { ATTRIBUTE } from "../../certificate/name.ts";
 import { listenForJoins } from "../../service/service.ts";
 import { newNode, TestCluster } from "../exchanges/join_world.ts";

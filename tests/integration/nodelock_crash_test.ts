@@ -2,7 +2,7 @@ import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import type { MeasurementRegisters } from "../../attestation/evidence.ts";
 import { LOCK_REGISTER } from "../../attestation/evidence.ts";
-import { createTpmIssuer } from "../../attestation/tpm/issuer.ts";
+import { createTpmIssuer } from "../../attestation/kinds/tpm/issuer.ts";
 import { extendedOnce, lockDigest } from "../../protocol/transcript.ts";
 import { LockFile } from "../../nodelock/file.ts";
 import { openNodeLock } from "../../nodelock/lock.ts";

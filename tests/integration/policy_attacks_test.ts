@@ -6,12 +6,12 @@
  */
 import assert from "node:assert/strict";
 import type { EvidenceVerifier } from "../../attestation/evidence.ts";
-import { readPolicy } from "../../attestation/policy.ts";
-import { collateralOf, createSoftwareAmd, NOW as AMD_NOW } from "../../attestation/snp/testing/snp.ts";
-import { createSnpVerifier } from "../../attestation/snp/verifier.ts";
-import { NOW as INTEL_NOW } from "../../attestation/tdx/testing/der.ts";
-import { createTdxVerifier } from "../../attestation/tdx/verifier.ts";
-import { createTpmVerifier } from "../../attestation/tpm/verifier.ts";
+import { readPolicy } from "../../attestation/policy/policy.ts";
+import { collateralOf, createSoftwareAmd, NOW as AMD_NOW } from "../../attestation/kinds/snp/testing/snp.ts";
+import { createSnpVerifier } from "../../attestation/kinds/snp/verifier.ts";
+import { NOW as INTEL_NOW } from "../../attestation/kinds/tdx/testing/der.ts";
+import { createTdxVerifier } from "../../attestation/kinds/tdx/verifier.ts";
+import { createTpmVerifier } from "../../attestation/kinds/tpm/verifier.ts";
 import { extendedOnce, trustDigest } from "../../protocol/transcript.ts";
 import { measureTrust } from "../../nodelock/measure.ts";
 import { AMD, INTEL, NOWHERE, startSnpMachine, startTdxMachine, VARIANTS, variantTest } from "./_variants.ts";

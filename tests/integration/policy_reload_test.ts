@@ -1,7 +1,7 @@
 /** The policy of a running cluster: changed by its operator in the ConfigMap, in force without a restart, handed on to new members. */
 import assert from "node:assert/strict";
 import * as v from "valibot";
-import { createTpmIssuer } from "../../attestation/tpm/issuer.ts";
+import { createTpmIssuer } from "../../attestation/kinds/tpm/issuer.ts";
 import { KubernetesApi } from "../../kubernetes/api.ts";
 import { readKubeconfig } from "../../kubernetes/kubeconfig.ts";
 import { POLICY_CONFIG_MAP, POLICY_KEY, POLICY_NAMESPACE } from "../../kubernetes/policy_config_map.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import * as v from "valibot";
 import { parse } from "yaml";
 import { dial } from "../../channel/client.ts";
-import { createInsecureVerifier } from "../../attestation/none/verifier.ts";
+import { createInsecureVerifier } from "../../attestation/kinds/none/verifier.ts";
 import { readPrivateKeyPem } from "../../certificate/keys.ts";
 import { INIT_CLIENT_DEADLINES, verifyNode } from "../../operator/exchange_client.ts";
 import { InitServiceService } from "../../proto/gen/bootstrapper.ts";

@@ -4,8 +4,8 @@
  * @module
  */
 import { NO_COLLATERAL } from "../../../attestation/collateral.ts";
-import { readPolicy, roleOf } from "../../../attestation/policy.ts";
-import { createVerifier } from "../../../attestation/policy_verifier.ts";
+import { readPolicy, roleOf } from "../../../attestation/policy/policy.ts";
+import { createVerifier } from "../../../attestation/policy/policy_verifier.ts";
 import { trustDigest } from "../../../protocol/transcript.ts";
 import { clusterIdText, readClusterId } from "../../../certificate/cluster_id.ts";
 import { operatorKeyLine, readOperatorKey } from "../../../certificate/operator_key.ts";

@@ -6,9 +6,9 @@
 import { helloStatement, initA1, initA2, joinA1, joinA2 } from "../../../protocol/transcript.ts";
 import type { TrustPart } from "../../../protocol/transcript.ts";
 import { createFounding } from "../../../protocol/founding.ts";
-import { createInsecureIssuer } from "../../../attestation/none/issuer.ts";
-import { createInsecureVerifier } from "../../../attestation/none/verifier.ts";
-import { readPolicy } from "../../../attestation/policy.ts";
+import { createInsecureIssuer } from "../../../attestation/kinds/none/issuer.ts";
+import { createInsecureVerifier } from "../../../attestation/kinds/none/verifier.ts";
+import { readPolicy } from "../../../attestation/policy/policy.ts";
 import { clusterIdOf } from "../../../certificate/cluster_id.ts";
 import { sign } from "../../../protocol/signature.ts";
 import { readCertificate } from "../../../certificate/x509.ts";

@@ -10,7 +10,7 @@ import { replay } from "../../../attestation/eventlog/replay.ts";
 import { readEvidenceFile, writeEvidenceFile } from "../../../attestation/evidence_file.ts";
 import { explainEvidence } from "../../../attestation/explain/explain.ts";
 import { replayLog } from "../../../attestation/explain/replayed_log.ts";
-import { readPolicy } from "../../../attestation/policy.ts";
+import { readPolicy } from "../../../attestation/policy/policy.ts";
 import { imageHash } from "../../../attestation/uki/authenticode.ts";
 import { ukiRegisters } from "../../../attestation/uki/measurements.ts";
 import { readPeImage } from "../../../attestation/uki/pe.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { readPolicy } from "../../../attestation/policy.ts";
+import { readPolicy } from "../../../attestation/policy/policy.ts";
 import { Metadata } from "@grpc/grpc-js";
 import { errorOf } from "../../../channel/refusal.ts";
 import { readCertificate } from "../../../certificate/x509.ts";

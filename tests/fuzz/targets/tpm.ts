@@ -3,15 +3,15 @@
  *
  * @module
  */
-import { createTpmIssuer } from "../../../attestation/tpm/issuer.ts";
-import { decodePayload, encodePayload } from "../../../attestation/tpm/payload.ts";
-import { nameOf, readPublicArea, spkiOf } from "../../../attestation/tpm/public_area.ts";
-import { readQuoteInfo } from "../../../attestation/tpm/quote_info.ts";
-import { readSignature } from "../../../attestation/tpm/signature.ts";
-import { Tpm } from "../../../attestation/tpm/tpm.ts";
-import { createTpmVerifier } from "../../../attestation/tpm/verifier.ts";
-import { makeCredential } from "../../../attestation/tpm/make_credential.ts";
-import { EK_PROFILES, EK_TYPES } from "../../../attestation/tpm/templates.ts";
+import { createTpmIssuer } from "../../../attestation/kinds/tpm/issuer.ts";
+import { decodePayload, encodePayload } from "../../../attestation/kinds/tpm/payload.ts";
+import { nameOf, readPublicArea, spkiOf } from "../../../attestation/kinds/tpm/public_area.ts";
+import { readQuoteInfo } from "../../../attestation/kinds/tpm/quote_info.ts";
+import { readSignature } from "../../../attestation/kinds/tpm/signature.ts";
+import { Tpm } from "../../../attestation/kinds/tpm/tpm.ts";
+import { createTpmVerifier } from "../../../attestation/kinds/tpm/verifier.ts";
+import { makeCredential } from "../../../attestation/kinds/tpm/make_credential.ts";
+import { EK_PROFILES, EK_TYPES } from "../../../attestation/kinds/tpm/templates.ts";
 import { readPublicKey } from "../../../certificate/public_key.ts";
 import { readCertificate } from "../../../certificate/x509.ts";
 import { copyOf, equalBytes, fromHex, hex, sha256 } from "../../../platform/bytes.ts";

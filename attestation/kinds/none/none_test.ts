@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { hex } from "../../../platform/bytes.ts";
+import { createInsecureIdentity, createInsecureIssuer } from "./issuer.ts";
+import { createInsecureVerifier } from "./verifier.ts";
+
+const registers = { trust: [new Uint8Array(32)], lock: [new Uint8Array(32)] };
+const statement = new Uint8Array(32);
+
+Deno.test("createInsecureVerifier() takes the payload of createInsecureIssuer() for the identity", async () => {
+  const identity = createInsecureIdentity();
+  const evidence = await createInsecureIssuer(identity).issue(statement);
+  const { claims, challenge } = await createInsecureVerifier().verify(evidence, statement, registers);
+  assert.deepEqual(claims, { variant: "none", identity: hex(identity), fresh: true });
+  assert.equal(challenge, undefined);
+});
+
+Deno.test("createInsecureVerifier() refuses other variants and other lengths", async () => {
+  const verifier = createInsecureVerifier();
+  const tpm = verifier.verify({ variant: "tpm", payload: new Uint8Array(32) }, statement, registers);
+  await assert.rejects(tpm, { code: "refused/variant" });
+  for (const length of [0, 31, 33]) {
+    const verdict = verifier.verify({ variant: "none", payload: new Uint8Array(length) }, statement, registers);
+    await assert.rejects(verdict, { code: "malformed/evidence" });
+  }
+});
+
+Deno.test("createInsecureIssuer() refuses identities of other lengths and challenges", async () => {
+  assert.throws(() => createInsecureIssuer(new Uint8Array(31)), { code: "malformed/evidence" });
+  const challenge = { credentialBlob: new Uint8Array(), encryptedSecret: new Uint8Array() };
+  await assert.rejects(createInsecureIssuer(createInsecureIdentity()).activate(challenge), {
+    code: "protocol/challenge",
+  });
+});

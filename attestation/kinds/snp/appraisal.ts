@@ -1,0 +1,218 @@
+/**
+ * Every check of an SNP report but revocation, one after the other.
+ *
+ * @module
+ */
+import { refusal } from "../../../protocol/refusal.ts";
+import { verifyWith } from "../../../certificate/public_key.ts";
+import { concat, hex, isZero } from "../../../platform/bytes.ts";
+import type { Checks } from "../../checks.ts";
+import type { Collateral } from "../../collateral.ts";
+import type { AmdAnchor } from "./amd_roots.ts";
+import { checkVekChain, findCollateral, type VekChain, type VekKind } from "./chain.ts";
+import type { SnpPayload } from "./payload.ts";
+import type { BitRules, SnpPolicy } from "./policy.ts";
+import {
+  bitNames,
+  GUEST_POLICY_BITS,
+  hasBit,
+  PLATFORM_INFO_BITS,
+  readReport,
+  REPORT_DATA_BYTES,
+  type SnpReport,
+} from "./report.ts";
+import { tcbText } from "./tcb.ts";
+import { checkTcbs, readTcbs, type Tcbs } from "./tcb_checks.ts";
+import { lineOf } from "./vek.ts";
+import { expectThat } from "./_expect_that.ts";
+
+/** What a report is held against. */
+export interface SnpExpectation {
+  /** A1 or A2, 32 bytes; the report data must be this and 32 zeros. */
+  readonly statement: Uint8Array;
+  /** D12: acceptable values of HOST_DATA, 32 bytes each. */
+  readonly hostData: readonly Uint8Array[];
+  /** The policy. */
+  readonly policy: SnpPolicy;
+  /** Where to look for what did not come with the evidence. */
+  readonly collateral: Collateral;
+  /** AMD's roots. */
+  readonly anchors: readonly AmdAnchor[];
+  /** The time of day. */
+  readonly now: Date;
+}
+
+/** A report that passed, but for revocation. */
+export interface Appraised {
+  /** The report. */
+  readonly report: SnpReport;
+  /** The certificates that it rests on. */
+  readonly chain: VekChain;
+  /** What it proves, for people and policies. */
+  readonly facts: Readonly<Record<string, string>>;
+}
+
+const NO_MIGRATION_AGENT = "ff".repeat(32);
+
+/**
+ * Checks a report.
+ *
+ * @throws {BootstrapError} `refused/snp-…`, `malformed/snp-report`, `malformed/snp-tcb`, `malformed/der`.
+ */
+export async function appraise(evidence: SnpPayload, expected: SnpExpectation, checks: Checks): Promise<Appraised> {
+  const { policy, collateral, anchors, now } = expected;
+  const report = await checks.need("snp-report", () => readReport(evidence.report));
+  const kind = await checks.need("snp-signing-key", () => signingKeyOf(report, policy));
+  const certificate = await checks.need("snp-collateral", () => certificateOf(evidence, report, kind, collateral));
+  const chain = await checks.need(
+    "snp-chain",
+    () => checkVekChain(certificate, kind, evidence.authority, anchors, now),
+  );
+  await checks.run("snp-report-signature", "its signature", () => checkSignature(report, chain));
+  const { product } = chain.anchor;
+  checks.expectOneOf(
+    "snp-product",
+    product,
+    [...policy.products.keys()],
+    "The processor is of a line that is not let in",
+  );
+  if (report.processor !== undefined) {
+    checks.expect("snp-processor", lineOf(report.processor), product, "The report is of another line of processors");
+  }
+  const tcbs = await checks.need("snp-tcb", () => readTcbs(report, product));
+  await checkTcbs(tcbs, chain, policy, checks);
+  await checkChip(report, chain, policy, checks);
+  await checkGuest(report, policy, checks);
+  await checkBits("snp-platform-info", report.platformInfo, PLATFORM_INFO_BITS, policy.platformInfo, checks);
+  checkLaunch(report, expected, checks);
+  return { report, chain, facts: factsOf(report, chain, tcbs) };
+}
+
+function signingKeyOf({ signingKey }: SnpReport, { signingKeys }: SnpPolicy): VekKind {
+  if (signingKey !== "none" && signingKeys.includes(signingKey)) return signingKey;
+  const message = "The report is signed by a kind of key that the policy does not allow";
+  throw refusal("snp-signing-key", message, signingKeys.join(", "), signingKey);
+}
+
+/**
+ * The certificate of the key that signed a report, DER: from the evidence, or else from where documents are kept.
+ *
+ * @throws {BootstrapError} `refused/snp-collateral`, naming the document.
+ */
+export async function certificateOf(
+  { vek }: SnpPayload,
+  { chipId, reportedTcb }: SnpReport,
+  kind: VekKind,
+  collateral: Collateral,
+): Promise<Uint8Array> {
+  if (vek.length > 0) return vek;
+  const name = kind === "vcek" ? `amd-vcek-${hex(chipId)}-${hex(reportedTcb)}.der` : `amd-vlek-${hex(reportedTcb)}.der`;
+  return (await findCollateral(name, collateral, "whose key signed the report")).bytes;
+}
+
+async function checkSignature({ signed, signature }: SnpReport, { vek }: VekChain): Promise<void> {
+  const algorithm = { name: "ECDSA", namedCurve: "P-384", hash: "SHA-384" } as const;
+  if (await verifyWith(algorithm, vek.spki, signature, signed)) return;
+  const message = "The report is not signed by the key of its certificate";
+  throw refusal("snp-report-signature", message, "its signature", "another");
+}
+
+async function checkChip(report: SnpReport, chain: VekChain, policy: SnpPolicy, checks: Checks): Promise<void> {
+  const { hardwareId, providerId } = chain.extensions;
+  const chipId = hex(report.chipId);
+  if (hardwareId !== undefined) {
+    const named = hex(concat(hardwareId, new Uint8Array(report.chipId.length - hardwareId.length)));
+    checks.expect("snp-hardware-id", chipId, named, "The report is of another chip than its signing key");
+  }
+  if (providerId !== undefined) {
+    checks.expectOneOf(
+      "snp-provider",
+      providerId,
+      policy.providers,
+      "The report is signed for a cloud that is not let in",
+    );
+  }
+  if (policy.chipIds !== undefined) {
+    checks.expectOneOf("snp-chip-id", chipId, [...policy.chipIds], "The chip is not one that the policy names");
+  }
+  // A host may mask the chip ID, where the signing key is not the chip's own: then nobody can tell.
+  const isMasked = isZero(report.chipId) && policy.bannedChipIds.size > 0;
+  const isBanned = isMasked || policy.bannedChipIds.has(chipId);
+  await expectThat(checks, "snp-banned-chip-id", !isBanned, "The policy bans the chip", "another chip", chipId);
+}
+
+async function checkGuest(report: SnpReport, policy: SnpPolicy, checks: Checks): Promise<void> {
+  checks.expect("snp-vmpl", String(report.vmpl), "0", "The report was asked for at another privilege level");
+  const isDebugged = hasBit(report.policy, GUEST_POLICY_BITS.debug);
+  await expectThat(
+    checks,
+    "snp-debug",
+    !isDebugged,
+    "The host may debug the VM",
+    "debug off",
+    isDebugged ? "on" : "off",
+  );
+  const mayMigrate = hasBit(report.policy, GUEST_POLICY_BITS.migrationAgent) ||
+    hex(report.migrationAgentId) !== NO_MIGRATION_AGENT;
+  const agent = mayMigrate ? `migration agent ${hex(report.migrationAgentId)}` : "none";
+  await expectThat(checks, "snp-migration-agent", !mayMigrate, "The VM may be migrated", "no migration agent", agent);
+  await checkBits("snp-guest-policy", report.policy, GUEST_POLICY_BITS, policy.guestPolicy, checks);
+  checkKey("snp-id-key", report.idKeyDigest, policy.idKeys, "The VM was launched with another ID key", checks);
+  const authorKey = report.hasAuthorKey ? report.authorKeyDigest : new Uint8Array(report.authorKeyDigest.length);
+  checkKey("snp-author-key", authorKey, policy.authorKeys, "The VM's ID key is by another author", checks);
+}
+
+function checkKey(
+  check: string,
+  digest: Uint8Array,
+  allowed: readonly Uint8Array[] | undefined,
+  message: string,
+  checks: Checks,
+): void {
+  if (allowed === undefined) return;
+  checks.expectOneOf(check, isZero(digest) ? "none" : hex(digest), allowed.map(hex), message);
+}
+
+function checkLaunch(report: SnpReport, { statement, hostData, policy }: SnpExpectation, checks: Checks): void {
+  const { measurements } = policy;
+  const otherImage = "The VM was launched from another image";
+  checks.expectOneOf("snp-measurement", hex(report.measurement), measurements.map(hex), otherImage);
+  const otherTrust = "HOST_DATA is not the digest of the configuration's trust part";
+  checks.expectOneOf("snp-host-data", hex(report.hostData), hostData.map(hex), otherTrust);
+  const wanted = concat(statement, new Uint8Array(REPORT_DATA_BYTES - statement.length));
+  checks.expect("snp-report-data", hex(report.reportData), hex(wanted), "The report was made for another connection");
+}
+
+function checkBits<Name extends string>(
+  check: string,
+  value: bigint,
+  numbers: Readonly<Record<Name, number>>,
+  { required, forbidden }: BitRules<Name>,
+  checks: Checks,
+): Promise<void> {
+  const missing = required.filter((name) => !hasBit(value, numbers[name]));
+  const excess = forbidden.filter((name) => hasBit(value, numbers[name]));
+  const wanted = [...required, ...forbidden.map((name) => `not ${name}`)].join(", ") || "anything";
+  const message = `A bit is not as the policy wants it: ${[...missing, ...excess].join(", ")}`;
+  return expectThat(checks, check, missing.length + excess.length === 0, message, wanted, bitNames(value, numbers));
+}
+
+function factsOf(report: SnpReport, { anchor, kind, extensions }: VekChain, tcbs: Tcbs): Record<string, string> {
+  return {
+    product: anchor.product,
+    signingKey: kind,
+    ...(extensions.providerId === undefined ? {} : { provider: extensions.providerId }),
+    chipId: hex(report.chipId),
+    reportedTcb: tcbText(tcbs.reported),
+    currentTcb: tcbText(tcbs.current),
+    committedTcb: tcbText(tcbs.committed),
+    launchTcb: tcbText(tcbs.launch),
+    measurement: hex(report.measurement),
+    hostData: hex(report.hostData),
+    idKey: hex(report.idKeyDigest),
+    authorKey: hex(report.authorKeyDigest),
+    guestSvn: String(report.guestSvn),
+    guestPolicy: bitNames(report.policy, GUEST_POLICY_BITS),
+    platformInfo: bitNames(report.platformInfo, PLATFORM_INFO_BITS),
+  };
+}

@@ -1,0 +1,79 @@
+/**
+ * The form of a policy's section about AMD SEV-SNP.
+ *
+ * @module
+ */
+import * as v from "valibot";
+import type { DocumentSchema } from "../../../platform/document.ts";
+import { bansOf, bytesOf, hexOf, listOf, type Part, setOf } from "../../policy/_policy_parts.ts";
+import type { Product } from "./amd_roots.ts";
+import { PRODUCTS } from "./amd_roots.ts";
+import type { BitRules, SnpPolicy, TcbRules } from "./policy.ts";
+import { GUEST_POLICY_BITS, PLATFORM_INFO_BITS } from "./report.ts";
+
+const SHA384_BYTES = 48;
+const CHIP_ID_BYTES = 64;
+
+const svn = v.pipe(v.number(), v.integer("must be whole"), v.minValue(0), v.maxValue(255));
+const tcb = v.strictObject({
+  fmc: v.exactOptional(svn),
+  bootloader: svn,
+  tee: svn,
+  snp: svn,
+  microcode: svn,
+});
+const rules = v.strictObject({ minimumTcb: tcb, minimumLaunchTcb: tcb });
+
+const products = v.pipe(
+  v.strictObject({ milan: v.exactOptional(rules), genoa: v.exactOptional(rules), turin: v.exactOptional(rules) }),
+  v.transform((entries): ReadonlyMap<Product, TcbRules> =>
+    new Map(PRODUCTS.flatMap((product) => {
+      const found = entries[product];
+      return found === undefined ? [] : [[product, found] as const];
+    }))
+  ),
+  v.check((map) => map.size > 0, "must name at least one line of processors"),
+  v.check(
+    (map) =>
+      [...map].every(([product, { minimumTcb, minimumLaunchTcb }]) =>
+        [minimumTcb, minimumLaunchTcb].every(({ fmc }) => (fmc !== undefined) === (product === "turin"))
+      ),
+    "must have fmc in the TCB of turin, and in no other",
+  ),
+);
+
+function bitsOf<Name extends string>(names: Readonly<Record<Name, number>>): Part<BitRules<Name>> {
+  const name = v.picklist(Object.keys(names) as Name[]);
+  return v.pipe(
+    v.strictObject({ required: v.optional(v.array(name), []), forbidden: v.optional(v.array(name), []) }),
+    v.check(
+      ({ required, forbidden }) => !required.some((one) => (forbidden as readonly string[]).includes(one)),
+      "requires and forbids the same bit",
+    ),
+  ) as Part<BitRules<Name>>;
+}
+
+const idKeyDigest = bytesOf(SHA384_BYTES, "the SHA-384 digest of a key");
+const chipId = hexOf(CHIP_ID_BYTES, "a chip ID");
+const NO_BITS = { required: [], forbidden: [] };
+
+/** The schema of `snp`. */
+export const snpPolicySchema: DocumentSchema<SnpPolicy> = v.pipe(
+  v.strictObject({
+    products,
+    signingKeys: v.optional(listOf(v.picklist(["vcek", "vlek"] as const)), ["vcek"]),
+    providers: v.optional(v.array(v.pipe(v.string(), v.minLength(1, "must not be empty"))), []),
+    allowsLaggingTcb: v.optional(v.boolean(), false),
+    measurements: listOf(bytesOf(SHA384_BYTES, "a launch digest")),
+    guestPolicy: v.optional(bitsOf(GUEST_POLICY_BITS), NO_BITS),
+    platformInfo: v.optional(bitsOf(PLATFORM_INFO_BITS), NO_BITS),
+    idKeys: v.exactOptional(listOf(idKeyDigest)),
+    authorKeys: v.exactOptional(listOf(idKeyDigest)),
+    chipIds: v.exactOptional(setOf(chipId)),
+    bannedChipIds: v.optional(bansOf(chipId), []),
+  }),
+  v.check(
+    ({ signingKeys, providers }) => signingKeys.includes("vlek") === providers.length > 0,
+    "must have providers, the clouds whose keys may sign, exactly where signingKeys has vlek",
+  ),
+) as Part<SnpPolicy>;

@@ -1,0 +1,77 @@
+/**
+ * TCB_VERSION: the security versions of a processor's firmware (AMD 56860, table 3).
+ *
+ * @module
+ */
+import { hex } from "../../../platform/bytes.ts";
+import { BootstrapError } from "../../../platform/errors.ts";
+
+/** The parts of a TCB, in the order in which people read them. */
+export const TCB_COMPONENTS = ["fmc", "bootloader", "tee", "snp", "microcode"] as const;
+
+/** The security version of each part, 0 to 255. */
+export interface Tcb {
+  /** The processor's first mutable code; on Turin and later only. */
+  readonly fmc?: number;
+  /** The secure processor's boot loader. */
+  readonly bootloader: number;
+  /** The secure processor's operating system. */
+  readonly tee: number;
+  /** The SNP firmware. */
+  readonly snp: number;
+  /** The lowest microcode of all cores. */
+  readonly microcode: number;
+}
+
+/** Where the parts are: as of Milan and Genoa, or as of Turin. */
+export type TcbForm = "milan" | "turin";
+
+/** The size of a TCB_VERSION. */
+export const TCB_BYTES = 8;
+
+const OFFSETS: Readonly<Record<TcbForm, Readonly<Partial<Record<typeof TCB_COMPONENTS[number], number>>>>> = Object
+  .freeze({
+    milan: { bootloader: 0, tee: 1, snp: 6, microcode: 7 },
+    turin: { fmc: 0, bootloader: 1, tee: 2, snp: 3, microcode: 7 },
+  });
+
+/**
+ * Reads a TCB_VERSION.
+ *
+ * @param bytes 8 bytes.
+ * @param form The processor's form.
+ * @param what The field, for errors.
+ * @throws {BootstrapError} `malformed/snp-tcb` if a reserved byte is not zero: a part that is not known cannot be compared.
+ */
+export function readTcb(bytes: Uint8Array, form: TcbForm, what: string): Tcb {
+  const offsets = OFFSETS[form];
+  const known = Object.values(offsets);
+  if (bytes.length !== TCB_BYTES || bytes.some((byte, offset) => byte !== 0 && !known.includes(offset))) {
+    const message = `Cannot read "${what}" as ${hex(bytes)} is no TCB of the form of ${form}`;
+    throw new BootstrapError("malformed/snp-tcb", message, { details: { field: what } });
+  }
+  const at = (offset = 0) => bytes[offset] ?? 0;
+  return {
+    ...(offsets.fmc === undefined ? {} : { fmc: at(offsets.fmc) }),
+    bootloader: at(offsets.bootloader),
+    tee: at(offsets.tee),
+    snp: at(offsets.snp),
+    microcode: at(offsets.microcode),
+  };
+}
+
+/** Whether each part of a TCB is at least as new as that of a minimum; a part that one of them does not have counts as 0. */
+export function isAtLeast(tcb: Tcb, minimum: Tcb): boolean {
+  return TCB_COMPONENTS.every((component) => (tcb[component] ?? 0) >= (minimum[component] ?? 0));
+}
+
+/** Whether two TCBs are the same, also in whether they have an FMC. */
+export function isSameTcb(a: Tcb, b: Tcb): boolean {
+  return TCB_COMPONENTS.every((component) => a[component] === b[component]);
+}
+
+/** A TCB for people, as `bootloader 3, tee 0, snp 8, microcode 115`. */
+export function tcbText(tcb: Tcb): string {
+  return TCB_COMPONENTS.filter((component) => tcb[component] !== undefined)
+    .map((component) => `${component} ${tcb[component]}`).join(", ");
+}

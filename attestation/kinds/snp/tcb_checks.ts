@@ -1,0 +1,73 @@
+/**
+ * The checks of a report's TCBs.
+ *
+ * @module
+ */
+import type { Bytes } from "../../../platform/bytes.ts";
+import type { Checks } from "../../checks.ts";
+import { expectThat } from "./_expect_that.ts";
+import type { Product } from "./amd_roots.ts";
+import type { VekChain } from "./chain.ts";
+import type { SnpPolicy } from "./policy.ts";
+import type { SnpReport } from "./report.ts";
+import { isAtLeast, isSameTcb, readTcb, type Tcb, tcbText } from "./tcb.ts";
+import { tcbFormOf } from "./vek.ts";
+
+/** The TCBs of a report. */
+export interface Tcbs {
+  /** That runs. */
+  readonly current: Tcb;
+  /** Whose key signs. */
+  readonly reported: Tcb;
+  /** Behind which the firmware cannot go back. */
+  readonly committed: Tcb;
+  /** That ran when the VM was launched. */
+  readonly launch: Tcb;
+}
+
+/**
+ * Reads the TCBs of a report of a line of processors.
+ *
+ * @throws {BootstrapError} `malformed/snp-tcb`.
+ */
+export function readTcbs(report: SnpReport, product: Product): Tcbs {
+  const read = (bytes: Bytes, what: string) => readTcb(bytes, tcbFormOf(product), `${what} TCB`);
+  return {
+    current: read(report.currentTcb, "current"),
+    reported: read(report.reportedTcb, "reported"),
+    committed: read(report.committedTcb, "committed"),
+    launch: read(report.launchTcb, "launch"),
+  };
+}
+
+/** Checks the TCBs of a report against each other, against its key's, and against a policy. */
+export async function checkTcbs(
+  tcbs: Tcbs,
+  { anchor, extensions }: VekChain,
+  policy: SnpPolicy,
+  checks: Checks,
+): Promise<void> {
+  const { current, reported, committed, launch } = tcbs;
+  const certified = extensions.tcb;
+  const rules = policy.products.get(anchor.product);
+  const hold = (check: string, holds: boolean, message: string, wanted: string, seen: Tcb) =>
+    expectThat(checks, check, holds, message, wanted, tcbText(seen));
+  const atMostCurrent = `at most ${tcbText(current)}`;
+  const keyOfAnother = "The signing key is of another TCB than the one that is reported";
+  await hold("snp-certificate-tcb", isSameTcb(reported, certified), keyOfAnother, tcbText(certified), reported);
+  const keyTooNew = "The signing key is of a newer TCB than the one that runs";
+  await hold("snp-current-tcb", isAtLeast(current, certified), keyTooNew, atMostCurrent, certified);
+  const committedTooNew = "The firmware that runs is older than what it is committed to";
+  await hold("snp-committed-tcb", isAtLeast(current, committed), committedTooNew, atMostCurrent, committed);
+  const isLagging = !isSameTcb(reported, current);
+  const lags = "The host reports an older TCB than the one that runs";
+  await hold("snp-lagging-tcb", policy.allowsLaggingTcb || !isLagging, lags, tcbText(current), reported);
+  // A line that is not let in was refused before.
+  if (rules === undefined) return;
+  const { minimumTcb, minimumLaunchTcb } = rules;
+  const tooOld = "The host's firmware is older than the policy allows";
+  await hold("snp-minimum-tcb", isAtLeast(reported, minimumTcb), tooOld, `at least ${tcbText(minimumTcb)}`, reported);
+  const launchTooOld = "The VM was launched by older firmware than the policy allows";
+  const minimumAtLaunch = `at least ${tcbText(minimumLaunchTcb)}`;
+  await hold("snp-launch-tcb", isAtLeast(launch, minimumLaunchTcb), launchTooOld, minimumAtLaunch, launch);
+}

@@ -1,0 +1,348 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { Bytes } from "../../../platform/bytes.ts";
+import { concat, fromHex, hex } from "../../../platform/bytes.ts";
+import type { Collateral } from "../../collateral.ts";
+import type { EvidenceCheck, RegisterExpectation } from "../../evidence.ts";
+import { errorOf, flipped } from "../../testing/evidence.ts";
+import type { SnpPolicy } from "./policy.ts";
+import { REPORT_BYTES } from "./report.ts";
+import {
+  chipIdOf,
+  collateralOf,
+  createSoftwareAmd,
+  der,
+  extension,
+  HOST_DATA,
+  hours,
+  type Lies,
+  MILAN_TCB,
+  NOW,
+  policyFor,
+  type SoftwareAmd,
+  STATEMENT,
+  TURIN_TCB,
+} from "./testing/snp.ts";
+import { createSnpVerifier } from "./verifier.ts";
+
+const zero = new Uint8Array(32);
+const registers: RegisterExpectation = { trust: [zero], trustDigests: [HOST_DATA], lock: [zero] };
+const amd = await createSoftwareAmd();
+const other = await createSoftwareAmd();
+const collateral = await amd.collateral();
+
+function verifierFor(
+  from: SoftwareAmd = amd,
+  policy: SnpPolicy = policyFor(),
+  where: Collateral = collateral,
+  now = NOW,
+) {
+  return createSnpVerifier(policy, where, () => now, from.anchors);
+}
+
+async function codeOf(lies: Lies, policy?: SnpPolicy, where?: Collateral, now?: Date): Promise<string> {
+  const evidence = await amd.evidence(lies);
+  const error = await errorOf(() => verifierFor(amd, policy, where, now).verify(evidence, STATEMENT, registers));
+  if (error.code.startsWith("refused/")) {
+    assert.ok(error.details["check"] && error.details["expected"] !== undefined && error.details["seen"], error.code);
+  }
+  return error.code;
+}
+
+Deno.test("createSnpVerifier() says what good evidence proves", async () => {
+  const { claims, challenge } = await verifierFor().verify(await amd.evidence(), STATEMENT, registers);
+  assert.equal(challenge, undefined);
+  const { facts, ...rest } = claims;
+  assert.deepEqual(rest, {
+    variant: "snp",
+    identity: "1d".repeat(32),
+    fresh: true,
+    showsNoLock: true,
+    isEphemeral: true,
+  });
+  assert.equal(facts?.["chipId"], hex(chipIdOf("milan")));
+  assert.equal(facts?.["reportedTcb"], "bootloader 3, tee 0, snp 8, microcode 115");
+  assert.equal(facts?.["platformInfo"], "smt, aliasCheckComplete");
+});
+
+Deno.test("createSnpVerifier() reports each check when somebody listens, and goes on after a refusal", async () => {
+  const evidence = await amd.evidence({ report: { 0x30: Uint8Array.of(1), 0x90: new Uint8Array(48) } });
+  const heard: EvidenceCheck[] = [];
+  const verdict = verifierFor().verify(evidence, STATEMENT, registers, (check) => heard.push(check));
+  await assert.rejects(verdict, { code: "refused/snp-vmpl" });
+  assert.deepEqual(heard.filter(({ passed }) => !passed).map(({ check }) => check), ["snp-vmpl", "snp-measurement"]);
+  assert.equal(heard.at(-1)?.check, "snp-revocation");
+});
+
+for (const [product, kind] of [["turin", "vcek"], ["genoa", "vcek"], ["milan", "vlek"], ["turin", "vlek"]] as const) {
+  Deno.test(`createSnpVerifier() accepts a ${kind} of ${product}`, async () => {
+    const one = await createSoftwareAmd(product, kind);
+    const verifier = verifierFor(one, policyFor(product, kind), await one.collateral());
+    const model = { milan: 0x01, genoa: 0x11, turin: 0x02 }[product];
+    for (const version of [2, 3, 4, 5]) {
+      const processor = version < 3 ? {} : { 0x188: Uint8Array.of(product === "turin" ? 0x1a : 0x19, model, 1) };
+      const report = { 0x00: Uint8Array.of(version), ...processor };
+      const { claims } = await verifier.verify(await one.evidence({ report }), STATEMENT, registers);
+      assert.equal(claims.facts?.["product"], product);
+    }
+    const otherLine = { 0x00: Uint8Array.of(3), 0x188: Uint8Array.of(0x19, 0x21) };
+    const error = await errorOf(async () =>
+      verifier.verify(await one.evidence({ report: otherLine }), STATEMENT, registers)
+    );
+    assert.equal(error.code, "refused/snp-processor");
+  });
+}
+
+const tcb = (index: number, value: number) => MILAN_TCB.with(index, value);
+const integer = (value: number) => der(0x02, Uint8Array.of(value));
+const octets = (value: Uint8Array) => der(0x04, value);
+
+/** What is wrong, how it is made, and the code of the refusal. */
+const REFUSED: readonly [what: string, lies: Lies, code: string][] = [
+  ["report data of another connection", { report: { 0x50: zero } }, "refused/snp-report-data"],
+  [
+    "report data with something behind the statement",
+    { report: { 0x8f: Uint8Array.of(1) } },
+    "refused/snp-report-data",
+  ],
+  ["no report data at all", { report: { 0x50: new Uint8Array(64) } }, "refused/snp-report-data"],
+  ["HOST_DATA of another configuration", { report: { 0xc0: zero } }, "refused/snp-host-data"],
+  ["another measurement", { report: { 0x90: new Uint8Array(48) } }, "refused/snp-measurement"],
+  ["VMPL 1", { report: { 0x30: Uint8Array.of(1) } }, "refused/snp-vmpl"],
+  ["debugging", { report: { 0x08: Uint8Array.of(0, 0, 0x0b) } }, "refused/snp-debug"],
+  ["migration allowed", { report: { 0x08: Uint8Array.of(0, 0, 0x07) } }, "refused/snp-migration-agent"],
+  ["a migration agent", { report: { 0x160: zero } }, "refused/snp-migration-agent"],
+  ["a forbidden bit of the guest policy", { report: { 0x08: Uint8Array.of(0, 0, 0x23) } }, "refused/snp-guest-policy"],
+  ["a missing bit of the platform", { report: { 0x40: Uint8Array.of(1) } }, "refused/snp-platform-info"],
+  ["a forbidden bit of the platform", { report: { 0x40: Uint8Array.of(0xa1) } }, "refused/snp-platform-info"],
+  ["no signing key", { report: { 0x48: Uint8Array.of(0x1c) } }, "refused/snp-signing-key"],
+  ["a signing key that is not allowed", { report: { 0x48: Uint8Array.of(4) } }, "refused/snp-signing-key"],
+  ["another signature algorithm", { report: { 0x34: Uint8Array.of(2) } }, "refused/snp-signature-algorithm"],
+  ["another chip than its key", { report: { 0x1a0: new Uint8Array(64).fill(1) } }, "refused/snp-hardware-id"],
+  ["a masked chip", { report: { 0x1a0: new Uint8Array(64) } }, "refused/snp-hardware-id"],
+  ["a reported TCB that is not its key's", { report: { 0x180: tcb(7, 116) } }, "refused/snp-certificate-tcb"],
+  ["a key of a newer TCB than runs", { report: { 0x38: tcb(6, 7), 0x1e0: tcb(6, 7) } }, "refused/snp-current-tcb"],
+  ["a committed TCB newer than runs", { report: { 0x1e0: tcb(1, 1) } }, "refused/snp-committed-tcb"],
+  ["a lagging TCB", { report: { 0x38: tcb(7, 206) } }, "refused/snp-lagging-tcb"],
+  ["a launch by older firmware", { report: { 0x1f0: tcb(0, 2) } }, "refused/snp-launch-tcb"],
+  ["a reserved part of a TCB", { report: { 0x38: tcb(3, 1) } }, "malformed/snp-tcb"],
+  ["version 1", { report: { 0x00: Uint8Array.of(1) } }, "malformed/snp-report"],
+  ["version 6", { report: { 0x00: Uint8Array.of(6) } }, "malformed/snp-report"],
+  ["old firmware", {
+    report: { 0x38: tcb(6, 7), 0x180: tcb(6, 7), 0x1e0: tcb(6, 7), 0x1f0: tcb(6, 8) },
+    vek: { extensions: { "0303": integer(7) } },
+  }, "refused/snp-minimum-tcb"],
+  ["a certificate signed by the ASVK", { vek: { signer: "asvk" } }, "refused/snp-certificate-issuer"],
+  ["a certificate signed by the ARK", { vek: { signer: "ark" } }, "refused/snp-certificate-issuer"],
+  ["a certificate signed by itself", { vek: { signer: "self" } }, "refused/snp-certificate-signature"],
+  ["a certificate that is not valid yet", { vek: { notBefore: hours(1) } }, "refused/snp-certificate-validity"],
+  ["a certificate of a VLEK's name", { vek: { commonName: "SEV-VLEK" } }, "refused/snp-certificate-subject"],
+  ["a certificate of an RSA key", { vek: { spki: amd.anchors[0]?.ark.spki ?? zero } }, "refused/snp-certificate-key"],
+  [
+    "a certificate of a CA",
+    { vek: { more: [extension("551d13", fromHex("30030101ff", "ca"), true)] } },
+    "refused/snp-certificate-constraints",
+  ],
+  [
+    "a certificate with an unknown critical extension",
+    { vek: { more: [extension("2a03", octets(zero), true)] } },
+    "refused/snp-critical-extension",
+  ],
+  [
+    "a certificate with an extension twice",
+    { vek: { more: [extension("2b060104019c78010308", integer(115))] } },
+    "malformed/der",
+  ],
+  [
+    "a certificate of another processor",
+    { vek: { extensions: { "02": der(0x16, fromHex("47656e6f61", "Genoa")) } } },
+    "refused/snp-certificate-product",
+  ],
+  ["a certificate without a chip", { vek: { extensions: { "04": undefined } } }, "malformed/der"],
+  [
+    "a certificate with a chip and a cloud",
+    { vek: { extensions: { "05": der(0x16, Uint8Array.of(0x61)) } } },
+    "malformed/der",
+  ],
+  ["a certificate without its SNP version", { vek: { extensions: { "0303": undefined } } }, "malformed/der"],
+  ["a certificate with an FMC of Milan", { vek: { extensions: { "0309": integer(1) } } }, "malformed/der"],
+  ["a certificate with a reserved part", { vek: { extensions: { "0305": integer(1) } } }, "malformed/snp-tcb"],
+  [
+    "another authority's certificate",
+    { authority: other.anchors[0]?.authorities.vcek.der ?? zero },
+    "refused/snp-certificate-signature",
+  ],
+  ["the root for the authority", { authority: amd.anchors[0]?.ark.der ?? zero }, "refused/snp-authority-subject"],
+  [
+    "the authority of clouds for that of chips",
+    { authority: amd.anchors[0]?.authorities.vlek.der ?? zero },
+    "refused/snp-authority-subject",
+  ],
+];
+
+for (const [what, lies, code] of REFUSED) {
+  Deno.test(`createSnpVerifier() refuses ${what}`, async () => assert.equal(await codeOf(lies), code));
+}
+
+/** What a policy wants, and the code of the refusal of good evidence. */
+const UNWANTED: readonly [what: string, policy: Partial<SnpPolicy>, code: string][] = [
+  ["a line of processors", { products: policyFor("turin").products }, "refused/snp-product"],
+  ["a kind of signing key", { signingKeys: ["vlek"] }, "refused/snp-signing-key"],
+  ["any measurement", { measurements: [] }, "refused/snp-measurement"],
+  ["a machine without an ID key", { idKeys: [new Uint8Array(48).fill(1)] }, "refused/snp-id-key"],
+  ["a machine without an author key", { authorKeys: [new Uint8Array(48).fill(1)] }, "refused/snp-author-key"],
+  ["a chip that it does not name", { chipIds: new Set(["00"]) }, "refused/snp-chip-id"],
+  ["a chip that it bans", { bannedChipIds: new Set([hex(chipIdOf("milan"))]) }, "refused/snp-banned-chip-id"],
+  [
+    "a guest policy without a bit",
+    { guestPolicy: { required: ["singleSocket"], forbidden: [] } },
+    "refused/snp-guest-policy",
+  ],
+];
+
+for (const [what, changes, code] of UNWANTED) {
+  Deno.test(`createSnpVerifier() refuses ${what} when the policy does not want it`, async () => {
+    assert.equal(await codeOf({}, { ...policyFor(), ...changes }), code);
+  });
+}
+
+Deno.test("createSnpVerifier() accepts a lagging TCB, and keys, where the policy does", async () => {
+  const [idKey, authorKey] = [new Uint8Array(48).fill(2), new Uint8Array(48).fill(3)];
+  const report = { 0x38: tcb(7, 206), 0xe0: idKey, 0x110: authorKey, 0x48: Uint8Array.of(1) };
+  const policy = { ...policyFor(), allowsLaggingTcb: true, idKeys: [idKey], authorKeys: [authorKey] };
+  await verifierFor(amd, policy).verify(await amd.evidence({ report }), STATEMENT, registers);
+  // A digest that no author key stands for is not one.
+  assert.equal(await codeOf({ report: { ...report, 0x48: Uint8Array.of(0) } }, policy), "refused/snp-author-key");
+});
+
+Deno.test("createSnpVerifier() refuses a VLEK of a cloud that is not let in", async () => {
+  const cloud = await createSoftwareAmd("milan", "vlek");
+  const policy = { ...policyFor("milan", "vlek"), providers: ["another"] };
+  const verifier = verifierFor(cloud, policy, await cloud.collateral());
+  const error = await errorOf(async () => verifier.verify(await cloud.evidence(), STATEMENT, registers));
+  assert.equal(error.code, "refused/snp-provider");
+});
+
+Deno.test("createSnpVerifier() refuses the evidence of Turin with a TCB in the form of Milan", async () => {
+  const turin = await createSoftwareAmd("turin");
+  const verifier = verifierFor(turin, policyFor("turin"), await turin.collateral());
+  const evidence = await turin.evidence({ report: { 0x180: MILAN_TCB } });
+  assert.equal((await errorOf(() => verifier.verify(evidence, STATEMENT, registers))).code, "malformed/snp-tcb");
+  const noFmc = await turin.evidence({ report: { 0x180: TURIN_TCB.with(0, 0) } });
+  assert.equal((await errorOf(() => verifier.verify(noFmc, STATEMENT, registers))).code, "refused/snp-certificate-tcb");
+});
+
+Deno.test("createSnpVerifier() takes the authority and the revocation list of the evidence", async () => {
+  const authority = amd.anchors[0]?.authorities.vcek.der;
+  assert.ok(authority !== undefined);
+  const evidence = await amd.evidence({ authority, crl: await amd.crl() });
+  await verifierFor(amd, policyFor(), collateralOf({})).verify(evidence, STATEMENT, registers);
+});
+
+Deno.test("createSnpVerifier() finds the certificate of the chip and the TCB among its own", async () => {
+  const name = `amd-vcek-${hex(chipIdOf("milan"))}-${hex(MILAN_TCB)}.der`;
+  const files = { [name]: await amd.vek(), "amd-milan-vcek.crl": await amd.crl() };
+  const evidence = await amd.evidence({ vekDer: new Uint8Array() });
+  await verifierFor(amd, policyFor(), collateralOf(files)).verify(evidence, STATEMENT, registers);
+  const error = await errorOf(() => verifierFor().verify(evidence, STATEMENT, registers));
+  assert.equal(error.code, "refused/snp-collateral");
+  assert.equal(error.details["expected"], name);
+});
+
+const FILE = "amd-milan-vcek.crl";
+/** This side's revocation list, and the code of the refusal. */
+const LISTS: readonly [what: string, list: () => Promise<Bytes | undefined>, code: string][] = [
+  ["is missing", () => Promise.resolve(undefined), "refused/snp-collateral"],
+  ["is stale", () => amd.crl({ nextUpdate: hours(-0.5) }), "refused/snp-crl-validity"],
+  ["is of the future", () => amd.crl({ thisUpdate: hours(0.5) }), "refused/snp-crl-validity"],
+  [
+    "revokes the authority",
+    () => amd.crl({ revoked: [Uint8Array.of(9), Uint8Array.of(2)] }),
+    "refused/snp-certificate-revoked",
+  ],
+  ["revokes the root", () => amd.crl({ revoked: [Uint8Array.of(1)] }), "refused/snp-certificate-revoked"],
+  ["is signed by the authority", () => amd.crl({ signer: "ask" }), "refused/snp-crl-signature"],
+  ["is of another root of the same name", () => other.crl(), "refused/snp-crl-signature"],
+  ["is of another issuer", () => amd.crl({ issuer: der(0x30) }), "refused/snp-crl-issuer"],
+  ["is cut off", async () => (await amd.crl()).slice(0, -1), "malformed/der"],
+];
+
+for (const [what, list, code] of LISTS) {
+  Deno.test(`createSnpVerifier() refuses evidence when the revocation list ${what}, and names it`, async () => {
+    const bytes = await list();
+    const where = collateralOf(bytes === undefined ? {} : { [FILE]: bytes });
+    const evidence = await amd.evidence();
+    const verdict = () => verifierFor(amd, policyFor(), where).verify(evidence, STATEMENT, registers);
+    const error = await errorOf(verdict);
+    assert.equal(error.code, code);
+    assert.match(error.message, /amd-milan-vcek\.crl/);
+  });
+}
+
+Deno.test("createSnpVerifier() believes its own revocation list before that of the evidence", async () => {
+  const crl = await amd.crl();
+  const where = collateralOf({ [FILE]: await amd.crl({ revoked: [Uint8Array.of(2)] }) });
+  assert.equal(await codeOf({ crl }, policyFor(), where), "refused/snp-certificate-revoked");
+});
+
+Deno.test("createSnpVerifier() refuses other variants, other roots, and a caller who expects nothing", async () => {
+  const evidence = await amd.evidence();
+  const code = async (task: () => Promise<unknown>) => (await errorOf(task)).code;
+  const verifier = verifierFor();
+  assert.equal(
+    await code(() => verifier.verify({ ...evidence, variant: "tpm" }, STATEMENT, registers)),
+    "refused/variant",
+  );
+  assert.equal(
+    await code(() => verifierFor(other).verify(evidence, STATEMENT, registers)),
+    "refused/snp-certificate-signature",
+  );
+  const real = createSnpVerifier(policyFor(), collateral, () => NOW);
+  assert.equal(await code(() => real.verify(evidence, STATEMENT, registers)), "refused/snp-certificate-signature");
+  const expectations: readonly [Bytes, RegisterExpectation][] = [
+    [new Uint8Array(), registers],
+    [new Uint8Array(64), registers],
+    [STATEMENT, { trust: [zero], lock: [zero] }],
+    [STATEMENT, { ...registers, trustDigests: [] }],
+    [STATEMENT, { ...registers, trustDigests: [new Uint8Array(0)] }],
+  ];
+  for (const [statement, expected] of expectations) {
+    assert.equal(await code(() => verifier.verify(evidence, statement, expected)), "internal/expectation");
+  }
+});
+
+Deno.test("createSnpVerifier() refuses evidence whenever one byte of it is flipped", async () => {
+  // An authority of its own comes with it, so that all three certificates are among the flipped.
+  const evidence = await amd.evidence({
+    authority: amd.anchors[0]?.authorities.vcek.der ?? zero,
+    crl: await amd.crl(),
+  });
+  const verifier = verifierFor(amd, policyFor(), collateralOf({}));
+  await verifier.verify(evidence, STATEMENT, registers);
+  const families = new Map<string, number>();
+  for (let index = 0; index < evidence.payload.length; index++) {
+    const changed = { variant: "snp", payload: flipped(evidence.payload, index, 1 << index % 8) };
+    const { code } = await errorOf(() => verifier.verify(changed, STATEMENT, registers));
+    const isReport = index >= 2 && index < 2 + REPORT_BYTES;
+    const family = isReport
+      ? /^(?:malformed\/snp-(?:report|tcb)|refused\/snp-(?:report-signature|signature-algorithm|signing-key))$/
+      : /^(?:malformed|refused)\//;
+    assert.match(code, family, `byte ${index}`);
+    families.set(code, (families.get(code) ?? 0) + 1);
+  }
+  assert.ok((families.get("refused/snp-report-signature") ?? 0) > 500);
+});
+
+Deno.test("createSnpVerifier() refuses evidence that is cut off, has trailing bytes, or is anything else", async () => {
+  const { payload } = await amd.evidence();
+  const verifier = verifierFor();
+  const codeOfBytes = async (bytes: Uint8Array) =>
+    (await errorOf(() => verifier.verify({ variant: "snp", payload: bytes }, STATEMENT, registers))).code;
+  for (let length = 0; length < payload.length; length++) {
+    assert.match(await codeOfBytes(payload.subarray(0, length)), /^malformed\//);
+  }
+  assert.equal(await codeOfBytes(concat(payload, Uint8Array.of(0))), "malformed/snp");
+  await fc.assert(fc.asyncProperty(fc.uint8Array({ maxLength: 2000 }), async (bytes) => {
+    assert.match(await codeOfBytes(bytes), /^malformed\//);
+  }));
+});

@@ -1,0 +1,32 @@
+import { readPem, writePem } from "../../../certificate/pem.ts";
+import { type Certificate, readCertificate } from "../../../certificate/x509.ts";
+import { fromUtf8 } from "../../../platform/bytes.ts";
+import { BootstrapError } from "../../../platform/errors.ts";
+
+const END = "-----END CERTIFICATE-----\n";
+
+/**
+ * Reads blocks of PEM that follow each other directly, in the one form that Intel writes them in: as it is unsigned, nothing
+ * about it may vary.
+ *
+ * @param pem Text in UTF-8.
+ * @param what The field, for errors.
+ * @param count How many certificates there must be.
+ * @throws {BootstrapError} `malformed/pem`, `malformed/base64`, `malformed/utf8`, `malformed/der`.
+ */
+export function readPemChain(pem: Uint8Array, what: string, count: number): Certificate[] {
+  const text = fromUtf8(pem, what);
+  const blocks = text.split(END);
+  if (blocks.pop() !== "" || blocks.length !== count) {
+    throw pemError(what, `it is not ${count} certificates in PEM`);
+  }
+  return blocks.map((block) => {
+    const der = readPem(block + END, "CERTIFICATE", what);
+    if (writePem("CERTIFICATE", der) !== block + END) throw pemError(what, "its PEM is not in its one form");
+    return readCertificate(der, what);
+  });
+}
+
+function pemError(what: string, reason: string): BootstrapError {
+  return new BootstrapError("malformed/pem", `Cannot read "${what}" as ${reason}`, { details: { field: what } });
+}

@@ -1,0 +1,14 @@
+import { BootstrapError } from "../../../platform/errors.ts";
+
+/** Does a task whose refusals know nothing of TDX: `refused/x` becomes `refused/tdx-x`. */
+export async function prefixed<T>(task: () => T | Promise<T>): Promise<T> {
+  try {
+    return await task();
+  } catch (error) {
+    if (!(error instanceof BootstrapError)) throw error;
+    const [, check] = /^refused\/(?!tdx-)(.+)$/.exec(error.code) ?? [];
+    if (check === undefined) throw error;
+    const details = { ...error.details, check: `tdx-${check}` };
+    throw new BootstrapError(`refused/tdx-${check}`, error.message, { details, next: error.next, cause: error });
+  }
+}

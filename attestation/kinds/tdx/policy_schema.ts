@@ -1,0 +1,32 @@
+/**
+ * The form of a policy's section about Intel TDX.
+ *
+ * @module
+ */
+import * as v from "valibot";
+import type { DocumentSchema } from "../../../platform/document.ts";
+import { bansOf, bytesOf, hexOf, listOf, type Part, setOf } from "../../policy/_policy_parts.ts";
+import type { TdxPolicy } from "./policy.ts";
+import { DEFAULT_TCB_STATUSES } from "./policy.ts";
+import { TDX_REGISTER_BYTES } from "./rtmr.ts";
+import { TCB_STATUSES } from "./tcb_status.ts";
+
+const TEE_TCB_SVN_BYTES = 16;
+const PPID_BYTES = 16;
+
+const register = listOf(bytesOf(TDX_REGISTER_BYTES, "the value of a register"));
+const platform = hexOf(PPID_BYTES, "a PPID");
+const allowable = TCB_STATUSES.filter((status) => status !== "Revoked");
+
+/** The schema of `tdx`. */
+export const tdxPolicySchema: DocumentSchema<TdxPolicy> = v.strictObject({
+  mrtd: register,
+  rtmr0: v.exactOptional(register),
+  rtmr1: register,
+  rtmr2: register,
+  tcbStatuses: v.optional(listOf(v.picklist(allowable)), [...DEFAULT_TCB_STATUSES]),
+  minimumTeeTcbSvn: bytesOf(TEE_TCB_SVN_BYTES, "a TEE_TCB_SVN"),
+  minimumEvaluation: v.pipe(v.number(), v.integer("must be whole"), v.minValue(1, "must be 1 or more")),
+  platforms: v.exactOptional(setOf(platform)),
+  bannedPlatforms: v.optional(bansOf(platform), []),
+}) as Part<TdxPolicy>;

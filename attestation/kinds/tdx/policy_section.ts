@@ -1,0 +1,85 @@
+/**
+ * A policy's section about TDX, from machines that are known to be good.
+ *
+ * @module
+ */
+import { hex } from "../../../platform/bytes.ts";
+import type { Collateral } from "../../collateral.ts";
+import type { MadeSection, SectionContext, SectionSource } from "../../policy/policy_section.ts";
+import { inSource, unique } from "../../policy/policy_section.ts";
+import { checkDcap, type TcbReport } from "./dcap.ts";
+import { intelRoot } from "./intel_root.ts";
+import { decodeTdxPayload } from "./payload.ts";
+import { readQuote, type TdReport } from "./quote.ts";
+import { TCB_STATUSES } from "./tcb_status.ts";
+import { lowestTeeTcbSvn } from "./tee_tcb_svn.ts";
+import { readTdxEvidence } from "./verifier.ts";
+
+/** What a machine shows. */
+interface TdxMachine {
+  readonly name: string;
+  readonly report: TdReport;
+  /** What Intel says of it, where Intel was asked. */
+  readonly tcb?: TcbReport;
+}
+
+/** The lowest that a policy may have: any. */
+const ANY_EVALUATION = 1;
+
+/**
+ * Makes the section: every value of MRTD and the RTMRs that a machine shows, the lowest TEE_TCB_SVN, and the states that Intel says
+ * the machines are in. RTMR 0 is left out where it is different in every one of several sources.
+ *
+ * @param sources One or more.
+ * @throws {BootstrapError} `malformed/…`; `refused/tdx-…` for a quote that Intel does not vouch for, or of which it cannot be told
+ *   as a document is nowhere.
+ */
+export async function makeTdxSection(sources: readonly SectionSource[], context: SectionContext): Promise<MadeSection> {
+  const machines = await Promise.all(sources.map((source) => inSource(source.name, () => machineOf(source, context))));
+  const values = (of: (report: TdReport) => Uint8Array) => unique(machines.map(({ report }) => hex(of(report))));
+  const [first = new Uint8Array(), ...others] = machines.map(({ report }) => report.teeTcbSvn);
+  const rtmr0 = values(({ rtmrs }) => rtmrs[0]);
+  const isVarying = machines.length > 1 && rtmr0.length === machines.length;
+  const verdicts = machines.flatMap(({ tcb }) => tcb ?? []);
+  // A machine that is brought up to date stays one.
+  const statuses = verdicts.length === 0
+    ? []
+    : TCB_STATUSES.filter((status) => status === "UpToDate" || verdicts.some((tcb) => tcb.status === status));
+  const evaluations = verdicts.map(({ evaluation }) => evaluation);
+  const section = {
+    mrtd: values(({ mrtd }) => mrtd),
+    ...(isVarying ? {} : { rtmr0 }),
+    rtmr1: values(({ rtmrs }) => rtmrs[1]),
+    rtmr2: values(({ rtmrs }) => rtmrs[2]),
+    ...(statuses.length === 0 ? {} : { tcbStatuses: statuses }),
+    minimumTeeTcbSvn: hex(lowestTeeTcbSvn(first, ...others)),
+    minimumEvaluation: evaluations.length === 0 ? ANY_EVALUATION : Math.min(...evaluations),
+  };
+  const remarks = [
+    ...(isVarying
+      ? ["RTMR 0, the VM's shape, is different in every file and left out: any value of it is let in."]
+      : []),
+    ...machines.flatMap(remarkOnTcb),
+  ];
+  return { section, remarks };
+}
+
+async function machineOf({ name, payload }: SectionSource, context: SectionContext): Promise<TdxMachine> {
+  const { report } = readQuote(decodeTdxPayload(payload).quote);
+  const { collateral } = context;
+  return collateral === undefined ? { name, report } : { name, report, tcb: await tcbOf(payload, collateral, context) };
+}
+
+async function tcbOf(payload: Uint8Array, from: Collateral, { now, anchors }: SectionContext): Promise<TcbReport> {
+  const { quote, chain, collateral } = await readTdxEvidence(payload, from);
+  return await checkDcap(quote, chain, collateral, { anchor: anchors?.intel ?? intelRoot(), now: now() });
+}
+
+function remarkOnTcb({ name, tcb }: TdxMachine): readonly string[] {
+  if (tcb === undefined) {
+    return ["Intel was not asked how the platform is: set tcbStatuses and minimumEvaluation by what it says."];
+  }
+  if (tcb.status === "UpToDate") return [];
+  const advisories = tcb.advisoryIds.length === 0 ? "" : ` (${tcb.advisoryIds.join(", ")})`;
+  return [`The platform of ${name} is ${tcb.status}${advisories}, which tcbStatuses lets in.`];
+}

@@ -1,0 +1,81 @@
+/**
+ * The identity of Intel's quoting enclave for TDs, version 2: what its report must show.
+ *
+ * @module
+ */
+import * as v from "valibot";
+import type { Bytes } from "../../../platform/bytes.ts";
+import { hexBytes, readInner, readSignedJson, type SignedJson, time, unsigned } from "./intel_json.ts";
+import { isvLevels } from "./_tcb_schema.ts";
+import type { IsvLevel } from "./tcb_status.ts";
+
+/** QE identity. */
+export interface QeIdentity {
+  /** When Intel made it. */
+  readonly issueDate: Date;
+  /** When it makes another. */
+  readonly nextUpdate: Date;
+  /** The number of Intel's evaluation, which grows. */
+  readonly evaluation: number;
+  /** MISCSELECT where the mask is set, 4 bytes in the report's order. */
+  readonly miscSelect: Bytes;
+  /** Which bits count, 4 bytes. */
+  readonly miscSelectMask: Bytes;
+  /** ATTRIBUTES where the mask is set, 16 bytes. */
+  readonly attributes: Bytes;
+  /** Which bits count, 16 bytes. */
+  readonly attributesMask: Bytes;
+  /** MRSIGNER, 32 bytes. */
+  readonly mrSigner: Bytes;
+  /** ISVPRODID. */
+  readonly isvProdId: number;
+  /** Its levels, best first. */
+  readonly levels: readonly IsvLevel[];
+}
+
+/** A document that has its form, and what is needed to verify it. */
+export interface QeIdentityDocument extends SignedJson {
+  /** What it says, which is nothing until its signature is verified. */
+  readonly qeIdentity: QeIdentity;
+}
+
+const WHAT = "QE identity";
+
+const schema: v.GenericSchema<unknown, QeIdentity> = v.pipe(
+  v.strictObject({
+    id: v.literal("TD_QE"),
+    version: v.literal(2),
+    issueDate: time,
+    nextUpdate: time,
+    tcbEvaluationDataNumber: unsigned(0x7fffffff),
+    miscselect: hexBytes(4),
+    miscselectMask: hexBytes(4),
+    attributes: hexBytes(16),
+    attributesMask: hexBytes(16),
+    mrsigner: hexBytes(32),
+    isvprodid: unsigned(0xffff),
+    tcbLevels: isvLevels,
+  }),
+  v.transform((document): QeIdentity => ({
+    issueDate: document.issueDate,
+    nextUpdate: document.nextUpdate,
+    evaluation: document.tcbEvaluationDataNumber,
+    miscSelect: document.miscselect,
+    miscSelectMask: document.miscselectMask,
+    attributes: document.attributes,
+    attributesMask: document.attributesMask,
+    mrSigner: document.mrsigner,
+    isvProdId: document.isvprodid,
+    levels: document.tcbLevels,
+  })),
+);
+
+/**
+ * Reads QE identity as Intel's service gives it, `{"enclaveIdentity":…,"signature":…}`. Its signature is not verified.
+ *
+ * @throws {BootstrapError} `malformed/tdx-collateral`, `malformed/utf8`.
+ */
+export function readQeIdentity(document: Uint8Array): QeIdentityDocument {
+  const signed = readSignedJson(document, "enclaveIdentity", WHAT);
+  return { ...signed, qeIdentity: readInner(signed, schema, WHAT) };
+}

@@ -1,0 +1,29 @@
+/**
+ * TEE_TCB_SVN, 16 security versions of a TDX platform, of which the first two are the module's SVN and major version. The module's
+ * SVN begins anew with each major version, so that both count as one number.
+ *
+ * @module
+ */
+import type { Bytes } from "../../../platform/bytes.ts";
+
+const MODULE_SVNS = 2;
+
+/** Whether no part of a TEE_TCB_SVN is below that of a minimum. */
+export function reachesMinimum(seen: Uint8Array, minimum: Uint8Array): boolean {
+  return seen.length === minimum.length && moduleOf(seen) >= moduleOf(minimum) &&
+    minimum.every((svn, index) => index < MODULE_SVNS || (seen[index] ?? -1) >= svn);
+}
+
+/** The highest minimum that all of one or more reach. */
+export function lowestTeeTcbSvn(first: Uint8Array, ...others: readonly Uint8Array[]): Bytes {
+  const all = [first, ...others];
+  const module = Math.min(...all.map(moduleOf));
+  return Uint8Array.from(first, (_, index) => {
+    if (index < MODULE_SVNS) return index === 0 ? module & 0xff : module >> 8;
+    return Math.min(...all.map((svns) => svns[index] ?? 0));
+  });
+}
+
+function moduleOf(svns: Uint8Array): number {
+  return (svns[1] ?? 0) * 256 + (svns[0] ?? 0);
+}

@@ -1,0 +1,201 @@
+/**
+ * Whether an endorsement key is one that the policy trusts: by its identity, or by a certificate of an authority that the
+ * policy names, with the attributes that it wants.
+ *
+ * @module
+ */
+import { refusal } from "../../../protocol/refusal.ts";
+import {
+  basicConstraints,
+  type Certificate,
+  EXT_KEY_USAGE,
+  EXTENSION,
+  extKeyUsage,
+  keyUsage,
+  readCertificate,
+  refuseUnknownCritical,
+  subjectAltName,
+  verifyCertificateSignature,
+} from "../../../certificate/x509.ts";
+import { type NameAttribute, nameText } from "../../../certificate/name.ts";
+import { equalBytes, hex } from "../../../platform/bytes.ts";
+import type { EkType } from "./templates.ts";
+
+/** An authority that certifies endorsement keys, and what its certificates must say. */
+export interface EkIssuer {
+  /** Its certificate, which {@linkcode checkEkIssuer} let pass; trusted as it is, whoever signed it. */
+  readonly certificate: Certificate;
+  /** Attributes that an endorsement key's certificate must have in its subject or its alternative name; at least one. */
+  readonly attributes: readonly NameAttribute[];
+}
+
+/** Which endorsement keys are trusted. */
+export interface EkTrust {
+  /** SHA-256 of SPKIs, lower-case hexadecimal. */
+  readonly identities: ReadonlySet<string>;
+  /** Authorities. */
+  readonly issuers: readonly EkIssuer[];
+}
+
+/** An endorsement key, as its evidence shows it. */
+export interface EkEvidence {
+  /** Its kind. */
+  readonly ekType: EkType;
+  /** Its SPKI, DER. */
+  readonly spki: Uint8Array;
+  /** SHA-256 of that, lower-case hexadecimal. */
+  readonly identity: string;
+  /** Its certificate, DER, or empty. */
+  readonly certificate: Uint8Array;
+}
+
+/** Any policy is acceptable here (RFC 5280, 6.1.1 (c)), so there is nothing to evaluate in one. */
+const CERTIFICATE_POLICIES = "2.5.29.32";
+const EVALUATED = [
+  EXTENSION.keyUsage,
+  EXTENSION.basicConstraints,
+  EXTENSION.extKeyUsage,
+  EXTENSION.subjectAltName,
+  CERTIFICATE_POLICIES,
+];
+/** EK Credential Profile, 3.5.1: what an endorsement key does with a seed. */
+const KEY_USAGE_OF = Object.freeze(
+  { rsa2048: "keyEncipherment", "ecc-p256": "keyAgreement", "ecc-p384": "keyAgreement" } as const,
+);
+
+/**
+ * Checks that an authority's certificate may certify endorsement keys.
+ *
+ * @throws {BootstrapError} `refused/ek-issuer-…`, `refused/critical-extension`, `malformed/der`.
+ */
+export function checkEkIssuer(certificate: Certificate): void {
+  refuseUnknownCritical(certificate, EVALUATED);
+  if (basicConstraints(certificate)?.isCa !== true) {
+    throw refusal("ek-issuer-constraints", "The certificate is not that of a CA", "CA true", "CA false");
+  }
+  const usages = keyUsage(certificate);
+  if (usages?.has("keyCertSign") !== true) {
+    throw refusal("ek-issuer-key-usage", "The CA may not sign certificates", "keyCertSign", listed(usages));
+  }
+  checkExtendedUsage("ek-issuer-usage", certificate);
+}
+
+/**
+ * Checks that an endorsement key is trusted.
+ *
+ * @param trust The policy's trust.
+ * @param key The key. A certificate must be for it even if its identity is trusted.
+ * @param now The time of day.
+ * @throws {BootstrapError} `refused/ek-…`, `refused/certificate-signature`, `refused/critical-extension`, `malformed/der`.
+ */
+export async function checkEkTrust(trust: EkTrust, key: EkEvidence, now: Date): Promise<void> {
+  const certificate = key.certificate.length === 0
+    ? undefined
+    : readCertificate(key.certificate, "endorsement key certificate", "vendor");
+  if (certificate !== undefined && !equalBytes(certificate.spki, key.spki)) {
+    const [expected, seen] = [hex(key.spki), hex(certificate.spki)];
+    throw refusal("ek-certificate-key", "The endorsement key's certificate is for another key", expected, seen);
+  }
+  if (trust.identities.has(key.identity)) return;
+  if (trust.issuers.length === 0) {
+    throw refusal(
+      "ek-identity",
+      "The machine's identity is not in the policy",
+      "an identity of the policy",
+      key.identity,
+    );
+  }
+  if (certificate === undefined) {
+    throw refusal(
+      "ek-certificate",
+      "The endorsement key has no certificate",
+      "a certificate",
+      `none, for ${key.identity}`,
+    );
+  }
+  await checkIssued(trust.issuers, certificate, key.ekType, now);
+}
+
+/** The same authority may stand there more than once, with other attributes; one that fits is enough. */
+async function checkIssued(
+  issuers: readonly EkIssuer[],
+  certificate: Certificate,
+  ekType: EkType,
+  now: Date,
+): Promise<void> {
+  const candidates = issuers.filter((issuer) => equalBytes(issuer.certificate.subject.der, certificate.issuer.der));
+  let failure: unknown = refusal(
+    "ek-issuer",
+    "The endorsement key's certificate is of an authority that the policy does not name",
+    issuers.map((issuer) => nameText(issuer.certificate.subject.attributes)).join("; "),
+    nameText(certificate.issuer.attributes),
+  );
+  for (const issuer of candidates) {
+    try {
+      return await checkIssuedBy(issuer, certificate, ekType, now);
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+async function checkIssuedBy(issuer: EkIssuer, certificate: Certificate, ekType: EkType, now: Date): Promise<void> {
+  await verifyCertificateSignature(certificate, issuer.certificate.spki);
+  refuseUnknownCritical(certificate, EVALUATED);
+  checkValidity("ek-issuer-validity", issuer.certificate, now);
+  checkValidity("ek-certificate-validity", certificate, now);
+  if (basicConstraints(certificate)?.isCa === true) {
+    throw refusal(
+      "ek-certificate-constraints",
+      "The endorsement key's certificate is that of a CA",
+      "CA false",
+      "CA true",
+    );
+  }
+  const wanted = KEY_USAGE_OF[ekType];
+  const usages = keyUsage(certificate);
+  if (usages?.has(wanted) !== true) {
+    throw refusal(
+      "ek-certificate-key-usage",
+      "The certificate is not that of an endorsement key",
+      wanted,
+      listed(usages),
+    );
+  }
+  checkExtendedUsage("ek-certificate-usage", certificate);
+  const attributes = attributesOf(certificate);
+  for (const { oid, value } of issuer.attributes) {
+    if (attributes.some((attribute) => attribute.oid === oid && attribute.value === value)) continue;
+    const expected = nameText([{ oid, value }]);
+    throw refusal("ek-attributes", "The certificate is of another machine", expected, nameText(attributes));
+  }
+}
+
+/** The subject's attributes and those of directory names in its alternative names, where the TCG's profile has them. */
+function attributesOf(certificate: Certificate): readonly NameAttribute[] {
+  const names = subjectAltName(certificate) ?? [];
+  const alternative = names.flatMap((name) => name.type === "directoryName" ? name.value.attributes : []);
+  return [...certificate.subject.attributes, ...alternative];
+}
+
+function checkExtendedUsage(check: string, certificate: Certificate): void {
+  const usages = extKeyUsage(certificate);
+  if (usages === undefined || usages.includes(EXT_KEY_USAGE.tcgEkCertificate)) return;
+  throw refusal(
+    check,
+    "The certificate is not for endorsement keys",
+    EXT_KEY_USAGE.tcgEkCertificate,
+    usages.join(", "),
+  );
+}
+
+function checkValidity(check: string, { notBefore, notAfter }: Certificate, now: Date): void {
+  if (now >= notBefore && now <= notAfter) return;
+  const expected = `${notBefore.toISOString()} to ${notAfter.toISOString()}`;
+  throw refusal(check, "The certificate is not valid now", expected, now.toISOString());
+}
+
+function listed(usages: ReadonlySet<string> | undefined): string {
+  return [...usages ?? []].join(", ") || "none";
+}

@@ -1,0 +1,114 @@
+/**
+ * Credential protection (TPM 2.0 Part 1, 24, "Credential Protection"): a secret that only the TPM with one endorsement key
+ * can find, and only if it also has one attestation key.
+ *
+ * @module
+ */
+import { createHmac } from "node:crypto";
+import { cfb } from "@noble/ciphers/aes.js";
+import type { Bytes } from "../../../platform/bytes.ts";
+import { concat, randomBytes, u32be, utf8 } from "../../../platform/bytes.ts";
+import type { ActivationChallenge } from "../../evidence.ts";
+import type { PublicKeyValue } from "./public_area.ts";
+import { spkiOf } from "./public_area.ts";
+import type { EkProfile } from "./templates.ts";
+import { tpmError, TpmWriter } from "./wire.ts";
+
+/** A challenge and its answer. */
+export interface Credential {
+  /** For the machine. */
+  readonly message: ActivationChallenge;
+  /** What its TPM must find, 32 bytes. */
+  readonly secret: Bytes;
+}
+
+type Hash = EkProfile["hash"];
+type SealedSeed = { readonly seed: Bytes; readonly encryptedSeed: Bytes };
+
+const SECRET_BYTES = 32;
+const AES_BLOCK_BYTES = 16;
+const HASH_BYTES = Object.freeze({ "SHA-256": 32, "SHA-384": 48 });
+const CURVE_NAMES = Object.freeze({ p256: "P-256", p384: "P-384" });
+const UNCOMPRESSED_PREFIX_BYTES = 1;
+const BITS = 8;
+
+/**
+ * Makes a challenge for an attestation key.
+ *
+ * @param endorsementKey The endorsement key.
+ * @param profile Its profile, for hash and cipher.
+ * @param attestationKeyName The name of the attestation key.
+ * @throws {BootstrapError} `malformed/tpm` if the endorsement key is none that anything can be encrypted to.
+ */
+export async function makeCredential(
+  endorsementKey: PublicKeyValue,
+  profile: EkProfile,
+  attestationKeyName: Uint8Array,
+): Promise<Credential> {
+  const { hash, aesKeyBytes } = profile;
+  const secret = randomBytes(SECRET_BYTES);
+  const { seed, encryptedSeed } = endorsementKey.type === "rsa"
+    ? await sealSeedByRsa(endorsementKey, hash)
+    : await sealSeedByEcdh(endorsementKey, hash);
+  const key = kdfa(hash, seed, "STORAGE", attestationKeyName, aesKeyBytes);
+  const encrypted = cfb(key, new Uint8Array(AES_BLOCK_BYTES)).encrypt(new TpmWriter().sized(secret).done());
+  const macKey = kdfa(hash, seed, "INTEGRITY", new Uint8Array(), HASH_BYTES[hash]);
+  const mac = hmac(hash, macKey, concat(encrypted, attestationKeyName));
+  const idObject = new TpmWriter().sized(mac).bytes(encrypted).done();
+  return {
+    message: {
+      credentialBlob: new TpmWriter().sized(idObject).done(),
+      encryptedSecret: new TpmWriter().sized(encryptedSeed).done(),
+    },
+    secret,
+  };
+}
+
+/** Part 1, B.10.3: the seed is random and encrypted by OAEP with the label "IDENTITY", its final zero included. */
+async function sealSeedByRsa(key: PublicKeyValue, hash: Hash): Promise<SealedSeed> {
+  const seed = randomBytes(HASH_BYTES[hash]);
+  const encrypted = await encryptByRsa(spkiOf(key), hash, seed);
+  return { seed, encryptedSeed: new Uint8Array(encrypted) };
+}
+
+async function encryptByRsa(spki: Bytes, hash: Hash, seed: Bytes): Promise<ArrayBuffer> {
+  try {
+    const publicKey = await crypto.subtle.importKey("spki", spki, { name: "RSA-OAEP", hash }, false, ["encrypt"]);
+    return await crypto.subtle.encrypt({ name: "RSA-OAEP", label: label("IDENTITY") }, publicKey, seed);
+  } catch (cause) {
+    // Not every number of 2048 bits is a modulus: an even one is none.
+    throw tpmError("endorsement key", "its modulus is none of an RSA key", cause);
+  }
+}
+
+/** Part 1, C.6.3: the seed is derived from an ephemeral key's agreement, and the ephemeral point is sent. */
+async function sealSeedByEcdh(key: PublicKeyValue & { readonly type: "ecc" }, hash: Hash): Promise<SealedSeed> {
+  const algorithm = { name: "ECDH", namedCurve: CURVE_NAMES[key.curve] };
+  const publicKey = await crypto.subtle.importKey("spki", spkiOf(key), algorithm, false, []);
+  const ephemeral = await crypto.subtle.generateKey(algorithm, true, ["deriveBits"]);
+  const coordinateBytes = key.x.length;
+  const sharedBits = coordinateBytes * BITS;
+  const shared = await crypto.subtle.deriveBits({ name: "ECDH", public: publicKey }, ephemeral.privateKey, sharedBits);
+  const point = new Uint8Array(await crypto.subtle.exportKey("raw", ephemeral.publicKey)).subarray(
+    UNCOMPRESSED_PREFIX_BYTES,
+  );
+  const [x, y] = [point.subarray(0, coordinateBytes), point.subarray(coordinateBytes)];
+  // KDFe (Part 1, 11.4.10.3): one block is enough, as the seed is as long as the hash.
+  const input = concat(u32be(1), new Uint8Array(shared), label("IDENTITY"), x, key.x);
+  const seed = new Uint8Array(await crypto.subtle.digest(hash, input));
+  return { seed, encryptedSeed: new TpmWriter().sized(x).sized(y).done() };
+}
+
+/** KDFa (Part 1, 11.4.10.2) with one party's context: one block of HMAC, cut to the length that is wanted. */
+function kdfa(hash: Hash, key: Bytes, use: string, context: Uint8Array, bytes: number): Bytes {
+  const block = hmac(hash, key, concat(u32be(1), label(use), context, u32be(bytes * BITS)));
+  return block.slice(0, bytes);
+}
+
+function hmac(hash: Hash, key: Bytes, message: Bytes): Bytes {
+  return new Uint8Array(createHmac(hash.replace("-", ""), key).update(message).digest());
+}
+
+function label(text: string): Bytes {
+  return utf8(`${text}\0`);
+}

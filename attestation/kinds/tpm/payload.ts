@@ -1,0 +1,73 @@
+/**
+ * The encoding of a TPM's evidence: `u16 version`, then each part with its length in 16 bits, then sixteen PCRs of 32 bytes.
+ *
+ * @module
+ */
+import type { Bytes } from "../../../platform/bytes.ts";
+import { concat } from "../../../platform/bytes.ts";
+import { BootstrapError } from "../../../platform/errors.ts";
+import { MAXIMUM_PUBLIC_BYTES, PCR_BYTES, QUOTED_PCRS } from "./constants.ts";
+import { TpmReader, TpmWriter } from "./wire.ts";
+
+/** The parts of a TPM's evidence. */
+export interface TpmPayload {
+  /** TPMT_PUBLIC of the attestation key. */
+  readonly attestationKey: Uint8Array;
+  /** TPMT_PUBLIC of the endorsement key. */
+  readonly endorsementKey: Uint8Array;
+  /** The endorsement key's certificate, DER; empty if the TPM has none. */
+  readonly certificate: Uint8Array;
+  /** TPMS_ATTEST. */
+  readonly attest: Uint8Array;
+  /** TPMT_SIGNATURE over it. */
+  readonly signature: Uint8Array;
+  /** The values of SHA-256 PCRs 0 to 15, 32 bytes each. */
+  readonly pcrs: readonly Uint8Array[];
+}
+
+const VERSION = 1;
+/** As much as an NV index can hold. */
+const MAXIMUM_CERTIFICATE_BYTES = 4096;
+/** A quote over one bank has 145 bytes. */
+const MAXIMUM_ATTEST_BYTES = 512;
+/** An RSA signature of 4096 bits and its header. */
+const MAXIMUM_SIGNATURE_BYTES = 518;
+
+/** Writes evidence. */
+export function encodePayload(payload: TpmPayload): Bytes {
+  return new TpmWriter()
+    .u16(VERSION)
+    .sized(payload.attestationKey)
+    .sized(payload.endorsementKey)
+    .sized(payload.certificate)
+    .sized(payload.attest)
+    .sized(payload.signature)
+    .bytes(concat(...payload.pcrs))
+    .done();
+}
+
+/**
+ * Reads evidence: its outer form, not what is in its parts.
+ *
+ * @throws {BootstrapError} `malformed/tpm`, `malformed/evidence-version`.
+ */
+export function decodePayload(bytes: Uint8Array): TpmPayload {
+  const reader = new TpmReader(bytes, "TPM evidence");
+  const version = reader.u16();
+  if (version !== VERSION) {
+    throw new BootstrapError(
+      "malformed/evidence-version",
+      `Cannot read TPM evidence of version ${version}, only ${VERSION}`,
+    );
+  }
+  const payload = {
+    attestationKey: reader.sized(MAXIMUM_PUBLIC_BYTES),
+    endorsementKey: reader.sized(MAXIMUM_PUBLIC_BYTES),
+    certificate: reader.sized(MAXIMUM_CERTIFICATE_BYTES),
+    attest: reader.sized(MAXIMUM_ATTEST_BYTES),
+    signature: reader.sized(MAXIMUM_SIGNATURE_BYTES),
+    pcrs: QUOTED_PCRS.map(() => reader.bytes(PCR_BYTES)),
+  };
+  reader.end();
+  return payload;
+}

@@ -1,0 +1,46 @@
+/**
+ * TPML_PCR_SELECTION: which PCRs of which banks (TPM 2.0 Part 2, 10.6.2).
+ *
+ * @module
+ */
+import type { Bytes } from "../../../platform/bytes.ts";
+import { ALGORITHM } from "./constants.ts";
+import type { TpmReader } from "./wire.ts";
+import { tpmError, TpmWriter } from "./wire.ts";
+
+/** The PCRs of one bank. */
+export interface PcrSelection {
+  /** TPM_ALG_ID of the bank. */
+  readonly hash: number;
+  /** The PCRs, ascending. */
+  readonly pcrs: readonly number[];
+}
+
+/** 24 PCRs (PC Client Platform TPM Profile), eight in an octet. */
+const SELECT_BYTES = 3;
+const MAXIMUM_SELECT_BYTES = 4;
+/** TPM_ALG_ID's hashes: HASH_COUNT is at most 16 in every implementation. */
+const MAXIMUM_BANKS = 16;
+
+/** A selection of PCRs of the SHA-256 bank alone. */
+export function encodePcrSelection(pcrs: readonly number[]): Bytes {
+  const bits = new Uint8Array(SELECT_BYTES);
+  for (const pcr of pcrs) bits[pcr >> 3] = (bits[pcr >> 3] ?? 0) | 1 << (pcr & 7);
+  return new TpmWriter().u32(1).u16(ALGORITHM.sha256).u8(SELECT_BYTES).bytes(bits).done();
+}
+
+/** Reads the next field as a selection. */
+export function readPcrSelection(reader: TpmReader): PcrSelection[] {
+  const count = reader.u32();
+  if (count > MAXIMUM_BANKS) throw tpmError("PCR selection", `it has ${count} banks, more than ${MAXIMUM_BANKS}`);
+  return Array.from({ length: count }, () => {
+    const hash = reader.u16();
+    const size = reader.u8();
+    if (size > MAXIMUM_SELECT_BYTES) throw tpmError("PCR selection", `a bank has ${size} octets`);
+    const bits = reader.bytes(size);
+    const pcrs = Array.from({ length: size * 8 }, (_, pcr) => pcr).filter((pcr) =>
+      ((bits[pcr >> 3] ?? 0) >> (pcr & 7) & 1) === 1
+    );
+    return { hash, pcrs };
+  });
+}

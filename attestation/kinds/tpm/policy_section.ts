@@ -1,0 +1,127 @@
+/**
+ * A policy's section about TPMs, from machines and images that are known to be good.
+ *
+ * @module
+ */
+import type { Bytes } from "../../../platform/bytes.ts";
+import { equalBytes, hex, sha256 } from "../../../platform/bytes.ts";
+import { LOCK_REGISTER, TRUST_REGISTER } from "../../evidence.ts";
+import type { MadeSection, SectionSource } from "../../policy/policy_section.ts";
+import { inSource, sourcesError, unique } from "../../policy/policy_section.ts";
+import type { UkiRegisters } from "../../uki/measurements.ts";
+import { BOOT_LOADER_REGISTER, KERNEL_IMAGE_REGISTER } from "../../uki/measurements.ts";
+import { QUOTED_PCRS } from "./constants.ts";
+import { decodePayload } from "./payload.ts";
+import { readPublicArea, spkiOf } from "./public_area.ts";
+import type { EkType } from "./templates.ts";
+import { EK_PROFILES, EK_TYPES } from "./templates.ts";
+
+/** What a TPM's section is made of. */
+export interface TpmSources {
+  /** Evidence of machines. */
+  readonly machines: readonly SectionSource[];
+  /** Unified kernel images, with their names. */
+  readonly images: readonly { readonly name: string; readonly registers: UkiRegisters }[];
+  /** Identities that are trusted besides those of the machines, lower-case hexadecimal. */
+  readonly identities: readonly string[];
+  /** PCRs that are left out. */
+  readonly withoutPcrs: readonly number[];
+  /** The kind of endorsement key, where no machine tells. */
+  readonly ekType: EkType;
+}
+
+type Registers = readonly Uint8Array[];
+
+const PROTOCOL_REGISTERS: readonly number[] = [TRUST_REGISTER, LOCK_REGISTER];
+const NOTHING = new Uint8Array();
+
+/**
+ * Makes the section: every value that a source shows for a register, and every identity.
+ *
+ * A register is never left out because its values differ: whoever knows that it tells nothing names it.
+ *
+ * @throws {BootstrapError} `usage/policy-sources` where there is no identity, or nothing to tell an image by, or endorsement keys
+ *   of several kinds; `malformed/…` for evidence that cannot be read.
+ */
+export async function makeTpmSection(sources: TpmSources): Promise<MadeSection> {
+  const machines = await Promise.all(
+    sources.machines.map((source) => inSource(source.name, () => machineOf(source))),
+  );
+  const ekTypes = unique(machines.map(({ ekType }) => ekType));
+  if (ekTypes.length > 1) {
+    throw sourcesError(
+      `the sources have endorsement keys of several kinds: ${ekTypes.join(", ")}`,
+      "Make all evidence with the same --ek-type",
+    );
+  }
+  const [ekType = sources.ekType] = ekTypes;
+  const identities = unique([...machines.map(({ identity }) => identity), ...sources.identities]);
+  if (identities.length === 0) {
+    throw sourcesError("nothing says which machines are trusted", "Give evidence files, or identities with --identity");
+  }
+  const shown = machines.map(({ pcrs }) => pcrs);
+  const sets = registerSets(shown, sources);
+  if (sets.size === 0) {
+    throw sourcesError("nothing is left to tell an image by", "Give evidence files, or images with --uki");
+  }
+  const pcrs = Object.fromEntries([...sets].map(([pcr, values]) => [String(pcr), values]));
+  return { section: { ekType, pcrs, trust: { identities } }, remarks: remarksOn(shown, sets, sources) };
+}
+
+async function machineOf({ name, payload }: SectionSource) {
+  const { pcrs, endorsementKey } = decodePayload(payload);
+  const { key, template } = readPublicArea(endorsementKey, "endorsement key");
+  const ekType = EK_TYPES.find((type) => equalBytes(EK_PROFILES[type].template, template));
+  if (ekType === undefined) {
+    throw sourcesError(`the endorsement key in ${name} is of no known kind`, "Check where it is from");
+  }
+  return { pcrs, ekType, identity: hex(await sha256(spkiOf(key))) };
+}
+
+/** The values of each register, in the order of the sources. */
+function registerSets(
+  machines: readonly Registers[],
+  { images, withoutPcrs }: TpmSources,
+): ReadonlyMap<number, readonly string[]> {
+  const sets = new Map<number, readonly string[]>();
+  for (const pcr of QUOTED_PCRS) {
+    if (PROTOCOL_REGISTERS.includes(pcr) || withoutPcrs.includes(pcr)) continue;
+    const values = [
+      ...machines.map((pcrs) => pcrs[pcr]),
+      ...images.flatMap(({ registers }) => valuesOf(registers, pcr)),
+    ].filter((value) => value !== undefined);
+    if (values.length > 0) sets.set(pcr, unique(values.map(hex)));
+  }
+  return sets;
+}
+
+function valuesOf({ bootLoader, kernelImage }: UkiRegisters, pcr: number): readonly Bytes[] {
+  if (pcr === BOOT_LOADER_REGISTER) return bootLoader;
+  return pcr === KERNEL_IMAGE_REGISTER ? [kernelImage] : [];
+}
+
+function remarksOn(
+  machines: readonly Registers[],
+  sets: ReadonlyMap<number, readonly string[]>,
+  { images, withoutPcrs }: TpmSources,
+): readonly string[] {
+  const varying = QUOTED_PCRS.filter((pcr) =>
+    machines.length > 1 && sets.has(pcr) &&
+    unique(machines.map((pcrs) => hex(pcrs[pcr] ?? NOTHING))).length === machines.length
+  );
+  const isShown = (pcr: number, values: Registers) =>
+    machines.some((pcrs) => values.some((value) => equalBytes(pcrs[pcr] ?? NOTHING, value)));
+  const unseen = machines.length === 0
+    ? []
+    : images.flatMap(({ name, registers }) =>
+      [BOOT_LOADER_REGISTER, KERNEL_IMAGE_REGISTER].filter((pcr) => !isShown(pcr, valuesOf(registers, pcr)))
+        .map((pcr) => `No evidence file shows PCR ${pcr} of ${name}.`)
+    );
+  return [
+    ...varying.map((pcr) =>
+      `PCR ${pcr} is different in every file. If it also differs from boot to boot, leave it out with --without-pcr ${pcr}.`
+    ),
+    ...(withoutPcrs.length === 0 ? [] : [`Left out, as was asked for: PCR ${unique(withoutPcrs).join(", ")}.`]),
+    ...unseen,
+  ];
+}

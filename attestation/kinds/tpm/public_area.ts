@@ -1,0 +1,150 @@
+/**
+ * TPMT_PUBLIC, the public area of a TPM's key (TPM 2.0 Part 2, 12.2.4), of the few kinds that are ever met here.
+ *
+ * @module
+ */
+import { p256, p384 } from "@noble/curves/nist.js";
+import type { Bytes } from "../../../platform/bytes.ts";
+import { concat, copyOf, fromHex, sha256 } from "../../../platform/bytes.ts";
+import { ALGORITHM, CURVE, MAXIMUM_DIGEST_BYTES, MAXIMUM_PUBLIC_BYTES } from "./constants.ts";
+import { tpmError, TpmReader } from "./wire.ts";
+
+/** An RSA key of 2048 bits with exponent 65537, or a point on P-256 or P-384. */
+export type PublicKeyValue =
+  | { readonly type: "rsa"; readonly modulus: Bytes }
+  | { readonly type: "ecc"; readonly curve: "p256" | "p384"; readonly x: Bytes; readonly y: Bytes };
+
+/** A signing scheme that is fixed in a key. */
+export interface Scheme {
+  /** TPM_ALG_ID. */
+  readonly algorithm: number;
+  /** TPM_ALG_ID of its hash. */
+  readonly hash: number;
+}
+
+/** A public area. */
+export interface PublicArea {
+  /** All of it, as it came: what the key's name is made from. */
+  readonly bytes: Bytes;
+  /** All of it but the key itself: what the key was asked to be. */
+  readonly template: Bytes;
+  /** TPM_ALG_ID of the hash that the name is made with. */
+  readonly nameAlgorithm: number;
+  /** TPMA_OBJECT. */
+  readonly attributes: number;
+  /** The scheme; `undefined` for keys that are not tied to one. */
+  readonly scheme: Scheme | undefined;
+  /** The key. */
+  readonly key: PublicKeyValue;
+}
+
+const CURVES = Object.freeze({
+  p256: { bytes: 32, curve: p256, spkiPrefix: fromHex("3059301306072a8648ce3d020106082a8648ce3d03010703420004", "") },
+  p384: { bytes: 48, curve: p384, spkiPrefix: fromHex("3076301006072a8648ce3d020106052b8104002203620004", "") },
+});
+const RSA_BITS = 2048;
+const RSA_BYTES = RSA_BITS / 8;
+/** SubjectPublicKeyInfo of rsaEncryption with a modulus of 2048 bits, up to the modulus (RFC 3279, 2.3.1). */
+const RSA_SPKI_PREFIX = fromHex("30820122300d06092a864886f70d01010105000382010f003082010a02820101", "");
+/** 65537, as an INTEGER. */
+const RSA_SPKI_SUFFIX = fromHex("0203010001", "");
+/** TPMS_RSA_PARMS: 0 stands for 65537. */
+const DEFAULT_EXPONENT = 0;
+
+/**
+ * Reads bytes that must be one public area and nothing else.
+ *
+ * @param bytes TPMT_PUBLIC, without the length that a TPM2B_PUBLIC has in front.
+ * @param what Whose it is, for errors.
+ * @throws {BootstrapError} `malformed/tpm`, also for kinds of keys that are not read and points that are not on their curve.
+ */
+export function readPublicArea(bytes: Uint8Array, what: string): PublicArea {
+  if (bytes.length > MAXIMUM_PUBLIC_BYTES) throw tpmError(what, `it is longer than ${MAXIMUM_PUBLIC_BYTES} bytes`);
+  const reader = new TpmReader(bytes, what);
+  const type = reader.u16();
+  if (type !== ALGORITHM.rsa && type !== ALGORITHM.ecc) throw tpmError(what, `it is of type ${type.toString(16)}`);
+  const nameAlgorithm = reader.u16();
+  const attributes = reader.u32();
+  reader.sized(MAXIMUM_DIGEST_BYTES);
+  readSymmetric(reader, what);
+  const scheme = readScheme(reader, what);
+  const readKey = type === ALGORITHM.rsa ? readRsaDetail(reader, what) : readEccDetail(reader, what);
+  const template = copyOf(bytes.subarray(0, bytes.length - reader.remaining));
+  const key = readKey();
+  reader.end();
+  return { bytes: copyOf(bytes), template, nameAlgorithm, attributes, scheme, key };
+}
+
+/** The name of a key whose name algorithm is SHA-256: `000b ‖ SHA-256(TPMT_PUBLIC)`, 34 bytes (Part 1, 16). */
+export async function nameOf(publicArea: Uint8Array): Promise<Bytes> {
+  return concat(Uint8Array.of(0, ALGORITHM.sha256), await sha256(publicArea));
+}
+
+/** SubjectPublicKeyInfo of a key, DER: points uncompressed. */
+export function spkiOf(key: PublicKeyValue): Bytes {
+  if (key.type === "rsa") return concat(RSA_SPKI_PREFIX, Uint8Array.of(0), key.modulus, RSA_SPKI_SUFFIX);
+  return concat(CURVES[key.curve].spkiPrefix, key.x, key.y);
+}
+
+/** TPMT_SYM_DEF_OBJECT: none, or AES in CFB mode. */
+function readSymmetric(reader: TpmReader, what: string): void {
+  const algorithm = reader.u16();
+  if (algorithm === ALGORITHM.null) return;
+  const bits = reader.u16();
+  const mode = reader.u16();
+  const isKnown = algorithm === ALGORITHM.aes && (bits === 128 || bits === 256) && mode === ALGORITHM.cfb;
+  if (!isKnown) throw tpmError(what, "its symmetric algorithm is not AES-128 or AES-256 in CFB mode");
+}
+
+/** TPMT_RSA_SCHEME or TPMT_ECC_SCHEME: none, or one that signs. */
+function readScheme(reader: TpmReader, what: string): Scheme | undefined {
+  const algorithm = reader.u16();
+  if (algorithm === ALGORITHM.null) return undefined;
+  const isKnown = algorithm === ALGORITHM.ecdsa || algorithm === ALGORITHM.rsassa || algorithm === ALGORITHM.rsapss;
+  if (!isKnown) throw tpmError(what, `its scheme is ${algorithm.toString(16)}`);
+  return { algorithm, hash: reader.u16() };
+}
+
+function readRsaDetail(reader: TpmReader, what: string): () => PublicKeyValue {
+  const bits = reader.u16();
+  const exponent = reader.u32();
+  if (bits !== RSA_BITS || exponent !== DEFAULT_EXPONENT) {
+    throw tpmError(what, `it is RSA of ${bits} bits, exponent ${exponent}`);
+  }
+  return () => {
+    const modulus = reader.sized(RSA_BYTES);
+    const isFull = modulus.length === RSA_BYTES && (modulus[0] ?? 0) >= 0x80;
+    if (!isFull) throw tpmError(what, `its modulus has not ${RSA_BITS} bits`);
+    return { type: "rsa", modulus };
+  };
+}
+
+function readEccDetail(reader: TpmReader, what: string): () => PublicKeyValue {
+  const id = reader.u16();
+  if (id !== CURVE.p256 && id !== CURVE.p384) throw tpmError(what, `its curve is ${id}`);
+  const curve = id === CURVE.p256 ? "p256" : "p384";
+  if (reader.u16() !== ALGORITHM.null) throw tpmError(what, "it has a key derivation scheme");
+  return () => {
+    const x = readCoordinate(reader, CURVES[curve].bytes, what);
+    const y = readCoordinate(reader, CURVES[curve].bytes, what);
+    if (!isOnCurve(curve, x, y)) throw tpmError(what, "its point is not on its curve");
+    return { type: "ecc", curve, x, y };
+  };
+}
+
+/** TPM2B_ECC_PARAMETER, which some TPMs write without leading zeros; the result has them. */
+export function readCoordinate(reader: TpmReader, length: number, what: string): Bytes {
+  const value = reader.sized(length);
+  const isShort = value.length < length;
+  if (value.length === 0 || (isShort && value[0] === 0)) throw tpmError(what, "a number is empty or padded");
+  return concat(new Uint8Array(length - value.length), value);
+}
+
+function isOnCurve(curve: keyof typeof CURVES, x: Uint8Array, y: Uint8Array): boolean {
+  try {
+    CURVES[curve].curve.Point.fromBytes(concat(Uint8Array.of(4), x, y)).assertValidity();
+    return true;
+  } catch {
+    return false;
+  }
+}

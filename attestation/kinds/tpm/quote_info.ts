@@ -1,0 +1,58 @@
+/**
+ * TPMS_ATTEST of a quote: what the TPM signed (TPM 2.0 Part 2, 10.12.12).
+ *
+ * @module
+ */
+import { refusal } from "../../../protocol/refusal.ts";
+import type { Bytes } from "../../../platform/bytes.ts";
+import { GENERATED_VALUE, MAXIMUM_DIGEST_BYTES, MAXIMUM_NAME_BYTES, TAG } from "./constants.ts";
+import type { PcrSelection } from "./pcr_selection.ts";
+import { readPcrSelection } from "./pcr_selection.ts";
+import { tpmError, TpmReader } from "./wire.ts";
+
+/** What a quote says. */
+export interface QuoteInfo {
+  /** The qualified name of the key that signed it. */
+  readonly qualifiedSigner: Bytes;
+  /** What its caller wanted in it. */
+  readonly extraData: Bytes;
+  /** How often the TPM was reset. */
+  readonly resetCount: number;
+  /** How often it was restarted or resumed since. */
+  readonly restartCount: number;
+  /** The PCRs that it is over. */
+  readonly selections: readonly PcrSelection[];
+  /** The digest of their values. */
+  readonly pcrDigest: Bytes;
+}
+
+const WHAT = "quote";
+const MAXIMUM_BOOLEAN = 1;
+
+/**
+ * Reads bytes that must be the attestation of one quote and nothing else.
+ *
+ * @throws {BootstrapError} `refused/attest-magic` if no TPM made it, `refused/attest-type` if it is no quote, `malformed/tpm`.
+ */
+export function readQuoteInfo(bytes: Uint8Array): QuoteInfo {
+  const reader = new TpmReader(bytes, WHAT);
+  const magic = reader.u32();
+  if (magic !== GENERATED_VALUE) {
+    throw refusal("attest-magic", "The quote was not made by a TPM", GENERATED_VALUE.toString(16), magic.toString(16));
+  }
+  const type = reader.u16();
+  if (type !== TAG.attestQuote) {
+    throw refusal("attest-type", "The attestation is not a quote", TAG.attestQuote.toString(16), type.toString(16));
+  }
+  const qualifiedSigner = reader.sized(MAXIMUM_NAME_BYTES);
+  const extraData = reader.sized(MAXIMUM_NAME_BYTES);
+  reader.u64(); // The TPM's clock.
+  const resetCount = reader.u32();
+  const restartCount = reader.u32();
+  if (reader.u8() > MAXIMUM_BOOLEAN) throw tpmError(WHAT, "its field safe is neither 0 nor 1");
+  reader.u64(); // The firmware's version, which is obfuscated for keys outside the platform's and endorsement's hierarchies.
+  const selections = readPcrSelection(reader);
+  const pcrDigest = reader.sized(MAXIMUM_DIGEST_BYTES);
+  reader.end();
+  return { qualifiedSigner, extraData, resetCount, restartCount, selections, pcrDigest };
+}

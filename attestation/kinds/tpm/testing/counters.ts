@@ -1,0 +1,38 @@
+import { refusal } from "../../../../protocol/refusal.ts";
+import type { EvidenceClaims } from "../../../evidence.ts";
+
+/**
+ * Checks that a TPM's counters did not go back from one piece of evidence to a later one of the same identity, as they would
+ * if its state had been rolled back or cloned. For evidence without counters there is nothing to check.
+ *
+ * @param earlier Claims that were verified before.
+ * @param later Claims that were verified now.
+ * @returns Whether both are of one run of the TPM, in which nothing could have reset its PCRs.
+ * @throws {BootstrapError} `refused/reset-counter` if a counter went back, `refused/identity` if the identities differ.
+ */
+export function checkCounters(earlier: EvidenceClaims, later: EvidenceClaims): "same-run" | "later-run" {
+  if (earlier.identity !== later.identity) {
+    throw refusal("identity", "The evidence is of another machine", earlier.identity, later.identity);
+  }
+  const [before, after] = [countersOf(earlier), countersOf(later)];
+  const order = after.resets - before.resets || after.restarts - before.restarts;
+  if (order < 0) {
+    const message = "The TPM's counters went back: its state was rolled back or cloned";
+    throw refusal("reset-counter", message, `${text(before)} or later`, text(after));
+  }
+  return order === 0 ? "same-run" : "later-run";
+}
+
+interface Counters {
+  readonly resets: number;
+  readonly restarts: number;
+}
+
+/** The restart counter begins at zero again with each reset (TPM 2.0 Part 1, 36.4). */
+function countersOf({ resetCount = 0, restartCount = 0 }: EvidenceClaims): Counters {
+  return { resets: resetCount, restarts: restartCount };
+}
+
+function text({ resets, restarts }: Counters): string {
+  return `reset ${resets}, restart ${restarts}`;
+}

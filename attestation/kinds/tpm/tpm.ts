@@ -1,0 +1,282 @@
+/**
+ * The commands of a TPM 2.0 that this program needs (TPM 2.0 Part 3), and no others.
+ *
+ * @module
+ */
+import type { Bytes } from "../../../platform/bytes.ts";
+import { randomBytes } from "../../../platform/bytes.ts";
+import type { Clock } from "../../../platform/clock.ts";
+import { BootstrapError } from "../../../platform/errors.ts";
+import type { ActivationChallenge } from "../../evidence.ts";
+import type { TpmCommand, TpmResponse } from "./command.ts";
+import { encodeCommand, readResponse } from "./command.ts";
+import {
+  ALGORITHM,
+  COMMAND,
+  HANDLE,
+  MAXIMUM_DIGEST_BYTES,
+  MAXIMUM_MESSAGE_BYTES,
+  MAXIMUM_NAME_BYTES,
+  MAXIMUM_PUBLIC_BYTES,
+  PCR_BYTES,
+} from "./constants.ts";
+import { encodePcrSelection, readPcrSelection } from "./pcr_selection.ts";
+import { FAILURE_RESPONSE_CODE, INITIALIZE_RESPONSE_CODE } from "./response_code.ts";
+import type { TpmTransport } from "./transport.ts";
+import { tpmError, TpmReader, TpmWriter } from "./wire.ts";
+
+/** A key that is loaded. */
+export interface LoadedKey {
+  /** Its handle, to be flushed if it is transient. */
+  readonly handle: number;
+  /** TPMT_PUBLIC as the TPM gave it. */
+  readonly publicArea: Bytes;
+}
+
+/** A quote. */
+export interface Quote {
+  /** TPMS_ATTEST. */
+  readonly attest: Bytes;
+  /** TPMT_SIGNATURE. */
+  readonly signature: Bytes;
+}
+
+const SESSION_POLICY = 1;
+const STARTUP_CLEAR = 0;
+const NONCE_BYTES = 32;
+/** A TPM returns at most eight digests at once (Part 2, TPML_DIGEST). */
+const PCRS_AT_ONCE = 8;
+/** The smallest TPM2_PT_NV_BUFFER_MAX met; the largest NV index is 2 KiB in swtpm and below 4 KiB elsewhere. */
+const NV_CHUNK_BYTES = 512;
+const MAXIMUM_NV_BYTES = 4096;
+/** 20 ms, doubled each time: 5 seconds in all, which self-tests need. */
+const MAXIMUM_TRIES = 9;
+const FIRST_WAIT_MS = 20;
+const EMPTY = new Uint8Array();
+
+/** A TPM behind a transport. All its methods throw what {@linkcode readResponse} and the transport throw. */
+export class Tpm {
+  readonly #transport: TpmTransport;
+  readonly #clock: Pick<Clock, "sleep">;
+
+  /**
+   * Nothing is sent yet.
+   *
+   * @param transport The way to it.
+   * @param clock For waiting while it is busy.
+   */
+  constructor(transport: TpmTransport, clock: Pick<Clock, "sleep">) {
+    this.#transport = transport;
+    this.#clock = clock;
+  }
+
+  /** Starts it where nothing else has (`TPM_SU_CLEAR`): firmware does on a machine, nobody does for a bare software TPM. */
+  async startup(): Promise<void> {
+    const parameters = new TpmWriter().u16(STARTUP_CLEAR).done();
+    try {
+      await this.#run({ name: "Startup", code: COMMAND.startup, parameters });
+    } catch (error) {
+      if (!hasResponseCode(error, INITIALIZE_RESPONSE_CODE)) throw error;
+    }
+  }
+
+  /** Makes the primary key of a template (TPMT_PUBLIC) in a hierarchy; the same template gives the same key. */
+  async createPrimary(hierarchy: number, template: Uint8Array): Promise<LoadedKey> {
+    const sensitive = new TpmWriter().sized(EMPTY).sized(EMPTY).done();
+    const parameters = new TpmWriter().sized(sensitive).sized(template).sized(EMPTY).u32(0).done();
+    const { handles: [handle = 0], parameters: response } = await this.#run({
+      name: "CreatePrimary",
+      code: COMMAND.createPrimary,
+      handles: [hierarchy],
+      sessions: [HANDLE.password],
+      parameters,
+      responseHandles: 1,
+    });
+    // What follows, the creation data, its hash and ticket and the key's name, proves nothing to this program.
+    return { handle, publicArea: response.sized(MAXIMUM_PUBLIC_BYTES) };
+  }
+
+  /** TPMT_PUBLIC of a loaded or persistent key. */
+  async readPublic(handle: number): Promise<Bytes> {
+    const { parameters } = await this.#run({ name: "ReadPublic", code: COMMAND.readPublic, handles: [handle] });
+    const publicArea = parameters.sized(MAXIMUM_PUBLIC_BYTES);
+    parameters.sized(MAXIMUM_NAME_BYTES);
+    parameters.sized(MAXIMUM_NAME_BYTES);
+    parameters.end();
+    return publicArea;
+  }
+
+  /** Removes a transient object or a session. */
+  async flushContext(handle: number): Promise<void> {
+    const parameters = new TpmWriter().u32(handle).done();
+    (await this.#run({ name: "FlushContext", code: COMMAND.flushContext, parameters })).parameters.end();
+  }
+
+  /** Signs the state of SHA-256 PCRs together with `qualifyingData`, by a key without a password, with ECDSA and SHA-256. */
+  async quote(key: number, qualifyingData: Uint8Array, pcrs: readonly number[]): Promise<Quote> {
+    const scheme = new TpmWriter().u16(ALGORITHM.ecdsa).u16(ALGORITHM.sha256).done();
+    const parameters = new TpmWriter().sized(qualifyingData).bytes(scheme).bytes(encodePcrSelection(pcrs)).done();
+    const sessions = [HANDLE.password];
+    const { parameters: response } = await this.#run({
+      name: "Quote",
+      code: COMMAND.quote,
+      handles: [key],
+      sessions,
+      parameters,
+    });
+    const attest = response.sized(MAXIMUM_MESSAGE_BYTES);
+    return { attest, signature: response.bytes(response.remaining) };
+  }
+
+  /** The values of SHA-256 PCRs, in the order of `pcrs`, which is ascending. */
+  async pcrRead(pcrs: readonly number[]): Promise<Bytes[]> {
+    const values: Bytes[] = [];
+    while (values.length < pcrs.length) {
+      const wanted = pcrs.slice(values.length, values.length + PCRS_AT_ONCE);
+      const parameters = encodePcrSelection(wanted);
+      const { parameters: response } = await this.#run({ name: "PCR_Read", code: COMMAND.pcrRead, parameters });
+      response.u32(); // pcrUpdateCounter: a change shows in the quote's digest.
+      const [selection, ...others] = readPcrSelection(response);
+      const given = selection?.hash === ALGORITHM.sha256 && others.length === 0 ? selection.pcrs : [];
+      const count = response.u32();
+      const isPrefix = count > 0 && count === given.length && given.every((pcr, index) => pcr === wanted[index]);
+      if (!isPrefix) throw new BootstrapError("system/tpm-pcr", "The TPM has no SHA-256 bank for all of its PCRs");
+      for (let i = 0; i < count; i++) values.push(readPcr(response));
+      response.end();
+    }
+    return values;
+  }
+
+  /** Extends a SHA-256 PCR. */
+  async pcrExtend(pcr: number, digest: Uint8Array): Promise<void> {
+    const parameters = new TpmWriter().u32(1).u16(ALGORITHM.sha256).bytes(digest).done();
+    const sessions = [HANDLE.password];
+    await this.#run({ name: "PCR_Extend", code: COMMAND.pcrExtend, handles: [pcr], sessions, parameters });
+  }
+
+  /** The content of an NV index that may be read with its own empty password. */
+  async nvRead(index: number): Promise<Bytes> {
+    const size = await this.#nvSize(index);
+    const content = new TpmWriter();
+    for (let offset = 0; offset < size; offset += NV_CHUNK_BYTES) {
+      const length = Math.min(NV_CHUNK_BYTES, size - offset);
+      const { parameters } = await this.#run({
+        name: "NV_Read",
+        code: COMMAND.nvRead,
+        handles: [index, index],
+        sessions: [HANDLE.password],
+        parameters: new TpmWriter().u16(length).u16(offset).done(),
+      });
+      const chunk = parameters.sized(NV_CHUNK_BYTES);
+      parameters.end();
+      if (chunk.length !== length) {
+        throw tpmError("NV index", `${chunk.length} bytes came where ${length} were asked for`);
+      }
+      content.bytes(chunk);
+    }
+    return content.done();
+  }
+
+  /** Starts a policy session without salt or binding, of a hash algorithm. */
+  async startPolicySession(hash: number): Promise<number> {
+    const { handles: [session = 0], parameters } = await this.#run({
+      name: "StartAuthSession",
+      code: COMMAND.startAuthSession,
+      handles: [HANDLE.null, HANDLE.null],
+      parameters: encodePolicySession(randomBytes(NONCE_BYTES), hash),
+      responseHandles: 1,
+    });
+    parameters.sized(MAXIMUM_DIGEST_BYTES);
+    parameters.end();
+    return session;
+  }
+
+  /** Satisfies PolicySecret of a hierarchy without a password in a policy session. */
+  async policySecret(hierarchy: number, session: number): Promise<void> {
+    const parameters = new TpmWriter().sized(EMPTY).sized(EMPTY).sized(EMPTY).u32(0).done();
+    const handles = [hierarchy, session];
+    await this.#run({
+      name: "PolicySecret",
+      code: COMMAND.policySecret,
+      handles,
+      sessions: [HANDLE.password],
+      parameters,
+    });
+  }
+
+  /**
+   * Opens a challenge for `key` (its name is in it) with `endorsementKey`.
+   *
+   * @param endorsementSession How the endorsement key is authorised: a policy session, or `HANDLE.password`.
+   * @throws {BootstrapError} `refused/tpm-value` if it is for another key or another TPM.
+   */
+  async activateCredential(
+    key: number,
+    endorsementKey: number,
+    endorsementSession: number,
+    challenge: ActivationChallenge,
+  ): Promise<Bytes> {
+    const { parameters } = await this.#run({
+      name: "ActivateCredential",
+      code: COMMAND.activateCredential,
+      handles: [key, endorsementKey],
+      sessions: [HANDLE.password, endorsementSession],
+      parameters: new TpmWriter().bytes(challenge.credentialBlob).bytes(challenge.encryptedSecret).done(),
+    }).catch((cause) => {
+      // What RSA cannot decrypt, libtpms 0.9 with OpenSSL 3 reports as a failure, and goes on as if nothing were.
+      if (!hasResponseCode(cause, FAILURE_RESPONSE_CODE)) throw cause;
+      throw new BootstrapError(
+        "refused/tpm-value",
+        "The TPM failed to open a challenge, which may be for another TPM",
+        { cause },
+      );
+    });
+    const secret = parameters.sized(MAXIMUM_DIGEST_BYTES);
+    parameters.end();
+    return secret;
+  }
+
+  async #nvSize(index: number): Promise<number> {
+    const { parameters } = await this.#run({ name: "NV_ReadPublic", code: COMMAND.nvReadPublic, handles: [index] });
+    const area = new TpmReader(parameters.sized(MAXIMUM_PUBLIC_BYTES), "NV public area");
+    parameters.sized(MAXIMUM_NAME_BYTES);
+    parameters.end();
+    area.u32(); // The index, its name's algorithm, its attributes.
+    area.u16();
+    area.u32();
+    area.sized(MAXIMUM_DIGEST_BYTES);
+    const size = area.u16();
+    area.end();
+    if (size > MAXIMUM_NV_BYTES) {
+      throw tpmError("NV public area", `an index of ${size} bytes is larger than ${MAXIMUM_NV_BYTES}`);
+    }
+    return size;
+  }
+
+  async #run(command: TpmCommand): Promise<TpmResponse> {
+    const bytes = encodeCommand(command);
+    for (let tries = 1;; tries++) {
+      try {
+        return readResponse(await this.#transport.transmit(bytes), command);
+      } catch (error) {
+        const isBusy = error instanceof BootstrapError && error.code === "unavailable/tpm-busy";
+        if (!isBusy || tries === MAXIMUM_TRIES) throw error;
+        await this.#clock.sleep(FIRST_WAIT_MS * 2 ** (tries - 1));
+      }
+    }
+  }
+}
+
+function hasResponseCode(error: unknown, responseCode: string): boolean {
+  return error instanceof BootstrapError && error.details["responseCode"] === responseCode;
+}
+
+function readPcr(response: TpmReader): Bytes {
+  const value = response.sized(PCR_BYTES);
+  if (value.length !== PCR_BYTES) throw tpmError("PCR", `it has ${value.length} bytes, not ${PCR_BYTES}`);
+  return value;
+}
+
+function encodePolicySession(nonce: Uint8Array, hash: number): Bytes {
+  return new TpmWriter().sized(nonce).sized(EMPTY).u8(SESSION_POLICY).u16(ALGORITHM.null).u16(hash).done();
+}

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { concat, hex } from "../../../platform/bytes.ts";
+import { errorOf } from "../../testing/evidence.ts";
+import { openTpmDevice, streamTransport, type TpmStream } from "./transport.ts";
+import { TpmWriter } from "./wire.ts";
+
+/** A stream that answers each whole command with the same bytes behind a header, in pieces. */
+function echo(pieces: number, log: string[] = []): TpmStream {
+  let pending: Uint8Array = new Uint8Array();
+  return {
+    write(bytes) {
+      const written = Math.min(bytes.length, pieces);
+      pending = concat(pending, bytes.subarray(0, written));
+      log.push("write");
+      return Promise.resolve(written);
+    },
+    read(buffer) {
+      const given = pending.subarray(0, Math.min(pieces, buffer.length));
+      buffer.set(given);
+      pending = pending.subarray(given.length);
+      log.push("read");
+      return Promise.resolve(given.length === 0 ? null : given.length);
+    },
+    close: () => void log.push("close"),
+  };
+}
+
+function answering(response: Uint8Array): TpmStream {
+  const whole = echo(10_000);
+  return { ...whole, write: (bytes) => whole.write(response).then(() => bytes.length) };
+}
+
+const message = (body: Uint8Array, size = 10 + body.length) =>
+  new TpmWriter().u16(0x8001).u32(size).u32(0).bytes(body).done();
+
+Deno.test("transmit() gives the whole response in whatever pieces it comes", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), fc.integer({ min: 1, max: 300 }), async (body, pieces) => {
+      const command = message(body);
+      assert.equal(hex(await streamTransport(echo(pieces), "test").transmit(command)), hex(command));
+    }),
+  );
+});
+
+Deno.test("transmit() sends commands one after the other when they are given at once", async () => {
+  const log: string[] = [];
+  const transport = streamTransport(echo(1000, log), "test");
+  const commands = [1, 2, 3].map((byte) => message(Uint8Array.of(byte)));
+  const responses = await Promise.all(commands.map((command) => transport.transmit(command)));
+  assert.deepEqual(responses, commands);
+  assert.deepEqual(log, ["write", "read", "write", "read", "write", "read"]);
+});
+
+Deno.test("transmit() refuses responses of a wrong size and is broken from then on", async () => {
+  const body = new Uint8Array(5);
+  for (
+    const response of [
+      message(body, 9),
+      message(body, 14),
+      message(body, 5000),
+      message(new Uint8Array(4086), 0xffffffff),
+    ]
+  ) {
+    const transport = streamTransport(answering(response), "test");
+    assert.equal((await errorOf(() => transport.transmit(message(body)))).code, "malformed/tpm-response");
+    assert.equal((await errorOf(() => transport.transmit(message(body)))).code, "system/tpm-transport");
+  }
+});
+
+Deno.test("transmit() fails when the stream ends in the middle of a response, or fails itself", async () => {
+  const cut = streamTransport(answering(message(new Uint8Array(5), 100)), "test");
+  assert.equal((await errorOf(() => cut.transmit(message(new Uint8Array())))).code, "system/tpm-transport");
+  const failing = streamTransport({ ...echo(9), write: () => Promise.reject(new Error("EIO")) }, "test");
+  assert.match((await errorOf(() => failing.transmit(message(new Uint8Array())))).message, /EIO/);
+});
+
+Deno.test("transmit() fails when the transport was closed", async () => {
+  const log: string[] = [];
+  const transport = streamTransport(echo(1, log), "test");
+  transport.close();
+  assert.equal((await errorOf(() => transport.transmit(message(new Uint8Array())))).code, "system/tpm-transport");
+  assert.deepEqual(log, ["close"]);
+});
+
+Deno.test("openTpmDevice() says what to do when there is no TPM", async () => {
+  const error = await errorOf(() => openTpmDevice("/nonexistent/tpm"));
+  assert.equal(error.code, "system/tpm-transport");
+  assert.match(error.next, /TPM 2\.0/);
+});

@@ -1,0 +1,281 @@
+/** Policies made from evidence of confidential VMs: of software that lies as told, and of real processors. */
+import assert from "node:assert/strict";
+import { parse } from "yaml";
+import { concat, fromHex, fromUtf8, hex } from "../../platform/bytes.ts";
+import type { Collateral } from "../collateral.ts";
+import { encodeEvidenceSet } from "../combined.ts";
+import type { Evidence, EvidenceClaims } from "../evidence.ts";
+import { type EvidenceFile, issueEvidenceFile } from "../evidence_file.ts";
+import { draftPolicy, type MakeContext, makePolicy, makePolicyOf, type PolicySources } from "./policy_make.ts";
+import { encodePayload } from "../kinds/snp/payload.ts";
+import { readReport } from "../kinds/snp/report.ts";
+import * as snp from "../kinds/snp/testing/snp.ts";
+import { COLLATERAL_PARTS, collateralName, type TdxCollateral } from "../kinds/tdx/collateral.ts";
+import { encodeTdxPayload } from "../kinds/tdx/payload.ts";
+import { readQuote } from "../kinds/tdx/quote.ts";
+import { filled, oracleTest as tdxOracleTest } from "../kinds/tdx/testing/tdx.ts";
+import { NOW as TDX_NOW } from "../kinds/tdx/testing/der.ts";
+import { type CollateralLies, createSoftwareIntel, platformLevel, type QuoteLies } from "../kinds/tdx/testing/intel.ts";
+import { collateralOf2025, justBeforeEnd, QUOTE_OF_2025 } from "../kinds/tdx/testing/oracles.ts";
+import { createSoftwareMachine } from "../kinds/tpm/testing/tpm.ts";
+import { errorOf } from "../testing/evidence.ts";
+
+const amd = await snp.createSoftwareAmd();
+const intel = createSoftwareIntel();
+const machine = await createSoftwareMachine();
+const nothing = { images: [], identities: [], controlPlanes: [], withoutPcrs: [], ekType: "rsa2048" } as const;
+const amdContext: MakeContext = {
+  ...{ collateral: await amd.collateral(), now: () => snp.NOW },
+  anchors: { amd: amd.anchors },
+};
+const intelContext = (collateral?: CollateralLies): MakeContext => ({
+  ...{ collateral: tdxCollateral(intel.collateral(collateral)), now: () => TDX_NOW },
+  anchors: { intel: intel.anchor },
+});
+
+type Issue = (statement: Uint8Array) => Promise<Evidence>;
+
+async function source(name: string, ...issue: readonly Issue[]): Promise<{ name: string; file: EvidenceFile }> {
+  return { name, file: await issueEvidenceFile(issue.map((one) => ({ issue: one }))) };
+}
+
+const ofSnp = (lies: snp.Lies = {}, by = amd): Issue => (statement) =>
+  by.evidence({ ...lies, report: { 0x50: statement, ...lies.report } });
+
+const ofTdx = (lies: QuoteLies = {}): Issue => async (statement) => {
+  const quote = await intel.quote({ reportData: concat(statement, new Uint8Array(32)), ...lies });
+  return { variant: "tdx", payload: encodeTdxPayload({ quote, collateral: {} }) };
+};
+
+const ofTpm: Issue = (statement) => machine.issue(statement, Array.from({ length: 16 }, () => filled(32, 4)));
+
+function tdxCollateral(documents: TdxCollateral, fmspc = "b0c06f000000"): Collateral {
+  return snp.collateralOf(Object.fromEntries(
+    COLLATERAL_PARTS.map((part) => [collateralName(part, { fmspc, pckCa: "platform" }), documents[part]]),
+  ));
+}
+
+const LAGGING = { 0x180: Uint8Array.of(3, 0, 0, 0, 0, 0, 8, 100), 0x1f0: Uint8Array.of(2, 0, 0, 0, 0, 0, 8, 90) };
+const OLDER_KEY = { extensions: { "0308": snp.der(0x02, Uint8Array.of(100)) } };
+
+Deno.test("makePolicy() takes from SNP machines the lowest TCBs, every launch digest, and a lagging TCB only where one lags", async () => {
+  const one = await source("one", ofSnp());
+  const two = await source("two", ofSnp({ report: { ...LAGGING, 0x90: filled(48, 0x3f) }, vek: OLDER_KEY }));
+  const alone = await makePolicy({ ...nothing, files: [one] }, amdContext);
+  const tcb = { bootloader: 3, tee: 0, snp: 8, microcode: 115 };
+  assert.deepEqual(parse(alone.text), {
+    version: 1,
+    variant: "snp",
+    snp: {
+      products: { milan: { minimumTcb: tcb, minimumLaunchTcb: tcb } },
+      signingKeys: ["vcek"],
+      measurements: ["3e".repeat(48)],
+    },
+    roles: { controlPlanes: [] },
+  });
+  assert.deepEqual(alone.remarks.filter((remark) => remark.includes("threads on one core")).length, 1);
+  const { policy: { snp: section }, remarks } = await makePolicy({ ...nothing, files: [one, two] }, amdContext);
+  assert.ok(section?.allowsLaggingTcb);
+  assert.deepEqual(section.measurements.map(hex), ["3e".repeat(48), "3f".repeat(48)]);
+  assert.deepEqual(section.products.get("milan"), {
+    minimumTcb: { ...tcb, microcode: 100 },
+    minimumLaunchTcb: { ...tcb, bootloader: 2, microcode: 90 },
+  });
+  assert.ok(remarks.some((remark) => remark.startsWith("The host of two signs with the key of an older TCB")));
+});
+
+Deno.test("makePolicy() names the cloud of a VLEK, and a host that did not look for aliases", async () => {
+  const cloud = await snp.createSoftwareAmd("turin", "vlek");
+  const files = [await source("one", ofSnp({ report: { 0x40: Uint8Array.of(0) } }, cloud))];
+  const context = { ...amdContext, collateral: await cloud.collateral(), anchors: { amd: cloud.anchors } };
+  const { policy, remarks } = await makePolicy({ ...nothing, files }, context);
+  assert.deepEqual([policy.snp?.signingKeys, policy.snp?.providers], [["vlek"], ["a-cloud"]]);
+  assert.equal(policy.snp?.products.get("turin")?.minimumTcb.fmc, 1);
+  assert.ok(remarks.some((remark) => remark.includes("BadRAM")));
+});
+
+Deno.test("makePolicy() looks for what a machine did not bring where --collateral says, and names what is missing", async () => {
+  const files = [await source("one", ofSnp({ vekDer: new Uint8Array() }))];
+  const name = `amd-vcek-${hex(snp.chipIdOf("milan"))}-${hex(snp.MILAN_TCB)}.der`;
+  const all = { [name]: await amd.vek(), "amd-milan-vcek.crl": await amd.crl() };
+  await makePolicy({ ...nothing, files }, { ...amdContext, collateral: snp.collateralOf(all) });
+  for (const missing of Object.keys(all)) {
+    const rest = Object.fromEntries(Object.entries(all).filter(([key]) => key !== missing));
+    const context = { ...amdContext, collateral: snp.collateralOf(rest) };
+    const error = await errorOf(() => makePolicy({ ...nothing, files }, context));
+    assert.equal(error.code, "refused/snp-collateral");
+    assert.deepEqual([error.details["document"], error.details["expected"]], ["one", missing]);
+    assert.match(error.next, /^Get it from AMD's .*; --collateral names the folder$/);
+  }
+});
+
+Deno.test("makePolicy() makes no policy that lets a debugged, migrated or unsigned SNP machine in", async () => {
+  const cases: readonly (readonly [snp.Lies, string])[] = [
+    [{ report: { 0x08: Uint8Array.of(0, 0, 0x0b) } }, "refused/snp-debug"],
+    [{ report: { 0x08: Uint8Array.of(0, 0, 0x07) } }, "refused/snp-migration-agent"],
+    [{ report: { 0x30: Uint8Array.of(1) } }, "refused/snp-vmpl"],
+    [{ report: { 0x48: Uint8Array.of(7 << 2) } }, "usage/policy-sources"],
+    [{ report: { 0x50: filled(32, 1) } }, "refused/snp-report-data"],
+    [{ vek: { signer: "self" } }, "refused/snp-certificate-signature"],
+  ];
+  for (const [lies, code] of cases) {
+    const files = [await source("one", ofSnp(lies))];
+    const error = await errorOf(() => makePolicy({ ...nothing, files }, amdContext));
+    assert.equal(error.code, code);
+  }
+});
+
+Deno.test("makePolicy() takes from TDs every register, the lowest SVNs, and what Intel says", async () => {
+  const zero = filled(48, 0);
+  const rtmrs = [filled(48, 0xc0), filled(48, 0xb1), filled(48, 0xc2), zero];
+  const teeTcbSvn = fromHex("06010200000000000000000000000000", "SVNs");
+  const one = await source("one", ofTdx());
+  const same = await source("same", ofTdx({ teeTcbSvn }));
+  const { text, policy } = await makePolicy({ ...nothing, files: [one, same] }, intelContext());
+  assert.deepEqual(parse(text), {
+    version: 1,
+    variant: "tdx",
+    tdx: {
+      mrtd: ["a0".repeat(48)],
+      rtmr0: ["b0".repeat(48)],
+      rtmr1: ["b1".repeat(48)],
+      rtmr2: ["b2".repeat(48)],
+      tcbStatuses: ["UpToDate"],
+      minimumTeeTcbSvn: "05010200000000000000000000000000",
+      minimumEvaluation: 17,
+    },
+    roles: { controlPlanes: [] },
+  });
+  assert.deepEqual(policy.tdx?.tcbStatuses, ["UpToDate"]);
+  const two = await source("two", ofTdx({ rtmrs, teeTcbSvn }));
+  const varied = await makePolicy({ ...nothing, files: [one, two] }, intelContext());
+  assert.equal(varied.policy.tdx?.rtmr0, undefined);
+  assert.deepEqual(varied.policy.tdx?.rtmr2.map(hex), ["b2".repeat(48), "c2".repeat(48)]);
+  assert.ok(varied.remarks.some((remark) => remark.startsWith("RTMR 0")));
+});
+
+Deno.test("makePolicy() remarks on a TD whose platform is out of date, and names a document that is missing", async () => {
+  const files = [await source("one", ofTdx())];
+  const old = { tcbInfo: { tcbLevels: [platformLevel("OutOfDate", 5, [5, 0, 2])], tcbEvaluationDataNumber: 16 } };
+  const { policy, remarks } = await makePolicy({ ...nothing, files }, intelContext(old));
+  assert.deepEqual([policy.tdx?.tcbStatuses, policy.tdx?.minimumEvaluation], [["UpToDate", "OutOfDate"], 16]);
+  assert.ok(remarks.includes("The platform of one is OutOfDate, which tcbStatuses lets in."));
+  const { collateral } = intelContext();
+  const without = {
+    ...collateral,
+    find: (name: string) => name.includes("qe-identity.json") ? Promise.resolve(undefined) : collateral.find(name),
+  };
+  const error = await errorOf(() => makePolicy({ ...nothing, files }, { ...intelContext(), collateral: without }));
+  assert.deepEqual([error.code, error.details["expected"]], ["refused/tdx-collateral-missing", "tdx-qe-identity.json"]);
+  assert.match(error.next, /--collateral/);
+});
+
+Deno.test("makePolicy() makes one policy of two kinds of evidence, and none of different ones", async () => {
+  const both = await source("both", ofTpm, ofSnp());
+  const controlPlanes = [machine.identity];
+  const collateral = { folder: "/c", cache: "https://example.com/c" };
+  const made = await makePolicy({ ...nothing, files: [both], controlPlanes, collateral }, amdContext);
+  assert.deepEqual(made.policy.required, { node: ["tpm", "snp"], init: ["tpm", "snp"] });
+  assert.deepEqual(made.policy.collateral, collateral);
+  assert.deepEqual([...made.policy.tpm?.trust.identities ?? []], controlPlanes);
+  const snpOnly = await source("snp", ofSnp());
+  const wrong: readonly Partial<PolicySources>[] = [
+    { files: [both, snpOnly] },
+    { files: [both, await source("turned", ofSnp(), ofTpm)] },
+    { files: [snpOnly], identities: [machine.identity] },
+    { files: [snpOnly], withoutPcrs: [1] },
+    { files: [await source("x", () => Promise.resolve({ variant: "sgx", payload: filled(1, 1) }))] },
+  ];
+  for (const sources of wrong) {
+    const error = await errorOf(() => draftPolicy({ ...nothing, files: [], ...sources }, amdContext));
+    assert.equal(error.code, "usage/policy-sources");
+  }
+});
+
+Deno.test("makePolicyOf() makes a policy of a node's evidence, which the node satisfies on that connection or there is none", async () => {
+  const statement = filled(32, 0x5a);
+  const zero = filled(32, 0);
+  const registers = {
+    trust: [filled(32, 4)],
+    lock: [filled(32, 4)],
+    trustDigests: [snp.HOST_DATA],
+    lockDigests: [zero],
+  };
+  const pieces = [await ofTpm(statement), await ofSnp()(statement)];
+  const evidence = { variant: "tpm+snp", payload: encodeEvidenceSet(pieces) };
+  const claims: (EvidenceClaims | undefined)[] = [];
+  const ask = (over: Uint8Array): Parameters<typeof makePolicyOf>[3] => async (verifier) => {
+    const verified = await verifier.verify(evidence, over, registers);
+    assert.ok(verified.challenge !== undefined);
+    claims.push(verified.claims);
+  };
+  const files = [await source("a file", ofTpm, ofSnp({ report: { 0x90: filled(48, 0x3f) } }))];
+  const made = await makePolicyOf("node:9443", { ...nothing, files }, amdContext, ask(statement));
+  assert.deepEqual(made.policy.required.init, ["tpm", "snp"]);
+  assert.deepEqual(made.policy.snp?.measurements.map(hex), ["3f".repeat(48), "3e".repeat(48)]);
+  assert.ok(made.remarks.includes("Made from a file, node:9443."));
+  assert.deepEqual(claims.map((one) => one?.identity), [machine.identity]);
+  const replayed = await errorOf(() => makePolicyOf("node:9443", { ...nothing, files: [] }, amdContext, ask(zero)));
+  assert.equal(replayed.code, "refused/statement");
+  const wrongFile = { ...nothing, files: [await source("a file", ofTpm, ofSnp({ report: { 0x50: zero } }))] };
+  const error = await errorOf(() => makePolicyOf("node:9443", wrongFile, amdContext, ask(statement)));
+  assert.deepEqual([error.code, error.details["document"]], ["refused/snp-report-data", "a file"]);
+  const silent = await errorOf(() =>
+    makePolicyOf("node:9443", { ...nothing, files: [] }, amdContext, () => Promise.resolve())
+  );
+  assert.equal(silent.code, "internal/policy");
+});
+
+Deno.test("draftPolicy() asks no vendor where it has no collateral, and says what it leaves open", async () => {
+  const { now, anchors } = intelContext();
+  const tdx = await draftPolicy({ ...nothing, files: [await source("one", ofTdx())] }, {
+    now,
+    ...(anchors && { anchors }),
+  });
+  assert.deepEqual([tdx.policy.tdx?.tcbStatuses, tdx.policy.tdx?.minimumEvaluation], [["UpToDate"], 1]);
+  assert.ok(tdx.remarks.some((remark) => remark.startsWith("Intel was not asked")));
+  const processor = { 0x00: Uint8Array.of(3), 0x188: Uint8Array.of(0x19, 1, 1) };
+  const bare = (report: Record<number, Uint8Array>) => source("one", ofSnp({ vekDer: new Uint8Array(), report }));
+  const known = await draftPolicy({ ...nothing, files: [await bare(processor)] }, { now });
+  assert.deepEqual([...known.policy.snp?.products.keys() ?? []], ["milan"]);
+  const unknown = await errorOf(async () => draftPolicy({ ...nothing, files: [await bare({})] }, { now }));
+  assert.equal(unknown.code, "refused/snp-collateral");
+});
+
+for (const name of ["milan", "test"] as const) {
+  snp.oracleTest(`draftPolicy() takes from the real report of ${name} what it shows`, async (read) => {
+    const report = name === "test"
+      ? await read("test-report.bin")
+      : fromHex(fromUtf8(await read("report_milan.hex"), "report").trim(), "report");
+    const vek = await read(name === "test" ? "test-vcek.der" : "vcek_milan.der");
+    const none = new Uint8Array();
+    const evidence = [{ variant: "snp", payload: encodePayload({ report, vek, authority: none, crl: none }) }];
+    const now = () => new Date("2024-06-01T00:00:00Z");
+    const files = [{ name, file: { nonce: filled(32, 1), evidence } }];
+    const { policy: { snp: section } } = await draftPolicy({ ...nothing, files }, { now });
+    const tcb = { bootloader: 3, tee: 0, snp: 8, microcode: 115 };
+    assert.deepEqual(section?.products.get("milan")?.minimumTcb, tcb);
+    assert.deepEqual(section?.measurements, [readReport(report).measurement]);
+    assert.equal(section?.allowsLaggingTcb, name === "test");
+    // It was made for another statement than a file's.
+    const error = await errorOf(() => makePolicy({ ...nothing, files }, { now, collateral: snp.collateralOf({}) }));
+    assert.equal(error.code, "refused/snp-report-data");
+  });
+}
+
+tdxOracleTest("draftPolicy() takes from a real quote of 2025 what it shows and what Intel said", async (read) => {
+  const documents = await collateralOf2025(read);
+  const now = () => justBeforeEnd(documents);
+  const quote = readQuote(await read(QUOTE_OF_2025));
+  const payload = encodeTdxPayload({ quote: quote.bytes, collateral: documents });
+  const files = [{ name: "2025", file: { nonce: filled(32, 1), evidence: [{ variant: "tdx", payload }] } }];
+  const { policy: { tdx } } = await draftPolicy({ ...nothing, files }, { now, collateral: snp.collateralOf({}) });
+  const { mrtd, rtmrs, teeTcbSvn } = quote.report;
+  assert.deepEqual(tdx, {
+    ...{ mrtd: [mrtd], rtmr0: [rtmrs[0]], rtmr1: [rtmrs[1]], rtmr2: [rtmrs[2]] },
+    ...{ tcbStatuses: ["UpToDate"], minimumTeeTcbSvn: teeTcbSvn, minimumEvaluation: 17 },
+    bannedPlatforms: new Set(),
+  });
+  const error = await errorOf(() => makePolicy({ ...nothing, files }, { now, collateral: snp.collateralOf({}) }));
+  assert.equal(error.code, "refused/tdx-report-data");
+});

@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { hex } from "../../platform/bytes.ts";
+import { NO_COLLATERAL } from "../collateral.ts";
+import { issueEvidenceFile } from "../evidence_file.ts";
+import { explainEvidence } from "../explain/explain.ts";
+import { readPolicy } from "./policy.ts";
+import type { FileSources, MakeContext } from "./policy_make.ts";
+import { makePolicy } from "./policy_make.ts";
+import { createSoftwareMachine, filled, type SoftwareMachine } from "../kinds/tpm/testing/tpm.ts";
+import { errorOf, flipped } from "../testing/evidence.ts";
+import { ukiRegisters } from "../uki/measurements.ts";
+import { kernelSection, STUB_252, writePe } from "../uki/testing/images.ts";
+
+const [a, b, p384] = [
+  await createSoftwareMachine(),
+  await createSoftwareMachine(),
+  await createSoftwareMachine("ecc-p384"),
+];
+const now = () => new Date("2030-01-01");
+const context: MakeContext = { collateral: NO_COLLATERAL, now };
+const nothing: FileSources = {
+  ...{ files: [], images: [], identities: [], controlPlanes: [], withoutPcrs: [] },
+  ekType: "rsa2048",
+};
+const pcrs = (changes: Readonly<Record<number, number>>) =>
+  Array.from({ length: 16 }, (_, pcr) => filled(changes[pcr] ?? pcr));
+
+async function source(name: string, machine: SoftwareMachine, changes: Readonly<Record<number, number>> = {}) {
+  const file = await issueEvidenceFile([{ issue: (statement) => machine.issue(statement, pcrs(changes)) }]);
+  return { name, file };
+}
+
+Deno.test("makePolicy() makes a policy of every value and identity that the files show, which they all satisfy", async () => {
+  const files = [await source("one", a), await source("two", b, { 9: 77 }), await source("three", a, { 9: 77 })];
+  const { text } = await makePolicy({ ...nothing, files, controlPlanes: [a.identity] }, context);
+  const policy = readPolicy(text, "it");
+  assert.ok(policy.tpm !== undefined);
+  assert.deepEqual([...policy.tpm.pcrs.keys()], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14]);
+  assert.deepEqual(policy.tpm.pcrs.get(9)?.map(hex), [hex(filled(9)), hex(filled(77))]);
+  assert.deepEqual([...policy.tpm.trust.identities], [a.identity, b.identity]);
+  assert.deepEqual([...policy.controlPlanes], [a.identity]);
+  for (const { file } of files) assert.equal((await explainEvidence({ file, policy, now })).verdict, "accepted");
+});
+
+Deno.test("makePolicy() names registers that are different in every file, and leaves out only what it is told to", async () => {
+  const files = [await source("one", a), await source("two", a, { 1: 50, 5: 51 })];
+  const made = await makePolicy({ ...nothing, files }, context);
+  const remarks = made.remarks.filter((remark) => remark.includes("--without-pcr"));
+  assert.deepEqual(remarks.map((remark) => remark.slice(0, 6)), ["PCR 1 ", "PCR 5 "]);
+  const { text, remarks: others } = await makePolicy({ ...nothing, files, withoutPcrs: [1, 5] }, context);
+  const policy = readPolicy(text, "it");
+  assert.ok(policy.tpm !== undefined && !policy.tpm.pcrs.has(1) && !policy.tpm.pcrs.has(5));
+  assert.ok(others.some((remark) => remark === "Left out, as was asked for: PCR 1, 5."));
+});
+
+Deno.test("makePolicy() takes PCR 4 and PCR 11 of images beside those of machines, and says which nobody showed", async () => {
+  const registers = await ukiRegisters(writePe([STUB_252, kernelSection("kernel")]), "uki");
+  const images = [{ name: "uki.efi", registers }];
+  const alone = readPolicy((await makePolicy({ ...nothing, images, identities: [a.identity] }, context)).text, "it");
+  assert.ok(alone.tpm !== undefined);
+  assert.deepEqual([...alone.tpm.pcrs].map(([pcr, values]) => [pcr, values.map(hex)]), [
+    [4, registers.bootLoader.map(hex)],
+    [11, [hex(registers.kernelImage)]],
+  ]);
+  const files = [await source("one", a)];
+  const { text, remarks } = await makePolicy({ ...nothing, images, files }, context);
+  const both = readPolicy(text, "it");
+  assert.ok(both.tpm !== undefined);
+  assert.deepEqual(both.tpm.pcrs.get(11)?.map(hex), [hex(filled(11)), hex(registers.kernelImage)]);
+  assert.ok(remarks.includes("No evidence file shows PCR 4 of uki.efi."));
+});
+
+Deno.test("makePolicy() refuses sources that make no policy, and evidence that is not right in itself", async () => {
+  const one = await source("one", a);
+  const [evidence] = one.file.evidence;
+  assert.ok(evidence !== undefined);
+  const withPayload = (
+    payload: Uint8Array,
+  ) => [{ name: "x", file: { ...one.file, evidence: [{ variant: "tpm", payload }] } }];
+  const cases: readonly (readonly [Partial<FileSources>, string])[] = [
+    [{}, "usage/policy-sources"],
+    [{ identities: [a.identity] }, "usage/policy-sources"],
+    [{ files: [one, await source("two", p384)] }, "usage/policy-sources"],
+    [{ files: [one], withoutPcrs: Array.from({ length: 16 }, (_, i) => i) }, "usage/policy-sources"],
+    [{ files: [one], controlPlanes: [b.identity] }, "usage/document"],
+    [{ files: [{ name: "x", file: { ...one.file, nonce: filled(1) } }] }, "refused/statement"],
+    [{ files: withPayload(flipped(evidence.payload, evidence.payload.length - 1)) }, "refused/pcr-digest"],
+    [{ files: withPayload(new Uint8Array(3)) }, "malformed/evidence-version"],
+    [
+      { files: [{ name: "x", file: { ...one.file, evidence: [{ variant: "snp", payload: filled(1) }] } }] },
+      "malformed/evidence-version",
+    ],
+    [
+      { files: [{ name: "x", file: { ...one.file, evidence: [{ variant: "none", payload: filled(1) }] } }] },
+      "usage/policy-sources",
+    ],
+  ];
+  for (const [sources, code] of cases) {
+    assert.equal((await errorOf(() => makePolicy({ ...nothing, ...sources }, context))).code, code);
+  }
+});
+
+Deno.test("makePolicy() keeps its remarks comments, whatever files are called", async () => {
+  const { text } = await makePolicy({ ...nothing, files: [await source("x\nversion: 2\r\u2028y", a)] }, context);
+  assert.deepEqual(readPolicy(text, "it").required, { node: ["tpm"], init: ["tpm"] });
+});
