@@ -1,4 +1,4 @@
-/** Whose an address is; against a real API server the records are in `tests/integration/kubernetes_records_test.ts`. */
+/** Whose an address is; against a real API server the records are in `tests/integration/kubernetes/kubernetes_records_test.ts`. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { BootstrapError } from "../platform/errors.ts";

@@ -148,7 +148,7 @@ Deno.test("readPolicy() refuses issuers that are no authorities or tell nothing 
 
 Deno.test("readPolicy() reads the examples for confidential VMs, and each has a verifier of all its kinds", async () => {
   for (const [name, node] of [["snp", "tpm+snp"], ["tdx", "tdx"]] as const) {
-    const text = await Deno.readTextFile(new URL(`../deploy/policy-${name}.example.yaml`, import.meta.url));
+    const text = await Deno.readTextFile(new URL(`../../deploy/policy-${name}.example.yaml`, import.meta.url));
     const policy = readPolicy(text, name);
     assert.equal(createVerifier(policy, "node", NO_COLLATERAL, () => new Date()).variant, node);
     assert.equal(createVerifier(policy, "init", NO_COLLATERAL, () => new Date()).variant, node);

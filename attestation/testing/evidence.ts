@@ -14,7 +14,7 @@ export type OracleTest = (name: string, run: (read: (path: string) => Promise<By
 
 /** Makes what registers tests over a folder of evidence; where that is absent a test says so and is ignored. */
 export function oraclesIn(folder: string): OracleTest {
-  const path = fileURLToPath(new URL(`../../shared/testdata/attestation/${folder}`, import.meta.url));
+  const path = fileURLToPath(new URL(`../../../shared/testdata/attestation/${folder}`, import.meta.url));
   const isThere = isFolder(path);
   return (name, run) => {
     Deno.test({

@@ -2,7 +2,7 @@ import type { EvidenceIssuer, EvidenceVerifier } from "../../attestation/evidenc
 import { createInsecureVerifier } from "../../attestation/kinds/none/verifier.ts";
 import { ask, newInsecureIssuer, newNode, TestCluster } from "../exchanges/join_world.ts";
 import { measureTrust } from "../../nodelock/measure.ts";
-import { startTpmMachine, verifierFor } from "../integration/_attacks.ts";
+import { startTpmMachine, verifierFor } from "../integration/attacks/attacks.ts";
 import { startBareServer } from "./bare_grpc.ts";
 import { measurePair, millisecondsOf, type PairedTimes } from "./pairs.ts";
 

@@ -1,8 +1,8 @@
 import * as v from "valibot";
 import { initDocuments } from "../../kubernetes/documents.ts";
-import { CLUSTER_NAME, RunWorld } from "../integration/_run_machine.ts";
-import { RunOperator } from "../integration/_run_operator.ts";
-import { testSettings } from "../integration/_cluster.ts";
+import { CLUSTER_NAME, RunWorld } from "../integration/node/run_machine.ts";
+import { RunOperator } from "../integration/node/run_operator.ts";
+import { testSettings } from "../integration/kubernetes/cluster.ts";
 import { measurePair, millisecondsOf, type PairedTimes } from "./pairs.ts";
 
 const REPETITIONS = 3;

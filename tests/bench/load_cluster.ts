@@ -9,7 +9,7 @@ import { readPem, writePem } from "../../certificate/pem.ts";
 import { readCertificate } from "../../certificate/x509.ts";
 import { writeServiceState } from "../../service/service_state.ts";
 import { base64 } from "../../platform/bytes.ts";
-import { TestCluster } from "../integration/_cluster.ts";
+import { TestCluster } from "../integration/kubernetes/cluster.ts";
 import { EK_ORGANIZATION } from "./load_nodes.ts";
 import { LineProcess } from "./line_process.ts";
 

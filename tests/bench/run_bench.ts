@@ -1,6 +1,6 @@
 import { waitUntil } from "../e2e/wait_until.ts";
-import { RunWorld } from "../integration/_run_machine.ts";
-import { RunOperator } from "../integration/_run_operator.ts";
+import { RunWorld } from "../integration/node/run_machine.ts";
+import { RunOperator } from "../integration/node/run_operator.ts";
 import type { WorldNode } from "../world_node.ts";
 import type { Figure } from "./figures.ts";
 import { memoryOf } from "./line_process.ts";

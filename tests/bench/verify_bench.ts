@@ -2,7 +2,7 @@ import { extendedOnce, lockDigest, trustDigest } from "../../protocol/transcript
 import type { RegisterExpectation } from "../../attestation/evidence.ts";
 import { measureTrust } from "../../nodelock/measure.ts";
 import { hex } from "../../platform/bytes.ts";
-import { VARIANTS } from "../integration/_variants.ts";
+import { VARIANTS } from "../integration/attacks/variants.ts";
 import { measurePair, millisecondsOf, type PairedTimes } from "./pairs.ts";
 
 const REPETITIONS = 50;

@@ -45,7 +45,7 @@ function sliced(group: "crash", file: string, minutes: number): Part[] {
   return slicesOf(SLICES[group]).map(({ number, of }): Part => ({
     name: `${group}/${number}-of-${of}`,
     minutes,
-    args: [...testArguments, `tests/integration/${file}`, "--", "--slice", `${number}/${of}`],
+    args: [...testArguments, `tests/integration/crash/${file}`, "--", "--slice", `${number}/${of}`],
   }));
 }
 

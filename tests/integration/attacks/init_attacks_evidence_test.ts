@@ -1,0 +1,352 @@
+/**
+ * Attacks on the operator by the evidence of a node: each for every kind of evidence, but those on the parts of a TPM's own
+ * evidence (keys, activation, the operator who uses it as an oracle), which the other kinds do not have, and the lock on
+ * SEV-SNP, which has no register for it. What must hold after every one: the operator signed nothing but the hello, sent nothing
+ * but the hello and a challenge, and recorded nothing.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { activationAnswer } from "../../../protocol/activation.ts";
+import type { ActivationChallenge, Evidence, EvidenceIssuer } from "../../../attestation/evidence.ts";
+import { createInsecureIdentity, createInsecureIssuer } from "../../../attestation/kinds/none/issuer.ts";
+import { createInsecureVerifier } from "../../../attestation/kinds/none/verifier.ts";
+import { extendedOnce, initA1, trustDigest } from "../../../protocol/transcript.ts";
+import { InitWorld, TestOperator, trustIn } from "../../exchanges/init_world.ts";
+import { ShownMachine } from "../../exchanges/init_machine.ts";
+import { measureLock, measureTrust } from "../../../nodelock/measure.ts";
+import type { Bytes } from "../../../platform/bytes.ts";
+import { concat, hex, randomBytes } from "../../../platform/bytes.ts";
+import { asBootstrapError, BootstrapError } from "../../../platform/errors.ts";
+import type { InitServerMessage } from "../../../proto/gen/bootstrapper.ts";
+import {
+  evidenceBySoftware,
+  evidenceByUnrestrictedKey,
+  pcrsWith,
+  startTpmMachine,
+  swtpmTest,
+  verifierFor,
+} from "./attacks.ts";
+import type { Meeting, NodePlay, OperatorPlay } from "./init_attacks.ts";
+import { assertFresh, honestly, initByHand, playNode, refusedByOperator, startHostileNode } from "./init_attacks.ts";
+import { INIT_STATEMENTS } from "./statements.ts";
+import type { VariantMachine } from "./variants.ts";
+import { VARIANTS, variantTest } from "./variants.ts";
+
+const LOCKABLE = Object.values(VARIANTS).filter(({ checks }) => checks.lock !== undefined);
+
+/** What a TPM gives for a challenge; rubbish where it does not open it. */
+const opened = (issuer: Pick<EvidenceIssuer, "activate">, challenge: ActivationChallenge) =>
+  issuer.activate(challenge).catch(() => randomBytes(32));
+
+await variantTest(
+  "an honest machine is founded, by the same operation again after its caller had gone",
+  async (_t, variant) => {
+    // Without this the attacks below would prove nothing. TDX takes its identity from the cluster that it proposes.
+    await using machine = await variant.start();
+    const goOn = Promise.withResolvers<void>();
+    await using world = await InitWorld.start({ machine: machine.issuer, onFound: () => goOn.promise });
+    const verifier = variant.verifierFor(machine);
+    const caller = new AbortController();
+    const onProgress = ({ phase }: { readonly phase: string }) => phase === "kubeadm-init" && caller.abort();
+    await assert.rejects(world.found({ verifier, signal: caller.signal, onProgress }));
+    const record = await world.operator.record();
+    const identity = machine.identity || record?.clusterId || "";
+    assert.deepEqual([record?.state, record?.identity], ["pending", identity]);
+    goOn.resolve();
+    const cluster = await world.found({ verifier, expectIdentity: identity });
+    assert.equal(cluster.clusterId, `sha256:${record?.clusterId}`);
+    assert.equal(world.lock.state().name, "locked");
+    assert.equal(world.foundings, 1);
+  },
+);
+
+await variantTest("attack: evidence of a node in an Init", async (t, variant) => {
+  await using machine = await variant.start();
+  await using attacker = await variant.start();
+  await using operator = await TestOperator.create();
+  const trust = trustIn(operator.keys);
+  const { issuer } = machine;
+  const { checks } = variant;
+  await measureTrust(issuer, trust);
+  await measureTrust(attacker.issuer, trust);
+  const refused = (play: NodePlay, check: string, meeting: Meeting = {}) =>
+    refusedByOperator(operator, play, `refused/${check}`, { verifier: variant.verifierFor(machine), ...meeting });
+
+  await t.step("replay: evidence of another connection is sent again", async () => {
+    // RA-TLS without a nonce. The node made it for a hello of the same operator. Stopped by the verifier's comparison with A1,
+    // which holds CB and both nonces: `statement` in tpm/verifier.ts, checkLaunch() in snp/appraisal.ts, checkConnection() in
+    // tdx/verifier.ts.
+    const received: InitServerMessage[] = [];
+    await using world = await InitWorld.start({ operator, machine: issuer });
+    await initByHand(world, { received, message: (m) => ({ ...m, signature: randomBytes(64) }) }).catch(() => {});
+    const [first] = received;
+    assert.ok(first?.message?.$case === "proposal");
+    const { evidence } = first.message.proposal;
+    assert.ok(evidence !== undefined);
+    await refused({ evidence: () => Promise.resolve(evidence) }, checks.statement);
+    await refused(
+      { evidence: () => Promise.resolve(evidence), clusterId: first.message.proposal.clusterId },
+      checks.statement,
+    );
+  });
+
+  await t.step("diversion: the same image on another machine", async () => {
+    // "Identity Crisis": the measurement is the policy's, the machine is the attacker's own. Stopped by what the policy pins
+    // beyond the measurement: checkEkTrust() in tpm/ek_trust.ts, `chipIds` in checkChip() of snp/appraisal.ts, `platforms` in
+    // checkPlatform() of tdx/verifier.ts.
+    const error = await refused(honestly(attacker.issuer), checks.hardware);
+    assert.equal(error.details["seen"], attacker.hardware);
+  });
+
+  await t.step("diversion: a machine that the policy lists, but the operator does not expect", async () => {
+    // Stopped by `--expect-identity` in InitOperation.#verify(). For TDX no identity is known before the cluster is, so that any is another.
+    const verifier = variant.verifierFor(machine, attacker);
+    const expectIdentity = machine.identity || hex(randomBytes(32));
+    const error = await refused(honestly(attacker.issuer), "identity", { verifier, expectIdentity });
+    assert.equal(error.details["expected"], expectIdentity);
+  });
+
+  await t.step("cross-protocol and reflection: evidence over other statements of this very connection", async (t) => {
+    // A statement of another exchange or direction, or the operator's own values sent back (Fraunhofer cmc #406). Stopped by the
+    // tags of tagged() in transcript.ts, of which "init" is for this alone.
+    for (const [name, statement] of Object.entries(INIT_STATEMENTS)) {
+      await t.step(name, async () => {
+        await refused({ evidence: async (_a1, seen) => issuer.issue(await statement(seen)) }, checks.statement);
+      });
+    }
+  });
+
+  await t.step("evidence for another operator's hello", async () => {
+    // Stopped by the operator's key in initA1().
+    const evidence: NodePlay["evidence"] = async (_a1, seen) =>
+      issuer.issue(await initA1({ ...seen, operatorKey: randomBytes(seen.operatorKey.length) }));
+    await refused({ evidence }, checks.statement);
+  });
+
+  await t.step("evidence that is missing", async () => {
+    await refused({ evidence: () => Promise.resolve(undefined) }, "evidence");
+  });
+
+  await t.step("downgrade: another variant, or fewer", async () => {
+    // Stopped by the verifier, which is configured with the one variant that it reads: the peer never chooses.
+    const none = createInsecureIssuer(createInsecureIdentity());
+    await refused({ evidence: (a1) => none.issue(a1) }, "variant");
+    for (const name of ["none", "", "tpm,snp", "TPM", `${variant.name}+none`, "none+tpm"]) {
+      await refused({ evidence: async (a1) => ({ ...await issuer.issue(a1), variant: name }) }, "variant");
+    }
+    await refused({ evidence: (a1) => issuer.issue(a1) }, "variant", { verifier: createInsecureVerifier() });
+    for (const other of Object.values(VARIANTS).filter(({ name }) => name !== variant.name)) {
+      await using foreign = await other.start();
+      await measureTrust(foreign.issuer, trust);
+      await refused({ evidence: (a1) => foreign.issuer.issue(a1) }, "variant");
+    }
+  });
+
+  await t.step("stripped and changed evidence", async () => {
+    // Stopped by the strict readers of each form, and by the signatures over it.
+    const changes: readonly ((payload: Uint8Array) => Uint8Array)[] = [
+      (payload) => payload.subarray(0, -1),
+      (payload) => concat(payload, Uint8Array.of(0)),
+      () => new Uint8Array(),
+      () => randomBytes(900),
+      () => new Uint8Array(60_000),
+      (payload) => payload.with(payload.length >> 1, (payload[payload.length >> 1] ?? 0) ^ 1),
+    ];
+    for (const change of changes) {
+      const evidence = async (a1: Bytes): Promise<Evidence> => {
+        const { variant, payload } = await issuer.issue(a1);
+        return { variant, payload: change(payload) };
+      };
+      const node = await startHostileNode((session, hello, received) =>
+        playNode(session, hello, { evidence }, received)
+      );
+      const verifier = variant.verifierFor(machine);
+      const error = await operator.found(node.endpoint, { verifier }).catch(asBootstrapError);
+      await node[Symbol.asyncDispose]();
+      assert.ok(error instanceof BootstrapError && /^(?:malformed|refused)\//.test(error.code), String(error));
+      assert.deepEqual([node.received, await operator.record()], [[], undefined]);
+    }
+  });
+});
+
+await swtpmTest("attack: a TPM's evidence by other keys than its own, in an Init", async (t) => {
+  await using machine = await startTpmMachine();
+  await using attacker = await startTpmMachine();
+  await using operator = await TestOperator.create();
+  const trust = trustIn(operator.keys);
+  const { issuer } = machine;
+  await measureTrust(issuer, trust);
+  await measureTrust(attacker.issuer, trust);
+  const trustRegister = await extendedOnce(await trustDigest(trust));
+  const refused = (play: NodePlay, code: string) =>
+    refusedByOperator(operator, play, code, { verifier: verifierFor(machine) });
+
+  await t.step("a quote by an unrestricted key", async () => {
+    // Such a key also signs what never was in the TPM. Stopped by the attributes that the verifier wants of the AK.
+    const error = await refused({ evidence: (a1) => evidenceByUnrestrictedKey(machine, a1) }, "refused/ak-attributes");
+    assert.match(error.message, /not restricted/);
+  });
+
+  await t.step("a software AK, with the real EK of a good machine", async () => {
+    // Flawless in itself; but the challenge is sealed to that EK and that AK's name, and no TPM opens it.
+    // Stopped by checkActivationAnswer().
+    const evidence = (a1: Bytes) => evidenceBySoftware(machine.endorsementKey, a1, pcrsWith({ 12: trustRegister }));
+    await refused({ evidence, answer: () => Promise.resolve(randomBytes(32)) }, "refused/activation");
+    // The good machine's own TPM does not help either: it has no such AK.
+    const oracle: NodePlay["answer"] = async (challenge, a1) => activationAnswer(await opened(issuer, challenge), a1);
+    await refused({ evidence, answer: oracle }, "refused/activation");
+  });
+
+  await t.step("a good machine's, and another TPM answers the challenge", async () => {
+    // Stopped by checkActivationAnswer(): only the TPM of that EK opens it, and only for its own AK.
+    const answer: NodePlay["answer"] = async (challenge, a1) =>
+      activationAnswer(await opened(attacker.issuer, challenge), a1);
+    await refused({ ...honestly(issuer), answer }, "refused/activation");
+  });
+
+  await t.step("a good machine's, and the answer is for another connection", async () => {
+    // The secret is right, but the HMAC is over another A1. Stopped by checkActivationAnswer().
+    const answer: NodePlay["answer"] = async (challenge) =>
+      activationAnswer(await issuer.activate(challenge), randomBytes(32));
+    await refused({ ...honestly(issuer), answer }, "refused/activation");
+  });
+});
+
+await variantTest("attack: another image in an Init", async (_t, variant) => {
+  // Stopped by the policy's measurements: checkPcrs() in tpm/verifier.ts, checkLaunch() in snp/appraisal.ts,
+  // checkMeasurements() in tdx/verifier.ts.
+  await using machine = await variant.start();
+  await using operator = await TestOperator.create();
+  await measureTrust(machine.issuer, trustIn(operator.keys));
+  await machine.changeImage();
+  await refusedByOperator(operator, honestly(machine.issuer), `refused/${variant.checks.image}`, {
+    verifier: variant.verifierFor(machine),
+  });
+});
+
+await variantTest("attack: the trust part of another configuration in an Init", async (t, variant) => {
+  // A genuine machine that also obeys somebody else, or would be captured by another cluster. Stopped by the check of PCR 12,
+  // HOST_DATA or MRCONFIGID: the operator expects D12 of its own name and keys, without a cluster ID (expectedRegisters()).
+  await using operator = await TestOperator.create();
+  await using stranger = await TestOperator.create();
+  const trust = trustIn(operator.keys);
+  const code = `refused/${variant.checks.trust}`;
+  const refused = (machine: VariantMachine) =>
+    refusedByOperator(operator, honestly(machine.issuer), code, { verifier: variant.verifierFor(machine) });
+  const trusts = {
+    "one more operator": trustIn(operator.keys, stranger.keys),
+    "another operator": trustIn(stranger.keys),
+    "another name": { ...trust, clusterName: "prod" },
+    "a cluster's ID": { ...trust, clusterId: randomBytes(32) },
+  };
+  for (const [name, other] of Object.entries(trusts)) {
+    await t.step(name, async () => {
+      await using machine = await variant.start();
+      await measureTrust(machine.issuer, other);
+      await refused(machine);
+    });
+  }
+  await t.step("nothing was measured", async () => {
+    await using machine = await variant.start();
+    await refused(machine);
+  });
+});
+
+await variantTest("attack: a machine that is locked already, in an Init", async (t, variant) => {
+  await using operator = await TestOperator.create();
+  const clusterId = randomBytes(32);
+  const cases = { "by the lock of another cluster": randomBytes(32), "by the lock of the proposed one": clusterId };
+  for (const [name, locked] of Object.entries(cases)) {
+    await t.step(name, async () => {
+      // A node that was founded or has joined already. Stopped by the check of PCR 15 or RTMR 3: without a record it must be zero.
+      await using machine = await variant.start();
+      await measureTrust(machine.issuer, trustIn(operator.keys));
+      await measureLock(machine.issuer, locked);
+      const play = { ...honestly(machine.issuer), clusterId };
+      const code = `refused/${variant.checks.lock}`;
+      const error = await refusedByOperator(operator, play, code, { verifier: variant.verifierFor(machine) });
+      assert.match(error.details["expected"] ?? "", /^0+$/);
+    });
+  }
+}, LOCKABLE);
+
+await variantTest("attack: a machine says that it is the one of the operator's record", async (t, variant) => {
+  // Founding again would found a second cluster of the name. Stopped by expectedRegisters() and checkRecord().
+  await using machine = await variant.start();
+  await using attacker = await variant.start();
+  const verifier = variant.verifierFor(machine, attacker);
+  const caller = new AbortController();
+  const never = () => (caller.abort(), new Promise<never>(() => {}));
+  await using world = await InitWorld.start({ machine: machine.issuer, onFound: never });
+  const { operator } = world;
+  await assert.rejects(world.found({ verifier, signal: caller.signal }));
+  const record = await operator.record();
+  assert(record?.state === "pending");
+  const state = world.lock.state();
+  assert(state.name === "locked");
+  const { clusterId } = state.lock;
+  await measureTrust(attacker.issuer, world.trust);
+  const { lock } = variant.checks;
+  if (lock !== undefined) {
+    await t.step("an unlocked one, with the recorded cluster", async () => {
+      const play = { ...honestly(attacker.issuer), clusterId };
+      await refusedByOperator(operator, play, `refused/${lock}`, { verifier });
+    });
+  }
+  await t.step("an unlocked one, with a new cluster", async () => {
+    const play = honestly(attacker.issuer);
+    const error = await refusedByOperator(operator, play, "precondition/cluster-exists", { verifier });
+    assert.equal(error.details["identity"], machine.identity || hex(clusterId));
+  });
+  // A TD is its cluster's key: one that is locked to that cluster and proposes it is let go on, and must show the CA's key at the end.
+  if (machine.identity === "") return;
+  await t.step("one that is locked to the recorded cluster", async () => {
+    await measureLock(attacker.issuer, clusterId);
+    const play = { ...honestly(attacker.issuer), clusterId };
+    await refusedByOperator(operator, play, "precondition/cluster-exists", { verifier });
+  });
+});
+
+await swtpmTest(
+  "attack: an operator has a node's TPM open a challenge that is not for it",
+  async () => {
+    // An operator who uses the node's TPM as an oracle. Stopped by TPM2_ActivateCredential: the node says so and stays fresh.
+    await using machine = await startTpmMachine();
+    await using attacker = await startTpmMachine();
+    await using world = await InitWorld.start({ machine: machine.issuer });
+    const registers = { trust: [await attacker.issuer.read(12)], lock: [new Uint8Array(32)] };
+    const statement = randomBytes(32);
+    const other = await verifierFor(attacker).verify(await attacker.issuer.issue(statement), statement, registers);
+    assert(other.challenge !== undefined);
+    const software = await evidenceBySoftware(machine.endorsementKey, statement, pcrsWith({}));
+    const wrongKey = await verifierFor(machine).verify(software, statement, {
+      trust: [new Uint8Array(32)],
+      lock: [new Uint8Array(32)],
+    });
+    assert(wrongKey.challenge !== undefined);
+    const rubbish = { credentialBlob: randomBytes(70), encryptedSecret: randomBytes(70) };
+    for (const challenge of [other.challenge.message, wrongKey.challenge.message, rubbish]) {
+      const play: OperatorPlay = { challenge };
+      const error = await initByHand(world, play).then(() => assert.fail("it went on"), asBootstrapError);
+      assert.equal(error.details["saidBy"], "peer", String(error));
+      await assertFresh(world);
+      assert.deepEqual(await machine.issuer.read(15), new Uint8Array(32));
+    }
+  },
+);
+
+Deno.test("development: evidence of variant none founds a cluster where both sides are told to, and only there", async () => {
+  const registers = new ShownMachine();
+  const { issue, activate, ownIdentity } = createInsecureIssuer(createInsecureIdentity());
+  const machine = {
+    ...{ variant: "none" as const, isChallenged: false, issue, activate, ownIdentity },
+    read: (index: number) => registers.read(index),
+    extend: (index: number, digest: Uint8Array) => registers.extend(index, digest),
+  };
+  await using world = await InitWorld.start({ machine });
+  await assert.rejects(world.found(), { code: "refused/variant" });
+  assert.equal(world.operator.signatures, 1);
+  await assertFresh(world);
+  await world.found({ verifier: createInsecureVerifier() });
+});

@@ -1,0 +1,246 @@
+/**
+ * Attacks on the operator by what a node says: a founding that is asked for too early, and certificates at the end that are
+ * not the operator's. What must hold: before the node was verified completely nothing is signed but the hello; after it the
+ * operator keeps nothing, acknowledges nothing, and its record stays open.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { createCertificateAuthority, issueAdminCertificate, issueServiceCertificate } from "../../../certificate/ca.ts";
+import type { CertificateAuthority } from "../../../certificate/ca.ts";
+import { generateKeyPair } from "../../../certificate/keys.ts";
+import { INIT_CLIENT_DEADLINES } from "../../../operator/exchange_client.ts";
+import { TestOperator, trustIn } from "../../exchanges/init_world.ts";
+import { ShownMachine } from "../../exchanges/init_machine.ts";
+import { measureTrust } from "../../../nodelock/measure.ts";
+import { randomBytes } from "../../../platform/bytes.ts";
+import { asBootstrapError, BootstrapError } from "../../../platform/errors.ts";
+import { InitRequest } from "../../../proto/gen/bootstrapper.ts";
+import type { InitResult, InitServerMessage } from "../../../proto/gen/bootstrapper.ts";
+import { PATIENCE_MS, startTpmMachine, swtpmTest, verifierFor } from "./attacks.ts";
+import type { NodeSession, Script } from "./init_attacks.ts";
+import { honestly, playNode, refusedByOperator, resultFor, startHostileNode } from "./init_attacks.ts";
+
+const progress = (number: number): InitServerMessage => ({
+  message: {
+    $case: "progress",
+    progress: { number, phase: "preflight", state: "started", detail: "", timeMs: 0n, durationMs: 0n },
+  },
+});
+
+const emptyResult: InitResult = {
+  ...{ adminCertificate: new Uint8Array(), caCertificate: new Uint8Array() },
+  ...{ apiEndpoints: [], joinEndpoints: [], nodeName: "" },
+};
+
+await swtpmTest("attack: a node asks for the founding before it has answered the activation", async (t) => {
+  // Its evidence is another machine's, or a lie, so that it cannot answer; it goes on as if it had. Stopped by the fixed order
+  // in verifyNode(): nothing but an answer to the challenge is in order before the request is made.
+  await using machine = await startTpmMachine();
+  await using operator = await TestOperator.create();
+  await measureTrust(machine.issuer, trustIn(operator.keys));
+  const verifier = verifierFor(machine);
+  const send = async ({ exchange }: NodeSession, ...messages: readonly InitServerMessage[]) => {
+    for (const message of messages) await exchange.send(message).catch(() => {});
+  };
+  const result: InitServerMessage = { message: { $case: "result", result: emptyResult } };
+  const answer: InitServerMessage = { message: { $case: "activation", activation: { hmac: randomBytes(32) } } };
+  const propose: Script = (session, hello, received) =>
+    playNode(session, hello, { evidence: (a1) => machine.issuer.issue(a1) }, received);
+  const attacks: readonly (readonly [name: string, script: Script, code: string])[] = [
+    ["by progress instead of the proposal", (session) => send(session, progress(1)), "protocol/order"],
+    ["by a result instead of the proposal", (session) => send(session, result), "protocol/order"],
+    ["by an answer to no challenge", (session) => send(session, answer), "protocol/order"],
+    ["by an empty message", (session) => send(session, { message: undefined }), "protocol/order"],
+    [
+      "by progress instead of the answer",
+      async (session, hello, received) => {
+        await propose(session, hello, received);
+        await send(session, progress(1), progress(2));
+      },
+      "protocol/order",
+    ],
+    [
+      "by a second proposal instead of the answer",
+      async (session, hello, received) => {
+        await propose(session, hello, received);
+        await propose(session, hello, received);
+      },
+      "protocol/order",
+    ],
+    [
+      "by an answer that is there before the challenge",
+      async (session, hello, received) => {
+        await propose(session, hello, received);
+        await send(session, answer, progress(1));
+      },
+      "refused/activation",
+    ],
+    [
+      "by an empty answer",
+      async (session, hello, received) => {
+        await propose(session, hello, received);
+        await send(session, { message: { $case: "activation", activation: { hmac: new Uint8Array() } } });
+      },
+      "refused/activation",
+    ],
+  ];
+  for (const [name, script, code] of attacks) {
+    await t.step(name, async () => {
+      await refusedByOperator(operator, script, code, { verifier });
+    });
+  }
+});
+
+Deno.test("attack: a proposal whose values are of other lengths", async (t) => {
+  // LP() would bind them all the same; short nonces would allow replay. Stopped by requireLength() in verifyNode().
+  await using operator = await TestOperator.create();
+  const evidence = { variant: "tpm", payload: new Uint8Array(129) };
+  for (
+    const changes of [{ serverNonce: new Uint8Array() }, { clusterId: new Uint8Array(31) }, {
+      clusterId: randomBytes(33),
+    }]
+  ) {
+    const [field = "", value = new Uint8Array()] = Object.entries(changes)[0] ?? [];
+    await t.step(`${field} of ${value.length} bytes`, async () => {
+      const proposal = { serverNonce: randomBytes(32), clusterId: randomBytes(32), evidence, ...changes };
+      await refusedByOperator(
+        operator,
+        ({ exchange }) => exchange.send({ message: { $case: "proposal", proposal } }),
+        "malformed/proposal",
+      );
+    });
+  }
+});
+
+/**
+ * Has an operator found a cluster on a node that is honest up to its request, and then says what it likes; asserts that the
+ * operator refuses, and takes nothing for done.
+ */
+async function refusedAtTheEnd(
+  end: (authority: CertificateAuthority, adminKey: Uint8Array) => Promise<readonly InitServerMessage[]>,
+  code: string,
+  deadlines = INIT_CLIENT_DEADLINES,
+): Promise<void> {
+  await using operator = await TestOperator.create();
+  const machine = new ShownMachine();
+  await measureTrust(machine, trustIn(operator.keys));
+  const node = await startHostileNode(async (session, hello, received) => {
+    const authority = await playNode(session, hello, honestly(machine), received);
+    const signed = await session.exchange.receive("request", PATIENCE_MS);
+    received.push("request");
+    const { adminKey } = InitRequest.decode(signed.request);
+    for (const message of await end(authority, adminKey)) await session.exchange.send(message).catch(() => {});
+  });
+  const found = operator.found(node.endpoint, { deadlines });
+  const error = await found.then(() => assert.fail("the operator was taken in"), asBootstrapError);
+  await node[Symbol.asyncDispose]();
+  assert.equal(error.code, code, error.message);
+  assert.equal(error.details["saidBy"], undefined);
+  assert.deepEqual(node.received, ["challenge", "request"], "the operator acknowledged");
+  assert.deepEqual(operator.kept, []);
+  // The founding has left the machine, so that the name stays taken; and nothing says that the cluster stands.
+  assert.equal((await operator.record())?.state, "pending");
+}
+
+Deno.test("attack: certificates at the end that are not the operator's, or of another cluster", async (t) => {
+  // Stopped by checkInitResult().
+  const other = await createCertificateAuthority(new Date());
+  const { spki: otherKey } = await generateKeyPair("p-256");
+  type Change = (honest: InitResult, authority: CertificateAuthority, adminKey: Uint8Array) => Promise<InitResult>;
+  const attacks: readonly (readonly [name: string, change: Change, code: string])[] = [
+    [
+      "a CA that does not hash to the cluster ID, with a certificate under it",
+      (_honest, _authority, adminKey) => resultFor(other, adminKey),
+      "refused/ca-cluster-id",
+    ],
+    [
+      "the CA's certificate, altered",
+      (honest) => {
+        const der = honest.caCertificate;
+        return Promise.resolve({ ...honest, caCertificate: der.with(-5, (der.at(-5) ?? 0) ^ 1) });
+      },
+      "refused/certificate-signature",
+    ],
+    [
+      "an admin certificate for another key",
+      async (honest, authority) => ({
+        ...honest,
+        adminCertificate: (await issueAdminCertificate(authority, otherKey, new Date())).der,
+      }),
+      "refused/certificate-key",
+    ],
+    [
+      "an admin certificate under another CA of the same name",
+      async (honest, _authority, adminKey) => ({
+        ...honest,
+        adminCertificate: (await issueAdminCertificate(other, adminKey, new Date())).der,
+      }),
+      "refused/certificate-signature",
+    ],
+    [
+      "a certificate of another subject",
+      async (honest, authority, adminKey) => ({
+        ...honest,
+        adminCertificate: (await issueServiceCertificate(authority, adminKey, new Date())).der,
+      }),
+      "refused/certificate-subject",
+    ],
+    ["no certificates", () => Promise.resolve(emptyResult), "malformed/der"],
+    ["no endpoint", (honest) => Promise.resolve({ ...honest, apiEndpoints: [] }), "malformed/init-result"],
+    [
+      "an endpoint that would break out of a kubeconfig",
+      (honest) => Promise.resolve({ ...honest, apiEndpoints: ["a:6443\nusers: []"] }),
+      "malformed/init-result",
+    ],
+  ];
+  for (const [name, change, code] of attacks) {
+    await t.step(name, () =>
+      refusedAtTheEnd(async (authority, adminKey) => {
+        const result = await change(await resultFor(authority, adminKey), authority, adminKey);
+        return [progress(1), { message: { $case: "result", result } }];
+      }, code));
+  }
+});
+
+Deno.test("attack: progress that was cut, repeated or reordered", async (t) => {
+  // Stopped by awaitResult(): each event has the number after the one before.
+  for (const numbers of [[2], [0], [1, 1], [1, 3], [1, 2, 1]]) {
+    await t.step(
+      numbers.join(", "),
+      () => refusedAtTheEnd(() => Promise.resolve(numbers.map(progress)), "protocol/progress"),
+    );
+  }
+});
+
+Deno.test("attack: a node stalls after it got the founding", async () => {
+  // Stopped by the deadline of receiveAny() in awaitResult().
+  await refusedAtTheEnd(() => Promise.resolve([]), "timeout/peer", { ...INIT_CLIENT_DEADLINES, progressMs: 200 });
+});
+
+Deno.test("attack: a node that begins anew after it got the founding", async () => {
+  // Stopped by awaitResult(): only progress and a result are in order.
+  const again: InitServerMessage = { message: { $case: "activation", activation: { hmac: randomBytes(32) } } };
+  await refusedAtTheEnd(() => Promise.resolve([progress(1), again]), "protocol/order");
+});
+
+Deno.test("attack: a node refuses with words that would steer a terminal, or a code that is none", async () => {
+  // Stopped by errorOf(): controls are gone, the code must be one of ours, and it is marked as what the peer said.
+  await using operator = await TestOperator.create();
+  const cases = [["refused/pcr", "refused/pcr"], ["constructor/x", "unavailable/connection"]] as const;
+  for (const [code, expected] of cases) {
+    await using node = await startHostileNode(({ trustPeer }) => {
+      trustPeer();
+      const said = "\u001b[2Jall is well\u202e\n";
+      return Promise.reject(
+        new BootstrapError(code as "refused/pcr", said, { next: said, details: { identity: said } }),
+      );
+    });
+    const error = await operator.found(node.endpoint).then(() => assert.fail("it went on"), asBootstrapError);
+    assert.equal(error.code, expected);
+    const text = `${error.message}${error.next}${Object.values(error.details).join()}`;
+    assert.ok(!/[\p{Cc}\p{Cf}]/u.test(text), JSON.stringify(text));
+    assert.equal(await operator.record(), undefined);
+  }
+  assert.equal(operator.signatures, cases.length);
+});

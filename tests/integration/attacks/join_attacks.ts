@@ -1,0 +1,196 @@
+/**
+ * A hostile node and a hostile join service, and what must hold after each of their attacks: nobody was admitted, nothing was
+ * signed, no node was locked.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { listen } from "../../../channel/server.ts";
+import type { Session } from "../../../channel/server.ts";
+import { activationAnswer } from "../../../protocol/activation.ts";
+import type { ActivationChallenge, Evidence, EvidenceIssuer } from "../../../attestation/evidence.ts";
+import { joinA1, joinA2 } from "../../../protocol/transcript.ts";
+import type { JoinContext, NodeStatement } from "../../../protocol/transcript.ts";
+import { createNodeCsr } from "../../../certificate/csr.ts";
+import { sign } from "../../../protocol/signature.ts";
+import type { JoinExchange } from "../../../join/exchange_client.ts";
+import type { JoinExchangeService, JoinServiceIdentity } from "../../../service/exchange_parts.ts";
+import type { NodeRequest } from "../../../protocol/join_request.ts";
+import type { NodeKeys } from "../../../protocol/node_keys.ts";
+import { encodeRequest } from "../../../protocol/join_request.ts";
+import { listenForJoins } from "../../../service/service.ts";
+import { dialService, newInsecureIssuer, newNodeKeys, TestCluster } from "../../exchanges/join_world.ts";
+import { TestMachine } from "../../exchanges/join_machine.ts";
+import type { Bytes } from "../../../platform/bytes.ts";
+import { copyOf, randomBytes } from "../../../platform/bytes.ts";
+import { asBootstrapError, BootstrapError } from "../../../platform/errors.ts";
+import { silentLog } from "../../../platform/log.ts";
+import { JoinClientMessage, JoinServiceService } from "../../../proto/gen/bootstrapper.ts";
+import type { JoinServerMessage, JoinTicket, SignedJoinRequest } from "../../../proto/gen/bootstrapper.ts";
+import { PATIENCE_MS } from "./attacks.ts";
+
+export const NODE_NAME = "worker-1";
+
+/** The node's messages. */
+export type JoinStep = NonNullable<JoinClientMessage["message"]>["$case"];
+
+/** All that goes into A2. */
+export interface JoinSeen extends JoinContext, NodeStatement {
+  readonly a1: Bytes;
+}
+
+/** What a hostile node does in its own way; everything else it does as the protocol wants. */
+export interface Hostility {
+  /** Default: an issuer of variant `none`. */
+  readonly issuer?: Pick<EvidenceIssuer, "issue" | "activate">;
+  /** N_c. Default: a new one. */
+  readonly clientNonce?: Uint8Array;
+  /** K_c and E_c. Default: new ones. */
+  readonly keys?: NodeKeys;
+  /** Changes the request before it is signed. */
+  readonly request?: Partial<NodeRequest>;
+  /** Makes the evidence. */
+  readonly evidence?: (a2: Bytes, seen: JoinSeen) => Promise<Evidence | undefined>;
+  /** Signs A2. Default: K_c, for this protocol. */
+  readonly sign?: (keys: NodeKeys, a2: Bytes) => Promise<Bytes>;
+  /** Changes the message after it was signed. */
+  readonly message?: (message: SignedJoinRequest) => SignedJoinRequest;
+  /** Called before the message of that name is sent, and after the ticket came; may send more. */
+  readonly before?: (step: JoinStep | "end", exchange: JoinExchange) => Promise<void>;
+  /** Everything that was sent as the protocol wants it, in order. */
+  readonly sent?: JoinClientMessage[];
+  /** Answers the challenge. */
+  readonly answer?: (
+    challenge: ActivationChallenge,
+    a2: Bytes,
+    exchange: JoinExchange,
+  ) => Promise<Uint8Array>;
+}
+
+/** Joins by hand; gives the ticket, or throws what the service refused. */
+export async function joinByHand(port: number, hostility: Hostility = {}): Promise<JoinTicket> {
+  using dialled = await dialService(port);
+  const { exchange } = dialled;
+  const issuer = hostility.issuer ?? newInsecureIssuer();
+  const keys = hostility.keys ?? await newNodeKeys();
+  const clientNonce = copyOf(hostility.clientNonce ?? randomBytes(32));
+  const send = async (message: NonNullable<JoinClientMessage["message"]>) => {
+    await hostility.before?.(message.$case, exchange);
+    hostility.sent?.push({ message });
+    // What the service says to it comes with the next message, or instead of it.
+    await exchange.send({ message }).catch(() => {});
+  };
+  await send({ $case: "hello", hello: { clientNonce } });
+  const { serverNonce, foundings: [founding] } = await exchange.receive("proposal", PATIENCE_MS);
+  const clusterId = founding?.clusterId ?? new Uint8Array(32);
+  const context = { binding: exchange.binding, clientNonce, serverNonce, clusterId };
+  const a1 = await joinA1(context);
+  const request = encodeRequest({
+    nodeName: NODE_NAME,
+    role: "worker",
+    csr: await createNodeCsr(keys.node, hostility.request?.nodeName ?? NODE_NAME),
+    timeMs: BigInt(Date.now()),
+    addresses: ["192.0.2.7"],
+    kubeletVersion: "v1.36.3",
+    ...hostility.request,
+  });
+  const nodeKey = keys.node.spki;
+  const sealingKey = keys.sealing.publicKey;
+  const node = { nodeKey, sealingKey, request };
+  const a2 = await joinA2(a1, node);
+  const evidence = await (hostility.evidence ?? issuer.issue)(a2, { ...context, ...node, a1 });
+  const signature = await (hostility.sign?.(keys, a2) ?? sign(keys.node, "request", a2));
+  const honest: SignedJoinRequest = { request, nodeKey, sealingKey, evidence, signature };
+  await send({ $case: "request", request: hostility.message?.(honest) ?? honest });
+  for (;;) {
+    const answer = await exchange.receiveAny(["challenge", "ticket"], PATIENCE_MS);
+    if (answer.kind === "ticket") {
+      await hostility.before?.("end", exchange);
+      return answer.payload;
+    }
+    const answerWith = hostility.answer ??
+      (async (challenge: ActivationChallenge) => activationAnswer(await issuer.activate(challenge), a2));
+    const hmac = await answerWith(answer.payload, a2, exchange);
+    await send({ $case: "activation", activation: { hmac: copyOf(hmac) } });
+  }
+}
+
+/** Nothing came of it on the side of the service. */
+export function assertUntouched(cluster: TestCluster, records = 0): void {
+  assert.equal(cluster.admissions.records.length, records, "somebody was admitted");
+  assert.deepEqual(cluster.signed, [], "something was signed");
+}
+
+/** Asserts that a service refuses, with this code, and that nothing came of it; gives what the peer was told. */
+export async function refusedByService(
+  cluster: TestCluster,
+  hostility: Hostility,
+  code: string,
+): Promise<BootstrapError> {
+  const { length } = cluster.admissions.records;
+  const error = await joinByHand(cluster.port, hostility).then(
+    () => assert.fail("there was a ticket"),
+    asBootstrapError,
+  );
+  assert.equal(error.code, code, error.message);
+  assert.equal(error.details["saidBy"], "peer");
+  assert.equal(cluster.refusals.at(-1), code);
+  assertUntouched(cluster, length);
+  return error;
+}
+
+/** A hostile service: shows what it likes, and tells what a node sent it. */
+export async function withHostileService(
+  handle: (session: Session<JoinClientMessage, JoinServerMessage>, clientNonce: Uint8Array) => Promise<void>,
+  use: (port: number) => Promise<void>,
+): Promise<boolean> {
+  let gotRequest = false;
+  await using server = await listen<JoinClientMessage, JoinServerMessage>({
+    service: JoinServiceService,
+    ...{ host: "127.0.0.1", port: 0, maximumConnections: 8, log: silentLog },
+    async handle(session) {
+      const { clientNonce } = await session.exchange.receive("hello", PATIENCE_MS);
+      await handle(session, clientNonce);
+      await session.exchange.receive("request", PATIENCE_MS);
+      gotRequest = true;
+    },
+  });
+  await use(server.port);
+  return gotRequest;
+}
+
+/** A node that is configured for `trust` asks at `port`; gives what it said after its first attempt. */
+export async function firstFailure(
+  port: number,
+  trust: TestCluster["trust"],
+  issuer?: EvidenceIssuer,
+): Promise<BootstrapError> {
+  await using machine = await TestMachine.create();
+  const failed = Promise.withResolvers<BootstrapError>();
+  const running = machine.run(trust, [port], issuer === undefined ? {} : { issuer }, {
+    onEndpointFailure: ({ error }) => failed.resolve(error),
+  });
+  const outcome = await Promise.race([failed.promise, running]);
+  machine.stop.abort();
+  await running.catch(() => {});
+  assert.ok(outcome instanceof BootstrapError, "the node was captured");
+  assert.equal(machine.lock.state().name, "unlocked");
+  assert.ok(!machine.calls.some((call) => call === "locked" || call.startsWith("join ")), machine.calls.join());
+  return outcome;
+}
+
+/** Has a node meet a genuine service whose identity was tampered with: it must refuse before it sends anything of its own. */
+export async function refusedByNode(
+  cluster: TestCluster,
+  identity: Partial<JoinServiceIdentity>,
+  code: string,
+  trust = cluster.trust,
+): Promise<BootstrapError> {
+  const service: JoinExchangeService = { ...cluster.service, identity: { ...cluster.service.identity, ...identity } };
+  await using hostile = await listenForJoins(service, { host: "127.0.0.1", port: 0 });
+  const error = await firstFailure(hostile.port, trust);
+  assert.equal(error.code, code, error.message);
+  assert.equal(error.details["saidBy"], undefined, "the service refused, not the node");
+  assertUntouched(cluster);
+  return error;
+}

@@ -1,0 +1,349 @@
+/**
+ * Attacks on a join service by the evidence of a node: each for every kind of evidence, but those on the parts of a TPM's own
+ * evidence (keys, activation), which the other kinds do not have, and the lock on SEV-SNP, which has no register for it. What
+ * must hold after every one: nobody is on record, nothing was signed, and no ticket has left.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { activationAnswer } from "../../../protocol/activation.ts";
+import { encodeEvidenceSet } from "../../../attestation/combined.ts";
+import type { ActivationChallenge, Evidence } from "../../../attestation/evidence.ts";
+import { extendedOnce, joinA2, lockDigest, trustDigest } from "../../../protocol/transcript.ts";
+import { generateKeyPair } from "../../../certificate/keys.ts";
+import { newInsecureIssuer, newNodeKeys, TestCluster } from "../../exchanges/join_world.ts";
+import { measureLock, measureTrust } from "../../../nodelock/measure.ts";
+import type { Bytes } from "../../../platform/bytes.ts";
+import { concat, hex, randomBytes, sha256 } from "../../../platform/bytes.ts";
+import { asBootstrapError, BootstrapError } from "../../../platform/errors.ts";
+import {
+  evidenceBySoftware,
+  evidenceByUnrestrictedKey,
+  pcrsWith,
+  startTpmMachine,
+  swtpmTest,
+  verifierFor,
+} from "./attacks.ts";
+import type { Hostility } from "./join_attacks.ts";
+import { assertUntouched, firstFailure, joinByHand, NODE_NAME, refusedByService } from "./join_attacks.ts";
+import { JOIN_STATEMENTS } from "./statements.ts";
+import type { TestVariant, VariantMachine } from "./variants.ts";
+import { VARIANTS, variantTest } from "./variants.ts";
+
+/** A cluster whose policy lists machines that are made first. */
+async function clusterOf(variant: TestVariant, ...machines: readonly VariantMachine[]): Promise<TestCluster> {
+  return await TestCluster.create({ verifier: variant.verifierFor(...machines) });
+}
+
+await variantTest("an honest machine gets its ticket, fresh, and again after it locked", async (_t, variant) => {
+  // Without this the attacks below would prove nothing.
+  await using machine = await variant.start();
+  await using cluster = await clusterOf(variant, machine);
+  const { issuer } = machine;
+  const keys = await newNodeKeys();
+  await measureTrust(issuer, cluster.trust);
+  await joinByHand(cluster.port, { issuer, keys });
+  const identity = machine.identity || hex(await sha256(keys.node.spki));
+  assert.equal(cluster.admissions.records[0]?.identity, identity);
+  await measureLock(issuer, cluster.clusterId);
+  await joinByHand(cluster.port, { issuer, keys });
+  assert.deepEqual(cluster.signed, [NODE_NAME, NODE_NAME]);
+});
+
+await variantTest("an honest machine that is configured with the cluster's ID gets its ticket", async (_t, variant) => {
+  await using machine = await variant.start();
+  await using cluster = await clusterOf(variant, machine);
+  await measureTrust(machine.issuer, { ...cluster.trust, clusterId: cluster.clusterId });
+  await joinByHand(cluster.port, { issuer: machine.issuer });
+  assert.deepEqual(cluster.signed, [NODE_NAME]);
+});
+
+await variantTest("attack: a node's evidence", async (t, variant) => {
+  await using machine = await variant.start();
+  await using attacker = await variant.start();
+  await using cluster = await clusterOf(variant, machine);
+  const { issuer } = machine;
+  await measureTrust(issuer, cluster.trust);
+  await measureTrust(attacker.issuer, cluster.trust);
+  const { checks } = variant;
+  const refused = (hostility: Hostility, check: string) => refusedByService(cluster, hostility, `refused/${check}`);
+
+  await t.step("replay: evidence of another connection is sent again", async () => {
+    // RA-TLS without a nonce. Stopped by the verifier's comparison with A2, which holds CB and both nonces: `statement` in
+    // tpm/verifier.ts, checkLaunch() in snp/appraisal.ts, checkConnection() in tdx/verifier.ts.
+    let recorded: Evidence | undefined;
+    const record = async (a2: Bytes) => recorded = await issuer.issue(a2);
+    // It is recorded by who sends it and then breaks off: no such request was ever answered.
+    await joinByHand(cluster.port, { evidence: record, message: (m) => ({ ...m, signature: randomBytes(64) }) })
+      .catch(() => {});
+    assert.ok(recorded !== undefined);
+    await refused({ issuer, evidence: () => Promise.resolve(recorded) }, checks.statement);
+  });
+
+  await t.step("diversion: the same image on another machine", async () => {
+    // "Identity Crisis": the measurement is the policy's, the machine is the attacker's own. Stopped by what the policy pins
+    // beyond the measurement: checkEkTrust() in tpm/ek_trust.ts, `chipIds` in checkChip() of snp/appraisal.ts, `platforms` in
+    // checkPlatform() of tdx/verifier.ts.
+    const error = await refused({ issuer: attacker.issuer }, checks.hardware);
+    assert.equal(error.details["seen"], attacker.hardware);
+  });
+
+  await t.step("cross-protocol and reflection: evidence over other statements of this very connection", async (t) => {
+    // A statement of another exchange or direction, or the peer's own values sent back (Fraunhofer cmc #406). Stopped by the tags
+    // of tagged() in transcript.ts, of which "node" is for this alone.
+    for (const [name, statement] of Object.entries(JOIN_STATEMENTS)) {
+      await t.step(name, async () => {
+        const evidence: Hostility["evidence"] = async (_a2, seen) => issuer.issue(await statement(seen));
+        await refused({ issuer, evidence }, checks.statement);
+      });
+    }
+  });
+
+  await t.step("evidence of one node's key with another key", async () => {
+    // The statement names K_c and E_c, so that evidence is worth nothing to who has another key. For TDX that is the identity
+    // itself. Stopped by joinA2() in readSignedRequest().
+    const [own, other] = [await newNodeKeys(), await newNodeKeys()];
+    for (const stolen of [{ nodeKey: other.node.spki }, { sealingKey: other.sealing.publicKey }]) {
+      const evidence: Hostility["evidence"] = async (_a2, seen) =>
+        issuer.issue(await joinA2(seen.a1, { ...seen, ...stolen }));
+      await refused({ issuer, keys: own, evidence }, checks.statement);
+    }
+  });
+
+  await t.step("downgrade: another variant, or fewer", async () => {
+    // Stopped by the verifier, which is configured with the one variant that it reads: the peer never chooses.
+    await refused({ issuer: newInsecureIssuer() }, "variant");
+    for (const name of ["none", "", "tpm,snp", "TPM", `${variant.name}+none`, "none+tpm"]) {
+      const evidence: Hostility["evidence"] = async (a2) => ({ ...await issuer.issue(a2), variant: name });
+      await refused({ issuer, evidence }, "variant");
+    }
+    for (const other of Object.values(VARIANTS).filter(({ name }) => name !== variant.name)) {
+      await using foreign = await other.start();
+      await measureTrust(foreign.issuer, cluster.trust);
+      await refused({ issuer: foreign.issuer }, "variant");
+      const evidence: Hostility["evidence"] = async (a2) => ({
+        ...await foreign.issuer.issue(a2),
+        variant: variant.name,
+      });
+      const error = await joinByHand(cluster.port, { evidence }).catch(asBootstrapError);
+      assert.ok(error instanceof BootstrapError && /^(?:malformed|refused)\//.test(error.code), String(error));
+    }
+  });
+
+  await t.step("stripped and changed evidence", async () => {
+    // Stopped by the strict readers of each form, and by the signatures over it.
+    const changes: readonly ((payload: Uint8Array) => Uint8Array)[] = [
+      (payload) => payload.subarray(0, -1),
+      (payload) => payload.subarray(0, payload.length / 2),
+      (payload) => concat(payload, Uint8Array.of(0)),
+      () => new Uint8Array(),
+      () => randomBytes(900),
+      () => new Uint8Array(30_000),
+      ...[0.01, 0.2, 0.5].map((part) => (payload: Uint8Array) => {
+        const at = Math.floor(payload.length * part);
+        return payload.with(at, (payload[at] ?? 0) ^ 1);
+      }),
+    ];
+    for (const change of changes) {
+      const evidence: Hostility["evidence"] = async (a2) => {
+        const { variant, payload } = await issuer.issue(a2);
+        return { variant, payload: change(payload) };
+      };
+      const error = await joinByHand(cluster.port, { issuer, evidence }).catch(asBootstrapError);
+      assert.ok(error instanceof BootstrapError && /^(?:malformed|refused)\//.test(error.code), String(error));
+    }
+    const evidence = () => Promise.resolve({ variant: variant.name, payload: new Uint8Array(60_000) });
+    await assert.rejects(joinByHand(cluster.port, { evidence }), { code: "protocol/message-size" });
+  });
+  assertUntouched(cluster);
+});
+
+await variantTest(
+  "attack: downgrade of two kinds of evidence to one, or to one and a stranger's",
+  async (t, variant) => {
+    // Stopped by combineVerifiers() in combined.ts: all kinds, in order, each over the statement of this connection.
+    await using machine = await variant.start();
+    await using other = await variant.start();
+    await using cluster = await clusterOf(variant, machine);
+    await measureTrust(machine.issuer, cluster.trust);
+    await measureTrust(other.issuer, cluster.trust);
+    const [tpm, snp] = machine.parts;
+    const [otherTpm, otherSnp] = other.parts;
+    assert.ok(tpm && snp && otherTpm && otherSnp);
+    const set = (...pieces: readonly Evidence[]) => ({ variant: variant.name, payload: encodeEvidenceSet(pieces) });
+    const old = randomBytes(32);
+    const attacks: readonly (readonly [string, (a2: Bytes) => Promise<Evidence>, string])[] = [
+      ["the TPM's alone", (a2) => tpm.issuer.issue(a2), "refused/variant"],
+      ["the processor's alone", (a2) => snp.issuer.issue(a2), "refused/variant"],
+      ["a set of one", async (a2) => set(await tpm.issuer.issue(a2)), "malformed/evidence-set"],
+      [
+        "the TPM's twice",
+        async (a2) => set(await tpm.issuer.issue(a2), await tpm.issuer.issue(a2)),
+        "refused/variants",
+      ],
+      ["reordered", async (a2) => set(await snp.issuer.issue(a2), await tpm.issuer.issue(a2)), "refused/variants"],
+      [
+        "reordered, as that name",
+        async (a2) => ({ ...set(await snp.issuer.issue(a2), await tpm.issuer.issue(a2)), variant: "snp+tpm" }),
+        "refused/variant",
+      ],
+      [
+        "none in place of the processor's",
+        async (a2) => set(await tpm.issuer.issue(a2), await newInsecureIssuer().issue(a2)),
+        "refused/variants",
+      ],
+      [
+        "the processor's of another connection",
+        async (a2) => set(await tpm.issuer.issue(a2), await snp.issuer.issue(old)),
+        "refused/snp-report-data",
+      ],
+      [
+        "the TPM's of another connection",
+        async (a2) => set(await tpm.issuer.issue(old), await snp.issuer.issue(a2)),
+        "refused/statement",
+      ],
+      [
+        "the processor's of another machine",
+        async (a2) => set(await tpm.issuer.issue(a2), await otherSnp.issuer.issue(a2)),
+        "refused/snp-chip-id",
+      ],
+      [
+        "the TPM's of another machine",
+        async (a2) => set(await otherTpm.issuer.issue(a2), await snp.issuer.issue(a2)),
+        "refused/ek-identity",
+      ],
+    ];
+    for (const [name, evidence, code] of attacks) {
+      await t.step(name, async () => {
+        await refusedByService(cluster, { issuer: machine.issuer, evidence }, code);
+      });
+    }
+  },
+  [VARIANTS["tpm+snp"]],
+);
+
+await swtpmTest("attack: a TPM's evidence by other keys than its own", async (t) => {
+  await using machine = await startTpmMachine();
+  await using attacker = await startTpmMachine();
+  await using cluster = await TestCluster.create({ verifier: verifierFor(machine) });
+  const { issuer } = machine;
+  await measureTrust(issuer, cluster.trust);
+  await measureTrust(attacker.issuer, cluster.trust);
+  const trustRegister = await extendedOnce(await trustDigest(cluster.trust));
+
+  await t.step("a quote by an unrestricted key", async () => {
+    // Such a key also signs what never was in the TPM. Stopped by the attributes that the verifier wants of the AK.
+    const evidence = (a2: Bytes) => evidenceByUnrestrictedKey(machine, a2);
+    const error = await refusedByService(cluster, { issuer, evidence }, "refused/ak-attributes");
+    assert.match(error.message, /not restricted/);
+  });
+
+  await t.step("a software AK, with the real EK of a good machine", async () => {
+    // Flawless in itself; but the challenge is sealed to that EK and that AK's name, and no TPM opens it.
+    // Stopped by checkActivationAnswer().
+    const pcrs = pcrsWith({ 12: trustRegister });
+    const evidence = (a2: Bytes) => evidenceBySoftware(machine.endorsementKey, a2, pcrs);
+    const answer = () => Promise.resolve(randomBytes(32));
+    await refusedByService(cluster, { evidence, answer }, "refused/activation");
+    // The good machine's own TPM does not help either: it has no such AK.
+    const oracle = async (challenge: ActivationChallenge, a2: Bytes) =>
+      await activationAnswer(await issuer.activate(challenge).catch(() => randomBytes(32)), a2);
+    await refusedByService(cluster, { evidence, answer: oracle }, "refused/activation");
+  });
+
+  await t.step("a good machine's, and another TPM answers the challenge", async () => {
+    // Stopped by checkActivationAnswer(): only the TPM of that EK opens it, and only for its own AK.
+    const answer = async (challenge: ActivationChallenge, a2: Bytes) =>
+      await activationAnswer(await attacker.issuer.activate(challenge).catch(() => randomBytes(32)), a2);
+    await refusedByService(cluster, { issuer, answer }, "refused/activation");
+  });
+
+  await t.step("a good machine's, and the answer is for another connection", async () => {
+    // The secret is right, but the HMAC is over another A2. Stopped by checkActivationAnswer().
+    const answer = async (challenge: ActivationChallenge) =>
+      await activationAnswer(await issuer.activate(challenge), randomBytes(32));
+    await refusedByService(cluster, { issuer, answer }, "refused/activation");
+  });
+  assertUntouched(cluster);
+});
+
+await variantTest("attack: another image, and both sides say so", async (_t, variant) => {
+  // Stopped by the policy's measurements; the refusal names the register, expected and seen, at the node too.
+  await using machine = await variant.start();
+  await using cluster = await clusterOf(variant, machine);
+  await measureTrust(machine.issuer, cluster.trust);
+  await machine.changeImage();
+  const error = await firstFailure(cluster.port, cluster.trust, machine.issuer);
+  assert.equal(error.code, `refused/${variant.checks.image}`);
+  const said = cluster.events.find(({ event }) => event === "join-refused") ?? {};
+  for (const detail of ["check", "expected", "seen"]) {
+    assert.ok((error.details[detail] ?? "") !== "", detail);
+    assert.equal(said[detail], error.details[detail]);
+  }
+  assert.notEqual(error.details["expected"], error.details["seen"]);
+  assertUntouched(cluster);
+});
+
+await variantTest("attack: the trust part of another configuration", async (t, variant) => {
+  // A genuine machine that also obeys somebody else, or takes the cluster's name for another's. Stopped by the check of PCR 12,
+  // HOST_DATA or MRCONFIGID: the service expects D12 of its own name and keys (acceptableRegisters()).
+  const stranger = await generateKeyPair("ed25519");
+  const operator = await generateKeyPair("ed25519");
+  const code = `refused/${variant.checks.trust}`;
+  const trusts = {
+    "one more operator": { operatorKeys: [operator.spki, stranger.spki] },
+    "another operator": { operatorKeys: [stranger.spki] },
+    "another name": { clusterName: "prod" },
+    "another cluster's ID": { clusterId: randomBytes(32) },
+  };
+  for (const [name, changes] of Object.entries(trusts)) {
+    await t.step(name, async () => {
+      await using machine = await variant.start();
+      await using cluster = await TestCluster.create({ operator, verifier: variant.verifierFor(machine) });
+      await measureTrust(machine.issuer, { ...cluster.trust, ...changes });
+      await refusedByService(cluster, { issuer: machine.issuer }, code);
+    });
+  }
+  await t.step("nothing was measured", async () => {
+    await using machine = await variant.start();
+    await using cluster = await clusterOf(variant, machine);
+    await refusedByService(cluster, { issuer: machine.issuer }, code);
+  });
+});
+
+await variantTest("attack: a machine that is locked already", async (t, variant) => {
+  await t.step("by the lock of another cluster", async () => {
+    // Stopped by the check of PCR 15 or RTMR 3: zero, or the own cluster's lock.
+    await using machine = await variant.start();
+    await using cluster = await clusterOf(variant, machine);
+    await measureTrust(machine.issuer, cluster.trust);
+    await measureLock(machine.issuer, randomBytes(32));
+    await refusedByService(cluster, { issuer: machine.issuer }, `refused/${variant.checks.lock}`);
+  });
+  await t.step("by this cluster's lock, on a machine that was never admitted", async () => {
+    // A member whose record an operator removed. Stopped by checkPolicy(), before anything is issued.
+    await using machine = await variant.start();
+    await using cluster = await clusterOf(variant, machine);
+    await measureTrust(machine.issuer, cluster.trust);
+    await measureLock(machine.issuer, cluster.clusterId);
+    const error = await refusedByService(cluster, { issuer: machine.issuer }, "refused/pcr-15");
+    assert.equal(error.details["expected"], "0".repeat(64));
+    assert.equal(error.details["seen"], hex(await extendedOnce(await lockDigest(cluster.clusterId))));
+  });
+  await t.step("by this cluster's lock, on a member that asks for another name or role", async () => {
+    // A compromised member. Stopped by checkPolicy().
+    await using machine = await variant.start();
+    await using cluster = await clusterOf(variant, machine);
+    const { issuer } = machine;
+    const keys = await newNodeKeys();
+    await measureTrust(issuer, cluster.trust);
+    await cluster.admissions.admit({
+      ...{ identity: machine.identity || hex(await sha256(keys.node.spki)), nodeName: "worker-7", role: "worker" },
+      ...{ nodeKey: "", addresses: [], evidenceDigest: "" },
+    });
+    await measureLock(issuer, cluster.clusterId);
+    const error = await refusedByService(cluster, { issuer, keys }, "refused/pcr-15");
+    assert.match(error.message, /not admitted as worker worker-1/);
+    await refusedByService(cluster, { issuer, keys, request: { role: "control-plane" } }, "refused/role");
+  });
+}, Object.values(VARIANTS).filter(({ checks }) => checks.lock !== undefined));

@@ -1,0 +1,163 @@
+/**
+ * Attacks on a node by a join service, which shows no evidence, so that none depends on its kind.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { createFounding } from "../../../protocol/founding.ts";
+import { createCertificateAuthority, issueAdminCertificate, issueClientCertificate } from "../../../certificate/ca.ts";
+import { generateKeyPair } from "../../../certificate/keys.ts";
+import { nodeSubject } from "../../../certificate/subjects.ts";
+import type { JoinExchangeService } from "../../../service/exchange_parts.ts";
+import { listenForJoins } from "../../../service/service.ts";
+import { CLUSTER_DOCUMENT, newInsecureIssuer, TestCluster } from "../../exchanges/join_world.ts";
+import { VerificationQueue } from "../../../service/verification_queue.ts";
+import { hex, randomBytes } from "../../../platform/bytes.ts";
+import { asBootstrapError, BootstrapError } from "../../../platform/errors.ts";
+import { firstFailure, joinByHand, NODE_NAME, refusedByNode } from "./join_attacks.ts";
+
+Deno.test("attack: a service that no operator of the node founded", async (t) => {
+  // All are stopped in checkProposal(), before the node sends anything of its own.
+  await using cluster = await TestCluster.create();
+  const { operator, clusterId, clusterName } = cluster;
+  const stranger = await generateKeyPair("ed25519");
+  const genuine = await createFounding(operator, clusterId, clusterName);
+
+  await t.step("a founding by a stranger", async () => {
+    const foundings = [await createFounding(stranger, clusterId, clusterName)];
+    const error = await refusedByNode(cluster, { foundings }, "refused/founding-operator");
+    assert.equal(error.details["seen"], hex(stranger.spki));
+  });
+  await t.step("a founding by a stranger that claims the operator's key", async () => {
+    const foundings = [{ ...await createFounding(stranger, clusterId, clusterName), operatorKey: operator.spki }];
+    await refusedByNode(cluster, { foundings }, "refused/signature");
+  });
+  await t.step("a founding for another cluster ID", async () => {
+    const foundings = [await createFounding(operator, randomBytes(32), clusterName)];
+    await refusedByNode(cluster, { foundings }, "refused/founding");
+  });
+  await t.step("a founding for another cluster ID that claims this one", async () => {
+    const foundings = [{ ...await createFounding(operator, randomBytes(32), clusterName), clusterId }];
+    await refusedByNode(cluster, { foundings }, "refused/signature");
+  });
+  await t.step("a founding for another cluster's name", async () => {
+    const foundings = [await createFounding(operator, clusterId, "prod")];
+    await refusedByNode(cluster, { foundings }, "refused/founding-name");
+  });
+  await t.step("no founding", async () => {
+    await refusedByNode(cluster, { foundings: [] }, "refused/founding");
+  });
+  await t.step("the genuine founding, with a CA of its own", async () => {
+    const other = await createCertificateAuthority(new Date());
+    const identity = { foundings: [genuine], caCertificate: other.certificate.der };
+    await refusedByNode(cluster, identity, "refused/founding");
+  });
+  await t.step("a CA that does not hash to the configured ID", async () => {
+    const trust = { ...cluster.trust, clusterId: randomBytes(32) };
+    const error = await refusedByNode(cluster, {}, "refused/ca-cluster-id", trust);
+    assert.match(error.details["seen"] ?? "", /^sha256:/);
+  });
+  await t.step("the CA's certificate, altered", async () => {
+    const caCertificate = cluster.ca.certificate.der.slice();
+    caCertificate[caCertificate.length - 5] = (caCertificate[caCertificate.length - 5] ?? 0) ^ 1;
+    await refusedByNode(cluster, { caCertificate }, "refused/certificate-signature");
+  });
+});
+
+Deno.test("attack: evidence oracle, a member of the cluster poses as its join service", async (t) => {
+  // After a join any privileged Pod that reaches the TPM or configfs makes perfectly good evidence, so that a node asks a service for
+  // none: it wants the CA's word. Stopped by checkServiceCertificate(): directly under the CA, and exactly the join service's subject.
+  await using cluster = await TestCluster.create();
+  const keys = await generateKeyPair("p-256");
+  const issue = (subject: ReturnType<typeof nodeSubject>) =>
+    issueClientCertificate(cluster.ca, { spki: keys.spki, subject, lifetimeMs: 60_000 }, new Date());
+  await t.step("with a kubelet's certificate", async () => {
+    const certificate = (await issue(nodeSubject("cp-1"))).der;
+    await refusedByNode(cluster, { certificate, keys }, "refused/certificate-subject");
+  });
+  await t.step("with an administrator's certificate", async () => {
+    const certificate = (await issueAdminCertificate(cluster.ca, keys.spki, new Date())).der;
+    await refusedByNode(cluster, { certificate, keys }, "refused/certificate-subject");
+  });
+  await t.step("with the service's certificate and a key of its own", async () => {
+    await refusedByNode(cluster, { keys }, "refused/signature");
+  });
+  await t.step("with a service's certificate of another CA of the same name", async () => {
+    await using other = await TestCluster.create();
+    const { certificate, keys } = other.service.identity;
+    await refusedByNode(cluster, { certificate, keys }, "refused/certificate-signature");
+  });
+});
+
+Deno.test("attack: a captured join service gives tickets that are not the node's", async (t) => {
+  // Stopped by checkTicket(), before the lock.
+  await using cluster = await TestCluster.create();
+  const other = await createCertificateAuthority(new Date());
+  const keys = await generateKeyPair("p-256");
+  const issue = (ca: typeof other, spki: Uint8Array, name: string) =>
+    issueClientCertificate(ca, { spki, subject: nodeSubject(name), lifetimeMs: 60_000 }, new Date());
+  const issuer = newInsecureIssuer();
+  const tickets: readonly (readonly [string, Partial<JoinExchangeService>, string])[] = [
+    [
+      "for another name",
+      { signCertificate: async () => (await issue(cluster.ca, keys.spki, "worker-9")).der },
+      "refused/certificate-subject",
+    ],
+    [
+      "for another key",
+      { signCertificate: async () => (await issue(cluster.ca, keys.spki, NODE_NAME)).der },
+      "refused/certificate-key",
+    ],
+    [
+      "by another CA",
+      { signCertificate: async () => (await issue(other, keys.spki, NODE_NAME)).der },
+      "refused/certificate-signature",
+    ],
+    ["without an endpoint", { ticket: { ...cluster.service.ticket, apiEndpoints: [] } }, "malformed/ticket"],
+    [
+      "with an endpoint that is none",
+      { ticket: { ...cluster.service.ticket, apiEndpoints: ["https://x/\nusers: []"] } },
+      "malformed/ticket",
+    ],
+    [
+      "with a cluster document that is none",
+      { ticket: { ...cluster.service.ticket, clusterDocument: `${CLUSTER_DOCUMENT}token: abc\n` } },
+      "malformed/ticket",
+    ],
+  ];
+  for (const [name, changes, code] of tickets) {
+    await t.step(name, async () => {
+      await using hostile = await listenForJoins({ ...cluster.service, ...changes }, { host: "127.0.0.1", port: 0 });
+      const error = await firstFailure(hostile.port, cluster.trust, issuer);
+      assert.equal(error.code, code, error.message);
+      assert.equal(error.details["saidBy"], undefined);
+    });
+  }
+});
+
+Deno.test("attack: costly evidence, more nodes than the service can verify", async () => {
+  // Stopped by the VerificationQueue: those beyond it are told to ask again.
+  const gate = Promise.withResolvers<void>();
+  const insecure = { variant: "none", identity: "aa".repeat(32), fresh: true } as const;
+  await using cluster = await TestCluster.create({
+    service: {
+      queue: new VerificationQueue({ maximumActive: 1, maximumWaiting: 1 }),
+      verifier: {
+        variant: "none",
+        async verify() {
+          await gate.promise;
+          return { claims: insecure };
+        },
+      },
+      signCertificate: () => Promise.reject(new BootstrapError("unavailable/test", "nothing is signed here")),
+    },
+  });
+  const asked = Array.from({ length: 3 }, () => joinByHand(cluster.port).catch(asBootstrapError));
+  const first = await Promise.race(asked);
+  assert.ok(first instanceof BootstrapError && first.code === "unavailable/busy" && first.retriable);
+  assert.equal(first.details["retryAfterSeconds"], "5");
+  gate.resolve();
+  const all = await Promise.all(asked);
+  assert.equal(all.filter((one) => one instanceof BootstrapError && one.code === "unavailable/test").length, 2);
+  assert.deepEqual(cluster.signed, []);
+});

@@ -1,0 +1,229 @@
+/**
+ * Attacks that a policy is written against, by verifiers that do not do what it says: a value that never reaches its check, and
+ * one that is left out and then not looked at.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import type { EvidenceVerifier } from "../../../attestation/evidence.ts";
+import { readPolicy } from "../../../attestation/policy/policy.ts";
+import { collateralOf, createSoftwareAmd, NOW as AMD_NOW } from "../../../attestation/kinds/snp/testing/snp.ts";
+import { createSnpVerifier } from "../../../attestation/kinds/snp/verifier.ts";
+import { NOW as INTEL_NOW } from "../../../attestation/kinds/tdx/testing/der.ts";
+import { createTdxVerifier } from "../../../attestation/kinds/tdx/verifier.ts";
+import { createTpmVerifier } from "../../../attestation/kinds/tpm/verifier.ts";
+import { extendedOnce, trustDigest } from "../../../protocol/transcript.ts";
+import { measureTrust } from "../../../nodelock/measure.ts";
+import { AMD, INTEL, NOWHERE, startSnpMachine, startTdxMachine, VARIANTS, variantTest } from "./variants.ts";
+import type { VariantMachine } from "./variants.ts";
+
+const STATEMENT = new Uint8Array(32).fill(7);
+const ZERO = new Uint8Array(32);
+const TRUST = { clusterName: "demo", clusterId: new Uint8Array(), operatorKeys: [new Uint8Array(44)] };
+const OTHER = "ee";
+
+/** A section of a policy document. */
+type Section = Readonly<Record<string, unknown>>;
+
+/** A change of a section, and the check that must see it; what else is changed to make it visible. */
+type Change = readonly [change: Section, check: string, prepare?: () => void];
+
+function documentOf(name: string, section: Section): string {
+  return JSON.stringify({ version: 1, variant: name, [name]: section });
+}
+
+async function verdict(verifier: EvidenceVerifier, machine: VariantMachine): Promise<string> {
+  const trust = await trustDigest(TRUST);
+  const registers = { trust: [await extendedOnce(trust)], trustDigests: [trust], lock: [ZERO], lockDigests: [ZERO] };
+  const evidence = await machine.issuer.issue(STATEMENT);
+  try {
+    await verifier.verify(evidence, STATEMENT, { ...registers, identity: "1d".repeat(32) });
+    return "accepted";
+  } catch (error) {
+    return String((error as { code?: unknown }).code);
+  }
+}
+
+/** A verifier by a document, with the vendors of software. */
+async function verifierBy(text: string): Promise<EvidenceVerifier> {
+  const { tpm, snp, tdx } = readPolicy(text, "the policy");
+  if (tpm !== undefined) return createTpmVerifier(tpm, () => new Date());
+  if (snp !== undefined) {
+    return createSnpVerifier(snp, collateralOf({ "amd-milan-vcek.crl": await AMD.crl() }), () => AMD_NOW, AMD.anchors);
+  }
+  assert.ok(tdx !== undefined);
+  return createTdxVerifier(tdx, NOWHERE, () => INTEL_NOW, INTEL.anchor);
+}
+
+/** Asserts that each value of a section is looked at, and that each has a row here. */
+async function eachValueCounts(
+  t: Deno.TestContext,
+  machine: VariantMachine,
+  name: "tpm" | "snp" | "tdx",
+  section: Section,
+  changes: Readonly<Record<string, readonly Change[]>>,
+): Promise<void> {
+  await measureTrust(machine.issuer, TRUST);
+  assert.equal(await verdict(await verifierBy(documentOf(name, section)), machine), "accepted");
+  const keys = Object.keys(readPolicy(documentOf(name, section), "the policy")[name] ?? {});
+  assert.deepEqual(keys.sort(), Object.keys(changes).sort(), "a key of the policy has no row here");
+  for (const [key, rows] of Object.entries(changes)) {
+    for (const [change, check, prepare] of rows) {
+      await t.step(`${key}: ${check}`, async () => {
+        prepare?.();
+        const code = await verdict(await verifierBy(documentOf(name, { ...section, ...change })), machine);
+        assert.equal(code, check === "accepted" ? check : `refused/${check}`);
+      });
+    }
+  }
+}
+
+/** Asserts which keys of a section may be left out, and that nothing may be there and empty but a list of bans. */
+async function nothingIsNil(
+  t: Deno.TestContext,
+  name: "tpm" | "snp" | "tdx",
+  section: Section,
+  optional: readonly string[],
+): Promise<void> {
+  const isRefused = (document: string) => {
+    assert.throws(() => readPolicy(document, "the policy"), { code: "usage/document" });
+  };
+  await t.step("the whole section", () => isRefused(JSON.stringify({ version: 1, variant: name })));
+  for (const key of Object.keys(section)) {
+    await t.step(key, () => {
+      const { [key]: _left, ...rest } = section;
+      if (optional.includes(key)) readPolicy(documentOf(name, rest), "the policy");
+      else isRefused(documentOf(name, rest));
+      isRefused(documentOf(name, { ...section, [key]: null }));
+      isRefused(documentOf(name, { ...section, [key]: "" }));
+      if (Array.isArray(section[key]) && !key.startsWith("banned")) {
+        isRefused(documentOf(name, { ...section, [key]: [] }));
+      }
+    });
+  }
+}
+
+const TDX_SECTION: Section = {
+  ...{ mrtd: ["a0".repeat(48)], rtmr0: ["b0".repeat(48)], rtmr1: ["b1".repeat(48)], rtmr2: ["b2".repeat(48)] },
+  ...{ tcbStatuses: ["UpToDate"], minimumTeeTcbSvn: "00".repeat(16), minimumEvaluation: 1 },
+};
+
+Deno.test("attack: verifier omission, a TDX value that is never copied into the policy (CVE-2026-92701)", async (t) => {
+  // The document has the value, and the check never gets it. Stopped by TdxPolicy being what the schema makes and verifyTdx() reads;
+  // a key without a row here fails this test.
+  const machine = startTdxMachine();
+  const register = OTHER.repeat(48);
+  await eachValueCounts(t, machine, "tdx", { ...TDX_SECTION, platforms: [machine.hardware] }, {
+    mrtd: [[{ mrtd: [register] }, "tdx-mrtd"]],
+    rtmr0: [[{ rtmr0: [register] }, "tdx-rtmr-0"]],
+    rtmr1: [[{ rtmr1: [register] }, "tdx-rtmr-1"]],
+    rtmr2: [[{ rtmr2: [register] }, "tdx-rtmr-2"]],
+    tcbStatuses: [[{ tcbStatuses: ["SWHardeningNeeded"] }, "tdx-tcb-status"]],
+    minimumTeeTcbSvn: [[{ minimumTeeTcbSvn: "ff".repeat(16) }, "tdx-tcb-minimum"]],
+    minimumEvaluation: [[{ minimumEvaluation: 18 }, "tdx-tcb-evaluation"]],
+    platforms: [[{ platforms: [OTHER.repeat(16)] }, "tdx-platform"]],
+    bannedPlatforms: [[{ bannedPlatforms: [machine.hardware] }, "tdx-banned-platform"]],
+  });
+});
+
+const TCB = { bootloader: 3, tee: 0, snp: 8, microcode: 115 };
+const SNP_SECTION: Section = {
+  products: { milan: { minimumTcb: TCB, minimumLaunchTcb: TCB } },
+  measurements: ["3e".repeat(48)],
+};
+
+Deno.test("attack: verifier omission, an SEV-SNP value that is never copied into the policy", async (t) => {
+  // As CVE-2026-92701. Stopped by SnpPolicy being what the schema makes and appraise() reads.
+  const machine = await startSnpMachine();
+  const key = OTHER.repeat(48);
+  const newer = { ...TCB, microcode: 116 };
+  const milan = { minimumTcb: TCB, minimumLaunchTcb: TCB };
+  // A host in an update: what runs is newer than what signs.
+  const lags = () => {
+    machine.fields[0x38] = Uint8Array.of(3, 0, 0, 0, 0, 0, 8, 116);
+  };
+  await eachValueCounts(t, machine, "snp", { ...SNP_SECTION, chipIds: [machine.hardware] }, {
+    products: [
+      [{ products: { genoa: milan } }, "snp-product"],
+      [{ products: { milan: { ...milan, minimumTcb: newer } } }, "snp-minimum-tcb"],
+      [{ products: { milan: { ...milan, minimumLaunchTcb: newer } } }, "snp-launch-tcb"],
+    ],
+    signingKeys: [[{ signingKeys: ["vlek"], providers: ["a-cloud"] }, "snp-signing-key"]],
+    measurements: [[{ measurements: [key] }, "snp-measurement"]],
+    guestPolicy: [
+      [{ guestPolicy: { required: ["cxl"] } }, "snp-guest-policy"],
+      [{ guestPolicy: { forbidden: ["smt"] } }, "snp-guest-policy"],
+    ],
+    platformInfo: [
+      [{ platformInfo: { required: ["tio"] } }, "snp-platform-info"],
+      [{ platformInfo: { forbidden: ["smt"] } }, "snp-platform-info"],
+    ],
+    chipIds: [[{ chipIds: [OTHER.repeat(64)] }, "snp-chip-id"]],
+    bannedChipIds: [[{ bannedChipIds: [machine.hardware] }, "snp-banned-chip-id"]],
+    // Only a VLEK names a cloud: the next test.
+    providers: [],
+    allowsLaggingTcb: [
+      [{ allowsLaggingTcb: false }, "snp-lagging-tcb", lags],
+      [{ allowsLaggingTcb: true }, "accepted", lags],
+    ],
+  });
+  await t.step("idKeys: snp-id-key", async () => {
+    const verifier = await verifierBy(documentOf("snp", { ...SNP_SECTION, allowsLaggingTcb: true, idKeys: [key] }));
+    assert.equal(await verdict(verifier, machine), "refused/snp-id-key");
+  });
+  await t.step("authorKeys: snp-author-key", async () => {
+    const verifier = await verifierBy(documentOf("snp", { ...SNP_SECTION, allowsLaggingTcb: true, authorKeys: [key] }));
+    assert.equal(await verdict(verifier, machine), "refused/snp-author-key");
+  });
+  await t.step("providers: snp-provider", async () => {
+    const cloud = await createSoftwareAmd("milan", "vlek");
+    const trust = await trustDigest(TRUST);
+    const evidence = await cloud.evidence({ report: { 0x50: STATEMENT, 0xc0: trust } });
+    const registers = { trust: [trust], trustDigests: [trust], lock: [ZERO] };
+    const verify = async (provider: string) => {
+      const section = { ...SNP_SECTION, signingKeys: ["vlek"], providers: [provider] };
+      const { snp } = readPolicy(documentOf("snp", section), "the policy");
+      assert.ok(snp !== undefined);
+      const verifier = createSnpVerifier(snp, await cloud.collateral(), () => AMD_NOW, cloud.anchors);
+      return await verifier.verify(evidence, STATEMENT, registers);
+    };
+    await verify("a-cloud");
+    await assert.rejects(verify("another-cloud"), { code: "refused/snp-provider" });
+  });
+});
+
+await variantTest("attack: verifier omission, a TPM value that is never copied into the policy", async (t) => {
+  // As CVE-2026-92701. Stopped by TpmPolicy being what readPolicy() makes and the verifier reads.
+  await using machine = await VARIANTS.tpm.start();
+  const pcrs = { 4: ["00".repeat(32)] };
+  const section = { ekType: "ecc-p256", pcrs, trust: { identities: [machine.identity] } };
+  await eachValueCounts(t, machine, "tpm", section, {
+    ekType: [[{ ekType: "rsa2048" }, "ek-type"]],
+    pcrs: [
+      [{ pcrs: { 4: [OTHER.repeat(32)] } }, "pcr-4"],
+      ...[0, 1, 7, 11, 14].map((index): Change => [{ pcrs: { ...pcrs, [index]: [OTHER.repeat(32)] } }, `pcr-${index}`]),
+    ],
+    trust: [[{ trust: { identities: [OTHER.repeat(32)] } }, "ek-identity"]],
+  });
+}, [VARIANTS.tpm]);
+
+Deno.test("attack: verifier omission, options that are nil are not looked at (go-sev-guest, go-tdx-guest)", async (t) => {
+  // Who forgets an option there lets everything in. Stopped by the schemas (policy_schema.ts of each kind): what tells one image from
+  // another must be said, and nothing may be there and empty. What may be left out only narrows: without it the default is strict,
+  // or the policy has no opinion of that hardware.
+  await t.step("tpm", (t) =>
+    nothingIsNil(t, "tpm", {
+      ...{ ekType: "rsa2048", pcrs: { 4: [OTHER.repeat(32)] }, trust: { identities: [OTHER.repeat(32)] } },
+    }, []));
+  await t.step("snp", (t) =>
+    nothingIsNil(t, "snp", {
+      ...SNP_SECTION,
+      ...{ idKeys: [OTHER.repeat(48)], authorKeys: [OTHER.repeat(48)], chipIds: [OTHER.repeat(64)] },
+      ...{ signingKeys: ["vcek"], bannedChipIds: ["aa".repeat(64)] },
+    }, ["idKeys", "authorKeys", "chipIds", "signingKeys", "bannedChipIds"]));
+  await t.step("tdx", (t) =>
+    nothingIsNil(t, "tdx", {
+      ...TDX_SECTION,
+      ...{ platforms: [OTHER.repeat(16)], bannedPlatforms: ["aa".repeat(16)] },
+    }, ["rtmr0", "tcbStatuses", "platforms", "bannedPlatforms"]));
+});

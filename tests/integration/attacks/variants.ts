@@ -1,0 +1,285 @@
+/**
+ * The kinds of machines that the attacks are made with: each makes its evidence by the real issuer, over a TPM in software, an
+ * AMD of software, or an Intel of software; and each has a verifier that wants the machine itself, not only its image.
+ *
+ * @module
+ */
+import { combineIssuers, combineRegisters, combineVerifiers } from "../../../attestation/combined.ts";
+import type { EvidenceIssuer, EvidenceVerifier, MeasurementRegisters } from "../../../attestation/evidence.ts";
+import { TRUST_REGISTER } from "../../../attestation/evidence.ts";
+import { CERTIFICATE_GUID } from "../../../attestation/kinds/snp/certificate_table.ts";
+import { createSnpIssuer } from "../../../attestation/kinds/snp/issuer.ts";
+import { snpRegisters } from "../../../attestation/kinds/snp/registers.ts";
+import * as amdTesting from "../../../attestation/kinds/snp/testing/snp.ts";
+import { createSnpVerifier } from "../../../attestation/kinds/snp/verifier.ts";
+import { createTdxIssuer } from "../../../attestation/kinds/tdx/issuer.ts";
+import { SGX_EXTENSION } from "../../../attestation/kinds/tdx/pck.ts";
+import { tdxMeasurementRegisters } from "../../../attestation/kinds/tdx/registers.ts";
+import { createTdxRegisters, padded } from "../../../attestation/kinds/tdx/rtmr.ts";
+import { filled } from "../../../attestation/kinds/tdx/testing/tdx.ts";
+import * as intelDer from "../../../attestation/kinds/tdx/testing/der.ts";
+import type { QuoteLies } from "../../../attestation/kinds/tdx/testing/intel.ts";
+import { createSoftwareIntel } from "../../../attestation/kinds/tdx/testing/intel.ts";
+import type { TdxPolicy } from "../../../attestation/kinds/tdx/policy.ts";
+import { createTdxVerifier } from "../../../attestation/kinds/tdx/verifier.ts";
+import type { TsmRequest } from "../../../attestation/tsm/report.ts";
+import { readTsmReport } from "../../../attestation/tsm/report.ts";
+import { createFakeTsm } from "../../../attestation/tsm/testing/tsm.ts";
+import type { Bytes } from "../../../platform/bytes.ts";
+import { concat, copyOf, hex, randomBytes } from "../../../platform/bytes.ts";
+import { startTpmMachine, swtpmTest, verifierFor } from "./attacks.ts";
+
+/** A machine of some kind. */
+export interface VariantMachine extends AsyncDisposable {
+  /** Makes its evidence, honestly, and has its registers; what a host gives at the launch is given by extending PCR 12. */
+  readonly issuer: EvidenceIssuer & MeasurementRegisters;
+  /** What a verifier calls it; empty where that is what the statement binds (TDX). */
+  readonly identity: string;
+  /** What a policy may pin it by: the EK's identity, the chip, the platform. */
+  readonly hardware: string;
+  /** The machines of each kind, where it is several. */
+  readonly parts: readonly VariantMachine[];
+  /** Boots another image than the policy's. */
+  changeImage(): Promise<void>;
+}
+
+/** An SEV-SNP machine. */
+export interface SnpMachine extends VariantMachine {
+  /** Bytes of its reports by their offset. */
+  readonly fields: Record<number, Uint8Array>;
+}
+
+/** A TDX machine. */
+export interface TdxMachine extends VariantMachine {
+  /** What its quotes say. */
+  readonly lies: { -readonly [K in keyof QuoteLies]: QuoteLies[K] };
+}
+
+/** The names of the checks that stop an attack, as in `refused/pcr-4`. */
+export interface VariantChecks {
+  /** Evidence of another connection, or over another statement. */
+  readonly statement: string;
+  /** The trust part of another configuration. */
+  readonly trust: string;
+  /** The lock of another cluster; nothing where there is no register for it. */
+  readonly lock?: string;
+  /** Another image. */
+  readonly image: string;
+  /** The same image on other hardware. */
+  readonly hardware: string;
+}
+
+/** A kind of evidence, or several. */
+export interface TestVariant {
+  /** As evidence names it. */
+  readonly name: string;
+  /** What stops attacks. */
+  readonly checks: VariantChecks;
+  /** Whether identities are made anew with each start of a machine. */
+  readonly isEphemeral: boolean;
+  /** Makes a machine and boots it; nothing is measured. */
+  start(): Promise<VariantMachine>;
+  /** A verifier that trusts these machines, if they run the policy's image. */
+  verifierFor(...machines: readonly VariantMachine[]): EvidenceVerifier;
+}
+
+/** The digest of the policy's SNP image. */
+const MEASUREMENT = filled(48, 0x3e);
+/** The AMD that all SNP machines here are by. */
+export const AMD = await amdTesting.createSoftwareAmd();
+/** The Intel that all TDX machines here are by. */
+export const INTEL = createSoftwareIntel();
+const AMD_COLLATERAL = await AMD.collateral();
+
+const TPM: TestVariant = {
+  name: "tpm",
+  checks: { statement: "statement", trust: "pcr-12", lock: "pcr-15", image: "pcr-4", hardware: "ek-identity" },
+  isEphemeral: false,
+  async start() {
+    const machine = await startTpmMachine();
+    const self: VariantMachine = {
+      issuer: machine.issuer,
+      identity: machine.identity,
+      hardware: machine.identity,
+      get parts() {
+        return [self];
+      },
+      changeImage: () => machine.issuer.extend(4, randomBytes(32)),
+      [Symbol.asyncDispose]: () => machine[Symbol.asyncDispose](),
+    };
+    return self;
+  },
+  verifierFor: (...machines) => verifierFor(...machines),
+};
+
+/** Launches an SEV-SNP machine on a chip of its own. */
+export async function startSnpMachine(): Promise<SnpMachine> {
+  const [chip, reportId] = [randomBytes(64), randomBytes(32)];
+  const fields: Record<number, Uint8Array> = { 0x90: MEASUREMENT, 0xc0: filled(32, 0), 0x140: reportId, 0x1a0: chip };
+  const auxblob = amdTesting.certificateTableOf({
+    [CERTIFICATE_GUID.vcek]: await AMD.vek({ extensions: { "04": chip } }),
+  });
+  const tsm = createFakeTsm({
+    provider: "sev_guest",
+    privilegeFloor: 0,
+    answer: async (reportData) => ({ outblob: await AMD.report({ ...fields, 0x50: reportData }), auxblob }),
+  });
+  const read = (request: TsmRequest) => readTsmReport(request, tsm);
+  const registers = snpRegisters(read);
+  const self: SnpMachine = {
+    fields,
+    issuer: {
+      ...createSnpIssuer(read),
+      ...registers,
+      // Another machine after each launch: nobody remembers what the one before had.
+      read: (index) => snpRegisters(read).read(index),
+      extend: (index, digest) =>
+        index === TRUST_REGISTER ? Promise.resolve(void (fields[0xc0] = digest)) : registers.extend(index, digest),
+    },
+    identity: hex(reportId),
+    hardware: hex(chip),
+    get parts() {
+      return [self];
+    },
+    changeImage: () => Promise.resolve(void (fields[0x90] = randomBytes(48))),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+  return self;
+}
+
+const SNP: TestVariant = {
+  name: "snp",
+  checks: {
+    ...{ statement: "snp-report-data", trust: "snp-host-data", image: "snp-measurement" },
+    hardware: "snp-chip-id",
+  },
+  isEphemeral: true,
+  start: startSnpMachine,
+  verifierFor(...machines) {
+    const policy = { ...amdTesting.policyFor(), chipIds: new Set(machines.map(({ hardware }) => hardware)) };
+    return createSnpVerifier(policy, AMD_COLLATERAL, () => amdTesting.NOW, AMD.anchors);
+  },
+};
+
+/** What a policy wants of the TDX machines here. */
+export const TDX_POLICY: TdxPolicy = Object.freeze({
+  mrtd: [filled(48, 0xa0)],
+  rtmr0: [filled(48, 0xb0)],
+  rtmr1: [filled(48, 0xb1)],
+  rtmr2: [filled(48, 0xb2)],
+  tcbStatuses: ["UpToDate"] as const,
+  minimumTeeTcbSvn: filled(16, 0),
+  minimumEvaluation: 1,
+  bannedPlatforms: new Set<string>(),
+});
+
+/** Launches a TDX machine on a platform of its own. */
+export function startTdxMachine(): TdxMachine {
+  const ppid = randomBytes(16);
+  const rtmrs = [filled(48, 0xb0), filled(48, 0xb1), filled(48, 0xb2), filled(48, 0)];
+  const lies: TdxMachine["lies"] = { rtmrs, mrConfigId: filled(48, 0), chain: chainOf(ppid) };
+  const tsm = createFakeTsm({
+    provider: "tdx_guest",
+    answer: async (reportData) => ({ outblob: await INTEL.quote({ ...lies, reportData }) }),
+  });
+  const registers = tdxMeasurementRegisters(createTdxRegisters({
+    read: (name) => Promise.resolve(name === "mrconfigid" ? lies.mrConfigId ?? filled(48, 0) : rtmrs[3] ?? ppid),
+    async write(_name, bytes) {
+      rtmrs[3] = new Uint8Array(await crypto.subtle.digest("SHA-384", concat(rtmrs[3] ?? ppid, copyOf(bytes))));
+    },
+  }));
+  const self: TdxMachine = {
+    lies,
+    issuer: {
+      ...createTdxIssuer(() => Promise.resolve(INTEL.collateral()), (request) => readTsmReport(request, tsm)),
+      ...registers,
+      extend: (index, digest) =>
+        index === TRUST_REGISTER
+          ? Promise.resolve(void (lies.mrConfigId = padded(digest)))
+          : registers.extend(index, digest),
+    },
+    identity: "",
+    hardware: hex(ppid),
+    get parts() {
+      return [self];
+    },
+    changeImage: () => Promise.resolve(void (rtmrs[2] = randomBytes(48))),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+  return self;
+}
+
+/** The PCK chain of a platform. */
+function chainOf(ppid: Bytes): readonly Uint8Array[] {
+  const platform = { fmspc: "b0c06f000000", components: Array.from(filled(16, 2)), pceSvn: 11 };
+  const parts = intelDer.sgxParts(platform).with(0, intelDer.sgxPart("1", intelDer.element(0x04, ppid)));
+  const sequence = intelDer.element(0x30, ...parts);
+  const extension = intelDer.element(0x30, intelDer.oid(SGX_EXTENSION), intelDer.element(0x04, sequence));
+  return [INTEL.certificate("pck", { extensions: [extension] }), INTEL.certificate("issuer"), INTEL.anchor.der];
+}
+
+/** Nothing but what comes with the evidence. */
+export const NOWHERE = Object.freeze({ place: "nowhere", find: () => Promise.resolve(undefined) });
+
+const TDX: TestVariant = {
+  name: "tdx",
+  checks: {
+    ...{ statement: "tdx-report-data", trust: "tdx-mrconfigid", lock: "tdx-rtmr-3", image: "tdx-rtmr-2" },
+    hardware: "tdx-platform",
+  },
+  isEphemeral: true,
+  start: () => Promise.resolve(startTdxMachine()),
+  verifierFor(...machines) {
+    const policy = { ...TDX_POLICY, platforms: new Set(machines.map(({ hardware }) => hardware)) };
+    return createTdxVerifier(policy, NOWHERE, () => intelDer.NOW, INTEL.anchor);
+  },
+};
+
+/** A machine of several kinds, each of which is a machine of its own here. */
+export function combineMachines(parts: readonly VariantMachine[]): VariantMachine {
+  const issuers = parts.map(({ issuer }) => issuer);
+  const [first] = parts;
+  if (first === undefined) throw new Error("no parts");
+  return {
+    issuer: { ...combineIssuers(issuers), ...combineRegisters(issuers) },
+    identity: first.identity,
+    hardware: first.hardware,
+    parts,
+    changeImage: () => first.changeImage(),
+    async [Symbol.asyncDispose]() {
+      for (const part of parts) await part[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Of both kinds the TPM is looked at first, so that its checks are what the tests see. */
+const TPM_AND_SNP: TestVariant = {
+  ...TPM,
+  name: "tpm+snp",
+  start: async () => combineMachines([await TPM.start(), await SNP.start()]),
+  verifierFor: (...machines) =>
+    combineVerifiers(
+      [TPM, SNP].map((variant, index) => variant.verifierFor(...machines.flatMap(({ parts }) => parts[index] ?? []))),
+    ),
+};
+
+/** Every kind of evidence that proves something, and one machine with two. */
+export const VARIANTS: Readonly<Record<"tpm" | "snp" | "tdx" | "tpm+snp", TestVariant>> = Object.freeze({
+  tpm: TPM,
+  snp: SNP,
+  tdx: TDX,
+  "tpm+snp": TPM_AND_SNP,
+});
+
+/** Registers a test for each of these variants; those with a TPM need swtpm. */
+export async function variantTest(
+  name: string,
+  run: (t: Deno.TestContext, variant: TestVariant) => Promise<void>,
+  variants: readonly TestVariant[] = Object.values(VARIANTS),
+): Promise<void> {
+  for (const variant of variants) {
+    const full = `${name} [${variant.name}]`;
+    if (variant.name.includes("tpm")) await swtpmTest(full, (t) => run(t, variant));
+    else Deno.test(full, (t) => run(t, variant));
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * `bootstrapper run` that comes to harm at a chosen point, for tests. Without a point it is the same program, and its TPM may be
+ * a software TPM behind a socket.
+ *
+ * The one argument is a {@linkcode HarmedRun} as JSON.
+ *
+ * @module
+ */
+import { Command } from "commander";
+import { connectTpmSocket } from "../../../attestation/kinds/tpm/testing/socket_transport.ts";
+import type { CliContext } from "../../../cli/context.ts";
+import { declareRun } from "../../../cli/run.ts";
+import { runDependencies } from "../../../cli/run_handler.ts";
+import { createSystemContext } from "../../../cli/system_context.ts";
+import { terminationSignal } from "../../../cli/termination.ts";
+import { runNode } from "../../../node/run.ts";
+import type { Log, LogFields } from "../../../platform/log.ts";
+import { type Harm, type HarmedRun, harmIn, MEMBERSHIP, readHarmedRun } from "./crash_points.ts";
+
+/** What systemd does to a unit: the process and all that it started end at once. */
+function killGroup(): void {
+  Deno.kill(-Deno.pid, "SIGKILL");
+}
+
+/** Nothing else happens meanwhile. */
+function doHarm(harm: Harm): void {
+  if (harm.kind === "kill") return killGroup();
+  const { code, stderr } = new Deno.Command("sh", { args: ["-euc", harmIn(harm)] }).outputSync();
+  if (code !== 0) throw new Error(new TextDecoder().decode(stderr));
+}
+
+/** The step that is no step of a journal: to write down that the node is a member. */
+function harmfulLog(log: Log, point: HarmedRun["point"]): Log {
+  const comesToHarm = (name: string, fields: LogFields | undefined) =>
+    point?.step === MEMBERSHIP &&
+    (point.moment === "before" ? name === "race" && fields?.["state"] === "member" : name === "member");
+  return {
+    event(level, name, fields) {
+      log.event(level, name, fields);
+      if (point !== undefined && comesToHarm(name, fields)) doHarm(point.harm);
+    },
+    with: (fields) => harmfulLog(log.with(fields), point),
+  };
+}
+
+function contextOf({ tpm, point }: HarmedRun): CliContext {
+  const system = createSystemContext();
+  const context = { ...system, log: harmfulLog(system.log, point) };
+  if (tpm === undefined) return context;
+  const openTpm = () => connectTpmSocket({ path: tpm });
+  return { ...context, openTpm, paths: { ...system.paths, tpmDevice: tpm } };
+}
+
+/** The status is written beside the steps; a write of it that ends on a full disk would make room again. */
+const SETTLING_MS = 250;
+
+/** Does the harm of a step, of a disk only once nothing else is being written. */
+async function comeToHarm(harm: Harm): Promise<void> {
+  if (harm.kind !== "kill") await new Promise((resolve) => setTimeout(resolve, SETTLING_MS));
+  doHarm(harm);
+}
+
+if (import.meta.main) {
+  const harmed = readHarmedRun(Deno.args[0] ?? "");
+  const { point } = harmed;
+  let isOver = false;
+  const program = new Command();
+  declareRun(program, contextOf(harmed), async (request, context) => {
+    using termination = terminationSignal();
+    await runNode({
+      ...await runDependencies(request, context),
+      aroundStep: async (name, work) => {
+        const isHere = point?.step === name && !isOver;
+        if (isHere) isOver = true;
+        if (isHere && point.moment === "before") await comeToHarm(point.harm);
+        const result = await work();
+        if (isHere && point.moment === "after") await comeToHarm(point.harm);
+        return result;
+      },
+    }, termination.signal);
+  });
+  const ended = await program.parseAsync(["run", "--config", harmed.config], { from: "user" }).then(() => 0, () => 1);
+  Deno.exit(ended);
+}

@@ -1,0 +1,69 @@
+import { CrashCluster, type Marks, untilJoinServiceAnswers } from "./crash_cluster.ts";
+import { InitLife, JoinLife, type Life } from "./crash_lives.ts";
+import type { RunWorld } from "../node/run_machine.ts";
+import type { RunOperator } from "../node/run_operator.ts";
+
+/** Where one machine after the other lives; several lanes do so side by side. */
+export interface CrashLane {
+  /** A fresh machine. */
+  life(name: string): Promise<Life>;
+  /** Asserts that a machine is a whole member of its cluster. `marks` are those that it had when it was killed. */
+  assertMember(life: Life, marks: Marks): Promise<void>;
+  /** Takes a machine away, and leaves the lane as it was. */
+  end(life: Life): Promise<void>;
+}
+
+/** Every machine founds a cluster of its own. */
+export function initLane(world: RunWorld, operator: RunOperator): CrashLane {
+  return {
+    async life(name) {
+      const machine = await world.machine(name, operator.publicKey, { init: true });
+      return new InitLife(machine, operator.anew(name));
+    },
+    async assertMember({ machine }, marks) {
+      using cluster = await CrashCluster.of(machine);
+      await cluster.assertMember(machine, "init", marks);
+    },
+    end: ({ machine }) => machine.node.powerOff(),
+  };
+}
+
+/** A cluster that machines join as workers, which may be side by side. */
+export class WorkerLane implements CrashLane, Disposable {
+  readonly #world: RunWorld;
+  readonly #operator: RunOperator;
+  readonly #cluster: CrashCluster;
+
+  private constructor(world: RunWorld, operator: RunOperator, cluster: CrashCluster) {
+    this.#world = world;
+    this.#operator = operator;
+    this.#cluster = cluster;
+  }
+
+  /** Founds the cluster. */
+  static async create(world: RunWorld, operator: RunOperator): Promise<WorkerLane> {
+    const machine = await world.machine("founder", operator.publicKey, { init: true });
+    await new InitLife(machine, operator).goOn();
+    await untilJoinServiceAnswers(machine);
+    return new WorkerLane(world, operator, await CrashCluster.of(machine));
+  }
+
+  async life(name: string): Promise<Life> {
+    const machine = await this.#world.machine(name, this.#operator.publicKey, { init: false, joinAt: ["founder"] });
+    return new JoinLife("worker", machine);
+  }
+
+  assertMember({ machine }: Life, marks: Marks): Promise<void> {
+    return this.#cluster.assertMember(machine, "worker", marks);
+  }
+
+  /** Its Node stays, and is not Ready. */
+  end({ machine }: Life): Promise<void> {
+    return machine.node.powerOff();
+  }
+
+  /** Lets go of the cluster. */
+  [Symbol.dispose](): void {
+    this.#cluster[Symbol.dispose]();
+  }
+}

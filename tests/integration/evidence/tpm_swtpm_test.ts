@@ -1,0 +1,325 @@
+/** The TPM's evidence end to end, with a real software TPM. */
+import assert from "node:assert/strict";
+import { createPolicyText, createSoftwareMachine, errorOf, flipped } from "./_tpm.ts";
+import { COMMAND, HANDLE, QUOTED_PCRS } from "../../../attestation/kinds/tpm/constants.ts";
+import { checkCounters } from "../../../attestation/kinds/tpm/testing/counters.ts";
+import { createTpmIssuer } from "../../../attestation/kinds/tpm/issuer.ts";
+import { makeCredential } from "../../../attestation/kinds/tpm/make_credential.ts";
+import { decodePayload, encodePayload } from "../../../attestation/kinds/tpm/payload.ts";
+import { nameOf, readPublicArea, spkiOf } from "../../../attestation/kinds/tpm/public_area.ts";
+import {
+  ATTESTATION_KEY_PUBLIC,
+  EK_PROFILES,
+  EK_TYPES,
+  type EkType,
+} from "../../../attestation/kinds/tpm/templates.ts";
+import { Tpm } from "../../../attestation/kinds/tpm/tpm.ts";
+import type { TpmTransport } from "../../../attestation/kinds/tpm/transport.ts";
+import type { Evidence, RegisterExpectation, VerifiedEvidence } from "../../../attestation/evidence.ts";
+import { NO_COLLATERAL } from "../../../attestation/collateral.ts";
+import { readPolicy } from "../../../attestation/policy/policy.ts";
+import { createVerifier } from "../../../attestation/policy/policy_verifier.ts";
+import { extendedOnce } from "../../../protocol/transcript.ts";
+import { equalBytes, fromHex, hex, isZero, randomBytes, sha256 } from "../../../platform/bytes.ts";
+import { systemClock } from "../../../platform/clock.ts";
+import { hasSwtpm, startSwtpm, type Swtpm } from "../../swtpm.ts";
+
+const isThere = await hasSwtpm();
+const zero = new Uint8Array(32);
+const fresh: RegisterExpectation = { trust: [zero], lock: [zero] };
+const certified: readonly EkType[] = ["rsa2048", "ecc-p384"];
+
+function swtpmTest(name: string, run: () => Promise<void>): void {
+  Deno.test({
+    name: isThere ? name : `${name} -- IGNORED: swtpm and swtpm-tools are not installed`,
+    ignore: !isThere,
+    fn: run,
+  });
+}
+
+async function withTpm(tpm: Swtpm, run: (transport: TpmTransport) => Promise<void>): Promise<void> {
+  const transport = await tpm.connect();
+  try {
+    await run(transport);
+  } finally {
+    transport.close();
+  }
+}
+
+function verify(
+  evidence: Evidence,
+  statement: Uint8Array,
+  policy: string,
+  registers: RegisterExpectation = fresh,
+): Promise<VerifiedEvidence> {
+  return createVerifier(readPolicy(policy, "the test's policy"), "node", NO_COLLATERAL, systemClock.now).verify(
+    evidence,
+    statement,
+    registers,
+  );
+}
+
+async function identityIn(evidence: Evidence): Promise<string> {
+  const { endorsementKey } = decodePayload(evidence.payload);
+  return hex(await sha256(spkiOf(readPublicArea(endorsementKey, "endorsement key").key)));
+}
+
+for (const ekType of certified) {
+  swtpmTest(
+    `a TPM's evidence is verified by its certificate's authority and its challenge answered: ${ekType}`,
+    async () => {
+      await using tpm = await startSwtpm({ vmId: "machine-1" });
+      await withTpm(tpm, async (transport) => {
+        const issuer = createTpmIssuer(transport, ekType);
+        const statement = randomBytes(32);
+        const evidence = await issuer.issue(statement);
+        const policy = createPolicyText(ekType, { issuerPem: tpm.issuerPem, commonName: "machine-1" });
+        const { claims, challenge } = await verify(evidence, statement, policy);
+        assert.equal(claims.identity, await identityIn(evidence));
+        assert.ok(claims.fresh);
+        assert.ok(challenge !== undefined);
+        assert.ok(equalBytes(await issuer.activate(challenge.message), challenge.secret));
+
+        const other = createPolicyText(ekType, { issuerPem: tpm.issuerPem, commonName: "machine-2" });
+        assert.equal((await errorOf(() => verify(evidence, statement, other))).code, "refused/ek-attributes");
+        const otherType = createPolicyText(ekType === "rsa2048" ? "ecc-p384" : "rsa2048", {
+          identity: claims.identity,
+        });
+        assert.equal((await errorOf(() => verify(evidence, statement, otherType))).code, "refused/ek-type");
+        assert.equal((await errorOf(() => verify(evidence, randomBytes(32), policy))).code, "refused/statement");
+      });
+    },
+  );
+
+  swtpmTest(`no byte of a TPM's evidence can be flipped, its certificate included: ${ekType}`, async () => {
+    await using tpm = await startSwtpm({ vmId: "machine-1" });
+    await withTpm(tpm, async (transport) => {
+      const statement = randomBytes(32);
+      const { payload } = await createTpmIssuer(transport, ekType).issue(statement);
+      const policy = createPolicyText(ekType, { issuerPem: tpm.issuerPem, commonName: "machine-1" });
+      for (let index = 0; index < payload.length; index++) {
+        const { code } = await errorOf(() =>
+          verify({ variant: "tpm", payload: flipped(payload, index) }, statement, policy)
+        );
+        assert.match(code, /^(refused|malformed)\//, `byte ${index}`);
+      }
+    });
+  });
+}
+
+for (const ekType of EK_TYPES) {
+  swtpmTest(
+    `a TPM without certificates makes its EK by the template and is verified by its identity: ${ekType}`,
+    async () => {
+      await using tpm = await startSwtpm({ bare: true });
+      await withTpm(tpm, async (transport) => {
+        const issuer = createTpmIssuer(transport, ekType);
+        const statement = randomBytes(32);
+        const evidence = await issuer.issue(statement);
+        const identity = await identityIn(evidence);
+        const { claims, challenge } = await verify(evidence, statement, createPolicyText(ekType, { identity }));
+        assert.equal(claims.identity, identity);
+        assert.ok(challenge !== undefined);
+        assert.ok(equalBytes(await issuer.activate(challenge.message), challenge.secret));
+        const stranger = createPolicyText(ekType, { identity: hex(randomBytes(32)) });
+        assert.equal((await errorOf(() => verify(evidence, statement, stranger))).code, "refused/ek-identity");
+      });
+    },
+  );
+}
+
+swtpmTest("the EK made by the template is the one that the manufacturer left in the TPM", async () => {
+  await using tpm = await startSwtpm();
+  await withTpm(tpm, async (transport) => {
+    const direct = new Tpm(transport, systemClock);
+    for (const ekType of certified) {
+      const { persistentHandle, publicArea } = EK_PROFILES[ekType];
+      assert.ok(persistentHandle !== undefined);
+      const made = await direct.createPrimary(HANDLE.endorsement, publicArea);
+      await direct.flushContext(made.handle);
+      assert.ok(equalBytes(made.publicArea, await direct.readPublic(persistentHandle)));
+    }
+  });
+});
+
+swtpmTest("registers show what was extended, until a reboot, which the counters show", async () => {
+  await using tpm = await startSwtpm();
+  const [digest, statement] = [randomBytes(32), randomBytes(32)];
+  const locked = await extendedOnce(digest);
+  let identity = "";
+  let before: VerifiedEvidence | undefined;
+  await withTpm(tpm, async (transport) => {
+    const issuer = createTpmIssuer(transport, "rsa2048");
+    assert.ok(isZero(await issuer.read(15)));
+    const first = await issuer.issue(statement);
+    identity = await identityIn(first);
+    const policy = createPolicyText("rsa2048", { identity });
+    before = await verify(first, statement, policy);
+    await issuer.extend(15, digest);
+    assert.ok(equalBytes(await issuer.read(15), locked));
+    const evidence = await issuer.issue(statement);
+    assert.equal((await errorOf(() => verify(evidence, statement, policy))).code, "refused/pcr-15");
+    const now = await verify(evidence, statement, policy, { ...fresh, lock: [locked] });
+    assert.equal(now.claims.fresh, false);
+    assert.equal(checkCounters(before.claims, now.claims), "same-run");
+    await issuer.extend(12, digest);
+    const measured = await issuer.issue(statement);
+    assert.equal(
+      (await errorOf(() => verify(measured, statement, policy, { ...fresh, lock: [locked] }))).code,
+      "refused/pcr-12",
+    );
+    await verify(measured, statement, policy, { trust: [locked], lock: [locked] });
+    await issuer.extend(4, digest);
+    const changed = await issuer.issue(statement);
+    assert.equal(
+      (await errorOf(() => verify(changed, statement, policy, { trust: [locked], lock: [locked] }))).code,
+      "refused/pcr-4",
+    );
+  });
+  await tpm.restart();
+  await withTpm(tpm, async (transport) => {
+    const issuer = createTpmIssuer(transport, "rsa2048");
+    const after = await verify(await issuer.issue(statement), statement, createPolicyText("rsa2048", { identity }));
+    assert.ok(before !== undefined);
+    assert.equal(checkCounters(before.claims, after.claims), "later-run");
+    assert.equal(
+      (await errorOf(() => checkCounters(after.claims, before?.claims ?? after.claims))).code,
+      "refused/reset-counter",
+    );
+  });
+});
+
+swtpmTest("activation by another TPM: a challenge is opened by the TPM that it is for and by no other", async () => {
+  await using one = await startSwtpm({ bare: true });
+  await using other = await startSwtpm({ bare: true });
+  await withTpm(one, (first) =>
+    withTpm(other, async (second) => {
+      for (const ekType of EK_TYPES) {
+        const statement = randomBytes(32);
+        const evidence = await createTpmIssuer(first, ekType).issue(statement);
+        const policy = createPolicyText(ekType, { identity: await identityIn(evidence) });
+        const { challenge } = await verify(evidence, statement, policy);
+        assert.ok(challenge !== undefined);
+        assert.equal(
+          (await errorOf(() => createTpmIssuer(second, ekType).activate(challenge.message))).code,
+          "refused/tpm-value",
+        );
+      }
+    }));
+});
+
+swtpmTest("software AK with a real EK: its evidence is verified, and the TPM does not open its challenge", async () => {
+  await using tpm = await startSwtpm({ vmId: "victim" });
+  await withTpm(tpm, async (transport) => {
+    for (const ekType of certified) {
+      const issuer = createTpmIssuer(transport, ekType);
+      const statement = randomBytes(32);
+      const { endorsementKey, certificate } = decodePayload((await issuer.issue(statement)).payload);
+      const machine = await createSoftwareMachine(ekType);
+      const pcrs = QUOTED_PCRS.map(() => zero);
+      const evidence = await machine.issue(statement, pcrs, { endorsementKey, certificate });
+      const policy = createPolicyText(ekType, { issuerPem: tpm.issuerPem, commonName: "victim" });
+      const { challenge } = await verify(evidence, statement, policy);
+      assert.ok(challenge !== undefined);
+      assert.equal((await errorOf(() => issuer.activate(challenge.message))).code, "refused/tpm-value");
+    }
+  });
+});
+
+/** More than swtpm takes for an attack. */
+const POWER_CUTS = 6;
+
+swtpmTest("power cuts do not lock the attestation key, however many come in a row", async () => {
+  await using tpm = await startSwtpm({ bare: true });
+  for (let cuts = 0; cuts <= POWER_CUTS; cuts++) {
+    await withTpm(tpm, async (transport) => {
+      const issuer = createTpmIssuer(transport, "rsa2048");
+      const statement = randomBytes(32);
+      const evidence = await issuer.issue(statement);
+      const policy = createPolicyText("rsa2048", { identity: await identityIn(evidence) });
+      const { challenge } = await verify(evidence, statement, policy);
+      assert.ok(challenge !== undefined);
+      await issuer.activate(challenge.message);
+    });
+    await tpm.restart();
+  }
+});
+
+swtpmTest("unrestricted key, or a key of another hierarchy: its quotes are refused", async () => {
+  await using tpm = await startSwtpm({ bare: true });
+  await withTpm(tpm, async (transport) => {
+    const direct = new Tpm(transport, systemClock);
+    const statement = randomBytes(32);
+    const genuine = await createTpmIssuer(transport, "rsa2048").issue(statement);
+    const policy = createPolicyText("rsa2048", { identity: await identityIn(genuine) });
+    const unrestricted = fromHex(hex(ATTESTATION_KEY_PUBLIC).replace("00050472", "00040472"), "template");
+    const cases = [
+      ["refused/ak-attributes", HANDLE.endorsement, unrestricted],
+      ["refused/qualified-signer", HANDLE.owner, ATTESTATION_KEY_PUBLIC],
+    ] as const;
+    for (const [code, hierarchy, template] of cases) {
+      const { handle, publicArea } = await direct.createPrimary(hierarchy, template);
+      const quote = await direct.quote(handle, statement, QUOTED_PCRS);
+      await direct.flushContext(handle);
+      const payload = encodePayload({ ...decodePayload(genuine.payload), attestationKey: publicArea, ...quote });
+      assert.equal((await errorOf(() => verify({ variant: "tpm", payload }, statement, policy))).code, code);
+    }
+  });
+});
+
+swtpmTest(
+  "issue() quotes again when a PCR changes between reading and quoting, and gives up when it always does",
+  async () => {
+    await using tpm = await startSwtpm({ bare: true });
+    await withTpm(tpm, async (transport) => {
+      const direct = new Tpm(transport, systemClock);
+      let changes = 0;
+      const disturbed = (wanted: number): TpmTransport => ({
+        ...transport,
+        async transmit(command) {
+          const code = new DataView(command.slice().buffer).getUint32(6);
+          if (code === COMMAND.quote && changes < wanted) {
+            changes++;
+            await direct.pcrExtend(8, randomBytes(32));
+          }
+          return await transport.transmit(command);
+        },
+      });
+      const statement = randomBytes(32);
+      const evidence = await createTpmIssuer(disturbed(3), "rsa2048").issue(statement);
+      await verify(evidence, statement, createPolicyText("rsa2048", { identity: await identityIn(evidence) }));
+      assert.equal(changes, 3);
+      changes = 0;
+      const error = await errorOf(() => createTpmIssuer(disturbed(100), "rsa2048").issue(statement));
+      assert.equal(error.code, "unavailable/tpm-pcrs");
+      assert.equal(changes, 8);
+    });
+  },
+);
+
+swtpmTest("nothing is left behind in the TPM, whatever fails and however much is asked for at once", async () => {
+  await using tpm = await startSwtpm({ bare: true });
+  await withTpm(tpm, async (transport) => {
+    const issuer = createTpmIssuer(transport, "rsa2048");
+    const statement = randomBytes(32);
+    const { attestationKey, endorsementKey } = decodePayload((await issuer.issue(statement)).payload);
+    const { key } = readPublicArea(endorsementKey, "endorsement key");
+    const good = await makeCredential(key, EK_PROFILES.rsa2048, await nameOf(attestationKey));
+    const bad = await makeCredential(key, EK_PROFILES.rsa2048, new Uint8Array(34));
+    // More than the TPM has slots for sessions (64) or keys (3).
+    for (let i = 0; i < 70; i++) {
+      assert.equal((await errorOf(() => issuer.activate(bad.message))).code, "refused/tpm-value");
+    }
+    const trailing = { ...good.message, credentialBlob: new Uint8Array([...good.message.credentialBlob, 0]) };
+    assert.equal((await errorOf(() => issuer.activate(trailing))).code, "malformed/tpm");
+    assert.equal((await errorOf(() => issuer.issue(new Uint8Array(31)))).code, "internal/statement");
+    const [secrets, issued, values] = await Promise.all([
+      Promise.all(Array.from({ length: 5 }, () => issuer.activate(good.message))),
+      Promise.all(Array.from({ length: 5 }, () => issuer.issue(statement))),
+      Promise.all(QUOTED_PCRS.map((index) => issuer.read(index))),
+    ]);
+    for (const secret of secrets) assert.ok(equalBytes(secret, good.secret));
+    assert.equal(issued.length, 5);
+    assert.ok(values.every(isZero));
+  });
+});

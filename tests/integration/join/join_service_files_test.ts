@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { createFounding } from "../../../protocol/founding.ts";
+import { createCertificateAuthority, issueServiceCertificate } from "../../../certificate/ca.ts";
+import { clusterIdOf } from "../../../certificate/cluster_id.ts";
+import { generateKeyPair } from "../../../certificate/keys.ts";
+import type { ServiceState } from "../../../service/service_state.ts";
+import { writeServiceState } from "../../../service/service_state.ts";
+import { systemClock } from "../../../platform/clock.ts";
+import { BOOTSTRAPPER } from "../node/run_process.ts";
+
+const CLUSTER_NAME = "production";
+/** A hard limit, as `deno run` raises a soft one by itself, which the compiled binary does not. */
+const MAXIMUM_FILES = 256;
+const PEERS = 400;
+const DEADLINE_MS = 120_000;
+const POLL_MS = 50;
+
+Deno.test("join-service ends, for systemd to start it again, when peers took its last file and it accepts nobody any more", async () => {
+  const folder = await Deno.makeTempDir();
+  const port = freePort();
+  await writeServiceState(folder, await serviceState(port));
+  const command = [...BOOTSTRAPPER, "join-service", "--folder", folder];
+  const deadline = AbortSignal.timeout(DEADLINE_MS);
+  const ended = new Deno.Command("sh", {
+    args: ["-uc", `ulimit -n ${MAXIMUM_FILES} && exec "$@"`, "sh", ...command],
+    stdout: "null",
+    stderr: "piped",
+    signal: deadline,
+  }).output();
+  await waitForService(port, deadline);
+  const peers: Deno.Conn[] = [];
+  for (let index = 0; index < PEERS; index++) peers.push(await Deno.connect({ hostname: "127.0.0.1", port }));
+  const { code, stderr } = await ended;
+  for (const peer of peers) peer.close();
+  assert.ok(!deadline.aborted, "it lives, and accepts nobody");
+  const said = new TextDecoder().decode(stderr);
+  assert.match(said, /is accepted any more/);
+  assert.equal(code, 1, said);
+  await Deno.remove(folder, { recursive: true });
+});
+
+async function waitForService(port: number, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    try {
+      (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+      return;
+    } catch {
+      await systemClock.sleep(POLL_MS, signal);
+    }
+  }
+}
+
+/** What a join service runs on whose API server is not there. */
+async function serviceState(port: number): Promise<ServiceState> {
+  const operator = await generateKeyPair("ed25519");
+  const ca = await createCertificateAuthority(new Date());
+  const clusterId = await clusterIdOf(ca.certificate);
+  const keys = await generateKeyPair("p-256");
+  const listen = `127.0.0.1:${port}`;
+  const api = `127.0.0.1:${freePort()}`;
+  return {
+    keys,
+    certificate: (await issueServiceCertificate(ca, keys.spki, new Date())).der,
+    caCertificate: ca.certificate.der,
+    foundings: [await createFounding(operator, clusterId, CLUSTER_NAME)],
+    trust: { clusterName: CLUSTER_NAME, clusterId, operatorKeys: [operator.spki] },
+    policyDocument: "version: 1\nvariant: none\n",
+    clusterDocument: "{kubernetesVersion: v1.36.3, podSubnet: 10.244.0.0/16, kubeProxy: false, coreDns: false}",
+    listen,
+    apiServer: `https://${api}`,
+    apiEndpoints: [api],
+    joinEndpoints: [listen],
+  };
+}
+
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return (listener.addr as Deno.NetAddr).port;
+}

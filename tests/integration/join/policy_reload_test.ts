@@ -1,0 +1,176 @@
+/** The policy of a running cluster: changed by its operator in the ConfigMap, in force without a restart, handed on to new members. */
+import assert from "node:assert/strict";
+import * as v from "valibot";
+import { createTpmIssuer } from "../../../attestation/kinds/tpm/issuer.ts";
+import { KubernetesApi } from "../../../kubernetes/api.ts";
+import { readKubeconfig } from "../../../kubernetes/kubeconfig.ts";
+import { POLICY_CONFIG_MAP, POLICY_KEY, POLICY_NAMESPACE } from "../../../kubernetes/policy_config_map.ts";
+import { systemClock } from "../../../platform/clock.ts";
+import { waitUntil } from "../../e2e/wait_until.ts";
+import { startSwtpm, type Swtpm } from "../../swtpm.ts";
+import { swtpmTest } from "../attacks/attacks.ts";
+import type { RunMachine } from "../node/run_machine.ts";
+import { RunWorld } from "../node/run_machine.ts";
+import { RunOperator } from "../node/run_operator.ts";
+import { PATIENCE_MS, type PrintedEvent } from "../node/run_process.ts";
+
+const SERVICE_LOG = "/var/log/bootstrapper-join-service.log";
+const CONFIG_MAPS = `/api/v1/namespaces/${POLICY_NAMESPACE}/configmaps`;
+const configMapSchema = v.object({ data: v.record(v.string(), v.string()) });
+const stateSchema = v.object({ policyDocument: v.string() });
+const rights = v.object({ status: v.object({ allowed: v.boolean() }) });
+
+await swtpmTest("the policy of a running cluster is its ConfigMap, and changes without a restart", async (t) => {
+  await using world = await RunWorld.create();
+  await using firstTpm = await startSwtpm();
+  await using secondTpm = await startSwtpm();
+  await using thirdTpm = await startSwtpm();
+  const [first, second, third] = await Promise.all([firstTpm, secondTpm, thirdTpm].map(identityOf));
+  assert.ok(first !== undefined && second !== undefined && third !== undefined);
+  const founding = policyOf(first);
+  const operator = await RunOperator.create(world, founding);
+  const step = async (name: string, work: () => Promise<void>) => {
+    if (!await t.step(name, work)) throw new Error(`Cannot go on after "${name}"; logs are in ${world.world.logs}`);
+  };
+  const founder = await world.machine("cp-1", operator.publicKey, { init: true, tpm: firstTpm.socketPath });
+  const joiner = await world.machine("cp-2", operator.publicKey, {
+    ...{ init: false, joinAt: ["cp-1"], role: "control-plane", tpm: secondTpm.socketPath },
+  });
+  const late = await world.machine("worker-1", operator.publicKey, {
+    ...{ init: false, joinAt: ["cp-2"], tpm: thirdTpm.socketPath },
+  });
+  let api: KubernetesApi | undefined;
+  const change = (data: Readonly<Record<string, string>>) =>
+    required(api).merge(`${CONFIG_MAPS}/${POLICY_CONFIG_MAP}`, { data }, v.unknown());
+
+  await step("init makes the ConfigMap of the operator's policy", async () => {
+    const running = founder.start();
+    await running.event({ event: "init-server-listening" });
+    const init = operator.init(founder);
+    assert.equal(await init.exitCode(), 0, await init.output());
+    assert.equal(await running.exitCode(), 0, await running.output());
+    api = new KubernetesApi(await readKubeconfig(founder.node.path("/etc/kubernetes/admin.conf")));
+    const { data } = await api.get(`${CONFIG_MAPS}/${POLICY_CONFIG_MAP}`, configMapSchema);
+    assert.deepEqual(data, { [POLICY_KEY]: founding });
+  });
+
+  await step("a join service may read that ConfigMap, and nothing else there", async () => {
+    const may = (verb: string, name: string) => mayJoinService(required(api), verb, name);
+    assert.equal(await may("get", POLICY_CONFIG_MAP), true);
+    for (const verb of ["create", "update", "patch", "delete", "list"]) {
+      assert.equal(await may(verb, POLICY_CONFIG_MAP), false, verb);
+    }
+    assert.equal(await may("get", "kubeadm-config"), false);
+  });
+
+  const joining = joiner.start();
+  await step("a machine that the policy does not list is refused, and its status says by which check", async () => {
+    await joining.event({ event: "join-endpoint-refused", code: "refused/ek-identity" });
+    const status = await waitUntil(
+      { what: "a refusal in the status", deadlineMs: PATIENCE_MS, everyMs: 50 },
+      async () => {
+        const text = await joiner.file("/var/lib/bootstrapper/status.json") ?? "{}";
+        return JSON.parse(text).lastRefusal?.checks;
+      },
+    );
+    assert.deepEqual(status.map(({ check }: { check: string }) => check), ["ek-identity"]);
+  });
+
+  await step("a broken version is refused loudly, and the one before stays", async () => {
+    await change({ [POLICY_KEY]: policyOf(first, second).replace("ekType", "ekTyp") });
+    const refused = await serviceEvent(founder, { event: "policy-refused" });
+    assert.deepEqual([refused["level"], refused["code"], refused["source"]], ["error", "usage/document", "ConfigMap"]);
+    assert.match(String(refused["message"]), /tpm\.ekTyp/);
+    const before = (await serviceEvents(founder)).filter(({ event }) => event === "join-refused").length;
+    await waitUntil({ what: "another refusal", deadlineMs: PATIENCE_MS, everyMs: 100 }, async () => {
+      return (await serviceEvents(founder)).filter(({ event }) => event === "join-refused").length > before;
+    });
+    assert.equal((await serviceEvents(founder)).filter(({ event }) => event === "policy-refused").length, 1);
+  });
+
+  const changed = policyOf(first, second);
+  await step(
+    "a good version is in force at once: the machine that was refused joins, and no service was restarted",
+    async () => {
+      await change({ [POLICY_KEY]: changed });
+      const said = await serviceEvent(founder, { event: "policy-changed" });
+      assert.deepEqual(said["changes"], ["tpm.trust.identities", "roles.controlPlanes"]);
+      assert.equal(await joining.exitCode(), 0, await joining.output());
+      const events = await serviceEvents(founder);
+      assert.equal(events.filter(({ event }) => event === "join-service-started").length, 1);
+      assert.deepEqual(await operator.nodes(), ["node/cp-1", "node/cp-2"]);
+    },
+  );
+
+  await step(
+    "the service of the new member begins with the policy in force, and goes by the ConfigMap too",
+    async () => {
+      const path = "/var/lib/bootstrapper/join-service/state.json";
+      const { policyDocument } = v.parse(stateSchema, JSON.parse(await joiner.text(path)));
+      assert.equal(policyDocument, changed);
+      await serviceEvent(joiner, { event: "join-service-started" });
+      await change({ [POLICY_KEY]: policyOf(first, second, third) });
+      await serviceEvent(joiner, { event: "policy-changed" });
+      const running = late.start();
+      assert.equal(await running.exitCode(), 0, await running.output());
+      assert.equal((await serviceEvents(joiner)).filter(({ event }) => event === "join-ticket-issued").length, 1);
+    },
+  );
+
+  await step("no ConfigMap makes a running service insecure", async () => {
+    await change({ [POLICY_KEY]: "version: 1\nvariant: none\n" });
+    const refused = await serviceEvent(joiner, { event: "policy-refused" });
+    assert.equal(refused["code"], "refused/policy-variant");
+    assert.match(String(refused["message"]), /cannot be made insecure/);
+  });
+  api?.[Symbol.dispose]();
+});
+
+function required<T>(value: T | undefined): T {
+  return value ?? assert.fail("the cluster is not there");
+}
+
+/** Asks the API server what the join services' user may do with a ConfigMap. */
+async function mayJoinService(api: KubernetesApi, verb: string, name: string): Promise<boolean> {
+  const review = {
+    spec: {
+      user: "bootstrapper:join-service",
+      groups: ["bootstrapper:join-services", "system:authenticated"],
+      resourceAttributes: { namespace: POLICY_NAMESPACE, resource: "configmaps", verb, name },
+    },
+  };
+  const { status } = await api.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", review, rights);
+  return status.allowed;
+}
+
+async function serviceEvents(machine: RunMachine): Promise<PrintedEvent[]> {
+  const text = await machine.text(SERVICE_LOG).catch(() => "");
+  return text.split("\n").slice(0, -1).filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
+}
+
+async function serviceEvent(machine: RunMachine, { event }: { readonly event: string }): Promise<PrintedEvent> {
+  const what = `event ${event} of the join service on ${machine.node.name}`;
+  return await waitUntil(
+    { what, deadlineMs: PATIENCE_MS, everyMs: 50 },
+    async () => (await serviceEvents(machine)).find((one) => one["event"] === event),
+  );
+}
+
+async function identityOf(tpm: Swtpm): Promise<string> {
+  const transport = await tpm.connect();
+  try {
+    return await createTpmIssuer(transport, "rsa2048", systemClock).ownIdentity("");
+  } finally {
+    transport.close();
+  }
+}
+
+/** A policy that lets these machines be control planes. JSON is YAML. */
+function policyOf(...identities: readonly string[]): string {
+  return JSON.stringify({
+    version: 1,
+    variant: "tpm",
+    tpm: { ekType: "rsa2048", pcrs: { 0: ["0".repeat(64)] }, trust: { identities } },
+    roles: { controlPlanes: identities },
+  });
+}

@@ -1,0 +1,154 @@
+import { join } from "node:path";
+import { KubernetesApi } from "../../../kubernetes/api.ts";
+import type { ApiCredentials } from "../../../kubernetes/api.ts";
+import { applyClusterRbac } from "../../../kubernetes/cluster_rbac.ts";
+import { controlPlaneEndpoint, initDocuments } from "../../../kubernetes/documents.ts";
+import { Kubeadm } from "../../../kubernetes/kubeadm.ts";
+import { readKubeconfig } from "../../../kubernetes/kubeconfig.ts";
+import { type ClusterSettings, readClusterSettings } from "../../../kubernetes/settings.ts";
+import { capture } from "../../tools/run.ts";
+import { prepareBinaries } from "../../tools/prepare_binaries.ts";
+import { World } from "../../world.ts";
+import type { WorldNode } from "../../world_node.ts";
+
+/** The longest that kubeadm may take on a busy machine. */
+export const KUBEADM_DEADLINE_MS = 180_000;
+
+/** The settings of the clusters of tests: nothing that runs as a container, as none can. */
+export const testSettings: ClusterSettings = readClusterSettings(
+  "{kubernetesVersion: v1.36.3, podSubnet: 10.244.0.0/16, kubeProxy: false, coreDns: false}",
+);
+
+/** A key and its certificate, as a CA of this test made them. */
+export interface Credentials {
+  /** The certificate, PEM. */
+  readonly certificatePem: string;
+  /** Its private key, PEM. */
+  readonly keyPem: string;
+}
+
+/** A certificate authority made by openssl, in a folder. */
+export class TestCa {
+  /** The folder with its files; whoever created the CA removes it. */
+  readonly folder: string;
+
+  private constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  /** Makes a CA with a new P-256 key. */
+  static async create(): Promise<TestCa> {
+    const folder = await Deno.makeTempDir();
+    const ca = new TestCa(folder);
+    await ca.#newKey("ca.key");
+    await ca.#openssl([
+      ...["req", "-x509", "-new", "-key", "ca.key", "-subj", "/CN=cluster", "-days", "30", "-out", "ca.crt"],
+      ...["-addext", "keyUsage=critical,digitalSignature,keyCertSign", "-addext", "basicConstraints=critical,CA:TRUE"],
+    ]);
+    return ca;
+  }
+
+  /** A client certificate under the CA. */
+  async client(subject: string): Promise<Credentials> {
+    await this.#newKey("client.key");
+    await this.#openssl(["req", "-new", "-key", "client.key", "-subj", subject, "-out", "client.csr"]);
+    await Deno.writeTextFile(join(this.folder, "client.ext"), "extendedKeyUsage=clientAuth\n");
+    await this.#openssl([
+      ...["x509", "-req", "-in", "client.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "1"],
+      ...["-extfile", "client.ext", "-out", "client.crt"],
+    ]);
+    return { certificatePem: await this.#read("client.crt"), keyPem: await this.#read("client.key") };
+  }
+
+  /** A CSR and the key that it is for; no certificate. */
+  async csr(subject: string): Promise<{ readonly csrPem: string; readonly keyPem: string }> {
+    await this.#newKey("node.key");
+    await this.#openssl(["req", "-new", "-key", "node.key", "-subj", subject, "-out", "node.csr"]);
+    return { csrPem: await this.#read("node.csr"), keyPem: await this.#read("node.key") };
+  }
+
+  /** The CA's certificate, PEM. */
+  certificate(): Promise<string> {
+    return this.#read("ca.crt");
+  }
+
+  /** Lays certificate and key where kubeadm takes them from. */
+  async layInto(node: WorldNode): Promise<void> {
+    for (const name of ["ca.crt", "ca.key"]) await node.write(`/etc/kubernetes/pki/${name}`, await this.#read(name));
+  }
+
+  #newKey(name: string): Promise<string> {
+    return this.#openssl(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", name]);
+  }
+
+  #openssl(args: readonly string[]): Promise<string> {
+    return capture(["openssl", ...args], { cwd: this.folder });
+  }
+
+  #read(name: string): Promise<string> {
+    return Deno.readTextFile(join(this.folder, name));
+  }
+}
+
+/** kubeadm on a node of the world. */
+export async function kubeadmOn(node: WorldNode): Promise<Kubeadm> {
+  return new Kubeadm({
+    commands: node.commands,
+    privateFolder: await Deno.makeTempDir(),
+    kubernetesFolder: node.path("/etc/kubernetes"),
+    kubeletFolder: node.path("/var/lib/kubelet"),
+  });
+}
+
+/** The documents by which a node of the world initialises a cluster. */
+export function initDocumentsFor(node: WorldNode): string {
+  return initDocuments(testSettings, { clusterName: "test", node: { name: node.name, address: node.ip } });
+}
+
+/** A cluster of one control plane, initialised by the code under test. */
+export class TestCluster implements AsyncDisposable {
+  private constructor(
+    readonly world: World,
+    readonly ca: TestCa,
+    readonly controlPlane: WorldNode,
+    readonly server: string,
+    readonly admin: KubernetesApi,
+  ) {}
+
+  /** Makes the world and the cluster; `kubeadm init` takes a few seconds. */
+  static async create(): Promise<TestCluster> {
+    const { dir } = await prepareBinaries();
+    const world = await World.create({ binaries: dir });
+    try {
+      const ca = await TestCa.create();
+      const node = await world.node("cp-1");
+      await ca.layInto(node);
+      node.startKubeletStandIn();
+      await (await kubeadmOn(node)).init(initDocumentsFor(node), { deadlineMs: KUBEADM_DEADLINE_MS });
+      const admin = new KubernetesApi(await readKubeconfig(node.path("/etc/kubernetes/admin.conf")));
+      await applyClusterRbac(admin);
+      const server = `https://${controlPlaneEndpoint(testSettings, { name: node.name, address: node.ip })}`;
+      return new TestCluster(world, ca, node, server, admin);
+    } catch (error) {
+      await world[Symbol.asyncDispose]();
+      throw new Error(`Cannot make the cluster; logs are in ${world.logs}`, { cause: error });
+    }
+  }
+
+  /** Credentials for the API server, by a client certificate of the CA. */
+  async credentials(subject: string): Promise<ApiCredentials> {
+    return { server: this.server, caPem: await this.ca.certificate(), ...await this.ca.client(subject) };
+  }
+
+  /** Credentials of the join service. */
+  joinService(): Promise<ApiCredentials> {
+    return this.credentials("/O=bootstrapper:join-services/CN=bootstrapper:join-service");
+  }
+
+  /** Ends the world and removes the CA. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.admin[Symbol.dispose]();
+    await this.world[Symbol.asyncDispose]();
+    await Deno.remove(this.ca.folder, { recursive: true });
+  }
+}

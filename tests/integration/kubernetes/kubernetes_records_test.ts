@@ -1,0 +1,383 @@
+import assert from "node:assert/strict";
+import * as v from "valibot";
+import { AdmissionRecords } from "../../../kubernetes/admission_records.ts";
+import type { AdmissionRecord } from "../../../kubernetes/admission_records.ts";
+import { KubernetesApi } from "../../../kubernetes/api.ts";
+import { applyClusterRbac } from "../../../kubernetes/cluster_rbac.ts";
+import { signNodeCertificate } from "../../../kubernetes/node_certificate.ts";
+import { hex, randomBytes } from "../../../platform/bytes.ts";
+import { systemClock } from "../../../platform/clock.ts";
+import { BootstrapError } from "../../../platform/errors.ts";
+import { TestCluster } from "./cluster.ts";
+
+const CONFIG_MAPS = "/api/v1/namespaces/bootstrapper-system/configmaps";
+const CONTENDERS = 24;
+const ROUNDS = 5;
+/** More than are asked for at once. */
+const PAGE_AND_MORE = 510;
+
+const names = v.object({ items: v.array(v.object({ metadata: v.object({ name: v.string() }) })) });
+const anything = v.unknown();
+
+const codeIs = (code: string) => (error: unknown) => error instanceof BootstrapError && error.code === code;
+
+function recordOf(fields: Partial<AdmissionRecord>): AdmissionRecord {
+  return {
+    ...{ identity: hex(randomBytes(32)), nodeName: `node-${hex(randomBytes(4))}`, role: "worker", nodeKey: "AAAA" },
+    ...{ addresses: [addressOf()], evidenceDigest: hex(randomBytes(32)), resetCount: 5 },
+    ...fields,
+  };
+}
+
+/** One that nobody has. */
+function addressOf(): string {
+  return `10.${randomBytes(3).join(".")}`;
+}
+
+async function recordNames(api: KubernetesApi): Promise<string[]> {
+  const { items } = await api.get(CONFIG_MAPS, names);
+  return items.map(({ metadata }) => metadata.name).filter((name) => name !== "kube-root-ca.crt");
+}
+
+Deno.test("admission records and the join service's rights, against a real API server", async (t) => {
+  await using cluster = await TestCluster.create();
+  using service = new KubernetesApi(await cluster.joinService());
+  const records = new AdmissionRecords(service);
+
+  await t.step(
+    "admit() gives the same outcome again, with key and evidence replaced, when the answer was lost",
+    async () => {
+      const first = recordOf({});
+      assert.deepEqual(await records.admit(first), {});
+      assert.deepEqual(await records.admit(first), { before: first });
+      const again = {
+        ...first,
+        nodeKey: "BBBB",
+        addresses: [addressOf()],
+        evidenceDigest: "11".repeat(32),
+        resetCount: 6,
+      };
+      assert.deepEqual(await records.admit(again), { before: first });
+      assert.deepEqual(await records.find(first.identity), again);
+    },
+  );
+
+  await t.step("admit() refuses another name or role for an identity, and another identity for a name", async () => {
+    const first = recordOf({});
+    await records.admit(first);
+    const before = await recordNames(cluster.admin);
+    await assert.rejects(records.admit({ ...first, nodeName: "other" }), codeIs("conflict/identity"));
+    await assert.rejects(records.admit({ ...first, role: "control-plane" }), codeIs("conflict/identity"));
+    const stranger = { ...first, identity: "cc".repeat(32) };
+    await assert.rejects(records.admit(stranger), (error: unknown) => {
+      assert.ok(codeIs("conflict/node-name")(error) && error instanceof BootstrapError);
+      assert.ok(error.message.includes(first.identity) && error.message.includes(stranger.identity), error.message);
+      assert.ok(error.next.endsWith(`run \`bootstrapper node remove ${first.nodeName}\``), error.next);
+      return true;
+    });
+    assert.deepEqual(await recordNames(cluster.admin), before);
+    assert.deepEqual(await records.find(first.identity), first);
+    assert.equal(await records.find(stranger.identity), undefined);
+  });
+
+  await t.step("admit() refuses another node's address, in any form of it, and leaves nothing behind", async () => {
+    const first = recordOf({ addresses: [addressOf(), "2001:db8::7"] });
+    await records.admit(first);
+    const before = await recordNames(cluster.admin);
+    for (const address of [first.addresses[0] ?? "", `::ffff:${first.addresses[0]}`, "2001:DB8:0::7"]) {
+      const asked = records.admit(recordOf({ addresses: [addressOf(), address] }));
+      await assert.rejects(asked, codeIs("conflict/node-address"));
+      assert.deepEqual(await recordNames(cluster.admin), before);
+    }
+    const [moved, next] = [{ ...first, addresses: [addressOf()] }, recordOf({ addresses: first.addresses })];
+    await records.admit(moved);
+    await records.admit(next);
+    await assert.rejects(records.admit(first), codeIs("conflict/node-address"));
+    assert.deepEqual(await records.byName(moved.nodeName), moved);
+    assert.deepEqual(await records.byName(next.nodeName), next);
+  });
+
+  await t.step("of many nodes that ask for one address at once one has it in the end", async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const addresses = [addressOf()];
+      const contenders = Array.from({ length: CONTENDERS }, () => recordOf({ addresses }));
+      const outcomes = await Promise.allSettled(contenders.map((record) => records.admit(record)));
+      for (const outcome of outcomes) {
+        if (outcome.status === "fulfilled") continue;
+        const codes = ["conflict/node-address", "unavailable/admission-changed"];
+        assert.ok(codes.some((code) => codeIs(code)(outcome.reason)), String(outcome.reason));
+      }
+      const owners = async () => {
+        const named = await Promise.all(contenders.map(({ nodeName }) => records.byName(nodeName)));
+        return named.filter((record) => record?.addresses.length === 1).length;
+      };
+      assert.ok(await owners() <= 1);
+      for (const record of contenders) await records.admit(record).catch(() => {});
+      assert.equal(await owners(), 1);
+    }
+  });
+
+  await t.step("admit() refuses a reset count that went back, and one that is gone", async () => {
+    const first = recordOf({ resetCount: 9 });
+    await records.admit(first);
+    const { resetCount: _, ...without } = first;
+    await assert.rejects(records.admit({ ...first, resetCount: 8 }), codeIs("refused/reset-count"));
+    await assert.rejects(records.admit(without), codeIs("refused/reset-count"));
+    assert.deepEqual(await records.find(first.identity), first);
+  });
+
+  await t.step("admit() refuses the name of a Node that was never admitted", async () => {
+    const before = await recordNames(cluster.admin);
+    await assert.rejects(records.admit(recordOf({ nodeName: "cp-1" })), codeIs("conflict/node-without-record"));
+    assert.deepEqual(await recordNames(cluster.admin), before);
+  });
+
+  await t.step("admit() goes on after it was killed between the two records", async () => {
+    const first = recordOf({});
+    await records.admit(first);
+    await cluster.admin.remove(`${CONFIG_MAPS}/node-${first.nodeName}`);
+    assert.equal(await records.find(first.identity), undefined);
+    await records.admit({ ...first, nodeKey: "BBBB" });
+    assert.equal((await records.find(first.identity))?.nodeKey, "BBBB");
+  });
+
+  await t.step(
+    "admit() frees an identity that was killed between the two records, when another got the name",
+    async () => {
+      const killed = recordOf({});
+      await records.admit(killed);
+      await cluster.admin.remove(`${CONFIG_MAPS}/node-${killed.nodeName}`);
+      const other = { ...killed, nodeName: `node-${hex(randomBytes(4))}`, role: "control-plane" } as const;
+      // As long as nobody else has the name, it may have been admitted: only its own name is left to it.
+      await assert.rejects(records.admit(other), codeIs("conflict/identity"));
+      const heir = recordOf({ nodeName: killed.nodeName });
+      await records.admit(heir);
+      await assert.rejects(records.admit(killed), codeIs("conflict/node-name"));
+      await assert.rejects(records.admit({ ...other, resetCount: 4 }), codeIs("refused/reset-count"));
+      assert.deepEqual(await records.admit(other), {});
+      assert.deepEqual(await records.find(killed.identity), other);
+      assert.deepEqual(await records.byName(heir.nodeName), heir);
+      await assert.rejects(records.admit({ ...killed, nodeName: "other" }), codeIs("conflict/identity"));
+    },
+  );
+
+  await t.step("byName() gives the record of a name when both records agree, and else none", async () => {
+    const first = recordOf({});
+    assert.equal(await records.byName(first.nodeName), undefined);
+    await records.admit(first);
+    assert.deepEqual(await records.byName(first.nodeName), first);
+    await cluster.admin.remove(`${CONFIG_MAPS}/identity-${first.identity}`);
+    assert.equal(await records.byName(first.nodeName), undefined);
+    assert.equal(await records.byName("../secrets/x"), undefined);
+  });
+
+  const operator = new AdmissionRecords(cluster.admin);
+  const left = async ({ identity, nodeName, addresses: [address] }: AdmissionRecord) =>
+    (await recordNames(cluster.admin)).filter((name) =>
+      [`identity-${identity}`, `node-${nodeName}`, `address-${address}`].includes(name)
+    );
+
+  await t.step("remove() frees name and identity, and both may be admitted anew", async () => {
+    const first = recordOf({});
+    const bystander = recordOf({});
+    for (const record of [first, bystander]) await records.admit(record);
+    assert.deepEqual(await operator.remove(first.nodeName), first);
+    assert.deepEqual(await left(first), []);
+    assert.equal(await operator.remove(first.nodeName), undefined);
+    assert.deepEqual(await records.find(bystander.identity), bystander);
+    await records.admit(recordOf({ nodeName: first.nodeName }));
+    await records.admit({ ...first, nodeName: `node-${hex(randomBytes(4))}`, resetCount: 1 });
+  });
+
+  await t.step("remove() ends what was killed in between, by itself or by an admission", async () => {
+    const halfRemoved = recordOf({});
+    const halfAdmitted = recordOf({});
+    for (const record of [halfRemoved, halfAdmitted]) await records.admit(record);
+    await cluster.admin.remove(`${CONFIG_MAPS}/identity-${halfRemoved.identity}`);
+    await cluster.admin.remove(`${CONFIG_MAPS}/node-${halfAdmitted.nodeName}`);
+    for (const record of [halfRemoved, halfAdmitted]) {
+      assert.deepEqual(await operator.remove(record.nodeName), record);
+      assert.deepEqual(await left(record), []);
+    }
+  });
+
+  await t.step("remove() takes the record of the name last, and goes on when it is called again", async () => {
+    const first = recordOf({});
+    await records.admit(first);
+    using failing = new KubernetesApi(await cluster.credentials("/O=system:masters/CN=killed"));
+    const calls: string[] = [];
+    failing.remove = (path) => {
+      calls.push(path.slice(CONFIG_MAPS.length + 1));
+      return calls.length === 1 ? cluster.admin.remove(path) : Promise.reject(new Error("killed"));
+    };
+    await assert.rejects(new AdmissionRecords(failing).remove(first.nodeName), /killed/);
+    assert.deepEqual(calls, [`address-${first.addresses[0]}`, `identity-${first.identity}`]);
+    assert.deepEqual(await operator.remove(first.nodeName), first);
+    assert.deepEqual(await left(first), []);
+  });
+
+  await t.step("remove() and admit() at the same time end with both records or with none", async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const first = recordOf({});
+      await records.admit(first);
+      const calls = Array.from(
+        { length: 6 },
+        (_, index) => index % 2 === 0 ? records.admit(first) : operator.remove(first.nodeName),
+      );
+      for (const outcome of await Promise.allSettled(calls)) {
+        assert.ok(
+          outcome.status === "fulfilled" || codeIs("unavailable/admission-changed")(outcome.reason),
+          String(outcome),
+        );
+      }
+      await operator.remove(first.nodeName);
+      assert.deepEqual(await left(first), []);
+    }
+  });
+
+  await t.step("remove() finds the record of an identity among more than one answer can hold", async () => {
+    const first = recordOf({});
+    await records.admit(first);
+    await cluster.admin.remove(`${CONFIG_MAPS}/node-${first.nodeName}`);
+    const names = Array.from({ length: PAGE_AND_MORE }, (_, index) => `identity-${String(index).padStart(4, "0")}`);
+    const create = (name: string) => cluster.admin.create(CONFIG_MAPS, { metadata: { name } }, anything);
+    await Promise.all(names.map(create));
+    assert.deepEqual(await operator.remove(first.nodeName), first);
+    await Promise.all(names.map((name) => cluster.admin.remove(`${CONFIG_MAPS}/${name}`)));
+  });
+
+  await t.step(
+    "of many identities that contend for one name exactly one is admitted, and only its records stay",
+    async () => {
+      for (let round = 0; round < ROUNDS; round++) {
+        const nodeName = `contended-${round}`;
+        const contenders = Array.from({ length: CONTENDERS }, () => recordOf({ nodeName }));
+        const outcomes = await Promise.allSettled(contenders.map((record) => records.admit(record)));
+        const winners = contenders.filter((_, index) => outcomes[index]?.status === "fulfilled");
+        assert.equal(winners.length, 1);
+        for (const outcome of outcomes) {
+          if (outcome.status === "rejected") {
+            assert.ok(
+              codeIs("conflict/node-name")(outcome.reason),
+              String(outcome.reason),
+            );
+          }
+        }
+        const identities = new Set(contenders.map(({ identity }) => `identity-${identity}`));
+        const left = (await recordNames(cluster.admin)).filter((name) => identities.has(name));
+        assert.deepEqual(left, winners.map(({ identity }) => `identity-${identity}`));
+      }
+    },
+  );
+
+  await t.step("of many names for which one identity asks at once exactly one is admitted", async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const identity = hex(randomBytes(32));
+      const contenders = Array.from({ length: CONTENDERS }, () => recordOf({ identity }));
+      const outcomes = await Promise.allSettled(contenders.map((record) => records.admit(record)));
+      assert.equal(outcomes.filter(({ status }) => status === "fulfilled").length, 1);
+      for (const outcome of outcomes) {
+        if (outcome.status === "rejected") {
+          assert.ok(codeIs("conflict/identity")(outcome.reason), String(outcome.reason));
+        }
+      }
+      const left = (await recordNames(cluster.admin)).filter((name) =>
+        contenders.some((one) => name === `node-${one.nodeName}`)
+      );
+      assert.equal(left.length, 1);
+    }
+  });
+
+  await t.step(
+    "one identity that asks many times at once with different keys ends with records that agree",
+    async () => {
+      const base = recordOf({});
+      const asked = Array.from(
+        { length: 8 },
+        (_, index) => ({ ...base, nodeKey: `key${index}`, evidenceDigest: hex(randomBytes(32)) }),
+      );
+      const outcomes = await Promise.allSettled(asked.map((record) => records.admit(record)));
+      assert.ok(outcomes.some(({ status }) => status === "fulfilled"));
+      for (const outcome of outcomes) {
+        if (outcome.status === "rejected") {
+          assert.ok(codeIs("unavailable/admission-changed")(outcome.reason), String(outcome.reason));
+        }
+      }
+      await records.admit(base);
+      assert.deepEqual(await records.find(base.identity), base);
+    },
+  );
+
+  await t.step("the join service can read no Secret, act as nobody else, and touch nothing else", async () => {
+    const refused: readonly (() => Promise<unknown>)[] = [
+      () => service.get("/api/v1/secrets", anything),
+      () => service.get("/api/v1/namespaces/kube-system/secrets", anything),
+      () => service.get("/api/v1/namespaces/bootstrapper-system/secrets", anything),
+      () => service.get("/api/v1/namespaces/kube-system/configmaps/kubeadm-config", anything),
+      () => service.get("/api/v1/namespaces/kube-system/configmaps", anything),
+      () => service.get("/api/v1/nodes", anything),
+      () => service.merge("/api/v1/nodes/cp-1", { metadata: { labels: { a: "b" } } }, anything),
+      () => service.remove("/api/v1/nodes/cp-1"),
+      () => service.create("/api/v1/namespaces/bootstrapper-system/pods", { metadata: { name: "p" } }, anything),
+      () => service.create("/api/v1/namespaces/kube-system/serviceaccounts/default/token", { spec: {} }, anything),
+      () => applyClusterRbac(service),
+    ];
+    for (const call of refused) await assert.rejects(call(), codeIs("unauthorized/kubernetes-api"), String(call));
+  });
+
+  await t.step("the join service can have no certificate signed but a node's", async () => {
+    const wait = { clock: systemClock, deadlineMs: 30_000 };
+    const admin = await cluster.ca.csr("/O=kubeadm:cluster-admins/CN=admin");
+    const asked = signNodeCertificate(service, { nodeName: "x", csrPem: admin.csrPem, expirationSeconds: 600 }, wait);
+    await assert.rejects(asked, codeIs("refused/node-certificate"));
+    const path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+    const csr = v.looseObject({ metadata: v.looseObject({ name: v.string() }) });
+    const created = await service.create(path, {
+      metadata: { generateName: "general-" },
+      spec: {
+        request: btoa(admin.csrPem),
+        signerName: "kubernetes.io/kube-apiserver-client",
+        usages: ["client auth"],
+      },
+    }, csr);
+    const condition = { type: "Approved", status: "True", reason: "x", message: "x" };
+    const approval = service.replace(
+      `${path}/${created.metadata.name}/approval`,
+      { ...created, status: { conditions: [condition] } },
+      anything,
+    );
+    await assert.rejects(approval, codeIs("unauthorized/kubernetes-api"));
+  });
+
+  await t.step("the join service cannot impersonate", async () => {
+    const { server, caPem, certificatePem, keyPem } = await cluster.joinService();
+    using client = Deno.createHttpClient({ caCerts: [caPem], cert: certificatePem, key: keyPem });
+    const request: RequestInit & { readonly client: Deno.HttpClient } = {
+      client,
+      headers: { "impersonate-user": "admin" },
+    };
+    const response = await fetch(`${server}/api/v1/secrets`, request);
+    await response.body?.cancel();
+    assert.equal(response.status, 403);
+  });
+
+  await t.step(
+    "errors have stable codes when the caller is unknown, the CA is another, or nobody answers",
+    async () => {
+      const stranger = await cluster.credentials("/CN=stranger");
+      using unknown = new KubernetesApi(stranger);
+      await assert.rejects(unknown.get("/api/v1/nodes", anything), codeIs("unauthorized/kubernetes-api"));
+      using other = new KubernetesApi({ ...stranger, caPem: stranger.certificatePem });
+      await assert.rejects(other.get("/api/v1/nodes", anything), codeIs("unavailable/kubernetes-api-tls"));
+      using closed = new KubernetesApi({ ...stranger, server: `https://${cluster.controlPlane.ip}:1` });
+      await assert.rejects(closed.get("/api/v1/nodes", anything), codeIs("unavailable/kubernetes-api"));
+      await assert.rejects(cluster.admin.get(`${CONFIG_MAPS}/none`, anything), codeIs("precondition/not-found"));
+      await assert.rejects(cluster.admin.get("/api/v1/nodes", v.string()), codeIs("malformed/kubernetes-api"));
+      assert.throws(
+        () => new KubernetesApi({ ...stranger, server: "http://x" }),
+        codeIs("usage/kubernetes-credentials"),
+      );
+      assert.throws(() => new KubernetesApi({ ...stranger, keyPem: "no key" }), codeIs("usage/kubernetes-credentials"));
+    },
+  );
+});

@@ -1,0 +1,30 @@
+import { repositoryRoot } from "../../world.ts";
+import { BOOTSTRAPPER } from "./run_process.ts";
+
+/** What the unit takes as `RestartSec`, seconds; shorter here. */
+const RESTART_SECONDS = 1;
+const CREDENTIALS = "/run/credentials/bootstrapper-join-service.service";
+
+/**
+ * The join service as its unit starts it: where it has a state, with a copy of each credential that the unit names, and again and
+ * again when one of them is missing or the service ends.
+ */
+export const JOIN_SERVICE_PROGRAM: readonly string[] = ["sh", "-uc", joinServiceScript(), "sh", ...BOOTSTRAPPER];
+
+function joinServiceScript(): string {
+  const unit = Deno.readTextFileSync(`${repositoryRoot}/deploy/bootstrapper-join-service.service`);
+  const copies = [...unit.matchAll(/^LoadCredential=([^:\n]+):(.+)$/gm)].map(([, name, path]) =>
+    `cp "${path}" "${CREDENTIALS}/${name}"`
+  );
+  const [, condition] = /^ConditionPathExists=(.+)$/m.exec(unit) ?? [];
+  if (copies.length === 0 || condition === undefined) throw new Error("The join service's unit has another form");
+  return [
+    `[ -e "${condition}" ] || exit 0`,
+    `export CREDENTIALS_DIRECTORY="${CREDENTIALS}"`,
+    "while :; do",
+    `rm -rf "${CREDENTIALS}"; mkdir -p -m 700 "${CREDENTIALS}"`,
+    `{ ${copies.join(" && ")}; } && "$@" join-service`,
+    `sleep ${RESTART_SECONDS}`,
+    "done",
+  ].join("\n");
+}

@@ -1,0 +1,222 @@
+import { join } from "node:path";
+import { stringify } from "yaml";
+import { JOIN_SERVICE_PORT } from "../../../node/join_service_install.ts";
+import { DENO_RUN } from "../../deno_run.ts";
+import { containerImageReferences } from "../../tools/container_images.ts";
+import { prepareBinaries } from "../../tools/prepare_binaries.ts";
+import { capture } from "../../tools/run.ts";
+import { repositoryRoot, World } from "../../world.ts";
+import type { WorldNode } from "../../world_node.ts";
+import type { CrashPoint, HarmedRun } from "../crash/crash_points.ts";
+import { JOIN_SERVICE_PROGRAM } from "./_run_join_service.ts";
+import { BootstrapperProcess, CRASHING_RUN } from "./run_process.ts";
+
+/** What a node's configuration says beside what is the same for all. */
+export interface MachineOptions {
+  /** Whether it waits for an operator's init. */
+  readonly init: boolean;
+  /** The machines where it asks for a ticket, by name. */
+  readonly joinAt?: readonly string[];
+  /** What it wants to be. Default: a worker. */
+  readonly role?: "control-plane" | "worker";
+  /** The socket of its software TPM. Default: it has none, and its evidence proves nothing. */
+  readonly tpm?: string;
+}
+
+/** How a world of machines is made. */
+export interface RunWorldOptions {
+  /** Whether the machines' kubeadm is the real one behind a wrapper that kills it; see `_kubeadm_killing_wrapper.sh`. */
+  readonly killsKubeadm?: boolean;
+}
+
+/** The name of every cluster of these tests. */
+export const CLUSTER_NAME = "test";
+const CONFIGURATION = "/etc/bootstrapper/config.yaml";
+const UNITS = "/etc/bootstrapper/units";
+const CONTAINERD_CONFIGURATION = `version = 3
+root = '/run/containerd-root'
+state = '/run/containerd'
+[grpc]
+address = '/run/containerd/containerd.sock'
+`;
+/**
+ * What a machine has after its boot and a namespace has not: forwarding, control groups of version 2 (where the host has
+ * version 1, a hierarchy of version 2 without controllers, and a file over it that names some, as kubeadm reads it), and
+ * containerd with the images, which are names of an empty one here.
+ */
+const BOOT_SCRIPT = `
+echo 1 >/proc/sys/net/ipv4/ip_forward
+if [ "$(stat -fc %T /sys/fs/cgroup)" != cgroup2fs ]; then
+  mount -t cgroup2 cgroup2 /sys/fs/cgroup
+  echo cpuset cpu io memory hugetlb pids >/run/stand-in-cgroup.controllers
+  mount --bind /run/stand-in-cgroup.controllers /sys/fs/cgroup/cgroup.controllers
+fi
+tries=0
+until ctr version >/dev/null 2>&1; do
+  tries=$((tries + 1))
+  [ $tries -lt 600 ]
+  sleep 0.05
+done
+ctr --namespace k8s.io images import --label io.cri-containerd.image=managed "$1"
+`;
+
+/** A world whose machines have what the image of a node has. */
+export class RunWorld implements AsyncDisposable {
+  readonly #toolbox: string;
+
+  private constructor(readonly world: World, toolbox: string) {
+    this.#toolbox = toolbox;
+  }
+
+  /** Makes an empty one. */
+  static async create({ killsKubeadm = false }: RunWorldOptions = {}): Promise<RunWorld> {
+    const toolbox = await Deno.makeTempDir({ prefix: "bootstrapper-toolbox-" });
+    const { dir } = await prepareBinaries();
+    for await (const { name } of Deno.readDir(dir)) await Deno.symlink(join(dir, name), join(toolbox, name));
+    await putProgram(toolbox, "systemctl", "_run_systemctl_stand_in.sh");
+    if (killsKubeadm) {
+      await Deno.rename(join(toolbox, "kubeadm"), join(toolbox, "kubeadm-real"));
+      await putProgram(toolbox, "kubeadm", "../crash/_kubeadm_killing_wrapper.sh");
+    }
+    await makeEmptyImages(toolbox);
+    return new RunWorld(await World.create({ binaries: toolbox }), toolbox);
+  }
+
+  /** A machine that has booted, and whose bootstrapper has not started. */
+  async machine(name: string, operatorKey: string, options: MachineOptions): Promise<RunMachine> {
+    const node = await this.world.node(name);
+    const services = await Promise.all((options.joinAt ?? []).map((other) => this.world.node(other)));
+    await node.write(
+      CONFIGURATION,
+      stringify({
+        version: 1,
+        trust: { clusterName: CLUSTER_NAME, operatorKeys: [operatorKey] },
+        ...(options.role === undefined ? {} : { node: { role: options.role } }),
+        evidence: options.tpm === undefined
+          ? { variant: "none", allowInsecure: true }
+          : { variant: "tpm", ekType: "rsa2048" },
+        init: { enabled: options.init },
+        join: { endpoints: services.map(({ ip }) => `${ip}:${JOIN_SERVICE_PORT}`) },
+        allowUnmeasuredImage: true,
+      }),
+    );
+    await writeUnit(node, "kubelet", [...DENO_RUN, `${repositoryRoot}/tests/kubelet_stand_in.ts`]);
+    await writeUnit(node, "bootstrapper-join-service", JOIN_SERVICE_PROGRAM);
+    await node.write("/etc/bootstrapper/containerd.toml", CONTAINERD_CONFIGURATION);
+    node.start(["containerd", "--config", "/etc/bootstrapper/containerd.toml"], { log: "containerd" });
+    const images = join("/usr/local/sbin", EMPTY_IMAGES);
+    const { code, output } = await node.run(["sh", "-euc", BOOT_SCRIPT, "sh", images], { log: "boot" });
+    if (code !== 0) throw new Error(`${name} did not boot: ${output}`);
+    return new RunMachine(node, options.tpm);
+  }
+
+  /** Ends the world, and removes the tools; the logs stay. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.world[Symbol.asyncDispose]();
+    await Deno.remove(this.#toolbox, { recursive: true });
+  }
+}
+
+/** A machine on which `bootstrapper run` is started and killed. */
+export class RunMachine {
+  #starts = 0;
+  #running: BootstrapperProcess | undefined;
+
+  readonly #tpm: string | undefined;
+
+  /** The node has booted. */
+  constructor(readonly node: WorldNode, tpm?: string) {
+    this.#tpm = tpm;
+  }
+
+  /** Starts the bootstrapper, as the unit would; it comes to harm at a point, if one is given. */
+  start(point?: CrashPoint): BootstrapperProcess {
+    const running = this.#start(`bootstrapper-${++this.#starts}`, point);
+    this.#running = running;
+    return running;
+  }
+
+  /** Kills the bootstrapper that was started last, with all that it started. */
+  async kill(): Promise<void> {
+    await this.#running?.kill();
+  }
+
+  #start(log: string, point: CrashPoint | undefined): BootstrapperProcess {
+    if (point === undefined && this.#tpm === undefined) {
+      return BootstrapperProcess.start(this.node, ["run", "--config", CONFIGURATION], log);
+    }
+    const run: HarmedRun = {
+      config: CONFIGURATION,
+      ...(this.#tpm === undefined ? {} : { tpm: this.#tpm }),
+      ...(point === undefined ? {} : { point }),
+    };
+    return BootstrapperProcess.startProgram(this.node, [...CRASHING_RUN, JSON.stringify(run)], log);
+  }
+
+  /** The text of a file on its disk, or `undefined`. */
+  async file(path: string): Promise<string | undefined> {
+    return await this.node.read(path).catch((error) => {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    });
+  }
+
+  /** The text of a file that the machine must have, also where something is mounted over its disk. */
+  async text(path: string): Promise<string> {
+    const { code, output } = await this.node.run(["cat", path]);
+    if (code !== 0) throw new Error(`${this.node.name} has no ${path}: ${output}`);
+    return output;
+  }
+
+  /** Runs a script of the shell, which must succeed. */
+  async shell(script: string): Promise<void> {
+    const { code, output } = await this.node.run(["sh", "-euc", script]);
+    if (code !== 0) throw new Error(`On ${this.node.name} this failed: ${script}: ${output}`);
+  }
+
+  /** Asks the stand-in for systemd. */
+  async systemctl(...args: readonly string[]): Promise<void> {
+    const { code, output } = await this.node.run(["systemctl", ...args]);
+    if (code !== 0) throw new Error(`systemctl ${args.join(" ")} failed: ${output}`);
+  }
+}
+
+const EMPTY_IMAGES = "empty-images.tar";
+
+/** One image without content under every name that kubeadm asks for, as a docker-archive. */
+async function makeEmptyImages(toolbox: string): Promise<void> {
+  const work = await Deno.makeTempDir();
+  try {
+    await Deno.mkdir(join(work, "root"));
+    await capture(["tar", "-cf", join(work, "layer.tar"), "-C", join(work, "root"), "."]);
+    const [digest = ""] = (await capture(["sha256sum", join(work, "layer.tar")])).split(" ");
+    const config = {
+      architecture: "amd64",
+      os: "linux",
+      config: {},
+      rootfs: { type: "layers", diff_ids: [`sha256:${digest}`] },
+    };
+    await Deno.writeTextFile(join(work, "config.json"), JSON.stringify(config));
+    const manifest = [{ Config: "config.json", RepoTags: containerImageReferences, Layers: ["layer.tar"] }];
+    await Deno.writeTextFile(join(work, "manifest.json"), JSON.stringify(manifest));
+    const members = ["manifest.json", "config.json", "layer.tar"];
+    await capture(["tar", "-cf", join(toolbox, EMPTY_IMAGES), "-C", work, ...members]);
+  } finally {
+    await Deno.remove(work, { recursive: true });
+  }
+}
+
+async function putProgram(toolbox: string, name: string, script: string): Promise<void> {
+  await Deno.copyFile(join(import.meta.dirname ?? ".", script), join(toolbox, name));
+  await Deno.chmod(join(toolbox, name), 0o755);
+}
+
+/** Deno wants to know where its cache is; a service gets no environment but `PATH`. */
+async function writeUnit(node: WorldNode, name: string, argv: readonly string[]): Promise<void> {
+  const environment = ["HOME", "DENO_DIR"].flatMap((variable) => {
+    const value = Deno.env.get(variable);
+    return value === undefined ? [] : [`export ${variable}='${value}'`];
+  });
+  const lines = ["#!/bin/sh", ...environment, `exec ${argv.map((argument) => `'${argument}'`).join(" ")}`, ""];
+  await node.write(`${UNITS}/${name}`, lines.join("\n"), 0o700);
+}
