@@ -10,16 +10,9 @@ import {
 import { generateKeyPair, privateKeyPem, readPrivateKeyPem } from "./keys.ts";
 import { nameText } from "./name.ts";
 import { nodeSubject } from "./subjects.ts";
-import {
-  basicConstraints,
-  type Certificate,
-  EXTENSION,
-  extKeyUsage,
-  keyUsage,
-  readCertificate,
-  subjectAltName,
-  verifyCertificateSignature,
-} from "./x509.ts";
+import { basicConstraints, EXTENSION, extKeyUsage, keyUsage, subjectAltName } from "./extensions.ts";
+import { type Certificate, readCertificate } from "./x509.ts";
+import { verifyCertificateSignature } from "./certificate_signature.ts";
 
 const now = new Date("2026-01-02T03:04:05.678Z");
 const isCritical = ({ extensions }: Certificate, oid: string) => extensions.find((e) => e.oid === oid)?.critical;

@@ -17,7 +17,8 @@ import {
 } from "./extensions.ts";
 import { type NameAttribute, nameText, sameAttributes } from "./name.ts";
 import { ADMIN_SUBJECT, JOIN_SERVICE_SUBJECT, nodeSubject } from "./subjects.ts";
-import { type Certificate, readCertificate, verifyCertificateSignature } from "./x509.ts";
+import { type Certificate, readCertificate } from "./x509.ts";
+import { verifyCertificateSignature } from "./certificate_signature.ts";
 
 /** Critical extensions that the checks below evaluate. */
 const EVALUATED = [EXTENSION.keyUsage, EXTENSION.basicConstraints, EXTENSION.extKeyUsage, EXTENSION.subjectAltName];

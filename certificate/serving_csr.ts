@@ -7,7 +7,8 @@ import { readDer } from "./der.ts";
 import { refusal } from "./_refusal.ts";
 import { type CertificateRequest, readSignedRequest } from "./_signed_request.ts";
 import { type KeyType, readPublicKey } from "./public_key.ts";
-import { type AlternativeName, EXTENSION, readExtensions, subjectAltName } from "./x509.ts";
+import { type AlternativeName, EXTENSION, subjectAltName } from "./extensions.ts";
+import { readExtensions } from "./x509.ts";
 
 /** A request that is signed by its own key and asks for nothing but its subject and alternative names. */
 export interface ServingCsr extends CertificateRequest {

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { readPrivateKeyPem } from "./keys.ts";
 import { readPem } from "./pem.ts";
 import { createThrowAwayCertificate } from "./throw_away.ts";
-import { readCertificate, verifyCertificateSignature } from "./x509.ts";
+import { readCertificate } from "./x509.ts";
+import { verifyCertificateSignature } from "./certificate_signature.ts";
 
 Deno.test("createThrowAwayCertificate() makes a fresh pair that belongs together, short-lived", async () => {
   const [one, other] = [await createThrowAwayCertificate(), await createThrowAwayCertificate()];

@@ -175,6 +175,3 @@ export function readAlgorithm(reader: DerReader, what: string): AlgorithmIdentif
   inside.end();
   return { oid, der: copyOf(bytes) };
 }
-
-export { verifyCertificateSignature } from "./certificate_signature.ts";
-export * from "./extensions.ts";

@@ -5,7 +5,8 @@ import { concat, fromHex, hex, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { assertRefused, certificatesIn, element, fieldsOf, oracleTest, rewrapped } from "./testing/certificates.ts";
 import { createCertificateAuthority } from "./ca.ts";
-import { type Certificate, readCertificate, verifyCertificateSignature } from "./x509.ts";
+import { type Certificate, readCertificate } from "./x509.ts";
+import { verifyCertificateSignature } from "./certificate_signature.ts";
 
 const now = new Date("2026-01-02T03:04:05Z");
 

@@ -37,7 +37,7 @@ import { retry } from "../platform/retry.ts";
 import { BACK_OFF } from "./_backoff.ts";
 import type { ControlPlaneKit } from "../protocol/control_plane_kit.ts";
 import { wipeKit } from "../protocol/control_plane_kit.ts";
-import type { ControlPlaneMaker } from "./control_plane_sequence.ts";
+import type { ControlPlaneMaker } from "./joining.ts";
 import { CONTROL_PLANE_SEQUENCE } from "./control_plane_sequence.ts";
 import { JOIN_CLIENT_DEADLINES } from "./exchange_client.ts";
 import type { NodeKeys } from "../protocol/node_keys.ts";
@@ -46,7 +46,7 @@ import { removeJoinSecrets } from "./run_folder.ts";
 import type { Ticket, TicketTurn } from "./ticket.ts";
 import type { EndpointFailure } from "./ticket_search.ts";
 import { TicketSearch } from "./ticket_search.ts";
-import type { Joining, NodeKubelet } from "./worker_sequence.ts";
+import type { Joining, NodeKubelet } from "./joining.ts";
 import { WORKER_SEQUENCE } from "./worker_sequence.ts";
 
 /** The steps of a join up to its lock. */

@@ -12,25 +12,12 @@
  */
 import type { Sequence, Step } from "../journal/sequence.ts";
 import { CONTROL_PLANE_JOIN_PHASES } from "../kubernetes/control_plane_join.ts";
-import type { ControlPlaneJoin, ControlPlaneJoinPhase } from "../kubernetes/control_plane_join.ts";
-import type { FailedCheck } from "../kubernetes/kubeadm.ts";
+import type { ControlPlaneJoinPhase } from "../kubernetes/control_plane_join.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { wipeKit } from "../protocol/control_plane_kit.ts";
 import type { ControlPlaneTicket, Ticket } from "./ticket.ts";
-import type { Joining } from "./worker_sequence.ts";
-import { KUBEADM_JOIN_DEADLINE_MS, MEMBER_STEPS } from "./worker_sequence.ts";
-
-/** What makes this node a control plane. */
-export interface ControlPlaneMaker extends Pick<ControlPlaneJoin, "run" | "isVoter" | "resume"> {
-  /** Checks before the lock what a control plane needs beside a worker; gives what does not hold. */
-  preflight(ticket: Ticket, signal: AbortSignal): Promise<readonly FailedCheck[]>;
-  /** Whether all that comes with the ticket is on this node. */
-  hasKeys(): Promise<boolean>;
-  /** Puts it there: the cluster's keys, and the state of this node's join service, which is not started yet. */
-  installKeys(ticket: ControlPlaneTicket): Promise<void>;
-  /** Starts this node's join service. */
-  startJoinService(): Promise<void>;
-}
+import type { Joining } from "./joining.ts";
+import { KUBEADM_JOIN_DEADLINE_MS, MEMBER_STEPS } from "./joining.ts";
 
 /** etcd answers late while other members start or are removed; each try of its step waits for some minutes by itself. */
 const ETCD_ATTEMPTS = 5;

@@ -5,7 +5,7 @@ import { BootstrapError } from "../platform/errors.ts";
 import { newKit } from "../protocol/testing/kit.ts";
 import { TestCluster } from "../tests/exchanges/join_world.ts";
 import { TestMachine } from "../tests/exchanges/join_machine.ts";
-import type { ControlPlaneMaker } from "./control_plane_sequence.ts";
+import type { ControlPlaneMaker } from "./joining.ts";
 import { sealKit } from "../protocol/sealed_kit.ts";
 import type { Ticket } from "./ticket.ts";
 

@@ -9,62 +9,10 @@
  *
  * @module
  */
-import type { Journal } from "../journal/journal.ts";
 import type { Sequence } from "../journal/sequence.ts";
 import { joinDocument } from "../kubernetes/documents.ts";
-import type { JoinFacts } from "../kubernetes/documents.ts";
-import type { Kubeadm } from "../kubernetes/kubeadm.ts";
-import type { Clock } from "../platform/clock.ts";
-import type { ControlPlaneMaker } from "./control_plane_sequence.ts";
-import type { Ticket } from "./ticket.ts";
-
-/** The kubelet of this node, as far as a join goes. */
-export interface NodeKubelet {
-  /** Whether it has its configuration and credentials of its own. */
-  hasJoined(): Promise<boolean>;
-  /** Has it started at every boot. */
-  enable(): Promise<void>;
-  /** Has it started, now and at every boot; it may run already. */
-  start(): Promise<void>;
-  /** Waits until it is healthy. */
-  waitUntilHealthy(signal: AbortSignal): Promise<void>;
-  /** Waits until the cluster has this Node. */
-  waitUntilRegistered(signal: AbortSignal): Promise<void>;
-}
-
-/** What the steps of a join work with. */
-export interface Joining {
-  /** The ticket at hand, or a fresh one of the cluster that the lock names. */
-  obtainTicket(): Promise<Ticket>;
-  /** What kubeadm is told of this node. */
-  facts(): JoinFacts;
-  /** kubeadm on this node. */
-  readonly kubeadm: Pick<Kubeadm, "join">;
-  /** The kubelet of this node. */
-  readonly kubelet: NodeKubelet;
-  /** Makes this node a control plane. */
-  readonly controlPlane: ControlPlaneMaker;
-  /** Hears what kubeadm says of its work, and knows what is done. */
-  readonly journal: Pick<Journal, "detail" | "doneAt">;
-  /** Time. */
-  readonly clock: Clock;
-  /** Ends a step. */
-  readonly signal: AbortSignal;
-}
-
-/** Longer than the waits of kubeadm inside it. */
-export const KUBEADM_JOIN_DEADLINE_MS: number = 25 * 60_000;
-
-/** The last steps of every join: the kubelet works for the cluster. */
-export const MEMBER_STEPS: Sequence<Joining> = Object.freeze({
-  "kubelet-healthy": {
-    run: async ({ kubelet, signal }) => {
-      await kubelet.start();
-      await kubelet.waitUntilHealthy(signal);
-    },
-  },
-  "node-registered": { run: ({ kubelet, signal }) => kubelet.waitUntilRegistered(signal) },
-});
+import type { Joining } from "./joining.ts";
+import { KUBEADM_JOIN_DEADLINE_MS, MEMBER_STEPS } from "./joining.ts";
 
 /** The steps of a worker's join after its lock. */
 export const WORKER_SEQUENCE: Sequence<Joining> = Object.freeze({

@@ -10,7 +10,7 @@ import { joinCertificateAuthority } from "../certificate/ca.ts";
 import { readPrivateKeyPem } from "../certificate/keys.ts";
 import { clusterIdText } from "../certificate/cluster_id.ts";
 import { writePem } from "../certificate/pem.ts";
-import type { ControlPlaneMaker } from "../join/control_plane_sequence.ts";
+import type { ControlPlaneMaker } from "../join/joining.ts";
 import { installClusterKeys } from "../kubernetes/cluster_keys.ts";
 import { initDocuments } from "../kubernetes/documents.ts";
 import { missingImages } from "../kubernetes/images.ts";

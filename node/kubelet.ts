@@ -4,7 +4,7 @@
  * @module
  */
 import { join } from "node:path";
-import type { NodeKubelet } from "../join/worker_sequence.ts";
+import type { NodeKubelet } from "../join/joining.ts";
 import type { Kubeadm } from "../kubernetes/kubeadm.ts";
 import { enableKubelet, startKubelet, waitForKubelet, waitForOwnNode } from "../kubernetes/readiness.ts";
 import type { Clock } from "../platform/clock.ts";

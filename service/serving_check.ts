@@ -7,7 +7,7 @@ import { isIPv6 } from "node:net";
 import { nameText, sameAttributes } from "../certificate/name.ts";
 import type { ServingCsr } from "../certificate/serving_csr.ts";
 import { nodeSubject } from "../certificate/subjects.ts";
-import type { AlternativeName } from "../certificate/x509.ts";
+import type { AlternativeName } from "../certificate/extensions.ts";
 import type { AdmissionRecord } from "../kubernetes/admission_records.ts";
 import { KUBELET_SERVING_SIGNER, type ServingRequest } from "../kubernetes/serving_certificates.ts";
 import { hex } from "../platform/bytes.ts";

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { NameAttribute } from "../certificate/name.ts";
 import type { ServingCsr } from "../certificate/serving_csr.ts";
 import { nodeSubject } from "../certificate/subjects.ts";
-import type { AlternativeName } from "../certificate/x509.ts";
+import type { AlternativeName } from "../certificate/extensions.ts";
 import type { AdmissionRecord } from "../kubernetes/admission_records.ts";
 import type { ServingRequest } from "../kubernetes/serving_certificates.ts";
 import { fromHex, utf8 } from "../platform/bytes.ts";

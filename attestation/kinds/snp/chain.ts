@@ -7,15 +7,9 @@ import { refusal } from "../../../protocol/refusal.ts";
 import { checkCrl, checkNotRevoked, readCrl } from "../../../certificate/crl.ts";
 import { ATTRIBUTE, nameText } from "../../../certificate/name.ts";
 import { readPublicKey } from "../../../certificate/public_key.ts";
-import {
-  basicConstraints,
-  type Certificate,
-  EXTENSION,
-  keyUsage,
-  readCertificate,
-  refuseUnknownCritical,
-  verifyCertificateSignature,
-} from "../../../certificate/x509.ts";
+import { basicConstraints, EXTENSION, keyUsage, refuseUnknownCritical } from "../../../certificate/extensions.ts";
+import { type Certificate, readCertificate } from "../../../certificate/x509.ts";
+import { verifyCertificateSignature } from "../../../certificate/certificate_signature.ts";
 import { equalBytes } from "../../../platform/bytes.ts";
 import type { Collateral, CollateralFile } from "../../collateral.ts";
 import { prefixed } from "./_prefixed.ts";

@@ -11,12 +11,12 @@ import { checkCrl, checkNotRevoked, type Crl } from "../../../certificate/crl.ts
 import { ATTRIBUTE, type NameAttribute, nameText, sameAttributes } from "../../../certificate/name.ts";
 import {
   basicConstraints,
-  type Certificate,
   EXTENSION,
   type KeyUsage,
   keyUsage,
   refuseUnknownCritical,
-} from "../../../certificate/x509.ts";
+} from "../../../certificate/extensions.ts";
+import { type Certificate } from "../../../certificate/x509.ts";
 import { equalBytes, hex } from "../../../platform/bytes.ts";
 import { readPemChain } from "./_pem_chain.ts";
 

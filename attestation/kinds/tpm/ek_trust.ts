@@ -7,16 +7,15 @@
 import { refusal } from "../../../protocol/refusal.ts";
 import {
   basicConstraints,
-  type Certificate,
   EXT_KEY_USAGE,
   EXTENSION,
   extKeyUsage,
   keyUsage,
-  readCertificate,
   refuseUnknownCritical,
   subjectAltName,
-  verifyCertificateSignature,
-} from "../../../certificate/x509.ts";
+} from "../../../certificate/extensions.ts";
+import { type Certificate, readCertificate } from "../../../certificate/x509.ts";
+import { verifyCertificateSignature } from "../../../certificate/certificate_signature.ts";
 import { type NameAttribute, nameText } from "../../../certificate/name.ts";
 import { equalBytes, hex } from "../../../platform/bytes.ts";
 import type { EkType } from "./templates.ts";

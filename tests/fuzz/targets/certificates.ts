@@ -24,10 +24,10 @@ import {
   basicConstraints,
   extKeyUsage,
   keyUsage,
-  readCertificate,
   refuseUnknownCritical,
   subjectAltName,
-} from "../../../certificate/x509.ts";
+} from "../../../certificate/extensions.ts";
+import { readCertificate } from "../../../certificate/x509.ts";
 import type { CertificateProfile } from "../../../certificate/x509.ts";
 import { equalBytes, fromUtf8 } from "../../../platform/bytes.ts";
 import type { Bytes } from "../../../platform/bytes.ts";
