@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { prepare } from "../tools/prepare.ts";
 import { repositoryRoot } from "../world.ts";
-import { measureSpeed, slowdownOf } from "../tools/machine_speed.ts";
+import { measureProcessorSlowdown } from "../tools/machine_speed.ts";
 import { chooseParts } from "./choose.ts";
 import { fits, groupOf, type Part, parts } from "./parts.ts";
 import { numberOf } from "./slice.ts";
@@ -81,7 +81,7 @@ async function full(args: readonly string[]): Promise<number> {
 async function runPart(part: Part, endMs: number): Promise<Ended> {
   const startMs = performance.now();
   const leftMinutes = (endMs - startMs) / 60_000;
-  const minutes = part.minutes * slowdownOf({ ...await measureSpeed(), load: 0 });
+  const minutes = part.minutes * await measureProcessorSlowdown();
   if (leftMinutes < minutes) {
     const left = Math.max(0, leftMinutes).toFixed(0);
     say(`\n── ${part.name}: SKIPPED: it takes ${minutes.toFixed(0)} min here, and ${left} are left`);
