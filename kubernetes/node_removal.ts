@@ -108,7 +108,7 @@ class Removal {
         `removal-${nodeName} in ${BOOTSTRAPPER_NAMESPACE} to take it back`,
     });
     if (answer === "ended") return await this.#endedByAnother();
-    if (answer.state !== "refused") return answer.state === "removed" ? "removed" : "there was none";
+    if (answer.state !== "refused") return answer.state === "removed" ? "removed" : "none is left";
     // Nothing was done, so the name need not wait for another attempt.
     await this.end();
     const { code, message, next } = answer;

@@ -29,7 +29,10 @@ export interface RemovalRequest {
   readonly requestedAt: string;
 }
 
-/** How a join service answered: the etcd member is gone, by it or before, or may not go. */
+/**
+ * How a join service answered: the etcd member is gone, as it asked etcd to remove it (`removed`) or as it found none
+ * (`absent`; another join service may have removed it), or may not go.
+ */
 export type RemovalAnswer =
   | { readonly state: "removed" | "absent" }
   | {

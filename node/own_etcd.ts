@@ -181,9 +181,10 @@ const PAUSE_MS = 1_000;
 export async function leaveEtcd(parts: LeaveParts): Promise<{ readonly outcome: string; readonly warning?: string }> {
   const { clock, force } = parts;
   const end = clock.monotonicMs() + (force ? PATIENCE_WITH_FORCE_MS : PATIENCE_MS);
+  const seen: SeenByTries = { peers: parts.peers };
   for (;; await clock.sleep(PAUSE_MS)) {
     try {
-      return { outcome: await tryToLeave(parts) };
+      return { outcome: await tryToLeave(parts, seen) };
     } catch (cause) {
       const error = asBootstrapError(cause);
       if (error.retriable && clock.monotonicMs() < end) continue;
@@ -193,14 +194,36 @@ export async function leaveEtcd(parts: LeaveParts): Promise<{ readonly outcome: 
   }
 }
 
-async function tryToLeave({ kubernetesFolder, peers, openEtcd, force, remember }: LeaveParts): Promise<string> {
-  using etcd = await OwnEtcd.open(kubernetesFolder, peers, openEtcd);
+/** What one try tells the next. */
+interface SeenByTries {
+  /** Where other members are, so that a try without the own etcd, which ends when its member is removed, finds them. */
+  peers: readonly string[];
+  /** The ID of the member whose removal was asked for. The answer may be lost although the member was removed. */
+  askedToRemove?: string;
+}
+
+async function tryToLeave(
+  { kubernetesFolder, openEtcd, force, remember }: LeaveParts,
+  seen: SeenByTries,
+): Promise<string> {
+  using etcd = await OwnEtcd.open(kubernetesFolder, seen.peers, openEtcd);
   if (etcd === undefined) return "this node is no member";
   const found = await (force ? etcd.find() : etcd.check());
-  if (found === undefined) return "it had left before";
-  if (found.peers.length > 0) await remember(found.peers);
-  await etcd.remove(found.member);
-  return `removed the member ${found.member.id}`;
+  if (found === undefined) {
+    return seen.askedToRemove === undefined ? "it had left before" : removedText(seen.askedToRemove);
+  }
+  const { member, peers } = found;
+  if (peers.length > 0) {
+    seen.peers = [...new Set([...peers, ...seen.peers])];
+    await remember(peers);
+  }
+  seen.askedToRemove = member.id;
+  await etcd.remove(member);
+  return removedText(member.id);
+}
+
+function removedText(id: string): string {
+  return `removed the member ${id}`;
 }
 
 /** The same error, with a next action for the person who resets. */

@@ -46,20 +46,29 @@ const MOST_MEMBERS = 4;
 /** Answers requests until the signal, and returns then. It never throws: what fails is logged and tried again. */
 export async function runRemovals(deps: RemovalsDependencies, signal: AbortSignal): Promise<void> {
   const { clock, random = Math.random } = deps;
+  const asked: AskedRemovals = new Set();
   for (let pollMs = POLL_MS; !signal.aborted;) {
-    pollMs = await serveWaiting(deps, signal) ? POLL_MS : Math.min(2 * pollMs, LONGEST_POLL_MS);
+    pollMs = await serveWaiting(deps, asked, signal) ? POLL_MS : Math.min(2 * pollMs, LONGEST_POLL_MS);
     await clock.sleep(pollMs * (1 + JITTER * (2 * random() - 1)), signal).catch(() => {});
   }
 }
 
+/**
+ * UIDs of requests for which etcd was asked to remove a member. The member may be gone although etcd's answer was lost, or
+ * the answer to the operator could not be written: a later look finds no member, and yet it was removed.
+ */
+type AskedRemovals = Set<string>;
+
 /** Answers what waits; gives whether all could be answered. */
-async function serveWaiting(deps: RemovalsDependencies, signal: AbortSignal): Promise<boolean> {
+async function serveWaiting(deps: RemovalsDependencies, asked: AskedRemovals, signal: AbortSignal): Promise<boolean> {
   const requests = new RemovalRequests(deps.api);
   try {
-    for (const stored of await requests.listWaiting()) {
+    const waiting = await requests.listWaiting();
+    for (const uid of asked) if (!waiting.some((stored) => stored.uid === uid)) asked.delete(uid);
+    for (const stored of waiting) {
       if (signal.aborted) break;
       // A worker has no member: the operator does not wait.
-      if (stored.request.role === "control-plane") await serve(deps, requests, stored);
+      if (stored.request.role === "control-plane") await serve(deps, requests, asked, stored);
     }
     return true;
   } catch (error) {
@@ -71,10 +80,11 @@ async function serveWaiting(deps: RemovalsDependencies, signal: AbortSignal): Pr
 async function serve(
   { etcd, log }: RemovalsDependencies,
   requests: RemovalRequests,
+  asked: AskedRemovals,
   stored: StoredRemoval,
 ): Promise<void> {
   const { nodeName, identity } = stored.request;
-  const answer = await removeMembers(etcd, requests, stored);
+  const answer = await removeMembers(etcd, requests, asked, stored);
   if (answer === undefined) return;
   try {
     await requests.answer(stored, answer);
@@ -93,14 +103,14 @@ const ANSWERED: readonly string[] = ["conflict/changed", "precondition/not-found
 async function removeMembers(
   etcd: RemovalEtcd,
   requests: RemovalRequests,
+  asked: AskedRemovals,
   stored: StoredRemoval,
 ): Promise<RemovalAnswer | undefined> {
-  let state: "absent" | "removed" = "absent";
   for (let count = 0; count < MOST_MEMBERS; count++) {
     const health = await etcd.health();
     const member = health.members.find((candidate) => isMemberOf(candidate, stored));
     if (member === undefined) {
-      if (!health.leaderless) return { state };
+      if (!health.leaderless) return { state: asked.has(stored.uid) ? "removed" : "absent" };
       throw new BootstrapError("unavailable/etcd", "etcd has no leader, so nobody knows its members");
     }
     // The member was there while the request stood, so it is not one that got the freed name since.
@@ -108,10 +118,12 @@ async function removeMembers(
     if (current?.uid !== stored.uid || current.answer !== undefined) return undefined;
     try {
       checkCanRemove(health, member.id);
-      if (await etcd.remove(member.id)) state = "removed";
+      asked.add(stored.uid);
+      await etcd.remove(member.id);
     } catch (cause) {
       const error = asBootstrapError(cause);
       if (errorFamily(error.code) !== "precondition") throw error;
+      asked.delete(stored.uid);
       return { state: "refused", code: error.code, message: error.message, next: error.next };
     }
   }

@@ -27,6 +27,10 @@ class Removing {
   dead = ["2"];
   leaderless = false;
   onHealth: () => void = () => {};
+  /** Called when a member was removed; what it throws comes instead of etcd's answer. */
+  afterRemove: () => void = () => {};
+  /** Called between two looks. */
+  onSleep: () => Promise<unknown> = () => Promise.resolve();
 
   /** Runs the loop for so many looks. */
   async run(looks = 1): Promise<void> {
@@ -34,11 +38,11 @@ class Removing {
     const clock = {
       now: () => new Date(0),
       monotonicMs: () => 0,
-      sleep: (ms: number) => {
+      sleep: async (ms: number) => {
         this.slept.push(ms);
-        if (this.slept.length < looks) return Promise.resolve();
+        if (this.slept.length < looks) return void await this.onSleep();
         stop.abort();
-        return Promise.reject(stop.signal.reason);
+        throw stop.signal.reason;
       },
     };
     const etcd = {
@@ -51,6 +55,7 @@ class Removing {
         this.removed.push(id);
         const before = this.members.length;
         this.members = this.members.filter((member) => member.id !== id);
+        this.afterRemove();
         return Promise.resolve(this.members.length < before);
       },
     };
@@ -159,6 +164,43 @@ Deno.test("runRemovals() goes on after any failure, more slowly, and until it is
   await world.run(8);
   assert.deepEqual(world.slept, [6_000, 12_000, 24_000, 30_000, 30_000, 30_000, 3_000, 3_000]);
   assert.deepEqual(await world.answer(), { state: "removed" });
+});
+
+Deno.test("runRemovals() says that it removed the member when etcd's answer was lost, or its own was not written", async () => {
+  const once = (code: "timeout/etcd" | "unavailable/kubernetes-api") => {
+    let isFirst = true;
+    return () => {
+      if (!isFirst) return;
+      isFirst = false;
+      throw new BootstrapError(code, "There was no answer");
+    };
+  };
+  for (const isEtcd of [true, false]) {
+    const world = new Removing();
+    await world.requests.create(REQUEST);
+    if (isEtcd) world.afterRemove = once("timeout/etcd");
+    else world.api.onChange = once("unavailable/kubernetes-api");
+    await world.run(2);
+    assert.deepEqual(world.removed, ["2"]);
+    assert.deepEqual(await world.answer(), { state: "removed" });
+  }
+});
+
+Deno.test("runRemovals() does not say that it removed a member that etcd refused to remove and that left later", async () => {
+  const world = new Removing();
+  await world.requests.create(REQUEST);
+  world.afterRemove = () => {
+    world.members = [voter("1", "cp-1", "10.0.0.1"), voter("2", "cp-2", "10.0.0.2"), voter("3", "cp-3", "10.0.0.3")];
+    throw new BootstrapError("precondition/etcd", "etcd refuses this in its present state");
+  };
+  world.onSleep = async () => {
+    const refused = await world.requests.find("cp-2") ?? assert.fail();
+    assert.equal(refused.answer?.state, "refused");
+    await world.requests.answer(refused, undefined);
+    world.members = world.members.filter(({ id }) => id !== "2");
+  };
+  await world.run(2);
+  assert.deepEqual(await world.answer(), { state: "absent" });
 });
 
 Deno.test("runRemovals() answers once when another join service was quicker", async () => {

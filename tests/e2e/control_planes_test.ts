@@ -6,6 +6,7 @@ import { bootstrapImage } from "./bootstrap_image.ts";
 import { ClusterView } from "./cluster_view.ts";
 import { deadlinesMs } from "./deadlines.ts";
 import { Haproxy } from "./haproxy.ts";
+import { initialiseFirst } from "./initialise_first.ts";
 import { inOrder } from "./in_order.ts";
 import { assertServesByClusterCa, assertServingRequestsApproved } from "./kubelet_serving.ts";
 import { type MachineOptions, Testbed } from "./testbed.ts";
@@ -38,13 +39,8 @@ testWithVms("Three control planes, of which one dies and is replaced", async (te
 
   await step("an operator initialises the first behind a load balancer", async () => {
     await first.start();
-    await cluster.said(first, "init-server-listening");
-    await first.waitUntilBooted(deadlinesMs.boot);
-    await operator.writeDocuments(first, { controlPlanes, controlPlaneEndpoint: Haproxy.endpoint });
-    const { exitCode, stdout, stderr } = await operator.run(operator.initArguments(first));
-    assert.equal(exitCode, 0, `${stdout}\n${stderr}`);
+    await initialiseFirst(operator, cluster, first, { controlPlanes, controlPlaneEndpoint: Haproxy.endpoint });
     assert.match(await Deno.readTextFile(operator.kubeconfigFile), new RegExp(`server: "?https://${Haproxy.endpoint}`));
-    await cluster.ready("node-1");
     await cluster.assertVoters(first, ["node-1"]);
   });
 

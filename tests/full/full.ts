@@ -2,17 +2,11 @@
 import { parseArgs } from "node:util";
 import { prepare } from "../tools/prepare.ts";
 import { repositoryRoot } from "../world.ts";
-import { measureSpeed, slowdownOf } from "../tools/machine_speed.ts";
+import { measureProcessorSlowdown } from "../tools/machine_speed.ts";
 import { chooseParts } from "./choose.ts";
 import { fits, groupOf, type Part, parts } from "./parts.ts";
+import { type EndedPart, report } from "./report.ts";
 import { numberOf } from "./slice.ts";
-
-/** How a part ended. */
-interface Ended {
-  readonly part: Part;
-  readonly result: "passed" | "FAILED" | "SKIPPED";
-  readonly minutes: number;
-}
 
 const HELP = `Usage: deno task test:full [--commit HASH] [--minutes N] [--list] [NAME…]
 
@@ -24,7 +18,7 @@ Runs the tests that take too long to run on every change, one part after the oth
   --list         show the parts, and how long they take
   --help         show this
 
-Exit codes: 0 all passed, 1 a part failed or no part was run, 2 wrong arguments.
+Exit codes: 0 no part failed; 1 a part failed, or no part was run for another reason than --minutes; 2 wrong arguments.
 `;
 
 const optionTypes = {
@@ -73,39 +67,26 @@ async function full(args: readonly string[]): Promise<number> {
   for (const part of tooLarge) say(`SKIPPED ${part.name}: it needs ${part.cores} cores, and there are ${cores}`);
   if (list) return 0;
   await prepare("all");
-  const ended: Ended[] = tooLarge.map((part) => ({ part, result: "SKIPPED", minutes: 0 }));
+  const ended = tooLarge.map((part): EndedPart => ({ part, result: "SKIPPED", reason: "cores", minutes: 0 }));
   for (const part of chosen) ended.push(await runPart(part, endMs));
-  return report(ended);
+  const { text, exitCode } = report(ended);
+  say(text);
+  return exitCode;
 }
 
-async function runPart(part: Part, endMs: number): Promise<Ended> {
+async function runPart(part: Part, endMs: number): Promise<EndedPart> {
   const startMs = performance.now();
   const leftMinutes = (endMs - startMs) / 60_000;
-  const minutes = part.minutes * slowdownOf({ ...await measureSpeed(), load: 0 });
+  const minutes = part.minutes * await measureProcessorSlowdown();
   if (leftMinutes < minutes) {
     const left = Math.max(0, leftMinutes).toFixed(0);
     say(`\n── ${part.name}: SKIPPED: it takes ${minutes.toFixed(0)} min here, and ${left} are left`);
-    return { part, result: "SKIPPED", minutes: 0 };
+    return { part, result: "SKIPPED", reason: "time", minutes: 0 };
   }
   say(`\n── ${part.name}: deno ${part.args.join(" ")}`);
   const args = ["--pdeathsig", "KILL", Deno.execPath(), ...part.args];
   const { success } = await new Deno.Command("setpriv", { args, cwd: repositoryRoot, stdin: "null" }).spawn().status;
   return { part, result: success ? "passed" : "FAILED", minutes: (performance.now() - startMs) / 60_000 };
-}
-
-/** Shows how each part ended, and counts the parts in the words of `deno test`. It fails when not one was run, too. */
-function report(ended: readonly Ended[]): number {
-  say(`\n${"part".padEnd(26)}result   minutes  expected`);
-  for (const { part, result, minutes } of ended) {
-    say(`${part.name.padEnd(26)}${result.padEnd(9)}${minutes.toFixed(1).padStart(7)}${`${part.minutes}`.padStart(10)}`);
-  }
-  const count = (wanted: Ended["result"]) => ended.filter(({ result }) => result === wanted).length;
-  const [passed, failed, skipped] = [count("passed"), count("FAILED"), count("SKIPPED")];
-  if (passed + failed === 0) say("No time was left for any part (--minutes)");
-  const minutes = ended.reduce((sum, one) => sum + one.minutes, 0).toFixed(0);
-  const isWell = passed > 0 && failed === 0;
-  say(`${isWell ? "ok" : "FAILED"} | ${passed} passed | ${failed} failed | ${skipped} ignored (${minutes}m)`);
-  return isWell ? 0 : 1;
 }
 
 function minutesOf(chosen: readonly Part[]): number {

@@ -53,6 +53,8 @@ function sliced(group: "crash", file: string, minutes: number): Part[] {
 const vmParts: readonly Part[] = [
   vm("machine-and-uki", 6, "image_test.ts", "machine_test.ts", "uki_test.ts"),
   vm("power-loss", 15, "power_loss_test.ts"),
+  // An estimate, not measured yet.
+  vm("refused", 8, "refused_test.ts"),
   // On two cores, emulated, three API servers and their etcd starve each other: liveness probes and requests time out.
   { ...vm("control-planes", 25, "control_planes_test.ts"), cores: 4 },
 ];

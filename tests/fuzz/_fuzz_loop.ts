@@ -7,7 +7,7 @@ import type { Bytes } from "../../platform/bytes.ts";
 import type { Coverage } from "./_coverage.ts";
 import { mutate } from "./_mutate.ts";
 import type { Outcome } from "./_outcome.ts";
-import { outcomeOf } from "./_outcome.ts";
+import { LONGEST_MS, outcomeOf } from "./_outcome.ts";
 import { Random } from "./_random.ts";
 import type { FuzzRun, FuzzTarget } from "./target.ts";
 
@@ -29,7 +29,7 @@ export interface LoopOptions {
   readonly coverage?: Coverage;
   /** Whether to go on asking that, which makes everything slower by half and more. */
   readonly isGuided?: () => boolean;
-  /** How much processor time one input may take, milliseconds. */
+  /** How much processor time of the reference machine one input may take, milliseconds. */
   readonly longestMs?: number;
   /** What the process may use, bytes. Default: what one of its own may, 768 MiB. */
   readonly maximumRss?: number;
@@ -74,7 +74,7 @@ export async function fuzzLoop(options: LoopOptions): Promise<LoopResult> {
     goesOn,
     coverage,
     isGuided = () => true,
-    longestMs,
+    longestMs = LONGEST_MS,
     before,
     after,
     maximumRss = MAXIMUM_RSS,
@@ -90,7 +90,7 @@ export async function fuzzLoop(options: LoopOptions): Promise<LoopResult> {
   const feed = async (input: Bytes): Promise<Outcome> => {
     last = input;
     before?.(input);
-    const outcome = await outcomeOf(run, target, input, longestMs);
+    const outcome = await outcomeOf(run, target, input, { longestMs });
     after?.();
     executions++;
     return outcome;

@@ -6,13 +6,17 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Bytes } from "../../platform/bytes.ts";
+import { measureProcessorSlowdown } from "../tools/machine_speed.ts";
 import type { LoopResult } from "./_fuzz_loop.ts";
 import { readProgress } from "./_progress.ts";
 import type { WorkerReport, WorkerTask } from "./_worker.ts";
 
-/** How long one input may keep the processor busy before the process is ended, milliseconds; what ends by itself in between is told by the process. */
-const HANG_CPU_MS = 4_000;
-/** How long one input may last at all, milliseconds: something that nobody answers any more. */
+/**
+ * How long one input may keep the processor busy before the process is ended, milliseconds of the reference machine. The
+ * process itself tells of an input that is slow and ends before; it feeds such an input twice.
+ */
+const HANG_CPU_MS = 8_000;
+/** How long one input may last at all, milliseconds of the reference machine: something that nobody answers any more. */
 const HANG_MS = 60_000;
 const LOOK_MS = 250;
 /** V8's heap, MiB. */
@@ -62,6 +66,7 @@ async function watchInputs(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   let [count, since, cpuSince] = [-1, 0, 0];
+  let slowdown: number | undefined;
   while (!signal.aborted) {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, LOOK_MS);
@@ -71,15 +76,22 @@ async function watchInputs(
     const cpu = await cpuMsOf(process.pid);
     if (at === undefined || cpu === undefined) continue;
     if (!at.isFeeding || at.count !== count) {
-      [count, since, cpuSince] = [at.count, performance.now(), cpu];
+      [count, since, cpuSince, slowdown] = [at.count, performance.now(), cpu, undefined];
       continue;
     }
-    const isBusy = cpu - cpuSince > HANG_CPU_MS;
-    if (!isBusy && performance.now() - since < HANG_MS) continue;
+    const [busyMs, lastedMs] = [cpu - cpuSince, performance.now() - since];
+    if (busyMs <= HANG_CPU_MS && lastedMs < HANG_MS) continue;
+    // The next look decides: the input may end while the machine is measured.
+    if (slowdown === undefined) {
+      slowdown = await measureProcessorSlowdown();
+      continue;
+    }
+    const isBusy = busyMs > HANG_CPU_MS * slowdown;
+    if (!isBusy && lastedMs < HANG_MS * slowdown) continue;
     process.kill("SIGKILL");
     return isBusy
-      ? `hang: it kept the processor busy for ${cpu - cpuSince} ms and more`
-      : `hang: it did not end in ${HANG_MS / 1000} s`;
+      ? `hang: it kept the processor busy for ${busyMs} ms and more`
+      : `hang: it did not end in ${Math.round(lastedMs / 1000)} s`;
   }
   return undefined;
 }

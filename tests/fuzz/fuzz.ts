@@ -4,8 +4,8 @@
  *     npx --yes deno@2.9.5 task fuzz [--seconds N] [--target NAME]... [--seed N] [--jobs N] [--inputs FOLDER]...
  *     npx --yes deno@2.9.5 task fuzz --target NAME --replay FILE
  *
- * An input must be read, or be refused with a code that stands for an input, within a second and a bounded memory. One that is not
- * is written to `dist/fuzz/`, and the exit code is 1.
+ * An input must be read, or be refused with a code that stands for an input, within a second of the reference machine and a
+ * bounded memory. One that is not is written to `dist/fuzz/`, and the exit code is 1.
  *
  * @module
  */

@@ -40,3 +40,8 @@ export async function measureSpeed(): Promise<SpeedSample> {
 export async function measureSlowdown(): Promise<number> {
   return slowdownOf(await measureSpeed());
 }
+
+/** How many times slower the processors of this machine are now. Work that waits for a disk, or ran a minute ago, does not count. */
+export async function measureProcessorSlowdown(): Promise<number> {
+  return slowdownOf({ ...await measureSpeed(), load: 0 });
+}

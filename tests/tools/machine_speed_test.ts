@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { measureSlowdown, slowdownOf } from "./machine_speed.ts";
+import { measureProcessorSlowdown, measureSlowdown, slowdownOf } from "./machine_speed.ts";
 
 const quiet = { probeMs: 60, load: 0, cores: 2 };
 
@@ -20,7 +20,9 @@ Deno.test("slowdownOf() is at most 8", () => {
   assert.equal(slowdownOf({ ...quiet, load: 100 }), 8);
 });
 
-Deno.test("measureSlowdown() gives a slowdown", async () => {
-  const measured = await measureSlowdown();
-  assert(measured >= 1 && measured <= 8, String(measured));
-});
+for (const measure of [measureSlowdown, measureProcessorSlowdown]) {
+  Deno.test(`${measure.name}() gives a slowdown`, async () => {
+    const measured = await measure();
+    assert(measured >= 1 && measured <= 8, String(measured));
+  });
+}
