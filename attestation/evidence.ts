@@ -138,6 +138,12 @@ export interface MeasurementRegisters {
   readonly parts?: readonly MeasurementRegisters[];
 }
 
+/** What makes a machine's evidence, and what it measures into: one kind, or several combined. */
+export interface MachineEvidence {
+  readonly issuer: EvidenceIssuer;
+  readonly registers: MeasurementRegisters;
+}
+
 /** The register that holds the trust part of the configuration. */
 export const TRUST_REGISTER = 12;
 /** The register that holds the lock. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { MachineEvidence } from "../attestation/evidence.ts";
 import { createSnpIssuer } from "../attestation/kinds/snp/issuer.ts";
 import { snpRegisters } from "../attestation/kinds/snp/registers.ts";
 import { createTdxIssuer } from "../attestation/kinds/tdx/issuer.ts";
@@ -10,7 +11,6 @@ import { tdxMeasurementRegisters } from "../attestation/kinds/tdx/registers.ts";
 import { createTdxRegisters } from "../attestation/kinds/tdx/rtmr.ts";
 import type { ConfidentialDevice } from "../attestation/tsm/device.ts";
 import type { TsmRequest } from "../attestation/tsm/report.ts";
-import type { MachineEvidence } from "./machine_evidence.ts";
 
 /** That of an SEV-SNP machine. */
 export function snpEvidence(device: ConfidentialDevice): MachineEvidence {

@@ -4,7 +4,7 @@
  * @module
  */
 import { combineIssuers, combineRegisters } from "../attestation/combined.ts";
-import type { EvidenceIssuer, EvidenceVariant, MeasurementRegisters } from "../attestation/evidence.ts";
+import type { EvidenceVariant, MachineEvidence } from "../attestation/evidence.ts";
 import type { ConfidentialDevice } from "../attestation/tsm/device.ts";
 import { TSM_FOLDER } from "../attestation/tsm/report.ts";
 import type { EvidenceConfiguration } from "../node/configuration.ts";
@@ -12,14 +12,6 @@ import type { Clock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { Machine } from "./machine.ts";
 import { tpmIssuerOf } from "./machine.ts";
-
-/** What makes a machine's evidence, and what it measures into. */
-export interface MachineEvidence {
-  /** Of all kinds that are configured. */
-  readonly issuer: EvidenceIssuer;
-  /** Likewise. */
-  readonly registers: MeasurementRegisters;
-}
 
 /**
  * The evidence of a machine of one kind or several; one for a process, as `tpmIssuerOf()` is.
