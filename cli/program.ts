@@ -5,31 +5,31 @@
  */
 import { Command, CommanderError, Option } from "commander";
 import { asBootstrapError, BootstrapError, exitCodeOf } from "../platform/errors.ts";
-import type { AbandonHandler } from "./abandon.ts";
-import { declareAbandon } from "./abandon.ts";
+import type { AbandonHandler } from "./commands/abandon.ts";
+import { declareAbandon } from "./commands/abandon.ts";
 import type { CliContext } from "./context.ts";
-import { declareDevice } from "./device.ts";
-import { declareEvidence } from "./evidence.ts";
-import type { InitHandler } from "./init.ts";
-import { declareInit } from "./init.ts";
-import type { JoinServiceHandler } from "./join_service.ts";
-import { declareJoinService } from "./join_service.ts";
-import { declareKeygen } from "./keygen.ts";
-import { declareMeasure } from "./measure.ts";
-import type { NodeRemoveHandler } from "./node_remove.ts";
-import { declareNodeRemove } from "./node_remove.ts";
+import { declareDevice } from "./commands/device.ts";
+import { declareEvidence } from "./programs/evidence.ts";
+import type { InitHandler } from "./commands/init.ts";
+import { declareInit } from "./commands/init.ts";
+import type { JoinServiceHandler } from "./commands/join_service.ts";
+import { declareJoinService } from "./commands/join_service.ts";
+import { declareKeygen } from "./programs/keygen.ts";
+import { declareMeasure } from "./programs/measure.ts";
+import type { NodeRemoveHandler } from "./commands/node_remove.ts";
+import { declareNodeRemove } from "./commands/node_remove.ts";
 import { outputFormOfArguments } from "./options.ts";
 import { printError } from "./output.ts";
-import type { PolicyHandlers } from "./policy.ts";
-import { declarePolicy } from "./policy.ts";
-import type { ResetHandler } from "./reset.ts";
-import { declareReset } from "./reset.ts";
-import type { RunHandler } from "./run.ts";
-import { declareRun } from "./run.ts";
-import { declareStatus } from "./status.ts";
-import type { VerifyHandler } from "./verify.ts";
-import { declareVerify } from "./verify.ts";
-import { declareVersion } from "./version.ts";
+import type { PolicyHandlers } from "./commands/policy_make.ts";
+import { declarePolicy } from "./commands/policy_make.ts";
+import type { ResetHandler } from "./commands/reset.ts";
+import { declareReset } from "./commands/reset.ts";
+import type { RunHandler } from "./commands/run.ts";
+import { declareRun } from "./commands/run.ts";
+import { declareStatus } from "./programs/status.ts";
+import type { VerifyHandler } from "./commands/verify.ts";
+import { declareVerify } from "./commands/verify.ts";
+import { declareVersion } from "./commands/version.ts";
 
 /** The subcommands whose work is done elsewhere; `main.ts` loads them when they are called. */
 export interface CliHandlers extends PolicyHandlers {

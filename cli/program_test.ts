@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { BootstrapError } from "../platform/errors.ts";
-import type { InitOptions } from "./init.ts";
-import type { JoinServiceOptions } from "./join_service.ts";
+import type { InitOptions } from "./commands/init.ts";
+import type { JoinServiceOptions } from "./commands/join_service.ts";
 import { KEPT_PERMISSIONS, PERMISSIONS, SUBCOMMANDS } from "./permissions.ts";
 import { TestWorld } from "./testing/command_line.ts";
 

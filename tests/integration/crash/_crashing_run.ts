@@ -9,8 +9,8 @@
 import { Command } from "commander";
 import { connectTpmSocket } from "../../../attestation/kinds/tpm/testing/socket_transport.ts";
 import type { CliContext } from "../../../cli/context.ts";
-import { declareRun } from "../../../cli/run.ts";
-import { runDependencies } from "../../../cli/run_handler.ts";
+import { declareRun } from "../../../cli/commands/run.ts";
+import { runDependencies } from "../../../cli/programs/run.ts";
 import { createSystemContext } from "../../../cli/system_context.ts";
 import { terminationSignal } from "../../../cli/termination.ts";
 import { runNode } from "../../../node/run.ts";

@@ -8,7 +8,7 @@ import { createVerifier } from "../../../attestation/policy/policy_verifier.ts";
 import { generateKeyPair, type KeyPair, privateKeyPem } from "../../../certificate/keys.ts";
 import { operatorKeyLine } from "../../../certificate/operator_key.ts";
 import { KEPT_PERMISSIONS, PERMISSIONS } from "../../../cli/permissions.ts";
-import { policyMake, verify } from "../../../cli/policy_handler.ts";
+import { policyMake, verify } from "../../../cli/programs/policy.ts";
 import { TestWorld } from "../../../cli/testing/command_line.ts";
 import { CLUSTER_NAME, InitWorld, TestOperator } from "../../exchanges/init_world.ts";
 import { randomBytes } from "../../../platform/bytes.ts";

@@ -11,7 +11,7 @@ import { createSoftwareAmd } from "../../../attestation/kinds/snp/testing/snp.ts
 import { createTpmIssuer } from "../../../attestation/kinds/tpm/issuer.ts";
 import { extendedOnce, lockDigest, trustDigest } from "../../../protocol/transcript.ts";
 import { TestWorld, type TestWorldOptions } from "../../../cli/testing/command_line.ts";
-import { policyExplain, policyMake, verify } from "../../../cli/policy_handler.ts";
+import { policyExplain, policyMake, verify } from "../../../cli/programs/policy.ts";
 import { readNodeConfiguration } from "../../../node/configuration.ts";
 import { LockFile } from "../../../nodelock/file.ts";
 import { hex, randomBytes, sha256, utf8 } from "../../../platform/bytes.ts";

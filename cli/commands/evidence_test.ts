@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { readEvidenceFile } from "../../attestation/evidence_file.ts";
+import { readPolicy } from "../../attestation/policy/policy.ts";
+import { createSoftwareAmd } from "../../attestation/kinds/snp/testing/snp.ts";
+import { createSoftwareIntel } from "../../attestation/kinds/tdx/testing/intel.ts";
+import type { ConfidentialDevice } from "../../attestation/tsm/device.ts";
+import { hex } from "../../platform/bytes.ts";
+import { BootstrapError } from "../../platform/errors.ts";
+import { TestWorld } from "../testing/command_line.ts";
+
+const example = await Deno.readTextFile(new URL("../../deploy/node-worker.example.yaml", import.meta.url));
+const noRegister = () => Promise.reject(new BootstrapError("system/tdx-register", "There is no register"));
+
+function deviceOf(report: (reportData: Uint8Array) => Promise<Uint8Array<ArrayBuffer>>): ConfidentialDevice {
+  return {
+    report: async ({ reportData }) => ({ outblob: await report(reportData), auxblob: new Uint8Array() }),
+    registers: { read: noRegister, write: noRegister },
+  };
+}
+
+const amd = await createSoftwareAmd();
+const intel = createSoftwareIntel();
+// A report of version 3 says of which line its processor is.
+const processor = { 0x00: Uint8Array.of(3), 0x188: Uint8Array.of(0x19, 1, 1) };
+const snpDevice = deviceOf((reportData) => amd.report({ ...processor, 0x50: reportData }));
+const tdxDevice = deviceOf((reportData) => intel.quote({ reportData }));
+
+async function configured(device: ConfidentialDevice, evidence: string): Promise<TestWorld> {
+  const world = await TestWorld.create({ device });
+  const text = `${example.replace(/^evidence:\n(?: .*\n)*/m, "")}\nevidence: ${evidence}\n`;
+  await world.write("etc/bootstrapper/config.yaml", text);
+  return world;
+}
+
+Deno.test("evidence prints a policy for an SNP machine, without its REPORT_ID among the control planes", async () => {
+  await using world = await configured(snpDevice, "{ variant: snp }");
+  assert.equal(await world.run("evidence"), 0, world.err);
+  const policy = readPolicy(world.out, "it");
+  assert.deepEqual(policy.required.node, ["snp"]);
+  assert.deepEqual(policy.snp?.measurements.map(hex), ["3e".repeat(48)]);
+  assert.equal(policy.controlPlanes.size, 0);
+  assert.match(
+    world.out,
+    /^# A policy for exactly this machine as it is now\. Nobody has verified it.*\n#\n# HOST_DATA.*(?:d1){32}\n/,
+  );
+  assert.match(
+    world.out,
+    /# The host gives no certificate of its signing key and no CRL: verifiers look for it by collateral\.\n/,
+  );
+  assert.equal(await world.run("evidence", "--output", "json"), 0, world.out);
+  const { variant, identity, snp } = JSON.parse(world.out);
+  assert.deepEqual([variant, identity, snp.hostData], ["snp", "1d".repeat(32), "d1".repeat(32)]);
+});
+
+Deno.test("evidence prints a policy for a TD, and says that Intel was not asked", async () => {
+  await using world = await configured(tdxDevice, "{ variant: tdx }");
+  assert.equal(await world.run("evidence"), 0, world.err);
+  const policy = readPolicy(world.out, "it");
+  assert.deepEqual([policy.required.node, policy.tdx?.mrtd.map(hex)], [["tdx"], ["a0".repeat(48)]]);
+  assert.match(world.out, /# Intel was not asked/);
+  assert.match(world.out, new RegExp(`# RTMR 3, which no policy names: 0{96}\n`));
+  assert.equal(await world.run("evidence", "--output", "json"), 0, world.out);
+  const { identity, tdx } = JSON.parse(world.out);
+  assert.deepEqual([identity, tdx.rtmrs.length], [null, 4]);
+});
+
+Deno.test("evidence writes a file of the kinds that are configured", async () => {
+  await using world = await configured(snpDevice, "{ variant: snp }");
+  const path = `${world.root}/evidence.json`;
+  assert.equal(await world.run("evidence", "--out", path, "--output", "json"), 0, world.out);
+  assert.deepEqual(JSON.parse(world.out), { file: path, variant: "snp", eventLog: false });
+  const { evidence } = readEvidenceFile(await Deno.readFile(path), path);
+  assert.deepEqual(evidence.map(({ variant }) => variant), ["snp"]);
+});
+
+Deno.test("evidence fails where the machine has not what is configured, and where nothing is", async () => {
+  const none = "{ variant: none, allowInsecure: true }";
+  await using world = await configured(snpDevice, none);
+  assert.equal(await world.run("evidence"), 1);
+  assert.match(world.err, /precondition\/no-evidence/);
+  await using bare = await TestWorld.create();
+  for (const [variant, code] of [["tpm", "no-tpm"], ["tdx", "no-device"]]) {
+    await bare.write(
+      "etc/bootstrapper/config.yaml",
+      `${example.replace(/^evidence:\n(?: .*\n)*/m, "")}\nevidence: { variant: ${variant} }\n`,
+    );
+    assert.equal(await bare.run("evidence"), 1);
+    assert.ok(bare.err.includes(`precondition/${code}`), bare.err);
+  }
+});

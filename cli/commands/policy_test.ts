@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { resolve } from "node:path";
+import { issueEvidenceFile, writeEvidenceFile } from "../../attestation/evidence_file.ts";
+import { createSoftwareMachine, filled } from "../../attestation/kinds/tpm/testing/tpm.ts";
+import { extendedOnce, trustDigest } from "../../protocol/transcript.ts";
+import { kernelSection, STUB_252, writePe } from "../../attestation/uki/testing/images.ts";
+import { writeLog } from "../../attestation/eventlog/testing/event_logs.ts";
+import { readPolicy } from "../../attestation/policy/policy.ts";
+import { readNodeConfiguration } from "../../node/configuration.ts";
+import { hex, utf8 } from "../../platform/bytes.ts";
+import { policyExplain, policyMake, verify } from "../programs/policy.ts";
+import { policyRegisters } from "../programs/policy_registers.ts";
+import { KEPT_PERMISSIONS, PERMISSIONS } from "../permissions.ts";
+import { TestWorld } from "../testing/command_line.ts";
+
+const machine = await createSoftwareMachine();
+const example = await Deno.readTextFile(new URL("../../deploy/node-worker.example.yaml", import.meta.url));
+const { trust } = readNodeConfiguration(example, "it");
+const trusted = await extendedOnce(await trustDigest(trust));
+
+async function withFiles(run: (world: TestWorld, path: (name: string) => string) => Promise<void>): Promise<void> {
+  await using world = await TestWorld.create({ handlers: { policyExplain, policyMake, policyRegisters, verify } });
+  const path = (name: string) => `${world.root}/${name}`;
+  const write = async (name: string, pcr4: number, pcr12: Uint8Array) => {
+    const pcrs = Array.from(
+      { length: 16 },
+      (_, pcr) => pcr === 12 ? pcr12 : pcr === 15 ? filled(0) : filled(pcr === 4 ? pcr4 : pcr),
+    );
+    const log = writeLog([{ pcr: 9, type: 13, data: utf8("a\u001b[31mb") }]);
+    const file = await issueEvidenceFile([{ issue: (statement) => machine.issue(statement, pcrs) }], log);
+    await Deno.writeFile(path(name), writeEvidenceFile(file));
+  };
+  await write("good.json", 4, trusted);
+  await write("bad.json", 5, filled(12));
+  await Deno.writeTextFile(path("node.yaml"), example);
+  await Deno.writeFile(path("uki.efi"), writePe([STUB_252, kernelSection("kernel")]));
+  assert.equal(await world.run("policy", "make", path("good.json")), 0, world.err);
+  await Deno.writeTextFile(path("policy.yaml"), world.out);
+  await run(world, path);
+}
+
+Deno.test("policy make prints a policy, as text or in JSON", async () => {
+  await withFiles(async (world, path) => {
+    const args = [
+      "policy",
+      "make",
+      path("good.json"),
+      path("bad.json"),
+      "--without-pcr",
+      "1",
+      "2",
+      "--uki",
+      path("uki.efi"),
+    ];
+    assert.equal(await world.run(...args, "--control-plane", machine.identity.toUpperCase()), 0, world.err);
+    const policy = readPolicy(world.out, "it");
+    assert.ok(policy.tpm !== undefined && !policy.tpm.pcrs.has(2) && policy.controlPlanes.has(machine.identity));
+    assert.equal(policy.tpm.pcrs.get(4)?.length, 4);
+    assert.equal(await world.run(...args, "--phases", "enter-initrd:leave-initrd", "--output", "json"), 0, world.out);
+    const { policy: text, images } = JSON.parse(world.out);
+    assert.deepEqual(readPolicy(text, "it").required, { node: ["tpm"], init: ["tpm"] });
+    assert.equal(images[0].measurements.length, 8);
+    const kept = PERMISSIONS.filter((permission) => !world.revoked.includes(permission));
+    assert.deepEqual(kept, KEPT_PERMISSIONS.policy);
+    const places = ["--collateral", "docs", "--collateral-cache", "https://example.com/c"];
+    assert.equal(await world.run("policy", "make", path("good.json"), ...places), 0, world.err);
+    const { collateral } = readPolicy(world.out, "it");
+    assert.deepEqual(collateral, { folder: resolve("docs"), cache: "https://example.com/c" });
+    assert.equal(await world.run("policy", "make", path("good.json"), "--collateral-cache", "http://example.com"), 2);
+  });
+});
+
+Deno.test("verify gives 0 for what the services would accept, and 3 with the check for what they would refuse", async () => {
+  await withFiles(async (world, path) => {
+    const policy = ["--policy", path("policy.yaml")];
+    assert.equal(await world.run("verify", path("good.json"), ...policy, "--config", path("node.yaml")), 0, world.err);
+    assert.match(world.out, new RegExp(`^Verdict: accepted\\n +identity +${machine.identity}\\n +role +worker\\n`));
+    assert.equal(await world.run("verify", path("bad.json"), ...policy), 3);
+    assert.match(world.err, /code +refused\/pcr-4/);
+    assert.match(world.out, /\n {2}pcr-4 +REFUSED/);
+    assert.equal(
+      await world.run("verify", path("bad.json"), ...policy, "--config", path("node.yaml"), "--output", "json"),
+      3,
+    );
+    assert.equal(JSON.parse(world.out).error.code, "refused/pcr-12");
+  });
+});
+
+Deno.test("policy explain shows every check, and is no verdict by its exit code", async () => {
+  await withFiles(async (world, path) => {
+    const args = [
+      "policy",
+      "explain",
+      path("bad.json"),
+      "--policy",
+      path("policy.yaml"),
+      "--reference",
+      path("good.json"),
+    ];
+    assert.equal(await world.run(...args), 0, world.err);
+    assert.match(world.out, /^Verdict: refused \(refused\/pcr-4\)/);
+    assert.match(world.out, /\n {2}pcr-4 +REFUSED.*\n +expected +(?:04){32}\n +seen +(?:05){32}\n/);
+    assert.match(world.out, /\n {2}pcr-12 +not judged/);
+    assert.match(
+      world.out,
+      /\nPCR 4, quoted as (?:05){32}: the event log does not explain it, as it replays to 0{64}\.\n/,
+    );
+    assert.ok(!world.out.includes("\u001b"));
+    assert.equal(await world.run(...args, "--output", "json"), 0, world.out);
+    const { verdict, refusal, checks, registers } = JSON.parse(world.out);
+    assert.deepEqual([verdict, refusal.code, registers[0].pcr], ["refused", "refused/pcr-4", 4]);
+    assert.ok(checks.length > 20);
+  });
+});
+
+Deno.test("policy and verify give 2 and say what to do when the command line is wrong, and their help fits a screen", async () => {
+  await withFiles(async (world, path) => {
+    const node = ["--node", "127.0.0.1", "--name", "demo", "--key", path("key.pem")];
+    const cases: readonly (readonly [readonly string[], string])[] = [
+      [["policy", "make"], "usage/policy-sources"],
+      [["policy", "make", "--identity", "ab"], "usage/identity"],
+      [["policy", "make", path("good.json"), "--without-pcr", "16"], "usage/pcr"],
+      [["policy", "make", "--uki", path("uki.efi"), "--phases", "A"], "usage/phase"],
+      [["policy", "explain", path("good.json")], "usage/missing-mandatory-option-value"],
+      [["verify", "--policy", path("policy.yaml")], "usage/evidence"],
+      [["verify", path("good.json"), ...node, "--policy", path("policy.yaml")], "usage/evidence"],
+      [["verify", ...node, "--config", path("node.yaml"), "--policy", path("policy.yaml")], "usage/evidence"],
+      [["verify", ...node.slice(0, 4), "--policy", path("policy.yaml")], "usage/node"],
+      [["policy", "make", "--name", "demo"], "usage/node"],
+      [["policy", "make", ...node.with(1, "a:b")], "usage/endpoint"],
+      [["policy", "make", ...node.with(3, "De_mo")], "usage/cluster-name"],
+      [["verify", path("good.json"), "--policy", path("good.json")], "usage/document"],
+    ];
+    for (const [args, code] of cases) {
+      assert.equal(await world.run(...args), 2, args.join(" "));
+      assert.ok(world.err.includes(code), world.err);
+    }
+    assert.equal(await world.run("verify", path("policy.yaml"), "--policy", path("policy.yaml")), 1);
+    assert.match(world.err, /malformed\/evidence-file/);
+    for (const args of [["policy", "make"], ["policy", "explain"], ["policy", "registers"]]) {
+      assert.equal(await world.run(...args, "--help"), 0);
+      assert.ok(world.out.split("\n").every((line) => line.length <= 80) && world.out.split("\n").length <= 25);
+    }
+  });
+});
+
+Deno.test("policy registers prints what machines of a configuration show, with its cluster ID and without", async () => {
+  await withFiles(async (world, path) => {
+    assert.ok(trust.clusterId.length > 0);
+    const bare = await trustDigest({ ...trust, clusterId: new Uint8Array() });
+    const known = await trustDigest(trust);
+    assert.equal(await world.run("policy", "registers", "--config", path("node.yaml"), "--output", "json"), 0);
+    const { clusterIdUnknown, clusterIdKnown } = JSON.parse(world.out);
+    assert.deepEqual([clusterIdUnknown.pcr12, clusterIdKnown.pcr12], [hex(await extendedOnce(bare)), hex(trusted)]);
+    assert.deepEqual([clusterIdUnknown.hostData.hex, clusterIdKnown.hostData.hex], [hex(bare), hex(known)]);
+    assert.equal(clusterIdKnown.mrConfigId.hex, `${hex(known)}${"00".repeat(16)}`);
+    assert.equal(Uint8Array.fromBase64(clusterIdKnown.mrConfigId.base64).toHex(), clusterIdKnown.mrConfigId.hex);
+    assert.equal(await world.run("policy", "registers", "--config", path("node.yaml")), 0);
+    assert.match(world.out, new RegExp(`^With the cluster ID .*\n  pcr12 +${hex(trusted)}\n  hostData +${hex(known)}`));
+    const firstNode = await world.write("first.yaml", example.replace(/^ *clusterId:.*\n/m, ""));
+    assert.equal(await world.run("policy", "registers", "--config", firstNode), 0, world.err);
+    assert.match(world.out, new RegExp(`^Without a cluster ID.*\n  pcr12 +${hex(await extendedOnce(bare))}\n`));
+    assert.equal(await world.run("policy", "registers"), 2);
+  });
+});

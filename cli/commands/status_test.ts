@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { statusRefusal, StatusWriter } from "../../node/status.ts";
+import { TimelineRecorder } from "../../node/timeline.ts";
+import { LockFile } from "../../nodelock/file.ts";
+import { BootstrapError } from "../../platform/errors.ts";
+import { TestWorld } from "../testing/command_line.ts";
+
+async function bootstrappedWorld(): Promise<TestWorld> {
+  const world = await TestWorld.create();
+  const { paths, clock, log } = world.context;
+  await Deno.mkdir(paths.state, { recursive: true });
+  const timeline = await TimelineRecorder.open({ path: paths.timeline, clock, log });
+  await timeline.phase("preflight", () => Promise.resolve());
+  const staged = await new LockFile(paths.state).stage({
+    owner: "join",
+    clusterId: new Uint8Array(32).fill(0xab),
+    time: clock.now(),
+  });
+  await staged.link();
+  const refusal = new BootstrapError("refused/pcr", "PCR 4 is wrong", {
+    details: { check: "pcr-4", expected: "00", seen: "\x1b[31m", saidBy: "peer" },
+    checks: [
+      { check: "pcr-4", expected: "00", seen: "\x1b[31m", message: "PCR 4 is wrong" },
+      { check: "pcr-11", expected: "22", seen: "33", message: "PCR 11 is wrong" },
+    ],
+  });
+  await new StatusWriter({ path: paths.status, clock, log }).update({
+    phase: "joining",
+    nodeName: "node-1",
+    waitsFor: "the kubelet",
+    lastRefusal: statusRefusal(refusal, clock.now(), "10.0.0.2:9444"),
+  });
+  return world;
+}
+
+Deno.test("status says so when the bootstrapper has not run", async () => {
+  await using world = await TestWorld.create();
+  assert.equal(await world.run("status"), 0);
+  assert.match(world.out, /belongs to no cluster yet\n.*has not run on this node yet/);
+  assert.equal(await world.run("status", "--output", "json"), 0);
+  assert.deepEqual(JSON.parse(world.out), { lock: null, status: null, timeline: [] });
+});
+
+Deno.test("status shows lock, phase, what the node waits for, the last refusal and the timeline", async () => {
+  await using world = await bootstrappedWorld();
+  assert.equal(await world.run("status"), 0, world.err);
+  for (
+    const part of [
+      "taken by join",
+      "sha256:abab",
+      "joining",
+      "the kubelet",
+      "PCR 4 is wrong",
+      "10.0.0.2:9444",
+      "saidBy: peer",
+      "check pcr-11: PCR 11 is wrong",
+      "expected  22",
+      "seen      33",
+      "preflight",
+    ]
+  ) {
+    assert.ok(world.out.includes(part), part);
+  }
+  assert.ok(!world.out.includes("\x1b"));
+  assert.equal(await world.run("status", "--output", "json"), 0);
+  const { lock, status, timeline } = JSON.parse(world.out);
+  assert.equal(lock.owner, "join");
+  assert.equal(status.lastRefusal.details.expected, "00");
+  assert.deepEqual(status.lastRefusal.checks[1], {
+    ...{ check: "pcr-11", expected: "22", seen: "33", message: "PCR 11 is wrong" },
+  });
+  assert.equal(timeline[0].name, "preflight");
+  assert.deepEqual(world.revoked.slice(0, 7), ["env", "ffi", "import", "net", "run", "sys", "write"]);
+});
+
+Deno.test("status prints a picture when it is asked for one", async () => {
+  await using world = await bootstrappedWorld();
+  assert.equal(await world.run("status", "--svg"), 0);
+  assert.match(world.out, /^<svg [\s\S]*preflight[\s\S]*<\/svg>\n$/);
+  assert.equal(await world.run("status", "--svg", "--output", "json"), 2);
+});
+
+Deno.test("status names the file when it is torn", async () => {
+  await using world = await bootstrappedWorld();
+  await Deno.writeTextFile(world.context.paths.status, "{");
+  assert.equal(await world.run("status"), 1);
+  assert.ok(world.err.includes(world.context.paths.status));
+});

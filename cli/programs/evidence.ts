@@ -1,0 +1,144 @@
+/**
+ * `bootstrapper evidence`: what this machine's evidence says, in a form that a policy can be made from.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import type { Command } from "commander";
+import { Option } from "commander";
+import { combinedName } from "../../attestation/combined.ts";
+import type { EvidenceFile } from "../../attestation/evidence_file.ts";
+import { issueEvidenceFile, writeEvidenceFile } from "../../attestation/evidence_file.ts";
+import { MAXIMUM_LOG_BYTES } from "../../attestation/eventlog/event_log.ts";
+import { draftPolicy } from "../../attestation/policy/policy_make.ts";
+import type { EkType } from "../../attestation/kinds/tpm/templates.ts";
+import { EK_TYPES } from "../../attestation/kinds/tpm/templates.ts";
+import type { EvidenceConfiguration } from "../../node/configuration.ts";
+import { isInsecure } from "../../node/configuration.ts";
+import { loadNodeConfiguration } from "../../node/configuration_source.ts";
+import { BootstrapError } from "../../platform/errors.ts";
+import { createFileExclusive, readFileIfExists } from "../../platform/files.ts";
+import type { CliContext, OutputForm } from "../context.ts";
+import { factsOf } from "../evidence_facts.ts";
+import { openMachine } from "../machine.ts";
+import { kindsOf } from "../machine_evidence.ts";
+import { optionalText, outputForm, present, withConfig, withOutput } from "../options.ts";
+import { printResult } from "../output.ts";
+import { dropPermissions } from "../permissions.ts";
+
+/** The options of `evidence`. */
+export interface EvidenceOptions {
+  /** The file with the node's configuration, which names the kinds of evidence and of the endorsement key. */
+  readonly config?: string;
+  /** The kind of the endorsement key; the evidence is of the TPM alone then, and no configuration is needed. */
+  readonly ekType?: EkType;
+  /** Where to write the evidence itself, for `policy` and `verify` on another machine. */
+  readonly outFile?: string;
+  /** How to print; text is YAML. */
+  readonly output: OutputForm;
+}
+
+const FILE_MODE = 0o644;
+/** securityfs: the log that the firmware handed over, as the kernel keeps it. */
+const EVENT_LOG = "sys/kernel/security/tpm0/binary_bios_measurements";
+const THIS_MACHINE = "this machine";
+
+/**
+ * Declares `evidence`.
+ *
+ * @internal
+ */
+export function declareEvidence(program: Command, context: CliContext): void {
+  withOutput(
+    withConfig(program.command("evidence").description("print what this node shows of itself, as a policy"))
+      .addOption(
+        new Option("--ek-type <type>", `of the TPM alone: ${EK_TYPES.join(", ")}`).choices(EK_TYPES),
+      )
+      .option("--out <file>", "write the evidence itself, with the event log, for policy and verify"),
+  ).action((_options: unknown, command: Command) => {
+    const ekType = EK_TYPES.find((type) => type === optionalText(command, "ekType"));
+    const [config, outFile] = [optionalText(command, "config"), optionalText(command, "out")];
+    return evidence(
+      {
+        ...{ ...present("config", config), ...present("ekType", ekType), ...present("outFile", outFile) },
+        output: outputForm(command),
+      },
+      context,
+    );
+  });
+}
+
+/**
+ * Prints what this machine's evidence says, or writes the evidence into a file. As text it is a policy for exactly this machine
+ * as it is now, with the rest as comments; as JSON it is one object with all of it.
+ *
+ * @throws {BootstrapError} `precondition/no-tpm`, `precondition/no-device`, `precondition/no-evidence`, `precondition/file-exists`,
+ *   `refused/snp-…` for a signing key that the policy cannot be made for, `usage/…` for the configuration, `system/…`.
+ */
+export async function evidence(options: EvidenceOptions, context: CliContext): Promise<void> {
+  const machine = await openMachine(context);
+  const eventLog = options.outFile === undefined
+    ? undefined
+    : await readFileIfExists(join(context.paths.root, EVENT_LOG), MAXIMUM_LOG_BYTES);
+  await dropPermissions("evidence", context.permissions);
+  const configured = await evidenceConfiguration(options, context);
+  const kinds = await kindsOf(machine, configured, context.clock);
+  const file = await issueEvidenceFile(kinds.map(({ issuer }) => issuer), eventLog);
+  if (options.outFile !== undefined) return await writeFile(options.outFile, file, options.output, context);
+  await printEvidence(file, configured, options.output, context);
+}
+
+async function evidenceConfiguration(options: EvidenceOptions, context: CliContext): Promise<EvidenceConfiguration> {
+  if (options.ekType !== undefined) return { variants: ["tpm"], ekType: options.ekType };
+  const { configuration, source } = await loadNodeConfiguration({
+    ...present("file", options.config),
+    ...present("credentialsFolder", context.environment.credentialsFolder),
+    paths: context.paths,
+  });
+  if (!isInsecure(configuration.evidence)) return configuration.evidence;
+  const message = `A node shows nothing of itself as evidence.variant is none in ${source}`;
+  throw new BootstrapError("precondition/no-evidence", message, {
+    next: "Configure a kind of evidence, or name an endorsement key of the TPM with --ek-type",
+  });
+}
+
+async function writeFile(path: string, file: EvidenceFile, output: OutputForm, context: CliContext): Promise<void> {
+  if (!await createFileExclusive(path, writeEvidenceFile(file), { mode: FILE_MODE })) {
+    throw new BootstrapError("precondition/file-exists", `Cannot write evidence to ${path} as it exists`, {
+      next: "Choose another name",
+      details: { path },
+    });
+  }
+  const variant = variantOf(file);
+  const eventLog = file.eventLog !== undefined;
+  const events = eventLog ? "with the event log" : "without an event log, as this machine has none";
+  printResult(context, output, { file: path, variant, eventLog }, `Wrote ${path}: ${variant}, ${events}.`);
+}
+
+async function printEvidence(
+  file: EvidenceFile,
+  { ekType }: EvidenceConfiguration,
+  output: OutputForm,
+  { clock, print }: CliContext,
+): Promise<void> {
+  const facts = await Promise.all(file.evidence.map(factsOf));
+  const [{ identity = null, isEphemeral = false } = {}] = facts;
+  const { text, remarks } = await draftPolicy({
+    ...{ files: [{ name: THIS_MACHINE, file }], images: [], identities: [], withoutPcrs: [], ekType },
+    // Only the first kind gives the identity, and only one that lasts is of use in a policy.
+    controlPlanes: identity === null || isEphemeral ? [] : [identity],
+    preface: [
+      "A policy for exactly this machine as it is now. Nobody has verified it: use it only if you trust this machine.",
+      ...facts.flatMap((one) => one.remarks),
+    ],
+  }, { now: () => clock.now() });
+  const shown = Object.fromEntries(file.evidence.map(({ variant }, index) => [variant, facts[index]?.facts]));
+  const { tpm = {}, ...others } = shown;
+  const hasTpm = "tpm" in shown;
+  const result = { variant: variantOf(file), ...tpm, ...(hasTpm ? { ekType } : {}), ...others, policy: text, remarks };
+  printResult({ print }, output, { ...result, identity }, text);
+}
+
+function variantOf({ evidence }: EvidenceFile): string {
+  return combinedName(evidence.map(({ variant }) => variant));
+}

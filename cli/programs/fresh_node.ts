@@ -1,0 +1,67 @@
+/**
+ * What `verify` and `policy make` do with a fresh node, which stays fresh.
+ *
+ * @module
+ */
+import { proveChannelBinding } from "../../channel/finished.ts";
+import type { Explanation } from "../../attestation/explain/explain.ts";
+import { explainConnection } from "../../attestation/explain/explain.ts";
+import type { Policy } from "../../attestation/policy/policy.ts";
+import { isInsecure } from "../../attestation/policy/policy.ts";
+import { createVerifier } from "../../attestation/policy/policy_verifier.ts";
+import type { FileSources, MadePolicy, MakeContext } from "../../attestation/policy/policy_make.ts";
+import { makePolicyOf } from "../../attestation/policy/policy_make.ts";
+import type { FreshNode } from "../../operator/verify_fresh_node.ts";
+import { verifyFreshNode } from "../../operator/verify_fresh_node.ts";
+import { endpointText } from "../../platform/endpoint.ts";
+import { collateralOf } from "../collateral.ts";
+import type { CliContext } from "../context.ts";
+import { INSECURE } from "../insecure.ts";
+import { readOperatorKeyFile } from "../operator_key_file.ts";
+import type { FreshNodeOptions } from "../operator_options.ts";
+import { trustedOperators } from "../operator_options.ts";
+import { terminationSignal } from "../termination.ts";
+
+/** The verdict of `init` on a node, check by check. */
+export async function explainFreshNode(
+  options: FreshNodeOptions,
+  policy: Policy,
+  context: CliContext,
+): Promise<Explanation> {
+  const verifier = createVerifier(policy, "init", collateralOf(policy, context.clock), () => context.clock.now());
+  const explanation = await withNode(
+    options,
+    context,
+    (node) =>
+      explainConnection(policy, verifier, async (keeping, report) => {
+        return (await verifyFreshNode(node, keeping, report)).claims;
+      }),
+  );
+  return isInsecure(policy) ? { ...explanation, remarks: [INSECURE, ...explanation.remarks] } : explanation;
+}
+
+/** A policy for a node, and for evidence files. */
+export function makePolicyOfFreshNode(
+  options: FreshNodeOptions,
+  sources: FileSources,
+  make: MakeContext,
+  context: CliContext,
+): Promise<MadePolicy> {
+  return withNode(options, context, (node) => {
+    return makePolicyOf(node.endpoint, sources, make, (verifier) => verifyFreshNode(node, verifier));
+  });
+}
+
+async function withNode<T>(
+  options: FreshNodeOptions,
+  context: CliContext,
+  use: (node: FreshNode) => Promise<T>,
+): Promise<T> {
+  const { clusterName, keyFile, passphraseFile, otherOperatorFiles } = options;
+  const operator = await readOperatorKeyFile(keyFile, passphraseFile, context.terminal);
+  const operatorKeys = await trustedOperators(operator, otherOperatorFiles);
+  using termination = terminationSignal();
+  await proveChannelBinding();
+  const { signal } = termination;
+  return await use({ endpoint: endpointText(options.node), clusterName, operator, operatorKeys, signal });
+}

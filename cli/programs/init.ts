@@ -1,0 +1,188 @@
+/**
+ * `bootstrapper init`: reads what the operator gave, founds the cluster, keeps what came of it.
+ *
+ * @module
+ */
+import { stringify } from "yaml";
+import type { EvidenceClaims } from "../../attestation/evidence.ts";
+import { isInsecure, readPolicy } from "../../attestation/policy/policy.ts";
+import { createVerifier } from "../../attestation/policy/policy_verifier.ts";
+import { collateralOf } from "../collateral.ts";
+import { clusterIdOf } from "../../certificate/cluster_id.ts";
+import type { KeyPair } from "../../certificate/keys.ts";
+import { operatorKeyLine } from "../../certificate/operator_key.ts";
+import { readPem } from "../../certificate/pem.ts";
+import { readCertificate } from "../../certificate/x509.ts";
+import { proveChannelBinding } from "../../channel/finished.ts";
+import type { HeldRecord } from "../../operator/cluster_records.ts";
+import { holdRecord } from "../../operator/cluster_records.ts";
+import type { LostNode, NewCluster } from "../../operator/init_client.ts";
+import { foundOnNode } from "../../operator/init_client.ts";
+import { KubernetesApi } from "../../kubernetes/api.ts";
+import { kubeconfig, readKubeconfig } from "../../kubernetes/kubeconfig.ts";
+import { waitForNode } from "../../kubernetes/readiness.ts";
+import { DEFAULT_CLUSTER_DOCUMENT, readClusterSettings } from "../../kubernetes/settings.ts";
+import { endpointText } from "../../platform/endpoint.ts";
+import { base64, equalBytes, fromHex, fromUtf8, hex, utf8 } from "../../platform/bytes.ts";
+import { secondsText } from "../../platform/duration.ts";
+import { BootstrapError, sentenceOf } from "../../platform/errors.ts";
+import { exists, readFile, writeFileAtomic } from "../../platform/files.ts";
+import type { CliContext } from "../context.ts";
+import type { InitHandler, InitOptions } from "../commands/init.ts";
+import { DEFAULT_PATIENCE_MS } from "../commands/init.ts";
+import type { ProgressPrinter } from "./init_progress.ts";
+import { progressPrinter } from "./init_progress.ts";
+import { INSECURE } from "../insecure.ts";
+import { readOperatorKeyFile } from "../operator_key_file.ts";
+import { trustedOperators } from "../operator_options.ts";
+import { printResult } from "../output.ts";
+import { terminationSignal } from "../termination.ts";
+
+const MAXIMUM_DOCUMENT_BYTES = 1 << 16;
+const SECRET = { mode: 0o600 };
+const PUBLIC = { mode: 0o644 };
+
+/** Founds a cluster. */
+export const init: InitHandler = async (options, context): Promise<void> => {
+  const { clusterName, policyFile, keyFile, settingsFile, recordsFolder, waitMs, output } = options;
+  const policyDocument = await readText(policyFile);
+  const policy = readPolicy(policyDocument, policyFile);
+  const clusterDocument = settingsFile === undefined ? DEFAULT_CLUSTER_DOCUMENT : await readText(settingsFile);
+  readClusterSettings(clusterDocument);
+  const operator = await readOperatorKeyFile(keyFile, options.passphraseFile, context.terminal);
+  const operatorKeys = await trustedOperators(operator, options.otherOperatorFiles);
+  using termination = terminationSignal();
+  using record = await holdRecord(recordsFolder, clusterName);
+  await checkKubeconfigIsFree(options, record);
+  await proveChannelBinding();
+  using printer = progressPrinter(context, output);
+  if (isInsecure(policy)) printer.note("insecure", INSECURE, { insecure: true });
+  const { clock } = context;
+  const startMs = clock.monotonicMs();
+  const cluster = await foundOnNode({
+    endpoint: endpointText(options.node),
+    clusterName,
+    operator,
+    operatorKeys,
+    record,
+    clock,
+    clusterDocument,
+    policyDocument,
+    verifier: createVerifier(policy, "init", collateralOf(policy, clock), () => clock.now()),
+    signal: termination.signal,
+    random: Math.random,
+    patienceMs: waitMs ?? DEFAULT_PATIENCE_MS,
+    ...(options.expectIdentity === undefined ? {} : { expectIdentity: hex(options.expectIdentity) }),
+    onVerified: (claims, clusterId, again) => showVerified(printer, claims, clusterId, again),
+    onProgress: (event) => printer.progress(event),
+    onLost: (lost) => showLost(printer, endpointText(options.node), lost),
+    keep: (newCluster) => keep(options, operator, newCluster),
+  });
+  if (waitMs !== undefined) {
+    printer.note("waiting", `Waiting until ${cluster.nodeName} is Ready`, { node: cluster.nodeName });
+    await waitUntilReady(cluster, waitMs, context, termination.signal);
+  }
+  showEnd(options, context, cluster, waitMs !== undefined, clock.monotonicMs() - startMs);
+};
+
+async function readText(path: string): Promise<string> {
+  return fromUtf8(await readFile(path, MAXIMUM_DOCUMENT_BYTES), path);
+}
+
+/** A kubeconfig of another cluster is somebody's only way into it. */
+async function checkKubeconfigIsFree({ kubeconfigFile }: InitOptions, record: HeldRecord): Promise<void> {
+  if (!await exists(kubeconfigFile)) return;
+  const taken = new BootstrapError("usage/kubeconfig", `${kubeconfigFile} is there already, and of another cluster`, {
+    next: "Name another file with --kubeconfig, or move this one away",
+    details: { path: kubeconfigFile },
+  });
+  const { caPem } = await readKubeconfig(kubeconfigFile).catch(() => {
+    throw taken;
+  });
+  const clusterId = await clusterIdOf(readCertificate(readPem(caPem, "CERTIFICATE", kubeconfigFile), kubeconfigFile));
+  const { current } = record;
+  if (current === undefined || !equalBytes(clusterId, fromHex(current.clusterId, "clusterId"))) throw taken;
+}
+
+function showVerified(printer: ProgressPrinter, claims: EvidenceClaims, clusterId: string, again: boolean): void {
+  const { identity, variant } = claims;
+  const goesOn = again ? ", which goes on with the operation of the record" : "";
+  const text = `Verified the node by ${variant}: identity ${identity}${goesOn}\nCluster ID ${clusterId}`;
+  printer.note("verified", text, { identity, variant, clusterId, again });
+}
+
+function showLost(printer: ProgressPrinter, node: string, { error, failures, pauseMs, lastSeen }: LostNode): void {
+  const reason = sentenceOf(error);
+  const text = `Lost the node at ${node}: ${reason}. It was last seen at ${lastSeen}. ` +
+    `Waiting until it goes on; asking again in ${secondsText(pauseMs)} s`;
+  printer.note("reconnecting", text, { node, code: error.code, reason, failures, pauseMs, lastSeen });
+}
+
+async function keep(options: InitOptions, operator: KeyPair, cluster: NewCluster): Promise<void> {
+  const { clusterName, clusterId, founding, apiEndpoints, joinEndpoints } = cluster;
+  const text = kubeconfig({
+    clusterName,
+    userName: "admin",
+    server: `https://${apiEndpoints[0]}`,
+    caPem: cluster.caCertificatePem,
+    certificatePem: cluster.adminCertificatePem,
+    keyPem: cluster.adminKeyPem,
+  });
+  await writeFileAtomic(options.kubeconfigFile, utf8(text), SECRET);
+  const document = stringify({
+    version: 1,
+    clusterName,
+    clusterId,
+    founding: { operatorKey: operatorKeyLine(operator.spki), signature: base64(founding.signature) },
+    apiEndpoints,
+    joinEndpoints,
+  }, { lineWidth: 0 });
+  await writeFileAtomic(options.clusterFile, utf8(document), PUBLIC);
+}
+
+async function waitUntilReady(
+  cluster: NewCluster,
+  deadlineMs: number,
+  { clock }: CliContext,
+  signal: AbortSignal,
+): Promise<void> {
+  using api = new KubernetesApi({
+    server: `https://${cluster.apiEndpoints[0]}`,
+    caPem: cluster.caCertificatePem,
+    certificatePem: cluster.adminCertificatePem,
+    keyPem: cluster.adminKeyPem,
+  });
+  await waitForNode(api, cluster.nodeName, "ready", { clock, deadlineMs, signal });
+}
+
+function showEnd(
+  { kubeconfigFile, clusterFile, output }: InitOptions,
+  context: CliContext,
+  { clusterName, clusterId, nodeName, apiEndpoints }: NewCluster,
+  ready: boolean,
+  durationMs: number,
+): void {
+  const form = context.terminal.isTerminal ? output : "json";
+  const result = {
+    event: "founded",
+    clusterName,
+    clusterId,
+    nodeName,
+    ready,
+    apiEndpoints,
+    kubeconfigFile,
+    clusterFile,
+    durationMs,
+  };
+  printResult(
+    context,
+    form,
+    result,
+    [
+      `Cluster "${clusterName}" stands on ${nodeName} after ${secondsText(durationMs)} s.`,
+      `  cluster ID    ${clusterId}`,
+      `  kubeconfig    ${kubeconfigFile}`,
+      `  cluster file  ${clusterFile}`,
+    ].join("\n"),
+  );
+}

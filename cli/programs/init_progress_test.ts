@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { ProgressEvent } from "../../proto/gen/bootstrapper.ts";
+import { progressPrinter } from "./init_progress.ts";
+
+const clock = {
+  now: () => new Date(Date.UTC(2026, 0, 1)),
+  monotonicMs: () => 0,
+  sleep: () => Promise.resolve(),
+};
+const REFUSED = "try 1 failed: refused with 500; next try in 0.3 s";
+const EVENTS = [["access", "started", ""], ["access", "waiting", REFUSED], ["access", "done", ""]] as const;
+
+/** What is printed of a step that fails once. */
+function printed(isTerminal: boolean): string {
+  let out = "";
+  const terminal = { isTerminal, columns: 200, askSecret: () => assert.fail(), confirm: () => assert.fail() };
+  using printer = progressPrinter({ print: (text) => out += text, terminal, clock }, "text");
+  for (const [index, [phase, state, detail]] of EVENTS.entries()) {
+    printer.progress(ProgressEvent.fromPartial({ number: index + 1, phase, state, detail, durationMs: 5n }));
+  }
+  return out;
+}
+
+Deno.test("progressPrinter() shows each try that failed on a terminal as a line that stays", () => {
+  // deno-lint-ignore no-control-regex -- what steers the terminal is looked at too
+  const lines = printed(true).split(/\r\u001b\[K/).filter((line) => line.endsWith("\n"));
+  assert.deepEqual(lines, [`! access           ${REFUSED}\n`, "✓ access              0.0 s\n"]);
+});
+
+Deno.test("progressPrinter() gives programs each try that failed as an event without a duration", () => {
+  const lines = printed(false).trim().split("\n").map((line) => JSON.parse(line));
+  const time = clock.now().toISOString();
+  assert.deepEqual(lines[1], {
+    time,
+    event: "progress",
+    number: 2,
+    phase: "access",
+    state: "waiting",
+    detail: REFUSED,
+  });
+  assert.equal(lines[2].durationMs, 5);
+});

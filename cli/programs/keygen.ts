@@ -1,0 +1,100 @@
+/**
+ * `bootstrapper keygen`: makes an operator's key.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import { generateKeyPair, privateKeyPem } from "../../certificate/keys.ts";
+import { operatorKeyLine } from "../../certificate/operator_key.ts";
+import { utf8 } from "../../platform/bytes.ts";
+import { BootstrapError } from "../../platform/errors.ts";
+import { createFileExclusive, exists } from "../../platform/files.ts";
+import type { CliContext, OutputForm } from "../context.ts";
+import { isSet, optionalText, outputForm, present, requiredText, withOutput } from "../options.ts";
+import { printResult } from "../output.ts";
+import { askNewPassphrase, passphraseOfFile } from "../passphrase.ts";
+import { dropPermissions } from "../permissions.ts";
+
+/** The options of `keygen`. */
+export interface KeygenOptions {
+  /** Where the private key goes. */
+  readonly file: string;
+  /** The comment in the public line, printable ASCII. */
+  readonly comment: string;
+  /** Whether to ask for a passphrase at the terminal. */
+  readonly asksPassphrase: boolean;
+  /** The file with the passphrase. */
+  readonly passphraseFile?: string;
+  /** How to print. */
+  readonly output: OutputForm;
+}
+
+const SECRET_MODE = 0o600;
+
+/**
+ * Declares `keygen`.
+ *
+ * @internal
+ */
+export function declareKeygen(program: Command, context: CliContext): void {
+  withOutput(
+    program.command("keygen").description("make an operator's key")
+      .requiredOption("--out <file>", "to be written: PKCS#8 PEM, mode 0600")
+      .option("--comment <text>", "in the public line (default: bootstrapper operator)", "bootstrapper operator")
+      .option("--passphrase", "encrypt it with a passphrase, asked for")
+      .option("--passphrase-file <file>", "encrypt it with the passphrase in this file"),
+  ).action((_options: unknown, command: Command) =>
+    keygen({
+      file: requiredText(command, "out"),
+      comment: requiredText(command, "comment"),
+      asksPassphrase: isSet(command, "passphrase"),
+      ...present("passphraseFile", optionalText(command, "passphraseFile")),
+      output: outputForm(command),
+    }, context)
+  );
+}
+
+/**
+ * Makes an Ed25519 key pair, writes the private key and prints the public one.
+ *
+ * @throws {BootstrapError} `precondition/file-exists`, `usage/passphrase`, `usage/key-comment`, `usage/no-terminal`,
+ *   `aborted/prompt`, `system/file`.
+ */
+export async function keygen(options: KeygenOptions, context: CliContext): Promise<void> {
+  await dropPermissions("keygen", context.permissions);
+  const { file, comment, output } = options;
+  if (await exists(file)) throw existsError(file);
+  const passphrase = await passphraseOf(options, context);
+  const keys = await generateKeyPair("ed25519");
+  const operatorKey = operatorKeyLine(keys.spki, comment);
+  const pem = utf8(await privateKeyPem(keys, passphrase));
+  try {
+    if (!await createFileExclusive(file, pem, { mode: SECRET_MODE })) throw existsError(file);
+  } finally {
+    pem.fill(0);
+  }
+  const isEncrypted = passphrase !== undefined;
+  printResult(context, output, { file, isEncrypted, operatorKey }, operatorKey);
+  if (output === "text") {
+    context.printError(
+      `Wrote ${isEncrypted ? "the encrypted" : "the"} private key to ${file}.\n` +
+        "Put the line above into trust.operatorKeys of the nodes' configuration. Use the key for nothing else.\n",
+    );
+  }
+}
+
+async function passphraseOf(options: KeygenOptions, context: CliContext): Promise<string | undefined> {
+  const { asksPassphrase, passphraseFile } = options;
+  if (asksPassphrase && passphraseFile !== undefined) {
+    throw new BootstrapError("usage/passphrase", "Cannot use both --passphrase and --passphrase-file");
+  }
+  if (passphraseFile !== undefined) return await passphraseOfFile(passphraseFile);
+  return asksPassphrase ? await askNewPassphrase(context.terminal) : undefined;
+}
+
+function existsError(file: string): BootstrapError {
+  return new BootstrapError("precondition/file-exists", `Cannot write a key to ${file} as it exists`, {
+    next: "Choose another name: a key is never overwritten",
+    details: { path: file },
+  });
+}

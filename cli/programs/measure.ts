@@ -1,0 +1,95 @@
+/**
+ * `bootstrapper measure`: the measurements that every boot begins with.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import type { MeasurementRegisters } from "../../attestation/evidence.ts";
+import { LOCK_REGISTER, TRUST_REGISTER } from "../../attestation/evidence.ts";
+import { clusterIdText } from "../../certificate/cluster_id.ts";
+import { isInsecure } from "../../node/configuration.ts";
+import { loadNodeConfiguration } from "../../node/configuration_source.ts";
+import { LockFile } from "../../nodelock/file.ts";
+import { checkNeverLocked, measureLock, measureTrust } from "../../nodelock/measure.ts";
+import type { LockRecord } from "../../nodelock/record.ts";
+import { takeRunLock } from "../../nodelock/run_lock.ts";
+import { hex } from "../../platform/bytes.ts";
+import type { CliContext, OutputForm } from "../context.ts";
+import { openMachine } from "../machine.ts";
+import { evidenceOf } from "../machine_evidence.ts";
+import { optionalText, outputForm, present, withConfig, withOutput } from "../options.ts";
+import { printResult } from "../output.ts";
+import { dropPermissions } from "../permissions.ts";
+
+/** The options of `measure`. */
+export interface MeasureOptions {
+  /** The file with the node's configuration. */
+  readonly config?: string;
+  /** How to print. */
+  readonly output: OutputForm;
+}
+
+/**
+ * Declares `measure`.
+ *
+ * @internal
+ */
+export function declareMeasure(program: Command, context: CliContext): void {
+  withOutput(
+    withConfig(
+      program.command("measure").description(
+        "measure the configuration and the lock into the TPM",
+      ),
+    ),
+  ).action((_options: unknown, command: Command) =>
+    measure({ ...present("config", optionalText(command, "config")), output: outputForm(command) }, context)
+  );
+}
+
+/**
+ * Measures D12 into PCR 12 and, where there is a lock, D15 into PCR 15; reads both back.
+ *
+ * @throws {BootstrapError} `precondition/register`, `precondition/lock-missing`, `precondition/no-tpm`, `conflict/run`,
+ *   `usage/…` for the configuration, `malformed/…`, `system/…`.
+ */
+export async function measure(options: MeasureOptions, context: CliContext): Promise<void> {
+  const machine = await openMachine(context);
+  await dropPermissions("measure", context.permissions);
+  const { configuration, source } = await loadNodeConfiguration({
+    ...present("file", options.config),
+    ...present("credentialsFolder", context.environment.credentialsFolder),
+    paths: context.paths,
+  });
+  using _runLock = await takeRunLock(context.paths.state);
+  const registers = isInsecure(configuration.evidence)
+    ? undefined
+    : (await evidenceOf(machine, configuration.evidence, context.clock)).registers;
+  if (registers !== undefined) await measureTrust(registers, configuration.trust);
+  const lock = await new LockFile(context.paths.state).readDurably();
+  if (registers !== undefined) {
+    await (lock === undefined ? checkNeverLocked(registers) : measureLock(registers, lock.clusterId));
+  }
+  await print(options.output, context, source, registers, lock);
+}
+
+async function print(
+  output: OutputForm,
+  context: CliContext,
+  source: string,
+  registers: MeasurementRegisters | undefined,
+  lock: LockRecord | undefined,
+): Promise<void> {
+  const values = registers === undefined ? {} : {
+    [`pcr${TRUST_REGISTER}`]: hex(await registers.read(TRUST_REGISTER)),
+    [`pcr${LOCK_REGISTER}`]: hex(await registers.read(LOCK_REGISTER)),
+  };
+  const result = {
+    configuration: source,
+    lock: lock === undefined ? null : clusterIdText(lock.clusterId),
+    measured: registers !== undefined,
+    ...values,
+  };
+  const text = Object.entries({ ...result, lock: result.lock ?? "none" })
+    .map(([name, value]) => `${name.padEnd(14)}${value}\n`).join("");
+  printResult(context, output, result, text);
+}

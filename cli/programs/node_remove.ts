@@ -1,0 +1,78 @@
+/**
+ * `bootstrapper node remove`.
+ *
+ * @module
+ */
+import { KubernetesApi } from "../../kubernetes/api.ts";
+import { readKubeconfig } from "../../kubernetes/kubeconfig.ts";
+import type { NamedNode } from "../../kubernetes/named_node.ts";
+import { findNamedNode } from "../../kubernetes/named_node.ts";
+import { nodeRemovalSteps } from "../../kubernetes/node_removal.ts";
+import { BootstrapError } from "../../platform/errors.ts";
+import type { NodeRemoveHandler } from "../commands/node_remove.ts";
+import { printable, printResult } from "../output.ts";
+import { terminationSignal } from "../termination.ts";
+
+/** Removes a node from the cluster, after a question. */
+export const nodeRemove: NodeRemoveHandler = async (options, context): Promise<void> => {
+  const { nodeName, output } = options;
+  const isText = output === "text";
+  using termination = terminationSignal();
+  using api = new KubernetesApi(await readKubeconfig(options.kubeconfigFile));
+  const node = await findNamedNode(api, nodeName);
+  if (node.isReady && !options.force) throw stillReady(nodeName);
+  const { clock } = context;
+  const steps = nodeRemovalSteps(node, { api, clock, deadlineMs: options.waitMs, signal: termination.signal });
+  if (isText || !options.yes) {
+    context.printError(
+      [planText(node), ...steps.map(({ title }, index) => `${number(index)} ${title}`), ""].join("\n"),
+    );
+  }
+  if (!options.yes && !await context.terminal.confirm("Go on?")) {
+    throw new BootstrapError("aborted/prompt", "The node was not removed, as the answer was no", {
+      next: "Nothing was changed",
+    });
+  }
+  const outcomes: Record<string, string> = {};
+  for (const [index, { name, title, run }] of steps.entries()) {
+    if (isText) context.print(`${number(index)} ${title} … `);
+    const startMs = clock.monotonicMs();
+    try {
+      outcomes[name] = await run();
+    } catch (error) {
+      if (isText) context.print("failed\n");
+      throw termination.signal.aborted ? stopped(nodeName) : error;
+    }
+    if (isText) context.print(`${outcomes[name]} (${((clock.monotonicMs() - startMs) / 1000).toFixed(1)} s)\n`);
+  }
+  const { role, identity } = node;
+  const advice =
+    `If the machine still runs, power it off or reset it: its kubelet's certificate is valid until it ends`;
+  const result = { state: "removed", nodeName, role, identity, steps: outcomes, advice };
+  printResult(context, output, result, `${nodeName} is removed; the name is free.\n${advice}.`);
+};
+
+function planText({ nodeName, role, identity, isReady, isBeingRemoved }: NamedNode): string {
+  const who = identity === "" ? "never admitted" : `identity ${printable(identity)}`;
+  const begun = isBeingRemoved ? " The removal was begun before, and goes on." : "";
+  const ready = isReady ? " Its Node is Ready." : "";
+  return `This removes the ${role} ${nodeName} (${who}) from the cluster for good.${ready}${begun}`;
+}
+
+function number(index: number): string {
+  return `${index + 1}.`.padStart(4);
+}
+
+function stillReady(nodeName: string): BootstrapError {
+  return new BootstrapError("precondition/node-ready", `The Node ${nodeName} is Ready, so its machine is at work`, {
+    next:
+      `Power it off or run \`bootstrapper reset\` on it, and wait a minute; with --force it is removed all the same`,
+    details: { node: nodeName },
+  });
+}
+
+function stopped(nodeName: string): BootstrapError {
+  return new BootstrapError("aborted/removal", `The removal of ${nodeName} was stopped before its end`, {
+    next: "Run the command again: it goes on",
+  });
+}

@@ -1,0 +1,112 @@
+/**
+ * `bootstrapper policy explain`, `policy make` and `verify`.
+ *
+ * @module
+ */
+import type { EvidenceFile } from "../../attestation/evidence_file.ts";
+import { MAXIMUM_EVIDENCE_FILE_BYTES, readEvidenceFile } from "../../attestation/evidence_file.ts";
+import type { Explanation } from "../../attestation/explain/explain.ts";
+import { explainEvidence } from "../../attestation/explain/explain.ts";
+import type { CollateralPlaces, Policy } from "../../attestation/policy/policy.ts";
+import { readPolicy } from "../../attestation/policy/policy.ts";
+import { makePolicy } from "../../attestation/policy/policy_make.ts";
+import { ukiRegisters } from "../../attestation/uki/measurements.ts";
+import { MAXIMUM_IMAGE_BYTES } from "../../attestation/uki/pe.ts";
+import { fromUtf8 } from "../../platform/bytes.ts";
+import { MAXIMUM_DOCUMENT_BYTES } from "../../platform/document.ts";
+import { BootstrapError } from "../../platform/errors.ts";
+import { fileSize, readFile } from "../../platform/files.ts";
+import { collateralOf } from "../collateral.ts";
+import { explanationJson, explanationText } from "./_explanation.ts";
+import type { CliContext } from "../context.ts";
+import { printResult } from "../output.ts";
+import type { PolicyExplainHandler, PolicyExplainOptions, PolicyMakeHandler } from "../commands/policy_make.ts";
+import { registersOf } from "./policy_registers.ts";
+import type { VerifyHandler, VerifyNodeOptions } from "../commands/verify.ts";
+
+/** Prints the verdict on evidence, check by check. Its exit code says nothing of the verdict. */
+export const policyExplain: PolicyExplainHandler = async (options, context): Promise<void> => {
+  const explanation = await explainFile(options, context);
+  printResult(context, options.output, explanationJson(explanation), explanationText(explanation));
+};
+
+/** Prints every check, and throws what a service would refuse the evidence with. */
+export const verify: VerifyHandler = async (options, context): Promise<void> => {
+  const explanation = "freshNode" in options
+    ? await explainNode(options, context)
+    : await explainFile(options, context);
+  const { refusal } = explanation;
+  const text = explanationText(explanation);
+  if (refusal === null) return printResult(context, options.output, explanationJson(explanation), text);
+  // As JSON the error is the one object.
+  if (options.output === "text") context.print(text);
+  throw refusal;
+};
+
+/** Without leave nobody on the network is asked. */
+function withoutCache({ collateral: { folder } }: Policy): CollateralPlaces {
+  return { folder };
+}
+
+/** Prints a policy. */
+export const policyMake: PolicyMakeHandler = async (options, context): Promise<void> => {
+  const files = await Promise.all(
+    options.evidenceFiles.map(async (name) => ({ name, file: await readEvidence(name) })),
+  );
+  const images = [];
+  for (const name of options.imageFiles) {
+    images.push({ name, registers: await ukiRegisters(await readImage(name), name, options.phases) });
+  }
+  const made = { collateral: collateralOf(options, context.clock), now: () => context.clock.now() };
+  const sources = { ...options, files, images };
+  const { text, remarks } = options.freshNode === undefined
+    ? await makePolicy(sources, made)
+    : await (await freshNodes()).makePolicyOfFreshNode(options.freshNode, sources, made, context);
+  const measurements = images.map(({ name, registers }) => ({ name, measurements: registers.measurements }));
+  printResult(context, options.output, { policy: text, remarks, images: measurements }, text);
+};
+
+/** Loaded where there is a node to speak to. */
+function freshNodes() {
+  return import("./fresh_node.ts");
+}
+
+async function explainNode({ freshNode, policyFile }: VerifyNodeOptions, context: CliContext): Promise<Explanation> {
+  const policy = readPolicy(await readText(policyFile), policyFile);
+  return await (await freshNodes()).explainFreshNode(freshNode, policy, context);
+}
+
+async function explainFile(options: PolicyExplainOptions, context: CliContext): Promise<Explanation> {
+  const { evidenceFile, policyFile, referenceFile, configurationFile } = options;
+  const file = await readEvidence(evidenceFile);
+  const policy = readPolicy(await readText(policyFile), policyFile);
+  const reference = referenceFile === undefined ? undefined : await readEvidence(referenceFile);
+  const registers = configurationFile === undefined ? undefined : await registersOf(configurationFile);
+  return await explainEvidence({
+    file,
+    policy,
+    ...(registers === undefined ? {} : { registers }),
+    ...(reference === undefined ? {} : { reference }),
+    collateral: collateralOf(
+      { collateral: options.isOnline ? policy.collateral : withoutCache(policy) },
+      context.clock,
+    ),
+    now: () => context.clock.now(),
+  });
+}
+
+async function readEvidence(file: string): Promise<EvidenceFile> {
+  return readEvidenceFile(await readFile(file, MAXIMUM_EVIDENCE_FILE_BYTES), file);
+}
+
+async function readText(file: string): Promise<string> {
+  return fromUtf8(await readFile(file, MAXIMUM_DOCUMENT_BYTES), file);
+}
+
+async function readImage(file: string): Promise<Uint8Array> {
+  const size = await fileSize(file);
+  if (size > MAXIMUM_IMAGE_BYTES) {
+    throw new BootstrapError("malformed/size", `Cannot read ${file} as it is larger than ${MAXIMUM_IMAGE_BYTES} bytes`);
+  }
+  return await readFile(file, size);
+}

@@ -1,0 +1,87 @@
+/**
+ * `bootstrapper policy registers`: what a machine of a configuration must show, for whoever launches it.
+ *
+ * @module
+ */
+import type { RegisterExpectation } from "../../attestation/evidence.ts";
+import type { LaunchValues } from "../../attestation/launch_values.ts";
+import { launchValues } from "../../attestation/launch_values.ts";
+import { extendedOnce, lockDigest } from "../../protocol/transcript.ts";
+import type { TrustPart } from "../../protocol/transcript.ts";
+import { clusterIdText } from "../../certificate/cluster_id.ts";
+import { readNodeConfiguration } from "../../node/configuration.ts";
+import type { Bytes } from "../../platform/bytes.ts";
+import { base64, fromUtf8, hex } from "../../platform/bytes.ts";
+import { MAXIMUM_DOCUMENT_BYTES } from "../../platform/document.ts";
+import { readFile } from "../../platform/files.ts";
+import { printResult } from "../output.ts";
+import type { PolicyRegistersHandler } from "../commands/policy_make.ts";
+
+const NAME_WIDTH = 12;
+const ZERO_REGISTER = new Uint8Array(32);
+
+/** Prints PCR 12, HOST_DATA and MRCONFIGID of a configuration, with and without a cluster ID. */
+export const policyRegisters: PolicyRegistersHandler = async (
+  { configurationFile, output },
+  context,
+): Promise<void> => {
+  const trust = await trustOf(configurationFile);
+  const { unknown, known } = await valuesOf(trust);
+  const clusterId = known === undefined ? null : clusterIdText(trust.clusterId);
+  const result = {
+    configuration: configurationFile,
+    clusterName: trust.clusterName,
+    clusterId,
+    clusterIdUnknown: shown(unknown),
+    clusterIdKnown: known === undefined ? null : shown(known),
+  };
+  const lines = [
+    ...(known === undefined ? [] : [`With the cluster ID ${clusterId}, as it is configured:`, ...textOf(known), ""]),
+    "Without a cluster ID, as on the machine that the cluster is founded on:",
+    ...textOf(unknown),
+  ];
+  printResult(context, output, result, lines.join("\n"));
+};
+
+/**
+ * What a node of a configuration may show: the cluster ID measured or not yet known, locked to it or fresh.
+ *
+ * @param file The configuration's path.
+ */
+export async function registersOf(file: string): Promise<RegisterExpectation> {
+  const trust = await trustOf(file);
+  const { unknown, known } = await valuesOf(trust);
+  const values = [unknown, ...(known === undefined ? [] : [known])];
+  const lockDigests = known === undefined ? [] : [await lockDigest(trust.clusterId)];
+  return {
+    trust: values.map(({ pcr12 }) => pcr12),
+    trustDigests: values.map(({ hostData }) => hostData),
+    lock: [ZERO_REGISTER, ...await Promise.all(lockDigests.map(extendedOnce))],
+    lockDigests: [ZERO_REGISTER, ...lockDigests],
+  };
+}
+
+async function trustOf(file: string): Promise<TrustPart> {
+  return readNodeConfiguration(fromUtf8(await readFile(file, MAXIMUM_DOCUMENT_BYTES), file), file).trust;
+}
+
+async function valuesOf(trust: TrustPart): Promise<{ readonly unknown: LaunchValues; readonly known?: LaunchValues }> {
+  const unknown = await launchValues({ ...trust, clusterId: new Uint8Array() });
+  return trust.clusterId.length === 0 ? { unknown } : { unknown, known: await launchValues(trust) };
+}
+
+/** Hexadecimal, as evidence and policies show it; and base64, as QEMU's `host-data` and `mrconfigid` take it. */
+function shown({ pcr12, hostData, mrConfigId }: LaunchValues) {
+  const both = (value: Bytes) => ({ hex: hex(value), base64: base64(value) });
+  return { pcr12: hex(pcr12), hostData: both(hostData), mrConfigId: both(mrConfigId) };
+}
+
+function textOf(values: LaunchValues): readonly string[] {
+  const { pcr12, hostData, mrConfigId } = shown(values);
+  const line = (name: string, value: string) => `  ${name.padEnd(NAME_WIDTH)}${value}`;
+  return [
+    line("pcr12", pcr12),
+    ...[line("hostData", hostData.hex), line("", `base64 ${hostData.base64}`)],
+    ...[line("mrConfigId", mrConfigId.hex), line("", `base64 ${mrConfigId.base64}`)],
+  ];
+}

@@ -1,0 +1,92 @@
+/**
+ * `bootstrapper reset`.
+ *
+ * @module
+ */
+import { clusterIdText } from "../../certificate/cluster_id.ts";
+import { EtcdCluster } from "../../kubernetes/etcd.ts";
+import type { ResetDependencies, ResetStep } from "../../node/reset.ts";
+import { checkCanReset, RESET_STEPS, resetNode } from "../../node/reset.ts";
+import { isResetUnderWay } from "../../node/reset_marker.ts";
+import { readStatus } from "../../node/status.ts";
+import { LockFile } from "../../nodelock/file.ts";
+import { BootstrapError } from "../../platform/errors.ts";
+import { silentLog } from "../../platform/log.ts";
+import type { CliContext } from "../context.ts";
+import { printable, printResult } from "../output.ts";
+import type { ResetHandler } from "../commands/reset.ts";
+
+/** What the node says of itself; nothing where it cannot be read, as a reset is what helps then. */
+interface Self {
+  readonly nodeName?: string;
+  readonly role?: string;
+  readonly clusterId?: string;
+}
+
+/** Resets this node, after a question. */
+export const reset: ResetHandler = async ({ yes, force, hasTpm, output }, context): Promise<void> => {
+  const { paths, commands, clock } = context;
+  const isText = output === "text";
+  const deps: ResetDependencies = {
+    ...{ paths, commands, clock, force },
+    // A person reads the steps instead.
+    log: isText ? silentLog : context.log,
+    openEtcd: (endpoints, credentials) => new EtcdCluster(endpoints, credentials),
+  };
+  const self = await readSelf(context);
+  await checkCanReset(deps);
+  const goesOn = await isResetUnderWay(paths.state);
+  if (isText || !yes) context.printError(planText(self, goesOn));
+  if (!yes && !await context.terminal.confirm("Go on?")) {
+    throw new BootstrapError("aborted/prompt", "The reset was not begun, as the answer was no", {
+      next: "Nothing was changed",
+    });
+  }
+  const warnings = await resetNode(deps, (step, state) => {
+    if (isText && state === "started") context.print(`${numberOf(step)} ${step.title}\n`);
+  });
+  const next = whatIsLeft(self, hasTpm);
+  const result = { state: "fresh", ...self, warnings, next };
+  const lines = [...warnings.map((warning) => `Warning: ${printable(warning)}.`), "This node is fresh again."];
+  printResult(context, output, result, [...lines, ...next.map((sentence) => `Next: ${sentence}.`)].join("\n"));
+};
+
+async function readSelf({ paths }: CliContext): Promise<Self> {
+  const status = await readStatus(paths.status).catch(() => undefined);
+  const lock = await new LockFile(paths.state).read().catch(() => undefined);
+  return {
+    ...(status?.nodeName === undefined ? {} : { nodeName: status.nodeName }),
+    ...(status?.role === undefined ? {} : { role: status.role }),
+    ...(lock === undefined ? {} : { clusterId: clusterIdText(lock.clusterId) }),
+  };
+}
+
+function planText({ nodeName, role, clusterId }: Self, goesOn: boolean): string {
+  const what = `this node${nodeName === undefined ? "" : `, ${printable(nodeName)}`}`;
+  const who = clusterId === undefined ? "belongs to no cluster" : `${printable(role ?? "member")} of ${clusterId}`;
+  return [
+    `${goesOn ? "The reset that was interrupted goes on with" : "This resets"} ${what} (${who}):`,
+    ...RESET_STEPS.map((step) => `${numberOf(step)} ${step.title}`),
+    "What Kubernetes, etcd and the bootstrapper keep on this node is lost for good.",
+    "",
+  ].join("\n");
+}
+
+function numberOf({ name }: Pick<ResetStep, "name">): string {
+  return String(RESET_STEPS.findIndex((step) => step.name === name) + 1).padStart(4) + ".";
+}
+
+function whatIsLeft({ nodeName, clusterId }: Self, hasTpm: boolean): readonly string[] {
+  return [
+    ...(clusterId === undefined ? [] : [
+      "the cluster still knows this node, and only an operator can make it forget: run " +
+      `\`bootstrapper node remove ${printable(nodeName ?? "NAME")}\` there`,
+    ]),
+    ...(hasTpm
+      ? [
+        "restart this machine: where its TPM has the lock in PCR 15 only that clears it, and `bootstrapper run` refuses " +
+        "to work until then",
+      ]
+      : ["network rules of Kubernetes go with the next restart; `systemctl start bootstrapper` begins anew"]),
+  ];
+}

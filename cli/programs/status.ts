@@ -1,0 +1,117 @@
+/**
+ * `bootstrapper status`: what this node is, does and waits for.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import { clusterIdText } from "../../certificate/cluster_id.ts";
+import type { NodeStatus, StatusRefusal } from "../../node/status.ts";
+import { readStatus } from "../../node/status.ts";
+import { readTimeline } from "../../node/timeline.ts";
+import { timelineSvg } from "../../node/timeline_svg.ts";
+import { timelineText } from "../../node/timeline_text.ts";
+import { LockFile } from "../../nodelock/file.ts";
+import type { LockRecord } from "../../nodelock/record.ts";
+import { BootstrapError } from "../../platform/errors.ts";
+import type { CliContext, OutputForm } from "../context.ts";
+import { isSet, outputForm, withOutput } from "../options.ts";
+import { factsBeside, printable, printResult } from "../output.ts";
+import { dropPermissions } from "../permissions.ts";
+
+/** The options of `status`. */
+export interface StatusOptions {
+  /** How to print. */
+  readonly output: OutputForm;
+  /** Whether to print the timeline as an SVG picture, and nothing else. */
+  readonly isSvg: boolean;
+}
+
+/**
+ * Declares `status`.
+ *
+ * @internal
+ */
+export function declareStatus(program: Command, context: CliContext): void {
+  withOutput(
+    program.command("status").description("show what this node is, does and waits for")
+      .option("--svg", "print the timeline as an SVG picture instead"),
+  ).action((_options: unknown, command: Command) =>
+    status({ output: outputForm(command), isSvg: isSet(command, "svg") }, context)
+  );
+}
+
+/**
+ * Prints the status of this node, from what the bootstrapper wrote down.
+ *
+ * @throws {BootstrapError} `malformed/…`, `system/file`, `usage/output` for `--svg` together with JSON.
+ */
+export async function status(options: StatusOptions, context: CliContext): Promise<void> {
+  await dropPermissions("status", context.permissions);
+  const { output, isSvg } = options;
+  const { paths, clock, terminal } = context;
+  const nowMs = clock.now().getTime();
+  const timeline = await readTimeline(paths.timeline);
+  if (isSvg) {
+    if (output === "json") {
+      throw new BootstrapError("usage/output", "Cannot print a picture as JSON: leave out one of both");
+    }
+    return context.print(timelineSvg(timeline, { title: "Bootstrap of this node", nowMs }));
+  }
+  const lock = await new LockFile(paths.state).read();
+  const document = await readStatus(paths.status);
+  const result = {
+    lock: lock === undefined ? null : lockJson(lock),
+    status: document ?? null,
+    timeline: timeline.phases,
+  };
+  const lines = [...lockLines(lock), ...statusLines(document)];
+  const table = lines.map(([label, value]) => `${label.padEnd(14)}${printable(value)}\n`).join("");
+  printResult(context, output, result, `${table}\n${timelineText(timeline, { nowMs, width: terminal.columns })}`);
+}
+
+type Line = readonly [label: string, value: string];
+
+function lockJson({ owner, clusterId, time }: LockRecord): Readonly<Record<string, string>> {
+  return { owner, clusterId: clusterIdText(clusterId), time: time.toISOString() };
+}
+
+function lockLines(lock: LockRecord | undefined): Line[] {
+  if (lock === undefined) return [["lock", "none: this node belongs to no cluster yet"]];
+  return [
+    ["lock", `taken by ${lock.owner} at ${lock.time.toISOString()}`],
+    ["cluster ID", clusterIdText(lock.clusterId)],
+  ];
+}
+
+function statusLines(status: NodeStatus | undefined): Line[] {
+  if (status === undefined) return [["phase", "the bootstrapper has not run on this node yet"]];
+  const { nodeName, address, role, clusterName, evidence, step, waitsFor, warnings = [] } = status;
+  const node = [nodeName, address, role].filter((part) => part !== undefined).join(", ");
+  return [
+    ["phase", `${status.phase} (${status.updated})`],
+    ...(node === "" ? [] : [["node", node] as const]),
+    ...(clusterName === undefined ? [] : [["cluster", clusterName] as const]),
+    ...(evidence === undefined ? [] : [["evidence", evidence] as const]),
+    ...(step === undefined ? [] : [["step", step] as const]),
+    ...(waitsFor === undefined ? [] : [["waits for", waitsFor] as const]),
+    ...refusalLines("last refusal", status.lastRefusal),
+    ...refusalLines("error", status.error),
+    ...warnings.map((warning) => ["warning", warning] as const),
+  ];
+}
+
+function refusalLines(label: string, refusal: StatusRefusal | undefined): Line[] {
+  if (refusal === undefined) return [];
+  const by = refusal.peer === undefined ? "" : ` by ${refusal.peer}`;
+  const { checks = [] } = refusal;
+  return [
+    [label, `${refusal.message} [${refusal.code}]${by} (${refusal.time})`],
+    ...factsBeside(checks, refusal.details).map(([key, value]): Line => ["", `${key}: ${value}`]),
+    ...checks.flatMap(({ check, expected, seen, message }): Line[] => [
+      ["", `check ${check}: ${message}`],
+      ["", `  expected  ${expected}`],
+      ["", `  seen      ${seen}`],
+    ]),
+    ...(refusal.next === undefined ? [] : [["", `next: ${refusal.next}`] as const]),
+  ];
+}
