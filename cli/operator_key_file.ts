@@ -1,12 +1,14 @@
 /**
- * The operator's private key, as the commands of an operator read it.
+ * Operators' keys in files, as the commands of an operator read them.
  *
  * @module
  */
 import type { KeyPair } from "../certificate/keys.ts";
 import { readPrivateKeyPem } from "../certificate/keys.ts";
+import { readOperatorKey } from "../certificate/operator_key.ts";
 import { pemLabel } from "../certificate/pem.ts";
-import { fromUtf8 } from "../platform/bytes.ts";
+import { equalBytes, fromUtf8 } from "../platform/bytes.ts";
+import { MAXIMUM_DOCUMENT_BYTES } from "../platform/document.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { readFile } from "../platform/files.ts";
 import type { Terminal } from "./context.ts";
@@ -39,4 +41,18 @@ export async function readOperatorKeyFile(
     next: "Make one with `bootstrapper keygen`",
     details: { path, seen: keys.type },
   });
+}
+
+/**
+ * The SPKIs of all operators of a node's configuration: PCR 12 is over all of them, so that all must be known here.
+ *
+ * @param operator The one with the private key.
+ * @param otherFiles Files with the public keys of the others.
+ * @throws {BootstrapError} `usage/…` for a file that is no public key, `system/file`.
+ */
+export async function trustedOperators(operator: KeyPair, otherFiles: readonly string[]): Promise<Uint8Array[]> {
+  const others = await Promise.all(otherFiles.map(async (path) => {
+    return readOperatorKey(fromUtf8(await readFile(path, MAXIMUM_DOCUMENT_BYTES), path), path);
+  }));
+  return [operator.spki, ...others.filter((key) => !equalBytes(key, operator.spki))];
 }

@@ -1,12 +1,13 @@
 /**
- * Options of subcommands, read with their types.
+ * Options that several commands have, and options read with their types.
  *
  * @module
  */
 import type { Command } from "commander";
 import { Option } from "commander";
+import { join } from "node:path";
 import { BootstrapError } from "../platform/errors.ts";
-import type { OutputForm } from "./context.ts";
+import type { CliContext, OutputForm } from "./context.ts";
 import { OUTPUT_FORMS } from "./context.ts";
 
 /**
@@ -32,10 +33,30 @@ export function withConfig(command: Command): Command {
   );
 }
 
+/**
+ * Adds `--records`, which the commands have that keep records of clusters.
+ *
+ * @internal
+ */
+export function withRecords(command: Command): Command {
+  return command.option("--records <folder>", "records of clusters (default: ~/.config/bootstrapper)");
+}
+
+/** The folder of the operator's records. */
+export function recordsFolder(command: ParsedOptions, context: CliContext): string {
+  return optionalText(command, "records") ?? join(context.environment.configFolder, "bootstrapper");
+}
+
 /** The options of a subcommand as they were given. */
 export interface ParsedOptions {
   /** The value of an option by its long name in camel case. */
   getOptionValue(key: string): unknown;
+}
+
+/** The first argument of a command that commander requires one of. */
+export function firstArgument({ args: [first] }: { readonly args: readonly string[] }): string {
+  if (first === undefined) throw new BootstrapError("internal/argument", "The first argument has no value");
+  return first;
 }
 
 /** The form in which a parsed command is to print. */

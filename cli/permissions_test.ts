@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { dropPermissions, KEPT_PERMISSIONS, PERMISSIONS, SUBCOMMANDS } from "./permissions.ts";
+import { COMMANDS } from "./commands.ts";
+import { dropPermissions, type KeptPermission, PERMISSIONS } from "./permissions.ts";
 
 function recorder(state: "denied" | "granted") {
   const revoked: string[] = [];
@@ -10,23 +11,17 @@ function recorder(state: "denied" | "granted") {
   return { revoked, revoke };
 }
 
-Deno.test("dropPermissions() gives up exactly what a subcommand does not keep", async () => {
-  for (const subcommand of SUBCOMMANDS) {
+Deno.test("dropPermissions() gives up exactly what is not kept", async () => {
+  const all: readonly KeptPermission[] = ["env", "net", "read", "run", "sys", "write"];
+  const cases = [[], ...COMMANDS.map(({ keeps }) => keeps === "all" ? all : keeps)];
+  for (const kept of cases) {
     const { revoked, revoke } = recorder("denied");
-    await dropPermissions(subcommand, { revoke });
-    const kept = PERMISSIONS.filter((permission) => !revoked.includes(permission));
-    assert.deepEqual(kept, KEPT_PERMISSIONS[subcommand]);
-  }
-});
-
-Deno.test("dropPermissions() leaves nobody ffi or import, and programs to run alone", () => {
-  for (const subcommand of SUBCOMMANDS) {
-    const kept = KEPT_PERMISSIONS[subcommand];
-    assert.ok(!kept.includes("ffi") && !kept.includes("import"));
-    assert.equal(kept.includes("run"), ["run", "reset"].includes(subcommand));
+    await dropPermissions(kept, { revoke });
+    assert.deepEqual(revoked, PERMISSIONS.filter((name) => !kept.some((one) => one === name)));
+    assert.ok(revoked.includes("ffi") && revoked.includes("import"));
   }
 });
 
 Deno.test("dropPermissions() fails when a permission stays", async () => {
-  await assert.rejects(dropPermissions("version", recorder("granted")), { code: "internal/permissions" });
+  await assert.rejects(dropPermissions([], recorder("granted")), { code: "internal/permissions" });
 });

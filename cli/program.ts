@@ -1,53 +1,17 @@
 /**
- * The command line: all subcommands, and what becomes of errors.
+ * The command line: builds all commands from their objects, runs one, and prints what it throws.
  *
  * @module
  */
 import { Command, CommanderError, Option } from "commander";
 import { asBootstrapError, BootstrapError, exitCodeOf } from "../platform/errors.ts";
-import type { AbandonHandler } from "./commands/abandon.ts";
-import { declareAbandon } from "./commands/abandon.ts";
+import type { AnyCommand, ParsedCommand } from "./command.ts";
+import { HELP_GROUPS } from "./command.ts";
+import { COMMAND_FAMILIES, COMMANDS } from "./commands.ts";
 import type { CliContext } from "./context.ts";
-import { declareDevice } from "./commands/device.ts";
-import { declareEvidence } from "./programs/evidence.ts";
-import type { InitHandler } from "./commands/init.ts";
-import { declareInit } from "./commands/init.ts";
-import type { JoinServiceHandler } from "./commands/join_service.ts";
-import { declareJoinService } from "./commands/join_service.ts";
-import { declareKeygen } from "./programs/keygen.ts";
-import { declareMeasure } from "./programs/measure.ts";
-import type { NodeRemoveHandler } from "./commands/node_remove.ts";
-import { declareNodeRemove } from "./commands/node_remove.ts";
-import { outputFormOfArguments } from "./options.ts";
+import { outputFormOfArguments, withOutput } from "./options.ts";
 import { printError } from "./output.ts";
-import type { PolicyHandlers } from "./commands/policy_make.ts";
-import { declarePolicy } from "./commands/policy_make.ts";
-import type { ResetHandler } from "./commands/reset.ts";
-import { declareReset } from "./commands/reset.ts";
-import type { RunHandler } from "./commands/run.ts";
-import { declareRun } from "./commands/run.ts";
-import { declareStatus } from "./programs/status.ts";
-import type { VerifyHandler } from "./commands/verify.ts";
-import { declareVerify } from "./commands/verify.ts";
-import { declareVersion } from "./commands/version.ts";
-
-/** The subcommands whose work is done elsewhere; `main.ts` loads them when they are called. */
-export interface CliHandlers extends PolicyHandlers {
-  /** Of `run`. */
-  readonly run: RunHandler;
-  /** Of `init`. */
-  readonly init: InitHandler;
-  /** Of `abandon`. */
-  readonly abandon: AbandonHandler;
-  /** Of `join-service`. */
-  readonly joinService: JoinServiceHandler;
-  /** Of `reset`. */
-  readonly reset: ResetHandler;
-  /** Of `node remove`. */
-  readonly nodeRemove: NodeRemoveHandler;
-  /** Of `verify`. */
-  readonly verify: VerifyHandler;
-}
+import { dropPermissions } from "./permissions.ts";
 
 const HELP_WIDTH = 100;
 const EXIT_CODES = `
@@ -55,17 +19,18 @@ const EXIT_CODES = `
 Exit codes: 0 done, 1 failed, 2 usage, 3 refused by policy, 4 try again later.`;
 
 /**
- * Runs the subcommand that the arguments name.
+ * Runs the command that the arguments name.
  *
+ * @param commands The commands that there are.
  * @returns The exit code. Errors are printed, not thrown.
  */
 export async function runProgram(
   args: readonly string[],
   context: CliContext,
-  handlers: CliHandlers,
+  commands: readonly AnyCommand[] = COMMANDS,
 ): Promise<number> {
   try {
-    await createProgram(context, handlers).parseAsync(args, { from: "user" });
+    await createProgram(context, commands).parseAsync(args, { from: "user" });
     return 0;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
@@ -75,7 +40,7 @@ export async function runProgram(
   }
 }
 
-function createProgram(context: CliContext, handlers: CliHandlers): Command {
+function createProgram(context: CliContext, commands: readonly AnyCommand[]): Command {
   const program = new Command("bootstrapper")
     .description("Makes fresh VMs a Kubernetes cluster, and proves that each is what it claims.")
     .addOption(new Option("--built-from <commit>", "compiled in").hideHelp())
@@ -87,31 +52,69 @@ function createProgram(context: CliContext, handlers: CliHandlers): Command {
       getOutHelpWidth: () => Math.min(HELP_WIDTH, context.terminal.columns),
       getOutHasColors: () => false,
     })
-    .configureHelp({
-      optionDescription: ({ description }) => description,
-      subcommandTerm: (command) =>
-        [command.name(), ...command.registeredArguments.map((argument) => `<${argument.name()}>`)].join(" "),
-    })
+    .configureHelp({ optionDescription: ({ description }) => description, subcommandTerm, subcommandDescription })
     .usage("<subcommand> [options]")
     .addHelpText("after", EXIT_CODES)
     .helpCommand(false);
-  program.commandsGroup("On a node:");
-  declareRun(program, context, handlers.run);
-  declareMeasure(program, context);
-  declareJoinService(program, context, handlers.joinService);
-  declareStatus(program, context);
-  declareEvidence(program, context);
-  declareDevice(program);
-  declareReset(program, context, handlers.reset);
-  program.commandsGroup("For operators:");
-  declareInit(program, context, handlers.init);
-  declareAbandon(program, context, handlers.abandon);
-  declareNodeRemove(program, context, handlers.nodeRemove);
-  declarePolicy(program, context, handlers);
-  declareVerify(program, context, handlers.verify);
-  declareKeygen(program, context);
-  declareVersion(program, context);
+  for (const group of HELP_GROUPS) {
+    program.commandsGroup(group);
+    for (const command of commands.filter((one) => one.group === group)) {
+      const [first = "", second] = command.name.split(" ");
+      const parent = second === undefined ? program : familyOf(program, first, commands);
+      addCommand(parent.command(second ?? first, { hidden: command.isHidden === true }), command, context);
+    }
+  }
   return program;
+}
+
+/** As lists of commands show it. */
+function subcommandTerm(command: Command): string {
+  return [command.name(), ...command.registeredArguments.map((argument) => `<${argument.name()}>`)].join(" ");
+}
+
+/** As lists of commands show it; a family's with its members. */
+function subcommandDescription(command: Command): string {
+  if (command.commands.length === 0) return command.description();
+  return `${command.description()} (${command.commands.map((member) => member.name()).join(", ")})`;
+}
+
+function addCommand(command: Command, definition: AnyCommand, context: CliContext): void {
+  command.description(definition.description);
+  definition.declare?.(command);
+  if (definition.isHidden !== true) withOutput(command);
+  if (definition.notes !== undefined) command.addHelpText("after", `\n${definition.notes}`);
+  command.addHelpText("after", examplesText(definition.examples)).action(async () => {
+    await call(definition, parsedCommand(command), context);
+  });
+}
+
+/** The parent of the commands whose names begin with the same word. */
+function familyOf(program: Command, name: string, commands: readonly AnyCommand[]): Command {
+  const known = program.commands.find((command) => command.name() === name);
+  if (known !== undefined) return known;
+  const members = commands.filter((command) => command.name.startsWith(`${name} `));
+  return program.command(name).helpCommand(false).description(COMMAND_FAMILIES[name] ?? "")
+    .addHelpText("after", examplesText(members.map(({ examples }) => examples[0])));
+}
+
+function examplesText(examples: readonly string[]): string {
+  const title = examples.length === 1 ? "Example:" : "Examples:";
+  return ["", title, ...examples.map((example) => `  ${example.replaceAll("\n", "\n  ")}`)].join("\n");
+}
+
+/** What commander parsed, with the options of the program itself. */
+function parsedCommand(command: Command): ParsedCommand {
+  const options: Readonly<Record<string, unknown>> = command.optsWithGlobals();
+  return { args: command.args, getOptionValue: (key) => options[key] };
+}
+
+async function call(definition: AnyCommand, parsed: ParsedCommand, context: CliContext): Promise<void> {
+  const options = definition.read(parsed, context);
+  const opened = await definition.open?.(options, context);
+  if (definition.keeps !== "all") {
+    await dropPermissions([...definition.keeps, ...definition.alsoKeeps?.(options) ?? []], context.permissions);
+  }
+  await definition.action(options, context, opened);
 }
 
 function usageError(error: CommanderError): BootstrapError {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { startDeviceProcess } from "./commands/device.ts";
+import { startDeviceProcess } from "./device_process.ts";
 import { openTpmDevice } from "../attestation/kinds/tpm/transport.ts";
 import { nodePaths } from "../node/paths.ts";
 import { copyOf, utf8 } from "../platform/bytes.ts";

@@ -35,12 +35,12 @@ async function analyze(...args: readonly string[]): Promise<{ code: number; text
   }
 }
 
-Deno.test("the units start the subcommands that the binary has", async () => {
-  const { SUBCOMMANDS } = await import("../cli/permissions.ts");
+Deno.test("the units start commands that the binary has", async () => {
+  const { COMMANDS } = await import("../cli/commands.ts");
   for (const name of UNITS) {
     const [program, subcommand] = only(await readUnit(name), "Service.ExecStart").split(" ");
     assert.equal(program, "/usr/local/bin/bootstrapper");
-    assert.ok(SUBCOMMANDS.some((known) => known === subcommand), name);
+    assert.ok(COMMANDS.some((known) => known.name === subcommand), name);
   }
 });
 

@@ -3,12 +3,11 @@
  *
  * @module
  */
-import type { Command } from "commander";
-import type { CliContext, OutputForm } from "../context.ts";
 import { clusterNameArgument } from "../cluster_name.ts";
-import { recordsFolder, withRecords } from "./init.ts";
-import { outputForm, withOutput } from "../options.ts";
-import { dropPermissions } from "../permissions.ts";
+import type { CliCommand } from "../command.ts";
+import type { OutputForm } from "../context.ts";
+import { firstArgument, outputForm, recordsFolder, withRecords } from "../options.ts";
+import { printResult } from "../output.ts";
 
 /** The options of `abandon`. */
 export interface AbandonOptions {
@@ -16,28 +15,42 @@ export interface AbandonOptions {
   readonly clusterName: string;
   /** The operator's records of clusters. */
   readonly recordsFolder: string;
-  /** How to print. */
   readonly output: OutputForm;
 }
 
 /** Marks the record of a cluster as abandoned. */
-export type AbandonHandler = (options: AbandonOptions, context: CliContext) => Promise<void>;
-
-/**
- * Declares `abandon`.
- *
- * @internal
- */
-export function declareAbandon(program: Command, context: CliContext, handler: AbandonHandler): void {
-  withRecords(withOutput(
-    program.command("abandon").argument("<name>", "the cluster's name")
-      .description("give up a cluster, so that its name can be used again"),
-  )).action(async (name: string, _options: unknown, command: Command) => {
-    const clusterName = clusterNameArgument(name);
-    await dropPermissions("abandon", context.permissions);
-    await handler(
-      { clusterName, recordsFolder: recordsFolder(command, context), output: outputForm(command) },
+export const abandon: CliCommand<AbandonOptions> = {
+  name: "abandon",
+  group: "For operators:",
+  description: "give up a cluster, so that its name can be used again",
+  examples: ["bootstrapper abandon demo"],
+  keeps: ["read", "write"],
+  declare(command) {
+    withRecords(command.argument("<name>", "the cluster's name"));
+  },
+  read: (parsed, context) => ({
+    clusterName: clusterNameArgument(firstArgument(parsed)),
+    recordsFolder: recordsFolder(parsed, context),
+    output: outputForm(parsed),
+  }),
+  async action({ clusterName, recordsFolder, output }, context) {
+    const { abandonCluster } = await import("../../operator/cluster_records.ts");
+    const { clusterId, showsNoLock = false } = await abandonCluster(recordsFolder, clusterName);
+    const advice =
+      `A founding cannot be revoked: nodes of the name "${clusterName}" that still obey this operator must from now on ` +
+      "carry the ID of the next cluster (trust.clusterId), or they may join the abandoned one.";
+    printResult(
       context,
+      output,
+      { clusterName, clusterId: `sha256:${clusterId}`, state: "abandoned", advice },
+      [
+        `Cluster "${clusterName}" (sha256:${clusterId}) is abandoned; ${
+          showsNoLock
+            ? "the name may be founded again only on a machine that has a register for the lock."
+            : "the name may be founded again."
+        }`,
+        advice,
+      ].join("\n"),
     );
-  });
-}
+  },
+};

@@ -1,16 +1,15 @@
 import assert from "node:assert/strict";
-import { KEPT_PERMISSIONS, PERMISSIONS } from "../permissions.ts";
-import type { NodeRemoveOptions } from "./node_remove.ts";
+import type { NodeRemoveOptions } from "../programs/node_remove.ts";
+import { nodeRemove } from "./node_remove.ts";
 import { TestWorld } from "../testing/command_line.ts";
 
 Deno.test("node remove reads its options, with their defaults", async () => {
   const seen: NodeRemoveOptions[] = [];
   await using world = await TestWorld.create({
-    handlers: { nodeRemove: (options) => Promise.resolve(void seen.push(options)) },
+    commands: [{ ...nodeRemove, action: (options: NodeRemoveOptions) => Promise.resolve(void seen.push(options)) }],
   });
   assert.equal(await world.run("node", "remove", "cp-2", "--kubeconfig", "kc"), 0, world.err);
-  const kept = PERMISSIONS.filter((permission) => !world.revoked.includes(permission));
-  assert.deepEqual(kept, KEPT_PERMISSIONS.node);
+  assert.deepEqual(world.kept, nodeRemove.keeps);
   const all = ["--kubeconfig", "kc", "--yes", "--force", "--wait", "30s", "--output", "json"];
   assert.equal(await world.run("node", "remove", "cp-2", ...all), 0);
   const common = { nodeName: "cp-2", kubeconfigFile: "kc" };

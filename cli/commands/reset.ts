@@ -3,43 +3,26 @@
  *
  * @module
  */
-import type { Command } from "commander";
 import { exists } from "../../platform/files.ts";
-import type { CliContext, OutputForm } from "../context.ts";
-import { isSet, outputForm, withOutput } from "../options.ts";
-import { dropPermissions } from "../permissions.ts";
-
-/** The options of `reset`. */
-export interface ResetOptions {
-  /** Whether nobody is asked. */
-  readonly yes: boolean;
-  /** Whether to go on where the node may not leave etcd, or cannot. */
-  readonly force: boolean;
-  /** Whether this machine has a TPM; only who may do everything may look at its device. */
-  readonly hasTpm: boolean;
-  /** How to print. */
-  readonly output: OutputForm;
-}
+import type { CliCommand } from "../command.ts";
+import { isSet, outputForm } from "../options.ts";
+import type { ResetOptions } from "../programs/reset.ts";
 
 /** Resets this node, after a question. */
-export type ResetHandler = (options: ResetOptions, context: CliContext) => Promise<void>;
-
-/**
- * Declares `reset`.
- *
- * @internal
- */
-export function declareReset(program: Command, context: CliContext, handler: ResetHandler): void {
-  withOutput(
-    program.command("reset").description("take this node out of its cluster, and make it fresh again")
-      .option("--yes", "do not ask")
-      .option("--force", "even if etcd loses its quorum or its last member, or does not answer"),
-  ).action(async (_options: unknown, command: Command) => {
-    const hasTpm = await exists(context.paths.tpmDevice);
-    await dropPermissions("reset", context.permissions);
-    await handler(
-      { yes: isSet(command, "yes"), force: isSet(command, "force"), hasTpm, output: outputForm(command) },
-      context,
-    );
-  });
-}
+export const reset: CliCommand<ResetOptions, boolean> = {
+  name: "reset",
+  group: "On a node:",
+  description: "take this node out of its cluster, and make it fresh again",
+  examples: ["bootstrapper reset"],
+  keeps: ["env", "net", "read", "run", "write"],
+  declare(command) {
+    command.option("--yes", "do not ask")
+      .option("--force", "even if etcd loses its quorum or its last member, or does not answer");
+  },
+  read: (parsed) => ({ yes: isSet(parsed, "yes"), force: isSet(parsed, "force"), output: outputForm(parsed) }),
+  // Only with all permissions may the TPM's device be looked at.
+  open: (_options, { paths }) => exists(paths.tpmDevice),
+  async action(options, context, hasTpm) {
+    await (await import("../programs/reset.ts")).reset(options, context, hasTpm);
+  },
+};

@@ -4,8 +4,7 @@ import { StatusWriter } from "../../node/status.ts";
 import { LockFile } from "../../nodelock/file.ts";
 import type { CommandRunner } from "../../platform/command.ts";
 import { exists } from "../../platform/files.ts";
-import { KEPT_PERMISSIONS, PERMISSIONS } from "../permissions.ts";
-import { reset } from "../programs/reset.ts";
+import { reset } from "./reset.ts";
 import { TestWorld } from "../testing/command_line.ts";
 
 /** Nothing runs on the node, and every program does what it is told. */
@@ -14,7 +13,7 @@ const commands: CommandRunner = {
 };
 
 async function worker(...answers: readonly string[]): Promise<TestWorld> {
-  const world = await TestWorld.create({ answers, handlers: { reset } });
+  const world = await TestWorld.create({ answers });
   Object.assign(world.context, { commands });
   const { paths, clock, log } = world.context;
   await Deno.mkdir(paths.state, { recursive: true });
@@ -39,8 +38,7 @@ Deno.test("reset says what it will do, asks, and says what is left to do", async
   assert.match(world.out, /`bootstrapper node remove w-1`/);
   assert.ok(!world.out.includes("TPM"));
   assert.equal(await isLocked(world), false);
-  const kept = PERMISSIONS.filter((permission) => !world.revoked.includes(permission));
-  assert.deepEqual(kept, KEPT_PERMISSIONS.reset);
+  assert.deepEqual(world.kept, reset.keeps);
 });
 
 Deno.test("reset changes nothing when the answer is no, or nobody can be asked", async () => {

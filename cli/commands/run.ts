@@ -3,48 +3,26 @@
  *
  * @module
  */
-import type { Command } from "commander";
-import type { NodeConfiguration } from "../../node/configuration.ts";
-import { loadNodeConfiguration } from "../../node/configuration_source.ts";
-import type { CliContext, OutputForm } from "../context.ts";
+import type { CliCommand } from "../command.ts";
 import type { Machine } from "../machine.ts";
-import { openMachine } from "../machine.ts";
-import { optionalText, outputForm, present, withConfig, withOutput } from "../options.ts";
-import { dropPermissions } from "../permissions.ts";
-
-/** What `run` runs on: the machine is open, and the permissions that are not needed are gone. */
-export interface RunRequest {
-  /** The file that the configuration is from. */
-  readonly source: string;
-  /** The node's configuration. */
-  readonly configuration: NodeConfiguration;
-  /** This machine. */
-  readonly machine: Machine;
-  /** How to print. */
-  readonly output: OutputForm;
-}
+import { optionalText, present, withConfig } from "../options.ts";
+import type { RunOptions } from "../programs/run.ts";
 
 /** Bootstraps this node; ends when it is a member. */
-export type RunHandler = (request: RunRequest, context: CliContext) => Promise<void>;
-
-/**
- * Declares `run`.
- *
- * @internal
- */
-export function declareRun(program: Command, context: CliContext, handler: RunHandler): void {
-  withOutput(
-    withConfig(
-      program.command("run").description("make this machine a member of its cluster, and exit"),
-    ),
-  ).action(async (_options: unknown, command: Command) => {
-    const machine = await openMachine(context);
-    await dropPermissions("run", context.permissions);
-    const loaded = await loadNodeConfiguration({
-      ...present("file", optionalText(command, "config")),
-      ...present("credentialsFolder", context.environment.credentialsFolder),
-      paths: context.paths,
-    });
-    await handler({ ...loaded, machine, output: outputForm(command) }, context);
-  });
-}
+export const run: CliCommand<RunOptions, Machine> = {
+  name: "run",
+  group: "On a node:",
+  description: "make this machine a member of its cluster, and exit",
+  examples: ["bootstrapper run"],
+  keeps: ["env", "net", "read", "run", "sys", "write"],
+  declare(command) {
+    withConfig(command);
+  },
+  read: (parsed) => present("config", optionalText(parsed, "config")),
+  async open(_options, context) {
+    return await (await import("../machine.ts")).openMachine(context);
+  },
+  async action(options, context, machine) {
+    await (await import("../programs/run.ts")).run(options, context, machine);
+  },
+};

@@ -3,56 +3,38 @@
  *
  * @module
  */
-import type { Command } from "commander";
 import { BootstrapError } from "../../platform/errors.ts";
-import type { CliContext, OutputForm } from "../context.ts";
-import type { FreshNodeOptions } from "../operator_options.ts";
-import { freshNodeOptions, withFreshNode } from "../operator_options.ts";
+import type { CliCommand, ParsedCommand } from "../command.ts";
+import { explainOptions, withExplainOptions } from "../explain_options.ts";
+import { freshNodeOptions, withFreshNode } from "../fresh_node_options.ts";
 import { optionalText, outputForm, present, requiredText } from "../options.ts";
-import { dropPermissions, ONLINE_PERMISSIONS } from "../permissions.ts";
-import type { PolicyExplainOptions } from "./policy_make.ts";
-import { explainOptions, withExplainOptions } from "./policy_make.ts";
-
-/** The options of `verify` with a fresh node. */
-export interface VerifyNodeOptions {
-  /** The node. */
-  readonly freshNode: FreshNodeOptions;
-  /** The policy. */
-  readonly policyFile: string;
-  /** How to print. */
-  readonly output: OutputForm;
-}
+import type { PolicyExplainOptions, VerifyNodeOptions } from "../programs/policy.ts";
 
 /** Verifies evidence; it throws what a service would refuse it with. */
-export type VerifyHandler = (options: PolicyExplainOptions | VerifyNodeOptions, context: CliContext) => Promise<void>;
+export const verify: CliCommand<PolicyExplainOptions | VerifyNodeOptions> = {
+  name: "verify",
+  group: "For operators:",
+  description: "verify an evidence file or a fresh node",
+  examples: [
+    "bootstrapper verify node-1.json --policy policy.yaml",
+    "bootstrapper verify --node 10.0.0.11 --name demo --key operator.key \\\n  --policy policy.yaml",
+  ],
+  keeps: ["env", "read"],
+  declare(command) {
+    withFreshNode(withExplainOptions(command.argument("[file]", "evidence, made by `bootstrapper evidence --out`")));
+  },
+  read: verifyOptions,
+  alsoKeeps: (options) => "freshNode" in options || options.isOnline ? ["net"] : [],
+  async action(options, context) {
+    await (await import("../programs/policy.ts")).verify(options, context);
+  },
+};
 
-/**
- * Declares `verify`.
- *
- * @internal
- */
-export function declareVerify(program: Command, context: CliContext, handler: VerifyHandler): void {
-  withFreshNode(
-    withExplainOptions(
-      program.command("verify").argument("[file]", "evidence, made by `bootstrapper evidence --out`")
-        .description("verify an evidence file or a fresh node"),
-    ),
-  ).action(async (evidenceFile: string | undefined, _options: unknown, command: Command) => {
-    const freshNode = freshNodeOptions(command);
-    const options = verifyOptions(evidenceFile, freshNode, command);
-    const isOnline = "freshNode" in options || options.isOnline;
-    await dropPermissions("verify", context.permissions, isOnline ? ONLINE_PERMISSIONS : []);
-    await handler(options, context);
-  });
-}
-
-function verifyOptions(
-  evidenceFile: string | undefined,
-  freshNode: FreshNodeOptions | undefined,
-  command: Command,
-): PolicyExplainOptions | VerifyNodeOptions {
-  if (freshNode === undefined && evidenceFile !== undefined) return explainOptions(evidenceFile, command);
-  const configured = optionalText(command, "config");
+function verifyOptions(parsed: ParsedCommand): PolicyExplainOptions | VerifyNodeOptions {
+  const freshNode = freshNodeOptions(parsed);
+  const [evidenceFile] = parsed.args;
+  if (freshNode === undefined && evidenceFile !== undefined) return explainOptions(evidenceFile, parsed);
+  const configured = optionalText(parsed, "config");
   if (freshNode === undefined || evidenceFile !== undefined || configured !== undefined) {
     throw new BootstrapError(
       "usage/evidence",
@@ -63,5 +45,5 @@ function verifyOptions(
       },
     );
   }
-  return { freshNode, policyFile: requiredText(command, "policy"), output: outputForm(command) };
+  return { freshNode, policyFile: requiredText(parsed, "policy"), output: outputForm(parsed) };
 }

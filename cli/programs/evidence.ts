@@ -4,27 +4,25 @@
  * @module
  */
 import { join } from "node:path";
-import type { Command } from "commander";
-import { Option } from "commander";
 import { combinedName } from "../../attestation/combined.ts";
 import type { EvidenceFile } from "../../attestation/evidence_file.ts";
 import { issueEvidenceFile, writeEvidenceFile } from "../../attestation/evidence_file.ts";
 import { MAXIMUM_LOG_BYTES } from "../../attestation/eventlog/event_log.ts";
 import { draftPolicy } from "../../attestation/policy/policy_make.ts";
 import type { EkType } from "../../attestation/kinds/tpm/templates.ts";
-import { EK_TYPES } from "../../attestation/kinds/tpm/templates.ts";
 import type { EvidenceConfiguration } from "../../node/configuration.ts";
 import { isInsecure } from "../../node/configuration.ts";
 import { loadNodeConfiguration } from "../../node/configuration_source.ts";
+import type { Bytes } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { createFileExclusive, readFileIfExists } from "../../platform/files.ts";
 import type { CliContext, OutputForm } from "../context.ts";
 import { factsOf } from "../evidence_facts.ts";
+import type { Machine } from "../machine.ts";
 import { openMachine } from "../machine.ts";
 import { kindsOf } from "../machine_evidence.ts";
-import { optionalText, outputForm, present, withConfig, withOutput } from "../options.ts";
+import { present } from "../options.ts";
 import { printResult } from "../output.ts";
-import { dropPermissions } from "../permissions.ts";
 
 /** The options of `evidence`. */
 export interface EvidenceOptions {
@@ -38,34 +36,24 @@ export interface EvidenceOptions {
   readonly output: OutputForm;
 }
 
+/** What `evidence` opens while it has all permissions. */
+export interface OpenedEvidence {
+  readonly machine: Machine;
+  /** The log of what the firmware measured, as the kernel keeps it. */
+  readonly eventLog?: Bytes;
+}
+
 const FILE_MODE = 0o644;
 /** securityfs: the log that the firmware handed over, as the kernel keeps it. */
 const EVENT_LOG = "sys/kernel/security/tpm0/binary_bios_measurements";
 const THIS_MACHINE = "this machine";
 
-/**
- * Declares `evidence`.
- *
- * @internal
- */
-export function declareEvidence(program: Command, context: CliContext): void {
-  withOutput(
-    withConfig(program.command("evidence").description("print what this node shows of itself, as a policy"))
-      .addOption(
-        new Option("--ek-type <type>", `of the TPM alone: ${EK_TYPES.join(", ")}`).choices(EK_TYPES),
-      )
-      .option("--out <file>", "write the evidence itself, with the event log, for policy and verify"),
-  ).action((_options: unknown, command: Command) => {
-    const ekType = EK_TYPES.find((type) => type === optionalText(command, "ekType"));
-    const [config, outFile] = [optionalText(command, "config"), optionalText(command, "out")];
-    return evidence(
-      {
-        ...{ ...present("config", config), ...present("ekType", ekType), ...present("outFile", outFile) },
-        output: outputForm(command),
-      },
-      context,
-    );
-  });
+/** Opens the machine and, where the evidence is written into a file, reads the event log. */
+export async function openEvidence(options: EvidenceOptions, context: CliContext): Promise<OpenedEvidence> {
+  const machine = await openMachine(context);
+  if (options.outFile === undefined) return { machine };
+  const eventLog = await readFileIfExists(join(context.paths.root, EVENT_LOG), MAXIMUM_LOG_BYTES);
+  return { machine, ...present("eventLog", eventLog) };
 }
 
 /**
@@ -75,12 +63,11 @@ export function declareEvidence(program: Command, context: CliContext): void {
  * @throws {BootstrapError} `precondition/no-tpm`, `precondition/no-device`, `precondition/no-evidence`, `precondition/file-exists`,
  *   `refused/snp-…` for a signing key that the policy cannot be made for, `usage/…` for the configuration, `system/…`.
  */
-export async function evidence(options: EvidenceOptions, context: CliContext): Promise<void> {
-  const machine = await openMachine(context);
-  const eventLog = options.outFile === undefined
-    ? undefined
-    : await readFileIfExists(join(context.paths.root, EVENT_LOG), MAXIMUM_LOG_BYTES);
-  await dropPermissions("evidence", context.permissions);
+export async function evidence(
+  options: EvidenceOptions,
+  context: CliContext,
+  { machine, eventLog }: OpenedEvidence,
+): Promise<void> {
   const configured = await evidenceConfiguration(options, context);
   const kinds = await kindsOf(machine, configured, context.clock);
   const file = await issueEvidenceFile(kinds.map(({ issuer }) => issuer), eventLog);

@@ -17,9 +17,8 @@ import { endpointText } from "../../platform/endpoint.ts";
 import { collateralOf } from "../collateral.ts";
 import type { CliContext } from "../context.ts";
 import { INSECURE } from "../insecure.ts";
-import { readOperatorKeyFile } from "../operator_key_file.ts";
-import type { FreshNodeOptions } from "../operator_options.ts";
-import { trustedOperators } from "../operator_options.ts";
+import type { FreshNodeOptions } from "../fresh_node_options.ts";
+import { readOperatorKeyFile, trustedOperators } from "../operator_key_file.ts";
 import { terminationSignal } from "../termination.ts";
 
 /** The verdict of `init` on a node, check by check. */

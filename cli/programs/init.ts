@@ -22,19 +22,18 @@ import { KubernetesApi } from "../../kubernetes/api.ts";
 import { kubeconfig, readKubeconfig } from "../../kubernetes/kubeconfig.ts";
 import { waitForNode } from "../../kubernetes/readiness.ts";
 import { DEFAULT_CLUSTER_DOCUMENT, readClusterSettings } from "../../kubernetes/settings.ts";
-import { endpointText } from "../../platform/endpoint.ts";
+import type { Bytes } from "../../platform/bytes.ts";
 import { base64, equalBytes, fromHex, fromUtf8, hex, utf8 } from "../../platform/bytes.ts";
+import type { Endpoint } from "../../platform/endpoint.ts";
+import { endpointText } from "../../platform/endpoint.ts";
 import { secondsText } from "../../platform/duration.ts";
 import { BootstrapError, sentenceOf } from "../../platform/errors.ts";
 import { exists, readFile, writeFileAtomic } from "../../platform/files.ts";
-import type { CliContext } from "../context.ts";
-import type { InitHandler, InitOptions } from "../commands/init.ts";
-import { DEFAULT_PATIENCE_MS } from "../commands/init.ts";
+import type { CliContext, OutputForm } from "../context.ts";
 import type { ProgressPrinter } from "./init_progress.ts";
 import { progressPrinter } from "./init_progress.ts";
 import { INSECURE } from "../insecure.ts";
-import { readOperatorKeyFile } from "../operator_key_file.ts";
-import { trustedOperators } from "../operator_options.ts";
+import { readOperatorKeyFile, trustedOperators } from "../operator_key_file.ts";
 import { printResult } from "../output.ts";
 import { terminationSignal } from "../termination.ts";
 
@@ -42,8 +41,39 @@ const MAXIMUM_DOCUMENT_BYTES = 1 << 16;
 const SECRET = { mode: 0o600 };
 const PUBLIC = { mode: 0o644 };
 
-/** Founds a cluster. */
-export const init: InitHandler = async (options, context): Promise<void> => {
+/** The options of `init`. */
+export interface InitOptions {
+  /** The InitServer of the node. */
+  readonly node: Endpoint;
+  /** The name of the cluster, an RFC 1123 label. */
+  readonly clusterName: string;
+  /** The file with the policy that the node's evidence must satisfy, and that the cluster's join services go by. */
+  readonly policyFile: string;
+  /** The file with the operator's private key. */
+  readonly keyFile: string;
+  /** The file with its passphrase; an encrypted key without it asks at the terminal. */
+  readonly passphraseFile?: string;
+  /** Files with the public keys of the node's other operators, whose configuration is measured as a whole. */
+  readonly otherOperatorFiles: readonly string[];
+  /** The file with the cluster's settings. */
+  readonly settingsFile?: string;
+  /** The one identity that the node may have, 32 bytes. */
+  readonly expectIdentity?: Bytes;
+  /** Where the kubeconfig goes. */
+  readonly kubeconfigFile: string;
+  /** Where the public cluster file goes. */
+  readonly clusterFile: string;
+  /** How long nothing may come of an operation that has begun, in milliseconds. */
+  readonly patienceMs: number;
+  /** How long to wait in the end until the node is Ready, in milliseconds; without it there is no waiting in the end. */
+  readonly waitMs?: number;
+  /** The operator's records of clusters. */
+  readonly recordsFolder: string;
+  readonly output: OutputForm;
+}
+
+/** Founds a cluster; ends when the kubeconfig is written and, where that is asked for, the node is Ready. */
+export async function init(options: InitOptions, context: CliContext): Promise<void> {
   const { clusterName, policyFile, keyFile, settingsFile, recordsFolder, waitMs, output } = options;
   const policyDocument = await readText(policyFile);
   const policy = readPolicy(policyDocument, policyFile);
@@ -71,7 +101,7 @@ export const init: InitHandler = async (options, context): Promise<void> => {
     verifier: createVerifier(policy, "init", collateralOf(policy, clock), () => clock.now()),
     signal: termination.signal,
     random: Math.random,
-    patienceMs: waitMs ?? DEFAULT_PATIENCE_MS,
+    patienceMs: options.patienceMs,
     ...(options.expectIdentity === undefined ? {} : { expectIdentity: hex(options.expectIdentity) }),
     onVerified: (claims, clusterId, again) => showVerified(printer, claims, clusterId, again),
     onProgress: (event) => printer.progress(event),
@@ -83,7 +113,7 @@ export const init: InitHandler = async (options, context): Promise<void> => {
     await waitUntilReady(cluster, waitMs, context, termination.signal);
   }
   showEnd(options, context, cluster, waitMs !== undefined, clock.monotonicMs() - startMs);
-};
+}
 
 async function readText(path: string): Promise<string> {
   return fromUtf8(await readFile(path, MAXIMUM_DOCUMENT_BYTES), path);

@@ -4,17 +4,23 @@
  * @module
  */
 import { createVerifier } from "../../attestation/policy/policy_verifier.ts";
-import { collateralOf } from "../collateral.ts";
 import { readPolicyDocument, readServiceState } from "../../service/service_state.ts";
 import { runJoinService } from "../../service/service.ts";
-import type { JoinServiceHandler } from "../commands/join_service.ts";
+import { collateralOf } from "../collateral.ts";
+import type { CliContext } from "../context.ts";
 import { terminationSignal } from "../termination.ts";
 
+/** The options of `join-service`. */
+export interface JoinServiceOptions {
+  /** The folder with what the service runs on. */
+  readonly folder: string;
+  /** The file of its private key, where it is not in the folder: systemd hands it over as a credential. */
+  readonly keyFile?: string;
+}
+
 /** Serves until it is stopped. */
-export const joinService: JoinServiceHandler = async (
-  { folder, keyFile },
-  { clock, log, environment: { credentialsFolder } },
-): Promise<void> => {
+export async function joinService({ folder, keyFile }: JoinServiceOptions, context: CliContext): Promise<void> {
+  const { clock, log, environment: { credentialsFolder } } = context;
   using termination = terminationSignal();
   const state = await readServiceState(folder, clock.now(), keyFile);
   await runJoinService({
@@ -23,4 +29,4 @@ export const joinService: JoinServiceHandler = async (
     createVerifier: (policy) => createVerifier(policy, "node", collateralOf(policy, clock), () => clock.now()),
     readPolicyDocument: () => readPolicyDocument(folder),
   }, termination.signal);
-};
+}

@@ -3,17 +3,14 @@
  *
  * @module
  */
-import type { Command } from "commander";
 import { generateKeyPair, privateKeyPem } from "../../certificate/keys.ts";
 import { operatorKeyLine } from "../../certificate/operator_key.ts";
 import { utf8 } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { createFileExclusive, exists } from "../../platform/files.ts";
 import type { CliContext, OutputForm } from "../context.ts";
-import { isSet, optionalText, outputForm, present, requiredText, withOutput } from "../options.ts";
 import { printResult } from "../output.ts";
 import { askNewPassphrase, passphraseOfFile } from "../passphrase.ts";
-import { dropPermissions } from "../permissions.ts";
 
 /** The options of `keygen`. */
 export interface KeygenOptions {
@@ -25,34 +22,10 @@ export interface KeygenOptions {
   readonly asksPassphrase: boolean;
   /** The file with the passphrase. */
   readonly passphraseFile?: string;
-  /** How to print. */
   readonly output: OutputForm;
 }
 
 const SECRET_MODE = 0o600;
-
-/**
- * Declares `keygen`.
- *
- * @internal
- */
-export function declareKeygen(program: Command, context: CliContext): void {
-  withOutput(
-    program.command("keygen").description("make an operator's key")
-      .requiredOption("--out <file>", "to be written: PKCS#8 PEM, mode 0600")
-      .option("--comment <text>", "in the public line (default: bootstrapper operator)", "bootstrapper operator")
-      .option("--passphrase", "encrypt it with a passphrase, asked for")
-      .option("--passphrase-file <file>", "encrypt it with the passphrase in this file"),
-  ).action((_options: unknown, command: Command) =>
-    keygen({
-      file: requiredText(command, "out"),
-      comment: requiredText(command, "comment"),
-      asksPassphrase: isSet(command, "passphrase"),
-      ...present("passphraseFile", optionalText(command, "passphraseFile")),
-      output: outputForm(command),
-    }, context)
-  );
-}
 
 /**
  * Makes an Ed25519 key pair, writes the private key and prints the public one.
@@ -61,7 +34,6 @@ export function declareKeygen(program: Command, context: CliContext): void {
  *   `aborted/prompt`, `system/file`.
  */
 export async function keygen(options: KeygenOptions, context: CliContext): Promise<void> {
-  await dropPermissions("keygen", context.permissions);
   const { file, comment, output } = options;
   if (await exists(file)) throw existsError(file);
   const passphrase = await passphraseOf(options, context);

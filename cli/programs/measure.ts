@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { Command } from "commander";
 import type { MeasurementRegisters } from "../../attestation/evidence.ts";
 import { LOCK_REGISTER, TRUST_REGISTER } from "../../attestation/evidence.ts";
 import { clusterIdText } from "../../certificate/cluster_id.ts";
@@ -15,35 +14,16 @@ import type { LockRecord } from "../../nodelock/record.ts";
 import { takeRunLock } from "../../nodelock/run_lock.ts";
 import { hex } from "../../platform/bytes.ts";
 import type { CliContext, OutputForm } from "../context.ts";
-import { openMachine } from "../machine.ts";
+import type { Machine } from "../machine.ts";
 import { evidenceOf } from "../machine_evidence.ts";
-import { optionalText, outputForm, present, withConfig, withOutput } from "../options.ts";
+import { present } from "../options.ts";
 import { printResult } from "../output.ts";
-import { dropPermissions } from "../permissions.ts";
 
 /** The options of `measure`. */
 export interface MeasureOptions {
   /** The file with the node's configuration. */
   readonly config?: string;
-  /** How to print. */
   readonly output: OutputForm;
-}
-
-/**
- * Declares `measure`.
- *
- * @internal
- */
-export function declareMeasure(program: Command, context: CliContext): void {
-  withOutput(
-    withConfig(
-      program.command("measure").description(
-        "measure the configuration and the lock into the TPM",
-      ),
-    ),
-  ).action((_options: unknown, command: Command) =>
-    measure({ ...present("config", optionalText(command, "config")), output: outputForm(command) }, context)
-  );
 }
 
 /**
@@ -52,9 +32,7 @@ export function declareMeasure(program: Command, context: CliContext): void {
  * @throws {BootstrapError} `precondition/register`, `precondition/lock-missing`, `precondition/no-tpm`, `conflict/run`,
  *   `usage/…` for the configuration, `malformed/…`, `system/…`.
  */
-export async function measure(options: MeasureOptions, context: CliContext): Promise<void> {
-  const machine = await openMachine(context);
-  await dropPermissions("measure", context.permissions);
+export async function measure(options: MeasureOptions, context: CliContext, machine: Machine): Promise<void> {
   const { configuration, source } = await loadNodeConfiguration({
     ...present("file", options.config),
     ...present("credentialsFolder", context.environment.credentialsFolder),

@@ -9,12 +9,27 @@ import type { NamedNode } from "../../kubernetes/named_node.ts";
 import { findNamedNode } from "../../kubernetes/named_node.ts";
 import { nodeRemovalSteps } from "../../kubernetes/node_removal.ts";
 import { BootstrapError } from "../../platform/errors.ts";
-import type { NodeRemoveHandler } from "../commands/node_remove.ts";
+import type { CliContext, OutputForm } from "../context.ts";
 import { printable, printResult } from "../output.ts";
 import { terminationSignal } from "../termination.ts";
 
+/** The options of `node remove`. */
+export interface NodeRemoveOptions {
+  /** The Node's name, an RFC 1123 label. */
+  readonly nodeName: string;
+  /** The operator's kubeconfig. */
+  readonly kubeconfigFile: string;
+  /** How long a join service may take to answer, in milliseconds. */
+  readonly waitMs: number;
+  /** Whether nobody is asked. */
+  readonly yes: boolean;
+  /** Whether a Node that is Ready is removed as well. */
+  readonly force: boolean;
+  readonly output: OutputForm;
+}
+
 /** Removes a node from the cluster, after a question. */
-export const nodeRemove: NodeRemoveHandler = async (options, context): Promise<void> => {
+export async function nodeRemove(options: NodeRemoveOptions, context: CliContext): Promise<void> {
   const { nodeName, output } = options;
   const isText = output === "text";
   using termination = terminationSignal();
@@ -50,7 +65,7 @@ export const nodeRemove: NodeRemoveHandler = async (options, context): Promise<v
     `If the machine still runs, power it off or reset it: its kubelet's certificate is valid until it ends`;
   const result = { state: "removed", nodeName, role, identity, steps: outcomes, advice };
   printResult(context, output, result, `${nodeName} is removed; the name is free.\n${advice}.`);
-};
+}
 
 function planText({ nodeName, role, identity, isReady, isBeingRemoved }: NamedNode): string {
   const who = identity === "" ? "never admitted" : `identity ${printable(identity)}`;

@@ -10,6 +10,7 @@ import { explainEvidence } from "../../attestation/explain/explain.ts";
 import type { CollateralPlaces, Policy } from "../../attestation/policy/policy.ts";
 import { readPolicy } from "../../attestation/policy/policy.ts";
 import { makePolicy } from "../../attestation/policy/policy_make.ts";
+import type { EkType } from "../../attestation/kinds/tpm/templates.ts";
 import { ukiRegisters } from "../../attestation/uki/measurements.ts";
 import { MAXIMUM_IMAGE_BYTES } from "../../attestation/uki/pe.ts";
 import { fromUtf8 } from "../../platform/bytes.ts";
@@ -18,20 +19,66 @@ import { BootstrapError } from "../../platform/errors.ts";
 import { fileSize, readFile } from "../../platform/files.ts";
 import { collateralOf } from "../collateral.ts";
 import { explanationJson, explanationText } from "./_explanation.ts";
-import type { CliContext } from "../context.ts";
+import type { CliContext, OutputForm } from "../context.ts";
+import type { FreshNodeOptions } from "../fresh_node_options.ts";
 import { printResult } from "../output.ts";
-import type { PolicyExplainHandler, PolicyExplainOptions, PolicyMakeHandler } from "../commands/policy_make.ts";
 import { registersOf } from "./policy_registers.ts";
-import type { VerifyHandler, VerifyNodeOptions } from "../commands/verify.ts";
+
+/** The options of `policy explain`. */
+export interface PolicyExplainOptions {
+  /** The evidence file. */
+  readonly evidenceFile: string;
+  /** The policy. */
+  readonly policyFile: string;
+  /** Evidence of a machine that is known to be good. */
+  readonly referenceFile?: string;
+  /** A node's configuration, to judge PCR 12 and PCR 15 by. */
+  readonly configurationFile?: string;
+  /** Whether the policy's cache of collateral may be asked. */
+  readonly isOnline: boolean;
+  readonly output: OutputForm;
+}
+
+/** The options of `policy make`. */
+export interface PolicyMakeOptions {
+  /** Evidence files. */
+  readonly evidenceFiles: readonly string[];
+  /** A fresh node besides. */
+  readonly freshNode?: FreshNodeOptions;
+  /** Unified kernel images. */
+  readonly imageFiles: readonly string[];
+  /** Phases of boot that are measured before evidence is made. */
+  readonly phases: readonly string[];
+  /** Further identities, lower-case hexadecimal. */
+  readonly identities: readonly string[];
+  /** Identities of control planes, lower-case hexadecimal. */
+  readonly controlPlanes: readonly string[];
+  /** PCRs to leave out. */
+  readonly withoutPcrs: readonly number[];
+  /** The kind of endorsement key, where there is no evidence. */
+  readonly ekType: EkType;
+  /** Where the policy has collateral looked for. */
+  readonly collateral: CollateralPlaces;
+  readonly output: OutputForm;
+}
+
+/** The options of `verify` with a fresh node. */
+export interface VerifyNodeOptions {
+  /** The node. */
+  readonly freshNode: FreshNodeOptions;
+  /** The policy. */
+  readonly policyFile: string;
+  readonly output: OutputForm;
+}
 
 /** Prints the verdict on evidence, check by check. Its exit code says nothing of the verdict. */
-export const policyExplain: PolicyExplainHandler = async (options, context): Promise<void> => {
+export async function policyExplain(options: PolicyExplainOptions, context: CliContext): Promise<void> {
   const explanation = await explainFile(options, context);
   printResult(context, options.output, explanationJson(explanation), explanationText(explanation));
-};
+}
 
 /** Prints every check, and throws what a service would refuse the evidence with. */
-export const verify: VerifyHandler = async (options, context): Promise<void> => {
+export async function verify(options: PolicyExplainOptions | VerifyNodeOptions, context: CliContext): Promise<void> {
   const explanation = "freshNode" in options
     ? await explainNode(options, context)
     : await explainFile(options, context);
@@ -41,7 +88,7 @@ export const verify: VerifyHandler = async (options, context): Promise<void> => 
   // As JSON the error is the one object.
   if (options.output === "text") context.print(text);
   throw refusal;
-};
+}
 
 /** Without leave nobody on the network is asked. */
 function withoutCache({ collateral: { folder } }: Policy): CollateralPlaces {
@@ -49,7 +96,7 @@ function withoutCache({ collateral: { folder } }: Policy): CollateralPlaces {
 }
 
 /** Prints a policy. */
-export const policyMake: PolicyMakeHandler = async (options, context): Promise<void> => {
+export async function policyMake(options: PolicyMakeOptions, context: CliContext): Promise<void> {
   const files = await Promise.all(
     options.evidenceFiles.map(async (name) => ({ name, file: await readEvidence(name) })),
   );
@@ -64,7 +111,7 @@ export const policyMake: PolicyMakeHandler = async (options, context): Promise<v
     : await (await freshNodes()).makePolicyOfFreshNode(options.freshNode, sources, made, context);
   const measurements = images.map(({ name, registers }) => ({ name, measurements: registers.measurements }));
   printResult(context, options.output, { policy: text, remarks, images: measurements }, text);
-};
+}
 
 /** Loaded where there is a node to speak to. */
 function freshNodes() {

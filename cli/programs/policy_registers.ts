@@ -15,16 +15,23 @@ import { base64, fromUtf8, hex } from "../../platform/bytes.ts";
 import { MAXIMUM_DOCUMENT_BYTES } from "../../platform/document.ts";
 import { readFile } from "../../platform/files.ts";
 import { printResult } from "../output.ts";
-import type { PolicyRegistersHandler } from "../commands/policy_make.ts";
+import type { CliContext, OutputForm } from "../context.ts";
 
 const NAME_WIDTH = 12;
 const ZERO_REGISTER = new Uint8Array(32);
 
+/** The options of `policy registers`. */
+export interface PolicyRegistersOptions {
+  /** A node's configuration. */
+  readonly configurationFile: string;
+  readonly output: OutputForm;
+}
+
 /** Prints PCR 12, HOST_DATA and MRCONFIGID of a configuration, with and without a cluster ID. */
-export const policyRegisters: PolicyRegistersHandler = async (
-  { configurationFile, output },
-  context,
-): Promise<void> => {
+export async function policyRegisters(
+  { configurationFile, output }: PolicyRegistersOptions,
+  context: CliContext,
+): Promise<void> {
   const trust = await trustOf(configurationFile);
   const { unknown, known } = await valuesOf(trust);
   const clusterId = known === undefined ? null : clusterIdText(trust.clusterId);
@@ -41,7 +48,7 @@ export const policyRegisters: PolicyRegistersHandler = async (
     ...textOf(unknown),
   ];
   printResult(context, output, result, lines.join("\n"));
-};
+}
 
 /**
  * What a node of a configuration may show: the cluster ID measured or not yet known, locked to it or fresh.

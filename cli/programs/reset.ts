@@ -12,9 +12,8 @@ import { readStatus } from "../../node/status.ts";
 import { LockFile } from "../../nodelock/file.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { silentLog } from "../../platform/log.ts";
-import type { CliContext } from "../context.ts";
+import type { CliContext, OutputForm } from "../context.ts";
 import { printable, printResult } from "../output.ts";
-import type { ResetHandler } from "../commands/reset.ts";
 
 /** What the node says of itself; nothing where it cannot be read, as a reset is what helps then. */
 interface Self {
@@ -23,8 +22,22 @@ interface Self {
   readonly clusterId?: string;
 }
 
-/** Resets this node, after a question. */
-export const reset: ResetHandler = async ({ yes, force, hasTpm, output }, context): Promise<void> => {
+/** The options of `reset`. */
+export interface ResetOptions {
+  /** Whether nobody is asked. */
+  readonly yes: boolean;
+  /** Whether to go on where the node may not leave etcd, or cannot. */
+  readonly force: boolean;
+  readonly output: OutputForm;
+}
+
+/**
+ * Resets this node, after a question.
+ *
+ * @param hasTpm Whether this machine has a TPM.
+ */
+export async function reset(options: ResetOptions, context: CliContext, hasTpm: boolean): Promise<void> {
+  const { yes, force, output } = options;
   const { paths, commands, clock } = context;
   const isText = output === "text";
   const deps: ResetDependencies = {
@@ -49,7 +62,7 @@ export const reset: ResetHandler = async ({ yes, force, hasTpm, output }, contex
   const result = { state: "fresh", ...self, warnings, next };
   const lines = [...warnings.map((warning) => `Warning: ${printable(warning)}.`), "This node is fresh again."];
   printResult(context, output, result, [...lines, ...next.map((sentence) => `Next: ${sentence}.`)].join("\n"));
-};
+}
 
 async function readSelf({ paths }: CliContext): Promise<Self> {
   const status = await readStatus(paths.status).catch(() => undefined);

@@ -5,32 +5,49 @@
  */
 import { createInsecureIdentity, createInsecureIssuer } from "../../attestation/kinds/none/issuer.ts";
 import type { EvidenceIssuer, MeasurementRegisters } from "../../attestation/evidence.ts";
+import type { NodeConfiguration } from "../../node/configuration.ts";
 import { isInsecure } from "../../node/configuration.ts";
 import { resolveNodeSelf } from "../../node/configuration_defaults.ts";
+import { loadNodeConfiguration } from "../../node/configuration_source.ts";
 import type { RunDependencies } from "../../node/run.ts";
 import { runNode } from "../../node/run.ts";
 import { createFileExclusive, ensureFolder, readFile } from "../../platform/files.ts";
 import type { CliContext } from "../context.ts";
+import type { Machine } from "../machine.ts";
 import { evidenceOf } from "../machine_evidence.ts";
-import type { RunHandler, RunRequest } from "../commands/run.ts";
+import { present } from "../options.ts";
 import { terminationSignal } from "../termination.ts";
 
 const IDENTITY_BYTES = 32;
 
-/** Bootstraps this node. */
-export const run: RunHandler = async (request, context): Promise<void> => {
+/** The options of `run`. */
+export interface RunOptions {
+  /** The file with the node's configuration. */
+  readonly config?: string;
+}
+
+/** Bootstraps this node; ends when it is a member. */
+export async function run(options: RunOptions, context: CliContext, machine: Machine): Promise<void> {
   using termination = terminationSignal();
-  await runNode(await runDependencies(request, context), termination.signal);
-};
+  await runNode(await runDependencies(options, context, machine), termination.signal);
+}
 
 /** What {@linkcode run} bootstraps this node with. */
-export async function runDependencies(request: RunRequest, context: CliContext): Promise<RunDependencies> {
-  const { configuration, machine } = request;
+export async function runDependencies(
+  options: RunOptions,
+  context: CliContext,
+  machine: Machine,
+): Promise<RunDependencies> {
+  const { configuration } = await loadNodeConfiguration({
+    ...present("file", options.config),
+    ...present("credentialsFolder", context.environment.credentialsFolder),
+    paths: context.paths,
+  });
   const self = resolveNodeSelf(configuration, machine.facts);
   const { paths, commands, clock } = context;
   return {
     ...{ configuration, self, paths, commands, clock },
-    ...await evidenceFor(request, context),
+    ...await evidenceFor(configuration, machine, context),
     unmeasured: machine.unmeasured,
     log: context.log.with({
       node: self.name,
@@ -40,7 +57,8 @@ export async function runDependencies(request: RunRequest, context: CliContext):
 }
 
 async function evidenceFor(
-  { configuration, machine }: RunRequest,
+  configuration: NodeConfiguration,
+  machine: Machine,
   { paths, clock }: CliContext,
 ): Promise<{ readonly issuer: EvidenceIssuer; readonly registers?: MeasurementRegisters }> {
   if (!isInsecure(configuration.evidence)) return await evidenceOf(machine, configuration.evidence, clock);

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { Command } from "commander";
 import { clusterIdText } from "../../certificate/cluster_id.ts";
 import type { NodeStatus, StatusRefusal } from "../../node/status.ts";
 import { readStatus } from "../../node/status.ts";
@@ -14,30 +13,13 @@ import { LockFile } from "../../nodelock/file.ts";
 import type { LockRecord } from "../../nodelock/record.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import type { CliContext, OutputForm } from "../context.ts";
-import { isSet, outputForm, withOutput } from "../options.ts";
 import { factsBeside, printable, printResult } from "../output.ts";
-import { dropPermissions } from "../permissions.ts";
 
 /** The options of `status`. */
 export interface StatusOptions {
-  /** How to print. */
   readonly output: OutputForm;
   /** Whether to print the timeline as an SVG picture, and nothing else. */
   readonly isSvg: boolean;
-}
-
-/**
- * Declares `status`.
- *
- * @internal
- */
-export function declareStatus(program: Command, context: CliContext): void {
-  withOutput(
-    program.command("status").description("show what this node is, does and waits for")
-      .option("--svg", "print the timeline as an SVG picture instead"),
-  ).action((_options: unknown, command: Command) =>
-    status({ output: outputForm(command), isSvg: isSet(command, "svg") }, context)
-  );
 }
 
 /**
@@ -46,7 +28,6 @@ export function declareStatus(program: Command, context: CliContext): void {
  * @throws {BootstrapError} `malformed/…`, `system/file`, `usage/output` for `--svg` together with JSON.
  */
 export async function status(options: StatusOptions, context: CliContext): Promise<void> {
-  await dropPermissions("status", context.permissions);
   const { output, isSvg } = options;
   const { paths, clock, terminal } = context;
   const nowMs = clock.now().getTime();

@@ -11,8 +11,10 @@ import { nodePaths } from "../../node/paths.ts";
 import type { CommandRunner } from "../../platform/command.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { createLog } from "../../platform/log.ts";
+import type { AnyCommand } from "../command.ts";
+import { COMMANDS } from "../commands.ts";
 import type { CliContext } from "../context.ts";
-import type { CliHandlers } from "../program.ts";
+import { type Permission, PERMISSIONS } from "../permissions.ts";
 import { runProgram } from "../program.ts";
 
 /** How a test's world differs from an empty one. */
@@ -23,8 +25,8 @@ export interface TestWorldOptions {
   readonly openTpm?: () => Promise<TpmTransport>;
   /** The devices of the machine, which is a confidential VM then. */
   readonly device?: ConfidentialDevice;
-  /** The subcommands that are under test. */
-  readonly handlers?: Partial<CliHandlers>;
+  /** The commands that there are; the program's own unless given. */
+  readonly commands?: readonly AnyCommand[];
 }
 
 /** A folder as a node, and what came out of the program. */
@@ -37,7 +39,7 @@ export class TestWorld implements AsyncDisposable {
   readonly revoked: string[] = [];
   /** What the program knows. */
   readonly context: CliContext;
-  readonly #handlers: CliHandlers;
+  readonly #commands: readonly AnyCommand[];
 
   private constructor(readonly root: string, options: TestWorldOptions) {
     const answers = [...options.answers ?? []];
@@ -86,14 +88,12 @@ export class TestWorld implements AsyncDisposable {
         },
       },
     };
-    const unexpected = () =>
-      Promise.reject(new BootstrapError("internal/test", "This handler was not expected to run"));
-    this.#handlers = {
-      ...{ run: unexpected, init: unexpected, abandon: unexpected, joinService: unexpected },
-      ...{ reset: unexpected, nodeRemove: unexpected },
-      ...{ policyExplain: unexpected, policyMake: unexpected, policyRegisters: unexpected, verify: unexpected },
-      ...options.handlers,
-    };
+    this.#commands = options.commands ?? COMMANDS;
+  }
+
+  /** The permissions that were not given up. */
+  get kept(): readonly Permission[] {
+    return PERMISSIONS.filter((permission) => !this.revoked.includes(permission));
   }
 
   /** Makes an empty node: no TPM unless a test opens one, nothing mounted but its root folder. */
@@ -108,7 +108,7 @@ export class TestWorld implements AsyncDisposable {
   async run(...args: readonly string[]): Promise<number> {
     this.out = "";
     this.err = "";
-    return await runProgram(args, this.context, this.#handlers);
+    return await runProgram(args, this.context, this.#commands);
   }
 
   /** Writes a file of the node and gives its path. */

@@ -6,11 +6,13 @@
  *
  * @module
  */
-import { Command } from "commander";
 import { connectTpmSocket } from "../../../attestation/kinds/tpm/testing/socket_transport.ts";
+import type { CliCommand } from "../../../cli/command.ts";
+import { run } from "../../../cli/commands/run.ts";
 import type { CliContext } from "../../../cli/context.ts";
-import { declareRun } from "../../../cli/commands/run.ts";
-import { runDependencies } from "../../../cli/programs/run.ts";
+import type { Machine } from "../../../cli/machine.ts";
+import { runProgram } from "../../../cli/program.ts";
+import { runDependencies, type RunOptions } from "../../../cli/programs/run.ts";
 import { createSystemContext } from "../../../cli/system_context.ts";
 import { terminationSignal } from "../../../cli/termination.ts";
 import { runNode } from "../../../node/run.ts";
@@ -60,25 +62,29 @@ async function comeToHarm(harm: Harm): Promise<void> {
   doHarm(harm);
 }
 
+/** The command `run`, which comes to harm at its step. */
+function harmedRun({ point }: HarmedRun): CliCommand<RunOptions, Machine> {
+  let isOver = false;
+  return {
+    ...run,
+    async action(options, context, machine) {
+      using termination = terminationSignal();
+      await runNode({
+        ...await runDependencies(options, context, machine),
+        aroundStep: async (name, work) => {
+          const isHere = point?.step === name && !isOver;
+          if (isHere) isOver = true;
+          if (isHere && point.moment === "before") await comeToHarm(point.harm);
+          const result = await work();
+          if (isHere && point.moment === "after") await comeToHarm(point.harm);
+          return result;
+        },
+      }, termination.signal);
+    },
+  };
+}
+
 if (import.meta.main) {
   const harmed = readHarmedRun(Deno.args[0] ?? "");
-  const { point } = harmed;
-  let isOver = false;
-  const program = new Command();
-  declareRun(program, contextOf(harmed), async (request, context) => {
-    using termination = terminationSignal();
-    await runNode({
-      ...await runDependencies(request, context),
-      aroundStep: async (name, work) => {
-        const isHere = point?.step === name && !isOver;
-        if (isHere) isOver = true;
-        if (isHere && point.moment === "before") await comeToHarm(point.harm);
-        const result = await work();
-        if (isHere && point.moment === "after") await comeToHarm(point.harm);
-        return result;
-      },
-    }, termination.signal);
-  });
-  const ended = await program.parseAsync(["run", "--config", harmed.config], { from: "user" }).then(() => 0, () => 1);
-  Deno.exit(ended);
+  Deno.exit(await runProgram(["run", "--config", harmed.config], contextOf(harmed), [harmedRun(harmed)]));
 }

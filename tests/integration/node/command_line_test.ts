@@ -11,7 +11,6 @@ import { createSoftwareAmd } from "../../../attestation/kinds/snp/testing/snp.ts
 import { createTpmIssuer } from "../../../attestation/kinds/tpm/issuer.ts";
 import { extendedOnce, lockDigest, trustDigest } from "../../../protocol/transcript.ts";
 import { TestWorld, type TestWorldOptions } from "../../../cli/testing/command_line.ts";
-import { policyExplain, policyMake, verify } from "../../../cli/programs/policy.ts";
 import { readNodeConfiguration } from "../../../node/configuration.ts";
 import { LockFile } from "../../../nodelock/file.ts";
 import { hex, randomBytes, sha256, utf8 } from "../../../platform/bytes.ts";
@@ -38,7 +37,6 @@ function swtpmTest(
           open = transport;
           return transport;
         },
-        handlers: { policyExplain, policyMake, verify },
       });
       await world.write("dev/tpmrm0", "");
       const example = join(import.meta.dirname ?? ".", "../../../deploy/node-control-plane.example.yaml");

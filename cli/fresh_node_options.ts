@@ -1,17 +1,12 @@
 /**
- * Options of the commands that an operator gives a key to, and what they read.
+ * `--node` and what goes with it: a fresh node that gives its evidence to an operator.
  *
  * @module
  */
 import type { Command } from "commander";
-import type { KeyPair } from "../certificate/keys.ts";
-import { readOperatorKey } from "../certificate/operator_key.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
 import { readEndpoint } from "../platform/endpoint.ts";
-import { equalBytes, fromUtf8 } from "../platform/bytes.ts";
-import { MAXIMUM_DOCUMENT_BYTES } from "../platform/document.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { readFile } from "../platform/files.ts";
 import { clusterNameArgument } from "./cluster_name.ts";
 import type { ParsedOptions } from "./options.ts";
 import { optionalText, present, textList } from "./options.ts";
@@ -83,18 +78,4 @@ export function freshNodeOptions(command: ParsedOptions): FreshNodeOptions | und
     ...present("passphraseFile", optionalText(command, "passphraseFile")),
     otherOperatorFiles: textList(command, "otherOperator"),
   };
-}
-
-/**
- * The SPKIs of all operators of a node's configuration: PCR 12 is over all of them, so that all must be known here.
- *
- * @param operator The one with the private key.
- * @param otherFiles Files with the public keys of the others.
- * @throws {BootstrapError} `usage/…` for a file that is no public key, `system/file`.
- */
-export async function trustedOperators(operator: KeyPair, otherFiles: readonly string[]): Promise<Uint8Array[]> {
-  const others = await Promise.all(otherFiles.map(async (path) => {
-    return readOperatorKey(fromUtf8(await readFile(path, MAXIMUM_DOCUMENT_BYTES), path), path);
-  }));
-  return [operator.spki, ...others.filter((key) => !equalBytes(key, operator.spki))];
 }

@@ -1,0 +1,48 @@
+/**
+ * The commands, in the order in which `bootstrapper --help` lists them.
+ *
+ * @module
+ */
+import type { AnyCommand } from "./command.ts";
+import { abandon } from "./commands/abandon.ts";
+import { device } from "./commands/device.ts";
+import { evidence } from "./commands/evidence.ts";
+import { init } from "./commands/init.ts";
+import { joinService } from "./commands/join_service.ts";
+import { keygen } from "./commands/keygen.ts";
+import { measure } from "./commands/measure.ts";
+import { nodeRemove } from "./commands/node_remove.ts";
+import { policyExplain } from "./commands/policy_explain.ts";
+import { policyMake } from "./commands/policy_make.ts";
+import { policyRegisters } from "./commands/policy_registers.ts";
+import { reset } from "./commands/reset.ts";
+import { run } from "./commands/run.ts";
+import { status } from "./commands/status.ts";
+import { verify } from "./commands/verify.ts";
+import { version } from "./commands/version.ts";
+
+/** All commands. */
+export const COMMANDS: readonly AnyCommand[] = Object.freeze([
+  run,
+  measure,
+  joinService,
+  status,
+  evidence,
+  device,
+  reset,
+  init,
+  abandon,
+  nodeRemove,
+  policyExplain,
+  policyMake,
+  policyRegisters,
+  verify,
+  keygen,
+  version,
+]);
+
+/** The first words that several commands may share, and what they are about. */
+export const COMMAND_FAMILIES: Readonly<Record<string, string>> = Object.freeze({
+  node: "take a node out of the cluster, and free its name",
+  policy: "make a policy, read its verdicts",
+});

@@ -1,0 +1,36 @@
+/**
+ * `bootstrapper evidence`: what this machine's evidence says, in a form that a policy can be made from.
+ *
+ * @module
+ */
+import { Option } from "commander";
+import { EK_TYPES } from "../../attestation/kinds/tpm/templates.ts";
+import type { CliCommand } from "../command.ts";
+import { optionalText, outputForm, present, withConfig } from "../options.ts";
+import type { EvidenceOptions, OpenedEvidence } from "../programs/evidence.ts";
+
+/** Prints what this machine's evidence says, or writes the evidence into a file. */
+export const evidence: CliCommand<EvidenceOptions, OpenedEvidence> = {
+  name: "evidence",
+  group: "On a node:",
+  description: "print what this node shows of itself, as a policy",
+  examples: ["bootstrapper evidence > policy.yaml", "bootstrapper evidence --out node-1.json"],
+  keeps: ["env", "read", "write"],
+  declare(command) {
+    withConfig(command)
+      .addOption(new Option("--ek-type <type>", `of the TPM alone: ${EK_TYPES.join(", ")}`).choices(EK_TYPES))
+      .option("--out <file>", "write the evidence itself, with the event log, for policy and verify");
+  },
+  read: (parsed) => ({
+    ...present("config", optionalText(parsed, "config")),
+    ...present("ekType", EK_TYPES.find((type) => type === optionalText(parsed, "ekType"))),
+    ...present("outFile", optionalText(parsed, "out")),
+    output: outputForm(parsed),
+  }),
+  async open(options, context) {
+    return await (await import("../programs/evidence.ts")).openEvidence(options, context);
+  },
+  async action(options, context, opened) {
+    await (await import("../programs/evidence.ts")).evidence(options, context, opened);
+  },
+};

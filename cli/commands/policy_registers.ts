@@ -1,0 +1,24 @@
+/**
+ * `bootstrapper policy registers`: what a machine of a configuration must show.
+ *
+ * @module
+ */
+import type { CliCommand } from "../command.ts";
+import { outputForm, requiredText } from "../options.ts";
+import type { PolicyRegistersOptions } from "../programs/policy_registers.ts";
+
+/** Prints what machines of a configuration show. */
+export const policyRegisters: CliCommand<PolicyRegistersOptions> = {
+  name: "policy registers",
+  group: "For operators:",
+  description: "print PCR 12, HOST_DATA and MRCONFIGID of machines of a configuration",
+  examples: ["bootstrapper policy registers --config node.yaml"],
+  keeps: ["env", "read"],
+  declare(command) {
+    command.requiredOption("--config <file>", "a node's configuration");
+  },
+  read: (parsed) => ({ configurationFile: requiredText(parsed, "config"), output: outputForm(parsed) }),
+  async action(options, context) {
+    await (await import("../programs/policy_registers.ts")).policyRegisters(options, context);
+  },
+};

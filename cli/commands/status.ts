@@ -1,0 +1,24 @@
+/**
+ * `bootstrapper status`: what this node is, does and waits for.
+ *
+ * @module
+ */
+import type { CliCommand } from "../command.ts";
+import { isSet, outputForm } from "../options.ts";
+import type { StatusOptions } from "../programs/status.ts";
+
+/** Shows what this node is, does and waits for. */
+export const status: CliCommand<StatusOptions> = {
+  name: "status",
+  group: "On a node:",
+  description: "show what this node is, does and waits for",
+  examples: ["bootstrapper status"],
+  keeps: ["read"],
+  declare(command) {
+    command.option("--svg", "print the timeline as an SVG picture instead");
+  },
+  read: (parsed) => ({ output: outputForm(parsed), isSvg: isSet(parsed, "svg") }),
+  async action(options, context) {
+    await (await import("../programs/status.ts")).status(options, context);
+  },
+};

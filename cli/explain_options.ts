@@ -1,0 +1,31 @@
+/**
+ * What `policy explain` and `verify` have in common.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import type { ParsedOptions } from "./options.ts";
+import { isSet, optionalText, outputForm, present, requiredText } from "./options.ts";
+import type { PolicyExplainOptions } from "./programs/policy.ts";
+
+/**
+ * Adds `--policy`, `--config` and `--online`.
+ *
+ * @internal
+ */
+export function withExplainOptions(command: Command): Command {
+  return command.requiredOption("--policy <file>", "the policy")
+    .option("--config <file>", "a node's configuration, to judge PCR 12 and PCR 15 by")
+    .option("--online", "ask the policy's cache for certificates and lists that are missing");
+}
+
+/** Reads what `withExplainOptions` adds. */
+export function explainOptions(evidenceFile: string, parsed: ParsedOptions): PolicyExplainOptions {
+  return {
+    evidenceFile,
+    policyFile: requiredText(parsed, "policy"),
+    ...present("configurationFile", optionalText(parsed, "config")),
+    isOnline: isSet(parsed, "online"),
+    output: outputForm(parsed),
+  };
+}
