@@ -53,7 +53,7 @@ export interface CliCommand<Options = unknown, Opened = undefined> {
    * @throws {BootstrapError} `usage/…`.
    */
   read(parsed: ParsedCommand, context: CliContext): Options;
-  /** Which permissions this call keeps besides `keeps`. */
+  /** The permissions that this call keeps in addition to `keeps`. */
   alsoKeeps?(options: Options): readonly KeptPermission[];
   /** Opens what Deno opens only with all permissions. */
   open?(options: Options, context: CliContext): Promise<Opened>;

@@ -33,8 +33,8 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
   init,
   abandon,
   nodeRemove,
-  policyExplain,
   policyMake,
+  policyExplain,
   policyRegisters,
   verify,
   keygen,
@@ -43,6 +43,6 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
 
 /** The first words that several commands may share, and what they are about. */
 export const COMMAND_FAMILIES: Readonly<Record<string, string>> = Object.freeze({
-  node: "take a node out of the cluster, and free its name",
-  policy: "make a policy, read its verdicts",
+  node: "manage the nodes of a cluster",
+  policy: "make and explain policies",
 });

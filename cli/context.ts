@@ -24,13 +24,13 @@ export interface Terminal {
   /**
    * Asks for a secret, which is not shown while it is typed.
    *
-   * @throws {BootstrapError} `usage/no-terminal` if there is nobody to ask, `aborted/prompt`, `usage/passphrase`.
+   * @throws {BootstrapError} `usage/no-terminal` if there is no terminal, `aborted/prompt`, `usage/passphrase`.
    */
   askSecret(prompt: string): Promise<string>;
   /**
    * Asks a question; anything but `y` or `yes` is a no.
    *
-   * @throws {BootstrapError} `usage/no-terminal` if there is nobody to ask.
+   * @throws {BootstrapError} `usage/no-terminal` if there is no terminal.
    */
   confirm(question: string): Promise<boolean>;
 }

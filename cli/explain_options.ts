@@ -14,9 +14,9 @@ import type { PolicyExplainOptions } from "./programs/policy.ts";
  * @internal
  */
 export function withExplainOptions(command: Command): Command {
-  return command.requiredOption("--policy <file>", "the policy")
-    .option("--config <file>", "a node's configuration, to judge PCR 12 and PCR 15 by")
-    .option("--online", "ask the policy's cache for certificates and lists that are missing");
+  return command.requiredOption("--policy <file>", "the policy to verify against")
+    .option("--config <file>", "the node's configuration, to check PCR 12 and PCR 15")
+    .option("--online", "fetch missing collateral from the policy's cache");
 }
 
 /** Reads what `withExplainOptions` adds. */

@@ -11,7 +11,7 @@ import { clusterNameArgument } from "./cluster_name.ts";
 import type { ParsedOptions } from "./options.ts";
 import { optionalText, present, textList } from "./options.ts";
 
-/** The port of InitServers where nobody says another. */
+/** The default port of InitServers. */
 export const DEFAULT_INIT_PORT = 9443;
 
 /** A fresh node, and who asks it. */
@@ -42,10 +42,10 @@ const NODE_OPTIONS: readonly (readonly [key: string, flag: string])[] = [
  */
 export function withFreshNode(command: Command): Command {
   return command
-    .option("--node <node>", "a fresh node, HOST[:PORT]; it stays fresh")
-    .option("--name <name>", "with --node: its cluster's name")
-    .option("--key <file>", "with --node: the private key of an operator")
-    .option("--passphrase-file <file>", "the key's passphrase (default: asked for)")
+    .option("--node <node>", "ask a fresh node, HOST[:PORT]; it stays fresh")
+    .option("--name <name>", "with --node: the name of its cluster")
+    .option("--key <file>", "with --node: the operator's private key")
+    .option("--passphrase-file <file>", "passphrase of the key (default: from the terminal)")
     .option("--other-operator <file...>", "public keys of the node's other operators");
 }
 

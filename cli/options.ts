@@ -17,7 +17,7 @@ import { OUTPUT_FORMS } from "./context.ts";
  */
 export function withOutput(command: Command): Command {
   return command.addOption(
-    new Option("--output <form>", "text (default) or json").choices(OUTPUT_FORMS).default("text"),
+    new Option("--output <form>", "output format: text or json (default: text)").choices(OUTPUT_FORMS).default("text"),
   );
 }
 
@@ -29,7 +29,7 @@ export function withOutput(command: Command): Command {
 export function withConfig(command: Command): Command {
   return command.option(
     "--config <file>",
-    "the node's configuration (default: the credential bootstrapper.config, or else /etc/bootstrapper/config.yaml)",
+    "the node's configuration (default: the systemd credential bootstrapper.config if it exists, otherwise /etc/bootstrapper/config.yaml)",
   );
 }
 
@@ -39,7 +39,7 @@ export function withConfig(command: Command): Command {
  * @internal
  */
 export function withRecords(command: Command): Command {
-  return command.option("--records <folder>", "records of clusters (default: ~/.config/bootstrapper)");
+  return command.option("--records <folder>", "cluster records (default: ~/.config/bootstrapper)");
 }
 
 /** The folder of the operator's records. */

@@ -3,8 +3,7 @@
  *
  * The binary is compiled with all of them, because Deno opens a TPM, `/proc` and `/sys` for nothing less than all. So a
  * command that needs those opens them first (`CliCommand.open`), and every command gives up what it does not keep
- * (`CliCommand.keeps`) before it reads a byte that others wrote. What is left is narrowed further by the hardening of the
- * units.
+ * (`CliCommand.keeps`) before it reads a byte that others wrote. The hardening of the units narrows the rest.
  *
  * @module
  */

@@ -15,8 +15,8 @@ import { dropPermissions } from "./permissions.ts";
 
 const HELP_WIDTH = 100;
 const EXIT_CODES = `
-\`bootstrapper SUBCOMMAND --help\` tells more.
-Exit codes: 0 done, 1 failed, 2 usage, 3 refused by policy, 4 try again later.`;
+\`bootstrapper COMMAND --help\` shows the options of a command, with an example.
+Exit codes: 0 success, 1 failure, 2 usage error, 3 refused, 4 retry later.`;
 
 /**
  * Runs the command that the arguments name.
@@ -42,7 +42,7 @@ export async function runProgram(
 
 function createProgram(context: CliContext, commands: readonly AnyCommand[]): Command {
   const program = new Command("bootstrapper")
-    .description("Makes fresh VMs a Kubernetes cluster, and proves that each is what it claims.")
+    .description("Turns fresh VMs into attested members of a Kubernetes cluster.")
     .addOption(new Option("--built-from <commit>", "compiled in").hideHelp())
     .addHelpOption(new Option("-h, --help", "display help for command").hideHelp())
     .exitOverride()
@@ -53,7 +53,7 @@ function createProgram(context: CliContext, commands: readonly AnyCommand[]): Co
       getOutHasColors: () => false,
     })
     .configureHelp({ optionDescription: ({ description }) => description, subcommandTerm, subcommandDescription })
-    .usage("<subcommand> [options]")
+    .usage("<command> [options]")
     .addHelpText("after", EXIT_CODES)
     .helpCommand(false);
   for (const group of HELP_GROUPS) {
@@ -67,9 +67,13 @@ function createProgram(context: CliContext, commands: readonly AnyCommand[]): Co
   return program;
 }
 
-/** As lists of commands show it. */
+/** As lists of commands show it: with its arguments, without `[options]`. */
 function subcommandTerm(command: Command): string {
-  return [command.name(), ...command.registeredArguments.map((argument) => `<${argument.name()}>`)].join(" ");
+  const terms = command.registeredArguments.map((argument) => {
+    const name = argument.variadic ? `${argument.name()}...` : argument.name();
+    return argument.required ? `<${name}>` : `[${name}]`;
+  });
+  return [command.name(), ...terms].join(" ");
 }
 
 /** As lists of commands show it; a family's with its members. */
@@ -119,13 +123,13 @@ async function call(definition: AnyCommand, parsed: ParsedCommand, context: CliC
 
 function usageError(error: CommanderError): BootstrapError {
   if (error.code === "commander.help") {
-    return new BootstrapError("usage/no-subcommand", "No subcommand was given", {
+    return new BootstrapError("usage/no-subcommand", "No command was given", {
       next: "Run `bootstrapper --help`",
     });
   }
   const kind = error.code.replace("commander.", "").replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
   const message = error.message.replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ").replace(/\.$/, "");
   return new BootstrapError(`usage/${kind}`, `Cannot read the command line: ${message}`, {
-    next: "Run the subcommand with --help",
+    next: "Run the command with --help",
   });
 }

@@ -36,7 +36,7 @@ export function createSystemContext(): CliContext {
       addresses: Deno.networkInterfaces().map(({ name, address }) => ({ interface: name, address })),
     }),
     openTpm: () => openTpmDevice(paths.tpmDevice),
-    // Without it there is no evidence any more: whoever started this process starts it again.
+    // Without it there is no more evidence: systemd restarts this process, and that starts another.
     openDevice: () =>
       startDeviceProcess(() => {
         printError("The process that has this machine's devices has ended\n");

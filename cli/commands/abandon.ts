@@ -22,7 +22,7 @@ export interface AbandonOptions {
 export const abandon: CliCommand<AbandonOptions> = {
   name: "abandon",
   group: "For operators:",
-  description: "give up a cluster, so that its name can be used again",
+  description: "mark a cluster as abandoned, so that its name can be reused",
   examples: ["bootstrapper abandon demo"],
   keeps: ["read", "write"],
   declare(command) {

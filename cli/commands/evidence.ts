@@ -13,13 +13,17 @@ import type { EvidenceOptions, OpenedEvidence } from "../programs/evidence.ts";
 export const evidence: CliCommand<EvidenceOptions, OpenedEvidence> = {
   name: "evidence",
   group: "On a node:",
-  description: "print what this node shows of itself, as a policy",
+  description: "print the evidence of this node as a policy",
   examples: ["bootstrapper evidence > policy.yaml", "bootstrapper evidence --out node-1.json"],
   keeps: ["env", "read", "write"],
   declare(command) {
     withConfig(command)
-      .addOption(new Option("--ek-type <type>", `of the TPM alone: ${EK_TYPES.join(", ")}`).choices(EK_TYPES))
-      .option("--out <file>", "write the evidence itself, with the event log, for policy and verify");
+      .addOption(
+        new Option("--ek-type <type>", `use only the TPM, with this endorsement key: ${EK_TYPES.join(", ")}`).choices(
+          EK_TYPES,
+        ),
+      )
+      .option("--out <file>", "write evidence and event log to a file, for `policy` and `verify`");
   },
   read: (parsed) => ({
     ...present("config", optionalText(parsed, "config")),

@@ -36,26 +36,24 @@ const IDENTITY_BYTES = 32;
 export const init: CliCommand<InitOptions> = {
   name: "init",
   group: "For operators:",
-  description: "found a cluster on a fresh node, and write a kubeconfig for it",
-  notes: `Once the node is locked, init connects again when it loses it. It gives up after
-${DEFAULT_PATIENCE_MS / MINUTE_MS} minutes (or --wait) without progress. A node at work may be silent for ${
-    LONGEST_SILENCE_MS / MINUTE_MS
-  }.`,
+  description: "found a cluster on a fresh node, and write its kubeconfig",
+  notes: `Once the node is locked, init reconnects after a failure, for up to ${DEFAULT_PATIENCE_MS / MINUTE_MS} minutes
+(or --wait) without progress. A connected node may be silent for ${LONGEST_SILENCE_MS / MINUTE_MS} minutes.`,
   examples: ["bootstrapper init 10.0.0.11 --name demo --policy policy.yaml \\\n  --key operator.key --wait"],
   keeps: ["env", "net", "read", "write"],
   declare(command) {
     withRecords(
-      command.argument("<node>", `the fresh node, HOST[:PORT] (default: ${DEFAULT_INIT_PORT})`)
-        .requiredOption("--name <name>", "the cluster's name, as the nodes are configured")
-        .requiredOption("--policy <file>", "what the evidence of nodes must show")
+      command.argument("<node>", `the fresh node, HOST[:PORT] (default port: ${DEFAULT_INIT_PORT})`)
+        .requiredOption("--name <name>", "the cluster's name in the nodes' configuration")
+        .requiredOption("--policy <file>", "the policy that nodes must satisfy")
         .requiredOption("--key <file>", "the operator's private key")
-        .option("--passphrase-file <file>", "the key's passphrase (default: asked for)")
+        .option("--passphrase-file <file>", "passphrase of the key (default: from the terminal)")
         .option("--other-operator <file...>", "public keys of the nodes' other operators")
-        .option("--cluster <file>", "the cluster's settings (default: built in)")
-        .option("--expect-identity <hex>", "the only identity that the node may have")
-        .option("--kubeconfig <file>", "to be written (default: NAME.kubeconfig)")
-        .option("--cluster-file <file>", "to be written (default: NAME.cluster.yaml)")
-        .option("--wait [duration]", `wait until the node is Ready, ${DEFAULT_WAIT} or this long`),
+        .option("--cluster <file>", "the cluster's settings (default: built-in settings)")
+        .option("--expect-identity <hex>", "refuse a node with another identity")
+        .option("--kubeconfig <file>", "kubeconfig to write (default: NAME.kubeconfig)")
+        .option("--cluster-file <file>", "cluster file to write (default: NAME.cluster.yaml)")
+        .option("--wait [duration]", `wait up to this long (${DEFAULT_WAIT}) until the node is Ready`),
     );
   },
   read: initOptions,

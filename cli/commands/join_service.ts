@@ -14,11 +14,11 @@ const SERVICE_KEY_CREDENTIAL = "service.key";
 export const joinService: CliCommand<JoinServiceOptions> = {
   name: "join-service",
   group: "On a node:",
-  description: "issue tickets to nodes that join (on control-plane nodes)",
+  description: "issue tickets to attested nodes (runs on control planes)",
   examples: ["bootstrapper join-service"],
   keeps: ["env", "net", "read"],
   declare(command) {
-    command.option("--folder <folder>", "what it runs on (default: the join-service folder of the node's state)");
+    command.option("--folder <folder>", "state of the service (default: /var/lib/bootstrapper/join-service)");
   },
   read(parsed, { environment: { credentialsFolder }, paths }) {
     const keyFile = credentialsFolder === undefined ? undefined : join(credentialsFolder, SERVICE_KEY_CREDENTIAL);

@@ -11,14 +11,14 @@ import type { KeygenOptions } from "../programs/keygen.ts";
 export const keygen: CliCommand<KeygenOptions> = {
   name: "keygen",
   group: "For operators:",
-  description: "make an operator's key",
+  description: "generate an operator's key",
   examples: ["bootstrapper keygen --out operator.key --passphrase"],
   keeps: ["read", "write"],
   declare(command) {
-    command.requiredOption("--out <file>", "to be written: PKCS#8 PEM, mode 0600")
-      .option("--comment <text>", "in the public line (default: bootstrapper operator)", "bootstrapper operator")
-      .option("--passphrase", "encrypt it with a passphrase, asked for")
-      .option("--passphrase-file <file>", "encrypt it with the passphrase in this file");
+    command.requiredOption("--out <file>", "private key file to write (PKCS#8 PEM, mode 0600)")
+      .option("--comment <text>", "comment of the public key (default: bootstrapper operator)", "bootstrapper operator")
+      .option("--passphrase", "encrypt the key with a passphrase, asked at the terminal")
+      .option("--passphrase-file <file>", "encrypt the key with the passphrase in this file");
   },
   read: (parsed) => ({
     file: requiredText(parsed, "out"),

@@ -12,7 +12,7 @@ import type { MeasureOptions } from "../programs/measure.ts";
 export const measure: CliCommand<MeasureOptions, Machine> = {
   name: "measure",
   group: "On a node:",
-  description: "measure the configuration and the lock into the TPM",
+  description: "measure the configuration and the node lock into the TPM",
   examples: ["bootstrapper measure"],
   keeps: ["env", "read", "write"],
   declare(command) {

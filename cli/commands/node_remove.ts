@@ -16,15 +16,15 @@ const DEFAULT_WAIT = "2m";
 export const nodeRemove: CliCommand<NodeRemoveOptions> = {
   name: "node remove",
   group: "For operators:",
-  description: "take a node out of the cluster (etcd, Node, admission), and free its name",
+  description: "remove a node from the cluster (etcd, Node, admission), and free its name",
   examples: ["bootstrapper node remove worker-1 --kubeconfig demo.kubeconfig"],
   keeps: ["env", "net", "read"],
   declare(command) {
     command.argument("<name>", "the Node's name")
       .requiredOption("--kubeconfig <file>", "the operator's kubeconfig")
-      .option("--wait <duration>", `for a join service to answer (default: ${DEFAULT_WAIT})`, DEFAULT_WAIT)
-      .option("--yes", "do not ask")
-      .option("--force", "even if the Node is Ready");
+      .option("--wait <duration>", `how long to wait for a join service (default: ${DEFAULT_WAIT})`, DEFAULT_WAIT)
+      .option("--yes", "do not ask for confirmation")
+      .option("--force", "remove the node even if it is Ready");
   },
   read: (parsed) => ({
     nodeName: nodeNameArgument(firstArgument(parsed)),

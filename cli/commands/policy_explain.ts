@@ -12,12 +12,12 @@ import type { PolicyExplainOptions } from "../programs/policy.ts";
 export const policyExplain: CliCommand<PolicyExplainOptions> = {
   name: "policy explain",
   group: "For operators:",
-  description: "show the verdict on evidence, check by check",
+  description: "explain the verdict on an evidence file, check by check",
   examples: ["bootstrapper policy explain node-2.json --policy policy.yaml \\\n  --reference node-1.json"],
   keeps: ["env", "read"],
   declare(command) {
-    withExplainOptions(command.argument("<file>", "evidence, made by `bootstrapper evidence --out`"))
-      .option("--reference <file>", "evidence of a machine that is known to be good: where do the events differ?");
+    withExplainOptions(command.argument("<file>", "evidence file from `bootstrapper evidence --out`"))
+      .option("--reference <file>", "evidence of a known-good machine, to compare event logs");
   },
   read: (parsed) => ({
     ...explainOptions(firstArgument(parsed), parsed),

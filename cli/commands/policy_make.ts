@@ -19,20 +19,22 @@ const MAXIMUM_PCR = 15;
 export const policyMake: CliCommand<PolicyMakeOptions> = {
   name: "policy make",
   group: "For operators:",
-  description: "print a policy for known-good machines and images",
+  description: "print a policy that accepts known-good machines and images",
   examples: ["bootstrapper policy make node-1.json --uki node.efi > policy.yaml"],
   keeps: ["env", "read"],
   declare(command) {
     withFreshNode(
-      command.argument("[files...]", "evidence of machines that are known to be good")
-        .option("--uki <file...>", "unified kernel images: PCR 4 and PCR 11 without a boot")
-        .option("--phases <words>", "measured into PCR 11 by then, as enter-initrd:leave-initrd")
-        .option("--identity <hex...>", "identities to trust besides those of the files")
+      command.argument("[files...]", "evidence files of known-good machines")
+        .option("--uki <file...>", "unified kernel images, to compute PCR 4 and PCR 11")
+        .option("--phases <words>", "phases in PCR 11, e.g. enter-initrd:leave-initrd")
+        .option("--identity <hex...>", "further identities to trust")
         .option("--control-plane <hex...>", "identities that may be control planes")
-        .option("--without-pcr <number...>", "registers that tell nothing")
-        .option("--collateral <folder>", "what AMD and Intel sign, here and in the policy")
-        .option("--collateral-cache <url>", "a cache of it, https:, likewise")
-        .addOption(new Option("--ek-type <type>", "without evidence (default: rsa2048)").choices(EK_TYPES)),
+        .option("--without-pcr <number...>", "PCRs to leave out of the policy")
+        .option("--collateral <folder>", "AMD and Intel collateral, also for the policy")
+        .option("--collateral-cache <url>", "collateral cache (https: URL), also for the policy")
+        .addOption(
+          new Option("--ek-type <type>", "EK type if there is no evidence (default: rsa2048)").choices(EK_TYPES),
+        ),
     );
   },
   read: (parsed) => ({

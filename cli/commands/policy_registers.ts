@@ -11,11 +11,11 @@ import type { PolicyRegistersOptions } from "../programs/policy_registers.ts";
 export const policyRegisters: CliCommand<PolicyRegistersOptions> = {
   name: "policy registers",
   group: "For operators:",
-  description: "print PCR 12, HOST_DATA and MRCONFIGID of machines of a configuration",
+  description: "print PCR 12, HOST_DATA and MRCONFIGID for a configuration",
   examples: ["bootstrapper policy registers --config node.yaml"],
   keeps: ["env", "read"],
   declare(command) {
-    command.requiredOption("--config <file>", "a node's configuration");
+    command.requiredOption("--config <file>", "the node's configuration");
   },
   read: (parsed) => ({ configurationFile: requiredText(parsed, "config"), output: outputForm(parsed) }),
   async action(options, context) {

@@ -12,12 +12,12 @@ import type { ResetOptions } from "../programs/reset.ts";
 export const reset: CliCommand<ResetOptions, boolean> = {
   name: "reset",
   group: "On a node:",
-  description: "take this node out of its cluster, and make it fresh again",
+  description: "take this node out of its cluster, and erase its state",
   examples: ["bootstrapper reset"],
   keeps: ["env", "net", "read", "run", "write"],
   declare(command) {
-    command.option("--yes", "do not ask")
-      .option("--force", "even if etcd loses its quorum or its last member, or does not answer");
+    command.option("--yes", "do not ask for confirmation")
+      .option("--force", "reset even if etcd would lose its quorum or last member, or does not answer");
   },
   read: (parsed) => ({ yes: isSet(parsed, "yes"), force: isSet(parsed, "force"), output: outputForm(parsed) }),
   // Only with all permissions may the TPM's device be looked at.

@@ -12,7 +12,7 @@ import type { RunOptions } from "../programs/run.ts";
 export const run: CliCommand<RunOptions, Machine> = {
   name: "run",
   group: "On a node:",
-  description: "make this machine a member of its cluster, and exit",
+  description: "bootstrap this node into its cluster, then exit",
   examples: ["bootstrapper run"],
   keeps: ["env", "net", "read", "run", "sys", "write"],
   declare(command) {

@@ -11,11 +11,11 @@ import type { StatusOptions } from "../programs/status.ts";
 export const status: CliCommand<StatusOptions> = {
   name: "status",
   group: "On a node:",
-  description: "show what this node is, does and waits for",
+  description: "show the state of this node, and what it waits for",
   examples: ["bootstrapper status"],
   keeps: ["read"],
   declare(command) {
-    command.option("--svg", "print the timeline as an SVG picture instead");
+    command.option("--svg", "print only the timeline, as an SVG image");
   },
   read: (parsed) => ({ output: outputForm(parsed), isSvg: isSet(parsed, "svg") }),
   async action(options, context) {

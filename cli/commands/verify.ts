@@ -14,14 +14,14 @@ import type { PolicyExplainOptions, VerifyNodeOptions } from "../programs/policy
 export const verify: CliCommand<PolicyExplainOptions | VerifyNodeOptions> = {
   name: "verify",
   group: "For operators:",
-  description: "verify an evidence file or a fresh node",
+  description: "verify an evidence file or a fresh node against a policy",
   examples: [
     "bootstrapper verify node-1.json --policy policy.yaml",
     "bootstrapper verify --node 10.0.0.11 --name demo --key operator.key \\\n  --policy policy.yaml",
   ],
   keeps: ["env", "read"],
   declare(command) {
-    withFreshNode(withExplainOptions(command.argument("[file]", "evidence, made by `bootstrapper evidence --out`")));
+    withFreshNode(withExplainOptions(command.argument("[file]", "evidence file from `bootstrapper evidence --out`")));
   },
   read: verifyOptions,
   alsoKeeps: (options) => "freshNode" in options || options.isOnline ? ["net"] : [],

@@ -21,7 +21,7 @@ export interface VersionOptions {
 export const version: CliCommand<VersionOptions> = {
   name: "version",
   group: "For operators:",
-  description: "print the version, the protocol and the runtime",
+  description: "print the versions of the program, the protocol and Deno",
   examples: ["bootstrapper version"],
   keeps: [],
   read: (parsed) => ({ ...present("commit", optionalText(parsed, "builtFrom")), output: outputForm(parsed) }),

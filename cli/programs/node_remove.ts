@@ -21,7 +21,7 @@ export interface NodeRemoveOptions {
   readonly kubeconfigFile: string;
   /** How long a join service may take to answer, in milliseconds. */
   readonly waitMs: number;
-  /** Whether nobody is asked. */
+  /** Whether to skip the question. */
   readonly yes: boolean;
   /** Whether a Node that is Ready is removed as well. */
   readonly force: boolean;

@@ -43,7 +43,7 @@ export interface PolicyExplainOptions {
 export interface PolicyMakeOptions {
   /** Evidence files. */
   readonly evidenceFiles: readonly string[];
-  /** A fresh node besides. */
+  /** A fresh node to ask, in addition to the files. */
   readonly freshNode?: FreshNodeOptions;
   /** Unified kernel images. */
   readonly imageFiles: readonly string[];
@@ -90,7 +90,7 @@ export async function verify(options: PolicyExplainOptions | VerifyNodeOptions, 
   throw refusal;
 }
 
-/** Without leave nobody on the network is asked. */
+/** Without `--online` the network is not used. */
 function withoutCache({ collateral: { folder } }: Policy): CollateralPlaces {
   return { folder };
 }

@@ -1,5 +1,5 @@
 /**
- * `bootstrapper policy registers`: what a machine of a configuration must show, for whoever launches it.
+ * `bootstrapper policy registers`: the values that a machine with a configuration must show, and must be launched with.
  *
  * @module
  */

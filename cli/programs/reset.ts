@@ -24,7 +24,7 @@ interface Self {
 
 /** The options of `reset`. */
 export interface ResetOptions {
-  /** Whether nobody is asked. */
+  /** Whether to skip the question. */
   readonly yes: boolean;
   /** Whether to go on where the node may not leave etcd, or cannot. */
   readonly force: boolean;
