@@ -18,10 +18,12 @@
  */
 import * as v from "valibot";
 import type { Bytes } from "../platform/bytes.ts";
-import { base64, fromBase64, fromUtf8, randomBytes, utf8 } from "../platform/bytes.ts";
+import { base64, fromBase64, randomBytes, utf8 } from "../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import { readJson } from "../platform/json.ts";
 import { MAXIMUM_LOG_BYTES } from "./eventlog/event_log.ts";
 import type { Evidence, EvidenceIssuer } from "./evidence.ts";
+import { NONCE_BYTES } from "../protocol/lengths.ts";
 import { fileStatement } from "../protocol/transcript.ts";
 
 /** What an evidence file holds. */
@@ -39,7 +41,6 @@ export const MAXIMUM_EVIDENCE_FILE_BYTES: number = 2 << 20;
 
 const KIND = "bootstrapper evidence";
 const VERSION = 1;
-const NONCE_BYTES = 32;
 const MAXIMUM_PAYLOAD_BYTES = 256 * 1024;
 const MAXIMUM_KINDS = 4;
 
@@ -111,22 +112,11 @@ export function writeEvidenceFile({ nonce, evidence, eventLog }: EvidenceFile): 
  * @throws {BootstrapError} `malformed/evidence-file`, naming the field that is wrong.
  */
 export function readEvidenceFile(file: Uint8Array, what: string): EvidenceFile {
-  if (file.length > MAXIMUM_EVIDENCE_FILE_BYTES) {
-    throw unreadable(what, "", `it is larger than ${MAXIMUM_EVIDENCE_FILE_BYTES} bytes`);
-  }
-  let document: unknown;
-  try {
-    document = JSON.parse(fromUtf8(file, what));
-  } catch (cause) {
-    throw unreadable(what, "", "it is not JSON", cause);
-  }
-  const result = v.safeParse(schema, document);
-  if (!result.success) {
-    const [issue] = result.issues;
-    const field = v.getDotPath(issue) ?? "";
-    throw unreadable(what, field, `${field === "" ? "it" : field}: ${issue.message.split("\n")[0]}`);
-  }
-  const { nonce, evidence, eventLog } = result.output;
+  const { nonce, evidence, eventLog } = readJson(file, {
+    schema,
+    maximumBytes: MAXIMUM_EVIDENCE_FILE_BYTES,
+    error: (reason, field, cause) => unreadable(what, field, reason, cause),
+  });
   return { nonce, evidence, ...(eventLog === undefined ? {} : { eventLog }) };
 }
 
