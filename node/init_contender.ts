@@ -8,12 +8,12 @@ import { documentsOf, foundCluster } from "../init/found_cluster.ts";
 import { InitServer } from "../init/init_server.ts";
 import { kubernetesChecks, preflight } from "../init/preflight.ts";
 import type { StagedInitFolder } from "../init/staged_init.ts";
+import { untilAborted } from "../platform/abortable.ts";
 import { errorFields } from "../platform/log.ts";
 import { installJoinService, JOIN_SERVICE_PORT } from "./join_service_install.ts";
 import { systemdKubelet } from "./kubelet.ts";
 import type { Contender } from "./run_dependencies.ts";
 import { statusRefusal } from "./status.ts";
-import { untilAborted } from "./until_aborted.ts";
 
 /** Serves Init until a cluster stands on this node and its operator has the keys. */
 export async function runInitServer(contender: Contender, folder: StagedInitFolder): Promise<void> {

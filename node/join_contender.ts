@@ -5,13 +5,13 @@
  */
 import type { JoinClientDependencies, JoinClientOptions } from "../join/client.ts";
 import { runJoinClient } from "../join/client.ts";
+import { untilAborted } from "../platform/abortable.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { controlPlaneMaker } from "./control_plane_maker.ts";
 import { kubeletVersion, systemdKubelet } from "./kubelet.ts";
 import { failedChecks } from "./preflight.ts";
 import type { Contender } from "./run_dependencies.ts";
 import { statusRefusal } from "./status.ts";
-import { untilAborted } from "./until_aborted.ts";
 
 /** Asks for a ticket and joins, until this node is a member of its cluster. */
 export async function joinCluster(contender: Contender): Promise<void> {
