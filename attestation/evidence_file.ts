@@ -21,6 +21,7 @@ import type { Bytes } from "../platform/bytes.ts";
 import { base64, fromBase64, randomBytes, utf8 } from "../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { readJson } from "../platform/json.ts";
+import { present } from "../platform/present.ts";
 import { MAXIMUM_LOG_BYTES } from "./eventlog/event_log.ts";
 import type { Evidence, EvidenceIssuer } from "./evidence.ts";
 import { NONCE_BYTES } from "../protocol/lengths.ts";
@@ -89,7 +90,7 @@ export async function issueEvidenceFile(
   const statement = await fileStatement(nonce);
   const evidence: Evidence[] = [];
   for (const issuer of issuers) evidence.push(await issuer.issue(statement));
-  return { nonce, evidence, ...(eventLog === undefined ? {} : { eventLog }) };
+  return { nonce, evidence, ...present("eventLog", eventLog) };
 }
 
 /** Writes a file, as UTF-8. */
@@ -117,13 +118,13 @@ export function readEvidenceFile(file: Uint8Array, what: string): EvidenceFile {
     maximumBytes: MAXIMUM_EVIDENCE_FILE_BYTES,
     error: (reason, field, cause) => unreadable(what, field, reason, cause),
   });
-  return { nonce, evidence, ...(eventLog === undefined ? {} : { eventLog }) };
+  return { nonce, evidence, ...present("eventLog", eventLog) };
 }
 
 function unreadable(what: string, field: string, reason: string, cause?: unknown): BootstrapError {
   return new BootstrapError("malformed/evidence-file", `Cannot read ${what} as evidence: ${reason}`, {
     next: "Make the file with `bootstrapper evidence --out FILE` of this version, on the machine",
     details: { document: what, field },
-    ...(cause === undefined ? {} : { cause }),
+    cause,
   });
 }

@@ -97,7 +97,9 @@ function joinEtcd(joining: Joining): Promise<void> {
     if (!await controlPlane.isVoter(facts())) forget(await obtainTicket());
     await runPhase(joining, "etcd");
   }, {
-    ...{ clock, random: Math.random, signal },
+    clock,
+    random: Math.random,
+    signal,
     backOff: ETCD_BACK_OFF,
     maximumTries: MAXIMUM_ETCD_TRIES,
     onFailedTry: ({ error }) => journal.detail(stepOf("etcd"), `again, after: ${error.message}`),
@@ -109,7 +111,8 @@ function runPhase(
   phase: ControlPlaneJoinPhase["name"],
 ): Promise<void> {
   return controlPlane.run(phase, facts(), {
-    ...{ deadlineMs: KUBEADM_JOIN_DEADLINE_MS, signal },
+    deadlineMs: KUBEADM_JOIN_DEADLINE_MS,
+    signal,
     onProgress: ({ phase: part, detail }) => journal.detail(stepOf(phase), `${part}: ${detail}`),
   });
 }

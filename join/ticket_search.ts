@@ -161,7 +161,8 @@ export class TicketSearch {
     using _hangingUp = onAbort(signal, () => call.abort());
     const dialled = await dial<JoinServerMessage, JoinClientMessage>({
       method: JoinServiceService.join,
-      ...{ endpoint, signal: call.signal },
+      endpoint,
+      signal: call.signal,
       connectDeadlineMs: CONNECT_DEADLINE_MS,
       keepAliveMs: KEEP_ALIVE_MS,
     });

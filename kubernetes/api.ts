@@ -8,6 +8,7 @@ import * as v from "valibot";
 import { SECOND_MS } from "../platform/duration.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { readJson } from "../platform/json.ts";
+import { present } from "../platform/present.ts";
 import { statusError } from "./_api_status.ts";
 import { tlsRefusal } from "./_tls_refusal.ts";
 
@@ -180,7 +181,7 @@ export class KubernetesApi implements Disposable {
         client: this.#client,
         redirect: "manual",
         signal,
-        headers: { accept: "application/json", ...(contentType === undefined ? {} : { "content-type": contentType }) },
+        headers: { accept: "application/json", ...present("content-type", contentType) },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       };
       const response = await fetch(this.#server.origin + path, request);

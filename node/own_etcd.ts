@@ -233,7 +233,9 @@ function removedText(id: string): string {
 /** The same error, with a next action for the person who resets. */
 export function withForce(error: BootstrapError): BootstrapError {
   return new BootstrapError(error.code, error.message, {
-    ...{ retriable: error.retriable, details: error.details, cause: error.cause },
+    retriable: error.retriable,
+    details: error.details,
+    cause: error.cause,
     next: `${error.next === "" ? "Look why etcd does not answer" : error.next}. With --force the reset goes on ` +
       "without a clean end in etcd; then remove the member with `bootstrapper node remove`",
   });

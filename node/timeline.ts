@@ -10,6 +10,7 @@ import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { readFileIfExists, writeFileAtomic } from "../platform/files.ts";
 import { readJson } from "../platform/json.ts";
 import type { Log } from "../platform/log.ts";
+import { present } from "../platform/present.ts";
 
 /** How a phase ended, or that it has not. `interrupted`: the process died in it. */
 export const PHASE_OUTCOMES = ["running", "succeeded", "failed", "interrupted"] as const;
@@ -130,7 +131,7 @@ export class TimelineRecorder {
     const end = async (outcome: "succeeded" | "failed", code?: string) => {
       const durationMs = Math.round(clock.monotonicMs() - startMonotonicMs);
       log.event(code === undefined ? "info" : "warn", "phase-ended", { phase: name, outcome, durationMs, code });
-      await this.#replace(started, { ...started, outcome, durationMs, ...(code === undefined ? {} : { code }) });
+      await this.#replace(started, { ...started, outcome, durationMs, ...present("code", code) });
     };
     let result: T;
     try {

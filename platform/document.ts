@@ -48,6 +48,6 @@ function parseYaml(text: string, what: string): unknown {
 function unreadable(what: string, reason: string, cause?: unknown): BootstrapError {
   return new BootstrapError("usage/document", `Cannot read ${what} as YAML: ${reason}`, {
     details: { document: what, key: "" },
-    ...(cause === undefined ? {} : { cause }),
+    cause,
   });
 }

@@ -100,8 +100,12 @@ export async function writeServiceState(folder: string, state: ServiceState): Pr
     })),
     clusterName: trust.clusterName,
     operatorKeys: trust.operatorKeys.map(base64),
-    ...{ policyDocument, clusterDocument, listen, apiServer },
-    ...{ apiEndpoints: [...apiEndpoints], joinEndpoints: [...joinEndpoints] },
+    policyDocument,
+    clusterDocument,
+    listen,
+    apiServer,
+    apiEndpoints: [...apiEndpoints],
+    joinEndpoints: [...joinEndpoints],
   };
   const text = JSON.stringify(document, undefined, 2);
   await writeFileAtomic(join(folder, SERVICE_STATE_FILE), utf8(`${text}\n`), { mode: STATE_MODE });
@@ -150,7 +154,10 @@ export async function readServiceState(
   const trust = { clusterName, clusterId, operatorKeys: operatorKeys.map((key) => fromBase64(key, "operatorKeys")) };
   return {
     ...rest,
-    ...{ keys, certificate: certificate.der, caCertificate, trust },
+    keys,
+    certificate: certificate.der,
+    caCertificate,
+    trust,
     foundings: await Promise.all(foundings.map((founding) => readFounding(founding, trust, clusterId))),
   };
 }

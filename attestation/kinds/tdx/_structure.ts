@@ -19,6 +19,6 @@ export function structureReader(bytes: Uint8Array, what: TdxStructure): ByteRead
 export function structureError(what: TdxStructure, reason: string, cause?: unknown): BootstrapError {
   return new BootstrapError(`malformed/tdx-${what}`, `Cannot read "TDX ${what}" as ${reason}`, {
     details: { field: `TDX ${what}` },
-    ...(cause === undefined ? {} : { cause }),
+    cause,
   });
 }

@@ -24,6 +24,6 @@ export function tpmReader(bytes: Uint8Array, what: string): ByteReader {
 export function tpmError(what: string, reason: string, cause?: unknown): BootstrapError {
   return new BootstrapError("malformed/tpm", `Cannot read "${what}" as ${reason}`, {
     details: { field: what },
-    ...(cause === undefined ? {} : { cause }),
+    cause,
   });
 }
