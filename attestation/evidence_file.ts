@@ -18,10 +18,13 @@
  */
 import * as v from "valibot";
 import type { Bytes } from "../platform/bytes.ts";
-import { base64, fromBase64, fromUtf8, randomBytes, utf8 } from "../platform/bytes.ts";
+import { base64, fromBase64, randomBytes, utf8 } from "../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import { readJson } from "../platform/json.ts";
+import { present } from "../platform/present.ts";
 import { MAXIMUM_LOG_BYTES } from "./eventlog/event_log.ts";
 import type { Evidence, EvidenceIssuer } from "./evidence.ts";
+import { NONCE_BYTES } from "../protocol/lengths.ts";
 import { fileStatement } from "../protocol/transcript.ts";
 
 /** What an evidence file holds. */
@@ -39,7 +42,6 @@ export const MAXIMUM_EVIDENCE_FILE_BYTES: number = 2 << 20;
 
 const KIND = "bootstrapper evidence";
 const VERSION = 1;
-const NONCE_BYTES = 32;
 const MAXIMUM_PAYLOAD_BYTES = 256 * 1024;
 const MAXIMUM_KINDS = 4;
 
@@ -88,7 +90,7 @@ export async function issueEvidenceFile(
   const statement = await fileStatement(nonce);
   const evidence: Evidence[] = [];
   for (const issuer of issuers) evidence.push(await issuer.issue(statement));
-  return { nonce, evidence, ...(eventLog === undefined ? {} : { eventLog }) };
+  return { nonce, evidence, ...present("eventLog", eventLog) };
 }
 
 /** Writes a file, as UTF-8. */
@@ -111,29 +113,18 @@ export function writeEvidenceFile({ nonce, evidence, eventLog }: EvidenceFile): 
  * @throws {BootstrapError} `malformed/evidence-file`, naming the field that is wrong.
  */
 export function readEvidenceFile(file: Uint8Array, what: string): EvidenceFile {
-  if (file.length > MAXIMUM_EVIDENCE_FILE_BYTES) {
-    throw unreadable(what, "", `it is larger than ${MAXIMUM_EVIDENCE_FILE_BYTES} bytes`);
-  }
-  let document: unknown;
-  try {
-    document = JSON.parse(fromUtf8(file, what));
-  } catch (cause) {
-    throw unreadable(what, "", "it is not JSON", cause);
-  }
-  const result = v.safeParse(schema, document);
-  if (!result.success) {
-    const [issue] = result.issues;
-    const field = v.getDotPath(issue) ?? "";
-    throw unreadable(what, field, `${field === "" ? "it" : field}: ${issue.message.split("\n")[0]}`);
-  }
-  const { nonce, evidence, eventLog } = result.output;
-  return { nonce, evidence, ...(eventLog === undefined ? {} : { eventLog }) };
+  const { nonce, evidence, eventLog } = readJson(file, {
+    schema,
+    maximumBytes: MAXIMUM_EVIDENCE_FILE_BYTES,
+    error: (reason, field, cause) => unreadable(what, field, reason, cause),
+  });
+  return { nonce, evidence, ...present("eventLog", eventLog) };
 }
 
 function unreadable(what: string, field: string, reason: string, cause?: unknown): BootstrapError {
   return new BootstrapError("malformed/evidence-file", `Cannot read ${what} as evidence: ${reason}`, {
     next: "Make the file with `bootstrapper evidence --out FILE` of this version, on the machine",
     details: { document: what, field },
-    ...(cause === undefined ? {} : { cause }),
+    cause,
   });
 }

@@ -58,10 +58,10 @@ Deno.test("readEvidenceFile() refuses what is not exactly such a document, by it
     [{ ...document, nonce: undefined }, "nonce"],
     [{ ...document, evidence: [] }, "evidence"],
     [{ ...document, evidence: [one, one] }, "evidence"],
-    [{ ...document, evidence: [{ ...one, variant: "../x" }] }, "evidence.0.variant"],
-    [{ ...document, evidence: [{ ...one, payload: "not base64" }] }, "evidence.0.payload"],
-    [{ ...document, evidence: [{ ...one, payload: "A".repeat(400_000) }] }, "evidence.0.payload"],
-    [{ ...document, evidence: [{ ...one, more: 1 }] }, "evidence.0.more"],
+    [{ ...document, evidence: [{ ...one, variant: "../x" }] }, "evidence[0].variant"],
+    [{ ...document, evidence: [{ ...one, payload: "not base64" }] }, "evidence[0].payload"],
+    [{ ...document, evidence: [{ ...one, payload: "A".repeat(400_000) }] }, "evidence[0].payload"],
+    [{ ...document, evidence: [{ ...one, more: 1 }] }, "evidence[0].more"],
     [{ ...document, eventLog: 7 }, "eventLog"],
   ];
   for (const [wrong, field] of cases) {

@@ -13,6 +13,9 @@ export const CLUSTER_ID_BYTES = 32;
 
 const PREFIX = "sha256:";
 
+/** The text form. */
+export const CLUSTER_ID_TEXT: RegExp = /^sha256:[0-9a-f]{64}$/;
+
 /** The ID of the cluster that a CA certificate is of, 32 bytes. */
 export function clusterIdOf(caCertificate: Pick<Certificate, "spki">): Promise<Bytes> {
   return sha256(caCertificate.spki);
@@ -35,7 +38,7 @@ export function clusterIdText(clusterId: Uint8Array): string {
  * @throws {BootstrapError} `malformed/cluster-id`; `what` names the field.
  */
 export function readClusterId(text: string, what: string): Bytes {
-  if (!/^sha256:[0-9a-f]{64}$/.test(text)) {
+  if (!CLUSTER_ID_TEXT.test(text)) {
     throw new BootstrapError(
       "malformed/cluster-id",
       `Cannot read "${what}" as a cluster ID must be "sha256:" and 64 lower-case hexadecimal digits`,

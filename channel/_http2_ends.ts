@@ -28,7 +28,8 @@ for (const name of ENDS) {
   const end: unknown = Reflect.get(prototype, name);
   if (typeof end !== "function") throw new TypeError(`HTTP/2 sessions of this runtime have no ${name}()`);
   Object.defineProperty(prototype, name, {
-    ...{ configurable: true, writable: true },
+    configurable: true,
+    writable: true,
     value(this: object, ...args: readonly unknown[]) {
       setImmediate(() => Reflect.apply(end, this, args));
     },

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { connect } from "node:tls";
 import { once } from "node:events";
+import { onAbort } from "../platform/abortable.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { equalBytes } from "../platform/bytes.ts";
 import { silentLog } from "../platform/log.ts";
@@ -100,7 +101,7 @@ Deno.test("listen() tells the exchange at once when the peer goes away", async (
   const gone = Promise.withResolvers<void>();
   await using server = await listenWith(async ({ exchange }) => {
     await exchange.receive("hello", 5000);
-    exchange.closed.addEventListener("abort", () => gone.resolve());
+    onAbort(exchange.closed, gone.resolve);
     await exchange.send(challenge);
     await exchange.receive("request", 60_000);
   });

@@ -8,6 +8,7 @@ import { connect } from "node:tls";
 import type { TLSSocket } from "node:tls";
 import { CallCredentials, ChannelCredentials, Client } from "@grpc/grpc-js";
 import type { ClientDuplexStream, MethodDefinition, ServiceError } from "@grpc/grpc-js";
+import { onAbort } from "../platform/abortable.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import "./_http2_ends.ts";
@@ -133,12 +134,12 @@ export async function dial<Incoming extends Envelope, Outgoing extends Envelope>
   const timer = setTimeout(() => {
     failed.reject(new BootstrapError("timeout/connect", `No connection to ${options.endpoint} in time`));
   }, options.connectDeadlineMs);
-  const stop = () => failed.reject(new BootstrapError("aborted/dial", `The call to ${options.endpoint} was stopped`));
-  if (options.signal?.aborted) stop();
-  options.signal?.addEventListener("abort", stop, { once: true });
+  const stopping = onAbort(options.signal, () => {
+    failed.reject(new BootstrapError("aborted/dial", `The call to ${options.endpoint} was stopped`));
+  });
   const end = () => {
     clearTimeout(timer);
-    options.signal?.removeEventListener("abort", stop);
+    stopping[Symbol.dispose]();
     call.cancel();
     client.close();
   };
@@ -157,15 +158,11 @@ export async function dial<Incoming extends Envelope, Outgoing extends Envelope>
       async finish() {
         call.end();
         call.resume();
-        if (!exchange.closed.aborted) {
-          await new Promise<void>((resolve) => {
-            const wait = setTimeout(resolve, options.connectDeadlineMs);
-            exchange.closed.addEventListener("abort", () => {
-              clearTimeout(wait);
-              resolve();
-            }, { once: true });
-          });
-        }
+        const { promise: ended, resolve } = Promise.withResolvers<void>();
+        const wait = setTimeout(resolve, options.connectDeadlineMs);
+        using _ending = onAbort(exchange.closed, resolve);
+        await ended;
+        clearTimeout(wait);
       },
       [Symbol.dispose]: end,
     };

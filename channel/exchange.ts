@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { onAbort } from "../platform/abortable.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 
@@ -135,17 +136,16 @@ export class Exchange<Incoming extends Envelope, Outgoing extends Envelope> {
   send(message: Outgoing): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.closed.aborted) return reject(this.closed.reason);
-      const stop = () => {
-        clearTimeout(timer);
-        reject(this.closed.reason);
-      };
       const timer = setTimeout(() => {
         this.close(new BootstrapError("timeout/peer", `The peer took nothing for ${SEND_DEADLINE_MS / 1000} s`));
       }, SEND_DEADLINE_MS);
-      this.closed.addEventListener("abort", stop, { once: true });
+      const stopping = onAbort(this.closed, () => {
+        clearTimeout(timer);
+        reject(this.closed.reason);
+      });
       this.#stream.write(message, (error) => {
         clearTimeout(timer);
-        this.closed.removeEventListener("abort", stop);
+        stopping[Symbol.dispose]();
         if (error) reject(new BootstrapError("unavailable/peer-gone", "Cannot send to the peer", { cause: error }));
         else resolve();
       });

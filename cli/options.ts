@@ -10,6 +10,8 @@ import { BootstrapError } from "../platform/errors.ts";
 import type { CliContext, OutputForm } from "./context.ts";
 import { OUTPUT_FORMS } from "./context.ts";
 
+export { present } from "../platform/present.ts";
+
 /**
  * Adds `--output`, which every subcommand has.
  *
@@ -98,9 +100,4 @@ export function textList(command: ParsedOptions, key: string): readonly string[]
 /** Whether an option without a value was given. */
 export function isSet(command: ParsedOptions, key: string): boolean {
   return command.getOptionValue(key) === true;
-}
-
-/** `{ [key]: value }`, or nothing where there is no value. */
-export function present<K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } {
-  return value === undefined ? {} : { [key]: value } as { readonly [P in K]?: V };
 }

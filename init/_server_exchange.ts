@@ -6,6 +6,7 @@
 import { clusterIdText } from "../certificate/cluster_id.ts";
 import { operatorKeyLine } from "../certificate/operator_key.ts";
 import type { Journal, JournalEvent } from "../journal/journal.ts";
+import { onAbort } from "../platform/abortable.ts";
 import { hex } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { InitSession } from "./exchange_server.ts";
@@ -31,18 +32,7 @@ export function closeWhen(
   exchange: InitServerExchange,
   reasonOf: (reason: BootstrapError) => BootstrapError = (reason) => reason,
 ): Disposable {
-  const close = () => exchange.close(reasonOf(signal.reason));
-  if (signal.aborted) close();
-  signal.addEventListener("abort", close, { once: true });
-  return { [Symbol.dispose]: () => signal.removeEventListener("abort", close) };
-}
-
-/** Resolves when the signal is aborted. */
-export function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
+  return onAbort(signal, () => exchange.close(reasonOf(signal.reason)));
 }
 
 /** The step that is under way, or the last one, for an operator who asks for something else. */

@@ -19,10 +19,8 @@ import { checkClockSkew } from "../platform/clock_skew.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { InitClientMessage, InitServerMessage } from "../proto/gen/bootstrapper.ts";
 import { readInitRequest, sameOperation } from "../protocol/init_request.ts";
+import { NONCE_BYTES } from "../protocol/lengths.ts";
 import type { StagedInit } from "./staged_init.ts";
-
-/** The length of a nonce, bytes. */
-export const NONCE_LENGTH = 32;
 
 /** How long a silent operator is waited for, milliseconds. */
 export interface InitServerDeadlines {
@@ -53,7 +51,7 @@ export async function receiveHello(
 ): Promise<VerifiedHello> {
   const { operatorKey, clientNonce, signature } = await exchange.receive("hello", deadlines.helloMs);
   const stranger = new BootstrapError("unauthorized/operator", "The caller is not an operator of this node");
-  if (clientNonce.length !== NONCE_LENGTH) throw stranger;
+  if (clientNonce.length !== NONCE_BYTES) throw stranger;
   if (!trust.operatorKeys.some((key) => equalBytes(key, operatorKey))) throw stranger;
   try {
     await verify(operatorKey, "hello", await helloStatement(exchange.binding, clientNonce), signature);
@@ -107,7 +105,7 @@ export async function proposeAndAuthorise(
 ): Promise<AuthorisedInit> {
   const { operatorKey, clientNonce } = hello;
   const clusterId = await clusterIdOf(cluster.ca.certificate);
-  const serverNonce = randomBytes(NONCE_LENGTH);
+  const serverNonce = randomBytes(NONCE_BYTES);
   const a1 = await initA1({ binding: exchange.binding, clientNonce, serverNonce, operatorKey, clusterId });
   const evidence = await issuer.issue(a1);
   await exchange.send({ message: { $case: "proposal", proposal: { serverNonce, clusterId, evidence } } });

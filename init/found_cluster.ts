@@ -98,7 +98,8 @@ export const INIT_SEQUENCE: Sequence<FoundingInit> = Object.freeze({
       // First, and forced to disk with what kubeadm writes: after a power cut the cluster comes back by itself.
       await enableKubelet();
       await kubeadm.init(documentsOf(staged, node), {
-        ...{ deadlineMs: KUBEADM_DEADLINE_MS, signal },
+        deadlineMs: KUBEADM_DEADLINE_MS,
+        signal,
         onProgress: ({ phase, detail }) => journal.detail("kubeadm-init", `${phase}: ${detail}`),
       });
     },
@@ -161,7 +162,8 @@ async function giveAccess(init: FoundingInit): Promise<void> {
       role: "control-plane",
       addresses: [node.address],
     },
-    ...{ nodeKey: "", evidenceDigest: "" },
+    nodeKey: "",
+    evidenceDigest: "",
   });
 }
 

@@ -12,6 +12,7 @@ import { checkJournalOperation } from "../journal/journal.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Journals } from "../journal/journals.ts";
 import type { NodeLock } from "../nodelock/lock.ts";
+import { onAbort } from "../platform/abortable.ts";
 import { equalBytes } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
@@ -21,7 +22,7 @@ import { InitServiceService } from "../proto/gen/bootstrapper.ts";
 import type { InitClientMessage, InitServerMessage } from "../proto/gen/bootstrapper.ts";
 import type { ExchangeDependencies, InitSession, ProposedCluster, VerifiedHello } from "./exchange_server.ts";
 import { INIT_SERVER_DEADLINES, proposeAndAuthorise, receiveHello } from "./exchange_server.ts";
-import { aborted, closeWhen, joining, otherOperator, sendTo, stopping, whatGoesOn } from "./_server_exchange.ts";
+import { closeWhen, joining, otherOperator, sendTo, stopping, whatGoesOn } from "./_server_exchange.ts";
 import type { StagedInit, StagedInitFolder } from "./staged_init.ts";
 import { operationOf } from "./staged_init.ts";
 import { HAND_OVER, LOCK_STEP, PREFLIGHT_STEP } from "../protocol/init_steps.ts";
@@ -117,9 +118,7 @@ export class InitServer {
     }
     const stopped = Promise.withResolvers<never>();
     stopped.promise.catch(() => {});
-    const stop = () => stopped.reject(signal.reason);
-    signal.addEventListener("abort", stop, { once: true });
-    if (signal.aborted) stop();
+    using _stopping = onAbort(signal, () => stopped.reject(signal.reason));
     const server = await this.#listenIfPossible(signal);
     try {
       if (server !== undefined) onListening?.(server.port);
@@ -130,7 +129,6 @@ export class InitServer {
         end.abort();
       }
     } finally {
-      signal.removeEventListener("abort", stop);
       await server?.close();
     }
   }
@@ -264,7 +262,9 @@ export class InitServer {
     const journal = journals.draft();
     const checked = journal.phase(PREFLIGHT_STEP, () => this.#deps.preflight(staged, journal, exchange.closed));
     // Nobody waits for the checks of a caller that is gone, or that has begun anew.
-    const checkedAt = await journal.follow(sendTo(exchange), Promise.race([checked, aborted(exchange.closed)]));
+    const { promise: gone, resolve: leave } = Promise.withResolvers<void>();
+    using _leaving = onAbort(exchange.closed, leave);
+    const checkedAt = await journal.follow(sendTo(exchange), Promise.race([checked, gone]));
     if (exchange.closed.aborted) throw exchange.closed.reason;
     await checked;
     if (!hold()) throw new BootstrapError("aborted/superseded", "Another Init of this node has begun");

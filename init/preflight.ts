@@ -6,6 +6,7 @@
 import { statfs } from "node:fs/promises";
 import type { CommandRunner } from "../platform/command.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import { present } from "../platform/present.ts";
 import { missingImages } from "../kubernetes/images.ts";
 import type { Kubeadm } from "../kubernetes/kubeadm.ts";
 
@@ -34,7 +35,7 @@ export function kubernetesChecks(
   documents: string,
   signal?: AbortSignal,
 ): PreflightCheck[] {
-  const run = { deadlineMs: PREFLIGHT_DEADLINE_MS, ...(signal === undefined ? {} : { signal }) };
+  const run = { deadlineMs: PREFLIGHT_DEADLINE_MS, ...present("signal", signal) };
   return [
     {
       name: "disk",

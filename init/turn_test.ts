@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { onAbort } from "../platform/abortable.ts";
 import { InitTurns } from "./turn.ts";
 
 const operator = Uint8Array.of(1);
@@ -71,8 +72,7 @@ Deno.test("of many hellos of one operator at once one has the turn at a time, an
     using turn = await turns.enter(operator);
     most = Math.max(most, ++inside);
     const over = Promise.withResolvers<void>();
-    turn.superseded.addEventListener("abort", () => over.resolve(), { once: true });
-    if (turn.superseded.aborted) over.resolve();
+    onAbort(turn.superseded, over.resolve);
     await over.promise;
     inside--;
   });

@@ -1,3 +1,4 @@
+import { onAbort } from "../platform/abortable.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
 import { endpointText } from "../platform/endpoint.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -59,9 +60,8 @@ async function knockOnce({ host, port }: Endpoint, signal: AbortSignal): Promise
   const where = endpointText({ host, port });
   // Not AbortSignal.any(): this happens for hours, and the signal would keep what hangs on it.
   const stop = new AbortController();
-  const abort = () => stop.abort();
-  const deadline = setTimeout(abort, KNOCK_DEADLINE_MS);
-  signal.addEventListener("abort", abort, { once: true });
+  const deadline = setTimeout(() => stop.abort(), KNOCK_DEADLINE_MS);
+  using _stopping = onAbort(signal, () => stop.abort());
   try {
     const connection = await Deno.connect({ hostname: host, port, signal: stop.signal });
     connection.close();
@@ -72,6 +72,5 @@ async function knockOnce({ host, port }: Endpoint, signal: AbortSignal): Promise
       : new BootstrapError("unavailable/connection", `Nobody listens at ${where}`, { cause });
   } finally {
     clearTimeout(deadline);
-    signal.removeEventListener("abort", abort);
   }
 }

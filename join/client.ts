@@ -33,6 +33,7 @@ import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { writeFileAtomic } from "../platform/files.ts";
 import { errorFields } from "../platform/log.ts";
 import type { Log } from "../platform/log.ts";
+import { present } from "../platform/present.ts";
 import { retry } from "../platform/retry.ts";
 import { BACK_OFF } from "./_backoff.ts";
 import type { ControlPlaneKit } from "../protocol/control_plane_kit.ts";
@@ -195,7 +196,9 @@ class JoinClient {
     let ticket = firstTicket;
     await this.#untilItWorks("join-not-finished", isNoDefect, async () => {
       const joining: Joining = {
-        ...{ ...this.#dependencies, journal: this.#journal, signal: this.#options.signal },
+        ...this.#dependencies,
+        journal: this.#journal,
+        signal: this.#options.signal,
         obtainTicket: async () => ticket ??= await this.#obtainTicket(),
         facts: () => this.#facts(ticket),
       };
@@ -263,12 +266,20 @@ class JoinClient {
     const { trust, self, kubeletVersion, issuer, endpoints, clock, log } = this.#dependencies;
     const { onEndpointFailure } = this.#options;
     return new TicketSearch({
-      ...{ endpoints, clock, log },
+      endpoints,
+      clock,
+      log,
       node: {
-        ...{ trust, self, kubeletVersion, issuer, clock, keys: this.#keys, deadlines: JOIN_CLIENT_DEADLINES },
-        ...(lockedTo === undefined ? {} : { lockedTo }),
+        trust,
+        self,
+        kubeletVersion,
+        issuer,
+        clock,
+        keys: this.#keys,
+        deadlines: JOIN_CLIENT_DEADLINES,
+        ...present("lockedTo", lockedTo),
       },
-      ...(onEndpointFailure === undefined ? {} : { onFailure: onEndpointFailure }),
+      ...present("onFailure", onEndpointFailure),
     });
   }
 
@@ -295,7 +306,10 @@ class JoinClient {
     };
     try {
       return await retry(wiping, {
-        ...{ clock, signal, random: Math.random, isRetriable: isTriedAgain },
+        clock,
+        signal,
+        random: Math.random,
+        isRetriable: isTriedAgain,
         backOff: (error) => BACK_OFF[canBeMended(error) ? "refused" : "final"],
         onFailedTry: ({ error, pauseMs }) => {
           log.event("warn", event, { ...errorFields(error), pauseMs });

@@ -14,14 +14,16 @@ import type { Sequence, Step } from "../journal/sequence.ts";
 import { CONTROL_PLANE_JOIN_PHASES } from "../kubernetes/control_plane_join.ts";
 import type { ControlPlaneJoinPhase } from "../kubernetes/control_plane_join.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import type { BackOff } from "../platform/retry.ts";
+import { retry } from "../platform/retry.ts";
 import { wipeKit } from "../protocol/control_plane_kit.ts";
 import type { ControlPlaneTicket, Ticket } from "./ticket.ts";
 import type { Joining } from "./joining.ts";
 import { KUBEADM_JOIN_DEADLINE_MS, MEMBER_STEPS } from "./joining.ts";
 
 /** etcd answers late while other members start or are removed; each try of its step waits for some minutes by itself. */
-const ETCD_ATTEMPTS = 5;
-const ETCD_PAUSE_MS = 5_000;
+const MAXIMUM_ETCD_TRIES = 5;
+const ETCD_BACK_OFF: BackOff = Object.freeze({ firstMs: 5_000, factor: 2, longestMs: 20_000, jitter: 0.2 });
 /** For `systemctl start`. */
 const RESUME_DEADLINE_MS = 120_000;
 
@@ -89,19 +91,19 @@ async function prepare(joining: Joining): Promise<void> {
  * Who is no voter needs a ticket, whether kubeadm does or not: the node may have been removed while it was away, and its name
  * given to another, whose member it would remove in order to add its own.
  */
-async function joinEtcd(joining: Joining): Promise<void> {
+function joinEtcd(joining: Joining): Promise<void> {
   const { controlPlane, facts, obtainTicket, journal, clock, signal } = joining;
-  for (let attempt = 1;; attempt++) {
-    try {
-      if (!await controlPlane.isVoter(facts())) forget(await obtainTicket());
-      return await runPhase(joining, "etcd");
-    } catch (cause) {
-      const error = asBootstrapError(cause);
-      if (!error.retriable || attempt === ETCD_ATTEMPTS) throw error;
-      journal.detail(stepOf("etcd"), `again, after: ${error.message}`);
-      await clock.sleep(ETCD_PAUSE_MS * attempt, signal);
-    }
-  }
+  return retry(async () => {
+    if (!await controlPlane.isVoter(facts())) forget(await obtainTicket());
+    await runPhase(joining, "etcd");
+  }, {
+    clock,
+    random: Math.random,
+    signal,
+    backOff: ETCD_BACK_OFF,
+    maximumTries: MAXIMUM_ETCD_TRIES,
+    onFailedTry: ({ error }) => journal.detail(stepOf("etcd"), `again, after: ${error.message}`),
+  });
 }
 
 function runPhase(
@@ -109,7 +111,8 @@ function runPhase(
   phase: ControlPlaneJoinPhase["name"],
 ): Promise<void> {
   return controlPlane.run(phase, facts(), {
-    ...{ deadlineMs: KUBEADM_JOIN_DEADLINE_MS, signal },
+    deadlineMs: KUBEADM_JOIN_DEADLINE_MS,
+    signal,
     onProgress: ({ phase: part, detail }) => journal.detail(stepOf(phase), `${part}: ${detail}`),
   });
 }

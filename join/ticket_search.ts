@@ -7,6 +7,7 @@ import { PeerError } from "../protocol/refusal.ts";
 import { dial } from "../channel/client.ts";
 import type { DialledExchange } from "../channel/client.ts";
 import { clusterIdText } from "../certificate/cluster_id.ts";
+import { abortable, onAbort } from "../platform/abortable.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
 import { endpointText } from "../platform/endpoint.ts";
 import { equalBytes } from "../platform/bytes.ts";
@@ -95,9 +96,9 @@ export class TicketSearch {
     const over = new AbortController();
     const any = AbortSignal.any([signal, over.signal]);
     const { promise, resolve, reject } = Promise.withResolvers<Ticket>();
-    const stop = () => reject(new BootstrapError("aborted/ticket-search", "The search for a ticket was stopped"));
-    signal.addEventListener("abort", stop, { once: true });
-    if (signal.aborted) stop();
+    using _stopping = onAbort(signal, () => {
+      reject(new BootstrapError("aborted/ticket-search", "The search for a ticket was stopped"));
+    });
     let isOver = false;
     const take = (ticket: Ticket) => {
       if (isOver) drop(ticket);
@@ -109,7 +110,6 @@ export class TicketSearch {
       return await promise;
     } finally {
       isOver = true;
-      signal.removeEventListener("abort", stop);
       over.abort();
       await Promise.all(loops);
     }
@@ -158,12 +158,11 @@ export class TicketSearch {
   async #askOnce(endpoint: string, attempt: Attempt, signal: AbortSignal): Promise<Ticket> {
     // Of its own, as a turn outlives the search.
     const call = new AbortController();
-    const hangUp = () => call.abort();
-    signal.addEventListener("abort", hangUp, { once: true });
-    if (signal.aborted) hangUp();
+    using _hangingUp = onAbort(signal, () => call.abort());
     const dialled = await dial<JoinServerMessage, JoinClientMessage>({
       method: JoinServiceService.join,
-      ...{ endpoint, signal: call.signal },
+      endpoint,
+      signal: call.signal,
       connectDeadlineMs: CONNECT_DEADLINE_MS,
       keepAliveMs: KEEP_ALIVE_MS,
     });
@@ -174,7 +173,8 @@ export class TicketSearch {
     });
     let turn: TicketTurn | undefined;
     try {
-      const ticket = await unlessAborted(asking, signal);
+      // What a TPM does cannot be stopped; nothing waits for it after the signal.
+      const ticket = await abortable(asking, signal);
       if (ticket.kit === undefined) return ticket;
       turn = turnOf(dialled);
       return { ...ticket, turn };
@@ -183,7 +183,6 @@ export class TicketSearch {
       asking.then(drop, () => {});
       throw error;
     } finally {
-      signal.removeEventListener("abort", hangUp);
       if (turn === undefined) dialled[Symbol.dispose]();
     }
   }
@@ -261,18 +260,6 @@ interface Attempt {
   isFounded: boolean;
   /** Why this side ended it, where that says nothing of the service. */
   givenUp?: BootstrapError;
-}
-
-/** What a TPM does cannot be stopped; nobody waits for it after the signal. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const stop = () => reject(signal.reason);
-  signal.addEventListener("abort", stop, { once: true });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
 }
 
 /** What a peer said is a refusal; anything else that may be retried is the connection's doing. */

@@ -21,7 +21,8 @@ export const WORKER_SEQUENCE: Sequence<Joining> = Object.freeze({
     run: async ({ kubelet, kubeadm, obtainTicket, facts, journal, signal }) => {
       if (!await kubelet.hasJoined()) await obtainTicket();
       await kubeadm.join(joinDocument(facts()), {
-        ...{ deadlineMs: KUBEADM_JOIN_DEADLINE_MS, signal },
+        deadlineMs: KUBEADM_JOIN_DEADLINE_MS,
+        signal,
         onProgress: ({ phase, detail }) => journal.detail("kubeadm-join", `${phase}: ${detail}`),
       });
     },

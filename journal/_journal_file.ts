@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { fromUtf8, hex, sha256, utf8 } from "../platform/bytes.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import { readJson } from "../platform/json.ts";
 
 /** No journal is larger: 400 events of 500 characters, each of which JSON may write as six bytes, and the rest. */
 export const MAXIMUM_JOURNAL_BYTES = 1 << 21;
@@ -147,16 +148,11 @@ function readText(bytes: Uint8Array, what: string): string {
 }
 
 function parseContent(body: string, what: string): JournalContent {
-  let value: unknown;
-  try {
-    value = JSON.parse(body);
-  } catch (cause) {
-    throw malformed(what, "its content is not JSON", cause);
-  }
-  const result = v.safeParse(contentSchema, value);
-  if (result.success) return result.output;
-  const field = v.getDotPath(result.issues[0]) ?? "";
-  throw malformed(what, `its "${field}" is wrong: ${result.issues[0].message}`);
+  return readJson(body, {
+    schema: contentSchema,
+    maximumBytes: MAXIMUM_JOURNAL_BYTES,
+    error: (reason, _key, cause) => malformed(what, `its content is wrong: ${reason}`, cause),
+  });
 }
 
 async function checksum(body: string): Promise<string> {

@@ -185,7 +185,10 @@ export class Journal {
 
   #append(phase: string, state: JournalEvent["state"], detail: string, durationMs: number): void {
     const event = {
-      ...{ number: this.#lastNumber + 1, phase, state, durationMs },
+      number: this.#lastNumber + 1,
+      phase,
+      state,
+      durationMs,
       detail: detail.slice(0, MAXIMUM_DETAIL_LENGTH).toWellFormed(),
       timeMs: this.#parts.clock.now().getTime(),
     };

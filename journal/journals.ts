@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { hex } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { ensureFolder, removeIfExists, removeTemporaries } from "../platform/files.ts";
+import { present } from "../platform/present.ts";
 import { checkJournalHead, Journal } from "./journal.ts";
 import type { JournalHead, JournalParts } from "./journal.ts";
 
@@ -43,7 +44,7 @@ export class Journals {
     await ensureFolder(this.#folder);
     await journal.keep(this.#path, {
       ...this.#headOf(clusterId),
-      ...(operation === undefined ? {} : { operation }),
+      ...present("operation", operation),
     });
   }
 

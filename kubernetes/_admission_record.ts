@@ -35,7 +35,12 @@ const dataSchema = v.object({
 export function writeRecord(record: AdmissionRecord): Record<string, string> {
   const { identity, nodeName, role, nodeKey, addresses, evidenceDigest, resetCount } = record;
   return {
-    ...{ identity, nodeName, role, nodeKey, addresses: JSON.stringify(addresses), evidenceDigest },
+    identity,
+    nodeName,
+    role,
+    nodeKey,
+    addresses: JSON.stringify(addresses),
+    evidenceDigest,
     ...(resetCount === undefined ? {} : { resetCount: String(resetCount) }),
   };
 }

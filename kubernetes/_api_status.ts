@@ -1,10 +1,13 @@
 import * as v from "valibot";
 import { BootstrapError, type ErrorCode } from "../platform/errors.ts";
+import { readJson } from "../platform/json.ts";
 import { redact } from "./_redact.ts";
 
 /** The part of a `meta/v1` Status that says what went wrong. */
 const statusSchema = v.object({ reason: v.optional(v.string(), ""), message: v.optional(v.string(), "") });
 
+/** A Status may quote the object that is refused. */
+const MAXIMUM_BODY_BYTES = 1 << 20;
 const LONGEST_MESSAGE = 500;
 
 function codeOf(status: number, reason: string): ErrorCode {
@@ -28,13 +31,7 @@ function codeOf(status: number, reason: string): ErrorCode {
 
 /** The error for an answer of the API server that is no success. */
 export function statusError(what: string, status: number, body: string): BootstrapError {
-  let parsed: { readonly reason: string; readonly message: string } = { reason: "", message: "" };
-  try {
-    const result = v.safeParse(statusSchema, JSON.parse(body));
-    if (result.success) parsed = result.output;
-  } catch {
-    // A proxy's page instead of a Status: the number says enough.
-  }
+  const parsed = statusIn(body);
   const message = redact(parsed.message).slice(0, LONGEST_MESSAGE);
   return new BootstrapError(
     codeOf(status, parsed.reason),
@@ -43,4 +40,17 @@ export function statusError(what: string, status: number, body: string): Bootstr
       details: { request: what, status: String(status), reason: parsed.reason },
     },
   );
+}
+
+/** A proxy may answer with a page instead of a Status: the number then says enough. */
+function statusIn(body: string): v.InferOutput<typeof statusSchema> {
+  try {
+    return readJson(body, { schema: statusSchema, maximumBytes: MAXIMUM_BODY_BYTES, error: notStatus });
+  } catch {
+    return { reason: "", message: "" };
+  }
+}
+
+function notStatus(reason: string): BootstrapError {
+  return new BootstrapError("malformed/kubernetes-api", `Cannot read a Status: ${reason}`);
 }

@@ -1,5 +1,6 @@
 import { Metadata, status } from "@grpc/grpc-js";
 import type { CallOptions, ClientUnaryCall, ServiceError } from "@grpc/grpc-js";
+import { onAbort } from "../platform/abortable.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { ClusterClient, type MemberListResponse, type MemberRemoveResponse } from "../proto/gen/etcd.ts";
 import { certificateError, etcdError } from "./_etcd_error.ts";
@@ -68,15 +69,12 @@ export class EtcdChannel {
     });
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     const call = start(client, { deadline }, (error, response) => error === null ? resolve(response) : reject(error));
-    const stop = () => call.cancel();
-    signal.addEventListener("abort", stop, { once: true });
-    if (signal.aborted) stop();
+    using _stopping = onAbort(signal, () => call.cancel());
     try {
       return await promise;
     } catch (error) {
       throw await this.#explain(request, error as ServiceError, { deadline, signal });
     } finally {
-      signal.removeEventListener("abort", stop);
       client.close();
     }
   }

@@ -50,7 +50,9 @@ export function etcdError(
   const [code, sentence] = outcomeOf(error.code);
   return new BootstrapError(code, `etcd at ${endpoint} ${sentence}: ${request}`, {
     details: {
-      ...{ endpoint, request, status: status[error.code] ?? String(error.code) },
+      endpoint,
+      request,
+      status: status[error.code] ?? String(error.code),
       reason: redact(error.details).slice(0, LONGEST_REASON),
     },
   });
@@ -74,7 +76,9 @@ export function noEndpointError(errors: readonly BootstrapError[]): BootstrapErr
   const told = errors.find(({ retriable }) => retriable) ?? first;
   const all = errors.map(({ code, details }) => `${details.endpoint ?? "?"} ${code}`).join(", ");
   return new BootstrapError(told.code, told.message, {
-    ...{ retriable: told.retriable, next: told.next, cause: told.cause },
+    retriable: told.retriable,
+    next: told.next,
+    cause: told.cause,
     details: errors.length > 1 ? { ...told.details, endpoints: all } : told.details,
   });
 }

@@ -1,6 +1,7 @@
 import { isIP, type Socket } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 import { CallCredentials, ChannelCredentials } from "@grpc/grpc-js";
+import { onAbort } from "../platform/abortable.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { codeOfTlsError } from "./_etcd_error.ts";
 
@@ -106,23 +107,21 @@ export class EtcdChannelCredentials extends ChannelCredentials implements Dispos
  *
  * @param signal Ends the attempt.
  */
-export function findTlsProblem(
+export async function findTlsProblem(
   { host, port }: EtcdEndpoint,
   credentials: EtcdCredentials,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const socket = startTls({ port }, host, credentials);
-    const end = (code?: string) => {
-      signal.removeEventListener("abort", stop);
-      socket.destroy();
-      resolve(code);
-    };
-    const stop = () => end();
-    socket.on("error", (error) => end(codeOfTlsError(error)));
-    socket.once("data", stop);
-    socket.once("close", stop);
-    signal.addEventListener("abort", stop, { once: true });
-    if (signal.aborted) stop();
-  });
+  const { promise, resolve } = Promise.withResolvers<string | undefined>();
+  const socket = startTls({ port }, host, credentials);
+  const stop = () => resolve(undefined);
+  socket.on("error", (error) => resolve(codeOfTlsError(error)));
+  socket.once("data", stop);
+  socket.once("close", stop);
+  using _stopping = onAbort(signal, stop);
+  try {
+    return await promise;
+  } finally {
+    socket.destroy();
+  }
 }

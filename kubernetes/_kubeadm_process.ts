@@ -3,6 +3,7 @@ import { hex, isZero, randomBytes, utf8 } from "../platform/bytes.ts";
 import { type CommandResult, type CommandRunner, runOrThrow } from "../platform/command.ts";
 import { BootstrapError, type ErrorCode } from "../platform/errors.ts";
 import { ensureFolder, exists, readFileIfExists, removeIfExists, writeFileAtomic } from "../platform/files.ts";
+import { present } from "../platform/present.ts";
 import { type KubeadmProgress, parseFailure, parseProgress } from "./_kubeadm_output.ts";
 import { createRedactor, redact } from "./_redact.ts";
 import { isWholeKubeconfig, isWholePem } from "./_torn_files.ts";
@@ -75,7 +76,7 @@ export class KubeadmProcess {
     return this.withPrivateFile(document, (config) =>
       this.#commands.run(["kubeadm", ...argv, `--config=${config}`], {
         deadlineMs: run.deadlineMs,
-        ...(run.signal === undefined ? {} : { signal: run.signal }),
+        ...present("signal", run.signal),
         onLine(raw, stream) {
           const line = redactors[stream](raw);
           run.onLine?.(line);

@@ -4,6 +4,7 @@ import type { Clock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { exists, removeIfExists, syncFolder } from "../platform/files.ts";
 import { hostAndPort } from "../platform/host.ts";
+import { present } from "../platform/present.ts";
 import { pollUntil } from "./_poll.ts";
 import { isWholeManifest } from "./_torn_files.ts";
 import type { NodeFacts } from "./documents.ts";
@@ -92,10 +93,14 @@ async function stopped({ isListening, node, clock, signal }: OwnMemberParts): Pr
     for (const port of [CLIENT_PORT, PEER_PORT]) if (await isListening(node.address, port)) return undefined;
     return true;
   }, {
-    ...{ clock, deadlineMs: STOP_DEADLINE_MS, firstMs: 50, longestMs: 1_000, code: "timeout/etcd" },
+    clock,
+    deadlineMs: STOP_DEADLINE_MS,
+    firstMs: 50,
+    longestMs: 1_000,
+    code: "timeout/etcd",
     failure: "The etcd of an earlier try did not end",
     next: "Look at the kubelet's log: journalctl -u kubelet",
-    ...(signal === undefined ? {} : { signal }),
+    ...present("signal", signal),
   });
 }
 

@@ -1,6 +1,7 @@
 import type { Clock } from "../platform/clock.ts";
 import { SECOND_MS } from "../platform/duration.ts";
 import { BootstrapError, type BootstrapErrorOptions, type ErrorCode } from "../platform/errors.ts";
+import { present } from "../platform/present.ts";
 import { retry } from "../platform/retry.ts";
 
 /** How long is waited, and by which clock. */
@@ -59,5 +60,5 @@ function sentence({ failure, deadlineMs }: Poll): string {
 }
 
 function options({ next }: Poll, cause: unknown): BootstrapErrorOptions {
-  return { ...(next === undefined ? {} : { next }), ...(cause === undefined ? {} : { cause }) };
+  return { ...present("next", next), cause };
 }

@@ -1,3 +1,5 @@
+import { onAbort } from "../platform/abortable.ts";
+
 /** How long the server may take for its part: the call before has just reached it, or failed to. */
 const HANDSHAKE_DEADLINE_MS = 5_000;
 const HTTPS_PORT = 443;
@@ -18,7 +20,7 @@ export async function tlsRefusal(server: URL, caPem: string, signal?: AbortSigna
   const ended = signal === undefined ? deadline : AbortSignal.any([deadline, signal]);
   let connection: Deno.Conn | undefined;
   const close = () => connection?.[Symbol.dispose]();
-  ended.addEventListener("abort", close);
+  using _closing = onAbort(ended, close);
   try {
     const tcp = await Deno.connect({ hostname, port, signal: ended });
     connection = tcp;
@@ -29,7 +31,6 @@ export async function tlsRefusal(server: URL, caPem: string, signal?: AbortSigna
   } catch (error) {
     return error instanceof Deno.errors.InvalidData ? error : undefined;
   } finally {
-    ended.removeEventListener("abort", close);
     close();
   }
 }

@@ -7,6 +7,8 @@
 import * as v from "valibot";
 import { SECOND_MS } from "../platform/duration.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import { readJson } from "../platform/json.ts";
+import { present } from "../platform/present.ts";
 import { statusError } from "./_api_status.ts";
 import { tlsRefusal } from "./_tls_refusal.ts";
 
@@ -179,7 +181,7 @@ export class KubernetesApi implements Disposable {
         client: this.#client,
         redirect: "manual",
         signal,
-        headers: { accept: "application/json", ...(contentType === undefined ? {} : { "content-type": contentType }) },
+        headers: { accept: "application/json", ...present("content-type", contentType) },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       };
       const response = await fetch(this.#server.origin + path, request);
@@ -195,7 +197,7 @@ export class KubernetesApi implements Disposable {
       throw await this.#unreachable(what, cause);
     }
     if (status < 200 || status > 299) throw statusError(what, status, text);
-    const result = await schema["~standard"].validate(parseJson(text, what));
+    const result = await schema["~standard"].validate(parseAnswer(text, what));
     if (result.issues === undefined) return result.value;
     throw new BootstrapError("malformed/kubernetes-api", `${what} was answered with something else than expected`, {
       details: { reason: result.issues[0]?.message ?? "" },
@@ -232,10 +234,12 @@ async function readText(response: Response, what: string): Promise<string> {
   return await new Blob(chunks).text();
 }
 
-function parseJson(text: string, what: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new BootstrapError("malformed/kubernetes-api", `${what} was not answered in JSON`, { cause });
-  }
+/** An answer as it came; what it must be is its caller's concern. */
+function parseAnswer(text: string, what: string): unknown {
+  return readJson(text, {
+    schema: v.unknown(),
+    maximumBytes: MAXIMUM_ANSWER_BYTES,
+    error: (reason, _key, cause) =>
+      new BootstrapError("malformed/kubernetes-api", `Cannot read the answer to ${what}: ${reason}`, { cause }),
+  });
 }

@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import type { Clock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import { present } from "../platform/present.ts";
 import { type FailureKind, type KubeadmParts, KubeadmProcess, type KubeadmRun } from "./_kubeadm_process.ts";
 import { etcdOfCluster } from "./_etcd_of_cluster.ts";
 import { isOwnVoter, settleOwnMember } from "./_own_etcd_member.ts";
@@ -154,9 +155,13 @@ export class ControlPlaneJoin {
     const manifest = join(this.#process.kubernetesFolder, "manifests", "etcd.yaml");
     using etcd = await etcdOfCluster(this.#process.kubernetesFolder);
     const own = await settleOwnMember({
-      ...{ etcd, manifest, isListening, node: facts.node, clock: this.#parts.clock },
+      etcd,
+      manifest,
+      isListening,
+      node: facts.node,
+      clock: this.#parts.clock,
       etcdFolder: this.#etcdFolder,
-      ...(run.signal === undefined ? {} : { signal: run.signal }),
+      ...present("signal", run.signal),
     });
     if (own === "member") return;
     const ended = new AbortController();

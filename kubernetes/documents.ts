@@ -7,6 +7,7 @@
  */
 import { stringify } from "yaml";
 import { hostAndPort } from "../platform/host.ts";
+import { present } from "../platform/present.ts";
 import type { ClusterSettings, EtcdPatience, KubeadmTimeouts, LeaderElection } from "./settings.ts";
 
 const KUBEADM_API = "kubeadm.k8s.io/v1beta4";
@@ -87,8 +88,8 @@ export function initDocuments(settings: ClusterSettings, facts: InitFacts): stri
       controlPlaneEndpoint: endpoint,
       encryptionAlgorithm: "ECDSA-P256",
       networking: {
-        ...(settings.podSubnet === undefined ? {} : { podSubnet: settings.podSubnet }),
-        ...(settings.serviceSubnet === undefined ? {} : { serviceSubnet: settings.serviceSubnet }),
+        ...present("podSubnet", settings.podSubnet),
+        ...present("serviceSubnet", settings.serviceSubnet),
       },
       apiServer: { certSANs: [...new Set([facts.node.address, facts.node.name, hostOf(endpoint)])] },
       controllerManager: { extraArgs: [...SIGNER_RATE, ...election] },

@@ -162,8 +162,11 @@ function idOf(id: bigint): string {
 
 function membersOf({ members }: MemberListResponse): readonly EtcdMember[] {
   return members.map(({ ID, name, peerURLs, clientURLs, isLearner }: Member) => ({
-    ...{ id: idOf(ID), name, isLearner },
-    ...{ peerUrls: peerURLs, clientUrls: clientURLs },
+    id: idOf(ID),
+    name,
+    isLearner,
+    peerUrls: peerURLs,
+    clientUrls: clientURLs,
   }));
 }
 

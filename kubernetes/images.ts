@@ -6,7 +6,11 @@
 import * as v from "valibot";
 import { type CommandRunner, runOrThrow } from "../platform/command.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import { readJson } from "../platform/json.ts";
 import { CRI_SOCKET } from "./documents.ts";
+
+/** All that is kept of a program's output. */
+const MAXIMUM_LIST_BYTES = 1 << 20;
 
 const imagesSchema = v.object({
   images: v.array(v.object({ repoTags: v.optional(v.array(v.string()), []) })),
@@ -38,9 +42,11 @@ export async function missingImages(
 }
 
 function tagsOf(text: string): string[] {
-  try {
-    return v.parse(imagesSchema, JSON.parse(text)).images.flatMap(({ repoTags }) => repoTags);
-  } catch (cause) {
-    throw new BootstrapError("malformed/crictl", "Cannot read crictl's list of images", { cause });
-  }
+  const { images } = readJson(text, {
+    schema: imagesSchema,
+    maximumBytes: MAXIMUM_LIST_BYTES,
+    error: (reason, _key, cause) =>
+      new BootstrapError("malformed/crictl", `Cannot read crictl's list of images: ${reason}`, { cause }),
+  });
+  return images.flatMap(({ repoTags }) => repoTags);
 }

@@ -102,7 +102,9 @@ function certificateOf(api: KubernetesApi, path: string, wait: Wait): Promise<st
     });
   }, {
     ...wait,
-    ...{ firstMs: FIRST_POLL_MS, longestMs: LONGEST_POLL_MS, code: "timeout/node-certificate" },
+    firstMs: FIRST_POLL_MS,
+    longestMs: LONGEST_POLL_MS,
+    code: "timeout/node-certificate",
     failure: "The certificate was not signed",
     next: "Look whether kube-controller-manager runs: it signs certificates",
   });

@@ -8,6 +8,7 @@
  */
 import type { Clock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import { present } from "../platform/present.ts";
 import { pollUntil } from "./_poll.ts";
 import { unless } from "./_unless.ts";
 import { AdmissionRecords } from "./admission_records.ts";
@@ -98,9 +99,12 @@ class Removal {
       const found = await this.#find();
       return found === undefined ? "ended" : found.answer;
     }, {
-      ...{ clock: this.#deps.clock, deadlineMs: this.#deps.deadlineMs },
-      ...(this.#deps.signal === undefined ? {} : { signal: this.#deps.signal }),
-      ...{ firstMs: FIRST_POLL_MS, longestMs: LONGEST_POLL_MS, code: "unavailable/removal" },
+      clock: this.#deps.clock,
+      deadlineMs: this.#deps.deadlineMs,
+      ...present("signal", this.#deps.signal),
+      firstMs: FIRST_POLL_MS,
+      longestMs: LONGEST_POLL_MS,
+      code: "unavailable/removal",
       failure: `No join service answered the request to remove the etcd member of ${nodeName}`,
       next:
         "Look at a control plane that is left: `systemctl status bootstrapper-join-service`, and whether etcd has a " +

@@ -66,7 +66,10 @@ export async function waitForKubelet(wait: Wait, url: string = KUBELET_HEALTHZ):
     }
   }, {
     ...wait,
-    ...{ firstMs: FIRST_POLL_MS, longestMs: LONGEST_POLL_MS, code: "timeout/kubelet", next: LOOK_AT_KUBELET },
+    firstMs: FIRST_POLL_MS,
+    longestMs: LONGEST_POLL_MS,
+    code: "timeout/kubelet",
+    next: LOOK_AT_KUBELET,
     failure: "The kubelet was not healthy",
   });
 }
@@ -83,7 +86,10 @@ export async function waitForNode(api: KubernetesApi, name: string, state: NodeS
     return state === "registered" || node.status.conditions.some(isReady) || undefined;
   }, {
     ...wait,
-    ...{ firstMs: FIRST_POLL_MS, longestMs: LONGEST_POLL_MS, code: "timeout/node", next: LOOK_AT_KUBELET },
+    firstMs: FIRST_POLL_MS,
+    longestMs: LONGEST_POLL_MS,
+    code: "timeout/node",
+    next: LOOK_AT_KUBELET,
     failure: `The Node ${name} was not ${state === "ready" ? "Ready" : "registered"}`,
   });
 }
@@ -103,7 +109,10 @@ export async function waitForOwnNode(
   const start = wait.clock.monotonicMs();
   const credentials = await pollUntil(() => credentialsOf(kubeconfigPath), {
     ...wait,
-    ...{ firstMs: FIRST_POLL_MS, longestMs: LONGEST_POLL_MS, code: "timeout/node", next: LOOK_AT_KUBELET },
+    firstMs: FIRST_POLL_MS,
+    longestMs: LONGEST_POLL_MS,
+    code: "timeout/node",
+    next: LOOK_AT_KUBELET,
     failure: `The kubelet had no credentials at ${kubeconfigPath}`,
   });
   using api = new KubernetesApi(credentials);

@@ -10,6 +10,7 @@ import type { NodeRole } from "./node_role.ts";
 import * as v from "valibot";
 import { BootstrapError, type ErrorCode, errorFamily } from "../platform/errors.ts";
 import { isLabel } from "../platform/label.ts";
+import { present } from "../platform/present.ts";
 import type { KubernetesApi } from "./api.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
 
@@ -202,9 +203,10 @@ function readRemoval({ metadata, data }: v.InferOutput<typeof objectSchema>): St
   const { nodeName, role, identity, nodeUid, addresses, requestedAt } = result.output;
   const answer = answerOf(result.output);
   return {
-    ...{ uid: metadata.uid, resourceVersion: metadata.resourceVersion },
+    uid: metadata.uid,
+    resourceVersion: metadata.resourceVersion,
     request: { nodeName, role, identity, nodeUid, addresses, requestedAt },
-    ...(answer === undefined ? {} : { answer }),
+    ...present("answer", answer),
   };
 }
 

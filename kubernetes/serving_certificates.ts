@@ -136,7 +136,8 @@ export async function approveServingRequest(
   await api.replace(`${PATH}/${name}/approval`, {
     ...object,
     // The items of a list do not say what they are.
-    ...{ apiVersion: "certificates.k8s.io/v1", kind: "CertificateSigningRequest" },
+    apiVersion: "certificates.k8s.io/v1",
+    kind: "CertificateSigningRequest",
     status: { conditions: [condition] },
   }, v.unknown());
 }

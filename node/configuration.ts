@@ -18,6 +18,7 @@ import type { ConfigurationDocument } from "./configuration_schema.ts";
 import { readConfigurationDocument } from "./configuration_schema.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
 import { endpointText, readEndpoint, readListenAddress } from "../platform/endpoint.ts";
+import { present } from "../platform/present.ts";
 
 /** Where the InitServer listens unless the configuration says otherwise. */
 export const DEFAULT_INIT_LISTEN = "0.0.0.0:9443";
@@ -83,7 +84,7 @@ export function readNodeConfiguration(text: string, what: string): NodeConfigura
   }
   return {
     trust,
-    node: { role, ...(name === undefined ? {} : { name }), ...(address === undefined ? {} : { address }) },
+    node: { role, ...present("name", name), ...present("address", address) },
     evidence,
     init,
     join: { endpoints },

@@ -50,8 +50,12 @@ export function controlPlaneMaker(
   const pki = join(paths.kubernetes, "pki");
   const installation = { folder: paths.joinService, address: self.address, trust, clock, commands };
   const controlPlane = new ControlPlaneJoin({
-    ...{ commands, clock, privateFolder: paths.run },
-    ...{ kubernetesFolder: paths.kubernetes, kubeletFolder: paths.kubelet, etcdFolder: paths.etcd },
+    commands,
+    clock,
+    privateFolder: paths.run,
+    kubernetesFolder: paths.kubernetes,
+    kubeletFolder: paths.kubelet,
+    etcdFolder: paths.etcd,
   });
   return {
     async preflight({ settings, clusterId }, signal) {
@@ -69,7 +73,10 @@ export function controlPlaneMaker(
       const keys = await readPrivateKeyPem(fromUtf8(kit.keys.caKey, "CA key"), "CA key");
       const own = endpointText({ host: self.address, port: JOIN_SERVICE_PORT });
       await stageJoinService(installation, {
-        ...{ ca: joinCertificateAuthority(ca, keys), foundings, apiEndpoints, clusterDocument },
+        ca: joinCertificateAuthority(ca, keys),
+        foundings,
+        apiEndpoints,
+        clusterDocument,
         joinEndpoints: [own, ...joinEndpoints.filter((endpoint) => endpoint !== own)],
         policyDocument: kit.policyDocument,
       });

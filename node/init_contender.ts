@@ -8,12 +8,12 @@ import { documentsOf, foundCluster } from "../init/found_cluster.ts";
 import { InitServer } from "../init/init_server.ts";
 import { kubernetesChecks, preflight } from "../init/preflight.ts";
 import type { StagedInitFolder } from "../init/staged_init.ts";
+import { untilAborted } from "../platform/abortable.ts";
 import { errorFields } from "../platform/log.ts";
 import { installJoinService, JOIN_SERVICE_PORT } from "./join_service_install.ts";
 import { systemdKubelet } from "./kubelet.ts";
 import type { Contender } from "./run_dependencies.ts";
 import { statusRefusal } from "./status.ts";
-import { untilAborted } from "./until_aborted.ts";
 
 /** Serves Init until a cluster stands on this node and its operator has the keys. */
 export async function runInitServer(contender: Contender, folder: StagedInitFolder): Promise<void> {
@@ -22,7 +22,15 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
   // An init that is locked goes on, whatever the configuration says by now.
   if (!init.enabled && lock.state().name !== "locked") return await untilAborted(signal);
   const server = new InitServer({
-    ...{ host: init.listen.host, port: init.listen.port, lock, folder, journals, issuer, trust, clock, log },
+    host: init.listen.host,
+    port: init.listen.port,
+    lock,
+    folder,
+    journals,
+    issuer,
+    trust,
+    clock,
+    log,
     preflight: (staged, journal, signal) => {
       const all = [...checks, ...kubernetesChecks(kubeadm, commands, documentsOf(staged, self), signal)];
       return preflight(all, (check) => journal.detail("preflight", check), signal);
@@ -37,7 +45,10 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
       const state = lock.state();
       const clusterId = state.name === "locked" ? { clusterId: state.lock.clusterId } : {};
       status.update({
-        ...{ phase: "initialising", role: "control-plane", owner: "init", waitsFor: undefined },
+        phase: "initialising",
+        role: "control-plane",
+        owner: "init",
+        waitsFor: undefined,
         ...clusterId,
       });
     },
@@ -53,10 +64,18 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
 function founding({ deps, issuer, kubeadm, status }: Contender): FoundClusterDependencies {
   const { configuration: { trust }, self, paths, commands, clock, log } = deps;
   const kubelet = systemdKubelet({
-    ...{ nodeName: self.name, kubernetesFolder: paths.kubernetes, kubeadm, commands, clock },
+    nodeName: self.name,
+    kubernetesFolder: paths.kubernetes,
+    kubeadm,
+    commands,
+    clock,
   });
   return {
-    ...{ node: self, kubernetesFolder: paths.kubernetes, kubeadm, clock, random: Math.random },
+    node: self,
+    kubernetesFolder: paths.kubernetes,
+    kubeadm,
+    clock,
+    random: Math.random,
     identity: (clusterId) => issuer.ownIdentity(clusterId),
     enableKubelet: () => kubelet.enable(),
     joinServicePort: JOIN_SERVICE_PORT,
@@ -71,8 +90,12 @@ function founding({ deps, issuer, kubeadm, status }: Contender): FoundClusterDep
     },
     installJoinService: ({ ca, founding, request }, { apiEndpoints, joinEndpoints }) =>
       installJoinService({ folder: paths.joinService, address: self.address, trust, clock, commands }, {
-        ...{ ca, foundings: [founding], apiEndpoints, joinEndpoints },
-        ...{ policyDocument: request.policyDocument, clusterDocument: request.clusterDocument },
+        ca,
+        foundings: [founding],
+        apiEndpoints,
+        joinEndpoints,
+        policyDocument: request.policyDocument,
+        clusterDocument: request.clusterDocument,
       }),
   };
 }

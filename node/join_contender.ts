@@ -5,13 +5,13 @@
  */
 import type { JoinClientDependencies, JoinClientOptions } from "../join/client.ts";
 import { runJoinClient } from "../join/client.ts";
+import { untilAborted } from "../platform/abortable.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { controlPlaneMaker } from "./control_plane_maker.ts";
 import { kubeletVersion, systemdKubelet } from "./kubelet.ts";
 import { failedChecks } from "./preflight.ts";
 import type { Contender } from "./run_dependencies.ts";
 import { statusRefusal } from "./status.ts";
-import { untilAborted } from "./until_aborted.ts";
 
 /** Asks for a ticket and joins, until this node is a member of its cluster. */
 export async function joinCluster(contender: Contender): Promise<void> {
@@ -35,7 +35,15 @@ async function dependencies(contender: Contender): Promise<JoinClientDependencie
   const { deps, lock, issuer, journals, kubeadm, checks } = contender;
   const { configuration: { trust, join }, self, paths, commands, clock, log } = deps;
   return {
-    ...{ trust, self, endpoints: join.endpoints, issuer, lock, journals, clock, log, runFolder: paths.run },
+    trust,
+    self,
+    endpoints: join.endpoints,
+    issuer,
+    lock,
+    journals,
+    clock,
+    log,
+    runFolder: paths.run,
     kubeadm: {
       join: (document, run) => kubeadm.join(document, run),
       preflight: async (command, document, run) => [
@@ -44,7 +52,11 @@ async function dependencies(contender: Contender): Promise<JoinClientDependencie
       ],
     },
     kubelet: systemdKubelet({
-      ...{ nodeName: self.name, kubernetesFolder: paths.kubernetes, kubeadm, commands, clock },
+      nodeName: self.name,
+      kubernetesFolder: paths.kubernetes,
+      kubeadm,
+      commands,
+      clock,
     }),
     kubeletVersion: await kubeletVersion(commands),
     controlPlane: controlPlaneMaker({ paths, self, trust, kubeadm, commands, clock }),

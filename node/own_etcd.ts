@@ -12,6 +12,8 @@ import { fromUtf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { readFile, readFileIfExists } from "../platform/files.ts";
+import type { BackOff } from "../platform/retry.ts";
+import { retry } from "../platform/retry.ts";
 import { readYaml } from "../platform/yaml.ts";
 
 /** etcd, as far as a member that leaves needs it. */
@@ -170,7 +172,9 @@ export interface LeaveParts {
  */
 const PATIENCE_MS = 60_000;
 const PATIENCE_WITH_FORCE_MS = 10_000;
-const PAUSE_MS = 1_000;
+/** Each node asks the members for itself: no jitter, as nodes do not leave in step. */
+const BACK_OFF: BackOff = Object.freeze({ firstMs: 1_000, factor: 1, longestMs: 1_000, jitter: 0 });
+const NO_JITTER = () => 0;
 
 /**
  * Has this node leave etcd.
@@ -182,15 +186,15 @@ export async function leaveEtcd(parts: LeaveParts): Promise<{ readonly outcome: 
   const { clock, force } = parts;
   const end = clock.monotonicMs() + (force ? PATIENCE_WITH_FORCE_MS : PATIENCE_MS);
   const seen: SeenByTries = { peers: parts.peers };
-  for (;; await clock.sleep(PAUSE_MS)) {
-    try {
-      return { outcome: await tryToLeave(parts, seen) };
-    } catch (cause) {
-      const error = asBootstrapError(cause);
-      if (error.retriable && clock.monotonicMs() < end) continue;
-      if (!force) throw withForce(error);
-      return { outcome: "skipped by --force", warning: `This node did not leave etcd: ${error.message}` };
-    }
+  const isRetriable = ({ retriable }: BootstrapError) => retriable && clock.monotonicMs() < end;
+  try {
+    return {
+      outcome: await retry(() => tryToLeave(parts, seen), { clock, random: NO_JITTER, backOff: BACK_OFF, isRetriable }),
+    };
+  } catch (cause) {
+    const error = asBootstrapError(cause);
+    if (!force) throw withForce(error);
+    return { outcome: "skipped by --force", warning: `This node did not leave etcd: ${error.message}` };
   }
 }
 
@@ -229,7 +233,9 @@ function removedText(id: string): string {
 /** The same error, with a next action for the person who resets. */
 export function withForce(error: BootstrapError): BootstrapError {
   return new BootstrapError(error.code, error.message, {
-    ...{ retriable: error.retriable, details: error.details, cause: error.cause },
+    retriable: error.retriable,
+    details: error.details,
+    cause: error.cause,
     next: `${error.next === "" ? "Look why etcd does not answer" : error.next}. With --force the reset goes on ` +
       "without a clean end in etcd; then remove the member with `bootstrapper node remove`",
   });

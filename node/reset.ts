@@ -152,7 +152,11 @@ export async function resetNode(deps: ResetDependencies, onProgress: ResetProgre
 
 async function leave({ paths, openEtcd, etcdPeers, force, clock, startedAt, log, warn }: ResetUnderWay): Promise<void> {
   const { outcome, warning } = await leaveEtcd({
-    ...{ kubernetesFolder: paths.kubernetes, peers: etcdPeers, openEtcd, force, clock },
+    kubernetesFolder: paths.kubernetes,
+    peers: etcdPeers,
+    openEtcd,
+    force,
+    clock,
     remember: (peers) => writeResetMarker(paths.state, { startedAt, etcdPeers: peers }),
   });
   log.event("info", "reset-etcd", { outcome });

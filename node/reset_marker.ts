@@ -5,9 +5,10 @@
  */
 import { join } from "node:path";
 import * as v from "valibot";
-import { fromUtf8, utf8 } from "../platform/bytes.ts";
+import { utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { exists, readFileIfExists, removeIfExists, writeFileAtomic } from "../platform/files.ts";
+import { readJson } from "../platform/json.ts";
 
 /** What a reset that goes on has to know. */
 export interface ResetMarker {
@@ -54,16 +55,17 @@ export async function readResetMarker(stateFolder: string): Promise<ResetMarker 
   const path = markerPath(stateFolder);
   const bytes = await readFileIfExists(path, MAXIMUM_BYTES);
   if (bytes === undefined) return undefined;
-  try {
-    const { startedAt, etcdPeers } = v.parse(schema, JSON.parse(fromUtf8(bytes, path)));
-    return { startedAt, etcdPeers };
-  } catch (cause) {
-    throw new BootstrapError("malformed/reset-marker", `Cannot read ${path}`, {
-      cause,
-      next: `Remove ${path}, and run the reset again`,
-      details: { path },
-    });
-  }
+  const { startedAt, etcdPeers } = readJson(bytes, {
+    schema,
+    maximumBytes: MAXIMUM_BYTES,
+    error: (reason, key, cause) =>
+      new BootstrapError("malformed/reset-marker", `Cannot read ${path}: ${reason}`, {
+        cause,
+        next: `Remove ${path}, and run the reset again`,
+        details: { path, key },
+      }),
+  });
+  return { startedAt, etcdPeers };
 }
 
 /** Makes the mark, or replaces it, forced to disk. */

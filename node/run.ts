@@ -21,6 +21,7 @@ import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { ensureFolder, removeTemporaries } from "../platform/files.ts";
 import { errorFields } from "../platform/log.ts";
 import { endpointText } from "../platform/endpoint.ts";
+import { present } from "../platform/present.ts";
 import { guardedIssuer } from "./guarded_issuer.ts";
 import type { ImageFinding } from "./image_measured.ts";
 import { runInitServer } from "./init_contender.ts";
@@ -153,7 +154,7 @@ class RunningNode {
     await proveChannelBinding();
     if (registers !== undefined) await measureTrust(registers, trust);
     await checkNoReset(paths.state);
-    const lock = await openNodeLock({ folder: paths.state, clock, ...(registers === undefined ? {} : { registers }) });
+    const lock = await openNodeLock({ folder: paths.state, clock, ...present("registers", registers) });
     this.#lock = lock;
     const state = lock.state();
     // Keys of an init that the lock does not name are nobody's, and so are journals.
@@ -171,16 +172,23 @@ class RunningNode {
   #contender(owner: LockOwner, signal: AbortSignal, onLocked: () => void): Contender {
     const lock = this.#openLock();
     return {
-      ...{ deps: this.#deps, lock, kubeadm: this.#kubeadm, journals: this.#journals[owner], status: this.status },
-      ...{ issuer: guardedIssuer(this.#deps.issuer, lock), checks: this.#nodeChecks(), waitsFor: this.#waitsFor() },
-      ...{ signal, onLocked },
+      deps: this.#deps,
+      lock,
+      kubeadm: this.#kubeadm,
+      journals: this.#journals[owner],
+      status: this.status,
+      issuer: guardedIssuer(this.#deps.issuer, lock),
+      checks: this.#nodeChecks(),
+      waitsFor: this.#waitsFor(),
+      signal,
+      onLocked,
     };
   }
 
   #nodeChecks(): NodeCheck[] {
     const { configuration: { allowUnmeasuredImage }, paths, clock, unmeasured, registers } = this.#deps;
     const facts = { paths, clock, unmeasured, allowUnmeasuredImage };
-    return nodeChecks({ ...facts, ...(registers === undefined ? {} : { registers }) });
+    return nodeChecks({ ...facts, ...present("registers", registers) });
   }
 
   #waitsFor(): string {

@@ -7,11 +7,12 @@ import * as v from "valibot";
 import { clusterIdText } from "../certificate/cluster_id.ts";
 import type { LockOwner } from "../nodelock/record.ts";
 import { LOCK_OWNERS } from "../nodelock/record.ts";
-import { fromUtf8, utf8 } from "../platform/bytes.ts";
+import { utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { FailedCheck } from "../platform/errors.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { readFileIfExists, writeFileAtomic } from "../platform/files.ts";
+import { readJson } from "../platform/json.ts";
 import type { Log } from "../platform/log.ts";
 
 /** Where a node is in its life. `failed`: the bootstrapper ended with an error; systemd may start it again. */
@@ -123,11 +124,15 @@ export async function readStatus(path: string): Promise<NodeStatus | undefined> 
 
 /** The status that a file's bytes stand for. `what` names it in errors; see {@linkcode readStatus}. */
 export function parseStatus(bytes: Uint8Array, what: string): NodeStatus {
-  try {
-    return v.parse(statusSchema, JSON.parse(fromUtf8(bytes, what)));
-  } catch (cause) {
-    throw new BootstrapError("malformed/status", `Cannot read the status ${what}`, { cause, details: { path: what } });
-  }
+  return readJson(bytes, {
+    schema: statusSchema,
+    maximumBytes: MAXIMUM_STATUS_BYTES,
+    error: (reason, key, cause) =>
+      new BootstrapError("malformed/status", `Cannot read the status ${what}: ${reason}`, {
+        cause,
+        details: { path: what, key },
+      }),
+  });
 }
 
 /** An error as the status shows it; texts from peers are cut so that the document stays small. */

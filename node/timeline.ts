@@ -4,11 +4,13 @@
  * @module
  */
 import * as v from "valibot";
-import { fromUtf8, utf8 } from "../platform/bytes.ts";
+import { utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { readFileIfExists, writeFileAtomic } from "../platform/files.ts";
+import { readJson } from "../platform/json.ts";
 import type { Log } from "../platform/log.ts";
+import { present } from "../platform/present.ts";
 
 /** How a phase ended, or that it has not. `interrupted`: the process died in it. */
 export const PHASE_OUTCOMES = ["running", "succeeded", "failed", "interrupted"] as const;
@@ -63,14 +65,16 @@ export async function readTimeline(path: string): Promise<Timeline> {
 
 /** The timeline that a file's bytes stand for. `what` names it in errors; see {@linkcode readTimeline}. */
 export function parseTimeline(bytes: Uint8Array, what: string): Timeline {
-  try {
-    return { phases: v.parse(timelineSchema, JSON.parse(fromUtf8(bytes, what))).phases };
-  } catch (cause) {
-    throw new BootstrapError("malformed/timeline", `Cannot read the timeline ${what}`, {
-      cause,
-      details: { path: what },
-    });
-  }
+  const { phases } = readJson(bytes, {
+    schema: timelineSchema,
+    maximumBytes: MAXIMUM_TIMELINE_BYTES,
+    error: (reason, key, cause) =>
+      new BootstrapError("malformed/timeline", `Cannot read the timeline ${what}: ${reason}`, {
+        cause,
+        details: { path: what, key },
+      }),
+  });
+  return { phases };
 }
 
 /** What a recorder needs. */
@@ -127,7 +131,7 @@ export class TimelineRecorder {
     const end = async (outcome: "succeeded" | "failed", code?: string) => {
       const durationMs = Math.round(clock.monotonicMs() - startMonotonicMs);
       log.event(code === undefined ? "info" : "warn", "phase-ended", { phase: name, outcome, durationMs, code });
-      await this.#replace(started, { ...started, outcome, durationMs, ...(code === undefined ? {} : { code }) });
+      await this.#replace(started, { ...started, outcome, durationMs, ...present("code", code) });
     };
     let result: T;
     try {

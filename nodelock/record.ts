@@ -3,9 +3,12 @@
  *
  * @module
  */
+import * as v from "valibot";
+import { CLUSTER_ID_BYTES, CLUSTER_ID_TEXT, clusterIdText, readClusterId } from "../certificate/cluster_id.ts";
 import type { Bytes } from "../platform/bytes.ts";
-import { copyOf, equalBytes, fromHex, fromUtf8, hex, sha256, utf8 } from "../platform/bytes.ts";
+import { equalBytes, hex, sha256, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import { readJson } from "../platform/json.ts";
 
 /** Who may hold the node: the InitServer or the JoinClient. */
 export const LOCK_OWNERS = ["init", "join"] as const;
@@ -24,8 +27,22 @@ export interface LockRecord {
 }
 
 const VERSION = 1;
-const CLUSTER_ID_LENGTH = 32;
-const CLUSTER_ID_PREFIX = "sha256:";
+
+/** What a lock must have; that it has nothing else, its bytes must show. */
+const recordSchema = v.object({
+  version: v.literal(VERSION),
+  owner: v.picklist(LOCK_OWNERS),
+  clusterId: v.pipe(
+    v.string(),
+    v.regex(CLUSTER_ID_TEXT, "is not sha256: and 64 hexadecimal digits"),
+    v.transform((text) => readClusterId(text, "clusterId")),
+  ),
+  time: v.pipe(
+    v.string(),
+    v.transform((text) => new Date(text)),
+    v.check((time) => !Number.isNaN(time.getTime()), "is no time"),
+  ),
+});
 
 /** No lock file is larger; a record takes about 230 bytes. */
 export const MAXIMUM_RECORD_LENGTH = 512;
@@ -37,10 +54,10 @@ export const MAXIMUM_RECORD_LENGTH = 512;
  */
 export async function encodeLockRecord(record: LockRecord): Promise<Bytes> {
   const { owner, clusterId, time } = record;
-  if (clusterId.length !== CLUSTER_ID_LENGTH || Number.isNaN(time.getTime())) {
+  if (clusterId.length !== CLUSTER_ID_BYTES || Number.isNaN(time.getTime())) {
     throw new BootstrapError("internal/lock-record", `Cannot write a lock for "${hex(clusterId)}" at "${time}"`);
   }
-  const fields = { version: VERSION, owner, clusterId: CLUSTER_ID_PREFIX + hex(clusterId), time: time.toISOString() };
+  const fields = { version: VERSION, owner, clusterId: clusterIdText(clusterId), time: time.toISOString() };
   const checksum = hex(await sha256(utf8(JSON.stringify(fields))));
   return utf8(JSON.stringify({ ...fields, checksum }) + "\n");
 }
@@ -54,42 +71,18 @@ export async function encodeLockRecord(record: LockRecord): Promise<Bytes> {
  * @throws {BootstrapError} `malformed/lock-record`, naming the field.
  */
 export async function decodeLockRecord(bytes: Uint8Array, what: string): Promise<LockRecord> {
-  if (bytes.length > MAXIMUM_RECORD_LENGTH) throw malformed(what, `it is larger than ${MAXIMUM_RECORD_LENGTH} bytes`);
-  const fields = parseObject(bytes, what);
-  if (fields.version !== VERSION) throw malformed(what, `its "version" is not ${VERSION}`);
-  const owner = LOCK_OWNERS.find((name) => name === fields.owner);
-  if (owner === undefined) throw malformed(what, `its "owner" is none of ${LOCK_OWNERS.join(", ")}`);
-  const record = { owner, clusterId: readClusterId(fields.clusterId, what), time: readTime(fields.time, what) };
+  const { owner, clusterId, time } = readJson(bytes, {
+    schema: recordSchema,
+    maximumBytes: MAXIMUM_RECORD_LENGTH,
+    error: (reason, _key, cause) => malformed(what, reason, cause),
+  });
+  const record = { owner, clusterId, time };
   if (!equalBytes(bytes, await encodeLockRecord(record))) throw malformed(what, "its checksum or its form is wrong");
   return record;
 }
 
-function parseObject(bytes: Uint8Array, what: string): Readonly<Record<string, unknown>> {
-  let value: unknown;
-  try {
-    value = JSON.parse(fromUtf8(bytes, what));
-  } catch (cause) {
-    throw malformed(what, "it is not JSON", cause);
-  }
-  if (typeof value !== "object" || value === null) throw malformed(what, "it is not a JSON object");
-  return { ...value };
-}
-
-function readClusterId(text: unknown, what: string): Bytes {
-  if (typeof text !== "string" || !/^sha256:[0-9a-f]{64}$/.test(text)) {
-    throw malformed(what, 'its "clusterId" is not sha256: and 64 hexadecimal digits');
-  }
-  return copyOf(fromHex(text.slice(CLUSTER_ID_PREFIX.length), "clusterId"));
-}
-
-function readTime(text: unknown, what: string): Date {
-  const time = new Date(typeof text === "string" ? text : NaN);
-  if (Number.isNaN(time.getTime())) throw malformed(what, 'its "time" is no time');
-  return time;
-}
-
 function malformed(what: string, reason: string, cause?: unknown): BootstrapError {
-  return new BootstrapError("malformed/lock-record", `Cannot read the node lock ${what} as ${reason}`, {
+  return new BootstrapError("malformed/lock-record", `Cannot read the node lock ${what}: ${reason}`, {
     cause,
     next: "The node cannot know which cluster it belongs to: build it anew from its image",
     details: { path: what },

@@ -8,9 +8,10 @@
  */
 import { join } from "node:path";
 import * as v from "valibot";
-import { fromUtf8, utf8 } from "../platform/bytes.ts";
+import { utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { ensureFolder, readFileIfExists, removeIfExists, writeFileAtomic } from "../platform/files.ts";
+import { readJson } from "../platform/json.ts";
 
 /** What is recorded of a name. */
 export interface ClusterRecord {
@@ -131,16 +132,16 @@ async function openLock(path: string): Promise<Deno.FsFile> {
 }
 
 function readRecord(bytes: Uint8Array, path: string): ClusterRecord {
-  try {
-    return v.parse(recordSchema, JSON.parse(fromUtf8(bytes, path)));
-  } catch (cause) {
-    const issue = v.isValiError(cause) ? v.getDotPath(cause.issues[0]) ?? "" : "";
-    throw new BootstrapError("malformed/cluster-record", `Cannot read the record ${path}${issue && ` at "${issue}"`}`, {
-      cause,
-      next: "Restore the file from a backup; without it a second cluster of the name could be founded",
-      details: { path },
-    });
-  }
+  return readJson(bytes, {
+    schema: recordSchema,
+    maximumBytes: MAXIMUM_RECORD_BYTES,
+    error: (reason, key, cause) =>
+      new BootstrapError("malformed/cluster-record", `Cannot read the record ${path}: ${reason}`, {
+        cause,
+        next: "Restore the file from a backup; without it a second cluster of the name could be founded",
+        details: { path, key },
+      }),
+  });
 }
 
 /**

@@ -10,6 +10,7 @@ import type { EvidenceCheck, EvidenceClaims, EvidenceVerifier, RegisterExpectati
 import { createFounding } from "../protocol/founding.ts";
 import { helloStatement, initA1, initA2 } from "../protocol/transcript.ts";
 import { verifyEvidence } from "../attestation/verify_evidence.ts";
+import { CLUSTER_ID_BYTES } from "../certificate/cluster_id.ts";
 import type { KeyPair } from "../certificate/keys.ts";
 import { sign } from "../protocol/signature.ts";
 import type { Bytes } from "../platform/bytes.ts";
@@ -21,9 +22,7 @@ import type { Founding, InitClientMessage, InitServerMessage, ProgressEvent } fr
 import { checkInitResult } from "./result.ts";
 import type { CheckedResult } from "./result.ts";
 import { LONGEST_SILENCE_MS } from "../protocol/init_steps.ts";
-
-const NONCE_LENGTH = 32;
-const CLUSTER_ID_LENGTH = 32;
+import { NONCE_BYTES } from "../protocol/lengths.ts";
 
 /** How long a silent node is waited for, milliseconds. */
 export interface InitClientDeadlines {
@@ -69,13 +68,13 @@ export async function verifyNode(
   deadlines: InitClientDeadlines,
   report?: (check: EvidenceCheck) => void,
 ): Promise<VerifiedNode> {
-  const clientNonce = randomBytes(NONCE_LENGTH);
+  const clientNonce = randomBytes(NONCE_BYTES);
   const signature = await sign(operator, "hello", await helloStatement(exchange.binding, clientNonce));
   await exchange.send({ message: { $case: "hello", hello: { clientNonce, operatorKey: operator.spki, signature } } });
 
   const { serverNonce, clusterId, evidence } = await exchange.receive("proposal", deadlines.proposalMs);
-  requireLength(serverNonce, NONCE_LENGTH, "server_nonce");
-  requireLength(clusterId, CLUSTER_ID_LENGTH, "cluster_id");
+  requireLength(serverNonce, NONCE_BYTES, "server_nonce");
+  requireLength(clusterId, CLUSTER_ID_BYTES, "cluster_id");
   if (evidence === undefined) throw new BootstrapError("refused/evidence", "The node sent no evidence");
   const context = { binding: exchange.binding, clientNonce, serverNonce, operatorKey: operator.spki, clusterId };
   const a1 = await initA1(context);

@@ -1,11 +1,12 @@
 /** How `foundOnNode()` keeps to an operation that has begun. */
 import assert from "node:assert/strict";
+import { untilAborted } from "../platform/abortable.ts";
 import { sleepingClock } from "../platform/testing/sleeping_clock.ts";
 import { systemClock } from "../platform/clock.ts";
 import { MINUTE_MS } from "../platform/duration.ts";
 import { BootstrapError, exitCodeOf } from "../platform/errors.ts";
 import type { ProgressEvent } from "../proto/gen/bootstrapper.ts";
-import { Bootstrap, fastClock, stopped, untilStopped } from "../tests/exchanges/init_reconnects.ts";
+import { Bootstrap, fastClock, stopped } from "../tests/exchanges/init_reconnects.ts";
 import type { InitOptions, NewCluster } from "./init_client.ts";
 
 /** A clock whose sleeps end at once. */
@@ -15,7 +16,7 @@ Deno.test("foundOnNode() finishes with the same operation when the node's proces
   await using bootstrap = await Bootstrap.create();
   const { operator } = bootstrap;
   const first = await bootstrap.boot({
-    onFound: (journal, signal) => (journal.detail("kubeadm-init", "certs: Generating"), untilStopped(signal)),
+    onFound: (journal, signal) => (journal.detail("kubeadm-init", "certs: Generating"), untilAborted(signal)),
   });
   const seen = Promise.withResolvers<void>();
   const found = bootstrap.found({ onProgress: ({ state }) => state === "detail" && seen.resolve() });
@@ -77,7 +78,7 @@ Deno.test("foundOnNode() shows the tries of a step that fails twice and then wor
 
 Deno.test("foundOnNode() gives up on a node that is gone, and names what it waited for, what it saw last, and the cause", async () => {
   await using bootstrap = await Bootstrap.create();
-  const world = await bootstrap.boot({ onFound: (_journal, signal) => untilStopped(signal) });
+  const world = await bootstrap.boot({ onFound: (_journal, signal) => untilAborted(signal) });
   const found = bootstrap.found({
     clock: patientClock(),
     patienceMs: 60_000,
@@ -149,7 +150,7 @@ Deno.test("foundOnNode() waits no longer than its patience in the silence before
 
 Deno.test("foundOnNode() gives up within its patience on a node that crashes at the same place again and again", async () => {
   await using bootstrap = await Bootstrap.create();
-  const onFound = (_journal: unknown, signal: AbortSignal) => untilStopped(signal);
+  const onFound = (_journal: unknown, signal: AbortSignal) => untilAborted(signal);
   const begun = () =>
     bootstrap.events.filter(({ phase, state }) => phase === "kubeadm-init" && state === "started").length;
   let world = await bootstrap.boot({ onFound });
@@ -201,7 +202,7 @@ Deno.test("foundOnNode() ends at once with what the node says that no time mends
 
 Deno.test("foundOnNode() signs nothing for a node that was locked and is fresh again", async () => {
   await using bootstrap = await Bootstrap.create();
-  const world = await bootstrap.boot({ onFound: (_journal, signal) => untilStopped(signal) });
+  const world = await bootstrap.boot({ onFound: (_journal, signal) => untilAborted(signal) });
   const found = bootstrap.found({ onProgress: ({ phase }) => phase === "kubeadm-init" && world.stop(stopped) });
   found.catch(() => {});
   await assert.rejects(world.served, stopped);
@@ -219,7 +220,7 @@ Deno.test("foundOnNode() signs nothing for a node that was locked and is fresh a
 
 Deno.test("foundOnNode() ends at once when it is stopped while it waits for the node, and says that the node goes on", async () => {
   await using bootstrap = await Bootstrap.create();
-  const world = await bootstrap.boot({ onFound: (_journal, signal) => untilStopped(signal) });
+  const world = await bootstrap.boot({ onFound: (_journal, signal) => untilAborted(signal) });
   const caller = new AbortController();
   const found = bootstrap.found({
     clock: { ...systemClock, sleep: (_ms, signal) => systemClock.sleep(3_600_000, signal) },

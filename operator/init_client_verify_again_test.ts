@@ -2,16 +2,17 @@
 import assert from "node:assert/strict";
 import type { EvidenceIssuer, MeasurementRegisters } from "../attestation/evidence.ts";
 import type { NodeLock } from "../nodelock/lock.ts";
+import { untilAborted } from "../platform/abortable.ts";
 import { hex } from "../platform/bytes.ts";
 import { systemClock } from "../platform/clock.ts";
 import { BootstrapError, exitCodeOf } from "../platform/errors.ts";
 import { InitWorld } from "../tests/exchanges/init_world.ts";
-import { Bootstrap, stopped, untilStopped } from "../tests/exchanges/init_reconnects.ts";
+import { Bootstrap, stopped } from "../tests/exchanges/init_reconnects.ts";
 import { ShownMachine } from "../tests/exchanges/init_machine.ts";
 import type { InitOptions } from "./init_client.ts";
 
 const TRUST_BYTE = 64;
-const hang = (_journal: unknown, signal: AbortSignal) => untilStopped(signal);
+const hang = (_journal: unknown, signal: AbortSignal) => untilAborted(signal);
 
 /** A machine whose evidence is issued in another way. */
 function issuing(

@@ -8,6 +8,7 @@ import type { KeyPair } from "../certificate/keys.ts";
 import { hex, randomBytes } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import { present } from "../platform/present.ts";
 import type { ClusterRecord } from "./cluster_records.ts";
 import type { VerifiedNode } from "./exchange_client.ts";
 import { OPERATION_ID_LENGTH } from "../protocol/init_request.ts";
@@ -90,7 +91,7 @@ export async function newRecord(
     clusterDocument,
     policyDocument,
     adminKeyPem: await privateKeyPem(await generateKeyPair("p-256")),
-    ...(claims.resetCount === undefined ? {} : { resetCount: claims.resetCount }),
+    ...present("resetCount", claims.resetCount),
     ...(claims.showsNoLock === true ? { showsNoLock: true } : {}),
     time: clock.now().toISOString(),
   };

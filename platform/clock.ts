@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { onAbort } from "./abortable.ts";
 
 /** What the rest of the program knows of time. */
 export interface Clock {
@@ -19,17 +20,15 @@ export const systemClock: Clock = Object.freeze({
   now: () => new Date(),
   monotonicMs: () => performance.now(),
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason);
-      const stop = () => {
-        clearTimeout(timer);
-        reject(signal?.reason);
-      };
-      const timer = setTimeout(() => {
-        signal?.removeEventListener("abort", stop);
-        resolve();
-      }, ms);
-      signal?.addEventListener("abort", stop, { once: true });
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const timer = setTimeout(() => {
+      listening[Symbol.dispose]();
+      resolve();
+    }, ms);
+    const listening = onAbort(signal, () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
     });
+    return promise;
   },
 });

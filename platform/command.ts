@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { onAbort } from "./abortable.ts";
 import { BootstrapError } from "./errors.ts";
 
 /** How a program is run. */
@@ -87,14 +88,13 @@ export const systemCommands: CommandRunner = Object.freeze({
     } catch (cause) {
       throw new BootstrapError("system/command", `Cannot start ${program}`, { cause });
     }
-    const kill = () => {
+    using _killing = onAbort(signal, () => {
       try {
         child.kill("SIGKILL");
       } catch {
         // It has ended by itself in the meantime.
       }
-    };
-    signal.addEventListener("abort", kill, { once: true });
+    });
     const feed = async () => {
       if (options.stdin === undefined) return;
       const writer = child.stdin.getWriter();
@@ -107,7 +107,6 @@ export const systemCommands: CommandRunner = Object.freeze({
       collect(child.stderr, onLine && ((line) => onLine(line, "stderr")), signal),
       feed(),
     ]);
-    signal.removeEventListener("abort", kill);
     if (options.signal?.aborted) throw new BootstrapError("aborted/command", `${program} was stopped`);
     if (deadline.aborted) {
       throw new BootstrapError("timeout/command", `${program} did not end within ${options.deadlineMs / 1000} s`);

@@ -3,30 +3,17 @@
  *
  * @module
  */
-import type { BaseIssue, GenericSchema } from "valibot";
-import { safeParse } from "valibot";
 import { utf8 } from "./bytes.ts";
 import { BootstrapError } from "./errors.ts";
+import type { DocumentSchema } from "./schema_problems.ts";
+import { checkValue } from "./schema_problems.ts";
 import { readYaml } from "./yaml.ts";
+
+export { keyPath } from "./schema_problems.ts";
+export type { DocumentSchema } from "./schema_problems.ts";
 
 /** The largest document that is read, in bytes; the largest sensible policy is a tenth of it. */
 export const MAXIMUM_DOCUMENT_BYTES: number = 64 * 1024;
-
-const SHOWN_PROBLEMS = 5;
-const LONGEST_SHOWN_VALUE = 40;
-
-/** A valibot schema, as far as its type says what comes out of it. */
-export interface DocumentSchema<T> {
-  /** Valibot's own mark. */
-  readonly kind: "schema";
-  /** The part of Standard Schema, version 1, that every valibot schema has. */
-  readonly "~standard": {
-    readonly vendor: "valibot";
-    readonly types?: { readonly output: T } | undefined;
-  };
-}
-
-type Issue = BaseIssue<unknown>;
 
 /**
  * The value that a YAML document stands for, checked by a valibot schema. Objects in the schema should be strict, so
@@ -40,14 +27,10 @@ type Issue = BaseIssue<unknown>;
  * @throws {BootstrapError} `usage/document`, with `document`, and `key` (the path of the first wrong key) in its details.
  */
 export function readDocument<T>(text: string, schema: DocumentSchema<T>, what: string): T {
-  const result = safeParse(schema as GenericSchema<unknown, T>, parseYaml(text, what));
-  if (result.success) return result.output;
-  const problems = result.issues.map((issue) => describe(issue, schema));
-  const shown = problems.slice(0, SHOWN_PROBLEMS).join("; ");
-  const more = problems.length > SHOWN_PROBLEMS ? `; and ${problems.length - SHOWN_PROBLEMS} more` : "";
-  throw new BootstrapError("usage/document", `Cannot use ${what}: ${shown}${more}`, {
-    details: { document: what, key: keyPath(keysOf(result.issues[0])) },
-  });
+  const checked = checkValue(parseYaml(text, what), schema);
+  if (checked.problem === undefined) return checked.value;
+  const { problem, key } = checked;
+  throw new BootstrapError("usage/document", `Cannot use ${what}: ${problem}`, { details: { document: what, key } });
 }
 
 function parseYaml(text: string, what: string): unknown {
@@ -65,82 +48,6 @@ function parseYaml(text: string, what: string): unknown {
 function unreadable(what: string, reason: string, cause?: unknown): BootstrapError {
   return new BootstrapError("usage/document", `Cannot read ${what} as YAML: ${reason}`, {
     details: { document: what, key: "" },
-    ...(cause === undefined ? {} : { cause }),
+    cause,
   });
-}
-
-function describe(issue: Issue, schema: unknown): string {
-  const keys = keysOf(issue);
-  const path = keyPath(keys) || "the document";
-  if (issue.type !== "strict_object" || keys.length === 0) return `${path}: ${reasonOf(issue)}`;
-  if (issue.expected !== "never") {
-    return issue.received === "undefined" ? `${path} is missing` : `${path}: ${reasonOf(issue)}`;
-  }
-  const valid = validKeys(schema, keys.slice(0, -1));
-  const nearest = nearestOf(String(keys.at(-1)), valid);
-  return `${path} is no key here; ${
-    nearest === undefined ? "no key is valid" : `the nearest valid one is "${nearest}"`
-  }`;
-}
-
-/** The schema's own sentence where it has one; otherwise expected and seen, without long values. */
-function reasonOf(issue: Issue): string {
-  if (!issue.message.startsWith("Invalid ")) return issue.message;
-  const seen = issue.received.length > LONGEST_SHOWN_VALUE
-    ? `${issue.received.slice(0, LONGEST_SHOWN_VALUE)}…`
-    : issue.received;
-  const quotes = issue.expected === "string" && /^\d/.test(seen) ? ", a number; write it in quotes" : "";
-  return issue.expected === null ? issue.message : `expected ${issue.expected}, seen ${seen}${quotes}`;
-}
-
-function keysOf(issue: Issue): readonly (string | number)[] {
-  return (issue.path ?? []).map(({ key }) => typeof key === "number" ? key : String(key));
-}
-
-/** How errors name a key, by the names above it and its own: `tpm.pcrs["4"]`; empty for the document itself. */
-export function keyPath(keys: readonly (string | number)[]): string {
-  return keys.map((key, index) => {
-    if (typeof key === "number") return `[${key}]`;
-    return /^[A-Za-z_]\w*$/.test(key) ? `${index === 0 ? "" : "."}${key}` : `[${JSON.stringify(key)}]`;
-  }).join("");
-}
-
-/** The keys that the schema allows at a path: objects, records, arrays and what wraps them are walked. */
-function validKeys(schema: unknown, path: readonly (string | number)[]): readonly string[] {
-  const wrapped = property(schema, "wrapped");
-  if (wrapped !== undefined) return validKeys(wrapped, path);
-  const options = property(schema, "options");
-  if (Array.isArray(options)) return options.flatMap((option) => validKeys(option, path));
-  const entries = property(schema, "entries");
-  const [key, ...rest] = path;
-  if (key === undefined) return Object.keys(entries ?? {});
-  const next = property(entries, String(key)) ?? property(schema, "item") ?? property(schema, "value");
-  return next === undefined ? [] : validKeys(next, rest);
-}
-
-function property(value: unknown, key: string): object | undefined {
-  if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
-  const found: unknown = Reflect.get(value, key);
-  return typeof found === "object" && found !== null ? found : undefined;
-}
-
-function nearestOf(key: string, candidates: readonly string[]): string | undefined {
-  const distances = candidates.map((candidate) => ({ candidate, distance: editDistance(key, candidate) }));
-  return distances.sort((a, b) => a.distance - b.distance)[0]?.candidate;
-}
-
-/** Levenshtein's distance, upper and lower case alike. */
-function editDistance(from: string, to: string): number {
-  const target = [...to.toLowerCase()];
-  let row = target.map((_, index) => index + 1);
-  [...from.toLowerCase().slice(0, LONGEST_SHOWN_VALUE)].forEach((letter, above) => {
-    let diagonal = above;
-    let left = above + 1;
-    row = row.map((up, index) => {
-      left = Math.min(left + 1, up + 1, diagonal + (target[index] === letter ? 0 : 1));
-      diagonal = up;
-      return left;
-    });
-  });
-  return row.at(-1) ?? from.length;
 }

@@ -55,6 +55,8 @@ export interface RetryOptions {
   readonly backOff?: BackOff | ((error: BootstrapError) => BackOff);
   /** Whether another try may work. Default: what the error says of itself. */
   readonly isRetriable?: (error: BootstrapError) => boolean;
+  /** The most tries in a row that fail. Default: no limit. */
+  readonly maximumTries?: number;
   /** Hears of each try that failed, before the pause. */
   readonly onFailedTry?: (failed: FailedTry) => void;
 }
@@ -68,6 +70,7 @@ export interface RetryOptions {
  */
 export async function retry<T>(work: (startOver: () => void) => Promise<T>, options: RetryOptions): Promise<T> {
   const { clock, random, signal, backOff = DEFAULT_BACK_OFF, isRetriable = saysItself, onFailedTry } = options;
+  const { maximumTries = Infinity } = options;
   let failures = 0;
   const startOver = () => {
     failures = 0;
@@ -79,8 +82,8 @@ export async function retry<T>(work: (startOver: () => void) => Promise<T>, opti
     } catch (thrown) {
       signal?.throwIfAborted();
       const error = asBootstrapError(thrown);
-      if (!isRetriable(error)) throw thrown;
       failures++;
+      if (failures >= maximumTries || !isRetriable(error)) throw thrown;
       const pauseMs = backOffMs(typeof backOff === "function" ? backOff(error) : backOff, failures, random());
       onFailedTry?.({ error, failures, pauseMs });
       await clock.sleep(pauseMs, signal);

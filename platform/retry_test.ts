@@ -117,3 +117,18 @@ Deno.test("retry() ends at once when it is aborted: before it begins, between tw
   };
   await assert.rejects(retry(ended, { ...slow, signal: working.signal }), reason);
 });
+
+Deno.test("retry() gives up with the last try that it may make, and counts anew after a start over", async () => {
+  const options = { clock: sleepingClock().clock, random: MIDDLE, maximumTries: 3 };
+  const saved = failing(busy, busy);
+  assert.equal(await retry(saved.work, options), "done");
+  const lost = failing(busy, busy, busy);
+  await assert.rejects(retry(lost.work, options), busy);
+  assert.equal(lost.tries, 3);
+  const moving = failing(busy, busy, busy, busy);
+  const work = (startOver: () => void) => {
+    if (moving.tries === 2) startOver();
+    return moving.work();
+  };
+  assert.equal(await retry(work, options), "done");
+});

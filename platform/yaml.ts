@@ -20,7 +20,11 @@ export function readYaml(text: string): unknown {
   // all before it, the other goes through the text for each error, which for 64 KiB takes seconds.
   const lineCounter = new LineCounter();
   const document = parseDocument(text, {
-    ...{ schema: "core", version: "1.2", uniqueKeys: false, prettyErrors: false, logLevel: "error" },
+    schema: "core",
+    version: "1.2",
+    uniqueKeys: false,
+    prettyErrors: false,
+    logLevel: "error",
     lineCounter,
   });
   const [problem] = [...document.errors, ...document.warnings];

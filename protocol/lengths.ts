@@ -1,6 +1,6 @@
 import { BootstrapError } from "../platform/errors.ts";
 
-/** The length of N_c and N_s. */
+/** The length of a nonce: N_c and N_s of every exchange, and that of an evidence file. */
 export const NONCE_BYTES = 32;
 
 /**

@@ -102,8 +102,10 @@ export class ControlPlaneSlot {
   async write({ lease }: StoredQueue, { slot, turns: transitions, waiting }: QueueState): Promise<boolean> {
     const holder = slot && { identity: slot.identity, nodeName: slot.nodeName, address: slot.address };
     const places = waiting.map(({ identity, nodeName, sinceMs, lastAskedMs }) => ({
-      ...{ identity, nodeName },
-      ...{ since: new Date(sinceMs).toISOString(), lastAsked: new Date(lastAskedMs).toISOString() },
+      identity,
+      nodeName,
+      since: new Date(sinceMs).toISOString(),
+      lastAsked: new Date(lastAskedMs).toISOString(),
     }));
     const annotations = { [ANNOTATION]: JSON.stringify({ holder, waiting: places }) };
     const acquireTime = new Date(slot?.acquiredMs ?? 0);

@@ -58,7 +58,9 @@ export class ControlPlanes implements ControlPlaneAdmission, Disposable {
     this.#parts = parts;
     const { api, admissions, clock } = parts;
     this.#queue = new ControlPlaneQueue({
-      ...{ api, clock, records: admissions },
+      api,
+      clock,
+      records: admissions,
       etcd: () => this.#health(),
       removeMember: (id) => this.#remove(id),
     });

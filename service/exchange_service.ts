@@ -28,6 +28,7 @@ import { checkClockSkew } from "../platform/clock_skew.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { errorFields } from "../platform/log.ts";
 import type { LogFields } from "../platform/log.ts";
+import { present } from "../platform/present.ts";
 import { Evidence } from "../proto/gen/bootstrapper.ts";
 import type { JoinClientMessage, JoinServerMessage, SealedKit, SignedJoinRequest } from "../proto/gen/bootstrapper.ts";
 import { checkLength, NONCE_BYTES } from "../protocol/lengths.ts";
@@ -265,9 +266,13 @@ async function issueTicket(
   const { identity, resetCount, fresh, showsNoLock = false } = claims;
   await service.checkNotRemoved(nodeName);
   const { before } = await admissions.admit({
-    ...{ identity, nodeName, role, addresses, nodeKey: base64(nodeKey) },
+    identity,
+    nodeName,
+    role,
+    addresses,
+    nodeKey: base64(nodeKey),
     evidenceDigest: hex(await sha256(Evidence.encode(evidence).finish())),
-    ...(resetCount === undefined ? {} : { resetCount }),
+    ...present("resetCount", resetCount),
   });
   if (before !== undefined && fresh && !showsNoLock && before.nodeKey !== base64(nodeKey)) {
     log.event("warn", "join-identity-fresh-again", { identity, node: nodeName });
@@ -282,8 +287,12 @@ async function issueTicket(
     message: {
       $case: "ticket",
       ticket: {
-        ...{ nodeCertificate, notAfterMs, clusterDocument, sealedKit },
-        ...{ apiEndpoints: [...apiEndpoints], joinEndpoints: [...joinEndpoints] },
+        nodeCertificate,
+        notAfterMs,
+        clusterDocument,
+        sealedKit,
+        apiEndpoints: [...apiEndpoints],
+        joinEndpoints: [...joinEndpoints],
       },
     },
   });

@@ -18,6 +18,7 @@ import { hex, sha256, utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError, BootstrapError, type ErrorCode } from "../platform/errors.ts";
 import { errorFields, type Log } from "../platform/log.ts";
+import { present } from "../platform/present.ts";
 import { policyChanges } from "./policy_changes.ts";
 
 /** Where a version of the policy is from. */
@@ -102,7 +103,7 @@ export class PolicyInForce {
     if (!this.#current.isConfirmed) {
       throw new BootstrapError("unavailable/policy", "The join service cannot tell which policy holds", {
         next: "On the control plane look at the log: journalctl -u bootstrapper-join-service",
-        ...(this.#obstacle === undefined ? {} : { cause: this.#obstacle }),
+        ...present("cause", this.#obstacle),
       });
     }
     if (this.#current.document !== version.document) {
@@ -174,7 +175,9 @@ export class PolicyInForce {
     this.#obstacle = undefined;
     if (document === before.document) return;
     this.#parts.log.event("info", "policy-changed", {
-      ...{ source, sha256: await digest(document), before: await digest(before.document) },
+      source,
+      sha256: await digest(document),
+      before: await digest(before.document),
       changes: policyChanges(before.document, document),
     });
   }

@@ -23,6 +23,7 @@ import type { Bytes } from "../platform/bytes.ts";
 import { base64 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
+import { present } from "../platform/present.ts";
 import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
 import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
 import type { JoinExchangeService } from "./exchange_parts.ts";
@@ -92,7 +93,11 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
   using api = new KubernetesApi(await apiCredentials(state));
   const admissions = new AdmissionRecords(api);
   const policies = new PolicyInForce({
-    ...{ document: state.policyDocument, createVerifier, clock, log, readFile: readPolicyDocument },
+    document: state.policyDocument,
+    createVerifier,
+    clock,
+    log,
+    readFile: readPolicyDocument,
     findConfigMap: () => findPolicyDocument(api),
   });
   using controlPlanes = credentialsFolder === undefined ? undefined : new ControlPlanes({
@@ -108,7 +113,7 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
     admissions,
     signCertificate: (nodeName, csr) => signCertificate(api, nodeName, csr, clock),
     checkNotRemoved: (nodeName) => checkNotBeingRemoved(api, nodeName),
-    ...(controlPlanes === undefined ? {} : { controlPlanes }),
+    ...present("controlPlanes", controlPlanes),
     clusterVersion: remembered(
       async () => (await api.get("/version", versionSchema)).gitVersion,
       VERSION_AGE_MS,
@@ -163,7 +168,8 @@ function policyParts(policies: PolicyInForce): Omit<JoinExchangeService, keyof W
   const version = policies.current();
   const { policy, verifier } = version;
   return {
-    ...{ verifier, maximumClockSkewMs: policy.maximumClockSkewMs },
+    verifier,
+    maximumClockSkewMs: policy.maximumClockSkewMs,
     roleOf: (identity) => roleOf(policy, identity),
     checkNodeName: (identity, nodeName) => checkNodeName(policy, identity, nodeName),
     confirmPolicy: () => policies.confirm(version),
@@ -178,7 +184,8 @@ function exchangeService(
   const { trust, caCertificate, foundings, certificate, keys, apiEndpoints, joinEndpoints, clusterDocument } = state;
   return {
     identity: { clusterId: trust.clusterId, caCertificate, foundings, certificate, keys },
-    ...{ trust, clock },
+    trust,
+    clock,
     log: believesAll ? log.with({ insecure: "evidence is not verified: variant none" }) : log,
     ticket: { apiEndpoints, joinEndpoints, clusterDocument },
     network: clusterNetwork(apiEndpoints, clusterDocument),

@@ -24,6 +24,7 @@ import type { Bytes } from "../platform/bytes.ts";
 import { base64, equalBytes, fromBase64, fromUtf8, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { ensureFolder, exists, readFile, writeFileAtomic } from "../platform/files.ts";
+import { readJson } from "../platform/json.ts";
 import type { Founding } from "../proto/gen/bootstrapper.ts";
 
 /** What a join service runs on. */
@@ -99,8 +100,12 @@ export async function writeServiceState(folder: string, state: ServiceState): Pr
     })),
     clusterName: trust.clusterName,
     operatorKeys: trust.operatorKeys.map(base64),
-    ...{ policyDocument, clusterDocument, listen, apiServer },
-    ...{ apiEndpoints: [...apiEndpoints], joinEndpoints: [...joinEndpoints] },
+    policyDocument,
+    clusterDocument,
+    listen,
+    apiServer,
+    apiEndpoints: [...apiEndpoints],
+    joinEndpoints: [...joinEndpoints],
   };
   const text = JSON.stringify(document, undefined, 2);
   await writeFileAtomic(join(folder, SERVICE_STATE_FILE), utf8(`${text}\n`), { mode: STATE_MODE });
@@ -149,7 +154,10 @@ export async function readServiceState(
   const trust = { clusterName, clusterId, operatorKeys: operatorKeys.map((key) => fromBase64(key, "operatorKeys")) };
   return {
     ...rest,
-    ...{ keys, certificate: certificate.der, caCertificate, trust },
+    keys,
+    certificate: certificate.der,
+    caCertificate,
+    trust,
     foundings: await Promise.all(foundings.map((founding) => readFounding(founding, trust, clusterId))),
   };
 }
@@ -180,23 +188,17 @@ async function readFounding(
 }
 
 function parseState(bytes: Uint8Array, path: string): v.InferOutput<typeof stateSchema> {
-  let value: unknown;
-  try {
-    value = JSON.parse(fromUtf8(bytes, path));
-  } catch (cause) {
-    throw malformed(path, "", "it is not JSON", cause);
-  }
-  const result = v.safeParse(stateSchema, value);
-  if (result.success) return result.output;
-  const issue = result.issues[0];
-  throw malformed(path, v.getDotPath(issue) ?? "", issue.message);
+  return readJson(bytes, {
+    schema: stateSchema,
+    maximumBytes: MAXIMUM_STATE_BYTES,
+    error: (reason, key, cause) => malformed(path, key, reason, cause),
+  });
 }
 
 function malformed(path: string, key: string, reason: string, cause?: unknown): BootstrapError {
-  const where = key === "" ? "" : `${key}: `;
   return new BootstrapError(
     "malformed/service-state",
-    `Cannot use the join service's state ${path}: ${where}${reason}`,
+    `Cannot use the join service's state ${path}: ${reason}`,
     {
       cause,
       next: "Write it anew: start bootstrapper.service on this node again",

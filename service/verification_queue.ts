@@ -4,6 +4,7 @@
  * @module
  */
 import { RETRY_AFTER_DETAIL } from "../channel/refusal.ts";
+import { onAbort } from "../platform/abortable.ts";
 import { BootstrapError } from "../platform/errors.ts";
 
 /** The bounds of a {@linkcode VerificationQueue}. */
@@ -65,17 +66,12 @@ export class VerificationQueue {
     if (this.#waitingCount >= this.#options.maximumWaiting && !this.#makeRoom(group)) throw busy();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const waiting: Waiting = { start: resolve, refuse: reject };
-    const leave = () => {
+    this.#add(group, waiting);
+    using _leaving = onAbort(gone, () => {
       this.#remove(group, waiting);
       reject(gone.reason);
-    };
-    this.#add(group, waiting);
-    gone.addEventListener("abort", leave, { once: true });
-    try {
-      await promise;
-    } finally {
-      gone.removeEventListener("abort", leave);
-    }
+    });
+    await promise;
   }
 
   #add(group: string, waiting: Waiting): void {

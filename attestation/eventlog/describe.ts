@@ -6,10 +6,11 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import type { ByteReader } from "../../platform/byte_reader.ts";
 import { concat, equalBytes, utf8 } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { devicePathText } from "./_device_path.ts";
-import { logError, LogReader } from "./_reader.ts";
+import { logReader } from "./_format.ts";
 import { asciiIn, guidText, preview, shown, utf16In } from "./_text.ts";
 import type { LogEvent } from "./event_log.ts";
 import { EVENT_TYPE } from "./event_types.ts";
@@ -68,7 +69,7 @@ function candidates({ type, data }: LogEvent): Uint8Array[] {
 /** EDK II measures the value of a boot variable alone. */
 function variableValue(data: Uint8Array): Uint8Array {
   if (data.length < VARIABLE_HEADER_BYTES) return data;
-  const nameLength = new DataView(data.buffer, data.byteOffset).getUint32(GUID_BYTES, true);
+  const nameLength = logReader(data, "variable").at(GUID_BYTES).u32("length of the name");
   return data.subarray(VARIABLE_HEADER_BYTES + 2 * nameLength);
 }
 
@@ -89,10 +90,10 @@ function describe({ type, data }: LogEvent): string {
     case EVENT_TYPE.gpt2:
       return describePartitions(data);
     case EVENT_TYPE.firmwareBlob:
-      return describeBlob(new LogReader(data, "firmware blob"), "");
+      return describeBlob(logReader(data, "firmware blob"), "");
     case EVENT_TYPE.firmwareBlob2: {
-      const reader = new LogReader(data, "firmware blob");
-      const name = reader.bytes(reader.u8());
+      const reader = logReader(data, "firmware blob");
+      const name = reader.bytes(reader.u8("length of the name"), "name");
       return describeBlob(reader, asciiIn(name) ?? preview(name));
     }
     case EVENT_TYPE.eventTag:
@@ -117,13 +118,13 @@ function describeSeparator(data: Uint8Array): string {
 
 /** UEFI_VARIABLE_DATA (Platform Firmware Profile 1.05, 10.2.6). */
 function describeVariable(data: Uint8Array): string {
-  const reader = new LogReader(data, "variable");
-  const guid = guidText(reader.bytes(GUID_BYTES));
-  const nameLength = Number(reader.u64());
-  const valueLength = Number(reader.u64());
-  const nameBytes = reader.bytes(nameLength * 2);
+  const reader = logReader(data, "variable");
+  const guid = guidText(reader.bytes(GUID_BYTES, "GUID"));
+  const nameLength = Number(reader.u64("length of the name"));
+  const valueLength = Number(reader.u64("length of the value"));
+  const nameBytes = reader.bytes(nameLength * 2, "name");
   const name = utf16In(nameBytes) ?? preview(nameBytes);
-  const value = reader.bytes(valueLength);
+  const value = reader.bytes(valueLength, "value");
   reader.end();
   if (name === "BootOrder" && value.length % 2 === 0) {
     const options = Array.from(
@@ -142,43 +143,44 @@ function describeVariable(data: Uint8Array): string {
 
 /** EFI_LOAD_OPTION (UEFI 2.10, 3.1.3). */
 function loadOptionText(value: Uint8Array): string {
-  const reader = new LogReader(value, "load option");
-  reader.u32(); // Attributes.
-  const pathLength = reader.u16();
+  const reader = logReader(value, "load option");
+  reader.skip(4, "attributes");
+  const pathLength = reader.u16("length of the path");
   const name: number[] = [];
-  for (let character = reader.u16(); character !== 0; character = reader.u16()) name.push(character);
-  const path = devicePathText(reader.bytes(pathLength));
-  const options = reader.bytes(reader.remaining);
+  const next = () => reader.u16("character of the name");
+  for (let character = next(); character !== 0; character = next()) name.push(character);
+  const path = devicePathText(reader.bytes(pathLength, "path"));
+  const options = reader.rest("options");
   const text = options.length === 0 ? "" : ` options ${textIn(options) ?? preview(options)}`;
   return `"${String.fromCharCode(...name.slice(0, SHOWN_VARIABLE_BYTES))}" ${path}${text}`;
 }
 
 /** UEFI_IMAGE_LOAD_EVENT (10.2.3): where it was loaded to, its length, its linker's address, its device path. */
 function describeImage(data: Uint8Array): string {
-  const reader = new LogReader(data, "image");
-  reader.u64();
-  const length = reader.u64();
-  reader.u64();
-  const path = reader.bytes(Number(reader.u64()));
+  const reader = logReader(data, "image");
+  reader.skip(8, "address");
+  const length = reader.u64("length of the image");
+  reader.skip(8, "linker's address");
+  const path = reader.bytes(Number(reader.u64("length of the path")), "path");
   const text = path.length === 0 ? "" : devicePathText(path);
   return `${text === "" ? "an image without a path" : text}, ${length} bytes`;
 }
 
 /** UEFI_GPT_DATA (10.2.5). */
 function describePartitions(data: Uint8Array): string {
-  const reader = new LogReader(data, "partition table");
-  const header = reader.bytes(GPT.headerBytes);
-  const entrySize = new DataView(header.buffer).getUint32(GPT.entrySizeOffset, true);
-  if (entrySize < GPT.entryBytes) throw logError("partition table", `its entries have ${entrySize} bytes`);
-  const count = Number(reader.u64());
+  const reader = logReader(data, "partition table");
+  const header = reader.part(GPT.headerBytes, "header");
+  const entrySize = header.at(GPT.entrySizeOffset).u32("size of an entry");
+  if (entrySize < GPT.entryBytes) throw reader.error(`its entries have ${entrySize} bytes`);
+  const count = Number(reader.u64("count of entries"));
   const names: string[] = [];
   for (let i = 0; i < count; i++) {
-    const entry = reader.bytes(entrySize);
+    const entry = reader.bytes(entrySize, "entry");
     const type = guidText(entry.subarray(0, GUID_BYTES));
     const name = utf16In(untilNul(entry.subarray(GPT.nameOffset, GPT.nameOffset + GPT.nameBytes)));
     if (names.length < SHOWN_PARTITIONS) names.push(name === undefined ? type : `${type} "${name}"`);
   }
-  const disk = guidText(header.subarray(GPT.guidOffset, GPT.guidOffset + GUID_BYTES));
+  const disk = guidText(header.at(GPT.guidOffset).bytes(GUID_BYTES, "GUID of the disk"));
   return `disk ${disk}, ${count} partitions: ${names.join(", ")}`;
 }
 
@@ -188,17 +190,17 @@ function untilNul(bytes: Uint8Array): Uint8Array {
   return end === -1 ? bytes : bytes.subarray(0, end);
 }
 
-function describeBlob(reader: LogReader, name: string): string {
-  const base = reader.u64();
-  const length = reader.u64();
+function describeBlob(reader: ByteReader, name: string): string {
+  const base = reader.u64("address");
+  const length = reader.u64("length of the blob");
   return `${name === "" ? "firmware" : name} at 0x${base.toString(16)}, ${length} bytes`;
 }
 
 /** TCG_PCClientTaggedEvent (10.2.8). */
 function describeTag(data: Uint8Array): string {
-  const reader = new LogReader(data, "tagged event");
-  const id = reader.u32();
-  const content = reader.bytes(reader.u32());
+  const reader = logReader(data, "tagged event");
+  const id = reader.u32("tag");
+  const content = reader.bytes(reader.u32("length of the content"), "content");
   return `tag ${id.toString(16).padStart(8, "0")}: ${textIn(content) ?? preview(content)}`;
 }
 

@@ -7,9 +7,10 @@
  *
  * @module
  */
+import type { ByteReader } from "../../platform/byte_reader.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { isZero } from "../../platform/bytes.ts";
-import { logError, LogReader } from "./_reader.ts";
+import { logError, logReader } from "./_format.ts";
 import { EVENT_TYPE } from "./event_types.ts";
 
 /** The hashes of PCR banks that are replayed. */
@@ -75,20 +76,20 @@ const NO_PCR = 0xffffffff;
  */
 export function readEventLog(bytes: Uint8Array): EventLog {
   if (bytes.length > MAXIMUM_LOG_BYTES) throw logError("event log", `it is larger than ${MAXIMUM_LOG_BYTES} bytes`);
-  const reader = new LogReader(bytes, "event log");
+  const reader = logReader(bytes, "event log");
   const first = readOldEvent(reader, 0);
   const isAgile = first.type === EVENT_TYPE.noAction &&
     latin1(first.data.subarray(0, SPEC_ID_BYTES)) === SPEC_ID_03;
   return isAgile ? readAgileLog(first, reader) : readOldLog(first, reader);
 }
 
-function readOldLog(first: LogEvent, reader: LogReader): EventLog {
+function readOldLog(first: LogEvent, reader: ByteReader): EventLog {
   const events = [first];
   while (reader.remaining > 0) events.push(readOldEvent(reader, events.length));
   return { banks: ["sha1"], events };
 }
 
-function readAgileLog(header: LogEvent, reader: LogReader): EventLog {
+function readAgileLog(header: LogEvent, reader: ByteReader): EventLog {
   if (header.pcr !== 0 || !isZero(header.digests.get("sha1") ?? new Uint8Array())) {
     throw logError("event log", "its header has a digest, or a PCR other than 0");
   }
@@ -100,49 +101,49 @@ function readAgileLog(header: LogEvent, reader: LogReader): EventLog {
 
 /** TCG_EfiSpecIDEventStruct: the TPM_ALG_IDs of the banks. */
 function readSpecId(data: Uint8Array): readonly number[] {
-  const reader = new LogReader(data, "event log's header");
-  reader.bytes(SPEC_ID_BYTES);
-  reader.u32(); // platformClass
-  reader.bytes(4); // specVersionMinor, specVersionMajor, specErrata, uintnSize
-  const count = reader.u32();
-  if (count === 0 || count > MAXIMUM_BANKS) throw logError("event log's header", `it has ${count} banks`);
+  const reader = logReader(data, "event log's header");
+  reader.skip(SPEC_ID_BYTES, "signature");
+  reader.skip(4, "platformClass");
+  reader.skip(4, "specVersionMinor, specVersionMajor, specErrata, uintnSize");
+  const count = reader.u32("numberOfAlgorithms");
+  if (count === 0 || count > MAXIMUM_BANKS) throw reader.error(`it has ${count} banks`);
   const algorithms: number[] = [];
   for (let i = 0; i < count; i++) {
-    const id = reader.u16();
-    const length = reader.u16();
-    if (algorithms.includes(id)) throw logError("event log's header", `the bank ${algorithmText(id)} is there twice`);
+    const id = reader.u16("algorithmId");
+    const length = reader.u16("digestSize");
+    if (algorithms.includes(id)) throw reader.error(`the bank ${algorithmText(id)} is there twice`);
     if (ALGORITHMS[id]?.bytes !== length) {
-      throw logError("event log's header", `it has a bank ${algorithmText(id)} with digests of ${length} bytes`);
+      throw reader.error(`it has a bank ${algorithmText(id)} with digests of ${length} bytes`);
     }
     algorithms.push(id);
   }
-  reader.bytes(reader.u8()); // vendorInfo
+  reader.skip(reader.u8("vendorInfoSize"), "vendorInfo");
   reader.end();
   return algorithms;
 }
 
 /** TCG_PCR_EVENT (1.05, 10.2.1). */
-function readOldEvent(reader: LogReader, number: number): LogEvent {
-  const pcr = reader.u32();
-  const type = reader.u32();
+function readOldEvent(reader: ByteReader, number: number): LogEvent {
+  const pcr = reader.u32(`PCR of event ${number}`);
+  const type = reader.u32(`type of event ${number}`);
   checkPcr(pcr, type, number);
-  const digests = new Map<BankHash, Bytes>([["sha1", reader.bytes(SHA1_BYTES)]]);
-  return { number, pcr, type, digests, data: reader.bytes(reader.u32()) };
+  const digests = new Map<BankHash, Bytes>([["sha1", reader.bytes(SHA1_BYTES, `digest of event ${number}`)]]);
+  return { number, pcr, type, digests, data: readData(reader, number) };
 }
 
 /** TCG_PCR_EVENT2 (1.05, 10.2.2): a digest for every bank, each once. */
-function readAgileEvent(reader: LogReader, number: number, algorithms: readonly number[]): LogEvent {
-  const pcr = reader.u32();
-  const type = reader.u32();
+function readAgileEvent(reader: ByteReader, number: number, algorithms: readonly number[]): LogEvent {
+  const pcr = reader.u32(`PCR of event ${number}`);
+  const type = reader.u32(`type of event ${number}`);
   checkPcr(pcr, type, number);
-  const count = reader.u32();
+  const count = reader.u32(`digests of event ${number}`);
   if (count !== algorithms.length) {
     throw logError(`event ${number}`, `it has ${count} digests where the log has ${algorithms.length} banks`);
   }
   const seen = new Set<number>();
   const digests = new Map<BankHash, Bytes>();
   for (let i = 0; i < count; i++) {
-    const id = reader.u16();
+    const id = reader.u16(`bank of event ${number}`);
     const algorithm = ALGORITHMS[id];
     if (algorithm === undefined || !algorithms.includes(id) || seen.has(id)) {
       throw logError(
@@ -151,10 +152,14 @@ function readAgileEvent(reader: LogReader, number: number, algorithms: readonly 
       );
     }
     seen.add(id);
-    const digest = reader.bytes(algorithm.bytes);
+    const digest = reader.bytes(algorithm.bytes, `digest of event ${number}`);
     if (algorithm.hash !== undefined) digests.set(algorithm.hash, digest);
   }
-  return { number, pcr, type, digests, data: reader.bytes(reader.u32()) };
+  return { number, pcr, type, digests, data: readData(reader, number) };
+}
+
+function readData(reader: ByteReader, number: number): Bytes {
+  return reader.bytes(reader.u32(`size of event ${number}`), `data of event ${number}`);
 }
 
 function checkPcr(pcr: number, type: number, number: number): void {

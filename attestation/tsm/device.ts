@@ -12,6 +12,7 @@ import * as v from "valibot";
 import { base64, fromBase64 } from "../../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";
 import type { ErrorCode } from "../../platform/errors.ts";
+import { readJson } from "../../platform/json.ts";
 import type { RegisterFiles } from "../kinds/tdx/rtmr.ts";
 import { TDX_LOCK_REGISTER, TDX_REGISTER_BYTES } from "../kinds/tdx/rtmr.ts";
 import type { TsmReport, TsmRequest } from "./report.ts";
@@ -55,6 +56,9 @@ const answerSchema = v.union([
 ]);
 type Answer = v.InferOutput<typeof answerSchema>;
 
+/** A report and its certificates take some tens of KiB. */
+const MAXIMUM_LINE_BYTES = 1 << 20;
+
 /**
  * Serves requests until the pipe ends. A request that fails is answered with its error.
  *
@@ -72,11 +76,23 @@ export async function serveDevice(pipe: DevicePipe, device: ConfidentialDevice):
 }
 
 function readRequest(line: string): v.InferOutput<typeof requestSchema> {
-  try {
-    return v.parse(requestSchema, JSON.parse(line));
-  } catch (cause) {
-    throw new BootstrapError("malformed/device-request", "Cannot read a request for this machine's devices", { cause });
-  }
+  return readJson(line, {
+    schema: requestSchema,
+    maximumBytes: MAXIMUM_LINE_BYTES,
+    error: (reason, _key, cause) =>
+      new BootstrapError("malformed/device-request", `Cannot read a request for this machine's devices: ${reason}`, {
+        cause,
+      }),
+  });
+}
+
+function readAnswer(line: string): Answer {
+  return readJson(line, {
+    schema: answerSchema,
+    maximumBytes: MAXIMUM_LINE_BYTES,
+    error: (reason, _key, cause) =>
+      new BootstrapError("internal/device", `Cannot read an answer of this machine's devices: ${reason}`, { cause }),
+  });
 }
 
 async function answerTo(line: string, device: ConfidentialDevice): Promise<unknown> {
@@ -121,7 +137,7 @@ export function connectDevice(pipe: DevicePipe): ConfidentialDevice & Disposable
     if (line === undefined) {
       throw new BootstrapError("system/device", "The process that has this machine's devices has ended");
     }
-    const answer = v.parse(answerSchema, JSON.parse(line));
+    const answer = readAnswer(line);
     if (!("error" in answer)) return answer;
     const { code, message, next } = answer.error;
     // It is this program too, so its codes are this program's.

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import type { ByteFormat } from "../../platform/byte_reader.ts";
+import { ByteReader } from "../../platform/byte_reader.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 
 /** A section of an image. */
@@ -44,7 +46,8 @@ const DOS_MAGIC = 0x5a4d;
 const DOS_BYTES = 64;
 const DOS_HEADER_POINTER = 0x3c;
 const PE_MAGIC = 0x4550;
-const COFF_BYTES = 20;
+/** Where the optional header begins, counted from the PE header's signature. */
+const PE_HEADER_BYTES = 24;
 const MACHINES: readonly number[] = [0x8664, 0xaa64];
 /** PE32+, which images for 64-bit machines are. */
 const OPTIONAL_MAGIC = 0x20b;
@@ -55,6 +58,7 @@ const MAXIMUM_DIRECTORIES = 16;
 const CERTIFICATE_DIRECTORY = 4;
 const SECTION_BYTES = 40;
 const NAME_BYTES = 8;
+const FORMAT: ByteFormat = Object.freeze({ order: "little-endian", error: peError });
 /** The Windows loader's own bound. */
 const MAXIMUM_SECTIONS = 96;
 
@@ -67,74 +71,96 @@ const MAXIMUM_SECTIONS = 96;
  *   certificate table that is not at its end.
  */
 export function readPeImage(bytes: Uint8Array, what: string): PeImage {
-  const fail = (reason: string): never => {
-    throw new BootstrapError("malformed/pe", `Cannot read ${what} as a PE image: ${reason}`, {
-      details: { document: what },
-    });
-  };
-  const need = (end: number, field: string) => {
-    if (end > bytes.length) fail(`it ends inside ${field}`);
-  };
-  if (bytes.length > MAXIMUM_IMAGE_BYTES) fail(`it is larger than ${MAXIMUM_IMAGE_BYTES} bytes`);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  need(DOS_BYTES, "the DOS header");
-  if (view.getUint16(0, true) !== DOS_MAGIC) fail("it does not begin with MZ");
-  const coff = view.getUint32(DOS_HEADER_POINTER, true) + 4;
-  if (coff < DOS_BYTES + 4) fail("its PE header is inside the DOS header");
-  need(coff + COFF_BYTES, "the PE header");
-  if (view.getUint32(coff - 4, true) !== PE_MAGIC) fail("it has no PE header");
-  const machine = view.getUint16(coff, true);
-  if (!MACHINES.includes(machine)) fail(`it is for the machine 0x${machine.toString(16)}`);
-
-  const optional = coff + COFF_BYTES;
-  const optionalBytes = view.getUint16(coff + 16, true);
-  const table = optional + optionalBytes;
-  if (optionalBytes < OPTIONAL_FIXED_BYTES) fail("its optional header is too short");
-  need(table, "the optional header");
-  if (view.getUint16(optional, true) !== OPTIONAL_MAGIC) fail("it is not PE32+");
-  const directories = view.getUint32(optional + OPTIONAL.directoryCount, true);
-  const directoryBytes = directories * DIRECTORY_BYTES;
-  if (directories > MAXIMUM_DIRECTORIES || OPTIONAL_FIXED_BYTES + directoryBytes > optionalBytes) {
-    fail("its data directories are not in its optional header");
+  if (bytes.length > MAXIMUM_IMAGE_BYTES) throw peError(what, `it is larger than ${MAXIMUM_IMAGE_BYTES} bytes`);
+  const file = new ByteReader(bytes, what, FORMAT);
+  const header = readHeader(file);
+  const optional = readOptionalHeader(file, header);
+  const { sectionTable, sectionCount } = header;
+  const { headerBytes } = optional;
+  if (sectionTable + sectionCount * SECTION_BYTES > headerBytes) {
+    throw file.error("its section table is longer than its headers");
   }
-
-  const count = view.getUint16(coff + 2, true);
-  if (count === 0 || count > MAXIMUM_SECTIONS) fail(`it has ${count} sections`);
-  const headerBytes = view.getUint32(optional + OPTIONAL.headerBytes, true);
-  if (table + count * SECTION_BYTES > headerBytes) fail("its section table is longer than its headers");
-  need(headerBytes, "the headers");
-
-  const sections = Array.from({ length: count }, (_, i): PeSection => {
-    const at = table + i * SECTION_BYTES;
-    const name = sectionName(bytes.subarray(at, at + NAME_BYTES));
-    if (name === undefined) return fail(`section ${i} has no name of printable characters`);
-    const [virtualSize, virtualAddress, rawSize, rawOffset] = [8, 12, 16, 20].map((field) =>
-      view.getUint32(at + field, true)
-    ) as [number, number, number, number];
-    need(rawOffset + rawSize, `section ${name}`);
-    return { name, virtualSize, virtualAddress, rawOffset, rawSize };
-  });
+  file.at(0).skip(headerBytes, "headers");
+  const sections = readSections(file, header);
   const inFile = sections.filter(({ rawSize }) => rawSize > 0);
   if (overlaps([[0, headerBytes], ...inFile.map(({ rawOffset, rawSize }) => [rawOffset, rawSize] as const)])) {
-    fail("its sections overlap in the file");
+    throw file.error("its sections overlap in the file");
   }
   if (overlaps(sections.map(({ virtualAddress, virtualSize }) => [virtualAddress, virtualSize] as const))) {
-    fail("its sections overlap in memory");
+    throw file.error("its sections overlap in memory");
   }
-
-  const majorImageVersion = view.getUint16(optional + OPTIONAL.majorImageVersion, true);
-  const common = { bytes, checksumOffset: optional + OPTIONAL.checksum, majorImageVersion, headerBytes, sections };
-  if (directories <= CERTIFICATE_DIRECTORY) return { ...common, certificateBytes: 0 };
-  const certificateEntryOffset = optional + OPTIONAL_FIXED_BYTES + CERTIFICATE_DIRECTORY * DIRECTORY_BYTES;
-  const certificateOffset = view.getUint32(certificateEntryOffset, true);
-  const certificateBytes = view.getUint32(certificateEntryOffset + 4, true);
+  const { certificateEntryOffset } = optional;
+  const image = { bytes, ...optional, sections };
+  if (certificateEntryOffset === undefined) return { ...image, certificateBytes: 0 };
+  const entry = file.at(certificateEntryOffset);
+  const certificateOffset = entry.u32("offset of the certificate table");
+  const certificateBytes = entry.u32("size of the certificate table");
   if (certificateBytes > 0 && certificateOffset + certificateBytes !== bytes.length) {
-    fail("its certificate table is not at its end");
+    throw file.error("its certificate table is not at its end");
   }
   if (inFile.some(({ rawOffset, rawSize }) => rawOffset + rawSize > bytes.length - certificateBytes)) {
-    fail("its certificate table overlaps a section");
+    throw file.error("its certificate table overlaps a section");
   }
-  return { ...common, certificateEntryOffset, certificateBytes };
+  return { ...image, certificateBytes };
+}
+
+interface PeHeader {
+  readonly optionalHeader: number;
+  readonly sectionTable: number;
+  readonly sectionCount: number;
+}
+
+/** The DOS header and the PE header it points to. */
+function readHeader(file: ByteReader): PeHeader {
+  const dos = file.at(0).part(DOS_BYTES, "DOS header");
+  if (dos.u16("e_magic") !== DOS_MAGIC) throw file.error("it does not begin with MZ");
+  const start = dos.at(DOS_HEADER_POINTER).u32("e_lfanew");
+  if (start < DOS_BYTES) throw file.error("its PE header is inside the DOS header");
+  const header = file.at(start).part(PE_HEADER_BYTES, "PE header");
+  if (header.u32("signature") !== PE_MAGIC) throw file.error("it has no PE header");
+  const machine = header.u16("Machine");
+  if (!MACHINES.includes(machine)) throw file.error(`it is for the machine 0x${machine.toString(16)}`);
+  const sectionCount = header.u16("NumberOfSections");
+  if (sectionCount === 0 || sectionCount > MAXIMUM_SECTIONS) throw file.error(`it has ${sectionCount} sections`);
+  header.skip(12, "TimeDateStamp, PointerToSymbolTable and NumberOfSymbols");
+  const optionalHeader = start + PE_HEADER_BYTES;
+  const optionalBytes = header.u16("SizeOfOptionalHeader");
+  if (optionalBytes < OPTIONAL_FIXED_BYTES) throw file.error("its optional header is too short");
+  return { optionalHeader, sectionTable: optionalHeader + optionalBytes, sectionCount };
+}
+
+type OptionalHeader = Pick<PeImage, "checksumOffset" | "certificateEntryOffset" | "majorImageVersion" | "headerBytes">;
+
+function readOptionalHeader(file: ByteReader, { optionalHeader: start, sectionTable }: PeHeader): OptionalHeader {
+  const optional = file.at(start).part(sectionTable - start, "optional header");
+  if (optional.u16("Magic") !== OPTIONAL_MAGIC) throw file.error("it is not PE32+");
+  const directories = optional.at(OPTIONAL.directoryCount).u32("NumberOfRvaAndSizes");
+  const end = OPTIONAL_FIXED_BYTES + directories * DIRECTORY_BYTES;
+  if (directories > MAXIMUM_DIRECTORIES || end > sectionTable - start) {
+    throw file.error("its data directories are not in its optional header");
+  }
+  const entry = start + OPTIONAL_FIXED_BYTES + CERTIFICATE_DIRECTORY * DIRECTORY_BYTES;
+  return {
+    checksumOffset: start + OPTIONAL.checksum,
+    majorImageVersion: optional.at(OPTIONAL.majorImageVersion).u16("MajorImageVersion"),
+    headerBytes: optional.at(OPTIONAL.headerBytes).u32("SizeOfHeaders"),
+    ...(directories <= CERTIFICATE_DIRECTORY ? {} : { certificateEntryOffset: entry }),
+  };
+}
+
+function readSections(file: ByteReader, { sectionTable, sectionCount }: PeHeader): PeSection[] {
+  const table = file.at(sectionTable);
+  return Array.from({ length: sectionCount }, (_, i): PeSection => {
+    const header = table.part(SECTION_BYTES, `header of section ${i}`);
+    const name = sectionName(header.bytes(NAME_BYTES, "Name"));
+    if (name === undefined) throw file.error(`section ${i} has no name of printable characters`);
+    const virtualSize = header.u32("VirtualSize");
+    const virtualAddress = header.u32("VirtualAddress");
+    const rawSize = header.u32("SizeOfRawData");
+    const rawOffset = header.u32("PointerToRawData");
+    file.at(rawOffset).skip(rawSize, `section ${name}`);
+    return { name, virtualSize, virtualAddress, rawOffset, rawSize };
+  });
 }
 
 function sectionName(bytes: Uint8Array): string | undefined {
@@ -151,5 +177,11 @@ function overlaps(ranges: readonly (readonly [number, number])[]): boolean {
   return sorted.some(([start], i) => {
     const before = sorted[i - 1];
     return before !== undefined && before[0] + before[1] > start;
+  });
+}
+
+function peError(what: string, reason: string): BootstrapError {
+  return new BootstrapError("malformed/pe", `Cannot read ${what} as a PE image: ${reason}`, {
+    details: { document: what },
   });
 }

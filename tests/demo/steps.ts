@@ -1,8 +1,8 @@
+import { abortable } from "../../platform/abortable.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import type { PatienceClock } from "../e2e/patience.ts";
 import { Overdue, seenLast } from "../e2e/wait_until.ts";
 import { withDeadline } from "../e2e/with_deadline.ts";
-import { abortable } from "../tools/abortable.ts";
 import type { Screen } from "./screen.ts";
 
 /** How {@linkcode Steps.run} runs a step. */

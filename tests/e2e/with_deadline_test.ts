@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { untilAborted } from "../../platform/abortable.ts";
 import { withDeadline } from "./with_deadline.ts";
 
 const reason = (after: string) => new Error(`not ended ${after}`);
@@ -10,10 +11,8 @@ Deno.test("withDeadline() gives what the work gives", async () => {
 Deno.test("withDeadline() aborts the work's signal at the deadline, and says how long it has been", async () => {
   let nowMs = 0;
   const clock = { nowMs: () => nowMs += 30_000, measureSlowdown: () => Promise.resolve(1) };
-  const work = (signal: AbortSignal) =>
-    new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
   await assert.rejects(
-    withDeadline(30_000, reason, work, clock),
+    withDeadline(30_000, reason, untilAborted, clock),
     /not ended after 30 s \(slowdown of this machine: 1\.0\)/,
   );
 });

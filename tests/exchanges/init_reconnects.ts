@@ -23,14 +23,6 @@ export const fastClock: Clock = {
 /** Why the node's process ends. */
 export const stopped = new BootstrapError("aborted/run", "The bootstrapper was stopped");
 
-/** Work that goes on until the process is stopped. */
-export function untilStopped(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    else signal.addEventListener("abort", () => reject(signal.reason));
-  });
-}
-
 /** A machine with a disk, and an init of an operator that calls it over a wire. */
 export class Bootstrap implements AsyncDisposable {
   readonly events: ProgressEvent[] = [];

@@ -25,7 +25,7 @@ import { InitServiceService } from "../../proto/gen/bootstrapper.ts";
 import type { InitClientMessage, InitServerMessage } from "../../proto/gen/bootstrapper.ts";
 import type { ClusterRecord } from "../../operator/cluster_records.ts";
 import { holdRecord } from "../../operator/cluster_records.ts";
-import { NONCE_LENGTH } from "../../init/exchange_server.ts";
+import { NONCE_BYTES } from "../../protocol/lengths.ts";
 import type { InitOptions, NewCluster } from "../../operator/init_client.ts";
 import { foundOnNode } from "../../operator/init_client.ts";
 import { InitServer } from "../../init/init_server.ts";
@@ -115,7 +115,7 @@ export async function sayHello(
   { exchange }: DialledExchange<InitServerMessage, InitClientMessage>,
   keys: KeyPair,
 ): Promise<Bytes> {
-  const clientNonce = randomBytes(NONCE_LENGTH);
+  const clientNonce = randomBytes(NONCE_BYTES);
   const signature = await sign(keys, "hello", await helloStatement(exchange.binding, clientNonce));
   await exchange.send({ message: { $case: "hello", hello: { clientNonce, operatorKey: keys.spki, signature } } });
   return clientNonce;

@@ -8,7 +8,7 @@ import { le, utf16, writeEvent, writeLog } from "../../attestation/eventlog/test
 import { CERTIFICATE_GUID, guidBytes } from "../../attestation/kinds/snp/certificate_table.ts";
 import { decodePayload } from "../../attestation/kinds/tpm/payload.ts";
 import { encodePcrSelection } from "../../attestation/kinds/tpm/pcr_selection.ts";
-import { TpmWriter } from "../../attestation/kinds/tpm/wire.ts";
+import { tpmWriter } from "../../attestation/kinds/tpm/wire.ts";
 import { kernelSection, writePe } from "../../attestation/uki/testing/images.ts";
 import { concat, utf8 } from "../../platform/bytes.ts";
 import type { Bytes } from "../../platform/bytes.ts";
@@ -44,25 +44,25 @@ export function structureFiles(signed: CorpusFiles): CorpusFiles {
   };
 }
 
-const sized = (bytes: Uint8Array): Bytes => new TpmWriter().sized(bytes).done();
+const sized = (bytes: Uint8Array): Bytes => tpmWriter().sized16(bytes).done();
 
 /** A response without sessions. */
 function answer(...parameters: readonly Uint8Array[]): Bytes {
   const body = concat(...parameters);
-  return new TpmWriter().u16(0x8001).u32(10 + body.length).u32(0).bytes(body).done();
+  return tpmWriter().u16(0x8001).u32(10 + body.length).u32(0).bytes(body).done();
 }
 
 /** A response with one session. */
 function sessionAnswer(...parameters: readonly Uint8Array[]): Bytes {
   const body = concat(...parameters);
-  const rest = new TpmWriter().u32(body.length).bytes(body).sized(filled(0, 0)).u8(1).sized(filled(0, 0)).done();
-  return new TpmWriter().u16(0x8002).u32(10 + rest.length).u32(0).bytes(rest).done();
+  const rest = tpmWriter().u32(body.length).bytes(body).sized16(filled(0, 0)).u8(1).sized16(filled(0, 0)).done();
+  return tpmWriter().u16(0x8002).u32(10 + rest.length).u32(0).bytes(rest).done();
 }
 
 /** A response with a handle. */
 function handleAnswer(handle: number, parameters: Uint8Array, hasSession = true): Bytes {
   const plain = hasSession ? sessionAnswer(parameters) : answer(parameters);
-  const head = new TpmWriter().u16(hasSession ? 0x8002 : 0x8001).u32(plain.length + 4).u32(0).u32(handle).done();
+  const head = tpmWriter().u16(hasSession ? 0x8002 : 0x8001).u32(plain.length + 4).u32(0).u32(handle).done();
   return concat(head, plain.subarray(10));
 }
 
@@ -73,11 +73,11 @@ function conversation(payload: ReturnType<typeof decodePayload>): Bytes[] {
     { length: Math.ceil(certificate.length / 512) },
     (_, i) => certificate.subarray(512 * i, 512 * (i + 1)),
   );
-  const nvPublic = new TpmWriter().u32(0x01c00002).u16(0xb).u32(0).sized(filled(0, 0)).u16(certificate.length).done();
+  const nvPublic = tpmWriter().u32(0x01c00002).u16(0xb).u32(0).sized16(filled(0, 0)).u16(certificate.length).done();
   const pcrAnswer = (first: number) => {
     const numbers = Array.from({ length: 8 }, (_, i) => first + i);
     const values = numbers.map((pcr) => sized(pcrs[pcr] ?? filled(32, 0)));
-    return answer(filled(4, 0), encodePcrSelection(numbers), new TpmWriter().u32(8).done(), ...values);
+    return answer(filled(4, 0), encodePcrSelection(numbers), tpmWriter().u32(8).done(), ...values);
   };
   return [
     answer(sized(endorsementKey), sized(filled(34, 1)), sized(filled(34, 1))),

@@ -5,6 +5,7 @@
  */
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { systemClock } from "../../platform/clock.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { measureProcessorSlowdown } from "../tools/machine_speed.ts";
 import type { LoopResult } from "./_fuzz_loop.ts";
@@ -68,10 +69,7 @@ async function watchInputs(
   let [count, since, cpuSince] = [-1, 0, 0];
   let slowdown: number | undefined;
   while (!signal.aborted) {
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, LOOK_MS);
-      signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-    });
+    await systemClock.sleep(LOOK_MS, signal).catch(() => {});
     const at = await readProgress(progress);
     const cpu = await cpuMsOf(process.pid);
     if (at === undefined || cpu === undefined) continue;

@@ -1,4 +1,4 @@
-import { abortable } from "./abortable.ts";
+import { abortable } from "../../platform/abortable.ts";
 import { packagesPart } from "./build_estimates.ts";
 import { BuildProgress } from "./build_progress.ts";
 import { cacheFolder } from "./cache_folder.ts";

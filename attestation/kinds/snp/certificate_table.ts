@@ -4,8 +4,10 @@
  *
  * @module
  */
+import type { ByteFormat } from "../../../platform/byte_reader.ts";
+import { ByteReader } from "../../../platform/byte_reader.ts";
 import type { Bytes } from "../../../platform/bytes.ts";
-import { copyOf, fromHex, hex, isZero } from "../../../platform/bytes.ts";
+import { fromHex, hex, isZero } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 
 /** GUIDs of the entries that are read (AMD 56421, 2.5; that of the revocation list is virtee's). */
@@ -21,6 +23,13 @@ const GUID_BYTES = 16;
 const ENTRY_BYTES = 24;
 /** AMD has six GUIDs; a host may add its own. */
 const MAXIMUM_ENTRIES = 32;
+const FORMAT: ByteFormat = Object.freeze({ order: "little-endian", error: tableError });
+
+interface Entry {
+  readonly guid: string;
+  readonly offset: number;
+  readonly length: number;
+}
 
 /**
  * Reads a table.
@@ -33,16 +42,12 @@ const MAXIMUM_ENTRIES = 32;
 export function readCertificateTable(bytes: Uint8Array): ReadonlyMap<string, Bytes> {
   const contents = new Map<string, Bytes>();
   if (bytes.length === 0) return contents;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const count = entryCount(bytes);
-  for (let index = 0; index < count; index++) {
-    const at = index * ENTRY_BYTES;
-    const guid = guidText(bytes.subarray(at, at + GUID_BYTES));
-    const [offset, length] = [view.getUint32(at + GUID_BYTES, true), view.getUint32(at + GUID_BYTES + 4, true)];
-    if (offset < (count + 1) * ENTRY_BYTES) throw tableError(`entry ${index} reaches into the table`);
-    if (offset + length > bytes.length) throw tableError(`entry ${index} reaches out of it`);
-    if (contents.has(guid)) throw tableError(`it has ${guid} twice`);
-    contents.set(guid, copyOf(bytes.subarray(offset, offset + length)));
+  const reader = new ByteReader(bytes, "SNP certificate table", FORMAT);
+  const entries = readEntries(reader);
+  for (const [index, { guid, offset, length }] of entries.entries()) {
+    if (offset < reader.offset) throw reader.error(`entry ${index} reaches into the table: its offset is ${offset}`);
+    if (contents.has(guid)) throw reader.error(`it has ${guid} twice`);
+    contents.set(guid, reader.at(offset).bytes(length, `content of entry ${index}`));
   }
   return contents;
 }
@@ -52,21 +57,23 @@ export function guidBytes(guid: string): Bytes {
   return fromHex(guid.replaceAll("-", ""), "GUID");
 }
 
-function entryCount(bytes: Uint8Array): number {
-  for (let count = 0; count <= MAXIMUM_ENTRIES; count++) {
-    const entry = bytes.subarray(count * ENTRY_BYTES, (count + 1) * ENTRY_BYTES);
-    if (entry.length < ENTRY_BYTES) throw tableError("it has no end");
-    if (isZero(entry)) return count;
+/** Reads the entries and their end. */
+function readEntries(reader: ByteReader): Entry[] {
+  const entries: Entry[] = [];
+  for (;;) {
+    const entry = reader.part(ENTRY_BYTES, `entry ${entries.length}`);
+    if (isZero(entry.at(0).rest("entry"))) return entries;
+    if (entries.length === MAXIMUM_ENTRIES) throw reader.error(`it has more than ${MAXIMUM_ENTRIES} entries`);
+    const guid = guidText(entry.bytes(GUID_BYTES, "GUID"));
+    entries.push({ guid, offset: entry.u32("offset"), length: entry.u32("length") });
   }
-  throw tableError(`it has more than ${MAXIMUM_ENTRIES} entries`);
 }
 
 function guidText(bytes: Uint8Array): string {
   return hex(bytes).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
 
-function tableError(reason: string): BootstrapError {
-  const what = "SNP certificate table";
+function tableError(what: string, reason: string): BootstrapError {
   return new BootstrapError("malformed/snp-certificate-table", `Cannot read "${what}" as ${reason}`, {
     details: { field: what },
   });

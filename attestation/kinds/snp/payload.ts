@@ -4,8 +4,10 @@
  *
  * @module
  */
+import type { ByteFormat } from "../../../platform/byte_reader.ts";
+import { ByteReader } from "../../../platform/byte_reader.ts";
+import { ByteWriter } from "../../../platform/byte_writer.ts";
 import type { Bytes } from "../../../platform/bytes.ts";
-import { concat, copyOf } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 import { REPORT_BYTES } from "./report.ts";
 
@@ -30,14 +32,13 @@ export const MAXIMUM_PART_BYTES: Readonly<Record<"vek" | "authority" | "crl", nu
 
 const VERSION = 1;
 const PARTS = ["vek", "authority", "crl"] as const;
+const FORMAT: ByteFormat = Object.freeze({ order: "big-endian", error: payloadError });
 
 /** Writes evidence. */
 export function encodePayload(payload: SnpPayload): Bytes {
-  return concat(
-    u16be(VERSION),
-    payload.report,
-    ...PARTS.flatMap((part) => [u16be(payload[part].length), payload[part]]),
-  );
+  const writer = new ByteWriter(FORMAT.order).u16(VERSION).bytes(payload.report);
+  for (const part of PARTS) writer.sized16(payload[part]);
+  return writer.done();
 }
 
 /**
@@ -46,38 +47,23 @@ export function encodePayload(payload: SnpPayload): Bytes {
  * @throws {BootstrapError} `malformed/snp`, `malformed/evidence-version`.
  */
 export function decodePayload(bytes: Uint8Array): SnpPayload {
-  let offset = 0;
-  const take = (length: number): Bytes => {
-    if (length > bytes.length - offset) {
-      throw payloadError(`${length} bytes are wanted where ${bytes.length - offset} are left`);
-    }
-    offset += length;
-    return copyOf(bytes.subarray(offset - length, offset));
-  };
-  const number = () => take(2).reduce((value, octet) => value * 256 + octet, 0);
-  const version = number();
+  const reader = new ByteReader(bytes, "SNP evidence", FORMAT);
+  const version = reader.u16("version");
   if (version !== VERSION) {
     const message = `Cannot read SNP evidence of version ${version}, only ${VERSION}`;
     throw new BootstrapError("malformed/evidence-version", message);
   }
-  const report = take(REPORT_BYTES);
-  const [vek, authority, crl] = PARTS.map((part) => {
-    const length = number();
-    if (length > MAXIMUM_PART_BYTES[part]) {
-      throw payloadError(`its part "${part}" has ${length} bytes, more than ${MAXIMUM_PART_BYTES[part]}`);
-    }
-    return take(length);
-  }) as [Bytes, Bytes, Bytes];
-  if (offset !== bytes.length) throw payloadError(`${bytes.length - offset} bytes follow it`);
-  return { report, vek, authority, crl };
+  const part = (name: typeof PARTS[number]) => reader.sized16(MAXIMUM_PART_BYTES[name], name);
+  const payload = {
+    report: reader.bytes(REPORT_BYTES, "report"),
+    vek: part("vek"),
+    authority: part("authority"),
+    crl: part("crl"),
+  };
+  reader.end();
+  return payload;
 }
 
-function u16be(value: number): Bytes {
-  return Uint8Array.of(value >> 8, value & 0xff);
-}
-
-function payloadError(reason: string): BootstrapError {
-  return new BootstrapError("malformed/snp", `Cannot read "SNP evidence" as ${reason}`, {
-    details: { field: "SNP evidence" },
-  });
+function payloadError(what: string, reason: string): BootstrapError {
+  return new BootstrapError("malformed/snp", `Cannot read "${what}" as ${reason}`, { details: { field: what } });
 }

@@ -4,9 +4,12 @@
  * @module
  */
 import { refusal } from "../../../protocol/refusal.ts";
+import type { ByteFormat } from "../../../platform/byte_reader.ts";
+import { ByteReader } from "../../../platform/byte_reader.ts";
 import type { Bytes } from "../../../platform/bytes.ts";
-import { concat, copyOf, isZero } from "../../../platform/bytes.ts";
+import { concat, copyOf } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
+import { TCB_BYTES } from "./tcb.ts";
 
 /** The size of a report of every version. */
 export const REPORT_BYTES = 0x4a0;
@@ -89,8 +92,10 @@ export const PLATFORM_INFO_BITS = {
   tio: 7,
 } as const;
 
+const CHIP_ID_OFFSET = 0x1a0;
 /** The byte where the signed part ends and the signature begins. */
 export const SIGNATURE_OFFSET = 0x2a0;
+const FORMAT: ByteFormat = Object.freeze({ order: "little-endian", error: reportError });
 const VERSIONS = [2, 3, 4, 5];
 const ECDSA_P384_SHA384 = 1;
 /** The bit of the guest policy that must be one. */
@@ -116,53 +121,59 @@ const SIGNING_KEYS: readonly (SigningKey | undefined)[] = [
  * @throws {BootstrapError} `malformed/snp-report`, naming what is wrong; `refused/snp-signature-algorithm`.
  */
 export function readReport(bytes: Uint8Array): SnpReport {
-  if (bytes.length !== REPORT_BYTES) throw reportError(`it has ${bytes.length} bytes, not ${REPORT_BYTES}`);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const version = view.getUint32(0x00, true);
-  if (!VERSIONS.includes(version)) throw reportError(`its version is ${version}, not one of ${VERSIONS.join(", ")}`);
-  const algorithm = view.getUint32(0x34, true);
-  if (algorithm !== ECDSA_P384_SHA384) {
-    const message = "The report is signed by an algorithm that is not allowed";
-    throw refusal("snp-signature-algorithm", message, "1 (ECDSA P-384 with SHA-384)", String(algorithm));
+  if (bytes.length !== REPORT_BYTES) {
+    throw reportError("SNP report", `it has ${bytes.length} bytes, not ${REPORT_BYTES}`);
   }
-  checkReserved(bytes, version);
-  const policy = readBits(view, 0x08, "guest policy", [...range(0, 15), RESERVED_ONE_BIT, ...bits(GUEST_POLICY_BITS)]);
-  if (!hasBit(policy, RESERVED_ONE_BIT)) throw reportError(`bit ${RESERVED_ONE_BIT} of the guest policy is not one`);
-  const keyInfo = view.getUint32(0x48, true);
+  const reader = new ByteReader(bytes, "SNP report", FORMAT);
+  const version = reader.u32("VERSION");
+  if (!VERSIONS.includes(version)) throw reader.error(`its version is ${version}, not one of ${VERSIONS.join(", ")}`);
+  const guestSvn = reader.u32("GUEST_SVN");
+  const policy = reader.u64("POLICY");
+  reader.skip(32, "FAMILY_ID and IMAGE_ID");
+  const vmpl = reader.u32("VMPL");
+  checkAlgorithm(reader.u32("SIGNATURE_ALGO"));
+  checkBits(reader, policy, "guest policy", [...range(0, 15), RESERVED_ONE_BIT, ...bits(GUEST_POLICY_BITS)]);
+  if (!hasBit(policy, RESERVED_ONE_BIT)) throw reader.error(`bit ${RESERVED_ONE_BIT} of the guest policy is not one`);
+  const currentTcb = reader.bytes(TCB_BYTES, "CURRENT_TCB");
+  const platformInfo = reader.u64("PLATFORM_INFO");
+  checkBits(reader, platformInfo, "platform info", bits(PLATFORM_INFO_BITS));
+  const keyInfo = reader.u32("KEY_INFO");
   const signingKey = SIGNING_KEYS[keyInfo >> 2 & 7];
   if (keyInfo >= 1 << 5 || signingKey === undefined) {
-    throw reportError(`its signing key is told by an unknown value, ${keyInfo.toString(16)}`);
+    throw reader.error(`its signing key is told by an unknown value, ${keyInfo.toString(16)}`);
   }
-  const field = (start: number, end: number) => copyOf(bytes.subarray(start, end));
-  return {
+  reader.zeros(4, "reserved");
+  const fields = {
     version,
-    guestSvn: view.getUint32(0x04, true),
+    guestSvn,
     policy,
-    vmpl: view.getUint32(0x30, true),
-    currentTcb: field(0x38, 0x40),
-    platformInfo: readBits(view, 0x40, "platform info", bits(PLATFORM_INFO_BITS)),
+    vmpl,
+    currentTcb,
+    platformInfo,
     signingKey,
     hasAuthorKey: (keyInfo & 1) === 1,
-    reportData: field(0x50, 0x90),
-    measurement: field(0x90, 0xc0),
-    hostData: field(0xc0, 0xe0),
-    idKeyDigest: field(0xe0, 0x110),
-    authorKeyDigest: field(0x110, 0x140),
-    reportId: field(0x140, 0x160),
-    migrationAgentId: field(0x160, 0x180),
-    reportedTcb: field(0x180, 0x188),
-    ...(version < 3 ? {} : {
-      processor: { family: view.getUint8(0x188), model: view.getUint8(0x189), stepping: view.getUint8(0x18a) },
-    }),
-    chipId: field(0x1a0, 0x1e0),
-    committedTcb: field(0x1e0, 0x1e8),
-    launchTcb: field(0x1f0, 0x1f8),
-    signed: field(0, SIGNATURE_OFFSET),
-    signature: concat(
-      scalarAt(bytes, SIGNATURE_OFFSET, "r"),
-      scalarAt(bytes, SIGNATURE_OFFSET + SCALAR_FIELD_BYTES, "s"),
-    ),
+    reportData: reader.bytes(REPORT_DATA_BYTES, "REPORT_DATA"),
+    measurement: reader.bytes(48, "MEASUREMENT"),
+    hostData: reader.bytes(32, "HOST_DATA"),
+    idKeyDigest: reader.bytes(48, "ID_KEY_DIGEST"),
+    authorKeyDigest: reader.bytes(48, "AUTHOR_KEY_DIGEST"),
+    reportId: reader.bytes(32, "REPORT_ID"),
+    migrationAgentId: reader.bytes(32, "REPORT_ID_MA"),
+    reportedTcb: reader.bytes(TCB_BYTES, "REPORTED_TCB"),
   };
+  const processor = version < 3 ? {} : { processor: readProcessor(reader) };
+  reader.zeros(CHIP_ID_OFFSET - reader.offset, "reserved");
+  const chipId = reader.bytes(64, "CHIP_ID");
+  const committedTcb = reader.bytes(TCB_BYTES, "COMMITTED_TCB");
+  skipVersion(reader, "CURRENT");
+  skipVersion(reader, "COMMITTED");
+  const launchTcb = reader.bytes(TCB_BYTES, "LAUNCH_TCB");
+  if (version >= 5) reader.skip(16, "LAUNCH_MIT_VECTOR and CURRENT_MIT_VECTOR");
+  reader.zeros(SIGNATURE_OFFSET - reader.offset, "reserved");
+  const signature = concat(readScalar(reader, "r"), readScalar(reader, "s"));
+  reader.zeros(reader.remaining, "reserved");
+  const signed = copyOf(bytes.subarray(0, SIGNATURE_OFFSET));
+  return { ...fields, ...processor, chipId, committedTcb, launchTcb, signed, signature };
 }
 
 /** The names of the bits that are set, for people. */
@@ -175,33 +186,32 @@ export function hasBit(value: bigint, bit: number): boolean {
   return (value >> BigInt(bit) & 1n) === 1n;
 }
 
-function checkReserved(bytes: Uint8Array, version: number): void {
-  const reserved: readonly (readonly [start: number, end: number])[] = [
-    [0x4c, 0x50],
-    [version < 3 ? 0x188 : 0x18b, 0x1a0],
-    [0x1eb, 0x1ec],
-    [0x1ef, 0x1f0],
-    [version < 5 ? 0x1f8 : 0x208, SIGNATURE_OFFSET],
-    [SIGNATURE_OFFSET + 2 * SCALAR_FIELD_BYTES, REPORT_BYTES],
-  ];
-  for (const [start, end] of reserved) {
-    if (isZero(bytes.subarray(start, end))) continue;
-    throw reportError(`the bytes from ${start.toString(16)} to ${end.toString(16)} are reserved and not zero`);
-  }
+function checkAlgorithm(algorithm: number): void {
+  if (algorithm === ECDSA_P384_SHA384) return;
+  const message = "The report is signed by an algorithm that is not allowed";
+  throw refusal("snp-signature-algorithm", message, "1 (ECDSA P-384 with SHA-384)", String(algorithm));
 }
 
-function readBits(view: DataView, offset: number, what: string, known: readonly number[]): bigint {
-  const value = view.getBigUint64(offset, true);
+function checkBits(reader: ByteReader, value: bigint, what: string, known: readonly number[]): void {
   const mask = known.reduce((sum, bit) => sum | 1n << BigInt(bit), 0n);
-  if ((value & ~mask) !== 0n) throw reportError(`its ${what} has a reserved bit set: ${value.toString(16)}`);
-  return value;
+  if ((value & ~mask) !== 0n) throw reader.error(`its ${what} has a reserved bit set: ${value.toString(16)}`);
 }
 
-function scalarAt(bytes: Uint8Array, offset: number, name: string): Bytes {
-  const field = copyOf(bytes.subarray(offset, offset + SCALAR_FIELD_BYTES)).reverse();
-  const [padding, scalar] = [SCALAR_FIELD_BYTES - SCALAR_BYTES, SCALAR_BYTES];
-  if (!isZero(field.subarray(0, padding))) throw reportError(`the ${name} of its signature is too large`);
-  return field.slice(padding, padding + scalar);
+function readProcessor(reader: ByteReader): NonNullable<SnpReport["processor"]> {
+  return { family: reader.u8("CPUID_FAM_ID"), model: reader.u8("CPUID_MOD_ID"), stepping: reader.u8("CPUID_STEP") };
+}
+
+/** A version of the firmware: build, minor and major, which its SVN stands for. */
+function skipVersion(reader: ByteReader, name: string): void {
+  reader.skip(3, `${name}_BUILD, ${name}_MINOR and ${name}_MAJOR`);
+  reader.zeros(1, "reserved");
+}
+
+/** A scalar, most significant octet first. */
+function readScalar(reader: ByteReader, name: string): Bytes {
+  const scalar = reader.bytes(SCALAR_BYTES, name).reverse();
+  reader.zeros(SCALAR_FIELD_BYTES - SCALAR_BYTES, `upper octets of ${name}`);
+  return scalar;
 }
 
 function bits(names: Readonly<Record<string, number>>): number[] {
@@ -212,8 +222,6 @@ function range(first: number, last: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, index) => first + index);
 }
 
-function reportError(reason: string): BootstrapError {
-  return new BootstrapError("malformed/snp-report", `Cannot read "SNP report" as ${reason}`, {
-    details: { field: "SNP report" },
-  });
+function reportError(what: string, reason: string): BootstrapError {
+  return new BootstrapError("malformed/snp-report", `Cannot read "${what}" as ${reason}`, { details: { field: what } });
 }

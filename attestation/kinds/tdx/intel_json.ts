@@ -10,7 +10,8 @@ import type { Certificate } from "../../../certificate/x509.ts";
 import { readPublicKey, verifyWith } from "../../../certificate/public_key.ts";
 import type { Bytes } from "../../../platform/bytes.ts";
 import { fromHex, fromUtf8, utf8 } from "../../../platform/bytes.ts";
-import { structureError } from "./_reader.ts";
+import { readJson } from "../../../platform/json.ts";
+import { structureError } from "./_structure.ts";
 
 /** A document whose inner object is signed. */
 export interface SignedJson {
@@ -72,19 +73,11 @@ export async function checkSignedJson(
  * @throws {BootstrapError} `malformed/tdx-collateral`, naming the file and the key.
  */
 export function readInner<T>({ signed }: SignedJson, schema: GenericSchema<unknown, T>, what: string): T {
-  const result = v.safeParse(schema, parse(signed, what));
-  if (result.success) return result.output;
-  const [issue] = result.issues;
-  const path = v.getDotPath(issue) ?? "the whole";
-  throw structureError("collateral", `${what} has an unknown form at ${path}: ${issue.message}`);
-}
-
-function parse(signed: Uint8Array, what: string): unknown {
-  try {
-    return JSON.parse(fromUtf8(signed, what));
-  } catch (cause) {
-    throw structureError("collateral", `${what} is not JSON`, cause);
-  }
+  return readJson(signed, {
+    schema,
+    maximumBytes: MAXIMUM_JSON_BYTES,
+    error: (reason, _key, cause) => structureError("collateral", `${what} has an unknown form: ${reason}`, cause),
+  });
 }
 
 /** Exactly so many bytes in hexadecimal. */

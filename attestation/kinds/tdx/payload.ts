@@ -4,10 +4,10 @@
  *
  * @module
  */
+import { ByteWriter } from "../../../platform/byte_writer.ts";
 import type { Bytes } from "../../../platform/bytes.ts";
-import { concat } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
-import { LittleEndianReader, structureError } from "./_reader.ts";
+import { structureReader } from "./_structure.ts";
 import { COLLATERAL_PARTS, type TdxCollateral } from "./collateral.ts";
 import { MAXIMUM_QUOTE_BYTES } from "./quote.ts";
 
@@ -25,8 +25,9 @@ const MAXIMUM_PART_BYTES = 1 << 18;
 
 /** Writes evidence. */
 export function encodeTdxPayload({ quote, collateral }: TdxPayload): Bytes {
-  const parts = COLLATERAL_PARTS.map((part) => collateral[part] ?? new Uint8Array());
-  return concat(Uint8Array.of(VERSION, 0), ...[quote, ...parts].flatMap((part) => [u32le(part.length), part]));
+  const writer = new ByteWriter("little-endian").u16(VERSION).sized32(quote);
+  for (const part of COLLATERAL_PARTS) writer.sized32(collateral[part] ?? new Uint8Array());
+  return writer.done();
 }
 
 /**
@@ -35,26 +36,14 @@ export function encodeTdxPayload({ quote, collateral }: TdxPayload): Bytes {
  * @throws {BootstrapError} `malformed/tdx-evidence`, `malformed/evidence-version`.
  */
 export function decodeTdxPayload(bytes: Uint8Array): TdxPayload {
-  const reader = new LittleEndianReader(bytes, "evidence");
-  const version = reader.u16();
+  const reader = structureReader(bytes, "evidence");
+  const version = reader.u16("version");
   if (version !== VERSION) {
     const message = `Cannot read TDX evidence of version ${version}, only ${VERSION}`;
     throw new BootstrapError("malformed/evidence-version", message);
   }
-  const quote = readPart(reader, MAXIMUM_QUOTE_BYTES);
-  const parts = COLLATERAL_PARTS.map((part) => [part, readPart(reader, MAXIMUM_PART_BYTES)] as const);
+  const quote = reader.sized32(MAXIMUM_QUOTE_BYTES, "quote");
+  const parts = COLLATERAL_PARTS.map((part) => [part, reader.sized32(MAXIMUM_PART_BYTES, part)] as const);
   reader.end();
   return { quote, collateral: Object.fromEntries(parts.filter(([, part]) => part.length > 0)) };
-}
-
-function readPart(reader: LittleEndianReader, maximum: number): Bytes {
-  const length = reader.u32();
-  if (length > maximum) throw structureError("evidence", `a part of ${length} bytes is longer than ${maximum}`);
-  return reader.bytes(length);
-}
-
-function u32le(value: number): Bytes {
-  const out = new Uint8Array(4);
-  new DataView(out.buffer).setUint32(0, value, true);
-  return out;
 }

@@ -3,9 +3,10 @@
  *
  * @module
  */
+import type { ByteReader } from "../../../platform/byte_reader.ts";
 import type { Bytes } from "../../../platform/bytes.ts";
 import { copyOf, equalBytes, fromHex, hex } from "../../../platform/bytes.ts";
-import { LittleEndianReader, structureError } from "./_reader.ts";
+import { structureError, structureReader } from "./_structure.ts";
 
 /** What the TDX module says of a TD (TDREPORT as a quote carries it). */
 export interface TdReport {
@@ -119,59 +120,61 @@ export function readQuote(input: Uint8Array): TdxQuote {
   if (input.length > MAXIMUM_QUOTE_BYTES) {
     throw structureError("quote", `it is longer than ${MAXIMUM_QUOTE_BYTES} bytes`);
   }
-  const reader = new LittleEndianReader(input, "quote");
-  const version = readHeader(reader.part(HEADER_BYTES));
+  const reader = structureReader(input, "quote");
+  const version = readHeader(reader.part(HEADER_BYTES, "header"));
   const hasCurrent = version === 5 && readDescriptor(reader);
-  const report = readReport(reader.part(hasCurrent ? REPORT_15_BYTES : REPORT_BYTES), hasCurrent);
+  const report = readReport(reader.part(hasCurrent ? REPORT_15_BYTES : REPORT_BYTES, "body"), hasCurrent);
   const signed = copyOf(input.subarray(0, reader.offset));
-  const authentication = readAuthentication(reader.part(reader.u32()));
+  const authentication = readAuthentication(
+    reader.part(reader.u32("length of authentication data"), "authentication data"),
+  );
   const trailing = reader.remaining;
   if (trailing > MAXIMUM_TRAILING_BYTES) {
-    throw structureError("quote", `${trailing} bytes follow it, more than ${MAXIMUM_TRAILING_BYTES}`);
+    throw reader.error(`${trailing} bytes follow it, more than ${MAXIMUM_TRAILING_BYTES}`);
   }
   const bytes = copyOf(input.subarray(0, reader.offset));
   return Object.freeze({ bytes, trailing, signed, version, report, ...authentication });
 }
 
-function readHeader(header: LittleEndianReader): 4 | 5 {
-  const version = header.u16();
-  if (version !== 4 && version !== 5) throw structureError("quote", `its version is ${version}, not 4 or 5`);
-  const keyType = header.u16();
-  if (keyType !== ATTESTATION_KEY_TYPE) {
-    throw structureError("quote", `its attestation key is of type ${keyType}, not 2`);
-  }
-  const tee = header.u32();
-  if (tee !== TEE_TYPE_TDX) throw structureError("quote", `it is of TEE type ${tee.toString(16)}, not 81`);
-  header.bytes(4);
-  const vendor = header.bytes(QE_VENDOR.length);
-  if (!equalBytes(vendor, QE_VENDOR)) throw structureError("quote", `its QE is of vendor ${hex(vendor)}`);
+function readHeader(header: ByteReader): 4 | 5 {
+  const version = header.u16("version");
+  if (version !== 4 && version !== 5) throw header.error(`its version is ${version}, not 4 or 5`);
+  const keyType = header.u16("attestation key type");
+  if (keyType !== ATTESTATION_KEY_TYPE) throw header.error(`its attestation key is of type ${keyType}, not 2`);
+  const tee = header.u32("TEE type");
+  if (tee !== TEE_TYPE_TDX) throw header.error(`it is of TEE type ${tee.toString(16)}, not 81`);
+  header.skip(4, "QE SVN and PCE SVN");
+  const vendor = header.bytes(QE_VENDOR.length, "QE vendor");
+  if (!equalBytes(vendor, QE_VENDOR)) throw header.error(`its QE is of vendor ${hex(vendor)}`);
   return version;
 }
 
 /** The body's descriptor in version 5. Whether the body is that of TDX 1.5, longer than that of 1.0. */
-function readDescriptor(reader: LittleEndianReader): boolean {
-  const [type, size] = [reader.u16(), reader.u32()];
+function readDescriptor(reader: ByteReader): boolean {
+  const [type, size] = [reader.u16("body type"), reader.u32("body size")];
   if (type === BODY_TDX_10 && size === REPORT_BYTES) return false;
   if (type === BODY_TDX_15 && size === REPORT_15_BYTES) return true;
-  throw structureError("quote", `its body is of type ${type} and ${size} bytes`);
+  throw reader.error(`its body is of type ${type} and ${size} bytes`);
 }
 
-function readReport(body: LittleEndianReader, hasCurrent: boolean): TdReport {
-  const measurement = () => body.bytes(MEASUREMENT_BYTES);
+function readReport(body: ByteReader, hasCurrent: boolean): TdReport {
+  const measurement = (field: string) => body.bytes(MEASUREMENT_BYTES, field);
   const report = {
-    teeTcbSvn: body.bytes(16),
-    mrSeam: measurement(),
-    mrSignerSeam: measurement(),
-    seamAttributes: body.bytes(8),
-    tdAttributes: body.u64(),
-    xfam: body.u64(),
-    mrtd: measurement(),
-    mrConfigId: measurement(),
-    mrOwner: measurement(),
-    mrOwnerConfig: measurement(),
-    rtmrs: [measurement(), measurement(), measurement(), measurement()] as const,
-    reportData: body.bytes(64),
-    ...(hasCurrent ? { current: { teeTcbSvn: body.bytes(16), mrServiceTd: measurement() } } : {}),
+    teeTcbSvn: body.bytes(16, "TEE_TCB_SVN"),
+    mrSeam: measurement("MRSEAM"),
+    mrSignerSeam: measurement("MRSIGNERSEAM"),
+    seamAttributes: body.bytes(8, "SEAMATTRIBUTES"),
+    tdAttributes: body.u64("TDATTRIBUTES"),
+    xfam: body.u64("XFAM"),
+    mrtd: measurement("MRTD"),
+    mrConfigId: measurement("MRCONFIGID"),
+    mrOwner: measurement("MROWNER"),
+    mrOwnerConfig: measurement("MROWNERCONFIG"),
+    rtmrs: [measurement("RTMR0"), measurement("RTMR1"), measurement("RTMR2"), measurement("RTMR3")] as const,
+    reportData: body.bytes(64, "REPORTDATA"),
+    ...(hasCurrent
+      ? { current: { teeTcbSvn: body.bytes(16, "TEE_TCB_SVN_2"), mrServiceTd: measurement("MRSERVICETD") } }
+      : {}),
   };
   body.end();
   return report;
@@ -182,40 +185,40 @@ type Authentication = Pick<
   "signature" | "attestationKey" | "qeReport" | "qeReportSignature" | "qeAuthData" | "pckChain"
 >;
 
-function readAuthentication(reader: LittleEndianReader): Authentication {
-  const signature = reader.bytes(64);
-  const attestationKey = reader.bytes(64);
+function readAuthentication(reader: ByteReader): Authentication {
+  const signature = reader.bytes(64, "signature");
+  const attestationKey = reader.bytes(64, "attestation key");
   const certification = readCertification(reader, CERTIFICATION_QE_REPORT);
-  const qeReport = readQeReport(certification.bytes(QE_REPORT_BYTES));
-  const qeReportSignature = certification.bytes(64);
-  const qeAuthData = certification.bytes(certification.u16());
+  const qeReport = readQeReport(certification.part(QE_REPORT_BYTES, "QE report"));
+  const qeReportSignature = certification.bytes(64, "QE report's signature");
+  const qeAuthData = certification.sized16(MAXIMUM_QUOTE_BYTES, "QE authentication data");
   const chain = readCertification(certification, CERTIFICATION_PCK_CHAIN);
-  const pckChain = chain.bytes(chain.remaining);
+  const pckChain = chain.rest("PCK chain");
   return { signature, attestationKey, qeReport, qeReportSignature, qeAuthData, pckChain };
 }
 
 /** Certification data of one type, which is the last thing where it stands. */
-function readCertification(reader: LittleEndianReader, type: number): LittleEndianReader {
-  const seen = reader.u16();
-  if (seen !== type) throw structureError("quote", `its certification data is of type ${seen}, not ${type}`);
-  const data = reader.part(reader.u32());
+function readCertification(reader: ByteReader, type: number): ByteReader {
+  const seen = reader.u16("type of certification data");
+  if (seen !== type) throw reader.error(`its certification data is of type ${seen}, not ${type}`);
+  const data = reader.part(reader.u32("length of certification data"), "certification data");
   reader.end();
   return data;
 }
 
-function readQeReport(bytes: Bytes): QeReport {
-  const reader = new LittleEndianReader(bytes, "quote");
-  reader.bytes(16);
-  const miscSelect = reader.bytes(4);
-  reader.bytes(28);
-  const attributes = reader.bytes(16);
-  reader.bytes(64);
-  const mrSigner = reader.bytes(32);
-  reader.bytes(96);
-  const isvProdId = reader.u16();
-  const isvSvn = reader.u16();
-  reader.bytes(60);
-  const reportData = reader.bytes(64);
+function readQeReport(reader: ByteReader): QeReport {
+  const bytes = reader.at(0).rest("QE report");
+  reader.skip(16, "CPUSVN");
+  const miscSelect = reader.bytes(4, "MISCSELECT");
+  reader.skip(28, "reserved");
+  const attributes = reader.bytes(16, "ATTRIBUTES");
+  reader.skip(64, "MRENCLAVE and reserved");
+  const mrSigner = reader.bytes(32, "MRSIGNER");
+  reader.skip(96, "reserved");
+  const isvProdId = reader.u16("ISVPRODID");
+  const isvSvn = reader.u16("ISVSVN");
+  reader.skip(60, "reserved");
+  const reportData = reader.bytes(64, "REPORTDATA");
   reader.end();
   return { bytes, miscSelect, attributes, mrSigner, isvProdId, isvSvn, reportData };
 }

@@ -10,7 +10,7 @@ import type { Checks } from "../../checks.ts";
 import { createChecks } from "../../checks.ts";
 import type { Collateral } from "../../collateral.ts";
 import type { EvidenceClaims, EvidenceVerifier, RegisterExpectation } from "../../evidence.ts";
-import { structureError } from "./_reader.ts";
+import { structureError } from "./_structure.ts";
 import { completeCollateral, type TdxCollateral } from "./collateral.ts";
 import { checkDcap, type IntelTrust, type TcbReport } from "./dcap.ts";
 import { pckCaOf, type PckChain, readPckChain } from "./intel_chain.ts";

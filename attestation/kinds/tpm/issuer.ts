@@ -19,7 +19,7 @@ import { ATTESTATION_KEY_PUBLIC, EK_PROFILES } from "./templates.ts";
 import type { LoadedKey, Quote } from "./tpm.ts";
 import { Tpm } from "./tpm.ts";
 import type { TpmTransport } from "./transport.ts";
-import { TpmReader } from "./wire.ts";
+import { tpmReader } from "./wire.ts";
 
 /** A TPM as issuer of evidence, and its PCRs. */
 export type TpmIssuer = EvidenceIssuer & MeasurementRegisters;
@@ -176,7 +176,7 @@ async function withFlush<T>(tpm: Tpm, key: LoadedKey, use: (key: LoadedKey) => P
 
 /** A TPM2B and nothing behind it: what a peer sent must not reach into the rest of the command. */
 function checkSized(bytes: Uint8Array, what: string): void {
-  const reader = new TpmReader(bytes, what);
-  reader.sized(MAXIMUM_BLOB_BYTES);
+  const reader = tpmReader(bytes, what);
+  reader.sized16(MAXIMUM_BLOB_BYTES, "content");
   reader.end();
 }

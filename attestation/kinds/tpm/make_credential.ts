@@ -12,7 +12,7 @@ import type { ActivationChallenge } from "../../evidence.ts";
 import type { PublicKeyValue } from "./public_area.ts";
 import { spkiOf } from "./public_area.ts";
 import type { EkProfile } from "./templates.ts";
-import { tpmError, TpmWriter } from "./wire.ts";
+import { tpmError, tpmWriter } from "./wire.ts";
 
 /** A challenge and its answer. */
 export interface Credential {
@@ -51,14 +51,14 @@ export async function makeCredential(
     ? await sealSeedByRsa(endorsementKey, hash)
     : await sealSeedByEcdh(endorsementKey, hash);
   const key = kdfa(hash, seed, "STORAGE", attestationKeyName, aesKeyBytes);
-  const encrypted = cfb(key, new Uint8Array(AES_BLOCK_BYTES)).encrypt(new TpmWriter().sized(secret).done());
+  const encrypted = cfb(key, new Uint8Array(AES_BLOCK_BYTES)).encrypt(tpmWriter().sized16(secret).done());
   const macKey = kdfa(hash, seed, "INTEGRITY", new Uint8Array(), HASH_BYTES[hash]);
   const mac = hmac(hash, macKey, concat(encrypted, attestationKeyName));
-  const idObject = new TpmWriter().sized(mac).bytes(encrypted).done();
+  const idObject = tpmWriter().sized16(mac).bytes(encrypted).done();
   return {
     message: {
-      credentialBlob: new TpmWriter().sized(idObject).done(),
-      encryptedSecret: new TpmWriter().sized(encryptedSeed).done(),
+      credentialBlob: tpmWriter().sized16(idObject).done(),
+      encryptedSecret: tpmWriter().sized16(encryptedSeed).done(),
     },
     secret,
   };
@@ -96,7 +96,7 @@ async function sealSeedByEcdh(key: PublicKeyValue & { readonly type: "ecc" }, ha
   // KDFe (Part 1, 11.4.10.3): one block is enough, as the seed is as long as the hash.
   const input = concat(u32be(1), new Uint8Array(shared), label("IDENTITY"), x, key.x);
   const seed = new Uint8Array(await crypto.subtle.digest(hash, input));
-  return { seed, encryptedSeed: new TpmWriter().sized(x).sized(y).done() };
+  return { seed, encryptedSeed: tpmWriter().sized16(x).sized16(y).done() };
 }
 
 /** KDFa (Part 1, 11.4.10.2) with one party's context: one block of HMAC, cut to the length that is wanted. */

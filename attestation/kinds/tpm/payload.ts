@@ -7,7 +7,7 @@ import type { Bytes } from "../../../platform/bytes.ts";
 import { concat } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 import { MAXIMUM_PUBLIC_BYTES, PCR_BYTES, QUOTED_PCRS } from "./constants.ts";
-import { TpmReader, TpmWriter } from "./wire.ts";
+import { tpmReader, tpmWriter } from "./wire.ts";
 
 /** The parts of a TPM's evidence. */
 export interface TpmPayload {
@@ -35,13 +35,13 @@ const MAXIMUM_SIGNATURE_BYTES = 518;
 
 /** Writes evidence. */
 export function encodePayload(payload: TpmPayload): Bytes {
-  return new TpmWriter()
+  return tpmWriter()
     .u16(VERSION)
-    .sized(payload.attestationKey)
-    .sized(payload.endorsementKey)
-    .sized(payload.certificate)
-    .sized(payload.attest)
-    .sized(payload.signature)
+    .sized16(payload.attestationKey)
+    .sized16(payload.endorsementKey)
+    .sized16(payload.certificate)
+    .sized16(payload.attest)
+    .sized16(payload.signature)
     .bytes(concat(...payload.pcrs))
     .done();
 }
@@ -52,8 +52,8 @@ export function encodePayload(payload: TpmPayload): Bytes {
  * @throws {BootstrapError} `malformed/tpm`, `malformed/evidence-version`.
  */
 export function decodePayload(bytes: Uint8Array): TpmPayload {
-  const reader = new TpmReader(bytes, "TPM evidence");
-  const version = reader.u16();
+  const reader = tpmReader(bytes, "TPM evidence");
+  const version = reader.u16("version");
   if (version !== VERSION) {
     throw new BootstrapError(
       "malformed/evidence-version",
@@ -61,12 +61,12 @@ export function decodePayload(bytes: Uint8Array): TpmPayload {
     );
   }
   const payload = {
-    attestationKey: reader.sized(MAXIMUM_PUBLIC_BYTES),
-    endorsementKey: reader.sized(MAXIMUM_PUBLIC_BYTES),
-    certificate: reader.sized(MAXIMUM_CERTIFICATE_BYTES),
-    attest: reader.sized(MAXIMUM_ATTEST_BYTES),
-    signature: reader.sized(MAXIMUM_SIGNATURE_BYTES),
-    pcrs: QUOTED_PCRS.map(() => reader.bytes(PCR_BYTES)),
+    attestationKey: reader.sized16(MAXIMUM_PUBLIC_BYTES, "attestation key"),
+    endorsementKey: reader.sized16(MAXIMUM_PUBLIC_BYTES, "endorsement key"),
+    certificate: reader.sized16(MAXIMUM_CERTIFICATE_BYTES, "certificate"),
+    attest: reader.sized16(MAXIMUM_ATTEST_BYTES, "attestation"),
+    signature: reader.sized16(MAXIMUM_SIGNATURE_BYTES, "signature"),
+    pcrs: QUOTED_PCRS.map((pcr) => reader.bytes(PCR_BYTES, `PCR ${pcr}`)),
   };
   reader.end();
   return payload;

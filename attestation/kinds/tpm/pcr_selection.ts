@@ -3,10 +3,10 @@
  *
  * @module
  */
+import type { ByteReader } from "../../../platform/byte_reader.ts";
 import type { Bytes } from "../../../platform/bytes.ts";
 import { ALGORITHM } from "./constants.ts";
-import type { TpmReader } from "./wire.ts";
-import { tpmError, TpmWriter } from "./wire.ts";
+import { tpmWriter } from "./wire.ts";
 
 /** The PCRs of one bank. */
 export interface PcrSelection {
@@ -26,18 +26,20 @@ const MAXIMUM_BANKS = 16;
 export function encodePcrSelection(pcrs: readonly number[]): Bytes {
   const bits = new Uint8Array(SELECT_BYTES);
   for (const pcr of pcrs) bits[pcr >> 3] = (bits[pcr >> 3] ?? 0) | 1 << (pcr & 7);
-  return new TpmWriter().u32(1).u16(ALGORITHM.sha256).u8(SELECT_BYTES).bytes(bits).done();
+  return tpmWriter().u32(1).u16(ALGORITHM.sha256).u8(SELECT_BYTES).bytes(bits).done();
 }
 
 /** Reads the next field as a selection. */
-export function readPcrSelection(reader: TpmReader): PcrSelection[] {
-  const count = reader.u32();
-  if (count > MAXIMUM_BANKS) throw tpmError("PCR selection", `it has ${count} banks, more than ${MAXIMUM_BANKS}`);
+export function readPcrSelection(reader: ByteReader): PcrSelection[] {
+  const count = reader.u32("count of PCR selections");
+  if (count > MAXIMUM_BANKS) throw reader.error(`its PCR selection has ${count} banks, more than ${MAXIMUM_BANKS}`);
   return Array.from({ length: count }, () => {
-    const hash = reader.u16();
-    const size = reader.u8();
-    if (size > MAXIMUM_SELECT_BYTES) throw tpmError("PCR selection", `a bank has ${size} octets`);
-    const bits = reader.bytes(size);
+    const hash = reader.u16("hash of a PCR selection");
+    const size = reader.u8("size of a PCR selection");
+    if (size > MAXIMUM_SELECT_BYTES) {
+      throw reader.error(`a bank of its PCR selection has ${size} octets, more than ${MAXIMUM_SELECT_BYTES}`);
+    }
+    const bits = reader.bytes(size, "PCR selection");
     const pcrs = Array.from({ length: size * 8 }, (_, pcr) => pcr).filter((pcr) =>
       ((bits[pcr >> 3] ?? 0) >> (pcr & 7) & 1) === 1
     );

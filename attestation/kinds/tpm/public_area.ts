@@ -4,10 +4,11 @@
  * @module
  */
 import { p256, p384 } from "@noble/curves/nist.js";
+import type { ByteReader } from "../../../platform/byte_reader.ts";
 import type { Bytes } from "../../../platform/bytes.ts";
 import { concat, copyOf, fromHex, sha256 } from "../../../platform/bytes.ts";
 import { ALGORITHM, CURVE, MAXIMUM_DIGEST_BYTES, MAXIMUM_PUBLIC_BYTES } from "./constants.ts";
-import { tpmError, TpmReader } from "./wire.ts";
+import { tpmError, tpmReader } from "./wire.ts";
 
 /** An RSA key of 2048 bits with exponent 65537, or a point on P-256 or P-384. */
 export type PublicKeyValue =
@@ -60,16 +61,16 @@ const DEFAULT_EXPONENT = 0;
  */
 export function readPublicArea(bytes: Uint8Array, what: string): PublicArea {
   if (bytes.length > MAXIMUM_PUBLIC_BYTES) throw tpmError(what, `it is longer than ${MAXIMUM_PUBLIC_BYTES} bytes`);
-  const reader = new TpmReader(bytes, what);
-  const type = reader.u16();
-  if (type !== ALGORITHM.rsa && type !== ALGORITHM.ecc) throw tpmError(what, `it is of type ${type.toString(16)}`);
-  const nameAlgorithm = reader.u16();
-  const attributes = reader.u32();
-  reader.sized(MAXIMUM_DIGEST_BYTES);
-  readSymmetric(reader, what);
-  const scheme = readScheme(reader, what);
-  const readKey = type === ALGORITHM.rsa ? readRsaDetail(reader, what) : readEccDetail(reader, what);
-  const template = copyOf(bytes.subarray(0, bytes.length - reader.remaining));
+  const reader = tpmReader(bytes, what);
+  const type = reader.u16("type");
+  if (type !== ALGORITHM.rsa && type !== ALGORITHM.ecc) throw reader.error(`it is of type ${type.toString(16)}`);
+  const nameAlgorithm = reader.u16("nameAlg");
+  const attributes = reader.u32("objectAttributes");
+  reader.sized16(MAXIMUM_DIGEST_BYTES, "authPolicy");
+  readSymmetric(reader);
+  const scheme = readScheme(reader);
+  const readKey = type === ALGORITHM.rsa ? readRsaDetail(reader) : readEccDetail(reader);
+  const template = copyOf(bytes.subarray(0, reader.offset));
   const key = readKey();
   reader.end();
   return { bytes: copyOf(bytes), template, nameAlgorithm, attributes, scheme, key };
@@ -87,56 +88,56 @@ export function spkiOf(key: PublicKeyValue): Bytes {
 }
 
 /** TPMT_SYM_DEF_OBJECT: none, or AES in CFB mode. */
-function readSymmetric(reader: TpmReader, what: string): void {
-  const algorithm = reader.u16();
+function readSymmetric(reader: ByteReader): void {
+  const algorithm = reader.u16("symmetric algorithm");
   if (algorithm === ALGORITHM.null) return;
-  const bits = reader.u16();
-  const mode = reader.u16();
+  const bits = reader.u16("symmetric keyBits");
+  const mode = reader.u16("symmetric mode");
   const isKnown = algorithm === ALGORITHM.aes && (bits === 128 || bits === 256) && mode === ALGORITHM.cfb;
-  if (!isKnown) throw tpmError(what, "its symmetric algorithm is not AES-128 or AES-256 in CFB mode");
+  if (!isKnown) throw reader.error("its symmetric algorithm is not AES-128 or AES-256 in CFB mode");
 }
 
 /** TPMT_RSA_SCHEME or TPMT_ECC_SCHEME: none, or one that signs. */
-function readScheme(reader: TpmReader, what: string): Scheme | undefined {
-  const algorithm = reader.u16();
+function readScheme(reader: ByteReader): Scheme | undefined {
+  const algorithm = reader.u16("scheme");
   if (algorithm === ALGORITHM.null) return undefined;
   const isKnown = algorithm === ALGORITHM.ecdsa || algorithm === ALGORITHM.rsassa || algorithm === ALGORITHM.rsapss;
-  if (!isKnown) throw tpmError(what, `its scheme is ${algorithm.toString(16)}`);
-  return { algorithm, hash: reader.u16() };
+  if (!isKnown) throw reader.error(`its scheme is ${algorithm.toString(16)}`);
+  return { algorithm, hash: reader.u16("scheme's hash") };
 }
 
-function readRsaDetail(reader: TpmReader, what: string): () => PublicKeyValue {
-  const bits = reader.u16();
-  const exponent = reader.u32();
+function readRsaDetail(reader: ByteReader): () => PublicKeyValue {
+  const bits = reader.u16("keyBits");
+  const exponent = reader.u32("exponent");
   if (bits !== RSA_BITS || exponent !== DEFAULT_EXPONENT) {
-    throw tpmError(what, `it is RSA of ${bits} bits, exponent ${exponent}`);
+    throw reader.error(`it is RSA of ${bits} bits, exponent ${exponent}`);
   }
   return () => {
-    const modulus = reader.sized(RSA_BYTES);
+    const modulus = reader.sized16(RSA_BYTES, "modulus");
     const isFull = modulus.length === RSA_BYTES && (modulus[0] ?? 0) >= 0x80;
-    if (!isFull) throw tpmError(what, `its modulus has not ${RSA_BITS} bits`);
+    if (!isFull) throw reader.error(`its modulus does not have ${RSA_BITS} bits`);
     return { type: "rsa", modulus };
   };
 }
 
-function readEccDetail(reader: TpmReader, what: string): () => PublicKeyValue {
-  const id = reader.u16();
-  if (id !== CURVE.p256 && id !== CURVE.p384) throw tpmError(what, `its curve is ${id}`);
+function readEccDetail(reader: ByteReader): () => PublicKeyValue {
+  const id = reader.u16("curveID");
+  if (id !== CURVE.p256 && id !== CURVE.p384) throw reader.error(`its curve is ${id}`);
   const curve = id === CURVE.p256 ? "p256" : "p384";
-  if (reader.u16() !== ALGORITHM.null) throw tpmError(what, "it has a key derivation scheme");
+  if (reader.u16("kdf") !== ALGORITHM.null) throw reader.error("it has a key derivation scheme");
   return () => {
-    const x = readCoordinate(reader, CURVES[curve].bytes, what);
-    const y = readCoordinate(reader, CURVES[curve].bytes, what);
-    if (!isOnCurve(curve, x, y)) throw tpmError(what, "its point is not on its curve");
+    const x = readCoordinate(reader, CURVES[curve].bytes, "x");
+    const y = readCoordinate(reader, CURVES[curve].bytes, "y");
+    if (!isOnCurve(curve, x, y)) throw reader.error("its point is not on its curve");
     return { type: "ecc", curve, x, y };
   };
 }
 
 /** TPM2B_ECC_PARAMETER, which some TPMs write without leading zeros; the result has them. */
-export function readCoordinate(reader: TpmReader, length: number, what: string): Bytes {
-  const value = reader.sized(length);
+export function readCoordinate(reader: ByteReader, length: number, field: string): Bytes {
+  const value = reader.sized16(length, field);
   const isShort = value.length < length;
-  if (value.length === 0 || (isShort && value[0] === 0)) throw tpmError(what, "a number is empty or padded");
+  if (value.length === 0 || (isShort && value[0] === 0)) throw reader.error(`its number "${field}" is empty or padded`);
   return concat(new Uint8Array(length - value.length), value);
 }
 

@@ -8,7 +8,7 @@ import type { Bytes } from "../../../platform/bytes.ts";
 import { GENERATED_VALUE, MAXIMUM_DIGEST_BYTES, MAXIMUM_NAME_BYTES, TAG } from "./constants.ts";
 import type { PcrSelection } from "./pcr_selection.ts";
 import { readPcrSelection } from "./pcr_selection.ts";
-import { tpmError, TpmReader } from "./wire.ts";
+import { tpmReader } from "./wire.ts";
 
 /** What a quote says. */
 export interface QuoteInfo {
@@ -35,24 +35,25 @@ const MAXIMUM_BOOLEAN = 1;
  * @throws {BootstrapError} `refused/attest-magic` if no TPM made it, `refused/attest-type` if it is no quote, `malformed/tpm`.
  */
 export function readQuoteInfo(bytes: Uint8Array): QuoteInfo {
-  const reader = new TpmReader(bytes, WHAT);
-  const magic = reader.u32();
+  const reader = tpmReader(bytes, WHAT);
+  const magic = reader.u32("magic");
   if (magic !== GENERATED_VALUE) {
     throw refusal("attest-magic", "The quote was not made by a TPM", GENERATED_VALUE.toString(16), magic.toString(16));
   }
-  const type = reader.u16();
+  const type = reader.u16("type");
   if (type !== TAG.attestQuote) {
     throw refusal("attest-type", "The attestation is not a quote", TAG.attestQuote.toString(16), type.toString(16));
   }
-  const qualifiedSigner = reader.sized(MAXIMUM_NAME_BYTES);
-  const extraData = reader.sized(MAXIMUM_NAME_BYTES);
-  reader.u64(); // The TPM's clock.
-  const resetCount = reader.u32();
-  const restartCount = reader.u32();
-  if (reader.u8() > MAXIMUM_BOOLEAN) throw tpmError(WHAT, "its field safe is neither 0 nor 1");
-  reader.u64(); // The firmware's version, which is obfuscated for keys outside the platform's and endorsement's hierarchies.
+  const qualifiedSigner = reader.sized16(MAXIMUM_NAME_BYTES, "qualifiedSigner");
+  const extraData = reader.sized16(MAXIMUM_NAME_BYTES, "extraData");
+  reader.u64("clock");
+  const resetCount = reader.u32("resetCount");
+  const restartCount = reader.u32("restartCount");
+  const safe = reader.u8("safe");
+  if (safe > MAXIMUM_BOOLEAN) throw reader.error(`its field safe is neither 0 nor 1: current value is ${safe}`);
+  reader.u64("firmwareVersion"); // Obfuscated for keys outside the platform's and endorsement's hierarchies.
   const selections = readPcrSelection(reader);
-  const pcrDigest = reader.sized(MAXIMUM_DIGEST_BYTES);
+  const pcrDigest = reader.sized16(MAXIMUM_DIGEST_BYTES, "pcrDigest");
   reader.end();
   return { qualifiedSigner, extraData, resetCount, restartCount, selections, pcrDigest };
 }

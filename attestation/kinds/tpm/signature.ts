@@ -8,7 +8,7 @@ import type { Bytes } from "../../../platform/bytes.ts";
 import { concat, copyOf } from "../../../platform/bytes.ts";
 import { ALGORITHM } from "./constants.ts";
 import { readCoordinate } from "./public_area.ts";
-import { TpmReader } from "./wire.ts";
+import { tpmReader } from "./wire.ts";
 
 const P256_BYTES = 32;
 const WHAT = "quote's signature";
@@ -20,15 +20,15 @@ const WHAT = "quote's signature";
  * @throws {BootstrapError} `refused/signature-algorithm` for any other scheme or hash, `malformed/tpm`.
  */
 export function readSignature(bytes: Uint8Array): Bytes {
-  const reader = new TpmReader(bytes, WHAT);
-  const scheme = reader.u16();
-  const hash = reader.u16();
+  const reader = tpmReader(bytes, WHAT);
+  const scheme = reader.u16("sigAlg");
+  const hash = reader.u16("hash");
   if (scheme !== ALGORITHM.ecdsa || hash !== ALGORITHM.sha256) {
     const [expected, seen] = [schemeText(ALGORITHM.ecdsa, ALGORITHM.sha256), schemeText(scheme, hash)];
     throw refusal("signature-algorithm", "The quote is signed by a scheme that is not allowed", expected, seen);
   }
-  const r = readCoordinate(reader, P256_BYTES, WHAT);
-  const s = readCoordinate(reader, P256_BYTES, WHAT);
+  const r = readCoordinate(reader, P256_BYTES, "r");
+  const s = readCoordinate(reader, P256_BYTES, "s");
   reader.end();
   return concat(r, s);
 }

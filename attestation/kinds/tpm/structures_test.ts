@@ -10,12 +10,12 @@ import { readPublicArea, spkiOf } from "./public_area.ts";
 import { readQuoteInfo } from "./quote_info.ts";
 import { isSignedBy, readSignature } from "./signature.ts";
 import { ATTESTATION_KEY_TEMPLATE, EK_PROFILES } from "./templates.ts";
-import { TpmReader, TpmWriter } from "./wire.ts";
+import { tpmReader, tpmWriter } from "./wire.ts";
 
 const modulus = concat(Uint8Array.of(0xc1), randomBytes(255));
 
 function eccArea(template: Uint8Array, x: Uint8Array, y: Uint8Array): Uint8Array {
-  return new TpmWriter().bytes(template).sized(x).sized(y).done();
+  return tpmWriter().bytes(template).sized16(x).sized16(y).done();
 }
 
 function pointOf(curve: typeof p256, bytes: number): [Uint8Array, Uint8Array] {
@@ -24,7 +24,7 @@ function pointOf(curve: typeof p256, bytes: number): [Uint8Array, Uint8Array] {
 }
 
 Deno.test("readPublicArea() reads each kind of key and spkiOf() gives what WebCrypto takes", async () => {
-  const rsa = readPublicArea(new TpmWriter().bytes(EK_PROFILES.rsa2048.template).sized(modulus).done(), "key");
+  const rsa = readPublicArea(tpmWriter().bytes(EK_PROFILES.rsa2048.template).sized16(modulus).done(), "key");
   await crypto.subtle.importKey("spki", spkiOf(rsa.key), { name: "RSA-OAEP", hash: "SHA-256" }, true, ["encrypt"]);
   for (
     const [template, curve, bytes, namedCurve] of [
@@ -67,11 +67,11 @@ Deno.test("readPublicArea() refuses everything that is not exactly a key of a kn
     eccArea(ATTESTATION_KEY_TEMPLATE, filled(0xff), y),
     eccArea(ATTESTATION_KEY_TEMPLATE, new Uint8Array(31), y),
     concat(eccArea(ATTESTATION_KEY_TEMPLATE, x, y), Uint8Array.of(0)),
-    new TpmWriter().bytes(fromHex(rsa, "")).sized(modulus.subarray(1)).done(),
-    new TpmWriter().bytes(fromHex(rsa, "")).sized(flipped(modulus, 0, 0x80)).done(),
-    new TpmWriter().bytes(fromHex(rsa.replace(/080000000000$/, "0c0000000000"), "")).sized(modulus).done(),
-    new TpmWriter().bytes(fromHex(rsa.replace(/080000000000$/, "080000000003"), "")).sized(modulus).done(),
-    new TpmWriter().bytes(fromHex(rsa.replace("000600800043", "000600c00043"), "")).sized(modulus).done(),
+    tpmWriter().bytes(fromHex(rsa, "")).sized16(modulus.subarray(1)).done(),
+    tpmWriter().bytes(fromHex(rsa, "")).sized16(flipped(modulus, 0, 0x80)).done(),
+    tpmWriter().bytes(fromHex(rsa.replace(/080000000000$/, "0c0000000000"), "")).sized16(modulus).done(),
+    tpmWriter().bytes(fromHex(rsa.replace(/080000000000$/, "080000000003"), "")).sized16(modulus).done(),
+    tpmWriter().bytes(fromHex(rsa.replace("000600800043", "000600c00043"), "")).sized16(modulus).done(),
     new Uint8Array(513),
   ];
   for (const bytes of cases) {
@@ -85,7 +85,7 @@ Deno.test("the readers throw nothing but their own errors whatever the bytes are
     readQuoteInfo,
     readSignature,
     decodePayload,
-    (bytes: Uint8Array) => readPcrSelection(new TpmReader(bytes, "selection")),
+    (bytes: Uint8Array) => readPcrSelection(tpmReader(bytes, "selection")),
   ];
   const area = eccArea(ATTESTATION_KEY_TEMPLATE, ...pointOf(p256, 32));
   const like = (bytes: Uint8Array) =>
@@ -107,7 +107,7 @@ Deno.test("the readers throw nothing but their own errors whatever the bytes are
 
 Deno.test("readSignature() gives r and s in full length, and refuses other schemes, hashes and lengths", async () => {
   const signature = (algorithm: number, hash: number, r: Uint8Array, s: Uint8Array) =>
-    new TpmWriter().u16(algorithm).u16(hash).sized(r).sized(s).done();
+    tpmWriter().u16(algorithm).u16(hash).sized16(r).sized16(s).done();
   const one = Uint8Array.of(1);
   assert.equal(hex(readSignature(signature(0x18, 0x0b, one, filled(2)))), "00".repeat(31) + "01" + "02".repeat(32));
   const cases: readonly [string, Uint8Array][] = [
@@ -139,12 +139,12 @@ Deno.test("isSignedBy() accepts a signature in both halves of s, and no other", 
 
 Deno.test("readPcrSelection() gives back what encodePcrSelection() wrote, and refuses more than there can be", async () => {
   fc.assert(fc.property(fc.uniqueArray(fc.integer({ min: 0, max: 23 })), (pcrs) => {
-    const reader = new TpmReader(encodePcrSelection(pcrs), "selection");
+    const reader = tpmReader(encodePcrSelection(pcrs), "selection");
     assert.deepEqual(readPcrSelection(reader), [{ hash: 0x0b, pcrs: pcrs.toSorted((a, b) => a - b) }]);
     reader.end();
   }));
   for (const bytes of ["00000011", "00000001000b050000000000", "00000001000b03ffff", "ffffffff"]) {
-    const error = await errorOf(() => readPcrSelection(new TpmReader(fromHex(bytes, ""), "selection")));
+    const error = await errorOf(() => readPcrSelection(tpmReader(fromHex(bytes, ""), "selection")));
     assert.equal(error.code, "malformed/tpm");
   }
 });

@@ -3,10 +3,13 @@
  *
  * @module
  */
+import type { ByteReader } from "../../../platform/byte_reader.ts";
 import type { Bytes } from "../../../platform/bytes.ts";
 import { randomBytes } from "../../../platform/bytes.ts";
 import type { Clock } from "../../../platform/clock.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
+import type { BackOff } from "../../../platform/retry.ts";
+import { retry } from "../../../platform/retry.ts";
 import type { ActivationChallenge } from "../../evidence.ts";
 import type { TpmCommand, TpmResponse } from "./command.ts";
 import { encodeCommand, readResponse } from "./command.ts";
@@ -23,7 +26,7 @@ import {
 import { encodePcrSelection, readPcrSelection } from "./pcr_selection.ts";
 import { FAILURE_RESPONSE_CODE, INITIALIZE_RESPONSE_CODE } from "./response_code.ts";
 import type { TpmTransport } from "./transport.ts";
-import { tpmError, TpmReader, TpmWriter } from "./wire.ts";
+import { tpmError, tpmReader, tpmWriter } from "./wire.ts";
 
 /** A key that is loaded. */
 export interface LoadedKey {
@@ -43,15 +46,17 @@ export interface Quote {
 
 const SESSION_POLICY = 1;
 const STARTUP_CLEAR = 0;
-const NONCE_BYTES = 32;
+/** nonceCaller of a policy session. */
+const SESSION_NONCE_BYTES = 32;
 /** A TPM returns at most eight digests at once (Part 2, TPML_DIGEST). */
 const PCRS_AT_ONCE = 8;
 /** The smallest TPM2_PT_NV_BUFFER_MAX met; the largest NV index is 2 KiB in swtpm and below 4 KiB elsewhere. */
 const NV_CHUNK_BYTES = 512;
 const MAXIMUM_NV_BYTES = 4096;
-/** 20 ms, doubled each time: 5 seconds in all, which self-tests need. */
+/** 20 ms, doubled each time: 5 seconds in all, which self-tests need. No other machine waits for the same TPM. */
+const BACK_OFF: BackOff = Object.freeze({ firstMs: 20, factor: 2, longestMs: 2_560, jitter: 0 });
 const MAXIMUM_TRIES = 9;
-const FIRST_WAIT_MS = 20;
+const NO_JITTER = () => 0;
 const EMPTY = new Uint8Array();
 
 /** A TPM behind a transport. All its methods throw what {@linkcode readResponse} and the transport throw. */
@@ -72,7 +77,7 @@ export class Tpm {
 
   /** Starts it where nothing else has (`TPM_SU_CLEAR`): firmware does on a machine, nobody does for a bare software TPM. */
   async startup(): Promise<void> {
-    const parameters = new TpmWriter().u16(STARTUP_CLEAR).done();
+    const parameters = tpmWriter().u16(STARTUP_CLEAR).done();
     try {
       await this.#run({ name: "Startup", code: COMMAND.startup, parameters });
     } catch (error) {
@@ -82,8 +87,8 @@ export class Tpm {
 
   /** Makes the primary key of a template (TPMT_PUBLIC) in a hierarchy; the same template gives the same key. */
   async createPrimary(hierarchy: number, template: Uint8Array): Promise<LoadedKey> {
-    const sensitive = new TpmWriter().sized(EMPTY).sized(EMPTY).done();
-    const parameters = new TpmWriter().sized(sensitive).sized(template).sized(EMPTY).u32(0).done();
+    const sensitive = tpmWriter().sized16(EMPTY).sized16(EMPTY).done();
+    const parameters = tpmWriter().sized16(sensitive).sized16(template).sized16(EMPTY).u32(0).done();
     const { handles: [handle = 0], parameters: response } = await this.#run({
       name: "CreatePrimary",
       code: COMMAND.createPrimary,
@@ -93,29 +98,29 @@ export class Tpm {
       responseHandles: 1,
     });
     // What follows, the creation data, its hash and ticket and the key's name, proves nothing to this program.
-    return { handle, publicArea: response.sized(MAXIMUM_PUBLIC_BYTES) };
+    return { handle, publicArea: response.sized16(MAXIMUM_PUBLIC_BYTES, "outPublic") };
   }
 
   /** TPMT_PUBLIC of a loaded or persistent key. */
   async readPublic(handle: number): Promise<Bytes> {
     const { parameters } = await this.#run({ name: "ReadPublic", code: COMMAND.readPublic, handles: [handle] });
-    const publicArea = parameters.sized(MAXIMUM_PUBLIC_BYTES);
-    parameters.sized(MAXIMUM_NAME_BYTES);
-    parameters.sized(MAXIMUM_NAME_BYTES);
+    const publicArea = parameters.sized16(MAXIMUM_PUBLIC_BYTES, "outPublic");
+    parameters.sized16(MAXIMUM_NAME_BYTES, "name");
+    parameters.sized16(MAXIMUM_NAME_BYTES, "qualifiedName");
     parameters.end();
     return publicArea;
   }
 
   /** Removes a transient object or a session. */
   async flushContext(handle: number): Promise<void> {
-    const parameters = new TpmWriter().u32(handle).done();
+    const parameters = tpmWriter().u32(handle).done();
     (await this.#run({ name: "FlushContext", code: COMMAND.flushContext, parameters })).parameters.end();
   }
 
   /** Signs the state of SHA-256 PCRs together with `qualifyingData`, by a key without a password, with ECDSA and SHA-256. */
   async quote(key: number, qualifyingData: Uint8Array, pcrs: readonly number[]): Promise<Quote> {
-    const scheme = new TpmWriter().u16(ALGORITHM.ecdsa).u16(ALGORITHM.sha256).done();
-    const parameters = new TpmWriter().sized(qualifyingData).bytes(scheme).bytes(encodePcrSelection(pcrs)).done();
+    const scheme = tpmWriter().u16(ALGORITHM.ecdsa).u16(ALGORITHM.sha256).done();
+    const parameters = tpmWriter().sized16(qualifyingData).bytes(scheme).bytes(encodePcrSelection(pcrs)).done();
     const sessions = [HANDLE.password];
     const { parameters: response } = await this.#run({
       name: "Quote",
@@ -124,8 +129,8 @@ export class Tpm {
       sessions,
       parameters,
     });
-    const attest = response.sized(MAXIMUM_MESSAGE_BYTES);
-    return { attest, signature: response.bytes(response.remaining) };
+    const attest = response.sized16(MAXIMUM_MESSAGE_BYTES, "quoted");
+    return { attest, signature: response.rest("signature") };
   }
 
   /** The values of SHA-256 PCRs, in the order of `pcrs`, which is ascending. */
@@ -135,10 +140,10 @@ export class Tpm {
       const wanted = pcrs.slice(values.length, values.length + PCRS_AT_ONCE);
       const parameters = encodePcrSelection(wanted);
       const { parameters: response } = await this.#run({ name: "PCR_Read", code: COMMAND.pcrRead, parameters });
-      response.u32(); // pcrUpdateCounter: a change shows in the quote's digest.
+      response.u32("pcrUpdateCounter"); // A change shows in the quote's digest.
       const [selection, ...others] = readPcrSelection(response);
       const given = selection?.hash === ALGORITHM.sha256 && others.length === 0 ? selection.pcrs : [];
-      const count = response.u32();
+      const count = response.u32("count of PCRs");
       const isPrefix = count > 0 && count === given.length && given.every((pcr, index) => pcr === wanted[index]);
       if (!isPrefix) throw new BootstrapError("system/tpm-pcr", "The TPM has no SHA-256 bank for all of its PCRs");
       for (let i = 0; i < count; i++) values.push(readPcr(response));
@@ -149,7 +154,7 @@ export class Tpm {
 
   /** Extends a SHA-256 PCR. */
   async pcrExtend(pcr: number, digest: Uint8Array): Promise<void> {
-    const parameters = new TpmWriter().u32(1).u16(ALGORITHM.sha256).bytes(digest).done();
+    const parameters = tpmWriter().u32(1).u16(ALGORITHM.sha256).bytes(digest).done();
     const sessions = [HANDLE.password];
     await this.#run({ name: "PCR_Extend", code: COMMAND.pcrExtend, handles: [pcr], sessions, parameters });
   }
@@ -157,7 +162,7 @@ export class Tpm {
   /** The content of an NV index that may be read with its own empty password. */
   async nvRead(index: number): Promise<Bytes> {
     const size = await this.#nvSize(index);
-    const content = new TpmWriter();
+    const content = tpmWriter();
     for (let offset = 0; offset < size; offset += NV_CHUNK_BYTES) {
       const length = Math.min(NV_CHUNK_BYTES, size - offset);
       const { parameters } = await this.#run({
@@ -165,9 +170,9 @@ export class Tpm {
         code: COMMAND.nvRead,
         handles: [index, index],
         sessions: [HANDLE.password],
-        parameters: new TpmWriter().u16(length).u16(offset).done(),
+        parameters: tpmWriter().u16(length).u16(offset).done(),
       });
-      const chunk = parameters.sized(NV_CHUNK_BYTES);
+      const chunk = parameters.sized16(NV_CHUNK_BYTES, "data");
       parameters.end();
       if (chunk.length !== length) {
         throw tpmError("NV index", `${chunk.length} bytes came where ${length} were asked for`);
@@ -183,17 +188,17 @@ export class Tpm {
       name: "StartAuthSession",
       code: COMMAND.startAuthSession,
       handles: [HANDLE.null, HANDLE.null],
-      parameters: encodePolicySession(randomBytes(NONCE_BYTES), hash),
+      parameters: encodePolicySession(randomBytes(SESSION_NONCE_BYTES), hash),
       responseHandles: 1,
     });
-    parameters.sized(MAXIMUM_DIGEST_BYTES);
+    parameters.sized16(MAXIMUM_DIGEST_BYTES, "nonceTPM");
     parameters.end();
     return session;
   }
 
   /** Satisfies PolicySecret of a hierarchy without a password in a policy session. */
   async policySecret(hierarchy: number, session: number): Promise<void> {
-    const parameters = new TpmWriter().sized(EMPTY).sized(EMPTY).sized(EMPTY).u32(0).done();
+    const parameters = tpmWriter().sized16(EMPTY).sized16(EMPTY).sized16(EMPTY).u32(0).done();
     const handles = [hierarchy, session];
     await this.#run({
       name: "PolicySecret",
@@ -221,7 +226,7 @@ export class Tpm {
       code: COMMAND.activateCredential,
       handles: [key, endorsementKey],
       sessions: [HANDLE.password, endorsementSession],
-      parameters: new TpmWriter().bytes(challenge.credentialBlob).bytes(challenge.encryptedSecret).done(),
+      parameters: tpmWriter().bytes(challenge.credentialBlob).bytes(challenge.encryptedSecret).done(),
     }).catch((cause) => {
       // What RSA cannot decrypt, libtpms 0.9 with OpenSSL 3 reports as a failure, and goes on as if nothing were.
       if (!hasResponseCode(cause, FAILURE_RESPONSE_CODE)) throw cause;
@@ -231,39 +236,37 @@ export class Tpm {
         { cause },
       );
     });
-    const secret = parameters.sized(MAXIMUM_DIGEST_BYTES);
+    const secret = parameters.sized16(MAXIMUM_DIGEST_BYTES, "certInfo");
     parameters.end();
     return secret;
   }
 
   async #nvSize(index: number): Promise<number> {
     const { parameters } = await this.#run({ name: "NV_ReadPublic", code: COMMAND.nvReadPublic, handles: [index] });
-    const area = new TpmReader(parameters.sized(MAXIMUM_PUBLIC_BYTES), "NV public area");
-    parameters.sized(MAXIMUM_NAME_BYTES);
+    const area = tpmReader(parameters.sized16(MAXIMUM_PUBLIC_BYTES, "nvPublic"), "NV public area");
+    parameters.sized16(MAXIMUM_NAME_BYTES, "nvName");
     parameters.end();
-    area.u32(); // The index, its name's algorithm, its attributes.
-    area.u16();
-    area.u32();
-    area.sized(MAXIMUM_DIGEST_BYTES);
-    const size = area.u16();
+    area.u32("nvIndex");
+    area.u16("nameAlg");
+    area.u32("attributes");
+    area.sized16(MAXIMUM_DIGEST_BYTES, "authPolicy");
+    const size = area.u16("dataSize");
     area.end();
     if (size > MAXIMUM_NV_BYTES) {
-      throw tpmError("NV public area", `an index of ${size} bytes is larger than ${MAXIMUM_NV_BYTES}`);
+      throw area.error(`an index of ${size} bytes is larger than ${MAXIMUM_NV_BYTES}`);
     }
     return size;
   }
 
   async #run(command: TpmCommand): Promise<TpmResponse> {
     const bytes = encodeCommand(command);
-    for (let tries = 1;; tries++) {
-      try {
-        return readResponse(await this.#transport.transmit(bytes), command);
-      } catch (error) {
-        const isBusy = error instanceof BootstrapError && error.code === "unavailable/tpm-busy";
-        if (!isBusy || tries === MAXIMUM_TRIES) throw error;
-        await this.#clock.sleep(FIRST_WAIT_MS * 2 ** (tries - 1));
-      }
-    }
+    return await retry(async () => readResponse(await this.#transport.transmit(bytes), command), {
+      clock: this.#clock,
+      random: NO_JITTER,
+      backOff: BACK_OFF,
+      maximumTries: MAXIMUM_TRIES,
+      isRetriable: ({ code }) => code === "unavailable/tpm-busy",
+    });
   }
 }
 
@@ -271,12 +274,12 @@ function hasResponseCode(error: unknown, responseCode: string): boolean {
   return error instanceof BootstrapError && error.details["responseCode"] === responseCode;
 }
 
-function readPcr(response: TpmReader): Bytes {
-  const value = response.sized(PCR_BYTES);
-  if (value.length !== PCR_BYTES) throw tpmError("PCR", `it has ${value.length} bytes, not ${PCR_BYTES}`);
+function readPcr(response: ByteReader): Bytes {
+  const value = response.sized16(PCR_BYTES, "PCR");
+  if (value.length !== PCR_BYTES) throw response.error(`a PCR has ${value.length} bytes, not ${PCR_BYTES}`);
   return value;
 }
 
 function encodePolicySession(nonce: Uint8Array, hash: number): Bytes {
-  return new TpmWriter().sized(nonce).sized(EMPTY).u8(SESSION_POLICY).u16(ALGORITHM.null).u16(hash).done();
+  return tpmWriter().sized16(nonce).sized16(EMPTY).u8(SESSION_POLICY).u16(ALGORITHM.null).u16(hash).done();
 }

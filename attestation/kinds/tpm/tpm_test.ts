@@ -9,7 +9,7 @@ import { readSignature } from "./signature.ts";
 import { ATTESTATION_KEY_PUBLIC } from "./templates.ts";
 import { Tpm } from "./tpm.ts";
 import type { TpmTransport } from "./transport.ts";
-import { TpmReader } from "./wire.ts";
+import { tpmReader } from "./wire.ts";
 
 interface Exchange {
   readonly cc: string;
@@ -49,12 +49,12 @@ async function traces(read: (path: string) => Promise<Uint8Array>): Promise<(nam
 
 /** A command with sessions, without its authorisations: code, handles and parameters. */
 function withoutSessions(command: string, handles: number): string {
-  const reader = new TpmReader(fromHex(command, "command"), "command");
-  const [tag, , code] = [reader.u16(), reader.u32(), reader.u32()];
+  const reader = tpmReader(fromHex(command, "command"), "command");
+  const [tag, , code] = [reader.u16("tag"), reader.u32("size"), reader.u32("code")];
   assert.equal(tag, 0x8002);
-  const head = reader.bytes(handles * 4);
-  reader.bytes(reader.u32());
-  return `${code.toString(16)} ${hex(head)} ${hex(reader.bytes(reader.remaining))}`;
+  const head = reader.bytes(handles * 4, "handles");
+  reader.skip(reader.u32("authorizationSize"), "authorisations");
+  return `${code.toString(16)} ${hex(head)} ${hex(reader.rest("parameters"))}`;
 }
 
 oracleTest("Tpm() sends the very bytes that tpm2-tools sends when no session is involved", async (read) => {

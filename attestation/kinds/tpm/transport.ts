@@ -8,6 +8,7 @@ import { copyOf } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 import { createQueue } from "./_queue.ts";
 import { MAXIMUM_MESSAGE_BYTES } from "./constants.ts";
+import { tpmReader } from "./wire.ts";
 
 /** The way to a TPM. */
 export interface TpmTransport {
@@ -87,7 +88,7 @@ async function exchange(stream: TpmStream, command: Uint8Array, what: string): P
       const read = await stream.read(buffer.subarray(length));
       if (read === null || read === 0) throw transportError(what, "it ended in the middle of a response");
       length += read;
-      if (length >= HEADER_BYTES) size = new DataView(buffer.buffer).getUint32(SIZE_OFFSET);
+      if (length >= HEADER_BYTES) size = tpmReader(buffer, "response").at(SIZE_OFFSET).u32("responseSize");
       if (size < HEADER_BYTES || size > MAXIMUM_MESSAGE_BYTES || length > size) throw sizeError(what, size, length);
     }
   } catch (cause) {

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { concat, hex } from "../../../platform/bytes.ts";
 import { errorOf } from "../../testing/evidence.ts";
 import { openTpmDevice, streamTransport, type TpmStream } from "./transport.ts";
-import { TpmWriter } from "./wire.ts";
+import { tpmWriter } from "./wire.ts";
 
 /** A stream that answers each whole command with the same bytes behind a header, in pieces. */
 function echo(pieces: number, log: string[] = []): TpmStream {
@@ -32,7 +32,7 @@ function answering(response: Uint8Array): TpmStream {
 }
 
 const message = (body: Uint8Array, size = 10 + body.length) =>
-  new TpmWriter().u16(0x8001).u32(size).u32(0).bytes(body).done();
+  tpmWriter().u16(0x8001).u32(size).u32(0).bytes(body).done();
 
 Deno.test("transmit() gives the whole response in whatever pieces it comes", async () => {
   await fc.assert(

@@ -20,7 +20,7 @@ import { nameOf, readPublicArea, spkiOf } from "../../../attestation/kinds/tpm/p
 import { ATTESTATION_KEY_TEMPLATE } from "../../../attestation/kinds/tpm/templates.ts";
 import { Tpm } from "../../../attestation/kinds/tpm/tpm.ts";
 import { createTpmVerifier } from "../../../attestation/kinds/tpm/verifier.ts";
-import { TpmWriter } from "../../../attestation/kinds/tpm/wire.ts";
+import { tpmWriter } from "../../../attestation/kinds/tpm/wire.ts";
 import { generateKeyPair, SIGN_ALGORITHMS } from "../../../certificate/keys.ts";
 import type { ThrowAwayCertificate } from "../../../certificate/throw_away.ts";
 import { createThrowAwayCertificate } from "../../../certificate/throw_away.ts";
@@ -108,16 +108,16 @@ export async function evidenceBySoftware(
 ): Promise<Evidence> {
   const keys = await generateKeyPair("p-256");
   const point = keys.spki.subarray(-64);
-  const unique = new TpmWriter().sized(point.subarray(0, 32)).sized(point.subarray(32)).done();
+  const unique = tpmWriter().sized16(point.subarray(0, 32)).sized16(point.subarray(32)).done();
   const attestationKey = concat(ATTESTATION_KEY_TEMPLATE, unique);
   const qualified = await sha256(u32be(HANDLE.endorsement), await nameOf(attestationKey));
-  const attest = new TpmWriter().u32(GENERATED_VALUE).u16(TAG.attestQuote)
-    .sized(concat(Uint8Array.of(0, ALGORITHM.sha256), qualified)).sized(statement)
+  const attest = tpmWriter().u32(GENERATED_VALUE).u16(TAG.attestQuote)
+    .sized16(concat(Uint8Array.of(0, ALGORITHM.sha256), qualified)).sized16(statement)
     .u32(0).u32(1).u32(9).u32(0).u8(1).u32(0).u32(0)
-    .bytes(encodePcrSelection(QUOTED_PCRS)).sized(await sha256(...pcrs)).done();
+    .bytes(encodePcrSelection(QUOTED_PCRS)).sized16(await sha256(...pcrs)).done();
   const raw = new Uint8Array(await crypto.subtle.sign(SIGN_ALGORITHMS["p-256"], keys.privateKey, attest));
-  const signature = new TpmWriter().u16(ALGORITHM.ecdsa).u16(ALGORITHM.sha256)
-    .sized(raw.subarray(0, 32)).sized(raw.subarray(32)).done();
+  const signature = tpmWriter().u16(ALGORITHM.ecdsa).u16(ALGORITHM.sha256)
+    .sized16(raw.subarray(0, 32)).sized16(raw.subarray(32)).done();
   const certificate = new Uint8Array();
   const payload = encodePayload({ attestationKey, endorsementKey, certificate, attest, signature, pcrs });
   return { variant: "tpm", payload };

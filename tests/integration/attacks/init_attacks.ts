@@ -24,6 +24,7 @@ import type { InitOptions } from "../../../operator/init_client.ts";
 import type { InitWorld, TestOperator } from "../../exchanges/init_world.ts";
 import { CLUSTER_DOCUMENT, CLUSTER_NAME, POLICY_DOCUMENT } from "../../exchanges/init_world.ts";
 import { shownVerifier } from "../../exchanges/init_machine.ts";
+import { untilAborted } from "../../../platform/abortable.ts";
 import type { Bytes } from "../../../platform/bytes.ts";
 import { copyOf, randomBytes } from "../../../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../../../platform/errors.ts";
@@ -67,10 +68,7 @@ export type OperatorExchange = Exchange<InitServerMessage, InitClientMessage>;
 
 /** Resolves when the other side has ended an exchange: how long a peer stalls. */
 export function untilClosed({ closed }: { readonly closed: AbortSignal }): Promise<void> {
-  return new Promise((resolve) => {
-    if (closed.aborted) resolve();
-    else closed.addEventListener("abort", () => resolve(), { once: true });
-  });
+  return untilAborted(closed).catch(() => {});
 }
 
 /** The operator's messages. */

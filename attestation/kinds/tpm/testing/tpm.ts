@@ -16,7 +16,7 @@ import { encodePayload } from "../payload.ts";
 import { encodePcrSelection } from "../pcr_selection.ts";
 import { nameOf, readPublicArea, spkiOf } from "../public_area.ts";
 import { ATTESTATION_KEY_TEMPLATE, EK_PROFILES, type EkProfile, type EkType } from "../templates.ts";
-import { TpmReader, TpmWriter } from "../wire.ts";
+import { tpmReader, tpmWriter } from "../wire.ts";
 
 /** Registers a test over evidence of TPMs. */
 export const oracleTest: OracleTest = oraclesIn("tpm");
@@ -30,8 +30,8 @@ export function derOf(pem: Bytes): Bytes {
 
 /** What a TPM2B holds, of a file that is one. */
 export function sizedIn(bytes: Uint8Array): Bytes {
-  const reader = new TpmReader(bytes, "TPM2B");
-  const content = reader.sized(4096);
+  const reader = tpmReader(bytes, "TPM2B");
+  const content = reader.sized16(4096, "content");
   reader.end();
   return content;
 }
@@ -96,16 +96,16 @@ export async function createSoftwareMachine(ekType: EkType = "rsa2048"): Promise
       const attestationKey = publicAreaOf(lies.attestationTemplate ?? ATTESTATION_KEY_TEMPLATE);
       const name = await nameOf(attestationKey);
       const signer = concat(fromHex("000b", ""), await sha256(u32be(HANDLE.endorsement), name));
-      const attest = new TpmWriter()
+      const attest = tpmWriter()
         .u32(lies.magic ?? GENERATED_VALUE).u16(lies.type ?? TAG.attestQuote)
-        .sized(lies.qualifiedSigner ?? signer).sized(statement)
+        .sized16(lies.qualifiedSigner ?? signer).sized16(statement)
         .u32(0).u32(77).u32(3).u32(1).u8(1).u32(5).u32(6)
         .bytes(lies.selection ?? encodePcrSelection(QUOTED_PCRS))
-        .sized(await sha256(...lies.quotedPcrs ?? pcrs)).bytes(lies.trailing ?? new Uint8Array()).done();
+        .sized16(await sha256(...lies.quotedPcrs ?? pcrs)).bytes(lies.trailing ?? new Uint8Array()).done();
       const hash = lies.signatureHash ?? "sha256";
       const raw = sign(hash, attest, { key: ak.privateKey, dsaEncoding: "ieee-p1363" });
-      const signature = new TpmWriter().u16(0x18).u16(hash === "sha256" ? 0xb : 0xc)
-        .sized(raw.subarray(0, 32)).sized(raw.subarray(32)).done();
+      const signature = tpmWriter().u16(0x18).u16(hash === "sha256" ? 0xb : 0xc)
+        .sized16(raw.subarray(0, 32)).sized16(raw.subarray(32)).done();
       const payload = encodePayload({
         attestationKey,
         endorsementKey: lies.endorsementKey ?? endorsementKey,
@@ -131,16 +131,16 @@ function createEndorsementKey(ekType: EkType): EndorsementKey {
     const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
     const modulus = Uint8Array.fromBase64(String(publicKey.export({ format: "jwk" }).n), { alphabet: "base64url" });
     const oaep = { key: privateKey, oaepHash: "sha256", oaepLabel: utf8("IDENTITY\0") };
-    return { unique: new TpmWriter().sized(modulus).done(), seed: (encrypted) => privateDecrypt(oaep, encrypted) };
+    return { unique: tpmWriter().sized16(modulus).done(), seed: (encrypted) => privateDecrypt(oaep, encrypted) };
   }
   const [curve, bytes, hash] = ekType === "ecc-p256" ? [p256, 32, "SHA-256"] as const : [p384, 48, "SHA-384"] as const;
   const secret = curve.utils.randomSecretKey();
   const own = curve.getPublicKey(secret, false).subarray(1);
   return {
-    unique: new TpmWriter().sized(own.subarray(0, bytes)).sized(own.subarray(bytes)).done(),
+    unique: tpmWriter().sized16(own.subarray(0, bytes)).sized16(own.subarray(bytes)).done(),
     seed(encrypted) {
-      const reader = new TpmReader(encrypted, "point");
-      const [x, y] = [reader.sized(bytes), reader.sized(bytes)];
+      const reader = tpmReader(encrypted, "point");
+      const [x, y] = [reader.sized16(bytes, "x"), reader.sized16(bytes, "y")];
       reader.end();
       const shared = curve.getSharedSecret(secret, concat(Uint8Array.of(4), x, y), false).subarray(1, 1 + bytes);
       return digestOf(hash, concat(u32be(1), shared, utf8("IDENTITY\0"), x, own.subarray(0, bytes)));
@@ -156,9 +156,9 @@ function digestOf(hash: "SHA-256" | "SHA-384", bytes: Uint8Array): Uint8Array {
 function openCredential(challenge: ActivationChallenge, profile: EkProfile, ek: EndorsementKey, name: Bytes): Bytes {
   const mac = (key: Uint8Array, ...parts: readonly Uint8Array[]) =>
     parts.reduce((hmac, part) => hmac.update(part), createHmac(profile.hash.replace("-", ""), key)).digest();
-  const idObject = new TpmReader(sizedIn(challenge.credentialBlob), "credential");
-  const integrity = idObject.sized(64);
-  const encrypted = idObject.bytes(idObject.remaining);
+  const idObject = tpmReader(sizedIn(challenge.credentialBlob), "credential");
+  const integrity = idObject.sized16(64, "integrity");
+  const encrypted = idObject.rest("identity");
   const seed = ek.seed(sizedIn(challenge.encryptedSecret));
   const bits = (bytes: number) => u32be(bytes * 8);
   const macKey = mac(seed, u32be(1), utf8("INTEGRITY\0"), bits(seed.length));
@@ -172,5 +172,5 @@ function openCredential(challenge: ActivationChallenge, profile: EkProfile, ek: 
 function pointOf(key: KeyObject): Bytes {
   const { x, y } = key.export({ format: "jwk" });
   const coordinate = (text: unknown) => Uint8Array.fromBase64(String(text), { alphabet: "base64url" });
-  return new TpmWriter().sized(coordinate(x)).sized(coordinate(y)).done();
+  return tpmWriter().sized16(coordinate(x)).sized16(coordinate(y)).done();
 }
