@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import { runVariants, surprises } from "../../protocol/matrix.ts";
 import { VARIANTS } from "../../protocol/variants.ts";
+import { measureSpeed, slowdownOf } from "../../tools/machine_speed.ts";
 import { proverif } from "../../tools/proverif.ts";
 
 const CPU_SECONDS = 120;
+/** On a quiet machine with two cores it takes a quarter of this. */
 const TOTAL_SECONDS = 6 * 60;
 const CHOSEN = ["i_base", "j_base", "i_nohello", "i_noact", "i_nopcr15", "j_nofound"];
 
@@ -16,7 +18,8 @@ Deno.test({
   ignore: missing !== undefined,
   async fn() {
     const variants = CHOSEN.map((name) => VARIANTS.find((variant) => variant.name === name) ?? assert.fail(name));
-    const limits = { jobs: 2, cpuSeconds: CPU_SECONDS, totalSeconds: TOTAL_SECONDS, onEnd: () => {} };
+    const totalSeconds = TOTAL_SECONDS * slowdownOf(await measureSpeed());
+    const limits = { jobs: 2, cpuSeconds: CPU_SECONDS, totalSeconds, onEnd: () => {} };
     const outcomes = await runVariants(variants, limits);
     assert.deepEqual([...outcomes].flatMap(([variant, outcome]) => surprises(variant, outcome)), []);
   },
