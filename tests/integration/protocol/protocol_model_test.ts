@@ -6,7 +6,7 @@ import { measureSpeed, slowdownOf } from "../../tools/machine_speed.ts";
 import { proverif } from "../../tools/proverif.ts";
 
 const CPU_SECONDS = 120;
-/** On a quiet machine with two cores it takes a quarter of this. */
+/** On a quiet machine with two cores they take about two minutes. */
 const TOTAL_SECONDS = 6 * 60;
 const CHOSEN = ["i_base", "j_base", "i_nohello", "i_noact", "i_nopcr15", "j_nofound"];
 
