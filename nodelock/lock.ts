@@ -8,10 +8,10 @@ import type { MeasurementRegisters } from "../attestation/evidence.ts";
 import type { Clock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { LockFile } from "./file.ts";
-import type { LockActors, LockClaim } from "./machine.ts";
+import type { LockOutcome } from "./machine.ts";
 import { createLockMachine } from "./machine.ts";
 import { checkNeverLocked, measureLock } from "./measure.ts";
-import type { LockRecord } from "./record.ts";
+import type { LockOwner, LockRecord } from "./record.ts";
 
 /** What the node lock needs. */
 export interface NodeLockOptions {
@@ -21,15 +21,26 @@ export interface NodeLockOptions {
   readonly registers?: MeasurementRegisters;
   /** Dates the lock. */
   readonly clock: Pick<Clock, "now">;
-  /** Ends the opening; a lock that is being taken is always taken to its end. */
-  readonly signal?: AbortSignal;
 }
 
-/** Where the node stands. `locking` means: perhaps linked, but not yet shown by PCR 15. */
+/** Where the node stands. `locking`: the lock may be linked, but PCR 15 does not show it yet. */
 export type NodeLockState =
   | { readonly name: "unlocked" | "locking" }
   | { readonly name: "locked"; readonly lock: LockRecord }
   | { readonly name: "failed"; readonly error: BootstrapError };
+
+/** Who asks for the node, and for which cluster. */
+export interface LockClaim {
+  readonly owner: LockOwner;
+  /** The cluster that the node shall belong to, 32 bytes. */
+  readonly clusterId: Uint8Array;
+  /**
+   * Asked directly before `link(2)`, when the lock is on disk under a temporary name: whether the claim still stands, for
+   * example because its connection does. If not, the node stays fresh. Synchronous, so that nothing happens between the
+   * answer and the link. Default: it does.
+   */
+  readonly confirm?: () => boolean;
+}
 
 /** The node lock of this node. */
 export interface NodeLock {
@@ -40,7 +51,8 @@ export interface NodeLock {
    * gets it when the lock is on disk, measured and read back. The others get `false`, and {@linkcode state} says who
    * holds the node; it says `unlocked` only to a claim that did not stand any more.
    *
-   * @throws {BootstrapError} What made it fail, for this contender and all after it; the next start heals it.
+   * @throws {BootstrapError} What failed. Before the link, {@linkcode state} still says `unlocked`; from the link on it
+   *   says `failed`, every later claim gets the same error, and the next start heals it.
    */
   take(claim: LockClaim): Promise<boolean>;
 }
@@ -50,46 +62,49 @@ export interface NodeLock {
  *
  * @returns The lock, `unlocked` or `locked`.
  * @throws {BootstrapError} `malformed/lock-record` for a file that is no lock, `precondition/lock-missing` if there is
- *   none but PCR 15 is not zero, `precondition/register` if PCR 15 holds something else than the lock's value,
- *   `aborted/node-lock`, `system/…`.
+ *   none but PCR 15 is not zero, `precondition/register` if PCR 15 holds something else than the lock's value, `system/…`.
  */
-export async function openNodeLock(options: NodeLockOptions): Promise<NodeLock> {
-  const actor = createActor(createLockMachine(lockActors(options)));
+export async function openNodeLock({ folder, registers, clock }: NodeLockOptions): Promise<NodeLock> {
+  const file = new LockFile(folder);
+  const actor = createActor(createLockMachine({
+    readLock: fromPromise(async () => {
+      const lock = await file.read();
+      if (lock === undefined && registers !== undefined) await checkNeverLocked(registers);
+      return lock;
+    }),
+    linkAndMeasure: fromPromise(async ({ input: staged }) => {
+      const won = staged !== undefined && await staged.link();
+      const lock = await file.readDurably();
+      if (lock === undefined) throw new BootstrapError("system/node-lock", `${file.path} vanished as it was taken`);
+      if (registers !== undefined) await measureLock(registers, lock.clusterId);
+      return { won, lock };
+    }),
+  }));
 
   function state(): NodeLockState {
-    const { value, context } = actor.getSnapshot();
-    if (context.error !== undefined) return { name: "failed", error: context.error };
-    if (value === "locked" && context.lock !== undefined) return { name: "locked", lock: context.lock };
-    return { name: typeof value === "object" && "unlocked" in value ? "unlocked" : "locking" };
+    const { value, context: { outcome, error } } = actor.getSnapshot();
+    if (error !== undefined) return { name: "failed", error };
+    if (outcome !== undefined) return { name: "locked", lock: outcome.lock };
+    return { name: value === "unlocked" ? "unlocked" : "locking" };
   }
 
-  async function settle(signal?: AbortSignal): Promise<NodeLockState> {
-    await waitFor(
-      actor,
-      (snapshot) => snapshot.status === "done" || snapshot.matches({ unlocked: "waiting" }),
-      signal && { signal },
-    );
-    const settled = state();
-    if (settled.name === "failed") throw settled.error;
-    return settled;
+  async function settle(): Promise<LockOutcome | undefined> {
+    const { context } = await waitFor(actor, ({ status, value }) => status === "done" || value === "unlocked");
+    if (context.error !== undefined) throw context.error;
+    return context.outcome;
   }
 
-  async function takeInTurn(claim: LockClaim): Promise<boolean> {
-    const { name } = await settle();
-    if (name === "locked") return false;
-    let doubt: unknown;
-    const confirm = () => {
-      try {
-        return claim.confirm?.() ?? true;
-      } catch (error) {
-        doubt = error;
-        return false;
-      }
-    };
-    actor.send({ type: "TAKE", claim: { ...claim, confirm } });
-    await settle();
-    if (doubt !== undefined) throw doubt;
-    return actor.getSnapshot().context.won;
+  async function takeInTurn({ owner, clusterId, confirm = () => true }: LockClaim): Promise<boolean> {
+    if (await settle() !== undefined) return false;
+    const staged = await file.stage({ owner, clusterId, time: clock.now() });
+    let stands = false;
+    try {
+      stands = confirm();
+    } finally {
+      if (!stands) await staged.discard();
+    }
+    if (stands) actor.send({ type: "TAKE", staged });
+    return (await settle())?.won === true;
   }
 
   let lastTurn: Promise<unknown> = Promise.resolve();
@@ -100,34 +115,6 @@ export async function openNodeLock(options: NodeLockOptions): Promise<NodeLock> 
   }
 
   actor.start();
-  try {
-    await settle(options.signal);
-  } catch (error) {
-    actor.stop();
-    if (!options.signal?.aborted) throw error;
-    throw new BootstrapError("aborted/node-lock", "Opening the node lock was stopped", { cause: error });
-  }
+  await settle();
   return { state, take };
-}
-
-function lockActors({ folder, registers, clock }: NodeLockOptions): LockActors {
-  const file = new LockFile(folder);
-  return {
-    readLock: fromPromise(async () => {
-      const lock = await file.readDurably();
-      if (lock === undefined && registers !== undefined) await checkNeverLocked(registers);
-      return lock;
-    }),
-    stageLock: fromPromise(({ input: { owner, clusterId } }) => file.stage({ owner, clusterId, time: clock.now() })),
-    dropLock: fromPromise(({ input: staged }) => staged.discard()),
-    linkLock: fromPromise(async ({ input: staged }) => {
-      const won = await staged.link();
-      const lock = await file.readDurably();
-      if (lock === undefined) throw new BootstrapError("system/node-lock", `${file.path} vanished as it was taken`);
-      return { won, lock };
-    }),
-    measureLock: fromPromise(async ({ input: lock }) => {
-      if (registers !== undefined) await measureLock(registers, lock.clusterId);
-    }),
-  };
 }

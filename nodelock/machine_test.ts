@@ -1,147 +1,106 @@
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { deepEqual } from "node:assert/strict";
 import { getSimplePaths } from "xstate/graph";
 import { createActor, fromPromise, waitFor } from "xstate";
 import type { EventFromLogic, SnapshotFrom } from "xstate";
+import { BootstrapError } from "../platform/errors.ts";
 import type { StagedFile } from "../platform/files.ts";
-import type { LinkOutcome, LockClaim } from "./machine.ts";
+import type { LockOutcome } from "./machine.ts";
 import { createLockMachine } from "./machine.ts";
 import type { LockRecord } from "./record.ts";
 
 type Machine = ReturnType<typeof createLockMachine>;
-type Event = EventFromLogic<Machine>;
 type Snapshot = SnapshotFrom<Machine>;
-/** What an effect answers: `xstate.done.actor.…` with its output, or `xstate.error.actor.…` with its error. */
-type Answer = { readonly type: string; readonly output?: unknown; readonly error?: unknown };
+/** What each effect does. */
+interface Script {
+  readonly read: () => LockRecord | undefined;
+  readonly link: (staged: StagedFile | undefined) => LockOutcome;
+}
 
-const clusterId = new Uint8Array(32).fill(7);
-const lock: LockRecord = { owner: "init", clusterId, time: new Date(0) };
+const lock: LockRecord = { owner: "init", clusterId: new Uint8Array(32).fill(7), time: new Date(0) };
+const otherLock: LockRecord = { ...lock, owner: "join" };
 const staged: StagedFile = { link: () => Promise.resolve(true), discard: () => Promise.resolve() };
-const won: LinkOutcome = { won: true, lock };
-const lost: LinkOutcome = { won: false, lock: { ...lock, owner: "join" } };
-const standing: LockClaim = { owner: "init", clusterId };
-const gone: LockClaim = { owner: "join", clusterId, confirm: () => false };
-
-/** What each effect may answer when it does not fail. */
-const OUTPUTS: Readonly<Record<string, readonly unknown[]>> = {
-  "reading": [undefined, lock],
-  "unlocked.staging": [staged],
-  "unlocked.dropping": [undefined],
-  "locking.linking": [won, lost],
-  "locking.measuring": [undefined],
+const tpmError = new BootstrapError("system/tpm", "The TPM does not answer");
+const broken = () => {
+  throw tpmError;
 };
 
-/** A machine whose effects answer in this order. */
-function scriptedMachine(script: readonly Answer[]): Machine {
-  const answers = script.values();
-  const answer = <Output, Input = unknown>() =>
-    fromPromise<Output, Input>(() => {
-      const { output, error } = answers.next().value ?? { error: new Error("An effect too many") };
-      return error === undefined ? Promise.resolve(output as Output) : Promise.reject(error);
-    });
+function scriptedMachine({ read, link }: Script): Machine {
   return createLockMachine({
-    readLock: answer(),
-    stageLock: answer(),
-    dropLock: answer(),
-    linkLock: answer(),
-    measureLock: answer(),
+    readLock: fromPromise(async () => await Promise.resolve(read())),
+    linkAndMeasure: fromPromise(async ({ input }) => await Promise.resolve(link(input))),
   });
 }
 
-function nameOf({ value }: Pick<Snapshot, "value">): string {
-  return typeof value === "string" ? value : Object.entries(value).flat().join(".");
-}
-
-function leafOf(snapshot: Pick<Snapshot, "value">): string {
-  return nameOf(snapshot).replace(/^.*\./, "");
-}
-
-function eventsIn(snapshot: Snapshot): readonly Event[] {
-  const state = nameOf(snapshot);
-  if (state === "unlocked.waiting") return [{ type: "TAKE", claim: standing }, { type: "TAKE", claim: gone }];
-  const outputs = OUTPUTS[state];
-  if (outputs === undefined) return [];
-  const answers: Answer[] = outputs.map((output) => ({ type: `xstate.done.actor.0.nodeLock.${state}`, output }));
-  answers.push({ type: `xstate.error.actor.0.nodeLock.${state}`, error: new Error(`Broken while ${state}`) });
-  return answers as unknown as readonly Event[];
-}
-
-/** All paths from the start to an end on which no state repeats for the same claim and outcome. */
-const paths = getSimplePaths(scriptedMachine([]), {
-  events: eventsIn,
-  serializeState: (snapshot) => `${nameOf(snapshot)} ${snapshot.context.claim?.owner} ${snapshot.context.won}`,
-  toState: (snapshot) => snapshot.status === "done",
-}).map(({ state, steps }) => {
-  const { won, error } = state.context;
-  return {
-    sequence: [...steps.map((step) => leafOf(step.state)), ...(won ? ["(won)"] : [])].join(" "),
-    states: steps.map((step) => nameOf(step.state)),
-    events: steps.slice(1).map((step) => step.event),
-    end: { won, error: error?.message },
+/** Runs a machine to its end. In each state that it reaches, it is sent these claims. */
+async function run(script: Script, claims: Partial<Record<string, readonly StagedFile[]>> = { unlocked: [staged] }) {
+  const inputs: (StagedFile | undefined)[] = [];
+  const link = (input: StagedFile | undefined) => {
+    inputs.push(input);
+    return script.link(input);
   };
-});
+  const actor = createActor(scriptedMachine({ ...script, link }));
+  const states: Snapshot["value"][] = [];
+  actor.subscribe(({ value }) => {
+    if (states.at(-1) === value) return;
+    states.push(value);
+    claims[value]?.forEach((staged) => actor.send({ type: "TAKE", staged }));
+  });
+  actor.start();
+  const { context: { outcome, error } } = await waitFor(actor, ({ status }) => status === "done");
+  return { states, inputs, outcome, error };
+}
 
-const DROPPED = "reading waiting staging dropping";
-
-Deno.test("createLockMachine() has exactly these paths", () => {
-  deepEqual(
-    paths.map(({ sequence }) => sequence).sort(),
-    [
-      "reading failed",
-      "reading measuring failed",
-      "reading measuring locked",
-      "reading waiting staging failed",
-      "reading waiting staging failed",
-      "reading waiting staging linking failed",
-      "reading waiting staging linking measuring failed",
-      "reading waiting staging linking measuring failed (won)",
-      "reading waiting staging linking measuring locked",
-      "reading waiting staging linking measuring locked (won)",
-      `${DROPPED} failed`,
-      `${DROPPED} waiting staging failed`,
-      `${DROPPED} waiting staging linking failed`,
-      `${DROPPED} waiting staging linking measuring failed`,
-      `${DROPPED} waiting staging linking measuring failed (won)`,
-      `${DROPPED} waiting staging linking measuring locked`,
-      `${DROPPED} waiting staging linking measuring locked (won)`,
-    ].sort(),
-  );
-});
-
-Deno.test("createLockMachine() never goes back from locking, and locks only after measuring", () => {
-  for (const { states, sequence } of paths) {
-    const fromLocking = states.slice(states.findIndex((state) => state.startsWith("locking")));
-    if (states.some((state) => state.startsWith("locking"))) {
-      ok(fromLocking.every((state) => /^(locking\..*|locked|failed)$/.test(state)), sequence);
-    }
-    if (states.at(-1) === "locked") equal(states.at(-2), "locking.measuring", sequence);
+Deno.test("createLockMachine() links what was staged, and is locked by the lock that has the name then", async () => {
+  const states = ["reading", "unlocked", "locking", "locked"];
+  for (const outcome of [{ won: true, lock }, { won: false, lock: otherLock }]) {
+    const ended = await run({ read: () => undefined, link: () => outcome });
+    deepEqual(ended, { states, inputs: [staged], outcome, error: undefined });
   }
 });
 
-for (const [number, { sequence, states, events, end }] of paths.entries()) {
-  Deno.test(`createLockMachine() runs path ${number + 1}: ${sequence}`, async () => {
-    const claims = events.filter((event) => event.type === "TAKE").values();
-    const actor = createActor(scriptedMachine(events.filter((event) => event.type !== "TAKE")));
-    const seen: string[] = [];
-    actor.subscribe((snapshot) => {
-      seen.push(nameOf(snapshot));
-      if (!snapshot.matches({ unlocked: "waiting" })) return;
-      const take = claims.next().value;
-      if (take !== undefined) queueMicrotask(() => actor.send(take));
-    });
-    actor.start();
-    const { context } = await waitFor(actor, (snapshot) => snapshot.status === "done");
-    deepEqual(seen, states);
-    deepEqual({ won: context.won, error: context.error?.message }, end);
-  });
-}
+Deno.test("createLockMachine() goes from a lock that it found to locking, with nothing to link", async () => {
+  const outcome = { won: false, lock };
+  const ended = await run({ read: () => lock, link: () => outcome });
+  deepEqual(ended, { states: ["reading", "locking", "locked"], inputs: [undefined], outcome, error: undefined });
+});
 
-Deno.test("createLockMachine() ignores a claim when another is being taken or the node is locked", async () => {
-  const outputs = [undefined, staged, won, undefined];
-  const actor = createActor(scriptedMachine(outputs.map((output) => ({ type: "done", output })))).start();
-  await waitFor(actor, (snapshot) => snapshot.matches("unlocked"));
-  actor.send({ type: "TAKE", claim: standing });
-  actor.send({ type: "TAKE", claim: gone });
-  const { context } = await waitFor(actor, (snapshot) => snapshot.matches("locked"));
-  actor.send({ type: "TAKE", claim: gone });
-  deepEqual([context.claim, actor.getSnapshot().context.claim], [standing, standing]);
+Deno.test("createLockMachine() fails with the error of each effect", async () => {
+  const failed = { outcome: undefined, error: tpmError };
+  const fresh = { read: () => undefined, link: broken };
+  const found = { read: () => lock, link: broken };
+  const unreadable = { read: broken, link: broken };
+  deepEqual(await run(fresh), { states: ["reading", "unlocked", "locking", "failed"], inputs: [staged], ...failed });
+  deepEqual(await run(found), { states: ["reading", "locking", "failed"], inputs: [undefined], ...failed });
+  deepEqual(await run(unreadable), { states: ["reading", "failed"], inputs: [], ...failed });
+});
+
+Deno.test("createLockMachine() takes the first claim when it is unlocked, and ignores all others", async () => {
+  const outcome = { won: true, lock };
+  const others: StagedFile[] = [{ ...staged }];
+  const claims = { reading: others, unlocked: [staged, ...others], locking: others, locked: others };
+  const { states, inputs } = await run({ read: () => undefined, link: () => outcome }, claims);
+  deepEqual([states, inputs.length, inputs[0] === staged], [["reading", "unlocked", "locking", "locked"], 1, true]);
+});
+
+Deno.test("createLockMachine() has exactly these paths, whatever comes in whatever state", () => {
+  const events = [
+    { type: "TAKE", staged },
+    { type: "xstate.done.actor.0.(machine).reading", output: undefined },
+    { type: "xstate.done.actor.0.(machine).reading", output: lock },
+    { type: "xstate.error.actor.0.(machine).reading", error: tpmError },
+    { type: "xstate.done.actor.0.(machine).locking", output: { won: true, lock } },
+    { type: "xstate.error.actor.0.(machine).locking", error: tpmError },
+  ] as unknown as EventFromLogic<Machine>[];
+  const paths = getSimplePaths(scriptedMachine({ read: broken, link: broken }), {
+    events,
+    serializeState: ({ value, context }) => `${value} ${context.staged !== undefined}`,
+    toState: ({ status }) => status === "done",
+  });
+  deepEqual(paths.map(({ steps }) => steps.map(({ state }) => state.value).join(" ")).sort(), [
+    "reading failed",
+    "reading locking failed",
+    "reading locking locked",
+    "reading unlocked locking failed",
+    "reading unlocked locking locked",
+  ]);
 });
