@@ -11,6 +11,10 @@ import assert from "node:assert/strict";
 import { extendedOnce, lockDigest } from "../../../protocol/transcript.ts";
 import { createCertificateAuthority } from "../../../certificate/ca.ts";
 import { INIT_CLIENT_DEADLINES } from "../../../operator/exchange_client.ts";
+import { checkRecord } from "../../../operator/operation_record.ts";
+import { checkInitResult } from "../../../operator/result.ts";
+import { serveJoin } from "../../../service/exchange_service.ts";
+import { AdmissionRecords } from "../../../kubernetes/admission_records.ts";
 import { CLUSTER_NAME, InitWorld, TestOperator, trustIn } from "../../exchanges/init_world.ts";
 import { abandonCluster } from "../../../operator/cluster_records.ts";
 import { newNodeKeys, TestCluster } from "../../exchanges/join_world.ts";
@@ -25,6 +29,7 @@ import { PATIENCE_MS } from "./attacks.ts";
 import { honestly, playNode, refusedByOperator, resultFor, startHostileNode } from "./init_attacks.ts";
 import type { Hostility } from "./join_attacks.ts";
 import { joinByHand, NODE_NAME, refusedByService } from "./join_attacks.ts";
+import { assertThrownBy, attack } from "./stopped_by.ts";
 import type { TestVariant, VariantMachine } from "./variants.ts";
 import { VARIANTS, variantTest } from "./variants.ts";
 
@@ -50,9 +55,9 @@ async function clusterWithKeys(variant: TestVariant, ...machines: readonly Varia
   return { cluster, controlPlanes, sealed };
 }
 
-await variantTest("attack: a member asks for a second name or role", async (t, variant) => {
-  // Without a register for the lock a VM looks fresh for as long as it lives (SNP); with one, it has not locked yet (TDX). Stopped by
-  // AdmissionRecords.admit(): an identity has one name and one role, whatever it shows.
+await variantTest(attack("attack: a member asks for a second name or role", AdmissionRecords), async (t, variant) => {
+  // Without a register for the lock a VM looks fresh for as long as it lives (SNP); with one, it has not locked yet (TDX). An
+  // identity has one name and one role, whatever it shows.
   await using machine = await variant.start();
   const { cluster, controlPlanes, sealed } = await clusterWithKeys(variant, machine);
   await using _ = cluster;
@@ -81,10 +86,10 @@ await variantTest("attack: a member asks for a second name or role", async (t, v
 }, CONFIDENTIAL);
 
 await variantTest(
-  "attack: a control plane whose identity nobody listed, until an operator lists it",
+  attack("attack: a control plane whose identity nobody listed, until an operator lists it", serveJoin),
   async (t, variant) => {
     // Its identity is made anew with each start, so that nobody can list it beforehand: the refusal shows it and is retriable, and no key
-    // leaves. Stopped by checkPolicy() in exchange_service.ts.
+    // leaves.
     await using machine = await variant.start();
     const { cluster, controlPlanes, sealed } = await clusterWithKeys(variant, machine);
     await using _ = cluster;
@@ -148,9 +153,10 @@ await variantTest("a node whose identity an operator lists meanwhile goes throug
   ]);
 }, CONFIDENTIAL);
 
-await variantTest("attack: a machine without a register for the lock says that it never locked", async (t, variant) => {
-  // A TPM shows by PCR 15 = 0 that an earlier founding came to nothing; an SNP machine that was founded looks the same. Stopped by
-  // checkRecord(): for its kind the name stays taken, for ever.
+const neverLocked = attack("attack: a machine without a register for the lock says that it never locked", checkRecord);
+await variantTest(neverLocked, async (t, variant) => {
+  // A TPM shows by PCR 15 = 0 that an earlier founding came to nothing; an SNP machine that was founded looks the same. For
+  // its kind the name stays taken, for ever.
   await using machine = await variant.start();
   const verifier = variant.verifierFor(machine);
   const caller = new AbortController();
@@ -172,9 +178,10 @@ await variantTest("attack: a machine without a register for the lock says that i
   });
 }, [VARIANTS.snp]);
 
-await variantTest("attack: a TD poses as the one that founded the recorded cluster", async (t, variant) => {
+const posesAsFounder = attack("attack: a TD poses as the one that founded the recorded cluster", checkInitResult);
+await variantTest(posesAsFounder, async (t, variant) => {
   // A TD has no name of its own: in an Init it is its cluster ID. One that extends RTMR 3 by the recorded lock looks like the founder.
-  // Stopped at the end by checkInitResult(): it has not that CA's key; the operator keeps and acknowledges nothing.
+  // It is stopped at the end, as it does not have that CA's key; the operator keeps and acknowledges nothing.
   await using machine = await variant.start();
   await using operator = await TestOperator.create();
   const verifier = variant.verifierFor(machine);
@@ -209,13 +216,15 @@ await variantTest("attack: a TD poses as the one that founded the recorded clust
     await measureLock(machine.issuer, clusterId);
     const { error, received } = await operate(true);
     assert.equal(error.code, "refused/ca-cluster-id", error.message);
+    assertThrownBy(error, checkInitResult);
     assert.deepEqual(received, ["request"], "the operator acknowledged");
     assert.deepEqual([operator.kept, (await operator.record())?.state], [[], "pending"]);
   });
 }, [VARIANTS.tdx]);
 
-await variantTest("attack: a TD that has another's key on record, and not the key", async (t, variant) => {
-  // The identity of a TD is SHA-256 of SPKI_c. Stopped by verify() in readSignedRequest(): K_c signs A2, and A2 names it.
+const withoutItsKey = attack("attack: a TD that has another's key on record, and not the key", serveJoin);
+await variantTest(withoutItsKey, async (t, variant) => {
+  // The identity of a TD is SHA-256 of SPKI_c; K_c signs A2, and A2 names it.
   await using machine = await variant.start();
   await using attacker = await variant.start();
   const { cluster, sealed } = await clusterWithKeys(variant, machine, attacker);

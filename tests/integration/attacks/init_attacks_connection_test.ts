@@ -9,14 +9,17 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:tls";
 import { dial } from "../../../channel/client.ts";
-import { bindingOf, serverTlsOptions } from "../../../channel/finished.ts";
+import { Exchange } from "../../../channel/exchange.ts";
+import { bindingOf, clientTlsOptions, serverTlsOptions } from "../../../channel/finished.ts";
+import { listen } from "../../../channel/server.ts";
+import { readInitRequest } from "../../../protocol/init_request.ts";
 import { helloStatement } from "../../../protocol/transcript.ts";
 import { createCertificateAuthority } from "../../../certificate/ca.ts";
 import { sign } from "../../../protocol/signature.ts";
 import { createThrowAwayCertificate } from "../../../certificate/throw_away.ts";
 import type { InitClientDeadlines } from "../../../operator/exchange_client.ts";
-import { INIT_CLIENT_DEADLINES } from "../../../operator/exchange_client.ts";
-import { proposeAndAuthorise } from "../../../init/exchange_server.ts";
+import { INIT_CLIENT_DEADLINES, verifyNode } from "../../../operator/exchange_client.ts";
+import { proposeAndAuthorise, receiveHello } from "../../../init/exchange_server.ts";
 import { InitWorld, TestOperator, trustIn } from "../../exchanges/init_world.ts";
 import { ShownMachine } from "../../exchanges/init_machine.ts";
 import { TestCluster } from "../../exchanges/join_world.ts";
@@ -37,7 +40,7 @@ import {
   startHostileNode,
   untilClosed,
 } from "./init_attacks.ts";
-
+import { attack } from "./stopped_by.ts";
 import { variantTest } from "./variants.ts";
 
 /** Asserts that nothing was signed but so many hellos, and nothing recorded. */
@@ -47,9 +50,9 @@ async function assertOnlyHellos(operator: TestOperator, hellos: number): Promise
   assert.deepEqual(operator.kept, []);
 }
 
-Deno.test("attack: relay, a TLS terminator stands between operator and node", async () => {
+Deno.test(attack("attack: relay, a TLS terminator stands between operator and node", receiveHello), async () => {
   // He ends TLS on both sides, so each side has a channel binding of its own with him; the hello's signature holds that of the
-  // operator. Stopped by `verify(operatorKey, "hello", …)` in receiveHello(), before any evidence is made.
+  // operator. No evidence is made.
   await using world = await InitWorld.start();
   await using middle = await terminateTls(world.port);
   const { operatorKeys } = world.trust;
@@ -64,10 +67,14 @@ Deno.test("attack: relay, a TLS terminator stands between operator and node", as
 });
 
 await variantTest(
-  "attack: relay, a TLS terminator relays the evidence of a node that does not look at the hello",
+  ({ stoppers }) =>
+    attack(
+      "attack: relay, a TLS terminator relays the evidence of a node that does not look at the hello",
+      ...[verifyNode, stoppers.statement] as const,
+    ),
   async (_t, variant) => {
     // The node's evidence is real and answers to the operator's own nonce and key; but A1 holds the binding of the node's
-    // connection with him. Stopped by the verifier's comparison with A1 in verifyNode().
+    // connection with him.
     await using machine = await variant.start();
     await using operator = await TestOperator.create();
     const trust = trustIn(operator.keys);
@@ -86,8 +93,12 @@ await variantTest(
   },
 );
 
-Deno.test("attack: downgrade to TLS 1.2, of the node and of the operator", async () => {
-  // Stopped by `minVersion` in serverTlsOptions() and clientTlsOptions().
+const oldTls = attack(
+  "attack: downgrade to TLS 1.2, of the node and of the operator",
+  serverTlsOptions,
+  clientTlsOptions,
+);
+Deno.test(oldTls, async () => {
   await using world = await InitWorld.start();
   await assert.rejects(connectTls(world.port, { minVersion: "TLSv1.2", maxVersion: "TLSv1.2" }));
   const certificate = await createThrowAwayCertificate();
@@ -102,8 +113,8 @@ Deno.test("attack: downgrade to TLS 1.2, of the node and of the operator", async
   await assertFresh(world);
 });
 
-Deno.test("attack: a TLS session with the node is resumed", async () => {
-  // A resumed session has no fresh key exchange. Stopped by `isSessionReused()` in bindingOf(): the connection ends.
+Deno.test(attack("attack: a TLS session with the node is resumed", bindingOf), async () => {
+  // A resumed session has no fresh key exchange: the connection ends.
   await using world = await InitWorld.start();
   const options = { servername: `${hex(randomBytes(8))}.invalid` };
   const first = await connectTls(world.port, options);
@@ -120,9 +131,8 @@ Deno.test("attack: a TLS session with the node is resumed", async () => {
   await assertFresh(world);
 });
 
-Deno.test("attack: a second stream on the connection of an operator", async () => {
-  // Two exchanges would share one binding. Stopped by the limit of one stream, and by the count of streams in
-  // serveConnection(): the connection ends.
+Deno.test(attack("attack: a second stream on the connection of an operator", listen), async () => {
+  // Two exchanges would share one binding. A connection may have one stream, and ends with a second one.
   await using world = await InitWorld.start();
   const { keys } = world.operator;
   const hello = async (socket: Parameters<typeof bindingOf>[0]) => {
@@ -138,7 +148,11 @@ Deno.test("attack: a second stream on the connection of an operator", async () =
   await assertFresh(world);
 });
 
-Deno.test("attack: cross-protocol, a node's Join call at the InitServer, and an operator's Init call at the join service", async () => {
+const otherService = attack(
+  "attack: cross-protocol, a node's Join call at the InitServer, and an operator's Init call at the join service",
+  listen,
+);
+Deno.test(otherService, async () => {
   // Each service of the contract has a listener of its own, which knows no other method.
   await using world = await InitWorld.start();
   using dialled = await dial<JoinServerMessage, JoinClientMessage>({
@@ -157,8 +171,8 @@ Deno.test("attack: cross-protocol, a node's Join call at the InitServer, and an 
   assert.deepEqual([cluster.signed, cluster.admissions.records], [[], []]);
 });
 
-Deno.test("attack: an operator stalls at each step", async (t) => {
-  // Stopped by the opening deadline of the channel and by the deadline of every receive() in exchange_server.ts.
+Deno.test(attack("attack: an operator stalls at each step", listen, Exchange), async (t) => {
+  // A connection that is opened has a deadline, and so has every message.
   const deadlines = { helloMs: 500, answerMs: 500 };
   await using world = await InitWorld.start({ deadlines });
   const silent = Promise.all([
@@ -178,8 +192,7 @@ Deno.test("attack: an operator stalls at each step", async (t) => {
   await assertFresh(world);
 });
 
-Deno.test("attack: a node stalls at each step", async (t) => {
-  // Stopped by the deadline of every receive() in exchange_client.ts.
+Deno.test(attack("attack: a node stalls at each step", Exchange), async (t) => {
   await using operator = await TestOperator.create();
   const machine = new ShownMachine();
   await measureTrust(machine, trustIn(operator.keys));
@@ -200,9 +213,8 @@ Deno.test("attack: a node stalls at each step", async (t) => {
 });
 
 Deno.test("attack: oversized messages", async (t) => {
-  // Stopped by `max_receive_message_length` of both ends, and by the lengths of a request within a message that fits.
   await using world = await InitWorld.start();
-  await t.step("larger than any message, to the node", async () => {
+  await t.step(attack("larger than any message, to the node", listen), async () => {
     const message = {
       request: new Uint8Array(300 * 1024),
       signature: new Uint8Array(64),
@@ -213,12 +225,12 @@ Deno.test("attack: oversized messages", async (t) => {
     assert.ok(error instanceof BootstrapError);
     await assertFresh(world);
   });
-  await t.step("larger than any document, to the node", async () => {
+  await t.step(attack("larger than any document, to the node", readInitRequest), async () => {
     const clusterDocument = "#".repeat(64 * 1024 + 1);
     await assert.rejects(initByHand(world, { request: { clusterDocument } }), { code: "malformed/init-request" });
     await assertFresh(world);
   });
-  await t.step("larger than any message, to the operator", async () => {
+  await t.step(attack("larger than any message, to the operator", dial), async () => {
     await using operator = await TestOperator.create();
     const payload = new Uint8Array(300 * 1024);
     const evidence = () => Promise.resolve({ variant: "tpm", payload });

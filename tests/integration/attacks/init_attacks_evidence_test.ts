@@ -7,10 +7,16 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { activationAnswer } from "../../../protocol/activation.ts";
+import { activationAnswer, checkActivationAnswer } from "../../../protocol/activation.ts";
 import type { ActivationChallenge, Evidence, EvidenceIssuer } from "../../../attestation/evidence.ts";
 import { createInsecureIdentity, createInsecureIssuer } from "../../../attestation/kinds/none/issuer.ts";
 import { createInsecureVerifier } from "../../../attestation/kinds/none/verifier.ts";
+import { createTpmIssuer } from "../../../attestation/kinds/tpm/issuer.ts";
+import { createTpmVerifier } from "../../../attestation/kinds/tpm/verifier.ts";
+import { verifyNode } from "../../../operator/exchange_client.ts";
+import { expectedRegisters } from "../../../operator/expected_registers.ts";
+import { foundOnNode } from "../../../operator/init_client.ts";
+import { checkRecord } from "../../../operator/operation_record.ts";
 import { extendedOnce, initA1, trustDigest } from "../../../protocol/transcript.ts";
 import { InitWorld, TestOperator, trustIn } from "../../exchanges/init_world.ts";
 import { ShownMachine } from "../../exchanges/init_machine.ts";
@@ -30,6 +36,7 @@ import {
 import type { Meeting, NodePlay, OperatorPlay } from "./init_attacks.ts";
 import { assertFresh, honestly, initByHand, playNode, refusedByOperator, startHostileNode } from "./init_attacks.ts";
 import { INIT_STATEMENTS } from "./statements.ts";
+import { assertThrownBy, attack } from "./stopped_by.ts";
 import type { VariantMachine } from "./variants.ts";
 import { VARIANTS, variantTest } from "./variants.ts";
 
@@ -67,16 +74,14 @@ await variantTest("attack: evidence of a node in an Init", async (t, variant) =>
   await using operator = await TestOperator.create();
   const trust = trustIn(operator.keys);
   const { issuer } = machine;
-  const { checks } = variant;
+  const { checks, stoppers } = variant;
   await measureTrust(issuer, trust);
   await measureTrust(attacker.issuer, trust);
   const refused = (play: NodePlay, check: string, meeting: Meeting = {}) =>
     refusedByOperator(operator, play, `refused/${check}`, { verifier: variant.verifierFor(machine), ...meeting });
 
-  await t.step("replay: evidence of another connection is sent again", async () => {
-    // RA-TLS without a nonce. The node made it for a hello of the same operator. Stopped by the verifier's comparison with A1,
-    // which holds CB and both nonces: `statement` in tpm/verifier.ts, checkLaunch() in snp/appraisal.ts, checkConnection() in
-    // tdx/verifier.ts.
+  await t.step(attack("replay: evidence of another connection is sent again", stoppers.statement), async () => {
+    // RA-TLS without a nonce. The node made it for a hello of the same operator; but A1 holds CB and both nonces.
     const received: InitServerMessage[] = [];
     await using world = await InitWorld.start({ operator, machine: issuer });
     await initByHand(world, { received, message: (m) => ({ ...m, signature: randomBytes(64) }) }).catch(() => {});
@@ -91,25 +96,29 @@ await variantTest("attack: evidence of a node in an Init", async (t, variant) =>
     );
   });
 
-  await t.step("diversion: the same image on another machine", async () => {
-    // "Identity Crisis": the measurement is the policy's, the machine is the attacker's own. Stopped by what the policy pins
-    // beyond the measurement: checkEkTrust() in tpm/ek_trust.ts, `chipIds` in checkChip() of snp/appraisal.ts, `platforms` in
-    // checkPlatform() of tdx/verifier.ts.
+  await t.step(attack("diversion: the same image on another machine", stoppers.hardware), async () => {
+    // "Identity Crisis": the measurement is the policy's, the machine is the attacker's own. The policy pins more than the
+    // measurement: the EK, the chip or the platform.
     const error = await refused(honestly(attacker.issuer), checks.hardware);
     assert.equal(error.details["seen"], attacker.hardware);
   });
 
-  await t.step("diversion: a machine that the policy lists, but the operator does not expect", async () => {
-    // Stopped by `--expect-identity` in InitOperation.#verify(). For TDX no identity is known before the cluster is, so that any is another.
+  const unexpected = attack(
+    "diversion: a machine that the policy lists, but the operator does not expect",
+    foundOnNode,
+  );
+  await t.step(unexpected, async () => {
+    // By `--expect-identity`. For TDX no identity is known before the cluster is, so that any is another.
     const verifier = variant.verifierFor(machine, attacker);
     const expectIdentity = machine.identity || hex(randomBytes(32));
     const error = await refused(honestly(attacker.issuer), "identity", { verifier, expectIdentity });
     assert.equal(error.details["expected"], expectIdentity);
   });
 
-  await t.step("cross-protocol and reflection: evidence over other statements of this very connection", async (t) => {
-    // A statement of another exchange or direction, or the operator's own values sent back (Fraunhofer cmc #406). Stopped by the
-    // tags of tagged() in transcript.ts, of which "init" is for this alone.
+  const others = "cross-protocol and reflection: evidence over other statements of this very connection";
+  await t.step(attack(others, initA1, stoppers.statement), async (t) => {
+    // A statement of another exchange or direction, or the operator's own values sent back (Fraunhofer cmc #406). A1 of an Init
+    // alone has the tag "init".
     for (const [name, statement] of Object.entries(INIT_STATEMENTS)) {
       await t.step(name, async () => {
         await refused({ evidence: async (_a1, seen) => issuer.issue(await statement(seen)) }, checks.statement);
@@ -117,19 +126,19 @@ await variantTest("attack: evidence of a node in an Init", async (t, variant) =>
     }
   });
 
-  await t.step("evidence for another operator's hello", async () => {
-    // Stopped by the operator's key in initA1().
+  await t.step(attack("evidence for another operator's hello", initA1, stoppers.statement), async () => {
+    // A1 holds the operator's key.
     const evidence: NodePlay["evidence"] = async (_a1, seen) =>
       issuer.issue(await initA1({ ...seen, operatorKey: randomBytes(seen.operatorKey.length) }));
     await refused({ evidence }, checks.statement);
   });
 
-  await t.step("evidence that is missing", async () => {
+  await t.step(attack("evidence that is missing", verifyNode), async () => {
     await refused({ evidence: () => Promise.resolve(undefined) }, "evidence");
   });
 
-  await t.step("downgrade: another variant, or fewer", async () => {
-    // Stopped by the verifier, which is configured with the one variant that it reads: the peer never chooses.
+  await t.step(attack("downgrade: another variant, or fewer", stoppers.verifier), async () => {
+    // A verifier is configured with the one variant that it reads: the peer never chooses.
     const none = createInsecureIssuer(createInsecureIdentity());
     await refused({ evidence: (a1) => none.issue(a1) }, "variant");
     for (const name of ["none", "", "tpm,snp", "TPM", `${variant.name}+none`, "none+tpm"]) {
@@ -143,8 +152,8 @@ await variantTest("attack: evidence of a node in an Init", async (t, variant) =>
     }
   });
 
-  await t.step("stripped and changed evidence", async () => {
-    // Stopped by the strict readers of each form, and by the signatures over it.
+  await t.step(attack("stripped and changed evidence", stoppers.form, stoppers.statement), async () => {
+    // The readers are strict, and there are signatures over what they read.
     const changes: readonly ((payload: Uint8Array) => Uint8Array)[] = [
       (payload) => payload.subarray(0, -1),
       (payload) => concat(payload, Uint8Array.of(0)),
@@ -182,15 +191,14 @@ await swtpmTest("attack: a TPM's evidence by other keys than its own, in an Init
   const refused = (play: NodePlay, code: string) =>
     refusedByOperator(operator, play, code, { verifier: verifierFor(machine) });
 
-  await t.step("a quote by an unrestricted key", async () => {
-    // Such a key also signs what never was in the TPM. Stopped by the attributes that the verifier wants of the AK.
+  await t.step(attack("a quote by an unrestricted key", createTpmVerifier), async () => {
+    // Such a key also signs what never was in the TPM. The verifier wants attributes of the AK that forbid it.
     const error = await refused({ evidence: (a1) => evidenceByUnrestrictedKey(machine, a1) }, "refused/ak-attributes");
     assert.match(error.message, /not restricted/);
   });
 
-  await t.step("a software AK, with the real EK of a good machine", async () => {
+  await t.step(attack("a software AK, with the real EK of a good machine", checkActivationAnswer), async () => {
     // Flawless in itself; but the challenge is sealed to that EK and that AK's name, and no TPM opens it.
-    // Stopped by checkActivationAnswer().
     const evidence = (a1: Bytes) => evidenceBySoftware(machine.endorsementKey, a1, pcrsWith({ 12: trustRegister }));
     await refused({ evidence, answer: () => Promise.resolve(randomBytes(32)) }, "refused/activation");
     // The good machine's own TPM does not help either: it has no such AK.
@@ -198,24 +206,23 @@ await swtpmTest("attack: a TPM's evidence by other keys than its own, in an Init
     await refused({ evidence, answer: oracle }, "refused/activation");
   });
 
-  await t.step("a good machine's, and another TPM answers the challenge", async () => {
-    // Stopped by checkActivationAnswer(): only the TPM of that EK opens it, and only for its own AK.
+  await t.step(attack("a good machine's, and another TPM answers the challenge", checkActivationAnswer), async () => {
+    // Only the TPM of that EK opens it, and only for its own AK.
     const answer: NodePlay["answer"] = async (challenge, a1) =>
       activationAnswer(await opened(attacker.issuer, challenge), a1);
     await refused({ ...honestly(issuer), answer }, "refused/activation");
   });
 
-  await t.step("a good machine's, and the answer is for another connection", async () => {
-    // The secret is right, but the HMAC is over another A1. Stopped by checkActivationAnswer().
+  const otherConnection = attack("a good machine's, and the answer is for another connection", checkActivationAnswer);
+  await t.step(otherConnection, async () => {
+    // The secret is right, but the HMAC is over another A1.
     const answer: NodePlay["answer"] = async (challenge) =>
       activationAnswer(await issuer.activate(challenge), randomBytes(32));
     await refused({ ...honestly(issuer), answer }, "refused/activation");
   });
 });
 
-await variantTest("attack: another image in an Init", async (_t, variant) => {
-  // Stopped by the policy's measurements: checkPcrs() in tpm/verifier.ts, checkLaunch() in snp/appraisal.ts,
-  // checkMeasurements() in tdx/verifier.ts.
+await variantTest(({ stoppers }) => attack("attack: another image in an Init", stoppers.image), async (_t, variant) => {
   await using machine = await variant.start();
   await using operator = await TestOperator.create();
   await measureTrust(machine.issuer, trustIn(operator.keys));
@@ -225,9 +232,10 @@ await variantTest("attack: another image in an Init", async (_t, variant) => {
   });
 });
 
-await variantTest("attack: the trust part of another configuration in an Init", async (t, variant) => {
-  // A genuine machine that also obeys somebody else, or would be captured by another cluster. Stopped by the check of PCR 12,
-  // HOST_DATA or MRCONFIGID: the operator expects D12 of its own name and keys, without a cluster ID (expectedRegisters()).
+const otherTrust = "attack: the trust part of another configuration in an Init";
+await variantTest(({ stoppers }) => attack(otherTrust, stoppers.trust, expectedRegisters), async (t, variant) => {
+  // A genuine machine that also obeys somebody else, or would be captured by another cluster. In PCR 12, HOST_DATA or MRCONFIGID
+  // the operator expects D12 of its own name and keys, without a cluster ID.
   await using operator = await TestOperator.create();
   await using stranger = await TestOperator.create();
   const trust = trustIn(operator.keys);
@@ -253,13 +261,14 @@ await variantTest("attack: the trust part of another configuration in an Init", 
   });
 });
 
-await variantTest("attack: a machine that is locked already, in an Init", async (t, variant) => {
+const lockedAlready = "attack: a machine that is locked already, in an Init";
+await variantTest(({ stoppers }) => attack(lockedAlready, stoppers.lock, expectedRegisters), async (t, variant) => {
   await using operator = await TestOperator.create();
   const clusterId = randomBytes(32);
   const cases = { "by the lock of another cluster": randomBytes(32), "by the lock of the proposed one": clusterId };
   for (const [name, locked] of Object.entries(cases)) {
     await t.step(name, async () => {
-      // A node that was founded or has joined already. Stopped by the check of PCR 15 or RTMR 3: without a record it must be zero.
+      // A node that was founded or has joined already. Without a record PCR 15 or RTMR 3 must be zero.
       await using machine = await variant.start();
       await measureTrust(machine.issuer, trustIn(operator.keys));
       await measureLock(machine.issuer, locked);
@@ -272,7 +281,7 @@ await variantTest("attack: a machine that is locked already, in an Init", async 
 }, LOCKABLE);
 
 await variantTest("attack: a machine says that it is the one of the operator's record", async (t, variant) => {
-  // Founding again would found a second cluster of the name. Stopped by expectedRegisters() and checkRecord().
+  // Founding again would found a second cluster of the name.
   await using machine = await variant.start();
   await using attacker = await variant.start();
   const verifier = variant.verifierFor(machine, attacker);
@@ -287,21 +296,22 @@ await variantTest("attack: a machine says that it is the one of the operator's r
   assert(state.name === "locked");
   const { clusterId } = state.lock;
   await measureTrust(attacker.issuer, world.trust);
-  const { lock } = variant.checks;
+  const { checks: { lock }, stoppers } = variant;
   if (lock !== undefined) {
-    await t.step("an unlocked one, with the recorded cluster", async () => {
+    await t.step(attack("an unlocked one, with the recorded cluster", stoppers.lock, expectedRegisters), async () => {
       const play = { ...honestly(attacker.issuer), clusterId };
       await refusedByOperator(operator, play, `refused/${lock}`, { verifier });
     });
   }
-  await t.step("an unlocked one, with a new cluster", async () => {
+  await t.step(attack("an unlocked one, with a new cluster", checkRecord), async () => {
     const play = honestly(attacker.issuer);
     const error = await refusedByOperator(operator, play, "precondition/cluster-exists", { verifier });
+    assertThrownBy(error, checkRecord);
     assert.equal(error.details["identity"], machine.identity || hex(clusterId));
   });
   // A TD is its cluster's key: one that is locked to that cluster and proposes it is let go on, and must show the CA's key at the end.
   if (machine.identity === "") return;
-  await t.step("one that is locked to the recorded cluster", async () => {
+  await t.step(attack("one that is locked to the recorded cluster", checkRecord), async () => {
     await measureLock(attacker.issuer, clusterId);
     const play = { ...honestly(attacker.issuer), clusterId };
     await refusedByOperator(operator, play, "precondition/cluster-exists", { verifier });
@@ -309,9 +319,9 @@ await variantTest("attack: a machine says that it is the one of the operator's r
 });
 
 await swtpmTest(
-  "attack: an operator has a node's TPM open a challenge that is not for it",
+  attack("attack: an operator has a node's TPM open a challenge that is not for it", createTpmIssuer),
   async () => {
-    // An operator who uses the node's TPM as an oracle. Stopped by TPM2_ActivateCredential: the node says so and stays fresh.
+    // An operator who uses the node's TPM as an oracle. TPM2_ActivateCredential fails; the node says so and stays fresh.
     await using machine = await startTpmMachine();
     await using attacker = await startTpmMachine();
     await using world = await InitWorld.start({ machine: machine.issuer });

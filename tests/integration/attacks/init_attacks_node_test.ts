@@ -9,7 +9,12 @@ import assert from "node:assert/strict";
 import { createCertificateAuthority, issueAdminCertificate, issueServiceCertificate } from "../../../certificate/ca.ts";
 import type { CertificateAuthority } from "../../../certificate/ca.ts";
 import { generateKeyPair } from "../../../certificate/keys.ts";
-import { INIT_CLIENT_DEADLINES } from "../../../operator/exchange_client.ts";
+import { checkAdminCertificate, checkCaCertificate } from "../../../certificate/chain.ts";
+import { Exchange } from "../../../channel/exchange.ts";
+import { errorOf } from "../../../channel/refusal.ts";
+import { checkInitResult } from "../../../operator/result.ts";
+import { checkActivationAnswer } from "../../../protocol/activation.ts";
+import { awaitResult, INIT_CLIENT_DEADLINES, verifyNode } from "../../../operator/exchange_client.ts";
 import { TestOperator, trustIn } from "../../exchanges/init_world.ts";
 import { ShownMachine } from "../../exchanges/init_machine.ts";
 import { measureTrust } from "../../../nodelock/measure.ts";
@@ -20,6 +25,8 @@ import type { InitResult, InitServerMessage } from "../../../proto/gen/bootstrap
 import { PATIENCE_MS, startTpmMachine, swtpmTest, verifierFor } from "./attacks.ts";
 import type { NodeSession, Script } from "./init_attacks.ts";
 import { honestly, playNode, refusedByOperator, resultFor, startHostileNode } from "./init_attacks.ts";
+import type { Stopper } from "./stopped_by.ts";
+import { assertThrownBy, attack } from "./stopped_by.ts";
 
 const progress = (number: number): InitServerMessage => ({
   message: {
@@ -34,8 +41,8 @@ const emptyResult: InitResult = {
 };
 
 await swtpmTest("attack: a node asks for the founding before it has answered the activation", async (t) => {
-  // Its evidence is another machine's, or a lie, so that it cannot answer; it goes on as if it had. Stopped by the fixed order
-  // in verifyNode(): nothing but an answer to the challenge is in order before the request is made.
+  // Its evidence is another machine's, or a lie, so that it cannot answer; it goes on as if it had. Nothing
+  // but an answer to the challenge is in order before the request is made.
   await using machine = await startTpmMachine();
   await using operator = await TestOperator.create();
   await measureTrust(machine.issuer, trustIn(operator.keys));
@@ -47,13 +54,14 @@ await swtpmTest("attack: a node asks for the founding before it has answered the
   const answer: InitServerMessage = { message: { $case: "activation", activation: { hmac: randomBytes(32) } } };
   const propose: Script = (session, hello, received) =>
     playNode(session, hello, { evidence: (a1) => machine.issuer.issue(a1) }, received);
-  const attacks: readonly (readonly [name: string, script: Script, code: string])[] = [
-    ["by progress instead of the proposal", (session) => send(session, progress(1)), "protocol/order"],
-    ["by a result instead of the proposal", (session) => send(session, result), "protocol/order"],
-    ["by an answer to no challenge", (session) => send(session, answer), "protocol/order"],
-    ["by an empty message", (session) => send(session, { message: undefined }), "protocol/order"],
+  const attacks: readonly (readonly [name: string, stoppedBy: Stopper, script: Script, code: string])[] = [
+    ["by progress instead of the proposal", Exchange, (session) => send(session, progress(1)), "protocol/order"],
+    ["by a result instead of the proposal", Exchange, (session) => send(session, result), "protocol/order"],
+    ["by an answer to no challenge", Exchange, (session) => send(session, answer), "protocol/order"],
+    ["by an empty message", Exchange, (session) => send(session, { message: undefined }), "protocol/order"],
     [
       "by progress instead of the answer",
+      Exchange,
       async (session, hello, received) => {
         await propose(session, hello, received);
         await send(session, progress(1), progress(2));
@@ -62,6 +70,7 @@ await swtpmTest("attack: a node asks for the founding before it has answered the
     ],
     [
       "by a second proposal instead of the answer",
+      Exchange,
       async (session, hello, received) => {
         await propose(session, hello, received);
         await propose(session, hello, received);
@@ -70,6 +79,7 @@ await swtpmTest("attack: a node asks for the founding before it has answered the
     ],
     [
       "by an answer that is there before the challenge",
+      checkActivationAnswer,
       async (session, hello, received) => {
         await propose(session, hello, received);
         await send(session, answer, progress(1));
@@ -78,6 +88,7 @@ await swtpmTest("attack: a node asks for the founding before it has answered the
     ],
     [
       "by an empty answer",
+      checkActivationAnswer,
       async (session, hello, received) => {
         await propose(session, hello, received);
         await send(session, { message: { $case: "activation", activation: { hmac: new Uint8Array() } } });
@@ -85,15 +96,15 @@ await swtpmTest("attack: a node asks for the founding before it has answered the
       "refused/activation",
     ],
   ];
-  for (const [name, script, code] of attacks) {
-    await t.step(name, async () => {
+  for (const [name, stoppedBy, script, code] of attacks) {
+    await t.step(attack(name, stoppedBy), async () => {
       await refusedByOperator(operator, script, code, { verifier });
     });
   }
 });
 
-Deno.test("attack: a proposal whose values are of other lengths", async (t) => {
-  // LP() would bind them all the same; short nonces would allow replay. Stopped by requireLength() in verifyNode().
+Deno.test(attack("attack: a proposal whose values are of other lengths", verifyNode), async (t) => {
+  // LP() would bind them all the same; short nonces would allow replay.
   await using operator = await TestOperator.create();
   const evidence = { variant: "tpm", payload: new Uint8Array(129) };
   for (
@@ -104,11 +115,12 @@ Deno.test("attack: a proposal whose values are of other lengths", async (t) => {
     const [field = "", value = new Uint8Array()] = Object.entries(changes)[0] ?? [];
     await t.step(`${field} of ${value.length} bytes`, async () => {
       const proposal = { serverNonce: randomBytes(32), clusterId: randomBytes(32), evidence, ...changes };
-      await refusedByOperator(
+      const error = await refusedByOperator(
         operator,
         ({ exchange }) => exchange.send({ message: { $case: "proposal", proposal } }),
         "malformed/proposal",
       );
+      assertThrownBy(error, verifyNode);
     });
   }
 });
@@ -120,6 +132,7 @@ Deno.test("attack: a proposal whose values are of other lengths", async (t) => {
 async function refusedAtTheEnd(
   end: (authority: CertificateAuthority, adminKey: Uint8Array) => Promise<readonly InitServerMessage[]>,
   code: string,
+  stoppedBy: Stopper,
   deadlines = INIT_CLIENT_DEADLINES,
 ): Promise<void> {
   await using operator = await TestOperator.create();
@@ -136,6 +149,7 @@ async function refusedAtTheEnd(
   const error = await found.then(() => assert.fail("the operator was taken in"), asBootstrapError);
   await node[Symbol.asyncDispose]();
   assert.equal(error.code, code, error.message);
+  assertThrownBy(error, stoppedBy);
   assert.equal(error.details["saidBy"], undefined);
   assert.deepEqual(node.received, ["challenge", "request"], "the operator acknowledged");
   assert.deepEqual(operator.kept, []);
@@ -144,18 +158,19 @@ async function refusedAtTheEnd(
 }
 
 Deno.test("attack: certificates at the end that are not the operator's, or of another cluster", async (t) => {
-  // Stopped by checkInitResult().
   const other = await createCertificateAuthority(new Date());
   const { spki: otherKey } = await generateKeyPair("p-256");
   type Change = (honest: InitResult, authority: CertificateAuthority, adminKey: Uint8Array) => Promise<InitResult>;
-  const attacks: readonly (readonly [name: string, change: Change, code: string])[] = [
+  const attacks: readonly (readonly [name: string, stoppedBy: Stopper, change: Change, code: string])[] = [
     [
       "a CA that does not hash to the cluster ID, with a certificate under it",
+      checkCaCertificate,
       (_honest, _authority, adminKey) => resultFor(other, adminKey),
       "refused/ca-cluster-id",
     ],
     [
       "the CA's certificate, altered",
+      checkCaCertificate,
       (honest) => {
         const der = honest.caCertificate;
         return Promise.resolve({ ...honest, caCertificate: der.with(-5, (der.at(-5) ?? 0) ^ 1) });
@@ -164,6 +179,7 @@ Deno.test("attack: certificates at the end that are not the operator's, or of an
     ],
     [
       "an admin certificate for another key",
+      checkAdminCertificate,
       async (honest, authority) => ({
         ...honest,
         adminCertificate: (await issueAdminCertificate(authority, otherKey, new Date())).der,
@@ -172,6 +188,7 @@ Deno.test("attack: certificates at the end that are not the operator's, or of an
     ],
     [
       "an admin certificate under another CA of the same name",
+      checkAdminCertificate,
       async (honest, _authority, adminKey) => ({
         ...honest,
         adminCertificate: (await issueAdminCertificate(other, adminKey, new Date())).der,
@@ -180,52 +197,67 @@ Deno.test("attack: certificates at the end that are not the operator's, or of an
     ],
     [
       "a certificate of another subject",
+      checkAdminCertificate,
       async (honest, authority, adminKey) => ({
         ...honest,
         adminCertificate: (await issueServiceCertificate(authority, adminKey, new Date())).der,
       }),
       "refused/certificate-subject",
     ],
-    ["no certificates", () => Promise.resolve(emptyResult), "malformed/der"],
-    ["no endpoint", (honest) => Promise.resolve({ ...honest, apiEndpoints: [] }), "malformed/init-result"],
+    ["no certificates", checkCaCertificate, () => Promise.resolve(emptyResult), "malformed/der"],
+    [
+      "no endpoint",
+      checkInitResult,
+      (honest) => Promise.resolve({ ...honest, apiEndpoints: [] }),
+      "malformed/init-result",
+    ],
     [
       "an endpoint that would break out of a kubeconfig",
+      checkInitResult,
       (honest) => Promise.resolve({ ...honest, apiEndpoints: ["a:6443\nusers: []"] }),
       "malformed/init-result",
     ],
   ];
-  for (const [name, change, code] of attacks) {
-    await t.step(name, () =>
-      refusedAtTheEnd(async (authority, adminKey) => {
-        const result = await change(await resultFor(authority, adminKey), authority, adminKey);
-        return [progress(1), { message: { $case: "result", result } }];
-      }, code));
+  for (const [name, stoppedBy, change, code] of attacks) {
+    await t.step(attack(name, stoppedBy), () =>
+      refusedAtTheEnd(
+        async (authority, adminKey) => {
+          const result = await change(await resultFor(authority, adminKey), authority, adminKey);
+          return [progress(1), { message: { $case: "result", result } }];
+        },
+        code,
+        checkInitResult,
+      ));
   }
 });
 
-Deno.test("attack: progress that was cut, repeated or reordered", async (t) => {
-  // Stopped by awaitResult(): each event has the number after the one before.
+Deno.test(attack("attack: progress that was cut, repeated or reordered", awaitResult), async (t) => {
+  // Each event has the number after the one before.
   for (const numbers of [[2], [0], [1, 1], [1, 3], [1, 2, 1]]) {
     await t.step(
       numbers.join(", "),
-      () => refusedAtTheEnd(() => Promise.resolve(numbers.map(progress)), "protocol/progress"),
+      () => refusedAtTheEnd(() => Promise.resolve(numbers.map(progress)), "protocol/progress", awaitResult),
     );
   }
 });
 
-Deno.test("attack: a node stalls after it got the founding", async () => {
-  // Stopped by the deadline of receiveAny() in awaitResult().
-  await refusedAtTheEnd(() => Promise.resolve([]), "timeout/peer", { ...INIT_CLIENT_DEADLINES, progressMs: 200 });
+Deno.test(attack("attack: a node stalls after it got the founding", awaitResult), async () => {
+  const deadlines = { ...INIT_CLIENT_DEADLINES, progressMs: 200 };
+  await refusedAtTheEnd(() => Promise.resolve([]), "timeout/peer", awaitResult, deadlines);
 });
 
-Deno.test("attack: a node that begins anew after it got the founding", async () => {
-  // Stopped by awaitResult(): only progress and a result are in order.
+Deno.test(attack("attack: a node that begins anew after it got the founding", awaitResult), async () => {
+  // Only progress and a result are in order.
   const again: InitServerMessage = { message: { $case: "activation", activation: { hmac: randomBytes(32) } } };
-  await refusedAtTheEnd(() => Promise.resolve([progress(1), again]), "protocol/order");
+  await refusedAtTheEnd(() => Promise.resolve([progress(1), again]), "protocol/order", awaitResult);
 });
 
-Deno.test("attack: a node refuses with words that would steer a terminal, or a code that is none", async () => {
-  // Stopped by errorOf(): controls are gone, the code must be one of ours, and it is marked as what the peer said.
+const steeringWords = attack(
+  "attack: a node refuses with words that would steer a terminal, or a code that is none",
+  errorOf,
+);
+Deno.test(steeringWords, async () => {
+  // Controls are gone, the code must be one of ours, and it is marked as what the peer said.
   await using operator = await TestOperator.create();
   const cases = [["refused/pcr", "refused/pcr"], ["constructor/x", "unavailable/connection"]] as const;
   for (const [code, expected] of cases) {

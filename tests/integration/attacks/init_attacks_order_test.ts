@@ -9,7 +9,10 @@ import assert from "node:assert/strict";
 import { createFounding } from "../../../protocol/founding.ts";
 import { initA1, initA2 } from "../../../protocol/transcript.ts";
 import { sign } from "../../../protocol/signature.ts";
-import { INIT_CLIENT_DEADLINES } from "../../../operator/exchange_client.ts";
+import { Exchange } from "../../../channel/exchange.ts";
+import { proposeAndAuthorise } from "../../../init/exchange_server.ts";
+import { InitServer } from "../../../init/init_server.ts";
+import { awaitResult, INIT_CLIENT_DEADLINES } from "../../../operator/exchange_client.ts";
 import { CLUSTER_NAME, InitWorld, sayHello, TestOperator, trustIn } from "../../exchanges/init_world.ts";
 import { ShownMachine } from "../../exchanges/init_machine.ts";
 import { measureTrust } from "../../../nodelock/measure.ts";
@@ -28,6 +31,7 @@ import {
   resultFor,
   startHostileNode,
 } from "./init_attacks.ts";
+import { attack } from "./stopped_by.ts";
 
 const ACKNOWLEDGEMENT: InitClientMessage = { message: { $case: "acknowledgement", acknowledgement: {} } };
 const CHALLENGE: InitClientMessage = {
@@ -50,8 +54,8 @@ function inserted(at: InitStep, message: (sent: readonly InitClientMessage[]) =>
   return { sent, before };
 }
 
-Deno.test("attack: messages to a node that come twice, too early or in another order", async (t) => {
-  // Stopped by receive() in channel/exchange.ts, which knows the one message that is in order.
+Deno.test(attack("attack: messages to a node that come twice, too early or in another order", Exchange), async (t) => {
+  // It knows the one message that is in order.
   await using world = await InitWorld.start();
   const attacks: readonly (readonly [name: string, play: OperatorPlay])[] = [
     ["a challenge before the hello", inserted("hello", () => CHALLENGE)],
@@ -70,8 +74,12 @@ Deno.test("attack: messages to a node that come twice, too early or in another o
   }
 });
 
-Deno.test("attack: a second request on one stream, to a node that is locked by the first", async () => {
-  // A request is read once: after it only the acknowledgement is in order. Stopped by the receive() of #report() in init_server.ts.
+const secondRequest = attack(
+  "attack: a second request on one stream, to a node that is locked by the first",
+  InitServer,
+);
+Deno.test(secondRequest, async () => {
+  // A request is read once: after it only the acknowledgement is in order.
   const goOn = Promise.withResolvers<void>();
   await using world = await InitWorld.start({ onFound: () => goOn.promise });
   const play = inserted("acknowledgement", (sent) => sent.at(-1));
@@ -87,8 +95,8 @@ Deno.test("attack: a second request on one stream, to a node that is locked by t
   assert.equal(world.foundings, 1);
 });
 
-Deno.test("attack: messages to a node after the end", async () => {
-  // Stopped by the end of the exchange: nobody reads them, and the server is gone.
+Deno.test(attack("attack: messages to a node after the end", InitServer), async () => {
+  // The exchange is over: they are not read, and the server is gone.
   await using world = await InitWorld.start();
   const play: OperatorPlay = {
     before: async (step, exchange) => {
@@ -103,8 +111,8 @@ Deno.test("attack: messages to a node after the end", async () => {
   await assert.rejects(world.dial());
 });
 
-Deno.test("attack: messages to an operator after the result", async () => {
-  // Stopped by awaitResult(), which takes one result; nothing of what follows is read.
+Deno.test(attack("attack: messages to an operator after the result", awaitResult), async () => {
+  // It takes one result; nothing of what follows is read.
   await using operator = await TestOperator.create();
   const machine = new ShownMachine();
   await measureTrust(machine, trustIn(operator.keys));
@@ -124,9 +132,10 @@ Deno.test("attack: messages to an operator after the result", async () => {
   assert.equal((await operator.record())?.state, "founded");
 });
 
-Deno.test("attack: a whole Init is sent at once, without waiting for the node", async () => {
-  // Who does not wait has no nonce of the node's, so that its signatures are over nothing of this connection. Stopped by
-  // verify(operatorKey, "request", …) in proposeAndAuthorise().
+const allAtOnce = attack("attack: a whole Init is sent at once, without waiting for the node", proposeAndAuthorise);
+Deno.test(allAtOnce, async () => {
+  // Who does not wait has no nonce of the node's, so that its signatures are over nothing of this
+  // connection.
   await using world = await InitWorld.start();
   const { keys } = world.operator;
   using dialled = await world.dial();

@@ -6,7 +6,13 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { createFounding } from "../../../protocol/founding.ts";
+import { proposeAndAuthorise, receiveHello } from "../../../init/exchange_server.ts";
+import { InitServer } from "../../../init/init_server.ts";
+import { InitTurns } from "../../../init/turn.ts";
+import { verifyNode } from "../../../operator/exchange_client.ts";
+import { checkClockSkew } from "../../../platform/clock_skew.ts";
+import { readInitRequest, sameOperation } from "../../../protocol/init_request.ts";
+import { checkFounding, createFounding } from "../../../protocol/founding.ts";
 import { foundingStatement, helloStatement } from "../../../protocol/transcript.ts";
 import { clusterIdText, readClusterId } from "../../../certificate/cluster_id.ts";
 import { generateKeyPair } from "../../../certificate/keys.ts";
@@ -18,6 +24,8 @@ import type { InitClientMessage, InitServerMessage, SignedInitRequest } from "..
 import { PATIENCE_MS } from "./attacks.ts";
 import type { OperatorPlay } from "./init_attacks.ts";
 import { OTHER_LABELS, signOfVersion } from "./statements.ts";
+import type { Stopper } from "./stopped_by.ts";
+import { attack } from "./stopped_by.ts";
 import { assertFresh, initByHand, newRequest, refusedByNode, refusedByOperator } from "./init_attacks.ts";
 
 Deno.test("an honest operator by hand founds a cluster", async () => {
@@ -28,8 +36,8 @@ Deno.test("an honest operator by hand founds a cluster", async () => {
   assert.deepEqual([nodeName, world.foundings, world.lock.state().name], ["n1", 1, "locked"]);
 });
 
-Deno.test("attack: costly evidence, a hello by a stranger", async (t) => {
-  // All are stopped in receiveHello(): a stranger learns the code alone, and no evidence is made for it.
+Deno.test(attack("attack: costly evidence, a hello by a stranger", receiveHello), async (t) => {
+  // A stranger learns the code alone, and no evidence is made for it.
   await using world = await InitWorld.start();
   const stranger = await generateKeyPair("ed25519");
   const { keys: operator } = world.operator;
@@ -81,9 +89,13 @@ Deno.test("attack: costly evidence, a hello by a stranger", async (t) => {
   assert.equal(world.issued, 0, "evidence was made for a stranger");
 });
 
-Deno.test("attack: replay of a whole recorded Init, to another node and to the operator", async () => {
-  // Every value that is signed, and the evidence, hold the nonces and the binding of their connection. Stopped in
-  // receiveHello(), and by the verifier's comparison with A1.
+const wholeReplay = attack(
+  "attack: replay of a whole recorded Init, to another node and to the operator",
+  receiveHello,
+  verifyNode,
+);
+Deno.test(wholeReplay, async () => {
+  // Every value that is signed, and the evidence, hold the nonces and the binding of their connection.
   const sent: InitClientMessage[] = [];
   const received: InitServerMessage[] = [];
   await using recorded = await InitWorld.start();
@@ -103,9 +115,13 @@ Deno.test("attack: replay of a whole recorded Init, to another node and to the o
   }, "refused/statement");
 });
 
-Deno.test("attack: one operator of a node relays another's request and founding", async () => {
+const relayedFounding = attack(
+  "attack: one operator of a node relays another's request and founding",
+  proposeAndAuthorise,
+);
+Deno.test(relayedFounding, async () => {
   // An insider with a hello of his own. The request's signature must be by the key of the hello and over A2 of this
-  // connection, and the founding by that key. Stopped in proposeAndAuthorise().
+  // connection, and the founding by that key.
   await using insider = await TestOperator.create();
   await using other = await InitWorld.start();
   await using world = await InitWorld.start({ operator: other.operator, colleagues: [insider] });
@@ -124,53 +140,64 @@ Deno.test("attack: one operator of a node relays another's request and founding"
 });
 
 Deno.test("attack: a founding that is not the operator's, for this cluster", async (t) => {
-  // Stopped in proposeAndAuthorise() and by checkFounding().
   await using world = await InitWorld.start();
   const stranger = await generateKeyPair("ed25519");
   const { keys } = world.operator;
-  const attacks: readonly (readonly [name: string, founding: OperatorPlay["founding"] & object, code: string])[] = [
-    ["by a stranger", (id) => createFounding(stranger, id, CLUSTER_NAME), "refused/founding-operator"],
+  type Row = readonly [name: string, stoppedBy: Stopper, founding: OperatorPlay["founding"] & object, code: string];
+  const attacks: readonly Row[] = [
+    [
+      "by a stranger",
+      proposeAndAuthorise,
+      (id) => createFounding(stranger, id, CLUSTER_NAME),
+      "refused/founding-operator",
+    ],
     [
       "by a stranger that claims the operator's key",
+      checkFounding,
       async (id) => ({ ...await createFounding(stranger, id, CLUSTER_NAME), operatorKey: keys.spki }),
       "refused/signature",
     ],
     [
       "for another cluster ID",
+      checkFounding,
       () => createFounding(keys, randomBytes(32), CLUSTER_NAME),
       "refused/founding-cluster-id",
     ],
     [
       "for another cluster ID that claims this one",
+      checkFounding,
       async (id) => ({ ...await createFounding(keys, randomBytes(32), CLUSTER_NAME), clusterId: id }),
       "refused/signature",
     ],
-    ["for another cluster's name", (id) => createFounding(keys, id, "prod"), "refused/founding-name"],
+    ["for another cluster's name", checkFounding, (id) => createFounding(keys, id, "prod"), "refused/founding-name"],
     [
       "for another cluster's name that claims this one",
+      checkFounding,
       async (id) => ({ ...await createFounding(keys, id, "prod"), clusterName: CLUSTER_NAME }),
       "refused/signature",
     ],
     [
       "signed for another purpose",
+      checkFounding,
       async (id) => ({
         ...await createFounding(keys, id, CLUSTER_NAME),
         signature: await sign(keys, "request", foundingStatement(id, CLUSTER_NAME)),
       }),
       "refused/signature",
     ],
-    ...OTHER_LABELS.map((label): [string, OperatorPlay["founding"] & object, string] => [
+    ...OTHER_LABELS.map((label): Row => [
       `signed for the protocol "${label}"`,
+      checkFounding,
       async (id) => ({
         ...await createFounding(keys, id, CLUSTER_NAME),
         signature: await signOfVersion(keys, label, "founding", foundingStatement(id, CLUSTER_NAME)),
       }),
       "refused/signature",
     ]),
-    ["that is missing", () => Promise.resolve(undefined), "malformed/init-request"],
+    ["that is missing", proposeAndAuthorise, () => Promise.resolve(undefined), "malformed/init-request"],
   ];
-  for (const [name, founding, code] of attacks) {
-    await t.step(name, async () => {
+  for (const [name, stoppedBy, founding, code] of attacks) {
+    await t.step(attack(name, stoppedBy), async () => {
       await refusedByNode(world, { founding }, code);
     });
   }
@@ -178,37 +205,56 @@ Deno.test("attack: a founding that is not the operator's, for this cluster", asy
 
 Deno.test("attack: a request that is not the operator's, or cannot be carried out", async (t) => {
   await using world = await InitWorld.start();
-  const attacks: readonly (readonly [name: string, play: OperatorPlay, code: string])[] = [
-    // Stopped by `verify(operatorKey, "request", A2, …)`: all of it is signed together.
+  const attacks: readonly (readonly [name: string, stoppedBy: Stopper, play: OperatorPlay, code: string])[] = [
+    // All of it is signed together.
     [
       "changed after it was signed",
+      proposeAndAuthorise,
       { message: (m) => ({ ...m, request: m.request.with(5, (m.request[5] ?? 0) ^ 1) }) },
       "refused/signature",
     ],
     [
       "longer than was signed",
+      proposeAndAuthorise,
       { message: (m) => ({ ...m, request: Uint8Array.of(...m.request, 0x30, 1) }) },
       "refused/signature",
     ],
-    ["without a signature", { message: (m) => ({ ...m, signature: new Uint8Array() }) }, "refused/signature"],
-    // Stopped by the comparison with the node's own configuration in proposeAndAuthorise().
-    ["for another cluster's name", { request: { clusterName: "prod" } }, "refused/cluster-name"],
-    // Stopped by checkClockSkew(), which shows both clocks.
-    ["with a clock far ahead", { request: { timeMs: BigInt(Date.now() + 3_600_000) } }, "precondition/clock-skew"],
-    ["with a clock far behind", { request: { timeMs: 0n } }, "precondition/clock-skew"],
-    ["with a clock before all time", { request: { timeMs: -(2n ** 63n) } }, "precondition/clock-skew"],
-    // Stopped by readInitRequest().
-    ["with a short operation ID", { request: { operationId: new Uint8Array(15) } }, "malformed/init-request"],
-    ["with an admin key that is none", { request: { adminKey: randomBytes(91) } }, "malformed/init-request"],
-    ["without documents", { request: { clusterDocument: "" } }, "malformed/init-request"],
+    [
+      "without a signature",
+      proposeAndAuthorise,
+      { message: (m) => ({ ...m, signature: new Uint8Array() }) },
+      "refused/signature",
+    ],
+    ["for another cluster's name", proposeAndAuthorise, { request: { clusterName: "prod" } }, "refused/cluster-name"],
+    [
+      "with a clock far ahead",
+      checkClockSkew,
+      { request: { timeMs: BigInt(Date.now() + 3_600_000) } },
+      "precondition/clock-skew",
+    ],
+    ["with a clock far behind", checkClockSkew, { request: { timeMs: 0n } }, "precondition/clock-skew"],
+    ["with a clock before all time", checkClockSkew, { request: { timeMs: -(2n ** 63n) } }, "precondition/clock-skew"],
+    [
+      "with a short operation ID",
+      readInitRequest,
+      { request: { operationId: new Uint8Array(15) } },
+      "malformed/init-request",
+    ],
+    [
+      "with an admin key that is none",
+      readInitRequest,
+      { request: { adminKey: randomBytes(91) } },
+      "malformed/init-request",
+    ],
+    ["without documents", readInitRequest, { request: { clusterDocument: "" } }, "malformed/init-request"],
   ];
-  for (const [name, play, code] of attacks) {
-    await t.step(name, async () => {
+  for (const [name, stoppedBy, play, code] of attacks) {
+    await t.step(attack(name, stoppedBy), async () => {
       await refusedByNode(world, play, code);
     });
   }
-  await t.step("before the challenge", async () => {
-    // The node answers a challenge first, so that no operator can forget it. Stopped by receive("challenge").
+  await t.step(attack("before the challenge", proposeAndAuthorise), async () => {
+    // The node answers a challenge first, so that no operator can forget it.
     using dialled = await world.dial();
     await sayHello(dialled, world.operator.keys);
     await dialled.exchange.receive("proposal", PATIENCE_MS);
@@ -217,7 +263,7 @@ Deno.test("attack: a request that is not the operator's, or cannot be carried ou
     await assert.rejects(dialled.exchange.receive("activation", PATIENCE_MS), { code: "protocol/order" });
     await assertFresh(world);
   });
-  await t.step("instead of the hello", async () => {
+  await t.step(attack("instead of the hello", receiveHello), async () => {
     using dialled = await world.dial();
     const issued = world.issued;
     await dialled.exchange.send({ message: { $case: "acknowledgement", acknowledgement: {} } });
@@ -230,8 +276,12 @@ Deno.test("attack: a request that is not the operator's, or cannot be carried ou
   });
 });
 
-Deno.test("attack: state changes, another operator begins a second Init while one lasts", async () => {
-  // Stopped by InitTurns.enter(): the first one is not disturbed, and no evidence is made for the second.
+const secondOperator = attack(
+  "attack: state changes, another operator begins a second Init while one lasts",
+  InitTurns,
+);
+Deno.test(secondOperator, async () => {
+  // The first one is not disturbed, and no evidence is made for the second.
   await using insider = await TestOperator.create();
   const second = Promise.withResolvers<BootstrapError>();
   await using world = await InitWorld.start({
@@ -249,9 +299,13 @@ Deno.test("attack: state changes, another operator begins a second Init while on
   assert.deepEqual([world.foundings, world.operator.kept], [1, [cluster]]);
 });
 
-Deno.test("attack: state changes, the same operator has two proposals of one fresh node at once", async () => {
-  // Two cluster IDs with evidence of one fresh machine would allow two foundings. Stopped by InitTurns.enter(), which waits
-  // for the first to leave, and by hold(), after which nobody supersedes.
+const twoProposals = attack(
+  "attack: state changes, the same operator has two proposals of one fresh node at once",
+  InitTurns,
+);
+Deno.test(twoProposals, async () => {
+  // Two cluster IDs with evidence of one fresh machine would allow two foundings. enter() waits for the first to leave,
+  // and after hold() it cannot be superseded.
   await using world = await InitWorld.start();
   const ended = Promise.withResolvers<unknown>();
   const first = initByHand(world, {
@@ -268,7 +322,7 @@ Deno.test("attack: state changes, the same operator has two proposals of one fre
 });
 
 Deno.test("attack: other operations and other operators at a node that is locked", async (t) => {
-  // Stopped by #propose() and sameOperation(): only the recorded operator's hello is answered, only its request accepted.
+  // Only the recorded operator's hello is answered, and only its request accepted.
   await using insider = await TestOperator.create();
   const locked = Promise.withResolvers<void>();
   const goOn = Promise.withResolvers<void>();
@@ -291,7 +345,7 @@ Deno.test("attack: other operations and other operators at a node that is locked
     const now = world.lock.state();
     assert(now.name === "locked" && clusterIdText(now.lock.clusterId) === lockedId);
   };
-  await t.step("another operator", async () => {
+  await t.step(attack("another operator", InitServer), async () => {
     const issued = world.issued;
     await refused({ keys: insider.keys }, "precondition/other-operator");
     assert.equal(world.issued, issued, "evidence was made for another operator");
@@ -303,11 +357,11 @@ Deno.test("attack: other operations and other operators at a node that is locked
     "another policy": { policyDocument: "version: 1 # looser\n" },
   };
   for (const [name, change] of Object.entries(changes)) {
-    await t.step(name, async () => {
+    await t.step(attack(name, sameOperation), async () => {
       await refused({ request: { ...request, ...change } }, "precondition/other-operation");
     });
   }
-  await t.step("a founding of another cluster", async () => {
+  await t.step(attack("a founding of another cluster", checkFounding), async () => {
     const play = { request, founding: () => createFounding(world.operator.keys, randomBytes(32), CLUSTER_NAME) };
     await refused(play, "refused/founding-cluster-id");
   });

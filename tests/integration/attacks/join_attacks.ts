@@ -27,7 +27,9 @@ import { asBootstrapError, BootstrapError } from "../../../platform/errors.ts";
 import { silentLog } from "../../../platform/log.ts";
 import { JoinClientMessage, JoinServiceService } from "../../../proto/gen/bootstrapper.ts";
 import type { JoinServerMessage, JoinTicket, SignedJoinRequest } from "../../../proto/gen/bootstrapper.ts";
+import { checkProposal } from "../../../join/proposal.ts";
 import { PATIENCE_MS } from "./attacks.ts";
+import { assertThrownBy } from "./stopped_by.ts";
 
 export const NODE_NAME = "worker-1";
 
@@ -190,6 +192,7 @@ export async function refusedByNode(
   await using hostile = await listenForJoins(service, { host: "127.0.0.1", port: 0 });
   const error = await firstFailure(hostile.port, trust);
   assert.equal(error.code, code, error.message);
+  assertThrownBy(error, checkProposal);
   assert.equal(error.details["saidBy"], undefined, "the service refused, not the node");
   assertUntouched(cluster);
   return error;

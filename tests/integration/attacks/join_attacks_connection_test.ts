@@ -7,9 +7,15 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { dial } from "../../../channel/client.ts";
+import { Exchange } from "../../../channel/exchange.ts";
+import { bindingOf, serverTlsOptions } from "../../../channel/finished.ts";
 import { listen } from "../../../channel/server.ts";
 import type { EvidenceIssuer } from "../../../attestation/evidence.ts";
 import type { JoinExchangeService } from "../../../service/exchange_parts.ts";
+import { checkProposal } from "../../../join/proposal.ts";
+import { readRequest } from "../../../protocol/join_request.ts";
+import { joinA2 } from "../../../protocol/transcript.ts";
+import { serveJoin } from "../../../service/exchange_service.ts";
 import { listenForJoins } from "../../../service/service.ts";
 import { ask, dialService, newInsecureIssuer, newNode, TestCluster } from "../../exchanges/join_world.ts";
 import { measureTrust } from "../../../nodelock/measure.ts";
@@ -26,23 +32,28 @@ import type {
 import { connectSilently, connectTls, cutOff, openStreams, PATIENCE_MS, terminateTls } from "./attacks.ts";
 import type { Hostility } from "./join_attacks.ts";
 import { assertUntouched, firstFailure, joinByHand, refusedByService, withHostileService } from "./join_attacks.ts";
+import { assertThrownBy, attack } from "./stopped_by.ts";
 import { variantTest } from "./variants.ts";
 
-Deno.test("attack: relay, a TLS terminator stands between node and service", async () => {
+Deno.test(attack("attack: relay, a TLS terminator stands between node and service", checkProposal), async () => {
   // He ends TLS on both sides, so each side has a channel binding of its own with him; the service's signature over A1 holds
-  // the one that it has with him. Stopped by `verify(service.spki, "service", a1, …)` in checkProposal().
+  // the one that it has with him.
   await using cluster = await TestCluster.create();
   await using middle = await terminateTls(cluster.port);
   const error = await firstFailure(middle.port, cluster.trust);
   assert.equal(error.code, "refused/signature");
   assert.equal(error.details["check"], "service-signature");
+  assertThrownBy(error, checkProposal);
   assert.ok(middle.passedOn > 0);
   assertUntouched(cluster);
 });
 
-Deno.test("attack: relay, a TLS terminator stands between service and a node that does not look", async () => {
+const blindNode = attack(
+  "attack: relay, a TLS terminator stands between service and a node that does not look",
+  serveJoin,
+);
+Deno.test(blindNode, async () => {
   // The node has been talked out of its checks; the service still sees that A2 is not that of its own connection.
-  // Stopped by `verify(nodeKey, "request", a2, …)` in receiveRequest().
   await using cluster = await TestCluster.create();
   await using middle = await terminateTls(cluster.port);
   const error = await joinByHand(middle.port).catch(asBootstrapError);
@@ -51,9 +62,10 @@ Deno.test("attack: relay, a TLS terminator stands between service and a node tha
   assertUntouched(cluster);
 });
 
-await variantTest("attack: relay of a node's fresh evidence, under the attacker's own key", async (_t, variant) => {
+const ownKey = "attack: relay of a node's fresh evidence, under the attacker's own key";
+await variantTest(({ stoppers }) => attack(ownKey, joinA2, stoppers.statement), async (_t, variant) => {
   // A node that does not look talks to him; he forwards its nonce to the genuine service and the service's to it, and shows its
-  // evidence with a key and a request of his own. Stopped by joinA2(): evidence is over CB, K_c and E_c.
+  // evidence with a key and a request of his own. But evidence is over CB, K_c and E_c.
   await using machine = await variant.start();
   await using cluster = await TestCluster.create({ verifier: variant.verifierFor(machine) });
   await measureTrust(machine.issuer, cluster.trust);
@@ -79,8 +91,12 @@ await variantTest("attack: relay of a node's fresh evidence, under the attacker'
   assertUntouched(cluster);
 });
 
-Deno.test("attack: relay, a rogue service relays the genuine service's signature of another connection", async () => {
-  // Stopped by the service's signature over A1, which holds the channel binding: checkProposal().
+const relayedSignature = attack(
+  "attack: relay, a rogue service relays the genuine service's signature of another connection",
+  checkProposal,
+);
+Deno.test(relayedSignature, async () => {
+  // The service's signature is over A1, which holds the channel binding.
   await using cluster = await TestCluster.create();
   const gotRequest = await withHostileService(async ({ exchange }, clientNonce) => {
     using dialled = await dialService(cluster.port);
@@ -94,8 +110,13 @@ Deno.test("attack: relay, a rogue service relays the genuine service's signature
   assertUntouched(cluster);
 });
 
-Deno.test("attack: replay of a whole recorded exchange, to the service and to the node", async () => {
-  // Every value that is signed holds the nonces and the binding of its connection. Stopped in receiveRequest() and checkProposal().
+const wholeReplay = attack(
+  "attack: replay of a whole recorded exchange, to the service and to the node",
+  serveJoin,
+  checkProposal,
+);
+Deno.test(wholeReplay, async () => {
+  // Every value that is signed holds the nonces and the binding of its connection.
   await using cluster = await TestCluster.create();
   const node = await newNode(cluster.trust);
   const sent: JoinClientMessage[] = [];
@@ -128,8 +149,8 @@ Deno.test("attack: replay of a whole recorded exchange, to the service and to th
   assertUntouched(cluster);
 });
 
-Deno.test("attack: a second stream on the connection", async () => {
-  // Stopped by the limit of one stream, and by the count of streams in serveConnection(): the connection ends.
+Deno.test(attack("attack: a second stream on the connection", listen), async () => {
+  // A connection may have one stream, and ends with a second one.
   await using cluster = await TestCluster.create();
   const hello = JoinClientMessage.encode({ message: { $case: "hello", hello: { clientNonce: randomBytes(32) } } })
     .finish();
@@ -140,15 +161,14 @@ Deno.test("attack: a second stream on the connection", async () => {
   assertUntouched(cluster);
 });
 
-Deno.test("attack: downgrade to TLS 1.2, of the service", async () => {
-  // Stopped by `minVersion` in serverTlsOptions().
+Deno.test(attack("attack: downgrade to TLS 1.2, of the service", serverTlsOptions), async () => {
   await using cluster = await TestCluster.create();
   await assert.rejects(connectTls(cluster.port, { minVersion: "TLSv1.2", maxVersion: "TLSv1.2" }));
   assertUntouched(cluster);
 });
 
-Deno.test("attack: a TLS session is resumed", async () => {
-  // A resumed session has no fresh key exchange. Stopped by `isSessionReused()` in bindingOf(): the connection ends.
+Deno.test(attack("attack: a TLS session is resumed", bindingOf), async () => {
+  // A resumed session has no fresh key exchange: the connection ends.
   await using cluster = await TestCluster.create();
   const options = { servername: `${hex(randomBytes(8))}.invalid` };
   const first = await connectTls(cluster.port, options);
@@ -164,7 +184,7 @@ Deno.test("attack: a TLS session is resumed", async () => {
   assertUntouched(cluster);
 });
 
-Deno.test("attack: cross-protocol, an operator's Init call at the join service", async () => {
+Deno.test(attack("attack: cross-protocol, an operator's Init call at the join service", listen), async () => {
   // Each service of the contract has a listener of its own, which knows no other method.
   await using cluster = await TestCluster.create();
   using dialled = await dial<InitServerMessage, InitClientMessage>({
@@ -178,8 +198,8 @@ Deno.test("attack: cross-protocol, an operator's Init call at the join service",
   assertUntouched(cluster);
 });
 
-Deno.test("attack: a node stalls at each step", async (t) => {
-  // Stopped by the opening deadline of the channel and by the deadline of every receive() in exchange_service.ts.
+Deno.test(attack("attack: a node stalls at each step", listen, Exchange), async (t) => {
+  // A connection that is opened has a deadline, and so has every message.
   const deadlines = { helloMs: 200, requestMs: 200, activationMs: 200, outcomeMs: 60_000 };
   await using cluster = await TestCluster.create({
     service: {
@@ -223,8 +243,8 @@ Deno.test("attack: a node stalls at each step", async (t) => {
   assertUntouched(cluster);
 });
 
-Deno.test("attack: a service stalls at each step", async (t) => {
-  // Stopped by the deadline of every receive() in exchange_client.ts: the node asks elsewhere.
+Deno.test(attack("attack: a service stalls at each step", Exchange), async (t) => {
+  // Every message has a deadline; then the node asks elsewhere.
   await using cluster = await TestCluster.create();
   const deadlines = { proposalMs: 200, challengeMs: 200, ticketMs: 200 };
   const challenged = { ...newInsecureIssuer(), variant: "tpm" as const };
@@ -250,17 +270,16 @@ Deno.test("attack: a service stalls at each step", async (t) => {
 });
 
 Deno.test("attack: oversized messages", async (t) => {
-  // Stopped by `max_receive_message_length` of both ends, and by MAXIMUM_REQUEST_BYTES within a message that fits.
   await using cluster = await TestCluster.create();
-  await t.step("larger than any message, to the service", async () => {
+  await t.step(attack("larger than any message, to the service", listen), async () => {
     const message = (honest: SignedJoinRequest) => ({ ...honest, request: new Uint8Array(300 * 1024) });
     await assert.rejects(joinByHand(cluster.port, { message }), BootstrapError);
   });
-  await t.step("larger than any request, to the service", async () => {
+  await t.step(attack("larger than any request, to the service", readRequest), async () => {
     const addresses = Array.from({ length: 1000 }, () => "192.0.2.7");
     await refusedByService(cluster, { request: { addresses } }, "malformed/join-request");
   });
-  await t.step("larger than any message, to the node", async () => {
+  await t.step(attack("larger than any message, to the node", dial), async () => {
     const proposal = { ...emptyProposal, caCertificate: new Uint8Array(300 * 1024) };
     const gotRequest = await withHostileService(async ({ exchange }) => {
       await exchange.send({ message: { $case: "proposal", proposal } }).catch(() => {});

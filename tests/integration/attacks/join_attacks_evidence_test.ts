@@ -6,9 +6,11 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { activationAnswer } from "../../../protocol/activation.ts";
-import { encodeEvidenceSet } from "../../../attestation/combined.ts";
+import { activationAnswer, checkActivationAnswer } from "../../../protocol/activation.ts";
+import { combineVerifiers, decodeEvidenceSet, encodeEvidenceSet } from "../../../attestation/combined.ts";
 import type { ActivationChallenge, Evidence } from "../../../attestation/evidence.ts";
+import { createTpmVerifier } from "../../../attestation/kinds/tpm/verifier.ts";
+import { serveJoin } from "../../../service/exchange_service.ts";
 import { extendedOnce, joinA2, lockDigest, trustDigest } from "../../../protocol/transcript.ts";
 import { generateKeyPair } from "../../../certificate/keys.ts";
 import { newInsecureIssuer, newNodeKeys, TestCluster } from "../../exchanges/join_world.ts";
@@ -27,6 +29,8 @@ import {
 import type { Hostility } from "./join_attacks.ts";
 import { assertUntouched, firstFailure, joinByHand, NODE_NAME, refusedByService } from "./join_attacks.ts";
 import { JOIN_STATEMENTS } from "./statements.ts";
+import type { Stopper } from "./stopped_by.ts";
+import { attack } from "./stopped_by.ts";
 import type { TestVariant, VariantMachine } from "./variants.ts";
 import { VARIANTS, variantTest } from "./variants.ts";
 
@@ -65,12 +69,11 @@ await variantTest("attack: a node's evidence", async (t, variant) => {
   const { issuer } = machine;
   await measureTrust(issuer, cluster.trust);
   await measureTrust(attacker.issuer, cluster.trust);
-  const { checks } = variant;
+  const { checks, stoppers } = variant;
   const refused = (hostility: Hostility, check: string) => refusedByService(cluster, hostility, `refused/${check}`);
 
-  await t.step("replay: evidence of another connection is sent again", async () => {
-    // RA-TLS without a nonce. Stopped by the verifier's comparison with A2, which holds CB and both nonces: `statement` in
-    // tpm/verifier.ts, checkLaunch() in snp/appraisal.ts, checkConnection() in tdx/verifier.ts.
+  await t.step(attack("replay: evidence of another connection is sent again", stoppers.statement), async () => {
+    // RA-TLS without a nonce. But A2 holds CB and both nonces.
     let recorded: Evidence | undefined;
     const record = async (a2: Bytes) => recorded = await issuer.issue(a2);
     // It is recorded by who sends it and then breaks off: no such request was ever answered.
@@ -80,17 +83,17 @@ await variantTest("attack: a node's evidence", async (t, variant) => {
     await refused({ issuer, evidence: () => Promise.resolve(recorded) }, checks.statement);
   });
 
-  await t.step("diversion: the same image on another machine", async () => {
-    // "Identity Crisis": the measurement is the policy's, the machine is the attacker's own. Stopped by what the policy pins
-    // beyond the measurement: checkEkTrust() in tpm/ek_trust.ts, `chipIds` in checkChip() of snp/appraisal.ts, `platforms` in
-    // checkPlatform() of tdx/verifier.ts.
+  await t.step(attack("diversion: the same image on another machine", stoppers.hardware), async () => {
+    // "Identity Crisis": the measurement is the policy's, the machine is the attacker's own. The policy pins more than the
+    // measurement: the EK, the chip or the platform.
     const error = await refused({ issuer: attacker.issuer }, checks.hardware);
     assert.equal(error.details["seen"], attacker.hardware);
   });
 
-  await t.step("cross-protocol and reflection: evidence over other statements of this very connection", async (t) => {
-    // A statement of another exchange or direction, or the peer's own values sent back (Fraunhofer cmc #406). Stopped by the tags
-    // of tagged() in transcript.ts, of which "node" is for this alone.
+  const others = "cross-protocol and reflection: evidence over other statements of this very connection";
+  await t.step(attack(others, joinA2, stoppers.statement), async (t) => {
+    // A statement of another exchange or direction, or the peer's own values sent back (Fraunhofer cmc #406). A2 of a Join alone
+    // has the tag "node".
     for (const [name, statement] of Object.entries(JOIN_STATEMENTS)) {
       await t.step(name, async () => {
         const evidence: Hostility["evidence"] = async (_a2, seen) => issuer.issue(await statement(seen));
@@ -99,9 +102,9 @@ await variantTest("attack: a node's evidence", async (t, variant) => {
     }
   });
 
-  await t.step("evidence of one node's key with another key", async () => {
+  await t.step(attack("evidence of one node's key with another key", joinA2, stoppers.statement), async () => {
     // The statement names K_c and E_c, so that evidence is worth nothing to who has another key. For TDX that is the identity
-    // itself. Stopped by joinA2() in readSignedRequest().
+    // itself.
     const [own, other] = [await newNodeKeys(), await newNodeKeys()];
     for (const stolen of [{ nodeKey: other.node.spki }, { sealingKey: other.sealing.publicKey }]) {
       const evidence: Hostility["evidence"] = async (_a2, seen) =>
@@ -110,8 +113,8 @@ await variantTest("attack: a node's evidence", async (t, variant) => {
     }
   });
 
-  await t.step("downgrade: another variant, or fewer", async () => {
-    // Stopped by the verifier, which is configured with the one variant that it reads: the peer never chooses.
+  await t.step(attack("downgrade: another variant, or fewer", stoppers.verifier), async () => {
+    // A verifier is configured with the one variant that it reads: the peer never chooses.
     await refused({ issuer: newInsecureIssuer() }, "variant");
     for (const name of ["none", "", "tpm,snp", "TPM", `${variant.name}+none`, "none+tpm"]) {
       const evidence: Hostility["evidence"] = async (a2) => ({ ...await issuer.issue(a2), variant: name });
@@ -130,8 +133,8 @@ await variantTest("attack: a node's evidence", async (t, variant) => {
     }
   });
 
-  await t.step("stripped and changed evidence", async () => {
-    // Stopped by the strict readers of each form, and by the signatures over it.
+  await t.step(attack("stripped and changed evidence", stoppers.form, stoppers.statement), async () => {
+    // The readers are strict, and there are signatures over what they read.
     const changes: readonly ((payload: Uint8Array) => Uint8Array)[] = [
       (payload) => payload.subarray(0, -1),
       (payload) => payload.subarray(0, payload.length / 2),
@@ -161,7 +164,7 @@ await variantTest("attack: a node's evidence", async (t, variant) => {
 await variantTest(
   "attack: downgrade of two kinds of evidence to one, or to one and a stranger's",
   async (t, variant) => {
-    // Stopped by combineVerifiers() in combined.ts: all kinds, in order, each over the statement of this connection.
+    // All kinds are needed, in order, each over the statement of this connection.
     await using machine = await variant.start();
     await using other = await variant.start();
     await using cluster = await clusterOf(variant, machine);
@@ -172,49 +175,62 @@ await variantTest(
     assert.ok(tpm && snp && otherTpm && otherSnp);
     const set = (...pieces: readonly Evidence[]) => ({ variant: variant.name, payload: encodeEvidenceSet(pieces) });
     const old = randomBytes(32);
-    const attacks: readonly (readonly [string, (a2: Bytes) => Promise<Evidence>, string])[] = [
-      ["the TPM's alone", (a2) => tpm.issuer.issue(a2), "refused/variant"],
-      ["the processor's alone", (a2) => snp.issuer.issue(a2), "refused/variant"],
-      ["a set of one", async (a2) => set(await tpm.issuer.issue(a2)), "malformed/evidence-set"],
+    type Row = readonly [name: string, stoppedBy: Stopper, evidence: (a2: Bytes) => Promise<Evidence>, code: string];
+    const attacks: readonly Row[] = [
+      ["the TPM's alone", combineVerifiers, (a2) => tpm.issuer.issue(a2), "refused/variant"],
+      ["the processor's alone", combineVerifiers, (a2) => snp.issuer.issue(a2), "refused/variant"],
+      ["a set of one", decodeEvidenceSet, async (a2) => set(await tpm.issuer.issue(a2)), "malformed/evidence-set"],
       [
         "the TPM's twice",
+        combineVerifiers,
         async (a2) => set(await tpm.issuer.issue(a2), await tpm.issuer.issue(a2)),
         "refused/variants",
       ],
-      ["reordered", async (a2) => set(await snp.issuer.issue(a2), await tpm.issuer.issue(a2)), "refused/variants"],
+      [
+        "reordered",
+        combineVerifiers,
+        async (a2) => set(await snp.issuer.issue(a2), await tpm.issuer.issue(a2)),
+        "refused/variants",
+      ],
       [
         "reordered, as that name",
+        combineVerifiers,
         async (a2) => ({ ...set(await snp.issuer.issue(a2), await tpm.issuer.issue(a2)), variant: "snp+tpm" }),
         "refused/variant",
       ],
       [
         "none in place of the processor's",
+        combineVerifiers,
         async (a2) => set(await tpm.issuer.issue(a2), await newInsecureIssuer().issue(a2)),
         "refused/variants",
       ],
       [
         "the processor's of another connection",
+        VARIANTS.snp.stoppers.statement,
         async (a2) => set(await tpm.issuer.issue(a2), await snp.issuer.issue(old)),
         "refused/snp-report-data",
       ],
       [
         "the TPM's of another connection",
+        VARIANTS.tpm.stoppers.statement,
         async (a2) => set(await tpm.issuer.issue(old), await snp.issuer.issue(a2)),
         "refused/statement",
       ],
       [
         "the processor's of another machine",
+        VARIANTS.snp.stoppers.hardware,
         async (a2) => set(await tpm.issuer.issue(a2), await otherSnp.issuer.issue(a2)),
         "refused/snp-chip-id",
       ],
       [
         "the TPM's of another machine",
+        VARIANTS.tpm.stoppers.hardware,
         async (a2) => set(await otherTpm.issuer.issue(a2), await snp.issuer.issue(a2)),
         "refused/ek-identity",
       ],
     ];
-    for (const [name, evidence, code] of attacks) {
-      await t.step(name, async () => {
+    for (const [name, stoppedBy, evidence, code] of attacks) {
+      await t.step(attack(name, stoppedBy), async () => {
         await refusedByService(cluster, { issuer: machine.issuer, evidence }, code);
       });
     }
@@ -231,16 +247,15 @@ await swtpmTest("attack: a TPM's evidence by other keys than its own", async (t)
   await measureTrust(attacker.issuer, cluster.trust);
   const trustRegister = await extendedOnce(await trustDigest(cluster.trust));
 
-  await t.step("a quote by an unrestricted key", async () => {
-    // Such a key also signs what never was in the TPM. Stopped by the attributes that the verifier wants of the AK.
+  await t.step(attack("a quote by an unrestricted key", createTpmVerifier), async () => {
+    // Such a key also signs what never was in the TPM. The verifier wants attributes of the AK that forbid it.
     const evidence = (a2: Bytes) => evidenceByUnrestrictedKey(machine, a2);
     const error = await refusedByService(cluster, { issuer, evidence }, "refused/ak-attributes");
     assert.match(error.message, /not restricted/);
   });
 
-  await t.step("a software AK, with the real EK of a good machine", async () => {
+  await t.step(attack("a software AK, with the real EK of a good machine", checkActivationAnswer), async () => {
     // Flawless in itself; but the challenge is sealed to that EK and that AK's name, and no TPM opens it.
-    // Stopped by checkActivationAnswer().
     const pcrs = pcrsWith({ 12: trustRegister });
     const evidence = (a2: Bytes) => evidenceBySoftware(machine.endorsementKey, a2, pcrs);
     const answer = () => Promise.resolve(randomBytes(32));
@@ -251,15 +266,16 @@ await swtpmTest("attack: a TPM's evidence by other keys than its own", async (t)
     await refusedByService(cluster, { evidence, answer: oracle }, "refused/activation");
   });
 
-  await t.step("a good machine's, and another TPM answers the challenge", async () => {
-    // Stopped by checkActivationAnswer(): only the TPM of that EK opens it, and only for its own AK.
+  await t.step(attack("a good machine's, and another TPM answers the challenge", checkActivationAnswer), async () => {
+    // Only the TPM of that EK opens it, and only for its own AK.
     const answer = async (challenge: ActivationChallenge, a2: Bytes) =>
       await activationAnswer(await attacker.issuer.activate(challenge).catch(() => randomBytes(32)), a2);
     await refusedByService(cluster, { issuer, answer }, "refused/activation");
   });
 
-  await t.step("a good machine's, and the answer is for another connection", async () => {
-    // The secret is right, but the HMAC is over another A2. Stopped by checkActivationAnswer().
+  const otherConnection = attack("a good machine's, and the answer is for another connection", checkActivationAnswer);
+  await t.step(otherConnection, async () => {
+    // The secret is right, but the HMAC is over another A2.
     const answer = async (challenge: ActivationChallenge) =>
       await activationAnswer(await issuer.activate(challenge), randomBytes(32));
     await refusedByService(cluster, { issuer, answer }, "refused/activation");
@@ -267,8 +283,9 @@ await swtpmTest("attack: a TPM's evidence by other keys than its own", async (t)
   assertUntouched(cluster);
 });
 
-await variantTest("attack: another image, and both sides say so", async (_t, variant) => {
-  // Stopped by the policy's measurements; the refusal names the register, expected and seen, at the node too.
+const otherImage = "attack: another image, and both sides say so";
+await variantTest(({ stoppers }) => attack(otherImage, stoppers.image), async (_t, variant) => {
+  // The refusal names the register, expected and seen, at the node too.
   await using machine = await variant.start();
   await using cluster = await clusterOf(variant, machine);
   await measureTrust(machine.issuer, cluster.trust);
@@ -284,9 +301,10 @@ await variantTest("attack: another image, and both sides say so", async (_t, var
   assertUntouched(cluster);
 });
 
-await variantTest("attack: the trust part of another configuration", async (t, variant) => {
-  // A genuine machine that also obeys somebody else, or takes the cluster's name for another's. Stopped by the check of PCR 12,
-  // HOST_DATA or MRCONFIGID: the service expects D12 of its own name and keys (acceptableRegisters()).
+const otherTrust = "attack: the trust part of another configuration";
+await variantTest(({ stoppers }) => attack(otherTrust, stoppers.trust, serveJoin), async (t, variant) => {
+  // A genuine machine that also obeys somebody else, or takes the cluster's name for another's. In PCR 12, HOST_DATA or
+  // MRCONFIGID the service expects D12 of its own name and keys.
   const stranger = await generateKeyPair("ed25519");
   const operator = await generateKeyPair("ed25519");
   const code = `refused/${variant.checks.trust}`;
@@ -312,16 +330,16 @@ await variantTest("attack: the trust part of another configuration", async (t, v
 });
 
 await variantTest("attack: a machine that is locked already", async (t, variant) => {
-  await t.step("by the lock of another cluster", async () => {
-    // Stopped by the check of PCR 15 or RTMR 3: zero, or the own cluster's lock.
+  await t.step(attack("by the lock of another cluster", variant.stoppers.lock), async () => {
+    // PCR 15 or RTMR 3 must be zero, or the own cluster's lock.
     await using machine = await variant.start();
     await using cluster = await clusterOf(variant, machine);
     await measureTrust(machine.issuer, cluster.trust);
     await measureLock(machine.issuer, randomBytes(32));
     await refusedByService(cluster, { issuer: machine.issuer }, `refused/${variant.checks.lock}`);
   });
-  await t.step("by this cluster's lock, on a machine that was never admitted", async () => {
-    // A member whose record an operator removed. Stopped by checkPolicy(), before anything is issued.
+  await t.step(attack("by this cluster's lock, on a machine that was never admitted", serveJoin), async () => {
+    // A member whose record an operator removed. Before anything is issued.
     await using machine = await variant.start();
     await using cluster = await clusterOf(variant, machine);
     await measureTrust(machine.issuer, cluster.trust);
@@ -330,8 +348,9 @@ await variantTest("attack: a machine that is locked already", async (t, variant)
     assert.equal(error.details["expected"], "0".repeat(64));
     assert.equal(error.details["seen"], hex(await extendedOnce(await lockDigest(cluster.clusterId))));
   });
-  await t.step("by this cluster's lock, on a member that asks for another name or role", async () => {
-    // A compromised member. Stopped by checkPolicy().
+  const otherName = attack("by this cluster's lock, on a member that asks for another name or role", serveJoin);
+  await t.step(otherName, async () => {
+    // A compromised member.
     await using machine = await variant.start();
     await using cluster = await clusterOf(variant, machine);
     const { issuer } = machine;

@@ -8,9 +8,12 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:tls";
-import { serverTlsOptions } from "../../../channel/finished.ts";
+import { Exchange } from "../../../channel/exchange.ts";
+import { clientTlsOptions, serverTlsOptions } from "../../../channel/finished.ts";
 import type { Session } from "../../../channel/server.ts";
-import { joinA1 } from "../../../protocol/transcript.ts";
+import { checkProposal } from "../../../join/proposal.ts";
+import { serveJoin } from "../../../service/exchange_service.ts";
+import { joinA1, signedBytes } from "../../../protocol/transcript.ts";
 import { sign } from "../../../protocol/signature.ts";
 import { createThrowAwayCertificate } from "../../../certificate/throw_away.ts";
 import { ask, newNode, TestCluster } from "../../exchanges/join_world.ts";
@@ -30,6 +33,7 @@ import {
   withHostileService,
 } from "./join_attacks.ts";
 import { OTHER_LABELS, signOfVersion } from "./statements.ts";
+import { assertThrownBy, attack } from "./stopped_by.ts";
 import type { TestVariant } from "./variants.ts";
 import { VARIANTS, variantTest } from "./variants.ts";
 
@@ -54,9 +58,9 @@ function inserted(
 }
 
 await variantTest(
-  "attack: messages to a service that come twice, too early or in another order",
+  attack("attack: messages to a service that come twice, too early or in another order", Exchange),
   async (t, variant) => {
-    // Stopped by receive() in channel/exchange.ts, which knows the one message that is in order.
+    // It knows the one message that is in order.
     await using machine = await variant.start();
     const { issuer } = machine;
     await using cluster = await TestCluster.create({ verifier: variant.verifierFor(machine) });
@@ -96,8 +100,8 @@ await variantTest(
   KINDS,
 );
 
-await variantTest("attack: a second request on one stream", async (t, variant) => {
-  // A request is read once. Stopped by serveJoin(), which ends after the ticket: one record, one certificate.
+await variantTest(attack("attack: a second request on one stream", serveJoin), async (t, variant) => {
+  // A request is read once, and the exchange ends after the ticket: one record, one certificate.
   await using machine = await variant.start();
   const { issuer } = machine;
   await using cluster = await TestCluster.create({ verifier: variant.verifierFor(machine) });
@@ -118,8 +122,8 @@ await variantTest("attack: a second request on one stream", async (t, variant) =
   });
 }, KINDS);
 
-await variantTest("attack: a replayed request on a new stream", async (_t, variant) => {
-  // Stopped by verify(nodeKey, "request", …) in readSignedRequest(): A2 holds the nonces and the binding of the other connection.
+await variantTest(attack("attack: a replayed request on a new stream", serveJoin), async (_t, variant) => {
+  // A2 holds the nonces and the binding of the other connection.
   await using machine = await variant.start();
   const { issuer } = machine;
   await using cluster = await TestCluster.create({ verifier: variant.verifierFor(machine) });
@@ -154,8 +158,9 @@ async function propose(
   return { message: { $case: "proposal", proposal } };
 }
 
-await variantTest("attack: messages to a node that come twice, too early or in another order", async (t, variant) => {
-  // Stopped by receive() in obtainTicket() and answerChallenge(); whoever is out of order learns no more than before.
+const disorder = "attack: messages to a node that come twice, too early or in another order";
+await variantTest(attack(disorder, Exchange), async (t, variant) => {
+  // A service that is out of order learns no more than before.
   await using machine = await variant.start();
   const { issuer } = machine;
   await using cluster = await TestCluster.create();
@@ -200,8 +205,13 @@ await variantTest("attack: messages to a node that come twice, too early or in a
   }
 }, KINDS);
 
-Deno.test("attack: downgrade to another version of the protocol, by a service", async (t) => {
-  // Stopped by verify(service.spki, "service", …) in checkProposal(), whose signedBytes() holds the label.
+const otherVersion = attack(
+  "attack: downgrade to another version of the protocol, by a service",
+  checkProposal,
+  signedBytes,
+);
+Deno.test(otherVersion, async (t) => {
+  // What is signed holds the label.
   await using cluster = await TestCluster.create();
   const { keys } = cluster.service.identity;
   for (const label of OTHER_LABELS) {
@@ -214,14 +224,17 @@ Deno.test("attack: downgrade to another version of the protocol, by a service", 
           (a1) => signOfVersion(keys, label, "service", a1),
         );
         await session.exchange.send(proposal);
-      }, async (port) => assert.equal((await firstFailure(port, cluster.trust)).code, "refused/signature"));
+      }, async (port) => {
+        const error = await firstFailure(port, cluster.trust);
+        assert.equal(error.code, "refused/signature");
+        assertThrownBy(error, checkProposal);
+      });
       assert.ok(!gotRequest);
     });
   }
 });
 
-Deno.test("attack: downgrade to TLS 1.2, of a node", async () => {
-  // Stopped by `minVersion` in clientTlsOptions().
+Deno.test(attack("attack: downgrade to TLS 1.2, of a node", clientTlsOptions), async () => {
   await using cluster = await TestCluster.create();
   const certificate = await createThrowAwayCertificate();
   const old = createServer({ ...serverTlsOptions(certificate), minVersion: "TLSv1.2", maxVersion: "TLSv1.2" });

@@ -6,6 +6,9 @@
 import assert from "node:assert/strict";
 import { createFounding } from "../../../protocol/founding.ts";
 import { createCertificateAuthority, issueAdminCertificate, issueClientCertificate } from "../../../certificate/ca.ts";
+import { checkServiceCertificate } from "../../../certificate/chain.ts";
+import { checkProposal } from "../../../join/proposal.ts";
+import { checkTicket } from "../../../join/ticket.ts";
 import { generateKeyPair } from "../../../certificate/keys.ts";
 import { nodeSubject } from "../../../certificate/subjects.ts";
 import type { JoinExchangeService } from "../../../service/exchange_parts.ts";
@@ -15,9 +18,10 @@ import { VerificationQueue } from "../../../service/verification_queue.ts";
 import { hex, randomBytes } from "../../../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../../../platform/errors.ts";
 import { firstFailure, joinByHand, NODE_NAME, refusedByNode } from "./join_attacks.ts";
+import { assertThrownBy, attack } from "./stopped_by.ts";
 
-Deno.test("attack: a service that no operator of the node founded", async (t) => {
-  // All are stopped in checkProposal(), before the node sends anything of its own.
+Deno.test(attack("attack: a service that no operator of the node founded", checkProposal), async (t) => {
+  // Before the node sends anything of its own.
   await using cluster = await TestCluster.create();
   const { operator, clusterId, clusterName } = cluster;
   const stranger = await generateKeyPair("ed25519");
@@ -64,9 +68,14 @@ Deno.test("attack: a service that no operator of the node founded", async (t) =>
   });
 });
 
-Deno.test("attack: evidence oracle, a member of the cluster poses as its join service", async (t) => {
+const posesAsService = attack(
+  "attack: evidence oracle, a member of the cluster poses as its join service",
+  checkServiceCertificate,
+  checkProposal,
+);
+Deno.test(posesAsService, async (t) => {
   // After a join any privileged Pod that reaches the TPM or configfs makes perfectly good evidence, so that a node asks a service for
-  // none: it wants the CA's word. Stopped by checkServiceCertificate(): directly under the CA, and exactly the join service's subject.
+  // none: it wants the CA's word: a certificate directly under the CA, of exactly the join service's subject.
   await using cluster = await TestCluster.create();
   const keys = await generateKeyPair("p-256");
   const issue = (subject: ReturnType<typeof nodeSubject>) =>
@@ -89,8 +98,8 @@ Deno.test("attack: evidence oracle, a member of the cluster poses as its join se
   });
 });
 
-Deno.test("attack: a captured join service gives tickets that are not the node's", async (t) => {
-  // Stopped by checkTicket(), before the lock.
+Deno.test(attack("attack: a captured join service gives tickets that are not the node's", checkTicket), async (t) => {
+  // Before the lock.
   await using cluster = await TestCluster.create();
   const other = await createCertificateAuthority(new Date());
   const keys = await generateKeyPair("p-256");
@@ -130,13 +139,14 @@ Deno.test("attack: a captured join service gives tickets that are not the node's
       await using hostile = await listenForJoins({ ...cluster.service, ...changes }, { host: "127.0.0.1", port: 0 });
       const error = await firstFailure(hostile.port, cluster.trust, issuer);
       assert.equal(error.code, code, error.message);
+      assertThrownBy(error, checkTicket);
       assert.equal(error.details["saidBy"], undefined);
     });
   }
 });
 
-Deno.test("attack: costly evidence, more nodes than the service can verify", async () => {
-  // Stopped by the VerificationQueue: those beyond it are told to ask again.
+Deno.test(attack("attack: costly evidence, more nodes than the service can verify", VerificationQueue), async () => {
+  // Those beyond the queue are told to ask again.
   const gate = Promise.withResolvers<void>();
   const insecure = { variant: "none", identity: "aa".repeat(32), fresh: true } as const;
   await using cluster = await TestCluster.create({

@@ -19,20 +19,27 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:tls";
 import type { TLSSocket } from "node:tls";
+import { appraise } from "../../../attestation/kinds/snp/appraisal.ts";
+import { checkTdAttributes } from "../../../attestation/kinds/tdx/td_attributes.ts";
 import { bindingOf, serverTlsOptions } from "../../../channel/finished.ts";
 import type { RegisterExpectation } from "../../../attestation/evidence.ts";
 import type { TrustPart } from "../../../protocol/transcript.ts";
-import { extendedOnce, initA1, joinA1, lockDigest, trustDigest } from "../../../protocol/transcript.ts";
+import { proposeAndAuthorise } from "../../../init/exchange_server.ts";
+import { InitServer } from "../../../init/init_server.ts";
+import { checkProposal } from "../../../join/proposal.ts";
+import { serveJoin } from "../../../service/exchange_service.ts";
+import { channelBinding, extendedOnce, initA1, joinA1, lockDigest, trustDigest } from "../../../protocol/transcript.ts";
 import { createThrowAwayCertificate } from "../../../certificate/throw_away.ts";
 import { InitWorld, TestOperator } from "../../exchanges/init_world.ts";
 import { TestCluster } from "../../exchanges/join_world.ts";
-import { measureTrust } from "../../../nodelock/measure.ts";
+import { measureLock, measureTrust } from "../../../nodelock/measure.ts";
 import type { Bytes } from "../../../platform/bytes.ts";
 import { concat, equalBytes, hex, randomBytes, sha256 } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 import { connectTls, terminateTls } from "./attacks.ts";
 import { honestly, initByHand, refusedByOperator } from "./init_attacks.ts";
 import { assertUntouched, firstFailure, joinByHand, refusedByService, withHostileService } from "./join_attacks.ts";
+import { assertThrownBy, attack } from "./stopped_by.ts";
 import { startSnpMachine, startTdxMachine, VARIANTS, variantTest } from "./variants.ts";
 import type { TestVariant, VariantMachine } from "./variants.ts";
 
@@ -82,11 +89,15 @@ async function refusedForStatement(
 }
 
 await variantTest(
-  "attack: relay with an extracted TLS key (CVE-2026-33697, Intra-handshake.fail)",
+  ({ stoppers }) =>
+    attack(
+      "attack: relay with an extracted TLS key (CVE-2026-33697, Intra-handshake.fail)",
+      ...[bindingOf, stoppers.statement] as const,
+    ),
   async (_t, variant) => {
     // The attacker has the key of the node's TLS certificate, ends TLS with it, and forwards the verifier's nonces to the node, whose
     // evidence he relays. Verifiers that bind evidence to nonce and public key (Cocos up to 0.8.2) are taken in: both are the same on
-    // both connections. Stopped by bindingOf() in channel/finished.ts: CB is an exporter's, and each connection has its own.
+    // both connections. But CB is an exporter's, and each connection has its own.
     await using machine = await variant.start();
     await measureTrust(machine.issuer, TRUST);
     const certificate = await createThrowAwayCertificate();
@@ -112,10 +123,14 @@ await variantTest(
 );
 
 await variantTest(
-  "attack: reflection of an exporter that is the same on both sides (Fraunhofer cmc #406)",
+  ({ stoppers }) =>
+    attack(
+      "attack: reflection of an exporter that is the same on both sides (Fraunhofer cmc #406)",
+      ...[channelBinding, stoppers.statement] as const,
+    ),
   async (_t, variant) => {
-    // An exporter gives both sides the same bytes; where each proves itself over them alone, one sends back what the other made. Stopped
-    // by channelBinding() in transcript.ts, which puts the client's value first, and by the tag and the key of each statement.
+    // An exporter gives both sides the same bytes; where each proves itself over them alone, one sends back what the other made.
+    // The client's value comes first in the binding, and each statement has a tag and a key.
     await using machine = await variant.start();
     await measureTrust(machine.issuer, TRUST);
     await using node = await startTls(await createThrowAwayCertificate());
@@ -137,15 +152,15 @@ await variantTest(
 );
 
 await variantTest("attack: evidence oracle, a peer has a machine sign what the peer chose", async (t, variant) => {
-  // The report interface signs any 64 bytes. Stopped by who calls it: issue() gets A1 and A2 alone, which hold this side's own nonce
-  // (proposeAndAuthorise(), sendRequest()), and only keys that were made inside the process (readOrCreateNodeKeys()).
+  // The report interface signs any 64 bytes. It is called with A1 and A2 alone, which hold this side's own nonce, and only keys
+  // that were made inside the process.
   await using machine = await variant.start();
   const asked: Bytes[] = [];
   const issuer = {
     ...machine.issuer,
     issue: (statement: Uint8Array) => (asked.push(new Uint8Array(statement)), machine.issuer.issue(statement)),
   };
-  await t.step("an operator, who sends the same values again", async () => {
+  await t.step(attack("an operator, who sends the same values again", proposeAndAuthorise, initA1), async () => {
     await using world = await InitWorld.start({ machine: issuer });
     for (let count = 0; count < 2; count++) {
       await initByHand(world, { message: (m) => ({ ...m, signature: randomBytes(64) }) }).catch(() => {});
@@ -154,8 +169,8 @@ await variantTest("attack: evidence oracle, a peer has a machine sign what the p
     assert.notDeepEqual(asked[0], asked[1]);
     await assert.rejects(machine.issuer.issue(randomBytes(64)), BootstrapError);
   });
-  await t.step("a join service that is nobody's", async () => {
-    // Stopped by checkProposal(), before sendRequest() asks for any evidence.
+  await t.step(attack("a join service that is nobody's", checkProposal), async () => {
+    // Before any evidence is made.
     asked.length = 0;
     await using cluster = await TestCluster.create();
     const gotRequest = await withHostileService(async ({ exchange }) => {
@@ -166,7 +181,9 @@ await variantTest("attack: evidence oracle, a peer has a machine sign what the p
         message: { $case: "proposal", proposal: { ...proposal, caCertificate, serviceCertificate } },
       });
     }, async (port) => {
-      assert.equal((await firstFailure(port, cluster.trust, issuer)).code, "refused/signature");
+      const error = await firstFailure(port, cluster.trust, issuer);
+      assert.equal(error.code, "refused/signature");
+      assertThrownBy(error, checkProposal);
     });
     assert.ok(!gotRequest);
     assert.deepEqual(asked, []);
@@ -174,10 +191,11 @@ await variantTest("attack: evidence oracle, a peer has a machine sign what the p
 });
 
 await variantTest(
-  "attack: verifier omission, report data that nobody compares (CVE-2026-92702)",
+  ({ stoppers }) =>
+    attack("attack: verifier omission, report data that nobody compares (CVE-2026-92702)", stoppers.verifier),
   async (t, variant) => {
-    // A verifier whose expected report data is left out, or nil, takes any. Stopped by checkArguments() in tpm/verifier.ts, hostDataOf()
-    // in snp/verifier.ts and expectationOf() in tdx/verifier.ts: who expects nothing has a defect.
+    // A verifier whose expected report data is left out, or nil, takes any. A caller that expects nothing has
+    // a defect.
     await using machine = await variant.start();
     await measureTrust(machine.issuer, TRUST);
     const registers = await expectation();
@@ -216,10 +234,14 @@ await variantTest(
 );
 
 await variantTest(
-  "attack: verifier omission, DEBUG that is looked at on demand only (go-tdx-guest, go-sev-guest)",
+  ({ name }) =>
+    attack(
+      "attack: verifier omission, DEBUG that is looked at on demand only (go-tdx-guest, go-sev-guest)",
+      name === "snp" ? appraise : checkTdAttributes,
+    ),
   async (t, variant) => {
-    // The host reads a debugged VM's memory, keys included. go-tdx-guest looks at the bit with `EnableTdDebugCheck` alone. Stopped by
-    // checkGuest() in snp/appraisal.ts and checkTdAttributes() in tdx/td_attributes.ts, which no policy turns off.
+    // The host reads a debugged VM's memory, keys included. go-tdx-guest looks at the bit with `EnableTdDebugCheck` alone. No policy
+    // turns this check off.
     const [machine, code] = variant.name === "snp"
       ? [await startSnpMachine(), "refused/snp-debug"] as const
       : [startTdxMachine(), "refused/tdx-debug"] as const;
@@ -242,10 +264,9 @@ await variantTest(
 );
 
 await variantTest(
-  "attack: state changes between handshake and init, and evidence of before is shown",
+  attack("attack: state changes between handshake and init, and evidence of before is shown", InitServer, measureLock),
   async (_t, variant) => {
-    // Stopped by #lock() in init_server.ts: the register shows the lock before anything of the cluster is made, and evidence of later
-    // shows it too.
+    // The register shows the lock before anything of the cluster is made, and evidence of later shows it too.
     await using machine = await variant.start();
     let shown: Bytes | undefined;
     await using world = await InitWorld.start({
@@ -263,9 +284,9 @@ await variantTest(
   Object.values(VARIANTS).filter(({ checks }) => checks.lock !== undefined),
 );
 
-await variantTest("attack: costly evidence, verified for anybody", async (_t, variant) => {
-  // Evidence costs its maker up to a second and its verifier milliseconds of signatures. Stopped by readSignedRequest() in
-  // exchange_service.ts: who has not K_c gets no verification, and by VerificationQueue; makers: see receiveHello().
+await variantTest(attack("attack: costly evidence, verified for anybody", serveJoin), async (_t, variant) => {
+  // Evidence costs its maker up to a second and its verifier milliseconds of signatures. A peer that does not have
+  // K_c gets no verification. VerificationQueue limits the others, and receiveHello() protects makers: they have tests of their own.
   await using machine = await variant.start();
   const verifier = variant.verifierFor(machine);
   let verified = 0;

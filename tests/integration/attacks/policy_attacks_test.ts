@@ -8,12 +8,14 @@ import assert from "node:assert/strict";
 import type { EvidenceVerifier } from "../../../attestation/evidence.ts";
 import { readPolicy } from "../../../attestation/policy/policy.ts";
 import { collateralOf, createSoftwareAmd, NOW as AMD_NOW } from "../../../attestation/kinds/snp/testing/snp.ts";
+import { appraise } from "../../../attestation/kinds/snp/appraisal.ts";
 import { createSnpVerifier } from "../../../attestation/kinds/snp/verifier.ts";
 import { NOW as INTEL_NOW } from "../../../attestation/kinds/tdx/testing/der.ts";
-import { createTdxVerifier } from "../../../attestation/kinds/tdx/verifier.ts";
+import { createTdxVerifier, verifyTdx } from "../../../attestation/kinds/tdx/verifier.ts";
 import { createTpmVerifier } from "../../../attestation/kinds/tpm/verifier.ts";
 import { extendedOnce, trustDigest } from "../../../protocol/transcript.ts";
 import { measureTrust } from "../../../nodelock/measure.ts";
+import { attack } from "./stopped_by.ts";
 import { AMD, INTEL, NOWHERE, startSnpMachine, startTdxMachine, VARIANTS, variantTest } from "./variants.ts";
 import type { VariantMachine } from "./variants.ts";
 
@@ -108,9 +110,13 @@ const TDX_SECTION: Section = {
   ...{ tcbStatuses: ["UpToDate"], minimumTeeTcbSvn: "00".repeat(16), minimumEvaluation: 1 },
 };
 
-Deno.test("attack: verifier omission, a TDX value that is never copied into the policy (CVE-2026-92701)", async (t) => {
-  // The document has the value, and the check never gets it. Stopped by TdxPolicy being what the schema makes and verifyTdx() reads;
-  // a key without a row here fails this test.
+const tdxNeverCopied = attack(
+  "attack: verifier omission, a TDX value that is never copied into the policy (CVE-2026-92701)",
+  verifyTdx,
+);
+Deno.test(tdxNeverCopied, async (t) => {
+  // The document has the value, and the check never gets it. TdxPolicy is what the schema makes and verifyTdx() reads; a key
+  // without a row here fails this test.
   const machine = startTdxMachine();
   const register = OTHER.repeat(48);
   await eachValueCounts(t, machine, "tdx", { ...TDX_SECTION, platforms: [machine.hardware] }, {
@@ -132,8 +138,12 @@ const SNP_SECTION: Section = {
   measurements: ["3e".repeat(48)],
 };
 
-Deno.test("attack: verifier omission, an SEV-SNP value that is never copied into the policy", async (t) => {
-  // As CVE-2026-92701. Stopped by SnpPolicy being what the schema makes and appraise() reads.
+const snpNeverCopied = attack(
+  "attack: verifier omission, an SEV-SNP value that is never copied into the policy",
+  appraise,
+);
+Deno.test(snpNeverCopied, async (t) => {
+  // As CVE-2026-92701. SnpPolicy is what the schema makes and appraise() reads.
   const machine = await startSnpMachine();
   const key = OTHER.repeat(48);
   const newer = { ...TCB, microcode: 116 };
@@ -192,8 +202,9 @@ Deno.test("attack: verifier omission, an SEV-SNP value that is never copied into
   });
 });
 
-await variantTest("attack: verifier omission, a TPM value that is never copied into the policy", async (t) => {
-  // As CVE-2026-92701. Stopped by TpmPolicy being what readPolicy() makes and the verifier reads.
+const neverCopied = "attack: verifier omission, a TPM value that is never copied into the policy";
+await variantTest(attack(neverCopied, createTpmVerifier), async (t) => {
+  // As CVE-2026-92701. TpmPolicy is what readPolicy() makes and the verifier reads.
   await using machine = await VARIANTS.tpm.start();
   const pcrs = { 4: ["00".repeat(32)] };
   const section = { ekType: "ecc-p256", pcrs, trust: { identities: [machine.identity] } };
@@ -207,9 +218,13 @@ await variantTest("attack: verifier omission, a TPM value that is never copied i
   });
 }, [VARIANTS.tpm]);
 
-Deno.test("attack: verifier omission, options that are nil are not looked at (go-sev-guest, go-tdx-guest)", async (t) => {
-  // Who forgets an option there lets everything in. Stopped by the schemas (policy_schema.ts of each kind): what tells one image from
-  // another must be said, and nothing may be there and empty. What may be left out only narrows: without it the default is strict,
+const nilOptions = attack(
+  "attack: verifier omission, options that are nil are not looked at (go-sev-guest, go-tdx-guest)",
+  readPolicy,
+);
+Deno.test(nilOptions, async (t) => {
+  // Who forgets an option there lets everything in. In the schema of each kind, what tells one image from another must
+  // be said, and nothing may be there and empty. What may be left out only narrows: without it the default is strict,
   // or the policy has no opinion of that hardware.
   await t.step("tpm", (t) =>
     nothingIsNil(t, "tpm", {

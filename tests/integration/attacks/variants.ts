@@ -4,11 +4,18 @@
  *
  * @module
  */
-import { combineIssuers, combineRegisters, combineVerifiers } from "../../../attestation/combined.ts";
+import {
+  combineIssuers,
+  combineRegisters,
+  combineVerifiers,
+  decodeEvidenceSet,
+} from "../../../attestation/combined.ts";
 import type { EvidenceIssuer, EvidenceVerifier, MeasurementRegisters } from "../../../attestation/evidence.ts";
 import { TRUST_REGISTER } from "../../../attestation/evidence.ts";
+import { appraise } from "../../../attestation/kinds/snp/appraisal.ts";
 import { CERTIFICATE_GUID } from "../../../attestation/kinds/snp/certificate_table.ts";
 import { createSnpIssuer } from "../../../attestation/kinds/snp/issuer.ts";
+import { decodePayload as decodeSnpPayload } from "../../../attestation/kinds/snp/payload.ts";
 import { snpRegisters } from "../../../attestation/kinds/snp/registers.ts";
 import * as amdTesting from "../../../attestation/kinds/snp/testing/snp.ts";
 import { createSnpVerifier } from "../../../attestation/kinds/snp/verifier.ts";
@@ -21,13 +28,17 @@ import * as intelDer from "../../../attestation/kinds/tdx/testing/der.ts";
 import type { QuoteLies } from "../../../attestation/kinds/tdx/testing/intel.ts";
 import { createSoftwareIntel } from "../../../attestation/kinds/tdx/testing/intel.ts";
 import type { TdxPolicy } from "../../../attestation/kinds/tdx/policy.ts";
-import { createTdxVerifier } from "../../../attestation/kinds/tdx/verifier.ts";
+import { createTdxVerifier, readTdxEvidence, verifyTdx } from "../../../attestation/kinds/tdx/verifier.ts";
+import { checkEkTrust } from "../../../attestation/kinds/tpm/ek_trust.ts";
+import { decodePayload as decodeTpmPayload } from "../../../attestation/kinds/tpm/payload.ts";
+import { createTpmVerifier } from "../../../attestation/kinds/tpm/verifier.ts";
 import type { TsmRequest } from "../../../attestation/tsm/report.ts";
 import { readTsmReport } from "../../../attestation/tsm/report.ts";
 import { createFakeTsm } from "../../../attestation/tsm/testing/tsm.ts";
 import type { Bytes } from "../../../platform/bytes.ts";
 import { concat, copyOf, hex, randomBytes } from "../../../platform/bytes.ts";
 import { startTpmMachine, swtpmTest, verifierFor } from "./attacks.ts";
+import type { Stopper } from "./stopped_by.ts";
 
 /** A machine of some kind. */
 export interface VariantMachine extends AsyncDisposable {
@@ -69,12 +80,17 @@ export interface VariantChecks {
   readonly hardware: string;
 }
 
+/** What stops each attack; `verifier` looks at the variant and at what is expected, `form` reads the bytes. */
+export type VariantStoppers = Readonly<Record<keyof VariantChecks | "verifier" | "form", Stopper>>;
+
 /** A kind of evidence, or several. */
 export interface TestVariant {
   /** As evidence names it. */
   readonly name: string;
   /** What stops attacks. */
   readonly checks: VariantChecks;
+  /** The functions that make these checks. */
+  readonly stoppers: VariantStoppers;
   /** Whether identities are made anew with each start of a machine. */
   readonly isEphemeral: boolean;
   /** Makes a machine and boots it; nothing is measured. */
@@ -94,6 +110,10 @@ const AMD_COLLATERAL = await AMD.collateral();
 const TPM: TestVariant = {
   name: "tpm",
   checks: { statement: "statement", trust: "pcr-12", lock: "pcr-15", image: "pcr-4", hardware: "ek-identity" },
+  stoppers: {
+    ...{ statement: createTpmVerifier, trust: createTpmVerifier, lock: createTpmVerifier, image: createTpmVerifier },
+    ...{ hardware: checkEkTrust, verifier: createTpmVerifier, form: decodeTpmPayload },
+  },
   isEphemeral: false,
   async start() {
     const machine = await startTpmMachine();
@@ -152,6 +172,10 @@ const SNP: TestVariant = {
   checks: {
     ...{ statement: "snp-report-data", trust: "snp-host-data", image: "snp-measurement" },
     hardware: "snp-chip-id",
+  },
+  stoppers: {
+    ...{ statement: appraise, trust: appraise, lock: appraise, image: appraise, hardware: appraise },
+    ...{ verifier: createSnpVerifier, form: decodeSnpPayload },
   },
   isEphemeral: true,
   start: startSnpMachine,
@@ -227,6 +251,10 @@ const TDX: TestVariant = {
     ...{ statement: "tdx-report-data", trust: "tdx-mrconfigid", lock: "tdx-rtmr-3", image: "tdx-rtmr-2" },
     hardware: "tdx-platform",
   },
+  stoppers: {
+    ...{ statement: verifyTdx, trust: verifyTdx, lock: verifyTdx, image: verifyTdx, hardware: verifyTdx },
+    ...{ verifier: createTdxVerifier, form: readTdxEvidence },
+  },
   isEphemeral: true,
   start: () => Promise.resolve(startTdxMachine()),
   verifierFor(...machines) {
@@ -256,6 +284,7 @@ export function combineMachines(parts: readonly VariantMachine[]): VariantMachin
 const TPM_AND_SNP: TestVariant = {
   ...TPM,
   name: "tpm+snp",
+  stoppers: { ...TPM.stoppers, verifier: combineVerifiers, form: decodeEvidenceSet },
   start: async () => combineMachines([await TPM.start(), await SNP.start()]),
   verifierFor: (...machines) =>
     combineVerifiers(
@@ -271,14 +300,14 @@ export const VARIANTS: Readonly<Record<"tpm" | "snp" | "tdx" | "tpm+snp", TestVa
   "tpm+snp": TPM_AND_SNP,
 });
 
-/** Registers a test for each of these variants; those with a TPM need swtpm. */
+/** Registers a test for each of these variants, whose name may depend on it; those with a TPM need swtpm. */
 export async function variantTest(
-  name: string,
+  name: string | ((variant: TestVariant) => string),
   run: (t: Deno.TestContext, variant: TestVariant) => Promise<void>,
   variants: readonly TestVariant[] = Object.values(VARIANTS),
 ): Promise<void> {
   for (const variant of variants) {
-    const full = `${name} [${variant.name}]`;
+    const full = `${typeof name === "string" ? name : name(variant)} [${variant.name}]`;
     if (variant.name.includes("tpm")) await swtpmTest(full, (t) => run(t, variant));
     else Deno.test(full, (t) => run(t, variant));
   }
