@@ -3,11 +3,12 @@
  *
  *     npx --yes deno@2.9.5 task bench
  *
- * Needs root, as the inits run in namespaces.
+ * Needs root, as the inits run in namespaces. Takes no arguments.
  *
  * @module
  */
 import { dirname, join } from "node:path";
+import { orRefuse, readArguments } from "../tools/arguments.ts";
 import { compile } from "../tools/compile.ts";
 import { prepare } from "../tools/prepare.ts";
 import { repositoryRoot } from "../world.ts";
@@ -25,6 +26,7 @@ import { benchVerify } from "./verify_bench.ts";
 const output = join(repositoryRoot, "dist/bench.json");
 const say = (text: string) => Deno.stdout.write(new TextEncoder().encode(text));
 
+orRefuse(() => readArguments(Deno.args, {}));
 await prepare("integration");
 const binary = await compile();
 const parts: readonly (readonly [string, () => Promise<PairedTimes[]>])[] = [

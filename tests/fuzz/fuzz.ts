@@ -5,54 +5,30 @@
  *     npx --yes deno@2.9.5 task fuzz --target NAME --replay FILE
  *
  * An input must be read, or be refused with a code that stands for an input, within a second of the reference machine and a
- * bounded memory. One that is not is written to `dist/fuzz/`, and the exit code is 1.
+ * bounded memory. One that is not is written to `dist/fuzz/`, and the exit code is 1. Wrong arguments: 2.
  *
  * @module
  */
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { hex, sha256 } from "../../platform/bytes.ts";
+import { orRefuse } from "../tools/arguments.ts";
 import type { LoopResult } from "./_fuzz_loop.ts";
+import { fuzzOptions } from "./_fuzz_options.ts";
 import { supervise } from "./_supervise.ts";
-import { TARGETS } from "./targets.ts";
 
 const OUTPUT = fileURLToPath(new URL("../../dist/fuzz", import.meta.url));
-const DEFAULT_SECONDS = 120;
 const MIB = 2 ** 20;
 const say = (text: string) => Deno.stdout.write(new TextEncoder().encode(`${text}\n`));
 
-const { values } = parseArgs({
-  args: Deno.args,
-  options: {
-    seconds: { type: "string" },
-    target: { type: "string", multiple: true },
-    seed: { type: "string" },
-    jobs: { type: "string" },
-    inputs: { type: "string", multiple: true },
-    replay: { type: "string" },
-  },
-});
-const wholeNumber = (text: string | undefined, fallback: number) => {
-  const number = text === undefined ? fallback : Number(text);
-  if (Number.isSafeInteger(number) && number >= 0) return number;
-  throw new Error(`"${text}" is no whole number`);
-};
-const seed = wholeNumber(values.seed, crypto.getRandomValues(new Uint32Array(1))[0] ?? 0);
-const jobs = Math.max(1, wholeNumber(values.jobs, 1));
-const names = values.target ?? TARGETS.map(({ name }) => name);
-const unknown = names.find((name) => !TARGETS.some((target) => target.name === name));
-if (unknown !== undefined) {
-  throw new Error(`There is no target "${unknown}"; there are ${TARGETS.map(({ name }) => name).join(", ")}`);
-}
-const seconds = wholeNumber(values.seconds, DEFAULT_SECONDS) * jobs / names.length;
+const { targets, seconds, seed, jobs, inputs, replay } = orRefuse(() => fuzzOptions(Deno.args));
 
 const folder = await Deno.makeTempDir({ prefix: "fuzz-" });
 const total = { executions: 0, failures: 0 };
 const begun = performance.now();
 try {
-  await say(`seed ${seed}, ${names.length} targets, ${seconds.toFixed(1)} s each, ${jobs} at once`);
-  const waiting = [...names];
+  await say(`seed ${seed}, ${targets.length} targets, ${seconds.toFixed(1)} s each, ${jobs} at once`);
+  const waiting = [...targets];
   await Promise.all(Array.from({ length: jobs }, async () => {
     for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) await fuzz(name);
   }));
@@ -67,7 +43,6 @@ await say(
 Deno.exit(total.failures > 0 ? 1 : 0);
 
 async function fuzz(target: string): Promise<void> {
-  const { replay, inputs = [] } = values;
   const result = await supervise(
     { target, seconds, seed, more: inputs, ...(replay === undefined ? {} : { replay }) },
     folder,

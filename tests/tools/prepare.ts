@@ -4,11 +4,11 @@
  *     npx --yes deno@2.9.5 run --allow-all tests/tools/prepare.ts [--for integration|vm|all]
  *
  * `integration` are Debian packages and Go binaries, `vm` these and the base of the VM images; `all` is the default. What
- * is there already costs nothing.
+ * is there already costs nothing. Exit code 2: wrong arguments.
  *
  * @module
  */
-import { parseArgs } from "node:util";
+import { orRefuse, readArguments, WrongArguments } from "./arguments.ts";
 import { buildMissing } from "./build_missing.ts";
 import { denort } from "./denort.ts";
 import { goBinaries } from "./go_binaries.ts";
@@ -20,7 +20,7 @@ import { vmBase } from "./vm_base.ts";
 /** A set of tests, by what it needs. */
 export type Purpose = "integration" | "vm" | "all";
 
-const purposes: readonly string[] = ["integration", "vm", "all"] satisfies Purpose[];
+const purposes: readonly Purpose[] = ["integration", "vm", "all"];
 
 /** Prepares what a set of tests needs, says on standard error what it builds, and returns absolute paths by names. */
 export async function prepare(purpose: Purpose): Promise<Record<string, string>> {
@@ -47,16 +47,22 @@ function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): 
   for (let written = 0; written < bytes.length;) written += stream.writeSync(bytes.subarray(written));
 }
 
-function isPurpose(text: string): text is Purpose {
-  return purposes.includes(text);
+/**
+ * Reads the arguments.
+ *
+ * @throws {WrongArguments} Naming the option.
+ */
+export function purposeOf(args: readonly string[]): Purpose {
+  const { values: { for: text } } = readArguments(args, { options: { for: { type: "string", default: "all" } } });
+  const purpose = purposes.find((one) => one === text);
+  if (purpose !== undefined) return purpose;
+  throw new WrongArguments(
+    `Cannot read --for: it must be one of ${purposes.join(", ")}; current value is "${text}"`,
+  );
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({ args: Deno.args, options: { for: { type: "string", default: "all" } } });
-  if (!isPurpose(values.for)) {
-    throw new Error(`Cannot prepare for "${values.for}": it must be one of ${purposes.join(", ")}`);
-  }
-  const found = await prepare(values.for);
+  const found = await prepare(orRefuse(() => purposeOf(Deno.args)));
   const lines = Object.entries(found).map(([name, path]) => `${name} ${path}\n`);
   write(Deno.stdout, lines.join(""));
 }
