@@ -19,7 +19,7 @@ Deno.test("errorText() says what happened, the facts, the causes and what to do 
       "  seen         11",
       "  because      below",
       "  because      further below",
-      "  code         refused/pcr",
+      "  code         refused/pcr-4",
       "Next: Add the value to the policy, if you trust it.",
       "",
     ].join("\n"),
