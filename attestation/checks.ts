@@ -4,6 +4,7 @@
  * @module
  */
 import { refusal } from "../protocol/refusal.ts";
+import type { RefusalCheck } from "../protocol/refusal.ts";
 import type { BootstrapError } from "../platform/errors.ts";
 import { asBootstrapError } from "../platform/errors.ts";
 import type { EvidenceCheck } from "./evidence.ts";
@@ -11,9 +12,9 @@ import type { EvidenceCheck } from "./evidence.ts";
 /** The checks of one verification. */
 export interface Checks {
   /** That two texts are the same. @throws {BootstrapError} `refused/CHECK` if nobody listens. */
-  expect(check: string, seen: string, expected: string, message: string): void;
+  expect(check: RefusalCheck, seen: string, expected: string, message: string): void;
   /** That a text is one of some. @throws {BootstrapError} `refused/CHECK` if nobody listens. */
-  expectOneOf(check: string, seen: string, expected: readonly string[], message: string): void;
+  expectOneOf(check: RefusalCheck, seen: string, expected: readonly string[], message: string): void;
   /** That a task does not fail. `seen` is what it looks at, for the report. @throws What it throws, if nobody listens. */
   run(check: string, seen: string, task: () => Promise<void>): Promise<void>;
   /** What the checks after it cannot do without. @throws What the task throws, always, or the refusal before it. */

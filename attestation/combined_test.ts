@@ -34,6 +34,10 @@ function issuerOf(variant: string, changes: Partial<EvidenceIssuer> = {}): Evide
   };
 }
 
+function refusalOf(variant: string): "statement" | "snp-report-data" {
+  return variant === "tpm" ? "statement" : "snp-report-data";
+}
+
 function verifierOf(variant: string, claims: Partial<EvidenceClaims> = {}): EvidenceVerifier {
   return {
     variant,
@@ -41,7 +45,7 @@ function verifierOf(variant: string, claims: Partial<EvidenceClaims> = {}): Evid
       const passed = evidence.variant === variant && hex(evidence.payload) === hex(statement);
       const check = { check: `${variant}-statement`, passed, expected: hex(statement), seen: hex(evidence.payload) };
       report?.({ ...check, message: passed ? "" : "another connection" });
-      if (!passed) return Promise.reject(refusal(`${variant}-statement`, "another connection", "", ""));
+      if (!passed) return Promise.reject(refusal(refusalOf(variant), "another connection", "", ""));
       return Promise.resolve({ claims: { variant, identity: variant, fresh: true, ...claims } });
     },
   };
@@ -85,8 +89,8 @@ Deno.test("attack: downgrade, evidence of fewer kinds, of others, in another ord
     [set(tpm, snp, snp), "refused/variants"],
     [set(tpm, { variant: "none", payload: STATEMENT }), "refused/variants"],
     [set(tpm, { variant: "tpm+snp", payload: STATEMENT }), "malformed/evidence-set"],
-    [set(tpm, other), "refused/snp-statement"],
-    [set({ ...tpm, payload: new Uint8Array(32) }, snp), "refused/tpm-statement"],
+    [set(tpm, other), "refused/snp-report-data"],
+    [set({ ...tpm, payload: new Uint8Array(32) }, snp), "refused/statement"],
   ] as const;
   for (const [evidence, code] of attacks) {
     assert.equal((await errorOf(() => verifier.verify(evidence, STATEMENT, REGISTERS))).code, code);

@@ -56,13 +56,16 @@ Deno.test("listen() sends a stranger the code alone, and a trusted peer the whol
     await using server = await listenWith(async ({ exchange, trustPeer }) => {
       await exchange.receive("hello", 5000);
       if (trusted) trustPeer();
-      throw new BootstrapError("refused/pcr", "PCR 4 differs", { details: { expected: "a", seen: "b" }, next: "Look" });
+      throw new BootstrapError("refused/pcr-4", "PCR 4 differs", {
+        details: { expected: "a", seen: "b" },
+        next: "Look",
+      });
     });
     using dialled = await dialPort(server.port);
     await dialled.exchange.send(hello());
     await assert.rejects(dialled.exchange.receive("proposal", 5000), (error: unknown) => {
       assert(error instanceof BootstrapError);
-      assert.equal(error.code, "refused/pcr");
+      assert.equal(error.code, "refused/pcr-4");
       assert.equal(error.message.includes("PCR 4"), trusted);
       assert.equal(error.details["seen"], trusted ? "b" : undefined);
       return true;

@@ -121,7 +121,7 @@ Deno.test("close() ends a waiting receive() and every later call with its reason
   const { stream, exchange } = open();
   const waiting = exchange.receive("hello", LONG_MS);
   exchange.close(new BootstrapError("aborted/superseded", "first"));
-  exchange.close(new BootstrapError("aborted/other", "second"));
+  exchange.close(new BootstrapError("aborted/run", "second"));
   stream.emit("end");
   for (const call of [waiting, exchange.receive("hello", LONG_MS), exchange.send(answer)]) {
     await assert.rejects(call, { code: "aborted/superseded" });

@@ -5,10 +5,10 @@
  */
 import { Metadata, status } from "@grpc/grpc-js";
 import type { ServiceError, StatusObject } from "@grpc/grpc-js";
-import { PeerError } from "../protocol/refusal.ts";
+import { NODE_IS_FRESH, PeerError } from "../protocol/refusal.ts";
 import { Refusal } from "../proto/gen/bootstrapper.ts";
-import { BootstrapError, ERROR_CODES, errorFamily } from "../platform/errors.ts";
-import type { ErrorCode, ErrorFamily, FailedCheck } from "../platform/errors.ts";
+import { BootstrapError, errorFamily, readErrorCode } from "../platform/errors.ts";
+import type { ErrorFamily, FailedCheck } from "../platform/errors.ts";
 
 const METADATA_KEY = "bootstrapper-refusal-bin";
 const MAXIMUM_REFUSAL_LENGTH = 8192;
@@ -34,8 +34,8 @@ const STATUS: Readonly<Record<ErrorFamily, number>> = Object.freeze({
   internal: status.INTERNAL,
 });
 
-/** When to ask again, whole seconds: the one detail that strangers may know, as else they would ask at once. */
-export const RETRY_AFTER_DETAIL = "retryAfterSeconds";
+/** How `retryAfterSeconds` of an error crosses the wire: the one detail that strangers may know, as else they would ask at once. */
+const RETRY_AFTER_DETAIL = "retryAfterSeconds";
 
 /** A peer that has not shown who it is learns the code, perhaps when to ask again, and nothing else. */
 export type Audience = "stranger" | "peer";
@@ -61,9 +61,13 @@ export function statusOf(error: BootstrapError, audience: Audience): Partial<Sta
   return { code: STATUS[errorFamily(code)], details: refusal.message || code, metadata };
 }
 
-function retryAfterOf({ details }: BootstrapError): Record<string, string> {
-  const seconds = details[RETRY_AFTER_DETAIL];
-  return seconds === undefined ? {} : { [RETRY_AFTER_DETAIL]: short(seconds) };
+function retryAfterOf({ retryAfterSeconds }: BootstrapError): Record<string, string> {
+  return retryAfterSeconds === undefined ? {} : { [RETRY_AFTER_DETAIL]: String(retryAfterSeconds) };
+}
+
+/** When a peer says to ask again: 1 to 99 whole seconds. */
+function readRetryAfter(text = ""): { readonly retryAfterSeconds?: number } {
+  return /^[1-9][0-9]?$/.test(text) ? { retryAfterSeconds: Number(text) } : {};
 }
 
 function encode(refusal: Refusal): Buffer {
@@ -81,11 +85,6 @@ function eachText({ check, expected, seen, message }: FailedCheck, change: (text
 /** Text of a peer without what would steer a terminal or a reader: controls, formats and line ends of all kinds. */
 function printable(text: string): string {
   return short(text).replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, " ");
-}
-
-function readCode(text: string): ErrorCode | undefined {
-  const family = text.split("/", 1)[0] ?? "";
-  return /^[a-z]+\/[a-z0-9-]{1,64}$/.test(text) && Object.hasOwn(ERROR_CODES, family) ? text as ErrorCode : undefined;
 }
 
 /** What ended a call, as an error: the peer's refusal where it sent one, otherwise the transport's failure. */
@@ -113,14 +112,18 @@ function readRefusal(encoded: Uint8Array): PeerError | undefined {
   } catch {
     return undefined;
   }
-  const code = readCode(refusal.code);
+  const code = readErrorCode(refusal.code);
   if (code === undefined) return undefined;
-  const details = Object.entries(refusal.details).slice(0, MAXIMUM_DETAILS)
-    .map(([key, value]) => [printable(key), printable(value)] as const);
+  const details = Object.fromEntries(
+    Object.entries(refusal.details).slice(0, MAXIMUM_DETAILS)
+      .map(([key, value]) => [printable(key), printable(value)] as const),
+  );
   return new PeerError(code, printable(refusal.message) || `The peer refused: ${code}`, {
     retriable: refusal.retriable,
     next: printable(refusal.next),
-    details: Object.fromEntries(details),
+    details,
+    isFresh: details["node"] === NODE_IS_FRESH.node,
+    ...readRetryAfter(details[RETRY_AFTER_DETAIL]),
     checks: refusal.checks.slice(0, MAXIMUM_CHECKS).map((check) => eachText(check, printable)),
   });
 }

@@ -2,8 +2,8 @@ import { NODE_IS_FRESH, PeerError } from "../protocol/refusal.ts";
 import assert from "node:assert/strict";
 import { Metadata, status } from "@grpc/grpc-js";
 import fc from "fast-check";
-import { BootstrapError, ERROR_CODES } from "../platform/errors.ts";
-import type { ErrorCode } from "../platform/errors.ts";
+import { BootstrapError, ERROR_FAMILIES, exitCodeOf } from "../platform/errors.ts";
+import { foreignCode } from "../platform/testing/foreign_code.ts";
 import { Refusal } from "../proto/gen/bootstrapper.ts";
 import { errorOf, statusOf } from "./refusal.ts";
 import type { Audience } from "./refusal.ts";
@@ -24,7 +24,15 @@ function refusalOf(encoded: Uint8Array): BootstrapError {
 }
 
 const encoded = (changes: Partial<Refusal>) =>
-  Refusal.encode({ code: "refused/pcr", message: "m", retriable: false, next: "", details: {}, checks: [], ...changes })
+  Refusal.encode({
+    code: "refused/pcr-4",
+    message: "m",
+    retriable: false,
+    next: "",
+    details: {},
+    checks: [],
+    ...changes,
+  })
     .finish();
 
 Deno.test("a refusal says everything to a peer, and marks it as what the peer said", () => {
@@ -77,8 +85,8 @@ Deno.test("statusOf() has a gRPC status for each family, so that any gRPC client
     unavailable: status.UNAVAILABLE,
     timeout: status.DEADLINE_EXCEEDED,
   };
-  for (const family of Object.keys(ERROR_CODES)) {
-    const { code } = statusOf(new BootstrapError(`${family}/x` as ErrorCode, "x"), "peer");
+  for (const family of Object.keys(ERROR_FAMILIES)) {
+    const { code } = statusOf(new BootstrapError(foreignCode(`${family}/x`), "x"), "peer");
     assert(code !== undefined && code !== status.OK, family);
     if (family in expected) assert.equal(code, expected[family], family);
   }
@@ -129,16 +137,45 @@ Deno.test("a refusal of every register of a TPM arrives whole", () => {
 Deno.test("a refusal with checks that are too many or too long has those of them that there is room for", () => {
   const text = "語".repeat(3000);
   const checks = Array.from({ length: 100 }, () => ({ check: text, expected: text, seen: text, message: text }));
-  const said = across(new BootstrapError("refused/x", "no", { details: { seen: "bb" }, checks }), "peer");
-  assert.deepEqual([said.code, said.details["seen"]], ["refused/x", "bb"]);
+  const said = across(new BootstrapError("refused/pcr-4", "no", { details: { seen: "bb" }, checks }), "peer");
+  assert.deepEqual([said.code, said.details["seen"]], ["refused/pcr-4", "bb"]);
   assert(said.checks.length > 0);
   assert(said.checks.every(({ seen }) => seen === "語".repeat(256)));
   const many = Array.from({ length: 100 }, () => CHECK);
-  assert.equal(across(new BootstrapError("refused/x", "no", { checks: many }), "peer").checks.length, 32);
+  assert.equal(across(new BootstrapError("refused/pcr-4", "no", { checks: many }), "peer").checks.length, 32);
   assert.equal(refusalOf(encoded({ checks: many })).checks.length, 32);
 });
 
-Deno.test("errorOf() takes no code of a peer that is not one of ours", () => {
+Deno.test("errorOf() shows a code that this version does not know as the peer's own, if its family is known", () => {
+  const said = refusalOf(encoded({ code: "refused/of-another-version" }));
+  assert.deepEqual([said.code, exitCodeOf(said)], ["refused/of-another-version", 3]);
+});
+
+Deno.test("errorOf() reads when to ask again: 1 to 99 whole seconds, and nothing else", () => {
+  const cases: readonly (readonly [text: string, seconds: number | undefined])[] = [
+    ...[["1", 1], ["30", 30], ["99", 99]] as const,
+    ...["", "0", "100", "-1", "1.5", "1e2", "0x10", "01", " 1", "1 ", "+1", "١", "∞", "NaN", "5s"]
+      .map((text) => [text, undefined] as const),
+  ];
+  for (const [retryAfterSeconds, seconds] of cases) {
+    const said = refusalOf(encoded({ code: "unavailable/busy", details: { retryAfterSeconds } }));
+    assert.equal(said.retryAfterSeconds, seconds, JSON.stringify(retryAfterSeconds));
+    assert.equal(said.details["retryAfterSeconds"], retryAfterSeconds);
+  }
+  fc.assert(fc.property(fc.string({ unit: "binary" }), (retryAfterSeconds) => {
+    const seconds = Array.from({ length: 99 }, (_, index) => String(index + 1)).indexOf(retryAfterSeconds) + 1;
+    const said = refusalOf(encoded({ details: { retryAfterSeconds } }));
+    assert.equal(said.retryAfterSeconds, seconds === 0 ? undefined : seconds);
+  }));
+});
+
+Deno.test("a refusal says when to ask again, to a stranger too", () => {
+  const error = new BootstrapError("unavailable/busy", "Busy", { retryAfterSeconds: 5, details: { waiting: "3" } });
+  for (const audience of ["peer", "stranger"] as const) assert.equal(across(error, audience).retryAfterSeconds, 5);
+  assert.equal(across(error, "stranger").details["waiting"], undefined);
+});
+
+Deno.test("errorOf() takes no code of a peer that is of no family of ours", () => {
   for (
     const code of [
       "",

@@ -3,27 +3,11 @@
  *
  * @module
  */
-import type { BootstrapError, ErrorFamily, FailedCheck } from "../platform/errors.ts";
-import { errorFamily } from "../platform/errors.ts";
+import type { BootstrapError, FailedCheck } from "../platform/errors.ts";
+import { remedyOf } from "../platform/errors.ts";
 import { errorFields } from "../platform/log.ts";
 import type { CliContext, OutputForm } from "./context.ts";
 
-/** What to do after an error that does not say so itself. */
-const NEXT: Readonly<Record<ErrorFamily, string>> = {
-  usage: "Correct what is named above, and run the command again",
-  malformed: "Check where these bytes come from: they are not of the form that this version reads",
-  refused:
-    "Compare the expected and the seen value: either the machine is not what it should be, or the policy is wrong",
-  unauthorized: "Check whose key this is, and whether it is the one that the other side is configured with",
-  protocol: "Check that both sides run the same version; if they do, somebody may be in between",
-  precondition: "Bring it into the state that is asked for above, and run the command again",
-  conflict: "Find out who holds it, by what is shown above; nothing was taken from them",
-  unavailable: "Run the command again in a while",
-  timeout: "Check that the other side is up and can be reached, and run the command again",
-  aborted: "Run the command again when you want it to be done",
-  system: "Check the operating system's reason above",
-  internal: "This is a defect in this program: please report it with the output above",
-};
 const LABEL_WIDTH = 12;
 /** Of facts that are long, the text shows this much; the JSON shows all of it. */
 const LONGEST_FACT = 400;
@@ -50,7 +34,7 @@ export function printError(
 
 /** What to do after an error. */
 export function nextOf(error: BootstrapError): string {
-  return error.next === "" ? NEXT[errorFamily(error.code)] : error.next;
+  return error.next === "" ? remedyOf(error.code) : error.next;
 }
 
 /** The facts that failed checks do not say themselves. */

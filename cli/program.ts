@@ -5,6 +5,7 @@
  */
 import { Command, CommanderError, Option } from "commander";
 import { asBootstrapError, BootstrapError, exitCodeOf } from "../platform/errors.ts";
+import type { ErrorCode } from "../platform/errors.ts";
 import type { AnyCommand, ParsedCommand } from "./command.ts";
 import { HELP_GROUPS } from "./command.ts";
 import { COMMAND_FAMILIES, COMMANDS } from "./commands.ts";
@@ -121,15 +122,30 @@ async function call(definition: AnyCommand, parsed: ParsedCommand, context: CliC
   await definition.action(options, context, opened);
 }
 
+/** What the parser of arguments calls its errors. */
+const USAGE_CODES: Readonly<Record<string, ErrorCode>> = Object.freeze({
+  "commander.conflictingOption": "usage/conflicting-option",
+  "commander.excessArguments": "usage/excess-arguments",
+  "commander.invalidArgument": "usage/invalid-argument",
+  "commander.missingArgument": "usage/missing-argument",
+  "commander.missingMandatoryOptionValue": "usage/missing-mandatory-option-value",
+  "commander.optionMissingArgument": "usage/option-missing-argument",
+  "commander.unknownCommand": "usage/unknown-command",
+  "commander.unknownOption": "usage/unknown-option",
+});
+
 function usageError(error: CommanderError): BootstrapError {
   if (error.code === "commander.help") {
     return new BootstrapError("usage/no-subcommand", "No command was given", {
       next: "Run `bootstrapper --help`",
     });
   }
-  const kind = error.code.replace("commander.", "").replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
   const message = error.message.replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ").replace(/\.$/, "");
-  return new BootstrapError(`usage/${kind}`, `Cannot read the command line: ${message}`, {
-    next: "Run the command with --help",
-  });
+  return new BootstrapError(
+    USAGE_CODES[error.code] ?? "usage/command-line",
+    `Cannot read the command line: ${message}`,
+    {
+      next: "Run the command with --help",
+    },
+  );
 }

@@ -56,9 +56,9 @@ Deno.test("runProgram() gives the exit code of what a subcommand throws", async 
   const errors: readonly (readonly [unknown, number])[] = [
     [new BootstrapError("system/file", "Cannot"), 1],
     [new BootstrapError("usage/document", "Cannot"), 2],
-    [new BootstrapError("refused/pcr", "Cannot", { details: { check: "pcr", expected: "00", seen: "11" } }), 3],
-    [new BootstrapError("unavailable/x", "Cannot"), 4],
-    [new BootstrapError("conflict/x", "Cannot", { retriable: true }), 4],
+    [new BootstrapError("refused/pcr-4", "Cannot", { details: { check: "pcr", expected: "00", seen: "11" } }), 3],
+    [new BootstrapError("unavailable/connection", "Cannot"), 4],
+    [new BootstrapError("conflict/changed", "Cannot", { retriable: true }), 4],
     [new TypeError("defect"), 1],
   ];
   for (const [error, exitCode] of errors) {

@@ -209,7 +209,7 @@ export class InitServer {
     }
     if (state.name === "locked") throw this.#isLocked ? stopping(undefined) : joining(state.lock.clusterId);
     if (state.name !== "unlocked") {
-      throw new BootstrapError("precondition/locking", "This node is being locked just now", { retriable: true });
+      throw new BootstrapError("precondition/locking", "This node is being locked just now");
     }
     return { ca: await createCertificateAuthority(this.#deps.clock.now()) };
   }

@@ -7,7 +7,7 @@
 import type { Journal } from "../journal/journal.ts";
 import type { Clock } from "../platform/clock.ts";
 import { MINUTE_MS, secondsText } from "../platform/duration.ts";
-import type { ErrorCode } from "../platform/errors.ts";
+import type { AnyErrorCode } from "../platform/errors.ts";
 import { BootstrapError, sentenceOf } from "../platform/errors.ts";
 import type { FailedTry } from "../platform/retry.ts";
 import { retry } from "../platform/retry.ts";
@@ -37,7 +37,7 @@ export type StepJournal = Pick<Journal, "doneAt" | "phase">;
  * What a node's own API server answers while it starts or is busy, and what it answers for ever where it is misconfigured: it does not
  * know yet what its administrator may do, another writer has just changed the object, its certificate is refused.
  */
-const PERHAPS_PERMANENT: readonly ErrorCode[] = [
+const PERHAPS_PERMANENT: readonly AnyErrorCode[] = [
   "unauthorized/kubernetes-api",
   "conflict/changed",
   "unavailable/kubernetes-api-tls",

@@ -121,7 +121,13 @@ Deno.test("retryingSteps() tries again for as long as it takes what says itself 
 
 Deno.test("retryingSteps() ends at once with what no time mends", async () => {
   const codes: readonly ErrorCode[] = [
-    ...["system/kubeadm", "system/file", "malformed/kubernetes-api", "conflict/identity", "internal/x"] as const,
+    ...[
+      "system/kubeadm",
+      "system/file",
+      "malformed/kubernetes-api",
+      "conflict/identity",
+      "internal/unexpected",
+    ] as const,
   ];
   for (const code of codes) {
     const heard = new Heard();

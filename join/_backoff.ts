@@ -1,4 +1,3 @@
-import { RETRY_AFTER_DETAIL } from "../channel/refusal.ts";
 import type { BootstrapError } from "../platform/errors.ts";
 import { backOffMs } from "../platform/retry.ts";
 import type { BackOff } from "../platform/retry.ts";
@@ -34,10 +33,13 @@ const LONGEST_FOR_STRANGERS_MS = 10_000;
  *
  * @param random From 0 to 1.
  */
-export function hintedPauseMs({ retriable, details }: BootstrapError, random: number): number | undefined {
-  const text = details[RETRY_AFTER_DETAIL] ?? "";
-  if (!retriable || !/^[1-9][0-9]?$/.test(text) || Number(text) > LONGEST_HINT_SECONDS) return undefined;
-  return Math.round(Number(text) * 1000 * (1 + HINT_JITTER * random));
+export function hintedPauseMs(
+  { retriable, retryAfterSeconds = 0 }: BootstrapError,
+  random: number,
+): number | undefined {
+  const isUsable = Number.isInteger(retryAfterSeconds) && retryAfterSeconds >= 1 &&
+    retryAfterSeconds <= LONGEST_HINT_SECONDS;
+  return retriable && isUsable ? Math.round(retryAfterSeconds * 1000 * (1 + HINT_JITTER * random)) : undefined;
 }
 
 /** An attempt that failed. */

@@ -13,55 +13,30 @@ Deno.test("BACK_OFF tries a broken connection at once, a refusal soon, and a fin
   assert.deepEqual(range("final"), [12_000, 144_000]);
 });
 
-const busy = (retryAfterSeconds: string, retriable = true) =>
-  new BootstrapError("unavailable/busy", "Busy", { retriable, details: { retryAfterSeconds } });
+const busy = (retryAfterSeconds: number, retriable = true) =>
+  new BootstrapError("unavailable/busy", "Busy", { retriable, retryAfterSeconds });
 
 Deno.test("hintedPauseMs() keeps to the hint or waits a little longer", () => {
-  assert.equal(hintedPauseMs(busy("1"), 0), 1_000);
-  assert.equal(hintedPauseMs(busy("30"), 1), 37_500);
+  assert.equal(hintedPauseMs(busy(1), 0), 1_000);
+  assert.equal(hintedPauseMs(busy(30), 1), 37_500);
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 30 }), fc.double({ min: 0, max: 1, noNaN: true }), (seconds, random) => {
-      const pauseMs = hintedPauseMs(busy(String(seconds)), random) ?? 0;
+      const pauseMs = hintedPauseMs(busy(seconds), random) ?? 0;
       assert.ok(pauseMs >= seconds * 1000 && pauseMs <= seconds * 1250);
     }),
   );
 });
 
-Deno.test("hintedPauseMs() reads nothing else than 1 to 30 whole seconds, of a refusal that may be retried", () => {
-  for (
-    const text of [
-      "",
-      "0",
-      "31",
-      "100",
-      "300",
-      "1000",
-      "-1",
-      "1.5",
-      "1e2",
-      "0x10",
-      "01",
-      " 1",
-      "1 ",
-      "+1",
-      "١",
-      "∞",
-      "NaN",
-      "5s",
-    ]
-  ) {
-    assert.equal(hintedPauseMs(busy(text), 0), undefined, JSON.stringify(text));
+Deno.test("hintedPauseMs() takes nothing else than 1 to 30 whole seconds, of a refusal that may be retried", () => {
+  for (const seconds of [0, 31, 100, 300, 1000, -1, 1.5, NaN, Infinity]) {
+    assert.equal(hintedPauseMs(busy(seconds), 0), undefined, String(seconds));
   }
-  assert.equal(hintedPauseMs(busy("5", false), 0), undefined);
+  assert.equal(hintedPauseMs(busy(5, false), 0), undefined);
   assert.equal(hintedPauseMs(new BootstrapError("unavailable/busy", "Busy"), 0), undefined);
-  fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => {
-    const seconds = Array.from({ length: 30 }, (_, index) => String(index + 1)).indexOf(text) + 1;
-    assert.equal(hintedPauseMs(busy(text), 0), seconds === 0 ? undefined : seconds * 1000);
-  }));
 });
 
 Deno.test("pauseAfterMs() lets nobody who has not shown what he is silence an endpoint for longer than 10 seconds", () => {
-  const errors = [busy("30"), busy("300"), busy("10"), busy("30", false)];
+  const errors = [busy(30), busy(300), busy(10), busy(30, false)];
   for (const error of errors) {
     for (const setback of ["unreachable", "refused", "final"] as const) {
       for (const random of [0, 0.5, 1]) {

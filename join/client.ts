@@ -29,7 +29,7 @@ import type { Endpoint } from "../platform/endpoint.ts";
 import type { NodeLock } from "../nodelock/lock.ts";
 import { utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
-import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import { asBootstrapError, BootstrapError, errorFamily } from "../platform/errors.ts";
 import { writeFileAtomic } from "../platform/files.ts";
 import { errorFields } from "../platform/log.ts";
 import type { Log } from "../platform/log.ts";
@@ -331,7 +331,7 @@ function stopped(cause: unknown): BootstrapError {
  * for minutes: a process that ended would be started again every few seconds, and stop the kubelet each time.
  */
 function isNoDefect({ code }: BootstrapError): boolean {
-  return !code.startsWith("internal/");
+  return errorFamily(code) !== "internal";
 }
 
 /** What people, time or a fresh ticket may mend, as against what only another image or another program does. */

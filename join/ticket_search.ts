@@ -13,7 +13,7 @@ import { endpointText } from "../platform/endpoint.ts";
 import { equalBytes } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
-import type { ErrorCode } from "../platform/errors.ts";
+import type { AnyErrorCode } from "../platform/errors.ts";
 import { errorFields } from "../platform/log.ts";
 import type { Log } from "../platform/log.ts";
 import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
@@ -60,7 +60,7 @@ const KEEP_ALIVE_MS = 4_000;
  */
 const HAND_OVER_MS = 30_000;
 /** What all services of a cluster have in common, so that asking another one meanwhile is of no use. */
-const SHARED_CODES: readonly ErrorCode[] = ["unavailable/control-plane-queue", "unavailable/busy"];
+const SHARED_CODES: readonly AnyErrorCode[] = ["unavailable/control-plane-queue", "unavailable/busy"];
 
 /** One search, or several of the same node: what was seen of clusters is never forgotten. */
 export class TicketSearch {

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { hex, isZero, randomBytes, utf8 } from "../platform/bytes.ts";
 import { type CommandResult, type CommandRunner, runOrThrow } from "../platform/command.ts";
-import { BootstrapError, type ErrorCode } from "../platform/errors.ts";
+import { BootstrapError, type BootstrapErrorOptions, type ErrorCode } from "../platform/errors.ts";
 import { ensureFolder, exists, readFileIfExists, removeIfExists, writeFileAtomic } from "../platform/files.ts";
 import { present } from "../platform/present.ts";
 import { type KubeadmProgress, parseFailure, parseProgress } from "./_kubeadm_output.ts";
@@ -124,13 +124,24 @@ export class KubeadmProcess {
   }
 }
 
+/** A run of kubeadm that failed. */
+export class KubeadmError extends BootstrapError {
+  /** The phase in which it failed, by its path, as `upload-config/kubeadm`; empty where it did not say so. */
+  readonly phase: string;
+
+  constructor(code: ErrorCode, message: string, phase: string, options: BootstrapErrorOptions) {
+    super(code, message, { ...options, details: { ...options.details, phase } });
+    this.phase = phase;
+  }
+}
+
 /** The error of a run of kubeadm that failed. */
 export function failure(
   command: string,
   exitCode: number,
   stderr: string,
   kindOf: (phase: string, reason: string) => FailureKind = () => FINAL,
-): BootstrapError {
+): KubeadmError {
   const signal = exitCode - EXIT_CODE_OF_SIGNALS;
   // Whoever is killed had no last words: what stands last is of something else.
   const { phase, reason } = signal > 0
@@ -138,8 +149,8 @@ export function failure(
     : parseFailure(redact(stderr));
   const where = phase === "" ? "" : ` in phase "${phase}"`;
   const { code, retriable } = kindOf(phase, reason);
-  return new BootstrapError(code, `kubeadm ${command} failed${where}: ${reason}`, {
+  return new KubeadmError(code, `kubeadm ${command} failed${where}: ${reason}`, phase, {
     retriable,
-    details: { command: `kubeadm ${command}`, phase, exitCode: String(exitCode) },
+    details: { command: `kubeadm ${command}`, exitCode: String(exitCode) },
   });
 }

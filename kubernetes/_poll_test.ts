@@ -3,7 +3,13 @@ import { sleepingClock } from "../platform/testing/sleeping_clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { pollUntil } from "./_poll.ts";
 
-const common = { firstMs: 10, longestMs: 40, deadlineMs: 200, code: "timeout/x", failure: "It did not come" } as const;
+const common = {
+  firstMs: 10,
+  longestMs: 40,
+  deadlineMs: 200,
+  code: "timeout/peer",
+  failure: "It did not come",
+} as const;
 
 Deno.test("pollUntil() looks at longer and longer intervals until there is something", async () => {
   const { clock, slept } = sleepingClock();
@@ -13,11 +19,11 @@ Deno.test("pollUntil() looks at longer and longer intervals until there is somet
 });
 
 Deno.test("pollUntil() ends with its code and the last problem when the time is over", async () => {
-  const problem = new BootstrapError("unavailable/x", "not yet");
+  const problem = new BootstrapError("unavailable/connection", "not yet");
   const polled = pollUntil(() => Promise.reject(problem), { ...common, clock: sleepingClock().clock, next: "Look" });
   await assert.rejects(polled, (error: unknown) => {
     assert.ok(error instanceof BootstrapError);
-    assert.deepEqual([error.code, error.message, error.next], ["timeout/x", "It did not come within 0.2 s", "Look"]);
+    assert.deepEqual([error.code, error.message, error.next], ["timeout/peer", "It did not come within 0.2 s", "Look"]);
     assert.equal(error.cause, problem);
     return true;
   });
@@ -25,7 +31,7 @@ Deno.test("pollUntil() ends with its code and the last problem when the time is 
 
 Deno.test("pollUntil() gives up at once when waiting heals nothing, or its owner ends it", async () => {
   const { clock, slept } = sleepingClock();
-  const problem = new BootstrapError("unauthorized/x", "never");
+  const problem = new BootstrapError("unauthorized/etcd", "never");
   await assert.rejects(pollUntil(() => Promise.reject(problem), { ...common, clock }), problem);
   const reason = new Error("ended");
   await assert.rejects(

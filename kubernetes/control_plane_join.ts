@@ -7,7 +7,13 @@ import { join } from "node:path";
 import type { Clock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { present } from "../platform/present.ts";
-import { type FailureKind, type KubeadmParts, KubeadmProcess, type KubeadmRun } from "./_kubeadm_process.ts";
+import {
+  type FailureKind,
+  KubeadmError,
+  type KubeadmParts,
+  KubeadmProcess,
+  type KubeadmRun,
+} from "./_kubeadm_process.ts";
 import { etcdOfCluster } from "./_etcd_of_cluster.ts";
 import { isOwnVoter, settleOwnMember } from "./_own_etcd_member.ts";
 import { pollUntil } from "./_poll.ts";
@@ -143,7 +149,7 @@ export class ControlPlaneJoin {
         return await this.#kubeadm(kubeadmPhasesOf("prepare"), facts, run);
       } catch (error) {
         // The kubelet of an earlier run was faster, and kubeadm refuses because its Node is Ready.
-        const refused = error instanceof BootstrapError && error.details.phase === "kubelet-start";
+        const refused = error instanceof KubeadmError && error.phase === "kubelet-start";
         if (!refused || !await this.#process.hasJoined()) throw error;
       }
     } else if (!await isControlPlanePrepared(kubernetesFolder)) {

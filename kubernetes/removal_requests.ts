@@ -8,7 +8,7 @@
  */
 import type { NodeRole } from "./node_role.ts";
 import * as v from "valibot";
-import { BootstrapError, type ErrorCode, errorFamily } from "../platform/errors.ts";
+import { type AnyErrorCode, BootstrapError, readErrorCode } from "../platform/errors.ts";
 import { isLabel } from "../platform/label.ts";
 import { present } from "../platform/present.ts";
 import type { KubernetesApi } from "./api.ts";
@@ -39,7 +39,7 @@ export type RemovalAnswer =
   | {
     readonly state: "refused";
     /** The error's stable code. */
-    readonly code: ErrorCode;
+    readonly code: AnyErrorCode;
     /** Why, as a sentence. */
     readonly message: string;
     /** What to do next, as a sentence, or empty. */
@@ -68,10 +68,7 @@ const pathOf = (nodeName: string) => `${PATH}/${nameOf(nodeName)}`;
 
 const text = v.pipe(v.string(), v.maxLength(LONGEST_TEXT));
 const nodeNameSchema = v.pipe(v.string(), v.check(isLabel));
-const codeSchema = v.custom<ErrorCode>((code) =>
-  typeof code === "string" && /^[a-z]+\/[a-z0-9-]{1,100}$/.test(code) &&
-  errorFamily(code as ErrorCode) === code.slice(0, code.indexOf("/"))
-);
+const codeSchema = v.custom<AnyErrorCode>((code) => typeof code === "string" && readErrorCode(code) !== undefined);
 
 const requestEntries = {
   version: v.literal("1"),

@@ -23,7 +23,7 @@ Deno.test("StatusWriter keeps what it is not told to change, and takes back what
     assert.equal(await readStatus(path), undefined);
     const writer = new StatusWriter({ path, clock, log: silentLog });
     await writer.update({ phase: "racing", nodeName: "one", waitsFor: "an operator, or a join service" });
-    const refused = new BootstrapError("refused/pcr", "PCR 4 is wrong", {
+    const refused = new BootstrapError("refused/pcr-4", "PCR 4 is wrong", {
       next: "Compare",
       details: { check: "pcr", expected: "00", seen: "11" },
     });
@@ -39,7 +39,7 @@ Deno.test("StatusWriter keeps what it is not told to change, and takes back what
       lastRefusal: {
         time: "2026-01-01T00:00:00.000Z",
         peer: "10.0.0.1:9444",
-        code: "refused/pcr",
+        code: "refused/pcr-4",
         message: "PCR 4 is wrong",
         retriable: false,
         next: "Compare",
@@ -73,9 +73,9 @@ Deno.test("statusRefusal() stays readable and small when a peer's texts are anyt
       fc.asyncProperty(text, text, fc.dictionary(text, text, { maxKeys: 40 }), async (message, next, details) => {
         const check = { check: next, expected: message, seen: next, message };
         const checks = Array.from({ length: 100 }, () => check);
-        const error = new BootstrapError("refused/pcr", message, { next, details, checks });
+        const error = new BootstrapError("refused/pcr-4", message, { next, details, checks });
         await writer.update({ lastRefusal: statusRefusal(error, clock.now(), message) });
-        assert.equal((await readStatus(path))?.lastRefusal?.code, "refused/pcr");
+        assert.equal((await readStatus(path))?.lastRefusal?.code, "refused/pcr-4");
       }),
       { numRuns: 30 },
     );

@@ -6,7 +6,7 @@ import { timelineSvg } from "./timeline_svg.ts";
 const timeline: Timeline = {
   phases: [
     { name: "preflight", startMs: 0, durationMs: 2_000, outcome: "succeeded" },
-    { name: '<join> & "wait"', startMs: 2_000, durationMs: 2_000, outcome: "failed", code: "refused/pcr" },
+    { name: '<join> & "wait"', startMs: 2_000, durationMs: 2_000, outcome: "failed", code: "refused/pcr-4" },
   ],
 };
 

@@ -32,7 +32,7 @@ Deno.test("TimelineRecorder keeps start, duration and outcome when phases end", 
       return Promise.resolve("given");
     });
     assert.equal(given, "given");
-    const refusal = new BootstrapError("refused/pcr", "no");
+    const refusal = new BootstrapError("refused/pcr-4", "no");
     const failed = recorder.phase("join", () => {
       clock.ms = 1700;
       return Promise.reject(refusal);
@@ -41,7 +41,7 @@ Deno.test("TimelineRecorder keeps start, duration and outcome when phases end", 
     const { phases } = await readTimeline(path);
     assert.deepEqual(phases, [
       { name: "preflight", startMs: START_MS, durationMs: 1500, outcome: "succeeded" },
-      { name: "join", startMs: START_MS + 1500, durationMs: 200, outcome: "failed", code: "refused/pcr" },
+      { name: "join", startMs: START_MS + 1500, durationMs: 200, outcome: "failed", code: "refused/pcr-4" },
     ]);
     assert.deepEqual(recorder.timeline.phases, phases);
   }));

@@ -85,9 +85,9 @@ Deno.test("NodeLock.take() leaves the node fresh when the claim does not stand a
   const nodeLock = await openNodeLock({ folder: folder.path, registers, clock });
   equal(await nodeLock.take({ ...init, confirm: () => false }), false);
   const broken = () => {
-    throw new BootstrapError("internal/test", "Broken");
+    throw new BootstrapError("internal/unexpected", "Broken");
   };
-  await rejects(nodeLock.take({ ...init, confirm: broken }), { code: "internal/test" });
+  await rejects(nodeLock.take({ ...init, confirm: broken }), { code: "internal/unexpected" });
   deepEqual(nodeLock.state(), { name: "unlocked" });
   equal((await Array.fromAsync(Deno.readDir(folder.path))).length, 0);
   equal(registers.extensions, 0);

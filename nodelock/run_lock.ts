@@ -47,7 +47,6 @@ async function openLocked(folder: string, path: string): Promise<Deno.FsFile> {
   file.close();
   throw new BootstrapError("conflict/run", `Another bootstrapper is at work on this node: it holds ${path}`, {
     next: "Wait for it to end; `bootstrapper status` shows what it does",
-    retriable: true,
     details: { path },
   });
 }

@@ -73,7 +73,7 @@ Deno.test("verifyFreshNode() says that asking again may help where nobody answer
   await using world = await InitWorld.start();
   const aborted = verifyFreshNode(nodeOf(world, { signal: AbortSignal.abort() }), shownVerifier);
   await assert.rejects(aborted, { code: "aborted/dial" });
-  world.stop(new BootstrapError("aborted/test", "The node goes"));
+  world.stop(new BootstrapError("aborted/run", "The node goes"));
   await world.served.catch(() => {});
   await assert.rejects(verifyFreshNode(nodeOf(world), shownVerifier), { code: "unavailable/init-server" });
 });

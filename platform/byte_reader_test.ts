@@ -5,7 +5,7 @@ import { ByteReader } from "./byte_reader.ts";
 import { BootstrapError } from "./errors.ts";
 
 const error = (what: string, reason: string) =>
-  new BootstrapError("malformed/test", `Cannot read "${what}" as ${reason}`);
+  new BootstrapError("malformed/der", `Cannot read "${what}" as ${reason}`);
 const BIG: ByteFormat = { order: "big-endian", error };
 const LITTLE: ByteFormat = { order: "little-endian", error };
 
@@ -42,7 +42,7 @@ Deno.test("ByteReader() names the structure, the field, its offset, what was exp
   ];
   for (const [bytes, read, reason] of cases) {
     assert.throws(() => read(readerOf(bytes)), {
-      code: "malformed/test",
+      code: "malformed/der",
       message: `Cannot read "the whole" as ${reason}`,
     });
   }
@@ -51,7 +51,7 @@ Deno.test("ByteReader() names the structure, the field, its offset, what was exp
 Deno.test("ByteReader() refuses a length that is above what is left, however large, before it allocates", () => {
   for (const length of [2, 2 ** 32, 2 ** 53, Number(2n ** 64n - 1n), Infinity, NaN]) {
     for (const read of ["bytes", "skip", "zeros", "part"] as const) {
-      assert.throws(() => readerOf("00")[read](length, "field"), { code: "malformed/test" });
+      assert.throws(() => readerOf("00")[read](length, "field"), { code: "malformed/der" });
     }
   }
 });
@@ -104,7 +104,7 @@ Deno.test("ByteReader() gives all bytes in order or refuses, whatever is asked f
       reader.end();
       assert.equal(seen, input.toHex());
     } catch (error) {
-      assert.ok(error instanceof BootstrapError && error.code === "malformed/test", String(error));
+      assert.ok(error instanceof BootstrapError && error.code === "malformed/der", String(error));
     }
   }));
 });
@@ -113,7 +113,7 @@ Deno.test("ByteReader.zeros() refuses every bit that is set", () => {
   for (let bit = 0; bit < 64; bit++) {
     const bytes = new Uint8Array(8);
     bytes[bit >> 3] = 1 << bit % 8;
-    assert.throws(() => new ByteReader(bytes, "the whole", BIG).zeros(8, "reserved"), { code: "malformed/test" });
+    assert.throws(() => new ByteReader(bytes, "the whole", BIG).zeros(8, "reserved"), { code: "malformed/der" });
   }
   new ByteReader(new Uint8Array(8), "the whole", BIG).zeros(8, "reserved");
 });

@@ -4,7 +4,7 @@ import { ByteReader } from "./byte_reader.ts";
 import { ByteWriter } from "./byte_writer.ts";
 import { BootstrapError } from "./errors.ts";
 
-const error = (what: string, reason: string) => new BootstrapError("malformed/test", `${what}: ${reason}`);
+const error = (what: string, reason: string) => new BootstrapError("malformed/der", `${what}: ${reason}`);
 
 Deno.test("ByteWriter() puts octets in its order", () => {
   const write = (order: "big-endian" | "little-endian") =>

@@ -25,7 +25,6 @@ export function checkClockSkew(peerMs: bigint, now: Date, maximumMs: number = MA
     "precondition/clock-skew",
     `The peer's clock says ${seen} and this machine's ${now.toISOString()}: at most ${maximumMs / 1000} s are accepted`,
     {
-      retriable: true,
       next: "Set the clocks of both machines",
       details: { check: "clock-skew", expected: now.toISOString(), seen },
     },

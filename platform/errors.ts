@@ -5,40 +5,23 @@
  *
  * @module
  */
+import { catalogueCode, ERROR_CATALOGUE } from "./errors/catalogue.ts";
+import type { ErrorCode } from "./errors/catalogue.ts";
+import { ERROR_FAMILIES } from "./errors/entry.ts";
+import type { ErrorEntry, ErrorFamily } from "./errors/entry.ts";
 
-/** The families of failures, each with the exit code that the command line gives it. */
-export const ERROR_CODES = {
-  /** A flag, a configuration or a file that a person wrote is wrong. */
-  usage: 2,
-  /** Bytes from a peer, a device or a file do not have the form they must have. */
-  malformed: 1,
-  /** The peer's evidence does not satisfy the policy. */
-  refused: 3,
-  /** The peer is not one that this side talks to. */
-  unauthorized: 3,
-  /** The peer broke the protocol: order, size, version, signature. */
-  protocol: 3,
-  /** The node, the cluster or the record is in a state that does not allow this. */
-  precondition: 1,
-  /** Somebody else holds what was asked for, by a valid claim. */
-  conflict: 1,
-  /** Not now: asking again later may work. */
-  unavailable: 4,
-  /** A deadline passed. */
-  timeout: 4,
-  /** The operation was ended by its owner. */
-  aborted: 1,
-  /** The operating system, a device or a subprocess failed. */
-  system: 1,
-  /** A condition that must always hold does not: a defect in this program. */
-  internal: 1,
-} as const;
+export { ERROR_FAMILIES } from "./errors/entry.ts";
+export type { ErrorCode, ErrorFamily };
 
-/** A family of failures. */
-export type ErrorFamily = keyof typeof ERROR_CODES;
+/** A code of a known family that is not of this version: a peer of another version sent it. Only {@linkcode readErrorCode} makes one. */
+export type PeerErrorCode = string & { readonly isPeerErrorCode: true };
 
-/** A stable error code: its family, a slash, and what exactly, as in `refused/pcr`. */
-export type ErrorCode = `${ErrorFamily}/${string}`;
+/** What an error's code can be. What this program throws itself is of {@linkcode ErrorCode}. */
+export type AnyErrorCode = ErrorCode | PeerErrorCode;
+
+/** The part of each code that follows a prefix: `ErrorCheck<"refused/">` has `pcr-digest`. */
+export type ErrorCheck<Prefix extends string, Code = ErrorCode> = Code extends `${Prefix}${infer Check}` ? Check
+  : never;
 
 /** A check of a peer's evidence that failed. */
 export interface FailedCheck {
@@ -54,11 +37,13 @@ export interface FailedCheck {
 
 /** What a {@linkcode BootstrapError} carries beside its sentence. */
 export interface BootstrapErrorOptions {
-  /** Whether the same request may succeed later without anybody changing anything. Default: by the family. */
+  /** Whether the same request may succeed later without anybody changing anything. Default: as the catalogue says. */
   readonly retriable?: boolean;
+  /** When to ask again, whole seconds; the details say so too. */
+  readonly retryAfterSeconds?: number;
   /** What the person who reads the error should do next, as a sentence. */
   readonly next?: string;
-  /** Facts for people and programs: the check, expected and seen, a path, a register. Never a secret. */
+  /** Facts for people and logs: the check, expected and seen, a path, a register. Never a secret, and nothing is decided by one. */
   readonly details?: Readonly<Record<string, string>>;
   /** All checks that failed, where evidence was refused; the error itself is about the first. */
   readonly checks?: readonly FailedCheck[];
@@ -71,9 +56,11 @@ export class BootstrapError extends Error {
   /** As stack traces show it. */
   override readonly name = "BootstrapError";
   /** The stable code. */
-  readonly code: ErrorCode;
+  readonly code: AnyErrorCode;
   /** Whether asking again later may work. */
   readonly retriable: boolean;
+  /** When to ask again, if the error says so; whole seconds. */
+  readonly retryAfterSeconds: number | undefined;
   /** What to do next, or empty. */
   readonly next: string;
   /** Facts; never a secret. */
@@ -88,25 +75,64 @@ export class BootstrapError extends Error {
    * @param message What happened, and to what, as a sentence without a final full stop.
    * @param options Retriable, next action, facts, failed checks, cause.
    */
-  constructor(code: ErrorCode, message: string, options: BootstrapErrorOptions = {}) {
+  constructor(code: AnyErrorCode, message: string, options: BootstrapErrorOptions = {}) {
     super(message, "cause" in options ? { cause: options.cause } : undefined);
+    const { retryAfterSeconds } = options;
     this.code = code;
-    const family = errorFamily(code);
-    this.retriable = options.retriable ?? (family === "unavailable" || family === "timeout");
+    this.retriable = options.retriable ?? isRetriable(code);
+    this.retryAfterSeconds = retryAfterSeconds;
     this.next = options.next ?? "";
-    this.details = options.details ?? {};
+    this.details = retryAfterSeconds === undefined
+      ? options.details ?? {}
+      : { ...options.details, retryAfterSeconds: String(retryAfterSeconds) };
     this.checks = options.checks ?? [];
   }
 }
 
+/** Whether something thrown is an error of one of some codes. */
+export function hasCode(error: unknown, ...codes: readonly ErrorCode[]): error is BootstrapError {
+  return error instanceof BootstrapError && codes.some((code) => code === error.code);
+}
+
 /** The family of an error code. */
-export function errorFamily(code: ErrorCode): ErrorFamily {
-  const family = code.slice(0, code.indexOf("/"));
-  return Object.hasOwn(ERROR_CODES, family) ? family as ErrorFamily : "internal";
+export function errorFamily(code: AnyErrorCode): ErrorFamily {
+  return familyOf(code) ?? "internal";
+}
+
+/** What the catalogue says of a code; nothing for a code that is not of this version. */
+export function errorEntry(code: AnyErrorCode): ErrorEntry | undefined {
+  const name = catalogueCode(code);
+  return name === undefined ? undefined : ERROR_CATALOGUE[name];
+}
+
+/** What to do after an error of that code, where the error itself does not say so; without a final full stop. */
+export function remedyOf(code: AnyErrorCode): string {
+  const { remedy } = errorEntry(code) ?? ERROR_FAMILIES[errorFamily(code)];
+  return remedy.replace(/\.$/, "");
+}
+
+/** Whether a text is a code of this version. */
+export function isErrorCode(text: string): text is ErrorCode {
+  return catalogueCode(text) !== undefined;
+}
+
+/** The code that a text from outside this process is: of this version, or a peer's own of a known family; else nothing. */
+export function readErrorCode(text: string): AnyErrorCode | undefined {
+  if (isErrorCode(text)) return text;
+  return /^[a-z]+\/[a-z0-9-]{1,64}$/.test(text) && familyOf(text) !== undefined ? text as PeerErrorCode : undefined;
+}
+
+function familyOf(code: string): ErrorFamily | undefined {
+  const family = code.slice(0, Math.max(0, code.indexOf("/")));
+  return Object.hasOwn(ERROR_FAMILIES, family) ? family as ErrorFamily : undefined;
+}
+
+function isRetriable(code: AnyErrorCode): boolean {
+  return errorEntry(code)?.retriable ?? ERROR_FAMILIES[errorFamily(code)].retriable;
 }
 
 /** Anything thrown, as a {@linkcode BootstrapError}: itself where it is one, wrapped as `code` otherwise. */
-export function asBootstrapError(error: unknown, code: ErrorCode = "internal/unexpected"): BootstrapError {
+export function asBootstrapError(error: unknown, code: AnyErrorCode = "internal/unexpected"): BootstrapError {
   if (error instanceof BootstrapError) return error;
   const message = error instanceof Error ? error.message : String(error);
   return new BootstrapError(code, message, { cause: error });
@@ -130,5 +156,6 @@ export function sentenceOf(error: BootstrapError): string {
 
 /** The exit code of the command line for an error: 1 failed, 2 usage, 3 refused by policy, 4 retriable. */
 export function exitCodeOf(error: BootstrapError): number {
-  return error.retriable ? ERROR_CODES.unavailable : ERROR_CODES[errorFamily(error.code)];
+  const { exitCode } = error.retriable ? ERROR_FAMILIES.unavailable : ERROR_FAMILIES[errorFamily(error.code)];
+  return exitCode;
 }

@@ -25,10 +25,10 @@ Deno.test("BootstrapError is retriable by its family, or as it is told", () => {
   const cases: readonly (readonly [code: ErrorCode, told: boolean | undefined, expected: boolean])[] = [
     ["unavailable/peer-gone", undefined, true],
     ["timeout/peer", undefined, true],
-    ["refused/pcr", undefined, false],
+    ["refused/pcr-4", undefined, false],
     ["system/file", undefined, false],
     ["precondition/clock-skew", true, true],
-    ["unavailable/never", false, false],
+    ["unavailable/peer-gone", false, false],
   ];
   for (const [code, told, expected] of cases) {
     const options = told === undefined ? {} : { retriable: told };
@@ -38,7 +38,7 @@ Deno.test("BootstrapError is retriable by its family, or as it is told", () => {
 
 Deno.test("exitCodeOf() is 4 for what may work later, and otherwise the family's", () => {
   const cases: readonly (readonly [code: ErrorCode, expected: number])[] = [
-    ["usage/option", 2],
+    ["usage/unknown-option", 2],
     ["refused/pcr-4", 3],
     ["unauthorized/operator", 3],
     ["protocol/order", 3],
@@ -53,18 +53,18 @@ Deno.test("exitCodeOf() is 4 for what may work later, and otherwise the family's
   ];
   for (const [code, expected] of cases) assert.equal(exitCodeOf(new BootstrapError(code, "")), expected, code);
   assert.equal(exitCodeOf(new BootstrapError("precondition/clock-skew", "", { retriable: true })), 4);
-  assert.equal(exitCodeOf(new BootstrapError("unavailable/x", "", { retriable: false })), 4);
+  assert.equal(exitCodeOf(new BootstrapError("unavailable/connection", "", { retriable: false })), 4);
 });
 
 Deno.test("errorFamily() takes a family that it does not know for a defect", () => {
-  assert.equal(errorFamily("refused/pcr"), "refused");
+  assert.equal(errorFamily("refused/pcr-4"), "refused");
   for (const code of ["nonsense/x", "/x", "toString/x", "refused", ""]) {
     assert.equal(errorFamily(code as ErrorCode), "internal", code);
   }
 });
 
 Deno.test("asBootstrapError() gives one of ours back, and wraps anything else with it as the cause", () => {
-  const ours = new BootstrapError("refused/pcr", "x");
+  const ours = new BootstrapError("refused/pcr-4", "x");
   assert.equal(asBootstrapError(ours, "system/file"), ours);
   const theirs = new TypeError("nope");
   const wrapped = asBootstrapError(theirs, "system/file");
@@ -78,13 +78,13 @@ Deno.test("asBootstrapError() gives one of ours back, and wraps anything else wi
 
 Deno.test("sentenceOf() says what happened and why, and nothing twice", () => {
   const refused = new TypeError("connection refused");
-  const unreachable = new BootstrapError("unavailable/x", "Cannot reach 192.0.2.1", { cause: refused });
+  const unreachable = new BootstrapError("unavailable/connection", "Cannot reach 192.0.2.1", { cause: refused });
   assert.equal(
-    sentenceOf(new BootstrapError("timeout/x", "Nothing came", { cause: unreachable })),
+    sentenceOf(new BootstrapError("timeout/peer", "Nothing came", { cause: unreachable })),
     [
       ...["Nothing came", "Cannot reach 192.0.2.1", "connection refused"],
     ].join(": "),
   );
-  const said = new BootstrapError("unavailable/x", "The call failed: connection refused", { cause: refused });
+  const said = new BootstrapError("unavailable/connection", "The call failed: connection refused", { cause: refused });
   assert.equal(sentenceOf(said), said.message);
 });

@@ -6,7 +6,7 @@ import { BootstrapError } from "./errors.ts";
 import { readJson } from "./json.ts";
 
 const error = (reason: string, key: string, cause?: unknown) =>
-  new BootstrapError("malformed/test", `Cannot read the test: ${reason}`, { cause, details: { key } });
+  new BootstrapError("malformed/der", `Cannot read the test: ${reason}`, { cause, details: { key } });
 const schema = v.strictObject({ a: v.number(), b: v.exactOptional(v.array(v.strictObject({ c: v.string() }))) });
 const form = { schema, maximumBytes: 100, error };
 const anything = { schema: v.unknown(), maximumBytes: 1 << 20, error };
@@ -56,7 +56,7 @@ Deno.test("readJson() reads what JSON.stringify() writes, and of other texts wha
     try {
       assert.deepEqual(readJson(text, anything), JSON.parse(text));
     } catch (error) {
-      assert.ok(error instanceof BootstrapError && error.code === "malformed/test", String(error));
+      assert.ok(error instanceof BootstrapError && error.code === "malformed/der", String(error));
     }
   }));
 });

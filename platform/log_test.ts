@@ -58,15 +58,15 @@ Deno.test("errorFields() gives code, sentence, next action, facts and the chain 
     seen: "a",
     causes: ["middle", "bottom"],
   });
-  assert.deepEqual(errorFields(new BootstrapError("timeout/x", "late")), {
-    code: "timeout/x",
+  assert.deepEqual(errorFields(new BootstrapError("timeout/peer", "late")), {
+    code: "timeout/peer",
     message: "late",
     retriable: true,
   });
 });
 
 Deno.test("errorFields() ends with causes that go round in circles", () => {
-  const error = new BootstrapError("system/x", "x");
+  const error = new BootstrapError("system/file", "x");
   const looping = new Error("loop");
   looping.cause = looping;
   assert.deepEqual(
@@ -88,14 +88,14 @@ Deno.test("facts that a peer chose do not pass for the log's own, or for the err
   log.with({ peer: "192.0.2.7" }).event(
     "warn",
     "refused",
-    errorFields(new BootstrapError("refused/pcr", "no", { details })),
+    errorFields(new BootstrapError("refused/pcr-4", "no", { details })),
   );
   assert.deepEqual(JSON.parse(lines[0] ?? ""), {
     time,
     level: "warn",
     event: "refused",
     peer: "192.0.2.7",
-    code: "refused/pcr",
+    code: "refused/pcr-4",
     message: "no",
     retriable: false,
   });

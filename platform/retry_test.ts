@@ -7,7 +7,7 @@ import { type BackOff, backOffMs, DEFAULT_BACK_OFF, type FailedTry, retry } from
 
 const LONG_MS = 3_600_000;
 const MIDDLE = () => 0.5;
-const busy = new BootstrapError("unavailable/x", "busy");
+const busy = new BootstrapError("unavailable/connection", "busy");
 
 /** Work that fails with these errors, one after the other, and then works. */
 function failing(...errors: readonly Error[]): { readonly work: () => Promise<string>; tries: number } {
@@ -63,7 +63,7 @@ Deno.test("retry() takes the jitter from its source", async () => {
 });
 
 Deno.test("retry() throws at once what another try does not mend, as it was thrown", async () => {
-  for (const error of [new BootstrapError("refused/x", "never"), new TypeError("a defect")]) {
+  for (const error of [new BootstrapError("refused/pcr-4", "never"), new TypeError("a defect")]) {
     const { clock, slept } = sleepingClock();
     const counted = failing(busy, error);
     await assert.rejects(retry(counted.work, { clock, random: MIDDLE }), (thrown) => thrown === error);
@@ -94,7 +94,7 @@ Deno.test("retry() begins with short pauses again when the work has achieved som
 });
 
 Deno.test("retry() ends at once when it is aborted: before it begins, between two tries, and during one", async () => {
-  const reason = new BootstrapError("aborted/x", "stopped");
+  const reason = new BootstrapError("aborted/call", "stopped");
   const never = failing();
   const aborted = AbortSignal.abort(reason);
   await assert.rejects(retry(never.work, { clock: systemClock, random: MIDDLE, signal: aborted }), reason);

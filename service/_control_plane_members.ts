@@ -98,7 +98,8 @@ export async function removeLeftover(
     throw new BootstrapError("unavailable/etcd-quorum", message, {
       cause,
       next: `Bring back the members of etcd that are down; or ${removal({ name, id: member.id })}`,
-      details: { member: labelOf(member), id: member.id, retryAfterSeconds: String(RETRY_AFTER_SECONDS) },
+      details: { member: labelOf(member), id: member.id },
+      retryAfterSeconds: RETRY_AFTER_SECONDS,
     });
   }
 }
@@ -115,7 +116,8 @@ export function checkCanJoin(health: EtcdHealth, node: QueuedNode): void {
     const label = labelOf(learner);
     throw new BootstrapError("unavailable/etcd-learner", `etcd has the learner ${label}, and takes one at a time`, {
       next: `Wait while ${label} is joining; if it is gone for good, ${removal(learner)}`,
-      details: { member: label, id: learner.id, retryAfterSeconds: String(RETRY_AFTER_SECONDS) },
+      details: { member: label, id: learner.id },
+      retryAfterSeconds: RETRY_AFTER_SECONDS,
     });
   }
   const votes = (member: EtcdMember) => !member.isLearner && health.healthy.has(member.id);

@@ -7,7 +7,6 @@ import {
   SLOT_SECONDS,
 } from "./_control_plane_slot.ts";
 
-const retryAfterSeconds = String(RETRY_AFTER_SECONDS);
 const ASKS_AGAIN = "Nothing: the node asks again by itself";
 
 /**
@@ -31,8 +30,8 @@ export function notYet(
       position: String(position),
       waiting: String(waiting.length),
       ...(slot === undefined ? {} : { holder: slot.nodeName }),
-      retryAfterSeconds,
     },
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
   });
 }
 
@@ -47,7 +46,8 @@ export function queueFull(waiting: number): BootstrapError {
     `${waiting} control planes wait to join already, and no more may`,
     {
       next: ASKS_AGAIN,
-      details: { waiting: String(waiting), retryAfterSeconds },
+      details: { waiting: String(waiting) },
+      retryAfterSeconds: RETRY_AFTER_SECONDS,
     },
   );
 }
@@ -56,6 +56,6 @@ export function queueFull(waiting: number): BootstrapError {
 export function queueChanged(): BootstrapError {
   return new BootstrapError("unavailable/control-plane-queue-changed", "The queue of control planes keeps changing", {
     next: ASKS_AGAIN,
-    details: { retryAfterSeconds },
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
   });
 }

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { LeaseApi, StoredLease } from "../kubernetes/lease.ts";
 import { Leases } from "../kubernetes/lease.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "../kubernetes/cluster_rbac.ts";
-import { BootstrapError } from "../platform/errors.ts";
+import { BootstrapError, hasCode } from "../platform/errors.ts";
 
 /** A node that wants to join as a control plane. */
 export interface QueuedNode {
@@ -117,8 +117,10 @@ export class ControlPlaneSlot {
       else await this.#leases.update(lease, state);
       return true;
     } catch (error) {
-      const lost = lease === undefined ? ["conflict/already-exists"] : ["conflict/changed", "precondition/not-found"];
-      if (error instanceof BootstrapError && lost.includes(error.code)) return false;
+      const isLost = lease === undefined
+        ? hasCode(error, "conflict/already-exists")
+        : hasCode(error, "conflict/changed", "precondition/not-found");
+      if (isLost) return false;
       throw error;
     }
   }

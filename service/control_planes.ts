@@ -14,7 +14,7 @@ import {
 import { EtcdCluster } from "../kubernetes/etcd.ts";
 import type { EtcdHealth } from "../kubernetes/etcd_health.ts";
 import type { Clock } from "../platform/clock.ts";
-import type { ErrorCode } from "../platform/errors.ts";
+import type { AnyErrorCode } from "../platform/errors.ts";
 import { asBootstrapError } from "../platform/errors.ts";
 import { errorFields } from "../platform/log.ts";
 import type { Log } from "../platform/log.ts";
@@ -101,7 +101,7 @@ export class ControlPlanes implements ControlPlaneAdmission, Disposable {
 
   async #releaseTurns(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#parts;
-    let reported: ErrorCode | undefined;
+    let reported: AnyErrorCode | undefined;
     for (let pauseMs = LOOK_MS; !signal.aborted;) {
       try {
         if (await this.#queue.releaseIfPromoted()) log.event("info", "control-plane-joined");

@@ -16,7 +16,7 @@ import { isInsecure, type Policy, readPolicy } from "../attestation/policy/polic
 import { POLICY_CONFIG_MAP, POLICY_NAMESPACE } from "../kubernetes/policy_config_map.ts";
 import { hex, sha256, utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
-import { asBootstrapError, BootstrapError, type ErrorCode } from "../platform/errors.ts";
+import { type AnyErrorCode, asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { errorFields, type Log } from "../platform/log.ts";
 import { present } from "../platform/present.ts";
 import { policyChanges } from "./policy_changes.ts";
@@ -71,7 +71,7 @@ export class PolicyInForce {
   /** What was refused last, so that it is said once. */
   #refused: string | undefined;
   /** Why the API server could not be asked last, so that it is said once. */
-  #failed: ErrorCode | undefined;
+  #failed: AnyErrorCode | undefined;
   /** What stands in the way of a ConfigMap. */
   #obstacle: BootstrapError | undefined;
 

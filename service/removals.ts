@@ -8,7 +8,7 @@ import { checkCanRemove } from "../kubernetes/etcd_health.ts";
 import type { RemovalAnswer, RemovalApi, StoredRemoval } from "../kubernetes/removal_requests.ts";
 import { RemovalRequests } from "../kubernetes/removal_requests.ts";
 import type { Clock } from "../platform/clock.ts";
-import { asBootstrapError, BootstrapError, errorFamily } from "../platform/errors.ts";
+import { asBootstrapError, BootstrapError, errorFamily, hasCode } from "../platform/errors.ts";
 import type { Log } from "../platform/log.ts";
 import { errorFields } from "../platform/log.ts";
 
@@ -90,14 +90,12 @@ async function serve(
     await requests.answer(stored, answer);
   } catch (error) {
     // Another join service has answered, or the operator has taken the request back.
-    if (error instanceof BootstrapError && ANSWERED.includes(error.code)) return;
+    if (hasCode(error, "conflict/changed", "precondition/not-found")) return;
     throw error;
   }
   const level = answer.state === "refused" ? "warn" : "info";
   log.event(level, "removal-answered", { node: nodeName, identity, ...answer });
 }
-
-const ANSWERED: readonly string[] = ["conflict/changed", "precondition/not-found"];
 
 /** Removes the members of one node; gives `undefined` if somebody else has dealt with the request meanwhile. */
 async function removeMembers(

@@ -13,7 +13,7 @@ import {
   type ServingRequest,
 } from "../kubernetes/serving_certificates.ts";
 import type { Clock } from "../platform/clock.ts";
-import { asBootstrapError, type BootstrapError, type ErrorCode, errorFamily } from "../platform/errors.ts";
+import { type AnyErrorCode, asBootstrapError, type BootstrapError, errorFamily } from "../platform/errors.ts";
 import { errorFields, type Log, type LogFields } from "../platform/log.ts";
 import type { ClusterNetwork } from "./claims_check.ts";
 import { checkServing, requestingNode } from "./serving_check.ts";
@@ -50,7 +50,7 @@ const LONGEST_FIELD = 300;
  */
 export async function runServingApprover(parts: ServingApproverParts, signal: AbortSignal): Promise<void> {
   const approver = new ServingApprover(parts);
-  const reported = new Set<ErrorCode>();
+  const reported = new Set<AnyErrorCode>();
   for (let failures = 0; !signal.aborted;) {
     try {
       await approver.pass(signal);
@@ -77,7 +77,7 @@ type Lookup = (nodeName: string) => Promise<AdmissionRecord | undefined>;
 /** One look after the other, and what is remembered between them: the requests that were left alone. */
 class ServingApprover {
   readonly #parts: ServingApproverParts;
-  readonly #left = new Map<string, { readonly code: ErrorCode; readonly againMs: number }>();
+  readonly #left = new Map<string, { readonly code: AnyErrorCode; readonly againMs: number }>();
 
   constructor(parts: ServingApproverParts) {
     this.#parts = parts;
@@ -133,7 +133,7 @@ class ServingApprover {
     this.#postpone(request, reason.code);
   }
 
-  #postpone({ uid }: ServingRequest, code: ErrorCode): void {
+  #postpone({ uid }: ServingRequest, code: AnyErrorCode): void {
     this.#left.set(uid, { code, againMs: this.#parts.clock.monotonicMs() + AGAIN_MS });
   }
 }

@@ -12,6 +12,7 @@ import type { AdmissionRecord } from "../kubernetes/admission_records.ts";
 import { KUBELET_SERVING_SIGNER, type ServingRequest } from "../kubernetes/serving_certificates.ts";
 import { hex } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import type { ErrorCheck } from "../platform/errors.ts";
 import { isLabel } from "../platform/label.ts";
 import { checkClaims, type ClusterNetwork } from "./claims_check.ts";
 
@@ -109,7 +110,7 @@ const SENTENCES: Readonly<Record<string, string>> = Object.freeze({
   "dns-name": "A node asks for a serving certificate for a DNS name that is not its own",
 });
 
-function refusal(check: string, expected: string, seen: string): BootstrapError {
+function refusal(check: ErrorCheck<"refused/serving-">, expected: string, seen: string): BootstrapError {
   const message = SENTENCES[check] ?? "A request for a serving certificate is not one that a kubelet makes";
   return new BootstrapError(`refused/serving-${check}`, message, {
     details: { check: `serving-${check}`, expected, seen: seen.slice(0, LONGEST_SEEN) },

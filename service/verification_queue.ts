@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { RETRY_AFTER_DETAIL } from "../channel/refusal.ts";
 import { onAbort } from "../platform/abortable.ts";
 import { BootstrapError } from "../platform/errors.ts";
 
@@ -114,6 +113,6 @@ export class VerificationQueue {
 function busy(): BootstrapError {
   return new BootstrapError("unavailable/busy", "The join service has as many nodes to verify as it can take", {
     next: "Ask again in a few seconds",
-    details: { [RETRY_AFTER_DETAIL]: String(BUSY_RETRY_SECONDS) },
+    retryAfterSeconds: BUSY_RETRY_SECONDS,
   });
 }

@@ -184,7 +184,7 @@ Deno.test("explainConnection() judges and proves everything, and has no log to e
 
 Deno.test("explainConnection() is no verdict where the other side refuses, or is gone", async () => {
   const verifier = createVerifier(policy, "init", NO_COLLATERAL, now);
-  const byPeer = new PeerError("refused/x", "The node refuses");
+  const byPeer = new PeerError("refused/pcr-4", "The node refuses");
   for (const error of [byPeer, new BootstrapError("unavailable/connection", "It is gone")]) {
     const explained = explainConnection(policy, verifier, () => Promise.reject(error));
     assert.equal((await errorOf(() => explained)).code, error.code);

@@ -4,6 +4,7 @@
  * @module
  */
 import { asBootstrapError, BootstrapError, errorFamily } from "../../platform/errors.ts";
+import type { AnyErrorCode } from "../../platform/errors.ts";
 import type { Collateral } from "../collateral.ts";
 import type { VendorAnchors } from "../vendor_anchors.ts";
 
@@ -43,7 +44,7 @@ export function sourcesError(reason: string, next: string): BootstrapError {
   return new BootstrapError("usage/policy-sources", `Cannot make a policy: ${reason}`, { next });
 }
 
-const MISSING: readonly string[] = ["refused/snp-collateral", "refused/tdx-collateral-missing"];
+const MISSING: readonly AnyErrorCode[] = ["refused/snp-collateral", "refused/tdx-collateral-missing"];
 
 /** Does something with the evidence of one source; what goes wrong then names the source, and what is missing how to give it. */
 export async function inSource<T>(name: string, task: () => T | Promise<T>): Promise<T> {

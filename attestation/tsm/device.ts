@@ -10,8 +10,7 @@
  */
 import * as v from "valibot";
 import { base64, fromBase64 } from "../../platform/bytes.ts";
-import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";
-import type { ErrorCode } from "../../platform/errors.ts";
+import { asBootstrapError, BootstrapError, readErrorCode } from "../../platform/errors.ts";
 import { readJson } from "../../platform/json.ts";
 import type { RegisterFiles } from "../kinds/tdx/rtmr.ts";
 import { TDX_LOCK_REGISTER, TDX_REGISTER_BYTES } from "../kinds/tdx/rtmr.ts";
@@ -140,8 +139,7 @@ export function connectDevice(pipe: DevicePipe): ConfidentialDevice & Disposable
     const answer = readAnswer(line);
     if (!("error" in answer)) return answer;
     const { code, message, next } = answer.error;
-    // It is this program too, so its codes are this program's.
-    throw new BootstrapError(code as ErrorCode, message, { next });
+    throw new BootstrapError(readErrorCode(code) ?? "internal/device", message, { next });
   };
   const answered = <T>(value: T | undefined): T => {
     if (value !== undefined) return value;

@@ -17,7 +17,7 @@ async function bootstrappedWorld(): Promise<TestWorld> {
     time: clock.now(),
   });
   await staged.link();
-  const refusal = new BootstrapError("refused/pcr", "PCR 4 is wrong", {
+  const refusal = new BootstrapError("refused/pcr-4", "PCR 4 is wrong", {
     details: { check: "pcr-4", expected: "00", seen: "\x1b[31m", saidBy: "peer" },
     checks: [
       { check: "pcr-4", expected: "00", seen: "\x1b[31m", message: "PCR 4 is wrong" },

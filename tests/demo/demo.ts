@@ -8,6 +8,7 @@
 import { join } from "node:path";
 import { errorText } from "../../cli/output.ts";
 import { asBootstrapError, BootstrapError, exitCodeOf } from "../../platform/errors.ts";
+import { DEMO_CODES } from "./demo_codes.ts";
 import { type BootstrapImage, bootstrapImage } from "../e2e/bootstrap_image.ts";
 import { lastLogs } from "../e2e/last_logs.ts";
 import { buildMissing } from "../tools/build_missing.ts";
@@ -43,9 +44,9 @@ async function demo(args: readonly string[]): Promise<number> {
     else await up(once);
     return 0;
   } catch (cause) {
-    const error = asBootstrapError(cause, "system/demo");
+    const error = asBootstrapError(cause, DEMO_CODES.failed);
     write(Deno.stderr, errorText(error));
-    return error.code === "timeout/demo" ? 1 : exitCodeOf(error);
+    return error.code === DEMO_CODES.timedOut ? 1 : exitCodeOf(error);
   }
 }
 
@@ -79,7 +80,7 @@ async function up(once: boolean): Promise<void> {
     else write(Deno.stdout, `Reach it:  ${kubectlInNetwork(testbed)} get nodes\nStop it:   ${stopCommand}\n`);
   } catch (error) {
     clearInterval(timer);
-    if (asBootstrapError(error).code !== "precondition/demo-is-up") await giveUp(screen, error);
+    if (asBootstrapError(error).code !== DEMO_CODES.isUp) await giveUp(screen, error);
     throw error;
   } finally {
     clearInterval(timer);
@@ -107,7 +108,7 @@ async function giveUp(screen: Screen, error: unknown): Promise<void> {
     screen.leave();
     if (testbed === undefined) return;
     const logs = { "the operator's init": join(testbed.folder, operatorName, initLog) };
-    if (asBootstrapError(error).code !== "aborted/demo") write(Deno.stderr, await lastLogs(testbed, logs));
+    if (asBootstrapError(error).code !== DEMO_CODES.stopped) write(Deno.stderr, await lastLogs(testbed, logs));
     write(Deno.stderr, "Taking everything down\n");
   } finally {
     await testbed?.down();
@@ -133,11 +134,11 @@ function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): 
 }
 
 function stopped(): BootstrapError {
-  return new BootstrapError("aborted/demo", "The demo was stopped");
+  return new BootstrapError(DEMO_CODES.stopped, "The demo was stopped");
 }
 
 function notRoot(): BootstrapError {
-  return new BootstrapError("precondition/root", "The demo makes a network namespace and starts VMs: it needs root", {
+  return new BootstrapError(DEMO_CODES.needsRoot, "The demo makes a network namespace and starts VMs: it needs root", {
     next: "Run it as root",
   });
 }

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { BootstrapError } from "../../platform/errors.ts";
+import { DEMO_CODES } from "./demo_codes.ts";
 
 /** What the demo is asked to do. */
 export interface DemoOptions {
@@ -49,7 +50,7 @@ function parse(args: readonly string[]): { once?: boolean; down?: boolean; help?
 }
 
 function usage(reason: string): BootstrapError {
-  return new BootstrapError("usage/demo", `Cannot read the arguments of the demo: ${reason}`, {
+  return new BootstrapError(DEMO_CODES.usage, `Cannot read the arguments of the demo: ${reason}`, {
     next: "See --help",
   });
 }

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { BootstrapError } from "../../platform/errors.ts";
+import { DEMO_CODES } from "./demo_codes.ts";
 import { isAlive, type ProcessIdentity } from "../e2e/process.ts";
 import { Testbed } from "../e2e/testbed.ts";
 import { cacheFolder } from "../tools/cache_folder.ts";
@@ -39,7 +40,7 @@ export async function refuseSecondDemo(): Promise<void> {
   if (testbed === undefined) return;
   const running = await Promise.all(testbed.machines.map((machine) => machine.isRunning()));
   if (!running.includes(true) && !await isOwned(testbed)) return await testbed.down();
-  throw new BootstrapError("precondition/demo-is-up", "A demo is up already", {
+  throw new BootstrapError(DEMO_CODES.isUp, "A demo is up already", {
     next: `Stop it with "${stopCommand}"`,
     details: { folder: testbed.folder, reach: `${kubectlInNetwork(testbed)} get nodes` },
   });

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { BootstrapError } from "../../platform/errors.ts";
+import { DEMO_CODES } from "./demo_codes.ts";
 import type { CommandResult } from "../e2e/testbed.ts";
 
 /** What {@linkcode initialise} works with. */
@@ -37,7 +38,7 @@ export async function initialise(options: InitialiseOptions): Promise<void> {
     if (exitCode === 0) return;
     if (exitCode !== unavailable) {
       const message = `The init of node-1 failed with exit code ${exitCode}`;
-      throw new BootstrapError("system/demo-init", message, { details: { log } });
+      throw new BootstrapError(DEMO_CODES.initFailed, message, { details: { log } });
     }
     onAgain();
     await delay(pauseMs, undefined, { signal }).catch(() => signal.throwIfAborted());

@@ -1,4 +1,5 @@
 import { BootstrapError } from "../../platform/errors.ts";
+import { DEMO_CODES } from "./demo_codes.ts";
 import type { Machine } from "../e2e/machine.ts";
 import { bootingRow, type NodeRow, nodeRow } from "./node_row.ts";
 
@@ -66,7 +67,7 @@ export class NodeWatch implements Disposable {
     watched.position += entries.length;
     for (const entry of entries) watched.row = nodeRow(watched.row, entry);
     if (await machine.isRunning()) return;
-    throw new BootstrapError("system/demo-machine", `The machine ${machine.name} has died`, {
+    throw new BootstrapError(DEMO_CODES.machineDied, `The machine ${machine.name} has died`, {
       next: `Look at qemu.log and console.log in ${machine.folder}`,
     });
   }

@@ -1,5 +1,6 @@
 import { abortable } from "../../platform/abortable.ts";
 import { BootstrapError } from "../../platform/errors.ts";
+import { DEMO_CODES } from "./demo_codes.ts";
 import type { PatienceClock } from "../e2e/patience.ts";
 import { Overdue, seenLast } from "../e2e/wait_until.ts";
 import { withDeadline } from "../e2e/with_deadline.ts";
@@ -58,7 +59,7 @@ export class Steps {
 }
 
 function timeout(title: string, cause: Overdue, logs: string | undefined): BootstrapError {
-  return new BootstrapError("timeout/demo", `The step "${title}" failed: ${cause.message}`, {
+  return new BootstrapError(DEMO_CODES.timedOut, `The step "${title}" failed: ${cause.message}`, {
     cause,
     ...(logs === undefined ? {} : { details: { logs } }),
   });

@@ -264,7 +264,7 @@ Deno.test("InitServer does not go on by the journal of another operation", async
   await using operator = await TestOperator.create();
   const machine = new ShownMachine();
   {
-    const onFound = () => Promise.reject(new BootstrapError("internal/test", "the process dies here"));
+    const onFound = () => Promise.reject(new BootstrapError("internal/unexpected", "the process dies here"));
     await using world = await InitWorld.start({ folder, operator, machine, onFound });
     await assert.rejects(world.found());
   }

@@ -250,7 +250,7 @@ export class InitWorld implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.stop(new BootstrapError("aborted/test", "The test is over"));
+    this.stop(new BootstrapError("aborted/run", "The test is over"));
     await this.served.catch(() => {});
     if (this.#ownFolder) await Deno.remove(this.folder, { recursive: true });
     if (this.#ownOperator) await this.operator[Symbol.asyncDispose]();

@@ -222,8 +222,8 @@ Deno.test("runJoinClient() started again on a node that it locked goes on with t
   await using other = await TestCluster.create({ operator: cluster.operator });
   await using machine = await TestMachine.create();
   const issuer = newInsecureIssuer();
-  machine.joinErrors.push(new BootstrapError("internal/test", "the process dies here"));
-  await assert.rejects(machine.run(cluster.trust, [cluster.port], { issuer }), { code: "internal/test" });
+  machine.joinErrors.push(new BootstrapError("internal/unexpected", "the process dies here"));
+  await assert.rejects(machine.run(cluster.trust, [cluster.port], { issuer }), { code: "internal/unexpected" });
   const key = cluster.admissions.records[0]?.nodeKey;
   assert.ok(await exists(join(machine.runFolder, "node.key")));
   assert.equal((await Deno.stat(join(machine.runFolder, "node.key"))).mode ?? 0 & 0o777, 0o100600);

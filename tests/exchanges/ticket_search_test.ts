@@ -52,12 +52,12 @@ class Refusing {
   }
 }
 
-const queued = (retryAfterSeconds: string) =>
-  new BootstrapError("unavailable/control-plane-queue", "You are the second", { details: { retryAfterSeconds } });
+const queued = (retryAfterSeconds: number) =>
+  new BootstrapError("unavailable/control-plane-queue", "You are the second", { retryAfterSeconds });
 
 Deno.test("TicketSearch waits as long as it is told to by one service before it asks any", async () => {
   await using cluster = await TestCluster.create();
-  const refusing = new Refusing(queued("1"));
+  const refusing = new Refusing(queued(1));
   const service = { ...cluster.service, admissions: refusing.wrap(cluster.admissions) };
   await using first = await listenForJoins(service, LOOPBACK);
   await using second = await listenForJoins(service, LOOPBACK);
@@ -78,7 +78,7 @@ Deno.test("TicketSearch is not kept from its cluster by a stranger that tells it
     ...{ service: JoinServiceService, ...LOOPBACK, maximumConnections: 8, log: silentLog },
     handle({ explainRefusals }) {
       explainRefusals();
-      return Promise.reject(queued("30"));
+      return Promise.reject(queued(30));
     },
   });
   const refusing = new Refusing(new BootstrapError("unavailable/etcd", "Not just now"));
@@ -98,9 +98,9 @@ Deno.test("TicketSearch asks again within seconds where a stranger tells it to w
   await using cluster = await TestCluster.create();
   await using stranger = await listen<JoinClientMessage, JoinServerMessage>({
     ...{ service: JoinServiceService, ...LOOPBACK, maximumConnections: 8, log: silentLog },
-    handle: () => Promise.reject(queued("30")),
+    handle: () => Promise.reject(queued(30)),
   });
-  const refusing = new Refusing(queued("30"));
+  const refusing = new Refusing(queued(30));
   const service = { ...cluster.service, admissions: refusing.wrap(cluster.admissions) };
   await using genuine = await listenForJoins(service, LOOPBACK);
   for (

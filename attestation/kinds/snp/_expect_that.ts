@@ -4,12 +4,13 @@
  * @module
  */
 import { refusal } from "../../../protocol/refusal.ts";
+import type { RefusalCheck } from "../../../protocol/refusal.ts";
 import type { Checks } from "../../checks.ts";
 
 /** That something holds; if not, what was expected and seen. */
 export function expectThat(
   checks: Checks,
-  check: string,
+  check: RefusalCheck,
   holds: boolean,
   message: string,
   expected: string,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { BootstrapError } from "../../../platform/errors.ts";
+import { BootstrapError, isErrorCode } from "../../../platform/errors.ts";
 
 const FAMILY = "refused/";
 const PREFIX = "snp-";
@@ -17,7 +17,9 @@ export async function prefixed<T>(task: () => T | Promise<T>): Promise<T> {
       !error.code.startsWith(FAMILY + PREFIX);
     if (!isGeneral) throw error;
     const check = PREFIX + error.code.slice(FAMILY.length);
-    throw new BootstrapError(`refused/${check}`, error.message, {
+    const code = FAMILY + check;
+    if (!isErrorCode(code)) throw error;
+    throw new BootstrapError(code, error.message, {
       details: { ...error.details, check },
       next: error.next,
       cause: error,

@@ -4,6 +4,7 @@
  * @module
  */
 import { refusal } from "../../../protocol/refusal.ts";
+import type { RefusalCheck } from "../../../protocol/refusal.ts";
 import { verifyWith } from "../../../certificate/public_key.ts";
 import { concat, hex, isZero } from "../../../platform/bytes.ts";
 import type { Checks } from "../../checks.ts";
@@ -163,7 +164,7 @@ async function checkGuest(report: SnpReport, policy: SnpPolicy, checks: Checks):
 }
 
 function checkKey(
-  check: string,
+  check: RefusalCheck,
   digest: Uint8Array,
   allowed: readonly Uint8Array[] | undefined,
   message: string,
@@ -184,7 +185,7 @@ function checkLaunch(report: SnpReport, { statement, hostData, policy }: SnpExpe
 }
 
 function checkBits<Name extends string>(
-  check: string,
+  check: RefusalCheck,
   value: bigint,
   numbers: Readonly<Record<Name, number>>,
   { required, forbidden }: BitRules<Name>,

@@ -4,6 +4,7 @@
  * @module
  */
 import { refusal } from "../../../protocol/refusal.ts";
+import type { RefusalCheck } from "../../../protocol/refusal.ts";
 import { checkCrl, checkNotRevoked, readCrl } from "../../../certificate/crl.ts";
 import { ATTRIBUTE, nameText } from "../../../certificate/name.ts";
 import { readPublicKey } from "../../../certificate/public_key.ts";
@@ -74,7 +75,12 @@ export function checkVekChain(
     const [family = ""] = extensions.productName.split("-");
     if (!PRODUCT_NAMES[anchor.product].includes(family)) {
       const message = "The certificate is of a processor that its authority is not for";
-      throw refusal("certificate-product", message, PRODUCT_NAMES[anchor.product].join(", "), extensions.productName);
+      throw refusal(
+        "snp-certificate-product",
+        message,
+        PRODUCT_NAMES[anchor.product].join(", "),
+        extensions.productName,
+      );
     }
     return { vek, extensions, authority: issuer, anchor, kind };
   });
@@ -149,20 +155,20 @@ async function checkAuthority(authority: Certificate, kind: VekKind, anchor: Amd
   if (!isNamed) {
     const seen = `${nameText(authority.subject.attributes)}, by ${nameText(authority.issuer.attributes)}`;
     const expected = `${nameText(subject.attributes)}, by ${nameText(anchor.ark.subject.attributes)}`;
-    throw refusal("authority-subject", "The authority of the signing key is another", expected, seen);
+    throw refusal("snp-authority-subject", "The authority of the signing key is another", expected, seen);
   }
   await verifyCertificateSignature(authority, anchor.ark.spki);
   refuseUnknownCritical(authority, AUTHORITY_EXTENSIONS);
   if (basicConstraints(authority)?.isCa !== true) {
-    throw refusal("authority-constraints", "The authority of the signing key is not a CA", "CA true", "CA false");
+    throw refusal("snp-authority-constraints", "The authority of the signing key is not a CA", "CA true", "CA false");
   }
   const usages = keyUsage(authority);
   if (usages?.has("keyCertSign") !== true) {
     const seen = [...usages ?? []].join(", ") || "none";
-    throw refusal("authority-key-usage", "The authority of the signing key may not sign", "keyCertSign", seen);
+    throw refusal("snp-authority-key-usage", "The authority of the signing key may not sign", "keyCertSign", seen);
   }
-  checkValidity("authority-validity", anchor.ark, now);
-  checkValidity("authority-validity", authority, now);
+  checkValidity("snp-authority-validity", anchor.ark, now);
+  checkValidity("snp-authority-validity", authority, now);
 }
 
 function checkVek(vek: Certificate, kind: VekKind, now: Date): void {
@@ -180,7 +186,7 @@ function checkVek(vek: Certificate, kind: VekKind, now: Date): void {
   }
 }
 
-function checkValidity(check: string, { notBefore, notAfter, subject }: Certificate, now: Date): void {
+function checkValidity(check: RefusalCheck, { notBefore, notAfter, subject }: Certificate, now: Date): void {
   if (now >= notBefore && now <= notAfter) return;
   const expected = `${notBefore.toISOString()} to ${notAfter.toISOString()}`;
   throw refusal(

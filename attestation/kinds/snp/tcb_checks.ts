@@ -4,6 +4,7 @@
  * @module
  */
 import type { Bytes } from "../../../platform/bytes.ts";
+import type { RefusalCheck } from "../../../protocol/refusal.ts";
 import type { Checks } from "../../checks.ts";
 import { expectThat } from "./_expect_that.ts";
 import type { Product } from "./amd_roots.ts";
@@ -50,7 +51,7 @@ export async function checkTcbs(
   const { current, reported, committed, launch } = tcbs;
   const certified = extensions.tcb;
   const rules = policy.products.get(anchor.product);
-  const hold = (check: string, holds: boolean, message: string, wanted: string, seen: Tcb) =>
+  const hold = (check: RefusalCheck, holds: boolean, message: string, wanted: string, seen: Tcb) =>
     expectThat(checks, check, holds, message, wanted, tcbText(seen));
   const atMostCurrent = `at most ${tcbText(current)}`;
   const keyOfAnother = "The signing key is of another TCB than the one that is reported";

@@ -1,4 +1,4 @@
-import { BootstrapError } from "../../../platform/errors.ts";
+import { BootstrapError, isErrorCode } from "../../../platform/errors.ts";
 
 /** Does a task whose refusals know nothing of TDX: `refused/x` becomes `refused/tdx-x`. */
 export async function prefixed<T>(task: () => T | Promise<T>): Promise<T> {
@@ -7,8 +7,9 @@ export async function prefixed<T>(task: () => T | Promise<T>): Promise<T> {
   } catch (error) {
     if (!(error instanceof BootstrapError)) throw error;
     const [, check] = /^refused\/(?!tdx-)(.+)$/.exec(error.code) ?? [];
-    if (check === undefined) throw error;
+    const code = `refused/tdx-${check}`;
+    if (check === undefined || !isErrorCode(code)) throw error;
     const details = { ...error.details, check: `tdx-${check}` };
-    throw new BootstrapError(`refused/tdx-${check}`, error.message, { details, next: error.next, cause: error });
+    throw new BootstrapError(code, error.message, { details, next: error.next, cause: error });
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { refusal } from "../../../protocol/refusal.ts";
+import type { RefusalCheck } from "../../../protocol/refusal.ts";
 import { type Crl, readCrl } from "../../../certificate/crl.ts";
 import { readPublicKey, verifyWith } from "../../../certificate/public_key.ts";
 import type { Certificate } from "../../../certificate/x509.ts";
@@ -172,7 +173,12 @@ interface Dates {
 }
 
 // deno-lint-ignore require-await -- A refusal must be a rejection.
-async function checkDates(check: string, what: string, { issueDate, nextUpdate }: Dates, now: Date): Promise<void> {
+async function checkDates(
+  check: RefusalCheck,
+  what: string,
+  { issueDate, nextUpdate }: Dates,
+  now: Date,
+): Promise<void> {
   if (now >= issueDate && now <= nextUpdate) return;
   const expected = `${issueDate.toISOString()} to ${nextUpdate.toISOString()}`;
   const next = "Fetch it anew from Intel's Provisioning Certification Service, and check the clocks";

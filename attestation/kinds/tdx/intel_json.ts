@@ -4,6 +4,7 @@
  * @module
  */
 import { refusal } from "../../../protocol/refusal.ts";
+import type { RefusalCheck } from "../../../protocol/refusal.ts";
 import type { GenericSchema } from "valibot";
 import * as v from "valibot";
 import type { Certificate } from "../../../certificate/x509.ts";
@@ -58,7 +59,7 @@ export function readSignedJson(document: Uint8Array, key: string, what: string):
 export async function checkSignedJson(
   { signed, signature }: SignedJson,
   signer: Certificate,
-  check: string,
+  check: RefusalCheck,
   what: string,
 ): Promise<void> {
   const isP256 = readPublicKey(signer.spki, what).type === "p-256";

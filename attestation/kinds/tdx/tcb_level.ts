@@ -5,6 +5,7 @@
  * @module
  */
 import { refusal } from "../../../protocol/refusal.ts";
+import type { RefusalCheck } from "../../../protocol/refusal.ts";
 import type { Bytes } from "../../../platform/bytes.ts";
 import { equalBytes, hex } from "../../../platform/bytes.ts";
 import type { PckPlatform } from "./pck.ts";
@@ -83,12 +84,18 @@ function checkModule(module: ModuleIdentity, signer: Bytes, attributes: Bytes): 
   checkMasked("tdx-module-attributes", "TDX module's attributes", attributes, module.attributes, attributesMask);
 }
 
-function checkMasked(check: string, what: string, seen: Uint8Array, expected: Uint8Array, mask: Uint8Array): void {
+function checkMasked(
+  check: RefusalCheck,
+  what: string,
+  seen: Uint8Array,
+  expected: Uint8Array,
+  mask: Uint8Array,
+): void {
   if (seen.every((octet, i) => (octet & (mask[i] ?? 0)) === (expected[i] ?? 0))) return;
   throw refusal(check, `The ${what} are not as they must be`, `${hex(expected)} (mask ${hex(mask)})`, hex(seen));
 }
 
-function isvVerdict(levels: readonly IsvLevel[], svn: number, check: string, what: string): TcbVerdict {
+function isvVerdict(levels: readonly IsvLevel[], svn: number, check: RefusalCheck, what: string): TcbVerdict {
   const level = levels.find(({ isvSvn }) => svn >= isvSvn);
   if (level !== undefined) return level;
   const lowest = Math.min(...levels.map(({ isvSvn }) => isvSvn));

@@ -5,6 +5,7 @@
  * @module
  */
 import { refusal } from "../../../protocol/refusal.ts";
+import type { RefusalCheck } from "../../../protocol/refusal.ts";
 import { hex } from "../../../platform/bytes.ts";
 import type { Checks } from "../../checks.ts";
 import type { TdReport } from "./quote.ts";
@@ -30,7 +31,7 @@ const NO_SERVICE_TD = new Uint8Array(48);
  *   `refused/tdx-service-td`.
  */
 export async function checkTdAttributes({ tdAttributes, xfam, current }: TdReport, checks: Checks): Promise<void> {
-  const expectBits = (check: string, seen: bigint, holds: boolean, expected: string, message: string) =>
+  const expectBits = (check: RefusalCheck, seen: bigint, holds: boolean, expected: string, message: string) =>
     checks.run(check, bitsText(seen), () => {
       return holds ? Promise.resolve() : Promise.reject(refusal(check, message, expected, bitsText(seen)));
     });

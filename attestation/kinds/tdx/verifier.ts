@@ -4,6 +4,7 @@
  * @module
  */
 import { refusal } from "../../../protocol/refusal.ts";
+import type { RefusalCheck } from "../../../protocol/refusal.ts";
 import { concat, hex, isZero } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 import type { Checks } from "../../checks.ts";
@@ -185,12 +186,12 @@ async function checkConnection(report: TdReport, expectation: TdxExpectation, ch
 }
 
 function checkMeasurements({ mrtd, rtmrs }: TdReport, policy: TdxPolicy, checks: Checks): void {
-  const check = (name: string, seen: Uint8Array, allowed: readonly Uint8Array[], message: string) =>
-    checks.expectOneOf(`tdx-${name}`, hex(seen), allowed.map(hex), `${message} is not allowed`);
-  check("mrtd", mrtd, policy.mrtd, "MRTD, the virtual firmware,");
-  if (policy.rtmr0 !== undefined) check("rtmr-0", rtmrs[0], policy.rtmr0, "RTMR 0, the VM's shape,");
-  check("rtmr-1", rtmrs[1], policy.rtmr1, "RTMR 1, the kernel,");
-  check("rtmr-2", rtmrs[2], policy.rtmr2, "RTMR 2, the kernel's arguments,");
+  const check = (name: RefusalCheck, seen: Uint8Array, allowed: readonly Uint8Array[], message: string) =>
+    checks.expectOneOf(name, hex(seen), allowed.map(hex), `${message} is not allowed`);
+  check("tdx-mrtd", mrtd, policy.mrtd, "MRTD, the virtual firmware,");
+  if (policy.rtmr0 !== undefined) check("tdx-rtmr-0", rtmrs[0], policy.rtmr0, "RTMR 0, the VM's shape,");
+  check("tdx-rtmr-1", rtmrs[1], policy.rtmr1, "RTMR 1, the kernel,");
+  check("tdx-rtmr-2", rtmrs[2], policy.rtmr2, "RTMR 2, the kernel's arguments,");
 }
 
 function factsOf({ mrtd, rtmrs, teeTcbSvn }: TdReport, tcb: TcbReport): Readonly<Record<string, string>> {

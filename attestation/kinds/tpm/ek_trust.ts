@@ -5,6 +5,7 @@
  * @module
  */
 import { refusal } from "../../../protocol/refusal.ts";
+import type { RefusalCheck } from "../../../protocol/refusal.ts";
 import {
   basicConstraints,
   EXT_KEY_USAGE,
@@ -178,7 +179,7 @@ function attributesOf(certificate: Certificate): readonly NameAttribute[] {
   return [...certificate.subject.attributes, ...alternative];
 }
 
-function checkExtendedUsage(check: string, certificate: Certificate): void {
+function checkExtendedUsage(check: RefusalCheck, certificate: Certificate): void {
   const usages = extKeyUsage(certificate);
   if (usages === undefined || usages.includes(EXT_KEY_USAGE.tcgEkCertificate)) return;
   throw refusal(
@@ -189,7 +190,7 @@ function checkExtendedUsage(check: string, certificate: Certificate): void {
   );
 }
 
-function checkValidity(check: string, { notBefore, notAfter }: Certificate, now: Date): void {
+function checkValidity(check: RefusalCheck, { notBefore, notAfter }: Certificate, now: Date): void {
   if (now >= notBefore && now <= notAfter) return;
   const expected = `${notBefore.toISOString()} to ${notAfter.toISOString()}`;
   throw refusal(check, "The certificate is not valid now", expected, now.toISOString());

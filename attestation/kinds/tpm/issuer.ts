@@ -7,7 +7,7 @@ import type { Bytes } from "../../../platform/bytes.ts";
 import { copyOf, equalBytes, hex, sha256 } from "../../../platform/bytes.ts";
 import type { Clock } from "../../../platform/clock.ts";
 import { systemClock } from "../../../platform/clock.ts";
-import { BootstrapError } from "../../../platform/errors.ts";
+import { BootstrapError, hasCode } from "../../../platform/errors.ts";
 import type { ActivationChallenge, Evidence, EvidenceIssuer, MeasurementRegisters } from "../../evidence.ts";
 import { createQueue } from "./_queue.ts";
 import { HANDLE, PCR_BYTES, QUOTED_PCRS } from "./constants.ts";
@@ -148,9 +148,7 @@ async function findPersistentKey(tpm: Tpm, profile: EkProfile): Promise<LoadedKe
       ? { handle, publicArea }
       : undefined;
   } catch (error) {
-    const isOther = error instanceof BootstrapError &&
-      ["precondition/tpm-handle", "malformed/tpm"].includes(error.code);
-    if (isOther) return undefined;
+    if (hasCode(error, "precondition/tpm-handle", "malformed/tpm")) return undefined;
     throw error;
   }
 }

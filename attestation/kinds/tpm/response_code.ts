@@ -1,5 +1,5 @@
 import { BootstrapError } from "../../../platform/errors.ts";
-import type { ErrorCode } from "../../../platform/errors.ts";
+import type { BootstrapErrorOptions, ErrorCode } from "../../../platform/errors.ts";
 
 interface KnownCode {
   readonly name: string;
@@ -54,9 +54,21 @@ const KNOWN: Readonly<Record<number, KnownCode>> = Object.freeze({
 });
 
 /** TPM_RC_INITIALIZE, the answer to Startup when the TPM was started before. */
-export const INITIALIZE_RESPONSE_CODE = "100";
+export const INITIALIZE_RESPONSE_CODE = 0x100;
 /** TPM_RC_FAILURE. */
-export const FAILURE_RESPONSE_CODE = "101";
+export const FAILURE_RESPONSE_CODE = 0x101;
+
+/** A TPM's response code other than success. */
+export class TpmResponseError extends BootstrapError {
+  /** TPM_RC without the bits that tell which handle, session or parameter it is about. */
+  readonly responseCode: number;
+
+  /** The details say the code in hexadecimal. */
+  constructor(code: ErrorCode, message: string, responseCode: number, options: BootstrapErrorOptions = {}) {
+    super(code, message, { ...options, details: { ...options.details, responseCode: responseCode.toString(16) } });
+    this.responseCode = responseCode;
+  }
+}
 
 /**
  * The error for a response code other than success. Its `details` have `responseCode` in hexadecimal, without the bits that
@@ -68,12 +80,12 @@ export const FAILURE_RESPONSE_CODE = "101";
  *   `precondition/tpm-handle` for an object that is not there, `refused/tpm-value` for a challenge that this TPM cannot open,
  *   and `system/tpm` for the rest.
  */
-export function responseError(command: string, responseCode: number): BootstrapError {
+export function responseError(command: string, responseCode: number): TpmResponseError {
   const base = baseCode(responseCode);
   const { name, code, meaning, next } = KNOWN[base] ?? { name: "", code: OTHER, meaning: "see TPM 2.0 Part 2, 6.6" };
   const label = [name, responseCode.toString(16).padStart(8, "0")].filter((text) => text !== "").join(" ");
-  return new BootstrapError(code, `The TPM answered ${label} to ${command}: ${meaning}`, {
-    details: { command, responseCode: base.toString(16) },
+  return new TpmResponseError(code, `The TPM answered ${label} to ${command}: ${meaning}`, base, {
+    details: { command },
     ...(next === undefined ? {} : { next }),
   });
 }

@@ -24,7 +24,7 @@ import {
   PCR_BYTES,
 } from "./constants.ts";
 import { encodePcrSelection, readPcrSelection } from "./pcr_selection.ts";
-import { FAILURE_RESPONSE_CODE, INITIALIZE_RESPONSE_CODE } from "./response_code.ts";
+import { FAILURE_RESPONSE_CODE, INITIALIZE_RESPONSE_CODE, TpmResponseError } from "./response_code.ts";
 import type { TpmTransport } from "./transport.ts";
 import { tpmError, tpmReader, tpmWriter } from "./wire.ts";
 
@@ -270,8 +270,8 @@ export class Tpm {
   }
 }
 
-function hasResponseCode(error: unknown, responseCode: string): boolean {
-  return error instanceof BootstrapError && error.details["responseCode"] === responseCode;
+function hasResponseCode(error: unknown, responseCode: number): boolean {
+  return error instanceof TpmResponseError && error.responseCode === responseCode;
 }
 
 function readPcr(response: ByteReader): Bytes {

@@ -259,13 +259,13 @@ const steeringWords = attack(
 Deno.test(steeringWords, async () => {
   // Controls are gone, the code must be one of ours, and it is marked as what the peer said.
   await using operator = await TestOperator.create();
-  const cases = [["refused/pcr", "refused/pcr"], ["constructor/x", "unavailable/connection"]] as const;
+  const cases = [["refused/pcr-4", "refused/pcr-4"], ["constructor/x", "unavailable/connection"]] as const;
   for (const [code, expected] of cases) {
     await using node = await startHostileNode(({ trustPeer }) => {
       trustPeer();
       const said = "\u001b[2Jall is well\u202e\n";
       return Promise.reject(
-        new BootstrapError(code as "refused/pcr", said, { next: said, details: { identity: said } }),
+        new BootstrapError(code as "refused/pcr-4", said, { next: said, details: { identity: said } }),
       );
     });
     const error = await operator.found(node.endpoint).then(() => assert.fail("it went on"), asBootstrapError);

@@ -159,7 +159,7 @@ Deno.test(attack("attack: costly evidence, more nodes than the service can verif
           return { claims: insecure };
         },
       },
-      signCertificate: () => Promise.reject(new BootstrapError("unavailable/test", "nothing is signed here")),
+      signCertificate: () => Promise.reject(new BootstrapError("unavailable/peer-gone", "nothing is signed here")),
     },
   });
   const asked = Array.from({ length: 3 }, () => joinByHand(cluster.port).catch(asBootstrapError));
@@ -168,6 +168,6 @@ Deno.test(attack("attack: costly evidence, more nodes than the service can verif
   assert.equal(first.details["retryAfterSeconds"], "5");
   gate.resolve();
   const all = await Promise.all(asked);
-  assert.equal(all.filter((one) => one instanceof BootstrapError && one.code === "unavailable/test").length, 2);
+  assert.equal(all.filter((one) => one instanceof BootstrapError && one.code === "unavailable/peer-gone").length, 2);
   assert.deepEqual(cluster.signed, []);
 });

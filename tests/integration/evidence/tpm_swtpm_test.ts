@@ -184,7 +184,7 @@ swtpmTest("registers show what was extended, until a reboot, which the counters 
     assert.equal(checkCounters(before.claims, after.claims), "later-run");
     assert.equal(
       (await errorOf(() => checkCounters(after.claims, before?.claims ?? after.claims))).code,
-      "refused/reset-counter",
+      "refused/reset-count",
     );
   });
 });

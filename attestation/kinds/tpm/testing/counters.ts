@@ -8,7 +8,7 @@ import type { EvidenceClaims } from "../../../evidence.ts";
  * @param earlier Claims that were verified before.
  * @param later Claims that were verified now.
  * @returns Whether both are of one run of the TPM, in which nothing could have reset its PCRs.
- * @throws {BootstrapError} `refused/reset-counter` if a counter went back, `refused/identity` if the identities differ.
+ * @throws {BootstrapError} `refused/reset-count` if a counter went back, `refused/identity` if the identities differ.
  */
 export function checkCounters(earlier: EvidenceClaims, later: EvidenceClaims): "same-run" | "later-run" {
   if (earlier.identity !== later.identity) {
@@ -18,7 +18,7 @@ export function checkCounters(earlier: EvidenceClaims, later: EvidenceClaims): "
   const order = after.resets - before.resets || after.restarts - before.restarts;
   if (order < 0) {
     const message = "The TPM's counters went back: its state was rolled back or cloned";
-    throw refusal("reset-counter", message, `${text(before)} or later`, text(after));
+    throw refusal("reset-count", message, `${text(before)} or later`, text(after));
   }
   return order === 0 ? "same-run" : "later-run";
 }

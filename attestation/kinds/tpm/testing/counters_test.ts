@@ -21,7 +21,7 @@ Deno.test("checkCounters() tells one run of a TPM from a later one", () => {
 
 Deno.test("checkCounters() refuses counters that went back, and another machine's", async () => {
   for (const later of [claims(2, 9), claims(3, 0)]) {
-    assert.equal((await errorOf(() => checkCounters(claims(3, 1), later))).code, "refused/reset-counter");
+    assert.equal((await errorOf(() => checkCounters(claims(3, 1), later))).code, "refused/reset-count");
   }
   assert.equal((await errorOf(() => checkCounters(claims(3, 1), claims(3, 1, "bb")))).code, "refused/identity");
 });

@@ -1,0 +1,214 @@
+/**
+ * Errors of the family `malformed`.
+ *
+ * @module
+ */
+import type { ErrorEntries } from "./entry.ts";
+
+const OTHER_VERSION =
+  "Check that both sides run versions of the bootstrapper that fit; if they do, look into the path between.";
+const SAME_VERSION = "Make the file anew with this version of the bootstrapper.";
+const FRESH_MACHINE = "Run `bootstrapper reset` on the node, or build it anew from its image.";
+const GET_AGAIN = "Get the document again from where it came from; it is damaged or of a form that is not supported.";
+const OTHER_MACHINE =
+  "Look at the platform that made the evidence: its firmware or its host does not follow the specification.";
+
+/** Bytes do not have their form. */
+export const MALFORMED = {
+  "malformed/admission-record": {
+    meaning: "An admission record, or what would be written into one, has a field of the wrong form.",
+    remedy:
+      "Look at the ConfigMap that the error names. If it was edited by hand, remove the node and let it join again.",
+  },
+  "malformed/base64": {
+    meaning: "A text is not base64 with padding on one line, or is too long.",
+    remedy: GET_AGAIN,
+  },
+  "malformed/cluster-id": {
+    meaning: "A cluster ID is not `sha256:` and 64 lower-case hexadecimal digits.",
+    remedy: "Copy it again from the configuration, or from the output of `bootstrapper init`.",
+  },
+  "malformed/cluster-record": {
+    meaning: "The operator's record of a cluster cannot be read.",
+    remedy: "Restore the file from a backup. Without it a second cluster of that name could be founded.",
+  },
+  "malformed/control-plane-queue": {
+    meaning: "The Lease that holds the queue of control planes was changed by another program.",
+    remedy: "Delete the Lease that the error names. Waiting nodes ask again.",
+  },
+  "malformed/crictl": {
+    meaning: "The list of images that crictl prints cannot be read.",
+    remedy: "Look at the version of crictl in the machine's image.",
+  },
+  "malformed/der": {
+    meaning: "A certificate, a request or a list of revoked certificates is not in the subset of DER that is read.",
+    remedy: GET_AGAIN,
+  },
+  "malformed/device-request": {
+    meaning: "The process that has this machine's devices got a request that it does not know.",
+    remedy: "This is a defect, or another program writes to its pipe. Please report it.",
+  },
+  "malformed/etcd-manifest": {
+    meaning: "The manifest of this node's etcd cannot be read.",
+    remedy: "Restore the manifest. With `--force` a reset goes on without leaving etcd.",
+  },
+  "malformed/event-log": {
+    meaning: "The event log of the firmware does not have the form of the TCG's specification.",
+    remedy: "Collect the evidence again. Values of the registers can also be given without a log.",
+  },
+  "malformed/evidence": {
+    meaning: "Evidence of variant none is not 32 bytes.",
+    remedy: OTHER_VERSION,
+  },
+  "malformed/evidence-file": {
+    meaning: "A file is not an evidence file of this version.",
+    remedy: "Make it on the machine with `bootstrapper evidence --out FILE` of this version.",
+  },
+  "malformed/evidence-set": {
+    meaning: "Evidence of several kinds does not have its only encoding.",
+    remedy: OTHER_VERSION,
+  },
+  "malformed/evidence-version": {
+    meaning: "Evidence is of a version that is not supported.",
+    remedy: "Run the same version of the bootstrapper on both sides.",
+  },
+  "malformed/hex": { meaning: "A text is not hexadecimal.", remedy: "Copy the value again." },
+  "malformed/init-request": {
+    meaning: "The operator's request for an init lacks a field, or has one of the wrong form.",
+    remedy: OTHER_VERSION,
+  },
+  "malformed/init-result": {
+    meaning: "The result of an init has a field of the wrong form.",
+    remedy: OTHER_VERSION,
+  },
+  "malformed/join-message": {
+    meaning: "A message of a join lacks a field, or has one of the wrong length.",
+    remedy: OTHER_VERSION,
+  },
+  "malformed/join-request": {
+    meaning: "A node's request for a join has a field of the wrong form.",
+    remedy: OTHER_VERSION,
+  },
+  "malformed/journal": {
+    meaning: "The node's journal cannot be read, so the node does not know how far it came.",
+    remedy: FRESH_MACHINE,
+  },
+  "malformed/kubeconfig": {
+    meaning: "A kubeconfig lacks a field that is needed, or has one of the wrong form.",
+    remedy: "Use the kubeconfig that `bootstrapper init` wrote, or another with embedded certificates.",
+  },
+  "malformed/kubelet-version": {
+    meaning: "The kubelet prints a version that cannot be read.",
+    remedy: "Run `kubelet --version` on the machine, and correct its image.",
+    untested: "it takes a kubelet that prints something else, and the class that asks it has only integration tests",
+  },
+  "malformed/kubernetes-api": {
+    meaning: "The API server's answer does not have the expected form, or the API server says so of the request.",
+    remedy: "Look whether the version of the cluster is supported, and whether the address is that of an API server.",
+  },
+  "malformed/kubernetes-version": {
+    meaning: "A text is not a version of Kubernetes.",
+    remedy: "Look at the version that the cluster or the kubelet reports.",
+  },
+  "malformed/lock-record": {
+    meaning: "The node lock cannot be read, so the node does not know which cluster it belongs to.",
+    remedy: "Build the node anew from its image.",
+  },
+  "malformed/node-key": {
+    meaning: "The node's key is not a P-256 key.",
+    remedy: FRESH_MACHINE,
+  },
+  "malformed/node-removal": {
+    meaning: "A request to remove a node has a field of the wrong form.",
+    remedy: "Delete the ConfigMap that the error names, and run the removal again.",
+  },
+  "malformed/operator-key": {
+    meaning: "An operator's public key is neither PEM nor a line of OpenSSH with an Ed25519 key.",
+    remedy: "Use the public key that `bootstrapper keygen` wrote.",
+  },
+  "malformed/pe": {
+    meaning: "A file is not a PE32+ image, or has overlapping parts.",
+    remedy: "Give the unified kernel image itself, as the firmware starts it.",
+  },
+  "malformed/pem": { meaning: "A text is not PEM of the expected label, once.", remedy: GET_AGAIN },
+  "malformed/private-key": {
+    meaning: "A private key cannot be used, or is not that of its public key.",
+    remedy: "Restore the key from a backup, or make another.",
+  },
+  "malformed/proposal": {
+    meaning: "The node's proposal of a cluster has a field of the wrong length.",
+    remedy: OTHER_VERSION,
+  },
+  "malformed/public-key": {
+    meaning: "A public key is not a point or a number of its kind.",
+    remedy: "Find out who made the key: no honest program makes such a key.",
+  },
+  "malformed/reset-marker": {
+    meaning: "The mark of a reset that has begun cannot be read.",
+    remedy: "Remove the file that the error names, and run `bootstrapper reset` again.",
+  },
+  "malformed/sealed-kit": {
+    meaning: "A control plane's kit has a field of the wrong form.",
+    remedy: OTHER_VERSION,
+  },
+  "malformed/sealing-key": {
+    meaning: "A key that a control plane's kit is sealed to is not an X25519 key.",
+    remedy: FRESH_MACHINE,
+  },
+  "malformed/service-state": {
+    meaning: "The state of the join service cannot be read.",
+    remedy: "Start bootstrapper.service on that control plane again: it writes the state anew.",
+  },
+  "malformed/size": {
+    meaning: "A file or a document is larger than what is read.",
+    remedy: "Look at the path that the error names: it is not the file that was meant.",
+  },
+  "malformed/snp": { meaning: "SNP evidence does not have its encoding.", remedy: OTHER_VERSION },
+  "malformed/snp-certificate-table": {
+    meaning: "The certificates that the host gives with an SNP report are not in the table of the specification.",
+    remedy: "Correct the certificates that the host is configured with.",
+  },
+  "malformed/snp-report": {
+    meaning: "An SNP report has an unknown version, another length, or reserved bits that are set.",
+    remedy: OTHER_MACHINE,
+  },
+  "malformed/snp-tcb": {
+    meaning: "A TCB version of an SNP report or certificate has parts that this version does not know.",
+    remedy: "Use a version of the bootstrapper that knows the processor.",
+  },
+  "malformed/staged-init": {
+    meaning: "What a node staged for its init cannot be read.",
+    remedy: "Replace this machine by a fresh one.",
+  },
+  "malformed/status": {
+    meaning: "The node's status file cannot be read.",
+    remedy: "Start bootstrapper.service again.",
+  },
+  "malformed/tdx-collateral": {
+    meaning: "A document of Intel's on TDX platforms does not have its form.",
+    remedy: "Fetch it again from Intel's Provisioning Certification Service.",
+  },
+  "malformed/tdx-evidence": { meaning: "TDX evidence does not have its encoding.", remedy: OTHER_VERSION },
+  "malformed/tdx-quote": {
+    meaning: "A TDX quote has an unknown version or type, or a field of the wrong length.",
+    remedy: OTHER_MACHINE,
+  },
+  "malformed/ticket": { meaning: "A ticket has a field of the wrong form.", remedy: OTHER_VERSION },
+  "malformed/timeline": {
+    meaning: "The timeline of the node's bootstrap cannot be read.",
+    remedy: "Remove the file that the error names: it serves no other purpose.",
+  },
+  "malformed/tpm": {
+    meaning: "A structure of a TPM does not have the form of the TCG's specification.",
+    remedy: OTHER_MACHINE,
+  },
+  "malformed/tpm-response": {
+    meaning: "The TPM's answer has another size than it says.",
+    remedy: "Restart the machine. If it happens again, its TPM is defective.",
+  },
+  "malformed/uki": {
+    meaning: "A PE image is not a unified kernel image: it lacks a section, or has one twice.",
+    remedy: "Build the image with ukify or systemd-stub.",
+  },
+  "malformed/utf8": { meaning: "A text is not UTF-8.", remedy: SAME_VERSION },
+} as const satisfies ErrorEntries<`malformed/${string}`>;

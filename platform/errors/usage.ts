@@ -1,0 +1,140 @@
+/**
+ * Errors of the family `usage`.
+ *
+ * @module
+ */
+import type { ErrorEntries } from "./entry.ts";
+
+const HELP = "Run the command with `--help`.";
+
+/** What a person wrote is wrong. */
+export const USAGE = {
+  "usage/cluster-name": {
+    meaning: "The name of the cluster is not an RFC 1123 label.",
+    remedy: "Use at most 63 lower-case letters, digits and hyphens, with a letter or a digit at both ends.",
+  },
+  "usage/collateral-ca": {
+    meaning: "The CA certificates for the collateral cache cannot be used.",
+    remedy: "Give a file with one or more PEM certificates and nothing else.",
+  },
+  "usage/collateral-url": {
+    meaning: "The address of the collateral cache is not an https URL, or it has a user, a query or a fragment.",
+    remedy: "Write it as https://HOST/PATH.",
+  },
+  "usage/command-line": {
+    meaning: "The command line cannot be read, for a reason that has no code of its own.",
+    remedy: HELP,
+    untested: "every reason that the parser of arguments is known to give has a code of its own",
+  },
+  "usage/configuration": {
+    meaning:
+      "The node's configuration has a wrong value or a wrong combination, or leaves open what cannot be found out.",
+    remedy: "Correct the key that the error names.",
+  },
+  "usage/conflicting-option": {
+    meaning: "Two options exclude each other.",
+    remedy: HELP,
+    untested: "the commands check their combinations themselves; the parser of arguments can report it all the same",
+  },
+  "usage/document": {
+    meaning: "A document is not YAML, is too large, or has a key or a value that is not allowed.",
+    remedy: "Correct the key that the error names.",
+  },
+  "usage/duration": {
+    meaning: "A duration cannot be read.",
+    remedy: "Write it like 90s, 10m or 1h, at most a day.",
+  },
+  "usage/endpoint": {
+    meaning: "An endpoint cannot be read.",
+    remedy: "Write HOST or HOST:PORT; the host is an IPv4 address, an IPv6 address in brackets or a DNS name.",
+  },
+  "usage/etcd-credentials": {
+    meaning: "A certificate or the key for etcd cannot be used, or the key is not that of its certificate.",
+    remedy: "Look at the files below /etc/kubernetes/pki/etcd.",
+  },
+  "usage/etcd-endpoint": {
+    meaning: "An endpoint of etcd is not HOST:PORT.",
+    remedy: "Look at the client URL that the Pod of etcd has as its annotation.",
+  },
+  "usage/etcd-member": {
+    meaning: "The ID of an etcd member is not 16 hexadecimal digits.",
+    remedy: "Give the ID as `etcdctl member list` shows it.",
+  },
+  "usage/evidence": {
+    meaning: "`verify` was given neither or more than one of an evidence file and a node.",
+    remedy: "Name an evidence file; or a node with `--node`, with `--name` and the operators' keys.",
+  },
+  "usage/excess-arguments": { meaning: "There are more arguments than the command takes.", remedy: HELP },
+  "usage/identity": {
+    meaning: "An identity is not 64 hexadecimal digits.",
+    remedy: "Give it as `bootstrapper evidence` prints it.",
+  },
+  "usage/invalid-argument": { meaning: "An argument or the value of an option is not allowed.", remedy: HELP },
+  "usage/key-comment": {
+    meaning: "The comment of a key has characters that are not printable ASCII.",
+    remedy: "Choose another comment.",
+  },
+  "usage/kubeconfig": {
+    meaning: "The kubeconfig file exists already, and belongs to another cluster.",
+    remedy: "Name another file with `--kubeconfig`, or move that one away.",
+  },
+  "usage/kubernetes-credentials": {
+    meaning: "The credentials for the Kubernetes API are not an https URL with usable certificates and a key.",
+    remedy: "Look at the kubeconfig that they come from.",
+  },
+  "usage/missing-argument": { meaning: "An argument that the command requires is missing.", remedy: HELP },
+  "usage/missing-mandatory-option-value": {
+    meaning: "An option that the command requires is missing.",
+    remedy: HELP,
+  },
+  "usage/no-configuration": {
+    meaning: "The node has no configuration at any of the places where it is looked for.",
+    remedy: "Give the machine the systemd credential, or write the configuration file, or use `--config`.",
+  },
+  "usage/no-subcommand": { meaning: "No command was given.", remedy: "Run `bootstrapper --help`." },
+  "usage/no-terminal": {
+    meaning: "A passphrase or a confirmation is needed and standard input is not a terminal.",
+    remedy: "Use `--passphrase-file`, or `--yes`.",
+  },
+  "usage/node": {
+    meaning: "`--node` was given without the options that it needs, or an option was given that needs `--node`.",
+    remedy: "Give `--node` with `--name` and `--key`.",
+  },
+  "usage/node-name": {
+    meaning: "The name of a Node is not an RFC 1123 label.",
+    remedy: "Give the name as `kubectl get nodes` shows it.",
+  },
+  "usage/operator-key": {
+    meaning: "The operator's key is not an Ed25519 key.",
+    remedy: "Make one with `bootstrapper keygen`.",
+  },
+  "usage/option-missing-argument": { meaning: "An option has no value.", remedy: HELP },
+  "usage/output": {
+    meaning: "A picture and JSON were asked for at once.",
+    remedy: "Leave out one of the two options.",
+  },
+  "usage/passphrase": {
+    meaning: "A passphrase is wrong, missing, empty, too long or not needed; or the two that were typed differ.",
+    remedy: "Give the passphrase that the key was made with, on one line.",
+  },
+  "usage/pcr": { meaning: "The number of a PCR is not from 0 to 15.", remedy: "Give a number from 0 to 15." },
+  "usage/phase": {
+    meaning: "The name of a phase of boot is not in lower-case letters and hyphens.",
+    remedy: "Give names such as enter-initrd, with colons in between.",
+  },
+  "usage/policy-config-map": {
+    meaning: "The ConfigMap of the policy does not have the key that holds the policy.",
+    remedy: "Put the policy under the key that the error names.",
+  },
+  "usage/policy-sources": {
+    meaning: "The evidence files, images and options do not make a policy.",
+    remedy: "Do what the error says next: it names the source that does not fit.",
+  },
+  "usage/uki-stub": {
+    meaning: "The unified kernel image has a stub whose measurements are not known.",
+    remedy:
+      "Build the image with the stub of systemd 252, or make the policy from evidence of a machine that booted it.",
+  },
+  "usage/unknown-command": { meaning: "There is no such command.", remedy: "Run `bootstrapper --help`." },
+  "usage/unknown-option": { meaning: "The command has no such option.", remedy: HELP },
+} as const satisfies ErrorEntries<`usage/${string}`>;
