@@ -1,3 +1,4 @@
+import { measureSpeed, slowdownOf } from "../tools/machine_speed.ts";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { EvidenceIssuer } from "../../attestation/evidence.ts";
@@ -38,7 +39,9 @@ Deno.test("runJoinClient() waits for a service that is not there yet, and sees i
   await using _cluster = await TestCluster.create({ operator, port });
   const start = performance.now();
   assert.equal(await running, "joined");
-  assert.ok(performance.now() - start < 1_500, `it took ${performance.now() - start} ms`);
+  // Time here is that of a quiet machine; this one may be slower, or busy.
+  const tookMs = (performance.now() - start) / slowdownOf(await measureSpeed());
+  assert.ok(tookMs < 1_500, `it took ${tookMs} ms`);
 });
 
 Deno.test("runJoinClient() asks all services at once, takes one ticket, and shows what the others said", async () => {
