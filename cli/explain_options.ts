@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { present } from "../platform/present.ts";
 import type { Command } from "commander";
 import type { ParsedOptions } from "./options.ts";
-import { isSet, optionalText, outputForm, present, requiredText } from "./options.ts";
+import { isSet, optionalText, outputForm, requiredText } from "./options.ts";
 import type { PolicyExplainOptions } from "./programs/policy.ts";
 
 /**

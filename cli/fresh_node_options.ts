@@ -7,9 +7,10 @@ import type { Command } from "commander";
 import type { Endpoint } from "../platform/endpoint.ts";
 import { readEndpoint } from "../platform/endpoint.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import { present } from "../platform/present.ts";
 import { clusterNameArgument } from "./cluster_name.ts";
 import type { ParsedOptions } from "./options.ts";
-import { optionalText, present, textList } from "./options.ts";
+import { optionalText, textList } from "./options.ts";
 
 /** The default port of InitServers. */
 export const DEFAULT_INIT_PORT = 9443;

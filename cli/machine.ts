@@ -18,6 +18,7 @@ import { findUnmeasured } from "../node/image_measured.ts";
 import { fromUtf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { exists, readFileIfExists } from "../platform/files.ts";
+import { present } from "../platform/present.ts";
 import type { CliContext } from "./context.ts";
 
 /** This machine. */
@@ -48,8 +49,8 @@ export async function openMachine(context: CliContext): Promise<Machine> {
   const routes = await readFileIfExists(join(paths.root, "proc/net/route"), MAXIMUM_PROC_BYTES);
   const names = context.machineNames();
   return {
-    ...(tpm === undefined ? {} : { tpm }),
-    ...(device === undefined ? {} : { device }),
+    ...present("tpm", tpm),
+    ...present("device", device),
     facts: { ...names, defaultRouteInterfaces: defaultRouteInterfaces(fromUtf8(routes ?? new Uint8Array(), "routes")) },
     unmeasured: await findUnmeasured({
       root: paths.root,

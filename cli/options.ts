@@ -10,8 +10,6 @@ import { BootstrapError } from "../platform/errors.ts";
 import type { CliContext, OutputForm } from "./context.ts";
 import { OUTPUT_FORMS } from "./context.ts";
 
-export { present } from "../platform/present.ts";
-
 /**
  * Adds `--output`, which every subcommand has.
  *

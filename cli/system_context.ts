@@ -11,6 +11,7 @@ import { systemClock } from "../platform/clock.ts";
 import { systemCommands } from "../platform/command.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { createLog } from "../platform/log.ts";
+import { present } from "../platform/present.ts";
 import { join } from "node:path";
 import type { CliContext, Environment, Terminal } from "./context.ts";
 import { readSecretLine } from "./secret_prompt.ts";
@@ -55,7 +56,7 @@ function readEnvironment(): Environment {
   const credentialsFolder = Deno.env.get("CREDENTIALS_DIRECTORY");
   const home = Deno.env.get("HOME");
   return {
-    ...(credentialsFolder === undefined ? {} : { credentialsFolder }),
+    ...present("credentialsFolder", credentialsFolder),
     configFolder: Deno.env.get("XDG_CONFIG_HOME") || join(home ?? ".", ".config"),
   };
 }

@@ -3,10 +3,11 @@
  *
  * @module
  */
+import { present } from "../../platform/present.ts";
 import { Option } from "commander";
 import { EK_TYPES } from "../../attestation/kinds/tpm/templates.ts";
 import type { CliCommand } from "../command.ts";
-import { optionalText, outputForm, present, withConfig } from "../options.ts";
+import { optionalText, outputForm, withConfig } from "../options.ts";
 import type { EvidenceOptions, OpenedEvidence } from "../programs/evidence.ts";
 
 /** Prints what this machine's evidence says, or writes the evidence into a file. */

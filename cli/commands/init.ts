@@ -8,6 +8,7 @@ import { fromHex } from "../../platform/bytes.ts";
 import { MINUTE_MS } from "../../platform/duration.ts";
 import { readEndpoint } from "../../platform/endpoint.ts";
 import { BootstrapError } from "../../platform/errors.ts";
+import { present } from "../../platform/present.ts";
 import { LONGEST_SILENCE_MS } from "../../protocol/init_steps.ts";
 import { clusterNameArgument } from "../cluster_name.ts";
 import type { CliCommand, ParsedCommand } from "../command.ts";
@@ -19,7 +20,6 @@ import {
   isSet,
   optionalText,
   outputForm,
-  present,
   recordsFolder,
   requiredText,
   textList,

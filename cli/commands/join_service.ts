@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { present } from "../../platform/present.ts";
 import { join } from "node:path";
 import type { CliCommand } from "../command.ts";
-import { optionalText, present } from "../options.ts";
+import { optionalText } from "../options.ts";
 import type { JoinServiceOptions } from "../programs/join_service.ts";
 
 const SERVICE_KEY_CREDENTIAL = "service.key";

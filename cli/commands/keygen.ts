@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { present } from "../../platform/present.ts";
 import type { CliCommand } from "../command.ts";
-import { isSet, optionalText, outputForm, present, requiredText } from "../options.ts";
+import { isSet, optionalText, outputForm, requiredText } from "../options.ts";
 import type { KeygenOptions } from "../programs/keygen.ts";
 
 /** Makes an operator's key. */

@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { present } from "../../platform/present.ts";
 import type { CliCommand } from "../command.ts";
 import type { Machine } from "../machine.ts";
-import { optionalText, outputForm, present, withConfig } from "../options.ts";
+import { optionalText, outputForm, withConfig } from "../options.ts";
 import type { MeasureOptions } from "../programs/measure.ts";
 
 /** Measures the configuration and the lock. */

@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { present } from "../../platform/present.ts";
 import type { CliCommand } from "../command.ts";
 import { explainOptions, withExplainOptions } from "../explain_options.ts";
-import { firstArgument, optionalText, present } from "../options.ts";
+import { firstArgument, optionalText } from "../options.ts";
 import type { PolicyExplainOptions } from "../programs/policy.ts";
 
 /** Explains a verdict. */

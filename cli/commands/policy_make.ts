@@ -8,9 +8,10 @@ import { Option } from "commander";
 import { EK_TYPES } from "../../attestation/kinds/tpm/templates.ts";
 import type { CollateralPlaces } from "../../attestation/policy/policy.ts";
 import { BootstrapError } from "../../platform/errors.ts";
+import { present } from "../../platform/present.ts";
 import type { CliCommand, ParsedCommand } from "../command.ts";
 import { freshNodeOptions, withFreshNode } from "../fresh_node_options.ts";
-import { optionalText, outputForm, present, textList } from "../options.ts";
+import { optionalText, outputForm, textList } from "../options.ts";
 import type { PolicyMakeOptions } from "../programs/policy.ts";
 
 const MAXIMUM_PCR = 15;

@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { present } from "../../platform/present.ts";
 import type { CliCommand } from "../command.ts";
 import type { Machine } from "../machine.ts";
-import { optionalText, present, withConfig } from "../options.ts";
+import { optionalText, withConfig } from "../options.ts";
 import type { RunOptions } from "../programs/run.ts";
 
 /** Bootstraps this node; ends when it is a member. */

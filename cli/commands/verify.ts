@@ -4,10 +4,11 @@
  * @module
  */
 import { BootstrapError } from "../../platform/errors.ts";
+import { present } from "../../platform/present.ts";
 import type { CliCommand, ParsedCommand } from "../command.ts";
 import { explainOptions, withExplainOptions } from "../explain_options.ts";
 import { freshNodeOptions, withFreshNode } from "../fresh_node_options.ts";
-import { optionalText, outputForm, present, requiredText } from "../options.ts";
+import { optionalText, outputForm, requiredText } from "../options.ts";
 import type { PolicyExplainOptions, VerifyNodeOptions } from "../programs/policy.ts";
 
 /** Verifies evidence; it throws what a service would refuse it with. */

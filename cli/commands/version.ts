@@ -5,9 +5,10 @@
  */
 import project from "../../deno.json" with { type: "json" };
 import { fromUtf8 } from "../../platform/bytes.ts";
+import { present } from "../../platform/present.ts";
 import type { CliCommand } from "../command.ts";
 import type { OutputForm } from "../context.ts";
-import { optionalText, outputForm, present } from "../options.ts";
+import { optionalText, outputForm } from "../options.ts";
 import { printResult } from "../output.ts";
 
 /** The options of `version`. */

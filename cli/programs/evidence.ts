@@ -16,12 +16,12 @@ import { loadNodeConfiguration } from "../../node/configuration_source.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { createFileExclusive, readFileIfExists } from "../../platform/files.ts";
+import { present } from "../../platform/present.ts";
 import type { CliContext, OutputForm } from "../context.ts";
 import { factsOf } from "../evidence_facts.ts";
 import type { Machine } from "../machine.ts";
 import { openMachine } from "../machine.ts";
 import { kindsOf } from "../machine_evidence.ts";
-import { present } from "../options.ts";
 import { printResult } from "../output.ts";
 
 /** The options of `evidence`. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { present } from "../../platform/present.ts";
 import { createVerifier } from "../../attestation/policy/policy_verifier.ts";
 import { readPolicyDocument, readServiceState } from "../../service/service_state.ts";
 import { runJoinService } from "../../service/service.ts";
@@ -25,7 +26,7 @@ export async function joinService({ folder, keyFile }: JoinServiceOptions, conte
   const state = await readServiceState(folder, clock.now(), keyFile);
   await runJoinService({
     ...{ state, clock, log },
-    ...(credentialsFolder === undefined ? {} : { credentialsFolder }),
+    ...present("credentialsFolder", credentialsFolder),
     createVerifier: (policy) => createVerifier(policy, "node", collateralOf(policy, clock), () => clock.now()),
     readPolicyDocument: () => readPolicyDocument(folder),
   }, termination.signal);

@@ -13,10 +13,10 @@ import { checkNeverLocked, measureLock, measureTrust } from "../../nodelock/meas
 import type { LockRecord } from "../../nodelock/record.ts";
 import { takeRunLock } from "../../nodelock/run_lock.ts";
 import { hex } from "../../platform/bytes.ts";
+import { present } from "../../platform/present.ts";
 import type { CliContext, OutputForm } from "../context.ts";
 import type { Machine } from "../machine.ts";
 import { evidenceOf } from "../machine_evidence.ts";
-import { present } from "../options.ts";
 import { printResult } from "../output.ts";
 
 /** The options of `measure`. */

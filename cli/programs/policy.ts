@@ -17,6 +17,7 @@ import { fromUtf8 } from "../../platform/bytes.ts";
 import { MAXIMUM_DOCUMENT_BYTES } from "../../platform/document.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { fileSize, readFile } from "../../platform/files.ts";
+import { present } from "../../platform/present.ts";
 import { collateralOf } from "../collateral.ts";
 import { explanationJson, explanationText } from "./_explanation.ts";
 import type { CliContext, OutputForm } from "../context.ts";
@@ -132,8 +133,8 @@ async function explainFile(options: PolicyExplainOptions, context: CliContext): 
   return await explainEvidence({
     file,
     policy,
-    ...(registers === undefined ? {} : { registers }),
-    ...(reference === undefined ? {} : { reference }),
+    ...present("registers", registers),
+    ...present("reference", reference),
     collateral: collateralOf(
       { collateral: options.isOnline ? policy.collateral : withoutCache(policy) },
       context.clock,

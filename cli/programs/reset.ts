@@ -12,6 +12,7 @@ import { readStatus } from "../../node/status.ts";
 import { LockFile } from "../../nodelock/file.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { silentLog } from "../../platform/log.ts";
+import { present } from "../../platform/present.ts";
 import type { CliContext, OutputForm } from "../context.ts";
 import { printable, printResult } from "../output.ts";
 
@@ -68,8 +69,8 @@ async function readSelf({ paths }: CliContext): Promise<Self> {
   const status = await readStatus(paths.status).catch(() => undefined);
   const lock = await new LockFile(paths.state).read().catch(() => undefined);
   return {
-    ...(status?.nodeName === undefined ? {} : { nodeName: status.nodeName }),
-    ...(status?.role === undefined ? {} : { role: status.role }),
+    ...present("nodeName", status?.nodeName),
+    ...present("role", status?.role),
     ...(lock === undefined ? {} : { clusterId: clusterIdText(lock.clusterId) }),
   };
 }

@@ -12,10 +12,10 @@ import { loadNodeConfiguration } from "../../node/configuration_source.ts";
 import type { RunDependencies } from "../../node/run.ts";
 import { runNode } from "../../node/run.ts";
 import { createFileExclusive, ensureFolder, readFile } from "../../platform/files.ts";
+import { present } from "../../platform/present.ts";
 import type { CliContext } from "../context.ts";
 import type { Machine } from "../machine.ts";
 import { evidenceOf } from "../machine_evidence.ts";
-import { present } from "../options.ts";
 import { terminationSignal } from "../termination.ts";
 
 const IDENTITY_BYTES = 32;
