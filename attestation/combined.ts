@@ -13,7 +13,7 @@ import type {
   Evidence,
   EvidenceClaims,
   EvidenceIssuer,
-  EvidenceVerifier,
+  ExplainingVerifier,
   MeasurementRegisters,
   VerifiedEvidence,
 } from "./evidence.ts";
@@ -77,14 +77,14 @@ export function combineRegisters(parts: readonly MeasurementRegisters[]): Measur
  *
  * @param verifiers One or more, in the order that the issuer has; the first finds the machine's identity.
  */
-export function combineVerifiers(verifiers: readonly EvidenceVerifier[]): EvidenceVerifier {
+export function combineVerifiers(verifiers: readonly ExplainingVerifier[]): ExplainingVerifier {
   const [first] = verifiers;
   if (first === undefined) throw new BootstrapError("internal/evidence", "Nothing is verified by no verifier");
   if (verifiers.length === 1) return first;
   const variant = combinedName(verifiers.map((verifier) => verifier.variant));
   return {
     variant,
-    async verify(evidence, statement, registers, report): Promise<VerifiedEvidence> {
+    async verify(evidence, statement, expectation, report): Promise<VerifiedEvidence> {
       const checks = createChecks(report);
       checks.expect("variant", evidence.variant, variant, "The evidence is of another variant");
       const parts = await checks.need("form", () => decodeEvidenceSet(evidence.payload));
@@ -96,7 +96,7 @@ export function combineVerifiers(verifiers: readonly EvidenceVerifier[]): Eviden
         const part = parts[index];
         if (part === undefined) break;
         try {
-          verified.push(await verifier.verify(part, statement, registers, report));
+          verified.push(await verifier.verify(part, statement, expectation, report));
         } catch (error) {
           refused ??= error;
           // Without somebody who wants to hear of the others the first refusal is the verdict.

@@ -17,10 +17,11 @@ import type {
   EvidenceVerifier,
   MeasurementRegisters,
 } from "./evidence.ts";
+import { FRESH } from "./evidence.ts";
 import { errorOf } from "./testing/evidence.ts";
 
 const STATEMENT = new Uint8Array(32).fill(1);
-const REGISTERS = { trust: [STATEMENT], lock: [STATEMENT] };
+const EXPECTATION = { trust: [STATEMENT], lock: [FRESH], identity: "1d".repeat(32) };
 
 /** Evidence whose payload is the statement. */
 function issuerOf(variant: string, changes: Partial<EvidenceIssuer> = {}): EvidenceIssuer {
@@ -58,7 +59,7 @@ const verifier = combineVerifiers([
 ]);
 
 Deno.test("combineVerifiers() accepts all kinds over one statement, and the first gives the identity", async () => {
-  const { claims } = await verifier.verify(await issuer.issue(STATEMENT), STATEMENT, REGISTERS);
+  const { claims } = await verifier.verify(await issuer.issue(STATEMENT), STATEMENT, EXPECTATION);
   assert.deepEqual(claims, {
     ...{ variant: "tpm+snp", identity: "tpm", identities: ["tpm", "snp"], fresh: true, facts: { chip: "c" } },
     ...{ resetCount: 7, restartCount: 2 },
@@ -68,9 +69,9 @@ Deno.test("combineVerifiers() accepts all kinds over one statement, and the firs
 
 Deno.test("combineVerifiers() says that no lock is shown, or that the machine is not fresh, as its parts do", async () => {
   const noLock = combineVerifiers([verifierOf("tpm", { showsNoLock: true }), verifierOf("snp", { showsNoLock: true })]);
-  assert.equal((await noLock.verify(await issuer.issue(STATEMENT), STATEMENT, REGISTERS)).claims.showsNoLock, true);
+  assert.equal((await noLock.verify(await issuer.issue(STATEMENT), STATEMENT, EXPECTATION)).claims.showsNoLock, true);
   const locked = combineVerifiers([verifierOf("tpm"), verifierOf("snp", { fresh: false })]);
-  assert.equal((await locked.verify(await issuer.issue(STATEMENT), STATEMENT, REGISTERS)).claims.fresh, false);
+  assert.equal((await locked.verify(await issuer.issue(STATEMENT), STATEMENT, EXPECTATION)).claims.fresh, false);
 });
 
 Deno.test("attack: downgrade, evidence of fewer kinds, of others, in another order, twice, or over another statement", async () => {
@@ -93,10 +94,10 @@ Deno.test("attack: downgrade, evidence of fewer kinds, of others, in another ord
     [set({ ...tpm, payload: new Uint8Array(32) }, snp), "refused/statement"],
   ] as const;
   for (const [evidence, code] of attacks) {
-    assert.equal((await errorOf(() => verifier.verify(evidence, STATEMENT, REGISTERS))).code, code);
+    assert.equal((await errorOf(() => verifier.verify(evidence, STATEMENT, EXPECTATION))).code, code);
     const checks: EvidenceCheck[] = [];
     const report = (check: EvidenceCheck) => checks.push(check);
-    assert.equal((await errorOf(() => verifier.verify(evidence, STATEMENT, REGISTERS, report))).code, code);
+    assert.equal((await errorOf(() => verifier.verify(evidence, STATEMENT, EXPECTATION, report))).code, code);
     assert.ok(checks.some(({ passed }) => !passed));
   }
 });
@@ -108,7 +109,7 @@ Deno.test("combineVerifiers() reports the checks of every kind, also after a ref
     await issuerOf("snp").issue(STATEMENT),
   ]);
   const report = (check: EvidenceCheck) => checks.push(check);
-  await errorOf(() => verifier.verify({ variant: "tpm+snp", payload }, STATEMENT, REGISTERS, report));
+  await errorOf(() => verifier.verify({ variant: "tpm+snp", payload }, STATEMENT, EXPECTATION, report));
   assert.deepEqual(checks.map(({ check, passed }) => [check, passed]), [
     ...[["variant", true], ["form", true], ["variants", true]],
     ...[["tpm-statement", false], ["snp-statement", true]],

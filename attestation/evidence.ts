@@ -40,24 +40,32 @@ export interface EvidenceIssuer {
   /**
    * The identity that a verifier finds in its evidence, lower-case hexadecimal.
    *
-   * @param bound What stands for the machine where its evidence does not say who it is (TDX): see {@linkcode RegisterExpectation}.
+   * @param bound What stands for the machine where its evidence does not say who it is (TDX): see {@linkcode Expectation}.
    */
   ownIdentity(bound: string): Promise<string>;
 }
 
-/** What the registers of a machine must show; both are always in the evidence. */
-export interface RegisterExpectation {
-  /** PCR 12: the acceptable values, of which one must match (32 bytes each). */
+/** In place of D15: the machine is not locked. */
+export const FRESH = "fresh" as const;
+
+/**
+ * What a machine must show on a connection, said once for all kinds of evidence. Each kind derives from it what its own registers,
+ * or the values that the machine was launched with, must hold.
+ */
+export interface Expectation {
+  /** The acceptable values of D12, the digest of the configuration's trust part; 32 bytes each. */
   readonly trust: readonly Uint8Array[];
-  /** D12 itself, for what holds it without extending: HOST_DATA, MRCONFIGID. The acceptable values, 32 bytes each. */
-  readonly trustDigests?: readonly Uint8Array[];
-  /** PCR 15: the acceptable values; 32 zero bytes stand for "not locked". */
-  readonly lock: readonly Uint8Array[];
-  /** D15 itself, for what extends it otherwise than PCR 15: RTMR 3. The acceptable values; 32 zero bytes stand for "not locked". */
-  readonly lockDigests?: readonly Uint8Array[];
+  /** The acceptable locks: D15, 32 bytes, for a machine that is locked, and {@linkcode FRESH} for one that is not. */
+  readonly lock: readonly (Uint8Array | typeof FRESH)[];
   /** Who the machine is, where its evidence does not say so itself (TDX): SHA-256 of SPKI_c, which the statement binds. Lower-case hexadecimal. */
-  readonly identity?: string;
+  readonly identity: string;
 }
+
+/** The identity of a machine that is bound to nothing, as the evidence is in a file. */
+export const NO_IDENTITY: string = "00".repeat(32);
+
+/** In place of an expectation, for explanations alone: what the evidence shows of trust part and lock is taken as it is. */
+export const AS_SHOWN = "as shown" as const;
 
 /** What verified evidence says of its machine. */
 export interface EvidenceClaims {
@@ -112,16 +120,27 @@ export interface EvidenceVerifier {
    *
    * @param evidence What the peer sent.
    * @param statement A1 or A2 of this connection, 32 bytes; compared in full length.
-   * @param registers What PCR 12 and PCR 15 must hold.
+   * @param expectation What the machine must show.
    * @param report Hears every check. With it a verifier goes on after a refusal, as far as that makes sense, and throws the
    *   first one at its end; without it, at once. The verdict is the same.
    * @throws {BootstrapError} `refused/…` naming the check, with `check`, `expected` and `seen` in its details;
-   *   `malformed/…` for bytes that are no evidence.
+   *   `malformed/…` for bytes that are no evidence; `internal/expectation` for an expectation that would let anything pass.
    */
   verify(
     evidence: Evidence,
     statement: Uint8Array,
-    registers: RegisterExpectation,
+    expectation: Expectation,
+    report?: (check: EvidenceCheck) => void,
+  ): Promise<VerifiedEvidence>;
+}
+
+/** A verifier that also explains evidence of which nothing is expected. A service has no use for it. */
+export interface ExplainingVerifier extends EvidenceVerifier {
+  /** {@linkcode EvidenceVerifier.verify}; {@linkcode AS_SHOWN} leaves trust part and lock unjudged. */
+  verify(
+    evidence: Evidence,
+    statement: Uint8Array,
+    expectation: Expectation | typeof AS_SHOWN,
     report?: (check: EvidenceCheck) => void,
   ): Promise<VerifiedEvidence>;
 }

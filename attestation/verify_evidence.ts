@@ -5,7 +5,7 @@
  */
 import type { FailedCheck } from "../platform/errors.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
-import type { Evidence, EvidenceCheck, EvidenceVerifier, RegisterExpectation, VerifiedEvidence } from "./evidence.ts";
+import type { Evidence, EvidenceCheck, EvidenceVerifier, Expectation, VerifiedEvidence } from "./evidence.ts";
 
 /** More than any verifier has in practice; a peer that fails all of them learns no more from the rest. */
 const MAXIMUM_CHECKS = 64;
@@ -19,13 +19,13 @@ export async function verifyEvidence(
   verifier: Pick<EvidenceVerifier, "verify">,
   evidence: Evidence,
   statement: Uint8Array,
-  registers: RegisterExpectation,
+  expectation: Expectation,
   report?: (check: EvidenceCheck) => void,
 ): Promise<VerifiedEvidence> {
   const checks: FailedCheck[] = [];
   let verified: VerifiedEvidence;
   try {
-    verified = await verifier.verify(evidence, statement, registers, (ended) => {
+    verified = await verifier.verify(evidence, statement, expectation, (ended) => {
       report?.(ended);
       const { passed, check, expected, seen, message } = ended;
       if (!passed && checks.length < MAXIMUM_CHECKS) checks.push({ check, expected, seen, message });

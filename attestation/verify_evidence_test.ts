@@ -11,7 +11,7 @@ const FAILED = { check: "pcr-4", passed: false, expected: "00", seen: "11", mess
 function verifierWith(checks: readonly EvidenceCheck[], error?: BootstrapError): EvidenceVerifier {
   return {
     variant: "tpm",
-    verify(_evidence, _statement, _registers, report) {
+    verify(_evidence, _statement, _expectation, report) {
       for (const check of checks) report?.(check);
       return error === undefined ? Promise.resolve({ claims: CLAIMS }) : Promise.reject(error);
     },
@@ -19,7 +19,9 @@ function verifierWith(checks: readonly EvidenceCheck[], error?: BootstrapError):
 }
 
 const verify = (verifier: EvidenceVerifier) =>
-  verifyEvidence(verifier, { variant: "tpm", payload: new Uint8Array() }, new Uint8Array(32), { trust: [], lock: [] });
+  verifyEvidence(verifier, { variant: "tpm", payload: new Uint8Array() }, new Uint8Array(32), {
+    ...{ trust: [], lock: [], identity: "" },
+  });
 
 async function refused(verifier: EvidenceVerifier): Promise<BootstrapError> {
   const error = await verify(verifier).then(() => assert.fail("it was accepted"), (reason: unknown) => reason);

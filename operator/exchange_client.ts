@@ -6,7 +6,7 @@
 import { checkActivationAnswer } from "../protocol/activation.ts";
 import type { Exchange } from "../channel/exchange.ts";
 import { createChecks } from "../attestation/checks.ts";
-import type { EvidenceCheck, EvidenceClaims, EvidenceVerifier, RegisterExpectation } from "../attestation/evidence.ts";
+import type { EvidenceCheck, EvidenceClaims, EvidenceVerifier, Expectation } from "../attestation/evidence.ts";
 import { createFounding } from "../protocol/founding.ts";
 import { helloStatement, initA1, initA2 } from "../protocol/transcript.ts";
 import { verifyEvidence } from "../attestation/verify_evidence.ts";
@@ -57,14 +57,14 @@ export interface VerifiedNode {
 /**
  * Steps 1 to 3: says hello, and verifies the node completely. Nothing but the hello has been signed then.
  *
- * @param registersFor What PCR 12 and 15 must hold, by the proposed cluster ID.
+ * @param expectationFor What the node must show, by the proposed cluster ID.
  * @param report Hears every check, as that of a verifier does.
  */
 export async function verifyNode(
   exchange: InitExchange,
   operator: KeyPair,
   verifier: Pick<EvidenceVerifier, "verify">,
-  registersFor: (clusterId: Uint8Array) => Promise<RegisterExpectation>,
+  expectationFor: (clusterId: Uint8Array) => Promise<Expectation>,
   deadlines: InitClientDeadlines,
   report?: (check: EvidenceCheck) => void,
 ): Promise<VerifiedNode> {
@@ -78,7 +78,7 @@ export async function verifyNode(
   if (evidence === undefined) throw new BootstrapError("refused/evidence", "The node sent no evidence");
   const context = { binding: exchange.binding, clientNonce, serverNonce, operatorKey: operator.spki, clusterId };
   const a1 = await initA1(context);
-  const { claims, challenge } = await verifyEvidence(verifier, evidence, a1, await registersFor(clusterId), report);
+  const { claims, challenge } = await verifyEvidence(verifier, evidence, a1, await expectationFor(clusterId), report);
   if (challenge !== undefined) {
     const { credentialBlob, encryptedSecret } = challenge.message;
     await exchange.send({

@@ -20,7 +20,7 @@ import { OperationWatch } from "./_operation_watch.ts";
 import type { ClusterRecord, HeldRecord } from "./cluster_records.ts";
 import type { InitClientDeadlines, InitExchange, VerifiedNode } from "./exchange_client.ts";
 import { acknowledge, awaitResult, INIT_CLIENT_DEADLINES, requestInit, verifyNode } from "./exchange_client.ts";
-import { expectedRegisters } from "./expected_registers.ts";
+import { initExpectation } from "./expectation.ts";
 import type { OperationSettings } from "./operation_record.ts";
 import { checkRecord, clusterExists, isAgain, newRecord, operationLost, sameSettings } from "./operation_record.ts";
 
@@ -161,9 +161,9 @@ class InitOperation {
   async #verify(exchange: InitExchange): Promise<VerifiedNode> {
     const { operator, verifier, expectIdentity, onVerified, deadlines = INIT_CLIENT_DEADLINES } = this.#options;
     const recorded = this.#recorded;
-    const registers = (clusterId: Uint8Array) =>
-      expectedRegisters(this.#options, clusterId, isAgain(recorded, clusterId));
-    const node = await verifyNode(exchange, operator, verifier, registers, deadlines);
+    const expectationFor = (clusterId: Uint8Array) =>
+      initExpectation(this.#options, clusterId, isAgain(recorded, clusterId));
+    const node = await verifyNode(exchange, operator, verifier, expectationFor, deadlines);
     if (expectIdentity !== undefined && node.claims.identity !== expectIdentity) {
       throw new BootstrapError("refused/identity", "The node has another identity than expected", {
         details: { check: "identity", expected: expectIdentity, seen: node.claims.identity },

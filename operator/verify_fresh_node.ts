@@ -6,8 +6,8 @@
 import type { EvidenceCheck, EvidenceVerifier } from "../attestation/evidence.ts";
 import type { KeyPair } from "../certificate/keys.ts";
 import { dialInitServer } from "./_dial.ts";
-import type { ConfiguredTrust } from "./expected_registers.ts";
-import { expectedRegisters } from "./expected_registers.ts";
+import type { ConfiguredTrust } from "./expectation.ts";
+import { initExpectation } from "./expectation.ts";
 import type { InitClientDeadlines, VerifiedNode } from "./exchange_client.ts";
 import { INIT_CLIENT_DEADLINES, verifyNode } from "./exchange_client.ts";
 
@@ -38,6 +38,6 @@ export async function verifyFreshNode(
 ): Promise<VerifiedNode> {
   const { endpoint, operator, signal, deadlines = INIT_CLIENT_DEADLINES } = node;
   using dialled = await dialInitServer(endpoint, signal);
-  const registersFor = (clusterId: Uint8Array) => expectedRegisters(node, clusterId, false);
-  return await verifyNode(dialled.exchange, operator, verifier, registersFor, deadlines, report);
+  const expectationFor = (clusterId: Uint8Array) => initExpectation(node, clusterId, false);
+  return await verifyNode(dialled.exchange, operator, verifier, expectationFor, deadlines, report);
 }

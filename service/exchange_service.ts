@@ -15,7 +15,8 @@ import { refusal } from "../protocol/refusal.ts";
 import { checkActivationAnswer } from "../protocol/activation.ts";
 import { peerGroup } from "../channel/peer_group.ts";
 import type { Session } from "../channel/server.ts";
-import type { RegisterExpectation, VerifiedEvidence } from "../attestation/evidence.ts";
+import type { Expectation, VerifiedEvidence } from "../attestation/evidence.ts";
+import { FRESH } from "../attestation/evidence.ts";
 import { verifyEvidence } from "../attestation/verify_evidence.ts";
 import { extendedOnce, joinA1, joinA2, lockDigest, trustDigest } from "../protocol/transcript.ts";
 import type { TrustPart } from "../protocol/transcript.ts";
@@ -174,7 +175,7 @@ async function checkEvidence(
     verifier,
     signed.evidence,
     signed.a2,
-    await acceptableRegisters(trust, clusterId, signed.nodeKey),
+    await expectationOf(trust, clusterId, signed.nodeKey),
   );
   known.identity = verified.claims.identity;
   return { ...signed, ...verified };
@@ -196,25 +197,18 @@ async function verifyNode(
   return node;
 }
 
-/** PCR 12 and PCR 15 as a node of this cluster may show them; who may show that it has locked is checked afterwards. */
-async function acceptableRegisters(
+/** What a node of this cluster may show; who may show that it has locked is checked afterwards. */
+async function expectationOf(
   trust: TrustPart,
   clusterId: Uint8Array,
   nodeKey: Uint8Array,
-): Promise<RegisterExpectation> {
+): Promise<Expectation> {
   const ids = [new Uint8Array(0), clusterId];
-  const trustDigests = await Promise.all(ids.map((id) => trustDigest({ ...trust, clusterId: id })));
   return {
-    trust: await Promise.all(trustDigests.map(extendedOnce)),
-    trustDigests,
-    lock: [new Uint8Array(32), await lockedRegister(clusterId)],
-    lockDigests: [new Uint8Array(32), await lockDigest(clusterId)],
+    trust: await Promise.all(ids.map((id) => trustDigest({ ...trust, clusterId: id }))),
+    lock: [FRESH, await lockDigest(clusterId)],
     identity: hex(await sha256(nodeKey)),
   };
-}
-
-async function lockedRegister(clusterId: Uint8Array): Promise<Bytes> {
-  return await extendedOnce(await lockDigest(clusterId));
 }
 
 /** Step 5, what this identity may be here. */
@@ -247,7 +241,7 @@ async function checkPolicy(
         "pcr-15",
         `The register of the lock shows that this machine belongs to the cluster, but it is not admitted as ${role} ${nodeName}`,
         record === undefined ? hex(new Uint8Array(32)) : `${record.role} ${record.nodeName}`,
-        record === undefined ? hex(await lockedRegister(identity.clusterId)) : `${role} ${nodeName}`,
+        record === undefined ? hex(await extendedOnce(await lockDigest(identity.clusterId))) : `${role} ${nodeName}`,
         "Build the node anew from its image, or give it the name and role that it was admitted with",
       );
     }

@@ -6,7 +6,6 @@
  */
 import { PeerError } from "../../protocol/refusal.ts";
 import type { NodeRole } from "../../kubernetes/node_role.ts";
-import { hex } from "../../platform/bytes.ts";
 import { asBootstrapError, BootstrapError, errorFamily } from "../../platform/errors.ts";
 import type {
   Evidence,
@@ -14,23 +13,19 @@ import type {
   EvidenceClaims,
   EvidenceVariant,
   EvidenceVerifier,
-  RegisterExpectation,
+  Expectation,
 } from "../evidence.ts";
 import { NO_COLLATERAL } from "../collateral.ts";
 import type { Collateral } from "../collateral.ts";
 import { combinedName, encodeEvidenceSet, piecesOf } from "../combined.ts";
-import { LOCK_REGISTER, TRUST_REGISTER } from "../evidence.ts";
+import { AS_SHOWN, LOCK_REGISTER, TRUST_REGISTER } from "../evidence.ts";
 import type { EvidenceFile } from "../evidence_file.ts";
 import type { PeerKind, Policy } from "../policy/policy.ts";
 import { roleOf } from "../policy/policy.ts";
 import { createVerifier } from "../policy/policy_verifier.ts";
-import { decodePayload as decodeSnpPayload } from "../kinds/snp/payload.ts";
-import { readReport } from "../kinds/snp/report.ts";
-import { decodeTdxPayload } from "../kinds/tdx/payload.ts";
-import { readQuote } from "../kinds/tdx/quote.ts";
 import { fileStatement } from "../../protocol/transcript.ts";
 import type { VendorAnchors } from "../vendor_anchors.ts";
-import { quotedPcrs, readIn } from "./_read_evidence.ts";
+import { quotedPcrs } from "./_read_evidence.ts";
 import type { ExplainedRegister, ShownMachine } from "./explained_registers.ts";
 import { explainRegisters } from "./explained_registers.ts";
 
@@ -40,8 +35,8 @@ export interface ExplainRequest {
   readonly file: EvidenceFile;
   /** The policy. */
   readonly policy: Policy;
-  /** What PCR 12 and PCR 15 must hold; without it neither is judged. */
-  readonly registers?: RegisterExpectation;
+  /** What the machine must show of its configuration and its lock; without it neither is judged. */
+  readonly expectation?: Expectation;
   /** Evidence of a machine that is known to be good. It is believed, not verified. */
   readonly reference?: EvidenceFile;
   /** As what the machine is judged; by default as a node that asks for a ticket. */
@@ -86,8 +81,8 @@ const OWN_CHECKS: readonly string[] = [
   `pcr-${LOCK_REGISTER}`,
   "snp-host-data",
   "tdx-mrconfigid",
+  "tdx-rtmr-3",
 ];
-const ZERO_REGISTER = new Uint8Array(32);
 
 /**
  * Explains evidence.
@@ -95,11 +90,10 @@ const ZERO_REGISTER = new Uint8Array(32);
  * @throws {BootstrapError} `internal/…` for defects alone: evidence that is refused, or no evidence, is a verdict.
  */
 export async function explainEvidence(request: ExplainRequest): Promise<Explanation> {
-  const { file, policy, registers, peer = "node", collateral = NO_COLLATERAL } = request;
+  const { file, policy, expectation = AS_SHOWN, peer = "node", collateral = NO_COLLATERAL } = request;
   const evidence = chooseEvidence(file, policy.required[peer]);
   return await explain(policy, request, async (report) => {
     const verifier = createVerifier(policy, peer, collateral, request.now, request.anchors);
-    const expectation = registers ?? ownRegisters(file);
     return (await verifier.verify(evidence, await fileStatement(file.nonce), expectation, report)).claims;
   });
 }
@@ -139,7 +133,7 @@ function readablePieces(evidence: Evidence): readonly Evidence[] {
 }
 
 /** What is looked at beside the checks. */
-interface Seen extends Pick<ExplainRequest, "reference" | "registers"> {
+interface Seen extends Pick<ExplainRequest, "reference" | "expectation"> {
   readonly file: ShownMachine;
   /** Where everything is judged, and proven. */
   readonly isConnection?: true;
@@ -161,7 +155,7 @@ async function explain(
     if (!isOwn) throw refusal;
   }
   const { registers, problems } = await explainRegisters(seen.file, seen.reference, checks);
-  const isUnjudged = seen.registers === undefined && seen.isConnection !== true;
+  const isUnjudged = seen.expectation === undefined && seen.isConnection !== true;
   return {
     verdict: refusal === null ? "accepted" : "refused",
     refusal,
@@ -184,20 +178,6 @@ function chooseEvidence({ evidence }: EvidenceFile, required: readonly EvidenceV
   return chosen;
 }
 
-/** What the protocol itself wants, as the evidence shows it, for when nobody said what to expect. A TD is judged as a fresh one. */
-function ownRegisters(file: EvidenceFile): RegisterExpectation {
-  const pcrs = quotedPcrs(file);
-  const hostData = readIn(file, "snp", (payload) => readReport(decodeSnpPayload(payload).report).hostData);
-  const configId = readIn(file, "tdx", (payload) => readQuote(decodeTdxPayload(payload).quote).report.mrConfigId);
-  return {
-    trust: [pcrs[TRUST_REGISTER] ?? ZERO_REGISTER],
-    trustDigests: [hostData ?? configId?.slice(0, ZERO_REGISTER.length) ?? ZERO_REGISTER],
-    lock: [pcrs[LOCK_REGISTER] ?? ZERO_REGISTER],
-    lockDigests: [ZERO_REGISTER],
-    identity: hex(ZERO_REGISTER),
-  };
-}
-
 function explainedCheck({ passed, ...check }: EvidenceCheck, isOwn: boolean): ExplainedCheck {
   if (isOwn && OWN_CHECKS.includes(check.check)) {
     return { ...check, verdict: "not judged", expected: "nobody said what to expect" };
@@ -206,7 +186,7 @@ function explainedCheck({ passed, ...check }: EvidenceCheck, isOwn: boolean): Ex
 }
 
 /** On a connection everything is judged and proven, and there are no logs. */
-function remarksOn({ file, registers, isConnection }: Seen, problems: readonly string[]): readonly string[] {
+function remarksOn({ file, expectation, isConnection }: Seen, problems: readonly string[]): readonly string[] {
   if (isConnection) return [];
   const hasTpm = quotedPcrs(file).length > 0;
   return [
@@ -215,7 +195,7 @@ function remarksOn({ file, registers, isConnection }: Seen, problems: readonly s
         "That the quote is by the TPM of this endorsement key is proven on a connection alone, by its answer to a challenge",
       ]
       : []),
-    ...(registers === undefined
+    ...(expectation === undefined
       ? [
         "What PCR 12 and PCR 15, or HOST_DATA, MRCONFIGID and RTMR 3, must hold was not judged: --config names a configuration to judge them by",
       ]

@@ -6,6 +6,7 @@ import { writeLog, type WrittenEvent } from "../eventlog/testing/event_logs.ts";
 import { readEventLog } from "../eventlog/event_log.ts";
 import { EVENT_TYPE } from "../eventlog/event_types.ts";
 import { replay } from "../eventlog/replay.ts";
+import { FRESH, NO_IDENTITY } from "../evidence.ts";
 import type { EvidenceFile } from "../evidence_file.ts";
 import { issueEvidenceFile } from "../evidence_file.ts";
 import { readPolicy } from "../policy/policy.ts";
@@ -13,13 +14,16 @@ import { createSoftwareMachine, filled, type Lies } from "../kinds/tpm/testing/t
 import { errorOf, flipped } from "../testing/evidence.ts";
 import { NO_COLLATERAL } from "../collateral.ts";
 import { createVerifier } from "../policy/policy_verifier.ts";
-import { fileStatement } from "../../protocol/transcript.ts";
+import { extendedOnce, fileStatement } from "../../protocol/transcript.ts";
 import type { ExplainRequest } from "./explain.ts";
 import { explainConnection, explainEvidence } from "./explain.ts";
 
 const machine = await createSoftwareMachine();
 const now = () => new Date("2030-01-01");
 const zero = new Uint8Array(32);
+const D12 = filled(12);
+const expectation = { trust: [D12], lock: [FRESH], identity: NO_IDENTITY };
+const configured = { 12: await extendedOnce(D12) };
 const image = (content: string): WrittenEvent => ({
   pcr: 4,
   type: EVENT_TYPE.bootServicesApplication,
@@ -62,8 +66,7 @@ Deno.test("explainEvidence() accepts a good machine, and says what was not judge
 
 Deno.test("explainEvidence() judges PCR 12 and PCR 15 where it is told what to expect", async () => {
   const file = await fileOf(pcrsOf(good, { 12: filled(1) }), good);
-  const registers = { trust: [filled(2)], lock: [zero] };
-  const explanation = await explain({ file, registers });
+  const explanation = await explain({ file, expectation });
   assert.equal(explanation.refusal?.code, "refused/pcr-12");
   assert.deepEqual(explanation.registers.map(({ pcr, log }) => [pcr, log]), [[12, "differs"]]);
 });
@@ -133,17 +136,16 @@ Deno.test("explainEvidence() knows what systemd's boot phases add to PCR 11 afte
 });
 
 Deno.test("explainEvidence() gives the verdict of the services' verifier, for whatever byte is flipped", async () => {
-  const file = await fileOf(pcrsOf(good), good);
+  const file = await fileOf(pcrsOf(good, configured), good);
   const [evidence] = file.evidence;
   assert.ok(evidence !== undefined);
-  const registers = { trust: [zero], lock: [zero] };
   const statement = await fileStatement(file.nonce);
   for (let index = 0; index < evidence.payload.length; index += 7) {
     const changed = { variant: "tpm", payload: flipped(evidence.payload, index) };
     const { code } = await errorOf(() =>
-      createVerifier(policy, "node", NO_COLLATERAL, now).verify(changed, statement, registers)
+      createVerifier(policy, "node", NO_COLLATERAL, now).verify(changed, statement, expectation)
     );
-    const explanation = await explain({ file: { ...file, evidence: [changed] }, registers });
+    const explanation = await explain({ file: { ...file, evidence: [changed] }, expectation });
     assert.deepEqual([explanation.verdict, explanation.refusal?.code], ["refused", code]);
   }
 });
@@ -158,12 +160,11 @@ Deno.test("explainEvidence() refuses another kind of evidence, another nonce, an
 
 Deno.test("explainConnection() judges and proves everything, and has no log to explain a PCR by", async () => {
   const statement = filled(9);
-  const registers = { trust: [zero], lock: [zero] };
   const on = (log: Uint8Array, lies: Lies = {}) => {
     const verifier = createVerifier(policy, "init", NO_COLLATERAL, now);
     return explainConnection(policy, verifier, async (judging, report) => {
-      const evidence = await machine.issue(statement, pcrsOf(log), lies);
-      const { claims } = await judging.verify(evidence, statement, registers, report);
+      const evidence = await machine.issue(statement, pcrsOf(log, configured), lies);
+      const { claims } = await judging.verify(evidence, statement, expectation, report);
       report({ check: "activation", passed: true, expected: "", seen: "", message: "" });
       return claims;
     });
@@ -191,7 +192,7 @@ Deno.test("explainConnection() is no verdict where the other side refuses, or is
   }
   const unreadable = await explainConnection(policy, verifier, async (judging, report) => {
     const evidence = { variant: "tpm+snp", payload: filled(1) };
-    return (await judging.verify(evidence, zero, { trust: [zero], lock: [zero] }, report)).claims;
+    return (await judging.verify(evidence, zero, expectation, report)).claims;
   });
   assert.equal(unreadable.refusal?.code, "refused/variant");
 });

@@ -1,4 +1,5 @@
 /** Policies made from evidence of confidential VMs: of software that lies as told, and of real processors. */
+import { FRESH, NO_IDENTITY } from "../evidence.ts";
 import assert from "node:assert/strict";
 import { parse } from "yaml";
 import { concat, fromHex, fromUtf8, hex } from "../../platform/bytes.ts";
@@ -195,17 +196,12 @@ Deno.test("makePolicy() makes one policy of two kinds of evidence, and none of d
 Deno.test("makePolicyOf() makes a policy of a node's evidence, which the node satisfies on that connection or there is none", async () => {
   const statement = filled(32, 0x5a);
   const zero = filled(32, 0);
-  const registers = {
-    trust: [filled(32, 4)],
-    lock: [filled(32, 4)],
-    trustDigests: [snp.HOST_DATA],
-    lockDigests: [zero],
-  };
+  const expectation = { trust: [snp.HOST_DATA], lock: [FRESH], identity: NO_IDENTITY };
   const pieces = [await ofTpm(statement), await ofSnp()(statement)];
   const evidence = { variant: "tpm+snp", payload: encodeEvidenceSet(pieces) };
   const claims: (EvidenceClaims | undefined)[] = [];
   const ask = (over: Uint8Array): Parameters<typeof makePolicyOf>[3] => async (verifier) => {
-    const verified = await verifier.verify(evidence, over, registers);
+    const verified = await verifier.verify(evidence, over, expectation);
     assert.ok(verified.challenge !== undefined);
     claims.push(verified.claims);
   };

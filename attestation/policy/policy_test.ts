@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { FRESH, NO_IDENTITY } from "../evidence.ts";
 import { hex } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { NO_COLLATERAL } from "../collateral.ts";
@@ -189,7 +190,7 @@ Deno.test("createVerifier() refuses identities that are banned", async () => {
     verifier.verify(
       { variant: "none", payload: new Uint8Array(32).fill(byte) },
       new Uint8Array(32),
-      { trust: [new Uint8Array(32)], lock: [new Uint8Array(32)] },
+      { trust: [new Uint8Array(32)], lock: [FRESH], identity: NO_IDENTITY },
     );
   assert.equal((await verify(0xbb)).claims.identity, b);
   await assert.rejects(verify(0xaa), { code: "refused/identity-banned" });

@@ -7,7 +7,7 @@ import { BootstrapError } from "../../platform/errors.ts";
 import { createChecks } from "../checks.ts";
 import type { Collateral } from "../collateral.ts";
 import { combineVerifiers } from "../combined.ts";
-import type { EvidenceClaims, EvidenceVariant, EvidenceVerifier } from "../evidence.ts";
+import type { EvidenceClaims, EvidenceVariant, ExplainingVerifier } from "../evidence.ts";
 import { createInsecureVerifier } from "../kinds/none/verifier.ts";
 import type { PeerKind, Policy } from "./policy.ts";
 import { createSnpVerifier } from "../kinds/snp/verifier.ts";
@@ -32,13 +32,13 @@ export function createVerifier(
   collateral: Collateral,
   now: () => Date,
   anchors: VendorAnchors = {},
-): EvidenceVerifier {
+): ExplainingVerifier {
   const verifiers = policy.required[peer].map((variant) => verifierOf(policy, variant, collateral, now, anchors));
   const verifier = combineVerifiers(verifiers);
   return {
     variant: verifier.variant,
-    async verify(evidence, statement, registers, report) {
-      const verified = await verifier.verify(evidence, statement, registers, report);
+    async verify(evidence, statement, expectation, report) {
+      const verified = await verifier.verify(evidence, statement, expectation, report);
       const checks = createChecks(report);
       const banned = identitiesOf(verified.claims).find((identity) => policy.bannedIdentities.has(identity));
       const state = banned === undefined ? "not banned" : "banned";
@@ -55,7 +55,7 @@ function verifierOf(
   collateral: Collateral,
   now: () => Date,
   { amd, intel }: VendorAnchors,
-): EvidenceVerifier {
+): ExplainingVerifier {
   if (variant === "none") return createInsecureVerifier();
   if (variant === "tpm" && tpm !== undefined) return createTpmVerifier(tpm, now);
   if (variant === "snp" && snp !== undefined) return createSnpVerifier(snp, collateral, now, amd);

@@ -23,7 +23,7 @@ import { explanationJson, explanationText } from "./_explanation.ts";
 import type { CliContext, OutputForm } from "../context.ts";
 import type { FreshNodeOptions } from "../fresh_node_options.ts";
 import { printResult } from "../output.ts";
-import { registersOf } from "./policy_registers.ts";
+import { expectationOf } from "./policy_registers.ts";
 
 /** The options of `policy explain`. */
 export interface PolicyExplainOptions {
@@ -129,11 +129,11 @@ async function explainFile(options: PolicyExplainOptions, context: CliContext): 
   const file = await readEvidence(evidenceFile);
   const policy = readPolicy(await readText(policyFile), policyFile);
   const reference = referenceFile === undefined ? undefined : await readEvidence(referenceFile);
-  const registers = configurationFile === undefined ? undefined : await registersOf(configurationFile);
+  const expectation = configurationFile === undefined ? undefined : await expectationOf(configurationFile);
   return await explainEvidence({
     file,
     policy,
-    ...present("registers", registers),
+    ...present("expectation", expectation),
     ...present("reference", reference),
     collateral: collateralOf(
       { collateral: options.isOnline ? policy.collateral : withoutCache(policy) },

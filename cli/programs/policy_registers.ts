@@ -3,10 +3,11 @@
  *
  * @module
  */
-import type { RegisterExpectation } from "../../attestation/evidence.ts";
+import type { Expectation } from "../../attestation/evidence.ts";
+import { FRESH, NO_IDENTITY } from "../../attestation/evidence.ts";
 import type { LaunchValues } from "../../attestation/launch_values.ts";
 import { launchValues } from "../../attestation/launch_values.ts";
-import { extendedOnce, lockDigest } from "../../protocol/transcript.ts";
+import { lockDigest, trustDigest } from "../../protocol/transcript.ts";
 import type { TrustPart } from "../../protocol/transcript.ts";
 import { clusterIdText } from "../../certificate/cluster_id.ts";
 import { readNodeConfiguration } from "../../node/configuration.ts";
@@ -18,7 +19,6 @@ import { printResult } from "../output.ts";
 import type { CliContext, OutputForm } from "../context.ts";
 
 const NAME_WIDTH = 12;
-const ZERO_REGISTER = new Uint8Array(32);
 
 /** The options of `policy registers`. */
 export interface PolicyRegistersOptions {
@@ -55,16 +55,17 @@ export async function policyRegisters(
  *
  * @param file The configuration's path.
  */
-export async function registersOf(file: string): Promise<RegisterExpectation> {
+export async function expectationOf(file: string): Promise<Expectation> {
   const trust = await trustOf(file);
-  const { unknown, known } = await valuesOf(trust);
-  const values = [unknown, ...(known === undefined ? [] : [known])];
-  const lockDigests = known === undefined ? [] : [await lockDigest(trust.clusterId)];
+  const isKnown = trust.clusterId.length > 0;
   return {
-    trust: values.map(({ pcr12 }) => pcr12),
-    trustDigests: values.map(({ hostData }) => hostData),
-    lock: [ZERO_REGISTER, ...await Promise.all(lockDigests.map(extendedOnce))],
-    lockDigests: [ZERO_REGISTER, ...lockDigests],
+    trust: [
+      await trustDigest({ ...trust, clusterId: new Uint8Array() }),
+      ...(isKnown ? [await trustDigest(trust)] : []),
+    ],
+    lock: [FRESH, ...(isKnown ? [await lockDigest(trust.clusterId)] : [])],
+    // A file is over no connection and no key, so that nothing in it can be bound to a machine's key.
+    identity: NO_IDENTITY,
   };
 }
 

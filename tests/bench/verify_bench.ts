@@ -1,5 +1,6 @@
-import { extendedOnce, lockDigest, trustDigest } from "../../protocol/transcript.ts";
-import type { RegisterExpectation } from "../../attestation/evidence.ts";
+import { lockDigest, trustDigest } from "../../protocol/transcript.ts";
+import type { Expectation } from "../../attestation/evidence.ts";
+import { FRESH } from "../../attestation/evidence.ts";
 import { measureTrust } from "../../nodelock/measure.ts";
 import { hex } from "../../platform/bytes.ts";
 import { VARIANTS } from "../integration/attacks/variants.ts";
@@ -14,14 +15,14 @@ export async function benchVerify(): Promise<PairedTimes[]> {
   const keys = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"]);
   const algorithm = { name: "ECDSA", hash: "SHA-256" };
   const signature = await crypto.subtle.sign(algorithm, keys.privateKey, STATEMENT);
-  const registers = await expectedRegisters();
+  const expectation = await expectationOfMachines();
   const measured: PairedTimes[] = [];
   for (const variant of Object.values(VARIANTS)) {
     await using machine = await variant.start();
     await measureTrust(machine.issuer, TRUST);
     const evidence = await machine.issuer.issue(STATEMENT);
     const verifier = variant.verifierFor(machine);
-    const verify = () => verifier.verify(evidence, STATEMENT, registers);
+    const verify = () => verifier.verify(evidence, STATEMENT, expectation);
     await verify();
     measured.push(
       await measurePair({
@@ -37,14 +38,7 @@ export async function benchVerify(): Promise<PairedTimes[]> {
   return measured;
 }
 
-async function expectedRegisters(): Promise<RegisterExpectation> {
-  const [trust, locked] = [await trustDigest(TRUST), await lockDigest(new Uint8Array(32))];
+async function expectationOfMachines(): Promise<Expectation> {
   const zero = new Uint8Array(32);
-  return {
-    trust: [await extendedOnce(trust)],
-    trustDigests: [trust],
-    lock: [zero, await extendedOnce(locked)],
-    lockDigests: [zero, locked],
-    identity: hex(zero),
-  };
+  return { trust: [await trustDigest(TRUST)], lock: [FRESH, await lockDigest(zero)], identity: hex(zero) };
 }

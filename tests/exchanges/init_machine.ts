@@ -4,6 +4,7 @@
  * @module
  */
 import { refusal } from "../../protocol/refusal.ts";
+import { extendedOnce } from "../../protocol/transcript.ts";
 import type {
   ActivationChallenge,
   Evidence,
@@ -11,7 +12,7 @@ import type {
   EvidenceVerifier,
   MeasurementRegisters,
 } from "../../attestation/evidence.ts";
-import { LOCK_REGISTER, TRUST_REGISTER } from "../../attestation/evidence.ts";
+import { FRESH, LOCK_REGISTER, TRUST_REGISTER } from "../../attestation/evidence.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { concat, copyOf, equalBytes, hex, isZero, randomBytes, sha256 } from "../../platform/bytes.ts";
 
@@ -59,21 +60,25 @@ export class ShownMachine implements EvidenceIssuer, MeasurementRegisters {
 /** Believes a {@linkcode ShownMachine}, and holds it to what is expected of its registers. */
 export const shownVerifier: EvidenceVerifier = {
   variant: "tpm",
-  async verify({ variant, payload }, statement, registers) {
+  async verify({ variant, payload }, statement, expectation) {
     if (variant !== "tpm") throw refusal("variant", "The evidence is of another variant", "tpm", variant);
     const part = (index: number) => payload.subarray(LENGTH * index, LENGTH * (index + 1));
     const [seen, identity, trust, lock] = [part(0), part(1), part(2), part(3)];
     if (!equalBytes(seen, statement)) {
       throw refusal("statement", "The evidence is of another connection", hex(statement), hex(seen));
     }
-    for (const [index, value, allowed] of [[12, trust, registers.trust], [15, lock, registers.lock]] as const) {
+    const allowedTrust = await Promise.all(expectation.trust.map(extendedOnce));
+    const allowedLocks = await Promise.all(
+      expectation.lock.map((digest) => digest === FRESH ? new Uint8Array(LENGTH) : extendedOnce(digest)),
+    );
+    for (const [index, value, allowed] of [[12, trust, allowedTrust], [15, lock, allowedLocks]] as const) {
       if (allowed.some((one) => equalBytes(one, value))) continue;
       throw refusal(`pcr-${index}`, `PCR ${index} differs`, allowed.map(hex).join(), hex(value));
     }
     const secret = randomBytes(LENGTH);
-    return await Promise.resolve({
+    return {
       claims: { variant: "tpm", identity: hex(identity), fresh: isZero(lock), resetCount: payload[4 * LENGTH] ?? 0 },
       challenge: { message: { credentialBlob: secret, encryptedSecret: new Uint8Array() }, secret },
-    });
+    };
   },
 };

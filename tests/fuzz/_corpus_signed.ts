@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { extendedOnce } from "../../protocol/transcript.ts";
 import { createSoftwareAmd, NOW as SNP_NOW, STATEMENT } from "../../attestation/kinds/snp/testing/snp.ts";
 import { encodeTdxPayload } from "../../attestation/kinds/tdx/payload.ts";
 import { padded } from "../../attestation/kinds/tdx/rtmr.ts";
@@ -82,8 +83,7 @@ async function clusterFiles(): Promise<CorpusFiles> {
 async function tpmFiles(): Promise<CorpusFiles> {
   const issuer = await authority(0x0d, "ek-issuer");
   const pcrs = Array.from({ length: 16 }, (_, pcr) => pcr === 4 ? filled(32, 4) : filled(32, 0));
-  // ext(D12) of the verifier; the target expects this value as it is.
-  pcrs[12] = TRUST_DIGEST;
+  pcrs[12] = await extendedOnce(TRUST_DIGEST);
   const [known, issued] = [await createSoftwareMachine(), await createSoftwareMachine()];
   const certificate = await mintCertificate({
     subject: [{ oid: ATTRIBUTE.organization, value: "Example" }],

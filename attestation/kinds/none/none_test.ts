@@ -1,25 +1,26 @@
 import assert from "node:assert/strict";
 import { hex } from "../../../platform/bytes.ts";
+import { FRESH, NO_IDENTITY } from "../../evidence.ts";
 import { createInsecureIdentity, createInsecureIssuer } from "./issuer.ts";
 import { createInsecureVerifier } from "./verifier.ts";
 
-const registers = { trust: [new Uint8Array(32)], lock: [new Uint8Array(32)] };
+const expectation = { trust: [new Uint8Array(32)], lock: [FRESH], identity: NO_IDENTITY };
 const statement = new Uint8Array(32);
 
 Deno.test("createInsecureVerifier() takes the payload of createInsecureIssuer() for the identity", async () => {
   const identity = createInsecureIdentity();
   const evidence = await createInsecureIssuer(identity).issue(statement);
-  const { claims, challenge } = await createInsecureVerifier().verify(evidence, statement, registers);
+  const { claims, challenge } = await createInsecureVerifier().verify(evidence, statement, expectation);
   assert.deepEqual(claims, { variant: "none", identity: hex(identity), fresh: true });
   assert.equal(challenge, undefined);
 });
 
 Deno.test("createInsecureVerifier() refuses other variants and other lengths", async () => {
   const verifier = createInsecureVerifier();
-  const tpm = verifier.verify({ variant: "tpm", payload: new Uint8Array(32) }, statement, registers);
+  const tpm = verifier.verify({ variant: "tpm", payload: new Uint8Array(32) }, statement, expectation);
   await assert.rejects(tpm, { code: "refused/variant" });
   for (const length of [0, 31, 33]) {
-    const verdict = verifier.verify({ variant: "none", payload: new Uint8Array(length) }, statement, registers);
+    const verdict = verifier.verify({ variant: "none", payload: new Uint8Array(length) }, statement, expectation);
     await assert.rejects(verdict, { code: "malformed/evidence" });
   }
 });

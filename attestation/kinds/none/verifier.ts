@@ -1,7 +1,7 @@
 import { refusal } from "../../../protocol/refusal.ts";
 import { hex } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
-import type { EvidenceVerifier } from "../../evidence.ts";
+import type { ExplainingVerifier } from "../../evidence.ts";
 import { INSECURE_IDENTITY_BYTES } from "./issuer.ts";
 
 /**
@@ -10,7 +10,7 @@ import { INSECURE_IDENTITY_BYTES } from "./issuer.ts";
  * Its `verify` throws `refused/variant` for evidence of another variant and `malformed/evidence` for a payload that is not 32
  * bytes; it looks at nothing else.
  */
-export function createInsecureVerifier(): EvidenceVerifier {
+export function createInsecureVerifier(): ExplainingVerifier {
   return {
     variant: "none",
     verify({ variant, payload }) {

@@ -9,6 +9,7 @@ import { verifyWith } from "../../../certificate/public_key.ts";
 import { concat, hex, isZero } from "../../../platform/bytes.ts";
 import type { Checks } from "../../checks.ts";
 import type { Collateral } from "../../collateral.ts";
+import { AS_SHOWN } from "../../evidence.ts";
 import type { AmdAnchor } from "./amd_roots.ts";
 import { checkVekChain, findCollateral, type VekChain, type VekKind } from "./chain.ts";
 import type { SnpPayload } from "./payload.ts";
@@ -32,7 +33,7 @@ export interface SnpExpectation {
   /** A1 or A2, 32 bytes; the report data must be this and 32 zeros. */
   readonly statement: Uint8Array;
   /** D12: acceptable values of HOST_DATA, 32 bytes each. */
-  readonly hostData: readonly Uint8Array[];
+  readonly hostData: readonly Uint8Array[] | typeof AS_SHOWN;
   /** The policy. */
   readonly policy: SnpPolicy;
   /** Where to look for what did not come with the evidence. */
@@ -179,7 +180,8 @@ function checkLaunch(report: SnpReport, { statement, hostData, policy }: SnpExpe
   const otherImage = "The VM was launched from another image";
   checks.expectOneOf("snp-measurement", hex(report.measurement), measurements.map(hex), otherImage);
   const otherTrust = "HOST_DATA is not the digest of the configuration's trust part";
-  checks.expectOneOf("snp-host-data", hex(report.hostData), hostData.map(hex), otherTrust);
+  const allowed = hostData === AS_SHOWN ? [report.hostData] : hostData;
+  checks.expectOneOf("snp-host-data", hex(report.hostData), allowed.map(hex), otherTrust);
   const wanted = concat(statement, new Uint8Array(REPORT_DATA_BYTES - statement.length));
   checks.expect("snp-report-data", hex(report.reportData), hex(wanted), "The report was made for another connection");
 }

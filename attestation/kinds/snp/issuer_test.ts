@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { FRESH, NO_IDENTITY } from "../../evidence.ts";
 import type { Bytes } from "../../../platform/bytes.ts";
 import { fromHex, hex } from "../../../platform/bytes.ts";
 import { writePem } from "../../../certificate/pem.ts";
@@ -45,8 +46,8 @@ Deno.test("createSnpIssuer() makes evidence that the verifier accepts, with the 
     const issuer = issuerOf({}, certificateTableOf({ [vcekGuid]: form(vek), [askGuid]: form(ask), [crlGuid]: crl }));
     const evidence = await issuer.issue(STATEMENT);
     const verifier = createSnpVerifier(policyFor(), collateralOf({}), () => NOW, amd.anchors);
-    const registers = { trust: [zero], trustDigests: [HOST_DATA], lock: [zero] };
-    const { claims } = await verifier.verify(evidence, STATEMENT, registers);
+    const expectation = { trust: [HOST_DATA], lock: [FRESH], identity: NO_IDENTITY };
+    const { claims } = await verifier.verify(evidence, STATEMENT, expectation);
     assert.equal(claims.identity, await issuer.ownIdentity(""));
   }
 });
@@ -105,7 +106,7 @@ oracleTest(
     const verdict = verifier.verify(
       evidence,
       statement,
-      { trust: [zero], trustDigests: [zero], lock: [zero] },
+      { trust: [zero], lock: [FRESH], identity: NO_IDENTITY },
       (check) => {
         if (!check.passed) heard.push(check.check);
       },

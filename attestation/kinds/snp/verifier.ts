@@ -4,24 +4,23 @@
  * @module
  */
 import { hex } from "../../../platform/bytes.ts";
-import { BootstrapError } from "../../../platform/errors.ts";
 import type { Checks } from "../../checks.ts";
 import { createChecks } from "../../checks.ts";
 import type { Collateral } from "../../collateral.ts";
-import type { EvidenceClaims, EvidenceVerifier, RegisterExpectation } from "../../evidence.ts";
+import type { EvidenceClaims, ExplainingVerifier } from "../../evidence.ts";
+import { AS_SHOWN } from "../../evidence.ts";
+import { checkExpectation } from "../../expectation.ts";
 import { amdAnchors } from "./amd_roots.ts";
 import { appraise, type SnpExpectation } from "./appraisal.ts";
 import { checkRevocation } from "./chain.ts";
 import { decodePayload } from "./payload.ts";
 import type { SnpPolicy } from "./policy.ts";
 
-const DIGEST_BYTES = 32;
-
 /**
  * A verifier of SEV-SNP evidence.
  *
- * HOST_DATA stands for PCR 12, so that it wants the registers' `trustDigests`. There is no register for the lock: `lock` is
- * not looked at, and the claims say `showsNoLock`. The identity is REPORT_ID, which a VM has until it ends.
+ * HOST_DATA is D12. There is no register for the lock: `lock` is not looked at, and the claims say `showsNoLock`. The identity is
+ * REPORT_ID, which a VM has until it ends.
  *
  * Its `verify` throws `refused/variant`; `refused/snp-…` with the check's name: `signature-algorithm`, `signing-key`,
  * `collateral`, `certificate-…` and `authority-…` of the chain, `critical-extension`, `report-signature`, `product`,
@@ -40,13 +39,14 @@ export function createSnpVerifier(
   collateral: Collateral,
   now: () => Date,
   anchors: SnpExpectation["anchors"] = amdAnchors(),
-): EvidenceVerifier {
+): ExplainingVerifier {
   return {
     variant: "snp",
-    async verify({ variant, payload }, statement, registers, report) {
-      const hostData = hostDataOf(statement, registers);
+    async verify({ variant, payload }, statement, expectation, report) {
+      checkExpectation(statement, expectation);
       const checks = createChecks(report);
       checks.expect("variant", variant, "snp", "The evidence is of another variant");
+      const hostData = expectation === AS_SHOWN ? AS_SHOWN : expectation.trust;
       const expected = { statement, hostData, policy, collateral, anchors, now: now() };
       return { claims: await verifySnp(payload, expected, checks) };
     },
@@ -73,12 +73,4 @@ export async function verifySnp(
   await checks.run("snp-revocation", list, () => checkRevocation(chain, evidence.crl, collateral, now));
   checks.end();
   return { variant: "snp", identity: hex(report.reportId), fresh: true, showsNoLock: true, isEphemeral: true, facts };
-}
-
-/** A caller that forgets what to expect would accept anything: that is a defect, not the peer's fault. */
-function hostDataOf(statement: Uint8Array, { trustDigests = [] }: RegisterExpectation): readonly Uint8Array[] {
-  const isUsable = trustDigests.length > 0 && trustDigests.every((digest) => digest.length === DIGEST_BYTES);
-  if (statement.length === DIGEST_BYTES && isUsable) return trustDigests;
-  const message = "SNP evidence is verified against 32-byte statements and digests of the trust part only";
-  throw new BootstrapError("internal/expectation", message);
 }

@@ -3,7 +3,8 @@ import fc from "fast-check";
 import type { Bytes } from "../../../platform/bytes.ts";
 import { concat, fromHex, hex } from "../../../platform/bytes.ts";
 import type { Collateral } from "../../collateral.ts";
-import type { EvidenceCheck, RegisterExpectation } from "../../evidence.ts";
+import type { EvidenceCheck, Expectation } from "../../evidence.ts";
+import { FRESH } from "../../evidence.ts";
 import { errorOf, flipped } from "../../testing/evidence.ts";
 import type { SnpPolicy } from "./policy.ts";
 import { REPORT_BYTES } from "./report.ts";
@@ -26,7 +27,7 @@ import {
 import { createSnpVerifier } from "./verifier.ts";
 
 const zero = new Uint8Array(32);
-const registers: RegisterExpectation = { trust: [zero], trustDigests: [HOST_DATA], lock: [zero] };
+const expectation: Expectation = { trust: [HOST_DATA], lock: [FRESH], identity: "1d".repeat(32) };
 const amd = await createSoftwareAmd();
 const other = await createSoftwareAmd();
 const collateral = await amd.collateral();
@@ -42,7 +43,7 @@ function verifierFor(
 
 async function codeOf(lies: Lies, policy?: SnpPolicy, where?: Collateral, now?: Date): Promise<string> {
   const evidence = await amd.evidence(lies);
-  const error = await errorOf(() => verifierFor(amd, policy, where, now).verify(evidence, STATEMENT, registers));
+  const error = await errorOf(() => verifierFor(amd, policy, where, now).verify(evidence, STATEMENT, expectation));
   if (error.code.startsWith("refused/")) {
     assert.ok(error.details["check"] && error.details["expected"] !== undefined && error.details["seen"], error.code);
   }
@@ -50,7 +51,7 @@ async function codeOf(lies: Lies, policy?: SnpPolicy, where?: Collateral, now?: 
 }
 
 Deno.test("createSnpVerifier() says what good evidence proves", async () => {
-  const { claims, challenge } = await verifierFor().verify(await amd.evidence(), STATEMENT, registers);
+  const { claims, challenge } = await verifierFor().verify(await amd.evidence(), STATEMENT, expectation);
   assert.equal(challenge, undefined);
   const { facts, ...rest } = claims;
   assert.deepEqual(rest, {
@@ -68,7 +69,7 @@ Deno.test("createSnpVerifier() says what good evidence proves", async () => {
 Deno.test("createSnpVerifier() reports each check when somebody listens, and goes on after a refusal", async () => {
   const evidence = await amd.evidence({ report: { 0x30: Uint8Array.of(1), 0x90: new Uint8Array(48) } });
   const heard: EvidenceCheck[] = [];
-  const verdict = verifierFor().verify(evidence, STATEMENT, registers, (check) => heard.push(check));
+  const verdict = verifierFor().verify(evidence, STATEMENT, expectation, (check) => heard.push(check));
   await assert.rejects(verdict, { code: "refused/snp-vmpl" });
   assert.deepEqual(heard.filter(({ passed }) => !passed).map(({ check }) => check), ["snp-vmpl", "snp-measurement"]);
   assert.equal(heard.at(-1)?.check, "snp-revocation");
@@ -82,12 +83,12 @@ for (const [product, kind] of [["turin", "vcek"], ["genoa", "vcek"], ["milan", "
     for (const version of [2, 3, 4, 5]) {
       const processor = version < 3 ? {} : { 0x188: Uint8Array.of(product === "turin" ? 0x1a : 0x19, model, 1) };
       const report = { 0x00: Uint8Array.of(version), ...processor };
-      const { claims } = await verifier.verify(await one.evidence({ report }), STATEMENT, registers);
+      const { claims } = await verifier.verify(await one.evidence({ report }), STATEMENT, expectation);
       assert.equal(claims.facts?.["product"], product);
     }
     const otherLine = { 0x00: Uint8Array.of(3), 0x188: Uint8Array.of(0x19, 0x21) };
     const error = await errorOf(async () =>
-      verifier.verify(await one.evidence({ report: otherLine }), STATEMENT, registers)
+      verifier.verify(await one.evidence({ report: otherLine }), STATEMENT, expectation)
     );
     assert.equal(error.code, "refused/snp-processor");
   });
@@ -210,7 +211,7 @@ Deno.test("createSnpVerifier() accepts a lagging TCB, and keys, where the policy
   const [idKey, authorKey] = [new Uint8Array(48).fill(2), new Uint8Array(48).fill(3)];
   const report = { 0x38: tcb(7, 206), 0xe0: idKey, 0x110: authorKey, 0x48: Uint8Array.of(1) };
   const policy = { ...policyFor(), allowsLaggingTcb: true, idKeys: [idKey], authorKeys: [authorKey] };
-  await verifierFor(amd, policy).verify(await amd.evidence({ report }), STATEMENT, registers);
+  await verifierFor(amd, policy).verify(await amd.evidence({ report }), STATEMENT, expectation);
   // A digest that no author key stands for is not one.
   assert.equal(await codeOf({ report: { ...report, 0x48: Uint8Array.of(0) } }, policy), "refused/snp-author-key");
 });
@@ -219,7 +220,7 @@ Deno.test("createSnpVerifier() refuses a VLEK of a cloud that is not let in", as
   const cloud = await createSoftwareAmd("milan", "vlek");
   const policy = { ...policyFor("milan", "vlek"), providers: ["another"] };
   const verifier = verifierFor(cloud, policy, await cloud.collateral());
-  const error = await errorOf(async () => verifier.verify(await cloud.evidence(), STATEMENT, registers));
+  const error = await errorOf(async () => verifier.verify(await cloud.evidence(), STATEMENT, expectation));
   assert.equal(error.code, "refused/snp-provider");
 });
 
@@ -227,24 +228,27 @@ Deno.test("createSnpVerifier() refuses the evidence of Turin with a TCB in the f
   const turin = await createSoftwareAmd("turin");
   const verifier = verifierFor(turin, policyFor("turin"), await turin.collateral());
   const evidence = await turin.evidence({ report: { 0x180: MILAN_TCB } });
-  assert.equal((await errorOf(() => verifier.verify(evidence, STATEMENT, registers))).code, "malformed/snp-tcb");
+  assert.equal((await errorOf(() => verifier.verify(evidence, STATEMENT, expectation))).code, "malformed/snp-tcb");
   const noFmc = await turin.evidence({ report: { 0x180: TURIN_TCB.with(0, 0) } });
-  assert.equal((await errorOf(() => verifier.verify(noFmc, STATEMENT, registers))).code, "refused/snp-certificate-tcb");
+  assert.equal(
+    (await errorOf(() => verifier.verify(noFmc, STATEMENT, expectation))).code,
+    "refused/snp-certificate-tcb",
+  );
 });
 
 Deno.test("createSnpVerifier() takes the authority and the revocation list of the evidence", async () => {
   const authority = amd.anchors[0]?.authorities.vcek.der;
   assert.ok(authority !== undefined);
   const evidence = await amd.evidence({ authority, crl: await amd.crl() });
-  await verifierFor(amd, policyFor(), collateralOf({})).verify(evidence, STATEMENT, registers);
+  await verifierFor(amd, policyFor(), collateralOf({})).verify(evidence, STATEMENT, expectation);
 });
 
 Deno.test("createSnpVerifier() finds the certificate of the chip and the TCB among its own", async () => {
   const name = `amd-vcek-${hex(chipIdOf("milan"))}-${hex(MILAN_TCB)}.der`;
   const files = { [name]: await amd.vek(), "amd-milan-vcek.crl": await amd.crl() };
   const evidence = await amd.evidence({ vekDer: new Uint8Array() });
-  await verifierFor(amd, policyFor(), collateralOf(files)).verify(evidence, STATEMENT, registers);
-  const error = await errorOf(() => verifierFor().verify(evidence, STATEMENT, registers));
+  await verifierFor(amd, policyFor(), collateralOf(files)).verify(evidence, STATEMENT, expectation);
+  const error = await errorOf(() => verifierFor().verify(evidence, STATEMENT, expectation));
   assert.equal(error.code, "refused/snp-collateral");
   assert.equal(error.details["expected"], name);
 });
@@ -272,7 +276,7 @@ for (const [what, list, code] of LISTS) {
     const bytes = await list();
     const where = collateralOf(bytes === undefined ? {} : { [FILE]: bytes });
     const evidence = await amd.evidence();
-    const verdict = () => verifierFor(amd, policyFor(), where).verify(evidence, STATEMENT, registers);
+    const verdict = () => verifierFor(amd, policyFor(), where).verify(evidence, STATEMENT, expectation);
     const error = await errorOf(verdict);
     assert.equal(error.code, code);
     assert.match(error.message, /amd-milan-vcek\.crl/);
@@ -290,21 +294,23 @@ Deno.test("createSnpVerifier() refuses other variants, other roots, and a caller
   const code = async (task: () => Promise<unknown>) => (await errorOf(task)).code;
   const verifier = verifierFor();
   assert.equal(
-    await code(() => verifier.verify({ ...evidence, variant: "tpm" }, STATEMENT, registers)),
+    await code(() => verifier.verify({ ...evidence, variant: "tpm" }, STATEMENT, expectation)),
     "refused/variant",
   );
   assert.equal(
-    await code(() => verifierFor(other).verify(evidence, STATEMENT, registers)),
+    await code(() => verifierFor(other).verify(evidence, STATEMENT, expectation)),
     "refused/snp-certificate-signature",
   );
   const real = createSnpVerifier(policyFor(), collateral, () => NOW);
-  assert.equal(await code(() => real.verify(evidence, STATEMENT, registers)), "refused/snp-certificate-signature");
-  const expectations: readonly [Bytes, RegisterExpectation][] = [
-    [new Uint8Array(), registers],
-    [new Uint8Array(64), registers],
-    [STATEMENT, { trust: [zero], lock: [zero] }],
-    [STATEMENT, { ...registers, trustDigests: [] }],
-    [STATEMENT, { ...registers, trustDigests: [new Uint8Array(0)] }],
+  assert.equal(await code(() => real.verify(evidence, STATEMENT, expectation)), "refused/snp-certificate-signature");
+  const expectations: readonly [Bytes, Expectation][] = [
+    [new Uint8Array(), expectation],
+    [new Uint8Array(64), expectation],
+    [STATEMENT, { ...expectation, trust: [] }],
+    [STATEMENT, { ...expectation, trust: [new Uint8Array(0)] }],
+    [STATEMENT, { ...expectation, lock: [] }],
+    [STATEMENT, { ...expectation, lock: [FRESH, new Uint8Array(31)] }],
+    [STATEMENT, { ...expectation, identity: "" }],
   ];
   for (const [statement, expected] of expectations) {
     assert.equal(await code(() => verifier.verify(evidence, statement, expected)), "internal/expectation");
@@ -318,11 +324,11 @@ Deno.test("createSnpVerifier() refuses evidence whenever one byte of it is flipp
     crl: await amd.crl(),
   });
   const verifier = verifierFor(amd, policyFor(), collateralOf({}));
-  await verifier.verify(evidence, STATEMENT, registers);
+  await verifier.verify(evidence, STATEMENT, expectation);
   const families = new Map<string, number>();
   for (let index = 0; index < evidence.payload.length; index++) {
     const changed = { variant: "snp", payload: flipped(evidence.payload, index, 1 << index % 8) };
-    const { code } = await errorOf(() => verifier.verify(changed, STATEMENT, registers));
+    const { code } = await errorOf(() => verifier.verify(changed, STATEMENT, expectation));
     const isReport = index >= 2 && index < 2 + REPORT_BYTES;
     const family = isReport
       ? /^(?:malformed\/snp-(?:report|tcb)|refused\/snp-(?:report-signature|signature-algorithm|signing-key))$/
@@ -337,7 +343,7 @@ Deno.test("createSnpVerifier() refuses evidence that is cut off, has trailing by
   const { payload } = await amd.evidence();
   const verifier = verifierFor();
   const codeOfBytes = async (bytes: Uint8Array) =>
-    (await errorOf(() => verifier.verify({ variant: "snp", payload: bytes }, STATEMENT, registers))).code;
+    (await errorOf(() => verifier.verify({ variant: "snp", payload: bytes }, STATEMENT, expectation))).code;
   for (let length = 0; length < payload.length; length++) {
     assert.match(await codeOfBytes(payload.subarray(0, length)), /^malformed\//);
   }

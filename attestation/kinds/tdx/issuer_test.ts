@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { FRESH } from "../../evidence.ts";
 import { concat } from "../../../platform/bytes.ts";
 import { readTsmReport } from "../../tsm/report.ts";
 import { createFakeTsm } from "../../tsm/testing/tsm.ts";
@@ -39,12 +40,9 @@ Deno.test("createTdxIssuer() makes evidence that createTdxVerifier() accepts, wi
   } as const;
   const nowhere = { place: "nowhere", find: () => Promise.resolve(undefined) };
   const verifier = createTdxVerifier(policy, nowhere, () => NOW, intel.anchor);
-  const zero = [filled(32, 0)];
   const { claims } = await verifier.verify(evidence, STATEMENT, {
-    trust: zero,
-    lock: zero,
-    trustDigests: [D12],
-    lockDigests: zero,
+    trust: [D12],
+    lock: [FRESH],
     identity: await issuer.ownIdentity(IDENTITY),
   });
   assert.deepEqual([claims.identity, claims.fresh], [IDENTITY, true]);

@@ -1,6 +1,7 @@
 /**
  * Verdicts on quotes of real machines, with what Intel said of them then.
  */
+import { padded } from "./rtmr.ts";
 import assert from "node:assert/strict";
 import { readPem } from "../../../certificate/pem.ts";
 import { readCertificate } from "../../../certificate/x509.ts";
@@ -103,8 +104,7 @@ oracleTest(
     const digest = new Uint8Array(32).fill(1);
     const expectation = {
       statement: digest,
-      trustDigests: [digest],
-      lockDigests: [new Uint8Array(32)],
+      registers: { trust: [padded(digest)], lock: [new Uint8Array(48)] },
       identity: hex(digest),
     };
     const failed: string[] = [];

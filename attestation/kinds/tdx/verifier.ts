@@ -6,11 +6,13 @@
 import { refusal } from "../../../protocol/refusal.ts";
 import type { RefusalCheck } from "../../../protocol/refusal.ts";
 import { concat, hex, isZero } from "../../../platform/bytes.ts";
-import { BootstrapError } from "../../../platform/errors.ts";
 import type { Checks } from "../../checks.ts";
 import { createChecks } from "../../checks.ts";
 import type { Collateral } from "../../collateral.ts";
-import type { EvidenceClaims, EvidenceVerifier, RegisterExpectation } from "../../evidence.ts";
+import type { EvidenceClaims, Expectation, ExplainingVerifier } from "../../evidence.ts";
+import { AS_SHOWN, NO_IDENTITY } from "../../evidence.ts";
+import type { RegisterForms, RegisterValues } from "../../expectation.ts";
+import { checkExpectation, registerValues } from "../../expectation.ts";
 import { structureError } from "./_structure.ts";
 import { completeCollateral, type TdxCollateral } from "./collateral.ts";
 import { checkDcap, type IntelTrust, type TcbReport } from "./dcap.ts";
@@ -20,7 +22,7 @@ import { decodeTdxPayload } from "./payload.ts";
 import { readPckPlatform } from "./pck.ts";
 import type { TdxPolicy } from "./policy.ts";
 import { readQuote, type TdReport, type TdxQuote } from "./quote.ts";
-import { extendedRtmr, padded } from "./rtmr.ts";
+import { extendedRtmr, padded, TDX_LOCK_REGISTER, TDX_REGISTER_BYTES } from "./rtmr.ts";
 import { checkTdAttributes } from "./td_attributes.ts";
 import { reachesMinimum } from "./tee_tcb_svn.ts";
 
@@ -28,10 +30,8 @@ import { reachesMinimum } from "./tee_tcb_svn.ts";
 export interface TdxExpectation {
   /** A1 or A2, 32 bytes: REPORTDATA is this and 32 zero bytes. */
   readonly statement: Uint8Array;
-  /** The acceptable values of D12, 32 bytes each: MRCONFIGID is one of them, padded. */
-  readonly trustDigests: readonly Uint8Array[];
-  /** The acceptable values of D15, 32 bytes each: RTMR 3 was extended by one of them, once. 32 zero bytes stand for "not locked". */
-  readonly lockDigests: readonly Uint8Array[];
+  /** The acceptable values of MRCONFIGID and of RTMR 3, 48 bytes each. */
+  readonly registers: RegisterValues;
   /** SHA-256 of SPKI_c, or the cluster ID in an Init; lower-case hexadecimal. The statement binds it, the quote does not name it. */
   readonly identity: string;
 }
@@ -47,12 +47,17 @@ export interface TdxEvidence {
 }
 
 const DIGEST_BYTES = 32;
+/** MRCONFIGID is D12, padded; D15 is extended into RTMR 3, once. */
+const FORMS: RegisterForms = {
+  trust: padded,
+  lock: extendedRtmr,
+  fresh: new Uint8Array(TDX_REGISTER_BYTES),
+};
 
 /**
  * A verifier of TDX evidence.
  *
- * MRCONFIGID stands for PCR 12 and RTMR 3 for PCR 15, so that it wants the registers' `trustDigests` and `lockDigests`, and the
- * `identity`; `trust` and `lock` are not looked at.
+ * MRCONFIGID is D12, padded, and RTMR 3 holds D15. The identity is the expected one, as a quote names none.
  *
  * Its `verify` throws `refused/variant`, `refused/tdx-collateral-missing`, and what {@linkcode verifyTdx} does.
  *
@@ -66,15 +71,20 @@ export function createTdxVerifier(
   collateral: Collateral,
   now: () => Date,
   anchor: IntelTrust["anchor"] = intelRoot(),
-): EvidenceVerifier {
+): ExplainingVerifier {
   return {
     variant: "tdx",
-    async verify({ variant, payload }, statement, registers, report) {
-      const expectation = expectationOf(statement, registers);
+    async verify({ variant, payload }, statement, expectation, report) {
+      checkExpectation(statement, expectation);
       const checks = createChecks(report);
       checks.expect("variant", variant, "tdx", "The evidence is of another variant");
       const evidence = await checks.need("form", () => readTdxEvidence(payload, collateral));
-      return { claims: await verifyTdx(evidence, policy, expectation, { anchor, now: now() }, checks) };
+      const { report: quoted } = evidence.quote;
+      const expected = {
+        ...{ statement, registers: await allowedRegisters(quoted, expectation) },
+        identity: expectation === AS_SHOWN ? NO_IDENTITY : expectation.identity,
+      };
+      return { claims: await verifyTdx(evidence, policy, expected, { anchor, now: now() }, checks) };
     },
   };
 }
@@ -105,7 +115,7 @@ export async function verifyTdx(
   await checkTcb(tcb, report, policy, checks);
   checkPlatform(tcb.platform.ppid, policy, checks);
   await checkTdAttributes(report, checks);
-  await checkConnection(report, expectation, checks);
+  checkConnection(report, expectation, checks);
   checkMeasurements(report, policy, checks);
   checks.end();
   return {
@@ -132,17 +142,12 @@ export async function readTdxEvidence(payload: Uint8Array, collateral: Collatera
   return { quote, chain, collateral: await completeCollateral(own, collateral, need) };
 }
 
-/** A caller that forgets what to expect would accept anything: that is a defect, not the peer's fault. */
-function expectationOf(statement: Uint8Array, registers: RegisterExpectation): TdxExpectation {
-  const { trustDigests = [], lockDigests = [], identity = "" } = registers;
-  const isUsable = (digests: readonly Uint8Array[]) =>
-    digests.length > 0 && digests.every(({ length }) => length === DIGEST_BYTES);
-  const isIdentity = /^[0-9a-f]{64}$/.test(identity);
-  if (statement.length === DIGEST_BYTES && isUsable(trustDigests) && isUsable(lockDigests) && isIdentity) {
-    return { statement, trustDigests, lockDigests, identity };
-  }
-  const message = "TDX evidence is verified against 32-byte statements, digests and identities only";
-  throw new BootstrapError("internal/expectation", message);
+async function allowedRegisters(
+  { mrConfigId, rtmrs }: TdReport,
+  expectation: Expectation | typeof AS_SHOWN,
+): Promise<RegisterValues> {
+  if (expectation !== AS_SHOWN) return await registerValues(expectation, FORMS);
+  return { trust: [mrConfigId], lock: [rtmrs[TDX_LOCK_REGISTER]] };
 }
 
 async function checkTcb(tcb: TcbReport, { teeTcbSvn }: TdReport, policy: TdxPolicy, checks: Checks): Promise<void> {
@@ -170,19 +175,18 @@ function checkPlatform(ppid: string, { platforms, bannedPlatforms }: TdxPolicy, 
   checks.expectOneOf("tdx-platform", ppid, [...platforms], "The platform is none of the policy's");
 }
 
-async function checkConnection(report: TdReport, expectation: TdxExpectation, checks: Checks): Promise<void> {
-  const { statement, trustDigests, lockDigests } = expectation;
+function checkConnection(
+  report: TdReport,
+  { statement, registers: { trust, lock } }: TdxExpectation,
+  checks: Checks,
+): void {
   const reportData = concat(statement, new Uint8Array(DIGEST_BYTES));
   const otherConnection = "The quote was made for another connection";
   checks.expect("tdx-report-data", hex(report.reportData), hex(reportData), otherConnection);
-  const configIds = trustDigests.map((digest) => hex(padded(digest)));
   const otherTrust = "MRCONFIGID is not the trust part of the configuration";
-  checks.expectOneOf("tdx-mrconfigid", hex(report.mrConfigId), configIds, otherTrust);
-  const locks = await Promise.all(
-    lockDigests.map((digest) => isZero(digest) ? padded(digest) : extendedRtmr(digest)),
-  );
+  checks.expectOneOf("tdx-mrconfigid", hex(report.mrConfigId), trust.map(hex), otherTrust);
   const otherLock = "RTMR 3 has a value that is not allowed (which holds the lock; zero stands for none)";
-  checks.expectOneOf("tdx-rtmr-3", hex(report.rtmrs[3]), locks.map(hex), otherLock);
+  checks.expectOneOf("tdx-rtmr-3", hex(report.rtmrs[3]), lock.map(hex), otherLock);
 }
 
 function checkMeasurements({ mrtd, rtmrs }: TdReport, policy: TdxPolicy, checks: Checks): void {

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import type { Bytes } from "../../../platform/bytes.ts";
 import { concat, fromHex, hex, utf8 } from "../../../platform/bytes.ts";
 import type { Collateral } from "../../collateral.ts";
-import type { EvidenceCheck, RegisterExpectation } from "../../evidence.ts";
+import type { EvidenceCheck, Expectation } from "../../evidence.ts";
+import { FRESH } from "../../evidence.ts";
 import { collateralName, type TdxCollateral } from "./collateral.ts";
 import { encodeTdxPayload } from "./payload.ts";
 import type { TdxPolicy } from "./policy.ts";
@@ -26,13 +27,10 @@ const STATEMENT = filled(32, 0xa1);
 const D12 = filled(32, 0x12);
 const D15 = filled(32, 0x15);
 const IDENTITY = "1d".repeat(32);
-const FRESH = filled(32, 0);
 const PPID = "11".repeat(16);
-const registers: RegisterExpectation = {
-  trust: [FRESH],
+const expectation: Expectation = {
+  trust: [D12],
   lock: [FRESH],
-  trustDigests: [D12],
-  lockDigests: [FRESH],
   identity: IDENTITY,
 };
 const policy: TdxPolicy = {
@@ -57,7 +55,7 @@ interface Case {
   readonly collateral?: CollateralLies;
   readonly own?: (collateral: TdxCollateral) => Partial<TdxCollateral>;
   readonly policy?: Partial<TdxPolicy>;
-  readonly registers?: Partial<RegisterExpectation>;
+  readonly expectation?: Partial<Expectation>;
   readonly statement?: Bytes;
   readonly now?: Date;
   readonly report?: (check: EvidenceCheck) => void;
@@ -71,7 +69,7 @@ async function verify(different: Case = {}) {
   return await verifier.verify(
     { variant: "tdx", payload },
     statement,
-    { ...registers, ...different.registers },
+    { ...expectation, ...different.expectation },
     report,
   );
 }
@@ -112,11 +110,11 @@ Deno.test("createTdxVerifier() accepts evidence that is right, of every form", a
 Deno.test("createTdxVerifier() accepts a locked TD where the lock is expected, and tells that it is not fresh", async () => {
   const [zero, locked] = [filled(48, 0), await extendedRtmr(D15)];
   const rtmrs = [filled(48, 0xb0), filled(48, 0xb1), filled(48, 0xb2), locked];
-  const { claims } = await verify({ quote: { rtmrs }, registers: { lockDigests: [FRESH, D15] } });
+  const { claims } = await verify({ quote: { rtmrs }, expectation: { lock: [FRESH, D15] } });
   assert.equal(claims.fresh, false);
-  for (const [seen, lockDigests] of [[locked, [FRESH]], [zero, [D15]], [padded(D15), [D15]]] as const) {
+  for (const [seen, lock] of [[locked, [FRESH]], [zero, [D15]], [padded(D15), [D15]]] as const) {
     const error = await errorOf(() =>
-      verify({ quote: { rtmrs: [...rtmrs.slice(0, 3), seen] }, registers: { lockDigests } })
+      verify({ quote: { rtmrs: [...rtmrs.slice(0, 3), seen] }, expectation: { lock } })
     );
     assert.equal(error.code, "refused/tdx-rtmr-3");
   }
@@ -309,7 +307,7 @@ const REFUSED: Readonly<Record<string, readonly [name: string, different: Case][
     ["report data of zero", { quote: { reportData: filled(64, 0) } }],
   ],
   "tdx-mrconfigid": [
-    ["another trust part", { registers: { trustDigests: [filled(32, 0x13)] } }],
+    ["another trust part", { expectation: { trust: [filled(32, 0x13)] } }],
     ["a MRCONFIGID that goes on", { quote: { mrConfigId: concat(D12, filled(16, 1)) } }],
     ["a MRCONFIGID of zero", { quote: { mrConfigId: filled(48, 0) } }],
   ],
@@ -372,7 +370,7 @@ Deno.test("createTdxVerifier() accepts what a policy allows beyond the default",
   const quote = await intel.quote({ ...rightQuote, rtmrs: rtmrsBut(0) });
   const payload = encodeTdxPayload({ quote, collateral: intel.collateral() });
   await createTdxVerifier(withoutRtmr0, nowhere, () => NOW, intel.anchor)
-    .verify({ variant: "tdx", payload }, STATEMENT, registers);
+    .verify({ variant: "tdx", payload }, STATEMENT, expectation);
 });
 
 Deno.test("createTdxVerifier() skips the module's two SVNs in platform levels from version 1 on", async () => {
@@ -397,7 +395,7 @@ Deno.test("createTdxVerifier() finds documents by the platform where they do not
   };
   const payload = encodeTdxPayload({ quote: await intel.quote(rightQuote), collateral: { tcbInfo: all.tcbInfo } });
   const verifier = createTdxVerifier(policy, folder, () => NOW, intel.anchor);
-  await verifier.verify({ variant: "tdx", payload }, STATEMENT, registers);
+  await verifier.verify({ variant: "tdx", payload }, STATEMENT, expectation);
   assert.deepEqual(asked.sort(), [
     "tdx-pck-platform.crl",
     "tdx-qe-identity.json",
@@ -406,7 +404,7 @@ Deno.test("createTdxVerifier() finds documents by the platform where they do not
     "tdx-tcb-info-b0c06f000000.pem",
   ]);
   names.delete("tdx-root.crl");
-  const error = await errorOf(() => verifier.verify({ variant: "tdx", payload }, STATEMENT, registers));
+  const error = await errorOf(() => verifier.verify({ variant: "tdx", payload }, STATEMENT, expectation));
   assert.equal(error.code, "refused/tdx-collateral-missing");
   assert.equal(error.details.expected, "tdx-root.crl");
   assert.match(error.next, /\/folder/);
@@ -417,7 +415,7 @@ Deno.test("createTdxVerifier() refuses other variants, bytes behind the quote, a
   const quote = await intel.quote({ ...rightQuote, trailing: filled(1, 0) });
   const payload = encodeTdxPayload({ quote, collateral: intel.collateral() });
   const codeOf = async (variant: string, bytes: Bytes) =>
-    (await errorOf(() => verifier.verify({ variant, payload: bytes }, STATEMENT, registers))).code;
+    (await errorOf(() => verifier.verify({ variant, payload: bytes }, STATEMENT, expectation))).code;
   assert.equal(await codeOf("tpm", payload), "refused/variant");
   assert.equal(await codeOf("tdx", payload), "malformed/tdx-evidence");
   assert.equal(await codeOf("tdx", new Uint8Array()), "malformed/tdx-evidence");
@@ -427,7 +425,7 @@ Deno.test("createTdxVerifier() refuses other variants, bytes behind the quote, a
 Deno.test("createTdxVerifier() does not trust software's root unless a test says so", async () => {
   const payload = encodeTdxPayload({ quote: await intel.quote(rightQuote), collateral: intel.collateral() });
   const verifier = createTdxVerifier(policy, nowhere, () => NOW);
-  const error = await errorOf(() => verifier.verify({ variant: "tdx", payload }, STATEMENT, registers));
+  const error = await errorOf(() => verifier.verify({ variant: "tdx", payload }, STATEMENT, expectation));
   assert.equal(error.code, "refused/tdx-root");
 });
 
@@ -436,12 +434,12 @@ Deno.test("createTdxVerifier() is not to be asked without what to expect", async
   for (
     const different of [
       { statement: short },
-      { registers: { trustDigests: [] } },
-      { registers: { trustDigests: [short] } },
-      { registers: { lockDigests: [] } },
-      { registers: { lockDigests: [FRESH, short] } },
-      { registers: { identity: "" } },
-      { registers: { identity: "1D".repeat(32) } },
+      { expectation: { trust: [] } },
+      { expectation: { trust: [short] } },
+      { expectation: { lock: [] } },
+      { expectation: { lock: [FRESH, short] } },
+      { expectation: { identity: "" } },
+      { expectation: { identity: "1D".repeat(32) } },
     ] satisfies Case[]
   ) {
     assert.equal((await errorOf(() => verify(different))).code, "internal/expectation");

@@ -4,13 +4,16 @@
  * @module
  */
 import { refusal } from "../../../protocol/refusal.ts";
+import { extendedOnce } from "../../../protocol/transcript.ts";
 import type { Bytes } from "../../../platform/bytes.ts";
 import { concat, hex, isZero, sha256, u32be } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
-import type { EvidenceVerifier, RegisterExpectation, VerifiedEvidence } from "../../evidence.ts";
+import type { Expectation, ExplainingVerifier, VerifiedEvidence } from "../../evidence.ts";
 import { createChecks } from "../../checks.ts";
 import type { Checks } from "../../checks.ts";
-import { LOCK_REGISTER, TRUST_REGISTER } from "../../evidence.ts";
+import { AS_SHOWN, LOCK_REGISTER, TRUST_REGISTER } from "../../evidence.ts";
+import type { RegisterForms, RegisterValues } from "../../expectation.ts";
+import { checkExpectation, registerValues } from "../../expectation.ts";
 import { ALGORITHM, ATTRIBUTE, HANDLE, PCR_BYTES, QUOTED_PCRS } from "./constants.ts";
 import type { EkTrust } from "./ek_trust.ts";
 import { checkEkTrust } from "./ek_trust.ts";
@@ -35,7 +38,12 @@ export interface TpmPolicy {
   readonly trust: EkTrust;
 }
 
-const STATEMENT_BYTES = 32;
+/** D12 and D15 are extended into PCR 12 and PCR 15, once. */
+const FORMS: RegisterForms = {
+  trust: extendedOnce,
+  lock: extendedOnce,
+  fresh: new Uint8Array(PCR_BYTES),
+};
 const REQUIRED_ATTRIBUTES = ["restricted", "sign", "fixedTpm", "fixedParent", "sensitiveDataOrigin"] as const;
 
 /**
@@ -49,11 +57,11 @@ const REQUIRED_ATTRIBUTES = ["restricted", "sign", "fixedTpm", "fixedParent", "s
  * @param policy What the machine must be.
  * @param now The time of day, for certificates.
  */
-export function createTpmVerifier(policy: TpmPolicy, now: () => Date): EvidenceVerifier {
+export function createTpmVerifier(policy: TpmPolicy, now: () => Date): ExplainingVerifier {
   return {
     variant: "tpm",
-    async verify({ variant, payload }, statement, registers, report): Promise<VerifiedEvidence> {
-      checkArguments(statement, registers);
+    async verify({ variant, payload }, statement, expectation, report): Promise<VerifiedEvidence> {
+      checkExpectation(statement, expectation);
       const checks = createChecks(report);
       checks.expect("variant", variant, "tpm", "The evidence is of another variant");
       const evidence = await checks.need("form", () => decodePayload(payload));
@@ -75,7 +83,7 @@ export function createTpmVerifier(policy: TpmPolicy, now: () => Date): EvidenceV
       await checkQualifiedSigner(quote, name, checks);
       checkSelection(quote.selections, checks);
       await checkPcrDigest(quote, evidence.pcrs, checks);
-      checkPcrs(evidence.pcrs, policy, registers, checks);
+      checkPcrs(evidence.pcrs, policy, await allowedRegisters(evidence.pcrs, expectation), checks);
 
       const endorsementKey = await checks.need(
         "ek-form",
@@ -106,15 +114,12 @@ export function createTpmVerifier(policy: TpmPolicy, now: () => Date): EvidenceV
   };
 }
 
-/** A caller that forgets what to expect would accept anything: that is a defect, not the peer's fault. */
-function checkArguments(statement: Uint8Array, { trust, lock }: RegisterExpectation): void {
-  const isUsable = (values: readonly Uint8Array[]) =>
-    values.length > 0 && values.every((value) => value.length === PCR_BYTES);
-  if (statement.length === STATEMENT_BYTES && isUsable(trust) && isUsable(lock)) return;
-  throw new BootstrapError(
-    "internal/expectation",
-    "Evidence is verified against 32-byte statements and register values only",
-  );
+async function allowedRegisters(
+  pcrs: readonly Uint8Array[],
+  expectation: Expectation | typeof AS_SHOWN,
+): Promise<RegisterValues> {
+  if (expectation !== AS_SHOWN) return await registerValues(expectation, FORMS);
+  return { trust: [pcrOf(pcrs, TRUST_REGISTER)], lock: [pcrOf(pcrs, LOCK_REGISTER)] };
 }
 
 function checkAttestationKey(
@@ -165,7 +170,7 @@ async function checkPcrDigest({ pcrDigest }: QuoteInfo, pcrs: readonly Uint8Arra
 function checkPcrs(
   pcrs: readonly Uint8Array[],
   policy: TpmPolicy,
-  registers: RegisterExpectation,
+  registers: RegisterValues,
   checks: Checks,
 ): void {
   const check = (index: number, allowed: readonly Uint8Array[], why: string) => {

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { concat, equalBytes, fromHex, hex, randomBytes } from "../../../platform/bytes.ts";
-import type { Evidence, EvidenceCheck, RegisterExpectation } from "../../evidence.ts";
+import type { Evidence, EvidenceCheck, Expectation } from "../../evidence.ts";
+import { FRESH } from "../../evidence.ts";
+import { extendedOnce } from "../../../protocol/transcript.ts";
 import { createSoftwareMachine, filled, type Lies, type SoftwareMachine } from "./testing/tpm.ts";
 import { errorOf, flipped } from "../../testing/evidence.ts";
 import { encodePcrSelection } from "./pcr_selection.ts";
@@ -10,10 +12,12 @@ import { createTpmVerifier, type TpmPolicy } from "./verifier.ts";
 
 const statement = randomBytes(32);
 const zero = new Uint8Array(32);
-const trustValue = filled(0x12);
+const D12 = filled(0x12);
+const D15 = filled(0x15);
+const [trustValue, locked] = [await extendedOnce(D12), await extendedOnce(D15)];
 const image = filled(0x11);
 const pcrs = Array.from({ length: 16 }, (_, index) => ({ 11: image, 12: trustValue }[index] ?? zero));
-const registers: RegisterExpectation = { trust: [filled(0xaa), trustValue], lock: [zero] };
+const expectation: Expectation = { trust: [filled(0xaa), D12], lock: [FRESH], identity: "1d".repeat(32) };
 const now = () => new Date("2030-01-01");
 
 function policyFor(machine: SoftwareMachine, more: Partial<TpmPolicy> = {}): TpmPolicy {
@@ -25,7 +29,7 @@ function policyFor(machine: SoftwareMachine, more: Partial<TpmPolicy> = {}): Tpm
   };
 }
 
-async function refusalOf(machine: SoftwareMachine, lies: Lies, values = pcrs, expected = registers): Promise<string> {
+async function refusalOf(machine: SoftwareMachine, lies: Lies, values = pcrs, expected = expectation): Promise<string> {
   const evidence = await machine.issue(statement, values, lies);
   const error = await errorOf(() => createTpmVerifier(policyFor(machine), now).verify(evidence, statement, expected));
   if (error.code.startsWith("refused/")) {
@@ -45,7 +49,7 @@ for (const ekType of EK_TYPES) {
     const { claims, challenge } = await createTpmVerifier(policyFor(own, { ekType }), now).verify(
       evidence,
       statement,
-      registers,
+      expectation,
     );
     assert.deepEqual(claims, { variant: "tpm", identity: own.identity, fresh: true, resetCount: 3, restartCount: 1 });
     assert.ok(challenge !== undefined);
@@ -54,9 +58,8 @@ for (const ekType of EK_TYPES) {
 }
 
 Deno.test("createTpmVerifier() says that a machine is not fresh when PCR 15 shows a lock", async () => {
-  const locked = filled(0x15);
   const evidence = await machine.issue(statement, pcrs.with(15, locked));
-  const expected = { ...registers, lock: [locked] };
+  const expected = { ...expectation, lock: [D15] };
   const { claims } = await createTpmVerifier(policyFor(machine), now).verify(evidence, statement, expected);
   assert.equal(claims.fresh, false);
 });
@@ -94,24 +97,24 @@ Deno.test("createTpmVerifier() refuses evidence when the quote is not what it mu
 
 Deno.test("createTpmVerifier() refuses a register that is not as expected, by its number", async () => {
   assert.equal(await refusalOf(machine, {}, pcrs.with(12, zero)), "refused/pcr-12");
+  assert.equal(await refusalOf(machine, {}, pcrs.with(12, D12)), "refused/pcr-12");
   assert.equal(await refusalOf(machine, {}, pcrs.with(15, image)), "refused/pcr-15");
   assert.equal(await refusalOf(machine, {}, pcrs.with(11, filled(2))), "refused/pcr-11");
-  assert.equal(await refusalOf(machine, {}, pcrs, { ...registers, lock: [image] }), "refused/pcr-15");
+  assert.equal(await refusalOf(machine, {}, pcrs, { ...expectation, lock: [D15] }), "refused/pcr-15");
 });
 
 Deno.test("createTpmVerifier() refuses to verify when its caller names no expectation", async () => {
   for (
-    const expected of [{ trust: [], lock: [zero] }, { trust: [zero], lock: [] }, {
-      trust: [zero],
-      lock: [new Uint8Array(31)],
+    const missing of [{ trust: [] }, { trust: [new Uint8Array(31)] }, { lock: [] }, { lock: [new Uint8Array(31)] }, {
+      identity: "",
     }]
   ) {
-    assert.equal(await refusalOf(machine, {}, pcrs, expected), "internal/expectation");
+    assert.equal(await refusalOf(machine, {}, pcrs, { ...expectation, ...missing }), "internal/expectation");
   }
   const evidence = await machine.issue(new Uint8Array(), pcrs);
   const verifier = createTpmVerifier(policyFor(machine), now);
   assert.equal(
-    (await errorOf(() => verifier.verify(evidence, new Uint8Array(), registers))).code,
+    (await errorOf(() => verifier.verify(evidence, new Uint8Array(), expectation))).code,
     "internal/expectation",
   );
 });
@@ -128,7 +131,7 @@ Deno.test("createTpmVerifier() refuses replay: a quote over another statement, o
     ]
   ) {
     const evidence = await machine.issue(other, pcrs);
-    assert.equal((await errorOf(() => verifier.verify(evidence, statement, registers))).code, "refused/statement");
+    assert.equal((await errorOf(() => verifier.verify(evidence, statement, expectation))).code, "refused/statement");
   }
 });
 
@@ -137,7 +140,7 @@ Deno.test("createTpmVerifier() refuses another variant, whatever its payload", a
   const verifier = createTpmVerifier(policyFor(machine), now);
   for (const variant of ["none", "TPM", "", "snp"]) {
     assert.equal(
-      (await errorOf(() => verifier.verify({ variant, payload }, statement, registers))).code,
+      (await errorOf(() => verifier.verify({ variant, payload }, statement, expectation))).code,
       "refused/variant",
     );
   }
@@ -155,7 +158,7 @@ Deno.test("createTpmVerifier() refuses another endorsement key, or one of anothe
 Deno.test("createTpmVerifier() gives a software attestation key with a true EK a challenge that the EK's TPM does not open", async () => {
   const victim = await createSoftwareMachine();
   const evidence = await machine.issue(statement, pcrs, { endorsementKey: victim.endorsementKey });
-  const { challenge } = await createTpmVerifier(policyFor(victim), now).verify(evidence, statement, registers);
+  const { challenge } = await createTpmVerifier(policyFor(victim), now).verify(evidence, statement, expectation);
   assert.ok(challenge !== undefined);
   assert.equal((await errorOf(() => victim.activate(challenge.message))).code, "refused/tpm-value");
 });
@@ -163,12 +166,12 @@ Deno.test("createTpmVerifier() gives a software attestation key with a true EK a
 Deno.test("createTpmVerifier() refuses evidence whenever one byte of it is flipped", async () => {
   const evidence = await machine.issue(statement, pcrs);
   const verifier = createTpmVerifier(policyFor(machine), now);
-  await verifier.verify(evidence, statement, registers);
+  await verifier.verify(evidence, statement, expectation);
   const families = new Map<string, number>();
   for (let index = 0; index < evidence.payload.length; index++) {
     for (const mask of [0x01, 0x80]) {
       const changed: Evidence = { variant: "tpm", payload: flipped(evidence.payload, index, mask) };
-      const { code } = await errorOf(() => verifier.verify(changed, statement, registers));
+      const { code } = await errorOf(() => verifier.verify(changed, statement, expectation));
       const family = code.split("/")[0] ?? "";
       families.set(family, (families.get(family) ?? 0) + 1);
     }
@@ -181,9 +184,9 @@ Deno.test("createTpmVerifier() says the same whether or not it reports its check
   const verifier = createTpmVerifier(policyFor(machine), now);
   for (let index = 0; index < evidence.payload.length; index += 3) {
     const changed: Evidence = { variant: "tpm", payload: flipped(evidence.payload, index, 0x10) };
-    const { code } = await errorOf(() => verifier.verify(changed, statement, registers));
+    const { code } = await errorOf(() => verifier.verify(changed, statement, expectation));
     const checks: EvidenceCheck[] = [];
-    const error = await errorOf(() => verifier.verify(changed, statement, registers, (check) => checks.push(check)));
+    const error = await errorOf(() => verifier.verify(changed, statement, expectation, (check) => checks.push(check)));
     assert.equal(error.code, code);
     const first = checks.find(({ passed }) => !passed);
     assert.ok(first !== undefined && first.message !== "");
@@ -196,7 +199,7 @@ Deno.test("createTpmVerifier() reports every check, with expected and seen, and 
   const checks: EvidenceCheck[] = [];
   const other = { ...policyFor(machine), trust: { identities: new Set(["00".repeat(32)]), issuers: [] } };
   const verify = () =>
-    createTpmVerifier(other, now).verify(evidence, randomBytes(32), registers, (check) => checks.push(check));
+    createTpmVerifier(other, now).verify(evidence, randomBytes(32), expectation, (check) => checks.push(check));
   assert.equal((await errorOf(verify)).code, "refused/statement");
   const refused = checks.filter(({ passed }) => !passed).map(({ check }) => check);
   assert.deepEqual(refused, ["statement", "pcr-12", "pcr-11", "ek-identity"]);
@@ -210,7 +213,7 @@ Deno.test("createTpmVerifier() refuses evidence that is cut off, has trailing by
   const evidence = await machine.issue(statement, pcrs);
   const verifier = createTpmVerifier(policyFor(machine), now);
   const codeOf = async (payload: Uint8Array) =>
-    (await errorOf(() => verifier.verify({ variant: "tpm", payload }, statement, registers))).code;
+    (await errorOf(() => verifier.verify({ variant: "tpm", payload }, statement, expectation))).code;
   for (let length = 0; length < evidence.payload.length; length++) {
     assert.equal(await codeOf(evidence.payload.subarray(0, length)), "malformed/tpm");
   }

@@ -4,7 +4,8 @@
  * @module
  */
 import type { Collateral } from "../../../attestation/collateral.ts";
-import type { RegisterExpectation } from "../../../attestation/evidence.ts";
+import type { Expectation } from "../../../attestation/evidence.ts";
+import { FRESH } from "../../../attestation/evidence.ts";
 import { readCertificateTable } from "../../../attestation/kinds/snp/certificate_table.ts";
 import { decodePayload, encodePayload } from "../../../attestation/kinds/snp/payload.ts";
 import { readReport } from "../../../attestation/kinds/snp/report.ts";
@@ -27,12 +28,9 @@ import { eachOf, promiseOneOf } from "./_checks.ts";
 
 const STATEMENT = new Uint8Array(32).fill(0xa1);
 const TRUST_DIGEST = new Uint8Array(32).fill(0xd1);
-const UNLOCKED = new Uint8Array(32);
-const registers: RegisterExpectation = {
-  trust: [UNLOCKED],
-  lock: [UNLOCKED],
-  trustDigests: [TRUST_DIGEST],
-  lockDigests: [UNLOCKED],
+const expectation: Expectation = {
+  trust: [TRUST_DIGEST],
+  lock: [FRESH],
   identity: "1d".repeat(32),
 };
 /** When the evidence of the corpus was made. */
@@ -91,7 +89,7 @@ export const confidentialTargets: readonly FuzzTarget[] = [
       } as const;
       const verifier = createSnpVerifier(snpPolicy, nowhere, () => SNP_NOW, [anchor]);
       return async (payload) => {
-        await verifier.verify({ variant: "snp", payload }, STATEMENT, registers);
+        await verifier.verify({ variant: "snp", payload }, STATEMENT, expectation);
         promiseOneOf(payload, made, "evidence");
       };
     },
@@ -118,7 +116,7 @@ export const confidentialTargets: readonly FuzzTarget[] = [
       const anchor = readCertificate(await read("fixtures/intel-root.der"), "root");
       const verifier = createTdxVerifier(tdxPolicy, nowhere, () => TDX_NOW, anchor);
       return async (payload) => {
-        await verifier.verify({ variant: "tdx", payload }, STATEMENT, registers);
+        await verifier.verify({ variant: "tdx", payload }, STATEMENT, expectation);
         for (const part of tdxParts(payload)) promiseOneOf(part, parts, "a part of evidence");
       };
     },

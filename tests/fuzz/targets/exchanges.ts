@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { FRESH, NO_IDENTITY } from "../../../attestation/evidence.ts";
 import { helloStatement, initA1, initA2, joinA1, joinA2 } from "../../../protocol/transcript.ts";
 import type { TrustPart } from "../../../protocol/transcript.ts";
 import { createFounding } from "../../../protocol/founding.ts";
@@ -115,12 +116,12 @@ export const exchangeTargets: readonly FuzzTarget[] = [
     open: () => async (input) => {
       const script = readScript(input);
       const exchange = exchangeWith({ incoming: InitServerMessage, outgoing: InitClientMessage, script });
-      const registersFor = () => Promise.resolve({ trust: [ZERO], lock: [ZERO] });
+      const expectationFor = () => Promise.resolve({ trust: [ZERO], lock: [FRESH], identity: NO_IDENTITY });
       const { clusterId } = await verifyNode(
         exchange,
         operator,
         createInsecureVerifier(),
-        registersFor,
+        expectationFor,
         INIT_CLIENT_DEADLINES,
       );
       await awaitResult(exchange, {

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import type { Expectation } from "../../../attestation/evidence.ts";
+import { FRESH, NO_IDENTITY } from "../../../attestation/evidence.ts";
 import { createTpmIssuer } from "../../../attestation/kinds/tpm/issuer.ts";
 import { decodePayload, encodePayload } from "../../../attestation/kinds/tpm/payload.ts";
 import { nameOf, readPublicArea, spkiOf } from "../../../attestation/kinds/tpm/public_area.ts";
@@ -21,8 +23,12 @@ import type { FuzzTarget } from "../target.ts";
 import { eachOf, promiseOneOf } from "./_checks.ts";
 
 const STATEMENT = new Uint8Array(32).fill(0xa1);
-const TRUST = new Uint8Array(32).fill(0xd1);
-const UNLOCKED = new Uint8Array(32);
+const EXPECTATION: Expectation = {
+  trust: [new Uint8Array(32).fill(0xd1)],
+  lock: [FRESH],
+  identity: NO_IDENTITY,
+};
+const NOTHING = new Uint8Array();
 const BOOT_LOADER = new Uint8Array(32).fill(0x04);
 const NOW = new Date("2026-05-01T00:00:00Z");
 /** TPM_RC_FAILURE. */
@@ -37,7 +43,7 @@ export const tpmTargets: readonly FuzzTarget[] = [
     maximumBytes: 16 << 10,
     async open(read) {
       const made = await Promise.all(["by-identity", "by-issuer"].map((name) => read(`tpm-evidence/${name}.bin`)));
-      const { key } = readPublicArea(decodePayload(made[0] ?? UNLOCKED).endorsementKey, "key");
+      const { key } = readPublicArea(decodePayload(made[0] ?? NOTHING).endorsementKey, "key");
       const certificate = readCertificate(await read("fixtures/ek-issuer.der"), "issuer");
       const verifier = createTpmVerifier({
         ekType: "rsa2048",
@@ -48,7 +54,7 @@ export const tpmTargets: readonly FuzzTarget[] = [
         },
       }, () => NOW);
       return async (payload) => {
-        await verifier.verify({ variant: "tpm", payload }, STATEMENT, { trust: [TRUST], lock: [UNLOCKED] });
+        await verifier.verify({ variant: "tpm", payload }, STATEMENT, EXPECTATION);
         promiseOneOf(payload, made, "evidence");
       };
     },
@@ -104,7 +110,7 @@ export const tpmTargets: readonly FuzzTarget[] = [
     maximumBytes: 256 << 10,
     mayEndIn: ["system"],
     open: () => (input) => {
-      const [credentialBlob = UNLOCKED, encryptedSecret = UNLOCKED] = readScript(input);
+      const [credentialBlob = NOTHING, encryptedSecret = NOTHING] = readScript(input);
       const transport = { transmit: () => Promise.resolve(copyOf(FAILED)), close: () => {} };
       return createTpmIssuer(transport, "rsa2048", clock).activate({ credentialBlob, encryptedSecret });
     },

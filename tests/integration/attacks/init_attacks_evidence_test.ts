@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { FRESH, NO_IDENTITY } from "../../../attestation/evidence.ts";
 import assert from "node:assert/strict";
 import { activationAnswer, checkActivationAnswer } from "../../../protocol/activation.ts";
 import type { ActivationChallenge, Evidence, EvidenceIssuer } from "../../../attestation/evidence.ts";
@@ -14,7 +15,7 @@ import { createInsecureVerifier } from "../../../attestation/kinds/none/verifier
 import { createTpmIssuer } from "../../../attestation/kinds/tpm/issuer.ts";
 import { createTpmVerifier } from "../../../attestation/kinds/tpm/verifier.ts";
 import { verifyNode } from "../../../operator/exchange_client.ts";
-import { expectedRegisters } from "../../../operator/expected_registers.ts";
+import { initExpectation } from "../../../operator/expectation.ts";
 import { foundOnNode } from "../../../operator/init_client.ts";
 import { checkRecord } from "../../../operator/operation_record.ts";
 import { extendedOnce, initA1, trustDigest } from "../../../protocol/transcript.ts";
@@ -233,7 +234,7 @@ await variantTest(({ stoppers }) => attack("attack: another image in an Init", s
 });
 
 const otherTrust = "attack: the trust part of another configuration in an Init";
-await variantTest(({ stoppers }) => attack(otherTrust, stoppers.trust, expectedRegisters), async (t, variant) => {
+await variantTest(({ stoppers }) => attack(otherTrust, stoppers.trust, initExpectation), async (t, variant) => {
   // A genuine machine that also obeys somebody else, or would be captured by another cluster. In PCR 12, HOST_DATA or MRCONFIGID
   // the operator expects D12 of its own name and keys, without a cluster ID.
   await using operator = await TestOperator.create();
@@ -262,7 +263,7 @@ await variantTest(({ stoppers }) => attack(otherTrust, stoppers.trust, expectedR
 });
 
 const lockedAlready = "attack: a machine that is locked already, in an Init";
-await variantTest(({ stoppers }) => attack(lockedAlready, stoppers.lock, expectedRegisters), async (t, variant) => {
+await variantTest(({ stoppers }) => attack(lockedAlready, stoppers.lock, initExpectation), async (t, variant) => {
   await using operator = await TestOperator.create();
   const clusterId = randomBytes(32);
   const cases = { "by the lock of another cluster": randomBytes(32), "by the lock of the proposed one": clusterId };
@@ -298,7 +299,7 @@ await variantTest("attack: a machine says that it is the one of the operator's r
   await measureTrust(attacker.issuer, world.trust);
   const { checks: { lock }, stoppers } = variant;
   if (lock !== undefined) {
-    await t.step(attack("an unlocked one, with the recorded cluster", stoppers.lock, expectedRegisters), async () => {
+    await t.step(attack("an unlocked one, with the recorded cluster", stoppers.lock, initExpectation), async () => {
       const play = { ...honestly(attacker.issuer), clusterId };
       await refusedByOperator(operator, play, `refused/${lock}`, { verifier });
     });
@@ -325,15 +326,18 @@ await swtpmTest(
     await using machine = await startTpmMachine();
     await using attacker = await startTpmMachine();
     await using world = await InitWorld.start({ machine: machine.issuer });
-    const registers = { trust: [await attacker.issuer.read(12)], lock: [new Uint8Array(32)] };
+    const digest = randomBytes(32);
+    await attacker.issuer.extend(12, digest);
+    const expectation = { trust: [digest], lock: [FRESH], identity: NO_IDENTITY };
     const statement = randomBytes(32);
-    const other = await verifierFor(attacker).verify(await attacker.issuer.issue(statement), statement, registers);
+    const other = await verifierFor(attacker).verify(await attacker.issuer.issue(statement), statement, expectation);
     assert(other.challenge !== undefined);
-    const software = await evidenceBySoftware(machine.endorsementKey, statement, pcrsWith({}));
-    const wrongKey = await verifierFor(machine).verify(software, statement, {
-      trust: [new Uint8Array(32)],
-      lock: [new Uint8Array(32)],
-    });
+    const software = await evidenceBySoftware(
+      machine.endorsementKey,
+      statement,
+      pcrsWith({ 12: await extendedOnce(digest) }),
+    );
+    const wrongKey = await verifierFor(machine).verify(software, statement, expectation);
     assert(wrongKey.challenge !== undefined);
     const rubbish = { credentialBlob: randomBytes(70), encryptedSecret: randomBytes(70) };
     for (const challenge of [other.challenge.message, wrongKey.challenge.message, rubbish]) {

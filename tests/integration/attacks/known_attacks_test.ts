@@ -14,6 +14,7 @@
  *
  * @module
  */
+import { FRESH } from "../../../attestation/evidence.ts";
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
@@ -22,7 +23,7 @@ import type { TLSSocket } from "node:tls";
 import { appraise } from "../../../attestation/kinds/snp/appraisal.ts";
 import { checkTdAttributes } from "../../../attestation/kinds/tdx/td_attributes.ts";
 import { bindingOf, serverTlsOptions } from "../../../channel/finished.ts";
-import type { RegisterExpectation } from "../../../attestation/evidence.ts";
+import type { Expectation } from "../../../attestation/evidence.ts";
 import type { TrustPart } from "../../../protocol/transcript.ts";
 import { proposeAndAuthorise } from "../../../init/exchange_server.ts";
 import { InitServer } from "../../../init/init_server.ts";
@@ -47,12 +48,8 @@ const ZERO = new Uint8Array(32);
 const TRUST = { clusterName: "demo", clusterId: new Uint8Array(), operatorKeys: [new Uint8Array(44)] };
 
 /** What a verifier expects of a fresh machine that measured this. */
-async function expectation(measured: TrustPart = TRUST): Promise<Required<RegisterExpectation>> {
-  const trust = await trustDigest(measured);
-  return {
-    ...{ trust: [await extendedOnce(trust)], trustDigests: [trust], lock: [ZERO], lockDigests: [ZERO] },
-    identity: "1d".repeat(32),
-  };
+async function expectation(measured: TrustPart = TRUST): Promise<Expectation> {
+  return { trust: [await trustDigest(measured)], lock: [FRESH], identity: "1d".repeat(32) };
 }
 
 /** A TLS server of a key, with the server's end of its first connection. */
@@ -82,10 +79,10 @@ async function refusedForStatement(
   wanted: Bytes,
 ): Promise<void> {
   const verifier = variant.verifierFor(machine);
-  const registers = await expectation();
+  const expected = await expectation();
   const evidence = await machine.issuer.issue(made);
-  await verifier.verify(evidence, made, registers);
-  await assert.rejects(verifier.verify(evidence, wanted, registers), { code: `refused/${variant.checks.statement}` });
+  await verifier.verify(evidence, made, expected);
+  await assert.rejects(verifier.verify(evidence, wanted, expected), { code: `refused/${variant.checks.statement}` });
 }
 
 await variantTest(
@@ -198,27 +195,24 @@ await variantTest(
     // a defect.
     await using machine = await variant.start();
     await measureTrust(machine.issuer, TRUST);
-    const registers = await expectation();
+    const expected = await expectation();
     const verifier = variant.verifierFor(machine);
     const statement = randomBytes(32);
     const evidence = await machine.issuer.issue(statement);
-    await verifier.verify(evidence, statement, registers);
+    await verifier.verify(evidence, statement, expected);
     await t.step("no statement, one that is short, long, or padded", async () => {
       for (const wanted of [new Uint8Array(), statement.subarray(1), concat(statement, ZERO), new Uint8Array(64)]) {
-        await assert.rejects(verifier.verify(evidence, wanted, registers), { code: "internal/expectation" });
+        await assert.rejects(verifier.verify(evidence, wanted, expected), { code: "internal/expectation" });
       }
     });
-    await t.step("no registers", async () => {
+    await t.step("no expectation", async () => {
       const short = [new Uint8Array(31)];
-      const nothing: readonly RegisterExpectation[] = [
-        { ...registers, trust: [], trustDigests: [] },
-        { ...registers, trust: short, trustDigests: short },
-        { trust: [], lock: [] },
-        ...(variant.checks.lock === undefined ? [] : [
-          { ...registers, lock: [], lockDigests: [] },
-          { ...registers, lock: short, lockDigests: short },
-        ]),
-        ...(variant.name === "tdx" ? [{ ...registers, identity: "" }] : []),
+      const nothing: readonly Expectation[] = [
+        { ...expected, trust: [] },
+        { ...expected, trust: short },
+        { ...expected, lock: [] },
+        { ...expected, lock: short },
+        { ...expected, identity: "" },
       ];
       for (const wanted of nothing) {
         await assert.rejects(verifier.verify(evidence, statement, wanted), { code: "internal/expectation" });
@@ -226,7 +220,7 @@ await variantTest(
     });
     await t.step("evidence over nothing", async () => {
       const empty = await machine.issuer.issue(ZERO);
-      await assert.rejects(verifier.verify(empty, statement, registers), {
+      await assert.rejects(verifier.verify(empty, statement, expected), {
         code: `refused/${variant.checks.statement}`,
       });
     });

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { FRESH, NO_IDENTITY } from "../../../attestation/evidence.ts";
 import assert from "node:assert/strict";
 import type { EvidenceVerifier } from "../../../attestation/evidence.ts";
 import { readPolicy } from "../../../attestation/policy/policy.ts";
@@ -13,14 +14,13 @@ import { createSnpVerifier } from "../../../attestation/kinds/snp/verifier.ts";
 import { NOW as INTEL_NOW } from "../../../attestation/kinds/tdx/testing/der.ts";
 import { createTdxVerifier, verifyTdx } from "../../../attestation/kinds/tdx/verifier.ts";
 import { createTpmVerifier } from "../../../attestation/kinds/tpm/verifier.ts";
-import { extendedOnce, trustDigest } from "../../../protocol/transcript.ts";
+import { trustDigest } from "../../../protocol/transcript.ts";
 import { measureTrust } from "../../../nodelock/measure.ts";
 import { attack } from "./stopped_by.ts";
 import { AMD, INTEL, NOWHERE, startSnpMachine, startTdxMachine, VARIANTS, variantTest } from "./variants.ts";
 import type { VariantMachine } from "./variants.ts";
 
 const STATEMENT = new Uint8Array(32).fill(7);
-const ZERO = new Uint8Array(32);
 const TRUST = { clusterName: "demo", clusterId: new Uint8Array(), operatorKeys: [new Uint8Array(44)] };
 const OTHER = "ee";
 
@@ -35,11 +35,10 @@ function documentOf(name: string, section: Section): string {
 }
 
 async function verdict(verifier: EvidenceVerifier, machine: VariantMachine): Promise<string> {
-  const trust = await trustDigest(TRUST);
-  const registers = { trust: [await extendedOnce(trust)], trustDigests: [trust], lock: [ZERO], lockDigests: [ZERO] };
+  const expectation = { trust: [await trustDigest(TRUST)], lock: [FRESH], identity: "1d".repeat(32) };
   const evidence = await machine.issuer.issue(STATEMENT);
   try {
-    await verifier.verify(evidence, STATEMENT, { ...registers, identity: "1d".repeat(32) });
+    await verifier.verify(evidence, STATEMENT, expectation);
     return "accepted";
   } catch (error) {
     return String((error as { code?: unknown }).code);
@@ -189,13 +188,13 @@ Deno.test(snpNeverCopied, async (t) => {
     const cloud = await createSoftwareAmd("milan", "vlek");
     const trust = await trustDigest(TRUST);
     const evidence = await cloud.evidence({ report: { 0x50: STATEMENT, 0xc0: trust } });
-    const registers = { trust: [trust], trustDigests: [trust], lock: [ZERO] };
+    const expectation = { trust: [trust], lock: [FRESH], identity: NO_IDENTITY };
     const verify = async (provider: string) => {
       const section = { ...SNP_SECTION, signingKeys: ["vlek"], providers: [provider] };
       const { snp } = readPolicy(documentOf("snp", section), "the policy");
       assert.ok(snp !== undefined);
       const verifier = createSnpVerifier(snp, await cloud.collateral(), () => AMD_NOW, cloud.anchors);
-      return await verifier.verify(evidence, STATEMENT, registers);
+      return await verifier.verify(evidence, STATEMENT, expectation);
     };
     await verify("a-cloud");
     await assert.rejects(verify("another-cloud"), { code: "refused/snp-provider" });

@@ -15,7 +15,8 @@ import {
 } from "../../../attestation/kinds/tpm/templates.ts";
 import { Tpm } from "../../../attestation/kinds/tpm/tpm.ts";
 import type { TpmTransport } from "../../../attestation/kinds/tpm/transport.ts";
-import type { Evidence, RegisterExpectation, VerifiedEvidence } from "../../../attestation/evidence.ts";
+import type { Evidence, Expectation, VerifiedEvidence } from "../../../attestation/evidence.ts";
+import { AS_SHOWN, FRESH, NO_IDENTITY } from "../../../attestation/evidence.ts";
 import { NO_COLLATERAL } from "../../../attestation/collateral.ts";
 import { readPolicy } from "../../../attestation/policy/policy.ts";
 import { createVerifier } from "../../../attestation/policy/policy_verifier.ts";
@@ -25,8 +26,6 @@ import { systemClock } from "../../../platform/clock.ts";
 import { hasSwtpm, startSwtpm, type Swtpm } from "../../swtpm.ts";
 
 const isThere = await hasSwtpm();
-const zero = new Uint8Array(32);
-const fresh: RegisterExpectation = { trust: [zero], lock: [zero] };
 const certified: readonly EkType[] = ["rsa2048", "ecc-p384"];
 
 function swtpmTest(name: string, run: () => Promise<void>): void {
@@ -50,12 +49,12 @@ function verify(
   evidence: Evidence,
   statement: Uint8Array,
   policy: string,
-  registers: RegisterExpectation = fresh,
+  expectation: Expectation | typeof AS_SHOWN = AS_SHOWN,
 ): Promise<VerifiedEvidence> {
   return createVerifier(readPolicy(policy, "the test's policy"), "node", NO_COLLATERAL, systemClock.now).verify(
     evidence,
     statement,
-    registers,
+    expectation,
   );
 }
 
@@ -144,37 +143,34 @@ swtpmTest("the EK made by the template is the one that the manufacturer left in 
 
 swtpmTest("registers show what was extended, until a reboot, which the counters show", async () => {
   await using tpm = await startSwtpm();
-  const [digest, statement] = [randomBytes(32), randomBytes(32)];
-  const locked = await extendedOnce(digest);
+  const [trust, lock, statement] = [randomBytes(32), randomBytes(32), randomBytes(32)];
+  const fresh: Expectation = { trust: [trust], lock: [FRESH], identity: NO_IDENTITY };
+  const locked = { ...fresh, lock: [lock] };
   let identity = "";
   let before: VerifiedEvidence | undefined;
   await withTpm(tpm, async (transport) => {
     const issuer = createTpmIssuer(transport, "rsa2048");
     assert.ok(isZero(await issuer.read(15)));
+    await issuer.extend(12, trust);
     const first = await issuer.issue(statement);
     identity = await identityIn(first);
     const policy = createPolicyText("rsa2048", { identity });
-    before = await verify(first, statement, policy);
-    await issuer.extend(15, digest);
-    assert.ok(equalBytes(await issuer.read(15), locked));
+    before = await verify(first, statement, policy, fresh);
+    await issuer.extend(15, lock);
+    assert.ok(equalBytes(await issuer.read(15), await extendedOnce(lock)));
     const evidence = await issuer.issue(statement);
-    assert.equal((await errorOf(() => verify(evidence, statement, policy))).code, "refused/pcr-15");
-    const now = await verify(evidence, statement, policy, { ...fresh, lock: [locked] });
+    assert.equal((await errorOf(() => verify(evidence, statement, policy, fresh))).code, "refused/pcr-15");
+    const now = await verify(evidence, statement, policy, locked);
     assert.equal(now.claims.fresh, false);
     assert.equal(checkCounters(before.claims, now.claims), "same-run");
-    await issuer.extend(12, digest);
-    const measured = await issuer.issue(statement);
-    assert.equal(
-      (await errorOf(() => verify(measured, statement, policy, { ...fresh, lock: [locked] }))).code,
-      "refused/pcr-12",
-    );
-    await verify(measured, statement, policy, { trust: [locked], lock: [locked] });
-    await issuer.extend(4, digest);
+    const other = { ...locked, trust: [lock] };
+    assert.equal((await errorOf(() => verify(evidence, statement, policy, other))).code, "refused/pcr-12");
+    await issuer.extend(12, lock);
+    const twice = await issuer.issue(statement);
+    assert.equal((await errorOf(() => verify(twice, statement, policy, locked))).code, "refused/pcr-12");
+    await issuer.extend(4, lock);
     const changed = await issuer.issue(statement);
-    assert.equal(
-      (await errorOf(() => verify(changed, statement, policy, { trust: [locked], lock: [locked] }))).code,
-      "refused/pcr-4",
-    );
+    assert.equal((await errorOf(() => verify(changed, statement, policy))).code, "refused/pcr-4");
   });
   await tpm.restart();
   await withTpm(tpm, async (transport) => {
@@ -216,7 +212,7 @@ swtpmTest("software AK with a real EK: its evidence is verified, and the TPM doe
       const statement = randomBytes(32);
       const { endorsementKey, certificate } = decodePayload((await issuer.issue(statement)).payload);
       const machine = await createSoftwareMachine(ekType);
-      const pcrs = QUOTED_PCRS.map(() => zero);
+      const pcrs = QUOTED_PCRS.map(() => new Uint8Array(32));
       const evidence = await machine.issue(statement, pcrs, { endorsementKey, certificate });
       const policy = createPolicyText(ekType, { issuerPem: tpm.issuerPem, commonName: "victim" });
       const { challenge } = await verify(evidence, statement, policy);

@@ -131,7 +131,7 @@ runTest("run makes a cluster of fresh machines: one by init, the others by join"
       signal: AbortSignal.timeout(PATIENCE_MS),
     });
     const key = await readPrivateKeyPem(await Deno.readTextFile(operator.path("operator.key")), "the operator's key");
-    const anything = () => Promise.resolve({ trust: [], lock: [] });
+    const anything = () => Promise.resolve({ trust: [], lock: [], identity: "" });
     await verifyNode(dialled.exchange, key, createInsecureVerifier(), anything, INIT_CLIENT_DEADLINES);
     const refusal = assert.rejects(dialled.exchange.receive("progress", PATIENCE_MS), { code: "precondition/joining" });
     await controlPlane.systemctl("start", JOIN_SERVICE);
