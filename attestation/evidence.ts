@@ -5,12 +5,6 @@
  */
 import type { Bytes } from "../platform/bytes.ts";
 
-/** The kinds of evidence. `none` is for development and proves nothing. */
-export const EVIDENCE_VARIANTS = ["tpm", "snp", "tdx", "none"] as const;
-
-/** A kind of evidence. */
-export type EvidenceVariant = typeof EVIDENCE_VARIANTS[number];
-
 /** Evidence as it crosses the wire: its variant, and bytes that only that variant's verifier reads. */
 export interface Evidence {
   /** The kind, as the peer names it, or several joined by `+`; a verifier refuses all but what it is configured with. */
@@ -160,7 +154,8 @@ export interface MeasurementRegisters {
 /** What makes a machine's evidence, and what it measures into: one kind, or several combined. */
 export interface MachineEvidence {
   readonly issuer: EvidenceIssuer;
-  readonly registers: MeasurementRegisters;
+  /** None where nothing is measured. */
+  readonly registers?: MeasurementRegisters;
 }
 
 /** The register that holds the trust part of the configuration. */

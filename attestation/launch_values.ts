@@ -4,22 +4,29 @@
  * @module
  */
 import type { Bytes } from "../platform/bytes.ts";
-import { padded } from "./kinds/tdx/rtmr.ts";
 import type { TrustPart } from "../protocol/transcript.ts";
-import { extendedOnce, trustDigest } from "../protocol/transcript.ts";
+import { trustDigest } from "../protocol/transcript.ts";
+import type { EvidenceKind } from "./kind.ts";
+import { KINDS } from "./kinds.ts";
 
-/** D12 as each kind of machine shows it. */
-export interface LaunchValues {
-  /** PCR 12, 32 bytes: D12 extended once, which the bootstrapper itself does. */
-  readonly pcr12: Bytes;
-  /** HOST_DATA of SEV-SNP, 32 bytes: D12. */
-  readonly hostData: Bytes;
-  /** MRCONFIGID of TDX, 48 bytes: D12 and 16 zero bytes. */
-  readonly mrConfigId: Bytes;
+/** D12 as a kind of machine shows it. */
+export interface LaunchValue {
+  /** Its name in output: `pcr12`, `hostData`, `mrConfigId`. */
+  readonly key: string;
+  /** Whether whoever launches the machine gives it; the bootstrapper itself measures the others. */
+  readonly isLaunchValue: boolean;
+  readonly value: Bytes;
 }
 
-/** The values of a trust part. */
-export async function launchValues(trust: TrustPart): Promise<LaunchValues> {
+/** The values of a trust part, of each kind that shows it. */
+export async function launchValues(
+  trust: TrustPart,
+  kinds: readonly EvidenceKind[] = KINDS,
+): Promise<readonly LaunchValue[]> {
   const digest = await trustDigest(trust);
-  return { pcr12: await extendedOnce(digest), hostData: digest, mrConfigId: padded(digest) };
+  return await Promise.all(
+    kinds.flatMap(({ registers }) => registers === undefined ? [] : [registers.trust]).map(
+      async ({ key, isLaunchValue, valueOf }) => ({ key, isLaunchValue, value: await valueOf(digest) }),
+    ),
+  );
 }

@@ -6,9 +6,9 @@ import { trustDigest } from "../protocol/transcript.ts";
 Deno.test("launchValues() are D12 extended, D12 itself, and D12 with 16 zero bytes", async () => {
   const trust = { clusterName: "demo", clusterId: new Uint8Array(32).fill(7), operatorKeys: [Uint8Array.of(1)] };
   const digest = await trustDigest(trust);
-  assert.deepEqual(await launchValues(trust), {
-    pcr12: await sha256(new Uint8Array(32), digest),
-    hostData: digest,
-    mrConfigId: concat(digest, new Uint8Array(16)),
-  });
+  assert.deepEqual(await launchValues(trust), [
+    { key: "pcr12", isLaunchValue: false, value: await sha256(new Uint8Array(32), digest) },
+    { key: "hostData", isLaunchValue: true, value: digest },
+    { key: "mrConfigId", isLaunchValue: true, value: concat(digest, new Uint8Array(16)) },
+  ]);
 });

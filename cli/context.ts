@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { EvidenceKind } from "../attestation/kind.ts";
 import type { TpmTransport } from "../attestation/kinds/tpm/transport.ts";
 import type { ConfidentialDevice } from "../attestation/tsm/device.ts";
 import type { NodePaths } from "../node/paths.ts";
@@ -67,6 +68,8 @@ export interface CliContext {
   readonly openTpm: () => Promise<TpmTransport>;
   /** Starts the process that has the devices of a confidential VM; it ends with this one. */
   readonly openDevice: () => ConfidentialDevice;
+  /** The kinds of evidence that there are; `attestation/kinds.ts` unless a test says otherwise. */
+  readonly kinds?: readonly EvidenceKind[];
   /** This process's Deno permissions. */
   readonly permissions: Pick<Deno.Permissions, "revoke">;
 }

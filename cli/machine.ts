@@ -4,29 +4,20 @@
  * @module
  */
 import { join } from "node:path";
-import type { TpmIssuer } from "../attestation/kinds/tpm/issuer.ts";
 import { createTpmIssuer } from "../attestation/kinds/tpm/issuer.ts";
-import type { EkType } from "../attestation/kinds/tpm/templates.ts";
-import type { TpmTransport } from "../attestation/kinds/tpm/transport.ts";
-import type { ConfidentialDevice } from "../attestation/tsm/device.ts";
+import type { MachineDevices } from "../attestation/kind.ts";
 import { TSM_FOLDER } from "../attestation/tsm/report.ts";
-import type { Clock } from "../platform/clock.ts";
 import type { MachineFacts } from "../node/configuration_defaults.ts";
 import { defaultRouteInterfaces } from "../node/configuration_defaults.ts";
 import type { ImageFinding } from "../node/image_measured.ts";
 import { findUnmeasured } from "../node/image_measured.ts";
 import { fromUtf8 } from "../platform/bytes.ts";
-import { BootstrapError } from "../platform/errors.ts";
 import { exists, readFileIfExists } from "../platform/files.ts";
 import { present } from "../platform/present.ts";
 import type { CliContext } from "./context.ts";
 
 /** This machine. */
-export interface Machine {
-  /** The way to the TPM, open; none where the machine has none. */
-  readonly tpm?: TpmTransport;
-  /** The devices of a confidential VM, in a process of their own; none where the machine is none. */
-  readonly device?: ConfidentialDevice;
+export interface Machine extends MachineDevices {
   /** Name and addresses. */
   readonly facts: MachineFacts;
   /** What of "the image is measured" does not hold. */
@@ -58,17 +49,4 @@ export async function openMachine(context: CliContext): Promise<Machine> {
       ...(tpm === undefined ? {} : { registers: createTpmIssuer(tpm, ANY_EK_TYPE, context.clock) }),
     }),
   };
-}
-
-/**
- * The TPM of a machine that must have one: issuer of its evidence, and its registers. One for a process, as it brings what is
- * asked of the TPM into an order.
- *
- * @throws {BootstrapError} `precondition/no-tpm`.
- */
-export function tpmIssuerOf(machine: Machine, ekType: EkType, clock: Clock): TpmIssuer {
-  if (machine.tpm !== undefined) return createTpmIssuer(machine.tpm, ekType, clock);
-  throw new BootstrapError("precondition/no-tpm", "This machine has no TPM, so there is no evidence of what it is", {
-    next: "Give the machine a TPM 2.0; for development without one, see evidence.variant in the example configurations",
-  });
 }

@@ -4,62 +4,39 @@
  * @module
  */
 import { combineIssuers, combineRegisters } from "../attestation/combined.ts";
-import type { EvidenceVariant, MachineEvidence } from "../attestation/evidence.ts";
-import type { ConfidentialDevice } from "../attestation/tsm/device.ts";
-import { TSM_FOLDER } from "../attestation/tsm/report.ts";
+import type { MachineEvidence } from "../attestation/evidence.ts";
 import type { EvidenceConfiguration } from "../node/configuration.ts";
-import type { Clock } from "../platform/clock.ts";
-import { BootstrapError } from "../platform/errors.ts";
+import type { CliContext } from "./context.ts";
 import type { Machine } from "./machine.ts";
-import { tpmIssuerOf } from "./machine.ts";
 
 /**
- * The evidence of a machine of one kind or several; one for a process, as `tpmIssuerOf()` is.
+ * The evidence of a machine of one kind or several; one for a process, as it brings what is asked of a TPM into an order.
  *
- * @throws {BootstrapError} `precondition/no-tpm`, `precondition/no-device` for a kind that the machine has not.
+ * @throws {BootstrapError} `precondition/no-tpm`, `precondition/no-device` for a kind that the machine does not have.
  */
 export async function evidenceOf(
   machine: Machine,
   configured: EvidenceConfiguration,
-  clock: Clock,
+  context: Pick<CliContext, "clock" | "paths">,
 ): Promise<MachineEvidence> {
-  const kinds = await kindsOf(machine, configured, clock);
+  const opened = await openKinds(machine, configured, context);
+  const registers = opened.flatMap((one) => one.registers ?? []);
   return {
-    issuer: combineIssuers(kinds.map(({ issuer }) => issuer)),
-    registers: combineRegisters(kinds.map(({ registers }) => registers)),
+    issuer: combineIssuers(opened.map(({ issuer }) => issuer)),
+    ...(registers.length === 0 ? {} : { registers: combineRegisters(registers) }),
   };
 }
 
 /**
  * {@linkcode evidenceOf}, each kind for itself, in their order.
  *
- * @throws {BootstrapError} `precondition/no-tpm`, `precondition/no-device` for a kind that the machine has not.
+ * @throws {BootstrapError} `precondition/no-tpm`, `precondition/no-device` for a kind that the machine does not have.
  */
-export async function kindsOf(
+export async function openKinds(
   machine: Machine,
-  { variants, ekType }: EvidenceConfiguration,
-  clock: Clock,
+  { kinds, ekType }: EvidenceConfiguration,
+  { clock, paths }: Pick<CliContext, "clock" | "paths">,
 ): Promise<readonly MachineEvidence[]> {
-  return await Promise.all(variants.map((variant): MachineEvidence | Promise<MachineEvidence> => {
-    if (variant !== "tpm") return confidentialEvidence(variant, deviceOf(machine, variant));
-    const tpm = tpmIssuerOf(machine, ekType, clock);
-    return { issuer: tpm, registers: tpm };
-  }));
-}
-
-/** Loaded only on machines that have it. */
-async function confidentialEvidence(variant: EvidenceVariant, device: ConfidentialDevice): Promise<MachineEvidence> {
-  const { snpEvidence, tdxEvidence } = await import("./confidential_evidence.ts");
-  return variant === "snp" ? snpEvidence(device) : tdxEvidence(device);
-}
-
-function deviceOf({ device }: Machine, variant: string): ConfidentialDevice {
-  if (device !== undefined) return device;
-  throw new BootstrapError(
-    "precondition/no-device",
-    `This machine has no ${TSM_FOLDER}, so there is no evidence of ${variant}`,
-    {
-      next: "Run it as a confidential VM with a kernel that has configfs-tsm (6.7 or later), mounted",
-    },
-  );
+  const settings = { ekType, clock, stateFolder: paths.state };
+  return await Promise.all(kinds.map((kind) => kind.open(machine, settings)));
 }

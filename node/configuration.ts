@@ -6,7 +6,10 @@
  * @module
  */
 import type { NodeRole } from "../kubernetes/node_role.ts";
-import type { EvidenceVariant } from "../attestation/evidence.ts";
+import { combinedName } from "../attestation/combined.ts";
+import type { EvidenceKind } from "../attestation/kind.ts";
+import { defaultKind, exclusivePair, insecureNames, kindNamed } from "../attestation/kind.ts";
+import { KINDS } from "../attestation/kinds.ts";
 import type { EkType } from "../attestation/kinds/tpm/templates.ts";
 import type { TrustPart } from "../protocol/transcript.ts";
 import { readClusterId } from "../certificate/cluster_id.ts";
@@ -23,17 +26,19 @@ import { present } from "../platform/present.ts";
 /** Where the InitServer listens unless the configuration says otherwise. */
 export const DEFAULT_INIT_LISTEN = "0.0.0.0:9443";
 
+const DEFAULT_EK_TYPE: EkType = "rsa2048";
+
 /** How a node proves what it is. */
 export interface EvidenceConfiguration {
-  /** The kinds of evidence that it makes, in the order of the policy; the first gives its identity. `none` proves nothing. */
-  readonly variants: readonly EvidenceVariant[];
-  /** The endorsement key that is its identity; only of use with `tpm`. */
+  /** The kinds of evidence that it makes, in the order of the policy; the first gives its identity. */
+  readonly kinds: readonly EvidenceKind[];
+  /** The endorsement key that is its identity; only of use with a kind that has one. */
   readonly ekType: EkType;
 }
 
 /** Whether a node proves nothing. */
-export function isInsecure({ variants }: Pick<EvidenceConfiguration, "variants">): boolean {
-  return variants.includes("none");
+export function isInsecure({ kinds }: Pick<EvidenceConfiguration, "kinds">): boolean {
+  return kinds.some((kind) => kind.isInsecure === true);
 }
 
 /** A node's configuration. */
@@ -61,11 +66,16 @@ export interface NodeConfiguration {
  *
  * @param text YAML, version 1 (see `deploy/node-worker.example.yaml`).
  * @param what Where it is from, for errors: a path.
+ * @param kinds The kinds of evidence that there are.
  * @throws {BootstrapError} `usage/document` for unknown or missing keys and wrong types, `usage/configuration` for wrong
  *   values and impossible combinations; both with the path of the key as `key` in the details.
  */
-export function readNodeConfiguration(text: string, what: string): NodeConfiguration {
-  const document = readConfigurationDocument(text, what);
+export function readNodeConfiguration(
+  text: string,
+  what: string,
+  kinds: readonly EvidenceKind[] = KINDS,
+): NodeConfiguration {
+  const document = readConfigurationDocument(text, what, kinds);
   const fail: Fail = (key, reason) => {
     throw new BootstrapError("usage/configuration", `Cannot use ${what}: ${key}: ${reason}`, {
       details: { document: what, key },
@@ -78,9 +88,10 @@ export function readNodeConfiguration(text: string, what: string): NodeConfigura
     fail("join.endpoints", "at least one is needed, as this node runs no InitServer and could never become a member");
   }
   const { name, address, role = "worker" } = document.node ?? {};
-  const evidence = readEvidence(document, fail);
+  const evidence = readEvidence(document, kinds, fail);
   if (isInsecure(evidence) && role === "control-plane" && !init.enabled) {
-    fail("node.role", 'no join service makes a node without evidence (evidence.variant "none") a control plane');
+    const variant = combinedName(evidence.kinds.map((kind) => kind.name));
+    fail("node.role", `no join service makes a node without evidence (evidence.variant "${variant}") a control plane`);
   }
   return {
     trust,
@@ -146,25 +157,33 @@ function readEndpoints(texts: readonly string[], fail: Fail): readonly Endpoint[
   });
 }
 
-function readEvidence(document: ConfigurationDocument, fail: Fail): EvidenceConfiguration {
-  const { variant = "tpm", ekType, allowInsecure = false } = document.evidence ?? {};
-  const variants = typeof variant === "string" ? [variant] : variant;
-  if (variants.length === 0) fail("evidence.variant", "it must not be empty");
-  if (new Set(variants).size < variants.length) fail("evidence.variant", "it must have each kind once");
-  const isNone = variants.includes("none");
-  if (isNone && variants.length > 1) fail("evidence.variant", "none goes with no other kind, as it proves nothing");
-  if (variants.includes("snp") && variants.includes("tdx")) {
-    fail("evidence.variant", "no machine has both snp and tdx");
+function readEvidence(
+  document: ConfigurationDocument,
+  known: readonly EvidenceKind[],
+  fail: Fail,
+): EvidenceConfiguration {
+  const { variant = defaultKind(known).name, ekType, allowInsecure = false } = document.evidence ?? {};
+  const names = typeof variant === "string" ? [variant] : variant;
+  if (names.length === 0) fail("evidence.variant", "it must not be empty");
+  if (new Set(names).size < names.length) fail("evidence.variant", "it must have each kind once");
+  const kinds = names.map((name) => kindNamed(known, name));
+  const none = insecureNames(known).join(" or ");
+  const evidence = { kinds, ekType: ekType ?? DEFAULT_EK_TYPE };
+  if (isInsecure(evidence) && kinds.length > 1) {
+    fail("evidence.variant", `${none} goes with no other kind, as it proves nothing`);
   }
-  if (isNone && !allowInsecure) {
-    fail("evidence.allowInsecure", 'it must be true with evidence.variant "none", which proves nothing');
+  const pair = exclusivePair(kinds);
+  if (pair !== undefined) fail("evidence.variant", `no machine has both ${pair[0].name} and ${pair[1].name}`);
+  if (isInsecure(evidence) && !allowInsecure) {
+    fail("evidence.allowInsecure", `it must be true with evidence.variant "${none}", which proves nothing`);
   }
-  if (!isNone && allowInsecure) {
-    const name = variants.join("+");
-    fail("evidence.allowInsecure", `it goes only with evidence.variant "none", and the variant is "${name}"`);
+  if (!isInsecure(evidence) && allowInsecure) {
+    const name = combinedName(names);
+    fail("evidence.allowInsecure", `it goes only with evidence.variant "${none}", and the variant is "${name}"`);
   }
-  if (!variants.includes("tpm") && ekType !== undefined) {
-    fail("evidence.ekType", "there is no endorsement key without tpm in evidence.variant");
+  if (ekType !== undefined && !kinds.some(({ hasEndorsementKey }) => hasEndorsementKey === true)) {
+    const withKeys = known.filter(({ hasEndorsementKey }) => hasEndorsementKey === true).map(({ name }) => name);
+    fail("evidence.ekType", `there is no endorsement key without ${withKeys.join(" or ")} in evidence.variant`);
   }
-  return { variants, ekType: ekType ?? "rsa2048" };
+  return evidence;
 }

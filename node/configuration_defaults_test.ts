@@ -1,3 +1,4 @@
+import { TPM } from "../attestation/kinds/tpm/kind.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { NodeConfiguration } from "./configuration.ts";
@@ -7,7 +8,7 @@ import { defaultRouteInterfaces, resolveNodeSelf } from "./configuration_default
 const configuration: NodeConfiguration = {
   trust: { clusterName: "demo", clusterId: new Uint8Array(0), operatorKeys: [] },
   node: { role: "worker" },
-  evidence: { variants: ["tpm"], ekType: "rsa2048" },
+  evidence: { kinds: [TPM], ekType: "rsa2048" },
   init: { enabled: true, listen: { host: "0.0.0.0", port: 9443 } },
   join: { endpoints: [] },
   allowUnmeasuredImage: false,

@@ -5,8 +5,7 @@
  */
 import { isIP } from "node:net";
 import * as v from "valibot";
-import type { EvidenceVariant } from "../attestation/evidence.ts";
-import { EVIDENCE_VARIANTS } from "../attestation/evidence.ts";
+import type { EvidenceKind } from "../attestation/kind.ts";
 import type { EkType } from "../attestation/kinds/tpm/templates.ts";
 import { EK_TYPES } from "../attestation/kinds/tpm/templates.ts";
 import type { NodeRole } from "../kubernetes/node_role.ts";
@@ -44,7 +43,7 @@ export interface ConfigurationDocument {
   readonly node?: { readonly name?: string; readonly address?: string; readonly role?: NodeRole };
   /** How it proves what it is. */
   readonly evidence?: {
-    readonly variant?: EvidenceVariant | readonly EvidenceVariant[];
+    readonly variant?: string | readonly string[];
     readonly ekType?: EkType;
     readonly allowInsecure?: boolean;
   };
@@ -56,45 +55,52 @@ export interface ConfigurationDocument {
   readonly allowUnmeasuredImage?: boolean;
 }
 
-const configurationSchema: v.GenericSchema<unknown, ConfigurationDocument> = v.strictObject({
-  version: v.literal(1),
-  trust: v.strictObject({
-    clusterName: label,
-    clusterId: v.exactOptional(v.string()),
-    operatorKeys: v.pipe(
-      v.array(v.string()),
-      v.minLength(1, "at least one operator key is needed: `bootstrapper keygen` makes one"),
-      v.maxLength(64, "at most 64 operator keys are allowed"),
-    ),
-  }),
-  node: v.exactOptional(v.strictObject({
-    name: v.exactOptional(label),
-    address: v.exactOptional(v.pipe(
-      v.string(),
-      v.check(isReachableAddress, "it must be an IP address that the other nodes can reach"),
-    )),
-    role: v.exactOptional(v.picklist(NODE_ROLES)),
-  })),
-  evidence: v.exactOptional(v.strictObject({
-    variant: v.exactOptional(v.union([v.picklist(EVIDENCE_VARIANTS), v.array(v.picklist(EVIDENCE_VARIANTS))])),
-    ekType: v.exactOptional(v.picklist(EK_TYPES)),
-    allowInsecure: v.exactOptional(v.boolean()),
-  })),
-  init: v.exactOptional(v.strictObject({
-    enabled: v.exactOptional(v.boolean()),
-    listen: v.exactOptional(v.string()),
-  })),
-  join: v.exactOptional(v.strictObject({
-    endpoints: v.exactOptional(v.pipe(v.array(v.string()), v.maxLength(64, "at most 64 endpoints are allowed"))),
-  })),
-  allowUnmeasuredImage: v.exactOptional(v.boolean()),
-});
+function configurationSchema(kinds: readonly EvidenceKind[]): v.GenericSchema<unknown, ConfigurationDocument> {
+  const kind = v.picklist(kinds.map(({ name }) => name));
+  return v.strictObject({
+    version: v.literal(1),
+    trust: v.strictObject({
+      clusterName: label,
+      clusterId: v.exactOptional(v.string()),
+      operatorKeys: v.pipe(
+        v.array(v.string()),
+        v.minLength(1, "at least one operator key is needed: `bootstrapper keygen` makes one"),
+        v.maxLength(64, "at most 64 operator keys are allowed"),
+      ),
+    }),
+    node: v.exactOptional(v.strictObject({
+      name: v.exactOptional(label),
+      address: v.exactOptional(v.pipe(
+        v.string(),
+        v.check(isReachableAddress, "it must be an IP address that the other nodes can reach"),
+      )),
+      role: v.exactOptional(v.picklist(NODE_ROLES)),
+    })),
+    evidence: v.exactOptional(v.strictObject({
+      variant: v.exactOptional(v.union([kind, v.array(kind)])),
+      ekType: v.exactOptional(v.picklist(EK_TYPES)),
+      allowInsecure: v.exactOptional(v.boolean()),
+    })),
+    init: v.exactOptional(v.strictObject({
+      enabled: v.exactOptional(v.boolean()),
+      listen: v.exactOptional(v.string()),
+    })),
+    join: v.exactOptional(v.strictObject({
+      endpoints: v.exactOptional(v.pipe(v.array(v.string()), v.maxLength(64, "at most 64 endpoints are allowed"))),
+    })),
+    allowUnmeasuredImage: v.exactOptional(v.boolean()),
+  });
+}
 
 /**
  * Reads a configuration document. Values that need more than a form are checked by `readNodeConfiguration()`.
  *
  * @throws {BootstrapError} `usage/document`, with the path of the key.
  */
-export function readConfigurationDocument(text: string, what: string): ConfigurationDocument {
-  return readDocument(text, configurationSchema, what);
+export function readConfigurationDocument(
+  text: string,
+  what: string,
+  kinds: readonly EvidenceKind[],
+): ConfigurationDocument {
+  return readDocument(text, configurationSchema(kinds), what);
 }

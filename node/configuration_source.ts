@@ -4,6 +4,7 @@
  * @module
  */
 import { join } from "node:path";
+import type { EvidenceKind } from "../attestation/kind.ts";
 import { fromUtf8 } from "../platform/bytes.ts";
 import { MAXIMUM_DOCUMENT_BYTES } from "../platform/document.ts";
 import { BootstrapError } from "../platform/errors.ts";
@@ -23,6 +24,8 @@ export interface ConfigurationPlaces {
   readonly credentialsFolder?: string;
   /** The node's paths. */
   readonly paths: Pick<NodePaths, "configuration" | "systemCredentials">;
+  /** The kinds of evidence that there are. */
+  readonly kinds?: readonly EvidenceKind[];
 }
 
 /** A configuration and the file that it is from. */
@@ -44,8 +47,8 @@ export interface LoadedConfiguration {
  * @throws {BootstrapError} `usage/no-configuration`, `system/file`, and what `readNodeConfiguration()` throws.
  */
 export async function loadNodeConfiguration(places: ConfigurationPlaces): Promise<LoadedConfiguration> {
-  const { file, credentialsFolder, paths } = places;
-  if (file !== undefined) return load(file, await readFile(file, MAXIMUM_DOCUMENT_BYTES));
+  const { file, credentialsFolder, paths, kinds } = places;
+  if (file !== undefined) return load(file, await readFile(file, MAXIMUM_DOCUMENT_BYTES), kinds);
   const candidates = [
     ...(credentialsFolder === undefined ? [] : [join(credentialsFolder, CONFIGURATION_CREDENTIAL)]),
     join(paths.systemCredentials, CONFIGURATION_CREDENTIAL),
@@ -53,7 +56,7 @@ export async function loadNodeConfiguration(places: ConfigurationPlaces): Promis
   ];
   for (const candidate of candidates) {
     const bytes = await readFileIfExists(candidate, MAXIMUM_DOCUMENT_BYTES);
-    if (bytes !== undefined) return load(candidate, bytes);
+    if (bytes !== undefined) return load(candidate, bytes, kinds);
   }
   throw new BootstrapError("usage/no-configuration", `This node has no configuration: no ${candidates.join(", no ")}`, {
     next:
@@ -61,6 +64,6 @@ export async function loadNodeConfiguration(places: ConfigurationPlaces): Promis
   });
 }
 
-function load(source: string, bytes: Uint8Array): LoadedConfiguration {
-  return { source, configuration: readNodeConfiguration(fromUtf8(bytes, source), source) };
+function load(source: string, bytes: Uint8Array, kinds?: readonly EvidenceKind[]): LoadedConfiguration {
+  return { source, configuration: readNodeConfiguration(fromUtf8(bytes, source), source, kinds) };
 }

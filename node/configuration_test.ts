@@ -1,3 +1,5 @@
+import { NONE } from "../attestation/kinds/none/kind.ts";
+import { TPM } from "../attestation/kinds/tpm/kind.ts";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -37,7 +39,7 @@ Deno.test("readNodeConfiguration() fills in the defaults when only the trust par
   assert.deepEqual(read({ version: 1, trust }), {
     trust: { clusterName: "demo", clusterId: new Uint8Array(0), operatorKeys: [readOperatorKey(line(1), "key")] },
     node: { role: "worker" },
-    evidence: { variants: ["tpm"], ekType: "rsa2048" },
+    evidence: { kinds: [TPM], ekType: "rsa2048" },
     init: { enabled: true, listen: { host: "0.0.0.0", port: 9443 } },
     join: { endpoints: [] },
     allowUnmeasuredImage: false,
@@ -56,7 +58,7 @@ Deno.test("readNodeConfiguration() gives every value when all are set", () => {
   });
   assert.deepEqual(configuration.trust.operatorKeys.map(hex), [hex(spki(1)), hex(spki(2))]);
   assert.deepEqual(configuration.node, { name: "one", address: "fd00::2", role: "control-plane" });
-  assert.deepEqual(configuration.evidence, { variants: ["tpm"], ekType: "ecc-p384" });
+  assert.deepEqual(configuration.evidence, { kinds: [TPM], ekType: "ecc-p384" });
   assert.deepEqual(configuration.init, { enabled: true, listen: { host: "::", port: 1234 } });
   assert.deepEqual(configuration.join.endpoints.map(({ host }) => host), [
     "10.77.0.11",
@@ -155,7 +157,7 @@ Deno.test("readNodeConfiguration() refuses combinations when they are impossible
 
 Deno.test("readNodeConfiguration() allows evidence of nothing when it is asked for twice", () => {
   const { evidence } = read({ version: 1, trust, evidence: { variant: "none", allowInsecure: true } });
-  assert.deepEqual(evidence.variants, ["none"]);
+  assert.deepEqual(evidence.kinds, [NONE]);
 });
 
 Deno.test("readNodeConfiguration() throws nothing but errors of usage when the text is anything", () => {
@@ -203,7 +205,7 @@ for (const role of ["worker", "control-plane"]) {
     const configuration = readNodeConfiguration(await Deno.readTextFile(path), path);
     assert.equal(configuration.node.role, role);
     assert.equal(configuration.init.enabled, role === "control-plane");
-    assert.deepEqual(configuration.evidence.variants, ["tpm"]);
+    assert.deepEqual(configuration.evidence.kinds, [TPM]);
     assert.equal(configuration.allowUnmeasuredImage, false);
   });
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { createActor, fromCallback, fromPromise, waitFor } from "xstate";
+import { combinedName } from "../attestation/combined.ts";
 import { proveChannelBinding } from "../channel/finished.ts";
 import { clusterIdText } from "../certificate/cluster_id.ts";
 import { StagedInitFolder } from "../init/staged_init.ts";
@@ -145,7 +146,7 @@ class RunningNode {
       nodeName: self.name,
       address: self.address,
       role: self.role,
-      evidence: evidence.variants.join("+"),
+      evidence: combinedName(evidence.kinds.map(({ name }) => name)),
       ...(unmeasured.length === 0 ? {} : { warnings: unmeasured.map(({ message }) => message) }),
     });
     for (const { check, message } of unmeasured) log.event("warn", "image-not-measured", { check, message });

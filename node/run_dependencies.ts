@@ -27,7 +27,7 @@ export interface RunDependencies {
   readonly paths: NodePaths;
   /** Makes the node's evidence. */
   readonly issuer: EvidenceIssuer;
-  /** The TPM's registers; none for evidence of the kind `none`. */
+  /** What the node measures into; none where its evidence proves nothing. */
   readonly registers?: MeasurementRegisters;
   /** What of the image is not measured. */
   readonly unmeasured: readonly ImageFinding[];

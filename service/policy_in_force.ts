@@ -12,6 +12,7 @@
  * @module
  */
 import type { EvidenceVerifier } from "../attestation/evidence.ts";
+import { type EvidenceKind, insecureNames } from "../attestation/kind.ts";
 import { isInsecure, type Policy, readPolicy } from "../attestation/policy/policy.ts";
 import { POLICY_CONFIG_MAP, POLICY_NAMESPACE } from "../kubernetes/policy_config_map.ts";
 import { hex, sha256, utf8 } from "../platform/bytes.ts";
@@ -42,6 +43,8 @@ export interface PolicyVersion {
 export interface PolicyInForceParts {
   /** The document that the service starts with, from its state. */
   readonly document: string;
+  /** The kinds of evidence that there are. */
+  readonly kinds?: readonly EvidenceKind[];
   /** Makes the verifier of a policy. */
   readonly createVerifier: (policy: Policy) => EvidenceVerifier;
   /** Reads the document in the file of the service's state, as it is now. */
@@ -82,8 +85,8 @@ export class PolicyInForce {
    */
   constructor(parts: PolicyInForceParts) {
     this.#parts = parts;
-    const { document, createVerifier } = parts;
-    const policy = readPolicy(document, WHAT.file);
+    const { document, createVerifier, kinds } = parts;
+    const policy = readPolicy(document, WHAT.file, kinds);
     this.#current = { policy, verifier: createVerifier(policy), document, source: "file", isConfirmed: false };
   }
 
@@ -163,7 +166,7 @@ export class PolicyInForce {
     let version: PolicyVersion = { ...before, source, isConfirmed };
     if (document !== before.document) {
       try {
-        const policy = readPolicy(document, WHAT[source]);
+        const policy = readPolicy(document, WHAT[source], this.#parts.kinds);
         checkSameTrust(before.policy, policy);
         version = { policy, verifier: this.#parts.createVerifier(policy), document, source, isConfirmed };
       } catch (error) {
@@ -218,7 +221,9 @@ function checkSameTrust(before: Policy, after: Policy): void {
   throw new BootstrapError(
     "refused/policy-variant",
     isInsecure(after)
-      ? "A join service that wants proof of machines cannot be made insecure while it runs: variant must not become none"
+      ? `A join service that wants proof of machines cannot be made insecure while it runs: variant must not become ${
+        insecureNames(after.kinds).join(" or ")
+      }`
       : "A join service that wants no proof of machines stays insecure while it runs: its members have proved nothing",
     {
       next: "Found a cluster of its own with the other policy",

@@ -8,6 +8,7 @@ import { listen } from "../channel/server.ts";
 import type { ChannelServer } from "../channel/server.ts";
 import { proveChannelBinding } from "../channel/finished.ts";
 import type { EvidenceVerifier } from "../attestation/evidence.ts";
+import type { EvidenceKind } from "../attestation/kind.ts";
 import { checkNodeName, isInsecure, type Policy, roleOf } from "../attestation/policy/policy.ts";
 import { privateKeyPem } from "../certificate/keys.ts";
 import { readPem, writePem } from "../certificate/pem.ts";
@@ -43,6 +44,8 @@ export interface JoinServiceDependencies {
   readonly state: ServiceState;
   /** Makes what verifies nodes' evidence by a policy: the state's, and later ones. */
   readonly createVerifier: (policy: Policy) => EvidenceVerifier;
+  /** The kinds of evidence that there are. */
+  readonly kinds?: readonly EvidenceKind[];
   /** Reads the policy document of the state anew, as its file is now. */
   readonly readPolicyDocument: () => Promise<string>;
   /** The folder of the unit's credentials, with the cluster's keys; without it no control plane can join by this service. */
@@ -89,7 +92,7 @@ const versionSchema = v.object({ gitVersion: v.string() });
  */
 export async function runJoinService(dependencies: JoinServiceDependencies, signal: AbortSignal): Promise<void> {
   await proveChannelBinding();
-  const { state, clock, log, credentialsFolder, createVerifier, readPolicyDocument } = dependencies;
+  const { state, clock, log, credentialsFolder, createVerifier, readPolicyDocument, kinds } = dependencies;
   using api = new KubernetesApi(await apiCredentials(state));
   const admissions = new AdmissionRecords(api);
   const policies = new PolicyInForce({
@@ -98,6 +101,7 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
     clock,
     log,
     readFile: readPolicyDocument,
+    ...(kinds === undefined ? {} : { kinds }),
     findConfigMap: () => findPolicyDocument(api),
   });
   using controlPlanes = credentialsFolder === undefined ? undefined : new ControlPlanes({

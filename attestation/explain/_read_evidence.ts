@@ -4,26 +4,20 @@
  * @module
  */
 import { BootstrapError } from "../../platform/errors.ts";
-import type { EvidenceVariant } from "../evidence.ts";
 import type { EvidenceFile } from "../evidence_file.ts";
-import { decodePayload } from "../kinds/tpm/payload.ts";
+import type { EvidenceKind } from "../kind.ts";
 
-/** The PCRs in TPM evidence; none where there is none. */
-export function quotedPcrs(file: Pick<EvidenceFile, "evidence">): readonly Uint8Array[] {
-  return readIn(file, "tpm", (payload) => decodePayload(payload).pcrs) ?? [];
-}
-
-/** Something in evidence of a kind, if it can be read. */
-export function readIn<T>(
-  file: Pick<EvidenceFile, "evidence">,
-  kind: EvidenceVariant,
-  read: (payload: Uint8Array) => T,
-): T | undefined {
-  const found = file.evidence.find(({ variant }) => variant === kind);
+/** The PCRs in the evidence of the first kind that has some; none where there are none, or none that can be read. */
+export async function quotedPcrs(
+  { evidence }: Pick<EvidenceFile, "evidence">,
+  kinds: readonly EvidenceKind[],
+): Promise<readonly Uint8Array[]> {
+  const kind = kinds.find(({ name, pcrs }) => pcrs !== undefined && evidence.some(({ variant }) => variant === name));
+  const found = evidence.find(({ variant }) => variant === kind?.name);
   try {
-    return found === undefined ? undefined : read(found.payload);
+    return found === undefined ? [] : await kind?.pcrs?.(found.payload) ?? [];
   } catch (error) {
-    if (error instanceof BootstrapError) return undefined;
+    if (error instanceof BootstrapError) return [];
     throw error;
   }
 }

@@ -7,25 +7,17 @@
 import { PeerError } from "../../protocol/refusal.ts";
 import type { NodeRole } from "../../kubernetes/node_role.ts";
 import { asBootstrapError, BootstrapError, errorFamily } from "../../platform/errors.ts";
-import type {
-  Evidence,
-  EvidenceCheck,
-  EvidenceClaims,
-  EvidenceVariant,
-  EvidenceVerifier,
-  Expectation,
-} from "../evidence.ts";
+import type { Evidence, EvidenceCheck, EvidenceClaims, EvidenceVerifier, Expectation } from "../evidence.ts";
 import { NO_COLLATERAL } from "../collateral.ts";
 import type { Collateral } from "../collateral.ts";
 import { combinedName, encodeEvidenceSet, piecesOf } from "../combined.ts";
-import { AS_SHOWN, LOCK_REGISTER, TRUST_REGISTER } from "../evidence.ts";
+import { AS_SHOWN } from "../evidence.ts";
 import type { EvidenceFile } from "../evidence_file.ts";
+import type { EvidenceKind } from "../kind.ts";
 import type { PeerKind, Policy } from "../policy/policy.ts";
 import { roleOf } from "../policy/policy.ts";
-import { createVerifier } from "../policy/policy_verifier.ts";
+import { createExplainingVerifier } from "../policy/policy_verifier.ts";
 import { fileStatement } from "../../protocol/transcript.ts";
-import type { VendorAnchors } from "../vendor_anchors.ts";
-import { quotedPcrs } from "./_read_evidence.ts";
 import type { ExplainedRegister, ShownMachine } from "./explained_registers.ts";
 import { explainRegisters } from "./explained_registers.ts";
 
@@ -45,8 +37,6 @@ export interface ExplainRequest {
   readonly collateral?: Collateral;
   /** The time of day, for certificates. */
   readonly now: () => Date;
-  /** What is trusted. */
-  readonly anchors?: VendorAnchors;
 }
 
 /** One check, as it is shown. */
@@ -76,14 +66,6 @@ export interface Explanation {
 /** Hears of a check. */
 export type ReportCheck = (check: EvidenceCheck) => void;
 
-const OWN_CHECKS: readonly string[] = [
-  `pcr-${TRUST_REGISTER}`,
-  `pcr-${LOCK_REGISTER}`,
-  "snp-host-data",
-  "tdx-mrconfigid",
-  "tdx-rtmr-3",
-];
-
 /**
  * Explains evidence.
  *
@@ -93,7 +75,7 @@ export async function explainEvidence(request: ExplainRequest): Promise<Explanat
   const { file, policy, expectation = AS_SHOWN, peer = "node", collateral = NO_COLLATERAL } = request;
   const evidence = chooseEvidence(file, policy.required[peer]);
   return await explain(policy, request, async (report) => {
-    const verifier = createVerifier(policy, peer, collateral, request.now, request.anchors);
+    const verifier = createExplainingVerifier(policy, peer, { collateral, now: request.now });
     return (await verifier.verify(evidence, await fileStatement(file.nonce), expectation, report)).claims;
   });
 }
@@ -154,52 +136,52 @@ async function explain(
     const isOwn = !(refusal instanceof PeerError) && ["refused", "malformed"].includes(errorFamily(refusal.code));
     if (!isOwn) throw refusal;
   }
-  const { registers, problems } = await explainRegisters(seen.file, seen.reference, checks);
+  const { registers, problems } = await explainRegisters(seen.file, seen.reference, checks, policy.kinds);
+  const unjudged = policy.kinds.flatMap((kind) => kind.registers?.checks ?? []);
   const isUnjudged = seen.expectation === undefined && seen.isConnection !== true;
   return {
     verdict: refusal === null ? "accepted" : "refused",
     refusal,
-    checks: checks.map((check) => explainedCheck(check, isUnjudged)),
+    checks: checks.map((check) => explainedCheck(check, isUnjudged ? unjudged : [])),
     claims,
     role: claims === null ? null : roleOf(policy, claims.identity),
     registers,
-    remarks: remarksOn(seen, problems),
+    remarks: remarksOn(seen, policy.kinds, problems),
   };
 }
 
 /** The evidence that the policy asks for; where the file has none, another, which the verifier then refuses by its variant. */
-function chooseEvidence({ evidence }: EvidenceFile, required: readonly EvidenceVariant[]): Evidence {
-  const wanted = required.flatMap((variant) => evidence.find((one) => one.variant === variant) ?? []);
+function chooseEvidence({ evidence }: EvidenceFile, required: readonly EvidenceKind[]): Evidence {
+  const wanted = required.flatMap(({ name }) => evidence.find(({ variant }) => variant === name) ?? []);
   if (wanted.length === required.length && wanted.length > 1) {
-    return { variant: combinedName(required), payload: encodeEvidenceSet(wanted) };
+    return { variant: combinedName(required.map(({ name }) => name)), payload: encodeEvidenceSet(wanted) };
   }
   const chosen = wanted[0] ?? evidence[0];
   if (chosen === undefined) throw new BootstrapError("internal/evidence-file", "An evidence file has no evidence");
   return chosen;
 }
 
-function explainedCheck({ passed, ...check }: EvidenceCheck, isOwn: boolean): ExplainedCheck {
-  if (isOwn && OWN_CHECKS.includes(check.check)) {
+function explainedCheck({ passed, ...check }: EvidenceCheck, unjudged: readonly string[]): ExplainedCheck {
+  if (unjudged.includes(check.check)) {
     return { ...check, verdict: "not judged", expected: "nobody said what to expect" };
   }
   return { ...check, verdict: passed ? "passed" : "refused" };
 }
 
 /** On a connection everything is judged and proven, and there are no logs. */
-function remarksOn({ file, expectation, isConnection }: Seen, problems: readonly string[]): readonly string[] {
+function remarksOn(
+  { file, expectation, isConnection }: Seen,
+  kinds: readonly EvidenceKind[],
+  problems: readonly string[],
+): readonly string[] {
   if (isConnection) return [];
-  const hasTpm = quotedPcrs(file).length > 0;
+  const shown = kinds.filter(({ name }) => file.evidence.some(({ variant }) => variant === name));
+  const registers = shown.flatMap((kind) => kind.registers?.names ?? []);
   return [
-    ...(hasTpm
-      ? [
-        "That the quote is by the TPM of this endorsement key is proven on a connection alone, by its answer to a challenge",
-      ]
+    ...shown.flatMap(({ openInFiles = [] }) => openInFiles),
+    ...(expectation === undefined && registers.length > 0
+      ? [`What ${registers.join(", ")} must hold was not judged: --config names a configuration to judge it by`]
       : []),
-    ...(expectation === undefined
-      ? [
-        "What PCR 12 and PCR 15, or HOST_DATA, MRCONFIGID and RTMR 3, must hold was not judged: --config names a configuration to judge them by",
-      ]
-      : []),
-    ...(hasTpm ? problems : []),
+    ...(shown.some(({ pcrs }) => pcrs !== undefined) ? problems : []),
   ];
 }

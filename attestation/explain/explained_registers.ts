@@ -6,6 +6,7 @@
 import { hex } from "../../platform/bytes.ts";
 import type { EvidenceCheck } from "../evidence.ts";
 import type { EvidenceFile } from "../evidence_file.ts";
+import type { EvidenceKind } from "../kind.ts";
 import { quotedPcrs } from "./_read_evidence.ts";
 import type { ExplainedEvent, ReplayedRegister } from "./replayed_log.ts";
 import { replayLog } from "./replayed_log.ts";
@@ -50,15 +51,18 @@ const REGISTER_CHECK = /^pcr-(\d+)$/;
  *
  * @param machine The machine.
  * @param reference One that is known to be good; it is believed.
+ * @param kinds The kinds of evidence that there are.
  */
 export async function explainRegisters(
   machine: ShownMachine,
   reference: ShownMachine | undefined,
   checks: readonly EvidenceCheck[],
+  kinds: readonly EvidenceKind[],
 ): Promise<ExplainedRegisters> {
-  const quoted = quotedPcrs(machine);
+  const quoted = await quotedPcrs(machine, kinds);
+  const otherQuoted = reference === undefined ? [] : await quotedPcrs(reference, kinds);
   const log = replayLog(machine.eventLog, quoted);
-  const otherLog = reference === undefined ? undefined : replayLog(reference.eventLog, quotedPcrs(reference));
+  const otherLog = reference === undefined ? undefined : replayLog(reference.eventLog, otherQuoted);
   const refused = checks.filter(({ passed }) => !passed)
     .flatMap(({ check }) => REGISTER_CHECK.exec(check)?.[1] ?? []).map(Number);
   const registers: ExplainedRegister[] = [];
@@ -77,7 +81,7 @@ export async function explainRegisters(
   const problems = [
     ...(log.problem === "" ? [] : [log.problem]),
     ...(otherLog === undefined || otherLog.problem === "" ? [] : [`Of the reference: ${otherLog.problem}`]),
-    ...(reference === undefined || quotedPcrs(reference).length > 0 ? [] : ["The reference has no evidence of a TPM"]),
+    ...(reference === undefined || otherQuoted.length > 0 ? [] : ["The reference has no evidence of a TPM"]),
   ];
   return { registers, problems };
 }

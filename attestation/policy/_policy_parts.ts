@@ -26,6 +26,9 @@ export function hexOf(bytes: number, what: string): Part<string> {
   ) as Part<string>;
 }
 
+/** A SHA-256 digest, which comes out in lower case. */
+export const digestHex: Part<string> = hexOf(32, "a SHA-256 digest");
+
 /** {@linkcode hexOf}, as bytes. */
 export function bytesOf(bytes: number, what: string): Part<Bytes> {
   return v.pipe(hexOf(bytes, what), v.transform((text) => fromHex(text, what))) as Part<Bytes>;

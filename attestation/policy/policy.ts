@@ -6,25 +6,23 @@
 import type { NodeRole } from "../../kubernetes/node_role.ts";
 import { refusal } from "../../protocol/refusal.ts";
 import { readDocument } from "../../platform/document.ts";
-import type { EvidenceVariant } from "../evidence.ts";
-import type { CollateralPlaces, PeerKind, TpmDocument } from "./policy_schema.ts";
+import { BootstrapError } from "../../platform/errors.ts";
+import type { EvidenceKind } from "../kind.ts";
+import { kindNamed } from "../kind.ts";
+import { KINDS } from "../kinds.ts";
+import type { CollateralPlaces, PeerKind } from "./policy_schema.ts";
 import { policySchema } from "./policy_schema.ts";
-import type { SnpPolicy } from "../kinds/snp/policy.ts";
-import type { TdxPolicy } from "../kinds/tdx/policy.ts";
-import type { TpmPolicy } from "../kinds/tpm/verifier.ts";
 
 export type { CollateralPlaces, PeerKind } from "./policy_schema.ts";
 
 /** A policy. */
 export interface Policy {
   /** The kinds of evidence that each kind of peer must show, all of them; the first gives the identity. */
-  readonly required: Readonly<Record<PeerKind, readonly EvidenceVariant[]>>;
-  /** What is wanted of a TPM. */
-  readonly tpm?: TpmPolicy;
-  /** What is wanted of SEV-SNP. */
-  readonly snp?: SnpPolicy;
-  /** What is wanted of TDX. */
-  readonly tdx?: TdxPolicy;
+  readonly required: Readonly<Record<PeerKind, readonly EvidenceKind[]>>;
+  /** What is wanted of each kind, by its name; see {@linkcode sectionOf}. */
+  readonly sections: ReadonlyMap<string, unknown>;
+  /** The kinds of evidence that there are. */
+  readonly kinds: readonly EvidenceKind[];
   /** Where to look for what vendors sign and the evidence does not bring. */
   readonly collateral: CollateralPlaces;
   /** Identities that are not let in, lower-case hexadecimal. */
@@ -42,17 +40,16 @@ export interface Policy {
  *
  * @param text YAML.
  * @param what What the document is, for errors: a path, or "the policy".
+ * @param kinds The kinds of evidence that there are.
  * @throws {BootstrapError} `usage/document`, naming the path of the key that is wrong.
  */
-export function readPolicy(text: string, what: string): Policy {
-  const document = readDocument(text, policySchema, what);
-  const { variant, tpm, snp, tdx, collateral, bannedIdentities, roles, names } = document;
+export function readPolicy(text: string, what: string, kinds: readonly EvidenceKind[] = KINDS): Policy {
+  const document = readDocument(text, policySchema(kinds), what);
+  const { variant, sections, collateral, bannedIdentities, roles, names } = document;
+  const named = (list: readonly string[]) => list.map((name) => kindNamed(kinds, name));
   return {
-    required: variant,
-    ...(tpm === undefined ? {} : { tpm: tpmPolicyOf(tpm) }),
-    ...(snp === undefined ? {} : { snp }),
-    ...(tdx === undefined ? {} : { tdx }),
-    collateral,
+    required: { node: named(variant.node), init: named(variant.init) },
+    ...{ sections, kinds, collateral },
     bannedIdentities: new Set(bannedIdentities),
     controlPlanes: new Set(roles.controlPlanes),
     names: { default: names.default, byIdentity: new Map(Object.entries(names.byIdentity)) },
@@ -60,17 +57,20 @@ export function readPolicy(text: string, what: string): Policy {
   };
 }
 
-function tpmPolicyOf({ ekType, pcrs, trust }: TpmDocument): TpmPolicy {
-  return {
-    ekType,
-    pcrs: new Map(Object.entries(pcrs).map(([index, values]) => [Number(index), values])),
-    trust: { identities: new Set(trust.identities), issuers: trust.issuers },
-  };
+/** What a policy wants of a kind; none where it says nothing of it. */
+export function sectionOf<Section>(
+  { kinds, sections }: Pick<Policy, "kinds" | "sections">,
+  kind: EvidenceKind<Section>,
+): Section | undefined {
+  const known = kindNamed(kinds, kind.name);
+  // What is in the map was made by the schema of the kind of that name.
+  if (known.section?.schema === kind.section?.schema) return sections.get(kind.name) as Section | undefined;
+  throw new BootstrapError("internal/policy", `The policy was read with another kind called ${kind.name}`);
 }
 
 /** Whether a policy believes everybody: development only. */
-export function isInsecure({ required }: Policy): boolean {
-  return required.node.includes("none");
+export function isInsecure({ required }: Pick<Policy, "required">): boolean {
+  return required.node.some((kind) => kind.isInsecure === true);
 }
 
 /** The role that a policy gives to an identity; a worker's wherever it does not say more. */

@@ -7,19 +7,17 @@ import { stringify } from "yaml";
 import { BootstrapError } from "../../platform/errors.ts";
 import type { Collateral } from "../collateral.ts";
 import { piecesOf } from "../combined.ts";
-import type { EvidenceVariant, EvidenceVerifier } from "../evidence.ts";
-import { EVIDENCE_VARIANTS } from "../evidence.ts";
+import type { EvidenceVerifier } from "../evidence.ts";
 import type { EvidenceFile } from "../evidence_file.ts";
 import { explainEvidence } from "../explain/explain.ts";
-import type { MadeSection, SectionContext, SectionSource } from "./policy_section.ts";
+import type { EvidenceKind, PolicySection } from "../kind.ts";
+import { defaultKind } from "../kind.ts";
+import { KINDS } from "../kinds.ts";
+import type { SectionContext, SectionSource, SectionSources } from "./policy_section.ts";
 import { sourcesError, unique, wrongSource } from "./policy_section.ts";
 import type { CollateralPlaces, Policy } from "./policy.ts";
 import { readPolicy } from "./policy.ts";
 import { createVerifier } from "./policy_verifier.ts";
-import { makeSnpSection } from "../kinds/snp/policy_section.ts";
-import { makeTdxSection } from "../kinds/tdx/policy_section.ts";
-import type { TpmSources } from "../kinds/tpm/policy_section.ts";
-import { makeTpmSection } from "../kinds/tpm/policy_section.ts";
 
 /** A machine that a policy is made for. */
 export interface NamedEvidence {
@@ -30,7 +28,7 @@ export interface NamedEvidence {
 }
 
 /** What a policy is made from. */
-export interface PolicySources extends Omit<TpmSources, "machines"> {
+export interface PolicySources extends Omit<SectionSources, "machines"> {
   /** Machines; their evidence is of the same kinds in the same order. */
   readonly files: readonly NamedEvidence[];
   /** Identities that may be control planes. */
@@ -47,8 +45,14 @@ export interface FileSources extends PolicySources {
   readonly files: readonly { readonly name: string; readonly file: EvidenceFile }[];
 }
 
+/** What a policy is made with. */
+export interface DraftContext extends SectionContext {
+  /** The kinds of evidence that there are. */
+  readonly kinds?: readonly EvidenceKind[];
+}
+
 /** What a policy is made and verified with. */
-export interface MakeContext extends SectionContext {
+export interface MakeContext extends DraftContext {
   /** Where to look for what vendors sign. */
   readonly collateral: Collateral;
 }
@@ -86,22 +90,25 @@ export async function makePolicy(
  * @throws {BootstrapError} `usage/policy-sources` for sources that make none, `usage/document` for a control plane that it does not
  *   trust, `malformed/…` and `refused/…` for evidence that is not right in itself or cannot be judged.
  */
-export async function draftPolicy(sources: PolicySources, context: SectionContext): Promise<MadePolicy> {
-  const kinds = kindsOf(sources);
+export async function draftPolicy(sources: PolicySources, context: DraftContext): Promise<MadePolicy> {
+  const { kinds = KINDS } = context;
   const sections = [];
-  for (const kind of kinds) sections.push([kind, await makeSection(kind, sources, context)] as const);
+  for (const { name, section } of makableKinds(sources, kinds)) {
+    sections.push([name, await section.make({ ...sources, machines: machinesOf(name, sources) }, context)] as const);
+  }
+  const names = sections.map(([name]) => name);
   const { collateral = {} } = sources;
   const document = {
     version: 1,
-    variant: kinds.length === 1 ? kinds[0] : kinds,
-    ...Object.fromEntries(sections.map(([kind, { section }]) => [kind, section])),
+    variant: names.length === 1 ? names[0] : names,
+    ...Object.fromEntries(sections.map(([name, { section }]) => [name, section])),
     ...(Object.keys(collateral).length === 0 ? {} : { collateral }),
     roles: { controlPlanes: unique(sources.controlPlanes) },
   };
   const remarks = [...sources.preface ?? prefaceOf(sources), ...unique(sections.flatMap(([, made]) => made.remarks))];
   const yaml = stringify(document, { lineWidth: 0, defaultStringType: "QUOTE_DOUBLE", defaultKeyType: "PLAIN" });
   const text = `${remarks.map(commentOf).join("")}${yaml}`;
-  return { text, remarks, policy: readPolicy(text, "the policy that was made") };
+  return { text, remarks, policy: readPolicy(text, "the policy that was made", kinds) };
 }
 
 /** Sees that a policy accepts an evidence file, whatever its registers say of its configuration and its lock. */
@@ -112,7 +119,13 @@ async function checkAccepted(
   context: MakeContext,
 ): Promise<void> {
   const { refusal } = await explainEvidence({ file, policy, ...context });
-  if (refusal !== null) throw wrongSource(name, refusal);
+  if (refusal !== null) {
+    throw wrongSource(
+      name,
+      policy.kinds.flatMap(({ section }) => section?.missingCollateral ?? []),
+      refusal,
+    );
+  }
 }
 
 /**
@@ -134,7 +147,7 @@ export async function makePolicyOf(
     async verify(evidence, ...expected) {
       const node = { name, file: { evidence: piecesOf(evidence) } };
       made = await draftPolicy({ ...sources, files: [...sources.files, node] }, context);
-      const verifier = createVerifier(made.policy, "init", context.collateral, context.now, context.anchors);
+      const verifier = createVerifier(made.policy, "init", context.collateral, context.now);
       return await verifier.verify(evidence, ...expected);
     },
   });
@@ -143,36 +156,50 @@ export async function makePolicyOf(
   return made;
 }
 
-/** The kinds of the machines' evidence, the same of all; images alone are for TPMs. */
-function kindsOf({ files, images, identities, withoutPcrs }: PolicySources): readonly EvidenceVariant[] {
+/** A kind that policies are made for. */
+interface MakableKind {
+  readonly name: string;
+  readonly section: PolicySection<unknown>;
+}
+
+/** The kinds of the machines' evidence, the same of all; images alone are for the default kind. */
+function makableKinds(
+  { files, images, identities, withoutPcrs }: PolicySources,
+  kinds: readonly EvidenceKind[],
+): readonly MakableKind[] {
   const lists = files.map(({ file }) => file.evidence.map(({ variant }) => variant).join(", "));
-  const [first = "tpm", ...others] = unique(lists);
+  const [first = defaultKind(kinds).name, ...others] = unique(lists);
   if (others.length > 0) {
     throw sourcesError(
       `the files have evidence of different kinds: ${[first, ...others].join("; ")}`,
       "Make all evidence with the same evidence.variant",
     );
   }
-  const kinds = first.split(", ").map((name) => {
-    const kind = EVIDENCE_VARIANTS.find((variant) => variant === name && variant !== "none");
-    if (kind === undefined) {
-      throw sourcesError(`nothing is known of evidence of the kind ${name}`, "Use tpm, snp or tdx");
-    }
-    return kind;
-  });
-  if (!kinds.includes("tpm") && images.length + identities.length + withoutPcrs.length > 0) {
+  const found = first.split(", ").map((name) => kinds.find((kind) => kind.name === name) ?? { name });
+  const takesImages = found.some((kind) => "hasEndorsementKey" in kind && kind.hasEndorsementKey === true);
+  const makable = found.map((kind) => makableKind(kind, kinds));
+  if (!takesImages && images.length + identities.length + withoutPcrs.length > 0) {
     const reason = "images, identities and PCRs are of TPMs, of which the files have no evidence";
     throw sourcesError(reason, "Leave them out, or make the evidence of a TPM too");
   }
-  return kinds;
+  return makable;
 }
 
-function makeSection(kind: EvidenceVariant, sources: PolicySources, context: SectionContext): Promise<MadeSection> {
-  const machines = sources.files.flatMap(({ name, file }): readonly SectionSource[] =>
+function makableKind({ name, section }: Partial<MakableKind>, kinds: readonly EvidenceKind[]): MakableKind {
+  if (name !== undefined && section !== undefined) return { name, section };
+  const known = kinds.flatMap((kind) => kind.section === undefined ? [] : [kind.name]);
+  throw sourcesError(`nothing is known of evidence of the kind ${name}`, `Use ${alternatives(known)}`);
+}
+
+/** `a, b or c`. */
+function alternatives(names: readonly string[]): string {
+  return names.length < 2 ? names.join() : `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
+}
+
+function machinesOf(kind: string, { files }: PolicySources): readonly SectionSource[] {
+  return files.flatMap(({ name, file }) =>
     file.evidence.filter(({ variant }) => variant === kind).map(({ payload }) => ({ name, payload }))
   );
-  if (kind === "snp") return makeSnpSection(machines, context);
-  return kind === "tdx" ? makeTdxSection(machines, context) : makeTpmSection({ ...sources, machines });
 }
 
 function prefaceOf({ files, images }: PolicySources): readonly string[] {

@@ -1,4 +1,11 @@
 /** Policies made from evidence of confidential VMs: of software that lies as told, and of real processors. */
+import { TPM } from "../kinds/tpm/kind.ts";
+import { TDX, tdxKind } from "../kinds/tdx/kind.ts";
+import { SNP, snpKind } from "../kinds/snp/kind.ts";
+import type { AmdAnchor } from "../kinds/snp/amd_roots.ts";
+import { KINDS } from "../kinds.ts";
+import { extendedOnce } from "../../protocol/transcript.ts";
+import { requiredNames, snpOf, tdxOf, tpmOf } from "../testing/sections.ts";
 import { FRESH, NO_IDENTITY } from "../evidence.ts";
 import assert from "node:assert/strict";
 import { parse } from "yaml";
@@ -25,13 +32,15 @@ const amd = await snp.createSoftwareAmd();
 const intel = createSoftwareIntel();
 const machine = await createSoftwareMachine();
 const nothing = { images: [], identities: [], controlPlanes: [], withoutPcrs: [], ekType: "rsa2048" } as const;
+/** The kinds of evidence, with another AMD. */
+const kindsTrusting = (anchors: readonly AmdAnchor[]) => [TPM, snpKind(anchors), TDX];
 const amdContext: MakeContext = {
   ...{ collateral: await amd.collateral(), now: () => snp.NOW },
-  anchors: { amd: amd.anchors },
+  kinds: kindsTrusting(amd.anchors),
 };
 const intelContext = (collateral?: CollateralLies): MakeContext => ({
   ...{ collateral: tdxCollateral(intel.collateral(collateral)), now: () => TDX_NOW },
-  anchors: { intel: intel.anchor },
+  kinds: [TPM, SNP, tdxKind(intel.anchor)],
 });
 
 type Issue = (statement: Uint8Array) => Promise<Evidence>;
@@ -48,7 +57,12 @@ const ofTdx = (lies: QuoteLies = {}): Issue => async (statement) => {
   return { variant: "tdx", payload: encodeTdxPayload({ quote, collateral: {} }) };
 };
 
-const ofTpm: Issue = (statement) => machine.issue(statement, Array.from({ length: 16 }, () => filled(32, 4)));
+/** Configured as the SNP machines are, and fresh. */
+const pcrs = Array.from({ length: 16 }, () => filled(32, 4)).with(12, await extendedOnce(snp.HOST_DATA)).with(
+  15,
+  filled(32, 0),
+);
+const ofTpm: Issue = (statement) => machine.issue(statement, pcrs);
 
 function tdxCollateral(documents: TdxCollateral, fmspc = "b0c06f000000"): Collateral {
   return snp.collateralOf(Object.fromEntries(
@@ -75,8 +89,9 @@ Deno.test("makePolicy() takes from SNP machines the lowest TCBs, every launch di
     roles: { controlPlanes: [] },
   });
   assert.deepEqual(alone.remarks.filter((remark) => remark.includes("threads on one core")).length, 1);
-  const { policy: { snp: section }, remarks } = await makePolicy({ ...nothing, files: [one, two] }, amdContext);
-  assert.ok(section?.allowsLaggingTcb);
+  const { policy, remarks } = await makePolicy({ ...nothing, files: [one, two] }, amdContext);
+  const section = snpOf(policy);
+  assert.ok(section.allowsLaggingTcb);
   assert.deepEqual(section.measurements.map(hex), ["3e".repeat(48), "3f".repeat(48)]);
   assert.deepEqual(section.products.get("milan"), {
     minimumTcb: { ...tcb, microcode: 100 },
@@ -88,10 +103,10 @@ Deno.test("makePolicy() takes from SNP machines the lowest TCBs, every launch di
 Deno.test("makePolicy() names the cloud of a VLEK, and a host that did not look for aliases", async () => {
   const cloud = await snp.createSoftwareAmd("turin", "vlek");
   const files = [await source("one", ofSnp({ report: { 0x40: Uint8Array.of(0) } }, cloud))];
-  const context = { ...amdContext, collateral: await cloud.collateral(), anchors: { amd: cloud.anchors } };
+  const context = { ...amdContext, collateral: await cloud.collateral(), kinds: kindsTrusting(cloud.anchors) };
   const { policy, remarks } = await makePolicy({ ...nothing, files }, context);
-  assert.deepEqual([policy.snp?.signingKeys, policy.snp?.providers], [["vlek"], ["a-cloud"]]);
-  assert.equal(policy.snp?.products.get("turin")?.minimumTcb.fmc, 1);
+  assert.deepEqual([snpOf(policy).signingKeys, snpOf(policy).providers], [["vlek"], ["a-cloud"]]);
+  assert.equal(snpOf(policy).products.get("turin")?.minimumTcb.fmc, 1);
   assert.ok(remarks.some((remark) => remark.includes("BadRAM")));
 });
 
@@ -147,11 +162,11 @@ Deno.test("makePolicy() takes from TDs every register, the lowest SVNs, and what
     },
     roles: { controlPlanes: [] },
   });
-  assert.deepEqual(policy.tdx?.tcbStatuses, ["UpToDate"]);
+  assert.deepEqual(tdxOf(policy).tcbStatuses, ["UpToDate"]);
   const two = await source("two", ofTdx({ rtmrs, teeTcbSvn }));
   const varied = await makePolicy({ ...nothing, files: [one, two] }, intelContext());
-  assert.equal(varied.policy.tdx?.rtmr0, undefined);
-  assert.deepEqual(varied.policy.tdx?.rtmr2.map(hex), ["b2".repeat(48), "c2".repeat(48)]);
+  assert.equal(tdxOf(varied.policy).rtmr0, undefined);
+  assert.deepEqual(tdxOf(varied.policy).rtmr2.map(hex), ["b2".repeat(48), "c2".repeat(48)]);
   assert.ok(varied.remarks.some((remark) => remark.startsWith("RTMR 0")));
 });
 
@@ -159,7 +174,7 @@ Deno.test("makePolicy() remarks on a TD whose platform is out of date, and names
   const files = [await source("one", ofTdx())];
   const old = { tcbInfo: { tcbLevels: [platformLevel("OutOfDate", 5, [5, 0, 2])], tcbEvaluationDataNumber: 16 } };
   const { policy, remarks } = await makePolicy({ ...nothing, files }, intelContext(old));
-  assert.deepEqual([policy.tdx?.tcbStatuses, policy.tdx?.minimumEvaluation], [["UpToDate", "OutOfDate"], 16]);
+  assert.deepEqual([tdxOf(policy).tcbStatuses, tdxOf(policy).minimumEvaluation], [["UpToDate", "OutOfDate"], 16]);
   assert.ok(remarks.includes("The platform of one is OutOfDate, which tcbStatuses lets in."));
   const { collateral } = intelContext();
   const without = {
@@ -176,9 +191,9 @@ Deno.test("makePolicy() makes one policy of two kinds of evidence, and none of d
   const controlPlanes = [machine.identity];
   const collateral = { folder: "/c", cache: "https://example.com/c" };
   const made = await makePolicy({ ...nothing, files: [both], controlPlanes, collateral }, amdContext);
-  assert.deepEqual(made.policy.required, { node: ["tpm", "snp"], init: ["tpm", "snp"] });
+  assert.deepEqual(requiredNames(made.policy), { node: ["tpm", "snp"], init: ["tpm", "snp"] });
   assert.deepEqual(made.policy.collateral, collateral);
-  assert.deepEqual([...made.policy.tpm?.trust.identities ?? []], controlPlanes);
+  assert.deepEqual([...tpmOf(made.policy).trust.identities], controlPlanes);
   const snpOnly = await source("snp", ofSnp());
   const wrong: readonly Partial<PolicySources>[] = [
     { files: [both, snpOnly] },
@@ -207,8 +222,8 @@ Deno.test("makePolicyOf() makes a policy of a node's evidence, which the node sa
   };
   const files = [await source("a file", ofTpm, ofSnp({ report: { 0x90: filled(48, 0x3f) } }))];
   const made = await makePolicyOf("node:9443", { ...nothing, files }, amdContext, ask(statement));
-  assert.deepEqual(made.policy.required.init, ["tpm", "snp"]);
-  assert.deepEqual(made.policy.snp?.measurements.map(hex), ["3f".repeat(48), "3e".repeat(48)]);
+  assert.deepEqual(requiredNames(made.policy).init, ["tpm", "snp"]);
+  assert.deepEqual(snpOf(made.policy).measurements.map(hex), ["3f".repeat(48), "3e".repeat(48)]);
   assert.ok(made.remarks.includes("Made from a file, node:9443."));
   assert.deepEqual(claims.map((one) => one?.identity), [machine.identity]);
   const replayed = await errorOf(() => makePolicyOf("node:9443", { ...nothing, files: [] }, amdContext, ask(zero)));
@@ -223,17 +238,16 @@ Deno.test("makePolicyOf() makes a policy of a node's evidence, which the node sa
 });
 
 Deno.test("draftPolicy() asks no vendor where it has no collateral, and says what it leaves open", async () => {
-  const { now, anchors } = intelContext();
+  const { now, kinds = KINDS } = intelContext();
   const tdx = await draftPolicy({ ...nothing, files: [await source("one", ofTdx())] }, {
-    now,
-    ...(anchors && { anchors }),
+    ...{ now, kinds },
   });
-  assert.deepEqual([tdx.policy.tdx?.tcbStatuses, tdx.policy.tdx?.minimumEvaluation], [["UpToDate"], 1]);
+  assert.deepEqual([tdxOf(tdx.policy).tcbStatuses, tdxOf(tdx.policy).minimumEvaluation], [["UpToDate"], 1]);
   assert.ok(tdx.remarks.some((remark) => remark.startsWith("Intel was not asked")));
   const processor = { 0x00: Uint8Array.of(3), 0x188: Uint8Array.of(0x19, 1, 1) };
   const bare = (report: Record<number, Uint8Array>) => source("one", ofSnp({ vekDer: new Uint8Array(), report }));
   const known = await draftPolicy({ ...nothing, files: [await bare(processor)] }, { now });
-  assert.deepEqual([...known.policy.snp?.products.keys() ?? []], ["milan"]);
+  assert.deepEqual([...snpOf(known.policy).products.keys()], ["milan"]);
   const unknown = await errorOf(async () => draftPolicy({ ...nothing, files: [await bare({})] }, { now }));
   assert.equal(unknown.code, "refused/snp-collateral");
 });
@@ -248,11 +262,11 @@ for (const name of ["milan", "test"] as const) {
     const evidence = [{ variant: "snp", payload: encodePayload({ report, vek, authority: none, crl: none }) }];
     const now = () => new Date("2024-06-01T00:00:00Z");
     const files = [{ name, file: { nonce: filled(32, 1), evidence } }];
-    const { policy: { snp: section } } = await draftPolicy({ ...nothing, files }, { now });
+    const section = snpOf((await draftPolicy({ ...nothing, files }, { now })).policy);
     const tcb = { bootloader: 3, tee: 0, snp: 8, microcode: 115 };
-    assert.deepEqual(section?.products.get("milan")?.minimumTcb, tcb);
-    assert.deepEqual(section?.measurements, [readReport(report).measurement]);
-    assert.equal(section?.allowsLaggingTcb, name === "test");
+    assert.deepEqual(section.products.get("milan")?.minimumTcb, tcb);
+    assert.deepEqual(section.measurements, [readReport(report).measurement]);
+    assert.equal(section.allowsLaggingTcb, name === "test");
     // It was made for another statement than a file's.
     const error = await errorOf(() => makePolicy({ ...nothing, files }, { now, collateral: snp.collateralOf({}) }));
     assert.equal(error.code, "refused/snp-report-data");
@@ -265,9 +279,9 @@ tdxOracleTest("draftPolicy() takes from a real quote of 2025 what it shows and w
   const quote = readQuote(await read(QUOTE_OF_2025));
   const payload = encodeTdxPayload({ quote: quote.bytes, collateral: documents });
   const files = [{ name: "2025", file: { nonce: filled(32, 1), evidence: [{ variant: "tdx", payload }] } }];
-  const { policy: { tdx } } = await draftPolicy({ ...nothing, files }, { now, collateral: snp.collateralOf({}) });
+  const made = await draftPolicy({ ...nothing, files }, { now, collateral: snp.collateralOf({}) });
   const { mrtd, rtmrs, teeTcbSvn } = quote.report;
-  assert.deepEqual(tdx, {
+  assert.deepEqual(tdxOf(made.policy), {
     ...{ mrtd: [mrtd], rtmr0: [rtmrs[0]], rtmr1: [rtmrs[1]], rtmr2: [rtmrs[2]] },
     ...{ tcbStatuses: ["UpToDate"], minimumTeeTcbSvn: teeTcbSvn, minimumEvaluation: 17 },
     bannedPlatforms: new Set(),

@@ -1,3 +1,4 @@
+import { requiredNames, tpmOf } from "../testing/sections.ts";
 import assert from "node:assert/strict";
 import { hex } from "../../platform/bytes.ts";
 import { NO_COLLATERAL } from "../collateral.ts";
@@ -34,10 +35,9 @@ Deno.test("makePolicy() makes a policy of every value and identity that the file
   const files = [await source("one", a), await source("two", b, { 9: 77 }), await source("three", a, { 9: 77 })];
   const { text } = await makePolicy({ ...nothing, files, controlPlanes: [a.identity] }, context);
   const policy = readPolicy(text, "it");
-  assert.ok(policy.tpm !== undefined);
-  assert.deepEqual([...policy.tpm.pcrs.keys()], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14]);
-  assert.deepEqual(policy.tpm.pcrs.get(9)?.map(hex), [hex(filled(9)), hex(filled(77))]);
-  assert.deepEqual([...policy.tpm.trust.identities], [a.identity, b.identity]);
+  assert.deepEqual([...tpmOf(policy).pcrs.keys()], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14]);
+  assert.deepEqual(tpmOf(policy).pcrs.get(9)?.map(hex), [hex(filled(9)), hex(filled(77))]);
+  assert.deepEqual([...tpmOf(policy).trust.identities], [a.identity, b.identity]);
   assert.deepEqual([...policy.controlPlanes], [a.identity]);
   for (const { file } of files) assert.equal((await explainEvidence({ file, policy, now })).verdict, "accepted");
 });
@@ -49,7 +49,7 @@ Deno.test("makePolicy() names registers that are different in every file, and le
   assert.deepEqual(remarks.map((remark) => remark.slice(0, 6)), ["PCR 1 ", "PCR 5 "]);
   const { text, remarks: others } = await makePolicy({ ...nothing, files, withoutPcrs: [1, 5] }, context);
   const policy = readPolicy(text, "it");
-  assert.ok(policy.tpm !== undefined && !policy.tpm.pcrs.has(1) && !policy.tpm.pcrs.has(5));
+  assert.ok(!tpmOf(policy).pcrs.has(1) && !tpmOf(policy).pcrs.has(5));
   assert.ok(others.some((remark) => remark === "Left out, as was asked for: PCR 1, 5."));
 });
 
@@ -57,16 +57,14 @@ Deno.test("makePolicy() takes PCR 4 and PCR 11 of images beside those of machine
   const registers = await ukiRegisters(writePe([STUB_252, kernelSection("kernel")]), "uki");
   const images = [{ name: "uki.efi", registers }];
   const alone = readPolicy((await makePolicy({ ...nothing, images, identities: [a.identity] }, context)).text, "it");
-  assert.ok(alone.tpm !== undefined);
-  assert.deepEqual([...alone.tpm.pcrs].map(([pcr, values]) => [pcr, values.map(hex)]), [
+  assert.deepEqual([...tpmOf(alone).pcrs].map(([pcr, values]) => [pcr, values.map(hex)]), [
     [4, registers.bootLoader.map(hex)],
     [11, [hex(registers.kernelImage)]],
   ]);
   const files = [await source("one", a)];
   const { text, remarks } = await makePolicy({ ...nothing, images, files }, context);
   const both = readPolicy(text, "it");
-  assert.ok(both.tpm !== undefined);
-  assert.deepEqual(both.tpm.pcrs.get(11)?.map(hex), [hex(filled(11)), hex(registers.kernelImage)]);
+  assert.deepEqual(tpmOf(both).pcrs.get(11)?.map(hex), [hex(filled(11)), hex(registers.kernelImage)]);
   assert.ok(remarks.includes("No evidence file shows PCR 4 of uki.efi."));
 });
 
@@ -102,5 +100,5 @@ Deno.test("makePolicy() refuses sources that make no policy, and evidence that i
 
 Deno.test("makePolicy() keeps its remarks comments, whatever files are called", async () => {
   const { text } = await makePolicy({ ...nothing, files: [await source("x\nversion: 2\r\u2028y", a)] }, context);
-  assert.deepEqual(readPolicy(text, "it").required, { node: ["tpm"], init: ["tpm"] });
+  assert.deepEqual(requiredNames(readPolicy(text, "it")), { node: ["tpm"], init: ["tpm"] });
 });

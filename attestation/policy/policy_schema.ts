@@ -4,22 +4,10 @@
  * @module
  */
 import * as v from "valibot";
-import { ATTRIBUTE, type NameAttribute } from "../../certificate/name.ts";
-import { readPem } from "../../certificate/pem.ts";
-import { type Certificate, readCertificate } from "../../certificate/x509.ts";
-import type { Bytes } from "../../platform/bytes.ts";
-import { fromHex } from "../../platform/bytes.ts";
 import type { DocumentSchema } from "../../platform/document.ts";
-import { sectionOf } from "./_policy_parts.ts";
-import { asBootstrapError } from "../../platform/errors.ts";
-import { EVIDENCE_VARIANTS, type EvidenceVariant, LOCK_REGISTER, TRUST_REGISTER } from "../evidence.ts";
-import type { SnpPolicy } from "../kinds/snp/policy.ts";
-import { snpPolicySchema } from "../kinds/snp/policy_schema.ts";
-import type { TdxPolicy } from "../kinds/tdx/policy.ts";
-import { tdxPolicySchema } from "../kinds/tdx/policy_schema.ts";
-import { QUOTED_PCRS } from "../kinds/tpm/constants.ts";
-import { checkEkIssuer, type EkIssuer } from "../kinds/tpm/ek_trust.ts";
-import { EK_TYPES, type EkType } from "../kinds/tpm/templates.ts";
+import type { EvidenceKind } from "../kind.ts";
+import { exclusivePair, insecureNames, kindNamed } from "../kind.ts";
+import { digestHex, type Part, sectionOf } from "./_policy_parts.ts";
 
 /** The kinds of peers that a policy speaks of: a node that asks for a ticket, and one that an operator initialises. */
 export const PEER_KINDS = ["node", "init"] as const;
@@ -31,13 +19,9 @@ export interface PolicyDocument {
   /** The version of the form. */
   readonly version: 1;
   /** The kinds of evidence that each kind of peer must show, all of them; the first gives the identity. */
-  readonly variant: Readonly<Record<PeerKind, readonly EvidenceVariant[]>>;
-  /** What is wanted of a TPM; exactly where the variant `tpm` is wanted of somebody. */
-  readonly tpm?: TpmDocument | undefined;
-  /** What is wanted of SEV-SNP, likewise. */
-  readonly snp?: SnpPolicy | undefined;
-  /** What is wanted of TDX, likewise. */
-  readonly tdx?: TdxPolicy | undefined;
+  readonly variant: Readonly<Record<PeerKind, readonly string[]>>;
+  /** What is wanted of each kind that has a section, by its name: exactly of those that are wanted of somebody. */
+  readonly sections: ReadonlyMap<string, unknown>;
   /** Where to look for certificates and revocation lists that do not come with the evidence. */
   readonly collateral: CollateralPlaces;
   /** Identities that are let in under no circumstances. */
@@ -61,39 +45,8 @@ export interface CollateralPlaces {
   readonly cache?: string | undefined;
 }
 
-/** The part of a policy about a TPM. */
-export interface TpmDocument {
-  /** The kind of endorsement key. */
-  readonly ekType: EkType;
-  /** Allowed values, by the PCR's number. */
-  readonly pcrs: Readonly<Record<string, readonly Bytes[]>>;
-  /** Trusted identities, and authorities that certify them. */
-  readonly trust: { readonly identities: readonly string[]; readonly issuers: readonly EkIssuer[] };
-}
-
-/** Attributes that may be named; any other is written as its OID. */
-const ATTRIBUTE_NAMES: Readonly<Record<string, string>> = Object.freeze({
-  CN: ATTRIBUTE.commonName,
-  O: ATTRIBUTE.organization,
-  serialNumber: "2.5.4.5",
-  C: "2.5.4.6",
-  L: "2.5.4.7",
-  ST: "2.5.4.8",
-  OU: "2.5.4.11",
-  // TCG EK Credential Profile, 3.2.9.
-  tpmManufacturer: "2.23.133.2.1",
-  tpmModel: "2.23.133.2.2",
-  tpmVersion: "2.23.133.2.3",
-});
 const DEFAULT_CLOCK_SKEW_SECONDS = 300;
 const MAXIMUM_CLOCK_SKEW_SECONDS = 3600;
-const PROTOCOL_PCRS: readonly number[] = [TRUST_REGISTER, LOCK_REGISTER];
-
-const digestHex = v.pipe(
-  v.string(),
-  v.regex(/^[0-9a-fA-F]{64}$/, "must be a SHA-256 digest, 64 hexadecimal digits"),
-  v.toLowerCase(),
-);
 
 /** As a key: two spellings of one digest would be one entry, of which the last would count. */
 const lowerCaseDigest = v.pipe(
@@ -101,103 +54,41 @@ const lowerCaseDigest = v.pipe(
   v.regex(/^[0-9a-f]{64}$/, "must be a SHA-256 digest, 64 hexadecimal digits in lower case"),
 );
 
-const digest = v.pipe(digestHex, v.transform((text) => fromHex(text, "PCR")));
-
-const pcrIndex = v.pipe(
-  v.string(),
-  v.regex(/^(?:0|[1-9]\d?)$/, "must be the number of a PCR"),
-  v.check((text) => QUOTED_PCRS.includes(Number(text)), `must be a PCR that is quoted, 0 to ${QUOTED_PCRS.length - 1}`),
-  v.check(
-    (text) => !PROTOCOL_PCRS.includes(Number(text)),
-    "is not the policy's to set: PCR 12 (the configuration's trust part) and PCR 15 (the lock) are always checked by the protocol itself",
-  ),
-);
-
-const pcrs = v.pipe(
-  v.record(pcrIndex, v.pipe(v.array(digest), v.minLength(1, "must have at least one allowed value"))),
-  v.check(
-    (entries) => Object.keys(entries).length > 0,
-    "must have at least one PCR, as nothing else tells one image from another",
-  ),
-);
-
-const caCertificate = v.pipe(
-  v.string(),
-  v.rawTransform<string, Certificate>(({ dataset, addIssue, NEVER }) => {
-    try {
-      const certificate = readCertificate(
-        readPem(dataset.value, "CERTIFICATE", "certificate"),
-        "certificate",
-        "vendor",
-      );
-      checkEkIssuer(certificate);
-      return certificate;
-    } catch (error) {
-      addIssue({ message: asBootstrapError(error).message });
-      return NEVER;
-    }
-  }),
-);
-
-const attributeType = v.pipe(
-  v.string(),
-  v.check(
-    (type) => Object.hasOwn(ATTRIBUTE_NAMES, type) || /^[0-2](?:\.(?:0|[1-9]\d*))+$/.test(type),
-    `must be an OID or one of ${Object.keys(ATTRIBUTE_NAMES).join(", ")}`,
-  ),
-);
-
-const attributes = v.pipe(
-  v.record(attributeType, v.pipe(v.string(), v.minLength(1, "must not be empty"))),
-  v.transform((entries): readonly NameAttribute[] =>
-    Object.entries(entries).map(([type, value]) => ({ oid: ATTRIBUTE_NAMES[type] ?? type, value }))
-  ),
-  v.minLength(1, "must have at least one attribute that tells your machines from the authority's other ones"),
-);
-
-const trust = v.pipe(
-  v.strictObject({
-    identities: v.optional(v.pipe(v.array(digestHex), v.minLength(1, "must not be empty; leave it out"))),
-    issuers: v.optional(
-      v.pipe(
-        v.array(v.strictObject({ certificate: caCertificate, attributes })),
-        v.minLength(1, "must not be empty; leave it out"),
-      ),
+/** Kinds of evidence by their names: of all peers, or of each kind of peer. */
+function variantPart(kinds: readonly EvidenceKind[]): Part<PolicyDocument["variant"]> {
+  const names = kinds.map(({ name }) => name);
+  const insecure = insecureNames(kinds);
+  const isInsecure = (list: readonly string[]) => list.some((name) => insecure.includes(name));
+  const name = v.picklist(names);
+  const none = insecure.join(" or ");
+  const list = v.pipe(
+    v.union([name, v.array(name)]),
+    v.transform((value): readonly string[] => typeof value === "string" ? [value] : value),
+    v.minLength(1, "must not be empty"),
+    v.check((list) => new Set(list).size === list.length, "must have each kind once"),
+    v.check((list) => !isInsecure(list) || list.length === 1, `must have ${none} alone, as it proves nothing`),
+    v.check(
+      (list) => exclusivePairOf(kinds, list) === undefined,
+      ({ input }) => {
+        const pair = exclusivePairOf(kinds, input) ?? [];
+        return `must not have both ${pair.map(({ name }) => name).join(" and ")}, which no machine has`;
+      },
     ),
-  }),
-  v.transform(({ identities = [], issuers = [] }) => ({ identities, issuers })),
-  v.check(
-    ({ identities, issuers }) => identities.length + issuers.length > 0,
-    "must have identities or issuers: a TPM is trusted for what it is, never for being one",
-  ),
-);
+  );
+  const message = `must be ${names.join(" or ")}, a list of several, or one of these for node and one for init`;
+  return v.pipe(
+    v.union([list, v.strictObject({ node: list, init: list })], message),
+    v.transform((value) => "node" in value ? value : { node: value, init: value }),
+    v.check(
+      ({ node, init }) => isInsecure(node) === isInsecure(init),
+      `must have ${none} for both kinds of peers, or for neither`,
+    ),
+  ) as Part<PolicyDocument["variant"]>;
+}
 
-const tpm = v.strictObject({ ekType: v.picklist(EK_TYPES), pcrs, trust });
-
-const VARIANT_MESSAGE = `must be ${
-  EVIDENCE_VARIANTS.join(" or ")
-}, a list of several, or one of these for node and one for init`;
-
-const variants = v.pipe(
-  v.union([v.picklist(EVIDENCE_VARIANTS), v.array(v.picklist(EVIDENCE_VARIANTS))]),
-  v.transform((value): readonly EvidenceVariant[] => typeof value === "string" ? [value] : value),
-  v.minLength(1, "must not be empty"),
-  v.check((list) => new Set(list).size === list.length, "must have each kind once"),
-  v.check((list) => !list.includes("none") || list.length === 1, "must have none alone, as it proves nothing"),
-  v.check(
-    (list) => !(list.includes("snp") && list.includes("tdx")),
-    "must not have both snp and tdx, which no machine has",
-  ),
-);
-
-const variant = v.pipe(
-  v.union([variants, v.strictObject({ node: variants, init: variants })], VARIANT_MESSAGE),
-  v.transform((value) => "node" in value ? value : { node: value, init: value }),
-  v.check(
-    ({ node, init }) => node.includes("none") === init.includes("none"),
-    "must have none for both kinds of peers, or for neither",
-  ),
-);
+function exclusivePairOf(kinds: readonly EvidenceKind[], names: readonly string[]) {
+  return exclusivePair(names.map((name) => kindNamed(kinds, name)));
+}
 
 const absolutePath = v.pipe(v.string(), v.regex(/^\/[^\0]*$/, "must be an absolute path"));
 const httpsUrl = v.pipe(
@@ -217,12 +108,7 @@ const namePattern = v.pipe(
 );
 const namePatterns = v.pipe(v.array(namePattern), v.minLength(1, "must not be empty"));
 
-const document = v.strictObject({
-  version: v.literal(1),
-  variant,
-  tpm: v.optional(tpm),
-  snp: v.optional(sectionOf(snpPolicySchema)),
-  tdx: v.optional(sectionOf(tdxPolicySchema)),
+const rest = {
   collateral: v.optional(
     v.strictObject({ folder: v.exactOptional(absolutePath), cache: v.exactOptional(httpsUrl) }),
     {},
@@ -245,47 +131,64 @@ const document = v.strictObject({
     ),
     DEFAULT_CLOCK_SKEW_SECONDS,
   ),
-});
+};
 
-/** A section that nobody reads would be believed to protect. */
-function sectionMessage(name: string): string {
-  return `is for the variant ${name}, which needs it, and for no other`;
+/**
+ * The schema of a policy document, combinations that make no sense included.
+ *
+ * @param kinds The kinds of evidence that there are.
+ */
+export function policySchema(kinds: readonly EvidenceKind[]): DocumentSchema<PolicyDocument> {
+  const sections = kinds.flatMap(({ name, section }) =>
+    section === undefined ? [] : [[name, v.optional(sectionOf(section.schema))] as const]
+  );
+  const entries = { version: v.literal(1), variant: variantPart(kinds), ...Object.fromEntries(sections), ...rest };
+  return v.pipe(
+    v.strictObject(entries),
+    v.transform((document) => {
+      const found = sections.flatMap(([name]) => {
+        const section: unknown = Reflect.get(document, name);
+        return section === undefined ? [] : [[name, section] as const];
+      });
+      return { ...document, sections: new Map<string, unknown>(found) };
+    }),
+    v.rawCheck(({ dataset, addIssue }) => {
+      if (!dataset.typed) return;
+      const { value } = dataset;
+      for (const [key, message] of problemsOf(value, kinds)) {
+        const path = { type: "object", origin: "value", input: value, key, value: Reflect.get(value, key) } as const;
+        addIssue({ message, path: [path] });
+      }
+    }),
+  ) as v.GenericSchema<unknown, PolicyDocument>;
 }
 
-function hasItsSection({ variant: { node, init }, ...sections }: PolicyDocument, name: "tpm" | "snp" | "tdx"): boolean {
-  return [...node, ...init].includes(name) === (sections[name] !== undefined);
-}
-
-/** The schema of a policy document, combinations that make no sense included. */
-export const policySchema: DocumentSchema<PolicyDocument> = v.pipe(
-  document,
-  v.forward(v.check((policy) => hasItsSection(policy, "tpm"), sectionMessage("tpm")), ["tpm"]),
-  v.forward(v.check((policy) => hasItsSection(policy, "snp"), sectionMessage("snp")), ["snp"]),
-  v.forward(v.check((policy) => hasItsSection(policy, "tdx"), sectionMessage("tdx")), ["tdx"]),
-  v.forward(
-    v.check(
-      ({ variant, roles }) => !variant.node.includes("none") || roles.controlPlanes.length === 0,
-      "must have no controlPlanes under the variant none, which proves nothing",
-    ),
-    ["roles"],
-  ),
-  v.forward(
-    v.check(
-      ({ variant, tpm, roles }) => variant.node[0] !== "tpm" || canBeTrusted(roles.controlPlanes, tpm?.trust),
-      "names a control plane that tpm.trust does not trust",
-    ),
-    ["roles"],
-  ),
-  v.forward(
-    v.check(
-      ({ bannedIdentities, roles }) => !roles.controlPlanes.some((identity) => bannedIdentities.includes(identity)),
-      "names a control plane that is banned",
-    ),
-    ["roles"],
-  ),
-);
-
-function canBeTrusted(identities: readonly string[], trust: TpmDocument["trust"] | undefined): boolean {
-  if (trust === undefined || trust.issuers.length > 0) return true;
-  return identities.every((identity) => trust.identities.includes(identity));
+/** What makes no sense in a document that has its form: keys, and why. */
+function problemsOf(
+  { variant, sections, roles, bannedIdentities }: PolicyDocument,
+  kinds: readonly EvidenceKind[],
+): readonly (readonly [key: string, message: string])[] {
+  const wanted = [...variant.node, ...variant.init];
+  const { controlPlanes } = roles;
+  // A section that nobody reads would be believed to protect.
+  const misplaced = kinds.filter(({ name, section }) =>
+    section !== undefined && wanted.includes(name) !== sections.has(name)
+  ).map(({ name }) => [name, `is for the variant ${name}, which needs it, and for no other`] as const);
+  const [first] = variant.node.map((name) => kindNamed(kinds, name));
+  const insecure = first?.isInsecure === true && controlPlanes.length > 0;
+  const section = first === undefined ? undefined : sections.get(first.name);
+  const isStranger = (identity: string) =>
+    section !== undefined && first?.section?.trusts?.(section, identity) === false;
+  return [
+    ...misplaced,
+    ...(insecure
+      ? [["roles", `must have no controlPlanes under the variant ${first.name}, which proves nothing`] as const]
+      : []),
+    ...(controlPlanes.some(isStranger)
+      ? [["roles", `names a control plane that ${first?.name}.trust does not trust`] as const]
+      : []),
+    ...(controlPlanes.some((identity) => bannedIdentities.includes(identity))
+      ? [["roles", "names a control plane that is banned"] as const]
+      : []),
+  ];
 }

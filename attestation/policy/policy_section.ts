@@ -6,7 +6,8 @@
 import { asBootstrapError, BootstrapError, errorFamily } from "../../platform/errors.ts";
 import type { AnyErrorCode } from "../../platform/errors.ts";
 import type { Collateral } from "../collateral.ts";
-import type { VendorAnchors } from "../vendor_anchors.ts";
+import type { EkType } from "../kinds/tpm/templates.ts";
+import type { UkiRegisters } from "../uki/measurements.ts";
 
 /** Evidence of one kind by one machine. */
 export interface SectionSource {
@@ -16,14 +17,26 @@ export interface SectionSource {
   readonly payload: Uint8Array;
 }
 
+/** What a section is made of. Each kind takes what it knows; only a TPM knows more than machines. */
+export interface SectionSources {
+  /** Evidence of the kind by machines. */
+  readonly machines: readonly SectionSource[];
+  /** Unified kernel images, with their names. */
+  readonly images: readonly { readonly name: string; readonly registers: UkiRegisters }[];
+  /** Identities that are trusted besides those of the machines, lower-case hexadecimal. */
+  readonly identities: readonly string[];
+  /** PCRs that are left out. */
+  readonly withoutPcrs: readonly number[];
+  /** The kind of endorsement key, where no machine tells. */
+  readonly ekType: EkType;
+}
+
 /** What a section is made with. */
 export interface SectionContext {
   /** Where to look for what vendors sign. Without it they are not asked, and what they would say is left open. */
   readonly collateral?: Collateral;
   /** The time of day. */
   readonly now: () => Date;
-  /** What is trusted. */
-  readonly anchors?: VendorAnchors;
 }
 
 /** A section that was made. */
@@ -44,22 +57,28 @@ export function sourcesError(reason: string, next: string): BootstrapError {
   return new BootstrapError("usage/policy-sources", `Cannot make a policy: ${reason}`, { next });
 }
 
-const MISSING: readonly AnyErrorCode[] = ["refused/snp-collateral", "refused/tdx-collateral-missing"];
-
-/** Does something with the evidence of one source; what goes wrong then names the source, and what is missing how to give it. */
-export async function inSource<T>(name: string, task: () => T | Promise<T>): Promise<T> {
+/**
+ * Does something with the evidence of one source; what goes wrong then names the source, and what is missing how to give it.
+ *
+ * @param missing The codes of refusals for collateral that is nowhere.
+ */
+export async function inSource<T>(
+  name: string,
+  missing: readonly AnyErrorCode[],
+  task: () => T | Promise<T>,
+): Promise<T> {
   try {
     return await task();
   } catch (error) {
     const failure = asBootstrapError(error);
-    throw ["refused", "malformed"].includes(errorFamily(failure.code)) ? wrongSource(name, failure) : failure;
+    throw ["refused", "malformed"].includes(errorFamily(failure.code)) ? wrongSource(name, missing, failure) : failure;
   }
 }
 
-/** An error about the evidence of one source. */
-export function wrongSource(name: string, error: BootstrapError): BootstrapError {
+/** An error about the evidence of one source; for `missing` see {@linkcode inSource}. */
+export function wrongSource(name: string, missing: readonly AnyErrorCode[], error: BootstrapError): BootstrapError {
   const options = { details: { document: name, ...error.details }, cause: error };
-  if (MISSING.includes(error.code)) {
+  if (missing.includes(error.code)) {
     return new BootstrapError(error.code, `The evidence in ${name} cannot be judged: ${error.message}`, {
       ...options,
       next: `${error.next}; --collateral names the folder`,

@@ -1,3 +1,4 @@
+import { requiredNames, tpmOf } from "../testing/sections.ts";
 import assert from "node:assert/strict";
 import { FRESH, NO_IDENTITY } from "../evidence.ts";
 import { hex } from "../../platform/bytes.ts";
@@ -46,11 +47,10 @@ const example = new URL("../../deploy/policy.example.yaml", import.meta.url);
 Deno.test("readPolicy() reads the example policy, and each part of it says what its comments say", async () => {
   const text = await Deno.readTextFile(example);
   const policy = readPolicy(text, "the example");
-  assert.ok(policy.tpm !== undefined);
-  assert.deepEqual([...policy.tpm.pcrs.keys()], [4, 11]);
-  assert.equal(policy.tpm.pcrs.get(11)?.length, 2);
-  assert.equal(policy.tpm.trust.identities.size, 1);
-  assert.deepEqual(policy.tpm.trust.issuers[0]?.attributes, [{ oid: "2.5.4.10", value: "Example" }, {
+  assert.deepEqual([...tpmOf(policy).pcrs.keys()], [4, 11]);
+  assert.equal(tpmOf(policy).pcrs.get(11)?.length, 2);
+  assert.equal(tpmOf(policy).trust.identities.size, 1);
+  assert.deepEqual(tpmOf(policy).trust.issuers[0]?.attributes, [{ oid: "2.5.4.10", value: "Example" }, {
     oid: "2.5.4.11",
     value: "production",
   }]);
@@ -60,13 +60,12 @@ Deno.test("readPolicy() reads the example policy, and each part of it says what 
 
 Deno.test("readPolicy() reads values, in either case of letters, and defaults", () => {
   const policy = readPolicy(valid, "the policy");
-  assert.ok(policy.tpm !== undefined);
-  assert.deepEqual(policy.tpm.pcrs.get(4)?.map(hex), [a, b]);
-  assert.equal(policy.tpm.ekType, "rsa2048");
+  assert.deepEqual(tpmOf(policy).pcrs.get(4)?.map(hex), [a, b]);
+  assert.equal(tpmOf(policy).ekType, "rsa2048");
   assert.equal(policy.maximumClockSkewMs, 300_000);
   assert.equal(createVerifier(policy, "node", NO_COLLATERAL, () => new Date()).variant, "tpm");
   const none = readPolicy("version: 1\nvariant: none\nmaximumClockSkewSeconds: 7\n", "the policy");
-  assert.deepEqual([none.required.node, none.maximumClockSkewMs], [["none"], 7000]);
+  assert.deepEqual([requiredNames(none).node, none.maximumClockSkewMs], [["none"], 7000]);
   assert.equal(createVerifier(none, "init", NO_COLLATERAL, () => new Date()).variant, "none");
 });
 

@@ -1,5 +1,5 @@
 /**
- * Verifiers by policy. What a node itself loads does not need them.
+ * Verifiers by policy.
  *
  * @module
  */
@@ -7,13 +7,10 @@ import { BootstrapError } from "../../platform/errors.ts";
 import { createChecks } from "../checks.ts";
 import type { Collateral } from "../collateral.ts";
 import { combineVerifiers } from "../combined.ts";
-import type { EvidenceClaims, EvidenceVariant, ExplainingVerifier } from "../evidence.ts";
-import { createInsecureVerifier } from "../kinds/none/verifier.ts";
+import type { EvidenceClaims, EvidenceVerifier, ExplainingVerifier } from "../evidence.ts";
+import type { EvidenceKind, VerifierContext } from "../kind.ts";
 import type { PeerKind, Policy } from "./policy.ts";
-import { createSnpVerifier } from "../kinds/snp/verifier.ts";
-import { createTdxVerifier } from "../kinds/tdx/verifier.ts";
-import { createTpmVerifier } from "../kinds/tpm/verifier.ts";
-import type { VendorAnchors } from "../vendor_anchors.ts";
+import { sectionOf } from "./policy.ts";
 
 /**
  * The verifier of what a policy wants of a kind of peer.
@@ -24,17 +21,19 @@ import type { VendorAnchors } from "../vendor_anchors.ts";
  * @param peer Whose evidence it is.
  * @param collateral Where to look for what vendors sign and the evidence does not bring.
  * @param now The time of day, for certificates.
- * @param anchors What is trusted.
  */
 export function createVerifier(
   policy: Policy,
   peer: PeerKind,
   collateral: Collateral,
   now: () => Date,
-  anchors: VendorAnchors = {},
-): ExplainingVerifier {
-  const verifiers = policy.required[peer].map((variant) => verifierOf(policy, variant, collateral, now, anchors));
-  const verifier = combineVerifiers(verifiers);
+): EvidenceVerifier {
+  return createExplainingVerifier(policy, peer, { collateral, now });
+}
+
+/** {@linkcode createVerifier} for explanations, which may expect nothing. */
+export function createExplainingVerifier(policy: Policy, peer: PeerKind, context: VerifierContext): ExplainingVerifier {
+  const verifier = combineVerifiers(policy.required[peer].map((kind) => verifierOf(policy, kind, context)));
   return {
     variant: verifier.variant,
     async verify(evidence, statement, expectation, report) {
@@ -49,18 +48,10 @@ export function createVerifier(
   };
 }
 
-function verifierOf(
-  { tpm, snp, tdx }: Policy,
-  variant: EvidenceVariant,
-  collateral: Collateral,
-  now: () => Date,
-  { amd, intel }: VendorAnchors,
-): ExplainingVerifier {
-  if (variant === "none") return createInsecureVerifier();
-  if (variant === "tpm" && tpm !== undefined) return createTpmVerifier(tpm, now);
-  if (variant === "snp" && snp !== undefined) return createSnpVerifier(snp, collateral, now, amd);
-  if (variant === "tdx" && tdx !== undefined) return createTdxVerifier(tdx, collateral, now, intel);
-  throw new BootstrapError("internal/policy", `The policy wants ${variant} and does not say what of it`);
+function verifierOf(policy: Policy, kind: EvidenceKind, context: VerifierContext): ExplainingVerifier {
+  const section = sectionOf(policy, kind);
+  if (kind.section === undefined || section !== undefined) return kind.createVerifier(section, context);
+  throw new BootstrapError("internal/policy", `The policy wants ${kind.name} and does not say what of it`);
 }
 
 function identitiesOf({ identity, identities = [identity] }: EvidenceClaims): readonly string[] {

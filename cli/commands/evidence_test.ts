@@ -1,3 +1,4 @@
+import { requiredNames, snpOf, tdxOf } from "../../attestation/testing/sections.ts";
 import assert from "node:assert/strict";
 import { readEvidenceFile } from "../../attestation/evidence_file.ts";
 import { readPolicy } from "../../attestation/policy/policy.ts";
@@ -36,8 +37,8 @@ Deno.test("evidence prints a policy for an SNP machine, without its REPORT_ID am
   await using world = await configured(snpDevice, "{ variant: snp }");
   assert.equal(await world.run("evidence"), 0, world.err);
   const policy = readPolicy(world.out, "it");
-  assert.deepEqual(policy.required.node, ["snp"]);
-  assert.deepEqual(policy.snp?.measurements.map(hex), ["3e".repeat(48)]);
+  assert.deepEqual(requiredNames(policy).node, ["snp"]);
+  assert.deepEqual(snpOf(policy).measurements.map(hex), ["3e".repeat(48)]);
   assert.equal(policy.controlPlanes.size, 0);
   assert.match(
     world.out,
@@ -56,7 +57,7 @@ Deno.test("evidence prints a policy for a TD, and says that Intel was not asked"
   await using world = await configured(tdxDevice, "{ variant: tdx }");
   assert.equal(await world.run("evidence"), 0, world.err);
   const policy = readPolicy(world.out, "it");
-  assert.deepEqual([policy.required.node, policy.tdx?.mrtd.map(hex)], [["tdx"], ["a0".repeat(48)]]);
+  assert.deepEqual([requiredNames(policy).node, tdxOf(policy).mrtd.map(hex)], [["tdx"], ["a0".repeat(48)]]);
   assert.match(world.out, /# Intel was not asked/);
   assert.match(world.out, new RegExp(`# RTMR 3, which no policy names: 0{96}\n`));
   assert.equal(await world.run("evidence", "--output", "json"), 0, world.out);

@@ -1,3 +1,4 @@
+import { requiredNames, tpmOf } from "../../attestation/testing/sections.ts";
 import assert from "node:assert/strict";
 import { resolve } from "node:path";
 import { issueEvidenceFile, writeEvidenceFile } from "../../attestation/evidence_file.ts";
@@ -52,11 +53,11 @@ Deno.test("policy make prints a policy, as text or in JSON", async () => {
     ];
     assert.equal(await world.run(...args, "--control-plane", machine.identity.toUpperCase()), 0, world.err);
     const policy = readPolicy(world.out, "it");
-    assert.ok(policy.tpm !== undefined && !policy.tpm.pcrs.has(2) && policy.controlPlanes.has(machine.identity));
-    assert.equal(policy.tpm.pcrs.get(4)?.length, 4);
+    assert.ok(!tpmOf(policy).pcrs.has(2) && policy.controlPlanes.has(machine.identity));
+    assert.equal(tpmOf(policy).pcrs.get(4)?.length, 4);
     assert.equal(await world.run(...args, "--phases", "enter-initrd:leave-initrd", "--output", "json"), 0, world.out);
     const { policy: text, images } = JSON.parse(world.out);
-    assert.deepEqual(readPolicy(text, "it").required, { node: ["tpm"], init: ["tpm"] });
+    assert.deepEqual(requiredNames(readPolicy(text, "it")), { node: ["tpm"], init: ["tpm"] });
     assert.equal(images[0].measurements.length, 8);
     assert.deepEqual(world.kept, policyMake.keeps);
     const places = ["--collateral", "docs", "--collateral-cache", "https://example.com/c"];

@@ -17,11 +17,12 @@ import type { Bytes } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { createFileExclusive, readFileIfExists } from "../../platform/files.ts";
 import { present } from "../../platform/present.ts";
+import { kindsOf } from "../kinds.ts";
 import type { CliContext, OutputForm } from "../context.ts";
-import { factsOf } from "../evidence_facts.ts";
+import { defaultKind, insecureNames, kindNamed } from "../../attestation/kind.ts";
 import type { Machine } from "../machine.ts";
 import { openMachine } from "../machine.ts";
-import { kindsOf } from "../machine_evidence.ts";
+import { openKinds } from "../machine_evidence.ts";
 import { printResult } from "../output.ts";
 
 /** The options of `evidence`. */
@@ -69,21 +70,26 @@ export async function evidence(
   { machine, eventLog }: OpenedEvidence,
 ): Promise<void> {
   const configured = await evidenceConfiguration(options, context);
-  const kinds = await kindsOf(machine, configured, context.clock);
-  const file = await issueEvidenceFile(kinds.map(({ issuer }) => issuer), eventLog);
+  const opened = await openKinds(machine, configured, context);
+  const file = await issueEvidenceFile(opened.map(({ issuer }) => issuer), eventLog);
   if (options.outFile !== undefined) return await writeFile(options.outFile, file, options.output, context);
   await printEvidence(file, configured, options.output, context);
 }
 
 async function evidenceConfiguration(options: EvidenceOptions, context: CliContext): Promise<EvidenceConfiguration> {
-  if (options.ekType !== undefined) return { variants: ["tpm"], ekType: options.ekType };
+  if (options.ekType !== undefined) {
+    const kinds = kindsOf(context).filter(({ hasEndorsementKey }) => hasEndorsementKey === true);
+    return { kinds, ekType: options.ekType };
+  }
   const { configuration, source } = await loadNodeConfiguration({
     ...present("file", options.config),
     ...present("credentialsFolder", context.environment.credentialsFolder),
     paths: context.paths,
+    kinds: kindsOf(context),
   });
   if (!isInsecure(configuration.evidence)) return configuration.evidence;
-  const message = `A node shows nothing of itself as evidence.variant is none in ${source}`;
+  const none = insecureNames(configuration.evidence.kinds).join();
+  const message = `A node shows nothing of itself as evidence.variant is ${none} in ${source}`;
   throw new BootstrapError("precondition/no-evidence", message, {
     next: "Configure a kind of evidence, or name an endorsement key of the TPM with --ek-type",
   });
@@ -106,9 +112,13 @@ async function printEvidence(
   file: EvidenceFile,
   { ekType }: EvidenceConfiguration,
   output: OutputForm,
-  { clock, print }: CliContext,
+  context: CliContext,
 ): Promise<void> {
-  const facts = await Promise.all(file.evidence.map(factsOf));
+  const { clock, print } = context;
+  const kinds = kindsOf(context);
+  const facts = await Promise.all(
+    file.evidence.map(({ variant, payload }) => kindNamed(kinds, variant).facts(payload)),
+  );
   const [{ identity = null, isEphemeral = false } = {}] = facts;
   const { text, remarks } = await draftPolicy({
     ...{ files: [{ name: THIS_MACHINE, file }], images: [], identities: [], withoutPcrs: [], ekType },
@@ -118,11 +128,19 @@ async function printEvidence(
       "A policy for exactly this machine as it is now. Nobody has verified it: use it only if you trust this machine.",
       ...facts.flatMap((one) => one.remarks),
     ],
-  }, { now: () => clock.now() });
-  const shown = Object.fromEntries(file.evidence.map(({ variant }, index) => [variant, facts[index]?.facts]));
-  const { tpm = {}, ...others } = shown;
-  const hasTpm = "tpm" in shown;
-  const result = { variant: variantOf(file), ...tpm, ...(hasTpm ? { ekType } : {}), ...others, policy: text, remarks };
+  }, { now: () => clock.now(), kinds });
+  const shown = file.evidence.map(({ variant }, index) =>
+    [kindNamed(kinds, variant), facts[index]?.facts ?? {}] as const
+  );
+  // The facts of the default kind stand at the top, those of others under their names.
+  const isTop = (name: string) => name === defaultKind(kinds).name;
+  const result = {
+    variant: variantOf(file),
+    ...Object.assign({}, ...shown.filter(([{ name }]) => isTop(name)).map(([, one]) => one)),
+    ...(shown.some(([{ hasEndorsementKey }]) => hasEndorsementKey === true) ? { ekType } : {}),
+    ...Object.fromEntries(shown.filter(([{ name }]) => !isTop(name)).map(([{ name }, one]) => [name, one])),
+    ...{ policy: text, remarks },
+  };
   printResult({ print }, output, { ...result, identity }, text);
 }
 

@@ -29,6 +29,7 @@ import { endpointText } from "../../platform/endpoint.ts";
 import { secondsText } from "../../platform/duration.ts";
 import { BootstrapError, sentenceOf } from "../../platform/errors.ts";
 import { exists, readFile, writeFileAtomic } from "../../platform/files.ts";
+import { kindsOf } from "../kinds.ts";
 import type { CliContext, OutputForm } from "../context.ts";
 import type { ProgressPrinter } from "./init_progress.ts";
 import { progressPrinter } from "./init_progress.ts";
@@ -76,7 +77,7 @@ export interface InitOptions {
 export async function init(options: InitOptions, context: CliContext): Promise<void> {
   const { clusterName, policyFile, keyFile, settingsFile, recordsFolder, waitMs, output } = options;
   const policyDocument = await readText(policyFile);
-  const policy = readPolicy(policyDocument, policyFile);
+  const policy = readPolicy(policyDocument, policyFile, kindsOf(context));
   const clusterDocument = settingsFile === undefined ? DEFAULT_CLUSTER_DOCUMENT : await readText(settingsFile);
   readClusterSettings(clusterDocument);
   const operator = await readOperatorKeyFile(keyFile, options.passphraseFile, context.terminal);

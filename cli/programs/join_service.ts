@@ -8,6 +8,7 @@ import { createVerifier } from "../../attestation/policy/policy_verifier.ts";
 import { readPolicyDocument, readServiceState } from "../../service/service_state.ts";
 import { runJoinService } from "../../service/service.ts";
 import { collateralOf } from "../collateral.ts";
+import { kindsOf } from "../kinds.ts";
 import type { CliContext } from "../context.ts";
 import { terminationSignal } from "../termination.ts";
 
@@ -25,7 +26,7 @@ export async function joinService({ folder, keyFile }: JoinServiceOptions, conte
   using termination = terminationSignal();
   const state = await readServiceState(folder, clock.now(), keyFile);
   await runJoinService({
-    ...{ state, clock, log },
+    ...{ state, clock, log, kinds: kindsOf(context) },
     ...present("credentialsFolder", credentialsFolder),
     createVerifier: (policy) => createVerifier(policy, "node", collateralOf(policy, clock), () => clock.now()),
     readPolicyDocument: () => readPolicyDocument(folder),

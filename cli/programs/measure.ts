@@ -14,6 +14,7 @@ import type { LockRecord } from "../../nodelock/record.ts";
 import { takeRunLock } from "../../nodelock/run_lock.ts";
 import { hex } from "../../platform/bytes.ts";
 import { present } from "../../platform/present.ts";
+import { kindsOf } from "../kinds.ts";
 import type { CliContext, OutputForm } from "../context.ts";
 import type { Machine } from "../machine.ts";
 import { evidenceOf } from "../machine_evidence.ts";
@@ -37,11 +38,12 @@ export async function measure(options: MeasureOptions, context: CliContext, mach
     ...present("file", options.config),
     ...present("credentialsFolder", context.environment.credentialsFolder),
     paths: context.paths,
+    kinds: kindsOf(context),
   });
   using _runLock = await takeRunLock(context.paths.state);
   const registers = isInsecure(configuration.evidence)
     ? undefined
-    : (await evidenceOf(machine, configuration.evidence, context.clock)).registers;
+    : (await evidenceOf(machine, configuration.evidence, context)).registers;
   if (registers !== undefined) await measureTrust(registers, configuration.trust);
   const lock = await new LockFile(context.paths.state).readDurably();
   if (registers !== undefined) {

@@ -20,6 +20,7 @@ import { fileSize, readFile } from "../../platform/files.ts";
 import { present } from "../../platform/present.ts";
 import { collateralOf } from "../collateral.ts";
 import { explanationJson, explanationText } from "./_explanation.ts";
+import { kindsOf } from "../kinds.ts";
 import type { CliContext, OutputForm } from "../context.ts";
 import type { FreshNodeOptions } from "../fresh_node_options.ts";
 import { printResult } from "../output.ts";
@@ -105,7 +106,8 @@ export async function policyMake(options: PolicyMakeOptions, context: CliContext
   for (const name of options.imageFiles) {
     images.push({ name, registers: await ukiRegisters(await readImage(name), name, options.phases) });
   }
-  const made = { collateral: collateralOf(options, context.clock), now: () => context.clock.now() };
+  const { clock } = context;
+  const made = { collateral: collateralOf(options, clock), now: () => clock.now(), kinds: kindsOf(context) };
   const sources = { ...options, files, images };
   const { text, remarks } = options.freshNode === undefined
     ? await makePolicy(sources, made)
@@ -120,16 +122,18 @@ function freshNodes() {
 }
 
 async function explainNode({ freshNode, policyFile }: VerifyNodeOptions, context: CliContext): Promise<Explanation> {
-  const policy = readPolicy(await readText(policyFile), policyFile);
+  const policy = readPolicy(await readText(policyFile), policyFile, kindsOf(context));
   return await (await freshNodes()).explainFreshNode(freshNode, policy, context);
 }
 
 async function explainFile(options: PolicyExplainOptions, context: CliContext): Promise<Explanation> {
   const { evidenceFile, policyFile, referenceFile, configurationFile } = options;
   const file = await readEvidence(evidenceFile);
-  const policy = readPolicy(await readText(policyFile), policyFile);
+  const policy = readPolicy(await readText(policyFile), policyFile, kindsOf(context));
   const reference = referenceFile === undefined ? undefined : await readEvidence(referenceFile);
-  const expectation = configurationFile === undefined ? undefined : await expectationOf(configurationFile);
+  const expectation = configurationFile === undefined
+    ? undefined
+    : await expectationOf(configurationFile, kindsOf(context));
   return await explainEvidence({
     file,
     policy,

@@ -5,17 +5,18 @@
  */
 import type { Expectation } from "../../attestation/evidence.ts";
 import { FRESH, NO_IDENTITY } from "../../attestation/evidence.ts";
-import type { LaunchValues } from "../../attestation/launch_values.ts";
+import type { EvidenceKind } from "../../attestation/kind.ts";
+import type { LaunchValue } from "../../attestation/launch_values.ts";
 import { launchValues } from "../../attestation/launch_values.ts";
 import { lockDigest, trustDigest } from "../../protocol/transcript.ts";
 import type { TrustPart } from "../../protocol/transcript.ts";
 import { clusterIdText } from "../../certificate/cluster_id.ts";
 import { readNodeConfiguration } from "../../node/configuration.ts";
-import type { Bytes } from "../../platform/bytes.ts";
 import { base64, fromUtf8, hex } from "../../platform/bytes.ts";
 import { MAXIMUM_DOCUMENT_BYTES } from "../../platform/document.ts";
 import { readFile } from "../../platform/files.ts";
 import { printResult } from "../output.ts";
+import { kindsOf } from "../kinds.ts";
 import type { CliContext, OutputForm } from "../context.ts";
 
 const NAME_WIDTH = 12;
@@ -32,8 +33,8 @@ export async function policyRegisters(
   { configurationFile, output }: PolicyRegistersOptions,
   context: CliContext,
 ): Promise<void> {
-  const trust = await trustOf(configurationFile);
-  const { unknown, known } = await valuesOf(trust);
+  const trust = await trustOf(configurationFile, kindsOf(context));
+  const { unknown, known } = await valuesOf(trust, kindsOf(context));
   const clusterId = known === undefined ? null : clusterIdText(trust.clusterId);
   const result = {
     configuration: configurationFile,
@@ -54,9 +55,10 @@ export async function policyRegisters(
  * What a node of a configuration may show: the cluster ID measured or not yet known, locked to it or fresh.
  *
  * @param file The configuration's path.
+ * @param kinds The kinds of evidence that there are.
  */
-export async function expectationOf(file: string): Promise<Expectation> {
-  const trust = await trustOf(file);
+export async function expectationOf(file: string, kinds: readonly EvidenceKind[]): Promise<Expectation> {
+  const trust = await trustOf(file, kinds);
   const isKnown = trust.clusterId.length > 0;
   return {
     trust: [
@@ -69,27 +71,33 @@ export async function expectationOf(file: string): Promise<Expectation> {
   };
 }
 
-async function trustOf(file: string): Promise<TrustPart> {
-  return readNodeConfiguration(fromUtf8(await readFile(file, MAXIMUM_DOCUMENT_BYTES), file), file).trust;
+async function trustOf(file: string, kinds: readonly EvidenceKind[]): Promise<TrustPart> {
+  return readNodeConfiguration(fromUtf8(await readFile(file, MAXIMUM_DOCUMENT_BYTES), file), file, kinds).trust;
 }
 
-async function valuesOf(trust: TrustPart): Promise<{ readonly unknown: LaunchValues; readonly known?: LaunchValues }> {
-  const unknown = await launchValues({ ...trust, clusterId: new Uint8Array() });
-  return trust.clusterId.length === 0 ? { unknown } : { unknown, known: await launchValues(trust) };
+/** What machines show, of each kind that shows it. */
+type Values = readonly LaunchValue[];
+
+async function valuesOf(
+  trust: TrustPart,
+  kinds: readonly EvidenceKind[],
+): Promise<{ readonly unknown: Values; readonly known?: Values }> {
+  const unknown = await launchValues({ ...trust, clusterId: new Uint8Array() }, kinds);
+  return trust.clusterId.length === 0 ? { unknown } : { unknown, known: await launchValues(trust, kinds) };
 }
 
-/** Hexadecimal, as evidence and policies show it; and base64, as QEMU's `host-data` and `mrconfigid` take it. */
-function shown({ pcr12, hostData, mrConfigId }: LaunchValues) {
-  const both = (value: Bytes) => ({ hex: hex(value), base64: base64(value) });
-  return { pcr12: hex(pcr12), hostData: both(hostData), mrConfigId: both(mrConfigId) };
+/** Hexadecimal, as evidence and policies show it; what is given at a launch in base64 too, as QEMU takes it. */
+function shown(values: Values): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(values.map(({ key, isLaunchValue, value }) => [
+    key,
+    isLaunchValue ? { hex: hex(value), base64: base64(value) } : hex(value),
+  ]));
 }
 
-function textOf(values: LaunchValues): readonly string[] {
-  const { pcr12, hostData, mrConfigId } = shown(values);
+function textOf(values: Values): readonly string[] {
   const line = (name: string, value: string) => `  ${name.padEnd(NAME_WIDTH)}${value}`;
-  return [
-    line("pcr12", pcr12),
-    ...[line("hostData", hostData.hex), line("", `base64 ${hostData.base64}`)],
-    ...[line("mrConfigId", mrConfigId.hex), line("", `base64 ${mrConfigId.base64}`)],
-  ];
+  return values.flatMap(({ key, isLaunchValue, value }) => [
+    line(key, hex(value)),
+    ...(isLaunchValue ? [line("", `base64 ${base64(value)}`)] : []),
+  ]);
 }

@@ -3,22 +3,18 @@
  *
  * @module
  */
-import { createInsecureIdentity, createInsecureIssuer } from "../../attestation/kinds/none/issuer.ts";
-import type { EvidenceIssuer, MeasurementRegisters } from "../../attestation/evidence.ts";
-import type { NodeConfiguration } from "../../node/configuration.ts";
+import { combinedName } from "../../attestation/combined.ts";
 import { isInsecure } from "../../node/configuration.ts";
 import { resolveNodeSelf } from "../../node/configuration_defaults.ts";
 import { loadNodeConfiguration } from "../../node/configuration_source.ts";
 import type { RunDependencies } from "../../node/run.ts";
 import { runNode } from "../../node/run.ts";
-import { createFileExclusive, ensureFolder, readFile } from "../../platform/files.ts";
 import { present } from "../../platform/present.ts";
+import { kindsOf } from "../kinds.ts";
 import type { CliContext } from "../context.ts";
 import type { Machine } from "../machine.ts";
 import { evidenceOf } from "../machine_evidence.ts";
 import { terminationSignal } from "../termination.ts";
-
-const IDENTITY_BYTES = 32;
 
 /** The options of `run`. */
 export interface RunOptions {
@@ -42,28 +38,18 @@ export async function runDependencies(
     ...present("file", options.config),
     ...present("credentialsFolder", context.environment.credentialsFolder),
     paths: context.paths,
+    kinds: kindsOf(context),
   });
   const self = resolveNodeSelf(configuration, machine.facts);
   const { paths, commands, clock } = context;
+  const names = combinedName(configuration.evidence.kinds.map(({ name }) => name));
   return {
     ...{ configuration, self, paths, commands, clock },
-    ...await evidenceFor(configuration, machine, context),
+    ...await evidenceOf(machine, configuration.evidence, context),
     unmeasured: machine.unmeasured,
     log: context.log.with({
       node: self.name,
-      ...(isInsecure(configuration.evidence) ? { insecure: "evidence of the kind none proves nothing" } : {}),
+      ...(isInsecure(configuration.evidence) ? { insecure: `evidence of the kind ${names} proves nothing` } : {}),
     }),
   };
-}
-
-async function evidenceFor(
-  configuration: NodeConfiguration,
-  machine: Machine,
-  { paths, clock }: CliContext,
-): Promise<{ readonly issuer: EvidenceIssuer; readonly registers?: MeasurementRegisters }> {
-  if (!isInsecure(configuration.evidence)) return await evidenceOf(machine, configuration.evidence, clock);
-  await ensureFolder(paths.state);
-  const path = `${paths.state}/insecure-identity`;
-  await createFileExclusive(path, createInsecureIdentity(), { mode: 0o600 });
-  return { issuer: createInsecureIssuer(await readFile(path, IDENTITY_BYTES)) };
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { join } from "node:path";
+import type { EvidenceKind } from "../../attestation/kind.ts";
 import type { TpmTransport } from "../../attestation/kinds/tpm/transport.ts";
 import type { ConfidentialDevice } from "../../attestation/tsm/device.ts";
 import { TSM_FOLDER } from "../../attestation/tsm/report.ts";
@@ -11,6 +12,7 @@ import { nodePaths } from "../../node/paths.ts";
 import type { CommandRunner } from "../../platform/command.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { createLog } from "../../platform/log.ts";
+import { present } from "../../platform/present.ts";
 import type { AnyCommand } from "../command.ts";
 import { COMMANDS } from "../commands.ts";
 import type { CliContext } from "../context.ts";
@@ -25,6 +27,8 @@ export interface TestWorldOptions {
   readonly openTpm?: () => Promise<TpmTransport>;
   /** The devices of the machine, which is a confidential VM then. */
   readonly device?: ConfidentialDevice;
+  /** The kinds of evidence that there are. */
+  readonly kinds?: readonly EvidenceKind[];
   /** The commands that there are; the program's own unless given. */
   readonly commands?: readonly AnyCommand[];
 }
@@ -79,6 +83,7 @@ export class TestWorld implements AsyncDisposable {
         if (options.device !== undefined) return options.device;
         throw new BootstrapError("system/device", "There is no confidential VM");
       },
+      ...present("kinds", options.kinds),
       permissions: {
         revoke: ({ name }) => {
           this.revoked.push(name);

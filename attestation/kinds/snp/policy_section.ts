@@ -3,11 +3,12 @@
  *
  * @module
  */
+import type { AnyErrorCode } from "../../../platform/errors.ts";
 import { hex } from "../../../platform/bytes.ts";
 import { NO_COLLATERAL } from "../../collateral.ts";
 import type { MadeSection, SectionContext, SectionSource } from "../../policy/policy_section.ts";
 import { inSource, sourcesError, unique } from "../../policy/policy_section.ts";
-import { amdAnchors, type Product, PRODUCTS } from "./amd_roots.ts";
+import { type AmdAnchor, amdAnchors, type Product, PRODUCTS } from "./amd_roots.ts";
 import { certificateOf } from "./appraisal.ts";
 import { checkVekChain, type VekKind } from "./chain.ts";
 import { decodePayload, type SnpPayload } from "./payload.ts";
@@ -26,6 +27,8 @@ interface SnpMachine {
   readonly tcbs: Tcbs;
 }
 
+/** The refusals for collateral that is nowhere. */
+const MISSING: readonly AnyErrorCode[] = ["refused/snp-collateral"];
 /** States that are allowed, and that whoever allows them should know of. */
 const DANGERS: readonly { readonly isThere: (report: SnpReport) => boolean; readonly text: string }[] = [
   {
@@ -50,8 +53,14 @@ const DANGERS: readonly { readonly isThere: (report: SnpReport) => boolean; read
  * @throws {BootstrapError} `usage/policy-sources`, `malformed/…`, and `refused/snp-…` for a signing key that is not AMD's or whose
  *   certificate is nowhere, which names the document.
  */
-export async function makeSnpSection(sources: readonly SectionSource[], context: SectionContext): Promise<MadeSection> {
-  const machines = await Promise.all(sources.map((source) => inSource(source.name, () => machineOf(source, context))));
+export async function makeSnpSection(
+  sources: readonly SectionSource[],
+  context: SectionContext,
+  anchors: readonly AmdAnchor[] = amdAnchors(),
+): Promise<MadeSection> {
+  const machines = await Promise.all(
+    sources.map((source) => inSource(source.name, MISSING, () => machineOf(source, context, anchors))),
+  );
   const products = PRODUCTS.flatMap((product) => {
     const tcbs = machines.filter((machine) => machine.product === product).map((machine) => machine.tcbs);
     const [minimumTcb, minimumLaunchTcb] = [
@@ -78,14 +87,18 @@ export async function makeSnpSection(sources: readonly SectionSource[], context:
   return { section, remarks: [...lags, ...dangers] };
 }
 
-async function machineOf({ name, payload: bytes }: SectionSource, context: SectionContext): Promise<SnpMachine> {
+async function machineOf(
+  { name, payload: bytes }: SectionSource,
+  context: SectionContext,
+  anchors: readonly AmdAnchor[],
+): Promise<SnpMachine> {
   const payload = decodePayload(bytes);
   const report = readReport(payload.report);
   const { signingKey: kind } = report;
   if (kind === "none") {
     throw sourcesError(`no key signed the report in ${name}`, "Make it on a machine whose processor signs its reports");
   }
-  const signer = await signerOf(payload, report, kind, context);
+  const signer = await signerOf(payload, report, kind, context, anchors);
   return { name, report, kind, ...signer, tcbs: readTcbs(report, signer.product) };
 }
 
@@ -94,7 +107,8 @@ async function signerOf(
   payload: SnpPayload,
   report: SnpReport,
   kind: VekKind,
-  { collateral, now, anchors }: SectionContext,
+  { collateral, now }: SectionContext,
+  anchors: readonly AmdAnchor[],
 ): Promise<{ readonly product: Product; readonly provider?: string }> {
   const line = report.processor === undefined ? undefined : lineOf(report.processor);
   const product = PRODUCTS.find((candidate) => candidate === line);
@@ -102,7 +116,7 @@ async function signerOf(
     return { product };
   }
   const certificate = await certificateOf(payload, report, kind, collateral ?? NO_COLLATERAL);
-  const chain = await checkVekChain(certificate, kind, payload.authority, anchors?.amd ?? amdAnchors(), now());
+  const chain = await checkVekChain(certificate, kind, payload.authority, anchors, now());
   const { providerId } = chain.extensions;
   return { product: chain.anchor.product, ...(providerId === undefined ? {} : { provider: providerId }) };
 }

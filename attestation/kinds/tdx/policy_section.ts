@@ -3,11 +3,13 @@
  *
  * @module
  */
+import type { Certificate } from "../../../certificate/x509.ts";
+import type { AnyErrorCode } from "../../../platform/errors.ts";
 import { hex } from "../../../platform/bytes.ts";
 import type { Collateral } from "../../collateral.ts";
 import type { MadeSection, SectionContext, SectionSource } from "../../policy/policy_section.ts";
 import { inSource, unique } from "../../policy/policy_section.ts";
-import { checkDcap, type TcbReport } from "./dcap.ts";
+import { checkDcap, type IntelTrust, type TcbReport } from "./dcap.ts";
 import { intelRoot } from "./intel_root.ts";
 import { decodeTdxPayload } from "./payload.ts";
 import { readQuote, type TdReport } from "./quote.ts";
@@ -23,6 +25,8 @@ interface TdxMachine {
   readonly tcb?: TcbReport;
 }
 
+/** The refusals for collateral that is nowhere. */
+const MISSING: readonly AnyErrorCode[] = ["refused/tdx-collateral-missing"];
 /** The lowest that a policy may have: any. */
 const ANY_EVALUATION = 1;
 
@@ -34,8 +38,14 @@ const ANY_EVALUATION = 1;
  * @throws {BootstrapError} `malformed/…`; `refused/tdx-…` for a quote that Intel does not vouch for, or of which it cannot be told
  *   as a document is nowhere.
  */
-export async function makeTdxSection(sources: readonly SectionSource[], context: SectionContext): Promise<MadeSection> {
-  const machines = await Promise.all(sources.map((source) => inSource(source.name, () => machineOf(source, context))));
+export async function makeTdxSection(
+  sources: readonly SectionSource[],
+  context: SectionContext,
+  anchor: Certificate = intelRoot(),
+): Promise<MadeSection> {
+  const machines = await Promise.all(
+    sources.map((source) => inSource(source.name, MISSING, () => machineOf(source, context, anchor))),
+  );
   const values = (of: (report: TdReport) => Uint8Array) => unique(machines.map(({ report }) => hex(of(report))));
   const [first = new Uint8Array(), ...others] = machines.map(({ report }) => report.teeTcbSvn);
   const rtmr0 = values(({ rtmrs }) => rtmrs[0]);
@@ -64,15 +74,19 @@ export async function makeTdxSection(sources: readonly SectionSource[], context:
   return { section, remarks };
 }
 
-async function machineOf({ name, payload }: SectionSource, context: SectionContext): Promise<TdxMachine> {
+async function machineOf(
+  { name, payload }: SectionSource,
+  { collateral, now }: SectionContext,
+  anchor: Certificate,
+): Promise<TdxMachine> {
   const { report } = readQuote(decodeTdxPayload(payload).quote);
-  const { collateral } = context;
-  return collateral === undefined ? { name, report } : { name, report, tcb: await tcbOf(payload, collateral, context) };
+  if (collateral === undefined) return { name, report };
+  return { name, report, tcb: await tcbOf(payload, collateral, { anchor, now: now() }) };
 }
 
-async function tcbOf(payload: Uint8Array, from: Collateral, { now, anchors }: SectionContext): Promise<TcbReport> {
+async function tcbOf(payload: Uint8Array, from: Collateral, trust: IntelTrust): Promise<TcbReport> {
   const { quote, chain, collateral } = await readTdxEvidence(payload, from);
-  return await checkDcap(quote, chain, collateral, { anchor: anchors?.intel ?? intelRoot(), now: now() });
+  return await checkDcap(quote, chain, collateral, trust);
 }
 
 function remarkOnTcb({ name, tcb }: TdxMachine): readonly string[] {

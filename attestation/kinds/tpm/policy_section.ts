@@ -6,29 +6,14 @@
 import type { Bytes } from "../../../platform/bytes.ts";
 import { equalBytes, hex, sha256 } from "../../../platform/bytes.ts";
 import { LOCK_REGISTER, TRUST_REGISTER } from "../../evidence.ts";
-import type { MadeSection, SectionSource } from "../../policy/policy_section.ts";
+import type { MadeSection, SectionSource, SectionSources } from "../../policy/policy_section.ts";
 import { inSource, sourcesError, unique } from "../../policy/policy_section.ts";
 import type { UkiRegisters } from "../../uki/measurements.ts";
 import { BOOT_LOADER_REGISTER, KERNEL_IMAGE_REGISTER } from "../../uki/measurements.ts";
 import { QUOTED_PCRS } from "./constants.ts";
 import { decodePayload } from "./payload.ts";
 import { readPublicArea, spkiOf } from "./public_area.ts";
-import type { EkType } from "./templates.ts";
 import { EK_PROFILES, EK_TYPES } from "./templates.ts";
-
-/** What a TPM's section is made of. */
-export interface TpmSources {
-  /** Evidence of machines. */
-  readonly machines: readonly SectionSource[];
-  /** Unified kernel images, with their names. */
-  readonly images: readonly { readonly name: string; readonly registers: UkiRegisters }[];
-  /** Identities that are trusted besides those of the machines, lower-case hexadecimal. */
-  readonly identities: readonly string[];
-  /** PCRs that are left out. */
-  readonly withoutPcrs: readonly number[];
-  /** The kind of endorsement key, where no machine tells. */
-  readonly ekType: EkType;
-}
 
 type Registers = readonly Uint8Array[];
 
@@ -43,9 +28,9 @@ const NOTHING = new Uint8Array();
  * @throws {BootstrapError} `usage/policy-sources` where there is no identity, or nothing to tell an image by, or endorsement keys
  *   of several kinds; `malformed/…` for evidence that cannot be read.
  */
-export async function makeTpmSection(sources: TpmSources): Promise<MadeSection> {
+export async function makeTpmSection(sources: SectionSources): Promise<MadeSection> {
   const machines = await Promise.all(
-    sources.machines.map((source) => inSource(source.name, () => machineOf(source))),
+    sources.machines.map((source) => inSource(source.name, [], () => machineOf(source))),
   );
   const ekTypes = unique(machines.map(({ ekType }) => ekType));
   if (ekTypes.length > 1) {
@@ -81,7 +66,7 @@ async function machineOf({ name, payload }: SectionSource) {
 /** The values of each register, in the order of the sources. */
 function registerSets(
   machines: readonly Registers[],
-  { images, withoutPcrs }: TpmSources,
+  { images, withoutPcrs }: SectionSources,
 ): ReadonlyMap<number, readonly string[]> {
   const sets = new Map<number, readonly string[]>();
   for (const pcr of QUOTED_PCRS) {
@@ -103,7 +88,7 @@ function valuesOf({ bootLoader, kernelImage }: UkiRegisters, pcr: number): reado
 function remarksOn(
   machines: readonly Registers[],
   sets: ReadonlyMap<number, readonly string[]>,
-  { images, withoutPcrs }: TpmSources,
+  { images, withoutPcrs }: SectionSources,
 ): readonly string[] {
   const varying = QUOTED_PCRS.filter((pcr) =>
     machines.length > 1 && sets.has(pcr) &&

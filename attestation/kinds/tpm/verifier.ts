@@ -15,28 +15,17 @@ import { AS_SHOWN, LOCK_REGISTER, TRUST_REGISTER } from "../../evidence.ts";
 import type { RegisterForms, RegisterValues } from "../../expectation.ts";
 import { checkExpectation, registerValues } from "../../expectation.ts";
 import { ALGORITHM, ATTRIBUTE, HANDLE, PCR_BYTES, QUOTED_PCRS } from "./constants.ts";
-import type { EkTrust } from "./ek_trust.ts";
 import { checkEkTrust } from "./ek_trust.ts";
 import { makeCredential } from "./make_credential.ts";
 import type { PcrSelection } from "./pcr_selection.ts";
 import { decodePayload } from "./payload.ts";
+import type { TpmPolicy } from "./policy.ts";
 import type { PublicArea } from "./public_area.ts";
 import { nameOf, readPublicArea, spkiOf } from "./public_area.ts";
 import type { QuoteInfo } from "./quote_info.ts";
 import { readQuoteInfo } from "./quote_info.ts";
 import { isSignedBy, readSignature, schemeText } from "./signature.ts";
-import type { EkType } from "./templates.ts";
 import { ATTESTATION_KEY_TEMPLATE, EK_PROFILES } from "./templates.ts";
-
-/** What a policy wants of a TPM. */
-export interface TpmPolicy {
-  /** The one kind of endorsement key; another kind would be another identity of the same machine. */
-  readonly ekType: EkType;
-  /** Allowed values of SHA-256 PCRs, 32 bytes each, by the PCR's number from 0 to 15; 12 and 15 are the protocol's. */
-  readonly pcrs: ReadonlyMap<number, readonly Uint8Array[]>;
-  /** Which endorsement keys. */
-  readonly trust: EkTrust;
-}
 
 /** D12 and D15 are extended into PCR 12 and PCR 15, once. */
 const FORMS: RegisterForms = {

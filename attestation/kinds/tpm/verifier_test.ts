@@ -8,7 +8,8 @@ import { createSoftwareMachine, filled, type Lies, type SoftwareMachine } from "
 import { errorOf, flipped } from "../../testing/evidence.ts";
 import { encodePcrSelection } from "./pcr_selection.ts";
 import { ATTESTATION_KEY_TEMPLATE, EK_PROFILES, EK_TYPES } from "./templates.ts";
-import { createTpmVerifier, type TpmPolicy } from "./verifier.ts";
+import type { TpmPolicy } from "./policy.ts";
+import { createTpmVerifier } from "./verifier.ts";
 
 const statement = randomBytes(32);
 const zero = new Uint8Array(32);

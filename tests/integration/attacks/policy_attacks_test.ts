@@ -7,7 +7,11 @@
 import { FRESH, NO_IDENTITY } from "../../../attestation/evidence.ts";
 import assert from "node:assert/strict";
 import type { EvidenceVerifier } from "../../../attestation/evidence.ts";
-import { readPolicy } from "../../../attestation/policy/policy.ts";
+import { SNP } from "../../../attestation/kinds/snp/kind.ts";
+import { TDX } from "../../../attestation/kinds/tdx/kind.ts";
+import { TPM } from "../../../attestation/kinds/tpm/kind.ts";
+import { readPolicy, sectionOf } from "../../../attestation/policy/policy.ts";
+import { snpOf } from "../../../attestation/testing/sections.ts";
 import { collateralOf, createSoftwareAmd, NOW as AMD_NOW } from "../../../attestation/kinds/snp/testing/snp.ts";
 import { appraise } from "../../../attestation/kinds/snp/appraisal.ts";
 import { createSnpVerifier } from "../../../attestation/kinds/snp/verifier.ts";
@@ -47,7 +51,8 @@ async function verdict(verifier: EvidenceVerifier, machine: VariantMachine): Pro
 
 /** A verifier by a document, with the vendors of software. */
 async function verifierBy(text: string): Promise<EvidenceVerifier> {
-  const { tpm, snp, tdx } = readPolicy(text, "the policy");
+  const policy = readPolicy(text, "the policy");
+  const [tpm, snp, tdx] = [sectionOf(policy, TPM), sectionOf(policy, SNP), sectionOf(policy, TDX)];
   if (tpm !== undefined) return createTpmVerifier(tpm, () => new Date());
   if (snp !== undefined) {
     return createSnpVerifier(snp, collateralOf({ "amd-milan-vcek.crl": await AMD.crl() }), () => AMD_NOW, AMD.anchors);
@@ -66,7 +71,7 @@ async function eachValueCounts(
 ): Promise<void> {
   await measureTrust(machine.issuer, TRUST);
   assert.equal(await verdict(await verifierBy(documentOf(name, section)), machine), "accepted");
-  const keys = Object.keys(readPolicy(documentOf(name, section), "the policy")[name] ?? {});
+  const keys = Object.keys(readPolicy(documentOf(name, section), "the policy").sections.get(name) ?? {});
   assert.deepEqual(keys.sort(), Object.keys(changes).sort(), "a key of the policy has no row here");
   for (const [key, rows] of Object.entries(changes)) {
     for (const [change, check, prepare] of rows) {
@@ -191,8 +196,7 @@ Deno.test(snpNeverCopied, async (t) => {
     const expectation = { trust: [trust], lock: [FRESH], identity: NO_IDENTITY };
     const verify = async (provider: string) => {
       const section = { ...SNP_SECTION, signingKeys: ["vlek"], providers: [provider] };
-      const { snp } = readPolicy(documentOf("snp", section), "the policy");
-      assert.ok(snp !== undefined);
+      const snp = snpOf(readPolicy(documentOf("snp", section), "the policy"));
       const verifier = createSnpVerifier(snp, await cloud.collateral(), () => AMD_NOW, cloud.anchors);
       return await verifier.verify(evidence, STATEMENT, expectation);
     };

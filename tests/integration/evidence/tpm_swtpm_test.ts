@@ -19,7 +19,7 @@ import type { Evidence, Expectation, VerifiedEvidence } from "../../../attestati
 import { AS_SHOWN, FRESH, NO_IDENTITY } from "../../../attestation/evidence.ts";
 import { NO_COLLATERAL } from "../../../attestation/collateral.ts";
 import { readPolicy } from "../../../attestation/policy/policy.ts";
-import { createVerifier } from "../../../attestation/policy/policy_verifier.ts";
+import { createExplainingVerifier } from "../../../attestation/policy/policy_verifier.ts";
 import { extendedOnce } from "../../../protocol/transcript.ts";
 import { equalBytes, fromHex, hex, isZero, randomBytes, sha256 } from "../../../platform/bytes.ts";
 import { systemClock } from "../../../platform/clock.ts";
@@ -51,11 +51,9 @@ function verify(
   policy: string,
   expectation: Expectation | typeof AS_SHOWN = AS_SHOWN,
 ): Promise<VerifiedEvidence> {
-  return createVerifier(readPolicy(policy, "the test's policy"), "node", NO_COLLATERAL, systemClock.now).verify(
-    evidence,
-    statement,
-    expectation,
-  );
+  const context = { collateral: NO_COLLATERAL, now: systemClock.now };
+  const verifier = createExplainingVerifier(readPolicy(policy, "the test's policy"), "node", context);
+  return verifier.verify(evidence, statement, expectation);
 }
 
 async function identityIn(evidence: Evidence): Promise<string> {

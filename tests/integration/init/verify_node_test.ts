@@ -1,4 +1,5 @@
 /** `verify` and `policy make` against a fresh node with a real software TPM, which is as fresh afterwards. */
+import { tpmOf } from "../../../attestation/testing/sections.ts";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { NO_COLLATERAL } from "../../../attestation/collateral.ts";
@@ -138,8 +139,8 @@ await swtpmTest(
     const args = await scene.args();
     await Deno.writeFile(path("good.json"), writeEvidenceFile(await issueEvidenceFile([good.issuer])));
     assert.equal(await cli.run("policy", "make", path("good.json"), ...args), 0, cli.err);
-    const { tpm } = readPolicy(cli.out, "it");
-    assert.deepEqual([...tpm?.trust.identities ?? []].sort(), [good.identity, machine.identity].sort());
+    const { trust } = tpmOf(readPolicy(cli.out, "it"));
+    assert.deepEqual([...trust.identities].sort(), [good.identity, machine.identity].sort());
     assert.equal(await cli.run("policy", "make", ...args.with(1, "127.0.0.1:1")), 4);
     assert.match(cli.err, /unavailable\/init-server/);
   },

@@ -1,4 +1,5 @@
 /** The command line of a node with a real software TPM, from its first boot to a reboot as a member. */
+import { requiredNames, snpOf, tpmOf } from "../../../attestation/testing/sections.ts";
 import { AS_SHOWN } from "../../../attestation/evidence.ts";
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -7,7 +8,7 @@ import { writeLog, type WrittenEvent } from "../../../attestation/eventlog/testi
 import { NO_COLLATERAL } from "../../../attestation/collateral.ts";
 import { readEvidenceFile } from "../../../attestation/evidence_file.ts";
 import { readPolicy } from "../../../attestation/policy/policy.ts";
-import { createVerifier } from "../../../attestation/policy/policy_verifier.ts";
+import { createExplainingVerifier } from "../../../attestation/policy/policy_verifier.ts";
 import { createSoftwareAmd } from "../../../attestation/kinds/snp/testing/snp.ts";
 import { createTpmIssuer } from "../../../attestation/kinds/tpm/issuer.ts";
 import { extendedOnce, lockDigest, trustDigest } from "../../../protocol/transcript.ts";
@@ -109,7 +110,7 @@ swtpmTest("evidence prints a policy that this machine satisfies", async (world, 
   const statement = randomBytes(32);
   const transport = await world.context.openTpm();
   const evidence = await createTpmIssuer(transport, "ecc-p384").issue(statement);
-  const verifier = createVerifier(policy, "node", NO_COLLATERAL, () => new Date());
+  const verifier = createExplainingVerifier(policy, "node", { collateral: NO_COLLATERAL, now: () => new Date() });
   const { claims } = await verifier.verify(evidence, statement, AS_SHOWN);
   assert.equal(claims.identity, identity);
   await tpm.restart();
@@ -171,10 +172,10 @@ swtpmTest("evidence of a TPM and of SNP is two pieces in a file, and one policy"
   const { evidence } = readEvidenceFile(await Deno.readFile(path), path);
   assert.deepEqual(evidence.map(({ variant }) => variant), ["tpm", "snp"]);
   assert.equal(await world.run("evidence"), 0, world.err);
-  const { required, tpm, snp, controlPlanes } = readPolicy(world.out, "it");
-  assert.deepEqual(required, { node: ["tpm", "snp"], init: ["tpm", "snp"] });
-  assert.deepEqual([...controlPlanes], [...tpm?.trust.identities ?? []]);
-  assert.equal(snp?.measurements.length, 1);
+  const policy = readPolicy(world.out, "it");
+  assert.deepEqual(requiredNames(policy), { node: ["tpm", "snp"], init: ["tpm", "snp"] });
+  assert.deepEqual([...policy.controlPlanes], [...tpmOf(policy).trust.identities]);
+  assert.equal(snpOf(policy).measurements.length, 1);
   assert.match(world.out, /# HOST_DATA, which no policy names: (?:d1){32}\n/);
   // The software's signing key is not AMD's.
   assert.equal(await world.run("policy", "make", path), 3);

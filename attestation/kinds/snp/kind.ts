@@ -1,0 +1,48 @@
+import { copyOf } from "../../../platform/bytes.ts";
+import { type EvidenceKind, lazyVerifier } from "../../kind.ts";
+import type { TsmRequest } from "../../tsm/report.ts";
+import { neededDevice } from "../../tsm/machine_device.ts";
+import type { AmdAnchor } from "./amd_roots.ts";
+import type { SnpPolicy } from "./policy.ts";
+import { snpPolicySchema } from "./policy_schema.ts";
+
+const NAME = "snp";
+
+/**
+ * Evidence of AMD SEV-SNP.
+ *
+ * @param anchors What is trusted; AMD's own roots unless a test says otherwise.
+ */
+export function snpKind(anchors?: readonly AmdAnchor[]): EvidenceKind<SnpPolicy> {
+  return Object.freeze<EvidenceKind<SnpPolicy>>({
+    name: NAME,
+    exclusive: "processor",
+    registers: {
+      names: "HOST_DATA",
+      checks: ["snp-host-data"],
+      trust: { key: "hostData", isLaunchValue: true, valueOf: (digest) => Promise.resolve(copyOf(digest)) },
+    },
+    section: {
+      schema: snpPolicySchema,
+      missingCollateral: "refused/snp-collateral",
+      make: async (sources, context) =>
+        await (await import("./policy_section.ts")).makeSnpSection(sources.machines, context, anchors),
+    },
+    async open({ device }) {
+      const found = neededDevice(device, NAME);
+      const report = (request: TsmRequest) => found.report(request);
+      const { createSnpIssuer } = await import("./issuer.ts");
+      const { snpRegisters } = await import("./registers.ts");
+      return { issuer: createSnpIssuer(report), registers: snpRegisters(report) };
+    },
+    createVerifier: (policy, { collateral, now }) =>
+      lazyVerifier(
+        NAME,
+        async () => (await import("./verifier.ts")).createSnpVerifier(policy, collateral, now, anchors),
+      ),
+    facts: async (payload) => (await import("./facts.ts")).snpFacts(payload),
+  });
+}
+
+/** Evidence of AMD SEV-SNP, which AMD's own roots vouch for. */
+export const SNP: EvidenceKind<SnpPolicy> = snpKind();

@@ -1,0 +1,28 @@
+/**
+ * What evidence of a TD says beside what goes into a policy, for the people who make one.
+ *
+ * @module
+ */
+import { hex } from "../../../platform/bytes.ts";
+import type { EvidenceFacts } from "../../kind.ts";
+import { decodeTdxPayload } from "./payload.ts";
+import { readQuote } from "./quote.ts";
+import { TDX_LOCK_REGISTER } from "./rtmr.ts";
+
+/** Reads the facts of evidence of a TD. @throws {BootstrapError} `malformed/…`. */
+export function tdxFacts(bytes: Uint8Array): EvidenceFacts {
+  const { mrtd, rtmrs, mrConfigId, teeTcbSvn } = readQuote(decodeTdxPayload(bytes).quote).report;
+  return {
+    facts: {
+      mrtd: hex(mrtd),
+      rtmrs: rtmrs.map(hex),
+      mrConfigId: hex(mrConfigId),
+      teeTcbSvn: hex(teeTcbSvn),
+    },
+    remarks: [
+      "",
+      `MRCONFIGID, which no policy names: ${hex(mrConfigId)}`,
+      `RTMR ${TDX_LOCK_REGISTER}, which no policy names: ${hex(rtmrs[TDX_LOCK_REGISTER])}`,
+    ],
+  };
+}

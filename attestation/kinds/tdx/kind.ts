@@ -1,0 +1,50 @@
+import type { Certificate } from "../../../certificate/x509.ts";
+import { type EvidenceKind, lazyVerifier } from "../../kind.ts";
+import { neededDevice } from "../../tsm/machine_device.ts";
+import type { TdxPolicy } from "./policy.ts";
+import { tdxPolicySchema } from "./policy_schema.ts";
+import { padded } from "./rtmr.ts";
+
+const NAME = "tdx";
+
+/**
+ * Evidence of Intel TDX.
+ *
+ * @param anchor What is trusted; Intel's root unless a test says otherwise.
+ */
+export function tdxKind(anchor?: Certificate): EvidenceKind<TdxPolicy> {
+  return Object.freeze<EvidenceKind<TdxPolicy>>({
+    name: NAME,
+    exclusive: "processor",
+    registers: {
+      names: "MRCONFIGID and RTMR 3",
+      checks: ["tdx-mrconfigid", "tdx-rtmr-3"],
+      trust: { key: "mrConfigId", isLaunchValue: true, valueOf: (digest) => Promise.resolve(padded(digest)) },
+    },
+    section: {
+      schema: tdxPolicySchema,
+      missingCollateral: "refused/tdx-collateral-missing",
+      make: async (sources, context) =>
+        await (await import("./policy_section.ts")).makeTdxSection(sources.machines, context, anchor),
+    },
+    async open({ device }) {
+      const found = neededDevice(device, NAME);
+      const { createTdxIssuer } = await import("./issuer.ts");
+      const { tdxMeasurementRegisters } = await import("./registers.ts");
+      const { createTdxRegisters } = await import("./rtmr.ts");
+      return {
+        issuer: createTdxIssuer(undefined, (request) => found.report(request)),
+        registers: tdxMeasurementRegisters(createTdxRegisters(found.registers)),
+      };
+    },
+    createVerifier: (policy, { collateral, now }) =>
+      lazyVerifier(
+        NAME,
+        async () => (await import("./verifier.ts")).createTdxVerifier(policy, collateral, now, anchor),
+      ),
+    facts: async (payload) => (await import("./facts.ts")).tdxFacts(payload),
+  });
+}
+
+/** Evidence of Intel TDX, which Intel's own root vouches for. */
+export const TDX: EvidenceKind<TdxPolicy> = tdxKind();

@@ -1,0 +1,38 @@
+/**
+ * What evidence of a TPM says beside what goes into a policy, for the people who make one.
+ *
+ * @module
+ */
+import { writePem } from "../../../certificate/pem.ts";
+import { hex, sha256 } from "../../../platform/bytes.ts";
+import { LOCK_REGISTER, TRUST_REGISTER } from "../../evidence.ts";
+import type { EvidenceFacts } from "../../kind.ts";
+import { decodePayload } from "./payload.ts";
+import { readPublicArea, spkiOf } from "./public_area.ts";
+import { readQuoteInfo } from "./quote_info.ts";
+
+const PROTOCOL_REGISTERS: readonly number[] = [TRUST_REGISTER, LOCK_REGISTER];
+
+/** Reads the facts of evidence of a TPM. @throws {BootstrapError} `malformed/…`. */
+export async function tpmFacts(bytes: Uint8Array): Promise<EvidenceFacts> {
+  const payload = decodePayload(bytes);
+  const { resetCount, restartCount } = readQuoteInfo(payload.attest);
+  const identity = hex(await sha256(spkiOf(readPublicArea(payload.endorsementKey, "endorsement key").key)));
+  const pcrs = payload.pcrs.map(hex);
+  const ekCertificate = payload.certificate.length === 0 ? null : writePem("CERTIFICATE", payload.certificate);
+  return {
+    identity,
+    facts: {
+      identity,
+      pcrs: Object.fromEntries(pcrs.map((value, index) => [String(index), value])),
+      ...{ resetCount, restartCount, ekCertificate },
+    },
+    remarks: [
+      "Remove registers that differ from boot to boot, and control planes that are to be workers.",
+      "",
+      ...PROTOCOL_REGISTERS.map((index) => `PCR ${index}, which no policy names: ${pcrs[index] ?? ""}`),
+      `The TPM was reset ${resetCount} times, and restarted ${restartCount} times since.`,
+      ekCertificate === null ? "The TPM has no EK certificate." : `The EK certificate:\n${ekCertificate.trimEnd()}`,
+    ],
+  };
+}

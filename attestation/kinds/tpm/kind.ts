@@ -1,0 +1,42 @@
+import { BootstrapError } from "../../../platform/errors.ts";
+import { extendedOnce } from "../../../protocol/transcript.ts";
+import { LOCK_REGISTER, TRUST_REGISTER } from "../../evidence.ts";
+import { type EvidenceKind, lazyVerifier } from "../../kind.ts";
+import type { TpmPolicy } from "./policy.ts";
+import { tpmPolicySchema } from "./policy_schema.ts";
+
+/** Evidence of a TPM 2.0. */
+export const TPM: EvidenceKind<TpmPolicy> = Object.freeze<EvidenceKind<TpmPolicy>>({
+  name: "tpm",
+  hasEndorsementKey: true,
+  openInFiles: [
+    "That the quote is by the TPM of this endorsement key is proven on a connection alone, by its answer to a challenge",
+  ],
+  registers: {
+    names: `PCR ${TRUST_REGISTER} and PCR ${LOCK_REGISTER}`,
+    checks: [`pcr-${TRUST_REGISTER}`, `pcr-${LOCK_REGISTER}`],
+    trust: { key: `pcr${TRUST_REGISTER}`, isLaunchValue: false, valueOf: extendedOnce },
+  },
+  section: {
+    schema: tpmPolicySchema,
+    make: async (sources) => (await import("./policy_section.ts")).makeTpmSection(sources),
+    // An authority vouches for identities that nobody knows beforehand.
+    trusts: ({ trust }, identity) => trust.issuers.length > 0 || trust.identities.has(identity),
+  },
+  async open({ tpm }, { ekType, clock }) {
+    if (tpm === undefined) throw noTpm();
+    // One for both, as it brings what is asked of the TPM into an order.
+    const issuer = (await import("./issuer.ts")).createTpmIssuer(tpm, ekType, clock);
+    return { issuer, registers: issuer };
+  },
+  createVerifier: (policy, { now }) =>
+    lazyVerifier("tpm", async () => (await import("./verifier.ts")).createTpmVerifier(policy, now)),
+  facts: async (payload) => await (await import("./facts.ts")).tpmFacts(payload),
+  pcrs: async (payload) => (await import("./payload.ts")).decodePayload(payload).pcrs,
+});
+
+function noTpm(): BootstrapError {
+  return new BootstrapError("precondition/no-tpm", "This machine has no TPM, so there is no evidence of what it is", {
+    next: "Give the machine a TPM 2.0; for development without one, see evidence.variant in the example configurations",
+  });
+}
