@@ -27,6 +27,8 @@ export interface TestWorldOptions {
   readonly openTpm?: () => Promise<TpmTransport>;
   /** The devices of the machine, which is a confidential VM then. */
   readonly device?: ConfidentialDevice;
+  /** The time of day. */
+  readonly now?: Date;
   /** The kinds of evidence that there are. */
   readonly kinds?: readonly EvidenceKind[];
   /** The commands that there are; the program's own unless given. */
@@ -48,7 +50,7 @@ export class TestWorld implements AsyncDisposable {
   private constructor(readonly root: string, options: TestWorldOptions) {
     const answers = [...options.answers ?? []];
     const clock = {
-      now: () => new Date(Date.UTC(2026, 0, 1)),
+      now: () => options.now ?? new Date(Date.UTC(2026, 0, 1)),
       monotonicMs: () => 0,
       sleep: () => Promise.resolve(),
     };
