@@ -25,25 +25,27 @@ export const TAG = {
 
 const MAXIMUM_OID_BYTES = 64;
 
-/** The text of a string element: UTF8String, PrintableString or IA5String, each in its own alphabet. */
+/**
+ * The text of a string element (UTF8String, PrintableString or IA5String), checked against the alphabet of its type.
+ */
 export function textOf(tag: number, content: Uint8Array, what: string): string {
   const text = fromUtf8(content, what);
   if (tag === TAG.utf8String) return text;
   if (tag === TAG.ia5String) {
-    // deno-lint-ignore no-control-regex -- ASCII is what the type allows (X.680, 41).
+    // deno-lint-ignore no-control-regex -- an IA5String holds ASCII only (X.680, 41).
     if (!/^[\x00-\x7f]*$/.test(text)) throw derError(what, "an IA5String has a character outside ASCII");
     return text;
   }
   if (tag === TAG.printableString) {
     if (!/^[A-Za-z0-9 '()+,./:=?-]*$/.test(text)) {
-      throw derError(what, "a PrintableString has a character that it must not have");
+      throw derError(what, "a PrintableString has a character outside its alphabet");
     }
     return text;
   }
   throw derError(what, `a string was expected: current tag is ${hexOctet(tag)}`);
 }
 
-/** The time of a UTCTime or GeneralizedTime with seconds and `Z`; UTCTime is of the years 1950 to 2049. */
+/** The time of a UTCTime or GeneralizedTime with seconds and `Z`. A UTCTime covers the years 1950 to 2049. */
 export function timeOf(tag: number, content: Uint8Array, what: string): Date {
   if (tag !== TAG.utcTime && tag !== TAG.generalizedTime) {
     throw derError(what, `a time was expected: current tag is ${hexOctet(tag)}`);
@@ -55,12 +57,12 @@ export function timeOf(tag: number, content: Uint8Array, what: string): Date {
   const full = century + text.slice(0, digits);
   const iso = full.replace(/^(....)(..)(..)(..)(..)(..)$/, "$1-$2-$3T$4:$5:$6.000Z");
   const date = new Date(iso);
-  // Comparing refuses what Date would roll over, such as the 30th of February or 24:00.
+  // The comparison refuses times that Date would roll over, such as the 30th of February or 24:00.
   if (Number.isNaN(date.getTime()) || date.toISOString() !== iso) throw derError(what, "a time does not exist");
   return date;
 }
 
-/** An OBJECT IDENTIFIER's content, dotted. */
+/** The content of an OBJECT IDENTIFIER in dotted form. */
 export function oidText(content: Uint8Array, what: string): string {
   if (content.length === 0 || content.length > MAXIMUM_OID_BYTES) throw derError(what, "an OID has a bad length");
   const arcs: bigint[] = [];
@@ -80,12 +82,12 @@ export function oidText(content: Uint8Array, what: string): string {
   return [root, first - root * 40n, ...rest].join(".");
 }
 
-/** An octet in two hexadecimal digits. */
+/** Formats an octet as two hexadecimal digits. */
 export function hexOctet(octet: number): string {
   return octet.toString(16).padStart(2, "0");
 }
 
-/** The error of every reader in this folder. */
+/** The error that every reader in this folder throws. */
 export function derError(what: string, rule: string): BootstrapError {
   return new BootstrapError("malformed/der", `Cannot read "${what}" as ${rule}`, { details: { field: what } });
 }

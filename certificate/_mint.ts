@@ -1,5 +1,5 @@
 /**
- * Makes certificates and requests with pkijs; what comes out is read back by our own strict reader.
+ * Makes certificates and requests with pkijs. The project's own strict reader reads every result back.
  *
  * @module
  */
@@ -13,31 +13,27 @@ import type { KeyPair } from "./keys.ts";
 import type { NameAttribute } from "./name.ts";
 import { type Certificate, readCertificate } from "./x509.ts";
 
-/** What a certificate is made from. */
+/** The contents of a certificate to be made. */
 export interface CertificateTemplate {
-  /** Whom it is about. */
   readonly subject: readonly NameAttribute[];
   /** The subject's SPKI, DER. */
   readonly spki: Bytes;
-  /** The first second of its validity. */
+  /** The first valid second. */
   readonly notBefore: Date;
-  /** The last second of its validity. */
+  /** The last valid second. */
   readonly notAfter: Date;
-  /** Whether it is a CA. */
   readonly isCa: boolean;
-  /** What its key may be used for. */
   readonly keyUsage: readonly KeyUsage[];
-  /** OIDs, or none for no such extension. */
+  /** OIDs; the extension is left out if empty. */
   readonly extKeyUsage: readonly string[];
-  /** DNS names, or none for no such extension. */
+  /** The subject's alternative names; the extension is left out if empty. */
   readonly dnsNames: readonly string[];
 }
 
-/** Who signs: a P-256 key pair, and its certificate unless the new certificate is its own. */
+/** The signer of a certificate: a P-256 key pair, and its certificate unless the new certificate is self-signed. */
 export interface Signer {
-  /** The key. */
   readonly keys: KeyPair;
-  /** The signer's certificate; without it the certificate is signed by its own subject. */
+  /** The signer's certificate. If absent, the new certificate is self-signed. */
   readonly certificate?: Certificate;
 }
 
@@ -64,7 +60,7 @@ export async function mintCertificate(template: CertificateTemplate, signer: Sig
   return readCertificate(new Uint8Array(certificate.toSchema(true).toBER()), "new certificate");
 }
 
-/** Makes and signs a PKCS#10 request that asks for nothing but its subject. */
+/** Makes and signs a PKCS#10 request without attributes. */
 export async function mintRequest(subject: readonly NameAttribute[], keys: KeyPair): Promise<Bytes> {
   const request = new pkijs.CertificationRequest();
   request.version = 0;
@@ -115,7 +111,7 @@ function extension(extnID: string, critical: boolean, value: asn1js.BaseBlock): 
   return new pkijs.Extension({ extnID, critical, extnValue: value.toBER() });
 }
 
-/** RFC 7093, 2, method 1: the leftmost 160 bits of the SHA-256 of the key's bits. */
+/** Method 1 of RFC 7093, 2: the leftmost 160 bits of the SHA-256 of the key's bits. */
 async function keyIdentifier(spki: Uint8Array): Promise<ArrayBuffer> {
   const reader = readDer(spki, "SPKI").inside();
   reader.element();
@@ -126,12 +122,12 @@ function keyUsageBits(usages: readonly KeyUsage[]): asn1js.BitString {
   const octet = usages.reduce((bits, usage) => bits | 0x80 >> KEY_USAGES.indexOf(usage), 0);
   return new asn1js.BitString({
     valueHex: Uint8Array.of(octet).buffer,
-    // DER ends a string of named bits at the last that is set.
+    // DER ends a string of named bits at the last bit that is set.
     unusedBits: 31 - Math.clz32(octet & -octet),
   });
 }
 
-/** One RDN for each attribute. Given as a list, pkijs would put all of them into one, unsorted. */
+/** One RDN per attribute. From a plain list, pkijs would make one RDN with all attributes, unsorted. */
 function nameOf(attributes: readonly NameAttribute[]): pkijs.RelativeDistinguishedNames {
   const rdns = attributes.map(({ oid, value }) => {
     const type = new asn1js.ObjectIdentifier({ value: oid });
@@ -147,7 +143,7 @@ function timeOf(date: Date): pkijs.Time {
   return new pkijs.Time({ type: value.getUTCFullYear() < FIRST_YEAR_OF_GENERALIZED_TIME ? 0 : 1, value });
 }
 
-/** Positive and always of the same length: the first octet is from 40 to 7F. */
+/** A positive serial number of constant length: its first octet is 40 to 7F. */
 function randomSerial(): Bytes {
   const serial = randomBytes(SERIAL_BYTES);
   serial[0] = (serial[0] ?? 0) & 0x3f | 0x40;

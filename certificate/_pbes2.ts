@@ -1,5 +1,5 @@
 /**
- * Private keys under a passphrase: PKCS#8 with PBES2 (RFC 8018, A.4), of which one suite is written and read.
+ * Private keys encrypted with a passphrase: PKCS#8 with PBES2 (RFC 8018, A.4). One suite is written and read.
  *
  * @module
  */
@@ -16,15 +16,15 @@ const OID = Object.freeze({
   hmacWithSha256: "1.2.840.113549.2.9",
   aes256Cbc: "2.16.840.1.101.3.4.1.42",
 });
-/** OWASP's figure of 2023 for PBKDF2 with HMAC-SHA-256; about 70 ms. */
+/** OWASP's recommendation of 2023 for PBKDF2 with HMAC-SHA-256; takes about 70 ms. */
 const ITERATIONS = 600_000;
-/** More would only keep the reader busy. OpenSSL writes 2,048. */
+/** A higher count would only slow the reader down. OpenSSL writes 2,048. */
 const MAXIMUM_ITERATIONS = 10_000_000;
 const SALT_BYTES = 16;
 const IV_BYTES = 16;
 const MAXIMUM_BYTES = 8192;
 
-/** EncryptedPrivateKeyInfo, DER. */
+/** Encrypts a PKCS#8 key into an EncryptedPrivateKeyInfo, DER. */
 export async function encryptPrivateKey(pkcs8: Bytes, passphrase: string): Promise<Bytes> {
   const salt = randomBytes(SALT_BYTES);
   const iv = randomBytes(IV_BYTES);
@@ -44,7 +44,7 @@ export async function encryptPrivateKey(pkcs8: Bytes, passphrase: string): Promi
 }
 
 /**
- * The PKCS#8 inside an EncryptedPrivateKeyInfo.
+ * Decrypts the PKCS#8 key in an EncryptedPrivateKeyInfo.
  *
  * @throws {BootstrapError} `usage/passphrase` if the passphrase is wrong, `malformed/der` for another suite.
  */
@@ -56,7 +56,7 @@ export async function decryptPrivateKey(der: Uint8Array, what: string, passphras
   const key = await deriveKey(passphrase, salt, iterations, "decrypt");
   try {
     const pkcs8 = new Uint8Array(await crypto.subtle.decrypt({ name: "AES-CBC", iv }, key, encrypted));
-    // One wrong passphrase in 256 leaves valid padding, but hardly a SEQUENCE of exactly this length.
+    // One wrong passphrase in 256 leaves valid padding, but the result is hardly a SEQUENCE of exactly this length.
     readDer(pkcs8, what);
     return pkcs8;
   } catch {

@@ -1,12 +1,12 @@
 /**
- * Refusals that name the check.
+ * Refusals with the name of the failed check.
  *
  * @module
  */
 import { BootstrapError } from "../platform/errors.ts";
 import type { ErrorCheck } from "../platform/errors.ts";
 
-/** The error of a check that failed, `refused/CHECK`, with what was expected and seen. */
+/** The error of a failed check: `refused/CHECK`, with the expected and the seen value. */
 export function refusal(
   check: ErrorCheck<"refused/">,
   message: string,

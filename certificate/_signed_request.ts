@@ -6,17 +6,17 @@ import { contextTag, derError, readDer, TAG } from "./der.ts";
 import { type Name, readName } from "./name.ts";
 import { readAlgorithm } from "./x509.ts";
 
-/** A request that is signed by its own key. */
+/** A request with a verified signature by its own key. */
 export interface CertificateRequest {
-  /** The whole encoding. */
+  /** The whole request, DER. */
   readonly der: Bytes;
-  /** The subject that it asks for. */
+  /** The requested subject. */
   readonly subject: Name;
   /** The key's SPKI, DER. */
   readonly spki: Bytes;
 }
 
-/** 4 KiB; a P-256 request of a node has about 300 bytes. */
+/** 4 KiB. A node's P-256 request has about 300 bytes. */
 export const MAXIMUM_CSR_BYTES = 1 << 12;
 
 const VERSION_1 = 0;
@@ -24,7 +24,7 @@ const VERSION_1 = 0;
 /**
  * Reads a PKCS#10 request and verifies its signature (RFC 2986, 4).
  *
- * @returns The request, and the content of its attributes, which say what else it asks for.
+ * @returns The request, and the content of its attributes, which carry all requests besides subject and key.
  * @throws {BootstrapError} `malformed/der`, `refused/csr-signature`, `refused/signature-algorithm`, `refused/key-type`,
  *   `malformed/public-key`.
  */

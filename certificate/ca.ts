@@ -1,5 +1,5 @@
 /**
- * The cluster's CA, and the client certificates that it issues before Kubernetes can.
+ * The cluster's CA, and the client certificates that it issues before Kubernetes can issue any.
  *
  * @module
  */
@@ -15,32 +15,34 @@ import type { Certificate } from "./x509.ts";
 
 /** A cluster's CA with its key, in memory. */
 export interface CertificateAuthority {
-  /** The key, P-256. */
+  /** P-256. */
   readonly keys: KeyPair;
-  /** The certificate, signed by itself. */
+  /** Self-signed. */
   readonly certificate: Certificate;
 }
 
-/** What a client certificate is issued for. */
+/** The contents of a client certificate. */
 export interface ClientCertificateRequest {
   /** The client's SPKI, DER: Ed25519, P-256, P-384 or RSA. */
   readonly spki: Uint8Array;
-  /** The subject. */
   readonly subject: readonly NameAttribute[];
-  /** How long it is valid, from now. */
+  /** The lifetime from now. */
   readonly lifetimeMs: number;
 }
 
-/** Certificates are valid from a little before they were made, for clocks that are behind; kubeadm does the same. */
+/**
+ * Certificates are valid from shortly before they are made, so that nodes with slow clocks accept them. kubeadm does
+ * the same.
+ */
 const BACKDATED_MS = 5 * 60 * 1000;
 const YEAR_MS = 365 * 24 * 3600 * 1000;
-/** As kubeadm's CAs. */
+/** The lifetime of kubeadm's CAs. */
 const CA_LIFETIME_MS = 10 * YEAR_MS;
-/** As kubeadm's client certificates. */
+/** The lifetime of kubeadm's client certificates. */
 const CLIENT_LIFETIME_MS = YEAR_MS;
 
 /**
- * Makes a new cluster's CA in memory, in the form of kubeadm's own: `CN=kubernetes`, ten years.
+ * Makes a new cluster's CA in memory, as kubeadm makes its own: `CN=kubernetes`, valid for ten years.
  *
  * @param now The time of day.
  */
@@ -60,9 +62,9 @@ export async function createCertificateAuthority(now: Date): Promise<Certificate
 }
 
 /**
- * Puts a CA together again from what was staged.
+ * Restores a CA from its staged certificate and key.
  *
- * @throws {BootstrapError} `precondition/ca-key` if the key is not the certificate's.
+ * @throws {BootstrapError} `precondition/ca-key` if the key does not belong to the certificate.
  */
 export function joinCertificateAuthority(certificate: Certificate, keys: KeyPair): CertificateAuthority {
   if (!equalBytes(certificate.spki, keys.spki)) {
@@ -72,9 +74,9 @@ export function joinCertificateAuthority(certificate: Certificate, keys: KeyPair
 }
 
 /**
- * Issues a client certificate for exactly the given key and subject; nothing of it comes from a request.
+ * Issues a client certificate for exactly the given key and subject. It takes nothing from a request.
  *
- * @throws {BootstrapError} `malformed/…` or `refused/key-type` for a key that is not on the allow-list.
+ * @throws {BootstrapError} `malformed/…`, or `refused/key-type` for a key that is not on the allow-list.
  */
 export function issueClientCertificate(
   ca: CertificateAuthority,
@@ -95,12 +97,12 @@ export function issueClientCertificate(
   }, ca);
 }
 
-/** The certificate of the operator's administrator: one year, for the key that the operator named. */
+/** Issues the administrator's certificate for the key that the operator named. It is valid for one year. */
 export function issueAdminCertificate(ca: CertificateAuthority, spki: Uint8Array, now: Date): Promise<Certificate> {
   return issueClientCertificate(ca, { spki, subject: ADMIN_SUBJECT, lifetimeMs: CLIENT_LIFETIME_MS }, now);
 }
 
-/** The certificate of the join service: one year. */
+/** Issues the join service's certificate. It is valid for one year. */
 export function issueServiceCertificate(ca: CertificateAuthority, spki: Uint8Array, now: Date): Promise<Certificate> {
   return issueClientCertificate(ca, { spki, subject: JOIN_SERVICE_SUBJECT, lifetimeMs: CLIENT_LIFETIME_MS }, now);
 }

@@ -32,7 +32,7 @@ Deno.test("createCertificateAuthority() makes a CA in kubeadm's form", async () 
   await verifyCertificateSignature(certificate, certificate.spki);
 });
 
-Deno.test("createCertificateAuthority() makes another key and a positive serial number of 16 octets each time", async () => {
+Deno.test("createCertificateAuthority() makes a fresh key and positive 16-octet serial number each time", async () => {
   const serials = new Set<string>();
   const keys = new Set<string>();
   for (let i = 0; i < 20; i++) {
@@ -51,7 +51,7 @@ Deno.test("certificates end in GeneralizedTime when they are valid beyond 2049",
   assert.equal(certificate.notAfter.toISOString(), "2055-06-05T08:09:10.000Z");
 });
 
-Deno.test("issueClientCertificate() issues for exactly the key and subject that it was given", async () => {
+Deno.test("issueClientCertificate() issues for exactly the given key and subject", async () => {
   const ca = await createCertificateAuthority(now);
   for (const type of ["ed25519", "p-256"] as const) {
     const { spki } = await generateKeyPair(type);
@@ -69,7 +69,7 @@ Deno.test("issueClientCertificate() issues for exactly the key and subject that 
   }
 });
 
-Deno.test("issueClientCertificate() never issues beyond the CA's own end", async () => {
+Deno.test("issueClientCertificate() never issues a certificate that outlives the CA", async () => {
   const ca = await createCertificateAuthority(now);
   const { spki } = await generateKeyPair("p-256");
   const request = { spki, subject: nodeSubject("one"), lifetimeMs: 20 * 365 * 24 * 3600 * 1000 };
@@ -77,7 +77,7 @@ Deno.test("issueClientCertificate() never issues beyond the CA's own end", async
   assert.deepEqual(certificate.notAfter, ca.certificate.notAfter);
 });
 
-Deno.test("issueClientCertificate() refuses a key when it is none", async () => {
+Deno.test("issueClientCertificate() refuses bytes when they are not a key", async () => {
   const ca = await createCertificateAuthority(now);
   await assertRefused(() => issueAdminCertificate(ca, new Uint8Array(91), now), /^malformed\//);
 });
@@ -95,7 +95,7 @@ Deno.test("issueAdminCertificate() and issueServiceCertificate() issue for a yea
   assert.equal(admin.notAfter.toISOString(), "2027-01-02T03:04:05.000Z");
 });
 
-Deno.test("joinCertificateAuthority() puts a CA together again only when key and certificate belong together", async () => {
+Deno.test("joinCertificateAuthority() restores a CA only when key and certificate belong together", async () => {
   const [one, other] = [await createCertificateAuthority(now), await createCertificateAuthority(now)];
   const keys = await readPrivateKeyPem(await privateKeyPem(one.keys), "ca.key");
   const certificate = readCertificate(one.certificate.der, "ca.crt");

@@ -1,5 +1,5 @@
 /**
- * Signatures of certificates and requests, verified over the bytes as they came, by an allow-list of algorithms.
+ * Verifies signatures of certificates and requests over the received bytes, by an allow-list of algorithms.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import type { AlgorithmIdentifier, Certificate } from "./x509.ts";
 
 type Hash = "SHA-256" | "SHA-384";
 
-/** AlgorithmIdentifiers as whole encodings, so that no parameter goes unread. */
+/** AlgorithmIdentifiers as whole encodings, so that no parameter is ignored. */
 const ALGORITHMS: Readonly<
   Record<string, { readonly scheme: "ed25519" | "ecdsa" | "pkcs1" | "pss"; readonly hash: Hash }>
 > = Object.freeze({
@@ -25,8 +25,8 @@ const ALGORITHMS: Readonly<
   // sha256WithRSAEncryption, sha384WithRSAEncryption (RFC 4055, 5).
   "300d06092a864886f70d01010b0500": { scheme: "pkcs1", hash: "SHA-256" },
   "300d06092a864886f70d01010c0500": { scheme: "pkcs1", hash: "SHA-384" },
-  // id-RSASSA-PSS with one hash for the message and MGF1, and the salt as long as the hash (RFC 4055, 3.1). AMD writes out
-  // the default trailer field, which DER leaves out; so both forms are listed.
+  // id-RSASSA-PSS with the same hash for the message and MGF1, and a salt as long as the hash (RFC 4055, 3.1). AMD
+  // writes the default trailer field, which DER omits, so both forms are listed.
   [pss("01", "20", false)]: { scheme: "pss", hash: "SHA-256" },
   [pss("01", "20", true)]: { scheme: "pss", hash: "SHA-256" },
   [pss("02", "30", false)]: { scheme: "pss", hash: "SHA-384" },
@@ -36,15 +36,15 @@ const ALGORITHMS: Readonly<
 const SCALAR_BYTES: Readonly<Record<string, number>> = Object.freeze({ "p-256": 32, "p-384": 48 });
 
 /**
- * Verifies that a certificate was signed by a key. Nothing else: not its validity, names or constraints.
+ * Verifies that a key signed a certificate. It does not check validity, names or constraints.
  *
- * Allowed are Ed25519; ECDSA with P-256 or P-384 and SHA-256 or SHA-384; RSA of 2048 bits and more with SHA-256 or SHA-384,
- * PKCS#1 v1.5 or PSS.
+ * Allowed are Ed25519; ECDSA with P-256 or P-384 and SHA-256 or SHA-384; RSA of 2048 bits or more with SHA-256 or
+ * SHA-384, PKCS#1 v1.5 or PSS.
  *
  * @param certificate The certificate.
  * @param issuerSpki The signer's SPKI, DER.
- * @throws {BootstrapError} `refused/certificate-signature` if it is not by that key, `refused/signature-algorithm`,
- *   `refused/key-type`, `malformed/…` for a signature or key that is none.
+ * @throws {BootstrapError} `refused/certificate-signature` if the key did not sign it, `refused/signature-algorithm`,
+ *   `refused/key-type`, `malformed/…` for an invalid signature or key.
  */
 export async function verifyCertificateSignature(certificate: Certificate, issuerSpki: Uint8Array): Promise<void> {
   const { tbs, signature, signatureAlgorithm } = certificate;
@@ -55,13 +55,13 @@ export async function verifyCertificateSignature(certificate: Certificate, issue
 }
 
 /**
- * Whether a signature of a DER structure (certificate, CRL, request) is by a key.
+ * Reports whether a key signed a DER structure (certificate, CRL, request).
  *
- * @param signed The signed bytes as they came.
- * @param algorithm How the structure says that it is signed.
- * @param signature The signature, ECDSA in DER.
+ * @param signed The signed bytes, as received.
+ * @param algorithm The signature algorithm that the structure names.
+ * @param signature The signature; ECDSA in DER.
  * @param spki The signer's SPKI, DER.
- * @param what The field, for errors.
+ * @param what The name of the field, for errors.
  * @throws {BootstrapError} `refused/signature-algorithm`, `refused/key-type`, `malformed/…`.
  */
 export function verifySignedDer(
@@ -78,7 +78,7 @@ export function verifySignedDer(
 }
 
 /**
- * An ECDSA signature of X.509 (RFC 3279, 2.2.3) in the form of IEEE P1363: r ‖ s, each of `scalarBytes`.
+ * Converts an ECDSA signature of X.509 (RFC 3279, 2.2.3) to the form of IEEE P1363: r ‖ s, each of `scalarBytes`.
  *
  * @throws {BootstrapError} `malformed/der`.
  */
@@ -123,7 +123,7 @@ function algorithmRefusal(seen: string, type: KeyType): BootstrapError {
   );
 }
 
-/** The AlgorithmIdentifier of id-RSASSA-PSS in hexadecimal; `hashArc` is the last arc of the hash's OID. */
+/** The AlgorithmIdentifier of id-RSASSA-PSS, hexadecimal. `hashArc` is the last arc of the hash's OID. */
 function pss(hashArc: string, saltLength: string, withTrailer: boolean): string {
   const hash = `300d06096086480165030402${hashArc}0500`;
   const mgf = `301a06092a864886f70d010108${hash}`;

@@ -25,7 +25,7 @@ const pss = (arc: string, salt: string, trailer: string) =>
   ).toHex();
 const RSA = { modulusLength: 2048, publicExponent: Uint8Array.of(1, 0, 1) };
 
-/** AlgorithmIdentifier, and how WebCrypto makes such a signature. */
+/** Each AlgorithmIdentifier with the WebCrypto parameters that make such a signature. */
 const ALLOWED: readonly [name: string, algorithm: string, key: Algorithm & Record<string, unknown>][] = [
   ["Ed25519", "300506032b6570", { name: "Ed25519" }],
   ...(["P-256", "P-384"] as const).flatMap((namedCurve) =>
@@ -57,7 +57,7 @@ async function keysFor(algorithm: Algorithm) {
 }
 
 for (const [name, der, key] of ALLOWED) {
-  Deno.test(`verifySignedDer() accepts ${name}, and nothing changed`, async () => {
+  Deno.test(`verifySignedDer() accepts ${name}, and refuses it when anything is changed`, async () => {
     const { privateKey, spki } = await keysFor(key);
     const raw = new Uint8Array(await crypto.subtle.sign(key, privateKey, message));
     const signature = key.name === "ECDSA" ? derEcdsa(raw) : raw;
@@ -99,7 +99,7 @@ Deno.test("verifySignedDer() refuses a key when it is weak or odd", async () => 
   await assertRefused(() => check(new Uint8Array(0)), "malformed/der");
 });
 
-Deno.test("rawEcdsaSignature() gives r and s at full length when they are short", () => {
+Deno.test("rawEcdsaSignature() pads r and s to full length when they are short", () => {
   const raw = rawEcdsaSignature(fromHex("30080202008002020100", "signature"), 4, "test");
   assert.equal(raw.toHex(), "0000008000000100");
 });
@@ -120,7 +120,7 @@ for (
   });
 }
 
-Deno.test("rawEcdsaSignature() gives back any signature that was encoded", () => {
+Deno.test("rawEcdsaSignature() decodes any encoded signature", () => {
   fc.assert(fc.property(fc.uint8Array({ minLength: 64, maxLength: 64 }), (raw) => {
     fc.pre(raw.subarray(0, 32).some(Boolean) && raw.subarray(32).some(Boolean));
     assert.deepEqual(rawEcdsaSignature(derEcdsa(raw), 32, "test"), copyOf(raw));
@@ -140,7 +140,7 @@ async function readAll(root: string, file: string): Promise<Certificate[]> {
   return (await certificatesIn(join(root, file))).map((der) => readCertificate(der, file, "vendor"));
 }
 
-oracleTest("verifyCertificateSignature() follows every real chain, AMD's with RSASSA-PSS among them", async (root) => {
+oracleTest("verifyCertificateSignature() verifies every real chain, including AMD's with RSASSA-PSS", async (root) => {
   for (const product of ["milan", "milan_vlek", "genoa", "genoa_vlek", "turin_vcek", "turin_vlek"]) {
     const [intermediate, rootCa] = await readAll(root, `snp/ask_ark_${product}.pem`);
     assert.ok(intermediate !== undefined && rootCa !== undefined);

@@ -1,5 +1,5 @@
 /**
- * The certificates that the protocol's parties show, checked: the cluster's CA and those directly under it.
+ * Checks the certificates that the protocol's parties present: the cluster's CA and the certificates directly below it.
  *
  * @module
  */
@@ -24,25 +24,25 @@ import { verifyCertificateSignature } from "./certificate_signature.ts";
 const EVALUATED = [EXTENSION.keyUsage, EXTENSION.basicConstraints, EXTENSION.extKeyUsage, EXTENSION.subjectAltName];
 
 /**
- * Checks a cluster's CA certificate: strict DER, its key's hash is the cluster ID, it is a CA that may sign certificates, and
- * it is signed by itself. Its validity is checked with each certificate under it.
+ * Checks a cluster's CA certificate: it is strict DER, the hash of its key is the cluster ID, it is a CA that may sign
+ * certificates, and it is self-signed. The validity of the CA is checked together with each certificate below it.
  *
- * @param der The bytes as they came.
- * @param clusterId The cluster ID that it must be of, 32 bytes.
+ * @param der The certificate, as received.
+ * @param clusterId The expected cluster ID, 32 bytes.
  * @returns The certificate, for the checks below.
  * @throws {BootstrapError} `malformed/der`, `refused/ca-cluster-id`, `refused/ca-constraints`, `refused/ca-key-usage`,
- *   `refused/ca-issuer`, `refused/critical-extension`, `refused/certificate-signature` and its like.
+ *   `refused/ca-issuer`, `refused/critical-extension`, and the errors of {@linkcode verifyCertificateSignature}.
  */
 export async function checkCaCertificate(der: Uint8Array, clusterId: Uint8Array): Promise<Certificate> {
   const certificate = readCertificate(der, "CA certificate");
   const seenId = await clusterIdOf(certificate);
   if (!equalBytes(seenId, clusterId)) {
     const expected = clusterIdText(clusterId);
-    throw refusal("ca-cluster-id", "The CA is not that of the cluster", expected, clusterIdText(seenId));
+    throw refusal("ca-cluster-id", "The CA does not belong to the cluster", expected, clusterIdText(seenId));
   }
   refuseUnknownCritical(certificate, EVALUATED);
   if (basicConstraints(certificate)?.isCa !== true) {
-    throw refusal("ca-constraints", "The cluster's CA certificate is not that of a CA", "CA true", "CA false");
+    throw refusal("ca-constraints", "The cluster's CA certificate does not belong to a CA", "CA true", "CA false");
   }
   const usages = keyUsage(certificate);
   if (usages?.has("keyCertSign") !== true) {
@@ -63,21 +63,23 @@ export async function checkCaCertificate(der: Uint8Array, clusterId: Uint8Array)
 }
 
 /**
- * Checks the join service's certificate: directly under the CA, exactly the join service's subject, for clients, valid now.
+ * Checks the join service's certificate: the CA issued it directly, its subject is exactly the join service's, it is
+ * for clients, and it is valid now.
  *
- * @param der The bytes as they came.
+ * @param der The certificate, as received.
  * @param ca The CA, from {@linkcode checkCaCertificate}.
  * @param now The time of day.
- * @throws {BootstrapError} `malformed/der`, `refused/certificate-…`, `refused/critical-extension` and those of the signature.
+ * @throws {BootstrapError} `malformed/der`, `refused/certificate-…`, `refused/critical-extension`, and the errors of
+ *   {@linkcode verifyCertificateSignature}.
  */
 export function checkServiceCertificate(der: Uint8Array, ca: Certificate, now: Date): Promise<Certificate> {
   return checkClientCertificate(der, ca, { what: "service certificate", subject: JOIN_SERVICE_SUBJECT, now });
 }
 
 /**
- * Checks a node's certificate: as {@linkcode checkServiceCertificate}, for the node's subject and exactly its key.
+ * Checks a node's certificate like {@linkcode checkServiceCertificate}, but for the node's subject and exactly its key.
  *
- * @param der The bytes as they came.
+ * @param der The certificate, as received.
  * @param ca The CA, from {@linkcode checkCaCertificate}.
  * @param nodeName The node's name.
  * @param spki SPKI_c, DER.
@@ -94,9 +96,10 @@ export function checkNodeCertificate(
 }
 
 /**
- * Checks the administrator's certificate: as {@linkcode checkServiceCertificate}, for its subject and exactly its key.
+ * Checks the administrator's certificate like {@linkcode checkServiceCertificate}, but for the administrator's subject
+ * and exactly its key.
  *
- * @param der The bytes as they came.
+ * @param der The certificate, as received.
  * @param ca The CA, from {@linkcode checkCaCertificate}.
  * @param adminSpki The administrator's SPKI, DER.
  * @param now The time of day.
@@ -122,7 +125,7 @@ async function checkClientCertificate(der: Uint8Array, ca: Certificate, expected
   const certificate = readCertificate(der, what);
   if (!equalBytes(certificate.issuer.der, ca.subject.der)) {
     const seen = nameText(certificate.issuer.attributes);
-    throw refusal("certificate-issuer", `The ${what} is of another issuer`, nameText(ca.subject.attributes), seen);
+    throw refusal("certificate-issuer", `The ${what} has another issuer`, nameText(ca.subject.attributes), seen);
   }
   await verifyCertificateSignature(certificate, ca.spki);
   refuseUnknownCritical(certificate, EVALUATED);
@@ -131,13 +134,13 @@ async function checkClientCertificate(der: Uint8Array, ca: Certificate, expected
     throw refusal("certificate-subject", `The ${what} has another subject`, nameText(subject), seen);
   }
   if (subjectAltName(certificate) !== undefined) {
-    throw refusal("certificate-names", `The ${what} carries other names`, "no subjectAltName", "a subjectAltName");
+    throw refusal("certificate-names", `The ${what} has alternative names`, "no subjectAltName", "a subjectAltName");
   }
   if (spki !== undefined && !equalBytes(certificate.spki, spki)) {
     throw refusal("certificate-key", `The ${what} is for another key`, hex(spki), hex(certificate.spki));
   }
   if (basicConstraints(certificate)?.isCa === true || keyUsage(certificate)?.has("keyCertSign") === true) {
-    throw refusal("certificate-constraints", `The ${what} is that of a CA`, "CA false", "CA true");
+    throw refusal("certificate-constraints", `The ${what} belongs to a CA`, "CA false", "CA true");
   }
   const usages = extKeyUsage(certificate) ?? [];
   if (usages.length !== 1 || usages[0] !== EXT_KEY_USAGE.clientAuth) {

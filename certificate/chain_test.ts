@@ -50,7 +50,7 @@ Deno.test("checkCaCertificate() accepts the cluster's CA", async () => {
   assert.deepEqual((await checkCaCertificate(ca.certificate.der, clusterId)).der, ca.certificate.der);
 });
 
-Deno.test("checkCaCertificate() shows both IDs when the CA is another cluster's", async () => {
+Deno.test("checkCaCertificate() shows both IDs when the CA belongs to another cluster", async () => {
   const other = await createCertificateAuthority(now);
   const error = await assertRefused(
     () => checkCaCertificate(other.certificate.der, clusterId),
@@ -63,17 +63,17 @@ Deno.test("checkCaCertificate() shows both IDs when the CA is another cluster's"
 
 for (
   const [name, code, change] of [
-    ["it is no CA", "refused/ca-constraints", { isCa: false }],
+    ["it is not a CA", "refused/ca-constraints", { isCa: false }],
     ["it may not sign certificates", "refused/ca-key-usage", { keyUsage: ["digitalSignature"] }],
   ] as const
 ) {
-  Deno.test(`checkCaCertificate() refuses the right key's certificate when ${name}`, async () => {
+  Deno.test(`checkCaCertificate() refuses a certificate of the right key when ${name}`, async () => {
     const odd = await mintCertificate({ ...CA_TEMPLATE, ...change }, { keys: ca.keys });
     await assertRefused(() => checkCaCertificate(odd.der, clusterId), code);
   });
 }
 
-Deno.test("checkCaCertificate() refuses the right key's certificate when another signed it", async () => {
+Deno.test("checkCaCertificate() refuses a certificate of the right key when another key signed it", async () => {
   const other = await createCertificateAuthority(now);
   const sameName = await mintCertificate(CA_TEMPLATE, other);
   await assertRefused(() => checkCaCertificate(sameName.der, clusterId), "refused/certificate-signature");
@@ -92,7 +92,7 @@ Deno.test("checkCaCertificate() refuses the CA's certificate when any bit is fli
   }
 });
 
-/** Each check with a certificate that it accepts. */
+/** Each check, with the subject of the certificate that it accepts. */
 const CHECKS: readonly [
   name: string,
   subject: readonly NameAttribute[],
@@ -119,7 +119,7 @@ for (const [name, subject, check] of CHECKS) {
   const mint = (change: Partial<CertificateTemplate> = {}, by: CertificateAuthority = ca) =>
     mintCertificate({ ...CLIENT_TEMPLATE, subject, ...change }, by);
 
-  Deno.test(`${name} accepts its certificate from its first to its last second, as long as the CA's`, async () => {
+  Deno.test(`${name} accepts its certificate from its first to its last second, while the CA is valid`, async () => {
     const { der, notBefore, notAfter } = await mint();
     await check(der, notBefore);
     await check(der, notAfter);
@@ -146,7 +146,7 @@ for (const [name, subject, check] of CHECKS) {
     await assertRefused(() => check(concat(der, der)), "malformed/der");
   });
 
-  Deno.test(`${name} refuses a certificate when another CA signed it, of the same name or not`, async () => {
+  Deno.test(`${name} refuses a certificate when another CA signed it, of the same name or another`, async () => {
     const sameName = await createCertificateAuthority(now);
     const { der } = await mint({}, sameName);
     await assertRefused(() => check(der), "refused/certificate-signature");
@@ -157,22 +157,22 @@ for (const [name, subject, check] of CHECKS) {
   });
 
   const refusals: readonly [name: string, code: string, change: Partial<CertificateTemplate>][] = [
-    ["is a kubelet's", "refused/certificate-subject", { subject: nodeSubject("two") }],
-    ["has one organization more", "refused/certificate-subject", {
+    ["belongs to a kubelet", "refused/certificate-subject", { subject: nodeSubject("two") }],
+    ["has one more organization", "refused/certificate-subject", {
       subject: [...subject, { oid: ATTRIBUTE.organization, value: "system:masters" }],
     }],
-    ["has its common name only", "refused/certificate-subject", { subject: subject.slice(1) }],
+    ["has only its common name", "refused/certificate-subject", { subject: subject.slice(1) }],
     ["has its common name twice", "refused/certificate-subject", { subject: [...subject, ...subject.slice(1)] }],
-    ["has something else in its name", "refused/certificate-subject", {
+    ["has another attribute in its name", "refused/certificate-subject", {
       subject: [...subject, { oid: "2.5.4.11", value: "x" }],
     }],
     ["has an empty subject", "refused/certificate-subject", { subject: [] }],
     ["carries a DNS name", "refused/certificate-names", { dnsNames: ["kubernetes"] }],
-    ["is a CA's", "refused/certificate-constraints", { isCa: true }],
+    ["belongs to a CA", "refused/certificate-constraints", { isCa: true }],
     ["may sign certificates", "refused/certificate-constraints", { keyUsage: ["digitalSignature", "keyCertSign"] }],
     ["may not sign", "refused/certificate-key-usage", { keyUsage: ["keyEncipherment"] }],
     ["is for servers", "refused/certificate-usage", { extKeyUsage: [EXT_KEY_USAGE.serverAuth] }],
-    ["is for servers too", "refused/certificate-usage", {
+    ["is also for servers", "refused/certificate-usage", {
       extKeyUsage: [EXT_KEY_USAGE.clientAuth, EXT_KEY_USAGE.serverAuth],
     }],
     ["is for any use", "refused/certificate-usage", { extKeyUsage: [] }],
@@ -187,7 +187,7 @@ for (const [name, subject, check] of CHECKS) {
   }
 }
 
-/** A certificate with one extension more, critical and of a type that nobody knows, signed rightly. */
+/** A correctly signed certificate with an additional critical extension of an unknown type. */
 function withUnknownCritical(der: Uint8Array): Promise<Uint8Array> {
   const unknown = element(
     0x30,

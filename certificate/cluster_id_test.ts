@@ -29,6 +29,6 @@ for (
   });
 }
 
-Deno.test("clusterIdText() refuses an ID when it has not 32 bytes", async () => {
+Deno.test("clusterIdText() refuses an ID when it does not have 32 bytes", async () => {
   await assertRefused(() => clusterIdText(new Uint8Array(31)), "internal/cluster-id");
 });

@@ -1,5 +1,5 @@
 /**
- * Certificate revocation lists, read strictly (RFC 5280, 5), and asked for one certificate.
+ * Reads certificate revocation lists strictly (RFC 5280, 5) and looks certificates up in them.
  *
  * @module
  */
@@ -14,48 +14,48 @@ import { type Name, nameText, readName } from "./name.ts";
 import type { AlgorithmIdentifier, Certificate, CertificateProfile, Extension } from "./x509.ts";
 import { readAlgorithm, readExtensions } from "./x509.ts";
 
-/** A list of revoked certificates. That it could be read says nothing about its truth: {@linkcode checkCrl} does. */
+/** A list of revoked certificates. A list that could be read is not yet trusted: {@linkcode checkCrl} verifies it. */
 export interface Crl {
-  /** The field or file that it came in, for errors. */
+  /** The name of its field or file, for errors. */
   readonly what: string;
-  /** TBSCertList as it was signed. */
+  /** The signed TBSCertList. */
   readonly tbs: Bytes;
-  /** Who signed it; the list is of certificates of that issuer. */
+  /** The signer. The list covers certificates of this issuer. */
   readonly issuer: Name;
-  /** When it was made. */
+  /** The time of issue. */
   readonly thisUpdate: Date;
-  /** When there will be another; afterwards this one tells nothing. */
+  /** The time of the next list. This list is out of date afterwards. */
   readonly nextUpdate: Date;
-  /** The content octets of the serial numbers that are revoked, or held, in hexadecimal. */
+  /** The serial numbers of revoked or held certificates: their content octets, hexadecimal. */
   readonly revoked: ReadonlySet<string>;
-  /** The list's own extensions. */
   readonly extensions: readonly Extension[];
-  /** How it was signed; the same inside the signed part and outside. */
+  /** The signature algorithm. The signed part and the outer structure name the same. */
   readonly signatureAlgorithm: AlgorithmIdentifier;
-  /** The signature's octets. */
   readonly signature: Bytes;
 }
 
-/** 1 MiB, which holds some 25,000 entries. Intel's and AMD's have a few KiB. */
+/** 1 MiB, which holds about 25,000 entries. The lists of Intel and AMD have a few KiB. */
 export const MAXIMUM_CRL_BYTES = 1 << 20;
 
 const VERSION_2 = 1;
 const MAXIMUM_SERIAL_BYTES = 21;
 /**
- * Extensions that make a list one of something else than all certificates of its issuer, critical or not: deltaCRLIndicator,
- * issuingDistributionPoint (RFC 5280, 5.2.4, 5.2.5), and of an entry certificateIssuer (5.3.3).
+ * Extensions, critical or not, after which a list does not cover exactly the certificates of its issuer:
+ * deltaCRLIndicator and issuingDistributionPoint of the list (RFC 5280, 5.2.4, 5.2.5), certificateIssuer of an entry
+ * (5.3.3).
  */
 const PARTIAL: readonly string[] = ["2.5.29.27", "2.5.29.28", "2.5.29.29"];
 
 /**
- * Reads a revocation list of version 1 or 2 with a date for the next one. Its signature is not verified.
+ * Reads a revocation list of version 1 or 2 that names the time of the next list. It does not verify the signature.
  *
- * A list that covers only some certificates of its issuer, or those of others, cannot tell what is asked of it and is refused,
- * as is one with any critical extension.
+ * A list that covers only some certificates of its issuer, or certificates of other issuers, cannot answer for a
+ * certificate and is refused. So is a list with any critical extension.
  *
- * @param der The bytes, at most {@linkcode MAXIMUM_CRL_BYTES}.
- * @param what The field or file that they came in, for errors.
- * @param profile `vendor` for lists of hardware vendors: as for their certificates, and a list of no entries may be written.
+ * @param der The list, at most {@linkcode MAXIMUM_CRL_BYTES}.
+ * @param what The name of the field or file, for errors.
+ * @param profile `vendor` for lists of hardware vendors: it forgives the same as for their certificates, and an empty
+ *   list of entries.
  * @throws {BootstrapError} `malformed/der`, `refused/crl-extension`.
  */
 export function readCrl(der: Uint8Array, what: string, profile: CertificateProfile = "strict"): Crl {
@@ -72,22 +72,22 @@ export function readCrl(der: Uint8Array, what: string, profile: CertificateProfi
 }
 
 /**
- * Checks that a list is by an issuer and tells something now. Afterwards {@linkcode checkNotRevoked} may ask it.
+ * Checks that an issuer signed a list and that the list is valid now. Only then may {@linkcode checkNotRevoked} use it.
  *
  * @param crl The list.
- * @param issuer The certificate of the authority whose certificates are asked for, which is trusted already.
+ * @param issuer The certificate of the authority that issued the certificates in question. It is trusted already.
  * @param now The time of day.
- * @throws {BootstrapError} `refused/crl-issuer`, `refused/crl-key-usage`, `refused/crl-signature`, `refused/crl-validity`,
- *   `refused/signature-algorithm`, `refused/key-type`, `malformed/…`.
+ * @throws {BootstrapError} `refused/crl-issuer`, `refused/crl-key-usage`, `refused/crl-signature`,
+ *   `refused/crl-validity`, `refused/signature-algorithm`, `refused/key-type`, `malformed/…`.
  */
 export async function checkCrl(crl: Crl, issuer: Certificate, now: Date): Promise<void> {
   if (!equalBytes(crl.issuer.der, issuer.subject.der)) {
     const [expected, seen] = [nameText(issuer.subject.attributes), nameText(crl.issuer.attributes)];
-    throw refusal("crl-issuer", `The revocation list "${crl.what}" is of another issuer`, expected, seen);
+    throw refusal("crl-issuer", `The revocation list "${crl.what}" has another issuer`, expected, seen);
   }
   const usages = keyUsage(issuer);
   if (usages !== undefined && !usages.has("cRLSign")) {
-    const message = `The issuer of the revocation list "${crl.what}" may not sign any`;
+    const message = `The issuer of the revocation list "${crl.what}" may not sign revocation lists`;
     throw refusal("crl-key-usage", message, "cRLSign", [...usages].join(", ") || "none");
   }
   if (!await verifySignedDer(crl.tbs, crl.signatureAlgorithm, crl.signature, issuer.spki, crl.what)) {
@@ -96,7 +96,7 @@ export async function checkCrl(crl: Crl, issuer: Certificate, now: Date): Promis
   }
   if (now < crl.thisUpdate || now > crl.nextUpdate) {
     const expected = `${crl.thisUpdate.toISOString()} to ${crl.nextUpdate.toISOString()}`;
-    const message = `The revocation list "${crl.what}" does not tell what is revoked now`;
+    const message = `The revocation list "${crl.what}" is not valid now`;
     throw refusal("crl-validity", message, expected, now.toISOString());
   }
 }
@@ -104,14 +104,14 @@ export async function checkCrl(crl: Crl, issuer: Certificate, now: Date): Promis
 /**
  * Checks that a certificate is not on a list.
  *
- * @param crl A list that {@linkcode checkCrl} let pass.
+ * @param crl A list that {@linkcode checkCrl} accepted.
  * @param certificate A certificate of the list's issuer.
- * @throws {BootstrapError} `refused/certificate-revoked`; `refused/crl-issuer` if the list is not about such certificates.
+ * @throws {BootstrapError} `refused/certificate-revoked`; `refused/crl-issuer` if the certificate has another issuer.
  */
 export function checkNotRevoked(crl: Crl, certificate: Certificate): void {
   if (!equalBytes(crl.issuer.der, certificate.issuer.der)) {
     const [expected, seen] = [nameText(certificate.issuer.attributes), nameText(crl.issuer.attributes)];
-    throw refusal("crl-issuer", `The revocation list "${crl.what}" is of another issuer`, expected, seen);
+    throw refusal("crl-issuer", `The revocation list "${crl.what}" has another issuer`, expected, seen);
   }
   const serial = hex(certificate.serialNumber);
   if (!crl.revoked.has(serial)) return;
@@ -134,7 +134,7 @@ function readTbs(tbs: DerReader, what: string, profile: CertificateProfile): Bod
   const issuer = readName(tbs, what, order);
   const thisUpdate = tbs.time(choice);
   if (!tbs.next(TAG.utcTime) && !tbs.next(TAG.generalizedTime)) {
-    throw derError(what, "it does not say when the next one comes");
+    throw derError(what, "it does not name the time of the next list");
   }
   const nextUpdate = tbs.time(choice);
   const revoked = tbs.next(TAG.sequence) ? readEntries(tbs.inside(), what, isVersion2, profile) : new Set<string>();
@@ -153,7 +153,7 @@ function readEntries(list: DerReader, what: string, mayExtend: boolean, profile:
     if (serial.length > MAXIMUM_SERIAL_BYTES || (serial[0] ?? 0) >= 0x80) {
       throw derError(what, "a serial number is negative or longer than 20 octets");
     }
-    // What the date says does not matter: a revoked certificate was possibly never good.
+    // The revocation date does not matter: a revoked certificate may never have been good.
     entry.time("any");
     if (mayExtend && !entry.atEnd) {
       refusePartial(readExtensions(readDer(entry.element().bytes, what), what), what);

@@ -18,7 +18,7 @@ export { type CertificateRequest, MAXIMUM_CSR_BYTES };
  * Makes the request of a node: `O=system:nodes, CN=system:node:NAME`.
  *
  * @param keys The kubelet's key pair, P-256.
- * @param nodeName The node's name, an RFC 1123 label; whoever calls has checked it.
+ * @param nodeName The node's name, an RFC 1123 label. The caller has checked it.
  * @returns PKCS#10, DER.
  */
 export function createNodeCsr(keys: KeyPair, nodeName: string): Promise<Bytes> {
@@ -26,23 +26,24 @@ export function createNodeCsr(keys: KeyPair, nodeName: string): Promise<Bytes> {
 }
 
 /**
- * Reads a request and verifies its signature. A request with any attribute, such as one for extensions, is refused.
+ * Reads a request and verifies its signature. It refuses a request with any attribute, such as a request for
+ * extensions.
  *
- * @param der The bytes, at most {@linkcode MAXIMUM_CSR_BYTES}.
- * @throws {BootstrapError} `malformed/der`, `refused/csr-attributes`, `refused/csr-signature`, `refused/signature-algorithm`,
- *   `refused/key-type`, `malformed/public-key`.
+ * @param der The request, at most {@linkcode MAXIMUM_CSR_BYTES}.
+ * @throws {BootstrapError} `malformed/der`, `refused/csr-attributes`, `refused/csr-signature`,
+ *   `refused/signature-algorithm`, `refused/key-type`, `malformed/public-key`.
  */
 export async function readCsr(der: Uint8Array): Promise<CertificateRequest> {
   const { attributes, ...csr } = await readSignedRequest(der, "CSR");
   if (attributes.length > 0) {
-    const seen = `${attributes.length} bytes of them`;
+    const seen = `${attributes.length} bytes of attributes`;
     throw refusal("csr-attributes", "A CSR asks for more than its subject", "no attributes", seen);
   }
   return csr;
 }
 
 /**
- * Checks that a request is exactly the one for a node: its subject, and the key that the node's evidence names.
+ * Checks that a request is exactly the one of a node: it has the node's subject and the key in the node's evidence.
  *
  * @param csr The request, from {@linkcode readCsr}.
  * @param nodeName The node's name.
@@ -53,7 +54,7 @@ export function checkNodeCsr(csr: CertificateRequest, nodeName: string, spki: Ui
   const expected = nodeSubject(nodeName);
   if (!sameAttributes(csr.subject.attributes, expected)) {
     const seen = nameText(csr.subject.attributes);
-    throw refusal("csr-subject", "A CSR asks for another subject than its node's", nameText(expected), seen);
+    throw refusal("csr-subject", "A CSR does not ask for its node's subject", nameText(expected), seen);
   }
   if (!equalBytes(csr.spki, spki)) {
     throw refusal("csr-key", "A CSR is for another key than the one in the evidence", hex(spki), hex(csr.spki));

@@ -52,7 +52,7 @@ Deno.test("checkNodeCsr() refuses a request when it is for another node, group o
   }
 });
 
-/** A request with other parts, signed rightly. */
+/** A correctly signed request with changed parts. */
 async function signedRequest(
   keys: KeyPair,
   change: (fields: Uint8Array[]) => readonly Uint8Array[],
@@ -60,12 +60,12 @@ async function signedRequest(
   return await resigned(await createNodeCsr(keys, longName), keys, change);
 }
 
-Deno.test("readCsr() accepts a request of another maker when it is the same", async () => {
+Deno.test("readCsr() accepts an equal request when another program made it", async () => {
   const keys = await generateKeyPair("p-256");
   checkNodeCsr(await readCsr(await signedRequest(keys, (fields) => fields)), longName, keys.spki);
 });
 
-Deno.test("readCsr() refuses a request when it asks for anything, though its signature is right", async () => {
+Deno.test("readCsr() refuses a request when it has an attribute, even if its signature is valid", async () => {
   const keys = await generateKeyPair("p-256");
   const attribute = element(0x30, Uint8Array.of(0x06, 3, 0x55, 4, 3), element(0x31, element(0x0c)));
   const withAttribute = await signedRequest(keys, (fields) => [...fields.slice(0, 3), element(0xa0, attribute)]);

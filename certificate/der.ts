@@ -1,9 +1,9 @@
 /**
- * A strict reader of DER (ITU-T X.690), for bytes that nobody vouches for.
+ * A strict reader of DER (ITU-T X.690) for untrusted bytes.
  *
- * It knows the smallest subset that certificates and requests need. Every value has exactly one encoding here: indefinite
- * or non-minimal lengths, constructed strings, tag numbers above 30, padded integers, odd booleans, unsorted sets and
- * leftovers are refused, in parts that nobody reads as well.
+ * It knows the smallest subset that certificates and requests need. Every value has exactly one encoding: the reader
+ * refuses indefinite or non-minimal lengths, constructed strings, tag numbers above 30, padded integers, odd booleans,
+ * unsorted sets and leftovers, even in parts that no caller reads.
  *
  * @module
  */
@@ -18,47 +18,52 @@ export function contextTag(number: number, form: "constructed" | "primitive"): n
   return 0x80 | number | (form === "constructed" ? CONSTRUCTED : 0);
 }
 
-/** One element: its identifier octet, its whole encoding, and its content. Views into the input. */
+/** One element. All its byte arrays are views into the input. */
 export interface DerElement {
   /** The identifier octet: class, form and number. */
   readonly tag: number;
   /** Identifier, length and content. */
   readonly bytes: Uint8Array;
-  /** The content alone. */
+  /** Without identifier and length. */
   readonly content: Uint8Array;
 }
 
-/** A BIT STRING: its octets, and how many of the last one's low bits do not belong to it (they are zero). */
+/** A BIT STRING. */
 export interface DerBits {
-  /** The octets. */
   readonly bytes: Uint8Array;
-  /** 0 to 7. */
+  /** The number of unused low bits in the last octet, 0 to 7. These bits are zero. */
   readonly unused: number;
 }
 
-/** What is read where nothing else is said: 64 KiB, far above any certificate. */
+/** The default limit of an input: 64 KiB, far above any certificate. */
 export const MAXIMUM_DER_BYTES = 1 << 16;
 
 const CONSTRUCTED = 0x20;
 const CLASS_MASK = 0xc0;
 const NUMBER_MASK = 0x1f;
 const MAXIMUM_DEPTH = 16;
-/** 20 octets of RFC 5280 and one for the sign, or an RSA modulus; nothing longer is ever read as an integer. */
+/**
+ * The limit of an INTEGER: an RSA modulus of 8192 bits and an octet for the sign. Serial numbers have 20 octets (RFC
+ * 5280).
+ */
 const MAXIMUM_INTEGER_BYTES = 1025;
 
-/** Reads the elements of one content, in order. Every method throws `malformed/der` if the next element is not what it asks for. */
+/**
+ * Reads the elements of one content, in order. Every method throws `malformed/der` if the next element is not the one
+ * it expects.
+ */
 export class DerReader {
   readonly #bytes: Uint8Array;
   readonly #what: string;
   #offset = 0;
 
-  /** Not for callers: {@linkcode readDer} checks the bytes first. */
+  /** Callers use {@linkcode readDer} instead, which checks the bytes first. */
   constructor(checked: Uint8Array, what: string) {
     this.#bytes = checked;
     this.#what = what;
   }
 
-  /** Whether all is read. */
+  /** Whether all elements have been read. */
   get atEnd(): boolean {
     return this.#offset === this.#bytes.length;
   }
@@ -68,12 +73,12 @@ export class DerReader {
     if (!this.atEnd) throw derError(this.#what, "something follows its last element");
   }
 
-  /** Whether the next element has this identifier octet. */
+  /** Reports whether the next element has this identifier octet. */
   next(tag: number): boolean {
     return !this.atEnd && this.#bytes[this.#offset] === tag;
   }
 
-  /** The next element; with `tag`, only if it has that identifier octet. */
+  /** Reads the next element. With `tag`, the element must have that identifier octet. */
   element(tag?: number): DerElement {
     if (this.atEnd) throw derError(this.#what, "an element is missing");
     if (tag !== undefined && !this.next(tag)) {
@@ -85,15 +90,15 @@ export class DerReader {
     return element;
   }
 
-  /** The elements inside a constructed one, by default a SEQUENCE. */
+  /** Reads the next element, by default a SEQUENCE, and returns a reader of the elements inside. */
   inside(tag: number = TAG.sequence): DerReader {
     return new DerReader(this.element(tag).content, this.#what);
   }
 
   /**
-   * The elements inside a SET OF, which DER wants in ascending order of their encodings (X.690, 11.6).
+   * Reads the elements of a SET OF. DER requires ascending order of their encodings (X.690, 11.6).
    *
-   * @param order `any` for the names of vendors that do not keep it.
+   * @param order `any` for names of vendors that do not sort them.
    */
   setOf(order: "ascending" | "any" = "ascending"): DerElement[] {
     const reader = this.inside(TAG.set);
@@ -109,7 +114,7 @@ export class DerReader {
     return elements;
   }
 
-  /** A BOOLEAN: 00 or FF, nothing between. */
+  /** Reads a BOOLEAN, which is 00 or FF. */
   boolean(): boolean {
     const { content } = this.element(TAG.boolean);
     const [value] = content;
@@ -119,7 +124,7 @@ export class DerReader {
     return value === 0xff;
   }
 
-  /** An INTEGER's content: two's complement, most significant octet first, minimal. */
+  /** Reads the content of an INTEGER: two's complement, most significant octet first, minimal. */
   integer(): Bytes {
     const { content } = this.element(TAG.integer);
     const [first, second] = content;
@@ -131,14 +136,14 @@ export class DerReader {
     return copyOf(content);
   }
 
-  /** An INTEGER that is not negative, without the octet for its sign; zero is one octet 00. */
+  /** Reads a non-negative INTEGER without its sign octet. Zero is one octet 00. */
   unsigned(): Bytes {
     const content = this.integer();
     if ((content[0] ?? 0) >= 0x80) throw derError(this.#what, "an INTEGER is negative");
     return content.length > 1 && content[0] === 0 ? content.slice(1) : content;
   }
 
-  /** An INTEGER from 0 to `maximum`, which is below 2³². */
+  /** Reads an INTEGER from 0 to `maximum`, which must be below 2³². */
   small(maximum: number): number {
     const content = this.unsigned();
     const value = content.reduce((sum, octet) => sum * 256 + octet, 0);
@@ -146,7 +151,7 @@ export class DerReader {
     return value;
   }
 
-  /** A BIT STRING whose unused bits are zero. */
+  /** Reads a BIT STRING whose unused bits are zero. */
   bits(): DerBits {
     const { content } = this.element(TAG.bitString);
     const [unused] = content;
@@ -161,7 +166,7 @@ export class DerReader {
     return { bytes, unused };
   }
 
-  /** A BIT STRING of whole octets, as keys and signatures are. */
+  /** Reads a BIT STRING of whole octets, as in keys and signatures. */
   octetBits(): Bytes {
     const { bytes, unused } = this.bits();
     if (unused !== 0) throw derError(this.#what, "a BIT STRING is not of whole octets");
@@ -169,10 +174,10 @@ export class DerReader {
   }
 
   /**
-   * A BIT STRING of named bits, which DER ends at its last bit that is set (X.690, 11.2.2).
+   * Reads a BIT STRING of named bits. DER ends it at the last bit that is set (X.690, 11.2.2).
    *
-   * @param end `any` for vendors that let it end in zero bits.
-   * @returns The numbers of the bits that are set; 0 is the most significant of the first octet.
+   * @param end `any` for vendors that write trailing zero bits.
+   * @returns The numbers of the set bits. Bit 0 is the most significant bit of the first octet.
    */
   namedBits(end: "minimal" | "any" = "minimal"): Set<number> {
     const { bytes, unused } = this.bits();
@@ -186,26 +191,27 @@ export class DerReader {
     return set;
   }
 
-  /** An OCTET STRING. */
+  /** Reads an OCTET STRING. */
   octets(): Bytes {
     return copyOf(this.element(TAG.octetString).content);
   }
 
-  /** An OBJECT IDENTIFIER, dotted. */
+  /** Reads an OBJECT IDENTIFIER in dotted form. */
   oid(): string {
     return oidText(this.element(TAG.oid).content, this.#what);
   }
 
-  /** A text of one of the string types that are read: UTF8String, PrintableString, IA5String. */
+  /** Reads a UTF8String, PrintableString or IA5String. */
   text(): string {
     const { tag, content } = this.element();
     return textOf(tag, content, this.#what);
   }
 
   /**
-   * A UTCTime or GeneralizedTime with seconds and `Z`.
+   * Reads a UTCTime or GeneralizedTime with seconds and `Z`.
    *
-   * @param choice `by-year` wants UTCTime exactly for the years 1950 to 2049 (RFC 5280, 4.1.2.5); `any` takes either.
+   * @param choice `by-year` requires UTCTime exactly for the years 1950 to 2049 (RFC 5280, 4.1.2.5); `any` accepts
+   *   either.
    */
   time(choice: "by-year" | "any" = "by-year"): Date {
     const { tag, content } = this.element();
@@ -219,12 +225,12 @@ export class DerReader {
 }
 
 /**
- * Reads bytes that must be one DER element and nothing else, after a check of the whole tree.
+ * Reads bytes that must be exactly one DER element. It checks the whole tree first.
  *
  * @param bytes The encoding.
- * @param what The field that it came in, for errors.
- * @param maximumBytes Longer input is refused before it is looked at.
- * @throws {BootstrapError} `malformed/der`, naming the field and the rule that is broken.
+ * @param what The name of the field, for errors.
+ * @param maximumBytes Longer input is refused unread.
+ * @throws {BootstrapError} `malformed/der`, with the field and the broken rule.
  */
 export function readDer(bytes: Uint8Array, what: string, maximumBytes: number = MAXIMUM_DER_BYTES): DerReader {
   if (bytes.length > maximumBytes) throw derError(what, `it is longer than ${maximumBytes} bytes`);
@@ -242,7 +248,7 @@ function elementAt(bytes: Uint8Array, offset: number, what: string): DerElement 
   if (first >= 0x80) {
     const count = first & 0x7f;
     if (count === 0) throw derError(what, "a length is indefinite");
-    // Two octets reach 65,535, which no input of ours exceeds by much; three are enough for any cap.
+    // Two octets reach 65,535, which no input exceeds by much. Three octets are enough for any limit.
     if (count > 3) throw derError(what, "a length is too large");
     if (bytes[start] === 0) throw derError(what, "a length is padded");
     length = 0;

@@ -1,8 +1,8 @@
 /**
- * The extensions of a certificate that this project reads (RFC 5280, 4.2.1).
+ * The certificate extensions that this project reads (RFC 5280, 4.2.1).
  *
- * Each reader gives `undefined` where the certificate does not have the extension, and throws `malformed/der` where it has
- * it in a form that is not exactly DER.
+ * Each reader returns `undefined` if the certificate does not have the extension, and throws `malformed/der` if the
+ * extension is not exact DER.
  *
  * @module
  */
@@ -32,7 +32,7 @@ export const EXT_KEY_USAGE = {
   tcgEkCertificate: "2.23.133.8.1",
 } as const;
 
-/** What a key may be used for, in the order of its bits. */
+/** The key usages, in the order of their bits. */
 export const KEY_USAGES = [
   "digitalSignature",
   "contentCommitment",
@@ -45,25 +45,24 @@ export const KEY_USAGES = [
   "decipherOnly",
 ] as const;
 
-/** One use of a key. */
+/** A key usage. */
 export type KeyUsage = typeof KEY_USAGES[number];
 
-/** Whether the subject is an authority, and how many authorities may follow below it. */
+/** Whether the subject is a CA, and how many CAs may follow below it. */
 export interface BasicConstraints {
-  /** Whether it is a CA. */
   readonly isCa: boolean;
-  /** The path length constraint, where there is one. */
+  /** The path length constraint, if present. */
   readonly pathLength?: number;
 }
 
-/** Another name of the subject; kinds that this project does not read keep their bytes. */
+/** An alternative name of the subject. Kinds that this project does not read are kept as bytes. */
 export type AlternativeName =
   | { readonly type: "dns"; readonly value: string }
   | { readonly type: "ip"; readonly value: Bytes }
   | { readonly type: "directoryName"; readonly value: Name }
   | { readonly type: "other"; readonly value: Bytes };
 
-/** What carries extensions: a certificate, or a request for one. */
+/** A structure with extensions: a certificate, or a request. */
 export type Extended = Pick<Certificate, "extensions" | "profile">;
 
 const MAXIMUM_PATH_LENGTH = 255;
@@ -72,20 +71,20 @@ const DNS_TAG = contextTag(2, "primitive");
 const DIRECTORY_NAME_TAG = contextTag(4, "constructed");
 const IP_TAG = contextTag(7, "primitive");
 
-/** The basic constraints. */
+/** Reads the basic constraints. */
 export function basicConstraints(certificate: Certificate): BasicConstraints | undefined {
   return readExtension(certificate, EXTENSION.basicConstraints, (outer, what) => {
     const reader = outer.inside();
     const isMarked = reader.next(TAG.boolean);
     const isCa = isMarked && reader.boolean();
-    if (isMarked && !isCa) throw derError(what, "cA is FALSE, which DER leaves out");
+    if (isMarked && !isCa) throw derError(what, "cA is FALSE, which DER omits");
     const constraints = reader.atEnd ? { isCa } : { isCa, pathLength: reader.small(MAXIMUM_PATH_LENGTH) };
     reader.end();
     return constraints;
   });
 }
 
-/** The key usages. */
+/** Reads the key usages. */
 export function keyUsage(certificate: Certificate): ReadonlySet<KeyUsage> | undefined {
   return readExtension(certificate, EXTENSION.keyUsage, (outer, what) => {
     const usages = new Set<KeyUsage>();
@@ -98,7 +97,7 @@ export function keyUsage(certificate: Certificate): ReadonlySet<KeyUsage> | unde
   });
 }
 
-/** The extended key usages, dotted. */
+/** Reads the extended key usages, as dotted OIDs. */
 export function extKeyUsage(certificate: Certificate): readonly string[] | undefined {
   return readExtension(certificate, EXTENSION.extKeyUsage, (outer, what) => {
     const reader = outer.inside();
@@ -111,7 +110,7 @@ export function extKeyUsage(certificate: Certificate): readonly string[] | undef
   });
 }
 
-/** The alternative names of the subject, of a certificate or of what asks for one. */
+/** Reads the subject's alternative names from a certificate or request. */
 export function subjectAltName(certificate: Extended): readonly AlternativeName[] | undefined {
   const order = certificate.profile === "vendor" ? "any" : "ascending";
   return readExtension(certificate, EXTENSION.subjectAltName, (outer, what) => {
@@ -124,10 +123,10 @@ export function subjectAltName(certificate: Extended): readonly AlternativeName[
 }
 
 /**
- * Refuses a certificate with a critical extension that its reader does not know.
+ * Refuses a certificate with a critical extension that the caller does not evaluate.
  *
  * @param certificate The certificate.
- * @param known The OIDs that the caller evaluates.
+ * @param known The OIDs of the extensions that the caller evaluates.
  * @throws {BootstrapError} `refused/critical-extension`.
  */
 export function refuseUnknownCritical(certificate: Certificate, known: readonly string[]): void {

@@ -30,7 +30,7 @@ Deno.test("extensions read as undefined when the certificate has none", () => {
   for (const read of [basicConstraints, keyUsage, extKeyUsage, subjectAltName]) assert.equal(read(bare), undefined);
 });
 
-Deno.test("basicConstraints() reads CA and path length when they are encoded as DER wants", () => {
+Deno.test("basicConstraints() reads CA and path length when they are encoded in DER", () => {
   const read = (value: string) => basicConstraints(withExtension(EXTENSION.basicConstraints, value));
   assert.deepEqual(read("30 00"), { isCa: false });
   assert.deepEqual(read("30 03 01 01 ff"), { isCa: true });
@@ -44,9 +44,9 @@ const REFUSED: readonly [name: string, oid: string, value: string, read: (certif
   ["bytes after the constraints", EXTENSION.basicConstraints, "30 00 00", basicConstraints],
   ["key usages that end in zero bits", EXTENSION.keyUsage, "03 02 00 80", keyUsage],
   ["a tenth key usage", EXTENSION.keyUsage, "03 03 06 80 40", keyUsage],
-  ["key usages that are no BIT STRING", EXTENSION.keyUsage, "04 01 80", keyUsage],
+  ["key usages that are not a BIT STRING", EXTENSION.keyUsage, "04 01 80", keyUsage],
   ["no extended key usage", EXTENSION.extKeyUsage, "30 00", extKeyUsage],
-  ["an extended key usage that is no OID", EXTENSION.extKeyUsage, "30 02 05 00", extKeyUsage],
+  ["an extended key usage that is not an OID", EXTENSION.extKeyUsage, "30 02 05 00", extKeyUsage],
   ["no alternative name", EXTENSION.subjectAltName, "30 00", subjectAltName],
   ["an empty DNS name", EXTENSION.subjectAltName, "30 02 82 00", subjectAltName],
   ["a DNS name with a zero octet", EXTENSION.subjectAltName, "30 05 82 03 61 00 62", subjectAltName],
@@ -60,7 +60,7 @@ for (const [name, oid, value, read] of REFUSED) {
   });
 }
 
-Deno.test("keyUsage() forgives zero bits at the end when the certificate was read as a vendor's", () => {
+Deno.test("keyUsage() forgives zero bits at the end when the certificate was read with the vendor profile", () => {
   assert.deepEqual(keyUsage(withExtension(EXTENSION.keyUsage, "03 02 00 04", "vendor")), new Set(["keyCertSign"]));
 });
 
@@ -85,7 +85,7 @@ Deno.test("subjectAltName() reads DNS names, addresses and directory names, and 
   ]);
 });
 
-Deno.test("refuseUnknownCritical() refuses exactly the critical extensions that are not known", async () => {
+Deno.test("refuseUnknownCritical() refuses exactly the unknown critical extensions", async () => {
   refuseUnknownCritical(base, [EXTENSION.keyUsage, EXTENSION.basicConstraints]);
   const error = await assertRefused(
     () => refuseUnknownCritical(base, [EXTENSION.keyUsage]),
@@ -94,7 +94,7 @@ Deno.test("refuseUnknownCritical() refuses exactly the critical extensions that 
   assert.equal(error.details.seen, EXTENSION.basicConstraints);
 });
 
-oracleTest("extensions tell an endorsement key's certificate from an attestation key's", async (root) => {
+oracleTest("extensions distinguish an endorsement key's certificate from an attestation key's", async (root) => {
   const read = async (file: string) => {
     const [der] = await certificatesIn(join(root, "tpm/ek-roots", file));
     return readCertificate(der ?? new Uint8Array(), file);
@@ -104,7 +104,7 @@ oracleTest("extensions tell an endorsement key's certificate from an attestation
   assert.deepEqual(keyUsage(await read("uca_tpm_rsa_sign_cert.pem")), new Set(["digitalSignature"]));
 });
 
-oracleTest("subjectAltName() reads the manufacturer of a TPM when it stands in a critical extension", async (root) => {
+oracleTest("subjectAltName() reads the manufacturer of a TPM when the extension is critical", async (root) => {
   const ek = readCertificate(await Deno.readFile(join(root, "tpm/swtpm/ek_rsa_cert.der")), "ek");
   const extension = ek.extensions.find(({ oid }) => oid === EXTENSION.subjectAltName);
   assert.equal(extension?.critical, true);

@@ -1,5 +1,5 @@
 /**
- * Key pairs: Ed25519 for operators, P-256 for everything that Kubernetes sees.
+ * Key pairs: Ed25519 for operators, P-256 for all keys that Kubernetes sees.
  *
  * @module
  */
@@ -12,20 +12,18 @@ import { readDer } from "./der.ts";
 import { decryptPrivateKey, encryptPrivateKey } from "./_pbes2.ts";
 import { pemLabel, readPem, writePem } from "./pem.ts";
 
-/** The kinds of keys that this project makes. */
+/** The types of keys that this project makes. */
 export type KeyPairType = "ed25519" | "p-256";
 
-/** A key pair. The private key can be exported, as each is written to a file of its own at some time. */
+/** A key pair. The private key is exportable, because every key is written to a file at some point. */
 export interface KeyPair {
-  /** Its kind. */
   readonly type: KeyPairType;
-  /** The private key. */
   readonly privateKey: CryptoKey;
-  /** The public key's SPKI, DER. */
+  /** The public key, SPKI in DER. */
   readonly spki: Bytes;
 }
 
-/** How WebCrypto signs with a kind of key; ECDSA gives r ‖ s. */
+/** WebCrypto's signing parameters by type of key. ECDSA signatures are r ‖ s. */
 export const SIGN_ALGORITHMS = {
   "ed25519": { name: "Ed25519" },
   "p-256": { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" },
@@ -38,7 +36,7 @@ const PKCS8_TYPES: Readonly<Record<string, KeyPairType>> = Object.freeze({
 });
 const MAXIMUM_PRIVATE_KEY_BYTES = 4096;
 
-/** Makes a fresh key pair. */
+/** Generates a key pair. */
 export async function generateKeyPair(type: KeyPairType): Promise<KeyPair> {
   const keys = await crypto.subtle.generateKey(SIGN_ALGORITHMS[type], true, ["sign", "verify"]) as CryptoKeyPair;
   return {
@@ -49,10 +47,10 @@ export async function generateKeyPair(type: KeyPairType): Promise<KeyPair> {
 }
 
 /**
- * The private key as PKCS#8 PEM.
+ * Exports the private key as PKCS#8 PEM.
  *
  * @param keys The key pair.
- * @param passphrase Where given, the PEM is encrypted with it (PBES2: PBKDF2 with HMAC-SHA-256, AES-256-CBC).
+ * @param passphrase If given, the PEM is encrypted with it (PBES2: PBKDF2 with HMAC-SHA-256, AES-256-CBC).
  */
 export async function privateKeyPem(keys: KeyPair, passphrase?: string): Promise<string> {
   const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", keys.privateKey));
@@ -68,10 +66,10 @@ export async function privateKeyPem(keys: KeyPair, passphrase?: string): Promise
  * Reads a private key from PKCS#8 PEM.
  *
  * @param pem One block, `PRIVATE KEY` or `ENCRYPTED PRIVATE KEY`.
- * @param what The file or field, for errors.
- * @param passphrase Needed exactly where the key is encrypted.
- * @throws {BootstrapError} `malformed/…`, `refused/key-type` for anything but Ed25519 and P-256, `usage/passphrase` if it is
- *   missing, wrong, or given for a key that is not encrypted.
+ * @param what The name of the file or field, for errors.
+ * @param passphrase Required for an encrypted key, and only for such a key.
+ * @throws {BootstrapError} `malformed/…`; `refused/key-type` for other types than Ed25519 and P-256; `usage/passphrase`
+ *   if the passphrase is missing, wrong, or given for a key that is not encrypted.
  */
 export async function readPrivateKeyPem(pem: string, what: string, passphrase?: string): Promise<KeyPair> {
   const isEncrypted = pemLabel(pem, what) === "ENCRYPTED PRIVATE KEY";
@@ -98,15 +96,15 @@ async function readPrivateKey(pkcs8: Bytes, what: string): Promise<KeyPair> {
     const privateKey = await crypto.subtle.importKey("pkcs8", pkcs8, algorithm, true, ["sign"]);
     const secret = createPrivateKey({ key: Buffer.from(pkcs8.buffer), format: "der", type: "pkcs8" });
     const spki = copyOf(createPublicKey(secret).export({ format: "der", type: "spki" }));
-    // PKCS#8 can carry a public key beside the private one: they must belong together.
+    // PKCS#8 can carry a public key besides the private key. The two must belong together.
     const publicKey = await crypto.subtle.importKey("spki", spki, algorithm, false, ["verify"]);
     const probe = randomBytes(32);
     const signature = await crypto.subtle.sign(algorithm, privateKey, probe);
     if (await crypto.subtle.verify(algorithm, publicKey, signature, probe)) return { type, privateKey, spki };
   } catch {
-    // The cause may quote the key, so it goes nowhere.
+    // The cause may quote the key, so it is dropped.
   }
-  throw new BootstrapError("malformed/private-key", `Cannot read "${what}" as it is no usable private key`);
+  throw new BootstrapError("malformed/private-key", `Cannot read "${what}" as it is not a usable private key`);
 }
 
 function privateKeyType(pkcs8: Uint8Array, what: string): KeyPairType {

@@ -7,7 +7,7 @@ import { readPem, writePem } from "./pem.ts";
 const TYPES = ["ed25519", "p-256"] as const;
 
 for (const type of TYPES) {
-  Deno.test(`readPrivateKeyPem() gives back a key of type ${type}, with and without a passphrase`, async () => {
+  Deno.test(`readPrivateKeyPem() restores a key of type ${type}, with and without a passphrase`, async () => {
     const keys = await generateKeyPair(type);
     for (const passphrase of [undefined, "", "correct horse ä"]) {
       const pem = await privateKeyPem(keys, passphrase);
@@ -44,7 +44,7 @@ CVzbD5o6788K2kJky+s=
 `;
 const OPENSSL_ENCRYPTED_SPKI =
   "302a300506032b6570032100f353ede17883c564ea0cf2051debe775c163d252674e68d763128ae84968e8c8";
-/** Made by OpenSSL 3.0: a key under `-v2prf hmacWithSHA512`, which is not read. */
+/** Made by OpenSSL 3.0: a key encrypted with `-v2prf hmacWithSHA512`, a suite that is not read. */
 const OPENSSL_OTHER_SUITE = `-----BEGIN ENCRYPTED PRIVATE KEY-----
 MIGbMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAjd14xcEHt6RAICA+gw
 DAYIKoZIhvcNAgsFADAdBglghkgBZQMEASoEEPOQRt8q4hOdSSNd5xAVlUMEQElu
@@ -73,7 +73,7 @@ const SUITE = {
   extraIn: "",
 };
 
-/** A key under PBES2 with parts of the suite changed; the passphrase fits none. */
+/** A key under PBES2 with a changed suite. No passphrase decrypts it. */
 function pbes2Pem(change: Partial<typeof SUITE>): string {
   const { scheme, kdf, prf, cipher, iterations, iv, extraIn } = { ...SUITE, ...change };
   const sequence = (name: string, ...parts: Uint8Array[]) =>
@@ -89,7 +89,7 @@ function pbes2Pem(change: Partial<typeof SUITE>): string {
   return writePem("ENCRYPTED PRIVATE KEY", info);
 }
 
-Deno.test("readPrivateKeyPem() refuses a key when any part of its suite is another", async () => {
+Deno.test("readPrivateKeyPem() refuses a key when any part of its suite is not on the list", async () => {
   await assertRefused(() => readPrivateKeyPem(pbes2Pem({}), "key", "x"), "usage/passphrase");
   const changes: Partial<typeof SUITE>[] = [
     { scheme: "2a864886f70d01050c" },
@@ -108,7 +108,7 @@ Deno.test("readPrivateKeyPem() refuses a key when any part of its suite is anoth
   }
 });
 
-Deno.test("readPrivateKeyPem() refuses a key when its passphrase is wrong, missing or of no use", async () => {
+Deno.test("readPrivateKeyPem() refuses a key when its passphrase is wrong, missing or superfluous", async () => {
   const keys = await generateKeyPair("ed25519");
   const clear = await privateKeyPem(keys);
   for (const passphrase of ["wrong", "", undefined]) {
@@ -136,7 +136,7 @@ for (
   });
 }
 
-Deno.test("readPrivateKeyPem() shows nothing of a key when it refuses it", async () => {
+Deno.test("readPrivateKeyPem() does not reveal a key when it refuses it", async () => {
   const error = await assertRefused(
     () => readPrivateKeyPem(pkcs8("300506032b6570", "0410" + "ab".repeat(16)), "key"),
     "malformed/private-key",
@@ -145,7 +145,7 @@ Deno.test("readPrivateKeyPem() shows nothing of a key when it refuses it", async
   assert.ok(!JSON.stringify([error.message, error.details]).includes("abab"));
 });
 
-Deno.test("readPrivateKeyPem() refuses a key when the public key beside it is another's", async () => {
+Deno.test("readPrivateKeyPem() refuses a key when its PKCS#8 carries another public key", async () => {
   const [one, other] = await Promise.all(TYPES.map(() => generateKeyPair("p-256")));
   assert.ok(one !== undefined && other !== undefined);
   const der = readPem(await privateKeyPem(one), "PRIVATE KEY", "key");

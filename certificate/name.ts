@@ -16,9 +16,8 @@ export const ATTRIBUTE = {
 
 /** One attribute of a name. */
 export interface NameAttribute {
-  /** The attribute's type, dotted. */
+  /** The dotted OID of the type. */
   readonly oid: string;
-  /** Its text. */
   readonly value: string;
 }
 
@@ -26,7 +25,7 @@ export interface NameAttribute {
 export interface Name {
   /** The DER encoding, for comparing issuer and subject. */
   readonly der: Bytes;
-  /** The attributes in order; several that stand in one RDN come one after the other. */
+  /** The attributes in order. Attributes of one RDN are adjacent. */
   readonly attributes: readonly NameAttribute[];
 }
 
@@ -35,9 +34,9 @@ const MAXIMUM_ATTRIBUTES = 32;
 /**
  * Reads the next element as a Name.
  *
- * @param reader Where it comes next.
- * @param what The field, for errors.
- * @param order `any` for vendors that do not sort an RDN with several attributes, as DER wants.
+ * @param reader The reader of the elements around it.
+ * @param what The name of the field, for errors.
+ * @param order `any` for vendors that do not sort the attributes of an RDN, as DER requires.
  * @throws {BootstrapError} `malformed/der`.
  */
 export function readName(reader: DerReader, what: string, order: "ascending" | "any" = "ascending"): Name {
@@ -59,13 +58,16 @@ export function readName(reader: DerReader, what: string, order: "ascending" | "
   return { der: copyOf(element.bytes), attributes };
 }
 
-/** A name for people, as `O=system:nodes, CN=system:node:one`; attributes without a short name by their OID. */
+/**
+ * Formats a name for people, such as `O=system:nodes, CN=system:node:one`. Attributes without a short name appear by
+ * OID.
+ */
 export function nameText(attributes: readonly NameAttribute[]): string {
   const short: Readonly<Record<string, string>> = { [ATTRIBUTE.commonName]: "CN", [ATTRIBUTE.organization]: "O" };
   return attributes.map(({ oid, value }) => `${short[oid] ?? oid}=${value}`).join(", ") || "(empty)";
 }
 
-/** Whether two lists of attributes are the same, in whatever order: each of one is in the other, as often. */
+/** Reports whether two lists hold the same attributes, each as often as in the other, in any order. */
 export function sameAttributes(a: readonly NameAttribute[], b: readonly NameAttribute[]): boolean {
   const sorted = (list: readonly NameAttribute[]) => list.map(({ oid, value }) => JSON.stringify([oid, value])).sort();
   const [left, right] = [sorted(a), sorted(b)];

@@ -10,7 +10,7 @@ const attribute = (oid: Uint8Array, text: string, tag = 0x0c) => element(0x30, o
 const rdn = (...attributes: Uint8Array[]) => element(0x31, ...attributes);
 const read = (der: Uint8Array, order?: "any") => readName(readDer(der, "name"), "name", order);
 
-Deno.test("readName() gives attributes in order, those of one RDN one after the other", () => {
+Deno.test("readName() returns attributes in order, with those of one RDN adjacent", () => {
   const der = element(0x30, rdn(attribute(O, "a"), attribute(O, "b")), rdn(attribute(CN, "c", 0x13)));
   const name = read(der);
   assert.deepEqual(name.attributes.map(({ value }) => value), ["a", "b", "c"]);
@@ -23,7 +23,7 @@ Deno.test("readName() reads an empty name", () => {
   assert.equal(nameText([]), "(empty)");
 });
 
-Deno.test("readName() refuses attributes of one RDN when they are not in order, unless it is a vendor's", async () => {
+Deno.test("readName() refuses attributes of one RDN when they are not in order, except for vendors", async () => {
   const der = element(0x30, rdn(attribute(O, "b"), attribute(O, "a")));
   await assertRefused(() => read(der), "malformed/der");
   assert.equal(read(der, "any").attributes.length, 2);
@@ -34,8 +34,8 @@ for (
     ["an RDN is empty", element(0x30, rdn())],
     ["an attribute has no value", element(0x30, rdn(element(0x30, CN)))],
     ["an attribute has two values", element(0x30, rdn(element(0x30, CN, element(0x0c), element(0x0c))))],
-    ["a value is no text", element(0x30, rdn(element(0x30, CN, element(0x04))))],
-    ["an attribute is no SEQUENCE", element(0x30, rdn(CN))],
+    ["a value is not a text", element(0x30, rdn(element(0x30, CN, element(0x04))))],
+    ["an attribute is not a SEQUENCE", element(0x30, rdn(CN))],
     ["there are 33 attributes", element(0x30, ...Array.from({ length: 33 }, () => rdn(attribute(CN, "a"))))],
   ] as const
 ) {
@@ -44,7 +44,7 @@ for (
   });
 }
 
-Deno.test("sameAttributes() compares exactly, whatever the order", () => {
+Deno.test("sameAttributes() compares exactly, in any order", () => {
   const [o, p, cn] = [["organization", "a"], ["organization", "b"], ["commonName", "c"]].map(([key, value = ""]) => ({
     oid: key === "organization" ? ATTRIBUTE.organization : ATTRIBUTE.commonName,
     value,

@@ -1,5 +1,6 @@
 /**
- * Operators' public keys as people write them: PEM, or the line of an OpenSSH `.pub` file (RFC 4253, 6.6; RFC 8709, 4).
+ * Operators' public keys in the forms that people use: PEM, or the line of an OpenSSH `.pub` file (RFC 4253, 6.6; RFC
+ * 8709, 4).
  *
  * @module
  */
@@ -10,19 +11,20 @@ import { readPem } from "./pem.ts";
 import { readPublicKey } from "./public_key.ts";
 
 const KEY_BYTES = 32;
-/** What the SPKI of every Ed25519 key starts with (RFC 8410, 4). */
+/** The prefix of every Ed25519 SPKI (RFC 8410, 4). */
 const SPKI_PREFIX = fromHex("302a300506032b6570032100", "prefix");
-/** What OpenSSH's encoding of every Ed25519 key starts with: the type's name and the length of the key. */
+/** The prefix of OpenSSH's encoding of every Ed25519 key: the name of the type and the length of the key. */
 const SSH_PREFIX = concat(Uint8Array.of(0, 0, 0, 11), utf8("ssh-ed25519"), Uint8Array.of(0, 0, 0, KEY_BYTES));
 const SSH_LINE = /^ssh-ed25519 ([A-Za-z0-9+/=]{1,128})(?: [\x20-\x7e]*)?$/;
 
 /**
  * Reads an operator's public key.
  *
- * @param text PEM of a PUBLIC KEY, or one line `ssh-ed25519 AAAA… comment` without options; white space around is ignored.
- * @param what The field that it came in, for errors.
+ * @param text PEM of a PUBLIC KEY, or one line `ssh-ed25519 AAAA… comment` without options. Surrounding white space is
+ *   ignored.
+ * @param what The name of the field, for errors.
  * @returns The SPKI, DER.
- * @throws {BootstrapError} `malformed/…`, `refused/key-type` if it is not Ed25519.
+ * @throws {BootstrapError} `malformed/…`, or `refused/key-type` if the key is not Ed25519.
  */
 export function readOperatorKey(text: string, what: string): Bytes {
   const trimmed = text.trim();
@@ -46,17 +48,17 @@ export function readOperatorKey(text: string, what: string): Bytes {
   if (!hasForm) {
     throw new BootstrapError(
       "malformed/operator-key",
-      `Cannot read "${what}" as its base64 is not that of an Ed25519 key`,
+      `Cannot read "${what}" as its base64 does not encode an Ed25519 key`,
     );
   }
   return concat(SPKI_PREFIX, blob.subarray(SSH_PREFIX.length));
 }
 
 /**
- * The OpenSSH line of an operator's key, as `keygen` prints it for the nodes' configuration.
+ * Formats an operator's key as the OpenSSH line that `keygen` prints for the nodes' configuration.
  *
  * @param spki The SPKI, DER.
- * @param comment Printable ASCII, or nothing.
+ * @param comment Printable ASCII, may be empty.
  * @throws {BootstrapError} `refused/key-type`, `usage/key-comment`.
  */
 export function operatorKeyLine(spki: Uint8Array, comment = ""): string {

@@ -6,7 +6,7 @@ import { generateKeyPair } from "./keys.ts";
 import { operatorKeyLine, readOperatorKey } from "./operator_key.ts";
 import { writePem } from "./pem.ts";
 
-/** The example of RFC 8032, 7.1, test 1, and the line that OpenSSH writes for it. */
+/** The key of RFC 8032, 7.1, test 1, and the line that OpenSSH writes for it. */
 const SPKI = fromHex(
   "302a300506032b6570032100d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
   "spki",
@@ -25,7 +25,7 @@ Deno.test("operatorKeyLine() writes the line of OpenSSH, with and without a comm
   assert.equal(operatorKeyLine(SPKI), LINE.replace(" operator@laptop", ""));
 });
 
-Deno.test("readOperatorKey() gives back any key that operatorKeyLine() wrote", () => {
+Deno.test("readOperatorKey() reads any key that operatorKeyLine() wrote", () => {
   const key = fc.uint8Array({ minLength: 32, maxLength: 32 });
   fc.assert(fc.property(key, fc.string({ unit: "binary-ascii" }), (bytes, comment) => {
     fc.pre(/^[\x20-\x7e]*$/.test(comment));
@@ -48,8 +48,8 @@ for (
     ["its base64 is not padded", "ssh-ed25519 AAAAC3N"],
     ["its key is short", blob(sshName, Uint8Array.of(0, 0, 0, 31), new Uint8Array(31))],
     ["a byte follows its key", blob(sshName, length32, new Uint8Array(33))],
-    ["the type inside is another", blob(Uint8Array.of(0, 0, 0, 11), utf8("ssh-ed25518"), length32, new Uint8Array(32))],
-    ["the PEM is another's", writePem("CERTIFICATE", SPKI)],
+    ["the type inside differs", blob(Uint8Array.of(0, 0, 0, 11), utf8("ssh-ed25518"), length32, new Uint8Array(32))],
+    ["the PEM has another label", writePem("CERTIFICATE", SPKI)],
   ] as const
 ) {
   Deno.test(`readOperatorKey() refuses a text when ${name}`, async () => {
@@ -57,7 +57,7 @@ for (
   });
 }
 
-Deno.test("readOperatorKey() says which type a key is when it is not Ed25519", async () => {
+Deno.test("readOperatorKey() names the type of a key when it is not Ed25519", async () => {
   const { spki } = await generateKeyPair("p-256");
   for (
     const [text, seen] of [
@@ -71,6 +71,6 @@ Deno.test("readOperatorKey() says which type a key is when it is not Ed25519", a
   await assertRefused(() => operatorKeyLine(spki), "refused/key-type");
 });
 
-Deno.test("operatorKeyLine() refuses a comment when it would begin another line", async () => {
+Deno.test("operatorKeyLine() refuses a comment when it contains a line break", async () => {
   await assertRefused(() => operatorKeyLine(SPKI, "a\nssh-ed25519 AAAA"), "usage/key-comment");
 });

@@ -1,5 +1,5 @@
 /**
- * PEM (RFC 7468), written and read in its strict form.
+ * Writes and reads PEM (RFC 7468) in its strict form.
  *
  * @module
  */
@@ -18,22 +18,22 @@ export type PemLabel =
   | "PUBLIC KEY";
 
 const LINE_LENGTH = 64;
-/** 64 KiB, as for DER. */
+/** 64 KiB, the same limit as for DER. */
 const MAXIMUM_PEM_LENGTH = 1 << 16;
 const BLOCK = /^-----BEGIN ([A-Z0-9 ]+)-----\r?\n((?:[A-Za-z0-9+/=]{1,64}\r?\n)+)-----END ([A-Z0-9 ]+)-----\s*$/;
 
-/** One block of PEM. */
+/** Writes one block of PEM. */
 export function writePem(label: PemLabel, der: Uint8Array): string {
   const lines = base64(der).match(new RegExp(`.{1,${LINE_LENGTH}}`, "g")) ?? [];
   return `-----BEGIN ${label}-----\n${lines.join("\n")}\n-----END ${label}-----\n`;
 }
 
 /**
- * Reads a text that must be one block of PEM and nothing else.
+ * Reads a text that must be exactly one block of PEM.
  *
  * @param text The text.
- * @param label The label that the block must have.
- * @param what The field that it came in, for errors.
+ * @param label The expected label.
+ * @param what The name of the field, for errors.
  * @throws {BootstrapError} `malformed/pem`, `malformed/base64`. The error never shows the block.
  */
 export function readPem(text: string, label: PemLabel, what: string): Bytes {
@@ -45,7 +45,7 @@ export function readPem(text: string, label: PemLabel, what: string): Bytes {
 }
 
 /**
- * The label of a text that must be one block of PEM.
+ * Reads the label of a text that must be exactly one block of PEM.
  *
  * @throws {BootstrapError} `malformed/pem`.
  */

@@ -6,7 +6,7 @@ import { pemLabel, readPem, writePem } from "./pem.ts";
 
 const block = writePem("CERTIFICATE", new Uint8Array(100));
 
-Deno.test("readPem() gives back any bytes that writePem() wrote", () => {
+Deno.test("readPem() reads any bytes that writePem() wrote", () => {
   fc.assert(fc.property(fc.uint8Array({ minLength: 1, maxLength: 500 }), (bytes) => {
     const text = writePem("PUBLIC KEY", bytes);
     assert.ok(text.split("\n").every((line) => line.length <= 64));
@@ -15,7 +15,7 @@ Deno.test("readPem() gives back any bytes that writePem() wrote", () => {
   }));
 });
 
-Deno.test("pemLabel() gives the label", () => assert.equal(pemLabel(block, "test"), "CERTIFICATE"));
+Deno.test("pemLabel() reads the label", () => assert.equal(pemLabel(block, "test"), "CERTIFICATE"));
 
 for (
   const [name, text] of [
@@ -27,7 +27,7 @@ for (
     ["something follows it", `${block}x`],
     ["it has a header", block.replace("\n", "\nProc-Type: 4,ENCRYPTED\n\n")],
     ["a line is too long", block.replaceAll(/A\nA/g, "AA")],
-    ["it has a blank in its base64", block.replace("AAAA", "AA A")],
+    ["it has a space in its base64", block.replace("AAAA", "AA A")],
     ["its padding is missing", block.replaceAll("=\n", "\n")],
     ["it is cut off", block.slice(0, -10)],
     ["it is empty inside", "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"],
@@ -37,6 +37,6 @@ for (
   Deno.test(`readPem() refuses a text when ${name}`, async () => {
     const error = await assertRefused(() => readPem(text, "CERTIFICATE", "the field"), /^malformed\/(pem|base64)$/);
     assert.match(error.message, /"the field"/);
-    assert.ok(!error.message.includes("AAAA"), "the error shows what is in the block");
+    assert.ok(!error.message.includes("AAAA"), "the error shows the content of the block");
   });
 }

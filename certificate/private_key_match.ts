@@ -1,5 +1,5 @@
 /**
- * Private keys of certificates that others made, in any of the forms that Kubernetes reads.
+ * Private keys of certificates that other programs made, in all forms that Kubernetes reads.
  *
  * @module
  */
@@ -18,13 +18,13 @@ const FORMS = { "PRIVATE KEY": "pkcs8", "EC PRIVATE KEY": "sec1", "RSA PRIVATE K
 const PROBE_BYTES = 32;
 
 /**
- * Whether a private key is that of a public key: a signature by the one is verified by the other.
+ * Reports whether a private key belongs to a public key, by verifying a signature.
  *
  * @param pem The private key, one block of PEM.
  * @param spki The public key, DER: P-256, P-384, or RSA of 2048 to 8192 bits.
- * @param what The field of the private key, for errors.
- * @throws {BootstrapError} `malformed/pem`, `malformed/base64`, `malformed/private-key`, and those of `readPublicKey()`. None
- *   shows anything of the key.
+ * @param what The name of the private key's field, for errors.
+ * @throws {BootstrapError} `malformed/pem`, `malformed/base64`, `malformed/private-key`, and the errors of
+ *   `readPublicKey()`. No error reveals the key.
  */
 export function isPrivateKeyOf(pem: string, spki: Uint8Array, what: string): boolean {
   const { type } = readPublicKey(spki, what);
@@ -38,7 +38,7 @@ export function isPrivateKeyOf(pem: string, spki: Uint8Array, what: string): boo
     const probe = randomBytes(PROBE_BYTES);
     return verify("sha256", probe, publicKey, sign("sha256", probe, key));
   } catch {
-    // The cause may quote the key, so it goes nowhere.
+    // The cause may quote the key, so it is dropped.
     throw unusable(what);
   } finally {
     der.fill(0);
@@ -46,7 +46,7 @@ export function isPrivateKeyOf(pem: string, spki: Uint8Array, what: string): boo
 }
 
 function unusable(what: string): BootstrapError {
-  return new BootstrapError("malformed/private-key", `Cannot read "${what}" as it is no usable private key`, {
+  return new BootstrapError("malformed/private-key", `Cannot read "${what}" as it is not a usable private key`, {
     details: { field: what },
   });
 }

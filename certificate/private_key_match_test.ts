@@ -17,7 +17,7 @@ pXnheovholaKFGI6rKbFVt1F8V6a03luHDPIqURG4XfO87+FUWfEbkthvQ==
 -----END PUBLIC KEY-----
 `;
 
-Deno.test("isPrivateKeyOf() tells a key from another, in each form that kubeadm reads", async () => {
+Deno.test("isPrivateKeyOf() recognizes its own key only, in each form that kubeadm reads", async () => {
   const spki = readPem(SEC1_PUBLIC, "PUBLIC KEY", "key");
   assert.equal(isPrivateKeyOf(SEC1, spki, "key"), true);
   const other = await generateKeyPair("p-256");
@@ -33,7 +33,7 @@ Deno.test("isPrivateKeyOf() tells a key from another, in each form that kubeadm 
   }
 });
 
-Deno.test("isPrivateKeyOf() refuses what is no private key, or of a kind that Kubernetes does not use", async () => {
+Deno.test("isPrivateKeyOf() refuses anything but a private key of a type that Kubernetes uses", async () => {
   const spki = readPem(SEC1_PUBLIC, "PUBLIC KEY", "key");
   const ed25519 = await generateKeyPair("ed25519");
   const der = readPem(SEC1, "EC PRIVATE KEY", "key");

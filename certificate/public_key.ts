@@ -1,5 +1,5 @@
 /**
- * Public keys as SubjectPublicKeyInfo, by an allow-list of forms (RFC 5480, RFC 8410, RFC 3279).
+ * Public keys as SubjectPublicKeyInfo, restricted to an allow-list of forms (RFC 5480, RFC 8410, RFC 3279).
  *
  * @module
  */
@@ -8,18 +8,17 @@ import { copyOf, fromHex, hex } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { readDer } from "./der.ts";
 
-/** The kinds of keys that are ever used. */
+/** The types of keys that are accepted. */
 export type KeyType = "ed25519" | "p-256" | "p-384" | "rsa";
 
 /** A public key in its only accepted encoding. */
 export interface PublicKey {
-  /** Its kind. */
   readonly type: KeyType;
   /** The SPKI, DER. */
   readonly spki: Bytes;
 }
 
-/** What an SPKI of a kind with fixed length starts with; the rest is the point or the key. */
+/** The SPKI prefixes of types with fixed length. The point or the key follows. */
 const FIXED_FORMS: readonly { readonly type: KeyType; readonly prefix: Bytes; readonly keyBytes: number }[] = [
   { type: "ed25519", prefix: fromHex("302a300506032b6570032100", "prefix"), keyBytes: 32 },
   {
@@ -32,18 +31,19 @@ const FIXED_FORMS: readonly { readonly type: KeyType; readonly prefix: Bytes; re
 /** rsaEncryption with NULL (RFC 3279, 2.3.1). */
 const RSA_ALGORITHM = "300d06092a864886f70d0101010500";
 const MINIMUM_RSA_BITS = 2048;
-/** A larger modulus only costs time. */
+/** A larger modulus would only cost time. */
 const MAXIMUM_RSA_BITS = 8192;
 const RSA_EXPONENT = "010001";
 
 /**
- * Reads an SPKI of a kind that is on the allow-list: Ed25519, P-256 and P-384 with the uncompressed point, RSA of 2048 to
- * 8192 bits with exponent 65537.
+ * Reads an SPKI of a type on the allow-list: Ed25519, P-256 and P-384 with the uncompressed point, RSA of 2048 to 8192
+ * bits with exponent 65537.
+ *
+ * It does not check that a point is on its curve: the import of the key does.
  *
  * @param spki DER.
- * @param what The field that it came in, for errors.
- * @throws {BootstrapError} `malformed/der`, or `refused/key-type` for a key that is not on the list. Whether a point is on
- *   its curve shows when the key is imported.
+ * @param what The name of the field, for errors.
+ * @throws {BootstrapError} `malformed/der`, or `refused/key-type` for a key that is not on the list.
  */
 export function readPublicKey(spki: Uint8Array, what: string): PublicKey {
   const reader = readDer(spki, what).inside();
@@ -64,7 +64,7 @@ export function readPublicKey(spki: Uint8Array, what: string): PublicKey {
   return { type: "rsa", spki: copyOf(spki) };
 }
 
-/** How WebCrypto is to use a key. */
+/** WebCrypto's parameters for verifying a signature. */
 export type VerifyAlgorithm =
   | { readonly name: "Ed25519" }
   | { readonly name: "ECDSA"; readonly namedCurve: "P-256" | "P-384"; readonly hash: "SHA-256" | "SHA-384" }
@@ -72,10 +72,10 @@ export type VerifyAlgorithm =
   | { readonly name: "RSA-PSS"; readonly hash: "SHA-256" | "SHA-384"; readonly saltLength: number };
 
 /**
- * Verifies a signature with WebCrypto; ECDSA in raw form (r ‖ s).
+ * Verifies a signature with WebCrypto. ECDSA signatures are raw (r ‖ s).
  *
- * @returns Whether it is right.
- * @throws {BootstrapError} `malformed/public-key` if the key is none, such as a point that is not on its curve.
+ * @returns Whether the signature is valid.
+ * @throws {BootstrapError} `malformed/public-key` if the key is invalid, such as a point that is not on its curve.
  */
 export async function verifyWith(
   algorithm: VerifyAlgorithm,
@@ -85,10 +85,10 @@ export async function verifyWith(
 ): Promise<boolean> {
   try {
     const key = await crypto.subtle.importKey("spki", copyOf(spki), algorithm, false, ["verify"]);
-    // Deno looks at the point only here, and throws.
+    // Deno checks the point only here, and throws.
     return await crypto.subtle.verify(algorithm, key, copyOf(signature), copyOf(message));
   } catch (cause) {
-    throw new BootstrapError("malformed/public-key", "Cannot use a public key as it is none of its kind", { cause });
+    throw new BootstrapError("malformed/public-key", "Cannot use a public key as it is not valid", { cause });
   }
 }
 

@@ -15,7 +15,7 @@ function rsaSpki(bits: number, exponent = "010001", inKey = nothing, behindKey =
   return element(0x30, RSA, element(0x03, new Uint8Array(1), key), behindKey);
 }
 
-Deno.test("readPublicKey() says which kind a key is when it is on the list", async () => {
+Deno.test("readPublicKey() names the type of a key when it is on the list", async () => {
   for (const type of ["ed25519", "p-256"] as const) {
     const { spki } = await generateKeyPair(type);
     assert.deepEqual(readPublicKey(spki, "key"), { type, spki });

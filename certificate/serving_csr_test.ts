@@ -8,7 +8,7 @@ import { generateKeyPair } from "./keys.ts";
 import { nameText } from "./name.ts";
 import { readServingCsr } from "./serving_csr.ts";
 
-/** Made by Go 1.26's crypto/x509 from a template as the kubelet's: worker-1, 192.0.2.7, 2001:db8::7; P-256. */
+/** Made by Go 1.26's crypto/x509 from a template like the kubelet's: worker-1, 192.0.2.7, 2001:db8::7; P-256. */
 const KUBELET_CSR = fromBase64(
   "MIIBLzCB1gIBADA2MRUwEwYDVQQKEwxzeXN0ZW06bm9kZXMxHTAbBgNVBAMTFHN5c3RlbTpub2RlOndvcmtlci0xMFkwEwYHKoZIzj0CAQYIKoZIzj0D" +
     "AQcDQgAE/vGaMN+iDwlo9pa1rGs568OeHNj7gX7jW1My6jUrMMKJNQOpalYijTtbX3xOkiReqq7y6ZVdz0cbf6pWs2C3w6A+MDwGCSqGSIb3DQEJDjEv" +
@@ -16,7 +16,7 @@ const KUBELET_CSR = fromBase64(
     "ZI7RhFGwNGxq9IsCIQDaw/8TfqYdSSuEsTX56Hn7X1ngoyG6Th9avSYHEBbFBg==",
   "CSR",
 );
-/** As above, RSA of 2048 bits. */
+/** The same with RSA of 2048 bits. */
 const KUBELET_RSA_CSR = fromBase64(
   "MIICuTCCAaECAQAwNjEVMBMGA1UEChMMc3lzdGVtOm5vZGVzMR0wGwYDVQQDExRzeXN0ZW06bm9kZTp3b3JrZXItMTCCASIwDQYJKoZIhvcNAQEBBQAD" +
     "ggEPADCCAQoCggEBAMFdzZh4InK18VcxP5QFAT5JuoZGjGxzIMPMNztz8Kcn5juycdYUGOu3tdIClBrWXgsP2P7xoEK8ZqkzyaFiE9GHxj0/EQzeIp7U" +
@@ -42,7 +42,7 @@ const asking = (...extensions: Uint8Array[]) => attribute(element(0x30, ...exten
 
 const keys = await generateKeyPair("p-256");
 
-/** A rightly signed request of node "one" with these attributes. */
+/** A correctly signed request of node "one" with these attributes. */
 const requestWith = async (...attributes: Uint8Array[]) =>
   await resigned(await createNodeCsr(keys, "one"), keys, (fields) => [
     ...fields.slice(0, 3),
@@ -63,7 +63,7 @@ for (const [der, keyType] of [[KUBELET_CSR, "p-256"], [KUBELET_RSA_CSR, "rsa"]] 
   });
 }
 
-Deno.test("readServingCsr() gives no names when none are asked for", async () => {
+Deno.test("readServingCsr() returns no names when the request asks for none", async () => {
   assert.deepEqual((await readServingCsr(await createNodeCsr(keys, "one"))).names, []);
 });
 
@@ -78,7 +78,7 @@ const REFUSED: readonly [name: string, code: string, attributes: readonly Uint8A
     element(0x30, CHALLENGE_PASSWORD, element(0x31, element(0x0c, utf8("x")))),
   ]],
   ["asks twice for extensions", "malformed/der", [asking(namesOf(dnsName)), asking(namesOf(dnsName))]],
-  ["has another attribute too", "malformed/der", [
+  ["has a second attribute", "malformed/der", [
     asking(namesOf(dnsName)),
     element(0x30, CHALLENGE_PASSWORD, element(0x31, element(0x0c, utf8("x")))),
   ]],
@@ -92,10 +92,10 @@ const REFUSED: readonly [name: string, code: string, attributes: readonly Uint8A
   ["has something after its names", "malformed/der", [
     asking(element(0x30, SUBJECT_ALT_NAME, element(0x04, element(0x30, dnsName), element(0x05)))),
   ]],
-  ["asks for a key usage too", "refused/csr-extensions", [
+  ["also asks for a key usage", "refused/csr-extensions", [
     asking(namesOf(dnsName), element(0x30, KEY_USAGE, element(0x04, Uint8Array.of(3, 2, 2, 4)))),
   ]],
-  ["asks for a key usage only", "refused/csr-extensions", [
+  ["asks only for a key usage", "refused/csr-extensions", [
     asking(element(0x30, KEY_USAGE, element(0x04, Uint8Array.of(3, 2, 2, 4)))),
   ]],
   ["has a name with a zero octet", "malformed/der", [asking(namesOf(element(0x82, utf8("a\0b"))))]],
@@ -108,7 +108,7 @@ const REFUSED: readonly [name: string, code: string, attributes: readonly Uint8A
 ];
 
 for (const [name, code, attributes] of REFUSED) {
-  Deno.test(`readServingCsr() refuses a request when it ${name}, though its signature is right`, async () => {
+  Deno.test(`readServingCsr() refuses a request when it ${name}, even if its signature is valid`, async () => {
     const der = await requestWith(...attributes);
     await assertRefused(() => readServingCsr(der), code);
   });
@@ -130,7 +130,7 @@ Deno.test("readServingCsr() refuses a request when it is cut off, too long, or e
   await assertRefused(() => readServingCsr(new Uint8Array(4097)), "malformed/der");
 });
 
-Deno.test("readServingCsr() throws nothing but a BootstrapError when its attributes are any bytes, rightly signed", async () => {
+Deno.test("readServingCsr() throws only BootstrapErrors when signed attributes are random bytes", async () => {
   const right = asking(namesOf(dnsName, element(0x87, Uint8Array.of(10, 0, 0, 1))));
   await fc.assert(
     fc.asyncProperty(fc.nat(right.length), fc.uint8Array({ maxLength: 12 }), async (at, octets) => {
@@ -142,7 +142,7 @@ Deno.test("readServingCsr() throws nothing but a BootstrapError when its attribu
   );
 });
 
-Deno.test("readServingCsr() reads the names that stand in a request, whatever they are", async () => {
+Deno.test("readServingCsr() reads any names in a request", async () => {
   const dns = fc.stringMatching(/^[a-z0-9]([a-z0-9.-]{0,20}[a-z0-9])?$/).map((value) => ({ type: "dns", value }));
   const ip = fc.oneof(fc.uint8Array({ minLength: 4, maxLength: 4 }), fc.uint8Array({ minLength: 16, maxLength: 16 }))
     .map((octets) => ({ type: "ip", value: new Uint8Array(octets) }));

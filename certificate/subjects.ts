@@ -1,21 +1,21 @@
 /**
- * The subjects of the client certificates that this project issues and checks; Kubernetes takes CN as the user and O as the
- * groups.
+ * The subjects of the client certificates that this project issues and checks. Kubernetes takes CN as the user and O as
+ * the groups.
  *
  * @module
  */
 import { ATTRIBUTE, type NameAttribute } from "./name.ts";
 
-/** The operator's administrator: kubeadm binds this group to cluster-admin. */
+/** The operator's administrator. kubeadm binds this group to cluster-admin. */
 export const ADMIN_SUBJECT: readonly NameAttribute[] = subject("kubeadm:cluster-admins", "bootstrapper-admin");
 
-/** The join service; its rights are in `deploy/`. */
+/** The join service. Its permissions are in `deploy/`. */
 export const JOIN_SERVICE_SUBJECT: readonly NameAttribute[] = subject(
   "bootstrapper:join-services",
   "bootstrapper:join-service",
 );
 
-/** A node, as its kubelet and the API server's node authorizer know it. */
+/** A node, as the API server's node authorizer expects it. */
 export function nodeSubject(nodeName: string): readonly NameAttribute[] {
   return subject("system:nodes", `system:node:${nodeName}`);
 }

@@ -1,5 +1,5 @@
 /**
- * The TLS certificate of an attested channel: made for one listener, proves nothing.
+ * The TLS certificate of an attested channel. It is made for one listener and proves nothing.
  *
  * @module
  */
@@ -9,9 +9,8 @@ import { generateKeyPair, privateKeyPem } from "./keys.ts";
 import { ATTRIBUTE } from "./name.ts";
 import { writePem } from "./pem.ts";
 
-/** A certificate that nobody checks, and its key. */
+/** A certificate that no peer checks, and its key. */
 export interface ThrowAwayCertificate {
-  /** PEM. */
   readonly certificatePem: string;
   /** PKCS#8 PEM. */
   readonly keyPem: string;
@@ -19,7 +18,7 @@ export interface ThrowAwayCertificate {
 
 const DAY_MS = 24 * 3600 * 1000;
 
-/** Makes a fresh P-256 key and a self-signed certificate of a day; the peers rely on the channel binding, not on this. */
+/** Makes a fresh P-256 key and a self-signed certificate valid for a day. Peers rely on the channel binding instead. */
 export async function createThrowAwayCertificate(): Promise<ThrowAwayCertificate> {
   const keys = await generateKeyPair("p-256");
   const certificate = await mintCertificate({

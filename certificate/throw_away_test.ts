@@ -5,7 +5,7 @@ import { createThrowAwayCertificate } from "./throw_away.ts";
 import { readCertificate } from "./x509.ts";
 import { verifyCertificateSignature } from "./certificate_signature.ts";
 
-Deno.test("createThrowAwayCertificate() makes a fresh pair that belongs together, short-lived", async () => {
+Deno.test("createThrowAwayCertificate() makes a fresh, short-lived certificate with its key", async () => {
   const [one, other] = [await createThrowAwayCertificate(), await createThrowAwayCertificate()];
   const certificate = readCertificate(readPem(one.certificatePem, "CERTIFICATE", "certificate"), "certificate");
   const keys = await readPrivateKeyPem(one.keyPem, "key");

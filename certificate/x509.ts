@@ -1,5 +1,5 @@
 /**
- * X.509 certificates, read strictly (RFC 5280).
+ * Reads X.509 certificates strictly (RFC 5280).
  *
  * @module
  */
@@ -11,60 +11,60 @@ import { type Name, readName } from "./name.ts";
 
 /** An algorithm identifier. */
 export interface AlgorithmIdentifier {
-  /** The algorithm, dotted. */
+  /** The dotted OID. */
   readonly oid: string;
-  /** The DER encoding with its parameters, which allow-lists compare as a whole. */
+  /** The DER encoding with its parameters. Allow-lists compare it as a whole. */
   readonly der: Bytes;
 }
 
-/** An extension of a certificate. */
+/** An extension of a certificate or request. */
 export interface Extension {
-  /** The type, dotted. */
+  /** The dotted OID of the type. */
   readonly oid: string;
-  /** Whether whoever does not understand it must refuse the certificate. */
+  /** If true, a reader that does not know the extension must refuse the certificate. */
   readonly critical: boolean;
-  /** The content of its OCTET STRING, in a form of its own. */
+  /** The content of the OCTET STRING. Its form depends on the type. */
   readonly value: Bytes;
 }
 
-/** A certificate of version 3. That it could be read says nothing about its truth. */
+/** A certificate of version 3. A certificate that could be read is not yet trusted. */
 export interface Certificate {
-  /** The whole encoding. */
+  /** The whole certificate, DER. */
   readonly der: Bytes;
-  /** TBSCertificate as it was signed. */
+  /** The signed TBSCertificate. */
   readonly tbs: Bytes;
-  /** The serial number's content octets: two's complement, minimal, not negative, at most 20 and a sign octet. */
+  /**
+   * The content octets of the serial number: two's complement, minimal, not negative, at most 20 octets and a sign
+   * octet.
+   */
   readonly serialNumber: Bytes;
-  /** Who signed it. */
+  /** The signer. */
   readonly issuer: Name;
-  /** Whom it is about. */
   readonly subject: Name;
-  /** The first second of its validity. */
+  /** The first valid second. */
   readonly notBefore: Date;
-  /** The last second of its validity. */
+  /** The last valid second. */
   readonly notAfter: Date;
   /** SubjectPublicKeyInfo, DER. */
   readonly spki: Bytes;
-  /** The algorithm of the SPKI. */
   readonly publicKeyAlgorithm: AlgorithmIdentifier;
-  /** Its extensions, each type once. */
+  /** At most one of each type. */
   readonly extensions: readonly Extension[];
-  /** How it was signed; the same inside the signed part and outside. */
+  /** The signature algorithm. The signed part and the outer structure name the same. */
   readonly signatureAlgorithm: AlgorithmIdentifier;
-  /** The signature's octets. */
   readonly signature: Bytes;
-  /** By which rules it was read, and its extensions will be. */
+  /** The rules by which the certificate was read, and by which its extensions are read. */
   readonly profile: CertificateProfile;
 }
 
 /**
- * How a certificate keeps to the rules: `strict` is RFC 5280 in DER. `vendor` forgives three habits of hardware vendors, none
- * of which gives a certificate a second meaning: unsorted attributes in one RDN (Nuvoton), GeneralizedTime before 2050
- * (Alibaba), and key usages that end in zero bits (Infineon, AMD).
+ * How strictly a certificate is read. `strict` is RFC 5280 in DER. `vendor` forgives three habits of hardware vendors,
+ * none of which gives a certificate a second meaning: unsorted attributes in one RDN (Nuvoton), GeneralizedTime before
+ * 2050 (Alibaba), and key usages that end in zero bits (Infineon, AMD).
  */
 export type CertificateProfile = "strict" | "vendor";
 
-/** 16 KiB: several times the largest endorsement key certificate seen. */
+/** 16 KiB: several times the largest known certificate of an endorsement key. */
 export const MAXIMUM_CERTIFICATE_BYTES = 1 << 14;
 
 const VERSION_3 = 2;
@@ -72,12 +72,12 @@ const MAXIMUM_SERIAL_BYTES = 21;
 const MAXIMUM_EXTENSIONS = 32;
 
 /**
- * Reads a certificate of version 3. Its signature is not verified.
+ * Reads a certificate of version 3. It does not verify the signature.
  *
- * @param der The bytes, at most {@linkcode MAXIMUM_CERTIFICATE_BYTES}.
- * @param what The field that they came in, for errors.
- * @param profile `vendor` for certificates of hardware and their issuers only.
- * @throws {BootstrapError} `malformed/der` for everything that is not exactly the DER of such a certificate.
+ * @param der The certificate, at most {@linkcode MAXIMUM_CERTIFICATE_BYTES}.
+ * @param what The name of the field, for errors.
+ * @param profile `vendor` only for certificates of hardware and their issuers.
+ * @throws {BootstrapError} `malformed/der` for anything but the exact DER of such a certificate.
  */
 export function readCertificate(der: Uint8Array, what: string, profile: CertificateProfile = "strict"): Certificate {
   const outer = readDer(der, what, MAXIMUM_CERTIFICATE_BYTES);
@@ -138,10 +138,11 @@ function readSpkiAlgorithm(spki: Uint8Array, what: string): AlgorithmIdentifier 
 }
 
 /**
- * Reads Extensions (RFC 5280, 4.1), as a certificate and an extension request carry them: one at least, each type once.
+ * Reads the Extensions (RFC 5280, 4.1) of a certificate or an extension request: at least one, at most one of each
+ * type.
  *
- * @param outer Where they are the only element.
- * @param what The field, for errors.
+ * @param outer A reader whose only element they are.
+ * @param what The name of the field, for errors.
  * @throws {BootstrapError} `malformed/der`.
  */
 export function readExtensions(outer: DerReader, what: string): Extension[] {
@@ -154,7 +155,7 @@ export function readExtensions(outer: DerReader, what: string): Extension[] {
     const oid = reader.oid();
     const isMarked = reader.next(TAG.boolean);
     const critical = isMarked && reader.boolean();
-    if (isMarked && !critical) throw derError(what, "an extension is marked as not critical, which DER leaves out");
+    if (isMarked && !critical) throw derError(what, "an extension is marked as not critical, which DER omits");
     const value = reader.octets();
     reader.end();
     if (extensions.some((extension) => extension.oid === oid)) throw derError(what, `it has extension ${oid} twice`);

@@ -11,7 +11,7 @@ import { verifyCertificateSignature } from "./certificate_signature.ts";
 const now = new Date("2026-01-02T03:04:05Z");
 
 oracleTest(
-  "readCertificate() accepts only genuine.der when the others are the same certificate re-wrapped",
+  "readCertificate() accepts only genuine.der when the other files re-encode the same certificate",
   async (root) => {
     const genuine = readCertificate(await Deno.readFile(join(root, "tls/genuine.der")), "certificate");
     await verifyCertificateSignature(genuine, genuine.spki);
@@ -33,7 +33,7 @@ oracleTest(
   },
 );
 
-/** Real certificates that are no strict DER or no strict RFC 5280; all others are read strictly. */
+/** Real certificates that are not strict DER or not strict RFC 5280. All others are read strictly. */
 const VENDOR_HABITS: Readonly<Record<string, RegExp>> = {
   "tpm/ek-roots/NTC1.pem": /SET OF is not in order/,
   "tpm/ek-roots/NUVO_2110.pem": /SET OF is not in order/,
@@ -72,7 +72,7 @@ oracleTest(
   },
 );
 
-Deno.test("readCertificate() reads what was written when the certificate is our own", async () => {
+Deno.test("readCertificate() reads back the certificates that this project makes", async () => {
   const { certificate, keys } = await createCertificateAuthority(now);
   const read = readCertificate(certificate.der, "CA");
   assert.deepEqual(read.spki, keys.spki);
@@ -99,11 +99,11 @@ Deno.test("readCertificate() refuses a certificate when it is cut off anywhere o
   }));
 });
 
-Deno.test("readCertificate() refuses bytes when there are more than 16 KiB of them", async () => {
+Deno.test("readCertificate() refuses a certificate when it has more than 16 KiB", async () => {
   await assertRefused(() => readCertificate(new Uint8Array((1 << 14) + 1), "CA"), "malformed/der");
 });
 
-Deno.test("readCertificate() throws nothing but malformed/… when any octets of a certificate are replaced", async () => {
+Deno.test("readCertificate() throws only malformed/… when any octets of a certificate are replaced", async () => {
   const { certificate: { der } } = await createCertificateAuthority(now);
   fc.assert(
     fc.property(fc.nat(der.length - 1), fc.uint8Array({ minLength: 1, maxLength: 8 }), (at, octets) => {
@@ -118,7 +118,7 @@ Deno.test("readCertificate() throws nothing but malformed/… when any octets of
   );
 });
 
-/** A certificate taken apart, so that a test can put it together with one part changed. */
+/** The parts of a certificate. A test changes one and encodes the certificate again. */
 function parts(certificate: Certificate) {
   const fields = fieldsOf(certificate.tbs);
   const [
@@ -176,14 +176,14 @@ const CHANGES: readonly [name: string, change: Partial<ReturnType<typeof parts>>
     inner: fromHex("300e06082a8648ce3d04030205000500", "algorithm"),
     outer: fromHex("300e06082a8648ce3d04030205000500", "algorithm"),
   }],
-  ["the issuer is no name", { issuer: element(0x04) }],
+  ["the issuer is not a name", { issuer: element(0x04) }],
   ["the validity has a third time", {
     validity: element(0x30, ...[1, 2, 3].map(() => element(0x17, utf8("260101000000Z")))),
   }],
   ["an RDN is empty", { subject: element(0x30, element(0x31)) }],
-  ["there is a unique ID of the issuer", { uniqueId: element(0x81, Uint8Array.of(0, 1)) }],
+  ["there is a unique ID for the issuer", { uniqueId: element(0x81, Uint8Array.of(0, 1)) }],
   ["the list of extensions is empty", { extensions: extensionList() }],
-  ["an extension stands twice", { extensions: extensionList(extension("551d13", value), extension("551d13", value)) }],
+  ["an extension is duplicated", { extensions: extensionList(extension("551d13", value), extension("551d13", value)) }],
   ["an extension is marked as not critical", {
     extensions: extensionList(extension("551d13", element(0x01, Uint8Array.of(0)), value)),
   }],

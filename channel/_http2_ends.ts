@@ -1,10 +1,10 @@
 /**
- * Mends the runtime's HTTP/2, for both ends; imported for that alone.
+ * Fixes the runtime's HTTP/2 for both ends of the channel. Modules import it for this side effect.
  *
- * Deno 2.9 frees what nghttp2 knows of a session as soon as JavaScript destroys it, also where that happens inside one of
- * nghttp2's own calls, which then goes on with freed memory: a peer that goes away at the wrong moment kills the process
- * (`find_stream_on_goaway_func: Assertion stream->closed_next == NULL`, or a segmentation fault). So a session ends only
- * after the call in which its end was asked for.
+ * Deno 2.9 frees nghttp2's state of a session as soon as JavaScript destroys the session, even inside one of nghttp2's
+ * own calls, which then continues with freed memory. A peer that disconnects at the wrong moment kills the process
+ * (`find_stream_on_goaway_func: Assertion stream->closed_next == NULL`, or a segmentation fault). Therefore a session
+ * ends only after the call that asked for its end has returned.
  *
  * @module
  */
@@ -12,10 +12,10 @@ import { connect } from "node:http2";
 import { Socket } from "node:net";
 import { setImmediate } from "node:timers";
 
-/** What ends a session at once, and when its streams have ended. */
+/** The methods that end a session: at once, or when its streams have ended. */
 const ENDS = ["destroy", "close"] as const;
 
-/** The methods of all sessions, which no module of the runtime exports. */
+/** The prototype of all sessions. No module of the runtime exports it. */
 function sessionPrototype(): object {
   const session = connect("http://localhost", { createConnection: () => new Socket() });
   session.on("error", () => {});

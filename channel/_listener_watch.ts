@@ -4,14 +4,18 @@ import type { Clock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 
 const INTERVAL_MS = 5_000;
-/** So many intervals without a connection, in all but the first of which we knocked: a loaded machine is slow, not dead. */
+/**
+ * The number of consecutive intervals without a connection after which a listener counts as dead. In all but the first,
+ * the watch connects itself. A single silent interval is no proof: a loaded machine is slow, not dead.
+ */
 const SILENT_INTERVALS = 4;
 
 /**
- * Watches over a listener until the signal: where nobody connects, we do, and it must accept that. The runtime's listener
- * stops for good, and without a word, when the process may open no more files (seen with 2.9.5).
+ * Watches a listener until the signal aborts. If no peer connects, the watch connects itself, and the listener must
+ * accept that connection. The runtime's listener stops for good, without an error, when the process runs out of file
+ * descriptors (seen with 2.9.5).
  *
- * @throws {BootstrapError} `system/listen` some 20 seconds after it stopped.
+ * @throws {BootstrapError} `system/listen` about 20 seconds after the listener stopped.
  */
 export async function watchListener(listener: Server, clock: Clock, signal: AbortSignal): Promise<void> {
   const { address, port } = listener.address() as AddressInfo;
@@ -24,7 +28,7 @@ export async function watchListener(listener: Server, clock: Clock, signal: Abor
     for (let silentIntervals = 0; silentIntervals < SILENT_INTERVALS;) {
       isHeard = false;
       const knock = silentIntervals === 0 ? undefined : connect(port, address);
-      // What counts is whether the listener hears it.
+      // Only the listener's side of the connection counts.
       knock?.on("error", () => {});
       knock?.once("connect", () => knock.destroy());
       await clock.sleep(INTERVAL_MS, signal).finally(() => knock?.destroy());
@@ -36,7 +40,7 @@ export async function watchListener(listener: Server, clock: Clock, signal: Abor
   } finally {
     listener.off("connection", hear);
   }
-  throw new BootstrapError("system/listen", `No connection to ${address}:${port} is accepted any more`, {
-    next: "See that the process may open enough files (LimitNOFILE= of its unit), and start it again",
+  throw new BootstrapError("system/listen", `The listener at ${address}:${port} no longer accepts connections`, {
+    next: "Make sure that the process may open enough files (LimitNOFILE= of its unit), and start it again",
   });
 }

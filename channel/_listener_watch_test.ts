@@ -8,7 +8,7 @@ import { watchListener } from "./_listener_watch.ts";
 
 const PATIENCE_MS = 20_000;
 
-/** A clock that runs fifty times as fast, and says when so many pauses are over. */
+/** A clock that runs fifty times as fast, and reports when a given number of pauses is over. */
 class FastClock {
   readonly #over = Promise.withResolvers<void>();
   #pauses = 0;
@@ -35,7 +35,7 @@ async function listening(host: string): Promise<Server> {
 }
 
 for (const host of ["127.0.0.1", "0.0.0.0", "::"]) {
-  Deno.test(`watchListener() knocks where nobody else does, and ends at the signal, on ${host}`, async () => {
+  Deno.test(`watchListener() connects itself when no peer does, and ends at the signal, on ${host}`, async () => {
     await using server = await listening(host);
     let accepted = 0;
     server.on("connection", () => accepted++);
@@ -49,7 +49,9 @@ for (const host of ["127.0.0.1", "0.0.0.0", "::"]) {
   });
 }
 
-/** A server that is thought to listen where somebody else counts the connections, and accepts none of them. */
+/**
+ * A server whose address belongs to another listener. That listener counts the connections, so the server accepts none.
+ */
 function deafServer(): Disposable & { readonly server: Server; readonly port: number; knocks: number } {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
@@ -65,7 +67,7 @@ function deafServer(): Disposable & { readonly server: Server; readonly port: nu
   return deaf;
 }
 
-Deno.test("watchListener() does not knock while others do", async () => {
+Deno.test("watchListener() does not connect itself while peers do", async () => {
   using deaf = deafServer();
   const stop = new AbortController();
   const time = new FastClock(12);
@@ -84,12 +86,12 @@ Deno.test("watchListener() does not knock while others do", async () => {
   assert.equal(deaf.server.listenerCount("connection"), 0);
 });
 
-Deno.test("watchListener() says that a listener is dead that does not hear its knocks, and not at the first", async () => {
+Deno.test("watchListener() reports a dead listener, but not after its first unaccepted connection", async () => {
   using deaf = deafServer();
   const time = new FastClock(1_000);
   await assert.rejects(watchListener(deaf.server, time.clock, AbortSignal.timeout(PATIENCE_MS)), {
     code: "system/listen",
-    message: `No connection to 127.0.0.1:${deaf.port} is accepted any more`,
+    message: `The listener at 127.0.0.1:${deaf.port} no longer accepts connections`,
   });
   assert.ok(deaf.knocks > 1, `${deaf.knocks}`);
 });

@@ -1,57 +1,59 @@
 import type { Socket } from "node:net";
 
-/** An accepted connection, from before its handshake. */
+/** An accepted connection. It exists before its handshake begins. */
 export interface OpenConnection {
-  /** The TCP connection. */
   readonly raw: Socket;
-  /** The part of the network that it comes from. */
+  /** The peer group of the remote address. */
   readonly group: string;
-  /** When its handshake began, milliseconds of any steady clock; before that it is held, and waits for us. */
+  /**
+   * When the handshake began, milliseconds of any steady clock; undefined while the connection is held and waits for
+   * this side.
+   */
   openedMs: number | undefined;
-  /** Ends the connection if its stream does not come. */
+  /** Ends the connection if its stream does not arrive in time. */
   opening: ReturnType<typeof setTimeout> | undefined;
-  /** The exchange on it, once its stream has come. */
+  /** The exchange on the connection; undefined until its stream arrives. */
   exchange: { readonly awaitedSinceMs: number | undefined; readonly received: number } | undefined;
-  /** Whether its peer has shown who it is: nobody takes its place. */
+  /** Whether the peer has authenticated itself. A trusted connection is never evicted. */
   trusted: boolean;
 }
 
-/** A peer that is awaited for less is at work, as far as one can tell. */
+/** A peer that has been awaited for a shorter time counts as working. */
 const AT_WORK_MS = 1_000;
-/** How much longer than others a peer may be awaited once it has sent something: it has worked for its place. */
+/** How much longer a peer may be awaited after it has sent something. */
 const PROGRESS_CREDIT_MS = 5_000;
 
-/** The connections of a listener, of which there may be so many. */
+/** The connections of a listener, up to a maximum. */
 export class Places {
   readonly #maximum: number;
   readonly #open = new Map<string, OpenConnection>();
 
-  /** All are free. */
+  /** Starts without connections. */
   constructor(maximum: number) {
     this.#maximum = maximum;
   }
 
-  /** The connection from a peer's address and port. */
+  /** Returns the connection from a peer's address and port. */
   get(peer: string): OpenConnection | undefined {
     return this.#open.get(peer);
   }
 
-  /** All connections. */
+  /** Returns all connections. */
   values(): IterableIterator<OpenConnection> {
     return this.#open.values();
   }
 
-  /** Notes a connection. */
+  /** Adds a connection. */
   add(peer: string, connection: OpenConnection): void {
     this.#open.set(peer, connection);
   }
 
-  /** Forgets a connection, unless its address and port have become another's. */
+  /** Removes a connection, unless a newer connection has the same address and port. */
   delete(peer: string, connection: OpenConnection): void {
     if (this.#open.get(peer) === connection) this.#open.delete(peer);
   }
 
-  /** How many peers are at work or wait for us, of those whose handshake has begun. */
+  /** Counts the peers whose handshake has begun and that are working or waiting for this side. */
   countUnderWay(nowMs: number): number {
     let count = 0;
     for (const connection of this.#open.values()) {
@@ -62,8 +64,8 @@ export class Places {
   }
 
   /**
-   * The connections whose handshake has not begun, in the order in which they shall begin: each part of the network in turn,
-   * those first that have fewest under way, and its oldest first.
+   * Returns the held connections, whose handshake has not begun, in the order in which their handshakes shall begin.
+   * Peer groups take turns; groups with fewer begun connections come first, and within a group the oldest connection.
    */
   heldInTurn(): OpenConnection[] {
     const turns = new Map<string, number>();
@@ -81,12 +83,14 @@ export class Places {
   }
 
   /**
-   * Whether there is a place for a newcomer. Where all are taken, the part of the network that holds most of them gives one
-   * up, strangers only: that of the peer that is awaited longest, but where that one seems to be at work, that of the newest
-   * connection that is held, which may be the newcomer itself. Whoever is served keeps his place.
+   * Makes room for a newcomer if all places are taken. Returns whether the newcomer has a place.
    *
-   * @param group The part of the network that the newcomer comes from.
-   * @param nowMs By the clock of {@linkcode OpenConnection.openedMs}.
+   * The peer group with most untrusted connections gives up one of them: the one whose peer has been awaited longest,
+   * or, if even that peer seems to be working, the newest held connection. That may be the newcomer itself, which is
+   * then refused. A peer that waits for this side's next message is never evicted.
+   *
+   * @param group The newcomer's peer group.
+   * @param nowMs The time by the clock of {@linkcode OpenConnection.openedMs}.
    */
   makeRoom(group: string, nowMs: number): boolean {
     if (this.#open.size < this.#maximum) return true;
@@ -107,21 +111,21 @@ export class Places {
   }
 
   #evict(peer: string, { raw }: OpenConnection): true {
-    // Its end is announced only later; its place is free now.
+    // The close event comes later, but the place is free now.
     this.#open.delete(peer);
     raw.destroy();
     return true;
   }
 }
 
-/** How long a peer has let us wait, less what it has earned; `undefined` while it is the one that waits. */
+/** How long a peer has been awaited, less its credit for progress; `undefined` while it waits for this side. */
 function awaitedFor(connection: OpenConnection, nowMs: number): number | undefined {
   const sinceMs = awaitedSince(connection);
   if (sinceMs === undefined) return undefined;
   return nowMs - sinceMs - ((connection.exchange?.received ?? 0) === 0 ? 0 : PROGRESS_CREDIT_MS);
 }
 
-/** Since when a peer has let us wait. */
+/** The time since which a peer has been awaited; `undefined` while it waits for this side or is held. */
 function awaitedSince({ exchange, openedMs }: OpenConnection): number | undefined {
   return exchange === undefined ? openedMs : exchange.awaitedSinceMs;
 }

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import type { OpenConnection } from "./_places.ts";
 import { Places } from "./_places.ts";
 
-/** A listener's places, and who lost his. */
+/** A listener's places, and the connections that were evicted. */
 class Room {
   readonly gone: string[] = [];
   readonly places: Places;
@@ -28,7 +28,7 @@ class Room {
   }
 }
 
-Deno.test("Places takes the place of the stranger who is awaited longest, on the side that holds most", () => {
+Deno.test("Places evicts the stranger awaited longest, in the peer group with most connections", () => {
   const room = new Room(4);
   for (const [name, group] of [["a", "other"], ["b", "many"], ["c", "many"], ["d", "many"]] as const) {
     assert.ok(room.enter(name, group, name.charCodeAt(0)));
@@ -36,10 +36,10 @@ Deno.test("Places takes the place of the stranger who is awaited longest, on the
   assert.ok(room.enter("e", "other", 1_000));
   assert.deepEqual(room.gone, ["b"]);
   assert.ok(room.enter("f", "many", 1_001));
-  assert.deepEqual(room.gone, ["b", "c"], "who holds most pays for himself");
+  assert.deepEqual(room.gone, ["b", "c"], "a newcomer costs its own group a place if that group is the largest");
 });
 
-Deno.test("Places leaves those alone who wait for us, and those who have shown who they are", () => {
+Deno.test("Places never evicts peers that wait for this side or are trusted", () => {
   const room = new Room(3);
   room.enter("served", "one", 0, { exchange: { awaitedSinceMs: undefined, received: 1 } });
   room.enter("trusted", "one", 0, { trusted: true });
@@ -50,7 +50,7 @@ Deno.test("Places leaves those alone who wait for us, and those who have shown w
   assert.deepEqual(room.gone, ["silent"]);
 });
 
-Deno.test("Places prefers whoever has sent something to whoever is only connected, for some seconds", () => {
+Deno.test("Places prefers a peer that has sent something to one that is only connected, for some seconds", () => {
   const room = new Room(2);
   room.enter("working", "one", 0, { exchange: { awaitedSinceMs: 0, received: 1 } });
   room.enter("idle", "one", 3_000);
@@ -59,10 +59,10 @@ Deno.test("Places prefers whoever has sent something to whoever is only connecte
   assert.ok(room.enter("fourth", "one", 10_000));
   assert.deepEqual(room.gone, ["idle", "third"]);
   assert.ok(room.enter("fifth", "one", 16_000, { exchange: { awaitedSinceMs: 15_999, received: 1 } }));
-  assert.deepEqual(room.gone, ["idle", "third", "working"], "not for ever");
+  assert.deepEqual(room.gone, ["idle", "third", "working"], "the credit must run out");
 });
 
-Deno.test("Places forgets a connection that has ended, and not its successor of the same address", () => {
+Deno.test("Places removes a connection that has ended, but not a newer one of the same address", () => {
   const room = new Room(1);
   room.enter("peer", "one", 0);
   const first = room.places.get("peer");
@@ -74,7 +74,7 @@ Deno.test("Places forgets a connection that has ended, and not its successor of 
   assert.deepEqual(room.gone, []);
 });
 
-Deno.test("Places counts as under way who is at work or waits for us, and not who only holds a place", () => {
+Deno.test("Places counts peers that work or wait for this side as under way, and no others", () => {
   const room = new Room(8);
   room.enter("not begun", "one", 0, { openedMs: undefined });
   room.enter("in its handshake", "one", 9_500);
@@ -85,7 +85,7 @@ Deno.test("Places counts as under way who is at work or waits for us, and not wh
   assert.equal(room.places.countUnderWay(10_000), 3);
 });
 
-Deno.test("Places gives a newcomer the newest held connection of the side that holds most, never one that is older", () => {
+Deno.test("Places gives a newcomer the place of the largest group's newest held connection", () => {
   const room = new Room(5);
   const held = { openedMs: undefined };
   room.enter("other", "other", 0, held);
@@ -93,13 +93,13 @@ Deno.test("Places gives a newcomer the newest held connection of the side that h
   for (const name of ["a", "b", "c"]) assert.ok(room.enter(name, "many", 0, held));
   assert.ok(room.enter("new", "new", 10_000, held));
   assert.deepEqual(room.gone, ["c"]);
-  assert.ok(!room.enter("d", "many", 10_000, held), "on that side the newcomer is the newest");
+  assert.ok(!room.enter("d", "many", 10_000, held), "the newcomer is the newest of that group");
   assert.deepEqual(room.gone, ["c"]);
   assert.ok(room.enter("d", "many", 10_500, held));
-  assert.deepEqual(room.gone, ["c", "at work"], "who lets us wait goes first");
+  assert.deepEqual(room.gone, ["c", "at work"], "an awaited peer goes before a held one");
 });
 
-Deno.test("Places has a place for whoever is new unless all others have one each, however many are held", () => {
+Deno.test("Places refuses a newcomer only when as many groups as places have one each", () => {
   fc.assert(fc.property(fc.array(fc.nat({ max: 3 }), { maxLength: 40 }), (groups) => {
     const room = new Room(4);
     const held = { openedMs: undefined };
@@ -109,7 +109,7 @@ Deno.test("Places has a place for whoever is new unless all others have one each
   }));
 });
 
-Deno.test("Places lets each side begin in turn, and those first that have fewest under way", () => {
+Deno.test("Places lets peer groups begin in turn, those with fewest begun connections first", () => {
   const room = new Room(16);
   const held = { openedMs: undefined };
   for (const name of ["a1", "a2", "a3"]) room.enter(name, "a", 0, held);

@@ -51,7 +51,7 @@ Deno.test("dial() and listen() share the channel binding, and each connection ha
   assert.notDeepEqual(seen[0], seen[1]);
 });
 
-Deno.test("listen() sends a stranger the code alone, and a trusted peer the whole refusal", async () => {
+Deno.test("listen() sends a stranger only the code, and a trusted peer the whole refusal", async () => {
   for (const trusted of [false, true]) {
     await using server = await listenWith(async ({ exchange, trustPeer }) => {
       await exchange.receive("hello", 5000);
@@ -100,7 +100,7 @@ Deno.test("receive() refuses a message out of order, a silent peer, and a messag
   assert.deepEqual(errors.slice(0, 2), ["protocol/order", "timeout/peer"]);
 });
 
-Deno.test("listen() tells the exchange at once when the peer goes away", async () => {
+Deno.test("listen() closes the exchange at once when the peer disconnects", async () => {
   const gone = Promise.withResolvers<void>();
   await using server = await listenWith(async ({ exchange }) => {
     await exchange.receive("hello", 5000);
@@ -122,7 +122,7 @@ Deno.test("listen() refuses TLS 1.2", async () => {
   socket.destroy();
 });
 
-Deno.test("dial() fails with a retriable error when nobody listens", async () => {
+Deno.test("dial() fails with a retriable error when no server listens", async () => {
   const server = await listenWith(() => Promise.resolve());
   await server.close();
   await assert.rejects(dialPort(server.port), { code: "unavailable/connection", retriable: true });

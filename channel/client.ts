@@ -20,7 +20,7 @@ import { MAXIMUM_MESSAGE_LENGTH } from "./server.ts";
 
 type SecureConnector = ReturnType<ChannelCredentials["_createSecureConnector"]>;
 
-/** Credentials that make one TLS connection themselves, keep its binding, and never make a second. */
+/** Credentials that open one TLS connection, expose its binding, and never open a second. */
 class OneConnection extends ChannelCredentials {
   readonly binding: Promise<Bytes>;
   readonly #bound: { resolve(binding: Promise<Bytes>): void; reject(error: BootstrapError): void };
@@ -60,7 +60,7 @@ class OneConnection extends ChannelCredentials {
         secured.once("error", reject);
         raw.once("close", () => reject(new Error("closed during the TLS handshake")));
       });
-      // Not awaited here: the socket must have its reader before the peer's first bytes come.
+      // Not awaited here: the socket must have its reader before the peer's first bytes arrive.
       this.#bound.resolve(bindingOf(socket, "client"));
       return socket;
     } catch (cause) {
@@ -74,33 +74,32 @@ class OneConnection extends ChannelCredentials {
   }
 }
 
-/** Where and how to dial. */
+/** The peer to dial, and how. */
 export interface DialOptions<Incoming extends Envelope, Outgoing extends Envelope> {
-  /** The one method of the service. */
+  /** The service's only method. */
   readonly method: MethodDefinition<Outgoing, Incoming>;
   /** `host:port` of the peer. */
   readonly endpoint: string;
-  /** How long the connection may take until TLS stands, milliseconds. */
+  /** The time limit until the TLS handshake is complete, milliseconds. */
   readonly connectDeadlineMs: number;
   /**
-   * How long the connection may be silent before the peer is asked for a sign of life, and how long that may take,
-   * milliseconds. Default: it is never asked.
+   * How long the connection may be silent before the peer is probed, and how long the answer may take, milliseconds.
+   * Default: no probes.
    */
   readonly keepAliveMs?: number;
   /** Ends the exchange. */
   readonly signal?: AbortSignal;
 }
 
-/** A dialled exchange; disposing ends it. */
+/** A dialled exchange. Disposing ends it. */
 export interface DialledExchange<Incoming extends Envelope, Outgoing extends Envelope> extends Disposable {
-  /** The messages. */
   readonly exchange: Exchange<Incoming, Outgoing>;
-  /** Says that this side sends no more, and waits until the peer has ended the call. */
+  /** Half-closes this side, and waits until the peer has ended the call. */
   finish(): Promise<void>;
 }
 
 /**
- * Connects, opens the one stream, and binds it to its connection.
+ * Connects, opens the only stream, and binds it to its connection.
  *
  * @throws {BootstrapError} `unavailable/connection`, `timeout/connect`, `aborted/dial`, `protocol/tls`.
  */

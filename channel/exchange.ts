@@ -16,36 +16,36 @@ export interface Envelope {
 /** The names of an envelope's fields. */
 export type Kind<E extends Envelope> = NonNullable<E["message"]>["$case"];
 
-/** What an envelope's field of a name holds. */
+/** The payload of an envelope's field. */
 export type Payload<E extends Envelope, K extends Kind<E>> = Extract<NonNullable<E["message"]>, { $case: K }> extends
   infer M ? K extends keyof M ? M[K] : never : never;
 
-/** What an {@linkcode Exchange} needs of a gRPC stream, at either end. */
+/** The part of a gRPC stream that an {@linkcode Exchange} uses, at either end. */
 export interface MessageStream<Incoming, Outgoing> {
   /** `data`: one message; `end`: the peer half-closed; `error`, `cancelled`: the call ended. */
   on(event: "data", listener: (message: Incoming) => void): unknown;
-  /** The peer sends no more. */
+  /** The peer half-closed the stream, or the call ended. */
   on(event: "end" | "cancelled" | "close", listener: () => void): unknown;
   /** The call failed. */
   on(event: "error", listener: (error: Error) => void): unknown;
   /** Stops reading from the peer. */
   pause(): unknown;
-  /** Goes on reading. */
+  /** Resumes reading. */
   resume(): unknown;
   /** Sends one message. */
   write(message: Outgoing, callback?: (error?: Error | null) => void): boolean;
 }
 
-/** How long a peer may leave a message with us: it may close the stream's window for ever. */
+/** How long a peer may take to accept a message. It could keep the stream's window closed for ever. */
 const SEND_DEADLINE_MS = 15_000;
 
-/** Both ends' view of one exchange. */
+/** One exchange, as both ends see it. */
 export class Exchange<Incoming extends Envelope, Outgoing extends Envelope> {
   /** CB of the connection, 32 bytes. */
   readonly binding: Bytes;
-  /** The peer's network address, for logs; proves nothing. */
+  /** The peer's network address, for logs. It proves nothing. */
   readonly peerAddress: string;
-  /** Aborted, with the reason, when the peer or the connection is gone. */
+  /** Aborts, with the reason, when the peer or the connection is gone. */
   readonly closed: AbortSignal;
 
   readonly #stream: MessageStream<Incoming, Outgoing>;
@@ -60,8 +60,8 @@ export class Exchange<Incoming extends Envelope, Outgoing extends Envelope> {
    *
    * @param stream The gRPC stream.
    * @param binding CB of its connection.
-   * @param peerAddress For logs.
-   * @param translate Turns the stream's error into one that people can read.
+   * @param peerAddress The peer's address, for logs.
+   * @param translate Turns an error of the stream into a readable one.
    */
   constructor(
     stream: MessageStream<Incoming, Outgoing>,
@@ -86,28 +86,28 @@ export class Exchange<Incoming extends Envelope, Outgoing extends Envelope> {
     stream.on("error", (error) => this.close(translate(error)));
   }
 
-  /** Since when the peer's next message is waited for, by `performance.now()`, unless something else is done. */
+  /** The time by `performance.now()` since which the peer's next message is awaited; `undefined` while none is. */
   get awaitedSinceMs(): number | undefined {
     return this.#awaitedSinceMs;
   }
 
-  /** How many messages came. */
+  /** The number of received messages. */
   get received(): number {
     return this.#received;
   }
 
-  /** Marks the exchange as over; the first reason stays. */
+  /** Ends the exchange. The first reason stays. */
   close(reason: BootstrapError): void {
     if (!this.closed.aborted) this.#closing.abort(reason);
     this.#wake?.();
   }
 
   /**
-   * The next message, which must be of the given kind.
+   * Waits for the next message, which must be of the given kind.
    *
-   * @param kind The only kind that is in order now.
-   * @param deadlineMs After so many milliseconds a silent peer is cut off.
-   * @throws {BootstrapError} `protocol/order`, `timeout/peer`, or why the exchange is over.
+   * @param kind The only kind that may come now.
+   * @param deadlineMs The time limit in milliseconds. The connection of a silent peer is closed.
+   * @throws {BootstrapError} `protocol/order`, `timeout/peer`, or the reason why the exchange ended.
    */
   async receive<K extends Kind<Incoming>>(kind: K, deadlineMs: number): Promise<Payload<Incoming, K>> {
     const { kind: seen, payload } = await this.receiveAny([kind], deadlineMs);
@@ -115,7 +115,7 @@ export class Exchange<Incoming extends Envelope, Outgoing extends Envelope> {
     return payload as Payload<Incoming, K>;
   }
 
-  /** {@linkcode receive} where more than one kind is in order. */
+  /** Like {@linkcode receive}, for more than one possible kind. */
   async receiveAny<K extends Kind<Incoming>>(
     kinds: readonly K[],
     deadlineMs: number,
@@ -129,15 +129,15 @@ export class Exchange<Incoming extends Envelope, Outgoing extends Envelope> {
   }
 
   /**
-   * Sends one message. A peer that does not take it in time is cut off.
+   * Sends one message. If the peer does not accept it in time, the exchange ends.
    *
-   * @throws {BootstrapError} `timeout/peer`, or why the exchange is over.
+   * @throws {BootstrapError} `timeout/peer`, or the reason why the exchange ended.
    */
   send(message: Outgoing): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.closed.aborted) return reject(this.closed.reason);
       const timer = setTimeout(() => {
-        this.close(new BootstrapError("timeout/peer", `The peer took nothing for ${SEND_DEADLINE_MS / 1000} s`));
+        this.close(new BootstrapError("timeout/peer", `The peer accepted nothing for ${SEND_DEADLINE_MS / 1000} s`));
       }, SEND_DEADLINE_MS);
       const stopping = onAbort(this.closed, () => {
         clearTimeout(timer);

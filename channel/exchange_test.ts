@@ -7,7 +7,7 @@ import type { MessageStream } from "./exchange.ts";
 
 const LONG_MS = 60_000;
 
-/** A stream that a test plays both ends of; it notices whether it may send. */
+/** A stream whose two ends a test plays. It records whether it may flow. */
 class ScriptedStream extends EventEmitter implements MessageStream<JoinClientMessage, JoinServerMessage> {
   readonly written: JoinServerMessage[] = [];
   flowing = true;
@@ -45,7 +45,7 @@ function open() {
   return { stream, exchange };
 }
 
-Deno.test("receive() gives a message that comes later, and one that came before", async () => {
+Deno.test("receive() returns a message that comes later, and one that came before", async () => {
   const { stream, exchange } = open();
   const later = exchange.receive("hello", LONG_MS);
   stream.emit("data", hello(1));
@@ -54,7 +54,7 @@ Deno.test("receive() gives a message that comes later, and one that came before"
   assert.deepEqual((await exchange.receive("hello", LONG_MS)).clientNonce, Uint8Array.of(2));
 });
 
-Deno.test("receive() gives messages in their order, and reads no further than it is asked for", async () => {
+Deno.test("receive() returns messages in order, and reads no further than requested", async () => {
   const { stream, exchange } = open();
   stream.emit("data", hello(1));
   assert(!stream.flowing, "a peer could fill the memory");
@@ -68,7 +68,7 @@ Deno.test("receive() gives messages in their order, and reads no further than it
   await waiting;
 });
 
-Deno.test("receive() refuses another message than the one that is in order, and one that says nothing", async () => {
+Deno.test("receive() refuses a message of an unexpected kind, and an empty one", async () => {
   const { stream, exchange } = open();
   stream.emit("data", activation);
   await assert.rejects(exchange.receive("hello", LONG_MS), {
@@ -84,7 +84,7 @@ Deno.test("receive() refuses another message than the one that is in order, and 
   });
 });
 
-Deno.test("receiveAny() says which of the messages came", async () => {
+Deno.test("receiveAny() returns the kind of the message", async () => {
   const { stream, exchange } = open();
   stream.emit("data", activation);
   assert.equal((await exchange.receiveAny(["hello", "activation"], LONG_MS)).kind, "activation");
@@ -95,7 +95,7 @@ Deno.test("receive() cuts off a silent peer after its deadline", async () => {
   await assert.rejects(exchange.receive("hello", 5), { code: "timeout/peer", message: /0\.005 s/ });
 });
 
-Deno.test("receive() ends at once when the peer goes, in whatever way", async () => {
+Deno.test("receive() ends at once when the peer disconnects, in any way", async () => {
   for (const event of ["end", "cancelled", "close"] as const) {
     const { stream, exchange } = open();
     const waiting = exchange.receive("hello", LONG_MS);
@@ -109,7 +109,7 @@ Deno.test("receive() ends at once when the peer goes, in whatever way", async ()
   await assert.rejects(waiting, { code: "unavailable/peer-gone", message: "reset" });
 });
 
-Deno.test("receive() still gives what the peer said before it went", async () => {
+Deno.test("receive() still returns messages that came before the peer disconnected", async () => {
   const { stream, exchange } = open();
   stream.emit("data", hello());
   stream.emit("end");
@@ -117,7 +117,7 @@ Deno.test("receive() still gives what the peer said before it went", async () =>
   await assert.rejects(exchange.receive("hello", LONG_MS), { code: "unavailable/peer-gone" });
 });
 
-Deno.test("close() ends a waiting receive() and every later call with its reason, of which the first stays", async () => {
+Deno.test("close() ends a waiting receive() and every later call with the first reason", async () => {
   const { stream, exchange } = open();
   const waiting = exchange.receive("hello", LONG_MS);
   exchange.close(new BootstrapError("aborted/superseded", "first"));

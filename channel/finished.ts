@@ -1,8 +1,9 @@
 /**
  * The channel binding of a TLS connection, from the runtime's `Finished` hooks.
  *
- * The runtime answers `getFinished()` and `getPeerFinished()` with TLS exporters: 32 bytes, fresh for each connection,
- * equal crosswise. That is not documented, so {@linkcode proveChannelBinding} shows it on this machine before it is relied on.
+ * The runtime implements `getFinished()` and `getPeerFinished()` with TLS exporters: 32 bytes, fresh for each
+ * connection, and equal crosswise. This is undocumented, so {@linkcode proveChannelBinding} verifies it on this machine
+ * before it is relied on.
  *
  * @module
  */
@@ -20,10 +21,10 @@ import { channelBinding } from "../protocol/transcript.ts";
 const ALPN = "h2";
 
 /**
- * TLS options of a client: TLS 1.3 only; the certificate proves nothing, the channel binding does.
+ * TLS options of a client: TLS 1.3 only. The certificate is not verified, because the channel binding replaces it.
  *
- * The runtime keeps one session cache by server name for the whole process and would resume from it, so that every
- * connection names another server.
+ * The runtime has one session cache by server name for the whole process, and would resume sessions from it. Every
+ * connection therefore uses another server name.
  */
 export function clientTlsOptions(): ConnectionOptions {
   return {
@@ -47,11 +48,11 @@ export function serverTlsOptions(certificate: ThrowAwayCertificate): TlsOptions 
 }
 
 /**
- * CB of an established connection.
+ * Computes CB of an established connection.
  *
- * @param socket After its handshake.
- * @param side Which side of the connection this process is.
- * @throws {BootstrapError} `protocol/tls` for another version, a resumed session or another application protocol;
+ * @param socket The socket, after its handshake.
+ * @param side This process's side of the connection.
+ * @throws {BootstrapError} `protocol/tls` for another TLS version, a resumed session or another application protocol;
  *   `internal/channel-binding` if the runtime's values are unusable.
  */
 export function bindingOf(socket: TLSSocket, side: "client" | "server"): Promise<Bytes> {
@@ -89,9 +90,9 @@ async function bindBothEnds(certificate: ThrowAwayCertificate): Promise<{ client
 }
 
 /**
- * Shows, on two loopback connections, that both ends get the same binding and that every connection has its own.
+ * Verifies, with two loopback connections, that both ends get the same binding and that every connection has its own.
  *
- * @throws {BootstrapError} `internal/channel-binding` if that does not hold: nothing of the protocol is safe then.
+ * @throws {BootstrapError} `internal/channel-binding` if not: the protocol would be unsafe.
  */
 export async function proveChannelBinding(): Promise<void> {
   const certificate = await createThrowAwayCertificate();

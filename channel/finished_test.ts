@@ -12,7 +12,7 @@ import { listen } from "./server.ts";
 
 const patience = () => ({ signal: AbortSignal.timeout(20_000) });
 
-/** A socket after its handshake, as a runtime could show it. */
+/** A socket after its handshake, with the given differences. */
 function socketOf(changes: Partial<Record<keyof TLSSocket, unknown>> = {}): TLSSocket {
   const value = (byte: number, length = 32) => new Uint8Array(length).fill(byte);
   return {
@@ -27,7 +27,7 @@ function socketOf(changes: Partial<Record<keyof TLSSocket, unknown>> = {}): TLSS
 
 const value = (byte: number, length = 32) => () => new Uint8Array(length).fill(byte);
 
-Deno.test("bindingOf() gives both ends the same value, by the sides of the connection", async () => {
+Deno.test("bindingOf() gives both ends the same value", async () => {
   const client = hex(await bindingOf(socketOf(), "client"));
   const server = hex(await bindingOf(socketOf({ getFinished: value(2), getPeerFinished: value(1) }), "server"));
   assert.equal(client, server);
@@ -47,10 +47,10 @@ Deno.test("bindingOf() refuses connections that the protocol does not allow", ()
   }
 });
 
-Deno.test("bindingOf() refuses values that a runtime gives which does not implement them", () => {
+Deno.test("bindingOf() refuses the values of a runtime that does not implement them", () => {
   const cases: Readonly<Record<string, Partial<Record<keyof TLSSocket, unknown>>>> = {
     "none": { getFinished: () => undefined },
-    "none of the peer": { getPeerFinished: () => undefined },
+    "the peer's value is missing": { getPeerFinished: () => undefined },
     "empty ones": { getFinished: value(0, 0) },
     "zeros": { getPeerFinished: value(0) },
     "those of TLS 1.2": { getFinished: value(1, 12), getPeerFinished: value(2, 12) },
@@ -61,14 +61,14 @@ Deno.test("bindingOf() refuses values that a runtime gives which does not implem
   }
 });
 
-Deno.test("clientTlsOptions() names another server for every connection, so that no session is resumed", async () => {
+Deno.test("clientTlsOptions() uses a new server name for every connection, so that no session is resumed", async () => {
   const listener = createServer(serverTlsOptions(await createThrowAwayCertificate()), (socket) => socket.end("x"));
   listener.listen(0, "127.0.0.1");
   await once(listener, "listening", patience());
   const { port } = listener.address() as AddressInfo;
   for (let i = 0; i < 3; i++) {
     const socket = connect({ ...clientTlsOptions(), host: "127.0.0.1", port });
-    // The session ticket is there when the first data is.
+    // The session ticket has arrived once the first data arrives.
     await once(socket, "data", patience());
     assert(!socket.isSessionReused());
     assert.equal(socket.getProtocol(), "TLSv1.3");
@@ -89,7 +89,7 @@ Deno.test("listen() ends a connection that resumes a session, before it reads a 
   first.destroy();
   const second = connect(options);
   await once(second, "secureConnect", patience());
-  assert(second.isSessionReused(), "the test's own machinery");
+  assert(second.isSessionReused(), "the test itself failed to resume a session");
   let received = 0;
   second.on("data", ({ length }: Uint8Array) => received += length);
   second.on("error", () => {});

@@ -4,7 +4,7 @@ import { connect, createServer } from "node:http2";
 import type { AddressInfo } from "node:net";
 import "./_http2_ends.ts";
 
-Deno.test("an HTTP/2 session ends after the call that asks for it, and then for good", async () => {
+Deno.test("an HTTP/2 session ends after the call that asks for its end has returned", async () => {
   const server = createServer();
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -3,11 +3,13 @@ import { isIPv6 } from "node:net";
 const GROUP_OF_IPV6 = 4;
 
 /**
- * What one party of the network is taken to hold: an IPv4 address, or the first 64 bits of an IPv6 address (RFC 6177: no
- * site gets less). Many nodes may stand behind one of them, so that it is a measure for shares, never a reason to refuse.
+ * Returns the peer group of an address: the addresses that one party is assumed to control. This is one IPv4 address,
+ * or the first 64 bits of an IPv6 address (RFC 6177: no site gets less). Many nodes may share a group, so it may limit
+ * shares of a resource but is never a reason to refuse.
  *
- * @param address An address with or without a port, as `192.0.2.7:9443` or `2001:db8::1:9443` (the runtime's own form).
- * @returns Some text that is equal for the addresses of one group; proves nothing.
+ * @param address An address with or without a port, such as `192.0.2.7:9443` or `2001:db8::1:9443` (the runtime's own
+ *   form).
+ * @returns A text that is equal for all addresses of a group. It proves nothing.
  */
 export function peerGroup(address: string): string {
   const host = /^(.*):\d{1,5}$/.exec(address)?.[1] ?? address;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { peerGroup } from "./peer_group.ts";
 
-Deno.test("peerGroup() takes an IPv4 address for itself, and the addresses of an IPv6 network for one", () => {
+Deno.test("peerGroup() returns one group per IPv4 address and per IPv6 network", () => {
   assert.equal(peerGroup("192.0.2.7:9443"), "192.0.2.7");
   assert.equal(peerGroup("192.0.2.7:1"), peerGroup("::ffff:192.0.2.7:2"));
   assert.notEqual(peerGroup("192.0.2.7:9443"), peerGroup("192.0.2.8:9443"));

@@ -1,5 +1,5 @@
 /**
- * How an error crosses the wire: as a gRPC status and a `Refusal` in the trailing metadata.
+ * Errors on the wire: a gRPC status, and a `Refusal` in the trailing metadata.
  *
  * @module
  */
@@ -16,7 +16,7 @@ const MAXIMUM_TEXT_LENGTH = 1024;
 const MAXIMUM_DETAILS = 16;
 /** More than a TPM has registers. */
 const MAXIMUM_CHECKS = 32;
-/** Some digests: with more of them, checks would take the room of each other. */
+/** Enough for some digests. Longer texts would leave no room for other checks. */
 const MAXIMUM_CHECK_TEXT_LENGTH = 256;
 
 const STATUS: Readonly<Record<ErrorFamily, number>> = Object.freeze({
@@ -34,13 +34,19 @@ const STATUS: Readonly<Record<ErrorFamily, number>> = Object.freeze({
   internal: status.INTERNAL,
 });
 
-/** How `retryAfterSeconds` of an error crosses the wire: the one detail that strangers may know, as else they would ask at once. */
+/**
+ * The name of `retryAfterSeconds` in the details on the wire. Strangers get this detail too, because they would retry
+ * at once without it.
+ */
 const RETRY_AFTER_DETAIL = "retryAfterSeconds";
 
-/** A peer that has not shown who it is learns the code, perhaps when to ask again, and nothing else. */
+/**
+ * Who receives an error. A stranger has not authenticated itself: it gets the code and possibly the time until the next
+ * attempt.
+ */
 export type Audience = "stranger" | "peer";
 
-/** The gRPC status of an error, with the refusal that the audience may see. */
+/** Converts an error to a gRPC status with the refusal that the audience may see. */
 export function statusOf(error: BootstrapError, audience: Audience): Partial<StatusObject> {
   const { code, retriable } = error;
   const refusal: Refusal = audience === "peer"
@@ -65,7 +71,7 @@ function retryAfterOf({ retryAfterSeconds }: BootstrapError): Record<string, str
   return retryAfterSeconds === undefined ? {} : { [RETRY_AFTER_DETAIL]: String(retryAfterSeconds) };
 }
 
-/** When a peer says to ask again: 1 to 99 whole seconds. */
+/** A peer's `retryAfterSeconds`: 1 to 99 whole seconds. */
 function readRetryAfter(text = ""): { readonly retryAfterSeconds?: number } {
   return /^[1-9][0-9]?$/.test(text) ? { retryAfterSeconds: Number(text) } : {};
 }
@@ -82,12 +88,17 @@ function eachText({ check, expected, seen, message }: FailedCheck, change: (text
   return { check: change(check), expected: change(expected), seen: change(seen), message: change(message) };
 }
 
-/** Text of a peer without what would steer a terminal or a reader: controls, formats and line ends of all kinds. */
+/**
+ * Removes from a peer's text everything that could control a terminal or mislead a reader: control and format
+ * characters, and all line ends.
+ */
 function printable(text: string): string {
   return short(text).replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, " ");
 }
 
-/** What ended a call, as an error: the peer's refusal where it sent one, otherwise the transport's failure. */
+/**
+ * Converts the end of a call to an error: the peer's refusal if it sent one, otherwise the failure of the transport.
+ */
 export function errorOf(error: Pick<ServiceError, "code" | "details"> & { metadata?: Metadata }): BootstrapError {
   const [encoded] = error.metadata?.get(METADATA_KEY) ?? [];
   if (encoded instanceof Uint8Array && encoded.length <= MAXIMUM_REFUSAL_LENGTH) {

@@ -10,13 +10,13 @@ import type { Audience } from "./refusal.ts";
 
 const KEY = "bootstrapper-refusal-bin";
 
-/** What the other end makes of an error. */
+/** Sends an error through the wire format and returns the other end's error. */
 function across(error: BootstrapError, audience: Audience): BootstrapError {
   const { code = status.UNKNOWN, details = "", metadata = new Metadata() } = statusOf(error, audience);
   return errorOf({ code, details, metadata: metadata as Metadata });
 }
 
-/** What we make of bytes that a peer put in a refusal's place. */
+/** The error that results from arbitrary bytes in place of a peer's refusal. */
 function refusalOf(encoded: Uint8Array): BootstrapError {
   const metadata = new Metadata();
   metadata.set(KEY, Buffer.from(encoded));
@@ -35,7 +35,7 @@ const encoded = (changes: Partial<Refusal>) =>
   })
     .finish();
 
-Deno.test("a refusal says everything to a peer, and marks it as what the peer said", () => {
+Deno.test("a refusal tells a peer everything, and is marked as said by the peer", () => {
   const details = { check: "pcr-4", expected: "aa", seen: "bb", saidBy: "nobody" };
   const said = across(new BootstrapError("refused/pcr-4", "PCR 4 differs", { next: "Look", details }), "peer");
   assert.deepEqual(
@@ -44,17 +44,17 @@ Deno.test("a refusal says everything to a peer, and marks it as what the peer sa
   );
 });
 
-Deno.test("a refusal is what the peer said, and says whether the peer is fresh still", () => {
+Deno.test("a refusal is a PeerError, and tells whether the peer is still fresh", () => {
   for (const [details, isFresh] of [[NODE_IS_FRESH, true], [{ node: "n1" }, false], [{}, false]] as const) {
     const said = across(new BootstrapError("precondition/preflight", "no", { details }), "peer");
     assert(said instanceof PeerError);
     assert.equal(said.isFresh, isFresh);
   }
   const lost = errorOf({ code: status.UNAVAILABLE, details: "gone" });
-  assert(!(lost instanceof PeerError), "the transport is no peer");
+  assert(!(lost instanceof PeerError), "a failure of the transport must not be a PeerError");
 });
 
-Deno.test("a refusal says its code alone to a stranger, in the gRPC status too", () => {
+Deno.test("a refusal tells a stranger only its code, in the gRPC status too", () => {
   const error = new BootstrapError("refused/pcr-4", "secret sentence", {
     retriable: true,
     next: "secret step",
@@ -71,13 +71,13 @@ Deno.test("a refusal says its code alone to a stranger, in the gRPC status too",
   );
 });
 
-Deno.test("a refusal never holds the causes of an error", () => {
+Deno.test("a refusal never contains the causes of an error", () => {
   const error = new BootstrapError("system/file", "no", { cause: new Error("secret cause") });
   const { metadata } = statusOf(error, "peer");
   assert(!String(metadata?.get(KEY)[0]).includes("secret"));
 });
 
-Deno.test("statusOf() has a gRPC status for each family, so that any gRPC client understands it", () => {
+Deno.test("statusOf() has a gRPC status for each family of codes", () => {
   const expected: Readonly<Record<string, number>> = {
     precondition: status.FAILED_PRECONDITION,
     refused: status.PERMISSION_DENIED,
@@ -92,7 +92,7 @@ Deno.test("statusOf() has a gRPC status for each family, so that any gRPC client
   }
 });
 
-Deno.test("a refusal that is very long is cut, and arrives all the same", () => {
+Deno.test("a very long refusal is shortened, and arrives", () => {
   const details = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`${i}`, "語".repeat(3000)]));
   const error = new BootstrapError("precondition/preflight", "語".repeat(5000), { next: "語".repeat(5000), details });
   const said = across(error, "peer");
@@ -104,7 +104,7 @@ Deno.test("a refusal that is very long is cut, and arrives all the same", () => 
   assert.deepEqual([first, saidBy], ["x".repeat(900), "peer"]);
 });
 
-Deno.test("errorOf() takes no text of a peer that would steer a terminal or forge a line", () => {
+Deno.test("errorOf() removes text of a peer that could control a terminal or forge a line", () => {
   const nasty = "a\u001b[2Jb\nc\u0085d\u2028e\u202ef\u200bg";
   const nastyCheck = { check: nasty, expected: nasty, seen: nasty, message: nasty };
   const said = refusalOf(encoded({ message: nasty, next: nasty, details: { [nasty]: nasty }, checks: [nastyCheck] }));
@@ -117,7 +117,7 @@ Deno.test("errorOf() takes no text of a peer that would steer a terminal or forg
 
 const CHECK = { check: "pcr-4", expected: "aa", seen: "bb", message: "PCR 4 differs" };
 
-Deno.test("a refusal says every failed check to a peer, and none to a stranger", () => {
+Deno.test("a refusal tells a peer every failed check, and a stranger none", () => {
   const checks = [CHECK, { ...CHECK, check: "pcr-11" }];
   const error = new BootstrapError("refused/pcr-4", "PCR 4 differs", { details: { seen: "bb" }, checks });
   assert.deepEqual(across(error, "peer").checks, checks);
@@ -134,7 +134,7 @@ Deno.test("a refusal of every register of a TPM arrives whole", () => {
   assert.deepEqual(across(new BootstrapError("refused/pcr-0", "no", { checks }), "peer").checks, checks);
 });
 
-Deno.test("a refusal with checks that are too many or too long has those of them that there is room for", () => {
+Deno.test("a refusal keeps only the checks that fit when they are too many or too long", () => {
   const text = "語".repeat(3000);
   const checks = Array.from({ length: 100 }, () => ({ check: text, expected: text, seen: text, message: text }));
   const said = across(new BootstrapError("refused/pcr-4", "no", { details: { seen: "bb" }, checks }), "peer");
@@ -146,12 +146,12 @@ Deno.test("a refusal with checks that are too many or too long has those of them
   assert.equal(refusalOf(encoded({ checks: many })).checks.length, 32);
 });
 
-Deno.test("errorOf() shows a code that this version does not know as the peer's own, if its family is known", () => {
+Deno.test("errorOf() keeps an unknown code of a peer when its family is known", () => {
   const said = refusalOf(encoded({ code: "refused/of-another-version" }));
   assert.deepEqual([said.code, exitCodeOf(said)], ["refused/of-another-version", 3]);
 });
 
-Deno.test("errorOf() reads when to ask again: 1 to 99 whole seconds, and nothing else", () => {
+Deno.test("errorOf() reads retryAfterSeconds of 1 to 99 whole seconds only", () => {
   const cases: readonly (readonly [text: string, seconds: number | undefined])[] = [
     ...[["1", 1], ["30", 30], ["99", 99]] as const,
     ...["", "0", "100", "-1", "1.5", "1e2", "0x10", "01", " 1", "1 ", "+1", "١", "∞", "NaN", "5s"]
@@ -169,13 +169,13 @@ Deno.test("errorOf() reads when to ask again: 1 to 99 whole seconds, and nothing
   }));
 });
 
-Deno.test("a refusal says when to ask again, to a stranger too", () => {
+Deno.test("a refusal contains retryAfterSeconds, for a stranger too", () => {
   const error = new BootstrapError("unavailable/busy", "Busy", { retryAfterSeconds: 5, details: { waiting: "3" } });
   for (const audience of ["peer", "stranger"] as const) assert.equal(across(error, audience).retryAfterSeconds, 5);
   assert.equal(across(error, "stranger").details["waiting"], undefined);
 });
 
-Deno.test("errorOf() takes no code of a peer that is of no family of ours", () => {
+Deno.test("errorOf() refuses a code of an unknown family", () => {
   for (
     const code of [
       "",
@@ -193,13 +193,13 @@ Deno.test("errorOf() takes no code of a peer that is of no family of ours", () =
   }
 });
 
-Deno.test("errorOf() takes no more facts of a peer than it can show", () => {
+Deno.test("errorOf() limits the number and length of a peer's details", () => {
   const details = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`${i}`, "x"]));
   assert.equal(Object.keys(refusalOf(encoded({ details })).details).length, 17);
   assert.equal(refusalOf(encoded({ message: "x".repeat(9000) })).code, "unavailable/connection");
 });
 
-Deno.test("errorOf() makes an error of any bytes whatever", () => {
+Deno.test("errorOf() converts any bytes to an error", () => {
   const good = encoded({ details: { a: "b" }, checks: [CHECK] });
   fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
     assert(refusalOf(bytes) instanceof BootstrapError);
@@ -213,7 +213,7 @@ Deno.test("errorOf() makes an error of any bytes whatever", () => {
   }));
 });
 
-Deno.test("errorOf() says what failed when there is no refusal", () => {
+Deno.test("errorOf() describes the failure when there is no refusal", () => {
   const of = (code: number) => errorOf({ code, details: "because", metadata: new Metadata() }).code;
   assert.equal(of(status.CANCELLED), "aborted/call");
   assert.equal(of(status.RESOURCE_EXHAUSTED), "protocol/message-size");

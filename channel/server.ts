@@ -1,5 +1,5 @@
 /**
- * The listening end of the attested channel: one stream on each connection, each connection with a binding of its own.
+ * The listening end of the attested channel: one stream per connection, and a separate binding for each connection.
  *
  * @module
  */
@@ -26,72 +26,74 @@ import { peerGroup } from "./peer_group.ts";
 import { statusOf } from "./refusal.ts";
 import type { Audience } from "./refusal.ts";
 
-/** The largest message of an Init, bytes: two YAML documents fit well. */
+/** The largest message of an Init, bytes. It fits two YAML documents. */
 export const MAXIMUM_MESSAGE_LENGTH = 256 * 1024;
-/** How long a connection may take for its TLS handshake, and then for its stream, milliseconds. */
+/** The time limit for a connection's TLS handshake, and then for its stream, milliseconds. */
 const OPENING_DEADLINE_MS = 10_000;
-/** A peer whose machine has vanished is noticed by probes after so many milliseconds of silence. */
+/** After this silence a peer is probed, milliseconds. The probes detect a peer whose machine has vanished. */
 const KEEP_ALIVE_MS = 15_000;
 /**
- * How many peers may be at work or wait for us at once; the handshakes of more begin when some are done. A connection costs
- * some ten kilobytes before its handshake, and some hundred after it.
+ * How many peers may work or wait for this side at once. Further handshakes begin as others finish. A connection costs
+ * about 10 kB before its handshake, and about 100 kB after it.
  */
 const MAXIMUM_UNDER_WAY = 256;
-/** How often it is looked for those that are done, while somebody waits for his handshake. */
+/** How often the listener looks for finished peers while connections are held. */
 const LOOK_MS = 20;
 /** How long a finished connection may take to close by itself, milliseconds. */
 const CLOSING_DEADLINE_MS = 3_000;
 
-/** One exchange, from the side that listens. */
+/** One exchange, as the listening side sees it. */
 export interface Session<Incoming extends Envelope, Outgoing extends Envelope> {
-  /** The messages. */
   readonly exchange: Exchange<Incoming, Outgoing>;
-  /** Says that a refusal may say more than its code. */
+  /** Allows refusals to contain more than their code. */
   explainRefusals(): void;
-  /** Says that the peer has shown who it is: a refusal may say more than its code, and nobody takes the peer's place. */
+  /**
+   * Marks the peer as authenticated: refusals may contain more than their code, and its connection is never evicted.
+   */
   trustPeer(): void;
 }
 
-/** What a channel server is made of. */
+/** The options of a channel server. */
 export interface ChannelServerOptions<Incoming extends Envelope, Outgoing extends Envelope> {
   /** The generated service, with exactly one method. */
   readonly service: ServiceDefinition;
-  /** The host's address to listen on. */
+  /** The local address to listen on. */
   readonly host: string;
-  /** The port; 0 for one that the kernel gives. */
+  /** The port, or 0 to let the kernel choose one. */
   readonly port: number;
   /**
-   * How many connections there may be at once. When there are more, one whose peer has not shown who it is makes room for
-   * the newest: of those from the address that holds most, the one that has let us wait longest, or the newest whose
-   * handshake has not begun. So nobody can keep the others out by holding connections.
+   * The maximum number of simultaneous connections. Beyond it, an untrusted connection is closed in favour of the
+   * newest: from the peer group with most connections, the one whose peer has been awaited longest, or the newest that
+   * is held before its handshake. So no peer can lock the others out by holding connections.
    */
   readonly maximumConnections: number;
-  /** The largest message that a peer may send, bytes; {@linkcode MAXIMUM_MESSAGE_LENGTH} unless given. */
+  /** The largest message that a peer may send, bytes. Default: {@linkcode MAXIMUM_MESSAGE_LENGTH}. */
   readonly maximumMessageLength?: number;
-  /** Serves one exchange; what it throws reaches the peer as a refusal. */
+  /** Serves one exchange. Errors that it throws reach the peer as refusals. */
   readonly handle: (session: Session<Incoming, Outgoing>) => Promise<void>;
-  /** Where refusals and transport failures are written. */
+  /** The log of refusals and transport failures. */
   readonly log: Log;
 }
 
 /** A listening channel. */
 export interface ChannelServer extends AsyncDisposable {
-  /** The port it listens on. */
+  /** The port in use. */
   readonly port: number;
   /**
-   * Watches over the listener until the signal.
+   * Watches the listener until the signal aborts.
    *
-   * @throws {BootstrapError} `system/listen` if it accepts no connections any more, which only a new process mends.
+   * @throws {BootstrapError} `system/listen` if the listener no longer accepts connections. Only a new process fixes
+   *   that.
    */
   watch(clock: Clock, signal: AbortSignal): Promise<void>;
-  /** Stops listening, lets exchanges that have ended deliver their last words for a moment, and ends every connection. */
+  /** Stops listening, gives ended exchanges a moment to deliver their last messages, and closes every connection. */
   close(): Promise<void>;
 }
 
 /**
  * Starts to listen.
  *
- * @throws {BootstrapError} `system/listen` if the address cannot be had.
+ * @throws {BootstrapError} `system/listen` if the address is not available.
  */
 export async function listen<Incoming extends Envelope, Outgoing extends Envelope>(
   options: ChannelServerOptions<Incoming, Outgoing>,
@@ -182,10 +184,11 @@ function serveConnection<Incoming extends Envelope, Outgoing extends Envelope>(
   const { raw } = connection;
   socket.on("error", () => raw.destroy());
   try {
-    // Not awaited here: the socket must have its reader before the peer's first bytes come.
+    // Not awaited here: the socket must have its reader before the peer's first bytes arrive.
     const binding = bindingOf(socket, "server");
     binding.catch(() => raw.destroy());
-    // A gRPC server for each connection: its one handler knows its connection, and no other stream ever reaches it.
+    // A separate gRPC server for each connection: its handler knows the connection, and no stream of another one
+    // reaches it.
     const server = new Server({
       "grpc.max_receive_message_length": options.maximumMessageLength ?? MAXIMUM_MESSAGE_LENGTH,
       "grpc.max_send_message_length": MAXIMUM_MESSAGE_LENGTH,
@@ -244,7 +247,8 @@ async function serveExchange<Incoming extends Envelope, Outgoing extends Envelop
   } catch (error) {
     const refusal = asBootstrapError(error);
     log.event("warn", "exchange-refused", errorFields(refusal));
-    // Nobody hears it where the peer has ended the stream, and the runtime's HTTP/2 is not to be trusted with it then.
+    // If the peer has ended the stream, no one receives the status, and the runtime's HTTP/2 is not reliable in that
+    // state.
     if (!call.cancelled) call.emit("error", statusOf(refusal, audience));
   }
 }

@@ -36,7 +36,7 @@ const dialPort = (port: number) =>
     connectDeadlineMs: PATIENCE_MS,
   });
 
-/** One connection whose streams are the test's. */
+/** A connection whose streams the test controls. */
 async function connectRaw(port: number): Promise<ClientHttp2Session> {
   const socket = connect({ ...clientTlsOptions(), host: "127.0.0.1", port });
   await once(socket, "secureConnect", patience());
@@ -45,7 +45,7 @@ async function connectRaw(port: number): Promise<ClientHttp2Session> {
   return session;
 }
 
-/** A call on a connection: whether a message came back. */
+/** Makes a call on a connection, and returns whether a message came back. */
 async function call(session: ClientHttp2Session): Promise<boolean> {
   const stream = session.request({
     ":method": "POST",
@@ -73,14 +73,14 @@ Deno.test("listen() ends a connection on which a second stream follows the first
   }, { log });
   const session = await connectRaw(server.port);
   const closed = once(session, "close", patience());
-  assert(await call(session), "the test's own machinery");
+  assert(await call(session), "the first call must work");
   assert(!await call(session));
   await closed;
   assert.equal(served, 1);
   assert(events.includes("channel-second-stream"));
 });
 
-Deno.test("listen() makes room at the cost of the stranger that it has waited for longest", async () => {
+Deno.test("listen() evicts the stranger awaited longest to make room", async () => {
   await using server = await listenWith(async ({ exchange }) => {
     await exchange.receive("hello", PATIENCE_MS);
     await exchange.send(challenge);
@@ -95,7 +95,7 @@ Deno.test("listen() makes room at the cost of the stranger that it has waited fo
   await assert.rejects(stranger.exchange.receive("ticket", PATIENCE_MS), { code: "unavailable/connection" });
 });
 
-Deno.test("listen() closes connections over its limit unread while all others are trusted", async () => {
+Deno.test("listen() closes connections beyond its limit unread while all others are trusted", async () => {
   await using server = await listenWith(async ({ exchange, trustPeer }) => {
     await exchange.receive("hello", PATIENCE_MS);
     trustPeer();
@@ -133,7 +133,7 @@ Deno.test("listen() delivers a refusal of any length and in any script", async (
   });
 });
 
-Deno.test("listen() takes an error that is none of ours for a defect, and tells a stranger nothing of it", async () => {
+Deno.test("listen() reports an unknown error as a defect, and tells a stranger nothing of it", async () => {
   await using server = await listenWith(() => Promise.reject(new TypeError("secret")));
   using dialled = await dialPort(server.port);
   await dialled.exchange.send(hello).catch(() => {});
@@ -143,7 +143,7 @@ Deno.test("listen() takes an error that is none of ours for a defect, and tells 
   });
 });
 
-Deno.test("close() lets an exchange that is served say its last words, and ends all others at once", async () => {
+Deno.test("close() lets a served exchange deliver its last message, and ends all others at once", async () => {
   const closing = Promise.withResolvers<void>();
   const reached = Promise.withResolvers<void>();
   const server = await listenWith(async ({ exchange }) => {
@@ -167,7 +167,7 @@ Deno.test("close() lets an exchange that is served say its last words, and ends 
   await closed;
 });
 
-Deno.test("listen() says which address it cannot have", async () => {
+Deno.test("listen() names the address that is not available", async () => {
   await using server = await listenWith(() => Promise.resolve());
   await assert.rejects(listenWith(() => Promise.resolve(), { port: server.port }), {
     code: "system/listen",

@@ -4,14 +4,17 @@ import type { Bytes } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { readJson } from "../platform/json.ts";
 
-/** No journal is larger: 400 events of 500 characters, each of which JSON may write as six bytes, and the rest. */
+/**
+ * The limit of a journal: 400 events of 500 characters, each of which JSON may encode as six bytes, and the other
+ * fields.
+ */
 export const MAXIMUM_JOURNAL_BYTES = 1 << 21;
-/** As many of the latest events are kept. */
+/** How many events are kept: the latest ones. */
 export const MAXIMUM_EVENTS = 400;
-/** The longest text of an event, characters. */
+/** The longest detail of an event, characters. */
 export const MAXIMUM_DETAIL_LENGTH = 500;
 
-/** What an event may say of its step. */
+/** The possible states of an event. */
 export const EVENT_STATES = ["started", "detail", "waiting", "done", "failed"] as const;
 
 const FORM = "bootstrapper-journal";
@@ -56,39 +59,38 @@ const contentSchema = v.strictObject({
   events: v.pipe(v.array(eventSchema), v.maxLength(MAXIMUM_EVENTS)),
 });
 
-/** Whose steps a journal tells, and of which cluster. */
+/** The node, owner and cluster that a journal belongs to. */
 export interface JournalHead {
-  /** Who holds the lock. */
+  /** The holder of the lock. */
   readonly owner: "init" | "join";
-  /** What the node becomes. */
+  /** The role that the node gets. */
   readonly role: "control-plane" | "worker";
-  /** The cluster that the lock names, 64 characters of lower-case hexadecimal. */
+  /** The cluster ID in the lock, 64 lower-case hexadecimal digits. */
   readonly clusterId: string;
-  /** The node's name. */
   readonly nodeName: string;
-  /** What the operator asked for, where it is an init. */
+  /** The operator's request; only for an init. */
   readonly operation?: JournalOperation;
 }
 
-/** What makes an operator's operation the same one; all in lower-case hexadecimal. */
+/** The identity of an operator's operation. All fields are lower-case hexadecimal. */
 export interface JournalOperation {
-  /** Its ID, 16 bytes. */
+  /** 16 bytes. */
   readonly id: string;
-  /** SPKI of the operator's key. */
+  /** The SPKI of the operator's key. */
   readonly operatorKey: string;
-  /** SHA-256 of the request as it was signed. */
+  /** The SHA-256 of the request as signed. */
   readonly request: string;
 }
 
-/** One step: how often it was begun, and when it was done. */
+/** One step, with its attempts and times. */
 export interface JournalStep {
-  /** Its name, in kebab case. */
+  /** The name, in kebab case. */
   readonly name: string;
-  /** How often it was begun, at least once. */
+  /** How many times the step was begun, at least 1. */
   readonly attempts: number;
-  /** When it was begun the last time, ISO 8601. */
+  /** When the step was last begun, ISO 8601. */
   readonly begun: string;
-  /** When it was done, if that was after it was begun the last time, ISO 8601. */
+  /** When the step was done, ISO 8601; absent if it was begun again since. */
   readonly done?: string;
 }
 
@@ -96,36 +98,39 @@ export interface JournalStep {
 export interface JournalEvent {
   /** From 1, without gaps. */
   readonly number: number;
-  /** The step. */
+  /** The name of the step. */
   readonly phase: string;
-  /** What of it. `waiting`: a try of it failed, and it waits for the next; the detail says why, and for how long. */
+  /**
+   * The state. `waiting` means that a try failed and the step waits for the next try; the detail gives the reason and
+   * the delay.
+   */
   readonly state: "started" | "detail" | "waiting" | "done" | "failed";
-  /** A text, or nothing. */
+  /** A text, may be empty. */
   readonly detail: string;
-  /** When, milliseconds since 1970. */
+  /** Milliseconds since 1970. */
   readonly timeMs: number;
-  /** How long the step took, at its end, milliseconds. */
+  /** How long the step took, milliseconds; set when it ends. */
   readonly durationMs: number;
 }
 
-/** All that a journal tells. */
+/** The content of a journal. */
 export interface JournalContent {
   readonly head: JournalHead;
   readonly steps: readonly JournalStep[];
   readonly events: readonly JournalEvent[];
 }
 
-/** The bytes of a journal: a line with form, version and checksum, and the content as JSON. */
+/** Encodes a journal: a line with form, version and checksum, then the content as JSON. */
 export async function encodeJournal(content: JournalContent): Promise<Bytes> {
   const body = JSON.stringify(content);
   return utf8(`${FORM} ${VERSION} ${await checksum(body)}\n${body}\n`);
 }
 
 /**
- * Reads the bytes of a journal. Nothing that is torn, changed or of another version is read, not even in part.
+ * Decodes a journal. A torn or changed journal, or one of another version, is refused as a whole.
  *
- * @param what What the file is called in errors.
- * @throws {BootstrapError} `malformed/journal`, naming what is wrong.
+ * @param what The name of the file, for errors.
+ * @throws {BootstrapError} `malformed/journal`, with the reason.
  */
 export async function decodeJournal(bytes: Uint8Array, what: string): Promise<JournalContent> {
   if (bytes.length > MAXIMUM_JOURNAL_BYTES) throw malformed(what, `it is larger than ${MAXIMUM_JOURNAL_BYTES} bytes`);

@@ -63,12 +63,12 @@ const contents: fc.Arbitrary<JournalContent> = fc.record({
   ),
 });
 
-/** The bytes of a journal with whatever in it, and a checksum that fits. */
+/** The bytes of a journal with any content and a matching checksum. */
 async function forged(body: string, form = "bootstrapper-journal 1"): Promise<Uint8Array> {
   return utf8(`${form} ${hex(await sha256(utf8(body)))}\n${body}\n`);
 }
 
-/** Asserts that bytes are refused as a journal, for a reason, with the path and a way out. */
+/** Asserts that bytes are refused as a journal, with the reason, the path and the next action. */
 async function assertRefused(bytes: Uint8Array, reason?: RegExp): Promise<void> {
   await assert.rejects(decodeJournal(bytes, PATH), (error: unknown) => {
     assert(error instanceof BootstrapError, String(error));
@@ -82,7 +82,7 @@ async function assertRefused(bytes: Uint8Array, reason?: RegExp): Promise<void> 
   });
 }
 
-Deno.test("decodeJournal() gives what encodeJournal() was given", async () => {
+Deno.test("decodeJournal() restores the input of encodeJournal()", async () => {
   assert.deepEqual(await decodeJournal(await encodeJournal(SAMPLE), PATH), SAMPLE);
   await fc.assert(fc.asyncProperty(contents, async (content) => {
     // JSON has no negative zero and no null prototypes.
@@ -102,7 +102,7 @@ Deno.test("decodeJournal() refuses a journal with any one bit flipped", async ()
   }
 });
 
-Deno.test("decodeJournal() refuses a journal that is cut off anywhere, empty, or followed by anything", async () => {
+Deno.test("decodeJournal() refuses a journal that is cut off anywhere, empty, or followed by other bytes", async () => {
   const bytes = await encodeJournal(SAMPLE);
   for (let length = 0; length < bytes.length; length++) await assertRefused(bytes.subarray(0, length));
   for (const tail of ["\n", " ", "\0", "x", fromUtf8(bytes, "journal")]) {
@@ -111,7 +111,7 @@ Deno.test("decodeJournal() refuses a journal that is cut off anywhere, empty, or
   await assertRefused(concat(utf8("\n"), bytes), /does not begin and end/);
 });
 
-Deno.test("decodeJournal() refuses blocks that a file system lost: zeros in place of what was written", async () => {
+Deno.test("decodeJournal() refuses a journal with zeros in place of blocks that a file system lost", async () => {
   const bytes = await encodeJournal(SAMPLE);
   await fc.assert(fc.asyncProperty(fc.nat(bytes.length - 1), fc.nat(bytes.length), async (from, to) => {
     fc.pre(from < to);
@@ -119,7 +119,7 @@ Deno.test("decodeJournal() refuses blocks that a file system lost: zeros in plac
   }));
 });
 
-Deno.test("decodeJournal() refuses whatever bytes there are", async () => {
+Deno.test("decodeJournal() refuses random bytes", async () => {
   await fc.assert(fc.asyncProperty(fc.uint8Array({ maxLength: 300 }), (bytes) => assertRefused(bytes)));
   await assertRefused(utf8("{}\n"), /does not begin and end/);
   await assertRefused(Uint8Array.of(0xff, 0xfe), /not UTF-8/);
@@ -139,7 +139,7 @@ Deno.test("decodeJournal() refuses the checksum of another content", async () =>
   await assertRefused(utf8([one[0], other[1], ""].join("\n")), /checksum is wrong/);
 });
 
-Deno.test("decodeJournal() names the field of a content that has another form, whatever its checksum", async () => {
+Deno.test("decodeJournal() names the field of malformed content with a valid checksum", async () => {
   const [step, event] = [SAMPLE.steps[0], SAMPLE.events[0]];
   const cases: readonly (readonly [field: RegExp, content: unknown])[] = [
     [/it is not JSON/, undefined],
@@ -167,13 +167,13 @@ Deno.test("decodeJournal() names the field of a content that has another form, w
   for (const [field, content] of cases) await assertRefused(await forged(JSON.stringify(content) ?? "{"), field);
 });
 
-Deno.test("decodeJournal() refuses more bytes than any journal has", async () => {
+Deno.test("decodeJournal() refuses input above the largest size", async () => {
   await assertRefused(new Uint8Array(MAXIMUM_JOURNAL_BYTES + 1).fill(32), /larger than/);
 });
 
 Deno.test("encodeJournal() keeps within the largest size however long the events are", async () => {
   const event = { number: Number.MAX_SAFE_INTEGER, phase: "p".repeat(100), state: "started", timeMs: 1e15 } as const;
-  // What JSON writes longest: six characters for one.
+  // The longest case in JSON: six characters for one.
   const events = Array(MAXIMUM_EVENTS).fill({ ...event, detail: "\u0001".repeat(500), durationMs: 1e15 });
   const bytes = await encodeJournal({ ...SAMPLE, events });
   assert.ok(bytes.length <= MAXIMUM_JOURNAL_BYTES, `${bytes.length} bytes`);

@@ -1,9 +1,9 @@
 /**
- * What a node has begun and done of its init or its join, on disk before and after each step, with numbered events for those who
- * follow it.
+ * The journal of a node's init or join: the steps that it has begun and done, on disk before and after each step, and
+ * numbered events for observers.
  *
- * Each write replaces the whole file as one step, so that a power cut never leaves a torn journal: one that is torn was changed by
- * something else, and is refused. Nothing in it is secret.
+ * Each write replaces the whole file atomically, so a power cut never leaves a torn journal. A torn journal was changed
+ * by another program, and is refused. A journal contains no secrets.
  *
  * @module
  */
@@ -21,17 +21,17 @@ import {
 
 export type { JournalEvent, JournalHead, JournalOperation, JournalStep } from "./_journal_file.ts";
 
-/** Does work as a named phase that is recorded elsewhere too, as in the timeline. */
+/** Runs work as a named phase and records it elsewhere too, such as in the timeline. */
 export interface PhaseRecorder {
-  /** Does `work` as the phase `name`, and gives what it gives. */
+  /** Runs `work` as the phase `name`, and returns its result. */
   phase<T>(name: string, work: () => Promise<T>): Promise<T>;
 }
 
-/** What a journal works with. */
+/** The dependencies of a journal. */
 export interface JournalParts {
-  /** Dates and measures. */
+  /** The source of dates and durations. */
   readonly clock: Pick<Clock, "now" | "monotonicMs">;
-  /** Where phases are written down beside the journal. */
+  /** Records the phases besides the journal. */
   readonly recorder: PhaseRecorder;
 }
 
@@ -48,13 +48,13 @@ export class Journal {
   #nextWrite: Promise<void> | undefined;
   #lastWrite: Promise<void> = Promise.resolve();
 
-  /** A journal in memory, as nothing is to be resumed before the lock; see {@linkcode keep}. */
+  /** Creates a journal in memory. Before the lock, nothing needs to be resumed; see {@linkcode keep}. */
   constructor(parts: JournalParts) {
     this.#parts = parts;
   }
 
   /**
-   * The journal in a file, or `undefined` where there is none.
+   * Reads the journal in a file. Returns `undefined` if there is none.
    *
    * @throws {BootstrapError} `malformed/journal`, `system/file`.
    */
@@ -70,13 +70,13 @@ export class Journal {
     return journal;
   }
 
-  /** Writes the journal, and from now on every change of it, to a file whose folder is there. */
+  /** Writes the journal to a file in an existing folder, and every later change of it too. */
   async keep(path: string, head: JournalHead): Promise<void> {
     this.#kept = { path, head };
     await this.#write();
   }
 
-  /** Whose journal it is, once it is kept. */
+  /** The head of the journal; `undefined` until it is kept. */
   get head(): JournalHead | undefined {
     return this.#kept?.head;
   }
@@ -86,26 +86,30 @@ export class Journal {
     return [...this.#steps.values()];
   }
 
-  /** When a step was done, or `undefined`. */
+  /** Returns when a step was done, or `undefined` if it is not done. */
   doneAt(name: string): Date | undefined {
     const done = this.#steps.get(name)?.done;
     return done === undefined ? undefined : new Date(done);
   }
 
-  /** Says something of a step that is under way. It reaches the disk with the next write. */
+  /** Adds a detail to a step under way. The detail reaches the disk with the next write. */
   detail(name: string, detail: string): void {
     this.#say(name, "detail", detail);
   }
 
-  /** Says of a step that is under way why a try of it failed, and when it is tried again. It reaches the disk with the next write. */
+  /**
+   * Records why a try of a step under way failed, and when the next try follows. It reaches the disk with the next
+   * write.
+   */
   waiting(name: string, detail: string): void {
     this.#say(name, "waiting", detail);
   }
 
   /**
-   * Does `work` as a step: on disk before it begins, and after it is done.
+   * Runs `work` as a step. Writes the journal to disk before `work` begins and after it is done.
    *
-   * @throws {BootstrapError} What `work` throws; `system/file` where the journal cannot be written, before the work or after it.
+   * @throws {BootstrapError} The error of `work`; `system/file` if the journal cannot be written before or after the
+   *   work.
    */
   async phase<T>(name: string, work: () => Promise<T>): Promise<T> {
     const { clock, recorder } = this.#parts;
@@ -131,12 +135,12 @@ export class Journal {
   }
 
   /**
-   * Sends the events after number `heard`, those of the past first, until `until` settles and nothing is left. Of a journal that is
-   * kept only what is on disk is sent, so that a number never names two events.
+   * Sends the events after number `heard`, past events first, until `until` settles and no event is left. Events of a
+   * kept journal are sent only once they are on disk, so that a number never denotes two events.
    *
-   * @param send Called in order, one at a time.
-   * @param until Ends the following; what it rejects with is not thrown here.
-   * @param heard The number of the last event that the caller has heard.
+   * @param send Receives the events in order, one at a time.
+   * @param until Ends the following. Its rejection is not thrown here.
+   * @param heard The number of the last event that the caller has received.
    * @returns The number of the last event that was sent, or `heard`.
    */
   async follow(send: (event: JournalEvent) => Promise<void>, until: Promise<unknown>, heard = 0): Promise<number> {
@@ -179,7 +183,7 @@ export class Journal {
 
   #say(name: string, state: "detail" | "waiting", detail: string): void {
     this.#append(name, state, detail, 0);
-    // A detail is no reason to fail: what cannot be written is noticed at the end of the step.
+    // A detail is no reason to fail: the end of the step reports a failed write.
     this.#write().catch(() => {});
   }
 
@@ -196,7 +200,7 @@ export class Journal {
     if (this.#kept === undefined) this.#wakeListeners();
   }
 
-  /** Changes that come while a write is under way are written together by the next one. */
+  /** The next write covers all changes that come while a write is under way. */
   #write(): Promise<void> {
     const kept = this.#kept;
     if (kept === undefined) return Promise.resolve();
@@ -218,9 +222,10 @@ export class Journal {
 }
 
 /**
- * Checks that a journal is that of the lock and of this node: one that was copied from elsewhere would be believed otherwise.
+ * Checks that a journal belongs to the lock and to this node. Without this check, a journal copied from another node
+ * would be trusted.
  *
- * @throws {BootstrapError} `precondition/journal`, naming what differs.
+ * @throws {BootstrapError} `precondition/journal`, with the difference.
  */
 export function checkJournalHead(head: JournalHead, expected: Omit<JournalHead, "operation">): void {
   for (const field of ["owner", "clusterId", "nodeName", "role"] as const) {
@@ -230,10 +235,10 @@ export function checkJournalHead(head: JournalHead, expected: Omit<JournalHead, 
 }
 
 /**
- * Checks that a journal is that of the operation which is staged on this node.
+ * Checks that a journal belongs to the operation that is staged on this node.
  *
  * @param head The head of an init's journal.
- * @throws {BootstrapError} `precondition/journal`, naming what differs.
+ * @throws {BootstrapError} `precondition/journal`, with the difference.
  */
 export function checkJournalOperation({ operation }: Pick<JournalHead, "operation">, staged: JournalOperation): void {
   for (const name of ["id", "operatorKey", "request"] as const) {
@@ -250,7 +255,7 @@ function foreignJournal(
   what: string,
   details: { readonly field: string; readonly expected: string; readonly seen: string },
 ): BootstrapError {
-  const message = `The journal is of another ${what}: ${details.seen}, where this node has ${details.expected}`;
+  const message = `The journal belongs to another ${what}: ${details.seen}; this node has ${details.expected}`;
   return new BootstrapError("precondition/journal", message, {
     next:
       "Give the node the configuration that it began with; or run `bootstrapper reset`, or build it anew from its image",

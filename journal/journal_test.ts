@@ -12,7 +12,7 @@ const HEAD: JournalHead = { owner: "join", role: "worker", clusterId: "ab".repea
 const PARTS = { clock: systemClock, recorder: { phase: <T>(_: string, work: () => Promise<T>) => work() } };
 const nothing = () => Promise.resolve();
 
-/** Registers a test with a folder of its own, and the path of a journal in it. */
+/** Registers a test that gets a temporary folder, and the path of a journal in it. */
 function journalTest(name: string, run: (path: string, folder: string) => Promise<void>): void {
   Deno.test(name, async () => {
     const folder = await Deno.makeTempDir({ prefix: "journal-" });
@@ -40,7 +40,7 @@ async function onDisk(path: string) {
   return await decodeJournal(await Deno.readFile(path), path);
 }
 
-/** What a follower hears up to the end of `until`. */
+/** Returns the events that a follower receives until `until` settles. */
 async function heardFrom(journal: Journal, until: Promise<unknown>, after = 0): Promise<JournalEvent[]> {
   const events: JournalEvent[] = [];
   await journal.follow((event) => Promise.resolve(void events.push(event)), until, after);
@@ -50,11 +50,11 @@ async function heardFrom(journal: Journal, until: Promise<unknown>, after = 0): 
 const short = ({ number, phase, state }: JournalEvent) => `${number} ${phase} ${state}`;
 const boom = new BootstrapError("system/kubeadm", "kubeadm did not want to");
 
-journalTest("Journal.read() gives undefined where there is none", async (path) => {
+journalTest("Journal.read() returns undefined when there is no journal", async (path) => {
   assert.equal(await Journal.read(path, PARTS), undefined);
 });
 
-journalTest("Journal.read() refuses a torn journal, and leaves it as it is", async (path) => {
+journalTest("Journal.read() refuses a torn journal, and does not change it", async (path) => {
   await (await kept(path)).phase("a", nothing);
   const bytes = await Deno.readFile(path);
   for (const part of [bytes.subarray(0, bytes.length - 1), bytes.subarray(0, 40), new Uint8Array()]) {
@@ -69,7 +69,7 @@ journalTest("Journal.read() names a path that cannot be read", async (path) => {
   await assert.rejects(Journal.read(path, PARTS), { code: "system/file", details: { path } });
 });
 
-journalTest("phase() is on disk before the work begins, and after it is done", async (path) => {
+journalTest("phase() writes the step to disk before the work begins, and after it is done", async (path) => {
   const journal = await kept(path);
   const begun = await journal.phase("a", async () => (await onDisk(path)).steps);
   assert.deepEqual(begun.map(({ name, attempts, done }) => [name, attempts, done]), [["a", 1, undefined]]);
@@ -80,7 +80,7 @@ journalTest("phase() is on disk before the work begins, and after it is done", a
   assert.equal((await Deno.stat(path)).mode, 0o100644);
 });
 
-journalTest("phase() that fails leaves the step undone, with the reason, and throws it", async (path) => {
+journalTest("phase() records the reason and throws it when the work fails", async (path) => {
   const journal = await kept(path);
   await assert.rejects(journal.phase("a", () => Promise.reject(boom)), boom);
   const { steps, events } = await onDisk(path);
@@ -89,7 +89,7 @@ journalTest("phase() that fails leaves the step undone, with the reason, and thr
   assert.equal(events[1]?.detail, boom.message);
 });
 
-journalTest("phase() of a step that was done makes it undone until it is done again, and counts", async (path) => {
+journalTest("phase() marks a done step as not done while it runs again, and counts attempts", async (path) => {
   const journal = await kept(path);
   await journal.phase("a", nothing);
   await journal.phase("b", nothing);
@@ -103,10 +103,10 @@ journalTest("phase() of a step that was done makes it undone until it is done ag
   assert.deepEqual(journal.doneAt("a"), new Date(steps[0]?.done ?? ""));
 });
 
-journalTest("a journal goes on in another process where the first one was killed", async (path) => {
+journalTest("a journal continues in another process after the first one was killed", async (path) => {
   const first = await kept(path);
   await first.phase("a", nothing);
-  // Its work never ends here.
+  // Its work never ends.
   await new Promise<void>((begun) => void first.phase("b", () => new Promise(() => begun())));
   const second = await reread(path);
   assert.deepEqual(second.head, HEAD);
@@ -119,7 +119,7 @@ journalTest("a journal goes on in another process where the first one was killed
   ]);
 });
 
-journalTest("a draft is in memory until it is kept, with all that came before", async (path) => {
+journalTest("a draft stays in memory until it is kept, with everything recorded before", async (path) => {
   const draft = new Journal(PARTS);
   await draft.phase("a", async () => {
     draft.detail("a", "one");
@@ -136,7 +136,7 @@ journalTest("a draft is in memory until it is kept, with all that came before", 
   assert.ok(steps.every(({ done }) => done !== undefined));
 });
 
-journalTest("follow() goes on after the number that was heard, across a restart", async (path) => {
+journalTest("follow() continues after the last received number, across a restart", async (path) => {
   const first = await kept(path);
   await first.phase("a", nothing);
   const heard = await heardFrom(first, Promise.resolve());
@@ -145,12 +145,12 @@ journalTest("follow() goes on after the number that was heard, across a restart"
   const work = second.phase("b", nothing);
   const rest = await heardFrom(second, work, heard.at(-1)?.number);
   assert.deepEqual(rest.map(short), ["3 b started", "4 b done"]);
-  // Numbers name the same events for whoever asks for all of them.
+  // Numbers denote the same events for a follower that asks for all of them.
   assert.deepEqual(await heardFrom(second, Promise.resolve()), [...heard, ...rest]);
   assert.equal(await second.follow(() => Promise.resolve(), Promise.resolve(), 99), 99);
 });
 
-journalTest("follow() shows of a kept journal only what is on disk", async (path) => {
+journalTest("follow() sends only events that are on disk when the journal is kept", async (path) => {
   const journal = await kept(path);
   const running = journal.phase("a", async () => {
     for (let i = 0; i < 20; i++) {
@@ -168,7 +168,7 @@ journalTest("follow() shows of a kept journal only what is on disk", async (path
 });
 
 journalTest(
-  "follow() ends when what it waits for fails, after the last event, and throws what send throws",
+  "follow() ends after the last event when `until` rejects, and throws the error of `send`",
   async (path) => {
     const journal = await kept(path);
     const running = journal.phase("a", () => Promise.reject(boom));
@@ -179,7 +179,7 @@ journalTest(
   },
 );
 
-journalTest("several follow() at their own pace hear the same", async (path) => {
+journalTest("several followers receive the same events, each at its own pace", async (path) => {
   const journal = await kept(path);
   const running = (async () => {
     for (const name of ["a", "b", "c"]) await journal.phase(name, nothing);
@@ -196,7 +196,7 @@ journalTest("several follow() at their own pace hear the same", async (path) => 
   assert.equal(fast.length, 6);
 });
 
-journalTest("detail() is written together with what comes while a write is under way", async (path, folder) => {
+journalTest("detail() is written together with changes during a write", async (path, folder) => {
   const journal = await kept(path);
   const watcher = Deno.watchFs(folder);
   const renames = (async () => {
@@ -213,7 +213,7 @@ journalTest("detail() is written together with what comes while a write is under
   assert.equal((await onDisk(path)).events.length, 102);
 });
 
-journalTest("waiting() says of a step under way why it is tried again, and is read after a restart", async (path) => {
+journalTest("waiting() records why a step is tried again, and is read after a restart", async (path) => {
   const journal = new Journal(PARTS);
   await journal.keep(path, HEAD);
   await journal.phase("a", () => Promise.resolve(journal.waiting("a", "try 1 failed: no answer; next try in 0.3 s")));
@@ -222,11 +222,11 @@ journalTest("waiting() says of a step under way why it is tried again, and is re
   assert.equal(events[1]?.detail, "try 1 failed: no answer; next try in 0.3 s");
 });
 
-journalTest("detail() keeps the latest events, cut to their longest, and well formed", async (path) => {
+journalTest("detail() keeps the latest events, shortened to the limit, and well formed", async (path) => {
   const journal = await kept(path);
   await journal.phase("a", () => {
     for (let i = 0; i < MAXIMUM_EVENTS + 50; i++) journal.detail("a", `${i} ${"x".repeat(MAXIMUM_DETAIL_LENGTH)}`);
-    // The cut is in the midst of a character.
+    // The limit falls into the middle of a character.
     journal.detail("a", `${"x".repeat(MAXIMUM_DETAIL_LENGTH - 1)}\u{1F511}`);
     return Promise.resolve();
   });
@@ -238,7 +238,7 @@ journalTest("detail() keeps the latest events, cut to their longest, and well fo
 });
 
 journalTest(
-  "phase() does not begin its work where the journal cannot be written, and names the file",
+  "phase() does not begin its work when the journal cannot be written, and names the file",
   async (path, folder) => {
     const journal = await kept(path);
     await Deno.remove(folder, { recursive: true });
@@ -252,7 +252,7 @@ journalTest(
   },
 );
 
-journalTest("phase() whose end cannot be written fails, and the step is not done", async (path, folder) => {
+journalTest("phase() fails when its end cannot be written, and the step is not done", async (path, folder) => {
   const journal = await kept(path);
   const breaks = () => Deno.remove(folder, { recursive: true });
   await assert.rejects(journal.phase("a", breaks), { code: "system/file", details: { path } });
@@ -262,7 +262,7 @@ journalTest("phase() whose end cannot be written fails, and the step is not done
   assert.deepEqual((await reread(path)).doneAt("a"), journal.doneAt("a"));
 });
 
-journalTest("follow() never shows an event whose write failed, until a later write succeeds", async (path, folder) => {
+journalTest("follow() does not send an event whose write failed until a later write succeeds", async (path, folder) => {
   const journal = await kept(path);
   await journal.phase("a", nothing);
   await Deno.remove(folder, { recursive: true });
@@ -274,7 +274,7 @@ journalTest("follow() never shows an event whose write failed, until a later wri
   assert.deepEqual(numbers, (await onDisk(path)).events.map(({ number }) => number));
 });
 
-Deno.test("a journal says the same after each write as one that is read back, whatever was done", async () => {
+Deno.test("a journal equals the one that is read back after each write, after any operations", async () => {
   const names = fc.constantFrom("a", "b", "c");
   const act = fc.record({ name: names, kind: fc.constantFrom("done", "failed", "detail", "restart") });
   await fc.assert(

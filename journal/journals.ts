@@ -1,5 +1,6 @@
 /**
- * The journal of a node's init or join, from memory to disk. A node has one file for each, and the lock says which of them counts.
+ * The journal of a node's init or join, from memory to disk. A node has one file for each of the two, and the lock
+ * determines which one counts.
  *
  * @module
  */
@@ -11,17 +12,17 @@ import { present } from "../platform/present.ts";
 import { checkJournalHead, Journal } from "./journal.ts";
 import type { JournalHead, JournalParts } from "./journal.ts";
 
-/** Whose journal it is; a journal of anybody else is refused. */
+/** The owner of a journal. A journal of another owner is refused. */
 export type JournalOwner = Pick<JournalHead, "owner" | "nodeName" | "role">;
 
-/** The journals of one owner: at most one is on disk. */
+/** The journals of one owner, at most one of which is on disk. */
 export class Journals {
   readonly #owner: JournalOwner;
   readonly #parts: JournalParts;
   readonly #folder: string;
   readonly #path: string;
 
-  /** Nothing is read or written yet. */
+  /** Reads and writes nothing yet. */
   constructor(stateFolder: string, owner: JournalOwner, parts: JournalParts) {
     this.#owner = owner;
     this.#parts = parts;
@@ -29,16 +30,16 @@ export class Journals {
     this.#path = join(this.#folder, owner.owner);
   }
 
-  /** A journal in memory, to be kept later. */
+  /** Creates a journal in memory, to be kept later. */
   draft(): Journal {
     return new Journal(this.#parts);
   }
 
   /**
-   * Puts a journal on disk, directly before the lock.
+   * Writes a journal to disk, directly before the lock.
    *
-   * @param clusterId The cluster that the lock will name, 32 bytes.
-   * @param operation What the operator asked for, where it is an init.
+   * @param clusterId The cluster ID that the lock will name, 32 bytes.
+   * @param operation The operator's request; only for an init.
    */
   async keep(journal: Journal, clusterId: Uint8Array, operation?: JournalHead["operation"]): Promise<void> {
     await ensureFolder(this.#folder);
@@ -49,17 +50,18 @@ export class Journals {
   }
 
   /**
-   * The journal of a node that is locked.
+   * Reads the journal of a locked node.
    *
-   * @param clusterId The cluster that the lock names, 32 bytes.
-   * @throws {BootstrapError} `precondition/journal` if there is none, or one of something else; `malformed/journal`, `system/file`.
+   * @param clusterId The cluster ID that the lock names, 32 bytes.
+   * @throws {BootstrapError} `precondition/journal` if there is none, or it belongs to another lock or node;
+   *   `malformed/journal`, `system/file`.
    */
   async read(clusterId: Uint8Array): Promise<Journal> {
     const journal = await Journal.read(this.#path, this.#parts);
     if (journal?.head === undefined) {
       throw new BootstrapError(
         "precondition/journal",
-        `This node is locked, and its journal ${this.#path} is not there`,
+        `This node is locked, but its journal ${this.#path} is missing`,
         {
           next: "The node cannot know how far it came: run `bootstrapper reset`, or build it anew from its image",
           details: { path: this.#path },
@@ -71,7 +73,7 @@ export class Journals {
     return journal;
   }
 
-  /** Removes the journal of an owner that has not got the lock. */
+  /** Removes the journal of an owner that did not get the lock. */
   discard(): Promise<void> {
     return removeIfExists(this.#path);
   }
@@ -82,7 +84,7 @@ export class Journals {
   }
 }
 
-/** The folder of the journals in a state folder. */
+/** Returns the folder of the journals in a state folder. */
 export function journalFolder(stateFolder: string): string {
   return join(stateFolder, "journal");
 }

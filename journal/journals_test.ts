@@ -31,7 +31,7 @@ folderTest("Journals.keep() puts a draft on disk for the next process", async (f
   assert.deepEqual(read.steps, draft.steps);
 });
 
-folderTest("Journals.read() refuses to guess where a locked node has no journal", async (folder) => {
+folderTest("Journals.read() fails when a locked node has no journal", async (folder) => {
   const journals = new Journals(folder, OWNER, PARTS);
   const path = join(journalFolder(folder), "join");
   await assert.rejects(journals.read(CLUSTER), { code: "precondition/journal", details: { path } });
@@ -57,7 +57,7 @@ folderTest("Journals.read() refuses the journal of another cluster, node, role o
   });
 });
 
-folderTest("the journals of the two owners are two files, of which each discards its own", async (folder) => {
+folderTest("Journals.discard() removes only the journal of its own owner", async (folder) => {
   const join = new Journals(folder, OWNER, PARTS);
   const init = new Journals(folder, { ...OWNER, owner: "init", role: "control-plane" }, PARTS);
   await join.keep(join.draft(), CLUSTER);

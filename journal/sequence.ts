@@ -1,5 +1,5 @@
 /**
- * Steps in their order, each of which may be done again.
+ * Steps in a fixed order, each of which can be repeated.
  *
  * @module
  */
@@ -8,22 +8,22 @@ import type { Journal } from "./journal.ts";
 /** One step of a {@linkcode Sequence}. */
 export interface Step<C> {
   /**
-   * Whether what the journal says to be done still stands in the world. Where it does not, the step is done again. A step without it
-   * is believed.
+   * Checks that a step which the journal records as done is still in effect. If it is not, the step runs again. Without
+   * this check the journal is trusted.
    */
   readonly holds?: (context: C) => Promise<boolean>;
-  /** Does the step; whatever an earlier attempt of it left is mended or made anew. */
+  /** Runs the step. It repairs or replaces everything that an earlier attempt left behind. */
   readonly run: (context: C) => Promise<void>;
 }
 
-/** Steps by their names, in their order. */
+/** Named steps, in their order. */
 export type Sequence<C> = Readonly<Record<string, Step<C>>>;
 
 /**
- * Does the steps that are not done yet, by journal and world.
+ * Runs the steps that are not done yet, according to the journal and to `holds`.
  *
- * @param signal Ends it between two steps; a step that can end early has the signal in its context.
- * @throws {BootstrapError} What a step throws; started again, it goes on there.
+ * @param signal Ends the sequence between two steps. Steps that can end early have the signal in their context.
+ * @throws {BootstrapError} The error of a step. Another run continues with that step.
  */
 export async function runSequence<C>(
   sequence: Sequence<C>,

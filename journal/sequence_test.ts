@@ -25,7 +25,7 @@ class MemoryJournal {
 const NAMES = ["a", "b", "c"] as const;
 const { signal } = new AbortController();
 
-/** Steps that write down that they run; each of some holds as the world says. */
+/** Steps that record their runs. `holds` of some steps depends on the world. */
 function stepsOver(world: ReadonlySet<string>, ran: string[]): Sequence<undefined> {
   return Object.fromEntries(NAMES.map((name) => [name, {
     ...(name === "b" ? {} : { holds: () => Promise.resolve(world.has(name)) }),
@@ -33,7 +33,7 @@ function stepsOver(world: ReadonlySet<string>, ran: string[]): Sequence<undefine
   }]));
 }
 
-Deno.test("runSequence() does the steps in their order, each once", async () => {
+Deno.test("runSequence() runs the steps in order, each once", async () => {
   const journal = new MemoryJournal();
   const ran: string[] = [];
   await runSequence(stepsOver(new Set(NAMES), ran), undefined, journal, signal);
@@ -41,21 +41,21 @@ Deno.test("runSequence() does the steps in their order, each once", async () => 
   assert.deepEqual(ran, NAMES);
 });
 
-Deno.test("runSequence() does what is not done in the journal or not there in the world, and nothing else", async () => {
+Deno.test("runSequence() runs exactly the steps that are not done in the journal or no longer hold", async () => {
   const subset = fc.subarray([...NAMES]);
   await fc.assert(fc.asyncProperty(subset, subset, async (done, world) => {
     const journal = new MemoryJournal();
     for (const name of done) journal.done.add(name);
     const ran: string[] = [];
     await runSequence(stepsOver(new Set(world), ran), undefined, journal, signal);
-    // A step without `holds` is believed.
+    // A step without `holds` is trusted.
     assert.deepEqual(ran, NAMES.filter((name) => !done.includes(name) || (name !== "b" && !world.includes(name))));
     assert.deepEqual(journal.begun, ran);
     assert.deepEqual([...journal.done].sort(), NAMES);
   }));
 });
 
-Deno.test("runSequence() stops at a step that fails, and goes on there", async () => {
+Deno.test("runSequence() stops at a step that fails, and continues with it", async () => {
   const journal = new MemoryJournal();
   const ran: string[] = [];
   let fails = true;

@@ -7,41 +7,44 @@ import { unless, unlessChanged } from "./_unless.ts";
 
 const PREFIX = "address-";
 
-/** The name of an address's claim: one for each address, however it is written. */
+/** The name of an address's claim. All spellings of an address have the same claim. */
 function claimName(address: string): string | undefined {
   const bytes = addressBytes(address);
   return bytes && PREFIX + (bytes.length === 4 ? bytes.join(".") : hex(bytes));
 }
 
-/** The names of the claims of those that are addresses, each once. */
+/** The names of the claims of all valid addresses, without duplicates. */
 function claimNames(addresses: readonly string[]): Map<string, string> {
   const named = addresses.map((address) => [claimName(address), address] as const);
   return new Map(named.filter((one): one is readonly [string, string] => one[0] !== undefined));
 }
 
-/** Whether one of the addresses is the one of a claim. */
+/** Whether a record lists the address of a claim. */
 function lists({ addresses }: AdmissionRecord, name: string): boolean {
   return addresses.some((address) => claimName(address) === name);
 }
 
 /**
- * Which identity has an address: a ConfigMap for each address, so that a thousand nodes cost one no more than ten do.
+ * Records which identity has an address: one ConfigMap for each address, so that the cost for a node does not grow with
+ * the number of nodes.
  *
- * It comes before the records and goes after them. What an admission that was killed has left is nobody's: it counts only
- * while its identity is admitted, and says that it has the address.
+ * A claim is created before the admission records and deleted after them. A claim that a killed admission left behind
+ * has no owner: a claim counts only while its identity is admitted and the identity's record lists the address.
  */
 export class AddressClaims {
   readonly #configMaps: ConfigMaps;
   readonly #admitted: (identity: string) => Promise<AdmissionRecord | undefined>;
 
-  /** @param admitted The record of an identity that is completely admitted. */
+  /**
+   * @param admitted Returns the record of a completely admitted identity.
+   */
   constructor(configMaps: ConfigMaps, admitted: (identity: string) => Promise<AdmissionRecord | undefined>) {
     this.#configMaps = configMaps;
     this.#admitted = admitted;
   }
 
   /**
-   * Claims all addresses of a record; gives `false` if somebody else changed a claim in between.
+   * Claims all addresses of a record. Returns `false` if another client changed a claim in between.
    *
    * @throws {BootstrapError} `conflict/node-address`.
    */
@@ -59,14 +62,14 @@ export class AddressClaims {
     return true;
   }
 
-  /** Whether all addresses of a record are still claimed by its identity. */
+  /** Whether the record's identity still claims all of its addresses. */
   async areHeld({ identity, addresses }: AdmissionRecord): Promise<boolean> {
     const names = [...claimNames(addresses).keys()];
     const found = await Promise.all(names.map((name) => this.#configMaps.find(name)));
     return found.every((claim) => claim?.data["identity"] === identity);
   }
 
-  /** Those of a record's addresses that are claimed by its identity. */
+  /** Returns those of a record's addresses that its identity claims. */
   async ownOf({ identity, addresses }: AdmissionRecord): Promise<string[]> {
     const owners = await Promise.all(addresses.map(async (address) => {
       const name = claimName(address);
@@ -75,14 +78,14 @@ export class AddressClaims {
     return addresses.filter((_, index) => owners[index] === identity);
   }
 
-  /** The record of the node that has an address, if there is one. */
+  /** Returns the record of the node that has an address, or `undefined`. */
   async holder(address: string): Promise<AdmissionRecord | undefined> {
     const name = claimName(address);
     const found = name === undefined ? undefined : await this.#configMaps.find(name);
     return found && await this.#holderBy(found);
   }
 
-  /** Deletes an identity's claims of addresses that its record does not say it has. */
+  /** Deletes an identity's claims of addresses that its record does not list. */
   async release(identity: string, addresses: readonly string[]): Promise<void> {
     for (const name of claimNames(addresses).keys()) {
       const found = await this.#configMaps.find(name);
@@ -91,7 +94,7 @@ export class AddressClaims {
     }
   }
 
-  /** Those of all ConfigMaps that are claims by one of the identities. */
+  /** Selects from all ConfigMaps the claims of any of the identities. */
   static among(all: readonly StoredConfigMap[], identities: ReadonlySet<string | undefined>): StoredConfigMap[] {
     return all.filter(({ name, data }) => name.startsWith(PREFIX) && identities.has(data["identity"]));
   }

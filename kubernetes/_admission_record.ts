@@ -3,21 +3,21 @@ import { BootstrapError } from "../platform/errors.ts";
 import type { NodeRole } from "./node_role.ts";
 import { NODE_ROLES } from "./node_role.ts";
 
-/** What is recorded of an admitted node. */
+/** The record of an admitted node. */
 export interface AdmissionRecord {
-  /** The identity that its evidence proved, 64 characters of lower-case hexadecimal. Never changes. */
+  /** The identity that the node's evidence proved, 64 lower-case hexadecimal digits. It never changes. */
   readonly identity: string;
-  /** The Node's name, an RFC 1123 label. Never changes. */
+  /** The Node's name, an RFC 1123 label. It never changes. */
   readonly nodeName: string;
-  /** Its role. Never changes. */
+  /** Never changes. */
   readonly role: NodeRole;
-  /** SPKI_c of its last admission, base64. */
+  /** SPKI_c of the last admission, base64. */
   readonly nodeKey: string;
-  /** Its addresses, as it said them. */
+  /** The addresses, as claimed by the node. */
   readonly addresses: readonly string[];
-  /** SHA-256 of the evidence of its last admission, lower-case hexadecimal. */
+  /** The SHA-256 of the evidence of the last admission, lower-case hexadecimal. */
   readonly evidenceDigest: string;
-  /** The TPM's reset counter at its last admission, where there is a TPM. Never decreases. */
+  /** The TPM's reset counter at the last admission, if the node has a TPM. It never decreases. */
   readonly resetCount?: number;
 }
 
@@ -31,7 +31,7 @@ const dataSchema = v.object({
   resetCount: v.optional(v.pipe(v.string(), v.regex(/^\d{1,10}$/))),
 });
 
-/** A record as the data of a ConfigMap. */
+/** Encodes a record as the data of a ConfigMap. */
 export function writeRecord(record: AdmissionRecord): Record<string, string> {
   const { identity, nodeName, role, nodeKey, addresses, evidenceDigest, resetCount } = record;
   return {
@@ -46,9 +46,9 @@ export function writeRecord(record: AdmissionRecord): Record<string, string> {
 }
 
 /**
- * The record in the data of a ConfigMap.
+ * Reads the record in the data of a ConfigMap.
  *
- * @throws {BootstrapError} `malformed/admission-record` naming the ConfigMap and the field.
+ * @throws {BootstrapError} `malformed/admission-record`, with the ConfigMap and the field.
  */
 export function readRecord(data: Readonly<Record<string, string>>, name: string): AdmissionRecord {
   const result = v.safeParse(dataSchema, data);

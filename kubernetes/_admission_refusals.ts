@@ -1,10 +1,10 @@
 import { BootstrapError } from "../platform/errors.ts";
 import type { AdmissionRecord } from "./_admission_record.ts";
 
-/** What an operator does to free a name, as a subordinate sentence. */
+/** What an operator does to free a name, as a subordinate clause. */
 const removal = (nodeName: string) => `have an operator run \`bootstrapper node remove ${nodeName}\``;
 
-/** The name belongs to another identity. */
+/** The error for a name that belongs to another identity. */
 export function nameTaken(found: AdmissionRecord, asked: AdmissionRecord): BootstrapError {
   return new BootstrapError(
     "conflict/node-name",
@@ -16,7 +16,7 @@ export function nameTaken(found: AdmissionRecord, asked: AdmissionRecord): Boots
   );
 }
 
-/** The address belongs to another identity. */
+/** The error for an address that belongs to another identity. */
 export function addressTaken(found: AdmissionRecord, asked: AdmissionRecord, address: string): BootstrapError {
   return new BootstrapError(
     "conflict/node-address",
@@ -30,11 +30,11 @@ export function addressTaken(found: AdmissionRecord, asked: AdmissionRecord, add
   );
 }
 
-/** The cluster has a Node of that name that nobody admitted. */
+/** The error for a Node with that name that has no admission record. */
 export function nodeWithoutRecord({ nodeName, identity }: AdmissionRecord): BootstrapError {
   return new BootstrapError(
     "conflict/node-without-record",
-    `The cluster has a Node ${nodeName} that was never admitted by a record`,
+    `The cluster has a Node ${nodeName} without an admission record`,
     {
       next: `Give this machine another name; or, if the Node ${nodeName} is gone for good, ${removal(nodeName)}`,
       details: { node: nodeName, seen: identity },
@@ -51,13 +51,13 @@ export function checkIdentity(found: AdmissionRecord, asked: AdmissionRecord): v
     "conflict/identity",
     `The identity ${asked.identity} is admitted as ${expected}; it cannot be ${seen}`,
     {
-      next: `Ask as ${expected}; or, if that Node is to go for good, ${removal(found.nodeName)}`,
+      next: `Ask as ${expected}; or, if that Node is to be removed for good, ${removal(found.nodeName)}`,
       details: { identity: asked.identity, expected, seen },
     },
   );
 }
 
-/** Throws `refused/reset-count` if the TPM's reset counter went back since the last admission. */
+/** Throws `refused/reset-count` if the TPM's reset counter decreased since the last admission. */
 export function checkResetCount(found: AdmissionRecord, asked: AdmissionRecord): void {
   if (found.resetCount === undefined) return;
   if (asked.resetCount !== undefined && asked.resetCount >= found.resetCount) return;
@@ -65,7 +65,7 @@ export function checkResetCount(found: AdmissionRecord, asked: AdmissionRecord):
     "refused/reset-count",
     `The TPM of ${asked.nodeName} counts fewer resets than at its last admission`,
     {
-      next: "The machine's TPM was rolled back or cloned: find out by whom before you admit it again",
+      next: "The machine's TPM was rolled back or cloned: find out who did it before you admit the machine again",
       details: {
         check: "reset-count",
         expected: `at least ${found.resetCount}`,
@@ -75,7 +75,7 @@ export function checkResetCount(found: AdmissionRecord, asked: AdmissionRecord):
   );
 }
 
-/** Somebody else changes the records all the while. */
+/** The error for a record that other clients change all the time. */
 export function keepsChanging(
   details: { readonly node: string; readonly identity?: string },
   next: string,

@@ -3,10 +3,10 @@ import { BootstrapError, type ErrorCode } from "../platform/errors.ts";
 import { readJson } from "../platform/json.ts";
 import { redact } from "./_redact.ts";
 
-/** The part of a `meta/v1` Status that says what went wrong. */
+/** The part of a `meta/v1` Status that describes the failure. */
 const statusSchema = v.object({ reason: v.optional(v.string(), ""), message: v.optional(v.string(), "") });
 
-/** A Status may quote the object that is refused. */
+/** The limit of a Status, which may quote the refused object. */
 const MAXIMUM_BODY_BYTES = 1 << 20;
 const LONGEST_MESSAGE = 500;
 
@@ -29,7 +29,7 @@ function codeOf(status: number, reason: string): ErrorCode {
   }
 }
 
-/** The error for an answer of the API server that is no success. */
+/** Converts an unsuccessful answer of the API server to an error. */
 export function statusError(what: string, status: number, body: string): BootstrapError {
   const parsed = statusIn(body);
   const message = redact(parsed.message).slice(0, LONGEST_MESSAGE);
@@ -42,7 +42,7 @@ export function statusError(what: string, status: number, body: string): Bootstr
   );
 }
 
-/** A proxy may answer with a page instead of a Status: the number then says enough. */
+/** Reads a Status. A proxy may answer with a page instead; then the status number is all there is. */
 function statusIn(body: string): v.InferOutput<typeof statusSchema> {
   try {
     return readJson(body, { schema: statusSchema, maximumBytes: MAXIMUM_BODY_BYTES, error: notStatus });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { statusError } from "./_api_status.ts";
 
-Deno.test("statusError() gives a stable code by status and reason, and says what is retriable", () => {
+Deno.test("statusError() returns a stable code by status and reason, and whether it is retriable", () => {
   const cases: readonly (readonly [number, string, string, boolean])[] = [
     [400, "BadRequest", "malformed/kubernetes-api", false],
     [401, "Unauthorized", "unauthorized/kubernetes-api", false],
@@ -23,14 +23,14 @@ Deno.test("statusError() gives a stable code by status and reason, and says what
   }
 });
 
-Deno.test("statusError() has etcd's own time-out, which the API server passes on as 500, tried again", () => {
+Deno.test("statusError() makes etcd's time-out retriable, which the API server passes on as 500", () => {
   const body = { kind: "Status", status: "Failure", message: "etcdserver: request timed out", code: 500 };
   const error = statusError("POST /x", 500, JSON.stringify(body));
   assert.deepEqual([error.code, error.retriable], ["unavailable/kubernetes-api", true]);
   assert.equal(error.message, "POST /x was refused with 500: etcdserver: request timed out");
 });
 
-Deno.test("statusError() takes an answer that is no Status, and shows no token of one that is", () => {
+Deno.test("statusError() accepts an answer that is not a Status, and redacts tokens of one that is", () => {
   assert.match(statusError("GET /x", 502, "<html>").message, /502/);
   assert.match(statusError("GET /x", 502, "[1]").message, /502/);
   const error = statusError("GET /x", 403, JSON.stringify({ message: "bad abcdef.0123456789abcdef" }));

@@ -1,16 +1,16 @@
 import * as v from "valibot";
 import type { DeletePreconditions, KubernetesApi } from "./api.ts";
 
-/** The API server, as far as ConfigMaps need it. */
+/** The part of the API that ConfigMaps need. */
 export type ConfigMapApi = Pick<KubernetesApi, "find" | "get" | "create" | "replace" | "remove">;
 
 /** A ConfigMap as it is stored. */
 export interface StoredConfigMap {
   /** `metadata.name`. */
   readonly name: string;
-  /** `metadata.uid`: another one is another object. */
+  /** `metadata.uid`. A recreated object has another one. */
   readonly uid: string;
-  /** `metadata.resourceVersion`: another one is another state. */
+  /** `metadata.resourceVersion`. It changes with each update. */
   readonly resourceVersion: string;
   /** `data`. */
   readonly data: Readonly<Record<string, string>>;
@@ -26,7 +26,7 @@ const listSchema = v.object({
   items: v.array(configMapSchema),
 });
 
-/** How many are asked for at once, so that an answer stays far below its limit however many there are. */
+/** The page size of lists. It keeps an answer far below its size limit. */
 const LIST_PAGE = 500;
 
 function stored({ metadata, data }: v.InferOutput<typeof configMapSchema>): StoredConfigMap {
@@ -38,19 +38,19 @@ export class ConfigMaps {
   readonly #api: ConfigMapApi;
   readonly #path: string;
 
-  /** Nothing is sent yet. */
+  /** Sends nothing yet. */
   constructor(api: ConfigMapApi, namespace: string) {
     this.#api = api;
     this.#path = `/api/v1/namespaces/${namespace}/configmaps`;
   }
 
-  /** The ConfigMap of that name, if there is one. */
+  /** Returns the ConfigMap of that name, or `undefined`. */
   async find(name: string): Promise<StoredConfigMap | undefined> {
     const found = await this.#api.find(`${this.#path}/${name}`, configMapSchema);
     return found && stored(found);
   }
 
-  /** All of them, in the order of their names. */
+  /** Returns all ConfigMaps, in the order of their names. */
   async list(): Promise<StoredConfigMap[]> {
     const found: StoredConfigMap[] = [];
     let next = "";
@@ -63,19 +63,19 @@ export class ConfigMaps {
     return found;
   }
 
-  /** Throws `conflict/already-exists` if the name is taken. */
+  /** Creates a ConfigMap. Throws `conflict/already-exists` if the name is taken. */
   async create(name: string, data: Readonly<Record<string, string>>): Promise<StoredConfigMap> {
     return stored(await this.#api.create(this.#path, { metadata: { name }, data }, configMapSchema));
   }
 
-  /** Replaces the data of exactly this version; throws `conflict/changed` if it is not the current one any more. */
+  /** Replaces the data of exactly this version. Throws `conflict/changed` if it is no longer the current version. */
   async update(current: StoredConfigMap, data: Readonly<Record<string, string>>): Promise<StoredConfigMap> {
     const { name, uid, resourceVersion } = current;
     const metadata = { name, uid, resourceVersion };
     return stored(await this.#api.replace(`${this.#path}/${name}`, { metadata, data }, configMapSchema));
   }
 
-  /** Deletes only what the preconditions name; throws `conflict/changed` if it is another. */
+  /** Deletes only the object that the preconditions name. Throws `conflict/changed` if it is another. */
   remove(name: string, preconditions: DeletePreconditions): Promise<boolean> {
     return this.#api.remove(`${this.#path}/${name}`, preconditions);
   }

@@ -6,41 +6,43 @@ import { ClusterClient, type MemberListResponse, type MemberRemoveResponse } fro
 import { certificateError, etcdError } from "./_etcd_error.ts";
 import { EtcdChannelCredentials, type EtcdCredentials, type EtcdEndpoint, findTlsProblem } from "./_etcd_tls.ts";
 
-/** What bounds a call. */
+/** The limits of a call. */
 export interface CallBounds {
-  /** When it ends with `timeout/etcd`, milliseconds since 1970. */
+  /** When the call ends with `timeout/etcd`, milliseconds since 1970. */
   readonly deadline: number;
-  /** Ends it with `aborted/etcd`. */
+  /** Ends the call with `aborted/etcd`. */
   readonly signal: AbortSignal;
 }
 
 type Callback<T> = (error: ServiceError | null, response: T) => void;
 
-/** etcd's lists of members are far below this. */
+/** The limit of an answer. etcd's lists of members are far smaller. */
 const MAXIMUM_ANSWER_BYTES = 1 << 20;
 
-/** Calls one etcd member, over a new connection for each call: none is ever found dead, or waits for its turn to dial. */
+/**
+ * Calls one etcd member. Each call uses a new connection, so that none turns out to be dead, and none waits to dial.
+ */
 export class EtcdChannel {
   readonly #endpoint: EtcdEndpoint;
   readonly #credentials: EtcdCredentials;
 
-  /** Nothing is sent yet. */
+  /** Sends nothing yet. */
   constructor(endpoint: EtcdEndpoint, credentials: EtcdCredentials) {
     this.#endpoint = endpoint;
     this.#credentials = credentials;
   }
 
-  /** The members; linearizable: as a quorum knows them now, otherwise as this member remembers them. */
+  /** Lists the members: if `linearizable`, as a quorum knows them now, otherwise as this member remembers them. */
   list(linearizable: boolean, bounds: CallBounds): Promise<MemberListResponse> {
     const metadata = new Metadata();
-    // A member without a leader then says so at once (etcd's client package, `WithRequireLeader`).
+    // This makes a member without a leader refuse at once (etcd's client package, `WithRequireLeader`).
     if (linearizable) metadata.set("hasleader", "true");
     return this.#call<MemberListResponse>("MemberList", bounds, (client, options, done) => {
       return client.memberList({ linearizable }, metadata, options, done);
     });
   }
 
-  /** Removes a member; gives `false` if there is none with that ID. */
+  /** Removes a member. Returns `false` if there is none with that ID. */
   async remove(id: bigint, bounds: CallBounds): Promise<boolean> {
     try {
       await this.#call<MemberRemoveResponse>("MemberRemove", bounds, (client, options, done) => {

@@ -4,15 +4,15 @@ import { BootstrapError, type ErrorCode } from "../platform/errors.ts";
 import { redact } from "./_redact.ts";
 
 /**
- * Codes of TLS errors that say that one side does not accept the other's certificate: Node's names of verification errors,
- * and of the alerts about certificates (RFC 8446, section 6.2).
+ * The codes of TLS errors by which one side rejects the other's certificate: Node's names of verification errors, and
+ * of alerts about certificates (RFC 8446, section 6.2).
  */
 const CERTIFICATE_REFUSED =
   /^UNABLE_TO_|^CERT_|SELF_SIGNED|^ERR_TLS_CERT_|_ALERT_(?:[A-Z_]+_CERTIFICATE|CERTIFICATE_[A-Z_]+|UNKNOWN_CA|ACCESS_DENIED)$/;
 
 const LONGEST_REASON = 300;
 
-/** The code of a TLS error that is a matter of certificates; `undefined` for others. */
+/** Returns the code of a TLS error about certificates, or `undefined` for other errors. */
 export function codeOfTlsError(error: Error & { readonly code?: unknown }): string | undefined {
   return typeof error.code === "string" && CERTIFICATE_REFUSED.test(error.code) ? error.code : undefined;
 }
@@ -29,19 +29,21 @@ function outcomeOf(grpcStatus: number): readonly [code: ErrorCode, sentence: str
     case status.PERMISSION_DENIED:
       return ["unauthorized/etcd", "does not allow this client to do this"];
     case status.FAILED_PRECONDITION:
-    // So etcd 3.6 says "not enough started members": `togRPCError` maps that error to one without a status.
+    // etcd 3.6 reports "not enough started members" this way: `togRPCError` maps that error to one without a status.
     case status.UNKNOWN:
-      return ["precondition/etcd", "refuses this in its present state"];
+      return ["precondition/etcd", "refuses this in its current state"];
     case status.NOT_FOUND:
-      return ["precondition/not-found", "has nothing such"];
+      return ["precondition/not-found", "does not have this object"];
     case status.CANCELLED:
-      return ["aborted/etcd", "was not waited for"];
+      return ["aborted/etcd", "was called, but the call was cancelled"];
     default:
       return ["system/etcd", "failed"];
   }
 }
 
-/** The error for a call that ended with a gRPC status. `details` has `endpoint`, `request`, `status` and `reason`. */
+/**
+ * Makes the error for a call that ended with a gRPC status. `details` has `endpoint`, `request`, `status` and `reason`.
+ */
 export function etcdError(
   endpoint: string,
   request: string,
@@ -58,19 +60,19 @@ export function etcdError(
   });
 }
 
-/** The error for two sides of which one does not accept the other's certificate. */
+/** Makes the error for a connection of which one side rejects the other's certificate. */
 export function certificateError(endpoint: string, tlsCode: string): BootstrapError {
   return new BootstrapError(
     "unauthorized/etcd",
     `etcd at ${endpoint} and this client do not accept each other's certificates`,
     {
       details: { endpoint, reason: tlsCode },
-      next: "Look whether both certificates are of this cluster's etcd CA, still valid, and etcd's for this address",
+      next: "Check that both certificates are valid and from this cluster's etcd CA, and etcd's names this address",
     },
   );
 }
 
-/** One error for all endpoints of which none answered: one that asking again may heal, if there is such a one. */
+/** Makes one error for all endpoints if none answered. It prefers an error that a retry may fix. */
 export function noEndpointError(errors: readonly BootstrapError[]): BootstrapError {
   const [first = new BootstrapError("internal/etcd", "No endpoint of etcd was asked")] = errors;
   const told = errors.find(({ retriable }) => retriable) ?? first;

@@ -7,7 +7,7 @@ import { KubernetesApi } from "./api.ts";
 import { EtcdCluster } from "./etcd.ts";
 import { readKubeconfig } from "./kubeconfig.ts";
 
-/** How kubeadm finds the members (`getRawEtcdEndpointsFromPodAnnotation` in its `util/etcd`). */
+/** The query by which kubeadm finds the members (`getRawEtcdEndpointsFromPodAnnotation` in its `util/etcd`). */
 const PODS = "/api/v1/namespaces/kube-system/pods?labelSelector=component%3Detcd%2Ctier%3Dcontrol-plane";
 const CLIENT_URL = "kubeadm.kubernetes.io/etcd.advertise-client-urls";
 const SCHEME = "https://";
@@ -20,10 +20,11 @@ const podsSchema = v.object({
 });
 
 /**
- * The cluster's etcd as a control plane finds it that has its certificates: by the administrator's kubeconfig and etcd's
- * Pods, with the certificate that kubeadm itself uses.
+ * Connects to the cluster's etcd from a control plane. It finds the members by the administrator's kubeconfig and
+ * etcd's Pods, and uses the same client certificate as kubeadm.
  *
- * @throws {BootstrapError} `unavailable/etcd` if no Pod tells of a member; errors of the API, `usage/etcd-…`, `system/file`.
+ * @throws {BootstrapError} `unavailable/etcd` if no Pod names a member; errors of the API, `usage/etcd-…`,
+ *   `system/file`.
  */
 export async function etcdOfCluster(kubernetesFolder: string): Promise<EtcdCluster> {
   using api = new KubernetesApi(await readKubeconfig(join(kubernetesFolder, "admin.conf")));
@@ -31,7 +32,7 @@ export async function etcdOfCluster(kubernetesFolder: string): Promise<EtcdClust
   const urls = items.map(({ metadata }) => metadata.annotations[CLIENT_URL] ?? "");
   const [first, ...rest] = urls.filter((url) => url.startsWith(SCHEME)).map((url) => url.slice(SCHEME.length));
   if (first === undefined) {
-    throw new BootstrapError("unavailable/etcd", "No Pod of the cluster tells where a member of etcd is");
+    throw new BootstrapError("unavailable/etcd", "No Pod of the cluster names the address of an etcd member");
   }
   const pem = async (name: string) => {
     const path = join(kubernetesFolder, "pki", "etcd", name);

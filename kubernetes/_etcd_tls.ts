@@ -7,30 +7,29 @@ import { codeOfTlsError } from "./_etcd_error.ts";
 
 type SecureConnector = ReturnType<ChannelCredentials["_createSecureConnector"]>;
 
-/** Who calls etcd, and how it is known. */
+/** The credentials of an etcd client. */
 export interface EtcdCredentials {
-  /** The CA certificate of etcd, PEM. Nothing else vouches for a member. */
+  /** The CA certificate of etcd, PEM. Only this CA may issue a member's certificate. */
   readonly caPem: string;
-  /** The caller's certificate, PEM. */
+  /** The client's certificate, PEM. */
   readonly certificatePem: string;
-  /** Its private key, PEM. */
+  /** The client's private key, PEM. */
   readonly keyPem: string;
 }
 
-/** Where an etcd member listens for clients. */
+/** The address on which an etcd member listens for clients. */
 export interface EtcdEndpoint {
   /** `host:port`, or `[IPv6]:port`. */
   readonly text: string;
   /** A DNS name or an IP address, IPv6 without brackets. */
   readonly host: string;
-  /** The port. */
   readonly port: number;
 }
 
 const ENDPOINT = /^(?:https:\/\/)?((?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z.-]+)):([0-9]{1,5}))\/?$/;
 const LARGEST_PORT = 65_535;
 
-/** Reads `host:port` or the URL `https://host:port`; `undefined` if it is neither. */
+/** Parses `host:port` or the URL `https://host:port`. Returns `undefined` if the input is neither. */
 export function parseEtcdEndpoint(input: string): EtcdEndpoint | undefined {
   const [, text, ipv6, name, digits] = ENDPOINT.exec(input) ?? [];
   const host = ipv6 ?? name;
@@ -39,7 +38,7 @@ export function parseEtcdEndpoint(input: string): EtcdEndpoint | undefined {
   return ipv6 !== undefined && isIP(ipv6) !== 6 ? undefined : { text, host, port };
 }
 
-/** Starts TLS; the server must prove that it is `host`: by a name or an address in its certificate, as the host is one. */
+/** Starts TLS. The server's certificate must contain `host`, as a DNS name or an IP address. */
 function startTls(
   target: { readonly socket: Socket } | { readonly port: number },
   host: string,
@@ -49,7 +48,9 @@ function startTls(
   return connect({ ...target, host, ...servername, ca, cert, key, rejectUnauthorized: true, ALPNProtocols: ["h2"] });
 }
 
-/** TLS for grpc-js; its own refuses hosts that are IP addresses, as Deno takes no address for a server's name. */
+/**
+ * TLS for grpc-js. Its own TLS rejects hosts that are IP addresses, because Deno accepts no address as a server name.
+ */
 export class EtcdChannelCredentials extends ChannelCredentials implements Disposable {
   readonly #host: string;
   readonly #credentials: EtcdCredentials;
@@ -78,7 +79,10 @@ export class EtcdChannelCredentials extends ChannelCredentials implements Dispos
     };
   }
 
-  /** Closes the connections at once; grpc-js would keep them for seconds, and in the handshake for as long as the peer does. */
+  /**
+   * Closes the connections at once. grpc-js would keep them for seconds, and during the handshake for as long as the
+   * peer does.
+   */
   [Symbol.dispose](): void {
     this.#sockets.dispose();
   }
@@ -99,11 +103,11 @@ export class EtcdChannelCredentials extends ChannelCredentials implements Dispos
 }
 
 /**
- * Why TLS to an etcd member fails: the error's code, or `undefined` if the member accepts the client or the network is
- * what fails.
+ * Finds out why TLS to an etcd member fails. Returns the error's code, or `undefined` if the member accepts the client
+ * or the network fails.
  *
- * It makes a connection and only reads. With TLS 1.3 a server refuses a client's certificate after the client has finished
- * its handshake, and what HTTP/2 then writes may fail before that refusal is read.
+ * It opens a connection and only reads. In TLS 1.3 a server rejects a client's certificate after the client has
+ * finished its handshake, and HTTP/2's writes may then fail before the client reads that alert.
  *
  * @param signal Ends the attempt.
  */

@@ -1,26 +1,26 @@
-/** One thing that kubeadm says of its work. */
+/** One progress message of kubeadm. */
 export interface KubeadmProgress {
-  /** The phase, as kubeadm names it: `certs`, `wait-control-plane`, … */
+  /** The phase in kubeadm's words: `certs`, `wait-control-plane`, … */
   readonly phase: string;
-  /** What it does. */
+  /** The message. */
   readonly detail: string;
 }
 
-/** A preflight check that did not pass. */
+/** A failed preflight check. */
 export interface FailedCheck {
-  /** kubeadm's name of the check, as `Port-6443`. */
+  /** kubeadm's name of the check, such as `Port-6443`. */
   readonly check: string;
-  /** Why. */
+  /** The reason of the failure. */
   readonly reason: string;
 }
 
-/** The progress in a line of kubeadm's output of the form `[phase] detail`, if it is one. */
+/** Parses a line of kubeadm's output of the form `[phase] detail`. Returns `undefined` for other lines. */
 export function parseProgress(line: string): KubeadmProgress | undefined {
   const [, phase, detail] = /^\[([a-z][a-z0-9-]*)\] (.+)$/.exec(line.trimEnd()) ?? [];
   return phase === undefined || detail === undefined ? undefined : { phase, detail };
 }
 
-/** The failed checks in the output of kubeadm's preflight; a reason may go over several lines. */
+/** Parses the failed checks in the output of kubeadm's preflight. A reason may span several lines. */
 export function parseFailedChecks(output: string): FailedCheck[] {
   const failed: FailedCheck[] = [];
   for (const line of output.split("\n")) {
@@ -36,11 +36,11 @@ export function parseFailedChecks(output: string): FailedCheck[] {
   return failed;
 }
 
-/** What a failed run of kubeadm says of itself on standard error: the phase, where it names one, and the reason. */
+/** Parses the standard error of a failed run of kubeadm: the phase, if it names one, and the reason. */
 export function parseFailure(stderr: string): { readonly phase: string; readonly reason: string } {
   const lines = stderr.split("\n").filter((line) => line.trim() !== "" && !/^To see the stack trace/.test(line));
   const named = lines.findLast((line) => /^error: /i.test(line) || /^error execution phase /.test(line));
-  const text = named ?? lines.at(-1) ?? "it did not say why";
+  const text = named ?? lines.at(-1) ?? "it gave no reason";
   const [, phase = "", reason = text] = /^(?:error: )?error execution phase ([^:]+): (.*)$/.exec(text) ?? [];
   return { phase, reason: reason.replace(/^error: /i, "") };
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseFailedChecks, parseFailure, parseProgress } from "./_kubeadm_output.ts";
 
-Deno.test("parseProgress() gives phase and detail of a line that has them", () => {
+Deno.test("parseProgress() returns phase and detail of a progress line", () => {
   assert.deepEqual(parseProgress('[certs] Generating "apiserver" certificate and key'), {
     phase: "certs",
     detail: 'Generating "apiserver" certificate and key',
@@ -24,7 +24,7 @@ const PREFLIGHT = [
   "To see the stack trace of this error execute with --v=5 or higher",
 ].join("\n");
 
-Deno.test("parseFailedChecks() gives each failed check with its whole reason, and no warning", () => {
+Deno.test("parseFailedChecks() returns each failed check with its whole reason, and no warning", () => {
   assert.deepEqual(parseFailedChecks(PREFLIGHT), [
     { check: "CRI", reason: "could not connect to the container runtime" },
     { check: "FileContent--proc-sys-net-ipv4-ip_forward", reason: "contents are not set to 1 , error: second line" },
@@ -32,16 +32,16 @@ Deno.test("parseFailedChecks() gives each failed check with its whole reason, an
   assert.deepEqual(parseFailedChecks("[preflight] Running pre-flight checks\n"), []);
 });
 
-Deno.test("parseFailure() gives phase and reason of a failed run", () => {
+Deno.test("parseFailure() returns phase and reason of a failed run", () => {
   assert.deepEqual(parseFailure(PREFLIGHT), { phase: "preflight", reason: "preflight checks failed" });
   assert.deepEqual(parseFailure("error: unknown flag\nTo see the stack trace of this error execute with --v=5"), {
     phase: "",
     reason: "unknown flag",
   });
-  assert.deepEqual(parseFailure(""), { phase: "", reason: "it did not say why" });
+  assert.deepEqual(parseFailure(""), { phase: "", reason: "it gave no reason" });
 });
 
-Deno.test("the readers of kubeadm's output take any text", () => {
+Deno.test("the parsers of kubeadm's output accept any text", () => {
   fc.assert(fc.property(fc.string(), (text) => {
     parseProgress(text);
     parseFailedChecks(text);

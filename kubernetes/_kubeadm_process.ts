@@ -8,44 +8,46 @@ import { type KubeadmProgress, parseFailure, parseProgress } from "./_kubeadm_ou
 import { createRedactor, redact } from "./_redact.ts";
 import { isWholeKubeconfig, isWholePem } from "./_torn_files.ts";
 
-/** What kubeadm works with. */
+/** The dependencies of kubeadm. */
 export interface KubeadmParts {
   /** Runs kubeadm, `systemctl` and `sync`. */
   readonly commands: CommandRunner;
-  /** A folder of our own, for the time of a run, as `/run/bootstrapper`; made with mode 0700 where there is none. */
+  /**
+   * A private folder for the time of a run, such as `/run/bootstrapper`. It is created with mode 0700 if it does not
+   * exist.
+   */
   readonly privateFolder: string;
-  /** Where kubeadm works. Default: `/etc/kubernetes`. */
+  /** kubeadm's working folder. Default: `/etc/kubernetes`. */
   readonly kubernetesFolder?: string;
-  /** Where the kubelet's configuration is. Default: `/var/lib/kubelet`. */
+  /** The folder of the kubelet's configuration. Default: `/var/lib/kubelet`. */
   readonly kubeletFolder?: string;
 }
 
-/** How kubeadm is run once. */
+/** The options of one run of kubeadm. */
 export interface KubeadmRun {
   /** kubeadm is killed after this many milliseconds. */
   readonly deadlineMs: number;
-  /** Ends it early. */
+  /** Ends the run early. */
   readonly signal?: AbortSignal;
-  /** Called for each thing that it says of its work, without secrets. */
+  /** Called for each progress message, with secrets redacted. */
   readonly onProgress?: (progress: KubeadmProgress) => void;
-  /** Called for each line that it prints, without secrets. */
+  /** Called for each line of output, with secrets redacted. */
   readonly onLine?: (line: string) => void;
 }
 
-/** How an error of kubeadm is to be taken; the default is `system/kubeadm`, which no waiting mends. */
+/** How to classify a failure of kubeadm. The default is `system/kubeadm`, which is not retriable. */
 export interface FailureKind {
-  /** The error's code. */
   readonly code: ErrorCode;
-  /** Whether the same may succeed later. */
+  /** Whether the same run may succeed later. */
   readonly retriable: boolean;
 }
 
 const KUBELET_FILE_MAXIMUM_BYTES = 1 << 20;
-/** The exit code of a program that signal N ended is this and N. */
+/** The exit code of a program that signal N killed, minus N. */
 const EXIT_CODE_OF_SIGNALS = 128;
 const FINAL: FailureKind = { code: "system/kubeadm", retriable: false };
 
-/** One process of kubeadm at a time, with its configuration in a file of our own, and what has to be done around it. */
+/** Runs kubeadm, one process at a time, with its configuration in a private file. */
 export class KubeadmProcess {
   readonly kubernetesFolder: string;
   readonly kubeletFolder: string;
@@ -59,7 +61,7 @@ export class KubeadmProcess {
     this.kubeletFolder = parts.kubeletFolder ?? "/var/lib/kubelet";
   }
 
-  /** Runs kubeadm, which must succeed; `kindOf` says how a failure in a phase is to be taken. */
+  /** Runs kubeadm and throws if it fails. `kindOf` classifies a failure by phase and reason. */
   async run(
     argv: readonly [string, ...string[]],
     document: string,
@@ -70,7 +72,7 @@ export class KubeadmProcess {
     if (code !== 0) throw failure(argv[0], code, stderr, kindOf);
   }
 
-  /** Runs kubeadm, and gives its end whatever the exit code. */
+  /** Runs kubeadm and returns its result, whatever the exit code. */
   start(argv: readonly string[], document: string, run: KubeadmRun): Promise<CommandResult> {
     const redactors = { stdout: createRedactor(), stderr: createRedactor() };
     return this.withPrivateFile(document, (config) =>
@@ -86,7 +88,7 @@ export class KubeadmProcess {
       }));
   }
 
-  /** Does something with a file that nobody else may read and that is gone afterwards. */
+  /** Writes a private file for the time of `use`. */
   async withPrivateFile<T>(text: string, use: (path: string) => Promise<T>): Promise<T> {
     await ensureFolder(this.#privateFolder, 0o700);
     const path = join(this.#privateFolder, `kubeadm-${hex(randomBytes(8))}.yaml`);
@@ -99,21 +101,21 @@ export class KubeadmProcess {
   }
 
   /**
-   * Starts or stops the kubelet where it has been configured. Without minding the outcome, like kubeadm: where systemd
-   * does not run the kubelet, somebody else does.
+   * Starts or stops the kubelet if it is configured. Like kubeadm, it ignores the result: where systemd does not run
+   * the kubelet, another supervisor does.
    */
   async systemctl(verb: "start" | "stop", run: KubeadmRun): Promise<void> {
     if (!await exists(join(this.kubeletFolder, "config.yaml"))) return;
     await this.#commands.run(["systemctl", verb, "kubelet.service"], { deadlineMs: run.deadlineMs });
   }
 
-  /** kubeadm does not force its files to disk; what is journalled as done must be there after a power cut. */
+  /** Forces all files to disk, which kubeadm does not do. Steps in the journal must survive a power cut. */
   async sync(run: KubeadmRun): Promise<void> {
     const folders = [this.kubernetesFolder, this.kubeletFolder];
     await runOrThrow(this.#commands, ["sync", "--file-system", ...folders], { deadlineMs: run.deadlineMs });
   }
 
-  /** Whether the kubelet has all that kubeadm writes, and its own credentials. */
+  /** Whether the kubelet has all files that kubeadm writes, and its own credentials. */
   async hasJoined(): Promise<boolean> {
     for (const name of ["config.yaml", "kubeadm-flags.env"]) {
       const content = await readFileIfExists(join(this.kubeletFolder, name), KUBELET_FILE_MAXIMUM_BYTES);
@@ -124,9 +126,9 @@ export class KubeadmProcess {
   }
 }
 
-/** A run of kubeadm that failed. */
+/** The error of a failed run of kubeadm. */
 export class KubeadmError extends BootstrapError {
-  /** The phase in which it failed, by its path, as `upload-config/kubeadm`; empty where it did not say so. */
+  /** The path of the failed phase, such as `upload-config/kubeadm`; empty if kubeadm did not name it. */
   readonly phase: string;
 
   constructor(code: ErrorCode, message: string, phase: string, options: BootstrapErrorOptions) {
@@ -135,7 +137,7 @@ export class KubeadmError extends BootstrapError {
   }
 }
 
-/** The error of a run of kubeadm that failed. */
+/** Makes the error of a failed run of kubeadm. */
 export function failure(
   command: string,
   exitCode: number,
@@ -143,7 +145,7 @@ export function failure(
   kindOf: (phase: string, reason: string) => FailureKind = () => FINAL,
 ): KubeadmError {
   const signal = exitCode - EXIT_CODE_OF_SIGNALS;
-  // Whoever is killed had no last words: what stands last is of something else.
+  // A killed process printed no final error; its last line is unrelated.
   const { phase, reason } = signal > 0
     ? { phase: "", reason: `it was killed by signal ${signal}` }
     : parseFailure(redact(stderr));

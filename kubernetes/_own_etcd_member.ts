@@ -10,19 +10,17 @@ import { isWholeManifest } from "./_torn_files.ts";
 import type { NodeFacts } from "./documents.ts";
 import { checkCanRemove, type EtcdCluster, type EtcdMember } from "./etcd.ts";
 
-/** What {@linkcode settleOwnMember} works with. */
+/** The dependencies of {@linkcode settleOwnMember}. */
 export interface OwnMemberParts {
-  /** The cluster, by a member that answers. */
+  /** The cluster, reached at a member that answers. */
   readonly etcd: Pick<EtcdCluster, "members" | "health" | "remove">;
-  /** This node. */
   readonly node: NodeFacts;
-  /** Where etcd keeps its data, as `/var/lib/etcd`. */
+  /** etcd's data folder, such as `/var/lib/etcd`. */
   readonly etcdFolder: string;
-  /** The static Pod's manifest. */
+  /** The path of the static Pod's manifest. */
   readonly manifest: string;
-  /** Whether something accepts connections at an address of this machine. */
+  /** Whether a process accepts connections at an address of this machine. */
   readonly isListening: (address: string, port: number) => Promise<boolean>;
-  /** Time. */
   readonly clock: Clock;
   /** Ends the wait for the old process early. */
   readonly signal?: AbortSignal;
@@ -31,16 +29,17 @@ export interface OwnMemberParts {
 /** The ports of kubeadm's etcd (`EtcdListenClientPort` and `EtcdListenPeerPort` in its constants). */
 const CLIENT_PORT = 2379;
 const PEER_PORT = 2380;
-/** kubeadm gives a static Pod 30 s to end; a slow machine needs some for noticing. */
+/** kubeadm gives a static Pod 30 s to stop; a slow machine needs longer to notice. */
 const STOP_DEADLINE_MS = 120_000;
 
 /**
- * Brings this node's part in etcd to a state from which kubeadm's phase goes on.
+ * Brings this node's etcd member to a state from which kubeadm's phase can continue.
  *
- * @returns `member` if the node is a voter with its data and manifest: nothing is left to do. `joining` if kubeadm should
- * go on with the member that there is. `absent` if neither a member nor any data is left.
- * @throws {BootstrapError} `conflict/etcd-member` if another node's member has this node's address, or one that is well has its
- *   name: the name's next owner; `timeout/etcd` if the old process does not end, and the errors of the cluster.
+ * @returns `member` if the node is a voter with its data and manifest: nothing is left to do. `joining` if kubeadm
+ *   should continue with the existing member. `absent` if neither a member nor any data is left.
+ * @throws {BootstrapError} `conflict/etcd-member` if another node's member has this node's address, or if a healthy
+ *   member elsewhere has this node's name, which then has a new owner; `timeout/etcd` if the old process does not end;
+ *   and the errors of the cluster.
  */
 export async function settleOwnMember(parts: OwnMemberParts): Promise<"member" | "joining" | "absent"> {
   const { etcd, node, etcdFolder, manifest } = parts;
@@ -52,12 +51,12 @@ export async function settleOwnMember(parts: OwnMemberParts): Promise<"member" |
   const hasManifest = await isWholeManifest(manifest);
   if (member !== undefined && isAt(member, node) && others.length === 0 && await hasData(etcdFolder)) {
     if (!member.isLearner) return hasManifest ? "member" : "joining";
-    // Under load kubeadm loses its patience sooner than etcd: then only the promotion is missing.
+    // Under load kubeadm times out sooner than etcd. Then only the promotion is missing.
     if (hasManifest && await parts.isListening(node.address, CLIENT_PORT)) return "joining";
   }
   const elsewhere = own.find(({ peerUrls }) => !peerUrls.includes(peerUrl));
   if (elsewhere !== undefined && (await etcd.health()).healthy.has(elsewhere.id)) throw nameTaken(elsewhere, peerUrl);
-  // In this order data of a removed member is never started again, wherever the power goes: without its manifest first of all.
+  // In this order a power cut at any time cannot restart a removed member's data: the manifest is removed first.
   await removeIfExists(manifest);
   await stopped(parts);
   for (const { id } of own) {
@@ -68,7 +67,7 @@ export async function settleOwnMember(parts: OwnMemberParts): Promise<"member" |
   return "absent";
 }
 
-/** Whether etcd has this node as a voter at its address, and its data is here. */
+/** Whether this node is a voter in etcd at its address, with its data on this machine. */
 export async function isOwnVoter({ etcd, node, etcdFolder }: Pick<OwnMemberParts, "node" | "etcdFolder"> & {
   readonly etcd: Pick<EtcdCluster, "members">;
 }): Promise<boolean> {
@@ -98,13 +97,13 @@ async function stopped({ isListening, node, clock, signal }: OwnMemberParts): Pr
     firstMs: 50,
     longestMs: 1_000,
     code: "timeout/etcd",
-    failure: "The etcd of an earlier try did not end",
+    failure: "The etcd process of an earlier attempt did not end",
     next: "Look at the kubelet's log: journalctl -u kubelet",
     ...present("signal", signal),
   });
 }
 
-/** Half of the data must not be left under its name. */
+/** Deletes the data. It is renamed first, so that no partial data remains under its name. */
 async function wipe(etcdFolder: string): Promise<void> {
   if (!await exists(etcdFolder)) return;
   const data = join(etcdFolder, "member");
@@ -118,7 +117,7 @@ async function wipe(etcdFolder: string): Promise<void> {
 }
 
 function nameTaken({ id, name, peerUrls }: EtcdMember, peerUrl: string): BootstrapError {
-  const message = `The member ${name} of etcd is well at ${peerUrls}, not at this node's ${peerUrl}`;
+  const message = `The member ${name} of etcd is healthy at ${peerUrls}, not at this node's ${peerUrl}`;
   return new BootstrapError("conflict/etcd-member", message, {
     details: { member: name, id, peerUrl },
     next: "This machine's name was given to another: reset this one with `bootstrapper reset --force`, or power it off",

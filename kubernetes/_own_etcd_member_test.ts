@@ -17,12 +17,12 @@ const FIRST = member(1, "cp-1", "https://10.0.0.1:2380");
 const THIRD = member(3, "cp-3", "https://10.0.0.3:2380");
 const own = (name: string, isLearner: boolean) => member(2, name, OWN_URL, isLearner);
 
-/** A node's disk and the cluster around it; what is done to them, in its order. */
+/** A node's disk and its cluster. It records all changes to them, in order. */
 class Scene implements AsyncDisposable {
   readonly done: string[] = [];
-  /** How often etcd is still found listening. */
+  /** How many more times etcd is found listening. */
   listening = 0;
-  /** Whether the node's own member is well. */
+  /** Whether the node's own member is healthy. */
   isWell = false;
   #monotonicMs = 0;
 
@@ -40,7 +40,7 @@ class Scene implements AsyncDisposable {
     return scene;
   }
 
-  /** What is on the disk. */
+  /** The remaining files on the disk. */
   async left(): Promise<string[]> {
     const names = [...Deno.readDirSync(join(this.folder, "etcd"))].map(({ name }) => `etcd/${name}`);
     const manifest = await Deno.stat(join(this.folder, "etcd.yaml")).then(() => ["etcd.yaml"], () => []);
@@ -99,14 +99,14 @@ Deno.test("settleOwnMember() keeps a voter's data when only its manifest is torn
   assert.ok((await scene.left()).includes("etcd/member"));
 });
 
-Deno.test("settleOwnMember() lets a learner be when it runs", async () => {
+Deno.test("settleOwnMember() keeps a running learner", async () => {
   await using scene = await Scene.create([FIRST, own("cp-2", true)], ["data", "manifest"]);
   scene.listening = 1;
   assert.equal(await scene.settle(), "joining");
   assert.deepEqual(scene.done, []);
 });
 
-Deno.test("settleOwnMember() removes manifest, process, member and data, in this order", async () => {
+Deno.test("settleOwnMember() removes manifest, process, member and data, in that order", async () => {
   await using scene = await Scene.create([FIRST, own("", true)], ["data", "manifest"]);
   scene.listening = 2;
   assert.equal(await scene.settle(), "absent");
@@ -129,7 +129,7 @@ Deno.test("settleOwnMember() removes the node's old member when it does not run,
   }
 });
 
-Deno.test("settleOwnMember() removes data when the node is no member, and what an earlier removal left", async () => {
+Deno.test("settleOwnMember() removes data when the node is no member, and the rest of an earlier removal", async () => {
   await using scene = await Scene.create([FIRST], ["data"]);
   await Deno.mkdir(join(scene.folder, "etcd/removed-0011223344556677/wal"), { recursive: true });
   await Deno.mkdir(join(scene.folder, "etcd/lost+found"));
@@ -149,7 +149,7 @@ Deno.test("settleOwnMember() changes nothing when another node's member has this
   assert.deepEqual(await scene.left(), ["etcd/member", "etcd.yaml"]);
 });
 
-Deno.test("settleOwnMember() changes nothing when a member that is well has its name elsewhere", async () => {
+Deno.test("settleOwnMember() changes nothing when a healthy member elsewhere has its name", async () => {
   await using scene = await Scene.create([FIRST, THIRD, member(2, "cp-2", "https://10.0.0.99:2380")], [
     "data",
     "manifest",
@@ -160,7 +160,7 @@ Deno.test("settleOwnMember() changes nothing when a member that is well has its 
   assert.deepEqual(await scene.left(), ["etcd/member", "etcd.yaml"]);
 });
 
-Deno.test("isOwnVoter() is true for a voter of this name and address with its data, and for nothing less", async () => {
+Deno.test("isOwnVoter() is true only for a voter of this name and address with its data", async () => {
   const cases: readonly [member: EtcdMember, files: readonly ("data" | "manifest")[], is: boolean][] = [
     [own("cp-2", false), ["data", "manifest"], true],
     [own("cp-2", false), ["data"], true],

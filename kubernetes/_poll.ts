@@ -4,31 +4,31 @@ import { BootstrapError, type BootstrapErrorOptions, type ErrorCode } from "../p
 import { present } from "../platform/present.ts";
 import { retry } from "../platform/retry.ts";
 
-/** How long is waited, and by which clock. */
+/** The limits of a wait, and its clock. */
 export interface Wait {
-  /** Time. */
   readonly clock: Clock;
-  /** After this many milliseconds the wait ends with a `timeout/…`. */
+  /** The wait ends with a `timeout/…` after this many milliseconds. */
   readonly deadlineMs: number;
-  /** Ends it early, with the signal's reason. */
+  /** Ends the wait early, with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
-/** What {@linkcode pollUntil} waits for. */
+/** The options of {@linkcode pollUntil}. */
 export interface Poll extends Wait {
-  /** Between the first two looks; doubles up to `longestMs`. */
+  /** The time between the first two attempts. It doubles up to `longestMs`. */
   readonly firstMs: number;
-  /** The longest time between two looks. */
+  /** The longest time between two attempts. */
   readonly longestMs: number;
-  /** The error's code when the time is over. */
+  /** The code of the error at the deadline. */
   readonly code: ErrorCode;
-  /** What did not come to be, as the start of a sentence: "The certificate was not signed". */
+  /** What did not happen, as the start of a sentence: "The certificate was not signed". */
   readonly failure: string;
-  /** What to do next. */
   readonly next?: string;
 }
 
-/** Looks until there is something to see. Errors that are retriable count as nothing seen; the last is the timeout's cause. */
+/**
+ * Calls `look` until it returns a value. Retriable errors count as no value; the last one is the cause of the timeout.
+ */
 export async function pollUntil<T>(look: () => Promise<T | undefined>, poll: Poll): Promise<T> {
   const { clock, signal, firstMs, longestMs } = poll;
   const endMs = clock.monotonicMs() + poll.deadlineMs;
@@ -52,7 +52,7 @@ export async function pollUntil<T>(look: () => Promise<T | undefined>, poll: Pol
   }
 }
 
-/** Each machine polls objects of its own: many machines do not poll in step. */
+/** Jitter is unnecessary: each machine polls its own objects, so machines do not poll in step. */
 const NO_JITTER = () => 0;
 
 function sentence({ failure, deadlineMs }: Poll): string {

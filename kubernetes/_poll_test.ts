@@ -11,7 +11,7 @@ const common = {
   failure: "It did not come",
 } as const;
 
-Deno.test("pollUntil() looks at longer and longer intervals until there is something", async () => {
+Deno.test("pollUntil() polls at growing intervals until there is a value", async () => {
   const { clock, slept } = sleepingClock();
   let looks = 0;
   assert.equal(await pollUntil(() => Promise.resolve(++looks === 5 ? looks : undefined), { ...common, clock }), 5);
@@ -29,7 +29,7 @@ Deno.test("pollUntil() ends with its code and the last problem when the time is 
   });
 });
 
-Deno.test("pollUntil() gives up at once when waiting heals nothing, or its owner ends it", async () => {
+Deno.test("pollUntil() gives up at once when an error is not retriable, or its signal aborts", async () => {
   const { clock, slept } = sleepingClock();
   const problem = new BootstrapError("unauthorized/etcd", "never");
   await assert.rejects(pollUntil(() => Promise.reject(problem), { ...common, clock }), problem);

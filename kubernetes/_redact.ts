@@ -2,15 +2,15 @@ const REDACTED = "[redacted]";
 
 /** Bootstrap tokens: `[a-z0-9]{6}.[a-z0-9]{16}` (Kubernetes, "Authenticating with Bootstrap Tokens"). */
 const BOOTSTRAP_TOKEN = /(?<![a-z0-9])[a-z0-9]{6}\.[a-z0-9]{16}(?![a-z0-9])/g;
-/** kubeadm's certificate keys: 32 bytes in hexadecimal. Digests say `sha256:` first and are public. */
+/** kubeadm's certificate keys: 32 bytes in hexadecimal. Digests have the prefix `sha256:` and are public. */
 const CERTIFICATE_KEY = /(?<!sha256:)(?<![0-9a-fA-F])[0-9a-fA-F]{64}(?![0-9a-fA-F])/g;
 const KEY_DATA = /(client-key-data:\s*)\S+/g;
 const PEM_BEGIN = /-----BEGIN [A-Z ]*PRIVATE KEY-----/;
 const PEM_END = /-----END [A-Z ]*PRIVATE KEY-----/;
 
 /**
- * Takes secrets out of a program's output, line by line in order: bootstrap tokens, certificate keys, private keys in
- * PEM (also over many lines) and in kubeconfigs.
+ * Makes a function that redacts secrets in a program's output, line by line in order: bootstrap tokens, certificate
+ * keys, and private keys in PEM (also over many lines) and in kubeconfigs.
  */
 export function createRedactor(): (line: string) => string {
   let insideKey = false;
@@ -27,7 +27,7 @@ export function createRedactor(): (line: string) => string {
   };
 }
 
-/** {@linkcode createRedactor} for a whole text. */
+/** Redacts a whole text like {@linkcode createRedactor}. */
 export function redact(text: string): string {
   return text.split("\n").map(createRedactor()).join("\n");
 }

@@ -4,7 +4,7 @@ import { createRedactor, redact } from "./_redact.ts";
 
 const TOKEN = "abcdef.0123456789abcdef";
 
-Deno.test("redact() takes out bootstrap tokens, certificate keys and key data, and leaves the rest", () => {
+Deno.test("redact() redacts bootstrap tokens, certificate keys and key data, and nothing else", () => {
   assert.equal(redact(`join --token ${TOKEN} now`), "join --token [redacted] now");
   assert.equal(redact(`"${TOKEN}",`), '"[redacted]",');
   assert.equal(redact(`--certificate-key ${"ab".repeat(32)}`), "--certificate-key [redacted]");
@@ -15,12 +15,12 @@ Deno.test("redact() takes out bootstrap tokens, certificate keys and key data, a
   assert.equal(redact(harmless), harmless);
 });
 
-Deno.test("redact() takes out a private key that goes over several lines", () => {
+Deno.test("redact() redacts a private key that spans several lines", () => {
   const text = "before\nkey: -----BEGIN EC PRIVATE KEY-----\nMHcCAQEE\nabcd==\n-----END EC PRIVATE KEY-----\nafter";
   assert.equal(redact(text), "before\nkey: [redacted]\n[redacted]\n[redacted]\n[redacted]\nafter");
 });
 
-Deno.test("createRedactor() lets nothing of a token through when it stands anywhere in a line", () => {
+Deno.test("createRedactor() redacts the whole token anywhere in a line", () => {
   const token = fc.stringMatching(/^[a-z0-9]{6}\.[a-z0-9]{16}$/);
   const around = fc.constantFrom("", " ", '"', "=", ":", "/", "\t", "[", ",");
   fc.assert(fc.property(around, token, around, (before, secret, after) => {

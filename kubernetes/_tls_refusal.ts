@@ -1,17 +1,20 @@
 import { onAbort } from "../platform/abortable.ts";
 
-/** How long the server may take for its part: the call before has just reached it, or failed to. */
+/**
+ * The time limit of the server's part of the handshake. The preceding call has just reached the server, or failed to.
+ */
 const HANDSHAKE_DEADLINE_MS = 5_000;
 const HTTPS_PORT = 443;
 
 /**
- * Why a server's TLS is refused: its certificate is not by the CA, not for this name, not valid now, or the server speaks no TLS.
- * `fetch` throws one class of error for all that goes wrong; the error of a handshake tells these from a server that is not there.
+ * Finds out why TLS with a server fails: the CA did not issue its certificate, the certificate is for another name or
+ * not valid now, or the server does not speak TLS. `fetch` throws the same class of error for every failure; the error
+ * of a handshake distinguishes these cases from an unreachable server.
  *
- * @param server Its URL.
+ * @param server The server's URL.
  * @param caPem The CA certificate, PEM.
  * @param signal Ends the handshake.
- * @returns The error of the handshake; `undefined` where it succeeds, and where the server cannot be reached.
+ * @returns The error of the handshake; `undefined` if it succeeds or the server cannot be reached.
  */
 export async function tlsRefusal(server: URL, caPem: string, signal?: AbortSignal): Promise<Error | undefined> {
   const hostname = server.hostname.replace(/^\[(.*)\]$/, "$1");

@@ -14,7 +14,7 @@ const HOUR_MS = 3_600_000;
 const ca = await createCertificateAuthority(new Date());
 const caPem = writePem("CERTIFICATE", ca.certificate.der);
 
-/** A server for a name, with a certificate by a CA that is valid until a time. */
+/** A server for a name, whose certificate by the CA is valid until a time. */
 async function serverFor(name: string, signer: CertificateAuthority, notAfterMs = HOUR_MS): Promise<TestServer> {
   const keys = await generateKeyPair("p-256");
   const certificate = await mintCertificate({
@@ -33,7 +33,7 @@ async function serverFor(name: string, signer: CertificateAuthority, notAfterMs 
 const refusalAt = ({ port }: { readonly port: number }, signal?: AbortSignal) =>
   tlsRefusal(new URL(`https://localhost:${port}`), caPem, signal);
 
-Deno.test("tlsRefusal() refuses another CA, another name, and a certificate that is not valid any more", async () => {
+Deno.test("tlsRefusal() refuses another CA, another name, and an expired certificate", async () => {
   await using otherCa = await serverFor("localhost", await createCertificateAuthority(new Date()));
   await using otherName = await serverFor("other", ca);
   await using expired = await serverFor("localhost", ca, -HOUR_MS / 2);
@@ -42,12 +42,12 @@ Deno.test("tlsRefusal() refuses another CA, another name, and a certificate that
   }
 });
 
-Deno.test("tlsRefusal() refuses nothing of a server with the certificate that it should have", async () => {
+Deno.test("tlsRefusal() returns undefined for a server with a valid certificate", async () => {
   await using server = await serverFor("localhost", ca);
   assert.equal(await refusalAt(server), undefined);
 });
 
-Deno.test("tlsRefusal() says nothing of a server that is not there, or that is silent until the signal", async () => {
+Deno.test("tlsRefusal() returns undefined for a server that is unreachable or silent", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   assert.equal(await refusalAt({ port }, AbortSignal.timeout(50)), undefined);

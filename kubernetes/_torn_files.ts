@@ -5,8 +5,8 @@ import { KUBEADM_KEY_FILES } from "./cluster_keys.ts";
 import { readKubeconfig } from "./kubeconfig.ts";
 
 /**
- * What kubeadm makes under `pki`, each with what it signs: a pair that is not whole goes, and with it what it signed.
- * The cluster's own CA is not here: it is ours, and written whole.
+ * The files that kubeadm makes under `pki`, each with the files that it signs. An incomplete pair is removed together
+ * with the files that it signed. The cluster's own CA is not listed: the bootstrapper writes it, always whole.
  */
 const PAIRS: readonly {
   readonly name: string;
@@ -28,7 +28,7 @@ const PAIRS: readonly {
 
 const KUBECONFIGS = ["admin.conf", "super-admin.conf", "kubelet.conf", "controller-manager.conf", "scheduler.conf"];
 
-/** What control planes share: it is laid before a join, and never made there. */
+/** The files that control planes share. They are installed before a join, which never makes them. */
 const SHARED_FILES = ["ca.crt", ...Object.values(KUBEADM_KEY_FILES)];
 
 const CONTROL_PLANE_KUBECONFIGS = ["admin.conf", "controller-manager.conf", "scheduler.conf"];
@@ -40,25 +40,25 @@ function certificatePair(name: string): readonly string[] {
   return [`${name}.key`, `${name}.crt`];
 }
 
-/** Whether a file is one PEM block with both its ends. */
+/** Whether a file is one complete PEM block. */
 export async function isWholePem(path: string): Promise<boolean> {
   const bytes = await readFileIfExists(path, FILE_MAXIMUM_BYTES);
   if (bytes === undefined || bytes.includes(0)) return false;
   return /^-----BEGIN ([A-Z ]+)-----\n[\s\S]+\n-----END \1-----\n$/.test(fromUtf8(bytes, path));
 }
 
-/** Whether a file is a kubeconfig whose certificates and keys can be read. */
+/** Whether a file is a kubeconfig with readable certificates and keys. */
 export async function isWholeKubeconfig(path: string): Promise<boolean> {
   try {
     await readKubeconfig(path);
     return true;
   } catch {
-    // Whatever is wrong with it, it is of no use.
+    // Any failure means that the file is unusable.
     return false;
   }
 }
 
-/** Whether a file is a static Pod's manifest as kubeadm writes one, to its last line. */
+/** Whether a file is a static Pod's manifest, complete to the last line that kubeadm writes. */
 export async function isWholeManifest(path: string): Promise<boolean> {
   const bytes = await readFileIfExists(path, FILE_MAXIMUM_BYTES);
   if (bytes === undefined || bytes.includes(0)) return false;
@@ -66,7 +66,7 @@ export async function isWholeManifest(path: string): Promise<boolean> {
   return text.startsWith("apiVersion: v1\nkind: Pod\n") && text.endsWith("\nstatus: {}\n");
 }
 
-/** Those of the cluster's keys below `pki` that a control plane needs before it joins and that are missing or torn. */
+/** Returns the shared keys below `pki` that a control plane needs before it joins and that are missing or torn. */
 export async function missingSharedKeys(kubernetesFolder: string): Promise<string[]> {
   const missing: string[] = [];
   for (const name of SHARED_FILES) {
@@ -75,7 +75,9 @@ export async function missingSharedKeys(kubernetesFolder: string): Promise<strin
   return missing;
 }
 
-/** Whether everything is whole that kubeadm lays down for a control plane, but etcd's manifest and the kubelet's files. */
+/**
+ * Whether all files that kubeadm writes for a control plane are whole, except etcd's manifest and the kubelet's files.
+ */
 export async function isControlPlanePrepared(kubernetesFolder: string): Promise<boolean> {
   const pki = PAIRS.flatMap(({ files }) => files).concat("ca.crt", "ca.key");
   const looks = [
@@ -87,9 +89,9 @@ export async function isControlPlanePrepared(kubernetesFolder: string): Promise<
 }
 
 /**
- * Removes what a killed kubeadm or a power cut left half-written: kubeadm keeps what it finds, takes half a pair for an
- * error or, worse, for an external CA, and makes anew what is missing. Nothing of it has been of use to anybody: a process
- * that reads such a file starts after all of them are written.
+ * Removes files that a killed kubeadm or a power cut left half-written. kubeadm keeps the files that it finds, and
+ * makes only the missing ones; it treats half a pair as an error or, worse, as an external CA. No process has used the
+ * removed files: every process that reads such a file starts after all of them are written.
  */
 export async function removeTornFiles(kubernetesFolder: string): Promise<void> {
   const pki = join(kubernetesFolder, "pki");

@@ -46,7 +46,7 @@ Deno.test("removeTornFiles() removes nothing when everything is whole", () =>
     assert.deepEqual(await missing(folder), []);
   }));
 
-Deno.test("removeTornFiles() removes both of a pair when one is empty, cut, zeroed or missing", async () => {
+Deno.test("removeTornFiles() removes both files of a pair when one is empty, cut off, zeroed or missing", async () => {
   const torn = [() => "", () => PEM.slice(0, -5), () => "\0".repeat(40), undefined];
   for (const content of torn) {
     await withFolder(async (folder) => {
@@ -58,7 +58,7 @@ Deno.test("removeTornFiles() removes both of a pair when one is empty, cut, zero
   }
 });
 
-Deno.test("removeTornFiles() removes what a torn CA signed", () =>
+Deno.test("removeTornFiles() removes the files that a torn CA signed", () =>
   withFolder(async (folder) => {
     await Deno.truncate(join(folder, "pki/front-proxy-ca.key"));
     await Deno.truncate(join(folder, "admin.conf"));
@@ -76,7 +76,7 @@ Deno.test("removeTornFiles() never touches the cluster's own CA", () =>
     assert.deepEqual(await missing(folder), []);
   }));
 
-Deno.test("isWholePem() is false when a PEM file ends before its end", async () => {
+Deno.test("isWholePem() is false when a PEM file is cut off", async () => {
   const path = await Deno.makeTempFile();
   for (let length = 0; length < PEM.length; length++) {
     await Deno.writeTextFile(path, PEM.slice(0, length));
@@ -89,7 +89,7 @@ Deno.test("isWholePem() is false when a PEM file ends before its end", async () 
 
 const MANIFEST = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: etcd\nspec: {}\nstatus: {}\n";
 
-Deno.test("isWholeManifest() is false when a manifest ends before its end, or is missing", async () => {
+Deno.test("isWholeManifest() is false when a manifest is cut off or missing", async () => {
   const path = await Deno.makeTempFile();
   for (let length = 0; length < MANIFEST.length; length++) {
     await Deno.writeTextFile(path, MANIFEST.slice(0, length));
@@ -101,7 +101,7 @@ Deno.test("isWholeManifest() is false when a manifest ends before its end, or is
   assert.equal(await isWholeManifest(path), false);
 });
 
-Deno.test("missingSharedKeys() names what is missing or torn of that which control planes share, and nothing else", () =>
+Deno.test("missingSharedKeys() names exactly the missing or torn files that control planes share", () =>
   withFolder(async (folder) => {
     assert.deepEqual(await missingSharedKeys(folder), []);
     for (const name of ["apiserver.key", "ca.key", "sa.pub"]) await Deno.truncate(join(folder, "pki", name));

@@ -1,6 +1,6 @@
 import { BootstrapError, type ErrorCode } from "../platform/errors.ts";
 
-/** What the work gives; nothing if it fails with that code. */
+/** Returns the result of the work, or `undefined` if it fails with that code. */
 export async function unless<T>(code: ErrorCode, work: () => Promise<T>): Promise<T | undefined> {
   try {
     return await work();
@@ -10,7 +10,7 @@ export async function unless<T>(code: ErrorCode, work: () => Promise<T>): Promis
   }
 }
 
-/** What a change of an object gives; nothing if somebody else has changed or deleted it in between. */
+/** Returns the result of changing an object, or `undefined` if another client has changed or deleted it in between. */
 export async function unlessChanged<T>(change: () => Promise<T>): Promise<T | undefined> {
   return await unless("precondition/not-found", () => unless("conflict/changed", change));
 }

@@ -1,10 +1,10 @@
 /**
- * Admission records: which identity has which name, role and addresses in the cluster. They live in the cluster itself, as
- * ConfigMaps.
+ * Admission records: which identity has which name, role and addresses in the cluster. They are stored in the cluster
+ * itself, as ConfigMaps.
  *
- * There are two for each node, one under its identity and one under its name; a node is admitted when both are there and
- * say the same. Identity, name and role never change. Only an operator removes records. Each address has a third, which says
- * whose it is: no two nodes have the same.
+ * Each node has two records, one under its identity and one under its name. A node is admitted when both exist and are
+ * equal. Identity, name and role never change. Only an operator removes records. A third record for each address states
+ * which node has it: no two nodes have the same address.
  *
  * @module
  */
@@ -22,21 +22,21 @@ import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
 export type { AdmissionRecord } from "./_admission_record.ts";
 export type { ConfigMapApi } from "./_config_maps.ts";
 
-/** How an admission ended. */
+/** The result of an admission. */
 export interface Admission {
-  /** Whether this identity had been admitted under this name before. */
+  /** The record of an earlier admission of this identity under this name; absent for the first admission. */
   readonly before?: AdmissionRecord;
 }
 
 const IDENTITIES = /^[0-9a-f]{64}$/;
 
-/** How often an admission starts anew because somebody else changed a record in between. */
+/** How often an admission starts again because another client changed a record in between. */
 const ATTEMPTS = 8;
 
 const identityName = (identity: string) => `identity-${identity}`;
 const nodeName = (name: string) => `node-${name}`;
 
-/** Looks at a name that has no record yet; throws if it must not get one. */
+/** Checks a name that has no record yet. Throws if it must not get one. */
 type NoRecordCheck = (asked: AdmissionRecord) => Promise<void>;
 
 /** The admission records of a cluster. */
@@ -45,7 +45,7 @@ export class AdmissionRecords {
   readonly #configMaps: ConfigMaps;
   readonly #claims: AddressClaims;
 
-  /** The caller needs the rights that `deploy/rbac.yaml` gives the join service. */
+  /** Sends nothing yet. The caller needs the permissions that `deploy/rbac.yaml` gives the join service. */
   constructor(api: ConfigMapApi) {
     this.#api = api;
     this.#configMaps = new ConfigMaps(api, BOOTSTRAPPER_NAMESPACE);
@@ -53,9 +53,9 @@ export class AdmissionRecords {
   }
 
   /**
-   * The record of an identity that was completely admitted, if there is one.
+   * Returns the record of a completely admitted identity, or `undefined`.
    *
-   * @param identity 64 characters of lower-case hexadecimal.
+   * @param identity 64 lower-case hexadecimal digits.
    */
   async find(identity: string): Promise<AdmissionRecord | undefined> {
     if (!IDENTITIES.test(identity)) return undefined;
@@ -66,8 +66,8 @@ export class AdmissionRecords {
   }
 
   /**
-   * The record of the node that was completely admitted under a name, if there is one, with those of its addresses that are
-   * claimed by it.
+   * Returns the record of the node that was completely admitted under a name, or `undefined`. Its addresses are only
+   * those that the node claims.
    *
    * @param name The Node's name.
    */
@@ -80,39 +80,39 @@ export class AdmissionRecords {
     return { ...own.record, addresses: await this.#claims.ownOf(own.record) };
   }
 
-  /** The record of the node that has an address, if there is one. */
+  /** Returns the record of the node that has an address, or `undefined`. */
   byAddress(address: string): Promise<AdmissionRecord | undefined> {
     return this.#claims.holder(address);
   }
 
   /**
-   * Admits an identity under a name, after its evidence was verified completely. The same identity may ask again at any
-   * time and gets the same, with its key, addresses and evidence digest replaced.
+   * Admits an identity under a name, after its evidence was completely verified. The same identity may ask again at any
+   * time. It gets the same name and role; its key, addresses and evidence digest are replaced.
    *
-   * @returns When all records are there and were read back.
+   * @returns When all records exist and were read back.
    * @throws {BootstrapError}
    *   - `conflict/identity`: the identity has another name or role;
    *   - `conflict/node-name`: another identity has the name;
    *   - `conflict/node-address`: another identity has one of the addresses;
    *   - `conflict/node-without-record`: the cluster has a Node of that name that was never admitted;
-   *   - `refused/reset-count`: the TPM's reset counter went back;
+   *   - `refused/reset-count`: the TPM's reset counter decreased;
    *   - `unavailable/admission-changed`: the same identity asks several times at once;
-   *   - `malformed/admission-record`, naming the field; and what {@linkcode KubernetesApi} throws.
+   *   - `malformed/admission-record`, with the field; and the errors of {@linkcode KubernetesApi}.
    */
   admit(record: AdmissionRecord): Promise<Admission> {
     return this.#admit(record, (asked) => this.#refuseUnknownNode(asked));
   }
 
   /**
-   * Records the node that has initialised the cluster, whose Node is there before its record. Throws as {@linkcode admit}, but
-   * not `conflict/node-without-record`.
+   * Records the node that initialised the cluster. Its Node exists before its record. Throws like {@linkcode admit},
+   * except `conflict/node-without-record`.
    */
   admitFounder(record: AdmissionRecord): Promise<Admission> {
     return this.#admit(record, () => Promise.resolve());
   }
 
   async #admit(record: AdmissionRecord, checkNoRecord: NoRecordCheck): Promise<Admission> {
-    if (!isLabel(record.nodeName)) throw malformed("nodeName", "is no RFC 1123 label");
+    if (!isLabel(record.nodeName)) throw malformed("nodeName", "is not an RFC 1123 label");
     if (!IDENTITIES.test(record.identity)) throw malformed("identity", "is not 64 characters of hexadecimal");
     if (!record.addresses.every((address) => addressBytes(address) !== undefined)) {
       throw malformed("addresses", "are not all IP addresses");
@@ -124,7 +124,7 @@ export class AdmissionRecords {
         if (admission !== undefined) return admission;
       }
     } catch (error) {
-      // What is left counts for nothing, so a failure here may be left alone.
+      // Claims that are left behind have no effect, so a failure here is ignored.
       if (!asBootstrapError(error).retriable) await this.#claims.release(identity, record.addresses).catch(() => {});
       throw error;
     }
@@ -132,16 +132,16 @@ export class AdmissionRecords {
   }
 
   /**
-   * Removes what is recorded under a name, for an operator: the caller must be allowed to list and delete ConfigMaps. What was
-   * killed in between is finished by calling it again: the record of the name goes last.
+   * Removes all records under a name, for an operator: the caller must be allowed to list and delete ConfigMaps.
+   * Calling it again completes a removal that was killed, because the record of the name is removed last.
    *
    * @param name The Node's name.
-   * @returns The record that the name had, if there was one.
-   * @throws {BootstrapError} `unavailable/admission-changed`: the node is being admitted all the while;
-   *   `malformed/admission-record`, naming the ConfigMap; and what {@linkcode KubernetesApi} throws.
+   * @returns The record that the name had, or `undefined`.
+   * @throws {BootstrapError} `unavailable/admission-changed` if admissions of the node keep changing its records;
+   *   `malformed/admission-record`, with the ConfigMap; and the errors of {@linkcode KubernetesApi}.
    */
   async remove(name: string): Promise<AdmissionRecord | undefined> {
-    if (!isLabel(name)) throw malformed("nodeName", "is no RFC 1123 label");
+    if (!isLabel(name)) throw malformed("nodeName", "is not an RFC 1123 label");
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const removal = await unlessChanged(() => this.#tryToRemove(name));
       if (removal !== undefined) return removal.record;
@@ -151,18 +151,18 @@ export class AdmissionRecords {
 
   async #tryToRemove(name: string): Promise<{ readonly record: AdmissionRecord | undefined }> {
     const named = await this.#configMaps.find(nodeName(name));
-    // By a list, as one identity may have left a record of the name without ever getting it.
+    // All records are listed, because an identity may have left a record of the name without ever getting the name.
     const all = await this.#configMaps.list();
     const own = all.filter((found) => found.name.startsWith(identityName("")) && found.data["nodeName"] === name);
     const first = named ?? own[0];
     const records = named === undefined ? own : [...own, named];
-    // Claims are known by their identity, so they go first.
+    // Claims are found by their identity, so they are removed first.
     const claims = AddressClaims.among(all, new Set(records.map(({ data }) => data["identity"])));
     for (const found of [...claims, ...records]) await this.#configMaps.remove(found.name, found);
     return { record: first && readRecord(first.data, first.name) };
   }
 
-  /** One attempt; `undefined` if somebody else changed a record in between. */
+  /** Makes one attempt. Returns `undefined` if another client changed a record in between. */
   async #tryToAdmit(record: AdmissionRecord, checkNoRecord: NoRecordCheck): Promise<Admission | undefined> {
     const before = await this.#read(nodeName(record.nodeName));
     if (before !== undefined) this.#checkName(before.record, record);
@@ -180,7 +180,8 @@ export class AdmissionRecords {
     const named = await this.#createOrRead(nodeName(record.nodeName), record);
     if (named === undefined) return undefined;
     if (named.record.identity !== record.identity) {
-      // Exactly what was created here: an admission of the same identity that has gone on with it has changed it.
+      // This removes exactly the object created above. Another admission of the same identity that continued with it
+      // has changed it.
       if (own.created) await unlessChanged(() => this.#configMaps.remove(own.stored.name, own.stored));
       this.#checkName(named.record, record);
     }
@@ -196,7 +197,7 @@ export class AdmissionRecords {
     return before === undefined ? {} : { before: before.record };
   }
 
-  /** Reads back what was written. */
+  /** Whether the records, read back, are as written. */
   async #isWhole(record: AdmissionRecord): Promise<boolean> {
     const expected = JSON.stringify(writeRecord(record));
     const names = [identityName(record.identity), nodeName(record.nodeName)];
@@ -224,8 +225,8 @@ export class AdmissionRecords {
   }
 
   /**
-   * Whether the record of an identity is left over from an admission that was killed before its second record, and whose name
-   * another identity has got since: then this identity was never admitted, and is free.
+   * Whether an identity's record is left over from an admission that was killed before its second record, and another
+   * identity has got the name since. Then this identity was never admitted, and is free.
    */
   async #isOrphan(own: AdmissionRecord, asked: AdmissionRecord): Promise<boolean> {
     if (own.nodeName === asked.nodeName) return false;

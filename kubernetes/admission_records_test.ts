@@ -1,4 +1,7 @@
-/** Whose an address is; against a real API server the records are in `tests/integration/kubernetes/kubernetes_records_test.ts`. */
+/**
+ * Tests of address claims. `tests/integration/kubernetes/kubernetes_records_test.ts` tests the records against a real
+ * API server.
+ */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { BootstrapError } from "../platform/errors.ts";
@@ -23,7 +26,7 @@ const claimsIn = (api: MemoryConfigMaps) =>
       .map(({ metadata, data }) => [metadata.name.slice("address-".length), data["nodeName"]]),
   );
 
-/** Kills whoever makes the change of that number, counted from 0; gives whether it came to that. */
+/** Kills the work at the change of that number, counted from 0. Returns whether the work got that far. */
 async function killedAt(api: MemoryConfigMaps, change: number, work: () => Promise<unknown>): Promise<boolean> {
   let changes = 0;
   api.onChange = () => {
@@ -34,7 +37,7 @@ async function killedAt(api: MemoryConfigMaps, change: number, work: () => Promi
   return changes > change;
 }
 
-Deno.test("admit() refuses an address that another node has, and leaves nothing of who asked", async () => {
+Deno.test("admit() refuses an address that another node has, and leaves nothing behind", async () => {
   const { api, records } = newRecords();
   await records.admitFounder({ ...recordOf(1, "10.0.0.1"), role: "control-plane" });
   await records.admit(recordOf(2, "10.0.0.2", "fd00::2"));
@@ -53,7 +56,7 @@ Deno.test("admit() refuses an address that another node has, and leaves nothing 
   });
 });
 
-Deno.test("admit() lets a node that is admitted have another address only if that is free", async () => {
+Deno.test("admit() gives an admitted node another address only if that is free", async () => {
   const { api, records } = newRecords();
   await records.admit(recordOf(1, "10.0.0.1"));
   await records.admit(recordOf(2, "10.0.0.2"));
@@ -66,7 +69,7 @@ Deno.test("admit() lets a node that is admitted have another address only if tha
   assert.equal(await records.byAddress("10.0.0.9"), undefined);
 });
 
-Deno.test("admit() refuses what is no address", async () => {
+Deno.test("admit() refuses an invalid address", async () => {
   const { records } = newRecords();
   for (const address of ["", "x", "fe80::1%eth0", "10.0.0.1/32"]) {
     await assert.rejects(records.admit(recordOf(1, address)), { code: "malformed/admission-record" });
@@ -85,7 +88,7 @@ Deno.test("byName() leaves out an address that the node has not claimed", async 
   assert.deepEqual((await records.byName("node-2"))?.addresses, ["10.0.0.2"]);
 });
 
-Deno.test("remove() frees a node's addresses, also those that it had before", async () => {
+Deno.test("remove() frees a node's current and earlier addresses", async () => {
   const { api, records } = newRecords();
   await records.admit(recordOf(1, "10.0.0.1"));
   await records.admit(recordOf(2, "10.0.0.2", "10.0.0.3"));
@@ -97,7 +100,7 @@ Deno.test("remove() frees a node's addresses, also those that it had before", as
 for (const moving of [false, true]) {
   for (const heir of [1, 2]) {
     const who = `${moving ? "moves" : "comes"}, and node-${heir} asks next`;
-    Deno.test(`whatever change admit() was killed at, its claims keep nobody out, when node-1 ${who}`, async () => {
+    Deno.test(`admit() killed at any change leaves no claim that keeps others out, when node-1 ${who}`, async () => {
       let changes = 0;
       for (let isKilled = true; isKilled; changes++) {
         const { api, records } = newRecords();
@@ -113,7 +116,7 @@ for (const moving of [false, true]) {
         }
         await asked;
         assert.equal((await records.byAddress("10.0.0.9"))?.nodeName, `node-${heir}`);
-        // What it had before it moved is nobody's now.
+        // The address that node-1 had before it moved is free now.
         if (heir === 1) await records.admit(recordOf(3, "10.0.0.1"));
       }
       assert.ok(changes >= 4, `${changes}`);
@@ -121,7 +124,7 @@ for (const moving of [false, true]) {
   }
 }
 
-Deno.test("whatever change remove() was killed at, run again it leaves nothing", async () => {
+Deno.test("remove() leaves nothing when it was killed at any change and runs again", async () => {
   let changes = 0;
   for (let isKilled = true; isKilled; changes++) {
     const { api, records } = newRecords();
@@ -133,7 +136,7 @@ Deno.test("whatever change remove() was killed at, run again it leaves nothing",
   assert.equal(changes, 5);
 });
 
-Deno.test("of nodes that ask for one address at once, in any order of their calls, at most one has it", async () => {
+Deno.test("admit() gives an address to at most one of several nodes that ask at once", async () => {
   const order = fc.scheduler();
   await fc.assert(
     fc.asyncProperty(order, fc.integer({ min: 2, max: 4 }), async (scheduler, count) => {

@@ -1,6 +1,6 @@
 /**
- * The Kubernetes API, as far as this project touches it: a few verbs on a path, JSON checked by a schema, errors with
- * stable codes.
+ * A client of the Kubernetes API with the few verbs that this project needs. It checks JSON against a schema, and its
+ * errors have stable codes.
  *
  * @module
  */
@@ -12,27 +12,30 @@ import { present } from "../platform/present.ts";
 import { statusError } from "./_api_status.ts";
 import { tlsRefusal } from "./_tls_refusal.ts";
 
-/** Who calls the API server, and how it is known. */
+/** The API server to call, and the caller's credentials. */
 export interface ApiCredentials {
   /** `https://host:port`. */
   readonly server: string;
-  /** The cluster's CA certificate, PEM. Besides it the runtime's own public roots vouch for the server: `fetch` cannot leave them out. */
+  /**
+   * The cluster's CA certificate, PEM. `fetch` also trusts the runtime's public root certificates; it cannot exclude
+   * them.
+   */
   readonly caPem: string;
   /** The caller's certificate, PEM. */
   readonly certificatePem: string;
-  /** Its private key, PEM. */
+  /** The caller's private key, PEM. */
   readonly keyPem: string;
 }
 
-/** How the API server is called. */
+/** The options of the client. */
 export interface ApiOptions {
-  /** Each call fails with `timeout/kubernetes-api` after this many milliseconds. Default: 30 s. */
+  /** The time limit of each call, milliseconds. Then it fails with `timeout/kubernetes-api`. Default: 30 s. */
   readonly deadlineMs?: number;
-  /** Ends calls under way, and those that come later, with its reason. */
+  /** Ends calls under way and later calls with its reason. */
   readonly signal?: AbortSignal;
 }
 
-/** Which version of an object a deletion is meant for; the server refuses with a conflict if it is another. */
+/** The version of an object that may be deleted. The server answers with a conflict if the object has another one. */
 export interface DeletePreconditions {
   /** `metadata.uid`. */
   readonly uid?: string;
@@ -40,16 +43,16 @@ export interface DeletePreconditions {
   readonly resourceVersion?: string;
 }
 
-/** What an answer must look like; a valibot schema is one (Standard Schema, version 1). */
+/** The expected form of an answer. A valibot schema is one (Standard Schema, version 1). */
 export interface AnswerSchema<T> {
   /** The standard's part of a schema. */
   readonly "~standard": {
-    /** The value, or what is wrong with it. */
+    /** Returns the value, or the issues. */
     readonly validate: (value: unknown) => SchemaResult<T> | Promise<SchemaResult<T>>;
   };
 }
 
-/** What a schema says of a value (Standard Schema, version 1). */
+/** The result of validating a value (Standard Schema, version 1). */
 export type SchemaResult<T> =
   | { readonly value: T; readonly issues?: undefined }
   | { readonly issues: readonly { readonly message: string }[] };
@@ -65,13 +68,13 @@ const FIELD_MANAGER = "bootstrapper";
  * |---|---|
  * | `unavailable/kubernetes-api` | no answer, 408, 429, 5xx: retriable |
  * | `timeout/kubernetes-api` | no answer in time: retriable; a change may have happened |
- * | `unavailable/kubernetes-api-tls` | the server's certificate is refused, or it speaks no TLS: retriable |
+ * | `unavailable/kubernetes-api-tls` | the server's certificate is refused, or it does not speak TLS: retriable |
  * | `unauthorized/kubernetes-api` | 401, 403 |
  * | `precondition/not-found` | 404 |
  * | `conflict/already-exists`, `conflict/changed` | 409, by its reason |
- * | `malformed/kubernetes-api` | 400, 422, and answers that do not fit the schema |
+ * | `malformed/kubernetes-api` | 400, 422, and answers that do not match the schema |
  *
- * Where the signal ended it, they throw the signal's reason; a change may have happened.
+ * After the signal aborts, they throw the signal's reason; a change may have happened.
  */
 export class KubernetesApi implements Disposable {
   readonly #server: URL;
@@ -81,16 +84,16 @@ export class KubernetesApi implements Disposable {
   readonly #signal: AbortSignal | undefined;
 
   /**
-   * Nothing is sent yet.
+   * Sends nothing yet.
    *
-   * @throws {BootstrapError} `usage/kubernetes-credentials` if the server is no https URL or a PEM is unusable.
+   * @throws {BootstrapError} `usage/kubernetes-credentials` if the server is not an https URL or a PEM is unusable.
    */
   constructor(credentials: ApiCredentials, options: ApiOptions = {}) {
     const url = URL.parse(credentials.server);
     if (url?.protocol !== "https:") {
       throw new BootstrapError(
         "usage/kubernetes-credentials",
-        `"${credentials.server}" is no https URL of an API server`,
+        `"${credentials.server}" is not an https URL of an API server`,
       );
     }
     this.#server = new URL(url.origin);
@@ -110,7 +113,7 @@ export class KubernetesApi implements Disposable {
     }
   }
 
-  /** The object or list at a path, or `undefined` if there is none. */
+  /** Returns the object or list at a path, or `undefined` if there is none. */
   async find<T>(path: string, schema: AnswerSchema<T>): Promise<T | undefined> {
     try {
       return await this.get(path, schema);
@@ -120,17 +123,17 @@ export class KubernetesApi implements Disposable {
     }
   }
 
-  /** The object or list at a path. */
+  /** Returns the object or list at a path. */
   get<T>(path: string, schema: AnswerSchema<T>): Promise<T> {
     return this.#call("GET", path, schema);
   }
 
-  /** Creates an object in the collection at a path; gives it as it was stored. */
+  /** Creates an object in the collection at a path. Returns the stored object. */
   create<T>(path: string, object: unknown, schema: AnswerSchema<T>): Promise<T> {
     return this.#call("POST", path, schema, object, "application/json");
   }
 
-  /** Replaces the object at a path; with `metadata.resourceVersion` in it, only if that is still the current one. */
+  /** Replaces the object at a path. With `metadata.resourceVersion`, it replaces only that version. */
   replace<T>(path: string, object: unknown, schema: AnswerSchema<T>): Promise<T> {
     return this.#call("PUT", path, schema, object, "application/json");
   }
@@ -146,7 +149,7 @@ export class KubernetesApi implements Disposable {
     await this.#call("PATCH", path + query, v.unknown(), object, "application/apply-patch+yaml");
   }
 
-  /** Deletes the object at a path; gives `false` if there was none. */
+  /** Deletes the object at a path. Returns `false` if there was none. */
   async remove(path: string, preconditions: DeletePreconditions = {}): Promise<boolean> {
     const options = { apiVersion: "v1", kind: "DeleteOptions", preconditions };
     try {
@@ -158,7 +161,6 @@ export class KubernetesApi implements Disposable {
     }
   }
 
-  /** Closes the connections. */
   [Symbol.dispose](): void {
     this.#client.close();
   }
@@ -191,7 +193,7 @@ export class KubernetesApi implements Disposable {
       if (cause instanceof BootstrapError) throw cause;
       this.#signal?.throwIfAborted();
       if (deadline.aborted) {
-        const message = `${what} had no answer in ${this.#deadlineMs / SECOND_MS} s`;
+        const message = `${what} got no answer within ${this.#deadlineMs / SECOND_MS} s`;
         throw new BootstrapError("timeout/kubernetes-api", message, { cause });
       }
       throw await this.#unreachable(what, cause);
@@ -199,7 +201,7 @@ export class KubernetesApi implements Disposable {
     if (status < 200 || status > 299) throw statusError(what, status, text);
     const result = await schema["~standard"].validate(parseAnswer(text, what));
     if (result.issues === undefined) return result.value;
-    throw new BootstrapError("malformed/kubernetes-api", `${what} was answered with something else than expected`, {
+    throw new BootstrapError("malformed/kubernetes-api", `${what} got an unexpected answer`, {
       details: { reason: result.issues[0]?.message ?? "" },
     });
   }
@@ -211,9 +213,9 @@ export class KubernetesApi implements Disposable {
     if (refused === undefined) {
       return new BootstrapError("unavailable/kubernetes-api", `Cannot reach ${origin} for ${what}`, { cause });
     }
-    return new BootstrapError("unavailable/kubernetes-api-tls", `The TLS of ${origin} is refused for ${what}`, {
+    return new BootstrapError("unavailable/kubernetes-api-tls", `TLS with ${origin} failed for ${what}`, {
       cause: refused,
-      next: "Look at the certificate of the API server, at the address in it, and at the clocks of both machines",
+      next: "Check the certificate of the API server, the address in it, and the clocks of both machines",
     });
   }
 }
@@ -226,7 +228,7 @@ async function readText(response: Response, what: string): Promise<string> {
     if (length > MAXIMUM_ANSWER_BYTES) {
       throw new BootstrapError(
         "malformed/kubernetes-api",
-        `${what} was answered with more than ${MAXIMUM_ANSWER_BYTES} bytes`,
+        `${what} got an answer of more than ${MAXIMUM_ANSWER_BYTES} bytes`,
       );
     }
     chunks.push(chunk);
@@ -234,7 +236,7 @@ async function readText(response: Response, what: string): Promise<string> {
   return await new Blob(chunks).text();
 }
 
-/** An answer as it came; what it must be is its caller's concern. */
+/** Parses an answer. The caller checks its form. */
 function parseAnswer(text: string, what: string): unknown {
   return readJson(text, {
     schema: v.unknown(),

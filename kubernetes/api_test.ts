@@ -20,7 +20,7 @@ async function credentialsFor(server: string): Promise<ApiCredentials> {
   };
 }
 
-/** What a call ends with at a server that accepts connections and says nothing. */
+/** The error of a call to a server that accepts connections but sends nothing. */
 async function callToSilence(options: ConstructorParameters<typeof KubernetesApi>[1]): Promise<BootstrapError> {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   using api = new KubernetesApi(await credentialsFor(`https://127.0.0.1:${listener.addr.port}`), options);
@@ -29,7 +29,7 @@ async function callToSilence(options: ConstructorParameters<typeof KubernetesApi
   return error;
 }
 
-Deno.test("KubernetesApi has calls tried again when nobody listens", async () => {
+Deno.test("KubernetesApi throws a retriable error when no server listens", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   listener.close();
@@ -40,12 +40,12 @@ Deno.test("KubernetesApi has calls tried again when nobody listens", async () =>
   });
 });
 
-Deno.test("KubernetesApi ends each call at its deadline, and has it tried again", async () => {
+Deno.test("KubernetesApi ends each call at its deadline with a retriable error", async () => {
   const { code, retriable } = await callToSilence({ deadlineMs: 20 });
   assert.deepEqual([code, retriable], ["timeout/kubernetes-api", true]);
 });
 
-Deno.test("KubernetesApi ends calls with its signal's reason, and has none of them tried again", async () => {
+Deno.test("KubernetesApi ends calls with its signal's reason, not retriable", async () => {
   const controller = new AbortController();
   const called = callToSilence({ signal: controller.signal });
   const reason = new BootstrapError("aborted/run", "The bootstrapper was stopped");
@@ -55,7 +55,7 @@ Deno.test("KubernetesApi ends calls with its signal's reason, and has none of th
   assert.equal(reason.retriable, false);
 });
 
-Deno.test("KubernetesApi says of a server with another certificate that its TLS is refused", async () => {
+Deno.test("KubernetesApi reports a TLS failure when the server has another certificate", async () => {
   const { certificatePem, keyPem } = await createThrowAwayCertificate();
   await using server = await startHttpsServer(certificatePem, keyPem);
   using api = new KubernetesApi(await credentialsFor(`https://127.0.0.1:${server.port}`));

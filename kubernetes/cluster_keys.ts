@@ -1,5 +1,5 @@
 /**
- * The keys that every control plane of a cluster has, as files of kubeadm's or as a unit's credentials.
+ * The keys that all control planes of a cluster share, in kubeadm's files or as a unit's credentials.
  *
  * @module
  */
@@ -15,41 +15,39 @@ import {
   writeFileAtomic,
 } from "../platform/files.ts";
 
-/** What makes a node a control plane of its cluster; each is one block of PEM. */
+/** The shared keys of a cluster's control planes. Each is one block of PEM. */
 export interface ClusterKeys {
   /** The key of the cluster's CA. */
   readonly caKey: Bytes;
   /** The key that signs service accounts' tokens. */
   readonly serviceAccountKey: Bytes;
-  /** Its public key. */
+  /** The public key of `serviceAccountKey`. */
   readonly serviceAccountPublicKey: Bytes;
   /** The CA of the API server's front proxies. */
   readonly frontProxyCaCertificate: Bytes;
-  /** Its key. */
+  /** The key of `frontProxyCaCertificate`. */
   readonly frontProxyCaKey: Bytes;
   /** The CA of etcd's members and clients. */
   readonly etcdCaCertificate: Bytes;
-  /** Its key. */
+  /** The key of `etcdCaCertificate`. */
   readonly etcdCaKey: Bytes;
 }
 
-/** One of the keys. */
+/** The name of one of the keys. */
 export type ClusterKeyName = keyof ClusterKeys;
 
 /** The name of each key's file, relative to a folder. */
 export type ClusterKeyFiles = Readonly<Record<ClusterKeyName, string>>;
 
-/** What a client of etcd shows and trusts, PEM. */
+/** The credentials of an etcd client, PEM. */
 export interface EtcdCredentials {
   /** The CA of etcd's members. */
   readonly caPem: string;
-  /** The client's certificate. */
   readonly certificatePem: string;
-  /** The client's key. */
   readonly keyPem: string;
 }
 
-/** kubeadm's names below `/etc/kubernetes/pki`. */
+/** kubeadm's file names below `/etc/kubernetes/pki`. */
 export const KUBEADM_KEY_FILES: ClusterKeyFiles = Object.freeze({
   caKey: "ca.key",
   serviceAccountKey: "sa.key",
@@ -60,7 +58,7 @@ export const KUBEADM_KEY_FILES: ClusterKeyFiles = Object.freeze({
   etcdCaKey: "etcd/ca.key",
 });
 
-/** The names of the join service's credentials in `$CREDENTIALS_DIRECTORY`, which has no folders. */
+/** The names of the join service's credentials in `$CREDENTIALS_DIRECTORY`, which has no subfolders. */
 export const CREDENTIAL_KEY_FILES: ClusterKeyFiles = Object.freeze({
   ...KUBEADM_KEY_FILES,
   etcdCaCertificate: "etcd-ca.crt",
@@ -74,18 +72,18 @@ export const CREDENTIAL_ETCD_FILES = { certificate: "etcd-client.crt", key: "etc
 export const MAXIMUM_KEY_PEM_BYTES = 8192;
 
 const CA_CERTIFICATE_FILE = "ca.crt";
-/** kubeadm's modes: everything that is no certificate is for root alone, `sa.pub` too. */
+/** kubeadm's modes. Only root may read files other than certificates, including `sa.pub`. */
 const CERTIFICATE_MODE = 0o644;
 const SECRET_MODE = 0o600;
 const FOLDER_MODE = 0o755;
 const MODE_BITS = 0o7777;
 
 /**
- * Reads the keys from a folder. Nothing is said about what is in the files.
+ * Reads the keys from a folder. It does not check the content of the files.
  *
  * @param folder The folder.
- * @param files The names in it: those of kubeadm, or {@linkcode CREDENTIAL_KEY_FILES}.
- * @throws {BootstrapError} `system/file`, naming the first file that cannot be read; `malformed/size`.
+ * @param files The file names: kubeadm's, or {@linkcode CREDENTIAL_KEY_FILES}.
+ * @throws {BootstrapError} `system/file`, with the first file that cannot be read; `malformed/size`.
  */
 export async function readClusterKeys(
   folder: string,
@@ -104,9 +102,9 @@ export async function readClusterKeys(
 }
 
 /**
- * Reads what the join service needs as a client of etcd, from the folder of its credentials.
+ * Reads the join service's credentials for etcd from the folder of its credentials.
  *
- * @throws {BootstrapError} `system/file`, naming the first file that cannot be read; `malformed/size`, `malformed/utf8`.
+ * @throws {BootstrapError} `system/file`, with the first file that cannot be read; `malformed/size`, `malformed/utf8`.
  */
 export async function readEtcdCredentials(folder: string): Promise<EtcdCredentials> {
   const read = async (name: string) => {
@@ -121,14 +119,14 @@ export async function readEtcdCredentials(folder: string): Promise<EtcdCredentia
 }
 
 /**
- * Writes the keys and the CA's certificate under kubeadm's names and modes, each file as one step and forced to disk. May be
- * repeated, also after it was killed; nobody else may be doing it at the time. A file that is there as it should be is left,
- * any other is replaced.
+ * Writes the keys and the CA's certificate under kubeadm's names and modes. Each file is written atomically and forced
+ * to disk. The call may be repeated, even after it was killed, but not concurrently. It keeps correct files and
+ * replaces all others.
  *
- * @param pkiFolder `/etc/kubernetes/pki`; made, with its parents, where there is none.
+ * @param pkiFolder `/etc/kubernetes/pki`. It is created with its parents if it does not exist.
  * @param keys The keys.
  * @param caCertificatePem The certificate of the cluster's CA.
- * @throws {BootstrapError} `system/file`, naming the path.
+ * @throws {BootstrapError} `system/file`, with the path.
  */
 export async function installClusterKeys(
   pkiFolder: string,
@@ -144,21 +142,21 @@ export function wipeClusterKeys(keys: ClusterKeys): void {
   for (const name of clusterKeyNames()) keys[name].fill(0);
 }
 
-/** The names of all keys. */
+/** Returns the names of all keys. */
 export function clusterKeyNames(): readonly ClusterKeyName[] {
   return Object.keys(KUBEADM_KEY_FILES) as ClusterKeyName[];
 }
 
 /**
- * Writes one file below `/etc/kubernetes/pki`, as {@linkcode installClusterKeys} does: a certificate where its name ends in
- * `.crt`, a secret otherwise.
+ * Writes one file below `/etc/kubernetes/pki` like {@linkcode installClusterKeys}: as a certificate if its name ends in
+ * `.crt`, otherwise as a secret.
  *
- * @throws {BootstrapError} `system/file`, naming the path.
+ * @throws {BootstrapError} `system/file`, with the path.
  */
 export async function installPkiFile(path: string, bytes: Uint8Array): Promise<void> {
   const mode = path.endsWith(".crt") ? CERTIFICATE_MODE : SECRET_MODE;
   await ensureFolder(dirname(path), FOLDER_MODE);
-  // What a killed writer left beside the file is a key too.
+  // Temporary files of a killed writer also contain a key.
   await removeTemporaries(path);
   if (await isInstalled(path, bytes, mode)) await syncFile(path);
   else await writeFileAtomic(path, bytes, { mode });

@@ -69,7 +69,7 @@ Deno.test("installClusterKeys() writes every file with kubeadm's name and mode, 
   });
 });
 
-Deno.test("installClusterKeys() leaves a file that is as it should be, and replaces every other", async () => {
+Deno.test("installClusterKeys() keeps correct files, and replaces all others", async () => {
   await withFolder(async (pki) => {
     const keys = newKeys();
     await installClusterKeys(pki, keys, CA);
@@ -96,7 +96,7 @@ Deno.test("installClusterKeys() leaves a file that is as it should be, and repla
   });
 });
 
-Deno.test("installClusterKeys() removes what a killed writer left under a temporary name", async () => {
+Deno.test("installClusterKeys() removes the temporary files of a killed writer", async () => {
   await withFolder(async (pki) => {
     Deno.mkdirSync(join(pki, "etcd"), { recursive: true, mode: 0o755 });
     for (const name of ["etcd/.ca.key.0123456789abcdef.tmp", ".sa.key.0123456789abcdef.tmp"]) {
@@ -115,7 +115,7 @@ Deno.test("installClusterKeys() names the file when it cannot write it", async (
   });
 });
 
-Deno.test("readClusterKeys() and readEtcdCredentials() read a unit's credentials, which have no folders", async () => {
+Deno.test("readClusterKeys() and readEtcdCredentials() read a unit's credentials without subfolders", async () => {
   await withFolder(async (folder) => {
     Deno.mkdirSync(folder);
     const keys = newKeys();
@@ -148,7 +148,7 @@ Deno.test("readClusterKeys() names the file when it is missing or too large", as
   });
 });
 
-Deno.test("wipeClusterKeys() leaves nothing but zeros", () => {
+Deno.test("wipeClusterKeys() overwrites all keys with zeros", () => {
   const keys = newKeys();
   wipeClusterKeys(keys);
   for (const name of clusterKeyNames()) assert.ok(keys[name].every((byte) => byte === 0), name);

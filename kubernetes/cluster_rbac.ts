@@ -13,11 +13,10 @@ export const BOOTSTRAPPER_NAMESPACE = "bootstrapper-system";
 
 const RBAC = "/apis/rbac.authorization.k8s.io/v1";
 
-/** A Kubernetes object as it stands in a manifest. */
+/** A Kubernetes object of the manifest. */
 export interface Manifest {
-  /** What it is. */
   readonly kind: "Namespace" | "ClusterRole" | "ClusterRoleBinding" | "Role" | "RoleBinding";
-  /** Its name, and its namespace or nothing. */
+  /** `namespace` is empty for cluster-wide objects. */
   readonly metadata: { readonly name: string; readonly namespace: string };
 }
 
@@ -26,7 +25,7 @@ const manifestSchema = v.looseObject({
   metadata: v.looseObject({ name: v.string(), namespace: v.optional(v.string(), "") }),
 });
 
-/** The manifests, in the order in which they are applied. */
+/** Returns the manifests, in the order in which they are applied. */
 export function clusterRbac(): Manifest[] {
   return parseAllDocuments(manifests).map((document) => v.parse(manifestSchema, document.toJS()));
 }
@@ -46,7 +45,7 @@ function pathOf({ kind, metadata: { name, namespace } }: Manifest): string {
   }
 }
 
-/** Creates the objects of {@linkcode clusterRbac}, or brings them to what it says; may be repeated. */
+/** Creates or updates the objects of {@linkcode clusterRbac}. It may be repeated. */
 export async function applyClusterRbac(api: KubernetesApi): Promise<void> {
   for (const manifest of clusterRbac()) await api.apply(pathOf(manifest), manifest);
 }

@@ -30,7 +30,10 @@ const ruleSchema = v.looseObject({
   })),
 });
 
-/** Each right of a role of the join service, as `verb group/resource` and the names that it is limited to. */
+/**
+ * The permissions of a role of the join service, as `verb group/resource` and the resource names to which they are
+ * limited.
+ */
 function rightsOf(kind: "ClusterRole" | "Role", namespace = ""): string[] {
   const role = clusterRbac().find((one) =>
     one.kind === kind && one.metadata.name === "bootstrapper:join-service" && one.metadata.namespace === namespace
@@ -40,7 +43,7 @@ function rightsOf(kind: "ClusterRole" | "Role", namespace = ""): string[] {
   ).sort();
 }
 
-Deno.test("clusterRbac() gives the join service exactly these rights in the whole cluster", () => {
+Deno.test("clusterRbac() gives the join service exactly these permissions in the whole cluster", () => {
   assert.deepEqual(rightsOf("ClusterRole"), [
     "approve certificates.k8s.io/signers kubernetes.io/kube-apiserver-client-kubelet kubernetes.io/kubelet-serving",
     "create certificates.k8s.io/certificatesigningrequests",
@@ -52,7 +55,7 @@ Deno.test("clusterRbac() gives the join service exactly these rights in the whol
   ]);
 });
 
-Deno.test("clusterRbac() gives the join service exactly these rights in its own namespace", () => {
+Deno.test("clusterRbac() gives the join service exactly these permissions in its own namespace", () => {
   assert.deepEqual(rightsOf("Role", BOOTSTRAPPER_NAMESPACE), [
     "create /configmaps",
     "create coordination.k8s.io/leases",
@@ -69,7 +72,7 @@ Deno.test("clusterRbac() lets the join service read the policy, and nothing else
   assert.deepEqual(rightsOf("Role", POLICY_NAMESPACE), [`get /configmaps ${POLICY_CONFIG_MAP}`]);
 });
 
-Deno.test("clusterRbac() binds nobody but nodes, the API server and the join service's own subject", () => {
+Deno.test("clusterRbac() binds only nodes, the API server and the join service's own subject", () => {
   const bindings = clusterRbac().filter(({ kind }) => kind.endsWith("Binding")).map((one) =>
     v.parse(bindingSchema, one)
   );
@@ -86,7 +89,7 @@ Deno.test("clusterRbac() binds nobody but nodes, the API server and the join ser
   );
 });
 
-Deno.test("clusterRbac() makes the namespace before what is in it", () => {
+Deno.test("clusterRbac() creates the namespace before its objects", () => {
   const kinds = clusterRbac().map(({ kind, metadata }) => `${kind} ${metadata.namespace || metadata.name}`);
   assert.ok(kinds.indexOf(`Namespace ${BOOTSTRAPPER_NAMESPACE}`) < kinds.indexOf(`Role ${BOOTSTRAPPER_NAMESPACE}`));
 });

@@ -1,5 +1,5 @@
 /**
- * `kubeadm join` of a control plane, in steps of which each can be repeated.
+ * `kubeadm join` of a control plane, in repeatable steps.
  *
  * @module
  */
@@ -27,53 +27,55 @@ import {
 import { joinDocument, type JoinFacts } from "./documents.ts";
 import { kubeconfig, readKubeconfig } from "./kubeconfig.ts";
 
-/** A step of a control plane's join: at most one process of kubeadm. */
+/** A step of a control plane's join. It runs at most one process of kubeadm. */
 export interface ControlPlaneJoinPhase {
-  /** Its name. */
   readonly name: "prepare" | "etcd" | "finish";
   /** The phases of `kubeadm join` that it runs. */
   readonly kubeadmPhases: readonly string[];
 }
 
 /**
- * The steps, in their order. After a restart all are run from the first one; what is done already costs little.
+ * The steps, in their order. After a restart all of them run from the first one; steps that are already done cost
+ * little.
  *
- * As few as a resumable join needs, as on a slow machine each process of kubeadm costs seconds. `etcd` stands alone: it
- * alone changes the cluster for others, it is what fails under load, and before it this node's old member is looked after.
- * What is before it may be repeated freely; what is after it needs this node's API server, and that needs its etcd.
+ * There are only as many steps as a resumable join needs, because each process of kubeadm costs seconds on a slow
+ * machine. `etcd` is separate: only this step changes the cluster for other nodes, it is the one that fails under load,
+ * and it begins with a check of this node's old member. Steps before it may be repeated freely; steps after it need
+ * this node's API server, which needs its etcd.
  */
 export const CONTROL_PLANE_JOIN_PHASES: readonly ControlPlaneJoinPhase[] = Object.freeze([
-  // Certificates, kubeconfigs and manifests; the kubelet's configuration, and its start.
+  // Writes certificates, kubeconfigs, manifests and the kubelet's configuration, and starts the kubelet.
   { name: "prepare", kubeadmPhases: ["control-plane-prepare", "kubelet-start"] },
-  // The member is added as a learner, its manifest written, and it is promoted.
+  // Adds the member as a learner, writes its manifest, and promotes it.
   { name: "etcd", kubeadmPhases: ["etcd-join"] },
-  // The kubelet has its certificate by this node's API server; label and taint; all components are healthy.
+  // Waits for the kubelet's certificate from this node's API server, sets label and taint, and waits until all
+  // components are healthy.
   { name: "finish", kubeadmPhases: ["kubelet-wait-bootstrap", "control-plane-join", "wait-control-plane"] },
 ]);
 
 /**
- * `preflight` was run before the lock. `check-etcd` waits `etcdAPICall` for every member that does not answer, this node's
- * own after a restart among them; etcd itself refuses a new member while it is not healthy.
+ * The phases that are skipped. `preflight` ran before the lock. `check-etcd` would wait `etcdAPICall` for every member
+ * that does not answer, including this node's own after a restart; etcd itself refuses a new member while it is
+ * unhealthy.
  */
 const SKIPPED_PHASES = ["preflight", "check-etcd"] as const;
 
-/** What a {@linkcode ControlPlaneJoin} works with. */
+/** The dependencies of a {@linkcode ControlPlaneJoin}. */
 export interface ControlPlaneJoinParts extends KubeadmParts {
-  /** Time. */
   readonly clock: Clock;
-  /** Where etcd keeps its data. Default: `/var/lib/etcd`. */
+  /** etcd's data folder. Default: `/var/lib/etcd`. */
   readonly etcdFolder?: string;
 }
 
 const MANIFEST_DEADLINE_MS = 30_000;
 
-/** Makes this machine a control plane. Runs are one at a time: that is the caller's concern. */
+/** Makes this machine a control plane. The caller makes sure that only one run is active at a time. */
 export class ControlPlaneJoin {
   readonly #parts: ControlPlaneJoinParts;
   readonly #process: KubeadmProcess;
   readonly #etcdFolder: string;
 
-  /** Nothing is run yet. */
+  /** Runs nothing yet. */
   constructor(parts: ControlPlaneJoinParts) {
     this.#parts = parts;
     this.#process = new KubeadmProcess(parts);
@@ -81,16 +83,16 @@ export class ControlPlaneJoin {
   }
 
   /**
-   * Runs one step. It may be run again after it failed, was killed or the power went, as may all steps from the first one;
-   * run when it is done, it changes nothing. The cluster's keys lie below `/etc/kubernetes/pki` before: `ca.{crt,key}`,
-   * `sa.{key,pub}`, `front-proxy-ca.{crt,key}`, `etcd/ca.{crt,key}`.
+   * Runs one step. It may be repeated after it failed, was killed or the power was cut, as may all steps from the first
+   * one. A step that is already done changes nothing. The cluster's keys must be below `/etc/kubernetes/pki`:
+   * `ca.{crt,key}`, `sa.{key,pub}`, `front-proxy-ca.{crt,key}`, `etcd/ca.{crt,key}`.
    *
-   * @param facts Every step reads the cluster's configuration by the ticket, so it must be valid, until the kubelet has
-   *   credentials of its own. The kubelet keeps the ticket that `prepare` gave it; after that one has run out `prepare` must
-   *   be run again, with a fresh one.
-   * @throws {BootstrapError} `precondition/cluster-keys`; `unavailable/etcd` (retriable: this step alone may be run again);
-   *   `system/kubeadm`, retriable where waiting may mend it; `conflict/etcd-member`; `timeout/command`, `timeout/etcd`,
-   *   `aborted/command`, `system/command`; in `etcd` also the errors of the API and of etcd.
+   * @param facts Until the kubelet has its own credentials, every step reads the cluster's configuration with the
+   *   ticket, which must be valid. The kubelet keeps the ticket that `prepare` gave it. After that ticket has expired,
+   *   `prepare` must run again with a new one.
+   * @throws {BootstrapError} `precondition/cluster-keys`; `unavailable/etcd` (retriable: this step alone may be
+   *   repeated); `system/kubeadm`, retriable if waiting may fix it; `conflict/etcd-member`; `timeout/command`,
+   *   `timeout/etcd`, `aborted/command`, `system/command`; in `etcd` also the errors of the API and of etcd.
    */
   async run(phase: ControlPlaneJoinPhase["name"], facts: JoinFacts, run: KubeadmRun): Promise<void> {
     switch (phase) {
@@ -108,24 +110,24 @@ export class ControlPlaneJoin {
   }
 
   /**
-   * Starts the kubelet where an earlier try has configured it; does nothing elsewhere.
+   * Starts the kubelet if an earlier attempt has configured it; otherwise does nothing.
    *
-   * A node that was killed while its kubelet was stopped may have the vote that etcd needs for a quorum. Then no API server
-   * answers, and no service gives a ticket, until this node's etcd runs again.
+   * A node that was killed while its kubelet was stopped may have the vote that etcd needs for a quorum. Then no API
+   * server answers, and no service issues a ticket, until this node's etcd runs again.
    *
-   * @throws {BootstrapError} `timeout/command`, `system/command` where systemctl cannot be run; its exit code does not matter.
+   * @throws {BootstrapError} `timeout/command`, `system/command` if systemctl cannot be run. Its exit code is ignored.
    */
   async resume(run: KubeadmRun): Promise<void> {
     await this.#process.systemctl("start", run);
   }
 
-  /** Whether the cluster's keys, which {@linkcode run} needs, are all there and whole. */
+  /** Whether all cluster keys that {@linkcode run} needs are present and whole. */
   async hasClusterKeys(): Promise<boolean> {
     return (await missingSharedKeys(this.#process.kubernetesFolder)).length === 0;
   }
 
   /**
-   * Whether etcd has this node as a voter, with its data: then the step `etcd` neither adds nor removes a member.
+   * Whether this node is a voter in etcd with its data. If so, the step `etcd` neither adds nor removes a member.
    *
    * @throws {BootstrapError} The errors of the API and of etcd.
    */
@@ -136,7 +138,7 @@ export class ControlPlaneJoin {
 
   async #prepare(facts: JoinFacts, run: KubeadmRun): Promise<void> {
     const { kubernetesFolder } = this.#process;
-    // What the kubelet writes should hold still while it is looked at.
+    // The kubelet must not write its files while they are checked.
     await this.#process.systemctl("stop", run);
     await removeTornFiles(kubernetesFolder);
     const joined = await this.#process.hasJoined();
@@ -148,7 +150,7 @@ export class ControlPlaneJoin {
       try {
         return await this.#kubeadm(kubeadmPhasesOf("prepare"), facts, run);
       } catch (error) {
-        // The kubelet of an earlier run was faster, and kubeadm refuses because its Node is Ready.
+        // The kubelet of an earlier run finished first, and kubeadm refuses because its Node is Ready.
         const refused = error instanceof KubeadmError && error.phase === "kubelet-start";
         if (!refused || !await this.#process.hasJoined()) throw error;
       }
@@ -188,8 +190,8 @@ export class ControlPlaneJoin {
   }
 
   /**
-   * Forces etcd's manifest to disk while the member is still a learner: a voter whose manifest a power cut took away could
-   * leave etcd without a quorum, and then nothing can make the manifest anew.
+   * Forces etcd's manifest to disk while the member is still a learner. If a power cut deleted a voter's manifest, etcd
+   * could lose its quorum, and then the manifest could not be made again.
    */
   async #syncManifest(manifest: string, run: KubeadmRun, ended: AbortSignal): Promise<void> {
     const look = async () => await isWholeManifest(manifest) || undefined;
@@ -201,10 +203,10 @@ export class ControlPlaneJoin {
       longestMs: 20,
     };
     try {
-      await pollUntil(look, { ...poll, code: "timeout/etcd", failure: "There was no manifest of etcd" });
+      await pollUntil(look, { ...poll, code: "timeout/etcd", failure: "etcd had no manifest" });
       await this.#process.sync(run);
     } catch {
-      // Everything is forced to disk again at the end of the step, which fails then.
+      // The end of the step forces everything to disk again, and fails if this failed.
     }
   }
 
@@ -221,9 +223,10 @@ export class ControlPlaneJoin {
   }
 
   /**
-   * What replaces the ticket once the kubelet has joined: its certificate, at the cluster's endpoint, as its own kubeconfig
-   * names this node's API server, which may not run yet. kubeadm does not take the administrator's: whoever may read the
-   * ConfigMap `cluster-info` but finds none is made to wait for it.
+   * Returns the kubeconfig that replaces the ticket once the kubelet has joined: the kubelet's certificate with the
+   * cluster's endpoint. The kubelet's own kubeconfig names this node's API server, which may not run yet. The
+   * administrator's credentials do not work: kubeadm makes any client that may read the ConfigMap `cluster-info`, but
+   * does not find it, wait for it.
    */
   async #ownKubeconfig(): Promise<string | undefined> {
     const { kubernetesFolder } = this.#process;
@@ -240,8 +243,9 @@ function kubeadmPhasesOf(name: ControlPlaneJoinPhase["name"]): readonly string[]
 }
 
 /**
- * What another try may mend. Nearly every phase waits for the cluster or for the kubelet; `control-plane-prepare` only
- * works on local files, but whichever phase is first reads the cluster's configuration, which its error alone tells.
+ * Classifies a failure by whether a retry may fix it. Nearly every phase waits for the cluster or for the kubelet.
+ * `control-plane-prepare` works on local files, but the first phase of a run also reads the cluster's configuration,
+ * and only the error text reveals a failure of that.
  */
 function kindOfFailure(phase: string, reason: string): FailureKind {
   if (phase === "etcd-join") return { code: "unavailable/etcd", retriable: true };
@@ -262,7 +266,7 @@ async function isListening(hostname: string, port: number): Promise<boolean> {
 function keysMissing(names: readonly string[]): BootstrapError {
   return new BootstrapError(
     "precondition/cluster-keys",
-    `Cannot join as a control plane as the cluster's keys are not whole: ${names.join(", ")}`,
+    `Cannot join as a control plane as the cluster's keys are missing or torn: ${names.join(", ")}`,
     { details: { missing: names.join(", ") } },
   );
 }

@@ -31,7 +31,7 @@ async function machineWithKeys(): Promise<Machine> {
   return machine;
 }
 
-/** Lays down all that a control plane has when `prepare` is done and the kubelet has joined. */
+/** Writes all files that a control plane has when `prepare` is done and the kubelet has joined. */
 async function layPrepared(machine: Machine): Promise<void> {
   await layJoined(machine);
   const leaves = ["apiserver", "apiserver-kubelet-client", "front-proxy-client", "apiserver-etcd-client"]
@@ -81,7 +81,7 @@ Deno.test("run() refuses to prepare when a key of the cluster is missing or torn
   }
 });
 
-Deno.test("run() does not ask kubeadm to prepare what is prepared, and keeps the kubelet of a member running", async () => {
+Deno.test("run() skips kubeadm when all is prepared, and keeps the kubelet of a member running", async () => {
   await using machine = await machineWithKeys();
   await layPrepared(machine);
   await joinOf(machine).run("prepare", FACTS, RUN);
@@ -100,7 +100,7 @@ Deno.test("run() prepares anew but leaves the kubelet alone when it has joined a
   assert.ok(!skip.split(/[=,]/).includes("control-plane-prepare"), skip);
 });
 
-Deno.test("run() takes the ticket until the kubelet has joined, and then the kubelet's certificate at the cluster's endpoint", async () => {
+Deno.test("run() uses the ticket until the kubelet has joined, and then the kubelet's certificate", async () => {
   await using machine = await machineWithKeys();
   let discovery = "";
   const run = machine.run.bind(machine);
@@ -123,7 +123,7 @@ Deno.test("run() takes the ticket until the kubelet has joined, and then the kub
   assert.deepEqual(await Array.fromAsync(Deno.readDir(join(machine.folder, "private"))), []);
 });
 
-Deno.test("run() has prepared when kubeadm refuses because the kubelet joined in the meantime, and fails otherwise", async () => {
+Deno.test("run() succeeds when kubeadm refuses because the kubelet has joined meanwhile, or fails", async () => {
   await using machine = await machineWithKeys();
   const refused = { code: 1, stderr: "error: error execution phase kubelet-start: a Node already exists" };
   machine.answer(refused);
@@ -138,7 +138,7 @@ Deno.test("run() has prepared when kubeadm refuses because the kubelet joined in
   assert.deepEqual(machine.calls.at(-1), SYNC);
 });
 
-Deno.test("run() says whether waiting may mend a failure, by kubeadm's phase", async () => {
+Deno.test("run() reports by kubeadm's phase whether a failure is retriable", async () => {
   const cases: readonly [string, boolean][] = [
     ["kubelet-wait-bootstrap: failed while waiting for TLS bootstrap: context deadline exceeded", true],
     ["control-plane-join/mark-control-plane: error applying control-plane label and taints", true],

@@ -1,7 +1,7 @@
 /**
- * The documents that kubeadm reads: kinds of `kubeadm.k8s.io/v1beta4`, and the kubelet's.
+ * The documents that kubeadm reads: kinds of `kubeadm.k8s.io/v1beta4`, and the kubelet's configuration.
  *
- * Nothing in them is secret, and no bootstrap token is ever named.
+ * They contain no secrets and never a bootstrap token.
  *
  * @module
  */
@@ -14,10 +14,10 @@ const KUBEADM_API = "kubeadm.k8s.io/v1beta4";
 const KUBELET_API = "kubelet.config.k8s.io/v1beta1";
 const API_SERVER_PORT = 6443;
 
-/** Where containerd answers CRI requests. */
+/** containerd's CRI socket. */
 export const CRI_SOCKET = "unix:///run/containerd/containerd.sock";
 
-/** The machine that a document is for. */
+/** The node that a document is for. */
 export interface NodeFacts {
   /** The Node's name, an RFC 1123 label. */
   readonly name: string;
@@ -25,17 +25,18 @@ export interface NodeFacts {
   readonly address: string;
 }
 
-/** What is known of a cluster beside its settings. */
+/** The facts about a new cluster besides its settings. */
 export interface InitFacts {
   /** The cluster's name. */
   readonly clusterName: string;
-  /** The node that initialises it. */
+  /** The initialising node. */
   readonly node: NodeFacts;
 }
 
 /**
- * The controller manager signs the certificates of nodes that join. By default its client sends 20 requests a second, which is 50
- * seconds for a thousand nodes; the API server's priority and fairness bounds it anyway.
+ * The rate of the controller manager, which signs the certificates of joining nodes. By default its client sends 20
+ * requests a second, which takes 50 seconds for a thousand nodes. The API server's priority and fairness limits it
+ * anyway.
  */
 const SIGNER_RATE = [{ name: "kube-api-qps", value: "200" }, { name: "kube-api-burst", value: "400" }];
 
@@ -48,7 +49,7 @@ function nodeRegistration(node: NodeFacts): Record<string, unknown> {
   return {
     name: node.name,
     criSocket: CRI_SOCKET,
-    // Images are part of the measured machine, or they are missing; none is fetched on the way.
+    // Images are either part of the measured machine or missing. No image is fetched.
     imagePullPolicy: "Never",
     kubeletExtraArgs: [{ name: "node-ip", value: node.address }],
   };
@@ -58,17 +59,19 @@ function documents(...values: readonly Record<string, unknown>[]): string {
   return values.map((value) => stringify(value)).join("---\n");
 }
 
-/** Where a control plane's own API server listens, `host:port`. */
+/** The address of a control plane's own API server, `host:port`. */
 export function ownApiEndpoint({ address }: Pick<NodeFacts, "address">): string {
   return hostAndPort(address, API_SERVER_PORT);
 }
 
-/** The API server's endpoint as nodes and operators dial it, `host:port`: the settings', or the node's own. */
+/** The API server's endpoint for nodes and operators, `host:port`: the one in the settings, or the node's own. */
 export function controlPlaneEndpoint(settings: ClusterSettings, node: NodeFacts): string {
   return settings.controlPlaneEndpoint ?? ownApiEndpoint(node);
 }
 
-/** The documents of `kubeadm init`: InitConfiguration, ClusterConfiguration and KubeletConfiguration, as YAML. */
+/**
+ * Writes the documents of `kubeadm init`: InitConfiguration, ClusterConfiguration and KubeletConfiguration, as YAML.
+ */
 export function initDocuments(settings: ClusterSettings, facts: InitFacts): string {
   const endpoint = controlPlaneEndpoint(settings, facts.node);
   const election = settings.leaderElection === undefined ? [] : electionArguments(settings.leaderElection);
@@ -103,7 +106,7 @@ export function initDocuments(settings: ClusterSettings, facts: InitFacts): stri
       kind: "KubeletConfiguration",
       cgroupDriver: "systemd",
       rotateCertificates: true,
-      // The kubelet asks for its serving certificate too, instead of signing one itself.
+      // The kubelet requests its serving certificate too, instead of self-signing one.
       serverTLSBootstrap: true,
     },
   );
@@ -124,21 +127,21 @@ function electionArguments(election: LeaderElection): readonly Record<string, st
   ];
 }
 
-/** What a node needs in order to join. */
+/** The facts that a node needs to join. */
 export interface JoinFacts {
-  /** The node that joins. */
+  /** The joining node. */
   readonly node: NodeFacts;
-  /** The kubeconfig by which kubeadm reaches the cluster, an absolute path: the ticket's. */
+  /** The absolute path of the ticket's kubeconfig, with which kubeadm reaches the cluster. */
   readonly discoveryKubeconfigPath: string;
-  /** How long kubeadm waits. */
+  /** kubeadm's time limits. */
   readonly timeouts: KubeadmTimeouts;
 }
 
 /**
- * The document of `kubeadm join`: JoinConfiguration with discovery by file, as YAML.
+ * Writes the document of `kubeadm join`: JoinConfiguration with discovery by file, as YAML.
  *
- * @param role A control plane's API server listens on the node's address, port 6443; the cluster's keys are no part of
- * the document: they are laid below `/etc/kubernetes/pki` before.
+ * @param role A control plane's API server listens on the node's address, port 6443. The document does not contain the
+ *   cluster's keys, which are installed below `/etc/kubernetes/pki` beforehand.
  */
 export function joinDocument(facts: JoinFacts, role: "worker" | "control-plane" = "worker"): string {
   const localAPIEndpoint = { advertiseAddress: facts.node.address, bindPort: API_SERVER_PORT };

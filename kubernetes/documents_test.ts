@@ -48,14 +48,14 @@ Deno.test("initDocuments() writes what kubeadm reads, and no token", () => {
   ]);
 });
 
-Deno.test("initDocuments() makes the API server's certificate good for the endpoint when one is configured", () => {
+Deno.test("initDocuments() includes a configured endpoint in the API server's certificate", () => {
   const named = { ...settings, controlPlaneEndpoint: "k8s.example.org:443" };
   const [, cluster] = parseAllDocuments(initDocuments(named, { clusterName: "blue", node }));
   assert.deepEqual(cluster?.getIn(["apiServer", "certSANs", 2]), "k8s.example.org");
   assert.equal(cluster?.get("controlPlaneEndpoint"), "k8s.example.org:443");
 });
 
-Deno.test("initDocuments() hands on how patient etcd's members shall be", () => {
+Deno.test("initDocuments() passes on the timing of etcd's members", () => {
   const patient = { ...settings, etcd: { heartbeatIntervalMs: 500, electionTimeoutMs: 5000 } };
   const [, cluster] = read(initDocuments(patient, { clusterName: "blue", node }));
   assert.partialDeepStrictEqual(cluster, {
@@ -67,7 +67,7 @@ Deno.test("initDocuments() hands on how patient etcd's members shall be", () => 
   });
 });
 
-Deno.test("initDocuments() tells controller managers and schedulers how patient they shall be, beside the signer's rate", () => {
+Deno.test("initDocuments() passes on the leader election's timing, in addition to the signer's rate", () => {
   const leaderElection = { leaseDuration: "60s", renewDeadline: "45s", retryPeriod: "5s" };
   const [, cluster] = read(initDocuments({ ...settings, leaderElection }, { clusterName: "blue", node }));
   const election = [

@@ -1,6 +1,6 @@
 /**
- * The etcd cluster below Kubernetes, as far as this project touches it: who is a member, who is well, and taking a member
- * out.
+ * A client of Kubernetes' etcd cluster with the calls that this project needs: list the members, check their health,
+ * and remove a member.
  *
  * @module
  */
@@ -15,27 +15,30 @@ import type { EtcdHealth, EtcdMember } from "./etcd_health.ts";
 export type { EtcdCredentials } from "./_etcd_tls.ts";
 export { checkCanGrow, checkCanRemove, type EtcdHealth, type EtcdMember } from "./etcd_health.ts";
 
-/** How etcd is called. */
+/** The options of the client. */
 export interface EtcdOptions {
-  /** The longest that a call may take, milliseconds. Default: 10 s. */
+  /** The time limit of a call, milliseconds. Default: 10 s. */
   readonly deadlineMs?: number;
 }
 
-/** More than the 7 s that etcd itself gives a request (5 s and two election time-outs: `ReqTimeout` in its `config.go`). */
+/**
+ * Longer than the 7 s that etcd itself gives a request (5 s and two election time-outs: `ReqTimeout` in its
+ * `config.go`).
+ */
 const DEFAULT_DEADLINE_MS = 10_000;
 const MEMBER_ID = /^[0-9a-f]{16}$/;
 
 /**
- * The members of an etcd cluster, reached at any of some endpoints. All methods throw {@linkcode BootstrapError}:
+ * The members of an etcd cluster, reached at any of several endpoints. All methods throw {@linkcode BootstrapError}:
  *
  * | code | when |
  * |---|---|
  * | `unavailable/etcd` | no endpoint can be reached, or etcd has no leader: retriable |
  * | `timeout/etcd` | no answer in time: retriable; a change may have happened |
  * | `unauthorized/etcd` | one side does not accept the other's certificate |
- * | `precondition/etcd` | etcd refuses the request in its state |
+ * | `precondition/etcd` | etcd refuses the request in its current state |
  * | `aborted/etcd` | the object was disposed |
- * | `system/etcd` | etcd failed, or something else than etcd answered |
+ * | `system/etcd` | etcd failed, or another program answered |
  */
 export class EtcdCluster implements Disposable {
   readonly #endpoints: readonly EtcdEndpoint[];
@@ -44,9 +47,10 @@ export class EtcdCluster implements Disposable {
   readonly #disposed = new AbortController();
 
   /**
-   * Nothing is sent yet.
+   * Sends nothing yet.
    *
-   * @param endpoints `host:port`, `[IPv6]:port` or `https://host:port` of members; the host must be in the member's certificate.
+   * @param endpoints `host:port`, `[IPv6]:port` or `https://host:port` of members. The member's certificate must
+   *   contain the host.
    * @throws {BootstrapError} `usage/etcd-endpoint`, `usage/etcd-credentials`.
    */
   constructor(
@@ -60,24 +64,24 @@ export class EtcdCluster implements Disposable {
     this.#deadlineMs = options.deadlineMs ?? DEFAULT_DEADLINE_MS;
   }
 
-  /** All members, as a quorum knows them now. Asks all endpoints at once; the first answer counts. */
+  /** Returns all members, as a quorum knows them now. It asks all endpoints at once and uses the first answer. */
   async members(): Promise<readonly EtcdMember[]> {
     const { response } = await this.#list(this.#endpoints, true, this.#deadline());
     return membersOf(response);
   }
 
   /**
-   * Removes a member; gives `false` if there is none with that ID. After an error the same call may be made again.
+   * Removes a member. Returns `false` if there is none with that ID. The call may be repeated after an error.
    *
-   * Look with {@linkcode checkCanRemove} first: etcd refuses only some removals that cost it its quorum.
+   * Call {@linkcode checkCanRemove} first: etcd refuses only some of the removals that would cost its quorum.
    *
-   * @param id As in {@linkcode EtcdMember.id}.
+   * @param id The ID in the form of {@linkcode EtcdMember.id}.
    */
   async remove(id: string): Promise<boolean> {
     if (!MEMBER_ID.test(id)) {
       throw new BootstrapError(
         "usage/etcd-member",
-        `"${id}" is no ID of an etcd member: it has 16 hexadecimal digits`,
+        `"${id}" is not an etcd member's ID: it has 16 hexadecimal digits`,
         {
           details: { id },
         },
@@ -91,8 +95,8 @@ export class EtcdCluster implements Disposable {
   }
 
   /**
-   * Asks every voting member itself, all at once. Where no quorum answers, it gives what is left to be seen. Takes at most
-   * three times the deadline.
+   * Asks every voting member directly, all at once. If no quorum answers, the result contains what can still be
+   * determined. The call takes at most three times the deadline.
    */
   async health(): Promise<EtcdHealth> {
     let leaderless = false;
@@ -121,7 +125,7 @@ export class EtcdCluster implements Disposable {
     return Date.now() + this.#deadlineMs;
   }
 
-  /** Whether a member answers at one of its own client URLs, and is the one that answers there. */
+  /** Whether the member itself answers at one of its client URLs. */
   async #answers(member: EtcdMember, linearizable: boolean, deadline: number): Promise<boolean> {
     const endpoints = member.clientUrls.map(parseEtcdEndpoint).filter((endpoint) => endpoint !== undefined);
     if (endpoints.length === 0) return false;
@@ -134,7 +138,7 @@ export class EtcdCluster implements Disposable {
     }
   }
 
-  /** Asks all endpoints at once; the first answer ends the other calls. */
+  /** Asks all endpoints at once. The first answer ends the other calls. */
   async #list(
     endpoints: readonly EtcdEndpoint[],
     linearizable: boolean,
@@ -155,7 +159,7 @@ export class EtcdCluster implements Disposable {
   }
 }
 
-/** A member's ID in full length; etcdctl leaves leading zeros out. */
+/** Formats a member's ID with leading zeros. etcdctl omits them. */
 function idOf(id: bigint): string {
   return id.toString(16).padStart(16, "0");
 }
@@ -173,18 +177,21 @@ function membersOf({ members }: MemberListResponse): readonly EtcdMember[] {
 function readEndpoint(text: string): EtcdEndpoint {
   const endpoint = parseEtcdEndpoint(text);
   if (endpoint !== undefined) return endpoint;
-  throw new BootstrapError("usage/etcd-endpoint", `"${text}" is no endpoint of etcd: it must be host:port`, {
+  throw new BootstrapError("usage/etcd-endpoint", `"${text}" is not an etcd endpoint: it must be host:port`, {
     details: { endpoint: text },
   });
 }
 
-/** Node's TLS takes any text here and fails much later. Causes are left out, as they have seen the key. */
+/**
+ * Checks the PEMs, because Node's TLS accepts any text and fails much later. Causes are dropped: they may reveal the
+ * key.
+ */
 function checkCredentials({ caPem, certificatePem, keyPem }: EtcdCredentials): void {
   const check = (field: string, isGood: () => boolean) => {
     try {
       if (isGood()) return;
     } catch {
-      // Said below.
+      // Reported below.
     }
     throw new BootstrapError("usage/etcd-credentials", `Cannot use "${field}" for etcd`, { details: { field } });
   };

@@ -1,5 +1,5 @@
 /**
- * Who is in the etcd cluster, who of them is well, and which change of membership that allows.
+ * The members of the etcd cluster, their health, and the membership changes that it permits.
  *
  * @module
  */
@@ -7,31 +7,34 @@ import { BootstrapError } from "../platform/errors.ts";
 
 /** A member of the etcd cluster. */
 export interface EtcdMember {
-  /** Its ID, 16 lower-case hexadecimal digits; etcdctl leaves leading zeros out. */
+  /** The ID, 16 lower-case hexadecimal digits. etcdctl omits leading zeros. */
   readonly id: string;
-  /** Its name; empty until it has started for the first time. */
+  /** The name; empty until the member has started for the first time. */
   readonly name: string;
-  /** Where the other members reach it, as `https://host:port`. */
+  /** The URLs for other members, such as `https://host:port`. */
   readonly peerUrls: readonly string[];
-  /** Where clients reach it, as `https://host:port`; none until it has started for the first time. */
+  /** The URLs for clients, such as `https://host:port`; none until the member has started for the first time. */
   readonly clientUrls: readonly string[];
-  /** Whether it has no vote yet. */
+  /** Whether the member has no vote yet. */
   readonly isLearner: boolean;
 }
 
 /** The state of an etcd cluster at one moment. */
 export interface EtcdHealth {
-  /** All members, voters and learners. */
+  /** Voters and learners. */
   readonly members: readonly EtcdMember[];
-  /** The IDs of the voters that answered a linearizable read themselves; while there is no leader, any read. */
+  /** The IDs of the voters that answered a linearizable read themselves; without a leader, any read. */
   readonly healthy: ReadonlySet<string>;
-  /** Whether no linearizable read was answered, as there is no leader or no quorum; then `members` is what one member remembers. */
+  /**
+   * Whether no linearizable read was answered, for lack of a leader or quorum. Then `members` is the memory of one
+   * member.
+   */
   readonly leaderless: boolean;
 }
 
 const LOOK_AT_ETCD = "Bring the members that do not answer back, or remove those that are gone for good";
 
-/** How many of so many voters must agree. */
+/** The number of voters that must agree. */
 function quorumOf(voters: number): number {
   return Math.floor(voters / 2) + 1;
 }
@@ -40,7 +43,7 @@ function votersOf(health: EtcdHealth): readonly EtcdMember[] {
   return health.members.filter(({ isLearner }) => !isLearner);
 }
 
-/** How people know a member: by its name, or by its address while it has none. */
+/** The name of a member for people; its address if it has no name yet. */
 export function labelOf(member: EtcdMember): string {
   return member.name || member.peerUrls[0] || member.id;
 }
@@ -61,9 +64,9 @@ function factsOf(health: EtcdHealth, needed: number): Record<string, string> {
 /**
  * Checks that one more member may be added.
  *
- * All voters must be healthy: etcd itself refuses to add a member, learner or voter, while one of them is not connected
- * (`--strict-reconfig-check`, on by default: `mayAddMember` in `server/etcdserver/server.go`, etcd 3.6), as the new
- * member raises the quorum before it can vote with the others. Whether there is a learner already is not looked at.
+ * All voters must be healthy. etcd itself refuses to add a member, learner or voter, while a voter is not connected
+ * (`--strict-reconfig-check`, on by default: `mayAddMember` in `server/etcdserver/server.go`, etcd 3.6), because the
+ * new member raises the quorum before it can vote. The check ignores existing learners.
  *
  * @throws {BootstrapError} `unavailable/etcd-quorum` (retriable).
  */
@@ -81,8 +84,9 @@ export function checkCanGrow(health: EtcdHealth): void {
 }
 
 /**
- * Checks that a member may be removed: etcd must have a quorum to decide it, and the voters that stay must have one
- * among themselves (`mayRemoveMember` in `server/etcdserver/server.go`, etcd 3.6). A member that is not there may be.
+ * Checks that a member may be removed. etcd must have a quorum to decide the removal, and the remaining voters must
+ * have one among themselves (`mayRemoveMember` in `server/etcdserver/server.go`, etcd 3.6). Removing a member that does
+ * not exist is allowed.
  *
  * @param id The member's ID, as in {@linkcode EtcdMember.id}.
  * @throws {BootstrapError} `precondition/etcd-quorum`.

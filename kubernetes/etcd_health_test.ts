@@ -10,7 +10,7 @@ function memberOf(index: number, isLearner = false): EtcdMember {
   };
 }
 
-/** So many voters, of which the first ones are healthy, and a learner if asked for. */
+/** A cluster with a number of voters, of which the first ones are healthy, and optionally a learner. */
 function healthOf(voters: number, healthy: number, { learner = false, leaderless = false } = {}): EtcdHealth {
   const members = Array.from({ length: voters }, (_, index) => memberOf(index + 1));
   const ids = members.slice(0, healthy).map(({ id }) => id);
@@ -29,7 +29,7 @@ function errorOf(call: () => void): BootstrapError | undefined {
 
 const idOf = (index: number) => memberOf(index).id;
 
-Deno.test("checkCanGrow() allows growth when all voters are healthy, whatever a learner does", () => {
+Deno.test("checkCanGrow() allows growth when all voters are healthy, regardless of learners", () => {
   for (const voters of [1, 2, 3, 5]) {
     checkCanGrow(healthOf(voters, voters));
     checkCanGrow(healthOf(voters, voters, { learner: true }));
@@ -57,7 +57,7 @@ Deno.test("checkCanGrow() throws when there is no leader or no voter", () => {
   assert.equal(errorOf(() => checkCanGrow(healthOf(0, 0, { learner: true })))?.code, "unavailable/etcd-quorum");
 });
 
-Deno.test("checkCanRemove() decides by the quorum of now and the quorum of those that stay", () => {
+Deno.test("checkCanRemove() decides by the current quorum and the quorum of the remaining voters", () => {
   const cases: readonly [voters: number, healthy: number, removed: number, may: boolean][] = [
     [1, 1, 1, false],
     [2, 2, 1, true],
@@ -79,7 +79,7 @@ Deno.test("checkCanRemove() decides by the quorum of now and the quorum of those
   }
 });
 
-Deno.test("checkCanRemove() allows a learner and a stranger, a learner only while there is a quorum", () => {
+Deno.test("checkCanRemove() allows removing an unknown ID, and a learner while there is a quorum", () => {
   checkCanRemove(healthOf(1, 1, { learner: true }), memberOf(99).id);
   checkCanRemove(healthOf(1, 1), "ffffffffffffffff");
   const lost = healthOf(2, 1, { learner: true });

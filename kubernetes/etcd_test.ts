@@ -9,7 +9,7 @@ import { codeOfTlsError, etcdError, noEndpointError } from "./_etcd_error.ts";
 import { parseEtcdEndpoint } from "./_etcd_tls.ts";
 import { EtcdCluster, type EtcdCredentials } from "./etcd.ts";
 
-/** A certificate under a CA of its own, as PEM. */
+/** A certificate issued by its own new CA, PEM. */
 async function credentialsOf(): Promise<EtcdCredentials> {
   const ca = await createCertificateAuthority(new Date());
   const keys = await generateKeyPair("p-256");
@@ -31,7 +31,7 @@ function thrown(call: () => unknown): BootstrapError {
   assert.fail("nothing was thrown");
 }
 
-Deno.test("EtcdCluster() names the part of the credentials that is unusable, and shows none of it", async () => {
+Deno.test("EtcdCluster() names the unusable part of the credentials, and does not reveal it", async () => {
   const good = await credentialsOf();
   const other = await credentialsOf();
   new EtcdCluster(["127.0.0.1:2379"], good)[Symbol.dispose]();
@@ -54,14 +54,14 @@ Deno.test("EtcdCluster() names the part of the credentials that is unusable, and
   }
 });
 
-Deno.test("EtcdCluster() throws usage/etcd-endpoint for what is not host:port", async () => {
+Deno.test("EtcdCluster() throws usage/etcd-endpoint for anything but host:port", async () => {
   const credentials = await credentialsOf();
   for (const endpoint of ["", "cp-1", "cp-1:0", "cp-1:65536", "http://cp-1:2379", "::1:2379", "[cp-1]:2379", "a b:1"]) {
     assert.equal(thrown(() => new EtcdCluster([endpoint], credentials)).code, "usage/etcd-endpoint", endpoint);
   }
 });
 
-Deno.test("EtcdCluster.remove() throws usage/etcd-member for what is no ID, before it calls anybody", async () => {
+Deno.test("EtcdCluster.remove() throws usage/etcd-member for an invalid ID, without a call", async () => {
   using cluster = new EtcdCluster(["127.0.0.1:1"], await credentialsOf());
   for (const id of ["", "1", "0x00000000000001", "00000000000000AB", "00000000000000011"]) {
     await assert.rejects(
@@ -82,7 +82,7 @@ Deno.test("parseEtcdEndpoint() reads host:port and client URLs", () => {
   for (const [input, text, host] of cases) assert.deepEqual(parseEtcdEndpoint(input), { text, host, port: 2379 });
 });
 
-Deno.test("parseEtcdEndpoint() reads what it gives, and nothing with a path, a user or a space", () => {
+Deno.test("parseEtcdEndpoint() reads its own result, and nothing with a path, a user or a space", () => {
   fc.assert(fc.property(fc.oneof(fc.string(), fc.webUrl({ withFragments: true }), fc.webAuthority()), (input) => {
     const endpoint = parseEtcdEndpoint(input);
     if (endpoint === undefined) return;
@@ -91,7 +91,7 @@ Deno.test("parseEtcdEndpoint() reads what it gives, and nothing with a path, a u
   }));
 });
 
-Deno.test("etcdError() gives each gRPC status a code", () => {
+Deno.test("etcdError() maps each gRPC status to a code", () => {
   const codes: Readonly<Record<string, readonly number[]>> = {
     "timeout/etcd": [status.DEADLINE_EXCEEDED],
     "unavailable/etcd": [status.UNAVAILABLE, status.RESOURCE_EXHAUSTED, status.ABORTED],
@@ -112,7 +112,7 @@ Deno.test("etcdError() gives each gRPC status a code", () => {
   }
 });
 
-Deno.test("codeOfTlsError() knows refused certificates from a network that fails", () => {
+Deno.test("codeOfTlsError() distinguishes rejected certificates from network failures", () => {
   const refused = [
     ...["UNABLE_TO_VERIFY_LEAF_SIGNATURE", "UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "DEPTH_ZERO_SELF_SIGNED_CERT"],
     ...["CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID", "ERR_TLS_CERT_ALTNAME_INVALID"],
@@ -124,7 +124,7 @@ Deno.test("codeOfTlsError() knows refused certificates from a network that fails
   for (const code of others) assert.equal(codeOfTlsError(Object.assign(new Error(), { code })), undefined);
 });
 
-Deno.test("noEndpointError() prefers what asking again may heal, and tells of all endpoints", () => {
+Deno.test("noEndpointError() prefers a retriable error, and names all endpoints", () => {
   const at = (endpoint: string, code: ErrorCode) => new BootstrapError(code, "why", { details: { endpoint } });
   const alone = noEndpointError([at("a:1", "unauthorized/etcd")]);
   assert.deepEqual([alone.code, alone.details], ["unauthorized/etcd", { endpoint: "a:1" }]);

@@ -9,7 +9,7 @@ import { BootstrapError } from "../platform/errors.ts";
 import { readJson } from "../platform/json.ts";
 import { CRI_SOCKET } from "./documents.ts";
 
-/** All that is kept of a program's output. */
+/** The most that is kept of a program's output. */
 const MAXIMUM_LIST_BYTES = 1 << 20;
 
 const imagesSchema = v.object({
@@ -17,8 +17,8 @@ const imagesSchema = v.object({
 });
 
 /**
- * Those of the `required` images that containerd does not have, in the same order. An image that is missing would have to
- * be fetched, and what is fetched was not measured.
+ * Returns those of the `required` images that containerd does not have, in the same order. A missing image would have
+ * to be fetched, and a fetched image was not measured.
  *
  * @throws {BootstrapError} `system/command` if crictl fails, `malformed/crictl` if its answer is not understood.
  */

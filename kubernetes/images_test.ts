@@ -7,12 +7,12 @@ const answering = (stdout: string, code = 0): CommandRunner => ({
   run: () => Promise.resolve({ code, stdout, stderr: "cannot connect" }),
 });
 
-Deno.test("missingImages() gives those that the runtime does not have, in order", async () => {
+Deno.test("missingImages() returns the images that the runtime does not have, in order", async () => {
   const list = JSON.stringify({ images: [{ repoTags: ["a:1", "b:2"] }, { id: "untagged" }] });
   assert.deepEqual(await missingImages(answering(list), ["c:3", "b:2", "a:2"], 1000), ["c:3", "a:2"]);
 });
 
-Deno.test("missingImages() fails when crictl fails or answers something else", async () => {
+Deno.test("missingImages() fails when crictl fails or gives an unexpected answer", async () => {
   const codeOf = (code: string) => (error: unknown) => error instanceof BootstrapError && error.code === code;
   await assert.rejects(missingImages(answering("", 1), ["a"], 1000), codeOf("system/command"));
   for (const text of ["", "[]", '{"images": [{"repoTags": [1]}]}']) {

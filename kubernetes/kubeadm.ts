@@ -1,5 +1,5 @@
 /**
- * kubeadm as a subprocess.
+ * Runs kubeadm as a subprocess.
  *
  * @module
  */
@@ -15,36 +15,37 @@ export type { FailedCheck, KubeadmProgress } from "./_kubeadm_output.ts";
 export type { KubeadmParts, KubeadmRun } from "./_kubeadm_process.ts";
 
 /**
- * Phases of `kubeadm init` that are left out: `preflight` was run before the lock; `bootstrap-token` would make a bearer
- * secret, and what else it does is in the cluster's RBAC manifests; `upload-certs` puts keys into the cluster;
- * `show-join-command` shows a token.
+ * The skipped phases of `kubeadm init`. `preflight` ran before the lock. `bootstrap-token` would make a bearer secret;
+ * its other effects are in the cluster's RBAC manifests. `upload-certs` puts keys into the cluster. `show-join-command`
+ * prints a token.
  */
 const SKIPPED_INIT_PHASES = ["preflight", "bootstrap-token", "upload-certs", "show-join-command"] as const;
 
 /**
- * Phases of `kubeadm init` that wait for the control plane, or call it at the cluster's endpoint: a slow machine, or a load balancer
- * that is not ready yet. What comes before them works on this machine alone, and fails the same way again.
+ * The phases of `kubeadm init` that wait for the control plane or call it at the cluster's endpoint. They fail on a
+ * slow machine, or if a load balancer is not ready yet. Earlier phases work only on this machine, and would fail again
+ * in the same way.
  */
 const WAITING_INIT_PHASES = ["wait-control-plane", "upload-config", "mark-control-plane", "addon"];
 
-/** kubeadm with a folder for its configuration. Runs are one at a time: that is the caller's concern. */
+/** Runs kubeadm with a folder for its configuration. The caller makes sure that only one run is active at a time. */
 export class Kubeadm {
   readonly #process: KubeadmProcess;
 
-  /** Nothing is run yet. */
+  /** Runs nothing yet. */
   constructor(parts: KubeadmParts) {
     this.#process = new KubeadmProcess(parts);
   }
 
   /**
-   * Initialises the cluster on the CA in `pki/ca.{crt,key}`, which must be there. No bootstrap token exists at any time,
-   * `super-admin.conf` is gone at the end, and everything is on disk.
+   * Initialises the cluster with the CA in `pki/ca.{crt,key}`, which must exist. No bootstrap token exists at any time.
+   * At the end `super-admin.conf` is removed, and everything is on disk.
    *
-   * May be run again with the same documents after it failed, was killed or the power went; what was left half-written
-   * is made anew.
+   * It may be repeated with the same documents after it failed, was killed or the power was cut. Half-written files are
+   * made again.
    *
    * @param documents The YAML of `initDocuments()`.
-   * @throws {BootstrapError} `system/kubeadm` naming the phase, retriable where waiting may mend it; `timeout/command`,
+   * @throws {BootstrapError} `system/kubeadm` with the phase, retriable if waiting may fix it; `timeout/command`,
    *   `aborted/command`, `system/command`, `precondition/cluster-ca` if the CA is missing.
    */
   async init(documents: string, run: KubeadmRun): Promise<void> {
@@ -52,7 +53,7 @@ export class Kubeadm {
     for (const name of ["ca.crt", "ca.key"]) {
       const path = join(kubernetesFolder, "pki", name);
       if (await exists(path)) continue;
-      throw new BootstrapError("precondition/cluster-ca", `Cannot initialise a cluster as its CA is not at ${path}`);
+      throw new BootstrapError("precondition/cluster-ca", `Cannot initialise a cluster without its CA at ${path}`);
     }
     await removeTornFiles(kubernetesFolder);
     const argv = ["init", `--skip-phases=${SKIPPED_INIT_PHASES.join(",")}`] as const;
@@ -62,15 +63,15 @@ export class Kubeadm {
   }
 
   /**
-   * Makes this machine a worker by the ticket's kubeconfig, which the document names. May be run again like
-   * {@linkcode init}, with a fresh ticket; once the kubelet has credentials of its own there is nothing left to do, and
-   * kubeadm, which refuses the name of a Node that is Ready, is not asked.
+   * Makes this machine a worker with the ticket's kubeconfig, which the document names. It may be repeated like
+   * {@linkcode init}, with a new ticket. Once the kubelet has its own credentials, nothing is left to do. Then kubeadm
+   * is not run, because it refuses the name of a Node that is Ready.
    *
    * @param document The YAML of `joinDocument()` for a worker.
-   * @throws {BootstrapError} As {@linkcode init}.
+   * @throws {BootstrapError} The same as {@linkcode init}.
    */
   async join(document: string, run: KubeadmRun): Promise<void> {
-    // After a restart the kubelet goes on by itself; what is looked at here should hold still.
+    // After a restart the kubelet continues by itself, but it must not write its files while they are checked.
     await this.#process.systemctl("stop", run);
     if (await this.hasJoined()) await this.#process.systemctl("start", run);
     else await this.#joinByKubeadm(document, run);
@@ -79,9 +80,10 @@ export class Kubeadm {
   }
 
   /**
-   * kubeadm's own checks before an init or a join; they change nothing and fetch no image.
+   * Runs kubeadm's own checks before an init or a join. They change nothing and fetch no image. The checks of a join
+   * call the cluster with the ticket.
    *
-   * @returns The checks that failed; none means that all is well. Those of a join ask the cluster, with the ticket.
+   * @returns The failed checks. The list is empty if all checks passed.
    */
   async preflight(command: "init" | "join", document: string, run: KubeadmRun): Promise<FailedCheck[]> {
     const argv = command === "init" ? ["init", "phase", "preflight"] : ["join", "phase", "preflight"];
@@ -91,14 +93,17 @@ export class Kubeadm {
     return failed;
   }
 
-  /** The images that the control plane of these documents needs, as `registry.k8s.io/kube-apiserver:v1.36.3`. */
+  /**
+   * Returns the images that the control plane of these documents needs, such as
+   * `registry.k8s.io/kube-apiserver:v1.36.3`.
+   */
   async requiredImages(documents: string, run: KubeadmRun): Promise<string[]> {
     const { code, stdout, stderr } = await this.#process.start(["config", "images", "list"], documents, run);
     if (code !== 0) throw failure("config images list", code, stderr);
     return stdout.split("\n").map((line) => line.trim()).filter((line) => line !== "");
   }
 
-  /** Whether the kubelet has all that kubeadm writes, and its own credentials. */
+  /** Whether the kubelet has all files that kubeadm writes, and its own credentials. */
   hasJoined(): Promise<boolean> {
     return this.#process.hasJoined();
   }
@@ -111,14 +116,14 @@ export class Kubeadm {
     try {
       await this.#process.run(["join", "--skip-phases=preflight"], document, run);
     } catch (error) {
-      // The kubelet of an earlier run was faster, and kubeadm refuses because its Node is Ready.
+      // The kubelet of an earlier run finished first, and kubeadm refuses because its Node is Ready.
       const refused = error instanceof BootstrapError && error.code === "system/kubeadm";
       if (!refused || !await this.hasJoined()) throw error;
     }
   }
 }
 
-/** kubeadm names a phase by its path, as `upload-config/kubeadm`. */
+/** Classifies a failure. kubeadm names a phase by its path, such as `upload-config/kubeadm`. */
 function kindOfInitFailure(phase: string): FailureKind {
   const [first = ""] = phase.split("/", 1);
   return { code: "system/kubeadm", retriable: WAITING_INIT_PHASES.includes(first) };

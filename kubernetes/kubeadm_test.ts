@@ -7,7 +7,7 @@ import { layJoined, Machine } from "./testing/machine.ts";
 const failedIn = (text: string) => ({ code: 1, stderr: `error: error execution phase ${text}` });
 const TOKEN = "abcdef.0123456789abcdef";
 
-Deno.test("init() leaves out every phase that makes a token or copies a key, and forces the result to disk", async () => {
+Deno.test("init() skips every phase that makes a token or copies a key, and forces the result to disk", async () => {
   await using machine = await Machine.create();
   await Deno.writeTextFile(join(machine.folder, "kubernetes/super-admin.conf"), "x");
   await machine.kubeadm.init("documents", { deadlineMs: 1000 });
@@ -20,7 +20,7 @@ Deno.test("init() leaves out every phase that makes a token or copies a key, and
   await assert.rejects(Deno.stat(join(machine.folder, "kubernetes/super-admin.conf")), Deno.errors.NotFound);
 });
 
-Deno.test("init() turns output into progress without secrets", async () => {
+Deno.test("init() reports the output as progress, without secrets", async () => {
   await using machine = await Machine.create();
   const progress: string[] = [];
   const lines: string[] = [];
@@ -34,7 +34,7 @@ Deno.test("init() turns output into progress without secrets", async () => {
   assert.deepEqual(lines, ["[certs] Using", "plain [redacted]", "[token] Using [redacted]", "W1121 [redacted]"]);
 });
 
-Deno.test("init() fails naming the phase, without secrets, and removes its configuration", async () => {
+Deno.test("init() names the failed phase without secrets, and removes its configuration", async () => {
   await using machine = await Machine.create();
   machine.answer({ code: 1, stderr: `error: error execution phase certs/ca: bad ${TOKEN}\nTo see the stack trace` });
   await assert.rejects(machine.kubeadm.init("documents", { deadlineMs: 1000 }), (error: unknown) => {
@@ -47,7 +47,7 @@ Deno.test("init() fails naming the phase, without secrets, and removes its confi
   assert.deepEqual(await Array.fromAsync(Deno.readDir(join(machine.folder, "private"))), []);
 });
 
-Deno.test("init() says whether waiting may mend a failure, by kubeadm's phase", async () => {
+Deno.test("init() reports by kubeadm's phase whether a failure is retriable", async () => {
   const cases: readonly (readonly [failed: Partial<CommandResult>, retriable: boolean])[] = [
     [failedIn("wait-control-plane: failed while waiting for the control plane to start"), true],
     [failedIn("upload-config/kubeadm: error uploading the kubeadm ClusterConfiguration: connection refused"), true],
@@ -57,7 +57,7 @@ Deno.test("init() says whether waiting may mend a failure, by kubeadm's phase", 
     [failedIn("etcd/local: a file where a folder should be"), false],
     [failedIn("kubelet-start: read-only file system"), false],
     [{ code: 1, stderr: "error: unknown flag" }, false],
-    // Killed in whatever phase it was: the process ends, as its own end may be the next.
+    // kubeadm was killed in some phase: not retriable, because the bootstrapper itself may be killed next.
     [{ code: 137, stderr: "error execution phase wait-control-plane: interrupted" }, false],
   ];
   await using machine = await Machine.create();
@@ -71,7 +71,7 @@ Deno.test("init() says whether waiting may mend a failure, by kubeadm's phase", 
   }
 });
 
-Deno.test("preflight() gives the failed checks, none when all is well, and fails when kubeadm says nothing", async () => {
+Deno.test("preflight() returns the failed checks or none, and fails when kubeadm reports no checks", async () => {
   await using machine = await Machine.create();
   machine.answer({ code: 1, stderr: "\t[ERROR Swap]: swap is on" }, {}, { code: 1, stderr: "error: bad flag" });
   const run = { deadlineMs: 1000 };
@@ -85,7 +85,7 @@ Deno.test("preflight() gives the failed checks, none when all is well, and fails
   ]);
 });
 
-Deno.test("join() asks kubeadm when the kubelet has no whole credentials, and removes the ticket's", async () => {
+Deno.test("join() runs kubeadm when the kubelet's credentials are incomplete, and removes the ticket's", async () => {
   await using machine = await Machine.create();
   for (const name of ["kubelet.conf", "bootstrap-kubelet.conf"]) {
     await Deno.writeTextFile(join(machine.folder, "kubernetes", name), "");
@@ -96,7 +96,7 @@ Deno.test("join() asks kubeadm when the kubelet has no whole credentials, and re
   assert.deepEqual(left, ["pki"]);
 });
 
-Deno.test("join() does not ask kubeadm when the kubelet has joined", async () => {
+Deno.test("join() does not run kubeadm when the kubelet has joined", async () => {
   await using machine = await Machine.create();
   await layJoined(machine);
   await machine.kubeadm.join("document", { deadlineMs: 1000 });
@@ -107,7 +107,7 @@ Deno.test("join() does not ask kubeadm when the kubelet has joined", async () =>
   ]);
 });
 
-Deno.test("join() succeeds when kubeadm refuses because the kubelet joined in the meantime, and fails otherwise", async () => {
+Deno.test("join() succeeds when kubeadm refuses because the kubelet has joined meanwhile, or fails", async () => {
   await using machine = await Machine.create();
   const refused = { code: 1, stderr: "error: error execution phase kubelet-start: a Node already exists" };
   machine.answer(refused);
@@ -121,7 +121,7 @@ Deno.test("join() succeeds when kubeadm refuses because the kubelet joined in th
   assert.equal(machine.calls.at(-1)?.[0], "sync");
 });
 
-Deno.test("requiredImages() gives one image a line", async () => {
+Deno.test("requiredImages() returns one image per line", async () => {
   await using machine = await Machine.create();
   machine.answer({ stdout: "a:1\nb:2\n" });
   assert.deepEqual(await machine.kubeadm.requiredImages("d", { deadlineMs: 1000 }), ["a:1", "b:2"]);

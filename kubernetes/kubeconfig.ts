@@ -1,5 +1,5 @@
 /**
- * Kubeconfigs: written for kubeadm and for operators, read for our own calls.
+ * Writes kubeconfigs for kubeadm and for operators, and reads them for this program's own calls.
  *
  * @module
  */
@@ -12,19 +12,19 @@ import { readFile } from "../platform/files.ts";
 import { readYaml } from "../platform/yaml.ts";
 import type { ApiCredentials } from "./api.ts";
 
-/** What a kubeconfig is made of. */
+/** The content of a kubeconfig. */
 export interface KubeconfigParts extends ApiCredentials {
   /** The cluster's name. */
   readonly clusterName: string;
-  /** The name under which the credentials stand, as `admin`. */
+  /** The name of the credentials, such as `admin`. */
   readonly userName: string;
 }
 
 const KUBECONFIG_MAXIMUM_BYTES = 1 << 18;
 
 /**
- * A kubeconfig with one cluster, one user and one context, everything embedded. It holds a private key: whoever writes it
- * gives it mode 0600.
+ * Writes a kubeconfig with one cluster, one user and one context, with everything embedded. It contains a private key:
+ * the caller must write it with mode 0600.
  */
 export function kubeconfig(parts: KubeconfigParts): string {
   const context = `${parts.userName}@${parts.clusterName}`;
@@ -72,10 +72,10 @@ const kubeconfigSchema = v.object({
 });
 
 /**
- * The credentials of a kubeconfig's current context. Certificates and keys may be embedded or be files, whose paths count
- * from the kubeconfig's folder, as the kubelet's do.
+ * Reads the credentials of a kubeconfig's current context. Certificates and keys may be embedded, or be files with
+ * paths relative to the kubeconfig's folder, as in the kubelet's.
  *
- * @throws {BootstrapError} `malformed/kubeconfig` naming the field, `system/file`.
+ * @throws {BootstrapError} `malformed/kubeconfig` with the field, `system/file`.
  */
 export async function readKubeconfig(path: string): Promise<ApiCredentials> {
   const text = fromUtf8(await readFile(path, KUBECONFIG_MAXIMUM_BYTES), path);
@@ -108,7 +108,7 @@ function parseKubeconfig(text: string, path: string): v.InferOutput<typeof kubec
   try {
     value = readYaml(text);
   } catch {
-    // The parser's error quotes the text, which may hold a key.
+    // The parser's error quotes the text, which may contain a key.
     throw malformed(path, "", "is not YAML");
   }
   const result = v.safeParse(kubeconfigSchema, value);
@@ -123,14 +123,14 @@ function named<T extends { readonly name: string }>(entries: readonly T[], name:
   return entry;
 }
 
-/** The certificates of a PEM file that may hold the key as well, as the kubelet's does. */
+/** Returns the certificates of a PEM file that may also contain the key, as the kubelet's does. */
 function certificatesOf(pem: string, path: string): string {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g);
   if (blocks === null) throw malformed(path, "client-certificate-data", "holds no certificate");
   return blocks.join("\n") + "\n";
 }
 
-/** The key of a PEM file that may hold certificates as well. */
+/** Returns the key of a PEM file that may also contain certificates. */
 function keyOf(pem: string, path: string): string {
   const [block] = /-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]+-----END [A-Z ]*PRIVATE KEY-----/.exec(pem) ?? [];
   if (block === undefined) throw malformed(path, "client-key-data", "holds no private key");

@@ -24,12 +24,12 @@ async function readText(content: string | Uint8Array): Promise<unknown> {
   }
 }
 
-Deno.test("readKubeconfig() reads what kubeconfig() writes", async () => {
+Deno.test("readKubeconfig() reads the result of kubeconfig()", async () => {
   assert.deepEqual(await readText(text), credentials);
   assert.equal(parse(text)["current-context"], "admin@blue");
 });
 
-Deno.test("readKubeconfig() reads certificate and key from one file when the kubelet keeps them so", async () => {
+Deno.test("readKubeconfig() reads certificate and key from one file, as the kubelet keeps them", async () => {
   const folder = await Deno.makeTempDir();
   const config = parse(text);
   config.users[0].user = { "client-certificate": "pki/current.pem", "client-key": "pki/current.pem" };
@@ -80,7 +80,7 @@ Deno.test("readKubeconfig() never shows a key in its error when the file is cut 
   );
 });
 
-Deno.test("readKubeconfig() refuses an empty certificate or key, as a power cut leaves them", async () => {
+Deno.test("readKubeconfig() refuses an empty certificate or key, as left by a power cut", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const path = join(folder, "config");

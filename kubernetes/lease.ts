@@ -1,28 +1,29 @@
 /**
- * Leases (`coordination.k8s.io/v1`): who holds something, since when and for how long; changed by compare-and-swap only.
+ * Leases (`coordination.k8s.io/v1`): the holder of a resource, with start and duration. They are changed only by
+ * compare-and-swap.
  *
  * @module
  */
 import * as v from "valibot";
 import type { KubernetesApi } from "./api.ts";
 
-/** What is said of whoever holds a Lease. */
+/** The holder of a Lease. */
 export interface LeaseHolder {
   /** `spec.holderIdentity`. */
   readonly identity: string;
-  /** `spec.acquireTime`, by the clock of whoever wrote it. */
+  /** `spec.acquireTime`, by the writer's clock. */
   readonly acquireTime: Date;
-  /** `spec.renewTime`, by the clock of whoever wrote it. */
+  /** `spec.renewTime`, by the writer's clock. */
   readonly renewTime: Date;
   /** `spec.leaseDurationSeconds`, counted from the renew time. */
   readonly durationSeconds: number;
 }
 
-/** What a Lease says. */
+/** The content of a Lease. */
 export interface LeaseState {
-  /** Who holds it, or nobody. */
+  /** The holder; absent if the Lease is free. */
   readonly holder?: LeaseHolder;
-  /** `spec.leaseTransitions`: how often it was taken. */
+  /** `spec.leaseTransitions`: how often the Lease was taken. */
   readonly transitions: number;
   /** `metadata.annotations`, all of them. */
   readonly annotations: Readonly<Record<string, string>>;
@@ -32,13 +33,13 @@ export interface LeaseState {
 export interface StoredLease extends LeaseState {
   /** `metadata.name`. */
   readonly name: string;
-  /** `metadata.uid`: another one is another object. */
+  /** `metadata.uid`. A recreated object has another one. */
   readonly uid: string;
-  /** `metadata.resourceVersion`: another one is another state. */
+  /** `metadata.resourceVersion`. It changes with each update. */
   readonly resourceVersion: string;
 }
 
-/** What of the Kubernetes API is needed for Leases. */
+/** The part of the API that Leases need. */
 export type LeaseApi = Pick<KubernetesApi, "find" | "create" | "replace">;
 
 const timeSchema = v.pipe(v.string(), v.isoTimestamp(), v.transform((text) => new Date(text)));
@@ -67,19 +68,19 @@ export class Leases {
   readonly #api: LeaseApi;
   readonly #path: string;
 
-  /** Nothing is sent yet. */
+  /** Sends nothing yet. */
   constructor(api: LeaseApi, namespace: string) {
     this.#api = api;
     this.#path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
   }
 
-  /** The Lease of that name, if there is one. */
+  /** Returns the Lease of that name, or `undefined`. */
   async find(name: string): Promise<StoredLease | undefined> {
     const found = await this.#api.find(`${this.#path}/${name}`, leaseSchema);
     return found && stored(found);
   }
 
-  /** Throws `conflict/already-exists` if there is one of that name. */
+  /** Creates a Lease. Throws `conflict/already-exists` if the name is taken. */
   async create(name: string, state: LeaseState): Promise<StoredLease> {
     const { annotations } = state;
     return stored(
@@ -87,7 +88,7 @@ export class Leases {
     );
   }
 
-  /** Replaces exactly this version; throws `conflict/changed` if it is not the current one any more. */
+  /** Replaces exactly this version. Throws `conflict/changed` if it is no longer the current version. */
   async update({ name, uid, resourceVersion }: StoredLease, state: LeaseState): Promise<StoredLease> {
     const metadata = { name, uid, resourceVersion, annotations: state.annotations };
     return stored(await this.#api.replace(`${this.#path}/${name}`, { metadata, spec: spec(state) }, leaseSchema));
@@ -117,7 +118,10 @@ function spec({ holder, transitions }: LeaseState): Record<string, unknown> {
   };
 }
 
-/** `meta/v1` MicroTime: RFC 3339 with exactly six digits after the second (`RFC3339Micro` in apimachinery's `micro_time.go`). */
+/**
+ * `meta/v1` MicroTime: RFC 3339 with exactly six decimals of a second (`RFC3339Micro` in apimachinery's
+ * `micro_time.go`).
+ */
 function microTime(time: Date): string {
   return time.toISOString().replace("Z", "000Z");
 }

@@ -1,5 +1,5 @@
 /**
- * What the cluster knows under a node's name.
+ * The cluster's data under a node's name.
  *
  * @module
  */
@@ -12,21 +12,18 @@ import { type AdmissionRecord, AdmissionRecords, type ConfigMapApi } from "./adm
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
 import { RemovalRequests } from "./removal_requests.ts";
 
-/** What the cluster knows under a node's name. */
+/** The cluster's data under a node's name. */
 export interface NamedNode {
-  /** The name. */
   readonly nodeName: string;
-  /** What it is. */
   readonly role: NodeRole;
-  /** The identity that has the name, or empty. */
+  /** The identity that has the name; empty if none has it. */
   readonly identity: string;
-  /** Its addresses, as far as no other node has them. */
+  /** The node's addresses, except those that another node has. */
   readonly addresses: readonly string[];
-  /** The UID of its Node, or empty where there is none. */
+  /** The UID of the Node; empty if there is none. */
   readonly nodeUid: string;
-  /** Whether the Node is Ready. */
   readonly isReady: boolean;
-  /** Whether there is a removal that was begun and not ended. */
+  /** Whether a removal has begun but not ended. */
   readonly isBeingRemoved: boolean;
 }
 
@@ -44,18 +41,18 @@ const nodeSchema = v.object({
   ),
 });
 /**
- * What the cluster knows under a name: a Node, an admission record, or a removal under way.
+ * Finds the cluster's data under a name: a Node, an admission record, or a removal under way.
  *
  * @param nodeName An RFC 1123 label.
- * @throws {BootstrapError} `precondition/no-such-node`, `malformed/…`, and what `KubernetesApi` throws.
+ * @throws {BootstrapError} `precondition/no-such-node`, `malformed/…`, and the errors of `KubernetesApi`.
  */
 export async function findNamedNode(api: ConfigMapApi, nodeName: string): Promise<NamedNode> {
   const node = await findNode(api, nodeName);
   const record = await findRecord(api, nodeName);
   const begun = await new RemovalRequests(api).find(nodeName);
   if (node === undefined && record === undefined && begun === undefined) {
-    throw new BootstrapError("precondition/no-such-node", `The cluster knows no node of the name ${nodeName}`, {
-      next: "Look at the names with `kubectl get nodes`; if it was removed before, there is nothing left to do",
+    throw new BootstrapError("precondition/no-such-node", `The cluster has no node with the name ${nodeName}`, {
+      next: "List the names with `kubectl get nodes`; if the node was already removed, there is nothing left to do",
       details: { node: nodeName },
     });
   }
@@ -74,14 +71,17 @@ export async function findNamedNode(api: ConfigMapApi, nodeName: string): Promis
   };
 }
 
-/** Those of a node's addresses that no other node has by now: the machine may be gone for long. What others say of them is nothing. */
+/**
+ * Returns the node's addresses that no other node has now: the machine may be gone for long. Unclaimed addresses in
+ * other records do not count.
+ */
 async function ownAddresses(api: ConfigMapApi, nodeName: string, all: readonly string[]): Promise<string[]> {
   const records = new AdmissionRecords(api);
   const holders = await Promise.all(all.map((address) => records.byAddress(address)));
   return [...new Set(all.filter((_, index) => (holders[index]?.nodeName ?? nodeName) === nodeName))];
 }
 
-/** The UID of the Node of that name, if there is one. */
+/** Returns the UID of the Node of that name, or `undefined`. */
 export async function findNodeUid(api: ConfigMapApi, nodeName: string): Promise<string | undefined> {
   return (await findNode(api, nodeName))?.metadata.uid;
 }
@@ -90,7 +90,7 @@ function findNode(api: ConfigMapApi, nodeName: string): Promise<v.InferOutput<ty
   return api.find(`/api/v1/nodes/${nodeName}`, nodeSchema);
 }
 
-/** The admission record under that name, whether the admission was complete or not. */
+/** Returns the admission record under that name, whether the admission was complete or not. */
 export async function findRecord(api: ConfigMapApi, nodeName: string): Promise<AdmissionRecord | undefined> {
   const stored = await new ConfigMaps(api, BOOTSTRAPPER_NAMESPACE).find(RECORD_PREFIX + nodeName);
   return stored && readRecord(stored.data, stored.name);

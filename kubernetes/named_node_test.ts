@@ -8,7 +8,7 @@ const recordOf = (number: number, address: string) => ({
   ...{ addresses: [address], evidenceDigest: "" },
 });
 
-Deno.test("findNamedNode() keeps a node's addresses whatever the records of others say", async () => {
+Deno.test("findNamedNode() keeps a node's addresses that other records list without a claim", async () => {
   const api = new MemoryConfigMaps();
   const records = new AdmissionRecords(api);
   await records.admit(recordOf(1, "10.0.0.1"));
@@ -19,7 +19,7 @@ Deno.test("findNamedNode() keeps a node's addresses whatever the records of othe
   assert.deepEqual((await findNamedNode(api, "cp-1")).addresses, ["10.0.0.1"]);
 });
 
-Deno.test("findNamedNode() leaves out an address that another node has by now", async () => {
+Deno.test("findNamedNode() leaves out an address that another node has now", async () => {
   const api = new MemoryConfigMaps();
   const records = new AdmissionRecords(api);
   await records.admit(recordOf(2, "10.0.0.2"));

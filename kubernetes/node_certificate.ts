@@ -1,5 +1,5 @@
 /**
- * Certificates for nodes, by the Kubernetes CSR API: who uses it needs no access to the CA's key.
+ * Certificates for nodes, by the Kubernetes CSR API. The caller needs no access to the CA's key.
  *
  * @module
  */
@@ -13,17 +13,17 @@ import type { KubernetesApi } from "./api.ts";
 /** The signer of kubelets' client certificates. It signs only `O=system:nodes, CN=system:node:…` without SANs. */
 const SIGNER = "kubernetes.io/kube-apiserver-client-kubelet";
 const PATH = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-/** It is signed after some tens of milliseconds; each look costs the API server about one. */
+/** The signer takes some tens of milliseconds. Each poll costs the API server about one. */
 const FIRST_POLL_MS = 15;
 const LONGEST_POLL_MS = 250;
 
-/** What is to be signed. The caller has checked subject, key and signature of the CSR. */
+/** The request for a certificate. The caller has checked subject, key and signature of the CSR. */
 export interface NodeCertificateRequest {
-  /** The node's name; only for the name of the object. */
+  /** The node's name, used only in the name of the object. */
   readonly nodeName: string;
   /** PKCS#10, PEM. */
   readonly csrPem: string;
-  /** How long the certificate lives; the API server accepts 600 seconds and more (certificates/v1). */
+  /** The certificate's lifetime. The API server accepts 600 seconds and more (certificates/v1). */
   readonly expirationSeconds: number;
 }
 
@@ -46,11 +46,11 @@ const csrSchema = v.looseObject({
 type StoredCsr = v.InferOutput<typeof csrSchema>;
 
 /**
- * Has a kubelet's client certificate signed: creates the CSR, approves it, waits for the signer, and deletes it.
+ * Gets a kubelet's client certificate signed: creates the CSR, approves it, waits for the signer, and deletes it.
  *
  * @returns The certificate, PEM.
- * @throws {BootstrapError} `timeout/node-certificate`, `refused/node-certificate` with the signer's reason, and what
- *   {@linkcode KubernetesApi} throws.
+ * @throws {BootstrapError} `timeout/node-certificate`, `refused/node-certificate` with the signer's reason, and the
+ *   errors of {@linkcode KubernetesApi}.
  */
 export async function signNodeCertificate(
   api: KubernetesApi,
@@ -73,7 +73,7 @@ export async function signNodeCertificate(
     await approve(api, path, csr, wait.clock);
     return await certificateOf(api, path, wait);
   } finally {
-    // What is left is removed by Kubernetes within hours; the certificate is not to be lost for it.
+    // A failed deletion must not cost the certificate: Kubernetes removes the CSR within hours.
     await api.remove(path).catch(() => {});
   }
 }
@@ -86,7 +86,7 @@ async function approve(api: KubernetesApi, path: string, csr: StoredCsr, clock: 
     message: "The node's evidence satisfies the policy and its admission is recorded",
     lastUpdateTime: clock.now().toISOString(),
   };
-  // Without a resourceVersion: whatever else is noted at the object in between is no conflict.
+  // Without a resourceVersion, other updates of the object in between are no conflict.
   const { resourceVersion: _, ...metadata } = csr.metadata;
   await api.replace(`${path}/approval`, { ...csr, metadata, status: { conditions: [condition] } }, v.unknown());
 }
@@ -106,6 +106,6 @@ function certificateOf(api: KubernetesApi, path: string, wait: Wait): Promise<st
     longestMs: LONGEST_POLL_MS,
     code: "timeout/node-certificate",
     failure: "The certificate was not signed",
-    next: "Look whether kube-controller-manager runs: it signs certificates",
+    next: "Check that kube-controller-manager runs: it signs certificates",
   });
 }

@@ -1,8 +1,9 @@
 /**
- * Removing a node from the cluster, the operator's side: frees its name for another machine.
+ * The operator's side of removing a node from the cluster, which frees its name for another machine.
  *
- * The operator has no access to etcd. A request asks the join services to remove the etcd member, and keeps the name from
- * getting a ticket until all is gone; it is deleted last. Every step may be repeated, by the same operator or by another.
+ * The operator has no access to etcd. A request asks the join services to remove the etcd member, and prevents tickets
+ * for the name until everything is removed; the request is deleted last. The same or another operator may repeat every
+ * step.
  *
  * @module
  */
@@ -17,25 +18,23 @@ import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
 import { findNodeUid, findRecord, type NamedNode } from "./named_node.ts";
 import { RemovalRequests, type StoredRemoval } from "./removal_requests.ts";
 
-/** What {@linkcode nodeRemovalSteps} works with. */
+/** The dependencies of {@linkcode nodeRemovalSteps}. */
 export interface NodeRemovalDependencies {
-  /** The API server, as an operator. */
+  /** The API server, called as an operator. */
   readonly api: KubernetesApi;
-  /** Time. */
   readonly clock: Clock;
-  /** How long a join service may take to answer. */
+  /** The time limit for a join service's answer, milliseconds. */
   readonly deadlineMs: number;
-  /** Ends the wait early; run again, the removal goes on. */
+  /** Ends the wait early. Another run continues the removal. */
   readonly signal?: AbortSignal;
 }
 
 /** A step of a removal. */
 export interface NodeRemovalStep {
-  /** Its name. */
   readonly name: "request" | "etcd" | "node" | "records" | "end";
-  /** What it does, for people. */
+  /** A description for people. */
   readonly title: string;
-  /** Does it; may be repeated. Gives what became of it, for people. */
+  /** Runs the step, which may be repeated. Returns the result, for people. */
   readonly run: () => Promise<string>;
 }
 
@@ -44,12 +43,12 @@ const LONGEST_POLL_MS = 2_000;
 const DONE_BY_ANOTHER = "done by another operator";
 
 /**
- * The steps that remove a node, in their order. Killed between two of them, or in one, the removal goes on from the first.
- * Where another operator has ended the removal in the meantime, the steps that are left do nothing.
+ * Returns the steps that remove a node, in order. If the removal is interrupted, it is continued from the first step.
+ * If another operator has completed the removal in the meantime, the remaining steps do nothing.
  *
- * Steps throw {@linkcode BootstrapError}: `unavailable/removal` if no join service answers in time; what the join service
- * refused with, as `precondition/etcd-quorum`; `conflict/removal` if the name was given to another identity in the
- * meantime; and what {@linkcode KubernetesApi} throws.
+ * Steps throw {@linkcode BootstrapError}: `unavailable/removal` if no join service answers in time; the join service's
+ * refusal, such as `precondition/etcd-quorum`; `conflict/removal` if the name was given to another identity in the
+ * meantime; and the errors of {@linkcode KubernetesApi}.
  */
 export function nodeRemovalSteps(node: NamedNode, deps: NodeRemovalDependencies): readonly NodeRemovalStep[] {
   const removal = new Removal(node, deps);
@@ -90,7 +89,7 @@ class Removal {
     if (found === undefined) throw this.#endedOtherwise();
     if (found.request.identity !== identity) throw this.#changedHands(found.request.identity);
     this.#stored = await this.#waiting(found);
-    return `goes on with the one of ${found.request.requestedAt}`;
+    return `continues the request of ${found.request.requestedAt}`;
   }
 
   async leaveEtcd(): Promise<string> {
@@ -107,19 +106,19 @@ class Removal {
       code: "unavailable/removal",
       failure: `No join service answered the request to remove the etcd member of ${nodeName}`,
       next:
-        "Look at a control plane that is left: `systemctl status bootstrapper-join-service`, and whether etcd has a " +
-        "quorum. The request stands: run the command again to go on, or delete the ConfigMap " +
-        `removal-${nodeName} in ${BOOTSTRAPPER_NAMESPACE} to take it back`,
+        "Check a control plane that remains: `systemctl status bootstrapper-join-service`, and whether etcd has a " +
+        "quorum. The request remains: run the command again to continue, or delete the ConfigMap " +
+        `removal-${nodeName} in ${BOOTSTRAPPER_NAMESPACE} to withdraw it`,
     });
     if (answer === "ended") return await this.#endedByAnother();
-    if (answer.state !== "refused") return answer.state === "removed" ? "removed" : "none is left";
+    if (answer.state !== "refused") return answer.state === "removed" ? "removed" : "already gone";
     // Nothing was done, so the name need not wait for another attempt.
     await this.end();
     const { code, message, next } = answer;
     throw new BootstrapError(code, message, { next, details: { node: nodeName } });
   }
 
-  /** Whoever ended the removal may have freed the name already, and another node may have it. */
+  /** Runs the work only while the request exists. After it has ended, the name may already belong to another node. */
   async ifStanding(work: () => Promise<string>): Promise<string> {
     return await this.#find() === undefined ? await this.#endedByAnother() : await work();
   }
@@ -139,24 +138,24 @@ class Removal {
 
   async end(): Promise<string> {
     const stored = this.#stored;
-    if (stored === undefined) throw new BootstrapError("internal/removal", "A removal ended that was not begun");
+    if (stored === undefined) throw new BootstrapError("internal/removal", "A removal ended without having begun");
     return await this.#requests.remove(stored) ? "done" : DONE_BY_ANOTHER;
   }
 
-  /** A request that was refused in an earlier attempt is asked anew. */
+  /** Repeats a request that was refused in an earlier attempt. */
   async #waiting(found: StoredRemoval): Promise<StoredRemoval> {
     if (found.answer?.state !== "refused") return found;
     const again = await unless("conflict/changed", () => this.#requests.answer(found, undefined));
     return again ?? found;
   }
 
-  /** The request as it is now, if it is still the one that was made or found. */
+  /** Returns the current request, if it is still the one that was made or found. */
   async #find(): Promise<StoredRemoval | undefined> {
     const found = await this.#requests.find(this.#node.nodeName);
     return found?.uid === this.#stored?.uid ? found : undefined;
   }
 
-  /** From the request on nobody else gets the name; before it, somebody may have got it. */
+  /** Checks that no other identity got the name before the request. After the request none can get it. */
   async #checkUnchanged(): Promise<void> {
     const { nodeName, identity, nodeUid } = this.#node;
     const { api } = this.#deps;
@@ -167,7 +166,7 @@ class Removal {
     throw this.#changedHands(record?.identity ?? "");
   }
 
-  /** The request is gone, which is the last step of a removal, or what a refused one ends with. */
+  /** Handles a missing request: another operator has completed the removal, or a refused removal was withdrawn. */
   async #endedByAnother(): Promise<string> {
     const { nodeName, identity, nodeUid } = this.#node;
     const { api } = this.#deps;
@@ -180,15 +179,15 @@ class Removal {
 
   #endedOtherwise(): BootstrapError {
     const { nodeName } = this.#node;
-    return new BootstrapError("unavailable/removal", `The request to remove ${nodeName} was taken back by another`, {
+    return new BootstrapError("unavailable/removal", `Another operator withdrew the request to remove ${nodeName}`, {
       next: "Run the command again to see whether anything is left",
     });
   }
 
   #changedHands(seen: string): BootstrapError {
     const { nodeName, identity } = this.#node;
-    return new BootstrapError("conflict/removal", `The name ${nodeName} has changed hands in the meantime`, {
-      next: "Look at the node anew, and run the command again if it is still to go",
+    return new BootstrapError("conflict/removal", `The name ${nodeName} now belongs to another identity or Node`, {
+      next: "Check the node, and run the command again if you still want to remove it",
       details: { node: nodeName, expected: identity, seen },
     });
   }

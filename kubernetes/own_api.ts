@@ -1,6 +1,6 @@
 /**
- * The API server of this very machine, as a control plane calls it: never by the cluster's endpoint, which may be a load balancer
- * that does not know this machine yet.
+ * The API server of this machine, as its control plane calls it. It is never called at the cluster's endpoint, which
+ * may be a load balancer that does not know this machine yet.
  *
  * @module
  */
@@ -10,15 +10,16 @@ import type { NodeFacts } from "./documents.ts";
 import { ownApiEndpoint } from "./documents.ts";
 import { readKubeconfig } from "./kubeconfig.ts";
 
-/** The administrator's kubeconfig in Kubernetes' configuration folder. */
+/** Returns the path of the administrator's kubeconfig in Kubernetes' configuration folder. */
 export function adminKubeconfig(kubernetesFolder: string): string {
   return join(kubernetesFolder, "admin.conf");
 }
 
 /**
- * The administrator's credentials and the cluster's CA, for the API server of this machine; its certificate names the address.
+ * Returns the administrator's credentials and the cluster's CA for the API server of this machine. The server's
+ * certificate contains the address.
  *
- * @throws {BootstrapError} As {@linkcode readKubeconfig}.
+ * @throws {BootstrapError} The same as {@linkcode readKubeconfig}.
  */
 export async function ownApiCredentials(
   kubernetesFolder: string,

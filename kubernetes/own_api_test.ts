@@ -8,7 +8,7 @@ const PEM = {
   keyPem: "-----BEGIN PRIVATE KEY-----\nS0VZ\n-----END PRIVATE KEY-----\n",
 };
 
-Deno.test("ownApiCredentials() names the machine's own API server when the kubeconfig names a load balancer", async () => {
+Deno.test("ownApiCredentials() uses the machine's own API server when the kubeconfig names another", async () => {
   const folder = await Deno.makeTempDir();
   const server = "https://balancer.example:6443";
   await Deno.writeTextFile(

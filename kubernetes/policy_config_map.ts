@@ -1,6 +1,6 @@
 /**
- * The ConfigMap with the policy of a running cluster's join services. The init makes it, operators change it, and nobody else
- * writes it.
+ * The ConfigMap with the policy of a running cluster's join services. The init creates it, and only operators change
+ * it.
  *
  * @module
  */
@@ -8,17 +8,17 @@ import { BootstrapError } from "../platform/errors.ts";
 import type { ConfigMapApi } from "./_config_maps.ts";
 import { ConfigMaps } from "./_config_maps.ts";
 
-/** The ConfigMap's namespace. */
+/** The namespace of the ConfigMap. */
 export const POLICY_NAMESPACE = "kube-system";
-/** The ConfigMap's name. */
+/** The name of the ConfigMap. */
 export const POLICY_CONFIG_MAP = "bootstrapper-policy";
-/** The key of the document in it. */
+/** The key of the document. */
 export const POLICY_KEY = "policy.yaml";
 
 /**
- * The document in the ConfigMap, or `undefined` where there is no such ConfigMap.
+ * Returns the document in the ConfigMap, or `undefined` if there is no such ConfigMap.
  *
- * @throws {BootstrapError} `usage/policy-config-map` for one without the document; what the API server's calls throw.
+ * @throws {BootstrapError} `usage/policy-config-map` if the document is missing; the errors of the API server's calls.
  */
 export async function findPolicyDocument(api: ConfigMapApi): Promise<string | undefined> {
   const found = await new ConfigMaps(api, POLICY_NAMESPACE).find(POLICY_CONFIG_MAP);
@@ -32,7 +32,7 @@ export async function findPolicyDocument(api: ConfigMapApi): Promise<string | un
   );
 }
 
-/** Makes the ConfigMap where there is none; one that is there belongs to the cluster's operators. */
+/** Creates the ConfigMap if there is none. An existing one belongs to the cluster's operators. */
 export async function createPolicyConfigMap(api: ConfigMapApi, document: string): Promise<void> {
   try {
     await new ConfigMaps(api, POLICY_NAMESPACE).create(POLICY_CONFIG_MAP, { [POLICY_KEY]: document });

@@ -4,9 +4,9 @@ import type { ConfigMapApi } from "./_config_maps.ts";
 import { createPolicyConfigMap, findPolicyDocument } from "./policy_config_map.ts";
 
 const PATH = "/api/v1/namespaces/kube-system/configmaps";
-const never = () => Promise.reject(new Error("nobody calls that"));
+const never = () => Promise.reject(new Error("this must not be called"));
 
-/** An API server that has this object, or fails in this way; tells what was created. */
+/** An API server with this object, or with this failure. It records the created objects. */
 function apiWith(
   data: Readonly<Record<string, string>> | ErrorCode | undefined,
 ): ConfigMapApi & { created: unknown[] } {
@@ -37,19 +37,19 @@ function apiWith(
   };
 }
 
-Deno.test("findPolicyDocument() gives the document, or nothing where there is no ConfigMap", async () => {
+Deno.test("findPolicyDocument() returns the document, or undefined when there is no ConfigMap", async () => {
   assert.equal(await findPolicyDocument(apiWith({ "policy.yaml": "version: 1\n", more: "" })), "version: 1\n");
   assert.equal(await findPolicyDocument(apiWith(undefined)), undefined);
 });
 
-Deno.test("findPolicyDocument() refuses a ConfigMap without the key, which is not the same as none", async () => {
+Deno.test("findPolicyDocument() refuses a ConfigMap without the key", async () => {
   await assert.rejects(findPolicyDocument(apiWith({ policy: "version: 1\n" })), { code: "usage/policy-config-map" });
   await assert.rejects(findPolicyDocument(apiWith("unauthorized/kubernetes-api")), {
     code: "unauthorized/kubernetes-api",
   });
 });
 
-Deno.test("createPolicyConfigMap() makes it, and leaves one that is there as it is", async () => {
+Deno.test("createPolicyConfigMap() creates the ConfigMap, and does not change an existing one", async () => {
   const api = apiWith(undefined);
   await createPolicyConfigMap(api, "version: 1\n");
   assert.deepEqual(api.created, [

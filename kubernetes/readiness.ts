@@ -1,5 +1,5 @@
 /**
- * Waiting for the kubelet of this machine and for its Node.
+ * Waits for the kubelet of this machine and for its Node.
  *
  * @module
  */
@@ -12,16 +12,16 @@ import { readKubeconfig } from "./kubeconfig.ts";
 
 export type { Wait } from "./_poll.ts";
 
-/** Where the kubelet says whether it is well (KubeletConfiguration, `healthzPort`). */
+/** The URL at which the kubelet reports its health (KubeletConfiguration, `healthzPort`). */
 const KUBELET_HEALTHZ = "http://127.0.0.1:10248/healthz";
-/** Where the kubelet keeps its own credentials. */
+/** The file of the kubelet's own credentials. */
 export const KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf";
 
 const FIRST_POLL_MS = 50;
 const LONGEST_POLL_MS = 1_000;
-const LOOK_AT_KUBELET = "Look at the kubelet's log: journalctl -u kubelet";
+const LOOK_AT_KUBELET = "Check the kubelet's log: journalctl -u kubelet";
 
-/** What {@linkcode waitForNode} waits for: the Node is there, or it is Ready. */
+/** The awaited state: the Node exists, or it is Ready. */
 export type NodeState = "registered" | "ready";
 
 const nodeSchema = v.object({
@@ -31,7 +31,7 @@ const nodeSchema = v.object({
 });
 
 /**
- * Has systemd start the kubelet, now and at every boot.
+ * Makes systemd start the kubelet, now and at every boot.
  *
  * @throws {BootstrapError} `system/command`.
  */
@@ -40,7 +40,7 @@ export async function startKubelet(commands: CommandRunner, deadlineMs: number):
 }
 
 /**
- * Has systemd start the kubelet at every boot, and leaves it as it is now.
+ * Makes systemd start the kubelet at every boot, and does not start or stop it now.
  *
  * @throws {BootstrapError} `system/command`.
  */
@@ -51,7 +51,7 @@ export async function enableKubelet(commands: CommandRunner, deadlineMs: number)
 /**
  * Waits until the kubelet of this machine is healthy.
  *
- * @param url Where it says so; another one only for tests.
+ * @param url The health endpoint. Only tests use another one.
  * @throws {BootstrapError} `timeout/kubelet`.
  */
 export async function waitForKubelet(wait: Wait, url: string = KUBELET_HEALTHZ): Promise<void> {
@@ -61,7 +61,7 @@ export async function waitForKubelet(wait: Wait, url: string = KUBELET_HEALTHZ):
       await response.body?.cancel();
       return response.ok || undefined;
     } catch {
-      // It does not listen yet.
+      // The kubelet does not listen yet.
       return undefined;
     }
   }, {
@@ -75,9 +75,9 @@ export async function waitForKubelet(wait: Wait, url: string = KUBELET_HEALTHZ):
 }
 
 /**
- * Waits until a Node is registered, or Ready.
+ * Waits until a Node is registered or Ready.
  *
- * @throws {BootstrapError} `timeout/node`; errors of the API that no waiting heals.
+ * @throws {BootstrapError} `timeout/node`; errors of the API that are not retriable.
  */
 export async function waitForNode(api: KubernetesApi, name: string, state: NodeState, wait: Wait): Promise<void> {
   await pollUntil(async () => {
@@ -95,10 +95,10 @@ export async function waitForNode(api: KubernetesApi, name: string, state: NodeS
 }
 
 /**
- * Waits for this machine's own Node, asked for with the kubelet's credentials, which may still have to come.
+ * Waits for this machine's own Node. It asks with the kubelet's credentials, which may not exist yet.
  *
  * @param kubeconfigPath The kubelet's kubeconfig.
- * @throws {BootstrapError} As {@linkcode waitForNode}.
+ * @throws {BootstrapError} The same as {@linkcode waitForNode}.
  */
 export async function waitForOwnNode(
   name: string,
@@ -124,7 +124,9 @@ function isReady({ type, status }: { readonly type: string; readonly status: str
   return type === "Ready" && status === "True";
 }
 
-/** The kubelet writes its kubeconfig in place: what cannot be read yet is not there yet. */
+/**
+ * Reads the kubelet's credentials. The kubelet writes its kubeconfig in place, so an unreadable file counts as missing.
+ */
 async function credentialsOf(path: string): Promise<ApiCredentials | undefined> {
   try {
     return await readKubeconfig(path);

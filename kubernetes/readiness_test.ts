@@ -16,7 +16,7 @@ Deno.test("waitForKubelet() waits until it is healthy when it answers an error f
   await kubelet.shutdown();
 });
 
-Deno.test("waitForKubelet() ends with timeout/kubelet when nobody listens", async () => {
+Deno.test("waitForKubelet() ends with timeout/kubelet when no kubelet listens", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const url = `http://127.0.0.1:${listener.addr.port}/healthz`;
   listener.close();
@@ -28,7 +28,7 @@ Deno.test("waitForOwnNode() ends with timeout/node when the kubelet gets no cred
   await assert.rejects(waitForOwnNode("a", "ready", wait, "/nonexistent/kubelet.conf"), codeIs("timeout/node"));
 });
 
-Deno.test("startKubelet() has systemd start the kubelet now and at every boot", async () => {
+Deno.test("startKubelet() makes systemd start the kubelet now and at every boot", async () => {
   const calls: (readonly string[])[] = [];
   await startKubelet({
     run(argv) {

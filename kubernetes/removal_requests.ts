@@ -1,8 +1,8 @@
 /**
- * Requests to remove a node from the cluster. The operator makes one, a join service answers it; as long as it stands,
- * nobody gets a ticket for that name.
+ * Requests to remove a node from the cluster. An operator makes a request, and a join service answers it. While it
+ * exists, no node gets a ticket for that name.
  *
- * A request is a ConfigMap `removal-NAME` beside the admission records.
+ * A request is a ConfigMap `removal-NAME`, stored with the admission records.
  *
  * @module
  */
@@ -14,52 +14,52 @@ import { present } from "../platform/present.ts";
 import type { KubernetesApi } from "./api.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
 
-/** What is to be removed. */
+/** The node to be removed. */
 export interface RemovalRequest {
   /** The Node's name, an RFC 1123 label. */
   readonly nodeName: string;
-  /** What it is; a worker has no etcd member. */
+  /** The node's role. A worker has no etcd member. */
   readonly role: NodeRole;
-  /** The identity that has the name, 64 characters of hexadecimal, or empty for a Node that was never admitted. */
+  /** The identity that has the name, 64 hexadecimal digits; empty for a Node that was never admitted. */
   readonly identity: string;
-  /** The UID of the Node when the request was made, or empty where there was none. */
+  /** The UID of the Node when the request was made; empty if there was none. */
   readonly nodeUid: string;
-  /** The node's addresses, as far as no other node has them. */
+  /** The node's addresses, except those that another node has. */
   readonly addresses: readonly string[];
-  /** When the operator asked, ISO 8601, by the operator's clock. */
+  /** The time of the request by the operator's clock, ISO 8601. */
   readonly requestedAt: string;
 }
 
 /**
- * How a join service answered: the etcd member is gone, as it asked etcd to remove it (`removed`) or as it found none
- * (`absent`; another join service may have removed it), or may not go.
+ * The answer of a join service. `removed`: etcd removed the member for this join service. `absent`: there was no
+ * member; another join service may have removed it. `refused`: the member may not be removed.
  */
 export type RemovalAnswer =
   | { readonly state: "removed" | "absent" }
   | {
     readonly state: "refused";
-    /** The error's stable code. */
     readonly code: AnyErrorCode;
-    /** Why, as a sentence. */
+    /** The reason, as a sentence. */
     readonly message: string;
-    /** What to do next, as a sentence, or empty. */
+    /** The next action, as a sentence; may be empty. */
     readonly next: string;
   };
 
 /** A request as it is stored. */
 export interface StoredRemoval {
-  /** `metadata.uid`: another one is another request. */
+  /** `metadata.uid`. Another request has another one. */
   readonly uid: string;
   /** `metadata.resourceVersion`. */
   readonly resourceVersion: string;
-  /** What is to be removed. */
   readonly request: RemovalRequest;
-  /** The answer, once there is one. */
+  /** The answer; absent while the request waits. */
   readonly answer?: RemovalAnswer;
 }
 
 const PATH = `/api/v1/namespaces/${BOOTSTRAPPER_NAMESPACE}/configmaps`;
-/** The records of many nodes lie beside; a label keeps a list of requests short. */
+/**
+ * A label on requests. It keeps lists of requests short, because the records of many nodes are in the same namespace.
+ */
 const LABEL = "bootstrapper-removal";
 const LONGEST_TEXT = 1000;
 
@@ -91,29 +91,34 @@ const objectSchema = v.object({
 });
 const listSchema = v.object({ items: v.array(objectSchema) });
 
-/** The API server, as far as requests need it. */
+/** The part of the API that requests need. */
 export type RemovalApi = Pick<KubernetesApi, "find" | "get" | "create" | "replace" | "remove">;
 
-/** The requests of a cluster. */
+/** The removal requests of a cluster. */
 export class RemovalRequests {
   readonly #api: RemovalApi;
 
-  /** Nothing is sent yet. A join service needs get, list and update for ConfigMaps; an operator makes and deletes them. */
+  /**
+   * Sends nothing yet. A join service needs get, list and update for ConfigMaps; an operator creates and deletes them.
+   */
   constructor(api: RemovalApi) {
     this.#api = api;
   }
 
   /**
-   * The request for a name, if there is one.
+   * Returns the request for a name, or `undefined`.
    *
-   * @throws {BootstrapError} `malformed/node-removal`, and what {@linkcode KubernetesApi} throws.
+   * @throws {BootstrapError} `malformed/node-removal`, and the errors of {@linkcode KubernetesApi}.
    */
   async find(nodeName: string): Promise<StoredRemoval | undefined> {
     const found = await this.#api.find(pathOf(nodeName), objectSchema);
     return found && readRemoval(found);
   }
 
-  /** The requests that wait for a join service. One that cannot be read is left out: {@linkcode find} says what is wrong. */
+  /**
+   * Lists the requests that wait for a join service. It skips unreadable requests: {@linkcode find} reports their
+   * errors.
+   */
   async listWaiting(): Promise<readonly StoredRemoval[]> {
     const { items } = await this.#api.get(`${PATH}?labelSelector=${LABEL}%3Dtrue`, listSchema);
     return items.flatMap((item) => {
@@ -126,14 +131,14 @@ export class RemovalRequests {
     });
   }
 
-  /** Makes a request. Throws `conflict/already-exists` if there is one for the name. */
+  /** Makes a request. Throws `conflict/already-exists` if the name already has one. */
   async create(request: RemovalRequest): Promise<StoredRemoval> {
     return readRemoval(await this.#api.create(PATH, object(request, undefined), objectSchema));
   }
 
   /**
-   * Writes an answer, or takes one back so that the request waits again. Throws `conflict/changed` if the request is not as it
-   * was read, and `precondition/not-found` if it is gone.
+   * Writes an answer, or withdraws one so that the request waits again. Throws `conflict/changed` if the request
+   * changed since it was read, and `precondition/not-found` if it no longer exists.
    */
   async answer(stored: StoredRemoval, answer: RemovalAnswer | undefined): Promise<StoredRemoval> {
     const { request, uid, resourceVersion } = stored;
@@ -141,12 +146,12 @@ export class RemovalRequests {
     return readRemoval(await this.#api.replace(pathOf(request.nodeName), changed, objectSchema));
   }
 
-  /** Deletes exactly this request, whatever its answer; gives `false` if it is gone. */
+  /** Deletes exactly this request, whatever its answer. Returns `false` if it no longer exists. */
   async remove({ request, uid }: StoredRemoval): Promise<boolean> {
     try {
       return await this.#api.remove(pathOf(request.nodeName), { uid });
     } catch (error) {
-      // The name has a newer request, so this one is gone.
+      // The name has a newer request, so this one no longer exists.
       if (error instanceof BootstrapError && error.code === "conflict/changed") return false;
       throw error;
     }
@@ -154,9 +159,9 @@ export class RemovalRequests {
 }
 
 /**
- * Checks that nobody is removing the node of that name: for the join service, before it issues a ticket.
+ * Checks that no removal of the node of that name is under way. The join service calls it before it issues a ticket.
  *
- * @throws {BootstrapError} `unavailable/node-removal` (retriable), and what {@linkcode KubernetesApi} throws.
+ * @throws {BootstrapError} `unavailable/node-removal` (retriable), and the errors of {@linkcode KubernetesApi}.
  */
 export async function checkNotBeingRemoved(api: Pick<RemovalApi, "find">, nodeName: string): Promise<void> {
   const schema = v.object({ metadata: v.object({ name: v.string() }) });

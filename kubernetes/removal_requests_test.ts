@@ -10,7 +10,7 @@ const REQUEST: RemovalRequest = {
 };
 const REFUSED: RemovalAnswer = { state: "refused", code: "precondition/etcd-quorum", message: "No.", next: "Wait" };
 
-Deno.test("RemovalRequests gives back what was asked and answered", async () => {
+Deno.test("RemovalRequests restores requests and answers", async () => {
   const requests = new RemovalRequests(new MemoryConfigMaps());
   assert.equal(await requests.find("cp-2"), undefined);
   let stored = await requests.create(REQUEST);
@@ -24,7 +24,7 @@ Deno.test("RemovalRequests gives back what was asked and answered", async () => 
   assert.deepEqual((await requests.listWaiting()).map(({ request }) => request), [REQUEST]);
 });
 
-Deno.test("RemovalRequests lets one of several change a request, and nobody another's", async () => {
+Deno.test("RemovalRequests lets one of several clients change a request, and none a newer one", async () => {
   const requests = new RemovalRequests(new MemoryConfigMaps());
   const first = await requests.create(REQUEST);
   await assert.rejects(requests.create(REQUEST), { code: "conflict/already-exists" });
@@ -45,7 +45,7 @@ Deno.test("checkNotBeingRemoved() refuses exactly the name that is being removed
   await checkNotBeingRemoved(api, "cp-3");
 });
 
-Deno.test("RemovalRequests names the field of a ConfigMap that is no request, and serves none", async () => {
+Deno.test("RemovalRequests names the field of a malformed ConfigMap, and does not list it", async () => {
   const api = new MemoryConfigMaps();
   const requests = new RemovalRequests(api);
   const stored = await requests.answer(await requests.create(REQUEST), REFUSED);
@@ -74,7 +74,7 @@ Deno.test("RemovalRequests names the field of a ConfigMap that is no request, an
   assert.equal(await requests.remove(stored), true);
 });
 
-Deno.test("RemovalRequests gives a request or malformed/node-removal for any data", async () => {
+Deno.test("RemovalRequests reads a request or throws malformed/node-removal for any data", async () => {
   await fc.assert(fc.asyncProperty(
     fc.constantFrom("nodeName", "role", "identity", "addresses", "requestedAt", "state", "version", "extra"),
     fc.oneof(fc.string(), fc.json(), fc.constantFrom("requested", "removed", "refused")),

@@ -1,7 +1,8 @@
 /**
- * Requests for the certificates that kubelets serve with, in the Kubernetes CSR API.
+ * Requests for the serving certificates of kubelets, in the Kubernetes CSR API.
  *
- * A kubelet with `serverTLSBootstrap` makes them, the controller manager signs them, and nothing in Kubernetes approves them.
+ * A kubelet with `serverTLSBootstrap` makes them, the controller manager signs them, and nothing in Kubernetes approves
+ * them.
  *
  * @module
  */
@@ -16,33 +17,35 @@ import type { KubernetesApi } from "./api.ts";
 /** The signer of kubelets' serving certificates. */
 export const KUBELET_SERVING_SIGNER = "kubernetes.io/kubelet-serving";
 
-/** A request as the API server keeps it. What it says of the requester, the API server has verified; the rest is only said. */
+/**
+ * A request as stored by the API server. The API server has verified the requester; everything else is only a claim.
+ */
 export interface ServingRequest {
   /** `metadata.name`. */
   readonly name: string;
-  /** `metadata.uid`: another one is another request. */
+  /** `metadata.uid`. Another request has another one. */
   readonly uid: string;
   /** `spec.signerName`. */
   readonly signerName: string;
-  /** `spec.username`: who made it. */
+  /** `spec.username`: the requester. */
   readonly username: string;
-  /** `spec.groups`: the groups of who made it. */
+  /** `spec.groups`: the requester's groups. */
   readonly groups: readonly string[];
   /** `spec.usages`. */
   readonly usages: readonly string[];
-  /** `spec.request`: base64 of a PEM block, not yet read. */
+  /** `spec.request`: base64 of a PEM block, not parsed yet. */
   readonly request: string;
   /** Whether it is approved, denied, failed or signed. */
   readonly isDecided: boolean;
-  /** The object as it was listed, whose version an approval is for. */
+  /** The object as listed. An approval applies to its version. */
   readonly object: Readonly<Record<string, unknown>>;
 }
 
 const PATH = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const QUERY = `?fieldSelector=${encodeURIComponent(`spec.signerName=${KUBELET_SERVING_SIGNER}`)}`;
-/** A kubelet's request has some 3 KB. */
+/** The page size of lists. A kubelet's request has about 3 KB. */
 const PAGE = 200;
-/** 12 KiB: PEM in base64 of the longest request that is read has 7.5 KB. */
+/** 12 KiB. The PEM of the longest accepted request has 7.5 KB in base64. */
 const MAXIMUM_REQUEST_LENGTH = 12 << 10;
 const DECISIONS = ["Approved", "Denied", "Failed"];
 
@@ -70,9 +73,9 @@ const listSchema = v.object({
 });
 
 /**
- * The requests that nobody has decided, one page in memory at a time.
+ * Yields the undecided requests, with one page in memory at a time.
  *
- * @throws {BootstrapError} What {@linkcode KubernetesApi} throws.
+ * @throws {BootstrapError} The errors of {@linkcode KubernetesApi}.
  */
 export async function* pendingServingRequests(api: Pick<KubernetesApi, "get">): AsyncGenerator<ServingRequest> {
   let next = "";
@@ -81,7 +84,7 @@ export async function* pendingServingRequests(api: Pick<KubernetesApi, "get">): 
     const page = (size: number) =>
       api.get(`${PATH}${QUERY}&limit=${size}&continue=${encodeURIComponent(next)}`, listSchema);
     const list = await page(limit).catch((error) => {
-      // A node may make requests of a megabyte; one of them fits into an answer, whatever its size.
+      // A node may make requests of a megabyte. One of them fits into an answer, whatever its size.
       if (!(error instanceof BootstrapError && error.code === "malformed/kubernetes-api")) throw error;
       limit = 1;
       return page(limit);
@@ -102,7 +105,7 @@ function servingRequest(object: v.InferOutput<typeof objectSchema>): ServingRequ
 }
 
 /**
- * The PKCS#10 request in a request, DER, not yet read.
+ * Returns the PKCS#10 request in a request, DER, not parsed yet.
  *
  * @throws {BootstrapError} `malformed/base64`, `malformed/utf8`, `malformed/pem`.
  */
@@ -116,10 +119,10 @@ export function derOfServingRequest({ request }: ServingRequest): Bytes {
 }
 
 /**
- * Approves a request as it was listed.
+ * Approves exactly the listed version of a request.
  *
- * @throws {BootstrapError} `conflict/changed` if anybody changed it since, `precondition/not-found` if it is gone, and what
- *   {@linkcode KubernetesApi} throws.
+ * @throws {BootstrapError} `conflict/changed` if it has changed since, `precondition/not-found` if it no longer exists,
+ *   and the errors of {@linkcode KubernetesApi}.
  */
 export async function approveServingRequest(
   api: Pick<KubernetesApi, "replace">,
@@ -130,12 +133,12 @@ export async function approveServingRequest(
     type: "Approved",
     status: "True",
     reason: "BootstrapperAdmission",
-    message: "Requester, name and addresses are those of the node that was admitted",
+    message: "Requester, name and addresses belong to the admitted node",
     lastUpdateTime: clock.now().toISOString(),
   };
   await api.replace(`${PATH}/${name}/approval`, {
     ...object,
-    // The items of a list do not say what they are.
+    // The items of a list lack apiVersion and kind.
     apiVersion: "certificates.k8s.io/v1",
     kind: "CertificateSigningRequest",
     status: { conditions: [condition] },

@@ -18,7 +18,7 @@ function csrOf(name: string, status: unknown = {}): Record<string, unknown> {
   return { metadata: { name, uid: `uid-${name}`, resourceVersion: "7" }, spec, status };
 }
 
-/** An API server with these requests, whose answers may have so many of them; more are refused as too long. */
+/** An API server with these requests. It refuses an answer with more than `mostItems` of them as too long. */
 function apiOf(items: readonly Record<string, unknown>[], mostItems = items.length) {
   const asked: URLSearchParams[] = [];
   const get = <T>(path: string, schema: AnswerSchema<T>): Promise<T> => {
@@ -36,7 +36,7 @@ function apiOf(items: readonly Record<string, unknown>[], mostItems = items.leng
 const namesOf = async (api: ReturnType<typeof apiOf>) =>
   (await Array.fromAsync(pendingServingRequests(api))).map(({ name }) => name);
 
-Deno.test("pendingServingRequests() gives the undecided requests when there are pages of them", async () => {
+Deno.test("pendingServingRequests() yields the undecided requests when there are several pages", async () => {
   const many = Array.from({ length: 450 }, (_, index) => csrOf(`n${index}`));
   const api = apiOf(many);
   assert.deepEqual(await namesOf(api), many.map((_, index) => `n${index}`));
@@ -44,7 +44,7 @@ Deno.test("pendingServingRequests() gives the undecided requests when there are 
   assert.ok(api.asked.every((query) => query.get("fieldSelector") === `spec.signerName=${SIGNER}`));
 });
 
-Deno.test("pendingServingRequests() leaves out what is approved, denied, failed or signed", async () => {
+Deno.test("pendingServingRequests() leaves out requests that are approved, denied, failed or signed", async () => {
   const condition = (type: string) => ({ conditions: [{ type, status: "True" }] });
   const items = [
     csrOf("approved", condition("Approved")),
@@ -57,13 +57,13 @@ Deno.test("pendingServingRequests() leaves out what is approved, denied, failed 
   assert.deepEqual(await namesOf(apiOf(items)), ["noted", "new"]);
 });
 
-Deno.test("pendingServingRequests() reads them one by one when an answer would be too long", async () => {
+Deno.test("pendingServingRequests() reads requests one by one when an answer would be too long", async () => {
   const api = apiOf(["a", "b", "c"].map((name) => csrOf(name)), 1);
   assert.deepEqual(await namesOf(api), ["a", "b", "c"]);
   assert.deepEqual(api.asked.map((query) => query.get("limit")), ["200", "1", "1", "1"]);
 });
 
-Deno.test("pendingServingRequests() throws what the API throws", async () => {
+Deno.test("pendingServingRequests() throws the errors of the API", async () => {
   const failure = new BootstrapError("unavailable/kubernetes-api", "x");
   const reading = Array.fromAsync(pendingServingRequests({ get: () => Promise.reject(failure) }));
   await assert.rejects(reading, failure);
@@ -101,7 +101,7 @@ Deno.test("approveServingRequest() approves exactly the version that was listed"
     status: {
       conditions: [{
         ...{ type: "Approved", status: "True", reason: "BootstrapperAdmission" },
-        message: "Requester, name and addresses are those of the node that was admitted",
+        message: "Requester, name and addresses belong to the admitted node",
         lastUpdateTime: "1970-01-01T00:00:00.000Z",
       }],
     },

@@ -1,5 +1,5 @@
 /**
- * The cluster document: what an operator decides about a new cluster.
+ * The cluster document: an operator's settings for a new cluster.
  *
  * @module
  */
@@ -31,48 +31,48 @@ function isHostAndPort(text: string): boolean {
   return bracketed !== undefined ? isIP(bracketed) === 6 : HOST_NAME.test(plain ?? "");
 }
 
-/** How long kubeadm waits, by the names of its `timeouts`, as durations of the form `4m`. */
+/** kubeadm's time limits, by the names in its `timeouts`, as durations of the form `4m`. */
 export interface KubeadmTimeouts {
-  /** For the API server, the controller manager and the scheduler to be healthy. Default: 10m. */
+  /** Until the API server, the controller manager and the scheduler are healthy. Default: 10m. */
   readonly controlPlaneComponentHealthCheck: string;
-  /** For the kubelet to be healthy. Default: 6m. */
+  /** Until the kubelet is healthy. Default: 6m. */
   readonly kubeletHealthCheck: string;
   /** For one request to the API server. Default: 4m. */
   readonly kubernetesAPICall: string;
   /** For one request to etcd. Default: 6m. */
   readonly etcdAPICall: string;
-  /** For the kubelet to get its certificate. Default: 10m. */
+  /** Until the kubelet gets its certificate. Default: 10m. */
   readonly tlsBootstrap: string;
-  /** For the API server to be found. Default: 5m. */
+  /** Until the API server is found. Default: 5m. */
   readonly discovery: string;
 }
 
-/** How patient etcd's members are with each other. */
+/** The timing of etcd's members. */
 export interface EtcdPatience {
-  /** How often the leader says that it lives, in milliseconds. etcd's default: 100. */
+  /** How often the leader sends a heartbeat, in milliseconds. etcd's default: 100. */
   readonly heartbeatIntervalMs: number;
-  /** How long a member waits for that before it wants another leader, in milliseconds. etcd's default: 1000. */
+  /** How long a member waits for a heartbeat before it starts an election, in milliseconds. etcd's default: 1000. */
   readonly electionTimeoutMs: number;
 }
 
-/** How patient the controller managers and the schedulers are with the API server, as durations of the form `15s`. */
+/** The timing of leader elections among controller managers and among schedulers, as durations of the form `15s`. */
 export interface LeaderElection {
-  /** How long the others wait before they take a lead that was not renewed. Kubernetes' default: 15s. */
+  /** How long the others wait before they take over a lead that was not renewed. Kubernetes' default: 15s. */
   readonly leaseDuration: string;
-  /** How long the leader tries to renew its lead before it ends itself. Kubernetes' default: 10s. */
+  /** How long the leader tries to renew its lead before it exits. Kubernetes' default: 10s. */
   readonly renewDeadline: string;
-  /** How long each waits between two tries. Kubernetes' default: 2s. */
+  /** The time between two attempts. Kubernetes' default: 2s. */
   readonly retryPeriod: string;
 }
 
-/** The cluster document of an operator who gives none. */
+/** The default cluster document. */
 export const DEFAULT_CLUSTER_DOCUMENT = "kubernetesVersion: v1.36.3\npodSubnet: 10.244.0.0/16\n";
 
-/** What an operator decides about a new cluster. */
+/** An operator's settings for a new cluster. */
 export interface ClusterSettings {
-  /** As `v1.36.3`. */
+  /** For example `v1.36.3`. */
   readonly kubernetesVersion: string;
-  /** `host:port`. Default: the initialising node's address, port 6443. */
+  /** `host:port`. Default: the initialising node's address with port 6443. */
   readonly controlPlaneEndpoint?: string;
   /** CIDR. Default: none. */
   readonly podSubnet?: string;
@@ -82,15 +82,18 @@ export interface ClusterSettings {
   readonly kubeProxy: boolean;
   /** Whether kubeadm installs CoreDNS. Default: yes. */
   readonly coreDns: boolean;
-  /** How long kubeadm waits. */
+  /** kubeadm's time limits. */
   readonly timeouts: KubeadmTimeouts;
-  /** How patient etcd's members are with each other. Default: etcd's. */
+  /** The timing of etcd's members. Default: etcd's. */
   readonly etcd?: EtcdPatience;
-  /** How patient controller managers and schedulers are with the API server. Default: Kubernetes'. */
+  /** The timing of leader elections. Default: Kubernetes'. */
   readonly leaderElection?: LeaderElection;
 }
 
-/** The defaults are longer than kubeadm's own: two cores in software emulation need them, a healthy machine neither. */
+/**
+ * The defaults are longer than kubeadm's own. Two cores in software emulation need the longer ones; a healthy machine
+ * needs neither.
+ */
 const timeoutsSchema = v.strictObject({
   controlPlaneComponentHealthCheck: v.optional(duration, "10m"),
   kubeletHealthCheck: v.optional(duration, "6m"),
@@ -100,7 +103,10 @@ const timeoutsSchema = v.strictObject({
   discovery: v.optional(duration, "5m"),
 });
 
-/** etcd refuses longer elections, and those shorter than this many heartbeats (`maxElectionMs` and `Validate` of its `config.go`). */
+/**
+ * etcd refuses longer election timeouts, and those shorter than `HEARTBEATS_OF_ELECTION` heartbeats (`maxElectionMs`
+ * and `Validate` in its `config.go`).
+ */
 const LONGEST_ELECTION_MS = 50_000;
 const HEARTBEATS_OF_ELECTION = 5;
 
@@ -120,7 +126,10 @@ const etcdSchema = v.pipe(
   ),
 );
 
-/** How much longer than `retryPeriod` the deadline must be (`JitterFactor` of client-go's `leaderelection.go`). */
+/**
+ * `renewDeadline` must be longer than this many times `retryPeriod` (`JitterFactor` in client-go's
+ * `leaderelection.go`).
+ */
 const RENEW_JITTER = 1.2;
 const SECONDS_OF_UNIT: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
 
@@ -128,7 +137,7 @@ function secondsOf(text: string): number {
   return Number(text.slice(0, -1)) * (SECONDS_OF_UNIT[text.slice(-1)] ?? Number.NaN);
 }
 
-/** client-go's NewLeaderElector refuses such values: a controller manager would end at each start. */
+/** client-go's NewLeaderElector refuses other values: a controller manager would exit at each start. */
 const leaderElectionSchema = v.pipe(
   v.strictObject({ leaseDuration: duration, renewDeadline: duration, retryPeriod: duration }),
   v.forward(
@@ -164,14 +173,14 @@ const settingsSchema = v.strictObject({
   leaderElection: v.exactOptional(leaderElectionSchema),
 });
 
-/** The timeouts of a node that joins and was not told others. */
+/** The time limits of a joining node that got no others. */
 export const defaultTimeouts: KubeadmTimeouts = Object.freeze(v.parse(timeoutsSchema, {}));
 
 /**
  * Reads a cluster document.
  *
  * @param text YAML.
- * @throws {BootstrapError} `usage/document` naming the key's path.
+ * @throws {BootstrapError} `usage/document` with the key's path.
  */
 export function readClusterSettings(text: string): ClusterSettings {
   return readDocument(text, settingsSchema, "the cluster document");

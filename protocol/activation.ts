@@ -1,5 +1,5 @@
 /**
- * The answer to a credential activation: `HMAC(s, A)`, which shows that the TPM of the evidence opened the challenge, on
+ * The answer to a credential activation: `HMAC(s, A)`. It proves that the TPM of the evidence opened the challenge, on
  * this connection and for this statement.
  *
  * @module
@@ -8,7 +8,7 @@ import { refusal } from "./refusal.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { copyOf, equalBytes } from "../platform/bytes.ts";
 
-/** The answer, 32 bytes: HMAC-SHA-256 under the secret, over A1 or A2. */
+/** Computes the answer, 32 bytes: HMAC-SHA-256 over A1 or A2 with the secret as the key. */
 export async function activationAnswer(secret: Uint8Array, statement: Uint8Array): Promise<Bytes> {
   const algorithm = { name: "HMAC", hash: "SHA-256" };
   const key = await crypto.subtle.importKey("raw", copyOf(secret), algorithm, false, ["sign"]);
@@ -18,7 +18,7 @@ export async function activationAnswer(secret: Uint8Array, statement: Uint8Array
 /**
  * Checks a peer's answer.
  *
- * @throws {BootstrapError} `refused/activation`: the quote is not by the TPM that the endorsement key belongs to.
+ * @throws {BootstrapError} `refused/activation` if the TPM of the endorsement key did not make the quote.
  */
 export async function checkActivationAnswer(
   answer: Uint8Array,

@@ -7,13 +7,13 @@ const secret = Uint8Array.from({ length: 32 }, (_, i) => i);
 const statement = new Uint8Array(32).fill(5);
 const bytes = fc.uint8Array({ minLength: 1, maxLength: 48 });
 
-Deno.test("activationAnswer() gives HMAC-SHA-256 of the statement under the secret", async () => {
+Deno.test("activationAnswer() returns HMAC-SHA-256 of the statement with the secret as the key", async () => {
   // Python: hmac.new(bytes(range(32)), bytes([5]) * 32, sha256).hexdigest()
   const expected = "2be5374ae8632b431d727f0100b727dd3e7884247c8ca516967c0789a13e3726";
   assert.equal(hex(await activationAnswer(secret, statement)), expected);
 });
 
-Deno.test("checkActivationAnswer() takes the answer that was made with its secret and for its statement", async () => {
+Deno.test("checkActivationAnswer() accepts the answer for its secret and statement", async () => {
   await fc.assert(fc.asyncProperty(bytes, bytes, async (key, x) => {
     await checkActivationAnswer(await activationAnswer(key, x), key, x);
   }));
@@ -39,7 +39,7 @@ Deno.test("checkActivationAnswer() refuses every other answer", async () => {
   }
 });
 
-Deno.test("checkActivationAnswer() does not show the secret or the right answer", async () => {
+Deno.test("checkActivationAnswer() does not reveal the secret or the right answer", async () => {
   await assert.rejects(checkActivationAnswer(new Uint8Array(32), secret, statement), (error: Error) => {
     const told = `${error.message} ${JSON.stringify(error)}`;
     return !told.includes(hex(secret)) && !told.includes("2be5374ae8632b43");

@@ -1,6 +1,6 @@
 /**
- * What makes a node a control plane: the cluster's keys and the policy of its join services, in the form in which they are
- * sealed.
+ * The kit that makes a node a control plane: the cluster's keys and the policy of its join services, in the form that
+ * is sealed.
  *
  * @module
  */
@@ -18,23 +18,22 @@ import { MAXIMUM_DOCUMENT_BYTES } from "../platform/document.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { ControlPlaneKit as KitMessage } from "../proto/gen/bootstrapper.ts";
 
-/** What a control plane gets beyond a worker's ticket. */
+/** The data that a control plane gets in addition to a worker's ticket. */
 export interface ControlPlaneKit {
-  /** The cluster's keys. */
   readonly keys: ClusterKeys;
-  /** YAML: the policy of the join services. */
+  /** The policy of the join services, YAML. */
   readonly policyDocument: string;
 }
 
-/** Overwrites what is secret of a kit with zeros. */
+/** Overwrites the secrets of a kit with zeros. */
 export function wipeKit(kit: ControlPlaneKit): void {
   wipeClusterKeys(kit.keys);
 }
 
-/** The largest encoding of a kit: all its fields at their largest, and a tag and a length for each. */
+/** The largest encoding of a kit: all its fields at their largest, with a tag and a length for each. */
 export const MAXIMUM_KIT_BYTES: number = 7 * MAXIMUM_KEY_PEM_BYTES + MAXIMUM_DOCUMENT_BYTES + 64;
 
-/** How a key crosses the wire: its field's name, and what PEM it may be. */
+/** How a key is encoded: the name of its field, and the PEM labels that it may have. */
 interface KeyField {
   readonly field: string;
   readonly labels: readonly PemLabel[];
@@ -52,9 +51,10 @@ const FIELDS: Readonly<Record<ClusterKeyName, KeyField>> = Object.freeze({
 const POLICY_FIELD = "policy_document";
 
 /**
- * The bytes of a kit. They are secret; the caller zeroes them after use.
+ * Encodes a kit. The bytes are secret; the caller zeroes them after use.
  *
- * @throws {BootstrapError} `malformed/sealed-kit` with `field`, for a kit that {@linkcode decodeControlPlaneKit} would refuse.
+ * @throws {BootstrapError} `malformed/sealed-kit` with `field`, for a kit that {@linkcode decodeControlPlaneKit} would
+ *   refuse.
  */
 export function encodeControlPlaneKit(kit: ControlPlaneKit): Bytes {
   checkForm(kit.keys, kit.policyDocument);
@@ -62,8 +62,8 @@ export function encodeControlPlaneKit(kit: ControlPlaneKit): Bytes {
 }
 
 /**
- * Reads a kit. Only the one encoding that {@linkcode encodeControlPlaneKit} makes is read. That the parts belong together is
- * for {@linkcode checkControlPlaneKit}.
+ * Decodes a kit. It accepts only the encoding that {@linkcode encodeControlPlaneKit} makes. {@linkcode
+ * checkControlPlaneKit} checks that the parts belong together.
  *
  * @param bytes At most {@linkcode MAXIMUM_KIT_BYTES}. The kit does not share them; the caller zeroes them after use.
  * @throws {BootstrapError} `malformed/sealed-kit` with `field`.
@@ -85,14 +85,15 @@ export function decodeControlPlaneKit(bytes: Uint8Array): ControlPlaneKit {
 }
 
 /**
- * Checks that a kit makes a control plane of exactly this cluster: the CA's key is that of its certificate, the two other CAs
- * are CAs, valid now, with their own keys, the service accounts' keys belong together, and the policy can be read.
+ * Checks that a kit makes a control plane of exactly this cluster: the CA's key belongs to its certificate; the two
+ * other CAs are CAs that are valid now and have their own keys; the service account keys belong together; and the
+ * policy can be read.
  *
  * @param kit The kit.
- * @param ca The cluster's CA, checked.
+ * @param ca The cluster's CA, already checked.
  * @param now The time of day.
  * @param checkPolicy Throws if the policy of the join services cannot be read.
- * @throws {BootstrapError} `refused/sealed-kit` with `field`; no error shows anything of a key.
+ * @throws {BootstrapError} `refused/sealed-kit` with `field`. No error reveals a key.
  */
 export async function checkControlPlaneKit(
   kit: ControlPlaneKit,
@@ -127,7 +128,7 @@ function checkKey(keys: ClusterKeys, name: ClusterKeyName, spki: Uint8Array): Pr
 function readCa(keys: ClusterKeys, name: ClusterKeyName, now: Date): Promise<Bytes> {
   return check(name, async () => {
     const der = readPart(keys, name, "CERTIFICATE");
-    // The ID is its own: nothing but the sealed kit names these CAs.
+    // The expected ID is the CA's own: only the sealed kit names these CAs.
     const clusterId = await clusterIdOf(readCertificate(der, FIELDS[name].field));
     const { spki, notBefore, notAfter } = await checkCaCertificate(der, clusterId);
     if (now >= notBefore && now <= notAfter) return spki;
@@ -154,13 +155,13 @@ function decode(bytes: Uint8Array): KitMessage {
   try {
     message = KitMessage.decode(bytes);
   } catch {
-    // The cause may quote the kit, so it goes nowhere.
-    throw malformed("sealed_kit", "is no protobuf message");
+    // The cause may quote the kit, so it is dropped.
+    throw malformed("sealed_kit", "is not a protobuf message");
   }
   const again = KitMessage.encode(message).finish();
   const isOnlyForm = equalBytes(again, bytes);
   again.fill(0);
-  if (!isOnlyForm) throw malformed("sealed_kit", "is not in the only form that is read");
+  if (!isOnlyForm) throw malformed("sealed_kit", "is not in its only accepted encoding");
   return message;
 }
 
@@ -170,14 +171,14 @@ function checkForm(keys: Readonly<Record<ClusterKeyName, Uint8Array>>, policyDoc
     if (keys[name].length > MAXIMUM_KEY_PEM_BYTES) {
       throw malformed(field, `is larger than ${MAXIMUM_KEY_PEM_BYTES} bytes`);
     }
-    if (!isPem(keys[name], labels, field)) throw malformed(field, `is not one PEM of ${labels.join(" or ")}`);
+    if (!isPem(keys[name], labels, field)) throw malformed(field, `is not one PEM block of ${labels.join(" or ")}`);
   }
   const length = utf8(policyDocument).length;
   if (length === 0) throw malformed(POLICY_FIELD, "is missing");
   if (length > MAXIMUM_DOCUMENT_BYTES) throw malformed(POLICY_FIELD, `is larger than ${MAXIMUM_DOCUMENT_BYTES} bytes`);
 }
 
-/** Whether it is one block of PEM as everybody writes it, so that Kubernetes reads it as it is read here. */
+/** Whether the bytes are one block of PEM in its usual form, so that Kubernetes reads the same as this program. */
 function isPem(bytes: Uint8Array, labels: readonly PemLabel[], field: string): boolean {
   try {
     const text = fromUtf8(bytes, field);
@@ -188,7 +189,7 @@ function isPem(bytes: Uint8Array, labels: readonly PemLabel[], field: string): b
     der.fill(0);
     return isOnlyForm;
   } catch {
-    // Whatever is wrong with it, the field is named, and nothing of it shown.
+    // Any failure refuses the field, without showing its content.
     return false;
   }
 }
@@ -202,7 +203,7 @@ function malformed(field: string, problem: string): BootstrapError {
 function refused(field: string, problem: string, cause: unknown): BootstrapError {
   return new BootstrapError("refused/sealed-kit", `Cannot use a control plane's kit: "${field}": ${problem}`, {
     cause,
-    next: "Look at the files below /etc/kubernetes/pki on the control plane that issued the ticket",
+    next: "Check the files below /etc/kubernetes/pki on the control plane that issued the ticket",
     details: { field },
   });
 }

@@ -34,7 +34,7 @@ const withKeys = (kit: ControlPlaneKit, changes: Partial<ClusterKeys>) => ({
   keys: { ...kit.keys, ...changes },
 });
 
-/** Asserts the refusal of a field, and that nothing of any private key is in the error or below it. */
+/** Asserts the refusal of a field, and that neither the error nor its causes reveal a private key. */
 async function assertRefused(act: () => unknown, code: string, field: string, kit: ControlPlaneKit): Promise<void> {
   try {
     await act();
@@ -56,7 +56,7 @@ async function assertRefused(act: () => unknown, code: string, field: string, ki
 
 const anyPolicy = () => {};
 
-Deno.test("decodeControlPlaneKit() gives back what was encoded, in buffers of its own", async () => {
+Deno.test("decodeControlPlaneKit() restores an encoded kit, in buffers of its own", async () => {
   const { ca, kit } = await newKit();
   const bytes = encodeControlPlaneKit(kit);
   assert.ok(bytes.length <= MAXIMUM_KIT_BYTES);
@@ -66,7 +66,7 @@ Deno.test("decodeControlPlaneKit() gives back what was encoded, in buffers of it
   await checkControlPlaneKit(read, ca.certificate, new Date(), anyPolicy);
 });
 
-Deno.test("decodeControlPlaneKit() refuses a kit when a field is missing, too large or no PEM of its kind", async () => {
+Deno.test("decodeControlPlaneKit() refuses a kit when a field is missing, too large or the wrong PEM", async () => {
   const { kit } = await newKit();
   for (const name of clusterKeyNames()) {
     const others = ["caKey", "serviceAccountPublicKey", "etcdCaCertificate"] as const;
@@ -92,7 +92,7 @@ Deno.test("decodeControlPlaneKit() refuses a kit when a field is missing, too la
   }
 });
 
-Deno.test("decodeControlPlaneKit() refuses a kit when it is cut, longer, or encoded another way", async () => {
+Deno.test("decodeControlPlaneKit() refuses a kit when it is cut off, longer, or encoded another way", async () => {
   const { kit } = await newKit();
   const bytes = encodeControlPlaneKit(kit);
   for (let length = 0; length < bytes.length; length++) {
@@ -113,7 +113,7 @@ Deno.test("decodeControlPlaneKit() refuses a kit when it is cut, longer, or enco
   assert.throws(() => decodeControlPlaneKit(new Uint8Array(MAXIMUM_KIT_BYTES + 1)), { code: "malformed/sealed-kit" });
 });
 
-Deno.test("decodeControlPlaneKit() and checkControlPlaneKit() let no changed byte of a key pass", async () => {
+Deno.test("decodeControlPlaneKit() and checkControlPlaneKit() refuse a key with any changed byte", async () => {
   const { ca, kit } = await newKit();
   const bytes = encodeControlPlaneKit(kit);
   const keyBytes = bytes.length - utf8(kit.policyDocument).length - 2;
@@ -128,7 +128,7 @@ Deno.test("decodeControlPlaneKit() and checkControlPlaneKit() let no changed byt
   }
 });
 
-Deno.test("decodeControlPlaneKit() reads a kit in one form only, or refuses it", () => {
+Deno.test("decodeControlPlaneKit() reads a kit in one encoding only", () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
     try {
       assert.ok(equalBytes(encodeControlPlaneKit(decodeControlPlaneKit(bytes)), bytes));
@@ -138,7 +138,7 @@ Deno.test("decodeControlPlaneKit() reads a kit in one form only, or refuses it",
   }));
 });
 
-Deno.test("checkControlPlaneKit() refuses a kit when a part does not belong to the others", async () => {
+Deno.test("checkControlPlaneKit() refuses a kit when its parts do not belong together", async () => {
   const [{ ca, kit }, { kit: other }] = [await newKit(), await newKit()];
   const blamed: Readonly<Record<ClusterKeyName, ClusterKeyName>> = {
     caKey: "caKey",
@@ -156,7 +156,7 @@ Deno.test("checkControlPlaneKit() refuses a kit when a part does not belong to t
   }
 });
 
-Deno.test("checkControlPlaneKit() refuses a kit when a CA is none or not valid now", async () => {
+Deno.test("checkControlPlaneKit() refuses a kit when a CA is not a CA or not valid now", async () => {
   const { ca, kit } = await newKit();
   const now = new Date();
   const keys = await generateKeyPair("p-256");
@@ -192,7 +192,7 @@ Deno.test("checkControlPlaneKit() refuses a kit when its policy cannot be read",
   assert.deepEqual(asked, [kit.policyDocument]);
 });
 
-Deno.test("checkControlPlaneKit() takes service account keys of the kinds that kubeadm makes, and no other", async () => {
+Deno.test("checkControlPlaneKit() accepts service account keys only of the types that kubeadm makes", async () => {
   const { ca, kit } = await newKit();
   const now = new Date();
   const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });

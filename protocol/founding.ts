@@ -12,7 +12,7 @@ import type { Founding } from "../proto/gen/bootstrapper.ts";
 import { foundingStatement } from "./transcript.ts";
 import type { TrustPart } from "./transcript.ts";
 
-/** Founds a cluster: the signature that makes every node of the operator obey it. It cannot be revoked. */
+/** Founds a cluster: makes the signature that every node of the operator trusts. It cannot be revoked. */
 export async function createFounding(operator: KeyPair, clusterId: Uint8Array, clusterName: string): Promise<Founding> {
   return {
     operatorKey: operator.spki,
@@ -23,11 +23,11 @@ export async function createFounding(operator: KeyPair, clusterId: Uint8Array, c
 }
 
 /**
- * Checks that a founding is by one of the operators and for exactly this cluster.
+ * Checks that one of the operators signed a founding, and that it is for exactly this cluster.
  *
- * @param founding What a peer or a file says.
- * @param trust The verifier's own configuration; its cluster ID is not looked at.
- * @param clusterId The only cluster ID that it may be for, 32 bytes.
+ * @param founding The founding, from a peer or a file.
+ * @param trust The verifier's own configuration. Its cluster ID is ignored.
+ * @param clusterId The expected cluster ID, 32 bytes.
  * @throws {BootstrapError} `refused/founding-operator`, `refused/founding-name`, `refused/founding-cluster-id`,
  *   `refused/signature`.
  */
@@ -36,7 +36,7 @@ export async function checkFounding(founding: Founding, trust: TrustPart, cluste
     const expected = trust.operatorKeys.map(hex).join(" or ");
     throw refusal(
       "founding-operator",
-      "The founding is not by an operator of this node",
+      "The founding is not signed by an operator of this node",
       expected,
       hex(founding.operatorKey),
     );
@@ -44,7 +44,7 @@ export async function checkFounding(founding: Founding, trust: TrustPart, cluste
   if (founding.clusterName !== trust.clusterName) {
     throw refusal(
       "founding-name",
-      "The founding is for a cluster of another name",
+      "The founding is for a cluster with another name",
       trust.clusterName,
       founding.clusterName,
     );

@@ -14,7 +14,7 @@ const colleague = await generateKeyPair("ed25519");
 const stranger = await generateKeyPair("ed25519");
 const trust = { clusterName, clusterId: new Uint8Array(), operatorKeys: [operator.spki, colleague.spki] };
 
-Deno.test("createFounding() signs the cluster's ID and name for that purpose alone", async () => {
+Deno.test("createFounding() signs the cluster's ID and name only for that purpose", async () => {
   const founding = await createFounding(operator, clusterId, clusterName);
   assert.deepEqual([founding.operatorKey, founding.clusterName, founding.clusterId], [
     operator.spki,
@@ -26,7 +26,7 @@ Deno.test("createFounding() signs the cluster's ID and name for that purpose alo
   await assert.rejects(verify(operator.spki, "request", statement, founding.signature), { code: "refused/signature" });
 });
 
-Deno.test("checkFounding() takes a founding by any of the operators, also after it was written and read", async () => {
+Deno.test("checkFounding() accepts a founding by any of the operators, also after encoding and decoding", async () => {
   for (const keys of [operator, colleague]) {
     const founding = await createFounding(keys, clusterId, clusterName);
     await checkFounding(founding, trust, clusterId);
@@ -34,7 +34,7 @@ Deno.test("checkFounding() takes a founding by any of the operators, also after 
   }
 });
 
-Deno.test("checkFounding() refuses by the check that fails, with what was expected and what was seen", async () => {
+Deno.test("checkFounding() refuses with the failed check, the expected and the seen value", async () => {
   const good = await createFounding(operator, clusterId, clusterName);
   const other = randomBytes(32);
   const cases: readonly (readonly [name: string, founding: Founding, code: string, seen: string | undefined])[] = [
@@ -54,7 +54,7 @@ Deno.test("checkFounding() refuses by the check that fails, with what was expect
   }
 });
 
-Deno.test("checkFounding() refuses a signature that is not the named operator's over exactly this founding", async () => {
+Deno.test("checkFounding() refuses a signature by another key or over another founding", async () => {
   const good = await createFounding(operator, clusterId, clusterName);
   const statement = foundingStatement(clusterId, clusterName);
   const signatures: Readonly<Record<string, Uint8Array>> = {

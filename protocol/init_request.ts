@@ -1,5 +1,5 @@
 /**
- * The operator's request, as it is signed.
+ * The operator's request, as signed.
  *
  * @module
  */
@@ -17,14 +17,14 @@ const MAXIMUM_DOCUMENT_LENGTH = 64 * 1024;
  * Reads a request.
  *
  * @param bytes An encoded `InitRequest`.
- * @throws {BootstrapError} `malformed/init-request` naming the field.
+ * @throws {BootstrapError} `malformed/init-request`, with the field.
  */
 export function readInitRequest(bytes: Uint8Array): InitRequest {
   let request: InitRequest;
   try {
     request = InitRequest.decode(bytes);
   } catch (cause) {
-    throw malformed("request", "is no InitRequest", cause);
+    throw malformed("request", "is not an InitRequest", cause);
   }
   if (request.operationId.length !== OPERATION_ID_LENGTH) {
     throw malformed("operation_id", `must be ${OPERATION_ID_LENGTH} bytes, not ${request.operationId.length}`);
@@ -44,7 +44,7 @@ export function readInitRequest(bytes: Uint8Array): InitRequest {
   return request;
 }
 
-/** Whether two requests are the same in everything but the time at which they were made. */
+/** Reports whether two requests are equal except for their time. */
 export function sameOperation(a: InitRequest, b: InitRequest): boolean {
   const timeless = (request: InitRequest) => InitRequest.encode({ ...request, timeMs: 0n }).finish();
   return equalBytes(timeless(a), timeless(b));

@@ -16,11 +16,11 @@ const good: InitRequest = {
 };
 const encode = (request: InitRequest) => InitRequest.encode(request).finish();
 
-Deno.test("readInitRequest() reads what an operator writes", () => {
+Deno.test("readInitRequest() reads an operator's request", () => {
   assert.deepEqual({ ...readInitRequest(encode(good)) }, good);
 });
 
-Deno.test("readInitRequest() refuses what cannot be used, by the field's name", () => {
+Deno.test("readInitRequest() refuses an unusable request, and names the field", () => {
   const cases: readonly (readonly [changes: Partial<InitRequest>, field: string])[] = [
     [{ operationId: new Uint8Array() }, "operation_id"],
     [{ operationId: new Uint8Array(15) }, "operation_id"],
@@ -43,7 +43,7 @@ Deno.test("readInitRequest() refuses what cannot be used, by the field's name", 
   }
 });
 
-Deno.test("readInitRequest() throws nothing but its own error, whatever the bytes are", () => {
+Deno.test("readInitRequest() throws only malformed/init-request for any bytes", () => {
   const bytes = encode(good);
   const read = (input: Uint8Array) => {
     try {
@@ -57,14 +57,14 @@ Deno.test("readInitRequest() throws nothing but its own error, whatever the byte
   fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), read));
 });
 
-Deno.test("readInitRequest() refuses a request that is cut, wherever that is", () => {
+Deno.test("readInitRequest() refuses a request that is cut off anywhere", () => {
   const bytes = encode({ ...good, timeMs: 0n });
   for (let length = 0; length < bytes.length; length++) {
     assert.throws(() => readInitRequest(bytes.subarray(0, length)), { code: "malformed/init-request" }, `${length}`);
   }
 });
 
-Deno.test("sameOperation() looks at everything but the time", () => {
+Deno.test("sameOperation() compares everything but the time", () => {
   assert(sameOperation(good, { ...good, timeMs: 1n }));
   const changes: readonly Partial<InitRequest>[] = [
     { operationId: new Uint8Array(16) },
@@ -72,7 +72,7 @@ Deno.test("sameOperation() looks at everything but the time", () => {
     { adminKey: new Uint8Array(91) },
     { clusterDocument: "kubernetesVersion: v1.36.4\n" },
     { policyDocument: "version: 2\n" },
-    // What was in one document is in the other.
+    // The two documents are swapped.
     { clusterDocument: good.policyDocument, policyDocument: good.clusterDocument },
   ];
   for (const change of changes) assert(!sameOperation(good, { ...good, ...change }), Object.keys(change).join());

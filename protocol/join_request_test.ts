@@ -34,11 +34,11 @@ function isRefused(bytes: Uint8Array): boolean {
   }
 }
 
-Deno.test("readRequest() gives what encodeRequest() was given", () => {
+Deno.test("readRequest() restores the input of encodeRequest()", () => {
   fc.assert(fc.property(requests, (request) => assert.deepEqual(readRequest(encodeRequest(request)), request)));
 });
 
-Deno.test("readRequest() reads no other bytes than those that encodeRequest() makes of what it gives", () => {
+Deno.test("readRequest() reads only the encoding that encodeRequest() makes", () => {
   const check = (bytes: Uint8Array) => {
     if (!isRefused(bytes)) assert.deepEqual(encodeRequest(readRequest(bytes)), copyOf(bytes));
   };
@@ -53,7 +53,7 @@ Deno.test("readRequest() reads no other bytes than those that encodeRequest() ma
   }));
 });
 
-Deno.test("readRequest() refuses truncation, unknown fields, and everything out of bounds", () => {
+Deno.test("readRequest() refuses truncation, unknown fields, and values out of bounds", () => {
   const bytes = encodeRequest(sample);
   assert.ok(isRefused(bytes.subarray(0, bytes.length - 1)));
   assert.ok(isRefused(new Uint8Array([...bytes, 0x7a, 0x00])), "an unknown field");

@@ -1,10 +1,10 @@
 import { BootstrapError } from "../platform/errors.ts";
 
-/** The length of a nonce: N_c and N_s of every exchange, and that of an evidence file. */
+/** The length of a nonce in bytes: N_c and N_s of every exchange, and the nonce of an evidence file. */
 export const NONCE_BYTES = 32;
 
 /**
- * A field of a peer's message, if it has exactly the length that it must have.
+ * Returns a field of a peer's message if it has exactly the expected length.
  *
  * @throws {BootstrapError} `malformed/join-message` with `field`.
  */

@@ -1,6 +1,7 @@
 /**
- * The keys of a join under way: K_c, which becomes the node's first identity in the cluster, and E_c, which a control plane's
- * keys are sealed to. They are kept in memory only (tmpfs), so that a restarted client asks again with the same key.
+ * The keys of a join under way: K_c, which becomes the node's first identity in the cluster, and E_c, to which a
+ * control plane's keys are sealed. They exist only in memory (tmpfs), so that a restarted client asks again with the
+ * same keys.
  *
  * @module
  */
@@ -15,7 +16,7 @@ import { copyOf, equalBytes, fromUtf8, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { ensureFolder, readFileIfExists, writeFileAtomic } from "../platform/files.ts";
 
-/** The length of E_c (X25519, RFC 7748, 5). */
+/** The length of E_c in bytes (X25519, RFC 7748, 5). */
 export const SEALING_KEY_BYTES = 32;
 
 /** The keys of a join under way. */
@@ -26,32 +27,31 @@ export interface NodeKeys {
   readonly sealing: SealingKeyPair;
 }
 
-/** A key pair that others seal to. */
+/** The key pair of a recipient of sealed messages. */
 export interface SealingKeyPair {
   /** The public key, 32 bytes. */
   readonly publicKey: Bytes;
-  /** The private key. */
   readonly privateKey: CryptoKey;
 }
 
 const NODE_KEY_FILE = "node.key";
 const SEALING_KEY_FILE = "sealing.key";
-/** The names of their files. */
+/** The names of the key files. */
 export const NODE_KEY_FILES: readonly string[] = Object.freeze([NODE_KEY_FILE, SEALING_KEY_FILE]);
 const MAXIMUM_KEY_FILE_BYTES = 4096;
 const SECRET_MODE = 0o600;
 const PRIVATE_FOLDER_MODE = 0o700;
 const X25519 = { name: "X25519" } as const;
-/** What the PKCS#8 of every X25519 key starts with (RFC 8410, 7). */
+/** The prefix of every X25519 key's PKCS#8 (RFC 8410, 7). */
 const SEALING_KEY_PREFIX = Uint8Array.fromHex("302e020100300506032b656e04220420");
-/** What the SPKI of every X25519 key starts with (RFC 8410, 4). */
+/** The length of the prefix of every X25519 key's SPKI (RFC 8410, 4). */
 const SEALING_SPKI_PREFIX_BYTES = 12;
 
 /**
- * The keys in a folder; those that are not there are made and written, mode 0600.
+ * Reads the keys in a folder. Missing keys are made and written with mode 0600.
  *
- * @param folder A folder of our own on a tmpfs; made with mode 0700 where there is none.
- * @throws {BootstrapError} `malformed/…` naming the file if it holds something else, `system/file`.
+ * @param folder A private folder on a tmpfs. It is created with mode 0700 if it does not exist.
+ * @throws {BootstrapError} `malformed/…` with the file if it holds something else, `system/file`.
  */
 export async function readOrCreateNodeKeys(folder: string): Promise<NodeKeys> {
   await ensureFolder(folder, PRIVATE_FOLDER_MODE);
@@ -83,7 +83,7 @@ async function readOrCreate<K>(
 async function readNodeKey(pem: string, what: string): Promise<KeyPair> {
   const keys = await readPrivateKeyPem(pem, what);
   if (keys.type === "p-256") return keys;
-  throw new BootstrapError("malformed/node-key", `Cannot use ${what} as it is no P-256 key`, {
+  throw new BootstrapError("malformed/node-key", `Cannot use ${what} as it is not a P-256 key`, {
     details: { path: what },
   });
 }
@@ -93,7 +93,7 @@ async function readSealingKey(pem: string, what: string): Promise<SealingKeyPair
   const hasForm = pkcs8.length === SEALING_KEY_PREFIX.length + SEALING_KEY_BYTES &&
     equalBytes(pkcs8.subarray(0, SEALING_KEY_PREFIX.length), SEALING_KEY_PREFIX);
   if (!hasForm) {
-    throw new BootstrapError("malformed/sealing-key", `Cannot use ${what} as it is no X25519 key`, {
+    throw new BootstrapError("malformed/sealing-key", `Cannot use ${what} as it is not an X25519 key`, {
       details: { path: what },
     });
   }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { generateKeyPair, privateKeyPem } from "../certificate/keys.ts";
 import { NODE_KEY_FILES, readOrCreateNodeKeys } from "./node_keys.ts";
 
-Deno.test("readOrCreateNodeKeys() makes keys once, for root alone, and others when they are gone", async () => {
+Deno.test("readOrCreateNodeKeys() makes keys once, for root only, and new ones when they are gone", async () => {
   const parent = await Deno.makeTempDir();
   const folder = join(parent, "run");
   const first = await readOrCreateNodeKeys(folder);
@@ -22,7 +22,7 @@ Deno.test("readOrCreateNodeKeys() makes keys once, for root alone, and others wh
   await Deno.remove(parent, { recursive: true });
 });
 
-Deno.test("readOrCreateNodeKeys() agrees with others on a secret by the sealing key that it kept", async () => {
+Deno.test("readOrCreateNodeKeys() keeps a sealing key that agrees on a secret with others", async () => {
   const folder = await Deno.makeTempDir();
   await readOrCreateNodeKeys(folder);
   const { sealing } = await readOrCreateNodeKeys(folder);

@@ -1,15 +1,15 @@
 /**
- * Refusals: of a peer's evidence or statement, and those that a peer sent.
+ * Refusals: of a peer's evidence or statement, and those sent by a peer.
  *
  * @module
  */
 import { BootstrapError } from "../platform/errors.ts";
 import type { AnyErrorCode, BootstrapErrorOptions, ErrorCheck } from "../platform/errors.ts";
 
-/** The name of a check that refuses: the code of its refusal is `refused/` and this. */
+/** The name of a check. The code of its refusal is `refused/CHECK`. */
 export type RefusalCheck = ErrorCheck<"refused/">;
 
-/** A refusal that names the check, what was expected and what was seen. */
+/** Makes a refusal with the check, the expected and the seen value. */
 export function refusal(
   check: RefusalCheck,
   message: string,
@@ -25,21 +25,21 @@ export function refusal(
   });
 }
 
-/** The detail of a refusal by a node that refused before its lock, and is fresh still. */
+/** The detail in the refusal of a node that refused before its lock, and is therefore still fresh. */
 export const NODE_IS_FRESH: Readonly<Record<"node", string>> = Object.freeze({ node: "fresh" });
 
-/** What a {@linkcode PeerError} carries besides its sentence. */
+/** The options of a {@linkcode PeerError}. */
 export interface PeerErrorOptions extends BootstrapErrorOptions {
-  /** Whether the peer says that it is a fresh node still. Default: it does not. */
+  /** Whether the peer states that it is still a fresh node. Default: false. */
   readonly isFresh?: boolean;
 }
 
 /** A refusal that the peer sent over the channel. */
 export class PeerError extends BootstrapError {
-  /** Whether the peer says that it is a fresh node still. */
+  /** Whether the peer states that it is still a fresh node. */
   readonly isFresh: boolean;
 
-  /** The details say `saidBy: peer` too, for people and for programs that read the error as JSON. */
+  /** Adds `saidBy: peer` to the details, for people and for programs that read the error as JSON. */
   constructor(code: AnyErrorCode, message: string, options: PeerErrorOptions = {}) {
     super(code, message, { ...options, details: { ...options.details, saidBy: "peer" } });
     this.isFresh = options.isFresh ?? false;

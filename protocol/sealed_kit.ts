@@ -1,8 +1,8 @@
 /**
- * A control plane's kit on its way: sealed to the node's attested key E_c, and bound to the one exchange by A2.
+ * A control plane's kit in transit: sealed to the node's attested key E_c, and bound by A2 to the one exchange.
  *
- * HPKE (RFC 9180), base mode, one message: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM; `info` is the label and the
- * direction, the associated data is A2.
+ * HPKE (RFC 9180), base mode, one message: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM. `info` is the label
+ * and the direction; the associated data is A2.
  *
  * @module
  */
@@ -16,20 +16,20 @@ import type { ControlPlaneKit } from "./control_plane_kit.ts";
 import { decodeControlPlaneKit, encodeControlPlaneKit, MAXIMUM_KIT_BYTES } from "./control_plane_kit.ts";
 import { SEALING_KEY_BYTES, type SealingKeyPair } from "./node_keys.ts";
 
-/** Who seals to whom and what: the part of HPKE's `info` after the label. */
+/** The content, sender and recipient: the part of HPKE's `info` after the label. */
 export const KIT_DIRECTION = "control-plane kit, service to node";
 
-/** The tag of AES-GCM, after the ciphertext. */
+/** The length of AES-GCM's tag, which follows the ciphertext. */
 const TAG_BYTES = 16;
 
 /**
  * Seals a kit to a node.
  *
- * @param recipient E_c, 32 bytes, from a request whose evidence was verified.
+ * @param recipient E_c, 32 bytes, from a request with verified evidence.
  * @param a2 A2 of that request.
- * @param kit The kit; it is left as it is.
- * @throws {BootstrapError} `malformed/sealing-key` if E_c is no key to seal to, of small order for one; `malformed/sealed-kit`
- *   with `field` if the kit does not have its form.
+ * @param kit The kit. It is not changed.
+ * @throws {BootstrapError} `malformed/sealing-key` if E_c is not a usable key, such as a point of small order;
+ *   `malformed/sealed-kit` with `field` if the kit is malformed.
  */
 export async function sealKit(recipient: Uint8Array, a2: Uint8Array, kit: ControlPlaneKit): Promise<SealedKit> {
   const plaintext = encodeControlPlaneKit(kit);
@@ -43,13 +43,13 @@ export async function sealKit(recipient: Uint8Array, a2: Uint8Array, kit: Contro
 }
 
 /**
- * Opens a kit. That its parts belong together is for `checkControlPlaneKit()`.
+ * Opens a kit. `checkControlPlaneKit()` checks that its parts belong together.
  *
  * @param keys The node's E_c.
  * @param a2 A2 of the node's own request.
- * @param sealed What the service sent.
- * @throws {BootstrapError} `malformed/sealed-kit` with `field` for its form; `refused/sealed-kit` if it was sealed to another
- *   key, for another exchange or purpose, or changed on its way.
+ * @param sealed The sealed kit from the service.
+ * @throws {BootstrapError} `malformed/sealed-kit` with `field` if it is malformed; `refused/sealed-kit` if it was
+ *   sealed to another key, for another exchange or purpose, or was changed in transit.
  */
 export async function openKit(keys: SealingKeyPair, a2: Uint8Array, sealed: SealedKit): Promise<ControlPlaneKit> {
   const { encapsulatedKey, ciphertext } = sealed;
@@ -74,7 +74,7 @@ async function createSender(recipient: Uint8Array) {
     // The shared secret of a point of small order is zero, which WebCrypto refuses (RFC 7748, 6.1).
     return await suite.createSenderContext({ recipientPublicKey, info: info() });
   } catch (cause) {
-    throw new BootstrapError("malformed/sealing-key", "Cannot seal to a node's key as it is no X25519 public key", {
+    throw new BootstrapError("malformed/sealing-key", "Cannot seal to a node's key as it is not an X25519 public key", {
       cause,
       details: { field: "sealing_key" },
     });
@@ -98,7 +98,7 @@ async function open(keys: SealingKeyPair, a2: Uint8Array, sealed: SealedKit): Pr
   }
 }
 
-/** Made for each use, as it has state. */
+/** Each use gets its own suite, because suites have state. */
 function createSuite(): CipherSuite {
   return new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead: new Aes256Gcm() });
 }

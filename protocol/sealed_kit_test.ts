@@ -25,13 +25,13 @@ function labelledExtract(id: Uint8Array, salt: Uint8Array, label: string, ikm: U
   return hmac(salt, utf8("HPKE-v1"), id, utf8(label), ikm);
 }
 
-/** For up to 32 bytes, which is one round of HKDF. */
+/** Expands to at most 32 bytes, which is one round of HKDF. */
 function labelledExpand(id: Uint8Array, key: Uint8Array, label: string, info: Uint8Array, length: number): Bytes {
   const round = hmac(key, Uint8Array.of(0, length), utf8("HPKE-v1"), id, utf8(label), info, Uint8Array.of(1));
   return round.slice(0, length);
 }
 
-/** HPKE's base mode, written from RFC 9180 (4.1, 5.1) over other primitives than the program's. */
+/** HPKE's base mode, written from RFC 9180 (4.1, 5.1) with other primitives than the program's. */
 function otherHpke(shared: Uint8Array, encapsulated: Uint8Array, recipient: Uint8Array, info: Uint8Array) {
   const prk = labelledExtract(KEM_ID, NOTHING, "eae_prk", shared);
   const secretOfKem = labelledExpand(KEM_ID, prk, "shared_secret", concat(encapsulated, recipient), 32);
@@ -63,7 +63,7 @@ const VECTOR = {
   accumulated: "1702e73e1e71705faa8241022af1deea",
 };
 
-Deno.test("the other HPKE of these tests agrees with RFC 9180's vectors", () => {
+Deno.test("otherHpke() agrees with RFC 9180's vectors", () => {
   const [info, secret, recipient, encapsulated] = [
     ...[VECTOR.info, VECTOR.recipientSecret, VECTOR.recipient, VECTOR.encapsulated].map((text) =>
       fromHex(text, "vector")
@@ -90,7 +90,7 @@ Deno.test("the other HPKE of these tests agrees with RFC 9180's vectors", () => 
   assert.equal(sink.digest("hex"), VECTOR.accumulated);
 });
 
-Deno.test("openKit() gives what sealKit() sealed, which is left as it was", async () => {
+Deno.test("openKit() restores the kit that sealKit() sealed, and sealKit() does not change it", async () => {
   const sealing = await newSealingKeys();
   const { kit } = await newKit();
   const before = encodeControlPlaneKit(kit);
@@ -101,7 +101,7 @@ Deno.test("openKit() gives what sealKit() sealed, which is left as it was", asyn
   assert.notDeepEqual(one.ciphertext, other.ciphertext);
 });
 
-Deno.test("sealKit() seals by RFC 9180's suite, the label and direction, and A2", async () => {
+Deno.test("sealKit() seals with RFC 9180's suite, the label and direction, and A2", async () => {
   const { secretKey, publicKey } = x25519.keygen();
   const { kit } = await newKit();
   const { encapsulatedKey, ciphertext } = await sealKit(publicKey, A2, kit);
@@ -110,7 +110,7 @@ Deno.test("sealKit() seals by RFC 9180's suite, the label and direction, and A2"
   assert.deepEqual(copyOf(gcm(key, nonce, A2).decrypt(ciphertext)), encodeControlPlaneKit(kit));
 });
 
-Deno.test("openKit() opens what another HPKE sealed, and refuses it when direction, A2 or key is another", async () => {
+Deno.test("openKit() opens what another HPKE sealed, and refuses another direction, A2 or key", async () => {
   const sealing = await newSealingKeys();
   const { kit } = await newKit();
   const plaintext = encodeControlPlaneKit(kit);
@@ -130,13 +130,13 @@ Deno.test("openKit() opens what another HPKE sealed, and refuses it when directi
   await assert.rejects(openKit(sealing, A2, swapped), { code: "refused/sealed-kit" });
 });
 
-Deno.test("openKit() refuses a kit when any byte of it is another", async () => {
+Deno.test("openKit() refuses a kit when any byte of it is changed", async () => {
   const sealing = await newSealingKeys();
   const sealed = await sealKit(sealing.publicKey, A2, (await newKit()).kit);
   for (const field of ["encapsulatedKey", "ciphertext"] as const) {
     for (let index = 0; index < sealed[field].length; index++) {
       const flipped = copyOf(sealed[field]);
-      // The last byte loses its highest bit, which X25519 itself overlooks.
+      // In the last byte of the key this flips the highest bit, which X25519 itself ignores.
       flipped[index] = (flipped[index] ?? 0) ^ 1 << index % 8;
       await assert.rejects(
         openKit(sealing, A2, { ...sealed, [field]: flipped }),
@@ -147,7 +147,7 @@ Deno.test("openKit() refuses a kit when any byte of it is another", async () => 
   }
 });
 
-Deno.test("openKit() refuses a kit when a field is cut, longer or of another length", async () => {
+Deno.test("openKit() refuses a kit when a field is cut off, longer or of another length", async () => {
   const sealing = await newSealingKeys();
   const sealed = await sealKit(sealing.publicKey, A2, (await newKit()).kit);
   const field = fc.constantFrom("encapsulatedKey" as const, "ciphertext" as const);
@@ -162,7 +162,7 @@ Deno.test("openKit() refuses a kit when a field is cut, longer or of another len
   await assert.rejects(openKit(sealing, A2, { ...sealed, ciphertext }), { code: "malformed/sealed-kit" });
 });
 
-Deno.test("openKit() refuses a kit when what was sealed does not have its form", async () => {
+Deno.test("openKit() refuses a kit when its sealed content is malformed", async () => {
   const sealing = await newSealingKeys();
   const plaintext = encodeControlPlaneKit((await newKit()).kit);
   for (const bytes of [Uint8Array.of(0), plaintext.subarray(1), concat(plaintext, Uint8Array.of(0x48, 0))]) {
@@ -187,7 +187,7 @@ Deno.test("sealKit() and openKit() refuse a public key when it is of small order
   const { kit } = await newKit();
   const sealed = await sealKit(sealing.publicKey, A2, kit);
   for (const point of SMALL_ORDER) {
-    // With its highest bit set it is the same point.
+    // A point with its highest bit set is the same point.
     for (const mask of [0, 0x80]) {
       const key = fromHex(point, "point");
       key[31] = (key[31] ?? 0) | mask;
@@ -201,7 +201,7 @@ Deno.test("sealKit() and openKit() refuse a public key when it is of small order
   }
 });
 
-Deno.test("sealKit() refuses a kit when it does not have its form", async () => {
+Deno.test("sealKit() refuses a kit when it is malformed", async () => {
   const sealing = await newSealingKeys();
   const { kit } = await newKit();
   const keys = { ...kit.keys, etcdCaKey: NOTHING };

@@ -11,7 +11,7 @@ import type { KeyPair } from "../certificate/keys.ts";
 import { SIGN_ALGORITHMS } from "../certificate/keys.ts";
 import { readPublicKey, verifyWith } from "../certificate/public_key.ts";
 
-/** Both kinds have signatures of 64 bytes: Ed25519's own form, and r ‖ s (IEEE P1363). */
+/** The length of both kinds of signatures in bytes: Ed25519's own form, and r ‖ s (IEEE P1363). */
 export const SIGNATURE_BYTES = 64;
 
 /** Signs `x` for one purpose. */
@@ -24,10 +24,10 @@ export async function sign(keys: KeyPair, tag: SignatureTag, x: Uint8Array): Pro
  *
  * @param spki The signer's SPKI, DER.
  * @param tag The purpose.
- * @param x What must have been signed.
+ * @param x The bytes that must have been signed.
  * @param signature 64 bytes.
- * @throws {BootstrapError} `refused/signature` if it is not by that key, for that purpose and over `x`; `refused/key-type` for
- *   any other kind of key; `malformed/…` for a key that is none.
+ * @throws {BootstrapError} `refused/signature` if the key did not sign `x` for that purpose; `refused/key-type` for any
+ *   other type of key; `malformed/…` for an invalid key.
  */
 export async function verify(
   spki: Uint8Array,
@@ -50,7 +50,7 @@ export async function verify(
       signedBytes(tag, x),
     );
   if (isRight) return;
-  throw new BootstrapError("refused/signature", `The ${tag} signature is not by the key that it must be by`, {
+  throw new BootstrapError("refused/signature", `The ${tag} signature is not by the expected key`, {
     details: {
       check: `${tag}-signature`,
       expected: "a signature by the key, over these bytes",

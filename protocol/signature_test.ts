@@ -60,7 +60,7 @@ Deno.test("verify() refuses a key when its point is compressed or not on the cur
   await assertRefused(() => verify(off, "hello", x, randomBytes(64)), "malformed/public-key");
 });
 
-Deno.test("sign() gives the fixed signature when the key is RFC 8032's first", async () => {
+Deno.test("sign() returns RFC 8032's signature for its first test key", async () => {
   const pkcs8 = fromHex(
     "302e020100300506032b657004220420" + "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
     "key",

@@ -1,8 +1,8 @@
 /**
- * The transcript of the two exchanges: every byte string that is hashed or signed, written once for both ends.
+ * The transcript of the two exchanges: every byte string that is hashed or signed, defined once for both ends.
  *
- * `H` is SHA-256, `LP(x)` is `u32be(length) ‖ x`, and every hash starts with the label and a tag of its own, so that no
- * value of one step can pass for one of another.
+ * `H` is SHA-256, and `LP(x)` is `u32be(length) ‖ x`. Every hash starts with the label and its own tag, so that a value
+ * of one step is never valid as a value of another.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { Bytes } from "../platform/bytes.ts";
 import { compareBytes, concat, isZero, sha256, u32be, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 
-/** The protocol and its version; the first bytes of everything that is hashed or signed. */
+/** The protocol and its version, the first bytes of everything that is hashed or signed. */
 export const LABEL: Bytes = utf8("bootstrapper/1");
 
 const ZERO_REGISTER = new Uint8Array(32);
@@ -25,15 +25,15 @@ function tagged(tag: string, ...parts: readonly Uint8Array[]): Promise<Bytes> {
   return sha256(LABEL, utf8(tag), ...parts.map(lengthPrefixed));
 }
 
-/** What a signature is for; a signature made for one purpose is none for another. */
+/** The purpose of a signature. A signature for one purpose is invalid for any other. */
 export type SignatureTag = "hello" | "request" | "founding" | "service";
 
-/** The bytes that are signed: `label ‖ 00 ‖ tag ‖ 00 ‖ x`. The only way anything is signed. */
+/** The bytes that are signed: `label ‖ 00 ‖ tag ‖ 00 ‖ x`. Nothing is signed in another form. */
 export function signedBytes(tag: SignatureTag, x: Uint8Array): Bytes {
   return concat(LABEL, SEPARATOR, utf8(tag), SEPARATOR, x);
 }
 
-/** The two `Finished` values of a TLS connection, in roles: the client's and the server's. */
+/** The two `Finished` values of a TLS connection, by role. */
 export interface FinishedValues {
   /** 32 bytes. */
   readonly client: Uint8Array;
@@ -44,7 +44,7 @@ export interface FinishedValues {
 const FINISHED_LENGTH = 32;
 
 /**
- * CB, the channel binding: 32 bytes that both ends of one TLS connection share, and nobody else.
+ * Computes CB, the channel binding: 32 bytes that only the two ends of one TLS connection share.
  *
  * @throws {BootstrapError} `internal/channel-binding` if a value is not 32 bytes, zero, or equal to its counterpart.
  */
@@ -62,11 +62,10 @@ export function channelBinding(finished: FinishedValues): Promise<Bytes> {
 
 /** The trust part of a node's configuration: whom the node obeys. */
 export interface TrustPart {
-  /** The cluster's name. */
   readonly clusterName: string;
-  /** The cluster ID, 32 bytes, or empty where it is not known beforehand. */
+  /** The cluster ID, 32 bytes; empty if it is not known beforehand. */
   readonly clusterId: Uint8Array;
-  /** SPKIs of the operators' Ed25519 keys, DER, in any order. */
+  /** The SPKIs of the operators' Ed25519 keys, DER, in any order. */
   readonly operatorKeys: readonly Uint8Array[];
 }
 
@@ -81,17 +80,17 @@ export function lockDigest(clusterId: Uint8Array): Promise<Bytes> {
   return tagged("lock", clusterId);
 }
 
-/** `ext(D)`, what a SHA-256 register that was zero holds after `digest` was extended into it. */
+/** `ext(D)`: the value of a SHA-256 register that was zero before `digest` was extended into it. */
 export function extendedOnce(digest: Uint8Array): Promise<Bytes> {
   return sha256(ZERO_REGISTER, digest);
 }
 
-/** What `hello` signs: `H(LP(CB) ‖ LP(N_c))`. */
+/** The statement that `hello` signs: `H(LP(CB) ‖ LP(N_c))`. */
 export function helloStatement(binding: Uint8Array, clientNonce: Uint8Array): Promise<Bytes> {
   return sha256(lengthPrefixed(binding), lengthPrefixed(clientNonce));
 }
 
-/** What `founding` signs: `LP(cluster_id) ‖ LP(cluster name)`. */
+/** The statement that `founding` signs: `LP(cluster_id) ‖ LP(cluster name)`. */
 export function foundingStatement(clusterId: Uint8Array, clusterName: string): Bytes {
   return concat(lengthPrefixed(clusterId), lengthPrefixed(utf8(clusterName)));
 }
@@ -104,19 +103,19 @@ export interface InitContext {
   readonly clientNonce: Uint8Array;
   /** N_s, 32 bytes. */
   readonly serverNonce: Uint8Array;
-  /** SPKI of the operator key of the hello, DER. */
+  /** The SPKI of the operator key in the hello, DER. */
   readonly operatorKey: Uint8Array;
   /** The proposed cluster ID, 32 bytes. */
   readonly clusterId: Uint8Array;
 }
 
-/** A1 of an Init: what the InitServer's evidence is over. */
+/** A1 of an Init, which the InitServer's evidence covers. */
 export function initA1(context: InitContext): Promise<Bytes> {
   const { binding, clientNonce, serverNonce, operatorKey, clusterId } = context;
   return tagged("init", binding, clientNonce, serverNonce, operatorKey, clusterId);
 }
 
-/** A2 of an Init: what the operator's request signature is over. `request` is the request as it crosses the wire. */
+/** A2 of an Init, which the operator's request signature covers. `request` is the request as transmitted. */
 export async function initA2(a1: Uint8Array, request: Uint8Array): Promise<Bytes> {
   return tagged("operator", a1, await sha256(request));
 }
@@ -133,29 +132,29 @@ export interface JoinContext {
   readonly clusterId: Uint8Array;
 }
 
-/** A1 of a Join: what the service's signature is over. */
+/** A1 of a Join, which the service's signature covers. */
 export function joinA1(context: JoinContext): Promise<Bytes> {
   return tagged("join", context.binding, context.clientNonce, context.serverNonce, context.clusterId);
 }
 
-/** What a node binds to its evidence in a Join. */
+/** The values that a node binds to its evidence in a Join. */
 export interface NodeStatement {
   /** SPKI_c, the SPKI of the kubelet's key, DER. */
   readonly nodeKey: Uint8Array;
-  /** E_c, the public key that a control plane's keys are sealed to, 32 bytes (X25519). */
+  /** E_c, the public key to which a control plane's keys are sealed, 32 bytes (X25519). */
   readonly sealingKey: Uint8Array;
-  /** The request as it crosses the wire. */
+  /** The request as transmitted. */
   readonly request: Uint8Array;
 }
 
-/** A2 of a Join: what the node's evidence and its request signature are over. */
+/** A2 of a Join, which the node's evidence and its request signature cover. */
 export async function joinA2(a1: Uint8Array, node: NodeStatement): Promise<Bytes> {
   return tagged("node", a1, node.nodeKey, node.sealingKey, await sha256(node.request));
 }
 
 /**
- * What evidence that is kept in a file is over. The tag is of no exchange and the nonce is by the process that made the file,
- * so such evidence proves nothing on any connection.
+ * The statement that evidence in a file covers. No exchange uses its tag, and the process that made the file chose the
+ * nonce, so such evidence proves nothing on any connection.
  *
  * @param nonce 32 bytes.
  */

@@ -60,12 +60,12 @@ const node = { nodeKey: filled(6, 91), sealingKey: filled(7), request };
 
 const vectors: Readonly<Record<string, readonly [value: () => Bytes | Promise<Bytes>, expected: string]>> = {
   "LABEL is the protocol and its version": [() => LABEL, "626f6f7473747261707065722f31"],
-  "lengthPrefixed() gives the length in 32 bits, most significant first": [
+  "lengthPrefixed() puts the length in front, 32 bits, most significant byte first": [
     () => lengthPrefixed(filled(0xab, 258)),
     "00000102" + "ab".repeat(258),
   ],
-  "lengthPrefixed() gives four zero bytes for nothing": [() => lengthPrefixed(new Uint8Array()), "00000000"],
-  "signedBytes() puts the label and the tag in front, each ended by a zero byte": [
+  "lengthPrefixed() returns four zero bytes for an empty input": [() => lengthPrefixed(new Uint8Array()), "00000000"],
+  "signedBytes() puts the label and the tag in front, each followed by a zero byte": [
     () => signedBytes("founding", utf8("x")),
     "626f6f7473747261707065722f3100666f756e64696e670078",
   ],
@@ -85,15 +85,15 @@ const vectors: Readonly<Record<string, readonly [value: () => Bytes | Promise<By
     () => lockDigest(clusterId),
     "6b6ba307f00cd7f4d1f7c03cb03139d616c5af7b1a502d16c5919195237ae52e",
   ],
-  "extendedOnce() gives what a register holds after one extension": [
+  "extendedOnce() returns the value of a register after one extension": [
     async () => extendedOnce(await lockDigest(clusterId)),
     "a3097527dbae5478a035077e16ff72b5cac167c0bf58469fec5e4431073dcb2a",
   ],
-  "helloStatement() gives what the hello signs": [
+  "helloStatement() returns the statement that the hello signs": [
     () => helloStatement(binding, clientNonce),
     "90f505115f96c7cef63310e6ff398dfaebd56cf55fa6a078f50d4949e555079e",
   ],
-  "foundingStatement() gives what the founding signs": [
+  "foundingStatement() returns the statement that the founding signs": [
     () => foundingStatement(clusterId, clusterName),
     "00000020" + "04".repeat(32) + "00000007" + "6bc3b66c6e2d31",
   ],
@@ -122,7 +122,9 @@ for (const [name, [value, expected]] of Object.entries(vectors)) {
 const bytes = fc.uint8Array({ minLength: 1, maxLength: 48 });
 const register = fc.uint8Array({ minLength: 32, maxLength: 32 });
 
-/** Every function of the transcript that hashes or is signed, over a list of byte strings of which it uses the first few. */
+/**
+ * Every function of the transcript that hashes or whose result is signed, over the first few of a list of byte strings.
+ */
 const functions: Readonly<Record<string, readonly [inputs: number, of: (x: readonly Uint8Array[]) => Promise<Bytes>]>> =
   {
     trustDigest: [2, ([id = empty, key = empty]) => trustDigest({ clusterName, clusterId: id, operatorKeys: [key] })],
@@ -149,7 +151,7 @@ const functions: Readonly<Record<string, readonly [inputs: number, of: (x: reado
   };
 const empty = new Uint8Array();
 
-Deno.test("every value of the transcript changes when any of its inputs does", async () => {
+Deno.test("every value of the transcript changes with any of its inputs", async () => {
   for (const [name, [count, of]] of Object.entries(functions)) {
     const inputs = fc.array(bytes, { minLength: count, maxLength: count });
     const property = fc.asyncProperty(inputs, fc.nat(count - 1), fc.nat(), fc.integer({ min: 1, max: 255 }), async (
@@ -168,7 +170,7 @@ Deno.test("every value of the transcript changes when any of its inputs does", a
   }
 });
 
-Deno.test("no value of the transcript stays the same when bytes move from one input to the next", async () => {
+Deno.test("every value of the transcript changes when bytes move from one input to the next", async () => {
   for (const [name, [count, of]] of Object.entries(functions)) {
     if (count === 1) continue;
     const inputs = fc.array(bytes, { minLength: count, maxLength: count });
@@ -196,14 +198,14 @@ Deno.test("no two functions of the transcript give the same value for the same i
   );
 });
 
-Deno.test("signedBytes() gives different bytes for different purposes, whatever is signed", () => {
+Deno.test("signedBytes() returns different bytes for different purposes", () => {
   const tags: readonly SignatureTag[] = ["hello", "request", "founding", "service"];
   fc.assert(fc.property(bytes, bytes, fc.subarray([...tags], { minLength: 2, maxLength: 2 }), (x, y, [a, b]) => {
     assert.notEqual(hex(signedBytes(a ?? "hello", x)), hex(signedBytes(b ?? "request", y)));
   }));
 });
 
-Deno.test("trustDigest() is the same for the operators' keys in any order, and leaves the caller's list alone", async () => {
+Deno.test("trustDigest() does not depend on the order of the operators' keys, nor changes the list", async () => {
   const keys = fc.uniqueArray(bytes, { minLength: 1, maxLength: 5, selector: hex });
   const shuffled = keys.chain((list) =>
     fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length }))
@@ -216,7 +218,7 @@ Deno.test("trustDigest() is the same for the operators' keys in any order, and l
   }));
 });
 
-Deno.test("trustDigest() changes with the cluster's name, and when an operator comes or goes", async () => {
+Deno.test("trustDigest() changes with the cluster's name, and when an operator is added or removed", async () => {
   await fc.assert(fc.asyncProperty(fc.string(), fc.string(), bytes, bytes, async (a, b, key, other) => {
     fc.pre(a !== b && a.isWellFormed() && b.isWellFormed());
     const of = async (name: string, operatorKeys: readonly Uint8Array[]) =>
@@ -226,7 +228,7 @@ Deno.test("trustDigest() changes with the cluster's name, and when an operator c
   }));
 });
 
-Deno.test("channelBinding() tells the two sides apart", async () => {
+Deno.test("channelBinding() distinguishes the two sides", async () => {
   const of = async (client: Uint8Array, server: Uint8Array) => hex(await channelBinding({ client, server }));
   assert.notEqual(await of(filled(1), filled(2)), await of(filled(2), filled(1)));
 });

@@ -1,5 +1,5 @@
 /**
- * What the tests of this folder share.
+ * Helpers that the tests of this folder share.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { type KeyPair, SIGN_ALGORITHMS } from "../keys.ts";
 
 const oracleFolder = fileURLToPath(new URL("../../../shared/testdata/attestation", import.meta.url));
 
-/** Registers a test over evidence made elsewhere; where that is absent the test says so and is ignored. */
+/** Registers a test over evidence of other makers. Without that evidence the test is ignored, and its name says so. */
 export function oracleTest(name: string, run: (folder: string) => Promise<void>): void {
   const isThere = isFolder(oracleFolder);
   Deno.test({
@@ -32,7 +32,7 @@ function isFolder(path: string): boolean {
   }
 }
 
-/** The DER of every certificate in a file: the file itself, or the PEM blocks anywhere in it. */
+/** The DER of every certificate in a file: the file itself, or all PEM blocks in it. */
 export async function certificatesIn(path: string): Promise<Bytes[]> {
   const bytes = await Deno.readFile(path);
   const text = new TextDecoder().decode(bytes).replaceAll("\\n", "\n");
@@ -41,7 +41,7 @@ export async function certificatesIn(path: string): Promise<Bytes[]> {
   return blocks.map(([, body = ""]) => Uint8Array.fromBase64(body.replaceAll(/\s/g, "")));
 }
 
-/** One element of DER, for making odd ones. */
+/** Encodes one element of DER, well-formed or not. */
 export function element(tag: number, ...parts: readonly Uint8Array[]): Bytes {
   const content = concat(...parts);
   const { length } = content;
@@ -50,7 +50,7 @@ export function element(tag: number, ...parts: readonly Uint8Array[]): Bytes {
   return concat(Uint8Array.of(tag, 0x82, length >> 8, length & 0xff), content);
 }
 
-/** An ECDSA signature in X.509's form, from r ‖ s. */
+/** Encodes r ‖ s as an ECDSA signature of X.509. */
 export function derEcdsa(raw: Uint8Array): Bytes {
   const scalar = (octets: Uint8Array) => {
     const minimal = octets.subarray(octets.findIndex((octet) => octet !== 0));
@@ -67,7 +67,7 @@ export function fieldsOf(constructed: Uint8Array): Uint8Array[] {
   return fields;
 }
 
-/** A signed structure (certificate, request) with its signed part changed and signed anew by a P-256 key. */
+/** Changes the signed part of a structure (certificate, request) and signs it again with a P-256 key. */
 export async function resigned(
   der: Uint8Array,
   keys: KeyPair,
@@ -90,7 +90,7 @@ export function* bitFlips(bytes: Uint8Array): Generator<{ readonly flipped: Byte
   }
 }
 
-/** Ways to encode one DER element a second time, all of which must be refused. */
+/** Ways to encode one DER element differently. Readers must refuse all of them. */
 export function rewrapped(der: Uint8Array): Readonly<Record<string, Bytes>> {
   const content = der.subarray(4);
   const [tag = 0, , high = 0, low = 0] = der;

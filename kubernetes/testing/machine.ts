@@ -3,7 +3,7 @@ import type { CommandOptions, CommandResult, CommandRunner } from "../../platfor
 import { Kubeadm, type KubeadmParts } from "../kubeadm.ts";
 import { kubeconfig } from "../kubeconfig.ts";
 
-/** A machine on which kubeadm prints what it is told to, and the calls are written down. */
+/** A machine on which kubeadm prints prepared output. It records all calls. */
 export class Machine implements CommandRunner, AsyncDisposable {
   readonly calls: string[][] = [];
   readonly configs: { readonly mode: number; readonly text: string }[] = [];
@@ -56,7 +56,7 @@ export class Machine implements CommandRunner, AsyncDisposable {
   }
 }
 
-/** Lays down what a kubelet that has joined has. */
+/** Writes the files of a kubelet that has joined. */
 export async function layJoined(machine: Machine): Promise<void> {
   const pem = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
   const config = kubeconfig({

@@ -4,14 +4,13 @@ import type { ConfigMapApi } from "../_config_maps.ts";
 
 /** A ConfigMap in memory. */
 export interface MemoryConfigMap {
-  /** As the API server keeps it. */
+  /** The metadata, as the API server keeps it. */
   readonly metadata: {
     readonly name: string;
     readonly uid: string;
     readonly resourceVersion: string;
     readonly labels: Readonly<Record<string, string>>;
   };
-  /** The data. */
   readonly data: Readonly<Record<string, string>>;
 }
 
@@ -24,21 +23,21 @@ interface Given {
 
 const COLLECTION = "/api/v1/namespaces/bootstrapper-system/configmaps";
 
-/** An API server of ConfigMaps in memory, for tests: versions, UIDs and labels as the real one has them. */
+/** An API server for ConfigMaps in memory, for tests. It has versions, UIDs and labels like the real one. */
 export class MemoryConfigMaps implements ConfigMapApi {
-  /** What is stored, by name. */
+  /** The stored objects, by name. */
   readonly stored = new Map<string, MemoryConfigMap>();
-  /** Called before each change, with the method: a test may change something itself, or throw. */
+  /** Called with the method before each change. A test may make a change itself, or throw. */
   onChange: (method: "create" | "replace" | "remove") => void = () => {};
   #versions = 0;
 
-  /** The object at a path. */
+  /** Returns the object at a path. */
   async find<T>(path: string, schema: AnswerSchema<T>): Promise<T | undefined> {
     const found = this.stored.get(nameIn(path));
     return found && await checked(found, schema);
   }
 
-  /** The list at a path: all of it, or what has a label. */
+  /** Returns the list at a path: all of it, or the objects with a label. */
   get<T>(path: string, schema: AnswerSchema<T>): Promise<T> {
     const [, label, value] = /\?labelSelector=([a-z-]+)%3D([a-z]+)$/.exec(path) ?? [];
     const items = [...this.stored.values()].filter(({ metadata }) =>

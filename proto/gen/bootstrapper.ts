@@ -25,18 +25,18 @@ export const protobufFileName = "bootstrapper.proto";
 /**
  * The contract between the parties of a bootstrap. Version 1 of the protocol: the label "bootstrapper/1" in every hash.
  *
- * Both exchanges run on one bidirectional stream, the only one of its TLS 1.3 connection. Messages come in exactly the order
- * of their field numbers; anything else ends the stream. Errors travel as a Refusal in the trailing metadata
- * "bootstrapper-refusal-bin".
+ * Each exchange runs on one bidirectional stream, the only stream of its TLS 1.3 connection. Messages come in exactly
+ * the order of their field numbers; any other message ends the stream. Errors are sent as a Refusal in the trailing
+ * metadata "bootstrapper-refusal-bin".
  */
 
-/** What a machine offers as proof; the payload's form is the variant's own. */
+/** The proof that a machine offers. The variant determines the form of the payload. */
 export interface Evidence {
   variant: string;
   payload: Uint8Array;
 }
 
-/** Evidence of several kinds by one machine: the payload of evidence whose variant names several. */
+/** Evidence of several kinds from one machine: the payload if the variant names several kinds. */
 export interface EvidenceSet {
   evidence: Evidence[];
 }
@@ -71,7 +71,7 @@ export interface InitHello {
 }
 
 export interface SignedInitRequest {
-  /** An InitRequest, as the bytes that were hashed and signed. */
+  /** An encoded InitRequest: the bytes that were hashed and signed. */
   request: Uint8Array;
   signature: Uint8Array;
   founding:
@@ -115,7 +115,7 @@ export interface ActivationAnswer {
   hmac: Uint8Array;
 }
 
-/** One step of the bootstrap began, ended or says something. */
+/** One step of the bootstrap began or ended, or has a detail to report. */
 export interface ProgressEvent {
   number: number;
   phase: string;
@@ -138,11 +138,11 @@ export interface JoinClientMessage {
     $case: "activation";
     activation: ActivationAnswer;
   } | //
-  /** Only of a node that is to be a control plane: its turn is kept for it. */
+  /** Sent only by a future control plane, whose turn is reserved until then. */
   { $case: "outcome"; outcome: JoinOutcome } | undefined;
 }
 
-/** What became of a ticket: the node is locked for this cluster, or it went to somebody else and needs its turn no more. */
+/** The result of a ticket: the node is locked for this cluster, or it follows another party and gives up its turn. */
 export interface JoinOutcome {
   locked: boolean;
 }
@@ -152,7 +152,7 @@ export interface JoinHello {
 }
 
 export interface SignedJoinRequest {
-  /** A JoinRequest, as the bytes that were hashed and signed. */
+  /** An encoded JoinRequest: the bytes that were hashed and signed. */
   request: Uint8Array;
   nodeKey: Uint8Array;
   sealingKey: Uint8Array;
@@ -191,9 +191,9 @@ export interface JoinTicket {
   apiEndpoints: string[];
   joinEndpoints: string[];
   notAfterMs: bigint;
-  /** YAML: the cluster's settings, as its operator gave them. */
+  /** YAML: the cluster's settings, as given by its operator. */
   clusterDocument: string;
-  /** Only for a control plane: a ControlPlaneKit, sealed to the node's sealing key. */
+  /** Set only for a control plane: a ControlPlaneKit, sealed to the node's sealing key. */
   sealedKit: SealedKit | undefined;
 }
 
@@ -203,7 +203,7 @@ export interface SealedKit {
   ciphertext: Uint8Array;
 }
 
-/** What makes a node a control plane. Never stored, never logged, and sent sealed only. */
+/** The data that makes a node a control plane. It is never stored or logged, and sent only sealed. */
 export interface ControlPlaneKit {
   /** The cluster's keys, PEM, as kubeadm names their files. */
   caKey: Uint8Array;
@@ -217,14 +217,14 @@ export interface ControlPlaneKit {
   policyDocument: string;
 }
 
-/** Why a peer ended the exchange. To a stranger only the code is sent. */
+/** Why a peer ended the exchange. A stranger gets only the code, and possibly the time until the next attempt. */
 export interface Refusal {
   code: string;
   message: string;
   retriable: boolean;
   next: string;
   details: { [key: string]: string };
-  /** For evidence that was refused: every check that failed, as far as there is room. */
+  /** For refused evidence: the failed checks, as many as fit. */
   checks: CheckResult[];
 }
 
@@ -233,7 +233,7 @@ export interface Refusal_DetailsEntry {
   value: string;
 }
 
-/** A check of evidence that failed. */
+/** A failed check of evidence. */
 export interface CheckResult {
   check: string;
   expected: string;

@@ -25,12 +25,12 @@ export const protobufFileName = "etcd.proto";
 
 /**
  * The part of etcd's own API (api/etcdserverpb/rpc.proto, etcd 3.6) that this project calls. Names and field numbers are
- * etcd's; fields that nothing here reads are left out.
+ * etcd's; fields that this project does not read are left out.
  */
 
 export interface ResponseHeader {
   clusterId: bigint;
-  /** Who answers. */
+  /** The member that answers. */
   memberId: bigint;
 }
 

@@ -1,5 +1,5 @@
 /**
- * What tests of a control plane's kit share.
+ * Helpers that tests of a control plane's kit share.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { utf8 } from "../../platform/bytes.ts";
 import type { ControlPlaneKit } from "../control_plane_kit.ts";
 import type { SealingKeyPair } from "../node_keys.ts";
 
-/** The kit of a new cluster, whose CA is given or made. */
+/** Makes the kit of a new cluster, with a given CA or a new one. */
 export async function newKit(
   given?: CertificateAuthority,
 ): Promise<{ ca: CertificateAuthority; kit: ControlPlaneKit }> {
@@ -30,7 +30,7 @@ export async function newKit(
   return { ca, kit: { keys, policyDocument: "version: 1\nvariant: none\n" } };
 }
 
-/** An E_c that no folder keeps. */
+/** Makes an E_c that is not stored in a folder. */
 export async function newSealingKeys(): Promise<SealingKeyPair> {
   const keys = await crypto.subtle.generateKey({ name: "X25519" }, true, ["deriveBits"]) as CryptoKeyPair;
   const publicKey = new Uint8Array(await crypto.subtle.exportKey("raw", keys.publicKey));

@@ -38,7 +38,7 @@ Deno.test("run refuses a journal that it cannot believe, changes nothing, and go
     ["of another cluster", "precondition/journal", /another cluster/, await otherHead({ clusterId: "00".repeat(32) })],
     ["of another node", "precondition/journal", /another node name/, await otherHead({ nodeName: "other" })],
     ["of another role", "precondition/journal", /another role/, await otherHead({ role: "control-plane" })],
-    ["gone", "precondition/journal", /is not there/, undefined],
+    ["gone", "precondition/journal", /is missing/, undefined],
   ];
   for (const [what, code, message, bytes] of cases) {
     await t.step(what, async () => {
