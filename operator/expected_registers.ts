@@ -1,5 +1,5 @@
 /**
- * What the registers of a node that is initialised must hold.
+ * The expected registers of a node that is being initialised.
  *
  * @module
  */
@@ -9,16 +9,15 @@ import { hex } from "../platform/bytes.ts";
 
 const ZERO_REGISTER = new Uint8Array(32);
 
-/** What a node is configured with, beside a cluster ID, which it must not be. */
+/** The configuration of a node, without a cluster ID: such a node must not have one. */
 export interface ConfiguredTrust {
-  /** The cluster's name. */
   readonly clusterName: string;
   /** SPKIs of all its operators, DER. */
   readonly operatorKeys: readonly Uint8Array[];
 }
 
 /**
- * PCR 12 over the configuration, and PCR 15 of a fresh node, or of one that is locked for a cluster ID.
+ * PCR 12 over the configuration, and PCR 15 of a node that is fresh, or that is locked for a cluster ID.
  *
  * @param clusterId The cluster ID that the node proposes, 32 bytes.
  */
