@@ -88,7 +88,7 @@ export async function preflight(
   if (failures.length === 0) return;
   const list = failures.map(([check, reason]) => `${check}: ${reason}`);
   throw new BootstrapError("precondition/preflight", `The node is not fit for an init: ${list.join("; ")}`, {
-    next: "Mend the image or the machine and run init again; the node is still fresh",
+    next: "Repair the image or the machine, and run init again; the node is still fresh",
     details: Object.fromEntries(failures.map(([check, reason], i) => [`${i + 1}. ${check}`, reason])),
   });
 }

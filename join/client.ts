@@ -246,7 +246,7 @@ class JoinClient {
     if (failed.length === 0) return;
     const reasons = failed.map(({ check, reason }) => `${check}: ${reason}`).join("; ");
     throw new BootstrapError("precondition/preflight", `This machine cannot join yet: ${reasons}`, {
-      next: "Mend the machine, or build it from an image that has what is missing",
+      next: "Repair the machine, or build it from an image that has what is missing",
       details: Object.fromEntries(failed.map(({ check, reason }) => [check, reason])),
     });
   }
