@@ -3,7 +3,7 @@
  *
  * | step | |
  * |---|---|
- * | `cluster-keys` | stores what was in memory only: the keys, where kubeadm expects them, and the join service's state |
+ * | `cluster-keys` | stores what only memory held: the keys, where kubeadm expects them, and the join service's state |
  * | `kubeadm-prepare`, `kubeadm-etcd`, `kubeadm-finish` | see `kubernetes/control_plane_join.ts` |
  * | `join-service` | starts this node's own join service |
  * | `kubelet-healthy`, `node-registered` | as for a worker |
