@@ -1,5 +1,5 @@
 /**
- * What the InitServer does with an exchange, and what it says to the caller whom it cannot serve.
+ * How the InitServer treats an exchange, and which errors it sends to a caller that it cannot serve.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import type { StagedInit } from "./staged_init.ts";
 
 type InitServerExchange = InitSession["exchange"];
 
-/** Sends events of the journal to the caller. */
+/** Sends the journal's events to the caller. */
 export function sendTo(exchange: InitServerExchange): (event: JournalEvent) => Promise<void> {
   return ({ timeMs, durationMs, ...event }) => {
     const progress = { ...event, timeMs: BigInt(timeMs), durationMs: BigInt(durationMs) };
@@ -23,9 +23,9 @@ export function sendTo(exchange: InitServerExchange): (event: JournalEvent) => P
 }
 
 /**
- * Ends an exchange when the signal aborts before this is disposed.
+ * Ends the exchange when the signal aborts, unless the returned object was disposed before.
  *
- * @param reasonOf What the caller hears, by the signal's reason. Default: that reason.
+ * @param reasonOf Maps the signal's reason to the error that the caller gets. Default: the reason itself.
  */
 export function closeWhen(
   signal: AbortSignal,
@@ -35,7 +35,7 @@ export function closeWhen(
   return onAbort(signal, () => exchange.close(reasonOf(signal.reason)));
 }
 
-/** The step that is under way, or the last one, for an operator who asks for something else. */
+/** Describes the current or last step, for an operator who asks for another operation. */
 export function whatGoesOn({ request }: StagedInit, journal: Journal | undefined): Readonly<Record<string, string>> {
   const step = journal?.steps.at(-1);
   if (step === undefined) return {};
@@ -47,7 +47,7 @@ export function whatGoesOn({ request }: StagedInit, journal: Journal | undefined
   };
 }
 
-/** What an operator hears of a node that is locked for the init of another one. */
+/** The error for an operator when the node is locked for another operator's init. */
 export function otherOperator({ founding }: StagedInit, goesOn: Readonly<Record<string, string>>): BootstrapError {
   const message = `This node was initialised by another operator, ${operatorKeyLine(founding.operatorKey)}`;
   return new BootstrapError("precondition/other-operator", message, {
@@ -56,13 +56,15 @@ export function otherOperator({ founding }: StagedInit, goesOn: Readonly<Record<
   });
 }
 
-/** What a caller hears when the process ends while its init is locked: it comes back after the next start. */
+/**
+ * The error for a caller when the process ends while its init is locked. The caller can come back after the next start.
+ */
 export function stopping(cause: unknown): BootstrapError {
-  const message = "The bootstrapper of this node was stopped; started again, it goes on";
+  const message = "The bootstrapper of this node was stopped; it goes on after the next start";
   return new BootstrapError("unavailable/stopped", message, { cause });
 }
 
-/** What a caller hears of a node that is locked for a join. */
+/** The error for a caller of an init when the node is locked for a join. */
 export function joining(clusterId: Uint8Array): BootstrapError {
   const message = `This node is joining ${clusterIdText(clusterId)}, and belongs to it for good`;
   return new BootstrapError("precondition/joining", message, { next: "Use a fresh machine for the init" });

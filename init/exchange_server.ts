@@ -1,5 +1,5 @@
 /**
- * The node's side of an Init, one function a step.
+ * The node's side of an Init, one function per step.
  *
  * @module
  */
@@ -22,18 +22,18 @@ import { readInitRequest, sameOperation } from "../protocol/init_request.ts";
 import { NONCE_BYTES } from "../protocol/lengths.ts";
 import type { StagedInit } from "./staged_init.ts";
 
-/** How long a silent operator is waited for, milliseconds. */
+/** How long the node waits for a silent operator, in milliseconds. */
 export interface InitServerDeadlines {
-  /** Until the hello. */
+  /** Until the hello arrives. */
   readonly helloMs: number;
-  /** From each message of the node to its answer: a machine verifies and records, and no person is in between. */
+  /** From each message of the node to the operator's answer. A machine verifies and records; no person is involved. */
   readonly answerMs: number;
 }
 
 /** The deadlines of a running InitServer. */
 export const INIT_SERVER_DEADLINES: InitServerDeadlines = Object.freeze({ helloMs: 10_000, answerMs: 60_000 });
 
-/** One Init, from the node's side. */
+/** One Init exchange, from the node's side. */
 export type InitSession = Session<InitClientMessage, InitServerMessage>;
 
 /** A hello by one of the node's operators. */
@@ -44,7 +44,7 @@ export interface VerifiedHello {
   readonly clientNonce: Bytes;
 }
 
-/** Step 1. Goes on only for one of the node's operators, and tells anybody else nothing. */
+/** Step 1. Accepts only the node's operators. Any other caller learns nothing. */
 export async function receiveHello(
   { exchange, trustPeer }: InitSession,
   { trust, deadlines = INIT_SERVER_DEADLINES }: Pick<ExchangeDependencies, "trust" | "deadlines">,
@@ -62,31 +62,31 @@ export async function receiveHello(
   return { operatorKey: copyOf(operatorKey), clientNonce: copyOf(clientNonce) };
 }
 
-/** The cluster that the node proposes: one with a fresh CA, or, after the lock, the one that it is locked to. */
+/**
+ * The cluster that the node proposes: a new one with a fresh CA or, after the lock, the one that the node is locked to.
+ */
 export interface ProposedCluster {
-  /** Its CA. */
   readonly ca: CertificateAuthority;
-  /** After the lock: what was authorised; only the same operation by the same operator is accepted. */
+  /** After the lock: what was authorised. Only the same operation by the same operator is accepted. */
   readonly recorded?: StagedInit;
-  /** After the lock: what goes on, for an operator who asks for another operation. */
+  /** After the lock: the current step, for an operator who asks for another operation. */
   readonly goesOn?: Readonly<Record<string, string>>;
 }
 
-/** What an operator authorised. */
+/** An init that an operator authorised. */
 export interface AuthorisedInit {
-  /** The request, the founding, and the CA that they are for. */
+  /** The request, the founding, and their CA. */
   readonly staged: StagedInit;
-  /** The number of the last event of the operation that the operator has seen. */
+  /** The number of the operation's last event that the operator has seen. */
   readonly heard: number;
 }
 
 /** What the exchange needs. */
 export interface ExchangeDependencies {
-  /** Makes the node's evidence. */
   readonly issuer: EvidenceIssuer;
-  /** Whom the node obeys. */
+  /** The trust part of the node's configuration. */
   readonly trust: TrustPart;
-  /** For the request's time. */
+  /** Checks the time in the request. */
   readonly clock: Pick<Clock, "now">;
   /** Default: {@linkcode INIT_SERVER_DEADLINES}. */
   readonly deadlines?: InitServerDeadlines;
@@ -121,7 +121,7 @@ export async function proposeAndAuthorise(
   if (founding === undefined) throw new BootstrapError("malformed/init-request", 'The message lacks "founding"');
   await verify(operatorKey, "request", await initA2(a1, signed.request), signed.signature);
   if (!equalBytes(founding.operatorKey, operatorKey)) {
-    throw new BootstrapError("refused/founding-operator", "The founding is by another key than the hello");
+    throw new BootstrapError("refused/founding-operator", "The founding is signed by another key than the hello");
   }
   await checkFounding(founding, trust, clusterId);
   const request = readInitRequest(signed.request);
@@ -134,7 +134,7 @@ export async function proposeAndAuthorise(
     const { goesOn = {} } = cluster;
     const step = goesOn["step"] === undefined ? "" : `, which is at the step ${goesOn["step"]}`;
     throw new BootstrapError("precondition/other-operation", `This node has another operation${step}`, {
-      next: "Run the first init again, with the records and the settings it had; or use a fresh machine",
+      next: "Run the first init again with its records and its settings, or use a fresh machine",
       details: goesOn,
     });
   }

@@ -1,14 +1,14 @@
 /**
- * What a node does after it is locked for an init: the steps that make the cluster. Each may be done again, and is tried again for
- * as long as time may mend what failed. They call the API server of this node, never the cluster's endpoint.
+ * The steps that make the cluster after the node is locked for an init. Each step can be repeated, and is retried as
+ * long as time may fix its failure. The steps call this node's own API server, never the cluster's endpoint.
  *
  * | step | |
  * |---|---|
- * | `certificates` | the cluster's CA is laid where kubeadm takes it from |
+ * | `certificates` | installs the cluster's CA where kubeadm expects it |
  * | `kubeadm-init` | kubeadm makes the control plane |
- * | `access` | RBAC, the policy's ConfigMap, and the admission record of this node |
- * | `join-service` | the join service has its credentials and state, and is started |
- * | `kubelet` | the kubelet is healthy and its Node registered: the cluster stands |
+ * | `access` | creates RBAC, the policy's ConfigMap, and this node's admission record |
+ * | `join-service` | makes the join service's credentials and state, and starts it |
+ * | `kubelet` | waits until the kubelet is healthy and its Node is registered: the cluster stands |
  *
  * @module
  */
@@ -39,32 +39,31 @@ import type { StagedInit } from "./staged_init.ts";
 import { retryingSteps } from "./step_retries.ts";
 import type { StepWait } from "./step_retries.ts";
 
-/** Of one try. Emulated machines need minutes for what takes a healthy one ten seconds. */
+/** The deadline of one try. Emulated machines take minutes where a healthy machine takes ten seconds. */
 const KUBEADM_DEADLINE_MS = 20 * 60 * 1000;
-/** Of one try: as often it is said what is waited for. */
+/** The deadline of one try. After each try, the journal says what the step waits for. */
 const READY_DEADLINE_MS = 60 * 1000;
 
 /** What {@linkcode foundCluster} needs. */
 export interface FoundClusterDependencies {
-  /** This node. */
   readonly node: NodeFacts;
-  /** The identity that this node's evidence proves, lower-case hexadecimal; of a TD, that of its Init: the cluster ID. */
+  /**
+   * The identity that this node's evidence proves, lower-case hexadecimal. A TD's identity is that of its Init: the
+   * cluster ID.
+   */
   readonly identity: (clusterId: string) => Promise<string>;
   /** Kubernetes' configuration folder. */
   readonly kubernetesFolder: string;
-  /** Runs kubeadm. */
   readonly kubeadm: Pick<Kubeadm, "init">;
-  /** Has the kubelet started at every boot. */
+  /** Makes the kubelet start at every boot. */
   enableKubelet(): Promise<void>;
-  /** The port of this node's join service. */
   readonly joinServicePort: number;
-  /** Makes the join service's credentials and state, and starts it. */
+  /** Makes the join service's credentials and state, and starts the service. */
   installJoinService(staged: StagedInit, cluster: ClusterEndpoints): Promise<void>;
-  /** Time. */
   readonly clock: Clock;
   /** The source of the jitter between tries: numbers from 0 to 1. */
   readonly random: () => number;
-  /** Hears of each step that waits for another try, and `undefined` when it waits no more. */
+  /** Called with each step that waits for another try, and with `undefined` when the wait is over. */
   onWaiting(wait: StepWait | undefined): void;
 }
 
@@ -77,13 +76,13 @@ export function documentsOf(staged: StagedInit, node: NodeFacts): string {
   return initDocuments(readClusterSettings(clusterDocument), { clusterName, node });
 }
 
-/** What the steps of {@linkcode INIT_SEQUENCE} work with. */
+/** The input of the steps of {@linkcode INIT_SEQUENCE}. */
 export interface FoundingInit extends FoundClusterDependencies {
   /** What the operator authorised. */
   readonly staged: StagedInit;
   /** Where the cluster will be reached. */
   readonly cluster: ClusterEndpoints;
-  /** Hears what a step does, and what it waits for. */
+  /** Records what a step does and what it waits for. */
   readonly journal: Pick<Journal, "detail">;
   /** Ends a step. */
   readonly signal: AbortSignal;
@@ -95,7 +94,8 @@ export const INIT_SEQUENCE: Sequence<FoundingInit> = Object.freeze({
   "kubeadm-init": {
     holds: ({ kubernetesFolder }) => exists(adminKubeconfig(kubernetesFolder)),
     run: async ({ enableKubelet, kubeadm, staged, node, journal, signal }) => {
-      // First, and forced to disk with what kubeadm writes: after a power cut the cluster comes back by itself.
+      // The kubelet is enabled first, and forced to disk with kubeadm's files, so that the cluster comes back by itself
+      // after a power cut.
       await enableKubelet();
       await kubeadm.init(documentsOf(staged, node), {
         deadlineMs: KUBEADM_DEADLINE_MS,
@@ -109,13 +109,14 @@ export const INIT_SEQUENCE: Sequence<FoundingInit> = Object.freeze({
   "kubelet": { run: waitForThisNode },
 });
 
-/** The last step: when it is done the cluster stands. */
+/** The last step. When it is done, the cluster stands. */
 const LAST_STEP = "kubelet";
 
 /**
- * Makes the cluster, or goes on with it.
+ * Makes the cluster, or continues after an interruption.
  *
- * @throws {BootstrapError} Why a step failed, where no time mends that; the signal's reason when it ends it.
+ * @throws {BootstrapError} The reason why a step failed, where time cannot fix it; the signal's reason when the signal
+ *   ends it.
  */
 export async function foundCluster(
   deps: FoundClusterDependencies,

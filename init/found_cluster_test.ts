@@ -10,7 +10,7 @@ import { Founding, InitRequest } from "../proto/gen/bootstrapper.ts";
 import type { FoundingInit } from "./found_cluster.ts";
 import { INIT_SEQUENCE } from "./found_cluster.ts";
 
-/** An init on a machine with a folder of its own; `calls` are those that it makes. */
+/** An init on a machine with its own folder. `calls` records the calls that it makes. */
 async function founding(kubernetesFolder: string): Promise<{ readonly init: FoundingInit; readonly calls: string[] }> {
   const calls: string[] = [];
   const call = (name: string) => Promise.resolve(void calls.push(name));
@@ -39,7 +39,7 @@ async function founding(kubernetesFolder: string): Promise<{ readonly init: Foun
   return { init, calls };
 }
 
-Deno.test("the step certificates lays the cluster's CA, and removes what a killed writer left of its key", async () => {
+Deno.test("the step certificates installs the cluster's CA, and removes what a killed writer left of its key", async () => {
   const folder = await Deno.makeTempDir();
   const pki = join(folder, "pki");
   const { init } = await founding(folder);

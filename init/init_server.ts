@@ -1,5 +1,5 @@
 /**
- * The InitServer: waits on a fresh node until one of its operators founds a cluster on it.
+ * The InitServer: waits on a fresh node until one of its operators founds a cluster there.
  *
  * @module
  */
@@ -29,40 +29,36 @@ import { HAND_OVER, LOCK_STEP, PREFLIGHT_STEP } from "../protocol/init_steps.ts"
 import { InitTurns } from "./turn.ts";
 
 const MAXIMUM_CONNECTIONS = 32;
-/** How long after the end of an init its operator may still come back for the admin certificate. */
+/** How long after the end of an init its operator can still fetch the admin certificate. */
 export const REATTACH_PERIOD_MS = 60 * 60 * 1000;
 
-/** What the operator hears at the end, besides the certificates. */
+/** What the operator gets at the end, in addition to the certificates. */
 export interface FoundedCluster {
   /** `host:port` of the API server. */
   readonly apiEndpoints: readonly string[];
   /** `host:port` of the join services. */
   readonly joinEndpoints: readonly string[];
-  /** The Node's name. */
   readonly nodeName: string;
-  /** When it stood. */
+  /** When the last step of the init was done. */
   readonly standsSince: Date;
 }
 
-/** What the InitServer is made of. */
+/** What the InitServer works with. */
 export interface InitServerDependencies extends ExchangeDependencies {
-  /** The host's address to listen on. */
+  /** The address to listen on. */
   readonly host: string;
-  /** The port; 0 for one that the kernel gives. */
+  /** The port; 0 lets the kernel choose one. */
   readonly port: number;
-  /** The node's lock. */
   readonly lock: NodeLock;
   /** Where an authorised init is written before the lock. */
   readonly folder: StagedInitFolder;
-  /** Where its steps are written down. */
+  /** Records the steps of the init. */
   readonly journals: Journals;
-  /** Checks that this machine can carry out the request; changes nothing. The signal says that nobody waits any more. */
+  /** Checks that this machine can carry out the request; changes nothing. The signal aborts when the caller is gone. */
   preflight(staged: StagedInit, journal: Journal, signal: AbortSignal): Promise<void>;
-  /** Makes the cluster, by steps of the journal that are not done yet. */
+  /** Makes the cluster, by the steps of the journal that are not done yet. */
   found(staged: StagedInit, journal: Journal, signal: AbortSignal): Promise<FoundedCluster>;
-  /** Time. */
   readonly clock: Clock;
-  /** What happened. */
   readonly log: Log;
   /** Called once, when the node is locked for an init of this server. */
   onLocked(): void;
@@ -70,14 +66,14 @@ export interface InitServerDependencies extends ExchangeDependencies {
   onListening?(port: number): void;
 }
 
-/** An init that is locked: it goes on alone, whoever listens. */
+/** An init that is locked. It continues whether or not a caller listens. */
 interface Operation {
   readonly staged: StagedInit;
   readonly journal: Journal;
   readonly result: Promise<FoundedCluster>;
 }
 
-/** An init that is locked, and the number of the last event that its caller heard. */
+/** An init that is locked, and the number of the last event that its caller has heard. */
 interface LockedInit {
   readonly operation: Operation;
   readonly heard: number;
@@ -92,18 +88,18 @@ export class InitServer {
   readonly #locked = Promise.withResolvers<Operation>();
   #operation: Operation | undefined;
 
-  /** Not listening yet. */
+  /** Creates a server that does not listen yet. */
   constructor(deps: InitServerDependencies) {
     this.#deps = deps;
     this.#failed.promise.catch(() => {});
   }
 
   /**
-   * Listens until a cluster was founded on this node and its operator has the admin certificate, or the time for that is
-   * over. Where the lock already is this node's init, goes on with it first.
+   * Listens until a cluster is founded on this node and its operator has the admin certificate, or until the time for
+   * that is over. If the node is already locked for an init, continues that init first.
    *
-   * @param signal Ends it early; its reason is what callers hear.
-   * @throws {BootstrapError} The signal's reason, or what made the init fail.
+   * @param signal Ends it early. Callers get the signal's reason.
+   * @throws {BootstrapError} The signal's reason, or the error that made the init fail.
    */
   async run(signal: AbortSignal): Promise<void> {
     const { folder, journals, lock, clock, onListening } = this.#deps;
@@ -133,7 +129,7 @@ export class InitServer {
     }
   }
 
-  /** An init that is locked goes on also where nobody can hear of it. */
+  /** A locked init continues even if the server cannot listen. */
   async #listenIfPossible(signal: AbortSignal): Promise<ChannelServer | undefined> {
     try {
       return await this.#listen(signal);
@@ -214,7 +210,10 @@ export class InitServer {
     return { ca: await createCertificateAuthority(this.#deps.clock.now()) };
   }
 
-  /** What a caller hears when the process ends by `reason`. An init that has its lock, or perhaps has it, outlives the process. */
+  /**
+   * The error that a caller gets when the process ends by `reason`. An init that has its lock, or may have it, outlives
+   * the process.
+   */
   #endBy(reason: BootstrapError): BootstrapError {
     return this.#isLocked || this.#deps.lock.state().name === "locking" ? stopping(reason) : reason;
   }
@@ -225,7 +224,9 @@ export class InitServer {
     return this.#operation !== undefined || (state.name === "locked" && state.lock.owner === "init");
   }
 
-  /** A refusal before the lock says that the node is fresh: what its caller has recorded of this cluster came to nothing. */
+  /**
+   * Marks a refusal before the lock as that of a fresh node: the cluster that its caller has recorded will never exist.
+   */
   async #lockOrStayFresh(
     session: InitSession,
     staged: StagedInit,
@@ -237,7 +238,7 @@ export class InitServer {
     } catch (cause) {
       const error = asBootstrapError(cause);
       const state = this.#deps.lock.state();
-      // Nothing goes on with it before the next start of this process.
+      // The init does not continue before the next start of this process.
       if (this.#isLocked) this.#failed.reject(error);
       if (state.name !== "unlocked") throw error;
       const { code, message, retriable, next } = error;
@@ -250,7 +251,7 @@ export class InitServer {
     }
   }
 
-  /** Step 5, up to the lock: everything that can fail without having changed the node comes first. */
+  /** Step 5, up to the lock. Every step that can fail without changing the node runs before the lock. */
   async #lock(
     { exchange }: InitSession,
     staged: StagedInit,
@@ -261,7 +262,7 @@ export class InitServer {
     const clusterId = await clusterIdOf(staged.ca.certificate);
     const journal = journals.draft();
     const checked = journal.phase(PREFLIGHT_STEP, () => this.#deps.preflight(staged, journal, exchange.closed));
-    // Nobody waits for the checks of a caller that is gone, or that has begun anew.
+    // The checks are not awaited when their caller is gone or has begun another Init.
     const { promise: gone, resolve: leave } = Promise.withResolvers<void>();
     using _leaving = onAbort(exchange.closed, leave);
     const checkedAt = await journal.follow(sendTo(exchange), Promise.race([checked, gone]));
@@ -269,7 +270,7 @@ export class InitServer {
     await checked;
     if (!hold()) throw new BootstrapError("aborted/superseded", "Another Init of this node has begun");
     const locking = journal.phase(LOCK_STEP, () => this.#stageAndTake(staged, journal, clusterId, exchange.closed));
-    // What the caller hears of the lock changes nothing of it.
+    // A failure to report the lock to the caller does not affect the lock.
     const following = journal.follow(sendTo(exchange), locking, checkedAt).catch(() => checkedAt);
     await locking;
     log.event("info", "init-locked", { clusterId: clusterIdText(clusterId) });
@@ -297,7 +298,7 @@ export class InitServer {
     throw state.name === "locked" ? joining(state.lock.clusterId) : closed.reason;
   }
 
-  /** A lock that failed stays so for this process: the next start finds out how far it came. */
+  /** A failed lock stays failed for this process. The next start finds out how far it got. */
   async #take(clusterId: Uint8Array, confirm: () => boolean): Promise<boolean> {
     try {
       return await this.#deps.lock.take({ owner: "init", clusterId, confirm });
@@ -307,7 +308,7 @@ export class InitServer {
     }
   }
 
-  /** The rest of step 5. The caller may go away at any time: the operation goes on. */
+  /** The rest of step 5. The caller may leave at any time; the operation continues. */
   async #report(
     { exchange }: InitSession,
     { operation: { staged, journal, result }, heard }: LockedInit,

@@ -1,5 +1,5 @@
 /**
- * What must hold before a node is locked by an init.
+ * The conditions that must hold before an init locks a node.
  *
  * @module
  */
@@ -10,23 +10,26 @@ import { present } from "../platform/present.ts";
 import { missingImages } from "../kubernetes/images.ts";
 import type { Kubeadm } from "../kubernetes/kubeadm.ts";
 
-/** One check: a name, and what does not hold, a sentence each; none means that all is well. */
+/** One check. It gives a sentence for each condition that does not hold; no sentence means that all is well. */
 export interface PreflightCheck {
-  /** The field's word for it. */
+  /** The usual technical term for what is checked, such as `disk`. */
   readonly name: string;
-  /** Looks, and changes nothing. */
+  /** Checks, and changes nothing. */
   run(): Promise<readonly string[]>;
 }
 
-/** Where a control plane's data goes, and how much of it there must be free: images are present, etcd's quota is 2 GiB. */
+/**
+ * Where a control plane's data goes, and how much of that disk must be free. Images are already present; etcd's quota
+ * is 2 GiB.
+ */
 const DATA_FOLDER = "/var/lib";
 const FREE_BYTES_NEEDED = 2 * 1024 ** 3;
 const PREFLIGHT_DEADLINE_MS = 10 * 60 * 1000;
 
 /**
- * What Kubernetes needs of a machine that is to be its first control plane.
+ * The checks of a machine that is to be the cluster's first control plane.
  *
- * @param documents kubeadm's, of the init that is asked for.
+ * @param documents The kubeadm documents of the requested init.
  * @param signal Ends kubeadm early.
  */
 export function kubernetesChecks(
@@ -65,11 +68,11 @@ export function kubernetesChecks(
 }
 
 /**
- * Runs all checks, one after the other.
+ * Runs all checks in order.
  *
- * @param report Called with the name of each check before it.
+ * @param report Called with the name of each check before it runs.
  * @param signal Ends the checks before the next one; its reason is thrown.
- * @throws {BootstrapError} `precondition/preflight` with every failure; the node is as fresh as before.
+ * @throws {BootstrapError} `precondition/preflight` with every failure. The node is as fresh as before.
  */
 export async function preflight(
   checks: readonly PreflightCheck[],
@@ -85,7 +88,7 @@ export async function preflight(
   if (failures.length === 0) return;
   const list = failures.map(([check, reason]) => `${check}: ${reason}`);
   throw new BootstrapError("precondition/preflight", `The node is not fit for an init: ${list.join("; ")}`, {
-    next: "Mend the image or the machine and run init again; the node is still fresh",
+    next: "Repair the image or the machine, and run init again; the node is still fresh",
     details: Object.fromEntries(failures.map(([check, reason], i) => [`${i + 1}. ${check}`, reason])),
   });
 }

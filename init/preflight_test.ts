@@ -6,13 +6,13 @@ import type { PreflightCheck } from "./preflight.ts";
 
 const check = (name: string, ...reasons: string[]): PreflightCheck => ({ name, run: () => Promise.resolve(reasons) });
 
-Deno.test("preflight() passes when every check does, and says which one it is at", async () => {
+Deno.test("preflight() passes when every check passes, and names each check", async () => {
   const said: string[] = [];
   await preflight([check("disk"), check("images")], (name) => said.push(name));
   assert.deepEqual(said, ["disk", "images"]);
 });
 
-Deno.test("preflight() runs all checks, and says every reason of every failure", async () => {
+Deno.test("preflight() runs all checks, and reports every reason of every failure", async () => {
   const checks = [check("disk", "1 MiB free"), check("clock"), check("images", "etcd is missing", "dns is missing")];
   await assert.rejects(preflight(checks, () => {}), (error: unknown) => {
     assert(error instanceof BootstrapError);
@@ -27,7 +27,7 @@ Deno.test("preflight() runs all checks, and says every reason of every failure",
   });
 });
 
-Deno.test("preflight() fails with what stops a check from being made", async () => {
+Deno.test("preflight() fails with the error of a check that cannot be made", async () => {
   const broken: PreflightCheck = {
     name: "images",
     run: () => Promise.reject(new BootstrapError("system/command", "x")),
@@ -35,7 +35,7 @@ Deno.test("preflight() fails with what stops a check from being made", async () 
   await assert.rejects(preflight([broken], () => {}), { code: "system/command" });
 });
 
-Deno.test("preflight() stops before the next check when nobody waits any more", async () => {
+Deno.test("preflight() stops before the next check when the caller is gone", async () => {
   const caller = new AbortController();
   const said: string[] = [];
   const gone = new BootstrapError("unavailable/peer-gone", "gone");
@@ -47,7 +47,7 @@ Deno.test("preflight() stops before the next check when nobody waits any more", 
   assert.deepEqual(said, ["disk"]);
 });
 
-Deno.test("kubernetesChecks() name each image that is missing, and each check of kubeadm that fails", async () => {
+Deno.test("kubernetesChecks() names each missing image and each failed check of kubeadm", async () => {
   const caller = new AbortController();
   const signals: unknown[] = [];
   const documents: string[] = [];
@@ -83,7 +83,7 @@ Deno.test("kubernetesChecks() name each image that is missing, and each check of
   assert(signals.every((signal) => signal === caller.signal));
 });
 
-Deno.test("the check of the disk says nothing, or what is free and what is needed", async () => {
+Deno.test("the check of the disk reports nothing, or the free and the needed space", async () => {
   const nothing = { requiredImages: () => Promise.resolve([]), preflight: () => Promise.resolve([]) };
   const unused: CommandRunner = { run: () => Promise.reject(new Error("unused")) };
   const [disk] = kubernetesChecks(nothing, unused, "");

@@ -1,5 +1,6 @@
 /**
- * What an init needs to finish by itself after a power cut: written before the lock, read after it.
+ * The files that an init needs to finish by itself after a power cut. They are written before the lock and read after
+ * it.
  *
  * @module
  */
@@ -26,19 +27,19 @@ const FILES = Object.freeze({
   founding: "founding.bin",
 });
 
-/** An init that was authorised. */
+/** An authorised init. */
 export interface StagedInit {
   /** The cluster's CA, made on this node. */
   readonly ca: CertificateAuthority;
-  /** The operator's request as it was signed. */
+  /** The operator's request, exactly as it was signed. */
   readonly requestBytes: Uint8Array;
-  /** The same, read. */
+  /** The decoded request. */
   readonly request: InitRequest;
   /** The operator's founding of this cluster ID. */
   readonly founding: Founding;
 }
 
-/** What makes an init the same one, as its journal has it. */
+/** The values that identify an init in its journal. */
 export async function operationOf({ request, requestBytes, founding }: StagedInit): Promise<JournalOperation> {
   return {
     id: hex(request.operationId),
@@ -51,15 +52,15 @@ export async function operationOf({ request, requestBytes, founding }: StagedIni
 export class StagedInitFolder {
   readonly #folder: string;
 
-  /** The `init` folder of the bootstrapper's state folder; not made yet. */
+  /** Uses the folder `init` in the bootstrapper's state folder, and does not create it. */
   constructor(stateFolder: string) {
     this.#folder = join(stateFolder, "init");
   }
 
   /**
-   * Writes everything, forced to disk, before the lock.
+   * Writes all files and forces them to disk, before the lock.
    *
-   * @throws {BootstrapError} `system/file`; nothing is left then.
+   * @throws {BootstrapError} `system/file`. No file is left behind then.
    */
   async stage(staged: StagedInit): Promise<void> {
     await this.discard();
@@ -82,10 +83,10 @@ export class StagedInitFolder {
   }
 
   /**
-   * Reads what was staged for the cluster that the lock names.
+   * Reads the init that was staged for the cluster that the lock names.
    *
-   * @throws {BootstrapError} `precondition/staged-init` if it is for another cluster, `precondition/ca-key`, `system/file` if it
-   *   is not there, `malformed/…` if it is torn.
+   * @throws {BootstrapError} `precondition/staged-init` if the files are for another cluster, `precondition/ca-key`,
+   *   `system/file` if a file is missing, `malformed/…` if one is torn.
    */
   async read(clusterId: Uint8Array): Promise<StagedInit> {
     const text = async (name: keyof typeof FILES) => fromUtf8(await this.#read(name), this.#path(name));
@@ -109,12 +110,12 @@ export class StagedInitFolder {
     };
   }
 
-  /** Deletes what was staged and never locked. */
+  /** Deletes an init that was staged but never locked. */
   discard(): Promise<void> {
     return removeIfExists(this.#folder);
   }
 
-  /** Forgets the second copy of the CA's key, once nothing needs it any more. */
+  /** Deletes the second copy of the CA's key, once it is no longer needed. */
   forgetKey(): Promise<void> {
     return removeIfExists(this.#path("caKey"));
   }

@@ -31,7 +31,7 @@ const staged: StagedInit = {
 };
 const FILES = ["ca.crt", "ca.key", "founding.bin", "request.bin"] as const;
 
-/** Registers a test with a state folder of its own. */
+/** Registers a test with its own state folder. */
 function folderTest(name: string, run: (init: StagedInitFolder, path: string, state: string) => Promise<void>): void {
   Deno.test(name, async () => {
     const state = await Deno.makeTempDir({ prefix: "staged-" });
@@ -46,7 +46,7 @@ function folderTest(name: string, run: (init: StagedInitFolder, path: string, st
 const namesIn = async (path: string) => (await Array.fromAsync(Deno.readDir(path), ({ name }) => name)).sort();
 const modeOf = async (path: string) => ((await Deno.stat(path)).mode ?? 0) & 0o777;
 
-folderTest("stage() writes what read() gives back, for nobody else to read", async (init, path) => {
+folderTest("stage() writes what read() returns, in files that only their owner can read", async (init, path) => {
   await init.stage(staged);
   const read = await init.read(clusterId);
   assert.deepEqual(read.ca.certificate.der, ca.certificate.der);
@@ -59,7 +59,7 @@ folderTest("stage() writes what read() gives back, for nobody else to read", asy
   for (const name of FILES) assert.equal(await modeOf(join(path, name)), 0o600, name);
 });
 
-folderTest("stage() leaves nothing of what was staged before", async (init) => {
+folderTest("stage() removes what was staged before", async (init) => {
   await init.stage(staged);
   const other = await createCertificateAuthority(now);
   await init.stage({ ...staged, ca: other });
@@ -72,7 +72,7 @@ folderTest("stage() leaves no key behind when it fails", async (init, path) => {
   assert(!await exists(path));
 });
 
-folderTest("read() refuses what is staged for another cluster than the lock names", async (init) => {
+folderTest("read() refuses an init that is staged for another cluster than the lock names", async (init) => {
   await init.stage(staged);
   await assert.rejects(init.read(randomBytes(32)), { code: "precondition/staged-init" });
 });
@@ -84,7 +84,7 @@ folderTest("read() refuses a key that is not the CA's", async (init, path) => {
 });
 
 folderTest(
-  "read() names a file that is missing, and throws nothing but our errors for one that is torn",
+  "read() names a missing file, and throws only a BootstrapError for a torn one",
   async (init, path) => {
     for (const name of FILES) {
       await init.stage(staged);
@@ -92,7 +92,7 @@ folderTest(
       const bytes = await Deno.readFile(file);
       for (let length = 0; length < bytes.length - 1; length += 13) {
         await Deno.writeFile(file, bytes.subarray(0, length));
-        // A founding may lose fields without being malformed; it is checked by whoever uses it.
+        // A torn founding may lose fields without being malformed. The code that uses it checks it.
         const read = await init.read(clusterId).then(() => undefined, (error: unknown) => error);
         if (name !== "founding.bin") assert(read instanceof BootstrapError, `${name} cut to ${length}: ${read}`);
         else assert(read === undefined || read instanceof BootstrapError, `${name} cut to ${length}: ${read}`);
@@ -103,14 +103,14 @@ folderTest(
   },
 );
 
-folderTest("discard() removes everything, and takes nothing for done", async (init, path) => {
+folderTest("discard() removes everything, and succeeds when nothing is there", async (init, path) => {
   await init.stage(staged);
   await init.discard();
   await init.discard();
   assert(!await exists(path));
 });
 
-folderTest("forgetKey() removes this copy of the CA's key, and may be done again", async (init, path) => {
+folderTest("forgetKey() removes this copy of the CA's key, and can be repeated", async (init, path) => {
   await init.stage(staged);
   await init.forgetKey();
   await init.forgetKey();

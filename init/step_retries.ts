@@ -1,6 +1,6 @@
 /**
- * How the steps of an init are tried again. After its lock a node belongs to its cluster for good: it waits for what time may mend, and
- * says so to the operator, the status and the log.
+ * How the steps of an init are retried. After its lock, a node belongs to its cluster for good. It therefore waits
+ * while time may fix a failure, and reports the wait to the operator, the status and the log.
  *
  * @module
  */
@@ -14,7 +14,6 @@ import { retry } from "../platform/retry.ts";
 
 /** A step that waits for its next try. */
 export interface StepWait extends FailedTry {
-  /** Its name. */
   readonly step: string;
 }
 
@@ -26,16 +25,17 @@ export interface StepRetries {
   readonly random: () => number;
   /** Ends the tries. */
   readonly signal: AbortSignal;
-  /** Hears of each step that waits for another try, and `undefined` when it waits no more. */
+  /** Called with each step that waits for another try, and with `undefined` when the wait is over. */
   onWaiting(wait: StepWait | undefined): void;
 }
 
-/** What runs steps by a journal. */
+/** The part of a journal that runs steps. */
 export type StepJournal = Pick<Journal, "doneAt" | "phase">;
 
 /**
- * What a node's own API server answers while it starts or is busy, and what it answers for ever where it is misconfigured: it does not
- * know yet what its administrator may do, another writer has just changed the object, its certificate is refused.
+ * Refusals of a node's own API server that may be temporary or permanent. A server that starts or is busy gives them
+ * for a while: it does not know yet what its administrator may do, another writer has just changed the object, or its
+ * certificate is refused. A misconfigured server gives them for ever.
  */
 const PERHAPS_PERMANENT: readonly AnyErrorCode[] = [
   "unauthorized/kubernetes-api",
@@ -44,15 +44,15 @@ const PERHAPS_PERMANENT: readonly AnyErrorCode[] = [
 ];
 
 /**
- * How long a step may fail with such an answer, try after try. An API server that starts gives it for less than a minute, on an
- * emulated machine too; after five the configuration is wrong, and the operator should hear so.
+ * How long a step may fail with such a refusal, try after try. A starting API server gives it for less than a minute,
+ * even on an emulated machine. After five minutes the configuration is wrong, and the operator should be told.
  */
 export const PERHAPS_PERMANENT_MS: number = 5 * MINUTE_MS;
 
 /**
- * The same journal, whose steps are tried again until they work. Each try that failed is an event of the journal. An error that no time
- * mends ends a step at once, and so does the signal, with its reason. A step fails with `system/init-step` when the API server has
- * refused all its tries for {@linkcode PERHAPS_PERMANENT_MS}.
+ * Wraps a journal: its steps are retried until they work. Each failed try is an event of the journal. An error that
+ * time cannot fix ends a step at once, and so does the signal, with its reason. A step fails with `system/init-step`
+ * when the API server has refused all its tries for {@linkcode PERHAPS_PERMANENT_MS}.
  */
 export function retryingSteps(journal: StepJournal & Pick<Journal, "waiting">, retries: StepRetries): StepJournal {
   const { clock, random, signal, onWaiting } = retries;
@@ -83,7 +83,7 @@ export function retryingSteps(journal: StepJournal & Pick<Journal, "waiting">, r
   };
 }
 
-/** The tries of one step that failed. */
+/** The failed tries of one step. */
 class StepFailures {
   readonly #step: string;
   readonly #clock: Pick<Clock, "monotonicMs">;
@@ -95,12 +95,12 @@ class StepFailures {
     this.#clock = clock;
   }
 
-  /** That the API server refused all tries for too long, if it did. */
+  /** The error that says that the API server refused all tries for too long, if it did. */
   get lasting(): BootstrapError | undefined {
     return this.#lasting;
   }
 
-  /** Takes note of a try that failed. */
+  /** Records a failed try, and says whether time may fix its error. */
   isMendedByTime(error: BootstrapError): boolean {
     if (!isRefusal(error)) {
       this.#refusedSinceMs = undefined;
@@ -114,7 +114,7 @@ class StepFailures {
   }
 }
 
-/** Whether the API server refused: as the error says, or as the last thing seen by a wait that has passed its deadline. */
+/** Whether the API server refused, either in this error or in the last one that a wait saw before its deadline. */
 function isRefusal(error: unknown): boolean {
   if (!(error instanceof BootstrapError)) return false;
   return PERHAPS_PERMANENT.includes(error.code) || (error.retriable && isRefusal(error.cause));
@@ -129,7 +129,7 @@ function lastingRefusal(step: string, cause: BootstrapError): BootstrapError {
   });
 }
 
-/** Which try failed and why, when the next one begins, and what a person may do. */
+/** Says which try failed and why, when the next one begins, and what a person can do. */
 function waitSentence({ error, failures, pauseMs }: FailedTry): string {
   const next = error.next === "" ? "" : `. ${error.next}`;
   return `try ${failures} failed: ${sentenceOf(error)}; next try in ${secondsText(pauseMs)} s${next}`;

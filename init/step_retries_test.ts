@@ -6,12 +6,12 @@ import type { ErrorCode } from "../platform/errors.ts";
 import type { StepRetries, StepWait } from "./step_retries.ts";
 import { PERHAPS_PERMANENT_MS, retryingSteps } from "./step_retries.ts";
 
-/** A journal in memory, and who else hears of waits. */
+/** A journal in memory that also records the waits. */
 class Heard {
   readonly events: string[] = [];
   readonly waits: (StepWait | undefined)[] = [];
 
-  /** Runs a step that fails with these errors, one after the other, and then works. */
+  /** Runs a step that fails with these errors, in order, and then works. */
   run(errors: readonly Error[], retries: Partial<StepRetries> = {}): Promise<string> {
     const left = [...errors];
     const journal = {
@@ -43,7 +43,7 @@ const slowEtcd = new BootstrapError(
   "POST /api/v1/namespaces/kube-system/configmaps was refused with 500: etcdserver: request timed out",
 );
 
-Deno.test("retryingSteps() tries a step again until it works, and tells which try failed, why, and when the next is", async () => {
+Deno.test("retryingSteps() retries a step until it works, and reports each failed try, its reason, and the next try", async () => {
   const heard = new Heard();
   const refused = new BootstrapError("unavailable/kubernetes-api", "Cannot reach https://192.0.2.1:6443", {
     cause: new TypeError("connection refused"),
@@ -62,13 +62,13 @@ Deno.test("retryingSteps() tries a step again until it works, and tells which tr
   ]);
 });
 
-Deno.test("retryingSteps() says nothing of a wait when a step works at once", async () => {
+Deno.test("retryingSteps() reports no wait when a step works at once", async () => {
   const heard = new Heard();
   await heard.run([]);
   assert.deepEqual([heard.events, heard.waits], [["access started", "access done"], []]);
 });
 
-Deno.test("retryingSteps() tries again what an API server says that has just started, or whose object has changed", async () => {
+Deno.test("retryingSteps() retries when the API server has just started or the object has changed", async () => {
   for (const code of ["unauthorized/kubernetes-api", "conflict/changed"] as const) {
     const heard = new Heard();
     assert.equal(await heard.run([new BootstrapError(code, "not now")]), "made");
@@ -76,13 +76,13 @@ Deno.test("retryingSteps() tries again what an API server says that has just sta
   }
 });
 
-Deno.test("retryingSteps() says with each wait what a person may do", async () => {
+Deno.test("retryingSteps() reports with each wait what a person can do", async () => {
   const heard = new Heard();
   await heard.run([new BootstrapError("unavailable/kubernetes-api", "busy", { next: "Look at etcd" })]);
   assert.deepEqual(heard.events[1], "access try 1 failed: busy; next try in 0.3 s. Look at etcd");
 });
 
-Deno.test("retryingSteps() ends a step that its API server refuses try after try for too long, and says so", async () => {
+Deno.test("retryingSteps() ends a step, and says why, when the API server refuses every try for too long", async () => {
   const refusals = [
     new BootstrapError("unauthorized/kubernetes-api", "GET /x was refused with 403: no"),
     new BootstrapError("conflict/changed", "PUT /x was refused with 409: changed"),
@@ -105,21 +105,21 @@ Deno.test("retryingSteps() ends a step that its API server refuses try after try
   }
 });
 
-Deno.test("retryingSteps() counts the time of refusals anew when a try fails with something else", async () => {
+Deno.test("retryingSteps() restarts the time of refusals when a try fails with another error", async () => {
   const refusal = new BootstrapError("unauthorized/kubernetes-api", "not yet");
   const heard = new Heard();
   const many = Array(25).fill(refusal);
   assert.equal(await heard.run([...many, slowEtcd, ...many]), "made");
 });
 
-Deno.test("retryingSteps() tries again for as long as it takes what says itself that time mends it", async () => {
+Deno.test("retryingSteps() keeps retrying for as long as the error says that it is retriable", async () => {
   const heard = new Heard();
   const { clock, slept } = sleepingClock();
   assert.equal(await heard.run(Array(100).fill(slowEtcd), { clock }), "made");
   assert.ok(slept.reduce((sum, ms) => sum + ms, 0) > 2 * PERHAPS_PERMANENT_MS);
 });
 
-Deno.test("retryingSteps() ends at once with what no time mends", async () => {
+Deno.test("retryingSteps() ends at once with an error that time cannot fix", async () => {
   const codes: readonly ErrorCode[] = [
     ...[
       "system/kubeadm",

@@ -8,9 +8,9 @@ import { BootstrapError } from "../platform/errors.ts";
 
 /** The right to be the only Init on this node, from the hello to the end of the exchange. */
 export interface InitTurn extends Disposable {
-  /** Aborted when the same operator has begun another Init: this one is over, and its CA key must be forgotten. */
+  /** Aborted when the same operator begins another Init. This Init is then over, and its CA key must be forgotten. */
   readonly superseded: AbortSignal;
-  /** From now on nobody supersedes this Init; `false` if somebody has. */
+  /** Keeps any other Init from superseding this one from now on; `false` if this one is superseded already. */
   hold(): boolean;
 }
 
@@ -21,13 +21,13 @@ interface CurrentTurn {
   held: boolean;
 }
 
-/** Hands out turns. */
+/** Hands out turns, one at a time. */
 export class InitTurns {
   #current: CurrentTurn | undefined;
 
   /**
-   * Waits for a turn. A valid hello of the same operator ends the Init before it, and waits until that one has let go of
-   * its CA key; another operator is refused while an Init lasts; once an Init holds its turn, everybody is.
+   * Waits for a turn. A valid hello of the same operator ends the earlier Init, and waits until that Init has let go of
+   * its CA key. Another operator is refused while an Init lasts. Once an Init holds its turn, every caller is refused.
    *
    * @param operatorKey SPKI of the operator whose hello was verified.
    * @throws {BootstrapError} `unavailable/init-in-progress`.

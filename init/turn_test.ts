@@ -5,7 +5,7 @@ import { InitTurns } from "./turn.ts";
 const operator = Uint8Array.of(1);
 const colleague = Uint8Array.of(2);
 
-/** Whether a promise is still open when everything that can happen now has happened. */
+/** Whether a promise is still open after all pending callbacks have run. */
 async function isOpen(promise: Promise<unknown>): Promise<boolean> {
   let open = true;
   promise.then(() => open = false, () => open = false);
@@ -13,7 +13,7 @@ async function isOpen(promise: Promise<unknown>): Promise<boolean> {
   return open;
 }
 
-Deno.test("enter() gives a turn to whoever comes first, and to anybody after it was left", async () => {
+Deno.test("enter() gives a turn to the first caller, and to any caller after that turn has ended", async () => {
   const turns = new InitTurns();
   for (const key of [operator, colleague, operator]) {
     using turn = await turns.enter(key);
@@ -21,7 +21,7 @@ Deno.test("enter() gives a turn to whoever comes first, and to anybody after it 
   }
 });
 
-Deno.test("enter() refuses another operator while an Init lasts, and says that asking again may work", async () => {
+Deno.test("enter() refuses another operator while an Init lasts, with an error that is retriable", async () => {
   const turns = new InitTurns();
   const first = await turns.enter(operator);
   await assert.rejects(turns.enter(colleague), { code: "unavailable/init-in-progress", retriable: true });
@@ -30,19 +30,19 @@ Deno.test("enter() refuses another operator while an Init lasts, and says that a
   using _second = await turns.enter(colleague);
 });
 
-Deno.test("enter() of the same operator ends the Init before, and waits until that has let go of its key", async () => {
+Deno.test("enter() by the same operator ends the earlier Init, and waits until that Init has let go of its key", async () => {
   const turns = new InitTurns();
   const first = await turns.enter(operator);
   const second = turns.enter(Uint8Array.from(operator));
   assert(first.superseded.aborted);
   assert.equal(first.superseded.reason.code, "aborted/superseded");
-  assert(await isOpen(second), "evidence would be made while the key before exists");
+  assert(await isOpen(second), "evidence would be made while the earlier key exists");
   first[Symbol.dispose]();
   using turn = await second;
   assert(!turn.superseded.aborted);
 });
 
-Deno.test("hold() keeps everybody out, the same operator too, until the turn is left", async () => {
+Deno.test("hold() keeps every operator out, also the same one, until the turn has ended", async () => {
   const turns = new InitTurns();
   const first = await turns.enter(operator);
   assert(first.hold());
@@ -54,7 +54,7 @@ Deno.test("hold() keeps everybody out, the same operator too, until the turn is 
   using _second = await turns.enter(operator);
 });
 
-Deno.test("hold() comes too late for an Init that was superseded", async () => {
+Deno.test("hold() returns false when the Init was superseded", async () => {
   const turns = new InitTurns();
   const first = await turns.enter(operator);
   const second = turns.enter(operator);
@@ -64,7 +64,7 @@ Deno.test("hold() comes too late for an Init that was superseded", async () => {
   assert(turn.hold());
 });
 
-Deno.test("of many hellos of one operator at once one has the turn at a time, and the last of all keeps it", async () => {
+Deno.test("enter() gives one turn at a time when one operator sends many hellos, and the last hello keeps it", async () => {
   const turns = new InitTurns();
   let inside = 0;
   let most = 0;
@@ -81,7 +81,7 @@ Deno.test("of many hellos of one operator at once one has the turn at a time, an
   await Promise.all(ended);
   assert.deepEqual([most, inside, last.superseded.aborted], [1, 0, false]);
   last[Symbol.dispose]();
-  // Leaving twice disturbs nobody.
+  // Disposing a turn twice does not affect the next one.
   using next = await turns.enter(colleague);
   last[Symbol.dispose]();
   await assert.rejects(turns.enter(operator), { code: "unavailable/init-in-progress" });

@@ -3,33 +3,36 @@ import { backOffMs } from "../platform/retry.ts";
 import type { BackOff } from "../platform/retry.ts";
 
 /**
- * Why an attempt failed, as far as the next one is concerned:
+ * Why an attempt failed, as far as it matters for the next one:
  *
- * - `unreachable`: the connection did not stand, or broke; somebody listens, so that this ends soon;
- * - `refused`: a refusal that time may change, and an attempt costs a verification;
- * - `final`: a refusal that only people change.
+ * - `unreachable`: the connection failed or broke. There is a listener, so this ends soon;
+ * - `refused`: time may change the refusal, and an attempt costs a verification;
+ * - `final`: only people can change the refusal.
  */
 export type Setback = "unreachable" | "refused" | "final";
 
-/** How far a pause may be off, so that many nodes do not ask in step. */
+/** How far a pause may vary, as a fraction, so that many nodes do not ask in step. */
 const JITTER = 0.2;
 
-/** How the pauses grow, by why the attempts failed. */
+/** How the pauses grow, by the reason of the failures. */
 export const BACK_OFF: Readonly<Record<Setback, BackOff>> = Object.freeze({
   unreachable: { firstMs: 200, factor: 1.5, longestMs: 2_000, jitter: JITTER },
   refused: { firstMs: 1_000, factor: 1.6, longestMs: 30_000, jitter: JITTER },
   final: { firstMs: 15_000, factor: 1.6, longestMs: 120_000, jitter: JITTER },
 });
 
-/** How much longer than it was told to a node may wait, for the same reason; never less long. */
+/**
+ * How much longer than the hint a node may wait, as a fraction, for the same reason. It never waits less than the hint.
+ */
 const HINT_JITTER = 0.25;
-/** Services ask for 5 and 10. */
+/** The longest hint that is followed. Services ask for 5 and 10 seconds. */
 const LONGEST_HINT_SECONDS = 30;
-/** Whoever can come between once must not silence an endpoint for longer than that. */
+/** An attacker on the path who interferes once must not silence an endpoint for longer than this. */
 const LONGEST_FOR_STRANGERS_MS = 10_000;
 
 /**
- * The pause that a refusal asks for, milliseconds, if it may be retried and asks for a usable one: 1 to 30 whole seconds.
+ * The pause that a refusal asks for, in milliseconds, if the refusal may be retried and its hint is usable: 1 to 30
+ * whole seconds.
  *
  * @param random From 0 to 1.
  */
@@ -44,19 +47,18 @@ export function hintedPauseMs(
 
 /** An attempt that failed. */
 export interface FailedAttempt {
-  /** The error. */
   readonly error: BootstrapError;
   /** What it means for the next attempt. */
   readonly setback: Setback;
-  /** How many in a row failed for that reason, at least 1. */
+  /** How many attempts in a row failed for that reason, at least 1. */
   readonly count: number;
-  /** Whether the service had shown that it is one of the node's cluster. */
+  /** Whether the service had proven that it belongs to the node's cluster. */
   readonly isFounded: boolean;
 }
 
 /**
- * The pause after an attempt, milliseconds: the one that was asked for, else one that grows; at most 10 seconds where the service
- * had not shown what it is, since anybody on the way may have said that.
+ * The pause after an attempt, in milliseconds: the requested one, or else one that grows. It is at most 10 seconds if
+ * the service had not proven what it is, because anyone on the path may have sent that answer.
  *
  * @param random From 0 to 1.
  */

@@ -27,7 +27,7 @@ Deno.test("hintedPauseMs() keeps to the hint or waits a little longer", () => {
   );
 });
 
-Deno.test("hintedPauseMs() takes nothing else than 1 to 30 whole seconds, of a refusal that may be retried", () => {
+Deno.test("hintedPauseMs() accepts only 1 to 30 whole seconds, and only of a refusal that may be retried", () => {
   for (const seconds of [0, 31, 100, 300, 1000, -1, 1.5, NaN, Infinity]) {
     assert.equal(hintedPauseMs(busy(seconds), 0), undefined, String(seconds));
   }
@@ -35,7 +35,7 @@ Deno.test("hintedPauseMs() takes nothing else than 1 to 30 whole seconds, of a r
   assert.equal(hintedPauseMs(new BootstrapError("unavailable/busy", "Busy"), 0), undefined);
 });
 
-Deno.test("pauseAfterMs() lets nobody who has not shown what he is silence an endpoint for longer than 10 seconds", () => {
+Deno.test("pauseAfterMs() waits at most 10 seconds for a service that has not proven what it is", () => {
   const errors = [busy(30), busy(300), busy(10), busy(30, false)];
   for (const error of errors) {
     for (const setback of ["unreachable", "refused", "final"] as const) {

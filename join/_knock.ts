@@ -6,25 +6,33 @@ import { BootstrapError } from "../platform/errors.ts";
 
 /** What is needed to wait for a listener. */
 export interface KnockOptions {
-  /** For the pauses. */
+  /** Sleeps between the knocks. */
   readonly clock: Clock;
-  /** Ends it, with the signal's reason. */
+  /** Ends the wait, with the signal's reason. */
   readonly signal: AbortSignal;
-  /** Hears why nobody is there, once: a host that is gone gives now this reason and now that. */
+  /** Called with the reason why there is no listener, once: a dead host gives a different reason each time. */
   readonly onFailure: (error: BootstrapError) => void;
 }
 
-/** The time between two knocks: a listener is noticed within half a second of its start, and by many nodes not in step. */
+/**
+ * The time between two knocks. A listener is noticed within half a second of its start, and many nodes do not knock in
+ * step.
+ */
 const SHORTEST_INTERVAL_MS = 200;
 const LONGEST_INTERVAL_MS = 400;
-/** How long a knock waits for an answer. Others follow meanwhile, for a host that comes up answers new ones soonest. */
+/**
+ * How long a knock waits for an answer. Others follow meanwhile, because a host that comes up answers new knocks first.
+ */
 const KNOCK_DEADLINE_MS = 1_500;
-/** Knocks under way at one endpoint. A name's resolution cannot be stopped, so that they may last longer than that. */
+/**
+ * The most knocks under way at one endpoint. The resolution of a name cannot be stopped, so a knock may outlast its
+ * deadline.
+ */
 const MAXIMUM_PENDING = 8;
 
 /**
- * Waits until somebody listens at an endpoint: TCP connections that are closed at once, again and again, which cost the
- * listener next to nothing.
+ * Waits until there is a listener at an endpoint. It opens TCP connections and closes them at once, again and again,
+ * which costs the listener next to nothing.
  */
 export async function waitForListener(endpoint: Endpoint, options: KnockOptions): Promise<void> {
   const { clock, signal, onFailure } = options;
@@ -55,10 +63,10 @@ export async function waitForListener(endpoint: Endpoint, options: KnockOptions)
   }
 }
 
-/** One connection; gives why there was none. */
+/** Opens one connection, and returns the reason if that fails. */
 async function knockOnce({ host, port }: Endpoint, signal: AbortSignal): Promise<BootstrapError | undefined> {
   const where = endpointText({ host, port });
-  // Not AbortSignal.any(): this happens for hours, and the signal would keep what hangs on it.
+  // Not AbortSignal.any(): knocking goes on for hours, and the signal would retain everything that depends on it.
   const stop = new AbortController();
   const deadline = setTimeout(() => stop.abort(), KNOCK_DEADLINE_MS);
   using _stopping = onAbort(signal, () => stop.abort());
@@ -69,7 +77,7 @@ async function knockOnce({ host, port }: Endpoint, signal: AbortSignal): Promise
   } catch (cause) {
     return stop.signal.aborted
       ? new BootstrapError("timeout/connect", `Nothing answers at ${where}`, { cause })
-      : new BootstrapError("unavailable/connection", `Nobody listens at ${where}`, { cause });
+      : new BootstrapError("unavailable/connection", `Nothing listens at ${where}`, { cause });
   } finally {
     clearTimeout(deadline);
   }

@@ -1,13 +1,13 @@
 /**
  * The JoinClient: a fresh node finds a join service of its cluster, and becomes a member.
  *
- * | before the lock | everything that can fail without having changed the node |
+ * | before the lock | every step that can fail without changing the node |
  * |---|---|
  * | `join-ticket` | ask all join services until one gives a ticket |
  * | `join-preflight` | kubeadm's own checks, with the ticket |
  * | `join-lock` | exactly one of InitServer and JoinClient gets the node |
  *
- * After it come the steps of `worker_sequence.ts` or `control_plane_sequence.ts`, each of which may be repeated.
+ * After the lock, the steps of `worker_sequence.ts` or `control_plane_sequence.ts` run. Each of them can be repeated.
  *
  * @module
  */
@@ -50,48 +50,44 @@ import { TicketSearch } from "./ticket_search.ts";
 import type { Joining, NodeKubelet } from "./joining.ts";
 import { WORKER_SEQUENCE } from "./worker_sequence.ts";
 
-/** The steps of a join up to its lock. */
+/** The steps of a join, up to and including its lock. */
 export const JOIN_STEPS_BEFORE = ["join-ticket", "join-preflight", "join-lock"] as const;
 
 /** What the JoinClient works with. */
 export interface JoinClientDependencies {
-  /** Whom the node obeys. */
+  /** The trust part of the node's configuration. */
   readonly trust: TrustPart;
-  /** What it calls itself, and what it wants to be. */
+  /** The node's name, its address, and the role that it asks for. */
   readonly self: NodeSelf;
   /** The join services to try, at least one. */
   readonly endpoints: readonly Endpoint[];
-  /** The version of the node's kubelet, as `v1.36.3`. */
+  /** The version of the node's kubelet, such as `v1.36.3`. */
   readonly kubeletVersion: string;
-  /** Makes the node's evidence. */
   readonly issuer: EvidenceIssuer;
-  /** The node's lock, unlocked, or locked by an earlier start of the JoinClient. */
+  /** The node's lock: unlocked, or locked by an earlier start of the JoinClient. */
   readonly lock: NodeLock;
-  /** kubeadm on this node. */
   readonly kubeadm: Pick<Kubeadm, "preflight" | "join">;
-  /** The kubelet of this node. */
   readonly kubelet: NodeKubelet;
-  /** Makes this node a control plane, where it is to be one. */
+  /** Makes this node a control plane, if it asks for that role. */
   readonly controlPlane: ControlPlaneMaker;
-  /** A folder of our own on a tmpfs, for keys and ticket: `/run/bootstrapper`. */
+  /** The bootstrapper's own folder on a tmpfs, for keys and ticket: `/run/bootstrapper`. */
   readonly runFolder: string;
-  /** Where the steps are written down. */
+  /** Records the steps. */
   readonly journals: Journals;
-  /** The node's clock. */
   readonly clock: Clock;
-  /** Where refusals and failures are written. */
+  /** Records refusals and failures. */
   readonly log: Log;
 }
 
 /** How the JoinClient is run. */
 export interface JoinClientOptions {
-  /** Ends it: the node went to the InitServer, or the process is stopped. */
+  /** Ends the join, when the InitServer gets the node or the process is stopped. */
   readonly signal: AbortSignal;
-  /** Hears of every attempt at a join service that failed, for `status`. */
+  /** Called with every failed attempt at a join service, for `status`. */
   readonly onEndpointFailure?: (failure: EndpointFailure) => void;
-  /** Hears of every step of this node's own that failed and is done again, such as the preflight. */
+  /** Called with every failure of the node's own steps that are retried, such as the preflight. */
   readonly onStepFailure?: (error: BootstrapError) => void;
-  /** The node belongs to the JoinClient from now on; called once, not where it did already. */
+  /** Called once when the JoinClient locks the node; not called if an earlier start locked it. */
   readonly onLocked?: (clusterId: Uint8Array) => void;
 }
 
@@ -100,13 +96,13 @@ const DISCOVERY_FILE = "discovery.conf";
 const SECRET_MODE = 0o600;
 
 /**
- * Runs until the node is a member of its cluster, or belongs to somebody else. Where the node is locked by an earlier start it
- * goes on, with that cluster alone.
+ * Runs until the node is a member of its cluster, or until the InitServer has the node. If an earlier start locked the
+ * node for a join, continues with that cluster alone.
  *
  * @returns `joined`, or `lost` if the InitServer has the node.
- * @throws {BootstrapError} `conflict/two-foundings`; `aborted/…` when the signal ends it; `system/…` where the node's disk or
- *   TPM fails before the lock; `precondition/journal`, `malformed/journal`. No refusal by a join service ends it, and after the
- *   lock nothing but the signal or a defect (`internal/…`) does.
+ * @throws {BootstrapError} `conflict/two-foundings`; `aborted/…` when the signal ends it; `system/…` if the node's disk
+ *   or TPM fails before the lock; `precondition/journal`, `malformed/journal`. A refusal by a join service never ends
+ *   it. After the lock, only the signal or a defect (`internal/…`) ends it.
  */
 export async function runJoinClient(
   dependencies: JoinClientDependencies,
@@ -152,7 +148,7 @@ class JoinClient {
     this.#search = this.#searchFor(undefined);
   }
 
-  /** Everything that comes before the lock; again and again until it works. */
+  /** Runs the steps before the lock, again and again until they work. */
   prepare(): Promise<Ticket> {
     return this.#untilItWorks("join-not-prepared", canBeMended, async () => {
       const ticket = await this.#obtainTicket();
@@ -161,7 +157,7 @@ class JoinClient {
     });
   }
 
-  /** Takes the node, unless it has gone to somebody else. */
+  /** Takes the lock, unless the InitServer has it. */
   async takeLock({ clusterId }: Ticket): Promise<boolean> {
     const { journals, lock } = this.#dependencies;
     const { signal } = this.#options;
@@ -174,14 +170,16 @@ class JoinClient {
       });
     } finally {
       if (!won) this.#wipeKit();
-      // Whatever failed after the lock itself is found out by the next start, which needs the journal.
+      // After a failure that follows the lock itself, the next start finds out what happened, and needs the journal.
       if (!won && lock.state().name === "unlocked") await journals.discard();
     }
     if (won || lock.state().name === "locked") return won;
     throw this.#search.conflict ?? stopped(signal.reason);
   }
 
-  /** Tells the service that keeps a turn for this node what became of its ticket. A node that is still fresh asks again. */
+  /**
+   * Tells the service that keeps a turn for this node what became of the ticket. A node that is still fresh asks again.
+   */
   async settleTurn(): Promise<void> {
     const state = this.#dependencies.lock.state();
     if (state.name === "locked") await this.#turn?.settle(state.lock.owner === "join");
@@ -189,7 +187,7 @@ class JoinClient {
     this.#turn = undefined;
   }
 
-  /** Everything that comes after the lock; again and again, with a fresh ticket, until it works. */
+  /** Runs the steps after the lock, again and again with a fresh ticket, until they work. */
   async becomeMember(clusterId: Uint8Array, firstTicket: Ticket | undefined): Promise<void> {
     const { self, runFolder } = this.#dependencies;
     this.#search = this.#searchFor(clusterId);
@@ -206,7 +204,7 @@ class JoinClient {
         if (self.role === "worker") await this.#run(WORKER_SEQUENCE, joining);
         else await this.#run(CONTROL_PLANE_SEQUENCE, joining);
       } catch (error) {
-        // What was not enough, or too old, is not used a second time.
+        // A ticket that did not suffice or was too old is not used again.
         ticket = undefined;
         throw error;
       }
@@ -224,7 +222,7 @@ class JoinClient {
     this.#turn?.[Symbol.dispose]();
     this.#turn = ticket.turn;
     this.#kit = ticket.kit;
-    // Whoever is locked keeps its turn in any case.
+    // A locked node keeps its turn in any case.
     if (this.#dependencies.lock.state().name === "locked") this.#turn?.[Symbol.dispose]();
     const text = kubeconfig({
       clusterName: trust.clusterName,
@@ -242,13 +240,13 @@ class JoinClient {
     const { kubeadm, controlPlane, self } = this.#dependencies;
     const { signal } = this.#options;
     const run = { deadlineMs: PREFLIGHT_DEADLINE_MS, signal };
-    // As for a worker in any case: that of a control plane wants the cluster's keys on disk.
+    // The checks of a worker, for either role: kubeadm's checks of a control plane need the cluster's keys on disk.
     const common = await kubeadm.preflight("join", joinDocument(this.#facts(ticket)), run);
     const failed = [...common, ...self.role === "worker" ? [] : await controlPlane.preflight(ticket, signal)];
     if (failed.length === 0) return;
     const reasons = failed.map(({ check, reason }) => `${check}: ${reason}`).join("; ");
     throw new BootstrapError("precondition/preflight", `This machine cannot join yet: ${reasons}`, {
-      next: "Mend the machine, or build it from an image that has what is missing",
+      next: "Repair the machine, or build it from an image that has what is missing",
       details: Object.fromEntries(failed.map(({ check, reason }) => [check, reason])),
     });
   }
@@ -283,7 +281,7 @@ class JoinClient {
     });
   }
 
-  /** Work that failed has no use for its ticket. */
+  /** Wipes the keys of a ticket whose work has failed. */
   #wipeKit(): void {
     if (this.#kit !== undefined) wipeKit(this.#kit);
     this.#kit = undefined;
@@ -327,14 +325,15 @@ function stopped(cause: unknown): BootstrapError {
 }
 
 /**
- * What is tried again after the lock. Then the node is its cluster's for good, so that what only people mend is waited for here,
- * for minutes: a process that ended would be started again every few seconds, and stop the kubelet each time.
+ * Decides what is retried after the lock. The node then belongs to its cluster for good, so it waits here, for minutes,
+ * for what only people can fix. A process that ended instead would be restarted every few seconds, and would stop the
+ * kubelet each time.
  */
 function isNoDefect({ code }: BootstrapError): boolean {
   return errorFamily(code) !== "internal";
 }
 
-/** What people, time or a fresh ticket may mend, as against what only another image or another program does. */
+/** Whether people, time or a fresh ticket may fix the error. Other errors need another image or another program. */
 function canBeMended({ code, retriable }: BootstrapError): boolean {
   return retriable || code === "precondition/preflight" || code === "system/kubeadm" || code === "system/command";
 }

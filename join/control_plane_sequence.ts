@@ -1,11 +1,11 @@
 /**
- * What a node does after it is locked for a join as a control plane. Each step may be done again.
+ * What a node does after it is locked for a join as a control plane. Each step can be repeated.
  *
  * | step | |
  * |---|---|
- * | `cluster-keys` | what was in memory only: the cluster's keys, where kubeadm takes them from, and the state of its own join service |
+ * | `cluster-keys` | stores what only memory held: the keys, where kubeadm expects them, and the join service's state |
  * | `kubeadm-prepare`, `kubeadm-etcd`, `kubeadm-finish` | see `kubernetes/control_plane_join.ts` |
- * | `join-service` | this node's own join service is started |
+ * | `join-service` | starts this node's own join service |
  * | `kubelet-healthy`, `node-registered` | as for a worker |
  *
  * @module
@@ -21,7 +21,7 @@ import type { ControlPlaneTicket, Ticket } from "./ticket.ts";
 import type { Joining } from "./joining.ts";
 import { KUBEADM_JOIN_DEADLINE_MS, MEMBER_STEPS } from "./joining.ts";
 
-/** etcd answers late while other members start or are removed; each try of its step waits for some minutes by itself. */
+/** etcd answers late while other members start or are removed. Each try of its step already waits for some minutes. */
 const MAXIMUM_ETCD_TRIES = 5;
 const ETCD_BACK_OFF: BackOff = Object.freeze({ firstMs: 5_000, factor: 2, longestMs: 20_000, jitter: 0.2 });
 /** For `systemctl start`. */
@@ -49,7 +49,9 @@ function stepOf(phase: ControlPlaneJoinPhase["name"]): string {
   return `kubeadm-${phase}`;
 }
 
-/** All of kubeadm's steps are done anew until the last one is done: each finds out by itself what is there already. */
+/**
+ * Until the last of kubeadm's steps is done, all of them are repeated. Each finds out by itself what is there already.
+ */
 function kubeadmStep(phase: ControlPlaneJoinPhase["name"]): Step<Joining> {
   const holds = ({ journal }: Joining) => Promise.resolve(journal.doneAt(stepOf("finish")) !== undefined);
   switch (phase) {
@@ -63,11 +65,11 @@ function kubeadmStep(phase: ControlPlaneJoinPhase["name"]): Step<Joining> {
 }
 
 /**
- * A kubelet that has joined needs no ticket; one that only seems so does.
+ * A kubelet that has joined needs no ticket. A kubelet that only seems to have joined needs one.
  *
- * The kubelet is enabled, and started again where it ran before, before the node asks for a ticket. Once this node's etcd has a
- * vote, the kubelet must run, and come back by itself after a power cut. Without it etcd may have no quorum; then there is no API
- * server, and no ticket for the node that waits for one.
+ * The kubelet is enabled, and restarted if it ran before, before the node asks for a ticket. Once this node's etcd has
+ * a vote, the kubelet must run, and must come back by itself after a power cut. Without it, etcd may have no quorum.
+ * Then there is no API server, and no ticket for the node that waits for one.
  */
 async function prepare(joining: Joining): Promise<void> {
   const { kubelet, controlPlane, obtainTicket, signal } = joining;
@@ -86,10 +88,10 @@ async function prepare(joining: Joining): Promise<void> {
 }
 
 /**
- * etcd's own failures are mended by this step alone.
+ * This step alone retries etcd's own failures.
  *
- * Who is no voter needs a ticket, whether kubeadm does or not: the node may have been removed while it was away, and its name
- * given to another, whose member it would remove in order to add its own.
+ * A node that is not a voter needs a ticket, whether or not kubeadm needs one. The node may have been removed while it
+ * was away, and its name given to another node. It would then remove the other node's member in order to add its own.
  */
 function joinEtcd(joining: Joining): Promise<void> {
   const { controlPlane, facts, obtainTicket, journal, clock, signal } = joining;
@@ -117,7 +119,7 @@ function runPhase(
   });
 }
 
-/** The keys are on this node already. */
+/** Wipes the keys of a ticket: they are on this node already. */
 function forget({ kit }: Ticket): void {
   if (kit !== undefined) wipeKit(kit);
 }

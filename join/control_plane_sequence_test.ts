@@ -12,7 +12,10 @@ import type { Ticket } from "./ticket.ts";
 const hasKeyIn = ({ kit }: Ticket) => kit !== undefined && clusterKeyNames().some((name) => !isZero(kit.keys[name]));
 const isZero = (bytes: Uint8Array) => bytes.every((byte) => byte === 0);
 
-/** A cluster that makes everybody a control plane, and a machine that is to be one; `tickets` are those that it was given. */
+/**
+ * A cluster that makes every node a control plane, and a machine that is to be one. `tickets` are the tickets that the
+ * machine was given.
+ */
 async function world() {
   const { kit, ca } = await newKit();
   const cluster = await TestCluster.create({
@@ -47,7 +50,7 @@ async function world() {
   return { cluster, machine, tickets, controlPlane, clock: { ...systemClock, sleep: () => Promise.resolve() } };
 }
 
-Deno.test("CONTROL_PLANE_SEQUENCE enables the kubelet and starts it again before it asks for the ticket that kubeadm needs", async () => {
+Deno.test("CONTROL_PLANE_SEQUENCE enables and restarts the kubelet before it asks for the ticket that kubeadm needs", async () => {
   const { cluster, machine, controlPlane, clock } = await world();
   await using _ = cluster;
   await using node = machine;
@@ -58,7 +61,7 @@ Deno.test("CONTROL_PLANE_SEQUENCE enables the kubelet and starts it again before
     throw new BootstrapError("system/kubeadm", "the power goes");
   };
   await node.run(cluster.trust, [cluster.port], { clock, controlPlane: { ...controlPlane, run } });
-  // The second time is that of a node whose member of etcd may vote already.
+  // The second run is that of a node whose etcd member may already vote.
   const again = node.calls.lastIndexOf("(kubeadm-prepare)");
   assert.ok(again > node.calls.indexOf("(kubeadm-etcd)"));
   assert.deepEqual(node.calls.slice(again, again + 5), [
@@ -92,7 +95,7 @@ for (const isVoter of [false, true]) {
   });
 }
 
-Deno.test("CONTROL_PLANE_SEQUENCE changes no member of etcd when the node gets no ticket any more", async () => {
+Deno.test("CONTROL_PLANE_SEQUENCE changes no member of etcd when the node is refused a ticket", async () => {
   const { cluster, machine, controlPlane, clock } = await world();
   await using _ = cluster;
   await using node = machine;
@@ -101,7 +104,7 @@ Deno.test("CONTROL_PLANE_SEQUENCE changes no member of etcd when the node gets n
     if (phase !== "etcd") return controlPlane.run(phase, ...rest);
     assert.equal(node.joined, false, "it changed etcd's members");
     node.joined = true;
-    // Removed while it was away, and its name given to another machine.
+    // The node was removed while it was away, and its name was given to another machine.
     const [record] = cluster.admissions.records;
     assert.ok(record !== undefined);
     cluster.admissions.records.splice(0, 1, { ...record, identity: "99".repeat(32) });
@@ -117,7 +120,7 @@ Deno.test("CONTROL_PLANE_SEQUENCE changes no member of etcd when the node gets n
   assert.equal(cluster.refusals.at(-1), "conflict/node-name");
 });
 
-Deno.test("CONTROL_PLANE_SEQUENCE leaves nothing of the cluster's keys in memory once they are on disk", async () => {
+Deno.test("CONTROL_PLANE_SEQUENCE keeps no cluster key in memory once the keys are on disk", async () => {
   const { cluster, machine, tickets, controlPlane } = await world();
   await using _ = cluster;
   await using node = machine;

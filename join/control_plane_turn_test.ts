@@ -1,4 +1,4 @@
-/** What becomes of the turn that a join service keeps for a control plane. */
+/** Tests of the turn that a join service keeps for a control plane. */
 import assert from "node:assert/strict";
 import { hex } from "../platform/bytes.ts";
 import { createInsecureIdentity, createInsecureIssuer } from "../attestation/kinds/none/issuer.ts";
@@ -9,7 +9,7 @@ import { sealKit } from "../protocol/sealed_kit.ts";
 
 const identity = createInsecureIdentity();
 
-/** A cluster that gives its turn to everybody who asks, and the machine that asks. */
+/** A cluster that gives its turn to every node that asks, and a machine that asks. */
 async function world() {
   const { kit, ca } = await newKit();
   const freed: string[] = [];
@@ -44,7 +44,7 @@ Deno.test("runJoinClient() frees a control plane's turn when the node goes to th
   assert.deepEqual(freed, [hex(identity)]);
 });
 
-Deno.test("runJoinClient() keeps a control plane's turn when the node is locked, and when it is stopped before", async () => {
+Deno.test("runJoinClient() keeps a control plane's turn when the node is locked, and when it is stopped before the lock", async () => {
   const { cluster, freed, machine } = await world();
   await using _ = cluster;
   await using node = machine;

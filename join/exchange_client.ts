@@ -22,13 +22,16 @@ import { checkProposal } from "./proposal.ts";
 import type { Ticket } from "./ticket.ts";
 import { checkTicket } from "./ticket.ts";
 
-/** How long a silent service is waited for, milliseconds. */
+/** How long the node waits for a silent service, in milliseconds. */
 export interface JoinClientDeadlines {
-  /** From the hello to the proposal: it may have to wait for its turn. */
+  /** From the hello to the proposal. The exchange may have to wait for its turn. */
   readonly proposalMs: number;
-  /** From the request to the challenge: a verification may have to wait for its turn. */
+  /** From the request to the challenge. A verification may have to wait for its turn. */
   readonly challengeMs: number;
-  /** To the ticket: the first certificate of a new cluster takes some seconds, as its signer still starts; longer than the service waits. */
+  /**
+   * To the ticket. This is longer than the service waits: the first certificate of a new cluster takes some seconds
+   * while its signer is still starting.
+   */
   readonly ticketMs: number;
 }
 
@@ -41,33 +44,31 @@ export const JOIN_CLIENT_DEADLINES: JoinClientDeadlines = Object.freeze({
 
 /** The node that asks for a ticket. */
 export interface JoiningNode extends Loyalty {
-  /** What it calls itself, and what it wants to be. */
+  /** The node's name, its address, and the role that it asks for. */
   readonly self: NodeSelf;
-  /** As `v1.36.3`. */
+  /** The kubelet's version, such as `v1.36.3`. */
   readonly kubeletVersion: string;
   /** K_c and E_c. */
   readonly keys: NodeKeys;
-  /** Makes its evidence. */
   readonly issuer: EvidenceIssuer;
-  /** How long a silent service is waited for. */
   readonly deadlines: JoinClientDeadlines;
   /** The node's clock, which the service compares with its own. */
   readonly clock: Pick<Clock, "now">;
   /**
-   * Does what may be done with one service at a time: from the evidence to the ticket. Services that show themselves
-   * meanwhile wait, so that a node never asks twice.
+   * Runs the part that is done with one service at a time, from the evidence to the ticket. Services that show
+   * themselves meanwhile wait, so a node never asks twice.
    */
   readonly exclusively: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
-/** One exchange, from the side that dialled. */
+/** One Join exchange, from the node's side. */
 export type JoinExchange = Exchange<JoinServerMessage, JoinClientMessage>;
 
 /**
- * Asks one service for a ticket: five steps, of which the node goes beyond the second only with a service of a cluster that
- * one of its operators founded.
+ * Asks one service for a ticket, in five steps. The node goes beyond the second step only with a service of a cluster
+ * that one of its operators founded.
  *
- * @throws {BootstrapError} What the service or this side refused.
+ * @throws {BootstrapError} The refusal by the service or by this side.
  */
 export async function obtainTicket(exchange: JoinExchange, node: JoiningNode): Promise<Ticket> {
   const clientNonce = randomBytes(NONCE_BYTES);
@@ -84,7 +85,7 @@ export async function obtainTicket(exchange: JoinExchange, node: JoiningNode): P
   });
 }
 
-/** Step 3; gives A2. */
+/** Step 3. Returns A2. */
 async function sendRequest(exchange: JoinExchange, node: JoiningNode, service: FoundedService): Promise<Bytes> {
   const { self: { name, role, address }, kubeletVersion, keys, issuer, clock } = node;
   const request = encodeRequest({
@@ -109,7 +110,7 @@ async function sendRequest(exchange: JoinExchange, node: JoiningNode, service: F
   return a2;
 }
 
-/** Step 4, where the node's kind of evidence has it. */
+/** Step 4, if the node's kind of evidence has a challenge. */
 async function answerChallenge(exchange: JoinExchange, { issuer, deadlines }: JoiningNode, a2: Bytes): Promise<void> {
   if (!issuer.isChallenged) return;
   const challenge = await exchange.receive("challenge", deadlines.challengeMs);

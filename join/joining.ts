@@ -1,5 +1,5 @@
 /**
- * What the steps of a join work with, and the last steps of every join.
+ * The dependencies of a join's steps, and the last steps of every join.
  *
  * @module
  */
@@ -11,53 +11,49 @@ import type { FailedCheck, Kubeadm } from "../kubernetes/kubeadm.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { ControlPlaneTicket, Ticket } from "./ticket.ts";
 
-/** What makes this node a control plane. */
+/** Makes this node a control plane. */
 export interface ControlPlaneMaker extends Pick<ControlPlaneJoin, "run" | "isVoter" | "resume"> {
-  /** Checks before the lock what a control plane needs beside a worker; gives what does not hold. */
+  /** Checks, before the lock, what a control plane needs in addition to a worker. Returns the failed checks. */
   preflight(ticket: Ticket, signal: AbortSignal): Promise<readonly FailedCheck[]>;
-  /** Whether all that comes with the ticket is on this node. */
+  /** Whether everything that comes with the ticket is on this node. */
   hasKeys(): Promise<boolean>;
-  /** Puts it there: the cluster's keys, and the state of this node's join service, which is not started yet. */
+  /** Installs the cluster's keys, and the state of this node's join service, which is not started yet. */
   installKeys(ticket: ControlPlaneTicket): Promise<void>;
   /** Starts this node's join service. */
   startJoinService(): Promise<void>;
 }
 
-/** The kubelet of this node, as far as a join goes. */
+/** The kubelet of this node, as far as a join needs it. */
 export interface NodeKubelet {
-  /** Whether it has its configuration and credentials of its own. */
+  /** Whether the kubelet has its own configuration and credentials. */
   hasJoined(): Promise<boolean>;
-  /** Has it started at every boot. */
+  /** Makes the kubelet start at every boot. */
   enable(): Promise<void>;
-  /** Has it started, now and at every boot; it may run already. */
+  /** Starts the kubelet, now and at every boot. It may already be running. */
   start(): Promise<void>;
-  /** Waits until it is healthy. */
+  /** Waits until the kubelet is healthy. */
   waitUntilHealthy(signal: AbortSignal): Promise<void>;
-  /** Waits until the cluster has this Node. */
+  /** Waits until this Node is registered with the cluster. */
   waitUntilRegistered(signal: AbortSignal): Promise<void>;
 }
 
-/** What the steps of a join work with. */
+/** The dependencies of a join's steps. */
 export interface Joining {
-  /** The ticket at hand, or a fresh one of the cluster that the lock names. */
+  /** Returns the current ticket, or a fresh one of the cluster that the lock names. */
   obtainTicket(): Promise<Ticket>;
-  /** What kubeadm is told of this node. */
+  /** The facts about this node that kubeadm is told. */
   facts(): JoinFacts;
-  /** kubeadm on this node. */
   readonly kubeadm: Pick<Kubeadm, "join">;
-  /** The kubelet of this node. */
   readonly kubelet: NodeKubelet;
-  /** Makes this node a control plane. */
   readonly controlPlane: ControlPlaneMaker;
-  /** Hears what kubeadm says of its work, and knows what is done. */
+  /** Records what kubeadm reports, and knows which steps are done. */
   readonly journal: Pick<Journal, "detail" | "doneAt">;
-  /** Time. */
   readonly clock: Clock;
   /** Ends a step. */
   readonly signal: AbortSignal;
 }
 
-/** Longer than the waits of kubeadm inside it. */
+/** Longer than kubeadm's own waits. */
 export const KUBEADM_JOIN_DEADLINE_MS: number = 25 * 60_000;
 
 /** The last steps of every join: the kubelet works for the cluster. */

@@ -1,5 +1,5 @@
 /**
- * The join service as it shows itself to a node, checked before the node sends anything of its own.
+ * The checks of how a join service shows itself, before the node sends anything of its own.
  *
  * @module
  */
@@ -18,20 +18,20 @@ import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { Founding, JoinProposal } from "../proto/gen/bootstrapper.ts";
 import { checkLength, NONCE_BYTES } from "../protocol/lengths.ts";
 
-/** Whom a node obeys, and what it has seen. */
+/** What a node trusts, and what it has seen. */
 export interface Loyalty {
   /** The trust part of its configuration. */
   readonly trust: TrustPart;
-  /** The cluster that its lock names, 32 bytes, where it has one. */
+  /** The cluster ID that the node's lock names, 32 bytes, if there is a lock. */
   readonly lockedTo?: Uint8Array;
   /**
-   * Hears of every cluster that one of the operators founded under the node's cluster name, unless the node knows its
-   * cluster ID; throws if they are two.
+   * Called with every cluster that one of the operators founded under the node's cluster name, unless the node knows
+   * its cluster ID. Throws if there are two.
    */
   readonly noteFounded: (clusterId: Uint8Array) => void;
 }
 
-/** The connection, as far as A1 goes. */
+/** The connection's part of A1. */
 export interface Opening {
   /** CB. */
   readonly binding: Uint8Array;
@@ -39,7 +39,7 @@ export interface Opening {
   readonly clientNonce: Uint8Array;
 }
 
-/** The service that a node found to be of its cluster. */
+/** A service that the node found to belong to its cluster. */
 export interface FoundedService {
   /** 32 bytes. */
   readonly clusterId: Bytes;
@@ -47,19 +47,22 @@ export interface FoundedService {
   readonly ca: Certificate;
   /** A1 of the connection. */
   readonly a1: Bytes;
-  /** What operators of this node say of the cluster, checked; at least one. */
+  /** The checked foundings of the cluster, by operators of this node; at least one. */
   readonly foundings: readonly Founding[];
 }
 
-/** As many operators as a node can have. */
+/** The most operators that a node can have. */
 const MAXIMUM_FOUNDINGS = 64;
 
 /**
- * Checks everything that a service must show, in this order: the CA hashes to the cluster ID that the node knows, where it
- * knows one; an operator's founding covers that ID and the node's cluster name; the service's certificate is under the CA,
- * with the join service's own subject; its signature is over A1 of this connection.
+ * Checks everything that a service must show, in this order:
  *
- * @throws {BootstrapError} `malformed/…`, `refused/…` naming the check; what `noteFounded` throws.
+ * - the CA hashes to the cluster ID that the node knows, if it knows one;
+ * - an operator's founding covers that ID and the node's cluster name;
+ * - the service's certificate is issued by the CA, with the join service's own subject;
+ * - the service's signature covers A1 of this connection.
+ *
+ * @throws {BootstrapError} `malformed/…`; `refused/…`, which names the check; the error of `noteFounded`.
  */
 export async function checkProposal(
   proposal: JoinProposal,

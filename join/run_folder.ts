@@ -1,5 +1,6 @@
 /**
- * The run folder of a node: all in it is secret, ours, and for the time of a join or of one process.
+ * The run folder of a node. Everything in it is secret, belongs to the bootstrapper, and lasts for one join or one
+ * process.
  *
  * @module
  */
@@ -8,8 +9,8 @@ import { emptyFolder } from "../platform/files.ts";
 import { NODE_KEY_FILES } from "../protocol/node_keys.ts";
 
 /**
- * Removes what a killed process left: its ticket, what it gave to kubeadm, keys that were only half written. The keys of a join
- * under way stay. Only before anybody works with the folder.
+ * Removes what a killed process left: its ticket, its files for kubeadm, and half-written keys. The keys of a join
+ * under way stay. Call it only before anything works with the folder.
  *
  * @throws {BootstrapError} `system/file`, naming the path.
  */
@@ -18,7 +19,8 @@ export function removeLeftovers(runFolder: string): Promise<void> {
 }
 
 /**
- * Removes the ticket and the keys of a join, which a member has no use for, whoever made it one, and whatever else is left.
+ * Removes the ticket and the keys of a join, and everything else that is left. A member does not need them, however it
+ * became one.
  *
  * @throws {BootstrapError} `system/file`, naming the path.
  */

@@ -1,5 +1,5 @@
 /**
- * A ticket as the node checks it, before the lock.
+ * A ticket, and the node's checks of it before the lock.
  *
  * @module
  */
@@ -19,44 +19,46 @@ import type { NodeKeys } from "../protocol/node_keys.ts";
 import type { FoundedService } from "./proposal.ts";
 import { openKit } from "../protocol/sealed_kit.ts";
 
-/** What a node needs in order to join. Only {@linkcode kit} is secret; it stays in memory, and is wiped when it is used or dropped. */
+/**
+ * What a node needs in order to join. Only {@linkcode kit} is secret. It stays in memory, and is wiped once it is used
+ * or dropped.
+ */
 export interface Ticket {
-  /** The cluster, 32 bytes. */
+  /** 32 bytes. */
   readonly clusterId: Bytes;
-  /** The cluster's CA. */
   readonly ca: Certificate;
   /** The node's certificate, for its name and K_c alone. */
   readonly certificate: Certificate;
-  /** Where the API server is, `host:port`, at least one. */
+  /** The API servers, `host:port`; at least one. */
   readonly apiEndpoints: readonly [string, ...string[]];
-  /** Where join services are, `host:port`. */
+  /** The join services, `host:port`. */
   readonly joinEndpoints: readonly string[];
-  /** The cluster's settings. */
   readonly settings: ClusterSettings;
-  /** The same as the operator gave them, YAML. */
+  /** The cluster's settings as the operator gave them, YAML. */
   readonly clusterDocument: string;
-  /** What the operators of this node say of the cluster. */
+  /** The foundings of the cluster by operators of this node. */
   readonly foundings: readonly Founding[];
-  /** The cluster's keys, for a control plane, and for nobody else. */
+  /** The cluster's keys; only in the ticket of a control plane. */
   readonly kit?: ControlPlaneKit;
   /** A control plane's turn, which the service keeps for it. */
   readonly turn?: TicketTurn;
 }
 
-/** A turn that a service keeps for a node. Disposed without an outcome, it stays kept: the node asks again. */
+/**
+ * A turn that a service keeps for a node. If it is disposed without an outcome, the service keeps it and the node asks
+ * again.
+ */
 export interface TicketTurn extends Disposable {
-  /** Tells the service whether the node is locked for its cluster, or needs its turn no more. Never throws. */
+  /** Tells the service whether the node is locked for its cluster or no longer needs its turn. Never throws. */
   settle(locked: boolean): Promise<void>;
 }
 
 /** A control plane's ticket. */
 export type ControlPlaneTicket = Ticket & { readonly kit: ControlPlaneKit };
 
-/** Who a ticket must be for. */
+/** The node that a ticket must be for. */
 export interface TicketHolder {
-  /** The node's name. */
   readonly name: string;
-  /** Its role. */
   readonly role: NodeSelf["role"];
   /** K_c and E_c. */
   readonly keys: NodeKeys;
@@ -65,14 +67,14 @@ export interface TicketHolder {
 const MAXIMUM_ENDPOINTS = 64;
 
 /**
- * Checks a ticket: its certificate is signed by the CA for exactly the node's name and key and is valid now, and the rest of
- * it can be used.
+ * Checks a ticket. The CA must have signed its certificate for exactly the node's name and key, the certificate must be
+ * valid now, and the rest of the ticket must be usable.
  *
  * @param message What the service sent.
  * @param service The service, from `checkProposal()`.
- * @param node Who asked.
+ * @param node The node that asked.
  * @param a2 A2 of the connection, to which sealed keys are bound.
- * @param now The time of day.
+ * @param now The current time.
  * @throws {BootstrapError} `refused/certificate-…` and its like, `refused/sealed-kit`, `malformed/ticket` with `field`.
  */
 export async function checkTicket(

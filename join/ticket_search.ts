@@ -1,5 +1,5 @@
 /**
- * The search for a ticket: all endpoints at once, each again and again, until one service gives one.
+ * The search for a ticket. The node asks all endpoints at once, each again and again, until one service gives a ticket.
  *
  * @module
  */
@@ -26,43 +26,44 @@ import type { JoiningNode } from "./exchange_client.ts";
 import { obtainTicket } from "./exchange_client.ts";
 import type { Ticket, TicketTurn } from "./ticket.ts";
 
-/** What became of the last attempt at one endpoint. */
+/** The failure of the last attempt at one endpoint. */
 export interface EndpointFailure {
   /** `host:port`. */
   readonly endpoint: string;
-  /** Whether a service answered, or nobody did. */
+  /** Whether no service answered, or a service refused. */
   readonly kind: "unreachable" | "refused";
-  /** The error, with code, sentence and details. */
   readonly error: BootstrapError;
 }
 
 /** What a search works with. */
 export interface TicketSearchOptions {
-  /** Where to ask. */
+  /** The join services to ask. */
   readonly endpoints: readonly Endpoint[];
-  /** Who asks; what services show of clusters is gathered here. */
+  /** The node that asks. The search itself records the clusters that services show. */
   readonly node: Omit<JoiningNode, "noteFounded" | "exclusively">;
-  /** For the pauses between attempts. */
+  /** Sleeps between attempts. */
   readonly clock: Clock;
-  /** Where refusals are written, each once; those that only people change as errors. */
+  /** Records refusals, each once. A refusal that only people can change is logged as an error. */
   readonly log: Log;
-  /** Hears of every attempt that failed; of an endpoint where nobody listens, when that or its reason is new. */
+  /**
+   * Called with every failed attempt. While nothing listens at an endpoint, called only when that or its reason is new.
+   */
   readonly onFailure?: (failure: EndpointFailure) => void;
 }
 
-/** Somebody listens, so that this is how long a busy service may let a handshake wait. */
+/** How long a busy service may let a handshake wait. It is known that something listens. */
 const CONNECT_DEADLINE_MS = 30_000;
 /** A service that is dead or cut off is given up after twice this silence. */
 const KEEP_ALIVE_MS = 4_000;
 /**
- * A service that lives but does not get on: after so long another one is asked beside it. An answer takes less than a second,
- * and the evidence for it some seconds where the TPM is slow.
+ * How long a service may be alive without progress before another one is asked as well. An answer takes less than a
+ * second, and the evidence for it some seconds on a slow TPM.
  */
 const HAND_OVER_MS = 30_000;
-/** What all services of a cluster have in common, so that asking another one meanwhile is of no use. */
+/** Refusals that hold for all services of a cluster, so that asking another service meanwhile is of no use. */
 const SHARED_CODES: readonly AnyErrorCode[] = ["unavailable/control-plane-queue", "unavailable/busy"];
 
-/** One search, or several of the same node: what was seen of clusters is never forgotten. */
+/** One search, or several searches of the same node. It never forgets the clusters that it has seen. */
 export class TicketSearch {
   readonly #options: TicketSearchOptions;
   readonly #founded: Uint8Array[] = [];
@@ -70,19 +71,19 @@ export class TicketSearch {
   #lastTurn: Promise<unknown> = Promise.resolve();
   #quietUntilMs = 0;
 
-  /** Nothing is asked yet. */
+  /** Creates a search that has not asked yet. */
   constructor(options: TicketSearchOptions) {
     this.#options = options;
   }
 
-  /** That two clusters of the node's name were founded, if that was seen: the node must join neither. */
+  /** The error that two clusters of the node's name were founded, if that was seen. The node must join neither. */
   get conflict(): BootstrapError | undefined {
     if (this.#founded.length < 2) return undefined;
     const [expected = "", ...seen] = this.#founded.map(clusterIdText);
     const { clusterName } = this.#options.node.trust;
     const message = `Two clusters were founded under the name ${clusterName}: ${[expected, ...seen].join(" and ")}`;
     return new BootstrapError("conflict/two-foundings", message, {
-      next: "Set trust.clusterId in the node's configuration to the one that it shall join",
+      next: "Set trust.clusterId in the node's configuration to the ID of the cluster that it is to join",
       details: { check: "founding", expected, seen: seen.join(" ") },
     });
   }
@@ -115,7 +116,7 @@ export class TicketSearch {
     }
   }
 
-  /** Asks at one endpoint until there is a ticket. */
+  /** Asks one endpoint until there is a ticket. */
   async #ask(endpoint: Endpoint, signal: AbortSignal): Promise<Ticket> {
     const { clock } = this.#options;
     const where = endpointText(endpoint);
@@ -156,7 +157,7 @@ export class TicketSearch {
   }
 
   async #askOnce(endpoint: string, attempt: Attempt, signal: AbortSignal): Promise<Ticket> {
-    // Of its own, as a turn outlives the search.
+    // A separate controller, because a turn outlives the search.
     const call = new AbortController();
     using _hangingUp = onAbort(signal, () => call.abort());
     const dialled = await dial<JoinServerMessage, JoinClientMessage>({
@@ -173,13 +174,13 @@ export class TicketSearch {
     });
     let turn: TicketTurn | undefined;
     try {
-      // What a TPM does cannot be stopped; nothing waits for it after the signal.
+      // The work of a TPM cannot be stopped. Nothing waits for it after the signal.
       const ticket = await abortable(asking, signal);
       if (ticket.kit === undefined) return ticket;
       turn = turnOf(dialled);
       return { ...ticket, turn };
     } catch (error) {
-      // Nobody waits for what still comes.
+      // A ticket that still arrives is dropped.
       asking.then(drop, () => {});
       throw error;
     } finally {
@@ -192,7 +193,10 @@ export class TicketSearch {
     if (this.conflict !== undefined) throw this.conflict;
   }
 
-  /** In turn; who takes long keeps on beside the next. The service has shown itself to be of the node's cluster. */
+  /**
+   * Runs work in turn. Work that takes long continues alongside the next. The service has proven that it belongs to the
+   * node's cluster.
+   */
   #exclusively<T>(work: () => Promise<T>, attempt: Attempt, signal: AbortSignal): Promise<T> {
     const { clock } = this.#options;
     attempt.isFounded = true;
@@ -210,7 +214,7 @@ export class TicketSearch {
     return turn;
   }
 
-  /** Only in its turn is a service heard on this: whoever stands in for one must not keep the node from the others. */
+  /** A service's hint counts only in the service's turn: an impostor must not keep the node from the other services. */
   #noteHint(cause: unknown): never {
     const error = asBootstrapError(cause);
     const hintMs = hintedPauseMs(error, Math.random());
@@ -220,7 +224,7 @@ export class TicketSearch {
     throw error;
   }
 
-  /** The same refusal again and again is one event. */
+  /** Reports a failure; the same refusal again and again is one event. */
   #report(failure: EndpointFailure, { isNew, isFinal }: { readonly isNew: boolean; readonly isFinal: boolean }): void {
     const { endpoint, kind, error } = failure;
     const seen = `${endpoint} ${error.code}`;
@@ -232,7 +236,7 @@ export class TicketSearch {
   }
 }
 
-/** A ticket that nobody takes. */
+/** Drops a ticket that is not used. */
 function drop({ turn, kit }: Ticket): void {
   turn?.[Symbol.dispose]();
   if (kit !== undefined) wipeKit(kit);
@@ -256,13 +260,13 @@ function turnOf(dialled: DialledExchange<JoinServerMessage, JoinClientMessage>):
 
 /** One attempt at one service. */
 interface Attempt {
-  /** Whether the service has shown itself to be of the node's cluster. */
+  /** Whether the service has proven that it belongs to the node's cluster. */
   isFounded: boolean;
-  /** Why this side ended it, where that says nothing of the service. */
+  /** Why this side ended the attempt, if the reason says nothing about the service. */
   givenUp?: BootstrapError;
 }
 
-/** What a peer said is a refusal; anything else that may be retried is the connection's doing. */
+/** A refusal is an error that the peer sent. Any other retriable error comes from the connection. */
 function setbackOf(error: BootstrapError): Setback {
   const { code, retriable } = error;
   if (error instanceof PeerError) return retriable ? "refused" : "final";

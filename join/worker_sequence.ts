@@ -1,11 +1,11 @@
 /**
- * What a node does after it is locked for a join as a worker. Each step may be done again.
+ * What a node does after it is locked for a join as a worker. Each step can be repeated.
  *
  * | step | |
  * |---|---|
- * | `kubeadm-join` | with the ticket; a fresh one where it was not enough |
- * | `kubelet-healthy` | the kubelet runs |
- * | `node-registered` | the cluster has the Node |
+ * | `kubeadm-join` | joins with the ticket, or with a fresh one if that did not suffice |
+ * | `kubelet-healthy` | starts the kubelet, and waits until it is healthy |
+ * | `node-registered` | waits until the cluster has the Node |
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The way to a node's InitServer.
+ * Connections to a node's InitServer.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { InitClientMessage, InitServerMessage } from "../proto/gen/bootstra
 import type { ClusterRecord } from "./cluster_records.ts";
 
 const CONNECT_DEADLINE_MS = 15_000;
-/** A node whose power was cut says nothing any more; one that is only slow, in emulation, answers within seconds. */
+/** A node whose power was cut says nothing any more. A node that is only slow, in emulation, answers within seconds. */
 const KEEP_ALIVE_MS = 20_000;
 
 /**
@@ -19,7 +19,7 @@ const KEEP_ALIVE_MS = 20_000;
  *
  * @param endpoint `host:port`.
  * @param signal Ends the call.
- * @param recorded What is recorded of the cluster, for what to do next.
+ * @param recorded The record of the cluster, for the error's advice.
  * @throws {BootstrapError} `unavailable/init-server`, and what `dial()` throws.
  */
 export async function dialInitServer(
@@ -44,7 +44,7 @@ export async function dialInitServer(
     throw new BootstrapError("unavailable/init-server", `No InitServer answers at ${endpoint}`, {
       cause,
       next:
-        "Wait until the node has booted; a node that belongs to a cluster has no InitServer any more, and its status says so: " +
+        "Wait until the node has booted; a node that belongs to a cluster no longer has an InitServer, and its status says so: " +
         `\`bootstrapper status\` there${lost}`,
       details: { endpoint },
     });

@@ -1,5 +1,5 @@
 /**
- * What becomes of an operator's init that has lost its node.
+ * What happens to an operator's init that has lost its node.
  *
  * @module
  */
@@ -7,26 +7,29 @@ import { PeerError } from "../protocol/refusal.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { OperationWatch } from "./_operation_watch.ts";
 
-/** Whether the node may go on where this init has lost it: by what the node says, or as the connection has come to an end. */
+/** Whether the node may go on although this init has lost it: the node's error says so, or the connection has ended. */
 export function isLoss({ code, retriable }: BootstrapError): boolean {
   return retriable || code === "aborted/call";
 }
 
 /**
- * Whether the node says that it refused before its lock. It is the verified node that says so, over its own channel, and it has
- * forgotten the CA key: the cluster of this founding can never exist, and the record of before holds again.
+ * Whether the node says that it refused before its lock. The verified node says so itself, over its own channel, and it
+ * has forgotten the CA key. The cluster of this founding can never exist, and the earlier record holds again.
  */
 export function isFreshStill(error: unknown): boolean {
   return error instanceof PeerError && error.isFresh;
 }
 
-/** The node was lost as it was about to take its lock, and was not locked: the loss is what ended the init. */
+/**
+ * The error for a node that was lost when it was about to take its lock, and that was not locked. The loss ended the
+ * init.
+ */
 export function lostBeforeLock({ code, message, retriable, details, cause }: BootstrapError): BootstrapError {
   const next = "Run init again: the node was not locked yet, and the init begins anew";
   return new BootstrapError(code, message, { cause, retriable, next, details });
 }
 
-/** The init ended because its owner ended it. */
+/** The error for an init that its caller stopped. */
 export function stoppedInit(watch: Pick<OperationWatch, "isLocked" | "mayBeLocked">, cause: unknown): BootstrapError {
   const { isLocked, mayBeLocked } = watch;
   const goesOn = isLocked ? "; the node goes on" : mayBeLocked ? "; the node may go on" : "";

@@ -6,7 +6,7 @@ import type { ProgressEvent } from "../proto/gen/bootstrapper.ts";
 import { INIT_STEPS_BEFORE, LOCK_STEP, PREFLIGHT_STEP } from "../protocol/init_steps.ts";
 
 const BEFORE: readonly string[] = INIT_STEPS_BEFORE;
-/** An init has some 110 events. A node that has told of more places than this makes no progress, whatever it says. */
+/** An init has some 110 events. A node that has reported more places than this makes no progress, whatever it says. */
 const MAXIMUM_PLACES = 1_000;
 const RUN_AGAIN =
   "Run init again: it goes on with the same operation; `bootstrapper status` on the node says what it does";
@@ -15,33 +15,36 @@ const RUN_AGAIN =
 export class OperationWatch {
   readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #patienceMs: number;
-  /** What has been heard of the steps. A node that was started again repeats it until it gets further than before. */
+  /** The places in the steps that were reported. A restarted node repeats them until it gets further than before. */
   readonly #reached = new Set<string>();
   #isLocked = false;
   #isLocking = false;
   #heard = 0;
   #last: ProgressEvent | undefined;
-  /** When progress was made; later by the time in which a connected node worked at something new. */
+  /** When progress was last made, moved forward by the time in which a connected node worked at something new. */
   #progressMs: number;
-  /** Whether the last step that was heard of does what it has not done before: its first try, or a later one that got further. */
+  /** Whether the last reported step does something new: it is in its first try, or in a later try that got further. */
   #isNew = false;
-  /** Since when the connected node has been followed and nothing was heard of it. */
+  /** Since when the connected node has been silent; `Infinity` while no node is followed. */
   #followedMs = Infinity;
   #wasFollowed = false;
 
-  /** @param patienceMs How long nothing may come of the operation, milliseconds. */
+  /** @param patienceMs How long the operation may make no progress, milliseconds. */
   constructor(clock: Pick<Clock, "monotonicMs">, patienceMs: number) {
     this.#clock = clock;
     this.#patienceMs = patienceMs;
     this.#progressMs = clock.monotonicMs();
   }
 
-  /** Whether the node is locked for the operation, so that it goes on with it whatever becomes of a connection. */
+  /** Whether the node is locked for the operation. It then continues, whatever happens to a connection. */
   get isLocked(): boolean {
     return this.#isLocked;
   }
 
-  /** Whether the node was about to take its lock: if it is not known to be locked, the next connection shows whether it is. */
+  /**
+   * Whether the node was about to take its lock. If it is not known to be locked, the next connection shows whether it
+   * is.
+   */
   get mayBeLocked(): boolean {
     return this.#isLocked || this.#isLocking;
   }
@@ -51,12 +54,12 @@ export class OperationWatch {
     return this.#heard;
   }
 
-  /** Whether nothing has come of the operation for longer than there is patience. */
+  /** Whether the operation has made no progress for longer than the patience. */
   get isOver(): boolean {
     return this.#leftMs <= 0;
   }
 
-  /** The last event, as a person says it. */
+  /** The last event, as text for people. */
   get lastSeen(): string {
     if (this.#last === undefined) return "no event of the node";
     const { phase, state, detail } = this.#last;
@@ -67,14 +70,14 @@ export class OperationWatch {
     return this.#patienceMs - (this.#clock.monotonicMs() - this.#progressMs);
   }
 
-  /** Whether the node does nothing, as far as it was heard: it waits before another try, or has not begun. */
+  /** Whether the node does nothing, by its last event: it waits before another try, or has not begun. */
   get #isIdle(): boolean {
     return this.#last === undefined || this.#last.state === "waiting" || this.#last.state === "failed";
   }
 
   /**
-   * How long a connected node may be silent from now on, milliseconds: a step may take long, but for one that waits for another try
-   * there is no more than the rest of the patience.
+   * How long a connected node may be silent from now on, milliseconds. A step may take long, but a step that waits for
+   * another try has only the rest of the patience.
    *
    * @param longestMs The longest silence of a step.
    */
@@ -82,23 +85,23 @@ export class OperationWatch {
     return this.#isIdle ? Math.min(longestMs, Math.max(0, Math.ceil(this.#leftMs))) : longestMs;
   }
 
-  /** The node has shown that it goes on with the operation. */
+  /** Records that the node has shown that it continues the operation. */
   goesOn(heard: number): void {
     this.#isLocked = true;
     this.#heard = Math.max(this.#heard, heard);
   }
 
-  /** The node has shown that it was not locked for the operation. */
+  /** Records that the node has shown that it was not locked for the operation. */
   staysFresh(): void {
     this.#isLocking = false;
   }
 
   /**
-   * Takes note of an event. Progress is a step that is started or done for the first time, and a detail that was not heard before:
-   * a node that fails at the same place in each of its lives makes none.
+   * Records an event. Progress is a step that is started or done for the first time, or a detail that was not heard
+   * before. A node that fails at the same place after each restart makes no progress.
    *
-   * @returns Whether it is progress.
-   * @throws {BootstrapError} `timeout/init-step` for a step that is tried again and again for longer than there is patience.
+   * @returns Whether the event is progress.
+   * @throws {BootstrapError} `timeout/init-step` for a step that is retried for longer than the patience.
    */
   hear(event: ProgressEvent): boolean {
     const { number, phase, state, detail } = event;
@@ -108,18 +111,19 @@ export class OperationWatch {
     if (phase === LOCK_STEP || (phase === PREFLIGHT_STEP && state === "done")) this.#isLocking = true;
     if (!BEFORE.includes(phase) || (phase === LOCK_STEP && state === "done")) this.#isLocked = true;
     const isProgress = this.#reach(event);
-    // A detail that is repeated says nothing of which try it belongs to.
+    // A repeated detail does not say which try it belongs to.
     if (isProgress || state !== "detail") this.#isNew = isProgress;
     if (isProgress) this.#progressMs = this.#clock.monotonicMs();
     if (state === "waiting" && this.isOver) {
-      throw new BootstrapError("timeout/init-step", `The step ${phase} of the node does not work: ${detail}`);
+      throw new BootstrapError("timeout/init-step", `The step ${phase} of the node keeps failing: ${detail}`);
     }
     return isProgress;
   }
 
   /**
-   * Follows the operation at a node that is connected. While such a node works at something new, that time counts for nothing,
-   * unless the node is silent for too long. The first time the patience begins, as the node is asked for the operation.
+   * Follows the operation at a connected node. The time in which such a node works at something new does not count,
+   * unless the node is silent for too long. The first call, when the node is asked for the operation, starts the
+   * patience.
    */
   async following<T>(work: () => Promise<T>): Promise<T> {
     this.#followedMs = this.#clock.monotonicMs();
@@ -136,7 +140,7 @@ export class OperationWatch {
     }
   }
 
-  /** That the init waits no longer, and for what it has waited. */
+  /** The error that says that the init no longer waits, and what it waited for. */
   gaveUp(endpoint: string, cause: BootstrapError, details: BootstrapErrorOptions["details"]): BootstrapError {
     const { lastSeen } = this;
     const isOfStep = cause.code === "timeout/init-step" || (cause.code === "timeout/peer" && this.#isIdle);
@@ -145,7 +149,7 @@ export class OperationWatch {
       : `the node at ${endpoint} to go on with the operation`;
     return new BootstrapError(
       "timeout/init",
-      `Nothing came of the init for ${
+      `The init made no progress for ${
         this.#patienceMs / SECOND_MS
       } s: it waited for ${waitedFor}, and last saw ${lastSeen}`,
       {
@@ -156,17 +160,17 @@ export class OperationWatch {
     );
   }
 
-  /** Moves the last progress by the time since the last event, where a connected node worked at something new. */
+  /** Moves the last progress forward by the time since the last event, if a connected node worked at something new. */
   #countFollowing(): void {
     const nowMs = this.#clock.monotonicMs();
     if (this.#isNew) this.#progressMs += Math.max(0, nowMs - Math.max(this.#followedMs, this.#progressMs));
     this.#followedMs = Math.max(this.#followedMs, nowMs);
   }
 
-  /** Whether an event says that the node has got further than it was heard to be before. */
+  /** Whether an event shows that the node has got further than before. */
   #reach({ phase, state, detail }: ProgressEvent): boolean {
     if (state === "waiting" || state === "failed") return false;
-    // Numbers differ from life to life: kubeadm says after how many seconds the kubelet was healthy.
+    // Numbers differ from run to run: kubeadm reports after how many seconds the kubelet was healthy.
     const place = `${phase} ${state} ${detail.replaceAll(/\d+/g, "#")}`;
     if (this.#reached.has(place) || this.#reached.size >= MAXIMUM_PLACES) return false;
     this.#reached.add(place);

@@ -15,7 +15,7 @@ class Watched {
   readonly watch = new OperationWatch({ monotonicMs: () => this.time.ms }, PATIENCE_MS);
   #number = 0;
 
-  /** An event: the step, its state, and the rest is the detail. */
+  /** Hears an event: the step, its state, and the rest as the detail. */
   hear(text: string): boolean {
     const [phase = "", state = "", ...detail] = text.split(" ");
     return this.watch.hear(
@@ -23,7 +23,7 @@ class Watched {
     );
   }
 
-  /** A connection with events, each after a time, that ends with an error. */
+  /** Follows a connection that reports events, each after a time, and ends with an error. */
   async connected(events: readonly (readonly [ms: number, text: string])[], leftMs = 0, end = lost): Promise<void> {
     const followed = this.watch.following(() => {
       for (const [ms, text] of events) {
@@ -37,7 +37,7 @@ class Watched {
   }
 }
 
-Deno.test("OperationWatch knows the node as locked from the end of the lock on, or when it goes on", () => {
+Deno.test("OperationWatch knows that the node is locked when its lock is done, or when it goes on", () => {
   const first = new Watched();
   for (const text of ["preflight started", "preflight detail disk"]) first.hear(text);
   assert.deepEqual([first.watch.isLocked, first.watch.mayBeLocked], [false, false]);
@@ -55,14 +55,14 @@ Deno.test("OperationWatch knows the node as locked from the end of the lock on, 
   assert.deepEqual([recorded.watch.isLocked, recorded.watch.heard], [true, 7]);
 });
 
-Deno.test("OperationWatch knows that a node which shows itself fresh is not locked", () => {
+Deno.test("OperationWatch knows that a node is not locked when it shows itself fresh", () => {
   const watched = new Watched();
   watched.hear("lock started");
   watched.watch.staysFresh();
   assert.equal(watched.watch.mayBeLocked, false);
 });
 
-Deno.test("OperationWatch is over when nothing comes for as long as there is patience, and every progress begins it anew", () => {
+Deno.test("OperationWatch is over without progress for the whole patience, and every progress restarts it", () => {
   const watched = new Watched();
   watched.time.ms = PATIENCE_MS - 1;
   assert.equal(watched.watch.isOver, false);
@@ -71,7 +71,7 @@ Deno.test("OperationWatch is over when nothing comes for as long as there is pat
   assert.equal(watched.watch.isOver, true);
 });
 
-Deno.test("OperationWatch has the whole patience from the moment on when the node is asked, and not anew by each connection", async () => {
+Deno.test("OperationWatch starts the patience when the node is first asked, and not with each connection", async () => {
   const watched = new Watched();
   watched.time.ms = 2 * PATIENCE_MS;
   await watched.connected([]);
@@ -101,14 +101,14 @@ Deno.test("OperationWatch counts as progress only what it hears for the first ti
   assert.deepEqual(heard.map(([text]) => [text, watched.hear(text)]), heard);
 });
 
-Deno.test("OperationWatch is over within the patience where a node crashes again and again", async () => {
+Deno.test("OperationWatch is over within the patience when a node crashes again and again", async () => {
   const lives: readonly (readonly [what: string, downMs: number, upMs: number])[] = [
     ["it is down for long", MINUTE_MS, MINUTE_MS / 2],
     ["it works for long", 1, 2 * MINUTE_MS],
   ];
   for (const [what, downMs, upMs] of lives) {
     const watched = new Watched();
-    // The first try of the step is not counted: it works.
+    // The first try of the step does not count: the node works.
     await watched.connected([[0, "kubeadm-init started"], [0, "kubeadm-init detail certs"]], upMs);
     const begunMs = watched.time.ms;
     while (!watched.watch.isOver && watched.time.ms < 10 * PATIENCE_MS) {
@@ -120,7 +120,7 @@ Deno.test("OperationWatch is over within the patience where a node crashes again
   }
 });
 
-Deno.test("OperationWatch gives up on a step when it waits and there is no patience left", () => {
+Deno.test("OperationWatch gives up on a step that waits when no patience is left", () => {
   const watched = new Watched();
   watched.hear("access started");
   watched.hear("access waiting try 1 failed");
@@ -128,7 +128,7 @@ Deno.test("OperationWatch gives up on a step when it waits and there is no patie
   assert.throws(() => watched.hear("access waiting try 2 failed"), { code: "timeout/init-step" });
 });
 
-Deno.test("OperationWatch does not count the time in which a connected node does something new, in a later try of a step too", async () => {
+Deno.test("OperationWatch does not count the time in which a connected node does something new, also in a later try", async () => {
   const first = new Watched();
   await first.connected([[PATIENCE_MS / 2, "kubeadm-init started"]], 10 * PATIENCE_MS);
   assert.equal(first.watch.isOver, false);
@@ -143,7 +143,7 @@ Deno.test("OperationWatch does not count the time in which a connected node does
   assert.equal(later.watch.isOver, false);
 });
 
-Deno.test("OperationWatch leaves a step that fails after a long first try the whole patience", async () => {
+Deno.test("OperationWatch gives a step that fails after a long first try the whole patience", async () => {
   const watched = new Watched();
   await watched.connected([[0, "kubeadm-init started"], [2 * PATIENCE_MS, "kubeadm-init waiting try 1 failed"]]);
   watched.time.ms += PATIENCE_MS - 1;
@@ -152,7 +152,7 @@ Deno.test("OperationWatch leaves a step that fails after a long first try the wh
   assert.equal(watched.watch.isOver, true);
 });
 
-Deno.test("OperationWatch counts the time of a node that is silent for too long, or repeats itself, or whose step waits", async () => {
+Deno.test("OperationWatch counts the time of a node that is silent for too long, that repeats itself, or whose step waits", async () => {
   const tooLong = new Watched();
   await tooLong.connected([[0, "kubeadm-init started"]], PATIENCE_MS, silent);
   const repeating = new Watched();
@@ -164,7 +164,7 @@ Deno.test("OperationWatch counts the time of a node that is silent for too long,
   for (const { watch } of [tooLong, repeating, waiting]) assert.equal(watch.isOver, true);
 });
 
-Deno.test("OperationWatch lets a step be silent for long, and one that waits or has not begun for no longer than the patience", () => {
+Deno.test("OperationWatch lets a running step be silent for long, and a waiting step only for the rest of the patience", () => {
   const watched = new Watched();
   const silence = (text: string) => (watched.hear(text), watched.watch.silenceMs(LONGEST_MS));
   watched.time.ms = MINUTE_MS;
@@ -180,7 +180,7 @@ Deno.test("OperationWatch lets a step be silent for long, and one that waits or 
   assert.equal(silence("access failed"), 0);
 });
 
-Deno.test("OperationWatch names a step that waits in silence, and says what its cause says to do", () => {
+Deno.test("OperationWatch names a step that waits in silence, and repeats the advice of its cause", () => {
   const watched = new Watched();
   watched.hear("access waiting try 1 failed: no");
   const cause = new BootstrapError("timeout/peer", "The peer sent nothing", { next: "Look at the node" });
@@ -195,7 +195,7 @@ Deno.test("OperationWatch names a step that waits in silence, and says what its 
   assert.equal(gone.details["waitedFor"], "the node at a:1 to go on with the operation");
 });
 
-Deno.test("OperationWatch loses its patience with a node that says something new for ever", () => {
+Deno.test("OperationWatch loses its patience with a node that reports something new for ever", () => {
   const watched = new Watched();
   watched.watch.goesOn(0);
   for (let count = 0; count < 100_000 && !watched.watch.isOver; count++) {

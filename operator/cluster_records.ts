@@ -1,8 +1,8 @@
 /**
- * The operator's record of clusters: which name stands for which cluster ID, on which machine, by which operation.
+ * The operator's record of clusters: for each name, the cluster ID, the machine and the operation.
  *
- * A founding cannot be revoked, so that a name must never be founded twice by mistake: the record is forced to disk before a
- * founding leaves the machine.
+ * A founding cannot be revoked, so a name must never be founded twice by mistake. The record is therefore forced to
+ * disk before a founding leaves the machine.
  *
  * @module
  */
@@ -13,36 +13,40 @@ import { BootstrapError } from "../platform/errors.ts";
 import { ensureFolder, readFileIfExists, removeIfExists, writeFileAtomic } from "../platform/files.ts";
 import { readJson } from "../platform/json.ts";
 
-/** What is recorded of a name. */
+/** The record of a cluster's name. */
 export interface ClusterRecord {
-  /** The version of the form. */
+  /** The version of the format. */
   readonly version: 1;
-  /** The name. */
   readonly clusterName: string;
   /**
-   * `pending`: a founding may have left this machine. `founded`: the cluster stood. `abandoned`: the operator has given it
-   * up, and nodes of the name must carry the ID of the next one.
+   * `pending`: a founding may have left this machine. `founded`: the cluster stood. `abandoned`: the operator has given
+   * the cluster up, and nodes of that name must carry the ID of the next one.
    */
   readonly state: "pending" | "founded" | "abandoned";
   /** 64 characters of lower-case hexadecimal. */
   readonly clusterId: string;
-  /** The identity of the machine, 64 characters of lower-case hexadecimal. */
+  /** The machine's identity, 64 characters of lower-case hexadecimal. */
   readonly identity: string;
   /** 32 characters of lower-case hexadecimal. */
   readonly operationId: string;
   /** SPKI of the operator's key, hexadecimal. */
   readonly operatorKey: string;
-  /** The cluster's settings of the operation, YAML. */
+  /** The cluster's settings of this operation, YAML. */
   readonly clusterDocument: string;
-  /** The policy of the operation, YAML. */
+  /** The policy of this operation, YAML. */
   readonly policyDocument: string;
-  /** While pending, the key of the admin certificate, PKCS#8 PEM: a secret, as the file is. Empty afterwards. */
+  /**
+   * While the record is pending, the key of the admin certificate, PKCS#8 PEM: a secret, as the file is. Empty
+   * afterwards.
+   */
   readonly adminKeyPem: string;
   /** The TPM's reset counter when the record was made. */
   readonly resetCount?: number;
-  /** That the machine has no register for the lock, so that its name is never founded again on one of its kind. */
+  /**
+   * Set if the machine has no register for the lock. The name is then never founded again on a machine of that kind.
+   */
   readonly showsNoLock?: true;
-  /** The number of the last event of the operation that was shown here. */
+  /** The number of the operation's last event that was shown here. */
   readonly heard?: number;
   /** When the record was made, ISO 8601. */
   readonly time: string;
@@ -67,14 +71,14 @@ const recordSchema: v.GenericSchema<unknown, ClusterRecord> = v.strictObject({
   time: v.string(),
 });
 
-/** Two documents of 64 KiB, whose every character JSON may write as two, and the rest. */
+/** Two documents of 64 KiB, each character of which JSON may write as two, and the rest. */
 const MAXIMUM_RECORD_BYTES = 1 << 19;
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
 
 /** The record of one name, held by one process. */
 export interface HeldRecord extends Disposable {
-  /** What is recorded, if anything. */
+  /** The current record, if there is one. */
   readonly current: ClusterRecord | undefined;
   /** Replaces the record, forced to disk; `undefined` removes it. */
   write(record: ClusterRecord | undefined): Promise<void>;
@@ -83,9 +87,10 @@ export interface HeldRecord extends Disposable {
 /**
  * Opens the record of a name, and keeps other processes from it until it is disposed.
  *
- * @param folder The folder of all records; made if it is not there.
- * @param clusterName The name; already known to be a label.
- * @throws {BootstrapError} `malformed/cluster-record`, `unavailable/cluster-record` if another process holds it, `system/file`.
+ * @param folder The folder of all records; created if it is missing.
+ * @param clusterName The name; the caller has checked that it is a label.
+ * @throws {BootstrapError} `malformed/cluster-record`, `unavailable/cluster-record` if another process holds it,
+ *   `system/file`.
  */
 export async function holdRecord(folder: string, clusterName: string): Promise<HeldRecord> {
   await ensureFolder(folder, FOLDER_MODE);
@@ -99,7 +104,7 @@ export async function holdRecord(folder: string, clusterName: string): Promise<H
   }
   const path = join(folder, `${clusterName}.json`);
   const release = () => {
-    // A child that this process is just forking has the file open too, until it executes another program.
+    // A child process that is being forked has the file open too, until it executes another program.
     lock.unlockSync();
     lock.close();
   };

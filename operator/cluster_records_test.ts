@@ -20,7 +20,7 @@ const record: ClusterRecord = {
   time: "2030-01-02T03:04:05.678Z",
 };
 
-/** Registers a test with a folder of its own, not made yet. */
+/** Registers a test with its own folder, which does not exist yet. */
 function folderTest(name: string, run: (folder: string) => Promise<void>): void {
   Deno.test(name, async () => {
     const parent = await Deno.makeTempDir({ prefix: "records-" });
@@ -45,11 +45,11 @@ async function read(folder: string): Promise<ClusterRecord | undefined> {
   return held.current;
 }
 
-folderTest("holdRecord() has nothing for a name that was never founded", async (folder) => {
+folderTest("holdRecord() has no record of a name that was never founded", async (folder) => {
   assert.equal(await read(folder), undefined);
 });
 
-folderTest("holdRecord() gives what was written, for nobody else to read", async (folder) => {
+folderTest("holdRecord() returns what was written, in files that only their owner can read", async (folder) => {
   {
     using held = await holdRecord(folder, "demo");
     await held.write(record);
@@ -62,7 +62,7 @@ folderTest("holdRecord() gives what was written, for nobody else to read", async
 });
 
 folderTest(
-  "holdRecord() refuses a name that another init holds, until that has ended, however it did",
+  "holdRecord() refuses a name that another init holds, until that init has ended in any way",
   async (folder) => {
     const held = await holdRecord(folder, "demo");
     await assert.rejects(holdRecord(folder, "demo"), { code: "unavailable/cluster-record", retriable: true });
@@ -75,41 +75,47 @@ folderTest(
   },
 );
 
-folderTest("holdRecord() refuses a name that another process holds, which is killed then", async (folder) => {
-  const script = `
+folderTest(
+  "holdRecord() refuses a name that another process holds, and reads the record when that process is killed",
+  async (folder) => {
+    const script = `
     import { holdRecord } from "${new URL("./cluster_records.ts", import.meta.url).href}";
     using held = await holdRecord(${JSON.stringify(folder)}, "demo");
     for (let i = 0;; i++) {
       await held.write({ ...${JSON.stringify(record)}, clusterDocument: String(i).padEnd(100_000, "x") });
       console.log(i);
     }`;
-  const configuration = fileURLToPath(new URL("../deno.json", import.meta.url));
-  const holder = new Deno.Command(Deno.execPath(), {
-    args: ["eval", "--no-lock", "--config", configuration, script],
-    stdout: "piped",
-  }).spawn();
-  const output = holder.stdout.getReader();
-  for (let i = 0; i < 3; i++) await output.read();
-  await assert.rejects(holdRecord(folder, "demo"), { code: "unavailable/cluster-record" });
-  holder.kill("SIGKILL");
-  await holder.status;
-  await output.cancel();
-  assert.equal((await read(folder))?.clusterDocument.length, 100_000, "the record is torn");
-});
+    const configuration = fileURLToPath(new URL("../deno.json", import.meta.url));
+    const holder = new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--no-lock", "--config", configuration, script],
+      stdout: "piped",
+    }).spawn();
+    const output = holder.stdout.getReader();
+    for (let i = 0; i < 3; i++) await output.read();
+    await assert.rejects(holdRecord(folder, "demo"), { code: "unavailable/cluster-record" });
+    holder.kill("SIGKILL");
+    await holder.status;
+    await output.cancel();
+    assert.equal((await read(folder))?.clusterDocument.length, 100_000, "the record is torn");
+  },
+);
 
-folderTest("holdRecord() refuses a record that is torn, wherever, and does not take it for none", async (folder) => {
-  const text = JSON.stringify(record);
-  for (let length = 0; length < text.length; length += 7) {
-    await write(folder, text.slice(0, length));
-    await assert.rejects(read(folder), (error: unknown) => {
-      assert(error instanceof BootstrapError);
-      return error.code === "malformed/cluster-record" && error.details["path"] === pathIn(folder) &&
-        error.next.includes("backup");
-    });
-  }
-});
+folderTest(
+  "holdRecord() refuses a record that is torn at any place, and does not treat it as missing",
+  async (folder) => {
+    const text = JSON.stringify(record);
+    for (let length = 0; length < text.length; length += 7) {
+      await write(folder, text.slice(0, length));
+      await assert.rejects(read(folder), (error: unknown) => {
+        assert(error instanceof BootstrapError);
+        return error.code === "malformed/cluster-record" && error.details["path"] === pathIn(folder) &&
+          error.next.includes("backup");
+      });
+    }
+  },
+);
 
-folderTest("holdRecord() refuses what is no record of this version, and names the key", async (folder) => {
+folderTest("holdRecord() refuses a record that does not fit this version, and names the key", async (folder) => {
   const cases: readonly (readonly [changes: Record<string, unknown>, key: string])[] = [
     [{ version: 2 }, "version"],
     [{ state: "gone" }, "state"],
@@ -130,7 +136,7 @@ folderTest("holdRecord() refuses what is no record of this version, and names th
   }
 });
 
-folderTest("holdRecord() names a path that cannot be had", async (folder) => {
+folderTest("holdRecord() names a path that cannot be opened", async (folder) => {
   await Deno.mkdir(join(folder, "demo.lock"), { recursive: true });
   await assert.rejects(read(folder), { code: "system/file", message: /demo\.lock/ });
   await assert.rejects(read(join(folder, "demo.lock", "x\0")), { code: "system/file" });
@@ -152,7 +158,7 @@ folderTest("holdRecord() reads the largest record that an init can write", async
   assert.deepEqual(await read(folder), large);
 });
 
-folderTest("abandonCluster() keeps all but the state and the key, and can be done again", async (folder) => {
+folderTest("abandonCluster() keeps everything but the state and the key, and can be repeated", async (folder) => {
   await write(folder, JSON.stringify({ ...record, state: "founded" }));
   for (let i = 0; i < 2; i++) {
     assert.deepEqual(await abandonCluster(folder, "demo"), { ...record, state: "abandoned", adminKeyPem: "" });

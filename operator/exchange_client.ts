@@ -1,5 +1,5 @@
 /**
- * The operator's side of an Init, one function a step.
+ * The operator's side of an Init, one function per step.
  *
  * @module
  */
@@ -24,9 +24,9 @@ import type { CheckedResult } from "./result.ts";
 import { LONGEST_SILENCE_MS } from "../protocol/init_steps.ts";
 import { NONCE_BYTES } from "../protocol/lengths.ts";
 
-/** How long a silent node is waited for, milliseconds. */
+/** How long the operator waits for a silent node, in milliseconds. */
 export interface InitClientDeadlines {
-  /** From the hello to the proposal: a TPM behind an emulated machine takes seconds for each command. */
+  /** From the hello to the proposal. A TPM behind an emulated machine takes seconds for each command. */
   readonly proposalMs: number;
   /** From the challenge to its answer. */
   readonly activationMs: number;
@@ -44,21 +44,20 @@ export const INIT_CLIENT_DEADLINES: InitClientDeadlines = Object.freeze({
 /** The messages of an Init as the operator sees them. */
 export type InitExchange = Exchange<InitServerMessage, InitClientMessage>;
 
-/** A node whose evidence was verified completely, the activation included. */
+/** A node whose evidence was verified completely, including the activation. */
 export interface VerifiedNode {
-  /** What the evidence says. */
   readonly claims: EvidenceClaims;
-  /** The cluster ID that it proposes, 32 bytes. */
+  /** The cluster ID that the node proposes, 32 bytes. */
   readonly clusterId: Bytes;
   /** A1 of this connection. */
   readonly a1: Bytes;
 }
 
 /**
- * Steps 1 to 3: says hello, and verifies the node completely. Nothing but the hello has been signed then.
+ * Steps 1 to 3: says hello, and verifies the node completely. Only the hello has been signed then.
  *
- * @param expectationFor What the node must show, by the proposed cluster ID.
- * @param report Hears every check, as that of a verifier does.
+ * @param expectationFor Gives what the node must show for the proposed cluster ID.
+ * @param report Called with every check, as that of a verifier is.
  */
 export async function verifyNode(
   exchange: InitExchange,
@@ -95,7 +94,7 @@ export async function verifyNode(
   return { claims, clusterId: copyOf(clusterId), a1 };
 }
 
-/** Step 4: signs the request and the founding, and sends both; `heard` is the number of the last event seen before. */
+/** Step 4: signs the request and the founding, and sends both. `heard` is the number of the last event seen before. */
 export async function requestInit(
   exchange: InitExchange,
   operator: KeyPair,
@@ -116,13 +115,15 @@ export interface AwaitedResult {
   readonly clusterId: Uint8Array;
   /** SPKI of the admin key of the request, DER. */
   readonly adminKey: Uint8Array;
-  /** Tells whether certificates are valid. */
+  /** Tells at what time certificates must be valid. */
   readonly clock: Pick<Clock, "now">;
   /** How long the node may be silent from now on, milliseconds; asked before each message. */
   silenceMs(): number;
   /** The number of the last event that was seen before. */
   readonly heard: number;
-  /** Whether the init goes on from before: the node may have forgotten some of the events after the last one seen. */
+  /**
+   * Whether the init continues an earlier one. The node may have forgotten some of the events after the last one seen.
+   */
   readonly again: boolean;
   /** Called for each event, in the order of their numbers. */
   onProgress(event: ProgressEvent): void | Promise<void>;
@@ -131,7 +132,8 @@ export interface AwaitedResult {
 /**
  * Step 5: follows the progress, and checks the result.
  *
- * @throws {BootstrapError} `protocol/progress`, `refused/…`, `malformed/init-result`, or why the node failed.
+ * @throws {BootstrapError} `protocol/progress`, `refused/…`, `malformed/init-result`, or the error with which the node
+ *   failed.
  */
 export async function awaitResult(exchange: InitExchange, awaited: AwaitedResult): Promise<CheckedResult> {
   const { clusterId, adminKey, clock, again, onProgress } = awaited;
@@ -147,7 +149,7 @@ export async function awaitResult(exchange: InitExchange, awaited: AwaitedResult
   }
 }
 
-/** The last message of an Init: the operator has everything, and has it on disk. */
+/** Sends the last message of an Init: the operator has everything, and has it on disk. */
 export function acknowledge(exchange: InitExchange): Promise<void> {
   return exchange.send({ message: { $case: "acknowledgement", acknowledgement: {} } });
 }

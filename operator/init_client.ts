@@ -28,39 +28,37 @@ import { checkRecord, clusterExists, isAgain, newRecord, operationLost, sameSett
 export interface InitOptions extends OperationSettings {
   /** `host:port` of the node's InitServer. */
   readonly endpoint: string;
-  /** The operator's key. */
   readonly operator: KeyPair;
-  /** SPKIs of all operators of the node's configuration, this one included. */
+  /** SPKIs of all operators in the node's configuration, including this one. */
   readonly operatorKeys: readonly Uint8Array[];
   /** Verifies the node, by the policy. */
   readonly verifier: EvidenceVerifier;
   /** The only identity that the node may have, lower-case hexadecimal. */
   readonly expectIdentity?: string;
-  /** The record of the name, held. */
+  /** The record of the name, which this process holds. */
   readonly record: HeldRecord;
-  /** Time. */
   readonly clock: Clock;
   /** The source of the jitter between connections: numbers from 0 to 1. */
   readonly random: () => number;
-  /** How long the init goes on when nothing comes of an operation that has begun, milliseconds. */
+  /** How long the init goes on without progress of an operation that has begun, milliseconds. */
   readonly patienceMs: number;
-  /** Ends the call; the node goes on if it was locked. */
+  /** Ends the call. A locked node goes on. */
   readonly signal: AbortSignal;
   /** Default: {@linkcode INIT_CLIENT_DEADLINES}. */
   readonly deadlines?: InitClientDeadlines;
-  /** Called when the node was verified, before anything but the hello was signed. */
+  /** Called when the node is verified. Only the hello has been signed then. */
   onVerified(claims: EvidenceClaims, clusterId: string, again: boolean): void;
   /** Called for each event of the node. */
   onProgress(event: ProgressEvent): void;
-  /** Called when the node was lost in the middle of the operation, before the pause after which it is called again. */
+  /** Called when the node is lost in the middle of the operation, before the pause and the next call. */
   onLost(lost: LostNode): void;
-  /** Keeps what the operator gets; the node is told only afterwards. */
+  /** Keeps what the operator gets. The node is told only afterwards. */
   keep(cluster: NewCluster): Promise<void>;
 }
 
 /** A node that was lost in the middle of the operation. */
 export interface LostNode extends FailedTry {
-  /** What was seen of the operation last, as a person says it. */
+  /** What was last seen of the operation, as text for people. */
   readonly lastSeen: string;
 }
 
@@ -68,30 +66,28 @@ export interface LostNode extends FailedTry {
 export interface NewCluster {
   /** `sha256:…` */
   readonly clusterId: string;
-  /** The cluster's name. */
   readonly clusterName: string;
   /** PEM. */
   readonly caCertificatePem: string;
   /** PEM. */
   readonly adminCertificatePem: string;
-  /** PKCS#8 PEM; was made on this machine and never left it. */
+  /** PKCS#8 PEM. The key was made on this machine and never left it. */
   readonly adminKeyPem: string;
-  /** The operator's founding. */
   readonly founding: Founding;
   /** `host:port` of the API server. */
   readonly apiEndpoints: readonly string[];
   /** `host:port` of the join services. */
   readonly joinEndpoints: readonly string[];
-  /** The Node's name. */
   readonly nodeName: string;
 }
 
 /**
- * Founds a cluster, or goes on with a founding that was interrupted. Once the node may be locked it keeps to the operation: when it
- * loses the node it connects again, until nothing has come of the operation for `patienceMs`.
+ * Founds a cluster, or continues a founding that was interrupted. Once the node may be locked, the init keeps to the
+ * operation: when it loses the node it connects again, until the operation has made no progress for `patienceMs`.
  *
- * @throws {BootstrapError} `precondition/cluster-exists`, `refused/…`, `unavailable/…`, or why the node refused or failed;
- *   `precondition/operation-lost`; `timeout/init` when nothing came of it, with the last cause; `aborted/init`.
+ * @throws {BootstrapError} `precondition/cluster-exists`, `refused/…`, `unavailable/…`, or the error with which the
+ *   node refused or failed; `precondition/operation-lost`; `timeout/init` without progress, with the last cause;
+ *   `aborted/init`.
  */
 export async function foundOnNode(options: InitOptions): Promise<NewCluster> {
   const { record, endpoint, clock, random, signal } = options;
@@ -119,12 +115,12 @@ export async function foundOnNode(options: InitOptions): Promise<NewCluster> {
   }
 }
 
-/** One operation over all its connections. */
+/** One operation, over all its connections. */
 class InitOperation {
   readonly watch: OperationWatch;
-  /** What the operator has got, once it is kept. */
+  /** What the operator got, once it is kept. */
   founded: NewCluster | undefined;
-  /** Why the node was lost for the first time. */
+  /** The error with which the node was lost for the first time. */
   firstLoss: BootstrapError | undefined;
   readonly #options: InitOptions;
   #recorded: ClusterRecord | undefined;
@@ -135,17 +131,19 @@ class InitOperation {
     this.watch = new OperationWatch(options.clock, options.patienceMs);
   }
 
-  /** What was recorded of the name while the operation was pending. */
+  /** The record of the name while the operation was pending. */
   get recorded(): ClusterRecord | undefined {
     return this.#recorded;
   }
 
-  /** Everything is kept, and the node that should hear so is not there: it ends its InitServer by itself. */
+  /** Whether everything is kept, and the node that should be told is gone: it ends its InitServer by itself. */
   isDoneWithout({ code }: BootstrapError): boolean {
     return this.founded !== undefined && (code === "unavailable/init-server" || code === "timeout/connect");
   }
 
-  /** Calls the node once, from the hello to the acknowledgement. `startOver` hears that something has come of it. */
+  /**
+   * Calls the node once, from the hello to the acknowledgement. Calls `startOver` when the operation makes progress.
+   */
   async call(startOver: () => void): Promise<NewCluster> {
     const { endpoint, signal } = this.#options;
     using dialled = await dialInitServer(endpoint, signal, this.#recorded);
@@ -157,7 +155,7 @@ class InitOperation {
     return this.founded;
   }
 
-  /** Steps 1 to 3. Nothing but the hello has been signed then. */
+  /** Steps 1 to 3. Only the hello has been signed then. */
   async #verify(exchange: InitExchange): Promise<VerifiedNode> {
     const { operator, verifier, expectIdentity, onVerified, deadlines = INIT_CLIENT_DEADLINES } = this.#options;
     const recorded = this.#recorded;
@@ -216,7 +214,8 @@ class InitOperation {
         nodeName: result.nodeName,
       };
     } catch (error) {
-      // A pending record of before is of the same machine, which has just shown that it never locked for that one either.
+      // An earlier pending record is of the same machine, which has just shown that it never locked for that operation
+      // either.
       if (isFreshStill(error)) {
         this.watch.staysFresh();
         await record.write(before?.state === "pending" ? undefined : before);

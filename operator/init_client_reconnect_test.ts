@@ -12,7 +12,7 @@ import type { InitOptions, NewCluster } from "./init_client.ts";
 /** A clock whose sleeps end at once. */
 const patientClock = () => ({ ...sleepingClock().clock, now: () => new Date() });
 
-Deno.test("foundOnNode() finishes with the same operation when the node's process is stopped, and started again", async () => {
+Deno.test("foundOnNode() finishes the same operation when the node's process is stopped and started again", async () => {
   await using bootstrap = await Bootstrap.create();
   const { operator } = bootstrap;
   const first = await bootstrap.boot({
@@ -38,7 +38,7 @@ Deno.test("foundOnNode() finishes with the same operation when the node's proces
   assert.deepEqual([first.foundings, second.foundings, operator.kept.length], [1, 1, 1]);
 });
 
-Deno.test("foundOnNode() connects again at once when the connection is cut, and hears what it has missed", async () => {
+Deno.test("foundOnNode() reconnects at once when the connection is cut, and hears what it has missed", async () => {
   await using bootstrap = await Bootstrap.create();
   const goOn = Promise.withResolvers<void>();
   await using world = await bootstrap.boot({ onFound: () => goOn.promise });
@@ -76,7 +76,7 @@ Deno.test("foundOnNode() shows the tries of a step that fails twice and then wor
   assert.deepEqual(bootstrap.losses, []);
 });
 
-Deno.test("foundOnNode() gives up on a node that is gone, and names what it waited for, what it saw last, and the cause", async () => {
+Deno.test("foundOnNode() gives up on a node that is gone, and names what it waited for, what it last saw, and the cause", async () => {
   await using bootstrap = await Bootstrap.create();
   const world = await bootstrap.boot({ onFound: (_journal, signal) => untilAborted(signal) });
   const found = bootstrap.found({
@@ -119,7 +119,7 @@ Deno.test("foundOnNode() gives up on a step that never works, and names it", asy
   assert.equal(world.lock.state().name, "locked");
 });
 
-Deno.test("foundOnNode() waits no longer than its patience in the silence before another try of a step", async () => {
+Deno.test("foundOnNode() waits no longer than its patience while a step is silent before another try", async () => {
   await using bootstrap = await Bootstrap.create();
   let sleeps = 0;
   await using world = await bootstrap.boot({
@@ -130,7 +130,7 @@ Deno.test("foundOnNode() waits no longer than its patience in the silence before
   let waits = 0;
   let waitsSinceMs: number | undefined;
   const changes: Partial<InitOptions> = {
-    // Time stands still until the step waits again, a moment before there is no patience left.
+    // Time stands still until the step waits again, just before the patience ends.
     clock: {
       ...fastClock,
       monotonicMs: () => waitsSinceMs === undefined ? 0 : MINUTE_MS - 100 + performance.now() - waitsSinceMs,
@@ -163,7 +163,7 @@ Deno.test("foundOnNode() gives up within its patience on a node that crashes at 
     world = await bootstrap.boot({ onFound });
   };
   const found = bootstrap.found({
-    // Each life takes a minute of the operator's.
+    // Each life of the node takes a minute of the operator's time.
     clock: { ...fastClock, monotonicMs: () => lives * MINUTE_MS },
     patienceMs: 4 * MINUTE_MS,
     onProgress({ phase, state }) {
@@ -191,7 +191,7 @@ Deno.test("foundOnNode() ends with the first loss when the node was not locked y
   assert.equal(world.lock.state().name, "unlocked");
 });
 
-Deno.test("foundOnNode() ends at once with what the node says that no time mends", async () => {
+Deno.test("foundOnNode() ends at once with an error of the node that time cannot fix", async () => {
   await using bootstrap = await Bootstrap.create();
   const failure = new BootstrapError("system/kubeadm", "kubeadm init failed");
   const world = await bootstrap.boot({ onFound: () => Promise.reject(failure) });
@@ -232,7 +232,7 @@ Deno.test("foundOnNode() ends at once when it is stopped while it waits for the 
   await assert.rejects(world.served, stopped);
 });
 
-Deno.test("foundOnNode() tells the node again that all is kept when the connection is cut before", async () => {
+Deno.test("foundOnNode() tells the node again that everything is kept when the connection was cut before", async () => {
   await using bootstrap = await Bootstrap.create();
   const { operator } = bootstrap;
   await using world = await bootstrap.boot();
@@ -247,7 +247,7 @@ Deno.test("foundOnNode() tells the node again that all is kept when the connecti
   assert.equal((await operator.record())?.state, "founded");
 });
 
-Deno.test("foundOnNode() is done when all is kept, although the node cannot be told any more", async () => {
+Deno.test("foundOnNode() succeeds when everything is kept, although the node can no longer be told", async () => {
   await using bootstrap = await Bootstrap.create();
   const { operator } = bootstrap;
   await using world = await bootstrap.boot();

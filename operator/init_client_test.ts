@@ -14,12 +14,12 @@ import { CLUSTER_NAME, InitWorld, TestOperator } from "../tests/exchanges/init_w
 import type { InitWorldOptions } from "../tests/exchanges/init_world.ts";
 import { ShownMachine, shownVerifier } from "../tests/exchanges/init_machine.ts";
 
-/** The record as it is on disk, which its holder does not notice. */
+/** Reads the record from disk, without its holder. */
 async function recordOnDisk({ recordsFolder }: TestOperator): Promise<ClusterRecord> {
   return JSON.parse(await Deno.readTextFile(join(recordsFolder, `${CLUSTER_NAME}.json`)));
 }
 
-/** An operator whose first init ended after the founding was sent: before the lock, or after it. */
+/** Runs an operator's first init, which ends after the founding was sent: before the lock, or after it. */
 async function interruptedInit(
   operator: TestOperator,
   when: "before the lock" | "after the lock",
@@ -35,7 +35,7 @@ async function interruptedInit(
   return record as ClusterRecord;
 }
 
-/** The node may be about to notice that the caller before has gone; it says then that asking again may work. */
+/** Retries while the node has not noticed yet that the earlier caller is gone: its error is retriable then. */
 async function retry<T>(work: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
@@ -46,7 +46,7 @@ async function retry<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Asserts that the operator refuses a node, having signed nothing but the hello, and that its record stays as it is. */
+/** Asserts that the operator refuses a node: only the hello was signed, and the record stays as it is. */
 async function refusesNode(
   operator: TestOperator,
   found: () => Promise<unknown>,
@@ -63,7 +63,7 @@ async function refusesNode(
   return error;
 }
 
-Deno.test("foundOnNode() has its record on disk before the founding leaves, and ends it when the cluster is kept", async () => {
+Deno.test("foundOnNode() has its record on disk before the founding leaves, and marks it as founded when the cluster is kept", async () => {
   const seen: ClusterRecord[] = [];
   await using world = await InitWorld.start({
     preflight: async () => void seen.push(await recordOnDisk(world.operator)),
@@ -81,7 +81,7 @@ Deno.test("foundOnNode() has its record on disk before the founding leaves, and 
   assert.deepEqual(await world.operator.record(), { ...sent, state: "founded", adminKeyPem: "", heard: 6 });
 });
 
-Deno.test("foundOnNode() gives a certificate for a key that was made here, and a founding for this cluster", async () => {
+Deno.test("foundOnNode() returns a certificate for a key that was made here, and a founding for this cluster", async () => {
   await using world = await InitWorld.start();
   const cluster = await world.found();
   const certificate = readCertificate(readPem(cluster.adminCertificatePem, "CERTIFICATE", "admin"), "admin");
@@ -105,7 +105,7 @@ Deno.test("foundOnNode() refuses a name that was founded, before it connects to 
   assert.equal(world.operator.signatures, signatures);
 });
 
-Deno.test("foundOnNode() refuses another machine for a name that may have been founded, and shows the first", async () => {
+Deno.test("foundOnNode() refuses another machine for a name that may have been founded, and shows the first machine", async () => {
   await using operator = await TestOperator.create();
   for (const when of ["before the lock", "after the lock"] as const) {
     await removeIfExists(operator.recordsFolder);
@@ -117,7 +117,7 @@ Deno.test("foundOnNode() refuses another machine for a name that may have been f
   }
 });
 
-Deno.test("foundOnNode() founds anew on the same machine that is fresh and shows another cluster ID", async () => {
+Deno.test("foundOnNode() founds anew on the same machine when it is fresh and shows another cluster ID", async () => {
   await using operator = await TestOperator.create();
   const machine = new ShownMachine();
   const before = await interruptedInit(operator, "before the lock", { machine });
@@ -132,7 +132,7 @@ Deno.test("foundOnNode() founds anew on the same machine that is fresh and shows
   assert.notEqual(after?.adminKeyPem, before.adminKeyPem);
 });
 
-Deno.test("foundOnNode() goes on with what was locked: the same operation, key and documents, and refuses to change them", async () => {
+Deno.test("foundOnNode() goes on with the locked operation, its key and its documents, and refuses to change them", async () => {
   await using operator = await TestOperator.create();
   const machine = new ShownMachine();
   const folder = await Deno.makeTempDir({ prefix: "init-world-" });
@@ -151,13 +151,13 @@ Deno.test("foundOnNode() goes on with what was locked: the same operation, key a
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("foundOnNode() does not go on with a node that only says it is the recorded one", async (t) => {
+Deno.test("foundOnNode() does not go on with a node that only claims to be the recorded one", async (t) => {
   await using operator = await TestOperator.create();
   const folder = await Deno.makeTempDir({ prefix: "init-world-" });
   const machine = new ShownMachine(randomBytes(32), 5);
   const record = await interruptedInit(operator, "after the lock", { machine, folder });
   await using world = await InitWorld.start({ operator, machine, folder });
-  /** Verifies as ever, and says something else of the machine. */
+  /** Verifies as usual, and changes the claims about the machine. */
   const claiming = (changes: { identity?: string; resetCount?: number }): EvidenceVerifier => ({
     variant: "tpm",
     async verify(...evidence) {
@@ -169,7 +169,7 @@ Deno.test("foundOnNode() does not go on with a node that only says it is the rec
     const verifier = claiming({ identity: "ff".repeat(32) });
     await refusesNode(operator, () => world.found({ verifier }), "precondition/cluster-exists");
   });
-  await t.step("the recorded machine, whose TPM was turned back", async () => {
+  await t.step("the recorded machine, whose TPM was rolled back", async () => {
     await refusesNode(
       operator,
       () => world.found({ verifier: claiming({ resetCount: 4 }) }),
@@ -196,7 +196,7 @@ Deno.test("foundOnNode() does not go on with a node that only says it is the rec
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("foundOnNode() founds a name anew, on any machine, once it was abandoned", async () => {
+Deno.test("foundOnNode() founds an abandoned name anew, on any machine", async () => {
   await using operator = await TestOperator.create();
   {
     await using first = await InitWorld.start({ operator });
@@ -231,7 +231,7 @@ Deno.test("foundOnNode() refuses another identity than the expected one, and sho
   await world.found({ expectIdentity: hex(machine.identity) });
 });
 
-Deno.test("foundOnNode() refuses a node that obeys anybody else too", async () => {
+Deno.test("foundOnNode() refuses a node that also obeys another operator", async () => {
   await using colleague = await TestOperator.create();
   await using world = await InitWorld.start({ colleagues: [colleague] });
   const { keys } = world.operator;
@@ -240,7 +240,7 @@ Deno.test("foundOnNode() refuses a node that obeys anybody else too", async () =
   await world.found({ operatorKeys: [colleague.keys.spki, keys.spki] });
 });
 
-Deno.test("foundOnNode() goes on until what it got is kept, and gets a certificate for the same key again", async () => {
+Deno.test("foundOnNode() goes on until its result is kept, and gets a certificate for the same key again", async () => {
   await using world = await InitWorld.start();
   const full = new BootstrapError("system/file", "the disk is full");
   await assert.rejects(world.found({ keep: () => Promise.reject(full) }), full);
@@ -251,7 +251,7 @@ Deno.test("foundOnNode() goes on until what it got is kept, and gets a certifica
   assert.equal(world.foundings, 1);
 });
 
-Deno.test("foundOnNode() tells every event once, in order, over all its runs", async () => {
+Deno.test("foundOnNode() reports every event once, in order, over all its runs", async () => {
   const goOn = Promise.withResolvers<void>();
   await using world = await InitWorld.start({ onFound: () => goOn.promise });
   const caller = new AbortController();
@@ -268,7 +268,7 @@ Deno.test("foundOnNode() tells every event once, in order, over all its runs", a
   assert.deepEqual(again.map(({ number }) => number), [6]);
 });
 
-Deno.test("foundOnNode() says what to do when nobody answers, and ends when it is told to", async () => {
+Deno.test("foundOnNode() says what to do when no InitServer answers, and ends when its signal aborts", async () => {
   await using operator = await TestOperator.create();
   const world = await InitWorld.start({ operator });
   await assert.rejects(world.found({ signal: AbortSignal.abort() }), { code: "aborted/init" });
@@ -280,7 +280,7 @@ Deno.test("foundOnNode() says what to do when nobody answers, and ends when it i
   assert.deepEqual([operator.signatures, await operator.record()], [0, undefined]);
 });
 
-Deno.test("foundOnNode() keeps the admin key out of everything that it says", async () => {
+Deno.test("foundOnNode() keeps the admin key out of everything that it reports", async () => {
   const said: unknown[] = [];
   await using world = await InitWorld.start();
   const cluster = await world.found({
@@ -291,7 +291,7 @@ Deno.test("foundOnNode() keeps the admin key out of everything that it says", as
   assert(secret.length > 100 && !JSON.stringify(said).includes(secret.slice(0, 32)));
 });
 
-Deno.test("foundOnNode() forgets a founding that the node refused before its lock, and keeps one of before", async () => {
+Deno.test("foundOnNode() forgets a founding that the node refused before its lock, and keeps an earlier one", async () => {
   await using operator = await TestOperator.create();
   const refused = new BootstrapError("precondition/preflight", "disk: full");
   await using world = await InitWorld.start({ operator, preflight: () => Promise.reject(refused) });
@@ -299,7 +299,7 @@ Deno.test("foundOnNode() forgets a founding that the node refused before its loc
   assert.equal(await operator.record(), undefined);
 });
 
-Deno.test("foundOnNode() keeps a founding whose lock the node could not tell of", async () => {
+Deno.test("foundOnNode() keeps a founding when the node could not report its lock", async () => {
   await using operator = await TestOperator.create();
   await using world = await InitWorld.start({
     operator,

@@ -1,4 +1,4 @@
-/** How `foundOnNode()` makes each connection show again which node it is, and whether that node is locked. */
+/** Each connection of `foundOnNode()` must show again which node it is, and whether that node is locked. */
 import assert from "node:assert/strict";
 import type { EvidenceIssuer, MeasurementRegisters } from "../attestation/evidence.ts";
 import type { NodeLock } from "../nodelock/lock.ts";
@@ -14,7 +14,7 @@ import type { InitOptions } from "./init_client.ts";
 const TRUST_BYTE = 64;
 const hang = (_journal: unknown, signal: AbortSignal) => untilAborted(signal);
 
-/** A machine whose evidence is issued in another way. */
+/** A machine whose evidence is issued by `issue`. */
 function issuing(
   machine: ShownMachine,
   issue: EvidenceIssuer["issue"],
@@ -30,12 +30,14 @@ function issuing(
   };
 }
 
-/** A lock at whose taking something happens: before it is confirmed, or after it was taken. */
+/** A lock that is taken by `take`, so that something can happen before the lock is confirmed, or after it was taken. */
 function lockThat(lock: NodeLock, take: NodeLock["take"]): NodeLock {
   return { state: () => lock.state(), take };
 }
 
-/** The end of an init that loses its node in the middle, and what it signed from then on. */
+/**
+ * Runs an init that loses its node in the middle. Returns its error, and the number of signatures it made from then on.
+ */
 async function foundElsewhere(
   bootstrap: Bootstrap,
   moveOn: () => Promise<void>,
@@ -57,7 +59,7 @@ async function foundElsewhere(
 }
 
 for (const [code, expected] of [["precondition/cluster-exists", false], ["refused/identity", true]] as const) {
-  Deno.test(`foundOnNode() refuses another machine at the node's address with ${code}, and signs nothing but the hello`, async () => {
+  Deno.test(`foundOnNode() refuses another machine at the node's address with ${code}, and signs only the hello`, async () => {
     await using bootstrap = await Bootstrap.create();
     const { operator, machine } = bootstrap;
     await using other = await InitWorld.start({ operator, machine: new ShownMachine() });
@@ -70,7 +72,7 @@ for (const [code, expected] of [["precondition/cluster-exists", false], ["refuse
   });
 }
 
-Deno.test("foundOnNode() refuses the node's evidence when it is bad on a later connection, and signs nothing but the hello", async () => {
+Deno.test("foundOnNode() refuses bad evidence of the node on a later connection, and signs only the hello", async () => {
   await using bootstrap = await Bootstrap.create();
   const { machine } = bootstrap;
   const tampered = issuing(machine, async (statement) => {
@@ -114,7 +116,7 @@ Deno.test("foundOnNode() comes back to a node whose process is stopped while the
   bootstrap.assertEvents();
 });
 
-Deno.test("foundOnNode() goes on with a node that was locked although the connection was cut before it said so", async () => {
+Deno.test("foundOnNode() goes on with a locked node when the connection was cut before the node reported its lock", async () => {
   await using bootstrap = await Bootstrap.create();
   await using world = await bootstrap.boot({
     withLock: (lock) =>

@@ -1,5 +1,5 @@
 /**
- * What the operator's record of a name says of a node that was verified: whether it goes on, begins, or must be refused.
+ * Decides, by the operator's record of a name, whether a verified node goes on, begins, or must be refused.
  *
  * @module
  */
@@ -15,25 +15,24 @@ import { OPERATION_ID_LENGTH } from "../protocol/init_request.ts";
 
 /** What an operator asks for. */
 export interface OperationSettings {
-  /** The cluster's name. */
   readonly clusterName: string;
-  /** YAML: the cluster's settings, validated. */
+  /** The cluster's settings, validated YAML. */
   readonly clusterDocument: string;
-  /** YAML: the policy of the cluster's join services, validated. */
+  /** The policy of the cluster's join services, validated YAML. */
   readonly policyDocument: string;
-  /** The operator's key. */
   readonly operator: Pick<KeyPair, "spki">;
 }
 
-/** Whether the node goes on with the operation of the record. */
+/** Whether the node continues the recorded operation. */
 export function isAgain(recorded: ClusterRecord | undefined, clusterId: Uint8Array): boolean {
   return recorded?.state === "pending" && recorded.clusterId === hex(clusterId);
 }
 
 /**
- * A name is founded a second time only where the first founding provably came to nothing: the same machine shows, fresh and
- * with another cluster ID, that it never locked for the recorded one. A TPM whose reset counter went back was rolled back
- * or cloned, and shows nothing; nor does a machine without a register for the lock, not even of a name that was abandoned.
+ * Checks that the record lets the node be founded. A name is founded a second time only if the first founding provably
+ * came to nothing: the same machine, fresh and with another cluster ID, shows that it never locked for the recorded
+ * one. A TPM whose reset counter went back was rolled back or cloned, and shows nothing. A machine without a register
+ * for the lock shows nothing either, not even for an abandoned name.
  *
  * @throws {BootstrapError} `precondition/cluster-exists`.
  */
@@ -41,7 +40,7 @@ export function checkRecord(recorded: ClusterRecord | undefined, { claims, clust
   if (recorded === undefined) return;
   if (recorded.state === "abandoned") {
     if (claims.showsNoLock !== true) return;
-    // A member of the abandoned cluster that was taken over would look fresh, for as long as it runs.
+    // A member of the abandoned cluster that was taken over would look fresh for as long as it runs.
     throw clusterExists(recorded);
   }
   const resetCountWentBack = (claims.resetCount ?? 0) < (recorded.resetCount ?? 0);
@@ -50,7 +49,7 @@ export function checkRecord(recorded: ClusterRecord | undefined, { claims, clust
 }
 
 /**
- * The record of an operation that goes on, if it is the one that the operator asks for now.
+ * Returns the record of an operation that continues, if its documents are those that the operator asks for now.
  *
  * @throws {BootstrapError} `precondition/operation-changed`, naming what differs.
  */
@@ -65,16 +64,15 @@ export function sameSettings(
   if (changed === "") return record;
   throw new BootstrapError(
     "precondition/operation-changed",
-    `The node goes on with the operation that began on ${record.time}, and ${changed} differ from that one's`,
+    `The node goes on with the operation that began on ${record.time}, which differs from this one in ${changed}`,
     {
-      next:
-        "Run init with the documents of before; what may change in a cluster that stands is changed there afterwards",
+      next: "Run init with the earlier documents; settings that may change are changed later, in the finished cluster",
       details: { operation: record.operationId, began: record.time, changed },
     },
   );
 }
 
-/** The record of a new operation, with an admin key of its own. */
+/** Makes the record of a new operation, with its own admin key. */
 export async function newRecord(
   { clusterName, clusterDocument, policyDocument, operator }: OperationSettings,
   { claims, clusterId }: VerifiedNode,
@@ -97,7 +95,7 @@ export async function newRecord(
   };
 }
 
-/** That the name of a record cannot be founded on another machine, or again. */
+/** The error that a recorded name cannot be founded on another machine, or again. */
 export function clusterExists({ clusterName, clusterId, identity, state, time }: ClusterRecord): BootstrapError {
   if (state === "abandoned") {
     return new BootstrapError(
@@ -112,14 +110,16 @@ export function clusterExists({ clusterName, clusterId, identity, state, time }:
     `Cluster "${clusterName}" ${what} on ${time} as sha256:${clusterId}, on the machine with the identity ${identity}`,
     {
       next: state === "founded"
-        ? `Use its kubeconfig; or give it up with "bootstrapper abandon ${clusterName}"`
-        : `Run init against that machine again; or give the cluster up with "bootstrapper abandon ${clusterName}"`,
+        ? `Use its kubeconfig, or give the cluster up with "bootstrapper abandon ${clusterName}"`
+        : `Run init against that machine again, or give the cluster up with "bootstrapper abandon ${clusterName}"`,
       details: { clusterName, clusterId: `sha256:${clusterId}`, identity },
     },
   );
 }
 
-/** That a node which was locked for the operation is fresh: it was reset, or is another machine's disk. */
+/**
+ * The error that a node which was locked for the operation is fresh: it was reset, or it has another machine's disk.
+ */
 export function operationLost({ clusterId, operationId, clusterName }: ClusterRecord): BootstrapError {
   return new BootstrapError(
     "precondition/operation-lost",

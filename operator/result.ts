@@ -1,5 +1,5 @@
 /**
- * What an init ends with, as the operator checks it.
+ * The result of an init, and the operator's checks of it.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { endpointText, readEndpoint } from "../platform/endpoint.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { InitResult } from "../proto/gen/bootstrapper.ts";
 
-/** What an init ended with, checked. */
+/** The checked result of an init. */
 export interface CheckedResult {
   /** The admin certificate for exactly the key of the request. */
   readonly adminCertificate: Certificate;
@@ -24,22 +24,23 @@ export interface CheckedResult {
   readonly nodeName: string;
 }
 
-/** What a result must be for. */
+/** What a result must match. */
 export interface ResultExpectation {
   /** The cluster ID that the node proposed, 32 bytes. */
   readonly clusterId: Uint8Array;
   /** SPKI of the admin key of the request, DER. */
   readonly adminKey: Uint8Array;
-  /** The time of day. */
+  /** The current time. */
   readonly now: Date;
 }
 
 const MAXIMUM_ENDPOINTS = 64;
 
 /**
- * Checks a result: the CA is the founded one, it certifies exactly the admin key, and the rest can be used.
+ * Checks a result: the CA is the founded one, it certifies exactly the admin key, and the rest is usable.
  *
- * @throws {BootstrapError} `refused/ca-…`, `refused/certificate-…` and their like, `malformed/init-result` with `field`.
+ * @throws {BootstrapError} `refused/ca-…`, `refused/certificate-…` and their like, `malformed/init-result` with
+ *   `field`.
  */
 export async function checkInitResult(message: InitResult, expected: ResultExpectation): Promise<CheckedResult> {
   const { clusterId, adminKey, now } = expected;

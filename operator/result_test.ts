@@ -21,7 +21,7 @@ const good: InitResult = {
   nodeName: "n1",
 };
 
-Deno.test("checkInitResult() takes the certificates for exactly this cluster and key, and the endpoints", async () => {
+Deno.test("checkInitResult() accepts certificates for exactly this cluster and key, and the endpoints", async () => {
   const { adminCertificate, apiEndpoints, joinEndpoints, nodeName } = await checkInitResult(good, expected);
   assert.deepEqual(adminCertificate.der, good.adminCertificate);
   assert.deepEqual([apiEndpoints, joinEndpoints, nodeName], [
@@ -50,7 +50,7 @@ Deno.test("checkInitResult() refuses every certificate that is not the operator'
   }
 });
 
-Deno.test("checkInitResult() refuses endpoints and names that would end up in a kubeconfig, by the field", async () => {
+Deno.test("checkInitResult() refuses endpoints and names that do not belong in a kubeconfig, and names the field", async () => {
   const cases: readonly (readonly [changes: Partial<InitResult>, field: string])[] = [
     [{ apiEndpoints: [] }, "api_endpoints"],
     [{ apiEndpoints: ["192.0.2.1"] }, "api_endpoints"],

@@ -1,5 +1,5 @@
 /**
- * The operator's verdict on a node that is not initialised yet, and is not by this either.
+ * The operator's verdict on a fresh node, which leaves the node fresh.
  *
  * @module
  */
@@ -11,11 +11,11 @@ import { initExpectation } from "./expectation.ts";
 import type { InitClientDeadlines, VerifiedNode } from "./exchange_client.ts";
 import { INIT_CLIENT_DEADLINES, verifyNode } from "./exchange_client.ts";
 
-/** A fresh node, and who asks it. */
+/** A fresh node, and the operator who asks it. */
 export interface FreshNode extends ConfiguredTrust {
   /** `host:port` of its InitServer. */
   readonly endpoint: string;
-  /** The key of one of its operators; nobody else gets evidence. */
+  /** The key of one of the node's operators. No other caller gets evidence. */
   readonly operator: KeyPair;
   /** Ends the call. */
   readonly signal: AbortSignal;
@@ -24,12 +24,13 @@ export interface FreshNode extends ConfiguredTrust {
 }
 
 /**
- * Verifies a fresh node as an init does, the challenge to its TPM included, and leaves without a request: the node stays fresh.
- * An init of the same operator that has not locked the node yet is ended by this, as by any hello of the operator.
+ * Verifies a fresh node as an init does, including the challenge to its TPM. It leaves without a request, so the node
+ * stays fresh. Like any hello of the operator, it ends an init of the same operator that has not locked the node yet.
  *
  * @param verifier Judges the evidence.
- * @param report Hears every check.
- * @throws {BootstrapError} `unavailable/init-server`, `refused/…`, `malformed/…`, or why the node refused.
+ * @param report Called with every check.
+ * @throws {BootstrapError} `unavailable/init-server`, `refused/…`, `malformed/…`, or the error with which the node
+ *   refused.
  */
 export async function verifyFreshNode(
   node: FreshNode,

@@ -13,7 +13,7 @@ function nodeOf({ endpoint, operator: { keys } }: InitWorld, changes: Partial<Fr
   return { endpoint, clusterName: CLUSTER_NAME, operator: keys, operatorKeys: [keys.spki], signal, ...changes };
 }
 
-Deno.test("verifyFreshNode() verifies a node with its challenge, signs nothing but the hello, and leaves it fresh", async () => {
+Deno.test("verifyFreshNode() verifies a node with its challenge, signs only the hello, and leaves it fresh", async () => {
   await using world = await InitWorld.start();
   const checks: EvidenceCheck[] = [];
   const { claims } = await verifyFreshNode(nodeOf(world), shownVerifier, (check) => checks.push(check));
@@ -69,7 +69,7 @@ Deno.test("verifyFreshNode() refuses a node of another configuration, and one th
   assert.equal(world.foundings, 1);
 });
 
-Deno.test("verifyFreshNode() says that asking again may help where nobody answers, and ends when it is told to", async () => {
+Deno.test("verifyFreshNode() fails with unavailable/init-server when nothing answers, and ends when its signal aborts", async () => {
   await using world = await InitWorld.start();
   const aborted = verifyFreshNode(nodeOf(world, { signal: AbortSignal.abort() }), shownVerifier);
   await assert.rejects(aborted, { code: "aborted/dial" });

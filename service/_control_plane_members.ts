@@ -4,7 +4,7 @@ import { BootstrapError } from "../platform/errors.ts";
 import { urlHost } from "../platform/host.ts";
 import { type QueuedNode, RETRY_AFTER_SECONDS } from "./_control_plane_slot.ts";
 
-/** kubeadm adds a member by its peer URL alone: it has no name before it has started. */
+/** kubeadm adds a member by its peer URL alone. The member has no name before it has started. */
 function hasStarted(member: EtcdMember): boolean {
   return member.name !== "";
 }
@@ -14,7 +14,7 @@ function isAt(member: EtcdMember, address: string): boolean {
   return member.peerUrls.some((url) => host !== undefined && URL.parse(url)?.hostname === host);
 }
 
-/** Whether a member is the one of that node, going by its name, and by its address as long as it has none. */
+/** Whether a member belongs to a node: by its name or, until it has one, by its address. */
 export function isMemberOf(member: EtcdMember, node: QueuedNode): boolean {
   return hasStarted(member) ? member.name === node.nodeName : isAt(member, node.address);
 }
@@ -26,7 +26,7 @@ function removal({ name, id }: Pick<EtcdMember, "name" | "id">): string {
 }
 
 /**
- * Refuses a node that would come into the way of somebody else's member.
+ * Refuses a node that would take the place of another node's member.
  *
  * @param ownerOf The identity that is admitted under a name.
  * @throws {BootstrapError} `conflict/etcd-member`.
@@ -49,7 +49,7 @@ export async function checkMembers(
     if (member.name === nodeName) {
       const owner = await ownerOf(nodeName);
       if (owner !== identity) {
-        const whose = owner === undefined ? "that nobody was admitted for" : `of the identity ${owner}`;
+        const whose = owner === undefined ? "without an admission record" : `of the identity ${owner}`;
         refuse(member, `etcd has a member ${nodeName} ${whose}; ${identity} cannot take its place`, owner ?? "none");
       }
       if (healthy.has(member.id) && !isAt(member, address)) {
@@ -65,22 +65,23 @@ export async function checkMembers(
   }
 }
 
-/** Whether the holder of the slot has become a voting member that is well, and no learner is left. */
+/** Whether the holder of the slot has become a healthy voting member, and no learner is left. */
 export function isPromoted({ members, healthy, leaderless }: EtcdHealth, holder: QueuedNode): boolean {
   if (leaderless || members.some(({ isLearner }) => isLearner)) return false;
-  // A machine that was built anew still has its dead voter in etcd until it has removed it.
+  // A machine that was built anew still has its dead voter in etcd until it has removed that voter.
   return members.some((member) => hasStarted(member) && isMemberOf(member, holder) && healthy.has(member.id));
 }
 
-/** What a holder whose time is over has left half-done: a learner, or a voter that never started. */
+/** What a holder whose time is over left half-done: a learner, or a voter that never started. */
 export function leftoversOf({ members }: EtcdHealth, holder: QueuedNode): EtcdMember[] {
   return members.filter((member) => (member.isLearner || !hasStarted(member)) && isMemberOf(member, holder));
 }
 
 /**
- * Removes what a holder has left. A learner has no vote, so that never costs a quorum; a voter's going must leave one.
+ * Removes what a holder left. A learner has no vote, so removing it never costs a quorum. The removal of a voter must
+ * leave a quorum.
  *
- * @throws {BootstrapError} `unavailable/etcd-quorum`, and what `remove` throws that asking again may heal.
+ * @throws {BootstrapError} `unavailable/etcd-quorum`, and what `remove` throws, if it is retriable.
  */
 export async function removeLeftover(
   health: EtcdHealth,
@@ -105,7 +106,7 @@ export async function removeLeftover(
 }
 
 /**
- * Checks that etcd can take a node as its next member. The node removes what it has left there itself.
+ * Checks that etcd can take a node as its next member. The node itself removes what it left there.
  *
  * @throws {BootstrapError} `unavailable/etcd-learner`, `unavailable/etcd-quorum`.
  */

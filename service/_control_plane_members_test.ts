@@ -8,13 +8,15 @@ const cp1 = queuedNode(1);
 const cp2 = queuedNode(2);
 const at = ({ address }: { readonly address: string }) => ({ peerUrls: [`https://${address}:2380`] });
 
-/** The refusal of a node that asks for the slot of a cluster whose etcd has these members beside the founder. */
+/**
+ * The refusal of a node that asks for the slot of a cluster whose etcd has these members in addition to the founder.
+ */
 async function refusalOf(world: QueueWorld, node = cp1): Promise<BootstrapError> {
   const error = await world.queue().enter(node).then(() => undefined, (reason: unknown) => reason);
   return error instanceof BootstrapError ? error : assert.fail(`${node.nodeName} was not refused: ${error}`);
 }
 
-/** A world in which cp-1 got the slot and its time is over; it left what `left` adds. */
+/** A world in which cp-1 got the slot and its time is over. `left` adds what it left in etcd. */
 async function afterDeadJoin(left: (world: QueueWorld) => EtcdMember): Promise<[QueueWorld, EtcdMember]> {
   const world = new QueueWorld();
   await world.queue().enter(cp1);
@@ -40,7 +42,7 @@ for (const [what, member] of Object.entries(ownMembers)) {
   });
 }
 
-Deno.test("enter() lets a node join again when its own voter is dead, but nobody else", async () => {
+Deno.test("enter() lets a node join again when its own voter is dead, but no other node", async () => {
   const world = new QueueWorld();
   world.etcd.add({ name: "second" });
   world.admitted.set(cp1.nodeName, cp1.identity);
@@ -48,12 +50,12 @@ Deno.test("enter() lets a node join again when its own voter is dead, but nobody
   const refusal = await refusalOf(world, cp2);
   assert.equal(refusal.code, "unavailable/etcd-quorum");
   assert.match(refusal.message, /2 of 3 voting members/);
-  // cp-2 stands first, and loses its place.
+  // cp-2 is first in the queue, and loses its place.
   world.time.ms = SLOT_MS;
   await world.queue().enter(cp1);
 });
 
-Deno.test("enter() lets a voter that is well join again while another voter is down: etcd need not grow", async () => {
+Deno.test("enter() lets a voter that is well join again while another voter is down, because etcd need not grow", async () => {
   const world = new QueueWorld();
   world.admitted.set(cp1.nodeName, cp1.identity);
   world.etcd.add({ ...at(cp1), name: cp1.nodeName });
@@ -68,10 +70,10 @@ const foreignMembers: Readonly<Record<string, [member: Partial<EtcdMember>, owne
       cp2.identity,
       /etcd has a member cp-1 of the identity 0+2; 0+1 cannot take its place/,
     ],
-    "of its name that nobody was admitted for": [
+    "of its name without an admission record": [
       { ...at(cp1), name: cp1.nodeName },
       undefined,
-      /nobody was admitted for/,
+      /without an admission record/,
     ],
     "of its name, a learner of another identity": [{ name: cp1.nodeName, isLearner: true }, cp2.identity, /0+2/],
     "of its name that is well at another address": [
@@ -100,14 +102,14 @@ for (const [what, [fields, owner, text]] of Object.entries(foreignMembers)) {
   });
 }
 
-Deno.test("enter() knows an IPv6 address in a peer URL however it is written", async () => {
+Deno.test("enter() recognises an IPv6 address in a peer URL, however it is written", async () => {
   const world = new QueueWorld();
   world.etcd.add({ peerUrls: ["https://[2001:db8::1]:2380"], name: "cp-9" });
   const refusal = await refusalOf(world, { ...cp1, address: "2001:0DB8:0::1" });
   assert.equal(refusal.code, "conflict/etcd-member");
 });
 
-Deno.test("enter() gives nobody the slot while etcd has a learner that no join here has left", async () => {
+Deno.test("enter() gives no node the slot while etcd has a learner that is not from a join of this cluster", async () => {
   const world = new QueueWorld();
   const learner = world.etcd.add({ name: "by-hand", isLearner: true });
   const refusal = await refusalOf(world);
@@ -143,16 +145,16 @@ const leftBehind: Readonly<Record<string, (world: QueueWorld) => EtcdMember>> = 
   "a voter that never started": ({ etcd }) => etcd.add(at(cp1)),
 };
 for (const [what, left] of Object.entries(leftBehind)) {
-  Deno.test(`enter() removes ${what}, left by a join that died, before the next begins`, async () => {
+  Deno.test(`enter() removes ${what}, left by a join that died, before the next join begins`, async () => {
     const [world, member] = await afterDeadJoin(left);
-    // A voter that never started counts against the quorum of the others: two are needed beside it.
+    // A voter that never started counts against the quorum of the others, so two others are needed.
     world.etcd.add({ name: "second" });
     await world.queue().enter(cp2);
     assert.deepEqual(world.removed, [member.id]);
   });
 }
 
-Deno.test("enter() leaves the learner of a holder alone as long as its time is not over, and for those that are not next", async () => {
+Deno.test("enter() leaves a holder's learner alone while its time is not over, and for nodes that are not next", async () => {
   const [world] = await afterDeadJoin(({ etcd }) => etcd.addLearner(cp1));
   world.time.ms = SLOT_MS - 1;
   const queue = world.queue();
@@ -183,7 +185,7 @@ Deno.test("enter() keeps the place of the first one when a leftover cannot be re
   assert.deepEqual(world.removed, [member.id]);
 });
 
-Deno.test("enter() does not take the learner of the next holder for the last one's, when both have the same address", async () => {
+Deno.test("enter() does not confuse the next holder's learner with the last one's when both have the same address", async () => {
   const [world, left] = await afterDeadJoin(({ etcd }) => etcd.addLearner(cp1));
   const heir = { ...cp2, address: cp1.address };
   // Another service is slow: it has looked at etcd, and the next join begins before it reads the Lease.

@@ -10,9 +10,9 @@ import {
 const ASKS_AGAIN = "Nothing: the node asks again by itself";
 
 /**
- * It is not the node's turn.
+ * The error for a node when it is not its turn.
  *
- * @param slot Who has the slot, or nobody.
+ * @param slot The slot and its holder; `undefined` if the slot is free.
  */
 export function notYet(
   { waiting }: QueueState,
@@ -39,11 +39,11 @@ function endOf({ acquiredMs }: Slot): string {
   return new Date(acquiredMs + SLOT_SECONDS * 1000).toISOString();
 }
 
-/** There is no place left. */
+/** The error for a node when the queue is full. */
 export function queueFull(waiting: number): BootstrapError {
   return new BootstrapError(
     "unavailable/queue-full",
-    `${waiting} control planes wait to join already, and no more may`,
+    `${waiting} control planes already wait to join, which is the most that may wait`,
     {
       next: ASKS_AGAIN,
       details: { waiting: String(waiting) },
@@ -52,7 +52,7 @@ export function queueFull(waiting: number): BootstrapError {
   );
 }
 
-/** Others were always quicker. */
+/** The error for a node when other services always changed the queue first. */
 export function queueChanged(): BootstrapError {
   return new BootstrapError("unavailable/control-plane-queue-changed", "The queue of control planes keeps changing", {
     next: ASKS_AGAIN,

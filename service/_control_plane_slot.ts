@@ -8,31 +8,30 @@ import { BootstrapError, hasCode } from "../platform/errors.ts";
 export interface QueuedNode {
   /** The identity that its evidence proved, 64 characters of lower-case hexadecimal. */
   readonly identity: string;
-  /** The Node's name; its etcd member has the same. */
+  /** The Node's name. Its etcd member has the same name. */
   readonly nodeName: string;
-  /** Its address, which is also the host of its etcd member's peer URL. */
+  /** The node's address, which is also the host of its etcd member's peer URL. */
   readonly address: string;
 }
 
-/** Who may join now. */
+/** The turn of the node that may join now. */
 export interface Slot extends QueuedNode {
-  /** Since when, milliseconds since 1970 by the clock of the service that gave it. */
+  /** When the turn began, milliseconds since 1970 by the clock of the service that gave it. */
   readonly acquiredMs: number;
 }
 
 /** A place in the queue. */
 export interface Place {
-  /** Whose it is. An identity has one place. */
+  /** The node's identity. An identity has one place. */
   readonly identity: string;
-  /** The Node's name. */
   readonly nodeName: string;
-  /** When it asked first, milliseconds since 1970 by the clock of the service that heard it. */
+  /** When the node first asked, milliseconds since 1970 by the clock of the service that heard it. */
   readonly sinceMs: number;
-  /** When it asked last, likewise. */
+  /** When the node last asked, milliseconds since 1970 by the clock of the service that heard it. */
   readonly lastAskedMs: number;
 }
 
-/** The slot and those that wait for it, in order. */
+/** The slot, and the nodes that wait for it, in order. */
 export interface QueueState {
   readonly slot?: Slot;
   /** How often the slot was taken. */
@@ -40,18 +39,20 @@ export interface QueueState {
   readonly waiting: readonly Place[];
 }
 
-/** The queue's state, and the version of the Lease that says so, if there is one. */
+/** The queue's state, and the version of the Lease that holds it, if there is one. */
 export interface StoredQueue extends QueueState {
   readonly lease?: StoredLease;
 }
 
-/** The name of the Lease. */
 const CONTROL_PLANE_LEASE = "control-plane-join";
 
-/** How long a node has the slot, seconds: 15 minutes. A join takes one to six, on the slowest machines that were tried. */
+/**
+ * How long a node has the slot, seconds: 15 minutes. A join takes one to six minutes on the slowest machines that were
+ * tried.
+ */
 export const SLOT_SECONDS = 900;
 
-/** When a node that waits should ask again, seconds. */
+/** After how many seconds a waiting node should ask again. */
 export const RETRY_AFTER_SECONDS = 10;
 
 const ANNOTATION = "control-plane-queue";
@@ -69,16 +70,19 @@ const annotationSchema = v.pipe(
   }),
 );
 
-/** The queue as a Lease keeps it: the holder in its fields, and names, addresses and those that wait in an annotation. */
+/**
+ * The queue as a Lease keeps it. The Lease's fields name the holder; an annotation has names, addresses and the waiting
+ * nodes.
+ */
 export class ControlPlaneSlot {
   readonly #leases: Leases;
 
-  /** Nothing is sent yet. */
+  /** Creates a slot that has not asked the API server yet. */
   constructor(api: LeaseApi) {
     this.#leases = new Leases(api, BOOTSTRAPPER_NAMESPACE);
   }
 
-  /** Throws `malformed/control-plane-queue` if somebody else has written into the Lease. */
+  /** Throws `malformed/control-plane-queue` if another program has written into the Lease. */
   async read(): Promise<StoredQueue> {
     const lease = await this.#leases.find(CONTROL_PLANE_LEASE);
     if (lease === undefined) return { turns: 0, waiting: [] };
@@ -98,7 +102,10 @@ export class ControlPlaneSlot {
     };
   }
 
-  /** Writes a new state over exactly the one that was read; gives `false`, and changes nothing, if there is another by now. */
+  /**
+   * Writes a new state over exactly the state that was read. Returns `false`, and changes nothing, if the Lease has
+   * changed.
+   */
   async write({ lease }: StoredQueue, { slot, turns: transitions, waiting }: QueueState): Promise<boolean> {
     const holder = slot && { identity: slot.identity, nodeName: slot.nodeName, address: slot.address };
     const places = waiting.map(({ identity, nodeName, sinceMs, lastAskedMs }) => ({
@@ -109,7 +116,7 @@ export class ControlPlaneSlot {
     }));
     const annotations = { [ANNOTATION]: JSON.stringify({ holder, waiting: places }) };
     const acquireTime = new Date(slot?.acquiredMs ?? 0);
-    // Never renewed: who is still at it after the whole time has to ask again.
+    // The Lease is never renewed: a holder that is not done after the whole time has to ask again.
     const times = { acquireTime, renewTime: acquireTime, durationSeconds: SLOT_SECONDS };
     const state = { transitions, annotations, ...(slot && { holder: { identity: slot.identity, ...times } }) };
     try {

@@ -1,12 +1,12 @@
 import type { Clock } from "../platform/clock.ts";
 
 /**
- * Asks at most once in a while: everybody gets what was given last, or waits for the same answer. A failure is everybody's who
- * waits, and is not remembered.
+ * Asks at most once per period: every caller gets the last answer, or waits for the same one. A failure reaches every
+ * caller that waits, and is not remembered.
  *
- * @param ask What is asked.
- * @param forMs How long an answer is good for, milliseconds from when it was asked for.
- * @param clock Time.
+ * @param ask Gets the answer.
+ * @param forMs How long an answer is valid, milliseconds from when it was asked for.
+ * @param clock Measures that time.
  */
 export function remembered<T>(
   ask: () => Promise<T>,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { remembered } from "./_remembered.ts";
 
-Deno.test("remembered() asks once for all who ask at the same time and soon after", async () => {
+Deno.test("remembered() asks once for all callers at the same time and soon after", async () => {
   let asked = 0;
   let nowMs = 0;
   const ask = remembered(() => Promise.resolve(++asked), 100, { monotonicMs: () => nowMs });

@@ -4,7 +4,7 @@ import { MAXIMUM_CLOCK_SKEW_MS } from "../platform/clock_skew.ts";
 import { Sightings } from "./_sightings.ts";
 import { START_MS, TestClock } from "./testing/queue.ts";
 
-Deno.test("Sightings.ageMs() counts from when a mark was first seen as it is, whatever time it says", () => {
+Deno.test("Sightings.ageMs() counts from when the mark was first seen in its present form, whatever time it names", () => {
   const time = { ms: 0 };
   const sightings = new Sightings(new TestClock(time));
   const future = START_MS + 10 * MAXIMUM_CLOCK_SKEW_MS;
@@ -19,12 +19,12 @@ Deno.test("Sightings.ageMs() counts from when a mark was first seen as it is, wh
   assert.equal(sightings.ageMs("mark", future + 1), 0);
 });
 
-Deno.test("Sightings.ageMs() takes the mark's own time, less the largest difference of clocks, when it has just begun to look", () => {
+Deno.test("Sightings.ageMs() takes the mark's own time, less the clocks' allowance, when it sees the mark for the first time", () => {
   const sightings = new Sightings(new TestClock({ ms: 3_600_000 }));
   assert.equal(sightings.ageMs("mark", START_MS), 3_600_000 - MAXIMUM_CLOCK_SKEW_MS);
 });
 
-Deno.test("Sightings.ageMs() is never more than the true age, whatever the clocks show within their allowance", () => {
+Deno.test("Sightings.ageMs() is never more than the true age while the clocks are within their allowance", () => {
   const aheadMs = fc.integer({ min: -MAXIMUM_CLOCK_SKEW_MS / 2, max: MAXIMUM_CLOCK_SKEW_MS / 2 });
   const looksMs = fc.array(fc.integer({ min: 0, max: 2_000_000 }), { maxLength: 8 });
   fc.assert(fc.property(aheadMs, aheadMs, looksMs, (writerAhead, readerAhead, gaps) => {

@@ -1,8 +1,9 @@
 /**
- * What a node may call itself, and where it may say it is.
+ * The names and addresses that a node may claim.
  *
- * Its name and addresses are no part of its evidence, and they go into the certificate that its kubelet serves with. That is
- * under the CA by which everybody in the cluster knows the API server, so they must not be the API server's.
+ * A node's name and addresses are not part of its evidence, and they go into the certificate that its kubelet serves
+ * with. That certificate is issued by the CA by which the whole cluster knows the API server, so they must not be the
+ * API server's.
  *
  * @module
  */
@@ -13,15 +14,15 @@ import { readEndpoint } from "../platform/endpoint.ts";
 import type { BootstrapError } from "../platform/errors.ts";
 import { addressBytes, isInNetwork } from "../platform/ip_address.ts";
 
-/** What belongs to the cluster, and to no node of its own. */
+/** The names and addresses that belong to the cluster, and to none of its nodes. */
 export interface ClusterNetwork {
-  /** Where nodes reach the API server: addresses and DNS names, in lower case. */
+  /** The addresses and DNS names at which nodes reach the API server, in lower case. */
   readonly apiHosts: readonly string[];
-  /** Where Services are, CIDR; the first address is the API server's. */
+  /** The network of the Services, CIDR. Its first address is the API server's. */
   readonly serviceSubnet: string;
 }
 
-/** What a node claims. */
+/** The claims of a node. */
 export type Claims = Pick<AdmissionRecord, "nodeName" | "role" | "addresses">;
 
 /** `DefaultServicesSubnet` in kubeadm's `apis/kubeadm/v1beta4/defaults.go`. */
@@ -30,7 +31,9 @@ const KUBEADM_SERVICE_SUBNET = "10.96.0.0/12";
 /** Names by which Pods and the control plane itself call the API server. */
 const RESERVED_NAMES: readonly string[] = ["kubernetes", "localhost"];
 
-/** By which no other node can reach one (IANA's registries of special-purpose and multicast addresses). */
+/**
+ * Networks in which no other node can reach an address (IANA's registries of special-purpose and multicast addresses).
+ */
 const UNREACHABLE: readonly (readonly [network: string, what: string])[] = [
   ["0.0.0.0/8", "unspecified"],
   ["127.0.0.0/8", "loopback"],
@@ -44,7 +47,7 @@ const UNREACHABLE: readonly (readonly [network: string, what: string])[] = [
 ];
 
 /**
- * What a cluster keeps for itself.
+ * Returns what the cluster keeps for itself.
  *
  * @param apiEndpoints `host:port`.
  * @param clusterDocument YAML: the cluster's settings.
@@ -58,10 +61,10 @@ export function clusterNetwork(apiEndpoints: readonly string[], clusterDocument:
 }
 
 /**
- * Checks what a node claims by itself; whether another node has it is known by the admission records.
+ * Checks a node's claims on their own. Whether another node has the same ones is known by the admission records.
  *
- * A control plane may have the API server's own address or name, if no other node does: without a load balancer they are
- * the first node's, and it has the CA's key anyway.
+ * A control plane may have the API server's own address or name, if no other node has it. Without a load balancer they
+ * are the first node's, and a control plane has the CA's key anyway.
  *
  * @throws {BootstrapError} `refused/node-name`, `refused/node-address`.
  */
@@ -82,7 +85,7 @@ export function checkClaims(
   const apiAddresses = ofApi.flatMap((host) => addressBytes(host)?.join(".") ?? []);
   for (const address of addresses) {
     const bytes = addressBytes(address);
-    if (bytes === undefined) throw wrongAddress(nodeName, address, "no address");
+    if (bytes === undefined) throw wrongAddress(nodeName, address, "not an address");
     const [, what] = UNREACHABLE.find(([network]) => isInNetwork(bytes, network)) ?? [];
     if (what !== undefined) throw wrongAddress(nodeName, address, what);
     if (isInNetwork(bytes, serviceSubnet)) throw wrongAddress(nodeName, address, `in ${serviceSubnet}, the Services'`);

@@ -9,7 +9,7 @@ const network = clusterNetwork(["198.51.100.1:6443", "[2001:db8::6]:6443", "API:
 const worker: Claims = { nodeName: "worker-1", role: "worker", addresses: ["192.0.2.7", "2001:db8::7"] };
 const controlPlane: Claims = { ...worker, role: "control-plane" };
 
-/** The code that claims are refused with, or nothing. */
+/** The code with which claims are refused, or an empty text. */
 function codeOf(claims: Claims, of = network): string {
   try {
     checkClaims(claims, of);
@@ -27,7 +27,7 @@ Deno.test("checkClaims() accepts a name and addresses of a node's own", () => {
   assert.equal(codeOf({ ...worker, addresses: ["10.95.255.255", "10.112.0.1", "::2", "fc00::1"] }), "");
 });
 
-Deno.test("checkClaims() refuses the API server's names, for a control plane those that everybody uses", () => {
+Deno.test("checkClaims() refuses the API server's names, and to a control plane only those that every cluster uses", () => {
   for (const nodeName of ["kubernetes", "localhost", "api"]) {
     assert.equal(codeOf({ ...worker, nodeName }), "refused/node-name");
     assert.equal(codeOf({ ...controlPlane, nodeName }), nodeName === "api" ? "" : "refused/node-name");
@@ -59,7 +59,7 @@ Deno.test("clusterNetwork() takes the cluster's own range of Services", () => {
   assert.equal(codeOf({ ...worker, addresses: ["10.96.0.1"] }, own), "");
 });
 
-Deno.test("checkClaims() gives an answer for any address, and none of a Service passes", () => {
+Deno.test("checkClaims() decides on any address, and accepts none of a Service", () => {
   fc.assert(fc.property(fc.oneof(fc.ipV4(), fc.ipV6(), fc.string()), (address) => {
     const isOk = codeOf({ ...worker, addresses: [address] }) === "";
     const bytes = addressBytes(address);

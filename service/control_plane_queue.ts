@@ -1,9 +1,9 @@
 /**
- * The queue of control planes: one joins at a time, as etcd takes one learner at a time.
+ * The queue of control planes: one joins at a time, because etcd takes one learner at a time.
  *
- * All join services of a cluster share it. It is the Lease `control-plane-join` in the cluster itself, changed by
- * compare-and-swap only, so there is one holder whatever the services' clocks say. A slot is never taken from a holder before its
- * time is over: see {@linkcode Sightings} for how that is known.
+ * All join services of a cluster share the queue. It is the Lease `control-plane-join` in the cluster itself, which is
+ * changed by compare-and-swap only. So there is one holder, whatever the services' clocks say. A slot is never taken
+ * from a holder before its time is over; {@linkcode Sightings} tells when that is.
  *
  * @module
  */
@@ -31,35 +31,34 @@ export type { QueuedNode } from "./_control_plane_slot.ts";
 export interface ControlPlaneQueueParts {
   /** The cluster's API, with the rights that `deploy/rbac.yaml` gives the join service. */
   readonly api: LeaseApi;
-  /** Time. */
   readonly clock: Clock;
-  /** Who is in etcd, and who of them is well. */
+  /** Tells who is in etcd, and which members are healthy. */
   readonly etcd: () => Promise<EtcdHealth>;
-  /** Removes a member of etcd by its ID; one that is not there is no error. */
+  /** Removes a member of etcd by its ID. A missing member is no error. */
   readonly removeMember: (id: string) => Promise<unknown>;
-  /** Who is admitted under a name. */
+  /** Tells who is admitted under a name. */
   readonly records: Pick<AdmissionRecords, "byName">;
 }
 
-/** How many may wait. Larger control planes than seven are of no use to etcd. */
+/** How many nodes may wait. More than seven control planes are of no use to etcd. */
 const MAXIMUM_WAITING = 32;
 
-/** A node that has not asked for this long has lost its place: six times it was told when to ask again. */
+/** A node that has not asked for this long has lost its place. This is six times as long as it was told to wait. */
 const PLACE_KEPT_MS = 6 * RETRY_AFTER_SECONDS * 1000;
 
-/** How often a change starts anew because another service changed the Lease in between. */
+/** How often a change starts anew because another service has changed the Lease in between. */
 const ATTEMPTS = 16;
-/** The longest pause before the second attempt; doubles up to `LONGEST_PAUSE_MS`. */
+/** The longest pause before the second attempt. It doubles with each attempt, up to `LONGEST_PAUSE_MS`. */
 const FIRST_PAUSE_MS = 10;
 const LONGEST_PAUSE_MS = 500;
 
-/** The queue as it stands now: places that were lost are left out. */
+/** The queue as it stands now, without the places that were lost. */
 interface View extends QueueState {
   /** Whether the holder's time is over. */
   readonly isOver: boolean;
 }
 
-/** What is to be written, if anything, and what the node hears when it is. */
+/** The state to write, if any, and the error that the node then gets, if any. */
 interface Outcome {
   readonly state?: QueueState;
   readonly refusal?: BootstrapError;
@@ -67,7 +66,7 @@ interface Outcome {
 
 /** A look at etcd. */
 interface Look {
-  /** What it showed, or why nothing. */
+  /** What etcd showed, or the error why it showed nothing. */
   readonly etcd: EtcdHealth | BootstrapError;
   /** How often the slot had been taken by then. */
   readonly turns: number;
@@ -79,7 +78,7 @@ export class ControlPlaneQueue {
   readonly #slot: ControlPlaneSlot;
   readonly #sightings: Sightings;
 
-  /** Nothing is asked yet. */
+  /** Creates a queue that has not been asked yet. */
   constructor(parts: ControlPlaneQueueParts) {
     this.#parts = parts;
     this.#slot = new ControlPlaneSlot(parts.api);
@@ -87,18 +86,20 @@ export class ControlPlaneQueue {
   }
 
   /**
-   * Returns when the node has the slot, for 15 minutes; a node that asks again while it has it gets through at once.
+   * Returns when the node has the slot, for 15 minutes. A holder that asks again gets through at once.
    *
    * @throws {BootstrapError} All but the conflict are retriable:
-   *   - `unavailable/control-plane-queue`: another has the slot or comes first; details `position`, `waiting`, `holder` and
-   *     `retryAfterSeconds`;
-   *   - `unavailable/queue-full`: too many wait, and this node has no place; details `waiting` and `retryAfterSeconds`;
-   *   - `unavailable/etcd-learner`: a learner that is not this node's; details `member`, `id` and `retryAfterSeconds`;
-   *   - `unavailable/etcd-quorum`: etcd cannot take a member, or let go of what a dead join left;
-   *   - `unavailable/control-plane-queue-changed`: too many asked at the same moment;
-   *   - `conflict/etcd-member`: a member of that name or address belongs to somebody else.
+   * - `unavailable/control-plane-queue`: another node has the slot or comes first; details `position`, `waiting`,
+   *   `holder` and `retryAfterSeconds`;
+   * - `unavailable/queue-full`: too many nodes wait, and this node has no place; details `waiting` and
+   *   `retryAfterSeconds`;
+   * - `unavailable/etcd-learner`: etcd has a learner that is not this node's; details `member`, `id` and
+   *   `retryAfterSeconds`;
+   * - `unavailable/etcd-quorum`: etcd cannot take a member, or cannot remove what a dead join left;
+   * - `unavailable/control-plane-queue-changed`: too many nodes asked at the same moment;
+   * - `conflict/etcd-member`: a member of that name or address belongs to another node.
    *
-   *   Also `malformed/control-plane-queue` for a Lease that somebody else wrote, and what the parts throw.
+   * Also `malformed/control-plane-queue` for a Lease that another program wrote, and what the parts throw.
    */
   async enter(node: QueuedNode): Promise<void> {
     let turns = 0;
@@ -107,8 +108,9 @@ export class ControlPlaneQueue {
       return this.#keep(view, node);
     });
     if (keepsIt) return;
-    // Between two readings of the Lease. A vote counts if the first showed the same turn, as it may be from before it; what a
-    // holder has left counts if the second still names it, as it may be the next one's.
+    // etcd is asked between two readings of the Lease. A vote counts if the first reading showed the same turn, because
+    // it may be from before that turn. What a holder left counts if the second reading still names the holder, because
+    // it may be the next holder's.
     const etcd = await this.#parts.etcd().catch((error) => asBootstrapError(error));
     if (!(etcd instanceof BootstrapError) && !etcd.leaderless) {
       await checkMembers(etcd, node, async (name) => (await this.#parts.records.byName(name))?.identity);
@@ -117,16 +119,16 @@ export class ControlPlaneQueue {
   }
 
   /**
-   * Frees the slot if that identity has it; gives whether it did. Only for a node that cannot have got its ticket, or whose
-   * member is out of etcd again.
+   * Frees the slot if that identity has it, and returns whether it did. Call it only for a node that cannot have got
+   * its ticket, or whose member is out of etcd again.
    */
   release(identity: string): Promise<boolean> {
     return this.#change(({ slot, ...rest }) => slot?.identity === identity ? { state: rest } : undefined);
   }
 
   /**
-   * Frees the slot if its holder is now a voting member of etcd, and healthy, and no learner is left; gives whether it did. To
-   * be called now and then, whether nodes ask or not.
+   * Frees the slot if its holder is now a healthy voting member of etcd and no learner is left, and returns whether it
+   * did. Call it now and then, whether nodes ask or not.
    */
   releaseIfPromoted(): Promise<boolean> {
     return this.#change(async ({ slot, ...rest }) =>
@@ -134,7 +136,7 @@ export class ControlPlaneQueue {
     );
   }
 
-  /** Does to the queue what `decide` says, and gives `true`; where that says nothing, `false`. */
+  /** Changes the queue as `decide` says, and returns `true`; returns `false` if `decide` gives nothing. */
   async #change(decide: (view: View) => Outcome | undefined | Promise<Outcome | undefined>): Promise<boolean> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const stored = await this.#slot.read();
@@ -157,7 +159,7 @@ export class ControlPlaneQueue {
     return { turns, waiting: waiting.filter(isKept), isOver, ...(slot && { slot }) };
   }
 
-  /** The holder asks again, from where it was. Its time begins anew if that costs nobody anything. */
+  /** Lets a holder that asks again continue. Its time starts anew if no other node waits. */
   #keep(view: View, node: QueuedNode): Outcome | undefined {
     const { slot, waiting, isOver } = view;
     if (slot?.identity !== node.identity || slot.address !== node.address || isOver) return undefined;
@@ -169,13 +171,14 @@ export class ControlPlaneQueue {
     return { slot, turns: turns + 1, waiting: waiting.filter(({ identity }) => identity !== node.identity) };
   }
 
-  /** Somebody asks who has not got the slot: it gets it, or keeps or gets a place and hears why. */
+  /** Answers a node that does not have the slot: it gets the slot, or keeps or gets a place and the reason. */
   async #turn(view: View, node: QueuedNode, { etcd, turns }: Look): Promise<Outcome> {
     const { slot, ...rest } = view;
     const isPromotedNow = slot !== undefined && view.turns === turns && !(etcd instanceof BootstrapError) &&
       isPromoted(etcd, slot);
     const isFree = slot === undefined || view.isOver || isPromotedNow;
-    // Its address has changed in its own turn: etcd may have a learner at the old one, which nobody else would know as its own.
+    // The holder's address has changed during its own turn. etcd may have a learner at the old address, which no other
+    // node would know as its own.
     const hasMoved = !isFree && slot.identity === node.identity;
     const waiting = hasMoved ? view.waiting : this.#placed(view.waiting, node);
     const state: QueueState = { ...(isPromotedNow ? rest : view), waiting };
@@ -193,7 +196,7 @@ export class ControlPlaneQueue {
     }
   }
 
-  /** The places with the node's own, which is now the last if it is new. */
+  /** The places including the node's own, which is the last if it is new. */
   #placed(waiting: readonly Place[], { identity, nodeName }: QueuedNode): Place[] {
     const nowMs = this.#parts.clock.now().getTime();
     const own = waiting.find((place) => place.identity === identity);
@@ -202,8 +205,8 @@ export class ControlPlaneQueue {
   }
 
   /**
-   * Removes what a holder whose time is over, or whose address has changed, has left in etcd; gives what etcd is like then. What
-   * that same one has left where it is now, it removes by itself.
+   * Removes what a holder left in etcd, when its time is over or its address has changed. Returns the state of etcd
+   * after that. What the same holder left at its present address, it removes itself.
    */
   async #clear(etcd: EtcdHealth, over: QueuedNode, next: QueuedNode): Promise<EtcdHealth> {
     let health = etcd;

@@ -9,7 +9,7 @@ const SLOT_MS = 900_000;
 const SERVICES = 3;
 const nodes = Array.from({ length: 5 }, (_, number) => queuedNode(number + 1));
 
-/** What happens at the same moment; each may happen at any service. */
+/** What happens at the same moment, each at any service. */
 type Action =
   | { readonly kind: "ask" | "learn" | "promote" | "abandon"; readonly node: number; readonly service: number }
   | { readonly kind: "look" | "restart"; readonly service: number };
@@ -34,17 +34,17 @@ interface LeaseSpec {
   readonly leaseTransitions: number;
 }
 
-/** A turn: who had the slot, and since when in true time. */
+/** A turn: the holder of the slot, and when it began, in true time. */
 interface Turn {
   readonly count: number;
   readonly holder: QueuedNode;
   readonly beganMs: number;
-  /** Whether the holder had a vote in etcd at any time in its turn. */
+  /** Whether the holder had a vote in etcd at any time during its turn. */
   voted: boolean;
   isOver: boolean;
 }
 
-/** A cluster with services whose clocks differ, which looks at every state that its Lease ever has. */
+/** A cluster with services whose clocks differ. It checks every state that its Lease ever has. */
 class Interleaved {
   readonly world = new QueueWorld();
   readonly turns: Turn[] = [];
@@ -93,7 +93,7 @@ class Interleaved {
       case "ask":
         return await this.#ask(queue, one);
       case "learn":
-        // kubeadm on a machine that has, or had, the slot; etcd refuses a second learner.
+        // kubeadm on a machine that has, or had, the slot. etcd refuses a second learner.
         if (own === undefined && this.turns.some(({ holder }) => holder === one)) {
           if (!world.etcd.members.some(({ isLearner }) => isLearner)) world.etcd.addLearner(one);
         }
@@ -117,7 +117,7 @@ class Interleaved {
   }
 }
 
-Deno.test("of services whose clocks differ, none takes the slot from a holder before its time is over, whatever happens at once", async () => {
+Deno.test("ControlPlaneQueue never takes the slot from a holder before its time is over, when clocks differ and anything happens at once", async () => {
   let turns = 0;
   await fc.assert(
     fc.asyncProperty(
@@ -140,7 +140,7 @@ Deno.test("of services whose clocks differ, none takes the slot from a holder be
   assert.ok(turns > 200, `the stories had ${turns} turns only`);
 });
 
-Deno.test("of nodes that ask several services at once, each gets its turn, one after the other, and all have places in order", async () => {
+Deno.test("ControlPlaneQueue gives each node its turn, one at a time, when nodes ask several services at once", async () => {
   await fc.assert(fc.asyncProperty(fc.scheduler(), async (scheduler) => {
     const world = new QueueWorld();
     const queues = Array.from({ length: SERVICES }, () => world.queue());

@@ -5,7 +5,7 @@ import { queuedNode, QueueWorld } from "./testing/queue.ts";
 
 const SLOT_MS = 900_000;
 const HINT_MS = 10_000;
-/** Longer than a place is kept for a node that does not ask. */
+/** Longer than the place of a node that does not ask is kept. */
 const LOST_MS = 61_000;
 
 const LEASE = "/apis/coordination.k8s.io/v1/namespaces/bootstrapper-system/leases/control-plane-join";
@@ -13,7 +13,7 @@ const LEASE = "/apis/coordination.k8s.io/v1/namespaces/bootstrapper-system/lease
 const cp = Array.from({ length: 40 }, (_, number) => queuedNode(number + 1));
 const [cp1 = assert.fail(), cp2 = assert.fail(), cp3 = assert.fail(), cp4 = assert.fail()] = cp;
 
-/** The code that a node hears, and its position; "slot" if it has the slot. */
+/** The code that a node gets, or its position; "slot" if it has the slot. */
 async function hear(queue: ControlPlaneQueue, node: QueuedNode): Promise<string> {
   try {
     await queue.enter(node);
@@ -30,7 +30,7 @@ async function refusalOf(queue: ControlPlaneQueue, node: QueuedNode): Promise<Bo
   return error instanceof BootstrapError ? error : assert.fail(`${node.nodeName} was not refused: ${error}`);
 }
 
-Deno.test("enter() gives the slot to one, and the others a place each, in the order in which they asked", async () => {
+Deno.test("enter() gives one node the slot, and each other node a place, in the order in which they asked", async () => {
   const world = new QueueWorld();
   const [one, two] = [world.queue(), world.queue()];
   assert.equal(await hear(one, cp1), "slot");
@@ -46,7 +46,7 @@ Deno.test("enter() gives the slot to one, and the others a place each, in the or
   assert.equal(await hear(one, cp3), "1/2");
 });
 
-Deno.test("enter() says who is joining until when, the node's place, and when to ask again", async () => {
+Deno.test("enter() says which node is joining and until when, the asking node's place, and when to ask again", async () => {
   const world = new QueueWorld();
   const queue = world.queue();
   await queue.enter(cp1);
@@ -79,7 +79,7 @@ Deno.test("enter() keeps the queue in a Lease of 15 minutes that names the holde
   });
 });
 
-Deno.test("enter() refuses a node when 32 wait, and those keep their places", async () => {
+Deno.test("enter() refuses a node when 32 nodes wait, and those keep their places", async () => {
   const world = new QueueWorld();
   const queue = world.queue();
   for (const node of cp.slice(0, 33)) await hear(queue, node);
@@ -95,7 +95,7 @@ Deno.test("enter() refuses a node when 32 wait, and those keep their places", as
   assert.equal(await hear(queue, late), "32/32");
 });
 
-Deno.test("enter() forgets a waiting node that does not ask again, and lets it in at the end", async () => {
+Deno.test("enter() forgets a waiting node that does not ask again, and puts it at the end when it does", async () => {
   const world = new QueueWorld();
   const queue = world.queue();
   await queue.enter(cp1);
@@ -121,14 +121,14 @@ Deno.test("enter() keeps the places of nodes that ask services whose clocks are 
   }
 });
 
-Deno.test("enter() lets the holder through at any service, and moves its time only while nobody waits", async () => {
+Deno.test("enter() lets the holder through at any service, and restarts its time only while no node waits", async () => {
   const world = new QueueWorld();
   const [one, two] = [world.queue(), world.queue()];
   await one.enter(cp1);
   world.time.ms = SLOT_MS - 1;
   await two.enter(cp1);
   assert.equal(await hear(one, cp2), "1/1");
-  // Nobody waited when it asked, so it has 15 minutes more.
+  // No node waited when it asked, so it has 15 minutes more.
   for (; world.time.ms < 2 * SLOT_MS - 1 - HINT_MS; world.time.ms += HINT_MS) {
     assert.equal(await hear(one, cp2), "1/1");
     await world.queue().enter(cp1);
@@ -138,7 +138,7 @@ Deno.test("enter() lets the holder through at any service, and moves its time on
   assert.equal(await hear(one, cp2), "slot");
 });
 
-Deno.test("enter() gives the slot of a holder whose time is over to the next, and never before", async () => {
+Deno.test("enter() gives the slot to the next node when the holder's time is over, and never before", async () => {
   const world = new QueueWorld();
   const queue = world.queue();
   await queue.enter(cp1);
@@ -147,7 +147,7 @@ Deno.test("enter() gives the slot of a holder whose time is over to the next, an
   assert.equal(await hear(queue, cp1), "1/1");
 });
 
-Deno.test("enter() gives the slot to its last holder anew when the time is over and nobody waits", async () => {
+Deno.test("enter() gives the slot to its last holder anew when the time is over and no node waits", async () => {
   const world = new QueueWorld();
   const queue = world.queue();
   await queue.enter(cp1);
@@ -158,7 +158,7 @@ Deno.test("enter() gives the slot to its last holder anew when the time is over 
   assert.equal(await hear(queue, cp2), "1/1");
 });
 
-Deno.test("enter() removes the learner that a holder has left at another address, and keeps its turn and time", async () => {
+Deno.test("enter() removes the learner that a holder left at another address, and keeps its turn and time", async () => {
   const moved = { ...cp1, address: "198.51.100.99" };
   for (const isOver of [false, true]) {
     for (const waits of isOver ? [false] : [false, true]) {
@@ -173,7 +173,7 @@ Deno.test("enter() removes the learner that a holder has left at another address
       assert.deepEqual(world.removed, [id]);
       const { spec } = world.leases.objects.get(LEASE) as unknown as { readonly spec: { acquireTime: string } };
       assert.equal(spec.acquireTime.includes("T00:00:00"), waits);
-      // Its own learner is its own to look after.
+      // The holder looks after its own learner itself.
       world.etcd.addLearner(moved);
       assert.equal(await hear(queue, moved), "slot");
       assert.deepEqual(world.removed, [id]);
@@ -181,7 +181,7 @@ Deno.test("enter() removes the learner that a holder has left at another address
   }
 });
 
-Deno.test("enter() of a service that was started anew waits for the clocks' allowance, and no whole time", async () => {
+Deno.test("enter() waits only for the clocks' allowance when its service was restarted", async () => {
   const world = new QueueWorld();
   await world.queue().enter(cp1);
   world.time.ms = SLOT_MS + 299_999;
@@ -190,7 +190,7 @@ Deno.test("enter() of a service that was started anew waits for the clocks' allo
   assert.equal(await hear(world.queue(), cp2), "slot");
 });
 
-Deno.test("enter() begins the next join when the holder votes in etcd, without anybody's release", async () => {
+Deno.test("enter() begins the next join when the holder votes in etcd, without a release", async () => {
   const world = new QueueWorld();
   const queue = world.queue();
   await queue.enter(cp1);
@@ -222,7 +222,7 @@ Deno.test("releaseIfPromoted() frees the slot when the holder votes in etcd and 
   assert.equal(await hear(two, cp2), "slot");
 });
 
-Deno.test("releaseIfPromoted() waits for a machine that was built anew to have its own vote", async () => {
+Deno.test("releaseIfPromoted() waits until a machine that was built anew has its own vote", async () => {
   const world = new QueueWorld();
   const queue = world.queue();
   world.admitted.set(cp1.nodeName, cp1.identity);
@@ -236,11 +236,11 @@ Deno.test("releaseIfPromoted() waits for a machine that was built anew to have i
   assert.equal(await queue.releaseIfPromoted(), true);
 });
 
-Deno.test("enter() does not take a vote from before a turn for the end of it", async () => {
+Deno.test("enter() does not end a turn because of a vote from before it", async () => {
   const world = new QueueWorld();
   world.admitted.set(cp1.nodeName, cp1.identity);
   const member = world.etcd.add({ name: cp1.nodeName, peerUrls: [`https://${cp1.address}:2380`] });
-  // A slow service looks at etcd; then cp-1 loses its member, and begins to join again.
+  // A slow service looks at etcd. Then cp-1 loses its member, and begins to join again.
   const etcd = async () => {
     const health = world.etcd.health();
     world.etcd.remove(member.id);
@@ -250,7 +250,7 @@ Deno.test("enter() does not take a vote from before a turn for the end of it", a
   assert.equal(await hear(world.queue({ etcd }), cp2), "1/1");
 });
 
-Deno.test("release() frees the slot of its holder and of nobody else", async () => {
+Deno.test("release() frees the slot only when its holder has it", async () => {
   const world = new QueueWorld();
   const queue = world.queue();
   assert.equal(await queue.release(cp1.identity), false);
@@ -262,7 +262,7 @@ Deno.test("release() frees the slot of its holder and of nobody else", async () 
   assert.equal(await queue.release(cp1.identity), false);
 });
 
-Deno.test("enter() keeps the place of the first one while etcd cannot be asked, or has no leader", async () => {
+Deno.test("enter() keeps the place of the first node while etcd cannot be asked or has no leader", async () => {
   const world = new QueueWorld();
   let problem: BootstrapError | undefined = new BootstrapError("timeout/etcd", "etcd did not answer");
   let leaderless = false;
@@ -278,7 +278,7 @@ Deno.test("enter() keeps the place of the first one while etcd cannot be asked, 
   assert.equal(await hear(queue, cp1), "slot");
 });
 
-Deno.test("enter() refuses a Lease that somebody else wrote, and says what to do", async () => {
+Deno.test("enter() refuses a Lease that another program wrote, and says what to do", async () => {
   const world = new QueueWorld();
   const queue = world.queue();
   const metadata = { name: "control-plane-join", uid: "1", resourceVersion: "1" };
@@ -300,7 +300,7 @@ Deno.test("enter() refuses a Lease that somebody else wrote, and says what to do
   }
 });
 
-Deno.test("enter() gives up, to be asked again, when others are always quicker", async () => {
+Deno.test("enter() gives up with a retriable error when other services are always quicker", async () => {
   const world = new QueueWorld();
   const queue = world.queue();
   await queue.enter(cp1);

@@ -1,5 +1,5 @@
 /**
- * What a join service does for control planes: their turn, their keys, and the etcd members of those that are removed.
+ * A join service's work for control planes: their turns, their keys, and the etcd members of those that are removed.
  *
  * @module
  */
@@ -29,21 +29,18 @@ import { sealKit } from "../protocol/sealed_kit.ts";
 export interface ControlPlanesParts {
   /** The API server, with the join service's rights. */
   readonly api: KubernetesApi;
-  /** Who is admitted. */
   readonly admissions: AdmissionRecords;
   /** The folder of the unit's credentials. */
   readonly credentialsFolder: string;
-  /** YAML: the policy in force, which a new control plane's own service takes over. */
+  /** The policy in force, YAML. The join service of a new control plane takes it over. */
   readonly policyDocument: () => string;
-  /** Time. */
   readonly clock: Clock;
-  /** What happens. */
   readonly log: Log;
 }
 
-/** The member of this control plane, where kubeadm has it listen for clients. */
+/** The etcd member of this control plane, where kubeadm has it listen for clients. */
 const OWN_ETCD = "127.0.0.1:2379";
-/** A node waits for its turn with its machine idle; a look is a list of etcd's members, only while somebody has the turn. */
+/** A node that waits for its turn is idle. A look is a list of etcd's members, only while a node has the turn. */
 const LOOK_MS = 2_000;
 const LONGEST_LOOK_MS = 30_000;
 
@@ -53,7 +50,7 @@ export class ControlPlanes implements ControlPlaneAdmission, Disposable {
   readonly #queue: ControlPlaneQueue;
   #etcd: EtcdCluster | undefined;
 
-  /** Nothing is read yet. */
+  /** Creates an admission that has not read anything yet. */
   constructor(parts: ControlPlanesParts) {
     this.#parts = parts;
     const { api, admissions, clock } = parts;
@@ -71,12 +68,12 @@ export class ControlPlanes implements ControlPlaneAdmission, Disposable {
     return this.#queue.enter(node);
   }
 
-  /** Frees the turn of a node that went to somebody else before its lock. */
+  /** Frees the turn of a node that its InitServer got instead. */
   release(identity: string): Promise<boolean> {
     return this.#queue.release(identity);
   }
 
-  /** The cluster's keys, read for this one node and forgotten again. */
+  /** Returns the cluster's keys, sealed. They are read for this one node and then forgotten. */
   async seal(sealingKey: Uint8Array, a2: Uint8Array): Promise<SealedKit> {
     const { credentialsFolder, policyDocument } = this.#parts;
     const keys = await readClusterKeys(credentialsFolder, CREDENTIAL_KEY_FILES);
@@ -87,7 +84,7 @@ export class ControlPlanes implements ControlPlaneAdmission, Disposable {
     }
   }
 
-  /** Frees the turn of nodes that have joined, and serves removals, until the signal. Never throws. */
+  /** Frees the turns of nodes that have joined, and serves removals, until the signal. Never throws. */
   async run(signal: AbortSignal): Promise<void> {
     const { api, clock, log } = this.#parts;
     const etcd = { health: () => this.#health(), remove: (id: string) => this.#remove(id) };

@@ -1,5 +1,5 @@
 /**
- * What the join service's side of an exchange works with.
+ * The parts that the join service's side of an exchange works with.
  *
  * @module
  */
@@ -16,15 +16,21 @@ import type { ClusterNetwork } from "./claims_check.ts";
 import type { QueuedNode } from "./control_plane_queue.ts";
 import type { VerificationQueue } from "./verification_queue.ts";
 
-/** How long a silent peer is waited for, milliseconds. A TPM in software emulation needs seconds for its evidence. */
+/**
+ * How long the service waits for a silent peer, in milliseconds. A TPM in software emulation needs seconds for its
+ * evidence.
+ */
 export interface JoinServiceDeadlines {
-  /** Until the hello. */
+  /** Until the hello arrives. */
   readonly helloMs: number;
   /** From the proposal to the request. */
   readonly requestMs: number;
   /** From the challenge to its answer. */
   readonly activationMs: number;
-  /** From a control plane's ticket to its lock, with its preflight in between: as long as it may keep its turn. */
+  /**
+   * From a control plane's ticket to its lock, with its preflight in between. It is as long as the node may keep its
+   * turn.
+   */
   readonly outcomeMs: number;
 }
 
@@ -36,13 +42,13 @@ export const JOIN_SERVICE_DEADLINES: JoinServiceDeadlines = Object.freeze({
   outcomeMs: 15 * 60_000,
 });
 
-/** Who the service is, towards nodes. */
+/** The service's identity towards nodes. */
 export interface JoinServiceIdentity {
   /** 32 bytes. */
   readonly clusterId: Uint8Array;
   /** The cluster's CA certificate, DER. */
   readonly caCertificate: Uint8Array;
-  /** What the operators say of the cluster. */
+  /** The operators' foundings of the cluster. */
   readonly foundings: readonly Founding[];
   /** The service's certificate, DER. */
   readonly certificate: Uint8Array;
@@ -50,49 +56,48 @@ export interface JoinServiceIdentity {
   readonly keys: KeyPair;
 }
 
-/** What admits control planes. */
+/** Admits control planes. */
 export interface ControlPlaneAdmission {
   /**
-   * Returns when it is the node's turn, and keeps its place otherwise.
+   * Returns when it is the node's turn. Otherwise keeps the node's place.
    *
-   * @throws {BootstrapError} Why it is not: `unavailable/control-plane-queue` and its like.
+   * @throws {BootstrapError} The reason why it is not: `unavailable/control-plane-queue` and its like.
    */
   enter(node: QueuedNode): Promise<void>;
-  /** Frees the turn of a node that needs it no more. */
+  /** Frees the turn of a node that no longer needs it. */
   release(identity: string): Promise<unknown>;
-  /** The cluster's keys, sealed to E_c and bound to A2. */
+  /** Returns the cluster's keys, sealed to E_c and bound to A2. */
   seal(sealingKey: Uint8Array, a2: Uint8Array): Promise<SealedKit>;
 }
 
 /** What an exchange works with. */
 export interface JoinExchangeService {
-  /** Who the service is. */
   readonly identity: JoinServiceIdentity;
   /** The cluster's name and operators, which every node must have measured; its cluster ID is the service's own. */
   readonly trust: TrustPart;
-  /** Verifies the nodes' evidence, by policy. */
+  /** Verifies the nodes' evidence, by the policy. */
   readonly verifier: EvidenceVerifier;
-  /** What an identity may be, by policy. */
+  /** The role that an identity may have, by the policy. */
   readonly roleOf: (identity: string) => NodeRole;
-  /** Refuses a name that an identity may not have, by policy. */
+  /** Refuses a name that an identity may not have, by the policy. */
   readonly checkNodeName: (identity: string, nodeName: string) => void;
-  /** How far a node's clock may be off, by policy. */
+  /** How far a node's clock may be off, by the policy. */
   readonly maximumClockSkewMs: number;
-  /** Refuses, retriably, where something may not be issued yet, or any more, by that policy. */
+  /** Refuses, retriably, if nothing may be issued by that policy yet, or any more. */
   readonly confirmPolicy: () => Promise<void>;
-  /** What no node may say that it is. */
+  /** What no node may claim to be. */
   readonly network: ClusterNetwork;
   /** The admission records of the cluster. */
   readonly admissions: Pick<AdmissionRecords, "find" | "admit">;
-  /** Has a node's certificate signed; gives it as DER. Subject and key of the CSR were checked. */
+  /** Gets a node's certificate signed, and returns it as DER. The subject and key of the CSR are already checked. */
   readonly signCertificate: (nodeName: string, csr: Uint8Array) => Promise<Bytes>;
   /** Refuses a node that an operator is removing from the cluster. */
   readonly checkNotRemoved: (nodeName: string) => Promise<void>;
-  /** What a control plane needs; nothing where this service cannot make one. */
+  /** Admits control planes; missing if this service cannot make one. */
   readonly controlPlanes?: ControlPlaneAdmission;
-  /** The API server's version, as `v1.36.3`. */
+  /** The API server's version, such as `v1.36.3`. */
   readonly clusterVersion: () => Promise<string>;
-  /** What a ticket says beside its certificate. */
+  /** What a ticket contains in addition to its certificate. */
   readonly ticket: {
     /** Where nodes reach the API server, `host:port`. */
     readonly apiEndpoints: readonly string[];
@@ -103,10 +108,9 @@ export interface JoinExchangeService {
   };
   /** Bounds the verifications. */
   readonly queue: VerificationQueue;
-  /** How long a silent node is waited for. */
   readonly deadlines: JoinServiceDeadlines;
   /** Compared with the nodes' clocks. */
   readonly clock: Pick<Clock, "now" | "monotonicMs">;
-  /** Where each outcome is written. */
+  /** Records each outcome. */
   readonly log: Log;
 }

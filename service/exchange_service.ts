@@ -1,12 +1,12 @@
 /**
- * The Join exchange from the join service's side: five steps, after which one attested identity has one ticket.
+ * The Join exchange from the join service's side, in five steps. After them, one attested identity has one ticket.
  *
  * | step | |
  * |---|---|
  * | 1. hello | N_c |
- * | 2. proposal | who this service is, signed over A1 |
+ * | 2. proposal | the service's identity, signed over A1 |
  * | 3. request | what the node asks for, signed by K_c, with evidence over A2 |
- * | 4. activation | the TPM of the evidence shows that it is there: now the node is verified, completely |
+ * | 4. activation | the TPM of the evidence shows that it is at the other end; then the node is completely verified |
  * | 5. ticket | policy, admission record, certificate |
  *
  * @module
@@ -41,7 +41,7 @@ import { checkKubeletVersion } from "./kubelet_version.ts";
 import { SEALING_KEY_BYTES } from "../protocol/node_keys.ts";
 import type { ControlPlaneAdmission, JoinExchangeService } from "./exchange_parts.ts";
 
-/** One exchange, from the service's side. */
+/** One Join exchange, from the service's side. */
 export type JoinSession = Session<JoinClientMessage, JoinServerMessage>;
 
 /** What is known of the node so far, for the log. */
@@ -65,13 +65,13 @@ interface SignedRequest {
 /** A node whose evidence was verified. */
 interface CheckedNode extends SignedRequest, VerifiedEvidence {}
 
-/** A node that is at the other end of the connection. */
+/** A node that is proven to be at the other end of the connection. */
 type VerifiedNode = Omit<CheckedNode, "challenge">;
 
 /**
  * Serves one exchange.
  *
- * @throws {BootstrapError} Why there is no ticket; the channel sends it to the node.
+ * @throws {BootstrapError} The reason why there is no ticket. The channel sends it to the node.
  */
 export async function serveJoin(session: JoinSession, service: JoinExchangeService): Promise<void> {
   const known: Known = {};
@@ -90,7 +90,7 @@ export async function serveJoin(session: JoinSession, service: JoinExchangeServi
       Object.assign(known, { node: signed.request.nodeName, role: signed.request.role });
       await checkCsr(signed);
       const node = await checkEvidence(service, signed, known);
-      // Only now, so that the refusal names the machine whose clock is to be set.
+      // The clock is checked only now, so that the refusal names the machine whose clock must be set.
       checkClockSkew(signed.request.timeMs, service.clock.now(), service.maximumClockSkewMs);
       return node;
     });
@@ -112,7 +112,7 @@ async function receiveHello({ exchange }: JoinSession, { deadlines }: JoinExchan
   return checkLength(clientNonce, NONCE_BYTES, "client_nonce");
 }
 
-/** Step 2: shows who this service is, and gives A1. */
+/** Step 2: shows the service's identity, and returns A1. */
 async function propose(
   session: JoinSession,
   service: JoinExchangeService,
@@ -134,12 +134,14 @@ async function propose(
   return a1;
 }
 
-/** What is costly is done for a few peers at once, and for each part of the network in turn. Nothing in it waits for a peer. */
+/**
+ * Runs costly work for a few peers at once, and for each part of the network in turn. The work never waits for a peer.
+ */
 function inTurn<T>({ exchange }: JoinSession, { queue }: JoinExchangeService, work: () => Promise<T>): Promise<T> {
   return queue.run(work, exchange.closed, peerGroup(exchange.peerAddress));
 }
 
-/** Step 3, the message: whoever has K_c sent it, on this connection. */
+/** Step 3, the message: the holder of K_c sent it, on this connection. */
 async function readSignedRequest(
   { explainRefusals }: JoinSession,
   message: SignedJoinRequest,
@@ -155,12 +157,12 @@ async function readSignedRequest(
   }
   const a2 = await joinA2(a1, { nodeKey, sealingKey, request });
   await verify(nodeKey, "request", a2, signature);
-  // From here on a refusal says why: it is the node's own people who must understand it, and it holds no secret.
+  // From here on, refusals give the reason: the node's own people must understand them, and they hold no secret.
   explainRefusals();
   return { request: readRequest(request), nodeKey, sealingKey, evidence, a2 };
 }
 
-/** Step 3, the request: exactly one subject, for exactly the key that is bound to the evidence. */
+/** Step 3, the request: it has exactly one subject, for exactly the key that is bound to the evidence. */
 async function checkCsr({ request, nodeKey }: SignedRequest): Promise<void> {
   checkNodeCsr(await readCsr(request.csr), request.nodeName, nodeKey);
 }
@@ -181,7 +183,9 @@ async function checkEvidence(
   return { ...signed, ...verified };
 }
 
-/** Step 4: the machine's TPM is at the other end of this connection. Before that nobody is known. */
+/**
+ * Step 4: proves that the machine's TPM is at the other end of this connection. Before this step, no peer is trusted.
+ */
 async function verifyNode(
   { exchange, trustPeer }: JoinSession,
   { deadlines }: JoinExchangeService,
@@ -197,7 +201,7 @@ async function verifyNode(
   return node;
 }
 
-/** What a node of this cluster may show; who may show that it has locked is checked afterwards. */
+/** What a node of this cluster may show. Whether it may show that it has locked is checked afterwards. */
 async function expectationOf(
   trust: TrustPart,
   clusterId: Uint8Array,
@@ -211,7 +215,7 @@ async function expectationOf(
   };
 }
 
-/** Step 5, what this identity may be here. */
+/** Step 5: checks what this identity may be in the cluster. */
 async function checkPolicy(
   { request, claims }: VerifiedNode,
   service: JoinExchangeService,
@@ -226,12 +230,13 @@ async function checkPolicy(
       permitted,
       role,
       "Configure the node as a worker, or have an operator add its identity to the policy",
-      // Where it is made anew with the machine, an operator can know it only from here, and the node asks again.
+      // If the identity is made anew with the machine, an operator can learn it only from here, and the node asks
+      // again.
       claims.isEphemeral === true,
     );
   }
   checkNodeName(claims.identity, nodeName);
-  // Before anything is on record.
+  // This is checked before anything is recorded.
   if (role === "control-plane") makerOfControlPlanes(service);
   checkClaims(request, network);
   if (!claims.fresh) {
@@ -249,7 +254,7 @@ async function checkPolicy(
   checkKubeletVersion(kubeletVersion, await clusterVersion());
 }
 
-/** Step 5: the admission is on record before anything is signed or sealed. */
+/** Step 5: the admission is recorded before anything is signed or sealed. */
 async function issueTicket(
   { exchange }: JoinSession,
   service: JoinExchangeService,
@@ -292,19 +297,19 @@ async function issueTicket(
   });
 }
 
-/** What makes control planes, if this service can. */
+/** The part that admits control planes, if this service has it. */
 function makerOfControlPlanes({ controlPlanes }: Pick<JoinExchangeService, "controlPlanes">): ControlPlaneAdmission {
   if (controlPlanes !== undefined) return controlPlanes;
   throw new BootstrapError(
     "unavailable/cluster-keys",
-    "This join service has not the keys that a control plane needs",
+    "This join service does not have the keys that a control plane needs",
     {
-      next: "Ask another control plane; there, look at the log: journalctl -u bootstrapper-join-service",
+      next: "Ask another control plane; on the one that refused, look at the log: journalctl -u bootstrapper-join-service",
     },
   );
 }
 
-/** One control plane at a time, and the cluster's keys for nobody but the attested E_c. */
+/** Admits one control plane at a time, and seals the cluster's keys for the attested E_c only. */
 async function admitControlPlane(
   service: JoinExchangeService,
   node: QueuedNode,
@@ -317,7 +322,7 @@ async function admitControlPlane(
 }
 
 /**
- * A control plane's turn is kept until it says that its node went to somebody else. One that says nothing may have been
+ * Keeps a control plane's turn until the node says that its InitServer got it. A node that says nothing may have been
  * restarted, and asks again.
  */
 async function awaitOutcome(

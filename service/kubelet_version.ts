@@ -1,5 +1,5 @@
 /**
- * Which kubelets a cluster takes.
+ * The versions of kubelets that a cluster accepts.
  *
  * @module
  */
@@ -11,8 +11,8 @@ const MAXIMUM_MINORS_BEHIND = 3;
 /**
  * Refuses a kubelet that is newer than the API server, or too old for it.
  *
- * @param kubelet As `v1.36.3`.
- * @param apiServer As `v1.36.3`.
+ * @param kubelet Such as `v1.36.3`.
+ * @param apiServer Such as `v1.36.3`.
  * @throws {BootstrapError} `precondition/version-skew`; `malformed/kubernetes-version`.
  */
 export function checkKubeletVersion(kubelet: string, apiServer: string): void {
@@ -21,7 +21,7 @@ export function checkKubeletVersion(kubelet: string, apiServer: string): void {
   const expected = `${apiServer}, or up to ${MAXIMUM_MINORS_BEHIND} minor versions older`;
   throw new BootstrapError(
     "precondition/version-skew",
-    `The cluster takes no kubelet ${kubelet}: it must be ${expected}`,
+    `The cluster does not accept the kubelet ${kubelet}: it must be ${expected}`,
     {
       next: "Build the node from an image with a kubelet that fits, or upgrade the cluster first",
       details: { check: "version-skew", expected, seen: kubelet },
@@ -32,5 +32,5 @@ export function checkKubeletVersion(kubelet: string, apiServer: string): void {
 function minorOf(version: string): number {
   const [, minor] = /^v1\.(\d{1,3})\./.exec(version) ?? [];
   if (minor !== undefined) return Number(minor);
-  throw new BootstrapError("malformed/kubernetes-version", `${JSON.stringify(version)} is no version of Kubernetes`);
+  throw new BootstrapError("malformed/kubernetes-version", `${JSON.stringify(version)} is not a version of Kubernetes`);
 }

@@ -4,8 +4,9 @@ import { keyPath, readDocument } from "../platform/document.ts";
 const SHOWN_CHANGES = 20;
 
 /**
- * What differs between two documents, by the paths of their keys: `tpm.pcrs["4"]`. A list counts as one value. At most
- * twenty are named, and then how many more there are; documents that differ in form alone give none.
+ * Returns the differences between two documents, by the paths of their keys: `tpm.pcrs["4"]`. A list counts as one
+ * value. At most twenty keys are named, and then the number of the others. Documents that differ only in form give
+ * none.
  *
  * @param before YAML that can be read.
  * @param after YAML that can be read.

@@ -1,13 +1,14 @@
 /**
- * The policy that a join service goes by, which may change while it runs.
+ * The policy that a join service follows, which may change while it runs.
  *
  * | source | when it counts |
  * |---|---|
- * | the ConfigMap of the cluster | where there is one |
- * | the file of the service's state | where there is none, and until the API server has been asked |
+ * | the ConfigMap of the cluster | if there is one |
+ * | the file of the service's state | if there is none, and until the API server has been asked |
  *
- * A version that cannot be used is refused, loudly and once, and the one before stays. Nothing is issued by a version of the
- * file before the API server has said what the ConfigMap is: a file is as old as its control plane.
+ * An unusable version is refused with one error in the log, and the earlier version stays in force. The file is as old
+ * as its control plane. Therefore nothing is issued by a version of the file before the API server has said what the
+ * ConfigMap is.
  *
  * @module
  */
@@ -22,20 +23,18 @@ import { errorFields, type Log } from "../platform/log.ts";
 import { present } from "../platform/present.ts";
 import { policyChanges } from "./policy_changes.ts";
 
-/** Where a version of the policy is from. */
+/** The source of a version of the policy. */
 export type PolicySource = "file" | "ConfigMap";
 
 /** A version of the policy. */
 export interface PolicyVersion {
-  /** What it says. */
   readonly policy: Policy;
-  /** Verifies evidence by it. */
+  /** Verifies evidence by this policy. */
   readonly verifier: EvidenceVerifier;
   /** YAML. */
   readonly document: string;
-  /** Where it is from. */
   readonly source: PolicySource;
-  /** Whether the API server has confirmed it: it is the ConfigMap's, or there is no ConfigMap. */
+  /** Whether the API server has confirmed this version: it is the ConfigMap's, or there is no ConfigMap. */
   readonly isConfirmed: boolean;
 }
 
@@ -47,13 +46,12 @@ export interface PolicyInForceParts {
   readonly kinds?: readonly EvidenceKind[];
   /** Makes the verifier of a policy. */
   readonly createVerifier: (policy: Policy) => EvidenceVerifier;
-  /** Reads the document in the file of the service's state, as it is now. */
+  /** Reads the document in the file of the service's state, as the file is now. */
   readonly readFile: () => Promise<string>;
-  /** Asks the API server for the document in the ConfigMap; `undefined` where there is no ConfigMap. */
+  /** Asks the API server for the document in the ConfigMap; `undefined` if there is no ConfigMap. */
   readonly findConfigMap: () => Promise<string | undefined>;
-  /** Time. */
   readonly clock: Pick<Clock, "sleep">;
-  /** Hears what changes, and what is refused. */
+  /** Records changes and refusals. */
   readonly log: Log;
 }
 
@@ -71,15 +69,15 @@ export class PolicyInForce {
   /** What the API server last said of the ConfigMap. */
   #configMap: "unasked" | "absent" | "present" = "unasked";
   #looking: Promise<void> | undefined;
-  /** What was refused last, so that it is said once. */
+  /** The last version that was refused, so that it is logged once. */
   #refused: string | undefined;
-  /** Why the API server could not be asked last, so that it is said once. */
+  /** Why the API server could not be asked last, so that it is logged once. */
   #failed: AnyErrorCode | undefined;
-  /** What stands in the way of a ConfigMap. */
+  /** The error that prevents the use of a ConfigMap. */
   #obstacle: BootstrapError | undefined;
 
   /**
-   * Begins with the document of the service's state.
+   * Starts with the document of the service's state.
    *
    * @throws {BootstrapError} `usage/document`, naming the key that is wrong.
    */
@@ -90,7 +88,7 @@ export class PolicyInForce {
     this.#current = { policy, verifier: createVerifier(policy), document, source: "file", isConfirmed: false };
   }
 
-  /** The version in force; an exchange keeps the one that it began with. */
+  /** The version in force. An exchange keeps the version that it started with. */
   current(): PolicyVersion {
     return this.#current;
   }
@@ -98,19 +96,22 @@ export class PolicyInForce {
   /**
    * Returns when something may be issued by a version that was in force.
    *
-   * @throws {BootstrapError} `unavailable/policy`: the API server cannot be asked or its ConfigMap not be used, or that one says
-   *   something else.
+   * @throws {BootstrapError} `unavailable/policy`: the API server cannot be asked, its ConfigMap cannot be used, or the
+   *   ConfigMap has another version.
    */
   async confirm(version: PolicyVersion): Promise<void> {
     if (!this.#current.isConfirmed) await this.look();
     if (!this.#current.isConfirmed) {
-      throw new BootstrapError("unavailable/policy", "The join service cannot tell which policy holds", {
-        next: "On the control plane look at the log: journalctl -u bootstrapper-join-service",
+      throw new BootstrapError("unavailable/policy", "The join service cannot tell which policy is in force", {
+        next: "On the control plane, look at the log: journalctl -u bootstrapper-join-service",
         ...present("cause", this.#obstacle),
       });
     }
     if (this.#current.document !== version.document) {
-      throw new BootstrapError("unavailable/policy", "The policy has changed since the node asked; it is to ask again");
+      throw new BootstrapError(
+        "unavailable/policy",
+        "The policy has changed since the node asked; the node must ask again",
+      );
     }
   }
 
@@ -122,7 +123,7 @@ export class PolicyInForce {
     }
   }
 
-  /** Looks once, together with whoever else looks just now. Never throws. */
+  /** Looks once, together with all callers that look at the same time. Never throws. */
   async look(): Promise<void> {
     this.#looking ??= this.#look().finally(() => this.#looking = undefined);
     await this.#looking;
@@ -133,7 +134,7 @@ export class PolicyInForce {
     try {
       document = await this.#parts.findConfigMap();
       this.#failed = undefined;
-      // What is in the file is as old as this control plane: a deleted ConfigMap does not bring it back.
+      // The document in the file is as old as this control plane, so a deleted ConfigMap does not bring it back.
       if (document === undefined && this.#configMap === "present") {
         return await this.#refuse("ConfigMap", configMapGone());
       }
@@ -155,7 +156,7 @@ export class PolicyInForce {
       await this.#refuse("file", asBootstrapError(cause));
     }
     if (document !== undefined) await this.#offer(document, "file");
-    // Whatever the file says: no ConfigMap says anything else than the version in force.
+    // Whatever the file has: there is no ConfigMap with another version than the one in force.
     if (this.#configMap === "absent") this.#current = { ...this.#current, isConfirmed: true };
   }
 
@@ -208,14 +209,14 @@ export class PolicyInForce {
 function configMapGone(): BootstrapError {
   return new BootstrapError(
     "precondition/policy-config-map",
-    "The policy's ConfigMap is gone; its last version stays",
+    "The policy's ConfigMap is gone; its last version stays in force",
     {
-      next: `Make ${POLICY_NAMESPACE}/${POLICY_CONFIG_MAP} again`,
+      next: `Create ${POLICY_NAMESPACE}/${POLICY_CONFIG_MAP} again`,
     },
   );
 }
 
-/** A service that wants proof never becomes one that wants none, nor the reverse, by a document alone. */
+/** A document alone never turns a service that wants proof into one that wants none, nor the reverse. */
 function checkSameTrust(before: Policy, after: Policy): void {
   if (isInsecure(before) === isInsecure(after)) return;
   throw new BootstrapError(
@@ -226,7 +227,7 @@ function checkSameTrust(before: Policy, after: Policy): void {
       }`
       : "A join service that wants no proof of machines stays insecure while it runs: its members have proved nothing",
     {
-      next: "Found a cluster of its own with the other policy",
+      next: "Found a separate cluster with the other policy",
       details: { key: "variant" },
     },
   );

@@ -23,9 +23,9 @@ const down = () => new BootstrapError("unavailable/kubernetes-api", "it is down"
 
 /** A file, an API server and a log, around a policy. */
 class World {
-  /** What the file has. */
+  /** The content of the file. */
   file: string | Error = policyOf(ONE);
-  /** What the API server has. */
+  /** The content of the ConfigMap, or why the API server cannot be asked. */
   configMap: string | undefined | Error = undefined;
   readonly events: Record<string, unknown>[] = [];
   readonly made: Policy[] = [];
@@ -60,7 +60,7 @@ class World {
   }
 }
 
-Deno.test("PolicyInForce begins with the state's policy, and refuses to begin with one that cannot be used", () => {
+Deno.test("PolicyInForce starts with the state's policy, and refuses to start with an unusable one", () => {
   const world = new World();
   const { policy, source, isConfirmed } = world.policies.current();
   assert.deepEqual([roleOf(policy, ONE), roleOf(policy, TWO)], ["control-plane", "worker"]);
@@ -68,7 +68,7 @@ Deno.test("PolicyInForce begins with the state's policy, and refuses to begin wi
   assert.throws(() => new World(BROKEN), { code: "usage/document" });
 });
 
-Deno.test("PolicyInForce takes the ConfigMap's policy where there is one, and says what changed", async () => {
+Deno.test("PolicyInForce takes the ConfigMap's policy if there is one, and logs what changed", async () => {
   const world = new World();
   world.configMap = policyOf(ONE, TWO);
   const before = world.policies.current();
@@ -84,12 +84,12 @@ Deno.test("PolicyInForce takes the ConfigMap's policy where there is one, and sa
   assert.match(String(said?.["sha256"]), /^[0-9a-f]{64}$/);
   world.file = policyOf(TWO);
   await world.policies.look();
-  assert.equal(world.document, policyOf(ONE, TWO), "the file counts beside a ConfigMap");
+  assert.equal(world.document, policyOf(ONE, TWO), "the file counts although there is a ConfigMap");
   assert.equal(world.events.length, 1);
   assert.equal(world.made.length, 2);
 });
 
-Deno.test("PolicyInForce takes the file's policy where there is no ConfigMap, and while nobody can be asked", async () => {
+Deno.test("PolicyInForce takes the file's policy when there is no ConfigMap or the API server cannot be asked", async () => {
   const world = new World();
   for (const configMap of [down(), undefined]) {
     world.configMap = configMap;
@@ -104,7 +104,7 @@ Deno.test("PolicyInForce takes the file's policy where there is no ConfigMap, an
   ]);
 });
 
-Deno.test("PolicyInForce keeps its policy when the ConfigMap is deleted or cannot be asked, and says so once", async () => {
+Deno.test("PolicyInForce keeps its policy when the ConfigMap is deleted or cannot be asked, and logs that once", async () => {
   const world = new World();
   world.configMap = policyOf(TWO);
   await world.policies.look();
@@ -121,7 +121,7 @@ Deno.test("PolicyInForce keeps its policy when the ConfigMap is deleted or canno
   assert.match(String(said[2]), /^policy-refused ConfigMap precondition\/policy-config-map/);
 });
 
-Deno.test("PolicyInForce refuses a version that cannot be used, says so once, and keeps the one before", async () => {
+Deno.test("PolicyInForce refuses an unusable version, logs that once, and keeps the earlier one", async () => {
   const world = new World();
   world.configMap = policyOf(TWO);
   await world.policies.look();
@@ -177,7 +177,7 @@ Deno.test("PolicyInForce never becomes insecure, nor secure, while it runs", asy
   }
 });
 
-Deno.test("PolicyInForce confirms nothing of the file before the API server has said what the ConfigMap is", async () => {
+Deno.test("PolicyInForce confirms no version of the file before the API server has said what the ConfigMap is", async () => {
   const world = new World();
   const begun = world.policies.current();
   const refused = { code: "unavailable/policy", retriable: true };
@@ -204,10 +204,10 @@ Deno.test("PolicyInForce confirms nothing of the file before the API server has 
   other.configMap = policyOf(TWO);
   await other.policies.look();
   await other.policies.confirm(confirmed);
-  assert.equal(other.asked, asked + 2, "who is confirmed is asked again");
+  assert.equal(other.asked, asked + 2, "the API server is asked again about a confirmed version");
 });
 
-Deno.test("PolicyInForce asks once for all who look at the same time", async () => {
+Deno.test("PolicyInForce asks once for all callers that look at the same time", async () => {
   const world = new World();
   await Promise.all(Array.from({ length: 20 }, () => world.policies.confirm(world.policies.current())));
   assert.equal(world.asked, 1);

@@ -1,5 +1,5 @@
 /**
- * Removing the etcd members of nodes that an operator takes out of the cluster: what a join service does.
+ * The join service's part of removals: it removes the etcd members of nodes that an operator takes out of the cluster.
  *
  * @module
  */
@@ -14,9 +14,9 @@ import { errorFields } from "../platform/log.ts";
 
 /** etcd, as far as removals need it. */
 export interface RemovalEtcd {
-  /** Who is in it and who of them is well. */
+  /** Returns the members, and which of them are healthy. */
   health(): Promise<EtcdHealth>;
-  /** Removes a member; gives `false` if it was gone. */
+  /** Removes a member; returns `false` if it was gone. */
   remove(id: string): Promise<boolean>;
 }
 
@@ -24,26 +24,27 @@ export interface RemovalEtcd {
 export interface RemovalsDependencies {
   /** The API server, with the join service's rights. */
   readonly api: RemovalApi;
-  /** etcd. */
   readonly etcd: RemovalEtcd;
-  /** Time. */
   readonly clock: Clock;
-  /** Where each outcome is written. */
+  /** Records each outcome. */
   readonly log: Log;
   /** Numbers from 0 to 1. Default: `Math.random`. */
   readonly random?: () => number;
 }
 
-/** An operator waits at a terminal; a look is one list by label, nearly always empty. */
+/** An operator waits at a terminal. A look is one list by label, nearly always empty. */
 const POLL_MS = 3_000;
-/** Between two looks while the API server or etcd does not answer. */
+/** The longest time between two looks while the API server or etcd does not answer. */
 const LONGEST_POLL_MS = 30_000;
-/** Several join services look at the same requests. */
+/** How far the time between two looks may vary, as a fraction: several join services look at the same requests. */
 const JITTER = 0.3;
-/** A node has one member, and at most one more that never started; the rest is for the next look. */
+/**
+ * The most members removed in one look. A node has one member, and at most one more that never started; the rest waits
+ * for the next look.
+ */
 const MOST_MEMBERS = 4;
 
-/** Answers requests until the signal, and returns then. It never throws: what fails is logged and tried again. */
+/** Answers requests until the signal, and then returns. It never throws: failures are logged and retried. */
 export async function runRemovals(deps: RemovalsDependencies, signal: AbortSignal): Promise<void> {
   const { clock, random = Math.random } = deps;
   const asked: AskedRemovals = new Set();
@@ -54,12 +55,13 @@ export async function runRemovals(deps: RemovalsDependencies, signal: AbortSigna
 }
 
 /**
- * UIDs of requests for which etcd was asked to remove a member. The member may be gone although etcd's answer was lost, or
- * the answer to the operator could not be written: a later look finds no member, and yet it was removed.
+ * UIDs of requests for which etcd was asked to remove a member. The member may be gone although etcd's answer was lost,
+ * or although the answer to the operator could not be written. A later look then finds no member, and yet it was
+ * removed.
  */
 type AskedRemovals = Set<string>;
 
-/** Answers what waits; gives whether all could be answered. */
+/** Answers the waiting requests, and returns whether all could be answered. */
 async function serveWaiting(deps: RemovalsDependencies, asked: AskedRemovals, signal: AbortSignal): Promise<boolean> {
   const requests = new RemovalRequests(deps.api);
   try {
@@ -89,7 +91,7 @@ async function serve(
   try {
     await requests.answer(stored, answer);
   } catch (error) {
-    // Another join service has answered, or the operator has taken the request back.
+    // Another join service has answered, or the operator has withdrawn the request.
     if (hasCode(error, "conflict/changed", "precondition/not-found")) return;
     throw error;
   }
@@ -97,7 +99,7 @@ async function serve(
   log.event(level, "removal-answered", { node: nodeName, identity, ...answer });
 }
 
-/** Removes the members of one node; gives `undefined` if somebody else has dealt with the request meanwhile. */
+/** Removes the members of one node. Returns `undefined` if the request was dealt with elsewhere meanwhile. */
 async function removeMembers(
   etcd: RemovalEtcd,
   requests: RemovalRequests,
@@ -109,7 +111,7 @@ async function removeMembers(
     const member = health.members.find((candidate) => isMemberOf(candidate, stored));
     if (member === undefined) {
       if (!health.leaderless) return { state: asked.has(stored.uid) ? "removed" : "absent" };
-      throw new BootstrapError("unavailable/etcd", "etcd has no leader, so nobody knows its members");
+      throw new BootstrapError("unavailable/etcd", "etcd has no leader, so its members are unknown");
     }
     // The member was there while the request stood, so it is not one that got the freed name since.
     const current = await requests.find(stored.request.nodeName);
@@ -128,7 +130,7 @@ async function removeMembers(
   return undefined;
 }
 
-/** A member that has started has its node's name; one that never did has none, and only the address to know it by. */
+/** Whether a member belongs to the node: by its name or, if it never started and has no name, by its address. */
 function isMemberOf({ name, peerUrls }: EtcdMember, { request }: StoredRemoval): boolean {
   if (name !== "") return name === request.nodeName;
   return peerUrls.some((url) => request.addresses.includes(hostOf(url)));

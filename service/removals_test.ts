@@ -12,7 +12,7 @@ const REQUEST: RemovalRequest = {
   ...{ addresses: ["10.0.0.2", "fd00::2"], requestedAt: "2026-01-01T00:00:00.000Z" },
 };
 
-/** An etcd whose members are given, a cluster with requests, and a clock that ends the loop after some looks. */
+/** An etcd with given members, a cluster with requests, and a clock that ends the loop after some looks. */
 class Removing {
   readonly api = new MemoryConfigMaps();
   readonly requests = new RemovalRequests(this.api);
@@ -27,12 +27,12 @@ class Removing {
   dead = ["2"];
   leaderless = false;
   onHealth: () => void = () => {};
-  /** Called when a member was removed; what it throws comes instead of etcd's answer. */
+  /** Called when a member was removed. What it throws replaces etcd's answer. */
   afterRemove: () => void = () => {};
   /** Called between two looks. */
   onSleep: () => Promise<unknown> = () => Promise.resolve();
 
-  /** Runs the loop for so many looks. */
+  /** Runs the loop for this many looks. */
   async run(looks = 1): Promise<void> {
     const stop = new AbortController();
     const clock = {
@@ -73,7 +73,7 @@ function voter(id: string, name: string, host: string): EtcdMember {
   return { id, name, peerUrls: [`${base}:2380`], clientUrls: [`${base}:2379`], isLearner: false };
 }
 
-Deno.test("runRemovals() removes the member with the node's name, and says so", async () => {
+Deno.test("runRemovals() removes the member with the node's name, and reports that", async () => {
   const world = new Removing();
   await world.requests.create(REQUEST);
   await world.run();
@@ -103,7 +103,7 @@ Deno.test("runRemovals() never removes another node's member, not even one with 
   assert.deepEqual(await world.answer(), { state: "absent" });
 });
 
-Deno.test("runRemovals() refuses where etcd would lose its quorum, or is without one", async () => {
+Deno.test("runRemovals() refuses when etcd would lose its quorum, or has none", async () => {
   for (
     const change of [{ dead: ["3"] }, { dead: ["2", "3"] }, { members: [voter("2", "cp-2", "10.0.0.2")], dead: [] }]
   ) {
@@ -116,7 +116,7 @@ Deno.test("runRemovals() refuses where etcd would lose its quorum, or is without
   }
 });
 
-Deno.test("runRemovals() answers nothing while nobody knows the members", async () => {
+Deno.test("runRemovals() does not answer while the members are unknown", async () => {
   const world = new Removing();
   Object.assign(world, { members: [voter("1", "cp-1", "10.0.0.1")], leaderless: true });
   await world.requests.create(REQUEST);
@@ -134,7 +134,7 @@ Deno.test("runRemovals() leaves workers and answered requests alone", async () =
   assert.deepEqual([world.removed, world.events], [[], []]);
 });
 
-Deno.test("runRemovals() removes nothing when the request was dealt with while etcd was asked", async () => {
+Deno.test("runRemovals() removes nothing when the request was dealt with elsewhere while etcd was asked", async () => {
   const changes: readonly ((world: Removing) => void)[] = [
     (world) => world.api.stored.delete("removal-cp-2"),
     (world) => {
@@ -155,7 +155,7 @@ Deno.test("runRemovals() removes nothing when the request was dealt with while e
   }
 });
 
-Deno.test("runRemovals() goes on after any failure, more slowly, and until it is stopped", async () => {
+Deno.test("runRemovals() goes on after any failure, more slowly, until it is stopped", async () => {
   const world = new Removing();
   await world.requests.create(REQUEST);
   world.onHealth = () => {
@@ -166,7 +166,7 @@ Deno.test("runRemovals() goes on after any failure, more slowly, and until it is
   assert.deepEqual(await world.answer(), { state: "removed" });
 });
 
-Deno.test("runRemovals() says that it removed the member when etcd's answer was lost, or its own was not written", async () => {
+Deno.test("runRemovals() reports the removal of a member when etcd's answer was lost, or its own was not written", async () => {
   const once = (code: "timeout/etcd" | "unavailable/kubernetes-api") => {
     let isFirst = true;
     return () => {
@@ -186,7 +186,7 @@ Deno.test("runRemovals() says that it removed the member when etcd's answer was 
   }
 });
 
-Deno.test("runRemovals() does not say that it removed a member that etcd refused to remove and that left later", async () => {
+Deno.test("runRemovals() does not report as removed a member that etcd refused to remove and that left later", async () => {
   const world = new Removing();
   await world.requests.create(REQUEST);
   world.afterRemove = () => {

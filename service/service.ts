@@ -38,45 +38,47 @@ import type { ServiceState } from "./service_state.ts";
 import { runServingApprover } from "./serving_approver.ts";
 import { VerificationQueue } from "./verification_queue.ts";
 
-/** What the join service is made of. */
+/** What the join service works with. */
 export interface JoinServiceDependencies {
-  /** What it runs on, from `readServiceState()`. */
+  /** The service's state, from `readServiceState()`. */
   readonly state: ServiceState;
-  /** Makes what verifies nodes' evidence by a policy: the state's, and later ones. */
+  /** Makes the verifier of nodes' evidence for a policy: the state's, and later ones. */
   readonly createVerifier: (policy: Policy) => EvidenceVerifier;
-  /** The kinds of evidence that there are. */
+  /** All kinds of evidence. */
   readonly kinds?: readonly EvidenceKind[];
-  /** Reads the policy document of the state anew, as its file is now. */
+  /** Reads the policy document of the state again, as its file is now. */
   readonly readPolicyDocument: () => Promise<string>;
-  /** The folder of the unit's credentials, with the cluster's keys; without it no control plane can join by this service. */
+  /**
+   * The folder of the unit's credentials, with the cluster's keys. Without it, no control plane can join through this
+   * service.
+   */
   readonly credentialsFolder?: string;
-  /** The service's clock. */
   readonly clock: Clock;
-  /** Where each outcome is written. */
+  /** Records each outcome. */
   readonly log: Log;
 }
 
-/** A node's first certificate lives as long as a slow join needs: kubeadm waits up to ten minutes for the kubelet. */
+/** A node's first certificate lives as long as a slow join needs. kubeadm waits up to ten minutes for the kubelet. */
 const TICKET_LIFETIME_SECONDS = 20 * 60;
-/** A controller manager that has just lost its leadership, on a slow machine, takes a minute to have it again. */
+/** A controller manager that has just lost its leadership takes a minute to regain it on a slow machine. */
 const SIGNING_DEADLINE_MS = 90_000;
 /**
- * A thousand machines that boot at once find a place each; a connection that waits costs some ten kilobytes, and a file: the
- * unit's LimitNOFILE= leaves room for more than these, as the process does not survive that it has too few.
+ * A thousand machines that boot at once all find a place. A waiting connection costs some ten kilobytes, and a file.
+ * The unit's LimitNOFILE= leaves room for more files than these, because the process does not survive a lack of them.
  */
 export const MAXIMUM_CONNECTIONS = 2048;
-/** A request holds a CSR, a quote and an EK certificate, which are some kilobytes together. */
+/** A request holds a CSR, a quote and an EK certificate: some kilobytes together. */
 const MAXIMUM_MESSAGE_LENGTH = 32 * 1024;
 /**
- * A verification is some signatures over a few kilobytes: milliseconds on one core, so that a thousand that wait are some
- * seconds of work.
+ * A verification is some signatures over a few kilobytes: milliseconds on one core. A thousand waiting verifications
+ * are some seconds of work.
  */
 const QUEUE = { maximumActive: 4, maximumWaiting: 1024 } as const;
 
-/** An API server that is replaced by one of another version takes longer than that to start. */
+/** An API server that is replaced by one of another version takes longer than this to start. */
 const VERSION_AGE_MS = 5_000;
 
-/** What does not change while the service runs. */
+/** The parts that do not change while the service runs. */
 type WithoutPolicy = Omit<
   JoinExchangeService,
   "verifier" | "roleOf" | "checkNodeName" | "maximumClockSkewMs" | "confirmPolicy"
@@ -85,10 +87,11 @@ type WithoutPolicy = Omit<
 const versionSchema = v.object({ gitVersion: v.string() });
 
 /**
- * Serves until the signal: then it stops listening, ends what is under way, and returns. A node that was cut off asks again.
+ * Serves until the signal. Then it stops listening, ends the exchanges under way, and returns. A node that was cut off
+ * asks again.
  *
- * @throws {BootstrapError} `system/listen`, `internal/channel-binding`, `usage/kubernetes-credentials`, `usage/document` for the
- *   state's policy.
+ * @throws {BootstrapError} `system/listen`, `internal/channel-binding`, `usage/kubernetes-credentials`,
+ *   `usage/document` for the state's policy.
  */
 export async function runJoinService(dependencies: JoinServiceDependencies, signal: AbortSignal): Promise<void> {
   await proveChannelBinding();
@@ -148,14 +151,14 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
 /**
  * Listens for nodes.
  *
- * @param service What each exchange works with.
- * @param address Where; port 0 for one that the kernel gives.
+ * @param service The parts that each exchange works with.
+ * @param address Where to listen; port 0 lets the kernel choose one.
  */
 export function listenForJoins(service: JoinExchangeService, address: Endpoint): Promise<ChannelServer> {
   return listenForExchanges(() => service, service.log, address);
 }
 
-/** Each exchange ends with what it began with. */
+/** Listens for nodes; each exchange keeps the parts that it started with. */
 function listenForExchanges(service: () => JoinExchangeService, log: Log, address: Endpoint): Promise<ChannelServer> {
   return listen<JoinClientMessage, JoinServerMessage>({
     service: JoinServiceService,

@@ -1,12 +1,12 @@
 /**
- * What the join service of a control plane runs on: a folder with its private key, and one public document.
+ * The state of a control plane's join service: a folder with its private key, and one public document.
  *
  * ```text
  * service.key   0600  PKCS#8 PEM; systemd hands it to the unit as the credential "service.key"
  * state.json    0644  everything else; nothing in it is secret
  * ```
  *
- * The document is written last: where it is, the service can start.
+ * The document is written last. If it exists, the service can start.
  *
  * @module
  */
@@ -27,21 +27,21 @@ import { ensureFolder, exists, readFile, writeFileAtomic } from "../platform/fil
 import { readJson } from "../platform/json.ts";
 import type { Founding } from "../proto/gen/bootstrapper.ts";
 
-/** What a join service runs on. */
+/** The state of a join service. */
 export interface ServiceState {
   /** The service's key, P-256. */
   readonly keys: KeyPair;
-  /** Its certificate, DER. */
+  /** The service's certificate, DER. */
   readonly certificate: Uint8Array;
   /** The cluster's CA certificate, DER. */
   readonly caCertificate: Uint8Array;
-  /** What the operators say of the cluster. */
+  /** The operators' foundings of the cluster. */
   readonly foundings: readonly Founding[];
-  /** The cluster's name and operators, as every node must have measured them. Its cluster ID is that of the CA. */
+  /** The cluster's name and operators, as every node must have measured them. The cluster ID is that of the CA. */
   readonly trust: TrustPart;
-  /** YAML: the policy. */
+  /** The policy, YAML. */
   readonly policyDocument: string;
-  /** YAML: the cluster's settings, as its operator gave them. */
+  /** The cluster's settings as the operator gave them, YAML. */
   readonly clusterDocument: string;
   /** Where the service listens, `address:port`. */
   readonly listen: string;
@@ -80,9 +80,9 @@ const stateSchema = v.strictObject({
 });
 
 /**
- * Writes the state, each file as one step and the public document last. May be repeated, also after it was killed.
+ * Writes the state: each file in one step, and the public document last. It can be repeated, also after a kill.
  *
- * @param folder Made with mode 0755 where there is none.
+ * @param folder Created with mode 0755 if it is missing.
  * @throws {BootstrapError} `system/file`.
  */
 export async function writeServiceState(folder: string, state: ServiceState): Promise<void> {
@@ -111,19 +111,20 @@ export async function writeServiceState(folder: string, state: ServiceState): Pr
   await writeFileAtomic(join(folder, SERVICE_STATE_FILE), utf8(`${text}\n`), { mode: STATE_MODE });
 }
 
-/** Whether there is a state, which is written whole or not at all. */
+/** Whether there is a state. It is written as a whole or not at all. */
 export function hasServiceState(folder: string): Promise<boolean> {
   return exists(join(folder, SERVICE_STATE_FILE));
 }
 
 /**
- * Reads the state and checks that its parts belong together: the key is the certificate's, the certificate is under the CA
- * and valid, every founding is by one of the operators and covers that CA.
+ * Reads the state and checks that its parts belong together: the key is the certificate's, the certificate is issued by
+ * the CA and valid, and every founding is by one of the operators and covers that CA.
  *
  * @param folder The folder of {@linkcode writeServiceState}.
- * @param keyPath The key, where it is elsewhere, as under `$CREDENTIALS_DIRECTORY`.
- * @param now The time of day.
- * @throws {BootstrapError} `malformed/service-state` with `key`, `precondition/service-key`, `refused/…`, `system/file`.
+ * @param keyPath The path of the key, if it is elsewhere, such as under `$CREDENTIALS_DIRECTORY`.
+ * @param now The current time.
+ * @throws {BootstrapError} `malformed/service-state` with `key`, `precondition/service-key`, `refused/…`,
+ *   `system/file`.
  */
 export async function readServiceState(
   folder: string,
@@ -163,7 +164,7 @@ export async function readServiceState(
 }
 
 /**
- * The policy document in the state, as the file is now.
+ * Reads the policy document from the state, as the file is now.
  *
  * @throws {BootstrapError} `malformed/service-state` with `key`, `system/file`.
  */
@@ -201,7 +202,7 @@ function malformed(path: string, key: string, reason: string, cause?: unknown): 
     `Cannot use the join service's state ${path}: ${reason}`,
     {
       cause,
-      next: "Write it anew: start bootstrapper.service on this node again",
+      next: "Write it again: start bootstrapper.service on this node again",
       details: { path, key },
     },
   );

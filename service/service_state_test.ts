@@ -38,7 +38,7 @@ async function inFolder(use: (folder: string, state: ServiceState) => Promise<vo
   await use(folder, state).finally(() => Deno.remove(parent, { recursive: true }));
 }
 
-Deno.test("readServiceState() gives what writeServiceState() was given, also the second time and with the key elsewhere", () =>
+Deno.test("readServiceState() returns what writeServiceState() wrote, also the second time and with the key elsewhere", () =>
   inFolder(async (folder, state) => {
     assert.deepEqual(withoutKey(await readServiceState(folder, new Date())), withoutKey(state));
     const next = await newState();
@@ -48,7 +48,7 @@ Deno.test("readServiceState() gives what writeServiceState() was given, also the
     assert.deepEqual(withoutKey(await readServiceState(folder, new Date(), keyPath)), withoutKey(next));
   }));
 
-Deno.test("writeServiceState() keeps the key to root, and puts nothing secret into the document", () =>
+Deno.test("writeServiceState() lets only root read the key, and puts no secret into the document", () =>
   inFolder(async (folder, { keys }) => {
     const mode = (name: string) => (Deno.statSync(join(folder, name)).mode ?? 0) & 0o777;
     assert.equal(mode(SERVICE_KEY_FILE), 0o600);

@@ -1,5 +1,6 @@
 /**
- * Approves the certificates that admitted nodes' kubelets serve with. Runs beside the join service on every control plane.
+ * Approves the certificates that the kubelets of admitted nodes serve with. It runs on every control plane, alongside
+ * the join service.
  *
  * @module
  */
@@ -22,29 +23,33 @@ import { checkServing, requestingNode } from "./serving_check.ts";
 export interface ServingApproverParts {
   /** The API server, with the join service's rights. */
   readonly api: Pick<KubernetesApi, "get" | "replace">;
-  /** Who was admitted. */
+  /** The admission records of the cluster. */
   readonly admissions: Pick<AdmissionRecords, "byName">;
-  /** What no node may say that it is. */
+  /** What no node may claim to be. */
   readonly network: ClusterNetwork;
-  /** Time. */
   readonly clock: Clock;
-  /** Where decisions are written, and why a request is left alone: once for each request and reason. */
+  /** Records decisions, and why a request is left alone: once for each request and reason. */
   readonly log: Log;
 }
 
-/** A kubelet waits a quarter of an hour for its certificate (client-go's `certificateWaitTimeout`), and serves without till then. */
+/**
+ * The time between two looks. A kubelet waits a quarter of an hour for its certificate (client-go's
+ * `certificateWaitTimeout`), and serves without it until then.
+ */
 const INTERVAL_MS = 3_000;
 /** The longest interval while the API server does not answer. */
 const LONGEST_INTERVAL_MS = 30_000;
-/** How far an interval may be off, so that the control planes do not ask in step. */
+/** How far an interval may vary, as a fraction, so that the control planes do not ask in step. */
 const JITTER = 0.2;
-/** When a request that was left alone is looked at again: its node may have got a record, or another address, meanwhile. */
+/**
+ * After this time, a request that was left alone is looked at again: its node may have got a record or another address.
+ */
 const AGAIN_MS = 20_000;
 const LONGEST_FIELD = 300;
 
 /**
- * Looks for requests, every few seconds, until the signal; then it returns, after one call's deadline at the latest. It
- * never throws: failures are logged, once for each code until it works again, and it looks less often meanwhile.
+ * Looks for requests every few seconds until the signal. It then returns, after one call's deadline at the latest. It
+ * never throws: it logs failures, once for each code until a look works again, and looks less often meanwhile.
  *
  * Any number of approvers may run in one cluster.
  */
@@ -62,7 +67,7 @@ export async function runServingApprover(parts: ServingApproverParts, signal: Ab
       if (!reported.has(error.code)) parts.log.event("warn", "serving-approver-failed", errorFields(error));
       reported.add(error.code);
     }
-    // It rejects when the signal comes, which the loop sees.
+    // The sleep rejects when the signal aborts, which the loop checks.
     await parts.clock.sleep(intervalMs(failures, Math.random()), signal).catch(() => {});
   }
 }
@@ -74,7 +79,7 @@ function intervalMs(failures: number, random: number): number {
 
 type Lookup = (nodeName: string) => Promise<AdmissionRecord | undefined>;
 
-/** One look after the other, and what is remembered between them: the requests that were left alone. */
+/** Makes one look after the other, and remembers the requests that were left alone. */
 class ServingApprover {
   readonly #parts: ServingApproverParts;
   readonly #left = new Map<string, { readonly code: AnyErrorCode; readonly againMs: number }>();
@@ -83,7 +88,7 @@ class ServingApprover {
     this.#parts = parts;
   }
 
-  /** Throws what keeps it from looking at all requests. */
+  /** Throws the error that keeps it from looking at all requests. */
   async pass(signal: AbortSignal): Promise<void> {
     const lookup = this.#lookup();
     const present = new Set<string>();
@@ -95,7 +100,7 @@ class ServingApprover {
     for (const uid of this.#left.keys()) if (!present.has(uid)) this.#left.delete(uid);
   }
 
-  /** Each record is read once in a look, however many requests a node makes. */
+  /** Reads each record once per look, however many requests a node makes. */
   #lookup(): Lookup {
     const records = new Map<string, Promise<AdmissionRecord | undefined>>();
     return (nodeName) => {
@@ -117,10 +122,10 @@ class ServingApprover {
       log.event("info", "serving-certificate-approved", fieldsOf(request));
     } catch (thrown) {
       const error = asBootstrapError(thrown);
-      // Another control plane was faster, or the kubelet's patience ended.
+      // Another control plane was faster, or the kubelet has stopped waiting.
       if (errorFamily(error.code) === "conflict" || error.code === "precondition/not-found") return;
       if (!error.retriable) return this.#leave(request, error);
-      // If it is this request that fails, the next look gets to those behind it.
+      // If this request is the one that fails, the next look gets to the requests after it.
       this.#postpone(request, error.code);
       throw error;
     }

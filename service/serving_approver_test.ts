@@ -52,7 +52,7 @@ async function csrOf(name: string, nodeName = "worker-1"): Promise<Record<string
   };
 }
 
-/** An API server that answers by a script, and time that passes only while the approver pauses. */
+/** An API server with scripted answers, and time that passes only while the approver pauses. */
 class Scene {
   readonly events: Record<string, unknown>[] = [];
   readonly approved: string[] = [];
@@ -78,7 +78,7 @@ class Scene {
   };
   #script: (() => void)[] = [];
 
-  /** Runs the approver: a look, then one after each step. */
+  /** Runs the approver: one look, then one after each step. */
   async run(...script: (() => void)[]): Promise<void> {
     this.#script = script;
     const log = createLog(systemClock, (line) => this.events.push(JSON.parse(line)));
@@ -125,7 +125,7 @@ Deno.test("runServingApprover() approves a request once when an admitted node ma
   assert.deepEqual(scene.lines, ["serving-certificate-approved one"]);
 });
 
-Deno.test("runServingApprover() does nothing when the signal came before", async () => {
+Deno.test("runServingApprover() does nothing when its signal has already aborted", async () => {
   const parts = {
     api: { get: () => assert.fail(), replace: () => assert.fail() },
     ...{ admissions: { byName: () => assert.fail() }, network },
@@ -147,7 +147,7 @@ Deno.test("runServingApprover() leaves a request alone, logs it once, and approv
   assert.ok(scene.looked.length < 15, `${scene.looked.length} looks at records`);
 });
 
-Deno.test("runServingApprover() approves what is right when the requests before it are not", async () => {
+Deno.test("runServingApprover() approves a valid request when the requests before it are invalid", async () => {
   const scene = new Scene();
   const odd = await csrOf("odd");
   const large = await csrOf("large");
@@ -189,7 +189,7 @@ Deno.test("runServingApprover() reads each record once in a look when a node mak
 });
 
 for (const code of ["conflict/changed", "precondition/not-found"] as const) {
-  Deno.test(`runServingApprover() says nothing when an approval fails with ${code}`, async () => {
+  Deno.test(`runServingApprover() logs nothing when an approval fails with ${code}`, async () => {
     const scene = new Scene();
     scene.items = [await csrOf("one"), await csrOf("two")];
     scene.approvalFailures = { one: new BootstrapError(code, "x") };
@@ -198,7 +198,7 @@ for (const code of ["conflict/changed", "precondition/not-found"] as const) {
   });
 }
 
-Deno.test("runServingApprover() logs a failure once for each code, looks less often, and goes on when it is over", async () => {
+Deno.test("runServingApprover() logs a failure once for each code, looks less often, and goes on when the failure is over", async () => {
   const scene = new Scene();
   const one = await csrOf("one");
   const failWith = (failure: BootstrapError | undefined) => () => scene.failure = failure;
@@ -217,7 +217,7 @@ Deno.test("runServingApprover() logs a failure once for each code, looks less of
   assert.ok((rest.at(-2) ?? 0) <= 3_600, "the pause is short again after a success");
 });
 
-Deno.test("runServingApprover() gets to the requests behind one whose approval keeps failing", async () => {
+Deno.test("runServingApprover() gets to the requests after one whose approval keeps failing", async () => {
   const scene = new Scene();
   scene.items = [await csrOf("one"), await csrOf("two")];
   scene.approvalFailures = { one: new BootstrapError("timeout/kubernetes-api", "x") };
@@ -225,7 +225,7 @@ Deno.test("runServingApprover() gets to the requests behind one whose approval k
   assert.deepEqual(scene.lines, ["serving-approver-failed timeout/kubernetes-api", "serving-certificate-approved two"]);
 });
 
-Deno.test("runServingApprover() says once that it has no right to approve", async () => {
+Deno.test("runServingApprover() logs once that it has no right to approve", async () => {
   const scene = new Scene();
   scene.items = [await csrOf("one")];
   scene.approvalFailures = { one: new BootstrapError("unauthorized/kubernetes-api", "x") };
@@ -233,7 +233,7 @@ Deno.test("runServingApprover() says once that it has no right to approve", asyn
   assert.deepEqual(scene.lines, ["serving-certificate-left unauthorized/kubernetes-api one"]);
 });
 
-Deno.test("runServingApprover() says again what it left alone when a request of that name is another", async () => {
+Deno.test("runServingApprover() logs again what it left alone when another request has the same name", async () => {
   const scene = new Scene();
   scene.records = [];
   const one = await csrOf("one");

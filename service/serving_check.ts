@@ -1,5 +1,5 @@
 /**
- * Whether a kubelet may have the certificate that it asks to serve with.
+ * The check whether a kubelet may have the certificate that it asks to serve with.
  *
  * @module
  */
@@ -17,17 +17,17 @@ import { isLabel } from "../platform/label.ts";
 import { checkClaims, type ClusterNetwork } from "./claims_check.ts";
 
 const USER_PREFIX = "system:node:";
-/** What the API server makes of a node's client certificate: its O, and the group of all that are authenticated. */
+/** The groups of a node's client certificate in the API server: its O, and the group of all authenticated users. */
 const GROUPS = ["system:nodes", "system:authenticated"];
 const USAGES = ["digital signature", "server auth"];
-/** client-go asks for one more with an RSA key (`DefaultKubeletServingGetUsages` in its `util/certificate`). */
+/** With an RSA key, client-go asks for one more usage (`DefaultKubeletServingGetUsages` in its `util/certificate`). */
 const RSA_USAGES = [...USAGES, "key encipherment"];
 const LONGEST_SEEN = 300;
 
 /**
- * The node that made a request, by the API server's word.
+ * The node that made a request, according to the API server.
  *
- * @returns The Node's name, or nothing if somebody else made it.
+ * @returns The Node's name, or `undefined` if no node made the request.
  */
 export function requestingNode({ username }: ServingRequest): string | undefined {
   const name = username.startsWith(USER_PREFIX) ? username.slice(USER_PREFIX.length) : "";
@@ -35,19 +35,21 @@ export function requestingNode({ username }: ServingRequest): string | undefined
 }
 
 /**
- * Checks that a request may be approved: the API server says that an admitted node made it, and it asks for what a kubelet
- * asks for (`newGetTemplateFn` in the kubelet's `certificate/kubelet.go`, and `ValidateKubeletServingCSR` in
- * `apis/certificates/helpers.go`, which the signer applies), for that node's name and recorded addresses only. Those are checked
- * once more, as a record may be older than a check.
+ * Checks that a request may be approved. The API server must say that an admitted node made it. It must ask for what a
+ * kubelet asks for (`newGetTemplateFn` in the kubelet's `certificate/kubelet.go`, and `ValidateKubeletServingCSR` in
+ * `apis/certificates/helpers.go`, which the signer applies), and only for that node's name and recorded addresses.
+ * Those are checked once more, because a record may be older than a check.
  *
- * What fails is not denied: another approver, or an operator, may know more of it. What none could rightly approve, a node's
- * request in another node's name, the API server does not even take (NodeRestriction, `admitCSR`).
+ * A request that fails is not denied: another approver, or an operator, may know more about it. No approver could
+ * rightly approve a node's request in another node's name, and the API server does not even accept it (NodeRestriction,
+ * `admitCSR`).
  *
  * @param request The request.
  * @param csr Its PKCS#10 request, whose signature is verified.
  * @param record The admission record under {@linkcode requestingNode}, if there is one.
- * @param network What no node may say that it is.
- * @throws {BootstrapError} `refused/serving-CHECK`; each check is one line below. `refused/node-name`, `refused/node-address`.
+ * @param network What no node may claim to be.
+ * @throws {BootstrapError} `refused/serving-CHECK`; each check is one line below. `refused/node-name`,
+ *   `refused/node-address`.
  */
 export function checkServing(
   request: ServingRequest,
@@ -81,7 +83,7 @@ export function checkServing(
   checkClaims(record, network);
 }
 
-/** An alternative name as text: DNS names as they stand, addresses in their canonical form, others in hexadecimal. */
+/** An alternative name as text: DNS names unchanged, addresses in their canonical form, others in hexadecimal. */
 function nameOf(name: AlternativeName): string {
   switch (name.type) {
     case "dns":
@@ -95,7 +97,7 @@ function nameOf(name: AlternativeName): string {
   }
 }
 
-/** An IPv6 address in brackets, in the one form that the URL standard has for it; anything else as it is. */
+/** An IPv6 address in brackets, in the URL standard's only form; any other text unchanged. */
 function canonical(text: string): string {
   return isIPv6(text) ? URL.parse(`http://[${text}]`)?.hostname ?? text : text;
 }
@@ -105,7 +107,7 @@ function sameTexts(a: readonly string[], b: readonly string[]): boolean {
 }
 
 const SENTENCES: Readonly<Record<string, string>> = Object.freeze({
-  record: "A node that has no admission record asks for a serving certificate",
+  record: "A node without an admission record asks for a serving certificate",
   address: "A node asks for a serving certificate for an address that is not in its admission record",
   "dns-name": "A node asks for a serving certificate for a DNS name that is not its own",
 });

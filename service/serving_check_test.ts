@@ -57,7 +57,7 @@ function withRecord(changes: Partial<AdmissionRecord>): Case {
 const network = clusterNetwork(["198.51.100.1:6443"], "kubernetesVersion: v1.36.3\n");
 const check = ({ request, csr, record }: Case) => checkServing(request, csr, record, network);
 
-/** The error that a case is refused with. */
+/** The error with which a case is refused. */
 function refusalOf(one: Case): BootstrapError {
   try {
     check(one);
@@ -98,7 +98,7 @@ const REFUSED: readonly [what: string, name: string, one: Case][] = [
   ["it is decided already", "decided", caseWith({ isDecided: true })],
   ["an administrator made it", "requester", caseWith({ username: "kubernetes-admin" })],
   ["a service account made it", "requester", caseWith({ username: "system:serviceaccount:system:node:worker-1" })],
-  ["nobody made it", "requester", caseWith({ username: "" })],
+  ["its requester is empty", "requester", caseWith({ username: "" })],
   ["its requester's name is empty", "requester", caseWith({ username: "system:node:" })],
   ["its requester's name is in upper case", "requester", caseWith({ username: "system:node:WORKER-1" })],
   ["its requester's name has a second line", "requester", caseWith({ username: "system:node:worker-1\n" })],
@@ -191,7 +191,7 @@ for (const [what, name, one] of REFUSED) {
   });
 }
 
-Deno.test("checkServing() refuses what an older record says, but no node may be", () => {
+Deno.test("checkServing() refuses names and addresses of an older record that no node may have", () => {
   const addresses: readonly [text: string, hex: string][] = [
     ["10.96.0.1", "0a600001"],
     ["127.0.0.1", "7f000001"],
@@ -223,7 +223,7 @@ Deno.test("checkServing() names the check, what was expected and what was seen, 
 });
 
 Deno.test("checkServing() accepts exactly the addresses of the record, however they are written there", () => {
-  // Of both families, and such as a node may have.
+  // Addresses of both families, such as a node may have.
   const octets = fc.oneof(
     fc.tuple(fc.integer({ min: 11, max: 126 }), fc.uint8Array({ minLength: 3, maxLength: 3 })),
     fc.tuple(fc.integer({ min: 0x20, max: 0x3f }), fc.uint8Array({ minLength: 15, maxLength: 15 })),
@@ -241,7 +241,7 @@ Deno.test("checkServing() accepts exactly the addresses of the record, however t
   }));
 });
 
-Deno.test("requestingNode() gives a name for nodes' users only", () => {
+Deno.test("requestingNode() returns a name only for the users of nodes", () => {
   assert.equal(requestingNode(right.request), "worker-1");
   for (const username of ["", "worker-1", "system:node:", "system:node:a/b", "system:node:a.b", " system:node:a"]) {
     assert.equal(requestingNode({ ...right.request, username }), undefined, username);

@@ -1,5 +1,5 @@
 /**
- * A bound on how much is done at once for peers that have not shown who they are.
+ * A bound on the work that is done at once for peers that are not verified yet.
  *
  * @module
  */
@@ -8,13 +8,13 @@ import { BootstrapError } from "../platform/errors.ts";
 
 /** The bounds of a {@linkcode VerificationQueue}. */
 export interface VerificationQueueOptions {
-  /** How much work is done at once. */
+  /** How many pieces of work run at once. */
   readonly maximumActive: number;
-  /** How many may wait; more are refused. */
+  /** How many may wait. More are refused. */
   readonly maximumWaiting: number;
 }
 
-/** When a refused peer may ask again: a full queue is worked off by then. */
+/** After how many seconds a refused peer may ask again. A full queue is worked off by then. */
 const BUSY_RETRY_SECONDS = 5;
 
 interface Waiting {
@@ -23,28 +23,28 @@ interface Waiting {
 }
 
 /**
- * Work in turn: a few at once, some waiting, the rest refused. Each part of the network has its turn, however much another
- * one asks for; when too many wait, the part with most of them loses one.
+ * Runs work in turn: a few pieces at once, some wait, and the rest is refused. Each part of the network gets its turn,
+ * however much another part asks for. When too many wait, the part with the most waiting loses one.
  */
 export class VerificationQueue {
   readonly #options: VerificationQueueOptions;
-  /** By part of the network; who is next is the first of the first. */
+  /** The waiting work by part of the network. The next is the first of the first part. */
   readonly #waiting = new Map<string, Set<Waiting>>();
   #waitingCount = 0;
   #active = 0;
 
-  /** Empty. */
+  /** Creates an empty queue. */
   constructor(options: VerificationQueueOptions) {
     this.#options = options;
   }
 
   /**
-   * Does `work` when it is its turn.
+   * Runs `work` when it is its turn.
    *
-   * @param gone Whoever is gone loses its place.
+   * @param gone Aborts when the peer is gone, which then loses its place.
    * @param group The part of the network that asks, from `peerGroup()`.
-   * @throws {BootstrapError} `unavailable/busy` with `retryAfterSeconds` if too many wait, why the peer is gone, or what
-   *   `work` throws.
+   * @throws {BootstrapError} `unavailable/busy` with `retryAfterSeconds` if too many wait, the reason why the peer is
+   *   gone, or what `work` throws.
    */
   async run<T>(work: () => Promise<T>, gone: AbortSignal, group: string): Promise<T> {
     gone.throwIfAborted();
@@ -54,7 +54,7 @@ export class VerificationQueue {
       gone.throwIfAborted();
       return await work();
     } finally {
-      // The place passes on to the next, so nobody can come in between.
+      // The place passes on to the next directly, so no newcomer can take it in between.
       const next = this.#next();
       if (next === undefined) this.#active--;
       else next.start();
@@ -85,7 +85,7 @@ export class VerificationQueue {
     if (queue?.size === 0) this.#waiting.delete(group);
   }
 
-  /** Takes the next out; its part of the network goes to the end of the line. */
+  /** Removes the next work from the queue. Its part of the network goes to the end of the line. */
   #next(): Waiting | undefined {
     for (const [group, queue] of this.#waiting) {
       for (const waiting of queue) {
@@ -97,7 +97,7 @@ export class VerificationQueue {
     return undefined;
   }
 
-  /** Refuses the last of the part of the network that has most, if that is more than the newcomer's would have. */
+  /** Refuses the last work of the largest part of the network, if that part has more than the newcomer's would have. */
   #makeRoom(newcomer: string): boolean {
     const sizeOf = (group: string) => this.#waiting.get(group)?.size ?? 0;
     const largest = [...this.#waiting.keys()].reduce((a, b) => sizeOf(b) > sizeOf(a) ? b : a, newcomer);
@@ -111,7 +111,7 @@ export class VerificationQueue {
 }
 
 function busy(): BootstrapError {
-  return new BootstrapError("unavailable/busy", "The join service has as many nodes to verify as it can take", {
+  return new BootstrapError("unavailable/busy", "The join service already has as many nodes to verify as it can take", {
     next: "Ask again in a few seconds",
     retryAfterSeconds: BUSY_RETRY_SECONDS,
   });

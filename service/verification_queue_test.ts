@@ -3,7 +3,7 @@ import { VerificationQueue } from "./verification_queue.ts";
 
 const present = new AbortController().signal;
 
-Deno.test("VerificationQueue does as much at once as it may, the rest in turn, and refuses what is too much", async () => {
+Deno.test("VerificationQueue runs as much work at once as it may and the rest in turn, and refuses the excess", async () => {
   const queue = new VerificationQueue({ maximumActive: 2, maximumWaiting: 3 });
   const order: number[] = [];
   const gates = Array.from({ length: 6 }, () => Promise.withResolvers<void>());
@@ -30,7 +30,7 @@ Deno.test("VerificationQueue does as much at once as it may, the rest in turn, a
   assert.deepEqual(order, [0, 1, 2, 3, 4]);
 });
 
-Deno.test("VerificationQueue passes on the place of work that failed, and of a peer that is gone", async () => {
+Deno.test("VerificationQueue passes on the place of failed work, and of a peer that is gone", async () => {
   const queue = new VerificationQueue({ maximumActive: 1, maximumWaiting: 2 });
   const gate = Promise.withResolvers<void>();
   const gone = new AbortController();
@@ -69,7 +69,7 @@ Deno.test("VerificationQueue gives every part of the network its turn", async ()
   assert.deepEqual(order, ["a1", "a2", "b1", "c1", "a3", "b2", "a4"]);
 });
 
-Deno.test("VerificationQueue refuses the last of whoever has most, and nobody with less than his share", async () => {
+Deno.test("VerificationQueue refuses the last work of the largest part, and none of a part with less than its share", async () => {
   const queue = new VerificationQueue({ maximumActive: 1, maximumWaiting: 4 });
   const gate = Promise.withResolvers<void>();
   const outcomes = new Map<string, string>();

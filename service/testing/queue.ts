@@ -1,5 +1,6 @@
 /**
- * What tests of the queue of control planes share: Leases in memory, an etcd that is a list, and clocks that are set by hand.
+ * Shared by the tests of the queue of control planes: Leases in memory, an etcd that is a list, and clocks that are set
+ * by hand.
  *
  * @module
  */
@@ -11,19 +12,19 @@ import { BootstrapError } from "../../platform/errors.ts";
 import { ControlPlaneQueue } from "../control_plane_queue.ts";
 import type { ControlPlaneQueueParts, QueuedNode } from "../control_plane_queue.ts";
 
-/** When the tests' time begins, milliseconds since 1970. */
+/** The start of the tests' time, milliseconds since 1970. */
 export const START_MS = Date.UTC(2026, 0, 1);
 
 interface StoredObject {
   readonly metadata: { readonly name: string; readonly uid: string; readonly resourceVersion: string };
 }
 
-/** Objects as the API server keeps them: each write needs the current resource version. */
+/** Objects as the API server keeps them. Each write needs the current resource version. */
 export class MemoryLeases implements LeaseApi {
   readonly objects = new Map<string, StoredObject>();
-  /** Waited for before each call; an interleaving, or nothing. */
+  /** Awaited before each call, so that a test can interleave calls. */
   before: (call: string) => Promise<void> = () => Promise.resolve();
-  /** Hears of every change, before anybody else can. */
+  /** Called on every change, before any other code sees it. */
   onChange: () => void = () => {};
   #version = 0;
 
@@ -73,12 +74,12 @@ export class MemoryEtcd {
   readonly silent = new Set<string>();
   #ids = 0;
 
-  /** Begins with voters of these names. */
+  /** Starts with voters of these names. */
   constructor(...voters: readonly string[]) {
     for (const name of voters) this.add({ name, clientUrls: ["https://192.0.2.1:2379"] });
   }
 
-  /** Adds a member; a voter that never started, unless told otherwise. */
+  /** Adds a member: a voter that never started, unless `fields` say otherwise. */
   add(fields: Partial<EtcdMember>): EtcdMember {
     const number = ++this.#ids;
     const id = number.toString(16).padStart(16, "0");
@@ -88,12 +89,12 @@ export class MemoryEtcd {
     return member;
   }
 
-  /** What a node's kubeadm adds first. */
+  /** Adds the learner that a node's kubeadm adds first. */
   addLearner({ address }: QueuedNode): EtcdMember {
     return this.add({ peerUrls: [`https://${address}:2380`], isLearner: true });
   }
 
-  /** What the learner of a node becomes, if it has one. */
+  /** Makes the learner of a node a voter, if there is one. */
   promote({ nodeName, address }: QueuedNode): void {
     this.members = this.members.map((member) =>
       member.isLearner && member.peerUrls.includes(`https://${address}:2380`)
@@ -107,23 +108,26 @@ export class MemoryEtcd {
     this.members = this.members.filter((member) => member.id !== id);
   }
 
-  /** As a look at it shows it now. */
+  /** The state of etcd as a look shows it now. */
   health(): EtcdHealth {
     const voters = this.members.filter(({ id, name, isLearner }) => !isLearner && name !== "" && !this.silent.has(id));
     return { members: [...this.members], healthy: new Set(voters.map(({ id }) => id)), leaderless: false };
   }
 }
 
-/** A clock that is set by hand; nobody waits by it. */
+/** A clock that is set by hand. Its sleeps end at once. */
 export class TestClock implements Clock {
-  /** @param time Milliseconds since the start, shared by all clocks. @param aheadMs How far this one is ahead. */
+  /**
+   * @param time Milliseconds since the start, shared by all clocks.
+   * @param aheadMs How far this clock is ahead, milliseconds.
+   */
   constructor(readonly time: { ms: number }, readonly aheadMs: number = 0) {}
   now = (): Date => new Date(START_MS + this.time.ms + this.aheadMs);
   monotonicMs = (): number => this.time.ms;
   sleep = (): Promise<void> => Promise.resolve();
 }
 
-/** A control plane that wants to join. */
+/** A control plane that asks to join. */
 export function queuedNode(number: number): QueuedNode {
   const identity = number.toString(16).padStart(64, "0");
   return { identity, nodeName: `cp-${number}`, address: `198.51.100.${number}` };
@@ -134,9 +138,9 @@ export class QueueWorld {
   readonly time = { ms: 0 };
   readonly leases = new MemoryLeases();
   readonly etcd = new MemoryEtcd("founder");
-  /** Which identity is admitted under a name. */
+  /** The identity that is admitted under a name. */
   readonly admitted = new Map<string, string>();
-  /** IDs of members that were removed by a service. */
+  /** IDs of the members that a service removed. */
   readonly removed: string[] = [];
 
   /** A join service's queue. */

@@ -69,7 +69,7 @@ testWithVms("Two fresh VMs become one Kubernetes cluster", async (test) => {
     for (const machine of [first, worker]) {
       const { exitCode, stdout, stderr } = await operator.run([...operator.initArguments(machine), ...freshRecords]);
       assert.equal(exitCode, 4);
-      assert.match(stdout + stderr, /a node that belongs to a cluster has no InitServer any more/);
+      assert.match(stdout + stderr, /a node that belongs to a cluster no longer has an InitServer/);
     }
   });
 

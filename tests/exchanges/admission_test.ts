@@ -1,4 +1,7 @@
-/** Why a node gets no ticket: each reason with its code, told to the node with what to do, and logged with the node's identity. */
+/**
+ * The reasons why a node gets no ticket. Each has its code, is told to the node with advice, and is logged with the
+ * node's identity.
+ */
 import { refusal } from "../../protocol/refusal.ts";
 import assert from "node:assert/strict";
 import { createInsecureIdentity, createInsecureIssuer } from "../../attestation/kinds/none/issuer.ts";
@@ -18,13 +21,13 @@ import { notYet, queueFull } from "../../service/_control_plane_refusals.ts";
 interface Reason {
   readonly code: string;
   readonly retriable: boolean;
-  /** What is different at the service. */
+  /** What differs at the service. */
   readonly service?: Partial<JoinExchangeService>;
-  /** What is different at the node. */
+  /** What differs at the node. */
   readonly node?: Partial<JoiningNode>;
-  /** Who has been admitted before. */
+  /** The admission that exists before. */
   readonly admitted?: { readonly identity: string; readonly nodeName: string };
-  /** Facts that the node must be told. */
+  /** The details that the node must be told. */
   readonly details: readonly string[];
 }
 
@@ -34,17 +37,17 @@ const asControlPlane = { self: { name: "worker-1", address: "192.0.2.7", role: "
 const tenMinutesAhead = { ...systemClock, now: () => new Date(Date.now() + 600_000) };
 const queue = { turns: 1, waiting: [{ identity: hex(identity), nodeName: "worker-1", sinceMs: 0, lastAskedMs: 0 }] };
 
-/** A service that could make control planes, if it were not for `why`. */
+/** A service that could make control planes, but for `why`. */
 function refusing(why: () => void): Partial<JoinExchangeService> {
   const controlPlanes: ControlPlaneAdmission = {
     enter: () => Promise.resolve().then(why),
     release: () => Promise.resolve(),
-    seal: () => Promise.reject(new Error("nobody may get here")),
+    seal: () => Promise.reject(new Error("this must not be reached")),
   };
   return { roleOf: () => "control-plane", controlPlanes };
 }
 
-/** Who has the node's address already. */
+/** Admission records in which another machine has the node's address. */
 const taken = new AdmissionRecords(new MemoryConfigMaps());
 await taken.admit({
   ...{
@@ -84,7 +87,7 @@ const REASONS: Readonly<Record<string, Reason>> = {
       },
     },
   },
-  "nobody can tell yet which policy holds": {
+  "the service cannot tell yet which policy is in force": {
     ...{ code: "unavailable/policy", retriable: true, details: [] },
     service: { confirmPolicy: () => Promise.reject(new BootstrapError("unavailable/policy", "It is not known")) },
   },

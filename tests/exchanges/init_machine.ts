@@ -1,5 +1,5 @@
 /**
- * A machine for tests of the Init: it shows its registers and answers challenges, and proves nothing.
+ * A machine for tests of the Init. It shows its registers and answers challenges, and proves nothing.
  *
  * @module
  */
@@ -24,7 +24,7 @@ export class ShownMachine implements EvidenceIssuer, MeasurementRegisters {
   readonly isChallenged = true;
   readonly #registers = new Map<number, Bytes>();
 
-  /** Fresh; `resetCount` is that of its next boot, up to 255. */
+  /** Creates a fresh machine; `resetCount` is that of its next boot, up to 255. */
   constructor(readonly identity: Bytes = randomBytes(LENGTH), public resetCount = 1) {}
 
   read(index: number): Promise<Bytes> {
@@ -57,7 +57,7 @@ export class ShownMachine implements EvidenceIssuer, MeasurementRegisters {
   }
 }
 
-/** Believes a {@linkcode ShownMachine}, and holds it to what is expected of its registers. */
+/** Believes a {@linkcode ShownMachine}, but checks its registers against the expected ones. */
 export const shownVerifier: EvidenceVerifier = {
   variant: "tpm",
   async verify({ variant, payload }, statement, expectation) {

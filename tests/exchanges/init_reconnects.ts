@@ -1,5 +1,5 @@
 /**
- * For tests of an init that outlives connections and processes of its node.
+ * Helpers for tests of an init that outlives its node's connections and processes.
  *
  * @module
  */
@@ -15,19 +15,19 @@ import { ShownMachine } from "./init_machine.ts";
 import { TestWire } from "./init_wire.ts";
 import type { InitOptions, LostNode, NewCluster } from "../../operator/init_client.ts";
 
-/** Pauses of a fiftieth. */
+/** A clock whose pauses take a fiftieth of their time. */
 export const fastClock: Clock = {
   ...systemClock,
   sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(ms / 50, signal),
 };
-/** Why the node's process ends. */
+/** The reason why the node's process ends. */
 export const stopped = new BootstrapError("aborted/run", "The bootstrapper was stopped");
 
-/** A machine with a disk, and an init of an operator that calls it over a wire. */
+/** A machine with a disk, and an operator's init that calls it over a wire. */
 export class Bootstrap implements AsyncDisposable {
   readonly events: ProgressEvent[] = [];
   readonly losses: LostNode[] = [];
-  /** Of each connection, whether the node went on with the recorded operation. */
+  /** For each connection, whether the node went on with the recorded operation. */
   readonly verified: boolean[] = [];
   readonly #worlds: InitWorld[] = [];
   readonly machine = new ShownMachine(randomBytes(32));
@@ -39,7 +39,7 @@ export class Bootstrap implements AsyncDisposable {
     return new Bootstrap(await TestOperator.create(), await Deno.makeTempDir({ prefix: "init-world-" }));
   }
 
-  /** Starts the node's process: the first time, or again. */
+  /** Starts the node's process, for the first time or again. */
   async boot(options: InitWorldOptions = {}): Promise<InitWorld> {
     const { operator, folder } = this;
     const world = await InitWorld.start({ operator, folder, machine: this.machine, ...options });
@@ -53,7 +53,7 @@ export class Bootstrap implements AsyncDisposable {
     return this.#wire ?? assert.fail("nothing was booted");
   }
 
-  /** The machine's power was cut. */
+  /** Cuts the machine's power, and starts it again. */
   reboot(): void {
     this.machine.reboot();
   }
@@ -71,7 +71,7 @@ export class Bootstrap implements AsyncDisposable {
     });
   }
 
-  /** Each event came once, in order. */
+  /** Asserts that each event came once, in order. */
   assertEvents(): void {
     const numbers = this.events.map(({ number }) => number);
     assert.deepEqual(numbers, numbers.map((_, index) => index + 1));

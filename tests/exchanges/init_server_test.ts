@@ -17,7 +17,7 @@ import { ShownMachine } from "./init_machine.ts";
 
 const PATIENCE_MS = 20_000;
 
-/** The node may be about to notice that the caller before has gone; it says then that asking again may work. */
+/** Retries while the node has not noticed yet that the earlier caller is gone: its error is retriable then. */
 async function retry<T>(work: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
@@ -70,7 +70,7 @@ Deno.test("InitServer refuses a hello of another connection", async () => {
   await assert.rejects(dialled.exchange.receive("proposal", PATIENCE_MS), { code: "unauthorized/operator" });
 });
 
-Deno.test("InitServer stays fresh when preflight fails, and says every reason", async () => {
+Deno.test("InitServer stays fresh when preflight fails, and reports every reason", async () => {
   await using world = await InitWorld.start({
     preflight: () => Promise.reject(new BootstrapError("precondition/preflight", "disk: full; images: missing")),
   });
@@ -106,7 +106,7 @@ Deno.test("InitServer stays fresh when its caller goes directly before the lock 
     withLock: (lock) => ({
       state: () => lock.state(),
       async take(claim) {
-        assert(await world.hasStaged(), "the test's own machinery");
+        assert(await world.hasStaged(), "nothing was staged before the lock");
         caller.abort();
         while (claim.confirm?.() !== false) await systemClock.sleep(1);
         return await lock.take(claim);
@@ -157,7 +157,7 @@ Deno.test("InitServer refuses another operator while an Init lasts, and the same
   await assert.rejects(first.exchange.receive("activation", PATIENCE_MS), { code: "aborted/superseded" });
 });
 
-Deno.test("InitServer lets the same operator begin anew while a check of the Init before hangs", async () => {
+Deno.test("InitServer lets the same operator begin anew while a check of the earlier Init hangs", async () => {
   const hanging = Promise.withResolvers<AbortSignal>();
   let preflights = 0;
   await using world = await InitWorld.start({
@@ -173,7 +173,7 @@ Deno.test("InitServer lets the same operator begin anew while a check of the Ini
   caller.abort();
   await assert.rejects(found);
   const cluster = await retry(() => world.found());
-  assert(signal.aborted, "the check was not told that nobody waits");
+  assert(signal.aborted, "the check was not told that its caller is gone");
   const state = world.lock.state();
   assert(state.name === "locked" && clusterIdText(state.lock.clusterId) === cluster.clusterId);
 });
@@ -259,7 +259,7 @@ Deno.test("InitServer goes on by itself after a power cut, and its operator gets
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("InitServer does not go on by the journal of another operation", async () => {
+Deno.test("InitServer does not go on with the journal of another operation", async () => {
   const folder = await Deno.makeTempDir({ prefix: "init-world-" });
   await using operator = await TestOperator.create();
   const machine = new ShownMachine();
@@ -281,7 +281,7 @@ Deno.test("InitServer does not go on by the journal of another operation", async
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("InitServer forgets the second copy of the CA's key although it was killed while it did", async () => {
+Deno.test("InitServer forgets the second copy of the CA's key when it was killed while it did so", async () => {
   const folder = await Deno.makeTempDir({ prefix: "init-world-" });
   await using operator = await TestOperator.create();
   const machine = new ShownMachine();
@@ -298,7 +298,7 @@ Deno.test("InitServer forgets the second copy of the CA's key although it was ki
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("InitServer stays for its operator for an hour after the cluster stands, and not longer", async () => {
+Deno.test("InitServer waits for its operator for an hour after the cluster stands, and no longer", async () => {
   const slept = Promise.withResolvers<number>();
   const wake = Promise.withResolvers<void>();
   const events: unknown[] = [];
@@ -314,7 +314,7 @@ Deno.test("InitServer stays for its operator for an hour after the cluster stand
   assert(!await exists(`${world.folder}/init/ca.key`));
 });
 
-Deno.test("InitServer tells its caller why the cluster could not be made, and ends with that", async () => {
+Deno.test("InitServer tells its caller why the cluster could not be made, and ends with that error", async () => {
   const failure = new BootstrapError("system/kubeadm", "kubeadm init failed in phase etcd", { next: "Look" });
   await using world = await InitWorld.start({ onFound: () => Promise.reject(failure) });
   await assert.rejects(world.found(), { code: "system/kubeadm", message: failure.message, next: "Look" });

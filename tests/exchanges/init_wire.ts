@@ -1,27 +1,27 @@
 /**
- * A wire between an operator and a node, for tests: it can be cut, for a moment or for good.
+ * A wire between an operator and a node, for tests. It can be cut, for a moment or for good.
  *
  * @module
  */
 
-/** Passes bytes on to a node, both ways. */
+/** Passes bytes between an operator and a node, both ways. */
 export class TestWire implements Disposable {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #ends = new Set<Deno.TcpConn>();
   #nodePort: number;
 
-  /** A wire to the node that listens on a port of loopback. */
+  /** Creates a wire to the node that listens on a port of loopback. */
   constructor(nodePort: number) {
     this.#nodePort = nodePort;
     this.#accept();
   }
 
-  /** Where the operator calls. */
+  /** The endpoint that the operator calls. */
   get endpoint(): string {
     return `127.0.0.1:${this.#listener.addr.port}`;
   }
 
-  /** From now on calls go to the node that listens on this port. */
+  /** Leads all further calls to the node that listens on this port. */
   leadTo(nodePort: number): void {
     this.#nodePort = nodePort;
   }
@@ -32,7 +32,7 @@ export class TestWire implements Disposable {
     this.#ends.clear();
   }
 
-  /** Ends the calls under way, and takes no other. */
+  /** Ends the calls under way, and accepts no others. */
   [Symbol.dispose](): void {
     this.cut();
     close(this.#listener);

@@ -1,5 +1,6 @@
 /**
- * An InitServer and an operator in one process, for tests: real sockets, real lock, evidence that a test decides.
+ * An InitServer and an operator in one process, for tests: real sockets, a real lock, and evidence that the test
+ * decides.
  *
  * @module
  */
@@ -36,18 +37,18 @@ import { StagedInitFolder } from "../../init/staged_init.ts";
 import { retryingSteps } from "../../init/step_retries.ts";
 import { ShownMachine, shownVerifier } from "./init_machine.ts";
 
-/** The name of the clusters of tests. */
+/** The name of the tests' clusters. */
 export const CLUSTER_NAME = "demo";
-/** The cluster document of the clusters of tests. */
+/** The cluster document of the tests' clusters. */
 export const CLUSTER_DOCUMENT = "kubernetesVersion: v1.36.3\n";
-/** The policy document of the clusters of tests. */
+/** The policy document of the tests' clusters. */
 export const POLICY_DOCUMENT = "version: 1\n";
 
 const CONNECT_DEADLINE_MS = 10_000;
-/** An operator of a test that loses its node for good says so before anybody gives up on the test. */
+/** An operator who loses its node for good reports that before the test itself times out. */
 const PATIENCE_MS = 20_000;
 
-/** What a node of a test is configured with: the cluster's name and its operators, and no cluster ID. */
+/** The configuration of a test's node: the cluster's name and its operators, and no cluster ID. */
 export function trustIn(...operators: readonly Pick<KeyPair, "spki">[]): TrustPart {
   return {
     clusterName: CLUSTER_NAME,
@@ -56,11 +57,11 @@ export function trustIn(...operators: readonly Pick<KeyPair, "spki">[]): TrustPa
   };
 }
 
-/** An operator with a key and records, who counts what the key signs. */
+/** An operator with a key and records, which counts what the key signs. */
 export class TestOperator implements AsyncDisposable {
   /** How often the key was used. The hello is the first time. */
   signatures = 0;
-  /** What was kept at the end. */
+  /** The clusters that were kept at the end. */
   readonly kept: NewCluster[] = [];
   readonly keys: KeyPair;
 
@@ -80,13 +81,13 @@ export class TestOperator implements AsyncDisposable {
     return new TestOperator(await generateKeyPair("ed25519"), await Deno.makeTempDir({ prefix: "operator-" }));
   }
 
-  /** What is recorded of the cluster's name. */
+  /** The record of the cluster's name. */
   async record(): Promise<ClusterRecord | undefined> {
     using held = await holdRecord(this.recordsFolder, CLUSTER_NAME);
     return held.current;
   }
 
-  /** Runs the operator's side against an endpoint. */
+  /** Runs the operator's side of an init against an endpoint. */
   async found(endpoint: string, changes: Partial<InitOptions> = {}): Promise<NewCluster> {
     using record = await holdRecord(this.recordsFolder, CLUSTER_NAME);
     return await foundOnNode({
@@ -110,7 +111,7 @@ export class TestOperator implements AsyncDisposable {
   }
 }
 
-/** Says hello as an operator does; gives N_c. */
+/** Says hello as an operator does, and returns N_c. */
 export async function sayHello(
   { exchange }: DialledExchange<InitServerMessage, InitClientMessage>,
   keys: KeyPair,
@@ -121,20 +122,20 @@ export async function sayHello(
   return clientNonce;
 }
 
-/** What a test may decide about a node. */
+/** What a test can decide about a node. */
 export interface InitWorldOptions
   extends Partial<Pick<InitServerDependencies, "preflight" | "log" | "clock" | "deadlines">> {
-  /** The state folder, which outlives the world. Default: one of its own, which does not. */
+  /** The state folder, which outlives the world. Default: a folder of the world's own, which is removed with it. */
   readonly folder?: string;
-  /** Whom the node obeys beside the world's operator. */
+  /** Operators that the node obeys in addition to the world's. */
   readonly colleagues?: readonly TestOperator[];
-  /** The operator, who outlives the world. Default: one of its own, who does not. */
+  /** The operator, who outlives the world. Default: an operator of the world's own, who is removed with it. */
   readonly operator?: TestOperator;
-  /** Makes its evidence and keeps its registers. Default: a {@linkcode ShownMachine}. */
+  /** Makes the evidence and keeps the registers. Default: a {@linkcode ShownMachine}. */
   readonly machine?: EvidenceIssuer & MeasurementRegisters;
   /** Stands between the server and its lock. */
   readonly withLock?: (lock: NodeLock) => NodeLock;
-  /** What is done when the cluster is made, by steps of the journal that are tried again as those of an init are. */
+  /** The work that makes the cluster, in steps of the journal that are retried as those of an init are. */
   readonly onFound?: (journal: Journal, signal: AbortSignal) => Promise<void>;
 }
 
@@ -144,10 +145,13 @@ export class InitWorld implements AsyncDisposable {
   issued = 0;
   /** How often a cluster was made. */
   foundings = 0;
-  /** Ends when the server does. */
+  /** Settles when the server ends. */
   readonly served: Promise<void>;
   readonly folder: string;
-  /** Ends with what makes the cluster: nothing is written to the folder after it and {@linkcode served}. */
+  /**
+   * Settles when the work that makes the cluster ends. Nothing is written to the folder after this and {@linkcode
+   * served}.
+   */
   founding: Promise<unknown> = Promise.resolve();
   readonly #stopping = new AbortController();
   readonly #ownFolder: boolean;
@@ -203,7 +207,7 @@ export class InitWorld implements AsyncDisposable {
     this.served = server.run(this.#stopping.signal);
   }
 
-  /** Starts a node with an InitServer on loopback, as `run` does: measured, its lock read. */
+  /** Starts a node with an InitServer on loopback, as `run` does: the node is measured, and its lock is read. */
   static async start(options: InitWorldOptions = {}): Promise<InitWorld> {
     const folder = options.folder ?? await Deno.makeTempDir({ prefix: "init-world-" });
     const operator = options.operator ?? await TestOperator.create();
@@ -226,7 +230,7 @@ export class InitWorld implements AsyncDisposable {
     return `127.0.0.1:${this.#port}`;
   }
 
-  /** Runs the operator's side, to the end of the server too. */
+  /** Runs the operator's side, and waits until the server ends too. */
   async found(changes: Partial<InitOptions> = {}): Promise<NewCluster> {
     const { operatorKeys } = this.trust;
     const cluster = await this.operator.found(this.endpoint, { operatorKeys, ...changes });
@@ -234,12 +238,12 @@ export class InitWorld implements AsyncDisposable {
     return cluster;
   }
 
-  /** Opens an exchange without saying anything. */
+  /** Opens an exchange without a message. */
   dial(): Promise<DialledExchange<InitServerMessage, InitClientMessage>> {
     return dial({ method: InitServiceService.init, endpoint: this.endpoint, connectDeadlineMs: CONNECT_DEADLINE_MS });
   }
 
-  /** Whether there is anything of an init on disk. */
+  /** Whether an init has left anything on disk. */
   hasStaged(): Promise<boolean> {
     return exists(join(this.folder, "init"));
   }

@@ -28,7 +28,7 @@ Deno.test("runJoinClient() goes through every step in order, and leaves neither 
   assert.deepEqual(state.lock.clusterId, cluster.clusterId);
 });
 
-Deno.test("runJoinClient() waits for a service that is not there yet, and sees it soon after its start", async () => {
+Deno.test("runJoinClient() waits for a service that is not there yet, and notices it soon after its start", async () => {
   const port = await freePort();
   const operator = await generateKeyPair("ed25519");
   await using machine = await TestMachine.create();
@@ -44,11 +44,11 @@ Deno.test("runJoinClient() waits for a service that is not there yet, and sees i
   assert.ok(tookMs < 1_500, `it took ${tookMs} ms`);
 });
 
-Deno.test("runJoinClient() asks all services at once, takes one ticket, and shows what the others said", async () => {
+Deno.test("runJoinClient() asks all services at once, takes one ticket, and reports what the others said", async () => {
   await using cluster = await TestCluster.create();
   await using stranger = await TestCluster.create();
   await using machine = await TestMachine.create();
-  // The first to answer is the stranger: the right one starts to listen only when he was refused.
+  // The stranger is the first to answer: the right service starts to listen only when the stranger was refused.
   const port = await freePort();
   const refused = Promise.withResolvers<void>();
   const running = machine.run(cluster.trust, [stranger.port, await freePort(), port], {}, {
@@ -67,7 +67,7 @@ Deno.test("runJoinClient() asks all services at once, takes one ticket, and show
   assert.deepEqual(new Set(said.map(({ code }) => code)), new Set(["refused/founding-operator"]));
 });
 
-Deno.test("runJoinClient() asks once where several services of the cluster answer", async () => {
+Deno.test("runJoinClient() asks once when several services of the cluster answer", async () => {
   await using cluster = await TestCluster.create();
   const { operator, ca } = cluster;
   await using second = await TestCluster.create({ operator, ca });
@@ -79,7 +79,7 @@ Deno.test("runJoinClient() asks once where several services of the cluster answe
 
 Deno.test("runJoinClient() joins neither of two clusters that were founded under its name, and shows both", async () => {
   await using first = await TestCluster.create();
-  // A service that shows itself and never goes on: the node cannot get its ticket before it sees the other one.
+  // A service that shows itself and then stops: the node cannot get a ticket before it sees the other service.
   await using second = await TestCluster.create({ operator: first.operator });
   await using machine = await TestMachine.create();
   const slow = {
@@ -99,7 +99,7 @@ Deno.test("runJoinClient() joins neither of two clusters that were founded under
   assert.deepEqual([...first.signed, ...second.signed], []);
 });
 
-Deno.test("runJoinClient() takes a service's own foundings for two clusters as such, unless it knows its cluster's ID", async () => {
+Deno.test("runJoinClient() refuses a service that shows foundings of two clusters, unless it knows its cluster's ID", async () => {
   await using other = await TestCluster.create();
   const foreign = other.service.identity.foundings;
   await using cluster = await TestCluster.create({ operator: other.operator });
@@ -158,7 +158,7 @@ Deno.test("runJoinClient() stops at once when its signal aborts, and leaves the 
   }
 });
 
-Deno.test("runJoinClient() stops at once although its TPM never answers", async () => {
+Deno.test("runJoinClient() stops at once even if its TPM never answers", async () => {
   await using cluster = await TestCluster.create();
   await using machine = await TestMachine.create();
   const issuing = Promise.withResolvers<void>();
@@ -179,7 +179,7 @@ Deno.test("runJoinClient() stops at once although its TPM never answers", async 
   await assert.rejects(running, { code: "aborted/join" });
 });
 
-Deno.test("runJoinClient() does not lock a machine whose preflight fails, and goes on when it is mended", async () => {
+Deno.test("runJoinClient() does not lock a machine whose preflight fails, and goes on when it is repaired", async () => {
   await using cluster = await TestCluster.create();
   await using machine = await TestMachine.create();
   machine.preflightFailures.push("CRI");
@@ -200,7 +200,7 @@ Deno.test("runJoinClient() asks for a fresh ticket of the same cluster when kube
   assert.equal(machine.calls.filter((call) => call === "locked").length, 1);
 });
 
-Deno.test("runJoinClient() waits for minutes, and does not end, when only people mend what fails after the lock", async () => {
+Deno.test("runJoinClient() waits for minutes, and does not end, when only people can fix a failure after the lock", async () => {
   await using cluster = await TestCluster.create();
   await using machine = await TestMachine.create();
   machine.joinErrors.push(
@@ -220,7 +220,7 @@ Deno.test("runJoinClient() waits for minutes, and does not end, when only people
   assert.equal(machine.calls.filter((call) => call === "locked").length, 1);
 });
 
-Deno.test("runJoinClient() started again on a node that it locked goes on with that cluster, the same key and no other", async () => {
+Deno.test("runJoinClient() goes on with the same cluster and key when it is started again on a node that it locked", async () => {
   await using cluster = await TestCluster.create();
   await using other = await TestCluster.create({ operator: cluster.operator });
   await using machine = await TestMachine.create();
@@ -255,7 +255,7 @@ Deno.test("runJoinClient() needs no service when the kubelet has its own credent
   assert.deepEqual(machine.failures, []);
 });
 
-/** A port of which the kernel has just said that nobody has it. */
+/** A port that was free a moment ago. */
 function freePort(): Promise<number> {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return Promise.resolve((listener.addr as Deno.NetAddr).port);

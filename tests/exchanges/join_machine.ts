@@ -16,17 +16,17 @@ import type { JoinClientDependencies, JoinClientOptions } from "../../join/clien
 import { runJoinClient } from "../../join/client.ts";
 import { KUBELET_VERSION, newInsecureIssuer } from "./join_world.ts";
 
-/** A machine whose kubeadm and kubelet are scripts of answers; what it did is in `calls`. */
+/** A machine whose kubeadm and kubelet are scripts of answers; `calls` records what it did. */
 export class TestMachine implements AsyncDisposable {
   readonly calls: string[] = [];
   readonly failures: { readonly endpoint: string; readonly code: string }[] = [];
   readonly stop = new AbortController();
   joined = false;
-  /** Answers of `kubeadm join`, one after the other; then all is well. */
+  /** Errors of `kubeadm join`, in order. After them it succeeds. */
   readonly joinErrors: BootstrapError[] = [];
   readonly preflightFailures: string[] = [];
   lock: NodeLock;
-  /** Stands around each step. */
+  /** Wraps each step. */
   aroundStep: <T>(name: string, work: () => Promise<T>) => Promise<T> = (_name, work) => work();
 
   private constructor(readonly folder: string, readonly role: NodeSelf["role"], lock: NodeLock) {
@@ -102,7 +102,7 @@ export class TestMachine implements AsyncDisposable {
     });
   }
 
-  /** The journals of its join, as `run` has them. */
+  /** The journals of the machine's join, as `run` has them. */
   get journals(): Journals {
     const phase = <T>(name: string, work: () => Promise<T>) => {
       this.calls.push(`(${name})`);

@@ -1,5 +1,5 @@
 /**
- * What tests of joins share: a cluster that is nothing but a CA and a join service, and nodes that ask it.
+ * Shared by the tests of joins: a cluster that is only a CA and a join service, and nodes that ask it.
  *
  * @module
  */
@@ -37,25 +37,25 @@ import { listenForJoins } from "../../service/service.ts";
 import type { Ticket } from "../../join/ticket.ts";
 import { VerificationQueue } from "../../service/verification_queue.ts";
 
-/** The cluster document of the clusters of tests. */
+/** The cluster document of the tests' clusters. */
 export const CLUSTER_DOCUMENT = "kubernetesVersion: v1.36.3\n";
-/** The version of the nodes of tests, and of their clusters. */
+/** The version of the tests' nodes and clusters. */
 export const KUBELET_VERSION = "v1.36.3";
-/** The name of the clusters of tests. */
+/** The name of the tests' clusters. */
 export const CLUSTER_NAME = "test";
 
 const TICKET_LIFETIME_MS = 20 * 60_000;
 
-/** Admission records in memory: identity, name and role never change. Counts what was admitted. */
+/** Admission records in memory. Identity, name and role never change. */
 export class MemoryAdmissions {
   readonly records: AdmissionRecord[] = [];
 
-  /** The record of an identity. */
+  /** Returns the record of an identity. */
   find(identity: string): Promise<AdmissionRecord | undefined> {
     return Promise.resolve(this.records.find((record) => record.identity === identity));
   }
 
-  /** Admits, or refuses as the real ones do. */
+  /** Admits a node, or refuses it as the real records do. */
   admit(record: AdmissionRecord): Promise<Admission> {
     const before = this.records.find(({ identity }) => identity === record.identity);
     const named = this.records.find(({ nodeName }) => nodeName === record.nodeName);
@@ -71,18 +71,18 @@ export class MemoryAdmissions {
   }
 }
 
-/** What may be different in a cluster of a test. */
+/** What can differ in a test's cluster. */
 export interface TestClusterOptions {
   /** The operator that founds it. Default: a new one. */
   readonly operator?: KeyPair;
   readonly clusterName?: string;
-  /** The CA. Default: a new one. */
+  /** Default: a new one. */
   readonly ca?: CertificateAuthority;
   /** Default: believes everything (`none`). */
   readonly verifier?: EvidenceVerifier;
   /** Parts of the service. */
   readonly service?: Partial<JoinExchangeService>;
-  /** The port. Default: one that the kernel gives. */
+  /** Default: a port that the kernel chooses. */
   readonly port?: number;
 }
 
@@ -144,25 +144,25 @@ export class TestCluster implements AsyncDisposable {
     return cluster;
   }
 
-  /** What its nodes are configured with: its name and its operator, and no cluster ID. */
+  /** The configuration of the cluster's nodes: its name and its operator, and no cluster ID. */
   get trust(): TrustPart {
     const { clusterName, operator } = this;
     return { clusterName, clusterId: new Uint8Array(0), operatorKeys: [operator.spki] };
   }
 
-  /** What its exchanges work with. */
+  /** The parts that the service's exchanges work with. */
   get service(): JoinExchangeService {
     if (this.#service === undefined) throw new Error("the cluster is not there yet");
     return this.#service;
   }
 
-  /** The port of its join service on 127.0.0.1. */
+  /** The port of the join service on 127.0.0.1. */
   get port(): number {
     if (this.#server === undefined) throw new Error("the cluster is not there yet");
     return this.#server.port;
   }
 
-  /** The codes of what it refused, in order. */
+  /** The codes of the service's refusals, in order. */
   get refusals(): unknown[] {
     return this.events.filter(({ event }) => event === "join-refused").map(({ code }) => code);
   }
@@ -179,7 +179,7 @@ export class TestCluster implements AsyncDisposable {
   }
 }
 
-/** The keys of a node, which no folder keeps. */
+/** The keys of a node, which are kept in no folder. */
 export async function newNodeKeys(): Promise<NodeKeys> {
   const folder = await Deno.makeTempDir();
   try {
@@ -189,7 +189,7 @@ export async function newNodeKeys(): Promise<NodeKeys> {
   }
 }
 
-/** An issuer of variant `none` with an identity of its own. */
+/** An issuer of variant `none` with its own identity. */
 export function newInsecureIssuer(): EvidenceIssuer {
   return createInsecureIssuer(createInsecureIdentity());
 }
@@ -219,7 +219,7 @@ export function dialService(port: number): Promise<DialledExchange<JoinServerMes
   });
 }
 
-/** Has a node ask for its ticket at a port on loopback. */
+/** Makes a node ask for its ticket at a port on loopback. */
 export async function ask(port: number, node: JoiningNode): Promise<Ticket> {
   using dialled = await dialService(port);
   return await obtainTicket(dialled.exchange, node);

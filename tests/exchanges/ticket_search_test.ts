@@ -14,7 +14,7 @@ import { TicketSearch } from "../../join/ticket_search.ts";
 
 const LOOPBACK = { host: "127.0.0.1", port: 0 };
 
-/** A node's search at some ports, with what it wrote and heard. */
+/** A node's search at some ports, with its log and its failures. */
 class Searching {
   readonly failures: EndpointFailure[] = [];
   readonly events: Record<string, unknown>[] = [];
@@ -32,7 +32,7 @@ class Searching {
   }
 }
 
-/** Admissions that refuse, and count how often they were asked. */
+/** Admission records that refuse, and record when they were asked. */
 class Refusing {
   readonly askedMs: number[] = [];
   error: BootstrapError | undefined;
@@ -55,7 +55,7 @@ class Refusing {
 const queued = (retryAfterSeconds: number) =>
   new BootstrapError("unavailable/control-plane-queue", "You are the second", { retryAfterSeconds });
 
-Deno.test("TicketSearch waits as long as it is told to by one service before it asks any", async () => {
+Deno.test("TicketSearch waits as long as one service tells it to before it asks any service", async () => {
   await using cluster = await TestCluster.create();
   const refusing = new Refusing(queued(1));
   const service = { ...cluster.service, admissions: refusing.wrap(cluster.admissions) };
@@ -69,7 +69,7 @@ Deno.test("TicketSearch waits as long as it is told to by one service before it 
   const [one = 0, two = 0, three = 0] = refusing.askedMs;
   assert.ok(two - one >= 1_000 && three - two >= 1_000, refusing.askedMs.join());
   assert.equal(refusing.askedMs.length, 3);
-  assert.equal(node.failures.length, 2, "to be told to wait by the others is no failure");
+  assert.equal(node.failures.length, 2, "a wait that another service asked for was reported as a failure");
 });
 
 Deno.test("TicketSearch is not kept from its cluster by a stranger that tells it to wait", async () => {
@@ -94,7 +94,7 @@ Deno.test("TicketSearch is not kept from its cluster by a stranger that tells it
   assert.equal(node.failures.filter(({ error }) => error.code === "unavailable/control-plane-queue").length, 1);
 });
 
-Deno.test("TicketSearch asks again within seconds where a stranger tells it to wait for long, and as late as a service says", async () => {
+Deno.test("TicketSearch asks a stranger again within seconds whatever it says, and a service no earlier than it says", async () => {
   await using cluster = await TestCluster.create();
   await using stranger = await listen<JoinClientMessage, JoinServerMessage>({
     ...{ service: JoinServiceService, ...LOOPBACK, maximumConnections: 8, log: silentLog },
@@ -126,7 +126,7 @@ Deno.test("TicketSearch asks again within seconds where a stranger tells it to w
   }
 });
 
-Deno.test("TicketSearch says a final refusal once, and asks again only after ever longer", async () => {
+Deno.test("TicketSearch reports a final refusal once, and asks again after ever longer pauses", async () => {
   await using cluster = await TestCluster.create();
   const refusing = new Refusing(new BootstrapError("conflict/node-name", "The name is another's"));
   const service = { ...cluster.service, admissions: refusing.wrap(cluster.admissions) };
@@ -173,7 +173,7 @@ Deno.test("TicketSearch gets its ticket from another service when one dies with 
   assert.equal(cluster.admissions.records.length, 1);
 });
 
-Deno.test("TicketSearch asks another service beside one that lives but does not get on", async () => {
+Deno.test("TicketSearch asks another service too when one is alive but makes no progress", async () => {
   await using cluster = await TestCluster.create();
   const stuck = Promise.withResolvers<void>();
   await using slow = await listenForJoins({
