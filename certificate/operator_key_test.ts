@@ -57,6 +57,12 @@ for (
   });
 }
 
+Deno.test("readOperatorKey() says so of a text that is no key of an operator at all", async () => {
+  for (const text of ["operator", blob(sshName, length32, new Uint8Array(33))]) {
+    await assertRefused(() => readOperatorKey(text, "key"), "malformed/operator-key");
+  }
+});
+
 Deno.test("readOperatorKey() says which type a key is when it is not Ed25519", async () => {
   const { spki } = await generateKeyPair("p-256");
   for (

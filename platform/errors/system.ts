@@ -46,6 +46,7 @@ export const SYSTEM = {
   "system/node-lock": {
     meaning: "The node lock vanished as it was taken, or taking it failed in a way that has no code of its own.",
     remedy: "Look whether another program writes into the bootstrapper's folder of state, and start it again.",
+    untested: "it takes a lock that vanishes between two operations of its taker",
   },
   "system/run-lock": {
     meaning: "The file that keeps a second bootstrapper from running cannot be used.",
