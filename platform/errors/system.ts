@@ -114,7 +114,6 @@ export const INTERNAL = {
     remedy: "Look whether the address is that of an API server. " + REPORT,
   },
   "internal/lock-record": { meaning: "The lock of a node would be written with wrong fields.", remedy: REPORT },
-  "internal/node-lock": { meaning: "The node lock is in an impossible state.", remedy: REPORT, untested: GUARD },
   "internal/option": { meaning: "An option that must have a value has none.", remedy: REPORT, untested: GUARD },
   "internal/pcr": { meaning: "A PCR is looked up that is in no quote.", remedy: REPORT, untested: GUARD },
   "internal/permissions": {

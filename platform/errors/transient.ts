@@ -208,7 +208,6 @@ export const ABORTED = {
     meaning: "The node stopped to look for a cluster, as an operator initialises one on it.",
     remedy: "Nothing: the init goes on.",
   },
-  "aborted/node-lock": { meaning: "The node was stopped as it read its lock.", remedy: ITS_OWN_END },
   "aborted/prompt": { meaning: "A question was answered with no, or not answered.", remedy: "Nothing was changed." },
   "aborted/removal": {
     meaning: "The removal of a node was stopped before its end.",
