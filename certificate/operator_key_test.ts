@@ -57,6 +57,12 @@ for (
   });
 }
 
+Deno.test("readOperatorKey() refuses a text that is not an operator key", async () => {
+  for (const text of ["operator", blob(sshName, length32, new Uint8Array(33))]) {
+    await assertRefused(() => readOperatorKey(text, "key"), "malformed/operator-key");
+  }
+});
+
 Deno.test("readOperatorKey() names the type of a key when it is not Ed25519", async () => {
   const { spki } = await generateKeyPair("p-256");
   for (

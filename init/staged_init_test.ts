@@ -83,6 +83,12 @@ folderTest("read() refuses a key that is not the CA's", async (init, path) => {
   await assert.rejects(init.read(clusterId), { code: "precondition/ca-key" });
 });
 
+folderTest("read() refuses a founding that is none", async (init, path) => {
+  await init.stage(staged);
+  await Deno.writeFile(join(path, "founding.bin"), Uint8Array.of(0xff));
+  await assert.rejects(init.read(clusterId), { code: "malformed/staged-init" });
+});
+
 folderTest(
   "read() names a missing file, and throws only a BootstrapError for a torn one",
   async (init, path) => {

@@ -13,8 +13,14 @@ import type { ErrorEntry, ErrorFamily } from "./errors/entry.ts";
 export { ERROR_FAMILIES } from "./errors/entry.ts";
 export type { ErrorCode, ErrorFamily };
 
-/** A code of a known family that is not of this version: a peer of another version sent it. Only {@linkcode readErrorCode} makes one. */
-export type PeerErrorCode = string & { readonly isPeerErrorCode: true };
+/**
+ * A code of a known family that is not of this version: a peer of another version sent it. Only {@linkcode readErrorCode} makes one.
+ * It is an enumeration for the compiler alone, which refuses to compare those with any text, and so a misspelt code.
+ */
+export declare enum PeerErrorCode {
+  /** Any such code. */
+  OfAnotherVersion = "of another version",
+}
 
 /** What an error's code can be. What this program throws itself is of {@linkcode ErrorCode}. */
 export type AnyErrorCode = ErrorCode | PeerErrorCode;

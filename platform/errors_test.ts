@@ -1,6 +1,20 @@
 import assert from "node:assert/strict";
-import { asBootstrapError, BootstrapError, errorFamily, exitCodeOf, sentenceOf } from "./errors.ts";
+import {
+  asBootstrapError,
+  BootstrapError,
+  ERROR_FAMILIES,
+  errorFamily,
+  exitCodeOf,
+  hasCode,
+  isErrorCode,
+  readErrorCode,
+  remedyOf,
+  sentenceOf,
+} from "./errors.ts";
 import type { ErrorCode } from "./errors.ts";
+import { ERROR_CATALOGUE } from "./errors/catalogue.ts";
+import type { ErrorEntry } from "./errors/entry.ts";
+import { foreignCode } from "./testing/foreign_code.ts";
 
 Deno.test("BootstrapError carries its code, sentence, facts and cause", () => {
   const cause = new Error("below");
@@ -21,13 +35,14 @@ Deno.test("BootstrapError has no next action, facts or cause when none is given"
   assert.deepEqual([error.next, error.details, error.checks, "cause" in error], ["", {}, [], false]);
 });
 
-Deno.test("BootstrapError is retriable by its family, or as it is told", () => {
+Deno.test("BootstrapError is retriable as the catalogue says of its code, or as it is told", () => {
   const cases: readonly (readonly [code: ErrorCode, told: boolean | undefined, expected: boolean])[] = [
     ["unavailable/peer-gone", undefined, true],
     ["timeout/peer", undefined, true],
     ["refused/pcr-4", undefined, false],
     ["system/file", undefined, false],
-    ["precondition/clock-skew", true, true],
+    ["precondition/clock-skew", undefined, true],
+    ["precondition/clock-skew", false, false],
     ["unavailable/peer-gone", false, false],
   ];
   for (const [code, told, expected] of cases) {
@@ -52,7 +67,7 @@ Deno.test("exitCodeOf() is 4 for what may work later, and otherwise the family's
     ["timeout/connect", 4],
   ];
   for (const [code, expected] of cases) assert.equal(exitCodeOf(new BootstrapError(code, "")), expected, code);
-  assert.equal(exitCodeOf(new BootstrapError("precondition/clock-skew", "", { retriable: true })), 4);
+  assert.equal(exitCodeOf(new BootstrapError("precondition/clock-skew", "")), 4);
   assert.equal(exitCodeOf(new BootstrapError("unavailable/connection", "", { retriable: false })), 4);
 });
 
@@ -87,4 +102,59 @@ Deno.test("sentenceOf() says what happened and why, and nothing twice", () => {
   );
   const said = new BootstrapError("unavailable/connection", "The call failed: connection refused", { cause: refused });
   assert.equal(sentenceOf(said), said.message);
+});
+
+Deno.test("a misspelt code does not compile, neither where it is thrown nor where it is compared", () => {
+  const error = new BootstrapError("system/file", "gone");
+  // @ts-expect-error -- The catalogue has no such code.
+  assert.equal(new BootstrapError("system/flie", "").code, "system/flie");
+  // @ts-expect-error -- No code of ours, nor of a peer, is this one.
+  assert.equal(error.code === "system/flie", false);
+  // @ts-expect-error -- The catalogue has no such code.
+  assert.equal(hasCode(error, "system/flie"), false);
+  // @ts-expect-error -- A row of the catalogue, and no code.
+  assert.equal(isErrorCode("refused/pcr-N" satisfies ErrorCode), false);
+  const numbered: ErrorCode = "refused/pcr-15";
+  assert.ok(isErrorCode(numbered));
+});
+
+Deno.test("isErrorCode() knows the codes of the catalogue, and no row of several codes", () => {
+  for (const code of ["refused/pcr-0", "refused/pcr-15", "refused/tdx-rtmr-3", "refused/pcr-digest"]) {
+    assert.ok(isErrorCode(code), code);
+  }
+  for (const code of ["refused/pcr-N", "refused/pcr-", "refused/pcr-100", "refused/pcr", "toString", "refused/", ""]) {
+    assert.ok(!isErrorCode(code), code);
+  }
+});
+
+Deno.test("readErrorCode() gives codes of ours and a peer's own, and nothing of an unknown family or another form", () => {
+  for (const code of ["refused/pcr-4", "refused/of-another-version"]) assert.equal(readErrorCode(code), code);
+  for (const code of ["nonsense/x", "refused", "refused/", "/x", "refused/X", "refused/a/b", "toString/x", ""]) {
+    assert.equal(readErrorCode(code), undefined, code);
+  }
+});
+
+Deno.test("a peer's own code is retriable and advised on as its family is", () => {
+  const code = foreignCode("unavailable/of-another-version");
+  assert.equal(new BootstrapError(code, "").retriable, true);
+  assert.equal(exitCodeOf(new BootstrapError(foreignCode("refused/of-another-version"), "")), 3);
+  assert.equal(remedyOf(code), ERROR_FAMILIES.unavailable.remedy.replace(/\.$/, ""));
+});
+
+Deno.test("BootstrapError says when to ask again, in its details too", () => {
+  const { retryAfterSeconds, details } = new BootstrapError("unavailable/busy", "", {
+    retryAfterSeconds: 5,
+    details: { waiting: "3" },
+  });
+  assert.deepEqual([retryAfterSeconds, details], [5, { waiting: "3", retryAfterSeconds: "5" }]);
+  assert.equal(new BootstrapError("unavailable/busy", "").retryAfterSeconds, undefined);
+});
+
+Deno.test("the catalogue speaks in sentences, and names its codes as the wire can carry them", () => {
+  for (const [code, { meaning, remedy, sometimes, untested }] of Object.entries<ErrorEntry>(ERROR_CATALOGUE)) {
+    assert.match(code, /^[a-z]+\/[a-z0-9-]{1,62}(?:-N)?$/);
+    for (const sentence of [meaning, remedy]) assert.match(sentence, /^[A-Z`].*\.$|^etcd .*\.$|^kubeadm .*\.$/s, code);
+    for (const reason of [sometimes, untested]) assert.doesNotMatch(reason ?? "", /\.$/, code);
+    assert.notEqual(meaning, remedy);
+  }
 });

@@ -58,6 +58,13 @@ Deno.test("connectDevice() throws what the device throws, and goes on", async ()
   await device.registers.write("rtmr3:sha384", new Uint8Array(48));
 });
 
+Deno.test("connectDevice() throws internal/device for the answer to another request", async () => {
+  const answers = new Blob(['{"bytes":""}\n']).stream();
+  const device = connectDevice({ readable: answers, writable: new WritableStream() });
+  const request = { provider: "tdx_guest", reportData: new Uint8Array(64) } as const;
+  assert.equal((await errorOf(() => device.report(request))).code, "internal/device");
+});
+
 Deno.test("connectDevice() throws system/device when the process is gone", async () => {
   const ended = new ReadableStream<Uint8Array<ArrayBuffer>>({ start: (controller) => controller.close() });
   const device = connectDevice({ readable: ended, writable: new WritableStream() });

@@ -86,3 +86,9 @@ Deno.test("status names the file when it is torn", async () => {
   assert.equal(await world.run("status"), 1);
   assert.ok(world.err.includes(world.context.paths.status));
 });
+
+Deno.test("status refuses to print a picture as JSON", async () => {
+  await using world = await TestWorld.create();
+  assert.equal(await world.run("status", "--svg", "--output", "json"), 2);
+  assert.equal(JSON.parse(world.out).error.code, "usage/output");
+});

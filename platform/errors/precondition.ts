@@ -50,6 +50,7 @@ export const PRECONDITION = {
   "precondition/join-endpoints": {
     meaning: "The node is locked for a join and knows no join service.",
     remedy: "Name the cluster's join services in join.endpoints of the node's configuration.",
+    untested: "it takes a whole node that is locked, and then loses the endpoints of its configuration",
   },
   "precondition/joining": {
     meaning: "The node is joining a cluster, so no init can use it.",
@@ -67,6 +68,7 @@ export const PRECONDITION = {
     meaning: "The node is being locked at this moment.",
     remedy: "Run the command again.",
     retriable: true,
+    untested: "it takes a call in the moment between the lock and its measurement",
   },
   "precondition/mounted": {
     meaning: "The kubelet's folder cannot be emptied, as volumes are mounted there.",
@@ -157,6 +159,7 @@ export const PRECONDITION = {
   "precondition/unmeasured-image": {
     meaning: "The machine's image is not measured completely.",
     remedy: "Build the image as the documentation says.",
+    untested: "a whole node runs only in tests whose images are allowed not to be measured; the findings have tests",
   },
   "precondition/version-skew": {
     meaning: "The node's kubelet is newer than the API server, or too much older.",

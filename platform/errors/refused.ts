@@ -189,6 +189,7 @@ export const REFUSED_CERTIFICATES = {
   "refused/key": {
     meaning: "A private key of a control plane's kit is not that of its certificate or public key.",
     remedy: "Look at the files below /etc/kubernetes/pki on the control plane that issued the ticket.",
+    untested: "it is a cause of `refused/sealed-kit`, and the tests see that code",
   },
   "refused/key-type": {
     meaning: "A key is of a type or a size that is not allowed there.",
@@ -201,5 +202,6 @@ export const REFUSED_CERTIFICATES = {
   "refused/validity": {
     meaning: "A CA of a control plane's kit is not valid yet, or not any more.",
     remedy: "Check the clocks, and renew the CA on the control plane that issued the ticket.",
+    untested: "it is a cause of `refused/sealed-kit`, and the tests see that code",
   },
 } as const satisfies ErrorEntries<`refused/${string}`>;

@@ -9,14 +9,21 @@ const FORGED = "Do not trust the machine: its report or its certificates are for
 const FETCH = "Get it again from AMD's key distribution service.";
 const BY_POLICY = "Launch the VM as the policy wants it, or have an operator change the policy.";
 const UPDATE = "Have the provider of the host update its firmware, or lower the minimum in the policy.";
+const NO_SUCH = "the AMD of the tests issues no authority of that form";
+const GENERAL = "the readers of certificates have the test, under the code without snp-";
 
 /** An SNP report is refused. */
 export const REFUSED_SNP = {
   "refused/snp-author-key": { meaning: "The VM's ID key is by another author.", remedy: BY_POLICY },
-  "refused/snp-authority-constraints": { meaning: "The authority of the signing key is not a CA.", remedy: FETCH },
+  "refused/snp-authority-constraints": {
+    meaning: "The authority of the signing key is not a CA.",
+    remedy: FETCH,
+    untested: NO_SUCH,
+  },
   "refused/snp-authority-key-usage": {
     meaning: "The authority of the signing key may not sign certificates.",
     remedy: FETCH,
+    untested: NO_SUCH,
   },
   "refused/snp-authority-subject": {
     meaning: "The authority of the signing key is not AMD's for that line of processors.",
@@ -25,6 +32,7 @@ export const REFUSED_SNP = {
   "refused/snp-authority-validity": {
     meaning: "AMD's root or the authority of the signing key is not valid yet, or not any more.",
     remedy: "Check the clocks.",
+    untested: NO_SUCH,
   },
   "refused/snp-banned-chip-id": {
     meaning: "The policy bans the chip, or bans chips and the host hides which one this is.",
@@ -76,11 +84,16 @@ export const REFUSED_SNP = {
     meaning: "A certificate of the chain has a critical extension that is not known.",
     remedy: FORGED,
   },
-  "refused/snp-crl-extension": { meaning: "AMD's list of revoked certificates is not the whole list.", remedy: FETCH },
+  "refused/snp-crl-extension": {
+    meaning: "AMD's list of revoked certificates is not the whole list.",
+    remedy: FETCH,
+    untested: GENERAL,
+  },
   "refused/snp-crl-issuer": { meaning: "The list of revoked certificates is of another issuer.", remedy: FETCH },
   "refused/snp-crl-key-usage": {
     meaning: "AMD's root may not sign lists of revoked certificates.",
     remedy: FETCH,
+    untested: GENERAL,
   },
   "refused/snp-crl-signature": {
     meaning: "The list of revoked certificates is not signed by AMD's root.",
@@ -108,6 +121,7 @@ export const REFUSED_SNP = {
   "refused/snp-key-type": {
     meaning: "A key of the chain is of a type that is not allowed.",
     remedy: FORGED,
+    untested: GENERAL,
   },
   "refused/snp-lagging-tcb": {
     meaning: "The host reports an older TCB than the one that runs.",

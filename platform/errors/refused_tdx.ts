@@ -9,6 +9,7 @@ const FORGED = "Do not trust the machine: its quote or its certificates are forg
 const FETCH = "Fetch the document again from Intel's Provisioning Certification Service.";
 const BY_POLICY = "Launch the TD as the policy wants it, or have an operator change the policy.";
 const UPDATE = "Have the provider of the host update its firmware and its TDX module, or change the policy.";
+const GENERAL = "the readers of certificates have the test, under the code without tdx-";
 
 /** A TDX quote is refused. */
 export const REFUSED_TDX = {
@@ -25,6 +26,7 @@ export const REFUSED_TDX = {
   "refused/tdx-certificate-key-usage": {
     meaning: "The key of a certificate of a chain may not do what it did.",
     remedy: FORGED,
+    untested: "the Intel of the tests issues no certificate with other usages",
   },
   "refused/tdx-certificate-revoked": {
     meaning: "Intel has revoked a certificate of a chain.",
@@ -46,15 +48,18 @@ export const REFUSED_TDX = {
   "refused/tdx-critical-extension": {
     meaning: "A certificate of a chain has a critical extension that is not known.",
     remedy: FORGED,
+    untested: GENERAL,
   },
   "refused/tdx-crl-extension": {
     meaning: "A list of revoked certificates is not the whole list.",
     remedy: FETCH,
+    untested: GENERAL,
   },
   "refused/tdx-crl-issuer": { meaning: "A list of revoked certificates is of another issuer.", remedy: FETCH },
   "refused/tdx-crl-key-usage": {
     meaning: "The issuer of a list of revoked certificates may not sign such lists.",
     remedy: FETCH,
+    untested: GENERAL,
   },
   "refused/tdx-crl-signature": {
     meaning: "A list of revoked certificates is not signed by its issuer.",
@@ -66,7 +71,11 @@ export const REFUSED_TDX = {
   },
   "refused/tdx-debug": { meaning: "The host can debug the TD, and so read its memory.", remedy: BY_POLICY },
   "refused/tdx-fmspc": { meaning: "The TCB info is of other platforms.", remedy: FETCH },
-  "refused/tdx-key-type": { meaning: "A key of a chain is of a type that is not allowed.", remedy: FORGED },
+  "refused/tdx-key-type": {
+    meaning: "A key of a chain is of a type that is not allowed.",
+    remedy: FORGED,
+    untested: GENERAL,
+  },
   "refused/tdx-module-attributes": {
     meaning: "The attributes of the TDX module are not as Intel says.",
     remedy: FORGED,
@@ -132,6 +141,7 @@ export const REFUSED_TDX = {
   "refused/tdx-signature-algorithm": {
     meaning: "A signature in a chain is of an algorithm that is not allowed.",
     remedy: FORGED,
+    untested: GENERAL,
   },
   "refused/tdx-tcb-evaluation": {
     meaning: "What Intel says of the platform is of an evaluation that is older than the policy allows.",

@@ -10,6 +10,7 @@ const OTHER_CA = "Look at the authority in the policy: it is not one that certif
 const OTHER_EK = "Look at the machine's TPM: the certificate in it does not follow the TCG's EK Credential Profile.";
 const BOOTED =
   "Compare the event log with the policy (`bootstrapper verify`): another image booted, or the policy is old.";
+const REAL = "the tests' certificates are real ones, and none of them is of that form";
 
 /** A TPM's evidence is refused. */
 export const REFUSED_TPM = {
@@ -38,6 +39,7 @@ export const REFUSED_TPM = {
   "refused/ek-certificate-constraints": {
     meaning: "The certificate of the endorsement key is that of a CA.",
     remedy: OTHER_EK,
+    untested: REAL,
   },
   "refused/ek-certificate-key": {
     meaning: "The certificate of the endorsement key is for another key.",
@@ -50,10 +52,12 @@ export const REFUSED_TPM = {
   "refused/ek-certificate-usage": {
     meaning: "The certificate of the endorsement key is for other purposes.",
     remedy: OTHER_EK,
+    untested: REAL,
   },
   "refused/ek-certificate-validity": {
     meaning: "The certificate of the endorsement key is not valid yet, or not any more.",
     remedy: "Check the clocks. If they are right, add the machine's identity to the policy.",
+    untested: "the tests' certificates are real ones, and the validity of their authorities is checked first",
   },
   "refused/ek-identity": {
     meaning: "The machine's identity is not in the policy, which names no authority.",
@@ -64,8 +68,16 @@ export const REFUSED_TPM = {
     remedy: "Add the authority or the machine's identity to the policy, if you trust it.",
   },
   "refused/ek-issuer-constraints": { meaning: "An authority in the policy is not a CA.", remedy: OTHER_CA },
-  "refused/ek-issuer-key-usage": { meaning: "An authority in the policy may not sign certificates.", remedy: OTHER_CA },
-  "refused/ek-issuer-usage": { meaning: "An authority in the policy is for other purposes.", remedy: OTHER_CA },
+  "refused/ek-issuer-key-usage": {
+    meaning: "An authority in the policy may not sign certificates.",
+    remedy: OTHER_CA,
+    untested: REAL,
+  },
+  "refused/ek-issuer-usage": {
+    meaning: "An authority in the policy is for other purposes.",
+    remedy: OTHER_CA,
+    untested: REAL,
+  },
   "refused/ek-issuer-validity": {
     meaning: "The certificate of the authority is not valid yet, or not any more.",
     remedy: "Check the clocks. If they are right, put the authority's new certificate into the policy.",

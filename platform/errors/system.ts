@@ -46,6 +46,7 @@ export const SYSTEM = {
   "system/node-lock": {
     meaning: "The node lock vanished as it was taken, or taking it failed in a way that has no code of its own.",
     remedy: "Look whether another program writes into the bootstrapper's folder of state, and start it again.",
+    untested: "it takes a lock that vanishes between two operations of its taker",
   },
   "system/run-lock": {
     meaning: "The file that keeps a second bootstrapper from running cannot be used.",
@@ -113,7 +114,6 @@ export const INTERNAL = {
     remedy: "Look whether the address is that of an API server. " + REPORT,
   },
   "internal/lock-record": { meaning: "The lock of a node would be written with wrong fields.", remedy: REPORT },
-  "internal/node-lock": { meaning: "The node lock is in an impossible state.", remedy: REPORT, untested: GUARD },
   "internal/option": { meaning: "An option that must have a value has none.", remedy: REPORT, untested: GUARD },
   "internal/pcr": { meaning: "A PCR is looked up that is in no quote.", remedy: REPORT, untested: GUARD },
   "internal/permissions": {

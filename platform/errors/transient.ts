@@ -185,6 +185,7 @@ export const TIMEOUT = {
   "timeout/node-certificate": {
     meaning: "The certificate of the node was not signed in time.",
     remedy: "Look whether kube-controller-manager runs: it signs certificates.",
+    untested: "it takes a cluster without kube-controller-manager",
   },
   "timeout/peer": {
     meaning: "The peer sent or took nothing for too long.",
@@ -207,14 +208,18 @@ export const ABORTED = {
     meaning: "The node stopped to look for a cluster, as an operator initialises one on it.",
     remedy: "Nothing: the init goes on.",
   },
-  "aborted/node-lock": { meaning: "The node was stopped as it read its lock.", remedy: ITS_OWN_END },
   "aborted/prompt": { meaning: "A question was answered with no, or not answered.", remedy: "Nothing was changed." },
   "aborted/removal": {
     meaning: "The removal of a node was stopped before its end.",
     remedy: "Run the command again: it goes on.",
+    untested: "it takes a signal to the process that runs the tests",
   },
   "aborted/run": { meaning: "The bootstrapper was stopped.", remedy: "Start it again: it goes on." },
-  "aborted/signal": { meaning: "The command was ended by SIGTERM or SIGINT.", remedy: ITS_OWN_END },
+  "aborted/signal": {
+    meaning: "The command was ended by SIGTERM or SIGINT.",
+    remedy: ITS_OWN_END,
+    untested: "it takes a signal to the process that runs the tests",
+  },
   "aborted/superseded": {
     meaning: "The same operator has begun another init of the node.",
     remedy: "Follow that one.",

@@ -77,6 +77,7 @@ export const USAGE = {
   "usage/kubeconfig": {
     meaning: "The kubeconfig file exists already, and belongs to another cluster.",
     remedy: "Name another file with `--kubeconfig`, or move that one away.",
+    untested: "the whole of init has only integration tests, and none of them has another cluster's kubeconfig",
   },
   "usage/kubernetes-credentials": {
     meaning: "The credentials for the Kubernetes API are not an https URL with usable certificates and a key.",

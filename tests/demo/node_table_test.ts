@@ -75,8 +75,8 @@ Deno.test("nodeRow() says what a join waits for and who was refused", () => {
   const note = (event: string, fields: Record<string, unknown>) => rowAfter([{ event, ...fields }]).note;
   const endpoint = "10.77.0.11:9444";
   assert.equal(note("join-endpoint-unreachable", { endpoint }), "waits for a join service at 10.77.0.11:9444");
-  assert.equal(note("join-endpoint-refused", { endpoint, code: "refused/pcr-4" }), "10.77.0.11:9444: refused/pcr");
-  assert.equal(note("join-refused", { node: "node-2", code: "refused/pcr-4" }), "refused node-2: refused/pcr");
+  assert.equal(note("join-endpoint-refused", { endpoint, code: "refused/pcr-4" }), "10.77.0.11:9444: refused/pcr-4");
+  assert.equal(note("join-refused", { node: "node-2", code: "refused/pcr-4" }), "refused node-2: refused/pcr-4");
 });
 
 Deno.test("nodeRow() passes over lines that are none of the log's", () => {

@@ -5,22 +5,17 @@
  */
 import { BootstrapError, isErrorCode } from "../../../platform/errors.ts";
 
-const FAMILY = "refused/";
-const PREFIX = "snp-";
-
 /** Runs a task; a refusal `refused/CHECK` of it becomes `refused/snp-CHECK`, and nothing else changes. */
 export async function prefixed<T>(task: () => T | Promise<T>): Promise<T> {
   try {
     return await task();
   } catch (error) {
-    const isGeneral = error instanceof BootstrapError && error.code.startsWith(FAMILY) &&
-      !error.code.startsWith(FAMILY + PREFIX);
-    if (!isGeneral) throw error;
-    const check = PREFIX + error.code.slice(FAMILY.length);
-    const code = FAMILY + check;
+    if (!(error instanceof BootstrapError)) throw error;
+    const [, check = ""] = /^refused\/(?!snp-)(.+)$/.exec(error.code) ?? [];
+    const code = `refused/snp-${check}`;
     if (!isErrorCode(code)) throw error;
     throw new BootstrapError(code, error.message, {
-      details: { ...error.details, check },
+      details: { ...error.details, check: `snp-${check}` },
       next: error.next,
       cause: error,
     });

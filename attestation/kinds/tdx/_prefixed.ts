@@ -6,9 +6,9 @@ export async function prefixed<T>(task: () => T | Promise<T>): Promise<T> {
     return await task();
   } catch (error) {
     if (!(error instanceof BootstrapError)) throw error;
-    const [, check] = /^refused\/(?!tdx-)(.+)$/.exec(error.code) ?? [];
+    const [, check = ""] = /^refused\/(?!tdx-)(.+)$/.exec(error.code) ?? [];
     const code = `refused/tdx-${check}`;
-    if (check === undefined || !isErrorCode(code)) throw error;
+    if (!isErrorCode(code)) throw error;
     const details = { ...error.details, check: `tdx-${check}` };
     throw new BootstrapError(code, error.message, { details, next: error.next, cause: error });
   }

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { equalBytes, fromHex, fromUtf8, hex } from "../../../platform/bytes.ts";
 import { oracleTest, sizedIn } from "./testing/tpm.ts";
 import { errorOf } from "../../testing/evidence.ts";
-import { HANDLE } from "./constants.ts";
+import { encodeCommand } from "./command.ts";
+import { COMMAND, HANDLE, MAXIMUM_MESSAGE_BYTES } from "./constants.ts";
 import { nameOf, readPublicArea } from "./public_area.ts";
 import { readQuoteInfo } from "./quote_info.ts";
 import { readSignature } from "./signature.ts";
@@ -260,4 +261,9 @@ oracleTest("readPublicArea() reads the keys of the traces", async (read) => {
   const trace = await traces(read);
   const { tpm } = scripted([trace("quote", "ReadPublic").response]);
   assert.equal(readPublicArea(await tpm.readPublic(0x80000000), "key").key.type, "ecc");
+});
+
+Deno.test("encodeCommand() makes no command that is longer than a TPM takes", () => {
+  const command = { code: COMMAND.startup, parameters: new Uint8Array(MAXIMUM_MESSAGE_BYTES) };
+  assert.throws(() => encodeCommand({ name: "Startup", ...command }), { code: "internal/tpm-field" });
 });
