@@ -15,7 +15,7 @@ Deno.test("timelineSvg() draws a row for each phase, in its place and colour", (
   assert.match(svg, /^<svg xmlns="http:\/\/www.w3.org\/2000\/svg"/);
   assert.match(svg, /<rect x="240.0" y="60" width="310.0" height="16" rx="2" fill="#2e7d32"\/>/);
   assert.match(svg, /<rect x="550.0" y="84" width="310.0" height="16" rx="2" fill="#c62828"\/>/);
-  assert.match(svg, /<title>&lt;join&gt; &amp; &quot;wait&quot; · failed · refused\/pcr · /);
+  assert.match(svg, /<title>&lt;join&gt; &amp; &quot;wait&quot; · failed · refused\/pcr-4 · /);
 });
 
 Deno.test("timelineSvg() is well-formed when names are anything", () => {
