@@ -304,7 +304,8 @@ function makerOfControlPlanes({ controlPlanes }: Pick<JoinExchangeService, "cont
     "unavailable/cluster-keys",
     "This join service does not have the keys that a control plane needs",
     {
-      next: "Ask another control plane; on the one that refused, look at the log: journalctl -u bootstrapper-join-service",
+      next:
+        "Ask another control plane; on the one that refused, look at the log: journalctl -u bootstrapper-join-service",
     },
   );
 }
