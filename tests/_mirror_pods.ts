@@ -18,9 +18,7 @@ const manifestSchema = v.looseObject({
 
 /** The node whose static Pods are mirrored. */
 export interface MirroringNode {
-  /** The Node's name. */
   readonly name: string;
-  /** Its address. */
   readonly ip: string;
 }
 
@@ -29,9 +27,9 @@ async function hashOf(text: string): Promise<string> {
 }
 
 /**
- * Makes the Pods in the API say what the manifests say, as the kubelet does: kubeadm finds etcd's members by them.
+ * Makes the Pods in the API match the manifests, as the kubelet does. kubeadm finds etcd's members through these Pods.
  *
- * @param manifests By file name; nothing is done while one is empty.
+ * @param manifests The manifests by file name; nothing is done while one of them is empty.
  */
 export async function mirrorStaticPods(
   api: KubernetesApi,
@@ -48,7 +46,7 @@ export async function mirrorStaticPods(
   }
   for (const [name, hash] of there) {
     if (hash === undefined || wanted.get(name)?.hash === hash) continue;
-    // A Pod that has ended is deleted at once.
+    // A Pod that has ended can be deleted at once.
     await api.merge(`${PODS}/${name}/status`, { status: { phase: "Succeeded" } }, v.unknown());
     await api.remove(`${PODS}/${name}`);
     there.delete(name);

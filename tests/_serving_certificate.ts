@@ -4,7 +4,7 @@ import { parse } from "yaml";
 import type { KubernetesApi } from "../kubernetes/api.ts";
 
 const CONFIG = "/var/lib/kubelet/config.yaml";
-/** Where the kubelet keeps the certificate that it serves with, and its key. */
+/** The file in which the kubelet keeps its serving certificate and the key. */
 const SERVER_PEM = "/var/lib/kubelet/pki/kubelet-server-current.pem";
 const PATH = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const POLL_MS = 1_000;
@@ -27,7 +27,7 @@ async function openssl(...args: string[]): Promise<string> {
   return new TextDecoder().decode(stdout);
 }
 
-/** The kubelet's request: its Node's addresses and a new P-256 key. */
+/** Makes the kubelet's request, with its Node's addresses and a new P-256 key. */
 async function newRequest(api: KubernetesApi, nodeName: string): Promise<{ csr: string; keyPem: string } | undefined> {
   const { status } = await api.get(`/api/v1/nodes/${nodeName}`, nodeSchema);
   if (!status.addresses.some(({ type }) => type === "InternalIP")) return undefined;
@@ -45,9 +45,9 @@ async function newRequest(api: KubernetesApi, nodeName: string): Promise<{ csr: 
 }
 
 /**
- * One attempt to have a serving certificate, if the kubelet's configuration wants one from the cluster.
+ * Tries once to obtain a serving certificate, if the kubelet's configuration requests one from the cluster.
  *
- * @returns Whether nothing is left to do; `false` if the Node has no addresses yet, or the request was denied.
+ * @returns Whether nothing is left to do: `false` if the Node has no addresses yet, or the request was denied.
  */
 export async function obtainServingCertificate(api: KubernetesApi, nodeName: string): Promise<boolean> {
   if (!v.parse(configSchema, parse(await Deno.readTextFile(CONFIG))).serverTLSBootstrap) return true;

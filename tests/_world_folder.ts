@@ -2,7 +2,7 @@ import { join } from "node:path";
 
 const KEPT_LOGS_MS = 24 * 60 * 60 * 1000;
 
-/** A new folder for a world, with `nodes` and `logs`; folders of earlier worlds go after a day. */
+/** Makes a new folder for a world, with `nodes` and `logs`, and removes folders of earlier worlds after a day. */
 export async function prepareWorldFolder(): Promise<string> {
   const parent = join(Deno.env.get("TMPDIR") ?? "/tmp", "bootstrapper-worlds");
   await Deno.mkdir(parent, { recursive: true });

@@ -1,27 +1,30 @@
 import { type Holder, inNetwork } from "./_world_process.ts";
 import { capture } from "./tools/run.ts";
 
-/** A bridge in a namespace of its own, with a leg to the host. */
+/** A bridge in its own namespace, with a connection to the host. */
 export interface WorldNetwork extends AsyncDisposable {
   /** The host's address on the bridge. */
   readonly operatorAddress: string;
   /** The address of the node with that index. */
   addressOf(index: number): string;
-  /** Plugs a node's namespace into the bridge. */
+  /** Connects a node's namespace to the bridge. */
   attach(node: Holder, address: string): Promise<void>;
-  /** Pulls the plug. */
+  /** Disconnects the node with that address. */
   detach(address: string): Promise<void>;
 }
 
 const FIRST_NODE = 11;
 const ATTEMPTS = 200;
 
-/** Takes a free `10.x.y.0/24`: the host's interface is named after it, and names are unique, so creating it claims it. */
+/**
+ * Claims a free `10.x.y.0/24`. The host's interface is named after the network, and names are unique, so creating the
+ * interface claims the network.
+ */
 async function claimSubnet(holder: Holder): Promise<{ readonly prefix: string; readonly host: string }> {
   let problem: unknown;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const [x = 0, y = 0] = crypto.getRandomValues(new Uint8Array(2));
-    // Beside the Services' 10.96.0.0/12, where no node may be.
+    // Outside the Services' 10.96.0.0/12, which nodes must not use.
     const second = 112 + (x % 80);
     const host = `bsw-${second}-${y}`;
     try {

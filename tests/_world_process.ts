@@ -1,15 +1,15 @@
 import { capture } from "./tools/run.ts";
 
-/** A process that keeps namespaces alive; all processes of its PID namespace end with it. */
+/** A process that keeps namespaces alive. All processes of its PID namespace end with it. */
 export interface Holder extends AsyncDisposable {
-  /** Its process ID, which names its namespaces under `/proc`. */
+  /** The process ID, under which `/proc` shows the namespaces. */
   readonly pid: number;
 }
 
-/** Reaps whatever is orphaned in its PID namespace, and says when it is there. */
+/** Reports that it has started, and reaps orphans of its PID namespace. */
 const INIT_SCRIPT = "echo ready; while :; do sleep infinity & wait $!; done";
 
-/** Starts a process in new namespaces (flags of `unshare`), as the first of a PID namespace. */
+/** Starts a process in new namespaces (flags of `unshare`), as the first process of a PID namespace. */
 export async function startHolder(flags: readonly string[]): Promise<Holder> {
   const child = new Deno.Command("setpriv", {
     args: [
@@ -24,7 +24,7 @@ export async function startHolder(flags: readonly string[]): Promise<Holder> {
   const { done } = await reader.read();
   if (done) throw new Error(`Cannot make namespaces: ${await new Response(child.stderr).text()}`);
   await reader.cancel();
-  // util-linux complains of the SIGKILL that ends it.
+  // util-linux reports the SIGKILL that ends the process.
   await child.stderr.cancel();
   const children = await Deno.readTextFile(`/proc/${child.pid}/task/${child.pid}/children`);
   const pid = Number(children.trim());
@@ -32,22 +32,22 @@ export async function startHolder(flags: readonly string[]): Promise<Holder> {
     pid,
     async [Symbol.asyncDispose]() {
       try {
-        // `unshare` ends after the first process of the namespace, which ends after all others.
+        // `unshare` ends after the first process of the namespace, and that one ends after all others.
         Deno.kill(pid, "SIGKILL");
       } catch {
-        // It has ended already.
+        // The process has already ended.
       }
       await child.status;
     },
   };
 }
 
-/** The arguments that run a program inside a node's namespaces. */
+/** The command line that runs a program inside a node's namespaces. */
 export function inside(holder: Holder, argv: readonly string[]): [string, ...string[]] {
   return ["nsenter", "--target", String(holder.pid), "--mount", "--net", "--uts", "--pid", "--wd=/", "--", ...argv];
 }
 
-/** Runs a program inside a holder's network namespace alone, and returns what it printed. */
+/** Runs a program inside a holder's network namespace only, and returns its output. */
 export function inNetwork(holder: Holder, argv: readonly string[]): Promise<string> {
   return capture(["nsenter", "--target", String(holder.pid), "--net", "--", ...argv]);
 }

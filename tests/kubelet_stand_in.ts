@@ -1,12 +1,12 @@
 /**
- * A stand-in for the kubelet, for tests without VMs: it is no kubelet, and proves nothing about one.
+ * A stand-in for the kubelet, for tests without VMs. It is not a kubelet, and proves nothing about one.
  *
- * It waits for `/var/lib/kubelet/config.yaml`, runs each static Pod's command as a process and starts it again when it
- * ends, answers `127.0.0.1:10248/healthz`, obtains a client certificate by `bootstrap-kubelet.conf` where there is no
- * `kubelet.conf`, registers its Node, keeps it Ready, and mirrors its static Pods in the API. With
- * `serverTLSBootstrap` it asks for a serving certificate, which it keeps and does not serve with. When a file
- * `/var/lib/kubelet/stand-in-renew` appears it asks for a new certificate with its own one, as the kubelet does before one
- * ends, and removes the file.
+ * It waits for `/var/lib/kubelet/config.yaml`, runs each static Pod's command as a process, and restarts the process
+ * when it ends. It answers `127.0.0.1:10248/healthz`. If `kubelet.conf` is missing, it obtains a client certificate
+ * through `bootstrap-kubelet.conf`. It registers its Node, keeps it Ready, and mirrors its static Pods in the API. With
+ * `serverTLSBootstrap` it requests a serving certificate, which it stores but does not serve with. When a file
+ * `/var/lib/kubelet/stand-in-renew` appears, it requests a new certificate with its current one, as the kubelet does
+ * before a certificate expires, and removes the file.
  *
  * @module
  */
@@ -29,7 +29,7 @@ const HEALTHZ_PORT = 10248;
 const POLL_MS = 200;
 const HEARTBEAT_MS = 5_000;
 const MIRROR_MS = 1_000;
-/** What kubeadm's static Pods have: the API's default. */
+/** The grace period of kubeadm's static Pods, which is the API's default. */
 const GRACE_PERIOD_MS = 30_000;
 
 const log = (text: string) => Deno.stderr.writeSync(new TextEncoder().encode(`${new Date().toISOString()} ${text}\n`));
@@ -55,7 +55,7 @@ const podSchema = v.object({
   spec: v.object({ containers: v.tuple([v.object({ command: v.tupleWithRest([v.string()], v.string()) })]) }),
 });
 
-/** The static Pods' manifests by file name; empty while one is being written. */
+/** Reads the static Pods' manifests, by file name. The result is empty while a manifest is being written. */
 async function readManifests(): Promise<Map<string, string>> {
   const manifests = new Map<string, string>();
   for await (const { name } of Deno.readDir(MANIFESTS)) {
@@ -73,7 +73,10 @@ interface StaticPod {
   isEnding: boolean;
 }
 
-/** Runs what the manifests say: a changed manifest ends its process, a missing one too. No Pod waits for another's end. */
+/**
+ * Runs the Pods of the manifests. A process ends when its manifest changes or is removed. No Pod waits for another one
+ * to end.
+ */
 class StaticPods {
   readonly #running = new Map<string, StaticPod>();
 
@@ -105,7 +108,7 @@ class StaticPods {
   }
 }
 
-/** As the kubelet does: what has not ended after its grace period is killed. */
+/** Kills a process that has not ended after its grace period, as the kubelet does. */
 function end(pod: StaticPod): void {
   if (pod.isEnding) return;
   pod.isEnding = true;
@@ -133,7 +136,7 @@ const csrSchema = v.object({
   status: v.object({ certificate: v.optional(v.string()) }),
 });
 
-/** Asks for a certificate as `system:node:NAME` with the credentials of a kubeconfig, and writes `kubelet.conf`. */
+/** Requests a certificate as `system:node:NAME` with the credentials of a kubeconfig, and writes `kubelet.conf`. */
 async function bootstrap(from: string, name: string): Promise<void> {
   const credentials = await readKubeconfig(from);
   using api = new KubernetesApi(credentials);

@@ -1,5 +1,5 @@
 /**
- * A real software TPM for tests: its own state, certificates by an authority made for the test, a socket.
+ * A real software TPM for tests, with its own state, certificates by an authority made for the test, and a socket.
  *
  * @module
  */
@@ -12,23 +12,25 @@ import { runOrThrow, systemCommands } from "../platform/command.ts";
 
 /** A software TPM that runs until it is disposed of. */
 export interface Swtpm extends AsyncDisposable {
-  /** Where it listens. It serves one connection at a time. */
+  /** The path of its socket. The TPM serves one connection at a time. */
   readonly socketPath: string;
-  /** The certificate of the authority that signed its endorsement keys' certificates, PEM; empty for a bare TPM. */
+  /**
+   * The certificate of the authority that signed the certificates of the endorsement keys, PEM; empty for a bare TPM.
+   */
   readonly issuerPem: string;
-  /** Connects, and starts the TPM if it was not started. */
+  /** Connects, and starts the TPM if it is not running. */
   connect(): Promise<TpmTransport>;
-  /** Ends the process and starts another on the same state, as a reboot of the machine does. */
+  /** Ends the process and starts a new one with the same state, as a reboot of the machine does. */
   restart(): Promise<void>;
 }
 
-/** How a software TPM is made. */
+/** The options of {@linkcode startSwtpm}. */
 export interface SwtpmOptions {
-  /** CN in its certificates. Default: `swtpm`. */
+  /** The CN in the TPM's certificates. Default: `swtpm`. */
   readonly vmId?: string;
-  /** A folder for the authority, which is made there if it is missing; TPMs may share it. Default: one of its own. */
+  /** A folder for the authority, which is made there if it is missing. TPMs may share it. Default: a new folder. */
   readonly authorityFolder?: string;
-  /** Without endorsement keys or certificates, as it comes out of nothing. Default: `false`. */
+  /** Whether the TPM has neither endorsement keys nor certificates. Default: `false`. */
   readonly bare?: boolean;
 }
 
@@ -37,7 +39,7 @@ const SETUP_DEADLINE_MS = 120_000;
 const START_DEADLINE_MS = 30_000;
 const POLL_MS = 10;
 
-/** Whether the programs are there; otherwise a test that needs them is to say so and be ignored. */
+/** Whether the programs are installed. If not, a test that needs them reports that and is ignored. */
 export async function hasSwtpm(): Promise<boolean> {
   const found = await Promise.all(
     PROGRAMS.map((name) =>
@@ -48,8 +50,8 @@ export async function hasSwtpm(): Promise<boolean> {
 }
 
 /**
- * Makes and starts a software TPM with a SHA-256 bank, RSA-2048 and P-384 endorsement keys (swtpm 0.7 makes no P-256 one) and
- * their certificates. It needs no root.
+ * Makes and starts a software TPM with a SHA-256 bank, RSA-2048 and P-384 endorsement keys (swtpm 0.7 makes no P-256
+ * key) and their certificates. It needs no root.
  */
 export async function startSwtpm(options: SwtpmOptions = {}): Promise<Swtpm> {
   const folder = await Deno.makeTempDir({ prefix: "swtpm-" });

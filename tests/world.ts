@@ -1,10 +1,10 @@
 /**
- * A small world for tests: nodes that are namespaces, joined by a bridge, in which real programs run natively.
+ * A small world for tests: nodes that are namespaces, connected by a bridge, on which real programs run natively.
  *
- * A node has a mount, network, UTS and PID namespace of its own. What a node keeps on disk is bound from a folder of the
- * world, so it outlives {@linkcode WorldNode.powerOff}, and a test reads it with {@linkcode WorldNode.path}. All
- * processes hang on the test's process by `PR_SET_PDEATHSIG` and PID namespaces: however the test ends, none is left,
- * and with them go the namespaces and the network.
+ * A node has its own mount, network, UTS and PID namespace. The node's disk is a folder of the world that is bound into
+ * the node, so it outlives {@linkcode WorldNode.powerOff}, and a test reads it with {@linkcode WorldNode.path}. All
+ * processes depend on the test's process, through `PR_SET_PDEATHSIG` and PID namespaces: however the test ends, all of
+ * them end, and the namespaces and the network disappear with them.
  *
  * @module
  */
@@ -14,15 +14,15 @@ import { startHolder } from "./_world_process.ts";
 import { prepareWorldFolder } from "./_world_folder.ts";
 import { WorldNode } from "./world_node.ts";
 
-/** How a world is made. */
+/** The options of {@linkcode World.create}. */
 export interface WorldOptions {
-  /** The folder with kubeadm, etcd, kube-apiserver and the rest. Default: nothing but the host's programs. */
+  /** The folder with kubeadm, etcd, kube-apiserver and the other programs. Default: only the host's programs. */
   readonly binaries?: string;
 }
 
 /** Nodes on a network of their own. */
 export class World implements AsyncDisposable {
-  /** The folder with one log file for each process. It stays after the end. */
+  /** The folder with one log file for each process. It is kept when the world ends. */
   readonly logs: string;
   readonly #folder: string;
   readonly #network: WorldNetwork;
@@ -49,9 +49,9 @@ export class World implements AsyncDisposable {
   }
 
   /**
-   * The node of that name, which is made and powered on when it is asked for the first time.
+   * Returns the node of that name. The first call makes the node and powers it on.
    *
-   * @param name An RFC 1123 label; also its host name.
+   * @param name An RFC 1123 label, which is also the host name.
    */
   async node(name: string): Promise<WorldNode> {
     const known = this.#nodes.get(name);
@@ -69,7 +69,7 @@ export class World implements AsyncDisposable {
     return node;
   }
 
-  /** Ends every process of the world, and removes all but the logs. */
+  /** Ends every process of the world, and removes everything except the logs. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const node of this.#nodes.values()) await node.powerOff();
     await this.#network[Symbol.asyncDispose]();
@@ -77,5 +77,5 @@ export class World implements AsyncDisposable {
   }
 }
 
-/** The repository's root, an absolute path. */
+/** The absolute path of the repository's root. */
 export const repositoryRoot: string = dirname(dirname(new URL(import.meta.url).pathname));

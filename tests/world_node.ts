@@ -5,7 +5,7 @@ import { DENO_RUN } from "./deno_run.ts";
 import type { WorldNetwork } from "./_world_network.ts";
 import { capture } from "./tools/run.ts";
 
-/** Folders that survive a reboot: those that kubeadm, the kubelet, etcd and the bootstrapper write. */
+/** Folders that survive a reboot: those to which kubeadm, the kubelet, etcd and the bootstrapper write. */
 const DISK_FOLDERS = [
   "/etc/kubernetes",
   "/etc/bootstrapper",
@@ -15,32 +15,31 @@ const DISK_FOLDERS = [
 ];
 /** Folders in memory. */
 const MEMORY_FOLDERS = ["/run"];
-/** First on every program's `PATH`, and empty on a Debian machine. */
+/** The first folder on every program's `PATH`. It is empty on a Debian machine. */
 const BINARIES_FOLDER = "/usr/local/sbin";
 
 const DEFAULT_DEADLINE_MS = 180_000;
 
-/** What a node is made of. */
+/** The parts from which a node is made. */
 export interface WorldNodeParts {
-  /** Its name and host name. */
+  /** The node's name, which is also its host name. */
   readonly name: string;
-  /** Its address. */
   readonly ip: string;
-  /** The folder of its disk on the host. */
+  /** The folder on the host with the node's disk. */
   readonly folder: string;
-  /** The folder of the world's logs. */
+  /** The folder with the world's logs. */
   readonly logs: string;
-  /** What it is plugged into. */
+  /** The network that the node is connected to. */
   readonly network: WorldNetwork;
-  /** The folder of programs that come first on its `PATH`. */
+  /** A folder of programs that comes first on the node's `PATH`. */
   readonly binaries: string | undefined;
 }
 
-/** How a program is run on a node. */
+/** The options for running a program on a node. */
 export interface NodeCommandOptions {
-  /** Added to the test's environment. */
+  /** Variables that are added to the test's environment. */
   readonly env?: Readonly<Record<string, string>>;
-  /** After this many milliseconds the program is killed. Default: three minutes. */
+  /** The program is killed after this many milliseconds. Default: three minutes. */
   readonly deadlineMs?: number;
   /** The name of the log file. Default: the program's name and a number. */
   readonly log?: string;
@@ -48,40 +47,41 @@ export interface NodeCommandOptions {
 
 /** How a program on a node ended. */
 export interface NodeCommandResult {
-  /** The exit code. */
   readonly code: number;
-  /** Standard output and standard error, as they came. */
+  /** Standard output and standard error, interleaved as they arrived. */
   readonly output: string;
 }
 
 /** A program that runs on a node. */
 export interface NodeProcess {
-  /** The file with its standard output and standard error. */
+  /** The file with the program's standard output and standard error. */
   readonly log: string;
-  /** Settles when it has ended. */
+  /** Settles when the program has ended. */
   readonly ended: Promise<NodeCommandResult>;
-  /** Sends a signal to the program and all that it started (its process group), by default SIGKILL, as `systemctl kill` does. */
+  /**
+   * Sends a signal to the program and all processes that it started (its process group), as `systemctl kill` does; by
+   * default SIGKILL.
+   */
   kill(signal?: Deno.Signal): Promise<void>;
 }
 
 /** A machine of the test world. */
 export class WorldNode {
-  /** Its name and host name. */
+  /** The node's name, which is also its host name. */
   readonly name: string;
-  /** Its address on the world's network. */
   readonly ip: string;
   readonly #parts: WorldNodeParts;
   #holder: Holder | undefined;
   #started = 0;
 
-  /** Powered off; `World.node()` makes nodes. */
+  /** Makes a node that is powered off. Tests call `World.node()` instead. */
   constructor(parts: WorldNodeParts) {
     this.name = parts.name;
     this.ip = parts.ip;
     this.#parts = parts;
   }
 
-  /** Where a path of the node is on the host; only for the folders that the node keeps on disk. */
+  /** Translates a path on the node to a path on the host; only for the folders that are on the node's disk. */
   path(pathOnNode: string): string {
     if (!DISK_FOLDERS.some((folder) => pathOnNode === folder || pathOnNode.startsWith(`${folder}/`))) {
       throw new Error(`${pathOnNode} is not on the node's disk: ${DISK_FOLDERS.join(", ")} are`);
@@ -103,7 +103,7 @@ export class WorldNode {
     return Deno.readTextFile(this.path(pathOnNode));
   }
 
-  /** Boots the node: namespaces, disk, network. No program runs yet. */
+  /** Boots the node: namespaces, disk, network. No program is started. */
   async powerOn(): Promise<void> {
     if (this.#holder !== undefined) return;
     const holder = await startHolder(["--mount", "--net", "--uts"]);
@@ -118,7 +118,7 @@ export class WorldNode {
     if (this.#parts.binaries !== undefined) {
       mounts.push(`mount --bind '${await Deno.realPath(this.#parts.binaries)}' ${BINARIES_FOLDER}`);
     }
-    // Nothing outside answers a name, and waiting for it costs seconds.
+    // No DNS server answers, and waiting for one takes seconds.
     await Deno.writeTextFile(join(this.#parts.folder, "hosts"), `127.0.0.1 localhost\n${this.ip} ${this.name}\n`);
     await Deno.writeTextFile(join(this.#parts.folder, "resolv.conf"), "");
     for (const name of ["hosts", "resolv.conf"]) {
@@ -131,10 +131,10 @@ export class WorldNode {
     await this.#parts.network.attach(holder, this.ip);
   }
 
-  /** Cuts the power: every process of the node ends at once; the disk stays as it is. */
+  /** Cuts the power: every process of the node ends at once, and the disk stays unchanged. */
   async powerOff(): Promise<void> {
     if (this.#holder === undefined) return;
-    // The plug first: then nothing that the dying processes still do is seen outside.
+    // The network is disconnected first, so that nothing the dying processes do is visible outside.
     await this.#parts.network.detach(this.ip);
     await this.#holder[Symbol.asyncDispose]();
     this.#holder = undefined;
@@ -166,8 +166,8 @@ export class WorldNode {
   }
 
   /**
-   * Runs programs on the node for code that is handed a CommandRunner. Paths that the code itself reads or writes are the
-   * host's: {@linkcode path} translates, and `/tmp` is the same on both.
+   * Runs programs on the node for code that takes a CommandRunner. Paths that the code itself reads or writes are paths
+   * on the host: {@linkcode path} translates them, and `/tmp` is the same on both.
    */
   get commands(): CommandRunner {
     return { run: (argv, options) => systemCommands.run(this.#argv(argv), options) };
@@ -179,7 +179,7 @@ export class WorldNode {
     return ["setpriv", "--pdeathsig", "KILL", ...onNode];
   }
 
-  /** Runs the stand-in for the kubelet, which starts the static Pods as processes once the node is configured. */
+  /** Runs the stand-in for the kubelet. It starts the static Pods as processes once the node is configured. */
   startKubeletStandIn(): NodeProcess {
     const script = new URL("./kubelet_stand_in.ts", import.meta.url).pathname;
     return this.start([...DENO_RUN, script], { log: "kubelet-stand-in" });

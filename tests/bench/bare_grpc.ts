@@ -7,9 +7,10 @@ import "../../channel/_http2_ends.ts";
 import { clientTlsOptions, serverTlsOptions } from "../../channel/finished.ts";
 import { createThrowAwayCertificate } from "../../certificate/throw_away.ts";
 
-/** A gRPC server of one method that gives back what it gets: no binding, no evidence, no certificate of a node. */
+/**
+ * A gRPC server with one method that returns its input, without a channel binding, evidence or a node's certificate.
+ */
 export interface BareServer extends AsyncDisposable {
-  /** Its port. */
   readonly port: number;
   /** Connects, calls once, and closes. */
   callOnce(): Promise<void>;
@@ -22,7 +23,7 @@ const asIs = (bytes: Uint8Array) => Buffer.from(bytes);
 
 type SecureConnector = ReturnType<ChannelCredentials["_createSecureConnector"]>;
 
-/** TLS 1.3 by the runtime: gRPC's own way to it does not work there. */
+/** TLS 1.3 through the runtime, as gRPC's own TLS does not work there. */
 class BareTls extends ChannelCredentials {
   override _isSecure(): boolean {
     return true;
@@ -82,7 +83,7 @@ export async function startBareServer(port = 0): Promise<BareServer> {
 
 /** Connects to a bare server, calls once, and closes. */
 export async function callOnce(port: number, host = "127.0.0.1"): Promise<void> {
-  // No pool keeps the connection for the next call.
+  // A local pool, as a shared one would keep the connection for the next call.
   const client = new Client(`${host}:${port}`, new BareTls(), { "grpc.use_local_subchannel_pool": 1 });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const deadline = Date.now() + DEADLINE_MS;

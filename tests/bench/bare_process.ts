@@ -1,4 +1,4 @@
-/** A bare gRPC server as a process, which listens when it is told to. */
+/** Runs a bare gRPC server in its own process. The server starts to listen when it is told to. */
 import * as v from "valibot";
 import { startBareServer } from "./bare_grpc.ts";
 import { tell, toldLines } from "./line_process.ts";

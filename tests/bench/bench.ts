@@ -1,5 +1,6 @@
 /**
- * Timings as ratios against a baseline of the same run, as medians of pairs, in `dist/bench.json` and as a table:
+ * Measures timings as ratios to a baseline of the same run, as medians of pairs, and reports them in `dist/bench.json`
+ * and as a table:
  *
  *     npx --yes deno@2.9.5 task bench
  *

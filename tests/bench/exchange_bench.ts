@@ -9,8 +9,9 @@ import { measurePair, millisecondsOf, type PairedTimes } from "./pairs.ts";
 const REPETITIONS = 25;
 
 /**
- * The Join exchange up to the ticket, over a real connection, against the connection alone. Records and certificates are
- * made in memory here: what the API server does for a real ticket is not in these numbers, and their name says so.
+ * Compares the Join exchange up to the ticket, over a real connection, with the connection alone. Records and
+ * certificates are made in memory. The numbers do not include the API server's work for a real ticket, and their name
+ * says so.
  */
 export async function benchExchange(): Promise<PairedTimes[]> {
   await using machine = await startTpmMachine();
@@ -39,7 +40,7 @@ async function benchVariant(
   await measure(cluster);
   const node = await newNode(cluster.trust, { issuer });
   const exchange = () => ask(cluster.port, node);
-  // Once each, for what is loaded and compiled only then.
+  // One run of each, to load and compile the code before the measurement.
   await exchange();
   await bare.callOnce();
   return await measurePair({

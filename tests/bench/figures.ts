@@ -1,16 +1,13 @@
-/** One figure of a bench, beside the same figure of what it is compared with. */
+/** A measured figure with the same figure of its baseline. */
 export interface Figure {
-  /** What was measured. */
   readonly name: string;
-  /** What it was compared with, in the same run. */
+  /** The baseline, measured in the same run. */
   readonly baseline: string;
-  /** `ms`, `MB`, `/s`, or empty for a number of things. */
+  /** `ms`, `MB`, `/s`, or empty for a plain number. */
   readonly unit: string;
-  /** The measured value. */
   readonly value: number;
-  /** The baseline's value. */
   readonly baselineValue: number;
-  /** What the value, or its ratio to the baseline's, is to be. */
+  /** The limit for the value, or for its ratio to the baseline's value. */
   readonly goal?: { readonly of: "value" | "ratio"; readonly is: "at most" | "at least"; readonly limit: number };
 }
 
@@ -19,7 +16,7 @@ export function ratioOf({ value, baselineValue }: Figure): number {
   return value / baselineValue;
 }
 
-/** Whether the goal is met; `undefined` where there is none. */
+/** Whether the goal is met; `undefined` if the figure has no goal. */
 export function isMet(figure: Figure): boolean | undefined {
   const { goal } = figure;
   if (goal === undefined) return undefined;
@@ -27,7 +24,7 @@ export function isMet(figure: Figure): boolean | undefined {
   return goal.is === "at most" ? seen <= goal.limit : seen >= goal.limit;
 }
 
-/** The smallest value that so many parts of all (0 to 1) do not exceed. */
+/** The smallest of the values that at least the share `part` (0 to 1) of them does not exceed. */
 export function quantile(values: readonly number[], part: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)] ?? NaN;

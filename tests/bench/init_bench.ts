@@ -8,15 +8,15 @@ import { measurePair, millisecondsOf, type PairedTimes } from "./pairs.ts";
 const REPETITIONS = 3;
 const DOCUMENTS = "/etc/bootstrapper/kubeadm.yaml";
 const BASELINE = "kubeadm init, bare";
-/** The phases of an init before and after kubeadm, which bare kubeadm knows nothing of. */
+/** The phases of an init before and after kubeadm; bare kubeadm does not have them. */
 const PHASES = ["preflight", "certificates", "kubeadm-init", "access", "join-service", "kubelet"];
 
 const foundedSchema = v.object({ durationMs: v.number() });
 const doneSchema = v.object({ phase: v.string(), durationMs: v.number() });
 
 /**
- * `bootstrapper init` against a fresh machine of the world, with `bootstrapper run` on it, against `kubeadm init` on
- * another one with the same documents, its own preflight and its own CA. Starting the programs is not in it.
+ * Compares `bootstrapper init` against a fresh machine of the world that runs `bootstrapper run` with `kubeadm init` on
+ * another machine with the same documents, its own preflight and its own CA. The start of the programs is not included.
  */
 export async function benchInit(): Promise<PairedTimes[]> {
   const phases = new Map<string, number[]>(PHASES.map((phase) => [phase, []]));

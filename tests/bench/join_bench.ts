@@ -12,7 +12,7 @@ import type { LoadResult } from "./load_nodes.ts";
 import { LoadNodes } from "./load_nodes.ts";
 import { median } from "./pairs.ts";
 
-/** The nodes' processes; each of the counts is a multiple of it, or some nodes more are used. */
+/** The number of processes for the nodes. Each count is rounded up to a multiple of it. */
 const PROCESSES = 3;
 const WARM_UP = 30;
 const WAITING = 100;
@@ -23,13 +23,13 @@ const AT_ONCE = 1_000;
 const ALL = WARM_UP + WAITING + ROUNDS * TICKETS_A_ROUND + AT_ONCE + 4 * PROCESSES;
 const DEADLINE_MS = 120_000;
 const LIFETIME_SECONDS = 20 * 60;
-/** So long all nodes wait before what they wait for starts: several of their looks. */
+/** How long all nodes wait before the service starts: several of their polling intervals. */
 const BEFORE_START_MS = 1_500;
 const BARE_CALL = "TLS 1.3 + gRPC, connect and one call, waited for in the same way";
 
 /**
- * Attested joins with a real API server and the compiled join service, by TPM-form evidence: (b) waiting nodes, (c) tickets
- * per second, (d) a thousand nodes at once.
+ * Measures attested joins with a real API server and the compiled join service, with evidence in the TPM's form: (b)
+ * waiting nodes, (c) tickets per second, (d) a thousand nodes at once.
  */
 export async function benchJoin(binary: string): Promise<Figure[]> {
   await using nodes = await LoadNodes.create(ALL, PROCESSES);
@@ -46,7 +46,7 @@ export async function benchJoin(binary: string): Promise<Figure[]> {
   ];
 }
 
-/** (b) */
+/** Part (b). */
 async function benchWaiting(nodes: LoadNodes, cluster: LoadCluster, binary: string): Promise<Figure[]> {
   const all = { nodes: WAITING, concurrency: WAITING, deadlineMs: DEADLINE_MS };
   const waiting = await nodes.begin({ task: "join", ...cluster.target, ...all });
@@ -75,7 +75,7 @@ async function benchWaiting(nodes: LoadNodes, cluster: LoadCluster, binary: stri
   return [figure(0.5, 500), figure(0.99, 1_500)];
 }
 
-/** (c), in turn with its baseline, so that what else the machine does falls on both. */
+/** Part (c). It alternates with its baseline, so that other load on the machine affects both. */
 async function benchThroughput(nodes: LoadNodes, cluster: LoadCluster, binary: string): Promise<Figure[]> {
   const { process } = await cluster.startService([binary]);
   using api = new KubernetesApi(await cluster.cluster.joinService());
@@ -97,7 +97,7 @@ async function benchThroughput(nodes: LoadNodes, cluster: LoadCluster, binary: s
   }];
 }
 
-/** (d) */
+/** Part (d). */
 async function benchAtOnce(nodes: LoadNodes, cluster: LoadCluster, binary: string): Promise<Figure[]> {
   const { process } = await cluster.startService([binary]);
   const result = await join(nodes, cluster, AT_ONCE, AT_ONCE);

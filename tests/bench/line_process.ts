@@ -1,13 +1,13 @@
-/** A line of JSON that a process of a bench prints or reads. */
+/** A line of JSON that a bench's process prints or reads. */
 export type Line = Readonly<Record<string, unknown>>;
 
-/** Memory of a process, MB: the most that it has had at once (`VmHWM`, proc(5)), and what it has now (`VmRSS`). */
+/** The memory of a process in MB: the highest use so far (`VmHWM`, proc(5)) and the current use (`VmRSS`). */
 export interface Memory {
   readonly peakMb: number;
   readonly nowMb: number;
 }
 
-/** The memory of a process, by its ID. */
+/** Reads the memory of a process, by its process ID. */
 export async function memoryOf(pid: number): Promise<Memory> {
   const status = await Deno.readTextFile(`/proc/${pid}/status`);
   const megabytes = (key: string) =>
@@ -15,7 +15,7 @@ export async function memoryOf(pid: number): Promise<Memory> {
   return { peakMb: megabytes("VmHWM"), nowMb: megabytes("VmRSS") };
 }
 
-/** A process that is told what to do, and says what it did, in lines of JSON. */
+/** A process that receives commands and reports results as lines of JSON. */
 export class LineProcess implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;
@@ -31,7 +31,7 @@ export class LineProcess implements AsyncDisposable {
     this.#following = this.#follow();
   }
 
-  /** Starts a program; what it prints to standard error is shown. It ends with this process. */
+  /** Starts a program, and passes on its standard error. The program ends with this process. */
   static start(argv: readonly string[]): LineProcess {
     const args = ["--pdeathsig", "KILL", ...argv];
     return new LineProcess(
@@ -44,17 +44,16 @@ export class LineProcess implements AsyncDisposable {
     return LineProcess.start([Deno.execPath(), "run", "--allow-all", "--no-check", url.pathname, ...args]);
   }
 
-  /** Its process ID. */
   get pid(): number {
     return this.#child.pid;
   }
 
-  /** Tells it something. */
+  /** Sends a line to the process. */
   async send(line: Line): Promise<void> {
     await this.#input.write(new TextEncoder().encode(`${JSON.stringify(line)}\n`));
   }
 
-  /** Takes the first line with this event, as soon as there is one. */
+  /** Returns the first line with this event, as soon as it arrives. */
   async event(name: string): Promise<Line> {
     for (;;) {
       const index = this.#lines.findIndex(({ event }) => event === name);
@@ -65,7 +64,6 @@ export class LineProcess implements AsyncDisposable {
     }
   }
 
-  /** Its memory. */
   async memory(): Promise<Memory> {
     if (!this.#ended) return await memoryOf(this.pid);
     const { code, signal } = await this.#child.status;
@@ -85,7 +83,6 @@ export class LineProcess implements AsyncDisposable {
     this.#wake();
   }
 
-  /** Ends it. */
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       this.#child.kill("SIGKILL");
@@ -98,7 +95,7 @@ export class LineProcess implements AsyncDisposable {
   }
 }
 
-/** What the process at the other end was told, one after the other. */
+/** The lines that the parent process sent, one after the other. */
 export async function* toldLines(): AsyncGenerator<Line> {
   let rest = "";
   for await (const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
@@ -108,7 +105,7 @@ export async function* toldLines(): AsyncGenerator<Line> {
   }
 }
 
-/** Says something to the process that started this one. */
+/** Sends a line to the parent process. */
 export function tell(line: Line): void {
   const bytes = new TextEncoder().encode(`${JSON.stringify(line)}\n`);
   for (let sent = 0; sent < bytes.length;) sent += Deno.stdout.writeSync(bytes.subarray(sent));

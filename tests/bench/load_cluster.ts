@@ -16,17 +16,17 @@ import { LineProcess } from "./line_process.ts";
 const CLUSTER_NAME = "test";
 const ZERO = "0".repeat(64);
 
-/** A real one-node control plane, beside which the compiled join service is started and stopped. */
+/** A real one-node control plane, and a compiled join service that is started and stopped next to it. */
 export class LoadCluster implements AsyncDisposable {
   private constructor(
     readonly cluster: TestCluster,
     readonly operator: KeyPair,
     readonly folder: string,
-    /** Where the join service listens. */
+    /** The port on which the join service listens. */
     readonly port: number,
   ) {}
 
-  /** Makes the cluster, and what its join service runs on; the policy trusts the TPMs of this authority. */
+  /** Makes the cluster and the state of its join service. The policy trusts the TPMs of this authority. */
   static async create(authority: CertificateAuthority): Promise<LoadCluster> {
     const cluster = await TestCluster.create();
     const operator = await generateKeyPair("ed25519");
@@ -64,7 +64,7 @@ export class LoadCluster implements AsyncDisposable {
     return new LoadCluster(cluster, operator, folder, port);
   }
 
-  /** What a task of nodes says of the cluster. */
+  /** The parts of a node's task that describe the cluster. */
   get target() {
     return {
       clusterName: CLUSTER_NAME,
@@ -73,23 +73,22 @@ export class LoadCluster implements AsyncDisposable {
     };
   }
 
-  /** Starts the join service; gives it when it listens, with the time, milliseconds since 1970. */
+  /** Starts the join service, and returns it once it listens, with the time in milliseconds since 1970. */
   async startService(binary: readonly string[]): Promise<{ readonly process: LineProcess; readonly atMs: number }> {
-    // Its log is its standard error.
+    // The service logs to its standard error.
     const toOutput = ["sh", "-c", 'exec "$@" 2>&1', "sh"];
     const process = LineProcess.start([...toOutput, ...binary, "join-service", "--folder", this.folder]);
     const { time } = await process.event("join-service-started");
     return { process, atMs: Date.parse(String(time)) };
   }
 
-  /** Ends the cluster. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.cluster[Symbol.asyncDispose]();
     await Deno.remove(this.folder, { recursive: true });
   }
 }
 
-/** A port of which the kernel has just said that nobody has it. */
+/** Returns a port that the kernel has just reported as free. */
 export function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return (listener.addr as Deno.NetAddr).port;

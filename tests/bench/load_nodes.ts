@@ -5,33 +5,32 @@ import { base64 } from "../../platform/bytes.ts";
 import type { Line } from "./line_process.ts";
 import { LineProcess } from "./line_process.ts";
 
-/** What some nodes are to do. */
+/** A task for several nodes. */
 export interface LoadTask {
   /** `join`: obtain a ticket. `bare`: wait in the same way for a listener, and call it once. */
   readonly task: "join" | "bare";
-  /** Where to ask. */
+  /** The addresses of the join services. */
   readonly endpoints: readonly { readonly host: string; readonly port: number }[];
-  /** The cluster's name. */
   readonly clusterName: string;
-  /** The operator's key, SPKI in base64. */
+  /** The operator's public key, SPKI in base64. */
   readonly operatorKey: string;
-  /** How many nodes; each is used once. */
+  /** The number of nodes. Each node is used once. */
   readonly nodes: number;
-  /** How many of them at once. */
+  /** The number of nodes that work at the same time. */
   readonly concurrency: number;
-  /** When those without a ticket give up, milliseconds. */
+  /** When nodes without a ticket give up, in milliseconds. */
   readonly deadlineMs: number;
 }
 
-/** How it went. */
+/** The result of a {@linkcode LoadTask}. */
 export interface LoadResult {
-  /** When the first began, milliseconds since 1970. */
+  /** When the first node started, in milliseconds since 1970. */
   readonly startMs: number;
-  /** When each had its ticket, ascending. */
+  /** When each node had its ticket, in milliseconds since 1970, ascending. */
   readonly endsMs: readonly number[];
-  /** How many have none. */
+  /** The number of nodes that got no ticket. */
   readonly withoutTicket: number;
-  /** What failed on the way and was tried again, by code. */
+  /** The number of failures that were retried, by error code. */
   readonly retried: Readonly<Record<string, number>>;
 }
 
@@ -40,10 +39,10 @@ const resultSchema = v.object({
   endsMs: v.array(v.number()),
   failures: v.record(v.string(), v.number()),
 });
-/** What the certificates of the nodes' endorsement keys say. */
+/** The organization in the certificates of the nodes' endorsement keys. */
 export const EK_ORGANIZATION = "load";
 
-/** Nodes in a few processes of their own. */
+/** Nodes that run in a few separate processes. */
 export class LoadNodes implements AsyncDisposable {
   /** The authority that certified the nodes' endorsement keys. */
   readonly authority: CertificateAuthority;
@@ -55,7 +54,7 @@ export class LoadNodes implements AsyncDisposable {
     this.authority = authority;
   }
 
-  /** Starts the processes and makes the nodes' TPMs; `count` is a multiple of `processes`. */
+  /** Starts the processes and makes the nodes' TPMs. `count` is a multiple of `processes`. */
   static async create(count: number, processes: number): Promise<LoadNodes> {
     const each = Math.ceil(count / processes);
     const module = new URL("./nodes_process.ts", import.meta.url);
@@ -69,7 +68,7 @@ export class LoadNodes implements AsyncDisposable {
     return new LoadNodes(started, authority);
   }
 
-  /** Starts a task; gives its result when all have ended. Returns when all nodes are about to begin. */
+  /** Starts a task, and returns when all nodes are about to begin. The returned function waits for the result. */
   async begin(task: LoadTask): Promise<() => Promise<LoadResult>> {
     const { nodes, concurrency, ...rest } = task;
     const share = (total: number) => Math.ceil(total / this.#processes.length);
@@ -98,7 +97,6 @@ export class LoadNodes implements AsyncDisposable {
     };
   }
 
-  /** Ends the processes. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const process of this.#processes) await process[Symbol.asyncDispose]();
   }

@@ -1,6 +1,6 @@
 /**
- * A process of many nodes, each with a TPM in software that makes evidence of the real form, by the program's own search for
- * a ticket. Started and told what to do by `load_nodes.ts`.
+ * Runs many nodes in one process. Each node has a software TPM that makes evidence of the real form, and uses the
+ * program's own ticket search. `load_nodes.ts` starts this process and sends it its tasks.
  *
  * @module
  */
@@ -57,7 +57,7 @@ for await (const line of lines) {
   tell({ event: "done", ...await inParallel(work, task) });
 }
 
-/** A machine whose endorsement key is certified, as a cloud does it. */
+/** Makes a machine whose endorsement key is certified, as a cloud provider does. */
 async function newMachine() {
   const machine = await createSoftwareMachine(EK_TYPE);
   const { der } = await mintCertificate({
@@ -73,12 +73,12 @@ async function newMachine() {
   return { ...machine, certificate: der };
 }
 
-/** No two nodes of a cluster have the same. */
+/** An address that no other node of the cluster has. */
 function addressOf({ identity }: { readonly identity: string }): string {
   return `2001:db8:${identity.slice(0, 24).replace(/.{4}(?=.)/g, "$&:")}`;
 }
 
-/** Each node's way to its ticket, with everything ready that a node has ready when it asks. */
+/** Prepares each node's search for a ticket, with everything that a real node has prepared before it asks. */
 async function joinsOf({ clusterName, operatorKey, endpoints, first, count }: Task) {
   const operatorKeys = [fromBase64(operatorKey, "operatorKey")];
   const trust = { clusterName, clusterId: new Uint8Array(0), operatorKeys };
@@ -103,7 +103,7 @@ async function joinsOf({ clusterName, operatorKey, endpoints, first, count }: Ta
   );
 }
 
-/** The same waiting and one bare call. */
+/** Waits in the same way, and makes one bare call. */
 function bareCallsOf({ endpoints, count }: Task) {
   const [endpoint] = endpoints;
   if (endpoint === undefined) throw new Error("no endpoint was named");
@@ -119,7 +119,10 @@ function bareCallsOf({ endpoints, count }: Task) {
   });
 }
 
-/** Does it, so many at once; gives when each began and ended, milliseconds since 1970, and what failed on the way. */
+/**
+ * Runs the work with the given concurrency. Returns when the first one started and each one ended, in milliseconds
+ * since 1970, and the failures on the way.
+ */
 async function inParallel(
   work: readonly ((signal: AbortSignal, onFailure: (failure: EndpointFailure) => void) => Promise<void>)[],
   { concurrency, deadlineMs }: Task,

@@ -1,37 +1,34 @@
-/** Times of the same work by two ways in turn, so that what else the machine does falls on both. */
+/** Times of the same work done in two ways. The two alternate, so that other load on the machine affects both. */
 export interface PairedTimes {
-  /** What is measured. */
   readonly name: string;
-  /** What it is compared with. */
+  /** The name of the baseline. */
   readonly baseline: string;
-  /** Milliseconds of each repetition. */
+  /** The milliseconds of each repetition. */
   readonly timesMs: readonly number[];
-  /** Milliseconds of the baseline in each repetition. */
+  /** The milliseconds of the baseline in each repetition. */
   readonly baselineTimesMs: readonly number[];
 }
 
-/** Two ways to do something, each of which gives the milliseconds that it took. */
+/** Two ways to do the same work. Each returns the milliseconds that it took. */
 export interface Pair {
-  /** What is measured. */
   readonly name: string;
-  /** What it is compared with. */
+  /** The name of the baseline. */
   readonly baseline: string;
-  /** How often. */
   readonly repetitions: number;
-  /** Does it, and gives the milliseconds. */
+  /** Does the work, and returns the milliseconds. */
   measure(): Promise<number>;
-  /** Does the baseline, and gives the milliseconds. */
+  /** Does the baseline's work, and returns the milliseconds. */
   measureBaseline(): Promise<number>;
 }
 
-/** The milliseconds that work takes. */
+/** The milliseconds that some work takes. */
 export async function millisecondsOf(work: () => Promise<unknown>): Promise<number> {
   const start = performance.now();
   await work();
   return performance.now() - start;
 }
 
-/** Measures a pair; which of the two begins alternates. */
+/** Measures a pair. The two alternate in going first. */
 export async function measurePair(pair: Pair): Promise<PairedTimes> {
   const timesMs: number[] = [];
   const baselineTimesMs: number[] = [];
@@ -46,7 +43,7 @@ export async function measurePair(pair: Pair): Promise<PairedTimes> {
 /**
  * The middle of some numbers, or the mean of the two in the middle.
  *
- * @throws RangeError if there is none.
+ * @throws RangeError if there are no numbers.
  */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);

@@ -2,11 +2,9 @@ import { median, type PairedTimes } from "./pairs.ts";
 
 /** One line of the report. */
 export interface BenchRow {
-  /** What was measured. */
   readonly name: string;
-  /** What it was compared with. */
+  /** The name of the baseline. */
   readonly baseline: string;
-  /** How often. */
   readonly repetitions: number;
   /** The median of the times. */
   readonly medianMs: number;
@@ -18,7 +16,7 @@ export interface BenchRow {
   readonly ratioRange: readonly [number, number];
 }
 
-/** Sums up what was measured. */
+/** Summarises the times of a pair. */
 export function rowOf({ name, baseline, timesMs, baselineTimesMs }: PairedTimes): BenchRow {
   const ratios = timesMs.map((time, i) => time / (baselineTimesMs[i] ?? NaN));
   return {

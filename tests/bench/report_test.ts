@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { measurePair, median } from "./pairs.ts";
 import { rowOf, tableOf } from "./report.ts";
 
-Deno.test("median() gives the middle, or the mean of the two in the middle", () => {
+Deno.test("median() returns the middle value, or the mean of the two in the middle", () => {
   assert.equal(median([3, 1, 2]), 2);
   assert.equal(median([4, 1, 3, 2]), 2.5);
   assert.throws(() => median([]), RangeError);
 });
 
-Deno.test("measurePair() lets both begin in turn", async () => {
+Deno.test("measurePair() alternates which of the two goes first", async () => {
   const calls: string[] = [];
   const answer = (name: string, ms: number) => () => {
     calls.push(name);
@@ -20,7 +20,7 @@ Deno.test("measurePair() lets both begin in turn", async () => {
   assert.deepEqual(times, { name: "a", baseline: "b", timesMs: [3, 3, 3], baselineTimesMs: [2, 2, 2] });
 });
 
-Deno.test("rowOf() gives the median of the ratios of pairs, and tableOf() a line for each", () => {
+Deno.test("rowOf() returns the median of the pairs' ratios, and tableOf() one line for each row", () => {
   const row = rowOf({ name: "ours", baseline: "theirs", timesMs: [10, 20, 90], baselineTimesMs: [10, 10, 30] });
   assert.deepEqual([row.medianMs, row.baselineMedianMs, row.ratio, row.ratioRange], [20, 10, 2, [1, 3]]);
   const [head, line] = tableOf([row]).split("\n");

@@ -10,10 +10,13 @@ import { capture } from "../tools/run.ts";
 const REPETITIONS = 9;
 const CONFIGURATION = "/etc/bootstrapper/config.yaml";
 const DEADLINE_MS = 30_000;
-/** What a start leaves behind for the collector is collected by then. */
+/** After this time the garbage of the start has been collected. */
 const SETTLED_MS = 3_000;
 
-/** (e): the compiled binary as a node starts it, until its InitServer listens, and what it needs while it waits. */
+/**
+ * (e): measures the compiled binary, started as on a node: the time until its InitServer listens, and the resources
+ * that it uses while it waits.
+ */
 export async function benchRun(binary: string): Promise<Figure[]> {
   await using world = await RunWorld.create();
   const { publicKey } = await RunOperator.create(world);
@@ -58,7 +61,7 @@ async function startAndKill(node: WorldNode, binary: string, log: string, settle
   return { listenMs: Date.parse(time) - startMs, memoryMb };
 }
 
-/** The one process of a program. */
+/** The process ID of the only process that runs the program. */
 async function pidOf(binary: string): Promise<number> {
   for await (const { name } of Deno.readDir("/proc")) {
     if (!/^\d+$/.test(name)) continue;

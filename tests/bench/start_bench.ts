@@ -4,8 +4,8 @@ import { measurePair, millisecondsOf, type PairedTimes } from "./pairs.ts";
 const REPETITIONS = 15;
 
 /**
- * How long the compiled binary takes to start: against the runtime's own version, for which no JavaScript engine starts, and
- * against the shortest program.
+ * Measures how long the compiled binary takes to start, compared with printing the runtime's version, which starts no
+ * JavaScript engine, and with the shortest program.
  */
 export async function benchStart(binary: string): Promise<PairedTimes[]> {
   const against = (baseline: string, args: readonly string[]) =>

@@ -10,7 +10,9 @@ const REPETITIONS = 50;
 const STATEMENT = new Uint8Array(32).fill(1);
 const TRUST = { clusterName: "bench", clusterId: new Uint8Array(), operatorKeys: [new Uint8Array(44)] };
 
-/** How long one piece of evidence takes to verify, of each kind, against one ECDSA P-256 verification. */
+/**
+ * Measures how long it takes to verify one piece of evidence of each kind, compared with one ECDSA P-256 verification.
+ */
 export async function benchVerify(): Promise<PairedTimes[]> {
   const keys = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"]);
   const algorithm = { name: "ECDSA", hash: "SHA-256" };

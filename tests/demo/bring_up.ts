@@ -11,22 +11,21 @@ import { NodeWatch } from "./node_watch.ts";
 import type { Screen } from "./screen.ts";
 import type { Steps } from "./steps.ts";
 
-/** What {@linkcode bringUp} works with. */
+/** The input of {@linkcode bringUp}. */
 export interface BringUpOptions {
-  /** What the machines boot, and the operator runs. */
+  /** The image that the machines boot; the operator runs its binary. */
   readonly image: BootstrapImage;
   /** Whether the machines outlive this process. */
   readonly keepRunning: boolean;
-  /** Runs the steps. */
   readonly steps: Steps;
-  /** Shows the nodes. */
+  /** The screen that shows the nodes. */
   readonly screen: Screen;
   /** Stops the demo. */
   readonly stop: (reason: unknown) => void;
 }
 
 const minuteMs = 60_000;
-/** Of the quiet reference machine. */
+/** In milliseconds of the quiet reference machine. */
 const deadlinesMs = {
   create: 5 * minuteMs,
   listen: 5 * minuteMs,
@@ -34,7 +33,7 @@ const deadlinesMs = {
   init: 20 * minuteMs,
   ready: 15 * minuteMs,
 } as const;
-/** What a step has beyond what it waits for: only a look that hangs needs it. */
+/** The deadline of a step exceeds that of the wait inside it by this time. Only a check that hangs uses it. */
 const hangsMs = 2 * minuteMs;
 const askEveryMs = 2_000;
 const requestTimeoutMs = 20_000;
@@ -42,7 +41,7 @@ const requestTimeoutMs = 20_000;
 /**
  * Boots two machines, has an operator initialise the first, and waits until the second has joined and both are Ready.
  *
- * @returns The testbed with both machines, in this order.
+ * @returns the testbed with both machines, in this order
  */
 export async function bringUp({ image, keepRunning, steps, screen, stop }: BringUpOptions): Promise<Testbed> {
   const whole = { deadlineMs: deadlinesMs.create, whole: true };
@@ -65,7 +64,7 @@ export async function bringUp({ image, keepRunning, steps, screen, stop }: Bring
   );
   screen.say(`         logs: ${testbed.folder}\n`);
   using watch = new NodeWatch(testbed.machines, { onRows: (rows) => screen.show(rows), onFailure: stop });
-  /** The options of a step that ends when something is there, and by default says what the nodes look like instead. */
+  /** The options of a step. At its deadline the step reports the state of the nodes. */
   const step = (deadlineMs: number) => ({
     deadlineMs: deadlineMs + hangsMs,
     logs: testbed.folder,
@@ -83,7 +82,7 @@ export async function bringUp({ image, keepRunning, steps, screen, stop }: Bring
     const command = [image.binary, ...operator.initArguments(first)];
     const log = join(operator.folder, initLog);
     const onAgain = () =>
-      screen.say("         init has ended for now: it is run again, and goes on with its operation\n");
+      screen.say("         init has not finished yet: it runs again, and continues its operation\n");
     return initialise({ log, signal, onAgain, exec: (argv) => testbed.exec(argv, { signal }), command });
   });
   const ready = { what: "two Ready members", deadlineMs: deadlinesMs.ready, everyMs: askEveryMs };

@@ -1,5 +1,5 @@
 /**
- * Two fresh VMs become one Kubernetes cluster, live:
+ * Turns two fresh VMs into one Kubernetes cluster, and shows it live:
  *
  *     deno task demo [--once | --down]
  *
@@ -87,7 +87,7 @@ async function up(once: boolean): Promise<void> {
   }
 }
 
-/** Has what the demo needs, and says what it builds for that. */
+/** Builds everything that the demo needs, and shows what it builds. */
 async function build(signal: AbortSignal): Promise<BootstrapImage> {
   const make = async (store: Store) => {
     const [image] = await Promise.all([
@@ -101,7 +101,7 @@ async function build(signal: AbortSignal): Promise<BootstrapImage> {
   return image;
 }
 
-/** Shows what is known of the failure and takes down what is up, even where there is nobody any more to show it to. */
+/** Shows what is known about the failure, and takes down everything that is up, even if the terminal is gone. */
 async function giveUp(screen: Screen, error: unknown): Promise<void> {
   const testbed = await findDemoTestbed();
   try {
@@ -115,7 +115,7 @@ async function giveUp(screen: Screen, error: unknown): Promise<void> {
   }
 }
 
-/** An output that is closed must not leave machines behind. */
+/** A closed output must not leave machines behind. */
 function tick(screen: Screen, stop: AbortController): void {
   try {
     screen.tick();

@@ -1,7 +1,7 @@
 import type { AnyErrorCode } from "../../platform/errors.ts";
 import { foreignCode } from "../../platform/testing/foreign_code.ts";
 
-/** The error codes of the demo, which is no part of the program. */
+/** The error codes of the demo, which is not part of the program. */
 export const DEMO_CODES = {
   failed: foreignCode("system/demo"),
   initFailed: foreignCode("system/demo-init"),

@@ -2,22 +2,22 @@ import { parseArgs } from "node:util";
 import { BootstrapError } from "../../platform/errors.ts";
 import { DEMO_CODES } from "./demo_codes.ts";
 
-/** What the demo is asked to do. */
+/** The command that the demo was given. */
 export interface DemoOptions {
-  /** Bring the cluster up, take it down, or explain. */
+  /** Bring the cluster up, take it down, or print the help. */
   readonly action: "up" | "down" | "help";
   /** Whether the cluster is taken down as soon as it has been shown. */
   readonly once: boolean;
 }
 
-/** What `--help` prints. */
+/** The text that `--help` prints. */
 export const demoHelp = `Usage: deno task demo [--once | --down]
 
-Boots two VMs of one image, each with a TPM of its own, in a network namespace. An operator initialises a Kubernetes
+Boots two VMs from one image, each with its own TPM, in a network namespace. An operator initialises a Kubernetes
 cluster on the first; the second joins by itself. Needs root, npm and Go on Debian 12.
 
-Before that the demo builds what is missing, once. It says first what that is, and how long it takes on this machine.
-Deadlines follow the speed of the machine: on one that is slow or busy, every step may take up to eight times as long.
+The first run builds what is missing. It first prints what that is, and how long it takes on this machine.
+Deadlines depend on the speed of the machine: on a slow or busy one, every step may take up to eight times as long.
 
   --once  take the cluster down as soon as it has been shown; otherwise it stays up
   --down  take down the cluster that an earlier demo left up

@@ -8,7 +8,7 @@ Deno.test("demoOptions() brings the cluster up when nothing else is asked for", 
   assert.deepEqual(demoOptions(["-h", "--down"]), { action: "help", once: false });
 });
 
-Deno.test("demoOptions() refuses what it does not know, and what makes no sense together", () => {
+Deno.test("demoOptions() refuses unknown options, and options that exclude each other", () => {
   for (const args of [["--twice"], ["up"], ["--once", "--down"], ["--once=yes"]]) {
     assert.throws(() => demoOptions(args), { code: "usage/demo" }, args.join(" "));
   }

@@ -6,17 +6,18 @@ import { Testbed } from "../e2e/testbed.ts";
 import { cacheFolder } from "../tools/cache_folder.ts";
 import { withLock } from "../tools/with_lock.ts";
 
-/** How a demo that is up is stopped. */
+/** The command that stops a running demo. */
 export const stopCommand = `npx --yes deno@${Deno.version.deno} task demo --down`;
 
-/** The name of the operator, and of the folder with the operator's files in the testbed's. */
+/** The name of the operator, and of the folder with the operator's files in the testbed's folder. */
 export const operatorName = "operator";
 
-/** What the operator's `init` printed, in that folder. */
+/** The file in that folder with the output of the operator's `init`. */
 export const initLog = "init.log";
 
 /**
- * The demo's testbed on this machine that was not taken down, whether its machines run or not. There is at most one.
+ * The demo's testbed on this machine that was not taken down, whether or not its machines are running. There is at most
+ * one.
  */
 export async function findDemoTestbed(): Promise<Testbed | undefined> {
   const parent = demosFolder();
@@ -31,7 +32,7 @@ export async function findDemoTestbed(): Promise<Testbed | undefined> {
 }
 
 /**
- * Fails when a demo is up. What a demo that was killed has left, without a machine that runs, is removed.
+ * Fails when a demo is up. It removes the leftovers of a killed demo if none of its machines is running.
  *
  * @throws {BootstrapError} `precondition/demo-is-up`.
  */
@@ -40,7 +41,7 @@ export async function refuseSecondDemo(): Promise<void> {
   if (testbed === undefined) return;
   const running = await Promise.all(testbed.machines.map((machine) => machine.isRunning()));
   if (!running.includes(true) && !await isOwned(testbed)) return await testbed.down();
-  throw new BootstrapError(DEMO_CODES.isUp, "A demo is up already", {
+  throw new BootstrapError(DEMO_CODES.isUp, "A demo is already up", {
     next: `Stop it with "${stopCommand}"`,
     details: { folder: testbed.folder, reach: `${kubectlInNetwork(testbed)} get nodes` },
   });
@@ -59,13 +60,13 @@ export async function createDemoTestbed(keepRunning: boolean): Promise<Testbed> 
   });
 }
 
-/** The operator's kubectl with its kubeconfig, as a command of the testbed's network. */
+/** The operator's kubectl with its kubeconfig, as a command that runs in the testbed's network. */
 export function kubectlArguments(testbed: Testbed): string[] {
   const kubeconfig = join(testbed.folder, operatorName, "kubeconfig");
   return [join(cacheFolder(), "bin", "kubectl"), `--kubeconfig=${kubeconfig}`];
 }
 
-/** {@linkcode kubectlArguments} as a person types it outside the network. */
+/** {@linkcode kubectlArguments} as a command line to type outside the network. */
 export function kubectlInNetwork(testbed: Testbed): string {
   return testbed.command(kubectlArguments(testbed)).join(" ");
 }
@@ -74,7 +75,7 @@ function demosFolder(): string {
   return join(cacheFolder(), "demo");
 }
 
-/** Whether the process that made it still works on it. */
+/** Whether the process that made the testbed is still using it. */
 async function isOwned({ folder }: Testbed): Promise<boolean> {
   const { owner }: { owner: ProcessIdentity } = JSON.parse(await Deno.readTextFile(join(folder, "testbed.json")));
   return await isAlive(owner);

@@ -3,32 +3,32 @@ import { BootstrapError } from "../../platform/errors.ts";
 import { DEMO_CODES } from "./demo_codes.ts";
 import type { CommandResult } from "../e2e/testbed.ts";
 
-/** What {@linkcode initialise} works with. */
+/** The input of {@linkcode initialise}. */
 export interface InitialiseOptions {
-  /** The operator's init, as a command line. */
+  /** The command line of the operator's init. */
   readonly command: readonly string[];
-  /** The file that gets what all runs of it print. */
+  /** The file that receives the output of all runs. */
   readonly log: string;
   /** Runs a command in the network of the machines, to its end. */
   readonly exec: (argv: readonly string[]) => Promise<Pick<CommandResult, "exitCode">>;
-  /** Told before each run but the first. */
+  /** Called before each run except the first. */
   readonly onAgain: () => void;
-  /** Ends it. */
+  /** Aborts the init. */
   readonly signal: AbortSignal;
   /** Milliseconds between two runs. */
   readonly pauseMs?: number;
 }
 
-/** The exit code of what may succeed when it is run again. */
+/** The exit code of a command that may succeed when it is run again. */
 const unavailable = 4;
-/** The command is killed when this process dies, and appends what it prints to a file. */
+/** The command is killed when this process dies, and its output is appended to a file. */
 const logged = ["setpriv", "--pdeathsig", "KILL", "sh", "-c", 'exec "$@" >>"$0" 2>&1'];
 
 /**
- * Runs an operator's init, again and again as long as it says that this may help: a run takes up the operation of the one
- * before.
+ * Runs an operator's init, and repeats it as long as its exit code says that another run may help. Each run continues
+ * the operation of the one before.
  *
- * @throws {BootstrapError} `system/demo-init` when it fails in another way; the signal's reason.
+ * @throws {BootstrapError} `system/demo-init` when init fails in another way; the signal's reason when it aborts.
  */
 export async function initialise(options: InitialiseOptions): Promise<void> {
   const { command, log, exec, onAgain, signal, pauseMs = 5_000 } = options;

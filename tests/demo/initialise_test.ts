@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { initialise } from "./initialise.ts";
 
-/** Runs an init whose runs end with these exit codes, and gives how often it was run and was said to be run again. */
+/**
+ * Runs an init whose runs end with these exit codes. Returns how often it ran, and how often a repetition was
+ * announced.
+ */
 async function runsOf(exitCodes: readonly number[], signal = new AbortController().signal) {
   const left = [...exitCodes];
   const seen = { runs: 0, again: 0, argv: [] as readonly string[] };
@@ -23,7 +26,7 @@ Deno.test("initialise() runs init once when it succeeds, with its output in the 
   assert.deepEqual(seen.argv.slice(-3), ["/log", "bootstrapper", "init"]);
 });
 
-Deno.test("initialise() runs init again while it ends with exit code 4, and says so", async () => {
+Deno.test("initialise() runs init again while it ends with exit code 4, and announces each repetition", async () => {
   const { seen, error } = await runsOf([4, 4, 0]);
   assert.deepEqual([seen.runs, seen.again, error], [3, 2, undefined]);
 });
@@ -36,7 +39,7 @@ Deno.test("initialise() fails with every other exit code, and names the log", as
   }
 });
 
-Deno.test("initialise() ends when it is to end", async () => {
+Deno.test("initialise() ends when its signal aborts", async () => {
   const controller = new AbortController();
   controller.abort(new Error("stopped"));
   const { seen, error } = await runsOf([4], controller.signal);

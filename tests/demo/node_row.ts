@@ -1,39 +1,40 @@
 import type { JournalEntry } from "../e2e/journal.ts";
 
-/** A phase of a node, as its log has it. */
+/** A phase of a node, as the node's log reports it. */
 export interface PhaseCell {
-  /** Its name, in kebab case. */
+  /** The phase's name, in kebab case. */
   readonly name: string;
-  /** When it began, milliseconds since 1970. */
+  /** When the phase began, in milliseconds since 1970. */
   readonly startMs: number;
-  /** How long it took, in milliseconds, once it has ended. */
+  /** How long the phase took, in milliseconds; undefined while it runs. */
   readonly durationMs?: number;
-  /** Whether it ended well, once it has ended. */
+  /** Whether the phase succeeded; undefined while it runs. */
   readonly succeeded?: boolean;
 }
 
-/** What the demo's table says of one node. */
+/** A row of the demo's table: what is known about one node. */
 export interface NodeRow {
-  /** Its name. */
   readonly name: string;
-  /** Its IPv4 address. */
   readonly address: string;
   /** `booting`, a state of the race, or `failed`. */
   readonly state: string;
-  /** The phases that have begun; those that have ended well go when the next one begins. */
+  /** The phases that have begun. Phases that succeeded are removed when the next one begins. */
   readonly phases: readonly PhaseCell[];
-  /** What happened that is worth a word, or empty. */
+  /** The latest remarkable event, or empty. */
   readonly note: string;
-  /** What the cluster says of it: `Ready`, `NotReady`, or empty where it does not know it. */
+  /** The Node's condition in the cluster: `Ready`, `NotReady`, or empty while the cluster does not know the node. */
   readonly kubernetes: string;
 }
 
-/** A node that has just been switched on. */
+/** The row of a node that has just been switched on. */
 export function bootingRow(name: string, address: string): NodeRow {
   return { name, address, state: "booting", phases: [], note: "", kubernetes: "" };
 }
 
-/** The row after one more entry of the node's journal. Entries that say nothing of the bootstrap leave it as it is. */
+/**
+ * Returns the row after one more entry of the node's journal. Entries that do not concern the bootstrap leave it
+ * unchanged.
+ */
 export function nodeRow(row: NodeRow, entry: JournalEntry): NodeRow {
   const fields = entry.unit.startsWith("bootstrapper") ? logFields(entry.message) : undefined;
   return fields === undefined ? row : withEvent(row, fields, entry.time.getTime());
@@ -67,7 +68,7 @@ function withEvent(row: NodeRow, fields: Readonly<Record<string, unknown>>, time
     case "join-refused":
       return { ...row, note: `refused ${text("node") || text("peer")}: ${text("code")}` };
     case "join-endpoint-unreachable":
-      return { ...row, note: `waits for a join service at ${text("endpoint")}` };
+      return { ...row, note: `waiting for a join service at ${text("endpoint")}` };
     default:
       return event.startsWith("join-endpoint-") ? { ...row, note: `${text("endpoint")}: ${text("code")}` } : row;
   }
@@ -77,7 +78,7 @@ function isRunning({ succeeded }: PhaseCell): boolean {
   return succeeded === undefined;
 }
 
-/** The fields of a line of the bootstrapper's log; other lines are of systemd, or of a crash. */
+/** The fields of a line of the bootstrapper's log. Other lines come from systemd, or from a crash. */
 function logFields(message: string): Readonly<Record<string, unknown>> | undefined {
   if (!message.startsWith("{")) return undefined;
   try {

@@ -1,4 +1,4 @@
-/** What this needs of a list of Nodes. */
+/** The fields of a list of Nodes that this module reads. */
 interface NodeList {
   readonly items: readonly {
     readonly metadata: { readonly name: string };
@@ -7,9 +7,9 @@ interface NodeList {
 }
 
 /**
- * `Ready` or `NotReady` for each Node, by its name.
+ * Returns `Ready` or `NotReady` for each Node, by its name.
  *
- * @param json what `kubectl get nodes --output=json` prints
+ * @param json the output of `kubectl get nodes --output=json`
  */
 export function nodeStates(json: string): Map<string, string> {
   const { items }: NodeList = JSON.parse(json);

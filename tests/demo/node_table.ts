@@ -3,14 +3,14 @@ import type { NodeRow, PhaseCell } from "./node_row.ts";
 
 const heads = ["NODE", "ADDRESS", "STATE", "PHASE", "TIME", "KUBERNETES", ""];
 
-/** The table of nodes and phases: a head and a line for each node, with aligned columns. */
+/** The table of nodes and phases: a header and one line for each node, with aligned columns. */
 export function nodeTable(rows: readonly NodeRow[], nowMs: number): string[] {
   const cells = [heads, ...rows.map((row) => cellsOf(row, nowMs))];
   const widths = heads.map((_, column) => Math.max(...cells.map((line) => (line[column] ?? "").length)));
   return cells.map((line) => line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd());
 }
 
-/** What of a row is news: everything but how long the present phase has taken so far. */
+/** The parts of a row whose change is news: everything except how long the current phase has taken so far. */
 export function nodeLine(row: NodeRow): string {
   const phase = shownPhase(row);
   const ended = phase?.durationMs === undefined ? "" : ` ${durationText(phase.durationMs)}`;
@@ -26,7 +26,7 @@ function cellsOf(row: NodeRow, nowMs: number): string[] {
   return [row.name, row.address, row.state, ...shown, row.kubernetes || "–", row.note].map(printable);
 }
 
-/** The phase that began last of those that run, or else the last one. */
+/** The running phase that began last, or the last phase if none is running. */
 function shownPhase({ phases }: NodeRow): PhaseCell | undefined {
   return phases.findLast(({ succeeded }) => succeeded === undefined) ?? phases.at(-1);
 }
@@ -35,7 +35,7 @@ function markOf({ succeeded }: PhaseCell): string {
   return succeeded === undefined ? "…" : succeeded ? "✓" : "✗";
 }
 
-/** Text of a node must not steer a terminal. */
+/** Text from a node must not control the terminal. */
 function printable(text: string): string {
   return text.replaceAll(/\p{Cc}+/gu, " ");
 }

@@ -5,7 +5,7 @@ import { nodeLine, nodeTable } from "./node_table.ts";
 
 const startMs = Date.parse("2026-01-01T00:00:00Z");
 
-/** A node after lines of its log, one a second; a string is a line of another unit. */
+/** The row of a node after lines of its log, one each second. A string stands for a line of another unit. */
 function rowAfter(lines: readonly (string | Record<string, unknown>)[]): NodeRow {
   return lines.reduce<NodeRow>((row, line, index) =>
     nodeRow(row, {
@@ -21,7 +21,7 @@ function rowAfter(lines: readonly (string | Record<string, unknown>)[]): NodeRow
 const started = (phase: string) => ({ event: "phase-started", phase });
 const ended = (phase: string, outcome = "succeeded") => ({ event: "phase-ended", phase, outcome, durationMs: 1500 });
 
-Deno.test("nodeTable() has a line for each node under one head, with aligned columns", () => {
+Deno.test("nodeTable() has one line for each node under a header, with aligned columns", () => {
   const rows = [
     rowAfter(["kernel", { event: "race", state: "initialising" }, started("kubeadm-init")]),
     { ...bootingRow("node-22", "10.77.0.12"), kubernetes: "Ready" },
@@ -37,12 +37,12 @@ Deno.test("nodeTable() shows no negative time when the node's clock is ahead", (
   assert.match(nodeTable([rowAfter([started("detect")])], startMs - 60_000)[1] ?? "", / 0\.0 s /);
 });
 
-Deno.test("nodeTable() does not let a node steer the terminal", () => {
+Deno.test("nodeTable() does not let a node control the terminal", () => {
   const row = rowAfter([{ event: "run-failed", code: "a/b", message: "one\u001b[2Jtwo\nthree" }]);
   assert.match(nodeTable([row], startMs)[1] ?? "", /failed .* a\/b: one \[2Jtwo three$/);
 });
 
-Deno.test("nodeRow() follows the race", () => {
+Deno.test("nodeRow() follows the node's race", () => {
   const lines = [
     started("detect"),
     ended("detect"),
@@ -54,7 +54,7 @@ Deno.test("nodeRow() follows the race", () => {
   assert.deepEqual(states, ["detecting", "detecting", "racing", "joining", "member"]);
 });
 
-Deno.test("nodeRow() shows the phase inside another while it runs, and then the outer one", () => {
+Deno.test("nodeRow() shows a nested phase while it runs, and then the outer one", () => {
   const lines = [started("outer"), started("inner"), ended("inner"), ended("outer")];
   const shown = lines.map((_, index) => nodeLine(rowAfter(lines.slice(0, index + 1))));
   assert.deepEqual(shown, [
@@ -65,21 +65,21 @@ Deno.test("nodeRow() shows the phase inside another while it runs, and then the 
   ]);
 });
 
-Deno.test("nodeRow() says why a phase failed until the next one begins", () => {
+Deno.test("nodeRow() shows why a phase failed until the next one begins", () => {
   const failed = [started("preflight"), { ...ended("preflight", "failed"), code: "precondition/preflight" }];
   assert.equal(nodeLine(rowAfter(failed)), "node-1  booting  ✗ preflight 1.5 s  precondition/preflight");
   assert.equal(nodeLine(rowAfter([...failed, started("preflight")])), "node-1  booting  … preflight");
 });
 
-Deno.test("nodeRow() says what a join waits for and who was refused", () => {
+Deno.test("nodeRow() shows what a join waits for, and which node was refused", () => {
   const note = (event: string, fields: Record<string, unknown>) => rowAfter([{ event, ...fields }]).note;
   const endpoint = "10.77.0.11:9444";
-  assert.equal(note("join-endpoint-unreachable", { endpoint }), "waits for a join service at 10.77.0.11:9444");
+  assert.equal(note("join-endpoint-unreachable", { endpoint }), "waiting for a join service at 10.77.0.11:9444");
   assert.equal(note("join-endpoint-refused", { endpoint, code: "refused/pcr-4" }), "10.77.0.11:9444: refused/pcr-4");
   assert.equal(note("join-refused", { node: "node-2", code: "refused/pcr-4" }), "refused node-2: refused/pcr-4");
 });
 
-Deno.test("nodeRow() passes over lines that are none of the log's", () => {
+Deno.test("nodeRow() ignores lines that are not the bootstrapper's", () => {
   for (const message of ["Started bootstrapper.", "{torn", "{}", '{"event":7}']) {
     const entry = { time: new Date(startMs), boot: "1", unit: "bootstrapper.service", identifier: "", priority: 6 };
     assert.equal(nodeLine(nodeRow(bootingRow("node-1", ""), { ...entry, message })), "node-1  booting");

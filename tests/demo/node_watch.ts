@@ -3,24 +3,24 @@ import { DEMO_CODES } from "./demo_codes.ts";
 import type { Machine } from "../e2e/machine.ts";
 import { bootingRow, type NodeRow, nodeRow } from "./node_row.ts";
 
-/** What a {@linkcode NodeWatch} tells. */
+/** Receives what a {@linkcode NodeWatch} sees. */
 export interface NodeWatchListener {
   /** Called about twice a second. */
   readonly onRows: (rows: readonly NodeRow[]) => void;
-  /** Called once, when a machine has died or its journal cannot be read; the watch is over then. */
+  /** Called once, when a machine has died or its journal cannot be read; the watch then ends. */
   readonly onFailure: (error: unknown) => void;
 }
 
 const everyMs = 500;
 
-/** Follows the journals of machines that have been switched on, and makes the table's rows of them. */
+/** Follows the journals of machines that have been switched on, and makes the table's rows from them. */
 export class NodeWatch implements Disposable {
   readonly #watched: { readonly machine: Machine; row: NodeRow; position: number }[];
   readonly #listener: NodeWatchListener;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #over = false;
 
-  /** Begins at once. The machines run already. */
+  /** Starts watching at once. The machines already run. */
   constructor(machines: readonly Machine[], listener: NodeWatchListener) {
     this.#watched = machines.map((machine) => ({
       machine,
@@ -31,19 +31,18 @@ export class NodeWatch implements Disposable {
     this.#look();
   }
 
-  /** The rows as they are now. */
+  /** The current rows. */
   get rows(): readonly NodeRow[] {
     return this.#watched.map(({ row }) => row);
   }
 
-  /** Takes over what the cluster says of its nodes, by their names. */
+  /** Adds the states of the cluster's Nodes, by their names. */
   setKubernetes(states: ReadonlyMap<string, string>): void {
     for (const watched of this.#watched) {
       watched.row = { ...watched.row, kubernetes: states.get(watched.row.name) ?? "" };
     }
   }
 
-  /** Ends it. */
   [Symbol.dispose](): void {
     this.#over = true;
     clearTimeout(this.#timer);

@@ -13,8 +13,8 @@ const readDeadlineMs = 60_000;
 const requestTimeoutSeconds = 60;
 
 /**
- * What the cluster looks like, as text: its nodes by kubectl, and a timeline of phases for each node, which is also drawn
- * as a picture in the testbed's folder.
+ * Returns the state of the cluster as text: its nodes as kubectl lists them, and a timeline of each node's phases. Each
+ * timeline is also drawn as a picture in the testbed's folder.
  */
 export async function report(testbed: Testbed, columns: number): Promise<string> {
   const timeout = Math.ceil(requestTimeoutSeconds * await measureSlowdown());

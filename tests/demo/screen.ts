@@ -1,13 +1,13 @@
 import type { NodeRow } from "./node_row.ts";
 import { nodeLine, nodeTable } from "./node_table.ts";
 
-/** What a {@linkcode Screen} draws on. */
+/** The output of a {@linkcode Screen}. */
 export interface ScreenOptions {
-  /** Writes to the output, as it is. */
+  /** Writes a text to the output, unchanged. */
   readonly write: (text: string) => void;
-  /** The width of the terminal in characters, now; undefined where the output is no terminal. */
+  /** The current width of the terminal in characters; undefined when the output is not a terminal. */
   readonly columns: () => number | undefined;
-  /** Milliseconds since 1970. */
+  /** The current time, in milliseconds since 1970. */
   readonly nowMs: () => number;
 }
 
@@ -15,8 +15,8 @@ const heartbeatMs = 20_000;
 const eraseBelow = "\u001b[J";
 
 /**
- * Shows the steps of the demo and the table of nodes: on a terminal the table and the present step are drawn again in
- * place, below what has been said; otherwise each change is a line.
+ * Shows the steps of the demo and the table of nodes. On a terminal, the table and the current step are redrawn in
+ * place below the earlier output. Otherwise each change is written as a line.
  */
 export class Screen {
   readonly #options: ScreenOptions;
@@ -24,12 +24,10 @@ export class Screen {
   #step: { readonly title: string; readonly startMs: number; saidMs: number } | undefined;
   #drawnLines = 0;
 
-  /** A screen that shows nothing yet. */
   constructor(options: ScreenOptions) {
     this.#options = options;
   }
 
-  /** Begins a step. */
   begin(title: string): void {
     const startMs = this.#options.nowMs();
     this.#step = { title, startMs, saidMs: startMs };
@@ -37,7 +35,7 @@ export class Screen {
     else this.#draw();
   }
 
-  /** Ends the present step. */
+  /** Ends the current step. */
   end(succeeded: boolean): void {
     if (this.#step === undefined) return;
     const { title, startMs } = this.#step;
@@ -45,13 +43,13 @@ export class Screen {
     this.say(stepLine(succeeded ? "✓" : "✗", this.#options.nowMs() - startMs, title));
   }
 
-  /** Says something for good: lines, each ended by a line feed. */
+  /** Writes lines that stay above the table. Each line ends with a line feed. */
   say(text: string): void {
     this.#options.write(`${this.#erase()}${text}`);
     this.#draw();
   }
 
-  /** Shows the nodes as they are now. */
+  /** Shows the current state of the nodes. */
   show(rows: readonly NodeRow[]): void {
     const earlier = new Map(this.#rows.map((row) => [row.name, nodeLine(row)]));
     this.#rows = rows;
@@ -60,7 +58,7 @@ export class Screen {
     for (const row of changed) this.#options.write(stepLine(" ", this.#stepMs(), nodeLine(row)));
   }
 
-  /** To be called about twice a second: lets the seconds go on. */
+  /** Updates the elapsed seconds. Called about twice a second. */
   tick(): void {
     if (this.#options.columns() !== undefined) return this.#draw();
     const nowMs = this.#options.nowMs();
@@ -69,7 +67,7 @@ export class Screen {
     this.#options.write(stepLine("…", nowMs - this.#step.startMs, this.#step.title));
   }
 
-  /** Leaves the table on the terminal as it is: what comes now is said below it. */
+  /** Leaves the table on the terminal as it is; later output goes below it. */
   leave(): void {
     this.#draw();
     this.#rows = [];
@@ -84,13 +82,13 @@ export class Screen {
     const step = this.#step === undefined
       ? []
       : [stepLine("…", nowMs - this.#step.startMs, this.#step.title).trimEnd()];
-    // A line that wraps would be two to the cursor.
+    // The cursor would count a line that wraps as two.
     const lines = [...table, ...step].map((line) => `${line.slice(0, columns - 1)}\n`);
     this.#options.write(`${this.#erase()}${lines.join("")}`);
     this.#drawnLines = lines.length;
   }
 
-  /** How long the present step has taken. */
+  /** How long the current step has taken. */
   #stepMs(): number {
     return this.#step === undefined ? 0 : this.#options.nowMs() - this.#step.startMs;
   }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { bootingRow } from "./node_row.ts";
 import { Screen } from "./screen.ts";
 
-/** A screen of that width, or none, with what was written on it and a clock that the test sets. */
+/** A screen of that width, or without a terminal, with its output so far and a clock that the test sets. */
 function screenOf(columns: number | undefined) {
   const world = { written: "", nowMs: 0 };
   const screen = new Screen({
@@ -13,11 +13,13 @@ function screenOf(columns: number | undefined) {
   return { world, screen };
 }
 
-/** What a terminal shows after this: it knows "up", "erase what is below", carriage return and line feed. */
+/**
+ * What a terminal shows after this output. It interprets "cursor up", "erase below", carriage return and line feed.
+ */
 function shownOn(written: string): string[] {
   const lines = [""];
   let at = 0;
-  // deno-lint-ignore no-control-regex -- what steers a terminal is what is read here.
+  // deno-lint-ignore no-control-regex -- this function interprets the terminal's control characters.
   for (const part of written.split(/(\u001b\[\d*[AJ]|\n|\r)/)) {
     if (part.endsWith("A")) at -= Number(part.slice(2, -1));
     else if (part.endsWith("J")) lines.splice(at, lines.length, "");
@@ -29,7 +31,7 @@ function shownOn(written: string): string[] {
 
 const booting = bootingRow("node-1", "10.77.0.11");
 
-Deno.test("Screen draws table and step again in place when the output is a terminal", () => {
+Deno.test("Screen redraws the table and the step in place when the output is a terminal", () => {
   const { world, screen } = screenOf(80);
   screen.begin("boot");
   screen.show([booting]);
@@ -45,7 +47,7 @@ Deno.test("Screen draws table and step again in place when the output is a termi
   ]);
 });
 
-Deno.test("Screen says what has ended above the table", () => {
+Deno.test("Screen writes the steps that have ended above the table", () => {
   const { world, screen } = screenOf(80);
   screen.begin("one");
   screen.show([booting]);
@@ -67,7 +69,7 @@ Deno.test("Screen says what has ended above the table", () => {
   ]);
 });
 
-Deno.test("Screen cuts lines that the terminal would wrap", () => {
+Deno.test("Screen truncates lines that the terminal would wrap", () => {
   const { world, screen } = screenOf(20);
   screen.begin("a step with a long title");
   screen.show([booting]);

@@ -8,24 +8,27 @@ import type { Screen } from "./screen.ts";
 
 /** How {@linkcode Steps.run} runs a step. */
 export interface StepOptions {
-  /** Milliseconds from its begin, in the time of the quiet reference machine. */
+  /** Milliseconds from the step's start, in the time of the quiet reference machine. */
   readonly deadlineMs: number;
-  /** Whether the step must not be left half done when the demo is stopped: it is waited for. */
+  /** Whether a stop of the demo waits for the step to end, as the step must not be left half done. */
   readonly whole?: boolean;
-  /** What there is to see at the deadline, as one line. */
+  /** Returns the state to report at the deadline, as one line. */
   readonly seen?: () => string;
-  /** The folder with the logs, once there is one. */
+  /** The folder with the logs, once it exists. */
   readonly logs?: string;
-  /** For tests. */
+  /** Replaces the real clock in tests. */
   readonly clock?: PatienceClock;
 }
 
-/** Runs the steps of the demo, one after the other, each with a deadline, until the demo is stopped. */
+/** Runs the steps of the demo one after the other, each with a deadline, until the demo is stopped. */
 export class Steps {
   readonly #screen: Pick<Screen, "begin" | "end">;
   readonly #signal: AbortSignal;
 
-  /** Steps which `screen` shows, and which fail with the reason of `signal` when that stops the demo. */
+  /**
+   * `screen` shows the steps. When `signal` aborts, because the demo is stopped, the current step fails with its
+   * reason.
+   */
   constructor(screen: Pick<Screen, "begin" | "end">, signal: AbortSignal) {
     this.#screen = screen;
     this.#signal = signal;
@@ -34,9 +37,9 @@ export class Steps {
   /**
    * Runs one step and shows how long it takes.
    *
-   * @param work gets a signal that aborts at the deadline, and when the demo is stopped unless the step is whole
-   * @throws what `work` throws or the demo is stopped with; {@linkcode BootstrapError} `timeout/demo` at the deadline, and
-   * when a wait inside it is overdue.
+   * @param work receives a signal that aborts at the deadline and, unless the step is whole, when the demo is stopped
+   * @throws what `work` throws; the reason with which the demo is stopped; {@linkcode BootstrapError} `timeout/demo` at
+   * the deadline, and when a wait inside the step is overdue.
    */
   async run<T>(title: string, options: StepOptions, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     this.#signal.throwIfAborted();

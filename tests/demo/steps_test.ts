@@ -3,7 +3,7 @@ import { BootstrapError } from "../../platform/errors.ts";
 import { waitUntil } from "../e2e/wait_until.ts";
 import { Steps } from "./steps.ts";
 
-/** Steps of a demo that can be stopped, and what the screen is told. */
+/** Steps of a demo that can be stopped, with what the screen was told. */
 function stepsOf() {
   const controller = new AbortController();
   const said: string[] = [];
@@ -17,13 +17,13 @@ function stepsOf() {
 const never = new Promise<never>(() => {});
 const long = { deadlineMs: 60_000 };
 
-Deno.test("Steps.run() gives what the work gives, and shows begin and end", async () => {
+Deno.test("Steps.run() returns the result of the work, and shows its start and end", async () => {
   const { steps, said } = stepsOf();
   assert.equal(await steps.run("one", long, () => Promise.resolve(7)), 7);
   assert.deepEqual(said, ["one", "ended"]);
 });
 
-Deno.test("Steps.run() fails when the work has not ended at the deadline, with what there is to see and the logs", async () => {
+Deno.test("Steps.run() fails at the deadline with the state that was seen and the logs", async () => {
   const { steps, said } = stepsOf();
   const options = { deadlineMs: 1, seen: () => "node-1  booting", logs: "/logs" };
   let aborted: AbortSignal | undefined;
@@ -45,7 +45,7 @@ Deno.test("Steps.run() fails when the work has not ended at the deadline, with w
   assert.deepEqual(said, ["one", "failed"]);
 });
 
-Deno.test("Steps.run() fails likewise when what it waits for is overdue", async () => {
+Deno.test("Steps.run() fails in the same way when a wait inside it is overdue", async () => {
   const { steps } = stepsOf();
   const wait = { what: "InitServer on node-1", deadlineMs: 0 };
   const running = steps.run("one", long, () => waitUntil(wait, () => Promise.resolve(false)));
@@ -63,7 +63,7 @@ Deno.test("Steps.run() gives a slow machine more time", async () => {
   assert.equal(await steps.run("one", { deadlineMs: 3_000, clock }, work), "done");
 });
 
-Deno.test("Steps.run() leaves the work at once when the demo is stopped, and begins nothing more", async () => {
+Deno.test("Steps.run() abandons the work at once when the demo is stopped, and starts no further step", async () => {
   const { steps, said, controller } = stepsOf();
   const running = steps.run("one", long, () => never);
   controller.abort(new Error("stopped"));

@@ -7,12 +7,15 @@ import type { Acceleration } from "./kernel_arguments.ts";
 import { waitUntil } from "./wait_until.ts";
 
 const probeDeadlineMs = 15_000;
-/** Printed when the kernel has found its devices and starts the first program: a guest that gets there really runs. */
+/**
+ * The kernel prints this line after it has probed its devices, when it starts the first program: a guest that prints it
+ * really runs.
+ */
 const bootedText = "Run /init as init process";
 
 /**
- * Whether this machine can run VMs with KVM. An accessible `/dev/kvm` says little: a guest has to boot. The answer is
- * kept until the machine boots again.
+ * Whether this machine can run VMs with KVM. An accessible `/dev/kvm` proves little, so a guest is booted. The result
+ * is cached until the machine reboots.
  */
 export async function acceleration(image: Pick<VmBase, "kernel" | "initrd">): Promise<Acceleration> {
   const boot = (await Deno.readTextFile("/proc/sys/kernel/random/boot_id")).trim();

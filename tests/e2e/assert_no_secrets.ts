@@ -5,7 +5,7 @@ import type { Machine } from "./machine.ts";
 import type { Operator } from "./operator.ts";
 import type { Testbed } from "./testbed.ts";
 
-/** What nobody but its owner may ever see; by value. */
+/** Files of a control plane whose contents must not appear anywhere else. */
 const secretFiles = [
   "/etc/kubernetes/pki/ca.key",
   "/etc/kubernetes/pki/sa.key",
@@ -14,15 +14,15 @@ const secretFiles = [
   "/var/lib/bootstrapper/join-service/service.key",
 ];
 const shortestSecretLine = 40;
-/** Where a process that was killed could leave a second copy of a key: as a temporary file, or in its run folder. */
+/** Where a killed process could leave a second copy of a key: in a temporary file, or in its run folder. */
 const leftovers = "find /run/bootstrapper /etc/kubernetes /var/lib/bootstrapper -type f " +
   "\\( -path '/run/bootstrapper/*' -o -name '.*.tmp' \\) -print 2>/dev/null || true";
 
 /**
- * Checks that no key of the operator or of these control planes, which are members, is in any machine's journal or console, in
- * any log, or in `further` texts, and that no second copy of one is left.
+ * Checks that no key of the operator or of the given control planes, which are members, appears in any machine's
+ * journal or console, in any log, or in the `further` texts, and that no second copy of a key is left.
  *
- * @param further texts by what they are
+ * @param further texts to search, by a description of each
  */
 export async function assertNoSecrets(
   testbed: Testbed,
@@ -57,7 +57,7 @@ async function logFiles(folder: string): Promise<string[]> {
   return entries.filter(({ name }) => name.endsWith(".log")).map(({ name }) => join(folder, name));
 }
 
-/** The lines of base64 of private keys in PEM, and the whole key of a kubeconfig. */
+/** The base64 lines of private keys in PEM, and the whole key of a kubeconfig. */
 function secretLines(text: string): string[] {
   const keyData = /client-key-data: (\S+)/.exec(text)?.[1];
   if (keyData !== undefined) return [keyData, ...secretLines(atob(keyData))];

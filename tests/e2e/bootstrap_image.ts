@@ -5,11 +5,10 @@ import { prepareImage } from "../tools/prepare_image.ts";
 import { BuildStore, type Store } from "../tools/store.ts";
 import { vmBase } from "../tools/vm_base.ts";
 
-/** The image that all machines boot, and the binary in it, which is the operator's too. */
+/** The image that all machines boot, and the binary in it. The operator runs the same binary. */
 export interface BootstrapImage {
-  /** For the machines. */
   readonly image: VmImage;
-  /** The compiled `bootstrapper`. */
+  /** The path of the compiled `bootstrapper`. */
   readonly binary: string;
 }
 
@@ -18,7 +17,7 @@ const units = ["bootstrapper-measure.service", "bootstrapper.service", "bootstra
 const dropIns = ["containerd.service.d", "kubelet.service.d"] as const;
 const dropInName = "10-bootstrapper-measure.conf";
 
-/** Compiles the project, and makes the image with its binary and its units. */
+/** Compiles the project, and makes an image with its binary and its units. */
 export async function bootstrapImage(store: Store = new BuildStore()): Promise<BootstrapImage> {
   const [binary] = await Promise.all([compile(store), vmBase(store)]);
   const system = "/etc/systemd/system";

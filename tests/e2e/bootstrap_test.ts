@@ -45,7 +45,7 @@ testWithVms("Two fresh VMs become one Kubernetes cluster", async (test) => {
     }
   });
 
-  await step("no bootstrap token exists, nor what would let one in", async () => {
+  await step("no bootstrap token, no binding for tokens and no super admin is left", async () => {
     const secrets = await cluster.get("secrets", "--all-namespaces", "--output=name");
     assert(!secrets.includes("bootstrap-token"), secrets);
     const bindings = await cluster.get("clusterrolebindings", "--output=name");

@@ -5,7 +5,7 @@ import type { Machine } from "./machine.ts";
 import type { Operator } from "./operator.ts";
 import { type Look, waitUntil } from "./wait_until.ts";
 
-/** What tests look at in a Node. */
+/** The fields of a Node that tests read. */
 export interface KubernetesNode {
   readonly metadata: { readonly name: string; readonly uid: string };
   readonly status: {
@@ -14,7 +14,7 @@ export interface KubernetesNode {
   };
 }
 
-/** What tests look at in what `bootstrapper status` says. */
+/** The fields of the output of `bootstrapper status` that tests read. */
 export interface NodeStatus {
   readonly phase: string;
   readonly lastRefusal?: {
@@ -40,7 +40,7 @@ const etcdctl = [
 const askEveryMs = 2_000;
 const requestTimeoutMs = 20_000;
 
-/** A cluster as its operator and its nodes' journals show it. */
+/** A cluster as seen by its operator and in its nodes' journals. */
 export class ClusterView {
   readonly #operator: Pick<Operator, "kubectl">;
   readonly #kubectl: string;
@@ -52,8 +52,8 @@ export class ClusterView {
   }
 
   /**
-   * What `kubectl get` prints, as soon as it succeeds: on a slow machine an API server fails its liveness probe now and then,
-   * and is restarted.
+   * Returns the output of `kubectl get` as soon as it succeeds. On a slow machine an API server sometimes fails its
+   * liveness probe and is restarted.
    */
   async get(...args: readonly string[]): Promise<string> {
     const what = `answer to kubectl get ${args.join(" ")}`;
@@ -64,7 +64,7 @@ export class ClusterView {
     });
   }
 
-  /** Waits until the bootstrapper of a machine has logged an event whose line has all these parts. */
+  /** Waits until a machine's bootstrapper has logged this event in a line that contains all `parts`. */
   said(machine: Machine, event: string, { parts = [], since = 0 }: SaidOptions = {}): Promise<JournalEntry> {
     return machine.journal.waitFor({
       what: [`"${event}" of ${machine.name}`, ...parts].join(" with "),
@@ -74,12 +74,11 @@ export class ClusterView {
     });
   }
 
-  /** A Node. */
   async node(name: string): Promise<KubernetesNode> {
     return JSON.parse(await this.get("node", name, "--output=json"));
   }
 
-  /** The names of all Nodes, in their order. */
+  /** The names of all Nodes, sorted. */
   async nodeNames(): Promise<string[]> {
     const { items }: { items: readonly KubernetesNode[] } = JSON.parse(
       await this.get("nodes", "--output=json"),
@@ -87,7 +86,7 @@ export class ClusterView {
     return items.map(({ metadata }) => metadata.name).toSorted();
   }
 
-  /** Waits until a Node, and the one that is meant, is Ready. */
+  /** Waits until the Node with this name satisfies `isMeant` and is Ready. */
   ready(name: string, isMeant: (node: KubernetesNode) => boolean = () => true): Promise<KubernetesNode> {
     return waitUntil({ what: `Ready ${name}`, deadlineMs: deadlinesMs.member, everyMs: askEveryMs }, async (look) => {
       const get = ["get", "node", name, "--output=json", `--request-timeout=${seconds(requestTimeoutMs, look)}`];
@@ -101,7 +100,7 @@ export class ClusterView {
     });
   }
 
-  /** What the bootstrapper of a machine says of it. */
+  /** The output of `bootstrapper status` on a machine. */
   async status(machine: Machine): Promise<NodeStatus> {
     const { exitCode, stdout, stderr } = await machine.exec(["bootstrapper", "status", "--output", "json"], {
       deadlineMs: deadlinesMs.command,
@@ -111,7 +110,9 @@ export class ClusterView {
     return status;
   }
 
-  /** etcd's members, as a control plane sees them; a member whose power was cut needs its time to answer again. */
+  /**
+   * etcd's members, as a control plane sees them. A member whose power was cut needs some time before it answers again.
+   */
   async etcdMembers(controlPlane: Machine): Promise<EtcdMember[]> {
     const what = `an answer of etcd on ${controlPlane.name}`;
     return await waitUntil({ what, deadlineMs: deadlinesMs.member, everyMs: askEveryMs }, async (look) => {
@@ -126,7 +127,7 @@ export class ClusterView {
     });
   }
 
-  /** Checks that etcd has these voters, and nobody else. */
+  /** Checks that etcd's voters are exactly these. */
   async assertVoters(controlPlane: Machine, names: readonly string[]): Promise<void> {
     const members = await this.etcdMembers(controlPlane);
     assert.deepEqual(
@@ -136,15 +137,15 @@ export class ClusterView {
   }
 }
 
-/** Which entry {@linkcode ClusterView.said} waits for. */
+/** Which log entry {@linkcode ClusterView.said} waits for. */
 export interface SaidOptions {
-  /** What the line has beside the event. */
+  /** Texts that the line contains besides the event. */
   readonly parts?: readonly string[];
-  /** Entries before this position of the journal do not count. */
+  /** Entries before this position of the journal are ignored. */
   readonly since?: number;
 }
 
-/** A timeout of the quiet reference machine as an argument for this one. */
+/** Converts a timeout of the quiet reference machine to a command-line argument for this machine. */
 function seconds(timeoutMs: number, { slowdown }: Pick<Look, "slowdown">): string {
   return `${Math.ceil(timeoutMs * slowdown / 1000)}s`;
 }

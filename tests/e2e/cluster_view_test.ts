@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { ClusterView } from "./cluster_view.ts";
 
-Deno.test("ClusterView.get() asks again while the API server does not answer, and gives its answer as it is", async () => {
+Deno.test("ClusterView.get() asks again while the API server does not answer, and returns its answer unchanged", async () => {
   const asked: (readonly string[])[] = [];
   const cluster = new ClusterView({
     kubectl(_, args) {

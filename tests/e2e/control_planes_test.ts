@@ -63,7 +63,7 @@ testWithVms("Three control planes, of which one dies and is replaced", async (te
   await step("a new worker joins while a control plane is off for good", async () => {
     await doomed.kill();
     await late.start();
-    // It boots meanwhile, for the step after this one.
+    // node-5 needs no help to join; this machine boots meanwhile, for the next step.
     await heir.start();
     await cluster.said(late, "member");
     await cluster.ready("node-5");

@@ -1,14 +1,15 @@
 const minuteMs = 60_000;
 
 /**
- * How long things may take, in milliseconds of the quiet reference machine: `waitUntil` gives a slower or busier one more time. What
- * makes it busy are the VMs themselves, too: three of them on two cores make each of these three times as long.
+ * Deadlines in milliseconds of the quiet reference machine. `waitUntil` extends them on a slower or busier machine. The
+ * VMs themselves keep a machine busy, too: three of them on two cores make each of these steps take three times as
+ * long.
  */
 export const deadlinesMs = {
-  /** From power on to a system that takes commands. */
+  /** From power on until the system takes commands. */
   boot: 4 * minuteMs,
   /** A command in a machine. */
   command: 2 * minuteMs,
-  /** A node's init or join with all that comes before it, the joins before its own included. */
+  /** A node's init or join with everything that precedes it, including the joins that are ahead of it in the queue. */
   member: 10 * minuteMs,
 } as const;

@@ -3,7 +3,7 @@ import { waitUntil } from "./wait_until.ts";
 
 /** How a command in a VM ended. */
 export interface ExecResult {
-  /** 128 plus its number when a signal ended the command. */
+  /** The exit code, or 128 plus the signal's number when a signal ended the command. */
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;
@@ -12,7 +12,7 @@ export interface ExecResult {
 /** How {@linkcode GuestAgent.exec} runs a command. */
 export interface ExecOptions {
   readonly deadlineMs: number;
-  /** For the command's standard input. */
+  /** The command's standard input. */
   readonly input?: string;
 }
 
@@ -21,16 +21,16 @@ const pollMs = 200;
 const longestCommand = 200;
 const signalExitBase = 128;
 
-/** The QEMU guest agent of one VM: runs commands as root in it, without any network. */
+/** The QEMU guest agent of one VM. It runs commands as root in the VM without any network. */
 export class GuestAgent {
   readonly #socket: string;
 
-  /** @param socket the socket to which the VM's agent port is connected */
+  /** @param socket the path of the socket to which the VM's agent port is connected */
   constructor(socket: string) {
     this.#socket = socket;
   }
 
-  /** Waits until the agent answers: the VM has booted. */
+  /** Waits until the agent answers, that is, until the VM has booted. */
   async ready(deadlineMs: number): Promise<void> {
     await waitUntil({ what: "answer of the guest agent", deadlineMs }, async ({ saw }) => {
       try {
@@ -46,7 +46,7 @@ export class GuestAgent {
   /**
    * Runs a command to its end.
    *
-   * @throws Error when it has not ended at the deadline; it goes on then.
+   * @throws Error when it has not ended at the deadline; the command then continues to run.
    */
   async exec(argv: readonly [string, ...string[]], { deadlineMs, input }: ExecOptions): Promise<ExecResult> {
     const [path, ...arg] = argv;
@@ -65,7 +65,7 @@ export class GuestAgent {
     });
   }
 
-  /** Starts a command and does not wait for its end. */
+  /** Starts a command and returns without waiting for its end. */
   async start(argv: readonly [string, ...string[]]): Promise<void> {
     const [path, ...arg] = argv;
     await this.#call("guest-exec", { path, arg });
@@ -80,7 +80,7 @@ export class GuestAgent {
     });
   }
 
-  /** A connection on which all answers to earlier ones, which the agent may still send, have passed. */
+  /** Returns a connection after discarding the answers to earlier requests that the agent may still send. */
   async #synchronised(deadlineMs: number): Promise<JsonLines> {
     const lines = await JsonLines.connect(this.#socket, deadlineMs);
     try {

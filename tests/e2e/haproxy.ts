@@ -8,11 +8,11 @@ import { waitUntil } from "./wait_until.ts";
 
 const apiServerPort = 6443;
 
-/** A HAProxy in front of a cluster's API servers, in the testbed's network; it dies with this process. */
+/** A HAProxy in front of a cluster's API servers, in the testbed's network. It ends with this process. */
 export class Haproxy implements AsyncDisposable {
-  /** Where it listens: the cluster's stable endpoint. */
+  /** The address on which it listens: the cluster's stable endpoint. */
   static readonly endpoint = `${subnet.gateway}:${apiServerPort}`;
-  /** What it says of its backends. */
+  /** The file with its log, which shows the state of its backends. */
   readonly log: string;
   readonly #process: StartedProcess;
 
@@ -21,7 +21,7 @@ export class Haproxy implements AsyncDisposable {
     this.#process = process;
   }
 
-  /** Starts it, in front of machines that need not run yet. Its files are in the testbed's folder. */
+  /** Starts HAProxy in front of machines, which need not run yet. Its files are in the testbed's folder. */
   static async start(testbed: Testbed, addresses: readonly string[]): Promise<Haproxy> {
     const folder = join(testbed.folder, "haproxy");
     await Deno.mkdir(folder);
@@ -36,7 +36,6 @@ export class Haproxy implements AsyncDisposable {
     return haproxy;
   }
 
-  /** Ends it. */
   async [Symbol.asyncDispose](): Promise<void> {
     await killProcess(this.#process);
     await this.#process.ended;
@@ -53,8 +52,9 @@ export class Haproxy implements AsyncDisposable {
 }
 
 /**
- * A new connection goes to a backend that takes it, whatever was last said of its health: that tells an API server that starts
- * or is gone from one that works, and overlooks what passes soon, as an election of etcd's.
+ * HAProxy retries a connection that a backend does not take on another backend, whatever the last health check
+ * reported. So connections reach an API server that works and not one that is starting or gone, and a short failure,
+ * such as an election in etcd, is overlooked.
  */
 function configuration(addresses: readonly string[]): string {
   const servers = addresses.map((address, index) => `  server api-${index + 1} ${address}:${apiServerPort}`);

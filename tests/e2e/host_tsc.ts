@@ -1,12 +1,13 @@
 /**
- * The rate of this machine's time stamp counter in kHz, or `undefined` where it is not certain. A hypervisor shows it as the
- * frequency of the processor, which is constant there; a machine of metal shows another.
+ * The rate of this machine's time stamp counter in kHz, or `undefined` where it is uncertain. A hypervisor reports it
+ * as the processor's frequency, which is constant there; on a physical machine the reported frequency is a different
+ * one.
  */
 export async function hostTscKhz(): Promise<number | undefined> {
   return parseTscKhz(await Deno.readTextFile("/proc/cpuinfo").catch(() => ""));
 }
 
-/** The same from the text of `/proc/cpuinfo`. */
+/** Reads the same rate from the text of `/proc/cpuinfo`. */
 export function parseTscKhz(cpuinfo: string): number | undefined {
   const [first = ""] = cpuinfo.split("\n\n", 1);
   const flags = /^flags\s*: (.*)$/m.exec(first)?.[1]?.split(" ") ?? [];

@@ -28,7 +28,7 @@ testWithVms("prepareImage() adds and replaces files, and enables units", async (
   assert.equal((await prepareImage(additions)).image, image);
 });
 
-testWithVms("the container images are those that kubeadm asks for", async () => {
+testWithVms("the container images are those that kubeadm requires", async () => {
   const kubeadm = `${(await prepareBinaries()).dir}/kubeadm`;
   const listed = await capture([kubeadm, "config", "images", "list", "--kubernetes-version", kubernetesVersion]);
   assert.deepEqual(listed.split("\n").toSorted(), containerImageReferences.toSorted());

@@ -1,12 +1,12 @@
 import { lastLogs } from "./last_logs.ts";
 import type { Testbed } from "./testbed.ts";
 
-/** Runs one step of a test, if all before it passed. */
+/** Runs one step of a test if all earlier steps passed. */
 export type Step = (name: string, work: () => Promise<void>) => Promise<void>;
 
 /**
- * Steps of which each needs what the one before it left: after the first that fails none is run. Standard error tells where the
- * logs are, and how they end when a step fails.
+ * Runs steps that each depend on the one before: after the first failure no further step runs. When a step fails,
+ * standard error shows where the logs are and how they end.
  */
 export function inOrder(test: Deno.TestContext, testbed: Testbed): Step {
   say(`The logs of "${test.name}" are in ${testbed.folder}\n`);

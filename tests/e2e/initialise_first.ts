@@ -4,7 +4,10 @@ import { deadlinesMs } from "./deadlines.ts";
 import type { Machine } from "./machine.ts";
 import type { ClusterOptions, Operator } from "./operator.ts";
 
-/** Has an operator initialise a machine that was started, with a policy made from it, and waits until its Node is Ready. */
+/**
+ * Has an operator initialise a machine that was started, with a policy made from the machine's evidence, and waits
+ * until its Node is Ready.
+ */
 export async function initialiseFirst(
   operator: Operator,
   cluster: ClusterView,

@@ -3,28 +3,28 @@ import { waitUntil } from "./wait_until.ts";
 /** One entry of a VM's journal. */
 export interface JournalEntry {
   readonly time: Date;
-  /** The ID of the boot in which it was written. */
+  /** The ID of the boot during which it was written. */
   readonly boot: string;
-  /** The unit that wrote it, or that it is about; empty when it is none. */
+  /** The unit that wrote the entry, or that the entry is about; empty when there is none. */
   readonly unit: string;
-  /** The program's name for itself, such as `kernel`. */
+  /** The name that the program logs under, such as `kernel`. */
   readonly identifier: string;
-  /** 0 (emergency) to 7 (debug), as syslog has it. */
+  /** 0 (emergency) to 7 (debug), as in syslog. */
   readonly priority: number;
   readonly message: string;
 }
 
 /** What {@linkcode Journal.waitFor} waits for. */
 export interface JournalWait {
-  /** What the entry is, as a noun: it goes into the error. */
+  /** A noun for the awaited entry, which becomes part of the error. */
   readonly what: string;
   readonly deadlineMs: number;
   readonly match: (entry: JournalEntry) => boolean;
-  /** Entries before this position do not count: what `position()` gave earlier. */
+  /** Entries before this position are ignored; an earlier call of `position()` returned it. */
   readonly since?: number;
 }
 
-/** A VM's journal as this machine receives it while the VM runs, over all boots of the VM. */
+/** A VM's journal as this machine receives it while the VM runs. It covers all boots of the VM. */
 export class Journal {
   readonly #path: string;
   readonly #entries: JournalEntry[] = [];
@@ -32,12 +32,11 @@ export class Journal {
   #partial = new Uint8Array();
   #reading: Promise<void> = Promise.resolve();
 
-  /** @param path the file to which the VM's journal port is connected: one JSON object a line */
+  /** @param path the file to which the VM's journal port is connected, with one JSON object on each line */
   constructor(path: string) {
     this.#path = path;
   }
 
-  /** All entries that have arrived. */
   async entries(): Promise<readonly JournalEntry[]> {
     this.#reading = this.#reading.catch(() => undefined).then(() => this.#read());
     await this.#reading;
@@ -50,9 +49,9 @@ export class Journal {
   }
 
   /**
-   * Waits for an entry, which may have arrived already.
+   * Waits for an entry. It may have arrived before the call.
    *
-   * @throws Error when there is none at the deadline, with the last one that arrived.
+   * @throws Error when no entry matches by the deadline; the error shows the last entry that arrived.
    */
   async waitFor({ what, deadlineMs, match, since = 0 }: JournalWait): Promise<JournalEntry> {
     let next = since;
@@ -99,7 +98,7 @@ export class Journal {
 const newline = 0x0a;
 const readBytes = 1 << 20;
 
-/** Undefined for a line that is none: one that ends in the middle because the VM was killed. */
+/** Undefined for an incomplete line: the VM was killed while it wrote it. */
 function parseEntry(line: string): JournalEntry | undefined {
   const fields = parseObject(line);
   if (!fields) return undefined;
@@ -123,7 +122,7 @@ function parseObject(line: string): Record<string, unknown> | undefined {
   }
 }
 
-/** A field is a string, or an array of bytes when it is not UTF-8 or has control characters, or an array of values. */
+/** A field is a string, an array of bytes when it is not UTF-8 or has control characters, or an array of values. */
 function textOf(value: unknown): string {
   if (typeof value === "string") return value;
   if (!Array.isArray(value)) return "";

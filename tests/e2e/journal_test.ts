@@ -13,7 +13,7 @@ const entry = (message: unknown, extra: object = {}) =>
     ...extra,
   }) + "\n";
 
-Deno.test("Journal gives entries as they arrive, also in pieces and after a killed VM's half line", async () => {
+Deno.test("Journal returns entries as they arrive, even in pieces or after the incomplete line of a killed VM", async () => {
   await inFolder(async (file) => {
     const journal = new Journal(file);
     assert.deepEqual(await journal.entries(), []);
@@ -49,7 +49,7 @@ Deno.test("Journal reads bytes and repeated fields, and prefers the unit that an
   });
 });
 
-Deno.test("Journal.waitFor() finds what came before and after the call, but nothing before `since`", async () => {
+Deno.test("Journal.waitFor() finds entries from before and after the call, but none before `since`", async () => {
   await inFolder(async (file) => {
     await Deno.writeTextFile(file, entry("one") + entry("two"));
     const journal = new Journal(file);

@@ -2,7 +2,7 @@ import { Patience } from "./patience.ts";
 
 const lookEveryMs = 250;
 
-/** A connection to a Unix socket on which each side sends JSON objects, one a line. */
+/** A connection to a Unix socket on which each side sends one JSON object a line. */
 export class JsonLines implements AsyncDisposable {
   readonly #connection: Deno.Conn;
   readonly #decoder = new TextDecoder();
@@ -18,20 +18,20 @@ export class JsonLines implements AsyncDisposable {
   }
 
   /**
-   * Connects; the connection is closed after `deadlineMs` of the quiet reference machine, which ends whatever waits on it.
+   * Connects. The connection is closed after `deadlineMs` of the quiet reference machine, which ends every pending
+   * `receive()`.
    */
   static async connect(path: string, deadlineMs: number): Promise<JsonLines> {
     return new JsonLines(await Deno.connect({ transport: "unix", path }), deadlineMs);
   }
 
-  /** Sends one object. */
   async send(message: unknown): Promise<void> {
     let bytes = new TextEncoder().encode(`${JSON.stringify(message)}\n`);
     while (bytes.length > 0) bytes = bytes.subarray(await this.#connection.write(bytes));
   }
 
   /**
-   * The first of the next objects for which `accept` returns something, as that; the others are dropped.
+   * Returns the result of `accept` for the first message for which it is defined; earlier messages are dropped.
    *
    * @throws Error when the connection ends first.
    */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { JsonLines } from "./json_lines.ts";
 
-Deno.test("JsonLines.receive() gives what is accepted, and fails when the other side says nothing until the deadline", async () => {
+Deno.test("JsonLines.receive() returns the accepted message, and fails when the other side sends none before the deadline", async () => {
   const folder = await Deno.makeTempDir({ prefix: "bootstrapper-json-lines-" });
   try {
     const path = join(folder, "socket");

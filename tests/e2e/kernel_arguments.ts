@@ -1,27 +1,30 @@
 /** How the processor is emulated. */
 export type Acceleration = "kvm" | "tcg";
 
-/** Guards against a processor that speculates, and a fifth level of page tables, only cost time. */
+/** Mitigations of speculative execution and a fifth level of page tables only cost time on an emulated processor. */
 const emulated = ["mitigations=off", "no5lvl"];
 
 /**
- * The kernel's arguments, the same for all machines of a testbed: they are part of the image that is booted.
+ * The kernel's arguments. They are the same for all machines of a testbed, as they are part of the image that is
+ * booted.
  *
- * @param tscKhz how fast this machine's time stamp counter is, which an emulated processor shows as its own; where that is known
+ * @param tscKhz the rate of this machine's time stamp counter, which an emulated processor shows as its own;
+ * `undefined` where it is unknown
  */
 export function kernelArguments(acceleration: Acceleration, tscKhz: number | undefined): readonly string[] {
   return [
     ...["console=ttyS0", "quiet", "net.ifnames=0", "panic=-1"],
-    // An emulated processor hung in the kernel's tests of its ciphers once; one that hangs starts anew by itself.
+    // An emulated processor once hung in the kernel's self-tests of its ciphers. A guest that hangs restarts by itself.
     ...["cryptomgr.notests", "softlockup_panic=1", "watchdog_thresh=60"],
     ...(acceleration === "kvm" ? [] : [...emulated, ...clockArguments(tscKhz)]),
   ];
 }
 
 /**
- * Linux believes the time stamp counters of several emulated processors to differ, which they do not, and takes the HPET instead:
- * then whoever looks at the clock, as Go programs always do, waits for a lock of QEMU's. The rate must come with it: a machine
- * that measures it while others keep this one busy may get it wrong by far, and its clock runs away.
+ * Linux assumes that the time stamp counters of several emulated processors differ, which they do not, and uses the
+ * HPET instead. Every read of the clock, which Go programs do all the time, then waits for a lock in QEMU. The rate is
+ * passed as well: a guest that measures it while this machine is busy may get it far wrong, and its clock then runs
+ * away.
  */
 function clockArguments(tscKhz: number | undefined): readonly string[] {
   return tscKhz === undefined ? [] : ["tsc=reliable", `tsc_early_khz=${tscKhz}`];

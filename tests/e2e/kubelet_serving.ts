@@ -10,7 +10,7 @@ import { waitUntil } from "./wait_until.ts";
 
 const kubeletPort = 10250;
 
-/** What this needs of a CertificateSigningRequest. */
+/** The fields of a CertificateSigningRequest that this test reads. */
 interface SigningRequest {
   readonly spec: { readonly username: string; readonly signerName: string };
   readonly status?: {
@@ -19,7 +19,7 @@ interface SigningRequest {
   };
 }
 
-/** Waits until the serving certificate that the kubelet of each node has asked for was approved and issued. */
+/** Waits until each node's kubelet has requested a serving certificate, and it has been approved and issued. */
 export async function assertServingRequestsApproved(cluster: ClusterView, nodeNames: readonly string[]): Promise<void> {
   const what = `serving certificates of ${nodeNames.join(", ")}`;
   await waitUntil({ what, deadlineMs: deadlinesMs.command, everyMs: 2_000 }, async ({ saw }) => {
@@ -35,7 +35,10 @@ export async function assertServingRequestsApproved(cluster: ClusterView, nodeNa
   });
 }
 
-/** Checks that the kubelet of a machine serves with a certificate of the cluster's CA for the node's name and address. */
+/**
+ * Checks that a machine's kubelet serves with a certificate that the cluster's CA issued for the node's name and
+ * address.
+ */
 export async function assertServesByClusterCa(testbed: Testbed, operator: Operator, machine: Machine): Promise<void> {
   const { caPem } = await readKubeconfig(operator.kubeconfigFile);
   const caFile = join(operator.folder, "cluster-ca.crt");

@@ -5,9 +5,9 @@ const shownLines = 12;
 const longestLine = 400;
 
 /**
- * Where all logs of a testbed are, and the ends of each node's and of further ones, as text.
+ * Returns, as text, where all logs of a testbed are, with the last lines of each node's log and of further logs.
  *
- * @param further what else to show: files by what they are the log of
+ * @param further further log files to show, by whose log each is
  */
 export async function lastLogs(testbed: Testbed, further: Readonly<Record<string, string>> = {}): Promise<string> {
   const nodes = await Promise.all(testbed.machines.map(lastLogsOf));
@@ -18,7 +18,7 @@ export async function lastLogs(testbed: Testbed, further: Readonly<Record<string
   return `\n${[...nodes, ...shown].join("\n")}\nAll logs: ${testbed.folder}\n`;
 }
 
-/** The last lines of the bootstrapper; of the console while the bootstrapper has said nothing. */
+/** The last lines of the bootstrapper's log, or of the console if the bootstrapper has logged nothing yet. */
 async function lastLogsOf(machine: Machine): Promise<string> {
   const entries = (await machine.journal.entries()).filter(({ unit }) => unit.startsWith("bootstrapper"));
   if (entries.length > 0) return ending(`the bootstrapper of ${machine.name}`, entries.map(({ message }) => message));

@@ -12,14 +12,14 @@ import { files, qemuArguments } from "./qemu_arguments.ts";
 import { startVtpm } from "./vtpm.ts";
 import { waitUntil } from "./wait_until.ts";
 
-/** Where firmware looks for what to boot (UEFI 2.10, 3.5.1.1). */
+/** The path from which the firmware boots (UEFI 2.10, 3.5.1.1). */
 export const bootFile = "EFI/BOOT/BOOTX64.EFI";
 
-/** What a machine is; kept in its folder as `machine.json`. */
+/** The parameters of a machine; its folder keeps them as `machine.json`. */
 export interface MachineSpecification {
-  /** Its name in the testbed, an RFC 1123 label; the node's too unless that is another. */
+  /** The machine's name in the testbed, an RFC 1123 label. It is the node's name as well unless another is given. */
   readonly name: string;
-  /** The last byte of its address. */
+  /** The last byte of the machine's address. */
   readonly number: number;
   readonly cpus: number;
   readonly memoryMiB: number;
@@ -33,14 +33,14 @@ const connectDeadlineMs = 30_000;
 const processFiles = { qemu: "qemu.process.json", swtpm: "swtpm.process.json" } as const;
 
 /**
- * One VM with a vTPM of its own. The disk of its state and the TPM keep their content from one start to the next; PCRs begin at zero at every
- * start, as after a power cycle.
+ * One VM with its own vTPM. The state disk and the TPM keep their contents across starts; PCRs start at zero, as after
+ * a power cycle.
  */
 export class Machine {
   readonly specification: MachineSpecification;
-  /** All that belongs to it: console, journal, logs of QEMU and swtpm, disk, TPM state. */
+  /** Everything that belongs to the machine: console, journal, logs of QEMU and swtpm, disk, TPM state. */
   readonly folder: string;
-  /** The journal of all its boots. */
+  /** The journal of all boots. */
   readonly journal: Journal;
   readonly #agent: GuestAgent;
 
@@ -51,12 +51,10 @@ export class Machine {
     this.#agent = new GuestAgent(join(folder, files.guestAgent));
   }
 
-  /** Its name in the testbed. */
   get name(): string {
     return this.specification.name;
   }
 
-  /** The IPv4 address in the testbed's network. */
   get address(): string {
     return `${subnet.gateway.replace(/\d+$/, "")}${this.specification.number}`;
   }
@@ -66,23 +64,23 @@ export class Machine {
     return join(this.folder, files.console);
   }
 
-  /** The unified kernel image that it boots. */
+  /** The unified kernel image that the machine boots. */
   get bootImage(): string {
     return join(this.folder, files.boot, bootFile);
   }
 
-  /** The file with the certificate of its TPM's RSA-2048 endorsement key, DER. */
+  /** The file with the DER certificate of the TPM's RSA-2048 endorsement key. */
   get ekCertificate(): string {
     return join(this.folder, "../ek-authority", `${this.name}.der`);
   }
 
-  /** What a policy knows it by: SHA-256 of the SPKI of that key, lower-case hexadecimal. */
+  /** The identity by which a policy knows the machine: SHA-256 of that key's SPKI, in lower-case hexadecimal. */
   async identity(): Promise<string> {
     const { spki } = readCertificate(await Deno.readFile(this.ekCertificate), this.ekCertificate, "vendor");
     return hex(await sha256(spki));
   }
 
-  /** Sets a credential that systemd in the VM finds as `/run/credentials/@system/NAME` from the next start on. */
+  /** Sets a credential. From the next start on, systemd in the VM finds it as `/run/credentials/@system/NAME`. */
   async setCredential(name: string, content: string | Uint8Array): Promise<void> {
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
     await Deno.writeFile(join(this.folder, "credentials", name), bytes);
@@ -105,15 +103,15 @@ export class Machine {
     await this.#appears(files.monitor, qemu, "qemu.log");
   }
 
-  /** Whether QEMU runs. */
+  /** Whether QEMU is running. */
   async isRunning(): Promise<boolean> {
     const qemu = await this.#recorded(processFiles.qemu);
     return qemu !== undefined && await isAlive(qemu);
   }
 
   /**
-   * Cuts the power: ends QEMU and the vTPM with SIGKILL. {@linkcode start} finds on the disk what the system in it had flushed,
-   * and of all else whatever came that far.
+   * Cuts the power: kills QEMU and the vTPM with SIGKILL. The next {@linkcode start} finds everything on the disk that
+   * the guest had flushed, and whatever else had reached the disk by then.
    */
   async kill(): Promise<void> {
     for (const file of [processFiles.qemu, processFiles.swtpm]) {
@@ -132,9 +130,9 @@ export class Machine {
   }
 
   /**
-   * Shuts the system down in order, and waits until the machine is off.
+   * Shuts the system down cleanly, and waits until the machine is off.
    *
-   * @throws Error when it is on at the deadline.
+   * @throws Error when the machine is still on at the deadline.
    */
   async powerOff(deadlineMs: number): Promise<void> {
     await this.#agent.start(["systemctl", "poweroff"]);
@@ -149,7 +147,7 @@ export class Machine {
     }
   }
 
-  /** Waits until the system in it has booted so far that {@linkcode exec} works. */
+  /** Waits until the system has booted far enough for {@linkcode exec} to work. */
   async waitUntilBooted(deadlineMs: number): Promise<void> {
     await this.#agent.ready(deadlineMs);
   }
@@ -159,7 +157,7 @@ export class Machine {
     return await this.#agent.exec(argv, options);
   }
 
-  /** Plugs the network cable in or pulls it. */
+  /** Plugs in or unplugs the network cable. */
   async setLink(up: boolean): Promise<void> {
     await setLink(this.specification.namespace, this.specification.tap, up);
   }

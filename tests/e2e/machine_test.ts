@@ -19,7 +19,7 @@ const show = `#!/bin/sh
 echo "config is $(sha256sum </run/credentials/@system/bootstrapper.config)"
 for register in 12 15; do echo "PCR $register is $(cat /sys/class/tpm/tpm0/pcr-sha256/$register)"; done
 `;
-/** More than a kernel command line or an SMBIOS string would take. */
+/** More than fits into a kernel command line or an SMBIOS string. */
 const configBytes = 200_000;
 const zeroRegister = "0".repeat(64);
 
@@ -54,7 +54,7 @@ testWithVms("Machine", async (test) => {
     passed &&= await test.step(name, work);
   };
 
-  await step("start() boots with the credentials, zero PCRs and the journal on this side", async () => {
+  await step("start() boots with the credentials and zero PCRs, and the journal arrives on the host", async () => {
     await machine.start();
     await shown(`config is ${createHash("sha256").update(config).digest("hex")}`);
     await shown(`PCR 12 is ${zeroRegister}`);
@@ -70,8 +70,8 @@ testWithVms("Machine", async (test) => {
     assert.match(result.stdout, /^0\nnode-1\n.* 10\.77\.0\.11\/24 .*from stdin$/s);
   });
 
-  await step("the operator's side of the network reaches it, unless its cable is pulled", async () => {
-    // A port on which nobody listens: the refusal comes from the machine.
+  await step("the operator reaches it over the network unless its cable is unplugged", async () => {
+    // No process listens on this port, so the refusal comes from the machine itself.
     const connect = ["timeout", "5", "bash", "-c", `</dev/tcp/${machine.address}/9`];
     assert.match((await testbed.exec(connect)).stderr, /Connection refused/);
     await machine.setLink(false);
@@ -79,7 +79,7 @@ testWithVms("Machine", async (test) => {
     await machine.setLink(true);
   });
 
-  await step("its TPM has an RSA-2048 EK certificate which the testbed's authority signed", async () => {
+  await step("its TPM has an RSA-2048 EK certificate signed by the testbed's authority", async () => {
     const chain = [testbed.authority.rootCertificate, testbed.authority.issuerCertificate];
     const convert = `openssl x509 -inform DER -in "$1" -outform PEM -out "$1.pem" && \
       openssl verify -ignore_critical -CAfile "$2" -untrusted "$3" "$1.pem"`;
@@ -87,7 +87,7 @@ testWithVms("Machine", async (test) => {
     assert.equal(verified.exitCode, 0, verified.stderr);
   });
 
-  await step("kill() and start() keep the state, and begin with new PCRs", async () => {
+  await step("kill() and start() keep the state and reset the PCRs", async () => {
     await machine.exec(["sh", "-c", "echo kept >/var/lib/kept && sync"], { deadlineMs: commandDeadlineMs });
     await machine.kill();
     assert.equal(await machine.isRunning(), false);
@@ -106,7 +106,7 @@ testWithVms("Machine", async (test) => {
     await shown(`PCR 15 is ${zeroRegister}`, since);
   });
 
-  await step("powerOff() ends it in order", async () => {
+  await step("powerOff() shuts it down cleanly", async () => {
     await machine.waitUntilBooted(bootDeadlineMs);
     await machine.powerOff(bootDeadlineMs);
     assert.equal(await machine.isRunning(), false);

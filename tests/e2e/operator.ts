@@ -6,36 +6,38 @@ import type { CommandResult, Testbed } from "./testbed.ts";
 import { Overdue } from "./wait_until.ts";
 import { withDeadline } from "./with_deadline.ts";
 
-/** What a node's configuration says beside the cluster's name and its operators. */
+/** The settings of a node's configuration besides the cluster's name and its operators. */
 export interface NodeOptions {
-  /** Public keys of the operators; this operator's alone unless given. */
+  /** Public keys of the operators; by default this operator's only. */
   readonly operatorKeys?: readonly string[];
-  /** Addresses of the machines to ask for a ticket. */
+  /** The addresses of the machines from which the node requests a ticket. */
   readonly joinAddresses?: readonly string[];
-  /** What it asks to become; a worker unless given. */
+  /** The role that the node requests; by default `worker`. */
   readonly role?: "worker" | "control-plane";
 }
 
-/** What the operator decides about a cluster. */
+/** The operator's choices for a cluster. */
 export interface ClusterOptions {
-  /** Machines that may become control planes by a join. */
+  /** Machines that may become control planes by joining. */
   readonly controlPlanes?: readonly Machine[];
-  /** The stable endpoint of the API servers, `host:port`; else that of the initialised machine. */
+  /** The stable endpoint of the API servers as `host:port`; by default that of the initialised machine. */
   readonly controlPlaneEndpoint?: string;
 }
 
 const clusterName = "demo";
 const joinServicePort = 9444;
-/** What the firmware and the boot loader of the image write: a policy is made from them. */
+/** The PCRs that the firmware and the boot loader extend; a policy is made from them. */
 const policyRegisters = ["0", "4", "8", "11"];
-/** The deadline of the whole command is the one that counts: it knows how busy this machine is. */
+/**
+ * Long enough that the deadline of the whole command always passes first: that deadline accounts for how busy this
+ * machine is.
+ */
 const initWait = "4h";
 
-/** A person with a laptop in the testbed's network: a folder with keys and files, and the compiled binary. */
+/** An operator with a laptop in the testbed's network: a folder with keys and files, and the compiled binary. */
 export class Operator {
-  /** Its files. */
   readonly folder: string;
-  /** The line of its public key for nodes' configurations. */
+  /** The line with the operator's public key for nodes' configurations. */
   readonly publicKey: string;
   readonly #testbed: Testbed;
   readonly #binary: string;
@@ -47,7 +49,7 @@ export class Operator {
     this.publicKey = publicKey;
   }
 
-  /** Makes an operator with a key of its own. */
+  /** Makes an operator with a new key. */
   static async create(testbed: Testbed, binary: string, name = "operator"): Promise<Operator> {
     const folder = join(testbed.folder, name);
     await Deno.mkdir(folder);
@@ -58,22 +60,20 @@ export class Operator {
     return new Operator(testbed, binary, folder, operatorKey);
   }
 
-  /** The private key. */
   get keyFile(): string {
     return join(this.folder, "operator.key");
   }
 
-  /** The kubeconfig, after {@linkcode initCommand} succeeded. */
+  /** The kubeconfig. It exists once {@linkcode initCommand} has succeeded. */
   get kubeconfigFile(): string {
     return join(this.folder, "kubeconfig");
   }
 
-  /** The policy. */
   get policyFile(): string {
     return join(this.folder, "policy.yaml");
   }
 
-  /** The cluster's settings. */
+  /** The file with the cluster's settings. */
   get clusterFile(): string {
     return join(this.folder, "cluster.yaml");
   }
@@ -84,16 +84,16 @@ export class Operator {
   }
 
   /**
-   * Runs the binary as this operator, with a copy of its standard output in a file, so that it can be followed.
+   * Runs the binary as this operator, and copies its standard output into a file while it runs.
    *
-   * @param log a file that is not there yet
+   * @param log a file that does not exist yet
    */
   async runLogged(log: string, args: readonly string[]): Promise<CommandResult> {
     const ended = await this.#exec(args, ["sh", "-c", 'exec "$@" >"$0"', log, this.#binary, ...args]);
     return { ...ended, stdout: await Deno.readTextFile(log) };
   }
 
-  /** Runs a command line that is the binary with `args`, until the deadline of a member's init. */
+  /** Runs a command line that contains the binary and `args`, for at most the deadline of a member's init. */
   async #exec(args: readonly string[], command: readonly string[]): Promise<CommandResult> {
     const reason = (after: string) => new Overdue(`Cannot go on: "bootstrapper ${args[0]}" has not ended ${after}`);
     return await withDeadline(deadlinesMs.member, reason, async (signal) => {
@@ -108,7 +108,6 @@ export class Operator {
     return this.#testbed.exec([kubectl, `--kubeconfig=${this.kubeconfigFile}`, ...args]);
   }
 
-  /** A node's configuration. */
   nodeConfiguration(
     { operatorKeys = [this.publicKey], joinAddresses = [], role = "worker" }: NodeOptions = {},
   ): string {
@@ -121,7 +120,7 @@ export class Operator {
     });
   }
 
-  /** Writes the policy by what a machine that is known to be good says of itself, and the cluster's settings. */
+  /** Writes the cluster's settings, and a policy made from the evidence of a machine that is known to be good. */
   async writeDocuments(knownGood: Machine, options: ClusterOptions = {}): Promise<void> {
     const { controlPlanes = [] } = options;
     const { exitCode, stdout, stderr } = await knownGood.exec(
@@ -149,7 +148,7 @@ export class Operator {
   async writeSettings({ controlPlaneEndpoint }: ClusterOptions = {}): Promise<void> {
     const settings = {
       ...{ kubernetesVersion: "v1.36.3", podSubnet: "10.244.0.0/16", kubeProxy: false, coreDns: false },
-      // Emulated processors that share cores stand still for a second now and then.
+      // Emulated processors that share cores stall for a second now and then.
       etcd: { heartbeatIntervalMs: 500, electionTimeoutMs: 5000 },
       leaderElection: { leaseDuration: "60s", renewDeadline: "45s", retryPeriod: "5s" },
     };
@@ -157,7 +156,7 @@ export class Operator {
     await Deno.writeTextFile(this.clusterFile, stringify({ ...settings, ...endpoint }));
   }
 
-  /** The arguments of an `init` of a machine. */
+  /** The arguments of `bootstrapper init` for a machine. */
   initArguments(machine: Machine): string[] {
     return [
       "init",

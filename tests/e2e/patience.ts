@@ -1,21 +1,22 @@
 import { measureSlowdown } from "../tools/machine_speed.ts";
 
-/** What a {@linkcode Patience} goes by. */
+/** The clock and the speed measurement that a {@linkcode Patience} uses. */
 export interface PatienceClock {
-  /** Milliseconds, of any origin. */
+  /** Milliseconds since any fixed moment. */
   readonly nowMs: () => number;
   /** Measures how many times slower this machine is now than the quiet reference machine, at least 1. */
   readonly measureSlowdown: () => Promise<number>;
 }
 
 const realClock: PatienceClock = { nowMs: () => performance.now(), measureSlowdown };
-/** What ends within a second is never measured. */
+/** Waits shorter than a second are never measured. */
 const firstMeasureMs = 1_000;
 const measureEveryMs = 10_000;
 
 /**
- * A deadline in the time of the quiet reference machine: while this machine is slower, its clock goes slower by as much, at
- * most eight times. So a machine that is slow, or becomes busy, gets the time that it needs, and one that hangs is found out.
+ * A deadline in the time of the quiet reference machine. While this machine is slower by some factor, up to eight, the
+ * deadline's clock runs slower by that factor. So a machine that is slow, or becomes busy, gets the time that it needs,
+ * and a machine that hangs is still detected.
  */
 export class Patience implements AsyncDisposable {
   readonly #deadlineMs: number;
@@ -28,7 +29,7 @@ export class Patience implements AsyncDisposable {
   #measuring: Promise<void> = Promise.resolve();
 
   /**
-   * Begins now.
+   * Starts the clock.
    *
    * @param deadlineMs milliseconds of the quiet reference machine
    */
@@ -39,12 +40,12 @@ export class Patience implements AsyncDisposable {
     this.#nextMeasureMs = this.#startMs + firstMeasureMs;
   }
 
-  /** How many times slower this machine was than the quiet reference machine when that was measured last. */
+  /** How many times slower this machine was than the quiet reference machine at the last measurement. */
   get slowdown(): number {
     return this.#slowdown;
   }
 
-  /** Whether the time is up. To be asked again and again, about once a second or more often. */
+  /** Whether the deadline has passed. Callers ask about once a second or more often. */
   isOver(): boolean {
     const nowMs = this.#clock.nowMs();
     this.#spentMs += (nowMs - this.#lookedMs) / this.#slowdown;
@@ -53,14 +54,14 @@ export class Patience implements AsyncDisposable {
     return this.#spentMs >= this.#deadlineMs;
   }
 
-  /** How long it has been, in words. */
+  /** The elapsed time, in words. */
   get text(): string {
     const elapsedMs = this.#lookedMs - this.#startMs;
     const slowdown = this.#spentMs === 0 ? 1 : elapsedMs / this.#spentMs;
     return `after ${Math.round(elapsedMs / 1000)} s (slowdown of this machine: ${slowdown.toFixed(1)})`;
   }
 
-  /** Waits for the measurement that goes on. */
+  /** Waits for a measurement that is under way. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#measuring;
   }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Patience } from "./patience.ts";
 
-/** A clock that the test sets, and the slowdown that is measured from now on. */
+/** A clock and a slowdown, both set by the test. */
 function world() {
   const state = { nowMs: 5_000, slowdown: 1, measured: 0 };
   const clock = {
@@ -11,7 +11,7 @@ function world() {
       return Promise.resolve(state.slowdown);
     },
   };
-  /** Lets time pass, with a look each second. */
+  /** Advances the clock, and asks once in each second. */
   const pass = async (patience: Patience, seconds: number) => {
     for (let second = 0; second < seconds; second++) {
       state.nowMs += 1_000;
@@ -32,7 +32,7 @@ Deno.test("Patience is over at its deadline where the machine is as fast as the 
   assert.equal(patience.text, "after 30 s (slowdown of this machine: 1.0)");
 });
 
-Deno.test("Patience waits longer on a slow machine, and says how slow that was", async () => {
+Deno.test("Patience waits longer on a slow machine, and reports the slowdown", async () => {
   const { state, clock, pass } = world();
   state.slowdown = 4;
   await using patience = new Patience(30_000, clock);
@@ -42,7 +42,7 @@ Deno.test("Patience waits longer on a slow machine, and says how slow that was",
   assert.equal(patience.text, "after 117 s (slowdown of this machine: 3.9)");
 });
 
-Deno.test("Patience measures again, so that a machine that becomes busy or free later counts as what it is then", async () => {
+Deno.test("Patience measures again, so that the deadline follows a machine that becomes busy or free later", async () => {
   const { state, clock, pass } = world();
   await using patience = new Patience(60_000, clock);
   assert.equal(await pass(patience, 30), false);
@@ -53,7 +53,7 @@ Deno.test("Patience measures again, so that a machine that becomes busy or free 
   assert(state.measured <= 15, `${state.measured} measurements`);
 });
 
-Deno.test("Patience measures nothing for what ends within a second", async () => {
+Deno.test("Patience measures nothing when the wait ends within a second", async () => {
   const { state, clock } = world();
   await using patience = new Patience(100, clock);
   state.nowMs += 200;
@@ -61,7 +61,7 @@ Deno.test("Patience measures nothing for what ends within a second", async () =>
   assert.equal(state.measured, 0);
 });
 
-Deno.test("Patience without any time is over at once", async () => {
+Deno.test("Patience is over at once when its deadline is zero", async () => {
   const { clock } = world();
   await using patience = new Patience(0, clock);
   assert.equal(patience.isOver(), true);

@@ -12,7 +12,7 @@ import { testWithVms } from "./test_with_vms.ts";
 import { Testbed } from "./testbed.ts";
 import { waitUntil } from "./wait_until.ts";
 
-testWithVms("A node whose power is cut in the middle becomes the same member, without help", async (test) => {
+testWithVms("A node whose power is cut in the middle becomes the same member without help", async (test) => {
   const { image, binary } = await bootstrapImage();
   await using testbed = await Testbed.create();
   const step = inOrder(test, testbed);
@@ -27,7 +27,7 @@ testWithVms("A node whose power is cut in the middle becomes the same member, wi
   const worker = await machine("node-3", 13, "worker");
   await using _haproxy = await Haproxy.start(testbed, [first.address, second.address]);
   const initLog = join(operator.folder, "init.log");
-  /** Switches the power off and on again, and gives the journal's position between the two. */
+  /** Switches the power off and on again, and returns the journal's position between the two. */
   const cutPower = async (cut: Machine) => {
     await cut.kill();
     const since = await cut.journal.position();
@@ -96,7 +96,7 @@ testWithVms("A node whose power is cut in the middle becomes the same member, wi
   );
 });
 
-/** The cluster ID in the line of JSON about that event. */
+/** The cluster ID in the JSON line of that event. */
 function clusterIdOf(output: string, event: string): string {
   const events: { readonly event: string; readonly clusterId?: string }[] = output.trim().split("\n").map((line) =>
     JSON.parse(line)

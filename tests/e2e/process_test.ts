@@ -6,7 +6,7 @@ import { waitUntil } from "./wait_until.ts";
 const deadlineMs = 10_000;
 const keepRunning = false;
 
-Deno.test("killProcess() ends that process and waits for it, but no later one with its number", async () => {
+Deno.test("killProcess() ends the process and waits for it, but leaves a later process with its number alone", async () => {
   await inFolder(async (cwd) => {
     const process = await startProcess(["sh", "-c", "echo started; sleep 1000"], {
       log: join(cwd, "log"),

@@ -1,6 +1,6 @@
 import type { Acceleration } from "./kernel_arguments.ts";
 
-/** Names of the files that QEMU and its VM share with this machine, all in the VM's folder. */
+/** Names of the files that QEMU and its VM share with this machine. All are in the VM's folder. */
 export const files = {
   root: "root.img",
   state: "state.qcow2",
@@ -13,32 +13,33 @@ export const files = {
   tpm: "tpm.sock",
 } as const;
 
-/** What {@linkcode qemuArguments} needs to know. */
+/** The input of {@linkcode qemuArguments}. */
 export interface QemuOptions {
   readonly acceleration: Acceleration;
   readonly cpus: number;
   readonly memoryMiB: number;
   readonly tap: string;
   readonly mac: string;
-  /** Credential names and the files with their contents. */
+  /** The names of the credentials, and the files with their contents. */
   readonly credentials: Readonly<Record<string, string>>;
 }
 
 const translationCacheMiB = 512;
 /**
- * What programs use where they see it, and what costs more than it gives when it is emulated: memory is cleared and copied byte by
- * byte with `erms` (2 GiB/s more without it), each access of the kernel to a program's memory changes the processor's mode with
- * `smap`, and AVX, which goes with `xsave`, makes Go's and glibc's inner loops longer (SHA-256: half the time without it).
+ * Features that programs use when the processor has them, and that make an emulated processor slower. With `erms`,
+ * memory is cleared and copied byte by byte (2 GiB/s more without it). With `smap`, each access of the kernel to a
+ * program's memory changes the processor's mode. AVX, which depends on `xsave`, makes the inner loops of Go and glibc
+ * longer (SHA-256 takes half the time without it).
  */
 const emulatedProcessor = "max,-erms,-smap,-smep,-pku,-xsave";
-/** Of Debian's package `ovmf`: without Secure Boot, with the measuring of what it starts. */
+/** From Debian's package `ovmf`: firmware without Secure Boot that measures what it starts. */
 const firmware = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 const fwCfgPrefix = "opt/io.systemd.credentials/";
-/** `FW_CFG_MAX_FILE_PATH` of QEMU, without the final zero. */
+/** QEMU's `FW_CFG_MAX_FILE_PATH` without the terminating zero. */
 const fwCfgNameLength = 55;
 
 /**
- * The command line that starts QEMU in a VM's folder, with relative names for all files in it.
+ * The command line that starts QEMU in a VM's folder. All file names in it are relative.
  *
  * @throws Error when a credential's name is too long for fw_cfg.
  */
@@ -53,12 +54,13 @@ export function qemuArguments(options: QemuOptions): string[] {
     ...["-nodefaults", "-no-user-config", "-display", "none"],
     ...["-drive", `if=pflash,unit=0,format=raw,readonly=on,file=${firmware}`],
     ...["-drive", `if=pflash,unit=1,format=raw,file=${files.firmwareVariables}`],
-    // The kernel calls them vda, vdb and vdc, in this order.
+    // The kernel names them vda, vdb and vdc, in this order.
     ...["-drive", `file=${files.root},if=none,id=root,format=raw,readonly=on`, "-device", "virtio-blk-pci,drive=root"],
-    // "unsafe" never waits for this machine's disk, and what the guest flushes outlives QEMU nevertheless: power may be cut.
+    // With "unsafe" QEMU never waits for this machine's disk. Flushed data still survives the end of QEMU, so tests may
+    // cut the power.
     ...["-drive", `file=${files.state},if=none,id=state,format=qcow2,cache=unsafe,discard=unmap`],
     ...["-device", "virtio-blk-pci,drive=state"],
-    // A FAT file system that QEMU makes of the folder.
+    // QEMU presents the folder as a FAT file system.
     ...["-drive", `file=fat:${files.boot},if=none,id=boot,format=raw,readonly=on`],
     ...["-device", "virtio-blk-pci,drive=boot,bootindex=0"],
     ...["-netdev", `tap,id=net,ifname=${options.tap},script=no,downscript=no`],

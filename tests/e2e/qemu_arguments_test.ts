@@ -10,13 +10,13 @@ const options: QemuOptions = {
   credentials: { "bootstrapper.config": "credentials/bootstrapper.config" },
 };
 
-Deno.test("qemuArguments() hands credentials over as files, so that their content is not on the command line", () => {
+Deno.test("qemuArguments() passes credentials as files, so that their contents are not on the command line", () => {
   const args = qemuArguments(options);
   const credential = "name=opt/io.systemd.credentials/bootstrapper.config,file=credentials/bootstrapper.config";
   assert.equal(args[args.indexOf("-fw_cfg") + 1], credential);
 });
 
-Deno.test("qemuArguments() refuses a credential name that fw_cfg would cut", () => {
+Deno.test("qemuArguments() refuses a credential name that fw_cfg would truncate", () => {
   const name = "a".repeat(29);
   assert.throws(() => qemuArguments({ ...options, credentials: { [name]: "file" } }), /longer than 28/);
 });

@@ -11,7 +11,7 @@ import { Operator } from "./operator.ts";
 import { testWithVms } from "./test_with_vms.ts";
 import { Testbed } from "./testbed.ts";
 
-testWithVms("VMs that must not join are refused, and say why", async (test) => {
+testWithVms("VMs that must not join are refused, and report the reason", async (test) => {
   const { image, binary } = await bootstrapImage();
   await using testbed = await Testbed.create();
   const step = inOrder(test, testbed);
@@ -57,11 +57,11 @@ testWithVms("VMs that must not join are refused, and say why", async (test) => {
     assert.equal(lastRefusal?.details["seen"], seen);
     assert.equal(phase, "racing");
     assert.deepEqual(await cluster.nodeNames(), ["node-1"]);
-    // Emulated, two VMs are what two cores bear.
+    // Two cores can run no more than two emulated VMs at once.
     await spoiled.powerOff(deadlinesMs.boot);
   });
 
-  await step("a VM that obeys another operator never joins, and says why", async () => {
+  await step("a VM that obeys another operator never joins, and reports the reason", async () => {
     await foreign.start();
     await cluster.said(foreign, "join-endpoint-refused", { parts: ['"code":"refused/founding-operator"'] });
     await foreign.waitUntilBooted(deadlinesMs.boot);
@@ -76,7 +76,7 @@ testWithVms("VMs that must not join are refused, and say why", async (test) => {
   });
 });
 
-/** TPM2_PCR_Extend of PCR 8 by 32 bytes of value 1, with the empty password, as one write. */
+/** TPM2_PCR_Extend of PCR 8 by 32 bytes of value 1, with the empty password, as a single write. */
 const extendPcr8 = (() => {
   const command = [
     ...[0x80, 0x02, 0, 0, 0, 0x41, 0, 0, 0x01, 0x82],

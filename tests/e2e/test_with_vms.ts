@@ -1,6 +1,6 @@
 /**
- * Registers a test that needs VMs: root, Go and `/dev/net/tun`. Where these are missing it is skipped, and says so on
- * standard error.
+ * Registers a test that needs VMs, that is, root, Go and `/dev/net/tun`. If one of them is missing, the test is skipped
+ * with a message on standard error.
  */
 export function testWithVms(name: string, test: (context: Deno.TestContext) => Promise<void>): void {
   const missing = missingForVms();

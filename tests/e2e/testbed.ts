@@ -17,26 +17,26 @@ import { createVtpmAuthority, manufactureVtpm, type VtpmAuthority } from "./vtpm
 /** How {@linkcode Testbed.create} makes a testbed. */
 export interface TestbedOptions {
   /**
-   * Where its folder is made, on the file system of the cache folder; `runs` in the cache folder unless given. Sockets
-   * limit the length of the path.
+   * The folder in which the testbed's folder is made, on the file system of the cache folder; by default `runs` in the
+   * cache folder. Sockets limit the length of the path.
    */
   readonly parent?: string;
-  /** Whether machines outlive this process, until {@linkcode Testbed.down}; else they die with it. */
+  /** Whether machines outlive this process until {@linkcode Testbed.down}. If not, they die with it. */
   readonly keepRunning?: boolean;
 }
 
-/** What a machine is to be; see {@linkcode MachineSpecification}. */
+/** The parameters of a machine; see {@linkcode MachineSpecification}. */
 export interface MachineOptions {
   readonly name: string;
-  /** The node's name where it is another than the machine's. */
+  /** The node's name if it differs from the machine's. */
   readonly nodeName?: string;
   readonly number: number;
   readonly image: VmImage;
-  /** Names and contents of systemd credentials. */
+  /** The names and contents of systemd credentials. */
   readonly credentials?: Readonly<Record<string, string | Uint8Array>>;
   readonly cpus?: number;
   readonly memoryMiB?: number;
-  /** Added to the kernel's arguments, which makes another image of it. */
+  /** Further kernel arguments; they give the machine a different image. */
   readonly kernelArguments?: readonly string[];
 }
 
@@ -47,7 +47,7 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-/** What is kept in a testbed's folder as `testbed.json`. */
+/** The content of `testbed.json` in a testbed's folder. */
 interface TestbedRecord {
   readonly namespace: string;
   readonly keepRunning: boolean;
@@ -58,17 +58,16 @@ const longestFolder = 70;
 const keptForMs = 24 * 60 * 60 * 1000;
 
 /**
- * A network of VMs, apart from everything else on this machine: a network namespace with a bridge, machines with vTPMs
- * whose endorsement keys one authority certifies, and a folder with all records. Needs root.
+ * An isolated network of VMs: a network namespace with a bridge, machines with vTPMs whose endorsement keys one
+ * authority certifies, and a folder with all records. Needs root.
  */
 export class Testbed implements AsyncDisposable {
-  /** Logs and records; they stay when the testbed goes, for a day. */
+  /** The folder with logs and records. It is kept for a day after the testbed is gone. */
   readonly folder: string;
-  /** The network namespace. */
   readonly namespace: string;
-  /** The authority of the vTPMs' EK certificates. */
+  /** The authority that signs the vTPMs' EK certificates. */
   readonly authority: VtpmAuthority;
-  /** All machines, in the order in which they were made. */
+  /** All machines, in the order of their creation. */
   readonly machines: Machine[] = [];
   readonly #keepRunning: boolean;
 
@@ -79,7 +78,7 @@ export class Testbed implements AsyncDisposable {
     this.#keepRunning = record.keepRunning;
   }
 
-  /** Makes a testbed without machines. What killed processes left of theirs is removed first. */
+  /** Makes a testbed without machines, after removing the leftovers of testbeds whose process was killed. */
   static async create(options: TestbedOptions = {}): Promise<Testbed> {
     await debianPackages(vmPackages);
     const parent = options.parent ?? join(cacheFolder(), "runs");
@@ -96,7 +95,7 @@ export class Testbed implements AsyncDisposable {
     return new Testbed(folder, record, await createVtpmAuthority(folder));
   }
 
-  /** The testbed that another process made in that folder. */
+  /** Opens the testbed that another process made in that folder. */
   static async open(folder: string): Promise<Testbed> {
     const record: TestbedRecord = JSON.parse(await Deno.readTextFile(join(folder, recordFile)));
     const testbed = new Testbed(folder, record, await createVtpmAuthority(folder));
@@ -109,7 +108,7 @@ export class Testbed implements AsyncDisposable {
     return testbed;
   }
 
-  /** Makes a machine with a state that is the image's own and a new TPM; it is off. */
+  /** Makes a machine with the image's initial state and a new TPM. The machine is off. */
   async machine(options: MachineOptions): Promise<Machine> {
     const { name, number } = options;
     const folder = join(this.folder, name);
@@ -146,7 +145,7 @@ export class Testbed implements AsyncDisposable {
     return inNamespace(this.namespace, argv);
   }
 
-  /** Runs an operator's command in the testbed's network to its end, whatever that is. */
+  /** Runs an operator's command in the testbed's network to its end, and returns the result even if it failed. */
   async exec(argv: readonly string[], options: { readonly signal?: AbortSignal } = {}): Promise<CommandResult> {
     const [command, ...args] = this.command(argv);
     const output = await new Deno.Command(command, { args, stdin: "null", ...options }).output();
@@ -154,7 +153,7 @@ export class Testbed implements AsyncDisposable {
     return { exitCode: output.code, stdout: text(output.stdout), stderr: text(output.stderr) };
   }
 
-  /** Ends all machines, and removes the network, the disks and the TPMs. Logs stay. */
+  /** Ends all machines, and removes the network, the disks and the TPMs. Logs are kept. */
   async down(): Promise<void> {
     for (const machine of this.machines) await machine.kill();
     await deleteNetwork(this.namespace);
@@ -175,10 +174,13 @@ const endedFile = "ended";
 
 const stateBase = "state.img";
 const disks = [files.root, stateBase, files.state, files.boot, files.firmwareVariables];
-/** Of Debian's package `ovmf`: no variable is set, and Secure Boot is off. */
+/** From Debian's package `ovmf`: no variable is set, and Secure Boot is off. */
 const firmwareVariables = "/usr/share/OVMF/OVMF_VARS_4M.fd";
 
-/** Makes a machine's disks of links to the image, so that it is there for as long as the machine, whatever the cache drops. */
+/**
+ * Makes a machine's disks from links to the image, so that the image exists as long as the machine even if the cache
+ * drops it.
+ */
 async function makeDisks(folder: string, image: VmImage, uki: string): Promise<void> {
   const path = (name: string) => join(folder, name);
   await Deno.link(image.image, path(files.root));
@@ -189,7 +191,7 @@ async function makeDisks(folder: string, image: VmImage, uki: string): Promise<v
   await Deno.copyFile(firmwareVariables, path(files.firmwareVariables));
 }
 
-/** Takes down testbeds whose process died, and removes folders of those that ended long ago. */
+/** Takes down testbeds whose process has died, and removes folders of those that ended long ago. */
 async function sweep(parent: string): Promise<void> {
   for await (const entry of Deno.readDir(parent)) {
     const folder = join(parent, entry.name);

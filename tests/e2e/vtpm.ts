@@ -2,18 +2,18 @@ import { join } from "node:path";
 import { run } from "../tools/run.ts";
 import { type StartedProcess, startProcess } from "./process.ts";
 
-/** The authority that signs the EK certificates of a testbed's vTPMs, as swtpm's tools make it. */
+/** The authority that signs the EK certificates of a testbed's vTPMs. swtpm's tools make it. */
 export interface VtpmAuthority {
-  /** The folder with its keys, and the EK certificate of each vTPM as `NAME.der`. */
+  /** The folder with its keys, and with each vTPM's EK certificate as `NAME.der`. */
   readonly folder: string;
   readonly setupConfig: string;
-  /** PEM of the self-signed root. */
+  /** The self-signed root certificate, PEM. */
   readonly rootCertificate: string;
-  /** PEM of the certificate that signs the EK certificates; its issuer is the root. */
+  /** The certificate that signs the EK certificates, PEM; the root issued it. */
   readonly issuerCertificate: string;
 }
 
-/** The EK certificate authority in a folder, whose keys swtpm's tools make when the first vTPM is manufactured. */
+/** The EK certificate authority in a folder. swtpm's tools make its keys when the first vTPM is manufactured. */
 export async function createVtpmAuthority(folder: string): Promise<VtpmAuthority> {
   const authority = join(folder, "ek-authority");
   await Deno.mkdir(authority, { recursive: true });
@@ -55,7 +55,7 @@ export async function createVtpmAuthority(folder: string): Promise<VtpmAuthority
   };
 }
 
-/** swtpm's own tool, but a copy of every RSA EK certificate stays in the folder. */
+/** Calls swtpm's own tool, and keeps a copy of every RSA EK certificate in the folder. */
 const certificateTool = `#!/bin/sh
 set -eu
 swtpm_localca "$@"
@@ -77,8 +77,8 @@ esac
 /**
  * Manufactures a TPM 2.0: seeds, an RSA-2048 EK, and its certificate at NV index 0x01c00002.
  *
- * @param state an empty folder, absolute: all that the TPM keeps
- * @param name goes into the certificate, whose copy is then `NAME.der` in the authority's folder
+ * @param state an empty folder, as an absolute path, for the TPM's entire state
+ * @param name becomes part of the certificate; the authority's folder keeps a copy as `NAME.der`
  */
 export async function manufactureVtpm(authority: VtpmAuthority, state: string, name: string): Promise<void> {
   const tpm = ["--tpm2", "--tpmstate", state, "--create-ek-cert", "--lock-nvram", "--pcr-banks", "sha256"];
@@ -86,7 +86,7 @@ export async function manufactureVtpm(authority: VtpmAuthority, state: string, n
   await run(["swtpm_setup", ...tpm, "--config", authority.setupConfig, "--vmid", name, "--not-overwrite"], { log });
 }
 
-/** Starts a vTPM, which ends when QEMU closes the connection. */
+/** Starts a vTPM. It ends when QEMU closes the connection. */
 export async function startVtpm(state: string, socket: string, keepRunning: boolean): Promise<StartedProcess> {
   const control = ["--ctrl", `type=unixio,path=${socket}`, "--terminate"];
   return await startProcess(["swtpm", "socket", "--tpm2", "--tpmstate", `dir=${state}`, ...control], {

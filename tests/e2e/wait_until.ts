@@ -2,21 +2,23 @@ import { Patience, type PatienceClock } from "./patience.ts";
 
 /** How long {@linkcode waitUntil} waits, and for what. */
 export interface WaitOptions {
-  /** What is waited for, as a noun: it goes into the error. */
+  /** A noun for the awaited event, which becomes part of the error. */
   readonly what: string;
-  /** Milliseconds from now, in the time of the quiet reference machine; see {@linkcode Patience}. */
+  /** Milliseconds from now in the time of the quiet reference machine; see {@linkcode Patience}. */
   readonly deadlineMs: number;
-  /** Milliseconds between two checks; 100 unless given. */
+  /** Milliseconds between two checks; 100 by default. */
   readonly everyMs?: number;
-  /** For tests of waiting itself. */
+  /** Replaces the real clock in tests. */
   readonly clock?: PatienceClock;
 }
 
-/** What {@linkcode waitUntil} hands to a check. */
+/** What {@linkcode waitUntil} passes to a check. */
 export interface Look {
-  /** Notes what the check has seen instead of what is waited for: it goes into the error. */
+  /** Records what the check saw instead of the awaited event; the error includes it. */
   saw(text: string): void;
-  /** How many times slower this machine is now than the quiet reference machine: for timeouts of commands. */
+  /**
+   * How many times slower this machine is now than the quiet reference machine; it scales the timeouts of commands.
+   */
   readonly slowdown: number;
 }
 
@@ -28,10 +30,10 @@ export class Overdue extends Error {
 const longestSeen = 400;
 
 /**
- * Calls `check` until it gives something else than undefined or false, and returns that.
+ * Calls `check` until it returns something other than undefined or false, and returns that.
  *
- * @throws what `check` throws, and {@linkcode Overdue} when the deadline has passed: with what was waited for, how long, and
- * what was seen last.
+ * @throws what `check` throws, and {@linkcode Overdue} when the deadline has passed; it says what was waited for, how
+ * long, and what was seen last.
  */
 export async function waitUntil<T>(
   options: WaitOptions,
@@ -54,7 +56,10 @@ export async function waitUntil<T>(
   }
 }
 
-/** The end of an error's sentence about what was seen last, or nothing; it steers no terminal and fits a few lines. */
+/**
+ * The end of an error's sentence: what was seen last, or nothing. It contains no terminal control characters and fits
+ * into a few lines.
+ */
 export function seenLast(text: string): string {
   const shown = text.trim().replaceAll(/\p{Cc}+/gu, " ").slice(0, longestSeen);
   return shown === "" ? "" : `; seen last: ${shown}`;

@@ -3,14 +3,14 @@ import { Overdue, waitUntil } from "./wait_until.ts";
 
 const soon = { what: "Ready node", deadlineMs: 20, everyMs: 1 };
 
-Deno.test("waitUntil() gives the first thing that is neither undefined nor false", async () => {
+Deno.test("waitUntil() returns the first result that is neither undefined nor false", async () => {
   const seen = [undefined, false, "Ready"] as const;
   let looks = 0;
   assert.equal(await waitUntil({ ...soon, deadlineMs: 10_000 }, () => Promise.resolve(seen[looks++])), "Ready");
   assert.equal(looks, 3);
 });
 
-Deno.test("waitUntil() says what it waited for, how long, how slow the machine was, and what was seen last", async () => {
+Deno.test("waitUntil() reports what it waited for, how long, how slow the machine was, and what was seen last", async () => {
   const looks = ["no route to host\n", "NotReady:\u001b[2J no network"];
   const waiting = waitUntil(soon, ({ saw }) => {
     const text = looks.shift();
@@ -27,7 +27,7 @@ Deno.test("waitUntil() says what it waited for, how long, how slow the machine w
   });
 });
 
-Deno.test("waitUntil() says nothing of what was seen when nothing was, and throws what the check throws", async () => {
+Deno.test("waitUntil() does not report what was seen last when nothing was seen, and throws what the check throws", async () => {
   await assert.rejects(waitUntil(soon, () => Promise.resolve(false)), /slowdown of this machine: 1\.0\)$/);
   await assert.rejects(waitUntil(soon, () => Promise.reject(new Error("disk on fire"))), /^Error: disk on fire$/);
 });

@@ -3,10 +3,10 @@ import { Patience, type PatienceClock } from "./patience.ts";
 const lookEveryMs = 250;
 
 /**
- * Runs `work` with a signal that aborts when the deadline passes before it has ended.
+ * Runs `work` with a signal that aborts if the deadline passes before `work` has ended.
  *
  * @param deadlineMs milliseconds of the quiet reference machine; see {@linkcode Patience}
- * @param reason what the signal aborts with, by how long it has been in words
+ * @param reason makes the reason with which the signal aborts from the elapsed time in words
  */
 export async function withDeadline<T>(
   deadlineMs: number,

@@ -7,7 +7,7 @@ const CORES = 64;
 const all = parts(1);
 const commits = Array.from({ length: 60 }, (_, index) => createHash("sha1").update(`${index}`).digest("hex"));
 
-Deno.test("chooseParts() takes one part of each group, the same whenever the commit is the same", () => {
+Deno.test("chooseParts() takes one part of each group, and always the same parts for one commit", () => {
   const groups = new Set(all.map(groupOf));
   for (const commit of commits) {
     const chosen = chooseParts(commit, all, CORES);
@@ -26,7 +26,7 @@ Deno.test("chooseParts() has chosen every part within 30 commits, and every grou
   );
 });
 
-Deno.test("chooseParts() never chooses what needs more cores than there are", () => {
+Deno.test("chooseParts() never chooses a part that needs more cores than there are", () => {
   const chosen = commits.flatMap((commit) => chooseParts(commit, all, 2));
   assert.deepEqual(chosen.filter(({ cores = 1 }) => cores > 2), []);
   assert.ok(all.some(({ cores = 1 }) => cores > 2));

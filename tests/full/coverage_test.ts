@@ -1,4 +1,4 @@
-/** No test file is left out: each is run by one of the tasks, or by a part of `test:full`. */
+/** Checks that no test file is left out: each is run by one of the tasks, or by a part of `test:full`. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import * as v from "valibot";
@@ -9,14 +9,14 @@ import { parts } from "./parts.ts";
 
 const tasksSchema = v.object({ tasks: v.record(v.string(), v.object({ command: v.string() })) });
 
-/** The files that a task leaves out of a folder. */
+/** The files of a folder that a task leaves out. */
 async function leftOutBy(task: string): Promise<string[]> {
   const { tasks } = v.parse(tasksSchema, JSON.parse(await Deno.readTextFile(join(repositoryRoot, "deno.json"))));
   const [, files = ""] = /--ignore=(\S+)/.exec(tasks[task]?.command ?? "") ?? [];
   return files.split(",").toSorted();
 }
 
-/** The test files that parts of `test:full` run in a folder. */
+/** The test files of a folder that parts of `test:full` run. */
 function filesOfParts(folder: string): string[] {
   const files = parts(1).flatMap(({ args }) =>
     args.filter((text) => text.startsWith(`${folder}/`) && text.endsWith("_test.ts"))
@@ -32,7 +32,7 @@ for (const [task, folder] of [["test:integration", "tests/integration"], ["test:
   });
 }
 
-/** What parts are given behind an option, or as names. */
+/** The values that parts receive with an option, or as names. */
 function given(prefix: string, option?: string): string[] {
   return parts(1).filter(({ name }) => name.startsWith(prefix)).flatMap(({ args }) =>
     option === undefined

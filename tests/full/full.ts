@@ -13,12 +13,12 @@ const HELP = `Usage: deno task test:full [--commit HASH] [--minutes N] [--list] 
 Runs the tests that take too long to run on every change, one part after the other.
 
   NAME           a part, as "crash/2-of-4", or a group, as "vm"; without names all parts
-  --commit HASH  one part of each group, chosen by the commit's hash, as CI does; the seed of fuzzed inputs goes by it, too
-  --minutes N    skip a part, loudly, that would not end within N minutes from the start
+  --commit HASH  one part of each group, chosen by the commit's hash, as in CI; the hash also seeds the fuzzed inputs
+  --minutes N    skip, with a message, a part that would not end within N minutes from the start
   --list         show the parts, and how long they take
   --help         show this
 
-Exit codes: 0 no part failed; 1 a part failed, or no part was run for another reason than --minutes; 2 wrong arguments.
+Exit codes: 0 no part failed; 1 a part failed, or no part was run for a reason other than --minutes; 2 wrong arguments.
 `;
 
 const optionTypes = {

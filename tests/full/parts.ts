@@ -7,26 +7,29 @@ import { VARIANTS } from "../protocol/variants.ts";
 import { TARGETS } from "../fuzz/targets.ts";
 import { type Slice, takeSlice } from "./slice.ts";
 
-/** One part, which is one command. */
+/** A part is a single command. */
 export interface Part {
-  /** Unique; what stands before the slash is its group. */
+  /** A unique name; the text before the slash is the part's group. */
   readonly name: string;
-  /** How long it takes on two quiet cores with everything built, minutes: measured. */
+  /** How long the part takes on two quiet cores with everything built, in minutes, as measured. */
   readonly minutes: number;
-  /** Arguments of Deno, run in the repository's root. */
+  /** Arguments of Deno, which runs in the repository's root. */
   readonly args: readonly string[];
-  /** It fails with fewer cores, so there it is skipped, loudly, unless it is named. Default: none. */
+  /**
+   * The part fails on fewer cores; there it is skipped, with a message, unless it is asked for by name. Default: no
+   * minimum.
+   */
   readonly cores?: number;
 }
 
 const testArguments = ["test", "--allow-all"] as const;
 const runArguments = ["run", "--allow-all"] as const;
 
-/** How many parts the lists of the other groups are cut into. */
+/** The number of parts into which the lists of these groups are cut. */
 const SLICES = { crash: 2, protocol: 3, fuzz: 2 } as const;
-/** How long one part of fuzzing feeds its targets, seconds. */
+/** How long one part of fuzzing feeds its targets, in seconds. */
 const FUZZ_SECONDS = 150;
-/** Everything here is made for two cores. */
+/** All parts are made for two cores. */
 const JOBS = 2;
 
 function slicesOf(of: number): Slice[] {
@@ -53,9 +56,10 @@ function sliced(group: "crash", file: string, minutes: number): Part[] {
 const vmParts: readonly Part[] = [
   vm("machine-and-uki", 6, "image_test.ts", "machine_test.ts", "uki_test.ts"),
   vm("power-loss", 15, "power_loss_test.ts"),
-  // An estimate, not measured yet.
+  // An estimate: this part has not been measured yet.
   vm("refused", 8, "refused_test.ts"),
-  // On two cores, emulated, three API servers and their etcd starve each other: liveness probes and requests time out.
+  // On two cores, under emulation, three API servers and their etcd starve each other: liveness probes and requests
+  // time out.
   { ...vm("control-planes", 25, "control_planes_test.ts"), cores: 4 },
 ];
 
@@ -86,7 +90,7 @@ function fuzzParts(seed: number): Part[] {
 /**
  * All parts, in the order of their groups.
  *
- * @param seed of the fuzzed inputs, a 32-bit number
+ * @param seed the seed of the fuzzed inputs, a 32-bit number
  */
 export function parts(seed: number): readonly Part[] {
   return [
@@ -97,12 +101,11 @@ export function parts(seed: number): readonly Part[] {
   ];
 }
 
-/** Whether a machine with so many cores can run a part. */
+/** Whether a machine with `available` cores can run a part. */
 export function fits({ cores = 1 }: Pick<Part, "cores">, available: number): boolean {
   return cores <= available;
 }
 
-/** The group of a part. */
 export function groupOf({ name }: Pick<Part, "name">): string {
   return name.slice(0, name.indexOf("/"));
 }

@@ -1,4 +1,4 @@
-/** Each folder of integration tests says what it shows. */
+/** Checks that each folder of integration tests has a README.md that says what its tests show. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { repositoryRoot } from "../world.ts";
@@ -9,7 +9,7 @@ for await (const { name, isDirectory } of Deno.readDir(FOLDER)) {
   if (!isDirectory) continue;
   Deno.test(`tests/integration/${name} has a README.md that says what it shows, and how a file of it is run`, async () => {
     const text = await Deno.readTextFile(join(FOLDER, name, "README.md"));
-    // A sentence, no heading.
+    // The text begins with a sentence, not with a heading.
     assert.match(text, /^[A-Z`][^\n]+\.\n/);
     const [, file] =
       new RegExp(`^\\$ deno test --allow-all (tests/integration/${name}/\\w+_test\\.ts)`, "m").exec(text) ?? [];

@@ -5,11 +5,11 @@ export type EndedPart =
   & { readonly part: Pick<Part, "name" | "minutes">; readonly minutes: number }
   & (
     | { readonly result: "passed" | "FAILED" }
-    /** `time`: it would not have ended within `--minutes`. `cores`: it needs more than there are. */
+    /** `time`: the part would not have ended within `--minutes`. `cores`: the part needs more cores than there are. */
     | { readonly result: "SKIPPED"; readonly reason: "time" | "cores" }
   );
 
-/** What is said at the end of a run. */
+/** The result of a run. */
 export interface Report {
   /** Lines of text. The last counts the parts in the words of `deno test`. */
   readonly text: string;
@@ -18,8 +18,8 @@ export interface Report {
 }
 
 /**
- * Says how each part ended. A run fails if a part failed, and if no part was run, unless it was for lack of time: on a slow
- * machine that is no failure.
+ * Reports how each part ended. A run fails if a part failed, or if no part was run, unless none was run for lack of
+ * time: on a slow machine that is not a failure.
  */
 export function report(ended: readonly EndedPart[]): Report {
   const lines = [`\n${"part".padEnd(26)}result   minutes  expected`];

@@ -28,23 +28,23 @@ FAILED | 1 passed | 1 failed | 1 ignored (5m)`,
   );
 });
 
-Deno.test("report() is well where no part failed, whatever was skipped besides", () => {
+Deno.test("report() succeeds when no part failed, even if parts were skipped", () => {
   assert.deepEqual(lastLines([passed, tooLarge]).slice(0, 2), [0, "ok | 1 passed | 0 failed | 1 ignored (4m)"]);
   assert.deepEqual(lastLines([passed, late]).slice(0, 2), [0, "ok | 1 passed | 0 failed | 1 ignored (4m)"]);
 });
 
-Deno.test("report() is well, and says so loudly, where no time was left for any part", () => {
+Deno.test("report() succeeds, with a warning, when no time was left for any part", () => {
   const said = "SKIPPED for lack of time (--minutes): no part was run";
   assert.deepEqual(lastLines([late, late, late, late]), [0, "ok | 0 passed | 0 failed | 4 ignored (0m)", said]);
   assert.deepEqual(lastLines([late, tooLarge]), [0, "ok | 0 passed | 0 failed | 2 ignored (0m)", said]);
 });
 
-Deno.test("report() fails where no part was run for another reason than time", () => {
+Deno.test("report() fails when no part was run for a reason other than time", () => {
   const failure = "FAILED | 0 passed | 0 failed | 0 ignored (0m)";
   assert.deepEqual(lastLines([]), [1, failure, "No part was run"]);
   assert.equal(lastLines([tooLarge])[0], 1);
 });
 
-Deno.test("report() fails where a part failed, whatever was skipped for lack of time", () => {
+Deno.test("report() fails when a part failed, even if others were skipped for lack of time", () => {
   assert.deepEqual(lastLines([failed, late]).slice(0, 2), [1, "FAILED | 0 passed | 1 failed | 1 ignored (1m)"]);
 });

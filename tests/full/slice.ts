@@ -1,19 +1,19 @@
 import { createHash } from "node:crypto";
 import { parseArgs } from "node:util";
 
-/** One of `of` parts of a list; `number` counts from 1. */
+/** One of `of` slices of a list; `number` counts from 1. */
 export interface Slice {
   readonly number: number;
   readonly of: number;
 }
 
-/** All of a list. */
+/** The slice that contains the whole list. */
 export const WHOLE: Slice = Object.freeze({ number: 1, of: 1 });
 
 /**
- * Reads a slice, as `2/4`.
+ * Reads a slice such as `2/4`.
  *
- * @throws Error naming the text when it is no slice.
+ * @throws Error naming the text when it is not a slice.
  */
 export function readSlice(text: string): Slice {
   const [, number = "", of = ""] = /^([1-9]\d?)\/([1-9]\d?)$/.exec(text) ?? [];
@@ -28,19 +28,25 @@ export function numberOf(text: string): number {
 }
 
 /**
- * Whether a slice has the item with a key. All slices of one `of` together have each item once; which one has it depends on nothing
- * but the key, so that a list which is another in each process is cut without a gap.
+ * Whether a slice contains the item with a key. The slices of one `of` together contain each item once. The choice
+ * depends on the key only, so a list that differs between processes is cut without gaps.
  */
 export function inSlice(key: string, { number, of }: Slice): boolean {
   return numberOf(key) % of === number - 1;
 }
 
-/** Every `of`-th item of a list, beginning with the one at `number`. All slices of one `of` together have each item once. */
+/**
+ * Every `of`-th item of a list, beginning with the one at `number`. The slices of one `of` together contain each item
+ * once.
+ */
 export function takeSlice<T>(items: readonly T[], { number, of }: Slice): T[] {
   return items.filter((_, index) => index % of === number - 1);
 }
 
-/** The slice that a test file was given behind `--`, as `deno test FILE -- --slice 2/4`; without one, {@linkcode WHOLE}. */
+/**
+ * The slice that a test file received after `--`, as in `deno test FILE -- --slice 2/4`; {@linkcode WHOLE} if there is
+ * none.
+ */
 export function sliceOfThisRun(args: readonly string[] = Deno.args): Slice {
   const { values } = parseArgs({ args: [...args], options: { slice: { type: "string" } } });
   return values.slice === undefined ? WHOLE : readSlice(values.slice);

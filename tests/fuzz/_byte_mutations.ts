@@ -1,5 +1,5 @@
 /**
- * Mutations of bytes whose form nobody knows.
+ * Mutations of bytes of unknown form.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { concat } from "../../platform/bytes.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import type { Random } from "./_random.ts";
 
-/** Makes other bytes of bytes; `other` is another input of the same target. */
+/** Makes new bytes from bytes; `other` is another input of the same target. */
 export type Mutation = (bytes: Bytes, random: Random, other: Bytes) => Bytes;
 
 const INTERESTING = [
@@ -29,7 +29,7 @@ const INTERESTING = [
 const WIDTHS = [1, 2, 4, 8] as const;
 const MOST_REPETITIONS = 2048;
 
-/** Puts a number somewhere, big- or little-endian. */
+/** Writes a number at a position, big- or little-endian. */
 function put(bytes: Bytes, random: Random, at: number, width: number, value: number): Bytes {
   const out = bytes.slice();
   const isLittle = random.oneIn(2);
@@ -44,13 +44,13 @@ function replaced(bytes: Bytes, start: number, end: number, by: Uint8Array): Byt
   return concat(bytes.subarray(0, start), by, bytes.subarray(end));
 }
 
-/** Somewhere in the bytes. */
+/** Chooses a random range of the bytes. */
 function range(bytes: Bytes, random: Random): [start: number, end: number] {
   const start = random.below(bytes.length);
   return [start, Math.min(bytes.length, start + 1 + random.length(bytes.length - start))];
 }
 
-/** Numbers that could be lengths of what follows them, put a little wrong. */
+/** Changes a number that could be the length of the bytes after it to a slightly wrong value. */
 const wrongLength: Mutation = (bytes, random) => {
   for (let tries = 0; tries < 32; tries++) {
     const at = random.below(bytes.length);
@@ -70,7 +70,7 @@ const wrongLength: Mutation = (bytes, random) => {
   return bytes;
 };
 
-/** All of them. */
+/** All mutations of bytes. */
 export const BYTE_MUTATIONS: readonly [Mutation, ...Mutation[]] = [
   (bytes, random) => {
     const at = random.below(bytes.length);
@@ -112,7 +112,7 @@ export const BYTE_MUTATIONS: readonly [Mutation, ...Mutation[]] = [
   (bytes, random, other) =>
     concat(bytes.subarray(0, random.below(bytes.length)), other.subarray(random.below(other.length))),
   (bytes, random, other) => {
-    // What stands at the same place there.
+    // The bytes at the same position of the other input.
     const [start, end] = range(bytes, random);
     return replaced(bytes, start, end, other.subarray(start, end));
   },

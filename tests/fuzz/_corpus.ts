@@ -1,5 +1,5 @@
 /**
- * Where the inputs of the targets are.
+ * Locates and reads the inputs of the targets.
  *
  * @module
  */
@@ -14,17 +14,17 @@ export function readCorpus(path: string): Promise<Bytes> {
   return Deno.readFile(`${CORPUS}/${path}`);
 }
 
-/** The inputs that a target begins with, in the order of their names. */
+/** The initial inputs of a target, sorted by file name. */
 export function inputsOf(target: string): Promise<Bytes[]> {
   return filesOf(`${CORPUS}/${target}`);
 }
 
-/** The inputs that a target once failed with. */
+/** The inputs on which a target once failed. */
 export function crashersOf(target: string): Promise<Bytes[]> {
   return filesOf(`${CRASHERS}/${target}`);
 }
 
-/** All files of a folder; none where there is no such folder. */
+/** All files of a folder, or none if the folder does not exist. */
 export async function filesOf(folder: string): Promise<Bytes[]> {
   const names: string[] = [];
   try {

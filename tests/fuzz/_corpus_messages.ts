@@ -1,5 +1,5 @@
 /**
- * Inputs that are messages, and whole conversations. What is empty where a signature should be, the target signs.
+ * Inputs that are messages and whole conversations. Where a signature is empty, the target signs.
  *
  * @module
  */
@@ -33,7 +33,7 @@ const ZERO = filled(32, 0);
 const DOCUMENT = "kubernetesVersion: v1.36.3\n";
 const NO_POLICY = "version: 1\nvariant: none\n";
 
-/** All of them. */
+/** All messages of the corpus. */
 export async function messageFiles(signed: CorpusFiles): Promise<CorpusFiles> {
   const der = (name: string) => fileOf(signed, `fixtures/${name}.der`);
   const clusterId = await clusterIdOf(readCertificate(der("ca"), "CA"));

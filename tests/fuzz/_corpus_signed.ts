@@ -1,5 +1,5 @@
 /**
- * Inputs that somebody signed: certificates, revocation lists, evidence.
+ * Signed inputs: certificates, revocation lists, evidence.
  *
  * @module
  */
@@ -20,22 +20,22 @@ import { concat, utf8 } from "../../platform/bytes.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { fixedKeys } from "./_keys.ts";
 
-/** Files by their path below `corpus/`. */
+/** Files by their paths below `corpus/`. */
 export type CorpusFiles = Readonly<Record<string, Bytes>>;
 
-/** When everything is valid. */
+/** A time at which all certificates and evidence are valid. */
 export const NOW: Date = new Date("2026-05-01T00:00:00Z");
 
 const YEAR_MS = 365 * 24 * 3600 * 1000;
 const filled = (length: number, value: number): Bytes => new Uint8Array(length).fill(value);
 const TRUST_DIGEST = filled(32, 0xd1);
 
-/** All of them. */
+/** All signed files of the corpus. */
 export async function signedFiles(): Promise<CorpusFiles> {
   return { ...await clusterFiles(), ...await tpmFiles(), ...await snpFiles(), ...await tdxFiles() };
 }
 
-/** A CA for the fixed keys, of this name. */
+/** A CA of this name with the fixed keys. */
 async function authority(octet: number, commonName: string) {
   const keys = await fixedKeys("p-256", octet);
   const certificate = await mintCertificate({
@@ -154,7 +154,7 @@ async function tdxFiles(): Promise<CorpusFiles> {
   };
 }
 
-/** A file that must be among them. */
+/** Returns a file that must be among `files`. */
 export function fileOf(files: CorpusFiles, name: string): Bytes {
   const bytes = files[name];
   if (bytes === undefined) throw new Error(`${name} is not made`);

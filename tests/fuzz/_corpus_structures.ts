@@ -1,5 +1,5 @@
 /**
- * Inputs that nobody signed: structures of TPMs, firmware's logs, images, conversations with a TPM.
+ * Unsigned inputs: structures of TPMs, event logs of firmware, images, conversations with a TPM.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { writeScript } from "./_script.ts";
 
 const filled = (length: number, value: number): Bytes => new Uint8Array(length).fill(value);
 
-/** All of them. */
+/** All unsigned structures of the corpus. */
 export function structureFiles(signed: CorpusFiles): CorpusFiles {
   const payload = decodePayload(fileOf(signed, "tpm-evidence/by-issuer.bin"));
   const vcek = fileOf(signed, "certificate/vcek.der");
@@ -46,27 +46,27 @@ export function structureFiles(signed: CorpusFiles): CorpusFiles {
 
 const sized = (bytes: Uint8Array): Bytes => tpmWriter().sized16(bytes).done();
 
-/** A response without sessions. */
+/** A TPM's response without sessions. */
 function answer(...parameters: readonly Uint8Array[]): Bytes {
   const body = concat(...parameters);
   return tpmWriter().u16(0x8001).u32(10 + body.length).u32(0).bytes(body).done();
 }
 
-/** A response with one session. */
+/** A TPM's response with one session. */
 function sessionAnswer(...parameters: readonly Uint8Array[]): Bytes {
   const body = concat(...parameters);
   const rest = tpmWriter().u32(body.length).bytes(body).sized16(filled(0, 0)).u8(1).sized16(filled(0, 0)).done();
   return tpmWriter().u16(0x8002).u32(10 + rest.length).u32(0).bytes(rest).done();
 }
 
-/** A response with a handle. */
+/** A TPM's response with a handle. */
 function handleAnswer(handle: number, parameters: Uint8Array, hasSession = true): Bytes {
   const plain = hasSession ? sessionAnswer(parameters) : answer(parameters);
   const head = tpmWriter().u16(hasSession ? 0x8002 : 0x8001).u32(plain.length + 4).u32(0).u32(handle).done();
   return concat(head, plain.subarray(10));
 }
 
-/** What a TPM answers while evidence is made. */
+/** A TPM's responses while evidence is made. */
 function conversation(payload: ReturnType<typeof decodePayload>): Bytes[] {
   const { endorsementKey, attestationKey, certificate, attest, signature, pcrs } = payload;
   const chunks = Array.from(
@@ -91,7 +91,7 @@ function conversation(payload: ReturnType<typeof decodePayload>): Bytes[] {
   ];
 }
 
-/** What the host gives beside a report. */
+/** The certificate table that the host supplies with a report. */
 function certificateTable(entries: readonly (readonly [guid: string, content: Uint8Array])[]): Bytes {
   let offset = 24 * (entries.length + 1);
   const table = entries.map(([guid, content]) => {

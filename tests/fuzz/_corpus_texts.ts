@@ -1,5 +1,5 @@
 /**
- * Inputs that are texts: documents, files, answers of programs.
+ * Inputs that are texts: documents, files, and the output of programs.
  *
  * @module
  */
@@ -24,7 +24,7 @@ const TIME = NOW.toISOString();
 const ID = "1d".repeat(32);
 const json = (value: unknown): Bytes => utf8(JSON.stringify(value));
 
-/** All of them. */
+/** All texts of the corpus. */
 export async function textFiles(signed: CorpusFiles): Promise<CorpusFiles> {
   const example = (name: string) => Deno.readFile(new URL(`../../deploy/${name}.example.yaml`, import.meta.url));
   const operator = await fixedKeys("ed25519", 1);

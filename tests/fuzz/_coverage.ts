@@ -1,5 +1,6 @@
 /**
- * Which parts of the program's code ran, from V8's own counters of blocks: an input that reaches new ones is worth changing further.
+ * Measures which parts of the program's code ran, from V8's counters of blocks. An input that reaches new code is kept
+ * for further mutation.
  *
  * @module
  */
@@ -16,15 +17,15 @@ interface ScriptCoverage {
   readonly functions: readonly { readonly functionName: string; readonly ranges: readonly CoverageRange[] }[];
 }
 
-/** What ran since it was last asked. */
+/** The code that ran since the last call of {@linkcode Coverage.take}. */
 export type Covered = readonly ScriptCoverage[];
 
-/** The counters. They count only in modules that are loaded after the start. */
+/** V8's counters. They count only in modules that are loaded after {@linkcode Coverage.start}. */
 export class Coverage {
   readonly #session: Session;
   readonly #isOurs: (url: string) => boolean;
   #isCounting = true;
-  /** For each function, one octet for each character of it: whether it ever ran. */
+  /** For each function, one byte for each of its characters: whether that character's code ever ran. */
   readonly #seen = new Map<string, Uint8Array>();
 
   private constructor(session: Session, isOurs: (url: string) => boolean) {
@@ -33,9 +34,9 @@ export class Coverage {
   }
 
   /**
-   * Starts to count.
+   * Starts counting.
    *
-   * @param isOurs Tells modules that count from others.
+   * @param isOurs Whether the module with this URL is counted.
    */
   static async start(isOurs: (url: string) => boolean): Promise<Coverage> {
     const session = new Session();
@@ -46,30 +47,30 @@ export class Coverage {
     return coverage;
   }
 
-  /** Whether it still counts. */
+  /** Whether the counters are still on. */
   get isCounting(): boolean {
     return this.#isCounting;
   }
 
-  /** Counts no more. */
+  /** Stops counting. */
   async stop(): Promise<void> {
     this.#isCounting = false;
     await this.#post("Profiler.stopPreciseCoverage");
     this.#session.disconnect();
   }
 
-  /** Takes what ran since the last time, and begins anew. */
+  /** Returns what ran since the last call, and resets the counters. */
   async take(): Promise<Covered> {
     const { result } = await this.#post("Profiler.takePreciseCoverage") as { readonly result: Covered };
     return result.filter(({ url }) => this.#isOurs(url));
   }
 
-  /** Whether something in it ran for the first time; remembers it. */
+  /** Adds what ran, and returns whether some of it ran for the first time. */
   add(covered: Covered): boolean {
     return this.#compare(covered, true);
   }
 
-  /** Whether something in it ran for the first time. */
+  /** Whether some of it would run for the first time. */
   wouldAdd(covered: Covered): boolean {
     return this.#compare(covered, false);
   }

@@ -1,5 +1,5 @@
 /**
- * The loop: choose an input, change it, feed it, keep it if it showed something new.
+ * The fuzzing loop: choose an input, mutate it, feed it, and keep it if it produced something new.
  *
  * @module
  */
@@ -11,59 +11,61 @@ import { LONGEST_MS, outcomeOf } from "./_outcome.ts";
 import { Random } from "./_random.ts";
 import type { FuzzRun, FuzzTarget } from "./target.ts";
 
-/** What a loop is made of. */
+/** The options of {@linkcode fuzzLoop}. */
 export interface LoopOptions {
-  /** The target. */
   readonly target: FuzzTarget;
-  /** Where it is fed. */
+  /** The function that is fed. */
   readonly run: FuzzRun;
-  /** The inputs to begin with. */
+  /** The initial inputs. */
   readonly inputs: readonly Bytes[];
-  /** Inputs that are fed once, and not changed. */
+  /** Inputs that are fed once, and never mutated. */
   readonly once?: readonly Bytes[];
-  /** Makes every choice. */
+  /** The seed of every random choice. */
   readonly seed: number;
-  /** Whether to go on, asked between inputs. */
+  /** Whether to continue; called between inputs. */
   readonly goesOn: (executions: number) => boolean;
-  /** Tells what is new by the code that ran; without it by outcomes alone. */
+  /** Detects new inputs by the code that ran. Without it only outcomes count. */
   readonly coverage?: Coverage;
-  /** Whether to go on asking that, which makes everything slower by half and more. */
+  /** Whether to continue using coverage, which makes each execution slower by half or more. */
   readonly isGuided?: () => boolean;
-  /** How much processor time of the reference machine one input may take, milliseconds. */
+  /** The processor time that one input may take, in milliseconds of the reference machine. */
   readonly longestMs?: number;
-  /** What the process may use, bytes. Default: what one of its own may, 768 MiB. */
+  /** The memory that the process may use, in bytes. Default: 768 MiB, the limit of a fuzzing process of its own. */
   readonly maximumRss?: number;
-  /** Hears of each input before it is fed. */
+  /** Called with each input before it is fed. */
   readonly before?: (input: Bytes) => void;
-  /** Hears that an input ended. */
+  /** Called after each input. */
   readonly after?: () => void;
 }
 
-/** What came of it. */
+/** The result of {@linkcode fuzzLoop}. */
 export interface LoopResult {
-  /** How many inputs were fed. */
+  /** The number of inputs that were fed. */
   readonly executions: number;
-  /** How many different outcomes there were. */
+  /** The number of different outcomes. */
   readonly outcomes: number;
-  /** How many inputs are kept. */
+  /** The number of inputs that were kept. */
   readonly corpus: number;
-  /** How much memory the process had at most, bytes. */
+  /** The highest memory use of the process, in bytes. */
   readonly peakRss: number;
-  /** The first input that failed, and why. */
+  /** The first input that failed, with the reason. */
   readonly failure?: { readonly input: Bytes; readonly why: string };
 }
 
-/** Asking for coverage costs as much as a hundred small inputs: several are fed in between, and again one by one where they brought something. */
+/**
+ * Reading the coverage costs as much as a hundred small inputs. So a batch is fed between two reads, and fed again one
+ * by one if it reached new code.
+ */
 const BATCH = 32;
 const MOST_KEPT = 600;
-/** Most inputs stay near the length of those that were given, as long ones take long. */
+/** Most inputs stay close to the length of the given ones, as long inputs take long. */
 const LONG_ONE_IN = 8;
 const LENGTHENING = 2;
 const SHORT_BYTES = 2048;
-/** What one process may use; no input is longer than 256 KiB. */
+/** The memory that one process may use; no input is longer than 256 KiB. */
 const MAXIMUM_RSS = 768 << 20;
 
-/** Feeds inputs until it is told to end, or one fails. */
+/** Feeds inputs until `goesOn` returns false or an input fails. */
 export async function fuzzLoop(options: LoopOptions): Promise<LoopResult> {
   const {
     target,
@@ -114,7 +116,7 @@ export async function fuzzLoop(options: LoopOptions): Promise<LoopResult> {
   while (goesOn(executions)) {
     const batch: Bytes[] = [];
     while (batch.length < BATCH && goesOn(executions)) {
-      // Half of the time one of those that were found last.
+      // Half of the time, one of the inputs that were kept last.
       const recent = random.oneIn(2) ? Math.max(0, kept.length - 32) : 0;
       const input = kept[recent + random.below(kept.length - recent)] ?? new Uint8Array();
       const maximumBytes = random.oneIn(LONG_ONE_IN) ? target.maximumBytes : Math.min(target.maximumBytes, shortBytes);
@@ -139,7 +141,7 @@ export async function fuzzLoop(options: LoopOptions): Promise<LoopResult> {
   return result();
 }
 
-/** Feeds a batch again, one by one, if some of it ran code that had never run. */
+/** Feeds a batch again, one by one, if it ran code for the first time. */
 async function keepNew(
   coverage: Coverage,
   batch: readonly Bytes[],

@@ -1,18 +1,17 @@
 import { readArguments, wholeNumber, WrongArguments } from "../tools/arguments.ts";
 import { TARGETS } from "./targets.ts";
 
-/** What is fuzzed, and how long. */
+/** What to fuzz, and for how long. */
 export interface FuzzOptions {
-  /** Names of targets. */
   readonly targets: readonly string[];
-  /** For each target. */
+  /** The time for each target, in seconds. */
   readonly seconds: number;
   readonly seed: number;
-  /** How many targets run at once. */
+  /** How many targets run at the same time. */
   readonly jobs: number;
-  /** Folders of more inputs. */
+  /** Folders with additional inputs. */
   readonly inputs: readonly string[];
-  /** A file: the one input. */
+  /** A file with a single input to feed. */
   readonly replay?: string;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Keys that are the same in every run, so that an input that was signed once stays valid. They protect nothing.
+ * Keys that are the same in every run, so that inputs that were signed once stay valid. They protect nothing.
  *
  * @module
  */
@@ -13,12 +13,12 @@ const ED25519_PREFIX = fromHex("302e020100300506032b657004220420", "prefix");
 const P256_PREFIX = fromHex("308187020100301306072a8648ce3d020106082a8648ce3d030107046d306b0201010420", "prefix");
 const P256_MIDDLE = fromHex("a144034200", "middle");
 
-/** The key pair whose secret is 32 octets of one number. */
+/** The key pair whose secret consists of 32 bytes of the given value. */
 export function fixedKeys(type: KeyPairType, octet: number): Promise<KeyPair> {
   return readPrivateKeyPem(fixedPrivateKeyPem(type, octet), "fixed key");
 }
 
-/** Its private key, PKCS#8 in PEM. */
+/** The private key of that pair, PKCS#8 in PEM. */
 export function fixedPrivateKeyPem(type: KeyPairType, octet: number): string {
   const secret = new Uint8Array(32).fill(octet);
   const pkcs8 = type === "ed25519"

@@ -1,6 +1,6 @@
 /**
- * Inputs that are as long as may be and made of one thing many times: what takes a time that grows faster than their length shows
- * in them, and no chance would find them.
+ * Inputs of the maximum length that repeat one element many times. They reveal code whose time grows faster than the
+ * length of its input, and random mutation would not find them.
  *
  * @module
  */
@@ -11,10 +11,10 @@ import type { Bytes } from "../../platform/bytes.ts";
 const DOCUMENT_BYTES = 64 << 10;
 const LOG_BYTES = 1 << 20;
 const MESSAGE_BYTES = 256 << 10;
-/** Where a policy's own form ends, and a long list or mapping begins. */
+/** The start of a policy, up to the place where a long list or mapping begins. */
 const POLICY = "version: 1\nvariant: tpm\ntpm: {ekType: rsa2048, ";
 
-/** Pieces one after the other, `head` first. */
+/** Concatenates pieces after `head`. */
 function many(bytes: number, piece: (index: number) => string, head = "", tail = ""): Bytes {
   let text = head;
   for (let i = 0; text.length < bytes - 100; i++) text += piece(i);
@@ -76,7 +76,7 @@ const LONG_INPUTS: Readonly<Record<string, () => readonly Bytes[]>> = {
     ["-----BEGIN A", "client-key-data: ", "a"].map((piece) => utf8(JSON.stringify({ message: piece.repeat(60_000) }))),
 };
 
-/** Those of a target. */
+/** The long inputs of a target. */
 export function longInputsOf(target: string): readonly Bytes[] {
   return LONG_INPUTS[target]?.() ?? [];
 }

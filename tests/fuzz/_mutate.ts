@@ -1,5 +1,5 @@
 /**
- * New inputs from old ones.
+ * Makes new inputs from old ones.
  *
  * @module
  */
@@ -20,7 +20,7 @@ const OF_FORM: Readonly<Record<InputForm, Mutation | undefined>> = {
 };
 const MOST_STEPS = 6;
 
-/** Changes an input in one to six steps; two of three know its form. */
+/** Mutates an input in one to six steps. Two out of three steps use the input's form. */
 export function mutate(input: Bytes, form: InputForm, random: Random, other: Bytes, maximumBytes: number): Bytes {
   let out = input;
   for (let steps = 1 + random.below(1 + random.below(MOST_STEPS)); steps > 0; steps--) {

@@ -1,5 +1,5 @@
 /**
- * What became of one input, and whether that is as it must be: it is read, or refused with a code that stands for the input.
+ * Judges the outcome of one input. The input must be accepted, or refused with a code that stands for bad input.
  *
  * @module
  */
@@ -10,28 +10,31 @@ import type { ErrorFamily } from "../../platform/errors.ts";
 import { measureProcessorSlowdown } from "../tools/machine_speed.ts";
 import type { FuzzRun, FuzzTarget } from "./target.ts";
 
-/** How an input ended. */
+/** The outcome of an input. */
 export interface Outcome {
-  /** Code and sentence without what is the input's own; `accepted` where nothing was thrown. */
+  /** The code and sentence without the parts that come from the input; `accepted` if nothing was thrown. */
   readonly shape: string;
-  /** What is wrong with that; nothing where it is as it must be. */
+  /** Why the outcome is a failure; undefined if it is not. */
   readonly failure?: string;
 }
 
 /** How the time that an input takes is judged. */
 export interface TimeBound {
-  /** The longest that it may take, milliseconds of processor time of the reference machine. */
+  /** The longest time that an input may take, in milliseconds of processor time of the reference machine. */
   readonly longestMs: number;
-  /** Starts to measure processor time; the result gives the milliseconds since then. */
+  /** Starts measuring processor time. The returned function gives the milliseconds since then. */
   readonly stopwatch: () => () => number;
   /** Measures how many times slower this machine is than the reference machine. */
   readonly measureSlowdown: () => Promise<number>;
 }
 
-/** The longest that one input may take, milliseconds of processor time of the reference machine. */
+/** The longest time that one input may take, in milliseconds of processor time of the reference machine. */
 export const LONGEST_MS = 1000;
 
-/** Bytes of a peer end in one of these; `internal` would be a defect, `system` and `timeout` somebody else's fault. */
+/**
+ * A peer's bytes may end in an error of these families. `internal` would be a defect; `system` and `timeout` would not
+ * be the input's fault.
+ */
 const FAMILIES: readonly ErrorFamily[] = [
   "malformed",
   "refused",
@@ -44,8 +47,8 @@ const FAMILIES: readonly ErrorFamily[] = [
 const LONGEST_SHAPE = 90;
 
 /**
- * Feeds one input. One that takes too long is fed again, and fails if it takes too long again: code that runs for the first
- * time is not compiled yet.
+ * Feeds one input. An input that takes too long is fed again, and fails only if it takes too long again, because code
+ * that runs for the first time is not compiled yet.
  */
 export async function outcomeOf(
   run: FuzzRun,
@@ -72,7 +75,7 @@ export async function outcomeOf(
   return { ...second.ended, failure: `slow: it took ${ms} ms of processor time, and ${mostMs} ms are the most here` };
 }
 
-/** Other threads of the process count, too, but an input cannot take longer than the wall clock says. */
+/** Other threads of the process count as well, but an input cannot take longer than the wall clock shows. */
 function processorStopwatch(): () => number {
   const [start, usage] = [performance.now(), process.cpuUsage()];
   return () => {
@@ -98,7 +101,9 @@ function thrownText(error: unknown): string {
   return error instanceof Error ? error.stack ?? String(error) : `no Error was thrown: ${String(error)}`;
 }
 
-/** The sentence up to the first thing that may be the input's: numbers, quotes, what is not ASCII. */
+/**
+ * The sentence up to the first part that may come from the input: a number, a quotation, or a character outside ASCII.
+ */
 function shapeOf({ code, message }: BootstrapError): string {
   return `${code}: ${
     message.slice(0, 4 * LONGEST_SHAPE).replaceAll(/"[^"]*"?|'[^']*'?|[0-9a-f]*\d[0-9a-f]*|[^\x20-\x7e]+/g, "#").slice(

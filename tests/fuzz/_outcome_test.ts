@@ -6,7 +6,7 @@ import { outcomeOf } from "./_outcome.ts";
 const LONGEST_MS = 1_000;
 const INPUT = new Uint8Array([1]);
 
-/** Feeds an input that takes so long each time, on a machine that is so many times slower. */
+/** Feeds an input that takes these times in turn, on a machine that is slower by the given factor. */
 async function timed(timesMs: readonly number[], slowdown: number, run: (feed: number) => void = () => {}) {
   const seen = { feeds: 0, measurements: 0 };
   const { failure } = await outcomeOf(() => run(++seen.feeds), {}, INPUT, {
@@ -17,11 +17,11 @@ async function timed(timesMs: readonly number[], slowdown: number, run: (feed: n
   return { ...seen, failure };
 }
 
-Deno.test("outcomeOf() measures nothing and feeds once where the input takes no longer than the reference machine may", async () => {
+Deno.test("outcomeOf() measures nothing and feeds once when the input is fast enough for the reference machine", async () => {
   assert.deepEqual(await timed([999], 1), { feeds: 1, measurements: 0, failure: undefined });
 });
 
-Deno.test("outcomeOf() gives a slow machine as much more time", async () => {
+Deno.test("outcomeOf() gives a slow machine more time in proportion", async () => {
   assert.deepEqual(await timed([2_999], 3), { feeds: 1, measurements: 1, failure: undefined });
   assert.match((await timed([3_000, 3_000], 3)).failure ?? "", /^slow: it took 3000 ms .* 3000 ms are the most here$/);
 });
@@ -32,14 +32,14 @@ Deno.test("outcomeOf() feeds a slow input again, as its code may be cold, and ju
   assert.match((await timed([1_000, 1_000], 1)).failure ?? "", /^slow: it took 1000 ms/);
 });
 
-Deno.test("outcomeOf() tells what is wrong the second time", async () => {
+Deno.test("outcomeOf() reports a failure of the second run", async () => {
   const { failure = "" } = await timed([5_000, 1], 1, (feed) => {
     if (feed === 2) throw new TypeError("no function");
   });
   assert.match(failure, /TypeError: no function/);
 });
 
-Deno.test("outcomeOf() fails an input that is really slow, by the processor's own time", async () => {
+Deno.test("outcomeOf() fails an input that is slow by processor time", async () => {
   const spin = () => {
     const [start, usage] = [performance.now(), process.cpuUsage()];
     const spentMs = () => Object.values(process.cpuUsage(usage)).reduce((sum, us) => sum + us / 1000, 0);
@@ -50,7 +50,7 @@ Deno.test("outcomeOf() fails an input that is really slow, by the processor's ow
   assert.equal((await outcomeOf(spin, {}, INPUT, { longestMs: Infinity, measureSlowdown })).failure, undefined);
 });
 
-Deno.test("outcomeOf() takes a peer's code for an outcome, and everything else for a failure", async () => {
+Deno.test("outcomeOf() treats a code for bad input as an outcome, and everything else as a failure", async () => {
   const ending = (error: unknown) =>
     outcomeOf(
       () => {

@@ -1,5 +1,5 @@
 /**
- * A peer that sends what an input says, message by message, over the program's own exchange.
+ * A peer that sends the messages of an input, one by one, over the program's own exchange.
  *
  * @module
  */
@@ -9,32 +9,31 @@ import { copyOf } from "../../platform/bytes.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 
-/** The channel binding of every such connection. */
+/** The channel binding of every connection with this peer. */
 export const BINDING: Bytes = new Uint8Array(32).fill(0xcb);
 
 /** A generated message type. */
 export interface MessageType<T> {
-  /** Reads one; throws whatever protobuf's reader throws. */
+  /** Decodes a message; throws what protobuf's reader throws. */
   decode(bytes: Uint8Array): T;
-  /** Writes one. */
   encode(message: T): { finish(): Uint8Array };
 }
 
-/** How the peer behaves. */
+/** The behaviour of the peer. */
 export interface PeerOptions<Incoming, Outgoing> {
-  /** The type of what it sends. */
+  /** The type of the messages that the peer sends. */
   readonly incoming: MessageType<Incoming>;
-  /** The type of what it receives. */
+  /** The type of the messages that the peer receives. */
   readonly outgoing: MessageType<Outgoing>;
-  /** What it sends, encoded. */
+  /** The encoded messages that the peer sends. */
   readonly script: readonly Bytes[];
-  /** Hears what it is told. */
+  /** Called with each message that the peer receives. */
   readonly hear?: (message: Outgoing) => void;
-  /** Signs what it sends, where the input left that open: a peer has its own keys. */
+  /** Signs a message if the input left the signature empty: the peer has its own keys. */
   readonly sign?: (message: Incoming) => Promise<Incoming>;
 }
 
-/** An exchange with such a peer, which leaves when it has said everything. */
+/** Returns an exchange with such a peer. The peer ends the stream after its last message. */
 export function exchangeWith<Incoming extends Envelope, Outgoing extends Envelope>(
   options: PeerOptions<Incoming, Outgoing>,
 ): Exchange<Incoming, Outgoing> {
@@ -49,7 +48,7 @@ export function exchangeWith<Incoming extends Envelope, Outgoing extends Envelop
     try {
       message = incoming.decode(bytes);
     } catch (error) {
-      // gRPC ends the stream with a status then.
+      // gRPC then ends the stream with a status.
       return tell("error", error);
     }
     tell("data", await sign(message));

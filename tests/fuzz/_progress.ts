@@ -1,6 +1,6 @@
 /**
- * What a process is at, in a file, so that another one knows it when the first hangs or dies: whether an input is being fed (1
- * octet), how many were (4), the input's length (4) and the input.
+ * A file with the progress of a process, which another process reads when the first one hangs or dies: whether an input
+ * is being fed (1 byte), how many inputs were fed (4), the input's length (4) and the input.
  *
  * @module
  */
@@ -8,17 +8,16 @@ import type { Bytes } from "../../platform/bytes.ts";
 
 const HEADER_BYTES = 9;
 
-/** Writes it. */
+/** Writes the progress. */
 export class ProgressWriter {
   readonly #file: Deno.FsFile;
   #count = 0;
 
-  /** Makes the file. */
   constructor(path: string) {
     this.#file = Deno.openSync(path, { write: true, create: true });
   }
 
-  /** An input is fed from now on. */
+  /** Records that this input is now being fed. */
   before(input: Bytes): void {
     const bytes = new Uint8Array(HEADER_BYTES + input.length);
     const view = new DataView(bytes.buffer);
@@ -29,7 +28,7 @@ export class ProgressWriter {
     this.#write(bytes);
   }
 
-  /** It ended. */
+  /** Records that the input has ended. */
   after(): void {
     this.#write(Uint8Array.of(0));
   }
@@ -40,17 +39,17 @@ export class ProgressWriter {
   }
 }
 
-/** What a process was at. */
+/** The progress of a process. */
 export interface Progress {
-  /** Whether an input was being fed. */
+  /** Whether an input is being fed. */
   readonly isFeeding: boolean;
-  /** How many were. */
+  /** The number of inputs so far. */
   readonly count: number;
-  /** The last one. */
+  /** The latest input. */
   readonly input: Bytes;
 }
 
-/** Reads it; nothing before the first input. */
+/** Reads the progress; undefined before the first input. */
 export async function readProgress(path: string): Promise<Progress | undefined> {
   let bytes: Bytes;
   try {

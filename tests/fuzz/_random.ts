@@ -1,17 +1,18 @@
 /**
- * A small generator of numbers that gives the same ones for the same seed (sfc32, Chris Doty-Humphrey's PractRand).
+ * A small random number generator that repeats its numbers for the same seed (sfc32, from Chris Doty-Humphrey's
+ * PractRand).
  *
  * @module
  */
 
-/** Numbers by a seed. */
+/** Random numbers determined by a seed. */
 export class Random {
   #a: number;
   #b: number;
   #c = 0x9e3779b9;
   #counter = 1;
 
-  /** Begins. Texts, such as a target's name, make the numbers of one seed different ones. */
+  /** `text`, such as a target's name, makes different sequences from one seed. */
   constructor(seed: number, text = "") {
     this.#a = seed >>> 0;
     this.#b = [...text].reduce(
@@ -21,7 +22,7 @@ export class Random {
     for (let i = 0; i < 16; i++) this.u32();
   }
 
-  /** 0 to 2³² − 1. */
+  /** A number from 0 to 2³² − 1. */
   u32(): number {
     const sum = (this.#a + this.#b + this.#counter) >>> 0;
     this.#counter = (this.#counter + 1) >>> 0;
@@ -31,30 +32,30 @@ export class Random {
     return sum;
   }
 
-  /** 0 to `bound` − 1; 0 for a bound below 1. */
+  /** A number from 0 to `bound` − 1; 0 for a bound below 1. */
   below(bound: number): number {
     return bound < 1 ? 0 : this.u32() % bound;
   }
 
-  /** Yes, once in `times`. */
+  /** True once in `times` calls on average. */
   oneIn(times: number): boolean {
     return this.below(times) === 0;
   }
 
-  /** One of them. */
+  /** One of the items. */
   pick<T>(items: readonly [T, ...T[]]): T;
-  /** One of them, or nothing where there is none. */
+  /** One of the items; undefined if there are none. */
   pick<T>(items: readonly T[]): T | undefined;
   pick<T>(items: readonly T[]): T | undefined {
     return items[this.below(items.length)];
   }
 
-  /** A length, mostly a short one. */
+  /** A random length; short ones are more likely. */
   length(maximum: number): number {
     return this.below(1 + this.below(1 + Math.min(maximum, 2 ** this.below(17))));
   }
 
-  /** Bytes. */
+  /** Random bytes. */
   bytes(length: number): Uint8Array<ArrayBuffer> {
     return Uint8Array.from({ length }, () => this.below(256));
   }

@@ -1,19 +1,19 @@
 /**
- * A smaller input that fails in the same way.
+ * Makes a failing input smaller.
  *
  * @module
  */
 import { concat } from "../../platform/bytes.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 
-/** How long it may take, milliseconds: an input that fails by being slow is slow each time. */
+/** The time limit, in milliseconds: an input that fails because it is slow is slow on each attempt. */
 const PATIENCE_MS = 20_000;
 
 /**
- * Leaves out parts, large ones first, as long as it still fails.
+ * Removes parts of an input, large ones first, as long as it still fails.
  *
- * @param input What fails.
- * @param fails Whether this still fails in the same way.
+ * @param input The failing input.
+ * @param fails Whether an input still fails in the same way.
  */
 export async function reduced(input: Bytes, fails: (input: Bytes) => Promise<boolean>): Promise<Bytes> {
   let smallest = input;

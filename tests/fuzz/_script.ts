@@ -1,5 +1,6 @@
 /**
- * Several messages in one input: a protobuf message whose field 1 holds each, so that mutations keep their lengths.
+ * Several messages in one input. The input is a protobuf message whose repeated field 1 holds them, so mutations keep
+ * their lengths valid.
  *
  * @module
  */
@@ -16,14 +17,14 @@ export function writeScript(messages: readonly Uint8Array[]): Bytes {
   return copyOf(writer.finish());
 }
 
-/** The messages up to the first thing that is none. */
+/** The messages up to the first field that is not one. */
 export function readScript(input: Uint8Array): Bytes[] {
   const reader = new BinaryReader(input);
   const messages: Bytes[] = [];
   try {
     while (reader.pos < reader.len && reader.uint32() === FIELD_1) messages.push(copyOf(reader.bytes()));
   } catch {
-    // What the harness cannot read ends the script.
+    // The script ends at the first bytes that the harness cannot read.
   }
   return messages;
 }

@@ -1,5 +1,6 @@
 /**
- * Fuzzes a target in a process of its own, which is ended when one input keeps it busy, and whose end by itself is a failure too.
+ * Fuzzes a target in a separate process. The process is killed when one input keeps it busy too long; if it dies by
+ * itself, that is a failure as well.
  *
  * @module
  */
@@ -13,16 +14,19 @@ import { readProgress } from "./_progress.ts";
 import type { WorkerReport, WorkerTask } from "./_worker.ts";
 
 /**
- * How long one input may keep the processor busy before the process is ended, milliseconds of the reference machine. The
- * process itself tells of an input that is slow and ends before; it feeds such an input twice.
+ * How long one input may keep the processor busy before the process is killed, in milliseconds of the reference
+ * machine. The process itself reports a slow input that ends before; it feeds such an input twice.
  */
 const HANG_CPU_MS = 8_000;
-/** How long one input may last at all, milliseconds of the reference machine: something that nobody answers any more. */
+/**
+ * How long one input may take by the clock, in milliseconds of the reference machine. It detects an input that waits
+ * for an answer that never comes.
+ */
 const HANG_MS = 60_000;
 const LOOK_MS = 250;
-/** V8's heap, MiB. */
+/** The size of V8's heap, in MiB. */
 const HEAP_MIB = 384;
-/** Of the kernel's clock, in which it counts a process's time (`getconf CLK_TCK`). */
+/** The tick of the kernel's clock, in which it counts a process's time (`getconf CLK_TCK`). */
 const TICK_MS = 10;
 const WORKER = fileURLToPath(new URL("_worker.ts", import.meta.url));
 
@@ -60,7 +64,7 @@ function resultOf({ failure, ...rest }: WorkerReport): LoopResult {
   return { ...rest, failure: { why: failure.why, input } };
 }
 
-/** Ends the process when one input takes too long; says so. */
+/** Kills the process when one input takes too long, and returns the reason. */
 async function watchInputs(
   process: Deno.ChildProcess,
   progress: string,
@@ -79,7 +83,7 @@ async function watchInputs(
     }
     const [busyMs, lastedMs] = [cpu - cpuSince, performance.now() - since];
     if (busyMs <= HANG_CPU_MS && lastedMs < HANG_MS) continue;
-    // The next look decides: the input may end while the machine is measured.
+    // The next iteration decides, as the input may end while the machine is measured.
     if (slowdown === undefined) {
       slowdown = await measureProcessorSlowdown();
       continue;
@@ -94,7 +98,7 @@ async function watchInputs(
   return undefined;
 }
 
-/** The processor time of a process, milliseconds (proc_pid_stat(5): utime and stime). */
+/** The processor time of a process in milliseconds (proc_pid_stat(5): utime and stime). */
 async function cpuMsOf(pid: number): Promise<number | undefined> {
   try {
     const stat = await Deno.readTextFile(`/proc/${pid}/stat`);

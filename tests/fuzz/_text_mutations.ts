@@ -1,5 +1,5 @@
 /**
- * Mutations of texts: lines, words, YAML's and JSON's own signs, Unicode.
+ * Mutations of texts: lines, words, the syntax characters of YAML and JSON, Unicode.
  *
  * @module
  */
@@ -122,7 +122,7 @@ function onLines(change: (lines: string[], random: Random, others: string[]) => 
   };
 }
 
-/** Puts something else where a word, a number or a quoted text is. */
+/** Replaces a word, a number or a quoted text. */
 const otherWord: TextMutation = (text, random, other) => {
   const words = [...text.matchAll(/[\w.+/-]+/g)];
   const word = random.pick(words);
@@ -161,7 +161,7 @@ const TEXT_MUTATIONS: readonly [TextMutation, ...TextMutation[]] = [
   }),
 ];
 
-/** Changes a text. */
+/** Mutates a text. */
 export const textMutation: Mutation = (bytes, random, other) =>
   utf8(random.pick(TEXT_MUTATIONS)(decoder.decode(bytes), random, decoder.decode(other)));
 
@@ -218,7 +218,7 @@ function changeJson({ parent, key, value }: JsonPlace, random: Random, others: r
   }
 }
 
-/** Changes a JSON document as a value, and a text that is none as a text. */
+/** Mutates a JSON document as a value. A text that is not JSON is mutated as a text. */
 export const jsonMutation: Mutation = (bytes, random, other) => {
   try {
     const root: unknown = { root: JSON.parse(decoder.decode(bytes)) };
@@ -228,7 +228,7 @@ export const jsonMutation: Mutation = (bytes, random, other) => {
     try {
       others = jsonPlaces(JSON.parse(decoder.decode(other)));
     } catch {
-      // The other one is no JSON.
+      // The other input is not JSON.
     }
     changeJson(place, random, others);
     return utf8(JSON.stringify((root as { root?: unknown }).root ?? null));

@@ -1,6 +1,6 @@
 /**
- * DER and protobuf as trees of elements: taken apart leniently, changed, and put together again with lengths that are right, so
- * that a change reaches what stands behind the outermost length.
+ * DER and protobuf as trees of elements. An input is parsed leniently, changed, and written again with correct lengths,
+ * so that a change reaches the code behind the check of the outermost length.
  *
  * @module
  */
@@ -10,27 +10,27 @@ import type { Mutation } from "./_byte_mutations.ts";
 import { BYTE_MUTATIONS } from "./_byte_mutations.ts";
 import type { Random } from "./_random.ts";
 
-/** An element. */
+/** An element of the tree. */
 interface Node {
-  /** Tag: an identifier octet, or field number and wire type. */
+  /** An identifier octet of DER, or protobuf's field number and wire type. */
   tag: number;
-  /** What stands before the children inside the content: the unused bits of a BIT STRING. */
+  /** The bytes of the content before the children: the count of unused bits in a BIT STRING. */
   head: Uint8Array;
-  /** What is inside, where that are elements again. */
+  /** The elements inside, if the content consists of elements. */
   children?: Node[];
-  /** What is inside. */
+  /** The content, if it does not consist of elements. */
   content: Uint8Array;
-  /** What to write instead of the right length. */
+  /** Writes a length that is wrong in this way. */
   lie?: "short" | "long" | "indefinite" | "padded" | "huge";
 }
 
-/** A form of elements. */
+/** The encoding of the elements. */
 interface Form {
-  /** Takes bytes apart; nothing where they are no elements. */
+  /** Parses bytes; undefined if they are not elements. */
   readonly read: (bytes: Uint8Array, depth: number) => Node[] | undefined;
-  /** Puts an element together. */
+  /** Encodes an element. */
   readonly write: (node: Node) => Uint8Array;
-  /** Tags to try. */
+  /** Tags that mutations choose from. */
   readonly tags: readonly [number, ...number[]];
 }
 
@@ -176,7 +176,7 @@ const protobuf: Form = {
   },
 };
 
-/** Where an element stands. */
+/** The position of an element in the tree. */
 interface Place {
   readonly siblings: Node[];
   readonly index: number;
@@ -255,7 +255,7 @@ function treeMutation(form: Form): Mutation {
   };
 }
 
-/** Changes elements of DER. */
+/** Mutates elements of DER. */
 export const derMutation: Mutation = treeMutation(der);
-/** Changes fields of protobuf. */
+/** Mutates fields of protobuf. */
 export const protobufMutation: Mutation = treeMutation(protobuf);

@@ -1,6 +1,6 @@
 /**
- * The process that fuzzes one target. Its one argument is a {@linkcode WorkerTask} as JSON; it prints a {@linkcode WorkerReport} as
- * JSON on a line at the end, and another before it makes a failing input smaller.
+ * The process that fuzzes one target. Its only argument is a {@linkcode WorkerTask} as JSON. At the end it prints a
+ * {@linkcode WorkerReport} as one line of JSON; it prints another before it makes a failing input smaller.
  *
  * @module
  */
@@ -11,23 +11,22 @@ import { ProgressWriter } from "./_progress.ts";
 import type { FuzzTarget } from "./target.ts";
 import type { LoopResult } from "./_fuzz_loop.ts";
 
-/** What is to be done. */
+/** The task of a worker. */
 export interface WorkerTask {
-  /** The name of the target. */
   readonly target: string;
-  /** How long, seconds. */
+  /** The duration in seconds. */
   readonly seconds: number;
-  /** Makes every choice. */
+  /** The seed of every random choice. */
   readonly seed: number;
-  /** The file that says what it is at. */
+  /** The file for the worker's progress. */
   readonly progress: string;
-  /** Folders with more inputs. */
+  /** Folders with additional inputs. */
   readonly more: readonly string[];
-  /** Feeds this file alone, and nothing else. */
+  /** A file that is fed alone; nothing else is fed. */
   readonly replay?: string;
 }
 
-/** What came of it; the input in base64. */
+/** The result of a worker, with the failing input in base64. */
 export type WorkerReport = Omit<LoopResult, "failure"> & {
   readonly failure?: { readonly input: string; readonly why: string };
 };
@@ -38,7 +37,7 @@ const [argument = ""] = Deno.args;
 const task: WorkerTask = JSON.parse(argument);
 const progress = new ProgressWriter(task.progress);
 
-// The counters see only what is loaded after them.
+// The counters only count in modules that are loaded after them.
 const coverage = task.replay === undefined
   ? await Coverage.start((url) => url.startsWith(ROOT) && !url.startsWith(OWN))
   : undefined;
@@ -59,7 +58,7 @@ const inputs = task.replay === undefined
     ...(await Promise.all(task.more.map(filesOf))).flat(),
   ]
   : [await Deno.readFile(task.replay)];
-// From when the first changed input is asked for: those that are given take as long as they take.
+// The time counts from the first mutated input, as the given inputs take however long they take.
 let begun: number | undefined;
 const isWithin = (seconds: number) => performance.now() - (begun ??= performance.now()) < seconds * 1000;
 const before = (input: Bytes) => progress.before(input);
@@ -86,7 +85,7 @@ if (result.failure !== undefined && task.replay === undefined) {
 }
 Deno.exit(0);
 
-/** The first line without numbers, and where it was thrown. */
+/** The first line without its numbers, and the place where it was thrown. */
 function kindOf(why: string): string {
   return why.split("\n").slice(0, 2).join("\n").replaceAll(/\d+ ms/g, "").replaceAll(/"[^"]*"/g, "");
 }

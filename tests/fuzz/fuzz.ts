@@ -1,11 +1,12 @@
 /**
- * Feeds everything that reads a peer's bytes with changed inputs:
+ * Feeds mutated inputs to all code that reads a peer's bytes:
  *
  *     npx --yes deno@2.9.5 task fuzz [--seconds N] [--target NAME]... [--seed N] [--jobs N] [--inputs FOLDER]...
  *     npx --yes deno@2.9.5 task fuzz --target NAME --replay FILE
  *
- * An input must be read, or be refused with a code that stands for an input, within a second of the reference machine and a
- * bounded memory. One that is not is written to `dist/fuzz/`, and the exit code is 1. Wrong arguments: 2.
+ * Each input must be accepted, or refused with a code that stands for bad input, within one second of the reference
+ * machine and within a memory limit. An input that violates this is written to `dist/fuzz/`, and the exit code is 1.
+ * Wrong arguments: 2.
  *
  * @module
  */

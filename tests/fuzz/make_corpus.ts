@@ -1,10 +1,10 @@
 /**
- * Writes `corpus/` anew: one small input or a few for each target, and the certificates that they are held against.
+ * Writes `corpus/` again: one or a few small inputs for each target, and the certificates that verify them.
  *
  *     deno run --allow-all tests/fuzz/make_corpus.ts
  *
- * What is signed is signed by keys that are thrown away, so every run writes other bytes; inputs in `crashers/` that need the old
- * ones must be looked at again then.
+ * Signatures are made with keys that are thrown away, so every run writes different bytes. Inputs in `crashers/` that
+ * depend on the old ones must then be checked again.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Everything that reads bytes which somebody else wrote.
+ * All fuzz targets: the code that reads bytes from untrusted sources.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { messageTargets } from "./targets/messages.ts";
 import { tpmTargets } from "./targets/tpm.ts";
 import type { FuzzTarget } from "./target.ts";
 
-/** The targets, those that a stranger reaches over the network first. */
+/** The targets. Those that an unauthenticated peer reaches over the network come first. */
 export const TARGETS: readonly FuzzTarget[] = [
   ...messageTargets,
   ...exchangeTargets,

@@ -1,15 +1,15 @@
 /**
- * Arguments of the programs that run tests: what is wrong with them is said in a line, with exit code 2.
+ * Reads the arguments of the programs that run tests. Wrong arguments are reported in one line, with exit code 2.
  *
  * @module
  */
 import { parseArgs, type ParseArgsConfig } from "node:util";
 
-/** Arguments are wrong; the message says which, for people. */
+/** Wrong arguments. The message says, for people, which ones. */
 export class WrongArguments extends Error {}
 
 /**
- * Reads arguments as `parseArgs()` does. What its types do not name is refused.
+ * Reads arguments as `parseArgs()` does. Arguments that the configuration does not name are refused.
  *
  * @throws {WrongArguments} Naming the option.
  */
@@ -28,7 +28,7 @@ export function readArguments<T extends Omit<ParseArgsConfig, "args" | "strict">
 /**
  * Reads the value of an option that is a whole number.
  *
- * @param text The value; where the option is not given, `fallback` is the number.
+ * @param text The option's value; if it is undefined, the result is `fallback`.
  * @throws {WrongArguments} Naming the option.
  */
 export function wholeNumber(option: string, text: string | undefined, fallback: number): number {
@@ -38,7 +38,10 @@ export function wholeNumber(option: string, text: string | undefined, fallback: 
   throw new WrongArguments(`Cannot read --${option}: it must be a whole number, as "30"; current value is "${text}"`);
 }
 
-/** Gives what `read` gives. Where arguments are wrong, says so on standard error and ends the program with exit code 2. */
+/**
+ * Returns the result of `read`. If arguments are wrong, reports that on standard error and ends the program with exit
+ * code 2.
+ */
 export function orRefuse<T>(read: () => T): T {
   try {
     return read();

@@ -6,12 +6,12 @@ import { purposeOf } from "./prepare.ts";
 
 const config = { options: { jobs: { type: "string" }, list: { type: "boolean" } } } as const;
 
-Deno.test("readArguments() gives the values of options", () => {
+Deno.test("readArguments() returns the values of options", () => {
   const { values } = readArguments(["--jobs", "3", "--list"], config);
   assert.deepEqual({ ...values }, { jobs: "3", list: true });
 });
 
-Deno.test("readArguments() names what it refuses", () => {
+Deno.test("readArguments() names the argument that it refuses", () => {
   const refused = [["--job=3", /'--job'/], ["--list=x", /--list/], ["--jobs", /--jobs/], ["many", /'many'/]] as const;
   for (const [argument, message] of refused) {
     assert.throws(() => readArguments([argument], config), (error) => {
@@ -30,7 +30,7 @@ Deno.test("wholeNumber() reads digits only, and names the option", () => {
   }
 });
 
-Deno.test("orRefuse() gives what was read, and passes on any other error", () => {
+Deno.test("orRefuse() returns the result, and passes on any other error", () => {
   assert.equal(orRefuse(() => 7), 7);
   const defect = new Error("a defect");
   const fail = () => {
@@ -39,7 +39,7 @@ Deno.test("orRefuse() gives what was read, and passes on any other error", () =>
   assert.throws(() => orRefuse(fail), defect);
 });
 
-Deno.test("purposeOf() reads what is prepared for, and is all by default", () => {
+Deno.test("purposeOf() reads the purpose, by default all", () => {
   assert.deepEqual([purposeOf([]), purposeOf(["--for", "vm"])], ["all", "vm"]);
   const message = 'Cannot read --for: it must be one of integration, vm, all; current value is "vms"';
   assert.throws(() => purposeOf(["--for", "vms"]), new WrongArguments(message));
@@ -55,7 +55,7 @@ const programs: readonly (readonly [program: string, args: readonly string[], sa
   ["./prepare.ts", ["--for", "vms"], /^Cannot read --for: .* current value is "vms"$/],
 ];
 for (const [program, args, says] of programs) {
-  Deno.test(`${program} ${args.join(" ")} says what is wrong in a line, and exits with 2`, async () => {
+  Deno.test(`${program} ${args.join(" ")} reports wrong arguments in one line, and exits with 2`, async () => {
     const [deno, ...run] = DENO_RUN;
     const path = fileURLToPath(import.meta.resolve(program));
     const command = new Deno.Command(deno, { args: [...run, path, ...args], env: { NO_COLOR: "1" } });

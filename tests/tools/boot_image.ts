@@ -6,19 +6,19 @@ import { run } from "./run.ts";
 import { BuildStore } from "./store.ts";
 import type { Verity } from "./verity.ts";
 
-/** The stub of Debian's package `systemd-boot-efi`. */
+/** The stub from Debian's package `systemd-boot-efi`. */
 const stub = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
-/** Behind the stub's own sections, which end below. */
+/** An address above the stub's own sections. */
 const firstAddress = 0x20000;
 const alignment = 0x10000;
 const osRelease = 'ID=bootstrapper-test\nNAME="VM of bootstrapper\'s tests"\n';
 
 /**
- * Makes a unified kernel image: systemd's stub, the image's kernel and initrd, and the kernel's arguments, with the root hash of
- * the image among them.
+ * Makes a unified kernel image from systemd's stub, the image's kernel and initrd, and the kernel's arguments, which
+ * include the root hash of the image.
  *
- * @param kernelArguments all others
- * @returns the path of the image, absolute
+ * @param kernelArguments the arguments besides the root hash
+ * @returns the absolute path of the image
  */
 export async function bootImage(image: VmImage, kernelArguments: readonly string[]): Promise<string> {
   await debianPackages(["binutils", "systemd-boot-efi"]);

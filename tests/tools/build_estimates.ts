@@ -1,24 +1,26 @@
-/** When a part is built: in turn on all cores, beside those on one core, or when all of these are there. */
+/**
+ * When a part is built: one after the other on all cores, at the same time as those on one core, or after all of these.
+ */
 type Stage = "all-cores" | "beside" | "after";
 
-/** What is known of a part before it is built. */
+/** An estimate for a part, known before it is built. */
 export interface PartEstimate {
-  /** What it is, for people. */
+  /** A description for people. */
   readonly what: string;
   readonly stage: Stage;
   /** Processor time on the reference machine, in seconds. */
   readonly coreSeconds: number;
 }
 
-/** The machine that builds. */
+/** The machine that runs the builds. */
 export interface BuildMachine {
   readonly cores: number;
-  /** How many times slower its cores are now than those of the reference machine. */
+  /** How many times slower the machine's cores are now than those of the reference machine. */
   readonly slowdown: number;
 }
 
 const minute = 60;
-/** Cores of the reference machine, on which all minutes below are wall time. */
+/** The number of cores of the reference machine, for which all minutes below are given as wall time. */
 const referenceCores = 2;
 const onAllCores = (what: string, minutes: number): PartEstimate => ({
   ...{ what, stage: "all-cores", coreSeconds: minutes * minute * referenceCores },
@@ -30,12 +32,12 @@ const after = (what: string, minutes: number): PartEstimate => ({
   ...{ what, stage: "after", coreSeconds: minutes * minute },
 });
 
-/** Debian packages are one part, under this name. */
+/** The name of the part that stands for all Debian packages. */
 export const packagesPart = "debian-packages";
 
 /**
- * All parts whose building takes more than a moment, by their names in the cache, with minutes on the reference machine: two
- * cores of an AMD EPYC, empty caches, nothing else running. Measured together: 10 minutes.
+ * All parts that take more than a moment to build, by their names in the cache, with minutes on the reference machine:
+ * two cores of an AMD EPYC, empty caches, nothing else running. Together they were measured at 10 minutes.
  */
 export const buildEstimates: Readonly<Record<string, PartEstimate>> = {
   [packagesPart]: beside("Debian packages for building and running", 0.5),
@@ -59,18 +61,19 @@ export function partSeconds({ stage, coreSeconds }: PartEstimate, { cores, slowd
   return coreSeconds * slowdown / (stage === "all-cores" ? cores : 1);
 }
 
-/** How long parts take together, in seconds. */
+/** How long several parts take together, in seconds. */
 export function totalSeconds(parts: readonly PartEstimate[], machine: BuildMachine): number {
   const secondsOf = (wanted: Stage) =>
     parts.filter(({ stage }) => stage === wanted).reduce((sum, part) => sum + partSeconds(part, machine), 0);
   const besides = secondsOf("beside");
-  // What runs beside the builds on all cores takes processor time from them, and may take longer than they.
+  // Parts that run at the same time as the builds on all cores take processor time from them, and may take longer than
+  // they do.
   return Math.max(secondsOf("all-cores") + besides / machine.cores, besides) + secondsOf("after");
 }
 
 const longestInSeconds = 90;
 
-/** An estimate as text, no more exact than it is. */
+/** Formats an estimate, rounded to its accuracy. */
 export function roughly(seconds: number): string {
   if (seconds > longestInSeconds) return `${Math.round(seconds / minute)} min`;
   return `${Math.max(1, Math.round(seconds / 10)) * 10} s`;

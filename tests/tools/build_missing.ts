@@ -6,14 +6,14 @@ import { measureSpeed, slowdownOf } from "./machine_speed.ts";
 import { PlanStore } from "./plan_store.ts";
 import { BuildStore, type Store } from "./store.ts";
 
-/** Where {@linkcode buildMissing} shows what it does, and what stops it. */
+/** The output of {@linkcode buildMissing}, and the signal that stops it. */
 export interface BuildMissingOptions {
-  /** Writes to the output, as it is. */
+  /** Writes a text to the output, unchanged. */
   readonly write: (text: string) => void;
-  /** The width of the terminal in characters, now; undefined where the output is no terminal. */
+  /** The current width of the terminal in characters; undefined when the output is not a terminal. */
   readonly columns: () => number | undefined;
   readonly signal?: AbortSignal;
-  /** The cache folder, where it is not the user's own. */
+  /** The cache folder, if it is not the user's own. */
   readonly cache?: string;
 }
 
@@ -21,12 +21,13 @@ const redrawMs = 500;
 const heartbeatMs = 20_000;
 
 /**
- * Makes parts, after having said which of them are missing and how long they take; then shows how far they are: on a terminal
- * in one line that is drawn again, otherwise by a line now and then.
+ * Lists the missing parts and how long they take to build, then makes them and shows the progress. On a terminal the
+ * progress is one line that is redrawn; otherwise a line is written now and then.
  *
- * @param make asks a store for the parts, and gives what it has of them. It runs twice where something is missing: once
- * with a store that builds nothing
- * @throws what `make` throws, and the signal's reason; what was begun ends with this process then.
+ * @param make requests the parts from a store, and returns their paths. When something is missing it runs twice, the
+ * first time with a store that builds nothing
+ * @throws what `make` throws, and the signal's reason when it aborts; builds that were started then end with this
+ * process.
  */
 export async function buildMissing<T>(make: (store: Store) => Promise<T>, options: BuildMissingOptions): Promise<T> {
   const { cache = cacheFolder() } = options;
@@ -37,7 +38,7 @@ export async function buildMissing<T>(make: (store: Store) => Promise<T>, option
     return planned;
   }
   const speed = await measureSpeed();
-  // The load of the last minute says little of the quarter of an hour to come.
+  // The load of the last minute says little about the next quarter of an hour.
   const machine = { cores: speed.cores, slowdown: slowdownOf({ ...speed, load: 0 }) };
   options.signal?.throwIfAborted();
   const progress = new BuildProgress(plan.missing, machine, Date.now());
@@ -53,7 +54,7 @@ export async function buildMissing<T>(make: (store: Store) => Promise<T>, option
   }
 }
 
-/** The store that builds, and tells of it. */
+/** A store that builds, and reports its progress. */
 function watchedStore(progress: BuildProgress, line: ProgressLine, cache: string): Store {
   const begin = (name: string) => {
     progress.begin(name, Date.now());
@@ -78,7 +79,7 @@ function watchedStore(progress: BuildProgress, line: ProgressLine, cache: string
   };
 }
 
-/** The line about the present, below what was said for good. */
+/** The progress line, below the output that stays. */
 class ProgressLine {
   readonly #output: Pick<BuildMissingOptions, "write" | "columns">;
   readonly #progress: BuildProgress;
@@ -90,7 +91,7 @@ class ProgressLine {
     this.#progress = progress;
   }
 
-  /** Says something for good: lines, each ended by a line feed. */
+  /** Writes lines that stay above the progress line. Each line ends with a line feed. */
   say(text: string): void {
     if (this.#isDrawn) this.#output.write("\r\u001b[K");
     this.#isDrawn = false;
@@ -102,7 +103,7 @@ class ProgressLine {
     const columns = this.#output.columns();
     const line = this.#progress.line(nowMs);
     if (columns !== undefined) {
-      // A line that wraps could not be drawn again.
+      // A line that wraps could not be redrawn.
       this.#output.write(`\r\u001b[K${line.slice(0, columns - 1)}`);
       this.#isDrawn = true;
     } else if (nowMs - this.#saidMs >= heartbeatMs) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { buildMissing } from "./build_missing.ts";
 import type { Store } from "./store.ts";
 
-/** Makes one part that has an estimate */
+/** Makes one part that has an estimate. */
 const make = (store: Store) =>
   store.cached(
     "go-cni",
@@ -10,14 +10,14 @@ const make = (store: Store) =>
     ({ folder, turn }) => turn("all-cores", async () => await Deno.writeTextFile(`${folder}/made`, "")),
   );
 
-Deno.test("buildMissing() says what it builds and how far it is; when nothing is missing it says that alone", async () => {
+Deno.test("buildMissing() reports what it builds and its progress; when nothing is missing it reports only that", async () => {
   await inEmptyCache(async (cache) => {
     let written = "";
     const output = { write: (text: string) => void (written += text), columns: () => undefined, cache };
     const folder = await buildMissing(make, output);
     await Deno.stat(`${folder}/made`);
     const [plan, part, line, done] = written.split("\n");
-    assert.match(plan ?? "", new RegExp(`^Builds what is missing, once, into ${cache}: about .* on this machine`));
+    assert.match(plan ?? "", new RegExp(`^Builds the missing parts, once, into ${cache}: about .* on this machine`));
     assert.match(part ?? "", /^ {2}CNI plugins {2}\d+ (s|min)$/);
     assert.match(line ?? "", /… 0 of 1 built, about .* left; building CNI plugins$/);
     assert.match(done ?? "", /✓ CNI plugins in \d+ s$/);
@@ -27,7 +27,7 @@ Deno.test("buildMissing() says what it builds and how far it is; when nothing is
   });
 });
 
-Deno.test("buildMissing() draws its line again on a terminal, below what is said for good", async () => {
+Deno.test("buildMissing() redraws its line on a terminal, below the lines that stay", async () => {
   await inEmptyCache(async (cache) => {
     let written = "";
     await buildMissing(make, { write: (text) => void (written += text), columns: () => 30, cache });

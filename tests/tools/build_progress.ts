@@ -1,8 +1,8 @@
 import { buildEstimates, type BuildMachine, partSeconds, roughly, totalSeconds } from "./build_estimates.ts";
 
-/** A part that is being built counts as this much of its estimate at most, however long it takes. */
+/** A part that is being built counts as at most this share of its estimate, however long it takes. */
 const mostOfRunning = 0.9;
-/** Before this share of the work is done, the pace says little. */
+/** The pace is used only after this share of the work is done; before that it is unreliable. */
 const shareWithPace = 0.1;
 const fastestPace = 0.3;
 const slowestPace = 8;
@@ -10,13 +10,19 @@ const slowestPace = 8;
 interface Part {
   readonly what: string;
   readonly seconds: number;
-  /** What it adds to the whole, in seconds: what runs beside others takes processor time from them alone. */
+  /**
+   * The part's share of the total, in seconds. A part that runs at the same time as others only takes processor time
+   * from them.
+   */
   readonly weight: number;
   startMs?: number;
   done?: true;
 }
 
-/** What is to be built, how far that is, and how long it still takes. Parts without an estimate take no time. */
+/**
+ * Tracks which parts are to be built, how far the build is, and how long it still takes. Parts without an estimate
+ * count as zero.
+ */
 export class BuildProgress {
   readonly #parts: ReadonlyMap<string, Part>;
   readonly #machine: BuildMachine;
@@ -25,7 +31,7 @@ export class BuildProgress {
 
   /**
    * @param names the parts that are missing
-   * @param nowMs milliseconds since 1970, as everywhere below
+   * @param nowMs milliseconds since 1970, as in all methods below
    */
   constructor(names: readonly string[], machine: BuildMachine, nowMs: number, estimates = buildEstimates) {
     const known = Object.entries(estimates).filter(([name]) => names.includes(name));
@@ -39,27 +45,30 @@ export class BuildProgress {
     this.#startMs = nowMs;
   }
 
-  /** What is going to be built: lines, each ended by a line feed. */
+  /** Lists the parts that will be built. Each line ends with a line feed. */
   plan(folder: string): string {
-    if (this.#parts.size === 0) return `Puts together what is built already, in ${folder}\n`;
+    if (this.#parts.size === 0) return `Assembles parts that are already built, in ${folder}\n`;
     const { cores, slowdown } = this.#machine;
-    const speed = slowdown < 1.5 ? "" : `, each ${slowdown.toFixed(1)} times slower now than the one that was measured`;
+    const speed = slowdown < 1.5 ? "" : `, each ${slowdown.toFixed(1)} times slower now than on the reference machine`;
     const machine = `${cores} ${cores === 1 ? "core" : "cores"}${speed}`;
     const total = `about ${roughly(this.#totalSeconds)} on this machine (${machine})`;
     const width = Math.max(...[...this.#parts.values()].map(({ what }) => what.length));
     const lines = [...this.#parts.values()].map(({ what, seconds }) =>
       `  ${what.padEnd(width)}  ${roughly(seconds)}\n`
     );
-    return `Builds what is missing, once, into ${folder}: ${total}\n${lines.join("")}`;
+    return `Builds the missing parts, once, into ${folder}: ${total}\n${lines.join("")}`;
   }
 
-  /** A part is being built from now on. */
+  /** Records that the build of a part has started. */
   begin(name: string, nowMs: number): void {
     const part = this.#parts.get(name);
     if (part !== undefined) part.startMs ??= nowMs;
   }
 
-  /** A part is there. Gives the line that says so, ended by a line feed; nothing for one that was there before. */
+  /**
+   * Records that a part exists. Returns the line that reports it, ended by a line feed, or nothing if the part existed
+   * before.
+   */
   end(name: string, nowMs: number): string {
     const part = this.#parts.get(name);
     if (part === undefined || part.done) return "";
@@ -68,7 +77,7 @@ export class BuildProgress {
     return `${secondsText(nowMs - this.#startMs)} ✓ ${part.what}${took}\n`;
   }
 
-  /** One line about the present: how many parts are done, what is being built, and how long it takes. */
+  /** A progress line: how many parts are done, which are being built, and how long the rest takes. */
   line(nowMs: number): string {
     const parts = [...this.#parts.values()];
     const done = parts.filter(({ done }) => done).length;
@@ -78,7 +87,7 @@ export class BuildProgress {
     return `${secondsText(nowMs - this.#startMs)} … ${done} of ${parts.length} built, ${left}; ${building}`;
   }
 
-  /** How long it still takes: the estimate for what is left, at the pace so far. */
+  /** How long the build still takes: the estimate of the rest at the pace so far. */
   secondsLeft(nowMs: number): number {
     if (this.#totalSeconds === 0) return 0;
     const parts = [...this.#parts.values()];

@@ -12,23 +12,23 @@ const estimates: Readonly<Record<string, PartEstimate>> = {
 const progressOf = (names: readonly string[], machine = reference) => new BuildProgress(names, machine, 0, estimates);
 const secondMs = 1000;
 
-Deno.test("BuildProgress.plan() names all parts with their estimates, and the whole for this machine", () => {
+Deno.test("BuildProgress.plan() names all parts with their estimates, and the total for this machine", () => {
   const progress = progressOf(["vm-base", "go-crictl", "binaries"]);
   assert.equal(
     progress.plan("/cache"),
-    "Builds what is missing, once, into /cache: about 80 s on this machine (2 cores)\n" +
+    "Builds the missing parts, once, into /cache: about 80 s on this machine (2 cores)\n" +
       "  crictl                    40 s\n" +
       "  the base of the VM image  40 s\n",
   );
   const slow = progressOf(["go-crictl"], { cores: 1, slowdown: 4 });
   assert.equal(
     slow.plan("/cache"),
-    "Builds what is missing, once, into /cache: about 6 min on this machine (1 core, each 4.0 times slower now than the one that was measured)\n" +
+    "Builds the missing parts, once, into /cache: about 6 min on this machine (1 core, each 4.0 times slower now than on the reference machine)\n" +
       "  crictl  6 min\n",
   );
 });
 
-Deno.test("BuildProgress.line() tells what is done, what is being built and what is left", () => {
+Deno.test("BuildProgress.line() shows what is done, what is being built and what is left", () => {
   const progress = progressOf(["go-runc", "go-cni", "vm-base"]);
   assert.equal(progress.line(0), "   0 s … 0 of 3 built, about 2 min left; fetching");
   progress.begin("go-cni", 2 * secondMs);
@@ -38,25 +38,25 @@ Deno.test("BuildProgress.line() tells what is done, what is being built and what
   assert.equal(progress.line(34 * secondMs), "  34 s … 1 of 3 built, about 70 s left; building runc");
 });
 
-Deno.test("BuildProgress.end() says nothing of what was there before, nor twice", () => {
+Deno.test("BuildProgress.end() reports no part that existed before, and none twice", () => {
   const progress = progressOf(["go-cni"]);
   assert.equal(progress.end("go-etcd", 0), "");
   assert.notEqual(progress.end("go-cni", 0), "");
   assert.equal(progress.end("go-cni", 0), "");
 });
 
-Deno.test("BuildProgress.secondsLeft() goes by the pace so far, and never by what has hardly begun", () => {
+Deno.test("BuildProgress.secondsLeft() uses the pace so far, except when the work has hardly begun", () => {
   const progress = progressOf(["go-runc", "go-cni"]);
   assert.equal(progress.secondsLeft(0), 60);
   progress.end("go-cni", 90 * secondMs);
   assert.equal(progress.secondsLeft(90 * secondMs), 90);
   progress.begin("go-runc", 90 * secondMs);
-  // Ten times its estimate: it is not done for all that.
+  // After ten times its estimate the part still does not count as done.
   assert(progress.secondsLeft(390 * secondMs) > 0);
 });
 
-Deno.test("BuildProgress says nothing of time when all that is missing takes none", () => {
+Deno.test("BuildProgress shows no times when the missing parts take none", () => {
   const progress = progressOf(["binaries"]);
-  assert.equal(progress.plan("/cache"), "Puts together what is built already, in /cache\n");
+  assert.equal(progress.plan("/cache"), "Assembles parts that are already built, in /cache\n");
   assert.equal(progress.secondsLeft(0), 0);
 });

@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
 
 /**
- * The folder, as an absolute path, that keeps everything the tools fetch and build: `BOOTSTRAPPER_CACHE`, or
- * `~/.cache/bootstrapper-dev`. It may be deleted at any time when no tool runs.
+ * The absolute path of the folder that keeps everything the tools fetch and build: `BOOTSTRAPPER_CACHE`, or
+ * `~/.cache/bootstrapper-dev`. It may be deleted whenever no tool is running.
  *
  * @throws Error when neither `BOOTSTRAPPER_CACHE` nor `HOME` is set.
  */

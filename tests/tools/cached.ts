@@ -3,12 +3,15 @@ import { basename, join } from "node:path";
 import { cacheFolder } from "./cache_folder.ts";
 import { withLock } from "./with_lock.ts";
 
-/** Everything that decides what a build makes, as data: versions, commands, digests of input files. */
+/** Everything that decides the result of a build, as data: versions, commands, digests of input files. */
 export type Recipe = string | number | boolean | null | readonly Recipe[] | { readonly [key: string]: Recipe };
 
-/** What {@linkcode cached} hands to a build. */
+/** What {@linkcode cached} passes to a build. */
 export interface Build {
-  /** An empty folder, which the build fills. Its path changes after the build: nothing in it may depend on the path. */
+  /**
+   * An empty folder, which the build fills. Its path changes after the build, so its contents must not depend on the
+   * path.
+   */
   readonly folder: string;
   /** The file for the output of the build's commands. */
   readonly log: string;
@@ -18,13 +21,13 @@ const digestLength = 16;
 const evictedAfterMs = 60 * 60 * 1000;
 
 /**
- * Returns the folder `NAME-DIGEST` in the cache, where DIGEST stands for the recipe, and has `build` make it when it is
- * not there. One process builds while others that want the same name wait. The build happens in a temporary folder and
- * is renamed at its end, so that a folder with the final name is complete; what a killed build left is removed by the
- * next one. After a build, folders of the same name which nobody asked for in an hour are removed.
+ * Returns the folder `NAME-DIGEST` in the cache, where DIGEST is the digest of the recipe. If it does not exist,
+ * `build` makes it. One process builds while others that want the same name wait. The build happens in a temporary
+ * folder that is renamed at the end, so a folder with the final name is always complete; the next build removes the
+ * leftovers of a killed one. After a build, folders of the same name that were not requested for an hour are removed.
  *
  * @param cache the cache folder
- * @throws what `build` throws; nothing is kept then.
+ * @throws what `build` throws; its result is then discarded.
  */
 export async function cached(
   name: string,
@@ -54,8 +57,8 @@ export async function cached(
 }
 
 /**
- * The folder that {@linkcode cached} returns for a recipe, and whether it is there. A recipe names its inputs by their own
- * recipes, so that the folders of all parts are known before any of them is built.
+ * The folder that {@linkcode cached} returns for a recipe, and whether it exists. A recipe names its inputs by their
+ * own recipes, so the folders of all parts are known before any of them is built.
  */
 export async function cachedFolder(
   name: string,
@@ -66,7 +69,7 @@ export async function cachedFolder(
   return { folder, exists: await touch(folder) };
 }
 
-/** Marks a folder as used now, and tells whether it exists. */
+/** Marks a folder as used now, and returns whether it exists. */
 async function touch(folder: string): Promise<boolean> {
   try {
     const now = new Date();

@@ -34,7 +34,7 @@ Deno.test("cached() keeps nothing of a build that throws", async () => {
   });
 });
 
-Deno.test("cached() removes what nobody used for an hour when it builds the same name anew", async () => {
+Deno.test("cached() removes folders that were unused for an hour when it builds the same name again", async () => {
   await inEmptyCache(async (cache) => {
     const old = await cached("thing", 1, () => Promise.resolve(), cache);
     const recent = await cached("thing", 2, () => Promise.resolve(), cache);
@@ -58,7 +58,7 @@ Deno.test("cached() in two processes at once builds once", async () => {
   });
 });
 
-Deno.test("cached() starts from nothing after kill -9 in the middle of a build", async () => {
+Deno.test("cached() starts over after kill -9 in the middle of a build", async () => {
   await inEmptyCache(async (cache) => {
     const killed = start(cache, "hang").spawn();
     await until(async () =>
@@ -74,7 +74,7 @@ Deno.test("cached() starts from nothing after kill -9 in the middle of a build",
   });
 });
 
-/** A process that calls `cached("thing", …)`; with "hang" its build never ends. */
+/** A process that calls `cached("thing", …)`. With "hang" its build never ends. */
 function start(cache: string, mode: "go" | "hang"): Deno.Command {
   const module = new URL("./cached.ts", import.meta.url).href;
   const code = `

@@ -15,12 +15,12 @@ import { BuildStore, type Store } from "./store.ts";
 
 const project = join(import.meta.dirname ?? ".", "../..");
 
-/** What the compiled program may do. */
+/** The permissions of the compiled program. */
 export const PERMISSIONS: readonly string[] = ["--allow-all"];
 const FLAGS: readonly string[] = ["--no-code-cache", "--no-check"];
 
 /**
- * Compiles `main.ts` to a binary and returns its path in the cache. The binary is made anew only when a source, the
+ * Compiles `main.ts` to a binary and returns its path in the cache. The binary is rebuilt only when a source file, the
  * configuration or Deno has changed.
  */
 export async function compile(store: Store = new BuildStore()): Promise<string> {
@@ -38,7 +38,10 @@ export async function compile(store: Store = new BuildStore()): Promise<string> 
   return join(folder, "bootstrapper");
 }
 
-/** Every local module that `entry` imports, with its digest, and every package that these need, with its version. */
+/**
+ * Every local module that `entry` imports, with its digest, and every package that these modules need, with its
+ * version.
+ */
 async function modules(entry: string): Promise<string[]> {
   const info: unknown = JSON.parse(await capture([Deno.execPath(), "info", "--json", entry], { cwd: project }));
   if (!isModuleGraph(info)) {
@@ -50,7 +53,7 @@ async function modules(entry: string): Promise<string[]> {
   return [...await Promise.all(sources), ...Object.keys(info.npmPackages)].toSorted();
 }
 
-/** What this needs of `deno info --json`. */
+/** The parts of the output of `deno info --json` that this module reads. */
 interface ModuleGraph {
   readonly modules: readonly { readonly specifier: string; readonly local?: string }[];
   readonly npmPackages: Readonly<Record<string, unknown>>;

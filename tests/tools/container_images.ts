@@ -9,12 +9,12 @@ import type { Store } from "./store.ts";
 
 /** A container image of one program. */
 interface ContainerImage {
-  /** The full name by which kubeadm asks for it. */
+  /** The full name by which kubeadm requests the image. */
   readonly reference: string;
   /** The program's path in the image. */
   readonly program: string;
   readonly entrypoint?: boolean;
-  /** Programs of the VM's Debian that go into the image, with the libraries they need. */
+  /** Programs of the VM's Debian that the image contains, with the libraries they need. */
   readonly debianPrograms?: readonly string[];
 }
 
@@ -44,11 +44,11 @@ const images: readonly ContainerImage[] = [
 export const containerImageReferences: readonly string[] = images.map((image) => image.reference);
 
 /**
- * Makes the container images of a kubeadm cluster from binaries, one docker-archive of one uncompressed layer for each,
- * and returns the folder with the archives.
+ * Makes the container images of a kubeadm cluster from binaries, and returns the folder with the archives. Each image
+ * is a docker-archive with one uncompressed layer.
  *
- * @param binaries the folder that `goBinaries` gives
- * @param debian the folder that `debianTree` gives
+ * @param binaries the folder that `goBinaries` returns
+ * @param debian the folder that `debianTree` returns
  */
 export async function containerImages(binaries: string, debian: string, store: Store): Promise<string> {
   const pauseSource = join(import.meta.dirname ?? ".", "vm/pause.c");
@@ -97,7 +97,7 @@ async function archive(image: ContainerImage, binary: string, debian: string, { 
   }
 }
 
-/** Copies programs with their libraries, and what iptables loads at run time. */
+/** Copies programs with their libraries, and the modules that iptables loads at run time. */
 async function addDebianPrograms(
   programs: readonly string[],
   debian: string,

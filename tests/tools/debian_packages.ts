@@ -7,9 +7,9 @@ import { withLock } from "./with_lock.ts";
 const lockTimeoutSeconds = 300;
 
 /**
- * Installs those of the Debian packages that are missing. Needs root only when something is missing.
+ * Installs those of the packages that are missing. Needs root only when a package is missing.
  *
- * @param around shows the work; a line now and then on standard error unless given
+ * @param around reports the work; by default a line now and then on standard error
  * @throws Error naming the log when `apt-get` fails.
  */
 export async function debianPackages(
@@ -30,7 +30,7 @@ export async function debianPackages(
   });
 }
 
-/** Those of the Debian packages that are not installed. */
+/** Returns those of the packages that are not installed. */
 export async function missingPackages(names: readonly string[]): Promise<string[]> {
   const listed = await capture(["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n"]);
   const installed = new Set(

@@ -27,8 +27,8 @@ const leftOut = ["/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*",
 const sourceDate = "1767225600";
 
 /**
- * Makes a minimal Debian with a kernel and systemd, and returns the folder that is its root. Its packages are those of
- * the day when it was made. Needs root.
+ * Makes a minimal Debian with a kernel and systemd, and returns the folder that is its root. The packages are the
+ * latest at the time of the build. Needs root.
  */
 export async function debianTree(store: Store): Promise<string> {
   const folder = await store.cached("vm-debian", { suite, packages, leftOut, sourceDate }, async (to) => {
@@ -37,7 +37,7 @@ export async function debianTree(store: Store): Promise<string> {
     const root = join(folder, "root");
     const options = ["--mode=root", "--variant=minbase", `--include=${packages.join(",")}`];
     const excludes = leftOut.map((pattern) => `--dpkgopt=path-exclude=${pattern}`);
-    // What a killed run mounted and started ends with the namespaces; the initrd is our own.
+    // Mounts and processes of a killed run end with the namespaces. The initrd is made elsewhere.
     const isolated = ["unshare", "--mount-proc", "--pid", "--fork", "--kill-child"] as const;
     const env = { SOURCE_DATE_EPOCH: sourceDate, INITRD: "No" };
     const command = [...isolated, "mmdebstrap", ...options, ...excludes, suite, root] as const;

@@ -8,10 +8,10 @@ const packed = join(import.meta.dirname ?? ".", "../../../shared/denort/denort-2
 const unpackedDigest = "9dabaff43d5e6879387ad310c9d33e63c1c8dee0f3c60a613717eeb597304785";
 
 /**
- * The path of the runtime that `deno compile` puts into a binary, for `DENORT_BIN`; unpacked from the file that lies
- * beside this repository. Where there is none, undefined: Deno then fetches its own.
+ * The path of the runtime that `deno compile` puts into a binary, for `DENORT_BIN`; it is unpacked from the file beside
+ * this repository. Undefined if there is no such file: Deno then fetches its own.
  *
- * @throws Error when the file there is another one than expected.
+ * @throws Error when the file is not the expected one.
  */
 export async function denort(store: Store): Promise<string | undefined> {
   if (!await Deno.stat(packed).then(() => true, () => false)) return undefined;

@@ -12,7 +12,7 @@ export async function digestOfFile(path: string): Promise<string> {
 /**
  * Every file below a folder as `path mode digest`, sorted: equal lists mean equal content.
  *
- * @throws Error when there is something else than folders and files.
+ * @throws Error when the folder contains anything other than folders and files.
  */
 export async function listOfFiles(folder: string, prefix = ""): Promise<string[]> {
   const lines: string[] = [];

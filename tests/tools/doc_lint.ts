@@ -1,8 +1,8 @@
 /**
- * Checks that everything public is documented: `deno doc --lint` over all modules of the program at once, because a module
- * that is linted alone is blamed for the types of others. Tests, `testing/` folders and files that begin with `_` are
- * private. Types of packages and of the generated contract count as public, which `deno doc` cannot be told. A field needs
- * a comment only where its name does not say what it is.
+ * Checks that every public symbol is documented. It runs `deno doc --lint` over all modules of the program at once,
+ * because the lint of a single module complains about types of other modules. Tests, `testing/` folders and files that
+ * begin with `_` are private. `deno doc` counts types of packages and of the generated contract as public, and no
+ * option changes that. A field needs a comment only if its name does not say what it is.
  *
  * @module
  */
@@ -23,7 +23,7 @@ const FOLDERS = [
   "service",
 ];
 const MISSING = /^error\[missing-jsdoc\]: [^\n]*\n +--> [^\n]*\n(?: +\|[^\n]*\n)?\d+ \|([^\n]*)/;
-/** A field whose name says what it is, or the end of a `using`. */
+/** A field whose name says what it is, or a disposer. */
 const NEEDS_NO_COMMENT = /^\s+(?:(?:readonly |get )?\w+\??(?:\(\))?:|(?:async )?\[Symbol\.\w+\])/;
 const PRIVATE_TYPE = /^error\[private-type-ref\]: .* references private type '(\w+)'\n +--> (.+?):\d+:\d+/;
 
@@ -38,7 +38,7 @@ async function modules(folder: string): Promise<string[]> {
   return nested.flat();
 }
 
-/** Whether a complaint is about a type that the module only imports, from where everybody may. */
+/** Whether a complaint is about a type that the module only imports from a package or from the generated contract. */
 async function isImportedType(complaint: string): Promise<boolean> {
   const [, type, path] = PRIVATE_TYPE.exec(complaint) ?? [];
   if (type === undefined || path === undefined) return false;
@@ -48,7 +48,7 @@ async function isImportedType(complaint: string): Promise<boolean> {
   return [...imports].some(isForeign);
 }
 
-/** Whether a complaint is about a part of a documented type that may go without a comment. */
+/** Whether a complaint is about a member of a documented type that needs no comment. */
 function isTrivial(complaint: string): boolean {
   return NEEDS_NO_COMMENT.test(MISSING.exec(complaint)?.[1] ?? "");
 }

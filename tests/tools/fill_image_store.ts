@@ -3,18 +3,18 @@ import { pauseImage } from "./container_images.ts";
 import { run } from "./run.ts";
 
 const deadlineSeconds = 300;
-/** Plugins which importing does not use, and which want a CNI configuration and cgroups. */
+/** Plugins that the import does not use, and that require a CNI configuration and cgroups. */
 const disabledPlugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime"];
 const managed = "io.cri-containerd.image=managed";
 const pinned = "io.cri-containerd.pinned=pinned";
 
-/** What {@linkcode fillImageStore} works with. */
+/** The input of {@linkcode fillImageStore}. */
 export interface ImageStoreOptions {
   /** The folder with `containerd` and `ctr`. */
   readonly binaries: string;
   /** The folder with the docker-archives. */
   readonly archives: string;
-  /** The folder that is the VM's `/`. */
+  /** The root folder of the VM's file tree. */
   readonly root: string;
   readonly log: string;
 }
@@ -32,8 +32,8 @@ const script = `
   wait $pid`;
 
 /**
- * Imports and unpacks docker-archives into the containerd image store of a VM's file tree, by a containerd that runs on
- * this machine for that long. Needs root and overlayfs.
+ * Imports and unpacks docker-archives into the containerd image store of a VM's file tree. A temporary containerd on
+ * this machine does the work. Needs root and overlayfs.
  *
  * @throws Error naming the log when an import fails.
  */
@@ -53,7 +53,7 @@ address = '${socket}'
     CONTAINERD_NAMESPACE: "k8s.io",
     archives,
   };
-  // What is mounted or started here ends with the namespaces, whatever happens.
+  // Mounts and processes started here end with the namespaces in any case.
   const isolated = ["unshare", "--mount", "--pid", "--fork", "--kill-child"] as const;
   try {
     await Deno.writeTextFile(join(work, "config.toml"), config);

@@ -1,25 +1,24 @@
-/** The programs that are built from Go modules, and how. */
+/** A set of programs that is built from Go modules, and how to build it. */
 export interface GoTool {
-  /** Its name in the cache. */
   readonly name: string;
-  /** Required modules, `path@version`. */
+  /** Required modules, as `path@version`. */
   readonly modules: readonly string[];
-  /** The packages to build; each gives a binary with the last part of its path as name. */
+  /** The packages to build. Each produces a binary named after the last part of its path. */
   readonly packages: readonly string[];
   readonly tags: readonly string[];
   readonly ldflags: string;
   readonly cgo: boolean;
   /** Debian packages that the build needs. */
   readonly debian: readonly string[];
-  /** The version for each staging module that `modules[0]` replaces by a folder of its own repository. */
+  /** The version of each staging module that `modules[0]` replaces with a folder of its own repository. */
   readonly stagingVersion?: string;
 }
 
-/** The version of Kubernetes that the tests run, with the `v`. */
+/** The version of Kubernetes that the tests run, with the leading `v`. */
 export const kubernetesVersion = "v1.36.3";
-/** The etcd version, and the tag of the image for which kubeadm of {@linkcode kubernetesVersion} asks. */
+/** The etcd version, and the tag of the image that kubeadm of {@linkcode kubernetesVersion} requests. */
 export const etcdVersion = "v3.6.8";
-/** The CoreDNS version, which is also the image's tag that kubeadm asks for. */
+/** The CoreDNS version, and the tag of the image that kubeadm requests. */
 export const corednsVersion = "v1.14.2";
 
 const containerdVersion = "v2.2.1";

@@ -3,19 +3,23 @@ import { debianPackages } from "./debian_packages.ts";
 import type { Build } from "./cached.ts";
 import { run } from "./run.ts";
 
-/** What must be there before the root file system is; systemd reads credentials from fw_cfg before udev runs. */
+/**
+ * Modules that are needed before the root file system is mounted; systemd reads credentials from fw_cfg before udev
+ * runs.
+ */
 const modules = [
   ...["virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "virtio_rng", "qemu_fw_cfg"],
-  // Finds only the kernel's plain SHA-256 then, which emulated processors run faster than that of vector instructions.
+  // Loaded this early, it finds only the kernel's plain SHA-256, which is faster on emulated processors than the one
+  // with vector instructions.
   "dm_verity",
 ];
 
-/** The source of the initrd's only program. */
+/** The source of the only program in the initrd. */
 export const initSource: string = join(import.meta.dirname ?? ".", "vm/init.c");
 
 /**
- * Writes the initrd of the VMs: one static program and the modules, with what they depend on, for a root with dm-verity on `/dev/vda`.
- * A twentieth of the size of Debian's, which counts in software emulation.
+ * Writes the initrd of the VMs: one static program and the kernel modules with their dependencies, for a root with
+ * dm-verity on `/dev/vda`. It is a twentieth of the size of Debian's, which saves time in software emulation.
  *
  * @param modulesFolder the folder `/lib/modules/VERSION` of the kernel
  * @param initrd the file to write
@@ -40,10 +44,11 @@ export async function makeInitrd(modulesFolder: string, initrd: string, { log }:
 }
 
 /**
- * The paths of modules and of all they depend on, each after what it needs.
+ * The paths of modules and of all their dependencies, each after the modules that it needs.
  *
- * @param dependencies the content of `modules.dep`: `path: paths that it needs, the deepest last`
- * @param names modules as the kernel names them, with `_` where a file may have `-`
+ * @param dependencies the content of `modules.dep`, with lines of the form `path: paths that it needs, the deepest
+ * last`
+ * @param names modules by the kernel's names, which have `_` where a file name may have `-`
  * @throws Error when a module is unknown.
  */
 export function inOrder(dependencies: string, names: readonly string[]): string[] {

@@ -7,7 +7,7 @@ kernel/b/failover.ko: kernel/b/virtio.ko
 kernel/b/virtio.ko:
 `;
 
-Deno.test("inOrder() puts every module once, after what it needs", () => {
+Deno.test("inOrder() lists every module once, after the modules that it needs", () => {
   assert.deepEqual(inOrder(dependencies, ["virtio_blk", "virtio_net"]), [
     "kernel/b/virtio.ko",
     "kernel/a/virtio_blk.ko",
@@ -16,6 +16,6 @@ Deno.test("inOrder() puts every module once, after what it needs", () => {
   ]);
 });
 
-Deno.test("inOrder() refuses a module that is not there", () => {
+Deno.test("inOrder() refuses a module that does not exist", () => {
   assert.throws(() => inOrder(dependencies, ["nvme"]), /kernel module "nvme"/);
 });

@@ -1,30 +1,37 @@
-/** What {@linkcode slowdownOf} judges a machine by. */
+/** The measurements from which {@linkcode slowdownOf} calculates. */
 export interface SpeedSample {
-  /** How long the fixed work of {@linkcode measureSlowdown} took, on all cores at once, in milliseconds. */
+  /** How long the fixed work of {@linkcode measureSlowdown} took on all cores at once, in milliseconds. */
   readonly probeMs: number;
-  /** Tasks that run or wait for a processor or a disk, averaged over a minute (`/proc/loadavg`). */
+  /** The number of tasks that run, or wait for a processor or a disk, averaged over a minute (`/proc/loadavg`). */
   readonly load: number;
   readonly cores: number;
 }
 
-/** The fixed work: PBKDF2 with SHA-512 and this many iterations, once on each core. */
+/** The fixed work is PBKDF2 with SHA-512 and this many iterations, once on each core. */
 const iterations = 100_000;
-/** What it takes on the reference machine when nothing else runs: two cores of an AMD EPYC, a VM without KVM of its own. */
+/**
+ * How long the fixed work takes on the reference machine when nothing else runs: two cores of an AMD EPYC, in a VM
+ * without KVM.
+ */
 const referenceProbeMs = 60;
-/** Beyond this a machine is not slow but stuck. */
+/** A machine that seems slower than this counts as stuck, not as slow. */
 const slowest = 8;
 
 /**
- * How many times slower this machine is now than the quiet reference machine: 1 to 8. A machine that is faster counts as 1.
+ * How many times slower this machine is now than the quiet reference machine: 1 to 8. A machine that is faster counts
+ * as 1.
  *
- * The probe sees processors that are slow, shared with others or limited; the load sees what the moment of the probe
- * missed, and waiting for disks.
+ * The probe detects processors that are slow, shared with others or limited. The load covers what the short probe
+ * misses, and waits for disks.
  */
 export function slowdownOf({ probeMs, load, cores }: SpeedSample): number {
   return Math.min(slowest, Math.max(1, probeMs / referenceProbeMs, load / cores));
 }
 
-/** Measures what {@linkcode slowdownOf} judges by, in 60 ms on the quiet reference machine, without keeping this thread busy. */
+/**
+ * Takes the measurements for {@linkcode slowdownOf}. This takes 60 ms on the quiet reference machine, and does not
+ * block this thread.
+ */
 export async function measureSpeed(): Promise<SpeedSample> {
   const cores = navigator.hardwareConcurrency;
   const key = await crypto.subtle.importKey("raw", new Uint8Array(16), "PBKDF2", false, ["deriveBits"]);
@@ -41,7 +48,10 @@ export async function measureSlowdown(): Promise<number> {
   return slowdownOf(await measureSpeed());
 }
 
-/** How many times slower the processors of this machine are now. Work that waits for a disk, or ran a minute ago, does not count. */
+/**
+ * How many times slower the processors of this machine are now. Work that waits for a disk, or that ran a minute ago,
+ * does not count.
+ */
 export async function measureProcessorSlowdown(): Promise<number> {
   return slowdownOf({ ...await measureSpeed(), load: 0 });
 }

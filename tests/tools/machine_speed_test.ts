@@ -9,7 +9,7 @@ Deno.test("slowdownOf() is 1 for the quiet reference machine, and for every fast
   assert.equal(slowdownOf({ ...quiet, load: 1.5 }), 1);
 });
 
-Deno.test("slowdownOf() goes by the worse of the probe and the load for each core", () => {
+Deno.test("slowdownOf() uses the worse of the probe and the load per core", () => {
   assert.equal(slowdownOf({ ...quiet, probeMs: 180 }), 3);
   assert.equal(slowdownOf({ ...quiet, probeMs: 180, load: 8 }), 4);
   assert.equal(slowdownOf({ ...quiet, load: 8, cores: 4 }), 2);
@@ -21,7 +21,7 @@ Deno.test("slowdownOf() is at most 8", () => {
 });
 
 for (const measure of [measureSlowdown, measureProcessorSlowdown]) {
-  Deno.test(`${measure.name}() gives a slowdown`, async () => {
+  Deno.test(`${measure.name}() returns a slowdown`, async () => {
     const measured = await measure();
     assert(measured >= 1 && measured <= 8, String(measured));
   });

@@ -1,4 +1,4 @@
-/** Debian packages with which the parts of the VM image, and those of the tests that are no Go programs, are built. */
+/** Debian packages that build the parts of the VM image, and the parts of the tests that are not Go programs. */
 export const buildPackages: readonly string[] = [
   "binutils",
   "cpio",

@@ -6,8 +6,8 @@ import { digestOfFile } from "./digest.ts";
 import type { Store } from "./store.ts";
 
 /**
- * The store that builds nothing, and notes what is missing. The folders that it gives are those of the store that builds,
- * whether they are there or not; a part whose recipe has the digest of a file that is missing is missing too.
+ * A store that builds nothing, and records what is missing. It returns the same folders as the store that builds,
+ * whether or not they exist. A part whose recipe has the digest of a missing file is missing too.
  */
 export class PlanStore implements Store {
   readonly #missing = new Set<string>();
@@ -18,7 +18,7 @@ export class PlanStore implements Store {
     this.#cache = cache;
   }
 
-  /** The names of all parts that were asked for and are missing. */
+  /** The names of all requested parts that are missing. */
   get missing(): readonly string[] {
     return [...this.#missing];
   }

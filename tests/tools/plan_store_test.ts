@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { cached } from "./cached.ts";
 import { PlanStore } from "./plan_store.ts";
 
-Deno.test("PlanStore names what is missing, and gives the folders that a build would give", async () => {
+Deno.test("PlanStore names what is missing, and returns the folders that a build would return", async () => {
   await inEmptyCache(async (cache) => {
     const built = await cached("one", { version: 1 }, () => Promise.resolve(), cache);
     const plan = new PlanStore(cache);
@@ -16,7 +16,7 @@ Deno.test("PlanStore names what is missing, and gives the folders that a build w
   });
 });
 
-Deno.test("PlanStore takes a part as missing when its recipe needs a file that is missing", async () => {
+Deno.test("PlanStore counts a part as missing when its recipe needs a file that is missing", async () => {
   await inEmptyCache(async (cache) => {
     const plan = new PlanStore(cache);
     const binary = join(await plan.cached("binary", 1), "binary");

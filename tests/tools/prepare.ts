@@ -3,8 +3,8 @@
  *
  *     npx --yes deno@2.9.5 run --allow-all tests/tools/prepare.ts [--for integration|vm|all]
  *
- * `integration` are Debian packages and Go binaries, `vm` these and the base of the VM images; `all` is the default. What
- * is there already costs nothing. Exit code 2: wrong arguments.
+ * `integration` covers Debian packages and Go binaries; `vm` adds the base of the VM images; `all` is the default.
+ * Parts that exist already are not built again. Exit code 2: wrong arguments.
  *
  * @module
  */
@@ -17,12 +17,15 @@ import { prepareBinaries } from "./prepare_binaries.ts";
 import type { Store } from "./store.ts";
 import { vmBase } from "./vm_base.ts";
 
-/** A set of tests, by what it needs. */
+/** A set of tests, named by where they run. */
 export type Purpose = "integration" | "vm" | "all";
 
 const purposes: readonly Purpose[] = ["integration", "vm", "all"];
 
-/** Prepares what a set of tests needs, says on standard error what it builds, and returns absolute paths by names. */
+/**
+ * Prepares everything that a set of tests needs, reports on standard error what it builds, and returns absolute paths
+ * by name.
+ */
 export async function prepare(purpose: Purpose): Promise<Record<string, string>> {
   const packages = [...purpose === "vm" ? [] : integrationPackages, ...purpose === "integration" ? [] : vmPackages];
   const make = async (store: Store) => {

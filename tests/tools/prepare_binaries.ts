@@ -4,13 +4,13 @@ import { goBinaries } from "./go_binaries.ts";
 import { BuildStore, type Store } from "./store.ts";
 import { withLock } from "./with_lock.ts";
 
-/** The Go-built binaries, flat in one folder. */
+/** The binaries built from Go modules, in one flat folder. */
 export interface Binaries {
-  /** An absolute path, whose content never changes. */
+  /** The folder's absolute path. The content below this path never changes. */
   readonly dir: string;
 }
 
-/** Makes {@linkcode goBinaries} and has `bin` in the cache folder be a symbolic link to them. */
+/** Makes {@linkcode goBinaries}, and points the symbolic link `bin` in the cache folder at them. */
 export async function prepareBinaries(store: Store = new BuildStore()): Promise<Binaries> {
   const dir = await goBinaries(store);
   await withLock("bin", () => pointTo(dir, join(cacheFolder(), "bin")));

@@ -8,26 +8,28 @@ import { unitLinks } from "./unit_links.ts";
 import { appendVerity } from "./verity.ts";
 import { type VmBase, vmBase } from "./vm_base.ts";
 
-/** What VMs boot. */
+/** The files from which VMs boot. */
 export interface VmImage extends VmBase {
-  /** The file with what protects `image`, at whose end its tree of hashes is: a {@linkcode Verity} as JSON. */
+  /**
+   * The file with the {@linkcode Verity} that protects `image`, as JSON. The tree of hashes is at the end of `image`.
+   */
   readonly verity: string;
 }
 
-/** A file to put into a VM image, owned by root; it replaces what the image has under that name. */
+/** A file to put into a VM image, owned by root. It replaces a file of the same name in the image. */
 export type ImageFile =
   & {
-    /** The absolute path in the VM. */
+    /** The file's absolute path in the VM. */
     readonly target: string;
     /** Permission bits, such as `0o755`. */
     readonly mode: number;
   }
   & ({ readonly source: string } | { readonly content: string });
 
-/** What {@linkcode prepareImage} adds to the base image. */
+/** The additions of {@linkcode prepareImage} to the base image. */
 export interface ImageAdditions {
   readonly files?: readonly ImageFile[];
-  /** Names of units among `files` in `/etc/systemd/system`, to enable as their `[Install]` sections say. */
+  /** Names of units among `files` in `/etc/systemd/system` that are enabled as their `[Install]` sections say. */
   readonly enable?: readonly string[];
 }
 
@@ -36,7 +38,7 @@ const verityFile = "verity.json";
 const plainPath = /^(\/(?!\.\.?(\/|$))[\w.@:-]+)+$/;
 
 /**
- * Makes a VM image with this project's own files, in a few seconds when the base is there. Needs root.
+ * Makes a VM image with this project's own files, in a few seconds when the base exists. Needs root.
  *
  * @throws Error when a target is not a plain absolute path, or a unit to enable is not among the files.
  */
@@ -108,7 +110,7 @@ async function build(
       commands.push(`rm ${path}`, `symlink ${path} ${target}`);
     }
   }
-  // debugfs complains about a "mkdir" of what is there, and ends with 0 whatever happens: so the result is looked at.
+  // debugfs complains about a "mkdir" of an existing folder, and exits with 0 in any case, so the result is checked.
   const script = join(work, "commands");
   await Deno.writeTextFile(script, commands.join("\n"));
   await run(["debugfs", "-w", "-f", script, image], { log });

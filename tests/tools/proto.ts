@@ -3,8 +3,8 @@
  *
  *     npx --yes deno@2.9.5 run --allow-all tests/tools/proto.ts
  *
- * The generated files are kept in the repository; run this after every change of a `.proto` file. `--check` changes
- * nothing and exits with 1 when they differ from what would be generated.
+ * The generated files are kept in the repository; run this program after every change of a `.proto` file. `--check`
+ * changes nothing, and exits with 1 when the files in the repository are out of date.
  *
  * @module
  */
@@ -26,7 +26,10 @@ const options = [
   "outputPartialMethods=true",
 ];
 
-/** Generates TypeScript for all of `protoFolder`'s `.proto` files into `target`, which loses all other `.ts` files. */
+/**
+ * Generates TypeScript for all `.proto` files in `protoFolder` into `target`, and removes all other `.ts` files from
+ * there.
+ */
 export async function generateProto(protoFolder: string, target: string): Promise<void> {
   await debianPackages(["protobuf-compiler", "libprotobuf-dev"]);
   const sources = (await filesEndingWith(protoFolder, ".proto")).toSorted();

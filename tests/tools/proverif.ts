@@ -9,10 +9,10 @@ const packed = join(folderBeside, "proverif-2.05.xz");
 const unpackedDigest = "8c38d6a76cc57e4617ca21bd538908aa40b8c1ee3b3c7374b0b5e312dd94b9b1";
 
 /**
- * The path of ProVerif 2.05, which checks the protocol's model: `BOOTSTRAPPER_PROVERIF`, or the program for x86-64 Linux that
- * lies, packed, beside this repository.
+ * The path of ProVerif 2.05, which checks the protocol's model: the value of `BOOTSTRAPPER_PROVERIF`, or the program
+ * for x86-64 Linux that is packed in a file beside this repository.
  *
- * @throws Error when there is neither, with how to build it, or when the file there is another one than expected.
+ * @throws Error when there is neither, with how to build it, or when the file is not the expected one.
  */
 export async function proverif(): Promise<string> {
   const chosen = Deno.env.get("BOOTSTRAPPER_PROVERIF");

@@ -1,19 +1,19 @@
 import { dirname } from "node:path";
 
-/** How {@linkcode run} starts a command. */
+/** The options of {@linkcode run}. */
 export interface RunOptions {
-  /** The file that gets the command's output, appended. */
+  /** The file to which the command's output is appended. */
   readonly log: string;
   readonly cwd?: string;
-  /** Added to this process's environment. */
+  /** Variables that are added to this process's environment. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
 const shownLogLines = 25;
 
 /**
- * Runs a command to its end, with all its output in a log file. The command is killed when this process dies, whatever
- * way it dies (`PR_SET_PDEATHSIG`).
+ * Runs a command to its end, with all its output in a log file. The kernel kills the command when this process dies for
+ * any reason (`PR_SET_PDEATHSIG`).
  *
  * @throws Error naming the log file and showing its last lines when the command does not exit with 0.
  */
@@ -44,7 +44,7 @@ async function appendTo(log: string, output: ReadableStream<Uint8Array>): Promis
 }
 
 /**
- * Runs a command to its end and returns what it printed, without the white space at the end.
+ * Runs a command to its end and returns its standard output without trailing white space.
  *
  * @throws Error with the command's standard error when it does not exit with 0.
  */

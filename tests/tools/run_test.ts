@@ -24,7 +24,7 @@ Deno.test("run() keeps the terminal quiet, and shows the log's name and end when
   }
 });
 
-Deno.test("capture() returns what a command printed, and throws what it complained", async () => {
+Deno.test("capture() returns a command's standard output, and throws its standard error", async () => {
   assert.equal(await capture(["printf", "a\\nb\\n\\n"]), "a\nb");
   await assert.rejects(capture(["sh", "-c", "echo broken >&2; exit 1"]), /exit code 1.*broken/s);
 });

@@ -2,8 +2,8 @@ const heartbeatMs = 20_000;
 const worthALineMs = 1_000;
 
 /**
- * Runs one long step and says so on standard error: a line every 20 s while it goes on, and one when it has ended, both
- * with the elapsed seconds. A step shorter than a second says nothing.
+ * Runs one long step and reports it on standard error: a line every 20 s while it runs and one when it has ended, both
+ * with the elapsed seconds. A step shorter than a second is not reported.
  */
 export async function step<T>(title: string, work: () => Promise<T>): Promise<T> {
   const start = performance.now();

@@ -6,44 +6,50 @@ import { digestOfFile } from "./digest.ts";
 import { step } from "./step.ts";
 import { Turns } from "./turns.ts";
 
-/** Which turn a work waits for: how many cores it keeps busy. */
+/** The kind of turn that work waits for: how many cores it keeps busy. */
 export type Turn = "all-cores" | "one-core";
 
-/** What a {@linkcode Store} hands to a build. */
+/** What a {@linkcode Store} passes to a build. */
 export interface StoreBuild extends Build {
-  /** Runs what computes. What waits for the network runs outside, so that it overlaps with the computing of others. */
+  /**
+   * Runs work that computes when its turn comes. Work that waits for the network runs outside a turn, so that it
+   * overlaps with the computing of other builds.
+   */
   readonly turn: <T>(kind: Turn, work: () => Promise<T>) => Promise<T>;
 }
 
 /**
- * Where the parts that tests and demo need come from. Functions that make parts take a store, so that the same code builds
- * what is missing, or only tells what that is.
+ * The source of the parts that the tests and the demo need. Functions that make parts receive a store, so the same code
+ * either builds the missing parts or only lists them.
  */
 export interface Store {
-  /** The folder of a part, by its name and recipe; see `cached`. */
+  /** The folder of a part, by the part's name and recipe; see `cached`. */
   cached(name: string, recipe: Recipe, build: (to: StoreBuild) => Promise<void>): Promise<string>;
-  /** Has these Debian packages on this machine. */
+  /** Ensures that these Debian packages are installed. */
   packages(names: readonly string[]): Promise<void>;
-  /** The SHA-256 of a file, which may be in a part. */
+  /** The SHA-256 of a file, which may belong to a part. */
   digest(path: string): Promise<string>;
 }
 
-/** Runs what computes for one part, when its turn has come; it is called for parts that are missing only. */
+/** Wraps the computing work of one part, when its turn has come. It is called for missing parts only. */
 export type AroundTurn = <T>(name: string, work: () => Promise<T>) => Promise<T>;
 
-/** From here on the compiler leaves cores idle where the packages' graph is narrow, and at the end, when it links. */
+/**
+ * With more cores than this the Go compiler leaves some idle: where the graph of packages is narrow, and at the end,
+ * when it links.
+ */
 const coresOfOneGoBuild = 4;
 
-/** The store that builds what is missing. */
+/** A store that builds the missing parts. */
 export class BuildStore implements Store {
   readonly #around: AroundTurn;
   readonly #cache: string;
   readonly #turns: Readonly<Record<Turn, Turns>>;
 
   /**
-   * @param around shows the work; a line now and then on standard error unless given
+   * @param around reports the work; by default a line now and then on standard error
    * @param cache the cache folder
-   * @param cores of this machine
+   * @param cores the number of cores of this machine
    */
   constructor(
     around: AroundTurn = (name, work) => step(`build ${name}`, work),
@@ -52,8 +58,9 @@ export class BuildStore implements Store {
   ) {
     this.#around = around;
     this.#cache = cache;
-    // A Go build keeps all of a few cores busy. Two at once would compile what they share twice, the standard library to
-    // begin with, as neither finds it in Go's cache yet. What runs on one core goes beside them, and mostly waits for disks.
+    // A Go build keeps a few cores fully busy. Two builds at once would compile shared packages twice, beginning with
+    // the standard library, as neither finds them in Go's cache yet. Work on one core runs at the same time, and mostly
+    // waits for disks.
     this.#turns = {
       "all-cores": new Turns(Math.max(1, Math.floor(cores / coresOfOneGoBuild))),
       "one-core": new Turns(Math.max(1, cores - 1)),

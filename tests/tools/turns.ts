@@ -1,14 +1,14 @@
-/** Lets a limited number of works run at once; the others wait, first come, first served. */
+/** Limits how many pieces of work run at once; the others wait, first come, first served. */
 export class Turns {
   readonly #waiting: (() => void)[] = [];
   #free: number;
 
-  /** @param places how many works run at once, at least 1 */
+  /** @param places how many pieces of work run at once, at least 1 */
   constructor(places: number) {
     this.#free = places;
   }
 
-  /** Runs `work` when its turn has come, and gives what it gives. */
+  /** Runs `work` when its turn has come, and returns its result. */
   async take<T>(work: () => Promise<T>): Promise<T> {
     if (this.#free > 0) this.#free--;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));

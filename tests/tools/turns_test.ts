@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Turns } from "./turns.ts";
 
-Deno.test("Turns.take() runs no more works at once than there are places, in the order in which they came", async () => {
+Deno.test("Turns.take() runs no more work at once than there are places, in the order of arrival", async () => {
   const turns = new Turns(2);
   const begun: number[] = [];
   const works = [0, 1, 2, 3].map(() => Promise.withResolvers<void>());
@@ -20,7 +20,7 @@ Deno.test("Turns.take() runs no more works at once than there are places, in the
   assert.deepEqual(await Promise.all(all), [0, 1, 2, 3]);
 });
 
-Deno.test("Turns.take() passes the turn on when a work fails", async () => {
+Deno.test("Turns.take() passes the turn on when the work fails", async () => {
   const turns = new Turns(1);
   const failing = turns.take(() => Promise.reject(new Error("disk on fire")));
   const after = turns.take(() => Promise.resolve("done"));

@@ -1,20 +1,19 @@
 /** A symbolic link that enables a unit. */
 export interface UnitLink {
-  /** The absolute path of the link. */
   readonly path: string;
-  /** What it points to. */
+  /** The path to which the link points. */
   readonly target: string;
 }
 
 const folders: Readonly<Record<string, string>> = { WantedBy: "wants", RequiredBy: "requires" };
 
 /**
- * The links that `systemctl enable` would make for a unit in `/etc/systemd/system`, by its `[Install]` section's
- * `WantedBy` and `RequiredBy`.
+ * Returns the links that `systemctl enable` would make for a unit in `/etc/systemd/system`, from `WantedBy` and
+ * `RequiredBy` in its `[Install]` section.
  *
  * @param name the unit's name, such as `kubelet.service`
  * @param text the unit file's content
- * @throws Error when the section has neither of the two.
+ * @throws Error when the section has neither.
  */
 export function unitLinks(name: string, text: string): UnitLink[] {
   const install = text.split(/^\[/m).find((section) => section.startsWith("Install]")) ?? "";

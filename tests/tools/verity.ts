@@ -1,20 +1,21 @@
 import { debianPackages } from "./debian_packages.ts";
 import { capture } from "./run.ts";
 
-/** What a kernel has to be told of a file that dm-verity protects. */
+/** The kernel's parameters for a file that dm-verity protects. */
 export interface Verity {
-  /** SHA-256, 64 lower-case hexadecimal digits; says which content the file must have. */
+  /** The root hash that fixes the file's content: SHA-256 as 64 lower-case hexadecimal digits. */
   readonly rootHash: string;
-  /** How many blocks of 4096 bytes of content there are; behind them is the tree of hashes. */
+  /** The number of content blocks of 4096 bytes; the tree of hashes follows them. */
   readonly blocks: number;
 }
 
 const blockBytes = 4096;
 
 /**
- * Appends dm-verity's tree of hashes, without a superblock and without salt, to a file: equal files have equal root hashes.
+ * Appends dm-verity's tree of hashes to a file, without a superblock and without salt, so equal files have equal root
+ * hashes.
  *
- * @param file its length is a multiple of 4096 bytes
+ * @param file a file whose length is a multiple of 4096 bytes
  * @throws Error when `veritysetup` fails.
  */
 export async function appendVerity(file: string): Promise<Verity> {

@@ -11,11 +11,14 @@ import { capture, run } from "./run.ts";
 import type { Store } from "./store.ts";
 import { unitLinks } from "./unit_links.ts";
 
-/** What all VMs have in common. All paths are absolute. */
+/** The files that all VMs share. All paths are absolute. */
 export interface VmBase {
-  /** What is below `/`: a raw ext4 file system without partitions and without a journal, as nobody ever writes to it. */
+  /** The file system below `/`: raw ext4 without partitions, and without a journal as it is never written to. */
   readonly image: string;
-  /** What is below `/var` at the first boot: a raw ext4 file system, sparse. Never written to: a VM gets an overlay. */
+  /**
+   * The file system below `/var` at the first boot: raw, sparse ext4. It is never written to, as each VM has an
+   * overlay.
+   */
   readonly state: string;
   readonly kernel: string;
   readonly initrd: string;
@@ -23,29 +26,29 @@ export interface VmBase {
 
 const mebibyte = 1024 ** 2;
 const stateBytes = 8 * 1024 * mebibyte;
-/** What is added to the base, and what the file system itself takes of each byte. */
+/** Space for files that are added to the base, and for the file system's own overhead. */
 const roomMebibytes = 192;
 const fileSystemShare = 1.06;
 const rootUuid = "b0075472-a99e-4b00-8000-000000000001";
 const stateUuid = "b0075472-a99e-4b00-8000-000000000002";
 const rootfs = join(import.meta.dirname ?? ".", "vm/rootfs");
 
-/** Where it is written how the base is made: a change there makes another base. */
+/** The files with the code that makes the base. A change in one of them makes a new base. */
 const codeFiles = ["vm_base.ts", "fill_image_store.ts", "initrd.ts", "unit_links.ts"]
   .map((name) => join(import.meta.dirname ?? ".", name));
 
-/** Binaries in `/usr/local/bin`; the control plane's are in container images only. */
+/** Binaries in `/usr/local/bin`. Those of the control plane are in container images only. */
 const programs = ["containerd", "containerd-shim-runc-v2", "crictl", "ctr", "etcdctl", "kubeadm", "kubectl", "kubelet"];
 const cniPlugins = ["bridge", "host-local", "loopback", "portmap"];
 const enabled = ["containerd.service", "kubelet.service", "node-network.service"];
 
-/** What making the tree left behind, of no use in a VM. */
+/** Leftovers from making the tree that a VM does not need. */
 const leftOvers = ["etc/apt/sources.list", "etc/hostname", "etc/resolv.conf", "vmlinuz", "vmlinuz.old"];
 
-/** Where the controller manager's Pod wants a folder to be. */
+/** The folder that the controller manager's Pod requires. */
 const flexVolumes = "usr/libexec/kubernetes/kubelet-plugins/volume/exec";
 
-/** Units that would write to PCRs 12 and 15, take code from `/var`, or that only make the boot longer. */
+/** Units that would extend PCR 12 or 15, run code from `/var`, or only prolong the boot. */
 const masked = [
   "systemd-pcrfs-root.service",
   "systemd-pcrfs@.service",
@@ -71,8 +74,8 @@ const masked = [
 ];
 
 /**
- * Builds what all VMs have in common: Debian with containerd, kubelet, kubeadm and the cluster's container images, but
- * nothing of this project. Needs root.
+ * Builds the base that all VMs share: Debian with containerd, kubelet, kubeadm and the cluster's container images, but
+ * without files of this project. Needs root.
  */
 export async function vmBase(store: Store): Promise<VmBase> {
   const [debian, binaries] = await Promise.all([debianTree(store), goBinaries(store)]);
@@ -137,7 +140,7 @@ interface FileSystem {
   readonly log: string;
 }
 
-/** Makes an ext4 file system of a folder, which is removed. */
+/** Makes an ext4 file system from a folder, and removes the folder. */
 async function makeFileSystem(from: string, image: string, { label, uuid, bytes, journal, log }: FileSystem) {
   const features = ["-O", journal ? "has_journal" : "^has_journal", "-E", `hash_seed=${uuid},lazy_itable_init=1`];
   const args = ["-q", "-F", "-t", "ext4", "-L", label, "-U", uuid, ...features, "-d", from, image, `${bytes / 1024}k`];

@@ -2,8 +2,9 @@ import { join } from "node:path";
 import { cacheFolder } from "./cache_folder.ts";
 
 /**
- * Runs `work` while this process holds the advisory lock (flock(2)) of that name in the cache folder; waits for whoever
- * holds it. The kernel frees the lock when its holder dies, so that nothing is ever left locked. Not reentrant.
+ * Runs `work` while this process holds the advisory lock (flock(2)) of that name in the cache folder, and waits if
+ * another process holds it. The kernel releases the lock when its holder dies, so a lock is never left behind. Not
+ * reentrant.
  *
  * @param cache the cache folder
  */

@@ -1,5 +1,5 @@
 /**
- * What several targets promise.
+ * Properties that several targets promise.
  *
  * @module
  */
@@ -12,8 +12,8 @@ const CONSTRUCTED = 0x20;
 const EMPTY = new Uint8Array();
 
 /**
- * Calls all of them with the same input in mind, whatever the others say. A refusal by each of them is the outcome; anything
- * else that is thrown is, at once.
+ * Calls all functions with the same input, even if some refuse it. If each of them refuses it, the refusals are the
+ * outcome. Any other error is thrown at once.
  */
 export async function eachOf(...calls: readonly (() => unknown)[]): Promise<void> {
   const refusals: BootstrapError[] = [];
@@ -29,7 +29,7 @@ export async function eachOf(...calls: readonly (() => unknown)[]): Promise<void
   if (refusals.length === calls.length && first !== undefined) throw first;
 }
 
-/** DER that was accepted must be the one encoding of what is in it. */
+/** Promises that accepted DER is the only encoding of its content. */
 export function promiseOneForm(der: Uint8Array): void {
   const parts: Uint8Array[] = [];
   writeAgain(readDer(der, "fuzz", der.length), parts);
@@ -41,7 +41,7 @@ export function promiseOneForm(der: Uint8Array): void {
   promise(offset === der.length, "DER that was accepted has another length");
 }
 
-/** Adds what the elements are written as; gives its length. */
+/** Appends the encodings of the elements, and returns their length. */
 function writeAgain(reader: DerReader, parts: Uint8Array[]): number {
   let length = 0;
   while (!reader.atEnd) {
@@ -64,7 +64,7 @@ function lengthOf(length: number): Uint8Array {
   return Uint8Array.of(0x80 | octets.length, ...octets);
 }
 
-/** Something that only its maker could sign was accepted: it must be one of those that were made. */
+/** Promises that accepted input which only its maker could sign is one of the inputs that were made. */
 export function promiseOneOf(input: Uint8Array, made: readonly Uint8Array[], what: string): void {
-  promise(made.some((one) => equalBytes(one, input)), `${what} was accepted though nobody made it`);
+  promise(made.some((one) => equalBytes(one, input)), `${what} was accepted although it was never made`);
 }

@@ -1,5 +1,5 @@
 /**
- * Answers of the Kubernetes API and of programs.
+ * Answers of the Kubernetes API and output of programs.
  *
  * @module
  */
@@ -23,10 +23,12 @@ import { eachOf } from "./_checks.ts";
 
 const NETWORK = clusterNetwork(["192.0.2.10:6443"], "kubernetesVersion: v1.36.3\n");
 const IDENTITY = "1d".repeat(32);
-/** How often one call may ask; an API server that never ends a list would keep everybody. */
+/**
+ * The number of requests that one call may make. An API server whose list never ends must not block a caller forever.
+ */
 const MOST_CALLS = 40;
 
-/** An API server that gives one answer to everything. */
+/** An API server that gives the same answer to every request. */
 function apiOf(text: string) {
   let calls = 0;
   const answer = async <T>(_path: string, schema: AnswerSchema<T>): Promise<T> => {
@@ -50,7 +52,7 @@ function apiOf(text: string) {
   };
 }
 
-/** What is asked of {@linkcode apiOf}. */
+/** The API that {@linkcode apiOf} returns. */
 export type FuzzApi = ReturnType<typeof apiOf>;
 
 async function readServingRequests(api: FuzzApi): Promise<void> {
@@ -68,7 +70,6 @@ async function readServingRequests(api: FuzzApi): Promise<void> {
   }
 }
 
-/** The targets. */
 export const answerTargets: readonly FuzzTarget[] = [
   {
     name: "kubernetes-objects",

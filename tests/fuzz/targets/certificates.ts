@@ -36,7 +36,7 @@ import { promise } from "../target.ts";
 import type { FuzzTarget } from "../target.ts";
 import { eachOf, promiseOneForm, promiseOneOf } from "./_checks.ts";
 
-/** When the inputs of the corpus are valid. */
+/** A time at which the inputs of the corpus are valid. */
 const NOW = new Date("2026-05-01T00:00:00Z");
 const PROFILES: readonly CertificateProfile[] = ["strict", "vendor"];
 const LABELS: readonly PemLabel[] = ["CERTIFICATE", "CERTIFICATE REQUEST", "PRIVATE KEY", "PUBLIC KEY"];
@@ -50,7 +50,7 @@ const SIGNATURE = new Uint8Array(64).fill(1);
 
 async function readAs(profile: CertificateProfile, input: Bytes): Promise<void> {
   const certificate = readCertificate(input, "fuzz", profile);
-  promise(equalBytes(certificate.der, input), "a certificate is not what was read");
+  promise(equalBytes(certificate.der, input), "a certificate differs from the bytes that were read");
   promiseOneForm(input);
   nameText(certificate.subject.attributes);
   await eachOf(
@@ -63,7 +63,6 @@ async function readAs(profile: CertificateProfile, input: Bytes): Promise<void> 
   );
 }
 
-/** The targets. */
 export const certificateTargets: readonly FuzzTarget[] = [
   {
     name: "certificate",
@@ -135,12 +134,12 @@ export const certificateTargets: readonly FuzzTarget[] = [
       eachOf(
         async () => {
           const { type, spki } = readPublicKey(input, "fuzz");
-          promise(equalBytes(spki, input), "a key is not what was read");
+          promise(equalBytes(spki, input), "a key differs from the bytes that were read");
           promiseOneForm(input);
           const isVerified = await verifyWith(ALGORITHMS[type], spki, SIGNATURE, input);
-          promise(!isVerified, "a signature of nobody is verified");
+          promise(!isVerified, "a forged signature is verified");
         },
-        () => promise(rawEcdsaSignature(input, 32, "fuzz").length === 64, "a signature has not its length"),
+        () => promise(rawEcdsaSignature(input, 32, "fuzz").length === 64, "a signature has the wrong length"),
       ),
   },
   {

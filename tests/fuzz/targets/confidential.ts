@@ -1,5 +1,5 @@
 /**
- * What AMD's and Intel's processors say, and what comes with it.
+ * Evidence of AMD's and Intel's processors, and the documents that come with it.
  *
  * @module
  */
@@ -33,7 +33,7 @@ const expectation: Expectation = {
   lock: [FRESH],
   identity: "1d".repeat(32),
 };
-/** When the evidence of the corpus was made. */
+/** The time at which the evidence of the corpus was made. */
 const SNP_NOW = new Date("2026-03-04T05:06:07Z");
 const TDX_NOW = new Date("2026-05-01T00:00:00Z");
 const nowhere: Collateral = { place: "nowhere", find: () => Promise.resolve(undefined) };
@@ -60,7 +60,10 @@ const tdxPolicy: TdxPolicy = {
   bannedPlatforms: new Set(),
 };
 
-/** Everything in a TD's evidence that was accepted, without what nobody signs: one line feed after JSON, one NUL after PEM. */
+/**
+ * All parts of a TD's accepted evidence, without the bytes that no signature covers: one line feed after JSON, one NUL
+ * after PEM.
+ */
 function tdxParts(payload: Uint8Array): Bytes[] {
   const { quote, collateral } = decodeTdxPayload(payload);
   const { signed, signature, attestationKey, qeReport, qeReportSignature, qeAuthData, pckChain } = readQuote(quote);
@@ -72,7 +75,6 @@ function tdxParts(payload: Uint8Array): Bytes[] {
   return [concat(signed, ...quoted), ...documents.map((bytes) => concat(bytes))];
 }
 
-/** The targets. */
 export const confidentialTargets: readonly FuzzTarget[] = [
   {
     name: "snp-evidence",
@@ -101,7 +103,7 @@ export const confidentialTargets: readonly FuzzTarget[] = [
     open: () => (input) =>
       eachOf(
         () =>
-          promise(equalBytes(encodePayload(decodePayload(input)), input), "evidence that is written again is another"),
+          promise(equalBytes(encodePayload(decodePayload(input)), input), "evidence changes when it is written again"),
         () => readReport(input),
         () => readCertificateTable(input),
       ),
@@ -130,11 +132,14 @@ export const confidentialTargets: readonly FuzzTarget[] = [
         () =>
           promise(
             equalBytes(encodeTdxPayload(decodeTdxPayload(input)), input),
-            "evidence that is written again is another",
+            "evidence changes when it is written again",
           ),
         () => {
           const quote = readQuote(input);
-          promise(quote.bytes.length + quote.trailing === input.length, "a quote is not what was read");
+          promise(
+            quote.bytes.length + quote.trailing === input.length,
+            "a quote differs from the bytes that were read",
+          );
           promise(quote.trailing <= MAXIMUM_TRAILING_BYTES, "too much follows a quote");
           readPckChain(quote.pckChain);
         },

@@ -1,5 +1,5 @@
 /**
- * What people write: policies, configurations, keys and addresses in them.
+ * Documents that people write: policies, configurations, and the keys and addresses in them.
  *
  * @module
  */
@@ -25,7 +25,6 @@ import { eachOf } from "./_checks.ts";
 const NOW = new Date("2026-05-01T00:00:00Z");
 const MAXIMUM_BYTES = 65 << 10;
 
-/** The targets. */
 export const documentTargets: readonly FuzzTarget[] = [
   {
     name: "policy",
@@ -74,7 +73,7 @@ export const documentTargets: readonly FuzzTarget[] = [
         },
         () => {
           const id = readClusterId(text, "fuzz");
-          promise(equalBytes(readClusterId(clusterIdText(id), "fuzz"), id), "an ID that is written again is another");
+          promise(equalBytes(readClusterId(clusterIdText(id), "fuzz"), id), "an ID changes when it is written again");
         },
         () => {
           const written = endpointText(readEndpoint(text, "fuzz", 6443));
@@ -89,7 +88,7 @@ export const documentTargets: readonly FuzzTarget[] = [
         () => {
           parseEtcdEndpoint(text);
           const length = addressBytes(text)?.length ?? 4;
-          promise(length === 4 || length === 16, "an address has not its length");
+          promise(length === 4 || length === 16, "an address has the wrong length");
         },
       );
     },

@@ -1,5 +1,5 @@
 /**
- * Whole exchanges with a peer that says anything, in any order, and signs it with keys of its own.
+ * Whole exchanges with a peer that sends any messages in any order, and signs them with keys of its own.
  *
  * @module
  */
@@ -53,7 +53,7 @@ function trustOf(clusterId = new Uint8Array()): TrustPart {
   return { clusterName: NAME, clusterId, operatorKeys: [operator.spki] };
 }
 
-/** The targets. A peer that has nothing more to say is gone: `unavailable`. */
+/** A peer that has sent its last message is gone, so these targets may end in `unavailable`. */
 export const exchangeTargets: readonly FuzzTarget[] = [
   {
     name: "init-server",
@@ -242,7 +242,7 @@ export const exchangeTargets: readonly FuzzTarget[] = [
   },
 ];
 
-/** The cluster ID that a CA's certificate stands for; zero where the peer sent none that can be read. */
+/** The cluster ID of a CA's certificate; zero if the peer sent no readable certificate. */
 async function idOrZero(caCertificate: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
   try {
     return await clusterIdOf(readCertificate(caCertificate, "CA"));

@@ -1,5 +1,5 @@
 /**
- * Files that the program, kubeadm or the operator wrote, and somebody else may have changed.
+ * Files that the program, kubeadm or the operator wrote, and that may have been changed since.
  *
  * @module
  */
@@ -28,7 +28,7 @@ import { eachOf } from "./_checks.ts";
 
 const NOW = new Date("2026-05-01T00:00:00Z");
 
-/** Feeds an input as a file of a folder of its own. */
+/** Feeds an input as a file in a new folder. */
 function inFile(name: string, run: (folder: string, path: string) => unknown): FuzzTarget["open"] {
   return async () => {
     const folder = await Deno.makeTempDir({ prefix: "fuzz-" });
@@ -41,12 +41,11 @@ function inFile(name: string, run: (folder: string, path: string) => unknown): F
   };
 }
 
-/** A journal with this content and the checksum of it. */
+/** A journal with this content and the matching checksum. */
 async function journalOf(body: Bytes): Promise<Bytes> {
   return concat(utf8(`bootstrapper-journal 1 ${hex(await sha256(body))}\n`), body, utf8("\n"));
 }
 
-/** The targets. */
 export const fileTargets: readonly FuzzTarget[] = [
   {
     name: "lock-record",
@@ -54,7 +53,7 @@ export const fileTargets: readonly FuzzTarget[] = [
     maximumBytes: 1 << 10,
     open: () => async (input) => {
       const record = await decodeLockRecord(input, "fuzz");
-      promise(equalBytes(await encodeLockRecord(record), input), "a lock that is written again is another");
+      promise(equalBytes(await encodeLockRecord(record), input), "a lock changes when it is written again");
     },
   },
   {
@@ -65,7 +64,7 @@ export const fileTargets: readonly FuzzTarget[] = [
       eachOf(() => decodeJournal(input, "fuzz"), async () => {
         const content = await decodeJournal(await journalOf(input), "fuzz");
         const again = await decodeJournal(await encodeJournal(content), "fuzz");
-        promise(JSON.stringify(again) === JSON.stringify(content), "a journal that is written again is another");
+        promise(JSON.stringify(again) === JSON.stringify(content), "a journal changes when it is written again");
       }),
   },
   {
@@ -91,7 +90,7 @@ export const fileTargets: readonly FuzzTarget[] = [
     maximumBytes: 64 << 10,
     open: inFile("fuzz.json", async (folder) => {
       using held = await holdRecord(folder, "fuzz");
-      promise(held.current !== undefined, "a record is not there");
+      promise(held.current !== undefined, "a record is missing");
     }),
   },
   {

@@ -1,5 +1,5 @@
 /**
- * Event logs, images, and evidence in a file.
+ * Event logs, images, and evidence files.
  *
  * @module
  */
@@ -23,7 +23,6 @@ const PCRS = Array.from({ length: 16 }, () => new Uint8Array(32));
 const NOW = new Date("2026-05-01T00:00:00Z");
 const LONGEST_DESCRIPTION = 201;
 
-/** The targets. */
 export const imageTargets: readonly FuzzTarget[] = [
   {
     name: "event-log",

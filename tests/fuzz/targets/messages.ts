@@ -1,5 +1,5 @@
 /**
- * Messages of the protocol, alone.
+ * Single messages of the protocol.
  *
  * @module
  */
@@ -28,7 +28,7 @@ import { eachOf, promiseOneOf } from "./_checks.ts";
 const NOW = new Date("2026-05-01T00:00:00Z");
 const A2 = new Uint8Array(32).fill(0xa2);
 const NETWORK = clusterNetwork(["192.0.2.10:6443", "api.example.org:6443"], "kubernetesVersion: v1.36.3\n");
-/** What gRPC reads a peer's message as. */
+/** The message types that gRPC decodes from a peer. */
 const ENVELOPES: readonly MessageType<unknown>[] = [
   protocol.InitClientMessage,
   protocol.InitServerMessage,
@@ -39,20 +39,22 @@ const ENVELOPES: readonly MessageType<unknown>[] = [
   etcd.MemberRemoveResponse,
 ].map((type) => type as MessageType<unknown>);
 
-/** Protobuf's own errors go to gRPC, which ends the call; they must be errors, and what is read must stay what it is. */
+/**
+ * Errors of protobuf go to gRPC, which ends the call, so they must be errors. A message must not change when it is
+ * written and read again.
+ */
 function readTwice(type: MessageType<unknown>, input: Uint8Array): void {
   let message: unknown;
   try {
     message = type.decode(input);
   } catch (error) {
-    promise(error instanceof Error, "something else than an Error was thrown");
+    promise(error instanceof Error, "something other than an Error was thrown");
     return;
   }
   const written = type.encode(message).finish();
-  promise(equalBytes(type.encode(type.decode(written)).finish(), written), "a message that is read again is another");
+  promise(equalBytes(type.encode(type.decode(written)).finish(), written), "a message changes when it is read again");
 }
 
-/** The targets. */
 export const messageTargets: readonly FuzzTarget[] = [
   {
     name: "messages",
@@ -71,7 +73,7 @@ export const messageTargets: readonly FuzzTarget[] = [
       const metadata = new Metadata();
       metadata.set("bootstrapper-refusal-bin", Buffer.from(input));
       const error = errorOf({ code: 13, details: "failed", metadata });
-      promise(errorFamily(error.code).length > 0 && error.message.length > 0, "a refusal says nothing");
+      promise(errorFamily(error.code).length > 0 && error.message.length > 0, "a refusal has no text");
       promise(
         !/\p{Cc}/u.test(error.message + error.next + Object.values(error.details).join("")),
         "a refusal has control characters",
@@ -92,7 +94,7 @@ export const messageTargets: readonly FuzzTarget[] = [
     maximumBytes: 9 << 10,
     open: () => (input) => {
       const request = readRequest(input);
-      promise(equalBytes(encodeRequest(request), input), "a request that is written again is another");
+      promise(equalBytes(encodeRequest(request), input), "a request changes when it is written again");
       checkClaims(request, NETWORK);
     },
   },
@@ -104,7 +106,7 @@ export const messageTargets: readonly FuzzTarget[] = [
       const ca = readCertificate(await read("fixtures/ca.der"), "CA");
       return async (input) => {
         const kit = decodeControlPlaneKit(input);
-        promise(equalBytes(encodeControlPlaneKit(kit), input), "a kit that is written again is another");
+        promise(equalBytes(encodeControlPlaneKit(kit), input), "a kit changes when it is written again");
         await checkControlPlaneKit(kit, ca, NOW, readPolicy);
       };
     },
@@ -128,7 +130,7 @@ export const messageTargets: readonly FuzzTarget[] = [
             promiseOneOf(input, [made], "a sealed kit");
           },
           async () => {
-            // The same change to what was sealed.
+            // The input as a change of the sealed kit.
             const changed = made.map((octet, i) => octet ^ (input[i] ?? 0));
             await openKit(pair, A2, split(changed));
             promiseOneOf(changed, [made], "a sealed kit");

@@ -1,5 +1,5 @@
 /**
- * What a TPM says: evidence, structures, and the answers of the device, which in a virtual machine is the host's.
+ * A TPM's output: evidence, structures, and the responses of the device, which the host controls in a virtual machine.
  *
  * @module
  */
@@ -31,11 +31,10 @@ const EXPECTATION: Expectation = {
 const NOTHING = new Uint8Array();
 const BOOT_LOADER = new Uint8Array(32).fill(0x04);
 const NOW = new Date("2026-05-01T00:00:00Z");
-/** TPM_RC_FAILURE. */
+/** A response with TPM_RC_FAILURE. */
 const FAILED = fromHex("80010000000a00000101", "response");
 const clock = { sleep: () => Promise.resolve() };
 
-/** The targets. */
 export const tpmTargets: readonly FuzzTarget[] = [
   {
     name: "tpm-evidence",
@@ -67,11 +66,11 @@ export const tpmTargets: readonly FuzzTarget[] = [
       eachOf(
         () => {
           const payload = decodePayload(input);
-          promise(equalBytes(encodePayload(payload), input), "evidence that is written again is another");
+          promise(equalBytes(encodePayload(payload), input), "evidence changes when it is written again");
         },
         async () => {
           const area = readPublicArea(input, "fuzz");
-          promise(equalBytes(area.bytes, input), "a public area is not what was read");
+          promise(equalBytes(area.bytes, input), "a public area differs from the bytes that were read");
           readPublicKey(spkiOf(area.key), "fuzz");
           for (const type of EK_TYPES) {
             if (equalBytes(area.template, EK_PROFILES[type].template)) {
@@ -80,7 +79,7 @@ export const tpmTargets: readonly FuzzTarget[] = [
           }
         },
         () => readQuoteInfo(input),
-        () => promise(readSignature(input).length === 64, "a signature has not its length"),
+        () => promise(readSignature(input).length === 64, "a signature has the wrong length"),
       ),
   },
   {
