@@ -1,5 +1,5 @@
 /**
- * The command line of `bootstrapper`: runs the command that the arguments name, in the real world.
+ * The entry point of `bootstrapper`: runs the command that the arguments name.
  *
  * @module
  */

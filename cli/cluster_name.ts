@@ -2,7 +2,7 @@ import { BootstrapError } from "../platform/errors.ts";
 import { isLabel } from "../platform/label.ts";
 
 /**
- * The name of a cluster, as an argument.
+ * Checks a cluster's name that was given as an argument, and returns it.
  *
  * @throws {BootstrapError} `usage/cluster-name`.
  */

@@ -4,7 +4,7 @@ import { collateralCache } from "../attestation/collateral_cache.ts";
 import type { Policy } from "../attestation/policy/policy.ts";
 import type { Clock } from "../platform/clock.ts";
 
-/** Where a policy has collateral looked for, in that order. */
+/** Returns a policy's sources of collateral, in the order in which they are searched. */
 export function collateralOf({ collateral: { folder, cache } }: Pick<Policy, "collateral">, clock: Clock): Collateral {
   return collateralInOrder(
     ...(folder === undefined ? [] : [collateralFolder(folder)]),

@@ -1,6 +1,5 @@
 /**
- * What a command is: an object that says what the command is called, what it takes, which permissions it keeps, and what
- * it does.
+ * The type of a command: an object with the command's name, options, permissions and action.
  *
  * @module
  */
@@ -9,57 +8,61 @@ import type { CliContext } from "./context.ts";
 import type { ParsedOptions } from "./options.ts";
 import type { KeptPermission } from "./permissions.ts";
 
-/** The headings of `bootstrapper --help`, in their order. */
+/** The headings of `bootstrapper --help`, in order. */
 export const HELP_GROUPS = ["On a node:", "For operators:"] as const;
 /** A heading of `bootstrapper --help`. */
 export type HelpGroup = typeof HELP_GROUPS[number];
 
-/** The arguments and options of a command as they were given. */
+/** The arguments and options that a command was called with. */
 export interface ParsedCommand extends ParsedOptions {
-  /** The arguments that are no options, in their order. */
+  /** The arguments that are not options, in order. */
   readonly args: readonly string[];
 }
 
 /**
- * A command. It runs in this order: `read`, `open`, then every permission that is not in `keeps` or `alsoKeeps` is given up
- * for good, then `action`. So `action` is the first to read what others wrote.
+ * A command. `read` runs first, then `open`. The program then permanently drops every permission that is not in `keeps`
+ * or `alsoKeeps`, and runs `action`. So `action` is the first to read untrusted input.
  *
- * `open` and `action` load what they need by `import("…")` with a literal, so that other commands start without it and
- * `deno compile` finds it.
+ * `open` and `action` load their modules by `import("…")` with a literal: other commands then start without these
+ * modules, and `deno compile` finds them.
  *
- * @typeParam Options What `read` makes of the command line.
- * @typeParam Opened What `open` opens.
+ * @typeParam Options The result of `read`.
+ * @typeParam Opened The result of `open`.
  */
 export interface CliCommand<Options = unknown, Opened = undefined> {
-  /** The name as it is typed: a word, or a family's (see `COMMAND_FAMILIES`) and a word, as `policy make`. */
+  /** The name as people type it: a word, or a family (see `COMMAND_FAMILIES`) and a word, such as `policy make`. */
   readonly name: string;
   /** The heading under which `bootstrapper --help` lists it. */
   readonly group: HelpGroup;
-  /** What it does, in a line. */
+  /** A description of one line. */
   readonly description: string;
-  /** What the help says after the options. */
+  /** A text that the help shows after the options. */
   readonly notes?: string;
-  /** Whole command lines, as people type them into a shell; the help ends with them. */
+  /** Complete command lines, as people type them into a shell, for the end of the help. */
   readonly examples: readonly [string, ...string[]];
-  /** The permissions that `action` runs with. `all` is for the process that does nothing but open devices. */
+  /**
+   * The permissions with which `action` runs. Only the process that opens devices, and does nothing else, has `all`.
+   */
   readonly keeps: readonly KeptPermission[] | "all";
-  /** Whether no help lists it, as only this program itself calls it. It has no `--output`. */
+  /**
+   * Whether the help omits the command, because only this program itself calls it. Such a command has no `--output`.
+   */
   readonly isHidden?: boolean;
-  /** Adds arguments and options; `--output` is added to every command. */
+  /** Adds arguments and options. Every command gets `--output` in addition. */
   declare?(command: Command): void;
   /**
-   * Reads the command line, and nothing else.
+   * Reads the command line; reads nothing else.
    *
    * @throws {BootstrapError} `usage/…`.
    */
   read(parsed: ParsedCommand, context: CliContext): Options;
   /** The permissions that this call keeps in addition to `keeps`. */
   alsoKeeps?(options: Options): readonly KeptPermission[];
-  /** Opens what Deno opens only with all permissions. */
+  /** Opens files and devices that Deno opens only with all permissions. */
   open?(options: Options, context: CliContext): Promise<Opened>;
-  /** Does the work. Errors are printed, and become the exit code. */
+  /** Runs the command. The program prints errors, and derives the exit code from them. */
   action(options: Options, context: CliContext, opened: Opened): Promise<void>;
 }
 
-/** A command of any options. */
+/** A command with any type of options. */
 export type AnyCommand = CliCommand<unknown, unknown>;

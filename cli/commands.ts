@@ -1,5 +1,5 @@
 /**
- * The commands, in the order in which `bootstrapper --help` lists them.
+ * The list of commands, in the order in which `bootstrapper --help` shows them.
  *
  * @module
  */
@@ -41,7 +41,7 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
   version,
 ]);
 
-/** The first words that several commands may share, and what they are about. */
+/** The first words that several commands share, and their descriptions. */
 export const COMMAND_FAMILIES: Readonly<Record<string, string>> = Object.freeze({
   node: "manage the nodes of a cluster",
   policy: "make and explain policies",

@@ -1,4 +1,4 @@
-/** What holds for every command, also for one that is added: see `CliCommand`. */
+/** Rules that hold for every command, including new ones: see `CliCommand`. */
 import assert from "node:assert/strict";
 import { dirname, join, normalize } from "node:path";
 import { repositoryRoot } from "../tests/world.ts";
@@ -13,7 +13,7 @@ const SCREEN_LINES = 24;
 const SCREEN_COLUMNS = 80;
 const visible = COMMANDS.filter((command) => command.isHidden !== true);
 
-/** A command line without `bootstrapper`, and without what a shell does with the output. */
+/** Returns a command line without `bootstrapper` and without the shell's redirections. */
 function argumentsOf(example: string): readonly string[] {
   const [program, ...args] = example.replaceAll("\\\n", " ").replace(/ > \S+$/, "").split(/\s+/);
   assert.equal(program, "bootstrapper");
@@ -22,7 +22,7 @@ function argumentsOf(example: string): readonly string[] {
 
 for (const command of visible) {
   const { name, examples, description } = command;
-  Deno.test(`${name} --help says what it does on one screen, and ends with examples`, async () => {
+  Deno.test(`${name} --help describes the command on one screen, and ends with examples`, async () => {
     await using world = await TestWorld.create();
     assert.equal(await world.run(...name.split(" "), "--help"), 0);
     const { out, err } = world;
@@ -77,7 +77,7 @@ Deno.test("every command has a name of one or two words, a group, and a family w
   }
 });
 
-Deno.test("no command keeps ffi or import, two start programs, and the hidden one alone gives up nothing", () => {
+Deno.test("no command keeps ffi or import, two may start programs, and only the hidden one keeps all permissions", () => {
   for (const { name, keeps, isHidden = false } of COMMANDS) {
     assert.equal(keeps === "all", isHidden, name);
     if (keeps === "all") continue;
@@ -89,7 +89,7 @@ Deno.test("no command keeps ffi or import, two start programs, and the hidden on
   assert.deepEqual(COMMANDS.filter(({ isHidden }) => isHidden).map(({ name }) => name), ["device"]);
 });
 
-/** What is loaded from a file on: by imports at the start and, if asked for, by those that run later. */
+/** Returns the modules that a file loads: by static imports and, on request, also by dynamic ones. */
 async function loadedBy(file: string, isWithLazy: boolean, seen: Set<string> = new Set()): Promise<Set<string>> {
   if (seen.has(file)) return seen;
   seen.add(file);
@@ -123,7 +123,7 @@ Deno.test("a command that does not keep env loads neither gRPC nor YAML when it 
   assert.notDeepEqual(heavyIn(await loadedBy("cli/commands/init.ts", true)), []);
 });
 
-Deno.test("a new command is one object: it is listed, reads, opens, gives up its permissions, and acts", async () => {
+Deno.test("a new command is one object: it is listed, reads, opens, drops its permissions, and acts", async () => {
   await using world = await TestWorld.create();
   const order: unknown[] = [];
   const toy: CliCommand<{ readonly name: string; readonly loud: boolean; readonly output: "json" | "text" }, string> = {

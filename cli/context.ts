@@ -1,5 +1,5 @@
 /**
- * What a subcommand knows of the world.
+ * A command's access to the outside world.
  *
  * @module
  */
@@ -11,73 +11,68 @@ import type { Clock } from "../platform/clock.ts";
 import type { CommandRunner } from "../platform/command.ts";
 import type { Log } from "../platform/log.ts";
 
-/** How results are printed: for people, or as JSON objects, one a line. */
+/** The forms of output: text for people, or JSON objects, one per line. */
 export const OUTPUT_FORMS = ["text", "json"] as const;
-/** How results are printed. */
+/** A form of output. */
 export type OutputForm = typeof OUTPUT_FORMS[number];
 
-/** The person at the terminal, if there is one. */
+/** The terminal, and the person at it. */
 export interface Terminal {
-  /** Whether results go to a terminal, so that a line may be drawn again. */
+  /** Whether standard output is a terminal, where lines can be redrawn. */
   readonly isTerminal: boolean;
   /** The width of the terminal in characters. */
   readonly columns: number;
   /**
-   * Asks for a secret, which is not shown while it is typed.
+   * Asks for a secret, which the terminal does not show while the person types it.
    *
    * @throws {BootstrapError} `usage/no-terminal` if there is no terminal, `aborted/prompt`, `usage/passphrase`.
    */
   askSecret(prompt: string): Promise<string>;
   /**
-   * Asks a question; anything but `y` or `yes` is a no.
+   * Asks a question. Any answer but `y` or `yes` means no.
    *
    * @throws {BootstrapError} `usage/no-terminal` if there is no terminal.
    */
   confirm(question: string): Promise<boolean>;
 }
 
-/** The variables of the environment that the program looks at itself. None of them carries a secret. */
+/** The values of the environment variables that the program itself reads. They contain no secrets. */
 export interface Environment {
   /** `$CREDENTIALS_DIRECTORY`, from systemd. */
   readonly credentialsFolder?: string;
-  /** `$XDG_CONFIG_HOME`, or `$HOME/.config`; `.config` where there is neither. */
+  /** `$XDG_CONFIG_HOME`, or `$HOME/.config`; `.config` if neither variable is set. */
   readonly configFolder: string;
 }
 
-/** What a subcommand knows of the world. */
+/** A command's access to the outside world. */
 export interface CliContext {
-  /** Writes to standard output, as it is. */
+  /** Writes a text unchanged to standard output. */
   readonly print: (text: string) => void;
-  /** Writes to standard error, as it is. */
+  /** Writes a text unchanged to standard error. */
   readonly printError: (text: string) => void;
-  /** Events, as lines of JSON on standard error. */
+  /** The log, which writes lines of JSON to standard error. */
   readonly log: Log;
-  /** The time. */
   readonly clock: Clock;
-  /** Other programs. */
+  /** Runs other programs. */
   readonly commands: CommandRunner;
-  /** The person, if there is one. */
   readonly terminal: Terminal;
-  /** The environment. */
   readonly environment: Environment;
-  /** The paths of this node. */
   readonly paths: NodePaths;
-  /** The machine's own name and addresses, read at the time of the call. */
+  /** Returns the machine's own name and addresses at the time of the call. */
   readonly machineNames: () => MachineNames;
-  /** Opens this node's TPM; it throws `system/tpm-transport` if there is none. */
+  /** Opens this node's TPM. Throws `system/tpm-transport` if there is none. */
   readonly openTpm: () => Promise<TpmTransport>;
-  /** Starts the process that has the devices of a confidential VM; it ends with this one. */
+  /** Starts the process that opens the devices of a confidential VM. It ends with this process. */
   readonly openDevice: () => ConfidentialDevice;
-  /** The kinds of evidence that there are; `attestation/kinds.ts` unless a test says otherwise. */
+  /** The known kinds of evidence. Default: those of `attestation/kinds.ts`; tests use others. */
   readonly kinds?: readonly EvidenceKind[];
   /** This process's Deno permissions. */
   readonly permissions: Pick<Deno.Permissions, "revoke">;
 }
 
-/** What the operating system says of the machine's name and network. */
+/** The machine's name and addresses, from the operating system. */
 export interface MachineNames {
-  /** The host name. */
   readonly hostName: string;
-  /** The addresses of its network interfaces. */
+  /** The addresses of the machine's network interfaces. */
   readonly addresses: readonly { readonly interface: string; readonly address: string }[];
 }

@@ -1,5 +1,5 @@
 /**
- * Durations as people write them on the command line.
+ * Durations in the form in which people write them on the command line.
  *
  * @module
  */

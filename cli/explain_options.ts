@@ -1,5 +1,5 @@
 /**
- * What `policy explain` and `verify` have in common.
+ * The options that `policy explain` and `verify` share.
  *
  * @module
  */
@@ -20,7 +20,7 @@ export function withExplainOptions(command: Command): Command {
     .option("--online", "fetch missing collateral from the policy's cache");
 }
 
-/** Reads what `withExplainOptions` adds. */
+/** Reads the options that `withExplainOptions` adds. */
 export function explainOptions(evidenceFile: string, parsed: ParsedOptions): PolicyExplainOptions {
   return {
     evidenceFile,

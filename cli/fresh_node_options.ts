@@ -1,5 +1,5 @@
 /**
- * `--node` and what goes with it: a fresh node that gives its evidence to an operator.
+ * `--node` and its companion options, which name a fresh node that gives its evidence to an operator.
  *
  * @module
  */
@@ -12,20 +12,23 @@ import { clusterNameArgument } from "./cluster_name.ts";
 import type { ParsedOptions } from "./options.ts";
 import { optionalText, textList } from "./options.ts";
 
-/** The default port of InitServers. */
+/** The default port of an InitServer. */
 export const DEFAULT_INIT_PORT = 9443;
 
-/** A fresh node, and who asks it. */
+/** A fresh node, and the operator's keys. */
 export interface FreshNodeOptions {
-  /** Its InitServer. */
+  /** The endpoint of the node's InitServer. */
   readonly node: Endpoint;
-  /** The name of its cluster, an RFC 1123 label. */
+  /** The name of the node's cluster, an RFC 1123 label. */
   readonly clusterName: string;
   /** The file with the operator's private key. */
   readonly keyFile: string;
-  /** The file with its passphrase; an encrypted key without it asks at the terminal. */
+  /** The file with the key's passphrase. Without it, an encrypted key's passphrase is asked at the terminal. */
   readonly passphraseFile?: string;
-  /** Files with the public keys of its other operators, whose configuration is measured as a whole. */
+  /**
+   * Files with the public keys of the node's other operators. They are needed because the keys of all operators are
+   * measured together.
+   */
   readonly otherOperatorFiles: readonly string[];
 }
 
@@ -37,7 +40,7 @@ const NODE_OPTIONS: readonly (readonly [key: string, flag: string])[] = [
 ];
 
 /**
- * Adds `--node`, and what goes with it.
+ * Adds `--node` and its companion options.
  *
  * @internal
  */
@@ -51,9 +54,10 @@ export function withFreshNode(command: Command): Command {
 }
 
 /**
- * Reads `--node`, and what goes with it.
+ * Reads `--node` and its companion options.
  *
- * @throws {BootstrapError} `usage/node` for what is missing or goes with a node alone, `usage/endpoint`, `usage/cluster-name`.
+ * @throws {BootstrapError} `usage/node` if an option is missing, or is given without `--node`; `usage/endpoint`,
+ *   `usage/cluster-name`.
  */
 export function freshNodeOptions(command: ParsedOptions): FreshNodeOptions | undefined {
   const node = optionalText(command, "node");

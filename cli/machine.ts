@@ -1,5 +1,6 @@
 /**
- * The machine, as far as it is behind files that Deno opens only with all permissions: looked at once, at the start.
+ * The facts and devices of this machine behind files that Deno opens only with all permissions. They are read or opened
+ * once, at the start.
  *
  * @module
  */
@@ -18,20 +19,20 @@ import type { CliContext } from "./context.ts";
 
 /** This machine. */
 export interface Machine extends MachineDevices {
-  /** Name and addresses. */
+  /** The machine's name and addresses. */
   readonly facts: MachineFacts;
-  /** What of "the image is measured" does not hold. */
+  /** The parts of the image that are not measured. */
   readonly unmeasured: readonly ImageFinding[];
 }
 
 const MAXIMUM_PROC_BYTES = 1 << 20;
-/** Registers are read without the endorsement key. */
+/** Any type will do: registers are read without the endorsement key. */
 const ANY_EK_TYPE = "rsa2048";
 
 /**
- * Opens the machine. Every subcommand that needs it does so first and gives up its permissions then.
+ * Opens the machine. Each command that needs the machine opens it first, and then gives up its permissions.
  *
- * @throws {BootstrapError} `system/tpm-transport` for a TPM that is there and cannot be opened, `system/…`.
+ * @throws {BootstrapError} `system/tpm-transport` if there is a TPM that cannot be opened, `system/…`.
  */
 export async function openMachine(context: CliContext): Promise<Machine> {
   const { paths } = context;

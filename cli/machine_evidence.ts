@@ -1,5 +1,5 @@
 /**
- * What a machine makes its evidence with.
+ * The issuers of a machine's evidence, and its registers.
  *
  * @module
  */
@@ -10,7 +10,8 @@ import type { CliContext } from "./context.ts";
 import type { Machine } from "./machine.ts";
 
 /**
- * The evidence of a machine of one kind or several; one for a process, as it brings what is asked of a TPM into an order.
+ * Returns the issuer and the registers of a machine, of one kind of evidence or several. A process must create only
+ * one, which puts all requests to a TPM in order.
  *
  * @throws {BootstrapError} `precondition/no-tpm`, `precondition/no-device` for a kind that the machine does not have.
  */
@@ -28,7 +29,7 @@ export async function evidenceOf(
 }
 
 /**
- * {@linkcode evidenceOf}, each kind for itself, in their order.
+ * Like {@linkcode evidenceOf}, but for each kind separately, in their order.
  *
  * @throws {BootstrapError} `precondition/no-tpm`, `precondition/no-device` for a kind that the machine does not have.
  */

@@ -1,5 +1,5 @@
 /**
- * Operators' keys in files, as the commands of an operator read them.
+ * Reads operators' keys from files, for the commands of an operator.
  *
  * @module
  */
@@ -17,9 +17,9 @@ import { passphraseOfFile } from "./passphrase.ts";
 const MAXIMUM_KEY_FILE_BYTES = 1 << 14;
 
 /**
- * Reads an operator's key. An encrypted key's passphrase is read from `passphraseFile`, or asked for at the terminal.
+ * Reads an operator's key. The passphrase of an encrypted key comes from `passphraseFile`, or from the terminal.
  *
- * @throws {BootstrapError} `usage/operator-key` if it is no Ed25519 key, `usage/passphrase`, `usage/no-terminal`,
+ * @throws {BootstrapError} `usage/operator-key` if it is not an Ed25519 key, `usage/passphrase`, `usage/no-terminal`,
  *   `malformed/…`, `system/file`.
  */
 export async function readOperatorKeyFile(
@@ -44,11 +44,11 @@ export async function readOperatorKeyFile(
 }
 
 /**
- * The SPKIs of all operators of a node's configuration: PCR 12 is over all of them, so that all must be known here.
+ * Returns the SPKIs of all operators in a node's configuration. All are needed, because PCR 12 covers all of them.
  *
- * @param operator The one with the private key.
- * @param otherFiles Files with the public keys of the others.
- * @throws {BootstrapError} `usage/…` for a file that is no public key, `system/file`.
+ * @param operator The operator whose private key is known.
+ * @param otherFiles Files with the public keys of the other operators.
+ * @throws {BootstrapError} `usage/…` for a file that is not a public key, `system/file`.
  */
 export async function trustedOperators(operator: KeyPair, otherFiles: readonly string[]): Promise<Uint8Array[]> {
   const others = await Promise.all(otherFiles.map(async (path) => {

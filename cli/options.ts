@@ -1,5 +1,5 @@
 /**
- * Options that several commands have, and options read with their types.
+ * Options that several commands share, and functions that read options with their types.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { CliContext, OutputForm } from "./context.ts";
 import { OUTPUT_FORMS } from "./context.ts";
 
 /**
- * Adds `--output`, which every subcommand has.
+ * Adds `--output`, which every command has.
  *
  * @internal
  */
@@ -22,7 +22,7 @@ export function withOutput(command: Command): Command {
 }
 
 /**
- * Adds `--config`, which every subcommand of a node has.
+ * Adds `--config`, for the commands of a node.
  *
  * @internal
  */
@@ -34,7 +34,7 @@ export function withConfig(command: Command): Command {
 }
 
 /**
- * Adds `--records`, which the commands have that keep records of clusters.
+ * Adds `--records`, for the commands that keep records of clusters.
  *
  * @internal
  */
@@ -42,32 +42,32 @@ export function withRecords(command: Command): Command {
   return command.option("--records <folder>", "cluster records (default: ~/.config/bootstrapper)");
 }
 
-/** The folder of the operator's records. */
+/** Returns the folder of the operator's cluster records. */
 export function recordsFolder(command: ParsedOptions, context: CliContext): string {
   return optionalText(command, "records") ?? join(context.environment.configFolder, "bootstrapper");
 }
 
-/** The options of a subcommand as they were given. */
+/** The options that a command was called with. */
 export interface ParsedOptions {
-  /** The value of an option by its long name in camel case. */
+  /** Returns the value of an option by its long name in camel case. */
   getOptionValue(key: string): unknown;
 }
 
-/** The first argument of a command that commander requires one of. */
+/** Returns the first argument of a command for which commander requires one. */
 export function firstArgument({ args: [first] }: { readonly args: readonly string[] }): string {
   if (first === undefined) throw new BootstrapError("internal/argument", "The first argument has no value");
   return first;
 }
 
-/** The form in which a parsed command is to print. */
+/** Returns the form of output of a parsed command. */
 export function outputForm(command: ParsedOptions): OutputForm {
   return optionalText(command, "output") === "json" ? "json" : "text";
 }
 
 /**
- * The form in which to print an error of the command line itself, which could not be parsed.
+ * Returns the form of output for an error in the command line itself, which could not be parsed.
  *
- * @param args The arguments as they were given.
+ * @param args The unparsed arguments.
  */
 export function outputFormOfArguments(args: readonly string[]): OutputForm {
   const isJson = args.some((arg, index) =>
@@ -76,20 +76,22 @@ export function outputFormOfArguments(args: readonly string[]): OutputForm {
   return isJson ? "json" : "text";
 }
 
-/** The value of an option that was given once, or `undefined`. `key` is the option's long name in camel case. */
+/**
+ * Returns the value of an option with a single value, or `undefined`. `key` is the option's long name in camel case.
+ */
 export function optionalText(command: ParsedOptions, key: string): string | undefined {
   const value: unknown = command.getOptionValue(key);
   return typeof value === "string" ? value : undefined;
 }
 
-/** The value of an option that commander requires or gives a default. */
+/** Returns the value of an option that commander requires or gives a default. */
 export function requiredText(command: ParsedOptions, key: string): string {
   const value = optionalText(command, key);
   if (value === undefined) throw new BootstrapError("internal/option", `The option "${key}" has no value`);
   return value;
 }
 
-/** The values of an option that may be given several times. */
+/** Returns the values of an option that may have several. */
 export function textList(command: ParsedOptions, key: string): readonly string[] {
   const value: unknown = command.getOptionValue(key);
   return Array.isArray(value) ? value.map(String) : [];

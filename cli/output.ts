@@ -1,5 +1,5 @@
 /**
- * What the command line prints at its end: a result, or an error that says what happened, to what, and what to do next.
+ * Prints the result of a command, or its error: the event, the facts, and the next action.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { errorFields } from "../platform/log.ts";
 import type { CliContext, OutputForm } from "./context.ts";
 
 const LABEL_WIDTH = 12;
-/** Of facts that are long, the text shows this much; the JSON shows all of it. */
+/** The number of characters of a long fact that the text shows. JSON shows the whole fact. */
 const LONGEST_FACT = 400;
 
 /** Prints a result, as text for people or as one JSON object. */
@@ -32,12 +32,12 @@ export function printError(
   else context.printError(errorText(error));
 }
 
-/** What to do after an error. */
+/** Returns the next action after an error. */
 export function nextOf(error: BootstrapError): string {
   return error.next === "" ? remedyOf(error.code) : error.next;
 }
 
-/** The facts that failed checks do not say themselves. */
+/** Returns the details that the failed checks do not already contain. */
 export function factsBeside(
   checks: readonly FailedCheck[],
   details: Readonly<Record<string, string>>,
@@ -46,7 +46,7 @@ export function factsBeside(
   return Object.entries(details).filter(([key, value]) => value !== "" && !said.includes(key));
 }
 
-/** An error for people: what happened, the facts, the failed checks, the causes, and what to do next. */
+/** Formats an error for people: its message, the facts, the failed checks, the causes, and the next action. */
 export function errorText(error: BootstrapError): string {
   const { causes } = errorFields(error);
   const lines = [
@@ -63,7 +63,7 @@ export function errorText(error: BootstrapError): string {
   return `Error: ${printable(error.message, Infinity)}.\n${facts}Next: ${nextOf(error)}.\n`;
 }
 
-/** Text from anywhere, on one line, without what would steer a terminal, and not longer than `longest`. */
+/** Makes untrusted text safe to print: on one line, without control characters, and cut to `longest` characters. */
 export function printable(text: string, longest = LONGEST_FACT): string {
   const oneLine = text.replaceAll(/\p{Cc}+/gu, " ").trim();
   return oneLine.length > longest ? `${oneLine.slice(0, longest)}…` : oneLine;

@@ -4,7 +4,7 @@ import { BootstrapError, ERROR_FAMILIES } from "../platform/errors.ts";
 import { foreignCode } from "../platform/testing/foreign_code.ts";
 import { errorText, nextOf } from "./output.ts";
 
-Deno.test("errorText() says what happened, the facts, the causes and what to do next", () => {
+Deno.test("errorText() shows the message, the facts, the causes and the next action", () => {
   const error = new BootstrapError("refused/pcr-4", "PCR 4 does not have an allowed value", {
     next: "Add the value to the policy, if you trust it",
     details: { check: "pcr", expected: "00", seen: "11", note: "" },
@@ -26,7 +26,7 @@ Deno.test("errorText() says what happened, the facts, the causes and what to do 
   );
 });
 
-Deno.test("errorText() says every failed check once", () => {
+Deno.test("errorText() shows every failed check once", () => {
   const first = { check: "pcr-4", expected: "00", seen: "11", message: "PCR 4 differs" };
   const second = { ...first, check: "pcr-11", message: "PCR 11 differs" };
   const { message: _, ...details } = first;
@@ -53,13 +53,13 @@ Deno.test("errorText() says every failed check once", () => {
   );
 });
 
-Deno.test("nextOf() has advice for every family of errors, also where another version names the code", () => {
+Deno.test("nextOf() has advice for every family of errors, even for codes of another version", () => {
   for (const family of Object.keys(ERROR_FAMILIES)) {
     assert.notEqual(nextOf(new BootstrapError(foreignCode(`${family}/x`), "x")), "");
   }
 });
 
-Deno.test("errorText() lets no text of a peer steer the terminal", () => {
+Deno.test("errorText() removes control characters from a peer's text", () => {
   const text = fc.string({ unit: "binary" });
   fc.assert(fc.property(text, text, text, (message, key, value) => {
     const shown = errorText(

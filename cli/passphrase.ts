@@ -1,6 +1,6 @@
 /**
- * Passphrases of operators' keys: from a file, or from the person at the terminal; never from an argument or the
- * environment, where other processes see them.
+ * Passphrases of operators' keys. They come from a file or from the terminal, never from an argument or the
+ * environment, where other processes can see them.
  *
  * @module
  */
@@ -12,9 +12,9 @@ import type { Terminal } from "./context.ts";
 const MAXIMUM_FILE_BYTES = 1026;
 
 /**
- * The passphrase in a file: its first and only line.
+ * Reads a passphrase from a file, whose only line it must be.
  *
- * @throws {BootstrapError} `usage/passphrase` if it is empty or has more lines, `malformed/…`, `system/file`.
+ * @throws {BootstrapError} `usage/passphrase` if the file is empty or has more lines, `malformed/…`, `system/file`.
  */
 export async function passphraseOfFile(path: string): Promise<string> {
   const passphrase = fromUtf8(await readFile(path, MAXIMUM_FILE_BYTES), path).replace(/\r?\n$/, "");
@@ -27,11 +27,12 @@ export async function passphraseOfFile(path: string): Promise<string> {
 /**
  * Asks twice for a new passphrase.
  *
- * @throws {BootstrapError} `usage/passphrase` if it is empty or both differ; what {@linkcode Terminal.askSecret} throws.
+ * @throws {BootstrapError} `usage/passphrase` if the passphrase is empty or the answers differ; the errors of
+ *   {@linkcode Terminal.askSecret}.
  */
 export async function askNewPassphrase(terminal: Terminal): Promise<string> {
   const passphrase = await terminal.askSecret("Passphrase for the new key: ");
   if (passphrase === "") throw new BootstrapError("usage/passphrase", "Cannot use an empty passphrase");
   if (await terminal.askSecret("The same passphrase again: ") === passphrase) return passphrase;
-  throw new BootstrapError("usage/passphrase", "The two passphrases are not the same");
+  throw new BootstrapError("usage/passphrase", "The two passphrases differ");
 }

@@ -1,28 +1,29 @@
 /**
- * Giving up Deno's permissions.
+ * Drops Deno's permissions.
  *
- * The binary is compiled with all of them, because Deno opens a TPM, `/proc` and `/sys` for nothing less than all. So a
- * command that needs those opens them first (`CliCommand.open`), and every command gives up what it does not keep
- * (`CliCommand.keeps`) before it reads a byte that others wrote. The hardening of the units narrows the rest.
+ * The binary is compiled with all permissions, because Deno requires all of them to open a TPM, `/proc` and `/sys`. A
+ * command that needs those opens them first (`CliCommand.open`). Every command then drops the permissions that it does
+ * not keep (`CliCommand.keeps`), before it reads any untrusted byte. The hardening of the systemd units restricts the
+ * rest.
  *
  * @module
  */
 import { BootstrapError } from "../platform/errors.ts";
 
-/** The kinds of permissions. `run` is to start programs, `sys` to ask for names and addresses of the machine. */
+/** The kinds of permissions. `run` allows starting programs, `sys` reading the machine's name and addresses. */
 export const PERMISSIONS = ["env", "ffi", "import", "net", "read", "run", "sys", "write"] as const;
 /** A kind of permission. */
 export type Permission = typeof PERMISSIONS[number];
 /**
- * What a command may keep: neither native code nor remote code. `env` is needed where gRPC or YAML is: both libraries look
- * at variables when they are loaded.
+ * The permissions that a command may keep: all but those for native and for remote code. Commands that use gRPC or YAML
+ * need `env`, because both libraries read environment variables when they are loaded.
  */
 export type KeptPermission = Exclude<Permission, "ffi" | "import">;
 
 /**
- * Gives up every permission but those in `kept`, for good. What is already open stays open.
+ * Permanently drops every permission but those in `kept`. Files and devices that are already open stay open.
  *
- * @throws {BootstrapError} `internal/permissions` if one stays granted.
+ * @throws {BootstrapError} `internal/permissions` if a permission stays granted.
  */
 export async function dropPermissions(
   kept: readonly KeptPermission[],

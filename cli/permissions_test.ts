@@ -11,7 +11,7 @@ function recorder(state: "denied" | "granted") {
   return { revoked, revoke };
 }
 
-Deno.test("dropPermissions() gives up exactly what is not kept", async () => {
+Deno.test("dropPermissions() drops exactly the permissions that are not kept", async () => {
   const all: readonly KeptPermission[] = ["env", "net", "read", "run", "sys", "write"];
   const cases = [[], ...COMMANDS.map(({ keeps }) => keeps === "all" ? all : keeps)];
   for (const kept of cases) {
@@ -22,6 +22,6 @@ Deno.test("dropPermissions() gives up exactly what is not kept", async () => {
   }
 });
 
-Deno.test("dropPermissions() fails when a permission stays", async () => {
+Deno.test("dropPermissions() fails when a permission stays granted", async () => {
   await assert.rejects(dropPermissions([], recorder("granted")), { code: "internal/permissions" });
 });

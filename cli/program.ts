@@ -1,5 +1,5 @@
 /**
- * The command line: builds all commands from their objects, runs one, and prints what it throws.
+ * The command line. Builds all commands from their objects, runs one, and prints its error.
  *
  * @module
  */
@@ -22,7 +22,7 @@ Exit codes: 0 success, 1 failure, 2 usage error, 3 refused, 4 retry later.`;
 /**
  * Runs the command that the arguments name.
  *
- * @param commands The commands that there are.
+ * @param commands The known commands.
  * @returns The exit code. Errors are printed, not thrown.
  */
 export async function runProgram(
@@ -68,7 +68,7 @@ function createProgram(context: CliContext, commands: readonly AnyCommand[]): Co
   return program;
 }
 
-/** As lists of commands show it: with its arguments, without `[options]`. */
+/** Formats a command for lists of commands: with its arguments, without `[options]`. */
 function subcommandTerm(command: Command): string {
   const terms = command.registeredArguments.map((argument) => {
     const name = argument.variadic ? `${argument.name()}...` : argument.name();
@@ -77,7 +77,7 @@ function subcommandTerm(command: Command): string {
   return [command.name(), ...terms].join(" ");
 }
 
-/** As lists of commands show it; a family's with its members. */
+/** Returns a command's description for lists of commands; that of a family includes its members. */
 function subcommandDescription(command: Command): string {
   if (command.commands.length === 0) return command.description();
   return `${command.description()} (${command.commands.map((member) => member.name()).join(", ")})`;
@@ -93,7 +93,7 @@ function addCommand(command: Command, definition: AnyCommand, context: CliContex
   });
 }
 
-/** The parent of the commands whose names begin with the same word. */
+/** Returns the parent of the commands whose names begin with the same word. */
 function familyOf(program: Command, name: string, commands: readonly AnyCommand[]): Command {
   const known = program.commands.find((command) => command.name() === name);
   if (known !== undefined) return known;
@@ -107,7 +107,7 @@ function examplesText(examples: readonly string[]): string {
   return ["", title, ...examples.map((example) => `  ${example.replaceAll("\n", "\n  ")}`)].join("\n");
 }
 
-/** What commander parsed, with the options of the program itself. */
+/** Returns the arguments and options that commander parsed, including the program's own options. */
 function parsedCommand(command: Command): ParsedCommand {
   const options: Readonly<Record<string, unknown>> = command.optsWithGlobals();
   return { args: command.args, getOptionValue: (key) => options[key] };
@@ -122,7 +122,7 @@ async function call(definition: AnyCommand, parsed: ParsedCommand, context: CliC
   await definition.action(options, context, opened);
 }
 
-/** What the parser of arguments calls its errors. */
+/** The error codes that stand for commander's codes. */
 const USAGE_CODES: Readonly<Record<string, ErrorCode>> = Object.freeze({
   "commander.conflictingOption": "usage/conflicting-option",
   "commander.excessArguments": "usage/excess-arguments",

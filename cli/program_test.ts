@@ -13,7 +13,7 @@ import { TestWorld } from "./testing/command_line.ts";
 
 const INIT = ["init", "10.0.0.1", "--name", "demo", "--policy", "p.yaml", "--key", "k.pem"];
 
-Deno.test("runProgram() gives 2 and says what to do when the command line is wrong", async () => {
+Deno.test("runProgram() returns 2 and prints a next action when the command line is wrong", async () => {
   await using world = await TestWorld.create();
   const wrong: readonly (readonly [readonly string[], string])[] = [
     [[], "usage/no-subcommand"],
@@ -41,7 +41,7 @@ Deno.test("runProgram() gives 2 and says what to do when the command line is wro
   }
 });
 
-Deno.test("runProgram() prints one JSON object when an error is to be JSON", async () => {
+Deno.test("runProgram() prints an error as one JSON object when the output is JSON", async () => {
   await using world = await TestWorld.create();
   for (const args of [["--output", "json"], ["--output=json"]]) {
     assert.equal(await world.run("keygen", ...args), 2);
@@ -52,7 +52,7 @@ Deno.test("runProgram() prints one JSON object when an error is to be JSON", asy
   }
 });
 
-Deno.test("runProgram() gives the exit code of what a subcommand throws", async () => {
+Deno.test("runProgram() returns the exit code of the error that a command throws", async () => {
   const errors: readonly (readonly [unknown, number])[] = [
     [new BootstrapError("system/file", "Cannot"), 1],
     [new BootstrapError("usage/document", "Cannot"), 2],
@@ -110,7 +110,7 @@ Deno.test("runProgram() gives init its options, with their defaults", async () =
   assert.equal(seen[2]?.waitMs, 600_000);
 });
 
-Deno.test("runProgram() gives join-service its folder, and its key where systemd hands it over", async () => {
+Deno.test("runProgram() gives join-service its folder, and its key if systemd passes one", async () => {
   const seen: JoinServiceOptions[] = [];
   await using world = await TestWorld.create({
     commands: [{ ...joinService, action: (options: JoinServiceOptions) => Promise.resolve(void seen.push(options)) }],
@@ -124,7 +124,7 @@ Deno.test("runProgram() gives join-service its folder, and its key where systemd
   ]);
 });
 
-Deno.test("runProgram() gives run the machine, and its permissions before it reads the configuration", async () => {
+Deno.test("runProgram() opens the machine for run, and drops permissions before it reads the configuration", async () => {
   let seen: unknown;
   await using world = await TestWorld.create({
     commands: [{

@@ -1,5 +1,5 @@
 /**
- * Reading a secret from a terminal, key by key, without showing it.
+ * Reads a secret from a terminal, key by key, without showing it.
  *
  * @module
  */
@@ -15,11 +15,12 @@ const ERASE_LINE = 0x15;
 const MAXIMUM_SECRET_BYTES = 1024;
 
 /**
- * Reads one line of a terminal in raw mode. Backspace and Ctrl-U do what they do elsewhere.
+ * Reads one line from a terminal in raw mode. Backspace deletes a character, and Ctrl-U the whole line.
  *
- * @param read Gives what was typed as it comes, `null` at the end of the input. What comes after the line's end is dropped.
- * @throws {BootstrapError} `aborted/prompt` for Ctrl-C, Ctrl-D and the input's end, `malformed/utf8`, `usage/passphrase` if
- *   it is longer than 1024 bytes.
+ * @param read Returns typed bytes as they arrive, and `null` at the end of the input. Bytes after the end of the line
+ *   are dropped.
+ * @throws {BootstrapError} `aborted/prompt` for Ctrl-C, Ctrl-D and the end of the input; `malformed/utf8`;
+ *   `usage/passphrase` if the line is longer than 1024 bytes.
  */
 export async function readSecretLine(read: () => Promise<Uint8Array | null>): Promise<string> {
   let typed: Bytes = new Uint8Array(0);
@@ -48,7 +49,7 @@ export async function readSecretLine(read: () => Promise<Uint8Array | null>): Pr
   }
 }
 
-/** Continuation bytes of UTF-8 (10xxxxxx) belong to the character before them. */
+/** Removes the last UTF-8 character: continuation bytes (10xxxxxx) belong to the byte that precedes them. */
 function withoutLastCharacter(bytes: Uint8Array): Bytes {
   let length = bytes.length - 1;
   while (length > 0 && ((bytes[length] ?? 0) & 0xc0) === 0x80) length--;

@@ -9,7 +9,7 @@ function typed(...chunks: readonly Uint8Array[]): () => Promise<Uint8Array | nul
   return () => Promise.resolve(left.shift() ?? null);
 }
 
-Deno.test("readSecretLine() gives the line however its bytes arrive", async () => {
+Deno.test("readSecretLine() returns the line however its bytes arrive", async () => {
   const line = fc.string({ unit: "grapheme", maxLength: 40 }).filter((text) => !/\p{Cc}/u.test(text));
   await fc.assert(fc.asyncProperty(line, fc.constantFrom("\r", "\n"), fc.array(fc.nat(60)), async (text, end, cuts) => {
     const bytes = utf8(text + end);
@@ -25,7 +25,7 @@ Deno.test("readSecretLine() erases a character with backspace and all with Ctrl-
   assert.equal(await readSecretLine(typed(utf8("wrong\x15right\r"))), "right");
 });
 
-Deno.test("readSecretLine() stops when the person or the input does", async () => {
+Deno.test("readSecretLine() throws when the person aborts or the input ends", async () => {
   for (const end of ["secret\x03", "secret\x04", "secret"]) {
     await assert.rejects(readSecretLine(typed(utf8(end))), (error: unknown) => {
       assert.ok(error instanceof BootstrapError && error.code === "aborted/prompt");
@@ -34,7 +34,7 @@ Deno.test("readSecretLine() stops when the person or the input does", async () =
   }
 });
 
-Deno.test("readSecretLine() refuses what is too long or not UTF-8", async () => {
+Deno.test("readSecretLine() refuses a line that is too long or not UTF-8", async () => {
   await assert.rejects(readSecretLine(typed(new Uint8Array(2000).fill(0x61))), { code: "usage/passphrase" });
   await assert.rejects(readSecretLine(typed(concat(Uint8Array.of(0xff), utf8("\r")))), { code: "malformed/utf8" });
 });

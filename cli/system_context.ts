@@ -1,5 +1,5 @@
 /**
- * The real world, for the command line.
+ * The command line's context in the real world.
  *
  * @module
  */
@@ -19,7 +19,10 @@ import { readSecretLine } from "./secret_prompt.ts";
 const DEFAULT_COLUMNS = 100;
 const KEYS_AT_ONCE = 256;
 
-/** Makes the context of this process. It reads the environment now, as a subcommand may give that permission up. */
+/**
+ * Creates the context of this process. It reads the environment at once, because a command may drop that permission
+ * later.
+ */
 export function createSystemContext(): CliContext {
   const paths = nodePaths();
   const printError = (text: string) => writeAll(Deno.stderr, text);
@@ -37,7 +40,7 @@ export function createSystemContext(): CliContext {
       addresses: Deno.networkInterfaces().map(({ name, address }) => ({ interface: name, address })),
     }),
     openTpm: () => openTpmDevice(paths.tpmDevice),
-    // Without it there is no more evidence: systemd restarts this process, and that starts another.
+    // Without the device process there is no more evidence. systemd restarts this process, which starts a new one.
     openDevice: () =>
       startDeviceProcess(() => {
         printError("The process that has this machine's devices has ended\n");
@@ -67,7 +70,7 @@ function systemTerminal(printError: (text: string) => void): Terminal {
     columns: Deno.stdout.isTerminal() ? Deno.consoleSize().columns : DEFAULT_COLUMNS,
     async askSecret(prompt) {
       if (!Deno.stdin.isTerminal()) {
-        throw new BootstrapError("usage/no-terminal", "A passphrase is needed and there is no terminal to ask at", {
+        throw new BootstrapError("usage/no-terminal", "A passphrase is needed, but there is no terminal", {
           next: "Give it with --passphrase-file",
         });
       }
@@ -86,12 +89,12 @@ function systemTerminal(printError: (text: string) => void): Terminal {
     },
     async confirm(question) {
       if (!Deno.stdin.isTerminal()) {
-        throw new BootstrapError("usage/no-terminal", "A yes is needed and there is no terminal to ask at", {
-          next: "Give it with --yes",
+        throw new BootstrapError("usage/no-terminal", "A confirmation is needed, but there is no terminal", {
+          next: "Confirm with --yes",
         });
       }
       printError(`${question} [y/N] `);
-      // In the terminal's usual mode a read gives one line.
+      // In the terminal's usual mode, a read returns one line.
       const buffer = new Uint8Array(KEYS_AT_ONCE);
       const length = await Deno.stdin.read(buffer) ?? 0;
       return /^y(?:es)?\s*$/i.test(new TextDecoder().decode(buffer.subarray(0, length)));

@@ -1,13 +1,13 @@
 /**
- * The signals by which people and systemd end a program.
+ * Handles the signals with which people and systemd end a program.
  *
  * @module
  */
 import { BootstrapError } from "../platform/errors.ts";
 
-/** A signal that is aborted by SIGTERM or SIGINT, until it is disposed. */
+/** An abort signal that SIGTERM and SIGINT abort, until it is disposed. */
 export interface Termination extends Disposable {
-  /** Aborted by the first of them, with `aborted/signal`. */
+  /** Aborted by the first SIGTERM or SIGINT, with `aborted/signal`. */
   readonly signal: AbortSignal;
 }
 

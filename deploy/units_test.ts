@@ -6,7 +6,7 @@ const UNITS = ["bootstrapper-measure.service", "bootstrapper.service", "bootstra
 
 type Unit = ReadonlyMap<string, readonly string[]>;
 
-/** The settings of a unit file, as `Section.Key`, in the order in which they stand. */
+/** Reads the settings of a unit file, as `Section.Key`, in the order of the file. */
 async function readUnit(path: string): Promise<Unit> {
   const settings = new Map<string, string[]>();
   let section = "";
@@ -23,7 +23,7 @@ async function readUnit(path: string): Promise<Unit> {
 const words = (unit: Unit, key: string) => (unit.get(key) ?? []).flatMap((value) => value.split(/\s+/));
 const only = (unit: Unit, key: string) => (unit.get(key) ?? []).join(" ");
 
-/** `systemd-analyze` with arguments; `undefined` if it is not there. */
+/** Runs `systemd-analyze` with arguments; returns `undefined` if it is not installed. */
 async function analyze(...args: readonly string[]): Promise<{ code: number; text: string } | undefined> {
   try {
     const { code, stdout, stderr } = await new Deno.Command("systemd-analyze", { args: [...args] }).output();
@@ -35,7 +35,7 @@ async function analyze(...args: readonly string[]): Promise<{ code: number; text
   }
 }
 
-Deno.test("the units start commands that the binary has", async () => {
+Deno.test("the units start existing commands of the binary", async () => {
   const { COMMANDS } = await import("../cli/commands.ts");
   for (const name of UNITS) {
     const [program, subcommand] = only(await readUnit(name), "Service.ExecStart").split(" ");
@@ -58,18 +58,18 @@ Deno.test("containerd, the kubelet and the bootstrapper require the measurement 
   assert.equal(only(measure, "Service.RemainAfterExit"), "yes");
 });
 
-Deno.test("the kubelet runs on a locked node alone, where the lock has been measured", async () => {
+Deno.test("the kubelet runs only on a locked node, whose lock has been measured", async () => {
   const unit = await readUnit("kubelet.service.d/10-bootstrapper-measure.conf");
   assert.equal(only(unit, "Unit.ConditionPathExists"), "/var/lib/bootstrapper/node.lock");
 });
 
-Deno.test("the bootstrapper comes again after what may pass, and not after a wrong configuration or a refusal", async () => {
+Deno.test("systemd restarts the bootstrapper after a failure, without a limit on the number of starts", async () => {
   const unit = await readUnit("bootstrapper.service");
   assert.equal(only(unit, "Service.Restart"), "on-failure");
   assert.equal(only(unit, "Unit.StartLimitIntervalSec"), "0");
 });
 
-Deno.test("the join service has no device, no capability, no writable file and its keys from systemd alone", async () => {
+Deno.test("the join service has no device, no capability and no writable file, and gets its keys only from systemd", async () => {
   const unit = await readUnit("bootstrapper-join-service.service");
   assert.equal(only(unit, "Service.CapabilityBoundingSet"), "");
   assert.ok(unit.has("Service.CapabilityBoundingSet"));
@@ -92,7 +92,7 @@ Deno.test("the join service has no device, no capability, no writable file and i
   ]);
 });
 
-Deno.test("the units that listen may open far more files than there are places for connections", async () => {
+Deno.test("the units that listen may open at least eight files per allowed connection", async () => {
   const { MAXIMUM_CONNECTIONS } = await import("../service/service.ts");
   for (const name of ["bootstrapper.service", "bootstrapper-join-service.service"]) {
     const limit = only(await readUnit(name), "Service.LimitNOFILE");
@@ -101,7 +101,7 @@ Deno.test("the units that listen may open far more files than there are places f
   }
 });
 
-Deno.test("no unit gives the TPM to anybody but the bootstrapper, and nobody more devices", async () => {
+Deno.test("the units allow the TPM only to the bootstrapper, and no other devices", async () => {
   for (const name of UNITS) {
     const unit = await readUnit(name);
     assert.equal(only(unit, "Service.DevicePolicy"), "closed");
@@ -110,7 +110,7 @@ Deno.test("no unit gives the TPM to anybody but the bootstrapper, and nobody mor
   }
 });
 
-Deno.test("the preset enables what must run at every boot, and it and the list of masks name what else writes PCR 12 and 15", async () => {
+Deno.test("the preset enables the units of every boot, and disables the masked units that write PCR 12 or 15", async () => {
   const masked = (await Deno.readTextFile(join(deploy, "masked-units.txt"))).trimEnd().split("\n");
   const preset = await Deno.readTextFile(join(deploy, "50-bootstrapper.preset"));
   for (const unit of masked) assert.ok(preset.includes(`disable ${unit}\n`), unit);

@@ -1,5 +1,5 @@
 /**
- * A node's configuration: whom it obeys, what it is called, how it proves what it is, and where it finds its cluster.
+ * A node's configuration: the operators it obeys, its name, the evidence it gives, and where it finds its cluster.
  *
  * Nothing in it is secret.
  *
@@ -28,36 +28,35 @@ export const DEFAULT_INIT_LISTEN = "0.0.0.0:9443";
 
 const DEFAULT_EK_TYPE: EkType = "rsa2048";
 
-/** How a node proves what it is. */
+/** The evidence that a node gives. */
 export interface EvidenceConfiguration {
-  /** The kinds of evidence that it makes, in the order of the policy; the first gives its identity. */
+  /** The kinds of evidence that the node makes, in the order of the policy. The first one gives the node's identity. */
   readonly kinds: readonly EvidenceKind[];
-  /** The endorsement key that is its identity; only of use with a kind that has one. */
+  /** The endorsement key that is the node's identity. Used only by kinds that have one. */
   readonly ekType: EkType;
 }
 
-/** Whether a node proves nothing. */
+/** Whether a node's evidence proves nothing, because one of its kinds is insecure. */
 export function isInsecure({ kinds }: Pick<EvidenceConfiguration, "kinds">): boolean {
   return kinds.some((kind) => kind.isInsecure === true);
 }
 
 /** A node's configuration. */
 export interface NodeConfiguration {
-  /** Whom the node obeys: what is measured into PCR 12. */
+  /** The cluster and the operators that the node obeys. Its digest is measured into PCR 12. */
   readonly trust: TrustPart;
-  /** The node itself. Name and address are missing where the machine's own are to be used. */
+  /** The node itself. Without `name` or `address`, the node uses the machine's own. */
   readonly node: {
     readonly name?: string;
     readonly address?: string;
     readonly role: NodeRole;
   };
-  /** How it proves what it is. */
   readonly evidence: EvidenceConfiguration;
-  /** The InitServer: whether it runs, and where it listens. It never runs where a cluster ID is configured. */
+  /** Whether the InitServer runs, and where it listens. It never runs when a cluster ID is configured. */
   readonly init: { readonly enabled: boolean; readonly listen: Endpoint };
-  /** The join services to try. Empty only where the InitServer runs. */
+  /** The join services to try. Empty only if the InitServer runs. */
   readonly join: { readonly endpoints: readonly Endpoint[] };
-  /** Whether the node bootstraps although what the image does before us is not measured completely. */
+  /** Whether the node bootstraps even if the code that the image runs before the bootstrapper is not fully measured. */
   readonly allowUnmeasuredImage: boolean;
 }
 
@@ -65,10 +64,10 @@ export interface NodeConfiguration {
  * Reads a node's configuration.
  *
  * @param text YAML, version 1 (see `deploy/node-worker.example.yaml`).
- * @param what Where it is from, for errors: a path.
- * @param kinds The kinds of evidence that there are.
- * @throws {BootstrapError} `usage/document` for unknown or missing keys and wrong types, `usage/configuration` for wrong
- *   values and impossible combinations; both with the path of the key as `key` in the details.
+ * @param what The path that the text comes from, for errors.
+ * @param kinds The known kinds of evidence.
+ * @throws {BootstrapError} `usage/document` for unknown or missing keys and wrong types; `usage/configuration` for
+ *   wrong values and impossible combinations. Both carry the path of the key as `key` in their details.
  */
 export function readNodeConfiguration(
   text: string,
@@ -105,7 +104,7 @@ export function readNodeConfiguration(
 
 type Fail = (key: string, reason: string) => never;
 
-/** What `read` gives; its error becomes one of the configuration, with the key. */
+/** Calls `read`, and turns its error into a configuration error that names the key. */
 function valueOf<T>(key: string, fail: Fail, read: (what: string) => T): T {
   try {
     return read(key);

@@ -1,5 +1,5 @@
 /**
- * What a node's configuration leaves to the machine: the node's name and its address.
+ * Defaults that a node's configuration takes from the machine: the node's name and address.
  *
  * @module
  */
@@ -10,13 +10,12 @@ import type { NodeSelf } from "../protocol/node_self.ts";
 import { isLabel } from "../platform/label.ts";
 import { isReachableAddress } from "./configuration_schema.ts";
 
-/** What the machine says of itself. */
+/** The machine's own name and addresses. */
 export interface MachineFacts {
-  /** Its host name. */
   readonly hostName: string;
-  /** The addresses of its network interfaces. */
+  /** The addresses of the machine's network interfaces. */
   readonly addresses: readonly { readonly interface: string; readonly address: string }[];
-  /** The interfaces of its default routes, best first; see {@linkcode defaultRouteInterfaces}. */
+  /** The interfaces of the machine's default routes, best first; see {@linkcode defaultRouteInterfaces}. */
   readonly defaultRouteInterfaces: readonly string[];
 }
 
@@ -25,8 +24,8 @@ const ROUTE_UP = 0x1;
 /**
  * The interfaces of the default routes in `/proc/net/route`, lowest metric first.
  *
- * @param table The file: a head line, then one line a route: Iface, Destination, Gateway, Flags, RefCnt, Use, Metric, Mask,
- *   …, numbers of addresses and flags in hexadecimal (Linux, `fib_route_seq_show()`).
+ * @param table The content of the file: a header line, then one line per route with the fields Iface, Destination,
+ *   Gateway, Flags, RefCnt, Use, Metric, Mask, …. Addresses and flags are hexadecimal (Linux, `fib_route_seq_show()`).
  */
 export function defaultRouteInterfaces(table: string): readonly string[] {
   return table.split("\n").slice(1).map((line) => line.trim().split(/\s+/)).flatMap((fields) => {
@@ -37,13 +36,14 @@ export function defaultRouteInterfaces(table: string): readonly string[] {
 }
 
 /**
- * The node's name and address: as configured, otherwise the machine's own.
+ * Returns the node's name and address: the configured ones, or the machine's own.
  *
- * The name is the host name in lower case. The address is the only one on the interface of the best default route (IPv4
- * before IPv6), or else the only one of the machine that others may reach.
+ * The machine's name is its host name in lower case. The machine's address is the only reachable one on the interface
+ * of the best default route (IPv4 before IPv6). If that interface has none, it is the only reachable address of the
+ * machine.
  *
- * @throws {BootstrapError} `usage/configuration` with the `key` that must be set where the machine's own does not do;
- *   `unavailable/address` while the machine has none.
+ * @throws {BootstrapError} `usage/configuration` with the `key` to set, if the machine's name or address cannot be
+ *   used; `unavailable/address` while the machine has no address.
  */
 export function resolveNodeSelf(configuration: NodeConfiguration, machine: MachineFacts): NodeSelf {
   const { name, address, role } = configuration.node;
@@ -53,7 +53,7 @@ export function resolveNodeSelf(configuration: NodeConfiguration, machine: Machi
 function nameOf({ hostName }: MachineFacts): string {
   const name = hostName.toLowerCase();
   if (isLabel(name)) return name;
-  throw unset("node.name", `the host name ${JSON.stringify(hostName)} is no RFC 1123 label`);
+  throw unset("node.name", `the host name ${JSON.stringify(hostName)} is not an RFC 1123 label`);
 }
 
 function addressOf({ addresses, defaultRouteInterfaces: [best] }: MachineFacts): string {
@@ -64,7 +64,7 @@ function addressOf({ addresses, defaultRouteInterfaces: [best] }: MachineFacts):
       const [only] = found;
       if (found.length === 1 && only !== undefined) return only.address;
       if (found.length > 1) {
-        throw unset("node.address", `the machine has several: ${found.map(({ address }) => address).join(", ")}`);
+        throw unset("node.address", `it has several addresses: ${found.map(({ address }) => address).join(", ")}`);
       }
     }
   }
@@ -75,7 +75,7 @@ function addressOf({ addresses, defaultRouteInterfaces: [best] }: MachineFacts):
 }
 
 function unset(key: string, reason: string): BootstrapError {
-  return new BootstrapError("usage/configuration", `Cannot find out what the configuration leaves open: ${reason}`, {
+  return new BootstrapError("usage/configuration", `Cannot complete the configuration from the machine: ${reason}`, {
     next: `Set ${key} in the node's configuration`,
     details: { key },
   });

@@ -58,11 +58,11 @@ Deno.test("resolveNodeSelf() asks for the address when the machine has several",
   assert.throws(() => addressOf(several), { code: "usage/configuration", details: { key: "node.address" } });
 });
 
-Deno.test("resolveNodeSelf() says that it may be tried again when the machine has no address yet", () => {
+Deno.test("resolveNodeSelf() throws a retriable error when the machine has no address yet", () => {
   assert.throws(() => addressOf(machine([["lo", "127.0.0.1"]])), { code: "unavailable/address", retriable: true });
 });
 
-Deno.test("defaultRouteInterfaces() gives them by their metric when the kernel has several", () => {
+Deno.test("defaultRouteInterfaces() orders interfaces by metric when the kernel has several default routes", () => {
   const table = [
     "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT",
     "eth1\t00000000\t0100000A\t0003\t0\t0\t200\t00000000\t0\t0\t0 ",

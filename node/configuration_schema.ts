@@ -1,5 +1,5 @@
 /**
- * The form of a node's configuration, version 1.
+ * The schema of a node's configuration, version 1.
  *
  * @module
  */
@@ -13,10 +13,10 @@ import { NODE_ROLES } from "../kubernetes/node_role.ts";
 import { readDocument } from "../platform/document.ts";
 import { isLabel } from "../platform/label.ts";
 
-/** Addresses that no other node can reach this one by: unspecified, loopback, link-local, multicast. */
+/** Addresses at which no other node can reach this one: unspecified, loopback, link-local, multicast. */
 const UNREACHABLE = /^(?:0\.|127\.|169\.254\.|2(?:2[4-9]|[345]\d)\.|::1?$|fe[89ab]|ff)/i;
 
-/** Whether a text is an IP address that other nodes may reach. */
+/** Whether a text is an IP address that other nodes can reach. */
 export function isReachableAddress(text: string): boolean {
   return isIP(text) !== 0 && !text.includes("%") && !UNREACHABLE.test(text);
 }
@@ -29,29 +29,26 @@ const label = v.pipe(
   ),
 );
 
-/** A configuration document whose form is right. */
+/** A configuration document that the schema accepts. */
 export interface ConfigurationDocument {
-  /** The version of the form. */
+  /** The version of the document's format. */
   readonly version: 1;
-  /** Whom the node obeys. */
+  /** The cluster and the operators that the node obeys. */
   readonly trust: {
     readonly clusterName: string;
     readonly clusterId?: string;
     readonly operatorKeys: readonly string[];
   };
-  /** The node itself. */
   readonly node?: { readonly name?: string; readonly address?: string; readonly role?: NodeRole };
-  /** How it proves what it is. */
+  /** The evidence that the node gives. */
   readonly evidence?: {
     readonly variant?: string | readonly string[];
     readonly ekType?: EkType;
     readonly allowInsecure?: boolean;
   };
-  /** The InitServer. */
   readonly init?: { readonly enabled?: boolean; readonly listen?: string };
-  /** The JoinClient. */
   readonly join?: { readonly endpoints?: readonly string[] };
-  /** Whether an image that is not measured may bootstrap. */
+  /** Whether the node bootstraps even if its image is not fully measured. */
   readonly allowUnmeasuredImage?: boolean;
 }
 
@@ -93,7 +90,7 @@ function configurationSchema(kinds: readonly EvidenceKind[]): v.GenericSchema<un
 }
 
 /**
- * Reads a configuration document. Values that need more than a form are checked by `readNodeConfiguration()`.
+ * Reads a configuration document. `readNodeConfiguration()` checks what the schema cannot express.
  *
  * @throws {BootstrapError} `usage/document`, with the path of the key.
  */

@@ -20,31 +20,30 @@ export const CONFIGURATION_CREDENTIAL = "bootstrapper.config";
 export interface ConfigurationPlaces {
   /** `--config`. */
   readonly file?: string;
-  /** `$CREDENTIALS_DIRECTORY`, which systemd sets for a unit with `LoadCredential=`. */
+  /** `$CREDENTIALS_DIRECTORY`, which systemd sets for units with `LoadCredential=`. */
   readonly credentialsFolder?: string;
-  /** The node's paths. */
   readonly paths: Pick<NodePaths, "configuration" | "systemCredentials">;
-  /** The kinds of evidence that there are. */
+  /** The known kinds of evidence. */
   readonly kinds?: readonly EvidenceKind[];
 }
 
-/** A configuration and the file that it is from. */
+/** A configuration and the file that it comes from. */
 export interface LoadedConfiguration {
-  /** The file. */
   readonly source: string;
-  /** What it says. */
   readonly configuration: NodeConfiguration;
 }
 
 /**
- * Finds and reads this node's configuration. The first of these that exists is used, whole; none is merged with another:
+ * Finds and reads this node's configuration. The first of these files that exists is used alone; files are never
+ * merged:
  *
- * 1. the file that `--config` names (which must exist),
+ * 1. the file that `--config` names, which must exist,
  * 2. the unit's credential `$CREDENTIALS_DIRECTORY/bootstrapper.config`,
- * 3. the machine's credential `/run/credentials/@system/bootstrapper.config` (SMBIOS or fw_cfg, for a command by hand),
+ * 3. the machine's credential `/run/credentials/@system/bootstrapper.config` (from SMBIOS or fw_cfg; used when a person
+ *    runs a command),
  * 4. `/etc/bootstrapper/config.yaml`.
  *
- * @throws {BootstrapError} `usage/no-configuration`, `system/file`, and what `readNodeConfiguration()` throws.
+ * @throws {BootstrapError} `usage/no-configuration`, `system/file`, and the errors of `readNodeConfiguration()`.
  */
 export async function loadNodeConfiguration(places: ConfigurationPlaces): Promise<LoadedConfiguration> {
   const { file, credentialsFolder, paths, kinds } = places;

@@ -23,7 +23,7 @@ async function write(path: string, name: string): Promise<void> {
   await Deno.writeTextFile(path, text(name));
 }
 
-Deno.test("loadNodeConfiguration() uses the first place that has one, whole", () =>
+Deno.test("loadNodeConfiguration() uses the first configuration that exists, alone", () =>
   withFiles(async (root) => {
     const paths = nodePaths(root);
     const credentialsFolder = join(root, "unit-credentials");

@@ -155,12 +155,12 @@ Deno.test("readNodeConfiguration() refuses combinations when they are impossible
   }
 });
 
-Deno.test("readNodeConfiguration() allows evidence of nothing when it is asked for twice", () => {
+Deno.test("readNodeConfiguration() accepts the variant none when allowInsecure is set too", () => {
   const { evidence } = read({ version: 1, trust, evidence: { variant: "none", allowInsecure: true } });
   assert.deepEqual(evidence.kinds, [NONE]);
 });
 
-Deno.test("readNodeConfiguration() throws nothing but errors of usage when the text is anything", () => {
+Deno.test("readNodeConfiguration() throws only usage errors whatever the text is", () => {
   const check = (text: string) => {
     try {
       readNodeConfiguration(text, "it");
@@ -187,7 +187,7 @@ Deno.test("readNodeConfiguration() gives the same trust digest when keys are wri
   }));
 });
 
-Deno.test("readNodeConfiguration() refuses any key when it is put anywhere", () => {
+Deno.test("readNodeConfiguration() refuses an unknown key at any place", () => {
   const document = { version: 1, trust, node: {}, evidence: {}, init: {}, join: {} };
   const places = fc.constantFrom("", "trust", "node", "evidence", "init", "join");
   const unknown = fc.stringMatching(/^[a-z]{1,12}X$/);

@@ -1,5 +1,5 @@
 /**
- * What makes this node a control plane, with its real folders and programs.
+ * Makes this node a control plane, with the real folders and programs.
  *
  * @module
  */
@@ -25,25 +25,23 @@ import type { NodePaths } from "./paths.ts";
 
 /** What {@linkcode controlPlaneMaker} needs. */
 export interface ControlPlaneFacts {
-  /** Where everything is. */
   readonly paths: NodePaths;
-  /** The node. */
   readonly self: NodeSelf;
-  /** The trust part of its configuration. */
   readonly trust: TrustPart;
-  /** Knows which images a control plane needs. */
+  /** Lists the images that a control plane needs. */
   readonly kubeadm: Pick<Kubeadm, "requiredImages">;
-  /** Runs programs. */
   readonly commands: CommandRunner;
-  /** Time. */
   readonly clock: Clock;
 }
 
 const PREFLIGHT_DEADLINE_MS = 5 * 60_000;
-/** API server, etcd's clients and peers, controller manager, scheduler (kubeadm, `constants.go`). */
+/**
+ * Ports of the API server, etcd's clients and peers, the controller manager and the scheduler (kubeadm,
+ * `constants.go`).
+ */
 const CONTROL_PLANE_PORTS = [6443, 2379, 2380, 10257, 10259] as const;
 
-/** The maker of this node. */
+/** Returns the control plane maker of this node. */
 export function controlPlaneMaker(
   { paths, self, trust, kubeadm, commands, clock }: ControlPlaneFacts,
 ): ControlPlaneMaker {

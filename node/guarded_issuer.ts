@@ -3,8 +3,10 @@ import type { NodeLock } from "../nodelock/lock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 
 /**
- * An issuer that makes no evidence between the lock and the measurement that shows it: the two would contradict each other.
- * It throws `unavailable/locking` then.
+ * Wraps an issuer so that it makes no evidence between the taking of the lock and its measurement, when the lock and
+ * the registers contradict each other.
+ *
+ * In that time, `issue()` throws `unavailable/locking`.
  */
 export function guardedIssuer(issuer: EvidenceIssuer, lock: NodeLock): EvidenceIssuer {
   const isSettled = (name: string) => name === "unlocked" || name === "locked";
@@ -17,7 +19,7 @@ export function guardedIssuer(issuer: EvidenceIssuer, lock: NodeLock): EvidenceI
       const before = lock.state().name;
       const evidence = isSettled(before) ? await issuer.issue(statement) : undefined;
       if (evidence !== undefined && lock.state().name === before) return evidence;
-      throw new BootstrapError("unavailable/locking", "This node is being locked just now, and makes no evidence");
+      throw new BootstrapError("unavailable/locking", "This node is being locked and makes no evidence yet");
     },
   };
 }

@@ -13,11 +13,11 @@ function guarded(states: readonly NodeLockState[]): EvidenceIssuer {
   return guardedIssuer(plain, { state, take: () => Promise.reject(new Error("nothing takes it here")) });
 }
 
-Deno.test("guardedIssuer() makes the evidence of a node that is settled", async () => {
+Deno.test("guardedIssuer() makes evidence when the node is not being locked", async () => {
   assert.deepEqual(await guarded([{ name: "unlocked" }]).issue(statement), await plain.issue(statement));
 });
 
-Deno.test("guardedIssuer() makes no evidence while the node is being locked, or if that began meanwhile", async () => {
+Deno.test("guardedIssuer() makes no evidence when the node is being locked, even if that began meanwhile", async () => {
   const [unlocked, locking] = [{ name: "unlocked" }, { name: "locking" }] as const;
   for (const states of [[locking], [unlocked, locking]]) {
     await assert.rejects(guarded(states).issue(statement), { code: "unavailable/locking", retriable: true });

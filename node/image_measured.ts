@@ -1,6 +1,6 @@
 /**
- * Whether the image is measured as far as code can run before the bootstrapper: what a verifier of the registers may
- * then conclude of this machine, and what not.
+ * Checks that all code that can run before the bootstrapper is measured. Only then do the registers tell a verifier
+ * what this machine runs.
  *
  * @module
  */
@@ -10,46 +10,52 @@ import { fromUtf8, isZero } from "../platform/bytes.ts";
 import { exists, readFile, readFileIfExists } from "../platform/files.ts";
 import { foldersOfCode } from "./mounts.ts";
 
-/** One thing that must hold and does not. */
+/** A requirement that does not hold. */
 export interface ImageFinding {
-  /** What was looked at, stable. */
+  /** The name of the check; stable. */
   readonly check: "file-system" | "kernel-arguments" | "boot-measurement" | "credential";
-  /** What does not hold, as a sentence without a final full stop. */
+  /** The problem, as a sentence without a final full stop. */
   readonly message: string;
 }
 
-/** The machine as it is looked at. */
+/** The machine to check. */
 export interface ImageFacts {
   /** The root folder: `/` on a node. */
   readonly root: string;
-  /** The TPM's registers; none where there is no TPM. */
+  /** The TPM's registers; absent if there is no TPM. */
   readonly registers?: Pick<MeasurementRegisters, "read">;
-  /** Whether it is a confidential VM, whose processor measured what it was launched from. */
+  /** Whether the machine is a confidential VM, whose processor measured its launch image. */
   readonly isConfidential?: boolean;
 }
 
-/** systemd-stub measures the parts of the unified kernel image into it (UAPI group, "Linux TPM PCR Registry"). */
+/**
+ * systemd-stub measures the parts of the unified kernel image into this register (UAPI group, "Linux TPM PCR
+ * Registry").
+ */
 const KERNEL_IMAGE_REGISTER = 11;
-/** Set by systemd-stub, the loader of a unified kernel image, for the system that it starts (systemd-stub(7)). */
+/**
+ * An EFI variable that systemd-stub, the loader of a unified kernel image, sets for the system that it starts
+ * (systemd-stub(7)).
+ */
 const STUB_INFO = "sys/firmware/efi/efivars/StubInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 const MAXIMUM_PROC_BYTES = 1 << 20;
 const CREDENTIAL_FOLDERS = ["run/credentials/@system", "run/credentials/@encrypted"];
 /**
- * Credentials by which a host gains nothing (systemd.system-credentials(7)). All others are findings, as some make
- * users, files, units or mounts, and each new version of systemd knows more of those.
+ * Credentials that give the host no power over the machine (systemd.system-credentials(7)). All others are findings:
+ * some make users, files, units or mounts, and new versions of systemd add more of them.
  */
 const HARMLESS_CREDENTIALS =
   /^(?:bootstrapper\.[\w.-]+|system\.hostname|system\.machine_id|vmm\.notify_socket|login\.(?:motd|issue)|firstboot\.(?:locale|locale-messages|keymap|timezone)|network\.(?:dns|search_domains))$/;
 
 /**
- * Looks for what of "the image is measured" does not hold on this machine.
+ * Finds the parts of this machine's image that are not measured.
  *
- * Secure Boot is not needed: registers say what was booted, and the verifier's policy says what may be. What an image
- * with a unified kernel gets handed as other kernel arguments is measured into PCR 12 by systemd-stub, where it makes
- * measuring the trust part fail.
+ * Secure Boot is not needed: the registers say what was booted, and the verifier's policy says what may be booted.
+ * systemd-stub measures additional kernel arguments of a unified kernel image into PCR 12; measuring the trust part
+ * then fails.
  *
- * @returns Nothing if all of it holds.
- * @throws {BootstrapError} `system/file` if the machine cannot be looked at; what the registers throw.
+ * @returns The findings; empty if the image is fully measured.
+ * @throws {BootstrapError} `system/file` if a file of the machine cannot be read; the errors of the registers.
  */
 export async function findUnmeasured(facts: ImageFacts): Promise<readonly ImageFinding[]> {
   const findings = await Promise.all([
@@ -68,7 +74,8 @@ async function findFileSystems(root: string): Promise<readonly ImageFinding[]> {
     if (type === "memory") return [];
     const uuid = await readFileIfExists(join(root, `sys/dev/block/${device}/dm/uuid`), MAXIMUM_PROC_BYTES);
     if (type === "block" && uuid !== undefined && fromUtf8(uuid, "dm/uuid").startsWith("CRYPT-VERITY-")) return [];
-    const message = `${folder} is neither on dm-verity nor in memory: whoever can write its disk can run code here`;
+    const message =
+      `${folder} is neither on dm-verity nor in memory: anyone who can write to its disk can run code here`;
     return [{ check: "file-system", message }];
   }));
   return findings.flat();

@@ -51,7 +51,7 @@ Deno.test("findUnmeasured() finds nothing when the image is on dm-verity and boo
   await assertFindings({ "proc/self/mountinfo": volatile }, []);
 });
 
-Deno.test("findUnmeasured() names the folder when somebody can change its disk", async () => {
+Deno.test("findUnmeasured() names the folder when its disk can be changed", async () => {
   const plain = "1 1 8:1 / / rw - ext4 /dev/sda1 rw\n";
   await assertFindings({ "proc/self/mountinfo": plain }, [/^file-system: \/ is neither/]);
   const encrypted = { "sys/dev/block/253:0/dm/uuid": "CRYPT-LUKS2-0123-root\n" };
@@ -63,7 +63,7 @@ Deno.test("findUnmeasured() names the folder when somebody can change its disk",
   await assertFindings({ "proc/self/mountinfo": "" }, [/^file-system: \/ /]);
 });
 
-Deno.test("findUnmeasured() says so when the kernel's arguments are not fixed, or nothing was measured", async () => {
+Deno.test("findUnmeasured() reports kernel arguments that are not fixed, and a boot that was not measured", async () => {
   await assertFindings({ [STUB_INFO]: undefined }, [/^kernel-arguments: /]);
   await assertFindings({}, [/^boot-measurement: PCR 11 is zero/], 0);
   await assertFindings({}, [/^boot-measurement: There is no TPM/], -1);

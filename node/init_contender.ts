@@ -1,5 +1,5 @@
 /**
- * The InitServer of this node, with its real effects.
+ * Runs the InitServer of this node with the real effects.
  *
  * @module
  */
@@ -15,11 +15,11 @@ import { systemdKubelet } from "./kubelet.ts";
 import type { Contender } from "./run_dependencies.ts";
 import { statusRefusal } from "./status.ts";
 
-/** Serves Init until a cluster stands on this node and its operator has the keys. */
+/** Serves Init until a cluster runs on this node and its operator has the keys. */
 export async function runInitServer(contender: Contender, folder: StagedInitFolder): Promise<void> {
   const { deps, lock, issuer, journals, kubeadm, status, checks, signal } = contender;
   const { configuration: { trust, init }, self, commands, clock, log } = deps;
-  // An init that is locked goes on, whatever the configuration says by now.
+  // An init that has taken the lock continues, even if the configuration has changed since.
   if (!init.enabled && lock.state().name !== "locked") return await untilAborted(signal);
   const server = new InitServer({
     host: init.listen.host,
@@ -84,7 +84,7 @@ function founding({ deps, issuer, kubeadm, status }: Contender): FoundClusterDep
       const { step, error, failures, pauseMs } = wait;
       log.event("warn", "init-step-not-done", { ...errorFields(error), step, failures, pauseMs });
       status.update({
-        waitsFor: `another try of the step ${step}, of which ${failures} failed`,
+        waitsFor: `another try of the step ${step}, after ${failures} failed`,
         lastRefusal: statusRefusal(error, clock.now()),
       });
     },

@@ -1,5 +1,5 @@
 /**
- * The JoinClient of this node, with its real effects.
+ * Runs the JoinClient of this node with the real effects.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { failedChecks } from "./preflight.ts";
 import type { Contender } from "./run_dependencies.ts";
 import { statusRefusal } from "./status.ts";
 
-/** Asks for a ticket and joins, until this node is a member of its cluster. */
+/** Obtains a ticket and joins; returns when this node is a member of its cluster. */
 export async function joinCluster(contender: Contender): Promise<void> {
   const { deps: { configuration }, lock, status, signal } = contender;
   const isLocked = lock.state().name === "locked";
@@ -21,7 +21,7 @@ export async function joinCluster(contender: Contender): Promise<void> {
     if (!isLocked) return await untilAborted(signal);
     throw new BootstrapError(
       "precondition/join-endpoints",
-      "This node is locked for a join, and knows no join service",
+      "This node is locked for a join, but its configuration names no join service",
       { next: "Name the cluster's join services in join.endpoints of the node's configuration" },
     );
   }
@@ -68,7 +68,7 @@ function options({ deps: { clock }, status, signal, onLocked }: Contender): Join
   return {
     signal,
     onEndpointFailure: ({ endpoint, error, kind }) => {
-      // What a service has said matters more than that another one is not there.
+      // A refusal by one service is more useful to show than the absence of another.
       wasRefused ||= kind === "refused";
       if (wasRefused && kind === "unreachable") return;
       status.update({ lastRefusal: statusRefusal(error, clock.now(), endpoint) });

@@ -1,5 +1,5 @@
 /**
- * Makes the join service of a new control plane: credentials of its own, its state, its unit.
+ * Installs the join service of a new control plane: its credentials, its state and its unit.
  *
  * @module
  */
@@ -17,63 +17,63 @@ import { removeIfExists, renameFolder } from "../platform/files.ts";
 import { hostAndPort } from "../platform/host.ts";
 import type { Founding } from "../proto/gen/bootstrapper.ts";
 
-/** The port of the join services. */
+/** The port on which join services listen. */
 export const JOIN_SERVICE_PORT = 9444;
 const UNIT = "bootstrapper-join-service.service";
 const SYSTEMCTL_DEADLINE_MS = 120_000;
 
 /** What {@linkcode installJoinService} needs. */
 export interface JoinServiceInstallation {
-  /** The folder that the unit starts on. */
+  /** The service's folder; the unit starts only if it exists. */
   readonly folder: string;
-  /** The node's address. */
   readonly address: string;
-  /** The node's own trust part. */
   readonly trust: TrustPart;
-  /** Time. */
   readonly clock: Pick<Clock, "now">;
   /** Runs systemctl. */
   readonly commands: CommandRunner;
 }
 
-/** What a join service is to know of its cluster. */
+/** The facts about its cluster that a join service needs. */
 export interface JoinServiceCluster {
-  /** The cluster's CA, with its key: it signs the service's certificate. */
+  /** The cluster's CA with its key, which signs the service's certificate. */
   readonly ca: CertificateAuthority;
-  /** What the operators say of the cluster. */
+  /** The operators' signed statements about the cluster. */
   readonly foundings: readonly Founding[];
-  /** YAML: the policy. */
+  /** The policy, as YAML. */
   readonly policyDocument: string;
-  /** YAML: the cluster's settings. */
+  /** The cluster's settings, as YAML. */
   readonly clusterDocument: string;
-  /** Where nodes reach the API server, `host:port`. */
+  /** The API server's endpoints, `host:port`. */
   readonly apiEndpoints: readonly string[];
-  /** Where nodes reach join services, `host:port`. */
+  /** The join services' endpoints, `host:port`. */
   readonly joinEndpoints: readonly string[];
 }
 
-/** The folder of a service that is not to start yet. */
+/** The folder of a service that must not start yet. */
 const stagedFolder = (folder: string) => `${folder}.staged`;
 
-/** Writes the service's credentials and state, and starts it. May be done again: it restarts the service. */
+/** Writes the service's credentials and state, and starts it. A repeated call restarts the service. */
 export async function installJoinService(parts: JoinServiceInstallation, cluster: JoinServiceCluster): Promise<void> {
   await writeState(parts.folder, parts, cluster);
   await restart(parts);
 }
 
-/** Writes the service's credentials and state for a start to come; its unit does not see them. May be done again. */
+/**
+ * Writes the service's credentials and state for a later start, to a folder that the unit does not see. May be
+ * repeated.
+ */
 export async function stageJoinService(parts: JoinServiceInstallation, cluster: JoinServiceCluster): Promise<void> {
   const staged = stagedFolder(parts.folder);
   await removeIfExists(staged);
   await writeState(staged, parts, cluster);
 }
 
-/** Whether there is a service that is staged or started. */
+/** Whether a service is staged or installed. */
 export async function hasJoinService(folder: string): Promise<boolean> {
   return await hasServiceState(stagedFolder(folder)) || await hasServiceState(folder);
 }
 
-/** Starts the service that was staged. May be done again. */
+/** Starts the staged service. May be repeated. */
 export async function startStagedJoinService(
   parts: Pick<JoinServiceInstallation, "folder" | "commands">,
 ): Promise<void> {
@@ -104,7 +104,7 @@ async function writeState(
   });
 }
 
-/** Not waited for: the service waits for the API server by itself. */
+/** Does not wait for the service to be ready: the service itself waits for the API server. */
 async function restart({ commands }: Pick<JoinServiceInstallation, "commands">): Promise<void> {
   await runOrThrow(commands, ["systemctl", "restart", "--no-block", UNIT], { deadlineMs: SYSTEMCTL_DEADLINE_MS });
 }

@@ -13,26 +13,24 @@ import { runOrThrow } from "../platform/command.ts";
 import { BootstrapError } from "../platform/errors.ts";
 
 const SYSTEMCTL_DEADLINE_MS = 120_000;
-/** An emulated machine with two cores needs minutes for what takes a healthy one a second. */
+/** An emulated machine with two cores needs minutes for work that takes a second on real hardware. */
 const HEALTHY_DEADLINE_MS = 6 * 60_000;
 const REGISTERED_DEADLINE_MS = 10 * 60_000;
 const VERSION_DEADLINE_MS = 60_000;
 
 /** What {@linkcode systemdKubelet} needs. */
 export interface KubeletFacts {
-  /** The Node's name. */
   readonly nodeName: string;
-  /** Kubernetes' configuration folder. */
+  /** Kubernetes' configuration folder, `/etc/kubernetes`. */
   readonly kubernetesFolder: string;
-  /** Knows what kubeadm writes. */
+  /** Knows the files that kubeadm writes. */
   readonly kubeadm: Pick<Kubeadm, "hasJoined">;
   /** Runs systemctl. */
   readonly commands: CommandRunner;
-  /** Time. */
   readonly clock: Clock;
 }
 
-/** The kubelet that systemd runs. */
+/** Returns the kubelet that systemd runs. */
 export function systemdKubelet({ nodeName, kubernetesFolder, kubeadm, commands, clock }: KubeletFacts): NodeKubelet {
   return {
     hasJoined: () => kubeadm.hasJoined(),
@@ -50,7 +48,7 @@ export function systemdKubelet({ nodeName, kubernetesFolder, kubeadm, commands, 
 }
 
 /**
- * The version of this node's kubelet, as `v1.36.3`.
+ * Returns the version of this node's kubelet, such as `v1.36.3`.
  *
  * @throws {BootstrapError} `system/command`, `malformed/kubelet-version`.
  */
@@ -60,6 +58,6 @@ export async function kubeletVersion(commands: CommandRunner): Promise<string> {
   if (version !== undefined) return version;
   throw new BootstrapError(
     "malformed/kubelet-version",
-    `The kubelet calls its version ${JSON.stringify(text.slice(0, 80))}`,
+    `The kubelet's version is not of the form "Kubernetes v1.2.3": ${JSON.stringify(text.slice(0, 80))}`,
   );
 }

@@ -1,5 +1,5 @@
 /**
- * The end of a bootstrap, written down.
+ * Records on disk that a bootstrap has succeeded.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { Clock } from "../platform/clock.ts";
 import { utf8 } from "../platform/bytes.ts";
 import { exists, writeFileAtomic } from "../platform/files.ts";
 
-/** Whether this node was bootstrapped to the end. */
+/** Whether this node's bootstrap has succeeded. */
 export function isMember(stateFolder: string): Promise<boolean> {
   return exists(markerPath(stateFolder));
 }

@@ -1,28 +1,30 @@
 /**
- * Which file systems the code of a machine comes from.
+ * Finds the file systems that a machine's code comes from.
  *
  * @module
  */
 
-/** A folder that code or its configuration is run from, and what it is on. */
+/** A folder that holds code or its configuration, and its file system. */
 export interface FolderOfCode {
-  /** Its path. */
   readonly folder: string;
-  /** In memory, on a block device, or anything else: a network, a host's folder, layers. */
+  /** In memory, on a block device, or anything else, such as a network, a folder of the host, or layers. */
   readonly type: "memory" | "block" | "other";
-  /** `MAJOR:MINOR`. */
+  /** The device number, `MAJOR:MINOR`. */
   readonly device: string;
 }
 
-/** Where systemd and what it starts take code and units from (file-hierarchy(7)). The last mount on each counts. */
+/**
+ * The folders from which systemd, and the services that it starts, take code and units (file-hierarchy(7)). If several
+ * file systems are mounted on one, the last counts.
+ */
 const FOLDERS = ["/", "/usr", "/etc", "/opt", "/usr/local", "/lib", "/bin", "/sbin", "/lib64"];
 const MEMORY_TYPES = ["rootfs", "ramfs", "tmpfs"];
 
 /**
- * The mounts of a machine that code is run from; the root folder is always among them.
+ * Returns the mounted folders that hold a machine's code. The root folder is always among them.
  *
- * @param mountinfo `/proc/self/mountinfo` (proc(5)): id, parent, `MAJOR:MINOR`, root, mount point, options, optional
- *   fields, `-`, type, source, options.
+ * @param mountinfo The content of `/proc/self/mountinfo` (proc(5)): id, parent, `MAJOR:MINOR`, root, mount point,
+ *   options, optional fields, `-`, type, source, options.
  */
 export function foldersOfCode(mountinfo: string): readonly FolderOfCode[] {
   const found = new Map<string, FolderOfCode>([["/", { folder: "/", type: "other", device: "" }]]);

@@ -1,5 +1,5 @@
 /**
- * This node's member of etcd, and how it leaves.
+ * This node's member of etcd, and its removal.
  *
  * @module
  */
@@ -16,22 +16,22 @@ import type { BackOff } from "../platform/retry.ts";
 import { retry } from "../platform/retry.ts";
 import { readYaml } from "../platform/yaml.ts";
 
-/** etcd, as far as a member that leaves needs it. */
+/** The operations on etcd that a leaving member needs. */
 export interface LeavingEtcd extends Disposable {
-  /** Who is in it and who of them is well. */
+  /** Returns the members, and which of them are healthy. */
   health(): Promise<EtcdHealth>;
-  /** Removes a member; gives `false` if it was gone. */
+  /** Removes a member; returns `false` if it was already gone. */
   remove(id: string): Promise<boolean>;
 }
 
-/** Connects to etcd at the endpoints (`https://host:port`), whichever of them answers. */
+/** Connects to etcd through any of the endpoints (`https://host:port`) that answers. */
 export type OpenEtcd = (endpoints: readonly [string, ...string[]], credentials: EtcdCredentials) => LeavingEtcd;
 
-/** What this node's etcd is started with. */
+/** The addresses in the flags of this node's etcd. */
 export interface OwnMember {
-  /** Where the other members reach it. No two members have the same. */
+  /** The URL at which other members reach this one. It is unique among the members. */
   readonly peerUrl: string;
-  /** Where clients reach it and the members that it knew when it joined. */
+  /** The URLs at which clients reach this member and the members that it knew when it joined. */
   readonly endpoints: readonly [string, ...string[]];
 }
 
@@ -43,9 +43,10 @@ const podSchema = v.object({
 });
 
 /**
- * What the static Pod of etcd says, or `undefined` where there is none: then this node is no member of etcd, or kubeadm was
- * ended between adding a learner and writing its manifest. Such a learner is left to the join services, which remove it when
- * its turn is over.
+ * Reads this node's member from the static Pod of etcd.
+ *
+ * Returns `undefined` if there is no manifest: either this node is not a member of etcd, or kubeadm was killed after it
+ * added a learner and before it wrote the manifest. The join services remove such a learner when its turn is over.
  *
  * @throws {BootstrapError} `malformed/etcd-manifest`, `system/file`.
  */
@@ -55,7 +56,7 @@ export async function readOwnMember(kubernetesFolder: string): Promise<OwnMember
   return bytes === undefined ? undefined : parseOwnMember(bytes, path);
 }
 
-/** {@linkcode readOwnMember} for the bytes of the manifest; `path` names it in errors. */
+/** Like {@linkcode readOwnMember}, for the bytes of the manifest. `path` names the manifest in errors. */
 export function parseOwnMember(bytes: Uint8Array, path: string): OwnMember {
   try {
     const { spec } = v.parse(podSchema, readYaml(fromUtf8(bytes, path)));
@@ -69,13 +70,13 @@ export function parseOwnMember(bytes: Uint8Array, path: string): OwnMember {
   } catch (cause) {
     throw new BootstrapError("malformed/etcd-manifest", `Cannot read the manifest of etcd, ${path}`, {
       cause,
-      next: "With --force the reset goes on without leaving etcd",
+      next: "With --force the reset continues without leaving etcd",
       details: { path },
     });
   }
 }
 
-/** kubeadm gives every member the same ports. */
+/** Relies on kubeadm, which gives every member the same ports. */
 function clientUrlOf(peerUrl: string): string {
   const url = new URL(peerUrl);
   url.port = CLIENT_PORT;
@@ -92,7 +93,10 @@ export class OwnEtcd {
     this.#etcd = etcd;
   }
 
-  /** Connects; `peers` are members that are known otherwise. `undefined` where this node is no member. */
+  /**
+   * Connects to etcd. `peers` are further members' client URLs, known from elsewhere. Returns `undefined` if this node
+   * is not a member.
+   */
   static async open(
     kubernetesFolder: string,
     peers: readonly string[],
@@ -116,7 +120,7 @@ export class OwnEtcd {
   /**
    * Checks that the member may leave.
    *
-   * @returns The member, and where clients reach the others; `undefined` if it has left already.
+   * @returns The member, and the client URLs of the others; `undefined` if the member has already left.
    * @throws {BootstrapError} `precondition/etcd-quorum`, also for the last voting member; `unavailable/etcd…`.
    */
   async check(): Promise<{ readonly member: EtcdMember; readonly peers: readonly string[] } | undefined> {
@@ -125,7 +129,7 @@ export class OwnEtcd {
     return found;
   }
 
-  /** {@linkcode check} without the check. */
+  /** Like {@linkcode check}, but without the check that the member may leave. */
   async find(): Promise<
     { readonly health: EtcdHealth; readonly member: EtcdMember; readonly peers: readonly string[] } | undefined
   > {
@@ -133,7 +137,7 @@ export class OwnEtcd {
     const member = health.members.find(({ peerUrls }) => peerUrls.includes(this.#own.peerUrl));
     if (member === undefined) {
       if (!health.leaderless) return undefined;
-      throw new BootstrapError("unavailable/etcd", "etcd has no leader, so nobody knows whether this node is a member");
+      throw new BootstrapError("unavailable/etcd", "etcd has no leader and cannot say whether this node is a member");
     }
     const others = health.members.filter(({ id }) => id !== member.id);
     return { health, member, peers: others.flatMap(({ clientUrls }) => clientUrls) };
@@ -144,43 +148,40 @@ export class OwnEtcd {
     return this.#etcd.remove(id);
   }
 
-  /** Closes the connections. */
   [Symbol.dispose](): void {
     this.#etcd[Symbol.dispose]();
   }
 }
 
-/** What {@linkcode leaveEtcd} works with. */
+/** What {@linkcode leaveEtcd} needs. */
 export interface LeaveParts {
-  /** Kubernetes' configuration and keys. */
+  /** The folder of Kubernetes' configuration and keys, `/etc/kubernetes`. */
   readonly kubernetesFolder: string;
-  /** Members that are known otherwise. */
+  /** Client URLs of further members, known from elsewhere. */
   readonly peers: readonly string[];
-  /** Connects to etcd. */
   readonly openEtcd: OpenEtcd;
-  /** Whether to go on where it may not leave or cannot. */
+  /** Whether to continue if the member may not leave, or cannot. */
   readonly force: boolean;
-  /** Time. */
   readonly clock: Pick<Clock, "monotonicMs" | "sleep">;
-  /** Keeps where the other members are, before this one leaves and its own etcd ends. */
+  /** Stores the client URLs of the other members, before this member leaves and its etcd ends. */
   readonly remember: (peers: readonly string[]) => Promise<void>;
 }
 
 /**
- * For so long it is tried again. etcd removes nobody before its members have been connected for 5 s (`HealthInterval` in
- * `server/etcdserver/server.go`, etcd 3.6), and elections take seconds on a slow machine.
+ * How long leaving is retried. etcd removes a member only when its members have been connected for 5 s
+ * (`HealthInterval` in `server/etcdserver/server.go`, etcd 3.6), and elections take seconds on a slow machine.
  */
 const PATIENCE_MS = 60_000;
 const PATIENCE_WITH_FORCE_MS = 10_000;
-/** Each node asks the members for itself: no jitter, as nodes do not leave in step. */
+/** No jitter is needed: each node leaves on its own, not in step with others. */
 const BACK_OFF: BackOff = Object.freeze({ firstMs: 1_000, factor: 1, longestMs: 1_000, jitter: 0 });
 const NO_JITTER = () => 0;
 
 /**
- * Has this node leave etcd.
+ * Removes this node from etcd.
  *
- * @returns What became of it; with `force` also why it did not.
- * @throws {BootstrapError} As {@linkcode OwnEtcd.check}; nothing with `force`.
+ * @returns The outcome, and with `force` a warning if the node did not leave.
+ * @throws {BootstrapError} As {@linkcode OwnEtcd.check}. With `force` it throws nothing.
  */
 export async function leaveEtcd(parts: LeaveParts): Promise<{ readonly outcome: string; readonly warning?: string }> {
   const { clock, force } = parts;
@@ -198,11 +199,11 @@ export async function leaveEtcd(parts: LeaveParts): Promise<{ readonly outcome: 
   }
 }
 
-/** What one try tells the next. */
+/** Facts that one try passes to the next. */
 interface SeenByTries {
-  /** Where other members are, so that a try without the own etcd, which ends when its member is removed, finds them. */
+  /** Client URLs of other members. This node's etcd ends when its member is removed; later tries need the others. */
   peers: readonly string[];
-  /** The ID of the member whose removal was asked for. The answer may be lost although the member was removed. */
+  /** The ID of the member whose removal was requested. The answer can be lost even though the member was removed. */
   askedToRemove?: string;
 }
 
@@ -230,13 +231,13 @@ function removedText(id: string): string {
   return `removed the member ${id}`;
 }
 
-/** The same error, with a next action for the person who resets. */
+/** Returns the same error with a next action for the person who runs the reset. */
 export function withForce(error: BootstrapError): BootstrapError {
   return new BootstrapError(error.code, error.message, {
     retriable: error.retriable,
     details: error.details,
     cause: error.cause,
-    next: `${error.next === "" ? "Look why etcd does not answer" : error.next}. With --force the reset goes on ` +
+    next: `${error.next === "" ? "Find out why etcd does not answer" : error.next}. With --force the reset continues ` +
       "without a clean end in etcd; then remove the member with `bootstrapper node remove`",
   });
 }

@@ -7,7 +7,7 @@ import { BootstrapError } from "../platform/errors.ts";
 import type { LeavingEtcd, OpenEtcd } from "./own_etcd.ts";
 import { leaveEtcd, OwnEtcd, parseOwnMember, readOwnMember } from "./own_etcd.ts";
 
-/** As kubeadm writes it for a node that joins two others. */
+/** The manifest that kubeadm writes for a node that joins two others. */
 const MANIFEST = `apiVersion: v1
 kind: Pod
 metadata: {name: etcd, namespace: kube-system}
@@ -26,13 +26,13 @@ function member(id: string, host: string, isLearner = false): EtcdMember {
   return { id, name: `cp-${id}`, peerUrls: [`https://${host}:2380`], clientUrls: [`https://${host}:2379`], isLearner };
 }
 
-/** A control plane's folder, and an etcd whose members are given. */
+/** A control plane's folder, and an etcd with the given members. */
 class Leaving implements AsyncDisposable {
   members = [member("1", "10.0.0.1"), member("2", "10.0.0.2"), member("3", "10.0.0.3")];
   dead: string[] = [];
   leaderless = false;
   problem: BootstrapError | undefined;
-  /** Called in a removal; what it throws comes instead of the answer. */
+  /** Called during a removal; an error that it throws replaces the answer. */
   onRemove: (id: string) => void = () => {};
   readonly done: string[] = [];
   endpoints: readonly string[] = [];
@@ -94,7 +94,7 @@ class Leaving implements AsyncDisposable {
   }
 }
 
-Deno.test("leaveEtcd() removes the own member, after the others were written down", async () => {
+Deno.test("leaveEtcd() removes the node's member after it recorded the others", async () => {
   await using world = await Leaving.create();
   assert.deepEqual(await world.leave(false, ["https://10.0.0.9:2379", "https://10.0.0.1:2379"]), {
     outcome: "removed the member 2",
@@ -103,7 +103,7 @@ Deno.test("leaveEtcd() removes the own member, after the others were written dow
   assert.deepEqual(world.done, ["remember https://10.0.0.1:2379 https://10.0.0.3:2379", "remove 2", "close"]);
 });
 
-Deno.test("leaveEtcd() does nothing on a node that is no member, or has left", async () => {
+Deno.test("leaveEtcd() does nothing on a node that is not a member, or has left", async () => {
   await using world = await Leaving.create();
   world.members = [member("1", "10.0.0.1")];
   assert.deepEqual(await world.leave(), { outcome: "it had left before" });
@@ -112,7 +112,7 @@ Deno.test("leaveEtcd() does nothing on a node that is no member, or has left", a
   assert.deepEqual(world.done, ["close"]);
 });
 
-Deno.test("leaveEtcd() says that it removed the member when the answer was lost, and asks those that are left", async () => {
+Deno.test("leaveEtcd() reports the removal when the answer was lost, and asks the remaining members", async () => {
   for (const isRemoved of [true, false]) {
     for (const force of [false, true]) {
       await using world = await Leaving.create();
@@ -124,7 +124,7 @@ Deno.test("leaveEtcd() says that it removed the member when the answer was lost,
       assert.deepEqual(await world.leave(force, ["https://10.0.0.9:2379"]), { outcome: "removed the member 2" });
       const look = ["remember https://10.0.0.1:2379 https://10.0.0.3:2379", "remove 2", "close"];
       assert.deepEqual(world.done, isRemoved ? [...look, "close"] : [...look, ...look]);
-      // The manifest does not name 10.0.0.3, which joined later: the first try saw it in etcd.
+      // The manifest does not name 10.0.0.3, which joined later; the first try found it in etcd.
       assert.deepEqual(world.endpoints, [2, 1, 3, 9].map((host) => `https://10.0.0.${host}:2379`));
       world.members = world.members.filter(({ id }) => id !== "2");
       assert.deepEqual(await world.leave(force), { outcome: "it had left before" });
@@ -132,7 +132,7 @@ Deno.test("leaveEtcd() says that it removed the member when the answer was lost,
   }
 });
 
-Deno.test("leaveEtcd() refuses to cost etcd its quorum or its last voter; a learner may always leave", async () => {
+Deno.test("leaveEtcd() refuses when etcd would lose its quorum or its last voter; a learner may always leave", async () => {
   await using world = await Leaving.create();
   world.dead = ["3"];
   await assert.rejects(world.leave(), ({ code, next }) => code === "precondition/etcd-quorum" && /--force/.test(next));
@@ -144,7 +144,7 @@ Deno.test("leaveEtcd() refuses to cost etcd its quorum or its last voter; a lear
   assert.equal((await world.leave()).outcome, "removed the member 2");
 });
 
-Deno.test("leaveEtcd() does not take silence for having left", async () => {
+Deno.test("leaveEtcd() fails when etcd has no leader or does not answer", async () => {
   await using world = await Leaving.create();
   world.members = [member("1", "10.0.0.1")];
   world.leaderless = true;
@@ -153,7 +153,7 @@ Deno.test("leaveEtcd() does not take silence for having left", async () => {
   await assert.rejects(world.leave(), ({ code, next }) => code === "unavailable/etcd" && /--force/.test(next));
 });
 
-Deno.test("leaveEtcd() waits until etcd serves, for a minute, with force for ten seconds", async () => {
+Deno.test("leaveEtcd() retries until etcd serves: for a minute, or for ten seconds with force", async () => {
   for (const [force, patienceMs] of [[false, 60_000], [true, 10_000]] as const) {
     await using world = await Leaving.create();
     world.problem = new BootstrapError("unavailable/etcd", "The members have just met");
@@ -168,7 +168,7 @@ Deno.test("leaveEtcd() waits until etcd serves, for a minute, with force for ten
   }
 });
 
-Deno.test("leaveEtcd() with force tries, and says what did not work", async () => {
+Deno.test("leaveEtcd() with force tries, and reports what failed", async () => {
   await using world = await Leaving.create();
   world.dead = ["3"];
   assert.deepEqual(await world.leave(true), { outcome: "removed the member 2" });
@@ -188,7 +188,7 @@ Deno.test("OwnEtcd.check() changes nothing", async () => {
   assert.deepEqual(world.done, []);
 });
 
-Deno.test("readOwnMember() gives nothing where there is no manifest", async () => {
+Deno.test("readOwnMember() gives undefined when there is no manifest", async () => {
   assert.equal(await readOwnMember("/nowhere"), undefined);
 });
 

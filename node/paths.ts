@@ -1,41 +1,41 @@
 /**
- * Where everything is on a node.
+ * The paths of a node's folders and files.
  *
  * @module
  */
 import { join } from "node:path";
 
-/** The folders and files of a node. Nothing of it is configurable; tests have a root folder of their own. */
+/** The folders and files of a node. They are not configurable; tests use another root folder. */
 export interface NodePaths {
-  /** What all others are below: `/` on a node. */
+  /** The folder that contains all others: `/` on a node. */
   readonly root: string;
-  /** What survives a reboot: lock, journal, staged keys, status, timeline. */
+  /** The folder of the state that survives a reboot: lock, journal, staged keys, status, timeline. */
   readonly state: string;
-  /** What does not (tmpfs): the keys of a join under way. */
+  /** The folder of the state that a reboot removes (tmpfs): the keys of a join in progress. */
   readonly run: string;
-  /** The configuration where neither the command line nor a credential gives one. */
+  /** The configuration file, used if neither the command line nor a credential gives a configuration. */
   readonly configuration: string;
-  /** The credentials that the machine was started with (SMBIOS, fw_cfg). */
+  /** The folder of the credentials that the machine was started with (SMBIOS, fw_cfg). */
   readonly systemCredentials: string;
-  /** The same for credentials that came encrypted. */
+  /** The folder of such credentials that were encrypted. */
   readonly encryptedSystemCredentials: string;
-  /** What the bootstrapper does now, for `bootstrapper status`. */
+  /** The file that says what the bootstrapper is doing, for `bootstrapper status`. */
   readonly status: string;
-  /** The phases of this node's bootstrap, with their durations. */
+  /** The file with the phases of this node's bootstrap and their durations. */
   readonly timeline: string;
-  /** What the join service of a control plane runs on; its unit starts where this exists. */
+  /** The folder of a control plane's join service. The service's unit starts only if it exists. */
   readonly joinService: string;
-  /** The TPM, with the kernel's resource manager. */
+  /** The TPM's device, behind the kernel's resource manager. */
   readonly tpmDevice: string;
-  /** Kubernetes' own configuration and keys. */
+  /** The folder of Kubernetes' configuration and keys. */
   readonly kubernetes: string;
-  /** The kubelet's state. */
+  /** The folder of the kubelet's state. */
   readonly kubelet: string;
-  /** etcd's data. */
+  /** The folder of etcd's data. */
   readonly etcd: string;
 }
 
-/** The paths below a root folder. */
+/** Returns the paths below a root folder. */
 export function nodePaths(root = "/"): NodePaths {
   const state = join(root, "var/lib/bootstrapper");
   return Object.freeze({

@@ -1,5 +1,5 @@
 /**
- * What must hold on this node before it is locked, beside what Kubernetes needs.
+ * Checks of this node that must pass before it is locked, besides Kubernetes' own.
  *
  * @module
  */
@@ -11,32 +11,29 @@ import { exists } from "../platform/files.ts";
 import type { ImageFinding } from "./image_measured.ts";
 import type { NodePaths } from "./paths.ts";
 
-/** No honest clock shows a time before this program was written. */
+/** A clock that shows an earlier time is wrong: this program did not exist then. */
 const EARLIEST_TIME = new Date("2026-01-01T00:00:00Z");
 
-/** A check of this node: what does not hold, a sentence each. */
+/** A check of this node. */
 export interface NodeCheck {
-  /** The check's name. */
   readonly name: string;
-  /** Looks, and changes nothing. */
+  /** Returns a sentence for each problem; changes nothing. */
   run(): Promise<readonly string[]>;
 }
 
-/** What the checks look at. */
+/** What the checks need. */
 export interface NodeCheckFacts {
-  /** Where everything is. */
   readonly paths: NodePaths;
-  /** Time. */
   readonly clock: Pick<Clock, "now">;
-  /** The TPM's registers, where there is a TPM. */
+  /** The TPM's registers; absent if there is no TPM. */
   readonly registers?: MeasurementRegisters;
-  /** What of the image is not measured. */
+  /** The parts of the image that are not measured. */
   readonly unmeasured: readonly ImageFinding[];
-  /** Whether the configuration allows that. */
+  /** Whether the configuration allows an image that is not fully measured. */
   readonly allowUnmeasuredImage: boolean;
 }
 
-/** The checks of this node. */
+/** Returns the checks of this node. */
 export function nodeChecks(facts: NodeCheckFacts): NodeCheck[] {
   const { paths, clock, registers } = facts;
   return [
@@ -81,7 +78,7 @@ export function nodeChecks(facts: NodeCheckFacts): NodeCheck[] {
   ];
 }
 
-/** Runs checks: those that failed, with their reasons. */
+/** Runs the checks, and returns those that failed with their reasons. */
 export async function failedChecks(
   checks: readonly NodeCheck[],
 ): Promise<readonly { readonly check: string; readonly reason: string }[]> {

@@ -4,8 +4,8 @@
  * | state        | what runs               | ends by                                             |
  * |--------------|-------------------------|-----------------------------------------------------|
  * | detecting    | measure, read the lock  | member, initialising, joining, racing               |
- * | racing       | InitServer, JoinClient  | the lock, or a contender that cannot go on          |
- * | initialising | InitServer              | the cluster stands and its operator has the keys    |
+ * | racing       | InitServer, JoinClient  | the lock, or a contender that fails                 |
+ * | initialising | InitServer              | the cluster runs and its operator has the keys      |
  * | joining      | JoinClient              | the node is registered with its cluster             |
  * | member       | nothing                 | –                                                   |
  * | failed       | nothing                 | –                                                   |
@@ -17,27 +17,27 @@ import { assign, setup, spawnChild, stopChild } from "xstate";
 import type { BootstrapError } from "../platform/errors.ts";
 import { asBootstrapError } from "../platform/errors.ts";
 
-/** What a node is found to be when the bootstrapper starts. */
+/** The state in which the bootstrapper finds a node when it starts. */
 export type Detected = "fresh" | "locked by init" | "locked by join" | "member";
 
-/** What the contenders say. */
+/** The events that the contenders send. */
 export type RaceEvent =
   | { readonly type: "INIT_LOCKED" | "JOIN_LOCKED" | "INIT_DONE" | "JOIN_DONE" }
   | { readonly type: "INIT_FAILED" | "JOIN_FAILED"; readonly error: BootstrapError };
 
-/** The effects: each ends what it began when it is stopped. */
+/** The effects of the race. Each one ends the work that it began when it is stopped. */
 export interface RaceActors {
-  /** Measures, and says what the node is. */
+  /** Measures the node and returns its state. */
   readonly detect: PromiseActorLogic<Detected>;
-  /** Serves Init, and goes on with one that is locked. */
+  /** Serves Init, or continues an init that has taken the lock. */
   readonly initServer: CallbackActorLogic<RaceEvent>;
-  /** Asks for a ticket and joins, and goes on with a join that is locked. */
+  /** Obtains a ticket and joins, or continues a join that has taken the lock. */
   readonly joinClient: CallbackActorLogic<RaceEvent>;
 }
 
-/** What the race knows at its end. */
+/** The result of the race. */
 export interface RaceContext {
-  /** Why it failed. */
+  /** The reason for a failure. */
   readonly error: BootstrapError | undefined;
 }
 
@@ -45,9 +45,9 @@ const found = (what: Detected) => ({ event }: { readonly event: { readonly outpu
   event.output === what;
 
 /**
- * The race over its effects. `member` and `failed` are final.
+ * Creates the state machine of the race over its effects. The states `member` and `failed` are final.
  *
- * @internal Its type is inferred; `run.ts` is what others use.
+ * @internal Its type is inferred; other modules use `run.ts`.
  */
 export function createRaceMachine(actors: RaceActors) {
   return setup({

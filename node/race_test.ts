@@ -6,7 +6,7 @@ import { createRaceMachine } from "./race.ts";
 
 type Contender = "init" | "join";
 
-/** A race whose effects are a script; says which contenders ran and which were stopped. */
+/** Runs a race with scripted effects; returns the contenders that ran and those that were stopped. */
 function race(found: Detected | BootstrapError) {
   const running = new Set<Contender>();
   const started: Contender[] = [];
@@ -41,9 +41,9 @@ const paths: {
   readonly started: readonly Contender[];
   readonly survivors: readonly Contender[];
 }[] = [
-  { name: "on a member nothing starts", found: "member", events: [], states: ["member"], started: [], survivors: [] },
+  { name: "a member starts nothing", found: "member", events: [], states: ["member"], started: [], survivors: [] },
   {
-    name: "when detecting fails nothing starts",
+    name: "nothing starts when detecting fails",
     found: error,
     events: [],
     states: ["failed"],
@@ -51,7 +51,7 @@ const paths: {
     survivors: [],
   },
   {
-    name: "on a fresh node both start",
+    name: "a fresh node starts both contenders",
     found: "fresh",
     events: [],
     states: ["racing"],
@@ -59,7 +59,7 @@ const paths: {
     survivors: ["init", "join"],
   },
   {
-    name: "when Init takes the lock JoinClient is stopped",
+    name: "JoinClient is stopped when Init takes the lock",
     found: "fresh",
     events: [{ type: "INIT_LOCKED" }],
     states: ["racing", "initialising"],
@@ -67,7 +67,7 @@ const paths: {
     survivors: ["init"],
   },
   {
-    name: "when JoinClient takes the lock InitServer is stopped",
+    name: "InitServer is stopped when JoinClient takes the lock",
     found: "fresh",
     events: [{ type: "JOIN_LOCKED" }],
     states: ["racing", "joining"],
@@ -91,7 +91,7 @@ const paths: {
     survivors: [],
   },
   {
-    name: "what the loser says at its end is not heard",
+    name: "the loser's last event is ignored",
     found: "fresh",
     events: [{ type: "JOIN_LOCKED" }, { type: "INIT_FAILED", error }, { type: "INIT_DONE" }],
     states: ["racing", "joining"],
@@ -99,7 +99,7 @@ const paths: {
     survivors: ["join"],
   },
   {
-    name: "a contender that cannot go on ends the race",
+    name: "a contender that fails ends the race",
     found: "fresh",
     events: [{ type: "INIT_FAILED", error }],
     states: ["racing", "failed"],
@@ -107,7 +107,7 @@ const paths: {
     survivors: [],
   },
   {
-    name: "a locked init goes on without JoinClient",
+    name: "a locked init continues without JoinClient",
     found: "locked by init",
     events: [{ type: "INIT_DONE" }],
     states: ["initialising", "member"],
@@ -123,7 +123,7 @@ const paths: {
     survivors: [],
   },
   {
-    name: "a locked join goes on without InitServer",
+    name: "a locked join continues without InitServer",
     found: "locked by join",
     events: [{ type: "JOIN_DONE" }],
     states: ["joining", "member"],

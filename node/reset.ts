@@ -1,9 +1,9 @@
 /**
- * `bootstrapper reset`: makes this node fresh again.
+ * `bootstrapper reset`: returns this node to the fresh state.
  *
- * The steps are a table. Each may be repeated, and none relies on an earlier run having ended: killed anywhere, the reset
- * is run again from the first. Until the last step `run` refuses to work, as a mark says that the node is neither fresh nor
- * a member.
+ * The steps are a table. Each step may be repeated, and none relies on a complete earlier run: a reset that was killed
+ * at any point starts again from the first step. A marker file says that the node is neither fresh nor a member; `run`
+ * refuses to work until the reset has removed the marker at its end.
  *
  * @module
  */
@@ -22,43 +22,38 @@ import { leaveEtcd, OwnEtcd, withForce } from "./own_etcd.ts";
 import type { NodePaths } from "./paths.ts";
 import { readResetMarker, removeResetMarker, RESET_MARKER_FILE, writeResetMarker } from "./reset_marker.ts";
 
-/** What a reset runs on. */
+/** What a reset needs. */
 export interface ResetDependencies {
-  /** Where everything is. */
   readonly paths: NodePaths;
   /** Runs systemctl, kubeadm and findmnt. */
   readonly commands: CommandRunner;
-  /** Time. */
   readonly clock: Clock;
-  /** What happens. */
   readonly log: Log;
-  /** Connects to etcd. */
   readonly openEtcd: OpenEtcd;
-  /** Whether to go on where the node may not leave etcd, or cannot. */
+  /** Whether to continue if the node may not leave etcd, or cannot. */
   readonly force: boolean;
 }
 
 /** A step of a reset. */
 export interface ResetStep {
-  /** Its name. */
   readonly name: string;
-  /** What it does, for people. */
+  /** A description for people. */
   readonly title: string;
-  /** Does it; may be repeated. */
+  /** Runs the step; may be repeated. */
   readonly run: (reset: ResetUnderWay) => Promise<void>;
 }
 
-/** A reset while it runs. */
+/** A reset in progress. */
 export interface ResetUnderWay extends ResetDependencies {
-  /** When it was begun, ISO 8601. */
+  /** When the reset began, ISO 8601. */
   readonly startedAt: string;
-  /** Members of etcd that an earlier run wrote down. */
+  /** Client URLs of members of etcd, as recorded by an earlier run. */
   readonly etcdPeers: readonly string[];
-  /** Takes down what the person has to know at the end. */
+  /** Records a warning, which the person sees at the end. */
   readonly warn: (warning: string) => void;
 }
 
-/** Called as a reset goes on, with a step's name and title. */
+/** Receives the progress of a reset: a step's name and title, and whether it has started or is done. */
 export type ResetProgress = (step: Pick<ResetStep, "name" | "title">, state: "started" | "done") => void;
 
 const BOOTSTRAPPER_UNIT = "bootstrapper.service";
@@ -66,22 +61,24 @@ const JOIN_SERVICE_UNIT = "bootstrapper-join-service.service";
 const KUBELET_UNIT = "kubelet.service";
 const SYSTEMCTL_DEADLINE_MS = 120_000;
 const FINDMNT_DEADLINE_MS = 30_000;
-/** kubeadm stops and removes each container of the node, and each may take its grace period. */
+/** kubeadm stops and removes each container of the node; each one may use its whole grace period. */
 const KUBEADM_DEADLINE_MS = 10 * 60_000;
 const JOURNAL = "journal";
-/** A file that is nowhere: kubeadm is not to ask the cluster for what it would do by itself without. */
+/**
+ * A path that cannot exist. Without a kubeconfig, kubeadm does not ask the cluster for settings that it can do without.
+ */
 const NO_KUBECONFIG = "/dev/null/none";
-/** klog's form of a warning or an error, as `W1121 05:00:00.000000 …`. */
+/** A warning or an error in klog's format, such as `W1121 05:00:00.000000 …`. */
 const KUBEADM_WARNING = /^[WE]\d{4} .*?\] (.*)$/;
 
-/** The steps, in their order. */
+/** The steps, in the order in which they run. */
 export const RESET_STEPS: readonly ResetStep[] = Object.freeze([
   {
     name: "stop-join-service",
     title: "stop the join service",
     run: ({ commands }) => stopUnit(commands, JOIN_SERVICE_UNIT),
   },
-  // While its own etcd still runs: that one says best who else is there.
+  // Runs while the node's own etcd still runs, because that one knows the other members best.
   { name: "leave-etcd", title: "leave etcd, if this node is a member", run: leave },
   { name: "stop-kubelet", title: "stop the kubelet", run: ({ commands }) => stopUnit(commands, KUBELET_UNIT) },
   { name: "kubeadm-reset", title: "run kubeadm reset: it ends containers and mounts", run: kubeadmReset },
@@ -103,9 +100,10 @@ export const RESET_STEPS: readonly ResetStep[] = Object.freeze([
 ]);
 
 /**
- * Checks that this node may leave etcd, before anything is changed.
+ * Checks that this node may leave etcd; changes nothing.
  *
- * @throws {BootstrapError} `precondition/etcd-quorum`, also for the last voting member; `unavailable/etcd…`. Nothing with `force`.
+ * @throws {BootstrapError} `precondition/etcd-quorum`, also for the last voting member; `unavailable/etcd…`. With
+ *   `force` it throws nothing.
  */
 export async function checkCanReset({ paths, openEtcd, force }: ResetDependencies): Promise<void> {
   if (force) return;
@@ -121,12 +119,13 @@ export async function checkCanReset({ paths, openEtcd, force }: ResetDependencie
 /**
  * Resets this node.
  *
- * It holds the run lock meanwhile, and marks the node before it changes anything.
+ * The reset holds the run lock, and writes the marker before it changes anything.
  *
- * @param onProgress Hears of each step.
- * @returns What the person has to know, sentences.
- * @throws {BootstrapError} `conflict/run` if a bootstrapper is at work that systemd did not start; `precondition/etcd-quorum`,
- *   `unavailable/etcd…`; `precondition/mounted`; `system/kubeadm-reset`, `system/unit`, `system/…`.
+ * @param onProgress Receives the start and the end of each step.
+ * @returns Warnings for the person, as sentences.
+ * @throws {BootstrapError} `conflict/run` if a bootstrapper runs that systemd did not start;
+ *   `precondition/etcd-quorum`, `unavailable/etcd…`; `precondition/mounted`; `system/kubeadm-reset`, `system/unit`,
+ *   `system/…`.
  */
 export async function resetNode(deps: ResetDependencies, onProgress: ResetProgress): Promise<readonly string[]> {
   const { paths, commands, clock, log } = deps;
@@ -144,7 +143,7 @@ export async function resetNode(deps: ResetDependencies, onProgress: ResetProgre
     await step.run(reset);
     onProgress(step, "done");
   }
-  // After the lock: a node with a lock and no mark would go on as the member that it is no more.
+  // The marker goes after the lock: a node with a lock and no marker would continue as a member, which it no longer is.
   await removeResetMarker(paths.state);
   log.event("info", "reset-done", { warnings });
   return warnings;
@@ -163,7 +162,10 @@ async function leave({ paths, openEtcd, etcdPeers, force, clock, startedAt, log,
   if (warning !== undefined) warn(warning);
 }
 
-/** Its phase `remove-etcd-member` is left out: it needs the API server, does not look at the quorum, and only warns. */
+/**
+ * Skips kubeadm's phase `remove-etcd-member`, which needs the API server, ignores the quorum, and only warns on
+ * failure.
+ */
 async function kubeadmReset({ commands, log, warn }: ResetUnderWay): Promise<void> {
   const argv = [
     ...["kubeadm", "reset", "--force", "--skip-phases=remove-etcd-member"] as const,
@@ -178,12 +180,12 @@ async function kubeadmReset({ commands, log, warn }: ResetUnderWay): Promise<voi
   if (code === 0) return;
   const reason = stderr.trimEnd().split("\n").at(-1) ?? "";
   throw new BootstrapError("system/kubeadm-reset", `kubeadm reset ended with exit code ${code}: ${reason}`, {
-    next: "Put right what it says, and run `bootstrapper reset` again: it goes on",
+    next: "Fix the cause, and run `bootstrapper reset` again: it continues",
     details: { exitCode: String(code) },
   });
 }
 
-/** What is still mounted there may be somebody's data: emptying the folder would empty that. */
+/** Refuses while volumes are mounted in the folder: emptying it would delete the data on them. */
 async function emptyKubeletFolder({ paths, commands }: ResetUnderWay): Promise<void> {
   const mounts = await runOrThrow(commands, ["findmnt", "--list", "--noheadings", "--output", "TARGET"], {
     deadlineMs: FINDMNT_DEADLINE_MS,
@@ -191,27 +193,30 @@ async function emptyKubeletFolder({ paths, commands }: ResetUnderWay): Promise<v
   const below = mounts.split("\n").map((line) => line.trim()).filter((path) => path.startsWith(`${paths.kubelet}/`));
   if (below.length > 0) {
     throw new BootstrapError("precondition/mounted", `Cannot empty ${paths.kubelet} as volumes are mounted there`, {
-      next: "Unmount them, or restart the machine, and run `bootstrapper reset` again: it goes on",
+      next: "Unmount them, or restart the machine, and run `bootstrapper reset` again: it continues",
       details: { mounts: below.join(", ") },
     });
   }
   await emptyFolder(paths.kubelet);
 }
 
-/** What is left of the state folder until the last steps. The run lock is held, and stays: it is the same file for everybody. */
+/**
+ * The files of the state folder that remain until the last steps. The run lock is held and stays: every process must
+ * lock the same file.
+ */
 function keptToTheEnd(paths: NodePaths): readonly string[] {
   return [RESET_MARKER_FILE, JOURNAL, "run.lock"].map((name) => join(paths.state, name))
     .concat(new LockFile(paths.state).path);
 }
 
-/** Stops a unit. One that is not there is not running. */
+/** Stops a unit. A unit that does not exist counts as stopped. */
 async function stopUnit(commands: CommandRunner, unit: string): Promise<void> {
   const run = (verb: string) => commands.run(["systemctl", verb, unit], { deadlineMs: SYSTEMCTL_DEADLINE_MS });
   const { stderr } = await run("stop");
   if ((await run("is-active")).code !== 0) return;
   const reason = stderr.trimEnd().split("\n").at(-1) ?? "";
   throw new BootstrapError("system/unit", `Cannot stop ${unit}: ${reason}`, {
-    next: `Look at it: systemctl status ${unit}. A reset needs root`,
+    next: `Run systemctl status ${unit}. A reset needs root`,
     details: { unit },
   });
 }

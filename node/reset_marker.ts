@@ -1,5 +1,5 @@
 /**
- * The mark of a reset under way: as long as it is there, this node is neither fresh nor a member.
+ * The marker of a reset in progress: while it exists, this node is neither fresh nor a member.
  *
  * @module
  */
@@ -10,15 +10,18 @@ import { BootstrapError } from "../platform/errors.ts";
 import { exists, readFileIfExists, removeIfExists, writeFileAtomic } from "../platform/files.ts";
 import { readJson } from "../platform/json.ts";
 
-/** What a reset that goes on has to know. */
+/** The facts that a resumed reset needs. */
 export interface ResetMarker {
-  /** When the reset was begun, ISO 8601. */
+  /** When the reset began, ISO 8601. */
   readonly startedAt: string;
-  /** Where clients reach the other members of etcd, `https://host:port`: once this node has left, they alone know that. */
+  /**
+   * The client URLs of the other members of etcd, `https://host:port`. Once this node has left etcd, it cannot look
+   * them up.
+   */
   readonly etcdPeers: readonly string[];
 }
 
-/** The file of the mark, in the state folder. */
+/** The name of the marker file in the state folder. */
 export const RESET_MARKER_FILE = "reset.json";
 const MAXIMUM_BYTES = 1 << 14;
 
@@ -28,26 +31,27 @@ const schema = v.strictObject({
   etcdPeers: v.array(v.pipe(v.string(), v.url(), v.startsWith("https://"))),
 });
 
-/** Whether a reset of this node was begun and not ended. */
+/** Whether a reset of this node has begun and not ended. */
 export function isResetUnderWay(stateFolder: string): Promise<boolean> {
   return exists(markerPath(stateFolder));
 }
 
 /**
- * Checks that no reset is under way: for whoever would otherwise go on with what is left of the node.
+ * Checks that no reset is in progress. Callers that work with the node's state call it first, as a reset may have
+ * removed part of that state.
  *
  * @throws {BootstrapError} `precondition/reset-under-way`.
  */
 export async function checkNoReset(stateFolder: string): Promise<void> {
   if (!await isResetUnderWay(stateFolder)) return;
   throw new BootstrapError("precondition/reset-under-way", "A reset of this node was begun and has not ended", {
-    next: "Run `bootstrapper reset` again: it goes on where it was interrupted",
+    next: "Run `bootstrapper reset` again: it continues where it was interrupted",
     details: { path: markerPath(stateFolder) },
   });
 }
 
 /**
- * The mark, or `undefined` if there is none.
+ * Reads the marker; returns `undefined` if there is none.
  *
  * @throws {BootstrapError} `malformed/reset-marker`, `system/file`.
  */
@@ -68,13 +72,13 @@ export async function readResetMarker(stateFolder: string): Promise<ResetMarker 
   return { startedAt, etcdPeers };
 }
 
-/** Makes the mark, or replaces it, forced to disk. */
+/** Creates or replaces the marker, and syncs it to disk. */
 export async function writeResetMarker(stateFolder: string, marker: ResetMarker): Promise<void> {
   const document: v.InferInput<typeof schema> = { version: 1, ...marker, etcdPeers: [...marker.etcdPeers] };
   await writeFileAtomic(markerPath(stateFolder), utf8(`${JSON.stringify(document)}\n`), { mode: 0o644 });
 }
 
-/** Takes the mark away: the reset has ended. */
+/** Removes the marker: the reset has ended. */
 export function removeResetMarker(stateFolder: string): Promise<void> {
   return removeIfExists(markerPath(stateFolder));
 }

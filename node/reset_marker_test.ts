@@ -22,7 +22,7 @@ async function withFolder(work: (folder: string) => Promise<void>): Promise<void
   }
 }
 
-Deno.test("checkNoReset() refuses from the mark's first moment to its last", () =>
+Deno.test("checkNoReset() refuses as long as the marker exists", () =>
   withFolder(async (folder) => {
     await checkNoReset(folder);
     assert.equal(await readResetMarker(folder), undefined);
@@ -37,7 +37,7 @@ Deno.test("checkNoReset() refuses from the mark's first moment to its last", () 
     assert.deepEqual([...Deno.readDirSync(folder)], []);
   }));
 
-Deno.test("readResetMarker() refuses a torn or altered mark, which still stops everybody else", () =>
+Deno.test("readResetMarker() refuses a torn or altered marker, and checkNoReset() still refuses", () =>
   withFolder(async (folder) => {
     const path = join(folder, RESET_MARKER_FILE);
     await writeResetMarker(folder, MARKER);

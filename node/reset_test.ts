@@ -19,7 +19,7 @@ const FILES = [
 ];
 const ENDED: CommandResult = { code: 0, stdout: "", stderr: "" };
 
-/** A worker below a folder, with programs that answer by a script. */
+/** A worker below a temporary folder, with programs that answer by a script. */
 class Node implements AsyncDisposable {
   readonly ran: string[] = [];
   readonly answers: Record<string, Partial<CommandResult>> = {};
@@ -50,7 +50,7 @@ class Node implements AsyncDisposable {
     return node;
   }
 
-  /** Which of the files are there. */
+  /** Returns the files that exist. */
   async left(): Promise<string[]> {
     const found = await Promise.all(FILES.map(async (file) => await exists(join(this.root, file)) ? [file] : []));
     return found.flat();
@@ -81,7 +81,7 @@ Deno.test("resetNode() runs its steps in order, holds the run lock, and leaves e
   ]);
 });
 
-Deno.test("resetNode() keeps journal, lock and mark to the end, in that order", async () => {
+Deno.test("resetNode() removes journal, lock and marker last, in that order", async () => {
   await using node = await Node.create();
   const left: Record<string, readonly string[]> = {};
   await resetNode(node.deps, ({ name }, state) => {
@@ -92,7 +92,7 @@ Deno.test("resetNode() keeps journal, lock and mark to the end, in that order", 
   assert.deepEqual(left["lock"], ["reset.json", "run.lock"]);
 });
 
-Deno.test("resetNode() goes on after it was killed in or after any step", async () => {
+Deno.test("resetNode() continues after it was killed in or after any step", async () => {
   for (const { name } of RESET_STEPS) {
     for (const when of ["started", "done"]) {
       await using node = await Node.create();
@@ -108,7 +108,7 @@ Deno.test("resetNode() goes on after it was killed in or after any step", async 
   }
 });
 
-Deno.test("resetNode() changes nothing while a bootstrapper is at work, or its unit does not stop", async () => {
+Deno.test("resetNode() changes nothing when a bootstrapper runs, or its unit does not stop", async () => {
   await using node = await Node.create();
   {
     using _held = await takeRunLock(node.deps.paths.state);
@@ -124,7 +124,7 @@ Deno.test("resetNode() changes nothing while a bootstrapper is at work, or its u
   await checkNoReset(node.deps.paths.state);
 });
 
-Deno.test("resetNode() does not empty a folder with volumes in it, nor after a kubeadm that failed", async () => {
+Deno.test("resetNode() does not empty a folder with volumes in it, or after kubeadm failed", async () => {
   const cases: readonly (readonly [string, Partial<CommandResult>, string])[] = [
     ["kubeadm reset", { code: 1, stderr: "error: failed to unmount\n" }, "system/kubeadm-reset"],
     ["findmnt", { stdout: "/\nROOT/var/lib/kubelet/pods/1/volumes/nfs\n" }, "precondition/mounted"],
@@ -141,7 +141,7 @@ Deno.test("resetNode() does not empty a folder with volumes in it, nor after a k
   }
 });
 
-Deno.test("resetNode() passes on what kubeadm warns of", async () => {
+Deno.test("resetNode() passes on kubeadm's warnings", async () => {
   await using node = await Node.create();
   const stderr =
     "I1121 05:00:00.000000       1 x.go:1] fine\nW1121 05:00:00.000000       1 x.go:9] no containerd\nplain\n";
@@ -149,7 +149,7 @@ Deno.test("resetNode() passes on what kubeadm warns of", async () => {
   assert.deepEqual(await resetNode(node.deps, () => {}), ["kubeadm: no containerd"]);
 });
 
-Deno.test("checkCanReset() lets a worker pass, and with force everybody", async () => {
+Deno.test("checkCanReset() accepts a worker, and with force every node", async () => {
   await using node = await Node.create();
   await checkCanReset(node.deps);
   await Deno.mkdir(join(node.root, "etc/kubernetes/manifests"));

@@ -1,5 +1,5 @@
 /**
- * `bootstrapper run`: the race with its real effects.
+ * `bootstrapper run`: the race with the real effects.
  *
  * @module
  */
@@ -44,10 +44,10 @@ const STATE_FOLDER_MODE = 0o755;
 const RUN_FOLDER_MODE = 0o700;
 
 /**
- * Makes this node a member of its cluster, and returns when it is one.
+ * Makes this node a member of its cluster; returns when it is one.
  *
- * @param signal Ends it; started again, it goes on.
- * @throws {BootstrapError} What made it fail; the status and the log have said so already.
+ * @param signal Stops the run. A later run continues.
+ * @throws {BootstrapError} The reason for the failure, which is also in the status and the log.
  */
 export async function runNode(deps: RunDependencies, signal: AbortSignal): Promise<void> {
   const { paths, clock, log } = deps;
@@ -69,7 +69,7 @@ export async function runNode(deps: RunDependencies, signal: AbortSignal): Promi
   }
 }
 
-/** One run, with the effects of the race. */
+/** One run, which provides the effects of the race. */
 class RunningNode {
   readonly status: StatusWriter;
   readonly #deps: RunDependencies;
@@ -129,14 +129,14 @@ class RunningNode {
     await recordMembership(this.#deps.paths.state, this.#deps.clock);
   }
 
-  /** A step of a journal, in the timeline and in the status too. */
+  /** Runs a step of a journal, and records it in the timeline and in the status. */
   #step<T>(name: string, work: () => Promise<T>): Promise<T> {
     const { aroundStep } = this.#deps;
     this.status.update({ step: name });
     return this.#timeline.phase(name, aroundStep === undefined ? work : () => aroundStep(name, work));
   }
 
-  /** Measures before any port opens, and says what the node is. */
+  /** Measures the node before any port opens, and returns its state. */
   async #detect(): Promise<Detected> {
     const { configuration, self, registers, paths, clock, log, unmeasured } = this.#deps;
     const { trust, evidence } = configuration;
@@ -158,7 +158,7 @@ class RunningNode {
     const lock = await openNodeLock({ folder: paths.state, clock, ...present("registers", registers) });
     this.#lock = lock;
     const state = lock.state();
-    // Keys of an init that the lock does not name are nobody's, and so are journals.
+    // Staged keys and journals that do not belong to the lock are of no use any more.
     if (state.name !== "locked" || state.lock.owner !== "init") await this.#initFolder.discard();
     for (const owner of LOCK_OWNERS) {
       if (state.name !== "locked" || state.lock.owner !== owner) await this.#journals[owner].discard();
@@ -201,7 +201,10 @@ class RunningNode {
     return ways.join(", or ");
   }
 
-  /** Why a contender is stopped; the InitServer's callers hear it, and the log does where the other one won. */
+  /**
+   * Returns the reason why a contender is stopped, which the InitServer sends to its callers. Logs it if the other
+   * contender won.
+   */
   #whyStopped(contender: LockOwner): BootstrapError {
     const state = this.#openLock().state();
     if (state.name !== "locked" || state.lock.owner === contender) return stopped;
@@ -220,17 +223,17 @@ class RunningNode {
   }
 }
 
-const stopped = new BootstrapError("aborted/run", "The bootstrapper was stopped; started again, it goes on");
+const stopped = new BootstrapError("aborted/run", "The bootstrapper was stopped; a restart continues it");
 const whyJoinLost = new BootstrapError("aborted/lost-race", "An operator initialises a cluster on this node");
 
 function whyInitLost(clusterId: Uint8Array): BootstrapError {
   const id = clusterIdText(clusterId);
-  return new BootstrapError("precondition/joining", `This node is joining ${id}, and belongs to it for good`, {
+  return new BootstrapError("precondition/joining", `This node is joining ${id}, and belongs to it permanently`, {
     next: "Use a fresh machine for the init",
   });
 }
 
-/** A contender as the race sees it: it is aborted with a reason when it is stopped. */
+/** Wraps a contender for the state machine. Stopping it aborts its signal with a reason. */
 function contender(
   name: "INIT" | "JOIN",
   work: (signal: AbortSignal, onLocked: () => void) => Promise<void>,

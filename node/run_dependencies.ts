@@ -1,5 +1,5 @@
 /**
- * What a run of the bootstrapper, and each of its contenders, works with.
+ * The dependencies of a run of the bootstrapper, and of each contender.
  *
  * @module
  */
@@ -17,50 +17,42 @@ import type { NodePaths } from "./paths.ts";
 import type { NodeCheck } from "./preflight.ts";
 import type { StatusWriter } from "./status.ts";
 
-/** What `run` runs on. */
+/** The dependencies of `run`. */
 export interface RunDependencies {
-  /** The node's configuration. */
   readonly configuration: NodeConfiguration;
-  /** What the node calls itself. */
+  /** The node's name, address and role. */
   readonly self: NodeSelf;
-  /** Where everything is. */
   readonly paths: NodePaths;
-  /** Makes the node's evidence. */
   readonly issuer: EvidenceIssuer;
-  /** What the node measures into; none where its evidence proves nothing. */
+  /** The registers that the node measures into; absent if its evidence proves nothing. */
   readonly registers?: MeasurementRegisters;
-  /** What of the image is not measured. */
+  /** The parts of the image that are not measured. */
   readonly unmeasured: readonly ImageFinding[];
-  /** Other programs. */
+  /** Runs other programs. */
   readonly commands: CommandRunner;
-  /** Time. */
   readonly clock: Clock;
-  /** What happens. */
   readonly log: Log;
-  /** Stands around each step; only for tests, which end the process there. */
+  /** Wraps each step. Only tests use it, to kill the process there. */
   readonly aroundStep?: <T>(name: string, work: () => Promise<T>) => Promise<T>;
 }
 
-/** What a contender for the node's lock works with. */
+/** The dependencies of a contender for the node's lock. */
 export interface Contender {
-  /** What the run has. */
+  /** The dependencies of the run. */
   readonly deps: RunDependencies;
-  /** The node's lock, read. */
+  /** The node's lock, already read. */
   readonly lock: NodeLock;
-  /** Makes evidence, but not while the lock is being taken. */
+  /** Makes evidence, except while the lock is being taken. */
   readonly issuer: EvidenceIssuer;
-  /** The contender's journal. */
   readonly journals: Journals;
-  /** kubeadm on this node. */
   readonly kubeadm: Kubeadm;
-  /** The node's status. */
   readonly status: StatusWriter;
-  /** What must hold before the lock. */
+  /** The checks that must pass before the lock. */
   readonly checks: readonly NodeCheck[];
-  /** What the node waits for while both run, as a sentence. */
+  /** What the node waits for while both contenders run, as a phrase for people. */
   readonly waitsFor: string;
-  /** Ends the contender; its reason says why. */
+  /** Stops the contender; the abort reason says why. */
   readonly signal: AbortSignal;
-  /** Says that this contender has the node. */
+  /** Called when this contender has taken the lock. */
   onLocked(): void;
 }

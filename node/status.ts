@@ -1,5 +1,5 @@
 /**
- * What the bootstrapper of a node does now, as a small document on disk that `bootstrapper status` reads.
+ * The status document: what the bootstrapper of a node is doing, as a small file that `bootstrapper status` reads.
  *
  * @module
  */
@@ -15,62 +15,59 @@ import { readFileIfExists, writeFileAtomic } from "../platform/files.ts";
 import { readJson } from "../platform/json.ts";
 import type { Log } from "../platform/log.ts";
 
-/** Where a node is in its life. `failed`: the bootstrapper ended with an error; systemd may start it again. */
+/** The phases of a node's life. `failed`: the bootstrapper ended with an error; systemd may start it again. */
 export const NODE_PHASES = ["detecting", "racing", "initialising", "joining", "member", "failed"] as const;
-/** Where a node is in its life. */
+/** A phase of a node's life. */
 export type NodePhase = typeof NODE_PHASES[number];
 
 /** A refusal or a failure. */
 export interface StatusRefusal {
   /** When, ISO 8601. */
   readonly time: string;
-  /** Who refused, where somebody else did. */
+  /** The peer that refused; absent for the node's own failures. */
   readonly peer?: string;
   /** The error's stable code. */
   readonly code: string;
   /** What happened, as a sentence. */
   readonly message: string;
-  /** Whether asking again later may work. */
+  /** Whether a later try may succeed. */
   readonly retriable: boolean;
-  /** What to do next. */
   readonly next?: string;
-  /** Facts: for a failed verification `check`, `expected` and `seen`. */
+  /** Facts; for a failed verification, `check`, `expected` and `seen`. */
   readonly details: Readonly<Record<string, string>>;
-  /** For evidence that was refused: every check that failed. */
+  /** Every failed check, if evidence was refused. */
   readonly checks?: readonly FailedCheck[];
 }
 
-/** The status document. What is not known yet is missing. */
+/** The status document. Facts that are not known yet are absent. */
 export interface NodeStatus {
-  /** The version of the form. */
+  /** The version of the document's format. */
   readonly version: 1;
-  /** When it was written, ISO 8601, by the node's clock. */
+  /** When the document was written, ISO 8601, by the node's clock. */
   readonly updated: string;
-  /** Where the node is in its life. */
   readonly phase: NodePhase;
   /** The cluster's name, as configured. */
   readonly clusterName?: string;
-  /** The node's name. */
   readonly nodeName?: string;
   /** The node's IP address. */
   readonly address?: string;
-  /** What it asks to become. */
+  /** The role that the node asks for. */
   readonly role?: string;
-  /** The kind of its evidence. */
+  /** The kinds of the node's evidence, joined by `+`. */
   readonly evidence?: string;
-  /** Who took the lock, once it is taken. */
+  /** The contender that took the lock. */
   readonly owner?: LockOwner;
   /** The cluster that the lock names, in the text form `sha256:…`. */
   readonly clusterId?: string;
-  /** The step that it does, or did last. */
+  /** The current step, or the last one. */
   readonly step?: string;
-  /** What the node waits for, as a sentence. */
+  /** What the node waits for, as a phrase for people. */
   readonly waitsFor?: string;
   /** The last refusal by a peer. */
   readonly lastRefusal?: StatusRefusal;
-  /** What the bootstrapper ended with. */
+  /** The error with which the bootstrapper ended. */
   readonly error?: StatusRefusal;
-  /** What is not as it should be, and does not stop the node. */
+  /** Problems that do not stop the node. */
   readonly warnings?: readonly string[];
 }
 
@@ -109,11 +106,11 @@ const MAXIMUM_STATUS_BYTES = 1 << 16;
 const STATUS_MODE = 0o644;
 const LONGEST_TEXT = 1000;
 const MAXIMUM_CHECKS = 32;
-/** So that all checks of two refusals are far below the size of the document. */
+/** Keeps all checks of two refusals far below the maximum size of the document. */
 const LONGEST_CHECK_TEXT = 256;
 
 /**
- * Reads the status of a node, or `undefined` where the bootstrapper never ran.
+ * Reads the status of a node; returns `undefined` if the bootstrapper never ran.
  *
  * @throws {BootstrapError} `malformed/status`, `system/file`.
  */
@@ -122,7 +119,7 @@ export async function readStatus(path: string): Promise<NodeStatus | undefined> 
   return bytes === undefined ? undefined : parseStatus(bytes, path);
 }
 
-/** The status that a file's bytes stand for. `what` names it in errors; see {@linkcode readStatus}. */
+/** Parses the bytes of a status file. `what` names the file in errors; see {@linkcode readStatus}. */
 export function parseStatus(bytes: Uint8Array, what: string): NodeStatus {
   return readJson(bytes, {
     schema: statusSchema,
@@ -135,7 +132,9 @@ export function parseStatus(bytes: Uint8Array, what: string): NodeStatus {
   });
 }
 
-/** An error as the status shows it; texts from peers are cut so that the document stays small. */
+/**
+ * Converts an error to its form in the status. Texts are cut, because peers' texts could make the document too large.
+ */
 export function statusRefusal(error: BootstrapError, now: Date, peer?: string): StatusRefusal {
   const cut = (text: string, longest = LONGEST_TEXT) => text.slice(0, longest);
   const checks = error.checks.slice(0, MAXIMUM_CHECKS).map(({ check, expected, seen, message }) => ({
@@ -160,15 +159,14 @@ export function statusRefusal(error: BootstrapError, now: Date, peer?: string): 
 
 /** What a writer of the status needs. */
 export interface StatusOptions {
-  /** The file. */
   readonly path: string;
-  /** Dates what is written. */
+  /** Gives the time of each update. */
   readonly clock: Pick<Clock, "now">;
-  /** Hears when the file cannot be written. */
+  /** Receives a warning if the file cannot be written. */
   readonly log: Log;
 }
 
-/** What can be said of a node; `undefined` takes a statement back, a key that is left out leaves it as it was. */
+/** A change of the status. A key with the value `undefined` removes a fact; an absent key leaves it unchanged. */
 export type StatusChange =
   & {
     readonly [K in Exclude<keyof NodeStatus, "version" | "updated" | "clusterId">]?: NodeStatus[K] | undefined;
@@ -185,7 +183,7 @@ export class StatusWriter {
   #said: Readonly<Record<string, unknown>> = {};
   #lastWrite: Promise<void> = Promise.resolve();
 
-  /** Begins anew: what an earlier process said is gone with the first {@linkcode update}. */
+  /** Starts from an empty status: the first {@linkcode update} replaces what an earlier process wrote. */
   constructor(options: StatusOptions) {
     this.#options = options;
   }

@@ -17,7 +17,7 @@ async function withFolder(run: (folder: string) => Promise<void>): Promise<void>
   }
 }
 
-Deno.test("StatusWriter keeps what it is not told to change, and takes back what is undefined", () =>
+Deno.test("StatusWriter keeps facts that a change does not name, and removes those that are undefined", () =>
   withFolder(async (folder) => {
     const path = join(folder, "status.json");
     assert.equal(await readStatus(path), undefined);
@@ -64,7 +64,7 @@ Deno.test("StatusWriter never throws when the file cannot be written", () =>
     assert.match(lines.join(), /"status-not-written"/);
   }));
 
-Deno.test("statusRefusal() stays readable and small when a peer's texts are anything", () =>
+Deno.test("statusRefusal() stays readable and small whatever a peer's texts are", () =>
   withFolder(async (folder) => {
     const path = join(folder, "status.json");
     const writer = new StatusWriter({ path, clock, log: silentLog });
@@ -81,7 +81,7 @@ Deno.test("statusRefusal() stays readable and small when a peer's texts are anyt
     );
   }));
 
-Deno.test("parseStatus() refuses everything that is no status", () => {
+Deno.test("parseStatus() refuses everything that is not a status", () => {
   const isMalformed = (error: unknown) => error instanceof BootstrapError && error.code === "malformed/status";
   const valid = '{"version":1,"updated":"2026-01-01T00:00:00.000Z","phase":"member"}';
   assert.equal(parseStatus(utf8(valid), "it").phase, "member");

@@ -1,5 +1,5 @@
 /**
- * The timeline of a node's bootstrap: every phase with its start, its duration and how it ended, kept on disk.
+ * The timeline of a node's bootstrap: the start, duration and outcome of every phase, kept on disk.
  *
  * @module
  */
@@ -12,29 +12,27 @@ import { readJson } from "../platform/json.ts";
 import type { Log } from "../platform/log.ts";
 import { present } from "../platform/present.ts";
 
-/** How a phase ended, or that it has not. `interrupted`: the process died in it. */
+/** How a phase ended, or `running`. `interrupted`: the process died during the phase. */
 export const PHASE_OUTCOMES = ["running", "succeeded", "failed", "interrupted"] as const;
 
-/** How a phase ended, or that it has not. */
+/** How a phase ended, or `running`. */
 export type PhaseOutcome = typeof PHASE_OUTCOMES[number];
 
 /** One phase. */
 export interface TimelinePhase {
-  /** Its name, in kebab case. */
+  /** The phase's name, in kebab case. */
   readonly name: string;
-  /** When it began, milliseconds since 1970 by the node's clock. */
+  /** When the phase began: milliseconds since 1970, by the node's clock. */
   readonly startMs: number;
-  /** How long it took, in milliseconds, once it has ended. */
+  /** The phase's duration in milliseconds; absent until it has ended. */
   readonly durationMs?: number;
-  /** How it ended. */
   readonly outcome: PhaseOutcome;
-  /** The code of the error that it failed with. */
+  /** The code of the error with which the phase failed. */
   readonly code?: string;
 }
 
-/** All phases of a node, in the order in which they began, over all starts of the bootstrapper. */
+/** All phases of a node over all starts of the bootstrapper, in the order in which they began. */
 export interface Timeline {
-  /** The phases. */
   readonly phases: readonly TimelinePhase[];
 }
 
@@ -49,12 +47,12 @@ const phaseSchema: v.GenericSchema<unknown, TimelinePhase> = v.strictObject({
 const timelineSchema = v.strictObject({ version: v.literal(1), phases: v.array(phaseSchema) });
 
 const MAXIMUM_TIMELINE_BYTES = 1 << 20;
-/** A node that is started again and again must not fill its disk: the oldest phases go. */
+/** The oldest phases are dropped, so that a node that restarts again and again does not fill its disk. */
 const MAXIMUM_PHASES = 500;
 const TIMELINE_MODE = 0o644;
 
 /**
- * Reads a timeline; a node that has none yet has an empty one.
+ * Reads a timeline; returns an empty one if the file does not exist.
  *
  * @throws {BootstrapError} `malformed/timeline`, `system/file`.
  */
@@ -63,7 +61,7 @@ export async function readTimeline(path: string): Promise<Timeline> {
   return bytes === undefined ? { phases: [] } : parseTimeline(bytes, path);
 }
 
-/** The timeline that a file's bytes stand for. `what` names it in errors; see {@linkcode readTimeline}. */
+/** Parses the bytes of a timeline file. `what` names the file in errors; see {@linkcode readTimeline}. */
 export function parseTimeline(bytes: Uint8Array, what: string): Timeline {
   const { phases } = readJson(bytes, {
     schema: timelineSchema,
@@ -79,11 +77,10 @@ export function parseTimeline(bytes: Uint8Array, what: string): Timeline {
 
 /** What a recorder needs. */
 export interface TimelineOptions {
-  /** The file. */
   readonly path: string;
-  /** Dates and measures the phases. */
+  /** Gives the start and the duration of each phase. */
   readonly clock: Pick<Clock, "now" | "monotonicMs">;
-  /** Hears of each phase's start and end. */
+  /** Receives the start and the end of each phase. */
   readonly log: Log;
 }
 
@@ -99,8 +96,8 @@ export class TimelineRecorder {
   }
 
   /**
-   * Opens the timeline of this node and goes on with it. Phases that an earlier process left running become
-   * `interrupted`. A file that cannot be read is begun anew, as a picture of the past must never stop a node.
+   * Opens the timeline of this node to continue it. Phases that an earlier process left running become `interrupted`. A
+   * file that cannot be read is replaced by an empty timeline: a record of the past must never stop a node.
    */
   static async open(options: TimelineOptions): Promise<TimelineRecorder> {
     const earlier = await readTimeline(options.path).catch((error: unknown) => {
@@ -119,8 +116,8 @@ export class TimelineRecorder {
   }
 
   /**
-   * Does `work` as the phase `name`, and gives what it gives. Phases may run side by side and inside each other. Writing
-   * the file never makes a phase fail.
+   * Runs `work` as the phase `name`, and returns its result. Phases may run in parallel and be nested. A failure to
+   * write the file never makes a phase fail.
    */
   async phase<T>(name: string, work: () => Promise<T>): Promise<T> {
     const { clock, log } = this.#options;

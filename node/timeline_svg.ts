@@ -6,11 +6,10 @@
 import type { Timeline, TimelinePhase } from "./timeline.ts";
 import { durationText, timelineSpan } from "./timeline_text.ts";
 
-/** How a timeline is drawn. */
+/** Options for {@linkcode timelineSvg}. */
 export interface TimelineSvgOptions {
-  /** The title of the picture. */
   readonly title: string;
-  /** The time at which phases that are still running end in the picture, milliseconds since 1970. */
+  /** The end of running phases in the picture, in milliseconds since 1970. */
   readonly nowMs: number;
 }
 
@@ -30,7 +29,7 @@ const COLOURS: Readonly<Record<TimelinePhase["outcome"], string>> = {
 };
 
 /**
- * Draws a timeline as a picture that needs nothing else: a row a phase, a scale on top.
+ * Draws a timeline as a self-contained picture: a scale at the top, and one row per phase.
  *
  * @returns An SVG 1.1 document.
  */
@@ -70,7 +69,7 @@ export function timelineSvg(timeline: Timeline, options: TimelineSvgOptions): st
   ].join("\n");
 }
 
-/** Text as XML character data, also within quotes; characters that XML 1.0 cannot hold become a question mark. */
+/** Escapes text for XML character data and quoted attributes. Characters outside XML 1.0 become question marks. */
 function escape(text: string): string {
   // deno-lint-ignore no-control-regex -- exactly the characters outside XML 1.0's Char (section 2.2).
   return text.toWellFormed().replaceAll(/[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/g, "?")

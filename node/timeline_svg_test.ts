@@ -18,7 +18,7 @@ Deno.test("timelineSvg() draws a row for each phase, in its place and colour", (
   assert.match(svg, /<title>&lt;join&gt; &amp; &quot;wait&quot; · failed · refused\/pcr-4 · /);
 });
 
-Deno.test("timelineSvg() is well-formed when names are anything", () => {
+Deno.test("timelineSvg() is well-formed whatever the names are", () => {
   const name = fc.string({ unit: "binary", minLength: 1, maxLength: 40 });
   fc.assert(fc.property(fc.array(name, { maxLength: 5 }), name, (names, title) => {
     const phases = names.map((name, index) => ({ name, startMs: index, outcome: "running" as const }));

@@ -46,7 +46,7 @@ Deno.test("TimelineRecorder keeps start, duration and outcome when phases end", 
     assert.deepEqual(recorder.timeline.phases, phases);
   }));
 
-Deno.test("TimelineRecorder shows a phase on disk while it runs, and phases beside and inside each other", () =>
+Deno.test("TimelineRecorder shows a phase on disk while it runs, and parallel and nested phases", () =>
   withPath(async (path) => {
     const recorder = await TimelineRecorder.open({ path, clock: new TestClock(), log: silentLog });
     await recorder.phase("outer", async () => {
@@ -66,7 +66,7 @@ Deno.test("TimelineRecorder shows a phase on disk while it runs, and phases besi
     ]);
   }));
 
-Deno.test("TimelineRecorder goes on with an earlier timeline and marks what was interrupted", () =>
+Deno.test("TimelineRecorder continues an earlier timeline and marks interrupted phases", () =>
   withPath(async (path) => {
     await Deno.writeTextFile(
       path,

@@ -1,13 +1,13 @@
 /**
- * A timeline as text: one line a phase, with aligned bars.
+ * A timeline as text: one line per phase, with aligned bars.
  *
  * @module
  */
 import type { Timeline, TimelinePhase } from "./timeline.ts";
 
-/** How a timeline is drawn. */
+/** Options for {@linkcode timelineText}. */
 export interface TimelineTextOptions {
-  /** The time at which phases that are still running end in the picture, milliseconds since 1970. */
+  /** The end of running phases in the picture, in milliseconds since 1970. */
   readonly nowMs: number;
   /** The width of a line in characters. Default: 100. */
   readonly width?: number;
@@ -20,15 +20,17 @@ const BAR = { succeeded: "█", failed: "▓", running: "▒", interrupted: "░
 
 /** The span of a picture and of each phase in it, in milliseconds since 1970. */
 export interface TimelineSpan {
-  /** Where the first phase begins. */
+  /** The start of the first phase. */
   readonly fromMs: number;
-  /** At least a millisecond after {@linkcode fromMs}. */
+  /** The end of the last phase, at least a millisecond after `fromMs`. */
   readonly toMs: number;
-  /** Where each phase begins and ends. */
+  /** The start and the end of each phase. */
   readonly phases: readonly { readonly phase: TimelinePhase; readonly fromMs: number; readonly toMs: number }[];
 }
 
-/** Where each phase begins and ends. Phases that were interrupted have no length; running ones last until `nowMs`. */
+/**
+ * Computes the start and the end of each phase. Interrupted phases have no length; running phases last until `nowMs`.
+ */
 export function timelineSpan(timeline: Timeline, nowMs: number): TimelineSpan {
   const phases = timeline.phases.map((phase) => {
     const lengthMs = phase.durationMs ?? (phase.outcome === "running" ? Math.max(0, nowMs - phase.startMs) : 0);
@@ -39,7 +41,7 @@ export function timelineSpan(timeline: Timeline, nowMs: number): TimelineSpan {
   return { fromMs, toMs, phases };
 }
 
-/** A duration as people read it: `0.4 s`, `12.3 s`, `1 min 07 s`. */
+/** Formats a duration for people: `0.4 s`, `12.3 s`, `1 min 07 s`. */
 export function durationText(ms: number): string {
   const tenths = Math.round(ms / 100);
   if (tenths < 600) return `${(tenths / 10).toFixed(1)} s`;
@@ -48,9 +50,10 @@ export function durationText(ms: number): string {
 }
 
 /**
- * Draws a timeline: name, start after the first phase's, duration, bar, and what did not go well.
+ * Draws a timeline. Each line has the phase's name, its start relative to the first phase, its duration, a bar, and any
+ * outcome other than success.
  *
- * @returns Lines, each ended by a line feed; one sentence for a timeline without phases.
+ * @returns Lines that each end with a line feed; a single sentence for a timeline without phases.
  */
 export function timelineText(timeline: Timeline, options: TimelineTextOptions): string {
   const { fromMs, toMs, phases } = timelineSpan(timeline, options.nowMs);

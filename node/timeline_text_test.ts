@@ -30,7 +30,7 @@ Deno.test("timelineText() says so when no phase has begun", () => {
   assert.equal(timelineText({ phases: [] }, { nowMs: 0 }), "no phase has begun yet\n");
 });
 
-Deno.test("timelineText() begins every bar in its column when the phases are anything", () => {
+Deno.test("timelineText() begins every bar in its column whatever the phases are", () => {
   const phase = fc.record({
     name: fc.stringMatching(/^[a-z-]{1,60}$/),
     startMs: fc.nat(10_000_000),

@@ -1,14 +1,14 @@
 /**
- * The one place that listens to signals: every listener is removed when nothing waits for it any more. Signals of a process
- * live for months, and what hangs on them does too.
+ * The only module that adds listeners to abort signals. It removes each listener when nothing waits for it any more: a
+ * process's signal can live for months, and so would its listeners.
  *
  * @module
  */
 
 /**
- * Calls `listener` when the signal aborts, at once if it has, unless it was disposed before that.
+ * Calls `listener` when the signal aborts, or at once if it already has. Disposing the result removes the listener.
  *
- * @param signal Without one it is never called.
+ * @param signal Without a signal, `listener` is never called.
  */
 export function onAbort(signal: AbortSignal | undefined, listener: () => void): Disposable {
   if (signal?.aborted) listener();
@@ -17,9 +17,9 @@ export function onAbort(signal: AbortSignal | undefined, listener: () => void): 
 }
 
 /**
- * Gives what `work` gives, unless the signal aborts before that.
+ * Returns the result of `work`, unless the signal aborts first.
  *
- * @throws the signal's reason; what `work` still does is not waited for then.
+ * @throws The signal's reason if it aborts first; `work` is then not waited for.
  */
 export async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const aborted = Promise.withResolvers<never>();
@@ -27,7 +27,7 @@ export async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promi
   return await Promise.race([aborted.promise, work]);
 }
 
-/** Ends only with the signal, and throws its reason. */
+/** Waits until the signal aborts, and throws its reason. */
 export function untilAborted(signal: AbortSignal): Promise<never> {
   return abortable(Promise.withResolvers<never>().promise, signal);
 }

@@ -24,7 +24,7 @@ class CountedSignal {
   }
 }
 
-Deno.test("abortable() gives what the work gives, and fails as it fails", async () => {
+Deno.test("abortable() returns the work's result, and fails when the work fails", async () => {
   const counted = new CountedSignal();
   assert.equal(await abortable(Promise.resolve(7), counted.signal), 7);
   await assert.rejects(abortable(Promise.reject(new Error("disk on fire")), counted.signal), /disk on fire/);
@@ -46,7 +46,7 @@ Deno.test("abortable() leaves no rejection unhandled when the work fails after t
   await new Promise((resolve) => setTimeout(resolve));
 });
 
-Deno.test("untilAborted() ends with the signal alone", async () => {
+Deno.test("untilAborted() ends only when the signal aborts", async () => {
   const controller = new AbortController();
   const waiting = untilAborted(controller.signal);
   assert.equal(await Promise.race([waiting, Promise.resolve("waits")]), "waits");

@@ -1,5 +1,5 @@
 /**
- * The one reader of untrusted bytes in fixed layouts: firmware's logs, a TPM's answers, quotes, images.
+ * The reader of untrusted bytes in fixed layouts: firmware logs, TPM responses, quotes, images.
  *
  * @module
  */
@@ -7,19 +7,21 @@ import type { Bytes } from "./bytes.ts";
 import { copyOf, isZero } from "./bytes.ts";
 import type { BootstrapError } from "./errors.ts";
 
-/** What tells one format of bytes from another. */
+/** The properties of a byte format. */
 export interface ByteFormat {
-  /** Whether the most or the least significant octet of an integer comes first. */
+  /** The order of an integer's octets: most or least significant first. */
   readonly order: "big-endian" | "little-endian";
-  /** Makes the format's error, a `malformed/…`, of the structure's name and the reason, which follows "Cannot read … as". */
+  /**
+   * Creates the format's `malformed/…` error from the structure's name and a reason that follows "Cannot read … as".
+   */
   readonly error: (what: string, reason: string) => BootstrapError;
 }
 
 /**
- * Reads fields one after the other.
+ * Reads fields in sequence.
  *
- * Every method throws the format's error if the bytes are too few, or are not what it asks for. The error names the field,
- * its offset, what was expected and what is there; no method allocates more than the bytes that are left.
+ * Every method throws the format's error if too few bytes remain or a value is not allowed. The error names the field,
+ * its offset, and the expected and actual values. No method allocates more memory than the remaining bytes.
  */
 export class ByteReader {
   readonly #bytes: Uint8Array;
@@ -27,16 +29,16 @@ export class ByteReader {
   readonly #what: string;
   readonly #format: ByteFormat;
   readonly #isLittle: boolean;
-  /** Where the bytes begin in the outermost structure, for errors. */
+  /** The offset of these bytes in the outermost structure, for errors. */
   #base = 0;
   #offset = 0;
 
   /**
-   * Begins at the first byte.
+   * Creates a reader at the first byte.
    *
-   * @param bytes What is read.
-   * @param what The structure, for errors.
-   * @param format Its order of octets, and its error.
+   * @param bytes The bytes to read.
+   * @param what The structure's name, for errors.
+   * @param format The structure's octet order and error.
    */
   constructor(bytes: Uint8Array, what: string, format: ByteFormat) {
     this.#bytes = bytes;
@@ -46,69 +48,69 @@ export class ByteReader {
     this.#isLittle = format.order === "little-endian";
   }
 
-  /** How many bytes are read. */
+  /** The number of bytes that have been read. */
   get offset(): number {
     return this.#offset;
   }
 
-  /** How many bytes are not read yet. */
+  /** The number of bytes that have not been read. */
   get remaining(): number {
     return Math.max(0, this.#bytes.length - this.#offset);
   }
 
-  /** One octet. */
+  /** Reads an unsigned integer of one octet. */
   u8(field: string): number {
     return this.#view.getUint8(this.#advance(1, field));
   }
 
-  /** Two octets. */
+  /** Reads an unsigned integer of two octets. */
   u16(field: string): number {
     return this.#view.getUint16(this.#advance(2, field), this.#isLittle);
   }
 
-  /** Four octets. */
+  /** Reads an unsigned integer of four octets. */
   u32(field: string): number {
     return this.#view.getUint32(this.#advance(4, field), this.#isLittle);
   }
 
-  /** Eight octets. */
+  /** Reads an unsigned integer of eight octets. */
   u64(field: string): bigint {
     return this.#view.getBigUint64(this.#advance(8, field), this.#isLittle);
   }
 
-  /** A copy of exactly `length` bytes. */
+  /** Reads exactly `length` bytes; returns a copy. */
   bytes(length: number, field: string): Bytes {
     return copyOf(this.#take(length, field));
   }
 
-  /** A copy of all bytes that are left. */
+  /** Reads all remaining bytes; returns a copy. */
   rest(field: string): Bytes {
     return this.bytes(this.remaining, field);
   }
 
-  /** A length in two octets, which must be at most `maximum`, and a copy of so many bytes. */
+  /** Reads a length of two octets, at most `maximum`, and as many bytes; returns a copy of the bytes. */
   sized16(maximum: number, field: string): Bytes {
     return this.#sized(this.u16(`length of ${field}`), maximum, field);
   }
 
-  /** A length in four octets, which must be at most `maximum`, and a copy of so many bytes. */
+  /** Reads a length of four octets, at most `maximum`, and as many bytes; returns a copy of the bytes. */
   sized32(maximum: number, field: string): Bytes {
     return this.#sized(this.u32(`length of ${field}`), maximum, field);
   }
 
-  /** Passes over `length` bytes that nothing here looks at. */
+  /** Skips `length` bytes without checking them. */
   skip(length: number, field: string): void {
     this.#advance(length, field);
   }
 
-  /** Passes over `length` bytes that must be zero. */
+  /** Skips `length` bytes, which must be zero. */
   zeros(length: number, field: string): void {
     const at = this.#base + this.#offset;
     const bytes = this.#take(length, field);
     if (!isZero(bytes)) throw this.error(`"${field}" at offset ${at} must be ${length} zeros: it is ${bytes.toHex()}`);
   }
 
-  /** A reader of the next `length` bytes alone, of the same structure. */
+  /** Takes the next `length` bytes, and returns a reader of those bytes only. */
   part(length: number, field: string): ByteReader {
     const base = this.#base + this.#offset;
     const reader = new ByteReader(this.#take(length, field), this.#what, this.#format);
@@ -116,7 +118,10 @@ export class ByteReader {
     return reader;
   }
 
-  /** A second reader of the same bytes, which begins at an offset; behind the last byte it has nothing to give. */
+  /**
+   * Returns a second reader of the same bytes that begins at `offset`. An offset beyond the last byte leaves nothing to
+   * read.
+   */
   at(offset: number): ByteReader {
     const reader = new ByteReader(this.#bytes, this.#what, this.#format);
     reader.#base = this.#base;
@@ -124,13 +129,13 @@ export class ByteReader {
     return reader;
   }
 
-  /** Refuses leftovers. */
+  /** Throws if bytes remain. */
   end(): void {
     if (this.remaining === 0) return;
     throw this.error(`it must end at offset ${this.#base + this.#offset}: ${this.remaining} bytes follow it`);
   }
 
-  /** The format's error about this structure, for what its values must be. */
+  /** Creates the format's error for a value of this structure that is not allowed. */
   error(reason: string): BootstrapError {
     return this.#format.error(this.#what, reason);
   }

@@ -22,7 +22,7 @@ Deno.test("ByteReader() reads integers in the order of the format", () => {
   assert.equal(readerOf("ffffffff").u32("a"), 0xffffffff);
 });
 
-Deno.test("ByteReader() names the structure, the field, its offset, what was expected and what is there", () => {
+Deno.test("ByteReader() names the structure, the field, its offset, the expected and the actual value", () => {
   const cases: readonly [string, (reader: ByteReader) => unknown, string][] = [
     ["", (r) => r.u8("kind"), '"kind" at offset 0 must have 1 bytes: 0 are left'],
     ["00", (r) => r.u16("kind"), '"kind" at offset 0 must have 2 bytes: 1 are left'],
@@ -48,7 +48,7 @@ Deno.test("ByteReader() names the structure, the field, its offset, what was exp
   }
 });
 
-Deno.test("ByteReader() refuses a length that is above what is left, however large, before it allocates", () => {
+Deno.test("ByteReader() refuses a length above the remaining bytes, however large, before it allocates", () => {
   for (const length of [2, 2 ** 32, 2 ** 53, Number(2n ** 64n - 1n), Infinity, NaN]) {
     for (const read of ["bytes", "skip", "zeros", "part"] as const) {
       assert.throws(() => readerOf("00")[read](length, "field"), { code: "malformed/der" });
@@ -75,7 +75,7 @@ Deno.test("ByteReader.bytes() gives a copy, also of bytes within a larger buffer
   assert.equal(rest.buffer.byteLength, 1);
 });
 
-Deno.test("ByteReader() gives all bytes in order or refuses, whatever is asked for", () => {
+Deno.test("ByteReader() returns all bytes in order or refuses, whatever the sequence of reads is", () => {
   const step = fc.record({
     kind: fc.constantFrom("bytes", "part", "u8", "u16", "u32", "u64", "sized16", "sized32"),
     length: fc.nat({ max: 20 }),

@@ -1,5 +1,5 @@
 /**
- * The counterpart of `byte_reader.ts`.
+ * The writer of bytes in fixed layouts, the counterpart of `byte_reader.ts`.
  *
  * @module
  */
@@ -8,48 +8,48 @@ import type { Bytes } from "./bytes.ts";
 import { concat } from "./bytes.ts";
 import { BootstrapError } from "./errors.ts";
 
-/** Writes fields one after the other; a number that does not fit its octets is a defect, `internal/byte-field`. */
+/** Writes fields in sequence. A number that does not fit its octets is a defect, `internal/byte-field`. */
 export class ByteWriter {
   readonly #order: ByteFormat["order"];
   readonly #parts: Uint8Array[] = [];
 
-  /** Nothing is written yet. */
+  /** Creates an empty writer. */
   constructor(order: ByteFormat["order"]) {
     this.#order = order;
   }
 
-  /** One octet. */
+  /** Writes an unsigned integer of one octet. */
   u8(value: number): this {
     return this.#integer(value, 1);
   }
 
-  /** Two octets. */
+  /** Writes an unsigned integer of two octets. */
   u16(value: number): this {
     return this.#integer(value, 2);
   }
 
-  /** Four octets. */
+  /** Writes an unsigned integer of four octets. */
   u32(value: number): this {
     return this.#integer(value, 4);
   }
 
-  /** The bytes as they are. */
+  /** Writes the bytes without a length. */
   bytes(bytes: Uint8Array): this {
     this.#parts.push(bytes);
     return this;
   }
 
-  /** The length in two octets, then the bytes. */
+  /** Writes the length in two octets, then the bytes. */
   sized16(bytes: Uint8Array): this {
     return this.u16(bytes.length).bytes(bytes);
   }
 
-  /** The length in four octets, then the bytes. */
+  /** Writes the length in four octets, then the bytes. */
   sized32(bytes: Uint8Array): this {
     return this.u32(bytes.length).bytes(bytes);
   }
 
-  /** All that was written. */
+  /** Returns all written bytes. */
   done(): Bytes {
     return concat(...this.#parts);
   }

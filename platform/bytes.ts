@@ -1,18 +1,18 @@
 /**
- * Small operations on byte strings that everything else builds on.
+ * Basic operations on byte strings.
  *
  * @module
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { BootstrapError } from "./errors.ts";
 
-/** A byte string over an ordinary (not shared) buffer, as WebCrypto wants it. */
+/** A byte string over an ordinary (not shared) buffer, as WebCrypto requires. */
 export type Bytes = Uint8Array<ArrayBuffer>;
 
 const encoder = new TextEncoder();
 const strictDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** The byte strings one after the other. */
+/** Concatenates byte strings. */
 export function concat(...parts: readonly Uint8Array[]): Bytes {
   const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let offset = 0;
@@ -23,20 +23,20 @@ export function concat(...parts: readonly Uint8Array[]): Bytes {
   return out;
 }
 
-/** A copy over a buffer of its own. */
+/** Copies a byte string into a buffer of its own. */
 export function copyOf(bytes: Uint8Array): Bytes {
   return new Uint8Array(bytes);
 }
 
-/** UTF-8 bytes of a text. */
+/** Encodes a text in UTF-8. */
 export function utf8(text: string): Bytes {
   return encoder.encode(text);
 }
 
 /**
- * The text that UTF-8 bytes stand for.
+ * Decodes UTF-8 bytes.
  *
- * @throws {BootstrapError} `malformed/utf8` if they are not UTF-8; `what` names the field.
+ * @throws {BootstrapError} `malformed/utf8` if the bytes are not UTF-8; `what` names the field.
  */
 export function fromUtf8(bytes: Uint8Array, what: string): string {
   try {
@@ -46,13 +46,13 @@ export function fromUtf8(bytes: Uint8Array, what: string): string {
   }
 }
 
-/** Lower-case hexadecimal. */
+/** Encodes bytes in lower-case hexadecimal. */
 export function hex(bytes: Uint8Array): string {
   return bytes.toHex();
 }
 
 /**
- * The bytes that hexadecimal stands for, upper or lower case.
+ * Decodes hexadecimal, in upper or lower case.
  *
  * @throws {BootstrapError} `malformed/hex`; `what` names the field.
  */
@@ -63,13 +63,13 @@ export function fromHex(text: string, what: string): Bytes {
   return Uint8Array.fromHex(text);
 }
 
-/** Base64 with padding, on one line. */
+/** Encodes bytes in base64, with padding, on one line. */
 export function base64(bytes: Uint8Array): string {
   return bytes.toBase64();
 }
 
 /**
- * The bytes that base64 stands for; padding is required and no other character allowed.
+ * Decodes base64. Padding is required; other characters are not allowed.
  *
  * @throws {BootstrapError} `malformed/base64`; `what` names the field.
  */
@@ -80,12 +80,12 @@ export function fromBase64(text: string, what: string): Bytes {
   return Uint8Array.fromBase64(text);
 }
 
-/** Whether two byte strings are the same, in a time that depends on their lengths only. */
+/** Whether two byte strings are equal, in a time that depends only on their lengths. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-/** Bytewise lexicographic order, for sorting. */
+/** Compares bytewise in lexicographic order, for sorting. */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   const shared = Math.min(a.length, b.length);
   for (let i = 0; i < shared; i++) {
@@ -100,21 +100,22 @@ export function isZero(bytes: Uint8Array): boolean {
   return bytes.every((byte) => byte === 0);
 }
 
-/** Four bytes, most significant first. */
+/** Encodes a number in four bytes, most significant first. */
 export function u32be(value: number): Bytes {
   const out = new Uint8Array(4);
   new DataView(out.buffer).setUint32(0, value);
   return out;
 }
 
-/** `length` bytes from the system's generator. */
+/** Returns `length` bytes from the system's random number generator. */
 export function randomBytes(length: number): Bytes {
   return crypto.getRandomValues(new Uint8Array(length));
 }
 
-/** SHA-256 of the byte strings one after the other. */
+/** Computes the SHA-256 of the concatenated byte strings. */
 export function sha256(...parts: readonly Uint8Array[]): Promise<Bytes> {
-  // Not WebCrypto's, which sends each of the many short messages of an exchange to another thread: 40 µs instead of 2.
+  // WebCrypto is slower for the many short messages of an exchange, because it sends each to another thread: 40 µs
+  // instead of 2 µs.
   const hash = createHash("sha256");
   for (const part of parts) hash.update(part);
   return Promise.resolve(new Uint8Array(hash.digest()));

@@ -28,7 +28,7 @@ Deno.test("concat() gives the bytes one after the other, over a buffer of its ow
   assert.deepEqual(concat(), of());
 });
 
-Deno.test("copyOf() gives bytes that do not follow the original", () => {
+Deno.test("copyOf() returns bytes that do not change with the original", () => {
   const original = of(1, 2, 3);
   const copy = copyOf(original.subarray(1));
   original[1] = 9;
@@ -70,7 +70,7 @@ Deno.test("fromUtf8() refuses what is not UTF-8, and names the field", () => {
   }
 });
 
-Deno.test("equalBytes() is true for the same bytes alone", () => {
+Deno.test("equalBytes() is true only for equal bytes", () => {
   fc.assert(fc.property(bytes, bytes, (a, b) => {
     assert(equalBytes(a, copyOf(a)));
     assert.equal(equalBytes(a, b), hex(a) === hex(b));
@@ -85,7 +85,7 @@ Deno.test("compareBytes() orders as hexadecimal text does, shorter first", () =>
   }));
 });
 
-Deno.test("isZero() is true for zero bytes alone, and for none", () => {
+Deno.test("isZero() is true only for zero bytes, and for an empty array", () => {
   assert(isZero(of()) && isZero(of(0, 0)));
   assert(!isZero(of(0, 1)) && !isZero(of(128, 0)));
 });
@@ -102,7 +102,7 @@ Deno.test("sha256() hashes its parts as one", async () => {
   assert.equal(hex(await sha256(utf8("a"), of(), utf8("bc"))), abc);
 });
 
-Deno.test("randomBytes() gives the length that it is asked for, and other bytes each time", () => {
+Deno.test("randomBytes() returns the requested length, and different bytes each time", () => {
   assert.equal(randomBytes(0).length, 0);
   assert.equal(randomBytes(32).length, 32);
   assert.notDeepEqual(randomBytes(32), randomBytes(32));

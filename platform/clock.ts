@@ -1,17 +1,17 @@
 /**
- * Time, handed in so that tests can hold it.
+ * Time, passed as an argument so that tests can control it.
  *
  * @module
  */
 import { onAbort } from "./abortable.ts";
 
-/** What the rest of the program knows of time. */
+/** The program's only source of time. */
 export interface Clock {
   /** The time of day. */
   now(): Date;
-  /** Milliseconds from an arbitrary start; never goes back. */
+  /** Milliseconds since an arbitrary start; never decreases. */
   monotonicMs(): number;
-  /** Resolves after `ms` milliseconds; rejects with the signal's reason when it aborts first. */
+  /** Resolves after `ms` milliseconds, or rejects with the signal's reason if it aborts first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 

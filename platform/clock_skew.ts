@@ -1,19 +1,22 @@
 /**
- * The difference of two machines' clocks.
+ * The difference between two machines' clocks.
  *
  * @module
  */
 import { BootstrapError } from "./errors.ts";
 
-/** How far two clocks may differ, milliseconds (five minutes, as Kerberos and kubeadm's certificates allow). */
+/**
+ * The largest allowed difference between two clocks, in milliseconds: five minutes, as Kerberos and kubeadm's
+ * certificates allow.
+ */
 export const MAXIMUM_CLOCK_SKEW_MS = 5 * 60 * 1000;
 
 /**
- * Refuses a peer whose clock differs too much from ours, and shows both.
+ * Refuses a peer whose clock differs too much from this machine's; the error shows both times.
  *
  * @param peerMs The peer's clock, milliseconds since 1970.
- * @param now Our clock.
- * @param maximumMs The largest difference that is accepted, milliseconds.
+ * @param now This machine's time.
+ * @param maximumMs The largest accepted difference, milliseconds.
  * @throws {BootstrapError} `precondition/clock-skew`.
  */
 export function checkClockSkew(peerMs: bigint, now: Date, maximumMs: number = MAXIMUM_CLOCK_SKEW_MS): void {

@@ -10,7 +10,7 @@ Deno.test("checkClockSkew() takes a difference up to the limit, on either side",
   checkClockSkew(at(1000), now, 1000);
 });
 
-Deno.test("checkClockSkew() refuses more, shows both clocks, and says that asking again may work", () => {
+Deno.test("checkClockSkew() refuses a larger difference, shows both clocks, and is retriable", () => {
   for (const ms of [MAXIMUM_CLOCK_SKEW_MS + 1, -MAXIMUM_CLOCK_SKEW_MS - 1]) {
     assert.throws(() => checkClockSkew(at(ms), now), (error: unknown) => {
       assert(error instanceof BootstrapError);
@@ -26,7 +26,7 @@ Deno.test("checkClockSkew() refuses more, shows both clocks, and says that askin
   }
 });
 
-Deno.test("checkClockSkew() takes a limit of the caller's", () => {
+Deno.test("checkClockSkew() uses the caller's limit", () => {
   assert.throws(() => checkClockSkew(at(1001), now, 1000), { code: "precondition/clock-skew", message: /at most 1 s/ });
 });
 

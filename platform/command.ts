@@ -1,28 +1,27 @@
 /**
- * Other programs, run with an argument array and a deadline.
+ * Runs other programs, with an argument array and a deadline.
  *
  * @module
  */
 import { onAbort } from "./abortable.ts";
 import { BootstrapError } from "./errors.ts";
 
-/** How a program is run. */
+/** Options for {@linkcode CommandRunner.run}. */
 export interface CommandOptions {
-  /** After this many milliseconds the program is killed. */
+  /** The time after which the program is killed, in milliseconds. */
   readonly deadlineMs: number;
-  /** Ends the program early. */
+  /** Kills the program early. */
   readonly signal?: AbortSignal;
-  /** The whole environment of the program. Default: `PATH` alone. */
+  /** The program's whole environment. Default: only `PATH`. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Bytes for its standard input. */
+  /** The program's standard input. */
   readonly stdin?: Uint8Array;
-  /** Called for each line of standard output and standard error as it comes. */
+  /** Called for each line of standard output and standard error as it arrives. */
   readonly onLine?: (line: string, stream: "stdout" | "stderr") => void;
 }
 
-/** How a program ended. */
+/** The result of a program that has ended. */
 export interface CommandResult {
-  /** The exit code. */
   readonly code: number;
   /** Standard output, at most the last mebibyte. */
   readonly stdout: string;
@@ -33,9 +32,9 @@ export interface CommandResult {
 /** Runs programs. */
 export interface CommandRunner {
   /**
-   * Runs `argv[0]` with the rest as arguments, and gives its end whatever the exit code.
+   * Runs `argv[0]` with the rest as arguments, and returns its result whatever the exit code is.
    *
-   * @throws {BootstrapError} `system/command` if it cannot be started, `timeout/command`, `aborted/command`.
+   * @throws {BootstrapError} `system/command` if the program cannot be started, `timeout/command`, `aborted/command`.
    */
   run(argv: readonly [string, ...string[]], options: CommandOptions): Promise<CommandResult>;
 }
@@ -59,7 +58,7 @@ async function collect(
       for (const line of lines) onLine(line);
     }
   } catch (error) {
-    // The children of a program that was killed may hold its output open for ever.
+    // The children of a killed program may hold its output open forever.
     if (!signal.aborted) throw error;
   }
   if (open !== "") onLine?.(open);
@@ -92,7 +91,7 @@ export const systemCommands: CommandRunner = Object.freeze({
       try {
         child.kill("SIGKILL");
       } catch {
-        // It has ended by itself in the meantime.
+        // The program has already ended.
       }
     });
     const feed = async () => {
@@ -118,8 +117,8 @@ export const systemCommands: CommandRunner = Object.freeze({
 /**
  * Runs a program that must succeed.
  *
- * @returns Its standard output.
- * @throws {BootstrapError} `system/command` with the last line it said, if its exit code is not 0.
+ * @returns The program's standard output.
+ * @throws {BootstrapError} `system/command` with the last line of standard error, if the exit code is not 0.
  */
 export async function runOrThrow(
   commands: CommandRunner,

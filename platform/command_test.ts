@@ -20,7 +20,7 @@ Deno.test("systemCommands.run() hands arguments over as they are, without a shel
   assert.equal((await systemCommands.run(argv, { deadlineMs: DEADLINE_MS })).stdout, "$HOME; `id`|a b||");
 });
 
-Deno.test("systemCommands.run() gives the program no environment but PATH, or the one that it is told", async () => {
+Deno.test("systemCommands.run() gives the program only PATH, or the environment of the options", async () => {
   const env = async (options: Partial<CommandOptions>) =>
     (await systemCommands.run(["/usr/bin/env"], { deadlineMs: DEADLINE_MS, ...options })).stdout;
   assert.match(await env({}), /^PATH=[^\n]*\n$/);
@@ -33,7 +33,7 @@ Deno.test("systemCommands.run() feeds standard input, also to a program that doe
   assert.equal((await sh("cat")).stdout, "");
 });
 
-Deno.test("systemCommands.run() tells each line as it comes, the last one without its end too", async () => {
+Deno.test("systemCommands.run() reports each line as it arrives, including a last line without a line feed", async () => {
   const first = Promise.withResolvers<void>();
   const lines: string[] = [];
   const running = sh("echo a; read go; echo b >&2; printf c", {
@@ -80,19 +80,19 @@ Deno.test("systemCommands.run() ends in time when a child of the program holds i
   Deno.kill(Number(children[0]), "SIGKILL");
 });
 
-Deno.test("systemCommands.run() kills a program whose caller has gone, and starts none for one that went before", async () => {
+Deno.test("systemCommands.run() kills a program whose signal aborts, and starts none if it already has", async () => {
   const stop = new AbortController();
   const running = sh(`echo started; exec sleep ${LONG_S}`, { signal: stop.signal, onLine: () => stop.abort() });
   await assert.rejects(running, { code: "aborted/command", message: "sh was stopped" });
   await assert.rejects(sh("true", { signal: stop.signal }), { code: "aborted/command", message: "sh was not started" });
 });
 
-Deno.test("systemCommands.run() names a program that is not there", async () => {
+Deno.test("systemCommands.run() names a program that does not exist", async () => {
   const running = systemCommands.run(["/nowhere/kubeadm"], { deadlineMs: DEADLINE_MS });
   await assert.rejects(running, { code: "system/command", message: "Cannot start /nowhere/kubeadm" });
 });
 
-Deno.test("runOrThrow() gives standard output, or the last line of what went wrong", async () => {
+Deno.test("runOrThrow() returns standard output, or throws the last line of standard error", async () => {
   const run = (script: string) => runOrThrow(systemCommands, ["sh", "-c", script], { deadlineMs: DEADLINE_MS });
   assert.equal(await run("echo out; echo noise >&2"), "out\n");
   await assert.rejects(run("echo first >&2; echo last >&2; exit 3"), {

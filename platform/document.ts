@@ -1,5 +1,5 @@
 /**
- * Documents that people write in YAML: read strictly, and refused with the path of the key that is wrong.
+ * Reads YAML documents that people write. The reader is strict, and its errors name the path of the wrong key.
  *
  * @module
  */
@@ -12,19 +12,21 @@ import { readYaml } from "./yaml.ts";
 export { keyPath } from "./schema_problems.ts";
 export type { DocumentSchema } from "./schema_problems.ts";
 
-/** The largest document that is read, in bytes; the largest sensible policy is a tenth of it. */
+/** The size of the largest document that is read, in bytes; the largest sensible policy has a tenth of it. */
 export const MAXIMUM_DOCUMENT_BYTES: number = 64 * 1024;
 
 /**
- * The value that a YAML document stands for, checked by a valibot schema. Objects in the schema should be strict, so
- * that a mistyped key is an error.
+ * Reads a YAML document, and checks it against a valibot schema. Objects in the schema should be strict, so that a
+ * mistyped key is an error.
  *
- * YAML 1.2 core schema, one document, no aliases, no tags, no key twice, none of JavaScript's own names as keys, at most {@linkcode MAXIMUM_DOCUMENT_BYTES}.
+ * The text must be a single document of the YAML 1.2 core schema, of at most {@linkcode MAXIMUM_DOCUMENT_BYTES} bytes.
+ * Aliases, tags, duplicate keys, and JavaScript's own names as keys are refused.
  *
  * @param text The document.
- * @param schema What it must be.
- * @param what What the document is, for the error: a path, or "the policy".
- * @throws {BootstrapError} `usage/document`, with `document`, and `key` (the path of the first wrong key) in its details.
+ * @param schema The schema that the document must satisfy.
+ * @param what The document's name for errors: a path, or "the policy".
+ * @throws {BootstrapError} `usage/document`, with `document`, and `key` (the path of the first wrong key) in its
+ *   details.
  */
 export function readDocument<T>(text: string, schema: DocumentSchema<T>, what: string): T {
   const checked = checkValue(parseYaml(text, what), schema);
@@ -40,7 +42,7 @@ function parseYaml(text: string, what: string): unknown {
   try {
     return readYaml(text);
   } catch (cause) {
-    // The reader is recursive: a document of nothing but brackets ends it with a RangeError.
+    // The reader is recursive: a document of only brackets makes it throw a RangeError.
     throw unreadable(what, cause instanceof Error ? cause.message.split("\n")[0] ?? "" : String(cause), cause);
   }
 }

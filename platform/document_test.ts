@@ -77,7 +77,7 @@ Deno.test("readDocument() refuses what YAML can hide", () => {
   failure("? [a]\n: 1\nversion: 1");
 });
 
-Deno.test("readDocument() throws nothing but its own error whatever the text is", () => {
+Deno.test("readDocument() throws only its own error whatever the text is", () => {
   fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => void failure(text)));
   fc.assert(fc.property(fc.json(), (text) => void failure(text)));
 });

@@ -1,15 +1,15 @@
 /**
- * Durations in milliseconds, in which this program counts all time.
+ * Durations in milliseconds, the program's unit of time.
  *
  * @module
  */
 
-/** A second. */
+/** One second in milliseconds. */
 export const SECOND_MS = 1_000;
-/** A minute. */
+/** One minute in milliseconds. */
 export const MINUTE_MS: number = 60 * SECOND_MS;
 
-/** A duration for people, in seconds with one decimal place, without the unit. */
+/** Formats a duration for people: seconds with one decimal place, without the unit. */
 export function secondsText(ms: number): string {
   return (ms / SECOND_MS).toFixed(1);
 }

@@ -1,5 +1,5 @@
 /**
- * Endpoints as people write them: `HOST:PORT`.
+ * Network endpoints in the form in which people write them: `HOST:PORT`.
  *
  * @module
  */
@@ -7,11 +7,11 @@ import { isIP, isIPv6 } from "node:net";
 import { BootstrapError } from "./errors.ts";
 import { hostAndPort } from "./host.ts";
 
-/** A place on the network. */
+/** A network endpoint. */
 export interface Endpoint {
   /** An IP address or a DNS name, without brackets, in lower case. */
   readonly host: string;
-  /** 1 to 65535. */
+  /** The port, 1 to 65535. */
   readonly port: number;
 }
 
@@ -19,7 +19,7 @@ const HIGHEST_PORT = 65_535;
 const LONGEST_DNS_NAME = 253;
 const DNS_NAME = /^(?!.*\.\d+$)[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)*$/;
 
-/** `HOST:PORT`, with brackets around an IPv6 address. */
+/** Formats an endpoint as `HOST:PORT`, with brackets around an IPv6 address. */
 export function endpointText({ host, port }: Endpoint): string {
   return hostAndPort(host, port);
 }
@@ -28,8 +28,8 @@ export function endpointText({ host, port }: Endpoint): string {
  * Reads an endpoint to connect to.
  *
  * @param text `HOST:PORT`; the host is an IPv4 address, an IPv6 address in brackets, or a DNS name.
- * @param what The field, for errors.
- * @param defaultPort The port of a text that names none; without it a port is required.
+ * @param what The field's name, for errors.
+ * @param defaultPort The port to use if the text names none. Without a default, the text must name a port.
  * @throws {BootstrapError} `usage/endpoint`.
  */
 export function readEndpoint(text: string, what: string, defaultPort?: number): Endpoint {
@@ -49,7 +49,7 @@ export function readEndpoint(text: string, what: string, defaultPort?: number): 
 }
 
 /**
- * Reads an endpoint to listen on: its host is an IP address.
+ * Reads an endpoint to listen on, whose host must be an IP address.
  *
  * @throws {BootstrapError} `usage/endpoint`.
  */

@@ -46,7 +46,7 @@ Deno.test("readEndpoint() reads what endpointText() wrote", () => {
   }));
 });
 
-Deno.test("readEndpoint() throws nothing but usage errors when the text is anything", () => {
+Deno.test("readEndpoint() throws only usage errors whatever the text is", () => {
   fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => {
     try {
       readEndpoint(text, "it");

@@ -1,7 +1,7 @@
 /**
- * The one kind of error that leaves a module of this project.
+ * The error type that the modules of this project throw.
  *
- * Decisions are made by {@linkcode BootstrapError.code}, never by the text.
+ * Code decides by {@linkcode BootstrapError.code}, never by the message.
  *
  * @module
  */
@@ -14,72 +14,75 @@ export { ERROR_FAMILIES } from "./errors/entry.ts";
 export type { ErrorCode, ErrorFamily };
 
 /**
- * A code of a known family that is not of this version: a peer of another version sent it. Only {@linkcode readErrorCode} makes one.
- * It is an enumeration for the compiler alone, which refuses to compare those with any text, and so a misspelt code.
+ * A code of a known family that this version does not define, sent by a peer of another version. Only
+ * {@linkcode readErrorCode} creates it. It is an enumeration for the compiler alone, which refuses to compare those
+ * with any text, and so a misspelt code.
  */
 export declare enum PeerErrorCode {
   /** Any such code. */
   OfAnotherVersion = "of another version",
 }
 
-/** What an error's code can be. What this program throws itself is of {@linkcode ErrorCode}. */
+/** The code of an error. Errors of this program itself have an {@linkcode ErrorCode}. */
 export type AnyErrorCode = ErrorCode | PeerErrorCode;
 
-/** The part of each code that follows a prefix: `ErrorCheck<"refused/">` has `pcr-digest`. */
+/** The part of each code after a prefix: `ErrorCheck<"refused/">` contains `pcr-digest`. */
 export type ErrorCheck<Prefix extends string, Code = ErrorCode> = Code extends `${Prefix}${infer Check}` ? Check
   : never;
 
 /** A check of a peer's evidence that failed. */
 export interface FailedCheck {
-  /** Its name, as in `refused/pcr-4`. */
+  /** The check's name, the part after the slash in `refused/pcr-4`. */
   readonly check: string;
-  /** What would satisfy it. */
+  /** The value that would satisfy the check. */
   readonly expected: string;
-  /** What the evidence shows. */
+  /** The value in the evidence. */
   readonly seen: string;
-  /** What it means. */
+  /** The meaning of the failure, for people. */
   readonly message: string;
 }
 
-/** What a {@linkcode BootstrapError} carries beside its sentence. */
+/** The optional properties of a {@linkcode BootstrapError}. */
 export interface BootstrapErrorOptions {
-  /** Whether the same request may succeed later without anybody changing anything. Default: as the catalogue says. */
+  /** Whether the same request may succeed later without any change. Default: the catalogue's value for the code. */
   readonly retriable?: boolean;
-  /** When to ask again, whole seconds; the details say so too. */
+  /** The delay before the next try, in whole seconds. It is also in the details. */
   readonly retryAfterSeconds?: number;
-  /** What the person who reads the error should do next, as a sentence. */
+  /** The next action for the person who reads the error, as a sentence. */
   readonly next?: string;
-  /** Facts for people and logs: the check, expected and seen, a path, a register. Never a secret, and nothing is decided by one. */
+  /**
+   * Facts for people and logs, such as the check, the expected and seen values, a path, or a register. Never contains a
+   * secret; code never decides by it.
+   */
   readonly details?: Readonly<Record<string, string>>;
-  /** All checks that failed, where evidence was refused; the error itself is about the first. */
+  /** All failed checks, if evidence was refused; the error itself is about the first. */
   readonly checks?: readonly FailedCheck[];
-  /** The error below this one. */
+  /** The error that caused this one. */
   readonly cause?: unknown;
 }
 
-/** An error with a stable code, a sentence for people and a hint at what to do next. */
+/** An error with a stable code, a sentence for people, and a next action. */
 export class BootstrapError extends Error {
-  /** As stack traces show it. */
+  /** The name that stack traces show. */
   override readonly name = "BootstrapError";
-  /** The stable code. */
   readonly code: AnyErrorCode;
-  /** Whether asking again later may work. */
+  /** Whether a later try may succeed. */
   readonly retriable: boolean;
-  /** When to ask again, if the error says so; whole seconds. */
+  /** The delay before the next try in whole seconds, if the error specifies one. */
   readonly retryAfterSeconds: number | undefined;
-  /** What to do next, or empty. */
+  /** The next action; may be empty. */
   readonly next: string;
-  /** Facts; never a secret. */
+  /** Facts for people and logs; never contains a secret. */
   readonly details: Readonly<Record<string, string>>;
-  /** All checks that failed, where evidence was refused. */
+  /** All failed checks, if evidence was refused. */
   readonly checks: readonly FailedCheck[];
 
   /**
-   * Makes an error.
+   * Creates an error.
    *
    * @param code The stable code, family first.
-   * @param message What happened, and to what, as a sentence without a final full stop.
-   * @param options Retriable, next action, facts, failed checks, cause.
+   * @param message The event and its object, as a sentence without a final full stop.
+   * @param options Whether the error is retriable, the next action, facts, failed checks, and the cause.
    */
   constructor(code: AnyErrorCode, message: string, options: BootstrapErrorOptions = {}) {
     super(message, "cause" in options ? { cause: options.cause } : undefined);
@@ -95,34 +98,37 @@ export class BootstrapError extends Error {
   }
 }
 
-/** Whether something thrown is an error of one of some codes. */
+/** Whether a thrown value is a {@linkcode BootstrapError} with one of the codes. */
 export function hasCode(error: unknown, ...codes: readonly ErrorCode[]): error is BootstrapError {
   return error instanceof BootstrapError && codes.some((code) => code === error.code);
 }
 
-/** The family of an error code. */
+/** Returns the family of an error code; `internal` for an unknown one. */
 export function errorFamily(code: AnyErrorCode): ErrorFamily {
   return familyOf(code) ?? "internal";
 }
 
-/** What the catalogue says of a code; nothing for a code that is not of this version. */
+/** Returns the catalogue's entry for a code; `undefined` if this version does not define the code. */
 export function errorEntry(code: AnyErrorCode): ErrorEntry | undefined {
   const name = catalogueCode(code);
   return name === undefined ? undefined : ERROR_CATALOGUE[name];
 }
 
-/** What to do after an error of that code, where the error itself does not say so; without a final full stop. */
+/** Returns the next action for errors of a code that have none of their own, without a final full stop. */
 export function remedyOf(code: AnyErrorCode): string {
   const { remedy } = errorEntry(code) ?? ERROR_FAMILIES[errorFamily(code)];
   return remedy.replace(/\.$/, "");
 }
 
-/** Whether a text is a code of this version. */
+/** Whether this version defines the code. */
 export function isErrorCode(text: string): text is ErrorCode {
   return catalogueCode(text) !== undefined;
 }
 
-/** The code that a text from outside this process is: of this version, or a peer's own of a known family; else nothing. */
+/**
+ * Reads an error code from outside this process. It is a code of this version, or a peer's code of a known family;
+ * otherwise the result is `undefined`.
+ */
 export function readErrorCode(text: string): AnyErrorCode | undefined {
   if (isErrorCode(text)) return text;
   return /^[a-z]+\/[a-z0-9-]{1,64}$/.test(text) && familyOf(text) !== undefined ? text as PeerErrorCode : undefined;
@@ -137,7 +143,10 @@ function isRetriable(code: AnyErrorCode): boolean {
   return errorEntry(code)?.retriable ?? ERROR_FAMILIES[errorFamily(code)].retriable;
 }
 
-/** Anything thrown, as a {@linkcode BootstrapError}: itself where it is one, wrapped as `code` otherwise. */
+/**
+ * Converts a thrown value to a {@linkcode BootstrapError}. A value that is not one becomes the cause of a new error
+ * with `code`.
+ */
 export function asBootstrapError(error: unknown, code: AnyErrorCode = "internal/unexpected"): BootstrapError {
   if (error instanceof BootstrapError) return error;
   const message = error instanceof Error ? error.message : String(error);
@@ -146,7 +155,7 @@ export function asBootstrapError(error: unknown, code: AnyErrorCode = "internal/
 
 const LONGEST_CHAIN = 8;
 
-/** The sentences of the errors below an error, the nearest first. */
+/** Returns the messages of an error's chain of causes, the nearest first. */
 export function causesOf(error: BootstrapError): string[] {
   const causes: string[] = [];
   for (let { cause } = error as Error; cause instanceof Error && causes.length < LONGEST_CHAIN; cause = cause.cause) {
@@ -155,12 +164,12 @@ export function causesOf(error: BootstrapError): string[] {
   return causes;
 }
 
-/** What happened and why, on one line: the error's sentence and those below it that it does not repeat. */
+/** Returns the error's message on one line, followed by those of its causes that it does not already contain. */
 export function sentenceOf(error: BootstrapError): string {
   return [error.message, ...causesOf(error).filter((cause) => !error.message.includes(cause))].join(": ");
 }
 
-/** The exit code of the command line for an error: 1 failed, 2 usage, 3 refused by policy, 4 retriable. */
+/** Returns the command line's exit code for an error: 1 failed, 2 usage, 3 refused by policy, 4 retriable. */
 export function exitCodeOf(error: BootstrapError): number {
   const { exitCode } = error.retriable ? ERROR_FAMILIES.unavailable : ERROR_FAMILIES[errorFamily(error.code)];
   return exitCode;

@@ -35,7 +35,7 @@ Deno.test("BootstrapError has no next action, facts or cause when none is given"
   assert.deepEqual([error.next, error.details, error.checks, "cause" in error], ["", {}, [], false]);
 });
 
-Deno.test("BootstrapError is retriable as the catalogue says of its code, or as it is told", () => {
+Deno.test("BootstrapError is retriable as the catalogue or its options say", () => {
   const cases: readonly (readonly [code: ErrorCode, told: boolean | undefined, expected: boolean])[] = [
     ["unavailable/peer-gone", undefined, true],
     ["timeout/peer", undefined, true],
@@ -51,7 +51,7 @@ Deno.test("BootstrapError is retriable as the catalogue says of its code, or as 
   }
 });
 
-Deno.test("exitCodeOf() is 4 for what may work later, and otherwise the family's", () => {
+Deno.test("exitCodeOf() is 4 for a retriable error, and otherwise the family's", () => {
   const cases: readonly (readonly [code: ErrorCode, expected: number])[] = [
     ["usage/unknown-option", 2],
     ["refused/pcr-4", 3],
@@ -71,14 +71,14 @@ Deno.test("exitCodeOf() is 4 for what may work later, and otherwise the family's
   assert.equal(exitCodeOf(new BootstrapError("unavailable/connection", "", { retriable: false })), 4);
 });
 
-Deno.test("errorFamily() takes a family that it does not know for a defect", () => {
+Deno.test("errorFamily() returns internal for an unknown family", () => {
   assert.equal(errorFamily("refused/pcr-4"), "refused");
   for (const code of ["nonsense/x", "/x", "toString/x", "refused", ""]) {
     assert.equal(errorFamily(code as ErrorCode), "internal", code);
   }
 });
 
-Deno.test("asBootstrapError() gives one of ours back, and wraps anything else with it as the cause", () => {
+Deno.test("asBootstrapError() returns a BootstrapError unchanged, and wraps any other value as the cause", () => {
   const ours = new BootstrapError("refused/pcr-4", "x");
   assert.equal(asBootstrapError(ours, "system/file"), ours);
   const theirs = new TypeError("nope");
@@ -91,7 +91,7 @@ Deno.test("asBootstrapError() gives one of ours back, and wraps anything else wi
   assert.equal(asBootstrapError(undefined).message, "undefined");
 });
 
-Deno.test("sentenceOf() says what happened and why, and nothing twice", () => {
+Deno.test("sentenceOf() contains the message and its causes, and repeats none", () => {
   const refused = new TypeError("connection refused");
   const unreachable = new BootstrapError("unavailable/connection", "Cannot reach 192.0.2.1", { cause: refused });
   assert.equal(
@@ -104,21 +104,21 @@ Deno.test("sentenceOf() says what happened and why, and nothing twice", () => {
   assert.equal(sentenceOf(said), said.message);
 });
 
-Deno.test("a misspelt code does not compile, neither where it is thrown nor where it is compared", () => {
+Deno.test("a misspelt code does not compile, whether it is thrown or compared", () => {
   const error = new BootstrapError("system/file", "gone");
   // @ts-expect-error -- The catalogue has no such code.
   assert.equal(new BootstrapError("system/flie", "").code, "system/flie");
-  // @ts-expect-error -- No code of ours, nor of a peer, is this one.
+  // @ts-expect-error -- Neither this version nor a peer has this code.
   assert.equal(error.code === "system/flie", false);
   // @ts-expect-error -- The catalogue has no such code.
   assert.equal(hasCode(error, "system/flie"), false);
-  // @ts-expect-error -- A row of the catalogue, and no code.
+  // @ts-expect-error -- This is a row of the catalogue, not a code.
   assert.equal(isErrorCode("refused/pcr-N" satisfies ErrorCode), false);
   const numbered: ErrorCode = "refused/pcr-15";
   assert.ok(isErrorCode(numbered));
 });
 
-Deno.test("isErrorCode() knows the codes of the catalogue, and no row of several codes", () => {
+Deno.test("isErrorCode() accepts the codes of the catalogue, and refuses a row of several codes", () => {
   for (const code of ["refused/pcr-0", "refused/pcr-15", "refused/tdx-rtmr-3", "refused/pcr-digest"]) {
     assert.ok(isErrorCode(code), code);
   }
@@ -127,21 +127,21 @@ Deno.test("isErrorCode() knows the codes of the catalogue, and no row of several
   }
 });
 
-Deno.test("readErrorCode() gives codes of ours and a peer's own, and nothing of an unknown family or another form", () => {
+Deno.test("readErrorCode() accepts this version's codes and a peer's own, and no other family or form", () => {
   for (const code of ["refused/pcr-4", "refused/of-another-version"]) assert.equal(readErrorCode(code), code);
   for (const code of ["nonsense/x", "refused", "refused/", "/x", "refused/X", "refused/a/b", "toString/x", ""]) {
     assert.equal(readErrorCode(code), undefined, code);
   }
 });
 
-Deno.test("a peer's own code is retriable and advised on as its family is", () => {
+Deno.test("a peer's own code has the retriability and the remedy of its family", () => {
   const code = foreignCode("unavailable/of-another-version");
   assert.equal(new BootstrapError(code, "").retriable, true);
   assert.equal(exitCodeOf(new BootstrapError(foreignCode("refused/of-another-version"), "")), 3);
   assert.equal(remedyOf(code), ERROR_FAMILIES.unavailable.remedy.replace(/\.$/, ""));
 });
 
-Deno.test("BootstrapError says when to ask again, in its details too", () => {
+Deno.test("BootstrapError has the delay before the next try, in its details too", () => {
   const { retryAfterSeconds, details } = new BootstrapError("unavailable/busy", "", {
     retryAfterSeconds: 5,
     details: { waiting: "3" },
@@ -150,7 +150,7 @@ Deno.test("BootstrapError says when to ask again, in its details too", () => {
   assert.equal(new BootstrapError("unavailable/busy", "").retryAfterSeconds, undefined);
 });
 
-Deno.test("the catalogue speaks in sentences, and names its codes as the wire can carry them", () => {
+Deno.test("the catalogue consists of sentences, and its codes have the form that peers accept", () => {
   for (const [code, { meaning, remedy, sometimes, untested }] of Object.entries<ErrorEntry>(ERROR_CATALOGUE)) {
     assert.match(code, /^[a-z]+\/[a-z0-9-]{1,62}(?:-N)?$/);
     for (const sentence of [meaning, remedy]) assert.match(sentence, /^[A-Z`].*\.$|^etcd .*\.$|^kubeadm .*\.$/s, code);

@@ -1,5 +1,6 @@
 /**
- * Files that survive a power cut: written beside their name, synced, renamed or linked, the folder synced.
+ * Files that survive a power cut. A file is written under a temporary name, synced, and renamed or linked to its own
+ * name; then its folder is synced.
  *
  * @module
  */
@@ -8,20 +9,20 @@ import { copyOf, hex, randomBytes } from "./bytes.ts";
 import type { Bytes } from "./bytes.ts";
 import { BootstrapError } from "./errors.ts";
 
-/** How a file is written. */
+/** Options for writing a file. */
 export interface WriteOptions {
-  /** Permission bits. Files with secrets are 0o600. */
+  /** Permission bits. Files with secrets have 0o600. */
   readonly mode: number;
 }
 
-/** Forces a folder's entries to disk. */
+/** Syncs a folder's entries to disk. */
 export async function syncFolder(path: string): Promise<void> {
   using folder = await Deno.open(path, { read: true });
   await folder.sync();
 }
 
 /**
- * Forces a file that somebody else wrote to disk, and its entry in its folder.
+ * Syncs a file that another program wrote, and its entry in the folder, to disk.
  *
  * @throws {BootstrapError} `system/file`, naming the path.
  */
@@ -34,7 +35,7 @@ export function syncFile(path: string): Promise<void> {
 }
 
 /**
- * Makes a folder and its parents, with `mode` for those that it makes, and forces the entries to disk.
+ * Creates a folder and its missing parents with `mode`, and syncs their entries to disk.
  *
  * @throws {BootstrapError} `system/file`, naming the path.
  */
@@ -68,9 +69,9 @@ async function writeTemporary(path: string, bytes: Uint8Array, mode: number): Pr
 }
 
 /**
- * Replaces a file as one step: readers see the old bytes or the new ones, also after a power cut.
+ * Replaces a file atomically: readers see either the old or the new bytes, even after a power cut.
  *
- * @throws {BootstrapError} `system/file`, naming the path; the old file is untouched then.
+ * @throws {BootstrapError} `system/file`, naming the path. The old file is then unchanged.
  */
 export async function writeFileAtomic(path: string, bytes: Uint8Array, options: WriteOptions): Promise<void> {
   try {
@@ -87,10 +88,10 @@ export async function writeFileAtomic(path: string, bytes: Uint8Array, options: 
   }
 }
 
-/** A file that is on disk, whole, and only lacks its name. It is linked or discarded, once. */
+/** A complete file on disk that does not have its final name yet. The caller links or discards it, once. */
 export interface StagedFile {
   /**
-   * Gives the file its name, only if that is free (`link(2)`), and forces the folder to disk.
+   * Gives the file its final name if that is free (`link(2)`), and syncs the folder to disk.
    *
    * @returns Whether this call created it; `false` if the name was taken.
    * @throws {BootstrapError} `system/file`, naming the path.
@@ -105,7 +106,8 @@ export interface StagedFile {
 }
 
 /**
- * Writes a file under a temporary name in the folder of `path`, synced, to be created by a later {@linkcode StagedFile.link}.
+ * Writes a file under a temporary name in the folder of `path`, and syncs it. A later {@linkcode StagedFile.link} gives
+ * it the name `path`.
  *
  * @throws {BootstrapError} `system/file`, naming the path.
  */
@@ -130,8 +132,8 @@ export async function stageFile(path: string, bytes: Uint8Array, options: WriteO
 }
 
 /**
- * Removes what killed writers of `path` left behind under temporary names. Only for a caller who knows that nobody is
- * writing that file.
+ * Removes the temporary files that killed writers of `path` left behind. The caller must know that no process is
+ * writing the file.
  *
  * @throws {BootstrapError} `system/file`, naming the path.
  */
@@ -147,7 +149,7 @@ export function removeTemporaries(path: string): Promise<void> {
 }
 
 /**
- * Creates a file as one step, only if its name is free (`link(2)`).
+ * Creates a file atomically if its name is free (`link(2)`).
  *
  * @returns Whether this call created it; `false` if the name was taken.
  * @throws {BootstrapError} `system/file`, naming the path.
@@ -157,9 +159,10 @@ export async function createFileExclusive(path: string, bytes: Uint8Array, optio
 }
 
 /**
- * The bytes of a file, or `undefined` if there is none.
+ * Reads a file; returns `undefined` if it does not exist.
  *
- * @throws {BootstrapError} `system/file` if it cannot be read, `malformed/size` if it is larger than `maximumBytes`.
+ * @throws {BootstrapError} `system/file` if the file cannot be read, `malformed/size` if it is larger than
+ *   `maximumBytes`.
  */
 export async function readFileIfExists(path: string, maximumBytes: number): Promise<Bytes | undefined> {
   try {
@@ -181,7 +184,7 @@ export async function readFileIfExists(path: string, maximumBytes: number): Prom
   }
 }
 
-/** {@linkcode readFileIfExists} for a file that must be there. */
+/** Like {@linkcode readFileIfExists}, for a file that must exist. */
 export async function readFile(path: string, maximumBytes: number): Promise<Bytes> {
   const bytes = await readFileIfExists(path, maximumBytes);
   if (bytes === undefined) throw new BootstrapError("system/file", `Cannot read ${path} as there is no such file`);
@@ -189,7 +192,7 @@ export async function readFile(path: string, maximumBytes: number): Promise<Byte
 }
 
 /**
- * The size of a file in bytes.
+ * Returns the size of a file in bytes.
  *
  * @throws {BootstrapError} `system/file`, naming the path.
  */
@@ -197,7 +200,7 @@ export function fileSize(path: string): Promise<number> {
   return attempt("look at", path, async () => (await Deno.stat(path)).size);
 }
 
-/** Whether a path names anything. */
+/** Whether a file, a folder or anything else exists at a path. Symbolic links are not followed. */
 export async function exists(path: string): Promise<boolean> {
   try {
     await Deno.lstat(path);
@@ -209,7 +212,7 @@ export async function exists(path: string): Promise<boolean> {
 }
 
 /**
- * Gives a folder another name, which must be free, as one step that is forced to disk.
+ * Renames a folder atomically to a name that must be free, and syncs the change to disk.
  *
  * @throws {BootstrapError} `system/file`, naming the path.
  */
@@ -220,7 +223,10 @@ export function renameFolder(path: string, newPath: string): Promise<void> {
   });
 }
 
-/** Removes a file or a folder with all that is in it, and forces that to disk; nothing there is fine. */
+/**
+ * Removes a file, or a folder with its contents, and syncs the removal to disk. Does nothing if the path does not
+ * exist.
+ */
 export async function removeIfExists(path: string): Promise<void> {
   try {
     await Deno.remove(path, { recursive: true });
@@ -231,10 +237,10 @@ export async function removeIfExists(path: string): Promise<void> {
 }
 
 /**
- * Removes what is in a folder, and forces that to disk; the folder itself stays, as it may be the image's, or a mount. No folder
- * is fine.
+ * Removes the contents of a folder, and syncs the removal to disk. The folder itself stays, because it may belong to
+ * the image or be a mount. Does nothing if the folder does not exist.
  *
- * @param kept Paths in it that stay.
+ * @param kept Paths in the folder that stay.
  * @throws {BootstrapError} `system/file`, naming the path.
  */
 export async function emptyFolder(path: string, kept: readonly string[] = []): Promise<void> {
@@ -243,7 +249,7 @@ export async function emptyFolder(path: string, kept: readonly string[] = []): P
     for (const { name } of await Array.fromAsync(Deno.readDir(path))) {
       if (!kept.includes(join(path, name))) await removeIfExists(join(path, name));
     }
-    // Also what somebody else has removed.
+    // Syncs removals by other programs too.
     await syncFolder(path);
   });
 }

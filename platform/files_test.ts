@@ -19,7 +19,7 @@ import {
 const MODE = { mode: 0o600 };
 const LIMIT = 1 << 20;
 
-/** Registers a test with a folder of its own. */
+/** Registers a test that has its own folder. */
 function folderTest(name: string, run: (folder: string) => Promise<void>): void {
   Deno.test(name, async () => {
     const folder = await Deno.makeTempDir({ prefix: "files-" });
@@ -44,12 +44,12 @@ folderTest("writeFileAtomic() makes and replaces a file, with its mode, and leav
   assert.deepEqual(await namesIn(folder), ["a"]);
 });
 
-folderTest("writeFileAtomic() gives the mode that it is told whatever the umask", async (folder) => {
+folderTest("writeFileAtomic() sets the mode whatever the umask is", async (folder) => {
   await writeFileAtomic(join(folder, "a"), utf8("x"), { mode: 0o666 });
   assert.equal(await modeOf(join(folder, "a")), 0o666);
 });
 
-folderTest("writeFileAtomic() leaves what is there alone when it fails, and names the path", async (folder) => {
+folderTest("writeFileAtomic() leaves the old file unchanged when it fails, and names the path", async (folder) => {
   const path = join(folder, "a");
   await Deno.mkdir(join(path, "inside"), { recursive: true });
   for (const target of [path, join(folder, "none", "a")]) {
@@ -90,7 +90,7 @@ folderTest("writeFileAtomic() leaves the old bytes or the new ones when it is ki
   assert.deepEqual(await namesIn(folder), ["a"]);
 });
 
-folderTest("createFileExclusive() creates a file once, whoever tries", async (folder) => {
+folderTest("createFileExclusive() creates a file once, however many callers try", async (folder) => {
   const path = join(folder, "a");
   const contenders = Array.from({ length: 8 }, (_, i) => createFileExclusive(path, utf8(`${i}`), MODE));
   const won = await Promise.all(contenders);
@@ -99,7 +99,7 @@ folderTest("createFileExclusive() creates a file once, whoever tries", async (fo
   assert.deepEqual(await namesIn(folder), ["a"]);
 });
 
-folderTest("stageFile() writes what only link() gives a name", async (folder) => {
+folderTest("stageFile() writes a file that has no name before link()", async (folder) => {
   const path = join(folder, "a");
   const staged = await stageFile(path, utf8("x"), MODE);
   assert(!await exists(path));
@@ -121,7 +121,7 @@ folderTest("removeTemporaries() removes what killed writers of that file left, a
   assert.deepEqual(await namesIn(folder), others.toSorted());
 });
 
-folderTest("readFileIfExists() gives a file up to the limit, and nothing where there is none", async (folder) => {
+folderTest("readFileIfExists() returns a file up to the limit, and undefined if there is none", async (folder) => {
   const path = join(folder, "a");
   assert.equal(await readFileIfExists(path, 3), undefined);
   await Deno.writeTextFile(path, "abc");
@@ -130,31 +130,31 @@ folderTest("readFileIfExists() gives a file up to the limit, and nothing where t
   await assert.rejects(readFileIfExists(folder, 3), { code: "system/file" });
 });
 
-folderTest("readFile() names a file that is not there", async (folder) => {
+folderTest("readFile() names a file that does not exist", async (folder) => {
   await assert.rejects(readFile(join(folder, "a"), 3), { code: "system/file", message: /no such file/ });
 });
 
-folderTest("ensureFolder() makes a folder with its parents, and takes one that is there", async (folder) => {
+folderTest("ensureFolder() creates a folder with its parents, and accepts an existing one", async (folder) => {
   const path = join(folder, "a", "b", "c");
   await ensureFolder(path, 0o700);
   await ensureFolder(path, 0o700);
   assert.deepEqual([await modeOf(join(folder, "a")), await modeOf(path)], [0o700, 0o700]);
 });
 
-folderTest("ensureFolder() names a path that cannot be one", async (folder) => {
+folderTest("ensureFolder() names a path that cannot be a folder", async (folder) => {
   await Deno.writeTextFile(join(folder, "a"), "");
   await assert.rejects(ensureFolder(join(folder, "a")), { code: "system/file", message: /Cannot make/ });
   await assert.rejects(ensureFolder(join(folder, "a", "b")), { code: "system/file" });
 });
 
-folderTest("exists() is true for anything that has the name, a dangling link too", async (folder) => {
+folderTest("exists() is true for anything at the path, even a dangling link", async (folder) => {
   assert(!await exists(join(folder, "a")));
   await Deno.symlink(join(folder, "nothing"), join(folder, "a"));
   assert(await exists(join(folder, "a")));
   assert(await exists(folder));
 });
 
-folderTest("removeIfExists() removes a folder with all that is in it, and takes nothing for done", async (folder) => {
+folderTest("removeIfExists() removes a folder with its contents, and accepts a missing one", async (folder) => {
   await ensureFolder(join(folder, "a", "b"));
   await Deno.writeTextFile(join(folder, "a", "b", "c"), "");
   await removeIfExists(join(folder, "a"));
@@ -162,7 +162,7 @@ folderTest("removeIfExists() removes a folder with all that is in it, and takes 
   assert.deepEqual(await namesIn(folder), []);
 });
 
-folderTest("syncFile() names a file that is not there", async (folder) => {
+folderTest("syncFile() names a file that does not exist", async (folder) => {
   await Deno.writeTextFile(join(folder, "a"), "");
   await syncFile(join(folder, "a"));
   await assert.rejects(syncFile(join(folder, "b")), { code: "system/file", message: /Cannot sync/ });

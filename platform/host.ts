@@ -1,16 +1,16 @@
 /**
- * Hosts in texts: an IPv6 address has brackets there.
+ * Hosts in URLs and endpoints, where an IPv6 address has brackets.
  *
  * @module
  */
 import { isIPv6 } from "node:net";
 
-/** A host as URLs have it. */
+/** Formats a host for a URL. */
 export function urlHost(host: string): string {
   return isIPv6(host) ? `[${host}]` : host;
 }
 
-/** `host:port`. */
+/** Formats `host:port`. */
 export function hostAndPort(host: string, port: number): string {
   return `${urlHost(host)}:${port}`;
 }

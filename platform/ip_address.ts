@@ -1,5 +1,5 @@
 /**
- * IP addresses as bytes, so that one address has one form however it is written.
+ * IP addresses as bytes. Each address has a single byte form, however its text is written.
  *
  * @module
  */
@@ -8,20 +8,23 @@ import { hex } from "./bytes.ts";
 import type { Bytes } from "./bytes.ts";
 
 const IPV6_GROUPS = 8;
-/** IPv4 addresses inside of IPv6 (RFC 4291, 2.5.5.2): TLS libraries take the one for the other. */
+/**
+ * The prefix of IPv4-mapped IPv6 addresses (RFC 4291, 2.5.5.2). TLS libraries treat such an address as the IPv4
+ * address.
+ */
 const IPV4_MAPPED = "00000000000000000000ffff";
 
 /**
- * The bytes of an IP address.
+ * Converts an IP address to bytes.
  *
  * @param text An address without brackets.
- * @returns 4 bytes, also for an IPv4 address inside of IPv6 as `::ffff:192.0.2.7`; 16 for any other IPv6 address; nothing
- *   for what is no address, or has a zone.
+ * @returns 4 bytes for an IPv4 address, including an IPv4-mapped one such as `::ffff:192.0.2.7`; 16 bytes for any other
+ *   IPv6 address; `undefined` for a text that is not an address or has a zone.
  */
 export function addressBytes(text: string): Bytes | undefined {
   if (isIPv4(text)) return Uint8Array.from(text.split(".").map(Number));
   if (!isIPv6(text) || text.includes("%")) return undefined;
-  // The URL standard has one form for each address, without dots.
+  // The URL standard gives each address a single form, without dots.
   const [head = "", tail] = URL.parse(`http://[${text}]`)?.hostname.slice(1, -1).split("::") ?? [];
   const groups = (part: string | undefined) => part === undefined || part === "" ? [] : part.split(":");
   const [before, after] = [groups(head), groups(tail)];
@@ -31,7 +34,7 @@ export function addressBytes(text: string): Bytes | undefined {
   return hex(bytes).startsWith(IPV4_MAPPED) ? bytes.slice(12) : bytes;
 }
 
-/** Whether an address, as its bytes, lies in a network in CIDR notation, as `10.96.0.0/12`. */
+/** Whether an address, as bytes, is in a network in CIDR notation, such as `10.96.0.0/12`. */
 export function isInNetwork(address: Uint8Array, network: string): boolean {
   const [text = "", length] = network.split("/");
   const start = addressBytes(text);

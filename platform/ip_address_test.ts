@@ -17,7 +17,7 @@ Deno.test("addressBytes() gives the same bytes for one address, however it is wr
   assert.equal(hexOf("fd00::"), `fd${"00".repeat(15)}`);
 });
 
-Deno.test("addressBytes() gives nothing for what is no address", () => {
+Deno.test("addressBytes() returns undefined for a text that is not an address", () => {
   for (
     const text of ["", "x", "1.2.3", "192.0.2.07", "256.0.0.1", "[::1]", "fe80::1%eth0", "1:2", "::1/64", "1.2.3.4 "]
   ) {

@@ -1,5 +1,6 @@
 /**
- * JSON that another program wrote, or this one some time ago: read strictly, and refused with the path of the key that is wrong.
+ * Reads JSON that another program, or an earlier run of this one, wrote. The reader is strict, and its errors name the
+ * path of the wrong key.
  *
  * @module
  */
@@ -8,29 +9,31 @@ import type { BootstrapError } from "./errors.ts";
 import type { DocumentSchema } from "./schema_problems.ts";
 import { checkValue } from "./schema_problems.ts";
 
-/** What tells one kind of JSON from another. */
+/** The form of a kind of JSON document. */
 export interface JsonForm<T> {
-  /** What it must be. */
+  /** The schema that the value must satisfy. */
   readonly schema: DocumentSchema<T>;
-  /** Longer input is refused before it is looked at. */
+  /** The largest accepted size. Longer input is refused before it is parsed. */
   readonly maximumBytes: number;
   /**
-   * Makes the form's error.
+   * Creates the form's error.
    *
-   * @param reason What is wrong, as a clause; never the text itself, but it may show a short value that the schema refuses.
-   * @param key The path of the first wrong key; empty for the whole.
+   * @param reason The problem, as a clause. It never quotes the text, but it may show a short value that the schema
+   *   refuses.
+   * @param key The path of the first wrong key; empty for the whole document.
    */
   readonly error: (reason: string, key: string, cause?: unknown) => BootstrapError;
 }
 
 /**
- * The value that JSON stands for, checked by a valibot schema.
+ * Parses JSON, and checks the value against a valibot schema.
  *
- * @param input UTF-8, or the text.
- * @throws {BootstrapError} The form's error: too long, no UTF-8, no JSON, a key twice in one object, or not what the schema wants.
+ * @param input The JSON text, or its UTF-8 bytes.
+ * @throws {BootstrapError} The error of the form, if the input is too long, is not UTF-8 or not JSON, has a duplicate
+ *   key in an object, or does not satisfy the schema.
  */
 export function readJson<T>(input: Uint8Array | string, { schema, maximumBytes, error }: JsonForm<T>): T {
-  // UTF-8 has at least as many bytes as UTF-16 has units, which are cheaper to count.
+  // UTF-8 has at least as many bytes as UTF-16 has code units, which are cheaper to count.
   const isTooLong = input.length > maximumBytes || (typeof input === "string" && utf8(input).length > maximumBytes);
   if (isTooLong) throw error(`it is larger than ${maximumBytes} bytes`, "");
   let text: string;
@@ -52,10 +55,13 @@ export function readJson<T>(input: Uint8Array | string, { schema, maximumBytes, 
   throw error(checked.problem, checked.key);
 }
 
-/** A text, and the colon that makes it a key; or an object's begin or end. */
+/** A string, with the colon that makes it a key; or the start or end of an object. */
 const TOKEN = /("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}]/g;
 
-/** `JSON.parse` keeps the last of them, and another reader may keep the first. The text must be JSON. */
+/**
+ * Returns a key that occurs twice in an object. `JSON.parse` keeps the last value of such a key, while another reader
+ * may keep the first. The text must be JSON.
+ */
 function keyThatIsThereTwice(text: string): string | undefined {
   const open: Set<string>[] = [];
   for (const [token, quoted, colon] of text.matchAll(TOKEN)) {

@@ -11,12 +11,12 @@ const schema = v.strictObject({ a: v.number(), b: v.exactOptional(v.array(v.stri
 const form = { schema, maximumBytes: 100, error };
 const anything = { schema: v.unknown(), maximumBytes: 1 << 20, error };
 
-Deno.test("readJson() gives what the schema makes of the value, from bytes and from text", () => {
+Deno.test("readJson() returns the schema's output, from bytes and from text", () => {
   assert.deepEqual(readJson('{"a": 1, "b": [{"c": "x"}, {"c": "y"}]}', form), { a: 1, b: [{ c: "x" }, { c: "y" }] });
   assert.deepEqual(readJson(utf8('{"a": 1}'), form), { a: 1 });
 });
 
-Deno.test("readJson() names the key, what was expected and what was seen", () => {
+Deno.test("readJson() names the key, the expected and the seen value", () => {
   const cases: readonly (readonly [string | Uint8Array, string, string])[] = [
     ["{", "it is not JSON", ""],
     ["", "it is not JSON", ""],
@@ -47,7 +47,7 @@ Deno.test("readJson() takes the same key in two objects, and texts that look lik
   }
 });
 
-Deno.test("readJson() reads what JSON.stringify() writes, and of other texts what JSON.parse() reads", () => {
+Deno.test("readJson() reads what JSON.stringify() writes, and no text that JSON.parse() refuses", () => {
   fc.assert(fc.property(fc.jsonValue({ maxDepth: 5 }), fc.constantFrom(undefined, 2), (value, space) => {
     const text = JSON.stringify(value, null, space);
     assert.deepEqual(readJson(text, anything), JSON.parse(text));
@@ -61,7 +61,7 @@ Deno.test("readJson() reads what JSON.stringify() writes, and of other texts wha
   }));
 });
 
-Deno.test("readJson() reads a megabyte of one text, of keys and of escapes without losing itself", () => {
+Deno.test("readJson() reads a megabyte of one string, of keys and of escapes", () => {
   const keys = Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`key ${i}`, i]));
   for (const value of ["x".repeat(1_000_000), '"'.repeat(500_000), keys]) {
     assert.deepEqual(readJson(JSON.stringify(value), anything), value);

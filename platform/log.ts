@@ -1,5 +1,5 @@
 /**
- * The log: one JSON object a line, with stable event names.
+ * The log: one JSON object per line, with stable event names.
  *
  * @module
  */
@@ -7,25 +7,25 @@ import type { Clock } from "./clock.ts";
 import { causesOf } from "./errors.ts";
 import type { BootstrapError, FailedCheck } from "./errors.ts";
 
-/** How much an event matters. */
+/** The severity of an event. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
-/** The facts of an event. Secrets never belong here. */
+/** The facts of an event. They never contain secrets. */
 export type LogFields = Readonly<
   Record<string, string | number | boolean | readonly string[] | readonly FailedCheck[] | undefined>
 >;
 
-/** Where events go. */
+/** Receives events. */
 export interface Log {
-  /** Writes one event. `name` is stable and in kebab case, as `init-request-refused`. */
+  /** Writes an event. `name` is stable and in kebab case, such as `init-request-refused`. */
   event(level: LogLevel, name: string, fields?: LogFields): void;
-  /** The same log, with fields that every event carries, whatever its own say. */
+  /** Returns a log that adds the fields to every event. They take precedence over the event's own fields. */
   with(fields: LogFields): Log;
 }
 
 const LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
 
-/** A log that writes lines of JSON through `write`; events below the level `least` are dropped. */
+/** Creates a log that passes lines of JSON to `write`, and drops events below the level `least`. */
 export function createLog(
   clock: Pick<Clock, "now">,
   write: (line: string) => void,
@@ -36,17 +36,20 @@ export function createLog(
     event(level, name, fields = {}) {
       if (LEVELS.indexOf(level) < LEVELS.indexOf(least)) return;
       const own = { time: clock.now().toISOString(), level, event: name, ...base };
-      // Fields may hold what a peer said, which must not pass for the log's own.
+      // Fields may contain a peer's text, which must not replace the log's own fields.
       write(JSON.stringify({ ...own, ...fields, ...own }));
     },
     with: (fields) => createLog(clock, write, least, { ...base, ...fields }),
   };
 }
 
-/** A log that forgets everything, for tests that do not look. */
+/** A log that drops every event, for tests that do not need it, and for output that people read. */
 export const silentLog: Log = Object.freeze({ event() {}, with: () => silentLog });
 
-/** An error as log fields: code, sentence, next action, facts, failed checks, and the chain of causes. Facts hide none of the others. */
+/**
+ * Converts an error to log fields: code, message, next action, facts, failed checks, and the chain of causes. A fact
+ * never replaces another field.
+ */
 export function errorFields(error: BootstrapError): LogFields {
   const causes = causesOf(error);
   const own = {

@@ -36,7 +36,7 @@ Deno.test("createLog() drops events below its level", () => {
   assert.deepEqual(lines.map((line) => JSON.parse(line)["event"]), ["warn", "error"]);
 });
 
-Deno.test("with() adds fields to every event of the new log alone", () => {
+Deno.test("with() adds fields only to the events of the new log", () => {
   const { lines, log } = collector();
   const inner = log.with({ peer: "p" }).with({ step: "s" });
   inner.event("info", "a");
@@ -65,7 +65,7 @@ Deno.test("errorFields() gives code, sentence, next action, facts and the chain 
   });
 });
 
-Deno.test("errorFields() ends with causes that go round in circles", () => {
+Deno.test("errorFields() ends when the causes form a cycle", () => {
   const error = new BootstrapError("system/file", "x");
   const looping = new Error("loop");
   looping.cause = looping;
@@ -75,7 +75,7 @@ Deno.test("errorFields() ends with causes that go round in circles", () => {
   );
 });
 
-Deno.test("facts that a peer chose do not pass for the log's own, or for the error's", () => {
+Deno.test("errorFields() and createLog() let no fact of a peer replace their own fields", () => {
   const { lines, log } = collector();
   const details = {
     time: "never",
@@ -101,6 +101,6 @@ Deno.test("facts that a peer chose do not pass for the log's own, or for the err
   });
 });
 
-Deno.test("silentLog forgets everything", () => {
+Deno.test("silentLog drops every event", () => {
   silentLog.with({ a: 1 }).event("error", "x");
 });

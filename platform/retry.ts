@@ -1,5 +1,5 @@
 /**
- * Trying again: with pauses that grow, that are never in step with those of others, and that end at once when their owner ends them.
+ * Retries with growing pauses. Jitter keeps the pauses of different processes apart, and an abort ends a pause at once.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import type { Clock } from "./clock.ts";
 import { asBootstrapError } from "./errors.ts";
 import type { BootstrapError } from "./errors.ts";
 
-/** How the pauses between tries grow. */
+/** The growth of the pauses between tries. */
 export interface BackOff {
   /** The first pause, milliseconds. */
   readonly firstMs: number;
@@ -15,58 +15,63 @@ export interface BackOff {
   readonly factor: number;
   /** The longest pause, milliseconds. */
   readonly longestMs: number;
-  /** The share by which a pause may be shorter or longer, from 0 to 1, so that many nodes do not ask in step. */
+  /** The fraction, from 0 to 1, by which a pause may be shorter or longer, so that many nodes do not retry in step. */
   readonly jitter: number;
 }
 
-/** Fits an API server or a node that is starting: the first tries follow each other closely, later ones cost it nothing. */
+/**
+ * Suits an API server or a node that is starting: the first tries follow each other closely, and later ones cause
+ * little load.
+ */
 export const DEFAULT_BACK_OFF: BackOff = Object.freeze({ firstMs: 250, factor: 2, longestMs: 10_000, jitter: 0.2 });
 
 /**
- * The pause before the next try, milliseconds.
+ * Returns the pause before the next try, in milliseconds.
  *
- * @param failures How many tries in a row have failed, at least 1.
- * @param random From 0 to 1.
+ * @param failures The number of consecutive failures, at least 1.
+ * @param random A random number from 0 to 1.
  */
 export function backOffMs({ firstMs, factor, longestMs, jitter }: BackOff, failures: number, random: number): number {
   const pauseMs = Math.min(longestMs, firstMs * factor ** (failures - 1));
   return Math.round(pauseMs * (1 - jitter + 2 * jitter * random));
 }
 
-/** A try that failed, and that another one follows. */
+/** A failed try that another try follows. */
 export interface FailedTry {
-  /** Why it failed. */
+  /** The reason for the failure. */
   readonly error: BootstrapError;
-  /** How many tries in a row have failed with it, at least 1. */
+  /** The number of consecutive failures including this one, at least 1. */
   readonly failures: number;
-  /** When the next one begins, milliseconds from now. */
+  /** The pause before the next try, in milliseconds. */
   readonly pauseMs: number;
 }
 
-/** How {@linkcode retry} tries again. */
+/** Options for {@linkcode retry}. */
 export interface RetryOptions {
   /** Sleeps between the tries. */
   readonly clock: Pick<Clock, "sleep">;
-  /** The source of the jitter: numbers from 0 to 1, as `Math.random`. */
+  /** The source of the jitter: random numbers from 0 to 1, such as `Math.random`. */
   readonly random: () => number;
-  /** Ends the tries. */
+  /** Stops the tries. */
   readonly signal?: AbortSignal | undefined;
-  /** How the pauses grow; it may depend on why the try failed. Default: {@linkcode DEFAULT_BACK_OFF}. */
+  /** The growth of the pauses; it may depend on the error of the failed try. Default: {@linkcode DEFAULT_BACK_OFF}. */
   readonly backOff?: BackOff | ((error: BootstrapError) => BackOff);
-  /** Whether another try may work. Default: what the error says of itself. */
+  /** Whether another try may succeed. Default: the error's `retriable`. */
   readonly isRetriable?: (error: BootstrapError) => boolean;
-  /** The most tries in a row that fail. Default: no limit. */
+  /** The maximum number of consecutive failures. Default: no limit. */
   readonly maximumTries?: number;
-  /** Hears of each try that failed, before the pause. */
+  /** Receives each failed try that another one follows, before the pause. */
   readonly onFailedTry?: (failed: FailedTry) => void;
 }
 
 /**
- * Does `work` again and again until it works. One try at a time: that each has a deadline is the concern of `work`.
+ * Runs `work` until it succeeds, one try at a time. `work` itself must limit the time of a try.
  *
- * @param work Does it once. It calls `startOver` when it has achieved something, so that its failure counts as the first again.
- * @returns What the first try that works gives.
- * @throws What `work` throws where another try would be of no use; the signal's reason once that is aborted, whatever `work` says.
+ * @param work Makes one try. It calls `startOver` when it has made progress; its failure then counts as the first
+ *   again.
+ * @returns The result of the first successful try.
+ * @throws The error of `work` if it is not retriable or the tries are used up; the signal's reason once it is aborted,
+ *   whatever `work` throws.
  */
 export async function retry<T>(work: (startOver: () => void) => Promise<T>, options: RetryOptions): Promise<T> {
   const { clock, random, signal, backOff = DEFAULT_BACK_OFF, isRetriable = saysItself, onFailedTry } = options;

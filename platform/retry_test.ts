@@ -9,7 +9,7 @@ const LONG_MS = 3_600_000;
 const MIDDLE = () => 0.5;
 const busy = new BootstrapError("unavailable/connection", "busy");
 
-/** Work that fails with these errors, one after the other, and then works. */
+/** Work that fails with each of these errors in turn, and then succeeds. */
 function failing(...errors: readonly Error[]): { readonly work: () => Promise<string>; tries: number } {
   const left = [...errors];
   const counted = {
@@ -23,7 +23,7 @@ function failing(...errors: readonly Error[]): { readonly work: () => Promise<st
   return counted;
 }
 
-Deno.test("backOffMs() grows to its bound, and is off by its jitter at most", () => {
+Deno.test("backOffMs() grows to its maximum, and deviates by at most the jitter", () => {
   const numbers = fc.record({
     firstMs: fc.integer({ min: 1, max: 10_000 }),
     factor: fc.double({ min: 1, max: 4, noNaN: true }),
@@ -40,13 +40,13 @@ Deno.test("backOffMs() grows to its bound, and is off by its jitter at most", ()
   }));
 });
 
-Deno.test("retry() gives what the first try gives, and sleeps not at all, when it works", async () => {
+Deno.test("retry() returns the first try's result without sleeping when it succeeds", async () => {
   const { clock, slept } = sleepingClock();
   assert.equal(await retry(() => Promise.resolve(7), { clock, random: MIDDLE }), 7);
   assert.deepEqual(slept, []);
 });
 
-Deno.test("retry() tries again until it works, after longer and longer pauses, and tells of each try that failed", async () => {
+Deno.test("retry() tries again until it succeeds, after growing pauses, and reports each failed try", async () => {
   const { clock, slept } = sleepingClock();
   const told: FailedTry[] = [];
   const { work } = failing(...Array(8).fill(busy));
@@ -62,7 +62,7 @@ Deno.test("retry() takes the jitter from its source", async () => {
   assert.deepEqual(slept, [200, 600]);
 });
 
-Deno.test("retry() throws at once what another try does not mend, as it was thrown", async () => {
+Deno.test("retry() throws an error that is not retriable at once, unchanged", async () => {
   for (const error of [new BootstrapError("refused/pcr-4", "never"), new TypeError("a defect")]) {
     const { clock, slept } = sleepingClock();
     const counted = failing(busy, error);
@@ -71,7 +71,7 @@ Deno.test("retry() throws at once what another try does not mend, as it was thro
   }
 });
 
-Deno.test("retry() lets its owner decide what is tried again, and how soon", async () => {
+Deno.test("retry() lets its caller decide which errors are retried, and how soon", async () => {
   const { clock, slept } = sleepingClock();
   const slow: BackOff = { ...DEFAULT_BACK_OFF, firstMs: 5_000 };
   const full = new BootstrapError("system/file", "the disk is full");
@@ -82,7 +82,7 @@ Deno.test("retry() lets its owner decide what is tried again, and how soon", asy
   await assert.rejects(retry(failing(busy).work, { ...options, isRetriable: () => false }), busy);
 });
 
-Deno.test("retry() begins with short pauses again when the work has achieved something", async () => {
+Deno.test("retry() begins with short pauses again when the work has made progress", async () => {
   const { clock, slept } = sleepingClock();
   const { work } = failing(busy, busy, busy, busy);
   let tries = 0;
@@ -118,7 +118,7 @@ Deno.test("retry() ends at once when it is aborted: before it begins, between tw
   await assert.rejects(retry(ended, { ...slow, signal: working.signal }), reason);
 });
 
-Deno.test("retry() gives up with the last try that it may make, and counts anew after a start over", async () => {
+Deno.test("retry() gives up after the maximum number of tries, and counts from zero after a start over", async () => {
   const options = { clock: sleepingClock().clock, random: MIDDLE, maximumTries: 3 };
   const saved = failing(busy, busy);
   assert.equal(await retry(saved.work, options), "done");

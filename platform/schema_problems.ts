@@ -1,5 +1,6 @@
 /**
- * What a schema finds wrong with a value, in words: the path of each key, what was expected and what was seen.
+ * Describes in words why a value does not satisfy a schema: the path of each wrong key, the expected value and the seen
+ * one.
  *
  * @module
  */
@@ -8,33 +9,33 @@ import { safeParse } from "valibot";
 
 const SHOWN_PROBLEMS = 5;
 const LONGEST_SHOWN_VALUE = 40;
-/** Schemas that say which keys there must be. */
+/** The schemas that define an object's keys. */
 const OBJECTS: readonly string[] = ["object", "strict_object"];
 
-/** A valibot schema, as far as its type says what comes out of it. */
+/** The part of a valibot schema's type that determines the type of its output. */
 export interface DocumentSchema<T> {
-  /** Valibot's own mark. */
+  /** Marks a schema of valibot. */
   readonly kind: "schema";
-  /** The part of Standard Schema, version 1, that every valibot schema has. */
+  /** The part of Standard Schema, version 1, that every valibot schema contains. */
   readonly "~standard": {
     readonly vendor: "valibot";
     readonly types?: { readonly output: T } | undefined;
   };
 }
 
-/** A value that its schema takes, or what is wrong with it. */
+/** A value that satisfies its schema, or the problems that it has. */
 export type Checked<T> =
   | { readonly value: T; readonly problem?: undefined }
   | {
     /** The first problems, as a clause: `tpm.pcrs["4"]: expected string, seen 5`. */
     readonly problem: string;
-    /** The path of the first key that is wrong; empty for the whole. */
+    /** The path of the first wrong key; empty for the whole document. */
     readonly key: string;
   };
 
 type Issue = BaseIssue<unknown>;
 
-/** Checks a value by a schema. */
+/** Checks a value against a schema. */
 export function checkValue<T>(value: unknown, schema: DocumentSchema<T>): Checked<T> {
   const result = safeParse(schema as GenericSchema<unknown, T>, value);
   if (result.success) return { value: result.output };
@@ -58,7 +59,7 @@ function describe(issue: Issue, schema: unknown): string {
   }`;
 }
 
-/** The schema's own sentence where it has one; otherwise expected and seen, without long values. */
+/** Returns the schema's own message if it has one; otherwise the expected and the seen value, cut to a short length. */
 function reasonOf(issue: Issue): string {
   if (!issue.message.startsWith("Invalid ")) return issue.message;
   const seen = issue.received.length > LONGEST_SHOWN_VALUE
@@ -72,7 +73,7 @@ function keysOf(issue: Issue): readonly (string | number)[] {
   return (issue.path ?? []).map(({ key }) => typeof key === "number" ? key : String(key));
 }
 
-/** How errors name a key, by the names above it and its own: `tpm.pcrs["4"]`; empty for the document itself. */
+/** Formats the path of a key for errors: `tpm.pcrs["4"]`; empty for the document itself. */
 export function keyPath(keys: readonly (string | number)[]): string {
   return keys.map((key, index) => {
     if (typeof key === "number") return `[${key}]`;
@@ -80,7 +81,7 @@ export function keyPath(keys: readonly (string | number)[]): string {
   }).join("");
 }
 
-/** The keys that the schema allows at a path: objects, records, arrays and what wraps them are walked. */
+/** Returns the keys that a schema allows at a path. It walks through objects, records, arrays and their wrappers. */
 function validKeys(schema: unknown, path: readonly (string | number)[]): readonly string[] {
   const wrapped = property(schema, "wrapped");
   if (wrapped !== undefined) return validKeys(wrapped, path);
@@ -104,7 +105,7 @@ function nearestOf(key: string, candidates: readonly string[]): string | undefin
   return distances.sort((a, b) => a.distance - b.distance)[0]?.candidate;
 }
 
-/** Levenshtein's distance, upper and lower case alike. */
+/** Computes the Levenshtein distance, ignoring case. */
 function editDistance(from: string, to: string): number {
   const target = [...to.toLowerCase()];
   let row = target.map((_, index) => index + 1);

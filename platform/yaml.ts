@@ -1,23 +1,23 @@
 /**
- * YAML as data that somebody else may have written: one document, nothing but values, in a time that grows with its length only.
+ * Reads untrusted YAML: a single document with only values, in a time that is proportional to its length.
  *
  * @module
  */
 import type { Document } from "yaml";
 import { isScalar, LineCounter, parseDocument, visit } from "yaml";
 
-/** Valibot leaves these out of records without a word. */
+/** Valibot silently drops these keys from records. */
 const OVERLOOKED_KEYS: readonly string[] = ["__proto__", "prototype", "constructor"];
 
 /**
- * The value that a YAML document stands for. YAML 1.2 core schema, one document, no aliases, no tags, no key twice or that is no scalar, none of
- * JavaScript's own names as keys.
+ * Parses a single document of the YAML 1.2 core schema. Aliases, tags, duplicate keys, keys that are not scalars, and
+ * JavaScript's own names as keys are refused.
  *
- * @throws {Error} Anything that the reader throws; the first line of the message says what is wrong, and may quote the text.
+ * @throws {Error} Any error of the parser. The first line of its message describes the problem, and may quote the text.
  */
 export function readYaml(text: string): unknown {
-  // Not the reader's own way to look for keys that are there twice, nor to show where errors are: the one compares each key with
-  // all before it, the other goes through the text for each error, which for 64 KiB takes seconds.
+  // The library's own search for duplicate keys compares each key with all earlier ones, and its error positions need a
+  // pass over the text for each error. For 64 KiB either takes seconds, so neither is used.
   const lineCounter = new LineCounter();
   const document = parseDocument(text, {
     schema: "core",
@@ -37,8 +37,8 @@ export function readYaml(text: string): unknown {
 }
 
 /**
- * As names, 4 and "4" are the same. A key that is a list or a mapping has no name: the library would write it out as one, and a
- * thousand such keys inside each other keep it busy for ever.
+ * Refuses duplicate keys and keys that are not scalars. The keys 4 and "4" have the same name. A list or a mapping has
+ * no name: the library would convert it to text, which for a thousand nested keys never ends.
  */
 function checkKeys(document: Document.Parsed): void {
   visit(document, {

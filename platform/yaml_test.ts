@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { readYaml } from "./yaml.ts";
 
-Deno.test("readYaml() gives the value that a document stands for", () => {
+Deno.test("readYaml() returns the value of a document", () => {
   assert.deepEqual(readYaml('a: 1\nb: [x, "2"]\nc: {d: null}\n'), { a: 1, b: ["x", "2"], c: { d: null } });
   assert.equal(readYaml(""), null);
 });
@@ -14,7 +14,7 @@ Deno.test("readYaml() refuses a key that a mapping has twice, as text or as a nu
   assert.deepEqual(readYaml("- a: 1\n- a: 2"), [{ a: 1 }, { a: 2 }]);
 });
 
-Deno.test("readYaml() refuses keys that are lists or mappings, and so does not write them out for ever", () => {
+Deno.test("readYaml() refuses keys that are lists or mappings, without converting them to text", () => {
   for (const text of ["[a]: 1", "{a: 1}: 2", "? - a\n: 1", "? ".repeat(500)]) {
     assert.throws(() => readYaml(text), /^Error: a key is a list, a mapping or an alias$/);
   }

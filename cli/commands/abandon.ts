@@ -1,5 +1,5 @@
 /**
- * `bootstrapper abandon`: an operator gives up a cluster, so that its name can be used again.
+ * `bootstrapper abandon`: marks a cluster as abandoned, so that its name can be used again.
  *
  * @module
  */
@@ -11,9 +11,8 @@ import { printResult } from "../output.ts";
 
 /** The options of `abandon`. */
 export interface AbandonOptions {
-  /** The name of the cluster. */
   readonly clusterName: string;
-  /** The operator's records of clusters. */
+  /** The folder of the operator's cluster records. */
   readonly recordsFolder: string;
   readonly output: OutputForm;
 }

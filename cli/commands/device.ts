@@ -1,12 +1,16 @@
 /**
- * `bootstrapper device`, which no person calls: the process that keeps the permission to open a confidential VM's devices.
+ * `bootstrapper device`: the process that keeps the permission to open a confidential VM's devices. Only the program
+ * itself calls it.
  *
  * @module
  */
 import type { CliCommand } from "../command.ts";
 import { DEVICE_COMMAND } from "../device_process.ts";
 
-/** Serves reports and registers until its input ends. It is hidden: who may start the binary may open the devices anyway. */
+/**
+ * Serves reports and registers until its input ends. The help does not list it. It needs no check of its caller, who
+ * can open the devices anyway.
+ */
 export const device: CliCommand<undefined> = {
   name: DEVICE_COMMAND,
   group: "On a node:",

@@ -1,5 +1,5 @@
 /**
- * `bootstrapper evidence`: what this machine's evidence says, in a form that a policy can be made from.
+ * `bootstrapper evidence`: prints this machine's evidence in a form from which a policy can be made.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { CliCommand } from "../command.ts";
 import { optionalText, outputForm, withConfig } from "../options.ts";
 import type { EvidenceOptions, OpenedEvidence } from "../programs/evidence.ts";
 
-/** Prints what this machine's evidence says, or writes the evidence into a file. */
+/** Prints the content of this machine's evidence, or writes the evidence to a file. */
 export const evidence: CliCommand<EvidenceOptions, OpenedEvidence> = {
   name: "evidence",
   group: "On a node:",

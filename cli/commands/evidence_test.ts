@@ -21,7 +21,7 @@ function deviceOf(report: (reportData: Uint8Array) => Promise<Uint8Array<ArrayBu
 
 const amd = await createSoftwareAmd();
 const intel = createSoftwareIntel();
-// A report of version 3 says of which line its processor is.
+// A report of version 3 names its processor's product line.
 const processor = { 0x00: Uint8Array.of(3), 0x188: Uint8Array.of(0x19, 1, 1) };
 const snpDevice = deviceOf((reportData) => amd.report({ ...processor, 0x50: reportData }));
 const tdxDevice = deviceOf((reportData) => intel.quote({ reportData }));
@@ -65,7 +65,7 @@ Deno.test("evidence prints a policy for a TD, and says that Intel was not asked"
   assert.deepEqual([identity, tdx.rtmrs.length], [null, 4]);
 });
 
-Deno.test("evidence writes a file of the kinds that are configured", async () => {
+Deno.test("evidence writes a file with the configured kinds", async () => {
   await using world = await configured(snpDevice, "{ variant: snp }");
   const path = `${world.root}/evidence.json`;
   assert.equal(await world.run("evidence", "--out", path, "--output", "json"), 0, world.out);
@@ -74,7 +74,7 @@ Deno.test("evidence writes a file of the kinds that are configured", async () =>
   assert.deepEqual(evidence.map(({ variant }) => variant), ["snp"]);
 });
 
-Deno.test("evidence fails where the machine has not what is configured, and where nothing is", async () => {
+Deno.test("evidence fails when the configured kind is none, or the machine lacks its device", async () => {
   const none = "{ variant: none, allowInsecure: true }";
   await using world = await configured(snpDevice, none);
   assert.equal(await world.run("evidence"), 1);

@@ -1,5 +1,5 @@
 /**
- * `bootstrapper init`: an operator founds a cluster on a fresh node.
+ * `bootstrapper init`: founds a cluster on a fresh node.
  *
  * @module
  */
@@ -27,7 +27,7 @@ import {
 } from "../options.ts";
 import type { InitOptions } from "../programs/init.ts";
 
-/** How long nothing may come of an operation that has begun, where there is no `--wait`. */
+/** How long a started operation may go without progress if `--wait` is not given. */
 const DEFAULT_PATIENCE_MS = 10 * MINUTE_MS;
 const DEFAULT_WAIT = "10m";
 const IDENTITY_BYTES = 32;

@@ -11,7 +11,7 @@ import type { JoinServiceOptions } from "../programs/join_service.ts";
 
 const SERVICE_KEY_CREDENTIAL = "service.key";
 
-/** Serves until it is stopped. */
+/** Runs the join service until it is stopped. */
 export const joinService: CliCommand<JoinServiceOptions> = {
   name: "join-service",
   group: "On a node:",

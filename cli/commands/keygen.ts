@@ -1,5 +1,5 @@
 /**
- * `bootstrapper keygen`: makes an operator's key.
+ * `bootstrapper keygen`: generates an operator's key.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { CliCommand } from "../command.ts";
 import { isSet, optionalText, outputForm, requiredText } from "../options.ts";
 import type { KeygenOptions } from "../programs/keygen.ts";
 
-/** Makes an operator's key. */
+/** Generates an operator's key. */
 export const keygen: CliCommand<KeygenOptions> = {
   name: "keygen",
   group: "For operators:",

@@ -6,7 +6,7 @@ import { readOperatorKey } from "../../certificate/operator_key.ts";
 import { readOperatorKeyFile } from "../operator_key_file.ts";
 import { TestWorld } from "../testing/command_line.ts";
 
-Deno.test("keygen writes a private key that only its owner reads, and prints its public line", async () => {
+Deno.test("keygen writes a private key that only its owner can read, and prints its public line", async () => {
   await using world = await TestWorld.create();
   const file = join(world.root, "operator.pem");
   assert.equal(await world.run("keygen", "--out", file, "--comment", "alice"), 0, world.err);
@@ -27,7 +27,7 @@ Deno.test("keygen never overwrites a file", async () => {
   assert.equal(await Deno.readTextFile(file), "precious");
 });
 
-Deno.test("keygen encrypts the key with a passphrase of a person or a file, and shows it nowhere", async () => {
+Deno.test("keygen encrypts the key with a passphrase from the terminal or a file, and does not show it", async () => {
   await using world = await TestWorld.create({ answers: ["correct horse", "correct horse", "correct horse"] });
   const asked = join(world.root, "asked.pem");
   assert.equal(await world.run("keygen", "--out", asked, "--passphrase"), 0, world.err);

@@ -1,5 +1,5 @@
 /**
- * `bootstrapper measure`: the measurements that every boot begins with.
+ * `bootstrapper measure`: makes the measurements at the start of every boot.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * `bootstrapper node remove`: an operator takes a node out of the cluster, so that its name is free.
+ * `bootstrapper node remove`: removes a node from the cluster, and frees its name.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import type { NodeRemoveOptions } from "../programs/node_remove.ts";
 
 const DEFAULT_WAIT = "2m";
 
-/** Removes a node from the cluster, after a question. */
+/** Removes a node from the cluster, after confirmation. */
 export const nodeRemove: CliCommand<NodeRemoveOptions> = {
   name: "node remove",
   group: "For operators:",
@@ -39,7 +39,7 @@ export const nodeRemove: CliCommand<NodeRemoveOptions> = {
 
 function nodeNameArgument(text: string): string {
   if (isLabel(text)) return text;
-  throw new BootstrapError("usage/node-name", `Cannot use ${JSON.stringify(text)} as it is no name of a Node`, {
+  throw new BootstrapError("usage/node-name", `Cannot use ${JSON.stringify(text)} as it is not a Node's name`, {
     next: "Give the name as `kubectl get nodes` shows it",
   });
 }

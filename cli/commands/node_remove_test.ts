@@ -19,7 +19,7 @@ Deno.test("node remove reads its options, with their defaults", async () => {
   ]);
 });
 
-Deno.test("node remove refuses what is no name, and wants a kubeconfig", async () => {
+Deno.test("node remove refuses a text that is not a name, and requires a kubeconfig", async () => {
   await using world = await TestWorld.create();
   const wrong: readonly (readonly [readonly string[], string])[] = [
     [["node"], "usage/no-subcommand"],

@@ -1,5 +1,5 @@
 /**
- * `bootstrapper policy explain`: the verdict on evidence, check by check.
+ * `bootstrapper policy explain`: explains the verdict on evidence, check by check.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * `bootstrapper policy make`: a policy made from what is known to be good.
+ * `bootstrapper policy make`: makes a policy from known-good machines and images.
  *
  * @module
  */
@@ -56,7 +56,7 @@ export const policyMake: CliCommand<PolicyMakeOptions> = {
   },
 };
 
-/** The policy is used elsewhere than where it is made, so that its folder is absolute. */
+/** Makes the folder's path absolute, because the policy is used in other working folders. */
 function collateralPlaces(parsed: ParsedCommand): CollateralPlaces {
   const folder = optionalText(parsed, "collateral");
   return {

@@ -1,5 +1,5 @@
 /**
- * `bootstrapper policy registers`: what a machine of a configuration must show.
+ * `bootstrapper policy registers`: prints the register values that machines with a configuration must show.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import type { CliCommand } from "../command.ts";
 import { outputForm, requiredText } from "../options.ts";
 import type { PolicyRegistersOptions } from "../programs/policy_registers.ts";
 
-/** Prints what machines of a configuration show. */
+/** Prints the register values that machines with a configuration must show. */
 export const policyRegisters: CliCommand<PolicyRegistersOptions> = {
   name: "policy registers",
   group: "For operators:",

@@ -68,7 +68,7 @@ Deno.test("policy make prints a policy, as text or in JSON", async () => {
   });
 });
 
-Deno.test("verify gives 0 for what the services would accept, and 3 with the check for what they would refuse", async () => {
+Deno.test("verify exits with 0 if the services would accept the evidence, and with 3 and the check if they would refuse it", async () => {
   await withFiles(async (world, path) => {
     const policy = ["--policy", path("policy.yaml")];
     assert.equal(await world.run("verify", path("good.json"), ...policy, "--config", path("node.yaml")), 0, world.err);
@@ -84,7 +84,7 @@ Deno.test("verify gives 0 for what the services would accept, and 3 with the che
   });
 });
 
-Deno.test("policy explain shows every check, and is no verdict by its exit code", async () => {
+Deno.test("policy explain shows every check, and exits with 0 whatever the verdict is", async () => {
   await withFiles(async (world, path) => {
     const args = [
       "policy",
@@ -111,7 +111,7 @@ Deno.test("policy explain shows every check, and is no verdict by its exit code"
   });
 });
 
-Deno.test("policy and verify give 2 and say what to do when the command line is wrong", async () => {
+Deno.test("policy and verify exit with 2 and a next action when the command line is wrong", async () => {
   await withFiles(async (world, path) => {
     const node = ["--node", "127.0.0.1", "--name", "demo", "--key", path("key.pem")];
     const cases: readonly (readonly [readonly string[], string])[] = [
@@ -138,7 +138,7 @@ Deno.test("policy and verify give 2 and say what to do when the command line is 
   });
 });
 
-Deno.test("policy registers prints what machines of a configuration show, with its cluster ID and without", async () => {
+Deno.test("policy registers prints the values of machines with a configuration, with and without its cluster ID", async () => {
   await withFiles(async (world, path) => {
     assert.ok(trust.clusterId.length > 0);
     const bare = await trustDigest({ ...trust, clusterId: new Uint8Array() });

@@ -1,5 +1,5 @@
 /**
- * `bootstrapper reset`: makes a node fresh again.
+ * `bootstrapper reset`: returns a node to the fresh state.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { CliCommand } from "../command.ts";
 import { isSet, outputForm } from "../options.ts";
 import type { ResetOptions } from "../programs/reset.ts";
 
-/** Resets this node, after a question. */
+/** Resets this node, after confirmation. */
 export const reset: CliCommand<ResetOptions, boolean> = {
   name: "reset",
   group: "On a node:",
@@ -20,7 +20,7 @@ export const reset: CliCommand<ResetOptions, boolean> = {
       .option("--force", "reset even if etcd would lose its quorum or last member, or does not answer");
   },
   read: (parsed) => ({ yes: isSet(parsed, "yes"), force: isSet(parsed, "force"), output: outputForm(parsed) }),
-  // Only with all permissions may the TPM's device be looked at.
+  // Deno needs all permissions to access the TPM's device.
   open: (_options, { paths }) => exists(paths.tpmDevice),
   async action(options, context, hasTpm) {
     await (await import("../programs/reset.ts")).reset(options, context, hasTpm);

@@ -7,7 +7,7 @@ import { exists } from "../../platform/files.ts";
 import { reset } from "./reset.ts";
 import { TestWorld } from "../testing/command_line.ts";
 
-/** Nothing runs on the node, and every program does what it is told. */
+/** A runner for a node on which nothing runs, and every program succeeds. */
 const commands: CommandRunner = {
   run: (argv) => Promise.resolve({ code: argv[1] === "is-active" ? 3 : 0, stdout: "", stderr: "" }),
 };
@@ -29,7 +29,7 @@ async function worker(...answers: readonly string[]): Promise<TestWorld> {
 
 const isLocked = ({ context }: TestWorld) => exists(new LockFile(context.paths.state).path);
 
-Deno.test("reset says what it will do, asks, and says what is left to do", async () => {
+Deno.test("reset prints its plan, asks, and prints the remaining actions", async () => {
   await using world = await worker("y");
   assert.equal(await world.run("reset"), 0, world.err);
   assert.match(world.err, /^This resets this node, w-1 \(worker of sha256:abab/);
@@ -41,7 +41,7 @@ Deno.test("reset says what it will do, asks, and says what is left to do", async
   assert.deepEqual(world.kept, reset.keeps);
 });
 
-Deno.test("reset changes nothing when the answer is no, or nobody can be asked", async () => {
+Deno.test("reset changes nothing when the answer is no, or there is no terminal", async () => {
   for (const [answers, exitCode, code] of [[["n"], 1, "aborted/prompt"], [[], 2, "usage/no-terminal"]] as const) {
     await using world = await worker(...answers);
     assert.equal(await world.run("reset", "--output", "json"), exitCode);
@@ -50,7 +50,7 @@ Deno.test("reset changes nothing when the answer is no, or nobody can be asked",
   }
 });
 
-Deno.test("reset prints one JSON object, and tells who has a TPM to restart", async () => {
+Deno.test("reset prints one JSON object, and advises a restart if there is a TPM", async () => {
   await using world = await worker();
   await world.write("dev/tpmrm0", "");
   assert.equal(await world.run("reset", "--yes", "--output", "json"), 0, world.err);
@@ -59,7 +59,7 @@ Deno.test("reset prints one JSON object, and tells who has a TPM to restart", as
   assert.match(next.join("\n"), /node remove w-1[\s\S]*PCR 15/);
 });
 
-Deno.test("reset goes on with a node that can say nothing of itself any more", async () => {
+Deno.test("reset continues on a node whose own facts cannot be read", async () => {
   await using world = await worker();
   const { paths } = world.context;
   await Deno.writeTextFile(paths.status, "{");
@@ -69,7 +69,7 @@ Deno.test("reset goes on with a node that can say nothing of itself any more", a
     '{"version":1,"startedAt":"2026-01-01T00:00:00Z","etcdPeers":[]}',
   );
   assert.equal(await world.run("reset", "--yes"), 0, world.err);
-  assert.match(world.err, /^The reset that was interrupted goes on with this node/);
+  assert.match(world.err, /^The interrupted reset continues with this node/);
   assert.equal(await isLocked(world), false);
   assert.equal(await exists(join(paths.state, "reset.json")), false);
 });

@@ -9,7 +9,7 @@ import type { Machine } from "../machine.ts";
 import { optionalText, withConfig } from "../options.ts";
 import type { RunOptions } from "../programs/run.ts";
 
-/** Bootstraps this node; ends when it is a member. */
+/** Bootstraps this node; ends when the node is a member of its cluster. */
 export const run: CliCommand<RunOptions, Machine> = {
   name: "run",
   group: "On a node:",

@@ -1,5 +1,5 @@
 /**
- * `bootstrapper status`: what this node is, does and waits for.
+ * `bootstrapper status`: shows the state of this node, and what it waits for.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import type { CliCommand } from "../command.ts";
 import { isSet, outputForm } from "../options.ts";
 import type { StatusOptions } from "../programs/status.ts";
 
-/** Shows what this node is, does and waits for. */
+/** Shows the state of this node, and what it waits for. */
 export const status: CliCommand<StatusOptions> = {
   name: "status",
   group: "On a node:",

@@ -73,7 +73,7 @@ Deno.test("status shows lock, phase, what the node waits for, the last refusal a
   assert.deepEqual(world.revoked.slice(0, 7), ["env", "ffi", "import", "net", "run", "sys", "write"]);
 });
 
-Deno.test("status prints a picture when it is asked for one", async () => {
+Deno.test("status prints a picture when --svg is given", async () => {
   await using world = await bootstrappedWorld();
   assert.equal(await world.run("status", "--svg"), 0);
   assert.match(world.out, /^<svg [\s\S]*preflight[\s\S]*<\/svg>\n$/);

@@ -1,5 +1,5 @@
 /**
- * `bootstrapper verify`: the services' verdict on an evidence file or on a fresh node, as an exit code.
+ * `bootstrapper verify`: verifies an evidence file or a fresh node as the services do, and exits with the verdict.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { freshNodeOptions, withFreshNode } from "../fresh_node_options.ts";
 import { optionalText, outputForm, requiredText } from "../options.ts";
 import type { PolicyExplainOptions, VerifyNodeOptions } from "../programs/policy.ts";
 
-/** Verifies evidence; it throws what a service would refuse it with. */
+/** Verifies evidence. Throws the error with which a service would refuse it. */
 export const verify: CliCommand<PolicyExplainOptions | VerifyNodeOptions> = {
   name: "verify",
   group: "For operators:",

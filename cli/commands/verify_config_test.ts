@@ -35,17 +35,16 @@ const intel = createSoftwareIntel();
 const machine = await createSoftwareMachine();
 const kinds: readonly EvidenceKind[] = [TPM, snpKind(amd.anchors), tdxKind(intel.anchor), NONE];
 
-/** What the evidence of a kind shows, and what refuses it. */
+/** Evidence of one kind, and the checks that refuse it. */
 interface Case {
   readonly name: string;
   readonly now: Date;
-  /** Evidence that shows these digests; a lock of `undefined` is none. */
+  /** Issues evidence that shows these digests; without `lock`, the machine is not locked. */
   issue(statement: Uint8Array, trust: Bytes, lock?: Bytes): Promise<Evidence>;
-  /** The check of the trust part; none where nothing is checked. */
+  /** The check of the trust part; absent if nothing is checked. */
   readonly trustCheck?: string;
-  /** The check of the lock. */
   readonly lockCheck?: string;
-  /** A policy, where none can be made. */
+  /** A policy, for kinds from which `policy make` can make none. */
   readonly policy?: string;
 }
 
@@ -89,7 +88,7 @@ const noneCase: Case = {
   policy: "version: 1\nvariant: none\n",
 };
 
-/** A world with files of evidence, their policy, and two configurations. */
+/** Creates a world with evidence files, their policy, and two configurations. */
 async function worldOf(cases: Pick<Case, "now" | "policy">, evidence: readonly (readonly [string, Uint8Array])[]) {
   const world = await TestWorld.create({ kinds, now: cases.now });
   const paths = {
@@ -131,7 +130,7 @@ for (const one of [tpmCase, snpCase, tdxCase, noneCase]) {
     if (lockCheck !== undefined) assert.ok(world.err.includes(`refused/${lockCheck}`), world.err);
   });
 
-  Deno.test(`policy explain judges evidence of the kind ${name} with --config, and without says what it did not judge`, async () => {
+  Deno.test(`policy explain judges evidence of the kind ${name} with --config, and without it names the checks that were not judged`, async () => {
     const { world, path, policy, config, other } = await worldOf(one, await files());
     await using _world = world;
     const explain = async (file: string, ...more: readonly string[]) => {
@@ -146,7 +145,7 @@ for (const one of [tpmCase, snpCase, tdxCase, noneCase]) {
     assert.deepEqual(await unjudged("fresh.json", "--config", config), []);
     assert.equal((await explain("fresh.json", "--config", other)).refusal?.check, trustCheck);
     assert.equal((await explain("foreign.json", "--config", config)).refusal?.check, lockCheck);
-    // Without a configuration the same file is no less right in itself.
+    // Without a configuration, the same file is accepted.
     assert.equal((await explain("foreign.json")).verdict, "accepted");
     assert.deepEqual(await unjudged("foreign.json"), [trustCheck, lockCheck].filter((check) => check !== undefined));
   });
@@ -173,7 +172,10 @@ Deno.test("verify --config judges both kinds of a machine that has a TPM and SEV
   assert.match(world.err, /refused\/snp-host-data/);
 });
 
-/** Real evidence was made over other statements than a file's: the verdict is that, never a defect of this program. */
+/**
+ * Judges real evidence, which was made over another statement than the file's. The verdict must say so, and must not be
+ * a defect of this program.
+ */
 async function judgeReal(now: Date, evidence: Evidence, statementCheck: string): Promise<void> {
   const world = await TestWorld.create({ kinds: KINDS, now });
   await using _world = world;

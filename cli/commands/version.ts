@@ -1,5 +1,5 @@
 /**
- * `bootstrapper version`: what this program is.
+ * `bootstrapper version`: prints the versions of the program, the protocol and Deno.
  *
  * @module
  */
@@ -13,12 +13,12 @@ import { printResult } from "../output.ts";
 
 /** The options of `version`. */
 export interface VersionOptions {
-  /** The commit that this binary was built from: `deno compile` bakes `--built-from` into its arguments. */
+  /** The commit that this binary was built from. `deno compile` embeds `--built-from` in the binary's arguments. */
   readonly commit?: string;
   readonly output: OutputForm;
 }
 
-/** Prints version, protocol label, Deno's version and, where it is known, the commit. */
+/** Prints the version, the protocol label, Deno's version and, if known, the commit. */
 export const version: CliCommand<VersionOptions> = {
   name: "version",
   group: "For operators:",

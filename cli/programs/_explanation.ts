@@ -1,5 +1,5 @@
 /**
- * Explained verdicts, as people and programs read them.
+ * Formats explained verdicts, for people and for programs.
  *
  * @module
  */
@@ -14,16 +14,16 @@ const CHECK_WIDTH = 20;
 const MARK_WIDTH = 12;
 const TYPE_WIDTH = 34;
 const SHOWN_DIGITS = 16;
-/** Above this many events a PCR's are cut to those around the first difference, as boot loaders write hundreds. */
+/** If a PCR has more events, only those around the first difference are shown, because boot loaders write hundreds. */
 const MOST_EVENTS = 40;
 const EVENTS_AROUND = 5;
 
-/** An explanation as one JSON object. */
+/** Formats an explanation as one JSON object. */
 export function explanationJson({ refusal, ...explanation }: Explanation): Readonly<Record<string, unknown>> {
   return { ...explanation, refusal: refusal === null ? null : errorFields(refusal) };
 }
 
-/** The verdict in a few lines. */
+/** Formats the verdict in a few lines. */
 function verdictText({ verdict, refusal, claims, role, remarks }: Explanation): string {
   const lines = refusal !== null
     ? [`Verdict: ${verdict} (${refusal.code}): ${printable(refusal.message)}`]
@@ -32,7 +32,7 @@ function verdictText({ verdict, refusal, claims, role, remarks }: Explanation): 
   return [...lines, "", ...notes, ...(notes.length === 0 ? [] : [""])].join("\n");
 }
 
-/** The verdict, every check, and what went into each PCR that is refused. */
+/** Formats the verdict, every check, and the events of each refused PCR. */
 export function explanationText(explanation: Explanation): string {
   const checks = explanation.checks.flatMap(({ check, verdict, expected, seen, message }) => {
     const line = `  ${check.padEnd(CHECK_WIDTH)}${MARKS[verdict].padEnd(MARK_WIDTH)}`;
@@ -75,7 +75,7 @@ function eventLine({ number, type, digest, description, confirmed }: ExplainedEv
 function differenceLines({ reference, firstDifference }: ExplainedRegister): readonly string[] {
   if (reference === null) return [];
   if (reference !== "replays") {
-    return ["  The reference's log does not replay to its own PCR, or is not there: nothing to compare."];
+    return ["  The reference's log does not replay to its own PCR, or is missing: nothing to compare."];
   }
   if (firstDifference === null) {
     return ["  The reference has the same events: the policy does not allow the reference either."];
@@ -91,7 +91,7 @@ function differenceText({ same, here, there }: FirstDifference): readonly string
   ];
 }
 
-/** A value that is as it must be needs no more than to be recognised. */
+/** Shortens a correct value, which people only need to recognise. */
 function brief(text: string): string {
   const line = printable(text);
   return /^[0-9a-f]{65,}$/.test(line) ? `${line.slice(0, SHOWN_DIGITS)}…` : line;

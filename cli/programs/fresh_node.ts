@@ -1,5 +1,5 @@
 /**
- * What `verify` and `policy make` do with a fresh node, which stays fresh.
+ * The parts of `verify` and `policy make` that connect to a fresh node. The node stays fresh.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import type { FreshNodeOptions } from "../fresh_node_options.ts";
 import { readOperatorKeyFile, trustedOperators } from "../operator_key_file.ts";
 import { terminationSignal } from "../termination.ts";
 
-/** The verdict of `init` on a node, check by check. */
+/** Explains check by check whether `init` would accept a node. */
 export async function explainFreshNode(
   options: FreshNodeOptions,
   policy: Policy,
@@ -39,7 +39,7 @@ export async function explainFreshNode(
   return isInsecure(policy) ? { ...explanation, remarks: [INSECURE, ...explanation.remarks] } : explanation;
 }
 
-/** A policy for a node, and for evidence files. */
+/** Makes a policy that accepts a node and the machines of evidence files. */
 export function makePolicyOfFreshNode(
   options: FreshNodeOptions,
   sources: FileSources,

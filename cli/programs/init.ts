@@ -1,5 +1,5 @@
 /**
- * `bootstrapper init`: reads what the operator gave, founds the cluster, keeps what came of it.
+ * `bootstrapper init`: reads the operator's files, founds the cluster, and writes the kubeconfig and the cluster file.
  *
  * @module
  */
@@ -44,36 +44,41 @@ const PUBLIC = { mode: 0o644 };
 
 /** The options of `init`. */
 export interface InitOptions {
-  /** The InitServer of the node. */
+  /** The endpoint of the node's InitServer. */
   readonly node: Endpoint;
   /** The name of the cluster, an RFC 1123 label. */
   readonly clusterName: string;
-  /** The file with the policy that the node's evidence must satisfy, and that the cluster's join services go by. */
+  /** The file with the policy for the node's evidence, which the cluster's join services apply too. */
   readonly policyFile: string;
   /** The file with the operator's private key. */
   readonly keyFile: string;
-  /** The file with its passphrase; an encrypted key without it asks at the terminal. */
+  /** The file with the key's passphrase. Without it, an encrypted key's passphrase is asked at the terminal. */
   readonly passphraseFile?: string;
-  /** Files with the public keys of the node's other operators, whose configuration is measured as a whole. */
+  /**
+   * Files with the public keys of the node's other operators. They are needed because the keys of all operators are
+   * measured together.
+   */
   readonly otherOperatorFiles: readonly string[];
   /** The file with the cluster's settings. */
   readonly settingsFile?: string;
-  /** The one identity that the node may have, 32 bytes. */
+  /** The only identity that the node may have, 32 bytes. */
   readonly expectIdentity?: Bytes;
-  /** Where the kubeconfig goes. */
+  /** The path for the kubeconfig. */
   readonly kubeconfigFile: string;
-  /** Where the public cluster file goes. */
+  /** The path for the public cluster file. */
   readonly clusterFile: string;
-  /** How long nothing may come of an operation that has begun, in milliseconds. */
+  /** How long a started operation may go without progress, in milliseconds. */
   readonly patienceMs: number;
-  /** How long to wait in the end until the node is Ready, in milliseconds; without it there is no waiting in the end. */
+  /**
+   * How long to wait at the end until the node is Ready, in milliseconds. Without it, `init` does not wait for that.
+   */
   readonly waitMs?: number;
-  /** The operator's records of clusters. */
+  /** The folder of the operator's cluster records. */
   readonly recordsFolder: string;
   readonly output: OutputForm;
 }
 
-/** Founds a cluster; ends when the kubeconfig is written and, where that is asked for, the node is Ready. */
+/** Founds a cluster. Ends when the kubeconfig is written and, if requested, the node is Ready. */
 export async function init(options: InitOptions, context: CliContext): Promise<void> {
   const { clusterName, policyFile, keyFile, settingsFile, recordsFolder, waitMs, output } = options;
   const policyDocument = await readText(policyFile);
@@ -120,10 +125,10 @@ async function readText(path: string): Promise<string> {
   return fromUtf8(await readFile(path, MAXIMUM_DOCUMENT_BYTES), path);
 }
 
-/** A kubeconfig of another cluster is somebody's only way into it. */
+/** Refuses to overwrite the kubeconfig of another cluster, which may be the only access to it. */
 async function checkKubeconfigIsFree({ kubeconfigFile }: InitOptions, record: HeldRecord): Promise<void> {
   if (!await exists(kubeconfigFile)) return;
-  const taken = new BootstrapError("usage/kubeconfig", `${kubeconfigFile} is there already, and of another cluster`, {
+  const taken = new BootstrapError("usage/kubeconfig", `${kubeconfigFile} exists already, for another cluster`, {
     next: "Name another file with --kubeconfig, or move this one away",
     details: { path: kubeconfigFile },
   });
@@ -137,7 +142,7 @@ async function checkKubeconfigIsFree({ kubeconfigFile }: InitOptions, record: He
 
 function showVerified(printer: ProgressPrinter, claims: EvidenceClaims, clusterId: string, again: boolean): void {
   const { identity, variant } = claims;
-  const goesOn = again ? ", which goes on with the operation of the record" : "";
+  const goesOn = again ? ", which continues the recorded operation" : "";
   const text = `Verified the node by ${variant}: identity ${identity}${goesOn}\nCluster ID ${clusterId}`;
   printer.note("verified", text, { identity, variant, clusterId, again });
 }
@@ -145,7 +150,7 @@ function showVerified(printer: ProgressPrinter, claims: EvidenceClaims, clusterI
 function showLost(printer: ProgressPrinter, node: string, { error, failures, pauseMs, lastSeen }: LostNode): void {
   const reason = sentenceOf(error);
   const text = `Lost the node at ${node}: ${reason}. It was last seen at ${lastSeen}. ` +
-    `Waiting until it goes on; asking again in ${secondsText(pauseMs)} s`;
+    `Waiting for it; retrying in ${secondsText(pauseMs)} s`;
   printer.note("reconnecting", text, { node, code: error.code, reason, failures, pauseMs, lastSeen });
 }
 
@@ -210,7 +215,7 @@ function showEnd(
     form,
     result,
     [
-      `Cluster "${clusterName}" stands on ${nodeName} after ${secondsText(durationMs)} s.`,
+      `Cluster "${clusterName}" runs on ${nodeName} after ${secondsText(durationMs)} s.`,
       `  cluster ID    ${clusterId}`,
       `  kubeconfig    ${kubeconfigFile}`,
       `  cluster file  ${clusterFile}`,

@@ -1,5 +1,5 @@
 /**
- * What `bootstrapper init` shows while it runs: a live line for each phase on a terminal, lines of JSON otherwise.
+ * Shows the progress of `bootstrapper init`: a live line for each phase on a terminal, lines of JSON otherwise.
  *
  * @module
  */
@@ -8,12 +8,12 @@ import { secondsText } from "../../platform/duration.ts";
 import type { ProgressEvent } from "../../proto/gen/bootstrapper.ts";
 import type { CliContext, OutputForm } from "../context.ts";
 
-/** Facts of a note, for programs. */
+/** The facts of a note, for programs. */
 export type NoteFields = Readonly<Record<string, string | number | boolean>>;
 
 /** Shows progress. */
 export interface ProgressPrinter extends Disposable {
-  /** Says something that is no event of the node. `fields` are for programs. */
+  /** Shows a note that is not an event of the node: `text` to people, `fields` to programs. */
   note(event: string, text: string, fields: NoteFields): void;
   /** Shows an event of the node. */
   progress(event: ProgressEvent): void;
@@ -22,7 +22,7 @@ export interface ProgressPrinter extends Disposable {
 const REDRAW_MS = 500;
 const CLEAR_LINE = "\r\u001b[K";
 
-/** A printer for where the output goes. */
+/** Returns the printer for the form of output and the terminal. */
 export function progressPrinter(
   { print, terminal, clock }: Pick<CliContext, "print" | "terminal" | "clock">,
   output: OutputForm,
@@ -112,7 +112,7 @@ function seconds(ms: number): string {
   return `${secondsText(ms).padStart(6)} s`;
 }
 
-/** Text of a node must not steer a terminal. */
+/** Removes control characters: a node's text must not control the terminal. */
 function printable(text: string): string {
   return text.replaceAll(/\p{Cc}+/gu, " ");
 }

@@ -10,7 +10,7 @@ const clock = {
 const REFUSED = "try 1 failed: refused with 500; next try in 0.3 s";
 const EVENTS = [["access", "started", ""], ["access", "waiting", REFUSED], ["access", "done", ""]] as const;
 
-/** What is printed of a step that fails once. */
+/** Returns the output for a step that fails once. */
 function printed(isTerminal: boolean): string {
   let out = "";
   const terminal = { isTerminal, columns: 200, askSecret: () => assert.fail(), confirm: () => assert.fail() };
@@ -21,13 +21,13 @@ function printed(isTerminal: boolean): string {
   return out;
 }
 
-Deno.test("progressPrinter() shows each try that failed on a terminal as a line that stays", () => {
+Deno.test("progressPrinter() shows each failed try on a terminal as a permanent line", () => {
   // deno-lint-ignore no-control-regex -- what steers the terminal is looked at too
   const lines = printed(true).split(/\r\u001b\[K/).filter((line) => line.endsWith("\n"));
   assert.deepEqual(lines, [`! access           ${REFUSED}\n`, "✓ access              0.0 s\n"]);
 });
 
-Deno.test("progressPrinter() gives programs each try that failed as an event without a duration", () => {
+Deno.test("progressPrinter() gives programs each failed try as an event without a duration", () => {
   const lines = printed(false).trim().split("\n").map((line) => JSON.parse(line));
   const time = clock.now().toISOString();
   assert.deepEqual(lines[1], {

@@ -1,5 +1,5 @@
 /**
- * `bootstrapper keygen`: makes an operator's key.
+ * `bootstrapper keygen`: generates an operator's key.
  *
  * @module
  */
@@ -14,9 +14,9 @@ import { askNewPassphrase, passphraseOfFile } from "../passphrase.ts";
 
 /** The options of `keygen`. */
 export interface KeygenOptions {
-  /** Where the private key goes. */
+  /** The path for the private key. */
   readonly file: string;
-  /** The comment in the public line, printable ASCII. */
+  /** The comment in the public key's line, printable ASCII. */
   readonly comment: string;
   /** Whether to ask for a passphrase at the terminal. */
   readonly asksPassphrase: boolean;
@@ -28,7 +28,7 @@ export interface KeygenOptions {
 const SECRET_MODE = 0o600;
 
 /**
- * Makes an Ed25519 key pair, writes the private key and prints the public one.
+ * Generates an Ed25519 key pair, writes the private key, and prints the public key.
  *
  * @throws {BootstrapError} `precondition/file-exists`, `usage/passphrase`, `usage/key-comment`, `usage/no-terminal`,
  *   `aborted/prompt`, `system/file`.

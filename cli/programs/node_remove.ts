@@ -1,5 +1,5 @@
 /**
- * `bootstrapper node remove`.
+ * `bootstrapper node remove`: removes a node from the cluster, and frees its name.
  *
  * @module
  */
@@ -17,18 +17,17 @@ import { terminationSignal } from "../termination.ts";
 export interface NodeRemoveOptions {
   /** The Node's name, an RFC 1123 label. */
   readonly nodeName: string;
-  /** The operator's kubeconfig. */
   readonly kubeconfigFile: string;
-  /** How long a join service may take to answer, in milliseconds. */
+  /** How long to wait for a join service, in milliseconds. */
   readonly waitMs: number;
-  /** Whether to skip the question. */
+  /** Whether to skip the confirmation. */
   readonly yes: boolean;
-  /** Whether a Node that is Ready is removed as well. */
+  /** Whether to remove the Node even if it is Ready. */
   readonly force: boolean;
   readonly output: OutputForm;
 }
 
-/** Removes a node from the cluster, after a question. */
+/** Removes a node from the cluster, after confirmation. */
 export async function nodeRemove(options: NodeRemoveOptions, context: CliContext): Promise<void> {
   const { nodeName, output } = options;
   const isText = output === "text";
@@ -62,14 +61,14 @@ export async function nodeRemove(options: NodeRemoveOptions, context: CliContext
   }
   const { role, identity } = node;
   const advice =
-    `If the machine still runs, power it off or reset it: its kubelet's certificate is valid until it ends`;
+    `If the machine still runs, power it off or reset it: its kubelet's certificate is valid until it expires`;
   const result = { state: "removed", nodeName, role, identity, steps: outcomes, advice };
   printResult(context, output, result, `${nodeName} is removed; the name is free.\n${advice}.`);
 }
 
 function planText({ nodeName, role, identity, isReady, isBeingRemoved }: NamedNode): string {
   const who = identity === "" ? "never admitted" : `identity ${printable(identity)}`;
-  const begun = isBeingRemoved ? " The removal was begun before, and goes on." : "";
+  const begun = isBeingRemoved ? " An earlier removal continues." : "";
   const ready = isReady ? " Its Node is Ready." : "";
   return `This removes the ${role} ${nodeName} (${who}) from the cluster for good.${ready}${begun}`;
 }
@@ -79,15 +78,15 @@ function number(index: number): string {
 }
 
 function stillReady(nodeName: string): BootstrapError {
-  return new BootstrapError("precondition/node-ready", `The Node ${nodeName} is Ready, so its machine is at work`, {
+  return new BootstrapError("precondition/node-ready", `The Node ${nodeName} is Ready, so its machine still runs`, {
     next:
-      `Power it off or run \`bootstrapper reset\` on it, and wait a minute; with --force it is removed all the same`,
+      `Power it off or run \`bootstrapper reset\` on it, and wait a minute; with --force it is removed even if it is Ready`,
     details: { node: nodeName },
   });
 }
 
 function stopped(nodeName: string): BootstrapError {
   return new BootstrapError("aborted/removal", `The removal of ${nodeName} was stopped before its end`, {
-    next: "Run the command again: it goes on",
+    next: "Run the command again: it continues",
   });
 }

@@ -1,5 +1,6 @@
 /**
- * `bootstrapper policy registers`: the values that a machine with a configuration must show, and must be launched with.
+ * `bootstrapper policy registers`: prints the values that a machine with a configuration must show, and with which it
+ * must be launched.
  *
  * @module
  */
@@ -23,7 +24,7 @@ const NAME_WIDTH = 12;
 
 /** The options of `policy registers`. */
 export interface PolicyRegistersOptions {
-  /** A node's configuration. */
+  /** The path of the node's configuration. */
   readonly configurationFile: string;
   readonly output: OutputForm;
 }
@@ -52,10 +53,11 @@ export async function policyRegisters(
 }
 
 /**
- * What a node of a configuration may show: the cluster ID measured or not yet known, locked to it or fresh.
+ * Returns the register values that a node with a configuration may show: with the cluster ID measured or not yet known,
+ * and locked or fresh.
  *
- * @param file The configuration's path.
- * @param kinds The kinds of evidence that there are.
+ * @param file The path of the node's configuration.
+ * @param kinds The known kinds of evidence.
  */
 export async function expectationOf(file: string, kinds: readonly EvidenceKind[]): Promise<Expectation> {
   const trust = await trustOf(file, kinds);
@@ -66,7 +68,7 @@ export async function expectationOf(file: string, kinds: readonly EvidenceKind[]
       ...(isKnown ? [await trustDigest(trust)] : []),
     ],
     lock: [FRESH, ...(isKnown ? [await lockDigest(trust.clusterId)] : [])],
-    // A file is over no connection and no key, so that nothing in it can be bound to a machine's key.
+    // A file has no connection and no key, so nothing in it can be bound to a machine's key.
     identity: NO_IDENTITY,
   };
 }
@@ -75,7 +77,7 @@ async function trustOf(file: string, kinds: readonly EvidenceKind[]): Promise<Tr
   return readNodeConfiguration(fromUtf8(await readFile(file, MAXIMUM_DOCUMENT_BYTES), file), file, kinds).trust;
 }
 
-/** What machines show, of each kind that shows it. */
+/** The values of machines, for each kind of evidence that shows one. */
 type Values = readonly LaunchValue[];
 
 async function valuesOf(
@@ -86,7 +88,10 @@ async function valuesOf(
   return trust.clusterId.length === 0 ? { unknown } : { unknown, known: await launchValues(trust, kinds) };
 }
 
-/** Hexadecimal, as evidence and policies show it; what is given at a launch in base64 too, as QEMU takes it. */
+/**
+ * Formats values in hexadecimal, as in evidence and policies. Values that a machine is launched with are also in
+ * base64, as QEMU takes them.
+ */
 function shown(values: Values): Readonly<Record<string, unknown>> {
   return Object.fromEntries(values.map(({ key, isLaunchValue, value }) => [
     key,

@@ -1,5 +1,5 @@
 /**
- * `bootstrapper reset`.
+ * `bootstrapper reset`: returns this node to the fresh state.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { present } from "../../platform/present.ts";
 import type { CliContext, OutputForm } from "../context.ts";
 import { printable, printResult } from "../output.ts";
 
-/** What the node says of itself; nothing where it cannot be read, as a reset is what helps then. */
+/** The node's own facts. Facts that cannot be read are absent: a reset must work on a broken node too. */
 interface Self {
   readonly nodeName?: string;
   readonly role?: string;
@@ -25,15 +25,15 @@ interface Self {
 
 /** The options of `reset`. */
 export interface ResetOptions {
-  /** Whether to skip the question. */
+  /** Whether to skip the confirmation. */
   readonly yes: boolean;
-  /** Whether to go on where the node may not leave etcd, or cannot. */
+  /** Whether to continue if the node may not leave etcd, or cannot. */
   readonly force: boolean;
   readonly output: OutputForm;
 }
 
 /**
- * Resets this node, after a question.
+ * Resets this node, after confirmation.
  *
  * @param hasTpm Whether this machine has a TPM.
  */
@@ -43,7 +43,7 @@ export async function reset(options: ResetOptions, context: CliContext, hasTpm: 
   const isText = output === "text";
   const deps: ResetDependencies = {
     ...{ paths, commands, clock, force },
-    // A person reads the steps instead.
+    // A person reads the printed steps instead.
     log: isText ? silentLog : context.log,
     openEtcd: (endpoints, credentials) => new EtcdCluster(endpoints, credentials),
   };
@@ -52,7 +52,7 @@ export async function reset(options: ResetOptions, context: CliContext, hasTpm: 
   const goesOn = await isResetUnderWay(paths.state);
   if (isText || !yes) context.printError(planText(self, goesOn));
   if (!yes && !await context.terminal.confirm("Go on?")) {
-    throw new BootstrapError("aborted/prompt", "The reset was not begun, as the answer was no", {
+    throw new BootstrapError("aborted/prompt", "The reset was not started, as the answer was no", {
       next: "Nothing was changed",
     });
   }
@@ -79,7 +79,7 @@ function planText({ nodeName, role, clusterId }: Self, goesOn: boolean): string 
   const what = `this node${nodeName === undefined ? "" : `, ${printable(nodeName)}`}`;
   const who = clusterId === undefined ? "belongs to no cluster" : `${printable(role ?? "member")} of ${clusterId}`;
   return [
-    `${goesOn ? "The reset that was interrupted goes on with" : "This resets"} ${what} (${who}):`,
+    `${goesOn ? "The interrupted reset continues with" : "This resets"} ${what} (${who}):`,
     ...RESET_STEPS.map((step) => `${numberOf(step)} ${step.title}`),
     "What Kubernetes, etcd and the bootstrapper keep on this node is lost for good.",
     "",
@@ -93,14 +93,14 @@ function numberOf({ name }: Pick<ResetStep, "name">): string {
 function whatIsLeft({ nodeName, clusterId }: Self, hasTpm: boolean): readonly string[] {
   return [
     ...(clusterId === undefined ? [] : [
-      "the cluster still knows this node, and only an operator can make it forget: run " +
+      "the cluster still has records of this node, which only an operator can remove: run " +
       `\`bootstrapper node remove ${printable(nodeName ?? "NAME")}\` there`,
     ]),
     ...(hasTpm
       ? [
-        "restart this machine: where its TPM has the lock in PCR 15 only that clears it, and `bootstrapper run` refuses " +
+        "restart this machine: if its TPM has the lock in PCR 15, only that clears it, and `bootstrapper run` refuses " +
         "to work until then",
       ]
-      : ["network rules of Kubernetes go with the next restart; `systemctl start bootstrapper` begins anew"]),
+      : ["the next restart removes Kubernetes' network rules; `systemctl start bootstrapper` starts a new bootstrap"]),
   ];
 }

@@ -1,5 +1,5 @@
 /**
- * `bootstrapper status`: what this node is, does and waits for.
+ * `bootstrapper status`: shows the state of this node, and what it waits for.
  *
  * @module
  */
@@ -18,12 +18,12 @@ import { factsBeside, printable, printResult } from "../output.ts";
 /** The options of `status`. */
 export interface StatusOptions {
   readonly output: OutputForm;
-  /** Whether to print the timeline as an SVG picture, and nothing else. */
+  /** Whether to print only the timeline, as an SVG picture. */
   readonly isSvg: boolean;
 }
 
 /**
- * Prints the status of this node, from what the bootstrapper wrote down.
+ * Prints the status of this node, from the files that the bootstrapper has written.
  *
  * @throws {BootstrapError} `malformed/…`, `system/file`, `usage/output` for `--svg` together with JSON.
  */
@@ -34,7 +34,7 @@ export async function status(options: StatusOptions, context: CliContext): Promi
   const timeline = await readTimeline(paths.timeline);
   if (isSvg) {
     if (output === "json") {
-      throw new BootstrapError("usage/output", "Cannot print a picture as JSON: leave out one of both");
+      throw new BootstrapError("usage/output", "Cannot print a picture as JSON: remove --svg or --output json");
     }
     return context.print(timelineSvg(timeline, { title: "Bootstrap of this node", nowMs }));
   }

@@ -1,5 +1,5 @@
 /**
- * A world for tests of the command line: a folder as the node's root, and everything that is printed.
+ * A test world for the command line: a folder as the node's root, and the printed output.
  *
  * @module
  */
@@ -19,31 +19,31 @@ import type { CliContext } from "../context.ts";
 import { type Permission, PERMISSIONS } from "../permissions.ts";
 import { runProgram } from "../program.ts";
 
-/** How a test's world differs from an empty one. */
+/** The properties of a test world. */
 export interface TestWorldOptions {
-  /** What the person at the terminal types, answer by answer. */
+  /** The answers that the person at the terminal types, in order. */
   readonly answers?: readonly string[];
-  /** Opens the TPM of the machine. */
+  /** Opens the machine's TPM. Default: there is none. */
   readonly openTpm?: () => Promise<TpmTransport>;
-  /** The devices of the machine, which is a confidential VM then. */
+  /** The devices of the machine; makes the machine a confidential VM. */
   readonly device?: ConfidentialDevice;
-  /** The time of day. */
+  /** The time of day. Default: the start of 2026, UTC. */
   readonly now?: Date;
-  /** The kinds of evidence that there are. */
+  /** The known kinds of evidence. Default: the program's own. */
   readonly kinds?: readonly EvidenceKind[];
-  /** The commands that there are; the program's own unless given. */
+  /** The known commands. Default: the program's own. */
   readonly commands?: readonly AnyCommand[];
 }
 
-/** A folder as a node, and what came out of the program. */
+/** A folder as a node, and the output of the program. */
 export class TestWorld implements AsyncDisposable {
   /** Standard output so far. */
   out = "";
   /** Standard error so far. */
   err = "";
-  /** The permissions that were given up, in order. */
+  /** The permissions that were dropped, in order. */
   readonly revoked: string[] = [];
-  /** What the program knows. */
+  /** The context that the program runs with. */
   readonly context: CliContext;
   readonly #commands: readonly AnyCommand[];
 
@@ -60,7 +60,7 @@ export class TestWorld implements AsyncDisposable {
     const answer = () => {
       const next = answers.shift();
       return next === undefined
-        ? Promise.reject(new BootstrapError("usage/no-terminal", "Nobody is at the terminal"))
+        ? Promise.reject(new BootstrapError("usage/no-terminal", "There is no terminal"))
         : Promise.resolve(next);
     };
     this.context = {
@@ -98,12 +98,12 @@ export class TestWorld implements AsyncDisposable {
     this.#commands = options.commands ?? COMMANDS;
   }
 
-  /** The permissions that were not given up. */
+  /** The permissions that were not dropped. */
   get kept(): readonly Permission[] {
     return PERMISSIONS.filter((permission) => !this.revoked.includes(permission));
   }
 
-  /** Makes an empty node: no TPM unless a test opens one, nothing mounted but its root folder. */
+  /** Creates an empty node, with only its root folder mounted, and with no TPM unless `options` opens one. */
   static async create(options: TestWorldOptions = {}): Promise<TestWorld> {
     const world = new TestWorld(await Deno.makeTempDir(), options);
     await world.write("proc/self/mountinfo", "1 1 8:1 / / rw - ext4 /dev/sda1 rw\n");
@@ -111,14 +111,14 @@ export class TestWorld implements AsyncDisposable {
     return world;
   }
 
-  /** Runs the program, and gives its exit code; what it prints replaces what was printed before. */
+  /** Runs the program, and returns its exit code. The new output replaces the earlier one. */
   async run(...args: readonly string[]): Promise<number> {
     this.out = "";
     this.err = "";
     return await runProgram(args, this.context, this.#commands);
   }
 
-  /** Writes a file of the node and gives its path. */
+  /** Writes a file of the node, and returns its path. */
   async write(path: string, text: string): Promise<string> {
     const absolute = join(this.root, path);
     await Deno.mkdir(join(absolute, ".."), { recursive: true });
@@ -126,12 +126,11 @@ export class TestWorld implements AsyncDisposable {
     return absolute;
   }
 
-  /** Removes the folder. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Deno.remove(this.root, { recursive: true });
   }
 }
 
 const noCommands: CommandRunner = {
-  run: ([program]) => Promise.reject(new BootstrapError("system/command", `${program} is not there`)),
+  run: ([program]) => Promise.reject(new BootstrapError("system/command", `${program} does not exist`)),
 };

@@ -1,18 +1,18 @@
 /**
- * Time for tests: it passes only by sleeping.
+ * A clock for tests, whose time passes only by sleeping.
  *
  * @module
  */
 import type { Clock } from "../clock.ts";
 
-/** A clock whose sleeps end at once, and the sleeps. */
+/** A clock whose sleeps end at once, and a record of the sleeps. */
 export interface SleepingClock {
   readonly clock: Clock;
   /** Every sleep, milliseconds, in order. */
   readonly slept: readonly number[];
 }
 
-/** A clock at its start. A sleep whose signal is aborted already is refused, as by a real one. */
+/** Creates a clock at time zero. As with the system's clock, a sleep rejects if its signal is already aborted. */
 export function sleepingClock(): SleepingClock {
   const slept: number[] = [];
   const elapsedMs = () => slept.reduce((sum, ms) => sum + ms, 0);
