@@ -70,7 +70,7 @@ await variantTest(attack("attack: a member asks for a second name or role", Admi
   await t.step("another name", async () => {
     await refusedByService(cluster, { issuer, keys, request: { nodeName: "worker-2" } }, "conflict/identity");
   });
-  await t.step("another role, that the policy gives it meanwhile", async () => {
+  await t.step("another role, which the policy has given it since", async () => {
     const identity = machine.identity || hex(await sha256(keys.node.spki));
     controlPlanes.add(identity);
     await refusedByService(cluster, { issuer, keys, request: { role: "control-plane" } }, "conflict/identity");

@@ -121,7 +121,7 @@ export async function joinByHand(port: number, hostility: Hostility = {}): Promi
 
 /** Asserts that the attack left no trace at the service. */
 export function assertUntouched(cluster: TestCluster, records = 0): void {
-  assert.equal(cluster.admissions.records.length, records, "somebody was admitted");
+  assert.equal(cluster.admissions.records.length, records, "a node was admitted");
   assert.deepEqual(cluster.signed, [], "something was signed");
 }
 

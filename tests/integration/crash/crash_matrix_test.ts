@@ -80,7 +80,7 @@ class Crashes {
     const { way, world } = this;
     const { works, killsInALife } = KUBEADM[way];
     let points: readonly string[] = [];
-    await this.matrix.rows({ way, victim: "nobody", step: "" }, async () => {
+    await this.matrix.rows({ way, victim: "none", step: "" }, async () => {
       await setKillPoints(life.machine, []);
       await life.goOn();
       const text = await life.machine.text("/var/lib/bootstrapper/timeline.json");

@@ -130,7 +130,7 @@ async function failEverywhere(
       return [{ step, moment, ended: assertClear(complaint, folders) }];
     });
   }
-  await matrix.rows({ way, victim: "nobody", step: "" }, async () => {
+  await matrix.rows({ way, victim: "none", step: "" }, async () => {
     await life.goOn();
     await disks.move();
     await lane.assertMember(life, lock === undefined ? {} : { lock });

@@ -32,7 +32,7 @@ Deno.test("join-service ends, so that systemd restarts it, when peers hold its l
   for (let index = 0; index < PEERS; index++) peers.push(await Deno.connect({ hostname: "127.0.0.1", port }));
   const { code, stderr } = await ended;
   for (const peer of peers) peer.close();
-  assert.ok(!deadline.aborted, "it lives, and accepts nobody");
+  assert.ok(!deadline.aborted, "it runs, and accepts no connection");
   const said = new TextDecoder().decode(stderr);
   assert.match(said, /no longer accepts connections/);
   assert.equal(code, 1, said);

@@ -190,7 +190,7 @@ Deno.test("only kubelets of admitted nodes get serving certificates of the clust
     await admissions.admit(recordOf("worker-2", "b2", ["10.9.9.2"]));
     const LEFT: readonly [name: string, check: string, asking: Asking][] = [
       ["another node's address", "address", { ...right, names: "DNS:worker-1,IP:10.9.9.2" }],
-      ["an address of nobody", "address", { ...right, names: `IP:${worker.ip},IP:10.9.9.9` }],
+      ["an address that no node has", "address", { ...right, names: `IP:${worker.ip},IP:10.9.9.9` }],
       ["another node's DNS name", "dns-name", { ...right, names: "DNS:worker-2" }],
       ["the API server's DNS name", "dns-name", { ...right, names: "DNS:worker-1,DNS:kubernetes.default.svc" }],
       ["a URI", "name-kind", { ...right, names: "DNS:worker-1,URI:spiffe://x" }],
