@@ -1,6 +1,6 @@
 /**
- * What attackers of both exchanges have in common: a place in the middle, TPMs of their own, and TLS clients that do not
- * keep to the rules.
+ * Code that the attackers of both exchanges share: a man in the middle, TPMs of their own, and TLS clients that break
+ * the rules.
  *
  * @module
  */
@@ -29,25 +29,25 @@ import { concat, fromHex, hex, sha256, u32be, utf8 } from "../../../platform/byt
 import { systemClock } from "../../../platform/clock.ts";
 import { hasSwtpm, startSwtpm } from "../../swtpm.ts";
 
-/** The kind of endorsement keys in these tests: a bare TPM makes one by itself. */
+/** The kind of endorsement key in these tests. A bare TPM makes such a key by itself. */
 const EK_TYPE = "ecc-p256";
 const ZERO = new Uint8Array(32);
-/** The longest that a test waits for what must happen. */
+/** The longest time that a test waits for an event that must happen. */
 export const PATIENCE_MS = 20_000;
 
 /** A machine with a real software TPM. */
 export interface TpmMachine extends AsyncDisposable {
-  /** Makes its evidence, honestly, and gives access to its PCRs. */
+  /** Makes the machine's evidence honestly, and gives access to its PCRs. */
   readonly issuer: TpmIssuer;
-  /** Its TPM, for everything else. */
+  /** The machine's TPM, for everything else. */
   readonly tpm: Tpm;
   /** TPMT_PUBLIC of its endorsement key. */
   readonly endorsementKey: Bytes;
-  /** What a verifier calls it. */
+  /** The identity by which a verifier knows the machine. */
   readonly identity: string;
 }
 
-/** Makes a machine and boots it; its PCRs are zero. */
+/** Makes a machine and boots it. Its PCRs are zero. */
 export async function startTpmMachine(): Promise<TpmMachine> {
   const swtpm = await startSwtpm({ bare: true });
   try {
@@ -70,20 +70,20 @@ export async function startTpmMachine(): Promise<TpmMachine> {
   }
 }
 
-/** A verifier that trusts these machines, if their PCR 4 is zero. */
+/** A verifier that trusts these machines if their PCR 4 is zero. */
 export function verifierFor(...machines: readonly Pick<TpmMachine, "identity">[]): EvidenceVerifier {
   const identities = new Set(machines.map(({ identity }) => identity));
   const pcrs = new Map([[4, [ZERO]]]);
   return createTpmVerifier({ ekType: EK_TYPE, pcrs, trust: { identities, issuers: [] } }, () => new Date());
 }
 
-/** Registers a test that needs swtpm; where that is absent the test says so and is ignored. */
+/** Registers a test that needs swtpm. If swtpm is missing, the test says so and is ignored. */
 export async function swtpmTest(name: string, run: (t: Deno.TestContext) => Promise<void>): Promise<void> {
   const isThere = await hasSwtpm();
   Deno.test({ name: isThere ? name : `${name} -- IGNORED: swtpm is not installed`, ignore: !isThere, fn: run });
 }
 
-/** Evidence of a machine by a key that it may also sign anything else with. */
+/** Evidence of a machine whose attestation key is unrestricted, so that it signs anything else as well. */
 export async function evidenceByUnrestrictedKey(
   { tpm, endorsementKey }: TpmMachine,
   statement: Bytes,
@@ -100,7 +100,10 @@ export async function evidenceByUnrestrictedKey(
   }
 }
 
-/** A flawless quote over PCRs of the attacker's choice, by an attestation key in software, beside somebody's real EK. */
+/**
+ * A correct quote over PCRs of the attacker's choice, signed by an attestation key in software, together with the real
+ * EK of another machine.
+ */
 export async function evidenceBySoftware(
   endorsementKey: Uint8Array,
   statement: Uint8Array,
@@ -123,23 +126,23 @@ export async function evidenceBySoftware(
   return { variant: "tpm", payload };
 }
 
-/** The PCRs of a machine that only measured its configuration and perhaps its lock. */
+/** The PCRs of a machine that measured only its configuration and perhaps its lock. */
 export function pcrsWith(registers: Readonly<Record<number, Uint8Array>>): Uint8Array[] {
   return QUOTED_PCRS.map((index) => registers[index] ?? ZERO);
 }
 
 /** A man in the middle. */
 export interface Middle extends AsyncDisposable {
-  /** Where victims connect. */
+  /** The port to which victims connect. */
   readonly port: number;
-  /** How many connections he ended and passed on. */
+  /** The number of connections that he terminated and passed on. */
   readonly passedOn: number;
 }
 
 /**
- * Ends TLS towards both sides, and passes on every byte between them.
+ * Terminates TLS towards both sides, and passes on every byte between them.
  *
- * @param certificate One that he has stolen, with its key. Default: one of his own.
+ * @param certificate A stolen certificate with its key. Default: one of his own.
  */
 export async function terminateTls(upstreamPort: number, certificate?: ThrowAwayCertificate): Promise<Middle> {
   const open = new Set<TLSSocket>();
@@ -172,7 +175,7 @@ export async function terminateTls(upstreamPort: number, certificate?: ThrowAway
   };
 }
 
-/** Connects by TLS, in a way of the attacker's. */
+/** Connects by TLS with options of the attacker's choice. */
 export async function connectTls(port: number, options: ConnectionOptions): Promise<TLSSocket> {
   const socket = connect({ ...clientTlsOptions(), host: "127.0.0.1", port, ...options });
   try {
@@ -184,14 +187,14 @@ export async function connectTls(port: number, options: ConnectionOptions): Prom
   }
 }
 
-/** Connects and says nothing, not even by TLS. */
+/** Connects and sends nothing, not even a TLS hello. */
 export async function connectSilently(port: number): Promise<Socket> {
   const socket = connectTcp({ host: "127.0.0.1", port });
   await once(socket, "connect", { signal: AbortSignal.timeout(PATIENCE_MS) });
   return socket;
 }
 
-/** Resolves when the other side has ended a connection. */
+/** Resolves when the other side has ended the connection. */
 export async function cutOff(socket: Socket): Promise<void> {
   socket.on("error", () => {});
   socket.resume();
@@ -204,11 +207,11 @@ const END_HEADERS = 0x4;
 const FRAME_HEADER_BYTES = 9;
 
 /**
- * Opens gRPC streams on one connection by hand, without regard to what the server allows, and sends the same message on each.
+ * Opens gRPC streams on one connection by hand, ignoring the server's limits, and sends the same message on each.
  *
  * @param path The method, as `/bootstrapper.v1.JoinService/Join`.
- * @param messageFor Gives one encoded message for the connection.
- * @returns For each stream whether a message came back, once each was answered or reset, or the connection ended.
+ * @param messageFor Returns an encoded message for the connection.
+ * @returns Whether each stream got a message back, once every stream was answered or reset, or the connection ended.
  */
 export async function openStreams(
   port: number,

@@ -1,9 +1,10 @@
 /**
- * Attacks on the rules that only confidential VMs have: SEV-SNP, which has no register for the lock, and TDX, whose identity is a
- * key. What must hold after every one: no second record, nothing signed, no kit sealed.
+ * Attacks on the rules that only confidential VMs have: SEV-SNP has no register for the lock, and the identity of TDX
+ * is a key. After every attack there must be no second record, no signature and no sealed kit.
  *
- * HOST_DATA and MRCONFIGID of another trust part, RTMR 3 locked to another cluster or locked without an admission, and evidence of
- * one key with another key are in {init,join}_attacks_evidence_test.ts, which makes them for each kind.
+ * Other attacks are in {init,join}_attacks_evidence_test.ts, which makes them for each kind: HOST_DATA and MRCONFIGID
+ * of another trust part, RTMR 3 locked to another cluster or locked without an admission, and evidence of one key with
+ * another key.
  *
  * @module
  */
@@ -35,7 +36,7 @@ import { VARIANTS, variantTest } from "./variants.ts";
 
 const CONFIDENTIAL = [VARIANTS.snp, VARIANTS.tdx];
 
-/** A cluster whose control planes are those identities, with the number of kits that were sealed. */
+/** A cluster whose policy lists these identities as control planes, and the number of kits that were sealed. */
 async function clusterWithKeys(variant: TestVariant, ...machines: readonly VariantMachine[]) {
   const { ca, kit } = await newKit();
   const [controlPlanes, sealed] = [new Set<string>(), [] as Uint8Array[]];
@@ -56,8 +57,8 @@ async function clusterWithKeys(variant: TestVariant, ...machines: readonly Varia
 }
 
 await variantTest(attack("attack: a member asks for a second name or role", AdmissionRecords), async (t, variant) => {
-  // Without a register for the lock a VM looks fresh for as long as it lives (SNP); with one, it has not locked yet (TDX). An
-  // identity has one name and one role, whatever it shows.
+  // A VM without a register for the lock always looks fresh (SNP); a VM with one has not locked yet (TDX). An identity
+  // has one name and one role, whatever the VM shows.
   await using machine = await variant.start();
   const { cluster, controlPlanes, sealed } = await clusterWithKeys(variant, machine);
   await using _ = cluster;
@@ -69,7 +70,7 @@ await variantTest(attack("attack: a member asks for a second name or role", Admi
   await t.step("another name", async () => {
     await refusedByService(cluster, { issuer, keys, request: { nodeName: "worker-2" } }, "conflict/identity");
   });
-  await t.step("another role, that the policy gives it meanwhile", async () => {
+  await t.step("another role, which the policy has given it since", async () => {
     const identity = machine.identity || hex(await sha256(keys.node.spki));
     controlPlanes.add(identity);
     await refusedByService(cluster, { issuer, keys, request: { role: "control-plane" } }, "conflict/identity");
@@ -88,8 +89,8 @@ await variantTest(attack("attack: a member asks for a second name or role", Admi
 await variantTest(
   attack("attack: a control plane whose identity nobody listed, until an operator lists it", serveJoin),
   async (t, variant) => {
-    // Its identity is made anew with each start, so that nobody can list it beforehand: the refusal shows it and is retriable, and no key
-    // leaves.
+    // The identity changes with each start, so it cannot be listed beforehand. The refusal shows it and is retriable,
+    // and no key leaves the service.
     await using machine = await variant.start();
     const { cluster, controlPlanes, sealed } = await clusterWithKeys(variant, machine);
     await using _ = cluster;
@@ -141,7 +142,7 @@ await variantTest("a node whose identity an operator lists meanwhile goes throug
   const outcome = await node.run(cluster.trust, [cluster.port], { issuer: machine.issuer }, {
     onEndpointFailure({ error }) {
       assert.deepEqual([error.code, sealed.length, node.lock.state().name], ["refused/role", 0, "unlocked"]);
-      // What an operator reads on the node's screen, and approves.
+      // The operator reads the identity on the node's screen, and approves it.
       const [identity = ""] = /[0-9a-f]{64}/.exec(error.message) ?? [];
       refusals.push(identity);
       controlPlanes.add(identity);
@@ -155,8 +156,8 @@ await variantTest("a node whose identity an operator lists meanwhile goes throug
 
 const neverLocked = attack("attack: a machine without a register for the lock says that it never locked", checkRecord);
 await variantTest(neverLocked, async (t, variant) => {
-  // A TPM shows by PCR 15 = 0 that an earlier founding came to nothing; an SNP machine that was founded looks the same. For
-  // its kind the name stays taken, for ever.
+  // A TPM shows by PCR 15 = 0 that an earlier founding was abandoned, but an SNP machine looks the same after a
+  // completed founding. For its kind the name therefore stays taken forever.
   await using machine = await variant.start();
   const verifier = variant.verifierFor(machine);
   const caller = new AbortController();
@@ -173,15 +174,16 @@ await variantTest(neverLocked, async (t, variant) => {
     assert.equal((await abandonCluster(world.operator.recordsFolder, CLUSTER_NAME)).showsNoLock, true);
     const play = honestly(machine.issuer);
     await refusedByOperator(world.operator, play, "precondition/cluster-exists", { verifier });
-    // The node itself, which goes on proposing the cluster that was given up.
+    // The node itself, which still proposes the abandoned cluster.
     await assert.rejects(world.found({ verifier }), { code: "precondition/cluster-exists" });
   });
 }, [VARIANTS.snp]);
 
 const posesAsFounder = attack("attack: a TD poses as the one that founded the recorded cluster", checkInitResult);
 await variantTest(posesAsFounder, async (t, variant) => {
-  // A TD has no name of its own: in an Init it is its cluster ID. One that extends RTMR 3 by the recorded lock looks like the founder.
-  // It is stopped at the end, as it does not have that CA's key; the operator keeps and acknowledges nothing.
+  // A TD has no name of its own: in an Init its identity is its cluster ID. A TD that extends RTMR 3 with the recorded
+  // lock looks like the founder. It is stopped at the end, as it does not have that CA's key; the operator keeps and
+  // acknowledges nothing.
   await using machine = await variant.start();
   await using operator = await TestOperator.create();
   const verifier = variant.verifierFor(machine);
@@ -224,7 +226,7 @@ await variantTest(posesAsFounder, async (t, variant) => {
 
 const withoutItsKey = attack("attack: a TD that has another's key on record, and not the key", serveJoin);
 await variantTest(withoutItsKey, async (t, variant) => {
-  // The identity of a TD is SHA-256 of SPKI_c; K_c signs A2, and A2 names it.
+  // The identity of a TD is SHA-256 of SPKI_c. K_c signs A2, and A2 names K_c.
   await using machine = await variant.start();
   await using attacker = await variant.start();
   const { cluster, sealed } = await clusterWithKeys(variant, machine, attacker);

@@ -1,4 +1,4 @@
-/** What whoever is refused, and whoever refuses, see of a refusal: every check that failed. */
+/** A refusal shows every check that failed, both to the refused peer and to the refusing side. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { extendedOnce, trustDigest } from "../../../protocol/transcript.ts";
@@ -14,7 +14,7 @@ import { startTpmMachine, swtpmTest, verifierFor } from "./attacks.ts";
 import { honestly, refusedByOperator } from "./init_attacks.ts";
 import { assertUntouched, firstFailure } from "./join_attacks.ts";
 
-await swtpmTest("an operator who refuses a node for several registers is shown all of them", async () => {
+await swtpmTest("an operator sees every register for which a node is refused", async () => {
   await using machine = await startTpmMachine();
   await using operator = await TestOperator.create();
   await machine.issuer.extend(4, randomBytes(32));
@@ -59,7 +59,7 @@ await swtpmTest(
   },
 );
 
-/** What PCR 12 may hold: the cluster's name and operators, with no cluster ID or its own. */
+/** The allowed contents of PCR 12: the cluster's name and operators, with no cluster ID or with the cluster's own. */
 function acceptableTrust({ trust, clusterId }: TestCluster): Promise<string[]> {
   return Promise.all(
     [trust, { ...trust, clusterId }].map(async (part) => hex(await extendedOnce(await trustDigest(part)))),

@@ -7,14 +7,14 @@ import { dialService } from "../../exchanges/join_world.ts";
 import { randomBytes, utf8 } from "../../../platform/bytes.ts";
 import { joinByHand } from "./join_attacks.ts";
 
-/** A hostile connection; settles when the service has ended it. */
+/** A hostile connection. It settles when the service has ended the connection. */
 type Attack = (port: number) => Promise<unknown>;
 
 const LORIS_PAUSE_MS = 250;
 const PATIENCE_MS = 60_000;
 const HELLO = { message: { $case: "hello", hello: { clientNonce: new Uint8Array(32) } } } as const;
 
-/** Every kind of peer that costs a service something and gives it nothing. */
+/** Every kind of peer that uses a service's resources and is never admitted. */
 export const HOSTILE_PEERS: Readonly<Record<string, Attack>> = Object.freeze({
   "says nothing": (port) => closed(connectTcp(port, "127.0.0.1")),
   "talks garbage instead of TLS": (port) => {

@@ -1,6 +1,6 @@
 /**
- * The two hostile parties of the Init exchange, played by hand: an operator against the real InitServer, and a node against
- * the real `bootstrapper init`. What they are not told to do in their own way they do as the protocol wants.
+ * The two hostile parties of the Init exchange, played by hand: an operator against the real InitServer, and a node
+ * against the real `bootstrapper init`. Each follows the protocol except where a test says otherwise.
  *
  * @module
  */
@@ -41,13 +41,13 @@ import type {
 } from "../../../proto/gen/bootstrapper.ts";
 import { PATIENCE_MS } from "./attacks.ts";
 
-/** What a hostile operator does in its own way. */
+/** The deviations of a hostile operator. */
 export interface OperatorPlay {
-  /** Default: the node's operator. */
+  /** The operator's keys. Default: those of the node's operator. */
   readonly keys?: KeyPair;
   /** Changes the hello after it was signed. */
   readonly hello?: (honest: InitHello, binding: Bytes) => InitHello | Promise<InitHello>;
-  /** Default: one that the TPM of {@linkcode shownVerifier} opens. */
+  /** The challenge. Default: one that the TPM of {@linkcode shownVerifier} opens. */
   readonly challenge?: ActivationChallenge;
   /** Changes the request before it is signed. */
   readonly request?: Partial<InitRequest>;
@@ -57,24 +57,24 @@ export interface OperatorPlay {
   readonly message?: (honest: SignedInitRequest) => SignedInitRequest;
   /** Called before the message of that name is sent. */
   readonly before?: (step: InitStep, exchange: OperatorExchange) => Promise<void>;
-  /** Everything that was sent, in order. */
+  /** Collects all messages that were sent, in order. */
   readonly sent?: InitClientMessage[];
-  /** Everything that was received, in order. */
+  /** Collects all messages that were received, in order. */
   readonly received?: InitServerMessage[];
 }
 
 /** The exchange as a hostile operator sees it. */
 export type OperatorExchange = Exchange<InitServerMessage, InitClientMessage>;
 
-/** Resolves when the other side has ended an exchange: how long a peer stalls. */
+/** Resolves when the other side has ended the exchange, which is how long a peer stalls. */
 export function untilClosed({ closed }: { readonly closed: AbortSignal }): Promise<void> {
   return untilAborted(closed).catch(() => {});
 }
 
-/** The operator's messages. */
+/** The names of the operator's messages. */
 export type InitStep = NonNullable<InitClientMessage["message"]>["$case"];
 
-/** Runs an init by hand; gives the result, or throws what the node refused. */
+/** Runs an init by hand. Returns the result, or throws the node's refusal. */
 export async function initByHand(world: InitWorld, play: OperatorPlay = {}): Promise<InitResult> {
   using dialled = await world.dial();
   const { exchange } = dialled;
@@ -82,7 +82,7 @@ export async function initByHand(world: InitWorld, play: OperatorPlay = {}): Pro
   const send = async (message: NonNullable<InitClientMessage["message"]>) => {
     await play.before?.(message.$case, exchange);
     play.sent?.push({ message });
-    // What the node says to it comes with the next message, or instead of it.
+    // The node's answer comes with the next message, or instead of it.
     await exchange.send({ message }).catch(() => {});
   };
   const clientNonce = randomBytes(32);
@@ -123,7 +123,7 @@ function isChallenged(evidence: Evidence | undefined): boolean {
   return evidence?.variant.split("+").includes("tpm") === true;
 }
 
-/** A request that any node takes. */
+/** A request that every node accepts. */
 export async function newRequest(): Promise<InitRequest> {
   return {
     operationId: randomBytes(16),
@@ -135,7 +135,7 @@ export async function newRequest(): Promise<InitRequest> {
   };
 }
 
-/** Nothing came of it on the node: no lock, no key on disk, no cluster. */
+/** Asserts that the attack left no trace on the node: no lock, no key on disk, no cluster. */
 export async function assertFresh(world: InitWorld): Promise<void> {
   assert.equal(world.lock.state().name, "unlocked", "the node was locked");
   assert(!await exists(join(world.folder, "node.lock")), "there is a lock on disk");
@@ -143,7 +143,7 @@ export async function assertFresh(world: InitWorld): Promise<void> {
   assert.equal(world.foundings, 0, "a cluster was made");
 }
 
-/** Asserts that a node refuses, with this code, and stays fresh; gives what the operator was told. */
+/** Asserts that a node refuses with this code and stays fresh. Returns the error that the operator received. */
 export async function refusedByNode(world: InitWorld, play: OperatorPlay, code: string): Promise<BootstrapError> {
   const error = await initByHand(world, play).then(() => assert.fail("a cluster was founded"), asBootstrapError);
   assert.equal(error.code, code, error.message);
@@ -155,18 +155,18 @@ export async function refusedByNode(world: InitWorld, play: OperatorPlay, code: 
 /** One exchange of a hostile node. */
 export type NodeSession = Session<InitClientMessage, InitServerMessage>;
 
-/** A node that is not what it seems. */
+/** A node that pretends to be another one. */
 export interface HostileNode extends AsyncDisposable {
   readonly port: number;
   readonly endpoint: string;
-  /** The names of all that an operator sent after its hello. */
+  /** The names of all messages that an operator sent after its hello. */
   readonly received: string[];
 }
 
-/** What a hostile node does after the hello; it notes what it received. */
+/** The actions of a hostile node after the hello. It adds the messages that it receives to `received`. */
 export type Script = (session: NodeSession, hello: InitHello, received: string[]) => Promise<unknown>;
 
-/** Starts a hostile node. What an operator sends after the play is over is taken and noted. */
+/** Starts a hostile node. Messages that an operator sends after the play are received and recorded. */
 export async function startHostileNode(play: Script): Promise<HostileNode> {
   const received: string[] = [];
   const server: ChannelServer = await listen<InitClientMessage, InitServerMessage>({
@@ -183,17 +183,17 @@ export async function startHostileNode(play: Script): Promise<HostileNode> {
   return { port, endpoint: `127.0.0.1:${port}`, received, [Symbol.asyncDispose]: () => server.close() };
 }
 
-/** What a hostile node proposes, and how it answers. */
+/** The proposal of a hostile node, and its answer to the challenge. */
 export interface NodePlay {
   /** Makes the evidence over A1. */
   readonly evidence: (a1: Bytes, seen: InitContext) => Promise<Evidence | undefined>;
-  /** Answers the challenge. Default: nothing. */
+  /** Answers the challenge. Default: no answer. */
   readonly answer?: (challenge: ActivationChallenge, a1: Bytes) => Promise<Uint8Array>;
-  /** The cluster ID that it proposes. Default: that of a new CA. */
+  /** The cluster ID of the proposal. Default: that of a new CA. */
   readonly clusterId?: Uint8Array;
 }
 
-/** The part of an honest node in steps 2 and 3. */
+/** The honest behaviour of a node in steps 2 and 3. */
 export function honestly(issuer: Pick<EvidenceIssuer, "issue" | "activate" | "isChallenged">): NodePlay {
   const evidence: NodePlay["evidence"] = (a1) => issuer.issue(a1);
   if (!issuer.isChallenged) return { evidence };
@@ -203,7 +203,7 @@ export function honestly(issuer: Pick<EvidenceIssuer, "issue" | "activate" | "is
   };
 }
 
-/** Steps 2 and 3 of a hostile node; gives the CA that it made. */
+/** Plays steps 2 and 3 of a hostile node. Returns the CA that it made. */
 export async function playNode(
   { exchange }: NodeSession,
   { clientNonce, operatorKey }: InitHello,
@@ -225,7 +225,7 @@ export async function playNode(
   return authority;
 }
 
-/** The result of an honest node for a request. */
+/** The result that an honest node sends for a request. */
 export async function resultFor(authority: CertificateAuthority, adminKey: Uint8Array): Promise<InitResult> {
   return {
     adminCertificate: (await issueAdminCertificate(authority, adminKey, new Date())).der,
@@ -236,13 +236,13 @@ export async function resultFor(authority: CertificateAuthority, adminKey: Uint8
   };
 }
 
-/** How an operator meets a hostile node. */
+/** The settings of an operator that meets a hostile node. */
 export interface Meeting extends Partial<InitOptions> {
-  /** Default: believes a `ShownMachine`. */
+  /** The operator's verifier. Default: one that believes a `ShownMachine`. */
   readonly verifier?: EvidenceVerifier;
 }
 
-/** Asserts that an operator refuses a hostile node, with this code, and signed nothing but the hello. */
+/** Asserts that an operator refuses a hostile node with this code, and signed only the hello. */
 export async function refusedByOperator(
   operator: TestOperator,
   play: NodePlay | Script,

@@ -1,6 +1,7 @@
 /**
- * Attacks on the connection of an Init: on the InitServer and on `bootstrapper init`. Where evidence is relayed it is of each
- * kind; the others never come to evidence. What must hold after every one of them: the operator signed nothing but the hello, the node is not locked and has no key on disk.
+ * Attacks on the connection of an Init: on the InitServer and on `bootstrapper init`. An attack that relays evidence is
+ * made for each kind; the others end before any evidence is made. After every attack the operator has signed only the
+ * hello, and the node is not locked and has no key on disk.
  *
  * @module
  */
@@ -43,7 +44,7 @@ import {
 import { attack } from "./stopped_by.ts";
 import { variantTest } from "./variants.ts";
 
-/** Asserts that nothing was signed but so many hellos, and nothing recorded. */
+/** Asserts that the operator signed exactly this number of hellos and nothing else, and recorded nothing. */
 async function assertOnlyHellos(operator: TestOperator, hellos: number): Promise<void> {
   assert.equal(operator.signatures, hellos, "more was signed than the hello");
   assert.equal(await operator.record(), undefined, "a cluster was recorded");
@@ -51,8 +52,8 @@ async function assertOnlyHellos(operator: TestOperator, hellos: number): Promise
 }
 
 Deno.test(attack("attack: relay, a TLS terminator stands between operator and node", receiveHello), async () => {
-  // He ends TLS on both sides, so each side has a channel binding of its own with him; the hello's signature holds that of the
-  // operator. No evidence is made.
+  // He terminates TLS on both sides, so each side has its own channel binding with him, and the hello's signature
+  // contains the operator's binding. No evidence is made.
   await using world = await InitWorld.start();
   await using middle = await terminateTls(world.port);
   const { operatorKeys } = world.trust;
@@ -73,8 +74,8 @@ await variantTest(
       ...[verifyNode, stoppers.statement] as const,
     ),
   async (_t, variant) => {
-    // The node's evidence is real and answers to the operator's own nonce and key; but A1 holds the binding of the node's
-    // connection with him.
+    // The node's evidence is genuine and answers the operator's own nonce and key, but A1 contains the binding of the
+    // node's connection with him.
     await using machine = await variant.start();
     await using operator = await TestOperator.create();
     const trust = trustIn(operator.keys);
@@ -114,11 +115,11 @@ Deno.test(oldTls, async () => {
 });
 
 Deno.test(attack("attack: a TLS session with the node is resumed", bindingOf), async () => {
-  // A resumed session has no fresh key exchange: the connection ends.
+  // A resumed session has no fresh key exchange, so the connection ends.
   await using world = await InitWorld.start();
   const options = { servername: `${hex(randomBytes(8))}.invalid` };
   const first = await connectTls(world.port, options);
-  // The session ticket comes before the node's first bytes.
+  // The session ticket arrives before the node's first bytes.
   await once(first, "data", { signal: AbortSignal.timeout(PATIENCE_MS) });
   first.destroy();
   const second = await connectTls(world.port, options);
@@ -132,7 +133,7 @@ Deno.test(attack("attack: a TLS session with the node is resumed", bindingOf), a
 });
 
 Deno.test(attack("attack: a second stream on the connection of an operator", listen), async () => {
-  // Two exchanges would share one binding. A connection may have one stream, and ends with a second one.
+  // Two exchanges would share one binding. A connection may have only one stream, and ends when a second one is opened.
   await using world = await InitWorld.start();
   const { keys } = world.operator;
   const hello = async (socket: Parameters<typeof bindingOf>[0]) => {
@@ -153,7 +154,7 @@ const otherService = attack(
   listen,
 );
 Deno.test(otherService, async () => {
-  // Each service of the contract has a listener of its own, which knows no other method.
+  // Each service of the contract has its own listener, which knows no other method.
   await using world = await InitWorld.start();
   using dialled = await dial<JoinServerMessage, JoinClientMessage>({
     method: JoinServiceService.join,
@@ -172,7 +173,7 @@ Deno.test(otherService, async () => {
 });
 
 Deno.test(attack("attack: an operator stalls at each step", listen, Exchange), async (t) => {
-  // A connection that is opened has a deadline, and so has every message.
+  // Every open connection has a deadline, and so does every message.
   const deadlines = { helloMs: 500, answerMs: 500 };
   await using world = await InitWorld.start({ deadlines });
   const silent = Promise.all([

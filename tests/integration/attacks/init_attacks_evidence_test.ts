@@ -1,8 +1,8 @@
 /**
- * Attacks on the operator by the evidence of a node: each for every kind of evidence, but those on the parts of a TPM's own
- * evidence (keys, activation, the operator who uses it as an oracle), which the other kinds do not have, and the lock on
- * SEV-SNP, which has no register for it. What must hold after every one: the operator signed nothing but the hello, sent nothing
- * but the hello and a challenge, and recorded nothing.
+ * Attacks on the operator with a node's evidence. Each is made for every kind of evidence, with two exceptions: attacks
+ * on the parts that only a TPM's evidence has (keys, activation, the operator who uses the TPM as an oracle), and the
+ * lock on SEV-SNP, which has no register for it. After every attack the operator has signed only the hello, has sent
+ * only the hello and a challenge, and has recorded nothing.
  *
  * @module
  */
@@ -43,14 +43,15 @@ import { VARIANTS, variantTest } from "./variants.ts";
 
 const LOCKABLE = Object.values(VARIANTS).filter(({ checks }) => checks.lock !== undefined);
 
-/** What a TPM gives for a challenge; rubbish where it does not open it. */
+/** The TPM's answer to a challenge; invalid bytes if it does not open the challenge. */
 const opened = (issuer: Pick<EvidenceIssuer, "activate">, challenge: ActivationChallenge) =>
   issuer.activate(challenge).catch(() => randomBytes(32));
 
 await variantTest(
   "an honest machine is founded, by the same operation again after its caller had gone",
   async (_t, variant) => {
-    // Without this the attacks below would prove nothing. TDX takes its identity from the cluster that it proposes.
+    // Without this test the attacks below would prove nothing. TDX takes its identity from the cluster that it
+    // proposes.
     await using machine = await variant.start();
     const goOn = Promise.withResolvers<void>();
     await using world = await InitWorld.start({ machine: machine.issuer, onFound: () => goOn.promise });
@@ -82,7 +83,8 @@ await variantTest("attack: evidence of a node in an Init", async (t, variant) =>
     refusedByOperator(operator, play, `refused/${check}`, { verifier: variant.verifierFor(machine), ...meeting });
 
   await t.step(attack("replay: evidence of another connection is sent again", stoppers.statement), async () => {
-    // RA-TLS without a nonce. The node made it for a hello of the same operator; but A1 holds CB and both nonces.
+    // RA-TLS without a nonce. The node made the evidence for a hello of the same operator, but A1 contains CB and both
+    // nonces.
     const received: InitServerMessage[] = [];
     await using world = await InitWorld.start({ operator, machine: issuer });
     await initByHand(world, { received, message: (m) => ({ ...m, signature: randomBytes(64) }) }).catch(() => {});
@@ -98,8 +100,8 @@ await variantTest("attack: evidence of a node in an Init", async (t, variant) =>
   });
 
   await t.step(attack("diversion: the same image on another machine", stoppers.hardware), async () => {
-    // "Identity Crisis": the measurement is the policy's, the machine is the attacker's own. The policy pins more than the
-    // measurement: the EK, the chip or the platform.
+    // "Identity Crisis": the measurement is the policy's, but the machine is the attacker's own. The policy pins more
+    // than the measurement: the EK, the chip or the platform.
     const error = await refused(honestly(attacker.issuer), checks.hardware);
     assert.equal(error.details["seen"], attacker.hardware);
   });
@@ -109,7 +111,8 @@ await variantTest("attack: evidence of a node in an Init", async (t, variant) =>
     foundOnNode,
   );
   await t.step(unexpected, async () => {
-    // By `--expect-identity`. For TDX no identity is known before the cluster is, so that any is another.
+    // With `--expect-identity`. For TDX no identity is known before the cluster exists, so every identity is a
+    // different one.
     const verifier = variant.verifierFor(machine, attacker);
     const expectIdentity = machine.identity || hex(randomBytes(32));
     const error = await refused(honestly(attacker.issuer), "identity", { verifier, expectIdentity });
@@ -118,8 +121,8 @@ await variantTest("attack: evidence of a node in an Init", async (t, variant) =>
 
   const others = "cross-protocol and reflection: evidence over other statements of this very connection";
   await t.step(attack(others, initA1, stoppers.statement), async (t) => {
-    // A statement of another exchange or direction, or the operator's own values sent back (Fraunhofer cmc #406). A1 of an Init
-    // alone has the tag "init".
+    // A statement of another exchange or direction, or the operator's own values sent back (Fraunhofer cmc #406). Only
+    // A1 of an Init has the tag "init".
     for (const [name, statement] of Object.entries(INIT_STATEMENTS)) {
       await t.step(name, async () => {
         await refused({ evidence: async (_a1, seen) => issuer.issue(await statement(seen)) }, checks.statement);
@@ -128,7 +131,7 @@ await variantTest("attack: evidence of a node in an Init", async (t, variant) =>
   });
 
   await t.step(attack("evidence for another operator's hello", initA1, stoppers.statement), async () => {
-    // A1 holds the operator's key.
+    // A1 contains the operator's key.
     const evidence: NodePlay["evidence"] = async (_a1, seen) =>
       issuer.issue(await initA1({ ...seen, operatorKey: randomBytes(seen.operatorKey.length) }));
     await refused({ evidence }, checks.statement);
@@ -139,7 +142,7 @@ await variantTest("attack: evidence of a node in an Init", async (t, variant) =>
   });
 
   await t.step(attack("downgrade: another variant, or fewer", stoppers.verifier), async () => {
-    // A verifier is configured with the one variant that it reads: the peer never chooses.
+    // A verifier is configured with the one variant that it reads. The peer never chooses the variant.
     const none = createInsecureIssuer(createInsecureIdentity());
     await refused({ evidence: (a1) => none.issue(a1) }, "variant");
     for (const name of ["none", "", "tpm,snp", "TPM", `${variant.name}+none`, "none+tpm"]) {
@@ -154,7 +157,7 @@ await variantTest("attack: evidence of a node in an Init", async (t, variant) =>
   });
 
   await t.step(attack("stripped and changed evidence", stoppers.form, stoppers.statement), async () => {
-    // The readers are strict, and there are signatures over what they read.
+    // The readers are strict, and signatures cover the bytes that they read.
     const changes: readonly ((payload: Uint8Array) => Uint8Array)[] = [
       (payload) => payload.subarray(0, -1),
       (payload) => concat(payload, Uint8Array.of(0)),
@@ -193,22 +196,24 @@ await swtpmTest("attack: a TPM's evidence by other keys than its own, in an Init
     refusedByOperator(operator, play, code, { verifier: verifierFor(machine) });
 
   await t.step(attack("a quote by an unrestricted key", createTpmVerifier), async () => {
-    // Such a key also signs what never was in the TPM. The verifier wants attributes of the AK that forbid it.
+    // Such a key also signs data that was never in the TPM. The verifier requires attributes of the AK that prevent
+    // this.
     const error = await refused({ evidence: (a1) => evidenceByUnrestrictedKey(machine, a1) }, "refused/ak-attributes");
     assert.match(error.message, /not restricted/);
   });
 
   await t.step(attack("a software AK, with the real EK of a good machine", checkActivationAnswer), async () => {
-    // Flawless in itself; but the challenge is sealed to that EK and that AK's name, and no TPM opens it.
+    // The evidence is correct by itself, but the challenge is sealed to that EK and that AK's name, and no TPM opens
+    // it.
     const evidence = (a1: Bytes) => evidenceBySoftware(machine.endorsementKey, a1, pcrsWith({ 12: trustRegister }));
     await refused({ evidence, answer: () => Promise.resolve(randomBytes(32)) }, "refused/activation");
-    // The good machine's own TPM does not help either: it has no such AK.
+    // The good machine's own TPM does not help either, as it does not have such an AK.
     const oracle: NodePlay["answer"] = async (challenge, a1) => activationAnswer(await opened(issuer, challenge), a1);
     await refused({ evidence, answer: oracle }, "refused/activation");
   });
 
   await t.step(attack("a good machine's, and another TPM answers the challenge", checkActivationAnswer), async () => {
-    // Only the TPM of that EK opens it, and only for its own AK.
+    // Only the TPM with that EK opens the challenge, and only for its own AK.
     const answer: NodePlay["answer"] = async (challenge, a1) =>
       activationAnswer(await opened(attacker.issuer, challenge), a1);
     await refused({ ...honestly(issuer), answer }, "refused/activation");
@@ -235,8 +240,8 @@ await variantTest(({ stoppers }) => attack("attack: another image in an Init", s
 
 const otherTrust = "attack: the trust part of another configuration in an Init";
 await variantTest(({ stoppers }) => attack(otherTrust, stoppers.trust, initExpectation), async (t, variant) => {
-  // A genuine machine that also obeys somebody else, or would be captured by another cluster. In PCR 12, HOST_DATA or MRCONFIGID
-  // the operator expects D12 of its own name and keys, without a cluster ID.
+  // A genuine machine that also obeys another operator, or that another cluster would capture. In PCR 12, HOST_DATA or
+  // MRCONFIGID the operator expects D12 of its own name and keys, without a cluster ID.
   await using operator = await TestOperator.create();
   await using stranger = await TestOperator.create();
   const trust = trustIn(operator.keys);
@@ -269,7 +274,7 @@ await variantTest(({ stoppers }) => attack(lockedAlready, stoppers.lock, initExp
   const cases = { "by the lock of another cluster": randomBytes(32), "by the lock of the proposed one": clusterId };
   for (const [name, locked] of Object.entries(cases)) {
     await t.step(name, async () => {
-      // A node that was founded or has joined already. Without a record PCR 15 or RTMR 3 must be zero.
+      // A node that was already founded or has joined. Without a record, PCR 15 or RTMR 3 must be zero.
       await using machine = await variant.start();
       await measureTrust(machine.issuer, trustIn(operator.keys));
       await measureLock(machine.issuer, locked);
@@ -282,7 +287,7 @@ await variantTest(({ stoppers }) => attack(lockedAlready, stoppers.lock, initExp
 }, LOCKABLE);
 
 await variantTest("attack: a machine says that it is the one of the operator's record", async (t, variant) => {
-  // Founding again would found a second cluster of the name.
+  // A second founding would create a second cluster of the same name.
   await using machine = await variant.start();
   await using attacker = await variant.start();
   const verifier = variant.verifierFor(machine, attacker);
@@ -310,7 +315,8 @@ await variantTest("attack: a machine says that it is the one of the operator's r
     assertThrownBy(error, checkRecord);
     assert.equal(error.details["identity"], machine.identity || hex(clusterId));
   });
-  // A TD is its cluster's key: one that is locked to that cluster and proposes it is let go on, and must show the CA's key at the end.
+  // The identity of a TD is its cluster's key. A TD that is locked to that cluster and proposes it may continue, and
+  // must show the CA's key at the end.
   if (machine.identity === "") return;
   await t.step(attack("one that is locked to the recorded cluster", checkRecord), async () => {
     await measureLock(attacker.issuer, clusterId);
@@ -322,7 +328,8 @@ await variantTest("attack: a machine says that it is the one of the operator's r
 await swtpmTest(
   attack("attack: an operator has a node's TPM open a challenge that is not for it", createTpmIssuer),
   async () => {
-    // An operator who uses the node's TPM as an oracle. TPM2_ActivateCredential fails; the node says so and stays fresh.
+    // An operator who uses the node's TPM as an oracle. TPM2_ActivateCredential fails; the node reports that and stays
+    // fresh.
     await using machine = await startTpmMachine();
     await using attacker = await startTpmMachine();
     await using world = await InitWorld.start({ machine: machine.issuer });

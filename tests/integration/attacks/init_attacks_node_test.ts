@@ -1,7 +1,7 @@
 /**
- * Attacks on the operator by what a node says: a founding that is asked for too early, and certificates at the end that are
- * not the operator's. What must hold: before the node was verified completely nothing is signed but the hello; after it the
- * operator keeps nothing, acknowledges nothing, and its record stays open.
+ * Attacks on the operator with a node's messages: a request for the founding that comes too early, and certificates at
+ * the end that are not the operator's. Before the node is completely verified the operator signs only the hello. After
+ * that it keeps and acknowledges nothing, and its record stays open.
  *
  * @module
  */
@@ -41,8 +41,8 @@ const emptyResult: InitResult = {
 };
 
 await swtpmTest("attack: a node asks for the founding before it has answered the activation", async (t) => {
-  // Its evidence is another machine's, or a lie, so that it cannot answer; it goes on as if it had. Nothing
-  // but an answer to the challenge is in order before the request is made.
+  // Its evidence is another machine's, or forged, so the node cannot answer the challenge and continues as if it had.
+  // Only an answer to the challenge is accepted before the request is made.
   await using machine = await startTpmMachine();
   await using operator = await TestOperator.create();
   await measureTrust(machine.issuer, trustIn(operator.keys));
@@ -104,7 +104,7 @@ await swtpmTest("attack: a node asks for the founding before it has answered the
 });
 
 Deno.test(attack("attack: a proposal whose values are of other lengths", verifyNode), async (t) => {
-  // LP() would bind them all the same; short nonces would allow replay.
+  // LP() would bind values of any length; short nonces would allow replay.
   await using operator = await TestOperator.create();
   const evidence = { variant: "tpm", payload: new Uint8Array(129) };
   for (
@@ -126,8 +126,8 @@ Deno.test(attack("attack: a proposal whose values are of other lengths", verifyN
 });
 
 /**
- * Has an operator found a cluster on a node that is honest up to its request, and then says what it likes; asserts that the
- * operator refuses, and takes nothing for done.
+ * Has an operator found a cluster on a node that is honest up to its request, and then sends the given messages.
+ * Asserts that the operator refuses, and records nothing as done.
  */
 async function refusedAtTheEnd(
   end: (authority: CertificateAuthority, adminKey: Uint8Array) => Promise<readonly InitServerMessage[]>,
@@ -153,7 +153,8 @@ async function refusedAtTheEnd(
   assert.equal(error.details["saidBy"], undefined);
   assert.deepEqual(node.received, ["challenge", "request"], "the operator acknowledged");
   assert.deepEqual(operator.kept, []);
-  // The founding has left the machine, so that the name stays taken; and nothing says that the cluster stands.
+  // The founding has left the operator's machine, so the name stays taken, and the record does not say that the cluster
+  // is founded.
   assert.equal((await operator.record())?.state, "pending");
 }
 
@@ -232,7 +233,7 @@ Deno.test("attack: certificates at the end that are not the operator's, or of an
 });
 
 Deno.test(attack("attack: progress that was cut, repeated or reordered", awaitResult), async (t) => {
-  // Each event has the number after the one before.
+  // Each event has the number after that of the previous one.
   for (const numbers of [[2], [0], [1, 1], [1, 3], [1, 2, 1]]) {
     await t.step(
       numbers.join(", "),
@@ -247,7 +248,7 @@ Deno.test(attack("attack: a node stalls after it got the founding", awaitResult)
 });
 
 Deno.test(attack("attack: a node that begins anew after it got the founding", awaitResult), async () => {
-  // Only progress and a result are in order.
+  // Only progress and a result are accepted now.
   const again: InitServerMessage = { message: { $case: "activation", activation: { hmac: randomBytes(32) } } };
   await refusedAtTheEnd(() => Promise.resolve([progress(1), again]), "protocol/order", awaitResult);
 });
@@ -257,7 +258,8 @@ const steeringWords = attack(
   errorOf,
 );
 Deno.test(steeringWords, async () => {
-  // Controls are gone, the code must be one of ours, and it is marked as what the peer said.
+  // The error text has no control characters, its code must be one of this program's, and it is marked as the peer's
+  // text.
   await using operator = await TestOperator.create();
   const cases = [["refused/pcr-4", "refused/pcr-4"], ["constructor/x", "unavailable/connection"]] as const;
   for (const [code, expected] of cases) {

@@ -1,7 +1,7 @@
 /**
- * Attacks on an Init by messages that come twice, in another order, or after the end. None depends on the kind of evidence but by the
- * activation, which a TPM has; so a machine that is challenged stands for all. What must hold: no second cluster, and for what comes
- * too early nothing on disk at all.
+ * Attacks on an Init with messages that come twice, in another order, or after the end. They depend on the kind of
+ * evidence only by the activation, which a TPM has, so a machine with a challenge stands for all kinds. There must be
+ * no second cluster, and a message that comes too early must leave nothing on disk.
  *
  * @module
  */
@@ -44,7 +44,7 @@ const REQUEST: InitClientMessage = {
   },
 };
 
-/** Sends more, directly before a message of the protocol. */
+/** Sends further messages directly before a message of the protocol. */
 function inserted(at: InitStep, message: (sent: readonly InitClientMessage[]) => InitClientMessage | undefined) {
   const sent: InitClientMessage[] = [];
   const before: OperatorPlay["before"] = async (step, exchange) => {
@@ -55,7 +55,7 @@ function inserted(at: InitStep, message: (sent: readonly InitClientMessage[]) =>
 }
 
 Deno.test(attack("attack: messages to a node that come twice, too early or in another order", Exchange), async (t) => {
-  // It knows the one message that is in order.
+  // The node accepts only the next message of the protocol.
   await using world = await InitWorld.start();
   const attacks: readonly (readonly [name: string, play: OperatorPlay])[] = [
     ["a challenge before the hello", inserted("hello", () => CHALLENGE)],
@@ -79,14 +79,14 @@ const secondRequest = attack(
   InitServer,
 );
 Deno.test(secondRequest, async () => {
-  // A request is read once: after it only the acknowledgement is in order.
+  // A request is read once. After it only the acknowledgement is accepted.
   const goOn = Promise.withResolvers<void>();
   await using world = await InitWorld.start({ onFound: () => goOn.promise });
   const play = inserted("acknowledgement", (sent) => sent.at(-1));
   const first = initByHand(world, play);
   goOn.resolve();
   await first;
-  // It counts for no acknowledgement either: the node waits for its operator still.
+  // It does not count as an acknowledgement either: the node still waits for its operator.
   const state = world.lock.state();
   assert(state.name === "locked");
   assert.equal(world.foundings, 1);
@@ -96,7 +96,7 @@ Deno.test(secondRequest, async () => {
 });
 
 Deno.test(attack("attack: messages to a node after the end", InitServer), async () => {
-  // The exchange is over: they are not read, and the server is gone.
+  // The exchange is over: the messages are not read, and the server is gone.
   await using world = await InitWorld.start();
   const play: OperatorPlay = {
     before: async (step, exchange) => {
@@ -112,7 +112,7 @@ Deno.test(attack("attack: messages to a node after the end", InitServer), async 
 });
 
 Deno.test(attack("attack: messages to an operator after the result", awaitResult), async () => {
-  // It takes one result; nothing of what follows is read.
+  // The operator accepts one result, and reads nothing that follows it.
   await using operator = await TestOperator.create();
   const machine = new ShownMachine();
   await measureTrust(machine, trustIn(operator.keys));
@@ -134,8 +134,7 @@ Deno.test(attack("attack: messages to an operator after the result", awaitResult
 
 const allAtOnce = attack("attack: a whole Init is sent at once, without waiting for the node", proposeAndAuthorise);
 Deno.test(allAtOnce, async () => {
-  // Who does not wait has no nonce of the node's, so that its signatures are over nothing of this
-  // connection.
+  // An operator that does not wait has no nonce of the node, so its signatures do not cover this connection.
   await using world = await InitWorld.start();
   const { keys } = world.operator;
   using dialled = await world.dial();
@@ -146,7 +145,7 @@ Deno.test(allAtOnce, async () => {
   const request = copyOf(InitRequest.encode(await newRequest()).finish());
   const signature = await sign(keys, "request", await initA2(a1, request));
   const founding = await createFounding(keys, guess.clusterId, CLUSTER_NAME);
-  // The refusal may be here before all was sent, or read.
+  // The refusal may arrive before all messages were sent, or read.
   const all = async () => {
     await exchange.send(CHALLENGE);
     await exchange.send({ message: { $case: "request", request: { request, signature, founding, heard: 0 } } });

@@ -1,7 +1,7 @@
 /**
- * Attacks on the InitServer by what a caller says: strangers, insiders, and what they recorded. The caller shows no evidence, so
- * that none depends on its kind. What must hold after every
- * one of them: the node is not locked, has no key on disk and made no cluster; a stranger got no evidence either.
+ * Attacks on the InitServer with a caller's messages: by strangers, by insiders, and with recorded messages. The caller
+ * shows no evidence, so no attack depends on its kind. After every attack the node is not locked, has no key on disk
+ * and has made no cluster; a stranger has received no evidence either.
  *
  * @module
  */
@@ -29,7 +29,7 @@ import { attack } from "./stopped_by.ts";
 import { assertFresh, initByHand, newRequest, refusedByNode, refusedByOperator } from "./init_attacks.ts";
 
 Deno.test("an honest operator by hand founds a cluster", async () => {
-  // Without this the attacks below would prove nothing.
+  // Without this test the attacks below would prove nothing.
   await using world = await InitWorld.start();
   const { nodeName } = await initByHand(world);
   await world.served;
@@ -37,7 +37,7 @@ Deno.test("an honest operator by hand founds a cluster", async () => {
 });
 
 Deno.test(attack("attack: costly evidence, a hello by a stranger", receiveHello), async (t) => {
-  // A stranger learns the code alone, and no evidence is made for it.
+  // A stranger only learns the code, and no evidence is made for it.
   await using world = await InitWorld.start();
   const stranger = await generateKeyPair("ed25519");
   const { keys: operator } = world.operator;
@@ -48,7 +48,7 @@ Deno.test(attack("attack: costly evidence, a hello by a stranger", receiveHello)
     "without a key": { hello: (honest) => ({ ...honest, operatorKey: new Uint8Array() }) },
     "without a signature": { hello: (honest) => ({ ...honest, signature: new Uint8Array() }) },
     "with another nonce than was signed": { hello: (honest) => ({ ...honest, clientNonce: randomBytes(32) }) },
-    // Short nonces would come again.
+    // Short nonces would repeat.
     "without a nonce, signed as it is": {
       async hello(honest, binding) {
         const clientNonce = new Uint8Array();
@@ -62,7 +62,7 @@ Deno.test(attack("attack: costly evidence, a hello by a stranger", receiveHello)
         return { ...honest, signature: await sign(operator, "hello", statement) };
       },
     },
-    // Downgrade: signedBytes() holds the label, which is the protocol's version.
+    // Downgrade: signedBytes() contains the label, which is the protocol's version.
     ...Object.fromEntries(
       OTHER_LABELS.map((label): [string, OperatorPlay] => [`signed by the operator for the protocol "${label}"`, {
         async hello(honest, binding) {
@@ -71,7 +71,7 @@ Deno.test(attack("attack: costly evidence, a hello by a stranger", receiveHello)
         },
       }]),
     ),
-    // A signature for one purpose is none for another: signedBytes() holds the tag.
+    // A signature for one purpose is invalid for another, as signedBytes() contains the tag.
     "signed by the operator as something else": {
       async hello(honest, binding) {
         const statement = await helloStatement(binding, honest.clientNonce);
@@ -95,7 +95,7 @@ const wholeReplay = attack(
   verifyNode,
 );
 Deno.test(wholeReplay, async () => {
-  // Every value that is signed, and the evidence, hold the nonces and the binding of their connection.
+  // Every signed value, and the evidence, contains the nonces and the binding of its connection.
   const sent: InitClientMessage[] = [];
   const received: InitServerMessage[] = [];
   await using recorded = await InitWorld.start();
@@ -121,7 +121,7 @@ const relayedFounding = attack(
 );
 Deno.test(relayedFounding, async () => {
   // An insider with a hello of his own. The request's signature must be by the key of the hello and over A2 of this
-  // connection, and the founding by that key.
+  // connection, and the founding must be signed by that key.
   await using insider = await TestOperator.create();
   await using other = await InitWorld.start();
   await using world = await InitWorld.start({ operator: other.operator, colleagues: [insider] });
@@ -206,7 +206,7 @@ Deno.test("attack: a founding that is not the operator's, for this cluster", asy
 Deno.test("attack: a request that is not the operator's, or cannot be carried out", async (t) => {
   await using world = await InitWorld.start();
   const attacks: readonly (readonly [name: string, stoppedBy: Stopper, play: OperatorPlay, code: string])[] = [
-    // All of it is signed together.
+    // One signature covers all of these fields.
     [
       "changed after it was signed",
       proposeAndAuthorise,
@@ -254,7 +254,7 @@ Deno.test("attack: a request that is not the operator's, or cannot be carried ou
     });
   }
   await t.step(attack("before the challenge", proposeAndAuthorise), async () => {
-    // The node answers a challenge first, so that no operator can forget it.
+    // The node answers a challenge first, so no operator can skip it.
     using dialled = await world.dial();
     await sayHello(dialled, world.operator.keys);
     await dialled.exchange.receive("proposal", PATIENCE_MS);
@@ -281,7 +281,7 @@ const secondOperator = attack(
   InitTurns,
 );
 Deno.test(secondOperator, async () => {
-  // The first one is not disturbed, and no evidence is made for the second.
+  // The first exchange is not disturbed, and no evidence is made for the second.
   await using insider = await TestOperator.create();
   const second = Promise.withResolvers<BootstrapError>();
   await using world = await InitWorld.start({
@@ -304,8 +304,8 @@ const twoProposals = attack(
   InitTurns,
 );
 Deno.test(twoProposals, async () => {
-  // Two cluster IDs with evidence of one fresh machine would allow two foundings. enter() waits for the first to leave,
-  // and after hold() it cannot be superseded.
+  // Two cluster IDs with evidence of one fresh machine would allow two foundings. enter() waits for the first exchange
+  // to leave, and after hold() that exchange cannot be superseded.
   await using world = await InitWorld.start();
   const ended = Promise.withResolvers<unknown>();
   const first = initByHand(world, {
@@ -322,7 +322,7 @@ Deno.test(twoProposals, async () => {
 });
 
 Deno.test("attack: other operations and other operators at a node that is locked", async (t) => {
-  // Only the recorded operator's hello is answered, and only its request accepted.
+  // The node answers only the recorded operator's hello, and accepts only its request.
   await using insider = await TestOperator.create();
   const locked = Promise.withResolvers<void>();
   const goOn = Promise.withResolvers<void>();

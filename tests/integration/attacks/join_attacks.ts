@@ -1,6 +1,6 @@
 /**
- * A hostile node and a hostile join service, and what must hold after each of their attacks: nobody was admitted, nothing was
- * signed, no node was locked.
+ * A hostile node and a hostile join service, and the conditions that hold after each of their attacks: no node was
+ * admitted, nothing was signed, and no node was locked.
  *
  * @module
  */
@@ -33,17 +33,17 @@ import { assertThrownBy } from "./stopped_by.ts";
 
 export const NODE_NAME = "worker-1";
 
-/** The node's messages. */
+/** The names of the node's messages. */
 export type JoinStep = NonNullable<JoinClientMessage["message"]>["$case"];
 
-/** All that goes into A2. */
+/** All values that A2 contains. */
 export interface JoinSeen extends JoinContext, NodeStatement {
   readonly a1: Bytes;
 }
 
-/** What a hostile node does in its own way; everything else it does as the protocol wants. */
+/** The deviations of a hostile node, which otherwise follows the protocol. */
 export interface Hostility {
-  /** Default: an issuer of variant `none`. */
+  /** The issuer. Default: one of variant `none`. */
   readonly issuer?: Pick<EvidenceIssuer, "issue" | "activate">;
   /** N_c. Default: a new one. */
   readonly clientNonce?: Uint8Array;
@@ -53,13 +53,15 @@ export interface Hostility {
   readonly request?: Partial<NodeRequest>;
   /** Makes the evidence. */
   readonly evidence?: (a2: Bytes, seen: JoinSeen) => Promise<Evidence | undefined>;
-  /** Signs A2. Default: K_c, for this protocol. */
+  /** Signs A2. Default: K_c signs, for this protocol. */
   readonly sign?: (keys: NodeKeys, a2: Bytes) => Promise<Bytes>;
   /** Changes the message after it was signed. */
   readonly message?: (message: SignedJoinRequest) => SignedJoinRequest;
-  /** Called before the message of that name is sent, and after the ticket came; may send more. */
+  /**
+   * Called before the message of that name is sent, and after the ticket was received. It may send further messages.
+   */
   readonly before?: (step: JoinStep | "end", exchange: JoinExchange) => Promise<void>;
-  /** Everything that was sent as the protocol wants it, in order. */
+  /** Collects all messages that were sent as the protocol requires, in order. */
   readonly sent?: JoinClientMessage[];
   /** Answers the challenge. */
   readonly answer?: (
@@ -69,7 +71,7 @@ export interface Hostility {
   ) => Promise<Uint8Array>;
 }
 
-/** Joins by hand; gives the ticket, or throws what the service refused. */
+/** Joins by hand. Returns the ticket, or throws the service's refusal. */
 export async function joinByHand(port: number, hostility: Hostility = {}): Promise<JoinTicket> {
   using dialled = await dialService(port);
   const { exchange } = dialled;
@@ -79,7 +81,7 @@ export async function joinByHand(port: number, hostility: Hostility = {}): Promi
   const send = async (message: NonNullable<JoinClientMessage["message"]>) => {
     await hostility.before?.(message.$case, exchange);
     hostility.sent?.push({ message });
-    // What the service says to it comes with the next message, or instead of it.
+    // The service's answer comes with the next message, or instead of it.
     await exchange.send({ message }).catch(() => {});
   };
   await send({ $case: "hello", hello: { clientNonce } });
@@ -117,13 +119,16 @@ export async function joinByHand(port: number, hostility: Hostility = {}): Promi
   }
 }
 
-/** Nothing came of it on the side of the service. */
+/** Asserts that the attack left no trace at the service. */
 export function assertUntouched(cluster: TestCluster, records = 0): void {
-  assert.equal(cluster.admissions.records.length, records, "somebody was admitted");
+  assert.equal(cluster.admissions.records.length, records, "a node was admitted");
   assert.deepEqual(cluster.signed, [], "something was signed");
 }
 
-/** Asserts that a service refuses, with this code, and that nothing came of it; gives what the peer was told. */
+/**
+ * Asserts that a service refuses with this code, and that the attack left no trace. Returns the error that the peer
+ * received.
+ */
 export async function refusedByService(
   cluster: TestCluster,
   hostility: Hostility,
@@ -141,7 +146,10 @@ export async function refusedByService(
   return error;
 }
 
-/** A hostile service: shows what it likes, and tells what a node sent it. */
+/**
+ * Runs a hostile service, which plays `handle` after the hello, while `use` runs. Returns whether a node sent it a
+ * request.
+ */
 export async function withHostileService(
   handle: (session: Session<JoinClientMessage, JoinServerMessage>, clientNonce: Uint8Array) => Promise<void>,
   use: (port: number) => Promise<void>,
@@ -161,7 +169,7 @@ export async function withHostileService(
   return gotRequest;
 }
 
-/** A node that is configured for `trust` asks at `port`; gives what it said after its first attempt. */
+/** Has a node that is configured for `trust` ask at `port`. Returns the failure of its first attempt. */
 export async function firstFailure(
   port: number,
   trust: TestCluster["trust"],
@@ -181,7 +189,10 @@ export async function firstFailure(
   return outcome;
 }
 
-/** Has a node meet a genuine service whose identity was tampered with: it must refuse before it sends anything of its own. */
+/**
+ * Connects a node to a genuine service whose identity was tampered with. The node must refuse before it sends any data
+ * of its own.
+ */
 export async function refusedByNode(
   cluster: TestCluster,
   identity: Partial<JoinServiceIdentity>,

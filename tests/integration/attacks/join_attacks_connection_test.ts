@@ -1,6 +1,6 @@
 /**
- * Attacks on the connection of a Join. Where evidence is relayed it is of each kind; the others never come to evidence, or what stops
- * them stands before it.
+ * Attacks on the connection of a Join. An attack that relays evidence is made for each kind; the others end before any
+ * evidence is made, or are stopped before the evidence is read.
  *
  * @module
  */
@@ -36,8 +36,8 @@ import { assertThrownBy, attack } from "./stopped_by.ts";
 import { variantTest } from "./variants.ts";
 
 Deno.test(attack("attack: relay, a TLS terminator stands between node and service", checkProposal), async () => {
-  // He ends TLS on both sides, so each side has a channel binding of its own with him; the service's signature over A1 holds
-  // the one that it has with him.
+  // He terminates TLS on both sides, so each side has its own channel binding with him. The service's signature over A1
+  // contains the binding of its connection with him.
   await using cluster = await TestCluster.create();
   await using middle = await terminateTls(cluster.port);
   const error = await firstFailure(middle.port, cluster.trust);
@@ -53,7 +53,8 @@ const blindNode = attack(
   serveJoin,
 );
 Deno.test(blindNode, async () => {
-  // The node has been talked out of its checks; the service still sees that A2 is not that of its own connection.
+  // The node has been persuaded to skip its checks. The service still sees that A2 does not belong to its own
+  // connection.
   await using cluster = await TestCluster.create();
   await using middle = await terminateTls(cluster.port);
   const error = await joinByHand(middle.port).catch(asBootstrapError);
@@ -64,8 +65,8 @@ Deno.test(blindNode, async () => {
 
 const ownKey = "attack: relay of a node's fresh evidence, under the attacker's own key";
 await variantTest(({ stoppers }) => attack(ownKey, joinA2, stoppers.statement), async (_t, variant) => {
-  // A node that does not look talks to him; he forwards its nonce to the genuine service and the service's to it, and shows its
-  // evidence with a key and a request of his own. But evidence is over CB, K_c and E_c.
+  // A node without checks talks to him. He exchanges the nonces of the node and the genuine service, and shows the
+  // node's evidence with a key and a request of his own. But the evidence covers CB, K_c and E_c.
   await using machine = await variant.start();
   await using cluster = await TestCluster.create({ verifier: variant.verifierFor(machine) });
   await measureTrust(machine.issuer, cluster.trust);
@@ -96,7 +97,7 @@ const relayedSignature = attack(
   checkProposal,
 );
 Deno.test(relayedSignature, async () => {
-  // The service's signature is over A1, which holds the channel binding.
+  // The service's signature covers A1, which contains the channel binding.
   await using cluster = await TestCluster.create();
   const gotRequest = await withHostileService(async ({ exchange }, clientNonce) => {
     using dialled = await dialService(cluster.port);
@@ -116,7 +117,7 @@ const wholeReplay = attack(
   checkProposal,
 );
 Deno.test(wholeReplay, async () => {
-  // Every value that is signed holds the nonces and the binding of its connection.
+  // Every signed value contains the nonces and the binding of its connection.
   await using cluster = await TestCluster.create();
   const node = await newNode(cluster.trust);
   const sent: JoinClientMessage[] = [];
@@ -125,7 +126,7 @@ Deno.test(wholeReplay, async () => {
     service: JoinServiceService,
     ...{ host: "127.0.0.1", port: 0, maximumConnections: 8, log: silentLog },
     async handle({ exchange }) {
-      // He records by standing in the middle of a node that does not look, which gives him well-formed messages.
+      // He records well-formed messages as the man in the middle of a node without checks.
       using upstream = await dialService(cluster.port);
       const hello = await exchange.receive("hello", PATIENCE_MS);
       sent.push({ message: { $case: "hello", hello } });
@@ -150,7 +151,7 @@ Deno.test(wholeReplay, async () => {
 });
 
 Deno.test(attack("attack: a second stream on the connection", listen), async () => {
-  // A connection may have one stream, and ends with a second one.
+  // A connection may have only one stream, and ends when a second one is opened.
   await using cluster = await TestCluster.create();
   const hello = JoinClientMessage.encode({ message: { $case: "hello", hello: { clientNonce: randomBytes(32) } } })
     .finish();
@@ -168,11 +169,11 @@ Deno.test(attack("attack: downgrade to TLS 1.2, of the service", serverTlsOption
 });
 
 Deno.test(attack("attack: a TLS session is resumed", bindingOf), async () => {
-  // A resumed session has no fresh key exchange: the connection ends.
+  // A resumed session has no fresh key exchange, so the connection ends.
   await using cluster = await TestCluster.create();
   const options = { servername: `${hex(randomBytes(8))}.invalid` };
   const first = await connectTls(cluster.port, options);
-  // The session ticket comes before the service's first bytes.
+  // The session ticket arrives before the service's first bytes.
   await once(first, "data", { signal: AbortSignal.timeout(PATIENCE_MS) });
   first.destroy();
   const second = await connectTls(cluster.port, options);
@@ -185,7 +186,7 @@ Deno.test(attack("attack: a TLS session is resumed", bindingOf), async () => {
 });
 
 Deno.test(attack("attack: cross-protocol, an operator's Init call at the join service", listen), async () => {
-  // Each service of the contract has a listener of its own, which knows no other method.
+  // Each service of the contract has its own listener, which knows no other method.
   await using cluster = await TestCluster.create();
   using dialled = await dial<InitServerMessage, InitClientMessage>({
     method: InitServiceService.init,
@@ -199,7 +200,7 @@ Deno.test(attack("attack: cross-protocol, an operator's Init call at the join se
 });
 
 Deno.test(attack("attack: a node stalls at each step", listen, Exchange), async (t) => {
-  // A connection that is opened has a deadline, and so has every message.
+  // Every open connection has a deadline, and so does every message.
   const deadlines = { helloMs: 200, requestMs: 200, activationMs: 200, outcomeMs: 60_000 };
   await using cluster = await TestCluster.create({
     service: {
@@ -244,7 +245,7 @@ Deno.test(attack("attack: a node stalls at each step", listen, Exchange), async 
 });
 
 Deno.test(attack("attack: a service stalls at each step", Exchange), async (t) => {
-  // Every message has a deadline; then the node asks elsewhere.
+  // Every message has a deadline. After it the node asks another service.
   await using cluster = await TestCluster.create();
   const deadlines = { proposalMs: 200, challengeMs: 200, ticketMs: 200 };
   const challenged = { ...newInsecureIssuer(), variant: "tpm" as const };

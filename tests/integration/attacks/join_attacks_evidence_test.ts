@@ -1,7 +1,7 @@
 /**
- * Attacks on a join service by the evidence of a node: each for every kind of evidence, but those on the parts of a TPM's own
- * evidence (keys, activation), which the other kinds do not have, and the lock on SEV-SNP, which has no register for it. What
- * must hold after every one: nobody is on record, nothing was signed, and no ticket has left.
+ * Attacks on a join service with a node's evidence. Each is made for every kind of evidence, with two exceptions:
+ * attacks on the parts that only a TPM's evidence has (keys, activation), and the lock on SEV-SNP, which has no
+ * register for it. After every attack there is no record, nothing was signed, and no ticket has left the service.
  *
  * @module
  */
@@ -34,13 +34,13 @@ import { attack } from "./stopped_by.ts";
 import type { TestVariant, VariantMachine } from "./variants.ts";
 import { VARIANTS, variantTest } from "./variants.ts";
 
-/** A cluster whose policy lists machines that are made first. */
+/** A cluster whose policy lists these machines, which must exist before it. */
 async function clusterOf(variant: TestVariant, ...machines: readonly VariantMachine[]): Promise<TestCluster> {
   return await TestCluster.create({ verifier: variant.verifierFor(...machines) });
 }
 
 await variantTest("an honest machine gets its ticket, fresh, and again after it locked", async (_t, variant) => {
-  // Without this the attacks below would prove nothing.
+  // Without this test the attacks below would prove nothing.
   await using machine = await variant.start();
   await using cluster = await clusterOf(variant, machine);
   const { issuer } = machine;
@@ -73,10 +73,10 @@ await variantTest("attack: a node's evidence", async (t, variant) => {
   const refused = (hostility: Hostility, check: string) => refusedByService(cluster, hostility, `refused/${check}`);
 
   await t.step(attack("replay: evidence of another connection is sent again", stoppers.statement), async () => {
-    // RA-TLS without a nonce. But A2 holds CB and both nonces.
+    // RA-TLS without a nonce. But A2 contains CB and both nonces.
     let recorded: Evidence | undefined;
     const record = async (a2: Bytes) => recorded = await issuer.issue(a2);
-    // It is recorded by who sends it and then breaks off: no such request was ever answered.
+    // The sender records the evidence and breaks off, so the request was never answered.
     await joinByHand(cluster.port, { evidence: record, message: (m) => ({ ...m, signature: randomBytes(64) }) })
       .catch(() => {});
     assert.ok(recorded !== undefined);
@@ -84,16 +84,16 @@ await variantTest("attack: a node's evidence", async (t, variant) => {
   });
 
   await t.step(attack("diversion: the same image on another machine", stoppers.hardware), async () => {
-    // "Identity Crisis": the measurement is the policy's, the machine is the attacker's own. The policy pins more than the
-    // measurement: the EK, the chip or the platform.
+    // "Identity Crisis": the measurement is the policy's, but the machine is the attacker's own. The policy pins more
+    // than the measurement: the EK, the chip or the platform.
     const error = await refused({ issuer: attacker.issuer }, checks.hardware);
     assert.equal(error.details["seen"], attacker.hardware);
   });
 
   const others = "cross-protocol and reflection: evidence over other statements of this very connection";
   await t.step(attack(others, joinA2, stoppers.statement), async (t) => {
-    // A statement of another exchange or direction, or the peer's own values sent back (Fraunhofer cmc #406). A2 of a Join alone
-    // has the tag "node".
+    // A statement of another exchange or direction, or the peer's own values sent back (Fraunhofer cmc #406). Only A2
+    // of a Join has the tag "node".
     for (const [name, statement] of Object.entries(JOIN_STATEMENTS)) {
       await t.step(name, async () => {
         const evidence: Hostility["evidence"] = async (_a2, seen) => issuer.issue(await statement(seen));
@@ -103,8 +103,8 @@ await variantTest("attack: a node's evidence", async (t, variant) => {
   });
 
   await t.step(attack("evidence of one node's key with another key", joinA2, stoppers.statement), async () => {
-    // The statement names K_c and E_c, so that evidence is worth nothing to who has another key. For TDX that is the identity
-    // itself.
+    // The statement names K_c and E_c, so the evidence is useless to a peer with another key. For TDX that key is the
+    // identity itself.
     const [own, other] = [await newNodeKeys(), await newNodeKeys()];
     for (const stolen of [{ nodeKey: other.node.spki }, { sealingKey: other.sealing.publicKey }]) {
       const evidence: Hostility["evidence"] = async (_a2, seen) =>
@@ -114,7 +114,7 @@ await variantTest("attack: a node's evidence", async (t, variant) => {
   });
 
   await t.step(attack("downgrade: another variant, or fewer", stoppers.verifier), async () => {
-    // A verifier is configured with the one variant that it reads: the peer never chooses.
+    // A verifier is configured with the one variant that it reads. The peer never chooses the variant.
     await refused({ issuer: newInsecureIssuer() }, "variant");
     for (const name of ["none", "", "tpm,snp", "TPM", `${variant.name}+none`, "none+tpm"]) {
       const evidence: Hostility["evidence"] = async (a2) => ({ ...await issuer.issue(a2), variant: name });
@@ -134,7 +134,7 @@ await variantTest("attack: a node's evidence", async (t, variant) => {
   });
 
   await t.step(attack("stripped and changed evidence", stoppers.form, stoppers.statement), async () => {
-    // The readers are strict, and there are signatures over what they read.
+    // The readers are strict, and signatures cover the bytes that they read.
     const changes: readonly ((payload: Uint8Array) => Uint8Array)[] = [
       (payload) => payload.subarray(0, -1),
       (payload) => payload.subarray(0, payload.length / 2),
@@ -164,7 +164,7 @@ await variantTest("attack: a node's evidence", async (t, variant) => {
 await variantTest(
   "attack: downgrade of two kinds of evidence to one, or to one and a stranger's",
   async (t, variant) => {
-    // All kinds are needed, in order, each over the statement of this connection.
+    // All kinds are required, in order, each over the statement of this connection.
     await using machine = await variant.start();
     await using other = await variant.start();
     await using cluster = await clusterOf(variant, machine);
@@ -248,26 +248,28 @@ await swtpmTest("attack: a TPM's evidence by other keys than its own", async (t)
   const trustRegister = await extendedOnce(await trustDigest(cluster.trust));
 
   await t.step(attack("a quote by an unrestricted key", createTpmVerifier), async () => {
-    // Such a key also signs what never was in the TPM. The verifier wants attributes of the AK that forbid it.
+    // Such a key also signs data that was never in the TPM. The verifier requires attributes of the AK that prevent
+    // this.
     const evidence = (a2: Bytes) => evidenceByUnrestrictedKey(machine, a2);
     const error = await refusedByService(cluster, { issuer, evidence }, "refused/ak-attributes");
     assert.match(error.message, /not restricted/);
   });
 
   await t.step(attack("a software AK, with the real EK of a good machine", checkActivationAnswer), async () => {
-    // Flawless in itself; but the challenge is sealed to that EK and that AK's name, and no TPM opens it.
+    // The evidence is correct by itself, but the challenge is sealed to that EK and that AK's name, and no TPM opens
+    // it.
     const pcrs = pcrsWith({ 12: trustRegister });
     const evidence = (a2: Bytes) => evidenceBySoftware(machine.endorsementKey, a2, pcrs);
     const answer = () => Promise.resolve(randomBytes(32));
     await refusedByService(cluster, { evidence, answer }, "refused/activation");
-    // The good machine's own TPM does not help either: it has no such AK.
+    // The good machine's own TPM does not help either, as it does not have such an AK.
     const oracle = async (challenge: ActivationChallenge, a2: Bytes) =>
       await activationAnswer(await issuer.activate(challenge).catch(() => randomBytes(32)), a2);
     await refusedByService(cluster, { evidence, answer: oracle }, "refused/activation");
   });
 
   await t.step(attack("a good machine's, and another TPM answers the challenge", checkActivationAnswer), async () => {
-    // Only the TPM of that EK opens it, and only for its own AK.
+    // Only the TPM with that EK opens the challenge, and only for its own AK.
     const answer = async (challenge: ActivationChallenge, a2: Bytes) =>
       await activationAnswer(await attacker.issuer.activate(challenge).catch(() => randomBytes(32)), a2);
     await refusedByService(cluster, { issuer, answer }, "refused/activation");
@@ -285,7 +287,7 @@ await swtpmTest("attack: a TPM's evidence by other keys than its own", async (t)
 
 const otherImage = "attack: another image, and both sides say so";
 await variantTest(({ stoppers }) => attack(otherImage, stoppers.image), async (_t, variant) => {
-  // The refusal names the register, expected and seen, at the node too.
+  // The refusal names the register with the expected and the seen value, on the node as well.
   await using machine = await variant.start();
   await using cluster = await clusterOf(variant, machine);
   await measureTrust(machine.issuer, cluster.trust);
@@ -303,8 +305,8 @@ await variantTest(({ stoppers }) => attack(otherImage, stoppers.image), async (_
 
 const otherTrust = "attack: the trust part of another configuration";
 await variantTest(({ stoppers }) => attack(otherTrust, stoppers.trust, serveJoin), async (t, variant) => {
-  // A genuine machine that also obeys somebody else, or takes the cluster's name for another's. In PCR 12, HOST_DATA or
-  // MRCONFIGID the service expects D12 of its own name and keys.
+  // A genuine machine that also obeys another operator, or mistakes another cluster's name for this one's. In PCR 12,
+  // HOST_DATA or MRCONFIGID the service expects D12 of its own name and keys.
   const stranger = await generateKeyPair("ed25519");
   const operator = await generateKeyPair("ed25519");
   const code = `refused/${variant.checks.trust}`;
@@ -331,7 +333,7 @@ await variantTest(({ stoppers }) => attack(otherTrust, stoppers.trust, serveJoin
 
 await variantTest("attack: a machine that is locked already", async (t, variant) => {
   await t.step(attack("by the lock of another cluster", variant.stoppers.lock), async () => {
-    // PCR 15 or RTMR 3 must be zero, or the own cluster's lock.
+    // PCR 15 or RTMR 3 must be zero, or this cluster's lock.
     await using machine = await variant.start();
     await using cluster = await clusterOf(variant, machine);
     await measureTrust(machine.issuer, cluster.trust);
@@ -339,7 +341,7 @@ await variantTest("attack: a machine that is locked already", async (t, variant)
     await refusedByService(cluster, { issuer: machine.issuer }, `refused/${variant.checks.lock}`);
   });
   await t.step(attack("by this cluster's lock, on a machine that was never admitted", serveJoin), async () => {
-    // A member whose record an operator removed. Before anything is issued.
+    // A member whose record an operator removed is refused before anything is issued.
     await using machine = await variant.start();
     await using cluster = await clusterOf(variant, machine);
     await measureTrust(machine.issuer, cluster.trust);

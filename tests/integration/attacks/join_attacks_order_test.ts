@@ -1,6 +1,7 @@
 /**
- * Attacks on a Join by messages that come twice, in another order, or after the end; for a machine that is challenged (TPM) and one
- * that is not (SEV-SNP), which stand for the others. What must hold: one ticket at the most, and none for what comes too early.
+ * Attacks on a Join with messages that come twice, in another order, or after the end. They are made for a machine with
+ * a challenge (TPM) and one without (SEV-SNP), which stand for the other kinds. There must be at most one ticket, and
+ * none if a message comes too early.
  *
  * @module
  */
@@ -41,7 +42,7 @@ const KINDS: readonly TestVariant[] = [VARIANTS.tpm, VARIANTS.snp];
 const ACTIVATION: JoinClientMessage = { message: { $case: "activation", activation: { hmac: randomBytes(32) } } };
 const OUTCOME: JoinClientMessage = { message: { $case: "outcome", outcome: { locked: true } } };
 
-/** Sends more, directly before a message of the protocol, or after the ticket. */
+/** Sends further messages directly before a message of the protocol, or after the ticket. */
 function inserted(
   at: JoinStep | "end",
   ...messages: ((sent: readonly JoinClientMessage[]) => JoinClientMessage | undefined)[]
@@ -60,7 +61,7 @@ function inserted(
 await variantTest(
   attack("attack: messages to a service that come twice, too early or in another order", Exchange),
   async (t, variant) => {
-    // It knows the one message that is in order.
+    // The service accepts only the next message of the protocol.
     await using machine = await variant.start();
     const { issuer } = machine;
     await using cluster = await TestCluster.create({ verifier: variant.verifierFor(machine) });
@@ -123,7 +124,7 @@ await variantTest(attack("attack: a second request on one stream", serveJoin), a
 }, KINDS);
 
 await variantTest(attack("attack: a replayed request on a new stream", serveJoin), async (_t, variant) => {
-  // A2 holds the nonces and the binding of the other connection.
+  // A2 contains the nonces and the binding of the other connection.
   await using machine = await variant.start();
   const { issuer } = machine;
   await using cluster = await TestCluster.create({ verifier: variant.verifierFor(machine) });
@@ -136,7 +137,7 @@ await variantTest(attack("attack: a replayed request on a new stream", serveJoin
   await refusedByService(cluster, { issuer, message: () => recorded.request }, "refused/signature");
 }, KINDS);
 
-/** Shows a genuine service's proposal, and gives the request that follows. */
+/** Shows a genuine service's proposal, and returns the request that follows. */
 async function propose(
   { exchange }: Session<JoinClientMessage, JoinServerMessage>,
   clientNonce: Uint8Array,
@@ -160,7 +161,7 @@ async function propose(
 
 const disorder = "attack: messages to a node that come twice, too early or in another order";
 await variantTest(attack(disorder, Exchange), async (t, variant) => {
-  // A service that is out of order learns no more than before.
+  // A service that breaks the order learns no more than before.
   await using machine = await variant.start();
   const { issuer } = machine;
   await using cluster = await TestCluster.create();
@@ -178,7 +179,7 @@ await variantTest(attack(disorder, Exchange), async (t, variant) => {
   const challenge: JoinServerMessage = {
     message: { $case: "challenge", challenge: { credentialBlob: randomBytes(70), encryptedSecret: randomBytes(70) } },
   };
-  /** By what comes before the proposal, and what follows it: the code, and what the node still sends. */
+  /** By the messages before and after the proposal: the error code, and the messages that the node still sends. */
   const attacks:
     readonly (readonly [string, readonly JoinServerMessage[], readonly ("again" | JoinServerMessage)[], string])[] = [
       ["a ticket before the proposal", [ticket], [], "protocol/order"],
@@ -211,7 +212,7 @@ const otherVersion = attack(
   signedBytes,
 );
 Deno.test(otherVersion, async (t) => {
-  // What is signed holds the label.
+  // The signed bytes contain the label.
   await using cluster = await TestCluster.create();
   const { keys } = cluster.service.identity;
   for (const label of OTHER_LABELS) {

@@ -1,5 +1,6 @@
 /**
- * Attacks on a join service by what a node asks for. None depends on the kind of evidence: what is asked is checked beside it.
+ * Attacks on a join service with a node's request. None depends on the kind of evidence, as the request is checked
+ * separately.
  *
  * @module
  */
@@ -28,14 +29,14 @@ Deno.test("attack: a request that is not exactly the node's own", async (t) => {
   const other = await generateKeyPair("p-256");
   type Row = readonly [name: string, stoppedBy: Stopper, hostility: Hostility, code: string];
   const attacks: readonly Row[] = [
-    // A member's name, or one of the system's.
+    // The name of a member, or a name that the system uses.
     [
       "a CSR for another node",
       checkNodeCsr,
       { request: { csr: await createNodeCsr(other, "cp-1") } },
       "refused/csr-subject",
     ],
-    // The key is not the one that the evidence names.
+    // The key differs from the one that the evidence names.
     [
       "a CSR for another key",
       checkNodeCsr,
@@ -43,7 +44,7 @@ Deno.test("attack: a request that is not exactly the node's own", async (t) => {
       "refused/csr-key",
     ],
     ["a CSR that is none", readCsr, { request: { csr: randomBytes(300) } }, "malformed/der"],
-    // A name that would be another Kubernetes user or path.
+    // The name would be another Kubernetes user or a path.
     ["a name that is no label", readRequest, { request: { nodeName: "../../secrets" } }, "malformed/join-request"],
     ["a role that is none", readRequest, { request: { role: "admin" as "worker" } }, "malformed/join-request"],
     [
@@ -59,7 +60,7 @@ Deno.test("attack: a request that is not exactly the node's own", async (t) => {
       { request: { addresses: ["a,b"] } },
       "malformed/join-request",
     ],
-    // The role is the policy's.
+    // The policy decides the role.
     ["a control plane's role for a worker", serveJoin, { request: { role: "control-plane" } }, "refused/role"],
     [
       "a kubelet newer than the cluster",
@@ -67,7 +68,7 @@ Deno.test("attack: a request that is not exactly the node's own", async (t) => {
       { request: { kubeletVersion: "v1.99.0" } },
       "precondition/version-skew",
     ],
-    // All of it is signed together.
+    // One signature covers all of these fields.
     [
       "a request that was changed after it was signed",
       serveJoin,
@@ -81,7 +82,7 @@ Deno.test("attack: a request that is not exactly the node's own", async (t) => {
       "refused/signature",
     ],
     ["another node key", serveJoin, { message: (m) => ({ ...m, nodeKey: other.spki }) }, "refused/signature"],
-    // Downgrade: what is signed holds the label, which is the protocol's version, and the purpose.
+    // Downgrade: the signed bytes contain the label, which is the protocol's version, and the purpose.
     ...OTHER_LABELS.map((label): Row => [
       `a signature for the protocol "${label}"`,
       signedBytes,
@@ -114,12 +115,12 @@ Deno.test("attack: a request that is not exactly the node's own", async (t) => {
     });
   }
   await t.step(attack("a CSR with extensions", readCsr), async () => {
-    // It asks for names of its own. No attribute is allowed at all.
+    // The CSR asks for names of its own. No attribute is allowed at all.
     await refusedByService(cluster, { request: { csr: await csrWithExtensions() } }, "refused/csr-attributes");
   });
 });
 
-/** A CSR for the node that also asks for a name of a server. */
+/** A CSR for the node that also asks for a server's name. */
 async function csrWithExtensions(): Promise<Bytes> {
   const { stdout } = await new Deno.Command("openssl", {
     args: [
@@ -133,7 +134,7 @@ async function csrWithExtensions(): Promise<Bytes> {
 }
 
 Deno.test(attack("attack: a hello whose nonce is empty, short or long", checkLength), async () => {
-  // The node would choose what A1 is made of.
+  // Otherwise the node could choose parts of A1.
   await using cluster = await TestCluster.create();
   for (const length of [0, 31, 33]) {
     using dialled = await dialService(cluster.port);
@@ -148,7 +149,7 @@ const noKeys = attack(
   serveJoin,
 );
 Deno.test(noKeys, async () => {
-  // Before anything is on record. A policy of the kind none cannot name a control plane at all.
+  // Refused before anything is on record. A policy of the kind `none` cannot name a control plane at all.
   await using cluster = await TestCluster.create({ service: { roleOf: () => "control-plane" } });
   await refusedByService(cluster, { request: { role: "control-plane" } }, "unavailable/cluster-keys");
 });
@@ -158,7 +159,7 @@ const otherName = attack(
   AdmissionRecords,
 );
 Deno.test(otherName, async () => {
-  // Before anything is signed.
+  // Refused before anything is signed.
   await using cluster = await TestCluster.create();
   const member = newInsecureIssuer();
   await joinByHand(cluster.port, { issuer: member });

@@ -1,5 +1,5 @@
 /**
- * Attacks on a node by a join service, which shows no evidence, so that none depends on its kind.
+ * Attacks on a node by a join service. The service shows no evidence, so none depends on its kind.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import { firstFailure, joinByHand, NODE_NAME, refusedByNode } from "./join_attac
 import { assertThrownBy, attack } from "./stopped_by.ts";
 
 Deno.test(attack("attack: a service that no operator of the node founded", checkProposal), async (t) => {
-  // Before the node sends anything of its own.
+  // Refused before the node sends any data of its own.
   await using cluster = await TestCluster.create();
   const { operator, clusterId, clusterName } = cluster;
   const stranger = await generateKeyPair("ed25519");
@@ -74,8 +74,8 @@ const posesAsService = attack(
   checkProposal,
 );
 Deno.test(posesAsService, async (t) => {
-  // After a join any privileged Pod that reaches the TPM or configfs makes perfectly good evidence, so that a node asks a service for
-  // none: it wants the CA's word: a certificate directly under the CA, of exactly the join service's subject.
+  // After a join any privileged Pod that reaches the TPM or configfs can make valid evidence, so a node does not ask a
+  // service for evidence. It requires a certificate directly under the CA with exactly the join service's subject.
   await using cluster = await TestCluster.create();
   const keys = await generateKeyPair("p-256");
   const issue = (subject: ReturnType<typeof nodeSubject>) =>
@@ -99,7 +99,7 @@ Deno.test(posesAsService, async (t) => {
 });
 
 Deno.test(attack("attack: a captured join service gives tickets that are not the node's", checkTicket), async (t) => {
-  // Before the lock.
+  // Refused before the lock.
   await using cluster = await TestCluster.create();
   const other = await createCertificateAuthority(new Date());
   const keys = await generateKeyPair("p-256");
@@ -146,7 +146,7 @@ Deno.test(attack("attack: a captured join service gives tickets that are not the
 });
 
 Deno.test(attack("attack: costly evidence, more nodes than the service can verify", VerificationQueue), async () => {
-  // Those beyond the queue are told to ask again.
+  // Nodes that do not fit into the queue are told to ask again.
   const gate = Promise.withResolvers<void>();
   const insecure = { variant: "none", identity: "aa".repeat(32), fresh: true } as const;
   await using cluster = await TestCluster.create({

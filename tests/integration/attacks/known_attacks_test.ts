@@ -47,12 +47,12 @@ import type { TestVariant, VariantMachine } from "./variants.ts";
 const ZERO = new Uint8Array(32);
 const TRUST = { clusterName: "demo", clusterId: new Uint8Array(), operatorKeys: [new Uint8Array(44)] };
 
-/** What a verifier expects of a fresh machine that measured this. */
+/** The values that a verifier expects of a fresh machine with this measured trust part. */
 async function expectation(measured: TrustPart = TRUST): Promise<Expectation> {
   return { trust: [await trustDigest(measured)], lock: [FRESH], identity: "1d".repeat(32) };
 }
 
-/** A TLS server of a key, with the server's end of its first connection. */
+/** A TLS server with a key, and the server's end of its first connection. */
 async function startTls(certificate: Awaited<ReturnType<typeof createThrowAwayCertificate>>) {
   const accepted = Promise.withResolvers<TLSSocket>();
   const listener = createServer(serverTlsOptions(certificate), (socket) => {
@@ -71,7 +71,9 @@ async function startTls(certificate: Awaited<ReturnType<typeof createThrowAwayCe
   };
 }
 
-/** Asserts that evidence over one statement is refused where another is expected, and taken where it is expected. */
+/**
+ * Asserts that evidence over one statement is refused where another is expected, and accepted where it is expected.
+ */
 async function refusedForStatement(
   variant: TestVariant,
   machine: VariantMachine,
@@ -92,9 +94,10 @@ await variantTest(
       ...[bindingOf, stoppers.statement] as const,
     ),
   async (_t, variant) => {
-    // The attacker has the key of the node's TLS certificate, ends TLS with it, and forwards the verifier's nonces to the node, whose
-    // evidence he relays. Verifiers that bind evidence to nonce and public key (Cocos up to 0.8.2) are taken in: both are the same on
-    // both connections. But CB is an exporter's, and each connection has its own.
+    // The attacker has the key of the node's TLS certificate, terminates TLS with it, and forwards the verifier's
+    // nonces to the node, whose evidence he relays. Verifiers that bind evidence to nonce and public key (Cocos up to
+    // 0.8.2) are deceived, as both are the same on both connections. But CB comes from an exporter, and each connection
+    // has its own.
     await using machine = await variant.start();
     await measureTrust(machine.issuer, TRUST);
     const certificate = await createThrowAwayCertificate();
@@ -126,8 +129,9 @@ await variantTest(
       ...[channelBinding, stoppers.statement] as const,
     ),
   async (_t, variant) => {
-    // An exporter gives both sides the same bytes; where each proves itself over them alone, one sends back what the other made.
-    // The client's value comes first in the binding, and each statement has a tag and a key.
+    // An exporter gives both sides the same bytes. If each side proved itself over these bytes only, one side could
+    // send back the other's proof. The client's value comes first in the binding, and each statement has a tag and a
+    // key.
     await using machine = await variant.start();
     await measureTrust(machine.issuer, TRUST);
     await using node = await startTls(await createThrowAwayCertificate());
@@ -149,8 +153,8 @@ await variantTest(
 );
 
 await variantTest("attack: evidence oracle, a peer has a machine sign what the peer chose", async (t, variant) => {
-  // The report interface signs any 64 bytes. It is called with A1 and A2 alone, which hold this side's own nonce, and only keys
-  // that were made inside the process.
+  // The report interface signs any 64 bytes. The program calls it with A1 and A2 only, which contain this side's own
+  // nonce and only keys that were made inside the process.
   await using machine = await variant.start();
   const asked: Bytes[] = [];
   const issuer = {
@@ -167,7 +171,7 @@ await variantTest("attack: evidence oracle, a peer has a machine sign what the p
     await assert.rejects(machine.issuer.issue(randomBytes(64)), BootstrapError);
   });
   await t.step(attack("a join service that is nobody's", checkProposal), async () => {
-    // Before any evidence is made.
+    // Refused before any evidence is made.
     asked.length = 0;
     await using cluster = await TestCluster.create();
     const gotRequest = await withHostileService(async ({ exchange }) => {
@@ -191,8 +195,7 @@ await variantTest(
   ({ stoppers }) =>
     attack("attack: verifier omission, report data that nobody compares (CVE-2026-92702)", stoppers.verifier),
   async (t, variant) => {
-    // A verifier whose expected report data is left out, or nil, takes any. A caller that expects nothing has
-    // a defect.
+    // A verifier whose expected report data is omitted, or nil, accepts any. A caller that expects nothing is a defect.
     await using machine = await variant.start();
     await measureTrust(machine.issuer, TRUST);
     const expected = await expectation();
@@ -234,8 +237,8 @@ await variantTest(
       name === "snp" ? appraise : checkTdAttributes,
     ),
   async (t, variant) => {
-    // The host reads a debugged VM's memory, keys included. go-tdx-guest looks at the bit with `EnableTdDebugCheck` alone. No policy
-    // turns this check off.
+    // The host reads a debugged VM's memory, including its keys. go-tdx-guest checks the bit only with
+    // `EnableTdDebugCheck`. No policy turns this check off.
     const [machine, code] = variant.name === "snp"
       ? [await startSnpMachine(), "refused/snp-debug"] as const
       : [startTdxMachine(), "refused/tdx-debug"] as const;
@@ -260,7 +263,7 @@ await variantTest(
 await variantTest(
   attack("attack: state changes between handshake and init, and evidence of before is shown", InitServer, measureLock),
   async (_t, variant) => {
-    // The register shows the lock before anything of the cluster is made, and evidence of later shows it too.
+    // The register shows the lock before any part of the cluster is made, and later evidence shows it too.
     await using machine = await variant.start();
     let shown: Bytes | undefined;
     await using world = await InitWorld.start({
@@ -279,8 +282,8 @@ await variantTest(
 );
 
 await variantTest(attack("attack: costly evidence, verified for anybody", serveJoin), async (_t, variant) => {
-  // Evidence costs its maker up to a second and its verifier milliseconds of signatures. A peer that does not have
-  // K_c gets no verification. VerificationQueue limits the others, and receiveHello() protects makers: they have tests of their own.
+  // Evidence costs its maker up to a second, and its verifier milliseconds for signatures. A peer without K_c gets no
+  // verification. VerificationQueue limits the others, and receiveHello() protects makers; these have their own tests.
   await using machine = await variant.start();
   const verifier = variant.verifierFor(machine);
   let verified = 0;

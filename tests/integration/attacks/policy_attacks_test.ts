@@ -1,6 +1,6 @@
 /**
- * Attacks that a policy is written against, by verifiers that do not do what it says: a value that never reaches its check, and
- * one that is left out and then not looked at.
+ * Attacks that a policy is meant to stop, against verifiers that do not enforce it: a value never reaches its check, or
+ * a value is omitted and its check is skipped.
  *
  * @module
  */
@@ -31,7 +31,7 @@ const OTHER = "ee";
 /** A section of a policy document. */
 type Section = Readonly<Record<string, unknown>>;
 
-/** A change of a section, and the check that must see it; what else is changed to make it visible. */
+/** A change of a section, the check that must detect it, and a preparation that makes the change visible. */
 type Change = readonly [change: Section, check: string, prepare?: () => void];
 
 function documentOf(name: string, section: Section): string {
@@ -49,7 +49,7 @@ async function verdict(verifier: EvidenceVerifier, machine: VariantMachine): Pro
   }
 }
 
-/** A verifier by a document, with the vendors of software. */
+/** A verifier made from a policy document, with software vendors. */
 async function verifierBy(text: string): Promise<EvidenceVerifier> {
   const policy = readPolicy(text, "the policy");
   const [tpm, snp, tdx] = [sectionOf(policy, TPM), sectionOf(policy, SNP), sectionOf(policy, TDX)];
@@ -61,7 +61,7 @@ async function verifierBy(text: string): Promise<EvidenceVerifier> {
   return createTdxVerifier(tdx, NOWHERE, () => INTEL_NOW, INTEL.anchor);
 }
 
-/** Asserts that each value of a section is looked at, and that each has a row here. */
+/** Asserts that each value of a section is checked, and that each has a row here. */
 async function eachValueCounts(
   t: Deno.TestContext,
   machine: VariantMachine,
@@ -84,7 +84,7 @@ async function eachValueCounts(
   }
 }
 
-/** Asserts which keys of a section may be left out, and that nothing may be there and empty but a list of bans. */
+/** Asserts which keys of a section may be omitted, and that no value may be empty except a list of bans. */
 async function nothingIsNil(
   t: Deno.TestContext,
   name: "tpm" | "snp" | "tdx",
@@ -119,8 +119,8 @@ const tdxNeverCopied = attack(
   verifyTdx,
 );
 Deno.test(tdxNeverCopied, async (t) => {
-  // The document has the value, and the check never gets it. TdxPolicy is what the schema makes and verifyTdx() reads; a key
-  // without a row here fails this test.
+  // The document has the value, but the check never gets it. The schema makes TdxPolicy, and verifyTdx() reads it. A
+  // key without a row here fails this test.
   const machine = startTdxMachine();
   const register = OTHER.repeat(48);
   await eachValueCounts(t, machine, "tdx", { ...TDX_SECTION, platforms: [machine.hardware] }, {
@@ -147,12 +147,12 @@ const snpNeverCopied = attack(
   appraise,
 );
 Deno.test(snpNeverCopied, async (t) => {
-  // As CVE-2026-92701. SnpPolicy is what the schema makes and appraise() reads.
+  // As in CVE-2026-92701. The schema makes SnpPolicy, and appraise() reads it.
   const machine = await startSnpMachine();
   const key = OTHER.repeat(48);
   const newer = { ...TCB, microcode: 116 };
   const milan = { minimumTcb: TCB, minimumLaunchTcb: TCB };
-  // A host in an update: what runs is newer than what signs.
+  // A host during an update: the running version is newer than the signing one.
   const lags = () => {
     machine.fields[0x38] = Uint8Array.of(3, 0, 0, 0, 0, 0, 8, 116);
   };
@@ -174,7 +174,7 @@ Deno.test(snpNeverCopied, async (t) => {
     ],
     chipIds: [[{ chipIds: [OTHER.repeat(64)] }, "snp-chip-id"]],
     bannedChipIds: [[{ bannedChipIds: [machine.hardware] }, "snp-banned-chip-id"]],
-    // Only a VLEK names a cloud: the next test.
+    // Only a VLEK names a cloud provider; the next test covers it.
     providers: [],
     allowsLaggingTcb: [
       [{ allowsLaggingTcb: false }, "snp-lagging-tcb", lags],
@@ -207,7 +207,7 @@ Deno.test(snpNeverCopied, async (t) => {
 
 const neverCopied = "attack: verifier omission, a TPM value that is never copied into the policy";
 await variantTest(attack(neverCopied, createTpmVerifier), async (t) => {
-  // As CVE-2026-92701. TpmPolicy is what readPolicy() makes and the verifier reads.
+  // As in CVE-2026-92701. readPolicy() makes TpmPolicy, and the verifier reads it.
   await using machine = await VARIANTS.tpm.start();
   const pcrs = { 4: ["00".repeat(32)] };
   const section = { ekType: "ecc-p256", pcrs, trust: { identities: [machine.identity] } };
@@ -226,9 +226,9 @@ const nilOptions = attack(
   readPolicy,
 );
 Deno.test(nilOptions, async (t) => {
-  // Who forgets an option there lets everything in. In the schema of each kind, what tells one image from another must
-  // be said, and nothing may be there and empty. What may be left out only narrows: without it the default is strict,
-  // or the policy has no opinion of that hardware.
+  // A forgotten option would admit every image. In the schema of each kind, values that distinguish images are
+  // required, and no value may be empty. Optional values only restrict: without them the default is strict, or the
+  // policy has no requirement for that hardware.
   await t.step("tpm", (t) =>
     nothingIsNil(t, "tpm", {
       ...{ ekType: "rsa2048", pcrs: { 4: [OTHER.repeat(32)] }, trust: { identities: [OTHER.repeat(32)] } },

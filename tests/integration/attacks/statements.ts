@@ -1,6 +1,6 @@
 /**
- * Statements that evidence could be over and must not: those of the other exchange, of the other direction, of another version of
- * the protocol, and values that the peer itself chose, all of the same connection.
+ * Statements that evidence must not cover, all of the same connection: those of the other exchange, of the other
+ * direction, of another version of the protocol, and values that the peer itself chose.
  *
  * @module
  */
@@ -21,25 +21,25 @@ import type { Bytes } from "../../../platform/bytes.ts";
 import { concat, copyOf, fromUtf8, sha256, utf8 } from "../../../platform/bytes.ts";
 import type { JoinSeen } from "./join_attacks.ts";
 
-/** Makes a statement of what an attacker has seen, by its name. */
+/** Makes statements from the values that an attacker has seen, by name. */
 type Statements<Seen> = Readonly<Record<string, (seen: Seen) => Bytes | Promise<Bytes>>>;
 
-/** Labels of versions of the protocol before and after this one, and what begins like it. */
+/** Labels of earlier and later versions of the protocol, and labels that begin with the real one. */
 export const OTHER_LABELS: readonly string[] = ["bootstrapper/0", "bootstrapper/2", "bootstrapper/", ""];
 
-/** What transcript.ts does, for a version of the protocol that there is not. */
+/** The same encoding as in transcript.ts, for a version of the protocol that does not exist. */
 async function tagged(label: string, tag: string, ...parts: readonly Uint8Array[]): Promise<Bytes> {
   return await sha256(utf8(label), utf8(tag), ...parts.map(lengthPrefixed));
 }
 
-/** A signature for a purpose, made by a version of the protocol that there is not. */
+/** A signature for a purpose, made by a version of the protocol that does not exist. */
 export async function signOfVersion(keys: KeyPair, label: string, tag: SignatureTag, x: Uint8Array): Promise<Bytes> {
   const zero = new Uint8Array(1);
   const bytes = concat(utf8(label), zero, utf8(tag), zero, x);
   return new Uint8Array(await crypto.subtle.sign(SIGN_ALGORITHMS[keys.type], keys.privateKey, bytes));
 }
 
-/** In place of A1 of an Init. */
+/** Statements to use instead of A1 of an Init. */
 export const INIT_STATEMENTS: Statements<InitContext> = {
   "A1 of a Join": (seen) => joinA1(seen),
   "A2 of a Join": async (seen) => joinA2(await joinA1(seen), nodeOf(seen)),
@@ -64,7 +64,7 @@ export const INIT_STATEMENTS: Statements<InitContext> = {
   ])),
 };
 
-/** In place of A2 of a Join. */
+/** Statements to use instead of A2 of a Join. */
 export const JOIN_STATEMENTS: Statements<JoinSeen> = {
   "A1 of this Join, the service's own": (seen) => seen.a1,
   "A1 of an Init": (seen) => initA1({ ...seen, operatorKey: seen.nodeKey }),

@@ -1,6 +1,6 @@
 /**
- * The kinds of machines that the attacks are made with: each makes its evidence by the real issuer, over a TPM in software, an
- * AMD of software, or an Intel of software; and each has a verifier that wants the machine itself, not only its image.
+ * The kinds of machines that the attacks use. Each makes its evidence with the real issuer, over a TPM, an AMD or an
+ * Intel in software. Each has a verifier that pins the machine itself, not only its image.
  *
  * @module
  */
@@ -40,70 +40,75 @@ import { concat, copyOf, hex, randomBytes } from "../../../platform/bytes.ts";
 import { startTpmMachine, swtpmTest, verifierFor } from "./attacks.ts";
 import type { Stopper } from "./stopped_by.ts";
 
-/** A machine of some kind. */
+/** A machine of one kind, or of several. */
 export interface VariantMachine extends AsyncDisposable {
-  /** Makes its evidence, honestly, and has its registers; what a host gives at the launch is given by extending PCR 12. */
+  /**
+   * Makes the machine's evidence honestly, and has its registers. Values that a host sets at the launch are set by
+   * extending PCR 12.
+   */
   readonly issuer: EvidenceIssuer & MeasurementRegisters;
-  /** What a verifier calls it; empty where that is what the statement binds (TDX). */
+  /** The identity by which a verifier knows the machine; empty if the statement determines it (TDX). */
   readonly identity: string;
-  /** What a policy may pin it by: the EK's identity, the chip, the platform. */
+  /** The hardware identity that a policy may pin: the EK's identity, the chip, the platform. */
   readonly hardware: string;
-  /** The machines of each kind, where it is several. */
+  /** The machine of each kind, if there are several kinds. */
   readonly parts: readonly VariantMachine[];
-  /** Boots another image than the policy's. */
+  /** Boots an image that differs from the policy's. */
   changeImage(): Promise<void>;
 }
 
 /** An SEV-SNP machine. */
 export interface SnpMachine extends VariantMachine {
-  /** Bytes of its reports by their offset. */
+  /** Replaced bytes of the machine's reports, by their offset. */
   readonly fields: Record<number, Uint8Array>;
 }
 
 /** A TDX machine. */
 export interface TdxMachine extends VariantMachine {
-  /** What its quotes say. */
+  /** Replaced values of the machine's quotes. */
   readonly lies: { -readonly [K in keyof QuoteLies]: QuoteLies[K] };
 }
 
 /** The names of the checks that stop an attack, as in `refused/pcr-4`. */
 export interface VariantChecks {
-  /** Evidence of another connection, or over another statement. */
+  /** Stops evidence of another connection, or over another statement. */
   readonly statement: string;
-  /** The trust part of another configuration. */
+  /** Stops the trust part of another configuration. */
   readonly trust: string;
-  /** The lock of another cluster; nothing where there is no register for it. */
+  /** Stops the lock of another cluster; undefined if there is no register for the lock. */
   readonly lock?: string;
-  /** Another image. */
+  /** Stops another image. */
   readonly image: string;
-  /** The same image on other hardware. */
+  /** Stops the same image on other hardware. */
   readonly hardware: string;
 }
 
-/** What stops each attack; `verifier` looks at the variant and at what is expected, `form` reads the bytes. */
+/**
+ * The functions that stop each attack. `verifier` checks the variant and the expected values; `form` reads the bytes.
+ */
 export type VariantStoppers = Readonly<Record<keyof VariantChecks | "verifier" | "form", Stopper>>;
 
 /** A kind of evidence, or several. */
 export interface TestVariant {
-  /** As evidence names it. */
+  /** The name of the variant in evidence. */
   readonly name: string;
-  /** What stops attacks. */
+  /** The checks that stop attacks. */
   readonly checks: VariantChecks;
   /** The functions that make these checks. */
   readonly stoppers: VariantStoppers;
-  /** Whether identities are made anew with each start of a machine. */
+  /** Whether each start of a machine creates a new identity. */
   readonly isEphemeral: boolean;
-  /** Makes a machine and boots it; nothing is measured. */
+  /** Makes a machine and boots it. Nothing is measured yet. */
   start(): Promise<VariantMachine>;
-  /** A verifier that trusts these machines, if they run the policy's image. */
+  /** A verifier that trusts these machines if they run the policy's image. */
   verifierFor(...machines: readonly VariantMachine[]): EvidenceVerifier;
 }
 
 /** The digest of the policy's SNP image. */
 const MEASUREMENT = filled(48, 0x3e);
-/** The AMD that all SNP machines here are by. */
+/** The AMD in software that makes all SNP machines here. */
 export const AMD = await amdTesting.createSoftwareAmd();
-/** The Intel that all TDX machines here are by. */
+/** The Intel in software that makes all TDX machines here. */
 export const INTEL = createSoftwareIntel();
 const AMD_COLLATERAL = await AMD.collateral();
 
@@ -151,7 +156,7 @@ export async function startSnpMachine(): Promise<SnpMachine> {
     issuer: {
       ...createSnpIssuer(read),
       ...registers,
-      // Another machine after each launch: nobody remembers what the one before had.
+      // Each launch gives a new machine, so no register of the previous one is remembered.
       read: (index) => snpRegisters(read).read(index),
       extend: (index, digest) =>
         index === TRUST_REGISTER ? Promise.resolve(void (fields[0xc0] = digest)) : registers.extend(index, digest),
@@ -185,7 +190,7 @@ const SNP: TestVariant = {
   },
 };
 
-/** What a policy wants of the TDX machines here. */
+/** The policy for the TDX machines here. */
 export const TDX_POLICY: TdxPolicy = Object.freeze({
   mrtd: [filled(48, 0xa0)],
   rtmr0: [filled(48, 0xb0)],
@@ -242,7 +247,7 @@ function chainOf(ppid: Bytes): readonly Uint8Array[] {
   return [INTEL.certificate("pck", { extensions: [extension] }), INTEL.certificate("issuer"), INTEL.anchor.der];
 }
 
-/** Nothing but what comes with the evidence. */
+/** A source without any collateral, so that verifiers use only what comes with the evidence. */
 export const NOWHERE = Object.freeze({ place: "nowhere", find: () => Promise.resolve(undefined) });
 
 const TDX: TestVariant = {
@@ -263,7 +268,7 @@ const TDX: TestVariant = {
   },
 };
 
-/** A machine of several kinds, each of which is a machine of its own here. */
+/** A machine of several kinds. Each part is a separate machine here. */
 export function combineMachines(parts: readonly VariantMachine[]): VariantMachine {
   const issuers = parts.map(({ issuer }) => issuer);
   const [first] = parts;
@@ -280,7 +285,7 @@ export function combineMachines(parts: readonly VariantMachine[]): VariantMachin
   };
 }
 
-/** Of both kinds the TPM is looked at first, so that its checks are what the tests see. */
+/** The TPM is checked first, so tests see the TPM's checks. */
 const TPM_AND_SNP: TestVariant = {
   ...TPM,
   name: "tpm+snp",
@@ -292,7 +297,7 @@ const TPM_AND_SNP: TestVariant = {
     ),
 };
 
-/** Every kind of evidence that proves something, and one machine with two. */
+/** Every kind of evidence that proves something, and a machine with two kinds. */
 export const VARIANTS: Readonly<Record<"tpm" | "snp" | "tdx" | "tpm+snp", TestVariant>> = Object.freeze({
   tpm: TPM,
   snp: SNP,
@@ -300,7 +305,7 @@ export const VARIANTS: Readonly<Record<"tpm" | "snp" | "tdx" | "tpm+snp", TestVa
   "tpm+snp": TPM_AND_SNP,
 });
 
-/** Registers a test for each of these variants, whose name may depend on it; those with a TPM need swtpm. */
+/** Registers a test for each of these variants. Its name may depend on the variant; variants with a TPM need swtpm. */
 export async function variantTest(
   name: string | ((variant: TestVariant) => string),
   run: (t: Deno.TestContext, variant: TestVariant) => Promise<void>,

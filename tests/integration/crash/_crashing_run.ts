@@ -1,8 +1,8 @@
 /**
- * `bootstrapper run` that comes to harm at a chosen point, for tests. Without a point it is the same program, and its TPM may be
- * a software TPM behind a socket.
+ * `bootstrapper run` with a failure at a chosen point, for tests. Without a point it is the same program, except that
+ * its TPM may be a software TPM behind a socket.
  *
- * The one argument is a {@linkcode HarmedRun} as JSON.
+ * The only argument is a {@linkcode HarmedRun} as JSON.
  *
  * @module
  */
@@ -19,19 +19,19 @@ import { runNode } from "../../../node/run.ts";
 import type { Log, LogFields } from "../../../platform/log.ts";
 import { type Harm, type HarmedRun, harmIn, MEMBERSHIP, readHarmedRun } from "./crash_points.ts";
 
-/** What systemd does to a unit: the process and all that it started end at once. */
+/** Kills the process and everything that it started at once, as systemd does with a unit. */
 function killGroup(): void {
   Deno.kill(-Deno.pid, "SIGKILL");
 }
 
-/** Nothing else happens meanwhile. */
+/** Causes the failure synchronously, so that nothing else happens meanwhile. */
 function doHarm(harm: Harm): void {
   if (harm.kind === "kill") return killGroup();
   const { code, stderr } = new Deno.Command("sh", { args: ["-euc", harmIn(harm)] }).outputSync();
   if (code !== 0) throw new Error(new TextDecoder().decode(stderr));
 }
 
-/** The step that is no step of a journal: to write down that the node is a member. */
+/** Adds the point that no journal has: the node is recorded as a member. */
 function harmfulLog(log: Log, point: HarmedRun["point"]): Log {
   const comesToHarm = (name: string, fields: LogFields | undefined) =>
     point?.step === MEMBERSHIP &&
@@ -53,16 +53,19 @@ function contextOf({ tpm, point }: HarmedRun): CliContext {
   return { ...context, openTpm, paths: { ...system.paths, tpmDevice: tpm } };
 }
 
-/** The status is written beside the steps; a write of it that ends on a full disk would make room again. */
+/**
+ * The status is written at the same time as the steps. If a status write ended on a full disk, it would free space
+ * again.
+ */
 const SETTLING_MS = 250;
 
-/** Does the harm of a step, of a disk only once nothing else is being written. */
+/** Causes the failure of a step. A disk fails only after all other writes have ended. */
 async function comeToHarm(harm: Harm): Promise<void> {
   if (harm.kind !== "kill") await new Promise((resolve) => setTimeout(resolve, SETTLING_MS));
   doHarm(harm);
 }
 
-/** The command `run`, which comes to harm at its step. */
+/** The command `run` with a failure at the given point. */
 function harmedRun({ point }: HarmedRun): CliCommand<RunOptions, Machine> {
   let isOver = false;
   return {

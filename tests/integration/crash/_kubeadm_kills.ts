@@ -8,26 +8,26 @@ import { PATIENCE_MS } from "../node/run_process.ts";
 const POINTS = "/run/kubeadm-kill-points";
 const LINE = /^(killed )?((\S+) (\S+) (\d+)): (.*)$/;
 
-/** A line that kubeadm prints, as `_kubeadm_killing_wrapper.sh` names it. */
+/** A line that kubeadm prints, as `_kubeadm_killing_wrapper.sh` records it. */
 export interface KubeadmLine {
-  /** What kubeadm does, the phase and the number of the line in it, as `init certs 3`. */
+  /** The command, the phase and the number of the line in it, as `init certs 3`. */
   readonly point: string;
-  /** What kubeadm does: `init`, `join`, or a step of a control plane's join. */
+  /** The command: `init`, `join`, or a step of a control plane's join. */
   readonly work: string;
   /** The phase that the line announces. */
   readonly phase: string;
-  /** The number of the line among those of the phase. */
+  /** The number of the line within its phase. */
   readonly line: string;
   /** Whether kubeadm was killed there. */
   readonly killed: boolean;
 }
 
-/** The points at which kubeadm is to be killed on a machine; without any it is only listened to. */
+/** Sets the points at which kubeadm is killed on a machine. Without any, its output is only recorded. */
 export async function setKillPoints(machine: RunMachine, points: readonly string[]): Promise<void> {
   await machine.shell(`printf '%s' '${points.map((point) => `${point}\n`).join("")}' >${POINTS}`);
 }
 
-/** What kubeadm said on a machine, in its order. */
+/** The lines that kubeadm printed on a machine, in order. */
 export async function kubeadmLines({ world }: RunWorld, { node }: RunMachine): Promise<readonly KubeadmLine[]> {
   const text = await Deno.readTextFile(join(world.logs, `${node.name}-var-log`, "kubeadm-lines")).catch(() => "");
   return text.split("\n").flatMap((line) => {
@@ -36,7 +36,7 @@ export async function kubeadmLines({ world }: RunWorld, { node }: RunMachine): P
   });
 }
 
-/** Of a run that nothing disturbed, the first and the last line of each phase. */
+/** The first and the last line of each phase, from an undisturbed run. */
 export function phaseEnds(lines: readonly KubeadmLine[]): readonly string[] {
   const ends = new Map<string, { readonly first: string; last: string }>();
   for (const { work, phase, point } of lines) {
@@ -47,17 +47,17 @@ export function phaseEnds(lines: readonly KubeadmLine[]): readonly string[] {
   return [...new Set([...ends.values()].flatMap(({ first, last }) => [first, last]))];
 }
 
-/** The headings of each work, in the order in which they first come. */
+/** The headings of a command, in the order in which they first appear. */
 export function announcementsOf(lines: readonly KubeadmLine[], work: string): readonly string[] {
   return [...new Set(lines.filter((line) => line.work === work).map(({ phase }) => phase))];
 }
 
-/** As often as this a join is left to itself after its kubeadm was killed, as its pauses grow. */
+/** A join goes on by itself after this many kills of its kubeadm. After more, it is restarted, as its pauses grow. */
 const KILLS_LEFT_ALONE = 2;
 
 /**
- * Starts `run` until it ends well, however often its kubeadm is killed. A join goes on by itself; an init ends with a clear error, and
- * goes on when it is started again.
+ * Starts `run` until it succeeds, however often its kubeadm is killed. A join goes on by itself. An init ends with a
+ * clear error, and goes on when it is started again.
  */
 export async function liveThroughKills(world: RunWorld, life: Life): Promise<void> {
   const { machine, way } = life;
@@ -73,7 +73,7 @@ export async function liveThroughKills(world: RunWorld, life: Life): Promise<voi
       );
       if (!isOver) await machine.kill();
     })();
-    // Both at once: whichever fails first is the error, and the other leaves no promise behind.
+    // Both at once: the first one to fail gives the error, and no promise of the other is left behind.
     const [running] = await Promise.all([started, watched]);
     if (await running.exitCode() === 0) return;
     assert.ok(await kills() > before, `it failed without a kill: ${await running.output()}`);

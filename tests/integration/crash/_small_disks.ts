@@ -1,7 +1,7 @@
 import { type DiskHarm, mendingOf } from "./crash_points.ts";
 import type { RunMachine } from "../node/run_machine.ts";
 
-/** Folders of a machine on file systems of their own, small enough to be filled up. */
+/** Folders of a machine on separate file systems that are small enough to be filled up. */
 export class SmallDisks {
   readonly #machine: RunMachine;
   readonly #folders: readonly string[];
@@ -11,18 +11,18 @@ export class SmallDisks {
     this.#folders = folders;
   }
 
-  /** Mounts them, empty, before anything was started. */
+  /** Mounts the file systems, empty, before anything is started. */
   static async mount(machine: RunMachine, folders: readonly string[]): Promise<SmallDisks> {
     await machine.shell(folders.map((folder) => `mount -t tmpfs -o size=8m small '${folder}'`).join("\n"));
     return new SmallDisks(machine, folders);
   }
 
-  /** Gives them room, or makes them writable. */
+  /** Frees space on the file systems, or makes them writable. */
   mend(kind: DiskHarm["kind"]): Promise<void> {
     return this.#machine.shell(mendingOf({ kind, folders: [...this.#folders] }));
   }
 
-  /** Puts what is on them on the machine's own disk, where a test can look at it. */
+  /** Moves their content to the machine's own disk, where a test can read it. */
   async move(): Promise<void> {
     const moves = this.#folders.map((folder) =>
       `copy=$(mktemp -d)\ncp -a '${folder}/.' $copy\numount -l '${folder}'\ncp -a $copy/. '${folder}'\nrm -rf $copy`

@@ -16,15 +16,14 @@ const namesSchema = v.object({ items: v.array(v.object({ metadata: v.object({ na
 const namespaceSchema = v.object({ metadata: v.object({ uid: v.string() }) });
 const statusSchema = v.object({ phase: v.string() });
 
-/** What a node keeps through every crash, as far as it has it already. */
+/** The parts of a node's state that must survive every crash, as far as the node already has them. */
 export interface Marks {
-  /** The node lock. */
   readonly lock?: string;
-  /** The cluster CA's key. */
+  /** The private key of the cluster's CA. */
   readonly caKey?: string;
-  /** The inode of etcd's log: another one would be another etcd. */
+  /** The inode of etcd's log; a different inode means a different etcd. */
   readonly etcdData?: string;
-  /** The cluster's own ID, which the first API server on an empty etcd makes. */
+  /** The cluster's own ID, which the first API server creates in an empty etcd. */
   readonly clusterUid?: string;
 }
 
@@ -40,7 +39,7 @@ export class CrashCluster implements Disposable {
     this.#etcd = etcd;
   }
 
-  /** Looks at the cluster that stands on a machine. */
+  /** Reads the cluster that runs on a machine. */
   static async of(founder: RunMachine): Promise<CrashCluster> {
     const { node } = founder;
     const pem = (name: string) => node.read(`/etc/kubernetes/pki/etcd/${name}`);
@@ -52,12 +51,11 @@ export class CrashCluster implements Disposable {
     return new CrashCluster(founder, await apiOf(founder), etcd);
   }
 
-  /** The founder. */
   get founder(): RunMachine {
     return this.#founder;
   }
 
-  /** Asserts that the machine is one whole member, and has gone no other way than it began. */
+  /** Asserts that the machine is a complete member, and that it became one in the same way as it began. */
   async assertMember(machine: RunMachine, way: Way, earlier: Marks): Promise<void> {
     const { name } = machine.node;
     const { phase } = v.parse(statusSchema, JSON.parse(await machine.text(`${STATE}/status.json`)));
@@ -66,7 +64,7 @@ export class CrashCluster implements Disposable {
     await this.#assertEtcd(way === "worker" ? [] : [name]);
     const marks = await marksOf(machine);
     for (const key of ["lock", "caKey", "etcdData", "clusterUid"] as const) {
-      // A control plane that joins may have to begin with its member anew.
+      // A joining control plane may have to start its etcd member again.
       if (earlier[key] === undefined || (key === "etcdData" && way !== "init")) continue;
       assert.equal(marks[key], earlier[key], `${key} of ${name} is another one`);
     }
@@ -78,7 +76,7 @@ export class CrashCluster implements Disposable {
     assert.deepEqual(phases, ["detect"]);
   }
 
-  /** Removes the members of a name from etcd, which refuses that for some seconds after one has come. */
+  /** Removes the members of a name from etcd. etcd refuses that for some seconds after a member has joined. */
   async leaveEtcd(name: string): Promise<void> {
     await waitUntil({ what: `etcd without ${name}`, deadlineMs: PATIENCE_MS }, async () => {
       try {
@@ -97,7 +95,7 @@ export class CrashCluster implements Disposable {
     assert.deepEqual(names.filter((one) => one === name), [name], `the Nodes are ${names.join()}`);
   }
 
-  /** All members are voters; the founder and each of these has one. */
+  /** Asserts that all members are voters, and that the founder and each of the others has one member. */
   async #assertEtcd(others: readonly string[]): Promise<void> {
     const members = await this.#etcd.members();
     const names = [...new Set([this.#founder.node.name, ...others])].sort();
@@ -115,7 +113,7 @@ async function apiOf({ node }: RunMachine): Promise<KubernetesApi> {
   return new KubernetesApi(await readKubeconfig(node.path("/etc/kubernetes/admin.conf")));
 }
 
-/** What the machine has of its marks. */
+/** Reads the marks that the machine has. */
 export async function marksOf(machine: RunMachine): Promise<Marks> {
   const entries: Readonly<Record<keyof Marks, string | undefined>> = {
     lock: await machine.file(`${STATE}/node.lock`),
@@ -136,7 +134,7 @@ async function clusterUid(machine: RunMachine): Promise<string> {
   return (await api.get("/api/v1/namespaces/kube-system", namespaceSchema)).metadata.uid;
 }
 
-/** No second copy of a key: nothing of a join, and nothing that a killed writer left. */
+/** Asserts that no second copy of a key is left by a join or by a killed writer. */
 async function assertNothingLeft({ node }: RunMachine): Promise<void> {
   const folders = ["/run/bootstrapper", "/etc/kubernetes", `${STATE}/init`, `${STATE}/join-service`];
   const { output } = await node.run([
@@ -153,7 +151,7 @@ async function assertJournal(machine: RunMachine, way: Way): Promise<void> {
   const [, caKey] = /-\n(\S{40})/.exec(await machine.file("/etc/kubernetes/pki/ca.key") ?? "") ?? [];
   assert.ok(caKey === undefined ? way === "worker" : !text.includes(caKey), "the journal has the CA's key");
   const { steps } = await decodeJournal(utf8(text), path);
-  // Of its own step the lock says more than a journal can: killed right after it, the node goes on behind it.
+  // The lock file itself proves the lock step: a node that was killed right after it continues with the next step.
   const notDone = steps.filter(({ name, done }) => done === undefined && name !== LOCK_STEPS[way]);
   assert.deepEqual(notDone.map(({ name }) => name), []);
   const names = steps.map(({ name }) => name);
@@ -161,7 +159,7 @@ async function assertJournal(machine: RunMachine, way: Way): Promise<void> {
   assert.deepEqual([...names].sort(), [...STEPS[way]].sort());
 }
 
-/** The machine's join service answers. */
+/** Waits until the machine's join service answers. */
 export async function untilJoinServiceAnswers({ node }: RunMachine): Promise<void> {
   await waitUntil({ what: `join service on ${node.name}`, deadlineMs: PATIENCE_MS }, async () => {
     const log = await node.run(["cat", "/var/log/bootstrapper-join-service.log"]);

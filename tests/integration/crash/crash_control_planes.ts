@@ -14,7 +14,7 @@ import { BOOTSTRAPPER } from "../node/run_process.ts";
 
 const COMPONENTS = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
 
-/** A cluster whose control planes have software TPMs, and the one machine after the other that joins it. */
+/** A cluster whose control planes have software TPMs, and the machines that join it one after the other. */
 export class ControlPlaneLane implements CrashLane, AsyncDisposable {
   readonly #world: RunWorld;
   readonly #operator: RunOperator;
@@ -31,7 +31,7 @@ export class ControlPlaneLane implements CrashLane, AsyncDisposable {
     this.#joiner = tpms[1];
   }
 
-  /** Makes the lanes, with one operator and one policy, which lists all their TPMs. */
+  /** Makes the lanes, with one operator and one policy that lists all their TPMs. */
   static async create(world: RunWorld, count: number): Promise<ControlPlaneLane[]> {
     const pairs = await Promise.all(
       Array.from({ length: count }, async (): Promise<[Swtpm, Swtpm]> => [await startSwtpm(), await startSwtpm()]),
@@ -48,7 +48,7 @@ export class ControlPlaneLane implements CrashLane, AsyncDisposable {
     }));
   }
 
-  /** A machine that is to be the second control plane, with a TPM that saw a power cut. */
+  /** A machine that will be the second control plane. Its TPM has been through a power cut. */
   async life(name: string): Promise<Life> {
     await this.#joiner.restart();
     const machine = await this.#world.machine(name, this.#operator.publicKey, {
@@ -64,7 +64,7 @@ export class ControlPlaneLane implements CrashLane, AsyncDisposable {
     return this.#cluster.assertMember(machine, "control-plane", marks);
   }
 
-  /** Takes the machine out of the cluster: first of etcd, which keeps its quorum then, the rest by `node remove`. */
+  /** Removes the machine from the cluster: first from etcd, while it has a quorum, then with `node remove`. */
   async end({ machine: { node } }: Life): Promise<void> {
     const kubeconfig = this.#cluster.founder.node.path("/etc/kubernetes/admin.conf");
     await this.#cluster.leaveEtcd(node.name);
@@ -77,13 +77,13 @@ export class ControlPlaneLane implements CrashLane, AsyncDisposable {
     for (const component of COMPONENTS) {
       const pod = `/api/v1/namespaces/kube-system/pods/${component}-${node.name}`;
       if (await api.find(pod, v.unknown()) === undefined) continue;
-      // A Pod that has ended is deleted at once.
+      // A Pod that has ended can be deleted at once.
       await api.merge(`${pod}/status`, { status: { phase: "Succeeded" } }, v.unknown());
       await api.remove(pod);
     }
   }
 
-  /** Lets go of the cluster and the TPMs. */
+  /** Releases the cluster and the TPMs. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#cluster[Symbol.dispose]();
     for (const tpm of this.#tpms) await tpm[Symbol.asyncDispose]();

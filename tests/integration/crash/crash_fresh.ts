@@ -5,8 +5,9 @@ import type { RunMachine } from "../node/run_machine.ts";
 const FOLDERS = ["/var/lib/bootstrapper", "/etc/kubernetes", "/var/lib/kubelet", "/var/lib/etcd"];
 
 /**
- * What a node that has not locked may have more than before: what it shows of itself, the file of its run lock, and, with evidence
- * of the kind `none`, the name that it gave itself. A killed writer leaves a temporary file beside the first two.
+ * Files that a node without a lock may have in addition: its status and timeline, its run lock and, with evidence of
+ * the kind `none`, the identity that it gave itself. A killed writer leaves a temporary file of the status or the
+ * timeline.
  */
 const OWN_FILES = [
   /^\/var\/lib\/bootstrapper\/(?:status|timeline)\.json$/,
@@ -30,7 +31,7 @@ export async function treeOf({ node }: RunMachine): Promise<ReadonlyMap<string, 
   return tree;
 }
 
-/** A node that runs renames its temporary files at any moment. */
+/** Undefined if the file is gone, as a running node may rename its temporary files at any moment. */
 async function textIfThere(path: string): Promise<string | undefined> {
   try {
     return await Deno.readTextFile(path);
@@ -40,7 +41,7 @@ async function textIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** Asserts that a machine is as fresh as it was. */
+/** Asserts that a machine is as fresh as before. */
 export async function assertFresh(machine: RunMachine, before: ReadonlyMap<string, string>): Promise<void> {
   const now = await treeOf(machine);
   const changed = [...now].filter(([path, content]) => before.get(path) !== content).map(([path]) => path);

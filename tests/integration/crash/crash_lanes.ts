@@ -3,17 +3,17 @@ import { InitLife, JoinLife, type Life } from "./crash_lives.ts";
 import type { RunWorld } from "../node/run_machine.ts";
 import type { RunOperator } from "../node/run_operator.ts";
 
-/** Where one machine after the other lives; several lanes do so side by side. */
+/** A sequence of machines, one after the other. Several lanes run in parallel. */
 export interface CrashLane {
-  /** A fresh machine. */
+  /** Makes a fresh machine. */
   life(name: string): Promise<Life>;
-  /** Asserts that a machine is a whole member of its cluster. `marks` are those that it had when it was killed. */
+  /** Asserts that a machine is a complete member of its cluster. `marks` are those that it had when it was killed. */
   assertMember(life: Life, marks: Marks): Promise<void>;
-  /** Takes a machine away, and leaves the lane as it was. */
+  /** Removes a machine, and restores the lane's previous state. */
   end(life: Life): Promise<void>;
 }
 
-/** Every machine founds a cluster of its own. */
+/** A lane in which every machine founds its own cluster. */
 export function initLane(world: RunWorld, operator: RunOperator): CrashLane {
   return {
     async life(name) {
@@ -28,7 +28,7 @@ export function initLane(world: RunWorld, operator: RunOperator): CrashLane {
   };
 }
 
-/** A cluster that machines join as workers, which may be side by side. */
+/** A cluster that machines join as workers. Workers need not be removed before the next one joins. */
 export class WorkerLane implements CrashLane, Disposable {
   readonly #world: RunWorld;
   readonly #operator: RunOperator;
@@ -57,12 +57,12 @@ export class WorkerLane implements CrashLane, Disposable {
     return this.#cluster.assertMember(machine, "worker", marks);
   }
 
-  /** Its Node stays, and is not Ready. */
+  /** The Node is kept, and is not Ready. */
   end({ machine }: Life): Promise<void> {
     return machine.node.powerOff();
   }
 
-  /** Lets go of the cluster. */
+  /** Releases the cluster. */
   [Symbol.dispose](): void {
     this.#cluster[Symbol.dispose]();
   }

@@ -6,29 +6,28 @@ import type { RunOperator } from "../node/run_operator.ts";
 import type { BootstrapperProcess } from "../node/run_process.ts";
 import { PATIENCE_MS } from "../node/run_process.ts";
 
-/** As a shell and as nsenter show an end by SIGKILL. */
+/** The exit code with which a shell and nsenter report SIGKILL. */
 const KILLED = 137;
-/** More often nobody should have to try. */
+/** No test should need more attempts than this. */
 const MAXIMUM_TRIES = 4;
 const POLL_MS = 50;
 
-/** A machine on its way to be a member. */
+/** A machine that is becoming a member. */
 export interface Life {
-  /** How it becomes one. */
+  /** How it becomes a member. */
   readonly way: Way;
-  /** The machine. */
   readonly machine: RunMachine;
-  /** Starts `run`, which kills itself at the point. */
+  /** Starts `run`, which is killed at the point. */
   crash(point: CrashPoint): Promise<void>;
-  /** Starts `run`, which comes to harm at a point where one is given, and waits for its end, whatever it is. */
+  /** Starts `run`, with a failure at `point` if one is given, and waits until it ends with any result. */
   start(point?: CrashPoint): Promise<BootstrapperProcess>;
-  /** Starts `run`, which must end well. */
+  /** Starts `run`, which must succeed. */
   goOn(): Promise<void>;
 }
 
-/** A join needs nobody but the machine itself. */
+/** A join, which needs no operator. */
 export class JoinLife implements Life {
-  /** Nothing has started. */
+  /** Nothing has been started. */
   constructor(readonly way: "worker" | "control-plane", readonly machine: RunMachine) {}
 
   async crash(point: CrashPoint): Promise<void> {
@@ -48,14 +47,14 @@ export class JoinLife implements Life {
 }
 
 /**
- * An init needs an operator. The operator's `init` goes on by itself from the lock on, however often `run` dies; when it has ended
- * before, the operator runs it again.
+ * An init, which needs an operator. After the lock the operator's `init` goes on by itself, however often `run` dies.
+ * If it has ended before, the operator runs it again.
  */
 export class InitLife implements Life {
   readonly way = "init";
   #init: BootstrapperProcess | undefined;
 
-  /** Nothing has started, and the operator knows of no cluster. */
+  /** Nothing has been started, and the operator knows no cluster. */
   constructor(readonly machine: RunMachine, readonly operator: RunOperator) {}
 
   async crash(point: CrashPoint): Promise<void> {
@@ -69,7 +68,7 @@ export class InitLife implements Life {
       return running;
     }
     for (let tries = 1; tries <= MAXIMUM_TRIES; tries++) {
-      // Who was locked goes on before anybody asks, and may have ended already.
+      // A locked node continues before it listens, and may already have ended.
       await running.event({ event: "init-server-listening" }).catch(() => {});
       if (running.isOver) break;
       const init = this.#initUnderWay() ?? (this.#init = this.operator.init(this.machine, []));
@@ -78,7 +77,7 @@ export class InitLife implements Life {
         { what, deadlineMs: PATIENCE_MS, everyMs: POLL_MS },
         () => Promise.resolve(init.isOver || running.isOver),
       );
-      // An init that had begun survives the death of `run`.
+      // An init that has begun survives the death of `run`.
       if (running.isOver || await init.exitCode() === 0) break;
     }
     await running.exitCode();
@@ -88,7 +87,7 @@ export class InitLife implements Life {
   async goOn(): Promise<void> {
     const running = await this.start();
     assert.equal(await running.exitCode(), 0, await running.output());
-    assert.ok(await this.#isFounded(), "its operator was never served");
+    assert.ok(await this.#isFounded(), "the operator's init was never completed");
     if (this.#init !== undefined) assert.equal(await this.#init.exitCode(), 0, await this.#init.output());
   }
 
@@ -96,7 +95,7 @@ export class InitLife implements Life {
     return this.#init?.isOver === false ? this.#init : undefined;
   }
 
-  /** By the operator's record, which claims the cluster that there is. */
+  /** Whether the operator's record says that the cluster is founded, and names the cluster of this machine. */
   async #isFounded(): Promise<boolean> {
     const text = await Deno.readTextFile(this.operator.path("records/test.json")).catch(() => "{}");
     const record = JSON.parse(text);

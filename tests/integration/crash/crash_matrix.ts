@@ -1,30 +1,30 @@
 import { join } from "node:path";
 
-/** One crash and what came of it. */
+/** One crash and its result. */
 export interface CrashRow {
-  /** The way that the node went. */
+  /** How the node becomes a member. */
   readonly way: string;
-  /** Who was killed. */
+  /** The process that was killed. */
   readonly victim: string;
-  /** At which step, or phase of kubeadm. */
+  /** The step, or the phase of kubeadm, at which it was killed. */
   readonly step: string;
-  /** Right before or right after it. */
+  /** Whether it was killed right before or right after the step. */
   readonly moment: string;
-  /** What the node was when it was killed, and what it became. */
+  /** The node's state when it was killed, and its final state. */
   readonly ended: string;
-  /** From the first start to the end, seconds. */
+  /** Seconds from the first start to the end. */
   readonly seconds: number;
 }
 
-/** What is known of a life before it ends. */
+/** The columns that are known before a life ends. */
 type Life = Pick<CrashRow, "way" | "victim" | "step">;
 
-/** Keeps what came of each life: one that ends badly does not hide the others. */
+/** Collects the result of each life. A life that fails does not hide the results of others. */
 export class CrashMatrix {
   readonly #rows: CrashRow[] = [];
   readonly #failures: string[] = [];
 
-  /** Adds the rows of one life, which `work` gives at its end: one for each crash. */
+  /** Adds the rows of one life, one for each crash. `work` returns them at the end of the life. */
   async rows(life: Life, work: () => Promise<readonly Omit<CrashRow, "way" | "victim" | "seconds">[]>): Promise<void> {
     const startMs = performance.now();
     const rows = await work().catch((error: unknown) => {
@@ -48,13 +48,13 @@ export class CrashMatrix {
     await Deno.writeTextFile(join(logs, "crash-matrix.json"), JSON.stringify(this.#rows, null, 2));
   }
 
-  /** Throws if any crash ended badly. */
+  /** Throws if any crash had a bad result. */
   assertAllWell(): void {
     if (this.#failures.length > 0) throw new Error(`${this.#failures.length} crashes:\n${this.#failures.join("\n")}`);
   }
 }
 
-/** Works tasks off, one at a time in each lane; a task may add others. */
+/** Processes tasks, one at a time in each lane. A task may add further tasks. */
 export async function inLanes<L, T>(
   lanes: readonly L[],
   tasks: readonly T[],

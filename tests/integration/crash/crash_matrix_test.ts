@@ -1,6 +1,6 @@
 /**
- * `kill -9` right before and right after every step of init and of both kinds of join, and of kubeadm in each of its phases.
- * With `-- --slice K/N` one of N parts of these kills; the lives that nothing disturbs are in every part.
+ * `kill -9` right before and right after every step of init and of both kinds of join, and of kubeadm in each of its
+ * phases. `-- --slice K/N` selects one of N parts of these kills; every part includes the undisturbed lives.
  */
 import assert from "node:assert/strict";
 import * as v from "valibot";
@@ -17,14 +17,19 @@ import { KUBEADM_ANNOUNCEMENTS, type KubeadmCommand } from "../kubernetes/kubead
 import { RunWorld } from "../node/run_machine.ts";
 import { RunOperator } from "../node/run_operator.ts";
 
-/** One machine's life: undisturbed, with a kill of `run`, with one while the kubelet is stopped, or with kills of kubeadm. */
+/**
+ * The life of one machine: undisturbed, with a kill of `run`, with such a kill while the kubelet is stopped, or with
+ * kills of kubeadm.
+ */
 type Task =
   | { readonly kind: "undisturbed" }
   | { readonly kind: "run"; readonly point: CrashPoint }
   | { readonly kind: "kubelet-stopped" }
   | { readonly kind: "kubeadm"; readonly points: readonly string[] };
 
-/** Which processes of kubeadm a way has, and how many kills one life has: a worker that has joined needs no kubeadm. */
+/**
+ * The processes of kubeadm in each way, and the number of kills in one life: a worker that has joined needs no kubeadm.
+ */
 const KUBEADM: Readonly<Record<Way, { readonly works: readonly KubeadmCommand[]; readonly killsInALife: number }>> = {
   "init": { works: ["init"], killsInALife: 8 },
   "worker": { works: ["join"], killsInALife: 1 },
@@ -41,7 +46,7 @@ class Crashes {
 
   constructor(readonly way: Way, readonly world: RunWorld, readonly matrix: CrashMatrix) {}
 
-  /** All of them, in some lanes. */
+  /** Runs all lives in several lanes. */
   async run(lanes: readonly CrashLane[]): Promise<void> {
     const { way } = this;
     const chosen = crashPoints(way).filter(({ step, moment }) => inSlice(`${way} ${moment} ${step}`, SLICE));
@@ -67,12 +72,15 @@ class Crashes {
     });
   }
 
-  /** The journal's tables are what happens. Gives the lives in which kubeadm is killed in each phase that it announced here. */
+  /**
+   * Asserts that the steps of an undisturbed life are those of the journal's tables. Returns the lives in which kubeadm
+   * is killed in each phase that it announced here.
+   */
   async #undisturbed(lane: CrashLane, life: Life): Promise<Task[]> {
     const { way, world } = this;
     const { works, killsInALife } = KUBEADM[way];
     let points: readonly string[] = [];
-    await this.matrix.rows({ way, victim: "nobody", step: "" }, async () => {
+    await this.matrix.rows({ way, victim: "none", step: "" }, async () => {
       await setKillPoints(life.machine, []);
       await life.goOn();
       const text = await life.machine.text("/var/lib/bootstrapper/timeline.json");
@@ -105,8 +113,9 @@ class Crashes {
   }
 
   /**
-   * kubeadm and `run` stop the kubelet for a moment. A node that is killed then, after its etcd has a vote and before its
-   * kubelet has joined, needs a ticket, hence the API server, hence etcd's quorum, hence its own kubelet.
+   * kubeadm and `run` stop the kubelet for a moment. If a node is killed then, after its etcd can vote and before its
+   * kubelet has joined, it needs a ticket. A ticket needs the API server, which needs etcd's quorum, which needs the
+   * node's own kubelet.
    */
   async #killWithKubeletStopped(lane: CrashLane, life: Life): Promise<void> {
     const { machine } = life;
@@ -121,7 +130,10 @@ class Crashes {
     });
   }
 
-  /** The lock is there from its step on; before it, the machine is as fresh as it was. */
+  /**
+   * Asserts that the lock exists from its step on and that the machine was fresh before, and returns that state as
+   * text.
+   */
   async #stateAt(
     { step, moment }: CrashPoint,
     life: Life,
@@ -137,7 +149,7 @@ class Crashes {
     return "fresh";
   }
 
-  /** Gives a life for the points that this one did not come to, as all was done already. */
+  /** Returns a life for the points that this one did not reach, because all work was already done. */
   async #killKubeadm(lane: CrashLane, life: Life, points: readonly string[]): Promise<Task[]> {
     const { way, world } = this;
     let left: readonly string[] = [];
@@ -157,7 +169,7 @@ class Crashes {
 
 /** Registers the test of a way. */
 function crashTest(way: Way, body: (crashes: Crashes, world: RunWorld) => Promise<void>): void {
-  Deno.test(`${way}: one whole member comes of every kill -9`, async () => {
+  Deno.test(`${way}: the node becomes one complete member after every kill -9`, async () => {
     await using world = await RunWorld.create({ killsKubeadm: true });
     const matrix = new CrashMatrix();
     try {

@@ -10,21 +10,21 @@ export const WAYS = ["init", "worker", "control-plane"] as const;
 /** A way in which a node becomes a member. */
 export type Way = typeof WAYS[number];
 
-/** The steps of each way that the journal must tell of, as the product's own tables have them. */
+/** The steps that the journal must record for each way, taken from the program's own tables. */
 export const STEPS: Readonly<Record<Way, readonly string[]>> = Object.freeze({
   "init": [...INIT_STEPS_BEFORE, ...Object.keys(INIT_SEQUENCE), HAND_OVER],
   "worker": [...JOIN_STEPS_BEFORE, ...Object.keys(WORKER_SEQUENCE)],
   "control-plane": [...JOIN_STEPS_BEFORE, ...Object.keys(CONTROL_PLANE_SEQUENCE)],
 });
 
-/** The step that takes the node: what comes before it leaves a fresh node. */
+/** The step that takes the lock. Until it is done, a node is fresh. */
 export const LOCK_STEPS: Readonly<Record<Way, string>> = Object.freeze({
   "init": "lock",
   "worker": "join-lock",
   "control-plane": "join-lock",
 });
 
-/** The end of every way, which no journal has: the node is written down as a member. */
+/** The last point of every way, which no journal records: the node is recorded as a member. */
 export const MEMBERSHIP = "membership";
 
 const harmSchema = v.variant("kind", [
@@ -42,14 +42,14 @@ const harmedRunSchema = v.strictObject({
   point: v.exactOptional(pointSchema),
 });
 
-/** What happens to the process, or to file systems of their own below folders. */
+/** A failure: the process is killed, or the file systems of the given folders fail. */
 export type Harm = v.InferOutput<typeof harmSchema>;
-/** Right before or right after the work of a step. */
+/** A failure right before or right after the work of a step. */
 export type CrashPoint = v.InferOutput<typeof pointSchema>;
-/** A run with the point at which it comes to harm. */
+/** A run, with the point at which it fails. */
 export type HarmedRun = v.InferOutput<typeof harmedRunSchema>;
 
-/** Reads what {@linkcode JSON.stringify} made of a run. */
+/** Reads a run from its JSON. */
 export function readHarmedRun(text: string): HarmedRun {
   return v.parse(harmedRunSchema, JSON.parse(text));
 }
@@ -59,7 +59,10 @@ const FILLER = ".filler";
 /** A failure of file systems. */
 export type DiskHarm = Exclude<Harm, { readonly kind: "kill" }>;
 
-/** The shell commands that do the harm. A file system is never read-only while a file on it is written, but a mount over it is. */
+/**
+ * The shell commands that cause the failure. A file system cannot be remounted read-only while a file on it is open for
+ * writing, so a read-only mount is put over it.
+ */
 export function harmIn({ kind, folders }: DiskHarm): string {
   return folders.map((folder) =>
     kind === "full"
@@ -68,12 +71,12 @@ export function harmIn({ kind, folders }: DiskHarm): string {
   ).join("\n");
 }
 
-/** The shell commands that mend it. */
+/** The shell commands that repair it. */
 export function mendingOf({ kind, folders }: DiskHarm): string {
   return folders.map((folder) => kind === "full" ? `rm -f '${folder}/${FILLER}'` : `umount -l '${folder}'`).join("\n");
 }
 
-/** All points at which a way is killed: right before and right after each step, and the end. */
+/** All points at which a way is killed: right before and right after each step, and at the end. */
 export function crashPoints(way: Way): CrashPoint[] {
   return [...STEPS[way], MEMBERSHIP].flatMap((step) =>
     (["before", "after"] as const).map((moment): CrashPoint => ({ step, moment, harm: { kind: "kill" } }))

@@ -1,6 +1,6 @@
 /**
- * Disks that are full or read-only when a step begins, or before its end is written down: a clear error, nothing lost, and a
- * member as soon as there is room.
+ * Disks are full or read-only when a step begins, or before its end is recorded. The node reports a clear error, loses
+ * nothing, and becomes a member as soon as the disks work again.
  */
 import assert from "node:assert/strict";
 import { waitUntil } from "../../e2e/wait_until.ts";
@@ -19,10 +19,10 @@ const KUBERNETES = ["/etc/kubernetes", "/var/lib/kubelet"];
 const KINDS = ["full", "read-only"] as const;
 type Kind = typeof KINDS[number];
 
-/** Events by which `run` says that it cannot go on, or not now. */
+/** Events with which `run` reports that it cannot go on, now or at all. */
 const COMPLAINTS = ["run-failed", "join-not-prepared", "join-not-finished"];
 
-/** One machine whose disks fail at a step, by one kind of failure after the other. */
+/** One machine whose disks fail at a step, with one kind of failure after the other. */
 interface Task {
   readonly lane: CrashLane;
   readonly way: Way;
@@ -30,21 +30,22 @@ interface Task {
   readonly failures: readonly Failure[];
 }
 
-/** When the disks fail, and how. */
+/** When the disks fail, and in which way. */
 interface Failure {
   readonly step: string;
   readonly moment: CrashPoint["moment"];
   readonly kind: Kind;
 }
 
-/** Before the work of steps that write to Kubernetes' own folders. */
+/** Failures before the work of steps that write to Kubernetes' own folders. */
 function failuresBefore(...steps: readonly string[]): Failure[] {
   return steps.flatMap((step) => KINDS.map((kind): Failure => ({ step, moment: "before", kind })));
 }
 
 /**
- * Before and after the work of every step, that is, before each write of the journal, and before the node is written down as a
- * member. The lock is taken once: what is after that step's work is seen once in a life, by `afterLock`.
+ * Failures before and after the work of every step, that is, before each write of the journal, and before the node is
+ * recorded as a member. A node takes the lock once, so each life has one kind of failure after that step's work:
+ * `afterLock`.
  */
 function allFailures(way: Way, afterLock: Kind): Failure[] {
   const steps = STEPS[way].flatMap((step) => {
@@ -54,7 +55,7 @@ function allFailures(way: Way, afterLock: Kind): Failure[] {
   return [...steps, ...failuresBefore(MEMBERSHIP)];
 }
 
-/** The other kind of failure after the lock, in a life of its own. */
+/** The other kind of failure after the lock, in a separate life. */
 function failureAfterLock(way: Way, kind: Kind): Failure[] {
   return [{ step: LOCK_STEPS[way], moment: "after", kind }];
 }
@@ -65,7 +66,7 @@ function isFreshAt(way: Way, { step, moment }: Failure): boolean {
   return moment === "before" ? steps.indexOf(step) <= lock : steps.indexOf(step) < lock;
 }
 
-/** What `run` says of a failure; the error of the operator's `init` where it is only refused. */
+/** The error that `run` reports for a failure, or the error of the operator's `init` if only the init is refused. */
 async function complaintOf(life: Life, point: CrashPoint): Promise<PrintedEvent> {
   const running = life.machine.start(point);
   const init = life instanceof InitLife ? await initFor(life, running) : undefined;
@@ -82,7 +83,7 @@ async function complaintOf(life: Life, point: CrashPoint): Promise<PrintedEvent>
   return complaint;
 }
 
-/** The operator comes where the node still needs one. */
+/** Starts the operator's init if the node still needs one. */
 async function initFor(life: InitLife, running: BootstrapperProcess): Promise<BootstrapperProcess | undefined> {
   await running.event({ event: "init-server-listening" }).catch(() => {});
   return running.isOver ? undefined : life.operator.init(life.machine, []);
@@ -93,7 +94,7 @@ function refusalIn(output: string): PrintedEvent {
   return JSON.parse(line).error ?? {};
 }
 
-/** The error says which file, or which folder, and why. */
+/** Asserts that the error names the file or the folder, and the reason. */
 function assertClear(complaint: PrintedEvent, folders: readonly string[]): string {
   const { code, message, path } = complaint;
   const text = `${message} ${path}`;
@@ -103,7 +104,7 @@ function assertClear(complaint: PrintedEvent, folders: readonly string[]): strin
   return `${code}: ${message}`;
 }
 
-/** What the machine has of a lock, whatever is mounted over its disk. */
+/** The machine's lock file, even if something is mounted over the machine's disk. */
 async function lockOf({ machine }: Life): Promise<string | undefined> {
   const { code, output } = await machine.node.run(["cat", "/var/lib/bootstrapper/node.lock"]);
   return code === 0 ? output : undefined;
@@ -129,7 +130,7 @@ async function failEverywhere(
       return [{ step, moment, ended: assertClear(complaint, folders) }];
     });
   }
-  await matrix.rows({ way, victim: "nobody", step: "" }, async () => {
+  await matrix.rows({ way, victim: "none", step: "" }, async () => {
     await life.goOn();
     await disks.move();
     await lane.assertMember(life, lock === undefined ? {} : { lock });
@@ -138,7 +139,7 @@ async function failEverywhere(
   await lane.end(life);
 }
 
-/** Registers a test of machines in a world of their own. */
+/** Registers a test whose machines are in a world of their own. */
 function diskTest(
   name: string,
   tasksIn: (world: RunWorld, ends: AsyncDisposableStack) => Promise<readonly Task[]>,
@@ -164,7 +165,7 @@ function diskTest(
 }
 
 diskTest(
-  "init and worker: a clear error at a disk that is full or read-only, and a member later",
+  "init and worker: a full or read-only disk gives a clear error, and the node becomes a member later",
   async (world, ends) => {
     const operator = await RunOperator.create(world);
     const workers = ends.use(await WorkerLane.create(world, operator));
@@ -181,7 +182,7 @@ diskTest(
 );
 
 diskTest(
-  "control plane: a clear error at a disk that is full or read-only, and a member later",
+  "control plane: a full or read-only disk gives a clear error, and the node becomes a member later",
   async (world, ends) => {
     const [one, other] = await ControlPlaneLane.create(world, 2);
     assert(one !== undefined && other !== undefined);

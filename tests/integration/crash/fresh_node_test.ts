@@ -1,4 +1,7 @@
-/** What fails before the first irreversible step leaves a fresh node: its file trees say so, and it can still go any way. */
+/**
+ * A failure before the first irreversible step leaves a fresh node. Its file trees are unchanged, and the node can
+ * still be initialised or join.
+ */
 import assert from "node:assert/strict";
 import { assertFresh, treeOf } from "./crash_fresh.ts";
 import { initLane, WorkerLane } from "./crash_lanes.ts";
@@ -11,7 +14,7 @@ import { waitUntil } from "../../e2e/wait_until.ts";
 
 const LEFTOVER = "/var/lib/kubelet/pki/left-from-an-earlier-cluster";
 
-/** Every `run` beside this one is over, and the machine is as it was. */
+/** Asserts that no other `run` is still active, and that the machine is unchanged. */
 async function assertStillFresh(machine: RunMachine, before: ReadonlyMap<string, string>): Promise<void> {
   await assertFresh(machine, before);
   assert.equal(await machine.file("/var/lib/bootstrapper/node.lock"), undefined);
@@ -62,7 +65,7 @@ Deno.test("an init whose operator goes away before the lock leaves a fresh node"
   await life.goOn();
 });
 
-Deno.test("a join that preflight refuses leaves a fresh node, and goes on when the machine is mended", async () => {
+Deno.test("a join that preflight refuses leaves a fresh node, and goes on when the machine is repaired", async () => {
   await using world = await RunWorld.create();
   using lane = await WorkerLane.create(world, await RunOperator.create(world));
   const life = await lane.life("refusing");

@@ -1,4 +1,4 @@
-/** A locked node whose journal is torn, of somebody else, or gone is told so, and goes no way by guess. */
+/** A locked node reports a journal that is torn, foreign or missing, and does not guess how to go on. */
 import assert from "node:assert/strict";
 import { decodeJournal, encodeJournal } from "../../../journal/_journal_file.ts";
 import { utf8 } from "../../../platform/bytes.ts";
@@ -9,7 +9,7 @@ import { RunOperator } from "../node/run_operator.ts";
 
 const JOURNAL = "/var/lib/bootstrapper/journal/join";
 
-Deno.test("run refuses a journal that it cannot believe, changes nothing, and goes on with the right one", async (t) => {
+Deno.test("run refuses an invalid journal, changes nothing, and goes on with the right one", async (t) => {
   await using world = await RunWorld.create();
   using lane = await WorkerLane.create(world, await RunOperator.create(world));
   const life = await lane.life("worker");

@@ -1,5 +1,5 @@
 /**
- * What the tests with a software TPM share.
+ * Code that the tests with a software TPM share.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { EkType } from "../../../attestation/kinds/tpm/templates.ts";
 export { errorOf, flipped } from "../../../attestation/testing/evidence.ts";
 export { createSoftwareMachine } from "../../../attestation/kinds/tpm/testing/tpm.ts";
 
-/** Whom a policy trusts: an identity, or an authority and the CN that it certified. */
+/** What a policy trusts: an identity, or an authority together with the CN in its certificate. */
 export type Trusted = { readonly identity: string } | { readonly issuerPem: string; readonly commonName: string };
 
 /** A policy for a TPM whose PCR 4 is zero. */
@@ -20,7 +20,7 @@ export function createPolicyText(ekType: EkType, trusted: Trusted): string {
   return JSON.stringify({ version: 1, variant: "tpm", tpm: { ekType, pcrs: { 4: ["0".repeat(64)] }, trust } });
 }
 
-/** The block alone: GnuTLS writes the certificate as text in front of it. */
+/** The PEM block alone, as GnuTLS writes the certificate as text in front of it. */
 function pemBlock(text: string): string {
   return text.slice(text.indexOf("-----BEGIN"));
 }

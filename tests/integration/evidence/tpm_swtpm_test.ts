@@ -1,4 +1,4 @@
-/** The TPM's evidence end to end, with a real software TPM. */
+/** Tests a TPM's evidence end to end, with a real software TPM. */
 import assert from "node:assert/strict";
 import { createPolicyText, createSoftwareMachine, errorOf, flipped } from "./_tpm.ts";
 import { COMMAND, HANDLE, QUOTED_PCRS } from "../../../attestation/kinds/tpm/constants.ts";
@@ -139,7 +139,7 @@ swtpmTest("the EK made by the template is the one that the manufacturer left in 
   });
 });
 
-swtpmTest("registers show what was extended, until a reboot, which the counters show", async () => {
+swtpmTest("registers show what was extended until a reboot, and the counters show the reboot", async () => {
   await using tpm = await startSwtpm();
   const [trust, lock, statement] = [randomBytes(32), randomBytes(32), randomBytes(32)];
   const fresh: Expectation = { trust: [trust], lock: [FRESH], identity: NO_IDENTITY };
@@ -220,10 +220,10 @@ swtpmTest("software AK with a real EK: its evidence is verified, and the TPM doe
   });
 });
 
-/** More than swtpm takes for an attack. */
+/** More power cuts than swtpm accepts before it assumes an attack. */
 const POWER_CUTS = 6;
 
-swtpmTest("power cuts do not lock the attestation key, however many come in a row", async () => {
+swtpmTest("any number of power cuts in a row does not lock the attestation key", async () => {
   await using tpm = await startSwtpm({ bare: true });
   for (let cuts = 0; cuts <= POWER_CUTS; cuts++) {
     await withTpm(tpm, async (transport) => {
@@ -291,7 +291,7 @@ swtpmTest(
   },
 );
 
-swtpmTest("nothing is left behind in the TPM, whatever fails and however much is asked for at once", async () => {
+swtpmTest("no object or session is left in the TPM after failures and many concurrent requests", async () => {
   await using tpm = await startSwtpm({ bare: true });
   await withTpm(tpm, async (transport) => {
     const issuer = createTpmIssuer(transport, "rsa2048");
@@ -300,7 +300,7 @@ swtpmTest("nothing is left behind in the TPM, whatever fails and however much is
     const { key } = readPublicArea(endorsementKey, "endorsement key");
     const good = await makeCredential(key, EK_PROFILES.rsa2048, await nameOf(attestationKey));
     const bad = await makeCredential(key, EK_PROFILES.rsa2048, new Uint8Array(34));
-    // More than the TPM has slots for sessions (64) or keys (3).
+    // More than the number of slots that the TPM has for sessions (64) or keys (3).
     for (let i = 0; i < 70; i++) {
       assert.equal((await errorOf(() => issuer.activate(bad.message))).code, "refused/tpm-value");
     }

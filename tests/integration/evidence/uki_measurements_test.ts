@@ -1,4 +1,6 @@
-/** What is calculated for a UKI, beside what systemd's and signing tools calculate for the same image. */
+/**
+ * Compares the values calculated for a UKI with those that systemd's and signing tools calculate for the same image.
+ */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { ukiRegisters } from "../../../attestation/uki/measurements.ts";
@@ -32,13 +34,13 @@ Deno.test({
     const folder = await Deno.makeTempDir();
     try {
       const path = (name: string) => join(folder, name);
-      // Addresses as in systemd-stub(7), so that nothing overlaps in memory.
+      // Addresses as in systemd-stub(7), so that no sections overlap in memory.
       const sections = [["osrel", 0x20000, 61], ["cmdline", 0x30000, 19], ["linux", 0x2000000, 0], [
         "initrd",
         0x3000000,
         60_003,
       ]] as const;
-      // The stub itself, as a PE image that stands in for a kernel.
+      // The stub itself is a PE image and stands in for a kernel.
       const kernel = await Deno.readFile(STUB);
       const added: string[] = [];
       for (const [name, address, length] of sections) {
@@ -59,7 +61,7 @@ Deno.test({
       const signer = ["--key", path("key.pem"), "--cert", path("certificate.pem")];
       await run("/usr/bin/sbsign", ...signer, "--output", path("signed.efi"), path("uki.efi"));
       await run("/usr/bin/sbattach", "--detach", path("signature"), path("signed.efi"));
-      // SpcIndirectDataContent, whose digest is what was signed: the first OCTET STRING of 32 bytes.
+      // SpcIndirectDataContent contains the digest that was signed: the first OCTET STRING of 32 bytes.
       const signature = hex(await Deno.readFile(path("signature")));
       const { measurements } = await ukiRegisters(await Deno.readFile(path("signed.efi")), "signed.efi");
       const image = measurements.find(({ description }) => description.includes("the image"));

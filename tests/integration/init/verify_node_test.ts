@@ -1,4 +1,4 @@
-/** `verify` and `policy make` against a fresh node with a real software TPM, which is as fresh afterwards. */
+/** `verify` and `policy make` against a fresh node with a real software TPM. Neither changes the node. */
 import { tpmOf } from "../../../attestation/testing/sections.ts";
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -14,12 +14,12 @@ import { randomBytes } from "../../../platform/bytes.ts";
 import { startTpmMachine, swtpmTest, type TpmMachine } from "../attacks/attacks.ts";
 import { assertFresh } from "../attacks/init_attacks.ts";
 
-/** A node, and the command line of its operator. */
+/** A node, and its operator's command line. */
 interface Scene extends AsyncDisposable {
   readonly node: InitWorld;
   readonly machine: TpmMachine;
   readonly cli: TestWorld;
-  /** `--node` and what goes with it, for some key. */
+  /** `--node` and its further arguments, with the given operator's key. */
   args(keys?: KeyPair): Promise<readonly string[]>;
   path(name: string): string;
 }
@@ -98,7 +98,7 @@ await swtpmTest("verify refuses a fresh node with 3, and shows every check", asy
   await assertFresh(node);
 });
 
-await swtpmTest("a fresh node shows itself to its operators alone, all of whom must be known", async () => {
+await swtpmTest("a fresh node shows its evidence to its operators only, and every operator must be known", async () => {
   await using colleague = await TestOperator.create();
   await using scene = await startScene([colleague]);
   const { node, cli } = scene;
@@ -121,7 +121,7 @@ await swtpmTest("a node whose TPM cannot answer the challenge gets no policy, an
   assert.equal(await cli.run("policy", "make", ...args), 3);
   assert.match(cli.err, /refused\/activation/);
   assert.equal(cli.out, "");
-  // The same machine's own word, which nobody challenged.
+  // The machine's own evidence, made without a challenge.
   await Deno.writeFile(path("evidence.json"), writeEvidenceFile(await issueEvidenceFile([machine.issuer])));
   assert.equal(await cli.run("policy", "make", path("evidence.json")), 0, cli.err);
   await cli.write("policy.yaml", cli.out);
@@ -131,7 +131,7 @@ await swtpmTest("a node whose TPM cannot answer the challenge gets no policy, an
 });
 
 await swtpmTest(
-  "policy make takes evidence files beside a node, and a node that is not there is to be asked again",
+  "policy make accepts evidence files along with a node, and an unreachable node is reported as retriable",
   async () => {
     await using scene = await startScene();
     await using good = await startTpmMachine();

@@ -2,15 +2,15 @@ import { once } from "node:events";
 import type { AddressInfo, Socket } from "node:net";
 import { connect, createServer } from "node:net";
 
-/** A network between two peers that can stop to carry anything, while both connections stay. */
+/** A network between two peers that can stop carrying data while both connections stay open. */
 export interface CutOffMiddle extends AsyncDisposable {
-  /** Where clients connect. */
+  /** The port to which clients connect. */
   readonly port: number;
-  /** Carries nothing from now on, in neither direction. */
+  /** Stops carrying data in both directions. */
   cutOff(): void;
 }
 
-/** Passes on every byte to a port on loopback until it is cut off. */
+/** Forwards every byte to a port on loopback until it is cut off. */
 export async function cutOffMiddle(upstreamPort: number): Promise<CutOffMiddle> {
   const open = new Set<Socket>();
   let isCutOff = false;

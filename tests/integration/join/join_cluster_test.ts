@@ -43,17 +43,17 @@ const noControlPlane = {
   },
 };
 const WAIT = { clock: systemClock, deadlineMs: 60_000 };
-/** What a node of the world does not have, and a machine does: a container runtime, and control groups of version 2. */
+/** Parts of a machine that a node of the world lacks: a container runtime, and control groups of version 2. */
 const NOT_IN_THE_WORLD = /^(?:CRI|ContainerRuntimeVersion|SystemVerification)$/;
 
-/** What is the same for the machines of one test. */
+/** The settings that all machines of one test share. */
 interface Setting {
   readonly trust: TrustPart;
   readonly port: number;
   readonly address: string;
 }
 
-/** A worker of the world with a TPM: its node, its lock, and the JoinClient on it. */
+/** A worker of the world with a TPM, its node lock, and the JoinClient that runs on it. */
 class Worker implements AsyncDisposable {
   readonly failures: EndpointFailure[] = [];
   readonly phases: string[] = [];
@@ -73,7 +73,7 @@ class Worker implements AsyncDisposable {
     return openNodeLock({ folder, registers: this.machine.issuer, clock: systemClock });
   }
 
-  /** Starts the bootstrapper's JoinClient, as a fresh process would. */
+  /** Starts the bootstrapper's JoinClient, as a new process would. */
   async join(
     signal: AbortSignal,
     runFolder: string,
@@ -102,7 +102,7 @@ class Worker implements AsyncDisposable {
         hasJoined: () => exists(kubeletConf),
         enable: () => Promise.resolve(),
         start: () => Promise.resolve(),
-        // kubeadm has waited for that itself.
+        // kubeadm has already waited for that.
         waitUntilHealthy: () => Promise.resolve(),
         waitUntilRegistered: (stop) => waitForOwnNode(node.name, "registered", { ...WAIT, signal: stop }, kubeletConf),
       },
@@ -128,7 +128,7 @@ class Worker implements AsyncDisposable {
   }
 }
 
-/** What an init would have written for the join service. */
+/** The state that an init would have written for the join service. */
 async function serviceState(cluster: TestCluster, operator: KeyPair, policyDocument: string, listen: string) {
   const caKeys = await readPrivateKeyPem(await Deno.readTextFile(join(cluster.ca.folder, "ca.key")), "ca.key");
   const caCertificate = readPem(await cluster.ca.certificate(), "CERTIFICATE", "ca.crt");
@@ -185,7 +185,7 @@ function freePort(hostname: string): number {
 }
 
 await swtpmTest(
-  "workers join a real cluster: by a ticket from a service that comes late, and again after they were killed",
+  "workers join a real cluster: with a ticket from a service that starts late, and again after they were killed",
   async (t) => {
     await using cluster = await TestCluster.create();
     const operator = await generateKeyPair("ed25519");

@@ -17,9 +17,9 @@ const HOSTILE = 1_000;
 const WAITING = 100;
 const DEADLINE_MS = 90_000;
 
-Deno.test("50 nodes get their tickets while a thousand hostile peers of every kind are there, from the same address", async () => {
-  // Records and certificates are made in memory here; evidence and its verification are a TPM's, and the nodes have processes
-  // of their own. That the peers share the nodes' address is the hardest case, as with a NAT.
+Deno.test("50 nodes get their tickets while a thousand hostile peers of every kind are connected from the same address", async () => {
+  // Records and certificates are made in memory here. Evidence and its verification are a TPM's, and the nodes have
+  // their own processes. All peers share the nodes' address, as behind a NAT, which is the hardest case.
   await using nodes = await LoadNodes.create(NODES, 2);
   const issuer = {
     certificate: nodes.authority.certificate,
@@ -48,15 +48,15 @@ Deno.test("50 nodes get their tickets while a thousand hostile peers of every ki
   assert.equal(endsMs.length, NODES);
   assert.equal(new Set(cluster.signed).size, NODES);
   assert.equal(cluster.admissions.records.length, NODES);
-  // Whatever they wait for, the service ends each of them by itself.
+  // The service ends each of these connections by itself.
   const gotTicket = (await Promise.all(outcomes)).filter(({ ticket }) => ticket !== undefined);
   assert.deepEqual(gotTicket, []);
 });
 
-Deno.test("a hundred nodes that wait notice a service when it starts, beside a host that never answers", async () => {
+Deno.test("a hundred waiting nodes notice a service when it starts, even if another host never answers", async () => {
   await using world = await World.create();
   const host = world.operatorAddress;
-  // Nobody has that address: what is sent there gets no answer, not even that nobody listens.
+  // No host has that address, so connections to it get no answer, not even a refusal.
   const nowhere = { host: host.replace(/\.1$/, ".250"), port: 9444 };
   await using cluster = await TestCluster.create();
   const port = freePort(host);
@@ -80,7 +80,7 @@ Deno.test("a hundred nodes that wait notice a service when it starts, beside a h
   assert.equal(new Set(cluster.signed).size, WAITING);
 });
 
-Deno.test("a request that is lost with a service that is cut off in the middle is answered by another", async () => {
+Deno.test("a request that is lost when its service is cut off is answered by another service", async () => {
   await using cluster = await TestCluster.create();
   await using middle = await cutOffMiddle(cluster.port);
   const port = freePort("127.0.0.1");
@@ -93,7 +93,7 @@ Deno.test("a request that is lost with a service that is cut off in the middle i
       issuer: {
         ...issuer,
         issue(statement) {
-          // From here on nothing comes through, and nothing says so.
+          // From here on no data gets through, and the peers are not told.
           if (issued.push("evidence") === 1) middle.cutOff();
           return issuer.issue(statement);
         },

@@ -9,13 +9,13 @@ import { systemClock } from "../../../platform/clock.ts";
 import { BOOTSTRAPPER } from "../node/run_process.ts";
 
 const CLUSTER_NAME = "production";
-/** A hard limit, as `deno run` raises a soft one by itself, which the compiled binary does not. */
+/** A hard limit: `deno run` raises a soft limit by itself, which the compiled binary does not. */
 const MAXIMUM_FILES = 256;
 const PEERS = 400;
 const DEADLINE_MS = 120_000;
 const POLL_MS = 50;
 
-Deno.test("join-service ends, for systemd to start it again, when peers took its last file and it accepts nobody any more", async () => {
+Deno.test("join-service ends, so that systemd restarts it, when peers hold its last file descriptor and it can accept no connection", async () => {
   const folder = await Deno.makeTempDir();
   const port = freePort();
   await writeServiceState(folder, await serviceState(port));
@@ -32,7 +32,7 @@ Deno.test("join-service ends, for systemd to start it again, when peers took its
   for (let index = 0; index < PEERS; index++) peers.push(await Deno.connect({ hostname: "127.0.0.1", port }));
   const { code, stderr } = await ended;
   for (const peer of peers) peer.close();
-  assert.ok(!deadline.aborted, "it lives, and accepts nobody");
+  assert.ok(!deadline.aborted, "it runs, and accepts no connection");
   const said = new TextDecoder().decode(stderr);
   assert.match(said, /no longer accepts connections/);
   assert.equal(code, 1, said);
@@ -50,7 +50,7 @@ async function waitForService(port: number, signal: AbortSignal): Promise<void> 
   }
 }
 
-/** What a join service runs on whose API server is not there. */
+/** The state of a join service whose API server does not run. */
 async function serviceState(port: number): Promise<ServiceState> {
   const operator = await generateKeyPair("ed25519");
   const ca = await createCertificateAuthority(new Date());

@@ -1,4 +1,7 @@
-/** The policy of a running cluster: changed by its operator in the ConfigMap, in force without a restart, handed on to new members. */
+/**
+ * The policy of a running cluster: the operator changes it in the ConfigMap, it takes effect without a restart, and new
+ * members receive it.
+ */
 import assert from "node:assert/strict";
 import * as v from "valibot";
 import { createTpmIssuer } from "../../../attestation/kinds/tpm/issuer.ts";
@@ -43,7 +46,7 @@ await swtpmTest("the policy of a running cluster is its ConfigMap, and changes w
   const change = (data: Readonly<Record<string, string>>) =>
     required(api).merge(`${CONFIG_MAPS}/${POLICY_CONFIG_MAP}`, { data }, v.unknown());
 
-  await step("init makes the ConfigMap of the operator's policy", async () => {
+  await step("init makes the ConfigMap from the operator's policy", async () => {
     const running = founder.start();
     await running.event({ event: "init-server-listening" });
     const init = operator.init(founder);
@@ -64,7 +67,7 @@ await swtpmTest("the policy of a running cluster is its ConfigMap, and changes w
   });
 
   const joining = joiner.start();
-  await step("a machine that the policy does not list is refused, and its status says by which check", async () => {
+  await step("a machine that the policy does not list is refused, and its status names the check", async () => {
     await joining.event({ event: "join-endpoint-refused", code: "refused/ek-identity" });
     const status = await waitUntil(
       { what: "a refusal in the status", deadlineMs: PATIENCE_MS, everyMs: 50 },
@@ -76,7 +79,7 @@ await swtpmTest("the policy of a running cluster is its ConfigMap, and changes w
     assert.deepEqual(status.map(({ check }: { check: string }) => check), ["ek-identity"]);
   });
 
-  await step("a broken version is refused loudly, and the one before stays", async () => {
+  await step("a broken version is refused with a log entry, and the previous one stays in force", async () => {
     await change({ [POLICY_KEY]: policyOf(first, second).replace("ekType", "ekTyp") });
     const refused = await serviceEvent(founder, { event: "policy-refused" });
     assert.deepEqual([refused["level"], refused["code"], refused["source"]], ["error", "usage/document", "ConfigMap"]);
@@ -90,7 +93,7 @@ await swtpmTest("the policy of a running cluster is its ConfigMap, and changes w
 
   const changed = policyOf(first, second);
   await step(
-    "a good version is in force at once: the machine that was refused joins, and no service was restarted",
+    "a good version takes effect at once: the refused machine joins, and no service is restarted",
     async () => {
       await change({ [POLICY_KEY]: changed });
       const said = await serviceEvent(founder, { event: "policy-changed" });
@@ -103,7 +106,7 @@ await swtpmTest("the policy of a running cluster is its ConfigMap, and changes w
   );
 
   await step(
-    "the service of the new member begins with the policy in force, and goes by the ConfigMap too",
+    "the new member's service starts with the policy in force, and follows the ConfigMap too",
     async () => {
       const path = "/var/lib/bootstrapper/join-service/state.json";
       const { policyDocument } = v.parse(stateSchema, JSON.parse(await joiner.text(path)));
@@ -165,7 +168,7 @@ async function identityOf(tpm: Swtpm): Promise<string> {
   }
 }
 
-/** A policy that lets these machines be control planes. JSON is YAML. */
+/** A policy that lets these machines become control planes. JSON is YAML. */
 function policyOf(...identities: readonly string[]): string {
   return JSON.stringify({
     version: 1,

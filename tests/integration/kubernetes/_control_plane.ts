@@ -16,7 +16,7 @@ import { systemClock } from "../../../platform/clock.ts";
 import type { WorldNode } from "../../world_node.ts";
 import { KUBEADM_DEADLINE_MS, type TestCluster } from "./cluster.ts";
 
-/** What control planes share. */
+/** The keys and certificates that control planes share. */
 const SHARED_KEYS = ["ca.crt", "ca.key", "sa.key", "sa.pub", "front-proxy-ca.crt", "front-proxy-ca.key"]
   .concat("etcd/ca.crt", "etcd/ca.key");
 
@@ -46,7 +46,10 @@ export class JoiningControlPlane {
     this.facts = { node: facts, discoveryKubeconfigPath: DISCOVERY, timeouts: defaultTimeouts };
   }
 
-  /** A machine with the cluster's keys and a ticket, and a kubelet's stand-in that waits for its configuration. */
+  /**
+   * Makes a machine with the cluster's keys and a ticket, and a stand-in for the kubelet that waits for its
+   * configuration.
+   */
   static async create(cluster: TestCluster, name: string): Promise<JoiningControlPlane> {
     const node = await cluster.world.node(name);
     const join = new ControlPlaneJoin({
@@ -79,14 +82,14 @@ export class JoiningControlPlane {
     return this.join.run(step, this.facts, { deadlineMs: KUBEADM_DEADLINE_MS, ...run });
   }
 
-  /** Cuts the power and gives it back; the kubelet starts at boot. */
+  /** Cuts the power and restores it. The kubelet starts at boot. */
   async restart(): Promise<void> {
     await this.node.powerOff();
     await this.node.powerOn();
     this.node.startKubeletStandIn();
   }
 
-  /** The node is Ready, marked once, and of `controlPlanes` voters one is its own. */
+  /** Asserts that the node is Ready, was marked once, and has one of `controlPlanes` voters. */
   async assertWhole(controlPlanes: number): Promise<void> {
     const { name, ip } = this.node;
     await waitForNode(this.#cluster.admin, name, "ready", WAIT);
@@ -104,7 +107,7 @@ export class JoiningControlPlane {
   }
 }
 
-/** Takes a node's member out of etcd. */
+/** Removes a node's member from etcd. */
 export async function removeMember(cluster: TestCluster, node: WorldNode): Promise<void> {
   using etcd = await etcdOf(cluster);
   // etcd refuses for a while after a member has started.
@@ -115,7 +118,7 @@ export async function removeMember(cluster: TestCluster, node: WorldNode): Promi
   }, { ...WAIT, firstMs: 100, longestMs: 1_000, code: "timeout/etcd", failure: `${node.name} was not removed` });
 }
 
-/** Adds a learner at a node's address, which nobody starts, and gives its ID. */
+/** Adds a learner at a node's address that is never started, and returns its ID. */
 export async function addLearner(cluster: TestCluster, node: WorldNode): Promise<string> {
   const peerUrl = `https://${node.ip}:2380`;
   const pki = "/etc/kubernetes/pki/etcd";
@@ -128,7 +131,7 @@ export async function addLearner(cluster: TestCluster, node: WorldNode): Promise
   return (await membersOf(cluster)).find(({ peerUrls }) => peerUrls.includes(peerUrl))?.id ?? assert.fail();
 }
 
-/** Takes a control plane out of the cluster and off the power, as if it had never been there. */
+/** Removes a control plane from the cluster and powers it off, as if it had never existed. */
 export async function removeControlPlane(cluster: TestCluster, node: WorldNode): Promise<void> {
   await removeMember(cluster, node);
   await node.powerOff();
@@ -137,13 +140,13 @@ export async function removeControlPlane(cluster: TestCluster, node: WorldNode):
   for (const component of ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"]) {
     const pod = `/api/v1/namespaces/kube-system/pods/${component}-${node.name}`;
     if (await admin.find(pod, v.unknown()) === undefined) continue;
-    // A Pod that has ended is deleted at once.
+    // A Pod that has ended can be deleted at once.
     await admin.merge(`${pod}/status`, { status: { phase: "Succeeded" } }, v.unknown());
     await admin.remove(pod);
   }
 }
 
-/** A client of the cluster's etcd, by the first control plane. */
+/** A client of the cluster's etcd, with the first control plane as its endpoint. */
 export async function etcdOf({ controlPlane }: TestCluster): Promise<EtcdCluster> {
   const pem = (name: string) => controlPlane.read(`/etc/kubernetes/pki/etcd/${name}`);
   return new EtcdCluster([`${controlPlane.ip}:2379`], {

@@ -4,7 +4,7 @@ import type { NodeProcess, WorldNode } from "../../world_node.ts";
 const PKI = "/etc/kubernetes/pki";
 const CONFIG = "/etc/kubernetes/kubeadm.yaml";
 
-/** Has kubeadm make etcd's certificates on a node: under the CA of another node's etcd, or under a new one. */
+/** Makes etcd's certificates on a node with kubeadm, under the CA of another node's etcd or under a new one. */
 export async function makeEtcdCertificates(node: WorldNode, caOf?: WorldNode): Promise<void> {
   await node.write(
     CONFIG,
@@ -36,7 +36,10 @@ export async function etcdCredentials(node: WorldNode): Promise<EtcdCredentials>
   };
 }
 
-/** Starts etcd on a node with the flags of kubeadm's static Pod. Members of a later start are in `others`. */
+/**
+ * Starts etcd on a node with the flags of kubeadm's static Pod. A member that starts later lists the earlier ones in
+ * `others`.
+ */
 export function startEtcd(node: WorldNode, others: readonly WorldNode[] = []): NodeProcess {
   const peer = ({ name, ip }: WorldNode) => `${name}=https://${ip}:2380`;
   return node.start([
@@ -53,7 +56,7 @@ export function startEtcd(node: WorldNode, others: readonly WorldNode[] = []): N
   ]);
 }
 
-/** Runs etcdctl on a node against its own etcd; gives its output, or `undefined` if it fails. */
+/** Runs etcdctl on a node against its own etcd. Returns the output, or `undefined` if it fails. */
 export async function etcdctl(node: WorldNode, ...args: readonly string[]): Promise<string | undefined> {
   const { code, output } = await node.run([
     ...["etcdctl", "--endpoints=https://127.0.0.1:2379", `--cacert=${PKI}/etcd/ca.crt`] as const,

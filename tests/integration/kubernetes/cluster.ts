@@ -11,25 +11,24 @@ import { prepareBinaries } from "../../tools/prepare_binaries.ts";
 import { World } from "../../world.ts";
 import type { WorldNode } from "../../world_node.ts";
 
-/** The longest that kubeadm may take on a busy machine. */
+/** The longest time that kubeadm may take on a busy machine. */
 export const KUBEADM_DEADLINE_MS = 180_000;
 
-/** The settings of the clusters of tests: nothing that runs as a container, as none can. */
+/** The settings of test clusters. They include nothing that runs as a container, as containers cannot run here. */
 export const testSettings: ClusterSettings = readClusterSettings(
   "{kubernetesVersion: v1.36.3, podSubnet: 10.244.0.0/16, kubeProxy: false, coreDns: false}",
 );
 
-/** A key and its certificate, as a CA of this test made them. */
+/** A key and its certificate, made by a CA of this test. */
 export interface Credentials {
-  /** The certificate, PEM. */
   readonly certificatePem: string;
-  /** Its private key, PEM. */
+  /** The private key, PEM. */
   readonly keyPem: string;
 }
 
-/** A certificate authority made by openssl, in a folder. */
+/** A certificate authority in a folder, made by openssl. */
 export class TestCa {
-  /** The folder with its files; whoever created the CA removes it. */
+  /** The folder with the CA's files. Its creator removes it. */
   readonly folder: string;
 
   private constructor(folder: string) {
@@ -48,7 +47,7 @@ export class TestCa {
     return ca;
   }
 
-  /** A client certificate under the CA. */
+  /** Makes a client certificate under the CA. */
   async client(subject: string): Promise<Credentials> {
     await this.#newKey("client.key");
     await this.#openssl(["req", "-new", "-key", "client.key", "-subj", subject, "-out", "client.csr"]);
@@ -60,19 +59,18 @@ export class TestCa {
     return { certificatePem: await this.#read("client.crt"), keyPem: await this.#read("client.key") };
   }
 
-  /** A CSR and the key that it is for; no certificate. */
+  /** Makes a CSR and its key, without a certificate. */
   async csr(subject: string): Promise<{ readonly csrPem: string; readonly keyPem: string }> {
     await this.#newKey("node.key");
     await this.#openssl(["req", "-new", "-key", "node.key", "-subj", subject, "-out", "node.csr"]);
     return { csrPem: await this.#read("node.csr"), keyPem: await this.#read("node.key") };
   }
 
-  /** The CA's certificate, PEM. */
   certificate(): Promise<string> {
     return this.#read("ca.crt");
   }
 
-  /** Lays certificate and key where kubeadm takes them from. */
+  /** Copies the certificate and the key to where kubeadm reads them. */
   async layInto(node: WorldNode): Promise<void> {
     for (const name of ["ca.crt", "ca.key"]) await node.write(`/etc/kubernetes/pki/${name}`, await this.#read(name));
   }
@@ -100,12 +98,12 @@ export async function kubeadmOn(node: WorldNode): Promise<Kubeadm> {
   });
 }
 
-/** The documents by which a node of the world initialises a cluster. */
+/** The documents with which a node of the world initialises a cluster. */
 export function initDocumentsFor(node: WorldNode): string {
   return initDocuments(testSettings, { clusterName: "test", node: { name: node.name, address: node.ip } });
 }
 
-/** A cluster of one control plane, initialised by the code under test. */
+/** A cluster of one control plane that the code under test initialised. */
 export class TestCluster implements AsyncDisposable {
   private constructor(
     readonly world: World,
@@ -115,7 +113,7 @@ export class TestCluster implements AsyncDisposable {
     readonly admin: KubernetesApi,
   ) {}
 
-  /** Makes the world and the cluster; `kubeadm init` takes a few seconds. */
+  /** Makes the world and the cluster. `kubeadm init` takes a few seconds. */
   static async create(): Promise<TestCluster> {
     const { dir } = await prepareBinaries();
     const world = await World.create({ binaries: dir });
@@ -135,12 +133,12 @@ export class TestCluster implements AsyncDisposable {
     }
   }
 
-  /** Credentials for the API server, by a client certificate of the CA. */
+  /** Credentials for the API server: a client certificate of the CA. */
   async credentials(subject: string): Promise<ApiCredentials> {
     return { server: this.server, caPem: await this.ca.certificate(), ...await this.ca.client(subject) };
   }
 
-  /** Credentials of the join service. */
+  /** The join service's credentials. */
   joinService(): Promise<ApiCredentials> {
     return this.credentials("/O=bootstrapper:join-services/CN=bootstrapper:join-service");
   }

@@ -16,7 +16,7 @@ import { prepareBinaries } from "../../tools/prepare_binaries.ts";
 const KUBEADM_DEADLINE_MS = 120_000;
 const MADE_ONCE = ["ca", "front-proxy-ca", "etcd-ca", "sa"];
 
-/** The lines that kubeadm says for each of its certificate phases, over a folder. */
+/** The lines that kubeadm prints for each of its certificate phases in a folder. */
 async function makeCertificates(kubeadm: string, folder: string, phases: readonly string[], algorithm: string) {
   const configuration = join(folder, "kubeadm.yaml");
   const document = {
@@ -37,7 +37,7 @@ async function makeCertificates(kubeadm: string, folder: string, phases: readonl
 }
 
 for (const algorithm of ["ECDSA-P256", "RSA-2048"]) {
-  Deno.test(`kubeadm makes a control plane's certificates by keys of ${algorithm} that were sealed and opened`, async () => {
+  Deno.test(`kubeadm makes a control plane's certificates with keys of ${algorithm} that were sealed and opened`, async () => {
     const { dir } = await prepareBinaries();
     const kubeadm = join(dir, "kubeadm");
     const [first, second] = [await Deno.makeTempDir(), await Deno.makeTempDir()];

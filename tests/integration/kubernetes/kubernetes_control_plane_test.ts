@@ -9,9 +9,9 @@ import { AnnouncementCheck } from "./kubeadm_announcements.ts";
 
 const codeIs = (code: string) => (error: unknown) => error instanceof BootstrapError && error.code === code;
 
-/** What kubeadm prints in every process at its end. */
+/** The line that kubeadm prints at the end of every process. */
 const LAST_LINE = /^This node has joined the cluster/;
-/** Within the phase of etcd: the member was added, its manifest is being written, it was promoted. */
+/** Lines within the phase of etcd: the member was added, its manifest is being written, it is being promoted. */
 const WITHIN_ETCD = [/^\[etcd\] Announced/, /^\[etcd\] Creating/, /^\[etcd\] Waiting/];
 
 interface Cut {
@@ -19,12 +19,12 @@ interface Cut {
   readonly line: RegExp;
 }
 
-/** Where the power is cut: in all of etcd's step, and at each step's end. A kubeadm that is killed is the crash matrix's. */
+/** Where the power is cut: within etcd's step, and at each step's end. The crash matrix covers kills of kubeadm. */
 const CUTS: readonly Cut[] = CONTROL_PLANE_JOIN_PHASES.flatMap(({ name: step }) =>
   [...(step === "etcd" ? WITHIN_ETCD : []), LAST_LINE].map((line) => ({ step, line }))
 );
 
-/** Every file below a folder of the node's disk: when it was changed, and what is in it. */
+/** Every file below a folder of the node's disk, with its time of change and its content. */
 async function filesOf(node: WorldNode, folder: string): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
   for await (const { name, isDirectory } of Deno.readDir(node.path(folder))) {
@@ -56,7 +56,7 @@ Deno.test("ControlPlaneJoin makes two machines voters of one etcd, and changes n
   }
 });
 
-Deno.test("ControlPlaneJoin ends as one whole member when the power goes", async (t) => {
+Deno.test("ControlPlaneJoin ends as one complete member after a power cut", async (t) => {
   await using cluster = await TestCluster.create();
   for (const [index, { step, line }] of CUTS.entries()) {
     await t.step(`in ${step} at ${line.source}`, async () => {
@@ -76,24 +76,30 @@ Deno.test("ControlPlaneJoin ends as one whole member when the power goes", async
   }
 });
 
-Deno.test("ControlPlaneJoin mends what is left of an earlier member, and what a power cut tore", async (t) => {
+Deno.test("ControlPlaneJoin repairs the remains of an earlier member, and files that a power cut tore", async (t) => {
   await using cluster = await TestCluster.create();
   const machine = await JoiningControlPlane.create(cluster, "cp-2");
   const { node } = machine;
   const idOf = async () => (await membersOf(cluster)).find(({ name }) => name === node.name)?.id;
 
-  await t.step("etcd may be run again alone after it failed, as while another node is a learner", async () => {
-    await machine.run("prepare");
-    const other = await cluster.world.node("cp-9");
-    const learnerId = await addLearner(cluster, other);
-    const impatient = { ...machine.facts, timeouts: { ...machine.facts.timeouts, etcdAPICall: "3s" } };
-    await assert.rejects(machine.join.run("etcd", impatient, { deadlineMs: 60_000 }), (error: unknown) => {
-      assert.ok(error instanceof BootstrapError && error.code === "unavailable/etcd" && error.retriable, String(error));
-      return true;
-    });
-    await removeMember(cluster, other);
-    assert.ok((await membersOf(cluster)).every(({ id }) => id !== learnerId));
-  });
+  await t.step(
+    "etcd's step can be repeated after it failed, for instance because another node is a learner",
+    async () => {
+      await machine.run("prepare");
+      const other = await cluster.world.node("cp-9");
+      const learnerId = await addLearner(cluster, other);
+      const impatient = { ...machine.facts, timeouts: { ...machine.facts.timeouts, etcdAPICall: "3s" } };
+      await assert.rejects(machine.join.run("etcd", impatient, { deadlineMs: 60_000 }), (error: unknown) => {
+        assert.ok(
+          error instanceof BootstrapError && error.code === "unavailable/etcd" && error.retriable,
+          String(error),
+        );
+        return true;
+      });
+      await removeMember(cluster, other);
+      assert.ok((await membersOf(cluster)).every(({ id }) => id !== learnerId));
+    },
+  );
 
   await t.step("a learner with this node's address that never started is replaced", async () => {
     const learnerId = await addLearner(cluster, node);
@@ -132,7 +138,7 @@ Deno.test("ControlPlaneJoin mends what is left of an earlier member, and what a 
     assert.notEqual(await idOf(), id);
   });
 
-  await t.step("prepare says which of the cluster's keys are missing", async () => {
+  await t.step("prepare names the cluster's keys that are missing", async () => {
     await node.write("/etc/kubernetes/pki/sa.key", "");
     await assert.rejects(machine.run("prepare"), (error: unknown) => {
       assert.ok(codeIs("precondition/cluster-keys")(error) && error instanceof BootstrapError, String(error));

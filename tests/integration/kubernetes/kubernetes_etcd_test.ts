@@ -10,7 +10,7 @@ import { TestCa } from "./cluster.ts";
 import { etcdCredentials, etcdctl, makeEtcdCertificates, startEtcd } from "./_etcd.ts";
 
 const DEADLINE_MS = 2_000;
-/** For what etcd does in its own time: elections, and 5 s of connection to all before it adds a member. */
+/** For changes that etcd makes in its own time: elections, and 5 s of connection to all members before it adds one. */
 const WAIT_MS = 60_000;
 
 const codeIs = (code: string) => (error: unknown) => error instanceof BootstrapError && error.code === code;
@@ -23,7 +23,7 @@ function memberNamed(members: readonly EtcdMember[], name: string): EtcdMember {
   return found;
 }
 
-/** Everything that an error says, to the last cause. */
+/** The texts of an error and all its causes. */
 function textOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const errors = error instanceof AggregateError ? error.errors.map(textOf).join() : "";
@@ -46,7 +46,7 @@ function waitForHealth(
   });
 }
 
-/** Carries connections to etcd on a node, until the listener is closed. */
+/** Forwards connections to etcd on a node until the listener is closed. */
 async function forward(listener: Deno.TcpListener, to: WorldNode): Promise<void> {
   try {
     for await (const from of listener) {
@@ -85,7 +85,7 @@ Deno.test("EtcdCluster, against real etcd with kubeadm's certificates", async (t
   const endpoints = [cp1, cp2, cp3].map(endpointOf) as [string, ...string[]];
   using cluster = new EtcdCluster(endpoints, credentials, { deadlineMs: DEADLINE_MS });
 
-  await t.step("health() shows a single voter, which may grow and must not go", async () => {
+  await t.step("health() shows a single voter, which must stay and may get others", async () => {
     const health = await waitForHealth(
       cluster,
       "healthy cp-1",
@@ -102,7 +102,7 @@ Deno.test("EtcdCluster, against real etcd with kubeadm's certificates", async (t
     );
   });
 
-  await t.step("members() is unauthorized when one side does not accept the other's certificate", async () => {
+  await t.step("members() fails as unauthorized when one side does not accept the other's certificate", async () => {
     const otherCa = await TestCa.create();
     const { certificatePem, keyPem } = await otherCa.client("/O=system:masters/CN=kube-apiserver");
     await Deno.remove(otherCa.folder, { recursive: true });
@@ -124,7 +124,7 @@ Deno.test("EtcdCluster, against real etcd with kubeadm's certificates", async (t
     }
   });
 
-  await t.step("members() is unauthorized when the address is not in the member's certificate", async () => {
+  await t.step("members() fails as unauthorized when the address is not in the member's certificate", async () => {
     using listener = Deno.listen({ hostname: world.operatorAddress, port: 0 });
     const forwarding = forward(listener, cp1);
     using other = new EtcdCluster([`${world.operatorAddress}:${listener.addr.port}`], credentials);
@@ -137,21 +137,21 @@ Deno.test("EtcdCluster, against real etcd with kubeadm's certificates", async (t
     await forwarding;
   });
 
-  await t.step("members() ends at its deadline when an endpoint accepts and says nothing", async () => {
+  await t.step("members() ends at its deadline when an endpoint accepts the connection and never answers", async () => {
     using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const silent = `127.0.0.1:${listener.addr.port}`;
     using hanging = new EtcdCluster([silent], credentials, { deadlineMs: 300 });
     const call = assert.rejects(hanging.members(), codeIs("timeout/etcd"));
     using connection = await listener.accept();
     await call;
-    // The client's hello, and then the end: nothing is left open.
+    // The client's hello, and then the end: no connection is left open.
     const length = (await new Response(connection.readable).bytes()).length;
     assert.ok(length > 0);
     using both = new EtcdCluster([silent, endpointOf(cp1)], credentials, { deadlineMs: DEADLINE_MS });
     assert.equal((await both.members()).length, 1);
   });
 
-  await t.step("members() is unavailable when nothing listens", async () => {
+  await t.step("members() fails as unavailable when no process listens", async () => {
     using other = new EtcdCluster([`${cp2.ip}:2379`, `${cp3.ip}:2379`], credentials, { deadlineMs: DEADLINE_MS });
     await assert.rejects(other.members(), codeIs("unavailable/etcd"));
   });
@@ -202,18 +202,18 @@ Deno.test("EtcdCluster, against real etcd with kubeadm's certificates", async (t
     await assert.rejects(learner.members(), codeIs("precondition/etcd"));
   });
 
-  await t.step("remove() takes out a member that never started, and says false when asked again", async () => {
+  await t.step("remove() removes a member that never started, and returns false when called again", async () => {
     const { id } = memberNamed(await cluster.members(), "");
     assert.equal(await cluster.remove(id), true);
     assert.equal(await cluster.remove(id), false);
     assert.ok((await cluster.members()).every(({ name }) => name !== ""));
   });
 
-  await t.step("remove() takes out a learner", async () => {
+  await t.step("remove() removes a learner", async () => {
     assert.equal(await cluster.remove(memberNamed(await cluster.members(), "cp-4").id), true);
   });
 
-  await t.step("a voter that is gone stops growth; it may be removed, and no other", async () => {
+  await t.step("a lost voter prevents new members; it is the only one that may be removed", async () => {
     await cp3.powerOff();
     const health = await waitForHealth(
       cluster,
@@ -228,14 +228,14 @@ Deno.test("EtcdCluster, against real etcd with kubeadm's certificates", async (t
     checkCanGrow(await waitForHealth(cluster, "two voters", ({ healthy, members }) => healthy.size === members.length));
   });
 
-  await t.step("remove() is refused by etcd itself when too few started members would stay", async () => {
+  await t.step("etcd itself refuses remove() when too few started members would remain", async () => {
     await addMember(cp1, stranger.ip);
     const members = await cluster.members();
     await assert.rejects(cluster.remove(memberNamed(members, "cp-2").id), codeIs("precondition/etcd"));
     assert.equal(await cluster.remove(memberNamed(members, "").id), true);
   });
 
-  await t.step("health() shows what is left when the quorum is lost; members() does not", async () => {
+  await t.step("health() shows the remaining members when the quorum is lost; members() fails", async () => {
     await cp2.powerOff();
     const health = await waitForHealth(cluster, "loss of the leader", ({ leaderless }) => leaderless);
     assert.equal(health.members.length, 2);
@@ -247,7 +247,7 @@ Deno.test("EtcdCluster, against real etcd with kubeadm's certificates", async (t
     }
   });
 
-  await t.step("remove() takes out the very member that it asks", async () => {
+  await t.step("remove() removes the member that it calls", async () => {
     await cp2.powerOn();
     startEtcd(cp2, [cp1]);
     const health = await waitForHealth(
@@ -258,7 +258,8 @@ Deno.test("EtcdCluster, against real etcd with kubeadm's certificates", async (t
     const { id } = memberNamed(health.members, "cp-2");
     checkCanRemove(health, id);
     using own = new EtcdCluster([endpointOf(cp2)], credentials, { deadlineMs: WAIT_MS });
-    // As for adding, the others must have been connected for 5 s; until then etcd says that it is unhealthy.
+    // As for adding a member, the others must have been connected for 5 s; until then etcd reports that it is
+    // unhealthy.
     const removed = await waitUntil({ what: "removal", deadlineMs: WAIT_MS }, () =>
       own.remove(id).catch((error) => {
         assert.ok(codeIs("unavailable/etcd")(error), textOf(error));

@@ -14,7 +14,7 @@ import { AnnouncementCheck } from "./kubeadm_announcements.ts";
 const codeIs = (code: string) => (error: unknown) => error instanceof BootstrapError && error.code === code;
 const run = { deadlineMs: KUBEADM_DEADLINE_MS };
 
-/** Where an init is cut off: at the first line of each phase, and in the midst of writing certificates. */
+/** Where an init is cut off: at the first line of each phase, and while certificates are being written. */
 const CUTS: readonly RegExp[] = [
   /^\[certs\] Generating "apiserver" /,
   /^\[certs\] Generating "etcd\/server" /,
@@ -66,7 +66,7 @@ Deno.test("Kubeadm.init() finishes when it is run again after kill -9 or a power
   await Deno.remove(ca.folder, { recursive: true });
 });
 
-Deno.test("Kubeadm.init() makes anew what a power cut left empty or half-written", async () => {
+Deno.test("Kubeadm.init() rewrites files that a power cut left empty or half-written", async () => {
   const { dir } = await prepareBinaries();
   const ca = await TestCa.create();
   await using world = await World.create({ binaries: dir });

@@ -65,7 +65,7 @@ Deno.test("a worker joins by a ticket, without any bootstrap token, and renews i
     assert.deepEqual(left.items.filter(({ metadata }) => metadata.name.startsWith("bootstrapper-")), []);
   });
 
-  await t.step("kubeadm joins with the ticket alone, and the Node becomes Ready", async () => {
+  await t.step("kubeadm joins with only the ticket, and the Node becomes Ready", async () => {
     worker.startKubeletStandIn();
     const discovery = "/etc/bootstrapper/discovery.conf";
     const parts = { clusterName: "test", userName: "ticket", server: cluster.server, caPem, certificatePem, keyPem };
@@ -131,7 +131,7 @@ Deno.test("a worker joins by a ticket, without any bootstrap token, and renews i
 
   const own = await readKubeconfig(worker.path("/etc/kubernetes/kubelet.conf"));
 
-  await t.step("the node renews its certificate by itself, and nobody else's", async () => {
+  await t.step("the node renews its own certificate, and no other", async () => {
     const before = await worker.read("/var/lib/kubelet/pki/kubelet-client-current.pem");
     await worker.write("/var/lib/kubelet/stand-in-renew", "");
     for (let left = 300; await exists(worker.path("/var/lib/kubelet/stand-in-renew")); left--) {

@@ -58,7 +58,7 @@ Deno.test("the queue of control planes, of several join services against a real 
   const services: ControlPlaneQueue[] = [];
   for (let count = 0; count < SERVICES; count++) services.push(await service());
   const [one = assert.fail(), two = assert.fail()] = services;
-  /** All ask at once, each at another service; gives who has the slot. */
+  /** All ask at once, each at a different service. Returns the node that holds the slot. */
   const askAll = async (asking: readonly QueuedNode[]) => {
     const outcomes = await Promise.allSettled(asking.map((node, index) => services[index % SERVICES]?.enter(node)));
     for (const outcome of outcomes) {
@@ -97,7 +97,7 @@ Deno.test("the queue of control planes, of several join services against a real 
   });
 
   await t.step(
-    "of many that ask many services at once, each gets its turn when the one before it votes in etcd",
+    "when many nodes ask many services at once, each gets its turn when the previous one votes in etcd",
     async () => {
       const waiting = new Set(nodes);
       while (waiting.size > 0) {
@@ -116,7 +116,7 @@ Deno.test("the queue of control planes, of several join services against a real 
   );
 
   await t.step(
-    "of many services that find a dead holder's time over, one removes what it left and begins the next join",
+    "when many services find a dead holder's time expired, one of them cleans up and starts the next join",
     async () => {
       members = [founder];
       await one.enter(first);

@@ -13,7 +13,7 @@ import { TestCluster } from "./cluster.ts";
 const CONFIG_MAPS = "/api/v1/namespaces/bootstrapper-system/configmaps";
 const CONTENDERS = 24;
 const ROUNDS = 5;
-/** More than are asked for at once. */
+/** More records than one request returns. */
 const PAGE_AND_MORE = 510;
 
 const names = v.object({ items: v.array(v.object({ metadata: v.object({ name: v.string() }) })) });
@@ -29,7 +29,7 @@ function recordOf(fields: Partial<AdmissionRecord>): AdmissionRecord {
   };
 }
 
-/** One that nobody has. */
+/** An address that no other node has. */
 function addressOf(): string {
   return `10.${randomBytes(3).join(".")}`;
 }
@@ -45,7 +45,7 @@ Deno.test("admission records and the join service's rights, against a real API s
   const records = new AdmissionRecords(service);
 
   await t.step(
-    "admit() gives the same outcome again, with key and evidence replaced, when the answer was lost",
+    "admit() returns the same outcome again, with key and evidence replaced, when the answer was lost",
     async () => {
       const first = recordOf({});
       assert.deepEqual(await records.admit(first), {});
@@ -97,7 +97,7 @@ Deno.test("admission records and the join service's rights, against a real API s
     assert.deepEqual(await records.byName(next.nodeName), next);
   });
 
-  await t.step("of many nodes that ask for one address at once one has it in the end", async () => {
+  await t.step("when many nodes request one address at once, one of them gets it", async () => {
     for (let round = 0; round < ROUNDS; round++) {
       const addresses = [addressOf()];
       const contenders = Array.from({ length: CONTENDERS }, () => recordOf({ addresses }));
@@ -117,7 +117,7 @@ Deno.test("admission records and the join service's rights, against a real API s
     }
   });
 
-  await t.step("admit() refuses a reset count that went back, and one that is gone", async () => {
+  await t.step("admit() refuses a reset count that decreased, and a missing one", async () => {
     const first = recordOf({ resetCount: 9 });
     await records.admit(first);
     const { resetCount: _, ...without } = first;
@@ -148,7 +148,7 @@ Deno.test("admission records and the join service's rights, against a real API s
       await records.admit(killed);
       await cluster.admin.remove(`${CONFIG_MAPS}/node-${killed.nodeName}`);
       const other = { ...killed, nodeName: `node-${hex(randomBytes(4))}`, role: "control-plane" } as const;
-      // As long as nobody else has the name, it may have been admitted: only its own name is left to it.
+      // As long as no other node has the name, it may have been admitted, so only this name is left for it.
       await assert.rejects(records.admit(other), codeIs("conflict/identity"));
       const heir = recordOf({ nodeName: killed.nodeName });
       await records.admit(heir);
@@ -161,7 +161,7 @@ Deno.test("admission records and the join service's rights, against a real API s
     },
   );
 
-  await t.step("byName() gives the record of a name when both records agree, and else none", async () => {
+  await t.step("byName() returns the record of a name only if both records agree", async () => {
     const first = recordOf({});
     assert.equal(await records.byName(first.nodeName), undefined);
     await records.admit(first);
@@ -177,7 +177,7 @@ Deno.test("admission records and the join service's rights, against a real API s
       [`identity-${identity}`, `node-${nodeName}`, `address-${address}`].includes(name)
     );
 
-  await t.step("remove() frees name and identity, and both may be admitted anew", async () => {
+  await t.step("remove() frees name and identity, and both may be admitted again", async () => {
     const first = recordOf({});
     const bystander = recordOf({});
     for (const record of [first, bystander]) await records.admit(record);
@@ -189,7 +189,7 @@ Deno.test("admission records and the join service's rights, against a real API s
     await records.admit({ ...first, nodeName: `node-${hex(randomBytes(4))}`, resetCount: 1 });
   });
 
-  await t.step("remove() ends what was killed in between, by itself or by an admission", async () => {
+  await t.step("remove() completes a removal or an admission that was killed halfway", async () => {
     const halfRemoved = recordOf({});
     const halfAdmitted = recordOf({});
     for (const record of [halfRemoved, halfAdmitted]) await records.admit(record);
@@ -235,7 +235,7 @@ Deno.test("admission records and the join service's rights, against a real API s
     }
   });
 
-  await t.step("remove() finds the record of an identity among more than one answer can hold", async () => {
+  await t.step("remove() finds the record of an identity among more records than one answer holds", async () => {
     const first = recordOf({});
     await records.admit(first);
     await cluster.admin.remove(`${CONFIG_MAPS}/node-${first.nodeName}`);
@@ -247,7 +247,7 @@ Deno.test("admission records and the join service's rights, against a real API s
   });
 
   await t.step(
-    "of many identities that contend for one name exactly one is admitted, and only its records stay",
+    "when many identities contend for one name, exactly one is admitted, and only its records stay",
     async () => {
       for (let round = 0; round < ROUNDS; round++) {
         const nodeName = `contended-${round}`;
@@ -270,7 +270,7 @@ Deno.test("admission records and the join service's rights, against a real API s
     },
   );
 
-  await t.step("of many names for which one identity asks at once exactly one is admitted", async () => {
+  await t.step("when one identity requests many names at once, exactly one is admitted", async () => {
     for (let round = 0; round < ROUNDS; round++) {
       const identity = hex(randomBytes(32));
       const contenders = Array.from({ length: CONTENDERS }, () => recordOf({ identity }));
@@ -289,7 +289,7 @@ Deno.test("admission records and the join service's rights, against a real API s
   });
 
   await t.step(
-    "one identity that asks many times at once with different keys ends with records that agree",
+    "when one identity asks many times at once with different keys, its records agree in the end",
     async () => {
       const base = recordOf({});
       const asked = Array.from(
@@ -308,7 +308,7 @@ Deno.test("admission records and the join service's rights, against a real API s
     },
   );
 
-  await t.step("the join service can read no Secret, act as nobody else, and touch nothing else", async () => {
+  await t.step("the join service cannot read Secrets, act as another user, or change anything else", async () => {
     const refused: readonly (() => Promise<unknown>)[] = [
       () => service.get("/api/v1/secrets", anything),
       () => service.get("/api/v1/namespaces/kube-system/secrets", anything),
@@ -325,7 +325,7 @@ Deno.test("admission records and the join service's rights, against a real API s
     for (const call of refused) await assert.rejects(call(), codeIs("unauthorized/kubernetes-api"), String(call));
   });
 
-  await t.step("the join service can have no certificate signed but a node's", async () => {
+  await t.step("the join service can only have nodes' certificates signed", async () => {
     const wait = { clock: systemClock, deadlineMs: 30_000 };
     const admin = await cluster.ca.csr("/O=kubeadm:cluster-admins/CN=admin");
     const asked = signNodeCertificate(service, { nodeName: "x", csrPem: admin.csrPem, expirationSeconds: 600 }, wait);
@@ -362,7 +362,7 @@ Deno.test("admission records and the join service's rights, against a real API s
   });
 
   await t.step(
-    "errors have stable codes when the caller is unknown, the CA is another, or nobody answers",
+    "errors have stable codes when the caller is unknown, the CA is a different one, or no server answers",
     async () => {
       const stranger = await cluster.credentials("/CN=stranger");
       using unknown = new KubernetesApi(stranger);

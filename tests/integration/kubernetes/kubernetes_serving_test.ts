@@ -39,7 +39,7 @@ const listSchema = v.object({ items: v.array(csrSchema) });
 
 const codeIs = (code: string) => (error: unknown) => error instanceof BootstrapError && error.code === code;
 
-/** The approvers' time passes faster. */
+/** The factor by which time passes faster for the approvers. */
 const HASTE = 10;
 const quickClock: Clock = {
   now: () => systemClock.now(),
@@ -71,7 +71,7 @@ interface Asking {
   readonly algorithm?: readonly string[];
 }
 
-/** Makes a request as whoever has the credentials; gives its name. */
+/** Makes a request with the given credentials, and returns its name. */
 async function ask(folder: string, asking: Asking): Promise<string> {
   const algorithm = asking.algorithm ?? ["EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
   const keyFile = join(folder, "serving.key");
@@ -90,7 +90,7 @@ async function ask(folder: string, asking: Asking): Promise<string> {
   return metadata.name;
 }
 
-/** openssl's own word on a chain: the CA, the purpose, the name, the address. */
+/** Verifies a chain with openssl: the CA, the purpose, the name, the address. */
 async function verifyByOpenssl(cluster: TestCluster, pem: string, node: string, ip: string): Promise<void> {
   const file = join(cluster.ca.folder, "chain.pem");
   await Deno.writeTextFile(file, pem);
@@ -114,7 +114,7 @@ async function joinWorker(cluster: TestCluster, service: KubernetesApi, worker: 
   await (await kubeadmOn(worker)).join(document, { deadlineMs: KUBEADM_DEADLINE_MS });
 }
 
-Deno.test("kubelets of admitted nodes, and nobody else, get serving certificates of the cluster's CA", async (t) => {
+Deno.test("only kubelets of admitted nodes get serving certificates of the cluster's CA", async (t) => {
   await using cluster = await TestCluster.create();
   using service = new KubernetesApi(await cluster.joinService());
   const admissions = new AdmissionRecords(service);
@@ -124,7 +124,7 @@ Deno.test("kubelets of admitted nodes, and nobody else, get serving certificates
   const log = createLog(systemClock, (line) => events.push(JSON.parse(line)));
   const stop = new AbortController();
   const approver = () => runServingApprover({ api: service, admissions, network, clock: quickClock, log }, stop.signal);
-  // Two, as every control plane runs one.
+  // Two approvers, as every control plane runs one.
   const running = Promise.all([approver(), approver()]);
   const { folder } = cluster.ca;
   const nodeCredentials = (name: string) => cluster.credentials(`/O=system:nodes/CN=system:node:${name}`);
@@ -179,7 +179,7 @@ Deno.test("kubelets of admitted nodes, and nobody else, get serving certificates
       names: `DNS:worker-1,IP:${worker.ip}`,
     };
 
-    await t.step("a request with an RSA key and its usage is signed too", async () => {
+    await t.step("a request with an RSA key and the matching usage is signed too", async () => {
       const algorithm = ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
       const name = await ask(folder, { ...right, algorithm, usages: [...USAGES, "key encipherment"] });
       const text = await until("certificate", async () => (await csrOf(name)).status.certificate);
@@ -190,7 +190,7 @@ Deno.test("kubelets of admitted nodes, and nobody else, get serving certificates
     await admissions.admit(recordOf("worker-2", "b2", ["10.9.9.2"]));
     const LEFT: readonly [name: string, check: string, asking: Asking][] = [
       ["another node's address", "address", { ...right, names: "DNS:worker-1,IP:10.9.9.2" }],
-      ["an address of nobody", "address", { ...right, names: `IP:${worker.ip},IP:10.9.9.9` }],
+      ["an address that no node has", "address", { ...right, names: `IP:${worker.ip},IP:10.9.9.9` }],
       ["another node's DNS name", "dns-name", { ...right, names: "DNS:worker-2" }],
       ["the API server's DNS name", "dns-name", { ...right, names: "DNS:worker-1,DNS:kubernetes.default.svc" }],
       ["a URI", "name-kind", { ...right, names: "DNS:worker-1,URI:spiffe://x" }],
@@ -234,7 +234,7 @@ Deno.test("kubelets of admitted nodes, and nobody else, get serving certificates
       }
     });
 
-    await t.step("a request for another signer is not even looked at", async () => {
+    await t.step("a request for another signer is ignored", async () => {
       const usages = ["digital signature", "client auth"];
       const admin = { by: await cluster.credentials("/O=system:masters/CN=admin"), usages, names: "" };
       const signerName = "kubernetes.io/kube-apiserver-client";
@@ -245,7 +245,7 @@ Deno.test("kubelets of admitted nodes, and nobody else, get serving certificates
       assert.deepEqual(seen("serving-certificate-left", name), []);
     });
 
-    await t.step("a request that a megabyte of others stands before is approved all the same", async () => {
+    await t.step("a request that comes after a megabyte of others is still approved", async () => {
       const csr = await capture(["openssl", "req", "-new", "-key", join(folder, "serving.key"), "-subj", "/CN=x"]);
       const request = base64(utf8(`${csr}\n${"#".repeat(1_000_000)}`));
       for (let count = 0; count < 8; count++) {
@@ -276,7 +276,7 @@ Deno.test("kubelets of admitted nodes, and nobody else, get serving certificates
       assert.ok(codes.length <= 2 * new Set(codes).size, codes.join(", "));
     });
 
-    await t.step("the join service can approve no certificate of the other signers", async () => {
+    await t.step("the join service cannot approve certificates of other signers", async () => {
       const { items } = await cluster.admin.get(PATH, listSchema);
       const other = items.find(({ spec }) => spec.signerName === "kubernetes.io/kube-apiserver-client");
       assert.ok(other !== undefined);
@@ -288,7 +288,7 @@ Deno.test("kubelets of admitted nodes, and nobody else, get serving certificates
       assert.deepEqual(await conditionsOf(other.metadata.name), []);
     });
 
-    await t.step("the join service has its rights in its own namespace, and none of them in another", async () => {
+    await t.step("the join service has its rights in its own namespace only", async () => {
       const maps = (namespace: string) => `/api/v1/namespaces/${namespace}/configmaps`;
       const leases = (namespace: string) => `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
       const lease = { metadata: { name: "turn" }, spec: { holderIdentity: "x", leaseDurationSeconds: 1 } };

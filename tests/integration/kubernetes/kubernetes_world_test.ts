@@ -16,7 +16,7 @@ async function interfaces(): Promise<string> {
   return new TextDecoder().decode(stdout);
 }
 
-/** The processes whose command line has a text. */
+/** The processes whose command line contains a text. */
 async function processesWith(text: string): Promise<number[]> {
   const found: number[] = [];
   for await (const { name } of Deno.readDir("/proc")) {
@@ -45,7 +45,7 @@ Deno.test("World gives nodes a network and a disk of their own", async () => {
   await server.shutdown();
 });
 
-Deno.test("WorldNode.kill() ends what a program started too, and powerOff() everything but the disk", async () => {
+Deno.test("WorldNode.kill() also ends the processes that a program started, and powerOff() ends all and keeps the disk", async () => {
   await using world = await World.create();
   const node = await world.node("a");
   const marker = `sleep 86${Deno.pid}`;

@@ -1,4 +1,4 @@
-/** `bootstrapper node remove` and the join service's part in it, against a real API server and a real etcd. */
+/** `bootstrapper node remove`, and the join service's part in it, against a real API server and a real etcd. */
 import assert from "node:assert/strict";
 import * as v from "valibot";
 import { runRemovals } from "../../../service/removals.ts";
@@ -22,7 +22,7 @@ const DEADLINE_MS = 60_000;
 
 const nodes = v.object({ items: v.array(v.object({ metadata: v.object({ name: v.string() }) })) });
 
-/** A cluster, and nodes of it that are known by name only. */
+/** A cluster, and nodes of which only records exist. */
 class Removals implements AsyncDisposable {
   readonly events: Record<string, unknown>[] = [];
   readonly #stop = new AbortController();
@@ -46,14 +46,14 @@ class Removals implements AsyncDisposable {
     return new Removals(cluster, etcd, new KubernetesApi(await cluster.joinService()));
   }
 
-  /** Starts what a join service does, with its rights and no more. */
+  /** Starts the removal work of a join service, with exactly its rights. */
   serve(): void {
     const log = createLog(systemClock, (line) => this.events.push(JSON.parse(line)));
     const { etcd, service } = this;
     this.#serving = runRemovals({ api: service, etcd, clock: systemClock, log }, this.#stop.signal);
   }
 
-  /** A control plane that was admitted, has a Node, and a member of etcd that never started. */
+  /** Adds a control plane that was admitted, and has a Node and an etcd member that never started. */
   async addGhost(): Promise<string> {
     const { admin } = this.cluster;
     const name = `ghost-${++this.#ghosts}`;
@@ -88,7 +88,7 @@ class Removals implements AsyncDisposable {
     return outcomes;
   }
 
-  /** Asserts that nothing of a node is left, and that nothing else is gone. */
+  /** Asserts that no trace of a node is left, and that nothing else is gone. */
   async assertOnlyControlPlane(): Promise<void> {
     const { admin } = this.cluster;
     const { items } = await admin.get("/api/v1/nodes", nodes);
@@ -116,7 +116,7 @@ Deno.test("node remove frees a name: Node, admission records and etcd member", a
     ...["node", "remove", ...args, "--kubeconfig", kubeconfig, "--output", "json"],
   ];
 
-  await t.step("without a join service the request stands, and the name gets no ticket", async () => {
+  await t.step("without a join service the request remains, and the name gets no ticket", async () => {
     const name = await removals.addGhost();
     await assert.rejects(removals.remove(name, 500), { code: "unavailable/removal", retriable: true });
     await assert.rejects(checkNotBeingRemoved(removals.service, name), { code: "unavailable/node-removal" });
@@ -128,7 +128,7 @@ Deno.test("node remove frees a name: Node, admission records and etcd member", a
     assert.deepEqual([answered?.["node"], answered?.["state"]], [name, "removed"]);
   });
 
-  await t.step("killed after each step, it ends the same when it is run again", async () => {
+  await t.step("killed after each step, it ends in the same state when it is run again", async () => {
     for (const [killedAfter, stepName] of STEPS.entries()) {
       const name = await removals.addGhost();
       const steps = removals.steps(await findNamedNode(cluster.admin, name));
@@ -174,7 +174,7 @@ Deno.test("node remove frees a name: Node, admission records and etcd member", a
     assert.equal(await new RemovalRequests(cluster.admin).find("cp-1"), undefined);
   });
 
-  await t.step("a refusal that nobody has heard is asked for anew", async () => {
+  await t.step("a refusal that no operator has seen is requested again", async () => {
     const requests = new RemovalRequests(cluster.admin);
     const [request] = removals.steps(await findNamedNode(cluster.admin, "cp-1"));
     await request?.run();

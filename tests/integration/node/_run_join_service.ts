@@ -1,13 +1,13 @@
 import { repositoryRoot } from "../../world.ts";
 import { BOOTSTRAPPER } from "./run_process.ts";
 
-/** What the unit takes as `RestartSec`, seconds; shorter here. */
+/** The delay before a restart in seconds, which the unit sets as `RestartSec`; it is shorter here. */
 const RESTART_SECONDS = 1;
 const CREDENTIALS = "/run/credentials/bootstrapper-join-service.service";
 
 /**
- * The join service as its unit starts it: where it has a state, with a copy of each credential that the unit names, and again and
- * again when one of them is missing or the service ends.
+ * The join service as its unit starts it. It needs a state folder, receives a copy of each credential that the unit
+ * names, and is started again when a credential is missing or the service ends.
  */
 export const JOIN_SERVICE_PROGRAM: readonly string[] = ["sh", "-uc", joinServiceScript(), "sh", ...BOOTSTRAPPER];
 

@@ -77,7 +77,7 @@ swtpmTest("measure extends PCR 12 once, and PCR 15 once there is a lock, at ever
 });
 
 swtpmTest(
-  "measure stops and shows the value when another configuration was measured, or the lock is gone",
+  "measure fails and shows the value when another configuration was measured, or the lock is gone",
   async (world) => {
     assert.equal(await world.run("measure"), 0, world.err);
     const path = world.context.paths.configuration;
@@ -117,7 +117,7 @@ swtpmTest("evidence prints a policy that this machine satisfies", async (world, 
 });
 
 swtpmTest(
-  "evidence of a real TPM goes into a file, becomes a policy, and is explained when it changes",
+  "evidence of a real TPM is written into a file, becomes a policy, and is explained when it changes",
   async (world) => {
     const path = (name: string) => join(world.root, name);
     const started = (program: string) => ({

@@ -1,4 +1,7 @@
-/** The process that has a confidential VM's devices, as it is started: on a machine that has none it can only say so. */
+/**
+ * The process that reads a confidential VM's devices, started as in production. A machine without such a device only
+ * gets an error.
+ */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { connectDevice } from "../../../attestation/tsm/device.ts";
@@ -10,7 +13,7 @@ const start = () =>
     ...{ stdin: "piped", stdout: "piped", stderr: "inherit" },
   }).spawn();
 
-Deno.test("bootstrapper device answers each request, refuses what is none, and ends with its parent's pipe", async () => {
+Deno.test("bootstrapper device answers each request, refuses invalid ones, and ends with its parent's pipe", async () => {
   await using child = start();
   const asked = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>();
   const piped = asked.readable.pipeTo(child.stdin);
@@ -24,7 +27,7 @@ Deno.test("bootstrapper device answers each request, refuses what is none, and e
   assert.equal((await child.status).code, 0);
 });
 
-Deno.test("bootstrapper device that is killed leaves an error, not a hang", async () => {
+Deno.test("a killed bootstrapper device causes an error, not a hang", async () => {
   await using child = start();
   const device = connectDevice({ readable: child.stdout, writable: child.stdin });
   const reading = device.registers.read("rtmr3:sha384");

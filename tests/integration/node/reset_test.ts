@@ -1,4 +1,7 @@
-/** `bootstrapper reset` with the real kubeadm and a real etcd: a node ends as a fresh one, wherever it was killed. */
+/**
+ * `bootstrapper reset` with the real kubeadm and a real etcd. The node ends as a fresh one, wherever the reset was
+ * killed.
+ */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { stringify } from "yaml";
@@ -22,11 +25,11 @@ import { RunOperator } from "./run_operator.ts";
 import { BOOTSTRAPPER, BootstrapperProcess } from "./run_process.ts";
 
 const FOLDERS = ["/etc/kubernetes", "/var/lib/kubelet", "/var/lib/etcd", "/var/lib/bootstrapper"];
-/** What the boot leaves as well: `measure` takes the run lock. */
+/** The boot leaves this file as well, as `measure` takes the run lock. */
 const RUN_LOCK = "/var/lib/bootstrapper/run.lock";
 const OPERATOR_KEY = "MCowBQYDK2VwAyEA1111111111111111111111111111111111111111111=";
 
-/** Every path below the folders of a node, with its kind. */
+/** Every path below the node's folders, with its kind. */
 async function tree(node: WorldNode): Promise<string[]> {
   const found: string[] = [];
   const walk = async (folder: string) => {
@@ -41,7 +44,7 @@ async function tree(node: WorldNode): Promise<string[]> {
   return found.sort();
 }
 
-/** Makes a node a control plane by kubeadm, with all that the bootstrapper keeps on one. */
+/** Makes a node a control plane with kubeadm, with all files that the bootstrapper keeps on one. */
 async function makeMember({ node, systemctl }: Pick<RunMachine, "node" | "systemctl">): Promise<void> {
   const ca = await TestCa.create();
   await ca.layInto(node);
@@ -86,25 +89,28 @@ Deno.test("reset makes a control plane fresh again", async (t) => {
   const before = await tree(node);
   assert.ok(before.length > fresh.length + 30);
 
-  await step("it refuses without a yes, and where etcd loses its last voter; nothing is changed then", async () => {
-    const unasked = await reset(node, "--force");
-    assert.deepEqual([unasked.code, unasked.error.code], [2, "usage/no-terminal"], unasked.output);
-    const last = await reset(node, "--yes");
-    assert.deepEqual([last.code, last.error.code], [1, "precondition/etcd-quorum"], last.output);
-    assert.match(last.error.next, /--force/);
-    assert.deepEqual(
-      (await tree(node)).filter((path) => !path.startsWith("/var/lib/etcd/")),
-      before.filter((path) => !path.startsWith("/var/lib/etcd/")),
-    );
-    await machine.systemctl("is-active", "kubelet");
-  });
+  await step(
+    "it refuses without a confirmation, and if etcd would lose its last voter; nothing is changed",
+    async () => {
+      const unasked = await reset(node, "--force");
+      assert.deepEqual([unasked.code, unasked.error.code], [2, "usage/no-terminal"], unasked.output);
+      const last = await reset(node, "--yes");
+      assert.deepEqual([last.code, last.error.code], [1, "precondition/etcd-quorum"], last.output);
+      assert.match(last.error.next, /--force/);
+      assert.deepEqual(
+        (await tree(node)).filter((path) => !path.startsWith("/var/lib/etcd/")),
+        before.filter((path) => !path.startsWith("/var/lib/etcd/")),
+      );
+      await machine.systemctl("is-active", "kubelet");
+    },
+  );
 
-  await step("it refuses while a bootstrapper is at work", async () => {
+  await step("it refuses while a bootstrapper is running", async () => {
     using _held = await takeRunLock(node.path("/var/lib/bootstrapper"));
     assert.equal((await reset(node, "--yes", "--force")).error.code, "conflict/run");
   });
 
-  await step("with --force it removes everything, and says what is left to do", async () => {
+  await step("with --force it removes everything, and reports what is left to do", async () => {
     const done = await reset(node, "--yes", "--force");
     assert.equal(done.code, 0, done.output);
     assert.equal(done.state, "fresh");
@@ -119,7 +125,7 @@ Deno.test("reset makes a control plane fresh again", async (t) => {
     await makeMember({ node, systemctl: (...args) => machine.systemctl(...args) });
   });
 
-  await step("killed with -9 in the middle it goes on; until then the mark stops everybody else", async () => {
+  await step("after kill -9 in the middle it goes on; until then its mark stops all other commands", async () => {
     const running = BootstrapperProcess.start(node, ["reset", "--yes", "--force"], "reset-killed");
     const state = node.path("/var/lib/bootstrapper");
     await waitUntil({ what: "mark", deadlineMs: KUBEADM_DEADLINE_MS, everyMs: 1 }, () => isResetUnderWay(state));
@@ -190,7 +196,10 @@ Deno.test("a node that was initialised by run is reset, and refuses to run in be
   });
 });
 
-/** Makes a node the second voting member of a cluster's etcd, with a manifest as kubeadm writes it; the test runs it itself. */
+/**
+ * Makes a node the second voting member of a cluster's etcd, with a manifest as kubeadm writes it. The test itself runs
+ * etcd.
+ */
 async function joinEtcd(first: WorldNode, node: WorldNode): Promise<void> {
   const pki = "/etc/kubernetes/pki/etcd";
   for (const name of ["ca.crt", "ca.key"]) await node.write(`${pki}/${name}`, await first.read(`${pki}/${name}`));
@@ -224,7 +233,7 @@ async function joinEtcd(first: WorldNode, node: WorldNode): Promise<void> {
   const pod = { apiVersion: "v1", kind: "Pod", spec: { containers: [{ name: "etcd", command }] } };
   await node.write("/etc/kubernetes/manifests/etcd.yaml", stringify(pod));
   node.start(command, { log: "etcd" });
-  // etcd promotes a learner only when it has caught up.
+  // etcd promotes a learner only after it has caught up.
   await waitUntil(
     { what: "second voter", deadlineMs: KUBEADM_DEADLINE_MS },
     () => ctl("member", "promote", learner.id).then(() => true, () => false),
@@ -247,7 +256,7 @@ async function members(node: WorldNode): Promise<readonly EtcdMember[]> {
   return await etcd.members();
 }
 
-Deno.test("reset leaves etcd cleanly, and only if the others stay enough", async (t) => {
+Deno.test("reset leaves etcd cleanly, and only if enough members remain", async (t) => {
   await using cluster = await TestCluster.create();
   const { controlPlane, world } = cluster;
   const node = await world.node("cp-2");
@@ -267,7 +276,7 @@ Deno.test("reset leaves etcd cleanly, and only if the others stay enough", async
     assert.deepEqual(peers, [`https://${controlPlane.ip}:2379`]);
   });
 
-  await t.step("run again, it hears from the other that it has left", async () => {
+  await t.step("run again, it learns from the other member that it has left", async () => {
     assert.deepEqual(await leave(), { outcome: "it had left before" });
   });
 });

@@ -11,21 +11,23 @@ import type { CrashPoint, HarmedRun } from "../crash/crash_points.ts";
 import { JOIN_SERVICE_PROGRAM } from "./_run_join_service.ts";
 import { BootstrapperProcess, CRASHING_RUN } from "./run_process.ts";
 
-/** What a node's configuration says beside what is the same for all. */
+/** The settings of a node's configuration besides those that all nodes share. */
 export interface MachineOptions {
-  /** Whether it waits for an operator's init. */
+  /** Whether the node waits for an operator's init. */
   readonly init: boolean;
-  /** The machines where it asks for a ticket, by name. */
+  /** The names of the machines from which the node requests a ticket. */
   readonly joinAt?: readonly string[];
-  /** What it wants to be. Default: a worker. */
+  /** The role that the node requests. Default: worker. */
   readonly role?: "control-plane" | "worker";
-  /** The socket of its software TPM. Default: it has none, and its evidence proves nothing. */
+  /** The socket of the software TPM. Default: no TPM, so that the evidence proves nothing. */
   readonly tpm?: string;
 }
 
-/** How a world of machines is made. */
+/** The options of {@linkcode RunWorld.create}. */
 export interface RunWorldOptions {
-  /** Whether the machines' kubeadm is the real one behind a wrapper that kills it; see `_kubeadm_killing_wrapper.sh`. */
+  /**
+   * Whether the machines' kubeadm is the real one behind a wrapper that kills it; see `_kubeadm_killing_wrapper.sh`.
+   */
   readonly killsKubeadm?: boolean;
 }
 
@@ -40,9 +42,10 @@ state = '/run/containerd'
 address = '/run/containerd/containerd.sock'
 `;
 /**
- * What a machine has after its boot and a namespace has not: forwarding, control groups of version 2 (where the host has
- * version 1, a hierarchy of version 2 without controllers, and a file over it that names some, as kubeadm reads it), and
- * containerd with the images, which are names of an empty one here.
+ * Sets up what a machine has after its boot and a namespace lacks: forwarding, control groups of version 2, and
+ * containerd with the images. If the host has control groups of version 1, the script mounts a hierarchy of version 2
+ * without controllers, and puts over it a file that names some, as kubeadm reads it. The images are names of one empty
+ * image.
  */
 const BOOT_SCRIPT = `
 echo 1 >/proc/sys/net/ipv4/ip_forward
@@ -60,7 +63,7 @@ done
 ctr --namespace k8s.io images import --label io.cri-containerd.image=managed "$1"
 `;
 
-/** A world whose machines have what the image of a node has. */
+/** A world whose machines have the same files as the image of a node. */
 export class RunWorld implements AsyncDisposable {
   readonly #toolbox: string;
 
@@ -68,7 +71,7 @@ export class RunWorld implements AsyncDisposable {
     this.#toolbox = toolbox;
   }
 
-  /** Makes an empty one. */
+  /** Makes a world without machines. */
   static async create({ killsKubeadm = false }: RunWorldOptions = {}): Promise<RunWorld> {
     const toolbox = await Deno.makeTempDir({ prefix: "bootstrapper-toolbox-" });
     const { dir } = await prepareBinaries();
@@ -82,7 +85,7 @@ export class RunWorld implements AsyncDisposable {
     return new RunWorld(await World.create({ binaries: toolbox }), toolbox);
   }
 
-  /** A machine that has booted, and whose bootstrapper has not started. */
+  /** Makes a machine that has booted, and whose bootstrapper has not started. */
   async machine(name: string, operatorKey: string, options: MachineOptions): Promise<RunMachine> {
     const node = await this.world.node(name);
     const services = await Promise.all((options.joinAt ?? []).map((other) => this.world.node(other)));
@@ -110,7 +113,7 @@ export class RunWorld implements AsyncDisposable {
     return new RunMachine(node, options.tpm);
   }
 
-  /** Ends the world, and removes the tools; the logs stay. */
+  /** Ends the world, and removes the tools. The logs are kept. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.world[Symbol.asyncDispose]();
     await Deno.remove(this.#toolbox, { recursive: true });
@@ -124,19 +127,19 @@ export class RunMachine {
 
   readonly #tpm: string | undefined;
 
-  /** The node has booted. */
+  /** The node has already booted. */
   constructor(readonly node: WorldNode, tpm?: string) {
     this.#tpm = tpm;
   }
 
-  /** Starts the bootstrapper, as the unit would; it comes to harm at a point, if one is given. */
+  /** Starts the bootstrapper as the unit would, with a failure at `point` if one is given. */
   start(point?: CrashPoint): BootstrapperProcess {
     const running = this.#start(`bootstrapper-${++this.#starts}`, point);
     this.#running = running;
     return running;
   }
 
-  /** Kills the bootstrapper that was started last, with all that it started. */
+  /** Kills the latest bootstrapper, and all processes that it started. */
   async kill(): Promise<void> {
     await this.#running?.kill();
   }
@@ -153,7 +156,7 @@ export class RunMachine {
     return BootstrapperProcess.startProgram(this.node, [...CRASHING_RUN, JSON.stringify(run)], log);
   }
 
-  /** The text of a file on its disk, or `undefined`. */
+  /** The text of a file on the machine's disk, or `undefined` if it does not exist. */
   async file(path: string): Promise<string | undefined> {
     return await this.node.read(path).catch((error) => {
       if (error instanceof Deno.errors.NotFound) return undefined;
@@ -161,20 +164,20 @@ export class RunMachine {
     });
   }
 
-  /** The text of a file that the machine must have, also where something is mounted over its disk. */
+  /** The text of a file that must exist on the machine, even if something is mounted over its disk. */
   async text(path: string): Promise<string> {
     const { code, output } = await this.node.run(["cat", path]);
     if (code !== 0) throw new Error(`${this.node.name} has no ${path}: ${output}`);
     return output;
   }
 
-  /** Runs a script of the shell, which must succeed. */
+  /** Runs a shell script, which must succeed. */
   async shell(script: string): Promise<void> {
     const { code, output } = await this.node.run(["sh", "-euc", script]);
     if (code !== 0) throw new Error(`On ${this.node.name} this failed: ${script}: ${output}`);
   }
 
-  /** Asks the stand-in for systemd. */
+  /** Calls the stand-in for systemd. */
   async systemctl(...args: readonly string[]): Promise<void> {
     const { code, output } = await this.node.run(["systemctl", ...args]);
     if (code !== 0) throw new Error(`systemctl ${args.join(" ")} failed: ${output}`);
@@ -183,7 +186,7 @@ export class RunMachine {
 
 const EMPTY_IMAGES = "empty-images.tar";
 
-/** One image without content under every name that kubeadm asks for, as a docker-archive. */
+/** Makes a docker-archive with one empty image under every name that kubeadm requires. */
 async function makeEmptyImages(toolbox: string): Promise<void> {
   const work = await Deno.makeTempDir();
   try {
@@ -211,7 +214,7 @@ async function putProgram(toolbox: string, name: string, script: string): Promis
   await Deno.chmod(join(toolbox, name), 0o755);
 }
 
-/** Deno wants to know where its cache is; a service gets no environment but `PATH`. */
+/** Deno needs the location of its cache, and a service gets no environment except `PATH`. */
 async function writeUnit(node: WorldNode, name: string, argv: readonly string[]): Promise<void> {
   const environment = ["HOME", "DENO_DIR"].flatMap((variable) => {
     const value = Deno.env.get(variable);

@@ -10,7 +10,7 @@ const FOLDER = "/etc/bootstrapper/operator";
 const POLICY = "{version: 1, variant: none}\n";
 const SETTINGS = "{kubernetesVersion: v1.36.3, podSubnet: 10.244.0.0/16, kubeProxy: false, coreDns: false}\n";
 
-/** A person with a laptop on the world's network. */
+/** An operator with a laptop on the world's network. */
 export class RunOperator {
   #inits = 0;
 
@@ -20,7 +20,9 @@ export class RunOperator {
     readonly clusterFolder: string = FOLDER,
   ) {}
 
-  /** Makes the laptop, a key by `keygen`, a policy and the cluster's settings. The default policy wants no proof. */
+  /**
+   * Makes the laptop, a key with `keygen`, a policy and the cluster's settings. The default policy requires no proof.
+   */
   static async create({ world }: RunWorld, policy = POLICY): Promise<RunOperator> {
     const laptop = await world.node("laptop");
     await laptop.write(`${FOLDER}/policy.yaml`, policy);
@@ -32,17 +34,17 @@ export class RunOperator {
     return new RunOperator(laptop, operatorKey);
   }
 
-  /** The same person, who knows of no cluster yet. */
+  /** The same operator without a record of any cluster. */
   anew(name: string): RunOperator {
     return new RunOperator(this.laptop, this.publicKey, join(FOLDER, name));
   }
 
-  /** SPKI of the key. */
+  /** The SPKI of the operator's key. */
   get spki(): Bytes {
     return readOperatorKey(this.publicKey, "the operator's key");
   }
 
-  /** Starts `bootstrapper init` against a machine, by default until its Node is Ready. */
+  /** Starts `bootstrapper init` against a machine. By default it waits until the machine's Node is Ready. */
   init({ node }: RunMachine, more: readonly string[] = ["--wait", "2m"]): BootstrapperProcess {
     const file = (name: string) => join(FOLDER, name);
     const own = (name: string) => join(this.clusterFolder, name);
@@ -56,12 +58,12 @@ export class RunOperator {
     return BootstrapperProcess.start(this.laptop, args, `init-${name}-${++this.#inits}`);
   }
 
-  /** Where one of the operator's files is on the host. */
+  /** The path on the host of one of the operator's files. */
   path(name: string): string {
     return this.laptop.path(join(this.clusterFolder, name));
   }
 
-  /** The names of the cluster's Nodes, by kubectl with the operator's kubeconfig. */
+  /** The names of the cluster's Nodes, from kubectl with the operator's kubeconfig. */
   async nodes(): Promise<readonly string[]> {
     const argv = ["kubectl", `--kubeconfig=${this.clusterFolder}/kubeconfig`, "get", "nodes", "--output=name"] as const;
     const { code, output } = await this.laptop.run(argv);

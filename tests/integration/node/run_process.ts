@@ -6,19 +6,19 @@ import { repositoryRoot } from "../../world.ts";
 /** A line of JSON that the program printed. */
 export type PrintedEvent = Readonly<Record<string, unknown>>;
 
-/** What an event must have. */
+/** The fields that an event must have. */
 export type EventPattern = Readonly<Record<string, unknown>>;
 
 /** Longer than any step takes on a busy machine. */
 export const PATIENCE_MS = 180_000;
 const POLL_MS = 20;
-/** Of a log, enough for its last lines. */
+/** Enough of a log to include its last lines. */
 const LAST_CHARACTERS = 2_000;
 
-/** The command line that runs the program, as a newcomer would. */
+/** The command line that runs the program, as a new user would type it. */
 export const BOOTSTRAPPER: readonly [string, ...string[]] = [...DENO_RUN, `${repositoryRoot}/main.ts`];
 
-/** The same `run`, for tests that harm it; see `crash/_crashing_run.ts`. */
+/** The same `run`, for tests with failures; see `crash/_crashing_run.ts`. */
 export const CRASHING_RUN: readonly [string, ...string[]] = [
   ...DENO_RUN,
   `${repositoryRoot}/tests/integration/crash/_crashing_run.ts`,
@@ -34,28 +34,28 @@ export class BootstrapperProcess {
     process.ended.then((result) => this.#result = result);
   }
 
-  /** Starts it. `log` is the name of its log file. */
+  /** Starts the program. `log` is the name of its log file. */
   static start(node: WorldNode, args: readonly string[], log: string): BootstrapperProcess {
     return BootstrapperProcess.startProgram(node, [...BOOTSTRAPPER, ...args], log);
   }
 
-  /** Starts a program that prints as this one does. */
+  /** Starts a program with the same kind of output as this one. */
   static startProgram(node: WorldNode, argv: readonly [string, ...string[]], log: string): BootstrapperProcess {
     return new BootstrapperProcess(node.start(argv, { log }));
   }
 
-  /** Whether it has ended. */
+  /** Whether the process has ended. */
   get isOver(): boolean {
     return this.#result !== undefined;
   }
 
-  /** Every event so far. */
+  /** All events so far. */
   async events(): Promise<readonly PrintedEvent[]> {
     const text = await Deno.readTextFile(this.#process.log).catch(() => "");
     return text.split("\n").slice(0, -1).map(readEvent).filter((event) => event !== undefined);
   }
 
-  /** The first event that has all of the pattern, as soon as there is one. */
+  /** Returns the first event that matches the pattern, as soon as it is printed. */
   async event(pattern: EventPattern): Promise<PrintedEvent> {
     const what = `event ${JSON.stringify(pattern)} in ${this.#process.log}`;
     return await waitUntil({ what, deadlineMs: PATIENCE_MS, everyMs: POLL_MS }, async () => {
@@ -68,7 +68,7 @@ export class BootstrapperProcess {
     });
   }
 
-  /** Its exit code, when it has ended by itself. */
+  /** Waits until the process ends by itself, and returns its exit code. */
   async exitCode(): Promise<number> {
     const what = `end of the process of ${this.#process.log}`;
     try {
@@ -82,13 +82,13 @@ export class BootstrapperProcess {
     return (await this.#process.ended).code;
   }
 
-  /** Sends a signal to it and all that it started, and waits for its end. */
+  /** Sends a signal to the process and everything that it started, and waits for its end. */
   async kill(signal: Deno.Signal = "SIGKILL"): Promise<number> {
     await this.#process.kill(signal);
     return await this.exitCode();
   }
 
-  /** All that it printed. */
+  /** The whole output. */
   async output(): Promise<string> {
     return (await this.#process.ended).output;
   }

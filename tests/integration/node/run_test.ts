@@ -1,4 +1,6 @@
-/** `bootstrapper run` and `bootstrapper init` as processes, from fresh machines to a cluster, through every `kill -9`. */
+/**
+ * `bootstrapper run` and `bootstrapper init` as processes, from fresh machines to a cluster, through every `kill -9`.
+ */
 import assert from "node:assert/strict";
 import * as v from "valibot";
 import { parse } from "yaml";
@@ -22,7 +24,7 @@ const JOIN_SERVICE = "bootstrapper-join-service.service";
 
 type Step = (name: string, work: () => Promise<void>) => Promise<void>;
 
-/** Registers a test that ends with its first failed step, and says where the logs are. */
+/** Registers a test that ends with its first failed step, and reports where the logs are. */
 function runTest(name: string, body: (step: Step, world: RunWorld, operator: RunOperator) => Promise<void>): void {
   Deno.test(name, async (t) => {
     await using world = await RunWorld.create();
@@ -39,7 +41,7 @@ function runTest(name: string, body: (step: Step, world: RunWorld, operator: Run
 
 const timelineSchema = v.object({ phases: v.array(v.object({ name: v.string(), outcome: v.string() })) });
 
-/** How each run of a phase on a machine ended. */
+/** The outcome of each run of a phase on a machine. */
 async function outcomes({ node }: RunMachine, phase: string): Promise<readonly string[]> {
   const { phases } = v.parse(timelineSchema, JSON.parse(await node.read("/var/lib/bootstrapper/timeline.json")));
   return phases.filter(({ name }) => name === phase).map(({ outcome }) => outcome);
@@ -59,13 +61,13 @@ async function assertMember(machine: RunMachine): Promise<void> {
   assert.deepEqual(phases, ["detect"]);
 }
 
-runTest("run makes a cluster of fresh machines: one by init, the others by join", async (step, world, operator) => {
+runTest("run makes a cluster from fresh machines: one by init, the others by join", async (step, world, operator) => {
   const controlPlane = await world.machine("cp-1", operator.publicKey, { init: true, joinAt: ["worker-1"] });
   const worker = await world.machine("worker-1", operator.publicKey, { init: false, joinAt: ["cp-1"] });
   const contested = await world.machine("contested", operator.publicKey, { init: true, joinAt: ["cp-1"] });
   let joining = worker.start();
 
-  await step("SIGTERM ends it while it waits, and it leaves the machine fresh", async () => {
+  await step("SIGTERM ends it while it waits, and the machine stays fresh", async () => {
     await joining.event({ event: "join-endpoint-unreachable" });
     assert.equal(await joining.kill("SIGTERM"), 1, await joining.output());
     await joining.event({ event: "run-failed", code: "aborted/run" });
@@ -108,19 +110,22 @@ runTest("run makes a cluster of fresh machines: one by init, the others by join"
     assert.deepEqual([cluster.apiEndpoints, cluster.joinEndpoints], [[`${ip}:6443`], [`${ip}:9444`]]);
   });
 
-  await step("the worker that was stopped goes on and joins", async () => {
+  await step("the worker that was stopped is started again and joins", async () => {
     assert.equal(await joining.exitCode(), 0, await joining.output());
     assert.deepEqual(await raceStates(joining), ["racing", "joining", "member"]);
-    assert.ok(!(await joining.events()).some(({ event }) => event === "race-lost"), "it raced against nobody");
+    assert.ok(
+      !(await joining.events()).some(({ event }) => event === "race-lost"),
+      "it lost a race that no init was in",
+    );
     assert.deepEqual(await operator.nodes(), ["node/cp-1", "node/worker-1"]);
     assert.equal(JSON.parse(await worker.node.read(LOCK)).owner, "join");
   });
 
-  await step("started again on a member it exits at once", async () => {
+  await step("started again on a member, it exits at once", async () => {
     await Promise.all([assertMember(controlPlane), assertMember(worker)]);
   });
 
-  await step("a ticket wins while an operator's init is under way, and the operator hears why", async () => {
+  await step("a ticket wins while an operator's init is under way, and the operator is told why", async () => {
     await controlPlane.systemctl("stop", JOIN_SERVICE);
     const running = contested.start();
     await running.event({ event: "init-server-listening" });
@@ -148,13 +153,13 @@ runTest("run goes on by itself after kill -9, and so does the operator's init", 
   let clusterId: unknown;
   let lock: string | undefined;
   let caKey: string | undefined;
-  /** SIGTERM reaches kubeadm too, and the process may end before it can write that down. */
+  /** SIGTERM reaches kubeadm too, and the process may end before it can record that. */
   const initOutcomes = async () =>
     (await outcomes(controlPlane, "kubeadm-init")).map((outcome, index) =>
       index === 1 && /^(?:failed|interrupted)$/.test(outcome) ? "ended" : outcome
     );
 
-  await step("run is killed in kubeadm init, init waits until it goes on, and is killed then", async () => {
+  await step("run is killed in kubeadm init; init waits for it, and is killed as well", async () => {
     const running = controlPlane.start();
     await running.event({ event: "init-server-listening" });
     const init = operator.init(controlPlane);

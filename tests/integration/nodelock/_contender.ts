@@ -1,8 +1,8 @@
 /**
- * One process of the contention test: takes part in every round, all processes in lockstep.
+ * One process of the contention test. It takes part in every round, in lockstep with the other processes.
  *
- * Arguments: the folder of the rounds, how many rounds, how many contenders, this one's number. Prints one character a
- * round: `W` won, else the number of the contender that holds the lock.
+ * Arguments: the folder of the rounds, the number of rounds, the number of contenders, this contender's number. Prints
+ * one character for each round: `W` if it won, else the number of the contender that holds the lock.
  *
  * @module
  */
@@ -15,7 +15,10 @@ const POLL_MS = 0.05;
 
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
-/** Returns when all contenders have come to this place. Synchronous, so that nothing happens between it and the lock. */
+/**
+ * Returns when all contenders have reached this place. It is synchronous, so that nothing happens between it and the
+ * lock.
+ */
 function meet(place: string, contender: number, contenders: number): void {
   Deno.writeTextFileSync(place, String(contender), { append: true });
   const end = performance.now() + BARRIER_DEADLINE_MS;
@@ -27,7 +30,8 @@ function meet(place: string, contender: number, contenders: number): void {
 
 async function contend(folder: string, round: number, contender: number, contenders: number): Promise<string> {
   const meetHere = () => meet(join(folder, "barrier"), contender, contenders);
-  // In even rounds all link at the same moment; in odd ones they start together, so that some find a lock half-taken.
+  // In even rounds all contenders link at the same moment. In odd rounds they start together, so that some find a
+  // half-taken lock.
   const meetAtLink = round % 2 === 0;
   if (!meetAtLink) meetHere();
   const nodeLock = await openNodeLock({ folder, clock: systemClock });

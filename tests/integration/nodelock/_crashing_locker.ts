@@ -1,8 +1,9 @@
 /**
- * A process that takes the node lock and kills itself on the way, as `kill -9` does.
+ * A process that takes the node lock and kills itself while doing so, as `kill -9` does.
  *
- * Arguments: the state folder, the socket of a software TPM, at which step to die. A step is the moment before or
- * after a call that changes the folder, syncs, or talks to the TPM. Prints the names of all steps if it lives.
+ * Arguments: the state folder, the socket of a software TPM, the step at which to die. A step is the moment before or
+ * after a call that changes the folder, syncs, or talks to the TPM. If the process survives, it prints the names of all
+ * steps.
  *
  * @module
  */
@@ -12,7 +13,7 @@ import { openNodeLock } from "../../../nodelock/lock.ts";
 import { takeRunLock } from "../../../nodelock/run_lock.ts";
 import { systemClock } from "../../../platform/clock.ts";
 
-/** Makes `step` be called before and after each call of these functions. */
+/** Calls `step` before and after each call of these functions. */
 function watch<T extends object>(target: T, names: readonly (keyof T & string)[], step: (name: string) => void): void {
   for (const name of names) {
     const original = target[name];

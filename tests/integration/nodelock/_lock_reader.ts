@@ -1,9 +1,9 @@
 /**
- * The reader of the contention test: reads the lock file of each round all the time, from before it is there, and
- * the one of the round before.
+ * The reader of the contention test. It continuously reads the lock file of each round, starting before the file
+ * exists, and the one of the previous round.
  *
- * Arguments: the folder of the rounds, how many rounds. Prints how often it read and how often it saw a lock; ends with an
- * error at once if any file is not a whole lock, or a lock changes.
+ * Arguments: the folder of the rounds, the number of rounds. Prints how often it read and how often it saw a lock. It
+ * ends with an error at once if any file is not a complete lock, or if a lock changes.
  *
  * @module
  */

@@ -10,7 +10,7 @@ const CONTENDERS = 4;
 /** Runs a program of this folder to its end. */
 async function run(program: string, args: readonly (string | number)[], signal: AbortSignal): Promise<string> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    // All permissions, as Deno asks for them wherever a path is below /dev.
+    // All permissions, as Deno requires them for any path below /dev.
     args: ["run", "--allow-all", fileURLToPath(import.meta.resolve(program)), ...args.map(String)],
     signal,
   }).output();
@@ -19,8 +19,8 @@ async function run(program: string, args: readonly (string | number)[], signal: 
   return decoder.decode(stdout);
 }
 
-Deno.test(`NodeLock.take() gives true to exactly one when ${CONTENDERS} processes contend ${ROUNDS} times`, async () => {
-  // In memory where there is any such folder: what is tested is the order of things, and syncing to a disk takes long.
+Deno.test(`NodeLock.take() returns true to exactly one when ${CONTENDERS} processes contend ${ROUNDS} times`, async () => {
+  // In memory if there is such a folder: the test is about the order of events, and syncing to a disk takes long.
   const parent = await exists("/dev/shm") ? "/dev/shm" : undefined;
   const root = await Deno.makeTempDir({ prefix: "nodelock-", ...(parent === undefined ? {} : { dir: parent }) });
   const stop = new AbortController();

@@ -18,7 +18,9 @@ const MAXIMUM_STEPS = 200;
 const ignore = !await hasSwtpm();
 const reason = ignore ? " (ignored, as there is no swtpm)" : "";
 
-/** Runs the locker until its step. `undefined` if it died there, the names of all steps if it lived. */
+/**
+ * Runs the locker until the given step. Returns `undefined` if it died there, or the names of all steps if it survived.
+ */
 async function crash(folder: string, tpm: Swtpm, step: number): Promise<string | undefined> {
   const program = fileURLToPath(import.meta.resolve("./_crashing_locker.ts"));
   const args = ["run", "--allow-all", program, folder, tpm.socketPath, String(step)];
@@ -36,14 +38,14 @@ async function withRegisters<T>(tpm: Swtpm, use: (registers: MeasurementRegister
   }
 }
 
-/** What a crash left behind. */
+/** The state that a crash left behind. */
 async function leftBy(folder: string, registers: MeasurementRegisters): Promise<string> {
   const locked = await new LockFile(folder).read() !== undefined;
   const measured = !isZero(await registers.read(LOCK_REGISTER));
   return `${locked ? "locked" : "fresh"}, ${measured ? "measured" : "not measured"}`;
 }
 
-/** Starts on what a crash left; the node is then either fresh without a trace, or locked and measured once. */
+/** Opens the lock after a crash. The node is then either fresh without a trace, or locked and measured once. */
 async function heal(folder: string, registers: MeasurementRegisters): Promise<void> {
   using _runLock = await takeRunLock(folder);
   const nodeLock = await openNodeLock({ folder, registers, clock: systemClock });
@@ -82,7 +84,7 @@ for (const { death, reboots } of [{ death: "kill -9", reboots: false }, { death:
       }
     }
     deepEqual([...seen], ["fresh, not measured", "locked, not measured", "locked, measured"]);
-    // What a power cut can lose is what was not synced: the file before the link, the folder before the measurement.
+    // A power cut can lose data that was not synced: the file before the link, the folder before the measurement.
     match(steps, /write write chmod chmod sync sync link link .*open open sync sync .*extend extend read read$/);
   });
 }

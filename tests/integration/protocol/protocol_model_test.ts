@@ -1,4 +1,7 @@
-/** The protocol's model: what is claimed of Init and Join is proved, and four attacks on less than them are found. The whole matrix is `deno task test:protocol`. */
+/**
+ * The protocol's model: the claims about Init and Join are proved, and four attacks on weaker variants are found. `deno
+ * task test:protocol` runs the whole matrix.
+ */
 import assert from "node:assert/strict";
 import { runVariants, surprises } from "../../protocol/matrix.ts";
 import { VARIANTS } from "../../protocol/variants.ts";
@@ -6,7 +9,7 @@ import { measureSpeed, slowdownOf } from "../../tools/machine_speed.ts";
 import { proverif } from "../../tools/proverif.ts";
 
 const CPU_SECONDS = 120;
-/** On a quiet machine with two cores they take about two minutes. */
+/** Longer than the two minutes that these variants take on a quiet machine with two cores. */
 const TOTAL_SECONDS = 6 * 60;
 const CHOSEN = ["i_base", "j_base", "i_nohello", "i_noact", "i_nopcr15", "j_nofound"];
 
