@@ -228,7 +228,7 @@ const whyJoinLost = new BootstrapError("aborted/lost-race", "An operator initial
 
 function whyInitLost(clusterId: Uint8Array): BootstrapError {
   const id = clusterIdText(clusterId);
-  return new BootstrapError("precondition/joining", `This node is joining ${id}, and belongs to it permanently`, {
+  return new BootstrapError("precondition/joining", `This node is joining ${id}, and belongs to it for good`, {
     next: "Use a fresh machine for the init",
   });
 }
