@@ -35,111 +35,108 @@ interface Explanation {
 const changedArgument = "audit=0";
 const blockBytes = 4096;
 
-testWithVms(
-  "A VM is known by its unified kernel image, and a VM with another image is never admitted",
-  async (test) => {
-    const { image, binary } = await bootstrapImage();
-    await using testbed = await Testbed.create();
-    const step = inOrder(test, testbed);
-    const operator = await Operator.create(testbed, binary);
-    const cluster = new ClusterView(operator, join((await prepareBinaries()).dir, "kubectl"));
-    const configuration = operator.nodeConfiguration();
-    const first = await testbed.machine({
-      ...{ name: "node-1", number: 11, image },
-      credentials: { "bootstrapper.config": configuration },
-    });
-    const joining = { "bootstrapper.config": operator.nodeConfiguration({ joinAddresses: [first.address] }) };
-    const changed = await testbed.machine({
-      ...{ name: "node-2", number: 12, image, kernelArguments: [changedArgument] },
-      credentials: joining,
-    });
-    const otherRoot = await withChangedByte(image, testbed.folder, "/usr/local/bin/bootstrapper");
-    const corrupt = await testbed.machine({
-      ...{ name: "node-3", number: 13, image: otherRoot },
-      credentials: joining,
-    });
-    // The machine keeps its own link to the image, which is removed with the machine.
-    await Deno.remove(otherRoot.image);
-    let registers: Readonly<Record<string, readonly string[]>> = {};
+testWithVms("A VM is known by its unified kernel image, and none with another image is admitted", async (test) => {
+  const { image, binary } = await bootstrapImage();
+  await using testbed = await Testbed.create();
+  const step = inOrder(test, testbed);
+  const operator = await Operator.create(testbed, binary);
+  const cluster = new ClusterView(operator, join((await prepareBinaries()).dir, "kubectl"));
+  const configuration = operator.nodeConfiguration();
+  const first = await testbed.machine({
+    ...{ name: "node-1", number: 11, image },
+    credentials: { "bootstrapper.config": configuration },
+  });
+  const joining = { "bootstrapper.config": operator.nodeConfiguration({ joinAddresses: [first.address] }) };
+  const changed = await testbed.machine({
+    ...{ name: "node-2", number: 12, image, kernelArguments: [changedArgument] },
+    credentials: joining,
+  });
+  const otherRoot = await withChangedByte(image, testbed.folder, "/usr/local/bin/bootstrapper");
+  const corrupt = await testbed.machine({
+    ...{ name: "node-3", number: 13, image: otherRoot },
+    credentials: joining,
+  });
+  // The machine keeps its own link to the image, which is removed with the machine.
+  await Deno.remove(otherRoot.image);
+  let registers: Readonly<Record<string, readonly string[]>> = {};
 
-    await step("policy make reads PCR 4 and PCR 11 from an image that was never booted", async () => {
-      const identities = await Promise.all([first, changed, corrupt].map((machine) => machine.identity()));
-      const made = await operator.run(
-        ["policy", "make", "--uki", first.bootImage, "--identity", ...identities, "--control-plane", ...identities],
-      );
-      assert.equal(made.exitCode, 0, made.stderr);
-      registers = parse(made.stdout).tpm.pcrs;
-      assert.deepEqual(Object.keys(registers), ["4", "11"]);
-      await Deno.writeTextFile(operator.policyFile, made.stdout);
-      await operator.writeSettings();
-    });
+  await step("policy make reads PCR 4 and PCR 11 from an image that was never booted", async () => {
+    const identities = await Promise.all([first, changed, corrupt].map((machine) => machine.identity()));
+    const made = await operator.run(
+      ["policy", "make", "--uki", first.bootImage, "--identity", ...identities, "--control-plane", ...identities],
+    );
+    assert.equal(made.exitCode, 0, made.stderr);
+    registers = parse(made.stdout).tpm.pcrs;
+    assert.deepEqual(Object.keys(registers), ["4", "11"]);
+    await Deno.writeTextFile(operator.policyFile, made.stdout);
+    await operator.writeSettings();
+  });
 
-    await step("the VM that boots it reports the same values, and finds nothing unmeasured", async () => {
-      await first.start();
-      await cluster.said(first, "init-server-listening");
-      await first.waitUntilBooted(deadlinesMs.boot);
-      const { stdout } = await first.exec(["bootstrapper", "evidence", "--output", "json"], {
-        deadlineMs: deadlinesMs.command,
-      });
-      const { pcrs }: { pcrs: Readonly<Record<string, string>> } = JSON.parse(stdout);
-      assert(registers["4"]?.includes(pcrs["4"] ?? ""), `PCR 4 is ${pcrs["4"]}, not one of ${registers["4"]}`);
-      assert.deepEqual(registers["11"], [pcrs["11"]]);
-      // PCR 12 holds the trust part only: the stub measured no arguments from elsewhere and no credentials.
-      const { trust } = readNodeConfiguration(configuration, "the node's configuration");
-      assert.equal(pcrs["12"], hex(await extendedOnce(await trustDigest(trust))));
-      const said = (await first.journal.entries()).filter(({ message }) => message.includes("image-not-measured"));
-      assert.deepEqual(said, []);
+  await step("the VM that boots it reports the same values, and finds nothing unmeasured", async () => {
+    await first.start();
+    await cluster.said(first, "init-server-listening");
+    await first.waitUntilBooted(deadlinesMs.boot);
+    const { stdout } = await first.exec(["bootstrapper", "evidence", "--output", "json"], {
+      deadlineMs: deadlinesMs.command,
     });
+    const { pcrs }: { pcrs: Readonly<Record<string, string>> } = JSON.parse(stdout);
+    assert(registers["4"]?.includes(pcrs["4"] ?? ""), `PCR 4 is ${pcrs["4"]}, not one of ${registers["4"]}`);
+    assert.deepEqual(registers["11"], [pcrs["11"]]);
+    // PCR 12 holds the trust part only: the stub measured no arguments from elsewhere and no credentials.
+    const { trust } = readNodeConfiguration(configuration, "the node's configuration");
+    assert.equal(pcrs["12"], hex(await extendedOnce(await trustDigest(trust))));
+    const said = (await first.journal.entries()).filter(({ message }) => message.includes("image-not-measured"));
+    assert.deepEqual(said, []);
+  });
 
-    await step("init accepts it, and it becomes Ready", async () => {
-      const { exitCode, stdout, stderr } = await operator.run(operator.initArguments(first));
-      assert.equal(exitCode, 0, `${stdout}\n${stderr}`);
-      await cluster.ready("node-1");
-    });
+  await step("init accepts it, and it becomes Ready", async () => {
+    const { exitCode, stdout, stderr } = await operator.run(operator.initArguments(first));
+    assert.equal(exitCode, 0, `${stdout}\n${stderr}`);
+    await cluster.ready("node-1");
+  });
 
-    await step("a VM with one more kernel argument is refused, and both sides name the register", async () => {
-      await changed.start();
-      await cluster.said(changed, "join-endpoint-refused", { parts: ['"code":"refused/pcr-4"'] });
-      await cluster.said(first, "exchange-refused", { parts: ['"code":"refused/pcr-4"'] });
-    });
+  await step("a VM with one more kernel argument is refused, and both sides name the register", async () => {
+    await changed.start();
+    await cluster.said(changed, "join-endpoint-refused", { parts: ['"code":"refused/pcr-4"'] });
+    await cluster.said(first, "exchange-refused", { parts: ['"code":"refused/pcr-4"'] });
+  });
 
-    await step("policy explain names the registers, and the events that differ from the good VM's", async () => {
-      const evidence = await evidenceOf(changed, operator.folder);
-      const reference = await evidenceOf(first, operator.folder);
-      const explain = ["policy", "explain", evidence, "--policy", operator.policyFile, "--reference", reference];
-      const explained = await operator.run(explain);
-      assert.equal(explained.exitCode, 0, explained.stderr);
-      await Deno.writeTextFile(join(operator.folder, "explained.txt"), explained.stdout);
-      const explanation: Explanation = JSON.parse((await operator.run([...explain, "--output", "json"])).stdout);
-      assert.equal(explanation.refusal?.code, "refused/pcr-4");
-      assert.deepEqual(explanation.registers.map(({ pcr, log }) => [pcr, log]), [[4, "replays"], [11, "replays"]]);
-      const [bootLoader, kernelImage] = explanation.registers.map(({ firstDifference }) => firstDifference);
-      assert.match(bootLoader?.here?.description ?? "", /BOOTX64\.EFI/);
-      assert.match(bootLoader?.there?.description ?? "", /BOOTX64\.EFI/);
-      assert.match(kernelImage?.here?.description ?? "", /cmdline/);
-      assert.match(kernelImage?.there?.description ?? "", /cmdline/);
-      const config = join(operator.folder, "node.yaml");
-      await Deno.writeTextFile(config, configuration);
-      const verified = await operator.run(["verify", evidence, "--policy", operator.policyFile, "--config", config]);
-      assert.equal(verified.exitCode, 3, verified.stdout + verified.stderr);
-      await changed.kill();
-    });
+  await step("policy explain names the registers, and the events that differ from the good VM's", async () => {
+    const evidence = await evidenceOf(changed, operator.folder);
+    const reference = await evidenceOf(first, operator.folder);
+    const explain = ["policy", "explain", evidence, "--policy", operator.policyFile, "--reference", reference];
+    const explained = await operator.run(explain);
+    assert.equal(explained.exitCode, 0, explained.stderr);
+    await Deno.writeTextFile(join(operator.folder, "explained.txt"), explained.stdout);
+    const explanation: Explanation = JSON.parse((await operator.run([...explain, "--output", "json"])).stdout);
+    assert.equal(explanation.refusal?.code, "refused/pcr-4");
+    assert.deepEqual(explanation.registers.map(({ pcr, log }) => [pcr, log]), [[4, "replays"], [11, "replays"]]);
+    const [bootLoader, kernelImage] = explanation.registers.map(({ firstDifference }) => firstDifference);
+    assert.match(bootLoader?.here?.description ?? "", /BOOTX64\.EFI/);
+    assert.match(bootLoader?.there?.description ?? "", /BOOTX64\.EFI/);
+    assert.match(kernelImage?.here?.description ?? "", /cmdline/);
+    assert.match(kernelImage?.there?.description ?? "", /cmdline/);
+    const config = join(operator.folder, "node.yaml");
+    await Deno.writeTextFile(config, configuration);
+    const verified = await operator.run(["verify", evidence, "--policy", operator.policyFile, "--config", config]);
+    assert.equal(verified.exitCode, 3, verified.stdout + verified.stderr);
+    await changed.kill();
+  });
 
-    await step("a VM whose root differs in one byte does not boot, and its kernel names the block", async () => {
-      await corrupt.start();
-      await waitUntil({ what: "panic of node-3", deadlineMs: deadlinesMs.boot }, async ({ saw }) => {
-        const text = await Deno.readTextFile(corrupt.console);
-        saw(text.trim().split("\n").at(-1) ?? "");
-        return /verity: .* block \d+ is corrupted[^]*Kernel panic - not syncing: dm-verity device corrupted/.test(text)
-          ? true
-          : undefined;
-      });
-      await corrupt.kill();
-      const entries = await corrupt.journal.entries();
-      assert.deepEqual(entries.filter(({ identifier }) => identifier === "bootstrapper"), []);
+  await step("a VM whose root differs in one byte does not boot, and its kernel names the block", async () => {
+    await corrupt.start();
+    await waitUntil({ what: "panic of node-3", deadlineMs: deadlinesMs.boot }, async ({ saw }) => {
+      const text = await Deno.readTextFile(corrupt.console);
+      saw(text.trim().split("\n").at(-1) ?? "");
+      return /verity: .* block \d+ is corrupted[^]*Kernel panic - not syncing: dm-verity device corrupted/.test(text)
+        ? true
+        : undefined;
     });
-  },
-);
+    await corrupt.kill();
+    const entries = await corrupt.journal.entries();
+    assert.deepEqual(entries.filter(({ identifier }) => identifier === "bootstrapper"), []);
+  });
+});
 
 /** Makes an image that differs from another in one bit at the start of a file. */
 async function withChangedByte(image: VmImage, folder: string, path: string): Promise<VmImage> {
