@@ -5,6 +5,7 @@
  */
 import { combineIssuers, combineRegisters } from "../attestation/combined.ts";
 import type { MachineEvidence } from "../attestation/evidence.ts";
+import { present } from "../platform/present.ts";
 import type { EvidenceConfiguration } from "../node/configuration.ts";
 import type { CliContext } from "./context.ts";
 import type { Machine } from "./machine.ts";
@@ -24,7 +25,7 @@ export async function evidenceOf(
   const registers = opened.flatMap((one) => one.registers ?? []);
   return {
     issuer: combineIssuers(opened.map(({ issuer }) => issuer)),
-    ...(registers.length === 0 ? {} : { registers: combineRegisters(registers) }),
+    ...present("registers", registers.length === 0 ? undefined : combineRegisters(registers)),
   };
 }
 

@@ -104,7 +104,7 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
     clock,
     log,
     readFile: readPolicyDocument,
-    ...(kinds === undefined ? {} : { kinds }),
+    ...present("kinds", kinds),
     findConfigMap: () => findPolicyDocument(api),
   });
   using controlPlanes = credentialsFolder === undefined ? undefined : new ControlPlanes({
