@@ -53,7 +53,7 @@ export interface KindRegisters {
   readonly trust: {
     /** Its name in output, such as `pcr12`. */
     readonly key: string;
-    /** Whether it is given to the machine at its launch, by whoever launches it. */
+    /** Whether the host gives it to the machine at its launch. */
     readonly isLaunchValue: boolean;
     /** Its value. */
     valueOf(digest: Uint8Array): Promise<Bytes>;
@@ -117,7 +117,7 @@ export interface EvidenceKind<Section = unknown> {
   /** Makes a verifier by a policy's section, `undefined` where the kind has none. */
   createVerifier(section: Section, context: VerifierContext): ExplainingVerifier;
   /**
-   * What evidence says beside what goes into a policy, for the people who make one.
+   * What evidence says besides what a policy holds, for the people who make one.
    *
    * @throws {BootstrapError} `malformed/…`.
    */

@@ -1,5 +1,5 @@
 /**
- * What a machine shows of its configuration's trust part, which whoever launches a confidential VM gives it.
+ * What a machine shows of its configuration's trust part. A confidential VM gets it at its launch.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { KINDS } from "./kinds.ts";
 export interface LaunchValue {
   /** Its name in output: `pcr12`, `hostData`, `mrConfigId`. */
   readonly key: string;
-  /** Whether whoever launches the machine gives it; the bootstrapper itself measures the others. */
+  /** Whether the host gives it at the launch; the bootstrapper itself measures the others. */
   readonly isLaunchValue: boolean;
   readonly value: Bytes;
 }

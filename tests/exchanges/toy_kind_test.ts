@@ -101,7 +101,7 @@ Deno.test("a kind that is only in the list: such a machine joins by the policy i
   const policies = new PolicyInForce({
     ...{ document: await policyOf(toy), kinds, clock: systemClock, log: silentLog },
     createVerifier: (policy) => createVerifier(policy, "node", NO_COLLATERAL, now),
-    readFile: () => Promise.reject(new Error("nobody reads it")),
+    readFile: () => Promise.reject(new Error("no test reads it")),
     findConfigMap: () => Promise.resolve(undefined),
   });
   await using cluster = await TestCluster.create({ verifier: policies.current().verifier });

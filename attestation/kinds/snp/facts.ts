@@ -1,5 +1,5 @@
 /**
- * What evidence of an SEV-SNP machine says beside what goes into a policy, for the people who make one.
+ * What evidence of an SEV-SNP machine says besides what a policy holds, for the people who make one.
  *
  * @module
  */

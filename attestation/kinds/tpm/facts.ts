@@ -1,5 +1,5 @@
 /**
- * What evidence of a TPM says beside what goes into a policy, for the people who make one.
+ * What evidence of a TPM says besides what a policy holds, for the people who make one.
  *
  * @module
  */

@@ -20,7 +20,7 @@ export const TPM: EvidenceKind<TpmPolicy> = Object.freeze<EvidenceKind<TpmPolicy
   section: {
     schema: tpmPolicySchema,
     make: async (sources) => (await import("./policy_section.ts")).makeTpmSection(sources),
-    // An authority vouches for identities that nobody knows beforehand.
+    // An authority certifies identities that no policy lists.
     trusts: ({ trust }, identity) => trust.issuers.length > 0 || trust.identities.has(identity),
   },
   async open({ tpm }, { ekType, clock }) {
