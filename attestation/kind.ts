@@ -170,7 +170,11 @@ export function lazyVerifier(variant: string, load: () => Promise<ExplainingVeri
   return {
     variant,
     async verify(evidence, statement, expectation, report) {
-      const verifier = await (loading ??= load());
+      // A failed load is tried again by the next evidence.
+      const verifier = await (loading ??= load().catch((error) => {
+        loading = undefined;
+        throw error;
+      }));
       return await verifier.verify(evidence, statement, expectation, report);
     },
   };

@@ -4,7 +4,7 @@
  * @module
  */
 import type { FailedCheck } from "../platform/errors.ts";
-import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import { asBootstrapError, BootstrapError, optionsOf } from "../platform/errors.ts";
 import type { Evidence, EvidenceCheck, EvidenceVerifier, Expectation, VerifiedEvidence } from "./evidence.ts";
 
 /** More than any verifier has in practice; a peer that fails all of them learns no more from the rest. */
@@ -39,9 +39,5 @@ export async function verifyEvidence(
 }
 
 function withChecks(error: BootstrapError, checks: readonly FailedCheck[]): BootstrapError {
-  const { code, message, retriable, next, details, cause } = error;
-  return new BootstrapError(code, message, {
-    ...{ retriable, next, details, checks },
-    ...(cause === undefined ? {} : { cause }),
-  });
+  return new BootstrapError(error.code, error.message, { ...optionsOf(error), checks });
 }

@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { present } from "../platform/present.ts";
 import { Metadata, status } from "@grpc/grpc-js";
 import type { ServiceError, StatusObject } from "@grpc/grpc-js";
-import { NODE_IS_FRESH, PeerError } from "../protocol/refusal.ts";
+import { FreshNodeError, PeerError } from "../protocol/refusal.ts";
 import { Refusal } from "../proto/gen/bootstrapper.ts";
 import { BootstrapError, errorFamily, readErrorCode } from "../platform/errors.ts";
 import type { ErrorFamily, FailedCheck } from "../platform/errors.ts";
@@ -35,12 +36,6 @@ const STATUS: Readonly<Record<ErrorFamily, number>> = Object.freeze({
 });
 
 /**
- * The name of `retryAfterSeconds` in the details on the wire. Strangers get this detail too, because they would retry
- * at once without it.
- */
-const RETRY_AFTER_DETAIL = "retryAfterSeconds";
-
-/**
  * Who receives an error. A stranger has not authenticated itself: it gets the code and possibly the time until the next
  * attempt.
  */
@@ -48,10 +43,21 @@ export type Audience = "stranger" | "peer";
 
 /** Converts an error to a gRPC status with the refusal that the audience may see. */
 export function statusOf(error: BootstrapError, audience: Audience): Partial<StatusObject> {
-  const { code, retriable } = error;
+  const { code, retriable, retryAfterSeconds = 0 } = error;
+  // Strangers get the delay too, because they would retry at once without it.
+  const shown = {
+    code,
+    message: "",
+    retriable,
+    next: "",
+    details: {},
+    checks: [],
+    nodeIsFresh: false,
+    retryAfterSeconds,
+  };
   const refusal: Refusal = audience === "peer"
-    ? { code, message: short(error.message), retriable, next: short(error.next), details: {}, checks: [] }
-    : { code, message: "", retriable, next: "", details: retryAfterOf(error), checks: [] };
+    ? { ...shown, message: short(error.message), next: short(error.next), nodeIsFresh: error instanceof FreshNodeError }
+    : shown;
   if (audience === "peer") {
     for (const [key, value] of Object.entries(error.details).slice(0, MAXIMUM_DETAILS)) {
       const more = { ...refusal.details, [key]: short(value) };
@@ -67,13 +73,9 @@ export function statusOf(error: BootstrapError, audience: Audience): Partial<Sta
   return { code: STATUS[errorFamily(code)], details: refusal.message || code, metadata };
 }
 
-function retryAfterOf({ retryAfterSeconds }: BootstrapError): Record<string, string> {
-  return retryAfterSeconds === undefined ? {} : { [RETRY_AFTER_DETAIL]: String(retryAfterSeconds) };
-}
-
 /** A peer's `retryAfterSeconds`: 1 to 99 whole seconds. */
-function readRetryAfter(text = ""): { readonly retryAfterSeconds?: number } {
-  return /^[1-9][0-9]?$/.test(text) ? { retryAfterSeconds: Number(text) } : {};
+function readRetryAfter(seconds: number): number | undefined {
+  return seconds >= 1 && seconds <= 99 ? seconds : undefined;
 }
 
 function encode(refusal: Refusal): Buffer {
@@ -133,8 +135,8 @@ function readRefusal(encoded: Uint8Array): PeerError | undefined {
     retriable: refusal.retriable,
     next: printable(refusal.next),
     details,
-    isFresh: details["node"] === NODE_IS_FRESH.node,
-    ...readRetryAfter(details[RETRY_AFTER_DETAIL]),
+    isFresh: refusal.nodeIsFresh,
+    ...present("retryAfterSeconds", readRetryAfter(refusal.retryAfterSeconds)),
     checks: refusal.checks.slice(0, MAXIMUM_CHECKS).map((check) => eachText(check, printable)),
   });
 }

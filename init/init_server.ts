@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { NODE_IS_FRESH } from "../protocol/refusal.ts";
+import { FreshNodeError } from "../protocol/refusal.ts";
 import type { ChannelServer } from "../channel/server.ts";
 import { listen } from "../channel/server.ts";
 import { createCertificateAuthority, issueAdminCertificate } from "../certificate/ca.ts";
@@ -241,13 +241,7 @@ export class InitServer {
       // The init does not continue before the next start of this process.
       if (this.#isLocked) this.#failed.reject(error);
       if (state.name !== "unlocked") throw error;
-      const { code, message, retriable, next } = error;
-      throw new BootstrapError(code, message, {
-        cause,
-        retriable,
-        next,
-        details: { ...error.details, ...NODE_IS_FRESH },
-      });
+      throw new FreshNodeError(error);
     }
   }
 
@@ -292,20 +286,19 @@ export class InitServer {
       await discard().catch(() => {});
       throw error;
     }
-    if (await this.#take(clusterId, () => !closed.aborted)) return;
+    const isTaken = await lock.take({ owner: "init", clusterId, confirm: () => !closed.aborted }).catch(
+      async (error) => {
+        // The lock could not be prepared, and the node is fresh. A lock that failed stays failed for this process; the next
+        // start finds out how far it got, and needs what is staged.
+        if (lock.state().name === "unlocked") await discard();
+        else this.#failed.reject(asBootstrapError(error));
+        throw error;
+      },
+    );
+    if (isTaken) return;
     await discard();
     const state = lock.state();
     throw state.name === "locked" ? joining(state.lock.clusterId) : closed.reason;
-  }
-
-  /** A failed lock stays failed for this process. The next start finds out how far it got. */
-  async #take(clusterId: Uint8Array, confirm: () => boolean): Promise<boolean> {
-    try {
-      return await this.#deps.lock.take({ owner: "init", clusterId, confirm });
-    } catch (error) {
-      this.#failed.reject(asBootstrapError(error));
-      throw error;
-    }
   }
 
   /** The rest of step 5. The caller may leave at any time; the operation continues. */

@@ -1,6 +1,6 @@
 import { status } from "@grpc/grpc-js";
 import type { ServiceError } from "@grpc/grpc-js";
-import { BootstrapError, type ErrorCode } from "../platform/errors.ts";
+import { BootstrapError, type ErrorCode, optionsOf } from "../platform/errors.ts";
 import { redact } from "./_redact.ts";
 
 /**
@@ -78,9 +78,7 @@ export function noEndpointError(errors: readonly BootstrapError[]): BootstrapErr
   const told = errors.find(({ retriable }) => retriable) ?? first;
   const all = errors.map(({ code, details }) => `${details.endpoint ?? "?"} ${code}`).join(", ");
   return new BootstrapError(told.code, told.message, {
-    retriable: told.retriable,
-    next: told.next,
-    cause: told.cause,
+    ...optionsOf(told),
     details: errors.length > 1 ? { ...told.details, endpoints: all } : told.details,
   });
 }

@@ -10,7 +10,7 @@ import type { EtcdHealth, EtcdMember } from "../kubernetes/etcd_health.ts";
 import { checkCanRemove } from "../kubernetes/etcd_health.ts";
 import { fromUtf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
-import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import { asBootstrapError, BootstrapError, optionsOf } from "../platform/errors.ts";
 import { readFile, readFileIfExists } from "../platform/files.ts";
 import type { BackOff } from "../platform/retry.ts";
 import { retry } from "../platform/retry.ts";
@@ -234,9 +234,7 @@ function removedText(id: string): string {
 /** Returns the same error with a next action for the person who runs the reset. */
 export function withForce(error: BootstrapError): BootstrapError {
   return new BootstrapError(error.code, error.message, {
-    retriable: error.retriable,
-    details: error.details,
-    cause: error.cause,
+    ...optionsOf(error),
     next: `${error.next === "" ? "Find out why etcd does not answer" : error.next}. With --force the reset continues ` +
       "without a clean end in etcd; then remove the member with `bootstrapper node remove`",
   });

@@ -4,7 +4,7 @@
  * @module
  */
 import { PeerError } from "../protocol/refusal.ts";
-import { BootstrapError } from "../platform/errors.ts";
+import { BootstrapError, optionsOf } from "../platform/errors.ts";
 import type { OperationWatch } from "./_operation_watch.ts";
 
 /** Whether the node may go on although this init has lost it: the node's error says so, or the connection has ended. */
@@ -24,9 +24,9 @@ export function isFreshStill(error: unknown): boolean {
  * The error for a node that was lost when it was about to take its lock, and that was not locked. The loss ended the
  * init.
  */
-export function lostBeforeLock({ code, message, retriable, details, cause }: BootstrapError): BootstrapError {
+export function lostBeforeLock(error: BootstrapError): BootstrapError {
   const next = "Run init again: the node was not locked yet, and the init begins anew";
-  return new BootstrapError(code, message, { cause, retriable, next, details });
+  return new BootstrapError(error.code, error.message, { ...optionsOf(error), next });
 }
 
 /** The error for an init that its caller stopped. */

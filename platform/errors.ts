@@ -8,6 +8,7 @@
 import { catalogueCode, ERROR_CATALOGUE } from "./errors/catalogue.ts";
 import type { ErrorCode } from "./errors/catalogue.ts";
 import { ERROR_FAMILIES } from "./errors/entry.ts";
+import { present } from "./present.ts";
 import type { ErrorEntry, ErrorFamily } from "./errors/entry.ts";
 
 export { ERROR_FAMILIES } from "./errors/entry.ts";
@@ -96,6 +97,21 @@ export class BootstrapError extends Error {
       : { ...options.details, retryAfterSeconds: String(retryAfterSeconds) };
     this.checks = options.checks ?? [];
   }
+}
+
+/**
+ * Returns the options that an error was made with, to make a changed copy of it. Fields of subclasses are not part of them.
+ */
+export function optionsOf(error: BootstrapError): BootstrapErrorOptions {
+  const { retriable, retryAfterSeconds, next, details, checks, cause } = error;
+  return {
+    retriable,
+    ...present("retryAfterSeconds", retryAfterSeconds),
+    next,
+    details,
+    checks,
+    ...present("cause", cause),
+  };
 }
 
 /** Whether a thrown value is a {@linkcode BootstrapError} with one of the codes. */

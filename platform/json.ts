@@ -55,24 +55,42 @@ export function readJson<T>(input: Uint8Array | string, { schema, maximumBytes, 
   throw error(checked.problem, checked.key);
 }
 
-/** A string, with the colon that makes it a key; or the start or end of an object. */
-const TOKEN = /("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}]/g;
-
 /**
  * Returns a key that occurs twice in an object. `JSON.parse` keeps the last value of such a key, while another reader
  * may keep the first. The text must be JSON.
  */
 function keyThatIsThereTwice(text: string): string | undefined {
   const open: Set<string>[] = [];
-  for (const [token, quoted, colon] of text.matchAll(TOKEN)) {
-    if (token === "{") open.push(new Set());
-    else if (token === "}") open.pop();
-    else if (quoted !== undefined && colon !== undefined) {
-      const key: string = JSON.parse(quoted);
-      const keys = open.at(-1);
-      if (keys?.has(key)) return key;
-      keys?.add(key);
+  for (let at = 0; at < text.length; at++) {
+    const sign = text[at];
+    if (sign === "{") open.push(new Set());
+    else if (sign === "}") open.pop();
+    else if (sign === '"') {
+      const end = endOfString(text, at);
+      if (isColonNext(text, end)) {
+        const key: string = JSON.parse(text.slice(at, end));
+        const keys = open.at(-1);
+        if (keys?.has(key)) return key;
+        keys?.add(key);
+      }
+      at = end - 1;
     }
   }
   return undefined;
 }
+
+/** Returns the offset behind the string that begins at `start` with a quote. */
+function endOfString(text: string, start: number): number {
+  let at = start + 1;
+  while (text[at] !== '"') at += text[at] === "\\" ? 2 : 1;
+  return at + 1;
+}
+
+function isColonNext(text: string, start: number): boolean {
+  let at = start;
+  while (WHITE_SPACE.includes(text[at] ?? ":")) at++;
+  return text[at] === ":";
+}
+
+/** RFC 8259, section 2. */
+const WHITE_SPACE = " \t\n\r";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { BootstrapError } from "../platform/errors.ts";
+import { BootstrapError, optionsOf } from "../platform/errors.ts";
 import type { AnyErrorCode, BootstrapErrorOptions, ErrorCheck } from "../platform/errors.ts";
 
 /** The name of a check. The code of its refusal is `refused/CHECK`. */
@@ -25,8 +25,13 @@ export function refusal(
   });
 }
 
-/** The detail in the refusal of a node that refused before its lock, and is therefore still fresh. */
-export const NODE_IS_FRESH: Readonly<Record<"node", string>> = Object.freeze({ node: "fresh" });
+/** The refusal of a node that refused before its lock, and is therefore still fresh: the cluster that it proposed never exists. */
+export class FreshNodeError extends BootstrapError {
+  /** Takes over everything from the error that made the node refuse, which becomes the cause. */
+  constructor(cause: BootstrapError) {
+    super(cause.code, cause.message, { ...optionsOf(cause), cause });
+  }
+}
 
 /** The options of a {@linkcode PeerError}. */
 export interface PeerErrorOptions extends BootstrapErrorOptions {

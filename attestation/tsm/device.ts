@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { MAXIMUM_BLOB_BYTES } from "./report.ts";
 import * as v from "valibot";
 import { base64, fromBase64 } from "../../platform/bytes.ts";
 import { asBootstrapError, BootstrapError, readErrorCode } from "../../platform/errors.ts";
@@ -55,8 +56,8 @@ const answerSchema = v.union([
 ]);
 type Answer = v.InferOutput<typeof answerSchema>;
 
-/** A report and its certificates take some tens of KiB. */
-const MAXIMUM_LINE_BYTES = 1 << 20;
+/** A report of two blobs in base64, and the names of the fields. */
+const MAXIMUM_LINE_BYTES = 2 * Math.ceil(MAXIMUM_BLOB_BYTES / 3) * 4 + 1024;
 
 /**
  * Serves requests until the pipe ends. A request that fails is answered with its error.
@@ -167,5 +168,11 @@ async function* linesOf(readable: ReadableStream<Uint8Array<ArrayBuffer>>): Asyn
     const lines = (open + text).split("\n");
     open = lines.pop() ?? "";
     yield* lines;
+    if (open.length > MAXIMUM_LINE_BYTES) {
+      throw new BootstrapError(
+        "internal/device",
+        `A line of the devices' process is longer than ${MAXIMUM_LINE_BYTES} bytes`,
+      );
+    }
   }
 }

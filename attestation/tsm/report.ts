@@ -39,7 +39,7 @@ export type ReadTsmReport = (request: TsmRequest) => Promise<TsmReport>;
 /** Both SNP and TDX take this many (sev-guest.c, tdx-guest.c). */
 const REPORT_DATA_BYTES = 64;
 /** TSM_OUTBLOB_MAX and its likes in newer kernels (include/linux/tsm.h). */
-const MAXIMUM_BLOB_BYTES = 1 << 20;
+export const MAXIMUM_BLOB_BYTES: number = 1 << 20;
 const MAXIMUM_ATTRIBUTE_BYTES = 4096;
 /** `bootstrapper-PID-RANDOM`: unique for each report, and tells which process made it. */
 const ENTRY_NAME = /^bootstrapper-([1-9]\d*)-[0-9a-f]{16}$/;

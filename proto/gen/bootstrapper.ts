@@ -226,6 +226,10 @@ export interface Refusal {
   details: { [key: string]: string };
   /** For refused evidence: the failed checks, as many as fit. */
   checks: CheckResult[];
+  /** Whether the node refused before its lock and is still fresh: the cluster that it proposed never exists. */
+  nodeIsFresh: boolean;
+  /** When to ask again, in seconds: 1 to 99. 0 if the refusal does not say. */
+  retryAfterSeconds: number;
 }
 
 export interface Refusal_DetailsEntry {
@@ -2488,7 +2492,16 @@ export const ControlPlaneKit: MessageFns<ControlPlaneKit> = {
 };
 
 function createBaseRefusal(): Refusal {
-  return { code: "", message: "", retriable: false, next: "", details: {}, checks: [] };
+  return {
+    code: "",
+    message: "",
+    retriable: false,
+    next: "",
+    details: {},
+    checks: [],
+    nodeIsFresh: false,
+    retryAfterSeconds: 0,
+  };
 }
 
 export const Refusal: MessageFns<Refusal> = {
@@ -2510,6 +2523,12 @@ export const Refusal: MessageFns<Refusal> = {
     });
     for (const v of message.checks) {
       CheckResult.encode(v!, writer.uint32(50).fork()).join();
+    }
+    if (message.nodeIsFresh !== false) {
+      writer.uint32(56).bool(message.nodeIsFresh);
+    }
+    if (message.retryAfterSeconds !== 0) {
+      writer.uint32(64).uint32(message.retryAfterSeconds);
     }
     return writer;
   },
@@ -2578,6 +2597,22 @@ export const Refusal: MessageFns<Refusal> = {
             message.checks.push(CheckResult.decode(reader, reader.uint32()));
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.nodeIsFresh = reader.bool();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.retryAfterSeconds = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2609,6 +2644,8 @@ export const Refusal: MessageFns<Refusal> = {
       {},
     );
     message.checks = object.checks?.map((e) => CheckResult.fromPartial(e)) || [];
+    message.nodeIsFresh = object.nodeIsFresh ?? false;
+    message.retryAfterSeconds = object.retryAfterSeconds ?? 0;
     return message;
   },
 };

@@ -1,3 +1,4 @@
+import { PeerError } from "../../protocol/refusal.ts";
 import assert from "node:assert/strict";
 import { helloStatement } from "../../protocol/transcript.ts";
 import { clusterIdText, readClusterId } from "../../certificate/cluster_id.ts";
@@ -122,6 +123,30 @@ Deno.test("InitServer stays fresh when its caller goes directly before the lock 
   assert.equal(world.lock.state().name, "unlocked");
   assert(!await world.hasStaged());
   assert.equal(world.foundings, 0);
+});
+
+Deno.test("InitServer stays fresh and keeps nothing when the lock cannot be prepared, and goes on with the next Init", async () => {
+  let isDiskFull = true;
+  await using world = await InitWorld.start({
+    withLock: (lock) => ({
+      state: () => lock.state(),
+      async take(claim) {
+        if (!isDiskFull) return await lock.take(claim);
+        assert(await world.hasStaged(), "nothing was staged before the lock");
+        throw new BootstrapError("system/file", "No space left on device");
+      },
+    }),
+  });
+  await assert.rejects(
+    world.found(),
+    (error: unknown) => error instanceof PeerError && error.code === "system/file" && error.isFresh,
+  );
+  assert.equal(world.lock.state().name, "unlocked");
+  assert(!await world.hasStaged());
+  isDiskFull = false;
+  const cluster = await retry(() => world.found());
+  const state = world.lock.state();
+  assert(state.name === "locked" && clusterIdText(state.lock.clusterId) === cluster.clusterId);
 });
 
 Deno.test("InitServer tells its caller that it is about to take its lock before it does", async () => {

@@ -124,6 +124,8 @@ export async function messageFiles(signed: CorpusFiles): Promise<CorpusFiles> {
     next: "Look",
     details: { check: "pcr-4", seen: "00" },
     checks: [{ check: "pcr-4", expected: "11", seen: "00", message: "PCR 4" }],
+    nodeIsFresh: true,
+    retryAfterSeconds: 5,
   };
   const first = (messages: readonly Uint8Array[], index: number) => concat(messages[index] ?? EMPTY);
   return {

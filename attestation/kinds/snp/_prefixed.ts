@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { BootstrapError, isErrorCode } from "../../../platform/errors.ts";
+import { BootstrapError, isErrorCode, optionsOf } from "../../../platform/errors.ts";
 
 /** Runs a task; a refusal `refused/CHECK` of it becomes `refused/snp-CHECK`, and nothing else changes. */
 export async function prefixed<T>(task: () => T | Promise<T>): Promise<T> {
@@ -14,10 +14,7 @@ export async function prefixed<T>(task: () => T | Promise<T>): Promise<T> {
     const [, check = ""] = /^refused\/(?!snp-)(.+)$/.exec(error.code) ?? [];
     const code = `refused/snp-${check}`;
     if (!isErrorCode(code)) throw error;
-    throw new BootstrapError(code, error.message, {
-      details: { ...error.details, check: `snp-${check}` },
-      next: error.next,
-      cause: error,
-    });
+    const details = { ...error.details, check: `snp-${check}` };
+    throw new BootstrapError(code, error.message, { ...optionsOf(error), details, cause: error });
   }
 }

@@ -1,4 +1,4 @@
-import { BootstrapError, isErrorCode } from "../../../platform/errors.ts";
+import { BootstrapError, isErrorCode, optionsOf } from "../../../platform/errors.ts";
 
 /** Does a task whose refusals know nothing of TDX: `refused/x` becomes `refused/tdx-x`. */
 export async function prefixed<T>(task: () => T | Promise<T>): Promise<T> {
@@ -10,6 +10,6 @@ export async function prefixed<T>(task: () => T | Promise<T>): Promise<T> {
     const code = `refused/tdx-${check}`;
     if (!isErrorCode(code)) throw error;
     const details = { ...error.details, check: `tdx-${check}` };
-    throw new BootstrapError(code, error.message, { details, next: error.next, cause: error });
+    throw new BootstrapError(code, error.message, { ...optionsOf(error), details, cause: error });
   }
 }
