@@ -74,7 +74,7 @@ Deno.test("readTcbInfo() requires the signed object and its signature in their e
   const signature = text.slice(-130, -2);
   const wrong: Readonly<Record<string, string>> = {
     "a space in front": ` ${text}`,
-    "a space behind the key": text.replace(":", ": "),
+    "a space after the key": text.replace(":", ": "),
     "two line feeds at the end": `${text}\n\n`,
     "another key": text.replace("tcbInfo", "tcbinfo"),
     "an extra key": text.replace(',"signature"', ',"more":1,"signature"'),
@@ -115,7 +115,7 @@ Deno.test("readPemChain() requires PEM certificates in their exact form", async 
     "one too many": pem + pem,
     "no line feed at the end": pem.trimEnd(),
     "text in front": `x${pem}`,
-    "text behind": `${pem}x`,
+    "text at the end": `${pem}x`,
     "an empty line between": pem.replace("-----\n-----", "-----\n\n-----"),
     "carriage returns": pem.replaceAll("\n", "\r\n"),
     "short lines": pem.replace(/\n(.{10})/, "\n$1\n"),

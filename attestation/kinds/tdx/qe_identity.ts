@@ -27,7 +27,6 @@ export interface QeIdentity {
   readonly attributesMask: Bytes;
   /** MRSIGNER, 32 bytes. */
   readonly mrSigner: Bytes;
-  /** ISVPRODID. */
   readonly isvProdId: number;
   /** The enclave's levels, best first. */
   readonly levels: readonly IsvLevel[];

@@ -18,9 +18,7 @@ export interface TdReport {
   readonly mrSignerSeam: Bytes;
   /** SEAMATTRIBUTES, 8 bytes. */
   readonly seamAttributes: Bytes;
-  /** TDATTRIBUTES. */
   readonly tdAttributes: bigint;
-  /** XFAM. */
   readonly xfam: bigint;
   /** MRTD, 48 bytes: the measurement of the TD's initial contents. */
   readonly mrtd: Bytes;
@@ -53,9 +51,7 @@ export interface QeReport {
   readonly attributes: Bytes;
   /** MRSIGNER, 32 bytes. */
   readonly mrSigner: Bytes;
-  /** ISVPRODID. */
   readonly isvProdId: number;
-  /** ISVSVN. */
   readonly isvSvn: number;
   /** REPORTDATA, 64 bytes. */
   readonly reportData: Bytes;

@@ -251,7 +251,7 @@ const REFUSED: Readonly<Record<string, readonly [name: string, different: Case][
     ["a module that is out of date", { quote: { teeTcbSvn: svns("030102") } }],
     ["a current module that is out of date", { quote: { form: "5-15", currentTcbSvn: svns("030102") } }],
     ["a QE that is out of date", { quote: { qeSvn: 3 } }],
-    ["a QE that is revoked, whatever the policy allows", {
+    ["a revoked QE under a policy that allows every other state", {
       collateral: { qeIdentity: { tcbLevels: [isvLevel(4, "Revoked")] } },
       policy: {
         tcbStatuses: [
