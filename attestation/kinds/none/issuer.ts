@@ -3,18 +3,18 @@ import type { Bytes } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 import type { EvidenceIssuer } from "../../evidence.ts";
 
-/** The payload of evidence that proves nothing: 32 random bytes, which a node makes once and keeps. */
+/** The payload size of evidence that proves nothing: 32 random bytes, which a node creates once and keeps. */
 export const INSECURE_IDENTITY_BYTES = 32;
 
-/** Makes a node's payload, once. */
+/** Creates a node's payload. Call it once for each node. */
 export function createInsecureIdentity(): Bytes {
   return randomBytes(INSECURE_IDENTITY_BYTES);
 }
 
 /**
- * INSECURE, for development: "evidence" that proves nothing, as it is bound to nothing and anybody can copy it.
+ * INSECURE, for development: "evidence" that proves nothing. It is bound to nothing, and anybody can copy it.
  *
- * @param identity What {@linkcode createInsecureIdentity} made for this node, kept in its state folder.
+ * @param identity The result of {@linkcode createInsecureIdentity} for this node, kept in its state folder.
  * @throws {BootstrapError} `malformed/evidence` if it is not 32 bytes.
  */
 export function createInsecureIssuer(identity: Uint8Array): EvidenceIssuer {

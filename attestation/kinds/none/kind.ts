@@ -17,5 +17,5 @@ export const NONE: EvidenceKind = Object.freeze<EvidenceKind>({
   },
   createVerifier: () => lazyVerifier("none", async () => (await import("./verifier.ts")).createInsecureVerifier()),
   facts: () =>
-    Promise.reject(new BootstrapError("malformed/evidence", "Evidence of the kind none says nothing of its machine")),
+    Promise.reject(new BootstrapError("malformed/evidence", "Evidence of kind none says nothing about its machine")),
 });

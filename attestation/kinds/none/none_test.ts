@@ -7,7 +7,7 @@ import { createInsecureVerifier } from "./verifier.ts";
 const expectation = { trust: [new Uint8Array(32)], lock: [FRESH], identity: NO_IDENTITY };
 const statement = new Uint8Array(32);
 
-Deno.test("createInsecureVerifier() takes the payload of createInsecureIssuer() for the identity", async () => {
+Deno.test("createInsecureVerifier() uses the payload of createInsecureIssuer() as the identity", async () => {
   const identity = createInsecureIdentity();
   const evidence = await createInsecureIssuer(identity).issue(statement);
   const { claims, challenge } = await createInsecureVerifier().verify(evidence, statement, expectation);

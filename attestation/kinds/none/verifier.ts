@@ -5,10 +5,10 @@ import type { ExplainingVerifier } from "../../evidence.ts";
 import { INSECURE_IDENTITY_BYTES } from "./issuer.ts";
 
 /**
- * INSECURE, for development: believes every peer to be the machine that it says it is, and fresh.
+ * INSECURE, for development: accepts every peer as the machine that it claims to be, and as fresh.
  *
- * Its `verify` throws `refused/variant` for evidence of another variant and `malformed/evidence` for a payload that is not 32
- * bytes; it looks at nothing else.
+ * Its `verify` throws `refused/variant` for evidence of another variant, and `malformed/evidence` for a payload that is
+ * not 32 bytes. It checks nothing else.
  */
 export function createInsecureVerifier(): ExplainingVerifier {
   return {

@@ -1,5 +1,5 @@
 /**
- * A check that is not the comparison of two texts.
+ * Checks that do not compare two texts.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { refusal } from "../../../protocol/refusal.ts";
 import type { RefusalCheck } from "../../../protocol/refusal.ts";
 import type { Checks } from "../../checks.ts";
 
-/** That something holds; if not, what was expected and seen. */
+/** Checks that a condition holds. A refusal shows the expected and the seen value. */
 export function expectThat(
   checks: Checks,
   check: RefusalCheck,

@@ -1,11 +1,11 @@
 /**
- * Refusals of the certificate readers, as refusals of this kind of evidence.
+ * Turns refusals of the certificate readers into refusals of this kind of evidence.
  *
  * @module
  */
 import { BootstrapError, isErrorCode, optionsOf } from "../../../platform/errors.ts";
 
-/** Runs a task; a refusal `refused/CHECK` of it becomes `refused/snp-CHECK`, and nothing else changes. */
+/** Runs a task. A refusal `refused/CHECK` from it becomes `refused/snp-CHECK`; other errors stay as they are. */
 export async function prefixed<T>(task: () => T | Promise<T>): Promise<T> {
   try {
     return await task();

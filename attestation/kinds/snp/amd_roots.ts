@@ -1,32 +1,31 @@
 /**
- * AMD's certificates that every SNP report leads to: for each line of processors the root (ARK), and under it the authorities
- * for keys of chips (ASK) and for keys of clouds (ASVK).
+ * AMD's certificates, at which the chain of every SNP report ends. Each line of processors has a root (ARK). Under the
+ * root are the authorities for the keys of chips (ASK) and of clouds (ASVK).
  *
- * They are those of AMD's key distribution service, `/vcek/v1/PRODUCT/cert_chain` and `/vlek/v1/PRODUCT/cert_chain`, the roots
- * self-signed. The fingerprints are SHA-256 of the DER.
+ * The certificates come from AMD's key distribution service, `/vcek/v1/PRODUCT/cert_chain` and
+ * `/vlek/v1/PRODUCT/cert_chain`. The roots are self-signed. The fingerprints are SHA-256 of the DER.
  *
  * @module
  */
 import { readPem } from "../../../certificate/pem.ts";
 import { type Certificate, readCertificate } from "../../../certificate/x509.ts";
 
-/** A line of processors with a root of its own. Bergamo and Siena are of Genoa's. */
+/** The lines of processors that have a root of their own. Bergamo and Siena belong to Genoa. */
 export const PRODUCTS = ["milan", "genoa", "turin"] as const;
 
 /** A line of processors. */
 export type Product = typeof PRODUCTS[number];
 
-/** What is trusted of one line of processors. */
+/** The trusted certificates of one line of processors. */
 export interface AmdAnchor {
-  /** The line. */
   readonly product: Product;
   /** The root, which also signs revocation lists. */
   readonly ark: Certificate;
-  /** The authority for each kind of signing key: ASK, ASVK. */
+  /** The authority for each kind of signing key: ASK for VCEKs, ASVK for VLEKs. */
   readonly authorities: { readonly vcek: Certificate; readonly vlek: Certificate };
 }
 
-/** AMD's certificates. */
+/** Reads AMD's built-in certificates. */
 export function amdAnchors(): readonly AmdAnchor[] {
   return PRODUCTS.map((product) => {
     const { ark, ask, asvk } = AMD_ROOTS[product];
@@ -39,7 +38,7 @@ export function amdAnchors(): readonly AmdAnchor[] {
   });
 }
 
-/** PEM. */
+/** AMD's certificates, PEM. */
 export const AMD_ROOTS: Readonly<
   Record<Product, { readonly ark: string; readonly ask: string; readonly asvk: string }>
 > = Object.freeze({

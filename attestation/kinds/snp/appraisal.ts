@@ -1,5 +1,5 @@
 /**
- * Every check of an SNP report but revocation, one after the other.
+ * All checks of an SNP report except revocation.
  *
  * @module
  */
@@ -28,29 +28,26 @@ import { checkTcbs, readTcbs, type Tcbs } from "./tcb_checks.ts";
 import { lineOf } from "./vek.ts";
 import { expectThat } from "./_expect_that.ts";
 
-/** What a report is held against. */
+/** The values that a report is checked against. */
 export interface SnpExpectation {
-  /** A1 or A2, 32 bytes; the report data must be this and 32 zeros. */
+  /** A1 or A2, 32 bytes. The report data must be this and 32 zeros. */
   readonly statement: Uint8Array;
   /** D12: acceptable values of HOST_DATA, 32 bytes each. */
   readonly hostData: readonly Uint8Array[] | typeof AS_SHOWN;
-  /** The policy. */
   readonly policy: SnpPolicy;
-  /** Where to look for what did not come with the evidence. */
+  /** The source of documents that did not come with the evidence. */
   readonly collateral: Collateral;
-  /** AMD's roots. */
   readonly anchors: readonly AmdAnchor[];
   /** The time of day. */
   readonly now: Date;
 }
 
-/** A report that passed, but for revocation. */
+/** A report that passed every check except revocation. */
 export interface Appraised {
-  /** The report. */
   readonly report: SnpReport;
-  /** The certificates that it rests on. */
+  /** The certificates that the report relies on. */
   readonly chain: VekChain;
-  /** What it proves, for people and policies. */
+  /** The facts that the report proves, for people and policies. */
   readonly facts: Readonly<Record<string, string>>;
 }
 
@@ -76,7 +73,7 @@ export async function appraise(evidence: SnpPayload, expected: SnpExpectation, c
     "snp-product",
     product,
     [...policy.products.keys()],
-    "The processor is of a line that is not let in",
+    "The policy does not allow the processor's line",
   );
   if (report.processor !== undefined) {
     checks.expect("snp-processor", lineOf(report.processor), product, "The report is of another line of processors");
@@ -97,9 +94,9 @@ function signingKeyOf({ signingKey }: SnpReport, { signingKeys }: SnpPolicy): Ve
 }
 
 /**
- * The certificate of the key that signed a report, DER: from the evidence, or else from where documents are kept.
+ * Finds the certificate of the key that signed a report, DER: in the evidence, or otherwise in the collateral.
  *
- * @throws {BootstrapError} `refused/snp-collateral`, naming the document.
+ * @throws {BootstrapError} `refused/snp-collateral`, which names the document.
  */
 export async function certificateOf(
   { vek }: SnpPayload,
@@ -131,13 +128,13 @@ async function checkChip(report: SnpReport, chain: VekChain, policy: SnpPolicy, 
       "snp-provider",
       providerId,
       policy.providers,
-      "The report is signed for a cloud that is not let in",
+      "The report is signed for a cloud that the policy does not allow",
     );
   }
   if (policy.chipIds !== undefined) {
     checks.expectOneOf("snp-chip-id", chipId, [...policy.chipIds], "The chip is not one that the policy names");
   }
-  // A host may mask the chip ID, where the signing key is not the chip's own: then nobody can tell.
+  // A host may mask the chip ID if the signing key is not the chip's own. A masked chip may be a banned one.
   const isMasked = isZero(report.chipId) && policy.bannedChipIds.size > 0;
   const isBanned = isMasked || policy.bannedChipIds.has(chipId);
   await expectThat(checks, "snp-banned-chip-id", !isBanned, "The policy bans the chip", "another chip", chipId);
@@ -196,7 +193,7 @@ function checkBits<Name extends string>(
   const missing = required.filter((name) => !hasBit(value, numbers[name]));
   const excess = forbidden.filter((name) => hasBit(value, numbers[name]));
   const wanted = [...required, ...forbidden.map((name) => `not ${name}`)].join(", ") || "anything";
-  const message = `A bit is not as the policy wants it: ${[...missing, ...excess].join(", ")}`;
+  const message = `Bits differ from the policy: ${[...missing, ...excess].join(", ")}`;
   return expectThat(checks, check, missing.length + excess.length === 0, message, wanted, bitNames(value, numbers));
 }
 

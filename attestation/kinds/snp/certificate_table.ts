@@ -1,6 +1,6 @@
 /**
- * The table of certificates that a host gives with an extended report (AMD 56421, SNP Extended Guest Request): entries of GUID,
- * offset and length, an entry of zeros, then the certificates.
+ * The table of certificates that a host gives with an extended report (AMD 56421, SNP Extended Guest Request). It
+ * consists of entries (GUID, offset, length), an entry of zeros, and the certificates.
  *
  * @module
  */
@@ -10,18 +10,18 @@ import type { Bytes } from "../../../platform/bytes.ts";
 import { fromHex, hex, isZero } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 
-/** GUIDs of the entries that are read (AMD 56421, 2.5; that of the revocation list is virtee's). */
+/** GUIDs of the entries that are read (AMD 56421, 2.5; the GUID of the revocation list is from virtee). */
 export const CERTIFICATE_GUID = {
   vcek: "63da758d-e664-4564-adc5-f4b93be8accd",
   vlek: "a8074bc2-a25a-483e-aae6-39c045a0b8a1",
-  /** The VCEK's authority, and the VLEK's. */
+  /** The authority of the VCEK or VLEK. */
   ask: "4ab7b379-bbac-4fe4-a02f-05aef327c782",
   crl: "92f81bc3-5811-4d3d-97ff-d19f88dc67ea",
 } as const;
 
 const GUID_BYTES = 16;
 const ENTRY_BYTES = 24;
-/** AMD has six GUIDs; a host may add its own. */
+/** AMD defines six GUIDs; a host may add its own. */
 const MAXIMUM_ENTRIES = 32;
 const FORMAT: ByteFormat = Object.freeze({ order: "little-endian", error: tableError });
 
@@ -34,10 +34,10 @@ interface Entry {
 /**
  * Reads a table.
  *
- * @param bytes The table and the certificates; nothing at all is a table of none.
+ * @param bytes The table and the certificates. No bytes at all mean an empty table.
  * @returns The contents by GUID, lower-case with hyphens.
- * @throws {BootstrapError} `malformed/snp-certificate-table` for an entry that reaches out of the bytes or into the table,
- *   comes twice, or has no end.
+ * @throws {BootstrapError} `malformed/snp-certificate-table` if an entry points outside the bytes or into the table, if
+ *   a GUID occurs twice, or if the table has no end.
  */
 export function readCertificateTable(bytes: Uint8Array): ReadonlyMap<string, Bytes> {
   const contents = new Map<string, Bytes>();
@@ -52,12 +52,12 @@ export function readCertificateTable(bytes: Uint8Array): ReadonlyMap<string, Byt
   return contents;
 }
 
-/** The bytes of a GUID, as tables have them. */
+/** Encodes a GUID as tables store it. */
 export function guidBytes(guid: string): Bytes {
   return fromHex(guid.replaceAll("-", ""), "GUID");
 }
 
-/** Reads the entries and their end. */
+/** Reads the entries up to the entry of zeros. */
 function readEntries(reader: ByteReader): Entry[] {
   const entries: Entry[] = [];
   for (;;) {

@@ -19,12 +19,12 @@ function entry(guid: string, offset: number, length: number): Bytes {
 const end = new Uint8Array(24);
 const content = Uint8Array.of(1, 2, 3, 4, 5);
 
-Deno.test("readCertificateTable() gives what stands at each entry, and padding does not matter", () => {
+Deno.test("readCertificateTable() returns the content of each entry, and ignores padding", () => {
   const table = concat(entry(vcek, 72, 2), entry(ask, 74, 3), end, content, new Uint8Array(100));
   assert.deepEqual([...readCertificateTable(table)], [[vcek, Uint8Array.of(1, 2)], [ask, Uint8Array.of(3, 4, 5)]]);
 });
 
-Deno.test("readCertificateTable() takes nothing, and a table of none", () => {
+Deno.test("readCertificateTable() accepts no bytes, and an empty table", () => {
   assert.equal(readCertificateTable(new Uint8Array()).size, 0);
   assert.equal(readCertificateTable(new Uint8Array(4096)).size, 0);
 });
@@ -33,7 +33,7 @@ for (
   const [what, table] of [
     ["reaches into the table", concat(entry(vcek, 47, 1), end, content)],
     ["reaches out of the bytes", concat(entry(vcek, 48, 6), end, content)],
-    ["begins behind the bytes", concat(entry(vcek, 54, 0), end, content)],
+    ["begins after the end of the bytes", concat(entry(vcek, 54, 0), end, content)],
     ["has a length that overflows with its offset", concat(entry(vcek, 48, 0xffffffff), end, content)],
     ["comes twice", concat(entry(vcek, 72, 1), entry(vcek, 73, 1), end, content)],
     ["has no end", concat(entry(vcek, 48, 1), entry(ask, 48, 1))],
@@ -48,7 +48,7 @@ for (
   });
 }
 
-Deno.test("readCertificateTable() refuses what is cut off, and fails in no other way", () => {
+Deno.test("readCertificateTable() refuses truncated tables with its own error only", () => {
   const table = concat(entry(vcek, 48, 5), end, content);
   for (let length = 1; length < table.length; length++) {
     assert.throws(() => readCertificateTable(table.subarray(0, length)), bad);

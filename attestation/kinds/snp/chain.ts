@@ -1,5 +1,5 @@
 /**
- * The way from a signing key's certificate to one of AMD's roots, and whether AMD has revoked something on it.
+ * Checks the certificate chain from a signing key to one of AMD's roots, and whether AMD has revoked a part of it.
  *
  * @module
  */
@@ -17,26 +17,25 @@ import { prefixed } from "./_prefixed.ts";
 import type { AmdAnchor, Product } from "./amd_roots.ts";
 import { readVekExtensions, VEK_EXTENSIONS, type VekExtensions } from "./vek.ts";
 
-/** A key that signs reports: of a chip, or of a cloud. */
+/** A kind of key that signs reports: a VCEK belongs to a chip, a VLEK to a cloud. */
 export type VekKind = "vcek" | "vlek";
 
-/** A signing key's certificate that leads to a root. */
+/** A signing key's certificate and the chain to its root. */
 export interface VekChain {
-  /** The certificate. */
   readonly vek: Certificate;
-  /** What it says of its key. */
+  /** The certificate's statements about its key. */
   readonly extensions: VekExtensions;
-  /** Whose authority signed it. */
+  /** The certificate of the authority that signed it. */
   readonly authority: Certificate;
-  /** What is trusted. */
+  /** The trusted root and authorities. */
   readonly anchor: AmdAnchor;
-  /** What signs. */
+  /** The kind of the signing key. */
   readonly kind: VekKind;
 }
 
 const AUTHORITY_EXTENSIONS = [EXTENSION.keyUsage, EXTENSION.basicConstraints];
 const COMMON_NAMES: Readonly<Record<VekKind, string>> = Object.freeze({ vcek: "SEV-VCEK", vlek: "SEV-VLEK" });
-/** The processors of each line, as certificates name them before a hyphen and the stepping. */
+/** The processors of each line, by the name that certificates put before a hyphen and the stepping. */
 const PRODUCT_NAMES: Readonly<Record<Product, readonly string[]>> = Object.freeze({
   milan: ["Milan"],
   genoa: ["Genoa", "Bergamo", "Siena"],
@@ -44,12 +43,13 @@ const PRODUCT_NAMES: Readonly<Record<Product, readonly string[]>> = Object.freez
 });
 
 /**
- * Checks that a signing key's certificate is AMD's: signed by the ASK or ASVK of a line of processors, for its kind of key.
+ * Checks that a signing key's certificate is from AMD: the ASK or ASVK of a line of processors signed it, for its kind
+ * of key.
  *
  * @param der The certificate.
- * @param kind What it must be of.
- * @param authority The ASK or ASVK that came with it, DER, or empty for the one that is built in.
- * @param anchors What is trusted.
+ * @param kind The kind that the certificate must be of.
+ * @param authority The ASK or ASVK that came with it, DER; empty to use the built-in one.
+ * @param anchors The trusted roots and authorities.
  * @param now The time of day.
  * @throws {BootstrapError} `refused/snp-…`: `certificate-issuer`, `certificate-signature`, `certificate-validity`,
  *   `certificate-constraints`, `certificate-key`, `certificate-subject`, `certificate-product`, `authority-…`,
@@ -87,14 +87,14 @@ export function checkVekChain(
 }
 
 /**
- * Checks that neither the authority nor the root is revoked. The list of a line's root is all that AMD publishes: it covers
- * what the root signed, while old keys of chips are told by their TCB.
+ * Checks that neither the authority nor the root is revoked. AMD publishes only the revocation list of each line's
+ * root. The list covers the certificates that the root signed; old keys of chips are recognised by their TCB.
  *
  * @param chain From {@linkcode checkVekChain}.
- * @param evidenceCrl The list that came with the evidence, DER, or empty. It counts only where this side has none.
- * @param collateral This side's own.
+ * @param evidenceCrl The list that came with the evidence, DER, or empty. It is used only if this side has no list.
+ * @param collateral This side's own documents.
  * @param now The time of day.
- * @throws {BootstrapError} `refused/snp-collateral` if there is no list, `refused/snp-crl-…`, naming the file,
+ * @throws {BootstrapError} `refused/snp-collateral` if there is no list, `refused/snp-crl-…`, which names the file,
  *   `refused/snp-certificate-revoked`, `malformed/der`.
  */
 export function checkRevocation(
@@ -115,18 +115,19 @@ export function checkRevocation(
   });
 }
 
-/** The name of a line's revocation list among the collateral: AMD's `/vcek/v1/PRODUCT/crl` or `/vlek/v1/PRODUCT/crl`. */
+/** The name of a line's revocation list in the collateral: AMD's `/vcek/v1/PRODUCT/crl` or `/vlek/v1/PRODUCT/crl`. */
 export function crlName(product: Product, kind: VekKind): string {
   return `amd-${product}-${kind}.crl`;
 }
 
 /**
- * A document that there must be.
+ * Finds a document that must exist.
  *
- * @param name Its name.
- * @param collateral Where to look.
- * @param purpose What it tells.
- * @throws {BootstrapError} `refused/snp-collateral`, naming the file: what nobody can tell is not so.
+ * @param name The document's name.
+ * @param collateral Where to look for it.
+ * @param purpose What the document tells, for the error.
+ * @throws {BootstrapError} `refused/snp-collateral`, which names the file. A fact that cannot be checked counts as
+ *   false.
  */
 export async function findCollateral(name: string, collateral: Collateral, purpose: string): Promise<CollateralFile> {
   const file = await collateral.find(name);
@@ -144,7 +145,7 @@ function anchorOf({ issuer }: Certificate, kind: VekKind, anchors: readonly AmdA
   const anchor = anchors.find(({ authorities }) => equalBytes(authorities[kind].subject.der, issuer.der));
   if (anchor !== undefined) return anchor;
   const expected = anchors.map(({ authorities }) => nameText(authorities[kind].subject.attributes)).join("; ");
-  const message = `The ${kind.toUpperCase()} certificate is not of an authority of AMD's for such keys`;
+  const message = `The ${kind.toUpperCase()} certificate is not from AMD's authority for such keys`;
   throw refusal("certificate-issuer", message, expected, nameText(issuer.attributes));
 }
 
@@ -155,7 +156,7 @@ async function checkAuthority(authority: Certificate, kind: VekKind, anchor: Amd
   if (!isNamed) {
     const seen = `${nameText(authority.subject.attributes)}, by ${nameText(authority.issuer.attributes)}`;
     const expected = `${nameText(subject.attributes)}, by ${nameText(anchor.ark.subject.attributes)}`;
-    throw refusal("snp-authority-subject", "The authority of the signing key is another", expected, seen);
+    throw refusal("snp-authority-subject", "The signing key has another authority", expected, seen);
   }
   await verifyCertificateSignature(authority, anchor.ark.spki);
   refuseUnknownCritical(authority, AUTHORITY_EXTENSIONS);

@@ -1,5 +1,5 @@
 /**
- * What evidence of an SEV-SNP machine says besides what a policy holds, for the people who make one.
+ * The facts in SEV-SNP evidence that do not go into a policy, for people who make policies.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { EvidenceFacts } from "../../kind.ts";
 import { decodePayload } from "./payload.ts";
 import { readReport } from "./report.ts";
 
-/** Reads the facts of evidence of an SEV-SNP machine. @throws {BootstrapError} `malformed/…`. */
+/** Reads the facts from SEV-SNP evidence. @throws {BootstrapError} `malformed/…`. */
 export function snpFacts(bytes: Uint8Array): EvidenceFacts {
   const { report, vek, crl } = decodePayload(bytes);
   const { reportId, hostData, chipId, measurement } = readReport(report);

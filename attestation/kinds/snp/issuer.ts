@@ -1,5 +1,5 @@
 /**
- * Evidence of an AMD SEV-SNP machine: a report by its secure processor, with the certificates that its host gives.
+ * Evidence from an AMD SEV-SNP machine: a report from its secure processor, and the certificates that its host gives.
  *
  * @module
  */
@@ -15,17 +15,17 @@ import { encodePayload, MAXIMUM_PART_BYTES } from "./payload.ts";
 import { readReport, REPORT_DATA_BYTES, type SnpReport } from "./report.ts";
 
 const STATEMENT_BYTES = 32;
-/** The guest's most privileged level, which is what verifiers want. */
+/** The guest's most privileged level. Verifiers require it. */
 const PRIVILEGE_LEVEL = 0;
 const PEM_START = "-----BEGIN ";
 
 /**
- * The evidence of an SEV-SNP machine, through the kernel's configfs-tsm. Nothing that the host gives is looked into here: the
- * verifier judges it, and looks for what the host does not give.
+ * Creates an issuer of SEV-SNP evidence, through the kernel's configfs-tsm. The issuer does not examine the host's
+ * certificates: the verifier judges them, and looks for missing ones.
  *
- * @param read Asks the kernel for a report; this process does by default.
- * @returns An issuer whose methods throw `precondition/tsm…`, `system/tsm…`, `system/snp-report` if the processor answers
- *   with another report than was asked for, `malformed/snp-…`; `activate` throws `protocol/challenge`.
+ * @param read Asks the kernel for a report. By default, this process asks.
+ * @returns An issuer whose methods throw `precondition/tsm…`, `system/tsm…`, `system/snp-report` if the processor
+ *   answers with another report than requested, `malformed/snp-…`; `activate` throws `protocol/challenge`.
  */
 export function createSnpIssuer(read: ReadTsmReport = readTsmReport): EvidenceIssuer {
   return {
@@ -42,7 +42,7 @@ export function createSnpIssuer(read: ReadTsmReport = readTsmReport): EvidenceIs
     activate: () =>
       Promise.reject(new BootstrapError("protocol/challenge", "Evidence of variant snp has no challenge")),
     async ownIdentity() {
-      // Over random data it is no evidence of anything.
+      // A report over random data is not evidence for any statement.
       const { report } = await ownReport(randomBytes(REPORT_DATA_BYTES), read);
       return hex(report.reportId);
     },
@@ -79,7 +79,7 @@ function certificatesOf({ signingKey }: SnpReport, auxblob: Bytes): { vek: Bytes
   };
 }
 
-/** Hosts give certificates in PEM as well as in DER; verifiers read DER only. */
+/** Hosts give certificates in PEM or DER; verifiers read DER only. */
 function derOf(bytes: Bytes): Bytes {
   const isPem = new TextDecoder().decode(bytes.subarray(0, PEM_START.length)) === PEM_START;
   return isPem ? readPem(fromUtf8(bytes, "certificate of the host"), "CERTIFICATE", "certificate of the host") : bytes;

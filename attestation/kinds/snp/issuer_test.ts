@@ -64,7 +64,7 @@ Deno.test("createSnpIssuer() fails when the processor reports over other data", 
   assert.equal((await errorOf(() => issuer.ownIdentity(""))).code, "system/snp-report");
 });
 
-Deno.test("createSnpIssuer() fails with what is no report, and with a table that is none or too large", async () => {
+Deno.test("createSnpIssuer() fails with a malformed report, and with a malformed or too large table", async () => {
   const noReport = issuerOf({ answer: () => Promise.resolve({ outblob: zero }) });
   assert.equal((await errorOf(() => noReport.issue(STATEMENT))).code, "malformed/snp-report");
   for (const table of [Uint8Array.of(1), certificateTableOf({ [CERTIFICATE_GUID.vcek]: new Uint8Array(5000) })]) {
@@ -85,10 +85,10 @@ Deno.test("createSnpIssuer() refuses statements of other lengths, and challenges
 });
 
 oracleTest(
-  "createSnpIssuer() makes evidence of a real report, which is refused for want of a revocation list alone",
+  "createSnpIssuer() makes evidence from a real report, which is refused only because a revocation list is missing",
   async (read) => {
     const [outblob, vcek] = [await read("test-report.bin"), await read("test-vcek.der")];
-    // What the real processor was asked to sign is a statement and 32 zeros.
+    // The real processor was asked to sign a statement and 32 zeros.
     const statement = outblob.slice(0x50, 0x70);
     const auxblob = certificateTableOf({
       [CERTIFICATE_GUID.vcek]: vcek,

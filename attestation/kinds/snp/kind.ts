@@ -9,9 +9,9 @@ import { snpPolicySchema } from "./policy_schema.ts";
 const NAME = "snp";
 
 /**
- * Evidence of AMD SEV-SNP.
+ * Creates the evidence kind of AMD SEV-SNP.
  *
- * @param anchors What is trusted; AMD's own roots unless a test says otherwise.
+ * @param anchors The trusted roots. By default AMD's own; tests pass others.
  */
 export function snpKind(anchors?: readonly AmdAnchor[]): EvidenceKind<SnpPolicy> {
   return Object.freeze<EvidenceKind<SnpPolicy>>({
@@ -44,5 +44,5 @@ export function snpKind(anchors?: readonly AmdAnchor[]): EvidenceKind<SnpPolicy>
   });
 }
 
-/** Evidence of AMD SEV-SNP, which AMD's own roots vouch for. */
+/** The evidence kind of AMD SEV-SNP, with AMD's own roots. */
 export const SNP: EvidenceKind<SnpPolicy> = snpKind();

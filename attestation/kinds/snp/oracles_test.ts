@@ -1,4 +1,6 @@
-/** Verdicts on evidence that real processors made. AMD's revocation list is not among it, so revocation is judged apart. */
+/**
+ * Verdicts on evidence from real processors. AMD's revocation list is missing there, so other tests cover revocation.
+ */
 import assert from "node:assert/strict";
 import type { Bytes } from "../../../platform/bytes.ts";
 import { fromHex, fromUtf8, hex, sha256 } from "../../../platform/bytes.ts";
@@ -30,7 +32,7 @@ async function evidenceOf(read: Read, name: typeof REPORTS[number]): Promise<{ r
   return { report: fromHex(text, "report"), vek: await read("vcek_milan.der") };
 }
 
-/** A policy that wants exactly what a report shows; its statement is what the first half of the report data is. */
+/** A policy that requires exactly the values of a report. The statement is the first half of its report data. */
 function expectationOf(report: Bytes, changes: Partial<SnpPolicy> = {}) {
   const { measurement, reportData, hostData } = readReport(report);
   const minimum = { bootloader: 3, tee: 0, snp: 8, microcode: 115 };
@@ -54,7 +56,7 @@ function judge(report: Bytes, vek: Bytes, expected: ReturnType<typeof expectatio
 }
 
 oracleTest(
-  "AMD's roots are those of the files, self-signed, and of the fingerprints that stand there",
+  "AMD's roots equal those of the files, are self-signed, and have the fingerprints in their comments",
   async (read) => {
     const source = await Deno.readTextFile(new URL("./amd_roots.ts", import.meta.url));
     for (const { product, ark, authorities } of anchors) {
@@ -76,7 +78,7 @@ oracleTest(
 );
 
 oracleTest(
-  "test-report.bin is right in everything but that its TCB lags behind, which a policy may permit",
+  "test-report.bin fails only for its lagging TCB, which a policy may permit",
   async (read) => {
     const { report, vek } = await evidenceOf(read, "test");
     const permitting = expectationOf(report, { allowsLaggingTcb: true });
@@ -88,7 +90,7 @@ oracleTest(
 );
 
 oracleTest(
-  "report_milan.hex is right in everything but its report data, which is not a statement and zeros",
+  "report_milan.hex fails only for its report data, which is not a statement and zeros",
   async (read) => {
     const { report, vek } = await evidenceOf(read, "milan");
     const parsed = readReport(report);
@@ -104,7 +106,7 @@ oracleTest(
   },
 );
 
-oracleTest("a certificate of the chain that comes with a report serves as the built-in one does", async (read) => {
+oracleTest("a certificate of the chain that comes with a report works like the built-in one", async (read) => {
   const { report, vek } = await evidenceOf(read, "test");
   const [authority = none] = certificatesIn(await read("cert_chain_milan"));
   const expected = expectationOf(report, { allowsLaggingTcb: true });
@@ -112,7 +114,7 @@ oracleTest("a certificate of the chain that comes with a report serves as the bu
 });
 
 oracleTest(
-  "real evidence with nothing to tell what AMD has revoked is refused, and the file is named",
+  "real evidence without a revocation list is refused, and the error names the file",
   async (read) => {
     const parts = await evidenceOf(read, "test");
     const payload = encodePayload({ ...parts, authority: none, crl: none });
@@ -123,7 +125,7 @@ oracleTest(
   },
 );
 
-oracleTest("test-vcek-invalid-*.der are not AMD's, of another chip, and not of the key that signed", async (read) => {
+oracleTest("test-vcek-invalid-*.der are not from AMD, for another chip, and not for the signing key", async (read) => {
   const { report } = await evidenceOf(read, "test");
   const { chipId } = readReport(report);
   for (const file of ["test-vcek-invalid-legacy.der", "test-vcek-invalid-new.der"]) {
@@ -131,7 +133,7 @@ oracleTest("test-vcek-invalid-*.der are not AMD's, of another chip, and not of t
     const verdict = () => judge(report, vek, expectationOf(report, { allowsLaggingTcb: true }));
     assert.equal((await errorOf(verdict)).code, "refused/snp-certificate-signature", file);
     const { hardwareId } = readVekExtensions(readCertificate(vek, file, "vendor"), "vcek", "milan");
-    // One writes the chip as it is, one as an OCTET STRING.
+    // One certificate writes the chip as bare bytes, the other as an OCTET STRING.
     assert.ok(hardwareId !== undefined && hardwareId.length === 64);
     assert.notEqual(hex(hardwareId), hex(chipId));
     const { signed, signature } = readReport(report);
@@ -147,7 +149,7 @@ oracleTest("a report is refused with another report's certificate", async (read)
   assert.equal((await errorOf(() => judge(test.report, milan.vek, expected))).code, "refused/snp-report-signature");
 });
 
-oracleTest("real evidence is refused before and after its certificate's time", async (read) => {
+oracleTest("real evidence is refused before and after its certificate's validity", async (read) => {
   const { report, vek } = await evidenceOf(read, "test");
   const expected = expectationOf(report, { allowsLaggingTcb: true });
   for (const time of ["2023-01-24T17:58:25Z", "2030-01-24T17:58:27Z"]) {
@@ -156,15 +158,15 @@ oracleTest("real evidence is refused before and after its certificate's time", a
   }
 });
 
-/** What a flip in the report itself may be refused for. */
+/** Codes that may refuse a flipped byte of the report itself. */
 const REPORT_FAMILY =
   /^(?:malformed\/snp-report|refused\/snp-(?:report-signature|signing-key|signature-algorithm|collateral))$/;
-/** What a flip in a certificate may be refused for: its form, or that it is not signed so. */
+/** Codes that may refuse a flipped byte of a certificate: a wrong form, or a wrong signature. */
 const CERTIFICATE_FAMILY =
   /^(?:malformed\/(?:der|utf8|public-key)|refused\/snp-(?:certificate-(?:signature|issuer)|signature-algorithm))$/;
 
 for (const name of REPORTS) {
-  oracleTest(`no byte of the ${name} report can be flipped`, async (read) => {
+  oracleTest(`the ${name} report is refused when any byte is flipped`, async (read) => {
     const { report, vek } = await evidenceOf(read, name);
     const expected = expectationOf(report, { allowsLaggingTcb: true });
     const codes = new Map<string, number>();
@@ -173,11 +175,11 @@ for (const name of REPORTS) {
       assert.match(code, REPORT_FAMILY, `byte ${index}`);
       codes.set(code, (codes.get(code) ?? 0) + 1);
     }
-    // Fields that must be zero, or have one of a few values, are refused by their form; all others by the signature.
+    // Fields that must be zero or one of a few values are refused by their form. The signature refuses all others.
     assert.equal(codes.get("refused/snp-report-signature"), 548);
   });
 
-  oracleTest(`no byte of the ${name} report's certificate can be flipped`, async (read) => {
+  oracleTest(`the ${name} report's certificate is refused when any byte is flipped`, async (read) => {
     const { report, vek } = await evidenceOf(read, name);
     const expected = expectationOf(report, { allowsLaggingTcb: true });
     for (let index = 0; index < vek.length; index++) {

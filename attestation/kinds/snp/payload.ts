@@ -1,6 +1,6 @@
 /**
- * The encoding of SNP evidence: `u16 version`, the report, then certificates and a revocation list, each with its length in
- * 16 bits in front, all big-endian. Each of the latter may be empty, where the host did not give it.
+ * The encoding of SNP evidence: `u16 version`, the report, then certificates and a revocation list, each after its
+ * 16-bit length. All numbers are big-endian. A certificate or list is empty if the host did not give it.
  *
  * @module
  */
@@ -15,15 +15,15 @@ import { REPORT_BYTES } from "./report.ts";
 export interface SnpPayload {
   /** ATTESTATION_REPORT. */
   readonly report: Uint8Array;
-  /** The certificate of the key that signed it, DER. */
+  /** The certificate of the key that signed the report, DER. */
   readonly vek: Uint8Array;
-  /** The certificate of that one's authority, DER. */
+  /** The certificate of that key's authority, DER. */
   readonly authority: Uint8Array;
   /** The revocation list of the line's root, DER. */
   readonly crl: Uint8Array;
 }
 
-/** What each part may have at most. A VCEK's certificate has about 1,400 bytes, AMD's authorities 1,700. */
+/** The largest size of each part. A VCEK's certificate has about 1,400 bytes, AMD's authorities have 1,700. */
 export const MAXIMUM_PART_BYTES: Readonly<Record<"vek" | "authority" | "crl", number>> = Object.freeze({
   vek: 4096,
   authority: 4096,
@@ -34,7 +34,7 @@ const VERSION = 1;
 const PARTS = ["vek", "authority", "crl"] as const;
 const FORMAT: ByteFormat = Object.freeze({ order: "big-endian", error: payloadError });
 
-/** Writes evidence. */
+/** Encodes evidence. */
 export function encodePayload(payload: SnpPayload): Bytes {
   const writer = new ByteWriter(FORMAT.order).u16(VERSION).bytes(payload.report);
   for (const part of PARTS) writer.sized16(payload[part]);
@@ -42,7 +42,7 @@ export function encodePayload(payload: SnpPayload): Bytes {
 }
 
 /**
- * Reads evidence: its outer form, not what is in its parts.
+ * Reads the outer form of evidence. It does not look into the parts.
  *
  * @throws {BootstrapError} `malformed/snp`, `malformed/evidence-version`.
  */

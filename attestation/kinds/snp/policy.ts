@@ -1,5 +1,5 @@
 /**
- * What a policy wants of an SEV-SNP machine.
+ * A policy's requirements for an SEV-SNP machine.
  *
  * @module
  */
@@ -8,44 +8,45 @@ import type { VekKind } from "./chain.ts";
 import type { GUEST_POLICY_BITS, PLATFORM_INFO_BITS } from "./report.ts";
 import type { Tcb } from "./tcb.ts";
 
-/** Bits that must be set, and bits that must not, by name. */
+/** Bits that must be set, and bits that must not be set, by name. */
 export interface BitRules<Name extends string> {
-  /** Must be set. */
   readonly required: readonly Name[];
-  /** Must not be set. */
   readonly forbidden: readonly Name[];
 }
 
-/** How old the firmware of a line of processors may be. */
+/** The minimum firmware versions of a line of processors. */
 export interface TcbRules {
-  /** Of the TCB that signs. */
+  /** The minimum of the TCB whose key signs reports. */
   readonly minimumTcb: Tcb;
-  /** Of the TCB that ran when the VM was launched. */
+  /** The minimum of the TCB that ran when the VM was launched. */
   readonly minimumLaunchTcb: Tcb;
 }
 
-/** What a policy wants of an SEV-SNP machine. Debugging and migration are never allowed, and VMPL 0 is always wanted. */
+/**
+ * A policy's requirements for an SEV-SNP machine. Debugging and migration are never allowed, and VMPL 0 is always
+ * required.
+ */
 export interface SnpPolicy {
-  /** The lines of processors that are let in. */
+  /** The allowed lines of processors. */
   readonly products: ReadonlyMap<Product, TcbRules>;
-  /** Which keys may sign. */
+  /** The kinds of keys that may sign. */
   readonly signingKeys: readonly VekKind[];
   /** The clouds whose keys may sign (CSP_ID), for `vlek`. */
   readonly providers: readonly string[];
-  /** Whether a host may sign with the key of an older TCB than the one that runs, as hosts in an update do. */
+  /** Whether a host may sign with the key of an older TCB than the running one, as hosts do during an update. */
   readonly allowsLaggingTcb: boolean;
   /** Allowed launch digests, 48 bytes each. */
   readonly measurements: readonly Uint8Array[];
-  /** Of the guest policy. */
+  /** Bits of the guest policy. */
   readonly guestPolicy: BitRules<keyof typeof GUEST_POLICY_BITS>;
-  /** Of the host. */
+  /** Bits of the host's PLATFORM_INFO. */
   readonly platformInfo: BitRules<keyof typeof PLATFORM_INFO_BITS>;
-  /** Allowed ID keys, SHA-384; any, and none, where the policy does not say. */
+  /** Allowed ID keys, SHA-384. If unset, any ID key or none is allowed. */
   readonly idKeys?: readonly Uint8Array[];
-  /** Allowed author keys, SHA-384; any, and none, where the policy does not say. */
+  /** Allowed author keys, SHA-384. If unset, any author key or none is allowed. */
   readonly authorKeys?: readonly Uint8Array[];
-  /** Chips that are let in, lower-case hexadecimal; any where the policy does not say. */
+  /** Allowed chips, lower-case hexadecimal. If unset, any chip is allowed. */
   readonly chipIds?: ReadonlySet<string>;
-  /** Chips that are not let in, lower-case hexadecimal. */
+  /** Banned chips, lower-case hexadecimal. */
   readonly bannedChipIds: ReadonlySet<string>;
 }

@@ -1,5 +1,5 @@
 /**
- * The form of a policy's section about AMD SEV-SNP.
+ * The schema of a policy's SEV-SNP section.
  *
  * @module
  */
@@ -38,7 +38,7 @@ const products = v.pipe(
       [...map].every(([product, { minimumTcb, minimumLaunchTcb }]) =>
         [minimumTcb, minimumLaunchTcb].every(({ fmc }) => (fmc !== undefined) === (product === "turin"))
       ),
-    "must have fmc in the TCB of turin, and in no other",
+    "must have fmc in the TCB of turin, and only there",
   ),
 );
 
@@ -74,6 +74,6 @@ export const snpPolicySchema: DocumentSchema<SnpPolicy> = v.pipe(
   }),
   v.check(
     ({ signingKeys, providers }) => signingKeys.includes("vlek") === providers.length > 0,
-    "must have providers, the clouds whose keys may sign, exactly where signingKeys has vlek",
+    "must have providers (the clouds whose keys may sign) if and only if signingKeys has vlek",
   ),
 ) as Part<SnpPolicy>;

@@ -1,5 +1,5 @@
 /**
- * A policy's section about SEV-SNP, from machines that are known to be good.
+ * Makes a policy's SEV-SNP section from machines that are known to be good.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { isSameTcb, type Tcb, TCB_COMPONENTS } from "./tcb.ts";
 import { readTcbs, type Tcbs } from "./tcb_checks.ts";
 import { lineOf } from "./vek.ts";
 
-/** What a machine shows. */
+/** The contents of a machine's evidence. */
 interface SnpMachine {
   readonly name: string;
   readonly report: SnpReport;
@@ -27,9 +27,9 @@ interface SnpMachine {
   readonly tcbs: Tcbs;
 }
 
-/** The refusals for collateral that is nowhere. */
+/** The refusals for missing collateral. */
 const MISSING: readonly AnyErrorCode[] = ["refused/snp-collateral"];
-/** States that are allowed, and that whoever allows them should know of. */
+/** Host states that a policy allows by default, and that operators should know of. */
 const DANGERS: readonly { readonly isThere: (report: SnpReport) => boolean; readonly text: string }[] = [
   {
     isThere: ({ policy }) => hasBit(policy, GUEST_POLICY_BITS.smt),
@@ -47,11 +47,11 @@ const DANGERS: readonly { readonly isThere: (report: SnpReport) => boolean; read
 ];
 
 /**
- * Makes the section: the lowest TCBs of each line of processors, every kind of signing key and every launch digest that a machine
- * shows. There are no rules for bits, and no chips.
+ * Makes the section: the lowest TCBs of each line of processors, and every kind of signing key and every launch digest
+ * of the machines. The section has no rules for bits, and names no chips.
  *
- * @throws {BootstrapError} `usage/policy-sources`, `malformed/…`, and `refused/snp-…` for a signing key that is not AMD's or whose
- *   certificate is nowhere, which names the document.
+ * @throws {BootstrapError} `usage/policy-sources`, `malformed/…`, and `refused/snp-…` for a signing key that is not
+ *   AMD's or whose certificate cannot be found; that error names the document.
  */
 export async function makeSnpSection(
   sources: readonly SectionSource[],
@@ -102,7 +102,7 @@ async function machineOf(
   return { name, report, kind, ...signer, tcbs: readTcbs(report, signer.product) };
 }
 
-/** Where nobody asks AMD, a report says itself of which line its processor is. */
+/** Finds the line of a processor. If AMD's documents are not consulted, the report's own statement is used. */
 async function signerOf(
   payload: SnpPayload,
   report: SnpReport,
@@ -121,7 +121,7 @@ async function signerOf(
   return { product: chain.anchor.product, ...(providerId === undefined ? {} : { provider: providerId }) };
 }
 
-/** The lowest of each part; every TCB is at least as new. */
+/** The lowest version of each part. Every TCB is at least as new. */
 function lowest(tcbs: readonly Tcb[]): Partial<Tcb> {
   return Object.fromEntries(
     TCB_COMPONENTS.filter((component) => tcbs.some((tcb) => tcb[component] !== undefined))

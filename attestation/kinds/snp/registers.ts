@@ -10,8 +10,8 @@ import { readReport, REPORT_DATA_BYTES } from "./report.ts";
 const HOST_DATA_BYTES = 32;
 
 /**
- * What an SEV-SNP machine has in place of PCR 12 and PCR 15: HOST_DATA, which the host gave at its launch and nobody can change; and
- * nothing for the lock, whose state must therefore die with the VM.
+ * The registers of an SEV-SNP machine in place of PCR 12 and PCR 15. HOST_DATA stands for PCR 12: the host sets it at
+ * launch, and it cannot change afterwards. There is no register for the lock, so the lock's state must die with the VM.
  *
  * @param read Asks the kernel for a report.
  */

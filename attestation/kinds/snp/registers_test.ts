@@ -6,7 +6,7 @@ import { createSoftwareAmd, HOST_DATA } from "./testing/snp.ts";
 
 const zero = new Uint8Array(32);
 
-Deno.test("snpRegisters() reads HOST_DATA, and refuses to extend it where the host gave none", async () => {
+Deno.test("snpRegisters() reads HOST_DATA, and refuses to extend it if the host gave none", async () => {
   const amd = await createSoftwareAmd();
   const registers = snpRegisters(async ({ reportData }) => ({
     outblob: await amd.report({ 0x50: reportData }),
@@ -16,7 +16,7 @@ Deno.test("snpRegisters() reads HOST_DATA, and refuses to extend it where the ho
   assert.equal((await errorOf(() => registers.extend(TRUST_REGISTER, zero))).code, "precondition/host-data");
 });
 
-Deno.test("snpRegisters() has nothing that shows a lock", async () => {
+Deno.test("snpRegisters() has no register that shows a lock", async () => {
   const registers = snpRegisters(() => Promise.reject(new Error("no report is needed")));
   await registers.extend(LOCK_REGISTER, zero);
   assert.deepEqual(await registers.read(LOCK_REGISTER), zero);

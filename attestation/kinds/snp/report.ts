@@ -1,5 +1,6 @@
 /**
- * ATTESTATION_REPORT (AMD 56860, MSG_REPORT_RSP), read strictly: one length, known versions, and zeros where they must be.
+ * Reads ATTESTATION_REPORT (AMD 56860, MSG_REPORT_RSP) strictly: one length, known versions, and zeros in reserved
+ * fields.
  *
  * @module
  */
@@ -11,64 +12,64 @@ import { concat, copyOf } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 import { TCB_BYTES } from "./tcb.ts";
 
-/** The size of a report of every version. */
+/** The size of a report, in all versions. */
 export const REPORT_BYTES = 0x4a0;
 
-/** The size of what the guest has signed with a report. */
+/** The size of the guest's data that a report signs. */
 export const REPORT_DATA_BYTES = 64;
 
-/** What signed a report: a chip's key, a cloud's key, or nothing. */
+/** The key that signed a report: a chip's, a cloud's, or none. */
 export type SigningKey = "vcek" | "vlek" | "none";
 
-/** A report. That it could be read says nothing about its truth. */
+/** A decoded report. Decoding does not verify it. */
 export interface SnpReport {
-  /** The version of the form, 2 to 5. */
+  /** The version of the report format, 2 to 5. */
   readonly version: number;
   /** The guest's own security version. */
   readonly guestSvn: number;
   /** The guest policy that the VM was launched with; {@linkcode GUEST_POLICY_BITS}. */
   readonly policy: bigint;
-  /** The privilege level that asked. */
+  /** The privilege level that requested the report. */
   readonly vmpl: number;
-  /** The TCB that runs; {@linkcode readTcb} reads this and the others. */
+  /** The running TCB. {@linkcode readTcb} reads this and the other TCBs. */
   readonly currentTcb: Bytes;
-  /** The TCB that the signing key is of. */
+  /** The TCB of the signing key. */
   readonly reportedTcb: Bytes;
-  /** The TCB that the firmware cannot go back behind. */
+  /** The TCB below which the firmware cannot be rolled back. */
   readonly committedTcb: Bytes;
   /** The TCB that ran when the VM was launched. */
   readonly launchTcb: Bytes;
   /** The host's state; {@linkcode PLATFORM_INFO_BITS}. */
   readonly platformInfo: bigint;
-  /** What signed it. */
+  /** The kind of key that signed the report. */
   readonly signingKey: SigningKey;
   /** Whether an author key signed the VM's ID key. */
   readonly hasAuthorKey: boolean;
-  /** What the guest asked to have signed, 64 bytes. */
+  /** The data that the guest asked to sign, 64 bytes. */
   readonly reportData: Bytes;
   /** The launch digest, 48 bytes. */
   readonly measurement: Bytes;
-  /** What the host gave at launch, 32 bytes. */
+  /** HOST_DATA, set by the host at launch, 32 bytes. */
   readonly hostData: Bytes;
-  /** SHA-384 of the ID key, or zeros. */
+  /** SHA-384 of the ID key; zeros if there is none. */
   readonly idKeyDigest: Bytes;
-  /** SHA-384 of the author key, or zeros. */
+  /** SHA-384 of the author key; zeros if there is none. */
   readonly authorKeyDigest: Bytes;
-  /** The VM's own number of this launch, 32 bytes. */
+  /** REPORT_ID: the VM's number, made anew at each launch, 32 bytes. */
   readonly reportId: Bytes;
-  /** That of its migration agent, or FF. */
+  /** REPORT_ID of the migration agent; FF if there is none. */
   readonly migrationAgentId: Bytes;
-  /** The processor's combined family and model and its stepping, since version 3. */
+  /** The processor's combined family, combined model, and stepping. Present since version 3. */
   readonly processor?: { readonly family: number; readonly model: number; readonly stepping: number };
-  /** The chip, 64 bytes; on Turin 8 bytes and zeros; zeros where the host masks it. */
+  /** The chip ID, 64 bytes. On Turin it is 8 bytes and zeros. It is all zeros if the host masks it. */
   readonly chipId: Bytes;
-  /** What was signed. */
+  /** The signed bytes of the report. */
   readonly signed: Bytes;
   /** r ‖ s, 48 bytes each, most significant first. */
   readonly signature: Bytes;
 }
 
-/** Bits of the guest policy that say something of a VM (AMD 56860, table 10), by their numbers. */
+/** Bits of the guest policy (AMD 56860, table 10), by their numbers. */
 export const GUEST_POLICY_BITS = {
   smt: 16,
   migrationAgent: 18,
@@ -93,14 +94,14 @@ export const PLATFORM_INFO_BITS = {
 } as const;
 
 const CHIP_ID_OFFSET = 0x1a0;
-/** The byte where the signed part ends and the signature begins. */
+/** The offset at which the signed part ends and the signature begins. */
 export const SIGNATURE_OFFSET = 0x2a0;
 const FORMAT: ByteFormat = Object.freeze({ order: "little-endian", error: reportError });
 const VERSIONS = [2, 3, 4, 5];
 const ECDSA_P384_SHA384 = 1;
-/** The bit of the guest policy that must be one. */
+/** The reserved bit of the guest policy that must be one. */
 const RESERVED_ONE_BIT = 17;
-/** r and s have 72 bytes each, least significant first, of which a P-384 scalar needs 48 (AMD 56860, table 137). */
+/** r and s have 72 bytes each, least significant first. A P-384 scalar needs 48 of them (AMD 56860, table 137). */
 const SCALAR_FIELD_BYTES = 72;
 const SCALAR_BYTES = 48;
 const SIGNING_KEYS: readonly (SigningKey | undefined)[] = [
@@ -118,7 +119,7 @@ const SIGNING_KEYS: readonly (SigningKey | undefined)[] = [
  * Reads a report.
  *
  * @param bytes Exactly {@linkcode REPORT_BYTES}.
- * @throws {BootstrapError} `malformed/snp-report`, naming what is wrong; `refused/snp-signature-algorithm`.
+ * @throws {BootstrapError} `malformed/snp-report`, which names the wrong field; `refused/snp-signature-algorithm`.
  */
 export function readReport(bytes: Uint8Array): SnpReport {
   if (bytes.length !== REPORT_BYTES) {
@@ -140,7 +141,7 @@ export function readReport(bytes: Uint8Array): SnpReport {
   const keyInfo = reader.u32("KEY_INFO");
   const signingKey = SIGNING_KEYS[keyInfo >> 2 & 7];
   if (keyInfo >= 1 << 5 || signingKey === undefined) {
-    throw reader.error(`its signing key is told by an unknown value, ${keyInfo.toString(16)}`);
+    throw reader.error(`its signing key has an unknown value, ${keyInfo.toString(16)}`);
   }
   reader.zeros(4, "reserved");
   const fields = {
@@ -176,12 +177,12 @@ export function readReport(bytes: Uint8Array): SnpReport {
   return { ...fields, ...processor, chipId, committedTcb, launchTcb, signed, signature };
 }
 
-/** The names of the bits that are set, for people. */
+/** The names of the set bits, for people. */
 export function bitNames(value: bigint, names: Readonly<Record<string, number>>): string {
   return Object.keys(names).filter((name) => hasBit(value, names[name] ?? 0)).join(", ") || "none";
 }
 
-/** Whether a bit is set. */
+/** Tells whether a bit is set. */
 export function hasBit(value: bigint, bit: number): boolean {
   return (value >> BigInt(bit) & 1n) === 1n;
 }
@@ -201,13 +202,13 @@ function readProcessor(reader: ByteReader): NonNullable<SnpReport["processor"]> 
   return { family: reader.u8("CPUID_FAM_ID"), model: reader.u8("CPUID_MOD_ID"), stepping: reader.u8("CPUID_STEP") };
 }
 
-/** A version of the firmware: build, minor and major, which its SVN stands for. */
+/** Skips a firmware version: build, minor and major. The SVN covers it. */
 function skipVersion(reader: ByteReader, name: string): void {
   reader.skip(3, `${name}_BUILD, ${name}_MINOR and ${name}_MAJOR`);
   reader.zeros(1, "reserved");
 }
 
-/** A scalar, most significant octet first. */
+/** Reads a scalar; the result has the most significant octet first. */
 function readScalar(reader: ByteReader, name: string): Bytes {
   const scalar = reader.bytes(SCALAR_BYTES, name).reverse();
   reader.zeros(SCALAR_FIELD_BYTES - SCALAR_BYTES, `upper octets of ${name}`);

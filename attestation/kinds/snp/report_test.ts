@@ -4,7 +4,7 @@ import { concat, hex } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 import { bitNames, GUEST_POLICY_BITS, readReport, REPORT_BYTES } from "./report.ts";
 
-/** The least that is a report. */
+/** A minimal valid report with some fields replaced. */
 function reportWith(fields: Readonly<Record<number, readonly number[]>>): Uint8Array {
   const bytes = new Uint8Array(REPORT_BYTES);
   const all: Record<number, readonly number[]> = { 0: [2], 0x08: [0, 0, 2], 0x34: [1], ...fields };
@@ -22,19 +22,19 @@ function codeOf(bytes: Uint8Array): string {
   }
 }
 
-/** Reserved in each version (AMD 56860, ATTESTATION_REPORT), ends excluded. */
+/** The reserved fields of each version (AMD 56860, ATTESTATION_REPORT), ends excluded. */
 const RESERVED: Readonly<Record<number, readonly [start: number, end: number][]>> = {
   2: [[0x4c, 0x50], [0x188, 0x1a0], [0x1eb, 0x1ec], [0x1ef, 0x1f0], [0x1f8, 0x2a0]],
   3: [[0x4c, 0x50], [0x18b, 0x1a0], [0x1eb, 0x1ec], [0x1ef, 0x1f0], [0x1f8, 0x2a0]],
   4: [[0x4c, 0x50], [0x18b, 0x1a0], [0x1eb, 0x1ec], [0x1ef, 0x1f0], [0x1f8, 0x2a0]],
   5: [[0x4c, 0x50], [0x18b, 0x1a0], [0x1eb, 0x1ec], [0x1ef, 0x1f0], [0x208, 0x2a0]],
 };
-/** Above 48 bytes of each of r and s, and behind them. */
+/** The padding above the 48 bytes of each of r and s, and after them. */
 const SIGNATURE_PADDING: readonly [number, number][] = [[0x2d0, 0x2e8], [0x318, 0x330], [0x330, REPORT_BYTES]];
-/** Fields in which not every value is one. */
+/** Fields in which only some values are valid. */
 const RESTRICTED: readonly [number, number][] = [[0x00, 0x04], [0x08, 0x10], [0x34, 0x38], [0x40, 0x4c]];
 
-Deno.test("readReport() refuses each reserved byte that is not zero, and takes any other", () => {
+Deno.test("readReport() refuses each reserved byte that is not zero, and accepts any other byte", () => {
   for (const [version, reserved] of Object.entries(RESERVED)) {
     for (let offset = 0; offset < REPORT_BYTES; offset++) {
       const isIn = (ranges: readonly (readonly [number, number])[]) =>
@@ -47,7 +47,7 @@ Deno.test("readReport() refuses each reserved byte that is not zero, and takes a
   }
 });
 
-Deno.test("readReport() reads fields little-endian, and the signature the other way round", () => {
+Deno.test("readReport() reads fields as little-endian, and returns the signature as big-endian", () => {
   const report = readReport(
     reportWith({ 0: [5], 0x04: [1, 2], 0x30: [0, 1], 0x188: [0x19, 0x11, 1], 0x2a0: [1, 2], 0x2e8: [3] }),
   );
@@ -85,7 +85,7 @@ Deno.test("readReport() refuses reserved bits of guest policy and platform info"
   assert.equal(codeOf(reportWith({ 0x08: [0, 0, 0] })), "malformed/snp-report");
 });
 
-Deno.test("readReport() refuses any other length, and never fails otherwise", () => {
+Deno.test("readReport() refuses any other length, and throws only its own errors", () => {
   for (let length = 0; length < REPORT_BYTES + 8; length++) {
     if (length === REPORT_BYTES) continue;
     assert.equal(codeOf(new Uint8Array(length)), "malformed/snp-report");
@@ -99,7 +99,7 @@ Deno.test("readReport() refuses any other length, and never fails otherwise", ()
   }));
 });
 
-Deno.test("bitNames() names what is set", () => {
+Deno.test("bitNames() names the set bits", () => {
   assert.equal(bitNames(0x30000n, GUEST_POLICY_BITS), "smt");
   assert.equal(bitNames(0x20000n, GUEST_POLICY_BITS), "none");
 });

@@ -6,12 +6,12 @@
 import { hex } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 
-/** The parts of a TCB, in the order in which people read them. */
+/** The parts of a TCB, in the order in which they are shown to people. */
 export const TCB_COMPONENTS = ["fmc", "bootloader", "tee", "snp", "microcode"] as const;
 
 /** The security version of each part, 0 to 255. */
 export interface Tcb {
-  /** The processor's first mutable code; on Turin and later only. */
+  /** The first mutable code of the processor. Turin and later only. */
   readonly fmc?: number;
   /** The secure processor's boot loader. */
   readonly bootloader: number;
@@ -19,11 +19,11 @@ export interface Tcb {
   readonly tee: number;
   /** The SNP firmware. */
   readonly snp: number;
-  /** The lowest microcode of all cores. */
+  /** The lowest microcode version of all cores. */
   readonly microcode: number;
 }
 
-/** Where the parts are: as of Milan and Genoa, or as of Turin. */
+/** The layout of the parts: as in Milan and Genoa, or as in Turin. */
 export type TcbForm = "milan" | "turin";
 
 /** The size of a TCB_VERSION. */
@@ -39,15 +39,16 @@ const OFFSETS: Readonly<Record<TcbForm, Readonly<Partial<Record<typeof TCB_COMPO
  * Reads a TCB_VERSION.
  *
  * @param bytes 8 bytes.
- * @param form The processor's form.
+ * @param form The layout of the processor.
  * @param what The field, for errors.
- * @throws {BootstrapError} `malformed/snp-tcb` if a reserved byte is not zero: a part that is not known cannot be compared.
+ * @throws {BootstrapError} `malformed/snp-tcb` if a reserved byte is not zero, because unknown parts cannot be
+ *   compared.
  */
 export function readTcb(bytes: Uint8Array, form: TcbForm, what: string): Tcb {
   const offsets = OFFSETS[form];
   const known = Object.values(offsets);
   if (bytes.length !== TCB_BYTES || bytes.some((byte, offset) => byte !== 0 && !known.includes(offset))) {
-    const message = `Cannot read "${what}" as ${hex(bytes)} is no TCB of the form of ${form}`;
+    const message = `Cannot read "${what}" as ${hex(bytes)} is not a TCB in the form of ${form}`;
     throw new BootstrapError("malformed/snp-tcb", message, { details: { field: what } });
   }
   const at = (offset = 0) => bytes[offset] ?? 0;
@@ -60,17 +61,17 @@ export function readTcb(bytes: Uint8Array, form: TcbForm, what: string): Tcb {
   };
 }
 
-/** Whether each part of a TCB is at least as new as that of a minimum; a part that one of them does not have counts as 0. */
+/** Tells whether each part of a TCB is at least as new as in a minimum. A missing part counts as 0. */
 export function isAtLeast(tcb: Tcb, minimum: Tcb): boolean {
   return TCB_COMPONENTS.every((component) => (tcb[component] ?? 0) >= (minimum[component] ?? 0));
 }
 
-/** Whether two TCBs are the same, also in whether they have an FMC. */
+/** Tells whether two TCBs are the same. A TCB with an FMC differs from a TCB without one. */
 export function isSameTcb(a: Tcb, b: Tcb): boolean {
   return TCB_COMPONENTS.every((component) => a[component] === b[component]);
 }
 
-/** A TCB for people, as `bootloader 3, tee 0, snp 8, microcode 115`. */
+/** Formats a TCB for people, such as `bootloader 3, tee 0, snp 8, microcode 115`. */
 export function tcbText(tcb: Tcb): string {
   return TCB_COMPONENTS.filter((component) => tcb[component] !== undefined)
     .map((component) => `${component} ${tcb[component]}`).join(", ");

@@ -16,18 +16,18 @@ import { tcbFormOf } from "./vek.ts";
 
 /** The TCBs of a report. */
 export interface Tcbs {
-  /** That runs. */
+  /** The running TCB. */
   readonly current: Tcb;
-  /** Whose key signs. */
+  /** The TCB whose key signs the report. */
   readonly reported: Tcb;
-  /** Behind which the firmware cannot go back. */
+  /** The TCB below which the firmware cannot be rolled back. */
   readonly committed: Tcb;
-  /** That ran when the VM was launched. */
+  /** The TCB that ran when the VM was launched. */
   readonly launch: Tcb;
 }
 
 /**
- * Reads the TCBs of a report of a line of processors.
+ * Reads the TCBs of a report from a given line of processors.
  *
  * @throws {BootstrapError} `malformed/snp-tcb`.
  */
@@ -41,7 +41,7 @@ export function readTcbs(report: SnpReport, product: Product): Tcbs {
   };
 }
 
-/** Checks the TCBs of a report against each other, against its key's, and against a policy. */
+/** Checks the TCBs of a report against each other, the signing key's TCB, and a policy. */
 export async function checkTcbs(
   tcbs: Tcbs,
   { anchor, extensions }: VekChain,
@@ -63,7 +63,7 @@ export async function checkTcbs(
   const isLagging = !isSameTcb(reported, current);
   const lags = "The host reports an older TCB than the one that runs";
   await hold("snp-lagging-tcb", policy.allowsLaggingTcb || !isLagging, lags, tcbText(current), reported);
-  // A line that is not let in was refused before.
+  // An earlier check refused a line that is not allowed.
   if (rules === undefined) return;
   const { minimumTcb, minimumLaunchTcb } = rules;
   const tooOld = "The host's firmware is older than the policy allows";

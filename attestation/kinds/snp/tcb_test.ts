@@ -38,7 +38,7 @@ Deno.test("isAtLeast() compares part by part, never as one number", () => {
   }
 });
 
-Deno.test("isAtLeast() takes a part that is not there for 0", () => {
+Deno.test("isAtLeast() counts a missing part as 0", () => {
   const milan = { bootloader: 1, tee: 1, snp: 1, microcode: 1 };
   assert.ok(isAtLeast({ ...milan, fmc: 0 }, milan));
   assert.ok(!isAtLeast(milan, { ...milan, fmc: 1 }));

@@ -1,5 +1,5 @@
 /**
- * Certificates of the keys that sign SNP reports: VCEK, of one chip, and VLEK, of one cloud (AMD 57230, 3.1).
+ * Certificates of the keys that sign SNP reports: a VCEK of one chip, or a VLEK of one cloud (AMD 57230, 3.1).
  *
  * @module
  */
@@ -11,15 +11,15 @@ import type { Product } from "./amd_roots.ts";
 import type { Tcb, TcbForm } from "./tcb.ts";
 import { readTcb } from "./tcb.ts";
 
-/** What such a certificate says of its key. */
+/** A certificate's statements about its key. */
 export interface VekExtensions {
-  /** The processor, as `Milan-B0`. */
+  /** The processor, such as `Milan-B0`. */
   readonly productName: string;
   /** The TCB that the key was derived for. */
   readonly tcb: Tcb;
-  /** The chip, 64 bytes, or 8 on Turin; exactly for a VCEK. */
+  /** The chip, 64 bytes, or 8 on Turin. Present exactly for a VCEK. */
   readonly hardwareId?: Bytes;
-  /** The cloud; exactly for a VLEK. */
+  /** The cloud. Present exactly for a VLEK. */
   readonly providerId?: string;
 }
 
@@ -30,24 +30,24 @@ const HARDWARE_ID = `${AMD}.4`;
 const PROVIDER_ID = `${AMD}.5`;
 const part = (number: number) => `${AMD}.3.${number}`;
 
-/** The extension of each byte of a TCB_VERSION, in order; the reserved ones among them may be left out. */
+/** The extension of each byte of a TCB_VERSION, in order. Reserved bytes may be left out. */
 const TCB_EXTENSIONS: Readonly<Record<TcbForm, readonly string[]>> = Object.freeze({
   milan: [part(1), part(2), part(4), part(5), part(6), part(7), part(3), part(8)],
   turin: [part(9), part(1), part(2), part(3), part(5), part(6), part(7), part(8)],
 });
 const RESERVED: readonly string[] = [part(4), part(5), part(6), part(7)];
-/** Whatever the form, every known part is read, so that none goes unseen. */
+/** Every known part, of all layouts. All are read, so that no part is overlooked. */
 const PARTS: readonly string[] = [1, 2, 3, 4, 5, 6, 7, 8, 9].map(part);
 
-/** All extensions that are read here, for the check of critical ones. */
+/** All extensions that are read here, for the check of critical extensions. */
 export const VEK_EXTENSIONS: readonly string[] = [STRUCT_VERSION, PRODUCT_NAME, HARDWARE_ID, PROVIDER_ID, ...PARTS];
 
-/** The form of the TCBs of a line of processors. */
+/** The TCB layout of a line of processors. */
 export function tcbFormOf(product: Product): TcbForm {
   return product === "turin" ? "turin" : "milan";
 }
 
-/** AMD's processors with SNP, by their family and model (AMD 57230; Linux, arch/x86/kernel/cpu/amd.c). */
+/** Names the line of AMD processors with SNP by family and model (AMD 57230; Linux, arch/x86/kernel/cpu/amd.c). */
 export function lineOf({ family, model }: { readonly family: number; readonly model: number }): string {
   if (family === 0x19 && model <= 0x0f) return "milan";
   if (family === 0x19 && ((model >= 0x10 && model <= 0x1f) || (model >= 0xa0 && model <= 0xaf))) return "genoa";
@@ -56,12 +56,13 @@ export function lineOf({ family, model }: { readonly family: number; readonly mo
 }
 
 /**
- * Reads AMD's extensions of a certificate.
+ * Reads AMD's extensions in a certificate.
  *
  * @param certificate The certificate.
- * @param kind What it must be of: a VCEK names a chip and no cloud, a VLEK a cloud and no chip.
- * @param product The line of processors, by its root.
- * @throws {BootstrapError} `malformed/der` for an extension that is missing, odd, or of the other kind; `malformed/snp-tcb`.
+ * @param kind The kind that it must be of: a VCEK names a chip and no cloud, a VLEK names a cloud and no chip.
+ * @param product The line of processors, known from its root.
+ * @throws {BootstrapError} `malformed/der` for an extension that is missing, malformed, or of the other kind;
+ *   `malformed/snp-tcb`.
  */
 export function readVekExtensions(certificate: Certificate, kind: "vcek" | "vlek", product: Product): VekExtensions {
   const form = tcbFormOf(product);
@@ -71,7 +72,7 @@ export function readVekExtensions(certificate: Certificate, kind: "vcek" | "vlek
   const hardwareId = optional(certificate, HARDWARE_ID, (value, what) => readHardwareId(value, product, what));
   const providerId = optional(certificate, PROVIDER_ID, readText);
   if ((hardwareId !== undefined) !== (kind === "vcek") || (providerId !== undefined) !== (kind === "vlek")) {
-    throw derError(`${kind.toUpperCase()} certificate`, "it does not name a chip or a cloud as its kind does");
+    throw derError(`${kind.toUpperCase()} certificate`, "a VCEK must name only a chip, a VLEK only a cloud");
   }
   return {
     productName,
@@ -88,17 +89,20 @@ function readTcbParts(certificate: Certificate, form: TcbForm): Tcb {
   const others = PARTS.filter((oid) => !TCB_EXTENSIONS[form].includes(oid));
   for (const oid of others) {
     const value = optional(certificate, oid, readByte) ?? 0;
-    if (value !== 0) throw derError(`extension ${oid}`, `it is ${value} where the processor has no such part`);
+    if (value !== 0) throw derError(`extension ${oid}`, `it is ${value}, but the processor has no such part`);
   }
   return readTcb(Uint8Array.from(values), form, "certificate's TCB");
 }
 
-/** AMD writes the bytes as they are, with no tag; an OCTET STRING of as many is read as well. The length tells which it is. */
+/**
+ * Reads a chip ID. AMD writes the bytes without a tag. An OCTET STRING of the same content is also read; the length
+ * distinguishes them.
+ */
 function readHardwareId(value: Bytes, product: Product, what: string): Bytes {
   const length = product === "turin" ? 8 : 64;
   if (value.length === length) return copyOf(value);
   const octets = readDer(value, what).element(TAG.octetString).content;
-  if (octets.length !== length) throw derError(what, `a chip is told by ${length} bytes, not ${octets.length}`);
+  if (octets.length !== length) throw derError(what, `a chip ID has ${length} bytes, not ${octets.length}`);
   return copyOf(octets);
 }
 

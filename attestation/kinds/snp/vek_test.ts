@@ -31,7 +31,7 @@ Deno.test("readVekExtensions() reads a cloud's name", async () => {
   assert.deepEqual([providerId, hardwareId], ["a-cloud", undefined]);
 });
 
-/** What an extension holds that it must not; by AMD's arcs. */
+/** Malformed extensions, by AMD's arcs. */
 const MALFORMED: readonly [what: string, arcs: string, value: Uint8Array | undefined][] = [
   ["the structure's version is missing", "01", undefined],
   ["the product is missing", "02", undefined],
@@ -63,7 +63,7 @@ Deno.test("readVekExtensions() refuses a certificate of the other kind or line",
   await assert.rejects(read({}, milan, "vcek", "turin"), { code: "malformed/der" });
 });
 
-Deno.test("readVekExtensions() fails in no other way", async () => {
+Deno.test("readVekExtensions() throws only its own errors", async () => {
   const certificate = readCertificate(await milan.vek(), "certificate", "vendor");
   fc.assert(fc.property(fc.nat(certificate.extensions.length - 1), fc.uint8Array({ maxLength: 70 }), (index, value) => {
     const extensions = certificate.extensions.map((one, at) =>

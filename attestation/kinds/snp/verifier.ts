@@ -1,5 +1,5 @@
 /**
- * The verdict on evidence of an AMD SEV-SNP machine.
+ * The verdict on evidence from an AMD SEV-SNP machine.
  *
  * @module
  */
@@ -17,22 +17,22 @@ import { decodePayload } from "./payload.ts";
 import type { SnpPolicy } from "./policy.ts";
 
 /**
- * A verifier of SEV-SNP evidence.
+ * Creates a verifier of SEV-SNP evidence.
  *
- * HOST_DATA is D12. There is no register for the lock: `lock` is not looked at, and the claims say `showsNoLock`. The identity is
- * REPORT_ID, which a VM has until it ends.
+ * HOST_DATA must be D12. No register holds the lock: `lock` is ignored, and the claims say `showsNoLock`. The identity
+ * is REPORT_ID, which a VM keeps until it ends.
  *
- * Its `verify` throws `refused/variant`; `refused/snp-…` with the check's name: `signature-algorithm`, `signing-key`,
- * `collateral`, `certificate-…` and `authority-…` of the chain, `critical-extension`, `report-signature`, `product`,
- * `processor`, `certificate-tcb`, `current-tcb`, `committed-tcb`, `lagging-tcb`, `minimum-tcb`, `launch-tcb`, `hardware-id`,
- * `provider`, `chip-id`, `banned-chip-id`, `vmpl`, `debug`, `migration-agent`, `guest-policy`, `id-key`, `author-key`,
- * `platform-info`, `measurement`, `host-data`, `report-data`, `crl-…`, `certificate-revoked`; and `malformed/…` for bytes
- * that are no evidence.
+ * Its `verify` throws `refused/variant`. It throws `refused/snp-…` with the name of the check: `signature-algorithm`,
+ * `signing-key`, `collateral`, `certificate-…` and `authority-…` of the chain, `critical-extension`,
+ * `report-signature`, `product`, `processor`, `certificate-tcb`, `current-tcb`, `committed-tcb`, `lagging-tcb`,
+ * `minimum-tcb`, `launch-tcb`, `hardware-id`, `provider`, `chip-id`, `banned-chip-id`, `vmpl`, `debug`,
+ * `migration-agent`, `guest-policy`, `id-key`, `author-key`, `platform-info`, `measurement`, `host-data`,
+ * `report-data`, `crl-…`, `certificate-revoked`. It throws `malformed/…` for bytes that are not evidence.
  *
- * @param policy What the machine must be.
+ * @param policy The policy that the machine must meet.
  * @param collateral Where to look for certificates and revocation lists.
  * @param now The time of day.
- * @param anchors What is trusted; AMD's own roots unless a test says otherwise.
+ * @param anchors The trusted roots. By default AMD's own; tests pass others.
  */
 export function createSnpVerifier(
   policy: SnpPolicy,
@@ -54,12 +54,12 @@ export function createSnpVerifier(
 }
 
 /**
- * Verifies SEV-SNP evidence, as {@linkcode createSnpVerifier} says.
+ * Verifies SEV-SNP evidence, as described at {@linkcode createSnpVerifier}.
  *
  * @param payload The evidence's payload.
- * @param expected What it is held against.
- * @param checks Hears of each check.
- * @returns What it proves.
+ * @param expected The values that the report is checked against.
+ * @param checks Is told of each check.
+ * @returns What the evidence proves.
  */
 export async function verifySnp(
   payload: Uint8Array,

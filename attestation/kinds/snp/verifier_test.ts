@@ -50,7 +50,7 @@ async function codeOf(lies: Lies, policy?: SnpPolicy, where?: Collateral, now?: 
   return error.code;
 }
 
-Deno.test("createSnpVerifier() says what good evidence proves", async () => {
+Deno.test("createSnpVerifier() returns the facts that good evidence proves", async () => {
   const { claims, challenge } = await verifierFor().verify(await amd.evidence(), STATEMENT, expectation);
   assert.equal(challenge, undefined);
   const { facts, ...rest } = claims;
@@ -66,7 +66,7 @@ Deno.test("createSnpVerifier() says what good evidence proves", async () => {
   assert.equal(facts?.["platformInfo"], "smt, aliasCheckComplete");
 });
 
-Deno.test("createSnpVerifier() reports each check when somebody listens, and goes on after a refusal", async () => {
+Deno.test("createSnpVerifier() reports each check to a listener, and continues after a refusal", async () => {
   const evidence = await amd.evidence({ report: { 0x30: Uint8Array.of(1), 0x90: new Uint8Array(48) } });
   const heard: EvidenceCheck[] = [];
   const verdict = verifierFor().verify(evidence, STATEMENT, expectation, (check) => heard.push(check));
@@ -98,11 +98,11 @@ const tcb = (index: number, value: number) => MILAN_TCB.with(index, value);
 const integer = (value: number) => der(0x02, Uint8Array.of(value));
 const octets = (value: Uint8Array) => der(0x04, value);
 
-/** What is wrong, how it is made, and the code of the refusal. */
+/** A wrong part of the evidence, the lies that make it, and the code of the refusal. */
 const REFUSED: readonly [what: string, lies: Lies, code: string][] = [
   ["report data of another connection", { report: { 0x50: zero } }, "refused/snp-report-data"],
   [
-    "report data with something behind the statement",
+    "report data with bytes after the statement",
     { report: { 0x8f: Uint8Array.of(1) } },
     "refused/snp-report-data",
   ],
@@ -185,7 +185,7 @@ for (const [what, lies, code] of REFUSED) {
   Deno.test(`createSnpVerifier() refuses ${what}`, async () => assert.equal(await codeOf(lies), code));
 }
 
-/** What a policy wants, and the code of the refusal of good evidence. */
+/** The part of good evidence that a changed policy does not allow, the change, and the code of the refusal. */
 const UNWANTED: readonly [what: string, policy: Partial<SnpPolicy>, code: string][] = [
   ["a line of processors", { products: policyFor("turin").products }, "refused/snp-product"],
   ["a kind of signing key", { signingKeys: ["vlek"] }, "refused/snp-signing-key"],
@@ -202,21 +202,21 @@ const UNWANTED: readonly [what: string, policy: Partial<SnpPolicy>, code: string
 ];
 
 for (const [what, changes, code] of UNWANTED) {
-  Deno.test(`createSnpVerifier() refuses ${what} when the policy does not want it`, async () => {
+  Deno.test(`createSnpVerifier() refuses ${what} when the policy does not allow it`, async () => {
     assert.equal(await codeOf({}, { ...policyFor(), ...changes }), code);
   });
 }
 
-Deno.test("createSnpVerifier() accepts a lagging TCB, and keys, where the policy does", async () => {
+Deno.test("createSnpVerifier() accepts a lagging TCB, and keys, if the policy allows them", async () => {
   const [idKey, authorKey] = [new Uint8Array(48).fill(2), new Uint8Array(48).fill(3)];
   const report = { 0x38: tcb(7, 206), 0xe0: idKey, 0x110: authorKey, 0x48: Uint8Array.of(1) };
   const policy = { ...policyFor(), allowsLaggingTcb: true, idKeys: [idKey], authorKeys: [authorKey] };
   await verifierFor(amd, policy).verify(await amd.evidence({ report }), STATEMENT, expectation);
-  // A digest that no author key stands for is not one.
+  // Without an author key, the digest does not count.
   assert.equal(await codeOf({ report: { ...report, 0x48: Uint8Array.of(0) } }, policy), "refused/snp-author-key");
 });
 
-Deno.test("createSnpVerifier() refuses a VLEK of a cloud that is not let in", async () => {
+Deno.test("createSnpVerifier() refuses a VLEK of a cloud that the policy does not allow", async () => {
   const cloud = await createSoftwareAmd("milan", "vlek");
   const policy = { ...policyFor("milan", "vlek"), providers: ["another"] };
   const verifier = verifierFor(cloud, policy, await cloud.collateral());
@@ -236,14 +236,14 @@ Deno.test("createSnpVerifier() refuses the evidence of Turin with a TCB in the f
   );
 });
 
-Deno.test("createSnpVerifier() takes the authority and the revocation list of the evidence", async () => {
+Deno.test("createSnpVerifier() uses the authority and the revocation list of the evidence", async () => {
   const authority = amd.anchors[0]?.authorities.vcek.der;
   assert.ok(authority !== undefined);
   const evidence = await amd.evidence({ authority, crl: await amd.crl() });
   await verifierFor(amd, policyFor(), collateralOf({})).verify(evidence, STATEMENT, expectation);
 });
 
-Deno.test("createSnpVerifier() finds the certificate of the chip and the TCB among its own", async () => {
+Deno.test("createSnpVerifier() finds the certificate for chip and TCB in its own collateral", async () => {
   const name = `amd-vcek-${hex(chipIdOf("milan"))}-${hex(MILAN_TCB)}.der`;
   const files = { [name]: await amd.vek(), "amd-milan-vcek.crl": await amd.crl() };
   const evidence = await amd.evidence({ vekDer: new Uint8Array() });
@@ -254,7 +254,7 @@ Deno.test("createSnpVerifier() finds the certificate of the chip and the TCB amo
 });
 
 const FILE = "amd-milan-vcek.crl";
-/** This side's revocation list, and the code of the refusal. */
+/** A wrong revocation list of this side, and the code of the refusal. */
 const LISTS: readonly [what: string, list: () => Promise<Bytes | undefined>, code: string][] = [
   ["is missing", () => Promise.resolve(undefined), "refused/snp-collateral"],
   ["is stale", () => amd.crl({ nextUpdate: hours(-0.5) }), "refused/snp-crl-validity"],
@@ -283,13 +283,13 @@ for (const [what, list, code] of LISTS) {
   });
 }
 
-Deno.test("createSnpVerifier() believes its own revocation list before that of the evidence", async () => {
+Deno.test("createSnpVerifier() prefers its own revocation list to that of the evidence", async () => {
   const crl = await amd.crl();
   const where = collateralOf({ [FILE]: await amd.crl({ revoked: [Uint8Array.of(2)] }) });
   assert.equal(await codeOf({ crl }, policyFor(), where), "refused/snp-certificate-revoked");
 });
 
-Deno.test("createSnpVerifier() refuses other variants, other roots, and a caller who expects nothing", async () => {
+Deno.test("createSnpVerifier() refuses other variants, other roots, and a caller without an expectation", async () => {
   const evidence = await amd.evidence();
   const code = async (task: () => Promise<unknown>) => (await errorOf(task)).code;
   const verifier = verifierFor();
@@ -317,8 +317,8 @@ Deno.test("createSnpVerifier() refuses other variants, other roots, and a caller
   }
 });
 
-Deno.test("createSnpVerifier() refuses evidence whenever one byte of it is flipped", async () => {
-  // An authority of its own comes with it, so that all three certificates are among the flipped.
+Deno.test("createSnpVerifier() refuses evidence when any byte of it is flipped", async () => {
+  // The evidence carries its own authority, so that bytes of all three certificates are flipped.
   const evidence = await amd.evidence({
     authority: amd.anchors[0]?.authorities.vcek.der ?? zero,
     crl: await amd.crl(),
@@ -339,7 +339,7 @@ Deno.test("createSnpVerifier() refuses evidence whenever one byte of it is flipp
   assert.ok((families.get("refused/snp-report-signature") ?? 0) > 500);
 });
 
-Deno.test("createSnpVerifier() refuses evidence that is cut off, has trailing bytes, or is anything else", async () => {
+Deno.test("createSnpVerifier() refuses evidence that is cut off, has trailing bytes, or is not evidence", async () => {
   const { payload } = await amd.evidence();
   const verifier = verifierFor();
   const codeOfBytes = async (bytes: Uint8Array) =>

@@ -6,12 +6,12 @@ import { BootstrapError } from "../../../platform/errors.ts";
 const END = "-----END CERTIFICATE-----\n";
 
 /**
- * Reads blocks of PEM that follow each other directly, in the one form that Intel writes them in: as it is unsigned, nothing
- * about it may vary.
+ * Reads PEM blocks that follow each other directly, in the exact form that Intel writes. The PEM text is unsigned, so
+ * no variation is accepted.
  *
  * @param pem Text in UTF-8.
  * @param what The field, for errors.
- * @param count How many certificates there must be.
+ * @param count The required number of certificates.
  * @throws {BootstrapError} `malformed/pem`, `malformed/base64`, `malformed/utf8`, `malformed/der`.
  */
 export function readPemChain(pem: Uint8Array, what: string, count: number): Certificate[] {

@@ -1,6 +1,6 @@
 import { BootstrapError, isErrorCode, optionsOf } from "../../../platform/errors.ts";
 
-/** Does a task whose refusals know nothing of TDX: `refused/x` becomes `refused/tdx-x`. */
+/** Runs a task whose refusals are not specific to TDX: `refused/x` becomes `refused/tdx-x`. */
 export async function prefixed<T>(task: () => T | Promise<T>): Promise<T> {
   try {
     return await task();

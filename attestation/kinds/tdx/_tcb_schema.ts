@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { time, unsigned } from "./intel_json.ts";
 import { type IsvLevel, TCB_STATUSES, type TcbStatus } from "./tcb_status.ts";
 
-/** What every level has beside its `tcb`. */
+/** The entries that every level has in addition to its `tcb`. */
 export const levelEntries: {
   readonly tcbDate: v.GenericSchema<unknown, Date>;
   readonly tcbStatus: v.GenericSchema<unknown, TcbStatus>;
@@ -13,7 +13,7 @@ export const levelEntries: {
   advisoryIDs: v.optional(v.array(v.pipe(v.string(), v.regex(/^[A-Z0-9-]{1,64}$/))), []),
 };
 
-/** The levels of one program, at least one. */
+/** The levels of one program. At least one. */
 export const isvLevels: v.GenericSchema<unknown, readonly IsvLevel[]> = v.pipe(
   v.array(
     v.pipe(

@@ -1,5 +1,5 @@
 /**
- * What Intel says of platforms in general, and a quote does not carry.
+ * Collateral: Intel's documents about platforms, which a quote does not carry.
  *
  * @module
  */
@@ -17,27 +17,27 @@ export const COLLATERAL_PARTS = [
   "rootCrl",
 ] as const;
 
-/** Those that say what Intel has revoked. */
+/** The parts that list what Intel has revoked. */
 const REVOCATION_LISTS: readonly CollateralPart[] = ["pckCrl", "rootCrl"];
 
-/** One part. */
+/** The name of one part. */
 export type CollateralPart = typeof COLLATERAL_PARTS[number];
 
 /**
- * All parts, as Intel's service gives them: `tcbInfo` and `qeIdentity` are the JSON of its answers, the chains the PEM of their
- * issuer-chain headers, URL-decoded; the CRLs are DER.
+ * All parts, as Intel's service gives them. `tcbInfo` and `qeIdentity` are the JSON of its answers. The chains are the
+ * PEM of the issuer-chain headers, URL-decoded. The CRLs are DER.
  */
 export type TdxCollateral = Readonly<Record<CollateralPart, Uint8Array>>;
 
-/** What decides which documents a platform needs. */
+/** The platform properties that decide which documents are needed. */
 export interface CollateralNeed {
   /** 12 hexadecimal digits, lower case. */
   readonly fmspc: string;
-  /** The authority of its PCK certificate. */
+  /** The authority of the platform's PCK certificate. */
   readonly pckCa: PckCa;
 }
 
-/** The name of the document that is a part of a platform's collateral. */
+/** The file name of a part of a platform's collateral. */
 export function collateralName(part: CollateralPart, { fmspc, pckCa }: CollateralNeed): string {
   switch (part) {
     case "tcbInfo":
@@ -56,12 +56,13 @@ export function collateralName(part: CollateralPart, { fmspc, pckCa }: Collatera
 }
 
 /**
- * All parts: each from the evidence, or from where documents are kept; revocation lists the other way round.
+ * Gathers all parts. Each part comes from the evidence, or otherwise from `collateral`. Revocation lists come from
+ * `collateral` first.
  *
- * @param own What came with the evidence.
- * @param collateral Asked for revocation lists, and for what is missing.
+ * @param own The parts that came with the evidence.
+ * @param collateral The source of revocation lists, and of missing parts.
  * @param need The platform.
- * @throws {BootstrapError} `refused/tdx-collateral-missing`, naming the document; and what `collateral` throws.
+ * @throws {BootstrapError} `refused/tdx-collateral-missing`, which names the document; and the errors of `collateral`.
  */
 export async function completeCollateral(
   own: Partial<TdxCollateral>,
@@ -70,7 +71,7 @@ export async function completeCollateral(
 ): Promise<TdxCollateral> {
   const entries = await Promise.all(COLLATERAL_PARTS.map(async (part) => {
     const name = collateralName(part, need);
-    // A machine that was revoked would bring the list of before: its list counts only where this side has none.
+    // A revoked machine would bring an older list, so its own list is used only if this side has none.
     if (REVOCATION_LISTS.includes(part)) {
       const known = (await collateral.find(name))?.bytes ?? own[part];
       return [part, known ?? await find(collateral, name)] as const;
@@ -83,7 +84,7 @@ export async function completeCollateral(
 async function find(collateral: Collateral, name: string): Promise<Uint8Array> {
   const found = await collateral.find(name);
   if (found !== undefined) return found.bytes;
-  const message = `What Intel says of the machine is missing: ${name}`;
+  const message = `Intel's document about the machine is missing: ${name}`;
   const next = `Put ${name} from Intel's Provisioning Certification Service into ${collateral.place}`;
   throw refusal("tdx-collateral-missing", message, name, "nothing", next);
 }

@@ -1,5 +1,5 @@
 /**
- * No byte of what Intel says can be changed.
+ * Intel's documents are refused when any byte of them is changed.
  */
 import assert from "node:assert/strict";
 import { COLLATERAL_PARTS, type CollateralPart } from "./collateral.ts";
@@ -9,7 +9,7 @@ import { collateralOf2025, flipAll, justBeforeEnd, QUOTE_OF_2025, verdict } from
 const CHAIN =
   /^(refused\/tdx-(root|certificate-(subject|issuer|signature|validity))|malformed\/(pem|base64|der|utf8))$/;
 const CRL = /^(refused\/tdx-crl-(issuer|signature|extension|validity)|malformed\/(der|utf8))$/;
-/** Which codes may refuse a change. */
+/** The codes that may refuse a change. */
 const CODES: Readonly<Record<CollateralPart, RegExp>> = {
   tcbInfo: /^(refused\/tdx-tcb-info-(date|signature)|malformed\/(tdx-collateral|utf8))$/,
   tcbInfoChain: CHAIN,

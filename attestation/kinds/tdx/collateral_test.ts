@@ -26,13 +26,13 @@ Deno.test("readTcbInfo() and readQeIdentity() read Intel's documents, with a lin
   assert.equal(qeIdentity.nextUpdate.toISOString(), "2026-05-10T00:00:00.000Z");
 });
 
-Deno.test("readTcbInfo() refuses every other form of the document", async () => {
+Deno.test("readTcbInfo() refuses documents of any other form", async () => {
   const wrong: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     "of SGX": { id: "SGX" },
     "of version 2": { version: 2 },
     "of version 3 as text": { version: "3" },
     "of another TCB type": { tcbType: 1 },
-    "with a key more": { more: 1 },
+    "with an extra key": { more: 1 },
     "without FMSPC": { fmspc: undefined },
     "with a long FMSPC": { fmspc: "B0C06F00000000" },
     "with a FMSPC that is not hexadecimal": { fmspc: "B0C06F00000G" },
@@ -69,15 +69,15 @@ Deno.test("readQeIdentity() refuses identities of other enclaves and other forms
   }
 });
 
-Deno.test("readTcbInfo() wants the signed object and its signature in their one form", async () => {
+Deno.test("readTcbInfo() requires the signed object and its signature in their exact form", async () => {
   const text = fromUtf8(right.tcbInfo, "test");
   const signature = text.slice(-130, -2);
   const wrong: Readonly<Record<string, string>> = {
     "a space in front": ` ${text}`,
-    "a space behind the key": text.replace(":", ": "),
+    "a space after the key": text.replace(":", ": "),
     "two line feeds at the end": `${text}\n\n`,
     "another key": text.replace("tcbInfo", "tcbinfo"),
-    "a key more": text.replace(',"signature"', ',"more":1,"signature"'),
+    "an extra key": text.replace(',"signature"', ',"more":1,"signature"'),
     "the signature in upper case": text.replace(signature, signature.toUpperCase().replace(/^[^A-F]*$/, "A")),
     "a short signature": text.replace(signature, signature.slice(2)),
     "no object": `{"tcbInfo":,"signature":"${signature}"}`,
@@ -90,7 +90,7 @@ Deno.test("readTcbInfo() wants the signed object and its signature in their one 
   }
 });
 
-Deno.test("readTcbInfo() throws nothing but malformed/…, whatever it is given", () => {
+Deno.test("readTcbInfo() throws only malformed/… when it reads any bytes", () => {
   const check = (bytes: Uint8Array) => {
     try {
       readTcbInfo(bytes);
@@ -107,7 +107,7 @@ Deno.test("readTcbInfo() throws nothing but malformed/…, whatever it is given"
   for (let length = 0; length < right.tcbInfo.length; length += 7) check(right.tcbInfo.subarray(0, length));
 });
 
-Deno.test("readPemChain() wants certificates in PEM in its one form", async () => {
+Deno.test("readPemChain() requires PEM certificates in their exact form", async () => {
   const pem = fromUtf8(right.tcbInfoChain, "test");
   assert.equal(readPemChain(utf8(pem), "test", 2).length, 2);
   const wrong: Readonly<Record<string, string>> = {
@@ -115,7 +115,7 @@ Deno.test("readPemChain() wants certificates in PEM in its one form", async () =
     "one too many": pem + pem,
     "no line feed at the end": pem.trimEnd(),
     "text in front": `x${pem}`,
-    "text behind": `${pem}x`,
+    "text at the end": `${pem}x`,
     "an empty line between": pem.replace("-----\n-----", "-----\n\n-----"),
     "carriage returns": pem.replaceAll("\n", "\r\n"),
     "short lines": pem.replace(/\n(.{10})/, "\n$1\n"),
@@ -127,7 +127,7 @@ Deno.test("readPemChain() wants certificates in PEM in its one form", async () =
   }
 });
 
-Deno.test("worstOf() has every flaw of one of its verdicts, and all advisories", () => {
+Deno.test("worstOf() combines the flaws and the advisories of all verdicts", () => {
   const of = (...statuses: Parameters<typeof worstOf>[0][number]["status"][]) =>
     worstOf(statuses.map((status) => ({ status, advisoryIds: [] }))).status;
   assert.equal(of("UpToDate", "UpToDate"), "UpToDate");
@@ -143,8 +143,8 @@ Deno.test("worstOf() has every flaw of one of its verdicts, and all advisories",
   assert.deepEqual(advisories, ["INTEL-SA-00001", "INTEL-SA-00002"]);
 });
 
-Deno.test("completeCollateral() takes a machine's own revocation lists only where this side has none", async () => {
-  // A machine that was revoked would bring the list of before.
+Deno.test("completeCollateral() uses a machine's own revocation lists only if this side has none", async () => {
+  // A revoked machine would bring an older list.
   const need = { fmspc: "b0c06f000000", pckCa: "platform" } as const;
   const ours = new Map(
     (["pckCrl", "rootCrl", "tcbInfo"] as const).map((part) => [collateralName(part, need), utf8(`our ${part}`)]),

@@ -1,5 +1,5 @@
 /**
- * Our verdicts beside those of an independent verifier, dcap-qvl in WebAssembly.
+ * Compares our verdicts with those of an independent verifier, dcap-qvl in WebAssembly.
  */
 import assert from "node:assert/strict";
 import initialize, { js_verify } from "npm:@phala/dcap-qvl-web@0.3.3";
@@ -21,14 +21,14 @@ import {
   verdict,
 } from "./testing/oracles.ts";
 
-/** What the other verifier says of a quote that it lets pass, as far as it is compared. */
+/** The compared parts of the other verifier's verdict on a quote that it accepts. */
 interface OtherVerdict {
   readonly status: string;
   readonly advisory_ids: readonly string[];
   readonly report: { readonly TD10: Readonly<Record<string, string>> };
 }
 
-/** Its verdict, or `undefined` if it refuses. */
+/** The other verifier's verdict; `undefined` if it refuses. */
 function otherVerdict(file: Bytes, collateral: TdxCollateral, now: Date): OtherVerdict | undefined {
   try {
     return js_verify(file, inItsForm(collateral), BigInt(now.getTime() / 1000)) as OtherVerdict;
@@ -61,7 +61,7 @@ function comparison(name: string, run: (read: Read) => Promise<void>): void {
   });
 }
 
-comparison("both say the same of a quote that is up to date, and read the same in it", async (read) => {
+comparison("both give the same verdict on an up-to-date quote, and read the same fields", async (read) => {
   const [file, collateral] = [await read(QUOTE_OF_2025), await collateralOf2025(read)];
   const now = justBeforeEnd(collateral);
   const [ours, other] = [await verdict(file, collateral, now), otherVerdict(file, collateral, now)];
@@ -103,7 +103,7 @@ comparison("both say the same of a quote that is up to date, and read the same i
 });
 
 comparison(
-  "both refuse a platform that reaches no TCB level, collateral that has ended, and another platform's",
+  "both refuse a platform below every TCB level, expired collateral, and another platform's collateral",
   async (read) => {
     const [old, current] = [await collateralOf2023(read), await collateralOf2025(read)];
     const now = justBeforeEnd(current);
@@ -123,7 +123,7 @@ comparison(
   },
 );
 
-comparison("both refuse a changed quote; the other but for its root, which it has of its own", async (read) => {
+comparison("both refuse a changed quote; the other ignores its root, as it has its own", async (read) => {
   const [file, collateral] = [await read(QUOTE_OF_2025), await collateralOf2025(read)];
   const now = justBeforeEnd(collateral);
   const { bytes, pckChain } = readQuote(file);

@@ -1,5 +1,6 @@
 /**
- * What makes a TD's report believable: everything from its quote up to Intel's root, and what Intel says of the platform now.
+ * Verifies a TD's report: the chain from its quote up to Intel's root, and Intel's current statements about the
+ * platform.
  *
  * @module
  */
@@ -23,46 +24,43 @@ import { moduleVerdict, platformVerdict, qeVerdict } from "./tcb_level.ts";
 import { readTcbInfo, type TcbInfoDocument } from "./tcb_info.ts";
 import { type TcbVerdict, worstOf } from "./tcb_status.ts";
 
-/** A platform that Intel vouches for, and how it is. */
+/** A platform that Intel vouches for, and its TCB state. */
 export interface TcbReport extends TcbVerdict {
-  /** The platform. */
   readonly platform: PckPlatform;
-  /** The lower of the numbers of Intel's evaluations, of TCB info and QE identity. */
+  /** The number of Intel's evaluation: the lower one of TCB info and QE identity. */
   readonly evaluation: number;
 }
 
-/** What everything rests on. */
+/** Intel's root, and the time of the verification. */
 export interface IntelTrust {
-  /** Intel's root. */
   readonly anchor: Certificate;
-  /** The time of day. */
   readonly now: Date;
 }
 
-/** The collateral, read. */
+/** The collateral, decoded. */
 interface Documents {
   readonly tcbInfo: TcbInfoDocument;
   readonly qeIdentity: QeIdentityDocument;
   readonly crls: { readonly root: Crl; readonly pck: Crl };
 }
 
-/** What stands before the point in the SPKI of a P-256 key. */
+/** The DER in front of the point in the SPKI of a P-256 key. */
 const P256_SPKI = fromHex("3059301306072a8648ce3d020106082a8648ce3d03010703420004", "SPKI");
 const ECDSA = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 const ZEROS = new Uint8Array(32);
 
 /**
- * Checks that a quote is by a TD on a platform of Intel's, whose state Intel knows.
+ * Checks that a quote comes from a TD on one of Intel's platforms, and that Intel knows the platform's state.
  *
- * Stale collateral is refused first, as that is what people can mend. The state is the worst of the platform's, of its TDX
- * module's (both as launched and as it is now, where the quote tells) and of the quoting enclave's.
+ * Stale collateral is refused first, because people can fix it. The state is the worst state of the platform, its TDX
+ * module and the quoting enclave. The module counts as launched and, if the quote shows it, as it is now.
  *
  * @param quote The quote.
- * @param chain Its PCK chain.
- * @param collateral What Intel says.
+ * @param chain The quote's PCK chain.
+ * @param collateral Intel's documents.
  * @param trust Intel's root, and the time of day.
- * @param checks Hears of each check.
- * @returns How the platform is; whether that is good enough is for a policy to say.
+ * @param checks Is told of each check.
+ * @returns The platform's state. A policy decides whether the state is good enough.
  * @throws {BootstrapError} `refused/tdx-…`, `malformed/…`.
  */
 export async function checkDcap(
@@ -103,8 +101,9 @@ export async function checkDcap(
 }
 
 /**
- * Checks everything that a quote carries itself: its signature, the quoting enclave's word for the attestation key, and the
- * PCK's for the enclave, up to Intel's root. It says nothing of revocation, nor of how old the platform is.
+ * Checks the parts that a quote carries itself: its signature, the quoting enclave's signature for the attestation key,
+ * and the PCK's signature for the enclave, up to Intel's root. It does not check revocation or the platform's TCB
+ * level.
  *
  * @throws {BootstrapError} `refused/tdx-root`, `refused/tdx-certificate-…`, `refused/tdx-critical-extension`,
  *   `refused/tdx-qe-signature`, `refused/tdx-qe-report-data`, `refused/tdx-quote-signature`, `malformed/…`.
@@ -181,8 +180,8 @@ async function checkDates(
 ): Promise<void> {
   if (now >= issueDate && now <= nextUpdate) return;
   const expected = `${issueDate.toISOString()} to ${nextUpdate.toISOString()}`;
-  const next = "Fetch it anew from Intel's Provisioning Certification Service, and check the clocks";
-  throw refusal(check, `Intel's ${what} does not tell anything now`, expected, now.toISOString(), next);
+  const next = "Fetch it again from Intel's Provisioning Certification Service, and check the clocks";
+  throw refusal(check, `Intel's ${what} is not valid now`, expected, now.toISOString(), next);
 }
 
 async function isSignedBy(spki: Uint8Array, signature: Bytes, message: Bytes): Promise<boolean> {

@@ -1,5 +1,5 @@
 /**
- * What evidence of a TD says besides what a policy holds, for the people who make one.
+ * The facts in a TD's evidence that do not go into a policy, for people who make policies.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { decodeTdxPayload } from "./payload.ts";
 import { readQuote } from "./quote.ts";
 import { TDX_LOCK_REGISTER } from "./rtmr.ts";
 
-/** Reads the facts of evidence of a TD. @throws {BootstrapError} `malformed/…`. */
+/** Reads the facts from a TD's evidence. @throws {BootstrapError} `malformed/…`. */
 export function tdxFacts(bytes: Uint8Array): EvidenceFacts {
   const { mrtd, rtmrs, mrConfigId, teeTcbSvn } = readQuote(decodeTdxPayload(bytes).quote).report;
   return {

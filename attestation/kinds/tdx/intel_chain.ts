@@ -1,5 +1,5 @@
 /**
- * Intel's certificates, from the root down: of platforms (PCK) and of the signer of TCB info and QE identity.
+ * Intel's certificates, from the root down: those of platforms (PCK), and of the signer of TCB info and QE identity.
  *
  * Intel SGX PCK Certificate and CRL Profile Specification, 1.2 and 1.3.
  *
@@ -20,17 +20,17 @@ import { type Certificate } from "../../../certificate/x509.ts";
 import { equalBytes, hex } from "../../../platform/bytes.ts";
 import { readPemChain } from "./_pem_chain.ts";
 
-/** A PCK certificate with what is above it. That it could be read says nothing about its truth. */
+/** A PCK certificate and the certificates above it. Decoding does not verify them. */
 export interface PckChain {
-  /** The platform's. */
+  /** The platform's certificate. */
   readonly pck: Certificate;
-  /** Its issuer: the Platform CA or the Processor CA. */
+  /** The issuer of `pck`: the Platform CA or the Processor CA. */
   readonly issuer: Certificate;
-  /** What stands at the end; trusted only if it is the anchor. */
+  /** The last certificate of the chain. It is trusted only if it is the anchor. */
   readonly root: Certificate;
 }
 
-/** Which of Intel's authorities made a PCK certificate. */
+/** The authority of Intel that issued a PCK certificate. */
 export type PckCa = "platform" | "processor";
 
 const PCK_CA_NAMES: Readonly<Record<PckCa, string>> = Object.freeze({
@@ -42,7 +42,7 @@ const TCB_SIGNING_NAME = "Intel SGX TCB Signing";
 const EVALUATED = [EXTENSION.keyUsage, EXTENSION.basicConstraints];
 
 /**
- * Reads a quote's PCK chain: three certificates in PEM, with one NUL behind them where the quoting service is one of C strings.
+ * Reads a quote's PCK chain: three certificates in PEM. One NUL follows them if the quoting service uses C strings.
  *
  * @throws {BootstrapError} `malformed/…`.
  */
@@ -58,7 +58,7 @@ export function pckCaOf({ issuer }: PckChain): PckCa {
 }
 
 /**
- * Checks a PCK chain up to the anchor: names, signatures, constraints, validity. Not revocation.
+ * Checks a PCK chain up to the anchor: names, signatures, constraints, validity. It does not check revocation.
  *
  * @throws {BootstrapError} `refused/tdx-root`, `refused/tdx-certificate-…`, `refused/critical-extension`, `malformed/…`.
  */
@@ -72,14 +72,15 @@ export async function checkPckChain(chain: PckChain, anchor: Certificate, now: D
 }
 
 /**
- * Checks the chain of the signer of TCB info or QE identity: two certificates in PEM, up to the anchor. Not revocation.
+ * Checks the chain of the signer of TCB info or QE identity: two certificates in PEM, up to the anchor. It does not
+ * check revocation.
  *
  * @param pem The chain.
  * @param anchor Intel's root.
  * @param what The field, for errors.
  * @param now The time of day.
  * @returns The signer's certificate.
- * @throws {BootstrapError} As {@linkcode checkPckChain}.
+ * @throws {BootstrapError} The errors of {@linkcode checkPckChain}.
  */
 export async function checkSignerChain(
   pem: Uint8Array,
@@ -96,10 +97,10 @@ export async function checkSignerChain(
 }
 
 /**
- * Checks both revocation lists, and that they have none of the certificates in use.
+ * Checks both revocation lists, and that neither lists a certificate in use.
  *
- * @param chain A chain that {@linkcode checkPckChain} let pass.
- * @param signers From {@linkcode checkSignerChain}.
+ * @param chain A chain that passed {@linkcode checkPckChain}.
+ * @param signers The signers from {@linkcode checkSignerChain}.
  * @param crls The lists of the root and of the PCK's issuer.
  * @param anchor Intel's root.
  * @param now The time of day.

@@ -1,5 +1,6 @@
 /**
- * Intel's signed JSON documents, as the Provisioning Certification Service gives them (Intel SGX and Intel TDX PCS API, version 4).
+ * Intel's signed JSON documents, as the Provisioning Certification Service gives them (Intel SGX and Intel TDX PCS API,
+ * version 4).
  *
  * @module
  */
@@ -16,20 +17,20 @@ import { structureError } from "./_structure.ts";
 
 /** A document whose inner object is signed. */
 export interface SignedJson {
-  /** The inner object's bytes, which are signed as they stand. */
+  /** The bytes of the inner object. The signature covers them exactly. */
   readonly signed: Bytes;
   /** r ‖ s, 64 bytes. */
   readonly signature: Bytes;
 }
 
-/** The largest seen has 6 KiB. */
+/** The size limit. The largest known document has 6 KiB. */
 const MAXIMUM_JSON_BYTES = 1 << 17;
 const SIGNATURE = /^,"signature":"([0-9a-f]{128})"\}$/;
 const SIGNATURE_LENGTH = ',"signature":""}'.length + 128;
 
 /**
- * Takes `{"KEY":OBJECT,"signature":"…"}` apart. As what is around the object is unsigned, nothing about it may vary, but for one
- * line feed at the end.
+ * Splits `{"KEY":OBJECT,"signature":"…"}` into its parts. The text around the object is unsigned, so the only accepted
+ * variation is one line feed at the end.
  *
  * @param document The document.
  * @param key `tcbInfo` or `enclaveIdentity`.
@@ -52,7 +53,7 @@ export function readSignedJson(document: Uint8Array, key: string, what: string):
 }
 
 /**
- * Verifies the signature: ECDSA with P-256 and SHA-256 over the inner object's bytes.
+ * Verifies the signature: ECDSA with P-256 and SHA-256 over the bytes of the inner object.
  *
  * @throws {BootstrapError} `refused/tdx-CHECK`, `refused/key-type`, `malformed/…`.
  */
@@ -71,7 +72,7 @@ export async function checkSignedJson(
 /**
  * Reads the inner object.
  *
- * @throws {BootstrapError} `malformed/tdx-collateral`, naming the file and the key.
+ * @throws {BootstrapError} `malformed/tdx-collateral`, which names the file and the key.
  */
 export function readInner<T>({ signed }: SignedJson, schema: GenericSchema<unknown, T>, what: string): T {
   return readJson(signed, {
@@ -81,7 +82,7 @@ export function readInner<T>({ signed }: SignedJson, schema: GenericSchema<unkno
   });
 }
 
-/** Exactly so many bytes in hexadecimal. */
+/** A schema for exactly `length` bytes in hexadecimal. */
 export function hexBytes(length: number): GenericSchema<unknown, Bytes> {
   return v.pipe(
     v.string(),
@@ -90,12 +91,12 @@ export function hexBytes(length: number): GenericSchema<unknown, Bytes> {
   );
 }
 
-/** An integer from 0 to `maximum`. */
+/** A schema for an integer from 0 to `maximum`. */
 export function unsigned(maximum: number): GenericSchema<unknown, number> {
   return v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(maximum));
 }
 
-/** A time that exists, in seconds and in UTC. */
+/** A schema for an existing time in UTC, to the second. */
 export const time: GenericSchema<unknown, Date> = v.pipe(
   v.string(),
   v.regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/, "must be a time in UTC"),

@@ -7,9 +7,10 @@ import { readPem } from "../../../certificate/pem.ts";
 import { type Certificate, readCertificate } from "../../../certificate/x509.ts";
 
 /**
- * The Intel SGX Root CA, of 2018, valid until the end of 2049.
+ * The Intel SGX Root CA of 2018, valid until the end of 2049.
  *
- * Source: Intel, `https://certificates.trustedservices.intel.com/IntelSGXRootCA.der`; the same stands at the end of every PCK chain.
+ * Source: Intel, `https://certificates.trustedservices.intel.com/IntelSGXRootCA.der`. Every PCK chain ends with the
+ * same certificate.
  */
 const INTEL_SGX_ROOT_CA = `-----BEGIN CERTIFICATE-----
 MIICjzCCAjSgAwIBAgIUImUM1lqdNInzg7SVUr9QGzknBqwwCgYIKoZIzj0EAwIw
@@ -32,7 +33,7 @@ AiEA4J0lrHoMs+Xo5o/sX6O9QWxHRAvZUGOdRQ7cvqRXaqI=
 /** SHA-256 of the certificate's DER, as Intel publishes it. */
 export const INTEL_SGX_ROOT_CA_FINGERPRINT = "44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3";
 
-/** The Intel SGX Root CA, under which are all PCK certificates and the signer of TCB info and QE identity. */
+/** The Intel SGX Root CA. It is the root of all PCK certificates and of the signer of TCB info and QE identity. */
 export function intelRoot(): Certificate {
   return readCertificate(readPem(INTEL_SGX_ROOT_CA, "CERTIFICATE", "Intel SGX Root CA"), "Intel SGX Root CA");
 }

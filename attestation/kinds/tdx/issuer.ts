@@ -1,5 +1,5 @@
 /**
- * Evidence of an Intel TDX machine: a quote by the platform's quoting enclave, through the kernel's configfs-tsm.
+ * Evidence from an Intel TDX machine: a quote by the platform's quoting enclave, through the kernel's configfs-tsm.
  *
  * @module
  */
@@ -15,12 +15,12 @@ import { readQuote } from "./quote.ts";
 const STATEMENT_BYTES = 32;
 
 /**
- * The evidence of an Intel TDX machine, through the kernel's configfs-tsm.
+ * Creates an issuer of Intel TDX evidence, through the kernel's configfs-tsm.
  *
- * @param collateral What the machine has of what Intel says, to go with its quotes.
- * @param read Asks the kernel for a report; this process does by default.
- * @returns An issuer whose methods throw `precondition/tsm…`, `system/tsm…`, `malformed/tdx-quote`, and `system/tdx-quote` if the quote
- *   is over other data than was asked for; `activate` throws `protocol/challenge`.
+ * @param collateral The documents of Intel's that the machine has. They are sent with its quotes.
+ * @param read Asks the kernel for a report. By default, this process asks.
+ * @returns An issuer whose methods throw `precondition/tsm…`, `system/tsm…`, `malformed/tdx-quote`, and
+ *   `system/tdx-quote` if the quote is over other data than requested; `activate` throws `protocol/challenge`.
  */
 export function createTdxIssuer(
   collateral: () => Promise<Partial<TdxCollateral>> = () => Promise.resolve({}),
@@ -35,7 +35,7 @@ export function createTdxIssuer(
       }
       const reportData = concat(statement, new Uint8Array(STATEMENT_BYTES));
       const { outblob } = await read({ provider: "tdx_guest", reportData });
-      // What follows it in the buffer of the host is nobody's.
+      // The bytes after the quote in the host's buffer are meaningless.
       const { bytes, report } = readQuote(outblob);
       if (!equalBytes(report.reportData, reportData)) {
         throw new BootstrapError("system/tdx-quote", "The platform quoted other data than it was given", {
@@ -46,7 +46,7 @@ export function createTdxIssuer(
     },
     activate: () =>
       Promise.reject(new BootstrapError("protocol/challenge", "Evidence of variant tdx has no challenge")),
-    // A quote does not say who the machine is: verifiers know it by what its statement binds.
+    // A quote does not name the machine: verifiers know it by the identity that its statement binds.
     ownIdentity: (bound) => Promise.resolve(bound),
   };
 }

@@ -48,9 +48,10 @@ Deno.test("createTdxIssuer() makes evidence that createTdxVerifier() accepts, wi
   assert.deepEqual([claims.identity, claims.fresh], [IDENTITY, true]);
 });
 
-oracleTest("createTdxIssuer() cuts what follows a real quote", async (read) => {
+oracleTest("createTdxIssuer() cuts off the bytes after a real quote", async (read) => {
   const outblob = await read("tdx_quote_6.dat");
-  // Its report data happens to be 48 bytes and zeros, so that no statement of 32 bytes fits it: made to fit, unsigned.
+  // Its report data is 48 bytes and zeros, which no statement of 32 bytes matches. The test overwrites it, which breaks
+  // the signature.
   const { reportData } = readQuote(outblob).report;
   const patched = concat(outblob.subarray(0, 600), filled(32, 0), outblob.subarray(632));
   const tsm = createFakeTsm({ provider: "tdx_guest", answer: () => Promise.resolve({ outblob: patched }) });

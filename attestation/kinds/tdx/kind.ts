@@ -8,9 +8,9 @@ import { padded } from "./rtmr.ts";
 const NAME = "tdx";
 
 /**
- * Evidence of Intel TDX.
+ * Creates the evidence kind of Intel TDX.
  *
- * @param anchor What is trusted; Intel's root unless a test says otherwise.
+ * @param anchor The trusted root. By default Intel's own; tests pass another.
  */
 export function tdxKind(anchor?: Certificate): EvidenceKind<TdxPolicy> {
   return Object.freeze<EvidenceKind<TdxPolicy>>({
@@ -46,5 +46,5 @@ export function tdxKind(anchor?: Certificate): EvidenceKind<TdxPolicy> {
   });
 }
 
-/** Evidence of Intel TDX, which Intel's own root vouches for. */
+/** The evidence kind of Intel TDX, with Intel's own root. */
 export const TDX: EvidenceKind<TdxPolicy> = tdxKind();

@@ -1,5 +1,5 @@
 /**
- * Verdicts on quotes of real machines, with what Intel said of them then.
+ * Verdicts on quotes of real machines, with the documents that Intel published at that time.
  */
 import { padded } from "./rtmr.ts";
 import assert from "node:assert/strict";
@@ -37,7 +37,7 @@ oracleTest("intelRoot() is Intel's root", async (read) => {
   assert.equal(hex(await sha256(root.der)), INTEL_SGX_ROOT_CA_FINGERPRINT);
 });
 
-oracleTest("a quote of 2023 is right in itself, with 39 bytes behind it", async (read) => {
+oracleTest("a quote of 2023 has valid signatures, with 39 bytes after it", async (read) => {
   const file = await read(QUOTE_OF_2023);
   const quote = readQuote(file);
   assert.equal(quote.version, 4);
@@ -54,12 +54,12 @@ oracleTest("a quote of 2023 reaches no TCB level of its time", async (read) => {
   assert.equal(error.code, "refused/tdx-tcb-level");
 });
 
-oracleTest("collateral of 2023 tells nothing in 2053", async (read) => {
+oracleTest("collateral of 2023 is refused in 2053", async (read) => {
   const error = await errorOf(async () => verdict(await read(QUOTE_OF_2023), await collateralOf2023(read), IN_2053));
   assert.equal(error.code, "refused/tdx-tcb-info-date");
 });
 
-oracleTest("a quote of 2025 is up to date, until its collateral ends", async (read) => {
+oracleTest("a quote of 2025 is up to date until its collateral expires", async (read) => {
   const [file, collateral] = [await read(QUOTE_OF_2025), await collateralOf2025(read)];
   const now = justBeforeEnd(collateral);
   const { status, advisoryIds, evaluation } = await verdict(file, collateral, now);
@@ -68,7 +68,7 @@ oracleTest("a quote of 2025 is up to date, until its collateral ends", async (re
   assert.equal(late.code, "refused/tdx-crl-validity");
 });
 
-oracleTest("a quote with a MRCONFIGID is right in itself", async (read) => {
+oracleTest("a quote with a MRCONFIGID has valid signatures", async (read) => {
   const file = await read(QUOTE_WITH_CONFIG_ID);
   assert.ok(!isZero(readQuote(file).report.mrConfigId));
   await signatures(file, IN_2026);
@@ -86,7 +86,7 @@ oracleTest("collateral of other platforms, or another quote's, is refused", asyn
 });
 
 oracleTest(
-  "the whole verifier refuses a real quote of 2025 for what is not this protocol's, and nothing else",
+  "the whole verifier refuses a real quote of 2025 only for the fields that this protocol sets",
   async (read) => {
     const quote = readQuote(await read(QUOTE_OF_2025));
     const collateral = await collateralOf2025(read);
@@ -117,7 +117,7 @@ oracleTest(
 );
 
 oracleTest(
-  "checkTdAttributes() refuses the TD of 2023, whose host may take its pages, and neither of the others",
+  "checkTdAttributes() refuses only the TD of 2023, whose host may take its pages",
   async (read) => {
     for (
       const [name, expected] of [[QUOTE_OF_2023, ["tdx-sept-ve-disable"]], [QUOTE_OF_2025, []], [

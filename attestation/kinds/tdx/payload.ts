@@ -1,6 +1,6 @@
 /**
- * The encoding of a TD's evidence, little-endian: `u16 version`, then the quote and the six parts of the collateral, each with its
- * length in 32 bits. A part that the machine does not have is empty.
+ * The encoding of a TD's evidence, little-endian: `u16 version`, then the quote and the six parts of the collateral,
+ * each after its 32-bit length. A part that the machine does not have is empty.
  *
  * @module
  */
@@ -13,17 +13,17 @@ import { MAXIMUM_QUOTE_BYTES } from "./quote.ts";
 
 /** The parts of a TD's evidence. */
 export interface TdxPayload {
-  /** The quote, with nothing behind it. */
+  /** The quote, with no bytes after it. */
   readonly quote: Uint8Array;
-  /** What of the collateral comes with it. */
+  /** The parts of the collateral that come with the quote. */
   readonly collateral: Partial<TdxCollateral>;
 }
 
 const VERSION = 1;
-/** The largest part seen, a PCK CRL, has 3 KiB. */
+/** The size limit of a part. The largest known part, a PCK CRL, has 3 KiB. */
 const MAXIMUM_PART_BYTES = 1 << 18;
 
-/** Writes evidence. */
+/** Encodes evidence. */
 export function encodeTdxPayload({ quote, collateral }: TdxPayload): Bytes {
   const writer = new ByteWriter("little-endian").u16(VERSION).sized32(quote);
   for (const part of COLLATERAL_PARTS) writer.sized32(collateral[part] ?? new Uint8Array());
@@ -31,7 +31,7 @@ export function encodeTdxPayload({ quote, collateral }: TdxPayload): Bytes {
 }
 
 /**
- * Reads evidence: its outer form, not what is in its parts.
+ * Reads the outer form of evidence. It does not look into the parts.
  *
  * @throws {BootstrapError} `malformed/tdx-evidence`, `malformed/evidence-version`.
  */

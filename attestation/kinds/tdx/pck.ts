@@ -1,5 +1,5 @@
 /**
- * What Intel's PCK certificates say of a platform (Intel SGX PCK Certificate and CRL Profile Specification, 1.3.5).
+ * The platform data in Intel's PCK certificates (Intel SGX PCK Certificate and CRL Profile Specification, 1.3.5).
  *
  * @module
  */
@@ -9,15 +9,15 @@ import type { Certificate } from "../../../certificate/x509.ts";
 import type { Bytes } from "../../../platform/bytes.ts";
 import { hex } from "../../../platform/bytes.ts";
 
-/** A platform as its PCK certificate describes it. */
+/** A platform, as its PCK certificate describes it. */
 export interface PckPlatform {
-  /** PPID, 32 hexadecimal digits, lower case: the one processor, or set of processors. */
+  /** PPID, 32 hexadecimal digits, lower case. It names one processor, or one set of processors. */
   readonly ppid: string;
   /** FMSPC, 12 hexadecimal digits, lower case: family, model, stepping, platform type. */
   readonly fmspc: string;
   /** PCE-ID, 4 hexadecimal digits, lower case. */
   readonly pceId: string;
-  /** The 16 components' SVNs. */
+  /** The SVNs of the 16 components. */
   readonly components: readonly number[];
   /** The PCE's ISVSVN. */
   readonly pceSvn: number;
@@ -27,14 +27,14 @@ export interface PckPlatform {
 export const SGX_EXTENSION = "1.2.840.113741.1.13.1";
 
 const WHAT = "SGX extension";
-/** The profile knows no ENUMERATED. */
+/** The tag of ENUMERATED, which `TAG` does not have. */
 const ENUMERATED_TAG = 0x0a;
 const COMPONENTS = 16;
 const MAXIMUM_SGX_TYPE = 2;
 const CONFIGURATION_FLAGS = 3;
 
 /**
- * Reads the extension of a PCK certificate: each part once, in the profile's order, nothing else.
+ * Reads the extension of a PCK certificate. Each part must occur once, in the profile's order, with no other parts.
  *
  * @throws {BootstrapError} `malformed/der`.
  */
@@ -48,7 +48,7 @@ export function readPckPlatform(certificate: Certificate): PckPlatform {
   const fmspc = hex(octets(part(parts, "4"), 6));
   const type = part(parts, "5").element(ENUMERATED_TAG).content;
   if (type.length !== 1 || (type[0] ?? 0) > MAXIMUM_SGX_TYPE) throw derError(WHAT, "its SGX type is out of range");
-  // Certificates of the Processor CA end here.
+  // Certificates from the Processor CA end here.
   if (!parts.atEnd) {
     octets(part(parts, "6"), 16);
     const configuration = part(parts, "7").inside();
@@ -67,7 +67,7 @@ function readTcb(reader: DerReader): Pick<PckPlatform, "components" | "pceSvn"> 
   return { components, pceSvn };
 }
 
-/** What follows the OID of the next part; the part's value is read by the caller and must be its last element. */
+/** Reads the OID of the next part. The caller reads the part's value, which must be its last element. */
 function part(reader: DerReader, arcs: string): DerReader {
   const element = reader.element(TAG.sequence);
   const inside = readDer(element.bytes, WHAT).inside();

@@ -21,7 +21,7 @@ function read(value: Uint8Array) {
   return readPckPlatform(readCertificate(intel.certificate("pck", { extensions: [extension] }), "test"));
 }
 
-Deno.test("readPckPlatform() reads what both of Intel's authorities write", () => {
+Deno.test("readPckPlatform() reads the certificates of both of Intel's authorities", () => {
   const expected = { ppid: "11".repeat(16), pceId: "0000", ...platform };
   assert.deepEqual({ ...read(element(0x30, ...parts)) }, expected);
   assert.deepEqual({ ...read(element(0x30, ...parts.slice(0, 5))) }, expected);
@@ -73,7 +73,7 @@ Deno.test("readPckPlatform() refuses parts that are missing, doubled, out of ord
   assert.equal((await errorOf(() => readPckPlatform(without))).code, "malformed/der");
 });
 
-Deno.test("readPckPlatform() throws nothing but malformed/…, whatever byte is changed", () => {
+Deno.test("readPckPlatform() throws only malformed/… when any byte is changed", () => {
   const whole = element(0x30, ...parts);
   const spot = fc.tuple(fc.nat({ max: whole.length - 1 }), fc.integer({ min: 1, max: 255 }));
   fc.assert(fc.property(spot, ([at, mask]) => {

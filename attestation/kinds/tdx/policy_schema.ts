@@ -1,5 +1,5 @@
 /**
- * The form of a policy's section about Intel TDX.
+ * The schema of a policy's Intel TDX section.
  *
  * @module
  */

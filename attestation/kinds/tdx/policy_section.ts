@@ -1,5 +1,5 @@
 /**
- * A policy's section about TDX, from machines that are known to be good.
+ * Makes a policy's TDX section from machines that are known to be good.
  *
  * @module
  */
@@ -17,26 +17,26 @@ import { TCB_STATUSES } from "./tcb_status.ts";
 import { lowestTeeTcbSvn } from "./tee_tcb_svn.ts";
 import { readTdxEvidence } from "./verifier.ts";
 
-/** What a machine shows. */
+/** The contents of a machine's evidence. */
 interface TdxMachine {
   readonly name: string;
   readonly report: TdReport;
-  /** What Intel says of it, where Intel was asked. */
+  /** Intel's statements about the machine, if Intel's documents were consulted. */
   readonly tcb?: TcbReport;
 }
 
-/** The refusals for collateral that is nowhere. */
+/** The refusals for missing collateral. */
 const MISSING: readonly AnyErrorCode[] = ["refused/tdx-collateral-missing"];
-/** The lowest that a policy may have: any. */
+/** The lowest evaluation number that a policy may have. It allows any evaluation. */
 const ANY_EVALUATION = 1;
 
 /**
- * Makes the section: every value of MRTD and the RTMRs that a machine shows, the lowest TEE_TCB_SVN, and the states that Intel says
- * the machines are in. RTMR 0 is left out where it is different in every one of several sources.
+ * Makes the section: every value of MRTD and the RTMRs that a machine shows, the lowest TEE_TCB_SVN, and the machines'
+ * TCB states according to Intel. RTMR 0 is left out if there are several sources and its value differs in each.
  *
  * @param sources One or more.
- * @throws {BootstrapError} `malformed/…`; `refused/tdx-…` for a quote that Intel does not vouch for, or of which it cannot be told
- *   as a document is nowhere.
+ * @throws {BootstrapError} `malformed/…`; `refused/tdx-…` for a quote that Intel does not vouch for, or that cannot be
+ *   judged because a document is missing.
  */
 export async function makeTdxSection(
   sources: readonly SectionSource[],
@@ -51,7 +51,7 @@ export async function makeTdxSection(
   const rtmr0 = values(({ rtmrs }) => rtmrs[0]);
   const isVarying = machines.length > 1 && rtmr0.length === machines.length;
   const verdicts = machines.flatMap(({ tcb }) => tcb ?? []);
-  // A machine that is brought up to date stays one.
+  // `UpToDate` stays allowed, so that an updated machine is still accepted.
   const statuses = verdicts.length === 0
     ? []
     : TCB_STATUSES.filter((status) => status === "UpToDate" || verdicts.some((tcb) => tcb.status === status));
@@ -67,7 +67,7 @@ export async function makeTdxSection(
   };
   const remarks = [
     ...(isVarying
-      ? ["RTMR 0, the VM's shape, is different in every file and left out: any value of it is let in."]
+      ? ["RTMR 0, the VM's shape, is different in every file, so it is left out: any value of it is allowed."]
       : []),
     ...machines.flatMap(remarkOnTcb),
   ];
@@ -91,7 +91,7 @@ async function tcbOf(payload: Uint8Array, from: Collateral, trust: IntelTrust): 
 
 function remarkOnTcb({ name, tcb }: TdxMachine): readonly string[] {
   if (tcb === undefined) {
-    return ["Intel was not asked how the platform is: set tcbStatuses and minimumEvaluation by what it says."];
+    return ["Intel's documents were not consulted: set tcbStatuses and minimumEvaluation according to them."];
   }
   if (tcb.status === "UpToDate") return [];
   const advisories = tcb.advisoryIds.length === 0 ? "" : ` (${tcb.advisoryIds.join(", ")})`;

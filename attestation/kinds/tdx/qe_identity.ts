@@ -1,5 +1,5 @@
 /**
- * The identity of Intel's quoting enclave for TDs, version 2: what its report must show.
+ * The identity of Intel's quoting enclave for TDs, version 2: the values that the enclave's report must show.
  *
  * @module
  */
@@ -9,33 +9,32 @@ import { hexBytes, readInner, readSignedJson, type SignedJson, time, unsigned } 
 import { isvLevels } from "./_tcb_schema.ts";
 import type { IsvLevel } from "./tcb_status.ts";
 
-/** QE identity. */
+/** The decoded QE identity. */
 export interface QeIdentity {
-  /** When Intel made it. */
+  /** The time at which Intel issued the document. */
   readonly issueDate: Date;
-  /** When it makes another. */
+  /** The time at which Intel issues the next one. */
   readonly nextUpdate: Date;
   /** The number of Intel's evaluation, which grows. */
   readonly evaluation: number;
-  /** MISCSELECT where the mask is set, 4 bytes in the report's order. */
+  /** The required MISCSELECT under the mask, 4 bytes in the report's order. */
   readonly miscSelect: Bytes;
-  /** Which bits count, 4 bytes. */
+  /** The mask of the bits that count, 4 bytes. */
   readonly miscSelectMask: Bytes;
-  /** ATTRIBUTES where the mask is set, 16 bytes. */
+  /** The required ATTRIBUTES under the mask, 16 bytes. */
   readonly attributes: Bytes;
-  /** Which bits count, 16 bytes. */
+  /** The mask of the bits that count, 16 bytes. */
   readonly attributesMask: Bytes;
   /** MRSIGNER, 32 bytes. */
   readonly mrSigner: Bytes;
-  /** ISVPRODID. */
   readonly isvProdId: number;
-  /** Its levels, best first. */
+  /** The enclave's levels, best first. */
   readonly levels: readonly IsvLevel[];
 }
 
-/** A document that has its form, and what is needed to verify it. */
+/** A well-formed document, and the data to verify it. */
 export interface QeIdentityDocument extends SignedJson {
-  /** What it says, which is nothing until its signature is verified. */
+  /** The contents. They mean nothing until the signature is verified. */
   readonly qeIdentity: QeIdentity;
 }
 
@@ -71,7 +70,8 @@ const schema: v.GenericSchema<unknown, QeIdentity> = v.pipe(
 );
 
 /**
- * Reads QE identity as Intel's service gives it, `{"enclaveIdentity":…,"signature":…}`. Its signature is not verified.
+ * Reads QE identity as Intel's service gives it, `{"enclaveIdentity":…,"signature":…}`. It does not verify the
+ * signature.
  *
  * @throws {BootstrapError} `malformed/tdx-collateral`, `malformed/utf8`.
  */

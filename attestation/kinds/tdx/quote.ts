@@ -8,90 +8,84 @@ import type { Bytes } from "../../../platform/bytes.ts";
 import { copyOf, equalBytes, fromHex, hex } from "../../../platform/bytes.ts";
 import { structureError, structureReader } from "./_structure.ts";
 
-/** What the TDX module says of a TD (TDREPORT as a quote carries it). */
+/** The TDX module's report on a TD (TDREPORT, as a quote carries it). */
 export interface TdReport {
   /** TEE_TCB_SVN, 16 bytes: the module's SVN, its major version, the microcode's SVN, and so on. */
   readonly teeTcbSvn: Bytes;
-  /** MRSEAM, 48 bytes: the TDX module's measurement. */
+  /** MRSEAM, 48 bytes: the measurement of the TDX module. */
   readonly mrSeam: Bytes;
-  /** MRSIGNERSEAM, 48 bytes: zero for Intel's. */
+  /** MRSIGNERSEAM, 48 bytes: zero for Intel's module. */
   readonly mrSignerSeam: Bytes;
   /** SEAMATTRIBUTES, 8 bytes. */
   readonly seamAttributes: Bytes;
-  /** TDATTRIBUTES. */
   readonly tdAttributes: bigint;
-  /** XFAM. */
   readonly xfam: bigint;
-  /** MRTD, 48 bytes: what was in the TD when it was built. */
+  /** MRTD, 48 bytes: the measurement of the TD's initial contents. */
   readonly mrtd: Bytes;
-  /** MRCONFIGID, 48 bytes, which the host sets. */
+  /** MRCONFIGID, 48 bytes, set by the host. */
   readonly mrConfigId: Bytes;
-  /** MROWNER, 48 bytes, which the host sets. */
+  /** MROWNER, 48 bytes, set by the host. */
   readonly mrOwner: Bytes;
-  /** MROWNERCONFIG, 48 bytes, which the host sets. */
+  /** MROWNERCONFIG, 48 bytes, set by the host. */
   readonly mrOwnerConfig: Bytes;
   /** RTMR 0 to 3, 48 bytes each. */
   readonly rtmrs: readonly [Bytes, Bytes, Bytes, Bytes];
   /** REPORTDATA, 64 bytes. */
   readonly reportData: Bytes;
-  /** Only TDX 1.5 in version 5: what the module and the service TD are now. */
+  /** The current state of module and service TD. Present only for TDX 1.5 in version 5. */
   readonly current?: {
     /** TEE_TCB_SVN_2, 16 bytes. */
     readonly teeTcbSvn: Bytes;
-    /** MRSERVICETD, 48 bytes; zero for none. */
+    /** MRSERVICETD, 48 bytes; zero if there is no service TD. */
     readonly mrServiceTd: Bytes;
   };
 }
 
-/** What the processor says of the quoting enclave (SGX REPORTBODY). */
+/** The processor's report on the quoting enclave (SGX REPORTBODY). */
 export interface QeReport {
   /** The 384 bytes that the PCK signs. */
   readonly bytes: Bytes;
-  /** MISCSELECT, 4 bytes as they stand. */
+  /** MISCSELECT, 4 bytes in the report's order. */
   readonly miscSelect: Bytes;
   /** ATTRIBUTES, 16 bytes. */
   readonly attributes: Bytes;
   /** MRSIGNER, 32 bytes. */
   readonly mrSigner: Bytes;
-  /** ISVPRODID. */
   readonly isvProdId: number;
-  /** ISVSVN. */
   readonly isvSvn: number;
   /** REPORTDATA, 64 bytes. */
   readonly reportData: Bytes;
 }
 
-/** A quote. That it could be read says nothing about its truth. */
+/** A decoded quote. Decoding does not verify it. */
 export interface TdxQuote {
-  /** The quote without what follows it. */
+  /** The quote, without the bytes after it. */
   readonly bytes: Bytes;
-  /** How many bytes follow it, which nobody signs and nobody reads. */
+  /** The number of bytes after the quote. They are unsigned and ignored. */
   readonly trailing: number;
-  /** What the attestation key signs: header, and body with its descriptor. */
+  /** The bytes that the attestation key signs: the header, and the body with its descriptor. */
   readonly signed: Bytes;
-  /** 4 or 5. */
   readonly version: 4 | 5;
-  /** The TD. */
   readonly report: TdReport;
   /** r ‖ s, 64 bytes. */
   readonly signature: Bytes;
-  /** The attestation key's point, x ‖ y, 64 bytes. */
+  /** The point of the attestation key, x ‖ y, 64 bytes. */
   readonly attestationKey: Bytes;
-  /** The quoting enclave. */
+  /** The report on the quoting enclave. */
   readonly qeReport: QeReport;
-  /** The PCK's signature of {@linkcode qeReport}, r ‖ s, 64 bytes. */
+  /** The PCK's signature over {@linkcode qeReport}, r ‖ s, 64 bytes. */
   readonly qeReportSignature: Bytes;
-  /** What the quoting enclave adds to its attestation key. */
+  /** The data that the quoting enclave binds together with its attestation key. */
   readonly qeAuthData: Bytes;
-  /** PEM: the PCK certificate, its issuer, Intel's root. */
+  /** The PCK certificate, its issuer and Intel's root, in PEM. */
   readonly pckChain: Bytes;
 }
 
-/** A quote has some 5,000 bytes. */
+/** The size limit of a quote. A quote has some 5,000 bytes. */
 export const MAXIMUM_QUOTE_BYTES = 1 << 14;
 /**
- * Real quotes are followed by 0 to 3,065 bytes: a driver or host gives its whole buffer, which is zero or not. They are bounded by
- * the most that was seen.
+ * The largest number of bytes after a quote. 0 to 3,065 bytes follow real quotes: a driver or host returns its whole
+ * buffer, with zeros or other bytes. The bound is the largest known number.
  */
 export const MAXIMUM_TRAILING_BYTES = 3065;
 
@@ -111,7 +105,7 @@ const CERTIFICATION_QE_REPORT = 6;
 const CERTIFICATION_PCK_CHAIN = 5;
 
 /**
- * Reads a quote, slice by slice by its lengths. No signature is verified.
+ * Reads a quote, part by part. It does not verify signatures.
  *
  * @param input The quote, and at most {@linkcode MAXIMUM_TRAILING_BYTES} after it.
  * @throws {BootstrapError} `malformed/tdx-quote`.
@@ -149,7 +143,10 @@ function readHeader(header: ByteReader): 4 | 5 {
   return version;
 }
 
-/** The body's descriptor in version 5. Whether the body is that of TDX 1.5, longer than that of 1.0. */
+/**
+ * Reads the descriptor of a version 5 body. Returns whether the body is that of TDX 1.5, which is longer than that of
+ * 1.0.
+ */
 function readDescriptor(reader: ByteReader): boolean {
   const [type, size] = [reader.u16("body type"), reader.u32("body size")];
   if (type === BODY_TDX_10 && size === REPORT_BYTES) return false;
@@ -197,7 +194,7 @@ function readAuthentication(reader: ByteReader): Authentication {
   return { signature, attestationKey, qeReport, qeReportSignature, qeAuthData, pckChain };
 }
 
-/** Certification data of one type, which is the last thing where it stands. */
+/** Reads certification data of one type. It must be the last part of its container. */
 function readCertification(reader: ByteReader, type: number): ByteReader {
   const seen = reader.u16("type of certification data");
   if (seen !== type) throw reader.error(`its certification data is of type ${seen}, not ${type}`);

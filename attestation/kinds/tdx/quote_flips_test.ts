@@ -1,5 +1,5 @@
 /**
- * No byte of a real quote can be changed.
+ * Real quotes are refused when any byte of them is changed.
  */
 import assert from "node:assert/strict";
 import type { Bytes } from "../../../platform/bytes.ts";
@@ -19,7 +19,7 @@ import {
   verdict,
 } from "./testing/oracles.ts";
 
-/** All of these: each names what the changed byte belongs to. */
+/** The expected codes. Each names the part that the changed byte belongs to. */
 const CODES = [
   "malformed/base64",
   "malformed/der",

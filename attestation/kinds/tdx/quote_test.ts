@@ -33,7 +33,7 @@ Deno.test("readQuote() reads every field of a quote of every form", async () => 
   }
 });
 
-Deno.test("readQuote() leaves out what follows a quote, up to a bound", async () => {
+Deno.test("readQuote() leaves out the bytes after a quote, up to a bound", async () => {
   const quote = await intel.quote();
   for (const length of [1, 39, 70, MAXIMUM_TRAILING_BYTES]) {
     const read = readQuote(concat(quote, filled(length, 0xee)));
@@ -62,7 +62,7 @@ Deno.test("readQuote() refuses other versions, key types, TEEs and vendors", asy
     { keyType: 3 },
     { tee: 0 },
     { vendor: filled(16, 1) },
-    // The body of one version under the number of the other.
+    // The body of one version with the number of the other.
     { form: "5-10", version: 4 },
     { form: "5-15", version: 4 },
     { form: "4", version: 5 },
@@ -73,9 +73,9 @@ Deno.test("readQuote() refuses other versions, key types, TEEs and vendors", asy
   }
 });
 
-Deno.test("readQuote() refuses a length that is one off, wherever it stands", async () => {
+Deno.test("readQuote() refuses any length that is wrong by one", async () => {
   const quote = await intel.quote();
-  // Lengths of the authentication data, the certification data, the QE's own data, the PCK chain; and the two types.
+  // The lengths of the authentication data, the certification data, the QE's data and the PCK chain; and the two types.
   for (const at of [632, 766, 1218, 1254, 764, 1252]) {
     for (const by of [-1, 1]) {
       const changed = copyOf(quote);
@@ -85,7 +85,7 @@ Deno.test("readQuote() refuses a length that is one off, wherever it stands", as
   }
 });
 
-Deno.test("readQuote() throws nothing but malformed/tdx-quote, whatever it is given", async () => {
+Deno.test("readQuote() throws only malformed/tdx-quote when it reads any bytes", async () => {
   const quote = await intel.quote();
   const check = (bytes: Uint8Array) => {
     try {

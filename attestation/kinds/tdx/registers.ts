@@ -4,7 +4,7 @@ import { LOCK_REGISTER, TRUST_REGISTER } from "../../evidence.ts";
 import type { TdxRegisters } from "./rtmr.ts";
 import { extendedRtmr, padded, TDX_LOCK_REGISTER } from "./rtmr.ts";
 
-/** What a TD has in place of PCR 12 and PCR 15: MRCONFIGID, which the host gave at its launch, and RTMR 3. */
+/** The registers of a TD in place of PCR 12 and PCR 15: MRCONFIGID, which the host sets at launch, and RTMR 3. */
 export function tdxMeasurementRegisters(registers: TdxRegisters): MeasurementRegisters {
   return {
     read(index) {

@@ -13,14 +13,14 @@ const td: TdxRegisters = {
   extend: (_, digest) => Promise.resolve(void extended.push(filled(32, digest[0] ?? 0))),
 };
 
-Deno.test("tdxMeasurementRegisters() reads MRCONFIGID, and refuses to extend it where the host gave none", async () => {
+Deno.test("tdxMeasurementRegisters() reads MRCONFIGID, and refuses to extend it if the host gave none", async () => {
   const registers = tdxMeasurementRegisters(td);
   assert.deepEqual(await registers.read(TRUST_REGISTER), filled(48, 7));
   const error = await errorOf(() => registers.extend(TRUST_REGISTER, filled(32, 1)));
   assert.equal(error.code, "precondition/mrconfigid");
 });
 
-Deno.test("tdxMeasurementRegisters() extends RTMR 3 by the lock, and knows no other register", async () => {
+Deno.test("tdxMeasurementRegisters() extends RTMR 3 by the lock, and refuses other registers", async () => {
   const registers = tdxMeasurementRegisters(td);
   await registers.extend(LOCK_REGISTER, filled(32, 15));
   assert.deepEqual(extended, [filled(32, 15)]);

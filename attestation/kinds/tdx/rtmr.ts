@@ -1,9 +1,9 @@
 /**
  * 32-byte digests in TDX's fields and registers of 48 bytes.
  *
- * A digest is followed by 16 zero bytes, in MRCONFIGID as in what is extended into a register: `D ‖ 0¹⁶`. So a register that was
- * zero holds `SHA-384(0⁴⁸ ‖ D ‖ 0¹⁶)` afterwards (Intel TDX Module ABI, TDG.MR.RTMR.EXTEND). What others extend, which are
- * SHA-384 digests, does not end in 16 zero bytes.
+ * A digest is padded with 16 zero bytes, `D ‖ 0¹⁶`, both in MRCONFIGID and in the value that extends a register. A
+ * register that was zero then holds `SHA-384(0⁴⁸ ‖ D ‖ 0¹⁶)` (Intel TDX Module ABI, TDG.MR.RTMR.EXTEND). Other software
+ * extends SHA-384 digests, which do not end in 16 zero bytes.
  *
  * @module
  */
@@ -11,14 +11,14 @@ import type { Bytes } from "../../../platform/bytes.ts";
 import { concat, copyOf } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 
-/** MRTD, MRCONFIGID and the RTMRs. */
+/** The size of MRTD, of MRCONFIGID and of each RTMR. */
 export const TDX_REGISTER_BYTES = 48;
-/** The register that holds the lock; firmware and kernel leave it to applications. */
+/** The register that holds the lock. Firmware and kernel leave it to applications. */
 export const TDX_LOCK_REGISTER = 3;
 
 const DIGEST_BYTES = 32;
 
-/** `D ‖ 0¹⁶`, 48 bytes, of a digest of 32. */
+/** Pads a digest of 32 bytes to 48: `D ‖ 0¹⁶`. */
 export function padded(digest: Uint8Array): Bytes {
   if (digest.length !== DIGEST_BYTES) {
     throw new BootstrapError("internal/digest", `A digest has ${DIGEST_BYTES} bytes, not ${digest.length}`);
@@ -26,7 +26,7 @@ export function padded(digest: Uint8Array): Bytes {
   return concat(digest, new Uint8Array(TDX_REGISTER_BYTES - DIGEST_BYTES));
 }
 
-/** What a register that was zero holds after a digest of 32 bytes was extended into it. */
+/** Computes the value of a zero register after it is extended by a digest of 32 bytes. */
 export async function extendedRtmr(digest: Uint8Array): Promise<Bytes> {
   const message = concat(new Uint8Array(TDX_REGISTER_BYTES), padded(digest));
   return new Uint8Array(await crypto.subtle.digest("SHA-384", message));
@@ -34,29 +34,29 @@ export async function extendedRtmr(digest: Uint8Array): Promise<Bytes> {
 
 /** A TD's own registers. */
 export interface TdxRegisters {
-  /** MRCONFIGID, 48 bytes. */
+  /** Reads MRCONFIGID, 48 bytes. */
   configId(): Promise<Bytes>;
-  /** RTMR 0 to 3, 48 bytes. */
+  /** Reads RTMR 0 to 3, 48 bytes. */
   read(index: number): Promise<Bytes>;
   /** Extends an RTMR by a digest of 32 bytes, padded. */
   extend(index: number, digest: Uint8Array): Promise<void>;
 }
 
-/** A folder of files of 48 bytes. */
+/** A folder with files of 48 bytes. */
 export interface RegisterFiles {
-  /** The content of a file. */
+  /** Reads a file. */
   read(name: string): Promise<Uint8Array>;
-  /** Writes a file at once. */
+  /** Writes a file in one write. */
   write(name: string, bytes: Uint8Array): Promise<void>;
 }
 
-/** Where the kernel has the registers, from 6.16 on (Documentation/ABI/testing/sysfs-devices-virtual-misc-tdx_guest). */
+/** The kernel's folder of registers, since 6.16 (Documentation/ABI/testing/sysfs-devices-virtual-misc-tdx_guest). */
 export const TDX_MEASUREMENTS_FOLDER = "/sys/devices/virtual/misc/tdx_guest/measurements";
 
 /**
- * A TD's registers by the kernel's files.
+ * Creates access to a TD's registers through the kernel's files.
  *
- * @param files The folder, {@linkcode systemRegisterFiles} by default.
+ * @param files The folder. Default: {@linkcode systemRegisterFiles}.
  * @returns Registers whose methods throw `system/tdx-register`.
  */
 export function createTdxRegisters(files: RegisterFiles = systemRegisterFiles()): TdxRegisters {
@@ -67,13 +67,13 @@ export function createTdxRegisters(files: RegisterFiles = systemRegisterFiles())
   };
 }
 
-/** The kernel's files. */
+/** Opens the kernel's files. */
 export function systemRegisterFiles(folder: string = TDX_MEASUREMENTS_FOLDER): RegisterFiles {
   return {
     read: (name) => Deno.readFile(`${folder}/${name}`),
     async write(name, bytes) {
       using file = await Deno.open(`${folder}/${name}`, { write: true });
-      // An attribute takes what one write gives.
+      // A sysfs attribute takes its value from one write.
       if (await file.write(bytes) !== bytes.length) throw new Error("not all bytes were written");
     },
   };

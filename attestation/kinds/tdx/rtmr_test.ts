@@ -8,7 +8,7 @@ import { errorOf } from "../../testing/evidence.ts";
 
 const D15 = filled(32, 0x15);
 
-/** A register as the TDX module has it. */
+/** A register that behaves like one of the TDX module. */
 function createFakeFiles() {
   const values = new Map<string, Bytes>([["mrconfigid", filled(48, 7)], ["rtmr3:sha384", filled(48, 0)]]);
   return {
@@ -22,7 +22,7 @@ function createFakeFiles() {
   };
 }
 
-Deno.test("extendedRtmr() is what a register shows after a digest was extended into it", async () => {
+Deno.test("extendedRtmr() equals the value of a register that was extended by a digest", async () => {
   const registers = createTdxRegisters(createFakeFiles());
   assert.deepEqual(await registers.read(TDX_LOCK_REGISTER), filled(48, 0));
   await registers.extend(TDX_LOCK_REGISTER, D15);
@@ -32,14 +32,14 @@ Deno.test("extendedRtmr() is what a register shows after a digest was extended i
   assert.deepEqual(await registers.configId(), filled(48, 7));
 });
 
-Deno.test("padded() takes digests of 32 bytes only", async () => {
+Deno.test("padded() accepts only digests of 32 bytes", async () => {
   assert.deepEqual(padded(D15), concat(D15, filled(16, 0)));
   for (const length of [0, 31, 33, 48]) {
     assert.equal((await errorOf(() => padded(filled(length, 1)))).code, "internal/digest");
   }
 });
 
-Deno.test("createTdxRegisters() says what to do where the kernel has no such registers, or odd ones", async () => {
+Deno.test("createTdxRegisters() says what to do when the kernel has no registers, or malformed ones", async () => {
   const folder = await Deno.makeTempDir();
   const registers = createTdxRegisters(systemRegisterFiles(folder));
   const missing = await errorOf(() => registers.read(3));

@@ -1,5 +1,5 @@
 /**
- * TDX TCB info, version 3: for the platforms of one FMSPC, which levels there are and what Intel says of each.
+ * TDX TCB info, version 3: the TCB levels of the platforms with one FMSPC, and Intel's verdict on each level.
  *
  * @module
  */
@@ -10,13 +10,13 @@ import { hexBytes, readInner, readSignedJson, type SignedJson, time, unsigned } 
 import { isvLevels, levelEntries } from "./_tcb_schema.ts";
 import type { IsvLevel, TcbVerdict } from "./tcb_status.ts";
 
-/** What a TDX module must show. */
+/** The values that a TDX module must show. */
 export interface ModuleIdentity {
   /** MRSIGNERSEAM, 48 bytes. */
   readonly mrSigner: Bytes;
-  /** SEAMATTRIBUTES where the mask is set, 8 bytes. */
+  /** The required SEAMATTRIBUTES under the mask, 8 bytes. */
   readonly attributes: Bytes;
-  /** Which bits count, 8 bytes. */
+  /** The mask of the bits that count, 8 bytes. */
   readonly attributesMask: Bytes;
 }
 
@@ -24,25 +24,25 @@ export interface ModuleIdentity {
 export interface VersionedModule extends ModuleIdentity {
   /** `TDX_01` for version 1, and so on. */
   readonly id: string;
-  /** Its levels, best first. */
+  /** The module's levels, best first. */
   readonly levels: readonly IsvLevel[];
 }
 
 /** One level of a platform. */
 export interface PlatformLevel extends TcbVerdict {
-  /** The 16 components that the PCK certificate tells, lowest SVNs. */
+  /** The lowest SVNs of the 16 components in the PCK certificate. */
   readonly sgx: readonly number[];
-  /** The PCE's lowest ISVSVN. */
+  /** The lowest ISVSVN of the PCE. */
   readonly pceSvn: number;
-  /** The 16 components that TEE_TCB_SVN tells, lowest SVNs. */
+  /** The lowest SVNs of the 16 components in TEE_TCB_SVN. */
   readonly tdx: readonly number[];
 }
 
-/** TCB info. */
+/** The decoded TCB info. */
 export interface TcbInfo {
-  /** When Intel made it. */
+  /** The time at which Intel issued the document. */
   readonly issueDate: Date;
-  /** When it makes another. */
+  /** The time at which Intel issues the next one. */
   readonly nextUpdate: Date;
   /** 12 hexadecimal digits, lower case. */
   readonly fmspc: string;
@@ -58,9 +58,9 @@ export interface TcbInfo {
   readonly levels: readonly PlatformLevel[];
 }
 
-/** A document that has its form, and what is needed to verify it. */
+/** A well-formed document, and the data to verify it. */
 export interface TcbInfoDocument extends SignedJson {
-  /** What it says, which is nothing until its signature is verified. */
+  /** The contents. They mean nothing until the signature is verified. */
   readonly tcbInfo: TcbInfo;
 }
 
@@ -136,7 +136,7 @@ const schema: v.GenericSchema<unknown, TcbInfo> = v.pipe(
 );
 
 /**
- * Reads TCB info as Intel's service gives it, `{"tcbInfo":…,"signature":…}`. Its signature is not verified.
+ * Reads TCB info as Intel's service gives it, `{"tcbInfo":…,"signature":…}`. It does not verify the signature.
  *
  * @throws {BootstrapError} `malformed/tdx-collateral`, `malformed/utf8`.
  */

@@ -1,6 +1,6 @@
 /**
- * The level that a platform, its TDX module and its quoting enclave are at (Intel TDX DCAP, "TCB status evaluation"; PCS API,
- * version 4, "Get TDX TCB Info").
+ * Finds the TCB levels of a platform, its TDX module and its quoting enclave (Intel TDX DCAP, "TCB status evaluation";
+ * PCS API, version 4, "Get TDX TCB Info").
  *
  * @module
  */
@@ -15,10 +15,10 @@ import type { ModuleIdentity, TcbInfo } from "./tcb_info.ts";
 import type { IsvLevel, TcbVerdict } from "./tcb_status.ts";
 
 /**
- * The first level whose every component the platform reaches. Where the module has a major version (TEE_TCB_SVN[1]), its two
- * first SVNs are judged by {@linkcode moduleVerdict} instead.
+ * Finds the first level that the platform reaches in every component. If the module has a major version
+ * (TEE_TCB_SVN[1]), {@linkcode moduleVerdict} judges its first two SVNs instead.
  *
- * @throws {BootstrapError} `refused/tdx-tcb-level` if it reaches none.
+ * @throws {BootstrapError} `refused/tdx-tcb-level` if the platform reaches no level.
  */
 export function platformVerdict(tcbInfo: TcbInfo, platform: PckPlatform, teeTcbSvn: Uint8Array): TcbVerdict {
   const firstTdx = (teeTcbSvn[1] ?? 0) > 0 ? 2 : 0;
@@ -33,7 +33,7 @@ export function platformVerdict(tcbInfo: TcbInfo, platform: PckPlatform, teeTcbS
 /**
  * Checks the TDX module's signer and attributes, and finds its level.
  *
- * @returns Nothing for a module of major version 0, whose level is the platform's.
+ * @returns Nothing for a module of major version 0; its level is the platform's.
  * @throws {BootstrapError} `refused/tdx-module-version`, `refused/tdx-module-signer`, `refused/tdx-module-attributes`,
  *   `refused/tdx-module-level`.
  */
@@ -58,7 +58,7 @@ export function moduleVerdict(
 }
 
 /**
- * Checks the quoting enclave's report by its identity, and finds its level.
+ * Checks the quoting enclave's report against its identity, and finds its level.
  *
  * @throws {BootstrapError} `refused/tdx-qe-miscselect`, `refused/tdx-qe-attributes`, `refused/tdx-qe-signer`,
  *   `refused/tdx-qe-product`, `refused/tdx-qe-level`.
@@ -92,7 +92,7 @@ function checkMasked(
   mask: Uint8Array,
 ): void {
   if (seen.every((octet, i) => (octet & (mask[i] ?? 0)) === (expected[i] ?? 0))) return;
-  throw refusal(check, `The ${what} are not as they must be`, `${hex(expected)} (mask ${hex(mask)})`, hex(seen));
+  throw refusal(check, `The ${what} do not have the required value`, `${hex(expected)} (mask ${hex(mask)})`, hex(seen));
 }
 
 function isvVerdict(levels: readonly IsvLevel[], svn: number, check: RefusalCheck, what: string): TcbVerdict {

@@ -1,9 +1,9 @@
 /**
- * What Intel says of a trusted computing base (Intel PCS API, version 4, `tcbStatus`).
+ * Intel's verdicts on a trusted computing base (Intel PCS API, version 4, `tcbStatus`).
  *
  * @module
  */
-/** All that Intel says, from the best to the worst. */
+/** All of Intel's verdicts, from the best to the worst. */
 export const TCB_STATUSES = [
   "UpToDate",
   "SWHardeningNeeded",
@@ -14,14 +14,13 @@ export const TCB_STATUSES = [
   "Revoked",
 ] as const;
 
-/** The state of a platform, of a TDX module, of a quoting enclave, or of all of them. */
+/** The state of a platform, a TDX module or a quoting enclave, or of all of them together. */
 export type TcbStatus = typeof TCB_STATUSES[number];
 
-/** One level's verdict. */
+/** The verdict on one level. */
 export interface TcbVerdict {
-  /** The state. */
   readonly status: TcbStatus;
-  /** Intel's advisories that are not mitigated at this level, such as INTEL-SA-00837. */
+  /** Intel's advisories that this level does not mitigate, such as INTEL-SA-00837. */
   readonly advisoryIds: readonly string[];
 }
 
@@ -36,8 +35,8 @@ const FLAWS: Readonly<Record<TcbStatus, readonly TcbStatus[]>> = Object.freeze({
 });
 
 /**
- * The worst of several verdicts: every flaw that one of them has, and all advisories. A platform that needs configuration under a
- * module that is out of date is `OutOfDateConfigurationNeeded`.
+ * Combines several verdicts into the worst: it has every flaw of each verdict, and all advisories. A platform that
+ * needs configuration, with a module that is out of date, is `OutOfDateConfigurationNeeded`.
  */
 export function worstOf(verdicts: readonly TcbVerdict[]): TcbVerdict {
   const flaws = new Set(verdicts.flatMap(({ status }) => FLAWS[status]));
@@ -55,7 +54,7 @@ function statusOf(flaws: ReadonlySet<TcbStatus>): TcbStatus {
   return needsConfiguration ? "ConfigurationAndSWHardeningNeeded" : "SWHardeningNeeded";
 }
 
-/** The level of one program: a quoting enclave or a TDX module. */
+/** A level of one program: a quoting enclave or a TDX module. */
 export interface IsvLevel extends TcbVerdict {
   /** The lowest ISVSVN of this level. */
   readonly isvSvn: number;

@@ -1,6 +1,6 @@
 /**
- * TDATTRIBUTES and XFAM: what the host may have switched on in a TD (Intel TDX Module Base Architecture and ABI Specifications,
- * TDATTRIBUTES, XFAM).
+ * TDATTRIBUTES and XFAM: the features that the host may have enabled in a TD (Intel TDX Module Base Architecture and
+ * ABI Specifications, TDATTRIBUTES, XFAM).
  *
  * @module
  */
@@ -10,22 +10,23 @@ import { hex } from "../../../platform/bytes.ts";
 import type { Checks } from "../../checks.ts";
 import type { TdReport } from "./quote.ts";
 
-/** Bits of the group TUD, of which DEBUG is bit 0: a TD with any of them is under somebody's eyes. */
+/** The bits of the group TUD; DEBUG is bit 0. Any of them exposes the TD to observation. */
 const UNDER_DEBUG = 0xffn;
 const SEPT_VE_DISABLE = 1n << 28n;
 /**
- * LASS, SEPT_VE_DISABLE, PKS, KL, PERFMON. Not MIGRATABLE (29), by which the TD may go to another platform, nor TPA (62), nor
- * what is reserved.
+ * LASS, SEPT_VE_DISABLE, PKS, KL, PERFMON. Not allowed are MIGRATABLE (29), which lets the TD move to another platform,
+ * TPA (62), and reserved bits.
  */
 const ALLOWED_ATTRIBUTES = 1n << 27n | SEPT_VE_DISABLE | 1n << 30n | 1n << 31n | 1n << 63n;
 /** x87 and SSE, which every TD has. */
 const FIXED_XFAM = 0x3n;
-/** x87, SSE, AVX, AVX-512, PT, PKRU, CET, ULI, LBR, AMX: all that TDX 1.0 and 1.5 know. */
+/** x87, SSE, AVX, AVX-512, PT, PKRU, CET, ULI, LBR, AMX: all features of TDX 1.0 and 1.5. */
 const ALLOWED_XFAM = 0x6dbe7n;
 const NO_SERVICE_TD = new Uint8Array(48);
 
 /**
- * Checks that a TD is not under debug, that the host cannot take pages from it unnoticed, and that nothing unknown is on.
+ * Checks that a TD is not under debug, that the host cannot take pages from it unnoticed, and that no unknown feature
+ * is enabled.
  *
  * @throws {BootstrapError} `refused/tdx-debug`, `refused/tdx-sept-ve-disable`, `refused/tdx-attributes`, `refused/tdx-xfam`,
  *   `refused/tdx-service-td`.

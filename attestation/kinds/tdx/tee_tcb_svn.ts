@@ -1,6 +1,6 @@
 /**
- * TEE_TCB_SVN, 16 security versions of a TDX platform, of which the first two are the module's SVN and major version. The module's
- * SVN begins anew with each major version, so that both count as one number.
+ * TEE_TCB_SVN: the 16 security versions of a TDX platform. The first two are the module's SVN and major version. The
+ * module's SVN starts again with each major version, so the two count as one number.
  *
  * @module
  */
@@ -8,13 +8,13 @@ import type { Bytes } from "../../../platform/bytes.ts";
 
 const MODULE_SVNS = 2;
 
-/** Whether no part of a TEE_TCB_SVN is below that of a minimum. */
+/** Tells whether no part of a TEE_TCB_SVN is below the same part of a minimum. */
 export function reachesMinimum(seen: Uint8Array, minimum: Uint8Array): boolean {
   return seen.length === minimum.length && moduleOf(seen) >= moduleOf(minimum) &&
     minimum.every((svn, index) => index < MODULE_SVNS || (seen[index] ?? -1) >= svn);
 }
 
-/** The highest minimum that all of one or more reach. */
+/** Computes the highest minimum that one or more TEE_TCB_SVNs all reach. */
 export function lowestTeeTcbSvn(first: Uint8Array, ...others: readonly Uint8Array[]): Bytes {
   const all = [first, ...others];
   const module = Math.min(...all.map(moduleOf));

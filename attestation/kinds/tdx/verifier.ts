@@ -1,5 +1,6 @@
 /**
- * The verdict on evidence of an Intel TDX machine: what Intel vouches for, then what the protocol and the policy want.
+ * The verdict on evidence from an Intel TDX machine: first Intel's statements, then the protocol's and the policy's
+ * requirements.
  *
  * @module
  */
@@ -26,28 +27,30 @@ import { extendedRtmr, padded, TDX_LOCK_REGISTER, TDX_REGISTER_BYTES } from "./r
 import { checkTdAttributes } from "./td_attributes.ts";
 import { reachesMinimum } from "./tee_tcb_svn.ts";
 
-/** What the evidence must show on this connection. */
+/** The values that the evidence must show on this connection. */
 export interface TdxExpectation {
-  /** A1 or A2, 32 bytes: REPORTDATA is this and 32 zero bytes. */
+  /** A1 or A2, 32 bytes. REPORTDATA must be this and 32 zero bytes. */
   readonly statement: Uint8Array;
   /** The acceptable values of MRCONFIGID and of RTMR 3, 48 bytes each. */
   readonly registers: RegisterValues;
-  /** SHA-256 of SPKI_c, or the cluster ID in an Init; lower-case hexadecimal. The statement binds it, the quote does not name it. */
+  /**
+   * SHA-256 of SPKI_c, or the cluster ID in an Init, lower-case hexadecimal. The statement binds it; the quote does not
+   * name it.
+   */
   readonly identity: string;
 }
 
-/** A quote with what it is verified by. */
+/** A quote and the documents that verify it. */
 export interface TdxEvidence {
-  /** The quote. */
   readonly quote: TdxQuote;
-  /** Its PCK chain. */
+  /** The quote's PCK chain. */
   readonly chain: PckChain;
-  /** What Intel says. */
+  /** Intel's documents. */
   readonly collateral: TdxCollateral;
 }
 
 const DIGEST_BYTES = 32;
-/** MRCONFIGID is D12, padded; D15 is extended into RTMR 3, once. */
+/** MRCONFIGID is D12, padded. The protocol extends D15 into RTMR 3 once. */
 const FORMS: RegisterForms = {
   trust: padded,
   lock: extendedRtmr,
@@ -55,16 +58,17 @@ const FORMS: RegisterForms = {
 };
 
 /**
- * A verifier of TDX evidence.
+ * Creates a verifier of TDX evidence.
  *
- * MRCONFIGID is D12, padded, and RTMR 3 holds D15. The identity is the expected one, as a quote names none.
+ * MRCONFIGID must be D12, padded, and RTMR 3 must hold D15. The identity is the expected one, because a quote does not
+ * name one.
  *
- * Its `verify` throws `refused/variant`, `refused/tdx-collateral-missing`, and what {@linkcode verifyTdx} does.
+ * Its `verify` throws `refused/variant`, `refused/tdx-collateral-missing`, and the errors of {@linkcode verifyTdx}.
  *
- * @param policy What the TD must be.
- * @param collateral Where to look for what does not come with the evidence.
+ * @param policy The policy that the TD must meet.
+ * @param collateral The source of documents that do not come with the evidence.
  * @param now The time of day.
- * @param anchor What is trusted; Intel's root unless a test says otherwise.
+ * @param anchor The trusted root. By default Intel's own; tests pass another.
  */
 export function createTdxVerifier(
   policy: TdxPolicy,
@@ -92,16 +96,16 @@ export function createTdxVerifier(
 /**
  * Checks a quote completely.
  *
- * @param evidence The quote, its PCK chain, and what Intel says.
- * @param policy What the TD must be.
- * @param expectation What it must show on this connection.
+ * @param evidence The quote, its PCK chain, and Intel's documents.
+ * @param policy The policy that the TD must meet.
+ * @param expectation The values that the quote must show on this connection.
  * @param trust Intel's root, and the time of day.
- * @param checks Hears of each check.
- * @returns What it proves.
- * @throws {BootstrapError} `refused/tdx-…` naming the check, with `check`, `expected` and `seen` in its details: those of
- *   {@linkcode checkDcap}; `tcb-status`, `tcb-minimum`, `tcb-evaluation`, `platform`, `banned-platform`; `debug`,
- *   `sept-ve-disable`, `attributes`, `xfam`, `service-td`; `report-data`, `mrconfigid`, `rtmr-3`; `mrtd`, `rtmr-0`, `rtmr-1`,
- *   `rtmr-2`. `malformed/…` for bytes that are no evidence.
+ * @param checks Is told of each check.
+ * @returns What the quote proves.
+ * @throws {BootstrapError} `refused/tdx-…`, which names the check and has `check`, `expected` and `seen` in its
+ *   details. The checks are those of {@linkcode checkDcap}; `tcb-status`, `tcb-minimum`, `tcb-evaluation`, `platform`,
+ *   `banned-platform`; `debug`, `sept-ve-disable`, `attributes`, `xfam`, `service-td`; `report-data`, `mrconfigid`,
+ *   `rtmr-3`; `mrtd`, `rtmr-0`, `rtmr-1`, `rtmr-2`. `malformed/…` for bytes that are not evidence.
  */
 export async function verifyTdx(
   { quote, chain, collateral }: TdxEvidence,
@@ -128,16 +132,16 @@ export async function verifyTdx(
 }
 
 /**
- * Reads evidence, and completes it by what it does not bring. Nothing of it is verified.
+ * Reads evidence, and adds the documents that it lacks. It verifies nothing.
  *
- * @throws {BootstrapError} `malformed/…`, `refused/tdx-collateral-missing`, and what `collateral` throws.
+ * @throws {BootstrapError} `malformed/…`, `refused/tdx-collateral-missing`, and the errors of `collateral`.
  */
 export async function readTdxEvidence(payload: Uint8Array, collateral: Collateral): Promise<TdxEvidence> {
   const { quote: bytes, collateral: own } = decodeTdxPayload(payload);
   const quote = readQuote(bytes);
   if (quote.trailing !== 0) throw structureError("evidence", `${quote.trailing} bytes follow its quote`);
   const chain = readPckChain(quote.pckChain);
-  // Nothing but a name of documents yet: the certificate may be anybody's.
+  // The certificate is still unverified here; it only selects the names of documents.
   const need = { fmspc: readPckPlatform(chain.pck).fmspc, pckCa: pckCaOf(chain) };
   return { quote, chain, collateral: await completeCollateral(own, collateral, need) };
 }
@@ -163,7 +167,7 @@ async function checkTcb(tcb: TcbReport, { teeTcbSvn }: TdReport, policy: TdxPoli
   const [wanted, evaluation] = [`${policy.minimumEvaluation} or more`, String(tcb.evaluation)];
   await checks.run("tdx-tcb-evaluation", evaluation, () => {
     if (tcb.evaluation >= policy.minimumEvaluation) return Promise.resolve();
-    const message = "What Intel says of the platform is of an evaluation that is too old";
+    const message = "Intel's evaluation of the platform is too old";
     return Promise.reject(refusal("tdx-tcb-evaluation", message, wanted, evaluation));
   });
 }
@@ -172,7 +176,7 @@ function checkPlatform(ppid: string, { platforms, bannedPlatforms }: TdxPolicy, 
   const isBanned = bannedPlatforms.has(ppid) ? "banned" : "not banned";
   checks.expect("tdx-banned-platform", isBanned, "not banned", `The platform ${ppid} is banned`);
   if (platforms === undefined) return;
-  checks.expectOneOf("tdx-platform", ppid, [...platforms], "The platform is none of the policy's");
+  checks.expectOneOf("tdx-platform", ppid, [...platforms], "The policy does not name the platform");
 }
 
 function checkConnection(

@@ -49,7 +49,7 @@ const rightQuote: QuoteLies = {
 };
 const nowhere: Collateral = { place: "nowhere", find: () => Promise.resolve(undefined) };
 
-/** What differs from evidence that is right. */
+/** The differences from valid evidence. */
 interface Case {
   readonly quote?: QuoteLies;
   readonly collateral?: CollateralLies;
@@ -78,7 +78,7 @@ function svns(hexadecimal: string): Bytes {
   return fromHex(hexadecimal.padEnd(32, "0"), "SVNs");
 }
 
-Deno.test("createTdxVerifier() accepts evidence that is right, of every form", async () => {
+Deno.test("createTdxVerifier() accepts valid evidence of every form", async () => {
   for (const form of ["4", "5-10", "5-15"] as const) {
     const { claims, challenge } = await verify({ quote: { form } });
     assert.equal(challenge, undefined);
@@ -107,7 +107,7 @@ Deno.test("createTdxVerifier() accepts evidence that is right, of every form", a
   }
 });
 
-Deno.test("createTdxVerifier() accepts a locked TD where the lock is expected, and tells that it is not fresh", async () => {
+Deno.test("createTdxVerifier() accepts a locked TD when the lock is expected, and says that it is not fresh", async () => {
   const [zero, locked] = [filled(48, 0), await extendedRtmr(D15)];
   const rtmrs = [filled(48, 0xb0), filled(48, 0xb1), filled(48, 0xb2), locked];
   const { claims } = await verify({ quote: { rtmrs }, expectation: { lock: [FRESH, D15] } });
@@ -128,7 +128,7 @@ const REFUSED: Readonly<Record<string, readonly [name: string, different: Case][
   "tdx-quote-signature": [["by another key", { quote: { attestationSigner: stranger } }]],
   "tdx-qe-report-data": [
     ["a QE that vouches for another key", { quote: { qeReportData: filled(64, 1) } }],
-    ["a QE whose report data goes on", {
+    ["a QE whose report data is not zero after the digest", {
       quote: { qeReportData: concat(filled(32, 1), filled(32, 1)) },
     }],
   ],
@@ -176,11 +176,11 @@ const REFUSED: Readonly<Record<string, readonly [name: string, different: Case][
     ["a TCB signer that is a CA", signerIs(intel.certificate("signer", { isCa: true }))],
   ],
   "tdx-certificate-validity": [
-    ["a PCK that has ended", { quote: chainBut(intel.certificate("pck", { notAfter: ago(1) })) }],
-    ["a PCK issuer that has ended", {
+    ["a PCK that has expired", { quote: chainBut(intel.certificate("pck", { notAfter: ago(1) })) }],
+    ["a PCK issuer that has expired", {
       quote: chainBut(undefined, intel.certificate("issuer", { notAfter: ago(1) })),
     }],
-    ["a TCB signer that has ended", signerIs(intel.certificate("signer", { notAfter: ago(1) }))],
+    ["a TCB signer that has expired", signerIs(intel.certificate("signer", { notAfter: ago(1) }))],
   ],
   "tdx-certificate-revoked": [
     ["a PCK on the list", { collateral: { pckRevoked: [9, 3] } }],
@@ -191,7 +191,7 @@ const REFUSED: Readonly<Record<string, readonly [name: string, different: Case][
     ["a PCK list by another key", { collateral: { pckCrlSigner: stranger } }],
     ["a root list by another key", { collateral: { rootCrlSigner: stranger } }],
   ],
-  "tdx-crl-validity": [["a PCK list that has ended", { collateral: { pckCrlEnd: ago(1) } }]],
+  "tdx-crl-validity": [["a PCK list that has expired", { collateral: { pckCrlEnd: ago(1) } }]],
   "tdx-crl-issuer": [
     ["the root's list for the PCK's", { own: (all) => ({ ...all, pckCrl: all.rootCrl }) }],
     ["the PCK's list for the root's", { own: (all) => ({ ...all, rootCrl: all.pckCrl }) }],
@@ -201,11 +201,11 @@ const REFUSED: Readonly<Record<string, readonly [name: string, different: Case][
     own: (all) => ({ ...all, qeIdentity: intel.collateral({ signer: stranger }).qeIdentity }),
   }]],
   "tdx-tcb-info-date": [
-    ["TCB info that has ended", { collateral: { tcbInfo: { nextUpdate: "2026-04-30T23:59:59Z" } } }],
+    ["TCB info that has expired", { collateral: { tcbInfo: { nextUpdate: "2026-04-30T23:59:59Z" } } }],
     ["TCB info of tomorrow", { collateral: { tcbInfo: { issueDate: "2026-05-02T00:00:00Z" } } }],
   ],
   "tdx-qe-identity-date": [
-    ["QE identity that has ended", { collateral: { qeIdentity: { nextUpdate: "2026-04-30T23:59:59Z" } } }],
+    ["QE identity that has expired", { collateral: { qeIdentity: { nextUpdate: "2026-04-30T23:59:59Z" } } }],
     ["QE identity of tomorrow", { collateral: { qeIdentity: { issueDate: "2026-05-02T00:00:00Z" } } }],
   ],
   "tdx-fmspc": [["TCB info of other platforms", { collateral: { tcbInfo: { fmspc: "B0C06F000001" } } }]],
@@ -220,7 +220,7 @@ const REFUSED: Readonly<Record<string, readonly [name: string, different: Case][
   ],
   "tdx-module-version": [
     ["a module that Intel does not know", { quote: { teeTcbSvn: svns("050302") } }],
-    ["modules of which nothing is said", { collateral: NO_MODULES }],
+    ["TCB info that names no modules", { collateral: NO_MODULES }],
   ],
   "tdx-module-level": [["a module below every level", { quote: { teeTcbSvn: svns("010102") } }]],
   "tdx-module-signer": [
@@ -251,7 +251,7 @@ const REFUSED: Readonly<Record<string, readonly [name: string, different: Case][
     ["a module that is out of date", { quote: { teeTcbSvn: svns("030102") } }],
     ["a current module that is out of date", { quote: { form: "5-15", currentTcbSvn: svns("030102") } }],
     ["a QE that is out of date", { quote: { qeSvn: 3 } }],
-    ["a QE that is revoked, whatever the policy allows", {
+    ["a revoked QE under a policy that allows every other state", {
       collateral: { qeIdentity: { tcbLevels: [isvLevel(4, "Revoked")] } },
       policy: {
         tcbStatuses: [
@@ -303,15 +303,15 @@ const REFUSED: Readonly<Record<string, readonly [name: string, different: Case][
   "tdx-service-td": [["a TD with a service TD", { quote: { form: "5-15", mrServiceTd: filled(48, 1) } }]],
   "tdx-report-data": [
     ["another connection's statement", { statement: filled(32, 0xa2) }],
-    ["report data that goes on", { quote: { reportData: concat(STATEMENT, filled(32, 1)) } }],
+    ["report data with more bytes after the statement", { quote: { reportData: concat(STATEMENT, filled(32, 1)) } }],
     ["report data of zero", { quote: { reportData: filled(64, 0) } }],
   ],
   "tdx-mrconfigid": [
     ["another trust part", { expectation: { trust: [filled(32, 0x13)] } }],
-    ["a MRCONFIGID that goes on", { quote: { mrConfigId: concat(D12, filled(16, 1)) } }],
+    ["a MRCONFIGID with more bytes after the digest", { quote: { mrConfigId: concat(D12, filled(16, 1)) } }],
     ["a MRCONFIGID of zero", { quote: { mrConfigId: filled(48, 0) } }],
   ],
-  "tdx-rtmr-3": [["a register that somebody else extended", { quote: { rtmrs: rtmrsBut(3) } }]],
+  "tdx-rtmr-3": [["a register that another program extended", { quote: { rtmrs: rtmrsBut(3) } }]],
   "tdx-mrtd": [
     ["another firmware", { quote: { mrtd: filled(48, 1) } }],
     ["a policy without a firmware", { policy: { mrtd: [] } }],
@@ -319,7 +319,7 @@ const REFUSED: Readonly<Record<string, readonly [name: string, different: Case][
   "tdx-rtmr-0": [["another shape", { quote: { rtmrs: rtmrsBut(0) } }]],
   "tdx-rtmr-1": [["another kernel", { quote: { rtmrs: rtmrsBut(1) } }]],
   "tdx-rtmr-2": [["other arguments", { quote: { rtmrs: rtmrsBut(2) } }]],
-  "tdx-collateral-missing": [["nothing of Intel's", { own: () => ({}) }]],
+  "tdx-collateral-missing": [["no documents of Intel's", { own: () => ({}) }]],
 };
 
 for (const [check, cases] of Object.entries(REFUSED)) {
@@ -334,13 +334,13 @@ for (const [check, cases] of Object.entries(REFUSED)) {
       const reported = await errorOf(() =>
         verify({ ...different, report: (one) => one.passed ? undefined : seen.push(one.check) })
       );
-      assert.equal(reported.code, error.code, "the verdict is the same when somebody listens");
+      assert.equal(reported.code, error.code, "the verdict is the same with a listener");
       assert.equal(seen[0], check);
     });
   }
 }
 
-Deno.test("createTdxVerifier() reports every check of evidence that is right", async () => {
+Deno.test("createTdxVerifier() reports every check of valid evidence", async () => {
   const checks: EvidenceCheck[] = [];
   await verify({ report: (check) => checks.push(check) });
   assert.ok(checks.every(({ passed }) => passed));
@@ -351,7 +351,7 @@ Deno.test("createTdxVerifier() reports every check of evidence that is right", a
   );
 });
 
-Deno.test("createTdxVerifier() goes on after a refusal when somebody listens", async () => {
+Deno.test("createTdxVerifier() continues after a refusal when there is a listener", async () => {
   const failed: string[] = [];
   const different = { quote: { tdAttributes: 1n, mrtd: filled(48, 1), rtmrs: rtmrsBut(2) } };
   const error = await errorOf(() =>
@@ -361,7 +361,7 @@ Deno.test("createTdxVerifier() goes on after a refusal when somebody listens", a
   assert.deepEqual(failed, ["tdx-debug", "tdx-sept-ve-disable", "tdx-mrtd", "tdx-rtmr-2"]);
 });
 
-Deno.test("createTdxVerifier() accepts what a policy allows beyond the default", async () => {
+Deno.test("createTdxVerifier() accepts states that a policy allows beyond the default", async () => {
   await verify({ quote: { qeSvn: 3 }, policy: { tcbStatuses: ["UpToDate", "OutOfDate"] } });
   await verify({ policy: { platforms: new Set([PPID]), minimumTeeTcbSvn: svns("050102"), minimumEvaluation: 17 } });
   await verify({ quote: { teeTcbSvn: svns("050002") }, collateral: NO_MODULES });
@@ -374,11 +374,11 @@ Deno.test("createTdxVerifier() accepts what a policy allows beyond the default",
 });
 
 Deno.test("createTdxVerifier() skips the module's two SVNs in platform levels from version 1 on", async () => {
-  // SVN 4 of version 1 is below 5 in the platform's level, which counts for version 0 only.
+  // SVN 4 of version 1 is below 5 in the platform's level, but that number applies to version 0 only.
   await verify({ quote: { teeTcbSvn: svns("040102") } });
 });
 
-Deno.test("createTdxVerifier() finds documents by the platform where they do not come with the evidence", async () => {
+Deno.test("createTdxVerifier() finds documents by platform when the evidence lacks them", async () => {
   const all = intel.collateral();
   const need = { fmspc: "b0c06f000000", pckCa: "platform" } as const;
   const names = new Map(
@@ -410,7 +410,7 @@ Deno.test("createTdxVerifier() finds documents by the platform where they do not
   assert.match(error.next, /\/folder/);
 });
 
-Deno.test("createTdxVerifier() refuses other variants, bytes behind the quote, and garbage", async () => {
+Deno.test("createTdxVerifier() refuses other variants, bytes after the quote, and garbage", async () => {
   const verifier = createTdxVerifier(policy, nowhere, () => NOW, intel.anchor);
   const quote = await intel.quote({ ...rightQuote, trailing: filled(1, 0) });
   const payload = encodeTdxPayload({ quote, collateral: intel.collateral() });
@@ -422,14 +422,14 @@ Deno.test("createTdxVerifier() refuses other variants, bytes behind the quote, a
   assert.equal(await codeOf("tdx", utf8("\x02\x00")), "malformed/evidence-version");
 });
 
-Deno.test("createTdxVerifier() does not trust software's root unless a test says so", async () => {
+Deno.test("createTdxVerifier() does not trust a software root unless a test passes it", async () => {
   const payload = encodeTdxPayload({ quote: await intel.quote(rightQuote), collateral: intel.collateral() });
   const verifier = createTdxVerifier(policy, nowhere, () => NOW);
   const error = await errorOf(() => verifier.verify({ variant: "tdx", payload }, STATEMENT, expectation));
   assert.equal(error.code, "refused/tdx-root");
 });
 
-Deno.test("createTdxVerifier() is not to be asked without what to expect", async () => {
+Deno.test("createTdxVerifier() refuses to verify when an expectation is missing or malformed", async () => {
   const short = filled(31, 1);
   for (
     const different of [

@@ -1,5 +1,5 @@
 /**
- * One command and its response: handles, authorisations, parameters (TPM 2.0 Part 1, 18).
+ * One TPM command and its response: handles, authorisations, parameters (TPM 2.0 Part 1, 18).
  *
  * @module
  */
@@ -10,36 +10,37 @@ import { HANDLE, MAXIMUM_DIGEST_BYTES, MAXIMUM_MESSAGE_BYTES, TAG } from "./cons
 import { responseError } from "./response_code.ts";
 import { tpmReader, tpmWriter } from "./wire.ts";
 
-/** A command. */
+/** A TPM command, before it is encoded. */
 export interface TpmCommand {
-  /** Its name, for errors. */
+  /** The command's name, for errors. */
   readonly name: string;
   /** TPM_CC. */
   readonly code: number;
-  /** The handles that it is about. */
+  /** The handles that the command acts on. */
   readonly handles?: readonly number[];
-  /** One session handle for each handle that wants authorisation: {@linkcode HANDLE}`.password` for an empty password. */
+  /**
+   * One session handle for each handle that needs authorisation. {@linkcode HANDLE}`.password` means an empty password.
+   */
   readonly sessions?: readonly number[];
   /** The encoded parameters. */
   readonly parameters?: Uint8Array;
-  /** How many handles the response has. Default: 0. */
+  /** The number of handles in the response. Default: 0. */
   readonly responseHandles?: number;
 }
 
 /** A successful response. */
 export interface TpmResponse {
-  /** The handles. */
   readonly handles: readonly number[];
-  /** The parameters, to be read to their end. */
+  /** The parameters. The caller must read them to the end. */
   readonly parameters: ByteReader;
 }
 
-/** TPMA_SESSION, continueSession: sessions are flushed by whoever started them. */
+/** TPMA_SESSION, continueSession: the code that started a session flushes it. */
 const CONTINUE_SESSION = 1;
 const SUCCESS = 0;
 const HEADER_BYTES = 10;
 
-/** The bytes of a command. Sessions carry neither nonce nor HMAC: passwords are empty, policies need none. */
+/** Encodes a command. Its sessions carry no nonce and no HMAC: passwords are empty, and policies need neither. */
 export function encodeCommand({ code, handles = [], sessions = [], parameters = new Uint8Array() }: TpmCommand): Bytes {
   const authorisations = tpmWriter();
   for (const session of sessions) {
@@ -60,8 +61,8 @@ export function encodeCommand({ code, handles = [], sessions = [], parameters = 
 /**
  * Reads the response to a command.
  *
- * @throws {BootstrapError} what {@linkcode responseError} makes of the response's code; `malformed/tpm` for a response that is
- *   none to this command.
+ * @throws {BootstrapError} the error that {@linkcode responseError} makes from the response code; `malformed/tpm` for
+ *   bytes that are not a response to this command.
  */
 export function readResponse(bytes: Uint8Array, command: TpmCommand): TpmResponse {
   const { name, sessions = [], responseHandles = 0 } = command;

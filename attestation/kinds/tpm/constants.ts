@@ -1,17 +1,17 @@
 /**
- * Numbers of the TPM 2.0 library specification, Part 2 (structures), by the names that it gives them.
+ * Numbers from the TPM 2.0 library specification, Part 2 (structures), under the specification's names.
  *
  * @module
  */
 
-/** TPM_ST: what a command or an attestation is. */
+/** TPM_ST: the type of a command or of an attestation. */
 export const TAG = {
   noSessions: 0x8001,
   sessions: 0x8002,
   attestQuote: 0x8018,
 } as const;
 
-/** TPM_CC: the commands that are sent. */
+/** TPM_CC: the commands that this program sends. */
 export const COMMAND = {
   createPrimary: 0x131,
   startup: 0x144,
@@ -52,7 +52,7 @@ export const ALGORITHM = {
 /** TPM_ECC_CURVE. */
 export const CURVE = { p256: 0x0003, p384: 0x0004 } as const;
 
-/** TPMA_OBJECT, the bits that are looked at. */
+/** TPMA_OBJECT: the bits that this program checks. */
 export const ATTRIBUTE = {
   fixedTpm: 1 << 1,
   fixedParent: 1 << 4,
@@ -62,18 +62,24 @@ export const ATTRIBUTE = {
   sign: 1 << 18,
 } as const;
 
-/** TPM_GENERATED_VALUE: "\xffTCG", what a TPM puts in front of all that it attests to, and restricted keys sign nothing else with. */
+/**
+ * TPM_GENERATED_VALUE, "\xffTCG": a TPM puts it in front of every attestation. A restricted key signs no other data
+ * that starts with it.
+ */
 export const GENERATED_VALUE = 0xff544347;
 
-/** The largest command or response: TPM2_PT_MAX_COMMAND_SIZE of every TPM known, and of the Linux driver (TPM_BUFSIZE). */
+/**
+ * The largest command or response. It is TPM2_PT_MAX_COMMAND_SIZE of every known TPM, and TPM_BUFSIZE of the Linux
+ * driver.
+ */
 export const MAXIMUM_MESSAGE_BYTES = 4096;
-/** A TPM2B_DIGEST: SHA-512. */
+/** The largest TPM2B_DIGEST: SHA-512. */
 export const MAXIMUM_DIGEST_BYTES = 64;
-/** A TPM2B_NAME: the algorithm and a digest. */
+/** The largest TPM2B_NAME: the algorithm and a digest. */
 export const MAXIMUM_NAME_BYTES = 66;
-/** A TPM2B_PUBLIC of the kinds that are read: an RSA key of 2048 bits with a policy has 314. */
+/** The largest TPM2B_PUBLIC that is read. An RSA key of 2048 bits with a policy has 314 bytes. */
 export const MAXIMUM_PUBLIC_BYTES = 512;
-/** The PCRs of every quote: all that firmware, boot loader, kernel and this program write. */
+/** The PCRs of every quote: all PCRs that firmware, boot loader, kernel and this program extend. */
 export const QUOTED_PCRS: readonly number[] = Object.freeze(Array.from({ length: 16 }, (_, index) => index));
-/** A SHA-256 PCR. */
+/** The size of a SHA-256 PCR. */
 export const PCR_BYTES = 32;

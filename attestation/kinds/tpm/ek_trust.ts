@@ -1,6 +1,6 @@
 /**
- * Whether an endorsement key is one that the policy trusts: by its identity, or by a certificate of an authority that the
- * policy names, with the attributes that it wants.
+ * Decides whether a policy trusts an endorsement key. It does so by the key's identity, or by a certificate from an
+ * authority that the policy names, with the attributes that the policy requires.
  *
  * @module
  */
@@ -21,35 +21,36 @@ import { type NameAttribute, nameText } from "../../../certificate/name.ts";
 import { equalBytes, hex } from "../../../platform/bytes.ts";
 import type { EkType } from "./templates.ts";
 
-/** An authority that certifies endorsement keys, and what its certificates must say. */
+/** An authority that certifies endorsement keys, and the attributes that its certificates must have. */
 export interface EkIssuer {
-  /** Its certificate, which {@linkcode checkEkIssuer} let pass; trusted as it is, whoever signed it. */
+  /**
+   * The authority's certificate, which must have passed {@linkcode checkEkIssuer}. It is trusted as it is; its own
+   * issuer does not matter.
+   */
   readonly certificate: Certificate;
-  /** Attributes that an endorsement key's certificate must have in its subject or its alternative name; at least one. */
+  /** Attributes that an endorsement key's certificate must have in its subject or alternative name. At least one. */
   readonly attributes: readonly NameAttribute[];
 }
 
-/** Which endorsement keys are trusted. */
+/** The endorsement keys that a policy trusts. */
 export interface EkTrust {
-  /** SHA-256 of SPKIs, lower-case hexadecimal. */
+  /** SHA-256 of each trusted SPKI, lower-case hexadecimal. */
   readonly identities: ReadonlySet<string>;
-  /** Authorities. */
   readonly issuers: readonly EkIssuer[];
 }
 
-/** An endorsement key, as its evidence shows it. */
+/** An endorsement key, as evidence shows it. */
 export interface EkEvidence {
-  /** Its kind. */
   readonly ekType: EkType;
-  /** Its SPKI, DER. */
+  /** The key's SPKI, DER. */
   readonly spki: Uint8Array;
-  /** SHA-256 of that, lower-case hexadecimal. */
+  /** SHA-256 of the SPKI, lower-case hexadecimal. */
   readonly identity: string;
-  /** Its certificate, DER, or empty. */
+  /** The key's certificate, DER; empty if it has none. */
   readonly certificate: Uint8Array;
 }
 
-/** Any policy is acceptable here (RFC 5280, 6.1.1 (c)), so there is nothing to evaluate in one. */
+/** Any certificate policy is acceptable (RFC 5280, 6.1.1 (c)), so the extension is not evaluated. */
 const CERTIFICATE_POLICIES = "2.5.29.32";
 const EVALUATED = [
   EXTENSION.keyUsage,
@@ -58,7 +59,7 @@ const EVALUATED = [
   EXTENSION.subjectAltName,
   CERTIFICATE_POLICIES,
 ];
-/** EK Credential Profile, 3.5.1: what an endorsement key does with a seed. */
+/** EK Credential Profile, 3.5.1: the key usage by which an endorsement key protects a seed. */
 const KEY_USAGE_OF = Object.freeze(
   { rsa2048: "keyEncipherment", "ecc-p256": "keyAgreement", "ecc-p384": "keyAgreement" } as const,
 );
@@ -81,10 +82,10 @@ export function checkEkIssuer(certificate: Certificate): void {
 }
 
 /**
- * Checks that an endorsement key is trusted.
+ * Checks that a policy trusts an endorsement key.
  *
  * @param trust The policy's trust.
- * @param key The key. A certificate must be for it even if its identity is trusted.
+ * @param key The key. If it has a certificate, the certificate must be for this key, even if its identity is trusted.
  * @param now The time of day.
  * @throws {BootstrapError} `refused/ek-…`, `refused/certificate-signature`, `refused/critical-extension`, `malformed/der`.
  */
@@ -116,7 +117,7 @@ export async function checkEkTrust(trust: EkTrust, key: EkEvidence, now: Date): 
   await checkIssued(trust.issuers, certificate, key.ekType, now);
 }
 
-/** The same authority may stand there more than once, with other attributes; one that fits is enough. */
+/** An authority may be listed more than once with different attributes. One matching entry is enough. */
 async function checkIssued(
   issuers: readonly EkIssuer[],
   certificate: Certificate,
@@ -126,7 +127,7 @@ async function checkIssued(
   const candidates = issuers.filter((issuer) => equalBytes(issuer.certificate.subject.der, certificate.issuer.der));
   let failure: unknown = refusal(
     "ek-issuer",
-    "The endorsement key's certificate is of an authority that the policy does not name",
+    "The endorsement key's certificate is from an authority that the policy does not name",
     issuers.map((issuer) => nameText(issuer.certificate.subject.attributes)).join("; "),
     nameText(certificate.issuer.attributes),
   );
@@ -172,7 +173,9 @@ async function checkIssuedBy(issuer: EkIssuer, certificate: Certificate, ekType:
   }
 }
 
-/** The subject's attributes and those of directory names in its alternative names, where the TCG's profile has them. */
+/**
+ * The attributes of the subject, and of directory names in the alternative names, where the TCG's profile puts them.
+ */
 function attributesOf(certificate: Certificate): readonly NameAttribute[] {
   const names = subjectAltName(certificate) ?? [];
   const alternative = names.flatMap((name) => name.type === "directoryName" ? name.value.attributes : []);

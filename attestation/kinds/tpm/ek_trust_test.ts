@@ -33,7 +33,7 @@ function codeOf(issuers: readonly EkIssuer[], evidence: EkEvidence, now = AT): P
 }
 
 oracleTest(
-  "checkEkIssuer() accepts the authorities of vendors and clouds, and no endorsement key's certificate",
+  "checkEkIssuer() accepts authorities of vendors and clouds, and refuses an endorsement key's certificate",
   async (read) => {
     const authorities = [
       "IFX_ECC_042.pem",
@@ -88,7 +88,7 @@ oracleTest(
   },
 );
 
-oracleTest("checkEkTrust() refuses a signing key's certificate, as it is no endorsement key's", async (read) => {
+oracleTest("checkEkTrust() refuses the certificate of a signing key", async (read) => {
   const pca = await evidenceOf(derOf(await read("ek-roots/pca_tpm_ecc_sign_cert.pem")), "ecc-p256");
   const uca = await evidenceOf(derOf(await read("ek-roots/uca_tpm_rsa_sign_cert.pem")), "rsa2048");
   const pcaIssuer = await issuerOf(read, "ek-roots/gcp_ek_ak_ca_intermediate_v3.crt", GCE);
@@ -98,7 +98,7 @@ oracleTest("checkEkTrust() refuses a signing key's certificate, as it is no endo
 });
 
 oracleTest(
-  "checkEkTrust() refuses a certificate of another authority, of an authority's issuer, or out of its time",
+  "checkEkTrust() refuses a certificate of another authority, of an authority's issuer, or outside its validity",
   async (read) => {
     const evidence = await evidenceOf(derOf(await read("ek-roots/uca_tpm_rsa_enc_cert.pem")), "rsa2048");
     const other = await issuerOf(read, "ek-roots/gcp_ek_ak_ca_intermediate_v3.crt", VTPM);
@@ -121,7 +121,7 @@ oracleTest(
   },
 );
 
-oracleTest("checkEkTrust() wants a certificate to be for the key, even when the identity is trusted", async (read) => {
+oracleTest("checkEkTrust() requires a certificate for the key, even when the identity is trusted", async (read) => {
   const evidence = await evidenceOf(derOf(await read("ek-roots/uca_tpm_rsa_enc_cert.pem")), "rsa2048");
   const trust = { identities: new Set([evidence.identity]), issuers: [] };
   await checkEkTrust(trust, evidence, AT);
@@ -130,7 +130,7 @@ oracleTest("checkEkTrust() wants a certificate to be for the key, even when the 
   assert.equal((await errorOf(() => checkEkTrust(trust, other, AT))).code, "refused/ek-certificate-key");
 });
 
-oracleTest("checkEkTrust() refuses a certificate whenever one byte of it is flipped", async (read) => {
+oracleTest("checkEkTrust() refuses a certificate when any byte of it is flipped", async (read) => {
   const der = await read("swtpm/ek_rsa_cert.der");
   const evidence = await evidenceOf(der, "rsa2048");
   const issuer = await issuerOf(read, "swtpm/issuercert.pem", SWTPM);

@@ -1,5 +1,5 @@
 /**
- * What evidence of a TPM says besides what a policy holds, for the people who make one.
+ * The facts in a TPM's evidence that do not go into a policy, for people who make policies.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { readQuoteInfo } from "./quote_info.ts";
 
 const PROTOCOL_REGISTERS: readonly number[] = [TRUST_REGISTER, LOCK_REGISTER];
 
-/** Reads the facts of evidence of a TPM. @throws {BootstrapError} `malformed/…`. */
+/** Reads the facts from a TPM's evidence. @throws {BootstrapError} `malformed/…`. */
 export async function tpmFacts(bytes: Uint8Array): Promise<EvidenceFacts> {
   const payload = decodePayload(bytes);
   const { resetCount, restartCount } = readQuoteInfo(payload.attest);

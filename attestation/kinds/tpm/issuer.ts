@@ -1,5 +1,6 @@
 /**
- * Evidence of a TPM: a quote over the PCRs by a key of the endorsement hierarchy, and what a verifier needs to trust that key.
+ * Evidence from a TPM: a quote over the PCRs by a key of the endorsement hierarchy, and the data that a verifier needs
+ * to trust that key.
  *
  * @module
  */
@@ -21,24 +22,24 @@ import { Tpm } from "./tpm.ts";
 import type { TpmTransport } from "./transport.ts";
 import { tpmReader } from "./wire.ts";
 
-/** A TPM as issuer of evidence, and its PCRs. */
+/** A TPM as an issuer of evidence, and its PCRs. */
 export type TpmIssuer = EvidenceIssuer & MeasurementRegisters;
 
-/** A1 and A2. */
+/** The size of A1 and of A2. */
 const STATEMENT_BYTES = 32;
-/** PCRs change while a machine boots, but not often. */
+/** PCRs rarely change while a machine boots, so a few quotes are enough. */
 const MAXIMUM_QUOTES = 8;
-/** HMAC and encrypted secret of a TPMS_ID_OBJECT; an RSA-2048 ciphertext or a P-384 point. */
+/** The HMAC and the encrypted secret of a TPMS_ID_OBJECT, an RSA-2048 ciphertext, or a P-384 point. */
 const MAXIMUM_BLOB_BYTES = 256;
 
 /**
- * The evidence of a TPM. Every key that it loads it flushes again, so it also works without a resource manager; its tasks go
- * one after the other, so it never needs more than two of the three slots for keys.
+ * Creates an issuer of TPM evidence. It flushes every key that it loads, so it also works without a resource manager.
+ * Its tasks run one at a time, so it never needs more than two of the three slots for keys.
  *
- * @param transport The way to the TPM.
- * @param ekType The kind of endorsement key that the cluster's policy names.
- * @param clock For waiting while the TPM is busy.
- * @returns An issuer whose methods throw `system/tpm…`, `unavailable/tpm…`, `malformed/tpm…`, and `activate` also
+ * @param transport The connection to the TPM.
+ * @param ekType The type of endorsement key that the cluster's policy names.
+ * @param clock Used to wait while the TPM is busy.
+ * @returns An issuer whose methods throw `system/tpm…`, `unavailable/tpm…`, `malformed/tpm…`. `activate` also throws
  *   `refused/tpm-value` for a challenge to another TPM or key.
  */
 export function createTpmIssuer(
@@ -79,7 +80,10 @@ async function issue(tpm: Tpm, profile: EkProfile, statement: Uint8Array): Promi
   });
 }
 
-/** A quote and the values that it is over: PCRs cannot be read and quoted in one step, so both are done again if they differ. */
+/**
+ * Returns a quote and the PCR values that it covers. A TPM cannot read and quote PCRs in one step, so both are repeated
+ * until they agree.
+ */
 async function quoteUnchanged(tpm: Tpm, key: number, statement: Uint8Array): Promise<{ quote: Quote; pcrs: Bytes[] }> {
   for (let tries = 0; tries < MAXIMUM_QUOTES; tries++) {
     const pcrs = await tpm.pcrRead(QUOTED_PCRS);
@@ -111,7 +115,7 @@ async function readRegister(tpm: Tpm, index: number): Promise<Bytes> {
   return value;
 }
 
-/** The certificate in the TPM's memory, or nothing. */
+/** The certificate in the TPM's NV memory; empty if there is none. */
 async function readCertificateOf(tpm: Tpm, profile: EkProfile): Promise<Bytes> {
   try {
     return withoutPadding(await tpm.nvRead(profile.certificateIndex));
@@ -121,7 +125,7 @@ async function readCertificateOf(tpm: Tpm, profile: EkProfile): Promise<Bytes> {
   }
 }
 
-/** The DER element at the start: some manufacturers fill the rest of the index with 00 or FF. */
+/** The DER element at the start. Some manufacturers fill the rest of the index with 00 or FF. */
 function withoutPadding(content: Bytes): Bytes {
   const [tag, form, high = 0, low = 0] = content;
   const length = 4 + high * 256 + low;
@@ -132,7 +136,7 @@ async function withAttestationKey<T>(tpm: Tpm, use: (key: LoadedKey) => Promise<
   return await withFlush(tpm, await tpm.createPrimary(HANDLE.endorsement, ATTESTATION_KEY_PUBLIC), use);
 }
 
-/** The persistent key if it is the profile's, otherwise the same key made anew. */
+/** Uses the persistent key if it matches the profile, and otherwise creates the same key again. */
 async function withEndorsementKey<T>(tpm: Tpm, profile: EkProfile, use: (key: LoadedKey) => Promise<T>): Promise<T> {
   const persistent = await findPersistentKey(tpm, profile);
   if (persistent !== undefined) return await use(persistent);
@@ -172,7 +176,7 @@ async function withFlush<T>(tpm: Tpm, key: LoadedKey, use: (key: LoadedKey) => P
   }
 }
 
-/** A TPM2B and nothing behind it: what a peer sent must not reach into the rest of the command. */
+/** Checks that the bytes are one TPM2B and nothing else: a peer's data must not reach into the rest of the command. */
 function checkSized(bytes: Uint8Array, what: string): void {
   const reader = tpmReader(bytes, what);
   reader.sized16(MAXIMUM_BLOB_BYTES, "content");

@@ -10,7 +10,7 @@ export const TPM: EvidenceKind<TpmPolicy> = Object.freeze<EvidenceKind<TpmPolicy
   name: "tpm",
   hasEndorsementKey: true,
   openInFiles: [
-    "That the quote is by the TPM of this endorsement key is proven on a connection alone, by its answer to a challenge",
+    "Only the answer to a challenge, on a connection, proves that the TPM of this endorsement key made the quote",
   ],
   registers: {
     names: `PCR ${TRUST_REGISTER} and PCR ${LOCK_REGISTER}`,
@@ -25,7 +25,7 @@ export const TPM: EvidenceKind<TpmPolicy> = Object.freeze<EvidenceKind<TpmPolicy
   },
   async open({ tpm }, { ekType, clock }) {
     if (tpm === undefined) throw noTpm();
-    // One for both, as it brings what is asked of the TPM into an order.
+    // One issuer serves both, because it puts the commands to the TPM in order.
     const issuer = (await import("./issuer.ts")).createTpmIssuer(tpm, ekType, clock);
     return { issuer, registers: issuer };
   },
@@ -36,7 +36,7 @@ export const TPM: EvidenceKind<TpmPolicy> = Object.freeze<EvidenceKind<TpmPolicy
 });
 
 function noTpm(): BootstrapError {
-  return new BootstrapError("precondition/no-tpm", "This machine has no TPM, so there is no evidence of what it is", {
+  return new BootstrapError("precondition/no-tpm", "This machine has no TPM, so it cannot make evidence", {
     next: "Give the machine a TPM 2.0; for development without one, see evidence.variant in the example configurations",
   });
 }

@@ -1,6 +1,6 @@
 /**
- * Credential protection (TPM 2.0 Part 1, 24, "Credential Protection"): a secret that only the TPM with one endorsement key
- * can find, and only if it also has one attestation key.
+ * Credential protection (TPM 2.0 Part 1, 24, "Credential Protection"). It encrypts a secret so that only the TPM with a
+ * given endorsement key can decrypt it, and only if that TPM also has a given attestation key.
  *
  * @module
  */
@@ -14,11 +14,11 @@ import { spkiOf } from "./public_area.ts";
 import type { EkProfile } from "./templates.ts";
 import { tpmError, tpmWriter } from "./wire.ts";
 
-/** A challenge and its answer. */
+/** A challenge and its expected answer. */
 export interface Credential {
-  /** For the machine. */
+  /** The challenge, for the machine. */
   readonly message: ActivationChallenge;
-  /** What its TPM must find, 32 bytes. */
+  /** The secret that the machine's TPM must recover, 32 bytes. */
   readonly secret: Bytes;
 }
 
@@ -36,9 +36,9 @@ const BITS = 8;
  * Makes a challenge for an attestation key.
  *
  * @param endorsementKey The endorsement key.
- * @param profile Its profile, for hash and cipher.
+ * @param profile The endorsement key's profile, which gives hash and cipher.
  * @param attestationKeyName The name of the attestation key.
- * @throws {BootstrapError} `malformed/tpm` if the endorsement key is none that anything can be encrypted to.
+ * @throws {BootstrapError} `malformed/tpm` if nothing can be encrypted to the endorsement key.
  */
 export async function makeCredential(
   endorsementKey: PublicKeyValue,
@@ -64,7 +64,7 @@ export async function makeCredential(
   };
 }
 
-/** Part 1, B.10.3: the seed is random and encrypted by OAEP with the label "IDENTITY", its final zero included. */
+/** Part 1, B.10.3: the seed is random, and encrypted with OAEP and the label "IDENTITY", including its final zero. */
 async function sealSeedByRsa(key: PublicKeyValue, hash: Hash): Promise<SealedSeed> {
   const seed = randomBytes(HASH_BYTES[hash]);
   const encrypted = await encryptByRsa(spkiOf(key), hash, seed);
@@ -76,12 +76,12 @@ async function encryptByRsa(spki: Bytes, hash: Hash, seed: Bytes): Promise<Array
     const publicKey = await crypto.subtle.importKey("spki", spki, { name: "RSA-OAEP", hash }, false, ["encrypt"]);
     return await crypto.subtle.encrypt({ name: "RSA-OAEP", label: label("IDENTITY") }, publicKey, seed);
   } catch (cause) {
-    // Not every number of 2048 bits is a modulus: an even one is none.
-    throw tpmError("endorsement key", "its modulus is none of an RSA key", cause);
+    // Not every number of 2048 bits is a modulus; an even number is not.
+    throw tpmError("endorsement key", "its modulus is not that of an RSA key", cause);
   }
 }
 
-/** Part 1, C.6.3: the seed is derived from an ephemeral key's agreement, and the ephemeral point is sent. */
+/** Part 1, C.6.3: the seed is derived from a key agreement with an ephemeral key, whose point is sent. */
 async function sealSeedByEcdh(key: PublicKeyValue & { readonly type: "ecc" }, hash: Hash): Promise<SealedSeed> {
   const algorithm = { name: "ECDH", namedCurve: CURVE_NAMES[key.curve] };
   const publicKey = await crypto.subtle.importKey("spki", spkiOf(key), algorithm, false, []);
@@ -93,13 +93,13 @@ async function sealSeedByEcdh(key: PublicKeyValue & { readonly type: "ecc" }, ha
     UNCOMPRESSED_PREFIX_BYTES,
   );
   const [x, y] = [point.subarray(0, coordinateBytes), point.subarray(coordinateBytes)];
-  // KDFe (Part 1, 11.4.10.3): one block is enough, as the seed is as long as the hash.
+  // KDFe (Part 1, 11.4.10.3): one block is enough, because the seed is as long as the hash.
   const input = concat(u32be(1), new Uint8Array(shared), label("IDENTITY"), x, key.x);
   const seed = new Uint8Array(await crypto.subtle.digest(hash, input));
   return { seed, encryptedSeed: tpmWriter().sized16(x).sized16(y).done() };
 }
 
-/** KDFa (Part 1, 11.4.10.2) with one party's context: one block of HMAC, cut to the length that is wanted. */
+/** KDFa (Part 1, 11.4.10.2) with the context of one party: one HMAC block, truncated to `bytes`. */
 function kdfa(hash: Hash, key: Bytes, use: string, context: Uint8Array, bytes: number): Bytes {
   const block = hmac(hash, key, concat(u32be(1), label(use), context, u32be(bytes * BITS)));
   return block.slice(0, bytes);

@@ -1,6 +1,6 @@
 /**
- * Verdicts on evidence that other programs and machines made. Its quotes are over other PCRs than ours, so that they are judged
- * by the parts of the verifier.
+ * Verdicts on evidence from other programs and machines. Their quotes cover other PCRs than ours, so the tests call the
+ * parts of the verifier.
  */
 import assert from "node:assert/strict";
 import type { Bytes } from "../../../platform/bytes.ts";
@@ -37,7 +37,7 @@ async function nonceIn(read: Read): Promise<Bytes> {
   return fromHex(fromUtf8(await read("swtpm/nonce.hex"), "nonce").trim(), "nonce");
 }
 
-oracleTest("swtpm's quotes are right: signature, nonce, signer and PCRs, two of them with a high s", async (read) => {
+oracleTest("swtpm's quotes have the right signature, nonce, signer and PCRs; two have a high s", async (read) => {
   const spki = derOf(await read("swtpm/ak.pem"));
   const nonce = await nonceIn(read);
   const halfOrder = fromHex("7fffffff800000007fffffffffffffffde737d56d38bcf4279dce5617e3192a8", "n/2");
@@ -57,7 +57,7 @@ oracleTest("swtpm's quotes are right: signature, nonce, signer and PCRs, two of 
   assert.equal(highCount, 2);
 });
 
-oracleTest("a quote is wrong with the PCRs of another, with another nonce, or with another key", async (read) => {
+oracleTest("a quote does not match another quote's PCRs, another nonce, or another key", async (read) => {
   const attest = await read("swtpm/quote_after_extend15.attest");
   const signature = readSignature(await read("swtpm/quote_after_extend15.sig"));
   const info = readQuoteInfo(attest);
@@ -66,7 +66,7 @@ oracleTest("a quote is wrong with the PCRs of another, with another nonce, or wi
   assert.ok(!await isSignedBy(derOf(await read("swtpm/unrestricted.pem")), signature, attest));
 });
 
-oracleTest("no byte of a quote can be flipped", async (read) => {
+oracleTest("a quote is refused when any byte of it is flipped", async (read) => {
   const spki = derOf(await read("swtpm/ak.pem"));
   const attest = await read("swtpm/quote_4_11_15.attest");
   const signature = await read("swtpm/quote_4_11_15.sig");
@@ -80,7 +80,7 @@ oracleTest("no byte of a quote can be flipped", async (read) => {
   }
 });
 
-oracleTest("a forged attestation has a right signature and is refused for its key's attributes alone", async (read) => {
+oracleTest("a forged attestation with a valid signature is refused only for its key's attributes", async (read) => {
   const attest = await read("swtpm/forged.attest");
   const spki = derOf(await read("swtpm/unrestricted.pem"));
   assert.ok(await isSignedBy(spki, readSignature(await read("swtpm/forged.sig")), attest));
@@ -91,7 +91,7 @@ oracleTest("a forged attestation has a right signature and is refused for its ke
   assert.ok(!equalBytes(area.template, ATTESTATION_KEY_TEMPLATE));
 });
 
-oracleTest("another attestation than a quote is refused", async (read) => {
+oracleTest("an attestation that is not a quote is refused", async (read) => {
   const error = await errorOf(async () => readQuoteInfo(await read("swtpm/ak_certifycreation.attest")));
   assert.equal(error.code, "refused/attest-type");
 });
@@ -99,7 +99,7 @@ oracleTest("another attestation than a quote is refused", async (read) => {
 oracleTest("names, qualified names and SPKIs of swtpm's keys are right", async (read) => {
   for (const key of ["ak", "ak2"]) {
     const area = readPublicArea(sizedIn(await read(`swtpm/${key}.tpm2b_public`)), key);
-    // These were made without noDA.
+    // These keys were made without noDA.
     assert.equal(hex(area.template), hex(ATTESTATION_KEY_TEMPLATE).replace("00050472", "00050072"));
     assert.ok(equalBytes(await nameOf(area.bytes), await read(`swtpm/${key}.name`)));
   }
@@ -129,7 +129,7 @@ oracleTest("makeCredential() makes blobs of the sizes of those that a TPM opened
   }
 });
 
-oracleTest("keylime's RSA keys and quote read right; its scheme is not on our list", async (read) => {
+oracleTest("keylime's RSA keys and quote can be read; its signature scheme is not allowed", async (read) => {
   const ak = readPublicArea(sizedIn(await read("keylime/ak.pub")), "ak");
   assert.ok(equalBytes(await nameOf(ak.bytes), await read("keylime/ak.name")));
   assert.ok(equalBytes(spkiOf(ak.key), derOf(await read("keylime/akpub.pem"))));

@@ -1,5 +1,5 @@
 /**
- * The encoding of a TPM's evidence: `u16 version`, then each part with its length in 16 bits, then sixteen PCRs of 32 bytes.
+ * The encoding of TPM evidence: `u16 version`, then each part after its 16-bit length, then sixteen PCRs of 32 bytes.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { BootstrapError } from "../../../platform/errors.ts";
 import { MAXIMUM_PUBLIC_BYTES, PCR_BYTES, QUOTED_PCRS } from "./constants.ts";
 import { tpmReader, tpmWriter } from "./wire.ts";
 
-/** The parts of a TPM's evidence. */
+/** The parts of TPM evidence. */
 export interface TpmPayload {
   /** TPMT_PUBLIC of the attestation key. */
   readonly attestationKey: Uint8Array;
@@ -26,14 +26,14 @@ export interface TpmPayload {
 }
 
 const VERSION = 1;
-/** As much as an NV index can hold. */
+/** The most that an NV index holds. */
 const MAXIMUM_CERTIFICATE_BYTES = 4096;
-/** A quote over one bank has 145 bytes. */
+/** The limit for TPMS_ATTEST. A quote over one bank has 145 bytes. */
 const MAXIMUM_ATTEST_BYTES = 512;
 /** An RSA signature of 4096 bits and its header. */
 const MAXIMUM_SIGNATURE_BYTES = 518;
 
-/** Writes evidence. */
+/** Encodes evidence. */
 export function encodePayload(payload: TpmPayload): Bytes {
   return tpmWriter()
     .u16(VERSION)
@@ -47,7 +47,7 @@ export function encodePayload(payload: TpmPayload): Bytes {
 }
 
 /**
- * Reads evidence: its outer form, not what is in its parts.
+ * Reads the outer form of evidence. It does not look into the parts.
  *
  * @throws {BootstrapError} `malformed/tpm`, `malformed/evidence-version`.
  */

@@ -1,5 +1,5 @@
 /**
- * The form of a policy's section about TPMs.
+ * The schema of a policy's TPM section.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { checkEkIssuer } from "./ek_trust.ts";
 import type { TpmPolicy } from "./policy.ts";
 import { EK_TYPES } from "./templates.ts";
 
-/** Attributes that may be named; any other is written as its OID. */
+/** Attributes that have a name here. Any other attribute is written as its OID. */
 const ATTRIBUTE_NAMES: Readonly<Record<string, string>> = Object.freeze({
   CN: ATTRIBUTE.commonName,
   O: ATTRIBUTE.organization,
@@ -41,7 +41,7 @@ const pcrIndex = v.pipe(
   v.check((text) => QUOTED_PCRS.includes(Number(text)), `must be a PCR that is quoted, 0 to ${QUOTED_PCRS.length - 1}`),
   v.check(
     (text) => !PROTOCOL_PCRS.includes(Number(text)),
-    "is not the policy's to set: PCR 12 (the configuration's trust part) and PCR 15 (the lock) are always checked by the protocol itself",
+    "cannot be set in a policy: PCR 12 (the configuration's trust part) and PCR 15 (the lock) are always checked by the protocol itself",
   ),
 );
 
@@ -49,7 +49,7 @@ const pcrs = v.pipe(
   v.record(pcrIndex, v.pipe(v.array(digest), v.minLength(1, "must have at least one allowed value"))),
   v.check(
     (entries) => Object.keys(entries).length > 0,
-    "must have at least one PCR, as nothing else tells one image from another",
+    "must have at least one PCR, because only PCRs distinguish images",
   ),
 );
 

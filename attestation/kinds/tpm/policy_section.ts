@@ -1,5 +1,5 @@
 /**
- * A policy's section about TPMs, from machines and images that are known to be good.
+ * Makes a policy's TPM section from machines and images that are known to be good.
  *
  * @module
  */
@@ -21,12 +21,12 @@ const PROTOCOL_REGISTERS: readonly number[] = [TRUST_REGISTER, LOCK_REGISTER];
 const NOTHING = new Uint8Array();
 
 /**
- * Makes the section: every value that a source shows for a register, and every identity.
+ * Makes the section from all sources: every value that a source shows for a register, and every identity.
  *
- * A register is never left out because its values differ: whoever knows that it tells nothing names it.
+ * A register is not left out because its values differ. An operator who knows that a register is meaningless names it.
  *
- * @throws {BootstrapError} `usage/policy-sources` where there is no identity, or nothing to tell an image by, or endorsement keys
- *   of several kinds; `malformed/…` for evidence that cannot be read.
+ * @throws {BootstrapError} `usage/policy-sources` if there is no identity, if no register is left to distinguish
+ *   images, or if the endorsement keys are of several types; `malformed/…` for evidence that cannot be read.
  */
 export async function makeTpmSection(sources: SectionSources): Promise<MadeSection> {
   const machines = await Promise.all(
@@ -42,12 +42,12 @@ export async function makeTpmSection(sources: SectionSources): Promise<MadeSecti
   const [ekType = sources.ekType] = ekTypes;
   const identities = unique([...machines.map(({ identity }) => identity), ...sources.identities]);
   if (identities.length === 0) {
-    throw sourcesError("nothing says which machines are trusted", "Give evidence files, or identities with --identity");
+    throw sourcesError("no source says which machine is trusted", "Give evidence files, or identities with --identity");
   }
   const shown = machines.map(({ pcrs }) => pcrs);
   const sets = registerSets(shown, sources);
   if (sets.size === 0) {
-    throw sourcesError("nothing is left to tell an image by", "Give evidence files, or images with --uki");
+    throw sourcesError("no register is left to distinguish images", "Give evidence files, or images with --uki");
   }
   const pcrs = Object.fromEntries([...sets].map(([pcr, values]) => [String(pcr), values]));
   return { section: { ekType, pcrs, trust: { identities } }, remarks: remarksOn(shown, sets, sources) };

@@ -1,5 +1,5 @@
 /**
- * TPMT_PUBLIC, the public area of a TPM's key (TPM 2.0 Part 2, 12.2.4), of the few kinds that are ever met here.
+ * TPMT_PUBLIC, the public area of a TPM key (TPM 2.0 Part 2, 12.2.4), for the few key types that this program meets.
  *
  * @module
  */
@@ -23,19 +23,18 @@ export interface Scheme {
   readonly hash: number;
 }
 
-/** A public area. */
+/** The public area of a key. */
 export interface PublicArea {
-  /** All of it, as it came: what the key's name is made from. */
+  /** The whole public area as received; the key's name is computed from it. */
   readonly bytes: Bytes;
-  /** All of it but the key itself: what the key was asked to be. */
+  /** The public area without the key itself: the template that the key was created from. */
   readonly template: Bytes;
-  /** TPM_ALG_ID of the hash that the name is made with. */
+  /** TPM_ALG_ID of the hash in the key's name. */
   readonly nameAlgorithm: number;
   /** TPMA_OBJECT. */
   readonly attributes: number;
-  /** The scheme; `undefined` for keys that are not tied to one. */
+  /** The signing scheme; `undefined` if the key is not tied to one. */
   readonly scheme: Scheme | undefined;
-  /** The key. */
   readonly key: PublicKeyValue;
 }
 
@@ -49,15 +48,15 @@ const RSA_BYTES = RSA_BITS / 8;
 const RSA_SPKI_PREFIX = fromHex("30820122300d06092a864886f70d01010105000382010f003082010a02820101", "");
 /** 65537, as an INTEGER. */
 const RSA_SPKI_SUFFIX = fromHex("0203010001", "");
-/** TPMS_RSA_PARMS: 0 stands for 65537. */
+/** TPMS_RSA_PARMS: 0 means 65537. */
 const DEFAULT_EXPONENT = 0;
 
 /**
- * Reads bytes that must be one public area and nothing else.
+ * Reads one public area. The bytes must contain nothing else.
  *
- * @param bytes TPMT_PUBLIC, without the length that a TPM2B_PUBLIC has in front.
- * @param what Whose it is, for errors.
- * @throws {BootstrapError} `malformed/tpm`, also for kinds of keys that are not read and points that are not on their curve.
+ * @param bytes TPMT_PUBLIC, without the length in front of a TPM2B_PUBLIC.
+ * @param what The owner of the key, for errors.
+ * @throws {BootstrapError} `malformed/tpm`, also for unsupported key types and for points that are not on their curve.
  */
 export function readPublicArea(bytes: Uint8Array, what: string): PublicArea {
   if (bytes.length > MAXIMUM_PUBLIC_BYTES) throw tpmError(what, `it is longer than ${MAXIMUM_PUBLIC_BYTES} bytes`);
@@ -76,18 +75,18 @@ export function readPublicArea(bytes: Uint8Array, what: string): PublicArea {
   return { bytes: copyOf(bytes), template, nameAlgorithm, attributes, scheme, key };
 }
 
-/** The name of a key whose name algorithm is SHA-256: `000b ‖ SHA-256(TPMT_PUBLIC)`, 34 bytes (Part 1, 16). */
+/** Computes the name of a key whose name algorithm is SHA-256: `000b ‖ SHA-256(TPMT_PUBLIC)`, 34 bytes (Part 1, 16). */
 export async function nameOf(publicArea: Uint8Array): Promise<Bytes> {
   return concat(Uint8Array.of(0, ALGORITHM.sha256), await sha256(publicArea));
 }
 
-/** SubjectPublicKeyInfo of a key, DER: points uncompressed. */
+/** The SubjectPublicKeyInfo of a key, DER. Points are uncompressed. */
 export function spkiOf(key: PublicKeyValue): Bytes {
   if (key.type === "rsa") return concat(RSA_SPKI_PREFIX, Uint8Array.of(0), key.modulus, RSA_SPKI_SUFFIX);
   return concat(CURVES[key.curve].spkiPrefix, key.x, key.y);
 }
 
-/** TPMT_SYM_DEF_OBJECT: none, or AES in CFB mode. */
+/** Reads TPMT_SYM_DEF_OBJECT: none, or AES in CFB mode. */
 function readSymmetric(reader: ByteReader): void {
   const algorithm = reader.u16("symmetric algorithm");
   if (algorithm === ALGORITHM.null) return;
@@ -97,7 +96,7 @@ function readSymmetric(reader: ByteReader): void {
   if (!isKnown) throw reader.error("its symmetric algorithm is not AES-128 or AES-256 in CFB mode");
 }
 
-/** TPMT_RSA_SCHEME or TPMT_ECC_SCHEME: none, or one that signs. */
+/** Reads TPMT_RSA_SCHEME or TPMT_ECC_SCHEME: none, or a signing scheme. */
 function readScheme(reader: ByteReader): Scheme | undefined {
   const algorithm = reader.u16("scheme");
   if (algorithm === ALGORITHM.null) return undefined;
@@ -133,7 +132,7 @@ function readEccDetail(reader: ByteReader): () => PublicKeyValue {
   };
 }
 
-/** TPM2B_ECC_PARAMETER, which some TPMs write without leading zeros; the result has them. */
+/** Reads TPM2B_ECC_PARAMETER. Some TPMs write it without leading zeros; the result has them. */
 export function readCoordinate(reader: ByteReader, length: number, field: string): Bytes {
   const value = reader.sized16(length, field);
   const isShort = value.length < length;

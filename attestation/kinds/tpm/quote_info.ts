@@ -1,5 +1,5 @@
 /**
- * TPMS_ATTEST of a quote: what the TPM signed (TPM 2.0 Part 2, 10.12.12).
+ * TPMS_ATTEST of a quote: the data that the TPM signed (TPM 2.0 Part 2, 10.12.12).
  *
  * @module
  */
@@ -10,19 +10,19 @@ import type { PcrSelection } from "./pcr_selection.ts";
 import { readPcrSelection } from "./pcr_selection.ts";
 import { tpmReader } from "./wire.ts";
 
-/** What a quote says. */
+/** The contents of a quote. */
 export interface QuoteInfo {
-  /** The qualified name of the key that signed it. */
+  /** The qualified name of the signing key. */
   readonly qualifiedSigner: Bytes;
-  /** What its caller wanted in it. */
+  /** The qualifying data from the caller. */
   readonly extraData: Bytes;
-  /** How often the TPM was reset. */
+  /** The number of TPM resets. */
   readonly resetCount: number;
-  /** How often it was restarted or resumed since. */
+  /** The number of restarts and resumes since the last reset. */
   readonly restartCount: number;
-  /** The PCRs that it is over. */
+  /** The quoted PCRs. */
   readonly selections: readonly PcrSelection[];
-  /** The digest of their values. */
+  /** The digest of the quoted PCR values. */
   readonly pcrDigest: Bytes;
 }
 
@@ -30,9 +30,10 @@ const WHAT = "quote";
 const MAXIMUM_BOOLEAN = 1;
 
 /**
- * Reads bytes that must be the attestation of one quote and nothing else.
+ * Reads the attestation of one quote. The bytes must contain nothing else.
  *
- * @throws {BootstrapError} `refused/attest-magic` if no TPM made it, `refused/attest-type` if it is no quote, `malformed/tpm`.
+ * @throws {BootstrapError} `refused/attest-magic` if no TPM made it, `refused/attest-type` if it is not a quote,
+ *   `malformed/tpm`.
  */
 export function readQuoteInfo(bytes: Uint8Array): QuoteInfo {
   const reader = tpmReader(bytes, WHAT);
@@ -51,7 +52,7 @@ export function readQuoteInfo(bytes: Uint8Array): QuoteInfo {
   const restartCount = reader.u32("restartCount");
   const safe = reader.u8("safe");
   if (safe > MAXIMUM_BOOLEAN) throw reader.error(`its field safe is neither 0 nor 1: current value is ${safe}`);
-  reader.u64("firmwareVersion"); // Obfuscated for keys outside the platform's and endorsement's hierarchies.
+  reader.u64("firmwareVersion"); // Obfuscated for keys outside the platform and endorsement hierarchies.
   const selections = readPcrSelection(reader);
   const pcrDigest = reader.sized16(MAXIMUM_DIGEST_BYTES, "pcrDigest");
   reader.end();

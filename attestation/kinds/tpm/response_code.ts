@@ -11,7 +11,7 @@ interface KnownCode {
 const OTHER: ErrorCode = "system/tpm";
 const RESET_HINT = "Restart the machine, or reset the TPM's owner in the firmware's setup";
 
-/** Codes that people meet (TPM 2.0 Part 2, 6.6.3), as {@linkcode baseCode} gives them. */
+/** Known response codes (TPM 2.0 Part 2, 6.6.3), by the value that {@linkcode baseCode} returns. */
 const KNOWN: Readonly<Record<number, KnownCode>> = Object.freeze({
   0x100: { name: "TPM_RC_INITIALIZE", code: OTHER, meaning: "the firmware has not started it" },
   0x101: { name: "TPM_RC_FAILURE", code: OTHER, meaning: "it is in failure mode", next: RESET_HINT },
@@ -53,17 +53,17 @@ const KNOWN: Readonly<Record<number, KnownCode>> = Object.freeze({
   0x923: { name: "TPM_RC_NV_UNAVAILABLE", code: "unavailable/tpm", meaning: "its memory cannot be written now" },
 });
 
-/** TPM_RC_INITIALIZE, the answer to Startup when the TPM was started before. */
+/** TPM_RC_INITIALIZE, the answer to Startup if the TPM is already started. */
 export const INITIALIZE_RESPONSE_CODE = 0x100;
 /** TPM_RC_FAILURE. */
 export const FAILURE_RESPONSE_CODE = 0x101;
 
-/** A TPM's response code other than success. */
+/** A TPM's response code that is not success. */
 export class TpmResponseError extends BootstrapError {
-  /** TPM_RC without the bits that tell which handle, session or parameter it is about. */
+  /** TPM_RC without the bits that name the handle, session or parameter. */
   readonly responseCode: number;
 
-  /** The details say the code in hexadecimal. */
+  /** The details contain the code in hexadecimal. */
   constructor(code: ErrorCode, message: string, responseCode: number, options: BootstrapErrorOptions = {}) {
     super(code, message, { ...options, details: { ...options.details, responseCode: responseCode.toString(16) } });
     this.responseCode = responseCode;
@@ -71,14 +71,14 @@ export class TpmResponseError extends BootstrapError {
 }
 
 /**
- * The error for a response code other than success. Its `details` have `responseCode` in hexadecimal, without the bits that
- * tell which handle, session or parameter it is about.
+ * Makes the error for a response code that is not success. Its `details` have `responseCode` in hexadecimal, without
+ * the bits that name the handle, session or parameter.
  *
  * @param command The command's name.
- * @param responseCode TPM_RC as it came.
- * @returns An error of code `unavailable/tpm-busy` where the command is to be sent again, `unavailable/tpm`,
- *   `precondition/tpm-handle` for an object that is not there, `refused/tpm-value` for a challenge that this TPM cannot open,
- *   and `system/tpm` for the rest.
+ * @param responseCode TPM_RC as received.
+ * @returns An error with the code `unavailable/tpm-busy` if the command must be sent again, `unavailable/tpm`,
+ *   `precondition/tpm-handle` if the object does not exist, `refused/tpm-value` for a challenge that this TPM cannot
+ *   open, and `system/tpm` otherwise.
  */
 export function responseError(command: string, responseCode: number): TpmResponseError {
   const base = baseCode(responseCode);
@@ -90,7 +90,10 @@ export function responseError(command: string, responseCode: number): TpmRespons
   });
 }
 
-/** Part 2, 6.6.2: codes of format 1 (bit 7) carry in bits 6 and 8 to 11 what they are about; bits 16 up name the layer. */
+/**
+ * Part 2, 6.6.2: in codes of format 1 (bit 7), bits 6 and 8 to 11 name the handle, session or parameter. Bits 16 and up
+ * name the layer.
+ */
 function baseCode(responseCode: number): number {
   const isFormat1 = (responseCode & 0x80) !== 0;
   return isFormat1 ? responseCode & 0xbf : responseCode & 0xfff;

@@ -14,9 +14,9 @@ const P256_BYTES = 32;
 const WHAT = "quote's signature";
 
 /**
- * Reads bytes that must be one ECDSA signature with SHA-256 over P-256, and nothing else.
+ * Reads one ECDSA signature with SHA-256 over P-256. The bytes must contain nothing else.
  *
- * @returns r ‖ s, 64 bytes; s may be in the upper half, as TPMs do not choose.
+ * @returns r ‖ s, 64 bytes. s may be in the upper half, because TPMs do not normalise it.
  * @throws {BootstrapError} `refused/signature-algorithm` for any other scheme or hash, `malformed/tpm`.
  */
 export function readSignature(bytes: Uint8Array): Bytes {
@@ -34,18 +34,18 @@ export function readSignature(bytes: Uint8Array): Bytes {
 }
 
 /**
- * Whether a signature is by a key over a message; both halves of s are right.
+ * Tells whether a key signed a message. s may be in either half.
  *
  * @param spki The SPKI of a P-256 key, DER.
  * @param signature r ‖ s, 64 bytes.
- * @param message What was hashed and signed.
+ * @param message The message before hashing.
  */
 export async function isSignedBy(spki: Bytes, signature: Uint8Array, message: Uint8Array): Promise<boolean> {
   const key = await crypto.subtle.importKey("spki", spki, { name: "ECDSA", namedCurve: "P-256" }, false, ["verify"]);
   return await crypto.subtle.verify({ name: "ECDSA", hash: "SHA-256" }, key, copyOf(signature), copyOf(message));
 }
 
-/** A scheme and its hash, for people: TPM_ALG_IDs in hexadecimal. */
+/** A scheme and its hash as text for people: TPM_ALG_IDs in hexadecimal. */
 export function schemeText(algorithm: number, hash: number): string {
   return `scheme ${algorithm.toString(16).padStart(4, "0")}, hash ${hash.toString(16).padStart(4, "0")}`;
 }

@@ -23,7 +23,7 @@ function pointOf(curve: typeof p256, bytes: number): [Uint8Array, Uint8Array] {
   return [point.subarray(0, bytes), point.subarray(bytes)];
 }
 
-Deno.test("readPublicArea() reads each kind of key and spkiOf() gives what WebCrypto takes", async () => {
+Deno.test("readPublicArea() reads each type of key, and WebCrypto imports the result of spkiOf()", async () => {
   const rsa = readPublicArea(tpmWriter().bytes(EK_PROFILES.rsa2048.template).sized16(modulus).done(), "key");
   await crypto.subtle.importKey("spki", spkiOf(rsa.key), { name: "RSA-OAEP", hash: "SHA-256" }, true, ["encrypt"]);
   for (
@@ -51,7 +51,7 @@ Deno.test("readPublicArea() accepts coordinates without leading zeros and spkiOf
   }
 });
 
-Deno.test("readPublicArea() refuses everything that is not exactly a key of a known kind", async () => {
+Deno.test("readPublicArea() refuses bytes that are not exactly one key of a known type", async () => {
   const [x, y] = pointOf(p256, 32);
   const ak = hex(ATTESTATION_KEY_TEMPLATE);
   const rsa = hex(EK_PROFILES.rsa2048.template);
@@ -79,7 +79,7 @@ Deno.test("readPublicArea() refuses everything that is not exactly a key of a kn
   }
 });
 
-Deno.test("the readers throw nothing but their own errors whatever the bytes are", async () => {
+Deno.test("the readers throw only their own errors when the bytes are arbitrary", async () => {
   const readers = [
     (bytes: Uint8Array) => readPublicArea(bytes, "key"),
     readQuoteInfo,
@@ -105,7 +105,7 @@ Deno.test("the readers throw nothing but their own errors whatever the bytes are
   );
 });
 
-Deno.test("readSignature() gives r and s in full length, and refuses other schemes, hashes and lengths", async () => {
+Deno.test("readSignature() returns r and s in full length, and refuses other schemes, hashes and lengths", async () => {
   const signature = (algorithm: number, hash: number, r: Uint8Array, s: Uint8Array) =>
     tpmWriter().u16(algorithm).u16(hash).sized16(r).sized16(s).done();
   const one = Uint8Array.of(1);
@@ -137,7 +137,7 @@ Deno.test("isSignedBy() accepts a signature in both halves of s, and no other", 
   assert.ok(!await isSignedBy(spki, concat(raw.subarray(0, 32), new Uint8Array(32)), message));
 });
 
-Deno.test("readPcrSelection() gives back what encodePcrSelection() wrote, and refuses more than there can be", async () => {
+Deno.test("readPcrSelection() reads what encodePcrSelection() wrote, and refuses too many banks or octets", async () => {
   fc.assert(fc.property(fc.uniqueArray(fc.integer({ min: 0, max: 23 })), (pcrs) => {
     const reader = tpmReader(encodePcrSelection(pcrs), "selection");
     assert.deepEqual(readPcrSelection(reader), [{ hash: 0x0b, pcrs: pcrs.toSorted((a, b) => a - b) }]);
@@ -159,7 +159,7 @@ const payloads: fc.Arbitrary<TpmPayload> = fc.record({
   pcrs: fc.array(fc.uint8Array({ minLength: 32, maxLength: 32 }), { minLength: 16, maxLength: 16 }),
 });
 
-Deno.test("decodePayload() gives back what encodePayload() wrote, and refuses every cut and every addition", async () => {
+Deno.test("decodePayload() reads what encodePayload() wrote, and refuses truncated and longer bytes", async () => {
   await fc.assert(fc.asyncProperty(payloads, fc.double({ min: 0, max: 0.999, noNaN: true }), async (payload, share) => {
     const bytes = encodePayload(payload);
     const plain = (value: TpmPayload) =>

@@ -1,5 +1,5 @@
 /**
- * The commands of a TPM 2.0 that this program needs (TPM 2.0 Part 3), and no others.
+ * The TPM 2.0 commands that this program needs (TPM 2.0 Part 3).
  *
  * @module
  */
@@ -28,15 +28,15 @@ import { FAILURE_RESPONSE_CODE, INITIALIZE_RESPONSE_CODE, TpmResponseError } fro
 import type { TpmTransport } from "./transport.ts";
 import { tpmError, tpmReader, tpmWriter } from "./wire.ts";
 
-/** A key that is loaded. */
+/** A key that is loaded in the TPM. */
 export interface LoadedKey {
-  /** Its handle, to be flushed if it is transient. */
+  /** The key's handle. A transient handle must be flushed. */
   readonly handle: number;
-  /** TPMT_PUBLIC as the TPM gave it. */
+  /** TPMT_PUBLIC as the TPM returned it. */
   readonly publicArea: Bytes;
 }
 
-/** A quote. */
+/** A quote and its signature. */
 export interface Quote {
   /** TPMS_ATTEST. */
   readonly attest: Bytes;
@@ -46,11 +46,11 @@ export interface Quote {
 
 const SESSION_POLICY = 1;
 const STARTUP_CLEAR = 0;
-/** nonceCaller of a policy session. */
+/** The size of nonceCaller of a policy session. */
 const SESSION_NONCE_BYTES = 32;
 /** A TPM returns at most eight digests at once (Part 2, TPML_DIGEST). */
 const PCRS_AT_ONCE = 8;
-/** The smallest TPM2_PT_NV_BUFFER_MAX met; the largest NV index is 2 KiB in swtpm and below 4 KiB elsewhere. */
+/** The smallest known TPM2_PT_NV_BUFFER_MAX. The largest NV index is 2 KiB in swtpm and below 4 KiB elsewhere. */
 const NV_CHUNK_BYTES = 512;
 const MAXIMUM_NV_BYTES = 4096;
 /** 20 ms, doubled each time: 5 seconds in all, which self-tests need. No other machine waits for the same TPM. */
@@ -59,23 +59,26 @@ const MAXIMUM_TRIES = 9;
 const NO_JITTER = () => 0;
 const EMPTY = new Uint8Array();
 
-/** A TPM behind a transport. All its methods throw what {@linkcode readResponse} and the transport throw. */
+/** A TPM behind a transport. Its methods throw the errors of {@linkcode readResponse} and of the transport. */
 export class Tpm {
   readonly #transport: TpmTransport;
   readonly #clock: Pick<Clock, "sleep">;
 
   /**
-   * Nothing is sent yet.
+   * Sends nothing yet.
    *
-   * @param transport The way to it.
-   * @param clock For waiting while it is busy.
+   * @param transport The connection to the TPM.
+   * @param clock Used to wait while the TPM is busy.
    */
   constructor(transport: TpmTransport, clock: Pick<Clock, "sleep">) {
     this.#transport = transport;
     this.#clock = clock;
   }
 
-  /** Starts it where nothing else has (`TPM_SU_CLEAR`): firmware does on a machine, nobody does for a bare software TPM. */
+  /**
+   * Starts the TPM if it is not started (`TPM_SU_CLEAR`). Firmware starts the TPM of a machine; a bare software TPM has
+   * no firmware.
+   */
   async startup(): Promise<void> {
     const parameters = tpmWriter().u16(STARTUP_CLEAR).done();
     try {
@@ -85,7 +88,7 @@ export class Tpm {
     }
   }
 
-  /** Makes the primary key of a template (TPMT_PUBLIC) in a hierarchy; the same template gives the same key. */
+  /** Creates the primary key of a template (TPMT_PUBLIC) in a hierarchy. The same template gives the same key. */
   async createPrimary(hierarchy: number, template: Uint8Array): Promise<LoadedKey> {
     const sensitive = tpmWriter().sized16(EMPTY).sized16(EMPTY).done();
     const parameters = tpmWriter().sized16(sensitive).sized16(template).sized16(EMPTY).u32(0).done();
@@ -97,11 +100,11 @@ export class Tpm {
       parameters,
       responseHandles: 1,
     });
-    // What follows, the creation data, its hash and ticket and the key's name, proves nothing to this program.
+    // The rest (creation data, its hash and ticket, the key's name) proves nothing to this program.
     return { handle, publicArea: response.sized16(MAXIMUM_PUBLIC_BYTES, "outPublic") };
   }
 
-  /** TPMT_PUBLIC of a loaded or persistent key. */
+  /** Reads TPMT_PUBLIC of a loaded or persistent key. */
   async readPublic(handle: number): Promise<Bytes> {
     const { parameters } = await this.#run({ name: "ReadPublic", code: COMMAND.readPublic, handles: [handle] });
     const publicArea = parameters.sized16(MAXIMUM_PUBLIC_BYTES, "outPublic");
@@ -111,13 +114,13 @@ export class Tpm {
     return publicArea;
   }
 
-  /** Removes a transient object or a session. */
+  /** Removes a transient object or a session from the TPM. */
   async flushContext(handle: number): Promise<void> {
     const parameters = tpmWriter().u32(handle).done();
     (await this.#run({ name: "FlushContext", code: COMMAND.flushContext, parameters })).parameters.end();
   }
 
-  /** Signs the state of SHA-256 PCRs together with `qualifyingData`, by a key without a password, with ECDSA and SHA-256. */
+  /** Signs SHA-256 PCRs and `qualifyingData`, with ECDSA and SHA-256, by a key without a password. */
   async quote(key: number, qualifyingData: Uint8Array, pcrs: readonly number[]): Promise<Quote> {
     const scheme = tpmWriter().u16(ALGORITHM.ecdsa).u16(ALGORITHM.sha256).done();
     const parameters = tpmWriter().sized16(qualifyingData).bytes(scheme).bytes(encodePcrSelection(pcrs)).done();
@@ -133,14 +136,14 @@ export class Tpm {
     return { attest, signature: response.rest("signature") };
   }
 
-  /** The values of SHA-256 PCRs, in the order of `pcrs`, which is ascending. */
+  /** Reads the values of SHA-256 PCRs, in the order of `pcrs`, which must be ascending. */
   async pcrRead(pcrs: readonly number[]): Promise<Bytes[]> {
     const values: Bytes[] = [];
     while (values.length < pcrs.length) {
       const wanted = pcrs.slice(values.length, values.length + PCRS_AT_ONCE);
       const parameters = encodePcrSelection(wanted);
       const { parameters: response } = await this.#run({ name: "PCR_Read", code: COMMAND.pcrRead, parameters });
-      response.u32("pcrUpdateCounter"); // A change shows in the quote's digest.
+      response.u32("pcrUpdateCounter"); // The quote's digest reveals a change.
       const [selection, ...others] = readPcrSelection(response);
       const given = selection?.hash === ALGORITHM.sha256 && others.length === 0 ? selection.pcrs : [];
       const count = response.u32("count of PCRs");
@@ -159,7 +162,7 @@ export class Tpm {
     await this.#run({ name: "PCR_Extend", code: COMMAND.pcrExtend, handles: [pcr], sessions, parameters });
   }
 
-  /** The content of an NV index that may be read with its own empty password. */
+  /** Reads the content of an NV index that its own empty password may read. */
   async nvRead(index: number): Promise<Bytes> {
     const size = await this.#nvSize(index);
     const content = tpmWriter();
@@ -175,14 +178,14 @@ export class Tpm {
       const chunk = parameters.sized16(NV_CHUNK_BYTES, "data");
       parameters.end();
       if (chunk.length !== length) {
-        throw tpmError("NV index", `${chunk.length} bytes came where ${length} were asked for`);
+        throw tpmError("NV index", `the TPM returned ${chunk.length} bytes, not ${length}`);
       }
       content.bytes(chunk);
     }
     return content.done();
   }
 
-  /** Starts a policy session without salt or binding, of a hash algorithm. */
+  /** Starts a policy session of a hash algorithm, without salt or binding. */
   async startPolicySession(hash: number): Promise<number> {
     const { handles: [session = 0], parameters } = await this.#run({
       name: "StartAuthSession",
@@ -196,7 +199,7 @@ export class Tpm {
     return session;
   }
 
-  /** Satisfies PolicySecret of a hierarchy without a password in a policy session. */
+  /** Satisfies PolicySecret of a hierarchy that has no password, in a policy session. */
   async policySecret(hierarchy: number, session: number): Promise<void> {
     const parameters = tpmWriter().sized16(EMPTY).sized16(EMPTY).sized16(EMPTY).u32(0).done();
     const handles = [hierarchy, session];
@@ -210,10 +213,10 @@ export class Tpm {
   }
 
   /**
-   * Opens a challenge for `key` (its name is in it) with `endorsementKey`.
+   * Opens a challenge for `key`, whose name the challenge contains, with `endorsementKey`.
    *
    * @param endorsementSession How the endorsement key is authorised: a policy session, or `HANDLE.password`.
-   * @throws {BootstrapError} `refused/tpm-value` if it is for another key or another TPM.
+   * @throws {BootstrapError} `refused/tpm-value` if the challenge is for another key or another TPM.
    */
   async activateCredential(
     key: number,
@@ -228,7 +231,7 @@ export class Tpm {
       sessions: [HANDLE.password, endorsementSession],
       parameters: tpmWriter().bytes(challenge.credentialBlob).bytes(challenge.encryptedSecret).done(),
     }).catch((cause) => {
-      // What RSA cannot decrypt, libtpms 0.9 with OpenSSL 3 reports as a failure, and goes on as if nothing were.
+      // If RSA cannot decrypt the secret, libtpms 0.9 with OpenSSL 3 reports a failure, and then continues to work.
       if (!hasResponseCode(cause, FAILURE_RESPONSE_CODE)) throw cause;
       throw new BootstrapError(
         "refused/tpm-value",

@@ -20,7 +20,7 @@ interface Exchange {
 
 const noWaiting = { sleep: () => Promise.resolve() };
 
-/** A TPM that answers with the responses, in order, and keeps the commands. */
+/** A TPM that returns the given responses in order and records the commands. */
 function scripted(
   responses: readonly string[],
 ): { readonly tpm: Tpm; readonly commands: string[]; readonly waits: number[] } {
@@ -58,7 +58,7 @@ function withoutSessions(command: string, handles: number): string {
   return `${code.toString(16)} ${hex(head)} ${hex(reader.rest("parameters"))}`;
 }
 
-oracleTest("Tpm() sends the very bytes that tpm2-tools sends when no session is involved", async (read) => {
+oracleTest("Tpm() sends the same bytes as tpm2-tools when the command has no session", async (read) => {
   const trace = await traces(read);
   const replay = async (name: string, cc: string, run: (tpm: Tpm) => Promise<unknown>) => {
     const { command, response } = trace(name, cc);
@@ -81,7 +81,7 @@ oracleTest("Tpm() sends the very bytes that tpm2-tools sends when no session is 
 });
 
 oracleTest(
-  "Tpm() sends the handles and parameters of tpm2-tools and reads the responses when sessions differ",
+  "Tpm() sends the handles and parameters of tpm2-tools, and reads the responses, when sessions differ",
   async (read) => {
     const trace = await traces(read);
     const replay = async <T>(name: string, cc: string, handles: number, run: (tpm: Tpm) => Promise<T>): Promise<T> => {
@@ -121,7 +121,7 @@ oracleTest(
   },
 );
 
-oracleTest("startPolicySession() and policySecret() differ from tpm2-tools in the nonce alone", async (read) => {
+oracleTest("startPolicySession() and policySecret() differ from tpm2-tools only in the nonce", async (read) => {
   const trace = await traces(read);
   const started = trace("policysecret", "StartAuthSession");
   const session = scripted([started.response]);
@@ -164,7 +164,7 @@ oracleTest("nvRead() reads an index in chunks and joins them", async (read) => {
   assert.equal((await errorOf(() => short.tpm.nvRead(0x01c00002))).code, "malformed/tpm");
 });
 
-oracleTest("Tpm() refuses every response that is cut off or has a byte more", async (read) => {
+oracleTest("Tpm() refuses every response that is truncated or has a trailing byte", async (read) => {
   const trace = await traces(read);
   const runs: readonly [string, string, (tpm: Tpm) => Promise<unknown>][] = [
     ["activate", "ReadPublic", (tpm) => tpm.readPublic(0x81010001)],
@@ -201,7 +201,7 @@ oracleTest("Tpm() refuses every response that is cut off or has a byte more", as
   }
 });
 
-Deno.test("Tpm() tries again while the TPM is busy, and gives up in the end", async () => {
+Deno.test("Tpm() retries while the TPM is busy, and finally gives up", async () => {
   const [retry, yielded, testing] = ["922", "908", "90a"].map((code) => `80010000000a00000${code}`);
   const done = "80010000000a00000000";
   const { tpm, commands, waits } = scripted([retry ?? "", yielded ?? "", testing ?? "", done]);
@@ -221,7 +221,7 @@ Deno.test("startup() succeeds when the TPM was started before, and fails for eve
   assert.equal((await errorOf(() => scripted(["80010000000a00000101"]).tpm.startup())).code, "system/tpm");
 });
 
-Deno.test("pcrRead() fails when the TPM has no SHA-256 bank, or gives other PCRs than were asked for", async () => {
+Deno.test("pcrRead() fails when the TPM has no SHA-256 bank, or returns other PCRs than requested", async () => {
   const responses = [
     "80010000001c00000000" + "00000000" + "00000001000b03000000" + "00000000",
     "80010000001800000000" + "00000000" + "00000000" + "00000000" + "0000",
@@ -263,7 +263,7 @@ oracleTest("readPublicArea() reads the keys of the traces", async (read) => {
   assert.equal(readPublicArea(await tpm.readPublic(0x80000000), "key").key.type, "ecc");
 });
 
-Deno.test("encodeCommand() makes no command that is longer than a TPM takes", () => {
+Deno.test("encodeCommand() refuses a command that is longer than a TPM takes", () => {
   const command = { code: COMMAND.startup, parameters: new Uint8Array(MAXIMUM_MESSAGE_BYTES) };
   assert.throws(() => encodeCommand({ name: "Startup", ...command }), { code: "internal/tpm-field" });
 });

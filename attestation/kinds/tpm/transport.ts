@@ -1,5 +1,5 @@
 /**
- * The way to a TPM: one command in, one response out.
+ * The connection to a TPM: one command in, one response out.
  *
  * @module
  */
@@ -10,25 +10,25 @@ import { createQueue } from "./_queue.ts";
 import { MAXIMUM_MESSAGE_BYTES } from "./constants.ts";
 import { tpmReader } from "./wire.ts";
 
-/** The way to a TPM. */
+/** The connection to a TPM. */
 export interface TpmTransport {
   /**
-   * Sends one command and gives its response, header and all. Commands given at once go one after the other.
+   * Sends one command and returns its response, including the header. Concurrent commands are sent one at a time.
    *
-   * @throws {BootstrapError} `system/tpm-transport` if the way is broken, `malformed/tpm-response` for a response of a wrong size.
+   * @throws {BootstrapError} `system/tpm-transport` if the connection is broken, `malformed/tpm-response` for a
+   *   response of a wrong size.
    */
   transmit(command: Uint8Array): Promise<Bytes>;
-  /** Gives the way up. */
+  /** Closes the connection. */
   close(): void;
 }
 
-/** What a device file or a socket gives: some bytes, or `null` at the end. */
+/** A device file or a socket. Reading gives some bytes, or `null` at the end. */
 export interface TpmStream {
-  /** Writes some of the bytes, and says how many. */
+  /** Writes some of the bytes, and returns how many. */
   write(bytes: Uint8Array): Promise<number>;
-  /** Reads up to the buffer's length. */
+  /** Reads at most as many bytes as the buffer holds. */
   read(buffer: Uint8Array): Promise<number | null>;
-  /** Ends it. */
   close(): void;
 }
 
@@ -37,8 +37,8 @@ const HEADER_BYTES = 10;
 const SIZE_OFFSET = 2;
 
 /**
- * Opens the kernel's TPM with a resource manager, by default `/dev/tpmrm0`. It takes one whole command in one write, and
- * flushes what a process leaves behind.
+ * Opens the kernel's TPM device with a resource manager, by default `/dev/tpmrm0`. The device takes one whole command
+ * in one write, and flushes the objects that a process leaves behind.
  *
  * @throws {BootstrapError} `system/tpm-transport`.
  */
@@ -54,11 +54,11 @@ export async function openTpmDevice(path = "/dev/tpmrm0"): Promise<TpmTransport>
 }
 
 /**
- * A transport over a stream. After an error in the middle of a message it stays broken, as no one could tell where the next
- * message begins.
+ * Creates a transport over a stream. After an error in the middle of a message the transport stays broken, because the
+ * start of the next message is unknown.
  *
- * @param stream The stream, which the transport then owns.
- * @param what Its name, for errors.
+ * @param stream The stream. The transport owns it from now on.
+ * @param what The stream's name, for errors.
  */
 export function streamTransport(stream: TpmStream, what: string): TpmTransport {
   const queue = createQueue();

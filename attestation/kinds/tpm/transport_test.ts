@@ -5,7 +5,7 @@ import { errorOf } from "../../testing/evidence.ts";
 import { openTpmDevice, streamTransport, type TpmStream } from "./transport.ts";
 import { tpmWriter } from "./wire.ts";
 
-/** A stream that answers each whole command with the same bytes behind a header, in pieces. */
+/** A stream that answers each whole command with the same bytes after a header, in pieces. */
 function echo(pieces: number, log: string[] = []): TpmStream {
   let pending: Uint8Array = new Uint8Array();
   return {
@@ -34,7 +34,7 @@ function answering(response: Uint8Array): TpmStream {
 const message = (body: Uint8Array, size = 10 + body.length) =>
   tpmWriter().u16(0x8001).u32(size).u32(0).bytes(body).done();
 
-Deno.test("transmit() gives the whole response in whatever pieces it comes", async () => {
+Deno.test("transmit() returns the whole response when it comes in pieces of any size", async () => {
   await fc.assert(
     fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), fc.integer({ min: 1, max: 300 }), async (body, pieces) => {
       const command = message(body);
@@ -43,7 +43,7 @@ Deno.test("transmit() gives the whole response in whatever pieces it comes", asy
   );
 });
 
-Deno.test("transmit() sends commands one after the other when they are given at once", async () => {
+Deno.test("transmit() sends commands one at a time when they are given at once", async () => {
   const log: string[] = [];
   const transport = streamTransport(echo(1000, log), "test");
   const commands = [1, 2, 3].map((byte) => message(Uint8Array.of(byte)));
@@ -52,7 +52,7 @@ Deno.test("transmit() sends commands one after the other when they are given at 
   assert.deepEqual(log, ["write", "read", "write", "read", "write", "read"]);
 });
 
-Deno.test("transmit() refuses responses of a wrong size and is broken from then on", async () => {
+Deno.test("transmit() refuses responses of a wrong size, and stays broken afterwards", async () => {
   const body = new Uint8Array(5);
   for (
     const response of [
@@ -68,7 +68,7 @@ Deno.test("transmit() refuses responses of a wrong size and is broken from then 
   }
 });
 
-Deno.test("transmit() fails when the stream ends in the middle of a response, or fails itself", async () => {
+Deno.test("transmit() fails when the stream ends in the middle of a response, or when the stream fails", async () => {
   const cut = streamTransport(answering(message(new Uint8Array(5), 100)), "test");
   assert.equal((await errorOf(() => cut.transmit(message(new Uint8Array())))).code, "system/tpm-transport");
   const failing = streamTransport({ ...echo(9), write: () => Promise.reject(new Error("EIO")) }, "test");

@@ -1,5 +1,6 @@
 /**
- * The verdict on a TPM's evidence: every check that design and specification want, in the order of what it rests on.
+ * The verdict on TPM evidence: every check that the design and the specification require. Each check comes after the
+ * checks that it relies on.
  *
  * @module
  */
@@ -27,7 +28,7 @@ import { readQuoteInfo } from "./quote_info.ts";
 import { isSignedBy, readSignature, schemeText } from "./signature.ts";
 import { ATTESTATION_KEY_TEMPLATE, EK_PROFILES } from "./templates.ts";
 
-/** D12 and D15 are extended into PCR 12 and PCR 15, once. */
+/** The protocol extends D12 into PCR 12 and D15 into PCR 15, once each. */
 const FORMS: RegisterForms = {
   trust: extendedOnce,
   lock: extendedOnce,
@@ -36,14 +37,15 @@ const FORMS: RegisterForms = {
 const REQUIRED_ATTRIBUTES = ["restricted", "sign", "fixedTpm", "fixedParent", "sensitiveDataOrigin"] as const;
 
 /**
- * A verifier of TPM evidence.
+ * Creates a verifier of TPM evidence.
  *
- * Its `verify` throws `refused/…` with the check's name, which is one of `variant`, `ak-algorithm`, `ak-attributes`,
- * `ak-template`, `signature-algorithm`, `quote-signature`, `attest-magic`, `attest-type`, `statement`, `qualified-signer`,
- * `pcr-selection`, `pcr-digest`, `pcr-N`, `ek-type`, `ek-…`, `certificate-signature`, `critical-extension`; and `malformed/…`
- * for bytes that are no evidence. What it lets pass is proven only when the challenge is answered.
+ * Its `verify` throws `refused/…` with the name of the check, which is one of `variant`, `ak-algorithm`,
+ * `ak-attributes`, `ak-template`, `signature-algorithm`, `quote-signature`, `attest-magic`, `attest-type`, `statement`,
+ * `qualified-signer`, `pcr-selection`, `pcr-digest`, `pcr-N`, `ek-type`, `ek-…`, `certificate-signature`,
+ * `critical-extension`. It throws `malformed/…` for bytes that are not evidence. Evidence that it accepts is proven
+ * only when the challenge is answered.
  *
- * @param policy What the machine must be.
+ * @param policy The policy that the machine must meet.
  * @param now The time of day, for certificates.
  */
 export function createTpmVerifier(policy: TpmPolicy, now: () => Date): ExplainingVerifier {
@@ -136,7 +138,7 @@ function checkAttestationKey(
   checks.expect("ak-template", hex(template), hex(ATTESTATION_KEY_TEMPLATE), otherTemplate);
 }
 
-/** A primary key's qualified name: the hierarchy's handle and its own name (TPM 2.0 Part 1, 16.3). */
+/** A primary key's qualified name: the hierarchy's handle and the key's own name (TPM 2.0 Part 1, 16.3). */
 async function checkQualifiedSigner({ qualifiedSigner }: QuoteInfo, name: Bytes, checks: Checks): Promise<void> {
   const digest = await sha256(u32be(HANDLE.endorsement), name);
   const expected = concat(name.subarray(0, name.length - digest.length), digest);

@@ -65,7 +65,7 @@ Deno.test("createTpmVerifier() says that a machine is not fresh when PCR 15 show
   assert.equal(claims.fresh, false);
 });
 
-Deno.test("createTpmVerifier() refuses evidence when the quote is not what it must be", async () => {
+Deno.test("createTpmVerifier() refuses evidence when a part of the quote is wrong", async () => {
   const template = (attributes: string) => fromHex(hex(ATTESTATION_KEY_TEMPLATE).replace("00050472", attributes), "");
   const cases: readonly [string, Lies][] = [
     ["refused/ak-attributes", { attestationTemplate: template("00040472") }], // not restricted
@@ -96,7 +96,7 @@ Deno.test("createTpmVerifier() refuses evidence when the quote is not what it mu
   for (const [code, lies] of cases) assert.equal(await refusalOf(machine, lies), code, JSON.stringify(lies));
 });
 
-Deno.test("createTpmVerifier() refuses a register that is not as expected, by its number", async () => {
+Deno.test("createTpmVerifier() refuses a register with an unexpected value, and names it", async () => {
   assert.equal(await refusalOf(machine, {}, pcrs.with(12, zero)), "refused/pcr-12");
   assert.equal(await refusalOf(machine, {}, pcrs.with(12, D12)), "refused/pcr-12");
   assert.equal(await refusalOf(machine, {}, pcrs.with(15, image)), "refused/pcr-15");
@@ -104,7 +104,7 @@ Deno.test("createTpmVerifier() refuses a register that is not as expected, by it
   assert.equal(await refusalOf(machine, {}, pcrs, { ...expectation, lock: [D15] }), "refused/pcr-15");
 });
 
-Deno.test("createTpmVerifier() refuses to verify when its caller names no expectation", async () => {
+Deno.test("createTpmVerifier() refuses to verify when the caller passes no expectation", async () => {
   for (
     const missing of [{ trust: [] }, { trust: [new Uint8Array(31)] }, { lock: [] }, { lock: [new Uint8Array(31)] }, {
       identity: "",
@@ -136,7 +136,7 @@ Deno.test("createTpmVerifier() refuses replay: a quote over another statement, o
   }
 });
 
-Deno.test("createTpmVerifier() refuses another variant, whatever its payload", async () => {
+Deno.test("createTpmVerifier() refuses another variant with any payload", async () => {
   const { payload } = await machine.issue(statement, pcrs);
   const verifier = createTpmVerifier(policyFor(machine), now);
   for (const variant of ["none", "TPM", "", "snp"]) {
@@ -156,7 +156,7 @@ Deno.test("createTpmVerifier() refuses another endorsement key, or one of anothe
   assert.equal(await refusalOf(machine, { endorsementKey: signing }), "refused/ek-type");
 });
 
-Deno.test("createTpmVerifier() gives a software attestation key with a true EK a challenge that the EK's TPM does not open", async () => {
+Deno.test("createTpmVerifier() gives a software attestation key a challenge that the real EK's TPM does not open", async () => {
   const victim = await createSoftwareMachine();
   const evidence = await machine.issue(statement, pcrs, { endorsementKey: victim.endorsementKey });
   const { challenge } = await createTpmVerifier(policyFor(victim), now).verify(evidence, statement, expectation);
@@ -164,7 +164,7 @@ Deno.test("createTpmVerifier() gives a software attestation key with a true EK a
   assert.equal((await errorOf(() => victim.activate(challenge.message))).code, "refused/tpm-value");
 });
 
-Deno.test("createTpmVerifier() refuses evidence whenever one byte of it is flipped", async () => {
+Deno.test("createTpmVerifier() refuses evidence when any byte of it is flipped", async () => {
   const evidence = await machine.issue(statement, pcrs);
   const verifier = createTpmVerifier(policyFor(machine), now);
   await verifier.verify(evidence, statement, expectation);
@@ -180,7 +180,7 @@ Deno.test("createTpmVerifier() refuses evidence whenever one byte of it is flipp
   assert.deepEqual([...families.keys()].sort(), ["malformed", "refused"]);
 });
 
-Deno.test("createTpmVerifier() says the same whether or not it reports its checks, for whatever byte is flipped", async () => {
+Deno.test("createTpmVerifier() gives one verdict with and without reports when any byte is flipped", async () => {
   const evidence = await machine.issue(statement, pcrs);
   const verifier = createTpmVerifier(policyFor(machine), now);
   for (let index = 0; index < evidence.payload.length; index += 3) {
@@ -195,7 +195,7 @@ Deno.test("createTpmVerifier() says the same whether or not it reports its check
   }
 });
 
-Deno.test("createTpmVerifier() reports every check, with expected and seen, and goes on after a refusal", async () => {
+Deno.test("createTpmVerifier() reports every check, with expected and seen, also after a refusal", async () => {
   const evidence = await machine.issue(statement, pcrs.with(12, zero).with(11, filled(9)));
   const checks: EvidenceCheck[] = [];
   const other = { ...policyFor(machine), trust: { identities: new Set(["00".repeat(32)]), issuers: [] } };
@@ -210,7 +210,7 @@ Deno.test("createTpmVerifier() reports every check, with expected and seen, and 
   assert.deepEqual(passed.filter((name) => !checks.some(({ check, passed }) => check === name && passed)), []);
 });
 
-Deno.test("createTpmVerifier() refuses evidence that is cut off, has trailing bytes, or is anything else", async () => {
+Deno.test("createTpmVerifier() refuses evidence that is cut off, has trailing bytes, or is not evidence", async () => {
   const evidence = await machine.issue(statement, pcrs);
   const verifier = createTpmVerifier(policyFor(machine), now);
   const codeOf = async (payload: Uint8Array) =>
@@ -224,7 +224,7 @@ Deno.test("createTpmVerifier() refuses evidence that is cut off, has trailing by
   }));
 });
 
-Deno.test("the templates of endorsement keys are the same for reading and for making", () => {
+Deno.test("the templates of endorsement keys are the same for reading and for creating", () => {
   for (const { template, publicArea } of Object.values(EK_PROFILES)) {
     assert.ok(equalBytes(publicArea.subarray(0, template.length), template));
   }

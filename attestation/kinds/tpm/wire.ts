@@ -1,5 +1,5 @@
 /**
- * The wire format of a TPM 2.0: big-endian integers, and byte strings with a 16-bit length in front (TPM 2.0 Part 2, TPM2B).
+ * The wire format of a TPM 2.0: big-endian integers, and byte strings after a 16-bit length (TPM 2.0 Part 2, TPM2B).
  *
  * @module
  */
@@ -10,17 +10,17 @@ import { BootstrapError } from "../../../platform/errors.ts";
 
 const FORMAT: ByteFormat = Object.freeze({ order: "big-endian", error: tpmError });
 
-/** A writer of a TPM's structures. */
+/** Creates a writer of TPM structures. */
 export function tpmWriter(): ByteWriter {
   return new ByteWriter(FORMAT.order);
 }
 
-/** A reader of a TPM's structure, which errors name; its errors are `malformed/tpm`. */
+/** Creates a reader of a TPM structure. Its errors are `malformed/tpm` and name the structure. */
 export function tpmReader(bytes: Uint8Array, what: string): ByteReader {
   return new ByteReader(bytes, what, FORMAT);
 }
 
-/** The error for bytes that do not have their form. */
+/** The error for bytes that are not in the required form. */
 export function tpmError(what: string, reason: string, cause?: unknown): BootstrapError {
   return new BootstrapError("malformed/tpm", `Cannot read "${what}" as ${reason}`, {
     details: { field: what },

@@ -1,5 +1,5 @@
 /**
- * What tests share: oracles, and an AMD of software with machines that can be made to lie.
+ * Shared by tests: oracles, and a software "AMD" with machines that can lie.
  *
  * @module
  */
@@ -16,22 +16,22 @@ import { encodePayload } from "../payload.ts";
 import type { SnpPolicy } from "../policy.ts";
 import { REPORT_BYTES, SIGNATURE_OFFSET } from "../report.ts";
 
-/** Registers a test over evidence of SEV-SNP machines. */
+/** Registers a test that uses recorded SEV-SNP evidence. */
 export const oracleTest: OracleTest = oraclesIn("snp");
 
-/** The DER of the certificates in a file of PEM. */
+/** The DER of the certificates in a PEM file. */
 export function certificatesIn(pem: Uint8Array): Bytes[] {
   return [...new TextDecoder().decode(pem).matchAll(/-----BEGIN CERTIFICATE-----([^-]*)-----END CERTIFICATE-----/g)]
     .map(([, body = ""]) => Uint8Array.fromBase64(body.replaceAll(/\s/g, "")));
 }
 
-/** When everything here is valid. */
+/** The time at which everything here is valid. */
 export const NOW: Date = new Date("2026-03-04T05:06:07Z");
 /** A TCB_VERSION of Milan. */
 export const MILAN_TCB: Bytes = Uint8Array.of(3, 0, 0, 0, 0, 0, 8, 115);
 /** A TCB_VERSION of Turin. */
 export const TURIN_TCB: Bytes = Uint8Array.of(1, 3, 2, 8, 0, 0, 0, 115);
-/** The OIDs of AMD's extensions start so. */
+/** The prefix of the OIDs of AMD's extensions. */
 export const AMD_OID = "1.3.6.1.4.1.3704.1";
 
 const HOUR_MS = 3600 * 1000;
@@ -39,53 +39,50 @@ const PSS = { name: "RSA-PSS", hash: "SHA-384", modulusLength: 2048, publicExpon
 const PSS_SIGN = { name: "RSA-PSS", saltLength: 48 } as const;
 const ECDSA = { name: "ECDSA", namedCurve: "P-384", hash: "SHA-384" } as const;
 
-/** What a certificate of a signing key shall say that is not so. */
+/** The parts of a signing key's certificate that may be wrong. */
 export interface VekLies {
-  /** AMD's extensions by the OID's last arcs, as DER values; `undefined` leaves one out. */
+  /** AMD's extensions as DER values, by the last arcs of the OID. `undefined` leaves one out. */
   readonly extensions?: Readonly<Record<string, Uint8Array | undefined>>;
-  /** More extensions, DER. */
+  /** Additional extensions, DER. */
   readonly more?: readonly Uint8Array[];
-  /** The common name. */
   readonly commonName?: string;
-  /** The first second of its validity. */
+  /** The first second of the validity. */
   readonly notBefore?: Date;
-  /** SPKI. */
   readonly spki?: Uint8Array;
-  /** Whose authority signs. */
+  /** The key that signs the certificate. */
   readonly signer?: "ask" | "asvk" | "ark" | "self";
 }
 
-/** What a revocation list shall say. */
+/** The parts of a revocation list that may be wrong. */
 export interface CrlLies {
-  /** Serial numbers. */
+  /** Serial numbers of the revoked certificates. */
   readonly revoked?: readonly Uint8Array[];
-  /** When there will be another. */
+  /** The time of the next list. */
   readonly nextUpdate?: Date;
-  /** When it was made. */
+  /** The time at which the list was made. */
   readonly thisUpdate?: Date;
-  /** Who signs. */
   readonly signer?: "ask" | "ark";
-  /** Whom it names as its issuer. */
+  /** The issuer that the list names, DER. */
   readonly issuer?: Uint8Array;
 }
 
-/** What is not as it must be of a machine's evidence. */
+/** The parts of a machine's evidence that may be wrong. */
 export interface Lies {
-  /** Bytes of the report by their offset, put there before it is signed. */
+  /** Bytes of the report by offset, written before it is signed. */
   readonly report?: Readonly<Record<number, Uint8Array>>;
-  /** Of the signing key's certificate. */
+  /** Lies in the signing key's certificate. */
   readonly vek?: VekLies;
-  /** The certificate instead. */
+  /** A certificate to use instead of the signing key's. */
   readonly vekDer?: Uint8Array;
-  /** The authority that comes with it. */
+  /** The authority that comes with the evidence. */
   readonly authority?: Uint8Array;
-  /** The list that comes with it. */
+  /** The revocation list that comes with the evidence. */
   readonly crl?: Uint8Array;
 }
 
-/** A line of processors with roots of software. */
+/** A line of processors with software roots. */
 export interface SoftwareAmd {
-  /** What a verifier trusts. */
+  /** The roots that a verifier trusts. */
   readonly anchors: readonly AmdAnchor[];
   /** Makes a revocation list. */
   crl(lies?: CrlLies): Promise<Bytes>;
@@ -95,7 +92,6 @@ export interface SoftwareAmd {
   vek(lies?: VekLies): Promise<Bytes>;
   /** Makes a signed report. */
   report(fields?: Readonly<Record<number, Uint8Array>>): Promise<Bytes>;
-  /** Makes evidence. */
   evidence(lies?: Lies): Promise<Evidence>;
 }
 
@@ -172,12 +168,12 @@ export async function createSoftwareAmd(product: Product = "milan", kind: VekKin
   return amd;
 }
 
-/** The software machine's chip, as its report has it. */
+/** The chip ID of the software machine, as in its report. */
 export function chipIdOf(product: Product): Bytes {
   return new Uint8Array(64).fill(0xc1, 0, product === "turin" ? 8 : 64);
 }
 
-/** AMD's OID arcs below theirs (in DER), and the values of a good certificate. */
+/** AMD's extensions of a good certificate: the values by the OID arcs below AMD's. */
 function vekExtensions(product: Product, kind: VekKind): Record<string, Uint8Array | undefined> {
   const hardwareId = chipIdOf(product).slice(0, product === "turin" ? 8 : 64);
   const parts = product === "turin"
@@ -231,7 +227,7 @@ export const STATEMENT: Bytes = new Uint8Array(32).fill(0xa1);
 /** D12 of the software machine's configuration. */
 export const HOST_DATA: Bytes = new Uint8Array(32).fill(0xd1);
 
-/** What the software machine satisfies. */
+/** A policy that the software machine satisfies. */
 export function policyFor(product: Product = "milan", kind: VekKind = "vcek"): SnpPolicy {
   const minimum = { bootloader: 3, tee: 0, snp: 8, microcode: 115 };
   return {
@@ -246,7 +242,7 @@ export function policyFor(product: Product = "milan", kind: VekKind = "vcek"): S
   };
 }
 
-/** Collateral in memory. */
+/** Collateral that is held in memory. */
 export function collateralOf(files: Readonly<Record<string, Uint8Array>>): Collateral {
   return {
     place: "memory",
@@ -257,7 +253,7 @@ export function collateralOf(files: Readonly<Record<string, Uint8Array>>): Colla
   };
 }
 
-/** The table that a host gives with a report, with bytes behind it that belong to nothing. */
+/** The table that a host gives with a report. Unused bytes follow it. */
 export function certificateTableOf(entries: Readonly<Record<string, Uint8Array>>): Bytes {
   const list = Object.entries(entries);
   let offset = (list.length + 1) * 24;
@@ -280,7 +276,7 @@ export function der(tag: number, ...parts: readonly Uint8Array[]): Bytes {
   return concat(Uint8Array.of(tag, 0x82, length >> 8, length & 0xff), content);
 }
 
-/** An extension; its OID as content octets in hexadecimal. */
+/** An X.509 extension. `oid` is in content octets, hexadecimal. */
 export function extension(oid: string, value: Uint8Array, critical = false): Bytes {
   const mark = critical ? [Uint8Array.of(1, 1, 0xff)] : [];
   return der(0x30, der(0x06, fromHex(oid, "oid")), ...mark, der(0x04, value));
@@ -325,7 +321,7 @@ async function signed(tbs: Bytes, { privateKey }: CryptoKeyPair): Promise<Bytes>
   return der(0x30, tbs, pssAlgorithm(), der(0x03, new Uint8Array(1), signature));
 }
 
-/** As AMD writes it. */
+/** The RSA-PSS AlgorithmIdentifier, as AMD writes it. */
 function pssAlgorithm(): Bytes {
   const [anchor] = amdAnchors();
   if (anchor === undefined) throw new Error("no anchor");

@@ -30,13 +30,12 @@ export function oid(dotted: string): Bytes {
 
 const SGX = "1.2.840.113741.1.13.1";
 
-/** What a platform of software is. */
+/** The properties of a software platform. */
 export interface SoftwarePlatform {
-  /** FMSPC. */
   readonly fmspc: string;
-  /** The 16 components. */
+  /** The SVNs of the 16 components. */
   readonly components: readonly number[];
-  /** PCE's ISVSVN. */
+  /** The PCE's ISVSVN. */
   readonly pceSvn: number;
 }
 
@@ -72,7 +71,6 @@ export function sgxParts({ fmspc, components, pceSvn }: SoftwarePlatform): Bytes
 
 /** A P-256 key. */
 export interface SoftwareKey {
-  /** Signs. */
   readonly secret: KeyObject;
   /** SPKI, DER. */
   readonly spki: Bytes;
@@ -80,14 +78,14 @@ export interface SoftwareKey {
   readonly point: Bytes;
 }
 
-/** Makes a key. */
+/** Creates a key. */
 export function createKey(): SoftwareKey {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const spki = copyOf(publicKey.export({ type: "spki", format: "der" }));
   return { secret: privateKey, spki, point: spki.slice(-64) };
 }
 
-/** r ‖ s. */
+/** Signs a message. Returns r ‖ s. */
 export function rawSignature(key: SoftwareKey, message: Uint8Array): Bytes {
   return copyOf(sign("sha256", message, { key: key.secret, dsaEncoding: "ieee-p1363" }));
 }
@@ -118,27 +116,26 @@ function timeDer(date: Date): Bytes {
   return element(0x17, utf8(date.toISOString().slice(2, 19).replaceAll(/[-T:]/g, "") + "Z"));
 }
 
-/** What a certificate of software says. */
+/** The contents of a software certificate. */
 export interface SoftwareCertificate {
   /** The common name. */
   readonly name: string;
   /** The issuer's common name. */
   readonly issuer: string;
-  /** Whose. */
+  /** The certified key. */
   readonly key: SoftwareKey;
-  /** Who signs. */
+  /** The key that signs the certificate. */
   readonly signer: SoftwareKey;
   /** 1 to 127. */
   readonly serial: number;
-  /** Whether it is a CA's. */
   readonly isCa: boolean;
-  /** Its last second. */
+  /** The last second of the validity. */
   readonly notAfter?: Date;
-  /** More extensions. */
+  /** Additional extensions. */
   readonly extensions?: readonly Uint8Array[];
 }
 
-/** The time of everything here. */
+/** The time at which everything here is valid. */
 export const NOW: Date = new Date("2026-05-01T00:00:00Z");
 const START = new Date("2026-04-15T00:00:00Z");
 const END = new Date("2026-05-15T00:00:00Z");

@@ -1,5 +1,5 @@
 /**
- * An "Intel" of software, whose platforms and documents can be made to lie.
+ * A software "Intel", whose platforms and documents can lie.
  *
  * @module
  */
@@ -26,9 +26,9 @@ function little(value: number | bigint, octets: number): Bytes {
   return Uint8Array.from({ length: octets }, (_, i) => Number(BigInt(value) >> BigInt(8 * i) & 0xffn));
 }
 
-/** What a quote of software says; left out is what is right. */
+/** The contents of a software quote. Fields that are left out have their right value. */
 export interface QuoteLies {
-  /** 4, 5 with a body of TDX 1.0, or 5 with one of 1.5. */
+  /** Version 4, version 5 with a body of TDX 1.0, or version 5 with a body of TDX 1.5. */
   readonly form?: "4" | "5-10" | "5-15";
   /** The header's version. */
   readonly version?: number;
@@ -44,9 +44,7 @@ export interface QuoteLies {
   readonly mrSignerSeam?: Uint8Array;
   /** 8 bytes. */
   readonly seamAttributes?: Uint8Array;
-  /** TDATTRIBUTES. */
   readonly tdAttributes?: bigint;
-  /** XFAM. */
   readonly xfam?: bigint;
   /** 48 bytes. */
   readonly mrtd?: Uint8Array;
@@ -60,11 +58,11 @@ export interface QuoteLies {
   readonly currentTcbSvn?: Uint8Array;
   /** 48 bytes, form 5-15. */
   readonly mrServiceTd?: Uint8Array;
-  /** Who signs the quote. */
+  /** The key that signs the quote. */
   readonly attestationSigner?: SoftwareKey;
-  /** Who signs the QE's report. */
+  /** The key that signs the QE's report. */
   readonly qeSigner?: SoftwareKey;
-  /** What the QE vouches for, 64 bytes. */
+  /** The report data by which the QE vouches for a key, 64 bytes. */
   readonly qeReportData?: Uint8Array;
   /** 4 bytes. */
   readonly miscSelect?: Uint8Array;
@@ -78,21 +76,21 @@ export interface QuoteLies {
   readonly qeSvn?: number;
   /** Certificates in the chain, DER. */
   readonly chain?: readonly Uint8Array[];
-  /** What is behind the chain. */
+  /** Bytes after the chain. */
   readonly chainEnd?: Uint8Array;
-  /** What is behind the quote. */
+  /** Bytes after the quote. */
   readonly trailing?: Uint8Array;
 }
 
-/** What the documents of software say; left out is what is right. */
+/** The contents of the software documents. Entries that are left out have their right value. */
 export interface CollateralLies {
   /** Entries of TCB info. */
   readonly tcbInfo?: Readonly<Record<string, unknown>>;
   /** Entries of QE identity. */
   readonly qeIdentity?: Readonly<Record<string, unknown>>;
-  /** Who signs both. */
+  /** The key that signs both documents. */
   readonly signer?: SoftwareKey;
-  /** The chain of both, DER. */
+  /** The issuer chain of both documents, DER. */
   readonly chain?: readonly Uint8Array[];
   /** Serial numbers on the root's list. */
   readonly rootRevoked?: readonly number[];
@@ -100,13 +98,13 @@ export interface CollateralLies {
   readonly pckRevoked?: readonly number[];
   /** The last second of the PCK issuer's list. */
   readonly pckCrlEnd?: Date;
-  /** Who signs the PCK issuer's list. */
+  /** The key that signs the PCK issuer's list. */
   readonly pckCrlSigner?: SoftwareKey;
-  /** Who signs the root's list. */
+  /** The key that signs the root's list. */
   readonly rootCrlSigner?: SoftwareKey;
 }
 
-/** Levels of a module or QE. */
+/** A level of a module or QE. */
 export function isvLevel(isvsvn: number, tcbStatus: string, advisoryIDs?: readonly string[]): Record<string, unknown> {
   return {
     tcb: { isvsvn },
@@ -142,21 +140,20 @@ const PCK_ISSUER = "Intel SGX PCK Platform CA";
 const TCB_SIGNING = "Intel SGX TCB Signing";
 const FMSPC = "b0c06f000000";
 
-/** An "Intel" with one platform. */
+/** A software "Intel" with one platform. */
 export interface SoftwareIntel {
-  /** Its root. */
   readonly anchor: Certificate;
   /** The keys of root, PCK issuer, PCK, TCB signer, attestation. */
   readonly keys: Readonly<Record<"root" | "issuer" | "pck" | "signer" | "attestation", SoftwareKey>>;
-  /** Its certificates with changes, DER. */
+  /** Makes one of its certificates with changes, DER. */
   certificate(which: "root" | "issuer" | "pck" | "signer", change?: Partial<SoftwareCertificate>): Bytes;
-  /** A quote. */
+  /** Makes a quote. */
   quote(lies?: QuoteLies): Promise<Bytes>;
-  /** The documents. */
+  /** Makes the documents. */
   collateral(lies?: CollateralLies): TdxCollateral;
 }
 
-/** Makes one. */
+/** Creates a software "Intel" with fresh keys. */
 export function createSoftwareIntel(): SoftwareIntel {
   const [root, issuer, pck, signer, attestation] = [
     createKey(),

@@ -1,5 +1,5 @@
 /**
- * What the tests over quotes of real machines share.
+ * Shared by the tests that use quotes of real machines.
  *
  * @module
  */
@@ -17,21 +17,24 @@ import { readQuote } from "../quote.ts";
 import { readTcbInfo } from "../tcb_info.ts";
 import { errorOf, flipped } from "../../../testing/evidence.ts";
 
-/** Reads one of the files. */
+/** Reads one of the recorded files. */
 export type Read = (path: string) => Promise<Bytes>;
 
-/** Of an early platform, from 2023; 39 bytes follow it. */
+/** A quote of an early platform, from 2023. 39 bytes follow it. */
 export const QUOTE_OF_2023 = "tdx_prod_quote_SPR_E4.dat";
-/** Of 2025, with collateral. */
+/** A quote from 2025, with collateral. */
 export const QUOTE_OF_2025 = "tdx_quote";
-/** With a MRCONFIGID. */
+/** A quote with a MRCONFIGID. */
 export const QUOTE_WITH_CONFIG_ID = "tdx_quote_6.dat";
-/** When the collateral of 2023 tells something. */
+/** A time at which the collateral of 2023 is valid. */
 export const IN_2023: Date = new Date("2023-07-01T00:00:00Z");
-/** When all quotes' own certificates are valid: they are of 2022 to 2025, for seven years. */
+/** A time at which the certificates in all quotes are valid. They are from 2022 to 2025, and valid for seven years. */
 export const IN_2026: Date = new Date("2026-01-01T00:00:00Z");
 
-/** Intel's certificate for signing TCB info from 2018 to 2025, which the answers of 2023 come without. Its root is Intel's. */
+/**
+ * Intel's certificate for signing TCB info from 2018 to 2025. The recorded answers of 2023 lack it. Its root is
+ * Intel's.
+ */
 const TCB_SIGNING_2018 = `-----BEGIN CERTIFICATE-----
 MIICizCCAjKgAwIBAgIUfjiC1ftVKUpASY5FhAPpFJG99FUwCgYIKoZIzj0EAwIw
 aDEaMBgGA1UEAwwRSW50ZWwgU0dYIFJvb3QgQ0ExGjAYBgNVBAoMEUludGVsIENv
@@ -50,19 +53,19 @@ ftbrNGsGU8YH211dRiYNoPPu19Zp/ze8JmhujB0oBw==
 -----END CERTIFICATE-----
 `;
 
-/** A whole verdict on a file. */
+/** The full verdict on a file. */
 export function verdict(file: Bytes, collateral: TdxCollateral, now: Date): Promise<TcbReport> {
   const quote = readQuote(file);
   return checkDcap(quote, readPckChain(quote.pckChain), collateral, { anchor: intelRoot(), now });
 }
 
-/** The verdict on what a file carries itself. */
+/** The verdict on the parts that a quote carries itself. */
 export function signatures(file: Bytes, now: Date): Promise<PckPlatform> {
   const quote = readQuote(file);
   return checkQuoteSignatures(quote, readPckChain(quote.pckChain), { anchor: intelRoot(), now });
 }
 
-/** The collateral of 2025 as Intel gives it, from the form that another verifier keeps it in. */
+/** The collateral of 2025 as Intel gives it, converted from the form that another verifier uses. */
 export async function collateralOf2025(read: Read): Promise<TdxCollateral> {
   const kept = JSON.parse(fromUtf8(await read("tdx_quote_collateral.json"), "collateral")) as Record<string, string>;
   const text = (key: string) => kept[key] ?? assert.fail(key);
@@ -89,7 +92,7 @@ export async function collateralOf2023(read: Read): Promise<TdxCollateral> {
   };
 }
 
-/** One second before the first part of a collateral ends. */
+/** One second before the first part of the collateral expires. */
 export function justBeforeEnd(collateral: TdxCollateral): Date {
   const ends = [
     readTcbInfo(collateral.tcbInfo).tcbInfo.nextUpdate,
@@ -100,7 +103,7 @@ export function justBeforeEnd(collateral: TdxCollateral): Date {
   return new Date(Math.min(...ends.map((end) => end.getTime())) - 1000);
 }
 
-/** Flips one bit of every byte, another one each time, and gives the codes that refuse it. */
+/** Flips one bit of each byte, a different bit each time, and returns the codes that refuse the changes. */
 export async function flipAll(bytes: Uint8Array, check: (flipped: Bytes) => Promise<unknown>): Promise<Set<string>> {
   const codes = new Set<string>();
   for (let index = 0; index < bytes.length; index++) {

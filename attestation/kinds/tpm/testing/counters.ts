@@ -2,12 +2,12 @@ import { refusal } from "../../../../protocol/refusal.ts";
 import type { EvidenceClaims } from "../../../evidence.ts";
 
 /**
- * Checks that a TPM's counters did not go back from one piece of evidence to a later one of the same identity, as they would
- * if its state had been rolled back or cloned. For evidence without counters there is nothing to check.
+ * Checks that a TPM's counters did not go back between two pieces of evidence of the same identity. They go back if the
+ * TPM's state is rolled back or cloned. Evidence without counters always passes.
  *
  * @param earlier Claims that were verified before.
  * @param later Claims that were verified now.
- * @returns Whether both are of one run of the TPM, in which nothing could have reset its PCRs.
+ * @returns Whether both are from one run of the TPM, during which its PCRs cannot have been reset.
  * @throws {BootstrapError} `refused/reset-count` if a counter went back, `refused/identity` if the identities differ.
  */
 export function checkCounters(earlier: EvidenceClaims, later: EvidenceClaims): "same-run" | "later-run" {
@@ -28,7 +28,7 @@ interface Counters {
   readonly restarts: number;
 }
 
-/** The restart counter begins at zero again with each reset (TPM 2.0 Part 1, 36.4). */
+/** The restart counter starts again at zero with each reset (TPM 2.0 Part 1, 36.4). */
 function countersOf({ resetCount = 0, restartCount = 0 }: EvidenceClaims): Counters {
   return { resets: resetCount, restarts: restartCount };
 }

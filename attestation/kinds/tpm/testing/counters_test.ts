@@ -11,7 +11,7 @@ const claims = (resetCount: number, restartCount: number, identity = "aa"): Evid
   restartCount,
 });
 
-Deno.test("checkCounters() tells one run of a TPM from a later one", () => {
+Deno.test("checkCounters() distinguishes one run of a TPM from a later one", () => {
   assert.equal(checkCounters(claims(3, 1), claims(3, 1)), "same-run");
   assert.equal(checkCounters(claims(3, 1), claims(3, 2)), "later-run");
   assert.equal(checkCounters(claims(3, 5), claims(4, 0)), "later-run");

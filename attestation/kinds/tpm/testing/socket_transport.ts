@@ -2,12 +2,12 @@ import { BootstrapError } from "../../../../platform/errors.ts";
 import { streamTransport } from "../transport.ts";
 import type { TpmTransport } from "../transport.ts";
 
-/** Where a software TPM listens: `swtpm socket --server type=unixio,path=…` or `type=tcp,port=…`. */
+/** The address of a software TPM: `swtpm socket --server type=unixio,path=…` or `type=tcp,port=…`. */
 export type TpmSocketAddress = { readonly path: string } | { readonly hostname: string; readonly port: number };
 
 /**
- * Connects to a software TPM that takes bare commands. It has no resource manager, and gives each client its turn only when
- * the one before has closed.
+ * Connects to a software TPM that takes bare commands. It has no resource manager, and serves a client only after the
+ * previous client has disconnected.
  *
  * @throws {BootstrapError} `system/tpm-transport`.
  */

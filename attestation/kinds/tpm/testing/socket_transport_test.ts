@@ -38,6 +38,6 @@ Deno.test("connectTpmSocket() talks over TCP and over a Unix socket", async () =
   }
 });
 
-Deno.test("connectTpmSocket() fails when nobody listens", async () => {
+Deno.test("connectTpmSocket() fails when no TPM listens", async () => {
   assert.equal((await errorOf(() => connectTpmSocket({ path: "/nonexistent/socket" }))).code, "system/tpm-transport");
 });

@@ -1,5 +1,5 @@
 /**
- * What tests share: oracles, and a machine whose "TPM" is software that can be made to lie.
+ * Shared by tests: oracles, and a machine with a software "TPM" that can lie.
  *
  * @module
  */
@@ -18,17 +18,17 @@ import { nameOf, readPublicArea, spkiOf } from "../public_area.ts";
 import { ATTESTATION_KEY_TEMPLATE, EK_PROFILES, type EkProfile, type EkType } from "../templates.ts";
 import { tpmReader, tpmWriter } from "../wire.ts";
 
-/** Registers a test over evidence of TPMs. */
+/** Registers a test that uses recorded TPM evidence. */
 export const oracleTest: OracleTest = oraclesIn("tpm");
 
-/** The DER in a file, which is that or PEM of whatever label. */
+/** The DER in a file. The file holds DER, or PEM with any label. */
 export function derOf(pem: Bytes): Bytes {
   if (pem[0] === 0x30) return pem;
   const [, body = ""] = /-----BEGIN [A-Z ]+-----([^-]+)-----END/.exec(new TextDecoder().decode(pem)) ?? [];
   return Uint8Array.fromBase64(body.replaceAll(/\s/g, ""));
 }
 
-/** What a TPM2B holds, of a file that is one. */
+/** The content of a file that is one TPM2B. */
 export function sizedIn(bytes: Uint8Array): Bytes {
   const reader = tpmReader(bytes, "TPM2B");
   const content = reader.sized16(4096, "content");
@@ -41,7 +41,7 @@ export function filled(value: number): Bytes {
   return new Uint8Array(32).fill(value);
 }
 
-/** What a lying machine may change in its evidence. */
+/** The parts of its evidence that a lying machine may change. */
 export interface Lies {
   /** TPMT_PUBLIC up to the point. */
   readonly attestationTemplate?: Uint8Array;
@@ -49,31 +49,29 @@ export interface Lies {
   readonly magic?: number;
   /** The second field of the attestation. */
   readonly type?: number;
-  /** Who signed. */
   readonly qualifiedSigner?: Uint8Array;
   /** TPML_PCR_SELECTION. */
   readonly selection?: Uint8Array;
-  /** The PCRs that are quoted. */
+  /** The PCR values that are quoted. */
   readonly quotedPcrs?: readonly Uint8Array[];
-  /** What follows the attestation. */
+  /** Bytes after the attestation. */
   readonly trailing?: Uint8Array;
   /** The hash of the signature. */
   readonly signatureHash?: "sha256" | "sha384";
-  /** The endorsement key that is shown. */
+  /** The endorsement key in the evidence. */
   readonly endorsementKey?: Uint8Array;
-  /** The certificate that is shown. */
+  /** The certificate in the evidence. */
   readonly certificate?: Uint8Array;
 }
 
 /** A machine with software keys. */
 export interface SoftwareMachine {
-  /** TPMT_PUBLIC of its endorsement key. */
+  /** TPMT_PUBLIC of the endorsement key. */
   readonly endorsementKey: Bytes;
-  /** SPKI of that key. */
+  /** SPKI of the endorsement key. */
   readonly spki: Bytes;
-  /** Its identity. */
   readonly identity: string;
-  /** Evidence over a statement, with whatever lies. */
+  /** Makes evidence over a statement, with the given lies. */
   issue(statement: Uint8Array, pcrs: readonly Uint8Array[], lies?: Lies): Promise<Evidence>;
   /** Opens a challenge as a TPM does. */
   activate(challenge: ActivationChallenge): Promise<Bytes>;
@@ -152,7 +150,7 @@ function digestOf(hash: "SHA-256" | "SHA-384", bytes: Uint8Array): Uint8Array {
   return createHash(hash.replace("-", "")).update(bytes).digest();
 }
 
-/** Part 3, ActivateCredential, by other means than the code under test. */
+/** Part 3, ActivateCredential, implemented without the code under test. */
 function openCredential(challenge: ActivationChallenge, profile: EkProfile, ek: EndorsementKey, name: Bytes): Bytes {
   const mac = (key: Uint8Array, ...parts: readonly Uint8Array[]) =>
     parts.reduce((hmac, part) => hmac.update(part), createHmac(profile.hash.replace("-", ""), key)).digest();
