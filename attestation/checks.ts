@@ -1,5 +1,6 @@
 /**
- * Checks, one a line: they stop at the first refusal, or, where somebody listens, are reported one by one.
+ * The named checks of a verification. Without a listener they stop at the first refusal; with one, each check is
+ * reported.
  *
  * @module
  */
@@ -11,24 +12,28 @@ import type { EvidenceCheck } from "./evidence.ts";
 
 /** The checks of one verification. */
 export interface Checks {
-  /** That two texts are the same. @throws {BootstrapError} `refused/CHECK` if nobody listens. */
+  /** Checks that two texts are the same. @throws {BootstrapError} `refused/CHECK` without a listener. */
   expect(check: RefusalCheck, seen: string, expected: string, message: string): void;
-  /** That a text is one of some. @throws {BootstrapError} `refused/CHECK` if nobody listens. */
+  /** Checks that a text is in a list. @throws {BootstrapError} `refused/CHECK` without a listener. */
   expectOneOf(check: RefusalCheck, seen: string, expected: readonly string[], message: string): void;
-  /** That a task does not fail. `seen` is what it looks at, for the report. @throws What it throws, if nobody listens. */
+  /**
+   * Checks that a task succeeds. `seen` names the task's input in the report.
+   *
+   * @throws The task's error, without a listener.
+   */
   run(check: string, seen: string, task: () => Promise<void>): Promise<void>;
-  /** What the checks after it cannot do without. @throws What the task throws, always, or the refusal before it. */
+  /** Returns a value that later checks need. @throws The first refusal so far, otherwise the task's error; always. */
   need<T>(check: string, task: () => T | Promise<T>): Promise<T>;
-  /** The end of all checks. @throws {BootstrapError} The first refusal. */
+  /** Ends the verification. @throws {BootstrapError} The first refusal, if there is one. */
   end(): void;
 }
 
 const SATISFIED = "as it must be";
 
 /**
- * Begins a verification.
+ * Creates the checks of one verification.
  *
- * @param report Hears every check; without it the first refusal is thrown at once.
+ * @param report Receives every check. Without it the first refusal is thrown at once.
  */
 export function createChecks(report?: (check: EvidenceCheck) => void): Checks {
   let first: BootstrapError | undefined;

@@ -1,6 +1,6 @@
 /**
- * Collateral: signed documents of a hardware vendor that do not come with the evidence, such as certificates and revocation
- * lists. Whoever reads them verifies them, so it does not matter where they were fetched.
+ * Collateral: signed documents of a hardware vendor that do not come with the evidence, such as certificates and
+ * revocation lists. The verifiers check the signatures, so sources are untrusted.
  *
  * @module
  */
@@ -9,11 +9,9 @@ import type { Bytes } from "../platform/bytes.ts";
 import { readFileIfExists } from "../platform/files.ts";
 import { BootstrapError } from "../platform/errors.ts";
 
-/** A document. */
 export interface CollateralFile {
-  /** Its bytes, whatever they are. */
   readonly bytes: Bytes;
-  /** Where it was found, for errors: a path, an address. */
+  /** The place where it was found, for errors: a path or an address. */
   readonly source: string;
 }
 
@@ -26,29 +24,29 @@ export interface Collateral {
    * @returns The document, or `undefined` if there is none of that name.
    */
   find(name: string): Promise<CollateralFile | undefined>;
-  /** Where it looks, for errors. */
+  /** The place that is searched, for errors. */
   readonly place: string;
 }
 
-/** No documents at all. */
+/** A source without documents. */
 export const NO_COLLATERAL: Collateral = Object.freeze({
   place: "a folder of collateral",
   find: () => Promise.resolve(undefined),
 });
 
 const NAME = /^[a-z0-9][a-z0-9.-]{0,249}$/;
-/** The largest document: 1 MiB, as for revocation lists, which are the largest. */
+/** The largest accepted document: 1 MiB. Revocation lists are the largest documents. */
 export const MAXIMUM_COLLATERAL_BYTES: number = 1 << 20;
 
-/** Checks that a name is one that leads nowhere else. @throws {BootstrapError} `internal/collateral`. */
+/** Checks that a name cannot lead to another folder or path. @throws {BootstrapError} `internal/collateral`. */
 export function checkCollateralName(name: string): void {
   if (!NAME.test(name)) throw new BootstrapError("internal/collateral", `"${name}" is no name of a document`);
 }
 
 /**
- * The documents in a folder, each in a file of its name.
+ * Creates a source that reads documents from a folder. Each file has the name of its document.
  *
- * @returns What finds them; `find` throws `system/file`, `malformed/size`.
+ * @returns The source. Its `find` throws `system/file` and `malformed/size`.
  */
 export function collateralFolder(folder: string): Collateral {
   return {
@@ -63,8 +61,8 @@ export function collateralFolder(folder: string): Collateral {
 }
 
 /**
- * Several places, asked in this order: the first that has a document gives it. A place that fails ends the search, as it might
- * have had it.
+ * Combines several sources. The first that has a document provides it. A failing source ends the search, because it
+ * might have had the document.
  */
 export function collateralInOrder(...places: readonly Collateral[]): Collateral {
   return {

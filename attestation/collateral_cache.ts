@@ -1,7 +1,8 @@
 /**
- * Collateral from an HTTPS server, such as a cache of the vendors' services in one's own network.
+ * Collateral from an HTTPS server, such as a cache of the vendors' services in the operator's own network.
  *
- * Whoever runs the server can leave documents out, and nothing more: whoever reads them verifies signatures and dates.
+ * The server is untrusted. It can withhold documents, but it cannot forge them: the verifiers check signatures and
+ * dates.
  *
  * @module
  */
@@ -13,43 +14,49 @@ import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { Collateral, CollateralFile } from "./collateral.ts";
 import { checkCollateralName, MAXIMUM_COLLATERAL_BYTES } from "./collateral.ts";
 
-/** What a {@linkcode collateralCache} is made with. */
+/** The options of {@linkcode collateralCache}. */
 export interface CollateralCacheOptions {
-  /** Tells how old an answer is, and when nobody answers. */
+  /** Measures the age of documents, and the deadline for an answer. */
   readonly clock: Pick<Clock, "monotonicMs" | "sleep">;
-  /** One or more certificates of the server's CA, PEM, where it is none of the public ones that Deno brings along. */
+  /**
+   * One or more certificates of the server's CA, PEM. Needed if the CA is not one of the public CAs that Deno includes.
+   */
   readonly caPem?: string;
-  /** Answers requests, in tests. Default: Deno's. */
+  /** Answers requests in tests. Default: Deno's `fetch`. */
   readonly fetch?: typeof globalThis.fetch;
 }
 
-/** Documents from a server. Disposing of it closes its connections. */
+/** Documents from a server. Disposing of the cache closes its connections. */
 export interface CollateralCache extends Collateral, Disposable {}
 
-/** A server that is there answers in a second; peers wait for a verdict meanwhile. */
+/** A running server answers within a second. Peers wait for the verdict in the meantime. */
 const DEADLINE_MS = 5_000;
-/** Vendors' documents are good for weeks; a new revocation list is to be known the same hour. */
+/** Vendors' documents are valid for weeks, but a new revocation list must be noticed within the hour. */
 const KEPT_MS = 15 * 60_000;
-/** At most that many documents of at most 1 MiB: a fleet of one vendor needs some ten, and a certificate for each machine. */
+/**
+ * The limit on kept documents, each of at most 1 MiB. A fleet of one vendor needs about ten, and a certificate for each
+ * machine.
+ */
 const MAXIMUM_KEPT = 64;
-/** How long nobody is asked again for what was not there or could not be had: peers name documents, and wait meanwhile. */
+/** How long a missing or failed document is not requested again. Peers choose the names, and wait in the meantime. */
 const MISSED_MS = 30_000;
-/** At most that many misses; chips and platforms that nobody has are named easily. */
+/** The limit on remembered misses. A peer can easily name chips and platforms that do not exist. */
 const MAXIMUM_MISSED = 1024;
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 
-/** A document that is kept. */
+/** A cached document. */
 interface Kept {
   readonly file: CollateralFile;
   readonly untilMs: number;
 }
 
 /**
- * The documents at `URL/NAME`.
+ * Creates a source that fetches documents from `URL/NAME`.
  *
  * @param url `https://…`, without user, password, query and fragment.
- * @returns What finds them. `find` gives `undefined` for a 404 alone; it throws `unavailable/collateral`, naming the address and the
- *   reason, for everything else that is not the document: other statuses, redirects, more than 1 MiB, no answer in 5 s.
+ * @returns The source. Its `find` returns `undefined` only for status 404. For any other failure it throws
+ *   `unavailable/collateral` with the address and the reason: other statuses, redirects, more than 1 MiB, no answer in
+ *   5 s.
  * @throws {BootstrapError} `usage/collateral-url` for another URL, `usage/collateral-ca` for unusable certificates.
  */
 export function collateralCache(url: string, options: CollateralCacheOptions): CollateralCache {
@@ -77,7 +84,7 @@ export function collateralCache(url: string, options: CollateralCacheOptions): C
     }
     missed.delete(name);
     for (const [other, { untilMs }] of kept) if (untilMs <= clock.monotonicMs()) kept.delete(other);
-    // The one that was got first goes first.
+    // The oldest document is dropped first.
     for (const [oldest] of kept) if (kept.size >= MAXIMUM_KEPT) kept.delete(oldest);
     kept.set(name, { file, untilMs: clock.monotonicMs() + KEPT_MS });
     return file;
@@ -106,7 +113,7 @@ export function collateralCache(url: string, options: CollateralCacheOptions): C
   };
 }
 
-/** Nobody changes what others get. */
+/** Callers get copies, so that no caller can change the bytes of another. */
 function copyOf({ bytes, source }: CollateralFile): CollateralFile {
   return { bytes: bytes.slice(), source };
 }
@@ -118,14 +125,14 @@ function checkUrl(url: string): string {
       next: "Write it as https://HOST/PATH",
     });
   if (parsed === null) throw wrong("it is no URL");
-  // None of them quotes the address, which may hold a password.
+  // No message quotes the address, because it may contain a password.
   if (parsed.protocol !== "https:") throw wrong(`it is ${parsed.protocol.slice(0, -1)}, not https`);
   if (parsed.username !== "" || parsed.password !== "") throw wrong("it names a user or a password");
   if (parsed.search !== "" || parsed.hash !== "" || /[?#]/.test(url)) throw wrong("it has a query or a fragment");
   return parsed.href.replace(/\/+$/, "");
 }
 
-/** Deno passes over what it cannot read, so that every server would be refused later. */
+/** Certificates are checked here, because Deno skips unreadable ones and would refuse every server later. */
 function clientFor(caPem: string): Deno.HttpClient {
   try {
     const blocks = caPem.match(PEM_CERTIFICATE) ?? [];
@@ -149,7 +156,7 @@ async function fetchDocument(
   clock.sleep(DEADLINE_MS, over.signal).then(() => deadline.abort(), () => {});
   try {
     const request: RequestInit & { readonly client?: Deno.HttpClient } = {
-      // A redirect is seen as what it is, and refused below.
+      // Redirects are not followed; the status check below refuses them.
       ...{ redirect: "manual", credentials: "omit", signal: deadline.signal },
       ...(client === undefined ? {} : { client }),
     };

@@ -15,7 +15,7 @@ const MIB = 1 << 20;
 
 type Answer = (path: string) => Response | Promise<Response>;
 
-/** A TLS server under a CA of its own, and a clock that stands. */
+/** A TLS server with its own CA, and a clock that stands still. */
 class World implements AsyncDisposable {
   readonly asked: string[] = [];
   nowMs = 0;
@@ -87,7 +87,7 @@ Deno.test("collateralCache() refuses names that lead elsewhere, before it asks",
   assert.deepEqual(world.asked, []);
 });
 
-Deno.test("collateralCache() takes no address but https, without user, password, query and fragment", () => {
+Deno.test("collateralCache() accepts only https addresses without user, password, query and fragment", () => {
   const refused = [
     ...["", "cache", "http://cache", "http://127.0.0.1:80/", "http://localhost/", "file:///etc", "https://"],
     ...[
@@ -108,7 +108,7 @@ Deno.test("collateralCache() takes no address but https, without user, password,
   }
 });
 
-Deno.test("collateralCache() takes several CA certificates, and refuses what is none", async () => {
+Deno.test("collateralCache() accepts several CA certificates, and refuses text that is no certificate", async () => {
   await using world = await World.start(() => new Response("a document"));
   await using other = await World.start(notFound);
   using cache = collateralCache(world.url, { clock: world.clock, caPem: `Ours:\n${other.caPem}\n${world.caPem}` });
@@ -119,7 +119,7 @@ Deno.test("collateralCache() takes several CA certificates, and refuses what is 
   }
 });
 
-Deno.test("collateralCache() says what failed, and never that a document is not there", async () => {
+Deno.test("collateralCache() reports failures, and never takes them for a missing document", async () => {
   const answers: Readonly<Record<string, () => Response>> = {
     "500": () => new Response("broken", { status: 500 }),
     "403": () => new Response("no", { status: 403 }),
@@ -136,7 +136,7 @@ Deno.test("collateralCache() says what failed, and never that a document is not 
   assert.deepEqual(world.asked.map((path) => path.split("/").at(-1)).sort(), Object.keys(answers).sort());
 });
 
-Deno.test("collateralCache() believes no server under another CA, and none for another name", async () => {
+Deno.test("collateralCache() refuses a server with another CA or another name", async () => {
   await using world = await World.start(() => new Response("a document"));
   await using other = await World.start(() => new Response("a document"));
   const foreign = { clock: world.clock, caPem: other.caPem };
@@ -151,14 +151,14 @@ Deno.test("collateralCache() believes no server under another CA, and none for a
   assert.deepEqual(world.asked, []);
 });
 
-Deno.test("collateralCache() says so when nobody listens", async () => {
+Deno.test("collateralCache() reports a refused connection", async () => {
   const world = await World.start(notFound);
   using cache = world.cache();
   await world[Symbol.asyncDispose]();
   await assert.rejects(cache.find("a"), unavailable);
 });
 
-Deno.test("collateralCache() takes 1 MiB and not a byte more, however the server sends it", async () => {
+Deno.test("collateralCache() accepts 1 MiB and not a byte more, however the server sends it", async () => {
   const cancelled = Promise.withResolvers<void>();
   const endless = () =>
     new ReadableStream<Uint8Array>({
@@ -187,7 +187,7 @@ Deno.test("collateralCache() gives up after five seconds, before the answer and 
     const waited: number[] = [];
     const clock = {
       monotonicMs: () => 0,
-      // The time passes when the server has been asked.
+      // The clock advances only after the server has received the request.
       async sleep(ms: number, signal?: AbortSignal) {
         waited.push(ms);
         while (!world.asked.includes(`/cache/${name}`)) await systemClock.sleep(1, signal);
@@ -210,7 +210,7 @@ Deno.test("collateralCache() keeps documents for a quarter of an hour, and failu
   world.nowMs = 15 * 60_000 - 1;
   const file = await cache.find("a");
   file?.bytes.fill(0);
-  assert.equal(await text(), "one", "somebody changed what is kept");
+  assert.equal(await text(), "one", "a caller changed the cached document");
   world.nowMs = 15 * 60_000;
   assert.equal(await text(), "two");
   for (const bad of [notFound, () => new Response("", { status: 500 })]) {
@@ -226,7 +226,7 @@ Deno.test("collateralCache() keeps documents for a quarter of an hour, and failu
   }
 });
 
-Deno.test("collateralCache() keeps a bounded number of documents, the latest", async () => {
+Deno.test("collateralCache() keeps a bounded number of documents, and drops the oldest", async () => {
   await using world = await World.start(() => new Response("a document"));
   using cache = world.cache();
   for (let index = 0; index < 65; index++) await cache.find(`a${index}`);
@@ -238,7 +238,7 @@ Deno.test("collateralCache() keeps a bounded number of documents, the latest", a
   assert.equal(world.asked.length, 66);
 });
 
-Deno.test("collateralCache() asks once for all who want a document at the same time, and again a while after a failure", async () => {
+Deno.test("collateralCache() shares one request among simultaneous callers, and asks again a while after a failure", async () => {
   let status = 500;
   await using world = await World.start(() => new Response("a document", { status }));
   using cache = world.cache();

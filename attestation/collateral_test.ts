@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { BootstrapError } from "../platform/errors.ts";
 import { type Collateral, collateralFolder, collateralInOrder } from "./collateral.ts";
 
-Deno.test("collateralFolder() finds a file by its name, and says where it was", async () => {
+Deno.test("collateralFolder() finds a file by its name, and returns its path", async () => {
   const folder = await Deno.makeTempDir();
   try {
     await Deno.writeFile(join(folder, "amd-milan-vcek.crl"), Uint8Array.of(1, 2));
@@ -19,7 +19,7 @@ Deno.test("collateralFolder() finds a file by its name, and says where it was", 
   }
 });
 
-Deno.test("collateralFolder() finds nothing where there is no folder, and refuses names that lead elsewhere", async () => {
+Deno.test("collateralFolder() finds nothing when the folder is missing, and refuses names that lead elsewhere", async () => {
   const collateral = collateralFolder("/nonexistent");
   assert.equal(await collateral.find("a"), undefined);
   for (const name of ["", "..", ".hidden", "a/b", "../a", "A", "a".repeat(251)]) {
@@ -27,7 +27,7 @@ Deno.test("collateralFolder() finds nothing where there is no folder, and refuse
   }
 });
 
-Deno.test("collateralInOrder() gives the document of the first place that has it, and asks no further", async () => {
+Deno.test("collateralInOrder() returns the document of the first place that has it, and asks no other place", async () => {
   const asked: string[] = [];
   const placeWith = (place: string, ...names: readonly string[]): Collateral => ({
     place,

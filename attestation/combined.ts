@@ -1,6 +1,6 @@
 /**
- * Evidence of several kinds by one machine, such as of its TPM and of its processor: all of it over one statement, and none of it
- * enough alone.
+ * Evidence of several kinds from one machine, such as its TPM and its processor. All pieces are over the same
+ * statement, and a verifier requires all of them.
  *
  * @module
  */
@@ -18,18 +18,19 @@ import type {
   VerifiedEvidence,
 } from "./evidence.ts";
 
-/** What joins the names of kinds. */
+/** The separator between the names of kinds. */
 const JOINT = "+";
 
-/** The name of several kinds of evidence in their order, such as `tpm+snp`. */
+/** Returns the combined name of several kinds of evidence in their order, such as `tpm+snp`. */
 export function combinedName(variants: readonly string[]): string {
   return variants.join(JOINT);
 }
 
 /**
- * An issuer of all kinds of a machine's evidence, in their order; the first gives the machine its identity.
+ * Combines issuers into one that issues all kinds of a machine's evidence, in their order. The first kind determines
+ * the machine's identity.
  *
- * @param issuers One or more; at most one of them is challenged.
+ * @param issuers One or more issuers. At most one of them expects a challenge.
  */
 export function combineIssuers(issuers: readonly EvidenceIssuer[]): EvidenceIssuer {
   const [first] = issuers;
@@ -58,7 +59,7 @@ export function combineIssuers(issuers: readonly EvidenceIssuer[]): EvidenceIssu
   };
 }
 
-/** The registers of all kinds of a machine, one or more. */
+/** Combines the registers of all kinds of a machine, one or more. */
 export function combineRegisters(parts: readonly MeasurementRegisters[]): MeasurementRegisters {
   const [first] = parts;
   if (first !== undefined && parts.length === 1) return first;
@@ -71,11 +72,12 @@ export function combineRegisters(parts: readonly MeasurementRegisters[]): Measur
 }
 
 /**
- * A verifier that wants all of several kinds of evidence, each once and in their order.
+ * Combines verifiers into one that requires all of their kinds of evidence, each once and in their order.
  *
- * Its `verify` throws `refused/variant`, `malformed/evidence-set`, and what the verifiers of the kinds do.
+ * Its `verify` throws `refused/variant`, `refused/variants`, `malformed/evidence-set`, and the errors of the combined
+ * verifiers.
  *
- * @param verifiers One or more, in the order that the issuer has; the first finds the machine's identity.
+ * @param verifiers One or more verifiers, in the issuer's order. The first determines the machine's identity.
  */
 export function combineVerifiers(verifiers: readonly ExplainingVerifier[]): ExplainingVerifier {
   const [first] = verifiers;
@@ -99,7 +101,7 @@ export function combineVerifiers(verifiers: readonly ExplainingVerifier[]): Expl
           verified.push(await verifier.verify(part, statement, expectation, report));
         } catch (error) {
           refused ??= error;
-          // Without somebody who wants to hear of the others the first refusal is the verdict.
+          // Without a listener the first refusal is the verdict; the other verifiers need not run.
           if (report === undefined) break;
         }
       }
@@ -131,13 +133,13 @@ function combineVerdicts(variant: string, verified: readonly VerifiedEvidence[])
   return { claims: combined, ...(challenge === undefined ? {} : { challenge }) };
 }
 
-/** Several pieces of evidence as one payload. */
+/** Encodes several pieces of evidence as one payload. */
 export function encodeEvidenceSet(evidence: readonly Evidence[]): Bytes {
   return copyOf(EvidenceSet.encode({ evidence: [...evidence] }).finish());
 }
 
 /**
- * Reads a payload of several pieces of evidence. A piece is never again a set.
+ * Reads a payload of several pieces of evidence. A piece cannot itself be a set.
  *
  * @throws {BootstrapError} `malformed/evidence-set`.
  */
@@ -154,7 +156,7 @@ export function decodeEvidenceSet(payload: Uint8Array): readonly Evidence[] {
     const message = "Evidence of several kinds has two pieces or more, each of one kind";
     throw new BootstrapError("malformed/evidence-set", message);
   }
-  // The reader of protobuf skips unknown fields, and stops at a zero: evidence has one form only.
+  // The protobuf reader skips unknown fields and stops at a zero, but evidence must have exactly one encoding.
   if (!equalBytes(encodeEvidenceSet(set.evidence), payload)) {
     throw new BootstrapError("malformed/evidence-set", "The payload is not encoded as evidence of several kinds is");
   }
@@ -162,7 +164,8 @@ export function decodeEvidenceSet(payload: Uint8Array): readonly Evidence[] {
 }
 
 /**
- * The pieces of evidence as it crosses the wire: of one kind itself, of several each.
+ * Returns the pieces of evidence from the wire: the evidence itself if it is of one kind, otherwise each piece of the
+ * set.
  *
  * @throws {BootstrapError} `malformed/evidence-set`.
  */

@@ -58,7 +58,7 @@ const verifier = combineVerifiers([
   verifierOf("snp", { showsNoLock: true, isEphemeral: true, facts: { chip: "c" } }),
 ]);
 
-Deno.test("combineVerifiers() accepts all kinds over one statement, and the first gives the identity", async () => {
+Deno.test("combineVerifiers() accepts all kinds over one statement, and takes the identity from the first", async () => {
   const { claims } = await verifier.verify(await issuer.issue(STATEMENT), STATEMENT, EXPECTATION);
   assert.deepEqual(claims, {
     ...{ variant: "tpm+snp", identity: "tpm", identities: ["tpm", "snp"], fresh: true, facts: { chip: "c" } },
@@ -67,7 +67,7 @@ Deno.test("combineVerifiers() accepts all kinds over one statement, and the firs
   assert.equal(await issuer.ownIdentity("b"), "tpm b");
 });
 
-Deno.test("combineVerifiers() says that no lock is shown, or that the machine is not fresh, as its parts do", async () => {
+Deno.test("combineVerifiers() claims showsNoLock and fresh only when its parts do", async () => {
   const noLock = combineVerifiers([verifierOf("tpm", { showsNoLock: true }), verifierOf("snp", { showsNoLock: true })]);
   assert.equal((await noLock.verify(await issuer.issue(STATEMENT), STATEMENT, EXPECTATION)).claims.showsNoLock, true);
   const locked = combineVerifiers([verifierOf("tpm"), verifierOf("snp", { fresh: false })]);
@@ -75,7 +75,8 @@ Deno.test("combineVerifiers() says that no lock is shown, or that the machine is
 });
 
 Deno.test("attack: downgrade, evidence of fewer kinds, of others, in another order, twice, or over another statement", async () => {
-  // One kind alone would be enough for whoever holds it. Stopped by combineVerifiers(): exactly all kinds, in their order.
+  // Otherwise an attacker who holds one kind of evidence could join with that alone. combineVerifiers() stops it: it
+  // requires exactly all kinds, in their order.
   const [tpm, snp] = [await issuerOf("tpm").issue(STATEMENT), await issuerOf("snp").issue(STATEMENT)];
   const other = { variant: "snp", payload: new Uint8Array(32) };
   const set = (...evidence: (typeof tpm)[]) => ({ variant: "tpm+snp", payload: encodeEvidenceSet(evidence) });
@@ -116,7 +117,7 @@ Deno.test("combineVerifiers() reports the checks of every kind, also after a ref
   ]);
 });
 
-Deno.test("combineIssuers() opens challenges with the one that is challenged", async () => {
+Deno.test("combineIssuers() opens a challenge with the issuer that expects one", async () => {
   const secret = new Uint8Array(32).fill(9);
   const challenged = issuerOf("tpm", { isChallenged: true, activate: () => Promise.resolve(secret) });
   const challenge = { credentialBlob: new Uint8Array(), encryptedSecret: new Uint8Array() };
@@ -130,7 +131,7 @@ Deno.test("combineIssuers() opens challenges with the one that is challenged", a
   assert.equal(combinedName(["a", "b"]), "a+b");
 });
 
-Deno.test("combineRegisters() reads all of them, and is measured into part by part", async () => {
+Deno.test("combineRegisters() reads the registers of all parts, and each part is extended separately", async () => {
   const part = (value: number): MeasurementRegisters => ({
     read: () => Promise.resolve(new Uint8Array(2).fill(value)),
     extend: () => Promise.resolve(),
@@ -141,7 +142,7 @@ Deno.test("combineRegisters() reads all of them, and is measured into part by pa
   assert.equal((await errorOf(() => both.extend(12, STATEMENT))).code, "internal/registers");
 });
 
-Deno.test("decodeEvidenceSet() reads what was written, and refuses all else as what it is", () => {
+Deno.test("decodeEvidenceSet() reads what encodeEvidenceSet() writes, and refuses anything else", () => {
   const piece = fc.record({ variant: fc.constantFrom("tpm", "snp", "tdx"), payload: fc.uint8Array({ maxLength: 40 }) });
   fc.assert(fc.property(fc.array(piece, { minLength: 2, maxLength: 4 }), (pieces) => {
     const read = decodeEvidenceSet(encodeEvidenceSet(pieces));
@@ -159,7 +160,7 @@ Deno.test("decodeEvidenceSet() reads what was written, and refuses all else as w
   }));
 });
 
-Deno.test("decodeEvidenceSet() reads one form only: nothing behind it, and no field that it does not know", () => {
+Deno.test("decodeEvidenceSet() accepts one encoding only, without trailing bytes and unknown fields", () => {
   const pieces = [{ variant: "tpm", payload: STATEMENT }, { variant: "snp", payload: STATEMENT }];
   const payload = encodeEvidenceSet(pieces);
   for (const more of [[0], [0, 1, 2], [0x12, 0x00], [0x10, 0x01]]) {

@@ -1,5 +1,5 @@
 /**
- * Evidence in a file: what one machine can show of itself, to be explained, verified or made a policy of on another one.
+ * Evidence files: the evidence of one machine, for explaining, verifying or making policies on another machine.
  *
  * ```json
  * {
@@ -11,8 +11,8 @@
  * }
  * ```
  *
- * The statement that all evidence in it is over is not written down: it is `fileStatement(nonce)`, whatever the file says, so
- * that no evidence from a connection can pass for a file's, nor a file's on a connection.
+ * The file does not contain the statement that its evidence is over. The statement is always `fileStatement(nonce)`, so
+ * evidence from a connection is invalid in a file, and evidence from a file is invalid on a connection.
  *
  * @module
  */
@@ -27,17 +27,17 @@ import type { Evidence, EvidenceIssuer } from "./evidence.ts";
 import { NONCE_BYTES } from "../protocol/lengths.ts";
 import { fileStatement } from "../protocol/transcript.ts";
 
-/** What an evidence file holds. */
+/** The contents of an evidence file. */
 export interface EvidenceFile {
-  /** What its maker chose; the statement follows from it. 32 bytes. */
+  /** A random value from the machine, 32 bytes. The statement is derived from it. */
   readonly nonce: Bytes;
-  /** Evidence of each kind that the machine has, each kind once. */
+  /** Evidence of each of the machine's kinds, each kind once. */
   readonly evidence: readonly Evidence[];
-  /** The firmware's event log, as it was read; by nobody signed. */
+  /** The firmware's event log as it was read. It is not signed. */
   readonly eventLog?: Bytes;
 }
 
-/** The largest file that is read, in bytes: evidence of two kinds and the largest event log, in base64. */
+/** The largest accepted file, in bytes. It has room for evidence of two kinds and the largest event log, in base64. */
 export const MAXIMUM_EVIDENCE_FILE_BYTES: number = 2 << 20;
 
 const KIND = "bootstrapper evidence";
@@ -76,11 +76,11 @@ const schema = v.strictObject({
 });
 
 /**
- * Makes evidence for a file, over a nonce of this process.
+ * Issues evidence for a file, over a new random nonce.
  *
  * @param issuers Issuers of this machine's kinds of evidence.
- * @param eventLog The firmware's event log, where there is one.
- * @throws {BootstrapError} What the issuers throw.
+ * @param eventLog The firmware's event log, if there is one.
+ * @throws {BootstrapError} The errors of the issuers.
  */
 export async function issueEvidenceFile(
   issuers: readonly Pick<EvidenceIssuer, "issue">[],
@@ -93,7 +93,7 @@ export async function issueEvidenceFile(
   return { nonce, evidence, ...present("eventLog", eventLog) };
 }
 
-/** Writes a file, as UTF-8. */
+/** Encodes an evidence file as UTF-8. */
 export function writeEvidenceFile({ nonce, evidence, eventLog }: EvidenceFile): Bytes {
   const document = {
     kind: KIND,
@@ -106,10 +106,10 @@ export function writeEvidenceFile({ nonce, evidence, eventLog }: EvidenceFile): 
 }
 
 /**
- * Reads a file: its form, not what is in its evidence or its event log.
+ * Reads an evidence file. It checks the file's form, but not the contents of the evidence and of the event log.
  *
  * @param file The file's bytes.
- * @param what What it is, for errors: a path.
+ * @param what The file's name in errors, such as its path.
  * @throws {BootstrapError} `malformed/evidence-file`, naming the field that is wrong.
  */
 export function readEvidenceFile(file: Uint8Array, what: string): EvidenceFile {

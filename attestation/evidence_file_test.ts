@@ -24,7 +24,7 @@ Deno.test("readEvidenceFile() reads what writeEvidenceFile() writes", () => {
   assert.deepEqual(readEvidenceFile(writeEvidenceFile({ nonce, evidence }), "f"), { nonce, evidence });
 });
 
-Deno.test("issueEvidenceFile() has all evidence made over the statement of a nonce that is its own, each time another", async () => {
+Deno.test("issueEvidenceFile() issues all evidence over the statement of a new nonce each time", async () => {
   const statements: Uint8Array[] = [];
   const issuer = {
     issue: (statement: Uint8Array) => {
@@ -37,7 +37,7 @@ Deno.test("issueEvidenceFile() has all evidence made over the statement of a non
   assert.notDeepEqual(one.nonce, two.nonce);
 });
 
-Deno.test("fileStatement() is no statement of an exchange, whatever the nonce", async () => {
+Deno.test("fileStatement() differs from the statements of an exchange, whatever the nonce", async () => {
   const nonce = randomBytes(32);
   const context = { binding: nonce, clientNonce: nonce, serverNonce: nonce, clusterId: nonce };
   const others = [await joinA1(context), await lockDigest(nonce), nonce];
@@ -45,7 +45,7 @@ Deno.test("fileStatement() is no statement of an exchange, whatever the nonce", 
   assert.ok(others.every((other) => other.toHex() !== statement));
 });
 
-Deno.test("readEvidenceFile() refuses what is not exactly such a document, by its field", async () => {
+Deno.test("readEvidenceFile() names the wrong field when the document does not have its exact form", async () => {
   const document = JSON.parse(new TextDecoder().decode(writeEvidenceFile(file)));
   const [one] = document.evidence;
   const cases: readonly (readonly [unknown, string])[] = [
@@ -80,7 +80,7 @@ Deno.test("readEvidenceFile() refuses what is not exactly such a document, by it
   }
 });
 
-Deno.test("readEvidenceFile() throws nothing but malformed/evidence-file, wherever the document is cut or changed", () => {
+Deno.test("readEvidenceFile() throws only malformed/evidence-file, wherever the document is cut or changed", () => {
   const bytes = writeEvidenceFile(file);
   const at = fc.nat({ max: bytes.length - 1 });
   const changed = fc.oneof(

@@ -1,26 +1,29 @@
 /**
- * What a verifier of any kind of evidence makes of an expectation.
+ * Converts an expectation to the register values of a kind of evidence.
  *
  * @module
  */
 import { BootstrapError } from "../platform/errors.ts";
 import { AS_SHOWN, type Expectation, FRESH } from "./evidence.ts";
 
-/** What stands for PCR 12 and PCR 15 on a machine: the allowed values, in the form that its evidence shows them. */
+/**
+ * The allowed values of the registers that correspond to PCR 12 and PCR 15, in the form in which the evidence shows
+ * them.
+ */
 export interface RegisterValues {
-  /** Of what stands for PCR 12. */
+  /** The values for PCR 12. */
   readonly trust: readonly Uint8Array[];
-  /** Of what stands for PCR 15. */
+  /** The values for PCR 15. */
   readonly lock: readonly Uint8Array[];
 }
 
-/** How a kind of machine shows D12 and D15. */
+/** The forms in which a kind of machine shows D12 and D15. */
 export interface RegisterForms {
-  /** What it shows of D12. */
+  /** Returns the form of D12. */
   trust(digest: Uint8Array): Uint8Array | Promise<Uint8Array>;
-  /** What it shows of D15. */
+  /** Returns the form of D15. */
   lock(digest: Uint8Array): Uint8Array | Promise<Uint8Array>;
-  /** What it shows where it is not locked. */
+  /** The value of an unlocked machine. */
   readonly fresh: Uint8Array;
 }
 
@@ -28,8 +31,8 @@ const DIGEST_BYTES = 32;
 const IDENTITY = /^[0-9a-f]{64}$/;
 
 /**
- * Checks that an expectation and a statement can be verified against. A caller that forgets what to expect would accept anything:
- * that is a defect, not the peer's fault.
+ * Checks that a statement and an expectation are complete. Without this check, a caller with an empty expectation would
+ * accept any evidence. That is a defect of the caller, not the peer's fault.
  *
  * @throws {BootstrapError} `internal/expectation`.
  */
@@ -43,7 +46,7 @@ export function checkExpectation(statement: Uint8Array, expectation: Expectation
   throw new BootstrapError("internal/expectation", message);
 }
 
-/** The values that an expectation allows, in the form of a kind of machine. */
+/** Returns the values that an expectation allows, in the form of a kind of machine. */
 export async function registerValues({ trust, lock }: Expectation, forms: RegisterForms): Promise<RegisterValues> {
   return {
     trust: await Promise.all(trust.map((digest) => forms.trust(digest))),

@@ -1,8 +1,9 @@
 /**
- * A kind of evidence, as one object. `kinds.ts` lists them; nothing else knows a kind by its name.
+ * A kind of evidence, as one object. `kinds.ts` lists all kinds; no other code depends on the name of a kind.
  *
- * An object is small and loads little: what issues, verifies or makes policies is loaded by `import("…")` with a literal when it is
- * asked for, so that a node starts without the verifiers and a laptop without the issuers.
+ * An object is small and loads little code. Its issuer, its verifier and its policy maker are loaded on demand, by
+ * `import("…")` with a literal, so that a node starts without the verifiers and an operator's machine without the
+ * issuers.
  *
  * @module
  */
@@ -18,112 +19,118 @@ import type { TpmTransport } from "./kinds/tpm/transport.ts";
 import type { MadeSection, SectionContext, SectionSources } from "./policy/policy_section.ts";
 import type { ConfidentialDevice } from "./tsm/device.ts";
 
-/** The devices of a machine, opened while the process had all permissions. */
+/** The devices of a machine. They are opened while the process has all permissions. */
 export interface MachineDevices {
-  /** The way to the TPM; none where the machine has none. */
+  /** The transport to the TPM; absent if the machine has no TPM. */
   readonly tpm?: TpmTransport;
-  /** The devices of a confidential VM, in a process of their own; none where the machine is none. */
+  /** The devices of a confidential VM, in a process of their own; absent on other machines. */
   readonly device?: ConfidentialDevice;
 }
 
-/** What a kind needs besides devices to make evidence. */
+/** The settings, besides the devices, that a kind needs to make evidence. */
 export interface IssuerSettings {
-  /** The endorsement key that the configuration names. */
+  /** The type of the endorsement key, from the configuration. */
   readonly ekType: EkType;
-  /** The node's state folder. */
   readonly stateFolder: string;
   readonly clock: Clock;
 }
 
-/** What a verifier works with. */
+/** The surroundings of a verifier. */
 export interface VerifierContext {
-  /** Where to look for what vendors sign and the evidence does not bring. */
+  /** The source of documents that vendors sign and that the evidence does not contain. */
   readonly collateral: Collateral;
-  /** The time of day, for certificates. */
+  /** Returns the time of day, for the validity of certificates. */
   readonly now: () => Date;
 }
 
-/** What stands for PCR 12 and PCR 15 in evidence of a kind. */
+/** The registers that correspond to PCR 12 and PCR 15 in evidence of a kind. */
 export interface KindRegisters {
   /** Their names, for people. */
   readonly names: string;
-  /** The verifier's checks on them, as in `refused/CHECK`. */
+  /** The names of the verifier's checks on them, such as `CHECK` in `refused/CHECK`. */
   readonly checks: readonly string[];
-  /** What shows D12. */
+  /** The register or launch value that shows D12. */
   readonly trust: {
     /** Its name in output, such as `pcr12`. */
     readonly key: string;
-    /** Whether the host gives it to the machine at its launch. */
+    /** Whether the host sets it when it launches the machine. */
     readonly isLaunchValue: boolean;
-    /** Its value. */
+    /** Returns its value for a digest. */
     valueOf(digest: Uint8Array): Promise<Bytes>;
   };
 }
 
-/** The section of a policy about a kind, under the kind's name. */
+/** A policy's section on a kind, under the kind's name. */
 export interface PolicySection<Section> {
   /** Its form. */
   readonly schema: DocumentSchema<Section>;
-  /** The code of the refusal for collateral that is nowhere. */
+  /** The code of the refusal for missing collateral. */
   readonly missingCollateral?: AnyErrorCode;
   /**
-   * Makes the section from machines that are known to be good.
+   * Makes the section from known good machines.
    *
    * @throws {BootstrapError} `usage/policy-sources`, `malformed/…`, `refused/…`.
    */
   make(sources: SectionSources, context: SectionContext): Promise<MadeSection>;
-  /** Whether the section trusts an identity; absent where sections of the kind name no identities. */
+  /** Whether the section trusts an identity; absent if sections of the kind list no identities. */
   trusts?(section: Section, identity: string): boolean;
 }
 
-/** What evidence of one kind says, unverified. */
+/** The unverified facts in evidence of one kind. */
 export interface EvidenceFacts {
-  /** The machine's identity, lower-case hexadecimal, where evidence of the kind says it. */
+  /** The machine's identity, lower-case hexadecimal, if evidence of the kind contains it. */
   readonly identity?: string;
-  /** That the identity is made anew each time the machine starts. */
+  /** The machine gets a new identity at each start. */
   readonly isEphemeral?: true;
-  /** As JSON. */
+  /** The facts as JSON. */
   readonly facts: Readonly<Record<string, unknown>>;
-  /** As sentences. */
+  /** Remarks for people, as sentences. */
   readonly remarks: readonly string[];
 }
 
 /**
  * A kind of evidence.
  *
- * @typeParam Section What a policy says of it. `createVerifier` and `trusts` get only what `schema` made.
+ * @typeParam Section The policy's section on the kind. `createVerifier` and `trusts` receive only values that `schema`
+ *   produced.
  */
 export interface EvidenceKind<Section = unknown> {
-  /** Its name in configurations, policies and evidence: two to sixteen lower-case letters. */
+  /** The kind's name in configurations, policies and evidence: two to sixteen lower-case letters. */
   readonly name: string;
-  /** Whether it proves nothing: it goes with no other kind, must be allowed explicitly, and makes no control planes by a join. */
+  /**
+   * Whether the kind proves nothing. Such a kind cannot be combined with others, must be allowed explicitly, and admits
+   * no control planes by a join.
+   */
   readonly isInsecure?: true;
-  /** What makes it, where a machine has at most one of those: no machine has two kinds of the same. */
+  /** The component that makes the evidence, if a machine has only one. No machine has two kinds with the same value. */
   readonly exclusive?: "processor";
-  /** Whether a configuration names an endorsement key for it, and policies are made for it without evidence: from images. */
+  /**
+   * Whether a configuration names an endorsement key for the kind, and policies can be made from images without
+   * evidence.
+   */
   readonly hasEndorsementKey?: true;
-  /** What evidence of this kind in a file leaves open, as sentences without a full stop. */
+  /** The questions that evidence of this kind in a file leaves open, as sentences without a full stop. */
   readonly openInFiles?: readonly string[];
-  /** What stands for PCR 12 and PCR 15; absent where nothing does. */
+  /** The registers that correspond to PCR 12 and PCR 15; absent if there are none. */
   readonly registers?: KindRegisters;
-  /** The section of a policy; absent where a policy has nothing to say. */
+  /** The policy's section on the kind; absent if policies have none. */
   readonly section?: PolicySection<Section>;
   /**
    * Makes evidence of this machine.
    *
-   * @throws {BootstrapError} `precondition/no-…` where the machine lacks the device.
+   * @throws {BootstrapError} `precondition/no-…` if the machine lacks the device.
    */
   open(devices: MachineDevices, settings: IssuerSettings): Promise<MachineEvidence>;
-  /** Makes a verifier by a policy's section, `undefined` where the kind has none. */
+  /** Creates a verifier from a policy's section, which is `undefined` if the kind has none. */
   createVerifier(section: Section, context: VerifierContext): ExplainingVerifier;
   /**
-   * What evidence says besides what a policy holds, for the people who make one.
+   * Returns the facts in evidence that do not go into a policy, for the people who make the policy.
    *
    * @throws {BootstrapError} `malformed/…`.
    */
   facts(payload: Uint8Array): Promise<EvidenceFacts>;
   /**
-   * The PCRs in evidence, from 0, which an event log explains; absent where the kind has none.
+   * Returns the PCRs in evidence, from 0, which an event log explains; absent if the kind has none.
    *
    * @throws {BootstrapError} `malformed/…`.
    */
@@ -131,9 +138,9 @@ export interface EvidenceKind<Section = unknown> {
 }
 
 /**
- * The kind of a name.
+ * Returns the kind with a name.
  *
- * @throws {BootstrapError} `internal/evidence` if there is none: names are checked where they are read.
+ * @throws {BootstrapError} `internal/evidence` if there is none. Names from outside are checked when they are read.
  */
 export function kindNamed(kinds: readonly EvidenceKind[], name: string): EvidenceKind {
   const kind = kinds.find((one) => one.name === name);
@@ -141,19 +148,22 @@ export function kindNamed(kinds: readonly EvidenceKind[], name: string): Evidenc
   throw new BootstrapError("internal/evidence", `No kind of evidence is called ${name}`);
 }
 
-/** The kind that a configuration without one means, and a policy made from no evidence: the first. */
+/**
+ * Returns the default kind, the first of the list, for configurations that name none and policies made without
+ * evidence.
+ */
 export function defaultKind(kinds: readonly EvidenceKind[]): EvidenceKind {
   const [first] = kinds;
   if (first !== undefined) return first;
   throw new BootstrapError("internal/evidence", "There is no kind of evidence");
 }
 
-/** The names of the kinds that prove nothing, for messages. */
+/** Returns the names of the kinds that prove nothing, for messages. */
 export function insecureNames(kinds: readonly EvidenceKind[]): readonly string[] {
   return kinds.filter(({ isInsecure }) => isInsecure === true).map(({ name }) => name);
 }
 
-/** Two of the kinds that no machine has both of; none if there are none. */
+/** Returns two of the kinds that no machine can have both of; `undefined` if there are none. */
 export function exclusivePair(kinds: readonly EvidenceKind[]): readonly [EvidenceKind, EvidenceKind] | undefined {
   for (const [index, first] of kinds.entries()) {
     const second = kinds.slice(index + 1).find(({ exclusive }) =>
@@ -164,7 +174,7 @@ export function exclusivePair(kinds: readonly EvidenceKind[]): readonly [Evidenc
   return undefined;
 }
 
-/** A verifier whose code is loaded when the first evidence comes. */
+/** Creates a verifier whose code is loaded when the first evidence arrives. */
 export function lazyVerifier(variant: string, load: () => Promise<ExplainingVerifier>): ExplainingVerifier {
   let loading: Promise<ExplainingVerifier> | undefined;
   return {

@@ -1,5 +1,6 @@
 /**
- * What a machine shows of its configuration's trust part. A confidential VM gets it at its launch.
+ * The values in which machines show the trust part of their configuration. For a confidential VM, the host sets the
+ * value at launch.
  *
  * @module
  */
@@ -9,16 +10,16 @@ import { trustDigest } from "../protocol/transcript.ts";
 import type { EvidenceKind } from "./kind.ts";
 import { KINDS } from "./kinds.ts";
 
-/** D12 as a kind of machine shows it. */
+/** The form in which a kind of machine shows D12. */
 export interface LaunchValue {
   /** Its name in output: `pcr12`, `hostData`, `mrConfigId`. */
   readonly key: string;
-  /** Whether the host gives it at the launch; the bootstrapper itself measures the others. */
+  /** Whether the host sets the value at launch. The bootstrapper itself measures the others. */
   readonly isLaunchValue: boolean;
   readonly value: Bytes;
 }
 
-/** The values of a trust part, of each kind that shows it. */
+/** Returns the value of a trust part for each kind that shows it. */
 export async function launchValues(
   trust: TrustPart,
   kinds: readonly EvidenceKind[] = KINDS,

@@ -1,5 +1,6 @@
 /**
- * How a service or an operator verifies a peer's evidence: to the end, so that who is refused hears of every failed check.
+ * Verification of a peer's evidence by a service or an operator. All checks run, so a refused peer learns every failed
+ * check.
  *
  * @module
  */
@@ -7,13 +8,13 @@ import type { FailedCheck } from "../platform/errors.ts";
 import { asBootstrapError, BootstrapError, optionsOf } from "../platform/errors.ts";
 import type { Evidence, EvidenceCheck, EvidenceVerifier, Expectation, VerifiedEvidence } from "./evidence.ts";
 
-/** More than any verifier has in practice; a peer that fails all of them learns no more from the rest. */
+/** The limit on reported checks. No verifier has that many in practice, and more would not help a peer. */
 const MAXIMUM_CHECKS = 64;
 
 /**
- * Verifies evidence; for the arguments see {@linkcode EvidenceVerifier.verify}.
+ * Verifies evidence. {@linkcode EvidenceVerifier.verify} describes the arguments.
  *
- * @throws {BootstrapError} The first refusal, with all checks that failed as its `checks`.
+ * @throws {BootstrapError} The first refusal, with all failed checks as its `checks`.
  */
 export async function verifyEvidence(
   verifier: Pick<EvidenceVerifier, "verify">,
@@ -34,7 +35,7 @@ export async function verifyEvidence(
     throw withChecks(asBootstrapError(error), checks);
   }
   if (checks.length === 0) return verified;
-  // No verifier may do that; if one did, its own word would let the machine in.
+  // A verifier must not accept evidence after a failed check. This guards against a defective verifier.
   throw new BootstrapError("internal/evidence", "Evidence was accepted in spite of failed checks", { checks });
 }
 

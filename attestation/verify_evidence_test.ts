@@ -7,7 +7,7 @@ import { BootstrapError } from "../platform/errors.ts";
 const CLAIMS = { variant: "tpm", identity: "aa", fresh: true } as const;
 const FAILED = { check: "pcr-4", passed: false, expected: "00", seen: "11", message: "PCR 4 differs" };
 
-/** A verifier that reports these checks, and refuses for `error` if there is one. */
+/** A verifier that reports these checks, and throws `error` if there is one. */
 function verifierWith(checks: readonly EvidenceCheck[], error?: BootstrapError): EvidenceVerifier {
   return {
     variant: "tpm",
@@ -29,11 +29,11 @@ async function refused(verifier: EvidenceVerifier): Promise<BootstrapError> {
   return error;
 }
 
-Deno.test("verifyEvidence() gives what the verifier gives when all checks passed", async () => {
+Deno.test("verifyEvidence() returns the verifier's result when all checks passed", async () => {
   assert.deepEqual(await verify(verifierWith([{ ...FAILED, passed: true }])), { claims: CLAIMS });
 });
 
-Deno.test("verifyEvidence() throws the verifier's refusal with all failed checks, and no other", async () => {
+Deno.test("verifyEvidence() throws the verifier's refusal with all failed checks, and no passed ones", async () => {
   const cause = new Error("below");
   const first = new BootstrapError("refused/pcr-4", "PCR 4 differs", { next: "Look", details: { seen: "11" }, cause });
   const checks = [FAILED, { ...FAILED, check: "pcr-5", passed: true }, { ...FAILED, check: "pcr-11" }];

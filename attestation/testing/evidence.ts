@@ -1,5 +1,5 @@
 /**
- * What tests of all kinds of evidence share.
+ * Helpers for tests of all kinds of evidence.
  *
  * @module
  */
@@ -9,10 +9,13 @@ import type { Bytes } from "../../platform/bytes.ts";
 import { copyOf } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 
-/** Registers a test over evidence that was made elsewhere. */
+/** Registers a test over evidence from other implementations or machines. */
 export type OracleTest = (name: string, run: (read: (path: string) => Promise<Bytes>) => Promise<void>) => void;
 
-/** Makes what registers tests over a folder of evidence; where that is absent a test says so and is ignored. */
+/**
+ * Creates a function that registers tests over a folder of evidence. If the folder is absent, the test's name says so
+ * and the test is ignored.
+ */
 export function oraclesIn(folder: string): OracleTest {
   const path = fileURLToPath(new URL(`../../../shared/testdata/attestation/${folder}`, import.meta.url));
   const isThere = isFolder(path);
@@ -34,7 +37,7 @@ function isFolder(path: string): boolean {
   }
 }
 
-/** The error that a task ends with; fails if it does not, or with one of another kind. */
+/** Returns the {@linkcode BootstrapError} that a task throws. Fails if it throws none or another error. */
 export async function errorOf(task: () => unknown): Promise<BootstrapError> {
   try {
     await task();
@@ -45,7 +48,7 @@ export async function errorOf(task: () => unknown): Promise<BootstrapError> {
   throw new assert.AssertionError({ message: "it did not fail" });
 }
 
-/** The bytes with one bit of one octet flipped. */
+/** Returns the bytes with the bits of `mask` flipped in one octet, by default one bit. */
 export function flipped(bytes: Uint8Array, index: number, mask = 1): Bytes {
   const copy = copyOf(bytes);
   copy[index] = (copy[index] ?? 0) ^ mask;

@@ -1,5 +1,5 @@
 /**
- * What tests look at in policies: the sections of the kinds, and the kinds' names.
+ * Accessors for tests of policies: the sections of the kinds, and the kinds' names.
  *
  * @module
  */
@@ -17,22 +17,22 @@ function needed<Section>(policy: Policy, kind: EvidenceKind<Section>): Section {
   return sectionOf(policy, kind) ?? assert.fail(`the policy has no section about ${kind.name}`);
 }
 
-/** What a policy wants of a TPM. */
+/** Returns a policy's section on the TPM. */
 export function tpmOf(policy: Policy): TpmPolicy {
   return needed(policy, TPM);
 }
 
-/** What a policy wants of SEV-SNP. */
+/** Returns a policy's section on SEV-SNP. */
 export function snpOf(policy: Policy): SnpPolicy {
   return needed(policy, SNP);
 }
 
-/** What a policy wants of TDX. */
+/** Returns a policy's section on TDX. */
 export function tdxOf(policy: Policy): TdxPolicy {
   return needed(policy, TDX);
 }
 
-/** The names of the kinds that a policy requires. */
+/** Returns the names of the kinds that a policy requires. */
 export function requiredNames({ required }: Policy): Readonly<Record<PeerKind, readonly string[]>> {
   const names = (kinds: readonly EvidenceKind[]) => kinds.map(({ name }) => name);
   return { node: names(required.node), init: names(required.init) };
