@@ -5,7 +5,7 @@ import { createChecks } from "./checks.ts";
 import type { EvidenceCheck } from "./evidence.ts";
 import { errorOf } from "./testing/evidence.ts";
 
-Deno.test("createChecks() stops at the first refusal when nobody listens", async () => {
+Deno.test("createChecks() stops at the first refusal without a listener", async () => {
   const checks = createChecks();
   checks.expect("ak-template", "1", "1", "no");
   const { code, message, details } = await errorOf(() => checks.expectOneOf("ek-type", "3", ["1", "2"], "It is wrong"));

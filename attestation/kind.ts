@@ -35,7 +35,7 @@ export interface IssuerSettings {
   readonly clock: Clock;
 }
 
-/** The surroundings of a verifier. */
+/** The dependencies of a verifier. */
 export interface VerifierContext {
   /** The source of documents that vendors sign and that the evidence does not contain. */
   readonly collateral: Collateral;

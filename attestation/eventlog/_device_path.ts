@@ -1,12 +1,12 @@
 /**
- * Device paths (UEFI 2.10, chapter 10), as people write them.
+ * Device paths (UEFI 2.10, chapter 10) in their text form.
  *
  * @module
  */
 import { logReader } from "./_format.ts";
 import { guidText, preview, utf16In } from "./_text.ts";
 
-/** Type and sub-type of the nodes that are told apart. */
+/** Type and sub-type of the nodes with a text form of their own. */
 const NODE = {
   pci: 0x0101,
   acpi: 0x0201,
@@ -26,7 +26,7 @@ const HEADER_BYTES = 4;
 const GUID_BYTES = 16;
 
 /**
- * A device path as text, one node after the other.
+ * Returns a device path as text, one node after the other.
  *
  * @throws {BootstrapError} `malformed/event-log` for nodes that do not fill the bytes exactly.
  */

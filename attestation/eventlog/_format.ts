@@ -1,5 +1,5 @@
 /**
- * Little-endian structures, as PC firmware writes them into its log.
+ * Readers for the little-endian structures in the log of PC firmware.
  *
  * @module
  */
@@ -9,12 +9,12 @@ import { BootstrapError } from "../../platform/errors.ts";
 
 const FORMAT: ByteFormat = Object.freeze({ order: "little-endian", error: logError });
 
-/** A reader of a structure, which errors name; its errors are `malformed/event-log`. */
+/** Creates a reader of a structure. Its errors are `malformed/event-log` and name the structure. */
 export function logReader(bytes: Uint8Array, what: string): ByteReader {
   return new ByteReader(bytes, what, FORMAT);
 }
 
-/** The error for bytes that do not have their form. */
+/** Returns the error for bytes that do not have their form. */
 export function logError(what: string, reason: string): BootstrapError {
   return new BootstrapError("malformed/event-log", `Cannot read "${what}" as ${reason}`, { details: { field: what } });
 }

@@ -1,7 +1,8 @@
 /**
- * Events of a log for people.
+ * Descriptions of log events for people.
  *
- * What a text says is the log's word. {@linkcode isVouchedFor} tells whether the digest, and so the TPM, confirms it.
+ * A description comes from the unsigned log. {@linkcode isVouchedFor} tells whether the digest, and so the TPM,
+ * confirms it.
  *
  * @module
  */
@@ -17,7 +18,7 @@ import { EVENT_TYPE } from "./event_types.ts";
 
 const GUID_BYTES = 16;
 const SPEC_ID_BYTES = 16;
-/** UEFI 2.10, 5.3.2: where the disk's GUID is in a GPT header, and how long header and entries are. */
+/** UEFI 2.10, 5.3.2: the offset of the disk's GUID in a GPT header, and the lengths of the header and the entries. */
 const GPT = {
   signatureBytes: 8,
   guidOffset: 56,
@@ -34,7 +35,7 @@ const SHOWN_VARIABLE_BYTES = 64;
 const SEPARATOR_ERROR = "01000000";
 const NUL = new Uint8Array(1);
 
-/** What an event is about, on one line; bytes that do not have the form that their type promises are shown as they are. */
+/** Describes an event on one line. Data that does not have the form of its type is shown in hexadecimal. */
 export function describeEvent(event: LogEvent): string {
   try {
     return shown(describe(event));
@@ -45,8 +46,9 @@ export function describeEvent(event: LogEvent): string {
 }
 
 /**
- * Whether the SHA-256 digest of an event is over what the log says of it, so that its text is as true as the quote. It is for
- * strings and variables; for programs the digest is over the program, and the text, a path, is the log's word alone.
+ * Whether the SHA-256 digest of an event is over its data in the log, so that its text is as trustworthy as the quote.
+ * This holds for strings and variables. For programs, the digest is over the program, and nothing confirms the text, a
+ * path.
  */
 export function isVouchedFor(event: LogEvent): boolean {
   const digest = event.digests.get("sha256");
@@ -54,19 +56,23 @@ export function isVouchedFor(event: LogEvent): boolean {
   return candidates(event).some((bytes) => equalBytes(createHash("sha256").update(bytes).digest(), digest));
 }
 
-/** What may have been measured, if the text is true: the data, and for boot loaders' strings the text in the forms they use. */
+/**
+ * Returns the possible measured bytes, if the text is true: the data, and for boot loaders' strings the forms that they
+ * use.
+ */
 function candidates({ type, data }: LogEvent): Uint8Array[] {
   if (type === EVENT_TYPE.eventTag) return [data, data.subarray(8)];
   if (type === EVENT_TYPE.variableBoot) return [data, variableValue(data)];
   if (type !== EVENT_TYPE.ipl) return [data];
   const text = asciiIn(data) ?? utf16In(data);
   if (text === undefined) return [data];
-  // GRUB: "grub_cmd: x" where x was measured, older versions without the colon. systemd-stub: a section's name with its NUL.
+  // GRUB logs "grub_cmd: x" and measures x; older versions omit the colon. systemd-stub measures a section's name with
+  // its NUL.
   const measured = [text, text.replace(/^\w+:? /, "")].map(utf8);
   return [data, ...measured, ...measured.map((bytes) => concat(bytes, NUL))];
 }
 
-/** EDK II measures the value of a boot variable alone. */
+/** Returns a variable's value. EDK II measures only the value of a boot variable. */
 function variableValue(data: Uint8Array): Uint8Array {
   if (data.length < VARIABLE_HEADER_BYTES) return data;
   const nameLength = logReader(data, "variable").at(GUID_BYTES).u32("length of the name");
@@ -105,7 +111,7 @@ function describe({ type, data }: LogEvent): string {
   }
 }
 
-/** ASCII where there is a readable run of it: short UTF-16 texts may look like a single strange character otherwise. */
+/** Reads ASCII first, then UTF-16: a short ASCII text is also valid UTF-16, but of strange characters. */
 function textIn(data: Uint8Array): string | undefined {
   return asciiIn(data) ?? utf16In(data);
 }
@@ -155,7 +161,7 @@ function loadOptionText(value: Uint8Array): string {
   return `"${String.fromCharCode(...name.slice(0, SHOWN_VARIABLE_BYTES))}" ${path}${text}`;
 }
 
-/** UEFI_IMAGE_LOAD_EVENT (10.2.3): where it was loaded to, its length, its linker's address, its device path. */
+/** UEFI_IMAGE_LOAD_EVENT (10.2.3): the load address, the length, the link-time address, and the device path. */
 function describeImage(data: Uint8Array): string {
   const reader = logReader(data, "image");
   reader.skip(8, "address");

@@ -18,7 +18,7 @@ function described(event: Omit<WrittenEvent, "pcr">): string {
   return `${describeEvent(read)}${isVouchedFor(read) ? " ✓" : ""}`;
 }
 
-Deno.test("describeEvent() says what an event is about, by its type", () => {
+Deno.test("describeEvent() describes an event by its type", () => {
   const path = concat(filePath("\\EFI\\BOOT\\BOOTX64.EFI"), end);
   const option = concat(le(1, 4), le(path.length, 2), utf16("Linux\0"), path);
   const disk = concat(fromHex("04012a00", ""), le(2, 4), new Uint8Array(16), guid, fromHex("0202", ""));
@@ -71,7 +71,7 @@ Deno.test("describeEvent() says what an event is about, by its type", () => {
   for (const [event, text] of cases) assert.equal(described(event), text);
 });
 
-Deno.test("describeEvent() shows bytes that do not have their type's form, and nothing that steers a terminal", () => {
+Deno.test("describeEvent() shows bytes that do not have their type's form, and removes control characters", () => {
   assert.equal(described({ type: EVENT_TYPE.variableBoot, data: le(7, 3) }), "070000 ✓");
   assert.equal(described({ type: EVENT_TYPE.gpt, data: new Uint8Array() }), "no data ✓");
   const huge = concat(new Uint8Array(92), le(0xffffffffffffffffn, 8));
@@ -80,7 +80,7 @@ Deno.test("describeEvent() shows bytes that do not have their type's form, and n
   assert.ok(described({ type: EVENT_TYPE.efiAction, data: utf8("x".repeat(9999)) }).length < 210);
 });
 
-Deno.test("eventTypeName() names the profile's types, and gives the number of any other", () => {
+Deno.test("eventTypeName() names the profile's types, and returns the number of any other", () => {
   assert.equal(eventTypeName(0x80000003), "EV_EFI_BOOT_SERVICES_APPLICATION");
   assert.equal(eventTypeName(0x1234), "0x00001234");
 });

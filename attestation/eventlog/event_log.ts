@@ -1,9 +1,9 @@
 /**
- * The log that firmware and boot loaders keep of what they measured into the TPM
+ * The log of the measurements that firmware and boot loaders made into the TPM
  * (`/sys/kernel/security/tpm0/binary_bios_measurements`).
  *
- * Nobody signs it. It is used to explain PCR values that a TPM quoted, as far as it replays to exactly those, and never for a
- * verdict.
+ * The log is not signed. It only explains quoted PCR values, and only if it replays to exactly those values. It never
+ * affects a verdict.
  *
  * @module
  */
@@ -21,40 +21,40 @@ export type BankHash = typeof BANK_HASHES[number];
 
 /** One measurement. */
 export interface LogEvent {
-  /** Its place in the log; the first has 0. */
+  /** The event's position in the log, from 0. */
   readonly number: number;
-  /** The PCR that it went into, 0 to 23; of no meaning for EV_NO_ACTION, which goes into none. */
+  /** The PCR that was extended, 0 to 23. It has no meaning for EV_NO_ACTION, which extends none. */
   readonly pcr: number;
-  /** What kind of thing was measured, one of {@linkcode EVENT_TYPE} or a number of somebody's own. */
+  /** The type of the event: one of {@linkcode EVENT_TYPE}, or another number. */
   readonly type: number;
-  /** What the PCR of each bank was extended by. */
+  /** The digest that the PCR of each bank was extended by. */
   readonly digests: ReadonlyMap<BankHash, Bytes>;
-  /** What the log says of it. For some types the digest is over these bytes; for others nothing vouches for them. */
+  /** The log's data on the event. For some types the digest is over these bytes; for others nothing confirms them. */
   readonly data: Bytes;
 }
 
-/** A log that has its form. */
+/** A well-formed log. */
 export interface EventLog {
-  /** The banks, as the log's own header lists them; SHA-1 alone for a log of the old form. */
+  /** The banks that the log's header lists; only SHA-1 for a log of the old form. */
   readonly banks: readonly BankHash[];
-  /** The measurements, the first as well as the last; the header is not among them. */
+  /** All measurements in order, without the header. */
   readonly events: readonly LogEvent[];
 }
 
-/** The largest log that is read, in bytes. Firmware reserves 64 KiB or less (EDK II), some vendors a few times that. */
+/** The largest accepted log, in bytes. EDK II reserves 64 KiB or less, some vendors a few times that. */
 export const MAXIMUM_LOG_BYTES: number = 1 << 20;
 
 /** TCG PC Client Platform Firmware Profile 1.05, 10.4.5.1. */
 const SPEC_ID_03 = "Spec ID Event03\0";
 const SPEC_ID_BYTES = 16;
 const SHA1_BYTES = 20;
-/** TPM_ALG_ID of the hashes that a bank may have, with their lengths in bytes. */
+/** The TPM_ALG_IDs of the hashes that a bank may have, and their lengths in bytes. */
 const ALGORITHMS: Readonly<Record<number, { readonly hash?: BankHash; readonly bytes: number }>> = Object.freeze({
   0x0004: { hash: "sha1", bytes: SHA1_BYTES },
   0x000b: { hash: "sha256", bytes: 32 },
   0x000c: { hash: "sha384", bytes: 48 },
   0x000d: { hash: "sha512", bytes: 64 },
-  // SM3 and SHA-3: read, so that the rest of the log can be, and left out.
+  // SM3 and SHA-3 digests are skipped. Their lengths are needed to read the rest of the log.
   0x0012: { bytes: 32 },
   0x0027: { bytes: 32 },
   0x0028: { bytes: 48 },
@@ -64,15 +64,15 @@ const ALGORITHMS: Readonly<Record<number, { readonly hash?: BankHash; readonly b
 const MAXIMUM_BANKS = 16;
 /** PC Client Platform TPM Profile: 24 PCRs. */
 const MAXIMUM_PCR = 23;
-/** Some firmware writes EV_NO_ACTION for this instead of a PCR. */
+/** Some firmware writes this number instead of a PCR in EV_NO_ACTION events. */
 const NO_PCR = 0xffffffff;
 
 /**
- * Reads a log: the crypto-agile form (a TCG_PCR_EVENT with the Spec ID Event03, then TCG_PCR_EVENT2), or the old one of
- * TCG_PCR_EVENT with SHA-1 alone.
+ * Reads a log in the crypto-agile form (a TCG_PCR_EVENT with the Spec ID Event03, then TCG_PCR_EVENT2), or in the old
+ * form (TCG_PCR_EVENT with SHA-1 only).
  *
- * @throws {BootstrapError} `malformed/event-log`: cut off, trailing bytes, a bank that is missing or there twice, a PCR that no
- *   TPM has, or larger than {@linkcode MAXIMUM_LOG_BYTES}.
+ * @throws {BootstrapError} `malformed/event-log` if the log is cut off, has trailing bytes, lacks a bank or has one
+ *   twice, names a PCR that no TPM has, or is larger than {@linkcode MAXIMUM_LOG_BYTES}.
  */
 export function readEventLog(bytes: Uint8Array): EventLog {
   if (bytes.length > MAXIMUM_LOG_BYTES) throw logError("event log", `it is larger than ${MAXIMUM_LOG_BYTES} bytes`);
@@ -131,7 +131,7 @@ function readOldEvent(reader: ByteReader, number: number): LogEvent {
   return { number, pcr, type, digests, data: readData(reader, number) };
 }
 
-/** TCG_PCR_EVENT2 (1.05, 10.2.2): a digest for every bank, each once. */
+/** TCG_PCR_EVENT2 (1.05, 10.2.2): exactly one digest for each bank. */
 function readAgileEvent(reader: ByteReader, number: number, algorithms: readonly number[]): LogEvent {
   const pcr = reader.u32(`PCR of event ${number}`);
   const type = reader.u32(`type of event ${number}`);

@@ -45,7 +45,7 @@ logOracleTest("readEventLog() refuses every log that is cut off inside an event"
 });
 
 logOracleTest(
-  "a flipped byte of a log changes a PCR, or is refused, or is in what nothing vouches for",
+  "a flipped byte of a log changes a PCR, is refused, or is in data that no digest covers",
   async (read) => {
     const name = "cos-101-amd-sev.bin";
     const bytes = await read(name);

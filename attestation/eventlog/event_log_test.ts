@@ -31,12 +31,12 @@ Deno.test("readEventLog() reads the crypto-agile form, and replay() extends in o
   assert.equal(replay(log, "sha384").size, 0);
 });
 
-Deno.test("readEventLog() reads the old form, whose first event is one as any other", () => {
+Deno.test("readEventLog() reads the old form, which has no header event", () => {
   const log = readEventLog(concat(sha1(utf8("x")), sha1(new Uint8Array())));
   assert.deepEqual([log.banks, log.events.length], [["sha1"], 2]);
 });
 
-Deno.test("replay() begins PCR 0 with the locality that the TPM was started from, and extends nothing by EV_NO_ACTION", () => {
+Deno.test("replay() starts PCR 0 with the TPM's startup locality, and extends nothing by EV_NO_ACTION", () => {
   const started = (locality: number) => ({
     pcr: 0,
     type: EVENT_TYPE.noAction,
@@ -52,13 +52,13 @@ Deno.test("replay() begins PCR 0 with the locality that the TPM was started from
   assert.equal(replay(readEventLog(writeLog([started(3)])), "sha256").size, 0);
 });
 
-Deno.test("readEventLog() leaves out banks that it cannot replay, and reads the rest", () => {
+Deno.test("readEventLog() skips banks that it cannot replay, and reads the rest", () => {
   const sm3 = concat(le(4, 4), le(EVENT_TYPE.separator, 4), le(2, 4), le(0x12, 2), new Uint8Array(32));
   const event = concat(sm3, le(0x0b, 2), new Uint8Array(32), le(0, 4));
   assert.deepEqual(readEventLog(concat(writeHeader([[0x12, 32], [0x0b, 32]]), event)).banks, ["sha256"]);
 });
 
-Deno.test("readEventLog() refuses headers and events that are not as the profile has them", async () => {
+Deno.test("readEventLog() refuses headers and events that violate the profile", async () => {
   const event = writeEvent(separator);
   const header = writeHeader();
   const digest = (id: number, length: number) => concat(le(id, 2), new Uint8Array(length));
@@ -87,7 +87,7 @@ Deno.test("readEventLog() refuses headers and events that are not as the profile
   for (const [name, bytes] of Object.entries(cases)) assert.equal(await codeOf(bytes), "malformed/event-log", name);
 });
 
-Deno.test("readEventLog() refuses a log that is cut off or goes on, wherever", async () => {
+Deno.test("readEventLog() refuses a log that is cut off or continues, at any position", async () => {
   const whole = writeLog([action, separator]);
   const ends = [writeHeader().length, writeHeader().length + writeEvent(action).length];
   for (let length = 0; length < whole.length; length++) {
@@ -98,7 +98,7 @@ Deno.test("readEventLog() refuses a log that is cut off or goes on, wherever", a
   }));
 });
 
-Deno.test("readEventLog(), replay() and describeEvent() throw nothing but malformed/event-log, whatever the bytes", () => {
+Deno.test("readEventLog(), replay() and describeEvent() throw only malformed/event-log, whatever the bytes", () => {
   const event = fc.record({
     pcr: fc.integer({ min: 0, max: 23 }),
     type: fc.constantFrom(...Object.values(EVENT_TYPE), 0x1234),
@@ -126,7 +126,7 @@ Deno.test("readEventLog(), replay() and describeEvent() throw nothing but malfor
   );
 });
 
-Deno.test("replay() gives another value when any digest of an event is another", async () => {
+Deno.test("replay() returns another value when any digest of an event changes", async () => {
   const bytes = writeLog([action, separator]);
   const before = replay(readEventLog(bytes), "sha256").get(4) ?? new Uint8Array();
   const at = hex(bytes).indexOf(hex(await sha256(action.data))) / 2;

@@ -1,10 +1,10 @@
 /**
- * The kinds of measured events (TCG PC Client Platform Firmware Profile 1.05, 10.4.1), by the names that it gives them.
+ * The types of measured events and their names (TCG PC Client Platform Firmware Profile 1.05, 10.4.1).
  *
  * @module
  */
 
-/** The types that something is done with. */
+/** The types that the code handles by name. */
 export const EVENT_TYPE = {
   noAction: 0x00000003,
   separator: 0x00000004,
@@ -68,7 +68,7 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [0x800000e2, "EV_EFI_SPDM_FIRMWARE_CONFIG"],
 ]);
 
-/** The name of a type, or its number. */
+/** Returns the name of a type, or its number if the profile has no name for it. */
 export function eventTypeName(type: number): string {
   return NAMES.get(type) ?? `0x${type.toString(16).padStart(8, "0")}`;
 }

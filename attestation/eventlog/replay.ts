@@ -1,5 +1,5 @@
 /**
- * What the PCRs of a bank hold after everything in a log was extended into them.
+ * The replay of a log: the values of the PCRs of a bank after all events.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { EVENT_TYPE } from "./event_types.ts";
 const DIGEST_BYTES: Readonly<Record<BankHash, number>> = { sha1: 20, sha256: 32, sha384: 48, sha512: 64 };
 /** TCG_EfiStartupLocalityEvent (Platform Firmware Profile 1.05, 10.4.5.3): the signature, then the locality in one octet. */
 const STARTUP_LOCALITY: Bytes = utf8("StartupLocality\0");
-/** TPM2_Startup is sent from locality 0 or 3; 4 stands for a measurement before it (H-CRTM). */
+/** The firmware sends TPM2_Startup from locality 0 or 3. Locality 4 means a measurement before it (H-CRTM). */
 const STARTUP_LOCALITIES: readonly number[] = [0, 3, 4];
 
 /**
@@ -20,8 +20,8 @@ const STARTUP_LOCALITIES: readonly number[] = [0, 3, 4];
  *
  * @param log The log.
  * @param bank The bank.
- * @returns The values of the PCRs that something was extended into, by their numbers; every other one is still zero, or, for
- *   PCRs that only a dynamic launch resets, all ones.
+ * @returns The values of the extended PCRs, by their numbers. Every other PCR still has its initial value: all ones for
+ *   PCRs that only a dynamic launch resets, zero for the rest.
  */
 export function replay(log: EventLog, bank: BankHash): ReadonlyMap<number, Bytes> {
   const values = new Map<number, Bytes>();
@@ -33,17 +33,20 @@ export function replay(log: EventLog, bank: BankHash): ReadonlyMap<number, Bytes
   return values;
 }
 
-/** What an event extends its PCR by; nothing where it only tells something. */
+/** Returns the digest that an event extends its PCR by; `undefined` for an event that only informs. */
 export function extendedDigest(event: LogEvent, bank: BankHash): Bytes | undefined {
   return event.type === EVENT_TYPE.noAction ? undefined : event.digests.get(bank);
 }
 
-/** `H(value ‖ digest)`. */
+/** Returns `H(value ‖ digest)`. */
 export function extend(bank: BankHash, value: Uint8Array, digest: Uint8Array): Bytes {
   return new Uint8Array(createHash(bank).update(value).update(digest).digest());
 }
 
-/** Zero, but for PCR 0, whose last octet is the locality that the TPM was started from (TPM 2.0 Part 1, "Initializing PCR"). */
+/**
+ * Returns the initial value: zero, except that the last octet of PCR 0 is the TPM's startup locality (TPM 2.0 Part 1,
+ * "Initializing PCR").
+ */
 export function initialValue(log: EventLog, pcr: number, bank: BankHash): Bytes {
   const value = new Uint8Array(DIGEST_BYTES[bank]);
   if (pcr === 0) value[value.length - 1] = startupLocality(log);

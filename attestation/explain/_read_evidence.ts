@@ -1,5 +1,5 @@
 /**
- * Values in evidence that is not verified.
+ * Values from unverified evidence.
  *
  * @module
  */
@@ -7,7 +7,10 @@ import { BootstrapError } from "../../platform/errors.ts";
 import type { EvidenceFile } from "../evidence_file.ts";
 import type { EvidenceKind } from "../kind.ts";
 
-/** The PCRs in the evidence of the first kind that has some; none where there are none, or none that can be read. */
+/**
+ * Returns the PCRs from the evidence of the first kind that has PCRs; an empty list if there are none or they cannot be
+ * read.
+ */
 export async function quotedPcrs(
   { evidence }: Pick<EvidenceFile, "evidence">,
   kinds: readonly EvidenceKind[],

@@ -1,6 +1,6 @@
 /**
- * The verdict on an evidence file, check by check, by the verifier that the services use; and for a PCR that is refused what
- * went into it, and where that begins to differ from a machine that is known to be good.
+ * Explains the verdict on evidence, check by check, by the verifier that the services use. For a refused PCR it also
+ * lists the measured events, and the first difference from a known good machine.
  *
  * @module
  */
@@ -21,55 +21,53 @@ import { fileStatement } from "../../protocol/transcript.ts";
 import type { ExplainedRegister, ShownMachine } from "./explained_registers.ts";
 import { explainRegisters } from "./explained_registers.ts";
 
-/** What is to be explained. */
+/** The input of {@linkcode explainEvidence}. */
 export interface ExplainRequest {
-  /** The evidence. */
   readonly file: EvidenceFile;
-  /** The policy. */
   readonly policy: Policy;
-  /** What the machine must show of its configuration and its lock; without it neither is judged. */
+  /** The expected configuration and lock of the machine. Without it neither is judged. */
   readonly expectation?: Expectation;
-  /** Evidence of a machine that is known to be good. It is believed, not verified. */
+  /** Evidence of a known good machine. It is trusted without verification. */
   readonly reference?: EvidenceFile;
-  /** As what the machine is judged; by default as a node that asks for a ticket. */
+  /** The kind of peer that the machine is judged as. Default: a node that asks for a ticket. */
   readonly peer?: PeerKind;
-  /** Where to look for what vendors sign and the evidence does not bring; by default nowhere. */
+  /** The source of documents that vendors sign and that the evidence does not contain. Default: none. */
   readonly collateral?: Collateral;
-  /** The time of day, for certificates. */
+  /** Returns the time of day, for the validity of certificates. */
   readonly now: () => Date;
 }
 
-/** One check, as it is shown. */
+/** One check with its verdict, for output. */
 export interface ExplainedCheck extends Omit<EvidenceCheck, "passed"> {
-  /** How it ended; `not judged` where nobody said what to expect. */
+  /** The result; `not judged` if the request has no expectation. */
   readonly verdict: "passed" | "refused" | "not judged";
 }
 
-/** The verdict, and everything that led to it. */
+/** The verdict and all its reasons. */
 export interface Explanation {
-  /** The verdict of the checks that were judged. */
+  /** The verdict of the judged checks. */
   readonly verdict: "accepted" | "refused";
-  /** The error that a service would refuse it with; none if it would not. */
+  /** The error with which a service would refuse the evidence; `null` if it would accept. */
   readonly refusal: BootstrapError | null;
-  /** Every check, in order. After bytes that cannot be read there are no more. */
+  /** Every check, in order. The list ends at bytes that cannot be read. */
   readonly checks: readonly ExplainedCheck[];
-  /** What the evidence says; none where it was refused. */
+  /** The claims of the evidence; `null` if it was refused. */
   readonly claims: EvidenceClaims | null;
-  /** What the policy makes of the identity; none where it was refused. */
+  /** The role that the policy gives to the identity; `null` if the evidence was refused. */
   readonly role: NodeRole | null;
-  /** The PCRs that are refused. */
+  /** The refused PCRs. */
   readonly registers: readonly ExplainedRegister[];
-  /** What of this is not proven, or was not looked at. */
+  /** The facts that are not proven or were not judged. */
   readonly remarks: readonly string[];
 }
 
-/** Hears of a check. */
+/** Receives a check. */
 export type ReportCheck = (check: EvidenceCheck) => void;
 
 /**
  * Explains evidence.
  *
- * @throws {BootstrapError} `internal/…` for defects alone: evidence that is refused, or no evidence, is a verdict.
+ * @throws {BootstrapError} `internal/…` for defects only. Refused or malformed evidence is a verdict, not an error.
  */
 export async function explainEvidence(request: ExplainRequest): Promise<Explanation> {
   const { file, policy, expectation = AS_SHOWN, peer = "node", collateral = NO_COLLATERAL } = request;
@@ -84,10 +82,10 @@ export async function explainEvidence(request: ExplainRequest): Promise<Explanat
  * Explains the verdict on a machine at the other end of a connection.
  *
  * @param policy The policy.
- * @param verifier Judges the evidence that comes.
- * @param ask Asks the machine for its evidence, has it judged by the verifier that it is given, and does what else is to be done there,
- *   such as the challenge to a TPM.
- * @throws {BootstrapError} What `ask` throws that is no verdict of this side.
+ * @param verifier Judges the evidence.
+ * @param ask Asks the machine for its evidence, passes it to the given verifier, and completes the exchange, such as
+ *   the challenge to a TPM.
+ * @throws {BootstrapError} Errors of `ask` that are not this side's verdict.
  */
 export async function explainConnection(
   policy: Policy,
@@ -104,7 +102,7 @@ export async function explainConnection(
   return await explain(policy, { file, isConnection: true }, (report) => ask(keeping, report));
 }
 
-/** What cannot be read the verifier refuses. */
+/** Returns the pieces of evidence. For an unreadable set it returns none, as the verifier refuses the set anyway. */
 function readablePieces(evidence: Evidence): readonly Evidence[] {
   try {
     return piecesOf(evidence);
@@ -114,10 +112,10 @@ function readablePieces(evidence: Evidence): readonly Evidence[] {
   }
 }
 
-/** What is looked at beside the checks. */
+/** The data that explains the checks. */
 interface Seen extends Pick<ExplainRequest, "reference" | "expectation"> {
   readonly file: ShownMachine;
-  /** Where everything is judged, and proven. */
+  /** Set for evidence from a connection, where everything is judged and proven. */
   readonly isConnection?: true;
 }
 
@@ -150,7 +148,10 @@ async function explain(
   };
 }
 
-/** The evidence that the policy asks for; where the file has none, another, which the verifier then refuses by its variant. */
+/**
+ * Returns the evidence that the policy requires. If the file lacks it, returns other evidence, which the verifier
+ * refuses by its variant.
+ */
 function chooseEvidence({ evidence }: EvidenceFile, required: readonly EvidenceKind[]): Evidence {
   const wanted = required.flatMap(({ name }) => evidence.find(({ variant }) => variant === name) ?? []);
   if (wanted.length === required.length && wanted.length > 1) {
@@ -163,12 +164,12 @@ function chooseEvidence({ evidence }: EvidenceFile, required: readonly EvidenceK
 
 function explainedCheck({ passed, ...check }: EvidenceCheck, unjudged: readonly string[]): ExplainedCheck {
   if (unjudged.includes(check.check)) {
-    return { ...check, verdict: "not judged", expected: "nobody said what to expect" };
+    return { ...check, verdict: "not judged", expected: "no expectation was given" };
   }
   return { ...check, verdict: passed ? "passed" : "refused" };
 }
 
-/** On a connection everything is judged and proven, and there are no logs. */
+/** Returns the remarks. There are none on a connection: everything is judged and proven, and there are no logs. */
 function remarksOn(
   { file, expectation, isConnection }: Seen,
   kinds: readonly EvidenceKind[],
@@ -180,7 +181,7 @@ function remarksOn(
   return [
     ...shown.flatMap(({ openInFiles = [] }) => openInFiles),
     ...(expectation === undefined && registers.length > 0
-      ? [`What ${registers.join(", ")} must hold was not judged: --config names a configuration to judge it by`]
+      ? [`The values of ${registers.join(", ")} were not judged: --config names a configuration to judge them by`]
       : []),
     ...(shown.some(({ pcrs }) => pcrs !== undefined) ? problems : []),
   ];

@@ -54,7 +54,7 @@ const policy = policyOf(pcrsOf(good));
 const explain = (request: Omit<ExplainRequest, "policy" | "now"> & Partial<ExplainRequest>) =>
   explainEvidence({ policy, now, ...request });
 
-Deno.test("explainEvidence() accepts a good machine, and says what was not judged", async () => {
+Deno.test("explainEvidence() accepts a good machine, and reports the checks that were not judged", async () => {
   const explanation = await explain({ file: await fileOf(pcrsOf(good), good) });
   assert.deepEqual([explanation.verdict, explanation.refusal, explanation.role], ["accepted", null, "worker"]);
   assert.equal(explanation.claims?.identity, machine.identity);
@@ -64,7 +64,7 @@ Deno.test("explainEvidence() accepts a good machine, and says what was not judge
   assert.match(explanation.remarks.join(), /challenge.*--config/);
 });
 
-Deno.test("explainEvidence() judges PCR 12 and PCR 15 where it is told what to expect", async () => {
+Deno.test("explainEvidence() judges PCR 12 and PCR 15 when an expectation is given", async () => {
   const file = await fileOf(pcrsOf(good, { 12: filled(1) }), good);
   const explanation = await explain({ file, expectation });
   assert.equal(explanation.refusal?.code, "refused/pcr-12");
@@ -89,7 +89,7 @@ Deno.test("explainEvidence() shows the events of a refused PCR, and the first th
   assert.deepEqual([register.events[0]?.confirmed, here?.confirmed], [true, false]);
 });
 
-Deno.test("explainEvidence() says where a log ends before the other", async () => {
+Deno.test("explainEvidence() reports a log that ends before the other", async () => {
   const shorter = writeLog([calling, kernel]);
   const explanation = await explain({
     file: await fileOf(pcrsOf(shorter), shorter),
@@ -122,7 +122,7 @@ Deno.test("explainEvidence() uses no log that does not replay to the quoted PCR,
   assert.match(garbage.remarks.join(), /Cannot read "event log"/);
 });
 
-Deno.test("explainEvidence() knows what systemd's boot phases add to PCR 11 after the log", async () => {
+Deno.test("explainEvidence() knows the extensions of PCR 11 by systemd's boot phases after the log", async () => {
   const initrd = await sha256(replay(readEventLog(good), "sha256").get(11) ?? zero, await sha256(utf8("enter-initrd")));
   const left = await sha256(initrd, await sha256(utf8("leave-initrd")));
   const explanation = await explain({ file: await fileOf(pcrsOf(good, { 11: left }), good) });
@@ -135,7 +135,7 @@ Deno.test("explainEvidence() knows what systemd's boot phases add to PCR 11 afte
   ]);
 });
 
-Deno.test("explainEvidence() gives the verdict of the services' verifier, for whatever byte is flipped", async () => {
+Deno.test("explainEvidence() returns the verdict of the services' verifier, whatever byte is flipped", async () => {
   const file = await fileOf(pcrsOf(good, configured), good);
   const [evidence] = file.evidence;
   assert.ok(evidence !== undefined);
@@ -183,7 +183,7 @@ Deno.test("explainConnection() judges and proves everything, and has no log to e
   assert.equal((await on(good, { trailing: zero })).verdict, "refused");
 });
 
-Deno.test("explainConnection() is no verdict where the other side refuses, or is gone", async () => {
+Deno.test("explainConnection() returns no verdict when the other side refuses or disconnects", async () => {
   const verifier = createVerifier(policy, "init", NO_COLLATERAL, now);
   const byPeer = new PeerError("refused/pcr-4", "The node refuses");
   for (const error of [byPeer, new BootstrapError("unavailable/connection", "It is gone")]) {

@@ -1,5 +1,5 @@
 /**
- * The PCRs that a verifier refused: what went into each, and where that leaves a machine that is known to be good.
+ * Explains refused PCRs: the events of each, and the first difference from a known good machine.
  *
  * @module
  */
@@ -11,47 +11,46 @@ import { quotedPcrs } from "./_read_evidence.ts";
 import type { ExplainedEvent, ReplayedRegister } from "./replayed_log.ts";
 import { replayLog } from "./replayed_log.ts";
 
-/** Where the events of a PCR leave those of the reference. */
+/** The first difference between the events of a PCR and those of the reference. */
 export interface FirstDifference {
-  /** How many events of this PCR are the same before it. */
+  /** The number of equal events of this PCR before it. */
   readonly same: number;
-  /** The event here; none where this log ends before the reference's. */
+  /** The event in this log; `null` if this log ends first. */
   readonly here: ExplainedEvent | null;
-  /** The event there; none where the reference's ends first. */
+  /** The event in the reference's log; `null` if that log ends first. */
   readonly there: ExplainedEvent | null;
 }
 
-/** A PCR that is refused. */
+/** A refused PCR. */
 export interface ExplainedRegister extends ReplayedRegister {
-  /** Its number. */
   readonly pcr: number;
   /** The quoted value, hexadecimal. */
   readonly quoted: string;
-  /** What the reference's log says of its own PCR; nothing without a reference. */
+  /** Whether the reference's log replays to the reference's own PCR; `null` without a reference. */
   readonly reference: "replays" | "differs" | "absent" | null;
-  /** The first difference, where both logs replay. */
+  /** The first difference, if both logs replay. */
   readonly firstDifference: FirstDifference | null;
 }
 
-/** What a machine shows beside its evidence. */
+/** The evidence of a machine and its event log. */
 export type ShownMachine = Omit<EvidenceFile, "nonce">;
 
-/** Registers, and what is wrong with the logs. */
+/** The refused registers, and the problems with the logs. */
 export interface ExplainedRegisters {
-  /** The PCRs that are refused. */
+  /** The refused PCRs. */
   readonly registers: readonly ExplainedRegister[];
-  /** What cannot be explained, of the machine and of the reference. */
+  /** The reasons why registers of the machine or of the reference cannot be explained. */
   readonly problems: readonly string[];
 }
 
 const REGISTER_CHECK = /^pcr-(\d+)$/;
 
 /**
- * Explains the PCRs among the checks that were not passed.
+ * Explains the PCRs among the failed checks.
  *
  * @param machine The machine.
- * @param reference One that is known to be good; it is believed.
- * @param kinds The kinds of evidence that there are.
+ * @param reference A known good machine. It is trusted without verification.
+ * @param kinds All kinds of evidence.
  */
 export async function explainRegisters(
   machine: ShownMachine,

@@ -1,6 +1,6 @@
 /**
- * An event log beside the quoted PCRs that it should explain: it is used for a PCR only where it replays to exactly the
- * quoted value.
+ * An event log and the quoted PCRs that it explains. The log explains a PCR only if it replays to exactly the quoted
+ * value.
  *
  * @module
  */
@@ -15,40 +15,40 @@ import { extend, extendedDigest, initialValue, replay } from "../eventlog/replay
 
 /** One event of a PCR, for people and programs. */
 export interface ExplainedEvent {
-  /** Its place in the log; none for what the operating system measured after the log ended. */
+  /** The event's position in the log; `null` for measurements by the operating system after the end of the log. */
   readonly number: number | null;
-  /** The name of its type. */
+  /** The name of the event's type. */
   readonly type: string;
-  /** What the PCR was extended by, SHA-256, hexadecimal. */
+  /** The digest that the PCR was extended by, SHA-256, hexadecimal. */
   readonly digest: string;
-  /** What the log says that it is. */
+  /** The log's description of the event. */
   readonly description: string;
   /** Whether the digest confirms the description. */
   readonly confirmed: boolean;
 }
 
-/** What a log says of one PCR. */
+/** A log's explanation of one PCR. */
 export interface ReplayedRegister {
-  /** Whether it replays to the quoted value; `absent` where there is no log, or none that can be read. */
+  /** Whether the log replays to the quoted value; `absent` if there is no readable log. */
   readonly log: "replays" | "differs" | "absent";
-  /** What the log replays to, hexadecimal; empty where there is no log. */
+  /** The value to which the log replays, hexadecimal; empty if there is no log. */
   readonly replayed: string;
-  /** The events that went into it, in order; empty unless the log replays. */
+  /** The events of the PCR, in order; empty unless the log replays. */
   readonly events: readonly ExplainedEvent[];
 }
 
-/** A log beside quoted PCRs. */
+/** A log and the quoted PCRs. */
 export interface ReplayedLog {
-  /** Why the log cannot be used at all; empty where it can. */
+  /** The reason why the log cannot be used at all; empty if it can. */
   readonly problem: string;
-  /** What it says of a PCR. */
+  /** Returns the log's explanation of a PCR. */
   register(pcr: number): Promise<ReplayedRegister>;
 }
 
 const BANK = "sha256";
 /**
- * What systemd's boot phases measure into PCR 11 when the firmware's log has ended (systemd-pcrphase.service(8), version 252:
- * each word as it is, in this order).
+ * The register of systemd's boot phases, PCR 11. They extend it after the firmware's log has ended
+ * (systemd-pcrphase.service(8), version 252: each word unchanged, in this order).
  */
 const PHASE_REGISTER = 11;
 const PHASES = ["enter-initrd", "leave-initrd", "sysinit", "ready", "shutdown", "final"] as const;
@@ -56,7 +56,7 @@ const PHASES = ["enter-initrd", "leave-initrd", "sysinit", "ready", "shutdown", 
 /**
  * Replays a log for quoted PCRs.
  *
- * @param log The log as it was read from the machine; none if the machine has none. It may be anything.
+ * @param log The log from the machine; `undefined` if the machine has none. The bytes are untrusted.
  * @param pcrs The quoted SHA-256 PCRs, from 0.
  */
 export function replayLog(log: Uint8Array | undefined, pcrs: readonly Uint8Array[]): ReplayedLog {
@@ -106,7 +106,7 @@ function explained(event: LogEvent, digest: Uint8Array): ExplainedEvent {
   };
 }
 
-/** The phases that lead from one value to another, if any do. */
+/** Returns the phases that lead from one value to another, or `undefined` if none do. */
 async function phasesBetween(from: Bytes, to: Uint8Array): Promise<readonly ExplainedEvent[] | undefined> {
   let value = from;
   const events: ExplainedEvent[] = [];

@@ -1,5 +1,5 @@
 /**
- * Parts that the forms of several sections of a policy have in common.
+ * Schemas that several sections of a policy share.
  *
  * @module
  */
@@ -12,10 +12,10 @@ import type { DocumentSchema } from "../../platform/document.ts";
 export type Part<T> = v.GenericSchema<unknown, T>;
 
 /**
- * Hexadecimal digits of a fixed length, which come out in lower case.
+ * Returns a schema of hexadecimal digits of a fixed length. Its output is in lower case.
  *
- * @param bytes How many bytes they stand for.
- * @param what What it must be, such as "a SHA-256 digest".
+ * @param bytes The number of bytes that the digits encode.
+ * @param what The value's name in errors, such as "a SHA-256 digest".
  */
 export function hexOf(bytes: number, what: string): Part<string> {
   const digits = new RegExp(`^[0-9a-fA-F]{${2 * bytes}}$`);
@@ -26,30 +26,30 @@ export function hexOf(bytes: number, what: string): Part<string> {
   ) as Part<string>;
 }
 
-/** A SHA-256 digest, which comes out in lower case. */
+/** A schema of a SHA-256 digest. Its output is in lower case. */
 export const digestHex: Part<string> = hexOf(32, "a SHA-256 digest");
 
-/** {@linkcode hexOf}, as bytes. */
+/** Returns the schema of {@linkcode hexOf} with bytes as its output. */
 export function bytesOf(bytes: number, what: string): Part<Bytes> {
   return v.pipe(hexOf(bytes, what), v.transform((text) => fromHex(text, what))) as Part<Bytes>;
 }
 
-/** A section of its own module as a part. */
+/** Returns the schema of a section that another module defines. */
 export function sectionOf<T>(schema: DocumentSchema<T>): Part<T> {
   return schema as Part<T>;
 }
 
-/** A list of one or more. */
+/** Returns a schema of a list with one entry or more. */
 export function listOf<T>(part: Part<T>): Part<readonly T[]> {
   return v.pipe(v.array(part), v.minLength(1, "must have at least one allowed value")) as Part<readonly T[]>;
 }
 
-/** A list as a set. */
+/** Returns a schema of a list with a set as its output. */
 export function setOf<T>(part: Part<T>): Part<ReadonlySet<T>> {
   return v.pipe(listOf(part), v.transform((list): ReadonlySet<T> => new Set(list))) as Part<ReadonlySet<T>>;
 }
 
-/** A list of what is banned, as a set; empty where nothing is. */
+/** Returns a schema of a list of bans with a set as its output. Without a list the set is empty. */
 export function bansOf<T>(part: Part<T>): Part<ReadonlySet<T>> {
   return v.pipe(v.array(part), v.transform((list): ReadonlySet<T> => new Set(list))) as Part<ReadonlySet<T>>;
 }

@@ -1,5 +1,5 @@
 /**
- * The policy: which machines are let in, and as what.
+ * The policy: it determines which machines are admitted, and in which role.
  *
  * @module
  */
@@ -15,33 +15,32 @@ import { policySchema } from "./policy_schema.ts";
 
 export type { CollateralPlaces, PeerKind } from "./policy_schema.ts";
 
-/** A policy. */
 export interface Policy {
-  /** The kinds of evidence that each kind of peer must show, all of them; the first gives the identity. */
+  /** The kinds of evidence that each kind of peer must show. All are required; the first determines the identity. */
   readonly required: Readonly<Record<PeerKind, readonly EvidenceKind[]>>;
-  /** What is wanted of each kind, by its name; see {@linkcode sectionOf}. */
+  /** The sections on the kinds of evidence, by the kind's name; see {@linkcode sectionOf}. */
   readonly sections: ReadonlyMap<string, unknown>;
-  /** The kinds of evidence that there are. */
+  /** All kinds of evidence. */
   readonly kinds: readonly EvidenceKind[];
-  /** Where to look for what vendors sign and the evidence does not bring. */
+  /** The places with documents that vendors sign and that the evidence does not contain. */
   readonly collateral: CollateralPlaces;
-  /** Identities that are not let in, lower-case hexadecimal. */
+  /** Identities that are never admitted, lower-case hexadecimal. */
   readonly bannedIdentities: ReadonlySet<string>;
   /** Identities that may be control planes, lower-case hexadecimal. */
   readonly controlPlanes: ReadonlySet<string>;
-  /** Patterns of the names that an identity may have; {@linkcode checkNodeName}. */
+  /** Patterns of the node names that an identity may have; see {@linkcode checkNodeName}. */
   readonly names: { readonly default: readonly string[]; readonly byIdentity: ReadonlyMap<string, readonly string[]> };
-  /** How far a peer's clock may be off. */
+  /** The largest accepted difference from a peer's clock. */
   readonly maximumClockSkewMs: number;
 }
 
 /**
- * Reads a policy document; `deploy/policy.example.yaml` shows one.
+ * Reads a policy document, such as `deploy/policy.example.yaml`.
  *
  * @param text YAML.
- * @param what What the document is, for errors: a path, or "the policy".
- * @param kinds The kinds of evidence that there are.
- * @throws {BootstrapError} `usage/document`, naming the path of the key that is wrong.
+ * @param what The document's name in errors: a path, or "the policy".
+ * @param kinds All kinds of evidence.
+ * @throws {BootstrapError} `usage/document`, naming the path of the wrong key.
  */
 export function readPolicy(text: string, what: string, kinds: readonly EvidenceKind[] = KINDS): Policy {
   const document = readDocument(text, policySchema(kinds), what);
@@ -57,23 +56,23 @@ export function readPolicy(text: string, what: string, kinds: readonly EvidenceK
   };
 }
 
-/** What a policy wants of a kind; none where it says nothing of it. */
+/** Returns a policy's section on a kind; `undefined` if the policy has none. */
 export function sectionOf<Section>(
   { kinds, sections }: Pick<Policy, "kinds" | "sections">,
   kind: EvidenceKind<Section>,
 ): Section | undefined {
   const known = kindNamed(kinds, kind.name);
-  // What is in the map was made by the schema of the kind of that name.
+  // The schema of the kind produced the value in the map, so the cast is safe.
   if (known.section?.schema === kind.section?.schema) return sections.get(kind.name) as Section | undefined;
   throw new BootstrapError("internal/policy", `The policy was read with another kind called ${kind.name}`);
 }
 
-/** Whether a policy believes everybody: development only. */
+/** Whether a policy admits every machine without proof; for development only. */
 export function isInsecure({ required }: Pick<Policy, "required">): boolean {
   return required.node.some((kind) => kind.isInsecure === true);
 }
 
-/** The role that a policy gives to an identity; a worker's wherever it does not say more. */
+/** Returns the role that a policy gives to an identity. Identities that the policy does not list are workers. */
 export function roleOf(policy: Policy, identity: string): NodeRole {
   return policy.controlPlanes.has(identity) ? "control-plane" : "worker";
 }
@@ -95,7 +94,7 @@ export function checkNodeName({ names }: Policy, identity: string, nodeName: str
   );
 }
 
-/** Compares by dynamic programming, as a regular expression of many stars could take for ever. */
+/** Matches by dynamic programming. A regular expression with many stars could take exponential time. */
 function matches(pattern: string, name: string): boolean {
   let reached: ReadonlySet<number> = new Set([0]);
   for (const character of pattern) {

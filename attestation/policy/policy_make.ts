@@ -1,5 +1,5 @@
 /**
- * Policies from machines and images that are known to be good.
+ * Policies made from known good machines and images.
  *
  * @module
  */
@@ -19,61 +19,59 @@ import type { CollateralPlaces, Policy } from "./policy.ts";
 import { readPolicy } from "./policy.ts";
 import { createVerifier } from "./policy_verifier.ts";
 
-/** A machine that a policy is made for. */
+/** A machine that the policy is made for. */
 export interface NamedEvidence {
-  /** Where its evidence is from, for people: a path, an endpoint. */
+  /** The source of its evidence, for people: a path or an endpoint. */
   readonly name: string;
-  /** Its evidence. */
   readonly file: Pick<EvidenceFile, "evidence">;
 }
 
-/** What a policy is made from. */
+/** The sources of a policy. */
 export interface PolicySources extends Omit<SectionSources, "machines"> {
-  /** Machines; their evidence is of the same kinds in the same order. */
+  /** The machines. All have evidence of the same kinds in the same order. */
   readonly files: readonly NamedEvidence[];
   /** Identities that may be control planes. */
   readonly controlPlanes: readonly string[];
-  /** Where the policy has collateral looked for. */
+  /** The places of collateral that the policy names. */
   readonly collateral?: CollateralPlaces;
-  /** What is said at first, instead of what it was made from. */
+  /** The first remarks. Default: a list of the sources. */
   readonly preface?: readonly string[];
 }
 
-/** The same, with files whose evidence can be verified. */
+/** The sources of a policy, with evidence files that can be verified. */
 export interface FileSources extends PolicySources {
-  /** Evidence files, with their names. */
+  /** The evidence files and their names. */
   readonly files: readonly { readonly name: string; readonly file: EvidenceFile }[];
 }
 
-/** What a policy is made with. */
+/** The dependencies of {@linkcode draftPolicy}. */
 export interface DraftContext extends SectionContext {
   /** The kinds of evidence that there are. */
   readonly kinds?: readonly EvidenceKind[];
 }
 
-/** What a policy is made and verified with. */
+/** The dependencies of {@linkcode makePolicy}. */
 export interface MakeContext extends DraftContext {
-  /** Where to look for what vendors sign. */
+  /** The source of documents that vendors sign. */
   readonly collateral: Collateral;
 }
 
-/** A policy that was made. */
+/** A new policy. */
 export interface MadePolicy {
-  /** The document, YAML with the remarks as comments; `readPolicy()` reads it. */
+  /** The document: YAML with the remarks as comments, which `readPolicy()` reads. */
   readonly text: string;
-  /** What whoever uses it should know. */
+  /** Remarks for the users of the policy. */
   readonly remarks: readonly string[];
-  /** The policy itself. */
   readonly policy: Policy;
 }
 
 /**
- * Makes a policy, and sees that it accepts every file.
+ * Makes a policy, and checks that it accepts every evidence file.
  *
- * @param sources What it is made from.
- * @param context Where to look for what vendors sign, and the time of day.
- * @throws {BootstrapError} What {@linkcode draftPolicy} does; `refused/…` or `malformed/…`, naming the file, for evidence that is not
- *   right in itself.
+ * @param sources The sources of the policy.
+ * @param context The source of documents that vendors sign, and the time of day.
+ * @throws {BootstrapError} The errors of {@linkcode draftPolicy}; `refused/…` or `malformed/…` with the file's name,
+ *   for invalid evidence.
  */
 export async function makePolicy(
   sources: FileSources,
@@ -85,10 +83,12 @@ export async function makePolicy(
 }
 
 /**
- * Makes a policy of what machines show, of which nothing is verified but what the makers of the sections say.
+ * Makes a policy from the values that machines show. Only the checks in the sections' `make` are run; the rest of the
+ * evidence is not verified.
  *
- * @throws {BootstrapError} `usage/policy-sources` for sources that make none, `usage/document` for a control plane that it does not
- *   trust, `malformed/…` and `refused/…` for evidence that is not right in itself or cannot be judged.
+ * @throws {BootstrapError} `usage/policy-sources` for sources that do not make a policy, `usage/document` for a control
+ *   plane that the policy does not trust, `malformed/…` and `refused/…` for evidence that is invalid or cannot be
+ *   judged.
  */
 export async function draftPolicy(sources: PolicySources, context: DraftContext): Promise<MadePolicy> {
   const { kinds = KINDS } = context;
@@ -111,7 +111,7 @@ export async function draftPolicy(sources: PolicySources, context: DraftContext)
   return { text, remarks, policy: readPolicy(text, "the policy that was made", kinds) };
 }
 
-/** Sees that a policy accepts an evidence file, whatever its registers say of its configuration and its lock. */
+/** Checks that a policy accepts an evidence file, whatever configuration and lock its registers show. */
 async function checkAccepted(
   name: string,
   file: EvidenceFile,
@@ -129,12 +129,12 @@ async function checkAccepted(
 }
 
 /**
- * Makes a policy for a fresh node at the other end of a connection, and perhaps for evidence files too, and sees that it accepts all
- * of them.
+ * Makes a policy for a fresh node at the other end of a connection, and optionally for evidence files. Checks that the
+ * policy accepts the node and the files.
  *
- * @param name What the node is called in remarks: its endpoint.
- * @param ask Asks the node for its evidence, has it judged by the verifier that it is given, and does what else is to be done there.
- * @throws {BootstrapError} What {@linkcode makePolicy} and `ask` do.
+ * @param name The node's name in remarks: its endpoint.
+ * @param ask Asks the node for its evidence, passes it to the given verifier, and completes the exchange.
+ * @throws {BootstrapError} The errors of {@linkcode makePolicy} and `ask`.
  */
 export async function makePolicyOf(
   name: string,
@@ -156,13 +156,16 @@ export async function makePolicyOf(
   return made;
 }
 
-/** A kind that policies are made for. */
+/** A kind of evidence that policies can be made for. */
 interface MakableKind {
   readonly name: string;
   readonly section: PolicySection<unknown>;
 }
 
-/** The kinds of the machines' evidence, the same of all; images alone are for the default kind. */
+/**
+ * Returns the kinds of the machines' evidence, which all machines must share. Without machines it returns the default
+ * kind.
+ */
 function makableKinds(
   { files, images, identities, withoutPcrs }: PolicySources,
   kinds: readonly EvidenceKind[],
@@ -191,7 +194,7 @@ function makableKind({ name, section }: Partial<MakableKind>, kinds: readonly Ev
   throw sourcesError(`nothing is known of evidence of the kind ${name}`, `Use ${alternatives(known)}`);
 }
 
-/** `a, b or c`. */
+/** Returns `a, b or c`. */
 function alternatives(names: readonly string[]): string {
   return names.length < 2 ? names.join() : `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
 }
@@ -205,11 +208,13 @@ function machinesOf(kind: string, { files }: PolicySources): readonly SectionSou
 function prefaceOf({ files, images }: PolicySources): readonly string[] {
   return [
     `Made from ${[...files, ...images].map(({ name }) => name).join(", ")}.`,
-    "Whoever made these files is believed: use it only if you trust the machines and the images.",
+    "The makers of these files are trusted: use it only if you trust the machines and the images.",
   ];
 }
 
-/** Whatever files are called, a remark is a comment. */
+/**
+ * Returns a remark as a YAML comment. Control characters are replaced, so that a file's name cannot end the comment.
+ */
 function commentOf(remark: string): string {
   return remark.split("\n").map((line) => `${`# ${line.replaceAll(/\p{Cc}+/gu, " ")}`.trimEnd()}\n`).join("");
 }

@@ -1,4 +1,4 @@
-/** Policies made from evidence of confidential VMs: of software that lies as told, and of real processors. */
+/** Policies made from evidence of confidential VMs: from simulated processors, and from real ones. */
 import { TPM } from "../kinds/tpm/kind.ts";
 import { TDX, tdxKind } from "../kinds/tdx/kind.ts";
 import { SNP, snpKind } from "../kinds/snp/kind.ts";
@@ -32,7 +32,7 @@ const amd = await snp.createSoftwareAmd();
 const intel = createSoftwareIntel();
 const machine = await createSoftwareMachine();
 const nothing = { images: [], identities: [], controlPlanes: [], withoutPcrs: [], ekType: "rsa2048" } as const;
-/** The kinds of evidence, with another AMD. */
+/** The kinds of evidence with other trust anchors for AMD. */
 const kindsTrusting = (anchors: readonly AmdAnchor[]) => [TPM, snpKind(anchors), TDX];
 const amdContext: MakeContext = {
   ...{ collateral: await amd.collateral(), now: () => snp.NOW },
@@ -57,7 +57,7 @@ const ofTdx = (lies: QuoteLies = {}): Issue => async (statement) => {
   return { variant: "tdx", payload: encodeTdxPayload({ quote, collateral: {} }) };
 };
 
-/** Configured as the SNP machines are, and fresh. */
+/** The PCRs of a fresh machine with the configuration of the SNP machines. */
 const pcrs = Array.from({ length: 16 }, () => filled(32, 4)).with(12, await extendedOnce(snp.HOST_DATA)).with(
   15,
   filled(32, 0),
@@ -73,7 +73,7 @@ function tdxCollateral(documents: TdxCollateral, fmspc = "b0c06f000000"): Collat
 const LAGGING = { 0x180: Uint8Array.of(3, 0, 0, 0, 0, 0, 8, 100), 0x1f0: Uint8Array.of(2, 0, 0, 0, 0, 0, 8, 90) };
 const OLDER_KEY = { extensions: { "0308": snp.der(0x02, Uint8Array.of(100)) } };
 
-Deno.test("makePolicy() takes from SNP machines the lowest TCBs, every launch digest, and a lagging TCB only where one lags", async () => {
+Deno.test("makePolicy() allows the lowest TCBs and every launch digest of SNP machines, and a lagging TCB only when one lags", async () => {
   const one = await source("one", ofSnp());
   const two = await source("two", ofSnp({ report: { ...LAGGING, 0x90: filled(48, 0x3f) }, vek: OLDER_KEY }));
   const alone = await makePolicy({ ...nothing, files: [one] }, amdContext);
@@ -100,7 +100,7 @@ Deno.test("makePolicy() takes from SNP machines the lowest TCBs, every launch di
   assert.ok(remarks.some((remark) => remark.startsWith("The host of two signs with the key of an older TCB")));
 });
 
-Deno.test("makePolicy() names the cloud of a VLEK, and a host that did not look for aliases", async () => {
+Deno.test("makePolicy() names the cloud of a VLEK, and a host that did not check for memory aliases", async () => {
   const cloud = await snp.createSoftwareAmd("turin", "vlek");
   const files = [await source("one", ofSnp({ report: { 0x40: Uint8Array.of(0) } }, cloud))];
   const context = { ...amdContext, collateral: await cloud.collateral(), kinds: kindsTrusting(cloud.anchors) };
@@ -110,7 +110,7 @@ Deno.test("makePolicy() names the cloud of a VLEK, and a host that did not look 
   assert.ok(remarks.some((remark) => remark.includes("BadRAM")));
 });
 
-Deno.test("makePolicy() looks for what a machine did not bring where --collateral says, and names what is missing", async () => {
+Deno.test("makePolicy() finds missing documents in the collateral folder, and names those that are not there", async () => {
   const files = [await source("one", ofSnp({ vekDer: new Uint8Array() }))];
   const name = `amd-vcek-${hex(snp.chipIdOf("milan"))}-${hex(snp.MILAN_TCB)}.der`;
   const all = { [name]: await amd.vek(), "amd-milan-vcek.crl": await amd.crl() };
@@ -125,7 +125,7 @@ Deno.test("makePolicy() looks for what a machine did not bring where --collatera
   }
 });
 
-Deno.test("makePolicy() makes no policy that lets a debugged, migrated or unsigned SNP machine in", async () => {
+Deno.test("makePolicy() makes no policy that admits a debugged, migrated or unsigned SNP machine", async () => {
   const cases: readonly (readonly [snp.Lies, string])[] = [
     [{ report: { 0x08: Uint8Array.of(0, 0, 0x0b) } }, "refused/snp-debug"],
     [{ report: { 0x08: Uint8Array.of(0, 0, 0x07) } }, "refused/snp-migration-agent"],
@@ -141,7 +141,7 @@ Deno.test("makePolicy() makes no policy that lets a debugged, migrated or unsign
   }
 });
 
-Deno.test("makePolicy() takes from TDs every register, the lowest SVNs, and what Intel says", async () => {
+Deno.test("makePolicy() allows every register value, the lowest SVNs and Intel's statuses of TDs", async () => {
   const zero = filled(48, 0);
   const rtmrs = [filled(48, 0xc0), filled(48, 0xb1), filled(48, 0xc2), zero];
   const teeTcbSvn = fromHex("06010200000000000000000000000000", "SVNs");
@@ -186,7 +186,7 @@ Deno.test("makePolicy() remarks on a TD whose platform is out of date, and names
   assert.match(error.next, /--collateral/);
 });
 
-Deno.test("makePolicy() makes one policy of two kinds of evidence, and none of different ones", async () => {
+Deno.test("makePolicy() makes one policy from two kinds of evidence, and none from machines of different kinds", async () => {
   const both = await source("both", ofTpm, ofSnp());
   const controlPlanes = [machine.identity];
   const collateral = { folder: "/c", cache: "https://example.com/c" };
@@ -208,7 +208,7 @@ Deno.test("makePolicy() makes one policy of two kinds of evidence, and none of d
   }
 });
 
-Deno.test("makePolicyOf() makes a policy of a node's evidence, which the node satisfies on that connection or there is none", async () => {
+Deno.test("makePolicyOf() makes a policy from a node's evidence only if the node satisfies it on that connection", async () => {
   const statement = filled(32, 0x5a);
   const zero = filled(32, 0);
   const expectation = { trust: [snp.HOST_DATA], lock: [FRESH], identity: NO_IDENTITY };
@@ -237,7 +237,7 @@ Deno.test("makePolicyOf() makes a policy of a node's evidence, which the node sa
   assert.equal(silent.code, "internal/policy");
 });
 
-Deno.test("draftPolicy() asks no vendor where it has no collateral, and says what it leaves open", async () => {
+Deno.test("draftPolicy() consults no vendor without collateral, and remarks on what it leaves open", async () => {
   const { now, kinds = KINDS } = intelContext();
   const tdx = await draftPolicy({ ...nothing, files: [await source("one", ofTdx())] }, {
     ...{ now, kinds },
@@ -267,13 +267,13 @@ for (const name of ["milan", "test"] as const) {
     assert.deepEqual(section.products.get("milan")?.minimumTcb, tcb);
     assert.deepEqual(section.measurements, [readReport(report).measurement]);
     assert.equal(section.allowsLaggingTcb, name === "test");
-    // It was made for another statement than a file's.
+    // The evidence is over another statement than a file's.
     const error = await errorOf(() => makePolicy({ ...nothing, files }, { now, collateral: snp.collateralOf({}) }));
     assert.equal(error.code, "refused/snp-report-data");
   });
 }
 
-tdxOracleTest("draftPolicy() takes from a real quote of 2025 what it shows and what Intel said", async (read) => {
+tdxOracleTest("draftPolicy() allows the values of a real quote of 2025 and Intel's statuses of it", async (read) => {
   const documents = await collateralOf2025(read);
   const now = () => justBeforeEnd(documents);
   const quote = readQuote(await read(QUOTE_OF_2025));

@@ -31,7 +31,7 @@ async function source(name: string, machine: SoftwareMachine, changes: Readonly<
   return { name, file };
 }
 
-Deno.test("makePolicy() makes a policy of every value and identity that the files show, which they all satisfy", async () => {
+Deno.test("makePolicy() makes a policy of all values and identities in the files, and all files satisfy it", async () => {
   const files = [await source("one", a), await source("two", b, { 9: 77 }), await source("three", a, { 9: 77 })];
   const { text } = await makePolicy({ ...nothing, files, controlPlanes: [a.identity] }, context);
   const policy = readPolicy(text, "it");
@@ -42,7 +42,7 @@ Deno.test("makePolicy() makes a policy of every value and identity that the file
   for (const { file } of files) assert.equal((await explainEvidence({ file, policy, now })).verdict, "accepted");
 });
 
-Deno.test("makePolicy() names registers that are different in every file, and leaves out only what it is told to", async () => {
+Deno.test("makePolicy() names registers that differ in every file, and leaves out only the given PCRs", async () => {
   const files = [await source("one", a), await source("two", a, { 1: 50, 5: 51 })];
   const made = await makePolicy({ ...nothing, files }, context);
   const remarks = made.remarks.filter((remark) => remark.includes("--without-pcr"));
@@ -53,7 +53,7 @@ Deno.test("makePolicy() names registers that are different in every file, and le
   assert.ok(others.some((remark) => remark === "Left out, as was asked for: PCR 1, 5."));
 });
 
-Deno.test("makePolicy() takes PCR 4 and PCR 11 of images beside those of machines, and says which nobody showed", async () => {
+Deno.test("makePolicy() allows PCR 4 and PCR 11 of images besides those of machines, and names those that no machine showed", async () => {
   const registers = await ukiRegisters(writePe([STUB_252, kernelSection("kernel")]), "uki");
   const images = [{ name: "uki.efi", registers }];
   const alone = readPolicy((await makePolicy({ ...nothing, images, identities: [a.identity] }, context)).text, "it");
@@ -68,7 +68,7 @@ Deno.test("makePolicy() takes PCR 4 and PCR 11 of images beside those of machine
   assert.ok(remarks.includes("No evidence file shows PCR 4 of uki.efi."));
 });
 
-Deno.test("makePolicy() refuses sources that make no policy, and evidence that is not right in itself", async () => {
+Deno.test("makePolicy() refuses sources that do not make a policy, and invalid evidence", async () => {
   const one = await source("one", a);
   const [evidence] = one.file.evidence;
   assert.ok(evidence !== undefined);
@@ -98,7 +98,7 @@ Deno.test("makePolicy() refuses sources that make no policy, and evidence that i
   }
 });
 
-Deno.test("makePolicy() keeps its remarks comments, whatever files are called", async () => {
+Deno.test("makePolicy() writes its remarks as comments, whatever the names of the files", async () => {
   const { text } = await makePolicy({ ...nothing, files: [await source("x\nversion: 2\r\u2028y", a)] }, context);
   assert.deepEqual(requiredNames(readPolicy(text, "it")), { node: ["tpm"], init: ["tpm"] });
 });

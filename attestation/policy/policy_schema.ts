@@ -9,52 +9,54 @@ import type { EvidenceKind } from "../kind.ts";
 import { exclusivePair, insecureNames, kindNamed } from "../kind.ts";
 import { digestHex, type Part, sectionOf } from "./_policy_parts.ts";
 
-/** The kinds of peers that a policy speaks of: a node that asks for a ticket, and one that an operator initialises. */
+/** The kinds of peers in a policy: a node that asks for a ticket, and a node that an operator initialises. */
 export const PEER_KINDS = ["node", "init"] as const;
-/** A kind of peer. */
 export type PeerKind = typeof PEER_KINDS[number];
 
-/** A policy document that has its form. */
+/** A well-formed policy document. */
 export interface PolicyDocument {
-  /** The version of the form. */
+  /** The version of the document's format. */
   readonly version: 1;
-  /** The kinds of evidence that each kind of peer must show, all of them; the first gives the identity. */
+  /** The kinds of evidence that each kind of peer must show. All are required; the first determines the identity. */
   readonly variant: Readonly<Record<PeerKind, readonly string[]>>;
-  /** What is wanted of each kind that has a section, by its name: exactly of those that are wanted of somebody. */
+  /** The sections by the names of their kinds. Exactly the required kinds have one. */
   readonly sections: ReadonlyMap<string, unknown>;
-  /** Where to look for certificates and revocation lists that do not come with the evidence. */
+  /** The places with certificates and revocation lists that do not come with the evidence. */
   readonly collateral: CollateralPlaces;
-  /** Identities that are let in under no circumstances. */
+  /** Identities that are never admitted. */
   readonly bannedIdentities: readonly string[];
-  /** Who may be more than a worker. */
+  /** The identities that may be more than a worker. */
   readonly roles: { readonly controlPlanes: readonly string[] };
-  /** Patterns of node names: of an identity, or of whoever is not named. */
+  /** Patterns of node names: those of single identities, and those of all others. */
   readonly names: {
     readonly default: readonly string[];
     readonly byIdentity: Readonly<Record<string, readonly string[]>>;
   };
-  /** How far a peer's clock may be off. */
+  /** The largest accepted difference from a peer's clock. */
   readonly maximumClockSkewSeconds: number;
 }
 
-/** Places of collateral; the folder is looked into first. */
+/** The places of collateral. The folder is searched first. */
 export interface CollateralPlaces {
-  /** A folder, absolute. */
+  /** The absolute path of a folder. */
   readonly folder?: string | undefined;
-  /** The address of a cache, `https:`. */
+  /** The `https:` address of a cache. */
   readonly cache?: string | undefined;
 }
 
 const DEFAULT_CLOCK_SKEW_SECONDS = 300;
 const MAXIMUM_CLOCK_SKEW_SECONDS = 3600;
 
-/** As a key: two spellings of one digest would be one entry, of which the last would count. */
+/**
+ * A digest as a key of a map. Upper case is refused: two spellings of one digest would become one entry, and only the
+ * last would count.
+ */
 const lowerCaseDigest = v.pipe(
   v.string(),
   v.regex(/^[0-9a-f]{64}$/, "must be a SHA-256 digest, 64 hexadecimal digits in lower case"),
 );
 
-/** Kinds of evidence by their names: of all peers, or of each kind of peer. */
+/** Returns the schema of `variant`: the names of kinds of evidence for all peers, or for each kind of peer. */
 function variantPart(kinds: readonly EvidenceKind[]): Part<PolicyDocument["variant"]> {
   const names = kinds.map(({ name }) => name);
   const insecure = insecureNames(kinds);
@@ -101,7 +103,7 @@ const httpsUrl = v.pipe(
   }, "must be an address that begins with https:, without user, query and fragment"),
 );
 
-/** A label of DNS, in which `*` stands for any characters and `?` for one. */
+/** A pattern of a DNS label, in which `*` stands for any characters and `?` for one. */
 const namePattern = v.pipe(
   v.string(),
   v.regex(/^[a-z0-9*?-]{1,63}$/, "must be a node name, in which * stands for any characters and ? for one"),
@@ -134,9 +136,9 @@ const rest = {
 };
 
 /**
- * The schema of a policy document, combinations that make no sense included.
+ * Returns the schema of a policy document. It also refuses invalid combinations of keys.
  *
- * @param kinds The kinds of evidence that there are.
+ * @param kinds All kinds of evidence.
  */
 export function policySchema(kinds: readonly EvidenceKind[]): DocumentSchema<PolicyDocument> {
   const sections = kinds.flatMap(({ name, section }) =>
@@ -163,14 +165,14 @@ export function policySchema(kinds: readonly EvidenceKind[]): DocumentSchema<Pol
   ) as v.GenericSchema<unknown, PolicyDocument>;
 }
 
-/** What makes no sense in a document that has its form: keys, and why. */
+/** Returns the invalid combinations in a well-formed document: the keys, and the reasons. */
 function problemsOf(
   { variant, sections, roles, bannedIdentities }: PolicyDocument,
   kinds: readonly EvidenceKind[],
 ): readonly (readonly [key: string, message: string])[] {
   const wanted = [...variant.node, ...variant.init];
   const { controlPlanes } = roles;
-  // A section that nobody reads would be believed to protect.
+  // An unused section is refused, because its author would expect it to protect the cluster.
   const misplaced = kinds.filter(({ name, section }) =>
     section !== undefined && wanted.includes(name) !== sections.has(name)
   ).map(({ name }) => [name, `is for the variant ${name}, which needs it, and for no other`] as const);

@@ -1,5 +1,5 @@
 /**
- * What the makers of a policy's sections have in common.
+ * Types and helpers shared by the makers of a policy's sections.
  *
  * @module
  */
@@ -9,58 +9,58 @@ import type { Collateral } from "../collateral.ts";
 import type { EkType } from "../kinds/tpm/templates.ts";
 import type { UkiRegisters } from "../uki/measurements.ts";
 
-/** Evidence of one kind by one machine. */
+/** Evidence of one kind from one machine. */
 export interface SectionSource {
-  /** Where it is from, for people: a path, an endpoint. */
+  /** The source of the evidence, for people: a path or an endpoint. */
   readonly name: string;
-  /** Its payload. */
   readonly payload: Uint8Array;
 }
 
-/** What a section is made of. Each kind takes what it knows; only a TPM knows more than machines. */
+/** The sources of a section. Only the kind for TPMs uses more than `machines`. */
 export interface SectionSources {
-  /** Evidence of the kind by machines. */
+  /** The machines' evidence of the kind. */
   readonly machines: readonly SectionSource[];
-  /** Unified kernel images, with their names. */
+  /** Unified kernel images and their names. */
   readonly images: readonly { readonly name: string; readonly registers: UkiRegisters }[];
-  /** Identities that are trusted besides those of the machines, lower-case hexadecimal. */
+  /** Trusted identities besides those of the machines, lower-case hexadecimal. */
   readonly identities: readonly string[];
-  /** PCRs that are left out. */
+  /** PCRs to leave out. */
   readonly withoutPcrs: readonly number[];
-  /** The kind of endorsement key, where no machine tells. */
+  /** The type of the endorsement key, if there is no machine to take it from. */
   readonly ekType: EkType;
 }
 
-/** What a section is made with. */
+/** The dependencies of a section's maker. */
 export interface SectionContext {
-  /** Where to look for what vendors sign. Without it they are not asked, and what they would say is left open. */
+  /** The source of documents that vendors sign. Without it, the vendors' statements are not consulted. */
   readonly collateral?: Collateral;
-  /** The time of day. */
+  /** Returns the time of day. */
   readonly now: () => Date;
 }
 
-/** A section that was made. */
+/** A new section. */
 export interface MadeSection {
-  /** The section, as it is written. */
+  /** The section as it stands in the document. */
   readonly section: Readonly<Record<string, unknown>>;
-  /** What whoever uses it should know. */
+  /** Remarks for the users of the policy. */
   readonly remarks: readonly string[];
 }
 
-/** The values without those that came before. */
+/** Returns the values without duplicates, in order of their first occurrence. */
 export function unique<T>(values: readonly T[]): readonly T[] {
   return [...new Set(values)];
 }
 
-/** A refusal of sources that make no policy. */
+/** Returns the error for sources that do not make a policy. */
 export function sourcesError(reason: string, next: string): BootstrapError {
   return new BootstrapError("usage/policy-sources", `Cannot make a policy: ${reason}`, { next });
 }
 
 /**
- * Does something with the evidence of one source; what goes wrong then names the source, and what is missing how to give it.
+ * Runs a task on the evidence of one source. Its errors name the source, and those about missing collateral name the
+ * option that supplies it.
  *
- * @param missing The codes of refusals for collateral that is nowhere.
+ * @param missing The codes of refusals for missing collateral.
  */
 export async function inSource<T>(
   name: string,
@@ -75,7 +75,7 @@ export async function inSource<T>(
   }
 }
 
-/** An error about the evidence of one source; for `missing` see {@linkcode inSource}. */
+/** Returns an error about the evidence of one source. {@linkcode inSource} describes `missing`. */
 export function wrongSource(name: string, missing: readonly AnyErrorCode[], error: BootstrapError): BootstrapError {
   const options = { details: { document: name, ...error.details }, cause: error };
   if (missing.includes(error.code)) {
@@ -84,7 +84,7 @@ export function wrongSource(name: string, missing: readonly AnyErrorCode[], erro
       next: `${error.next}; --collateral names the folder`,
     });
   }
-  return new BootstrapError(error.code, `The evidence in ${name} is not right in itself: ${error.message}`, {
+  return new BootstrapError(error.code, `The evidence in ${name} is invalid: ${error.message}`, {
     ...options,
     next: error.next,
   });

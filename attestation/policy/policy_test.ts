@@ -44,7 +44,7 @@ function refuses(from: string | RegExp, to: string, key: string, message: RegExp
 
 const example = new URL("../../deploy/policy.example.yaml", import.meta.url);
 
-Deno.test("readPolicy() reads the example policy, and each part of it says what its comments say", async () => {
+Deno.test("readPolicy() reads the example policy, and each part has the meaning in its comments", async () => {
   const text = await Deno.readTextFile(example);
   const policy = readPolicy(text, "the example");
   assert.deepEqual([...tpmOf(policy).pcrs.keys()], [4, 11]);
@@ -58,7 +58,7 @@ Deno.test("readPolicy() reads the example policy, and each part of it says what 
   assert.equal(policy.maximumClockSkewMs, 300_000);
 });
 
-Deno.test("readPolicy() reads values, in either case of letters, and defaults", () => {
+Deno.test("readPolicy() reads values in upper and lower case, and fills in defaults", () => {
   const policy = readPolicy(valid, "the policy");
   assert.deepEqual(tpmOf(policy).pcrs.get(4)?.map(hex), [a, b]);
   assert.equal(tpmOf(policy).ekType, "rsa2048");
@@ -69,14 +69,14 @@ Deno.test("readPolicy() reads values, in either case of letters, and defaults", 
   assert.equal(createVerifier(none, "init", NO_COLLATERAL, () => new Date()).variant, "none");
 });
 
-Deno.test("roleOf() makes everybody a worker whom the policy does not name", () => {
+Deno.test("roleOf() returns worker for every identity that the policy does not name", () => {
   const policy = readPolicy(valid, "the policy");
   assert.equal(roleOf(policy, a), "control-plane");
   assert.equal(roleOf(policy, b), "worker");
   assert.equal(roleOf(readPolicy("version: 1\nvariant: none", "the policy"), a), "worker");
 });
 
-Deno.test("readPolicy() refuses policies that make no sense, by the path of the key", () => {
+Deno.test("readPolicy() refuses invalid policies, and names the path of the key", () => {
   refuses("variant: tpm", "variant: none", "tpm", /for the variant tpm/);
   refuses(/^tpm:[^]*roles/m, "roles", "tpm", /for the variant tpm, which needs it/);
   refuses(/^tpm:[^]*roles/m, "roles", "tpm", /the policy/);
@@ -127,7 +127,7 @@ Deno.test("readPolicy() refuses policies that make no sense, by the path of the 
   assert.match(insecure.message, /no controlPlanes under the variant none/);
 });
 
-Deno.test("readPolicy() refuses issuers that are no authorities or tell nothing of the machine", async () => {
+Deno.test("readPolicy() refuses issuers that are no authorities, or that do not identify the machine", async () => {
   const text = await Deno.readTextFile(example);
   const cases: readonly [string | RegExp, string, RegExp][] = [
     [/ {10}O: Example\n {10}OU: production\n/, "          {}\n", /at least one attribute/],
@@ -156,7 +156,7 @@ Deno.test("readPolicy() reads the examples for confidential VMs, and each has a 
   }
 });
 
-Deno.test("checkNodeName() goes by the identity's own patterns, else by those of everybody", () => {
+Deno.test("checkNodeName() uses the identity's own patterns, and otherwise the default ones", () => {
   const text = `${valid}names: { default: ["worker-*"], byIdentity: { ${a}: ["cp-?", "first"] } }\n`;
   const policy = readPolicy(text, "the policy");
   const allows = (identity: string, name: string) => {
@@ -176,7 +176,7 @@ Deno.test("checkNodeName() goes by the identity's own patterns, else by those of
   checkNodeName(readPolicy(valid, "the policy"), b, "anything");
 });
 
-Deno.test("checkNodeName() ends soon for patterns of many stars", () => {
+Deno.test("checkNodeName() ends quickly for patterns with many stars", () => {
   const stars = `${"*a".repeat(31)}b`;
   const policy = readPolicy(`${valid}names: { default: ["${stars}"] }\n`, "the policy");
   assert.throws(() => checkNodeName(policy, b, "a".repeat(63)), { code: "refused/node-name" });

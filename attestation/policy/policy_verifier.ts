@@ -1,5 +1,5 @@
 /**
- * Verifiers by policy.
+ * Verifiers that apply a policy.
  *
  * @module
  */
@@ -13,14 +13,14 @@ import type { PeerKind, Policy } from "./policy.ts";
 import { sectionOf } from "./policy.ts";
 
 /**
- * The verifier of what a policy wants of a kind of peer.
+ * Creates the verifier for a policy and a kind of peer.
  *
- * Its `verify` throws what the verifiers of the kinds do, and `refused/identity-banned`.
+ * Its `verify` throws the errors of the kinds' verifiers, and `refused/identity-banned`.
  *
  * @param policy The policy.
- * @param peer Whose evidence it is.
- * @param collateral Where to look for what vendors sign and the evidence does not bring.
- * @param now The time of day, for certificates.
+ * @param peer The kind of peer that shows the evidence.
+ * @param collateral The source of documents that vendors sign and that the evidence does not contain.
+ * @param now Returns the time of day, for the validity of certificates.
  */
 export function createVerifier(
   policy: Policy,
@@ -31,7 +31,7 @@ export function createVerifier(
   return createExplainingVerifier(policy, peer, { collateral, now });
 }
 
-/** {@linkcode createVerifier} for explanations, which may expect nothing. */
+/** Like {@linkcode createVerifier}, for explanations, which may have no expectation. */
 export function createExplainingVerifier(policy: Policy, peer: PeerKind, context: VerifierContext): ExplainingVerifier {
   const verifier = combineVerifiers(policy.required[peer].map((kind) => verifierOf(policy, kind, context)));
   return {
@@ -51,7 +51,7 @@ export function createExplainingVerifier(policy: Policy, peer: PeerKind, context
 function verifierOf(policy: Policy, kind: EvidenceKind, context: VerifierContext): ExplainingVerifier {
   const section = sectionOf(policy, kind);
   if (kind.section === undefined || section !== undefined) return kind.createVerifier(section, context);
-  throw new BootstrapError("internal/policy", `The policy wants ${kind.name} and does not say what of it`);
+  throw new BootstrapError("internal/policy", `The policy requires ${kind.name} but has no section on it`);
 }
 
 function identitiesOf({ identity, identities = [identity] }: EvidenceClaims): readonly string[] {

@@ -1,10 +1,11 @@
 /**
- * The devices of a confidential VM, behind a process of their own.
+ * Access to the devices of a confidential VM through a separate process.
  *
- * Deno opens `/sys` only for a process with all permissions. So a small process keeps them, made before its parent gives its own up,
- * and does three things for it alone: report, read a register, extend a register. It ends with its parent's pipe.
+ * Deno opens `/sys` only for a process with all permissions. The bootstrapper therefore starts a small process that
+ * keeps all permissions, before it gives up its own. That process does only three things: it makes a report, reads a
+ * register, and extends a register. It ends when its parent closes the pipe.
  *
- * One request and one answer is a line of JSON each; bytes are base64.
+ * Each request and each answer is one line of JSON. Bytes are base64.
  *
  * @module
  */
@@ -17,7 +18,7 @@ import type { RegisterFiles } from "../kinds/tdx/rtmr.ts";
 import { TDX_LOCK_REGISTER, TDX_REGISTER_BYTES } from "../kinds/tdx/rtmr.ts";
 import type { TsmReport, TsmRequest } from "./report.ts";
 
-/** What the process does. */
+/** The operations of the process. */
 export interface ConfidentialDevice {
   /** Asks the kernel for a report; see `readTsmReport()`. */
   report(request: TsmRequest): Promise<TsmReport>;
@@ -25,15 +26,15 @@ export interface ConfidentialDevice {
   readonly registers: RegisterFiles;
 }
 
-/** What the two processes speak through. */
+/** One side of the connection between the two processes. */
 export interface DevicePipe {
-  /** What the other one writes. */
+  /** The output of the other process. */
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
-  /** What the other one reads. */
+  /** The input of the other process. */
   readonly writable: WritableStream<Uint8Array<ArrayBuffer>>;
 }
 
-/** Whoever takes the parent over gets these registers and no other file. */
+/** The only accessible files. An attacker who takes over the parent gets no others. */
 const WRITABLE = `rtmr${TDX_LOCK_REGISTER}:sha384`;
 const READABLE = ["mrconfigid", "rtmr0:sha384", "rtmr1:sha384", "rtmr2:sha384", WRITABLE];
 
@@ -56,11 +57,11 @@ const answerSchema = v.union([
 ]);
 type Answer = v.InferOutput<typeof answerSchema>;
 
-/** A report of two blobs in base64, and the names of the fields. */
+/** The limit on a line: a report of two blobs in base64, and the names of the fields. */
 const MAXIMUM_LINE_BYTES = 2 * Math.ceil(MAXIMUM_BLOB_BYTES / 3) * 4 + 1024;
 
 /**
- * Serves requests until the pipe ends. A request that fails is answered with its error.
+ * Serves requests until the pipe ends. The answer to a failed request is its error.
  *
  * @param device The real device.
  */
@@ -111,9 +112,10 @@ async function answerTo(line: string, device: ConfidentialDevice): Promise<unkno
 }
 
 /**
- * The device at the other end of a pipe. Requests are answered in their order; disposing of it ends the pipe.
+ * Connects to the device at the other end of a pipe. Requests are served in order. Disposing of the device ends the
+ * pipe.
  *
- * @returns A device that throws what the real one does, and `system/device` when the process is gone.
+ * @returns A device that throws the errors of the real one, and `system/device` if the process has ended.
  */
 export function connectDevice(pipe: DevicePipe): ConfidentialDevice & Disposable {
   const writer = pipe.writable.getWriter();

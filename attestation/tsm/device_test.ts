@@ -5,7 +5,7 @@ import { copyOf } from "../../platform/bytes.ts";
 import type { ConfidentialDevice } from "./device.ts";
 import { connectDevice, serveDevice } from "./device.ts";
 
-/** A device in this process, behind the same two pipes. */
+/** A device in this process, connected through the same two pipes. */
 function behindPipes(real: ConfidentialDevice): ConfidentialDevice {
   const [asked, answered] = [new TransformStream(), new TransformStream()];
   serveDevice({ readable: asked.readable, writable: answered.writable }, real);
@@ -21,7 +21,7 @@ const refusing: ConfidentialDevice = {
   },
 };
 
-Deno.test("connectDevice() gives what the device behind serveDevice() gives, each to its own request", async () => {
+Deno.test("connectDevice() returns the results of the device behind serveDevice(), each for its own request", async () => {
   const registers = new Map<string, Uint8Array>();
   const device = behindPipes({
     report: ({ reportData, provider, privilegeLevel }) =>
@@ -45,7 +45,7 @@ Deno.test("connectDevice() gives what the device behind serveDevice() gives, eac
   assert.deepEqual(read, value);
 });
 
-Deno.test("connectDevice() throws what the device throws, and goes on", async () => {
+Deno.test("connectDevice() throws the device's errors, and continues to work", async () => {
   const device = behindPipes(refusing);
   const request = { provider: "tdx_guest", reportData: new Uint8Array(64) } as const;
   const error = await errorOf(() => device.report(request));
@@ -65,7 +65,7 @@ Deno.test("connectDevice() throws internal/device for the answer to another requ
   assert.equal((await errorOf(() => device.report(request))).code, "internal/device");
 });
 
-Deno.test("connectDevice() throws system/device when the process is gone", async () => {
+Deno.test("connectDevice() throws system/device when the process has ended", async () => {
   const ended = new ReadableStream<Uint8Array<ArrayBuffer>>({ start: (controller) => controller.close() });
   const device = connectDevice({ readable: ended, writable: new WritableStream() });
   assert.equal((await errorOf(() => device.registers.read("rtmr0:sha384"))).code, "system/device");
@@ -74,7 +74,7 @@ Deno.test("connectDevice() throws system/device when the process is gone", async
   assert.equal((await errorOf(() => other.registers.read("rtmr0:sha384"))).code, "system/device");
 });
 
-Deno.test("serveDevice() touches no file but the registers', and extends none but the lock's", async () => {
+Deno.test("serveDevice() reads only the files of the registers, and extends only the lock's", async () => {
   const touched: string[] = [];
   const device = behindPipes({
     report: refusing.report,

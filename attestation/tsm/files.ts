@@ -1,5 +1,5 @@
 /**
- * The folder of configfs-tsm: entries that are made and removed, whose attributes are files.
+ * The folder of configfs-tsm. Its entries are created and removed, and their attributes are files.
  *
  * @module
  */
@@ -7,25 +7,27 @@ import { join } from "node:path";
 import type { Bytes } from "../../platform/bytes.ts";
 import { exists, readFileIfExists } from "../../platform/files.ts";
 
-/** What is done in the folder. Names are single path elements. */
+/** The operations on the folder. Names are single path elements. */
 export interface TsmFiles {
-  /** The process that makes entries here. */
+  /** The ID of this process, which creates the entries. */
   readonly processId: number;
-  /** The names of all entries, or `undefined` if there is no such folder. */
+  /** Returns the names of all entries, or `undefined` if the folder does not exist. */
   entries(): Promise<readonly string[] | undefined>;
-  /** Makes an entry, whose name must be free. */
+  /** Creates an entry. Its name must be free. */
   makeEntry(name: string): Promise<void>;
   /** Removes an entry. */
   removeEntry(name: string): Promise<void>;
-  /** An attribute, or `undefined` if the entry has none of that name. */
+  /** Reads an attribute. Returns `undefined` if the entry does not have it. */
   read(name: string, attribute: string, maximumBytes: number): Promise<Bytes | undefined>;
-  /** Writes an attribute, at once. */
+  /** Writes an attribute in a single write. */
   write(name: string, attribute: string, bytes: Bytes): Promise<void>;
-  /** Whether a process is there. */
+  /** Whether a process exists. */
   isRunning(processId: number): Promise<boolean>;
 }
 
-/** The kernel's own. `processes` is the folder that has one of each running process. */
+/**
+ * Returns the operations on the kernel's folder. `processes` is the folder with a subfolder for each running process.
+ */
 export function systemTsmFiles(folder: string, processes = "/proc"): TsmFiles {
   return {
     processId: Deno.pid,
@@ -38,12 +40,12 @@ export function systemTsmFiles(folder: string, processes = "/proc"): TsmFiles {
       }
     },
     makeEntry: (name) => Deno.mkdir(join(folder, name)),
-    // Its attributes vanish with it, and cannot be removed themselves.
+    // The kernel removes an entry's attributes with it; they cannot be removed separately.
     removeEntry: (name) => Deno.remove(join(folder, name)),
     read: (name, attribute, maximumBytes) => readFileIfExists(join(folder, name, attribute), maximumBytes),
     async write(name, attribute, bytes) {
       using file = await Deno.open(join(folder, name, attribute), { write: true });
-      // configfs takes what one write gives, and a binary attribute takes effect when it is closed.
+      // configfs takes the value from a single write. A binary attribute takes effect when the file is closed.
       const written = await file.write(bytes);
       if (written !== bytes.length) throw new Error(`${written} of ${bytes.length} bytes were written`);
     },

@@ -3,9 +3,9 @@ import type { ConfidentialDevice } from "./device.ts";
 import { TSM_FOLDER } from "./report.ts";
 
 /**
- * The devices of a machine that must be a confidential VM.
+ * Returns the devices of a machine that must be a confidential VM.
  *
- * @param kind The kind of evidence that needs them.
+ * @param kind The kind of evidence that needs the devices, for the error.
  * @throws {BootstrapError} `precondition/no-device`.
  */
 export function neededDevice(device: ConfidentialDevice | undefined, kind: string): ConfidentialDevice {

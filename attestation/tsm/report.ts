@@ -9,52 +9,52 @@ import { BootstrapError } from "../../platform/errors.ts";
 import type { TsmFiles } from "./files.ts";
 import { systemTsmFiles } from "./files.ts";
 
-/** Where the kernel has it. */
+/** The kernel's folder of configfs-tsm. */
 export const TSM_FOLDER = "/sys/kernel/config/tsm/report";
 
 /** The kernel drivers whose reports this project reads. */
 export type TsmProvider = "sev_guest" | "tdx_guest";
 
-/** What is asked for. */
+/** A request for a report. */
 export interface TsmRequest {
   /** The driver that must answer. */
   readonly provider: TsmProvider;
-  /** Exactly 64 bytes, which the report will carry. */
+  /** Exactly 64 bytes, which the report contains. */
   readonly reportData: Uint8Array;
-  /** The privilege level to report for, 0 to 3, where the provider has levels (SEV-SNP: the VMPL). */
+  /** The privilege level to report for, 0 to 3, if the provider has levels (SEV-SNP: the VMPL). */
   readonly privilegeLevel?: number;
 }
 
-/** A report. */
 export interface TsmReport {
-  /** The provider's own form: an SNP report, a TDX quote. */
+  /** The report in the provider's own format: an SNP report or a TDX quote. */
   readonly outblob: Bytes;
-  /** What the host added, unproven: for SNP the certificate table; may be empty. */
+  /** Unproven data from the host: for SNP the certificate table. It may be empty. */
   readonly auxblob: Bytes;
 }
 
-/** {@linkcode readTsmReport}, or what asks another process to do it. */
+/** {@linkcode readTsmReport}, or a function that asks another process to run it. */
 export type ReadTsmReport = (request: TsmRequest) => Promise<TsmReport>;
 
-/** Both SNP and TDX take this many (sev-guest.c, tdx-guest.c). */
+/** The length of report data for both SNP and TDX (sev-guest.c, tdx-guest.c). */
 const REPORT_DATA_BYTES = 64;
-/** TSM_OUTBLOB_MAX and its likes in newer kernels (include/linux/tsm.h). */
+/** TSM_OUTBLOB_MAX, and the corresponding limits of newer kernels (include/linux/tsm.h). */
 export const MAXIMUM_BLOB_BYTES: number = 1 << 20;
 const MAXIMUM_ATTRIBUTE_BYTES = 4096;
-/** `bootstrapper-PID-RANDOM`: unique for each report, and tells which process made it. */
+/** `bootstrapper-PID-RANDOM`. The name is unique for each report, and identifies the process that created it. */
 const ENTRY_NAME = /^bootstrapper-([1-9]\d*)-[0-9a-f]{16}$/;
 
 /**
  * Asks the kernel for a report.
  *
- * Each report has an entry of its own, which is removed whatever happens; what killed processes left is removed too. The
- * entry's generation counts its writes: it must show exactly ours, before the report is read and afterwards. That also tells
- * when the kernel refused the report data, as configfs drops such an error when the file is closed.
+ * Each report has its own entry, which is removed in any case. Entries of killed processes are removed too. An entry's
+ * generation counts its writes. Before and after the report is read, it must equal the number of this process's writes.
+ * A lower generation reveals that the kernel refused the report data; configfs drops that error when the file is
+ * closed.
  *
- * @param request What is asked for.
- * @param files The entries; the kernel's by default.
- * @throws {BootstrapError} `precondition/tsm` where the kernel has no such interface, `precondition/tsm-provider`,
- *   `precondition/tsm-privilege-level`, `system/tsm-generation` if somebody else wrote to the entry, `system/tsm`.
+ * @param request The request.
+ * @param files The operations on the folder. Default: the kernel's folder.
+ * @throws {BootstrapError} `precondition/tsm` if the kernel does not have the interface, `precondition/tsm-provider`,
+ *   `precondition/tsm-privilege-level`, `system/tsm-generation` if another process wrote to the entry, `system/tsm`.
  */
 export async function readTsmReport(
   { provider, reportData, privilegeLevel }: TsmRequest,
@@ -70,7 +70,7 @@ export async function readTsmReport(
   try {
     report = await readEntry(new Entry(files, name), { provider, reportData, privilegeLevel });
   } catch (error) {
-    // The first error is the one that tells.
+    // The first error matters; an error of the removal is dropped.
     await files.removeEntry(name).catch(() => {});
     throw error;
   }
@@ -117,7 +117,7 @@ async function writePrivilegeLevel(entry: Entry, level: number): Promise<void> {
   await entry.write("privlevel", new TextEncoder().encode(String(level)));
 }
 
-/** One entry's attributes. */
+/** The attributes of one entry. */
 class Entry {
   readonly #files: TsmFiles;
   readonly #name: string;
@@ -133,7 +133,7 @@ class Entry {
     return bytes;
   }
 
-  /** TDX has no auxblob, and a host need not give certificates. */
+  /** Reads an attribute that may be absent: TDX has no auxblob, and a host need not provide certificates. */
   async readIfThere(attribute: string): Promise<Bytes> {
     return await this.#find(attribute, MAXIMUM_BLOB_BYTES) ?? new Uint8Array();
   }
@@ -157,7 +157,7 @@ class Entry {
     if (seen === expected) return;
     throw new BootstrapError(
       "system/tsm-generation",
-      "Somebody else wrote to this process's report, or the kernel did not take what was written",
+      "Another process wrote to this process's report, or the kernel refused the data",
       { details: { expected: String(expected), seen: String(seen) } },
     );
   }
@@ -167,7 +167,7 @@ class Entry {
   }
 }
 
-/** Entries of processes that are no more. That one cannot be removed is no reason not to go on. */
+/** Removes entries of processes that have ended. A failed removal is ignored. */
 async function removeLeftovers(files: TsmFiles): Promise<void> {
   const names = await files.entries();
   if (names === undefined) {

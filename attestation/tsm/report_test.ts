@@ -18,21 +18,21 @@ function fakeOf(changes: Partial<FakeTsm> = {}) {
   });
 }
 
-Deno.test("readTsmReport() gives the report over the data, and leaves no entry", async () => {
+Deno.test("readTsmReport() returns the report over the data, and leaves no entry", async () => {
   const files = fakeOf();
   const report = await readTsmReport(request, files);
   assert.deepEqual(report, { outblob: reportData, auxblob: Uint8Array.of(1) });
   assert.equal(files.all.size, 0);
 });
 
-Deno.test("readTsmReport() asks for no privilege level where there is none, and takes it that there is no auxblob", async () => {
+Deno.test("readTsmReport() works without privilege levels and without an auxblob", async () => {
   const answer = (outblob: Bytes) => Promise.resolve({ outblob });
   const files = createFakeTsm({ provider: "tdx_guest", answer });
   const { auxblob } = await readTsmReport({ provider: "tdx_guest", reportData }, files);
   assert.equal(auxblob.length, 0);
 });
 
-Deno.test("readTsmReport() keeps requests at the same time apart", async () => {
+Deno.test("readTsmReport() separates simultaneous requests", async () => {
   const files = fakeOf();
   const all = Array.from({ length: 20 }, (_, index) => new Uint8Array(64).fill(index));
   const reports = await Promise.all(all.map((data) => readTsmReport({ ...request, reportData: data }, files)));
@@ -40,15 +40,15 @@ Deno.test("readTsmReport() keeps requests at the same time apart", async () => {
   assert.equal(files.all.size, 0);
 });
 
-/** What goes wrong, and the code of the error. */
+/** The failure, the fake kernel's behaviour, and the code of the error. */
 const FAILURES: readonly [what: string, changes: Partial<FakeTsm>, code: string][] = [
   ["another provider", { provider: "tdx_guest" }, "precondition/tsm-provider"],
   ["a higher floor", { privilegeFloor: 2 }, "precondition/tsm-privilege-level"],
-  ["a write by somebody else before the report is read", {
+  ["a write by another process before the report is read", {
     beforeRead: (attribute, entry) =>
       void (attribute === "generation" && entry.inblob.length > 0 && entry.generation++),
   }, "system/tsm-generation"],
-  ["a write by somebody else while it is read", {
+  ["a write by another process while the report is read", {
     beforeRead: (attribute, entry) => void (attribute === "outblob" && entry.generation++),
   }, "system/tsm-generation"],
   ["a failing device", { answer: () => Promise.reject(new Error("EIO")) }, "system/tsm"],
@@ -62,7 +62,7 @@ for (const [what, changes, code] of FAILURES) {
   });
 }
 
-Deno.test("readTsmReport() finds by the generation that the kernel did not take the report data", async () => {
+Deno.test("readTsmReport() detects by the generation that the kernel refused the report data", async () => {
   const files = fakeOf();
   const { write } = files;
   files.write = (name, attribute, bytes) => write(name, attribute, attribute === "inblob" ? bytes.slice(1) : bytes);
@@ -76,7 +76,7 @@ Deno.test("readTsmReport() refuses report data of any other length", async () =>
   }
 });
 
-Deno.test("readTsmReport() removes what killed processes left, and nothing else", async () => {
+Deno.test("readTsmReport() removes the entries of killed processes, and no others", async () => {
   const files = fakeOf();
   const [left, others] = [
     ["bootstrapper-99-0123456789abcdef"],
@@ -87,12 +87,12 @@ Deno.test("readTsmReport() removes what killed processes left, and nothing else"
   assert.deepEqual([...files.all.keys()], others);
 });
 
-Deno.test("readTsmReport() says so where the kernel has no such interface", async () => {
+Deno.test("readTsmReport() throws precondition/tsm when the kernel does not have the interface", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const error = await errorOf(() => readTsmReport(request, systemTsmFiles(join(folder, "absent"))));
     assert.equal(error.code, "precondition/tsm");
-    // A folder that is no configfs makes entries without attributes.
+    // In a folder that is not configfs, entries have no attributes.
     const empty = await errorOf(() => readTsmReport(request, systemTsmFiles(folder)));
     assert.equal(empty.code, "system/tsm");
     assert.deepEqual(await Array.fromAsync(Deno.readDir(folder)), []);
@@ -101,7 +101,7 @@ Deno.test("readTsmReport() says so where the kernel has no such interface", asyn
   }
 });
 
-Deno.test("systemTsmFiles() reads and writes attributes of an entry, and knows who is running", async () => {
+Deno.test("systemTsmFiles() reads and writes attributes of an entry, and knows the running processes", async () => {
   const folder = await Deno.makeTempDir();
   const processes = await Deno.makeTempDir();
   try {
@@ -111,7 +111,7 @@ Deno.test("systemTsmFiles() reads and writes attributes of an entry, and knows w
     assert.deepEqual(await files.entries(), ["one"]);
     await assert.rejects(files.makeEntry("one"));
     assert.equal(await files.read("one", "outblob", 10), undefined);
-    // The kernel makes the attributes; writing makes none.
+    // Only the kernel creates attributes; a write does not.
     await assert.rejects(files.write("one", "inblob", reportData));
     await Deno.writeFile(join(folder, "one", "inblob"), new Uint8Array());
     await files.write("one", "inblob", reportData);

@@ -1,5 +1,5 @@
 /**
- * The hash of a PE image that firmware measures into PCR 4 when it loads it.
+ * The hash that firmware measures into PCR 4 when it loads a PE image.
  *
  * @module
  */
@@ -12,9 +12,9 @@ const CHECKSUM_BYTES = 4;
 const DIRECTORY_BYTES = 8;
 
 /**
- * SHA-256 over an image without its checksum and signatures, 32 bytes ("Windows Authenticode Portable Executable Signature
- * Format", Calculating the PE Image Hash), in the steps of EDK II (`MeasureBootPeCoff.c`): where sections do not follow each
- * other without gaps, firmware differs from signing tools, and what it does counts here.
+ * Returns SHA-256 over an image without its checksum and signatures, 32 bytes ("Windows Authenticode Portable
+ * Executable Signature Format", Calculating the PE Image Hash). The steps are those of EDK II (`MeasureBootPeCoff.c`):
+ * if there are gaps between sections, firmware and signing tools differ, and the firmware's result counts here.
  *
  * @throws {BootstrapError} `malformed/pe` for an image that the firmware would refuse to measure.
  */

@@ -1,5 +1,5 @@
 /**
- * What a unified kernel image leaves in PCR 4 and PCR 11 when firmware starts it directly from a boot option.
+ * The values of PCR 4 and PCR 11 after firmware has started a unified kernel image directly from a boot option.
  *
  * @module
  */
@@ -14,37 +14,41 @@ import { readPeImage } from "./pe.ts";
 export interface UkiMeasurement {
   /** The register, 4 or 11. */
   readonly pcr: number;
-  /** What it is, as the event log would say. */
+  /** The description of the measured data, in the terms of the event log. */
   readonly description: string;
-  /** What the register is extended by, SHA-256, hexadecimal. */
+  /** The digest that the register is extended by, SHA-256, hexadecimal. */
   readonly digest: string;
 }
 
-/** What an image leaves behind. */
+/** The register values after an image was started. */
 export interface UkiRegisters {
   /**
-   * PCR 4: the firmware's measurement of the whole image; and without Secure Boot, as another value, of the kernel in it, which
-   * the stub has the firmware load. Both are of this image alone; what Secure Boot was is in PCR 7.
+   * The possible values of PCR 4. The firmware measures the whole image. Without Secure Boot, it also measures the
+   * kernel in the image, because the stub has the firmware load that kernel, which gives another value. Both values
+   * depend only on this image; PCR 7 shows the state of Secure Boot.
    */
   readonly bootLoader: readonly Bytes[];
-  /** PCR 11: the stub's measurements of the sections, and the phases of boot that were asked for. */
+  /** The value of PCR 11: the stub's measurements of the sections, and the requested phases of boot. */
   readonly kernelImage: Bytes;
   /** All measurements, in order. */
   readonly measurements: readonly UkiMeasurement[];
 }
 
-/** The register that firmware measures what it starts into. */
+/** The register into which firmware measures the programs that it starts. */
 export const BOOT_LOADER_REGISTER = 4;
-/** The register that systemd-stub measures its sections into. */
+/** The register into which systemd-stub measures the sections of its image. */
 export const KERNEL_IMAGE_REGISTER = 11;
 
-/** What EDK II measures when it calls a boot option, and at the end of its own part (Platform Firmware Profile 1.05, 8.2.4). */
+/**
+ * The measurements of EDK II when it calls a boot option, and at the end of its own part (Platform Firmware Profile
+ * 1.05, 8.2.4).
+ */
 const CALLING = "Calling EFI Application from Boot Option";
 const SEPARATOR: Bytes = new Uint8Array(4);
 const KERNEL_SECTION = ".linux";
 /**
- * The sections in the order in which systemd-stub 252 measures them (`src/fundamental/tpm-pcr.h`); `.pcrsig` is not measured,
- * as it signs the result.
+ * The sections in the order in which systemd-stub 252 measures them (`src/fundamental/tpm-pcr.h`). It does not measure
+ * `.pcrsig`, which signs the result.
  */
 const SECTIONS_252: readonly string[] = [
   KERNEL_SECTION,
@@ -55,24 +59,26 @@ const SECTIONS_252: readonly string[] = [
   ".dtb",
   ".pcrpkey",
 ];
-/** `pe_kernel_info()`: from this version on the stub has the firmware load a kernel. */
+/** The first version of kernels that the stub has the firmware load (`pe_kernel_info()`). */
 const LOADED_KERNEL_VERSION = 1;
 const STUB_MAGIC = /^#### LoaderInfo: systemd-stub (\d{1,9})(?!\d)[^#]* ####\0*$/;
 const KNOWN_STUB = "252";
 const PHASE = /^[a-z][a-z-]{0,31}$/;
 
 /**
- * The registers after an image was started.
+ * Computes the registers after an image was started.
  *
- * The stub measures kernel arguments from outside, credentials and extensions elsewhere (PCR 12 and 13). Under Secure Boot it
- * loads its kernel past the firmware's checks, and so past its measuring; otherwise not (`src/boot/efi/linux.c`,
- * `secure-boot.c`). A kernel whose EFI stub is older than 1.0 is not loaded by the firmware at all.
+ * The stub measures external kernel arguments, credentials and extensions into other registers (PCR 12 and 13). Under
+ * Secure Boot, the stub bypasses the firmware's checks when it loads its kernel, so the firmware does not measure the
+ * kernel. Without Secure Boot, the firmware does (`src/boot/efi/linux.c`, `secure-boot.c`). The firmware never loads a
+ * kernel whose EFI stub is older than 1.0.
  *
  * @param file The image.
- * @param what What it is, for errors: a path.
- * @param phases Words that systemd-pcrphase measures into PCR 11 before evidence is made, in order, such as `enter-initrd`.
- * @throws {BootstrapError} `malformed/pe`, `malformed/uki` for an image whose sections the stub would not read as they are,
- *   `usage/uki-stub` for another stub than systemd's of version 252, `usage/phase`.
+ * @param what The image's name in errors, such as its path.
+ * @param phases The words that systemd-pcrphase measures into PCR 11 before evidence is made, in order, such as
+ *   `enter-initrd`.
+ * @throws {BootstrapError} `malformed/pe`, `malformed/uki` for an image whose sections the stub would read differently,
+ *   `usage/uki-stub` for any stub but that of systemd 252, `usage/phase`.
  */
 export async function ukiRegisters(
   file: Uint8Array,
@@ -140,7 +146,7 @@ async function extendedBy(measurements: readonly UkiMeasurement[]): Promise<Byte
   return value;
 }
 
-/** The order of the measurements is that of one version of the stub, so the image must have that. */
+/** Checks the version of the stub, because the order of the measurements is that of one version. */
 function checkStub(image: PeImage, what: string): void {
   const content = contentOf(image, ".sdmagic", what) ?? new Uint8Array();
   const [, version] = STUB_MAGIC.exec(new TextDecoder("ascii").decode(content)) ?? [];
@@ -153,9 +159,9 @@ function checkStub(image: PeImage, what: string): void {
 }
 
 /**
- * What is in a section; nothing where there is none, or an empty one. The stub takes every section whose name begins with the
- * one that it looks for, and the last of several; and it reads zeros where a section is longer in memory than in the file. None
- * of this is in an honest image.
+ * Returns the contents of a section, or `undefined` if the section is missing or empty. The stub accepts every section
+ * whose name begins with the wanted one, uses the last of several, and reads zeros if a section is longer in memory
+ * than in the file. Honest images contain none of these cases, so they are refused.
  */
 function contentOf({ bytes, sections }: PeImage, name: string, what: string): Uint8Array | undefined {
   const fail = (reason: string) => new BootstrapError("malformed/uki", `Cannot read ${what} as a UKI: ${reason}`);

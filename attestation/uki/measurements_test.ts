@@ -32,7 +32,7 @@ Deno.test("ukiRegisters() measures names and contents in the stub's order, whate
   assert.equal(old.bootLoader.length, 1);
 });
 
-Deno.test("ukiRegisters() adds the phases of boot that were asked for, and refuses words that are none", async () => {
+Deno.test("ukiRegisters() adds the requested phases of boot, and refuses words that are no phases", async () => {
   const image = writePe([STUB_252, linux]);
   const parts = [utf8(".linux\0"), linux.content, utf8("enter-initrd"), utf8("leave-initrd")];
   const { kernelImage } = await ukiRegisters(image, "f", ["enter-initrd", "leave-initrd"]);
@@ -40,7 +40,7 @@ Deno.test("ukiRegisters() adds the phases of boot that were asked for, and refus
   assert.equal((await errorOf(() => ukiRegisters(image, "f", ["a b"]))).code, "usage/phase");
 });
 
-Deno.test("ukiRegisters() refuses images whose measurements it cannot know", async () => {
+Deno.test("ukiRegisters() refuses images whose measurements it cannot predict", async () => {
   const magic = (text: string): WrittenSection => ({ name: ".sdmagic", content: utf8(text) });
   const cases: readonly (readonly [readonly WrittenSection[], string])[] = [
     [[linux], "usage/uki-stub"],

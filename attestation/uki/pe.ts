@@ -1,5 +1,6 @@
 /**
- * PE images (Microsoft PE/COFF specification), as far as UEFI firmware and systemd-stub look at them, and no further.
+ * A reader of PE images (Microsoft PE/COFF specification). It reads only the parts that UEFI firmware and systemd-stub
+ * use.
  *
  * @module
  */
@@ -9,47 +10,47 @@ import { BootstrapError } from "../../platform/errors.ts";
 
 /** A section of an image. */
 export interface PeSection {
-  /** Its name, without the NULs that fill it up. */
+  /** The section's name, without its NUL padding. */
   readonly name: string;
-  /** How long it is in memory, in bytes. */
+  /** The section's length in memory, in bytes. */
   readonly virtualSize: number;
-  /** Where it is in memory. */
+  /** The section's address in memory. */
   readonly virtualAddress: number;
-  /** Where it is in the file. */
+  /** The section's offset in the file. */
   readonly rawOffset: number;
-  /** How long it is in the file, in bytes. */
+  /** The section's length in the file, in bytes. */
   readonly rawSize: number;
 }
 
-/** A PE image that has its form. */
+/** A well-formed PE image. */
 export interface PeImage {
   /** The whole file. */
   readonly bytes: Uint8Array;
-  /** Where the checksum of the optional header is. */
+  /** The offset of the checksum in the optional header. */
   readonly checksumOffset: number;
-  /** Where the directory entry of the certificate table is; none where there is no such entry. */
+  /** The offset of the certificate table's directory entry; absent if there is no such entry. */
   readonly certificateEntryOffset?: number;
-  /** How long the certificate table at the end of the file is, in bytes. */
+  /** The length of the certificate table at the end of the file, in bytes. */
   readonly certificateBytes: number;
-  /** The major version of the image, which says what a kernel's EFI stub can do. */
+  /** The major version of the image. For a kernel, it tells the features of its EFI stub. */
   readonly majorImageVersion: number;
-  /** How long all headers are, in bytes. */
+  /** The length of all headers, in bytes. */
   readonly headerBytes: number;
   /** The sections, in the order of the section table. */
   readonly sections: readonly PeSection[];
 }
 
-/** The largest image that is read, in bytes. */
+/** The largest accepted image, in bytes. */
 export const MAXIMUM_IMAGE_BYTES: number = 1 << 30;
 
 const DOS_MAGIC = 0x5a4d;
 const DOS_BYTES = 64;
 const DOS_HEADER_POINTER = 0x3c;
 const PE_MAGIC = 0x4550;
-/** Where the optional header begins, counted from the PE header's signature. */
+/** The offset of the optional header from the PE header's signature. */
 const PE_HEADER_BYTES = 24;
 const MACHINES: readonly number[] = [0x8664, 0xaa64];
-/** PE32+, which images for 64-bit machines are. */
+/** PE32+, the format of images for 64-bit machines. */
 const OPTIONAL_MAGIC = 0x20b;
 const OPTIONAL_FIXED_BYTES = 112;
 const OPTIONAL = { majorImageVersion: 44, headerBytes: 60, checksum: 64, directoryCount: 108 } as const;
@@ -59,16 +60,16 @@ const CERTIFICATE_DIRECTORY = 4;
 const SECTION_BYTES = 40;
 const NAME_BYTES = 8;
 const FORMAT: ByteFormat = Object.freeze({ order: "little-endian", error: peError });
-/** The Windows loader's own bound. */
+/** The limit of the Windows loader. */
 const MAXIMUM_SECTIONS = 96;
 
 /**
- * Reads an image.
+ * Reads a PE image.
  *
  * @param bytes The file.
- * @param what What it is, for errors: a path.
- * @throws {BootstrapError} `malformed/pe`: no PE32+ for x86-64 or AArch64; sections that overlap or are not in the file; a
- *   certificate table that is not at its end.
+ * @param what The image's name in errors, such as its path.
+ * @throws {BootstrapError} `malformed/pe` if the file is not PE32+ for x86-64 or AArch64, if sections overlap or are
+ *   not in the file, or if the certificate table is not at the end of the file.
  */
 export function readPeImage(bytes: Uint8Array, what: string): PeImage {
   if (bytes.length > MAXIMUM_IMAGE_BYTES) throw peError(what, `it is larger than ${MAXIMUM_IMAGE_BYTES} bytes`);
@@ -110,7 +111,7 @@ interface PeHeader {
   readonly sectionCount: number;
 }
 
-/** The DOS header and the PE header it points to. */
+/** Reads the DOS header, and the PE header that it points to. */
 function readHeader(file: ByteReader): PeHeader {
   const dos = file.at(0).part(DOS_BYTES, "DOS header");
   if (dos.u16("e_magic") !== DOS_MAGIC) throw file.error("it does not begin with MZ");
@@ -171,7 +172,7 @@ function sectionName(bytes: Uint8Array): string | undefined {
   return isText && isFilled ? new TextDecoder("ascii").decode(name) : undefined;
 }
 
-/** Whether any two of the ranges, each of a start and a length, have something in common. */
+/** Whether any two ranges overlap. A range is a start and a length. */
 function overlaps(ranges: readonly (readonly [number, number])[]): boolean {
   const sorted = ranges.filter(([, length]) => length > 0).sort(([a], [b]) => a - b);
   return sorted.some(([start], i) => {

@@ -15,7 +15,7 @@ function patched(at: number, bytes: Uint8Array, image = whole): Uint8Array {
   return concat(image.subarray(0, at), bytes, image.subarray(at + bytes.length));
 }
 
-Deno.test("readPeImage() reads sections and where the hash leaves something out", () => {
+Deno.test("readPeImage() reads sections, and the positions that the hash leaves out", () => {
   const image = readPeImage(whole, "f");
   assert.deepEqual(image.sections.map(({ name, virtualSize, rawSize }) => [name, virtualSize, rawSize]), [
     [".text", 4, 0x200],
@@ -29,7 +29,7 @@ Deno.test("readPeImage() reads sections and where the hash leaves something out"
   );
 });
 
-Deno.test("imageHash() is over everything but checksum, certificate entry and certificate table", async () => {
+Deno.test("imageHash() covers everything but the checksum, the certificate entry and the certificate table", async () => {
   const signed = writePe(sections, { tail: utf8("tail...."), certificates: new Uint8Array(16).fill(9) });
   const { checksumOffset: c, certificateEntryOffset: d } = WRITTEN_PE;
   const covered = [signed.subarray(0, c), signed.subarray(c + 4, d), signed.subarray(d + 8, signed.length - 16)];
@@ -48,7 +48,7 @@ Deno.test("imageHash() is over everything but checksum, certificate entry and ce
   }
 });
 
-Deno.test("readPeImage() refuses images that are not as firmware and stub need them", async () => {
+Deno.test("readPeImage() refuses malformed images", async () => {
   const { peOffset: pe, optionalOffset: optional, tableOffset: table, certificateEntryOffset: entry } = WRITTEN_PE;
   const cases: Readonly<Record<string, Uint8Array>> = {
     "no MZ": patched(0, utf8("ZM")),
@@ -81,7 +81,7 @@ Deno.test("readPeImage() refuses images that are not as firmware and stub need t
   }
 });
 
-Deno.test("readPeImage() and imageHash() throw nothing but malformed/pe, whatever the bytes", () => {
+Deno.test("readPeImage() and imageHash() throw only malformed/pe, whatever the bytes", () => {
   const changed = fc.array(fc.tuple(fc.nat({ max: WRITTEN_PE.headerBytes - 1 }), fc.nat({ max: 255 })), {
     maxLength: 6,
   })

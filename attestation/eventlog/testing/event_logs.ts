@@ -1,5 +1,5 @@
 /**
- * What tests of event logs share: oracles, and logs written by hand.
+ * Helpers for tests of event logs: logs of real machines, and a writer of logs.
  *
  * @module
  */
@@ -21,32 +21,30 @@ export const ORACLE_LOGS = [
 /** Registers a test over logs of real machines. */
 export const logOracleTest: OracleTest = oraclesIn("eventlog");
 
-/** An event to be written. */
+/** An event to write. */
 export interface WrittenEvent {
-  /** The PCR. */
   readonly pcr: number;
-  /** The type. */
   readonly type: number;
-  /** What the log says. */
+  /** The event's data in the log. */
   readonly data: Uint8Array;
-  /** What was measured; the data, where it is left out. */
+  /** The measured bytes. Default: the data. */
   readonly measured?: Uint8Array;
 }
 
-/** TPM_ALG_ID and name of the banks that are written. */
+/** The TPM_ALG_ID, the name and the digest length of the written banks. */
 const BANKS = [[0x0004, "sha1", 20], [0x000b, "sha256", 32]] as const;
 
-/** `value` in `octets`, least significant first. */
+/** Encodes `value` in `octets`, least significant first. */
 export function le(value: number | bigint, octets: number): Bytes {
   return Uint8Array.from({ length: octets }, (_, i) => Number(BigInt(value) >> BigInt(8 * i) & 0xffn));
 }
 
-/** UTF-16, least significant octet first. */
+/** Encodes text as UTF-16, least significant octet first. */
 export function utf16(text: string): Bytes {
   return concat(...Array.from({ length: text.length }, (_, i) => le(text.charCodeAt(i), 2)));
 }
 
-/** TCG_EfiSpecIDEventStruct in a TCG_PCR_EVENT. */
+/** Writes a TCG_EfiSpecIDEventStruct in a TCG_PCR_EVENT. */
 export function writeHeader(banks: readonly (readonly [number, number])[] = BANKS.map(([id, , n]) => [id, n])): Bytes {
   const specId = concat(
     utf8("Spec ID Event03\0"),
@@ -57,7 +55,7 @@ export function writeHeader(banks: readonly (readonly [number, number])[] = BANK
   return concat(le(0, 4), le(EVENT_TYPE.noAction, 4), new Uint8Array(20), le(specId.length, 4), specId);
 }
 
-/** TCG_PCR_EVENT2 with digests for SHA-1 and SHA-256. */
+/** Writes a TCG_PCR_EVENT2 with digests for SHA-1 and SHA-256. */
 export function writeEvent({ pcr, type, data, measured = data }: WrittenEvent): Bytes {
   const isExtended = type !== EVENT_TYPE.noAction;
   const digests = BANKS.flatMap(([id, hash, length]) => [
@@ -67,7 +65,7 @@ export function writeEvent({ pcr, type, data, measured = data }: WrittenEvent): 
   return concat(le(pcr, 4), le(type, 4), le(BANKS.length, 4), ...digests, le(data.length, 4), data);
 }
 
-/** A log of these events. */
+/** Writes a log of these events. */
 export function writeLog(events: readonly WrittenEvent[]): Bytes {
   return concat(writeHeader(), ...events.map(writeEvent));
 }

@@ -1,38 +1,38 @@
 /**
- * A configfs-tsm for tests, which behaves as the kernel's (drivers/virt/coco/guest/report.c) and can be made to misbehave.
+ * A configfs-tsm for tests. It behaves like the kernel's (drivers/virt/coco/guest/report.c), and can misbehave on
+ * request.
  *
  * @module
  */
 import type { Bytes } from "../../../platform/bytes.ts";
 import type { TsmFiles } from "../files.ts";
 
-/** What the fake kernel answers. */
+/** The behaviour of the fake kernel. */
 export interface FakeTsm {
-  /** The driver's name. */
   readonly provider: string;
-  /** The report over given data. */
+  /** Returns the report over the data. */
   answer(reportData: Bytes): Promise<{ readonly outblob: Bytes; readonly auxblob?: Bytes }>;
-  /** The least privilege level that may be asked for; without it there are no levels. */
+  /** The lowest privilege level that may be requested. Without it there are no levels. */
   readonly privilegeFloor?: number;
-  /** Called before an attribute is read; writing there is what another process would do. */
+  /** Called before an attribute is read. A write in it simulates another process. */
   beforeRead?(attribute: string, entry: FakeEntry): void;
 }
 
 /** An entry of the fake kernel. */
 export interface FakeEntry {
-  /** The number of writes. */
+  /** The number of writes to the entry. */
   generation: bigint;
   /** The report data. */
   inblob: Bytes;
 }
 
-/** The fake, and what is in its folder. */
+/** The fake and the contents of its folder. */
 export interface FakeTsmFiles extends TsmFiles {
   /** The entries by name. */
   readonly all: Map<string, FakeEntry>;
 }
 
-/** Makes a folder of entries. Process 1 is running, and so is the one that asks, 4711. */
+/** Creates a folder of entries. The running processes are 1 and the requesting process, 4711. */
 export function createFakeTsm(fake: FakeTsm): FakeTsmFiles {
   const all = new Map<string, FakeEntry>();
   const entryOf = (name: string): FakeEntry => {
@@ -74,7 +74,7 @@ export function createFakeTsm(fake: FakeTsm): FakeTsmFiles {
       all.delete(name);
       return Promise.resolve();
     },
-    // deno-lint-ignore require-await -- what it throws must come as a rejection.
+    // deno-lint-ignore require-await -- an error must become a rejection.
     write: async (name, attribute, bytes) => write(entryOf(name), attribute, bytes),
     read: (name, attribute) => read(entryOf(name), attribute),
     isRunning: (processId) => Promise.resolve(processId === 1 || processId === 4711),

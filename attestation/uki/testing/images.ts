@@ -1,5 +1,5 @@
 /**
- * Unified kernel images for tests, written by hand.
+ * A writer of unified kernel images for tests.
  *
  * @module
  */
@@ -7,17 +7,15 @@ import type { Bytes } from "../../../platform/bytes.ts";
 import { concat, utf8 } from "../../../platform/bytes.ts";
 import { le } from "../../eventlog/testing/event_logs.ts";
 
-/** A section to be written. */
+/** A section to write. */
 export interface WrittenSection {
-  /** Its name. */
   readonly name: string;
-  /** What is in it. */
   readonly content: Uint8Array;
-  /** How long it says to be in memory; the content's length, where it is left out. */
+  /** The declared length in memory. Default: the content's length. */
   readonly virtualSize?: number;
 }
 
-/** Where everything is in the images that are written. */
+/** The offsets in the written images. */
 export const WRITTEN_PE = {
   peOffset: 0x80,
   optionalOffset: 0x98,
@@ -29,13 +27,13 @@ export const WRITTEN_PE = {
 const FILE_ALIGNMENT = 0x200;
 const PAGE = 0x10000;
 
-/** `.sdmagic` of the stub that is known. */
+/** `.sdmagic` of the known stub. */
 export const STUB_252: WrittenSection = {
   name: ".sdmagic",
   content: utf8("#### LoaderInfo: systemd-stub 252.39-1~deb12u2 ####\0"),
 };
 
-/** A PE32+ image of these sections, one after the other; behind it `tail`, and a certificate table. */
+/** Writes a PE32+ image of these sections, one after the other, then `tail` and a certificate table. */
 export function writePe(
   sections: readonly WrittenSection[],
   { tail = new Uint8Array(), certificates = new Uint8Array(), majorImageVersion = 1 }: {
@@ -80,7 +78,7 @@ export function writePe(
   return concat(headers, new Uint8Array(headerBytes - headers.length), ...padded, tail, certificates);
 }
 
-/** A kernel in the section where the stub looks for it. */
+/** Returns a kernel in the section in which the stub expects it. */
 export function kernelSection(content: string, majorImageVersion = 1): WrittenSection {
   return { name: ".linux", content: writePe([{ name: ".text", content: utf8(content) }], { majorImageVersion }) };
 }
