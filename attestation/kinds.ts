@@ -1,5 +1,6 @@
 /**
- * The kinds of evidence. A kind is added by a folder in `kinds/` and a line here; a test adds one by passing another list.
+ * The kinds of evidence. A new kind needs a folder in `kinds/` and a line here. A test adds a kind by passing another
+ * list.
  *
  * @module
  */

@@ -1,4 +1,4 @@
-/** What keeps kinds of evidence out of everything else. */
+/** Checks that no code outside a kind's own folder depends on the kind. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { houseOf, readImports } from "../tests/layout/imports.ts";
@@ -14,7 +14,7 @@ const NAMES = KINDS.map(({ name }) => name);
 const OWN_FOLDER = "attestation/kinds/";
 const LIST = "attestation/kinds.ts";
 
-/** Lines that have a kind's name and do not mean the kind. */
+/** Lines that contain a kind's name but do not refer to the kind. */
 const EXCEPTIONS: readonly { readonly file: string; readonly line: RegExp; readonly why: string }[] = [
   { file: "node/preflight.ts", line: /name: "tpm"/, why: "a preflight check, whose name refusals show" },
   { file: "attestation/kind.ts", line: /readonly tpm\?: TpmTransport/, why: "a device of the machine" },
@@ -22,7 +22,7 @@ const EXCEPTIONS: readonly { readonly file: string; readonly line: RegExp; reado
   { file: "join/proposal.ts", line: /^ +"none",$/, why: "what a refusal has seen: nothing" },
   { file: "service/serving_check.ts", line: /throw refusal\(.*, "none"\)/, why: "what a refusal has seen: nothing" },
 ];
-/** What is shown where there is nothing. */
+/** The text "none" as the output for an absent value. */
 const NOTHING = /(?:\?\?|\|\|) "none"/g;
 
 const graph = await readImports();
@@ -31,7 +31,7 @@ const isOfProgram = (file: string) =>
   !file.startsWith(OWN_FOLDER);
 const files = [...graph.keys()].filter(isOfProgram);
 
-/** Places where code names one of these kinds: in quotes, alone or before a hyphen, or as a key. */
+/** Returns the lines of code that name one of these kinds: in quotes, alone or before a hyphen, or as a key. */
 function placesOf(names: readonly string[], text: string): readonly string[] {
   const name = `(?:${names.join("|")})`;
   const quoted = new RegExp(`["'\`]${name}["'\`+-]`);
@@ -53,24 +53,27 @@ Deno.test("no file outside a kind's own folder names the kind", async () => {
     }
   }
   assert.deepEqual(wrong, []);
-  assert.deepEqual(EXCEPTIONS.filter(({ line }) => !used.has(line)), [], "an exception that is none any more");
+  assert.deepEqual(EXCEPTIONS.filter(({ line }) => !used.has(line)), [], "an exception that is no longer needed");
 });
 
-Deno.test("placesOf() finds comparisons, cases, keys and codes, and neither comments nor what stands for nothing", () => {
+Deno.test("placesOf() finds comparisons, cases, keys and codes, and ignores comments and none for an absent value", () => {
   const found = ['if (variant === "tpm") {', "case 'snp':", "return shown.tdx;", "  tpm?: 1,", '"tdx-mrconfigid",'];
   for (const line of found) assert.deepEqual(placesOf(NAMES, line), [line]);
   const passed = [' * As `variant: "tpm"` says.', "// tpm: no", 'usages.join() || "none"', "tpmIssuer.snpX", '"tpmfs"'];
   for (const line of passed) assert.deepEqual(placesOf(NAMES, line), []);
 });
 
-/** What others may load of a kind: devices, and the types of endorsement keys, which are an option of commands. */
+/**
+ * The modules of a kind that other code may load: devices, and the types of endorsement keys, which are an option of
+ * commands.
+ */
 const OPEN_TO_OTHERS: readonly string[] = [
   `${OWN_FOLDER}tpm/templates.ts`,
   `${OWN_FOLDER}tpm/transport.ts`,
   `${OWN_FOLDER}tdx/rtmr.ts`,
 ];
 
-Deno.test("nothing but the list loads a kind, and nothing but a kind loads its parts", () => {
+Deno.test("only the list loads a kind, and only a kind loads its own modules", () => {
   const wrong = files.filter((file) => file !== LIST).flatMap((file) =>
     (graph.get(file) ?? []).filter((other) => other.startsWith(OWN_FOLDER) && !OPEN_TO_OTHERS.includes(other))
       .map((other) => `${file} imports ${other}`)
@@ -79,7 +82,7 @@ Deno.test("nothing but the list loads a kind, and nothing but a kind loads its p
   assert.deepEqual(wrong, ["cli/machine.ts imports attestation/kinds/tpm/issuer.ts"]);
 });
 
-Deno.test("no kind loads a part of another", () => {
+Deno.test("no kind loads a module of another", () => {
   const folderOf = (file: string) => file.slice(OWN_FOLDER.length).split("/")[0];
   const wrong = [...graph].filter(([file]) => file.startsWith(OWN_FOLDER) && !file.endsWith("_test.ts"))
     .flatMap(([file, imported]) =>
@@ -89,7 +92,7 @@ Deno.test("no kind loads a part of another", () => {
   assert.deepEqual(wrong, []);
 });
 
-Deno.test("KINDS has each name once, in the form that evidence has it, and none of a policy's own keys", () => {
+Deno.test("KINDS has unique names in the form of evidence, and none of them is a key of policies", () => {
   assert.equal(new Set(NAMES).size, NAMES.length);
   const taken = ["version", "variant", "sections", "collateral", "roles", "names"];
   assert.ok(NAMES.every((name) => /^[a-z]{2,16}$/.test(name) && !taken.includes(name)));
@@ -104,7 +107,7 @@ Deno.test("kindNamed() and defaultKind() find no kind by chance", () => {
   assert.throws(() => defaultKind([]), { code: "internal/evidence" });
 });
 
-Deno.test("exclusivePair() finds two kinds of which a machine has one at most", () => {
+Deno.test("exclusivePair() finds two kinds of which a machine can have only one", () => {
   const pairs: readonly [readonly EvidenceKind[], readonly EvidenceKind[] | undefined][] = [
     [[], undefined],
     [[TPM, SNP], undefined],

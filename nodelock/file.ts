@@ -1,5 +1,5 @@
 /**
- * The lock file: the node lock as it is on disk.
+ * The lock file: the node lock on disk.
  *
  * @module
  */
@@ -9,23 +9,22 @@ import { readFileIfExists, removeTemporaries, stageFile, syncFile } from "../pla
 import type { LockRecord } from "./record.ts";
 import { decodeLockRecord, encodeLockRecord, MAXIMUM_RECORD_LENGTH } from "./record.ts";
 
-/** Readable by everybody: the lock is no secret. */
+/** The lock is not secret, so every user can read the file. */
 const LOCK_FILE_MODE = 0o644;
 
 /** The lock file of a state folder. */
 export class LockFile {
-  /** Where it is. */
   readonly path: string;
 
-  /** The lock file of `folder`, which exists. */
+  /** Creates the lock file's object for `folder`, which must exist. */
   constructor(folder: string) {
     this.path = join(folder, "node.lock");
   }
 
   /**
-   * What the lock says, or `undefined` if there is none.
+   * Reads the lock. Returns `undefined` if there is none.
    *
-   * @throws {BootstrapError} `malformed/…` for a file that is no lock, `system/file`.
+   * @throws {BootstrapError} `malformed/…` for a file that is not a lock, `system/file`.
    */
   async read(): Promise<LockRecord | undefined> {
     const bytes = await readFileIfExists(this.path, MAXIMUM_RECORD_LENGTH);
@@ -33,8 +32,8 @@ export class LockFile {
   }
 
   /**
-   * {@linkcode read}, and what it gave stays after a power cut. Whoever linked the file may have been killed before the
-   * disk had it, so every finder syncs.
+   * Reads the lock like {@linkcode read}, and syncs it so that it survives a power cut. The process that linked the
+   * file may have been killed before its sync, so every reader syncs.
    */
   async readDurably(): Promise<LockRecord | undefined> {
     const record = await this.read();
@@ -42,12 +41,12 @@ export class LockFile {
     return record;
   }
 
-  /** Writes the lock, whole and synced, under a temporary name; linking it takes the node. */
+  /** Writes the whole lock, synced, under a temporary name. Linking the file takes the node. */
   async stage(record: LockRecord): Promise<StagedFile> {
     return await stageFile(this.path, await encodeLockRecord(record), { mode: LOCK_FILE_MODE });
   }
 
-  /** Removes what killed contenders left behind. Only while holding the run lock. */
+  /** Removes the temporary files of killed contenders. The caller must hold the run lock. */
   async removeLeftovers(): Promise<void> {
     await removeTemporaries(this.path);
   }

@@ -1,5 +1,5 @@
 /**
- * The node lock, as the rest of the program uses it: promises over the machine, with the real effects.
+ * The interface of the node lock for the rest of the program: promises over the state machine, with the real effects.
  *
  * @module
  */
@@ -13,56 +13,58 @@ import { createLockMachine } from "./machine.ts";
 import { checkNeverLocked, measureLock } from "./measure.ts";
 import type { LockOwner, LockRecord } from "./record.ts";
 
-/** What the node lock needs. */
+/** The dependencies of the node lock. */
 export interface NodeLockOptions {
-  /** The state folder, which exists. */
+  /** The state folder, which must exist. */
   readonly folder: string;
-  /** Where the lock is measured; none in development without a TPM. */
+  /** The registers that the lock is measured into; absent in development without a TPM. */
   readonly registers?: MeasurementRegisters;
-  /** Dates the lock. */
+  /** The clock that dates the lock. */
   readonly clock: Pick<Clock, "now">;
 }
 
-/** Where the node stands. `locking`: the lock may be linked, but PCR 15 does not show it yet. */
+/** The lock state of the node. In `locking`, the lock may be linked, but PCR 15 does not show it yet. */
 export type NodeLockState =
   | { readonly name: "unlocked" | "locking" }
   | { readonly name: "locked"; readonly lock: LockRecord }
   | { readonly name: "failed"; readonly error: BootstrapError };
 
-/** Who asks for the node, and for which cluster. */
+/** A request to take the node for a cluster. */
 export interface LockClaim {
   readonly owner: LockOwner;
-  /** The cluster that the node shall belong to, 32 bytes. */
+  /** The cluster that the node will belong to, 32 bytes. */
   readonly clusterId: Uint8Array;
   /**
-   * Asked directly before `link(2)`, when the lock is on disk under a temporary name: whether the claim still stands, for
-   * example because its connection does. If not, the node stays fresh. Synchronous, so that nothing happens between the
-   * answer and the link. Default: it does.
+   * Returns whether the claim still stands, for example because its connection does. It is called directly before
+   * `link(2)`, when the lock is on disk under a temporary name. If it returns false, the node stays fresh. It is
+   * synchronous, so that nothing happens between the answer and the link. Default: the claim stands.
    */
   readonly confirm?: () => boolean;
 }
 
 /** The node lock of this node. */
 export interface NodeLock {
-  /** Where the node stands, now. */
+  /** Returns the current state. */
   state(): NodeLockState;
   /**
-   * Takes the node for a cluster. Of any number of contenders, in one process or many, exactly one gets `true`, and it
-   * gets it when the lock is on disk, measured and read back. The others get `false`, and {@linkcode state} says who
-   * holds the node; it says `unlocked` only to a claim that did not stand any more.
+   * Takes the node for a cluster. Of any number of contenders, in one process or many, exactly one gets `true`, after
+   * the lock is on disk, measured and read back. The others get `false`, and {@linkcode state} tells the holder of the
+   * node. It is `unlocked` only if the claim no longer stood.
    *
-   * @throws {BootstrapError} What failed. Before the link, {@linkcode state} still says `unlocked`; from the link on it
-   *   says `failed`, every later claim gets the same error, and the next start heals it.
+   * @throws {BootstrapError} The cause of the failure. After a failure before the link, {@linkcode state} is still
+   *   `unlocked`. After a later failure it is `failed`, every later claim gets the same error, and the next start
+   *   repairs it.
    */
   take(claim: LockClaim): Promise<boolean>;
 }
 
 /**
- * Finds out whether the node is locked, and measures the lock if it is. The caller holds the run lock.
+ * Determines whether the node is locked, and measures the lock if it is. The caller must hold the run lock.
  *
- * @returns The lock, `unlocked` or `locked`.
- * @throws {BootstrapError} `malformed/lock-record` for a file that is no lock, `precondition/lock-missing` if there is
- *   none but PCR 15 is not zero, `precondition/register` if PCR 15 holds something else than the lock's value, `system/…`.
+ * @returns The lock in the state `unlocked` or `locked`.
+ * @throws {BootstrapError} `malformed/lock-record` for a file that is not a lock, `precondition/lock-missing` if there
+ *   is no lock but PCR 15 is not zero, `precondition/register` if PCR 15 holds another value than the lock's,
+ *   `system/…`.
  */
 export async function openNodeLock({ folder, registers, clock }: NodeLockOptions): Promise<NodeLock> {
   const file = new LockFile(folder);

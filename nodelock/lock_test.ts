@@ -24,7 +24,7 @@ Deno.test("openNodeLock() is unlocked when the node is fresh, and locks when tak
   equal(await nodeLock.take(init), false);
 });
 
-Deno.test("openNodeLock() measures a lock that it finds when the registers are zero again", async () => {
+Deno.test("openNodeLock() measures an existing lock when the registers are zero again", async () => {
   await using folder = await temporaryFolder();
   const options = { folder: folder.path, clock };
   equal(await (await openNodeLock({ ...options, registers: new MemoryRegisters() })).take(init), true);
@@ -37,7 +37,7 @@ Deno.test("openNodeLock() measures a lock that it finds when the registers are z
   equal(registers.extensions, 1);
 });
 
-Deno.test("openNodeLock() rejects and shows the register when the lock is missing or another's", async () => {
+Deno.test("openNodeLock() rejects and shows the register when the lock is missing or another cluster's", async () => {
   await using folder = await temporaryFolder();
   const registers = new MemoryRegisters();
   const options = { folder: folder.path, registers, clock };
@@ -57,7 +57,7 @@ Deno.test("openNodeLock() rejects when the lock file is empty, and touches neith
   deepEqual([registers.extensions, await Deno.readTextFile(path)], [0, ""]);
 });
 
-Deno.test("NodeLock.take() gives true to exactly one of many contenders, after it was measured", async () => {
+Deno.test("NodeLock.take() returns true to exactly one of many contenders, after the measurement", async () => {
   await using folder = await temporaryFolder();
   const registers = new MemoryRegisters();
   const nodeLock = await openNodeLock({ folder: folder.path, registers, clock });
@@ -70,7 +70,7 @@ Deno.test("NodeLock.take() gives true to exactly one of many contenders, after i
   deepEqual(wins.flatMap((won, number) => won ? [number] : []), [0]);
 });
 
-Deno.test("NodeLock.take() gives true to exactly one of many openings of one folder", async () => {
+Deno.test("NodeLock.take() returns true to exactly one of many locks opened on one folder", async () => {
   await using folder = await temporaryFolder();
   const locks = await Promise.all(Array.from({ length: 20 }, () => openNodeLock({ folder: folder.path, clock })));
   const wins = await Promise.all(locks.map((nodeLock, number) => nodeLock.take(number % 2 === 0 ? init : join)));
@@ -79,7 +79,7 @@ Deno.test("NodeLock.take() gives true to exactly one of many openings of one fol
   for (const nodeLock of locks) deepEqual(nodeLock.state(), { name: "locked", lock: { ...held, time: clock.now() } });
 });
 
-Deno.test("NodeLock.take() leaves the node fresh when the claim does not stand any more", async () => {
+Deno.test("NodeLock.take() leaves the node fresh when the claim no longer stands", async () => {
   await using folder = await temporaryFolder();
   const registers = new MemoryRegisters();
   const nodeLock = await openNodeLock({ folder: folder.path, registers, clock });
@@ -94,7 +94,7 @@ Deno.test("NodeLock.take() leaves the node fresh when the claim does not stand a
   equal(await nodeLock.take(join), true);
 });
 
-Deno.test("NodeLock.take() asks for confirmation when all is staged, and is locking from then on", async () => {
+Deno.test("NodeLock.take() asks for confirmation after staging, and is locking from then on", async () => {
   await using folder = await temporaryFolder();
   const nodeLock = await openNodeLock({ folder: folder.path, registers: new MemoryRegisters(), clock });
   const seen: string[] = [];
@@ -108,7 +108,7 @@ Deno.test("NodeLock.take() asks for confirmation when all is staged, and is lock
   deepEqual(seen, [".node.lock.….tmp", "unlocked", "locking"]);
 });
 
-Deno.test("NodeLock.take() fails for good when measuring fails, and the next start heals it", async () => {
+Deno.test("NodeLock.take() fails permanently when measuring fails, and the next start repairs it", async () => {
   await using folder = await temporaryFolder();
   const registers = new MemoryRegisters();
   const options = { folder: folder.path, registers, clock };

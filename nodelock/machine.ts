@@ -1,12 +1,12 @@
 /**
- * The node lock as a machine: one way, and every effect is an actor that is passed in.
+ * The node lock as a state machine. It runs in one direction, and every effect is an actor that the caller provides.
  *
  * ```text
  * reading ── no lock ──► unlocked ── TAKE ──► locking ── linked and measured ──► locked
  *    └─────────────────── a lock ───────────────▲
  * ```
  *
- * An error of an effect ends in `failed`; the next start reads what is on disk.
+ * An error of an effect leads to `failed`. The next start reads the lock from disk again.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { asBootstrapError, type BootstrapError } from "../platform/errors.ts";
 import type { StagedFile } from "../platform/files.ts";
 import type { LockRecord } from "./record.ts";
 
-/** How locking ended: whether this machine's lock got the name, and the lock that has it, this machine's or another's. */
+/** The result of locking: whether this machine's staged lock got the name, and the lock that has the name now. */
 export interface LockOutcome {
   readonly won: boolean;
   readonly lock: LockRecord;
@@ -24,9 +24,11 @@ export interface LockOutcome {
 
 /** The effects of the machine. */
 export interface LockActors {
-  /** Reads the lock. Fails if there is none although the TPM shows one. */
+  /** Reads the lock. It fails if there is no lock although the TPM shows one. */
   readonly readLock: PromiseActorLogic<LockRecord | undefined>;
-  /** Links the staged lock to its name, unless a lock was found; then syncs and measures the lock that has the name. */
+  /**
+   * Links the staged lock to its name, unless a lock was found. Then it syncs and measures the lock that has the name.
+   */
   readonly linkAndMeasure: PromiseActorLogic<LockOutcome, StagedFile | undefined>;
 }
 
@@ -42,9 +44,10 @@ const orFail = {
 } as const;
 
 /**
- * The machine over its effects. `locked`, which has an `outcome`, and `failed`, which has an `error`, are final.
+ * Creates the state machine over its effects. Its final states are `locked`, which has an `outcome`, and `failed`,
+ * which has an `error`.
  *
- * @internal Its type is inferred; `lock.ts` is what others use.
+ * @internal Its type is inferred. Other modules use `lock.ts`.
  */
 export function createLockMachine(actors: LockActors) {
   return setup({

@@ -10,7 +10,7 @@ import type { LockRecord } from "./record.ts";
 
 type Machine = ReturnType<typeof createLockMachine>;
 type Snapshot = SnapshotFrom<Machine>;
-/** What each effect does. */
+/** The behaviour of each effect. */
 interface Script {
   readonly read: () => LockRecord | undefined;
   readonly link: (staged: StagedFile | undefined) => LockOutcome;
@@ -31,7 +31,7 @@ function scriptedMachine({ read, link }: Script): Machine {
   });
 }
 
-/** Runs a machine to its end. In each state that it reaches, it is sent these claims. */
+/** Runs a machine to its end. In each state that it reaches, it receives the claims for that state. */
 async function run(script: Script, claims: Partial<Record<string, readonly StagedFile[]>> = { unlocked: [staged] }) {
   const inputs: (StagedFile | undefined)[] = [];
   const link = (input: StagedFile | undefined) => {
@@ -50,7 +50,7 @@ async function run(script: Script, claims: Partial<Record<string, readonly Stage
   return { states, inputs, outcome, error };
 }
 
-Deno.test("createLockMachine() links what was staged, and is locked by the lock that has the name then", async () => {
+Deno.test("createLockMachine() links the staged lock, and ends locked with the lock that has the name", async () => {
   const states = ["reading", "unlocked", "locking", "locked"];
   for (const outcome of [{ won: true, lock }, { won: false, lock: otherLock }]) {
     const ended = await run({ read: () => undefined, link: () => outcome });
@@ -58,7 +58,7 @@ Deno.test("createLockMachine() links what was staged, and is locked by the lock 
   }
 });
 
-Deno.test("createLockMachine() goes from a lock that it found to locking, with nothing to link", async () => {
+Deno.test("createLockMachine() goes directly to locking when it finds a lock, with nothing to link", async () => {
   const outcome = { won: false, lock };
   const ended = await run({ read: () => lock, link: () => outcome });
   deepEqual(ended, { states: ["reading", "locking", "locked"], inputs: [undefined], outcome, error: undefined });
@@ -74,7 +74,7 @@ Deno.test("createLockMachine() fails with the error of each effect", async () =>
   deepEqual(await run(unreadable), { states: ["reading", "failed"], inputs: [], ...failed });
 });
 
-Deno.test("createLockMachine() takes the first claim when it is unlocked, and ignores all others", async () => {
+Deno.test("createLockMachine() accepts the first claim when it is unlocked, and ignores all others", async () => {
   const outcome = { won: true, lock };
   const others: StagedFile[] = [{ ...staged }];
   const claims = { reading: others, unlocked: [staged, ...others], locking: others, locked: others };
@@ -82,7 +82,7 @@ Deno.test("createLockMachine() takes the first claim when it is unlocked, and ig
   deepEqual([states, inputs.length, inputs[0] === staged], [["reading", "unlocked", "locking", "locked"], 1, true]);
 });
 
-Deno.test("createLockMachine() has exactly these paths, whatever comes in whatever state", () => {
+Deno.test("createLockMachine() has exactly these paths, whatever event arrives in whatever state", () => {
   const events = [
     { type: "TAKE", staged },
     { type: "xstate.done.actor.0.(machine).reading", output: undefined },

@@ -1,5 +1,5 @@
 /**
- * Measuring: a digest in a register, exactly once, whatever happened before.
+ * Measurement of a digest into a register, exactly once, whatever happened before.
  *
  * @module
  */
@@ -12,13 +12,13 @@ import type { ErrorCode } from "../platform/errors.ts";
 import { BootstrapError } from "../platform/errors.ts";
 
 /**
- * Brings `register` to `ext(digest)`, by reading first: zero is extended, the expected value is left alone, anything else
- * stops. The value is read back.
+ * Brings `register` to `ext(digest)`. It reads the register first: it extends a zero value, leaves the expected value
+ * unchanged, and refuses any other value. Then it reads the value back.
  *
- * Reading and extending are two steps, so only one process may measure at a time: the holder of the run lock.
+ * Reading and extending are two steps, so only the holder of the run lock may measure.
  *
  * @param digest 32 bytes.
- * @throws {BootstrapError} `precondition/register` with `register`, `expected` and `seen`; whatever the registers throw.
+ * @throws {BootstrapError} `precondition/register` with `register`, `expected` and `seen`; the errors of the registers.
  */
 async function measure(registers: MeasurementRegisters, register: number, digest: Uint8Array): Promise<void> {
   if (registers.parts !== undefined) {
@@ -30,33 +30,34 @@ async function measure(registers: MeasurementRegisters, register: number, digest
   const seen = await registers.read(register);
   if (equalBytes(seen, expected)) return;
   throw registerError("precondition/register", register, [expected, seen], [
-    "Cannot measure as the register holds something else",
+    "Cannot measure because the register holds another value",
     "Reboot the node; if that does not help, find out what else in the image extends the register",
   ]);
 }
 
 /**
- * Measures D12, the trust part of the node's configuration, into PCR 12. Before any port opens.
+ * Measures D12, the trust part of the node's configuration, into PCR 12. It must run before any port opens.
  *
- * @throws {BootstrapError} `precondition/register` if PCR 12 holds anything else; see {@linkcode measureLock}.
+ * @throws {BootstrapError} `precondition/register` if PCR 12 holds another value; see {@linkcode measureLock}.
  */
 export async function measureTrust(registers: MeasurementRegisters, trust: TrustPart): Promise<void> {
   await measure(registers, TRUST_REGISTER, await trustDigest(trust));
 }
 
 /**
- * Measures D15, the lock, into PCR 15: zero is extended, the expected value left alone, the value read back. Only for the
- * holder of the run lock, since reading and extending are two steps.
+ * Measures D15, the lock, into PCR 15. It extends a zero value, leaves the expected value unchanged, and reads the
+ * value back. The caller must hold the run lock, because reading and extending are two steps.
  *
  * @param clusterId The cluster that the lock names, 32 bytes.
- * @throws {BootstrapError} `precondition/register` with `register`, `expected` and `seen` if PCR 15 holds anything else.
+ * @throws {BootstrapError} `precondition/register` with `register`, `expected` and `seen` if PCR 15 holds another
+ *   value.
  */
 export async function measureLock(registers: MeasurementRegisters, clusterId: Uint8Array): Promise<void> {
   await measure(registers, LOCK_REGISTER, await lockDigest(clusterId));
 }
 
 /**
- * Checks that this node never locked since it booted: the register of the lock is zero.
+ * Checks that this node was not locked since it booted: the register of the lock must be zero.
  *
  * @throws {BootstrapError} `precondition/lock-missing` with `register`, `expected` and `seen`.
  */
@@ -64,8 +65,8 @@ export async function checkNeverLocked(registers: MeasurementRegisters): Promise
   const seen = await registers.read(LOCK_REGISTER);
   if (isZero(seen)) return;
   throw registerError("precondition/lock-missing", LOCK_REGISTER, [new Uint8Array(seen.length), seen], [
-    "The node has no lock, but it locked since it booted",
-    "Somebody removed the lock, or something else in the image extends the register: build the node anew from its image",
+    "The node has no lock, but it was locked since it booted",
+    "The lock was removed, or another program in the image extends the register: build the node anew from its image",
   ]);
 }
 

@@ -24,7 +24,7 @@ Deno.test("measureTrust() extends once, when PCR 12 is zero", async () => {
   deepEqual(registers.extensions, 1);
 });
 
-Deno.test("measureLock() stops and shows the value when PCR 15 holds anything else", async () => {
+Deno.test("measureLock() rejects and shows the value when PCR 15 holds another value", async () => {
   const registers = new MemoryRegisters();
   await measureLock(registers, new Uint8Array(32).fill(8));
   const seen = (await registers.read(LOCK_REGISTER)).toHex();
@@ -37,7 +37,7 @@ Deno.test("measureLock() stops and shows the value when PCR 15 holds anything el
   deepEqual(registers.extensions, 1);
 });
 
-Deno.test("measureTrust() stops when PCR 12 holds another trust part", async () => {
+Deno.test("measureTrust() rejects when PCR 12 holds another trust part", async () => {
   const registers = new MemoryRegisters();
   await measureTrust(registers, { ...trust, clusterName: "green" });
   await rejects(measureTrust(registers, trust), { code: "precondition/register", message: /PCR 12 holds/ });

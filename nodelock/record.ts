@@ -1,5 +1,5 @@
 /**
- * What a node lock says, and the bytes that say it: one line of JSON, versioned, with a checksum.
+ * The record of a node lock and its encoding: one line of JSON with a version and a checksum.
  *
  * @module
  */
@@ -10,25 +10,25 @@ import { equalBytes, hex, sha256, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { readJson } from "../platform/json.ts";
 
-/** Who may hold the node: the InitServer or the JoinClient. */
+/** The possible holders of a node: the InitServer or the JoinClient. */
 export const LOCK_OWNERS = ["init", "join"] as const;
 
-/** Who holds the node. */
+/** The holder of a node. */
 export type LockOwner = typeof LOCK_OWNERS[number];
 
-/** What the lock says. It never changes. */
+/** The contents of a lock. They never change. */
 export interface LockRecord {
-  /** Who took it. */
+  /** The holder that took the node. */
   readonly owner: LockOwner;
   /** The cluster that the node belongs to, 32 bytes. */
   readonly clusterId: Uint8Array;
-  /** When it was taken, by the node's clock. */
+  /** The time of the lock, by the node's clock. */
   readonly time: Date;
 }
 
 const VERSION = 1;
 
-/** What a lock must have; that it has nothing else, its bytes must show. */
+/** The required fields. The comparison of the bytes below refuses any other field. */
 const recordSchema = v.object({
   version: v.literal(VERSION),
   owner: v.picklist(LOCK_OWNERS),
@@ -44,13 +44,13 @@ const recordSchema = v.object({
   ),
 });
 
-/** No lock file is larger; a record takes about 230 bytes. */
+/** The largest accepted lock file. A record takes about 230 bytes. */
 export const MAXIMUM_RECORD_LENGTH = 512;
 
 /**
- * The bytes of a lock file.
+ * Encodes a lock file.
  *
- * @throws {BootstrapError} `internal/lock-record` if `clusterId` is not 32 bytes or the time is none.
+ * @throws {BootstrapError} `internal/lock-record` if `clusterId` is not 32 bytes or the time is invalid.
  */
 export async function encodeLockRecord(record: LockRecord): Promise<Bytes> {
   const { owner, clusterId, time } = record;
@@ -63,12 +63,12 @@ export async function encodeLockRecord(record: LockRecord): Promise<Bytes> {
 }
 
 /**
- * Reads the bytes of a lock file. Only what {@linkcode encodeLockRecord} writes is read, to the last byte: a lock that is
- * torn, foreign or of another version is refused, never guessed.
+ * Reads the bytes of a lock file. They must equal the output of {@linkcode encodeLockRecord} to the last byte. A torn
+ * or foreign lock, or one of another version, is refused and never guessed.
  *
  * @param bytes All bytes of the file.
- * @param what What the file is called in errors.
- * @throws {BootstrapError} `malformed/lock-record`, naming the field.
+ * @param what The file's name in errors.
+ * @throws {BootstrapError} `malformed/lock-record`, which names the field.
  */
 export async function decodeLockRecord(bytes: Uint8Array, what: string): Promise<LockRecord> {
   const { owner, clusterId, time } = readJson(bytes, {

@@ -17,13 +17,13 @@ const records = fc.record({
   time: fc.date({ noInvalidDate: true }),
 });
 
-/** A line with these fields, and a checksum that is right for them. */
+/** Returns a line with these fields and their correct checksum. */
 async function lineOf(fields: Readonly<Record<string, unknown>>): Promise<Uint8Array> {
   const checksum = (await sha256(utf8(JSON.stringify(fields)))).toHex();
   return utf8(JSON.stringify({ ...fields, checksum }) + "\n");
 }
 
-Deno.test("encodeLockRecord() gives one line of JSON", async () => {
+Deno.test("encodeLockRecord() returns one line of JSON", async () => {
   const fields = '{"version":1,"owner":"init",' +
     '"clusterId":"sha256:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",' +
     '"time":"2026-01-02T03:04:05.678Z"';
@@ -31,13 +31,13 @@ Deno.test("encodeLockRecord() gives one line of JSON", async () => {
   equal(fromUtf8(await encodeLockRecord(record), "line"), `${fields},"checksum":"${checksum}"}\n`);
 });
 
-Deno.test("encodeLockRecord() rejects when the record is none", async () => {
+Deno.test("encodeLockRecord() rejects when the record is invalid", async () => {
   const internal = { code: "internal/lock-record" };
   await rejects(encodeLockRecord({ ...record, clusterId: new Uint8Array(31) }), internal);
   await rejects(encodeLockRecord({ ...record, time: new Date(NaN) }), internal);
 });
 
-Deno.test("decodeLockRecord() gives what encodeLockRecord() was given", async () => {
+Deno.test("decodeLockRecord() returns the record that encodeLockRecord() encoded", async () => {
   await fc.assert(fc.asyncProperty(records, async (any) => {
     const bytes = await encodeLockRecord(any);
     deepEqual(await decodeLockRecord(bytes, "lock"), any);
@@ -82,7 +82,7 @@ Deno.test("decodeLockRecord() rejects when the bytes are foreign", async () => {
   }));
 });
 
-Deno.test("decodeLockRecord() names what is wrong, even when the checksum is right", async () => {
+Deno.test("decodeLockRecord() names the wrong field, even when the checksum is correct", async () => {
   const { owner, time } = record;
   const clusterId = `sha256:${record.clusterId.toHex()}`;
   const good = { version: 1, owner, clusterId, time: time.toISOString() };

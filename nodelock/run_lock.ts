@@ -1,5 +1,5 @@
 /**
- * The run lock: of all processes on a node, one at a time bootstraps it.
+ * The run lock: only one process at a time bootstraps a node.
  *
  * @module
  */
@@ -9,11 +9,12 @@ import { BootstrapError } from "../platform/errors.ts";
 import { LockFile } from "./file.ts";
 
 /**
- * Takes the exclusive flock of the state folder, which whoever measures or locks holds from first to last; the system
- * frees it when the process dies. Then removes what killed contenders for the node lock left behind.
+ * Takes the exclusive flock of the state folder, then removes the temporary files of killed contenders for the node
+ * lock. A process that measures or locks holds the run lock from start to end. The operating system releases it when
+ * the process dies.
  *
- * @param folder The state folder; made if there is none.
- * @returns What frees it.
+ * @param folder The state folder. It is created if it does not exist.
+ * @returns A disposable that releases the lock.
  * @throws {BootstrapError} `conflict/run` if another process holds it, `system/run-lock`, `system/file`.
  */
 export async function takeRunLock(folder: string): Promise<Disposable> {
@@ -28,7 +29,7 @@ export async function takeRunLock(folder: string): Promise<Disposable> {
   return { [Symbol.dispose]: () => release(file) };
 }
 
-/** Closing alone would leave the lock to a child that is being forked at this moment. */
+/** Unlocks before closing. A close alone would leave the lock with a child that is being forked at this moment. */
 function release(file: Deno.FsFile): void {
   file.unlockSync();
   file.close();

@@ -4,7 +4,7 @@ import { temporaryFolder } from "./testing/temporary_folder.ts";
 import { LockFile } from "./file.ts";
 import { takeRunLock } from "./run_lock.ts";
 
-Deno.test("takeRunLock() rejects while another holds it, and not after", async () => {
+Deno.test("takeRunLock() rejects while the lock is held, and not afterwards", async () => {
   await using folder = await temporaryFolder();
   const state = join(folder.path, "state");
   const first = await takeRunLock(state);
@@ -15,7 +15,7 @@ Deno.test("takeRunLock() rejects while another holds it, and not after", async (
   await rejects(takeRunLock(state), { code: "conflict/run" });
 });
 
-Deno.test("takeRunLock() removes what killed contenders left, and only when it has the lock", async () => {
+Deno.test("takeRunLock() removes the files of killed contenders, and only after it has the lock", async () => {
   await using folder = await temporaryFolder();
   const file = new LockFile(folder.path);
   const record = { owner: "init", clusterId: new Uint8Array(32), time: new Date(0) } as const;
@@ -32,7 +32,7 @@ Deno.test("takeRunLock() removes what killed contenders left, and only when it h
   deepEqual((await names()).sort(), ["node.lock", "run.lock"]);
 });
 
-Deno.test("takeRunLock() rejects when the folder cannot be made", async () => {
+Deno.test("takeRunLock() rejects when the folder cannot be created", async () => {
   await using folder = await temporaryFolder();
   await Deno.writeTextFile(join(folder.path, "file"), "");
   await rejects(takeRunLock(join(folder.path, "file", "state")), { code: "system/run-lock" });
