@@ -42,7 +42,7 @@ Deno.test("evidence prints a policy for an SNP machine, without its REPORT_ID am
   assert.equal(policy.controlPlanes.size, 0);
   assert.match(
     world.out,
-    /^# A policy for exactly this machine as it is now\. Nobody has verified it.*\n#\n# HOST_DATA.*(?:d1){32}\n/,
+    /^# A policy for exactly this machine as it is now\. It is not verified.*\n#\n# HOST_DATA.*(?:d1){32}\n/,
   );
   assert.match(
     world.out,

@@ -1,5 +1,5 @@
 /**
- * `bootstrapper evidence`: what this machine's evidence says, in a form that a policy can be made from.
+ * `bootstrapper evidence`: prints the facts in this machine's evidence as a policy, or writes the evidence into a file.
  *
  * @module
  */
@@ -27,29 +27,29 @@ import { printResult } from "../output.ts";
 
 /** The options of `evidence`. */
 export interface EvidenceOptions {
-  /** The file with the node's configuration, which names the kinds of evidence and of the endorsement key. */
+  /** The file of the node's configuration, which names the kinds of evidence and the type of the endorsement key. */
   readonly config?: string;
-  /** The kind of the endorsement key; the evidence is of the TPM alone then, and no configuration is needed. */
+  /** The type of the endorsement key. With it, the evidence is of the TPM only, and no configuration is needed. */
   readonly ekType?: EkType;
-  /** Where to write the evidence itself, for `policy` and `verify` on another machine. */
+  /** The file to write the evidence to, for `policy` and `verify` on another machine. */
   readonly outFile?: string;
-  /** How to print; text is YAML. */
+  /** The form of the output; text is YAML. */
   readonly output: OutputForm;
 }
 
-/** What `evidence` opens while it has all permissions. */
+/** The resources that `evidence` opens while it has all permissions. */
 export interface OpenedEvidence {
   readonly machine: Machine;
-  /** The log of what the firmware measured, as the kernel keeps it. */
+  /** The log of the firmware's measurements, from the kernel. */
   readonly eventLog?: Bytes;
 }
 
 const FILE_MODE = 0o644;
-/** securityfs: the log that the firmware handed over, as the kernel keeps it. */
+/** The path of the firmware's log in securityfs. */
 const EVENT_LOG = "sys/kernel/security/tpm0/binary_bios_measurements";
 const THIS_MACHINE = "this machine";
 
-/** Opens the machine and, where the evidence is written into a file, reads the event log. */
+/** Opens the machine. If the evidence is written into a file, it also reads the event log. */
 export async function openEvidence(options: EvidenceOptions, context: CliContext): Promise<OpenedEvidence> {
   const machine = await openMachine(context);
   if (options.outFile === undefined) return { machine };
@@ -58,11 +58,13 @@ export async function openEvidence(options: EvidenceOptions, context: CliContext
 }
 
 /**
- * Prints what this machine's evidence says, or writes the evidence into a file. As text it is a policy for exactly this machine
- * as it is now, with the rest as comments; as JSON it is one object with all of it.
+ * Prints the facts in this machine's evidence, or writes the evidence into a file. The text output is a policy for
+ * exactly this machine in its current state, with further facts as comments. The JSON output is one object with all
+ * facts.
  *
- * @throws {BootstrapError} `precondition/no-tpm`, `precondition/no-device`, `precondition/no-evidence`, `precondition/file-exists`,
- *   `refused/snp-…` for a signing key that the policy cannot be made for, `usage/…` for the configuration, `system/…`.
+ * @throws {BootstrapError} `precondition/no-tpm`, `precondition/no-device`, `precondition/no-evidence`,
+ *   `precondition/file-exists`, `refused/snp-…` for a signing key that the policy cannot be made for, `usage/…` for the
+ *   configuration, `system/…`.
  */
 export async function evidence(
   options: EvidenceOptions,
@@ -122,17 +124,17 @@ async function printEvidence(
   const [{ identity = null, isEphemeral = false } = {}] = facts;
   const { text, remarks } = await draftPolicy({
     ...{ files: [{ name: THIS_MACHINE, file }], images: [], identities: [], withoutPcrs: [], ekType },
-    // Only the first kind gives the identity, and only one that lasts is of use in a policy.
+    // The first kind determines the identity. Only a lasting identity is useful in a policy.
     controlPlanes: identity === null || isEphemeral ? [] : [identity],
     preface: [
-      "A policy for exactly this machine as it is now. Nobody has verified it: use it only if you trust this machine.",
+      "A policy for exactly this machine as it is now. It is not verified: use it only if you trust this machine.",
       ...facts.flatMap((one) => one.remarks),
     ],
   }, { now: () => clock.now(), kinds });
   const shown = file.evidence.map(({ variant }, index) =>
     [kindNamed(kinds, variant), facts[index]?.facts ?? {}] as const
   );
-  // The facts of the default kind stand at the top, those of others under their names.
+  // The facts of the default kind are at the top level, those of other kinds under their names.
   const isTop = (name: string) => name === defaultKind(kinds).name;
   const result = {
     variant: variantOf(file),

@@ -1,5 +1,5 @@
 /**
- * `bootstrapper join-service`, on what init has written for it.
+ * The command `bootstrapper join-service`. It runs on the files that init wrote for it.
  *
  * @module
  */
@@ -14,13 +14,13 @@ import { terminationSignal } from "../termination.ts";
 
 /** The options of `join-service`. */
 export interface JoinServiceOptions {
-  /** The folder with what the service runs on. */
+  /** The folder with the state of the service. */
   readonly folder: string;
-  /** The file of its private key, where it is not in the folder: systemd hands it over as a credential. */
+  /** The file of the private key, if it is not in the folder. systemd provides it as a credential. */
   readonly keyFile?: string;
 }
 
-/** Serves until it is stopped. */
+/** Runs the join service until it is stopped. */
 export async function joinService({ folder, keyFile }: JoinServiceOptions, context: CliContext): Promise<void> {
   const { clock, log, environment: { credentialsFolder } } = context;
   using termination = terminationSignal();

@@ -1,5 +1,5 @@
 /**
- * `bootstrapper measure`: the measurements that every boot begins with.
+ * `bootstrapper measure`: makes the measurements at the beginning of each boot.
  *
  * @module
  */
@@ -22,13 +22,13 @@ import { printResult } from "../output.ts";
 
 /** The options of `measure`. */
 export interface MeasureOptions {
-  /** The file with the node's configuration. */
+  /** The file of the node's configuration. */
   readonly config?: string;
   readonly output: OutputForm;
 }
 
 /**
- * Measures D12 into PCR 12 and, where there is a lock, D15 into PCR 15; reads both back.
+ * Measures D12 into PCR 12, and D15 into PCR 15 if there is a lock. It reads both registers back.
  *
  * @throws {BootstrapError} `precondition/register`, `precondition/lock-missing`, `precondition/no-tpm`, `conflict/run`,
  *   `usage/…` for the configuration, `malformed/…`, `system/…`.

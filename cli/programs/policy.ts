@@ -1,5 +1,5 @@
 /**
- * `bootstrapper policy explain`, `policy make` and `verify`.
+ * The commands `bootstrapper policy explain`, `policy make` and `verify`.
  *
  * @module
  */
@@ -28,58 +28,52 @@ import { expectationOf } from "./policy_registers.ts";
 
 /** The options of `policy explain`. */
 export interface PolicyExplainOptions {
-  /** The evidence file. */
   readonly evidenceFile: string;
-  /** The policy. */
   readonly policyFile: string;
-  /** Evidence of a machine that is known to be good. */
+  /** Evidence of a known good machine. */
   readonly referenceFile?: string;
-  /** A node's configuration, to judge PCR 12 and PCR 15 by. */
+  /** The node's configuration, which determines the expected values of PCR 12 and PCR 15. */
   readonly configurationFile?: string;
-  /** Whether the policy's cache of collateral may be asked. */
+  /** Whether the policy's collateral cache may be used. */
   readonly isOnline: boolean;
   readonly output: OutputForm;
 }
 
 /** The options of `policy make`. */
 export interface PolicyMakeOptions {
-  /** Evidence files. */
   readonly evidenceFiles: readonly string[];
-  /** A fresh node to ask, in addition to the files. */
+  /** A fresh node whose evidence is used in addition to the files. */
   readonly freshNode?: FreshNodeOptions;
-  /** Unified kernel images. */
   readonly imageFiles: readonly string[];
-  /** Phases of boot that are measured before evidence is made. */
+  /** The phases of boot that are measured before evidence is made. */
   readonly phases: readonly string[];
-  /** Further identities, lower-case hexadecimal. */
+  /** Further trusted identities, lower-case hexadecimal. */
   readonly identities: readonly string[];
-  /** Identities of control planes, lower-case hexadecimal. */
+  /** The identities of control planes, lower-case hexadecimal. */
   readonly controlPlanes: readonly string[];
-  /** PCRs to leave out. */
+  /** The PCRs to leave out. */
   readonly withoutPcrs: readonly number[];
-  /** The kind of endorsement key, where there is no evidence. */
+  /** The type of the endorsement key, if there is no evidence to take it from. */
   readonly ekType: EkType;
-  /** Where the policy has collateral looked for. */
+  /** The places of collateral that the policy names. */
   readonly collateral: CollateralPlaces;
   readonly output: OutputForm;
 }
 
 /** The options of `verify` with a fresh node. */
 export interface VerifyNodeOptions {
-  /** The node. */
   readonly freshNode: FreshNodeOptions;
-  /** The policy. */
   readonly policyFile: string;
   readonly output: OutputForm;
 }
 
-/** Prints the verdict on evidence, check by check. Its exit code says nothing of the verdict. */
+/** Prints the verdict on evidence, check by check. The exit code does not depend on the verdict. */
 export async function policyExplain(options: PolicyExplainOptions, context: CliContext): Promise<void> {
   const explanation = await explainFile(options, context);
   printResult(context, options.output, explanationJson(explanation), explanationText(explanation));
 }
 
-/** Prints every check, and throws what a service would refuse the evidence with. */
+/** Prints every check, and throws the error with which a service would refuse the evidence. */
 export async function verify(options: PolicyExplainOptions | VerifyNodeOptions, context: CliContext): Promise<void> {
   const explanation = "freshNode" in options
     ? await explainNode(options, context)
@@ -87,17 +81,17 @@ export async function verify(options: PolicyExplainOptions | VerifyNodeOptions, 
   const { refusal } = explanation;
   const text = explanationText(explanation);
   if (refusal === null) return printResult(context, options.output, explanationJson(explanation), text);
-  // As JSON the error is the one object.
+  // With JSON output, the error is the only object.
   if (options.output === "text") context.print(text);
   throw refusal;
 }
 
-/** Without `--online` the network is not used. */
+/** Returns a policy's places of collateral without the cache: without `--online` the network is not used. */
 function withoutCache({ collateral: { folder } }: Policy): CollateralPlaces {
   return { folder };
 }
 
-/** Prints a policy. */
+/** Makes a policy and prints it. */
 export async function policyMake(options: PolicyMakeOptions, context: CliContext): Promise<void> {
   const files = await Promise.all(
     options.evidenceFiles.map(async (name) => ({ name, file: await readEvidence(name) })),
@@ -116,7 +110,7 @@ export async function policyMake(options: PolicyMakeOptions, context: CliContext
   printResult(context, options.output, { policy: text, remarks, images: measurements }, text);
 }
 
-/** Loaded where there is a node to speak to. */
+/** Loads the code for fresh nodes, which is needed only with a node to connect to. */
 function freshNodes() {
   return import("./fresh_node.ts");
 }

@@ -1,5 +1,5 @@
 /**
- * `bootstrapper run`, with this machine's TPM, programs and folders.
+ * The command `bootstrapper run`, with this machine's TPM, programs and folders.
  *
  * @module
  */
@@ -18,17 +18,17 @@ import { terminationSignal } from "../termination.ts";
 
 /** The options of `run`. */
 export interface RunOptions {
-  /** The file with the node's configuration. */
+  /** The file of the node's configuration. */
   readonly config?: string;
 }
 
-/** Bootstraps this node; ends when it is a member. */
+/** Bootstraps this node. It ends when the node is a member of its cluster. */
 export async function run(options: RunOptions, context: CliContext, machine: Machine): Promise<void> {
   using termination = terminationSignal();
   await runNode(await runDependencies(options, context, machine), termination.signal);
 }
 
-/** What {@linkcode run} bootstraps this node with. */
+/** Returns the dependencies with which {@linkcode run} bootstraps this node. */
 export async function runDependencies(
   options: RunOptions,
   context: CliContext,
