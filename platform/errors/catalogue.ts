@@ -1,8 +1,8 @@
 /**
- * The catalogue of error codes: every code once, with its meaning and what to do. `deno task docs:errors` makes docs/errors.md
- * from it.
+ * The catalogue of error codes: each code with its meaning and its remedy. `deno task docs:errors` writes
+ * docs/errors.md from it.
  *
- * A code that ends in `-N` stands for one code for each number, as `refused/pcr-4`.
+ * A code that ends in `-N` stands for one code for each number, such as `refused/pcr-4`.
  *
  * @module
  */
@@ -45,16 +45,16 @@ export type KeyOf<Part> = Part extends unknown ? keyof Part : never;
 /** The name of a row of the catalogue. */
 export type CatalogueCode = KeyOf<typeof CATALOGUE_PARTS[number]>;
 
-/** A row whose name ends in `-N`, as the codes that it stands for. */
+/** The codes of a row. A name that ends in `-N` stands for one code for each number. */
 export type Numbered<Code> = Code extends `${infer Name}-N` ? `${Name}-${number}` : Code;
 
-/** A stable error code of this version: its family, a slash, and what exactly, as in `refused/pcr-4`. */
+/** A stable error code of this version: its family, a slash, and the specific failure, such as `refused/pcr-4`. */
 export type ErrorCode = Numbered<CatalogueCode>;
 
 /** All codes. */
 export const ERROR_CATALOGUE: ErrorEntries<CatalogueCode> = joined();
 
-/** The row that tells of a code, or `undefined` for a code that is not of this version. */
+/** Returns the name of a code's row, or `undefined` for a code that this version does not define. */
 export function catalogueCode(code: string): CatalogueCode | undefined {
   const name = code.replace(/-\d{1,2}$/, "-N");
   if (name !== code && Object.hasOwn(ERROR_CATALOGUE, name)) return name as CatalogueCode;

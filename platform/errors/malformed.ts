@@ -6,19 +6,19 @@
 import type { ErrorEntries } from "./entry.ts";
 
 const OTHER_VERSION =
-  "Check that both sides run versions of the bootstrapper that fit; if they do, look into the path between.";
-const SAME_VERSION = "Make the file anew with this version of the bootstrapper.";
-const FRESH_MACHINE = "Run `bootstrapper reset` on the node, or build it anew from its image.";
-const GET_AGAIN = "Get the document again from where it came from; it is damaged or of a form that is not supported.";
+  "Check that both sides run compatible versions of the bootstrapper. If they do, check the path between them.";
+const SAME_VERSION = "Create the file again with this version of the bootstrapper.";
+const FRESH_MACHINE = "Run `bootstrapper reset` on the node, or rebuild it from its image.";
+const GET_AGAIN = "Get the document again from its source: it is damaged, or its form is not supported.";
 const OTHER_MACHINE =
-  "Look at the platform that made the evidence: its firmware or its host does not follow the specification.";
+  "Check the platform that made the evidence: its firmware or its host does not follow the specification.";
 
-/** Bytes do not have their form. */
+/** Bytes that do not have their form. */
 export const MALFORMED = {
   "malformed/admission-record": {
-    meaning: "An admission record, or what would be written into one, has a field of the wrong form.",
+    meaning: "An admission record, or the data for one, has a field of the wrong form.",
     remedy:
-      "Look at the ConfigMap that the error names. If it was edited by hand, remove the node and let it join again.",
+      "Check the ConfigMap that the error names. If it was edited by hand, remove the node and let it join again.",
   },
   "malformed/base64": {
     meaning: "A text is not base64 with padding on one line, or is too long.",
@@ -30,31 +30,31 @@ export const MALFORMED = {
   },
   "malformed/cluster-record": {
     meaning: "The operator's record of a cluster cannot be read.",
-    remedy: "Restore the file from a backup. Without it a second cluster of that name could be founded.",
+    remedy: "Restore the file from a backup. Without it, an init could found a second cluster of that name.",
   },
   "malformed/control-plane-queue": {
     meaning: "The Lease that holds the queue of control planes was changed by another program.",
-    remedy: "Delete the Lease that the error names. Waiting nodes ask again.",
+    remedy: "Delete the Lease that the error names. Waiting nodes try again.",
   },
   "malformed/crictl": {
     meaning: "The list of images that crictl prints cannot be read.",
-    remedy: "Look at the version of crictl in the machine's image.",
+    remedy: "Check the version of crictl in the machine's image.",
   },
   "malformed/der": {
     meaning: "A certificate, a request or a list of revoked certificates is not in the subset of DER that is read.",
     remedy: GET_AGAIN,
   },
   "malformed/device-request": {
-    meaning: "The process that has this machine's devices got a request that it does not know.",
+    meaning: "The process with access to this machine's devices received an unknown request.",
     remedy: "This is a defect, or another program writes to its pipe. Please report it.",
   },
   "malformed/etcd-manifest": {
     meaning: "The manifest of this node's etcd cannot be read.",
-    remedy: "Restore the manifest. With `--force` a reset goes on without leaving etcd.",
+    remedy: "Restore the manifest. With `--force` a reset continues without leaving etcd.",
   },
   "malformed/event-log": {
     meaning: "The event log of the firmware does not have the form of the TCG's specification.",
-    remedy: "Collect the evidence again. Values of the registers can also be given without a log.",
+    remedy: "Collect the evidence again. A policy can also list values of the registers without a log.",
   },
   "malformed/evidence": {
     meaning: "Evidence of variant none is not 32 bytes.",
@@ -65,7 +65,7 @@ export const MALFORMED = {
     remedy: "Make it on the machine with `bootstrapper evidence --out FILE` of this version.",
   },
   "malformed/evidence-set": {
-    meaning: "Evidence of several kinds does not have its only encoding.",
+    meaning: "Evidence of several kinds does not have its exact encoding.",
     remedy: OTHER_VERSION,
   },
   "malformed/evidence-version": {
@@ -90,7 +90,7 @@ export const MALFORMED = {
     remedy: OTHER_VERSION,
   },
   "malformed/journal": {
-    meaning: "The node's journal cannot be read, so the node does not know how far it came.",
+    meaning: "The node's journal cannot be read, so the node does not know which steps are done.",
     remedy: FRESH_MACHINE,
   },
   "malformed/kubeconfig": {
@@ -103,16 +103,17 @@ export const MALFORMED = {
     untested: "it takes a kubelet that prints something else, and the class that asks it has only integration tests",
   },
   "malformed/kubernetes-api": {
-    meaning: "The API server's answer does not have the expected form, or the API server says so of the request.",
-    remedy: "Look whether the version of the cluster is supported, and whether the address is that of an API server.",
+    meaning:
+      "The API server's answer does not have the expected form, or the API server reports that the request is malformed.",
+    remedy: "Check whether the version of the cluster is supported, and whether the address is that of an API server.",
   },
   "malformed/kubernetes-version": {
     meaning: "A text is not a version of Kubernetes.",
-    remedy: "Look at the version that the cluster or the kubelet reports.",
+    remedy: "Check the version that the cluster or the kubelet reports.",
   },
   "malformed/lock-record": {
     meaning: "The node lock cannot be read, so the node does not know which cluster it belongs to.",
-    remedy: "Build the node anew from its image.",
+    remedy: "Rebuild the node from its image.",
   },
   "malformed/node-key": {
     meaning: "The node's key is not a P-256 key.",
@@ -132,19 +133,19 @@ export const MALFORMED = {
   },
   "malformed/pem": { meaning: "A text is not PEM of the expected label, once.", remedy: GET_AGAIN },
   "malformed/private-key": {
-    meaning: "A private key cannot be used, or is not that of its public key.",
-    remedy: "Restore the key from a backup, or make another.",
+    meaning: "A private key cannot be used, or does not match its public key.",
+    remedy: "Restore the key from a backup, or create another.",
   },
   "malformed/proposal": {
     meaning: "The node's proposal of a cluster has a field of the wrong length.",
     remedy: OTHER_VERSION,
   },
   "malformed/public-key": {
-    meaning: "A public key is not a point or a number of its kind.",
-    remedy: "Find out who made the key: no honest program makes such a key.",
+    meaning: "A public key is not a valid point or number for its type.",
+    remedy: "Find the program that created the key: no honest program creates such a key.",
   },
   "malformed/reset-marker": {
-    meaning: "The mark of a reset that has begun cannot be read.",
+    meaning: "The marker of a started reset cannot be read.",
     remedy: "Remove the file that the error names, and run `bootstrapper reset` again.",
   },
   "malformed/sealed-kit": {
@@ -157,19 +158,19 @@ export const MALFORMED = {
   },
   "malformed/service-state": {
     meaning: "The state of the join service cannot be read.",
-    remedy: "Start bootstrapper.service on that control plane again: it writes the state anew.",
+    remedy: "Restart bootstrapper.service on that control plane: it rewrites the state.",
   },
   "malformed/size": {
-    meaning: "A file or a document is larger than what is read.",
-    remedy: "Look at the path that the error names: it is not the file that was meant.",
+    meaning: "A file or a document is larger than the limit.",
+    remedy: "Check the path that the error names: it is not the file that was meant.",
   },
   "malformed/snp": { meaning: "SNP evidence does not have its encoding.", remedy: OTHER_VERSION },
   "malformed/snp-certificate-table": {
-    meaning: "The certificates that the host gives with an SNP report are not in the table of the specification.",
+    meaning: "The certificates that the host provides with an SNP report are not in the specified table.",
     remedy: "Correct the certificates that the host is configured with.",
   },
   "malformed/snp-report": {
-    meaning: "An SNP report has an unknown version, another length, or reserved bits that are set.",
+    meaning: "An SNP report has an unknown version, a wrong length, or reserved bits that are set.",
     remedy: OTHER_MACHINE,
   },
   "malformed/snp-tcb": {
@@ -177,15 +178,15 @@ export const MALFORMED = {
     remedy: "Use a version of the bootstrapper that knows the processor.",
   },
   "malformed/staged-init": {
-    meaning: "What a node staged for its init cannot be read.",
+    meaning: "The files that a node staged for its init cannot be read.",
     remedy: "Replace this machine by a fresh one.",
   },
   "malformed/status": {
     meaning: "The node's status file cannot be read.",
-    remedy: "Start bootstrapper.service again.",
+    remedy: "Restart bootstrapper.service.",
   },
   "malformed/tdx-collateral": {
-    meaning: "A document of Intel's on TDX platforms does not have its form.",
+    meaning: "An Intel document on TDX platforms does not have its form.",
     remedy: "Fetch it again from Intel's Provisioning Certification Service.",
   },
   "malformed/tdx-evidence": { meaning: "TDX evidence does not have its encoding.", remedy: OTHER_VERSION },
@@ -203,7 +204,7 @@ export const MALFORMED = {
     remedy: OTHER_MACHINE,
   },
   "malformed/tpm-response": {
-    meaning: "The TPM's answer has another size than it says.",
+    meaning: "The TPM's answer does not have the size in its header.",
     remedy: "Restart the machine. If it happens again, its TPM is defective.",
   },
   "malformed/uki": {

@@ -5,42 +5,42 @@
  */
 import type { ErrorEntries } from "./entry.ts";
 
-const GOES_ON = "Run `bootstrapper reset` again: it goes on where it was interrupted.";
+const GOES_ON = "Run `bootstrapper reset` again: it continues where it was interrupted.";
 const FRESH_MACHINE = "Use a fresh machine.";
 
-/** A state does not allow this. */
+/** A state that does not allow the operation. */
 export const PRECONDITION = {
   "precondition/ca-key": {
     meaning: "The key of the cluster's CA does not belong to its certificate.",
     remedy: "Compare the files below /etc/kubernetes/pki with those of another control plane.",
   },
   "precondition/clock-skew": {
-    meaning: "The clocks of both machines differ by more than is accepted.",
+    meaning: "The clocks of both machines differ by more than the accepted limit.",
     remedy: "Set the clocks of both machines; run a time service.",
     retriable: true,
   },
   "precondition/cluster-ca": {
-    meaning: "kubeadm cannot begin, as the cluster's CA is not where it looks for it.",
-    remedy: "Look whether another program removed files below /etc/kubernetes/pki.",
+    meaning: "kubeadm cannot start because the cluster's CA is not in its folder.",
+    remedy: "Check whether another program removed files below /etc/kubernetes/pki.",
   },
   "precondition/cluster-exists": {
     meaning: "The operator's records have a cluster of that name already, on another machine or abandoned.",
-    remedy: "Use its kubeconfig, go on with its init, give it up with `bootstrapper abandon`, or choose another name.",
+    remedy: "Use its kubeconfig, continue its init, abandon it with `bootstrapper abandon`, or choose another name.",
   },
   "precondition/cluster-keys": {
-    meaning: "A node cannot become a control plane, as it does not have all of the cluster's keys.",
-    remedy: "Look whether another program removed files below /etc/kubernetes/pki; join again from a fresh machine.",
+    meaning: "A node cannot become a control plane because it does not have all of the cluster's keys.",
+    remedy: "Check whether another program removed files below /etc/kubernetes/pki; join again from a fresh machine.",
   },
   "precondition/etcd": {
-    meaning: "etcd refuses the request in its present state, as where it has too few started members.",
-    remedy: "Look at the health of etcd's members, and repeat the request when all of them run.",
+    meaning: "etcd refuses the request in its present state, for example because too few members have started.",
+    remedy: "Check the health of etcd's members, and repeat the request when all of them run.",
   },
   "precondition/etcd-quorum": {
-    meaning: "A member of etcd cannot be removed, as etcd has no quorum or would lose it.",
+    meaning: "A member of etcd cannot be removed because etcd has no quorum or would lose it.",
     remedy: "Bring back the members that are down, or add another control plane first.",
   },
   "precondition/file-exists": {
-    meaning: "A file of that name exists, and is not overwritten.",
+    meaning: "A file of that name exists. It is not overwritten.",
     remedy: "Choose another name.",
   },
   "precondition/host-data": {
@@ -50,7 +50,7 @@ export const PRECONDITION = {
   "precondition/join-endpoints": {
     meaning: "The node is locked for a join and knows no join service.",
     remedy: "Name the cluster's join services in join.endpoints of the node's configuration.",
-    untested: "it takes a whole node that is locked, and then loses the endpoints of its configuration",
+    untested: "it takes a whole node that is locked and then loses the endpoints of its configuration",
   },
   "precondition/joining": {
     meaning: "The node is joining a cluster, so no init can use it.",
@@ -58,11 +58,11 @@ export const PRECONDITION = {
   },
   "precondition/journal": {
     meaning: "The node's journal is missing, or is of another cluster, node or configuration.",
-    remedy: "Give the node the configuration that it began with; or run `bootstrapper reset`, or build it anew.",
+    remedy: "Give the node its original configuration, run `bootstrapper reset`, or rebuild it from its image.",
   },
   "precondition/lock-missing": {
-    meaning: "The node has no lock, but its registers show that it locked since it booted.",
-    remedy: "Build the node anew from its image, and find out what removed the lock.",
+    meaning: "The node has no lock, but its registers show that it was locked since it booted.",
+    remedy: "Rebuild the node from its image, and find the program or person that removed the lock.",
   },
   "precondition/locking": {
     meaning: "The node is being locked at this moment.",
@@ -71,7 +71,7 @@ export const PRECONDITION = {
     untested: "it takes a call in the moment between the lock and its measurement",
   },
   "precondition/mounted": {
-    meaning: "The kubelet's folder cannot be emptied, as volumes are mounted there.",
+    meaning: "The kubelet's folder cannot be emptied because volumes are mounted there.",
     remedy: `Unmount them, or restart the machine. ${GOES_ON}`,
   },
   "precondition/mrconfigid": {
@@ -80,39 +80,40 @@ export const PRECONDITION = {
   },
   "precondition/no-cluster": {
     meaning: "The operator's records have no cluster of that name.",
-    remedy: "Look at the name, and at the folder of the records.",
+    remedy: "Check the name, and the folder of the records.",
   },
   "precondition/no-device": {
     meaning: "The kernel has no interface for reports of a confidential VM.",
-    remedy: "Run it as a confidential VM with a kernel that has configfs-tsm (6.7 or later), mounted.",
+    remedy:
+      "Run the machine as a confidential VM with a kernel that has configfs-tsm (6.7 or later), and mount configfs.",
   },
   "precondition/no-evidence": {
-    meaning: "The configuration says evidence.variant none, so there is nothing to show.",
+    meaning: "The configuration has evidence.variant none, so the node has no evidence to show.",
     remedy: "Configure a kind of evidence, or name an endorsement key of the TPM with `--ek-type`.",
   },
   "precondition/no-such-node": {
     meaning: "The cluster has no node, record or removal of that name.",
-    remedy: "Look at the names with `kubectl get nodes`. If the node was removed before, nothing is left to do.",
+    remedy: "Check the names with `kubectl get nodes`. If the node was removed before, nothing is left to do.",
   },
   "precondition/no-tpm": { meaning: "The machine has no TPM.", remedy: "Give the machine a TPM 2.0." },
   "precondition/node-ready": {
-    meaning: "A Node that is to be removed is Ready, so its machine works.",
-    remedy: "Power the machine off or reset it, and wait a minute; `--force` removes the node all the same.",
+    meaning: "The Node to remove is Ready, so its machine works.",
+    remedy: "Power the machine off or reset it, and wait a minute; `--force` removes the node anyway.",
   },
   "precondition/not-found": {
-    meaning: "Kubernetes or etcd does not have the object that was asked for.",
-    remedy: "Look whether it was deleted, and whether the cluster is the right one.",
+    meaning: "Kubernetes or etcd does not have the requested object.",
+    remedy: "Check whether it was deleted, and whether the cluster is the right one.",
   },
   "precondition/operation-changed": {
-    meaning: "The node goes on with an init of other documents than were given now.",
-    remedy: "Run init with the documents of before. Change the cluster afterwards.",
+    meaning: "The node continues an init with other documents than the ones given now.",
+    remedy: "Run init with the original documents. Change the cluster afterwards.",
   },
   "precondition/operation-lost": {
-    meaning: "The node was locked for this init, and offers to found another cluster now.",
+    meaning: "The node was locked for this init, but now offers to found another cluster.",
     remedy: "If the node was reset, run init again to found a new cluster of that name.",
   },
   "precondition/other-operation": {
-    meaning: "The node has begun an init that is not the one of this operator's records.",
+    meaning: "The node has started an init that differs from the one in this operator's records.",
     remedy: "Run the first init again, with the records and settings that it had; or use a fresh machine.",
   },
   "precondition/other-operator": {
@@ -121,48 +122,48 @@ export const PRECONDITION = {
   },
   "precondition/policy-config-map": {
     meaning: "The ConfigMap of the policy was deleted. Its last version stays in force.",
-    remedy: "Make the ConfigMap again.",
+    remedy: "Create the ConfigMap again.",
   },
   "precondition/preflight": {
-    meaning: "The machine lacks something that an init or a join needs. Nothing was changed.",
-    remedy: "Correct the machine or its image by what the error lists, and begin again.",
+    meaning: "The machine does not meet the requirements of an init or a join. Nothing was changed.",
+    remedy: "Correct the findings that the error lists in the machine or its image, and start again.",
   },
   "precondition/register": {
     meaning: "A register that the bootstrapper measures into holds another value.",
-    remedy: "Reboot the node. If that does not help, find out what else in the image extends the register.",
+    remedy: "Reboot the node. If that does not help, find the other program in the image that extends the register.",
   },
-  "precondition/reset-under-way": { meaning: "A reset of the node has begun and has not ended.", remedy: GOES_ON },
+  "precondition/reset-under-way": { meaning: "A reset of the node has started and has not ended.", remedy: GOES_ON },
   "precondition/service-key": {
-    meaning: "The key of the join service is not that of its certificate.",
-    remedy: "Start bootstrapper.service on that control plane again: it writes both anew.",
+    meaning: "The key of the join service does not match its certificate.",
+    remedy: "Restart bootstrapper.service on that control plane: it rewrites both.",
   },
   "precondition/staged-init": {
-    meaning: "The CA that the node staged is not that of the cluster which its lock names.",
+    meaning: "The staged CA of the node is not that of the cluster in its lock.",
     remedy: "Replace this machine by a fresh one.",
   },
   "precondition/tpm-handle": {
-    meaning: "The TPM does not have the object that was asked for.",
-    remedy: "Look whether the TPM is the one that the machine had before.",
+    meaning: "The TPM does not have the requested object.",
+    remedy: "Check whether the TPM is the one that the machine had before.",
   },
   "precondition/tsm": {
-    meaning: "The kernel gives no reports of a confidential VM.",
+    meaning: "The kernel provides no reports of a confidential VM.",
     remedy: "Boot the machine as an SEV-SNP or TDX guest, with configfs mounted and the guest driver loaded.",
   },
   "precondition/tsm-privilege-level": {
-    meaning: "The machine gives no reports for the privilege level of the kernel.",
+    meaning: "The machine provides no reports for the privilege level of the kernel.",
     remedy: "Run the VM without a paravisor, or configure another kind of evidence.",
   },
   "precondition/tsm-provider": {
-    meaning: "The machine's reports are by another technology than the configuration says.",
-    remedy: "Set evidence.variant in the node's configuration to what the machine is.",
+    meaning: "The machine's reports are from another technology than the configured one.",
+    remedy: "Set evidence.variant in the node's configuration to the machine's technology.",
   },
   "precondition/unmeasured-image": {
     meaning: "The machine's image is not measured completely.",
-    remedy: "Build the image as the documentation says.",
-    untested: "a whole node runs only in tests whose images are allowed not to be measured; the findings have tests",
+    remedy: "Build the image as described in the documentation.",
+    untested: "a whole node runs only in tests that allow unmeasured images; the findings have tests",
   },
   "precondition/version-skew": {
     meaning: "The node's kubelet is newer than the API server, or too much older.",
-    remedy: "Build the node from an image with a kubelet that fits, or upgrade the cluster first.",
+    remedy: "Build the node from an image with a compatible kubelet, or upgrade the cluster first.",
   },
 } as const satisfies ErrorEntries<`precondition/${string}`>;

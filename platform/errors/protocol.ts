@@ -6,17 +6,17 @@
 import type { ErrorEntries } from "./entry.ts";
 
 const SAME_VERSION =
-  "Check that both sides run the same version. If they do, the peer or the path between is not honest.";
+  "Check that both sides run the same version. If they do, the peer is not honest, or an attacker is on the path.";
 
-/** The other side is not accepted, or does not accept this one. */
+/** One side does not accept the other. */
 export const UNAUTHORIZED = {
   "unauthorized/etcd": {
     meaning: "etcd and this client do not accept each other's certificates, or etcd does not allow the request.",
-    remedy: "Look whether both certificates are of this cluster's etcd CA, valid, and for this address.",
+    remedy: "Check whether both certificates are of this cluster's etcd CA, valid, and for this address.",
   },
   "unauthorized/kubernetes-api": {
     meaning: "The API server does not know this client, or does not allow the request.",
-    remedy: "Look at the credentials, and at the RBAC rules of their user.",
+    remedy: "Check the credentials, and the RBAC rules of their user.",
   },
   "unauthorized/operator": {
     meaning: "The caller of a node's init is not one of the operators of its configuration.",
@@ -24,26 +24,26 @@ export const UNAUTHORIZED = {
   },
 } as const satisfies ErrorEntries<`unauthorized/${string}`>;
 
-/** The peer broke the protocol. */
+/** A peer that broke the protocol. */
 export const PROTOCOL = {
   "protocol/challenge": {
     meaning: "The verifier sent a challenge for evidence of a kind that has none.",
     remedy: SAME_VERSION,
   },
   "protocol/message-size": { meaning: "The peer sent a message that is too large.", remedy: SAME_VERSION },
-  "protocol/order": { meaning: "The peer sent another message than the one that comes next.", remedy: SAME_VERSION },
+  "protocol/order": { meaning: "The peer sent an unexpected message.", remedy: SAME_VERSION },
   "protocol/progress": {
     meaning: "The node left out an event of its init, or sent one twice.",
     remedy:
-      "Run init again: it goes on with the same operation. If it happens again, compare the versions of both sides.",
+      "Run init again: it continues with the same operation. If it happens again, compare the versions of both sides.",
   },
   "protocol/reconnect": {
-    meaning: "The gRPC library tried to connect a second time, where a channel is bound to one connection.",
+    meaning: "The gRPC library tried to connect a second time, but a channel is bound to one connection.",
     remedy: "Run the command again.",
-    untested: "the library's policy of reconnects is switched off, so no test can make it connect a second time",
+    untested: "reconnects are switched off in the library, so no test can make it connect a second time",
   },
   "protocol/tls": {
     meaning: "The connection is not TLS 1.3, was resumed, or the peer does not speak HTTP/2.",
-    remedy: "Look whether a proxy or a load balancer between both sides ends TLS; it must pass TCP through.",
+    remedy: "Check whether a proxy or a load balancer between both sides ends TLS; it must pass TCP through.",
   },
 } as const satisfies ErrorEntries<`protocol/${string}`>;

@@ -1,52 +1,52 @@
 /**
- * Errors of the family `refused` that are about the protocol, certificates and policies in general; those of a kind of
- * evidence have files of their own.
+ * Errors of the family `refused` about the protocol, certificates and policies in general. Those of a kind of evidence
+ * have their own files.
  *
  * @module
  */
 import type { ErrorEntries } from "./entry.ts";
 
-const OTHER_CLUSTER = "Look which cluster the certificate is of: a member of another cluster may use the same address.";
-const NOT_OURS = "Find out what made the certificate: the bootstrapper issues none of that form.";
-const NOT_HONEST = "Find out what runs at the peer: no honest node or join service sends this.";
+const OTHER_CLUSTER = "Check the cluster of the certificate: a member of another cluster may use the same address.";
+const NOT_OURS = "Find the issuer of the certificate: the bootstrapper issues none of that form.";
+const NOT_HONEST = "Find the program that runs at the peer: no honest node or join service sends this.";
 const NEW_LIST = "Fetch the list again from the manufacturer, and check the clocks.";
-const NEW_CSR = "Find out what made the request: the bootstrapper and kubelets make none of that form.";
-const LOOK_AT_KUBELET = "Find out what runs on that node: its kubelet does not make such a request.";
+const NEW_CSR = "Find the program that created the request: the bootstrapper and kubelets create none of that form.";
+const LOOK_AT_KUBELET = "Find the program that made the request on that node: a kubelet does not make such a request.";
 
-/** A machine is refused for what it shows or claims. */
+/** A machine that is refused because of its evidence or its claims. */
 export const REFUSED = {
   "refused/activation": {
     meaning: "The node did not answer the challenge of its TPM: the endorsement key is not in its TPM.",
-    remedy: "Find out what machine it is: its evidence was borrowed or made up.",
+    remedy: "Identify the machine: its evidence was borrowed or forged.",
   },
   "refused/cluster-name": {
-    meaning: "The request of an init is for a cluster of another name than the node's configuration has.",
+    meaning: "The request for an init has another cluster name than the node's configuration.",
     remedy: "Give `--name` the name in trust.clusterName of the node's configuration.",
   },
   "refused/evidence": { meaning: "The node sent no evidence.", remedy: NOT_HONEST },
   "refused/founding": {
-    meaning: "The join service shows no founding of its cluster by an operator of the node.",
-    remedy: "Look at join.endpoints and trust in the node's configuration: it trusts another cluster.",
+    meaning: "The join service does not prove that an operator of the node founded its cluster.",
+    remedy: "Check join.endpoints and trust in the node's configuration: it trusts another cluster.",
   },
   "refused/founding-cluster-id": {
     meaning: "The founding is for another cluster ID.",
-    remedy: "Look at trust.clusterId in the node's configuration.",
+    remedy: "Check trust.clusterId in the node's configuration.",
   },
   "refused/founding-name": {
     meaning: "The founding is for a cluster of another name.",
-    remedy: "Look at trust.clusterName in the node's configuration.",
+    remedy: "Check trust.clusterName in the node's configuration.",
   },
   "refused/founding-operator": {
     meaning: "The founding is not by an operator of the node.",
-    remedy: "Look at trust.operatorKeys in the node's configuration.",
+    remedy: "Check trust.operatorKeys in the node's configuration.",
   },
   "refused/identity": {
     meaning: "The node has another identity than `--expect-identity` says.",
-    remedy: "Check the node's address. If it is right, find out what machine answers there.",
+    remedy: "Check the node's address. If it is correct, identify the machine that answers there.",
   },
   "refused/identity-banned": {
     meaning: "The policy bans the machine's identity.",
-    remedy: "Replace the machine, or have an operator take the identity from the list in the policy.",
+    remedy: "Replace the machine, or have an operator remove the identity from the bans in the policy.",
   },
   "refused/node-address": {
     meaning: "The node claims an address that other nodes cannot reach, or that belongs to the cluster itself.",
@@ -54,48 +54,49 @@ export const REFUSED = {
   },
   "refused/node-certificate": {
     meaning: "The cluster denied the node's certificate, or failed to sign it.",
-    remedy: "Look at the CertificateSigningRequest and at the log of kube-controller-manager.",
+    remedy: "Check the CertificateSigningRequest and the log of kube-controller-manager.",
   },
   "refused/node-name": {
-    meaning: "The node claims a name that the policy does not allow, or by which others know the API server.",
+    meaning: "The node claims a name that the policy does not allow, or that is a name of the API server.",
     remedy: "Give the node another name, or have an operator change names in the policy.",
   },
   "refused/policy-variant": {
-    meaning: "A new policy would make a join service that wants proof insecure, or the reverse.",
+    meaning: "A new policy would make a join service that requires proof insecure, or the reverse.",
     remedy: "Found another cluster with the other policy.",
   },
   "refused/reset-count": {
     meaning: "The machine's TPM counts fewer resets than at its last admission: it was rolled back or cloned.",
-    remedy: "Find out who did so before you admit the machine again.",
+    remedy: "Find the cause before you admit the machine again.",
   },
   "refused/role": {
     meaning: "The policy does not let the machine be a control plane.",
     remedy: "Configure the node as a worker, or have an operator add its identity to the policy.",
     sometimes:
-      "an identity that is made anew with the machine is known only after it asked, so that machine asks again",
+      "a machine that gets a new identity at each start is known only after its first request, so it tries again",
   },
   "refused/sealed-kit": {
-    meaning: "A control plane's kit was sealed to another key or exchange, was changed, or holds keys that do not fit.",
-    remedy: "Look at the files below /etc/kubernetes/pki on the control plane that issued the ticket.",
+    meaning:
+      "A control plane's kit was sealed to another key or exchange, was changed, or contains keys that do not match.",
+    remedy: "Check the files below /etc/kubernetes/pki on the control plane that issued the ticket.",
   },
-  "refused/signature": { meaning: "A message is not signed by the key that it must be signed by.", remedy: NOT_HONEST },
+  "refused/signature": { meaning: "A message is not signed by the required key.", remedy: NOT_HONEST },
   "refused/variant": {
-    meaning: "The evidence is of another kind than the policy wants.",
+    meaning: "The evidence is of another kind than the policy requires.",
     remedy: "Set evidence.variant in the node's configuration to the policy's variant.",
   },
   "refused/variants": {
-    meaning: "Evidence of several kinds does not have the kinds that the policy wants, each once and in its order.",
+    meaning: "Evidence of several kinds does not have the kinds that the policy requires, each once and in its order.",
     remedy: "Set evidence.variant in the node's configuration to the policy's variant.",
   },
 } as const satisfies ErrorEntries<`refused/${string}`>;
 
-/** A kubelet's request for a serving certificate is not approved. */
+/** A kubelet's request for a serving certificate that is not approved. */
 export const REFUSED_SERVING = {
   "refused/serving-address": {
     meaning: "A node asks for a serving certificate for an address that is not in its admission record.",
-    remedy: "Look whether the node's address changed. If so, remove the node and let it join again.",
+    remedy: "Check whether the node's address changed. If so, remove the node and let it join again.",
   },
-  "refused/serving-decided": { meaning: "The request was approved or denied before.", remedy: "Nothing." },
+  "refused/serving-decided": { meaning: "The request was approved or denied before.", remedy: "No action is needed." },
   "refused/serving-dns-name": {
     meaning: "A node asks for a serving certificate for a DNS name that is not its own.",
     remedy: LOOK_AT_KUBELET,
@@ -109,10 +110,13 @@ export const REFUSED_SERVING = {
   "refused/serving-no-name": { meaning: "The request has no name and no address.", remedy: LOOK_AT_KUBELET },
   "refused/serving-record": {
     meaning: "A node without an admission record asks for a serving certificate.",
-    remedy: "Find out how that node came into the cluster: the join service did not admit it.",
+    remedy: "Find out how that node joined the cluster: the join service did not admit it.",
   },
   "refused/serving-requester": { meaning: "The requester is not a node.", remedy: LOOK_AT_KUBELET },
-  "refused/serving-signer": { meaning: "The request is for another signer.", remedy: "Nothing: others decide on it." },
+  "refused/serving-signer": {
+    meaning: "The request is for another signer.",
+    remedy: "No action is needed: another program decides on it.",
+  },
   "refused/serving-subject": { meaning: "The subject is not that of the requesting node.", remedy: LOOK_AT_KUBELET },
   "refused/serving-usages": {
     meaning: "The usages of the key are not those of a serving certificate.",
@@ -120,14 +124,17 @@ export const REFUSED_SERVING = {
   },
 } as const satisfies ErrorEntries<`refused/${string}`>;
 
-/** A certificate, a key, a request or a list of revoked certificates is refused. */
+/** A certificate, a key, a request or a list of revoked certificates that is refused. */
 export const REFUSED_CERTIFICATES = {
   "refused/ca-cluster-id": { meaning: "The CA is not that of the cluster.", remedy: OTHER_CLUSTER },
-  "refused/ca-constraints": { meaning: "The certificate of the cluster's CA is not that of a CA.", remedy: NOT_OURS },
+  "refused/ca-constraints": {
+    meaning: "The certificate of the cluster's CA is not a CA certificate.",
+    remedy: NOT_OURS,
+  },
   "refused/ca-issuer": { meaning: "The cluster's CA is not its own issuer.", remedy: NOT_OURS },
   "refused/ca-key-usage": { meaning: "The cluster's CA may not sign certificates.", remedy: NOT_OURS },
   "refused/certificate-constraints": {
-    meaning: "A certificate is that of a CA where it must not be.",
+    meaning: "A certificate is a CA certificate but must not be one.",
     remedy: NOT_OURS,
   },
   "refused/certificate-issuer": { meaning: "A certificate is of another issuer.", remedy: OTHER_CLUSTER },
@@ -136,7 +143,7 @@ export const REFUSED_CERTIFICATES = {
   "refused/certificate-names": { meaning: "A client certificate carries alternative names.", remedy: NOT_OURS },
   "refused/certificate-revoked": {
     meaning: "The manufacturer has revoked a certificate.",
-    remedy: "Do not trust the machine. Ask the manufacturer why.",
+    remedy: "Do not trust the machine. Ask the manufacturer for the reason.",
   },
   "refused/certificate-signature": {
     meaning: "A certificate is not signed by the key of its issuer.",
@@ -145,11 +152,11 @@ export const REFUSED_CERTIFICATES = {
   "refused/certificate-subject": { meaning: "A certificate has another subject.", remedy: OTHER_CLUSTER },
   "refused/certificate-usage": { meaning: "A certificate is not for clients.", remedy: NOT_OURS },
   "refused/certificate-validity": {
-    meaning: "A certificate is not valid yet, or not any more.",
-    remedy: "Check the clocks. If they are right, renew the certificate.",
+    meaning: "A certificate is not yet valid or has expired.",
+    remedy: "Check the clocks. If they are correct, renew the certificate.",
   },
   "refused/critical-extension": {
-    meaning: "A certificate has a critical extension that is not known.",
+    meaning: "A certificate has a critical extension that this version does not know.",
     remedy: NOT_OURS,
   },
   "refused/crl-extension": {
@@ -166,7 +173,7 @@ export const REFUSED_CERTIFICATES = {
     remedy: NEW_LIST,
   },
   "refused/crl-validity": {
-    meaning: "A list of revoked certificates is out of date, or from the future.",
+    meaning: "A list of revoked certificates is out of date or dated in the future.",
     remedy: NEW_LIST,
   },
   "refused/csr-attributes": {
@@ -174,21 +181,21 @@ export const REFUSED_CERTIFICATES = {
     remedy: NEW_CSR,
   },
   "refused/csr-extensions": {
-    meaning: "A request for a serving certificate asks for other extensions than names.",
+    meaning: "A request for a serving certificate asks for extensions other than names.",
     remedy: NEW_CSR,
   },
   "refused/csr-key": {
-    meaning: "A request for a certificate is for another key than the evidence binds.",
+    meaning: "A request for a certificate is for another key than the one in the evidence.",
     remedy: NEW_CSR,
   },
   "refused/csr-signature": { meaning: "A request for a certificate is not signed by its own key.", remedy: NEW_CSR },
   "refused/csr-subject": {
-    meaning: "A request for a certificate has another subject than its node's.",
+    meaning: "A request for a certificate does not have the subject of its node.",
     remedy: NEW_CSR,
   },
   "refused/key": {
-    meaning: "A private key of a control plane's kit is not that of its certificate or public key.",
-    remedy: "Look at the files below /etc/kubernetes/pki on the control plane that issued the ticket.",
+    meaning: "A private key of a control plane's kit does not match its certificate or public key.",
+    remedy: "Check the files below /etc/kubernetes/pki on the control plane that issued the ticket.",
     untested: "it is a cause of `refused/sealed-kit`, and the tests see that code",
   },
   "refused/key-type": {
@@ -196,11 +203,11 @@ export const REFUSED_CERTIFICATES = {
     remedy: "Use a key of the type that the error names.",
   },
   "refused/signature-algorithm": {
-    meaning: "A signature is of an algorithm that is not allowed, or that does not fit its key.",
+    meaning: "A signature has an algorithm that is not allowed or that does not match its key.",
     remedy: "Use SHA-256 or SHA-384 with Ed25519, ECDSA or RSA of 2048 bits or more.",
   },
   "refused/validity": {
-    meaning: "A CA of a control plane's kit is not valid yet, or not any more.",
+    meaning: "A CA of a control plane's kit is not yet valid or has expired.",
     remedy: "Check the clocks, and renew the CA on the control plane that issued the ticket.",
     untested: "it is a cause of `refused/sealed-kit`, and the tests see that code",
   },

@@ -7,14 +7,14 @@ import type { ErrorEntries } from "./entry.ts";
 
 const FORGED = "Do not trust the machine: its report or its certificates are forged or mixed up.";
 const FETCH = "Get it again from AMD's key distribution service.";
-const BY_POLICY = "Launch the VM as the policy wants it, or have an operator change the policy.";
+const BY_POLICY = "Launch the VM as the policy requires, or have an operator change the policy.";
 const UPDATE = "Have the provider of the host update its firmware, or lower the minimum in the policy.";
-const NO_SUCH = "the AMD of the tests issues no authority of that form";
-const GENERAL = "the readers of certificates have the test, under the code without snp-";
+const NO_SUCH = "the simulated AMD of the tests issues no authority of that form";
+const GENERAL = "the test is with the reader of certificates, under the code without snp-";
 
-/** An SNP report is refused. */
+/** An SNP report that is refused. */
 export const REFUSED_SNP = {
-  "refused/snp-author-key": { meaning: "The VM's ID key is by another author.", remedy: BY_POLICY },
+  "refused/snp-author-key": { meaning: "The VM's ID key is from another author.", remedy: BY_POLICY },
   "refused/snp-authority-constraints": {
     meaning: "The authority of the signing key is not a CA.",
     remedy: FETCH,
@@ -30,30 +30,30 @@ export const REFUSED_SNP = {
     remedy: FETCH,
   },
   "refused/snp-authority-validity": {
-    meaning: "AMD's root or the authority of the signing key is not valid yet, or not any more.",
+    meaning: "AMD's root or the authority of the signing key is not yet valid or has expired.",
     remedy: "Check the clocks.",
     untested: NO_SUCH,
   },
   "refused/snp-banned-chip-id": {
-    meaning: "The policy bans the chip, or bans chips and the host hides which one this is.",
+    meaning: "The policy bans the chip, or it bans chips and the host hides the ID of this chip.",
     remedy: "Run the VM on another host.",
   },
   "refused/snp-certificate-constraints": {
-    meaning: "The certificate of the signing key is that of a CA.",
+    meaning: "The certificate of the signing key is a CA certificate.",
     remedy: FORGED,
   },
   "refused/snp-certificate-issuer": {
-    meaning: "The certificate of the signing key is not by an authority of AMD's.",
+    meaning: "The certificate of the signing key is not from an AMD authority.",
     remedy: FORGED,
   },
   "refused/snp-certificate-key": { meaning: "The signing key is not a P-384 key.", remedy: FORGED },
   "refused/snp-certificate-product": {
-    meaning: "The certificate of the signing key is of a processor that its authority is not for.",
+    meaning: "The certificate of the signing key is of a processor that its authority does not cover.",
     remedy: FORGED,
   },
   "refused/snp-certificate-revoked": {
     meaning: "AMD has revoked the authority of the signing key.",
-    remedy: "Do not trust the machine. Get certificates by AMD's new authority.",
+    remedy: "Do not trust the machine. Get certificates from AMD's new authority.",
   },
   "refused/snp-certificate-signature": {
     meaning: "A certificate of the chain is not signed by its issuer.",
@@ -64,11 +64,11 @@ export const REFUSED_SNP = {
     remedy: FORGED,
   },
   "refused/snp-certificate-tcb": {
-    meaning: "The signing key is of another TCB than the one that is reported.",
+    meaning: "The signing key is of another TCB than the reported one.",
     remedy: "Give the host the certificate for its present TCB.",
   },
   "refused/snp-certificate-validity": {
-    meaning: "The certificate of the signing key is not valid yet, or not any more.",
+    meaning: "The certificate of the signing key is not yet valid or has expired.",
     remedy: "Check the clocks. " + FETCH,
   },
   "refused/snp-chip-id": { meaning: "The chip is not one that the policy names.", remedy: BY_POLICY },
@@ -77,11 +77,11 @@ export const REFUSED_SNP = {
     remedy: "Put the document that the error names into the collateral folder or cache.",
   },
   "refused/snp-committed-tcb": {
-    meaning: "The firmware that runs is older than what it is committed to.",
+    meaning: "The running firmware is older than its committed version.",
     remedy: FORGED,
   },
   "refused/snp-critical-extension": {
-    meaning: "A certificate of the chain has a critical extension that is not known.",
+    meaning: "A certificate of the chain has a critical extension that this version does not know.",
     remedy: FORGED,
   },
   "refused/snp-crl-extension": {
@@ -100,16 +100,16 @@ export const REFUSED_SNP = {
     remedy: FETCH,
   },
   "refused/snp-crl-validity": {
-    meaning: "The list of revoked certificates is out of date, or from the future.",
+    meaning: "The list of revoked certificates is out of date or dated in the future.",
     remedy: "Check the clocks. " + FETCH,
   },
   "refused/snp-current-tcb": {
-    meaning: "The signing key is of a newer TCB than the one that runs.",
+    meaning: "The signing key is of a newer TCB than the running one.",
     remedy: FORGED,
   },
-  "refused/snp-debug": { meaning: "The host may debug the VM, and so read its memory.", remedy: BY_POLICY },
+  "refused/snp-debug": { meaning: "The host may debug the VM, and can thus read its memory.", remedy: BY_POLICY },
   "refused/snp-guest-policy": {
-    meaning: "A bit of the guest policy is not as the policy wants it.",
+    meaning: "A bit of the guest policy differs from the policy.",
     remedy: BY_POLICY,
   },
   "refused/snp-hardware-id": { meaning: "The report is of another chip than its signing key.", remedy: FORGED },
@@ -124,7 +124,7 @@ export const REFUSED_SNP = {
     untested: GENERAL,
   },
   "refused/snp-lagging-tcb": {
-    meaning: "The host reports an older TCB than the one that runs.",
+    meaning: "The host reports an older TCB than the running one.",
     remedy: "Have the provider commit the firmware, or allow a lagging TCB in the policy.",
   },
   "refused/snp-launch-tcb": {
@@ -138,18 +138,18 @@ export const REFUSED_SNP = {
   "refused/snp-migration-agent": { meaning: "The VM may be migrated by an agent.", remedy: BY_POLICY },
   "refused/snp-minimum-tcb": { meaning: "The host's firmware is older than the policy allows.", remedy: UPDATE },
   "refused/snp-platform-info": {
-    meaning: "A bit of the platform's state is not as the policy wants it.",
-    remedy: "Run the VM on a host that is configured as the policy wants it, or change the policy.",
+    meaning: "A bit of the platform's state differs from the policy.",
+    remedy: "Run the VM on a host that is configured as the policy requires, or change the policy.",
   },
   "refused/snp-processor": { meaning: "The report is of another line of processors than its chain.", remedy: FORGED },
-  "refused/snp-product": { meaning: "The policy does not let in that line of processors.", remedy: BY_POLICY },
+  "refused/snp-product": { meaning: "The policy does not admit that line of processors.", remedy: BY_POLICY },
   "refused/snp-provider": {
     meaning: "The report is signed for a cloud that the policy does not name.",
     remedy: BY_POLICY,
   },
   "refused/snp-report-data": {
     meaning: "The report was made for another connection: it is a replay.",
-    remedy: "Run the command again. If it happens again, look for somebody between both sides.",
+    remedy: "Run the command again. If it happens again, look for an attacker between both sides.",
   },
   "refused/snp-report-signature": {
     meaning: "The report is not signed by the key of its certificate.",
@@ -160,11 +160,11 @@ export const REFUSED_SNP = {
     remedy: FORGED,
   },
   "refused/snp-signing-key": {
-    meaning: "The report is signed by a kind of key that the policy does not allow, or by none.",
+    meaning: "The report is unsigned, or signed by a kind of key that the policy does not allow.",
     remedy: BY_POLICY,
   },
   "refused/snp-vmpl": {
-    meaning: "The report was asked for at another privilege level than the kernel's.",
+    meaning: "The report was requested at another privilege level than the kernel's.",
     remedy: FORGED,
   },
 } as const satisfies ErrorEntries<`refused/${string}`>;

@@ -7,11 +7,11 @@ import type { ErrorEntries } from "./entry.ts";
 
 const FORGED = "Do not trust the machine: its quote or its certificates are forged or mixed up.";
 const FETCH = "Fetch the document again from Intel's Provisioning Certification Service.";
-const BY_POLICY = "Launch the TD as the policy wants it, or have an operator change the policy.";
+const BY_POLICY = "Launch the TD as the policy requires, or have an operator change the policy.";
 const UPDATE = "Have the provider of the host update its firmware and its TDX module, or change the policy.";
-const GENERAL = "the readers of certificates have the test, under the code without tdx-";
+const GENERAL = "the test is with the reader of certificates, under the code without tdx-";
 
-/** A TDX quote is refused. */
+/** A TDX quote that is refused. */
 export const REFUSED_TDX = {
   "refused/tdx-attributes": {
     meaning: "The TD may be migrated, or has attributes that are reserved.",
@@ -19,14 +19,14 @@ export const REFUSED_TDX = {
   },
   "refused/tdx-banned-platform": { meaning: "The policy bans the platform.", remedy: "Run the TD on another host." },
   "refused/tdx-certificate-constraints": {
-    meaning: "A certificate of a chain is that of a CA where it must not be, or the reverse.",
+    meaning: "A certificate of a chain is a CA certificate but must not be one, or the reverse.",
     remedy: FORGED,
   },
   "refused/tdx-certificate-issuer": { meaning: "A certificate of a chain is of another issuer.", remedy: FORGED },
   "refused/tdx-certificate-key-usage": {
-    meaning: "The key of a certificate of a chain may not do what it did.",
+    meaning: "A certificate of a chain does not allow the use of its key.",
     remedy: FORGED,
-    untested: "the Intel of the tests issues no certificate with other usages",
+    untested: "the simulated Intel of the tests issues no certificate with other usages",
   },
   "refused/tdx-certificate-revoked": {
     meaning: "Intel has revoked a certificate of a chain.",
@@ -38,15 +38,15 @@ export const REFUSED_TDX = {
   },
   "refused/tdx-certificate-subject": { meaning: "A certificate of a chain is of another subject.", remedy: FORGED },
   "refused/tdx-certificate-validity": {
-    meaning: "A certificate of a chain is not valid yet, or not any more.",
+    meaning: "A certificate of a chain is not yet valid or has expired.",
     remedy: "Check the clocks. " + FETCH,
   },
   "refused/tdx-collateral-missing": {
-    meaning: "A document of Intel's on the platform is missing.",
+    meaning: "An Intel document on the platform is missing.",
     remedy: "Put the document that the error names into the collateral folder or cache.",
   },
   "refused/tdx-critical-extension": {
-    meaning: "A certificate of a chain has a critical extension that is not known.",
+    meaning: "A certificate of a chain has a critical extension that this version does not know.",
     remedy: FORGED,
     untested: GENERAL,
   },
@@ -66,10 +66,10 @@ export const REFUSED_TDX = {
     remedy: FETCH,
   },
   "refused/tdx-crl-validity": {
-    meaning: "A list of revoked certificates is out of date, or from the future.",
+    meaning: "A list of revoked certificates is out of date or dated in the future.",
     remedy: "Check the clocks. " + FETCH,
   },
-  "refused/tdx-debug": { meaning: "The host can debug the TD, and so read its memory.", remedy: BY_POLICY },
+  "refused/tdx-debug": { meaning: "The host can debug the TD, and can thus read its memory.", remedy: BY_POLICY },
   "refused/tdx-fmspc": { meaning: "The TCB info is of other platforms.", remedy: FETCH },
   "refused/tdx-key-type": {
     meaning: "A key of a chain is of a type that is not allowed.",
@@ -77,10 +77,10 @@ export const REFUSED_TDX = {
     untested: GENERAL,
   },
   "refused/tdx-module-attributes": {
-    meaning: "The attributes of the TDX module are not as Intel says.",
+    meaning: "The attributes of the TDX module are not those that Intel published.",
     remedy: FORGED,
   },
-  "refused/tdx-module-level": { meaning: "The TDX module reaches none of Intel's levels.", remedy: UPDATE },
+  "refused/tdx-module-level": { meaning: "The TDX module does not reach any of Intel's levels.", remedy: UPDATE },
   "refused/tdx-module-signer": { meaning: "The TDX module is not signed by Intel.", remedy: FORGED },
   "refused/tdx-module-version": {
     meaning: "Intel's TCB info does not know that version of the TDX module.",
@@ -90,23 +90,26 @@ export const REFUSED_TDX = {
     meaning: "MRCONFIGID is not the trust part of the node's configuration.",
     remedy: "Launch the TD with MRCONFIGID as `bootstrapper policy registers` prints it for that configuration.",
   },
-  "refused/tdx-mrtd": { meaning: "The virtual firmware is not one of the policy's.", remedy: BY_POLICY },
+  "refused/tdx-mrtd": { meaning: "The virtual firmware is not in the policy.", remedy: BY_POLICY },
   "refused/tdx-pce-id": { meaning: "The TCB info is of another provisioning enclave.", remedy: FETCH },
-  "refused/tdx-platform": { meaning: "The platform is none of the policy's.", remedy: BY_POLICY },
+  "refused/tdx-platform": { meaning: "The platform is not in the policy.", remedy: BY_POLICY },
   "refused/tdx-qe-attributes": {
-    meaning: "The attributes of the quoting enclave are not as Intel says.",
+    meaning: "The attributes of the quoting enclave are not those that Intel published.",
     remedy: FORGED,
   },
   "refused/tdx-qe-identity-date": {
-    meaning: "The identity of the quoting enclave is out of date, or from the future.",
+    meaning: "The identity of the quoting enclave is out of date or dated in the future.",
     remedy: "Check the clocks. " + FETCH,
   },
   "refused/tdx-qe-identity-signature": {
     meaning: "The identity of the quoting enclave is not signed by Intel.",
     remedy: FETCH,
   },
-  "refused/tdx-qe-level": { meaning: "The quoting enclave reaches none of Intel's levels.", remedy: UPDATE },
-  "refused/tdx-qe-miscselect": { meaning: "MISCSELECT of the quoting enclave is not as Intel says.", remedy: FORGED },
+  "refused/tdx-qe-level": { meaning: "The quoting enclave does not reach any of Intel's levels.", remedy: UPDATE },
+  "refused/tdx-qe-miscselect": {
+    meaning: "MISCSELECT of the quoting enclave is not the value that Intel published.",
+    remedy: FORGED,
+  },
   "refused/tdx-qe-product": { meaning: "The enclave is not the quoting enclave for TDs.", remedy: FORGED },
   "refused/tdx-qe-report-data": {
     meaning: "The quoting enclave does not vouch for the attestation key.",
@@ -120,7 +123,7 @@ export const REFUSED_TDX = {
   "refused/tdx-quote-signature": { meaning: "The quote is not signed by its attestation key.", remedy: FORGED },
   "refused/tdx-report-data": {
     meaning: "The quote was made for another connection: it is a replay.",
-    remedy: "Run the command again. If it happens again, look for somebody between both sides.",
+    remedy: "Run the command again. If it happens again, look for an attacker between both sides.",
   },
   "refused/tdx-root": { meaning: "A chain does not end in Intel's root.", remedy: FORGED },
   "refused/tdx-rtmr-0": { meaning: "RTMR 0, the VM's shape, has a value that is not allowed.", remedy: BY_POLICY },
@@ -134,28 +137,28 @@ export const REFUSED_TDX = {
     remedy: "Use a fresh machine for an init. For a join, build the node anew from its image.",
   },
   "refused/tdx-sept-ve-disable": {
-    meaning: "The host can take pages from the TD unnoticed.",
+    meaning: "The host can remove pages from the TD unnoticed.",
     remedy: BY_POLICY,
   },
-  "refused/tdx-service-td": { meaning: "A service TD has power over the TD.", remedy: BY_POLICY },
+  "refused/tdx-service-td": { meaning: "A service TD controls the TD.", remedy: BY_POLICY },
   "refused/tdx-signature-algorithm": {
     meaning: "A signature in a chain is of an algorithm that is not allowed.",
     remedy: FORGED,
     untested: GENERAL,
   },
   "refused/tdx-tcb-evaluation": {
-    meaning: "What Intel says of the platform is of an evaluation that is older than the policy allows.",
+    meaning: "Intel's statements on the platform are from an older evaluation than the policy allows.",
     remedy: FETCH,
   },
   "refused/tdx-tcb-info-date": {
-    meaning: "The TCB info is out of date, or from the future.",
+    meaning: "The TCB info is out of date or dated in the future.",
     remedy: "Check the clocks. " + FETCH,
   },
   "refused/tdx-tcb-info-signature": { meaning: "The TCB info is not signed by Intel.", remedy: FETCH },
-  "refused/tdx-tcb-level": { meaning: "The platform reaches none of Intel's TCB levels.", remedy: UPDATE },
+  "refused/tdx-tcb-level": { meaning: "The platform does not reach any of Intel's TCB levels.", remedy: UPDATE },
   "refused/tdx-tcb-minimum": { meaning: "TEE_TCB_SVN is below the policy's minimum.", remedy: UPDATE },
   "refused/tdx-tcb-status": {
-    meaning: "Intel's status of the platform's TCB is one that the policy does not allow.",
+    meaning: "The policy does not allow Intel's status of the platform's TCB.",
     remedy: UPDATE,
   },
   "refused/tdx-xfam": { meaning: "The TD has extended features that are reserved.", remedy: BY_POLICY },

@@ -6,20 +6,20 @@
 import type { ErrorEntries } from "./entry.ts";
 
 const NOT_GENUINE = "Do not trust the machine: its evidence was not made by an honest node.";
-const OTHER_CA = "Look at the authority in the policy: it is not one that certifies endorsement keys.";
-const OTHER_EK = "Look at the machine's TPM: the certificate in it does not follow the TCG's EK Credential Profile.";
+const OTHER_CA = "Check the authority in the policy: it does not certify endorsement keys.";
+const OTHER_EK = "Check the machine's TPM: the certificate in it does not follow the TCG's EK Credential Profile.";
 const BOOTED =
   "Compare the event log with the policy (`bootstrapper verify`): another image booted, or the policy is old.";
 const REAL = "the tests' certificates are real ones, and none of them is of that form";
 
-/** A TPM's evidence is refused. */
+/** A TPM's evidence that is refused. */
 export const REFUSED_TPM = {
   "refused/ak-algorithm": {
     meaning: "The attestation key is of an algorithm that is not allowed.",
     remedy: NOT_GENUINE,
   },
   "refused/ak-attributes": {
-    meaning: "The attestation key is not restricted to what a TPM made, so its quotes prove nothing.",
+    meaning: "The attestation key is not restricted to data from a TPM, so its quotes prove nothing.",
     remedy: NOT_GENUINE,
   },
   "refused/ak-template": {
@@ -29,15 +29,15 @@ export const REFUSED_TPM = {
   "refused/attest-magic": { meaning: "The quote was not made by a TPM.", remedy: NOT_GENUINE },
   "refused/attest-type": { meaning: "The attestation is not a quote.", remedy: NOT_GENUINE },
   "refused/ek-attributes": {
-    meaning: "The certificate of the endorsement key is of another make of machine than the policy names.",
-    remedy: "Compare its attributes with those that the policy has for the authority.",
+    meaning: "The certificate of the endorsement key names another make of machine than the policy.",
+    remedy: "Compare its attributes with those for the authority in the policy.",
   },
   "refused/ek-certificate": {
     meaning: "The endorsement key has no certificate, and its identity is not in the policy.",
     remedy: "Add the identity to the policy, if the machine is yours.",
   },
   "refused/ek-certificate-constraints": {
-    meaning: "The certificate of the endorsement key is that of a CA.",
+    meaning: "The certificate of the endorsement key is a CA certificate.",
     remedy: OTHER_EK,
     untested: REAL,
   },
@@ -55,12 +55,12 @@ export const REFUSED_TPM = {
     untested: REAL,
   },
   "refused/ek-certificate-validity": {
-    meaning: "The certificate of the endorsement key is not valid yet, or not any more.",
-    remedy: "Check the clocks. If they are right, add the machine's identity to the policy.",
+    meaning: "The certificate of the endorsement key is not yet valid or has expired.",
+    remedy: "Check the clocks. If they are correct, add the machine's identity to the policy.",
     untested: "the tests' certificates are real ones, and the validity of their authorities is checked first",
   },
   "refused/ek-identity": {
-    meaning: "The machine's identity is not in the policy, which names no authority.",
+    meaning: "The machine's identity is not in the policy, and the policy names no authority.",
     remedy: "Add the identity to the policy, if the machine is yours.",
   },
   "refused/ek-issuer": {
@@ -79,11 +79,11 @@ export const REFUSED_TPM = {
     untested: REAL,
   },
   "refused/ek-issuer-validity": {
-    meaning: "The certificate of the authority is not valid yet, or not any more.",
-    remedy: "Check the clocks. If they are right, put the authority's new certificate into the policy.",
+    meaning: "The certificate of the authority is not yet valid or has expired.",
+    remedy: "Check the clocks. If they are correct, put the authority's new certificate into the policy.",
   },
   "refused/ek-type": {
-    meaning: "The endorsement key is of another type than the policy wants.",
+    meaning: "The endorsement key is of another type than the policy requires.",
     remedy: "Set evidence.ekType in the node's configuration to that of the policy.",
   },
   "refused/pcr-N": {
@@ -91,19 +91,19 @@ export const REFUSED_TPM = {
       "The PCR of that number has a value that is not allowed. PCR 12 holds the configuration's trust part, PCR 15 the lock.",
     remedy: BOOTED,
   },
-  "refused/pcr-digest": { meaning: "The PCR values are not those that were quoted.", remedy: NOT_GENUINE },
+  "refused/pcr-digest": { meaning: "The PCR values are not the quoted ones.", remedy: NOT_GENUINE },
   "refused/pcr-selection": { meaning: "The quote is over other PCRs than the protocol's.", remedy: NOT_GENUINE },
   "refused/qualified-signer": {
-    meaning: "The quote is by another key, or by one outside the endorsement hierarchy.",
+    meaning: "The quote is from another key, or from a key outside the endorsement hierarchy.",
     remedy: NOT_GENUINE,
   },
   "refused/quote-signature": { meaning: "The quote is not signed by the attestation key.", remedy: NOT_GENUINE },
   "refused/statement": {
     meaning: "The quote was made for another connection: it is a replay.",
-    remedy: "Run the command again. If it happens again, look for somebody between both sides.",
+    remedy: "Run the command again. If it happens again, look for an attacker between both sides.",
   },
   "refused/tpm-value": {
     meaning: "The TPM cannot open the challenge: it is for another TPM or key, or has a wrong form.",
-    remedy: "Run the command again. If it happens again, look for somebody between both sides.",
+    remedy: "Run the command again. If it happens again, look for an attacker between both sides.",
   },
 } as const satisfies ErrorEntries<`refused/${string}`>;

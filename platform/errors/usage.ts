@@ -7,7 +7,7 @@ import type { ErrorEntries } from "./entry.ts";
 
 const HELP = "Run the command with `--help`.";
 
-/** What a person wrote is wrong. */
+/** A wrong input by a person. */
 export const USAGE = {
   "usage/cluster-name": {
     meaning: "The name of the cluster is not an RFC 1123 label.",
@@ -28,13 +28,13 @@ export const USAGE = {
   },
   "usage/configuration": {
     meaning:
-      "The node's configuration has a wrong value or a wrong combination, or leaves open what cannot be found out.",
+      "The node's configuration has a wrong value or a wrong combination, or lacks a value that cannot be determined automatically.",
     remedy: "Correct the key that the error names.",
   },
   "usage/conflicting-option": {
     meaning: "Two options exclude each other.",
     remedy: HELP,
-    untested: "the commands check their combinations themselves; the parser of arguments can report it all the same",
+    untested: "the commands check their combinations themselves, but the parser of arguments can still report it",
   },
   "usage/document": {
     meaning: "A document is not YAML, is too large, or has a key or a value that is not allowed.",
@@ -42,19 +42,19 @@ export const USAGE = {
   },
   "usage/duration": {
     meaning: "A duration cannot be read.",
-    remedy: "Write it like 90s, 10m or 1h, at most a day.",
+    remedy: "Use a form such as 90s, 10m or 1h. The maximum is one day.",
   },
   "usage/endpoint": {
     meaning: "An endpoint cannot be read.",
     remedy: "Write HOST or HOST:PORT; the host is an IPv4 address, an IPv6 address in brackets or a DNS name.",
   },
   "usage/etcd-credentials": {
-    meaning: "A certificate or the key for etcd cannot be used, or the key is not that of its certificate.",
-    remedy: "Look at the files below /etc/kubernetes/pki/etcd.",
+    meaning: "A certificate or the key for etcd cannot be used, or the key does not match its certificate.",
+    remedy: "Check the files below /etc/kubernetes/pki/etcd.",
   },
   "usage/etcd-endpoint": {
     meaning: "An endpoint of etcd is not HOST:PORT.",
-    remedy: "Look at the client URL that the Pod of etcd has as its annotation.",
+    remedy: "Check the client URL in the annotation of etcd's Pod.",
   },
   "usage/etcd-member": {
     meaning: "The ID of an etcd member is not 16 hexadecimal digits.",
@@ -76,12 +76,12 @@ export const USAGE = {
   },
   "usage/kubeconfig": {
     meaning: "The kubeconfig file exists already, and belongs to another cluster.",
-    remedy: "Name another file with `--kubeconfig`, or move that one away.",
+    remedy: "Name another file with `--kubeconfig`, or move the existing one away.",
     untested: "the whole of init has only integration tests, and none of them has another cluster's kubeconfig",
   },
   "usage/kubernetes-credentials": {
     meaning: "The credentials for the Kubernetes API are not an https URL with usable certificates and a key.",
-    remedy: "Look at the kubeconfig that they come from.",
+    remedy: "Check the kubeconfig that they come from.",
   },
   "usage/missing-argument": { meaning: "An argument that the command requires is missing.", remedy: HELP },
   "usage/missing-mandatory-option-value": {
@@ -89,7 +89,7 @@ export const USAGE = {
     remedy: HELP,
   },
   "usage/no-configuration": {
-    meaning: "The node has no configuration at any of the places where it is looked for.",
+    meaning: "The node has no configuration at any of the searched places.",
     remedy: "Give the machine the systemd credential, or write the configuration file, or use `--config`.",
   },
   "usage/no-subcommand": { meaning: "No command was given.", remedy: "Run `bootstrapper --help`." },
@@ -111,12 +111,12 @@ export const USAGE = {
   },
   "usage/option-missing-argument": { meaning: "An option has no value.", remedy: HELP },
   "usage/output": {
-    meaning: "A picture and JSON were asked for at once.",
+    meaning: "A picture and JSON were requested at once.",
     remedy: "Leave out one of the two options.",
   },
   "usage/passphrase": {
-    meaning: "A passphrase is wrong, missing, empty, too long or not needed; or the two that were typed differ.",
-    remedy: "Give the passphrase that the key was made with, on one line.",
+    meaning: "A passphrase is wrong, missing, empty, too long or not needed; or the two typed passphrases differ.",
+    remedy: "Give the passphrase of the key, on one line.",
   },
   "usage/pcr": { meaning: "The number of a PCR is not from 0 to 15.", remedy: "Give a number from 0 to 15." },
   "usage/phase": {
@@ -129,12 +129,12 @@ export const USAGE = {
   },
   "usage/policy-sources": {
     meaning: "The evidence files, images and options do not make a policy.",
-    remedy: "Do what the error says next: it names the source that does not fit.",
+    remedy: "Follow the advice in the error: it names the source that does not fit.",
   },
   "usage/uki-stub": {
     meaning: "The unified kernel image has a stub whose measurements are not known.",
     remedy:
-      "Build the image with the stub of systemd 252, or make the policy from evidence of a machine that booted it.",
+      "Build the image with the stub of systemd 252, or make the policy from evidence of a machine that booted the image.",
   },
   "usage/unknown-command": { meaning: "There is no such command.", remedy: "Run `bootstrapper --help`." },
   "usage/unknown-option": { meaning: "The command has no such option.", remedy: HELP },
