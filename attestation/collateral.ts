@@ -40,7 +40,7 @@ export const MAXIMUM_COLLATERAL_BYTES: number = 1 << 20;
 
 /** Checks that a name cannot lead to another folder or path. @throws {BootstrapError} `internal/collateral`. */
 export function checkCollateralName(name: string): void {
-  if (!NAME.test(name)) throw new BootstrapError("internal/collateral", `"${name}" is no name of a document`);
+  if (!NAME.test(name)) throw new BootstrapError("internal/collateral", `"${name}" is not the name of a document`);
 }
 
 /**

@@ -124,7 +124,7 @@ function checkUrl(url: string): string {
     new BootstrapError("usage/collateral-url", `Cannot use the address of a collateral cache: ${reason}`, {
       next: "Write it as https://HOST/PATH",
     });
-  if (parsed === null) throw wrong("it is no URL");
+  if (parsed === null) throw wrong("it is not a URL");
   // No message quotes the address, because it may contain a password.
   if (parsed.protocol !== "https:") throw wrong(`it is ${parsed.protocol.slice(0, -1)}, not https`);
   if (parsed.username !== "" || parsed.password !== "") throw wrong("it names a user or a password");
@@ -194,7 +194,7 @@ async function readBody(response: Response, address: string): Promise<Bytes> {
 
 function unavailable(address: string, reason: string, cause?: unknown): BootstrapError {
   return new BootstrapError("unavailable/collateral", `Cannot get ${address}: ${reason}`, {
-    next: "Look at the collateral cache, or put the document into a collateral folder",
+    next: "Check the collateral cache, or put the document into a collateral folder",
     details: { address },
     ...(cause === undefined ? {} : { cause }),
   });

@@ -40,7 +40,7 @@ export function combineIssuers(issuers: readonly EvidenceIssuer[]): EvidenceIssu
   if (first === undefined || challenged.length > 1) {
     throw new BootstrapError(
       "internal/evidence",
-      "Evidence is combined of one kind or more, of which one is challenged",
+      "Combined evidence needs at least one kind and at most one challenge",
     );
   }
   const variant = combinedName(issuers.map((issuer) => issuer.variant));
@@ -67,7 +67,9 @@ export function combineRegisters(parts: readonly MeasurementRegisters[]): Measur
     parts,
     read: async (index) => concat(...await Promise.all(parts.map((part) => part.read(index)))),
     extend: () =>
-      Promise.reject(new BootstrapError("internal/registers", "Registers of several kinds are measured one by one")),
+      Promise.reject(
+        new BootstrapError("internal/registers", "Registers of several kinds must be extended one by one"),
+      ),
   };
 }
 
@@ -81,7 +83,9 @@ export function combineRegisters(parts: readonly MeasurementRegisters[]): Measur
  */
 export function combineVerifiers(verifiers: readonly ExplainingVerifier[]): ExplainingVerifier {
   const [first] = verifiers;
-  if (first === undefined) throw new BootstrapError("internal/evidence", "Nothing is verified by no verifier");
+  if (first === undefined) {
+    throw new BootstrapError("internal/evidence", "Evidence cannot be verified without a verifier");
+  }
   if (verifiers.length === 1) return first;
   const variant = combinedName(verifiers.map((verifier) => verifier.variant));
   return {
@@ -91,7 +95,7 @@ export function combineVerifiers(verifiers: readonly ExplainingVerifier[]): Expl
       checks.expect("variant", evidence.variant, variant, "The evidence is of another variant");
       const parts = await checks.need("form", () => decodeEvidenceSet(evidence.payload));
       const seen = combinedName(parts.map((part) => part.variant));
-      checks.expect("variants", seen, variant, "The evidence is not of all the kinds that are wanted");
+      checks.expect("variants", seen, variant, "The evidence does not have all the required kinds");
       const verified: VerifiedEvidence[] = [];
       let refused: unknown;
       for (const [index, verifier] of verifiers.entries()) {
@@ -158,7 +162,10 @@ export function decodeEvidenceSet(payload: Uint8Array): readonly Evidence[] {
   }
   // The protobuf reader skips unknown fields and stops at a zero, but evidence must have exactly one encoding.
   if (!equalBytes(encodeEvidenceSet(set.evidence), payload)) {
-    throw new BootstrapError("malformed/evidence-set", "The payload is not encoded as evidence of several kinds is");
+    throw new BootstrapError(
+      "malformed/evidence-set",
+      "The payload is not in the encoding of evidence of several kinds",
+    );
   }
   return set.evidence;
 }

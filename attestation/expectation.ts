@@ -42,7 +42,7 @@ export function checkExpectation(statement: Uint8Array, expectation: Expectation
   const isComplete = expectation === AS_SHOWN ||
     isUsable(expectation.trust) && isUsable(expectation.lock) && IDENTITY.test(expectation.identity);
   if (statement.length === DIGEST_BYTES && isComplete) return;
-  const message = "Evidence is verified against 32-byte statements, digests and identities only";
+  const message = "Evidence can be verified only against statements, digests and identities of 32 bytes";
   throw new BootstrapError("internal/expectation", message);
 }
 

@@ -36,7 +36,7 @@ export async function verifyEvidence(
   }
   if (checks.length === 0) return verified;
   // A verifier must not accept evidence after a failed check. This guards against a defective verifier.
-  throw new BootstrapError("internal/evidence", "Evidence was accepted in spite of failed checks", { checks });
+  throw new BootstrapError("internal/evidence", "Evidence was accepted despite failed checks", { checks });
 }
 
 function withChecks(error: BootstrapError, checks: readonly FailedCheck[]): BootstrapError {

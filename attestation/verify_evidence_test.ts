@@ -51,6 +51,6 @@ Deno.test("verifyEvidence() keeps a bounded number of checks", async () => {
   assert.equal((await refused(verifierWith(checks, refusal("pcr-4", "no", "00", "11")))).checks.length, 64);
 });
 
-Deno.test("verifyEvidence() refuses when a verifier accepts in spite of a failed check", async () => {
+Deno.test("verifyEvidence() refuses when a verifier accepts despite a failed check", async () => {
   assert.equal((await refused(verifierWith([FAILED]))).code, "internal/evidence");
 });

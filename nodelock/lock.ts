@@ -77,7 +77,7 @@ export async function openNodeLock({ folder, registers, clock }: NodeLockOptions
     linkAndMeasure: fromPromise(async ({ input: staged }) => {
       const won = staged !== undefined && await staged.link();
       const lock = await file.readDurably();
-      if (lock === undefined) throw new BootstrapError("system/node-lock", `${file.path} vanished as it was taken`);
+      if (lock === undefined) throw new BootstrapError("system/node-lock", `${file.path} vanished while it was taken`);
       if (registers !== undefined) await measureLock(registers, lock.clusterId);
       return { won, lock };
     }),

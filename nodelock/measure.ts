@@ -31,7 +31,7 @@ async function measure(registers: MeasurementRegisters, register: number, digest
   if (equalBytes(seen, expected)) return;
   throw registerError("precondition/register", register, [expected, seen], [
     "Cannot measure because the register holds another value",
-    "Reboot the node; if that does not help, find out what else in the image extends the register",
+    "Reboot the node; if that does not help, find the other program in the image that extends the register",
   ]);
 }
 
@@ -66,7 +66,7 @@ export async function checkNeverLocked(registers: MeasurementRegisters): Promise
   if (isZero(seen)) return;
   throw registerError("precondition/lock-missing", LOCK_REGISTER, [new Uint8Array(seen.length), seen], [
     "The node has no lock, but it was locked since it booted",
-    "The lock was removed, or another program in the image extends the register: build the node anew from its image",
+    "The lock was removed, or another program in the image extends the register: rebuild the node from its image",
   ]);
 }
 

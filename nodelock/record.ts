@@ -40,7 +40,7 @@ const recordSchema = v.object({
   time: v.pipe(
     v.string(),
     v.transform((text) => new Date(text)),
-    v.check((time) => !Number.isNaN(time.getTime()), "is no time"),
+    v.check((time) => !Number.isNaN(time.getTime()), "is not a time"),
   ),
 });
 
@@ -84,7 +84,7 @@ export async function decodeLockRecord(bytes: Uint8Array, what: string): Promise
 function malformed(what: string, reason: string, cause?: unknown): BootstrapError {
   return new BootstrapError("malformed/lock-record", `Cannot read the node lock ${what}: ${reason}`, {
     cause,
-    next: "The node cannot know which cluster it belongs to: build it anew from its image",
+    next: "The node cannot know which cluster it belongs to: rebuild it from its image",
     details: { path: what },
   });
 }

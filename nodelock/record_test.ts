@@ -96,7 +96,7 @@ Deno.test("decodeLockRecord() names the wrong field, even when the checksum is c
     [{ ...good, clusterId: record.clusterId.toHex() }, /clusterId: is not sha256:/],
     [{ ...good, clusterId: clusterId.toUpperCase() }, /clusterId: is not sha256:/],
     [{ ...good, clusterId: `${clusterId}00` }, /clusterId: is not sha256:/],
-    [{ ...good, time: "yesterday" }, /time: is no time/],
+    [{ ...good, time: "yesterday" }, /time: is not a time/],
     [{ ...good, time: 0 }, /time: expected string, seen 0/],
     [{ ...good, time: "2026-01-02" }, /its form is wrong/],
     [{ ...good, more: 1 }, /its form is wrong/],

@@ -108,7 +108,7 @@ export async function draftPolicy(sources: PolicySources, context: DraftContext)
   const remarks = [...sources.preface ?? prefaceOf(sources), ...unique(sections.flatMap(([, made]) => made.remarks))];
   const yaml = stringify(document, { lineWidth: 0, defaultStringType: "QUOTE_DOUBLE", defaultKeyType: "PLAIN" });
   const text = `${remarks.map(commentOf).join("")}${yaml}`;
-  return { text, remarks, policy: readPolicy(text, "the policy that was made", kinds) };
+  return { text, remarks, policy: readPolicy(text, "the new policy", kinds) };
 }
 
 /** Checks that a policy accepts an evidence file, whatever configuration and lock its registers show. */
@@ -151,7 +151,7 @@ export async function makePolicyOf(
       return await verifier.verify(evidence, ...expected);
     },
   });
-  if (made === undefined) throw new BootstrapError("internal/policy", "No evidence came, and no error");
+  if (made === undefined) throw new BootstrapError("internal/policy", "Neither evidence nor an error arrived");
   for (const { name, file } of sources.files) await checkAccepted(name, file, made, context);
   return made;
 }
@@ -182,7 +182,7 @@ function makableKinds(
   const takesImages = found.some((kind) => "hasEndorsementKey" in kind && kind.hasEndorsementKey === true);
   const makable = found.map((kind) => makableKind(kind, kinds));
   if (!takesImages && images.length + identities.length + withoutPcrs.length > 0) {
-    const reason = "images, identities and PCRs are of TPMs, of which the files have no evidence";
+    const reason = "images, identities and PCRs apply only to TPMs, but the files have no evidence of a TPM";
     throw sourcesError(reason, "Leave them out, or make the evidence of a TPM too");
   }
   return makable;
@@ -191,7 +191,7 @@ function makableKinds(
 function makableKind({ name, section }: Partial<MakableKind>, kinds: readonly EvidenceKind[]): MakableKind {
   if (name !== undefined && section !== undefined) return { name, section };
   const known = kinds.flatMap((kind) => kind.section === undefined ? [] : [kind.name]);
-  throw sourcesError(`nothing is known of evidence of the kind ${name}`, `Use ${alternatives(known)}`);
+  throw sourcesError(`evidence of the kind ${name} is unknown`, `Use ${alternatives(known)}`);
 }
 
 /** Returns `a, b or c`. */

@@ -253,7 +253,7 @@ Deno.test("draftPolicy() consults no vendor without collateral, and remarks on w
 });
 
 for (const name of ["milan", "test"] as const) {
-  snp.oracleTest(`draftPolicy() takes from the real report of ${name} what it shows`, async (read) => {
+  snp.oracleTest(`draftPolicy() allows the values of the real report of ${name}`, async (read) => {
     const report = name === "test"
       ? await read("test-report.bin")
       : fromHex(fromUtf8(await read("report_milan.hex"), "report").trim(), "report");

@@ -175,7 +175,7 @@ function problemsOf(
   // An unused section is refused, because its author would expect it to protect the cluster.
   const misplaced = kinds.filter(({ name, section }) =>
     section !== undefined && wanted.includes(name) !== sections.has(name)
-  ).map(({ name }) => [name, `is for the variant ${name}, which needs it, and for no other`] as const);
+  ).map(({ name }) => [name, `is required for the variant ${name}, and not allowed for others`] as const);
   const [first] = variant.node.map((name) => kindNamed(kinds, name));
   const insecure = first?.isInsecure === true && controlPlanes.length > 0;
   const section = first === undefined ? undefined : sections.get(first.name);

@@ -78,7 +78,7 @@ Deno.test("roleOf() returns worker for every identity that the policy does not n
 
 Deno.test("readPolicy() refuses invalid policies, and names the path of the key", () => {
   refuses("variant: tpm", "variant: none", "tpm", /for the variant tpm/);
-  refuses(/^tpm:[^]*roles/m, "roles", "tpm", /for the variant tpm, which needs it/);
+  refuses(/^tpm:[^]*roles/m, "roles", "tpm", /is required for the variant tpm/);
   refuses(/^tpm:[^]*roles/m, "roles", "tpm", /the policy/);
   refuses("variant: tpm", "variant: sgx", "variant", /variant/);
   refuses("variant: tpm", "variant: []", "variant", /must not be empty/);
@@ -86,7 +86,7 @@ Deno.test("readPolicy() refuses invalid policies, and names the path of the key"
   refuses("variant: tpm", "variant: [tpm, none]", "variant", /none alone/);
   refuses("variant: tpm", "variant: { node: tpm, init: none }", "variant", /for both kinds of peers/);
   refuses("variant: tpm", "variant: { node: tpm }", "variant", /one of these for node and one for init/);
-  refuses("variant: tpm", "variant: [tpm, snp]", "snp", /for the variant snp, which needs it/);
+  refuses("variant: tpm", "variant: [tpm, snp]", "snp", /is required for the variant snp/);
   refuses("version: 1", "version: 1\ncollateral: { cache: 'http://example.com' }", "collateral.cache", /https:/);
   refuses("version: 1", "version: 1\ncollateral: { folder: relative }", "collateral.folder", /absolute/);
   refuses("version: 1", "version: 1\nnames: { default: [] }", "names.default", /must not be empty/);

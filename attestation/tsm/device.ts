@@ -132,12 +132,12 @@ export function connectDevice(pipe: DevicePipe): ConfidentialDevice & Disposable
       await writer.write(new TextEncoder().encode(`${JSON.stringify(request)}\n`));
       line = (await lines.next()).value;
     } catch (cause) {
-      throw new BootstrapError("system/device", "The process that has this machine's devices does not answer", {
+      throw new BootstrapError("system/device", "The process with access to this machine's devices does not answer", {
         cause,
       });
     }
     if (line === undefined) {
-      throw new BootstrapError("system/device", "The process that has this machine's devices has ended");
+      throw new BootstrapError("system/device", "The process with access to this machine's devices has ended");
     }
     const answer = readAnswer(line);
     if (!("error" in answer)) return answer;

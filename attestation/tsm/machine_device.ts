@@ -13,6 +13,9 @@ export function neededDevice(device: ConfidentialDevice | undefined, kind: strin
   throw new BootstrapError(
     "precondition/no-device",
     `This machine has no ${TSM_FOLDER}, so there is no evidence of ${kind}`,
-    { next: "Run it as a confidential VM with a kernel that has configfs-tsm (6.7 or later), mounted" },
+    {
+      next:
+        "Run the machine as a confidential VM with a kernel that has configfs-tsm (6.7 or later), and mount configfs",
+    },
   );
 }

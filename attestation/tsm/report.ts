@@ -61,7 +61,7 @@ export async function readTsmReport(
   files: TsmFiles = systemTsmFiles(TSM_FOLDER),
 ): Promise<TsmReport> {
   if (reportData.length !== REPORT_DATA_BYTES) {
-    throw new BootstrapError("internal/report-data", `Report data has ${REPORT_DATA_BYTES} bytes`);
+    throw new BootstrapError("internal/report-data", `Report data must have ${REPORT_DATA_BYTES} bytes`);
   }
   await removeLeftovers(files);
   const name = `bootstrapper-${files.processId}-${hex(randomBytes(8))}`;
@@ -87,7 +87,7 @@ async function readEntry(entry: Entry, request: {
   if (provider !== request.provider) {
     throw new BootstrapError(
       "precondition/tsm-provider",
-      `The reports of this machine are by ${provider}, not ${request.provider}`,
+      `The reports of this machine are from ${provider}, not ${request.provider}`,
       { details: { expected: request.provider, seen: provider } },
     );
   }
@@ -149,7 +149,7 @@ class Entry {
   async generation(): Promise<bigint> {
     const text = await this.text("generation");
     if (/^\d{1,20}$/.test(text)) return BigInt(text);
-    throw new BootstrapError("system/tsm", `An entry has a generation that is no number: ${text}`);
+    throw new BootstrapError("system/tsm", `The generation of an entry is not a number: ${text}`);
   }
 
   async checkGeneration(expected: bigint): Promise<void> {
@@ -171,7 +171,7 @@ class Entry {
 async function removeLeftovers(files: TsmFiles): Promise<void> {
   const names = await files.entries();
   if (names === undefined) {
-    throw new BootstrapError("precondition/tsm", "The kernel gives no reports of a confidential VM", {
+    throw new BootstrapError("precondition/tsm", "The kernel provides no reports of a confidential VM", {
       next: "Boot the machine as an SEV-SNP or TDX guest, with configfs mounted and the guest driver loaded",
     });
   }

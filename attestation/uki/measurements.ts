@@ -170,6 +170,6 @@ function contentOf({ bytes, sections }: PeImage, name: string, what: string): Ui
     throw fail(`it has several sections that begin with ${name}`);
   }
   if (section === undefined || section.virtualSize === 0) return undefined;
-  if (section.virtualSize > section.rawSize) throw fail(`${name} is longer than in the file`);
+  if (section.virtualSize > section.rawSize) throw fail(`${name} is longer in memory than in the file`);
   return bytes.subarray(section.rawOffset, section.rawOffset + section.virtualSize);
 }

@@ -91,7 +91,7 @@ async function evidenceConfiguration(options: EvidenceOptions, context: CliConte
   });
   if (!isInsecure(configuration.evidence)) return configuration.evidence;
   const none = insecureNames(configuration.evidence.kinds).join();
-  const message = `A node shows nothing of itself as evidence.variant is ${none} in ${source}`;
+  const message = `The node has no evidence to show as evidence.variant is ${none} in ${source}`;
   throw new BootstrapError("precondition/no-evidence", message, {
     next: "Configure a kind of evidence, or name an endorsement key of the TPM with --ek-type",
   });
