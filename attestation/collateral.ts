@@ -9,6 +9,7 @@ import type { Bytes } from "../platform/bytes.ts";
 import { readFileIfExists } from "../platform/files.ts";
 import { BootstrapError } from "../platform/errors.ts";
 
+/** A signed document, and the place where it was found. */
 export interface CollateralFile {
   readonly bytes: Bytes;
   /** The place where it was found, for errors: a path or an address. */

@@ -83,9 +83,7 @@ export function combineRegisters(parts: readonly MeasurementRegisters[]): Measur
  */
 export function combineVerifiers(verifiers: readonly ExplainingVerifier[]): ExplainingVerifier {
   const [first] = verifiers;
-  if (first === undefined) {
-    throw new BootstrapError("internal/evidence", "Evidence cannot be verified without a verifier");
-  }
+  if (first === undefined) throw new BootstrapError("internal/evidence", "There is no verifier of the evidence");
   if (verifiers.length === 1) return first;
   const variant = combinedName(verifiers.map((verifier) => verifier.variant));
   return {

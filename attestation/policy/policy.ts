@@ -15,6 +15,7 @@ import { policySchema } from "./policy_schema.ts";
 
 export type { CollateralPlaces, PeerKind } from "./policy_schema.ts";
 
+/** The rules by which a verifier admits machines and assigns roles. */
 export interface Policy {
   /** The kinds of evidence that each kind of peer must show. All are required; the first determines the identity. */
   readonly required: Readonly<Record<PeerKind, readonly EvidenceKind[]>>;

@@ -11,6 +11,7 @@ import { digestHex, type Part, sectionOf } from "./_policy_parts.ts";
 
 /** The kinds of peers in a policy: a node that asks for a ticket, and a node that an operator initialises. */
 export const PEER_KINDS = ["node", "init"] as const;
+/** One of {@linkcode PEER_KINDS}. */
 export type PeerKind = typeof PEER_KINDS[number];
 
 /** A well-formed policy document. */

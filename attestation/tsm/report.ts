@@ -25,6 +25,7 @@ export interface TsmRequest {
   readonly privilegeLevel?: number;
 }
 
+/** A report from the kernel, with the host's additions. */
 export interface TsmReport {
   /** The report in the provider's own format: an SNP report or a TDX quote. */
   readonly outblob: Bytes;
