@@ -243,7 +243,7 @@ Deno.test("draftPolicy() consults no vendor without collateral, and remarks on w
     ...{ now, kinds },
   });
   assert.deepEqual([tdxOf(tdx.policy).tcbStatuses, tdxOf(tdx.policy).minimumEvaluation], [["UpToDate"], 1]);
-  assert.ok(tdx.remarks.some((remark) => remark.startsWith("Intel was not asked")));
+  assert.ok(tdx.remarks.some((remark) => remark.startsWith("Intel's documents were not consulted")));
   const processor = { 0x00: Uint8Array.of(3), 0x188: Uint8Array.of(0x19, 1, 1) };
   const bare = (report: Record<number, Uint8Array>) => source("one", ofSnp({ vekDer: new Uint8Array(), report }));
   const known = await draftPolicy({ ...nothing, files: [await bare(processor)] }, { now });

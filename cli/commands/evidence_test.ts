@@ -53,12 +53,12 @@ Deno.test("evidence prints a policy for an SNP machine, without its REPORT_ID am
   assert.deepEqual([variant, identity, snp.hostData], ["snp", "1d".repeat(32), "d1".repeat(32)]);
 });
 
-Deno.test("evidence prints a policy for a TD, and says that Intel was not asked", async () => {
+Deno.test("evidence prints a policy for a TD, and remarks that Intel's documents were not consulted", async () => {
   await using world = await configured(tdxDevice, "{ variant: tdx }");
   assert.equal(await world.run("evidence"), 0, world.err);
   const policy = readPolicy(world.out, "it");
   assert.deepEqual([requiredNames(policy).node, tdxOf(policy).mrtd.map(hex)], [["tdx"], ["a0".repeat(48)]]);
-  assert.match(world.out, /# Intel was not asked/);
+  assert.match(world.out, /# Intel's documents were not consulted/);
   assert.match(world.out, new RegExp(`# RTMR 3, which no policy names: 0{96}\n`));
   assert.equal(await world.run("evidence", "--output", "json"), 0, world.out);
   const { identity, tdx } = JSON.parse(world.out);
