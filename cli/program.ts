@@ -35,11 +35,16 @@ export async function runProgram(
     return 0;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    // The program that reads the output, such as head, has ended. Nothing more can be said to it.
+    if (error instanceof Deno.errors.BrokenPipe) return EXIT_OF_BROKEN_PIPE;
     const failure = error instanceof CommanderError ? usageError(error) : asBootstrapError(error);
     printError(context, outputFormOfArguments(args), failure);
     return exitCodeOf(failure);
   }
 }
+
+/** What a shell gives for a program that SIGPIPE ended. */
+const EXIT_OF_BROKEN_PIPE = 141;
 
 function createProgram(context: CliContext, commands: readonly AnyCommand[]): Command {
   const program = new Command("bootstrapper")

@@ -5,6 +5,7 @@ import { init } from "./commands/init.ts";
 import { joinService } from "./commands/join_service.ts";
 import { run } from "./commands/run.ts";
 import type { CliContext } from "./context.ts";
+import { runProgram } from "./program.ts";
 import type { Machine } from "./machine.ts";
 import type { InitOptions } from "./programs/init.ts";
 import type { JoinServiceOptions } from "./programs/join_service.ts";
@@ -50,6 +51,18 @@ Deno.test("runProgram() prints an error as one JSON object when the output is JS
     assert.equal(error.code, "usage/missing-mandatory-option-value");
     assert.ok(error.message !== "" && error.next !== "");
   }
+});
+
+Deno.test("runProgram() ends quietly when the program that reads its output has ended", async () => {
+  await using world = await TestWorld.create();
+  const context: CliContext = {
+    ...world.context,
+    print: () => {
+      throw new Deno.errors.BrokenPipe("Broken pipe (os error 32)");
+    },
+  };
+  assert.equal(await runProgram(["--help"], context), 141);
+  assert.deepEqual([world.out, world.err], ["", ""]);
 });
 
 Deno.test("runProgram() returns the exit code of the error that a command throws", async () => {

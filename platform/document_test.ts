@@ -57,8 +57,8 @@ Deno.test("readDocument() names the path when a value is missing or of the wrong
   assert.match(failure("version: 1\nnode: {name: [a]}").message, /node\.name: expected string, seen Array$/);
   assert.match(failure("version: 2").message, /version: expected 1, seen 2/);
   assert.match(failure("version: 1\nshort: abcd").message, /short: is longer than 3$/);
-  assert.match(failure("").message, /the document: expected Object, seen null/);
-  assert.match(failure("a").message, /the document: expected Object/);
+  assert.match(failure("").message, /it has no keys: it is empty$/);
+  assert.match(failure("a").message, /it has no keys: it is a string$/);
 });
 
 Deno.test("readDocument() refuses what YAML can hide", () => {

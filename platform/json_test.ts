@@ -23,7 +23,7 @@ Deno.test("readJson() names the key, the expected and the seen value", () => {
     [Uint8Array.of(0x22, 0xff, 0x22), "it is not UTF-8", ""],
     [`{"a": ${"1".repeat(100)}}`, "it is larger than 100 bytes", ""],
     [`"${"é".repeat(60)}"`, "it is larger than 100 bytes", ""],
-    ["5", "the document: expected Object, seen 5", ""],
+    ["5", "it has no keys: it is a number", ""],
     ['{"a": "x"}', 'a: expected number, seen "x"', "a"],
     ['{"b": []}', "a is missing", "a"],
     ['{"a": 1, "b": [{"c": "x"}, {"c": true}]}', "b[1].c: expected string, seen true", "b[1].c"],

@@ -47,6 +47,8 @@ export function checkValue<T>(value: unknown, schema: DocumentSchema<T>): Checke
 
 function describe(issue: Issue, schema: unknown): string {
   const keys = keysOf(issue);
+  // The whole may be another file altogether, such as a passphrase: nothing of it is shown.
+  if (keys.length === 0 && issue.message.startsWith("Invalid ")) return `it has no keys: it is ${formOf(issue.input)}`;
   const path = keyPath(keys) || "the document";
   if (!OBJECTS.includes(issue.type) || keys.length === 0) return `${path}: ${reasonOf(issue)}`;
   if (issue.expected !== "never") {
@@ -67,6 +69,12 @@ function reasonOf(issue: Issue): string {
     : issue.received;
   const quotes = issue.expected === "string" && /^\d/.test(seen) ? ", a number; write it in quotes" : "";
   return issue.expected === null ? issue.message : `expected ${issue.expected}, seen ${seen}${quotes}`;
+}
+
+/** Names the form of a value that is no object, without the value. */
+function formOf(value: unknown): string {
+  if (value === null || value === undefined) return "empty";
+  return Array.isArray(value) ? "a list" : `a ${typeof value}`;
 }
 
 function keysOf(issue: Issue): readonly (string | number)[] {
