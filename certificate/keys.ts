@@ -77,7 +77,11 @@ export async function readPrivateKeyPem(pem: string, what: string, passphrase?: 
     const reason = isEncrypted
       ? "it is encrypted and no passphrase was given"
       : "a passphrase was given and it is not encrypted";
-    throw new BootstrapError("usage/passphrase", `Cannot read "${what}" as ${reason}`);
+    throw new BootstrapError("usage/passphrase", `Cannot read "${what}" as ${reason}`, {
+      next: isEncrypted
+        ? "Give the passphrase that the key was made with"
+        : "Give no passphrase for this key: leave out --passphrase-file",
+    });
   }
   const pkcs8 = passphrase === undefined
     ? readPem(pem, "PRIVATE KEY", what)

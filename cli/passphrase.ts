@@ -21,6 +21,7 @@ export async function passphraseOfFile(path: string): Promise<string> {
   if (passphrase !== "" && !/[\r\n]/.test(passphrase)) return passphrase;
   throw new BootstrapError("usage/passphrase", `Cannot use ${path} as it must hold a passphrase on one line`, {
     details: { path },
+    next: "Write the passphrase into the file, as its only line",
   });
 }
 
