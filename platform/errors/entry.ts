@@ -9,7 +9,7 @@
  */
 export const ERROR_FAMILIES = {
   usage: {
-    meaning: "A flag, a configuration or a file that a person wrote is wrong.",
+    meaning: "A flag, a configuration or a document that a person wrote is wrong.",
     remedy: "Correct what the error names, and run the command again.",
     exitCode: 2,
     retriable: false,

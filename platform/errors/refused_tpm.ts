@@ -9,7 +9,7 @@ const NOT_GENUINE = "Do not trust the machine: its evidence was not made by an h
 const OTHER_CA = "Check the authority in the policy: it does not certify endorsement keys.";
 const OTHER_EK = "Check the machine's TPM: the certificate in it does not follow the TCG's EK Credential Profile.";
 const BOOTED =
-  "Compare the event log with the policy (`bootstrapper verify`): another image booted, or the policy is old.";
+  "Compare the event logs (`bootstrapper policy explain --reference`): another image booted, or the policy is old.";
 const REAL = "the tests' certificates are real ones, and none of them is of that form";
 
 /** A TPM's evidence that is refused. */
