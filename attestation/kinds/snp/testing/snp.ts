@@ -31,8 +31,6 @@ export const NOW: Date = new Date("2026-03-04T05:06:07Z");
 export const MILAN_TCB: Bytes = Uint8Array.of(3, 0, 0, 0, 0, 0, 8, 115);
 /** A TCB_VERSION of Turin. */
 export const TURIN_TCB: Bytes = Uint8Array.of(1, 3, 2, 8, 0, 0, 0, 115);
-/** The prefix of the OIDs of AMD's extensions. */
-export const AMD_OID = "1.3.6.1.4.1.3704.1";
 
 const HOUR_MS = 3600 * 1000;
 const PSS = { name: "RSA-PSS", hash: "SHA-384", modulusLength: 2048, publicExponent: Uint8Array.of(1, 0, 1) } as const;
