@@ -56,6 +56,21 @@ export interface Expectation {
    * Lower-case hexadecimal.
    */
   readonly identity: string;
+  /**
+   * Returns the trust parts that a verifier recognises but does not accept, to name in a refusal what is configured
+   * otherwise. The verdict does not depend on it.
+   */
+  otherTrust?(): Promise<readonly KnownTrust[]>;
+}
+
+/** A trust part that is recognised, and is not accepted. */
+export interface KnownTrust {
+  /** What registers and launch values show of it, hexadecimal: one value for each kind of evidence that shows one. */
+  readonly values: readonly string[];
+  /** The node's settings, as a phrase. */
+  readonly meaning: string;
+  /** The accepted settings, as a phrase. */
+  readonly expected: string;
 }
 
 /** The identity to expect of evidence in a file, which is not bound to a connection. */

@@ -14,7 +14,7 @@
 import type { NodeSelf } from "../protocol/node_self.ts";
 import { join } from "node:path";
 import type { EvidenceIssuer } from "../attestation/evidence.ts";
-import type { TrustPart } from "../protocol/transcript.ts";
+import type { ClusterTrust } from "../protocol/transcript.ts";
 import { privateKeyPem } from "../certificate/keys.ts";
 import { writePem } from "../certificate/pem.ts";
 import type { Journal } from "../journal/journal.ts";
@@ -56,7 +56,7 @@ export const JOIN_STEPS_BEFORE = ["join-ticket", "join-preflight", "join-lock"] 
 /** What the JoinClient works with. */
 export interface JoinClientDependencies {
   /** The trust part of the node's configuration. */
-  readonly trust: TrustPart;
+  readonly trust: ClusterTrust;
   /** The node's name, its address, and the role that it asks for. */
   readonly self: NodeSelf;
   /** The join services to try, at least one. */

@@ -6,7 +6,7 @@
 import { refusal } from "../protocol/refusal.ts";
 import { checkFounding } from "../protocol/founding.ts";
 import { joinA1 } from "../protocol/transcript.ts";
-import type { TrustPart } from "../protocol/transcript.ts";
+import type { ClusterTrust } from "../protocol/transcript.ts";
 import { checkCaCertificate, checkServiceCertificate } from "../certificate/chain.ts";
 import { CLUSTER_ID_BYTES, clusterIdOf, clusterIdText } from "../certificate/cluster_id.ts";
 import { SIGNATURE_BYTES, verify } from "../protocol/signature.ts";
@@ -21,7 +21,7 @@ import { checkLength, NONCE_BYTES } from "../protocol/lengths.ts";
 /** What a node trusts, and what it has seen. */
 export interface Loyalty {
   /** The trust part of its configuration. */
-  readonly trust: TrustPart;
+  readonly trust: ClusterTrust;
   /** The cluster ID that the node's lock names, 32 bytes, if there is a lock. */
   readonly lockedTo?: Uint8Array;
   /**

@@ -5,7 +5,7 @@
  */
 import type { NodeSelf } from "../protocol/node_self.ts";
 import { join } from "node:path";
-import type { TrustPart } from "../protocol/transcript.ts";
+import type { ClusterTrust } from "../protocol/transcript.ts";
 import { joinCertificateAuthority } from "../certificate/ca.ts";
 import { readPrivateKeyPem } from "../certificate/keys.ts";
 import { clusterIdText } from "../certificate/cluster_id.ts";
@@ -27,7 +27,7 @@ import type { NodePaths } from "./paths.ts";
 export interface ControlPlaneFacts {
   readonly paths: NodePaths;
   readonly self: NodeSelf;
-  readonly trust: TrustPart;
+  readonly trust: ClusterTrust;
   /** Lists the images that a control plane needs. */
   readonly kubeadm: Pick<Kubeadm, "requiredImages">;
   readonly commands: CommandRunner;

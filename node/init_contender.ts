@@ -6,7 +6,7 @@
 import type { FoundClusterDependencies } from "../init/found_cluster.ts";
 import { documentsOf, foundCluster } from "../init/found_cluster.ts";
 import { InitServer } from "../init/init_server.ts";
-import { kubernetesChecks, preflight } from "../init/preflight.ts";
+import { checkSwitches, kubernetesChecks, preflight } from "../init/preflight.ts";
 import type { StagedInitFolder } from "../init/staged_init.ts";
 import { untilAborted } from "../platform/abortable.ts";
 import { errorFields } from "../platform/log.ts";
@@ -18,7 +18,7 @@ import { statusRefusal } from "./status.ts";
 /** Serves Init until a cluster runs on this node and its operator has the keys. */
 export async function runInitServer(contender: Contender, folder: StagedInitFolder): Promise<void> {
   const { deps, lock, issuer, journals, kubeadm, status, checks, signal } = contender;
-  const { configuration: { trust, init }, self, commands, clock, log } = deps;
+  const { configuration: { trust, init }, self, kinds, commands, clock, log } = deps;
   // An init that has taken the lock continues, even if the configuration has changed since.
   if (!init.enabled && lock.state().name !== "locked") return await untilAborted(signal);
   const server = new InitServer({
@@ -31,9 +31,10 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
     trust,
     clock,
     log,
-    preflight: (staged, journal, signal) => {
+    preflight: async (staged, journal, signal) => {
+      checkSwitches(staged.request.policyDocument, trust, kinds);
       const all = [...checks, ...kubernetesChecks(kubeadm, commands, documentsOf(staged, self), signal)];
-      return preflight(all, (check) => journal.detail("preflight", check), signal);
+      await preflight(all, (check) => journal.detail("preflight", check), signal);
     },
     found: async (staged, journal, signal) => {
       const cluster = await foundCluster(founding(contender), staged, journal, signal);

@@ -7,7 +7,7 @@ import { issueServiceCertificate } from "../certificate/ca.ts";
 import type { CertificateAuthority } from "../certificate/ca.ts";
 import { generateKeyPair } from "../certificate/keys.ts";
 import { clusterIdOf } from "../certificate/cluster_id.ts";
-import type { TrustPart } from "../protocol/transcript.ts";
+import type { ClusterTrust } from "../protocol/transcript.ts";
 import { hasServiceState, writeServiceState } from "../service/service_state.ts";
 import { ownApiEndpoint } from "../kubernetes/documents.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -27,7 +27,7 @@ export interface JoinServiceInstallation {
   /** The service's folder; the unit starts only if it exists. */
   readonly folder: string;
   readonly address: string;
-  readonly trust: TrustPart;
+  readonly trust: ClusterTrust;
   readonly clock: Pick<Clock, "now">;
   /** Runs systemctl. */
   readonly commands: CommandRunner;

@@ -6,7 +6,13 @@
 import { checkActivationAnswer } from "../protocol/activation.ts";
 import type { Exchange } from "../channel/exchange.ts";
 import { createChecks } from "../attestation/checks.ts";
-import type { EvidenceCheck, EvidenceClaims, EvidenceVerifier, Expectation } from "../attestation/evidence.ts";
+import type {
+  Evidence,
+  EvidenceCheck,
+  EvidenceClaims,
+  EvidenceVerifier,
+  Expectation,
+} from "../attestation/evidence.ts";
 import { createFounding } from "../protocol/founding.ts";
 import { helloStatement, initA1, initA2 } from "../protocol/transcript.ts";
 import { verifyEvidence } from "../attestation/verify_evidence.ts";
@@ -56,14 +62,14 @@ export interface VerifiedNode {
 /**
  * Steps 1 to 3: says hello, and verifies the node completely. Only the hello has been signed then.
  *
- * @param expectationFor Gives what the node must show for the proposed cluster ID.
+ * @param expectationFor Gives what the node must show for the proposed cluster ID. Its second argument is not verified.
  * @param report Called with every check, as that of a verifier is.
  */
 export async function verifyNode(
   exchange: InitExchange,
   operator: KeyPair,
   verifier: Pick<EvidenceVerifier, "verify">,
-  expectationFor: (clusterId: Uint8Array) => Promise<Expectation>,
+  expectationFor: (clusterId: Uint8Array, evidence: Evidence) => Promise<Expectation>,
   deadlines: InitClientDeadlines,
   report?: (check: EvidenceCheck) => void,
 ): Promise<VerifiedNode> {
@@ -77,7 +83,13 @@ export async function verifyNode(
   if (evidence === undefined) throw new BootstrapError("refused/evidence", "The node sent no evidence");
   const context = { binding: exchange.binding, clientNonce, serverNonce, operatorKey: operator.spki, clusterId };
   const a1 = await initA1(context);
-  const { claims, challenge } = await verifyEvidence(verifier, evidence, a1, await expectationFor(clusterId), report);
+  const { claims, challenge } = await verifyEvidence(
+    verifier,
+    evidence,
+    a1,
+    await expectationFor(clusterId, evidence),
+    report,
+  );
   if (challenge !== undefined) {
     const { credentialBlob, encryptedSecret } = challenge.message;
     await exchange.send({

@@ -60,8 +60,8 @@ export function channelBinding(finished: FinishedValues): Promise<Bytes> {
   return tagged("cb", finished.client, finished.server);
 }
 
-/** The trust part of a node's configuration: whom the node obeys. */
-export interface TrustPart {
+/** Whom the nodes of a cluster obey. */
+export interface ClusterTrust {
   readonly clusterName: string;
   /** The cluster ID, 32 bytes; empty if it is not known beforehand. */
   readonly clusterId: Uint8Array;
@@ -69,10 +69,44 @@ export interface TrustPart {
   readonly operatorKeys: readonly Uint8Array[];
 }
 
-/** D12, the digest that is measured into PCR 12. */
+/** The switches of a node's configuration that weaken a check, by their names there. */
+export const INSECURE_SWITCHES = ["allowInsecure", "allowUnmeasuredImage"] as const;
+/** One of {@linkcode INSECURE_SWITCHES}. */
+export type InsecureSwitch = typeof INSECURE_SWITCHES[number];
+
+/** The settings of a node's configuration that decide what its evidence is worth. */
+export interface EvidenceSettings {
+  /** The kinds of evidence that the node gives, in any order. */
+  readonly variants: readonly string[];
+  /** The switches that are on, in any order. */
+  readonly switches: readonly InsecureSwitch[];
+}
+
+/** The trust part of a node's configuration: whom the node obeys, and what its evidence is worth. */
+export interface TrustPart extends ClusterTrust, EvidenceSettings {}
+
+const LIST_ITEM = /^[A-Za-z]+$/;
+
+/**
+ * D12, the digest that is measured into PCR 12.
+ *
+ * ```text
+ * H(label ‖ "trust" ‖ LP(cluster name) ‖ LP(cluster ID or empty) ‖ LP(variants) ‖ LP(switches) ‖ u32be(n) ‖ LP(key)…)
+ * ```
+ *
+ * Variants and switches are sorted and separated by commas. The `n` keys are sorted by their bytes.
+ */
 export function trustDigest(trust: TrustPart): Promise<Bytes> {
-  const keys = [...trust.operatorKeys].sort(compareBytes);
-  return tagged("trust", utf8(trust.clusterName), trust.clusterId, ...keys);
+  const { clusterName, clusterId, operatorKeys, variants, switches } = trust;
+  const keys = [...operatorKeys].sort(compareBytes);
+  const settings = [utf8(clusterName), clusterId, listBytes(variants), listBytes(switches)];
+  return sha256(LABEL, utf8("trust"), ...settings.map(lengthPrefixed), u32be(keys.length), ...keys.map(lengthPrefixed));
+}
+
+function listBytes(items: readonly string[]): Bytes {
+  const odd = items.find((item) => !LIST_ITEM.test(item));
+  if (odd === undefined) return utf8([...items].sort().join(","));
+  throw new BootstrapError("internal/digest", `The name ${JSON.stringify(odd)} cannot be measured`);
 }
 
 /** D15, the digest that is measured into PCR 15 when the node locks. */

@@ -13,8 +13,13 @@
  *   spki, ec = fill(6, 91), fill(7)
  *   label + b"\0founding\0" + b"x"                                                 # what is signed
  *   H(label, b"cb", LP(fill(0xa1)), LP(fill(0xb2)))                                # CB
- *   H(label, b"trust", LP(name), LP(b""), *[LP(k) for k in sorted([op2, op])])     # D12
- *   H(label, b"trust", LP(name), LP(cid), LP(op))                                  # D12 with a cluster ID
+ *   trust = lambda cid, variants, switches, *keys: H(label, b"trust", LP(name), LP(cid), LP(b",".join(
+ *     sorted(variants))), LP(b",".join(sorted(switches))), pack(">I", len(keys)), *[LP(k) for k in sorted(keys)])
+ *   unmeasured, insecure = b"allowUnmeasuredImage", b"allowInsecure"
+ *   trust(b"", [b"tpm"], [], op2, op)                                              # D12
+ *   trust(cid, [b"tpm"], [], op)                                                   # D12 with a cluster ID
+ *   trust(cid, [b"tpm", b"snp"], [unmeasured], op)                                 # D12 with a switch
+ *   trust(cid, [b"none"], [unmeasured, insecure], op)                              # D12 with both
  *   H(label, b"lock", LP(cid))                                                     # D15
  *   H(bytes(32), H(label, b"lock", LP(cid)))                                       # ext(D15)
  *   H(LP(cb), LP(nc))                                                              # hello
@@ -35,6 +40,7 @@ import {
   helloStatement,
   initA1,
   initA2,
+  INSECURE_SWITCHES,
   joinA1,
   joinA2,
   LABEL,
@@ -54,6 +60,7 @@ const serverNonce = filled(3);
 const clusterId = filled(4);
 const operatorKey = counted(0);
 const clusterName = "köln-1";
+const tpm = { variants: ["tpm"], switches: [] };
 const a1 = filled(5);
 const request = utf8("request");
 const node = { nodeKey: filled(6, 91), sealingKey: filled(7), request };
@@ -74,12 +81,34 @@ const vectors: Readonly<Record<string, readonly [value: () => Bytes | Promise<By
     "5e8d3e4cc0f4126053dc54c0ada5b7d387e4371097fcf410de419bea79bae530",
   ],
   "trustDigest() gives D12 when the cluster ID is not known": [
-    () => trustDigest({ clusterName, clusterId: new Uint8Array(), operatorKeys: [counted(100), operatorKey] }),
-    "22dee50accf269ad5ee3877bce95865b408edf10e0dd3f5a35057dd8b1ddc7d2",
+    () => trustDigest({ clusterName, clusterId: new Uint8Array(), operatorKeys: [counted(100), operatorKey], ...tpm }),
+    "e0c9b770132d0024203dc3498501dd85e65ae58264cc6fdb07ceae2309e26caa",
   ],
   "trustDigest() gives D12 when the cluster ID is known": [
-    () => trustDigest({ clusterName, clusterId, operatorKeys: [operatorKey] }),
-    "88f2c44880fd3ffcf79c533f57e1362b2020459b7091ba0bef0ffe131867fd08",
+    () => trustDigest({ clusterName, clusterId, operatorKeys: [operatorKey], ...tpm }),
+    "20ad50b22ce0baa81b886628f051fa98776854322ea725811c970b144cf33185",
+  ],
+  "trustDigest() gives D12 of a machine that shows two kinds of evidence, with a switch that weakens a check": [
+    () =>
+      trustDigest({
+        clusterName,
+        clusterId,
+        operatorKeys: [operatorKey],
+        variants: ["tpm", "snp"],
+        switches: ["allowUnmeasuredImage"],
+      }),
+    "c470949d7e4675e04e8425c9c113df55652cbafbc4f5a3ab65ae6defa6246794",
+  ],
+  "trustDigest() gives D12 of a machine that proves nothing, with all switches that weaken a check": [
+    () =>
+      trustDigest({
+        clusterName,
+        clusterId,
+        operatorKeys: [operatorKey],
+        variants: ["none"],
+        switches: ["allowUnmeasuredImage", "allowInsecure"],
+      }),
+    "8a2a5be60bcfb896e3d93c80e228433ac6029a55e8cc7d8d88b932d3640204a8",
   ],
   "lockDigest() gives D15": [
     () => lockDigest(clusterId),
@@ -127,7 +156,10 @@ const register = fc.uint8Array({ minLength: 32, maxLength: 32 });
  */
 const functions: Readonly<Record<string, readonly [inputs: number, of: (x: readonly Uint8Array[]) => Promise<Bytes>]>> =
   {
-    trustDigest: [2, ([id = empty, key = empty]) => trustDigest({ clusterName, clusterId: id, operatorKeys: [key] })],
+    trustDigest: [
+      2,
+      ([id = empty, key = empty]) => trustDigest({ clusterName, clusterId: id, operatorKeys: [key], ...tpm }),
+    ],
     lockDigest: [1, ([id = empty]) => lockDigest(id)],
     extendedOnce: [1, ([digest = empty]) => extendedOnce(digest)],
     helloStatement: [2, ([cb = empty, nonce = empty]) => helloStatement(cb, nonce)],
@@ -212,8 +244,8 @@ Deno.test("trustDigest() does not depend on the order of the operators' keys, no
   );
   await fc.assert(fc.asyncProperty(shuffled, bytes, async ([sorted, other], id) => {
     const before = other.map(hex);
-    const digest = await trustDigest({ clusterName, clusterId: id, operatorKeys: other });
-    assert.equal(hex(digest), hex(await trustDigest({ clusterName, clusterId: id, operatorKeys: sorted })));
+    const digest = await trustDigest({ clusterName, clusterId: id, operatorKeys: other, ...tpm });
+    assert.equal(hex(digest), hex(await trustDigest({ clusterName, clusterId: id, operatorKeys: sorted, ...tpm })));
     assert.deepEqual(other.map(hex), before);
   }));
 });
@@ -222,10 +254,30 @@ Deno.test("trustDigest() changes with the cluster's name, and when an operator i
   await fc.assert(fc.asyncProperty(fc.string(), fc.string(), bytes, bytes, async (a, b, key, other) => {
     fc.pre(a !== b && a.isWellFormed() && b.isWellFormed());
     const of = async (name: string, operatorKeys: readonly Uint8Array[]) =>
-      hex(await trustDigest({ clusterName: name, clusterId: empty, operatorKeys }));
+      hex(await trustDigest({ clusterName: name, clusterId: empty, operatorKeys, ...tpm }));
     assert.notEqual(await of(a, [key]), await of(b, [key]));
     assert.notEqual(await of(a, [key]), await of(a, [key, other]));
   }));
+});
+
+Deno.test("trustDigest() changes with each kind of evidence and with each switch, and not with their order", async () => {
+  const trust = { clusterName, clusterId: empty, operatorKeys: [operatorKey] };
+  const lists = fc.subarray(["tpm", "snp", "tdx", "none"]);
+  const switches = fc.subarray([...INSECURE_SWITCHES]);
+  await fc.assert(fc.asyncProperty(lists, switches, lists, switches, async (variants, on, others, othersOn) => {
+    const digest = hex(await trustDigest({ ...trust, variants, switches: on }));
+    const reversed = { variants: variants.toReversed(), switches: on.toReversed() };
+    assert.equal(hex(await trustDigest({ ...trust, ...reversed })), digest);
+    const isSame = variants.join() === others.join() && on.join() === othersOn.join();
+    assert.equal(hex(await trustDigest({ ...trust, variants: others, switches: othersOn })) === digest, isSame);
+  }));
+});
+
+Deno.test("trustDigest() refuses names that could stand for several", () => {
+  for (const name of ["tpm,snp", "", " tpm", "tpm\0"]) {
+    const trust = { clusterName, clusterId: empty, operatorKeys: [operatorKey], variants: [name], switches: [] };
+    assert.throws(() => trustDigest(trust), { code: "internal/digest" });
+  }
 });
 
 Deno.test("channelBinding() distinguishes the two sides", async () => {

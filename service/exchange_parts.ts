@@ -5,7 +5,8 @@
  */
 import type { NodeRole } from "../kubernetes/node_role.ts";
 import type { EvidenceVerifier } from "../attestation/evidence.ts";
-import type { TrustPart } from "../protocol/transcript.ts";
+import type { AcceptedTrust } from "../attestation/policy/accepted_trust.ts";
+import type { ClusterTrust } from "../protocol/transcript.ts";
 import type { KeyPair } from "../certificate/keys.ts";
 import type { AdmissionRecords } from "../kubernetes/admission_records.ts";
 import type { Bytes } from "../platform/bytes.ts";
@@ -74,7 +75,9 @@ export interface ControlPlaneAdmission {
 export interface JoinExchangeService {
   readonly identity: JoinServiceIdentity;
   /** The cluster's name and operators, which every node must have measured; its cluster ID is the service's own. */
-  readonly trust: TrustPart;
+  readonly trust: ClusterTrust;
+  /** What the policy accepts of the rest of a node's configuration. */
+  readonly acceptedTrust: AcceptedTrust;
   /** Verifies the nodes' evidence, by the policy. */
   readonly verifier: EvidenceVerifier;
   /** The role that an identity may have, by the policy. */

@@ -18,8 +18,8 @@ import type { Session } from "../channel/server.ts";
 import type { Expectation, VerifiedEvidence } from "../attestation/evidence.ts";
 import { FRESH } from "../attestation/evidence.ts";
 import { verifyEvidence } from "../attestation/verify_evidence.ts";
-import { extendedOnce, joinA1, joinA2, lockDigest, trustDigest } from "../protocol/transcript.ts";
-import type { TrustPart } from "../protocol/transcript.ts";
+import { extendedOnce, joinA1, joinA2, lockDigest } from "../protocol/transcript.ts";
+import { trustExpectation } from "../attestation/policy/accepted_trust.ts";
 import { checkNodeCsr, readCsr } from "../certificate/csr.ts";
 import { sign, SIGNATURE_BYTES, verify } from "../protocol/signature.ts";
 import { readCertificate } from "../certificate/x509.ts";
@@ -169,15 +169,15 @@ async function checkCsr({ request, nodeKey }: SignedRequest): Promise<void> {
 
 /** Step 3, the machine: its evidence. */
 async function checkEvidence(
-  { verifier, trust, identity: { clusterId } }: JoinExchangeService,
+  service: JoinExchangeService,
   signed: SignedRequest,
   known: Known,
 ): Promise<CheckedNode> {
   const verified = await verifyEvidence(
-    verifier,
+    service.verifier,
     signed.evidence,
     signed.a2,
-    await expectationOf(trust, clusterId, signed.nodeKey),
+    await expectationOf(service, signed.nodeKey),
   );
   known.identity = verified.claims.identity;
   return { ...signed, ...verified };
@@ -203,13 +203,11 @@ async function verifyNode(
 
 /** What a node of this cluster may show. Whether it may show that it has locked is checked afterwards. */
 async function expectationOf(
-  trust: TrustPart,
-  clusterId: Uint8Array,
+  { trust, acceptedTrust, identity: { clusterId } }: JoinExchangeService,
   nodeKey: Uint8Array,
 ): Promise<Expectation> {
-  const ids = [new Uint8Array(0), clusterId];
   return {
-    trust: await Promise.all(ids.map((id) => trustDigest({ ...trust, clusterId: id }))),
+    ...await trustExpectation(acceptedTrust, trust, [new Uint8Array(0), clusterId]),
     lock: [FRESH, await lockDigest(clusterId)],
     identity: hex(await sha256(nodeKey)),
   };

@@ -9,7 +9,8 @@ import type { ChannelServer } from "../channel/server.ts";
 import { proveChannelBinding } from "../channel/finished.ts";
 import type { EvidenceVerifier } from "../attestation/evidence.ts";
 import type { EvidenceKind } from "../attestation/kind.ts";
-import { checkNodeName, isInsecure, type Policy, roleOf } from "../attestation/policy/policy.ts";
+import { acceptedTrust } from "../attestation/policy/accepted_trust.ts";
+import { checkNodeName, type Policy, roleOf } from "../attestation/policy/policy.ts";
 import { privateKeyPem } from "../certificate/keys.ts";
 import { readPem, writePem } from "../certificate/pem.ts";
 import { AdmissionRecords } from "../kubernetes/admission_records.ts";
@@ -33,6 +34,7 @@ import { clusterNetwork } from "./claims_check.ts";
 import { JOIN_SERVICE_DEADLINES } from "./exchange_parts.ts";
 import { serveJoin } from "./exchange_service.ts";
 import { PolicyInForce } from "./policy_in_force.ts";
+import { policyLog } from "./policy_log.ts";
 import { remembered } from "./_remembered.ts";
 import type { ServiceState } from "./service_state.ts";
 import { runServingApprover } from "./serving_approver.ts";
@@ -81,7 +83,7 @@ const VERSION_AGE_MS = 5_000;
 /** The parts that do not change while the service runs. */
 type WithoutPolicy = Omit<
   JoinExchangeService,
-  "verifier" | "roleOf" | "checkNodeName" | "maximumClockSkewMs" | "confirmPolicy"
+  "verifier" | "acceptedTrust" | "roleOf" | "checkNodeName" | "maximumClockSkewMs" | "confirmPolicy"
 >;
 
 const versionSchema = v.object({ gitVersion: v.string() });
@@ -95,18 +97,19 @@ const versionSchema = v.object({ gitVersion: v.string() });
  */
 export async function runJoinService(dependencies: JoinServiceDependencies, signal: AbortSignal): Promise<void> {
   await proveChannelBinding();
-  const { state, clock, log, credentialsFolder, createVerifier, readPolicyDocument, kinds } = dependencies;
+  const { state, clock, credentialsFolder, createVerifier, readPolicyDocument, kinds } = dependencies;
   using api = new KubernetesApi(await apiCredentials(state));
   const admissions = new AdmissionRecords(api);
   const policies = new PolicyInForce({
     document: state.policyDocument,
     createVerifier,
     clock,
-    log,
+    log: dependencies.log,
     readFile: readPolicyDocument,
     ...present("kinds", kinds),
     findConfigMap: () => findPolicyDocument(api),
   });
+  const log = policyLog(dependencies.log, () => policies.current().policy);
   using controlPlanes = credentialsFolder === undefined ? undefined : new ControlPlanes({
     api,
     admissions,
@@ -116,7 +119,7 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
     policyDocument: () => policies.current().document,
   });
   const service: WithoutPolicy = {
-    ...exchangeService(dependencies, isInsecure(policies.current().policy)),
+    ...exchangeService({ state, clock, log }),
     admissions,
     signCertificate: (nodeName, csr) => signCertificate(api, nodeName, csr, clock),
     checkNotRemoved: (nodeName) => checkNotBeingRemoved(api, nodeName),
@@ -176,6 +179,7 @@ function policyParts(policies: PolicyInForce): Omit<JoinExchangeService, keyof W
   const { policy, verifier } = version;
   return {
     verifier,
+    acceptedTrust: acceptedTrust(policy, "node"),
     maximumClockSkewMs: policy.maximumClockSkewMs,
     roleOf: (identity) => roleOf(policy, identity),
     checkNodeName: (identity, nodeName) => checkNodeName(policy, identity, nodeName),
@@ -185,15 +189,14 @@ function policyParts(policies: PolicyInForce): Omit<JoinExchangeService, keyof W
 
 /** The parts of an exchange that come from the state. */
 function exchangeService(
-  { state, clock, log }: JoinServiceDependencies,
-  believesAll: boolean,
+  { state, clock, log }: Pick<JoinServiceDependencies, "state" | "clock" | "log">,
 ): Omit<WithoutPolicy, "admissions" | "signCertificate" | "checkNotRemoved" | "clusterVersion"> {
   const { trust, caCertificate, foundings, certificate, keys, apiEndpoints, joinEndpoints, clusterDocument } = state;
   return {
     identity: { clusterId: trust.clusterId, caCertificate, foundings, certificate, keys },
     trust,
     clock,
-    log: believesAll ? log.with({ insecure: "evidence is not verified: variant none" }) : log,
+    log,
     ticket: { apiEndpoints, joinEndpoints, clusterDocument },
     network: clusterNetwork(apiEndpoints, clusterDocument),
     queue: new VerificationQueue(QUEUE),

@@ -13,7 +13,7 @@
 import { join } from "node:path";
 import * as v from "valibot";
 import { checkFounding } from "../protocol/founding.ts";
-import type { TrustPart } from "../protocol/transcript.ts";
+import type { ClusterTrust } from "../protocol/transcript.ts";
 import { checkCaCertificate, checkServiceCertificate } from "../certificate/chain.ts";
 import { clusterIdOf } from "../certificate/cluster_id.ts";
 import type { KeyPair } from "../certificate/keys.ts";
@@ -38,7 +38,7 @@ export interface ServiceState {
   /** The operators' foundings of the cluster. */
   readonly foundings: readonly Founding[];
   /** The cluster's name and operators, as every node must have measured them. The cluster ID is that of the CA. */
-  readonly trust: TrustPart;
+  readonly trust: ClusterTrust;
   /** The policy, YAML. */
   readonly policyDocument: string;
   /** The cluster's settings as the operator gave them, YAML. */
@@ -175,7 +175,7 @@ export async function readPolicyDocument(folder: string): Promise<string> {
 
 async function readFounding(
   { operatorKey, signature }: { readonly operatorKey: string; readonly signature: string },
-  trust: TrustPart,
+  trust: ClusterTrust,
   clusterId: Bytes,
 ): Promise<Founding> {
   const founding = {

@@ -11,7 +11,7 @@ import { BootstrapError } from "../../platform/errors.ts";
 import { present } from "../../platform/present.ts";
 import type { CliCommand, ParsedCommand } from "../command.ts";
 import { freshNodeOptions, withFreshNode } from "../fresh_node_options.ts";
-import { optionalText, outputForm, textList } from "../options.ts";
+import { isSet, optionalText, outputForm, textList } from "../options.ts";
 import type { PolicyMakeOptions } from "../programs/policy.ts";
 
 const MAXIMUM_PCR = 15;
@@ -31,6 +31,7 @@ export const policyMake: CliCommand<PolicyMakeOptions> = {
         .option("--identity <hex...>", "further identities to trust")
         .option("--control-plane <hex...>", "identities that may be control planes")
         .option("--without-pcr <number...>", "PCRs to leave out of the policy")
+        .option("--allow-unmeasured-image", "allow that switch to nodes (for tests)")
         .option("--collateral <folder>", "AMD and Intel collateral, also for the policy")
         .option("--collateral-cache <url>", "collateral cache (https: URL), also for the policy")
         .addOption(
@@ -48,6 +49,7 @@ export const policyMake: CliCommand<PolicyMakeOptions> = {
     withoutPcrs: textList(parsed, "withoutPcr").map(readPcr),
     ekType: EK_TYPES.find((type) => type === optionalText(parsed, "ekType")) ?? "rsa2048",
     collateral: collateralPlaces(parsed),
+    allowedSwitches: isSet(parsed, "allowUnmeasuredImage") ? ["allowUnmeasuredImage"] : [],
     output: outputForm(parsed),
   }),
   alsoKeeps: ({ freshNode, collateral }) => freshNode !== undefined || collateral.cache !== undefined ? ["net"] : [],

@@ -144,12 +144,14 @@ Deno.test("policy registers prints the values of machines with a configuration, 
     const bare = await trustDigest({ ...trust, clusterId: new Uint8Array() });
     const known = await trustDigest(trust);
     assert.equal(await world.run("policy", "registers", "--config", path("node.yaml"), "--output", "json"), 0);
-    const { clusterIdUnknown, clusterIdKnown } = JSON.parse(world.out);
+    const { clusterIdUnknown, clusterIdKnown, variants, switches } = JSON.parse(world.out);
+    assert.deepEqual([variants, switches], [["tpm"], []]);
     assert.deepEqual([clusterIdUnknown.pcr12, clusterIdKnown.pcr12], [hex(await extendedOnce(bare)), hex(trusted)]);
     assert.deepEqual([clusterIdUnknown.hostData.hex, clusterIdKnown.hostData.hex], [hex(bare), hex(known)]);
     assert.equal(clusterIdKnown.mrConfigId.hex, `${hex(known)}${"00".repeat(16)}`);
     assert.equal(Uint8Array.fromBase64(clusterIdKnown.mrConfigId.base64).toHex(), clusterIdKnown.mrConfigId.hex);
     assert.equal(await world.run("policy", "registers", "--config", path("node.yaml")), 0);
+    assert.match(world.out, /These are the values with evidence\.variant tpm, without switches that weaken a check\./);
     assert.match(world.out, new RegExp(`^With the cluster ID .*\n  pcr12 +${hex(trusted)}\n  hostData +${hex(known)}`));
     const firstNode = await world.write("first.yaml", example.replace(/^ *clusterId:.*\n/m, ""));
     assert.equal(await world.run("policy", "registers", "--config", firstNode), 0, world.err);

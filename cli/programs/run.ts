@@ -44,7 +44,7 @@ export async function runDependencies(
   const { paths, commands, clock } = context;
   const names = combinedName(configuration.evidence.kinds.map(({ name }) => name));
   return {
-    ...{ configuration, self, paths, commands, clock },
+    ...{ configuration, self, paths, commands, clock, kinds: kindsOf(context) },
     ...await evidenceOf(machine, configuration.evidence, context),
     unmeasured: machine.unmeasured,
     log: context.log.with({

@@ -47,6 +47,11 @@ export const PRECONDITION = {
     meaning: "The host launched this SNP VM without HOST_DATA.",
     remedy: "Launch it with HOST_DATA as `bootstrapper policy registers` prints it.",
   },
+  "precondition/insecure-switch": {
+    meaning:
+      "The configuration of the node to initialise has a switch that weakens a check, and the policy does not allow it.",
+    remedy: "Remove the switch from the node's configuration; for tests, allow it in the policy.",
+  },
   "precondition/join-endpoints": {
     meaning: "The node is locked for a join and knows no join service.",
     remedy: "Name the cluster's join services in join.endpoints of the node's configuration.",

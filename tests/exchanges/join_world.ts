@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { TPM_ACCEPTED, TPM_SETTINGS } from "../../attestation/testing/trust.ts";
 import type { ChannelServer } from "../../channel/server.ts";
 import { dial } from "../../channel/client.ts";
 import type { DialledExchange } from "../../channel/client.ts";
@@ -119,6 +120,7 @@ export class TestCluster implements AsyncDisposable {
         keys,
       },
       trust: { ...cluster.trust, clusterId: cluster.clusterId },
+      acceptedTrust: TPM_ACCEPTED,
       verifier: options.verifier ?? createInsecureVerifier(),
       roleOf: () => "worker",
       checkNodeName: () => {},
@@ -147,7 +149,7 @@ export class TestCluster implements AsyncDisposable {
   /** The configuration of the cluster's nodes: its name and its operator, and no cluster ID. */
   get trust(): TrustPart {
     const { clusterName, operator } = this;
-    return { clusterName, clusterId: new Uint8Array(0), operatorKeys: [operator.spki] };
+    return { clusterName, clusterId: new Uint8Array(0), operatorKeys: [operator.spki], ...TPM_SETTINGS };
   }
 
   /** The parts that the service's exchanges work with. */

@@ -37,6 +37,12 @@ export function tdxKind(anchor?: Certificate): EvidenceKind<TdxPolicy> {
         registers: tdxMeasurementRegisters(createTdxRegisters(found.registers)),
       };
     },
+    async openRegisters({ device, hasTdRegisters = false }) {
+      if (device === undefined || !hasTdRegisters) return undefined;
+      const { tdxLockRegister } = await import("./registers.ts");
+      const { createTdxRegisters } = await import("./rtmr.ts");
+      return tdxLockRegister(createTdxRegisters(device.registers));
+    },
     createVerifier: (policy, { collateral, now }) =>
       lazyVerifier(
         NAME,

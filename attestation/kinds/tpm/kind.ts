@@ -29,6 +29,9 @@ export const TPM: EvidenceKind<TpmPolicy> = Object.freeze<EvidenceKind<TpmPolicy
     const issuer = (await import("./issuer.ts")).createTpmIssuer(tpm, ekType, clock);
     return { issuer, registers: issuer };
   },
+  async openRegisters({ tpm }, { ekType, clock }) {
+    return tpm === undefined ? undefined : (await import("./issuer.ts")).createTpmIssuer(tpm, ekType, clock);
+  },
   createVerifier: (policy, { now }) =>
     lazyVerifier("tpm", async () => (await import("./verifier.ts")).createTpmVerifier(policy, now)),
   facts: async (payload) => await (await import("./facts.ts")).tpmFacts(payload),

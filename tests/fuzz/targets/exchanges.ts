@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { TPM_ACCEPTED, TPM_SETTINGS } from "../../../attestation/testing/trust.ts";
 import { FRESH, NO_IDENTITY } from "../../../attestation/evidence.ts";
 import { helloStatement, initA1, initA2, joinA1, joinA2 } from "../../../protocol/transcript.ts";
 import type { TrustPart } from "../../../protocol/transcript.ts";
@@ -50,7 +51,7 @@ const [operator, node, service, admin] = [
 ];
 
 function trustOf(clusterId = new Uint8Array()): TrustPart {
-  return { clusterName: NAME, clusterId, operatorKeys: [operator.spki] };
+  return { clusterName: NAME, clusterId, operatorKeys: [operator.spki], ...TPM_SETTINGS };
 }
 
 /** A peer that has sent its last message is gone, so these targets may end in `unavailable`. */
@@ -168,6 +169,7 @@ export const exchangeTargets: readonly FuzzTarget[] = [
         return serveJoin({ exchange, explainRefusals: () => {}, trustPeer: () => {} }, {
           identity: { clusterId, caCertificate, foundings, certificate, keys: service },
           trust: trustOf(clusterId),
+          acceptedTrust: TPM_ACCEPTED,
           verifier: {
             variant: "none",
             async verify(...all) {

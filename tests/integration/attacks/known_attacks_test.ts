@@ -14,6 +14,7 @@
  *
  * @module
  */
+import { TPM_SETTINGS } from "../../../attestation/testing/trust.ts";
 import { FRESH } from "../../../attestation/evidence.ts";
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -45,7 +46,7 @@ import { startSnpMachine, startTdxMachine, VARIANTS, variantTest } from "./varia
 import type { TestVariant, VariantMachine } from "./variants.ts";
 
 const ZERO = new Uint8Array(32);
-const TRUST = { clusterName: "demo", clusterId: new Uint8Array(), operatorKeys: [new Uint8Array(44)] };
+const TRUST = { clusterName: "demo", clusterId: new Uint8Array(), operatorKeys: [new Uint8Array(44)], ...TPM_SETTINGS };
 
 /** The values that a verifier expects of a fresh machine with this measured trust part. */
 async function expectation(measured: TrustPart = TRUST): Promise<Expectation> {

@@ -1,3 +1,4 @@
+import { TPM_SETTINGS } from "../../../attestation/testing/trust.ts";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { NO_COLLATERAL } from "../../../attestation/collateral.ts";
@@ -191,7 +192,12 @@ await swtpmTest(
     const operator = await generateKeyPair("ed25519");
     const address = cluster.world.operatorAddress;
     const port = freePort(address);
-    const trust = { clusterName: CLUSTER_NAME, clusterId: new Uint8Array(0), operatorKeys: [operator.spki] };
+    const trust = {
+      clusterName: CLUSTER_NAME,
+      clusterId: new Uint8Array(0),
+      operatorKeys: [operator.spki],
+      ...TPM_SETTINGS,
+    };
     const setting = { trust, port, address };
     await using first = await Worker.create(cluster, "worker-1", setting);
     await using second = await Worker.create(cluster, "worker-2", setting);
