@@ -48,6 +48,10 @@ export const MALFORMED = {
     meaning: "The process with access to this machine's devices received an unknown request.",
     remedy: "This is a defect, or another program writes to its pipe. Please report it.",
   },
+  "malformed/epochs": {
+    meaning: "The ConfigMap with the epochs of node certificates has a field of the wrong form.",
+    remedy: "Correct the ConfigMap that the error names. It was changed by another program, or by hand.",
+  },
   "malformed/etcd-manifest": {
     meaning: "The manifest of this node's etcd cannot be read.",
     remedy: "Restore the manifest. With `--force` a reset continues without leaving etcd.",
