@@ -40,6 +40,10 @@ export const MALFORMED = {
     meaning: "The list of images that crictl prints cannot be read.",
     remedy: "Check the version of crictl in the machine's image.",
   },
+  "malformed/cut-list": {
+    meaning: "The list of nodes that API servers refuse has an entry that they could not load.",
+    remedy: "Correct or delete the object that the error names. Until then, API servers keep the list that they have.",
+  },
   "malformed/der": {
     meaning: "A certificate, a request or a list of revoked certificates is not in the subset of DER that is read.",
     remedy: GET_AGAIN,
