@@ -17,8 +17,7 @@ const OTHER_MACHINE =
 export const MALFORMED = {
   "malformed/admission-record": {
     meaning: "An admission record, or the data for one, has a field of the wrong form.",
-    remedy:
-      "Check the ConfigMap that the error names. If it was edited by hand, remove the node and let it join again.",
+    remedy: "Check the object that the error names. If it was edited by hand, remove the node and let it join again.",
   },
   "malformed/base64": {
     meaning: "A text is not base64 with padding on one line, or is too long.",
@@ -39,6 +38,10 @@ export const MALFORMED = {
   "malformed/crictl": {
     meaning: "The list of images that crictl prints cannot be read.",
     remedy: "Check the version of crictl in the machine's image.",
+  },
+  "malformed/cut-entry": {
+    meaning: "An entry of the list of nodes that API servers refuse has a field of the wrong form.",
+    remedy: "Correct or delete the ConfigMap that the error names. The other entries are in force.",
   },
   "malformed/cut-list": {
     meaning: "The list of nodes that API servers refuse has an entry that they could not load.",
