@@ -152,9 +152,9 @@ async function installCa({ staged: { ca }, kubernetesFolder }: FoundingInit): Pr
 }
 
 async function giveAccess(init: FoundingInit): Promise<void> {
-  const { node, identity, staged } = init;
+  const { node, identity, staged, clock, signal } = init;
   using api = await ownApi(init);
-  await applyClusterRbac(api);
+  await applyClusterRbac(api, { clock, signal, deadlineMs: READY_DEADLINE_MS });
   await createPolicyConfigMap(api, staged.request.policyDocument);
   await new AdmissionRecords(api).admitFounder({
     ...{

@@ -149,9 +149,18 @@ export class KubernetesApi implements Disposable {
     await this.#call("PATCH", path + query, v.unknown(), object, "application/apply-patch+yaml");
   }
 
-  /** Deletes the object at a path. Returns `false` if there was none. */
-  async remove(path: string, preconditions: DeletePreconditions = {}): Promise<boolean> {
-    const options = { apiVersion: "v1", kind: "DeleteOptions", preconditions };
+  /**
+   * Deletes the object at a path. Returns `false` if there was none.
+   *
+   * @param gracePeriodSeconds How long a Pod may take to end; 0 deletes the object without waiting for its node.
+   */
+  async remove(
+    path: string,
+    preconditions: DeletePreconditions = {},
+    gracePeriodSeconds?: number,
+  ): Promise<boolean> {
+    const grace = present("gracePeriodSeconds", gracePeriodSeconds);
+    const options = { apiVersion: "v1", kind: "DeleteOptions", preconditions, ...grace };
     try {
       await this.#call("DELETE", path, v.unknown(), options, "application/json");
       return true;

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import * as v from "valibot";
 import { JOIN_SERVICE_SUBJECT } from "../certificate/subjects.ts";
-import { BOOTSTRAPPER_NAMESPACE, clusterRbac } from "./cluster_rbac.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { sleepingClock } from "../platform/testing/sleeping_clock.ts";
+import type { AnswerSchema } from "./api.ts";
+import { applyClusterRbac, BOOTSTRAPPER_NAMESPACE, clusterRbac } from "./cluster_rbac.ts";
 import { POLICY_CONFIG_MAP, POLICY_NAMESPACE } from "./policy_config_map.ts";
 
 const roleSchema = v.looseObject({
@@ -11,7 +14,7 @@ const bindingSchema = v.looseObject({ subjects: v.array(v.looseObject({ kind: v.
 
 Deno.test("clusterRbac() gives the join service no wildcard, no Secret and no impersonation", () => {
   const roles = clusterRbac().filter(({ kind }) => kind === "ClusterRole" || kind === "Role");
-  assert.equal(roles.length, 3);
+  assert.equal(roles.length, 4);
   for (const { rules } of roles.map((role) => v.parse(roleSchema, role))) {
     for (const { resources, verbs } of rules) {
       for (const word of [...resources, ...verbs]) {
@@ -46,11 +49,19 @@ function rightsOf(kind: "ClusterRole" | "Role", namespace = ""): string[] {
 Deno.test("clusterRbac() gives the join service exactly these permissions in the whole cluster", () => {
   assert.deepEqual(rightsOf("ClusterRole"), [
     "approve certificates.k8s.io/signers kubernetes.io/kube-apiserver-client-kubelet kubernetes.io/kubelet-serving",
+    "create bootstrapper.dev/nodeadmissions",
+    "create bootstrapper.dev/nodeevidences",
     "create certificates.k8s.io/certificatesigningrequests",
+    "delete bootstrapper.dev/nodeadmissions",
     "delete certificates.k8s.io/certificatesigningrequests",
     "get /nodes",
+    "get bootstrapper.dev/nodeadmissions",
     "get certificates.k8s.io/certificatesigningrequests",
+    "list bootstrapper.dev/nodeadmissions",
     "list certificates.k8s.io/certificatesigningrequests",
+    "patch bootstrapper.dev/nodeevidences",
+    "update bootstrapper.dev/nodeadmissions",
+    "update bootstrapper.dev/nodeadmissions/status",
     "update certificates.k8s.io/certificatesigningrequests/approval",
   ]);
 });
@@ -92,4 +103,47 @@ Deno.test("clusterRbac() binds only nodes, the API server and the join service's
 Deno.test("clusterRbac() creates the namespace before its objects", () => {
   const kinds = clusterRbac().map(({ kind, metadata }) => `${kind} ${metadata.namespace || metadata.name}`);
   assert.ok(kinds.indexOf(`Namespace ${BOOTSTRAPPER_NAMESPACE}`) < kinds.indexOf(`Role ${BOOTSTRAPPER_NAMESPACE}`));
+});
+
+Deno.test("clusterRbac() lets the join service write Events on objects without a namespace, and read none", () => {
+  assert.deepEqual(rightsOf("Role", "default"), ["create /events"]);
+});
+
+const DEFINITIONS = ["nodeadmissions.bootstrapper.dev", "nodeevidences.bootstrapper.dev"];
+const wait = { clock: sleepingClock().clock, deadlineMs: 5_000 };
+
+/** An API server that serves a kind after so many looks. */
+class SlowApi {
+  readonly applied: string[] = [];
+  looks = 0;
+
+  constructor(readonly looksUntilServed: number) {}
+
+  apply(path: string): Promise<void> {
+    this.applied.push(path.split("/").at(-1) ?? "");
+    return Promise.resolve();
+  }
+
+  async get<T>(_path: string, schema: AnswerSchema<T>): Promise<T> {
+    const status = ++this.looks > this.looksUntilServed ? "True" : "False";
+    const value = this.looks === 1 ? {} : { status: { conditions: [{ type: "Established", status }] } };
+    const result = await schema["~standard"].validate(value);
+    assert.ok(result.issues === undefined);
+    return result.value;
+  }
+}
+
+Deno.test("applyClusterRbac() applies the kinds first, and returns when they are served", async () => {
+  const api = new SlowApi(3);
+  await applyClusterRbac(api, wait);
+  assert.deepEqual(api.applied.slice(0, 2), DEFINITIONS);
+  assert.equal(api.looks, 5);
+});
+
+Deno.test("applyClusterRbac() says which kind the API server does not serve", async () => {
+  await assert.rejects(applyClusterRbac(new SlowApi(Infinity), wait), (error: unknown) => {
+    assert.ok(error instanceof BootstrapError && error.code === "timeout/kubernetes-kinds");
+    assert.ok(error.message.includes(DEFINITIONS[0] ?? ""), error.message);
+    return true;
+  });
 });

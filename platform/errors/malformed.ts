@@ -17,8 +17,7 @@ const OTHER_MACHINE =
 export const MALFORMED = {
   "malformed/admission-record": {
     meaning: "An admission record, or the data for one, has a field of the wrong form.",
-    remedy:
-      "Check the ConfigMap that the error names. If it was edited by hand, remove the node and let it join again.",
+    remedy: "Check the object that the error names. If it was edited by hand, remove the node and let it join again.",
   },
   "malformed/base64": {
     meaning: "A text is not base64 with padding on one line, or is too long.",
@@ -40,6 +39,14 @@ export const MALFORMED = {
     meaning: "The list of images that crictl prints cannot be read.",
     remedy: "Check the version of crictl in the machine's image.",
   },
+  "malformed/cut-entry": {
+    meaning: "An entry of the list of nodes that API servers refuse has a field of the wrong form.",
+    remedy: "Correct or delete the ConfigMap that the error names. The other entries are in force.",
+  },
+  "malformed/cut-list": {
+    meaning: "The list of nodes that API servers refuse has an entry that they could not load.",
+    remedy: "Correct or delete the object that the error names. Until then, API servers keep the list that they have.",
+  },
   "malformed/der": {
     meaning: "A certificate, a request or a list of revoked certificates is not in the subset of DER that is read.",
     remedy: GET_AGAIN,
@@ -47,6 +54,10 @@ export const MALFORMED = {
   "malformed/device-request": {
     meaning: "The process with access to this machine's devices received an unknown request.",
     remedy: "This is a defect, or another program writes to its pipe. Please report it.",
+  },
+  "malformed/epochs": {
+    meaning: "The ConfigMap with the epochs of node certificates has a field of the wrong form.",
+    remedy: "Correct the ConfigMap that the error names. It was changed by another program, or by hand.",
   },
   "malformed/etcd-manifest": {
     meaning: "The manifest of this node's etcd cannot be read.",

@@ -64,6 +64,10 @@ export const REFUSED = {
     meaning: "A new policy would make a join service that requires proof insecure, or the reverse.",
     remedy: "Found another cluster with the other policy.",
   },
+  "refused/removed": {
+    meaning: "An operator has removed the machine from the cluster.",
+    remedy: "If the machine may return, delete its NodeAdmission, and build the node anew from its image.",
+  },
   "refused/reset-count": {
     meaning: "The machine's TPM counts fewer resets than at its last admission: it was rolled back or cloned.",
     remedy: "Find the cause before you admit the machine again.",

@@ -96,6 +96,10 @@ export const UNAVAILABLE = {
     meaning: "Other writers change the queue of control planes continuously.",
     remedy: ASKS_AGAIN,
   },
+  "unavailable/epochs": {
+    meaning: "Other writers change the epochs of node certificates continuously.",
+    remedy: "Try again.",
+  },
   "unavailable/etcd": { meaning: "etcd cannot be reached, or cannot serve now.", remedy: LOOK_AT_ETCD },
   "unavailable/etcd-learner": {
     meaning: "etcd has a learner of another node, and takes one at a time.",
@@ -182,6 +186,10 @@ export const TIMEOUT = {
   },
   "timeout/kubelet": { meaning: "The kubelet was not healthy in time.", remedy: LOOK_AT_KUBELET },
   "timeout/kubernetes-api": { meaning: "The API server did not answer in time.", remedy: LOOK_AT_MANIFEST },
+  "timeout/kubernetes-kinds": {
+    meaning: "The API server did not begin to serve the kinds of this program's records in time.",
+    remedy: "Check the API server's log, and the CustomResourceDefinitions of bootstrapper.dev.",
+  },
   "timeout/node": { meaning: "The Node was not registered or Ready in time.", remedy: LOOK_AT_KUBELET },
   "timeout/node-certificate": {
     meaning: "The certificate of the node was not signed in time.",

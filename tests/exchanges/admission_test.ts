@@ -6,7 +6,7 @@ import { refusal } from "../../protocol/refusal.ts";
 import assert from "node:assert/strict";
 import { createInsecureIdentity, createInsecureIssuer } from "../../attestation/kinds/none/issuer.ts";
 import { createInsecureVerifier } from "../../attestation/kinds/none/verifier.ts";
-import { MemoryConfigMaps } from "../../kubernetes/testing/memory_config_maps.ts";
+import { MemoryApi } from "../../kubernetes/testing/memory_api.ts";
 import { AdmissionRecords } from "../../kubernetes/admission_records.ts";
 import { checkCanGrow } from "../../kubernetes/etcd_health.ts";
 import { hex } from "../../platform/bytes.ts";
@@ -48,7 +48,7 @@ function refusing(why: () => void): Partial<JoinExchangeService> {
 }
 
 /** Admission records in which another machine has the node's address. */
-const taken = new AdmissionRecords(new MemoryConfigMaps());
+const taken = new AdmissionRecords(new MemoryApi());
 await taken.admit({
   ...{
     identity: other,

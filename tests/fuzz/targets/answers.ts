@@ -3,10 +3,15 @@
  *
  * @module
  */
+import * as v from "valibot";
 import { checkServing } from "../../../service/serving_check.ts";
 import { clusterNetwork } from "../../../service/claims_check.ts";
 import { readServingCsr } from "../../../certificate/serving_csr.ts";
 import { AdmissionRecords } from "../../../kubernetes/admission_records.ts";
+import { CutEntries } from "../../../kubernetes/cut_entries.ts";
+import { readEpochs } from "../../../kubernetes/epochs.ts";
+import { NodeAdmissions } from "../../../kubernetes/node_admissions.ts";
+import { readAuthorizationConfiguration } from "../../../kubernetes/authorization_configuration.ts";
 import type { AnswerSchema } from "../../../kubernetes/api.ts";
 import { statusError } from "../../../kubernetes/_api_status.ts";
 import { parseFailedChecks, parseFailure, parseProgress } from "../../../kubernetes/_kubeadm_output.ts";
@@ -49,6 +54,7 @@ function apiOf(text: string) {
     create: <T>(path: string, _object: unknown, schema: AnswerSchema<T>) => answer(path, schema),
     replace: <T>(path: string, _object: unknown, schema: AnswerSchema<T>) => answer(path, schema),
     remove: () => Promise.resolve(true),
+    apply: async (path: string): Promise<void> => void await answer(path, v.unknown()),
   };
 }
 
@@ -82,6 +88,10 @@ export const answerTargets: readonly FuzzTarget[] = [
         () => new AdmissionRecords(apiOf(text)).find(IDENTITY),
         () => new AdmissionRecords(apiOf(text)).byName("worker-1"),
         () => new AdmissionRecords(apiOf(text)).byAddress("192.0.2.7"),
+        () => new AdmissionRecords(apiOf(text)).end("worker-1", IDENTITY, 0),
+        () => new NodeAdmissions(apiOf(text)).list(),
+        () => new CutEntries(apiOf(text)).list(),
+        () => readEpochs(apiOf(text)),
         () => new RemovalRequests(apiOf(text)).find("worker-1"),
         () => new RemovalRequests(apiOf(text)).listWaiting(),
         () => findNamedNode(apiOf(text), "worker-1"),
@@ -89,6 +99,12 @@ export const answerTargets: readonly FuzzTarget[] = [
         () => readServingRequests(apiOf(text)),
       );
     },
+  },
+  {
+    name: "authorization-configuration",
+    form: "text",
+    maximumBytes: 16 << 10,
+    open: () => (input) => readAuthorizationConfiguration(fromUtf8(input, "fuzz")),
   },
   {
     name: "kubernetes-status",

@@ -6,6 +6,7 @@ import { controlPlaneEndpoint, initDocuments } from "../../../kubernetes/documen
 import { Kubeadm } from "../../../kubernetes/kubeadm.ts";
 import { readKubeconfig } from "../../../kubernetes/kubeconfig.ts";
 import { type ClusterSettings, readClusterSettings } from "../../../kubernetes/settings.ts";
+import { systemClock } from "../../../platform/clock.ts";
 import { capture } from "../../tools/run.ts";
 import { prepareBinaries } from "../../tools/prepare_binaries.ts";
 import { World } from "../../world.ts";
@@ -124,7 +125,7 @@ export class TestCluster implements AsyncDisposable {
       node.startKubeletStandIn();
       await (await kubeadmOn(node)).init(initDocumentsFor(node), { deadlineMs: KUBEADM_DEADLINE_MS });
       const admin = new KubernetesApi(await readKubeconfig(node.path("/etc/kubernetes/admin.conf")));
-      await applyClusterRbac(admin);
+      await applyClusterRbac(admin, { clock: systemClock, deadlineMs: KUBEADM_DEADLINE_MS });
       const server = `https://${controlPlaneEndpoint(testSettings, { name: node.name, address: node.ip })}`;
       return new TestCluster(world, ca, node, server, admin);
     } catch (error) {
