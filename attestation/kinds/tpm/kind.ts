@@ -30,7 +30,7 @@ export const TPM: EvidenceKind<TpmPolicy> = Object.freeze<EvidenceKind<TpmPolicy
     return { issuer, registers: issuer };
   },
   createVerifier: (policy, { now }) =>
-    lazyVerifier("tpm", async () => (await import("./verifier.ts")).createTpmVerifier(policy, now)),
+    lazyVerifier({ variant: "tpm" }, async () => (await import("./verifier.ts")).createTpmVerifier(policy, now)),
   facts: async (payload) => await (await import("./facts.ts")).tpmFacts(payload),
   pcrs: async (payload) => (await import("./payload.ts")).decodePayload(payload).pcrs,
 });
