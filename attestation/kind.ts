@@ -184,10 +184,13 @@ export function exclusivePair(kinds: readonly EvidenceKind[]): readonly [Evidenc
 }
 
 /** Creates a verifier whose code is loaded when the first evidence arrives. */
-export function lazyVerifier(variant: string, load: () => Promise<ExplainingVerifier>): ExplainingVerifier {
+export function lazyVerifier(
+  kind: Pick<ExplainingVerifier, "variant" | "identityIsKey">,
+  load: () => Promise<ExplainingVerifier>,
+): ExplainingVerifier {
   let loading: Promise<ExplainingVerifier> | undefined;
   return {
-    variant,
+    ...kind,
     async verify(evidence, statement, expectation, report) {
       // A failed load is tried again by the next evidence.
       const verifier = await (loading ??= load().catch((error) => {

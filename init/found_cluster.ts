@@ -13,7 +13,6 @@
  * @module
  */
 import { join } from "node:path";
-import { clusterIdOf } from "../certificate/cluster_id.ts";
 import { privateKeyPem } from "../certificate/keys.ts";
 import { writePem } from "../certificate/pem.ts";
 import { AdmissionRecords } from "../kubernetes/admission_records.ts";
@@ -30,7 +29,7 @@ import { readClusterSettings } from "../kubernetes/settings.ts";
 import type { Journal } from "../journal/journal.ts";
 import { runSequence } from "../journal/sequence.ts";
 import type { Sequence } from "../journal/sequence.ts";
-import { hex, utf8 } from "../platform/bytes.ts";
+import { utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import { exists } from "../platform/files.ts";
 import { hostAndPort } from "../platform/host.ts";
@@ -48,10 +47,10 @@ const READY_DEADLINE_MS = 60 * 1000;
 export interface FoundClusterDependencies {
   readonly node: NodeFacts;
   /**
-   * The identity that this node's evidence proves, lower-case hexadecimal. A TD's identity is that of its Init: the
-   * cluster ID.
+   * The identity by which a join service will know this machine, lower-case hexadecimal: the one that its evidence
+   * names, or that of its identity key.
    */
-  readonly identity: (clusterId: string) => Promise<string>;
+  readonly identity: () => Promise<string>;
   /** Kubernetes' configuration folder. */
   readonly kubernetesFolder: string;
   readonly kubeadm: Pick<Kubeadm, "init">;
@@ -158,7 +157,7 @@ async function giveAccess(init: FoundingInit): Promise<void> {
   await createPolicyConfigMap(api, staged.request.policyDocument);
   await new AdmissionRecords(api).admitFounder({
     ...{
-      identity: await identity(hex(await clusterIdOf(staged.ca.certificate))),
+      identity: await identity(),
       nodeName: node.name,
       role: "control-plane",
       addresses: [node.address],

@@ -46,7 +46,14 @@ export function controlPlaneMaker(
   { paths, self, trust, kubeadm, commands, clock }: ControlPlaneFacts,
 ): ControlPlaneMaker {
   const pki = join(paths.kubernetes, "pki");
-  const installation = { folder: paths.joinService, address: self.address, trust, clock, commands };
+  const installation = {
+    folder: paths.joinService,
+    nodeName: self.name,
+    address: self.address,
+    trust,
+    clock,
+    commands,
+  };
   const controlPlane = new ControlPlaneJoin({
     commands,
     clock,

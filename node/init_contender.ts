@@ -8,6 +8,9 @@ import { documentsOf, foundCluster } from "../init/found_cluster.ts";
 import { InitServer } from "../init/init_server.ts";
 import { checkSwitches, kubernetesChecks, preflight } from "../init/preflight.ts";
 import type { StagedInitFolder } from "../init/staged_init.ts";
+import type { EvidenceIssuer } from "../attestation/evidence.ts";
+import { NO_IDENTITY } from "../attestation/evidence.ts";
+import { identityOfKey, readOrCreateIdentityKey } from "../protocol/node_keys.ts";
 import { untilAborted } from "../platform/abortable.ts";
 import { errorFields } from "../platform/log.ts";
 import { installJoinService, JOIN_SERVICE_PORT } from "./join_service_install.ts";
@@ -77,7 +80,7 @@ function founding({ deps, issuer, kubeadm, status }: Contender): FoundClusterDep
     kubeadm,
     clock,
     random: Math.random,
-    identity: (clusterId) => issuer.ownIdentity(clusterId),
+    identity: () => identityOf(issuer, paths.state),
     enableKubelet: () => kubelet.enable(),
     joinServicePort: JOIN_SERVICE_PORT,
     onWaiting: (wait) => {
@@ -90,7 +93,14 @@ function founding({ deps, issuer, kubeadm, status }: Contender): FoundClusterDep
       });
     },
     installJoinService: ({ ca, founding, request }, { apiEndpoints, joinEndpoints }) =>
-      installJoinService({ folder: paths.joinService, address: self.address, trust, clock, commands }, {
+      installJoinService({
+        folder: paths.joinService,
+        nodeName: self.name,
+        address: self.address,
+        trust,
+        clock,
+        commands,
+      }, {
         ca,
         foundings: [founding],
         apiEndpoints,
@@ -99,4 +109,10 @@ function founding({ deps, issuer, kubeadm, status }: Contender): FoundClusterDep
         clusterDocument: request.clusterDocument,
       }),
   };
+}
+
+/** The identity by which a join service will know this machine. */
+async function identityOf(issuer: EvidenceIssuer, stateFolder: string): Promise<string> {
+  if (issuer.identityIsKey !== true) return await issuer.ownIdentity(NO_IDENTITY);
+  return await issuer.ownIdentity(await identityOfKey((await readOrCreateIdentityKey(stateFolder)).spki));
 }

@@ -26,6 +26,8 @@ const SYSTEMCTL_DEADLINE_MS = 120_000;
 export interface JoinServiceInstallation {
   /** The service's folder; the unit starts only if it exists. */
   readonly folder: string;
+  /** The node, which the service's certificate names. */
+  readonly nodeName: string;
   readonly address: string;
   readonly trust: ClusterTrust;
   readonly clock: Pick<Clock, "now">;
@@ -87,11 +89,11 @@ export async function startStagedJoinService(
 
 async function writeState(
   folder: string,
-  { address, trust, clock }: JoinServiceInstallation,
+  { nodeName, address, trust, clock }: JoinServiceInstallation,
   { ca, foundings, ...documents }: JoinServiceCluster,
 ): Promise<void> {
   const keys = await generateKeyPair("p-256");
-  const certificate = await issueServiceCertificate(ca, keys.spki, clock.now());
+  const certificate = await issueServiceCertificate(ca, nodeName, keys.spki, clock.now());
   await writeServiceState(folder, {
     keys,
     certificate: certificate.der,

@@ -106,6 +106,13 @@ export async function verifyNode(
   return { claims, clusterId: copyOf(clusterId), a1 };
 }
 
+/** What the operator sent in step 4. */
+export interface SentInitRequest {
+  readonly founding: Founding;
+  /** A2 of the exchange, to which the node's answer is bound. */
+  readonly a2: Bytes;
+}
+
 /** Step 4: signs the request and the founding, and sends both. `heard` is the number of the last event seen before. */
 export async function requestInit(
   exchange: InitExchange,
@@ -113,12 +120,13 @@ export async function requestInit(
   { a1, clusterId }: VerifiedNode,
   request: InitRequest,
   heard: number,
-): Promise<Founding> {
+): Promise<SentInitRequest> {
   const bytes = copyOf(InitRequest.encode(request).finish());
   const founding = await createFounding(operator, clusterId, request.clusterName);
-  const signature = await sign(operator, "request", await initA2(a1, bytes));
+  const a2 = await initA2(a1, bytes);
+  const signature = await sign(operator, "request", a2);
   await exchange.send({ message: { $case: "request", request: { request: bytes, signature, founding, heard } } });
-  return founding;
+  return { founding, a2 };
 }
 
 /** What {@linkcode awaitResult} needs. */
@@ -127,6 +135,8 @@ export interface AwaitedResult {
   readonly clusterId: Uint8Array;
   /** SPKI of the admin key of the request, DER. */
   readonly adminKey: Uint8Array;
+  /** A2 of the exchange. */
+  readonly a2: Uint8Array;
   /** Tells at what time certificates must be valid. */
   readonly clock: Pick<Clock, "now">;
   /** How long the node may be silent from now on, milliseconds; asked before each message. */
@@ -148,10 +158,10 @@ export interface AwaitedResult {
  *   failed.
  */
 export async function awaitResult(exchange: InitExchange, awaited: AwaitedResult): Promise<CheckedResult> {
-  const { clusterId, adminKey, clock, again, onProgress } = awaited;
+  const { clusterId, adminKey, a2, clock, again, onProgress } = awaited;
   for (let heard = awaited.heard, isFirst = true;; isFirst = false) {
     const { kind, payload } = await exchange.receiveAny(["progress", "result"], awaited.silenceMs());
-    if (kind === "result") return await checkInitResult(payload, { clusterId, adminKey, now: clock.now() });
+    if (kind === "result") return await checkInitResult(payload, { clusterId, adminKey, a2, now: clock.now() });
     const follows = isFirst && again ? payload.number > heard : payload.number === heard + 1;
     if (!follows) {
       throw new BootstrapError("protocol/progress", `Expected event ${heard + 1} of the init, not ${payload.number}`);

@@ -195,10 +195,11 @@ class InitOperation {
     const adminKeys = await readPrivateKeyPem(current.adminKeyPem, "recorded admin key");
     const { heard } = this.watch;
     try {
-      const founding = await requestInit(exchange, operator, node, requestOf(current, adminKeys, clock), heard);
+      const { founding, a2 } = await requestInit(exchange, operator, node, requestOf(current, adminKeys, clock), heard);
       const result = await awaitResult(exchange, {
         clusterId: node.clusterId,
         adminKey: adminKeys.spki,
+        a2,
         clock,
         heard,
         again,

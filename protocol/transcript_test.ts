@@ -26,14 +26,23 @@
  *   LP(cid) + LP(name)                                                             # founding
  *   H(label, b"init", LP(cb), LP(nc), LP(ns), LP(op), LP(cid))                     # A1 of an Init
  *   H(label, b"operator", LP(a1), LP(H(req)))                                      # A2 of an Init
- *   H(label, b"join", LP(cb), LP(nc), LP(ns), LP(cid))                             # A1 of a Join
+ *   u32 = lambda n: pack(">I", n)
+ *   lists = H(u32(2), LP(b"f1"), LP(b"founding 2"), u32(0), u32(1), LP(b"d"))
+ *   H(label, b"join", LP(cb), LP(nc), LP(ns), LP(cid), LP(lists))                  # A1 of a Join
+ *   none = H(u32(0), u32(0), u32(0))
+ *   H(label, b"join", LP(cb), LP(nc), LP(ns), LP(cid), LP(none))                   # A1 of a Join that shows nothing
  *   H(label, b"node", LP(a1), LP(spki), LP(ec), LP(H(req)))                        # A2 of a Join
+ *   LP(a1) + LP(H(b"answer"))                                                      # ticket, init-answer
+ *   label + b"\0ticket\0" + LP(a1) + LP(H(b"answer"))                              # what the service signs
+ *   label + b"\0init-answer\0" + LP(a1) + LP(H(b"answer"))                         # what the CA signs
+ *   label + b"\0identity\0" + a1                                                  # what an identity key signs
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Bytes } from "../platform/bytes.ts";
 import { hex, utf8 } from "../platform/bytes.ts";
 import {
+  answerStatement,
   channelBinding,
   extendedOnce,
   foundingStatement,
@@ -49,7 +58,7 @@ import {
   signedBytes,
   trustDigest,
 } from "./transcript.ts";
-import type { SignatureTag } from "./transcript.ts";
+import type { ShownLists, SignatureTag } from "./transcript.ts";
 
 const filled = (value: number, length = 32) => new Uint8Array(length).fill(value);
 const counted = (from: number) => Uint8Array.from({ length: 44 }, (_, i) => from + i);
@@ -63,6 +72,9 @@ const clusterName = "köln-1";
 const tpm = { variants: ["tpm"], switches: [] };
 const a1 = filled(5);
 const request = utf8("request");
+const answer = utf8("answer");
+const noLists = { foundings: [], successions: [], documents: [] };
+const lists = { foundings: [utf8("f1"), utf8("founding 2")], successions: [], documents: [utf8("d")] };
 const node = { nodeKey: filled(6, 91), sealingKey: filled(7), request };
 
 const vectors: Readonly<Record<string, readonly [value: () => Bytes | Promise<Bytes>, expected: string]>> = {
@@ -135,8 +147,28 @@ const vectors: Readonly<Record<string, readonly [value: () => Bytes | Promise<By
     "e9203188f0a2d9e89331c952599104c908d699295a732fd12e00f58cfe8110ea",
   ],
   "joinA1() gives A1 of a Join": [
-    () => joinA1({ binding, clientNonce, serverNonce, clusterId }),
-    "94cfdf3e495e82c287134160f217d3544c32c05a2d1052dd8420216ec0f1ad46",
+    () => joinA1({ binding, clientNonce, serverNonce, clusterId, lists }),
+    "c7d22ee325641d0cfc8b7400cbcd2a38c1e15b989d6ebcb699d792a2b702717b",
+  ],
+  "joinA1() gives A1 of a Join that shows nothing": [
+    () => joinA1({ binding, clientNonce, serverNonce, clusterId, lists: noLists }),
+    "e69bc241d24190254b90e520d33bcf0af34b908181389c619dcdd5ade1b78efb",
+  ],
+  "answerStatement() returns the statement that the ticket and the init-answer sign": [
+    () => answerStatement(a1, answer),
+    "000000200505050505050505050505050505050505050505050505050505050505050505000000200db52f4076c082518412afd3dd3576e2cb0c63703fd7fed5e23ade60efef31d9",
+  ],
+  "signedBytes() gives what the service signs over a ticket": [
+    async () => signedBytes("ticket", await answerStatement(a1, answer)),
+    "626f6f7473747261707065722f31007469636b657400000000200505050505050505050505050505050505050505050505050505050505050505000000200db52f4076c082518412afd3dd3576e2cb0c63703fd7fed5e23ade60efef31d9",
+  ],
+  "signedBytes() gives what the CA signs over the answer of an Init": [
+    async () => signedBytes("init-answer", await answerStatement(a1, answer)),
+    "626f6f7473747261707065722f3100696e69742d616e7377657200000000200505050505050505050505050505050505050505050505050505050505050505000000200db52f4076c082518412afd3dd3576e2cb0c63703fd7fed5e23ade60efef31d9",
+  ],
+  "signedBytes() gives what an identity key signs": [
+    () => signedBytes("identity", a1),
+    "626f6f7473747261707065722f31006964656e74697479000505050505050505050505050505050505050505050505050505050505050505",
   ],
   "joinA2() gives A2 of a Join": [
     () => joinA2(a1, node),
@@ -171,10 +203,14 @@ const functions: Readonly<Record<string, readonly [inputs: number, of: (x: reado
     ],
     initA2: [2, ([a = empty, r = empty]) => initA2(a, r)],
     joinA1: [
-      4,
-      ([cb = empty, nc = empty, ns = empty, id = empty]) =>
-        joinA1({ binding: cb, clientNonce: nc, serverNonce: ns, clusterId: id }),
+      7,
+      ([cb = empty, nc = empty, ns = empty, id = empty, f = empty, s = empty, d = empty]) =>
+        joinA1({
+          ...{ binding: cb, clientNonce: nc, serverNonce: ns, clusterId: id },
+          lists: { foundings: [f], successions: [s], documents: [d] },
+        }),
     ],
+    answerStatement: [2, ([a = empty, r = empty]) => answerStatement(a, r)],
     joinA2: [
       4,
       ([a = empty, key = empty, sealing = empty, r = empty]) =>
@@ -217,7 +253,7 @@ Deno.test("every value of the transcript changes when bytes move from one input 
 });
 
 Deno.test("no two functions of the transcript give the same value for the same inputs", async () => {
-  const inputs = fc.array(register, { minLength: 5, maxLength: 5 });
+  const inputs = fc.array(register, { minLength: 7, maxLength: 7 });
   await fc.assert(
     fc.asyncProperty(inputs, async (x) => {
       const values = await Promise.all([
@@ -230,8 +266,32 @@ Deno.test("no two functions of the transcript give the same value for the same i
   );
 });
 
+Deno.test("joinA1() changes when an item moves between the lists, is added, removed, or joined to the next", async () => {
+  const of = async (shown: ShownLists) =>
+    hex(await joinA1({ binding, clientNonce, serverNonce, clusterId, lists: shown }));
+  const items = fc.array(bytes, { maxLength: 3 });
+  const shown = fc.record({ foundings: items, successions: items, documents: items });
+  const flat = (all: ShownLists) =>
+    JSON.stringify([all.foundings, all.successions, all.documents].map((l) => l.map(hex)));
+  await fc.assert(fc.asyncProperty(shown, shown, async (one, other) => {
+    assert.equal(await of(one) === await of(other), flat(one) === flat(other));
+  }));
+  const [a, b] = [utf8("a"), utf8("b")];
+  const all: readonly ShownLists[] = [
+    ...(["foundings", "successions", "documents"] as const).map((name) => ({ ...noLists, [name]: [a] })),
+    { ...noLists, foundings: [a, b] },
+    { ...noLists, foundings: [b, a] },
+    { ...noLists, foundings: [utf8("ab")] },
+    { ...noLists, foundings: [a], successions: [b] },
+    noLists,
+  ];
+  assert.equal(new Set(await Promise.all(all.map(of))).size, all.length);
+});
+
 Deno.test("signedBytes() returns different bytes for different purposes", () => {
-  const tags: readonly SignatureTag[] = ["hello", "request", "founding", "service"];
+  const tags: readonly SignatureTag[] = [
+    ...["hello", "request", "founding", "service", "identity", "ticket", "init-answer"] as const,
+  ];
   fc.assert(fc.property(bytes, bytes, fc.subarray([...tags], { minLength: 2, maxLength: 2 }), (x, y, [a, b]) => {
     assert.notEqual(hex(signedBytes(a ?? "hello", x)), hex(signedBytes(b ?? "request", y)));
   }));

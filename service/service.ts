@@ -11,19 +11,19 @@ import type { EvidenceVerifier } from "../attestation/evidence.ts";
 import type { EvidenceKind } from "../attestation/kind.ts";
 import { acceptedTrust } from "../attestation/policy/accepted_trust.ts";
 import { checkNodeName, type Policy, roleOf } from "../attestation/policy/policy.ts";
+import { prepareNodeCertificates } from "../certificate/ca.ts";
 import { privateKeyPem } from "../certificate/keys.ts";
-import { readPem, writePem } from "../certificate/pem.ts";
+import { writePem } from "../certificate/pem.ts";
 import { AdmissionRecords } from "../kubernetes/admission_records.ts";
 import { KubernetesApi } from "../kubernetes/api.ts";
 import { currentEpoch } from "../kubernetes/epochs.ts";
 import type { ApiCredentials } from "../kubernetes/api.ts";
-import { signNodeCertificate } from "../kubernetes/node_certificate.ts";
+import { nodeCertificateLifetimeMs, readClusterSettings } from "../kubernetes/settings.ts";
 import { findPolicyDocument } from "../kubernetes/policy_config_map.ts";
 import { checkNotBeingRemoved } from "../kubernetes/removal_requests.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
 import { readListenAddress } from "../platform/endpoint.ts";
-import type { Bytes } from "../platform/bytes.ts";
-import { base64 } from "../platform/bytes.ts";
+import { hex, sha256, utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import { present } from "../platform/present.ts";
@@ -38,7 +38,7 @@ import { PolicyInForce } from "./policy_in_force.ts";
 import { policyLog } from "./policy_log.ts";
 import { remembered } from "./_remembered.ts";
 import type { ServiceState } from "./service_state.ts";
-import { runServingApprover } from "./serving_approver.ts";
+import { openSigningCa } from "./signing_ca.ts";
 import { VerificationQueue } from "./verification_queue.ts";
 
 /** What the join service works with. */
@@ -51,20 +51,15 @@ export interface JoinServiceDependencies {
   readonly kinds?: readonly EvidenceKind[];
   /** Reads the policy document of the state again, as its file is now. */
   readonly readPolicyDocument: () => Promise<string>;
-  /**
-   * The folder of the unit's credentials, with the cluster's keys. Without it, no control plane can join through this
-   * service.
-   */
+  /** The folder of the unit's credentials, with the cluster's keys. The service does not start without it. */
   readonly credentialsFolder?: string;
+  /** The lifetime of nodes' certificates. Default: the cluster's setting. */
+  readonly nodeCertificateLifetimeMs?: number;
   readonly clock: Clock;
   /** Records each outcome. */
   readonly log: Log;
 }
 
-/** A node's first certificate lives as long as a slow join needs. kubeadm waits up to ten minutes for the kubelet. */
-const TICKET_LIFETIME_SECONDS = 20 * 60;
-/** A controller manager that has just lost its leadership takes a minute to regain it on a slow machine. */
-const SIGNING_DEADLINE_MS = 90_000;
 /**
  * A thousand machines that boot at once all find a place. A waiting connection costs some ten kilobytes, and a file.
  * The unit's LimitNOFILE= leaves room for more files than these, because the process does not survive a lack of them.
@@ -80,11 +75,14 @@ const QUEUE = { maximumActive: 4, maximumWaiting: 1024 } as const;
 
 /** An API server that is replaced by one of another version takes longer than this to start. */
 const VERSION_AGE_MS = 5_000;
+/** Certificates of the epoch before are accepted for longer than this. */
+const EPOCH_AGE_MS = 1_000;
+const POLICY_NUMBER_DIGITS = 12;
 
 /** The parts that do not change while the service runs. */
 type WithoutPolicy = Omit<
   JoinExchangeService,
-  "verifier" | "acceptedTrust" | "roleOf" | "checkNodeName" | "maximumClockSkewMs" | "confirmPolicy"
+  "verifier" | "acceptedTrust" | "roleOf" | "checkNodeName" | "maximumClockSkewMs" | "confirmPolicy" | "policyNumber"
 >;
 
 const versionSchema = v.object({ gitVersion: v.string() });
@@ -94,11 +92,12 @@ const versionSchema = v.object({ gitVersion: v.string() });
  * asks again.
  *
  * @throws {BootstrapError} `system/listen`, `internal/channel-binding`, `usage/kubernetes-credentials`,
- *   `usage/document` for the state's policy.
+ *   `precondition/ca-key` and the other errors of `openSigningCa()`, `usage/document` for the state's policy.
  */
 export async function runJoinService(dependencies: JoinServiceDependencies, signal: AbortSignal): Promise<void> {
   await proveChannelBinding();
   const { state, clock, credentialsFolder, createVerifier, readPolicyDocument, kinds } = dependencies;
+  const ca = await openSigningCa(state.caCertificate, credentialsFolder);
   using api = new KubernetesApi(await apiCredentials(state));
   const admissions = new AdmissionRecords(api);
   const policies = new PolicyInForce({
@@ -111,6 +110,8 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
     findConfigMap: () => findPolicyDocument(api),
   });
   const log = policyLog(dependencies.log, () => policies.current().policy);
+  const lifetimeMs = dependencies.nodeCertificateLifetimeMs ??
+    nodeCertificateLifetimeMs(readClusterSettings(state.clusterDocument));
   using controlPlanes = credentialsFolder === undefined ? undefined : new ControlPlanes({
     api,
     admissions,
@@ -122,10 +123,10 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
   const service: WithoutPolicy = {
     ...exchangeService({ state, clock, log }),
     admissions,
-    signCertificate: (nodeName, csr) => signCertificate(api, nodeName, csr, clock),
+    prepareCertificates: (node) => prepareNodeCertificates(ca, { ...node, lifetimeMs }, clock.now()),
     checkNotRemoved: (nodeName) => checkNotBeingRemoved(api, nodeName),
     ...present("controlPlanes", controlPlanes),
-    currentEpoch: () => currentEpoch(api),
+    currentEpoch: remembered(() => currentEpoch(api), EPOCH_AGE_MS, clock),
     clusterVersion: remembered(
       async () => (await api.get("/version", versionSchema)).gitVersion,
       VERSION_AGE_MS,
@@ -143,7 +144,6 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
   try {
     await Promise.all([
       server.watch(clock, end),
-      runServingApprover({ api, admissions, network: service.network, clock, log }, end),
       controlPlanes?.run(end),
       policies.run(end),
     ]);
@@ -182,6 +182,7 @@ function policyParts(policies: PolicyInForce): Omit<JoinExchangeService, keyof W
   return {
     verifier,
     acceptedTrust: acceptedTrust(policy, "node"),
+    policyNumber: async () => hex(await sha256(utf8(version.document))).slice(0, POLICY_NUMBER_DIGITS),
     maximumClockSkewMs: policy.maximumClockSkewMs,
     roleOf: (identity) => roleOf(policy, identity),
     checkNodeName: (identity, nodeName) => checkNodeName(policy, identity, nodeName),
@@ -192,7 +193,7 @@ function policyParts(policies: PolicyInForce): Omit<JoinExchangeService, keyof W
 /** The parts of an exchange that come from the state. */
 function exchangeService(
   { state, clock, log }: Pick<JoinServiceDependencies, "state" | "clock" | "log">,
-): Omit<WithoutPolicy, "admissions" | "signCertificate" | "checkNotRemoved" | "currentEpoch" | "clusterVersion"> {
+): Omit<WithoutPolicy, "admissions" | "prepareCertificates" | "checkNotRemoved" | "currentEpoch" | "clusterVersion"> {
   const { trust, caCertificate, foundings, certificate, keys, apiEndpoints, joinEndpoints, clusterDocument } = state;
   return {
     identity: { clusterId: trust.clusterId, caCertificate, foundings, certificate, keys },
@@ -214,19 +215,4 @@ async function apiCredentials(state: ServiceState): Promise<ApiCredentials> {
     certificatePem: writePem("CERTIFICATE", certificate),
     keyPem: await privateKeyPem(keys),
   };
-}
-
-async function signCertificate(api: KubernetesApi, nodeName: string, csr: Uint8Array, clock: Clock): Promise<Bytes> {
-  const pem = await signNodeCertificate(
-    api,
-    { nodeName, csrPem: requestPem(csr), expirationSeconds: TICKET_LIFETIME_SECONDS },
-    { clock, deadlineMs: SIGNING_DEADLINE_MS },
-  );
-  return readPem(pem, "CERTIFICATE", "node certificate");
-}
-
-/** RFC 7468, 7. */
-function requestPem(csr: Uint8Array): string {
-  const lines = base64(csr).match(/.{1,64}/g) ?? [];
-  return `-----BEGIN CERTIFICATE REQUEST-----\n${lines.join("\n")}\n-----END CERTIFICATE REQUEST-----\n`;
 }

@@ -11,7 +11,7 @@ const FRESH_MACHINE = "Use a fresh machine.";
 /** A state that does not allow the operation. */
 export const PRECONDITION = {
   "precondition/ca-key": {
-    meaning: "The key of the cluster's CA does not belong to its certificate.",
+    meaning: "The key of the cluster's CA is missing, or does not belong to its certificate.",
     remedy: "Compare the files below /etc/kubernetes/pki with those of another control plane.",
   },
   "precondition/clock-skew": {

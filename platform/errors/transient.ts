@@ -191,11 +191,6 @@ export const TIMEOUT = {
     remedy: "Check the API server's log, and the CustomResourceDefinitions of bootstrapper.dev.",
   },
   "timeout/node": { meaning: "The Node was not registered or Ready in time.", remedy: LOOK_AT_KUBELET },
-  "timeout/node-certificate": {
-    meaning: "The certificate of the node was not signed in time.",
-    remedy: "Check whether kube-controller-manager runs: it signs certificates.",
-    untested: "it takes a cluster without kube-controller-manager",
-  },
   "timeout/peer": {
     meaning: "The peer sent or accepted no data for too long.",
     remedy: "Check the log of the peer, and whether its machine is overloaded.",

@@ -69,7 +69,7 @@ export async function textFiles(signed: CorpusFiles): Promise<CorpusFiles> {
     "reset-marker/reset.json": json({ version: 1, startedAt: TIME, etcdPeers: ["https://192.0.2.1:2379"] }),
     ...nodeFiles(),
     ...await stateFiles(signed, clusterId),
-    ...answerFiles(signed),
+    ...answerFiles(),
   };
 }
 
@@ -167,7 +167,7 @@ async function stateFiles(signed: CorpusFiles, clusterId: Bytes): Promise<Corpus
   };
 }
 
-function answerFiles(signed: CorpusFiles): CorpusFiles {
+function answerFiles(): CorpusFiles {
   const metadata = { name: "removal-worker-1", uid: "u", resourceVersion: "1" };
   const record = {
     identity: ID,
@@ -179,7 +179,6 @@ function answerFiles(signed: CorpusFiles): CorpusFiles {
     resetCount: "3",
   };
   const removal = { version: "1", state: "requested", nodeUid: "u", requestedAt: TIME };
-  const csr = base64(utf8(writePem("CERTIFICATE REQUEST", fileOf(signed, "csr/node.der"))));
   const object = { metadata, data: { ...record, ...removal } };
   return {
     "kubernetes-objects/config-map.json": json(object),
@@ -214,17 +213,6 @@ function answerFiles(signed: CorpusFiles): CorpusFiles {
     "kubernetes-objects/lease.json": json({
       metadata: { ...metadata, annotations: { a: "b" } },
       spec: { holderIdentity: ID, acquireTime: TIME, renewTime: TIME, leaseDurationSeconds: 900, leaseTransitions: 1 },
-    }),
-    "kubernetes-objects/requests.json": json({
-      metadata: {},
-      items: [{
-        metadata,
-        spec: {
-          ...{ signerName: "kubernetes.io/kubelet-serving", username: "system:node:worker-1", request: csr },
-          ...{ groups: ["system:nodes", "system:authenticated"], usages: ["digital signature", "server auth"] },
-        },
-        status: { conditions: [] },
-      }],
     }),
     "kubernetes-status/conflict.json": json({
       kind: "Status",

@@ -39,7 +39,7 @@ export function snpKind(anchors?: readonly AmdAnchor[]): EvidenceKind<SnpPolicy>
     },
     createVerifier: (policy, { collateral, now }) =>
       lazyVerifier(
-        NAME,
+        { variant: NAME },
         async () => (await import("./verifier.ts")).createSnpVerifier(policy, collateral, now, anchors),
       ),
     facts: async (payload) => (await import("./facts.ts")).snpFacts(payload),

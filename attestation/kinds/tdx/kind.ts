@@ -45,7 +45,7 @@ export function tdxKind(anchor?: Certificate): EvidenceKind<TdxPolicy> {
     },
     createVerifier: (policy, { collateral, now }) =>
       lazyVerifier(
-        NAME,
+        { variant: NAME, identityIsKey: true },
         async () => (await import("./verifier.ts")).createTdxVerifier(policy, collateral, now, anchor),
       ),
     facts: async (payload) => (await import("./facts.ts")).tdxFacts(payload),

@@ -33,7 +33,7 @@ export const TPM: EvidenceKind<TpmPolicy> = Object.freeze<EvidenceKind<TpmPolicy
     return tpm === undefined ? undefined : (await import("./issuer.ts")).createTpmIssuer(tpm, ekType, clock);
   },
   createVerifier: (policy, { now }) =>
-    lazyVerifier("tpm", async () => (await import("./verifier.ts")).createTpmVerifier(policy, now)),
+    lazyVerifier({ variant: "tpm" }, async () => (await import("./verifier.ts")).createTpmVerifier(policy, now)),
   facts: async (payload) => await (await import("./facts.ts")).tpmFacts(payload),
   pcrs: async (payload) => (await import("./payload.ts")).decodePayload(payload).pcrs,
 });

@@ -4,9 +4,6 @@
  * @module
  */
 import * as v from "valibot";
-import { checkServing } from "../../../service/serving_check.ts";
-import { clusterNetwork } from "../../../service/claims_check.ts";
-import { readServingCsr } from "../../../certificate/serving_csr.ts";
 import { AdmissionRecords } from "../../../kubernetes/admission_records.ts";
 import { CutEntries } from "../../../kubernetes/cut_entries.ts";
 import { readEpochs } from "../../../kubernetes/epochs.ts";
@@ -19,14 +16,12 @@ import { missingImages } from "../../../kubernetes/images.ts";
 import { Leases } from "../../../kubernetes/lease.ts";
 import { findNamedNode } from "../../../kubernetes/named_node.ts";
 import { RemovalRequests } from "../../../kubernetes/removal_requests.ts";
-import { derOfServingRequest, pendingServingRequests } from "../../../kubernetes/serving_certificates.ts";
 import { fromUtf8 } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 import { promise } from "../target.ts";
 import type { FuzzTarget } from "../target.ts";
 import { eachOf } from "./_checks.ts";
 
-const NETWORK = clusterNetwork(["192.0.2.10:6443"], "kubernetesVersion: v1.36.3\n");
 const IDENTITY = "1d".repeat(32);
 /**
  * The number of requests that one call may make. An API server whose list never ends must not block a caller forever.
@@ -61,21 +56,6 @@ function apiOf(text: string) {
 /** The API that {@linkcode apiOf} returns. */
 export type FuzzApi = ReturnType<typeof apiOf>;
 
-async function readServingRequests(api: FuzzApi): Promise<void> {
-  for await (const request of pendingServingRequests(api)) {
-    const csr = await readServingCsr(derOfServingRequest(request));
-    const record = {
-      identity: IDENTITY,
-      nodeName: "worker-1",
-      role: "worker",
-      nodeKey: "",
-      addresses: ["192.0.2.7"],
-      evidenceDigest: "",
-    } as const;
-    checkServing(request, csr, record, NETWORK);
-  }
-}
-
 export const answerTargets: readonly FuzzTarget[] = [
   {
     name: "kubernetes-objects",
@@ -96,7 +76,6 @@ export const answerTargets: readonly FuzzTarget[] = [
         () => new RemovalRequests(apiOf(text)).listWaiting(),
         () => findNamedNode(apiOf(text), "worker-1"),
         () => new Leases(apiOf(text), "kube-system").find("control-plane"),
-        () => readServingRequests(apiOf(text)),
       );
     },
   },

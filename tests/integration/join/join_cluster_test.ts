@@ -108,6 +108,7 @@ class Worker implements AsyncDisposable {
         waitUntilRegistered: (stop) => waitForOwnNode(node.name, "registered", { ...WAIT, signal: stop }, kubeletConf),
       },
       runFolder,
+      stateFolder: node.path("/var/lib/bootstrapper"),
       journals: new Journals(node.path("/var/lib/bootstrapper"), { owner: "join", role: "worker", nodeName: name }, {
         clock: systemClock,
         recorder: {
@@ -138,7 +139,7 @@ async function serviceState(cluster: TestCluster, operator: KeyPair, policyDocum
   const keys = await generateKeyPair("p-256");
   const state: ServiceState = {
     ...{ keys, caCertificate, policyDocument, listen, apiServer: cluster.server },
-    certificate: (await issueServiceCertificate(ca, keys.spki, new Date())).der,
+    certificate: (await issueServiceCertificate(ca, "cp-1", keys.spki, new Date())).der,
     foundings: [await createFounding(operator, clusterId, CLUSTER_NAME)],
     trust: { clusterName: CLUSTER_NAME, clusterId, operatorKeys: [operator.spki] },
     clusterDocument: "{kubernetesVersion: v1.36.3, podSubnet: 10.244.0.0/16, kubeProxy: false, coreDns: false}",
@@ -162,11 +163,16 @@ function policyFor(...machines: readonly TpmMachine[]): string {
 }
 
 /** Runs the join service on the state in a folder, as its unit does, until it is disposed of. */
-async function startService(folder: string, events: Record<string, unknown>[]): Promise<AsyncDisposable> {
+async function startService(
+  folder: string,
+  credentialsFolder: string,
+  events: Record<string, unknown>[],
+): Promise<AsyncDisposable> {
   const state = await readServiceState(folder, new Date());
   const stop = new AbortController();
   const running = runJoinService({
     state,
+    credentialsFolder,
     createVerifier: (policy) => createVerifier(policy, "node", NO_COLLATERAL, () => new Date()),
     readPolicyDocument: () => readPolicyDocument(folder),
     clock: systemClock,
@@ -217,7 +223,7 @@ await swtpmTest(
       const joining = first.join(patience, join(runFolders, "1"));
       while (first.failures.length === 0) await Promise.race([joining, systemClock.sleep(20)]);
       assert.equal(first.failures[0]?.error.code, "unavailable/connection");
-      service = await startService(folder, events);
+      service = await startService(folder, cluster.ca.folder, events);
       assert.equal(await joining, "joined");
       await waitForNode(cluster.admin, "worker-1", "ready", WAIT);
       const record = await records.find(first.machine.identity);

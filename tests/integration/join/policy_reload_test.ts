@@ -137,8 +137,8 @@ function required<T>(value: T | undefined): T {
 async function mayJoinService(api: KubernetesApi, verb: string, name: string): Promise<boolean> {
   const review = {
     spec: {
-      user: "bootstrapper:join-service",
-      groups: ["bootstrapper:join-services", "system:authenticated"],
+      user: "bootstrapper:signer:cp-1",
+      groups: ["bootstrapper:signers", "system:authenticated"],
       resourceAttributes: { namespace: POLICY_NAMESPACE, resource: "configmaps", verb, name },
     },
   };

@@ -1,4 +1,11 @@
 import { join } from "node:path";
+import type { CertificateAuthority } from "../../../certificate/ca.ts";
+import { issueNodeCertificates, joinCertificateAuthority } from "../../../certificate/ca.ts";
+import type { KeyPair } from "../../../certificate/keys.ts";
+import { generateKeyPair, privateKeyPem, readSigningKeyPem } from "../../../certificate/keys.ts";
+import { readPem, writePem } from "../../../certificate/pem.ts";
+import type { Certificate } from "../../../certificate/x509.ts";
+import { readCertificate } from "../../../certificate/x509.ts";
 import { KubernetesApi } from "../../../kubernetes/api.ts";
 import type { ApiCredentials } from "../../../kubernetes/api.ts";
 import { applyClusterRbac } from "../../../kubernetes/cluster_rbac.ts";
@@ -71,6 +78,11 @@ export class TestCa {
     return this.#read("ca.crt");
   }
 
+  /** The CA's key, as a join service has it. */
+  async keys(): Promise<KeyPair> {
+    return await readSigningKeyPem(await this.#read("ca.key"), "ca.key");
+  }
+
   /** Copies the certificate and the key to where kubeadm reads them. */
   async layInto(node: WorldNode): Promise<void> {
     for (const name of ["ca.crt", "ca.key"]) await node.write(`/etc/kubernetes/pki/${name}`, await this.#read(name));
@@ -139,9 +151,32 @@ export class TestCluster implements AsyncDisposable {
     return { server: this.server, caPem: await this.ca.certificate(), ...await this.ca.client(subject) };
   }
 
-  /** The join service's credentials. */
+  /** The credentials of the join service on cp-1. */
   joinService(): Promise<ApiCredentials> {
-    return this.credentials("/O=bootstrapper:join-services/CN=bootstrapper:join-service");
+    return this.credentials("/O=bootstrapper:signers/CN=bootstrapper:signer:cp-1");
+  }
+
+  /** The cluster's CA, as a join service has it. */
+  async authority(): Promise<CertificateAuthority> {
+    const der = readPem(await this.ca.certificate(), "CERTIFICATE", "ca.crt");
+    return joinCertificateAuthority(readCertificate(der, "ca.crt"), await this.ca.keys());
+  }
+
+  /** The two certificates of a node that was admitted, with new keys. */
+  async nodeCertificates(
+    { name, ip }: Pick<WorldNode, "name" | "ip">,
+    admissionUid: string,
+  ): Promise<{ readonly client: Credentials; readonly serving: Credentials }> {
+    const [clientKeys, servingKeys] = [await generateKeyPair("p-256"), await generateKeyPair("p-256")];
+    const { client, serving } = await issueNodeCertificates(await this.authority(), {
+      ...{ nodeName: name, admissionUid, epoch: 1, addresses: [ip], lifetimeMs: 3_600_000 },
+      ...{ clientKey: clientKeys.spki, servingKey: servingKeys.spki },
+    }, new Date());
+    const credentials = async (certificate: Certificate, keys: KeyPair) => ({
+      certificatePem: writePem("CERTIFICATE", certificate.der),
+      keyPem: await privateKeyPem(keys),
+    });
+    return { client: await credentials(client, clientKeys), serving: await credentials(serving, servingKeys) };
   }
 
   /** Ends the world and removes the CA. */

@@ -4,9 +4,8 @@ import { AdmissionRecords } from "../../../kubernetes/admission_records.ts";
 import type { AdmissionRecord } from "../../../kubernetes/admission_records.ts";
 import { KubernetesApi } from "../../../kubernetes/api.ts";
 import { applyClusterRbac } from "../../../kubernetes/cluster_rbac.ts";
-import { signNodeCertificate } from "../../../kubernetes/node_certificate.ts";
-import { hex, randomBytes } from "../../../platform/bytes.ts";
 import { systemClock } from "../../../platform/clock.ts";
+import { hex, randomBytes } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 import { TestCluster } from "./cluster.ts";
 
@@ -330,30 +329,6 @@ Deno.test("admission records and the join service's rights, against a real API s
       () => applyClusterRbac(service, { clock: systemClock, deadlineMs: 1_000 }),
     ];
     for (const call of refused) await assert.rejects(call(), codeIs("unauthorized/kubernetes-api"), String(call));
-  });
-
-  await t.step("the join service can only have nodes' certificates signed", async () => {
-    const wait = { clock: systemClock, deadlineMs: 30_000 };
-    const admin = await cluster.ca.csr("/O=kubeadm:cluster-admins/CN=admin");
-    const asked = signNodeCertificate(service, { nodeName: "x", csrPem: admin.csrPem, expirationSeconds: 600 }, wait);
-    await assert.rejects(asked, codeIs("refused/node-certificate"));
-    const path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-    const csr = v.looseObject({ metadata: v.looseObject({ name: v.string() }) });
-    const created = await service.create(path, {
-      metadata: { generateName: "general-" },
-      spec: {
-        request: btoa(admin.csrPem),
-        signerName: "kubernetes.io/kube-apiserver-client",
-        usages: ["client auth"],
-      },
-    }, csr);
-    const condition = { type: "Approved", status: "True", reason: "x", message: "x" };
-    const approval = service.replace(
-      `${path}/${created.metadata.name}/approval`,
-      { ...created, status: { conditions: [condition] } },
-      anything,
-    );
-    await assert.rejects(approval, codeIs("unauthorized/kubernetes-api"));
   });
 
   await t.step("the join service cannot impersonate", async () => {
