@@ -44,6 +44,12 @@ Deno.test("the units start existing commands of the binary", async () => {
   }
 });
 
+Deno.test("the units empty Deno's store of CAs", async () => {
+  for (const name of UNITS) {
+    assert.ok(words(await readUnit(name), "Service.Environment").includes("DENO_TLS_CA_STORE=,"), name);
+  }
+});
+
 Deno.test("containerd, the kubelet and the bootstrapper require the measurement and follow it", async () => {
   const drops = ["containerd.service.d/10-bootstrapper-measure.conf", "kubelet.service.d/10-bootstrapper-measure.conf"];
   for (const path of [...drops, "bootstrapper.service", "bootstrapper-join-service.service"]) {

@@ -16,10 +16,7 @@ import { tlsRefusal } from "./_tls_refusal.ts";
 export interface ApiCredentials {
   /** `https://host:port`. */
   readonly server: string;
-  /**
-   * The cluster's CA certificate, PEM. `fetch` also trusts the runtime's public root certificates; it cannot exclude
-   * them.
-   */
+  /** The cluster's CA certificate, PEM. Deno's store of public CAs is empty (`closeProcessNetwork()`). */
   readonly caPem: string;
   /** The caller's certificate, PEM. */
   readonly certificatePem: string;
