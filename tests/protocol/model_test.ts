@@ -94,7 +94,7 @@ Deno.test("the model has exactly the labels and the signatures' tags that the tr
       name
     );
   assert.deepEqual(namesOf("tag").toSorted(), [...new Set([...tags, ...TAGS_TO_COME])].toSorted());
-  const labels = [...transcript.matchAll(/\btagged\("(\w+)"/g)].map(([, name]) => name);
+  const labels = [...transcript.matchAll(/\b(?:tagged\(|sha256\(LABEL, utf8\()"(\w+)"/g)].map(([, name]) => name);
   // The channel binding and the two registers are constructors of their own.
   const others = ["cb", "trust", "lock"];
   assert.deepEqual([...namesOf("label"), ...others].toSorted(), labels.toSorted());
