@@ -53,8 +53,8 @@ export async function runVariants(variants: readonly Variant[], options: RunOpti
       const leftSeconds = Math.ceil((endMs - performance.now()) / 1000);
       const wallSeconds = Math.min(cpuSeconds * PATIENCE, leftSeconds);
       const outcome: Outcome = wallSeconds > 0
-        ? await runVariant(tool, model, next.flags, { cpuSeconds, wallSeconds })
-        : { verdicts: new Map(queriesOf(next.flags).map((query) => [query, "?"])), cut: true };
+        ? await runVariant(tool, model, next, { cpuSeconds, wallSeconds })
+        : { verdicts: new Map(queriesOf(next).map((query) => [query, "?"])), cut: true };
       outcomes.set(next, outcome);
       onEnd(next, outcome);
     }
@@ -64,8 +64,9 @@ export async function runVariants(variants: readonly Variant[], options: RunOpti
 }
 
 /** What an outcome shows otherwise than expected, one sentence for each query. */
-export function surprises({ name, flags, expected }: Variant, { verdicts, cut }: Outcome): string[] {
-  return queriesOf(flags).flatMap((query, index) => {
+export function surprises(variant: Variant, { verdicts, cut }: Outcome): string[] {
+  const { name, expected } = variant;
+  return queriesOf(variant).flatMap((query, index) => {
     const [wanted, seen] = [expected[index] ?? "?", verdicts.get(query) ?? "?"];
     if (wanted === "?" || wanted === seen) return [];
     const found = seen === "T"
@@ -84,7 +85,7 @@ export function rowOf({ verdicts }: Outcome): string {
   return [...verdicts.values()].join("");
 }
 
-/** A row of README.md's table; a blank stands for a query that the variant does not have. */
+/** A row of README.md's table; a blank stands for a query that the variant does not have or ask. */
 export function tableRow({ name, flags, why }: Variant, { verdicts, cpuSeconds }: Outcome): string {
   const cells = CLAIMS.map((claim) => verdicts.get(claim) ?? " ");
   return `| \`${name}\` | ${flags.join(" ")} | ${cells.join(" | ")} | ${cpuSeconds?.toFixed(0) ?? ""} | ${why} |`;

@@ -8,15 +8,24 @@ import { queriesOf } from "./variants.ts";
 const variant: Variant = { name: "one", flags: ["JOIN", "NOCB"], expected: "TF?TT", kind: "breaks", why: "an attack" };
 
 function outcomeOf(row: string, cut = false): Outcome {
-  const verdicts = new Map(queriesOf(variant.flags).map((query, index) => [query, row[index] as Verdict]));
+  const verdicts = new Map(queriesOf(variant).map((query, index) => [query, row[index] as Verdict]));
   return { verdicts, cpuSeconds: 1.6, cut };
 }
 
 Deno.test("queriesOf() names the queries in the order of the model", () => {
-  assert.deepEqual(queriesOf(["JOIN", "REACH"]), ["Q1", "J1", "J2", "J3", "J4", "reach-join"]);
-  assert.deepEqual(queriesOf(["INIT"]), ["Q1", "I1", "I2", "I3", "I4", "I5"]);
-  assert.deepEqual(queriesOf(["JOIN", "RENEW", "REACH"]).slice(-4), ["R1", "R2", "reach-join", "reach-renew"]);
-  assert.equal(queriesOf(["INIT", "JOIN", "REACH"]).length, 12);
+  assert.deepEqual(queriesOf({ flags: ["JOIN", "REACH"] }), ["Q1", "J1", "J2", "J3", "J4", "reach-join"]);
+  assert.deepEqual(queriesOf({ flags: ["INIT"] }), ["Q1", "I1", "I2", "I3", "I4", "I5"]);
+  assert.deepEqual(queriesOf({ flags: ["JOIN", "RENEW", "REACH"] }).slice(-4), [
+    "R1",
+    "R2",
+    "reach-join",
+    "reach-renew",
+  ]);
+  assert.equal(queriesOf({ flags: ["INIT", "JOIN", "REACH"] }).length, 12);
+});
+
+Deno.test("queriesOf() names only the queries that a variant asks", () => {
+  assert.deepEqual(queriesOf({ flags: ["JOIN"], asks: ["J4", "J1"] }), ["J1", "J4"]);
 });
 
 Deno.test("readVerdicts() reads results in their order, and leaves out what ProVerif says beside them", () => {
