@@ -76,6 +76,8 @@ export interface PolicySection<Section> {
   make(sources: SectionSources, context: SectionContext): Promise<MadeSection>;
   /** Returns what users of a policy must know about the section, as sentences without a full stop. */
   remarks?(section: Section): readonly string[];
+  /** Returns all identities that the section trusts; `undefined` if they cannot be listed. */
+  identities?(section: Section): ReadonlySet<string> | undefined;
   /** Whether the section trusts an identity; absent if sections of the kind list no identities. */
   trusts?(section: Section, identity: string): boolean;
 }

@@ -11,6 +11,8 @@ import { TDX_MEASUREMENTS_FOLDER } from "../attestation/kinds/tdx/rtmr.ts";
 import { TSM_FOLDER } from "../attestation/tsm/report.ts";
 import type { MachineFacts } from "../node/configuration_defaults.ts";
 import { defaultRouteInterfaces } from "../node/configuration_defaults.ts";
+import type { FirmwareData } from "../node/host_credentials.ts";
+import { readFirmwareData } from "../node/host_credentials.ts";
 import type { ImageFinding } from "../node/image_measured.ts";
 import { findUnmeasured } from "../node/image_measured.ts";
 import { fromUtf8 } from "../platform/bytes.ts";
@@ -22,6 +24,8 @@ import type { CliContext } from "./context.ts";
 export interface Machine extends MachineDevices {
   /** The machine's name and addresses. */
   readonly facts: MachineFacts;
+  /** What the machine's host hands over by SMBIOS and fw_cfg. */
+  readonly firmware: FirmwareData;
   /** The parts of the image that are not measured. */
   readonly unmeasured: readonly ImageFinding[];
 }
@@ -48,6 +52,7 @@ export async function openMachine(context: CliContext): Promise<Machine> {
     ...present("device", device),
     hasTdRegisters,
     facts: { ...names, defaultRouteInterfaces: defaultRouteInterfaces(fromUtf8(routes ?? new Uint8Array(), "routes")) },
+    firmware: await readFirmwareData(paths.root),
     unmeasured: await findUnmeasured({
       root: paths.root,
       isConfidential,

@@ -64,6 +64,20 @@ Deno.test("containerd, the kubelet and the bootstrapper require the measurement 
   assert.equal(only(measure, "Service.RemainAfterExit"), "yes");
 });
 
+Deno.test("the measurement can read what the host hands over: fw_cfg's driver is loaded, and nothing hides /sys/firmware", async () => {
+  const measure = await readUnit("bootstrapper-measure.service");
+  for (const key of ["Unit.Wants", "Unit.After"]) {
+    assert.ok(words(measure, key).includes("modprobe@qemu_fw_cfg.service"), key);
+  }
+  for (const name of ["bootstrapper-measure.service", "bootstrapper.service"]) {
+    const unit = await readUnit(name);
+    assert.ok(!words(unit, "Service.InaccessiblePaths").some((path) => path.includes("/sys")), name);
+    assert.equal(only(unit, "Service.User"), "", name);
+    assert.notEqual(only(unit, "Service.DynamicUser"), "yes", name);
+    assert.notEqual(only(unit, "Service.PrivateUsers"), "yes", name);
+  }
+});
+
 Deno.test("the kubelet runs only on a locked node, whose lock has been measured", async () => {
   const unit = await readUnit("kubelet.service.d/10-bootstrapper-measure.conf");
   assert.equal(only(unit, "Unit.ConditionPathExists"), "/var/lib/bootstrapper/node.lock");

@@ -15,10 +15,6 @@ export interface NodePaths {
   readonly run: string;
   /** The configuration file, used if neither the command line nor a credential gives a configuration. */
   readonly configuration: string;
-  /** The folder of the credentials that the machine was started with (SMBIOS, fw_cfg). */
-  readonly systemCredentials: string;
-  /** The folder of such credentials that were encrypted. */
-  readonly encryptedSystemCredentials: string;
   /** The file that says what the bootstrapper is doing, for `bootstrapper status`. */
   readonly status: string;
   /** The file with the phases of this node's bootstrap and their durations. */
@@ -43,8 +39,6 @@ export function nodePaths(root = "/"): NodePaths {
     state,
     run: join(root, "run/bootstrapper"),
     configuration: join(root, "etc/bootstrapper/config.yaml"),
-    systemCredentials: join(root, "run/credentials/@system"),
-    encryptedSystemCredentials: join(root, "run/credentials/@encrypted"),
     status: join(state, "status.json"),
     timeline: join(state, "timeline.json"),
     joinService: join(state, "join-service"),

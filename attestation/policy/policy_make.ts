@@ -18,7 +18,7 @@ import type { SectionContext, SectionSource, SectionSources } from "./policy_sec
 import { sourcesError, unique, wrongSource } from "./policy_section.ts";
 import type { CollateralPlaces, Policy } from "./policy.ts";
 import { readPolicy } from "./policy.ts";
-import { policyRemarks } from "./policy_remarks.ts";
+import { ANY_NAME, policyRemarks } from "./policy_remarks.ts";
 import { createVerifier } from "./policy_verifier.ts";
 
 /** A machine that the policy is made for. */
@@ -36,6 +36,11 @@ export interface PolicySources extends Omit<SectionSources, "machines"> {
   readonly controlPlanes: readonly string[];
   /** The places of collateral that the policy names. */
   readonly collateral?: CollateralPlaces;
+  /** Node names by identity, and patterns of those of all other machines. Default: any name. */
+  readonly names?: {
+    readonly default?: readonly string[];
+    readonly byIdentity: Readonly<Record<string, readonly string[]>>;
+  };
   /** The switches that weaken a check and that the policy allows. Default: none. */
   readonly allowedSwitches?: readonly InsecureSwitch[];
   /** The first remarks. Default: a list of the sources. */
@@ -109,6 +114,7 @@ export async function draftPolicy(sources: PolicySources, context: DraftContext)
     ...(Object.keys(collateral).length === 0 ? {} : { collateral }),
     ...Object.fromEntries((sources.allowedSwitches ?? []).map((name) => [name, true])),
     roles: { controlPlanes: unique(sources.controlPlanes) },
+    names: { default: sources.names?.default ?? [ANY_NAME], byIdentity: sources.names?.byIdentity ?? {} },
   };
   const yaml = stringify(document, { lineWidth: 0, defaultStringType: "QUOTE_DOUBLE", defaultKeyType: "PLAIN" });
   const policy = readPolicy(yaml, "the new policy", kinds);

@@ -13,6 +13,14 @@ export const ANY_NAME = "*";
 export const UNMEASURED =
   "UNMEASURED: the policy allows allowUnmeasuredImage: true, so a machine may run other code than its evidence shows";
 
+/** Whether the policy lists every identity that it admits, and a name for each. */
+function isEachNamed(policy: Policy): boolean {
+  const [kind] = policy.required.node;
+  const section = kind === undefined ? undefined : sectionOf(policy, kind);
+  const identities = section === undefined ? undefined : kind?.section?.identities?.(section);
+  return identities !== undefined && [...identities].every((identity) => policy.names.byIdentity.has(identity));
+}
+
 /** Returns the remarks, as sentences without a full stop. */
 export function policyRemarks(policy: Policy): readonly string[] {
   const { allowedSwitches, names, kinds } = policy;
@@ -22,7 +30,7 @@ export function policyRemarks(policy: Policy): readonly string[] {
   });
   return [
     ...(allowedSwitches.includes("allowUnmeasuredImage") ? [UNMEASURED] : []),
-    ...(names.default.includes(ANY_NAME)
+    ...(names.default.includes(ANY_NAME) && !isEachNamed(policy)
       ? [
         'UNBOUND NAMES: names.default is "*", so every admitted machine that names.byIdentity does not list may take ' +
         "any node name that is free; list each identity's name in names.byIdentity, or narrow names.default",

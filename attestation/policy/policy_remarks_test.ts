@@ -15,6 +15,21 @@ Deno.test("policyRemarks() is silent about a policy that binds names and has no 
   assert.deepEqual(remarksOf(snp(`genoa: ${rules}`, chips), bound), []);
 });
 
+Deno.test("policyRemarks() is silent about names where each identity has its own, and no authority certifies others", () => {
+  const [one, two] = ["1".repeat(64), "2".repeat(64)];
+  const tpm = (trust: string) => `variant: tpm\ntpm: { ekType: rsa2048, pcrs: { 4: ["${one}"] }, trust: { ${trust} } }`;
+  const both = tpm(`identities: ["${one}", "${two}"]`);
+  assert.deepEqual(remarksOf(both, `names: { byIdentity: { "${one}": [a], "${two}": [b] } }`), []);
+  assert.match(remarksOf(both, `names: { byIdentity: { "${one}": [a] } }`).join(), /^UNBOUND NAMES: /);
+});
+
+for (const name of ["policy", "policy-snp", "policy-tdx"]) {
+  Deno.test(`policyRemarks() says of the example ${name} nothing but what its kind cannot avoid`, async () => {
+    const url = new URL(`../../deploy/${name}.example.yaml`, import.meta.url);
+    assert.deepEqual(policyRemarks(readPolicy(await Deno.readTextFile(url), name)), []);
+  });
+}
+
 Deno.test("policyRemarks() names what a policy leaves open: images, names, chips that give away their keys, any chip", () => {
   assert.match(remarksOf("variant: none", bound, "allowUnmeasuredImage: true").join(), /^UNMEASURED: /);
   assert.match(remarksOf("variant: none").join(), /^UNBOUND NAMES: names\.default is "\*"/);

@@ -68,6 +68,27 @@ Deno.test("policy make prints a policy, as text or in JSON", async () => {
   });
 });
 
+Deno.test("policy make binds names to identities, keeps those of all other machines apart, and is loud without both", async () => {
+  await withFiles(async (world, path) => {
+    const made = async (...more: readonly string[]) => {
+      assert.equal(await world.run("policy", "make", path("good.json"), ...more), 0, world.err);
+      return world.out;
+    };
+    assert.match(await made(), /^# UNBOUND NAMES: /m);
+    const other = "0".repeat(64);
+    const bound = await made("--name-of", `${other}=control-plane-1`, `${other}=control-plane-2`, "*=worker-*");
+    assert.ok(!bound.includes("UNBOUND"), bound);
+    const { names } = readPolicy(bound, "it");
+    assert.deepEqual(names.default, ["worker-*"]);
+    assert.deepEqual(names.byIdentity.get(other), ["control-plane-1", "control-plane-2"]);
+    assert.match(await made("--allow-unmeasured-image"), /^# UNMEASURED: [^]*^allowUnmeasuredImage: true$/m);
+    assert.equal(await world.run("policy", "make", path("good.json"), "--name-of", "me=one"), 2);
+    assert.match(world.err, /usage\/identity/);
+    assert.equal(await world.run("policy", "make", path("good.json"), "--name-of", `${other}=`), 2);
+    assert.match(world.err, /usage\/document/);
+  });
+});
+
 Deno.test("verify exits with 0 if the services would accept the evidence, and with 3 and the check if they would refuse it", async () => {
   await withFiles(async (world, path) => {
     const policy = ["--policy", path("policy.yaml")];

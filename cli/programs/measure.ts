@@ -37,6 +37,7 @@ export async function measure(options: MeasureOptions, context: CliContext, mach
   const { configuration, source } = await loadNodeConfiguration({
     ...present("file", options.config),
     ...present("credentialsFolder", context.environment.credentialsFolder),
+    firmware: machine.firmware,
     paths: context.paths,
     kinds: kindsOf(context),
   });

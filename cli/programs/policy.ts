@@ -17,6 +17,7 @@ import {
 } from "../../attestation/policy/accepted_trust.ts";
 import { readPolicy } from "../../attestation/policy/policy.ts";
 import { policyRemarks } from "../../attestation/policy/policy_remarks.ts";
+import type { PolicySources } from "../../attestation/policy/policy_make.ts";
 import { makePolicy } from "../../attestation/policy/policy_make.ts";
 import type { EkType } from "../../attestation/kinds/tpm/templates.ts";
 import type { InsecureSwitch, TrustPart } from "../../protocol/transcript.ts";
@@ -66,6 +67,8 @@ export interface PolicyMakeOptions {
   readonly ekType: EkType;
   /** The places of collateral that the policy names. */
   readonly collateral: CollateralPlaces;
+  /** Node names by identity, and patterns of those of all other machines. */
+  readonly names: Required<PolicySources>["names"];
   /** The switches that weaken a check and that the policy allows. */
   readonly allowedSwitches: readonly InsecureSwitch[];
   readonly output: OutputForm;

@@ -37,6 +37,7 @@ export async function runDependencies(
   const { configuration } = await loadNodeConfiguration({
     ...present("file", options.config),
     ...present("credentialsFolder", context.environment.credentialsFolder),
+    firmware: machine.firmware,
     paths: context.paths,
     kinds: kindsOf(context),
   });

@@ -171,9 +171,17 @@ export const MALFORMED = {
     meaning: "The state of the join service cannot be read.",
     remedy: "Restart bootstrapper.service on that control plane: it rewrites the state.",
   },
+  "malformed/host-credential": {
+    meaning: "The machine's host gives a credential twice by SMBIOS, in another form than it states, or too large.",
+    remedy: "Correct the SMBIOS strings of type 11 with which the host starts the machine, or give --config.",
+  },
   "malformed/size": {
     meaning: "A file or a document is larger than the limit.",
     remedy: "Check the path that the error names: it is not the file that was meant.",
+  },
+  "malformed/smbios": {
+    meaning: "The machine's SMBIOS table is not in the form of DMTF DSP0134, so no credential can be read from it.",
+    remedy: "Use a host or a firmware that writes a valid table, or give --config.",
   },
   "malformed/snp": { meaning: "SNP evidence does not have its encoding.", remedy: OTHER_VERSION },
   "malformed/snp-certificate-table": {

@@ -10,6 +10,7 @@ import { decodePayload } from "../../attestation/kinds/tpm/payload.ts";
 import { encodePcrSelection } from "../../attestation/kinds/tpm/pcr_selection.ts";
 import { tpmWriter } from "../../attestation/kinds/tpm/wire.ts";
 import { kernelSection, writePe } from "../../attestation/uki/testing/images.ts";
+import { writeSmbios } from "../../node/testing/smbios.ts";
 import { concat, utf8 } from "../../platform/bytes.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { fileOf } from "./_corpus_signed.ts";
@@ -39,6 +40,8 @@ export function structureFiles(signed: CorpusFiles): CorpusFiles {
     ]),
     "tpm-challenge/challenge.bin": writeScript([sized(filled(100, 1)), sized(filled(256, 2))]),
     "snp-structures/table.bin": certificateTable([[CERTIFICATE_GUID.vcek, vcek]]),
+    "smbios/text.bin": writeSmbios("io.systemd.credential:bootstrapper.config=version: 1\n"),
+    "smbios/base64.bin": writeSmbios("other", "io.systemd.credential.binary:bootstrapper.config=dmVyc2lvbjogMQo="),
     ...logFiles(),
     ...imageFiles(),
   };

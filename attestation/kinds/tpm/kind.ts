@@ -21,6 +21,7 @@ export const TPM: EvidenceKind<TpmPolicy> = Object.freeze<EvidenceKind<TpmPolicy
     schema: tpmPolicySchema,
     make: async (sources) => (await import("./policy_section.ts")).makeTpmSection(sources),
     // An authority certifies identities that no policy lists.
+    identities: ({ trust }) => trust.issuers.length > 0 ? undefined : trust.identities,
     trusts: ({ trust }, identity) => trust.issuers.length > 0 || trust.identities.has(identity),
   },
   async open({ tpm }, { ekType, clock }) {
