@@ -12,7 +12,7 @@ import { checkTicket } from "../../../join/ticket.ts";
 import { generateKeyPair } from "../../../certificate/keys.ts";
 import { nodeSubject } from "../../../certificate/subjects.ts";
 import type { JoinExchangeService } from "../../../service/exchange_parts.ts";
-import { listenForJoins } from "../../../service/service.ts";
+import { listenForJoins } from "../../../service/testing/join_listener.ts";
 import { CLUSTER_DOCUMENT, newInsecureIssuer, TestCluster } from "../../exchanges/join_world.ts";
 import { VerificationQueue } from "../../../service/verification_queue.ts";
 import { hex, randomBytes } from "../../../platform/bytes.ts";
