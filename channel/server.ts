@@ -23,7 +23,7 @@ import { watchListener } from "./_listener_watch.ts";
 import type { OpenConnection } from "./_places.ts";
 import { LONGEST_OPENING_MS, Places, SILENT_AFTER_MS } from "./_places.ts";
 import { peerGroup, peerLink } from "./peer_group.ts";
-import { statusOf } from "./refusal.ts";
+import { grpcStatus, RelayedRefusal, statusOf } from "./refusal.ts";
 import type { Audience } from "./refusal.ts";
 
 /** The largest message of an Init, bytes. It fits two YAML documents. */
@@ -265,6 +265,10 @@ async function serveExchange<Incoming extends Envelope, Outgoing extends Envelop
     await options.handle({ exchange, explainRefusals, trustPeer });
     if (!call.cancelled) call.end();
   } catch (error) {
+    if (error instanceof RelayedRefusal) {
+      if (!call.cancelled) call.emit("error", grpcStatus(error.status));
+      return;
+    }
     const refusal = asBootstrapError(error);
     log.event("warn", "exchange-refused", errorFields(refusal));
     // If the peer has ended the stream, no one receives the status, and the runtime's HTTP/2 is not reliable in that

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 
 const deploy = import.meta.dirname ?? ".";
-const UNITS = ["bootstrapper-measure.service", "bootstrapper.service", "bootstrapper-join-service.service"];
+const FRONT = "bootstrapper-join-front.service";
+const SIGNER = "bootstrapper-join-signer.service";
+const UNITS = ["bootstrapper-measure.service", "bootstrapper.service", FRONT, SIGNER];
 
 type Unit = ReadonlyMap<string, readonly string[]>;
 
@@ -38,9 +40,9 @@ async function analyze(...args: readonly string[]): Promise<{ code: number; text
 Deno.test("the units start existing commands of the binary", async () => {
   const { COMMANDS } = await import("../cli/commands.ts");
   for (const name of UNITS) {
-    const [program, subcommand] = only(await readUnit(name), "Service.ExecStart").split(" ");
+    const [program, ...subcommand] = only(await readUnit(name), "Service.ExecStart").split(" ");
     assert.equal(program, "/usr/local/bin/bootstrapper");
-    assert.ok(COMMANDS.some((known) => known.name === subcommand), name);
+    assert.ok(COMMANDS.some((known) => known.name === subcommand.join(" ")), name);
   }
 });
 
@@ -52,7 +54,7 @@ Deno.test("the units empty Deno's store of CAs", async () => {
 
 Deno.test("containerd, the kubelet and the bootstrapper require the measurement and follow it", async () => {
   const drops = ["containerd.service.d/10-bootstrapper-measure.conf", "kubelet.service.d/10-bootstrapper-measure.conf"];
-  for (const path of [...drops, "bootstrapper.service", "bootstrapper-join-service.service"]) {
+  for (const path of [...drops, "bootstrapper.service", FRONT, SIGNER]) {
     const unit = await readUnit(path);
     assert.ok(words(unit, "Unit.Requires").includes("bootstrapper-measure.service"), path);
     assert.ok(words(unit, "Unit.After").includes("bootstrapper-measure.service"), path);
@@ -89,16 +91,50 @@ Deno.test("systemd restarts the bootstrapper after a failure, without a limit on
   assert.equal(only(unit, "Unit.StartLimitIntervalSec"), "0");
 });
 
-Deno.test("the join service has no device, no capability and no writable file, and gets its keys only from systemd", async () => {
-  const unit = await readUnit("bootstrapper-join-service.service");
-  assert.equal(only(unit, "Service.CapabilityBoundingSet"), "");
-  assert.ok(unit.has("Service.CapabilityBoundingSet"));
-  assert.equal(unit.has("Service.DeviceAllow"), false);
-  assert.equal(unit.has("Service.ReadWritePaths"), false);
-  for (const key of ["DynamicUser", "NoNewPrivileges", "PrivateDevices", "PrivateTmp", "PrivateUsers"]) {
-    assert.equal(only(unit, `Service.${key}`), "yes", key);
+Deno.test("front and signer are started and stopped together, and each has a user of its own", async () => {
+  const [front, signer] = [await readUnit(FRONT), await readUnit(SIGNER)];
+  for (const key of ["BindsTo", "PartOf", "After"]) assert.ok(words(front, `Unit.${key}`).includes(SIGNER), key);
+  assert.ok(words(signer, "Unit.Wants").includes(FRONT));
+  const users = await Deno.readTextFile(join(deploy, "sysusers.conf"));
+  for (const [unit, name] of [[front, "bootstrapper-front"], [signer, "bootstrapper-signer"]] as const) {
+    assert.equal(only(unit, "Service.User"), name);
+    assert.equal(only(unit, "Service.Group"), "bootstrapper-join");
+    assert.ok(users.includes(`\nu ${name} `), name);
   }
-  assert.equal(only(unit, "Service.ProtectSystem"), "strict");
+  assert.ok(users.includes("\ng bootstrapper-join "));
+});
+
+Deno.test("the signer's socket is in a folder that only the two users enter", async () => {
+  const unit = await readUnit(SIGNER);
+  const { nodePaths } = await import("../node/paths.ts");
+  const folder = only(unit, "Service.RuntimeDirectory");
+  assert.equal(nodePaths().joinSocket, `/run/${folder}/signer.sock`);
+  assert.equal(only(unit, "Service.RuntimeDirectoryMode"), "0750");
+  assert.equal((await readUnit(FRONT)).has("Service.RuntimeDirectory"), false);
+});
+
+Deno.test("front and signer have no device, no capability and no network beyond their need", async () => {
+  const [front, signer] = [await readUnit(FRONT), await readUnit(SIGNER)];
+  for (const unit of [front, signer]) {
+    assert.equal(only(unit, "Service.CapabilityBoundingSet"), "");
+    assert.ok(unit.has("Service.CapabilityBoundingSet"));
+    assert.equal(unit.has("Service.DeviceAllow"), false);
+    for (const key of ["NoNewPrivileges", "PrivateDevices", "PrivateTmp", "PrivateUsers", "RestrictNamespaces"]) {
+      assert.equal(only(unit, `Service.${key}`), "yes", key);
+    }
+    assert.equal(only(unit, "Service.ProtectSystem"), "strict");
+    assert.equal(only(unit, "Service.RestrictAddressFamilies"), "AF_UNIX AF_INET AF_INET6");
+    assert.equal(only(unit, "Service.LimitCORE"), "0");
+  }
+  for (const key of ["ReadWritePaths", "LoadCredential", "BindPaths"]) assert.equal(front.has(`Service.${key}`), false);
+  assert.equal(only(signer, "Service.ReadWritePaths"), "/etc/kubernetes/bootstrapper");
+  assert.equal(only(signer, "Service.IPAddressDeny"), "any");
+  assert.equal(only(signer, "Service.IPAddressAllow"), "localhost");
+  assert.equal(only(signer, "Service.MemorySwapMax"), "0");
+});
+
+Deno.test("the signer gets its keys only from systemd", async () => {
+  const unit = await readUnit(SIGNER);
   const { CREDENTIAL_ETCD_FILES, CREDENTIAL_KEY_FILES, KUBEADM_KEY_FILES, clusterKeyNames } = await import(
     "../kubernetes/cluster_keys.ts"
   );
@@ -113,8 +149,8 @@ Deno.test("the join service has no device, no capability and no writable file, a
 });
 
 Deno.test("the units that listen may open at least eight files per allowed connection", async () => {
-  const { MAXIMUM_CONNECTIONS } = await import("../service/service.ts");
-  for (const name of ["bootstrapper.service", "bootstrapper-join-service.service"]) {
+  const { MAXIMUM_CONNECTIONS } = await import("../service/front.ts");
+  for (const name of ["bootstrapper.service", FRONT, SIGNER]) {
     const limit = only(await readUnit(name), "Service.LimitNOFILE");
     assert.match(limit, /^\d+$/, name);
     assert.ok(Number(limit) >= 8 * MAXIMUM_CONNECTIONS, name);
@@ -160,7 +196,8 @@ Deno.test({
     const limits = {
       "bootstrapper-measure.service": 2,
       "bootstrapper.service": 4.5,
-      "bootstrapper-join-service.service": 1.5,
+      [FRONT]: 1.5,
+      [SIGNER]: 1.3,
     };
     for (const [name, limit] of Object.entries(limits)) {
       const { text = "" } = await analyze("security", "--offline=yes", "--no-pager", join(deploy, name)) ?? {};

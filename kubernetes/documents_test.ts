@@ -31,7 +31,7 @@ Deno.test("initDocuments() writes what kubeadm reads, and no token", () => {
       controlPlaneEndpoint: "10.0.0.1:6443",
       encryptionAlgorithm: "ECDSA-P256",
       networking: { podSubnet: "10.244.0.0/16" },
-      apiServer: { certSANs: ["10.0.0.1", "cp-1"] },
+      apiServer: { certSANs: ["10.0.0.1", "cp-1", "127.0.0.1"] },
       controllerManager: {
         extraArgs: [{ name: "kube-api-qps", value: "200" }, { name: "kube-api-burst", value: "400" }],
       },

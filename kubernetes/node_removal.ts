@@ -118,8 +118,7 @@ class Removal {
       longestMs: LONGEST_POLL_MS,
       code: "unavailable/removal",
       failure: `No join service answered the request to remove the etcd member of ${nodeName}`,
-      next:
-        "Check a control plane that remains: `systemctl status bootstrapper-join-service`, and whether etcd has a " +
+      next: "Check a control plane that remains: `systemctl status bootstrapper-join-signer`, and whether etcd has a " +
         "quorum. The request remains: run the command again to continue, or delete the ConfigMap " +
         `removal-${nodeName} in ${BOOTSTRAPPER_NAMESPACE} to withdraw it`,
     });

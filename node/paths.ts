@@ -21,6 +21,8 @@ export interface NodePaths {
   readonly timeline: string;
   /** The folder of a control plane's join service. The service's unit starts only if it exists. */
   readonly joinService: string;
+  /** The socket between the two processes of a join service. Only their two users enter its folder. */
+  readonly joinSocket: string;
   /** The TPM's device, behind the kernel's resource manager. */
   readonly tpmDevice: string;
   /** The folder of Kubernetes' configuration and keys. */
@@ -42,6 +44,7 @@ export function nodePaths(root = "/"): NodePaths {
     status: join(state, "status.json"),
     timeline: join(state, "timeline.json"),
     joinService: join(state, "join-service"),
+    joinSocket: join(root, "run/bootstrapper-join/signer.sock"),
     tpmDevice: join(root, "dev/tpmrm0"),
     kubernetes: join(root, "etc/kubernetes"),
     kubelet: join(root, "var/lib/kubelet"),

@@ -75,7 +75,8 @@ Deno.test("resetNode() runs its steps in order, holds the run lock, and leaves e
   const stops = node.ran.filter((command) => /^systemctl stop|^kubeadm/.test(command));
   assert.deepEqual(stops.map((command) => command.split(" ").slice(0, 3).join(" ")), [
     "systemctl stop bootstrapper.service",
-    "systemctl stop bootstrapper-join-service.service",
+    "systemctl stop bootstrapper-join-signer.service",
+    "systemctl stop bootstrapper-join-front.service",
     "systemctl stop kubelet.service",
     "kubeadm reset --force",
   ]);

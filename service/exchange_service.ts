@@ -403,7 +403,7 @@ function makerOfControlPlanes({ controlPlanes }: Pick<JoinExchangeService, "cont
     "This join service does not have the keys that a control plane needs",
     {
       next:
-        "Ask another control plane; on the one that refused, look at the log: journalctl -u bootstrapper-join-service",
+        "Ask another control plane; on the one that refused, look at the log: journalctl -u bootstrapper-join-signer",
     },
   );
 }

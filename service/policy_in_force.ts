@@ -105,7 +105,7 @@ export class PolicyInForce {
     if (!this.#current.isConfirmed) await this.look();
     if (!this.#current.isConfirmed) {
       throw new BootstrapError("unavailable/policy", "The join service cannot tell which policy is in force", {
-        next: "On the control plane, look at the log: journalctl -u bootstrapper-join-service",
+        next: "On the control plane, look at the log: journalctl -u bootstrapper-join-signer",
         ...present("cause", this.#obstacle),
       });
     }

@@ -1,12 +1,15 @@
 /**
- * The join service of a control plane.
+ * The signer: the process of a join service that runs the exchanges.
+ *
+ * It holds the keys, and listens only on a socket that its front reaches (`service/front.ts`).
  *
  * @module
  */
 import * as v from "valibot";
-import { listen } from "../channel/server.ts";
-import type { ChannelServer } from "../channel/server.ts";
-import { proveChannelBinding } from "../channel/finished.ts";
+import { MAXIMUM_COLLATERAL_BYTES } from "../attestation/collateral.ts";
+import { Errands } from "../channel/errands.ts";
+import type { RelayBounds, RelayServer } from "../channel/relay_server.ts";
+import { serveRelayed } from "../channel/relay_server.ts";
 import type { EvidenceVerifier } from "../attestation/evidence.ts";
 import type { EvidenceKind } from "../attestation/kind.ts";
 import { acceptedTrust } from "../attestation/policy/accepted_trust.ts";
@@ -21,8 +24,7 @@ import type { ApiCredentials } from "../kubernetes/api.ts";
 import { nodeCertificateLifetimeMs, readClusterSettings } from "../kubernetes/settings.ts";
 import { findPolicyDocument } from "../kubernetes/policy_config_map.ts";
 import { checkNotBeingRemoved } from "../kubernetes/removal_requests.ts";
-import type { Endpoint } from "../platform/endpoint.ts";
-import { readListenAddress } from "../platform/endpoint.ts";
+import { abortable } from "../platform/abortable.ts";
 import { hex, sha256, utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
@@ -34,6 +36,7 @@ import { ControlPlanes } from "./control_planes.ts";
 import { clusterNetwork } from "./claims_check.ts";
 import { JOIN_SERVICE_DEADLINES } from "./exchange_parts.ts";
 import { serveJoin } from "./exchange_service.ts";
+import { JOIN_SERVICE_NUMBER, MAXIMUM_CONNECTIONS, MAXIMUM_MESSAGE_LENGTH } from "./front.ts";
 import { PolicyInForce } from "./policy_in_force.ts";
 import { policyLog } from "./policy_log.ts";
 import { remembered } from "./_remembered.ts";
@@ -43,10 +46,15 @@ import { VerificationQueue } from "./verification_queue.ts";
 
 /** What the join service works with. */
 export interface JoinServiceDependencies {
+  /** The socket for the front, from `openRelaySocket()`. */
+  readonly listener: Deno.Listener;
   /** The service's state, from `readServiceState()`. */
   readonly state: ServiceState;
-  /** Makes the verifier of nodes' evidence for a policy: the state's, and later ones. */
-  readonly createVerifier: (policy: Policy) => EvidenceVerifier;
+  /**
+   * Makes the verifier of nodes' evidence for a policy: the state's, and later ones. Documents are fetched by the given
+   * function, which asks the front.
+   */
+  readonly createVerifier: (policy: Policy, fetch: Errands["fetch"]) => EvidenceVerifier;
   /** All kinds of evidence. */
   readonly kinds?: readonly EvidenceKind[];
   /** Reads the policy document of the state again, as its file is now. */
@@ -61,12 +69,15 @@ export interface JoinServiceDependencies {
 }
 
 /**
- * A thousand machines that boot at once all find a place. A waiting connection costs some ten kilobytes, and a file.
- * The unit's LimitNOFILE= leaves room for more files than these, because the process does not survive a lack of them.
+ * The signer's own bounds, which hold whatever the front does. An exchange has a few waits for its peer (30 s each at
+ * most), some calls of the API, and perhaps documents that are fetched. The wait for a control plane's outcome is apart.
  */
-export const MAXIMUM_CONNECTIONS = 2048;
-/** A request holds a CSR, a quote and an EK certificate: some kilobytes together. */
-const MAXIMUM_MESSAGE_LENGTH = 32 * 1024;
+const BOUNDS: RelayBounds = {
+  maximumExchanges: MAXIMUM_CONNECTIONS,
+  maximumMessageLength: MAXIMUM_MESSAGE_LENGTH,
+  maximumBytes: 32 << 20,
+  exchangeDeadlineMs: 5 * 60_000,
+};
 /**
  * A verification is some signatures over a few kilobytes: milliseconds on one core. A thousand waiting verifications
  * are some seconds of work.
@@ -91,18 +102,18 @@ const versionSchema = v.object({ gitVersion: v.string() });
  * Serves until the signal. Then it stops listening, ends the exchanges under way, and returns. A node that was cut off
  * asks again.
  *
- * @throws {BootstrapError} `system/listen`, `internal/channel-binding`, `usage/kubernetes-credentials`,
- *   `precondition/ca-key` and the other errors of `openSigningCa()`, `usage/document` for the state's policy.
+ * @throws {BootstrapError} `system/listen`, `usage/kubernetes-credentials`, `precondition/ca-key` and the other errors of
+ *   `openSigningCa()`, `usage/document` for the state's policy.
  */
 export async function runJoinService(dependencies: JoinServiceDependencies, signal: AbortSignal): Promise<void> {
-  await proveChannelBinding();
-  const { state, clock, credentialsFolder, createVerifier, readPolicyDocument, kinds } = dependencies;
+  const { listener, state, clock, credentialsFolder, createVerifier, readPolicyDocument, kinds } = dependencies;
   const ca = await openSigningCa(state.caCertificate, credentialsFolder);
+  const errands = new Errands(MAXIMUM_COLLATERAL_BYTES);
   using api = new KubernetesApi(await apiCredentials(state));
   const admissions = new AdmissionRecords(api);
   const policies = new PolicyInForce({
     document: state.policyDocument,
-    createVerifier,
+    createVerifier: (policy) => createVerifier(policy, errands.fetch),
     clock,
     log: dependencies.log,
     readFile: readPolicyDocument,
@@ -133,45 +144,46 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
       clock,
     ),
   };
-  await using server = await listenForExchanges(
+  await using server = serveExchanges(
+    { listener, errands, clock, log: service.log },
     () => ({ ...service, ...policyParts(policies) }),
-    service.log,
-    readListenAddress(state.listen, "listen"),
   );
-  service.log.event("info", "join-service-started", { listen: state.listen, port: server.port });
+  service.log.event("info", "join-signer-started");
   const failed = new AbortController();
   const end = AbortSignal.any([signal, failed.signal]);
   try {
     await Promise.all([
-      server.watch(clock, end),
+      abortable(server.ended, end).catch((error) => {
+        if (!end.aborted) throw error;
+      }),
       controlPlanes?.run(end),
       policies.run(end),
     ]);
   } finally {
     failed.abort();
   }
-  service.log.event("info", "join-service-stopped");
+  service.log.event("info", "join-signer-stopped");
 }
 
-/**
- * Listens for nodes.
- *
- * @param service The parts that each exchange works with.
- * @param address Where to listen; port 0 lets the kernel choose one.
- */
-export function listenForJoins(service: JoinExchangeService, address: Endpoint): Promise<ChannelServer> {
-  return listenForExchanges(() => service, service.log, address);
+/** Where a signer gets its exchanges from. */
+export interface SignerSocket {
+  /** From `openRelaySocket()`. */
+  readonly listener: Deno.Listener;
+  /** Fetches documents through the front. */
+  readonly errands?: Errands;
+  readonly clock: Pick<Clock, "sleep">;
+  readonly log: Log;
 }
 
-/** Listens for nodes; each exchange keeps the parts that it started with. */
-function listenForExchanges(service: () => JoinExchangeService, log: Log, address: Endpoint): Promise<ChannelServer> {
-  return listen<JoinClientMessage, JoinServerMessage>({
-    service: JoinServiceService,
-    ...address,
-    maximumConnections: MAXIMUM_CONNECTIONS,
-    maximumMessageLength: MAXIMUM_MESSAGE_LENGTH,
+/** Serves nodes behind a front; each exchange keeps the parts that it started with. */
+export function serveExchanges(socket: SignerSocket, service: () => JoinExchangeService): RelayServer {
+  return serveRelayed<JoinClientMessage, JoinServerMessage>({
+    ...socket,
+    ...BOUNDS,
+    method: JoinServiceService.join,
+    serviceNumber: JOIN_SERVICE_NUMBER,
+    apart: ["outcome"],
     handle: (session) => serveJoin(session, service()),
-    log,
   });
 }
 

@@ -22,6 +22,8 @@ import { readPem, writePem } from "../certificate/pem.ts";
 import { readCertificate } from "../certificate/x509.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { base64, equalBytes, fromBase64, fromUtf8, utf8 } from "../platform/bytes.ts";
+import type { Endpoint } from "../platform/endpoint.ts";
+import { readListenAddress } from "../platform/endpoint.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { ensureFolder, exists, readFile, writeFileAtomic } from "../platform/files.ts";
 import { readJson } from "../platform/json.ts";
@@ -171,6 +173,16 @@ export async function readServiceState(
 export async function readPolicyDocument(folder: string): Promise<string> {
   const path = join(folder, SERVICE_STATE_FILE);
   return parseState(await readFile(path, MAXIMUM_STATE_BYTES), path).policyDocument;
+}
+
+/**
+ * Reads where the service listens. A front needs nothing else of the state.
+ *
+ * @throws {BootstrapError} `malformed/service-state` with `key`, `usage/endpoint`, `system/file`.
+ */
+export async function readServiceListen(folder: string): Promise<Endpoint> {
+  const path = join(folder, SERVICE_STATE_FILE);
+  return readListenAddress(parseState(await readFile(path, MAXIMUM_STATE_BYTES), path).listen, "listen");
 }
 
 async function readFounding(

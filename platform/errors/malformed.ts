@@ -126,6 +126,7 @@ export const MALFORMED = {
     meaning: "The node lock cannot be read, so the node does not know which cluster it belongs to.",
     remedy: "Rebuild the node from its image.",
   },
+  "malformed/message": { meaning: "A message of an exchange is not in the form of its kind.", remedy: OTHER_VERSION },
   "malformed/node-key": {
     meaning: "The node's key is not a P-256 key.",
     remedy: FRESH_MACHINE,
@@ -154,6 +155,11 @@ export const MALFORMED = {
   "malformed/public-key": {
     meaning: "A public key is not a valid point or number for its type.",
     remedy: "Find the program that created the key: no honest program creates such a key.",
+  },
+  "malformed/relay-frame": {
+    meaning: "The process that listens and the process behind it do not understand each other.",
+    remedy: "Start both again: they must be of one version. If it happens again, the process that listens is in the " +
+      "hands of an attacker; build the machine anew.",
   },
   "malformed/reset-marker": {
     meaning: "The marker of a started reset cannot be read.",

@@ -20,6 +20,11 @@ export const SYSTEM = {
     meaning: "The process with access to this machine's devices has ended or does not answer.",
     remedy: "Check the log for the reason, and start the bootstrapper again.",
   },
+  "system/dumpable": {
+    meaning: "The kernel does not keep other processes of the same user from reading the signer's memory.",
+    remedy: LOOK_AT_KERNEL,
+    untested: "Linux refuses this to no process",
+  },
   "system/etcd": { meaning: "etcd failed in a way that has no code of its own.", remedy: "Check etcd's log." },
   "system/file": {
     meaning: "A file or a folder cannot be read or written.",

@@ -32,9 +32,9 @@ export async function benchJoin(binary: string): Promise<Figure[]> {
   await using nodes = await LoadNodes.create(ALL, PROCESSES);
   await using cluster = await LoadCluster.create(nodes.authority);
   {
-    const { process } = await cluster.startService([binary]);
+    const service = await cluster.startService([binary]);
     await join(nodes, cluster, WARM_UP, CONCURRENCY);
-    await process[Symbol.asyncDispose]();
+    await service[Symbol.asyncDispose]();
   }
   return [
     ...await benchWaiting(nodes, cluster, binary),
@@ -50,7 +50,7 @@ async function benchWaiting(nodes: LoadNodes, cluster: LoadCluster, binary: stri
   await systemClock.sleep(BEFORE_START_MS);
   const service = await cluster.startService([binary]);
   const ticketsMs = since(await waiting(), service.atMs);
-  await service.process[Symbol.asyncDispose]();
+  await service[Symbol.asyncDispose]();
 
   await using bare = LineProcess.module(new URL("./bare_process.ts", import.meta.url));
   await bare.event("ready");
@@ -74,7 +74,7 @@ async function benchWaiting(nodes: LoadNodes, cluster: LoadCluster, binary: stri
 
 /** Part (c). It alternates with its baseline, so that other load on the machine affects both. */
 async function benchThroughput(nodes: LoadNodes, cluster: LoadCluster, binary: string): Promise<Figure[]> {
-  const { process } = await cluster.startService([binary]);
+  const service = await cluster.startService([binary]);
   using api = new KubernetesApi(await cluster.cluster.joinService());
   const tickets: number[] = [];
   const records: number[] = [];
@@ -83,7 +83,7 @@ async function benchThroughput(nodes: LoadNodes, cluster: LoadCluster, binary: s
     tickets.push(endsMs.length / ((endsMs.at(-1) ?? NaN) - startMs) * 1000);
     records.push(await recordsPerSecond(api, round, TICKETS_A_ROUND, CONCURRENCY));
   }
-  await process[Symbol.asyncDispose]();
+  await service[Symbol.asyncDispose]();
   return [{
     name: "(c) attested tickets",
     baseline: "records: a ConfigMap created, replaced, read back",
@@ -96,10 +96,11 @@ async function benchThroughput(nodes: LoadNodes, cluster: LoadCluster, binary: s
 
 /** Part (d). */
 async function benchAtOnce(nodes: LoadNodes, cluster: LoadCluster, binary: string): Promise<Figure[]> {
-  const { process } = await cluster.startService([binary]);
+  const service = await cluster.startService([binary]);
   const result = await join(nodes, cluster, AT_ONCE, AT_ONCE);
-  const memory = await process.memory();
-  await process[Symbol.asyncDispose]();
+  const memory = await service.signer.memory();
+  const frontMemory = await service.front.memory();
+  await service[Symbol.asyncDispose]();
 
   await using bare = LineProcess.module(new URL("./bare_process.ts", import.meta.url));
   await bare.event("ready");
@@ -125,11 +126,11 @@ async function benchAtOnce(nodes: LoadNodes, cluster: LoadCluster, binary: strin
       goal: { of: "value", is: "at most", limit: 0 },
     },
     ...[time(0.5), time(0.99)],
-    {
-      ...{ name: `${name}, peak memory of the service`, baseline: "that of the bare gRPC server", unit: "MB" },
-      ...{ value: memory.peakMb, baselineValue: bareMemory.peakMb },
+    ...([["signer", memory], ["front", frontMemory]] as const).map(([part, { peakMb }]): Figure => ({
+      ...{ name: `${name}, peak memory of the ${part}`, baseline: "that of the bare gRPC server", unit: "MB" },
+      ...{ value: peakMb, baselineValue: bareMemory.peakMb },
       goal: { of: "value", is: "at most", limit: 300 },
-    },
+    })),
   ];
 }
 

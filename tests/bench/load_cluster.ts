@@ -16,6 +16,14 @@ import { LineProcess } from "./line_process.ts";
 const CLUSTER_NAME = "test";
 const ZERO = "0".repeat(64);
 
+/** A running join service. */
+export interface RunningService extends AsyncDisposable {
+  readonly signer: LineProcess;
+  readonly front: LineProcess;
+  /** When both listened, milliseconds since 1970. */
+  readonly atMs: number;
+}
+
 /** A real one-node control plane, and a compiled join service that is started and stopped next to it. */
 export class LoadCluster implements AsyncDisposable {
   private constructor(
@@ -78,17 +86,27 @@ export class LoadCluster implements AsyncDisposable {
     };
   }
 
-  /** Starts the join service, and returns it once it listens, with the time in milliseconds since 1970. */
-  async startService(binary: readonly string[]): Promise<{ readonly process: LineProcess; readonly atMs: number }> {
-    // The service logs to its standard error.
+  /** Starts signer and front, and returns them once they listen, with the time in milliseconds since 1970. */
+  async startService(binary: readonly string[]): Promise<RunningService> {
+    // Both log to their standard error.
     const toOutput = ["sh", "-c", 'exec "$@" 2>&1', "sh"];
+    const options = ["--folder", this.folder, "--socket", join(this.folder, "signer.sock")];
     const credentials = ["env", `CREDENTIALS_DIRECTORY=${this.credentials}`];
-    const process = LineProcess.start([
-      ...[...credentials, ...toOutput, ...binary],
-      ...["join-service", "--folder", this.folder],
+    const signer = LineProcess.start([...credentials, ...toOutput, ...binary, "join-service", "signer", ...options]);
+    const front = LineProcess.start([...toOutput, ...binary, "join-service", "front", ...options]);
+    const started = await Promise.all([
+      signer.event("join-signer-started"),
+      front.event("join-service-started"),
     ]);
-    const { time } = await process.event("join-service-started");
-    return { process, atMs: Date.parse(String(time)) };
+    return {
+      signer,
+      front,
+      atMs: Math.max(...started.map(({ time }) => Date.parse(String(time)))),
+      async [Symbol.asyncDispose]() {
+        await front[Symbol.asyncDispose]();
+        await signer[Symbol.asyncDispose]();
+      },
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

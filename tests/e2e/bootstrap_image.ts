@@ -13,7 +13,12 @@ export interface BootstrapImage {
 }
 
 const deploy = join(import.meta.dirname ?? ".", "../../deploy");
-const units = ["bootstrapper-measure.service", "bootstrapper.service", "bootstrapper-join-service.service"] as const;
+const units = [
+  "bootstrapper-measure.service",
+  "bootstrapper.service",
+  "bootstrapper-join-front.service",
+  "bootstrapper-join-signer.service",
+] as const;
 const dropIns = ["containerd.service.d", "kubelet.service.d"] as const;
 const dropInName = "10-bootstrapper-measure.conf";
 
@@ -28,6 +33,7 @@ export async function bootstrapImage(store: Store = new BuildStore()): Promise<B
       target: "/etc/udev/rules.d/70-bootstrapper-tpm.rules",
       mode: 0o644,
     },
+    { source: join(deploy, "sysusers.conf"), target: "/usr/lib/sysusers.d/bootstrapper.conf", mode: 0o644 },
     ...units.map((unit) => ({ source: join(deploy, unit), target: `${system}/${unit}`, mode: 0o644 })),
     ...dropIns.map((folder) => ({
       source: join(deploy, folder, dropInName),

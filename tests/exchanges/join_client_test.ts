@@ -9,7 +9,7 @@ import { BootstrapError } from "../../platform/errors.ts";
 import { exists } from "../../platform/files.ts";
 import { createLog } from "../../platform/log.ts";
 import { TestCluster } from "./join_world.ts";
-import { listenForJoins } from "../../service/service.ts";
+import { listenForJoins } from "../../service/testing/join_listener.ts";
 import { TestMachine } from "./join_machine.ts";
 
 const JOIN = [

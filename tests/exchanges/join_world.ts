@@ -34,7 +34,7 @@ import type { CertifiedNode, JoinExchangeService } from "../../service/exchange_
 import { JOIN_SERVICE_DEADLINES } from "../../service/exchange_parts.ts";
 import type { NodeKeys } from "../../protocol/node_keys.ts";
 import { readOrCreateIdentityKey, readOrCreateNodeKeys } from "../../protocol/node_keys.ts";
-import { listenForJoins } from "../../service/service.ts";
+import { listenForJoins } from "../../service/testing/join_listener.ts";
 import type { Ticket } from "../../join/ticket.ts";
 import { VerificationQueue } from "../../service/verification_queue.ts";
 

@@ -19,7 +19,7 @@ import type { NodeRequest } from "../../../protocol/join_request.ts";
 import type { NodeKeys } from "../../../protocol/node_keys.ts";
 import { encodeRequest } from "../../../protocol/join_request.ts";
 import { shownLists } from "../../../protocol/shown_lists.ts";
-import { listenForJoins } from "../../../service/service.ts";
+import { listenForJoins } from "../../../service/testing/join_listener.ts";
 import { dialService, newInsecureIssuer, newNodeKeys, TestCluster } from "../../exchanges/join_world.ts";
 import { TestMachine } from "../../exchanges/join_machine.ts";
 import type { Bytes } from "../../../platform/bytes.ts";

@@ -16,7 +16,7 @@ import { checkProposal } from "../../../join/proposal.ts";
 import { readRequest } from "../../../protocol/join_request.ts";
 import { joinA2 } from "../../../protocol/transcript.ts";
 import { serveJoin } from "../../../service/exchange_service.ts";
-import { listenForJoins } from "../../../service/service.ts";
+import { listenForJoins } from "../../../service/testing/join_listener.ts";
 import { ask, dialService, newInsecureIssuer, newNode, TestCluster } from "../../exchanges/join_world.ts";
 import { measureTrust } from "../../../nodelock/measure.ts";
 import { copyOf, hex, randomBytes } from "../../../platform/bytes.ts";

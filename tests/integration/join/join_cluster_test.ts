@@ -13,7 +13,10 @@ import { readPem } from "../../../certificate/pem.ts";
 import { readCertificate } from "../../../certificate/x509.ts";
 import type { EndpointFailure } from "../../../join/ticket_search.ts";
 import { runJoinClient } from "../../../join/client.ts";
+import { runJoinFront } from "../../../service/front.ts";
 import { runJoinService } from "../../../service/service.ts";
+import { openRelaySocket } from "../../../channel/relay_server.ts";
+import { readListenAddress } from "../../../platform/endpoint.ts";
 import type { ServiceState } from "../../../service/service_state.ts";
 import { readPolicyDocument, readServiceState, writeServiceState } from "../../../service/service_state.ts";
 import { Journals } from "../../../journal/journals.ts";
@@ -170,18 +173,27 @@ async function startService(
 ): Promise<AsyncDisposable> {
   const state = await readServiceState(folder, new Date());
   const stop = new AbortController();
+  const sockets = await Deno.makeTempDir();
+  const socket = join(sockets, "signer.sock");
+  const log = createLog(systemClock, (line) => events.push(JSON.parse(line)));
+  const front = runJoinFront(
+    { listen: readListenAddress(state.listen, "listen"), socket, clock: systemClock, log },
+    stop.signal,
+  );
   const running = runJoinService({
+    listener: await openRelaySocket(socket),
     state,
     credentialsFolder,
     createVerifier: (policy) => createVerifier(policy, "node", NO_COLLATERAL, () => new Date()),
     readPolicyDocument: () => readPolicyDocument(folder),
     clock: systemClock,
-    log: createLog(systemClock, (line) => events.push(JSON.parse(line))),
+    log,
   }, stop.signal);
   return {
     async [Symbol.asyncDispose]() {
       stop.abort();
-      await running;
+      await Promise.all([running, front]);
+      await Deno.remove(sockets, { recursive: true });
     },
   };
 }
@@ -278,7 +290,9 @@ await swtpmTest(
     });
 
     await service?.[Symbol.asyncDispose]();
-    assert.equal(events.at(-1)?.["event"], "join-service-stopped");
+    for (const stopped of ["join-service-stopped", "join-signer-stopped"]) {
+      assert.equal(events.slice(-2).filter(({ event }) => event === stopped).length, 1);
+    }
     await Deno.remove(runFolders, { recursive: true });
   },
 );

@@ -16,7 +16,7 @@ const PEERS = 400;
 const DEADLINE_MS = 120_000;
 const POLL_MS = 50;
 
-Deno.test("join-service ends, so that systemd restarts it, when peers hold its last file descriptor and it can accept no connection", async () => {
+Deno.test("join-service front ends, so that systemd restarts it, when peers hold its last file descriptor and it can accept no connection", async () => {
   const folder = await Deno.makeTempDir();
   const port = freePort();
   // As systemd hands them to the unit.
@@ -24,7 +24,7 @@ Deno.test("join-service ends, so that systemd restarts it, when peers hold its l
   const state = await serviceState(port, credentials);
   await writeServiceState(folder, state);
   await Deno.writeTextFile(join(credentials, "service.key"), await privateKeyPem(state.keys));
-  const command = [...BOOTSTRAPPER, "join-service", "--folder", folder];
+  const command = [...BOOTSTRAPPER, "join-service", "front", "--folder", folder, "--socket", `${folder}/none.sock`];
   const deadline = AbortSignal.timeout(DEADLINE_MS);
   const ended = new Deno.Command("sh", {
     args: ["-uc", `ulimit -n ${MAXIMUM_FILES} && exec "$@"`, "sh", ...command],

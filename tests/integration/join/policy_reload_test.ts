@@ -17,7 +17,7 @@ import { RunWorld } from "../node/run_machine.ts";
 import { RunOperator } from "../node/run_operator.ts";
 import { PATIENCE_MS, type PrintedEvent } from "../node/run_process.ts";
 
-const SERVICE_LOG = "/var/log/bootstrapper-join-service.log";
+const SERVICE_LOG = "/var/log/bootstrapper-join-signer.log";
 const CONFIG_MAPS = `/api/v1/namespaces/${POLICY_NAMESPACE}/configmaps`;
 const configMapSchema = v.object({ data: v.record(v.string(), v.string()) });
 const stateSchema = v.object({ policyDocument: v.string() });
@@ -100,7 +100,7 @@ await swtpmTest("the policy of a running cluster is its ConfigMap, and changes w
       assert.deepEqual(said["changes"], ["tpm.trust.identities", "roles.controlPlanes"]);
       assert.equal(await joining.exitCode(), 0, await joining.output());
       const events = await serviceEvents(founder);
-      assert.equal(events.filter(({ event }) => event === "join-service-started").length, 1);
+      assert.equal(events.filter(({ event }) => event === "join-signer-started").length, 1);
       assert.deepEqual(await operator.nodes(), ["node/cp-1", "node/cp-2"]);
     },
   );
@@ -111,7 +111,7 @@ await swtpmTest("the policy of a running cluster is its ConfigMap, and changes w
       const path = "/var/lib/bootstrapper/join-service/state.json";
       const { policyDocument } = v.parse(stateSchema, JSON.parse(await joiner.text(path)));
       assert.equal(policyDocument, changed);
-      await serviceEvent(joiner, { event: "join-service-started" });
+      await serviceEvent(joiner, { event: "join-signer-started" });
       await change({ [POLICY_KEY]: policyOf(first, second, third) });
       await serviceEvent(joiner, { event: "policy-changed" });
       const running = late.start();
