@@ -35,6 +35,11 @@ export class RunOperator {
     return new RunOperator(laptop, operatorKey);
   }
 
+  /** Replaces the operator's policy. */
+  async setPolicy(policy = POLICY): Promise<void> {
+    await this.laptop.write(`${FOLDER}/policy.yaml`, policy);
+  }
+
   /** The same operator without a record of any cluster. */
   anew(name: string): RunOperator {
     return new RunOperator(this.laptop, this.publicKey, join(FOLDER, name));
