@@ -77,7 +77,13 @@ export const VARIANTS: readonly Variant[] = Object.freeze([
   variant("j_base", "JOIN FRONT REACH", "base", "TTTTTF", "Join as it is; the service's front is the attacker"),
   variant("j_knownid", "JOIN FRONT KNOWNID REACH", "base", "TTTTTF", "nodes that know the cluster ID"),
   variant("j_onekc", "JOIN FRONT ONEKC REACH", "base", "TTTTTF", "K_c, K_s and E_c outlive a connection"),
-  variant("j_weak", "JOIN FRONT WEAK", "base", "TTTTT", "machines with an insecure switch obey the attacker"),
+  variant(
+    "d_weak",
+    "JOIN FRONT DIRECT NOACT WEAK SMALL",
+    "base",
+    "TTTTT",
+    "machines with an insecure switch obey the attacker",
+  ),
   variant("d_base", "JOIN FRONT DIRECT NOACT REACH", "base", "TTTTTF", "quotes under a certified key"),
   variant("d_tls", "JOIN DIRECT NOACT SMALL REACH", "base", "TTTTTF", "an honest front, and TLS"),
   variant(
@@ -265,9 +271,7 @@ export const VARIANTS: readonly Variant[] = Object.freeze([
     "an earlier certificate is used again",
     ["J2"],
   ),
-  variant("d_nosubj", "JOIN FRONT DIRECT NOACT NOSUBJ SMALL", "breaks", "F", "a worker's key signs as a service", [
-    "J4",
-  ]),
+  variant("d_nosubj", "JOIN FRONT DIRECT NOACT NOSUBJ SMALL", "open", "?", "a worker's key signs as a service", ["J4"]),
   variant(
     "d_weak_noswitch",
     "JOIN FRONT DIRECT NOACT WEAK NOSWITCH SMALL",
