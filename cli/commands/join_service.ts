@@ -17,7 +17,7 @@ export const joinService: CliCommand<JoinServiceOptions> = {
   group: "On a node:",
   description: "issue tickets to attested nodes (runs on control planes)",
   examples: ["bootstrapper join-service"],
-  keeps: ["env", "net", "read"],
+  keeps: ["env", "net", "read", "write"],
   declare(command) {
     command.option("--folder <folder>", "state of the service (default: /var/lib/bootstrapper/join-service)");
   },

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { basename, join } from "node:path";
+import { AUTHORIZATION_FOLDER } from "../../kubernetes/authorization_configuration.ts";
 import { present } from "../../platform/present.ts";
 import { createVerifier } from "../../attestation/policy/policy_verifier.ts";
 import { readPolicyDocument, readServiceState } from "../../service/service_state.ts";
@@ -22,12 +24,13 @@ export interface JoinServiceOptions {
 
 /** Runs the join service until it is stopped. */
 export async function joinService({ folder, keyFile }: JoinServiceOptions, context: CliContext): Promise<void> {
-  const { clock, log, environment: { credentialsFolder } } = context;
+  const { clock, log, paths, environment: { credentialsFolder } } = context;
   using termination = terminationSignal();
   const state = await readServiceState(folder, clock.now(), keyFile);
   await runJoinService({
     ...{ state, clock, log, kinds: kindsOf(context) },
     ...present("credentialsFolder", credentialsFolder),
+    authorizationFolder: join(paths.kubernetes, basename(AUTHORIZATION_FOLDER)),
     createVerifier: (policy) => createVerifier(policy, "node", collateralOf(policy, clock), () => clock.now()),
     readPolicyDocument: () => readPolicyDocument(folder),
   }, termination.signal);

@@ -146,6 +146,10 @@ export const UNAVAILABLE = {
     remedy: LOOK_AT_SERVICE,
   },
   "unavailable/queue-full": { meaning: "Too many control planes wait to join.", remedy: ASKS_AGAIN },
+  "unavailable/records": {
+    meaning: "The join service cannot use the admission records: the API server does not answer, or lacks their kind.",
+    remedy: "Check the API server. After an upgrade, apply nodeadmissions.yaml and rbac.yaml of the release.",
+  },
   "unavailable/removal": {
     meaning: "No join service answered the removal of a node in time, or another operator cancelled it.",
     remedy: "Check whether a remaining control plane runs its join service, and run the command again: it continues.",
