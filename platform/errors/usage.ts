@@ -74,6 +74,10 @@ export const USAGE = {
     meaning: "The comment of a key has characters that are not printable ASCII.",
     remedy: "Choose another comment.",
   },
+  "usage/key-file-mode": {
+    meaning: "The file of an operator's private key is accessible to its group or to everybody.",
+    remedy: "Run `chmod 600` on the file.",
+  },
   "usage/kubeconfig": {
     meaning: "The kubeconfig file exists already, and belongs to another cluster.",
     remedy: "Name another file with `--kubeconfig`, or move the existing one away.",

@@ -28,7 +28,7 @@ export class RunOperator {
     const laptop = await world.node("laptop");
     await laptop.write(`${FOLDER}/policy.yaml`, policy);
     await laptop.write(`${FOLDER}/cluster.yaml`, SETTINGS);
-    const keygen = ["keygen", "--out", `${FOLDER}/operator.key`, "--output", "json"] as const;
+    const keygen = ["keygen", "--no-passphrase", "--out", `${FOLDER}/operator.key`, "--output", "json"] as const;
     const { code, output } = await laptop.run([...BOOTSTRAPPER, ...keygen], { log: "keygen" });
     if (code !== 0) throw new Error(`keygen failed: ${output}`);
     const { operatorKey }: { operatorKey: string } = JSON.parse(output);
