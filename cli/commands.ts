@@ -15,6 +15,7 @@ import { nodeRemove } from "./commands/node_remove.ts";
 import { policyExplain } from "./commands/policy_explain.ts";
 import { policyMake } from "./commands/policy_make.ts";
 import { policyRegisters } from "./commands/policy_registers.ts";
+import { renew } from "./commands/renew.ts";
 import { reset } from "./commands/reset.ts";
 import { run } from "./commands/run.ts";
 import { status } from "./commands/status.ts";
@@ -26,6 +27,7 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
   run,
   measure,
   joinService,
+  renew,
   status,
   evidence,
   device,

@@ -71,7 +71,8 @@ export interface NodeStatus {
   readonly warnings?: readonly string[];
 }
 
-const refusalSchema: v.GenericSchema<unknown, StatusRefusal> = v.strictObject({
+/** The form of a {@linkcode StatusRefusal}. */
+export const refusalSchema: v.GenericSchema<unknown, StatusRefusal> = v.strictObject({
   time: v.pipe(v.string(), v.isoTimestamp("it is no time")),
   peer: v.exactOptional(v.string()),
   code: v.string(),

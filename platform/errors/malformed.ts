@@ -115,6 +115,10 @@ export const MALFORMED = {
     meaning: "The node lock cannot be read, so the node does not know which cluster it belongs to.",
     remedy: "Rebuild the node from its image.",
   },
+  "malformed/node-certificate": {
+    meaning: "A file with a certificate of the kubelet does not begin with a certificate.",
+    remedy: "Run `bootstrapper renew` on the node: it replaces the file.",
+  },
   "malformed/node-key": {
     meaning: "The node's key is not a P-256 key.",
     remedy: FRESH_MACHINE,
@@ -143,6 +147,10 @@ export const MALFORMED = {
   "malformed/public-key": {
     meaning: "A public key is not a valid point or number for its type.",
     remedy: "Find the program that created the key: no honest program creates such a key.",
+  },
+  "malformed/renewal-record": {
+    meaning: "The record of the node's certificates cannot be read.",
+    remedy: "Remove the file that the error names. The next renewal writes it again.",
   },
   "malformed/reset-marker": {
     meaning: "The marker of a started reset cannot be read.",
