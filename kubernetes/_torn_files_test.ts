@@ -91,7 +91,10 @@ Deno.test("isWholePem() is false when a PEM file is cut off", async () => {
 
 Deno.test("areKubeletFilesWhole() is false when a file of the kubelet is missing, cut off or zeroed", async () => {
   const folder = await Deno.makeTempDir();
-  const files = { "config.yaml": "kind: KubeletConfiguration\n", "kubeadm-flags.env": 'KUBELET_KUBEADM_ARGS="--a=b"\n' };
+  const files = {
+    "config.yaml": "kind: KubeletConfiguration\n",
+    "kubeadm-flags.env": 'KUBELET_KUBEADM_ARGS="--a=b"\n',
+  };
   const write = async (changes: Partial<typeof files>) => {
     for (const [name, text] of Object.entries({ ...files, ...changes })) {
       await Deno.writeTextFile(join(folder, name), text);

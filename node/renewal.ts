@@ -22,12 +22,7 @@ import { errorFields } from "../platform/log.ts";
 import { isMember } from "./membership.ts";
 import type { NodePaths } from "./paths.ts";
 import type { RenewalRecord } from "./renewal_record.ts";
-import {
-  readRenewalRecord,
-  recordIssuedCertificates,
-  setRenewalDue,
-  writeRenewalRecord,
-} from "./renewal_record.ts";
+import { readRenewalRecord, recordIssuedCertificates, setRenewalDue, writeRenewalRecord } from "./renewal_record.ts";
 import type { RenewalUrgency, Validity } from "./renewal_times.ts";
 import { commonValidity, renewableFrom, renewalDue, renewalUrgency } from "./renewal_times.ts";
 import { checkNoReset } from "./reset_marker.ts";
@@ -112,7 +107,12 @@ export async function renewCertificates(deps: RenewalDependencies, signal: Abort
   const failures = new RenewalFailures(deps, before);
   try {
     const task = { installed, urgency, joinEndpoints: before?.joinEndpoints ?? [] };
-    const renewed = await inTime(deps, way, { ...task, onFailure: (error, peer) => failures.note(error, peer) }, signal);
+    const renewed = await inTime(
+      deps,
+      way,
+      { ...task, onFailure: (error, peer) => failures.note(error, peer) },
+      signal,
+    );
     const attested = way === "attestation" ? clock.now() : timeOf(before?.attested);
     const record = await recordIssuedCertificates(paths.state, {
       ...renewed,
@@ -226,11 +226,18 @@ class RenewalFailures {
 }
 
 function notAMember(): BootstrapError {
-  return new BootstrapError("precondition/not-a-member", "Cannot renew certificates: this node is no member of a cluster");
+  return new BootstrapError(
+    "precondition/not-a-member",
+    "Cannot renew certificates: this node is no member of a cluster",
+  );
 }
 
 function outOfTime(): BootstrapError {
-  return new BootstrapError("timeout/renewal", "No join service of the cluster gave this node new certificates in time", {
-    next: "Check that a join service runs and can be reached. The node asks again within minutes",
-  });
+  return new BootstrapError(
+    "timeout/renewal",
+    "No join service of the cluster gave this node new certificates in time",
+    {
+      next: "Check that a join service runs and can be reached. The node asks again within minutes",
+    },
+  );
 }

@@ -71,7 +71,10 @@ export function attestationWay({ paths, clock, log }: WayParts, load: () => Prom
     const { trust, self, endpoints, issuer, identityKey, kubeletVersion } = await load();
     const asked = allEndpoints(joinEndpoints, endpoints);
     if (asked.length === 0) throw noEndpoints();
-    const keys: NodeKeys = { ...await createNodeKeys(), ...(identityKey === undefined ? {} : { identity: identityKey }) };
+    const keys: NodeKeys = {
+      ...await createNodeKeys(),
+      ...(identityKey === undefined ? {} : { identity: identityKey }),
+    };
     const name = installed.client === undefined ? self.name : nodeNameOf(installed.client.subject.attributes);
     const ticket = await obtainRenewal({
       trust,
@@ -165,7 +168,10 @@ interface OwnAdmission {
  * Asks this machine's API server for the epoch, and finds the record. Without them the certificates are those of the
  * epoch before: while there is time, another try is better than that; later, the kubelet needs certificates first.
  */
-async function admissionOnRecord(paths: NodePaths, { nodeName, addresses, admissionUid, task, log, ...before }: OwnAdmission): Promise<
+async function admissionOnRecord(
+  paths: NodePaths,
+  { nodeName, addresses, admissionUid, task, log, ...before }: OwnAdmission,
+): Promise<
   {
     readonly epoch: number;
     readonly record?: (certificates: readonly NodeCertificateRecord[]) => Promise<void>;

@@ -198,7 +198,10 @@ async function keepServing(): Promise<never> {
       const { tlsCertFile, tlsPrivateKeyFile } = v.parse(configSchema, parse(await Deno.readTextFile(CONFIG)));
       const changedMs = (await Deno.stat(tlsCertFile)).mtime?.getTime();
       if (changedMs === servedMs) continue;
-      const credentials = { cert: await Deno.readTextFile(tlsCertFile), key: await Deno.readTextFile(tlsPrivateKeyFile) };
+      const credentials = {
+        cert: await Deno.readTextFile(tlsCertFile),
+        key: await Deno.readTextFile(tlsPrivateKeyFile),
+      };
       await server?.shutdown();
       const onListen = () => log("serves with another certificate");
       server = Deno.serve({ hostname: "0.0.0.0", port: KUBELET_PORT, ...credentials, onListen }, answer);

@@ -7,7 +7,6 @@ import type { NodeConfiguration } from "../../node/configuration.ts";
 import { isInsecure } from "../../node/configuration.ts";
 import { resolveNodeSelf } from "../../node/configuration_defaults.ts";
 import { loadNodeConfiguration } from "../../node/configuration_source.ts";
-import { kubeletVersion } from "../../node/kubelet.ts";
 import type { RenewalDependencies, RenewalOutcome } from "../../node/renewal.ts";
 import { renewCertificates } from "../../node/renewal.ts";
 import type { AttestingNode } from "../../node/renewal_ways.ts";
@@ -28,14 +27,21 @@ export interface RenewOptions {
   readonly output: OutputForm;
 }
 
+/** What needs permissions that the command does not keep. */
+export interface RenewingMachine {
+  readonly machine: Machine;
+  /** The version of this machine's kubelet, such as `v1.36.3`. */
+  readonly kubeletVersion: string;
+}
+
 /**
  * Renews this node's certificates if a third of their life is over, and prints until when they are valid.
  *
  * @throws {BootstrapError} As `renewCertificates()`.
  */
-export async function renew(options: RenewOptions, context: CliContext, machine: Machine): Promise<void> {
+export async function renew(options: RenewOptions, context: CliContext, opened: RenewingMachine): Promise<void> {
   using termination = terminationSignal();
-  const attesting = () => load(options, context, machine);
+  const attesting = () => load(options, context, opened);
   const outcome = await renewCertificates(renewalDependencies(context, attesting), termination.signal);
   const { state, renewableFrom } = outcome;
   const until = endOf(outcome);
@@ -65,7 +71,7 @@ function endOf(outcome: RenewalOutcome): string {
 async function load(
   { config }: Pick<RenewOptions, "config">,
   context: CliContext,
-  machine: Machine,
+  { machine, kubeletVersion }: RenewingMachine,
 ): Promise<AttestingNode> {
   const { configuration } = await loadNodeConfiguration({
     ...present("file", config),
@@ -75,18 +81,19 @@ async function load(
   });
   const { issuer } = await evidenceOf(machine, configuration.evidence, context);
   if (isInsecure(configuration.evidence)) context.log.event("warn", "insecure-evidence-none");
-  return await attestingNode({ configuration, self: resolveNodeSelf(configuration, machine.facts), issuer }, context);
+  const self = resolveNodeSelf(configuration, machine.facts);
+  return await attestingNode({ configuration, self, issuer, kubeletVersion }, context);
 }
 
 /** The parts of {@linkcode attestingNode} that a process makes once. */
-export interface ConfiguredNode extends Pick<AttestingNode, "self" | "issuer"> {
+export interface ConfiguredNode extends Pick<AttestingNode, "self" | "issuer" | "kubeletVersion"> {
   readonly configuration: NodeConfiguration;
 }
 
 /** Returns what a worker needs to be attested anew. */
 export async function attestingNode(
-  { configuration: { trust, join }, self, issuer }: ConfiguredNode,
-  { paths, commands }: Pick<CliContext, "paths" | "commands">,
+  { configuration: { trust, join }, self, issuer, kubeletVersion }: ConfiguredNode,
+  { paths }: Pick<CliContext, "paths">,
 ): Promise<AttestingNode> {
   const identityKey = issuer.identityIsKey === true ? await readOrCreateIdentityKey(paths.state) : undefined;
   return {
@@ -95,6 +102,6 @@ export async function attestingNode(
     issuer,
     endpoints: join.endpoints,
     ...present("identityKey", identityKey),
-    kubeletVersion: await kubeletVersion(commands),
+    kubeletVersion,
   };
 }

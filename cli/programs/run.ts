@@ -8,6 +8,7 @@ import { isInsecure } from "../../node/configuration.ts";
 import { resolveNodeSelf } from "../../node/configuration_defaults.ts";
 import { loadNodeConfiguration } from "../../node/configuration_source.ts";
 import type { RunDependencies } from "../../node/run.ts";
+import { kubeletVersion } from "../../node/kubelet.ts";
 import { renewCertificates } from "../../node/renewal.ts";
 import { runNode } from "../../node/run.ts";
 import { present } from "../../platform/present.ts";
@@ -45,7 +46,10 @@ export async function runDependencies(
   const self = resolveNodeSelf(configuration, machine.facts);
   const { paths, commands, clock } = context;
   const evidence = await evidenceOf(machine, configuration.evidence, context);
-  const attesting = () => attestingNode({ configuration, self, issuer: evidence.issuer }, context);
+  const attesting = async () => {
+    const version = await kubeletVersion(commands);
+    return await attestingNode({ configuration, self, issuer: evidence.issuer, kubeletVersion: version }, context);
+  };
   const names = combinedName(configuration.evidence.kinds.map(({ name }) => name));
   return {
     ...{ configuration, self, paths, commands, clock },

@@ -43,6 +43,8 @@ export class Machine {
   /** The journal of all boots. */
   readonly journal: Journal;
   readonly #agent: GuestAgent;
+  /** How far the machine's clock is ahead of this machine's from the next start on, in milliseconds. */
+  clockAheadMs = 0;
 
   constructor(folder: string, specification: MachineSpecification) {
     this.folder = folder;
@@ -167,7 +169,8 @@ export class Machine {
     const mac = `52:54:00:00:00:${number.toString(16).padStart(2, "0")}`;
     const names = (await Array.fromAsync(Deno.readDir(join(this.folder, "credentials")))).map((entry) => entry.name);
     const credentials = Object.fromEntries(names.toSorted().map((name) => [name, join("credentials", name)]));
-    return { acceleration, cpus, memoryMiB, tap, mac, credentials };
+    const clock = this.clockAheadMs === 0 ? {} : { clock: new Date(Date.now() + this.clockAheadMs) };
+    return { acceleration, cpus, memoryMiB, tap, mac, credentials, ...clock };
   }
 
   async #appears(socket: string, owner: ProcessIdentity, log: string): Promise<void> {

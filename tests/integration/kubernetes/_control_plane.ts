@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import * as v from "valibot";
 import { EtcdCluster, type EtcdMember } from "../../../kubernetes/etcd.ts";
 import type { JoinFacts } from "../../../kubernetes/documents.ts";
+import { ownApiEndpoint } from "../../../kubernetes/documents.ts";
 import type { KubeadmRun } from "../../../kubernetes/kubeadm.ts";
 import { pollUntil } from "../../../kubernetes/_poll.ts";
 import {
@@ -68,6 +69,7 @@ export class JoiningControlPlane {
     const ticket = await cluster.ca.client(`/O=system:nodes/CN=system:node:${name}`);
     const parts = { clusterName: "test", userName: "ticket", server, caPem: await cluster.ca.certificate() };
     await node.write(DISCOVERY, kubeconfig({ ...parts, ...ticket }));
+    await cluster.ca.layCredentialsInto(node, `https://${ownApiEndpoint({ address: node.ip })}`);
     node.startKubeletStandIn();
     return new JoiningControlPlane(cluster, node, join);
   }

@@ -1,10 +1,18 @@
 import { join } from "node:path";
+import type { CertificateAuthority } from "../../../certificate/ca.ts";
+import { joinCertificateAuthority } from "../../../certificate/ca.ts";
+import { readPrivateKeyPem } from "../../../certificate/keys.ts";
+import { readPem } from "../../../certificate/pem.ts";
+import { readCertificate } from "../../../certificate/x509.ts";
 import { KubernetesApi } from "../../../kubernetes/api.ts";
 import type { ApiCredentials } from "../../../kubernetes/api.ts";
 import { applyClusterRbac } from "../../../kubernetes/cluster_rbac.ts";
-import { controlPlaneEndpoint, initDocuments } from "../../../kubernetes/documents.ts";
+import { controlPlaneEndpoint, initDocuments, ownApiEndpoint } from "../../../kubernetes/documents.ts";
+import { FIRST_EPOCH } from "../../../kubernetes/epochs.ts";
 import { Kubeadm } from "../../../kubernetes/kubeadm.ts";
 import { readKubeconfig } from "../../../kubernetes/kubeconfig.ts";
+import { writeKubeletKubeconfig } from "../../../kubernetes/kubelet_credentials.ts";
+import { renewOwnCertificates } from "../../../kubernetes/own_node_certificates.ts";
 import { type ClusterSettings, readClusterSettings } from "../../../kubernetes/settings.ts";
 import { capture } from "../../tools/run.ts";
 import { prepareBinaries } from "../../tools/prepare_binaries.ts";
@@ -13,6 +21,8 @@ import type { WorldNode } from "../../world_node.ts";
 
 /** The longest time that kubeadm may take on a busy machine. */
 export const KUBEADM_DEADLINE_MS = 180_000;
+
+const LIFETIME_MS = 24 * 3_600_000;
 
 /** The settings of test clusters. They include nothing that runs as a container, as containers cannot run here. */
 export const testSettings: ClusterSettings = readClusterSettings(
@@ -70,9 +80,24 @@ export class TestCa {
     return this.#read("ca.crt");
   }
 
-  /** Copies the certificate and the key to where kubeadm reads them. */
+  /** The CA in the form in which the program uses it. */
+  async authority(): Promise<CertificateAuthority> {
+    const certificate = readCertificate(readPem(await this.certificate(), "CERTIFICATE", "ca.crt"), "ca.crt");
+    return joinCertificateAuthority(certificate, await readPrivateKeyPem(await this.#read("ca.key"), "ca.key"));
+  }
+
+  /** Does what the bootstrapper does on a founder before kubeadm runs: installs the CA and the kubelet's credentials. */
   async layInto(node: WorldNode): Promise<void> {
     for (const name of ["ca.crt", "ca.key"]) await node.write(`/etc/kubernetes/pki/${name}`, await this.#read(name));
+    await this.layCredentialsInto(node, `https://${ownApiEndpoint({ address: node.ip })}`);
+  }
+
+  /** Installs the credentials of a node's kubelet. */
+  async layCredentialsInto(node: WorldNode, server: string): Promise<void> {
+    const paths = { kubernetes: node.path("/etc/kubernetes"), kubelet: node.path("/var/lib/kubelet") };
+    const own = { nodeName: node.name, addresses: [node.ip], lifetimeMs: LIFETIME_MS, epoch: FIRST_EPOCH };
+    await renewOwnCertificates({ ca: await this.authority(), paths, now: new Date() }, own);
+    await writeKubeletKubeconfig(paths, { server, caPem: await this.certificate() });
   }
 
   #newKey(name: string): Promise<string> {
