@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { BootstrapError } from "../platform/errors.ts";
+import { present } from "../platform/present.ts";
 import type { NodeRole } from "./node_role.ts";
 import { NODE_ROLES } from "./node_role.ts";
 
@@ -19,7 +20,15 @@ export interface AdmissionRecord {
   readonly evidenceDigest: string;
   /** The TPM's reset counter at the last admission, if the node has a TPM. It never decreases. */
   readonly resetCount?: number;
+  /** What the evidence of the last admission showed: PCRs, or TCB and measurement, by name. */
+  readonly registers?: Readonly<Record<string, string>>;
+  /** Which policy judged it: a short digest of the document. */
+  readonly policyNumber?: string;
+  /** When the evidence was verified, milliseconds since 1970. */
+  readonly attestedMs?: number;
 }
+
+const number = v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number));
 
 const dataSchema = v.object({
   identity: v.string(),
@@ -28,12 +37,16 @@ const dataSchema = v.object({
   nodeKey: v.string(),
   addresses: v.pipe(v.string(), v.parseJson(), v.array(v.string())),
   evidenceDigest: v.string(),
-  resetCount: v.optional(v.pipe(v.string(), v.regex(/^\d{1,10}$/))),
+  resetCount: v.optional(v.pipe(v.string(), v.regex(/^\d{1,10}$/), v.transform(Number))),
+  registers: v.optional(v.pipe(v.string(), v.parseJson(), v.record(v.string(), v.string()))),
+  policyNumber: v.optional(v.string()),
+  attestedMs: v.optional(number),
 });
 
 /** Encodes a record as the data of a ConfigMap. */
 export function writeRecord(record: AdmissionRecord): Record<string, string> {
   const { identity, nodeName, role, nodeKey, addresses, evidenceDigest, resetCount } = record;
+  const { registers, policyNumber, attestedMs } = record;
   return {
     identity,
     nodeName,
@@ -41,7 +54,10 @@ export function writeRecord(record: AdmissionRecord): Record<string, string> {
     nodeKey,
     addresses: JSON.stringify(addresses),
     evidenceDigest,
-    ...(resetCount === undefined ? {} : { resetCount: String(resetCount) }),
+    ...present("resetCount", resetCount?.toString()),
+    ...present("registers", registers && JSON.stringify(registers)),
+    ...present("policyNumber", policyNumber),
+    ...present("attestedMs", attestedMs?.toString()),
   };
 }
 
@@ -58,9 +74,12 @@ export function readRecord(data: Readonly<Record<string, string>>, name: string)
       details: { configMap: name, field },
     });
   }
-  const { resetCount, ...rest } = result.output;
+  const { resetCount, registers, policyNumber, attestedMs, ...rest } = result.output;
   return {
     ...rest,
-    ...(resetCount === undefined ? {} : { resetCount: Number(resetCount) }),
+    ...present("resetCount", resetCount),
+    ...present("registers", registers),
+    ...present("policyNumber", policyNumber),
+    ...present("attestedMs", attestedMs),
   };
 }

@@ -11,6 +11,9 @@ const recordArbitrary = fc.record({
   addresses: fc.array(fc.oneof(fc.ipV4(), fc.ipV6(), fc.string())),
   evidenceDigest: fc.stringMatching(/^[0-9a-f]{64}$/),
   resetCount: fc.nat(2 ** 32 - 1),
+  registers: fc.dictionary(fc.string(), fc.string(), { noNullPrototype: true }),
+  policyNumber: fc.stringMatching(/^[0-9a-f]{16}$/),
+  attestedMs: fc.nat(2 ** 48),
 }, { noNullPrototype: true, requiredKeys: ["identity", "nodeName", "role", "nodeKey", "addresses", "evidenceDigest"] });
 
 Deno.test("readRecord() reads what writeRecord() writes", () => {

@@ -11,6 +11,7 @@
 import * as v from "valibot";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { isLabel } from "../platform/label.ts";
+import { base64 } from "../platform/bytes.ts";
 import { addressBytes } from "../platform/ip_address.ts";
 import { AddressClaims } from "./_address_claims.ts";
 import { type ConfigMapApi, ConfigMaps, type StoredConfigMap } from "./_config_maps.ts";
@@ -26,6 +27,24 @@ export type { ConfigMapApi } from "./_config_maps.ts";
 export interface Admission {
   /** The record of an earlier admission of this identity under this name; absent for the first admission. */
   readonly before?: AdmissionRecord;
+  /** The UID of the identity's record: the admission's own name. Certificates carry it. */
+  readonly uid: string;
+}
+
+/** A record to be admitted, with what is kept apart from it. */
+export interface AskedAdmission extends AdmissionRecord {
+  /** The evidence, kept in an object of its own. */
+  readonly evidence?: Uint8Array;
+}
+
+/** A certificate that is about to be signed for a node. */
+export interface NodeCertificateRecord {
+  readonly usage: "client" | "serving";
+  /** Lower-case hexadecimal. */
+  readonly serial: string;
+  /** The SHA-256 of the TBSCertificate, lower-case hexadecimal. */
+  readonly digest: string;
+  readonly notAfterMs: number;
 }
 
 const IDENTITIES = /^[0-9a-f]{64}$/;
@@ -99,7 +118,7 @@ export class AdmissionRecords {
    *   - `unavailable/admission-changed`: the same identity asks several times at once;
    *   - `malformed/admission-record`, with the field; and the errors of {@linkcode KubernetesApi}.
    */
-  admit(record: AdmissionRecord): Promise<Admission> {
+  admit(record: AskedAdmission): Promise<Admission> {
     return this.#admit(record, (asked) => this.#refuseUnknownNode(asked));
   }
 
@@ -111,7 +130,31 @@ export class AdmissionRecords {
     return this.#admit(record, () => Promise.resolve());
   }
 
-  async #admit(record: AdmissionRecord, checkNoRecord: NoRecordCheck): Promise<Admission> {
+  /**
+   * Records certificates of an admission before they are signed: the newest of each usage, and the latest end of any
+   * client certificate.
+   *
+   * @param identity The admitted identity, 64 lower-case hexadecimal digits.
+   * @param uid The admission's UID, from {@linkcode admit}.
+   * @throws {BootstrapError} `unavailable/admission-changed`: the admission is another one now, or none; and the errors
+   *   of {@linkcode KubernetesApi}.
+   */
+  async recordCertificates(
+    identity: string,
+    uid: string,
+    certificates: readonly NodeCertificateRecord[],
+  ): Promise<void> {
+    const name = identityName(identity);
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const found = await this.#read(name);
+      if (found?.stored.uid !== uid) break;
+      const data = withCertificates(found.stored.data, certificates);
+      if (await unlessChanged(() => this.#configMaps.update(found.stored, data)) !== undefined) return;
+    }
+    throw keepsChanging({ identity, node: name }, "Ask again; only one machine may use an identity");
+  }
+
+  async #admit({ evidence, ...record }: AskedAdmission, checkNoRecord: NoRecordCheck): Promise<Admission> {
     if (!isLabel(record.nodeName)) throw malformed("nodeName", "is not an RFC 1123 label");
     if (!IDENTITIES.test(record.identity)) throw malformed("identity", "is not 64 characters of hexadecimal");
     if (!record.addresses.every((address) => addressBytes(address) !== undefined)) {
@@ -121,7 +164,9 @@ export class AdmissionRecords {
     try {
       for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
         const admission = await this.#tryToAdmit(record, checkNoRecord);
-        if (admission !== undefined) return admission;
+        if (admission === undefined) continue;
+        if (evidence !== undefined) await this.#keepEvidence(identity, evidence);
+        return admission;
       }
     } catch (error) {
       // Claims that are left behind have no effect, so a failure here is ignored.
@@ -188,13 +233,23 @@ export class AdmissionRecords {
     for (const current of [own, named]) {
       checkResetCount(current.record, record);
       if (current.created) continue;
-      const updated = await unlessChanged(() => this.#configMaps.update(current.stored, writeRecord(record)));
+      const data = { ...certificatesIn(current.stored.data), ...writeRecord(record) };
+      const updated = await unlessChanged(() => this.#configMaps.update(current.stored, data));
       if (updated === undefined) return undefined;
     }
     if (!await this.#isWhole(record)) return undefined;
     const isKept = own.record.addresses.every((address) => record.addresses.includes(address));
     if (!isKept) await this.#claims.release(record.identity, own.record.addresses);
-    return before === undefined ? {} : { before: before.record };
+    const { uid } = own.stored;
+    return before === undefined ? { uid } : { before: before.record, uid };
+  }
+
+  async #keepEvidence(identity: string, evidence: Uint8Array): Promise<void> {
+    const name = `evidence-${identity}`;
+    const data = { evidence: base64(evidence) };
+    if (await unless("conflict/already-exists", () => this.#configMaps.create(name, data)) !== undefined) return;
+    const found = await this.#configMaps.find(name);
+    if (found !== undefined) await unlessChanged(() => this.#configMaps.update(found, data));
   }
 
   /** Whether the records, read back, are as written. */
@@ -243,6 +298,22 @@ export class AdmissionRecords {
     const schema = v.object({ metadata: v.object({ name: v.string() }) });
     if (await this.#api.find(`/api/v1/nodes/${asked.nodeName}`, schema) !== undefined) throw nodeWithoutRecord(asked);
   }
+}
+
+const CERTIFICATE_KEYS = ["client", "serving", "clientUntilMs"] as const;
+
+function certificatesIn(data: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(CERTIFICATE_KEYS.flatMap((key) => data[key] === undefined ? [] : [[key, data[key]]]));
+}
+
+function withCertificates(
+  data: Readonly<Record<string, string>>,
+  certificates: readonly NodeCertificateRecord[],
+): Record<string, string> {
+  const untilMs = certificates.filter(({ usage }) => usage === "client").map(({ notAfterMs }) => notAfterMs);
+  const newest = certificates.map(({ usage, ...rest }) => [usage, JSON.stringify(rest)]);
+  const clientUntilMs = Math.max(Number(data["clientUntilMs"] ?? 0), ...untilMs);
+  return { ...data, ...Object.fromEntries(newest), clientUntilMs: String(clientUntilMs) };
 }
 
 function malformed(field: string, problem: string): BootstrapError {

@@ -165,3 +165,36 @@ Deno.test("admit() gives an address to at most one of several nodes that ask at 
     { numRuns: 200 },
   );
 });
+
+Deno.test("recordCertificates() keeps the newest of each usage, and the latest end of any client certificate", async () => {
+  const { api, records } = newRecords();
+  const record = recordOf(1, "10.0.0.1");
+  const { uid } = await records.admit(record);
+  const of = (usage: "client" | "serving", serial: string, notAfterMs: number) => ({
+    usage,
+    serial,
+    digest: "d",
+    notAfterMs,
+  });
+  await records.recordCertificates(record.identity, uid, [of("client", "01", 2_000), of("serving", "02", 2_000)]);
+  await records.recordCertificates(record.identity, uid, [of("client", "03", 1_000)]);
+  assert.equal((await records.admit(record)).uid, uid);
+  const { client, serving, clientUntilMs } = api.stored.get(`identity-${record.identity}`)?.data ?? {};
+  assert.deepEqual([JSON.parse(client ?? "").serial, JSON.parse(serving ?? "").serial, clientUntilMs], [
+    "03",
+    "02",
+    "2000",
+  ]);
+});
+
+Deno.test("recordCertificates() refuses another admission of the identity, and an identity without one", async () => {
+  const { records } = newRecords();
+  const record = recordOf(1, "10.0.0.1");
+  const { uid } = await records.admit(record);
+  await records.remove(record.nodeName);
+  await assert.rejects(records.recordCertificates(record.identity, uid, []), { code: "unavailable/admission-changed" });
+  const again = await records.admit(record);
+  assert.notEqual(again.uid, uid);
+  await assert.rejects(records.recordCertificates(record.identity, uid, []), { code: "unavailable/admission-changed" });
+  await records.recordCertificates(record.identity, again.uid, []);
+});

@@ -88,7 +88,7 @@ export interface JoinExchangeService {
   /** What no node may claim to be. */
   readonly network: ClusterNetwork;
   /** The admission records of the cluster. */
-  readonly admissions: Pick<AdmissionRecords, "find" | "admit">;
+  readonly admissions: Pick<AdmissionRecords, "find" | "admit" | "recordCertificates">;
   /** Gets a node's certificate signed, and returns it as DER. The subject and key of the CSR are already checked. */
   readonly signCertificate: (nodeName: string, csr: Uint8Array) => Promise<Bytes>;
   /** Refuses a node that an operator is removing from the cluster. */
@@ -97,6 +97,8 @@ export interface JoinExchangeService {
   readonly controlPlanes?: ControlPlaneAdmission;
   /** The API server's version, such as `v1.36.3`. */
   readonly clusterVersion: () => Promise<string>;
+  /** The epoch that new node certificates carry. */
+  readonly currentEpoch: () => Promise<number>;
   /** What a ticket contains in addition to its certificate. */
   readonly ticket: {
     /** Where nodes reach the API server, `host:port`. */

@@ -14,6 +14,7 @@ import { privateKeyPem } from "../certificate/keys.ts";
 import { readPem, writePem } from "../certificate/pem.ts";
 import { AdmissionRecords } from "../kubernetes/admission_records.ts";
 import { KubernetesApi } from "../kubernetes/api.ts";
+import { currentEpoch } from "../kubernetes/epochs.ts";
 import type { ApiCredentials } from "../kubernetes/api.ts";
 import { signNodeCertificate } from "../kubernetes/node_certificate.ts";
 import { findPolicyDocument } from "../kubernetes/policy_config_map.ts";
@@ -121,6 +122,7 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
     signCertificate: (nodeName, csr) => signCertificate(api, nodeName, csr, clock),
     checkNotRemoved: (nodeName) => checkNotBeingRemoved(api, nodeName),
     ...present("controlPlanes", controlPlanes),
+    currentEpoch: () => currentEpoch(api),
     clusterVersion: remembered(
       async () => (await api.get("/version", versionSchema)).gitVersion,
       VERSION_AGE_MS,
@@ -187,7 +189,7 @@ function policyParts(policies: PolicyInForce): Omit<JoinExchangeService, keyof W
 function exchangeService(
   { state, clock, log }: JoinServiceDependencies,
   believesAll: boolean,
-): Omit<WithoutPolicy, "admissions" | "signCertificate" | "checkNotRemoved" | "clusterVersion"> {
+): Omit<WithoutPolicy, "admissions" | "signCertificate" | "checkNotRemoved" | "currentEpoch" | "clusterVersion"> {
   const { trust, caCertificate, foundings, certificate, keys, apiEndpoints, joinEndpoints, clusterDocument } = state;
   return {
     identity: { clusterId: trust.clusterId, caCertificate, foundings, certificate, keys },

@@ -40,6 +40,10 @@ export const MALFORMED = {
     meaning: "The list of images that crictl prints cannot be read.",
     remedy: "Check the version of crictl in the machine's image.",
   },
+  "malformed/cut-list": {
+    meaning: "The list of nodes that API servers refuse has an entry that they could not load.",
+    remedy: "Correct or delete the object that the error names. Until then, API servers keep the list that they have.",
+  },
   "malformed/der": {
     meaning: "A certificate, a request or a list of revoked certificates is not in the subset of DER that is read.",
     remedy: GET_AGAIN,
@@ -47,6 +51,10 @@ export const MALFORMED = {
   "malformed/device-request": {
     meaning: "The process with access to this machine's devices received an unknown request.",
     remedy: "This is a defect, or another program writes to its pipe. Please report it.",
+  },
+  "malformed/epochs": {
+    meaning: "The ConfigMap with the epochs of node certificates has a field of the wrong form.",
+    remedy: "Correct the ConfigMap that the error names. It was changed by another program, or by hand.",
   },
   "malformed/etcd-manifest": {
     meaning: "The manifest of this node's etcd cannot be read.",

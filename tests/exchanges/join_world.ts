@@ -18,7 +18,7 @@ import { readCsr } from "../../certificate/csr.ts";
 import type { KeyPair } from "../../certificate/keys.ts";
 import { generateKeyPair } from "../../certificate/keys.ts";
 import { nodeSubject } from "../../certificate/subjects.ts";
-import type { Admission, AdmissionRecord } from "../../kubernetes/admission_records.ts";
+import type { Admission, AdmissionRecord, NodeCertificateRecord } from "../../kubernetes/admission_records.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { MAXIMUM_CLOCK_SKEW_MS } from "../../platform/clock_skew.ts";
@@ -49,6 +49,9 @@ const TICKET_LIFETIME_MS = 20 * 60_000;
 /** Admission records in memory. Identity, name and role never change. */
 export class MemoryAdmissions {
   readonly records: AdmissionRecord[] = [];
+  /** The certificates that were recorded, oldest first. */
+  readonly certificates: NodeCertificateRecord[] = [];
+  readonly #uids = new Map<string, string>();
 
   /** Returns the record of an identity. */
   find(identity: string): Promise<AdmissionRecord | undefined> {
@@ -67,7 +70,18 @@ export class MemoryAdmissions {
     }
     if (before !== undefined) this.records.splice(this.records.indexOf(before), 1);
     this.records.push(record);
-    return Promise.resolve(before === undefined ? {} : { before });
+    const uid = this.#uids.get(record.identity) ?? crypto.randomUUID();
+    this.#uids.set(record.identity, uid);
+    return Promise.resolve(before === undefined ? { uid } : { before, uid });
+  }
+
+  /** Records certificates of an admission. */
+  recordCertificates(identity: string, uid: string, certificates: readonly NodeCertificateRecord[]): Promise<void> {
+    if (this.#uids.get(identity) !== uid) {
+      return Promise.reject(new BootstrapError("unavailable/admission-changed", "The admission is another one now"));
+    }
+    this.certificates.push(...certificates);
+    return Promise.resolve();
   }
 }
 
@@ -129,6 +143,7 @@ export class TestCluster implements AsyncDisposable {
       signCertificate: (nodeName, csr) => cluster.#sign(nodeName, csr),
       checkNotRemoved: () => Promise.resolve(),
       clusterVersion: () => Promise.resolve(KUBELET_VERSION),
+      currentEpoch: () => Promise.resolve(1),
       ticket: {
         apiEndpoints: ["127.0.0.1:6443"],
         joinEndpoints: ["127.0.0.1:9444"],

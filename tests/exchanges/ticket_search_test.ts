@@ -44,6 +44,7 @@ class Refusing {
   wrap(admissions: JoinExchangeService["admissions"]): JoinExchangeService["admissions"] {
     return {
       find: (identity) => admissions.find(identity),
+      recordCertificates: (...args) => admissions.recordCertificates(...args),
       admit: (record) => {
         this.askedMs.push(performance.now());
         return this.error === undefined ? admissions.admit(record) : Promise.reject(this.error);

@@ -180,7 +180,11 @@ export const exchangeTargets: readonly FuzzTarget[] = [
           confirmPolicy: () => Promise.resolve(),
           maximumClockSkewMs: 300_000,
           network: clusterNetwork(["192.0.2.10:6443"], DOCUMENT),
-          admissions: { find: () => Promise.resolve(undefined), admit: () => Promise.resolve({}) },
+          admissions: {
+            find: () => Promise.resolve(undefined),
+            admit: () => Promise.resolve({ uid: crypto.randomUUID() }),
+            recordCertificates: () => Promise.resolve(),
+          },
           signCertificate: () => Promise.resolve(nodeCertificate),
           checkNotRemoved: () => Promise.resolve(),
           controlPlanes: {
@@ -189,6 +193,7 @@ export const exchangeTargets: readonly FuzzTarget[] = [
             seal: (key, a2) => sealKit(key, a2, kit),
           },
           clusterVersion: () => Promise.resolve("v1.36.3"),
+          currentEpoch: () => Promise.resolve(1),
           ticket: { apiEndpoints: ["192.0.2.10:6443"], joinEndpoints: ["192.0.2.10:9444"], clusterDocument: DOCUMENT },
           queue: new VerificationQueue({ maximumActive: 1, maximumWaiting: 1 }),
           deadlines: JOIN_SERVICE_DEADLINES,
