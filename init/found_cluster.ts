@@ -4,7 +4,7 @@
  *
  * | step | |
  * |---|---|
- * | `certificates` | installs the cluster's CA where kubeadm expects it, and the kubelet's first certificates |
+ * | `certificates` | installs the cluster's CA where kubeadm expects it, the kubelet's first certificates, and the API server's authorizers |
  * | `kubeadm-init` | kubeadm makes the control plane |
  * | `access` | creates RBAC, the policy's ConfigMap, and this node's admission record, which the kubelet's certificates name from now on |
  * | `join-service` | makes the join service's credentials and state, and starts it |
@@ -29,6 +29,7 @@ import { hasKubeletCredentials, writeKubeletKubeconfig } from "../kubernetes/kub
 import type { KubeletPaths } from "../kubernetes/kubelet_credentials.ts";
 import { renewOwnCertificates } from "../kubernetes/own_node_certificates.ts";
 import type { OwnNode } from "../kubernetes/own_node_certificates.ts";
+import { hasAuthorization, installFirstAuthorization } from "../kubernetes/first_authorization.ts";
 import { adminKubeconfig, ownApiCredentials } from "../kubernetes/own_api.ts";
 import { createPolicyConfigMap } from "../kubernetes/policy_config_map.ts";
 import { waitForKubelet, waitForNode } from "../kubernetes/readiness.ts";
@@ -99,10 +100,12 @@ export interface FoundingInit extends FoundClusterDependencies {
 /** The steps of an init after its lock. */
 export const INIT_SEQUENCE: Sequence<FoundingInit> = Object.freeze({
   "certificates": {
-    holds: async (init) => await hasCa(init) && await hasKubeletCredentials(pathsOf(init)),
+    holds: async (init) =>
+      await hasCa(init) && await hasKubeletCredentials(pathsOf(init)) && await hasAuthorization(init.kubernetesFolder),
     run: async (init) => {
       await installCa(init);
       await installKubeletCredentials(init);
+      await installFirstAuthorization(init.kubernetesFolder, FIRST_EPOCH);
     },
   },
   "kubeadm-init": {

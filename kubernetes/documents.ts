@@ -8,6 +8,7 @@
 import { stringify } from "yaml";
 import { hostAndPort } from "../platform/host.ts";
 import { present } from "../platform/present.ts";
+import { AUTHORIZATION_FILE, AUTHORIZATION_FOLDER } from "./authorization_configuration.ts";
 import { KUBELET_FOLDER, nodeCertificatePath } from "./kubelet_credentials.ts";
 import type { ClusterSettings, EtcdPatience, KubeadmTimeouts, LeaderElection } from "./settings.ts";
 
@@ -50,8 +51,23 @@ const SIGNERS = [
   { name: "cluster-signing-kube-apiserver-client-key-file", value: CA_KEY },
 ];
 
-/** The API server talks only to kubelets whose serving certificate is under the cluster's CA. */
-const API_SERVER_ARGUMENTS = [{ name: "kubelet-certificate-authority", value: CA_CERTIFICATE }];
+/**
+ * The API server talks only to kubelets whose serving certificate is under the cluster's CA. Its authorizers are in a
+ * file, which holds the cut list; with it, kubeadm leaves `authorization-mode` out (`phases/controlplane/manifests.go`).
+ */
+const API_SERVER_ARGUMENTS = [
+  { name: "kubelet-certificate-authority", value: CA_CERTIFICATE },
+  { name: "authorization-config", value: `${AUTHORIZATION_FOLDER}/${AUTHORIZATION_FILE}` },
+];
+
+/** A folder and not the file, so that the API server sees a file that is renamed into it. */
+const API_SERVER_VOLUMES = [{
+  name: "bootstrapper",
+  hostPath: AUTHORIZATION_FOLDER,
+  mountPath: AUTHORIZATION_FOLDER,
+  readOnly: true,
+  pathType: "Directory",
+}];
 
 /** The host of `host:port`, without brackets. */
 function hostOf(endpoint: string): string {
@@ -110,6 +126,7 @@ export function initDocuments(settings: ClusterSettings, facts: InitFacts): stri
       apiServer: {
         certSANs: [...new Set([facts.node.address, facts.node.name, hostOf(endpoint)])],
         extraArgs: API_SERVER_ARGUMENTS,
+        extraVolumes: API_SERVER_VOLUMES,
       },
       controllerManager: { extraArgs: [...SIGNERS, ...election] },
       ...(election.length === 0 ? {} : { scheduler: { extraArgs: election } }),

@@ -41,7 +41,14 @@ Deno.test("initDocuments() writes what kubeadm reads, and no token", () => {
       networking: { podSubnet: "10.244.0.0/16" },
       apiServer: {
         certSANs: ["10.0.0.1", "cp-1"],
-        extraArgs: [{ name: "kubelet-certificate-authority", value: "/etc/kubernetes/pki/ca.crt" }],
+        extraArgs: [
+          { name: "kubelet-certificate-authority", value: "/etc/kubernetes/pki/ca.crt" },
+          { name: "authorization-config", value: "/etc/kubernetes/bootstrapper/authorization.yaml" },
+        ],
+        extraVolumes: [{
+          ...{ name: "bootstrapper", readOnly: true, pathType: "Directory" },
+          ...{ hostPath: "/etc/kubernetes/bootstrapper", mountPath: "/etc/kubernetes/bootstrapper" },
+        }],
       },
       controllerManager: { extraArgs: signers },
       dns: { disabled: false },

@@ -106,29 +106,32 @@ testWithVms("A worker's certificates last only as long as it proves itself", asy
     assert.match(await kubectlSays("exec", "talker", "--", "coredns", "-version"), /CoreDNS/);
   });
 
-  await step("a worker whose image is out of the policy is not renewed, and says why; its credential ends", async () => {
-    const map = JSON.parse(await kubectlSays("-n", "kube-system", "get", "cm", "bootstrapper-policy", "-o", "json"));
-    const policy: string = map.data["policy.yaml"];
-    const other = policy.replace(/("?4"?:\s*\n?\s*-?\s*\[?"?)[0-9a-f]{64}/, `$1${"ab".repeat(32)}`);
-    assert.notEqual(other, policy);
-    const patch = JSON.stringify({ data: { "policy.yaml": other } });
-    await kubectlSays("-n", "kube-system", "patch", "cm", "bootstrapper-policy", "--type=merge", "-p", patch);
-    await setClocksOn([first, worker], "30 minutes");
-    await worker.exec(["systemctl", "start", "bootstrapper-renew.service"], { deadlineMs: deadlinesMs.command });
-    await waitUntil({ what: "refusal in status", deadlineMs: deadlinesMs.member, everyMs: 2_000 }, async (look) => {
-      const { refusal } = (await renewalOf(worker)) ?? {};
-      look.saw(JSON.stringify(refusal));
-      return refusal?.code === "refused/pcr-4" || undefined;
-    });
-    await setClocksOn([first, worker], "40 minutes");
-    await waitUntil({ what: "node-2 not Ready", deadlineMs: deadlinesMs.member, everyMs: 2_000 }, async (look) => {
-      const { status } = await cluster.node("node-2");
-      const ready = status.conditions.find(({ type }) => type === "Ready");
-      look.saw(JSON.stringify(ready));
-      return ready?.status !== "True" || undefined;
-    });
-    assert.equal((await renewalOf(worker))?.refusal?.code, "refused/pcr-4");
-  });
+  await step(
+    "a worker whose image is out of the policy is not renewed, and says why; its credential ends",
+    async () => {
+      const map = JSON.parse(await kubectlSays("-n", "kube-system", "get", "cm", "bootstrapper-policy", "-o", "json"));
+      const policy: string = map.data["policy.yaml"];
+      const other = policy.replace(/("?4"?:\s*\n?\s*-?\s*\[?"?)[0-9a-f]{64}/, `$1${"ab".repeat(32)}`);
+      assert.notEqual(other, policy);
+      const patch = JSON.stringify({ data: { "policy.yaml": other } });
+      await kubectlSays("-n", "kube-system", "patch", "cm", "bootstrapper-policy", "--type=merge", "-p", patch);
+      await setClocksOn([first, worker], "30 minutes");
+      await worker.exec(["systemctl", "start", "bootstrapper-renew.service"], { deadlineMs: deadlinesMs.command });
+      await waitUntil({ what: "refusal in status", deadlineMs: deadlinesMs.member, everyMs: 2_000 }, async (look) => {
+        const { refusal } = (await renewalOf(worker)) ?? {};
+        look.saw(JSON.stringify(refusal));
+        return refusal?.code === "refused/pcr-4" || undefined;
+      });
+      await setClocksOn([first, worker], "40 minutes");
+      await waitUntil({ what: "node-2 not Ready", deadlineMs: deadlinesMs.member, everyMs: 2_000 }, async (look) => {
+        const { status } = await cluster.node("node-2");
+        const ready = status.conditions.find(({ type }) => type === "Ready");
+        look.saw(JSON.stringify(ready));
+        return ready?.status !== "True" || undefined;
+      });
+      assert.equal((await renewalOf(worker))?.refusal?.code, "refused/pcr-4");
+    },
+  );
 
   await step("nothing secret is in any journal, console or log", async () => {
     await assertNoSecrets(testbed, operator, [first]);

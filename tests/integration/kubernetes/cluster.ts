@@ -10,6 +10,7 @@ import { applyClusterRbac } from "../../../kubernetes/cluster_rbac.ts";
 import { controlPlaneEndpoint, initDocuments, ownApiEndpoint } from "../../../kubernetes/documents.ts";
 import { FIRST_EPOCH } from "../../../kubernetes/epochs.ts";
 import { Kubeadm } from "../../../kubernetes/kubeadm.ts";
+import { installFirstAuthorization } from "../../../kubernetes/first_authorization.ts";
 import { readKubeconfig } from "../../../kubernetes/kubeconfig.ts";
 import { writeKubeletKubeconfig } from "../../../kubernetes/kubelet_credentials.ts";
 import { renewOwnCertificates } from "../../../kubernetes/own_node_certificates.ts";
@@ -18,6 +19,11 @@ import { capture } from "../../tools/run.ts";
 import { prepareBinaries } from "../../tools/prepare_binaries.ts";
 import { World } from "../../world.ts";
 import type { WorldNode } from "../../world_node.ts";
+
+/** The subject of a node's client certificate that the cut list lets through. */
+export function nodeSubjectText(nodeName: string): string {
+  return `/O=system:nodes/O=bootstrapper:epoch:${FIRST_EPOCH}/CN=system:node:${nodeName}`;
+}
 
 /** The longest time that kubeadm may take on a busy machine. */
 export const KUBEADM_DEADLINE_MS = 180_000;
@@ -86,10 +92,14 @@ export class TestCa {
     return joinCertificateAuthority(certificate, await readPrivateKeyPem(await this.#read("ca.key"), "ca.key"));
   }
 
-  /** Does what the bootstrapper does on a founder before kubeadm runs: installs the CA and the kubelet's credentials. */
+  /**
+   * Does what the bootstrapper does on a founder before kubeadm runs: installs the CA, the kubelet's credentials and the
+   * API server's authorizers.
+   */
   async layInto(node: WorldNode): Promise<void> {
     for (const name of ["ca.crt", "ca.key"]) await node.write(`/etc/kubernetes/pki/${name}`, await this.#read(name));
     await this.layCredentialsInto(node, `https://${ownApiEndpoint({ address: node.ip })}`);
+    await installFirstAuthorization(node.path("/etc/kubernetes"), FIRST_EPOCH);
   }
 
   /** Installs the credentials of a node's kubelet. */
