@@ -5,5 +5,9 @@
  */
 import { runProgram } from "./cli/program.ts";
 import { createSystemContext } from "./cli/system_context.ts";
+import { closeProcessNetwork } from "./platform/process_network.ts";
 
-if (import.meta.main) Deno.exit(await runProgram(Deno.args, createSystemContext()));
+if (import.meta.main) {
+  closeProcessNetwork(Deno.env);
+  Deno.exit(await runProgram(Deno.args, createSystemContext()));
+}

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { rootCertificates } from "node:tls";
 import type { Bytes } from "../platform/bytes.ts";
 import { concat } from "../platform/bytes.ts";
 import { readPem } from "../certificate/pem.ts";
@@ -18,9 +19,7 @@ import { checkCollateralName, MAXIMUM_COLLATERAL_BYTES } from "./collateral.ts";
 export interface CollateralCacheOptions {
   /** Measures the age of documents, and the deadline for an answer. */
   readonly clock: Pick<Clock, "monotonicMs" | "sleep">;
-  /**
-   * One or more certificates of the server's CA, PEM. Needed if the CA is not one of the public CAs that Deno includes.
-   */
+  /** One or more certificates of the server's CA, PEM. Default: the public CAs that Deno includes. */
   readonly caPem?: string;
   /** Answers requests in tests. Default: Deno's `fetch`. */
   readonly fetch?: typeof globalThis.fetch;
@@ -62,7 +61,10 @@ interface Kept {
 export function collateralCache(url: string, options: CollateralCacheOptions): CollateralCache {
   const place = checkUrl(url);
   const { clock, fetch: ask = globalThis.fetch } = options;
-  const client = options.caPem === undefined ? undefined : clientFor(options.caPem);
+  // The program's own store of CAs is empty.
+  const client = options.caPem === undefined
+    ? Deno.createHttpClient({ caCerts: [...rootCertificates] })
+    : clientFor(options.caPem);
   const kept = new Map<string, Kept>();
   const missed = new Map<string, { readonly error?: BootstrapError; readonly untilMs: number }>();
   const underWay = new Map<string, Promise<CollateralFile | undefined>>();
@@ -109,7 +111,7 @@ export function collateralCache(url: string, options: CollateralCacheOptions): C
       const got = await request;
       return got && copyOf(got);
     },
-    [Symbol.dispose]: () => client?.close(),
+    [Symbol.dispose]: () => client.close(),
   };
 }
 
@@ -149,16 +151,18 @@ function clientFor(caPem: string): Deno.HttpClient {
 async function fetchDocument(
   address: string,
   ask: typeof globalThis.fetch,
-  client: Deno.HttpClient | undefined,
+  client: Deno.HttpClient,
   clock: Pick<Clock, "sleep">,
 ): Promise<CollateralFile | undefined> {
   const [deadline, over] = [new AbortController(), new AbortController()];
   clock.sleep(DEADLINE_MS, over.signal).then(() => deadline.abort(), () => {});
   try {
-    const request: RequestInit & { readonly client?: Deno.HttpClient } = {
+    const request: RequestInit & { readonly client: Deno.HttpClient } = {
       // Redirects are not followed; the status check below refuses them.
-      ...{ redirect: "manual", credentials: "omit", signal: deadline.signal },
-      ...(client === undefined ? {} : { client }),
+      redirect: "manual",
+      credentials: "omit",
+      signal: deadline.signal,
+      client,
     };
     const response = await ask(address, request);
     if (response.status === 200) return { bytes: await readBody(response, address), source: address };

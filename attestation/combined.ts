@@ -7,6 +7,7 @@
 import type { Bytes } from "../platform/bytes.ts";
 import { concat, copyOf, equalBytes } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import { present } from "../platform/present.ts";
 import { EvidenceSet } from "../proto/gen/bootstrapper.ts";
 import { createChecks } from "./checks.ts";
 import type {
@@ -47,6 +48,7 @@ export function combineIssuers(issuers: readonly EvidenceIssuer[]): EvidenceIssu
   return {
     variant,
     isChallenged: only !== undefined,
+    ...present("identityIsKey", first.identityIsKey),
     async issue(statement) {
       const evidence: Evidence[] = [];
       for (const issuer of issuers) evidence.push(await issuer.issue(statement));
@@ -88,6 +90,7 @@ export function combineVerifiers(verifiers: readonly ExplainingVerifier[]): Expl
   const variant = combinedName(verifiers.map((verifier) => verifier.variant));
   return {
     variant,
+    ...present("identityIsKey", first.identityIsKey),
     async verify(evidence, statement, expectation, report): Promise<VerifiedEvidence> {
       const checks = createChecks(report);
       checks.expect("variant", evidence.variant, variant, "The evidence is of another variant");

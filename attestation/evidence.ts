@@ -27,6 +27,11 @@ export interface EvidenceIssuer {
   readonly variant: string;
   /** Whether a verifier sends a challenge for this evidence, and accepts it only after the answer. */
   readonly isChallenged: boolean;
+  /**
+   * Whether the machine's identity is a key of its own, which signs a join request: the evidence itself does not name
+   * the machine.
+   */
+  readonly identityIsKey?: true;
   /** Issues evidence over `statement` (A1 or A2, 32 bytes). The statement must never be bytes that a peer chose. */
   issue(statement: Uint8Array): Promise<Evidence>;
   /** Opens a challenge and returns its secret. Variants without challenges refuse. */
@@ -52,13 +57,28 @@ export interface Expectation {
   /** The acceptable locks: D15, 32 bytes, for a locked machine, and {@linkcode FRESH} for an unlocked one. */
   readonly lock: readonly (Uint8Array | typeof FRESH)[];
   /**
-   * The machine's identity where the evidence contains none (TDX): SHA-256 of SPKI_c, which the statement binds.
-   * Lower-case hexadecimal.
+   * The machine's identity where the evidence contains none (TDX): in a Join SHA-256 of the identity key's SPKI, which
+   * the statement binds; in an Init the cluster ID. Lower-case hexadecimal.
    */
   readonly identity: string;
+  /**
+   * Returns the trust parts that a verifier recognises but does not accept, to name in a refusal what is configured
+   * otherwise. The verdict does not depend on it.
+   */
+  otherTrust?(): Promise<readonly KnownTrust[]>;
 }
 
-/** The identity to expect of evidence in a file, which is not bound to a connection. */
+/** A trust part that is recognised, and is not accepted. */
+export interface KnownTrust {
+  /** What registers and launch values show of it, hexadecimal: one value for each kind of evidence that shows one. */
+  readonly values: readonly string[];
+  /** The node's settings, as a phrase. */
+  readonly meaning: string;
+  /** The accepted settings, as a phrase. */
+  readonly expected: string;
+}
+
+/** The identity to expect of evidence that names its machine, and of evidence in a file, which no connection binds. */
 export const NO_IDENTITY: string = "00".repeat(32);
 
 /** Replaces an expectation in explanations only: the verifier does not judge the trust part and the lock. */
@@ -78,7 +98,7 @@ export interface EvidenceClaims {
   readonly identities?: readonly string[];
   /** The machine gets a new identity at each start, so the identity cannot be known in advance. */
   readonly isEphemeral?: true;
-  /** Further proven facts, for people and for policies: chip ID, TCB, measurement. */
+  /** Further proven facts, for people and for policies: PCRs, chip ID, TCB, measurement. */
   readonly facts?: Readonly<Record<string, string>>;
   /** The TPM's reset counter, which must never decrease for one identity. */
   readonly resetCount?: number;
@@ -111,6 +131,8 @@ export interface EvidenceCheck {
 export interface EvidenceVerifier {
   /** The one kind that is accepted, or several joined by `+`, which are all required. */
   readonly variant: string;
+  /** As {@linkcode EvidenceIssuer.identityIsKey}, by the first kind. */
+  readonly identityIsKey?: true;
   /**
    * Runs every check that needs no further message.
    *

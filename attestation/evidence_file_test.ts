@@ -40,7 +40,11 @@ Deno.test("issueEvidenceFile() issues all evidence over the statement of a new n
 Deno.test("fileStatement() differs from the statements of an exchange, whatever the nonce", async () => {
   const nonce = randomBytes(32);
   const context = { binding: nonce, clientNonce: nonce, serverNonce: nonce, clusterId: nonce };
-  const others = [await joinA1(context), await lockDigest(nonce), nonce];
+  const others = [
+    await joinA1({ ...context, lists: { foundings: [], successions: [], documents: [] } }),
+    await lockDigest(nonce),
+    nonce,
+  ];
   const statement = (await fileStatement(nonce)).toHex();
   assert.ok(others.every((other) => other.toHex() !== statement));
 });

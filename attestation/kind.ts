@@ -13,7 +13,7 @@ import type { DocumentSchema } from "../platform/document.ts";
 import type { AnyErrorCode } from "../platform/errors.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { Collateral } from "./collateral.ts";
-import type { ExplainingVerifier, MachineEvidence } from "./evidence.ts";
+import type { ExplainingVerifier, MachineEvidence, MeasurementRegisters } from "./evidence.ts";
 import type { EkType } from "./kinds/tpm/templates.ts";
 import type { TpmTransport } from "./kinds/tpm/transport.ts";
 import type { MadeSection, SectionContext, SectionSources } from "./policy/policy_section.ts";
@@ -25,6 +25,8 @@ export interface MachineDevices {
   readonly tpm?: TpmTransport;
   /** The devices of a confidential VM, in a process of their own; absent on other machines. */
   readonly device?: ConfidentialDevice;
+  /** Whether the kernel gives the machine access to the registers of a trust domain. */
+  readonly hasTdRegisters?: boolean;
 }
 
 /** The settings, besides the devices, that a kind needs to make evidence. */
@@ -72,6 +74,10 @@ export interface PolicySection<Section> {
    * @throws {BootstrapError} `usage/policy-sources`, `malformed/…`, `refused/…`.
    */
   make(sources: SectionSources, context: SectionContext): Promise<MadeSection>;
+  /** Returns what users of a policy must know about the section, as sentences without a full stop. */
+  remarks?(section: Section): readonly string[];
+  /** Returns all identities that the section trusts; `undefined` if they cannot be listed. */
+  identities?(section: Section): ReadonlySet<string> | undefined;
   /** Whether the section trusts an identity; absent if sections of the kind list no identities. */
   trusts?(section: Section, identity: string): boolean;
 }
@@ -121,6 +127,11 @@ export interface EvidenceKind<Section = unknown> {
    * @throws {BootstrapError} `precondition/no-…` if the machine lacks the device.
    */
   open(devices: MachineDevices, settings: IssuerSettings): Promise<MachineEvidence>;
+  /**
+   * Returns the registers of this machine that can be extended although the configuration does not name the kind;
+   * `undefined` if the machine has none. Absent if the kind has no such registers.
+   */
+  openRegisters?(devices: MachineDevices, settings: IssuerSettings): Promise<MeasurementRegisters | undefined>;
   /** Creates a verifier from a policy's section, which is `undefined` if the kind has none. */
   createVerifier(section: Section, context: VerifierContext): ExplainingVerifier;
   /**
@@ -175,10 +186,13 @@ export function exclusivePair(kinds: readonly EvidenceKind[]): readonly [Evidenc
 }
 
 /** Creates a verifier whose code is loaded when the first evidence arrives. */
-export function lazyVerifier(variant: string, load: () => Promise<ExplainingVerifier>): ExplainingVerifier {
+export function lazyVerifier(
+  kind: Pick<ExplainingVerifier, "variant" | "identityIsKey">,
+  load: () => Promise<ExplainingVerifier>,
+): ExplainingVerifier {
   let loading: Promise<ExplainingVerifier> | undefined;
   return {
-    variant,
+    ...kind,
     async verify(evidence, statement, expectation, report) {
       // A failed load is tried again by the next evidence.
       const verifier = await (loading ??= load().catch((error) => {

@@ -6,7 +6,14 @@
  */
 import type { FailedCheck } from "../platform/errors.ts";
 import { asBootstrapError, BootstrapError, optionsOf } from "../platform/errors.ts";
-import type { Evidence, EvidenceCheck, EvidenceVerifier, Expectation, VerifiedEvidence } from "./evidence.ts";
+import type {
+  Evidence,
+  EvidenceCheck,
+  EvidenceVerifier,
+  Expectation,
+  KnownTrust,
+  VerifiedEvidence,
+} from "./evidence.ts";
 
 /** The limit on reported checks. No verifier has that many in practice, and more would not help a peer. */
 const MAXIMUM_CHECKS = 64;
@@ -32,13 +39,32 @@ export async function verifyEvidence(
       if (!passed && checks.length < MAXIMUM_CHECKS) checks.push({ check, expected, seen, message });
     });
   } catch (error) {
-    throw withChecks(asBootstrapError(error), checks);
+    throw await explained(asBootstrapError(error), checks, expectation);
   }
   if (checks.length === 0) return verified;
   // A verifier must not accept evidence after a failed check. This guards against a defective verifier.
   throw new BootstrapError("internal/evidence", "Evidence was accepted despite failed checks", { checks });
 }
 
-function withChecks(error: BootstrapError, checks: readonly FailedCheck[]): BootstrapError {
-  return new BootstrapError(error.code, error.message, { ...optionsOf(error), checks });
+/** Adds the failed checks to a refusal. Where a check saw a known trust part, the refusal says which. */
+async function explained(
+  error: BootstrapError,
+  failed: readonly FailedCheck[],
+  expectation: Expectation,
+): Promise<BootstrapError> {
+  const known = failed.length === 0 ? [] : await expectation.otherTrust?.() ?? [];
+  const checks = failed.map((check) => ({ ...check, message: withMeaning(check, known) }));
+  const first = checks.find(({ check }) => error.code === `refused/${check}`);
+  return new BootstrapError(error.code, first?.message ?? error.message, { ...optionsOf(error), checks });
+}
+
+/** Returns the message of a failed check, with the meaning of a known trust part that it saw. */
+export function withMeaning(
+  { message, seen }: Pick<FailedCheck, "message" | "seen">,
+  known: readonly KnownTrust[],
+): string {
+  const found = known.find(({ values }) => values.includes(seen));
+  return found === undefined
+    ? message
+    : `${message}: the machine's configuration has ${found.meaning}, and the policy wants ${found.expected}`;
 }

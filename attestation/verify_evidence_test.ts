@@ -1,6 +1,6 @@
 import { refusal } from "../protocol/refusal.ts";
 import assert from "node:assert/strict";
-import type { EvidenceCheck, EvidenceVerifier } from "./evidence.ts";
+import type { EvidenceCheck, EvidenceVerifier, Expectation } from "./evidence.ts";
 import { verifyEvidence } from "./verify_evidence.ts";
 import { BootstrapError } from "../platform/errors.ts";
 
@@ -18,13 +18,17 @@ function verifierWith(checks: readonly EvidenceCheck[], error?: BootstrapError):
   };
 }
 
-const verify = (verifier: EvidenceVerifier) =>
+const verify = (verifier: EvidenceVerifier, expectation: Partial<Expectation> = {}) =>
   verifyEvidence(verifier, { variant: "tpm", payload: new Uint8Array() }, new Uint8Array(32), {
     ...{ trust: [], lock: [], identity: "" },
+    ...expectation,
   });
 
-async function refused(verifier: EvidenceVerifier): Promise<BootstrapError> {
-  const error = await verify(verifier).then(() => assert.fail("it was accepted"), (reason: unknown) => reason);
+async function refused(verifier: EvidenceVerifier, expectation?: Partial<Expectation>): Promise<BootstrapError> {
+  const error = await verify(verifier, expectation).then(
+    () => assert.fail("it was accepted"),
+    (reason: unknown) => reason,
+  );
   assert(error instanceof BootstrapError);
   return error;
 }
@@ -44,6 +48,19 @@ Deno.test("verifyEvidence() throws the verifier's refusal with all failed checks
     [first.code, first.message, first.next, first.details, cause],
   );
   assert.deepEqual(error.checks, [failed, { ...failed, check: "pcr-11" }]);
+});
+
+Deno.test("verifyEvidence() says which known configuration a refused register shows", async () => {
+  const first = refusal("pcr-12", "PCR 12 has a value that is not allowed", "00", "11");
+  const checks = [{ ...FAILED, check: "pcr-12", message: first.message }, { ...FAILED, seen: "22" }];
+  const known = { values: ["11"], meaning: "a switch", expected: "none" };
+  const otherTrust = () => Promise.resolve([known]);
+  const error = await refused(verifierWith(checks, first), { otherTrust });
+  assert.equal(error.code, "refused/pcr-12");
+  assert.match(error.message, /not allowed: the machine's configuration has a switch, and the policy wants none$/);
+  assert.deepEqual(error.checks.map(({ message }) => message), [error.message, FAILED.message]);
+  const others = await refused(verifierWith(checks, first), { otherTrust: () => Promise.resolve([]) });
+  assert.equal(others.message, first.message);
 });
 
 Deno.test("verifyEvidence() keeps a bounded number of checks", async () => {

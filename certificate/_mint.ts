@@ -6,10 +6,10 @@
 import * as asn1js from "asn1js";
 import * as pkijs from "pkijs";
 import type { Bytes } from "../platform/bytes.ts";
-import { copyOf, randomBytes, sha256 } from "../platform/bytes.ts";
+import { copyOf, hex, randomBytes, sha256 } from "../platform/bytes.ts";
 import { readDer } from "./der.ts";
 import { EXTENSION, KEY_USAGES, type KeyUsage } from "./extensions.ts";
-import type { KeyPair } from "./keys.ts";
+import { type KeyPair, SIGN_ALGORITHMS } from "./keys.ts";
 import type { NameAttribute } from "./name.ts";
 import { type Certificate, readCertificate } from "./x509.ts";
 
@@ -26,8 +26,21 @@ export interface CertificateTemplate {
   readonly keyUsage: readonly KeyUsage[];
   /** OIDs; the extension is left out if empty. */
   readonly extKeyUsage: readonly string[];
-  /** The subject's alternative names; the extension is left out if empty. */
+  /** The subject's alternative DNS names; the extension is left out if there are no names and no addresses. */
   readonly dnsNames: readonly string[];
+  /** The subject's alternative IP addresses, 4 or 16 bytes each. Default: none. */
+  readonly addresses?: readonly Uint8Array[];
+}
+
+/** A certificate that is complete but for its signature. */
+export interface UnsignedCertificate {
+  /** The TBSCertificate, DER: the bytes to be signed. */
+  readonly tbs: Bytes;
+  /** 16 octets. */
+  readonly serialNumber: Bytes;
+  readonly notAfter: Date;
+  /** Signs exactly {@linkcode tbs}. */
+  sign(): Promise<Certificate>;
 }
 
 /** The signer of a certificate: a P-256 key pair, and its certificate unless the new certificate is self-signed. */
@@ -40,14 +53,23 @@ export interface Signer {
 const VERSION_3 = 2;
 const SERIAL_BYTES = 16;
 const DNS_NAME = 2;
+const IP_ADDRESS = 7;
+/** ecdsa-with-SHA256 (RFC 5758, 3.2). */
+const ECDSA_SHA_256 = "1.2.840.10045.4.3.2";
 const FIRST_YEAR_OF_GENERALIZED_TIME = 2050;
 
 /** Makes and signs a certificate with a random serial number of 16 octets. */
 export async function mintCertificate(template: CertificateTemplate, signer: Signer): Promise<Certificate> {
-  const engine = cryptoEngine();
+  return await (await prepareCertificate(template, signer)).sign();
+}
+
+/** Makes a certificate with a random serial number of 16 octets, which is not signed yet. */
+export async function prepareCertificate(template: CertificateTemplate, signer: Signer): Promise<UnsignedCertificate> {
+  const serialNumber = randomSerial();
   const certificate = new pkijs.Certificate();
   certificate.version = VERSION_3;
-  certificate.serialNumber = new asn1js.Integer({ valueHex: randomSerial().buffer });
+  certificate.serialNumber = new asn1js.Integer({ valueHex: serialNumber.buffer });
+  certificate.signature = new pkijs.AlgorithmIdentifier({ algorithmId: ECDSA_SHA_256 });
   certificate.subject = nameOf(template.subject);
   certificate.issuer = signer.certificate === undefined
     ? nameOf(template.subject)
@@ -56,8 +78,27 @@ export async function mintCertificate(template: CertificateTemplate, signer: Sig
   certificate.notAfter = timeOf(template.notAfter);
   certificate.subjectPublicKeyInfo = new pkijs.PublicKeyInfo({ schema: parsed(template.spki) });
   certificate.extensions = await extensionsOf(template, signer);
-  await certificate.sign(signer.keys.privateKey, "SHA-256", engine);
-  return readCertificate(new Uint8Array(certificate.toSchema(true).toBER()), "new certificate");
+  const tbs = new Uint8Array(certificate.encodeTBS().toBER());
+  return {
+    tbs,
+    serialNumber,
+    notAfter: certificate.notAfter.value,
+    sign: async () => readCertificate(await signedDer(tbs, signer.keys), "new certificate"),
+  };
+}
+
+/** `SEQUENCE { tbs, ecdsa-with-SHA256, signature }` (RFC 5280, 4.1). */
+async function signedDer(tbs: Bytes, { privateKey }: KeyPair): Promise<Bytes> {
+  const raw = new Uint8Array(await crypto.subtle.sign(SIGN_ALGORITHMS["p-256"], privateKey, tbs));
+  const scalars = [raw.subarray(0, raw.length / 2), raw.subarray(raw.length / 2)].map((scalar) =>
+    asn1js.Integer.fromBigInt(BigInt(`0x${hex(scalar)}`))
+  );
+  const signature = new asn1js.Sequence({ value: scalars }).toBER();
+  const algorithm = new pkijs.AlgorithmIdentifier({ algorithmId: ECDSA_SHA_256 });
+  const certificate = new asn1js.Sequence({
+    value: [parsed(tbs), algorithm.toSchema(), new asn1js.BitString({ valueHex: signature })],
+  });
+  return new Uint8Array(certificate.toBER());
 }
 
 /** Makes and signs a PKCS#10 request without attributes. */
@@ -81,6 +122,7 @@ async function extensionsOf(template: CertificateTemplate, signer: Signer): Prom
     keyIdentifier: new asn1js.OctetString({ valueHex: await keyIdentifier(signer.keys.spki) }),
   });
   const subjectKey = new asn1js.OctetString({ valueHex: await keyIdentifier(template.spki) });
+  const names = alternativeNames(template);
   return [
     extension(EXTENSION.keyUsage, true, keyUsageBits(template.keyUsage)),
     ...(template.extKeyUsage.length === 0 ? [] : [
@@ -95,15 +137,18 @@ async function extensionsOf(template: CertificateTemplate, signer: Signer): Prom
     ...(signer.certificate === undefined
       ? []
       : [extension(EXTENSION.authorityKeyIdentifier, false, authorityKey.toSchema())]),
-    ...(template.dnsNames.length === 0 ? [] : [
-      extension(
-        EXTENSION.subjectAltName,
-        false,
-        new pkijs.GeneralNames({
-          names: template.dnsNames.map((value) => new pkijs.GeneralName({ type: DNS_NAME, value })),
-        }).toSchema(),
-      ),
-    ]),
+    ...(names.length === 0
+      ? []
+      : [extension(EXTENSION.subjectAltName, false, new pkijs.GeneralNames({ names }).toSchema())]),
+  ];
+}
+
+function alternativeNames({ dnsNames, addresses = [] }: CertificateTemplate): pkijs.GeneralName[] {
+  return [
+    ...dnsNames.map((value) => new pkijs.GeneralName({ type: DNS_NAME, value })),
+    ...addresses.map((address) =>
+      new pkijs.GeneralName({ type: IP_ADDRESS, value: new asn1js.OctetString({ valueHex: copyOf(address).buffer }) })
+    ),
   ];
 }
 

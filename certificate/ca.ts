@@ -1,17 +1,20 @@
 /**
- * The cluster's CA, and the client certificates that it issues before Kubernetes can issue any.
+ * The cluster's CA, and the certificates that it issues. Kubernetes itself issues none.
  *
  * @module
  */
 import { equalBytes } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { mintCertificate } from "./_mint.ts";
+import { addressBytes } from "../platform/ip_address.ts";
+import { mintCertificate, prepareCertificate, type UnsignedCertificate } from "./_mint.ts";
 import { EXT_KEY_USAGE } from "./extensions.ts";
 import { generateKeyPair, type KeyPair } from "./keys.ts";
 import { ATTRIBUTE, type NameAttribute } from "./name.ts";
 import { readPublicKey } from "./public_key.ts";
-import { ADMIN_SUBJECT, JOIN_SERVICE_SUBJECT } from "./subjects.ts";
+import { ADMIN_SUBJECT, type AdmissionGroups, admittedNodeSubject, nodeSubject, signerSubject } from "./subjects.ts";
 import type { Certificate } from "./x509.ts";
+
+export type { UnsignedCertificate } from "./_mint.ts";
 
 /** A cluster's CA with its key, in memory. */
 export interface CertificateAuthority {
@@ -84,12 +87,10 @@ export function issueClientCertificate(
   now: Date,
 ): Promise<Certificate> {
   const { spki } = readPublicKey(request.spki, "client key");
-  const notAfterMs = Math.min(now.getTime() + request.lifetimeMs, ca.certificate.notAfter.getTime());
   return mintCertificate({
     subject: request.subject,
     spki,
-    notBefore: new Date(now.getTime() - BACKDATED_MS),
-    notAfter: new Date(notAfterMs),
+    ...validity(ca, request.lifetimeMs, now),
     isCa: false,
     keyUsage: ["digitalSignature"],
     extKeyUsage: [EXT_KEY_USAGE.clientAuth],
@@ -102,7 +103,93 @@ export function issueAdminCertificate(ca: CertificateAuthority, spki: Uint8Array
   return issueClientCertificate(ca, { spki, subject: ADMIN_SUBJECT, lifetimeMs: CLIENT_LIFETIME_MS }, now);
 }
 
-/** Issues the join service's certificate. It is valid for one year. */
-export function issueServiceCertificate(ca: CertificateAuthority, spki: Uint8Array, now: Date): Promise<Certificate> {
-  return issueClientCertificate(ca, { spki, subject: JOIN_SERVICE_SUBJECT, lifetimeMs: CLIENT_LIFETIME_MS }, now);
+/** Issues the certificate of a node's join service. It is valid for one year. */
+export function issueServiceCertificate(
+  ca: CertificateAuthority,
+  nodeName: string,
+  spki: Uint8Array,
+  now: Date,
+): Promise<Certificate> {
+  return issueClientCertificate(ca, { spki, subject: signerSubject(nodeName), lifetimeMs: CLIENT_LIFETIME_MS }, now);
+}
+
+/** What the two certificates of a node are for. Nothing in them comes from a request but the keys. */
+export interface NodeCertificateRequest extends AdmissionGroups {
+  /** The node's name. The caller has checked it. */
+  readonly nodeName: string;
+  /** SPKI_c, DER: the kubelet calls the API server with it. */
+  readonly clientKey: Uint8Array;
+  /** SPKI_s, DER: the kubelet serves with it. */
+  readonly servingKey: Uint8Array;
+  /** The addresses at which the kubelet serves. */
+  readonly addresses: readonly string[];
+  /** The lifetime from now. */
+  readonly lifetimeMs: number;
+}
+
+/** The two certificates of a node, complete but for their signatures. */
+export interface UnsignedNodeCertificates {
+  /** `O=system:nodes` and its admission's groups, `CN=system:node:NAME`; for clients. */
+  readonly client: UnsignedCertificate;
+  /** `O=system:nodes, CN=system:node:NAME`; for servers, with exactly the node's name and addresses. */
+  readonly serving: UnsignedCertificate;
+}
+
+/**
+ * Makes the two certificates of a node. Their serial numbers and contents can be recorded before they are signed.
+ *
+ * @throws {BootstrapError} `malformed/…`, or `refused/key-type` for a key that is not on the allow-list;
+ *   `internal/admission`, `internal/argument` for values that the caller must have checked.
+ */
+export async function prepareNodeCertificates(
+  ca: CertificateAuthority,
+  request: NodeCertificateRequest,
+  now: Date,
+): Promise<UnsignedNodeCertificates> {
+  const { nodeName, clientKey, servingKey, addresses, lifetimeMs } = request;
+  const common = {
+    ...validity(ca, lifetimeMs, now),
+    isCa: false,
+    keyUsage: ["digitalSignature"],
+    dnsNames: [],
+  } as const;
+  return {
+    client: await prepareCertificate({
+      ...common,
+      subject: admittedNodeSubject(nodeName, request),
+      spki: readPublicKey(clientKey, "client key").spki,
+      extKeyUsage: [EXT_KEY_USAGE.clientAuth],
+    }, ca),
+    serving: await prepareCertificate({
+      ...common,
+      subject: nodeSubject(nodeName),
+      spki: readPublicKey(servingKey, "serving key").spki,
+      extKeyUsage: [EXT_KEY_USAGE.serverAuth],
+      dnsNames: [nodeName],
+      addresses: addresses.map(bytesOf),
+    }, ca),
+  };
+}
+
+/** Makes and signs the two certificates of a node. Throws like {@linkcode prepareNodeCertificates}. */
+export async function issueNodeCertificates(
+  ca: CertificateAuthority,
+  request: NodeCertificateRequest,
+  now: Date,
+): Promise<{ readonly client: Certificate; readonly serving: Certificate }> {
+  const { client, serving } = await prepareNodeCertificates(ca, request, now);
+  return { client: await client.sign(), serving: await serving.sign() };
+}
+
+function validity(ca: CertificateAuthority, lifetimeMs: number, now: Date) {
+  return {
+    notBefore: new Date(now.getTime() - BACKDATED_MS),
+    notAfter: new Date(Math.min(now.getTime() + lifetimeMs, ca.certificate.notAfter.getTime())),
+  };
+}
+
+function bytesOf(address: string): Uint8Array {
+  const bytes = addressBytes(address);
+  if (bytes !== undefined) return bytes;
+  throw new BootstrapError("internal/argument", `Cannot certify the address ${address} as it is none`);
 }

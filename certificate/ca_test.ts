@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
 import { assertRefused } from "./testing/certificates.ts";
+import type { NodeCertificateRequest } from "./ca.ts";
 import {
   createCertificateAuthority,
   issueAdminCertificate,
   issueClientCertificate,
+  issueNodeCertificates,
   issueServiceCertificate,
   joinCertificateAuthority,
+  prepareNodeCertificates,
 } from "./ca.ts";
-import { generateKeyPair, privateKeyPem, readPrivateKeyPem } from "./keys.ts";
+import { generateKeyPair, privateKeyPem, readPrivateKeyPem, readSigningKeyPem } from "./keys.ts";
 import { nameText } from "./name.ts";
 import { nodeSubject } from "./subjects.ts";
 import { basicConstraints, EXTENSION, extKeyUsage, keyUsage, subjectAltName } from "./extensions.ts";
@@ -86,11 +89,11 @@ Deno.test("issueAdminCertificate() and issueServiceCertificate() issue for a yea
   const ca = await createCertificateAuthority(now);
   const { spki } = await generateKeyPair("p-256");
   const admin = await issueAdminCertificate(ca, spki, now);
-  const service = await issueServiceCertificate(ca, spki, now);
+  const service = await issueServiceCertificate(ca, "cp-1", spki, now);
   assert.equal(nameText(admin.subject.attributes), "O=kubeadm:cluster-admins, CN=bootstrapper-admin");
   assert.equal(
     nameText(service.subject.attributes),
-    "O=bootstrapper:join-services, CN=bootstrapper:join-service",
+    "O=bootstrapper:signers, CN=bootstrapper:signer:cp-1",
   );
   assert.equal(admin.notAfter.toISOString(), "2027-01-02T03:04:05.000Z");
 });
@@ -103,4 +106,99 @@ Deno.test("joinCertificateAuthority() restores a CA only when key and certificat
   const admin = await issueAdminCertificate(again, other.keys.spki, now);
   await verifyCertificateSignature(admin, one.certificate.spki);
   await assertRefused(() => joinCertificateAuthority(other.certificate, keys), "precondition/ca-key");
+});
+
+const UID = "0f8fad5b-d9cb-469f-a165-70867728950e";
+
+async function nodeRequest(changes: Partial<NodeCertificateRequest> = {}): Promise<NodeCertificateRequest> {
+  const [clientKey, servingKey] = [(await generateKeyPair("p-256")).spki, (await generateKeyPair("p-256")).spki];
+  const addresses = ["192.0.2.7", "2001:db8::7"];
+  const lifetimeMs = 7 * 24 * 3600 * 1000;
+  return { nodeName: "one", admissionUid: UID, epoch: 3, clientKey, servingKey, addresses, lifetimeMs, ...changes };
+}
+
+Deno.test("issueNodeCertificates() issues one certificate to call with and one to serve with", async () => {
+  const ca = await createCertificateAuthority(now);
+  const request = await nodeRequest();
+  const { client, serving } = await issueNodeCertificates(ca, request, now);
+  assert.equal(
+    nameText(client.subject.attributes),
+    `O=system:nodes, O=bootstrapper:admission:${UID}, O=bootstrapper:epoch:3, CN=system:node:one`,
+  );
+  assert.deepEqual(client.spki, request.clientKey);
+  assert.deepEqual(extKeyUsage(client), ["1.3.6.1.5.5.7.3.2"]);
+  assert.equal(subjectAltName(client), undefined);
+  assert.equal(nameText(serving.subject.attributes), "O=system:nodes, CN=system:node:one");
+  assert.deepEqual(serving.spki, request.servingKey);
+  assert.deepEqual(extKeyUsage(serving), ["1.3.6.1.5.5.7.3.1"]);
+  assert.deepEqual(subjectAltName(serving), [
+    { type: "dns", value: "one" },
+    { type: "ip", value: Uint8Array.of(192, 0, 2, 7) },
+    { type: "ip", value: Uint8Array.fromHex("20010db8000000000000000000000007") },
+  ]);
+  for (const certificate of [client, serving]) {
+    assert.deepEqual(keyUsage(certificate), new Set(["digitalSignature"]));
+    assert.deepEqual(basicConstraints(certificate), { isCa: false });
+    assert.equal(certificate.notBefore.toISOString(), "2026-01-02T02:59:05.000Z");
+    assert.equal(certificate.notAfter.toISOString(), "2026-01-09T03:04:05.000Z");
+    assert.equal(certificate.serialNumber.length, 16);
+    await verifyCertificateSignature(certificate, ca.keys.spki);
+  }
+});
+
+Deno.test("issueNodeCertificates() names no admission for a founder, whose record does not exist yet", async () => {
+  const ca = await createCertificateAuthority(now);
+  const { admissionUid: _, ...founder } = await nodeRequest();
+  const { client } = await issueNodeCertificates(ca, founder, now);
+  assert.equal(
+    nameText(client.subject.attributes),
+    "O=system:nodes, O=bootstrapper:epoch:3, CN=system:node:one",
+  );
+});
+
+Deno.test("prepareNodeCertificates() shows what is signed before it is signed, and sign() signs exactly that", async () => {
+  const ca = await createCertificateAuthority(now);
+  for (let i = 0; i < 50; i++) {
+    const { client } = await prepareNodeCertificates(ca, await nodeRequest(), now);
+    const signed = await client.sign();
+    assert.deepEqual(signed.tbs, client.tbs);
+    assert.deepEqual(signed.serialNumber, client.serialNumber);
+    assert.deepEqual(signed.notAfter, client.notAfter);
+    // The scalars of an ECDSA signature are short now and then.
+    await verifyCertificateSignature(signed, ca.certificate.spki);
+  }
+});
+
+Deno.test("prepareNodeCertificates() never outlives the CA, and refuses what is no key, admission or address", async () => {
+  const ca = await createCertificateAuthority(now);
+  const endless = await prepareNodeCertificates(ca, await nodeRequest({ lifetimeMs: 1e13 }), now);
+  assert.deepEqual(endless.serving.notAfter, ca.certificate.notAfter);
+  const refused: readonly (readonly [Partial<NodeCertificateRequest>, string | RegExp])[] = [
+    [{ clientKey: new Uint8Array(91) }, /^malformed\//],
+    [{ servingKey: new Uint8Array() }, /^malformed\//],
+    [{ admissionUid: "x" }, "internal/admission"],
+    [{ admissionUid: UID.toUpperCase() }, "internal/admission"],
+    [{ epoch: 0 }, "internal/admission"],
+    [{ epoch: 1.5 }, "internal/admission"],
+    [{ addresses: ["kubernetes"] }, "internal/argument"],
+  ];
+  for (const [changes, code] of refused) {
+    const request = await nodeRequest(changes);
+    await assertRefused(() => prepareNodeCertificates(ca, request, now), code, JSON.stringify(changes));
+  }
+});
+
+Deno.test("a CA signs with a key that cannot be exported", async () => {
+  const ca = await createCertificateAuthority(now);
+  const keys = await readSigningKeyPem(await privateKeyPem(ca.keys), "ca.key");
+  assert.equal(keys.privateKey.extractable, false);
+  await assert.rejects(privateKeyPem(keys));
+  const { client } = await issueNodeCertificates(
+    joinCertificateAuthority(ca.certificate, keys),
+    await nodeRequest(),
+    now,
+  );
+  await verifyCertificateSignature(client, ca.certificate.spki);
+  const encrypted = await privateKeyPem(ca.keys, "correct horse battery");
+  await assertRefused(() => readSigningKeyPem(encrypted, "ca.key"), "malformed/pem");
 });

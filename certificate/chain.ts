@@ -4,9 +4,11 @@
  * @module
  */
 import { equalBytes, hex } from "../platform/bytes.ts";
+import { addressBytes } from "../platform/ip_address.ts";
 import { refusal } from "./_refusal.ts";
 import { clusterIdOf, clusterIdText } from "./cluster_id.ts";
 import {
+  type AlternativeName,
   basicConstraints,
   EXT_KEY_USAGE,
   EXTENSION,
@@ -16,7 +18,14 @@ import {
   subjectAltName,
 } from "./extensions.ts";
 import { type NameAttribute, nameText, sameAttributes } from "./name.ts";
-import { ADMIN_SUBJECT, JOIN_SERVICE_SUBJECT, nodeSubject } from "./subjects.ts";
+import {
+  ADMIN_SUBJECT,
+  admissionOf,
+  admittedNodeForm,
+  isSignerSubject,
+  nodeSubject,
+  SIGNER_SUBJECT_FORM,
+} from "./subjects.ts";
 import { type Certificate, readCertificate } from "./x509.ts";
 import { verifyCertificateSignature } from "./certificate_signature.ts";
 
@@ -63,8 +72,8 @@ export async function checkCaCertificate(der: Uint8Array, clusterId: Uint8Array)
 }
 
 /**
- * Checks the join service's certificate: the CA issued it directly, its subject is exactly the join service's, it is
- * for clients, and it is valid now.
+ * Checks a join service's certificate: the CA issued it directly, its subject is exactly that of a join service, on a
+ * node of any name, it is for clients, and it is valid now.
  *
  * @param der The certificate, as received.
  * @param ca The CA, from {@linkcode checkCaCertificate}.
@@ -73,26 +82,65 @@ export async function checkCaCertificate(der: Uint8Array, clusterId: Uint8Array)
  *   {@linkcode verifyCertificateSignature}.
  */
 export function checkServiceCertificate(der: Uint8Array, ca: Certificate, now: Date): Promise<Certificate> {
-  return checkClientCertificate(der, ca, { what: "service certificate", subject: JOIN_SERVICE_SUBJECT, now });
+  const isSubject = isSignerSubject;
+  return checkLeaf(der, ca, { what: "service certificate", subject: SIGNER_SUBJECT_FORM, isSubject, ...CLIENT, now });
+}
+
+/** What the certificates of a node must be for. */
+export interface NodeCertificateExpectation {
+  readonly nodeName: string;
+  /** SPKI_c, DER. */
+  readonly clientKey: Uint8Array;
+  /** SPKI_s, DER. */
+  readonly servingKey: Uint8Array;
+  /** The addresses at which the node's kubelet serves. */
+  readonly addresses: readonly string[];
+  /** The time of day. */
+  readonly now: Date;
 }
 
 /**
- * Checks a node's certificate like {@linkcode checkServiceCertificate}, but for the node's subject and exactly its key.
+ * Checks a node's client certificate like {@linkcode checkServiceCertificate}, but for a subject of an admission of the
+ * node and exactly its key.
  *
  * @param der The certificate, as received.
  * @param ca The CA, from {@linkcode checkCaCertificate}.
- * @param nodeName The node's name.
- * @param spki SPKI_c, DER.
- * @param now The time of day.
  */
 export function checkNodeCertificate(
   der: Uint8Array,
   ca: Certificate,
-  nodeName: string,
-  spki: Uint8Array,
-  now: Date,
+  { nodeName, clientKey, now }: Pick<NodeCertificateExpectation, "nodeName" | "clientKey" | "now">,
 ): Promise<Certificate> {
-  return checkClientCertificate(der, ca, { what: "node certificate", subject: nodeSubject(nodeName), spki, now });
+  return checkLeaf(der, ca, {
+    what: "node certificate",
+    subject: admittedNodeForm(nodeName),
+    isSubject: (subject) => admissionOf(subject, nodeName) !== undefined,
+    ...CLIENT,
+    spki: clientKey,
+    now,
+  });
+}
+
+/**
+ * Checks the certificate with which a node's kubelet serves: the CA issued it directly, for servers, for the node's
+ * subject, exactly its name and addresses, and exactly its key, and it is valid now.
+ *
+ * @param der The certificate, as received.
+ * @param ca The CA, from {@linkcode checkCaCertificate}.
+ * @throws {BootstrapError} As {@linkcode checkServiceCertificate}.
+ */
+export function checkServingCertificate(
+  der: Uint8Array,
+  ca: Certificate,
+  { nodeName, servingKey, addresses, now }: Omit<NodeCertificateExpectation, "clientKey">,
+): Promise<Certificate> {
+  return checkLeaf(der, ca, {
+    ...exactly("serving certificate", nodeSubject(nodeName)),
+    usage: EXT_KEY_USAGE.serverAuth,
+    names: [`DNS:${nodeName}`, ...addresses.map((address) => `IP:${hex(addressBytes(address) ?? new Uint8Array())}`)],
+    spki: servingKey,
+    now,
+  });
 }
 
 /**
@@ -110,18 +158,30 @@ export function checkAdminCertificate(
   adminSpki: Uint8Array,
   now: Date,
 ): Promise<Certificate> {
-  return checkClientCertificate(der, ca, { what: "admin certificate", subject: ADMIN_SUBJECT, spki: adminSpki, now });
+  return checkLeaf(der, ca, { ...exactly("admin certificate", ADMIN_SUBJECT), ...CLIENT, spki: adminSpki, now });
 }
 
 interface Expectation {
   readonly what: string;
-  readonly subject: readonly NameAttribute[];
+  /** The subject, or its form, for people. */
+  readonly subject: string;
+  readonly isSubject: (attributes: readonly NameAttribute[]) => boolean;
+  /** The only extended key usage. */
+  readonly usage: string;
+  /** The alternative names, each as its type and value, in any order. */
+  readonly names: readonly string[];
   readonly spki?: Uint8Array;
   readonly now: Date;
 }
 
-async function checkClientCertificate(der: Uint8Array, ca: Certificate, expected: Expectation): Promise<Certificate> {
-  const { what, subject, spki, now } = expected;
+const CLIENT = { usage: EXT_KEY_USAGE.clientAuth, names: [] } as const;
+
+function exactly(what: string, subject: readonly NameAttribute[]): Pick<Expectation, "what" | "subject" | "isSubject"> {
+  return { what, subject: nameText(subject), isSubject: (attributes) => sameAttributes(attributes, subject) };
+}
+
+async function checkLeaf(der: Uint8Array, ca: Certificate, expected: Expectation): Promise<Certificate> {
+  const { what, subject, isSubject, usage, spki, now } = expected;
   const certificate = readCertificate(der, what);
   if (!equalBytes(certificate.issuer.der, ca.subject.der)) {
     const seen = nameText(certificate.issuer.attributes);
@@ -129,13 +189,11 @@ async function checkClientCertificate(der: Uint8Array, ca: Certificate, expected
   }
   await verifyCertificateSignature(certificate, ca.spki);
   refuseUnknownCritical(certificate, EVALUATED);
-  if (!sameAttributes(certificate.subject.attributes, subject)) {
+  if (!isSubject(certificate.subject.attributes)) {
     const seen = nameText(certificate.subject.attributes);
-    throw refusal("certificate-subject", `The ${what} has another subject`, nameText(subject), seen);
+    throw refusal("certificate-subject", `The ${what} has another subject`, subject, seen);
   }
-  if (subjectAltName(certificate) !== undefined) {
-    throw refusal("certificate-names", `The ${what} has alternative names`, "no subjectAltName", "a subjectAltName");
-  }
+  checkNames(certificate, expected);
   if (spki !== undefined && !equalBytes(certificate.spki, spki)) {
     throw refusal("certificate-key", `The ${what} is for another key`, hex(spki), hex(certificate.spki));
   }
@@ -143,9 +201,8 @@ async function checkClientCertificate(der: Uint8Array, ca: Certificate, expected
     throw refusal("certificate-constraints", `The ${what} belongs to a CA`, "CA false", "CA true");
   }
   const usages = extKeyUsage(certificate) ?? [];
-  if (usages.length !== 1 || usages[0] !== EXT_KEY_USAGE.clientAuth) {
-    const seen = usages.join(", ") || "none";
-    throw refusal("certificate-usage", `The ${what} is not for clients`, EXT_KEY_USAGE.clientAuth, seen);
+  if (usages.length !== 1 || usages[0] !== usage) {
+    throw refusal("certificate-usage", `The ${what} is for another usage`, usage, usages.join(", ") || "none");
   }
   if (keyUsage(certificate)?.has("digitalSignature") !== true) {
     throw refusal("certificate-key-usage", `The ${what} may not sign`, "digitalSignature", "no digitalSignature");
@@ -153,6 +210,31 @@ async function checkClientCertificate(der: Uint8Array, ca: Certificate, expected
   checkValidity(ca, "CA certificate", now);
   checkValidity(certificate, what, now);
   return certificate;
+}
+
+function checkNames(certificate: Certificate, { what, names }: Expectation): void {
+  const found = subjectAltName(certificate);
+  const seen = (found ?? []).map(nameKey).sort();
+  const expected = [...names].sort();
+  const isRight = found === undefined
+    ? names.length === 0
+    : seen.length === expected.length && seen.every((name, index) => name === expected[index]);
+  if (isRight) return;
+  const text = (list: readonly string[]) => list.join(", ") || "none";
+  throw refusal("certificate-names", `The ${what} has other alternative names`, text(expected), text(seen));
+}
+
+function nameKey(name: AlternativeName): string {
+  switch (name.type) {
+    case "dns":
+      return `DNS:${name.value}`;
+    case "ip":
+      return `IP:${hex(name.value)}`;
+    case "directoryName":
+      return `directoryName:${nameText(name.value.attributes)}`;
+    case "other":
+      return `other:${hex(name.value)}`;
+  }
 }
 
 function checkValidity({ notBefore, notAfter }: Certificate, what: string, now: Date): void {

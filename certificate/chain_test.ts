@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { concat } from "../platform/bytes.ts";
+import { addressBytes } from "../platform/ip_address.ts";
 import { assertRefused, bitFlips, element, fieldsOf, resigned, rewrapped } from "./testing/certificates.ts";
 import { type CertificateTemplate, mintCertificate } from "./_mint.ts";
 import {
@@ -7,14 +8,21 @@ import {
   createCertificateAuthority,
   issueAdminCertificate,
   issueClientCertificate,
+  issueNodeCertificates,
   issueServiceCertificate,
 } from "./ca.ts";
-import { checkAdminCertificate, checkCaCertificate, checkNodeCertificate, checkServiceCertificate } from "./chain.ts";
+import {
+  checkAdminCertificate,
+  checkCaCertificate,
+  checkNodeCertificate,
+  checkServiceCertificate,
+  checkServingCertificate,
+} from "./chain.ts";
 import { clusterIdOf } from "./cluster_id.ts";
 import { EXT_KEY_USAGE } from "./extensions.ts";
 import { generateKeyPair } from "./keys.ts";
 import { ATTRIBUTE, type NameAttribute } from "./name.ts";
-import { ADMIN_SUBJECT, JOIN_SERVICE_SUBJECT, nodeSubject } from "./subjects.ts";
+import { ADMIN_SUBJECT, admittedNodeSubject, nodeSubject, signerSubject } from "./subjects.ts";
 
 const now = new Date("2026-01-02T03:04:05Z");
 const later = (ms: number) => new Date(now.getTime() + ms);
@@ -34,7 +42,7 @@ const CA_TEMPLATE: CertificateTemplate = {
   dnsNames: [],
 };
 const CLIENT_TEMPLATE: CertificateTemplate = {
-  subject: JOIN_SERVICE_SUBJECT,
+  subject: signerSubject("cp-1"),
   spki: client.spki,
   notBefore: now,
   notAfter: later(DAY_MS),
@@ -43,8 +51,19 @@ const CLIENT_TEMPLATE: CertificateTemplate = {
   extKeyUsage: [EXT_KEY_USAGE.clientAuth],
   dnsNames: [],
 };
+const ADMISSION = { admissionUid: "0f8fad5b-d9cb-469f-a165-70867728950e", epoch: 7 };
 const nodeCertificate = (name: string) =>
-  issueClientCertificate(ca, { spki: client.spki, subject: nodeSubject(name), lifetimeMs: DAY_MS }, now);
+  issueClientCertificate(ca, {
+    spki: client.spki,
+    subject: admittedNodeSubject(name, ADMISSION),
+    lifetimeMs: DAY_MS,
+  }, now);
+const expectedNode = {
+  nodeName: "one",
+  clientKey: client.spki,
+  servingKey: client.spki,
+  addresses: ["192.0.2.7", "2001:db8::7"],
+};
 
 Deno.test("checkCaCertificate() accepts the cluster's CA", async () => {
   assert.deepEqual((await checkCaCertificate(ca.certificate.der, clusterId)).der, ca.certificate.der);
@@ -92,32 +111,47 @@ Deno.test("checkCaCertificate() refuses the CA's certificate when any bit is fli
   }
 });
 
-/** Each check, with the subject of the certificate that it accepts. */
+/** Each check, with what differs in the certificate that it accepts. */
 const CHECKS: readonly [
   name: string,
-  subject: readonly NameAttribute[],
+  template: Partial<CertificateTemplate> & { readonly subject: readonly NameAttribute[] },
   check: (der: Uint8Array, at?: Date, authority?: CertificateAuthority) => Promise<unknown>,
 ][] = [
   [
     "checkServiceCertificate()",
-    JOIN_SERVICE_SUBJECT,
+    { subject: signerSubject("cp-1") },
     (der, at = now, by = ca) => checkServiceCertificate(der, by.certificate, at),
   ],
   [
     "checkNodeCertificate()",
-    nodeSubject("one"),
-    (der, at = now, by = ca) => checkNodeCertificate(der, by.certificate, "one", client.spki, at),
+    { subject: admittedNodeSubject("one", ADMISSION) },
+    (der, at = now, by = ca) => checkNodeCertificate(der, by.certificate, { ...expectedNode, now: at }),
+  ],
+  [
+    "checkServingCertificate()",
+    {
+      subject: nodeSubject("one"),
+      extKeyUsage: [EXT_KEY_USAGE.serverAuth],
+      dnsNames: ["one"],
+      addresses: [Uint8Array.of(192, 0, 2, 7), addressBytes("2001:db8::7") ?? new Uint8Array()],
+    },
+    (der, at = now, by = ca) => checkServingCertificate(der, by.certificate, { ...expectedNode, now: at }),
   ],
   [
     "checkAdminCertificate()",
-    ADMIN_SUBJECT,
+    { subject: ADMIN_SUBJECT },
     (der, at = now, by = ca) => checkAdminCertificate(der, by.certificate, client.spki, at),
   ],
 ];
 
-for (const [name, subject, check] of CHECKS) {
+for (const [name, template, check] of CHECKS) {
+  const { subject } = template;
+  const isServing = template.dnsNames !== undefined;
+  const [own, other] = isServing
+    ? [EXT_KEY_USAGE.serverAuth, EXT_KEY_USAGE.clientAuth]
+    : [EXT_KEY_USAGE.clientAuth, EXT_KEY_USAGE.serverAuth];
   const mint = (change: Partial<CertificateTemplate> = {}, by: CertificateAuthority = ca) =>
-    mintCertificate({ ...CLIENT_TEMPLATE, subject, ...change }, by);
+    mintCertificate({ ...CLIENT_TEMPLATE, ...template, ...change }, by);
 
   Deno.test(`${name} accepts its certificate from its first to its last second, while the CA is valid`, async () => {
     const { der, notBefore, notAfter } = await mint();
@@ -150,8 +184,8 @@ for (const [name, subject, check] of CHECKS) {
     const sameName = await createCertificateAuthority(now);
     const { der } = await mint({}, sameName);
     await assertRefused(() => check(der), "refused/certificate-signature");
-    const template = { ...CA_TEMPLATE, spki: client.spki, subject: nodeSubject("ca") };
-    const otherName = { keys: client, certificate: await mintCertificate(template, { keys: client }) };
+    const otherCa = { ...CA_TEMPLATE, spki: client.spki, subject: nodeSubject("ca") };
+    const otherName = { keys: client, certificate: await mintCertificate(otherCa, { keys: client }) };
     const error = await assertRefused(async () => check((await mint({}, otherName)).der), "refused/certificate-issuer");
     assert.equal(error.details.seen, "O=system:nodes, CN=system:node:ca");
   });
@@ -167,14 +201,13 @@ for (const [name, subject, check] of CHECKS) {
       subject: [...subject, { oid: "2.5.4.11", value: "x" }],
     }],
     ["has an empty subject", "refused/certificate-subject", { subject: [] }],
-    ["carries a DNS name", "refused/certificate-names", { dnsNames: ["kubernetes"] }],
+    ["carries another DNS name", "refused/certificate-names", { dnsNames: ["kubernetes"] }],
+    ["carries another address", "refused/certificate-names", { addresses: [Uint8Array.of(10, 96, 0, 1)] }],
     ["belongs to a CA", "refused/certificate-constraints", { isCa: true }],
     ["may sign certificates", "refused/certificate-constraints", { keyUsage: ["digitalSignature", "keyCertSign"] }],
     ["may not sign", "refused/certificate-key-usage", { keyUsage: ["keyEncipherment"] }],
-    ["is for servers", "refused/certificate-usage", { extKeyUsage: [EXT_KEY_USAGE.serverAuth] }],
-    ["is also for servers", "refused/certificate-usage", {
-      extKeyUsage: [EXT_KEY_USAGE.clientAuth, EXT_KEY_USAGE.serverAuth],
-    }],
+    ["is for another usage", "refused/certificate-usage", { extKeyUsage: [other] }],
+    ["is also for another usage", "refused/certificate-usage", { extKeyUsage: [own, other] }],
     ["is for any use", "refused/certificate-usage", { extKeyUsage: [] }],
   ];
   for (const [what, code, change] of refusals) {
@@ -202,7 +235,7 @@ function withUnknownCritical(der: Uint8Array): Promise<Uint8Array> {
 }
 
 Deno.test("checks refuse a certificate when it has a critical extension that they do not know", async () => {
-  const service = (await issueServiceCertificate(ca, client.spki, now)).der;
+  const service = (await issueServiceCertificate(ca, "cp-1", client.spki, now)).der;
   const same = await resigned(service, ca.keys, (fields) => fields);
   await checkServiceCertificate(same, ca.certificate, now);
   const [odd, oddCa] = [await withUnknownCritical(service), await withUnknownCritical(ca.certificate.der)];
@@ -212,13 +245,13 @@ Deno.test("checks refuse a certificate when it has a critical extension that the
 });
 
 Deno.test("checks refuse each other's certificates", async () => {
-  const service = (await issueServiceCertificate(ca, client.spki, now)).der;
+  const service = (await issueServiceCertificate(ca, "cp-1", client.spki, now)).der;
   const admin = (await issueAdminCertificate(ca, client.spki, now)).der;
   const node = (await nodeCertificate("one")).der;
   const { certificate } = ca;
   await checkServiceCertificate(service, certificate, now);
   await checkAdminCertificate(admin, certificate, client.spki, now);
-  await checkNodeCertificate(node, certificate, "one", client.spki, now);
+  await checkNodeCertificate(node, certificate, { ...expectedNode, now });
   for (const der of [admin, node]) {
     await assertRefused(() => checkServiceCertificate(der, certificate, now), "refused/certificate-subject");
   }
@@ -227,7 +260,7 @@ Deno.test("checks refuse each other's certificates", async () => {
   }
   for (const der of [service, admin, (await nodeCertificate("two")).der]) {
     await assertRefused(
-      () => checkNodeCertificate(der, certificate, "one", client.spki, now),
+      () => checkNodeCertificate(der, certificate, { ...expectedNode, now }),
       "refused/certificate-subject",
     );
   }
@@ -240,8 +273,77 @@ Deno.test("checks refuse a certificate when it is for another key", async () => 
   const admin = (await issueAdminCertificate(ca, client.spki, now)).der;
   const { certificate } = ca;
   await assertRefused(
-    () => checkNodeCertificate(node, certificate, "one", other.spki, now),
+    () => checkNodeCertificate(node, certificate, { ...expectedNode, clientKey: other.spki, now }),
     "refused/certificate-key",
   );
   await assertRefused(() => checkAdminCertificate(admin, certificate, other.spki, now), "refused/certificate-key");
+});
+
+Deno.test("checkServiceCertificate() accepts the join service of any node, and no other form of its name", async () => {
+  const check = async (subject: readonly NameAttribute[]) =>
+    await checkServiceCertificate(
+      (await mintCertificate({ ...CLIENT_TEMPLATE, subject }, ca)).der,
+      ca.certificate,
+      now,
+    );
+  for (const name of ["cp-1", "a", "x".repeat(63)]) await check(signerSubject(name));
+  const named = (value: string) => [
+    { oid: ATTRIBUTE.organization, value: "bootstrapper:signers" },
+    { oid: ATTRIBUTE.commonName, value },
+  ];
+  for (
+    const subject of [
+      ...["", "A", "-a", "a/b", "a:b", "x".repeat(64)].map(signerSubject),
+      named("bootstrapper:signer"),
+      named("bootstrapper:join-service"),
+      named("system:node:cp-1"),
+      [{ oid: ATTRIBUTE.organization, value: "bootstrapper:join-services" }, ...signerSubject("cp-1").slice(1)],
+    ]
+  ) await assertRefused(() => check(subject), "refused/certificate-subject", JSON.stringify(subject));
+});
+
+Deno.test("checkNodeCertificate() wants exactly one admission and one epoch, in their own forms", async () => {
+  const [organization = { oid: "", value: "" }, admission = organization, epoch = organization, user = organization] =
+    admittedNodeSubject("one", ADMISSION);
+  const check = async (subject: readonly NameAttribute[]) =>
+    await checkNodeCertificate(
+      (await mintCertificate({ ...CLIENT_TEMPLATE, subject }, ca)).der,
+      ca.certificate,
+      { ...expectedNode, now },
+    );
+  await check([user, epoch, admission, organization]);
+  const as = (value: string) => ({ oid: ATTRIBUTE.organization, value });
+  for (
+    const subject of [
+      nodeSubject("one"),
+      [organization, epoch, user],
+      [organization, admission, user],
+      [organization, admission, admission, epoch, user],
+      [organization, admission, as(`${admission.value.slice(0, -1)}f`), epoch, user],
+      [organization, admission, epoch, as("bootstrapper:epoch:8"), user],
+      [organization, as("bootstrapper:admission:"), epoch, user],
+      [organization, as(admission.value.toUpperCase()), epoch, user],
+      [organization, as(`${admission.value}'`), epoch, user],
+      ...["0", "-1", "01", "1.5", ""].map((
+        value,
+      ) => [organization, admission, as(`bootstrapper:epoch:${value}`), user]),
+      [organization, admission, epoch, as("system:masters"), user],
+    ]
+  ) await assertRefused(() => check(subject), "refused/certificate-subject", JSON.stringify(subject));
+});
+
+Deno.test("checkServingCertificate() wants exactly the node's name, addresses and key", async () => {
+  const { serving } = await issueNodeCertificates(ca, { ...expectedNode, ...ADMISSION, lifetimeMs: DAY_MS }, now);
+  const check = (changes: Partial<typeof expectedNode>) =>
+    checkServingCertificate(serving.der, ca.certificate, { ...expectedNode, ...changes, now });
+  await check({});
+  await check({ addresses: ["2001:db8:0::7", "192.0.2.7"] });
+  await assertRefused(() => check({ addresses: ["192.0.2.7"] }), "refused/certificate-names");
+  await assertRefused(
+    () => check({ addresses: [...expectedNode.addresses, "192.0.2.8"] }),
+    "refused/certificate-names",
+  );
+  await assertRefused(() => check({ nodeName: "two" }), "refused/certificate-subject");
+  const { spki } = await generateKeyPair("p-256");
+  await assertRefused(() => check({ servingKey: spki }), "refused/certificate-key");
 });

@@ -15,7 +15,10 @@ import { pemLabel, readPem, writePem } from "./pem.ts";
 /** The types of keys that this project makes. */
 export type KeyPairType = "ed25519" | "p-256";
 
-/** A key pair. The private key is exportable, because every key is written to a file at some point. */
+/**
+ * A key pair. The private key is exportable, because every key is written to a file at some point, except one of
+ * {@linkcode readSigningKeyPem}.
+ */
 export interface KeyPair {
   readonly type: KeyPairType;
   readonly privateKey: CryptoKey;
@@ -93,11 +96,26 @@ export async function readPrivateKeyPem(pem: string, what: string, passphrase?: 
   }
 }
 
-async function readPrivateKey(pkcs8: Bytes, what: string): Promise<KeyPair> {
+/**
+ * Reads a private key that signs and that nothing can export again. Throws like {@linkcode readPrivateKeyPem}.
+ *
+ * @param pem One block `PRIVATE KEY`.
+ * @param what The name of the file, for errors.
+ */
+export async function readSigningKeyPem(pem: string, what: string): Promise<KeyPair> {
+  const pkcs8 = readPem(pem, "PRIVATE KEY", what);
+  try {
+    return await readPrivateKey(pkcs8, what, false);
+  } finally {
+    pkcs8.fill(0);
+  }
+}
+
+async function readPrivateKey(pkcs8: Bytes, what: string, isExtractable = true): Promise<KeyPair> {
   const type = privateKeyType(pkcs8, what);
   const algorithm = SIGN_ALGORITHMS[type];
   try {
-    const privateKey = await crypto.subtle.importKey("pkcs8", pkcs8, algorithm, true, ["sign"]);
+    const privateKey = await crypto.subtle.importKey("pkcs8", pkcs8, algorithm, isExtractable, ["sign"]);
     const secret = createPrivateKey({ key: Buffer.from(pkcs8.buffer), format: "der", type: "pkcs8" });
     const spki = copyOf(createPublicKey(secret).export({ format: "der", type: "spki" }));
     // PKCS#8 can carry a public key besides the private key. The two must belong together.

@@ -53,6 +53,7 @@ export class Exchange<Incoming extends Envelope, Outgoing extends Envelope> {
   readonly #queue: Incoming[] = [];
   #wake: (() => void) | undefined;
   #awaitedSinceMs: number | undefined;
+  #awaitedKinds: readonly Kind<Incoming>[] = [];
   #received = 0;
 
   /**
@@ -91,6 +92,11 @@ export class Exchange<Incoming extends Envelope, Outgoing extends Envelope> {
     return this.#awaitedSinceMs;
   }
 
+  /** Whether a message of the kind is awaited now. */
+  isAwaiting(kind: Kind<Incoming>): boolean {
+    return this.#awaitedSinceMs !== undefined && this.#awaitedKinds.includes(kind);
+  }
+
   /** The number of received messages. */
   get received(): number {
     return this.#received;
@@ -120,6 +126,7 @@ export class Exchange<Incoming extends Envelope, Outgoing extends Envelope> {
     kinds: readonly K[],
     deadlineMs: number,
   ): Promise<{ [P in K]: { readonly kind: P; readonly payload: Payload<Incoming, P> } }[K]> {
+    this.#awaitedKinds = kinds;
     const envelope = await this.#nextEnvelope(deadlineMs);
     const { message } = envelope;
     const kind = kinds.find((candidate) => candidate === message?.$case);

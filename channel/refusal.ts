@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { present } from "../platform/present.ts";
 import { Metadata, status } from "@grpc/grpc-js";
 import type { ServiceError, StatusObject } from "@grpc/grpc-js";
@@ -12,8 +13,11 @@ import { BootstrapError, errorFamily, readErrorCode } from "../platform/errors.t
 import type { ErrorFamily, FailedCheck } from "../platform/errors.ts";
 
 const METADATA_KEY = "bootstrapper-refusal-bin";
-const MAXIMUM_REFUSAL_LENGTH = 8192;
+/** The largest encoded `Refusal`, bytes. */
+export const MAXIMUM_REFUSAL_LENGTH = 8192;
 const MAXIMUM_TEXT_LENGTH = 1024;
+/** The longest text of a status, bytes. UTF-8 needs at most three for one unit of UTF-16. */
+export const MAXIMUM_STATUS_TEXT_BYTES: number = 3 * MAXIMUM_TEXT_LENGTH;
 const MAXIMUM_DETAILS = 16;
 /** More than a TPM has registers. */
 const MAXIMUM_CHECKS = 32;
@@ -41,8 +45,41 @@ const STATUS: Readonly<Record<ErrorFamily, number>> = Object.freeze({
  */
 export type Audience = "stranger" | "peer";
 
+/** A refusal as the process behind a front makes it, and the front sends it on. */
+export interface RelayedStatus {
+  /** The status of gRPC, 1 to 16. */
+  readonly code: number;
+  /** A text for people. */
+  readonly text: string;
+  /** An encoded `Refusal`. */
+  readonly refusal: Uint8Array;
+}
+
+/** A refusal that the process behind a front has made and logged. */
+export class RelayedRefusal extends Error {
+  /** The name of the class, for logs. */
+  override readonly name = "RelayedRefusal";
+
+  /** Creates the error by which a front's exchange ends. */
+  constructor(readonly status: RelayedStatus) {
+    super(status.text);
+  }
+}
+
 /** Converts an error to a gRPC status with the refusal that the audience may see. */
 export function statusOf(error: BootstrapError, audience: Audience): Partial<StatusObject> {
+  return grpcStatus(encodeStatus(error, audience));
+}
+
+/** Returns the status by which gRPC sends a refusal. */
+export function grpcStatus({ code, text: details, refusal }: RelayedStatus): Partial<StatusObject> {
+  const metadata = new Metadata();
+  metadata.set(METADATA_KEY, Buffer.from(refusal));
+  return { code, details, metadata };
+}
+
+/** Converts an error to a status with the encoded refusal that the audience may see. */
+export function encodeStatus(error: BootstrapError, audience: Audience): RelayedStatus {
   const { code, retriable, retryAfterSeconds = 0 } = error;
   // Strangers get the delay too, because they would retry at once without it.
   const shown = {
@@ -68,9 +105,7 @@ export function statusOf(error: BootstrapError, audience: Audience): Partial<Sta
       if (encode({ ...refusal, checks }).length <= MAXIMUM_REFUSAL_LENGTH) refusal.checks = checks;
     }
   }
-  const metadata = new Metadata();
-  metadata.set(METADATA_KEY, encode(refusal));
-  return { code: STATUS[errorFamily(code)], details: refusal.message || code, metadata };
+  return { code: STATUS[errorFamily(code)], text: refusal.message || code, refusal: encode(refusal) };
 }
 
 /** A peer's `retryAfterSeconds`: 1 to 99 whole seconds. */
@@ -78,8 +113,8 @@ function readRetryAfter(seconds: number): number | undefined {
   return seconds >= 1 && seconds <= 99 ? seconds : undefined;
 }
 
-function encode(refusal: Refusal): Buffer {
-  return Buffer.from(Refusal.encode(refusal).finish());
+function encode(refusal: Refusal): Uint8Array {
+  return Refusal.encode(refusal).finish();
 }
 
 function short(text: string, longest = MAXIMUM_TEXT_LENGTH): string {

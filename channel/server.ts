@@ -21,15 +21,13 @@ import type { Envelope } from "./exchange.ts";
 import { bindingOf, serverTlsOptions } from "./finished.ts";
 import { watchListener } from "./_listener_watch.ts";
 import type { OpenConnection } from "./_places.ts";
-import { Places } from "./_places.ts";
-import { peerGroup } from "./peer_group.ts";
-import { statusOf } from "./refusal.ts";
+import { LONGEST_OPENING_MS, Places, SILENT_AFTER_MS } from "./_places.ts";
+import { peerGroup, peerLink } from "./peer_group.ts";
+import { grpcStatus, RelayedRefusal, statusOf } from "./refusal.ts";
 import type { Audience } from "./refusal.ts";
 
 /** The largest message of an Init, bytes. It fits two YAML documents. */
 export const MAXIMUM_MESSAGE_LENGTH = 256 * 1024;
-/** The time limit for a connection's TLS handshake, and then for its stream, milliseconds. */
-const OPENING_DEADLINE_MS = 10_000;
 /** After this silence a peer is probed, milliseconds. The probes detect a peer whose machine has vanished. */
 const KEEP_ALIVE_MS = 15_000;
 /**
@@ -37,8 +35,10 @@ const KEEP_ALIVE_MS = 15_000;
  * about 10 kB before its handshake, and about 100 kB after it.
  */
 const MAXIMUM_UNDER_WAY = 256;
-/** How often the listener looks for finished peers while connections are held. */
+/** How often the listener counts the peers that are under way, and begins further handshakes. */
 const LOOK_MS = 20;
+/** How many handshakes begin at once. Each costs about a millisecond, and those under way must go on meanwhile. */
+const MAXIMUM_BEGUN_AT_ONCE = 32;
 /** How long a finished connection may take to close by itself, milliseconds. */
 const CLOSING_DEADLINE_MS = 3_000;
 
@@ -62,9 +62,9 @@ export interface ChannelServerOptions<Incoming extends Envelope, Outgoing extend
   /** The port, or 0 to let the kernel choose one. */
   readonly port: number;
   /**
-   * The maximum number of simultaneous connections. Beyond it, an untrusted connection is closed in favour of the
-   * newest: from the peer group with most connections, the one whose peer has been awaited longest, or the newest that
-   * is held before its handshake. So no peer can lock the others out by holding connections.
+   * The maximum number of simultaneous connections. Beyond it, an untrusted connection gives way to the newest: of the
+   * peer groups with most connections, the one whose peer has been awaited longest (see `Places.makeRoom()`). So no peer
+   * can lock the others out by holding connections, nor can many.
    */
   readonly maximumConnections: number;
   /** The largest message that a peer may send, bytes. Default: {@linkcode MAXIMUM_MESSAGE_LENGTH}. */
@@ -101,36 +101,50 @@ export async function listen<Incoming extends Envelope, Outgoing extends Envelop
   const open = new Places(options.maximumConnections);
   const secured = createServer(serverTlsOptions(await createThrowAwayCertificate()), (socket) => {
     const connection = open.get(peerOf(socket));
-    if (connection === undefined) socket.destroy();
-    else serveConnection(socket, connection, options, options.log.with({ peer: peerOf(socket) }));
+    if (connection === undefined) return void socket.destroy();
+    connection.silent = false;
+    serveConnection(socket, connection, open, options, options.log.with({ peer: peerOf(socket) }));
   });
+  let looking: ReturnType<typeof setTimeout> | undefined;
+  let [free, lookedMs] = [0, -Infinity];
   const begin = (connection: OpenConnection) => {
     const { raw } = connection;
+    free--;
     connection.openedMs = performance.now();
-    connection.opening = setTimeout(() => raw.destroy(), OPENING_DEADLINE_MS);
+    connection.opening = setTimeout(() => raw.destroy(), LONGEST_OPENING_MS);
+    connection.listening = setTimeout(() => {
+      if (raw.bytesRead === 0) open.noteSilence(connection, performance.now());
+    }, SILENT_AFTER_MS);
     secured.emit("connection", raw);
   };
-  let looking: ReturnType<typeof setTimeout> | undefined;
-  const beginSome = () => {
-    clearTimeout(looking);
-    const held = open.heldInTurn();
-    const free = Math.max(0, MAXIMUM_UNDER_WAY - open.countUnderWay(performance.now()));
-    for (const connection of held.slice(0, free)) begin(connection);
-    looking = held.length <= free ? undefined : setTimeout(beginSome, LOOK_MS);
+  const look = () => {
+    const nowMs = performance.now();
+    if (nowMs - lookedMs < LOOK_MS) return;
+    lookedMs = nowMs;
+    free = Math.min(MAXIMUM_BEGUN_AT_ONCE, MAXIMUM_UNDER_WAY - open.countUnderWay(nowMs));
+  };
+  const beginHeld = () => {
+    look();
+    const held = open.heldInTurn(performance.now());
+    for (const connection of held.slice(0, Math.max(0, free))) if (!connection.raw.destroyed) begin(connection);
+    looking = held.length === 0 ? undefined : setTimeout(beginHeld, LOOK_MS);
   };
   const listener = createTcpServer({ pauseOnConnect: true }, (raw) => {
     const peer = peerOf(raw);
-    const group = peerGroup(peer);
-    if (!open.makeRoom(group, performance.now())) {
+    const origin = { group: peerGroup(peer), address: peerLink(peer) };
+    open.closeOverdue(performance.now());
+    if (!open.makeRoom(origin, performance.now())) {
       raw.destroy();
       return;
     }
     raw.setKeepAlive(true, KEEP_ALIVE_MS);
     const connection: OpenConnection = {
       raw,
-      group,
+      origin,
       openedMs: undefined,
       opening: undefined,
+      listening: undefined,
+      silent: false,
       exchange: undefined,
       trusted: false,
     };
@@ -138,9 +152,13 @@ export async function listen<Incoming extends Envelope, Outgoing extends Envelop
     raw.on("error", () => raw.destroy());
     raw.once("close", () => {
       clearTimeout(connection.opening);
+      clearTimeout(connection.listening);
       open.delete(peer, connection);
     });
-    if (looking === undefined) beginSome();
+    if (looking !== undefined) return;
+    look();
+    if (free > 0) begin(connection);
+    else looking = setTimeout(beginHeld, LOOK_MS);
   });
   secured.on("tlsClientError", (error) => {
     options.log.event("debug", "channel-tls-error", { message: error.message });
@@ -178,6 +196,7 @@ function peerOf(socket: Socket): string {
 function serveConnection<Incoming extends Envelope, Outgoing extends Envelope>(
   socket: TLSSocket,
   connection: OpenConnection,
+  places: Places,
   options: ChannelServerOptions<Incoming, Outgoing>,
   log: Log,
 ): void {
@@ -212,7 +231,8 @@ function serveConnection<Incoming extends Envelope, Outgoing extends Envelope>(
       );
       connection.exchange = exchange;
       raw.once("close", () => exchange.close(new BootstrapError("unavailable/peer-gone", "The peer is gone")));
-      serveExchange(call, exchange, connection, options, log).finally(() => {
+      serveExchange(call, exchange, () => places.trust(connection), options, log).finally(() => {
+        places.release(connection, performance.now());
         const closing = setTimeout(() => raw.destroy(), CLOSING_DEADLINE_MS);
         raw.once("close", () => clearTimeout(closing));
       });
@@ -229,7 +249,7 @@ function serveConnection<Incoming extends Envelope, Outgoing extends Envelope>(
 async function serveExchange<Incoming extends Envelope, Outgoing extends Envelope>(
   call: ServerDuplexStream<Incoming, Outgoing>,
   exchange: Exchange<Incoming, Outgoing>,
-  connection: OpenConnection,
+  trust: () => void,
   options: ChannelServerOptions<Incoming, Outgoing>,
   log: Log,
 ): Promise<void> {
@@ -239,12 +259,16 @@ async function serveExchange<Incoming extends Envelope, Outgoing extends Envelop
   };
   const trustPeer = () => {
     explainRefusals();
-    connection.trusted = true;
+    trust();
   };
   try {
     await options.handle({ exchange, explainRefusals, trustPeer });
     if (!call.cancelled) call.end();
   } catch (error) {
+    if (error instanceof RelayedRefusal) {
+      if (!call.cancelled) call.emit("error", grpcStatus(error.status));
+      return;
+    }
     const refusal = asBootstrapError(error);
     log.event("warn", "exchange-refused", errorFields(refusal));
     // If the peer has ended the stream, no one receives the status, and the runtime's HTTP/2 is not reliable in that

@@ -8,7 +8,8 @@ import { abandon } from "./commands/abandon.ts";
 import { device } from "./commands/device.ts";
 import { evidence } from "./commands/evidence.ts";
 import { init } from "./commands/init.ts";
-import { joinService } from "./commands/join_service.ts";
+import { joinFront } from "./commands/join_service_front.ts";
+import { joinSigner } from "./commands/join_service_signer.ts";
 import { keygen } from "./commands/keygen.ts";
 import { measure } from "./commands/measure.ts";
 import { nodeRemove } from "./commands/node_remove.ts";
@@ -26,7 +27,8 @@ import { version } from "./commands/version.ts";
 export const COMMANDS: readonly AnyCommand[] = Object.freeze([
   run,
   measure,
-  joinService,
+  joinFront,
+  joinSigner,
   renew,
   status,
   evidence,
@@ -45,6 +47,7 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
 
 /** The first words that several commands share, and their descriptions. */
 export const COMMAND_FAMILIES: Readonly<Record<string, string>> = Object.freeze({
+  "join-service": "issue tickets to joining nodes",
   node: "manage the nodes of a cluster",
   policy: "make and explain policies",
 });

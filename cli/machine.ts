@@ -7,9 +7,12 @@
 import { join } from "node:path";
 import { createTpmIssuer } from "../attestation/kinds/tpm/issuer.ts";
 import type { MachineDevices } from "../attestation/kind.ts";
+import { TDX_MEASUREMENTS_FOLDER } from "../attestation/kinds/tdx/rtmr.ts";
 import { TSM_FOLDER } from "../attestation/tsm/report.ts";
 import type { MachineFacts } from "../node/configuration_defaults.ts";
 import { defaultRouteInterfaces } from "../node/configuration_defaults.ts";
+import type { FirmwareData } from "../node/host_credentials.ts";
+import { readFirmwareData } from "../node/host_credentials.ts";
 import type { ImageFinding } from "../node/image_measured.ts";
 import { findUnmeasured } from "../node/image_measured.ts";
 import { fromUtf8 } from "../platform/bytes.ts";
@@ -21,6 +24,8 @@ import type { CliContext } from "./context.ts";
 export interface Machine extends MachineDevices {
   /** The machine's name and addresses. */
   readonly facts: MachineFacts;
+  /** What the machine's host hands over by SMBIOS and fw_cfg. */
+  readonly firmware: FirmwareData;
   /** The parts of the image that are not measured. */
   readonly unmeasured: readonly ImageFinding[];
 }
@@ -37,16 +42,20 @@ const ANY_EK_TYPE = "rsa2048";
 export async function openMachine(context: CliContext): Promise<Machine> {
   const { paths } = context;
   const tpm = await exists(paths.tpmDevice) ? await context.openTpm() : undefined;
-  const device = await exists(join(paths.root, TSM_FOLDER)) ? context.openDevice() : undefined;
+  const hasTdRegisters = await exists(join(paths.root, TDX_MEASUREMENTS_FOLDER));
+  const isConfidential = await exists(join(paths.root, TSM_FOLDER));
+  const device = isConfidential || hasTdRegisters ? context.openDevice() : undefined;
   const routes = await readFileIfExists(join(paths.root, "proc/net/route"), MAXIMUM_PROC_BYTES);
   const names = context.machineNames();
   return {
     ...present("tpm", tpm),
     ...present("device", device),
+    hasTdRegisters,
     facts: { ...names, defaultRouteInterfaces: defaultRouteInterfaces(fromUtf8(routes ?? new Uint8Array(), "routes")) },
+    firmware: await readFirmwareData(paths.root),
     unmeasured: await findUnmeasured({
       root: paths.root,
-      isConfidential: device !== undefined,
+      isConfidential,
       ...(tpm === undefined ? {} : { registers: createTpmIssuer(tpm, ANY_EK_TYPE, context.clock) }),
     }),
   };

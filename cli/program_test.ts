@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { BootstrapError } from "../platform/errors.ts";
 import { init } from "./commands/init.ts";
-import { joinService } from "./commands/join_service.ts";
+import { joinSigner } from "./commands/join_service_signer.ts";
 import { run } from "./commands/run.ts";
 import type { CliContext } from "./context.ts";
 import { runProgram } from "./program.ts";
 import type { Machine } from "./machine.ts";
 import type { InitOptions } from "./programs/init.ts";
-import type { JoinServiceOptions } from "./programs/join_service.ts";
+import type { JoinSignerOptions } from "./programs/join_service_signer.ts";
 import { runDependencies, type RunOptions } from "./programs/run.ts";
 import { TestWorld } from "./testing/command_line.ts";
 
@@ -123,17 +123,19 @@ Deno.test("runProgram() gives init its options, with their defaults", async () =
   assert.equal(seen[2]?.waitMs, 600_000);
 });
 
-Deno.test("runProgram() gives join-service its folder, and its key if systemd passes one", async () => {
-  const seen: JoinServiceOptions[] = [];
+Deno.test("runProgram() gives join-service signer its folder and socket, and its key if systemd passes one", async () => {
+  const seen: JoinSignerOptions[] = [];
+  const action = (options: JoinSignerOptions) => Promise.resolve(void seen.push(options));
   await using world = await TestWorld.create({
-    commands: [{ ...joinService, action: (options: JoinServiceOptions) => Promise.resolve(void seen.push(options)) }],
+    commands: [{ ...joinSigner, open: () => Promise.resolve(), action }],
   });
-  assert.equal(await world.run("join-service"), 0);
+  const { joinService, joinSocket } = world.context.paths;
+  assert.equal(await world.run("join-service", "signer"), 0);
   Object.assign(world.context.environment, { credentialsFolder: "/run/credentials/unit" });
-  assert.equal(await world.run("join-service", "--folder", "/f"), 0);
+  assert.equal(await world.run("join-service", "signer", "--folder", "/f", "--socket", "/s"), 0);
   assert.deepEqual(seen, [
-    { folder: world.context.paths.joinService },
-    { folder: "/f", keyFile: "/run/credentials/unit/service.key" },
+    { folder: joinService, socket: joinSocket },
+    { folder: "/f", socket: "/s", keyFile: "/run/credentials/unit/service.key" },
   ]);
 });
 

@@ -2,12 +2,10 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 
 const deploy = import.meta.dirname ?? ".";
-const UNITS = [
-  "bootstrapper-measure.service",
-  "bootstrapper.service",
-  "bootstrapper-renew.service",
-  "bootstrapper-join-service.service",
-];
+const FRONT = "bootstrapper-join-front.service";
+const SIGNER = "bootstrapper-join-signer.service";
+const RENEW = "bootstrapper-renew.service";
+const UNITS = ["bootstrapper-measure.service", "bootstrapper.service", RENEW, FRONT, SIGNER];
 
 type Unit = ReadonlyMap<string, readonly string[]>;
 
@@ -43,16 +41,21 @@ async function analyze(...args: readonly string[]): Promise<{ code: number; text
 Deno.test("the units start existing commands of the binary", async () => {
   const { COMMANDS } = await import("../cli/commands.ts");
   for (const name of UNITS) {
-    const [program, subcommand] = only(await readUnit(name), "Service.ExecStart").split(" ");
+    const [program, ...subcommand] = only(await readUnit(name), "Service.ExecStart").split(" ");
     assert.equal(program, "/usr/local/bin/bootstrapper");
-    assert.ok(COMMANDS.some((known) => known.name === subcommand), name);
+    assert.ok(COMMANDS.some((known) => known.name === subcommand.join(" ")), name);
+  }
+});
+
+Deno.test("the units empty Deno's store of CAs", async () => {
+  for (const name of UNITS) {
+    assert.ok(words(await readUnit(name), "Service.Environment").includes("DENO_TLS_CA_STORE=,"), name);
   }
 });
 
 Deno.test("containerd, the kubelet and the bootstrapper require the measurement and follow it", async () => {
   const drops = ["containerd.service.d/10-bootstrapper-measure.conf", "kubelet.service.d/10-bootstrapper-measure.conf"];
-  const services = ["bootstrapper.service", "bootstrapper-renew.service", "bootstrapper-join-service.service"];
-  for (const path of [...drops, ...services]) {
+  for (const path of [...drops, "bootstrapper.service", RENEW, FRONT, SIGNER]) {
     const unit = await readUnit(path);
     assert.ok(words(unit, "Unit.Requires").includes("bootstrapper-measure.service"), path);
     assert.ok(words(unit, "Unit.After").includes("bootstrapper-measure.service"), path);
@@ -62,6 +65,20 @@ Deno.test("containerd, the kubelet and the bootstrapper require the measurement 
     assert.ok(words(measure, "Unit.Before").includes(unit));
   }
   assert.equal(only(measure, "Service.RemainAfterExit"), "yes");
+});
+
+Deno.test("the measurement can read what the host hands over: fw_cfg's driver is loaded, and nothing hides /sys/firmware", async () => {
+  const measure = await readUnit("bootstrapper-measure.service");
+  for (const key of ["Unit.Wants", "Unit.After"]) {
+    assert.ok(words(measure, key).includes("modprobe@qemu_fw_cfg.service"), key);
+  }
+  for (const name of ["bootstrapper-measure.service", "bootstrapper.service"]) {
+    const unit = await readUnit(name);
+    assert.ok(!words(unit, "Service.InaccessiblePaths").some((path) => path.includes("/sys")), name);
+    assert.equal(only(unit, "Service.User"), "", name);
+    assert.notEqual(only(unit, "Service.DynamicUser"), "yes", name);
+    assert.notEqual(only(unit, "Service.PrivateUsers"), "yes", name);
+  }
 });
 
 Deno.test("the kubelet runs only on a locked node, whose lock has been measured", async () => {
@@ -112,16 +129,50 @@ Deno.test("systemd restarts the bootstrapper after a failure, without a limit on
   assert.equal(only(unit, "Unit.StartLimitIntervalSec"), "0");
 });
 
-Deno.test("the join service has no device, no capability and no writable file, and gets its keys only from systemd", async () => {
-  const unit = await readUnit("bootstrapper-join-service.service");
-  assert.equal(only(unit, "Service.CapabilityBoundingSet"), "");
-  assert.ok(unit.has("Service.CapabilityBoundingSet"));
-  assert.equal(unit.has("Service.DeviceAllow"), false);
-  assert.equal(unit.has("Service.ReadWritePaths"), false);
-  for (const key of ["DynamicUser", "NoNewPrivileges", "PrivateDevices", "PrivateTmp", "PrivateUsers"]) {
-    assert.equal(only(unit, `Service.${key}`), "yes", key);
+Deno.test("front and signer are started and stopped together, and each has a user of its own", async () => {
+  const [front, signer] = [await readUnit(FRONT), await readUnit(SIGNER)];
+  for (const key of ["BindsTo", "PartOf", "After"]) assert.ok(words(front, `Unit.${key}`).includes(SIGNER), key);
+  assert.ok(words(signer, "Unit.Wants").includes(FRONT));
+  const users = await Deno.readTextFile(join(deploy, "sysusers.conf"));
+  for (const [unit, name] of [[front, "bootstrapper-front"], [signer, "bootstrapper-signer"]] as const) {
+    assert.equal(only(unit, "Service.User"), name);
+    assert.equal(only(unit, "Service.Group"), "bootstrapper-join");
+    assert.ok(users.includes(`\nu ${name} `), name);
   }
-  assert.equal(only(unit, "Service.ProtectSystem"), "strict");
+  assert.ok(users.includes("\ng bootstrapper-join "));
+});
+
+Deno.test("the signer's socket is in a folder that only the two users enter", async () => {
+  const unit = await readUnit(SIGNER);
+  const { nodePaths } = await import("../node/paths.ts");
+  const folder = only(unit, "Service.RuntimeDirectory");
+  assert.equal(nodePaths().joinSocket, `/run/${folder}/signer.sock`);
+  assert.equal(only(unit, "Service.RuntimeDirectoryMode"), "0750");
+  assert.equal((await readUnit(FRONT)).has("Service.RuntimeDirectory"), false);
+});
+
+Deno.test("front and signer have no device, no capability and no network beyond their need", async () => {
+  const [front, signer] = [await readUnit(FRONT), await readUnit(SIGNER)];
+  for (const unit of [front, signer]) {
+    assert.equal(only(unit, "Service.CapabilityBoundingSet"), "");
+    assert.ok(unit.has("Service.CapabilityBoundingSet"));
+    assert.equal(unit.has("Service.DeviceAllow"), false);
+    for (const key of ["NoNewPrivileges", "PrivateDevices", "PrivateTmp", "PrivateUsers", "RestrictNamespaces"]) {
+      assert.equal(only(unit, `Service.${key}`), "yes", key);
+    }
+    assert.equal(only(unit, "Service.ProtectSystem"), "strict");
+    assert.equal(only(unit, "Service.RestrictAddressFamilies"), "AF_UNIX AF_INET AF_INET6");
+    assert.equal(only(unit, "Service.LimitCORE"), "0");
+  }
+  for (const key of ["ReadWritePaths", "LoadCredential", "BindPaths"]) assert.equal(front.has(`Service.${key}`), false);
+  assert.equal(only(signer, "Service.ReadWritePaths"), "/etc/kubernetes/bootstrapper");
+  assert.equal(only(signer, "Service.IPAddressDeny"), "any");
+  assert.equal(only(signer, "Service.IPAddressAllow"), "localhost");
+  assert.equal(only(signer, "Service.MemorySwapMax"), "0");
+});
+
+Deno.test("the signer gets its keys only from systemd", async () => {
+  const unit = await readUnit(SIGNER);
   const { CREDENTIAL_ETCD_FILES, CREDENTIAL_KEY_FILES, KUBEADM_KEY_FILES, clusterKeyNames } = await import(
     "../kubernetes/cluster_keys.ts"
   );
@@ -136,8 +187,8 @@ Deno.test("the join service has no device, no capability and no writable file, a
 });
 
 Deno.test("the units that listen may open at least eight files per allowed connection", async () => {
-  const { MAXIMUM_CONNECTIONS } = await import("../service/service.ts");
-  for (const name of ["bootstrapper.service", "bootstrapper-join-service.service"]) {
+  const { MAXIMUM_CONNECTIONS } = await import("../service/front.ts");
+  for (const name of ["bootstrapper.service", FRONT, SIGNER]) {
     const limit = only(await readUnit(name), "Service.LimitNOFILE");
     assert.match(limit, /^\d+$/, name);
     assert.ok(Number(limit) >= 8 * MAXIMUM_CONNECTIONS, name);
@@ -185,8 +236,9 @@ Deno.test({
     const limits = {
       "bootstrapper-measure.service": 2,
       "bootstrapper.service": 4.5,
-      "bootstrapper-renew.service": 2.5,
-      "bootstrapper-join-service.service": 1.5,
+      [RENEW]: 2.5,
+      [FRONT]: 1.5,
+      [SIGNER]: 1.3,
     };
     for (const [name, limit] of Object.entries(limits)) {
       const { text = "" } = await analyze("security", "--offline=yes", "--no-pager", join(deploy, name)) ?? {};

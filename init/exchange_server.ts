@@ -79,6 +79,8 @@ export interface AuthorisedInit {
   readonly staged: StagedInit;
   /** The number of the operation's last event that the operator has seen. */
   readonly heard: number;
+  /** A2 of the exchange, to which the answer is bound. */
+  readonly a2: Bytes;
 }
 
 /** What the exchange needs. */
@@ -119,7 +121,8 @@ export async function proposeAndAuthorise(
   const signed = await exchange.receive("request", deadlines.answerMs);
   const { founding } = signed;
   if (founding === undefined) throw new BootstrapError("malformed/init-request", 'The message lacks "founding"');
-  await verify(operatorKey, "request", await initA2(a1, signed.request), signed.signature);
+  const a2 = await initA2(a1, signed.request);
+  await verify(operatorKey, "request", a2, signed.signature);
   if (!equalBytes(founding.operatorKey, operatorKey)) {
     throw new BootstrapError("refused/founding-operator", "The founding is signed by another key than the hello");
   }
@@ -139,5 +142,5 @@ export async function proposeAndAuthorise(
     });
   }
   const staged = cluster.recorded ?? { ca: cluster.ca, requestBytes: copyOf(signed.request), request, founding };
-  return { staged, heard: cluster.recorded === undefined ? 0 : signed.heard };
+  return { staged, heard: cluster.recorded === undefined ? 0 : signed.heard, a2 };
 }

@@ -13,7 +13,6 @@
  * @module
  */
 import { join } from "node:path";
-import { clusterIdOf } from "../certificate/cluster_id.ts";
 import { privateKeyPem } from "../certificate/keys.ts";
 import { writePem } from "../certificate/pem.ts";
 import { AdmissionRecords } from "../kubernetes/admission_records.ts";
@@ -23,13 +22,13 @@ import { installPkiFile } from "../kubernetes/cluster_keys.ts";
 import { applyClusterRbac } from "../kubernetes/cluster_rbac.ts";
 import { controlPlaneEndpoint, initDocuments, ownApiEndpoint } from "../kubernetes/documents.ts";
 import type { NodeFacts } from "../kubernetes/documents.ts";
-import { currentEpoch, FIRST_EPOCH } from "../kubernetes/epochs.ts";
+import { currentEpoch } from "../kubernetes/epochs.ts";
 import type { Kubeadm } from "../kubernetes/kubeadm.ts";
 import { hasKubeletCredentials, writeKubeletKubeconfig } from "../kubernetes/kubelet_credentials.ts";
 import type { KubeletPaths } from "../kubernetes/kubelet_credentials.ts";
 import { renewOwnCertificates } from "../kubernetes/own_node_certificates.ts";
 import type { OwnNode } from "../kubernetes/own_node_certificates.ts";
-import { hasAuthorization, installFirstAuthorization } from "../kubernetes/first_authorization.ts";
+import { FIRST_EPOCH, hasAuthorization, installFirstAuthorization } from "../kubernetes/first_authorization.ts";
 import { adminKubeconfig, ownApiCredentials } from "../kubernetes/own_api.ts";
 import { createPolicyConfigMap } from "../kubernetes/policy_config_map.ts";
 import { waitForKubelet, waitForNode } from "../kubernetes/readiness.ts";
@@ -37,7 +36,7 @@ import { nodeCertificateLifetimeMs, readClusterSettings } from "../kubernetes/se
 import type { Journal } from "../journal/journal.ts";
 import { runSequence } from "../journal/sequence.ts";
 import type { Sequence } from "../journal/sequence.ts";
-import { hex, utf8 } from "../platform/bytes.ts";
+import { utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import { exists } from "../platform/files.ts";
 import { hostAndPort } from "../platform/host.ts";
@@ -55,10 +54,10 @@ const READY_DEADLINE_MS = 60 * 1000;
 export interface FoundClusterDependencies {
   readonly node: NodeFacts;
   /**
-   * The identity that this node's evidence proves, lower-case hexadecimal. A TD's identity is that of its Init: the
-   * cluster ID.
+   * The identity by which a join service will know this machine, lower-case hexadecimal: the one that its evidence
+   * names, or that of its identity key.
    */
-  readonly identity: (clusterId: string) => Promise<string>;
+  readonly identity: () => Promise<string>;
   /** Kubernetes' configuration folder. */
   readonly kubernetesFolder: string;
   /** The folder of the kubelet's state. */
@@ -190,11 +189,11 @@ function ownNode({ staged, node }: FoundingInit): Omit<OwnNode, "epoch"> {
 }
 
 async function giveAccess(init: FoundingInit): Promise<void> {
-  const { node, identity: identityOf, staged: { ca, request }, clock } = init;
+  const { node, identity: identityOf, staged: { ca, request }, clock, signal } = init;
   using api = await ownApi(init);
-  await applyClusterRbac(api);
+  await applyClusterRbac(api, { clock, signal, deadlineMs: READY_DEADLINE_MS });
   await createPolicyConfigMap(api, request.policyDocument);
-  const identity = await identityOf(hex(await clusterIdOf(ca.certificate)));
+  const identity = await identityOf();
   const records = new AdmissionRecords(api);
   const { uid } = await records.admitFounder({
     identity,

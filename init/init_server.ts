@@ -13,12 +13,14 @@ import type { Journal } from "../journal/journal.ts";
 import type { Journals } from "../journal/journals.ts";
 import type { NodeLock } from "../nodelock/lock.ts";
 import { onAbort } from "../platform/abortable.ts";
-import { equalBytes } from "../platform/bytes.ts";
+import { copyOf, equalBytes } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { Log } from "../platform/log.ts";
 import { errorFields } from "../platform/log.ts";
-import { InitServiceService } from "../proto/gen/bootstrapper.ts";
+import { sign } from "../protocol/signature.ts";
+import { answerStatement } from "../protocol/transcript.ts";
+import { InitResult, InitServiceService } from "../proto/gen/bootstrapper.ts";
 import type { InitClientMessage, InitServerMessage } from "../proto/gen/bootstrapper.ts";
 import type { ExchangeDependencies, InitSession, ProposedCluster, VerifiedHello } from "./exchange_server.ts";
 import { INIT_SERVER_DEADLINES, proposeAndAuthorise, receiveHello } from "./exchange_server.ts";
@@ -186,13 +188,13 @@ export class InitServer {
     using turn = await this.#turns.enter(hello.operatorKey);
     using _superseding = closeWhen(turn.superseded, exchange);
     const cluster = await this.#propose(hello);
-    const { staged, heard } = await proposeAndAuthorise(session, hello, cluster, this.#deps);
+    const { staged, heard, a2 } = await proposeAndAuthorise(session, hello, cluster, this.#deps);
     const locked = this.#operation === undefined
       ? await this.#lockOrStayFresh(session, staged, () => turn.hold(), signal)
       : { operation: this.#operation, heard };
     closing[Symbol.dispose]();
     turn[Symbol.dispose]();
-    await this.#report(session, locked, signal);
+    await this.#report(session, locked, a2, signal);
   }
 
   async #propose({ operatorKey }: VerifiedHello): Promise<ProposedCluster> {
@@ -305,6 +307,7 @@ export class InitServer {
   async #report(
     { exchange }: InitSession,
     { operation: { staged, journal, result }, heard }: LockedInit,
+    a2: Uint8Array,
     signal: AbortSignal,
   ): Promise<void> {
     await journal.follow(sendTo(exchange), result, heard);
@@ -312,18 +315,17 @@ export class InitServer {
       throw signal.aborted ? stopping(cause) : cause;
     });
     const admin = await issueAdminCertificate(staged.ca, staged.request.adminKey, this.#deps.clock.now());
-    await exchange.send({
-      message: {
-        $case: "result",
-        result: {
-          adminCertificate: admin.der,
-          caCertificate: staged.ca.certificate.der,
-          apiEndpoints: [...apiEndpoints],
-          joinEndpoints: [...joinEndpoints],
-          nodeName,
-        },
-      },
-    });
+    const answer = copyOf(
+      InitResult.encode({
+        adminCertificate: admin.der,
+        caCertificate: staged.ca.certificate.der,
+        apiEndpoints: [...apiEndpoints],
+        joinEndpoints: [...joinEndpoints],
+        nodeName,
+      }).finish(),
+    );
+    const signature = await sign(staged.ca.keys, "init-answer", await answerStatement(a2, answer));
+    await exchange.send({ message: { $case: "result", result: { result: answer, signature } } });
     await exchange.receive("acknowledgement", (this.#deps.deadlines ?? INIT_SERVER_DEADLINES).answerMs);
     this.#acknowledged.resolve();
   }

@@ -4,11 +4,29 @@
  * @module
  */
 import { statfs } from "node:fs/promises";
+import type { EvidenceKind } from "../attestation/kind.ts";
+import { acceptedTrust, switchesNotAllowed } from "../attestation/policy/accepted_trust.ts";
+import { readPolicy } from "../attestation/policy/policy.ts";
+import type { TrustPart } from "../protocol/transcript.ts";
 import type { CommandRunner } from "../platform/command.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { present } from "../platform/present.ts";
 import { missingImages } from "../kubernetes/images.ts";
 import type { Kubeadm } from "../kubernetes/kubeadm.ts";
+
+/**
+ * Checks that the policy of an init allows the switches of this node's configuration. The cluster's own services would
+ * not admit such a node.
+ *
+ * @throws {BootstrapError} `precondition/insecure-switch`, `usage/document`.
+ */
+export function checkSwitches(policyDocument: string, { switches }: TrustPart, kinds?: readonly EvidenceKind[]): void {
+  const policy = readPolicy(policyDocument, "the policy of the init", kinds);
+  const [refused] = switchesNotAllowed(acceptedTrust(policy, "init"), switches);
+  if (refused === undefined) return;
+  const message = `The configuration of this node has ${refused}: true, which the policy of the init does not allow`;
+  throw new BootstrapError("precondition/insecure-switch", message, { details: { switch: refused } });
+}
 
 /** One check. It gives a sentence for each condition that does not hold; no sentence means that all is well. */
 export interface PreflightCheck {

@@ -1,10 +1,33 @@
 import assert from "node:assert/strict";
 import { BootstrapError } from "../platform/errors.ts";
 import type { CommandRunner } from "../platform/command.ts";
-import { kubernetesChecks, preflight } from "./preflight.ts";
+import type { InsecureSwitch } from "../protocol/transcript.ts";
+import { checkSwitches, kubernetesChecks, preflight } from "./preflight.ts";
 import type { PreflightCheck } from "./preflight.ts";
 
 const check = (name: string, ...reasons: string[]): PreflightCheck => ({ name, run: () => Promise.resolve(reasons) });
+
+Deno.test("checkSwitches() refuses a switch of the node that the policy of the init does not allow, and names it", () => {
+  const insecure: readonly InsecureSwitch[] = ["allowInsecure"];
+  const unmeasured: readonly InsecureSwitch[] = [...insecure, "allowUnmeasuredImage"];
+  const check = (policy: string, switches: readonly InsecureSwitch[]) =>
+    checkSwitches(policy, {
+      clusterName: "demo",
+      clusterId: new Uint8Array(),
+      operatorKeys: [],
+      variants: [],
+      switches,
+    });
+  const none = "{version: 1, variant: none}";
+  check(none, insecure);
+  check("{version: 1, variant: none, allowUnmeasuredImage: true}", unmeasured);
+  assert.throws(() => check(none, unmeasured), {
+    code: "precondition/insecure-switch",
+    message: /allowUnmeasuredImage: true/,
+    details: { switch: "allowUnmeasuredImage" },
+  });
+  assert.throws(() => check("version: 2", insecure), { code: "usage/document" });
+});
 
 Deno.test("preflight() passes when every check passes, and names each check", async () => {
   const said: string[] = [];

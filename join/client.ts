@@ -14,7 +14,7 @@
 import type { NodeSelf } from "../protocol/node_self.ts";
 import { join } from "node:path";
 import type { EvidenceIssuer } from "../attestation/evidence.ts";
-import type { TrustPart } from "../protocol/transcript.ts";
+import type { ClusterTrust } from "../protocol/transcript.ts";
 import { privateKeyPem } from "../certificate/keys.ts";
 import { writePem } from "../certificate/pem.ts";
 import type { Journal } from "../journal/journal.ts";
@@ -42,7 +42,7 @@ import type { ControlPlaneMaker } from "./joining.ts";
 import { CONTROL_PLANE_SEQUENCE } from "./control_plane_sequence.ts";
 import { JOIN_CLIENT_DEADLINES } from "./exchange_client.ts";
 import type { NodeKeys } from "../protocol/node_keys.ts";
-import { readOrCreateNodeKeys } from "../protocol/node_keys.ts";
+import { readOrCreateIdentityKey, readOrCreateNodeKeys } from "../protocol/node_keys.ts";
 import { removeJoinSecrets } from "./run_folder.ts";
 import type { Ticket, TicketTurn } from "./ticket.ts";
 import type { EndpointFailure } from "./ticket_search.ts";
@@ -56,7 +56,7 @@ export const JOIN_STEPS_BEFORE = ["join-ticket", "join-preflight", "join-lock"] 
 /** What the JoinClient works with. */
 export interface JoinClientDependencies {
   /** The trust part of the node's configuration. */
-  readonly trust: TrustPart;
+  readonly trust: ClusterTrust;
   /** The node's name, its address, and the role that it asks for. */
   readonly self: NodeSelf;
   /** The join services to try, at least one. */
@@ -72,6 +72,8 @@ export interface JoinClientDependencies {
   readonly controlPlane: ControlPlaneMaker;
   /** The bootstrapper's own folder on a tmpfs, for keys and ticket: `/run/bootstrapper`. */
   readonly runFolder: string;
+  /** The folder that lives as long as the machine, for its identity key: `/var/lib/bootstrapper`. */
+  readonly stateFolder: string;
   /** Records the steps. */
   readonly journals: Journals;
   readonly clock: Clock;
@@ -108,11 +110,11 @@ export async function runJoinClient(
   dependencies: JoinClientDependencies,
   options: JoinClientOptions,
 ): Promise<"joined" | "lost"> {
-  const { journals, lock, runFolder } = dependencies;
+  const { journals, lock } = dependencies;
   const state = lock.state();
   if (state.name === "locked" && state.lock.owner !== "join") return "lost";
   const journal = state.name === "locked" ? await journals.read(state.lock.clusterId) : journals.draft();
-  const client = new JoinClient(dependencies, options, await readOrCreateNodeKeys(runFolder), journal);
+  const client = new JoinClient(dependencies, options, await keysOf(dependencies), journal);
   if (state.name === "locked") {
     await client.becomeMember(state.lock.clusterId, undefined);
     return "joined";
@@ -127,6 +129,14 @@ export async function runJoinClient(
   options.onLocked?.(ticket.clusterId);
   await client.becomeMember(ticket.clusterId, ticket);
   return "joined";
+}
+
+async function keysOf(
+  { issuer, runFolder, stateFolder }: Pick<JoinClientDependencies, "issuer" | "runFolder" | "stateFolder">,
+): Promise<NodeKeys> {
+  const keys = await readOrCreateNodeKeys(runFolder);
+  if (issuer.identityIsKey !== true) return keys;
+  return { ...keys, identity: await readOrCreateIdentityKey(stateFolder) };
 }
 
 class JoinClient {
@@ -233,7 +243,7 @@ class JoinClient {
       userName: self.name,
       server: `https://${ticket.apiEndpoints[0]}`,
       caPem: writePem("CERTIFICATE", ticket.ca.der),
-      certificatePem: writePem("CERTIFICATE", ticket.certificate.der),
+      certificatePem: writePem("CERTIFICATE", ticket.clientCertificate.der),
       keyPem: await privateKeyPem(this.#keys.node),
     });
     await writeFileAtomic(this.#discoveryPath, utf8(text), { mode: SECRET_MODE });
@@ -272,6 +282,7 @@ class JoinClient {
       clock,
       log,
       node: {
+        purpose: "join",
         trust,
         self,
         kubeletVersion,

@@ -1,13 +1,10 @@
 /** Tests of the turn that a join service keeps for a control plane. */
 import assert from "node:assert/strict";
-import { hex } from "../platform/bytes.ts";
-import { createInsecureIdentity, createInsecureIssuer } from "../attestation/kinds/none/issuer.ts";
+import { identityOfKey, readOrCreateIdentityKey } from "../protocol/node_keys.ts";
 import { newKit } from "../protocol/testing/kit.ts";
 import { TestCluster } from "../tests/exchanges/join_world.ts";
 import { TestMachine } from "../tests/exchanges/join_machine.ts";
 import { sealKit } from "../protocol/sealed_kit.ts";
-
-const identity = createInsecureIdentity();
 
 /** A cluster that gives its turn to every node that asks, and a machine that asks. */
 async function world() {
@@ -38,26 +35,25 @@ Deno.test("runJoinClient() frees a control plane's turn when the node goes to th
     if (name === "join-lock") await node.lock.take({ owner: "init", clusterId: new Uint8Array(32).fill(7) });
     return await work();
   };
-  const issuer = createInsecureIssuer(identity);
-  assert.equal(await node.run(cluster.trust, [cluster.port], { issuer }), "lost");
+  assert.equal(await node.run(cluster.trust, [cluster.port]), "lost");
   await released;
-  assert.deepEqual(freed, [hex(identity)]);
+  assert.deepEqual(freed, [await identityOfKey((await readOrCreateIdentityKey(node.stateFolder)).spki)]);
 });
 
 Deno.test("runJoinClient() keeps a control plane's turn when the node is locked, and when it is stopped before the lock", async () => {
   const { cluster, freed, machine } = await world();
   await using _ = cluster;
   await using node = machine;
-  const issuer = createInsecureIssuer(identity);
   node.aroundStep = async (name, work) => {
     if (name === "join-preflight") node.stop.abort();
     return await work();
   };
-  await assert.rejects(node.run(cluster.trust, [cluster.port], { issuer }), { code: "aborted/join" });
+  await assert.rejects(node.run(cluster.trust, [cluster.port]), { code: "aborted/join" });
   assert.equal(node.lock.state().name, "unlocked");
 
   await using other = await TestMachine.create("control-plane");
-  assert.equal(await other.run(cluster.trust, [cluster.port], { issuer }), "joined");
+  const self = { name: "cp-2", address: "192.0.2.8", role: "control-plane" } as const;
+  assert.equal(await other.run(cluster.trust, [cluster.port], { self }), "joined");
   assert.equal(cluster.events.filter(isTicketIssued).length, 2);
   assert.deepEqual(freed, []);
   for (const call of ["keys", "kubeadm prepare", "kubeadm etcd", "kubeadm finish", "join-service"]) {

@@ -16,6 +16,9 @@ import type { Clock } from "../platform/clock.ts";
 import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
 import { NONCE_BYTES } from "../protocol/lengths.ts";
 import { encodeRequest } from "../protocol/join_request.ts";
+import type { JoinPurpose } from "../protocol/join_request.ts";
+import type { KeyPair } from "../certificate/keys.ts";
+import { BootstrapError } from "../platform/errors.ts";
 import type { NodeKeys } from "../protocol/node_keys.ts";
 import type { FoundedService, Loyalty } from "./proposal.ts";
 import { checkProposal } from "./proposal.ts";
@@ -29,8 +32,7 @@ export interface JoinClientDeadlines {
   /** From the request to the challenge. A verification may have to wait for its turn. */
   readonly challengeMs: number;
   /**
-   * To the ticket. This is longer than the service waits: the first certificate of a new cluster takes some seconds
-   * while its signer is still starting.
+   * To the ticket. It is longer than the service waits for the API server.
    */
   readonly ticketMs: number;
 }
@@ -44,11 +46,13 @@ export const JOIN_CLIENT_DEADLINES: JoinClientDeadlines = Object.freeze({
 
 /** The node that asks for a ticket. */
 export interface JoiningNode extends Loyalty {
+  /** Whether it asks in order to join, or as a member for new certificates. */
+  readonly purpose: JoinPurpose;
   /** The node's name, its address, and the role that it asks for. */
   readonly self: NodeSelf;
   /** The kubelet's version, such as `v1.36.3`. */
   readonly kubeletVersion: string;
-  /** K_c and E_c. */
+  /** K_c, K_s, E_c, and the identity key where the issuer says that the identity is a key. */
   readonly keys: NodeKeys;
   readonly issuer: EvidenceIssuer;
   readonly deadlines: JoinClientDeadlines;
@@ -80,18 +84,22 @@ export async function obtainTicket(exchange: JoinExchange, node: JoiningNode): P
     const a2 = await sendRequest(exchange, node, service);
     await answerChallenge(exchange, node, a2);
     const ticket = await exchange.receive("ticket", node.deadlines.ticketMs);
-    const { self: { name, role }, keys } = node;
-    return await checkTicket(ticket, service, { name, role, keys }, a2, node.clock.now());
+    const { self, purpose, keys } = node;
+    return await checkTicket(ticket, service, { ...self, purpose, keys }, a2, node.clock.now());
   });
 }
 
 /** Step 3. Returns A2. */
 async function sendRequest(exchange: JoinExchange, node: JoiningNode, service: FoundedService): Promise<Bytes> {
-  const { self: { name, role, address }, kubeletVersion, keys, issuer, clock } = node;
+  const { purpose, self: { name, role, address }, kubeletVersion, keys, issuer, clock } = node;
+  const identity = identityKeyOf(node);
   const request = encodeRequest({
+    purpose,
     nodeName: name,
     role,
-    csr: await createNodeCsr(keys.node, name),
+    clientCsr: await createNodeCsr(keys.node, name),
+    servingCsr: await createNodeCsr(keys.serving, name),
+    identityKey: identity?.spki ?? new Uint8Array(),
     timeMs: BigInt(clock.now().getTime()),
     addresses: [address],
     kubeletVersion,
@@ -101,13 +109,21 @@ async function sendRequest(exchange: JoinExchange, node: JoiningNode, service: F
   const a2 = await joinA2(service.a1, { nodeKey, sealingKey, request });
   const { variant, payload } = await issuer.issue(a2);
   const signature = await sign(keys.node, "request", a2);
+  const identitySignature = identity === undefined ? new Uint8Array() : await sign(identity, "identity", a2);
   await exchange.send({
     message: {
       $case: "request",
-      request: { request, nodeKey, sealingKey, evidence: { variant, payload }, signature },
+      request: { request, nodeKey, sealingKey, evidence: { variant, payload }, signature, identitySignature },
     },
   });
   return a2;
+}
+
+/** The machine's key, if its kind of evidence knows it by a key. */
+function identityKeyOf({ keys, issuer }: JoiningNode): KeyPair | undefined {
+  if (issuer.identityIsKey !== true) return undefined;
+  if (keys.identity !== undefined) return keys.identity;
+  throw new BootstrapError("internal/argument", `Evidence of variant ${issuer.variant} needs an identity key`);
 }
 
 /** Step 4, if the node's kind of evidence has a challenge. */

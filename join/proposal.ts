@@ -6,7 +6,7 @@
 import { refusal } from "../protocol/refusal.ts";
 import { checkFounding } from "../protocol/founding.ts";
 import { joinA1 } from "../protocol/transcript.ts";
-import type { TrustPart } from "../protocol/transcript.ts";
+import type { ClusterTrust } from "../protocol/transcript.ts";
 import { checkCaCertificate, checkServiceCertificate } from "../certificate/chain.ts";
 import { CLUSTER_ID_BYTES, clusterIdOf, clusterIdText } from "../certificate/cluster_id.ts";
 import { SIGNATURE_BYTES, verify } from "../protocol/signature.ts";
@@ -17,11 +17,12 @@ import { equalBytes } from "../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { Founding, JoinProposal } from "../proto/gen/bootstrapper.ts";
 import { checkLength, NONCE_BYTES } from "../protocol/lengths.ts";
+import { shownLists } from "../protocol/shown_lists.ts";
 
 /** What a node trusts, and what it has seen. */
 export interface Loyalty {
   /** The trust part of its configuration. */
-  readonly trust: TrustPart;
+  readonly trust: ClusterTrust;
   /** The cluster ID that the node's lock names, 32 bytes, if there is a lock. */
   readonly lockedTo?: Uint8Array;
   /**
@@ -45,6 +46,8 @@ export interface FoundedService {
   readonly clusterId: Bytes;
   /** The cluster's CA, checked. */
   readonly ca: Certificate;
+  /** The SPKI of the service's key, which signs its answer. */
+  readonly serviceKey: Bytes;
   /** A1 of the connection. */
   readonly a1: Bytes;
   /** The checked foundings of the cluster, by operators of this node; at least one. */
@@ -59,8 +62,8 @@ const MAXIMUM_FOUNDINGS = 64;
  *
  * - the CA hashes to the cluster ID that the node knows, if it knows one;
  * - an operator's founding covers that ID and the node's cluster name;
- * - the service's certificate is issued by the CA, with the join service's own subject;
- * - the service's signature covers A1 of this connection.
+ * - the service's certificate is issued by the CA, with the subject of a join service;
+ * - the service's signature covers A1 of this connection, and with it all that the service showed.
  *
  * @throws {BootstrapError} `malformed/…`; `refused/…`, which names the check; the error of `noteFounded`.
  */
@@ -77,9 +80,9 @@ export async function checkProposal(
   const ca = await checkCaCertificate(proposal.caCertificate, clusterId);
   const foundings = await checkFoundings(proposal.foundings, clusterId, loyalty);
   const service = await checkServiceCertificate(proposal.serviceCertificate, ca, now);
-  const a1 = await joinA1({ ...opening, serverNonce, clusterId });
+  const a1 = await joinA1({ ...opening, serverNonce, clusterId, lists: shownLists(proposal) });
   await verify(service.spki, "service", a1, signature);
-  return { clusterId, ca, a1, foundings };
+  return { clusterId, ca, serviceKey: service.spki, a1, foundings };
 }
 
 function knownClusterIds({ trust, lockedTo }: Loyalty): Uint8Array[] {

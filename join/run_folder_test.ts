@@ -14,7 +14,7 @@ Deno.test("removeLeftovers() removes what a killed process left and keeps the ke
   const { node } = await readOrCreateNodeKeys(folder);
   for (const name of LEFT) await Deno.writeTextFile(join(folder, name), "a key");
   await removeLeftovers(folder);
-  assert.deepEqual(names(), ["node.key", "sealing.key"]);
+  assert.deepEqual(names(), ["node.key", "sealing.key", "serving.key"]);
   assert.deepEqual((await readOrCreateNodeKeys(folder)).node.spki, node.spki);
   for (const name of LEFT) await Deno.writeTextFile(join(folder, name), "a key");
   await removeJoinSecrets(folder);

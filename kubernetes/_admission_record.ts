@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { BootstrapError } from "../platform/errors.ts";
 import { present } from "../platform/present.ts";
+import { metadataSchema, type StoredVersion } from "./_api_objects.ts";
 import type { NodeRole } from "./node_role.ts";
 import { NODE_ROLES } from "./node_role.ts";
 
@@ -20,66 +21,166 @@ export interface AdmissionRecord {
   readonly evidenceDigest: string;
   /** The TPM's reset counter at the last admission, if the node has a TPM. It never decreases. */
   readonly resetCount?: number;
-  /** What the evidence of the last admission showed: PCRs, or TCB and measurement, by name. */
+  /** What the evidence of the last admission showed: PCRs, or measurement and TCB, by name. */
   readonly registers?: Readonly<Record<string, string>>;
-  /** Which policy judged it: a short digest of the document. */
+  /** Which policy judged the evidence: a short digest of the document. */
   readonly policyNumber?: string;
   /** When the evidence was verified, milliseconds since 1970. */
   readonly attestedMs?: number;
 }
 
-const number = v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number));
+/** A certificate that is about to be signed for a node. */
+export interface NodeCertificateRecord {
+  readonly usage: "client" | "serving";
+  /** Lower-case hexadecimal. */
+  readonly serial: string;
+  /** The SHA-256 of the TBSCertificate, lower-case hexadecimal. */
+  readonly digest: string;
+  readonly notAfterMs: number;
+  /** The epoch that a client certificate carries. */
+  readonly epoch?: number;
+}
 
-const dataSchema = v.object({
-  identity: v.string(),
-  nodeName: v.string(),
-  role: v.picklist(NODE_ROLES),
-  nodeKey: v.string(),
-  addresses: v.pipe(v.string(), v.parseJson(), v.array(v.string())),
-  evidenceDigest: v.string(),
-  resetCount: v.optional(v.pipe(v.string(), v.regex(/^\d{1,10}$/), v.transform(Number))),
-  registers: v.optional(v.pipe(v.string(), v.parseJson(), v.record(v.string(), v.string()))),
-  policyNumber: v.optional(v.string()),
-  attestedMs: v.optional(number),
+/** The certificates of an admission. */
+export interface AdmissionStatus {
+  readonly state?: "Admitted" | "Removed";
+  /** The newest of each usage. */
+  readonly client?: CertificateOnRecord;
+  readonly serving?: CertificateOnRecord;
+  /** The epoch of the newest client certificate. */
+  readonly epoch?: number;
+  /** The latest end of any client certificate, milliseconds since 1970. */
+  readonly untilMs?: number;
+  /** The latest end of any serving certificate. */
+  readonly servingUntilMs?: number;
+}
+
+type CertificateOnRecord = Omit<NodeCertificateRecord, "usage" | "epoch">;
+
+/** A record as it is stored: a NodeAdmission. */
+export interface StoredAdmission extends StoredVersion {
+  readonly record: AdmissionRecord;
+  /** When an operator removed the node; absent while it is not removed. */
+  readonly removedMs?: number;
+  readonly status: AdmissionStatus;
+}
+
+/** Register names in the order in which they tell images apart best: SNP, TDX, unified kernel images, other boots. */
+const IMAGE_REGISTERS = ["measurement", "rtmr1", "pcr11", "pcr4"] as const;
+
+/** Returns the register that best tells a machine's image apart from others; `undefined` if there is none. */
+export function imageOf(registers: Readonly<Record<string, string>> = {}): string | undefined {
+  return IMAGE_REGISTERS.map((name) => registers[name]).find((value) => value !== undefined);
+}
+
+const time = v.pipe(v.string(), v.isoTimestamp(), v.transform((text) => Date.parse(text)));
+const certificate = v.pipe(
+  v.object({ serial: v.string(), digest: v.string(), notAfter: time }),
+  v.transform(({ notAfter: notAfterMs, ...rest }) => ({ ...rest, notAfterMs })),
+);
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+const admissionSchema = v.object({
+  metadata: metadataSchema,
+  spec: v.object({
+    identity: v.string(),
+    nodeName: v.string(),
+    role: v.picklist(NODE_ROLES),
+    nodeKey: v.string(),
+    addresses: v.array(v.string()),
+    evidenceDigest: v.string(),
+    resetCount: v.optional(count),
+    registers: v.optional(v.record(v.string(), v.string())),
+    policyNumber: v.optional(v.string()),
+    attestedAt: v.optional(time),
+    removedAt: v.optional(time),
+  }),
+  status: v.optional(
+    v.object({
+      state: v.optional(v.picklist(["Admitted", "Removed"])),
+      client: v.optional(certificate),
+      serving: v.optional(certificate),
+      epoch: v.optional(count),
+      until: v.optional(time),
+      servingUntil: v.optional(time),
+    }),
+    {},
+  ),
 });
 
-/** Encodes a record as the data of a ConfigMap. */
-export function writeRecord(record: AdmissionRecord): Record<string, string> {
-  const { identity, nodeName, role, nodeKey, addresses, evidenceDigest, resetCount } = record;
-  const { registers, policyNumber, attestedMs } = record;
+const iso = (ms: number | undefined) => ms === undefined ? undefined : new Date(ms).toISOString();
+
+/** The spec of a NodeAdmission. */
+export function admissionSpec(record: AdmissionRecord, removedMs?: number): Record<string, unknown> {
+  const { identity, nodeName, role, nodeKey, addresses, evidenceDigest } = record;
+  const { resetCount, registers, policyNumber, attestedMs } = record;
   return {
-    identity,
-    nodeName,
-    role,
-    nodeKey,
-    addresses: JSON.stringify(addresses),
-    evidenceDigest,
-    ...present("resetCount", resetCount?.toString()),
-    ...present("registers", registers && JSON.stringify(registers)),
+    ...{ identity, nodeName, role, nodeKey, addresses: [...addresses], evidenceDigest },
+    ...present("resetCount", resetCount),
+    ...present("registers", registers),
+    ...present("image", imageOf(registers)),
     ...present("policyNumber", policyNumber),
-    ...present("attestedMs", attestedMs?.toString()),
+    ...present("attestedAt", iso(attestedMs)),
+    ...present("removedAt", iso(removedMs)),
+  };
+}
+
+/** The status of a NodeAdmission. */
+export function admissionStatus(status: AdmissionStatus): Record<string, unknown> {
+  const of = (one: CertificateOnRecord | undefined) =>
+    one && { serial: one.serial, digest: one.digest, notAfter: iso(one.notAfterMs) };
+  return {
+    ...present("state", status.state),
+    ...present("client", of(status.client)),
+    ...present("serving", of(status.serving)),
+    ...present("epoch", status.epoch),
+    ...present("until", iso(status.untilMs)),
+    ...present("servingUntil", iso(status.servingUntilMs)),
   };
 }
 
 /**
- * Reads the record in the data of a ConfigMap.
+ * Reads a NodeAdmission.
  *
- * @throws {BootstrapError} `malformed/admission-record`, with the ConfigMap and the field.
+ * @throws {BootstrapError} `malformed/admission-record`, with the record and the field.
  */
-export function readRecord(data: Readonly<Record<string, string>>, name: string): AdmissionRecord {
-  const result = v.safeParse(dataSchema, data);
-  if (!result.success) {
-    const field = v.getDotPath(result.issues[0]) ?? "";
-    throw new BootstrapError("malformed/admission-record", `Cannot read "${field}" of the ConfigMap ${name}`, {
-      details: { configMap: name, field },
+export function readAdmission(value: unknown): StoredAdmission {
+  const result = v.safeParse(admissionSchema, value);
+  const field = result.success
+    ? result.output.spec.identity === result.output.metadata.name ? undefined : "spec.identity"
+    : v.getDotPath(result.issues[0]) ?? "";
+  if (!result.success || field !== undefined) {
+    const name = nameOf(value);
+    throw new BootstrapError("malformed/admission-record", `Cannot read "${field}" of the NodeAdmission ${name}`, {
+      details: { record: name, field: field ?? "" },
     });
   }
-  const { resetCount, registers, policyNumber, attestedMs, ...rest } = result.output;
+  const { metadata, spec, status } = result.output;
+  const { resetCount, registers, policyNumber, attestedAt, removedAt, ...rest } = spec;
   return {
-    ...rest,
-    ...present("resetCount", resetCount),
-    ...present("registers", registers),
-    ...present("policyNumber", policyNumber),
-    ...present("attestedMs", attestedMs),
+    ...metadata,
+    record: {
+      ...rest,
+      ...present("resetCount", resetCount),
+      ...present("registers", registers),
+      ...present("policyNumber", policyNumber),
+      ...present("attestedMs", attestedAt),
+    },
+    ...present("removedMs", removedAt),
+    status: {
+      ...present("state", status.state),
+      ...present("client", status.client),
+      ...present("serving", status.serving),
+      ...present("epoch", status.epoch),
+      ...present("untilMs", status.until),
+      ...present("servingUntilMs", status.servingUntil),
+    },
   };
+}
+
+const namedSchema = v.object({ metadata: v.object({ name: v.string() }) });
+
+function nameOf(value: unknown): string {
+  const result = v.safeParse(namedSchema, value);
+  return result.success ? result.output.metadata.name : "?";
 }

@@ -5,13 +5,13 @@ import type { AdmissionRecord } from "./_admission_record.ts";
 const removal = (nodeName: string) => `have an operator run \`bootstrapper node remove ${nodeName}\``;
 
 /** The error for a name that belongs to another identity. */
-export function nameTaken(found: AdmissionRecord, asked: AdmissionRecord): BootstrapError {
+export function nameTaken(holder: string, asked: AdmissionRecord): BootstrapError {
   return new BootstrapError(
     "conflict/node-name",
-    `The name ${asked.nodeName} belongs to the identity ${found.identity}; ${asked.identity} cannot have it`,
+    `The name ${asked.nodeName} belongs to the identity ${holder}; ${asked.identity} cannot have it`,
     {
-      next: `Give this machine another name; or, if ${found.identity} is gone for good, ${removal(asked.nodeName)}`,
-      details: { node: asked.nodeName, expected: found.identity, seen: asked.identity },
+      next: `Give this machine another name; or, if ${holder} is gone for good, ${removal(asked.nodeName)}`,
+      details: { node: asked.nodeName, expected: holder, seen: asked.identity },
     },
   );
 }
@@ -71,6 +71,19 @@ export function checkResetCount(found: AdmissionRecord, asked: AdmissionRecord):
         expected: `at least ${found.resetCount}`,
         seen: String(asked.resetCount ?? "none"),
       },
+    },
+  );
+}
+
+/** The error for an identity that an operator has removed. */
+export function isRemoved({ identity, nodeName }: AdmissionRecord): BootstrapError {
+  return new BootstrapError(
+    "refused/removed",
+    `An operator has removed the machine with the identity ${identity}, which was the node ${nodeName}`,
+    {
+      next: "If the machine may return, have an operator run " +
+        `\`kubectl delete nodeadmission ${identity}\`, and build the node anew from its image`,
+      details: { identity, node: nodeName },
     },
   );
 }

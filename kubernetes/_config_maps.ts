@@ -1,36 +1,24 @@
 import * as v from "valibot";
-import type { DeletePreconditions, KubernetesApi } from "./api.ts";
+import { present } from "../platform/present.ts";
+import { listItems, metadataSchema, type ObjectApi, type StoredVersion } from "./_api_objects.ts";
+import type { DeletePreconditions } from "./api.ts";
 
 /** The part of the API that ConfigMaps need. */
-export type ConfigMapApi = Pick<KubernetesApi, "find" | "get" | "create" | "replace" | "remove">;
+export type ConfigMapApi = Omit<ObjectApi, "apply">;
 
 /** A ConfigMap as it is stored. */
-export interface StoredConfigMap {
-  /** `metadata.name`. */
-  readonly name: string;
-  /** `metadata.uid`. A recreated object has another one. */
-  readonly uid: string;
-  /** `metadata.resourceVersion`. It changes with each update. */
-  readonly resourceVersion: string;
+export interface StoredConfigMap extends StoredVersion {
   /** `data`. */
   readonly data: Readonly<Record<string, string>>;
 }
 
 const configMapSchema = v.object({
-  metadata: v.object({ name: v.string(), uid: v.string(), resourceVersion: v.string() }),
+  metadata: metadataSchema,
   data: v.optional(v.record(v.string(), v.string()), {}),
 });
 
-const listSchema = v.object({
-  metadata: v.object({ continue: v.optional(v.string(), "") }),
-  items: v.array(configMapSchema),
-});
-
-/** The page size of lists. It keeps an answer far below its size limit. */
-const LIST_PAGE = 500;
-
 function stored({ metadata, data }: v.InferOutput<typeof configMapSchema>): StoredConfigMap {
-  return { name: metadata.name, uid: metadata.uid, resourceVersion: metadata.resourceVersion, data };
+  return { ...metadata, data };
 }
 
 /** The ConfigMaps of one namespace. */
@@ -50,22 +38,24 @@ export class ConfigMaps {
     return found && stored(found);
   }
 
-  /** Returns all ConfigMaps, in the order of their names. */
-  async list(): Promise<StoredConfigMap[]> {
-    const found: StoredConfigMap[] = [];
-    let next = "";
-    do {
-      const query = `?limit=${LIST_PAGE}&continue=${encodeURIComponent(next)}`;
-      const page = await this.#api.get(this.#path + query, listSchema);
-      found.push(...page.items.map(stored));
-      next = page.metadata.continue;
-    } while (next !== "");
-    return found;
+  /**
+   * Returns all ConfigMaps, in the order of their names.
+   *
+   * @param label Only those that have this label with the value `true`.
+   */
+  async list(label?: string): Promise<StoredConfigMap[]> {
+    const selector = label === undefined ? "" : `labelSelector=${encodeURIComponent(`${label}=true`)}`;
+    return (await listItems(this.#api, this.#path, configMapSchema, selector)).map(stored);
   }
 
   /** Creates a ConfigMap. Throws `conflict/already-exists` if the name is taken. */
-  async create(name: string, data: Readonly<Record<string, string>>): Promise<StoredConfigMap> {
-    return stored(await this.#api.create(this.#path, { metadata: { name }, data }, configMapSchema));
+  async create(
+    name: string,
+    data: Readonly<Record<string, string>>,
+    labels?: Readonly<Record<string, string>>,
+  ): Promise<StoredConfigMap> {
+    const metadata = { name, ...present("labels", labels) };
+    return stored(await this.#api.create(this.#path, { metadata, data }, configMapSchema));
   }
 
   /** Replaces the data of exactly this version. Throws `conflict/changed` if it is no longer the current version. */

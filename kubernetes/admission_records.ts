@@ -1,26 +1,47 @@
 /**
- * Admission records: which identity has which name, role and addresses in the cluster. They are stored in the cluster
- * itself, as ConfigMaps.
+ * Admission records: which identity has which name, role and addresses in the cluster, on what evidence, and until when
+ * its certificates hold. They are stored in the cluster itself.
  *
- * Each node has two records, one under its identity and one under its name. A node is admitted when both exist and are
- * equal. Identity, name and role never change. Only an operator removes records. A third record for each address states
- * which node has it: no two nodes have the same address.
+ * Each identity has one record, a NodeAdmission whose name is the identity. Each name and each address has a claim, a
+ * ConfigMap whose name is the claimed thing: the API server lets only one client create it. A node is admitted when its
+ * record exists and the claim of its name has its identity. Identity, name and role never change. A record's UID is the
+ * admission's own name, which the node's certificates carry.
+ *
+ * Only an operator removes nodes. The record of a removed node stays, so that the machine is not admitted again, until
+ * an operator deletes it.
  *
  * @module
  */
 import * as v from "valibot";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { isLabel } from "../platform/label.ts";
-import { base64 } from "../platform/bytes.ts";
 import { addressBytes } from "../platform/ip_address.ts";
+import { present } from "../platform/present.ts";
 import { AddressClaims } from "./_address_claims.ts";
-import { type ConfigMapApi, ConfigMaps, type StoredConfigMap } from "./_config_maps.ts";
-import { type AdmissionRecord, readRecord, writeRecord } from "./_admission_record.ts";
-import { checkIdentity, checkResetCount, keepsChanging, nameTaken, nodeWithoutRecord } from "./_admission_refusals.ts";
+import {
+  type AdmissionRecord,
+  admissionSpec,
+  type AdmissionStatus,
+  type NodeCertificateRecord,
+  type StoredAdmission,
+} from "./_admission_record.ts";
+import {
+  checkIdentity,
+  checkResetCount,
+  isRemoved,
+  keepsChanging,
+  nameTaken,
+  nodeWithoutRecord,
+} from "./_admission_refusals.ts";
+import { exactly, type ObjectApi } from "./_api_objects.ts";
+import { ConfigMaps } from "./_config_maps.ts";
+import { NameClaims } from "./_name_claims.ts";
 import { unless, unlessChanged } from "./_unless.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
+import { isIdentity, NodeAdmissions } from "./node_admissions.ts";
 
-export type { AdmissionRecord } from "./_admission_record.ts";
+export type { AdmissionRecord, NodeCertificateRecord } from "./_admission_record.ts";
+export type { ObjectApi } from "./_api_objects.ts";
 export type { ConfigMapApi } from "./_config_maps.ts";
 
 /** The result of an admission. */
@@ -37,38 +58,48 @@ export interface AskedAdmission extends AdmissionRecord {
   readonly evidence?: Uint8Array;
 }
 
-/** A certificate that is about to be signed for a node. */
-export interface NodeCertificateRecord {
-  readonly usage: "client" | "serving";
-  /** Lower-case hexadecimal. */
-  readonly serial: string;
-  /** The SHA-256 of the TBSCertificate, lower-case hexadecimal. */
-  readonly digest: string;
-  readonly notAfterMs: number;
+/** An admission that an operator has ended. */
+export interface EndedAdmission {
+  readonly identity: string;
+  readonly nodeName: string;
+  readonly uid: string;
+  /** The epoch of its newest client certificate, if that is on record. */
+  readonly epoch?: number;
+  /** When its last client certificate ends, milliseconds since 1970; absent if it never had one. */
+  readonly untilMs?: number;
 }
 
-const IDENTITIES = /^[0-9a-f]{64}$/;
+/** How a node's records are removed. */
+export interface RecordsRemoval {
+  /** The identity that has the name, or had it before a removal that was killed. Default: the one that has it now. */
+  readonly identity?: string;
+  /** The operator's time, milliseconds since 1970. */
+  readonly nowMs: number;
+  /** Whether the machine may be admitted again. */
+  readonly mayReturn: boolean;
+}
 
 /** How often an admission starts again because another client changed a record in between. */
 const ATTEMPTS = 8;
-
-const identityName = (identity: string) => `identity-${identity}`;
-const nodeName = (name: string) => `node-${name}`;
 
 /** Checks a name that has no record yet. Throws if it must not get one. */
 type NoRecordCheck = (asked: AdmissionRecord) => Promise<void>;
 
 /** The admission records of a cluster. */
 export class AdmissionRecords {
-  readonly #api: ConfigMapApi;
+  readonly #api: ObjectApi;
+  readonly #admissions: NodeAdmissions;
   readonly #configMaps: ConfigMaps;
-  readonly #claims: AddressClaims;
+  readonly #names: NameClaims;
+  readonly #addresses: AddressClaims;
 
   /** Sends nothing yet. The caller needs the permissions that `deploy/rbac.yaml` gives the join service. */
-  constructor(api: ConfigMapApi) {
+  constructor(api: ObjectApi) {
     this.#api = api;
+    this.#admissions = new NodeAdmissions(api);
     this.#configMaps = new ConfigMaps(api, BOOTSTRAPPER_NAMESPACE);
-    this.#claims = new AddressClaims(this.#configMaps, (identity) => this.find(identity));
+    this.#names = new NameClaims(this.#configMaps);
+    this.#addresses = new AddressClaims(this.#configMaps, (identity) => this.find(identity));
   }
 
   /**
@@ -77,11 +108,11 @@ export class AdmissionRecords {
    * @param identity 64 lower-case hexadecimal digits.
    */
   async find(identity: string): Promise<AdmissionRecord | undefined> {
-    if (!IDENTITIES.test(identity)) return undefined;
-    const own = await this.#read(identityName(identity));
-    if (own === undefined) return undefined;
-    const named = await this.#read(nodeName(own.record.nodeName));
-    return named?.record.identity === identity ? own.record : undefined;
+    if (!isIdentity(identity)) return undefined;
+    const own = await this.#admissions.find(identity);
+    if (own === undefined || own.removedMs !== undefined) return undefined;
+    const name = await this.#names.find(own.record.nodeName);
+    return name?.identity === identity ? own.record : undefined;
   }
 
   /**
@@ -92,21 +123,20 @@ export class AdmissionRecords {
    */
   async byName(name: string): Promise<AdmissionRecord | undefined> {
     if (!isLabel(name)) return undefined;
-    const named = await this.#read(nodeName(name));
-    if (named === undefined) return undefined;
-    const own = await this.#read(identityName(named.record.identity));
-    if (own?.record.nodeName !== name) return undefined;
-    return { ...own.record, addresses: await this.#claims.ownOf(own.record) };
+    const claim = await this.#names.find(name);
+    const own = claim && await this.#admissions.find(claim.identity);
+    if (own === undefined || own.removedMs !== undefined || own.record.nodeName !== name) return undefined;
+    return { ...own.record, addresses: await this.#addresses.ownOf(own.record) };
   }
 
   /** Returns the record of the node that has an address, or `undefined`. */
   byAddress(address: string): Promise<AdmissionRecord | undefined> {
-    return this.#claims.holder(address);
+    return this.#addresses.holder(address);
   }
 
   /**
    * Admits an identity under a name, after its evidence was completely verified. The same identity may ask again at any
-   * time. It gets the same name and role; its key, addresses and evidence digest are replaced.
+   * time. It gets the same name and role; its key, addresses and what its evidence showed are replaced.
    *
    * @returns When all records exist and were read back.
    * @throws {BootstrapError}
@@ -114,6 +144,7 @@ export class AdmissionRecords {
    *   - `conflict/node-name`: another identity has the name;
    *   - `conflict/node-address`: another identity has one of the addresses;
    *   - `conflict/node-without-record`: the cluster has a Node of that name that was never admitted;
+   *   - `refused/removed`: an operator has removed the machine;
    *   - `refused/reset-count`: the TPM's reset counter decreased;
    *   - `unavailable/admission-changed`: the same identity asks several times at once;
    *   - `malformed/admission-record`, with the field; and the errors of {@linkcode KubernetesApi}.
@@ -126,37 +157,39 @@ export class AdmissionRecords {
    * Records the node that initialised the cluster. Its Node exists before its record. Throws like {@linkcode admit},
    * except `conflict/node-without-record`.
    */
-  admitFounder(record: AdmissionRecord): Promise<Admission> {
-    return this.#admit(record, () => Promise.resolve());
+  async admitFounder(record: AskedAdmission): Promise<Admission> {
+    const admission = await this.#admit(record, () => Promise.resolve());
+    // No ticket is issued to it, so nothing else shows that it is admitted.
+    await this.recordCertificates(record.identity, admission.uid, []);
+    return admission;
   }
 
   /**
-   * Records certificates of an admission before they are signed: the newest of each usage, and the latest end of any
-   * client certificate.
+   * Records certificates of an admission before they are signed: the newest of each usage, and the latest end of any.
    *
    * @param identity The admitted identity, 64 lower-case hexadecimal digits.
    * @param uid The admission's UID, from {@linkcode admit}.
-   * @throws {BootstrapError} `unavailable/admission-changed`: the admission is another one now, or none; and the errors
-   *   of {@linkcode KubernetesApi}.
+   * @throws {BootstrapError} `refused/removed`; `unavailable/admission-changed`: the admission is another one now, or
+   *   none; and the errors of {@linkcode KubernetesApi}.
    */
   async recordCertificates(
     identity: string,
     uid: string,
     certificates: readonly NodeCertificateRecord[],
   ): Promise<void> {
-    const name = identityName(identity);
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const found = await this.#read(name);
-      if (found?.stored.uid !== uid) break;
-      const data = withCertificates(found.stored.data, certificates);
-      if (await unlessChanged(() => this.#configMaps.update(found.stored, data)) !== undefined) return;
+      const found = await this.#admissions.find(identity);
+      if (found?.uid !== uid) break;
+      if (found.removedMs !== undefined) throw isRemoved(found.record);
+      const status = withCertificates(found.status, certificates);
+      if (await unlessChanged(() => this.#admissions.updateStatus(found, status)) !== undefined) return;
     }
-    throw keepsChanging({ identity, node: name }, "Ask again; only one machine may use an identity");
+    throw keepsChanging({ identity, node: identity }, "Ask again; only one machine may use an identity");
   }
 
   async #admit({ evidence, ...record }: AskedAdmission, checkNoRecord: NoRecordCheck): Promise<Admission> {
     if (!isLabel(record.nodeName)) throw malformed("nodeName", "is not an RFC 1123 label");
-    if (!IDENTITIES.test(record.identity)) throw malformed("identity", "is not 64 characters of hexadecimal");
+    if (!isIdentity(record.identity)) throw malformed("identity", "is not 64 characters of hexadecimal");
     if (!record.addresses.every((address) => addressBytes(address) !== undefined)) {
       throw malformed("addresses", "are not all IP addresses");
     }
@@ -165,133 +198,169 @@ export class AdmissionRecords {
       for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
         const admission = await this.#tryToAdmit(record, checkNoRecord);
         if (admission === undefined) continue;
-        if (evidence !== undefined) await this.#keepEvidence(identity, evidence);
+        if (evidence !== undefined) await this.#admissions.keepEvidence(identity, evidence);
         return admission;
       }
     } catch (error) {
       // Claims that are left behind have no effect, so a failure here is ignored.
-      if (!asBootstrapError(error).retriable) await this.#claims.release(identity, record.addresses).catch(() => {});
+      if (!asBootstrapError(error).retriable) {
+        await this.#addresses.release(identity, record.addresses).catch(() => {});
+      }
       throw error;
     }
     throw keepsChanging({ identity, node }, "Ask again; only one machine may use an identity");
   }
 
   /**
-   * Removes all records under a name, for an operator: the caller must be allowed to list and delete ConfigMaps.
-   * Calling it again completes a removal that was killed, because the record of the name is removed last.
+   * Ends a node's admission, for an operator: from now on, no certificate is recorded for it, and so none is signed.
+   * Everything else of the node stays, for {@linkcode remove}. It may be called again.
+   *
+   * @param name The Node's name.
+   * @param identity The identity that has the name, or had it before a removal that was killed.
+   * @param nowMs The operator's time.
+   * @returns The admission; `undefined` if the identity has none under the name.
+   * @throws {BootstrapError} `unavailable/admission-changed` if admissions of the node keep changing its record;
+   *   `malformed/admission-record`; and the errors of {@linkcode KubernetesApi}.
+   */
+  async end(name: string, identity: string, nowMs: number): Promise<EndedAdmission | undefined> {
+    if (!isLabel(name)) throw malformed("nodeName", "is not an RFC 1123 label");
+    if (!isIdentity(identity)) return undefined;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const found = await this.#admissions.find(identity);
+      if (found === undefined || found.record.nodeName !== name) return undefined;
+      const marked = await this.#mark(found, nowMs);
+      if (marked === undefined) continue;
+      const { uid, status: { epoch, untilMs } } = marked;
+      return { identity, nodeName: name, uid, ...present("epoch", epoch), ...present("untilMs", untilMs) };
+    }
+    throw keepsChanging({ node: name }, "Power the machine off before you remove it");
+  }
+
+  /** Marks a record as removed, and shows it. Returns `undefined` if another client changed it in between. */
+  async #mark(found: StoredAdmission, nowMs: number): Promise<StoredAdmission | undefined> {
+    const marked = found.removedMs !== undefined
+      ? found
+      : await unlessChanged(() => this.#admissions.update(found, found.record, nowMs));
+    if (marked === undefined || marked.status.state === "Removed") return marked;
+    return await unlessChanged(() => this.#admissions.updateStatus(marked, { ...marked.status, state: "Removed" }));
+  }
+
+  /**
+   * Removes a node's records, for an operator: the caller must be allowed to list and delete them. Calling it again
+   * completes a removal that was killed.
+   *
+   * The identity's record stays, as removed, so that the machine is not admitted again; if it may return, it is deleted.
+   * Records of admissions that never ended are deleted.
    *
    * @param name The Node's name.
    * @returns The record that the name had, or `undefined`.
-   * @throws {BootstrapError} `unavailable/admission-changed` if admissions of the node keep changing its records;
-   *   `malformed/admission-record`, with the ConfigMap; and the errors of {@linkcode KubernetesApi}.
+   * @throws {BootstrapError} Like {@linkcode end}.
    */
-  async remove(name: string): Promise<AdmissionRecord | undefined> {
+  async remove(name: string, options: RecordsRemoval): Promise<AdmissionRecord | undefined> {
     if (!isLabel(name)) throw malformed("nodeName", "is not an RFC 1123 label");
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const removal = await unlessChanged(() => this.#tryToRemove(name));
+      const removal = await unlessChanged(() => this.#tryToRemove(name, options));
       if (removal !== undefined) return removal.record;
     }
     throw keepsChanging({ node: name }, "Power the machine off before you remove it");
   }
 
-  async #tryToRemove(name: string): Promise<{ readonly record: AdmissionRecord | undefined }> {
-    const named = await this.#configMaps.find(nodeName(name));
-    // All records are listed, because an identity may have left a record of the name without ever getting the name.
-    const all = await this.#configMaps.list();
-    const own = all.filter((found) => found.name.startsWith(identityName("")) && found.data["nodeName"] === name);
-    const first = named ?? own[0];
-    const records = named === undefined ? own : [...own, named];
-    // Claims are found by their identity, so they are removed first.
-    const claims = AddressClaims.among(all, new Set(records.map(({ data }) => data["identity"])));
-    for (const found of [...claims, ...records]) await this.#configMaps.remove(found.name, found);
-    return { record: first && readRecord(first.data, first.name) };
+  async #tryToRemove(
+    name: string,
+    { identity: given, nowMs, mayReturn }: RecordsRemoval,
+  ): Promise<{ readonly record: AdmissionRecord | undefined }> {
+    const claim = await this.#names.find(name);
+    const identity = given ?? claim?.identity ?? "";
+    const ended = await this.end(name, identity, nowMs);
+    const records = await this.#admissions.listNamed(name);
+    const own = records.find(({ uid }) => uid === ended?.uid);
+    // An admission that was killed before it claimed its name left its record behind.
+    const unfinished = records.filter(({ removedMs, status }) =>
+      removedMs === undefined && status.untilMs === undefined
+    );
+    // Address claims are found by their identity, so they are removed first.
+    const identities = new Set([identity, ...unfinished.map(({ record }) => record.identity)]);
+    for (const found of AddressClaims.among(await this.#configMaps.list(), identities)) {
+      await this.#configMaps.remove(found.name, exactly(found));
+    }
+    if (claim?.identity === identity) await this.#names.remove(claim);
+    for (const stored of [...unfinished, ...(own !== undefined && mayReturn ? [own] : [])]) {
+      await this.#admissions.forgetEvidence(stored.name);
+      await this.#admissions.remove(stored);
+    }
+    return { record: own?.record ?? unfinished[0]?.record };
   }
 
   /** Makes one attempt. Returns `undefined` if another client changed a record in between. */
   async #tryToAdmit(record: AdmissionRecord, checkNoRecord: NoRecordCheck): Promise<Admission | undefined> {
-    const before = await this.#read(nodeName(record.nodeName));
-    if (before !== undefined) this.#checkName(before.record, record);
-    else await checkNoRecord(record);
-    if (!await this.#claims.claim(record)) return undefined;
+    const { identity, nodeName } = record;
+    const claimed = await this.#names.find(nodeName);
+    if (claimed === undefined) await checkNoRecord(record);
+    else if (claimed.identity !== identity) throw nameTaken(claimed.identity, record);
+    if (!await this.#addresses.claim(record)) return undefined;
 
-    const own = await this.#createOrRead(identityName(record.identity), record);
+    const own = await this.#createOrFind(record, claimed !== undefined);
     if (own === undefined) return undefined;
-    if (await this.#isOrphan(own.record, record)) {
-      checkResetCount(own.record, record);
-      await unlessChanged(() => this.#configMaps.update(own.stored, writeRecord(record)));
+    const { stored, created } = own;
+    if (stored.removedMs !== undefined) throw isRemoved(stored.record);
+    if (await this.#isOrphan(stored.record, record)) {
+      checkResetCount(stored.record, record);
+      await unlessChanged(() => this.#admissions.remove(stored));
       return undefined;
     }
-    checkIdentity(own.record, record);
-    const named = await this.#createOrRead(nodeName(record.nodeName), record);
-    if (named === undefined) return undefined;
-    if (named.record.identity !== record.identity) {
+    checkIdentity(stored.record, record);
+    const claim = claimed ?? await this.#names.create(nodeName, identity) ?? await this.#names.find(nodeName);
+    if (claim === undefined) return undefined;
+    if (claim.identity !== identity) {
       // This removes exactly the object created above. Another admission of the same identity that continued with it
       // has changed it.
-      if (own.created) await unlessChanged(() => this.#configMaps.remove(own.stored.name, own.stored));
-      this.#checkName(named.record, record);
+      if (created) await unlessChanged(() => this.#admissions.remove(stored));
+      throw nameTaken(claim.identity, record);
     }
-    for (const current of [own, named]) {
-      checkResetCount(current.record, record);
-      if (current.created) continue;
-      const data = { ...certificatesIn(current.stored.data), ...writeRecord(record) };
-      const updated = await unlessChanged(() => this.#configMaps.update(current.stored, data));
+    checkResetCount(stored.record, record);
+    if (!created) {
+      const updated = await unlessChanged(() => this.#admissions.update(stored, record));
       if (updated === undefined) return undefined;
     }
-    if (!await this.#isWhole(record)) return undefined;
-    const isKept = own.record.addresses.every((address) => record.addresses.includes(address));
-    if (!isKept) await this.#claims.release(record.identity, own.record.addresses);
-    const { uid } = own.stored;
-    return before === undefined ? { uid } : { before: before.record, uid };
-  }
-
-  async #keepEvidence(identity: string, evidence: Uint8Array): Promise<void> {
-    const name = `evidence-${identity}`;
-    const data = { evidence: base64(evidence) };
-    if (await unless("conflict/already-exists", () => this.#configMaps.create(name, data)) !== undefined) return;
-    const found = await this.#configMaps.find(name);
-    if (found !== undefined) await unlessChanged(() => this.#configMaps.update(found, data));
+    if (!await this.#isWhole(record, stored.uid)) return undefined;
+    const isKept = stored.record.addresses.every((address) => record.addresses.includes(address));
+    if (!isKept) await this.#addresses.release(identity, stored.record.addresses);
+    return { ...present("before", claimed && !created ? stored.record : undefined), uid: stored.uid };
   }
 
   /** Whether the records, read back, are as written. */
-  async #isWhole(record: AdmissionRecord): Promise<boolean> {
-    const expected = JSON.stringify(writeRecord(record));
-    const names = [identityName(record.identity), nodeName(record.nodeName)];
-    const [areHeld, ...found] = await Promise.all([
-      this.#claims.areHeld(record),
-      ...names.map((name) => this.#read(name)),
+  async #isWhole(record: AdmissionRecord, uid: string): Promise<boolean> {
+    const [areHeld, own, claim] = await Promise.all([
+      this.#addresses.areHeld(record),
+      this.#admissions.find(record.identity),
+      this.#names.find(record.nodeName),
     ]);
-    return areHeld && found.every((one) => one !== undefined && JSON.stringify(writeRecord(one.record)) === expected);
+    const isAsWritten = own !== undefined && own.uid === uid && own.removedMs === undefined &&
+      JSON.stringify(admissionSpec(own.record)) === JSON.stringify(admissionSpec(record));
+    return areHeld && isAsWritten && claim?.identity === record.identity;
   }
 
-  async #read(
-    name: string,
-  ): Promise<{ readonly stored: StoredConfigMap; readonly record: AdmissionRecord } | undefined> {
-    const stored = await this.#configMaps.find(name);
-    return stored && { stored, record: readRecord(stored.data, name) };
-  }
-
-  async #createOrRead(name: string, record: AdmissionRecord): Promise<
-    { readonly stored: StoredConfigMap; readonly record: AdmissionRecord; readonly created: boolean } | undefined
-  > {
-    const created = await unless("conflict/already-exists", () => this.#configMaps.create(name, writeRecord(record)));
-    if (created !== undefined) return { stored: created, record, created: true };
-    const found = await this.#read(name);
-    return found && { ...found, created: false };
+  /** Creates the record, or finds the one that there is. A node that asks again nearly always has one. */
+  async #createOrFind(
+    record: AdmissionRecord,
+    isLikelyThere: boolean,
+  ): Promise<{ readonly stored: StoredAdmission; readonly created: boolean } | undefined> {
+    const there = isLikelyThere ? await this.#admissions.find(record.identity) : undefined;
+    if (there !== undefined) return { stored: there, created: false };
+    const created = await unless("conflict/already-exists", () => this.#admissions.create(record));
+    if (created !== undefined) return { stored: created, created: true };
+    const found = await this.#admissions.find(record.identity);
+    return found && { stored: found, created: false };
   }
 
   /**
-   * Whether an identity's record is left over from an admission that was killed before its second record, and another
+   * Whether an identity's record is left over from an admission that was killed before it claimed its name, and another
    * identity has got the name since. Then this identity was never admitted, and is free.
    */
   async #isOrphan(own: AdmissionRecord, asked: AdmissionRecord): Promise<boolean> {
     if (own.nodeName === asked.nodeName) return false;
-    const named = await this.#read(nodeName(own.nodeName));
-    return named !== undefined && named.record.identity !== asked.identity;
-  }
-
-  #checkName(found: AdmissionRecord, asked: AdmissionRecord): void {
-    if (found.identity !== asked.identity) throw nameTaken(found, asked);
-    checkIdentity(found, asked);
+    const claim = await this.#names.find(own.nodeName);
+    return claim !== undefined && claim.identity !== asked.identity;
   }
 
   async #refuseUnknownNode(asked: AdmissionRecord): Promise<void> {
@@ -300,20 +369,19 @@ export class AdmissionRecords {
   }
 }
 
-const CERTIFICATE_KEYS = ["client", "serving", "clientUntilMs"] as const;
-
-function certificatesIn(data: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(CERTIFICATE_KEYS.flatMap((key) => data[key] === undefined ? [] : [[key, data[key]]]));
-}
-
-function withCertificates(
-  data: Readonly<Record<string, string>>,
-  certificates: readonly NodeCertificateRecord[],
-): Record<string, string> {
-  const untilMs = certificates.filter(({ usage }) => usage === "client").map(({ notAfterMs }) => notAfterMs);
-  const newest = certificates.map(({ usage, ...rest }) => [usage, JSON.stringify(rest)]);
-  const clientUntilMs = Math.max(Number(data["clientUntilMs"] ?? 0), ...untilMs);
-  return { ...data, ...Object.fromEntries(newest), clientUntilMs: String(clientUntilMs) };
+/** The status of an admission with more certificates. The latest end only grows. */
+function withCertificates(status: AdmissionStatus, certificates: readonly NodeCertificateRecord[]): AdmissionStatus {
+  let next: AdmissionStatus = { ...status, state: "Admitted" };
+  for (const { usage, epoch, ...certificate } of certificates) {
+    const latestMs = (beforeMs = 0) => Math.max(beforeMs, certificate.notAfterMs);
+    if (usage === "serving") {
+      next = { ...next, serving: certificate, servingUntilMs: latestMs(next.servingUntilMs) };
+    } else {
+      const { epoch: _, ...rest } = next;
+      next = { ...rest, client: certificate, ...present("epoch", epoch), untilMs: latestMs(next.untilMs) };
+    }
+  }
+  return next;
 }
 
 function malformed(field: string, problem: string): BootstrapError {

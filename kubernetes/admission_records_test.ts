@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { BootstrapError } from "../platform/errors.ts";
-import { MemoryConfigMaps } from "./testing/memory_config_maps.ts";
+import { ADMISSIONS, MemoryApi } from "./testing/memory_api.ts";
 import { type AdmissionRecord, AdmissionRecords } from "./admission_records.ts";
 
 function recordOf(number: number, ...addresses: readonly string[]): AdmissionRecord {
@@ -15,19 +15,25 @@ function recordOf(number: number, ...addresses: readonly string[]): AdmissionRec
   };
 }
 
-function newRecords(): { readonly api: MemoryConfigMaps; readonly records: AdmissionRecords } {
-  const api = new MemoryConfigMaps();
+const statusOf = (api: MemoryApi, { identity }: AdmissionRecord) =>
+  api.objects.get(`${ADMISSIONS}/${identity}`)?.status ?? {};
+
+/** A removal after which the machine may return. */
+const GONE = { nowMs: 0, mayReturn: true };
+
+function newRecords(): { readonly api: MemoryApi; readonly records: AdmissionRecords } {
+  const api = new MemoryApi();
   return { api, records: new AdmissionRecords(api) };
 }
 
-const claimsIn = (api: MemoryConfigMaps) =>
+const claimsIn = (api: MemoryApi) =>
   Object.fromEntries(
-    [...api.stored.values()].filter(({ metadata }) => metadata.name.startsWith("address-"))
-      .map(({ metadata, data }) => [metadata.name.slice("address-".length), data["nodeName"]]),
+    [...api.objects.values()].filter(({ metadata }) => metadata.name.startsWith("address-"))
+      .map(({ metadata, data }) => [metadata.name.slice("address-".length), data?.["nodeName"]]),
   );
 
 /** Kills the work at the change of that number, counted from 0. Returns whether the work got that far. */
-async function killedAt(api: MemoryConfigMaps, change: number, work: () => Promise<unknown>): Promise<boolean> {
+async function killedAt(api: MemoryApi, change: number, work: () => Promise<unknown>): Promise<boolean> {
   let changes = 0;
   api.onChange = () => {
     if (changes++ >= change) throw new BootstrapError("unavailable/kubernetes-api", "killed");
@@ -41,14 +47,14 @@ Deno.test("admit() refuses an address that another node has, and leaves nothing 
   const { api, records } = newRecords();
   await records.admitFounder({ ...recordOf(1, "10.0.0.1"), role: "control-plane" });
   await records.admit(recordOf(2, "10.0.0.2", "fd00::2"));
-  const before = [...api.stored.keys()];
+  const before = [...api.objects.keys()];
   for (const taken of ["10.0.0.1", "::ffff:10.0.0.1", "10.0.0.2", "FD00:0:0::2"]) {
     await assert.rejects(records.admit(recordOf(3, "10.0.0.3", taken)), ({ code, details, next, retriable }) => {
       assert.deepEqual([code, retriable, details.address], ["conflict/node-address", false, taken]);
       assert.match(next, /bootstrapper node remove node-[12]/);
       return true;
     });
-    assert.deepEqual([...api.stored.keys()], before);
+    assert.deepEqual([...api.objects.keys()], before);
   }
   assert.deepEqual(claimsIn(api), {
     ...{ "10.0.0.1": "node-1", "10.0.0.2": "node-2" },
@@ -80,11 +86,11 @@ Deno.test("byName() leaves out an address that the node has not claimed", async 
   const { api, records } = newRecords();
   await records.admit(recordOf(1, "10.0.0.1"));
   await records.admit(recordOf(2, "10.0.0.2"));
-  for (const name of ["node-node-2", `identity-${recordOf(2).identity}`]) {
-    const stored = api.stored.get(name);
-    assert.ok(stored !== undefined);
-    api.stored.set(name, { ...stored, data: { ...stored.data, addresses: '["10.0.0.1","10.0.0.2","10.0.0.9"]' } });
-  }
+  const path = `${ADMISSIONS}/${recordOf(2).identity}`;
+  const stored = api.objects.get(path);
+  assert.ok(stored !== undefined);
+  const addresses = ["10.0.0.1", "10.0.0.2", "10.0.0.9"];
+  api.objects.set(path, { ...stored, spec: { ...stored.spec, addresses } });
   assert.deepEqual((await records.byName("node-2"))?.addresses, ["10.0.0.2"]);
 });
 
@@ -92,7 +98,7 @@ Deno.test("remove() frees a node's current and earlier addresses", async () => {
   const { api, records } = newRecords();
   await records.admit(recordOf(1, "10.0.0.1"));
   await records.admit(recordOf(2, "10.0.0.2", "10.0.0.3"));
-  await records.remove("node-2");
+  await records.remove("node-2", GONE);
   assert.deepEqual(claimsIn(api), { "10.0.0.1": "node-1" });
   await records.admit(recordOf(3, "10.0.0.2"));
 });
@@ -110,7 +116,7 @@ for (const moving of [false, true]) {
         const asked = records.admit(recordOf(heir, "10.0.0.9"));
         if (heir === 2 && isWhole) {
           await assert.rejects(asked, { code: "conflict/node-address" });
-          await records.remove("node-1");
+          await records.remove("node-1", GONE);
           assert.deepEqual(claimsIn(api), {});
           continue;
         }
@@ -129,27 +135,29 @@ Deno.test("remove() leaves nothing when it was killed at any change and runs aga
   for (let isKilled = true; isKilled; changes++) {
     const { api, records } = newRecords();
     await records.admit(recordOf(1, "10.0.0.1", "10.0.0.2"));
-    isKilled = await killedAt(api, changes, () => records.remove("node-1"));
-    await records.remove("node-1");
-    assert.deepEqual([...api.stored.keys()], []);
+    const removal = { ...GONE, identity: recordOf(1).identity };
+    isKilled = await killedAt(api, changes, () => records.remove("node-1", removal));
+    await records.remove("node-1", removal);
+    assert.deepEqual([...api.objects.keys()], []);
   }
-  assert.equal(changes, 5);
+  assert.equal(changes, 8);
 });
 
 Deno.test("admit() gives an address to at most one of several nodes that ask at once", async () => {
   const order = fc.scheduler();
   await fc.assert(
     fc.asyncProperty(order, fc.integer({ min: 2, max: 4 }), async (scheduler, count) => {
-      const api = new MemoryConfigMaps();
+      const api = new MemoryApi();
       const later = <A extends unknown[], R>(call: (...args: A) => Promise<R>) =>
         scheduler.scheduleFunction(async (...args: A) => await call(...args));
       const slow = (): AdmissionRecords =>
         new AdmissionRecords({
-          find: later((path, schema) => api.find(path, schema)) as MemoryConfigMaps["find"],
-          get: later((path, schema) => api.get(path, schema)) as MemoryConfigMaps["get"],
-          create: later((...args) => api.create(...args)) as MemoryConfigMaps["create"],
-          replace: later((...args) => api.replace(...args)) as MemoryConfigMaps["replace"],
-          remove: later((path, only) => api.remove(path, only)) as MemoryConfigMaps["remove"],
+          find: later((path, schema) => api.find(path, schema)) as MemoryApi["find"],
+          get: later((path, schema) => api.get(path, schema)) as MemoryApi["get"],
+          create: later((...args) => api.create(...args)) as MemoryApi["create"],
+          replace: later((...args) => api.replace(...args)) as MemoryApi["replace"],
+          remove: later((path, only) => api.remove(path, only)) as MemoryApi["remove"],
+          apply: later((path, object) => api.apply(path, object)) as MemoryApi["apply"],
         });
       const asked = Array.from({ length: count }, (_, index) => recordOf(index + 1, "10.0.0.1"));
       const outcomes = Promise.allSettled(asked.map((record) => slow().admit(record)));
@@ -179,22 +187,79 @@ Deno.test("recordCertificates() keeps the newest of each usage, and the latest e
   await records.recordCertificates(record.identity, uid, [of("client", "01", 2_000), of("serving", "02", 2_000)]);
   await records.recordCertificates(record.identity, uid, [of("client", "03", 1_000)]);
   assert.equal((await records.admit(record)).uid, uid);
-  const { client, serving, clientUntilMs } = api.stored.get(`identity-${record.identity}`)?.data ?? {};
-  assert.deepEqual([JSON.parse(client ?? "").serial, JSON.parse(serving ?? "").serial, clientUntilMs], [
-    "03",
-    "02",
-    "2000",
-  ]);
+  const { client, serving, until, servingUntil, state } = statusOf(api, record);
+  const time = (ms: number) => new Date(ms).toISOString();
+  assert.deepEqual(client, { serial: "03", digest: "d", notAfter: time(1_000) });
+  assert.deepEqual(serving, { serial: "02", digest: "d", notAfter: time(2_000) });
+  assert.deepEqual([until, servingUntil, state], [time(2_000), time(2_000), "Admitted"]);
 });
 
 Deno.test("recordCertificates() refuses another admission of the identity, and an identity without one", async () => {
   const { records } = newRecords();
   const record = recordOf(1, "10.0.0.1");
   const { uid } = await records.admit(record);
-  await records.remove(record.nodeName);
+  await records.remove(record.nodeName, GONE);
   await assert.rejects(records.recordCertificates(record.identity, uid, []), { code: "unavailable/admission-changed" });
   const again = await records.admit(record);
   assert.notEqual(again.uid, uid);
   await assert.rejects(records.recordCertificates(record.identity, uid, []), { code: "unavailable/admission-changed" });
   await records.recordCertificates(record.identity, again.uid, []);
+});
+
+Deno.test("remove() keeps the identity out until its record is deleted, and frees the name at once", async () => {
+  const { api, records } = newRecords();
+  const old = recordOf(1, "10.0.0.1");
+  const { uid } = await records.admit({ ...old, evidence: new Uint8Array(3) });
+  await records.recordCertificates(old.identity, uid, [{
+    usage: "client",
+    serial: "01",
+    digest: "d",
+    notAfterMs: 9_000,
+  }]);
+  await records.remove(old.nodeName, { nowMs: 5_000, mayReturn: false });
+  assert.equal(statusOf(api, old)["state"], "Removed");
+  assert.equal(await records.find(old.identity), undefined);
+  await assert.rejects(records.recordCertificates(old.identity, uid, []), {
+    code: "refused/removed",
+    retriable: false,
+  });
+  await assert.rejects(records.admit(old), ({ code, next }) => {
+    assert.equal(code, "refused/removed");
+    assert.ok(next.includes(`kubectl delete nodeadmission ${old.identity}`), next);
+    return true;
+  });
+  await assert.rejects(records.admit({ ...old, nodeName: "another" }), { code: "refused/removed" });
+
+  const heir = { ...recordOf(2, "10.0.0.1"), nodeName: old.nodeName };
+  await records.admit(heir);
+  assert.equal((await records.byName(old.nodeName))?.identity, heir.identity);
+  // What is left of the earlier node survives the removal of the next one, which may return.
+  await records.remove(old.nodeName, GONE);
+  assert.deepEqual(api.names(ADMISSIONS), [old.identity]);
+  await assert.rejects(records.admit(old), { code: "refused/removed" });
+
+  await api.remove(`${ADMISSIONS}/${old.identity}`);
+  assert.notEqual((await records.admit(old)).uid, uid);
+});
+
+Deno.test("end() has the latest end of any certificate, whichever client comes first", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.scheduler(), async (scheduler) => {
+      const api = new MemoryApi();
+      const records = new AdmissionRecords(api);
+      const record = recordOf(1, "10.0.0.1");
+      const { uid } = await records.admit(record);
+      const slow = Object.assign(new MemoryApi(), {
+        find: scheduler.scheduleFunction(api.find.bind(api)) as MemoryApi["find"],
+        replace: scheduler.scheduleFunction(api.replace.bind(api)) as MemoryApi["replace"],
+      });
+      const certificate = { usage: "client", serial: "01", digest: "d", notAfterMs: 9_000 } as const;
+      const signing = new AdmissionRecords(slow).recordCertificates(record.identity, uid, [certificate])
+        .then(() => true, () => false);
+      const ending = new AdmissionRecords(slow).end(record.nodeName, record.identity, 5_000);
+      await scheduler.waitFor(Promise.all([signing, ending]));
+      // A certificate that may be signed is one that the removal knows of.
+      assert.equal((await ending)?.untilMs, await signing ? 9_000 : undefined);
+    }),
+  );
 });

@@ -16,10 +16,7 @@ import { tlsRefusal } from "./_tls_refusal.ts";
 export interface ApiCredentials {
   /** `https://host:port`. */
   readonly server: string;
-  /**
-   * The cluster's CA certificate, PEM. `fetch` also trusts the runtime's public root certificates; it cannot exclude
-   * them.
-   */
+  /** The cluster's CA certificate, PEM. Deno's store of public CAs is empty (`closeProcessNetwork()`). */
   readonly caPem: string;
   /** The caller's certificate, PEM. */
   readonly certificatePem: string;
@@ -149,9 +146,18 @@ export class KubernetesApi implements Disposable {
     await this.#call("PATCH", path + query, v.unknown(), object, "application/apply-patch+yaml");
   }
 
-  /** Deletes the object at a path. Returns `false` if there was none. */
-  async remove(path: string, preconditions: DeletePreconditions = {}): Promise<boolean> {
-    const options = { apiVersion: "v1", kind: "DeleteOptions", preconditions };
+  /**
+   * Deletes the object at a path. Returns `false` if there was none.
+   *
+   * @param gracePeriodSeconds How long a Pod may take to end; 0 deletes the object without waiting for its node.
+   */
+  async remove(
+    path: string,
+    preconditions: DeletePreconditions = {},
+    gracePeriodSeconds?: number,
+  ): Promise<boolean> {
+    const grace = present("gracePeriodSeconds", gracePeriodSeconds);
+    const options = { apiVersion: "v1", kind: "DeleteOptions", preconditions, ...grace };
     try {
       await this.#call("DELETE", path, v.unknown(), options, "application/json");
       return true;

@@ -80,7 +80,7 @@ export async function writeAuthorizationConfiguration(
   mountedAt: string = AUTHORIZATION_FOLDER,
 ): Promise<boolean> {
   checkState(state);
-  const text = configurationText(state, join(mountedAt, WEBHOOK_FILE));
+  const text = authorizationConfiguration(state, mountedAt);
   const read = readAuthorizationConfiguration(text);
   if (JSON.stringify(read) !== JSON.stringify({ epochs: state.epochs, cut: state.cut })) {
     throw malformed("expression", text.length, "does not read back as it was written");
@@ -142,7 +142,9 @@ function refusedExpression({ epochs, cut }: CutState): string {
   return cut.length === 0 ? isOfNoEpoch : `${isOfNoEpoch} || ${among(cut.map(admissionGroup))}`;
 }
 
-function configurationText(state: CutState, kubeConfigFile: string): string {
+/** The text of the configuration for a state, which must be checked. */
+export function authorizationConfiguration(state: CutState, mountedAt: string = AUTHORIZATION_FOLDER): string {
+  const kubeConfigFile = join(mountedAt, WEBHOOK_FILE);
   const head = "# Written by bootstrapper's join service, which replaces every change of another program.\n";
   return head + stringify(configuration(state, kubeConfigFile), { lineWidth: 0 });
 }

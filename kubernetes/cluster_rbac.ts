@@ -1,37 +1,54 @@
 /**
- * The cluster's RBAC manifests: `deploy/rbac.yaml`, embedded.
+ * What is applied to a cluster: the kinds of `deploy/nodeadmissions.yaml`, and the permissions of `deploy/rbac.yaml`,
+ * both embedded.
  *
  * @module
  */
 import * as v from "valibot";
 import { parseAllDocuments } from "yaml";
-import manifests from "../deploy/rbac.yaml" with { type: "text" };
+import kinds from "../deploy/nodeadmissions.yaml" with { type: "text" };
+import permissions from "../deploy/rbac.yaml" with { type: "text" };
+import { pollUntil, type Wait } from "./_poll.ts";
 import type { KubernetesApi } from "./api.ts";
 
 /** The namespace of the admission records. */
 export const BOOTSTRAPPER_NAMESPACE = "bootstrapper-system";
 
+const DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const RBAC = "/apis/rbac.authorization.k8s.io/v1";
 
-/** A Kubernetes object of the manifest. */
+const KINDS = [
+  "CustomResourceDefinition",
+  "Namespace",
+  "ClusterRole",
+  "ClusterRoleBinding",
+  "Role",
+  "RoleBinding",
+] as const;
+
+/** A Kubernetes object of the manifests. */
 export interface Manifest {
-  readonly kind: "Namespace" | "ClusterRole" | "ClusterRoleBinding" | "Role" | "RoleBinding";
+  readonly kind: (typeof KINDS)[number];
   /** `namespace` is empty for cluster-wide objects. */
   readonly metadata: { readonly name: string; readonly namespace: string };
 }
 
 const manifestSchema = v.looseObject({
-  kind: v.picklist(["Namespace", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"]),
+  kind: v.picklist(KINDS),
   metadata: v.looseObject({ name: v.string(), namespace: v.optional(v.string(), "") }),
 });
 
 /** Returns the manifests, in the order in which they are applied. */
 export function clusterRbac(): Manifest[] {
-  return parseAllDocuments(manifests).map((document) => v.parse(manifestSchema, document.toJS()));
+  return [kinds, permissions].flatMap((text) =>
+    parseAllDocuments(text).map((document) => v.parse(manifestSchema, document.toJS()))
+  );
 }
 
 function pathOf({ kind, metadata: { name, namespace } }: Manifest): string {
   switch (kind) {
+    case "CustomResourceDefinition":
+      return `${DEFINITIONS}/${name}`;
     case "Namespace":
       return `/api/v1/namespaces/${name}`;
     case "ClusterRole":
@@ -45,7 +62,35 @@ function pathOf({ kind, metadata: { name, namespace } }: Manifest): string {
   }
 }
 
-/** Creates or updates the objects of {@linkcode clusterRbac}. It may be repeated. */
-export async function applyClusterRbac(api: KubernetesApi): Promise<void> {
-  for (const manifest of clusterRbac()) await api.apply(pathOf(manifest), manifest);
+const FIRST_LOOK_MS = 50;
+const LONGEST_LOOK_MS = 1_000;
+
+const establishedSchema = v.object({
+  status: v.optional(
+    v.object({ conditions: v.optional(v.array(v.object({ type: v.string(), status: v.string() })), []) }),
+    { conditions: [] },
+  ),
+});
+
+/**
+ * Creates or updates the objects of {@linkcode clusterRbac}, and returns when the API server serves their kinds. It may
+ * be repeated.
+ *
+ * @throws {BootstrapError} `timeout/kubernetes-kinds`, and the errors of {@linkcode KubernetesApi}.
+ */
+export async function applyClusterRbac(api: Pick<KubernetesApi, "apply" | "get">, wait: Wait): Promise<void> {
+  const manifests = clusterRbac();
+  for (const manifest of manifests) await api.apply(pathOf(manifest), manifest);
+  for (const definition of manifests.filter(({ kind }) => kind === "CustomResourceDefinition")) {
+    await pollUntil(async () => {
+      const { status: { conditions } } = await api.get(pathOf(definition), establishedSchema);
+      return conditions.some(({ type, status }) => type === "Established" && status === "True") || undefined;
+    }, {
+      ...wait,
+      firstMs: FIRST_LOOK_MS,
+      longestMs: LONGEST_LOOK_MS,
+      code: "timeout/kubernetes-kinds",
+      failure: `The API server did not begin to serve ${definition.metadata.name}`,
+    });
+  }
 }

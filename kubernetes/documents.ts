@@ -88,6 +88,11 @@ function documents(...values: readonly Record<string, unknown>[]): string {
   return values.map((value) => stringify(value)).join("---\n");
 }
 
+/** Where a control plane's own processes may reach its API server, if they reach no network. */
+const LOOPBACK = "127.0.0.1";
+/** The API server of the same machine, over loopback, `host:port`. */
+export const LOOPBACK_API_ENDPOINT: string = hostAndPort(LOOPBACK, API_SERVER_PORT);
+
 /** The address of a control plane's own API server, `host:port`. */
 export function ownApiEndpoint({ address }: Pick<NodeFacts, "address">): string {
   return hostAndPort(address, API_SERVER_PORT);
@@ -124,7 +129,7 @@ export function initDocuments(settings: ClusterSettings, facts: InitFacts): stri
         ...present("serviceSubnet", settings.serviceSubnet),
       },
       apiServer: {
-        certSANs: [...new Set([facts.node.address, facts.node.name, hostOf(endpoint)])],
+        certSANs: [...new Set([facts.node.address, facts.node.name, hostOf(endpoint), LOOPBACK])],
         extraArgs: API_SERVER_ARGUMENTS,
         extraVolumes: API_SERVER_VOLUMES,
       },

@@ -40,7 +40,7 @@ Deno.test("initDocuments() writes what kubeadm reads, and no token", () => {
       encryptionAlgorithm: "ECDSA-P256",
       networking: { podSubnet: "10.244.0.0/16" },
       apiServer: {
-        certSANs: ["10.0.0.1", "cp-1"],
+        certSANs: ["10.0.0.1", "cp-1", "127.0.0.1"],
         extraArgs: [
           { name: "kubelet-certificate-authority", value: "/etc/kubernetes/pki/ca.crt" },
           { name: "authorization-config", value: "/etc/kubernetes/bootstrapper/authorization.yaml" },

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
-import { MemoryConfigMaps } from "./testing/memory_config_maps.ts";
+import { MemoryApi } from "./testing/memory_api.ts";
 import { currentEpoch } from "./epochs.ts";
 
 const COLLECTION = "/api/v1/namespaces/bootstrapper-system/configmaps";
 
 Deno.test("currentEpoch() is 1 in a cluster that never raised it", async () => {
-  assert.equal(await currentEpoch(new MemoryConfigMaps()), 1);
+  assert.equal(await currentEpoch(new MemoryApi()), 1);
 });
 
 Deno.test("currentEpoch() refuses a number of the wrong form, and names the field", async () => {
   for (const current of ["0", "-1", "01", "1e3", "", "9999999999"]) {
-    const api = new MemoryConfigMaps();
+    const api = new MemoryApi();
     await api.create(COLLECTION, { metadata: { name: "epochs" }, data: { current } }, {
       "~standard": { validate: (value) => ({ value }) },
     });

@@ -6,10 +6,12 @@
 import type { NodeRole } from "./node_role.ts";
 import * as v from "valibot";
 import { BootstrapError } from "../platform/errors.ts";
-import { readRecord } from "./_admission_record.ts";
+import { present } from "../platform/present.ts";
 import { ConfigMaps } from "./_config_maps.ts";
-import { type AdmissionRecord, AdmissionRecords, type ConfigMapApi } from "./admission_records.ts";
+import { NameClaims } from "./_name_claims.ts";
+import { type AdmissionRecord, AdmissionRecords, type ConfigMapApi, type ObjectApi } from "./admission_records.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
+import { NodeAdmissions } from "./node_admissions.ts";
 import { RemovalRequests } from "./removal_requests.ts";
 
 /** The cluster's data under a node's name. */
@@ -27,7 +29,6 @@ export interface NamedNode {
   readonly isBeingRemoved: boolean;
 }
 
-const RECORD_PREFIX = "node-";
 const CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane";
 
 const nodeSchema = v.object({
@@ -46,7 +47,7 @@ const nodeSchema = v.object({
  * @param nodeName An RFC 1123 label.
  * @throws {BootstrapError} `precondition/no-such-node`, `malformed/…`, and the errors of `KubernetesApi`.
  */
-export async function findNamedNode(api: ConfigMapApi, nodeName: string): Promise<NamedNode> {
+export async function findNamedNode(api: ObjectApi, nodeName: string): Promise<NamedNode> {
   const node = await findNode(api, nodeName);
   const record = await findRecord(api, nodeName);
   const begun = await new RemovalRequests(api).find(nodeName);
@@ -59,10 +60,10 @@ export async function findNamedNode(api: ConfigMapApi, nodeName: string): Promis
   const labelled = node?.metadata.labels[CONTROL_PLANE_LABEL] !== undefined;
   return {
     nodeName,
-    role: begun?.request.role ?? record?.role ?? (labelled ? "control-plane" : "worker"),
+    role: begun?.request.role ?? record?.record?.role ?? (labelled ? "control-plane" : "worker"),
     identity: begun?.request.identity ?? record?.identity ?? "",
     addresses: begun?.request.addresses ?? await ownAddresses(api, nodeName, [
-      ...record?.addresses ?? [],
+      ...record?.record?.addresses ?? [],
       ...(node?.status.addresses ?? []).filter(({ type }) => type === "InternalIP").map(({ address }) => address),
     ]),
     nodeUid: node?.metadata.uid ?? "",
@@ -75,7 +76,7 @@ export async function findNamedNode(api: ConfigMapApi, nodeName: string): Promis
  * Returns the node's addresses that no other node has now: the machine may be gone for long. Unclaimed addresses in
  * other records do not count.
  */
-async function ownAddresses(api: ConfigMapApi, nodeName: string, all: readonly string[]): Promise<string[]> {
+async function ownAddresses(api: ObjectApi, nodeName: string, all: readonly string[]): Promise<string[]> {
   const records = new AdmissionRecords(api);
   const holders = await Promise.all(all.map((address) => records.byAddress(address)));
   return [...new Set(all.filter((_, index) => (holders[index]?.nodeName ?? nodeName) === nodeName))];
@@ -90,8 +91,18 @@ function findNode(api: ConfigMapApi, nodeName: string): Promise<v.InferOutput<ty
   return api.find(`/api/v1/nodes/${nodeName}`, nodeSchema);
 }
 
-/** Returns the admission record under that name, whether the admission was complete or not. */
-export async function findRecord(api: ConfigMapApi, nodeName: string): Promise<AdmissionRecord | undefined> {
-  const stored = await new ConfigMaps(api, BOOTSTRAPPER_NAMESPACE).find(RECORD_PREFIX + nodeName);
-  return stored && readRecord(stored.data, stored.name);
+/** What is on record under a name. */
+export interface RecordOfName {
+  /** The identity that claims the name. */
+  readonly identity: string;
+  /** Its record, if there is one. */
+  readonly record?: AdmissionRecord;
+}
+
+/** Returns what is on record under that name, whether the admission was complete or not. */
+export async function findRecord(api: ObjectApi, nodeName: string): Promise<RecordOfName | undefined> {
+  const claim = await new NameClaims(new ConfigMaps(api, BOOTSTRAPPER_NAMESPACE)).find(nodeName);
+  if (claim === undefined) return undefined;
+  const { identity } = claim;
+  return { identity, ...present("record", (await new NodeAdmissions(api).find(identity))?.record) };
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { MemoryConfigMaps } from "./testing/memory_config_maps.ts";
+import { ADMISSIONS, MemoryApi } from "./testing/memory_api.ts";
 import { AdmissionRecords } from "./admission_records.ts";
 import { findNamedNode } from "./named_node.ts";
 
@@ -9,18 +9,19 @@ const recordOf = (number: number, address: string) => ({
 });
 
 Deno.test("findNamedNode() keeps a node's addresses that other records list without a claim", async () => {
-  const api = new MemoryConfigMaps();
+  const api = new MemoryApi();
   const records = new AdmissionRecords(api);
   await records.admit(recordOf(1, "10.0.0.1"));
   await records.admit(recordOf(2, "10.0.0.2"));
-  const stored = api.stored.get("node-cp-2");
+  const path = `${ADMISSIONS}/${recordOf(2, "").identity}`;
+  const stored = api.objects.get(path);
   assert.ok(stored !== undefined);
-  api.stored.set("node-cp-2", { ...stored, data: { ...stored.data, addresses: '["10.0.0.1"]' } });
+  api.objects.set(path, { ...stored, spec: { ...stored.spec, addresses: ["10.0.0.1"] } });
   assert.deepEqual((await findNamedNode(api, "cp-1")).addresses, ["10.0.0.1"]);
 });
 
 Deno.test("findNamedNode() leaves out an address that another node has now", async () => {
-  const api = new MemoryConfigMaps();
+  const api = new MemoryApi();
   const records = new AdmissionRecords(api);
   await records.admit(recordOf(2, "10.0.0.2"));
   const find = api.find.bind(api);

@@ -1,20 +1,27 @@
 /**
  * The operator's side of removing a node from the cluster, which frees its name for another machine.
  *
+ * Its certificates are cut off first, then its Node and its Pods are deleted, and then its name is free. The record of
+ * the identity stays, so that the machine is not admitted again.
+ *
  * The operator has no access to etcd. A request asks the join services to remove the etcd member, and prevents tickets
  * for the name until everything is removed; the request is deleted last. The same or another operator may repeat every
  * step.
  *
  * @module
  */
+import * as v from "valibot";
 import type { Clock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { present } from "../platform/present.ts";
 import { pollUntil } from "./_poll.ts";
 import { unless } from "./_unless.ts";
+import { listItems } from "./_api_objects.ts";
 import { AdmissionRecords } from "./admission_records.ts";
 import type { KubernetesApi } from "./api.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
+import { CutEntries } from "./cut_entries.ts";
+import { currentEpoch } from "./epochs.ts";
 import { findNodeUid, findRecord, type NamedNode } from "./named_node.ts";
 import { RemovalRequests, type StoredRemoval } from "./removal_requests.ts";
 
@@ -25,18 +32,22 @@ export interface NodeRemovalDependencies {
   readonly clock: Clock;
   /** The time limit for a join service's answer, milliseconds. */
   readonly deadlineMs: number;
+  /** Whether the machine may be admitted again. Default: no, until an operator deletes its record. */
+  readonly mayReturn?: boolean;
   /** Ends the wait early. Another run continues the removal. */
   readonly signal?: AbortSignal;
 }
 
 /** A step of a removal. */
 export interface NodeRemovalStep {
-  readonly name: "request" | "etcd" | "node" | "records" | "end";
+  readonly name: "request" | "etcd" | "cut" | "node" | "pods" | "records" | "end";
   /** A description for people. */
   readonly title: string;
   /** Runs the step, which may be repeated. Returns the result, for people. */
   readonly run: () => Promise<string>;
 }
+
+const podSchema = v.object({ metadata: v.object({ namespace: v.string(), name: v.string(), uid: v.string() }) });
 
 const FIRST_POLL_MS = 200;
 const LONGEST_POLL_MS = 2_000;
@@ -57,7 +68,9 @@ export function nodeRemovalSteps(node: NamedNode, deps: NodeRemovalDependencies)
     ...(node.role === "worker" ? [] : [
       { name: "etcd", title: "have a join service remove its etcd member", run: () => removal.leaveEtcd() } as const,
     ]),
+    { name: "cut", title: "cut off its certificates", run: () => removal.ifStanding(() => removal.cut()) },
     { name: "node", title: "delete its Node", run: () => removal.ifStanding(() => removal.deleteNode()) },
+    { name: "pods", title: "delete its Pods", run: () => removal.ifStanding(() => removal.deletePods()) },
     { name: "records", title: "delete its admission records", run: () => removal.ifStanding(() => removal.forget()) },
     { name: "end", title: "free the name", run: () => removal.end() },
   ];
@@ -105,8 +118,7 @@ class Removal {
       longestMs: LONGEST_POLL_MS,
       code: "unavailable/removal",
       failure: `No join service answered the request to remove the etcd member of ${nodeName}`,
-      next:
-        "Check a control plane that remains: `systemctl status bootstrapper-join-service`, and whether etcd has a " +
+      next: "Check a control plane that remains: `systemctl status bootstrapper-join-signer`, and whether etcd has a " +
         "quorum. The request remains: run the command again to continue, or delete the ConfigMap " +
         `removal-${nodeName} in ${BOOTSTRAPPER_NAMESPACE} to withdraw it`,
     });
@@ -131,9 +143,43 @@ class Removal {
     return isDeleted ? "deleted" : "there was none";
   }
 
+  /** Deletes the Pods of the Node, which its kubelet cannot end any more. */
+  async deletePods(): Promise<string> {
+    const { api } = this.#deps;
+    const selector = `fieldSelector=${encodeURIComponent(`spec.nodeName=${this.#node.nodeName}`)}`;
+    const pods = await listItems(api, "/api/v1/pods", podSchema, selector);
+    for (const { metadata: { namespace, name, uid } } of pods) {
+      const path = `/api/v1/namespaces/${namespace}/pods/${name}`;
+      await unless("conflict/changed", () => api.remove(path, { uid }, 0));
+    }
+    return pods.length === 0 ? "there were none" : `${pods.length} deleted`;
+  }
+
+  /**
+   * Ends the admission, so that no more certificates are signed for it, and has API servers refuse those that are
+   * valid. The order matters: afterwards, the record has the latest end of any certificate.
+   */
+  async cut(): Promise<string> {
+    const { api, clock } = this.#deps;
+    const { nodeName, identity } = this.#node;
+    const nowMs = clock.now().getTime();
+    const ended = await new AdmissionRecords(api).end(nodeName, identity, nowMs);
+    if (ended === undefined) return "it has no admission";
+    const { uid, untilMs } = ended;
+    if (untilMs === undefined || untilMs <= nowMs) return "none of its certificates is valid";
+    const epoch = ended.epoch ?? await currentEpoch(api);
+    await new CutEntries(api).create({ uid, identity, nodeName, epoch, untilMs });
+    return `until ${new Date(untilMs).toISOString()}, when the last one ends`;
+  }
+
   async forget(): Promise<string> {
-    await new AdmissionRecords(this.#deps.api).remove(this.#node.nodeName);
-    return "deleted";
+    const { api, clock, mayReturn = false } = this.#deps;
+    const { nodeName, identity } = this.#node;
+    const nowMs = clock.now().getTime();
+    const given = identity === "" ? {} : { identity };
+    const record = await new AdmissionRecords(api).remove(nodeName, { ...given, nowMs, mayReturn });
+    if (record === undefined) return "there were none";
+    return mayReturn ? "deleted" : "the name is free; the machine is not admitted again";
   }
 
   async end(): Promise<string> {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { MemoryConfigMaps } from "./testing/memory_config_maps.ts";
+import { CONFIG_MAPS, MemoryApi } from "./testing/memory_api.ts";
 import type { RemovalAnswer, RemovalRequest } from "./removal_requests.ts";
 import { checkNotBeingRemoved, RemovalRequests } from "./removal_requests.ts";
 
@@ -11,7 +11,7 @@ const REQUEST: RemovalRequest = {
 const REFUSED: RemovalAnswer = { state: "refused", code: "precondition/etcd-quorum", message: "No.", next: "Wait" };
 
 Deno.test("RemovalRequests restores requests and answers", async () => {
-  const requests = new RemovalRequests(new MemoryConfigMaps());
+  const requests = new RemovalRequests(new MemoryApi());
   assert.equal(await requests.find("cp-2"), undefined);
   let stored = await requests.create(REQUEST);
   assert.deepEqual(stored.request, REQUEST);
@@ -25,7 +25,7 @@ Deno.test("RemovalRequests restores requests and answers", async () => {
 });
 
 Deno.test("RemovalRequests lets one of several clients change a request, and none a newer one", async () => {
-  const requests = new RemovalRequests(new MemoryConfigMaps());
+  const requests = new RemovalRequests(new MemoryApi());
   const first = await requests.create(REQUEST);
   await assert.rejects(requests.create(REQUEST), { code: "conflict/already-exists" });
   await requests.answer(first, { state: "removed" });
@@ -39,17 +39,17 @@ Deno.test("RemovalRequests lets one of several clients change a request, and non
 });
 
 Deno.test("checkNotBeingRemoved() refuses exactly the name that is being removed", async () => {
-  const api = new MemoryConfigMaps();
+  const api = new MemoryApi();
   await new RemovalRequests(api).create(REQUEST);
   await assert.rejects(checkNotBeingRemoved(api, "cp-2"), { code: "unavailable/node-removal", retriable: true });
   await checkNotBeingRemoved(api, "cp-3");
 });
 
 Deno.test("RemovalRequests names the field of a malformed ConfigMap, and does not list it", async () => {
-  const api = new MemoryConfigMaps();
+  const api = new MemoryApi();
   const requests = new RemovalRequests(api);
   const stored = await requests.answer(await requests.create(REQUEST), REFUSED);
-  const good = api.stored.get("removal-cp-2");
+  const good = api.objects.get(`${CONFIG_MAPS}/removal-cp-2`);
   assert.ok(good !== undefined);
   const bad: readonly (readonly [string, string | undefined])[] = [
     ...["version", "nodeName", "role", "identity", "nodeUid", "addresses", "requestedAt", "state", "code", "message"]
@@ -63,7 +63,10 @@ Deno.test("RemovalRequests names the field of a malformed ConfigMap, and does no
   ];
   for (const [field, value] of bad) {
     const { [field]: _, ...rest } = good.data;
-    api.stored.set("removal-cp-2", { ...good, data: value === undefined ? rest : { ...rest, [field]: value } });
+    api.objects.set(`${CONFIG_MAPS}/removal-cp-2`, {
+      ...good,
+      data: value === undefined ? rest : { ...rest, [field]: value },
+    });
     await assert.rejects(requests.find("cp-2"), ({ code, details }) => {
       assert.equal(code, "malformed/node-removal");
       assert.equal(details.field.split(".")[0], field);
@@ -79,12 +82,12 @@ Deno.test("RemovalRequests reads a request or throws malformed/node-removal for 
     fc.constantFrom("nodeName", "role", "identity", "addresses", "requestedAt", "state", "version", "extra"),
     fc.oneof(fc.string(), fc.json(), fc.constantFrom("requested", "removed", "refused")),
     async (field, value) => {
-      const api = new MemoryConfigMaps();
+      const api = new MemoryApi();
       const requests = new RemovalRequests(api);
       await requests.create(REQUEST);
-      const good = api.stored.get("removal-cp-2");
+      const good = api.objects.get(`${CONFIG_MAPS}/removal-cp-2`);
       assert.ok(good !== undefined);
-      api.stored.set("removal-cp-2", { ...good, data: { ...good.data, [field]: value } });
+      api.objects.set(`${CONFIG_MAPS}/removal-cp-2`, { ...good, data: { ...good.data, [field]: value } });
       const found = await requests.find("cp-2").catch((error) => assert.equal(error.code, "malformed/node-removal"));
       if (found) assert.equal(found.request.nodeName, "cp-2");
     },

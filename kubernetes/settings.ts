@@ -88,6 +88,8 @@ export interface ClusterSettings {
   readonly etcd?: EtcdPatience;
   /** The timing of leader elections. Default: Kubernetes'. */
   readonly leaderElection?: LeaderElection;
+  /** How long a node's certificates last, as a duration of the form `168h`. Default: seven days. */
+  readonly nodeCertificateLifetime: string;
 }
 
 /**
@@ -156,6 +158,17 @@ const leaderElectionSchema = v.pipe(
   ),
 );
 
+const SECONDS_OF_HOUR = 3600;
+const LONGEST_NODE_CERTIFICATE_HOURS = 365 * 24;
+
+const nodeCertificateLifetime = v.pipe(
+  duration,
+  v.check(
+    (text) => secondsOf(text) >= SECONDS_OF_HOUR && secondsOf(text) <= LONGEST_NODE_CERTIFICATE_HOURS * SECONDS_OF_HOUR,
+    `must be from 1h to ${LONGEST_NODE_CERTIFICATE_HOURS}h`,
+  ),
+);
+
 const settingsSchema = v.strictObject({
   kubernetesVersion: v.pipe(
     v.string(),
@@ -171,6 +184,7 @@ const settingsSchema = v.strictObject({
   timeouts: v.optional(timeoutsSchema, {}),
   etcd: v.exactOptional(etcdSchema),
   leaderElection: v.exactOptional(leaderElectionSchema),
+  nodeCertificateLifetime: v.optional(nodeCertificateLifetime, "168h"),
 });
 
 /** The time limits of a joining node that got no others. */
@@ -184,4 +198,9 @@ export const defaultTimeouts: KubeadmTimeouts = Object.freeze(v.parse(timeoutsSc
  */
 export function readClusterSettings(text: string): ClusterSettings {
   return readDocument(text, settingsSchema, "the cluster document");
+}
+
+/** How long the certificates of a cluster's nodes last, milliseconds. */
+export function nodeCertificateLifetimeMs({ nodeCertificateLifetime }: ClusterSettings): number {
+  return secondsOf(nodeCertificateLifetime) * 1000;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { BootstrapError } from "../platform/errors.ts";
-import { defaultTimeouts, readClusterSettings } from "./settings.ts";
+import { defaultTimeouts, nodeCertificateLifetimeMs, readClusterSettings } from "./settings.ts";
 
 const keyOf = (key: string) => (error: unknown) => error instanceof BootstrapError && error.details.key === key;
 
@@ -11,7 +11,22 @@ Deno.test("readClusterSettings() fills in the documented defaults when only the 
     kubeProxy: true,
     coreDns: true,
     timeouts: defaultTimeouts,
+    nodeCertificateLifetime: "168h",
   });
+});
+
+Deno.test("readClusterSettings() accepts lifetimes of nodes' certificates from an hour to a year", () => {
+  const read = (lifetime: string) =>
+    nodeCertificateLifetimeMs(
+      readClusterSettings(`kubernetesVersion: v1.36.3\nnodeCertificateLifetime: ${lifetime}\n`),
+    );
+  assert.equal(nodeCertificateLifetimeMs(readClusterSettings("kubernetesVersion: v1.36.3")), 7 * 24 * 3_600_000);
+  assert.equal(read("1h"), 3_600_000);
+  assert.equal(read("90m"), 5_400_000);
+  assert.equal(read("8760h"), 365 * 24 * 3_600_000);
+  for (const wrong of ["59m", "3599s", "8761h", "7d", "0h", "1.5h", "168"]) {
+    assert.throws(() => read(wrong), keyOf("nodeCertificateLifetime"), wrong);
+  }
 });
 
 Deno.test("readClusterSettings() accepts the example, whose values are the defaults", async () => {

@@ -11,7 +11,8 @@ import type { EvidenceKind } from "../attestation/kind.ts";
 import { defaultKind, exclusivePair, insecureNames, kindNamed } from "../attestation/kind.ts";
 import { KINDS } from "../attestation/kinds.ts";
 import type { EkType } from "../attestation/kinds/tpm/templates.ts";
-import type { TrustPart } from "../protocol/transcript.ts";
+import type { ClusterTrust, InsecureSwitch, TrustPart } from "../protocol/transcript.ts";
+import { INSECURE_SWITCHES } from "../protocol/transcript.ts";
 import { readClusterId } from "../certificate/cluster_id.ts";
 import { readOperatorKey } from "../certificate/operator_key.ts";
 import type { Bytes } from "../platform/bytes.ts";
@@ -43,7 +44,7 @@ export function isInsecure({ kinds }: Pick<EvidenceConfiguration, "kinds">): boo
 
 /** A node's configuration. */
 export interface NodeConfiguration {
-  /** The cluster and the operators that the node obeys. Its digest is measured into PCR 12. */
+  /** The cluster and the operators that the node obeys, and its settings of evidence. It is measured into PCR 12. */
   readonly trust: TrustPart;
   /** The node itself. Without `name` or `address`, the node uses the machine's own. */
   readonly node: {
@@ -80,8 +81,8 @@ export function readNodeConfiguration(
       details: { document: what, key },
     });
   };
-  const trust = readTrust(document, fail);
-  const init = readInit(document, trust, fail);
+  const cluster = readCluster(document, fail);
+  const init = readInit(document, cluster, fail);
   const endpoints = readEndpoints(document.join?.endpoints ?? [], fail);
   if (!init.enabled && endpoints.length === 0) {
     fail("join.endpoints", "at least one is needed, as this node runs no InitServer and could never become a member");
@@ -92,8 +93,9 @@ export function readNodeConfiguration(
     const variant = combinedName(evidence.kinds.map((kind) => kind.name));
     fail("node.role", `no join service makes a node without evidence (evidence.variant "${variant}") a control plane`);
   }
+  const variants = evidence.kinds.map((kind) => kind.name);
   return {
-    trust,
+    trust: { ...cluster, variants, switches: readSwitches(document) },
     node: { role, ...present("name", name), ...present("address", address) },
     evidence,
     init,
@@ -113,7 +115,7 @@ function valueOf<T>(key: string, fail: Fail, read: (what: string) => T): T {
   }
 }
 
-function readTrust(document: ConfigurationDocument, fail: Fail): TrustPart {
+function readCluster(document: ConfigurationDocument, fail: Fail): ClusterTrust {
   const { clusterName, clusterId, operatorKeys } = document.trust;
   const keys: Bytes[] = [];
   const seen = new Map<string, string>();
@@ -131,7 +133,16 @@ function readTrust(document: ConfigurationDocument, fail: Fail): TrustPart {
   return { clusterName, clusterId: id, operatorKeys: keys };
 }
 
-function readInit(document: ConfigurationDocument, trust: TrustPart, fail: Fail): NodeConfiguration["init"] {
+/** Returns the switches that are on and weaken a check. Each is measured with the trust part. */
+function readSwitches({ evidence, allowUnmeasuredImage }: ConfigurationDocument): readonly InsecureSwitch[] {
+  const values: Readonly<Record<InsecureSwitch, boolean>> = {
+    allowInsecure: evidence?.allowInsecure ?? false,
+    allowUnmeasuredImage: allowUnmeasuredImage ?? false,
+  };
+  return INSECURE_SWITCHES.filter((name) => values[name]);
+}
+
+function readInit(document: ConfigurationDocument, trust: ClusterTrust, fail: Fail): NodeConfiguration["init"] {
   const hasCluster = trust.clusterId.length > 0;
   const { enabled = !hasCluster, listen } = document.init ?? {};
   if (enabled && hasCluster) {

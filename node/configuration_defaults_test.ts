@@ -1,3 +1,4 @@
+import { TPM_SETTINGS } from "../attestation/testing/trust.ts";
 import { TPM } from "../attestation/kinds/tpm/kind.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
@@ -6,7 +7,7 @@ import type { MachineFacts } from "./configuration_defaults.ts";
 import { defaultRouteInterfaces, resolveNodeSelf } from "./configuration_defaults.ts";
 
 const configuration: NodeConfiguration = {
-  trust: { clusterName: "demo", clusterId: new Uint8Array(0), operatorKeys: [] },
+  trust: { clusterName: "demo", clusterId: new Uint8Array(0), operatorKeys: [], ...TPM_SETTINGS },
   node: { role: "worker" },
   evidence: { kinds: [TPM], ekType: "rsa2048" },
   init: { enabled: true, listen: { host: "0.0.0.0", port: 9443 } },

@@ -11,10 +11,9 @@ import { BootstrapError } from "../platform/errors.ts";
 import { readFile, readFileIfExists } from "../platform/files.ts";
 import type { NodeConfiguration } from "./configuration.ts";
 import { readNodeConfiguration } from "./configuration.ts";
+import type { FirmwareData } from "./host_credentials.ts";
+import { CONFIGURATION_CREDENTIAL, hostCredential } from "./host_credentials.ts";
 import type { NodePaths } from "./paths.ts";
-
-/** The name of the systemd credential that carries a configuration. */
-export const CONFIGURATION_CREDENTIAL = "bootstrapper.config";
 
 /** Where to look for a configuration. */
 export interface ConfigurationPlaces {
@@ -22,44 +21,47 @@ export interface ConfigurationPlaces {
   readonly file?: string;
   /** `$CREDENTIALS_DIRECTORY`, which systemd sets for units with `LoadCredential=`. */
   readonly credentialsFolder?: string;
-  readonly paths: Pick<NodePaths, "configuration" | "systemCredentials">;
+  /** What the machine's host hands over. */
+  readonly firmware: FirmwareData;
+  readonly paths: Pick<NodePaths, "configuration">;
   /** The known kinds of evidence. */
   readonly kinds?: readonly EvidenceKind[];
 }
 
-/** A configuration and the file that it comes from. */
+/** A configuration and where it comes from. */
 export interface LoadedConfiguration {
   readonly source: string;
   readonly configuration: NodeConfiguration;
 }
 
 /**
- * Finds and reads this node's configuration. The first of these files that exists is used alone; files are never
- * merged:
+ * Finds and reads this node's configuration. The first of these that exists is used alone; they are never merged:
  *
  * 1. the file that `--config` names, which must exist,
- * 2. the unit's credential `$CREDENTIALS_DIRECTORY/bootstrapper.config`,
- * 3. the machine's credential `/run/credentials/@system/bootstrapper.config` (from SMBIOS or fw_cfg; used when a person
- *    runs a command),
+ * 2. the unit's credential `$CREDENTIALS_DIRECTORY/bootstrapper.config`, where systemd hands one to the unit,
+ * 3. the credential `bootstrapper.config` of the machine's host, by SMBIOS, then by fw_cfg,
  * 4. `/etc/bootstrapper/config.yaml`.
  *
- * @throws {BootstrapError} `usage/no-configuration`, `system/file`, and the errors of `readNodeConfiguration()`.
+ * @throws {BootstrapError} `usage/no-configuration`, `system/file`, and the errors of `hostCredential()` and
+ *   `readNodeConfiguration()`.
  */
 export async function loadNodeConfiguration(places: ConfigurationPlaces): Promise<LoadedConfiguration> {
-  const { file, credentialsFolder, paths, kinds } = places;
+  const { file, credentialsFolder, firmware, paths, kinds } = places;
   if (file !== undefined) return load(file, await readFile(file, MAXIMUM_DOCUMENT_BYTES), kinds);
-  const candidates = [
-    ...(credentialsFolder === undefined ? [] : [join(credentialsFolder, CONFIGURATION_CREDENTIAL)]),
-    join(paths.systemCredentials, CONFIGURATION_CREDENTIAL),
-    paths.configuration,
-  ];
-  for (const candidate of candidates) {
-    const bytes = await readFileIfExists(candidate, MAXIMUM_DOCUMENT_BYTES);
-    if (bytes !== undefined) return load(candidate, bytes, kinds);
+  if (credentialsFolder !== undefined) {
+    const path = join(credentialsFolder, CONFIGURATION_CREDENTIAL);
+    const bytes = await readFileIfExists(path, MAXIMUM_DOCUMENT_BYTES);
+    if (bytes !== undefined) return load(path, bytes, kinds);
   }
-  throw new BootstrapError("usage/no-configuration", `This node has no configuration: no ${candidates.join(", no ")}`, {
-    next:
-      `Give the machine the credential "${CONFIGURATION_CREDENTIAL}", or write ${paths.configuration}, or use --config`,
+  const given = hostCredential(firmware, CONFIGURATION_CREDENTIAL);
+  if (given !== undefined) return load(given.source, given.bytes, kinds);
+  const bytes = await readFileIfExists(paths.configuration, MAXIMUM_DOCUMENT_BYTES);
+  if (bytes !== undefined) return load(paths.configuration, bytes, kinds);
+  const message =
+    `This node has no configuration: no credential ${CONFIGURATION_CREDENTIAL}, no ${paths.configuration}`;
+  throw new BootstrapError("usage/no-configuration", message, {
+    next: `Give the machine the credential "${CONFIGURATION_CREDENTIAL}" by SMBIOS or fw_cfg, or write ` +
+      `${paths.configuration}, or use --config`,
   });
 }
 

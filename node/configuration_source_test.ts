@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { operatorKeyLine } from "../certificate/operator_key.ts";
-import { concat, fromHex } from "../platform/bytes.ts";
+import { concat, copyOf, fromHex, utf8 } from "../platform/bytes.ts";
 import type { BootstrapError } from "../platform/errors.ts";
+import { NO_FIRMWARE_DATA, readFirmwareData } from "./host_credentials.ts";
+import { writeSmbios } from "./testing/smbios.ts";
 import { loadNodeConfiguration } from "./configuration_source.ts";
 import { nodePaths } from "./paths.ts";
 
@@ -32,6 +34,7 @@ Deno.test("loadNodeConfiguration() uses the first configuration that exists, alo
       const loaded = await loadNodeConfiguration({
         ...(given === undefined ? {} : { file: given }),
         credentialsFolder,
+        firmware: await readFirmwareData(root),
         paths,
       });
       return [loaded.source, loaded.configuration.trust.clusterName];
@@ -43,9 +46,13 @@ Deno.test("loadNodeConfiguration() uses the first configuration that exists, alo
     });
     await write(paths.configuration, "etc");
     assert.deepEqual(await source(), [paths.configuration, "etc"]);
-    const system = join(paths.systemCredentials, "bootstrapper.config");
-    await write(system, "machine");
-    assert.deepEqual(await source(), [system, "machine"]);
+    const item = "sys/firmware/qemu_fw_cfg/by_name/opt/io.systemd.credentials/bootstrapper.config/raw";
+    await write(join(root, item), "item");
+    assert.deepEqual(await source(), ["the credential bootstrapper.config of fw_cfg", "item"]);
+    await Deno.mkdir(join(root, "sys/firmware/dmi/tables"), { recursive: true });
+    const table = writeSmbios(`io.systemd.credential:bootstrapper.config=${text("string")}`);
+    await Deno.writeFile(join(root, "sys/firmware/dmi/tables/DMI"), table);
+    assert.deepEqual(await source(), ["the credential bootstrapper.config of SMBIOS", "string"]);
     const unit = join(credentialsFolder, "bootstrapper.config");
     await write(unit, "unit");
     assert.deepEqual(await source(), [unit, "unit"]);
@@ -57,11 +64,13 @@ Deno.test("loadNodeConfiguration() does not look elsewhere when the file of --co
   withFiles(async (root) => {
     const paths = nodePaths(root);
     await write(paths.configuration, "etc");
-    const missing = loadNodeConfiguration({ file: join(root, "missing"), paths });
+    const missing = loadNodeConfiguration({ file: join(root, "missing"), firmware: NO_FIRMWARE_DATA, paths });
     await assert.rejects(missing, { code: "system/file" });
-    await Deno.mkdir(paths.systemCredentials, { recursive: true });
-    await Deno.writeTextFile(join(paths.systemCredentials, "bootstrapper.config"), "version: 3\n");
-    await assert.rejects(loadNodeConfiguration({ paths }), { code: "usage/document" });
-    await Deno.writeFile(join(paths.systemCredentials, "bootstrapper.config"), Uint8Array.of(0xff));
-    await assert.rejects(loadNodeConfiguration({ paths }), { code: "malformed/utf8" });
+    const given = (bytes: Uint8Array) =>
+      loadNodeConfiguration({
+        firmware: { smbios: undefined, fwCfg: new Map([["bootstrapper.config", copyOf(bytes)]]) },
+        paths,
+      });
+    await assert.rejects(given(utf8("version: 3\n")), { code: "usage/document" });
+    await assert.rejects(given(Uint8Array.of(0xff)), { code: "malformed/utf8" });
   }));

@@ -37,7 +37,10 @@ function failure(document: Document): BootstrapError {
 
 Deno.test("readNodeConfiguration() fills in the defaults when only the trust part is given", () => {
   assert.deepEqual(read({ version: 1, trust }), {
-    trust: { clusterName: "demo", clusterId: new Uint8Array(0), operatorKeys: [readOperatorKey(line(1), "key")] },
+    trust: {
+      ...{ clusterName: "demo", clusterId: new Uint8Array(0), operatorKeys: [readOperatorKey(line(1), "key")] },
+      ...{ variants: ["tpm"], switches: [] },
+    },
     node: { role: "worker" },
     evidence: { kinds: [TPM], ekType: "rsa2048" },
     init: { enabled: true, listen: { host: "0.0.0.0", port: 9443 } },
@@ -66,6 +69,7 @@ Deno.test("readNodeConfiguration() gives every value when all are set", () => {
     "control-plane.example",
   ]);
   assert.equal(configuration.allowUnmeasuredImage, true);
+  assert.deepEqual(configuration.trust.switches, ["allowUnmeasuredImage"]);
 });
 
 Deno.test("readNodeConfiguration() runs no InitServer when the cluster ID is known", () => {
@@ -185,6 +189,31 @@ Deno.test("readNodeConfiguration() gives the same trust digest when keys are wri
       hex(await trustDigest(read({ version: 1, trust: { clusterName: "demo", operatorKeys } }).trust));
     assert.equal(await digest(written), await digest(keys.map(line).reverse()));
   }));
+});
+
+Deno.test("readNodeConfiguration() gives another trust digest for other evidence, and for each switch that weakens a check", async () => {
+  const insecure = { variant: "none", allowInsecure: true };
+  const documents = [{}, { evidence: { variant: ["tpm", "snp"] } }, { evidence: insecure }].flatMap((document) => [
+    document,
+    { ...document, allowUnmeasuredImage: true },
+  ]);
+  const trusts = documents.map((document) => read({ version: 1, trust, ...document }).trust);
+  assert.deepEqual(trusts.map(({ variants, switches }) => [variants, switches]), [
+    [["tpm"], []],
+    [["tpm"], ["allowUnmeasuredImage"]],
+    [["tpm", "snp"], []],
+    [["tpm", "snp"], ["allowUnmeasuredImage"]],
+    [["none"], ["allowInsecure"]],
+    [["none"], ["allowInsecure", "allowUnmeasuredImage"]],
+  ]);
+  assert.equal(new Set((await Promise.all(trusts.map(trustDigest))).map(hex)).size, documents.length);
+  const explicit = {
+    version: 1,
+    trust,
+    evidence: { variant: "tpm", allowInsecure: false },
+    allowUnmeasuredImage: false,
+  };
+  assert.deepEqual(read(explicit).trust, read({ version: 1, trust }).trust);
 });
 
 Deno.test("readNodeConfiguration() refuses an unknown key at any place", () => {

@@ -1,5 +1,6 @@
 import type { EvidenceIssuer } from "../attestation/evidence.ts";
 import type { NodeLock } from "../nodelock/lock.ts";
+import { present } from "../platform/present.ts";
 import { BootstrapError } from "../platform/errors.ts";
 
 /**
@@ -13,6 +14,7 @@ export function guardedIssuer(issuer: EvidenceIssuer, lock: NodeLock): EvidenceI
   return {
     variant: issuer.variant,
     isChallenged: issuer.isChallenged,
+    ...present("identityIsKey", issuer.identityIsKey),
     activate: (challenge) => issuer.activate(challenge),
     ownIdentity: (bound) => issuer.ownIdentity(bound),
     async issue(statement) {

@@ -6,6 +6,7 @@
  */
 import { join } from "node:path";
 import type { MeasurementRegisters } from "../attestation/evidence.ts";
+import { NO_IMPORT_ARGUMENT, turnsOffCredentials } from "../attestation/uki/kernel_arguments.ts";
 import { fromUtf8, isZero } from "../platform/bytes.ts";
 import { exists, readFile, readFileIfExists } from "../platform/files.ts";
 import { foldersOfCode } from "./mounts.ts";
@@ -62,6 +63,7 @@ export async function findUnmeasured(facts: ImageFacts): Promise<readonly ImageF
     findFileSystems(facts.root),
     findKernelArguments(facts.root),
     findBootMeasurement(facts),
+    findCredentialImport(facts.root),
     findCredentials(facts.root),
   ]);
   return findings.flat();
@@ -96,6 +98,15 @@ async function findBootMeasurement(
   if (!isZero(await registers.read(KERNEL_IMAGE_REGISTER))) return [];
   const message = `PCR ${KERNEL_IMAGE_REGISTER} is zero: the kernel, its arguments and the initramfs were not measured`;
   return [{ check: "boot-measurement", message }];
+}
+
+async function findCredentialImport(root: string): Promise<readonly ImageFinding[]> {
+  const path = join(root, "proc/cmdline");
+  const kernelArguments = await readFileIfExists(path, MAXIMUM_PROC_BYTES) ?? new Uint8Array();
+  if (turnsOffCredentials(fromUtf8(kernelArguments, path))) return [];
+  const message = `The kernel arguments lack ${NO_IMPORT_ARGUMENT}: systemd obeys the host's credentials, which may ` +
+    "grant it root here";
+  return [{ check: "credential", message }];
 }
 
 async function findCredentials(root: string): Promise<readonly ImageFinding[]> {

@@ -12,6 +12,7 @@ const measured = {
     "30 22 8:3 / /var rw - ext4 /dev/sda3 rw\n31 22 0:25 / /run rw - tmpfs tmpfs rw\n",
   "sys/dev/block/253:0/dm/uuid": "CRYPT-VERITY-0123456789abcdef-root\n",
   [STUB_INFO]: "systemd-stub",
+  "proc/cmdline": "ro quiet systemd.import_credentials=no\n",
   "run/credentials/@system/bootstrapper.config": "",
 };
 
@@ -67,6 +68,12 @@ Deno.test("findUnmeasured() reports kernel arguments that are not fixed, and a b
   await assertFindings({ [STUB_INFO]: undefined }, [/^kernel-arguments: /]);
   await assertFindings({}, [/^boot-measurement: PCR 11 is zero/], 0);
   await assertFindings({}, [/^boot-measurement: There is no TPM/], -1);
+});
+
+Deno.test("findUnmeasured() names the kernel argument without which systemd obeys the host's credentials", async () => {
+  const expected = [/^credential: The kernel arguments lack systemd\.import_credentials=no: /];
+  await assertFindings({ "proc/cmdline": "ro quiet\n" }, expected);
+  await assertFindings({ "proc/cmdline": "systemd.import_credentials=no systemd.import_credentials=yes" }, expected);
 });
 
 Deno.test("findUnmeasured() names each credential when it may grant root", async () => {

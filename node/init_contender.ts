@@ -6,9 +6,12 @@
 import type { FoundClusterDependencies } from "../init/found_cluster.ts";
 import { documentsOf, foundCluster } from "../init/found_cluster.ts";
 import { InitServer } from "../init/init_server.ts";
-import { kubernetesChecks, preflight } from "../init/preflight.ts";
+import { checkSwitches, kubernetesChecks, preflight } from "../init/preflight.ts";
 import type { StagedInitFolder } from "../init/staged_init.ts";
 import { readNodeCertificate } from "../kubernetes/kubelet_credentials.ts";
+import type { EvidenceIssuer } from "../attestation/evidence.ts";
+import { NO_IDENTITY } from "../attestation/evidence.ts";
+import { identityOfKey, readOrCreateIdentityKey } from "../protocol/node_keys.ts";
 import { untilAborted } from "../platform/abortable.ts";
 import { errorFields } from "../platform/log.ts";
 import { installJoinService, JOIN_SERVICE_PORT } from "./join_service_install.ts";
@@ -21,7 +24,7 @@ import { statusRefusal } from "./status.ts";
 /** Serves Init until a cluster runs on this node and its operator has the keys. */
 export async function runInitServer(contender: Contender, folder: StagedInitFolder): Promise<void> {
   const { deps, lock, issuer, journals, kubeadm, status, checks, signal } = contender;
-  const { configuration: { trust, init }, self, commands, clock, log } = deps;
+  const { configuration: { trust, init }, self, kinds, commands, clock, log } = deps;
   // An init that has taken the lock continues, even if the configuration has changed since.
   if (!init.enabled && lock.state().name !== "locked") return await untilAborted(signal);
   const server = new InitServer({
@@ -34,9 +37,10 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
     trust,
     clock,
     log,
-    preflight: (staged, journal, signal) => {
+    preflight: async (staged, journal, signal) => {
+      checkSwitches(staged.request.policyDocument, trust, kinds);
       const all = [...checks, ...kubernetesChecks(kubeadm, commands, documentsOf(staged, self), signal)];
-      return preflight(all, (check) => journal.detail("preflight", check), signal);
+      await preflight(all, (check) => journal.detail("preflight", check), signal);
     },
     found: async (staged, journal, signal) => {
       const cluster = await foundCluster(founding(contender), staged, journal, signal);
@@ -86,7 +90,7 @@ function founding({ deps, issuer, kubeadm, status }: Contender): FoundClusterDep
     kubeadm,
     clock,
     random: Math.random,
-    identity: (clusterId) => issuer.ownIdentity(clusterId),
+    identity: () => identityOf(issuer, paths.state),
     enableKubelet: () => kubelet.enable(),
     joinServicePort: JOIN_SERVICE_PORT,
     onWaiting: (wait) => {
@@ -99,7 +103,14 @@ function founding({ deps, issuer, kubeadm, status }: Contender): FoundClusterDep
       });
     },
     installJoinService: ({ ca, founding, request }, { apiEndpoints, joinEndpoints }) =>
-      installJoinService({ folder: paths.joinService, address: self.address, trust, clock, commands }, {
+      installJoinService({
+        folder: paths.joinService,
+        nodeName: self.name,
+        address: self.address,
+        trust,
+        clock,
+        commands,
+      }, {
         ca,
         foundings: [founding],
         apiEndpoints,
@@ -108,4 +119,10 @@ function founding({ deps, issuer, kubeadm, status }: Contender): FoundClusterDep
         clusterDocument: request.clusterDocument,
       }),
   };
+}
+
+/** The identity by which a join service will know this machine. */
+async function identityOf(issuer: EvidenceIssuer, stateFolder: string): Promise<string> {
+  if (issuer.identityIsKey !== true) return await issuer.ownIdentity(NO_IDENTITY);
+  return await issuer.ownIdentity(await identityOfKey((await readOrCreateIdentityKey(stateFolder)).spki));
 }

@@ -44,6 +44,7 @@ async function dependencies(contender: Contender): Promise<JoinClientDependencie
     clock,
     log,
     runFolder: paths.run,
+    stateFolder: paths.state,
     kubeadm: {
       join: (document, run) => kubeadm.join(document, run),
       preflight: async (command, document, run) => [

@@ -7,9 +7,10 @@ import { issueServiceCertificate } from "../certificate/ca.ts";
 import type { CertificateAuthority } from "../certificate/ca.ts";
 import { generateKeyPair } from "../certificate/keys.ts";
 import { clusterIdOf } from "../certificate/cluster_id.ts";
-import type { TrustPart } from "../protocol/transcript.ts";
+import type { ClusterTrust } from "../protocol/transcript.ts";
 import { hasServiceState, writeServiceState } from "../service/service_state.ts";
-import { ownApiEndpoint } from "../kubernetes/documents.ts";
+import { JOIN_SERVICE_UNITS } from "./join_service_units.ts";
+import { LOOPBACK_API_ENDPOINT } from "../kubernetes/documents.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { CommandRunner } from "../platform/command.ts";
 import { runOrThrow } from "../platform/command.ts";
@@ -19,15 +20,16 @@ import type { Founding } from "../proto/gen/bootstrapper.ts";
 
 /** The port on which join services listen. */
 export const JOIN_SERVICE_PORT = 9444;
-const UNIT = "bootstrapper-join-service.service";
 const SYSTEMCTL_DEADLINE_MS = 120_000;
 
 /** What {@linkcode installJoinService} needs. */
 export interface JoinServiceInstallation {
   /** The service's folder; the unit starts only if it exists. */
   readonly folder: string;
+  /** The node, which the service's certificate names. */
+  readonly nodeName: string;
   readonly address: string;
-  readonly trust: TrustPart;
+  readonly trust: ClusterTrust;
   readonly clock: Pick<Clock, "now">;
   /** Runs systemctl. */
   readonly commands: CommandRunner;
@@ -87,11 +89,11 @@ export async function startStagedJoinService(
 
 async function writeState(
   folder: string,
-  { address, trust, clock }: JoinServiceInstallation,
+  { nodeName, address, trust, clock }: JoinServiceInstallation,
   { ca, foundings, ...documents }: JoinServiceCluster,
 ): Promise<void> {
   const keys = await generateKeyPair("p-256");
-  const certificate = await issueServiceCertificate(ca, keys.spki, clock.now());
+  const certificate = await issueServiceCertificate(ca, nodeName, keys.spki, clock.now());
   await writeServiceState(folder, {
     keys,
     certificate: certificate.der,
@@ -100,11 +102,13 @@ async function writeState(
     trust: { ...trust, clusterId: await clusterIdOf(ca.certificate) },
     ...documents,
     listen: hostAndPort(address, JOIN_SERVICE_PORT),
-    apiServer: `https://${ownApiEndpoint({ address })}`,
+    apiServer: `https://${LOOPBACK_API_ENDPOINT}`,
   });
 }
 
 /** Does not wait for the service to be ready: the service itself waits for the API server. */
 async function restart({ commands }: Pick<JoinServiceInstallation, "commands">): Promise<void> {
-  await runOrThrow(commands, ["systemctl", "restart", "--no-block", UNIT], { deadlineMs: SYSTEMCTL_DEADLINE_MS });
+  await runOrThrow(commands, ["systemctl", "restart", "--no-block", ...JOIN_SERVICE_UNITS], {
+    deadlineMs: SYSTEMCTL_DEADLINE_MS,
+  });
 }

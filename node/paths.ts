@@ -15,16 +15,14 @@ export interface NodePaths {
   readonly run: string;
   /** The configuration file, used if neither the command line nor a credential gives a configuration. */
   readonly configuration: string;
-  /** The folder of the credentials that the machine was started with (SMBIOS, fw_cfg). */
-  readonly systemCredentials: string;
-  /** The folder of such credentials that were encrypted. */
-  readonly encryptedSystemCredentials: string;
   /** The file that says what the bootstrapper is doing, for `bootstrapper status`. */
   readonly status: string;
   /** The file with the phases of this node's bootstrap and their durations. */
   readonly timeline: string;
   /** The folder of a control plane's join service. The service's unit starts only if it exists. */
   readonly joinService: string;
+  /** The socket between the two processes of a join service. Only their two users enter its folder. */
+  readonly joinSocket: string;
   /** The TPM's device, behind the kernel's resource manager. */
   readonly tpmDevice: string;
   /** The folder of Kubernetes' configuration and keys. */
@@ -43,11 +41,10 @@ export function nodePaths(root = "/"): NodePaths {
     state,
     run: join(root, "run/bootstrapper"),
     configuration: join(root, "etc/bootstrapper/config.yaml"),
-    systemCredentials: join(root, "run/credentials/@system"),
-    encryptedSystemCredentials: join(root, "run/credentials/@encrypted"),
     status: join(state, "status.json"),
     timeline: join(state, "timeline.json"),
     joinService: join(state, "join-service"),
+    joinSocket: join(root, "run/bootstrapper-join/signer.sock"),
     tpmDevice: join(root, "dev/tpmrm0"),
     kubernetes: join(root, "etc/kubernetes"),
     kubelet: join(root, "var/lib/kubelet"),

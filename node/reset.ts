@@ -17,6 +17,7 @@ import { runOrThrow } from "../platform/command.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { emptyFolder, ensureFolder, removeIfExists } from "../platform/files.ts";
 import type { Log } from "../platform/log.ts";
+import { JOIN_SERVICE_UNITS } from "./join_service_units.ts";
 import type { OpenEtcd } from "./own_etcd.ts";
 import { leaveEtcd, OwnEtcd, withForce } from "./own_etcd.ts";
 import type { NodePaths } from "./paths.ts";
@@ -58,7 +59,6 @@ export type ResetProgress = (step: Pick<ResetStep, "name" | "title">, state: "st
 
 const BOOTSTRAPPER_UNIT = "bootstrapper.service";
 const RENEWAL_UNIT = "bootstrapper-renew.service";
-const JOIN_SERVICE_UNIT = "bootstrapper-join-service.service";
 const KUBELET_UNIT = "kubelet.service";
 const SYSTEMCTL_DEADLINE_MS = 120_000;
 const FINDMNT_DEADLINE_MS = 30_000;
@@ -77,7 +77,9 @@ export const RESET_STEPS: readonly ResetStep[] = Object.freeze([
   {
     name: "stop-join-service",
     title: "stop the join service",
-    run: ({ commands }) => stopUnit(commands, JOIN_SERVICE_UNIT),
+    async run({ commands }) {
+      for (const unit of JOIN_SERVICE_UNITS) await stopUnit(commands, unit);
+    },
   },
   // Runs while the node's own etcd still runs, because that one knows the other members best.
   { name: "leave-etcd", title: "leave etcd, if this node is a member", run: leave },

@@ -79,7 +79,8 @@ Deno.test("resetNode() runs its steps in order, holds the run lock, and leaves e
   assert.deepEqual(stops.map((command) => command.split(" ").slice(0, 3).join(" ")), [
     "systemctl stop bootstrapper.service",
     "systemctl stop bootstrapper-renew.service",
-    "systemctl stop bootstrapper-join-service.service",
+    "systemctl stop bootstrapper-join-signer.service",
+    "systemctl stop bootstrapper-join-front.service",
     "systemctl stop kubelet.service",
     "kubeadm reset --force",
   ]);

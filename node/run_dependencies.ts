@@ -5,6 +5,7 @@
  */
 import type { NodeSelf } from "../protocol/node_self.ts";
 import type { EvidenceIssuer, MeasurementRegisters } from "../attestation/evidence.ts";
+import type { EvidenceKind } from "../attestation/kind.ts";
 import type { Journals } from "../journal/journals.ts";
 import type { Kubeadm } from "../kubernetes/kubeadm.ts";
 import type { NodeLock } from "../nodelock/lock.ts";
@@ -23,8 +24,10 @@ export interface RunDependencies {
   /** The node's name, address and role. */
   readonly self: NodeSelf;
   readonly paths: NodePaths;
+  /** The known kinds of evidence. Default: those of `attestation/kinds.ts`. */
+  readonly kinds?: readonly EvidenceKind[];
   readonly issuer: EvidenceIssuer;
-  /** The registers that the node measures into; absent if its evidence proves nothing. */
+  /** The registers that the node measures into; absent if the machine has none. */
   readonly registers?: MeasurementRegisters;
   /** The parts of the image that are not measured. */
   readonly unmeasured: readonly ImageFinding[];

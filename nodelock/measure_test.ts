@@ -1,3 +1,4 @@
+import { TPM_SETTINGS } from "../attestation/testing/trust.ts";
 import { deepEqual, rejects } from "node:assert/strict";
 import { LOCK_REGISTER, TRUST_REGISTER } from "../attestation/evidence.ts";
 import { extendedOnce, lockDigest, trustDigest } from "../protocol/transcript.ts";
@@ -5,7 +6,12 @@ import { MemoryRegisters } from "./testing/memory_registers.ts";
 import { checkNeverLocked, measureLock, measureTrust } from "./measure.ts";
 
 const clusterId = new Uint8Array(32).fill(7);
-const trust = { clusterName: "blue", clusterId: new Uint8Array(), operatorKeys: [new Uint8Array([1])] };
+const trust = {
+  clusterName: "blue",
+  clusterId: new Uint8Array(),
+  operatorKeys: [new Uint8Array([1])],
+  ...TPM_SETTINGS,
+};
 const zero = "00".repeat(32);
 
 Deno.test("measureLock() extends once, when PCR 15 is zero", async () => {

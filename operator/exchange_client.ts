@@ -6,7 +6,13 @@
 import { checkActivationAnswer } from "../protocol/activation.ts";
 import type { Exchange } from "../channel/exchange.ts";
 import { createChecks } from "../attestation/checks.ts";
-import type { EvidenceCheck, EvidenceClaims, EvidenceVerifier, Expectation } from "../attestation/evidence.ts";
+import type {
+  Evidence,
+  EvidenceCheck,
+  EvidenceClaims,
+  EvidenceVerifier,
+  Expectation,
+} from "../attestation/evidence.ts";
 import { createFounding } from "../protocol/founding.ts";
 import { helloStatement, initA1, initA2 } from "../protocol/transcript.ts";
 import { verifyEvidence } from "../attestation/verify_evidence.ts";
@@ -56,14 +62,14 @@ export interface VerifiedNode {
 /**
  * Steps 1 to 3: says hello, and verifies the node completely. Only the hello has been signed then.
  *
- * @param expectationFor Gives what the node must show for the proposed cluster ID.
+ * @param expectationFor Gives what the node must show for the proposed cluster ID. Its second argument is not verified.
  * @param report Called with every check, as that of a verifier is.
  */
 export async function verifyNode(
   exchange: InitExchange,
   operator: KeyPair,
   verifier: Pick<EvidenceVerifier, "verify">,
-  expectationFor: (clusterId: Uint8Array) => Promise<Expectation>,
+  expectationFor: (clusterId: Uint8Array, evidence: Evidence) => Promise<Expectation>,
   deadlines: InitClientDeadlines,
   report?: (check: EvidenceCheck) => void,
 ): Promise<VerifiedNode> {
@@ -77,7 +83,13 @@ export async function verifyNode(
   if (evidence === undefined) throw new BootstrapError("refused/evidence", "The node sent no evidence");
   const context = { binding: exchange.binding, clientNonce, serverNonce, operatorKey: operator.spki, clusterId };
   const a1 = await initA1(context);
-  const { claims, challenge } = await verifyEvidence(verifier, evidence, a1, await expectationFor(clusterId), report);
+  const { claims, challenge } = await verifyEvidence(
+    verifier,
+    evidence,
+    a1,
+    await expectationFor(clusterId, evidence),
+    report,
+  );
   if (challenge !== undefined) {
     const { credentialBlob, encryptedSecret } = challenge.message;
     await exchange.send({
@@ -94,6 +106,13 @@ export async function verifyNode(
   return { claims, clusterId: copyOf(clusterId), a1 };
 }
 
+/** What the operator sent in step 4. */
+export interface SentInitRequest {
+  readonly founding: Founding;
+  /** A2 of the exchange, to which the node's answer is bound. */
+  readonly a2: Bytes;
+}
+
 /** Step 4: signs the request and the founding, and sends both. `heard` is the number of the last event seen before. */
 export async function requestInit(
   exchange: InitExchange,
@@ -101,12 +120,13 @@ export async function requestInit(
   { a1, clusterId }: VerifiedNode,
   request: InitRequest,
   heard: number,
-): Promise<Founding> {
+): Promise<SentInitRequest> {
   const bytes = copyOf(InitRequest.encode(request).finish());
   const founding = await createFounding(operator, clusterId, request.clusterName);
-  const signature = await sign(operator, "request", await initA2(a1, bytes));
+  const a2 = await initA2(a1, bytes);
+  const signature = await sign(operator, "request", a2);
   await exchange.send({ message: { $case: "request", request: { request: bytes, signature, founding, heard } } });
-  return founding;
+  return { founding, a2 };
 }
 
 /** What {@linkcode awaitResult} needs. */
@@ -115,6 +135,8 @@ export interface AwaitedResult {
   readonly clusterId: Uint8Array;
   /** SPKI of the admin key of the request, DER. */
   readonly adminKey: Uint8Array;
+  /** A2 of the exchange. */
+  readonly a2: Uint8Array;
   /** Tells at what time certificates must be valid. */
   readonly clock: Pick<Clock, "now">;
   /** How long the node may be silent from now on, milliseconds; asked before each message. */
@@ -136,10 +158,10 @@ export interface AwaitedResult {
  *   failed.
  */
 export async function awaitResult(exchange: InitExchange, awaited: AwaitedResult): Promise<CheckedResult> {
-  const { clusterId, adminKey, clock, again, onProgress } = awaited;
+  const { clusterId, adminKey, a2, clock, again, onProgress } = awaited;
   for (let heard = awaited.heard, isFirst = true;; isFirst = false) {
     const { kind, payload } = await exchange.receiveAny(["progress", "result"], awaited.silenceMs());
-    if (kind === "result") return await checkInitResult(payload, { clusterId, adminKey, now: clock.now() });
+    if (kind === "result") return await checkInitResult(payload, { clusterId, adminKey, a2, now: clock.now() });
     const follows = isFirst && again ? payload.number > heard : payload.number === heard + 1;
     if (!follows) {
       throw new BootstrapError("protocol/progress", `Expected event ${heard + 1} of the init, not ${payload.number}`);

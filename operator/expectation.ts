@@ -5,7 +5,9 @@
  */
 import type { Expectation } from "../attestation/evidence.ts";
 import { FRESH } from "../attestation/evidence.ts";
-import { lockDigest, trustDigest } from "../protocol/transcript.ts";
+import type { AcceptedTrust } from "../attestation/policy/accepted_trust.ts";
+import { trustExpectation } from "../attestation/policy/accepted_trust.ts";
+import { lockDigest } from "../protocol/transcript.ts";
 import { hex } from "../platform/bytes.ts";
 
 /** What a node is configured with, beside a cluster ID, which it must not be. */
@@ -19,15 +21,17 @@ export interface ConfiguredTrust {
 /**
  * The trust part of the configuration, and the lock of a fresh node, or of one that is locked for a cluster ID.
  *
+ * @param accepted What is accepted of the rest of the node's configuration.
  * @param clusterId The cluster ID that the node proposes, 32 bytes.
  */
 export async function initExpectation(
-  { clusterName, operatorKeys }: ConfiguredTrust,
+  cluster: ConfiguredTrust,
+  accepted: AcceptedTrust,
   clusterId: Uint8Array,
   isLocked: boolean,
 ): Promise<Expectation> {
   return {
-    trust: [await trustDigest({ clusterName, clusterId: new Uint8Array(), operatorKeys })],
+    ...await trustExpectation(accepted, cluster, [new Uint8Array()]),
     lock: [isLocked ? await lockDigest(clusterId) : FRESH],
     identity: hex(clusterId),
   };

@@ -4,6 +4,7 @@
  * @module
  */
 import type { EvidenceClaims, EvidenceVerifier } from "../attestation/evidence.ts";
+import type { AcceptedTrust } from "../attestation/policy/accepted_trust.ts";
 import { clusterIdText } from "../certificate/cluster_id.ts";
 import { readPrivateKeyPem } from "../certificate/keys.ts";
 import type { KeyPair } from "../certificate/keys.ts";
@@ -31,6 +32,8 @@ export interface InitOptions extends OperationSettings {
   readonly operator: KeyPair;
   /** SPKIs of all operators in the node's configuration, including this one. */
   readonly operatorKeys: readonly Uint8Array[];
+  /** What the policy accepts of the node's configuration. */
+  readonly accepted: AcceptedTrust;
   /** Verifies the node, by the policy. */
   readonly verifier: EvidenceVerifier;
   /** The only identity that the node may have, lower-case hexadecimal. */
@@ -160,7 +163,7 @@ class InitOperation {
     const { operator, verifier, expectIdentity, onVerified, deadlines = INIT_CLIENT_DEADLINES } = this.#options;
     const recorded = this.#recorded;
     const expectationFor = (clusterId: Uint8Array) =>
-      initExpectation(this.#options, clusterId, isAgain(recorded, clusterId));
+      initExpectation(this.#options, this.#options.accepted, clusterId, isAgain(recorded, clusterId));
     const node = await verifyNode(exchange, operator, verifier, expectationFor, deadlines);
     if (expectIdentity !== undefined && node.claims.identity !== expectIdentity) {
       throw new BootstrapError("refused/identity", "The node has another identity than expected", {
@@ -192,10 +195,11 @@ class InitOperation {
     const adminKeys = await readPrivateKeyPem(current.adminKeyPem, "recorded admin key");
     const { heard } = this.watch;
     try {
-      const founding = await requestInit(exchange, operator, node, requestOf(current, adminKeys, clock), heard);
+      const { founding, a2 } = await requestInit(exchange, operator, node, requestOf(current, adminKeys, clock), heard);
       const result = await awaitResult(exchange, {
         clusterId: node.clusterId,
         adminKey: adminKeys.spki,
+        a2,
         clock,
         heard,
         again,

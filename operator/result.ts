@@ -8,7 +8,10 @@ import type { Certificate } from "../certificate/x509.ts";
 import { isLabel } from "../platform/label.ts";
 import { endpointText, readEndpoint } from "../platform/endpoint.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
-import type { InitResult } from "../proto/gen/bootstrapper.ts";
+import { verify } from "../protocol/signature.ts";
+import { answerStatement } from "../protocol/transcript.ts";
+import { InitResult } from "../proto/gen/bootstrapper.ts";
+import type { SignedInitResult } from "../proto/gen/bootstrapper.ts";
 
 /** The checked result of an init. */
 export interface CheckedResult {
@@ -30,6 +33,8 @@ export interface ResultExpectation {
   readonly clusterId: Uint8Array;
   /** SPKI of the admin key of the request, DER. */
   readonly adminKey: Uint8Array;
+  /** A2 of the exchange, to which the CA's signature binds the result. */
+  readonly a2: Uint8Array;
   /** The current time. */
   readonly now: Date;
 }
@@ -37,14 +42,20 @@ export interface ResultExpectation {
 const MAXIMUM_ENDPOINTS = 64;
 
 /**
- * Checks a result: the CA is the founded one, it certifies exactly the admin key, and the rest is usable.
+ * Checks a result: the CA is the founded one, it signed this result in this exchange, it certifies exactly the admin
+ * key, and the rest is usable.
  *
- * @throws {BootstrapError} `refused/ca-…`, `refused/certificate-…` and their like, `malformed/init-result` with
- *   `field`.
+ * @throws {BootstrapError} `refused/ca-…`, `refused/signature`, `refused/certificate-…` and their like,
+ *   `malformed/init-result` with `field`.
  */
-export async function checkInitResult(message: InitResult, expected: ResultExpectation): Promise<CheckedResult> {
-  const { clusterId, adminKey, now } = expected;
+export async function checkInitResult(
+  { result, signature }: SignedInitResult,
+  expected: ResultExpectation,
+): Promise<CheckedResult> {
+  const { clusterId, adminKey, a2, now } = expected;
+  const message = decode(result);
   const caCertificate = await checkCaCertificate(message.caCertificate, clusterId);
+  await verify(caCertificate.spki, "init-answer", await answerStatement(a2, result), signature);
   const adminCertificate = await checkAdminCertificate(message.adminCertificate, caCertificate, adminKey, now);
   const [first, ...others] = readEndpoints(message.apiEndpoints, "api_endpoints");
   if (first === undefined) throw malformed("api_endpoints", "names none");
@@ -56,6 +67,14 @@ export async function checkInitResult(message: InitResult, expected: ResultExpec
     joinEndpoints: readEndpoints(message.joinEndpoints, "join_endpoints"),
     nodeName: message.nodeName,
   };
+}
+
+function decode(bytes: Uint8Array): InitResult {
+  try {
+    return InitResult.decode(bytes);
+  } catch (cause) {
+    throw malformed("result", "is not a protobuf message", cause);
+  }
 }
 
 function readEndpoints(texts: readonly string[], field: string): string[] {

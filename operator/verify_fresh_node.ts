@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { EvidenceCheck, EvidenceVerifier } from "../attestation/evidence.ts";
+import type { Evidence, EvidenceCheck, EvidenceVerifier } from "../attestation/evidence.ts";
+import type { AcceptedTrust } from "../attestation/policy/accepted_trust.ts";
 import type { KeyPair } from "../certificate/keys.ts";
 import { dialInitServer } from "./_dial.ts";
 import type { ConfiguredTrust } from "./expectation.ts";
@@ -17,6 +18,8 @@ export interface FreshNode extends ConfiguredTrust {
   readonly endpoint: string;
   /** The key of one of the node's operators. No other caller gets evidence. */
   readonly operator: KeyPair;
+  /** Gives what is accepted of the node's configuration, for evidence that is not verified yet. */
+  accepts(evidence: Evidence): AcceptedTrust;
   /** Ends the call. */
   readonly signal: AbortSignal;
   /** Default: {@linkcode INIT_CLIENT_DEADLINES}. */
@@ -39,6 +42,7 @@ export async function verifyFreshNode(
 ): Promise<VerifiedNode> {
   const { endpoint, operator, signal, deadlines = INIT_CLIENT_DEADLINES } = node;
   using dialled = await dialInitServer(endpoint, signal);
-  const expectationFor = (clusterId: Uint8Array) => initExpectation(node, clusterId, false);
+  const expectationFor = (clusterId: Uint8Array, evidence: Evidence) =>
+    initExpectation(node, node.accepts(evidence), clusterId, false);
   return await verifyNode(dialled.exchange, operator, verifier, expectationFor, deadlines, report);
 }

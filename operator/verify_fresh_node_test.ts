@@ -1,3 +1,4 @@
+import { TPM_ACCEPTED } from "../attestation/testing/trust.ts";
 import assert from "node:assert/strict";
 import type { EvidenceCheck } from "../attestation/evidence.ts";
 import { generateKeyPair } from "../certificate/keys.ts";
@@ -10,7 +11,15 @@ import { verifyFreshNode } from "./verify_fresh_node.ts";
 
 function nodeOf({ endpoint, operator: { keys } }: InitWorld, changes: Partial<FreshNode> = {}): FreshNode {
   const { signal } = new AbortController();
-  return { endpoint, clusterName: CLUSTER_NAME, operator: keys, operatorKeys: [keys.spki], signal, ...changes };
+  return {
+    endpoint,
+    clusterName: CLUSTER_NAME,
+    operator: keys,
+    operatorKeys: [keys.spki],
+    accepts: () => TPM_ACCEPTED,
+    signal,
+    ...changes,
+  };
 }
 
 Deno.test("verifyFreshNode() verifies a node with its challenge, signs only the hello, and leaves it fresh", async () => {

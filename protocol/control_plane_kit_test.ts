@@ -161,7 +161,7 @@ Deno.test("checkControlPlaneKit() refuses a kit when a CA is not a CA or not val
   const now = new Date();
   const keys = await generateKeyPair("p-256");
   const bad = {
-    "signed by another": (await issueServiceCertificate(ca, keys.spki, now)).der,
+    "signed by another": (await issueServiceCertificate(ca, "cp-1", keys.spki, now)).der,
     "of the next year": (await createCertificateAuthority(new Date(now.getTime() + 365 * DAY_MS))).certificate.der,
     "of eleven years ago":
       (await createCertificateAuthority(new Date(now.getTime() - 11 * 365 * DAY_MS))).certificate.der,

@@ -10,7 +10,7 @@ import { sign, verify } from "./signature.ts";
 import { equalBytes, hex } from "../platform/bytes.ts";
 import type { Founding } from "../proto/gen/bootstrapper.ts";
 import { foundingStatement } from "./transcript.ts";
-import type { TrustPart } from "./transcript.ts";
+import type { ClusterTrust } from "./transcript.ts";
 
 /** Founds a cluster: makes the signature that every node of the operator trusts. It cannot be revoked. */
 export async function createFounding(operator: KeyPair, clusterId: Uint8Array, clusterName: string): Promise<Founding> {
@@ -31,7 +31,7 @@ export async function createFounding(operator: KeyPair, clusterId: Uint8Array, c
  * @throws {BootstrapError} `refused/founding-operator`, `refused/founding-name`, `refused/founding-cluster-id`,
  *   `refused/signature`.
  */
-export async function checkFounding(founding: Founding, trust: TrustPart, clusterId: Uint8Array): Promise<void> {
+export async function checkFounding(founding: Founding, trust: ClusterTrust, clusterId: Uint8Array): Promise<void> {
   if (!trust.operatorKeys.some((key) => equalBytes(key, founding.operatorKey))) {
     const expected = trust.operatorKeys.map(hex).join(" or ");
     throw refusal(

@@ -26,7 +26,7 @@ function tagged(tag: string, ...parts: readonly Uint8Array[]): Promise<Bytes> {
 }
 
 /** The purpose of a signature. A signature for one purpose is invalid for any other. */
-export type SignatureTag = "hello" | "request" | "founding" | "service";
+export type SignatureTag = "hello" | "request" | "founding" | "service" | "identity" | "ticket" | "init-answer";
 
 /** The bytes that are signed: `label ‖ 00 ‖ tag ‖ 00 ‖ x`. Nothing is signed in another form. */
 export function signedBytes(tag: SignatureTag, x: Uint8Array): Bytes {
@@ -60,8 +60,8 @@ export function channelBinding(finished: FinishedValues): Promise<Bytes> {
   return tagged("cb", finished.client, finished.server);
 }
 
-/** The trust part of a node's configuration: whom the node obeys. */
-export interface TrustPart {
+/** Whom the nodes of a cluster obey. */
+export interface ClusterTrust {
   readonly clusterName: string;
   /** The cluster ID, 32 bytes; empty if it is not known beforehand. */
   readonly clusterId: Uint8Array;
@@ -69,10 +69,44 @@ export interface TrustPart {
   readonly operatorKeys: readonly Uint8Array[];
 }
 
-/** D12, the digest that is measured into PCR 12. */
+/** The switches of a node's configuration that weaken a check, by their names there. */
+export const INSECURE_SWITCHES = ["allowInsecure", "allowUnmeasuredImage"] as const;
+/** One of {@linkcode INSECURE_SWITCHES}. */
+export type InsecureSwitch = typeof INSECURE_SWITCHES[number];
+
+/** The settings of a node's configuration that decide what its evidence is worth. */
+export interface EvidenceSettings {
+  /** The kinds of evidence that the node gives, in any order. */
+  readonly variants: readonly string[];
+  /** The switches that are on, in any order. */
+  readonly switches: readonly InsecureSwitch[];
+}
+
+/** The trust part of a node's configuration: whom the node obeys, and what its evidence is worth. */
+export interface TrustPart extends ClusterTrust, EvidenceSettings {}
+
+const LIST_ITEM = /^[A-Za-z]+$/;
+
+/**
+ * D12, the digest that is measured into PCR 12.
+ *
+ * ```text
+ * H(label ‖ "trust" ‖ LP(cluster name) ‖ LP(cluster ID or empty) ‖ LP(variants) ‖ LP(switches) ‖ u32be(n) ‖ LP(key)…)
+ * ```
+ *
+ * Variants and switches are sorted and separated by commas. The `n` keys are sorted by their bytes.
+ */
 export function trustDigest(trust: TrustPart): Promise<Bytes> {
-  const keys = [...trust.operatorKeys].sort(compareBytes);
-  return tagged("trust", utf8(trust.clusterName), trust.clusterId, ...keys);
+  const { clusterName, clusterId, operatorKeys, variants, switches } = trust;
+  const keys = [...operatorKeys].sort(compareBytes);
+  const settings = [utf8(clusterName), clusterId, listBytes(variants), listBytes(switches)];
+  return sha256(LABEL, utf8("trust"), ...settings.map(lengthPrefixed), u32be(keys.length), ...keys.map(lengthPrefixed));
+}
+
+function listBytes(items: readonly string[]): Bytes {
+  const odd = items.find((item) => !LIST_ITEM.test(item));
+  if (odd === undefined) return utf8([...items].sort().join(","));
+  throw new BootstrapError("internal/digest", `The name ${JSON.stringify(odd)} cannot be measured`);
 }
 
 /** D15, the digest that is measured into PCR 15 when the node locks. */
@@ -130,11 +164,30 @@ export interface JoinContext {
   readonly serverNonce: Uint8Array;
   /** The service's cluster ID, 32 bytes. */
   readonly clusterId: Uint8Array;
+  /** The lists that the service showed. */
+  readonly lists: ShownLists;
+}
+
+/** The lists that a service shows about its cluster, each item as its own bytes. */
+export interface ShownLists {
+  /** The operators' foundings, each in its protobuf encoding. */
+  readonly foundings: readonly Uint8Array[];
+  /** Successions of the cluster's CA; empty in this version. */
+  readonly successions: readonly Uint8Array[];
+  /** Signed documents; empty in this version. */
+  readonly documents: readonly Uint8Array[];
 }
 
 /** A1 of a Join, which the service's signature covers. */
-export function joinA1(context: JoinContext): Promise<Bytes> {
-  return tagged("join", context.binding, context.clientNonce, context.serverNonce, context.clusterId);
+export async function joinA1(context: JoinContext): Promise<Bytes> {
+  const { binding, clientNonce, serverNonce, clusterId, lists: { foundings, successions, documents } } = context;
+  const lists = await sha256(listed(foundings), listed(successions), listed(documents));
+  return tagged("join", binding, clientNonce, serverNonce, clusterId, lists);
+}
+
+/** `u32be(n) ‖ LP(item) …`. */
+function listed(items: readonly Uint8Array[]): Bytes {
+  return concat(u32be(items.length), ...items.map(lengthPrefixed));
 }
 
 /** The values that a node binds to its evidence in a Join. */
@@ -150,6 +203,16 @@ export interface NodeStatement {
 /** A2 of a Join, which the node's evidence and its request signature cover. */
 export async function joinA2(a1: Uint8Array, node: NodeStatement): Promise<Bytes> {
   return tagged("node", a1, node.nodeKey, node.sealingKey, await sha256(node.request));
+}
+
+/**
+ * The statement that `ticket` and `init-answer` sign: `LP(A2) ‖ LP(H(answer))`.
+ *
+ * @param a2 A2 of the exchange, 32 bytes.
+ * @param answer The answer as transmitted.
+ */
+export async function answerStatement(a2: Uint8Array, answer: Uint8Array): Promise<Bytes> {
+  return concat(lengthPrefixed(a2), lengthPrefixed(await sha256(answer)));
 }
 
 /**

@@ -13,28 +13,43 @@
  *   spki, ec = fill(6, 91), fill(7)
  *   label + b"\0founding\0" + b"x"                                                 # what is signed
  *   H(label, b"cb", LP(fill(0xa1)), LP(fill(0xb2)))                                # CB
- *   H(label, b"trust", LP(name), LP(b""), *[LP(k) for k in sorted([op2, op])])     # D12
- *   H(label, b"trust", LP(name), LP(cid), LP(op))                                  # D12 with a cluster ID
+ *   trust = lambda cid, variants, switches, *keys: H(label, b"trust", LP(name), LP(cid), LP(b",".join(
+ *     sorted(variants))), LP(b",".join(sorted(switches))), pack(">I", len(keys)), *[LP(k) for k in sorted(keys)])
+ *   unmeasured, insecure = b"allowUnmeasuredImage", b"allowInsecure"
+ *   trust(b"", [b"tpm"], [], op2, op)                                              # D12
+ *   trust(cid, [b"tpm"], [], op)                                                   # D12 with a cluster ID
+ *   trust(cid, [b"tpm", b"snp"], [unmeasured], op)                                 # D12 with a switch
+ *   trust(cid, [b"none"], [unmeasured, insecure], op)                              # D12 with both
  *   H(label, b"lock", LP(cid))                                                     # D15
  *   H(bytes(32), H(label, b"lock", LP(cid)))                                       # ext(D15)
  *   H(LP(cb), LP(nc))                                                              # hello
  *   LP(cid) + LP(name)                                                             # founding
  *   H(label, b"init", LP(cb), LP(nc), LP(ns), LP(op), LP(cid))                     # A1 of an Init
  *   H(label, b"operator", LP(a1), LP(H(req)))                                      # A2 of an Init
- *   H(label, b"join", LP(cb), LP(nc), LP(ns), LP(cid))                             # A1 of a Join
+ *   u32 = lambda n: pack(">I", n)
+ *   lists = H(u32(2), LP(b"f1"), LP(b"founding 2"), u32(0), u32(1), LP(b"d"))
+ *   H(label, b"join", LP(cb), LP(nc), LP(ns), LP(cid), LP(lists))                  # A1 of a Join
+ *   none = H(u32(0), u32(0), u32(0))
+ *   H(label, b"join", LP(cb), LP(nc), LP(ns), LP(cid), LP(none))                   # A1 of a Join that shows nothing
  *   H(label, b"node", LP(a1), LP(spki), LP(ec), LP(H(req)))                        # A2 of a Join
+ *   LP(a1) + LP(H(b"answer"))                                                      # ticket, init-answer
+ *   label + b"\0ticket\0" + LP(a1) + LP(H(b"answer"))                              # what the service signs
+ *   label + b"\0init-answer\0" + LP(a1) + LP(H(b"answer"))                         # what the CA signs
+ *   label + b"\0identity\0" + a1                                                  # what an identity key signs
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Bytes } from "../platform/bytes.ts";
 import { hex, utf8 } from "../platform/bytes.ts";
 import {
+  answerStatement,
   channelBinding,
   extendedOnce,
   foundingStatement,
   helloStatement,
   initA1,
   initA2,
+  INSECURE_SWITCHES,
   joinA1,
   joinA2,
   LABEL,
@@ -43,7 +58,7 @@ import {
   signedBytes,
   trustDigest,
 } from "./transcript.ts";
-import type { SignatureTag } from "./transcript.ts";
+import type { ShownLists, SignatureTag } from "./transcript.ts";
 
 const filled = (value: number, length = 32) => new Uint8Array(length).fill(value);
 const counted = (from: number) => Uint8Array.from({ length: 44 }, (_, i) => from + i);
@@ -54,8 +69,12 @@ const serverNonce = filled(3);
 const clusterId = filled(4);
 const operatorKey = counted(0);
 const clusterName = "köln-1";
+const tpm = { variants: ["tpm"], switches: [] };
 const a1 = filled(5);
 const request = utf8("request");
+const answer = utf8("answer");
+const noLists = { foundings: [], successions: [], documents: [] };
+const lists = { foundings: [utf8("f1"), utf8("founding 2")], successions: [], documents: [utf8("d")] };
 const node = { nodeKey: filled(6, 91), sealingKey: filled(7), request };
 
 const vectors: Readonly<Record<string, readonly [value: () => Bytes | Promise<Bytes>, expected: string]>> = {
@@ -74,12 +93,34 @@ const vectors: Readonly<Record<string, readonly [value: () => Bytes | Promise<By
     "5e8d3e4cc0f4126053dc54c0ada5b7d387e4371097fcf410de419bea79bae530",
   ],
   "trustDigest() gives D12 when the cluster ID is not known": [
-    () => trustDigest({ clusterName, clusterId: new Uint8Array(), operatorKeys: [counted(100), operatorKey] }),
-    "22dee50accf269ad5ee3877bce95865b408edf10e0dd3f5a35057dd8b1ddc7d2",
+    () => trustDigest({ clusterName, clusterId: new Uint8Array(), operatorKeys: [counted(100), operatorKey], ...tpm }),
+    "e0c9b770132d0024203dc3498501dd85e65ae58264cc6fdb07ceae2309e26caa",
   ],
   "trustDigest() gives D12 when the cluster ID is known": [
-    () => trustDigest({ clusterName, clusterId, operatorKeys: [operatorKey] }),
-    "88f2c44880fd3ffcf79c533f57e1362b2020459b7091ba0bef0ffe131867fd08",
+    () => trustDigest({ clusterName, clusterId, operatorKeys: [operatorKey], ...tpm }),
+    "20ad50b22ce0baa81b886628f051fa98776854322ea725811c970b144cf33185",
+  ],
+  "trustDigest() gives D12 of a machine that shows two kinds of evidence, with a switch that weakens a check": [
+    () =>
+      trustDigest({
+        clusterName,
+        clusterId,
+        operatorKeys: [operatorKey],
+        variants: ["tpm", "snp"],
+        switches: ["allowUnmeasuredImage"],
+      }),
+    "c470949d7e4675e04e8425c9c113df55652cbafbc4f5a3ab65ae6defa6246794",
+  ],
+  "trustDigest() gives D12 of a machine that proves nothing, with all switches that weaken a check": [
+    () =>
+      trustDigest({
+        clusterName,
+        clusterId,
+        operatorKeys: [operatorKey],
+        variants: ["none"],
+        switches: ["allowUnmeasuredImage", "allowInsecure"],
+      }),
+    "8a2a5be60bcfb896e3d93c80e228433ac6029a55e8cc7d8d88b932d3640204a8",
   ],
   "lockDigest() gives D15": [
     () => lockDigest(clusterId),
@@ -106,8 +147,28 @@ const vectors: Readonly<Record<string, readonly [value: () => Bytes | Promise<By
     "e9203188f0a2d9e89331c952599104c908d699295a732fd12e00f58cfe8110ea",
   ],
   "joinA1() gives A1 of a Join": [
-    () => joinA1({ binding, clientNonce, serverNonce, clusterId }),
-    "94cfdf3e495e82c287134160f217d3544c32c05a2d1052dd8420216ec0f1ad46",
+    () => joinA1({ binding, clientNonce, serverNonce, clusterId, lists }),
+    "c7d22ee325641d0cfc8b7400cbcd2a38c1e15b989d6ebcb699d792a2b702717b",
+  ],
+  "joinA1() gives A1 of a Join that shows nothing": [
+    () => joinA1({ binding, clientNonce, serverNonce, clusterId, lists: noLists }),
+    "e69bc241d24190254b90e520d33bcf0af34b908181389c619dcdd5ade1b78efb",
+  ],
+  "answerStatement() returns the statement that the ticket and the init-answer sign": [
+    () => answerStatement(a1, answer),
+    "000000200505050505050505050505050505050505050505050505050505050505050505000000200db52f4076c082518412afd3dd3576e2cb0c63703fd7fed5e23ade60efef31d9",
+  ],
+  "signedBytes() gives what the service signs over a ticket": [
+    async () => signedBytes("ticket", await answerStatement(a1, answer)),
+    "626f6f7473747261707065722f31007469636b657400000000200505050505050505050505050505050505050505050505050505050505050505000000200db52f4076c082518412afd3dd3576e2cb0c63703fd7fed5e23ade60efef31d9",
+  ],
+  "signedBytes() gives what the CA signs over the answer of an Init": [
+    async () => signedBytes("init-answer", await answerStatement(a1, answer)),
+    "626f6f7473747261707065722f3100696e69742d616e7377657200000000200505050505050505050505050505050505050505050505050505050505050505000000200db52f4076c082518412afd3dd3576e2cb0c63703fd7fed5e23ade60efef31d9",
+  ],
+  "signedBytes() gives what an identity key signs": [
+    () => signedBytes("identity", a1),
+    "626f6f7473747261707065722f31006964656e74697479000505050505050505050505050505050505050505050505050505050505050505",
   ],
   "joinA2() gives A2 of a Join": [
     () => joinA2(a1, node),
@@ -127,7 +188,10 @@ const register = fc.uint8Array({ minLength: 32, maxLength: 32 });
  */
 const functions: Readonly<Record<string, readonly [inputs: number, of: (x: readonly Uint8Array[]) => Promise<Bytes>]>> =
   {
-    trustDigest: [2, ([id = empty, key = empty]) => trustDigest({ clusterName, clusterId: id, operatorKeys: [key] })],
+    trustDigest: [
+      2,
+      ([id = empty, key = empty]) => trustDigest({ clusterName, clusterId: id, operatorKeys: [key], ...tpm }),
+    ],
     lockDigest: [1, ([id = empty]) => lockDigest(id)],
     extendedOnce: [1, ([digest = empty]) => extendedOnce(digest)],
     helloStatement: [2, ([cb = empty, nonce = empty]) => helloStatement(cb, nonce)],
@@ -139,10 +203,14 @@ const functions: Readonly<Record<string, readonly [inputs: number, of: (x: reado
     ],
     initA2: [2, ([a = empty, r = empty]) => initA2(a, r)],
     joinA1: [
-      4,
-      ([cb = empty, nc = empty, ns = empty, id = empty]) =>
-        joinA1({ binding: cb, clientNonce: nc, serverNonce: ns, clusterId: id }),
+      7,
+      ([cb = empty, nc = empty, ns = empty, id = empty, f = empty, s = empty, d = empty]) =>
+        joinA1({
+          ...{ binding: cb, clientNonce: nc, serverNonce: ns, clusterId: id },
+          lists: { foundings: [f], successions: [s], documents: [d] },
+        }),
     ],
+    answerStatement: [2, ([a = empty, r = empty]) => answerStatement(a, r)],
     joinA2: [
       4,
       ([a = empty, key = empty, sealing = empty, r = empty]) =>
@@ -185,7 +253,7 @@ Deno.test("every value of the transcript changes when bytes move from one input 
 });
 
 Deno.test("no two functions of the transcript give the same value for the same inputs", async () => {
-  const inputs = fc.array(register, { minLength: 5, maxLength: 5 });
+  const inputs = fc.array(register, { minLength: 7, maxLength: 7 });
   await fc.assert(
     fc.asyncProperty(inputs, async (x) => {
       const values = await Promise.all([
@@ -198,8 +266,32 @@ Deno.test("no two functions of the transcript give the same value for the same i
   );
 });
 
+Deno.test("joinA1() changes when an item moves between the lists, is added, removed, or joined to the next", async () => {
+  const of = async (shown: ShownLists) =>
+    hex(await joinA1({ binding, clientNonce, serverNonce, clusterId, lists: shown }));
+  const items = fc.array(bytes, { maxLength: 3 });
+  const shown = fc.record({ foundings: items, successions: items, documents: items });
+  const flat = (all: ShownLists) =>
+    JSON.stringify([all.foundings, all.successions, all.documents].map((l) => l.map(hex)));
+  await fc.assert(fc.asyncProperty(shown, shown, async (one, other) => {
+    assert.equal(await of(one) === await of(other), flat(one) === flat(other));
+  }));
+  const [a, b] = [utf8("a"), utf8("b")];
+  const all: readonly ShownLists[] = [
+    ...(["foundings", "successions", "documents"] as const).map((name) => ({ ...noLists, [name]: [a] })),
+    { ...noLists, foundings: [a, b] },
+    { ...noLists, foundings: [b, a] },
+    { ...noLists, foundings: [utf8("ab")] },
+    { ...noLists, foundings: [a], successions: [b] },
+    noLists,
+  ];
+  assert.equal(new Set(await Promise.all(all.map(of))).size, all.length);
+});
+
 Deno.test("signedBytes() returns different bytes for different purposes", () => {
-  const tags: readonly SignatureTag[] = ["hello", "request", "founding", "service"];
+  const tags: readonly SignatureTag[] = [
+    ...["hello", "request", "founding", "service", "identity", "ticket", "init-answer"] as const,
+  ];
   fc.assert(fc.property(bytes, bytes, fc.subarray([...tags], { minLength: 2, maxLength: 2 }), (x, y, [a, b]) => {
     assert.notEqual(hex(signedBytes(a ?? "hello", x)), hex(signedBytes(b ?? "request", y)));
   }));
@@ -212,8 +304,8 @@ Deno.test("trustDigest() does not depend on the order of the operators' keys, no
   );
   await fc.assert(fc.asyncProperty(shuffled, bytes, async ([sorted, other], id) => {
     const before = other.map(hex);
-    const digest = await trustDigest({ clusterName, clusterId: id, operatorKeys: other });
-    assert.equal(hex(digest), hex(await trustDigest({ clusterName, clusterId: id, operatorKeys: sorted })));
+    const digest = await trustDigest({ clusterName, clusterId: id, operatorKeys: other, ...tpm });
+    assert.equal(hex(digest), hex(await trustDigest({ clusterName, clusterId: id, operatorKeys: sorted, ...tpm })));
     assert.deepEqual(other.map(hex), before);
   }));
 });
@@ -222,10 +314,30 @@ Deno.test("trustDigest() changes with the cluster's name, and when an operator i
   await fc.assert(fc.asyncProperty(fc.string(), fc.string(), bytes, bytes, async (a, b, key, other) => {
     fc.pre(a !== b && a.isWellFormed() && b.isWellFormed());
     const of = async (name: string, operatorKeys: readonly Uint8Array[]) =>
-      hex(await trustDigest({ clusterName: name, clusterId: empty, operatorKeys }));
+      hex(await trustDigest({ clusterName: name, clusterId: empty, operatorKeys, ...tpm }));
     assert.notEqual(await of(a, [key]), await of(b, [key]));
     assert.notEqual(await of(a, [key]), await of(a, [key, other]));
   }));
+});
+
+Deno.test("trustDigest() changes with each kind of evidence and with each switch, and not with their order", async () => {
+  const trust = { clusterName, clusterId: empty, operatorKeys: [operatorKey] };
+  const lists = fc.subarray(["tpm", "snp", "tdx", "none"]);
+  const switches = fc.subarray([...INSECURE_SWITCHES]);
+  await fc.assert(fc.asyncProperty(lists, switches, lists, switches, async (variants, on, others, othersOn) => {
+    const digest = hex(await trustDigest({ ...trust, variants, switches: on }));
+    const reversed = { variants: variants.toReversed(), switches: on.toReversed() };
+    assert.equal(hex(await trustDigest({ ...trust, ...reversed })), digest);
+    const isSame = variants.join() === others.join() && on.join() === othersOn.join();
+    assert.equal(hex(await trustDigest({ ...trust, variants: others, switches: othersOn })) === digest, isSame);
+  }));
+});
+
+Deno.test("trustDigest() refuses names that could stand for several", () => {
+  for (const name of ["tpm,snp", "", " tpm", "tpm\0"]) {
+    const trust = { clusterName, clusterId: empty, operatorKeys: [operatorKey], variants: [name], switches: [] };
+    assert.throws(() => trustDigest(trust), { code: "internal/digest" });
+  }
 });
 
 Deno.test("channelBinding() distinguishes the two sides", async () => {

@@ -5,10 +5,11 @@
  */
 import type { NodeRole } from "../kubernetes/node_role.ts";
 import type { EvidenceVerifier } from "../attestation/evidence.ts";
-import type { TrustPart } from "../protocol/transcript.ts";
+import type { AcceptedTrust } from "../attestation/policy/accepted_trust.ts";
+import type { ClusterTrust } from "../protocol/transcript.ts";
+import type { NodeCertificateRequest, UnsignedNodeCertificates } from "../certificate/ca.ts";
 import type { KeyPair } from "../certificate/keys.ts";
 import type { AdmissionRecords } from "../kubernetes/admission_records.ts";
-import type { Bytes } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Founding, SealedKit } from "../proto/gen/bootstrapper.ts";
@@ -70,11 +71,16 @@ export interface ControlPlaneAdmission {
   seal(sealingKey: Uint8Array, a2: Uint8Array): Promise<SealedKit>;
 }
 
+/** The node whose certificates are made. */
+export type CertifiedNode = Omit<NodeCertificateRequest, "lifetimeMs"> & { readonly admissionUid: string };
+
 /** What an exchange works with. */
 export interface JoinExchangeService {
   readonly identity: JoinServiceIdentity;
   /** The cluster's name and operators, which every node must have measured; its cluster ID is the service's own. */
-  readonly trust: TrustPart;
+  readonly trust: ClusterTrust;
+  /** What the policy accepts of the rest of a node's configuration. */
+  readonly acceptedTrust: AcceptedTrust;
   /** Verifies the nodes' evidence, by the policy. */
   readonly verifier: EvidenceVerifier;
   /** The role that an identity may have, by the policy. */
@@ -85,12 +91,14 @@ export interface JoinExchangeService {
   readonly maximumClockSkewMs: number;
   /** Refuses, retriably, if nothing may be issued by that policy yet, or any more. */
   readonly confirmPolicy: () => Promise<void>;
+  /** Which policy that is: the beginning of its document's SHA-256, hexadecimal. */
+  readonly policyNumber: () => Promise<string>;
   /** What no node may claim to be. */
   readonly network: ClusterNetwork;
   /** The admission records of the cluster. */
   readonly admissions: Pick<AdmissionRecords, "find" | "admit" | "recordCertificates">;
-  /** Gets a node's certificate signed, and returns it as DER. The subject and key of the CSR are already checked. */
-  readonly signCertificate: (nodeName: string, csr: Uint8Array) => Promise<Bytes>;
+  /** Makes a node's certificates with the cluster's CA, complete but for their signatures. */
+  readonly prepareCertificates: (node: CertifiedNode) => Promise<UnsignedNodeCertificates>;
   /** Refuses a node that an operator is removing from the cluster. */
   readonly checkNotRemoved: (nodeName: string) => Promise<void>;
   /** Admits control planes; missing if this service cannot make one. */
@@ -99,7 +107,7 @@ export interface JoinExchangeService {
   readonly clusterVersion: () => Promise<string>;
   /** The epoch that new node certificates carry. */
   readonly currentEpoch: () => Promise<number>;
-  /** What a ticket contains in addition to its certificate. */
+  /** What a ticket contains in addition to its certificates. */
   readonly ticket: {
     /** Where nodes reach the API server, `host:port`. */
     readonly apiEndpoints: readonly string[];

@@ -5,9 +5,9 @@
  * |---|---|
  * | 1. hello | N_c |
  * | 2. proposal | the service's identity, signed over A1 |
- * | 3. request | what the node asks for, signed by K_c, with evidence over A2 |
+ * | 3. request | what the node asks for, signed by K_c and by its identity key if it has one, with evidence over A2 |
  * | 4. activation | the TPM of the evidence shows that it is at the other end; then the node is completely verified |
- * | 5. ticket | policy, admission record, certificate |
+ * | 5. ticket | policy, admission record, certificates; signed over A2 |
  *
  * @module
  */
@@ -16,21 +16,20 @@ import { checkActivationAnswer } from "../protocol/activation.ts";
 import { peerGroup } from "../channel/peer_group.ts";
 import type { Session } from "../channel/server.ts";
 import type { Expectation, VerifiedEvidence } from "../attestation/evidence.ts";
-import { FRESH } from "../attestation/evidence.ts";
+import { FRESH, NO_IDENTITY } from "../attestation/evidence.ts";
 import { verifyEvidence } from "../attestation/verify_evidence.ts";
-import { extendedOnce, joinA1, joinA2, lockDigest, trustDigest } from "../protocol/transcript.ts";
-import type { TrustPart } from "../protocol/transcript.ts";
+import { answerStatement, extendedOnce, joinA1, joinA2, lockDigest } from "../protocol/transcript.ts";
+import { trustExpectation } from "../attestation/policy/accepted_trust.ts";
 import { checkNodeCsr, readCsr } from "../certificate/csr.ts";
 import { sign, SIGNATURE_BYTES, verify } from "../protocol/signature.ts";
-import { readCertificate } from "../certificate/x509.ts";
 import type { Bytes } from "../platform/bytes.ts";
-import { base64, hex, randomBytes, sha256 } from "../platform/bytes.ts";
+import { base64, copyOf, equalBytes, hex, randomBytes, sha256 } from "../platform/bytes.ts";
 import { checkClockSkew } from "../platform/clock_skew.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { errorFields } from "../platform/log.ts";
 import type { LogFields } from "../platform/log.ts";
 import { present } from "../platform/present.ts";
-import { Evidence } from "../proto/gen/bootstrapper.ts";
+import { Evidence, JoinTicket } from "../proto/gen/bootstrapper.ts";
 import type { JoinClientMessage, JoinServerMessage, SealedKit, SignedJoinRequest } from "../proto/gen/bootstrapper.ts";
 import { checkLength, NONCE_BYTES } from "../protocol/lengths.ts";
 import { checkClaims } from "./claims_check.ts";
@@ -38,7 +37,10 @@ import type { QueuedNode } from "./control_plane_queue.ts";
 import type { NodeRequest } from "../protocol/join_request.ts";
 import { readRequest } from "../protocol/join_request.ts";
 import { checkKubeletVersion } from "./kubelet_version.ts";
-import { SEALING_KEY_BYTES } from "../protocol/node_keys.ts";
+import { identityOfKey, SEALING_KEY_BYTES } from "../protocol/node_keys.ts";
+import { shownLists } from "../protocol/shown_lists.ts";
+import type { AdmissionRecord } from "../kubernetes/admission_records.ts";
+import { recordAndSign } from "./node_certificates.ts";
 import type { ControlPlaneAdmission, JoinExchangeService } from "./exchange_parts.ts";
 
 /** One Join exchange, from the service's side. */
@@ -48,6 +50,7 @@ export type JoinSession = Session<JoinClientMessage, JoinServerMessage>;
 interface Known {
   node?: string;
   role?: string;
+  purpose?: string;
   identity?: string;
 }
 
@@ -59,11 +62,16 @@ interface SignedRequest {
   /** E_c. */
   readonly sealingKey: Uint8Array;
   readonly evidence: Evidence;
+  /** By the identity key of the request; empty if it has none. */
+  readonly identitySignature: Uint8Array;
   readonly a2: Bytes;
 }
 
 /** A node whose evidence was verified. */
-interface CheckedNode extends SignedRequest, VerifiedEvidence {}
+interface CheckedNode extends SignedRequest, VerifiedEvidence {
+  /** SPKI_s. */
+  readonly servingKey: Uint8Array;
+}
 
 /** A node that is proven to be at the other end of the connection. */
 type VerifiedNode = Omit<CheckedNode, "challenge">;
@@ -87,12 +95,14 @@ export async function serveJoin(session: JoinSession, service: JoinExchangeServi
     const message = await session.exchange.receive("request", service.deadlines.requestMs);
     const checked = await inTurn(session, service, async () => {
       const signed = await readSignedRequest(session, message, a1);
-      Object.assign(known, { node: signed.request.nodeName, role: signed.request.role });
-      await checkCsr(signed);
-      const node = await checkEvidence(service, signed, known);
+      const { nodeName: node, role, purpose } = signed.request;
+      Object.assign(known, { node, role, purpose });
+      const servingKey = await checkCsrs(signed);
+      await checkIdentityKey(service, signed);
+      const checked = { ...await checkEvidence(service, signed, known), servingKey };
       // The clock is checked only now, so that the refusal names the machine whose clock must be set.
       checkClockSkew(signed.request.timeMs, service.clock.now(), service.maximumClockSkewMs);
-      return node;
+      return checked;
     });
     const verified = await verifyNode(session, service, checked);
     await service.confirmPolicy();
@@ -121,7 +131,8 @@ async function propose(
   const { exchange } = session;
   const { clusterId, caCertificate, foundings, certificate, keys } = service.identity;
   const serverNonce = randomBytes(NONCE_BYTES);
-  const a1 = await joinA1({ binding: exchange.binding, clientNonce, serverNonce, clusterId });
+  const lists = shownLists({ foundings, successions: [], documents: [] });
+  const a1 = await joinA1({ binding: exchange.binding, clientNonce, serverNonce, clusterId, lists });
   const signature = await inTurn(session, service, () => sign(keys, "service", a1));
   const proposal = {
     serverNonce,
@@ -129,6 +140,8 @@ async function propose(
     foundings: [...foundings],
     serviceCertificate: certificate,
     signature,
+    successions: [],
+    documents: [],
   };
   await exchange.send({ message: { $case: "proposal", proposal } });
   return a1;
@@ -159,27 +172,69 @@ async function readSignedRequest(
   await verify(nodeKey, "request", a2, signature);
   // From here on, refusals give the reason: the node's own people must understand them, and they hold no secret.
   explainRefusals();
-  return { request: readRequest(request), nodeKey, sealingKey, evidence, a2 };
+  const { identitySignature } = message;
+  return { request: readRequest(request), nodeKey, sealingKey, evidence, identitySignature, a2 };
 }
 
-/** Step 3, the request: it has exactly one subject, for exactly the key that is bound to the evidence. */
-async function checkCsr({ request, nodeKey }: SignedRequest): Promise<void> {
-  checkNodeCsr(await readCsr(request.csr), request.nodeName, nodeKey);
+/**
+ * Step 3, the request: both CSRs have exactly the node's subject, one of them for exactly the key that is bound to the
+ * evidence. Returns SPKI_s: the key of the other, which the request binds.
+ */
+async function checkCsrs({ request, nodeKey }: SignedRequest): Promise<Uint8Array> {
+  const { nodeName } = request;
+  checkNodeCsr(await readCsr(request.clientCsr), nodeName, nodeKey);
+  const serving = await readCsr(request.servingCsr);
+  checkNodeCsr(serving, nodeName, serving.spki);
+  if (!equalBytes(serving.spki, nodeKey)) return serving.spki;
+  throw refusal(
+    "csr-serving-key",
+    "A node asks for both of its certificates with one key",
+    "another key than that of the client certificate",
+    hex(serving.spki),
+  );
+}
+
+/**
+ * Step 3, the machine's key: present exactly where the kind of evidence says that the identity is a key. Its holder
+ * signed this request.
+ */
+async function checkIdentityKey({ verifier }: JoinExchangeService, signed: SignedRequest): Promise<void> {
+  const { request: { identityKey }, evidence, identitySignature, a2 } = signed;
+  // The verifier refuses evidence of another variant, and says so.
+  if (evidence.variant !== verifier.variant) return;
+  const isExpected = verifier.identityIsKey === true;
+  if (isExpected !== identityKey.length > 0 || isExpected !== identitySignature.length > 0) {
+    const which = isExpected ? "must have an identity key and its signature" : "must have no identity key";
+    throw new BootstrapError(
+      "malformed/join-request",
+      `Cannot read the join request as a machine with evidence of variant ${verifier.variant} ${which}`,
+      { details: { field: "identity_key" } },
+    );
+  }
+  if (isExpected) {
+    await verify(identityKey, "identity", a2, checkLength(identitySignature, SIGNATURE_BYTES, "identity_signature"));
+  }
 }
 
 /** Step 3, the machine: its evidence. */
 async function checkEvidence(
-  { verifier, trust, identity: { clusterId } }: JoinExchangeService,
+  service: JoinExchangeService,
   signed: SignedRequest,
   known: Known,
-): Promise<CheckedNode> {
-  const verified = await verifyEvidence(
-    verifier,
-    signed.evidence,
-    signed.a2,
-    await expectationOf(trust, clusterId, signed.nodeKey),
-  );
-  known.identity = verified.claims.identity;
+): Promise<SignedRequest & VerifiedEvidence> {
+  const { verifier } = service;
+  const expectation = await expectationOf(service, signed.request);
+  const verified = await verifyEvidence(verifier, signed.evidence, signed.a2, expectation);
+  const { identity } = verified.claims;
+  known.identity = identity;
+  if (verifier.identityIsKey === true && identity !== expectation.identity) {
+    throw refusal(
+      "identity-key",
+      "The evidence is of another machine than the identity key",
+      expectation.identity,
+      identity,
+    );
+  }
   return { ...signed, ...verified };
 }
 
@@ -201,17 +256,19 @@ async function verifyNode(
   return node;
 }
 
-/** What a node of this cluster may show. Whether it may show that it has locked is checked afterwards. */
+/**
+ * What a node of this cluster may show. Whether a node that joins may show that it has locked is checked afterwards. A
+ * node that renews must show it, where its kind of evidence has a register for the lock.
+ */
 async function expectationOf(
-  trust: TrustPart,
-  clusterId: Uint8Array,
-  nodeKey: Uint8Array,
+  { trust, acceptedTrust, identity: { clusterId } }: JoinExchangeService,
+  { purpose, identityKey }: NodeRequest,
 ): Promise<Expectation> {
-  const ids = [new Uint8Array(0), clusterId];
+  const locked = await lockDigest(clusterId);
   return {
-    trust: await Promise.all(ids.map((id) => trustDigest({ ...trust, clusterId: id }))),
-    lock: [FRESH, await lockDigest(clusterId)],
-    identity: hex(await sha256(nodeKey)),
+    ...await trustExpectation(acceptedTrust, trust, [new Uint8Array(0), clusterId]),
+    lock: purpose === "renew" ? [locked] : [FRESH, locked],
+    identity: identityKey.length === 0 ? NO_IDENTITY : await identityOfKey(identityKey),
   };
 }
 
@@ -221,7 +278,7 @@ async function checkPolicy(
   service: JoinExchangeService,
 ): Promise<void> {
   const { roleOf, checkNodeName, network, admissions, identity, clusterVersion } = service;
-  const { role, nodeName, kubeletVersion } = request;
+  const { purpose, role, nodeName, kubeletVersion } = request;
   const permitted = roleOf(claims.identity);
   if (role === "control-plane" && permitted !== "control-plane") {
     throw refusal(
@@ -237,9 +294,12 @@ async function checkPolicy(
   }
   checkNodeName(claims.identity, nodeName);
   // This is checked before anything is recorded.
-  if (role === "control-plane") makerOfControlPlanes(service);
+  if (becomesControlPlane(request)) makerOfControlPlanes(service);
   checkClaims(request, network);
-  if (!claims.fresh) {
+  if (purpose === "renew") {
+    const record = await admissions.find(claims.identity);
+    if (record?.nodeName !== nodeName || record.role !== role) throw notAdmitted(request, record);
+  } else if (!claims.fresh) {
     const record = await admissions.find(claims.identity);
     if (record?.nodeName !== nodeName || record.role !== role) {
       throw refusal(
@@ -254,47 +314,85 @@ async function checkPolicy(
   checkKubeletVersion(kubeletVersion, await clusterVersion());
 }
 
+/** Whether a request is for the cluster's keys. */
+function becomesControlPlane({ purpose, role }: NodeRequest): boolean {
+  return purpose === "join" && role === "control-plane";
+}
+
+/** The error for a machine that wants new certificates of a membership that it does not have. */
+function notAdmitted({ nodeName, role }: NodeRequest, record: AdmissionRecord | undefined): BootstrapError {
+  return refusal(
+    "not-admitted",
+    `This machine is not admitted to the cluster as ${role} ${nodeName}, so it gets no new certificates`,
+    `an admission as ${role} ${nodeName}`,
+    record === undefined ? "none: it was removed, or never joined" : `${record.role} ${record.nodeName}`,
+    "If it was removed by mistake, build it anew from its image and let it join again",
+  );
+}
+
 /** Step 5: the admission is recorded before anything is signed or sealed. */
 async function issueTicket(
   { exchange }: JoinSession,
   service: JoinExchangeService,
-  { request, nodeKey, sealingKey, evidence, a2, claims }: VerifiedNode,
+  node: VerifiedNode,
 ): Promise<void> {
-  const { admissions, signCertificate, ticket, log } = service;
-  const { nodeName, role, addresses, csr } = request;
-  const { identity, resetCount, fresh, showsNoLock = false } = claims;
-  await service.checkNotRemoved(nodeName);
-  const { before } = await admissions.admit({
-    identity,
-    nodeName,
-    role,
-    addresses,
-    nodeKey: base64(nodeKey),
-    evidenceDigest: hex(await sha256(Evidence.encode(evidence).finish())),
-    ...present("resetCount", resetCount),
+  const { admissions, identity: { keys }, ticket: { apiEndpoints, joinEndpoints, clusterDocument } } = service;
+  const { request, nodeKey, servingKey, sealingKey, a2, claims: { identity } } = node;
+  const { nodeName, addresses } = request;
+  const confirm = async () => {
+    await service.confirmPolicy();
+    await service.checkNotRemoved(nodeName);
+  };
+  const uid = await admit(service, node);
+  const sealedKit = becomesControlPlane(request)
+    ? await admitControlPlane(service, { identity, nodeName, address: addresses[0] ?? "" }, confirm, sealingKey, a2)
+    : undefined;
+  const unsigned = await service.prepareCertificates({
+    ...{ admissionUid: uid, nodeName, addresses, servingKey },
+    epoch: await service.currentEpoch(),
+    clientKey: nodeKey,
   });
-  if (before !== undefined && fresh && !showsNoLock && before.nodeKey !== base64(nodeKey)) {
+  const { client, serving, notAfterMs } = await recordAndSign(admissions, { identity, uid }, unsigned, confirm);
+  const ticket = copyOf(
+    JoinTicket.encode({
+      clientCertificate: client.der,
+      servingCertificate: serving.der,
+      notAfterMs: BigInt(notAfterMs),
+      clusterDocument,
+      sealedKit,
+      apiEndpoints: [...apiEndpoints],
+      joinEndpoints: [...joinEndpoints],
+    }).finish(),
+  );
+  const signature = await sign(keys, "ticket", await answerStatement(a2, ticket));
+  await exchange.send({ message: { $case: "ticket", ticket: { ticket, signature } } });
+}
+
+/** Records the admission, and returns its UID. */
+async function admit(
+  service: JoinExchangeService,
+  { request, nodeKey, evidence, claims }: VerifiedNode,
+): Promise<string> {
+  const { admissions, clock, log } = service;
+  const { purpose, nodeName, role, addresses } = request;
+  const { identity, resetCount, fresh, showsNoLock = false, facts: registers } = claims;
+  await service.checkNotRemoved(nodeName);
+  const encoded = copyOf(Evidence.encode(evidence).finish());
+  const { before, uid } = await admissions.admit({
+    ...{ identity, nodeName, role, addresses, evidence: encoded },
+    policyNumber: await service.policyNumber(),
+    nodeKey: base64(nodeKey),
+    evidenceDigest: hex(await sha256(encoded)),
+    attestedMs: clock.now().getTime(),
+    ...present("resetCount", resetCount),
+    ...present("registers", registers),
+  });
+  // It was removed since it was found.
+  if (purpose === "renew" && before === undefined) throw notAdmitted(request, undefined);
+  if (before !== undefined && purpose === "join" && fresh && !showsNoLock && before.nodeKey !== base64(nodeKey)) {
     log.event("warn", "join-identity-fresh-again", { identity, node: nodeName });
   }
-  const sealedKit = role === "control-plane"
-    ? await admitControlPlane(service, { identity, nodeName, address: addresses[0] ?? "" }, sealingKey, a2)
-    : undefined;
-  const nodeCertificate = await signCertificate(nodeName, csr);
-  const notAfterMs = BigInt(readCertificate(nodeCertificate, "node certificate").notAfter.getTime());
-  const { apiEndpoints, joinEndpoints, clusterDocument } = ticket;
-  await exchange.send({
-    message: {
-      $case: "ticket",
-      ticket: {
-        nodeCertificate,
-        notAfterMs,
-        clusterDocument,
-        sealedKit,
-        apiEndpoints: [...apiEndpoints],
-        joinEndpoints: [...joinEndpoints],
-      },
-    },
-  });
+  return uid;
 }
 
 /** The part that admits control planes, if this service has it. */
@@ -305,7 +403,7 @@ function makerOfControlPlanes({ controlPlanes }: Pick<JoinExchangeService, "cont
     "This join service does not have the keys that a control plane needs",
     {
       next:
-        "Ask another control plane; on the one that refused, look at the log: journalctl -u bootstrapper-join-service",
+        "Ask another control plane; on the one that refused, look at the log: journalctl -u bootstrapper-join-signer",
     },
   );
 }
@@ -314,11 +412,13 @@ function makerOfControlPlanes({ controlPlanes }: Pick<JoinExchangeService, "cont
 async function admitControlPlane(
   service: JoinExchangeService,
   node: QueuedNode,
+  confirm: () => Promise<void>,
   sealingKey: Uint8Array,
   a2: Uint8Array,
 ): Promise<SealedKit> {
   const controlPlanes = makerOfControlPlanes(service);
   await controlPlanes.enter(node);
+  await confirm();
   return await controlPlanes.seal(sealingKey, a2);
 }
 
@@ -329,11 +429,11 @@ async function admitControlPlane(
 async function awaitOutcome(
   { exchange }: JoinSession,
   { controlPlanes, deadlines, log }: JoinExchangeService,
-  { request: { role, nodeName }, claims: { identity, fresh } }: VerifiedNode,
+  { request, claims: { identity, fresh } }: VerifiedNode,
 ): Promise<void> {
-  if (role === "worker" || !fresh) return;
+  if (!becomesControlPlane(request) || !fresh) return;
   const outcome = await exchange.receive("outcome", deadlines.outcomeMs).catch(() => undefined);
   if (outcome === undefined || outcome.locked) return;
   await controlPlanes?.release(identity);
-  log.event("info", "control-plane-turn-freed", { identity, node: nodeName });
+  log.event("info", "control-plane-turn-freed", { identity, node: request.nodeName });
 }

@@ -15,6 +15,7 @@
 import type { EvidenceVerifier } from "../attestation/evidence.ts";
 import { type EvidenceKind, insecureNames } from "../attestation/kind.ts";
 import { isInsecure, type Policy, readPolicy } from "../attestation/policy/policy.ts";
+import { policyRemarks } from "../attestation/policy/policy_remarks.ts";
 import { POLICY_CONFIG_MAP, POLICY_NAMESPACE } from "../kubernetes/policy_config_map.ts";
 import { hex, sha256, utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -86,6 +87,7 @@ export class PolicyInForce {
     const { document, createVerifier, kinds } = parts;
     const policy = readPolicy(document, WHAT.file, kinds);
     this.#current = { policy, verifier: createVerifier(policy), document, source: "file", isConfirmed: false };
+    this.#remark(policy);
   }
 
   /** The version in force. An exchange keeps the version that it started with. */
@@ -103,7 +105,7 @@ export class PolicyInForce {
     if (!this.#current.isConfirmed) await this.look();
     if (!this.#current.isConfirmed) {
       throw new BootstrapError("unavailable/policy", "The join service cannot tell which policy is in force", {
-        next: "On the control plane, look at the log: journalctl -u bootstrapper-join-service",
+        next: "On the control plane, look at the log: journalctl -u bootstrapper-join-signer",
         ...present("cause", this.#obstacle),
       });
     }
@@ -184,6 +186,12 @@ export class PolicyInForce {
       before: await digest(before.document),
       changes: policyChanges(before.document, document),
     });
+    this.#remark(version.policy);
+  }
+
+  /** Says what a policy that comes into force leaves open. */
+  #remark(policy: Policy): void {
+    for (const remark of policyRemarks(policy)) this.#parts.log.event("warn", "policy-remark", { remark });
   }
 
   async #refuse(source: PolicySource, error: BootstrapError, document = ""): Promise<void> {

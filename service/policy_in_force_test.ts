@@ -14,10 +14,11 @@ function policyOf(...identities: readonly string[]): string {
     variant: "tpm",
     tpm: { ekType: "rsa2048", pcrs: { 4: ["0".repeat(64)] }, trust: { identities } },
     roles: { controlPlanes: identities },
+    names: { default: ["node-*"] },
   });
 }
 
-const NONE = "version: 1\nvariant: none\n";
+const NONE = "version: 1\nvariant: none\nnames: { default: [node-*] }\n";
 const BROKEN = policyOf(TWO).replace("ekType", "ekTyp");
 const down = () => new BootstrapError("unavailable/kubernetes-api", "it is down");
 
@@ -66,6 +67,18 @@ Deno.test("PolicyInForce starts with the state's policy, and refuses to start wi
   assert.deepEqual([roleOf(policy, ONE), roleOf(policy, TWO)], ["control-plane", "worker"]);
   assert.deepEqual([source, isConfirmed], ["file", false]);
   assert.throws(() => new World(BROKEN), { code: "usage/document" });
+});
+
+Deno.test("PolicyInForce warns of what each policy that comes into force leaves open", async () => {
+  const world = new World();
+  assert.deepEqual(world.events, []);
+  world.configMap = policyOf(ONE).replace("node-*", "*").replace("{", '{"allowUnmeasuredImage":true,');
+  await world.policies.look();
+  await world.policies.look();
+  const remarks = world.events.filter(({ event }) => event === "policy-remark").map(({ remark }) => String(remark));
+  assert.deepEqual(remarks.map((remark) => remark.split(":")[0]), ["UNMEASURED", "UNBOUND NAMES"]);
+  const unbound = new World("version: 1\nvariant: none\n").events;
+  assert.deepEqual(unbound.map(({ event }) => event), ["policy-remark"]);
 });
 
 Deno.test("PolicyInForce takes the ConfigMap's policy if there is one, and logs what changed", async () => {

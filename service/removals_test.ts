@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { MemoryConfigMaps } from "../kubernetes/testing/memory_config_maps.ts";
+import { CONFIG_MAPS, MemoryApi } from "../kubernetes/testing/memory_api.ts";
 import type { EtcdMember } from "../kubernetes/etcd_health.ts";
 import type { RemovalAnswer, RemovalRequest } from "../kubernetes/removal_requests.ts";
 import { RemovalRequests } from "../kubernetes/removal_requests.ts";
@@ -14,7 +14,7 @@ const REQUEST: RemovalRequest = {
 
 /** An etcd with given members, a cluster with requests, and a clock that ends the loop after some looks. */
 class Removing {
-  readonly api = new MemoryConfigMaps();
+  readonly api = new MemoryApi();
   readonly requests = new RemovalRequests(this.api);
   readonly removed: string[] = [];
   readonly slept: number[] = [];
@@ -136,14 +136,14 @@ Deno.test("runRemovals() leaves workers and answered requests alone", async () =
 
 Deno.test("runRemovals() removes nothing when the request was dealt with elsewhere while etcd was asked", async () => {
   const changes: readonly ((world: Removing) => void)[] = [
-    (world) => world.api.stored.delete("removal-cp-2"),
+    (world) => world.api.objects.delete(`${CONFIG_MAPS}/removal-cp-2`),
     (world) => {
-      const { metadata, data } = world.api.stored.get("removal-cp-2") ?? assert.fail();
-      world.api.stored.set("removal-cp-2", { metadata: { ...metadata, uid: "newer" }, data });
+      const { metadata, data } = world.api.objects.get(`${CONFIG_MAPS}/removal-cp-2`) ?? assert.fail();
+      world.api.objects.set(`${CONFIG_MAPS}/removal-cp-2`, { metadata: { ...metadata, uid: "newer" }, data });
     },
     (world) => {
-      const { metadata, data } = world.api.stored.get("removal-cp-2") ?? assert.fail();
-      world.api.stored.set("removal-cp-2", { metadata, data: { ...data, state: "removed" } });
+      const { metadata, data } = world.api.objects.get(`${CONFIG_MAPS}/removal-cp-2`) ?? assert.fail();
+      world.api.objects.set(`${CONFIG_MAPS}/removal-cp-2`, { metadata, data: { ...data, state: "removed" } });
     },
   ];
   for (const change of changes) {

@@ -1,28 +1,31 @@
 /**
- * The join service of a control plane.
+ * The signer: the process of a join service that runs the exchanges.
+ *
+ * It holds the keys, and listens only on a socket that its front reaches (`service/front.ts`).
  *
  * @module
  */
 import * as v from "valibot";
-import { listen } from "../channel/server.ts";
-import type { ChannelServer } from "../channel/server.ts";
-import { proveChannelBinding } from "../channel/finished.ts";
+import { MAXIMUM_COLLATERAL_BYTES } from "../attestation/collateral.ts";
+import { Errands } from "../channel/errands.ts";
+import type { RelayBounds, RelayServer } from "../channel/relay_server.ts";
+import { serveRelayed } from "../channel/relay_server.ts";
 import type { EvidenceVerifier } from "../attestation/evidence.ts";
 import type { EvidenceKind } from "../attestation/kind.ts";
-import { checkNodeName, isInsecure, type Policy, roleOf } from "../attestation/policy/policy.ts";
+import { acceptedTrust } from "../attestation/policy/accepted_trust.ts";
+import { checkNodeName, type Policy, roleOf } from "../attestation/policy/policy.ts";
+import { prepareNodeCertificates } from "../certificate/ca.ts";
 import { privateKeyPem } from "../certificate/keys.ts";
-import { readPem, writePem } from "../certificate/pem.ts";
+import { writePem } from "../certificate/pem.ts";
 import { AdmissionRecords } from "../kubernetes/admission_records.ts";
 import { KubernetesApi } from "../kubernetes/api.ts";
 import { currentEpoch } from "../kubernetes/epochs.ts";
 import type { ApiCredentials } from "../kubernetes/api.ts";
-import { signNodeCertificate } from "../kubernetes/node_certificate.ts";
+import { nodeCertificateLifetimeMs, readClusterSettings } from "../kubernetes/settings.ts";
 import { findPolicyDocument } from "../kubernetes/policy_config_map.ts";
 import { checkNotBeingRemoved } from "../kubernetes/removal_requests.ts";
-import type { Endpoint } from "../platform/endpoint.ts";
-import { readListenAddress } from "../platform/endpoint.ts";
-import type { Bytes } from "../platform/bytes.ts";
-import { base64 } from "../platform/bytes.ts";
+import { abortable } from "../platform/abortable.ts";
+import { hex, sha256, utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import { present } from "../platform/present.ts";
@@ -33,43 +36,48 @@ import { ControlPlanes } from "./control_planes.ts";
 import { clusterNetwork } from "./claims_check.ts";
 import { JOIN_SERVICE_DEADLINES } from "./exchange_parts.ts";
 import { serveJoin } from "./exchange_service.ts";
+import { JOIN_SERVICE_NUMBER, MAXIMUM_CONNECTIONS, MAXIMUM_MESSAGE_LENGTH } from "./front.ts";
 import { PolicyInForce } from "./policy_in_force.ts";
+import { policyLog } from "./policy_log.ts";
 import { remembered } from "./_remembered.ts";
 import type { ServiceState } from "./service_state.ts";
-import { runServingApprover } from "./serving_approver.ts";
+import { openSigningCa } from "./signing_ca.ts";
 import { VerificationQueue } from "./verification_queue.ts";
 
 /** What the join service works with. */
 export interface JoinServiceDependencies {
+  /** The socket for the front, from `openRelaySocket()`. */
+  readonly listener: Deno.Listener;
   /** The service's state, from `readServiceState()`. */
   readonly state: ServiceState;
-  /** Makes the verifier of nodes' evidence for a policy: the state's, and later ones. */
-  readonly createVerifier: (policy: Policy) => EvidenceVerifier;
+  /**
+   * Makes the verifier of nodes' evidence for a policy: the state's, and later ones. Documents are fetched by the given
+   * function, which asks the front.
+   */
+  readonly createVerifier: (policy: Policy, fetch: Errands["fetch"]) => EvidenceVerifier;
   /** All kinds of evidence. */
   readonly kinds?: readonly EvidenceKind[];
   /** Reads the policy document of the state again, as its file is now. */
   readonly readPolicyDocument: () => Promise<string>;
-  /**
-   * The folder of the unit's credentials, with the cluster's keys. Without it, no control plane can join through this
-   * service.
-   */
+  /** The folder of the unit's credentials, with the cluster's keys. The service does not start without it. */
   readonly credentialsFolder?: string;
+  /** The lifetime of nodes' certificates. Default: the cluster's setting. */
+  readonly nodeCertificateLifetimeMs?: number;
   readonly clock: Clock;
   /** Records each outcome. */
   readonly log: Log;
 }
 
-/** A node's first certificate lives as long as a slow join needs. kubeadm waits up to ten minutes for the kubelet. */
-const TICKET_LIFETIME_SECONDS = 20 * 60;
-/** A controller manager that has just lost its leadership takes a minute to regain it on a slow machine. */
-const SIGNING_DEADLINE_MS = 90_000;
 /**
- * A thousand machines that boot at once all find a place. A waiting connection costs some ten kilobytes, and a file.
- * The unit's LimitNOFILE= leaves room for more files than these, because the process does not survive a lack of them.
+ * The signer's own bounds, which hold whatever the front does. An exchange has a few waits for its peer (30 s each at
+ * most), some calls of the API, and perhaps documents that are fetched. The wait for a control plane's outcome is apart.
  */
-export const MAXIMUM_CONNECTIONS = 2048;
-/** A request holds a CSR, a quote and an EK certificate: some kilobytes together. */
-const MAXIMUM_MESSAGE_LENGTH = 32 * 1024;
+const BOUNDS: RelayBounds = {
+  maximumExchanges: MAXIMUM_CONNECTIONS,
+  maximumMessageLength: MAXIMUM_MESSAGE_LENGTH,
+  maximumBytes: 32 << 20,
+  exchangeDeadlineMs: 5 * 60_000,
+};
 /**
  * A verification is some signatures over a few kilobytes: milliseconds on one core. A thousand waiting verifications
  * are some seconds of work.
@@ -78,11 +86,14 @@ const QUEUE = { maximumActive: 4, maximumWaiting: 1024 } as const;
 
 /** An API server that is replaced by one of another version takes longer than this to start. */
 const VERSION_AGE_MS = 5_000;
+/** Certificates of the epoch before are accepted for longer than this. */
+const EPOCH_AGE_MS = 1_000;
+const POLICY_NUMBER_DIGITS = 12;
 
 /** The parts that do not change while the service runs. */
 type WithoutPolicy = Omit<
   JoinExchangeService,
-  "verifier" | "roleOf" | "checkNodeName" | "maximumClockSkewMs" | "confirmPolicy"
+  "verifier" | "acceptedTrust" | "roleOf" | "checkNodeName" | "maximumClockSkewMs" | "confirmPolicy" | "policyNumber"
 >;
 
 const versionSchema = v.object({ gitVersion: v.string() });
@@ -91,23 +102,27 @@ const versionSchema = v.object({ gitVersion: v.string() });
  * Serves until the signal. Then it stops listening, ends the exchanges under way, and returns. A node that was cut off
  * asks again.
  *
- * @throws {BootstrapError} `system/listen`, `internal/channel-binding`, `usage/kubernetes-credentials`,
- *   `usage/document` for the state's policy.
+ * @throws {BootstrapError} `system/listen`, `usage/kubernetes-credentials`, `precondition/ca-key` and the other errors of
+ *   `openSigningCa()`, `usage/document` for the state's policy.
  */
 export async function runJoinService(dependencies: JoinServiceDependencies, signal: AbortSignal): Promise<void> {
-  await proveChannelBinding();
-  const { state, clock, log, credentialsFolder, createVerifier, readPolicyDocument, kinds } = dependencies;
+  const { listener, state, clock, credentialsFolder, createVerifier, readPolicyDocument, kinds } = dependencies;
+  const ca = await openSigningCa(state.caCertificate, credentialsFolder);
+  const errands = new Errands(MAXIMUM_COLLATERAL_BYTES);
   using api = new KubernetesApi(await apiCredentials(state));
   const admissions = new AdmissionRecords(api);
   const policies = new PolicyInForce({
     document: state.policyDocument,
-    createVerifier,
+    createVerifier: (policy) => createVerifier(policy, errands.fetch),
     clock,
-    log,
+    log: dependencies.log,
     readFile: readPolicyDocument,
     ...present("kinds", kinds),
     findConfigMap: () => findPolicyDocument(api),
   });
+  const log = policyLog(dependencies.log, () => policies.current().policy);
+  const lifetimeMs = dependencies.nodeCertificateLifetimeMs ??
+    nodeCertificateLifetimeMs(readClusterSettings(state.clusterDocument));
   using controlPlanes = credentialsFolder === undefined ? undefined : new ControlPlanes({
     api,
     admissions,
@@ -117,58 +132,58 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
     policyDocument: () => policies.current().document,
   });
   const service: WithoutPolicy = {
-    ...exchangeService(dependencies, isInsecure(policies.current().policy)),
+    ...exchangeService({ state, clock, log }),
     admissions,
-    signCertificate: (nodeName, csr) => signCertificate(api, nodeName, csr, clock),
+    prepareCertificates: (node) => prepareNodeCertificates(ca, { ...node, lifetimeMs }, clock.now()),
     checkNotRemoved: (nodeName) => checkNotBeingRemoved(api, nodeName),
     ...present("controlPlanes", controlPlanes),
-    currentEpoch: () => currentEpoch(api),
+    currentEpoch: remembered(() => currentEpoch(api), EPOCH_AGE_MS, clock),
     clusterVersion: remembered(
       async () => (await api.get("/version", versionSchema)).gitVersion,
       VERSION_AGE_MS,
       clock,
     ),
   };
-  await using server = await listenForExchanges(
+  await using server = serveExchanges(
+    { listener, errands, clock, log: service.log },
     () => ({ ...service, ...policyParts(policies) }),
-    service.log,
-    readListenAddress(state.listen, "listen"),
   );
-  service.log.event("info", "join-service-started", { listen: state.listen, port: server.port });
+  service.log.event("info", "join-signer-started");
   const failed = new AbortController();
   const end = AbortSignal.any([signal, failed.signal]);
   try {
     await Promise.all([
-      server.watch(clock, end),
-      runServingApprover({ api, admissions, network: service.network, clock, log }, end),
+      abortable(server.ended, end).catch((error) => {
+        if (!end.aborted) throw error;
+      }),
       controlPlanes?.run(end),
       policies.run(end),
     ]);
   } finally {
     failed.abort();
   }
-  service.log.event("info", "join-service-stopped");
+  service.log.event("info", "join-signer-stopped");
 }
 
-/**
- * Listens for nodes.
- *
- * @param service The parts that each exchange works with.
- * @param address Where to listen; port 0 lets the kernel choose one.
- */
-export function listenForJoins(service: JoinExchangeService, address: Endpoint): Promise<ChannelServer> {
-  return listenForExchanges(() => service, service.log, address);
+/** Where a signer gets its exchanges from. */
+export interface SignerSocket {
+  /** From `openRelaySocket()`. */
+  readonly listener: Deno.Listener;
+  /** Fetches documents through the front. */
+  readonly errands?: Errands;
+  readonly clock: Pick<Clock, "sleep">;
+  readonly log: Log;
 }
 
-/** Listens for nodes; each exchange keeps the parts that it started with. */
-function listenForExchanges(service: () => JoinExchangeService, log: Log, address: Endpoint): Promise<ChannelServer> {
-  return listen<JoinClientMessage, JoinServerMessage>({
-    service: JoinServiceService,
-    ...address,
-    maximumConnections: MAXIMUM_CONNECTIONS,
-    maximumMessageLength: MAXIMUM_MESSAGE_LENGTH,
+/** Serves nodes behind a front; each exchange keeps the parts that it started with. */
+export function serveExchanges(socket: SignerSocket, service: () => JoinExchangeService): RelayServer {
+  return serveRelayed<JoinClientMessage, JoinServerMessage>({
+    ...socket,
+    ...BOUNDS,
+    method: JoinServiceService.join,
+    serviceNumber: JOIN_SERVICE_NUMBER,
+    apart: ["outcome"],
     handle: (session) => serveJoin(session, service()),
-    log,
   });
 }
 
@@ -178,6 +193,8 @@ function policyParts(policies: PolicyInForce): Omit<JoinExchangeService, keyof W
   const { policy, verifier } = version;
   return {
     verifier,
+    acceptedTrust: acceptedTrust(policy, "node"),
+    policyNumber: async () => hex(await sha256(utf8(version.document))).slice(0, POLICY_NUMBER_DIGITS),
     maximumClockSkewMs: policy.maximumClockSkewMs,
     roleOf: (identity) => roleOf(policy, identity),
     checkNodeName: (identity, nodeName) => checkNodeName(policy, identity, nodeName),
@@ -187,15 +204,14 @@ function policyParts(policies: PolicyInForce): Omit<JoinExchangeService, keyof W
 
 /** The parts of an exchange that come from the state. */
 function exchangeService(
-  { state, clock, log }: JoinServiceDependencies,
-  believesAll: boolean,
-): Omit<WithoutPolicy, "admissions" | "signCertificate" | "checkNotRemoved" | "currentEpoch" | "clusterVersion"> {
+  { state, clock, log }: Pick<JoinServiceDependencies, "state" | "clock" | "log">,
+): Omit<WithoutPolicy, "admissions" | "prepareCertificates" | "checkNotRemoved" | "currentEpoch" | "clusterVersion"> {
   const { trust, caCertificate, foundings, certificate, keys, apiEndpoints, joinEndpoints, clusterDocument } = state;
   return {
     identity: { clusterId: trust.clusterId, caCertificate, foundings, certificate, keys },
     trust,
     clock,
-    log: believesAll ? log.with({ insecure: "evidence is not verified: variant none" }) : log,
+    log,
     ticket: { apiEndpoints, joinEndpoints, clusterDocument },
     network: clusterNetwork(apiEndpoints, clusterDocument),
     queue: new VerificationQueue(QUEUE),
@@ -211,19 +227,4 @@ async function apiCredentials(state: ServiceState): Promise<ApiCredentials> {
     certificatePem: writePem("CERTIFICATE", certificate),
     keyPem: await privateKeyPem(keys),
   };
-}
-
-async function signCertificate(api: KubernetesApi, nodeName: string, csr: Uint8Array, clock: Clock): Promise<Bytes> {
-  const pem = await signNodeCertificate(
-    api,
-    { nodeName, csrPem: requestPem(csr), expirationSeconds: TICKET_LIFETIME_SECONDS },
-    { clock, deadlineMs: SIGNING_DEADLINE_MS },
-  );
-  return readPem(pem, "CERTIFICATE", "node certificate");
-}
-
-/** RFC 7468, 7. */
-function requestPem(csr: Uint8Array): string {
-  const lines = base64(csr).match(/.{1,64}/g) ?? [];
-  return `-----BEGIN CERTIFICATE REQUEST-----\n${lines.join("\n")}\n-----END CERTIFICATE REQUEST-----\n`;
 }

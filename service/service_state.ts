@@ -13,7 +13,7 @@
 import { join } from "node:path";
 import * as v from "valibot";
 import { checkFounding } from "../protocol/founding.ts";
-import type { TrustPart } from "../protocol/transcript.ts";
+import type { ClusterTrust } from "../protocol/transcript.ts";
 import { checkCaCertificate, checkServiceCertificate } from "../certificate/chain.ts";
 import { clusterIdOf } from "../certificate/cluster_id.ts";
 import type { KeyPair } from "../certificate/keys.ts";
@@ -22,6 +22,8 @@ import { readPem, writePem } from "../certificate/pem.ts";
 import { readCertificate } from "../certificate/x509.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { base64, equalBytes, fromBase64, fromUtf8, utf8 } from "../platform/bytes.ts";
+import type { Endpoint } from "../platform/endpoint.ts";
+import { readListenAddress } from "../platform/endpoint.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { ensureFolder, exists, readFile, writeFileAtomic } from "../platform/files.ts";
 import { readJson } from "../platform/json.ts";
@@ -38,7 +40,7 @@ export interface ServiceState {
   /** The operators' foundings of the cluster. */
   readonly foundings: readonly Founding[];
   /** The cluster's name and operators, as every node must have measured them. The cluster ID is that of the CA. */
-  readonly trust: TrustPart;
+  readonly trust: ClusterTrust;
   /** The policy, YAML. */
   readonly policyDocument: string;
   /** The cluster's settings as the operator gave them, YAML. */
@@ -173,9 +175,19 @@ export async function readPolicyDocument(folder: string): Promise<string> {
   return parseState(await readFile(path, MAXIMUM_STATE_BYTES), path).policyDocument;
 }
 
+/**
+ * Reads where the service listens. A front needs nothing else of the state.
+ *
+ * @throws {BootstrapError} `malformed/service-state` with `key`, `usage/endpoint`, `system/file`.
+ */
+export async function readServiceListen(folder: string): Promise<Endpoint> {
+  const path = join(folder, SERVICE_STATE_FILE);
+  return readListenAddress(parseState(await readFile(path, MAXIMUM_STATE_BYTES), path).listen, "listen");
+}
+
 async function readFounding(
   { operatorKey, signature }: { readonly operatorKey: string; readonly signature: string },
-  trust: TrustPart,
+  trust: ClusterTrust,
   clusterId: Bytes,
 ): Promise<Founding> {
   const founding = {

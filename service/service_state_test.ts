@@ -15,7 +15,7 @@ async function newState(): Promise<ServiceState> {
   const keys = await generateKeyPair("p-256");
   return {
     keys,
-    certificate: (await issueServiceCertificate(ca, keys.spki, now)).der,
+    certificate: (await issueServiceCertificate(ca, "cp-1", keys.spki, now)).der,
     caCertificate: ca.certificate.der,
     foundings: [await createFounding(operator, clusterId, "test")],
     trust: { clusterName: "test", clusterId, operatorKeys: [operator.spki] },

@@ -6,7 +6,7 @@
  */
 import { PeerError } from "../../protocol/refusal.ts";
 import type { NodeRole } from "../../kubernetes/node_role.ts";
-import { asBootstrapError, BootstrapError, errorFamily } from "../../platform/errors.ts";
+import { asBootstrapError, BootstrapError, errorFamily, optionsOf } from "../../platform/errors.ts";
 import type { Evidence, EvidenceCheck, EvidenceClaims, EvidenceVerifier, Expectation } from "../evidence.ts";
 import { NO_COLLATERAL } from "../collateral.ts";
 import type { Collateral } from "../collateral.ts";
@@ -18,6 +18,7 @@ import type { PeerKind, Policy } from "../policy/policy.ts";
 import { roleOf } from "../policy/policy.ts";
 import { createExplainingVerifier } from "../policy/policy_verifier.ts";
 import { fileStatement } from "../../protocol/transcript.ts";
+import { withMeaning } from "../verify_evidence.ts";
 import type { ExplainedRegister, ShownMachine } from "./explained_registers.ts";
 import { explainRegisters } from "./explained_registers.ts";
 
@@ -93,13 +94,15 @@ export async function explainConnection(
   ask: (verifier: Pick<EvidenceVerifier, "verify">, report: ReportCheck) => Promise<EvidenceClaims>,
 ): Promise<Explanation> {
   const file: { evidence: readonly Evidence[] } = { evidence: [] };
+  const seen: { file: ShownMachine; isConnection: true; expectation?: Expectation } = { file, isConnection: true };
   const keeping: Pick<EvidenceVerifier, "verify"> = {
-    verify(evidence, ...expected) {
+    verify(evidence, statement, expectation, report) {
       file.evidence = readablePieces(evidence);
-      return verifier.verify(evidence, ...expected);
+      seen.expectation = expectation;
+      return verifier.verify(evidence, statement, expectation, report);
     },
   };
-  return await explain(policy, { file, isConnection: true }, (report) => ask(keeping, report));
+  return await explain(policy, seen, (report) => ask(keeping, report));
 }
 
 /** Returns the pieces of evidence. For an unreadable set it returns none, as the verifier refuses the set anyway. */
@@ -135,17 +138,26 @@ async function explain(
     if (!isOwn) throw refusal;
   }
   const { registers, problems } = await explainRegisters(seen.file, seen.reference, checks, policy.kinds);
+  const failed = checks.some(({ passed }) => !passed);
+  const known = failed ? await seen.expectation?.otherTrust?.() ?? [] : [];
+  const shown = checks.map((check) => check.passed ? check : { ...check, message: withMeaning(check, known) });
   const unjudged = policy.kinds.flatMap((kind) => kind.registers?.checks ?? []);
   const isUnjudged = seen.expectation === undefined && seen.isConnection !== true;
   return {
     verdict: refusal === null ? "accepted" : "refused",
-    refusal,
-    checks: checks.map((check) => explainedCheck(check, isUnjudged ? unjudged : [])),
+    refusal: refusal === null ? null : withMeaningOf(refusal, shown),
+    checks: shown.map((check) => explainedCheck(check, isUnjudged ? unjudged : [])),
     claims,
     role: claims === null ? null : roleOf(policy, claims.identity),
     registers,
     remarks: remarksOn(seen, policy.kinds, problems),
   };
+}
+
+/** Replaces the message of a refusal by that of its check, which may say more. */
+function withMeaningOf(error: BootstrapError, checks: readonly EvidenceCheck[]): BootstrapError {
+  const failed = checks.find(({ check, passed }) => !passed && error.code === `refused/${check}`);
+  return failed === undefined ? error : new BootstrapError(error.code, failed.message, optionsOf(error));
 }
 
 /**

@@ -7,6 +7,7 @@ import type { NodeRole } from "../../kubernetes/node_role.ts";
 import { refusal } from "../../protocol/refusal.ts";
 import { readDocument } from "../../platform/document.ts";
 import { BootstrapError } from "../../platform/errors.ts";
+import type { InsecureSwitch } from "../../protocol/transcript.ts";
 import type { EvidenceKind } from "../kind.ts";
 import { kindNamed } from "../kind.ts";
 import { KINDS } from "../kinds.ts";
@@ -25,6 +26,8 @@ export interface Policy {
   readonly kinds: readonly EvidenceKind[];
   /** The places with documents that vendors sign and that the evidence does not contain. */
   readonly collateral: CollateralPlaces;
+  /** The switches that weaken a check and that a node's configuration may have on. */
+  readonly allowedSwitches: readonly InsecureSwitch[];
   /** Identities that are never admitted, lower-case hexadecimal. */
   readonly bannedIdentities: ReadonlySet<string>;
   /** Identities that may be control planes, lower-case hexadecimal. */
@@ -46,10 +49,12 @@ export interface Policy {
 export function readPolicy(text: string, what: string, kinds: readonly EvidenceKind[] = KINDS): Policy {
   const document = readDocument(text, policySchema(kinds), what);
   const { variant, sections, collateral, bannedIdentities, roles, names } = document;
+  const { allowUnmeasuredImage } = document;
   const named = (list: readonly string[]) => list.map((name) => kindNamed(kinds, name));
   return {
     required: { node: named(variant.node), init: named(variant.init) },
     ...{ sections, kinds, collateral },
+    allowedSwitches: allowUnmeasuredImage ? ["allowUnmeasuredImage"] : [],
     bannedIdentities: new Set(bannedIdentities),
     controlPlanes: new Set(roles.controlPlanes),
     names: { default: names.default, byIdentity: new Map(Object.entries(names.byIdentity)) },

@@ -5,6 +5,7 @@
  */
 import { stringify } from "yaml";
 import { BootstrapError } from "../../platform/errors.ts";
+import type { InsecureSwitch } from "../../protocol/transcript.ts";
 import type { Collateral } from "../collateral.ts";
 import { piecesOf } from "../combined.ts";
 import type { EvidenceVerifier } from "../evidence.ts";
@@ -17,6 +18,7 @@ import type { SectionContext, SectionSource, SectionSources } from "./policy_sec
 import { sourcesError, unique, wrongSource } from "./policy_section.ts";
 import type { CollateralPlaces, Policy } from "./policy.ts";
 import { readPolicy } from "./policy.ts";
+import { ANY_NAME, policyRemarks } from "./policy_remarks.ts";
 import { createVerifier } from "./policy_verifier.ts";
 
 /** A machine that the policy is made for. */
@@ -34,6 +36,13 @@ export interface PolicySources extends Omit<SectionSources, "machines"> {
   readonly controlPlanes: readonly string[];
   /** The places of collateral that the policy names. */
   readonly collateral?: CollateralPlaces;
+  /** Node names by identity, and patterns of those of all other machines. Default: any name. */
+  readonly names?: {
+    readonly default?: readonly string[];
+    readonly byIdentity: Readonly<Record<string, readonly string[]>>;
+  };
+  /** The switches that weaken a check and that the policy allows. Default: none. */
+  readonly allowedSwitches?: readonly InsecureSwitch[];
   /** The first remarks. Default: a list of the sources. */
   readonly preface?: readonly string[];
 }
@@ -103,12 +112,19 @@ export async function draftPolicy(sources: PolicySources, context: DraftContext)
     variant: names.length === 1 ? names[0] : names,
     ...Object.fromEntries(sections.map(([name, { section }]) => [name, section])),
     ...(Object.keys(collateral).length === 0 ? {} : { collateral }),
+    ...Object.fromEntries((sources.allowedSwitches ?? []).map((name) => [name, true])),
     roles: { controlPlanes: unique(sources.controlPlanes) },
+    names: { default: sources.names?.default ?? [ANY_NAME], byIdentity: sources.names?.byIdentity ?? {} },
   };
-  const remarks = [...sources.preface ?? prefaceOf(sources), ...unique(sections.flatMap(([, made]) => made.remarks))];
   const yaml = stringify(document, { lineWidth: 0, defaultStringType: "QUOTE_DOUBLE", defaultKeyType: "PLAIN" });
+  const policy = readPolicy(yaml, "the new policy", kinds);
+  const remarks = [
+    ...sources.preface ?? prefaceOf(sources),
+    ...unique(sections.flatMap(([, made]) => made.remarks)),
+    ...policyRemarks(policy).map((remark) => `${remark}.`),
+  ];
   const text = `${remarks.map(commentOf).join("")}${yaml}`;
-  return { text, remarks, policy: readPolicy(text, "the new policy", kinds) };
+  return { text, remarks, policy };
 }
 
 /** Checks that a policy accepts an evidence file, whatever configuration and lock its registers show. */

@@ -87,6 +87,7 @@ Deno.test("makePolicy() allows the lowest TCBs and every launch digest of SNP ma
       measurements: ["3e".repeat(48)],
     },
     roles: { controlPlanes: [] },
+    names: { default: ["*"], byIdentity: {} },
   });
   assert.deepEqual(alone.remarks.filter((remark) => remark.includes("threads on one core")).length, 1);
   const { policy, remarks } = await makePolicy({ ...nothing, files: [one, two] }, amdContext);
@@ -161,6 +162,7 @@ Deno.test("makePolicy() allows every register value, the lowest SVNs and Intel's
       minimumEvaluation: 17,
     },
     roles: { controlPlanes: [] },
+    names: { default: ["*"], byIdentity: {} },
   });
   assert.deepEqual(tdxOf(policy).tcbStatuses, ["UpToDate"]);
   const two = await source("two", ofTdx({ rtmrs, teeTcbSvn }));

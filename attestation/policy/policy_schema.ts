@@ -24,6 +24,8 @@ export interface PolicyDocument {
   readonly sections: ReadonlyMap<string, unknown>;
   /** The places with certificates and revocation lists that do not come with the evidence. */
   readonly collateral: CollateralPlaces;
+  /** Whether machines may be configured to bootstrap although their image is not fully measured. */
+  readonly allowUnmeasuredImage: boolean;
   /** Identities that are never admitted. */
   readonly bannedIdentities: readonly string[];
   /** The identities that may be more than a worker. */
@@ -116,6 +118,7 @@ const rest = {
     v.strictObject({ folder: v.exactOptional(absolutePath), cache: v.exactOptional(httpsUrl) }),
     {},
   ),
+  allowUnmeasuredImage: v.optional(v.boolean(), false),
   bannedIdentities: v.optional(v.array(digestHex), []),
   roles: v.optional(v.strictObject({ controlPlanes: v.optional(v.array(digestHex), []) }), {}),
   names: v.optional(

@@ -7,6 +7,7 @@ import type { Bytes } from "../../platform/bytes.ts";
 import { concat, fromHex, hex, sha256, utf8 } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { imageHash } from "./authenticode.ts";
+import { turnsOffCredentials } from "./kernel_arguments.ts";
 import type { PeImage } from "./pe.ts";
 import { readPeImage } from "./pe.ts";
 
@@ -32,6 +33,8 @@ export interface UkiRegisters {
   readonly kernelImage: Bytes;
   /** All measurements, in order. */
   readonly measurements: readonly UkiMeasurement[];
+  /** Whether the image's own kernel arguments keep systemd from obeying the credentials of the machine's host. */
+  readonly refusesCredentials: boolean;
 }
 
 /** The register into which firmware measures the programs that it starts. */
@@ -129,6 +132,9 @@ export async function ukiRegisters(
     bootLoader: isLoaded ? [await extendedBy([...started, ...loaded]), underSecureBoot] : [underSecureBoot],
     kernelImage: await extendedBy(measured),
     measurements: [...started, ...loaded, ...measured],
+    refusesCredentials: turnsOffCredentials(
+      new TextDecoder().decode(contentOf(image, ".cmdline", what)).replace(/\0+$/, ""),
+    ),
   };
 }
 

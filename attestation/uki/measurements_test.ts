@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { concat, hex, sha256, utf8 } from "../../platform/bytes.ts";
 import { errorOf } from "../testing/evidence.ts";
 import { imageHash } from "./authenticode.ts";
+import { NO_IMPORT_ARGUMENT } from "./kernel_arguments.ts";
 import { ukiRegisters } from "./measurements.ts";
 import { readPeImage } from "./pe.ts";
 import { kernelSection, STUB_252, writePe, type WrittenSection } from "./testing/images.ts";
@@ -30,6 +31,14 @@ Deno.test("ukiRegisters() measures names and contents in the stub's order, whate
   assert.deepEqual(measurements.map(({ pcr }) => pcr), [4, 4, 4, 4, 11, 11, 11, 11, 11, 11]);
   const old = await ukiRegisters(writePe([STUB_252, kernelSection("a kernel", 0)]), "f");
   assert.equal(old.bootLoader.length, 1);
+});
+
+Deno.test("ukiRegisters() says whether the kernel arguments in the image keep systemd from importing credentials", async () => {
+  const of = async (...more: readonly WrittenSection[]) =>
+    (await ukiRegisters(writePe([STUB_252, ...more, linux]), "f")).refusesCredentials;
+  assert.equal(await of(), false);
+  assert.equal(await of(cmdline), false);
+  assert.equal(await of({ name: ".cmdline", content: utf8(`quiet ${NO_IMPORT_ARGUMENT}\0`) }), true);
 });
 
 Deno.test("ukiRegisters() adds the requested phases of boot, and refuses words that are no phases", async () => {

@@ -11,7 +11,7 @@ import { BootstrapError } from "../../platform/errors.ts";
 import { present } from "../../platform/present.ts";
 import type { CliCommand, ParsedCommand } from "../command.ts";
 import { freshNodeOptions, withFreshNode } from "../fresh_node_options.ts";
-import { optionalText, outputForm, textList } from "../options.ts";
+import { isSet, optionalText, outputForm, textList } from "../options.ts";
 import type { PolicyMakeOptions } from "../programs/policy.ts";
 
 const MAXIMUM_PCR = 15;
@@ -30,7 +30,10 @@ export const policyMake: CliCommand<PolicyMakeOptions> = {
         .option("--phases <words>", "phases in PCR 11, e.g. enter-initrd:leave-initrd")
         .option("--identity <hex...>", "further identities to trust")
         .option("--control-plane <hex...>", "identities that may be control planes")
+        .option("--name-of <who=name...>", "node names: IDENTITY=NAME; *=PATTERN for all others")
         .option("--without-pcr <number...>", "PCRs to leave out of the policy")
+        // For tests only: an operator must not come across it.
+        .addOption(new Option("--allow-unmeasured-image", "allow that switch to nodes").hideHelp())
         .option("--collateral <folder>", "AMD and Intel collateral, also for the policy")
         .option("--collateral-cache <url>", "collateral cache (https: URL), also for the policy")
         .addOption(
@@ -45,9 +48,11 @@ export const policyMake: CliCommand<PolicyMakeOptions> = {
     phases: (optionalText(parsed, "phases") ?? "").split(":").filter((word) => word !== ""),
     identities: textList(parsed, "identity").map(readIdentity),
     controlPlanes: textList(parsed, "controlPlane").map(readIdentity),
+    names: readNames(textList(parsed, "nameOf")),
     withoutPcrs: textList(parsed, "withoutPcr").map(readPcr),
     ekType: EK_TYPES.find((type) => type === optionalText(parsed, "ekType")) ?? "rsa2048",
     collateral: collateralPlaces(parsed),
+    allowedSwitches: isSet(parsed, "allowUnmeasuredImage") ? ["allowUnmeasuredImage"] : [],
     output: outputForm(parsed),
   }),
   alsoKeeps: ({ freshNode, collateral }) => freshNode !== undefined || collateral.cache !== undefined ? ["net"] : [],
@@ -70,6 +75,21 @@ function readIdentity(text: string): string {
   throw new BootstrapError("usage/identity", `Cannot use ${JSON.stringify(text)} as an identity`, {
     next: "Give 64 hexadecimal digits, as `bootstrapper evidence` prints them",
   });
+}
+
+/** Reads `IDENTITY=NAME` and `*=PATTERN`. An identity may have several names. */
+function readNames(texts: readonly string[]): PolicyMakeOptions["names"] {
+  const others: string[] = [];
+  const byIdentity: Record<string, readonly string[]> = {};
+  for (const text of texts) {
+    const [who = "", name = ""] = text.split("=", 2);
+    if (who === "*") others.push(name);
+    else {
+      const identity = readIdentity(who);
+      byIdentity[identity] = [...byIdentity[identity] ?? [], name];
+    }
+  }
+  return { byIdentity, ...(others.length === 0 ? {} : { default: others }) };
 }
 
 function readPcr(text: string): number {

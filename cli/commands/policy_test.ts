@@ -68,6 +68,27 @@ Deno.test("policy make prints a policy, as text or in JSON", async () => {
   });
 });
 
+Deno.test("policy make binds names to identities, keeps those of all other machines apart, and is loud without both", async () => {
+  await withFiles(async (world, path) => {
+    const made = async (...more: readonly string[]) => {
+      assert.equal(await world.run("policy", "make", path("good.json"), ...more), 0, world.err);
+      return world.out;
+    };
+    assert.match(await made(), /^# UNBOUND NAMES: /m);
+    const other = "0".repeat(64);
+    const bound = await made("--name-of", `${other}=control-plane-1`, `${other}=control-plane-2`, "*=worker-*");
+    assert.ok(!bound.includes("UNBOUND"), bound);
+    const { names } = readPolicy(bound, "it");
+    assert.deepEqual(names.default, ["worker-*"]);
+    assert.deepEqual(names.byIdentity.get(other), ["control-plane-1", "control-plane-2"]);
+    assert.match(await made("--allow-unmeasured-image"), /^# UNMEASURED: [^]*^allowUnmeasuredImage: true$/m);
+    assert.equal(await world.run("policy", "make", path("good.json"), "--name-of", "me=one"), 2);
+    assert.match(world.err, /usage\/identity/);
+    assert.equal(await world.run("policy", "make", path("good.json"), "--name-of", `${other}=`), 2);
+    assert.match(world.err, /usage\/document/);
+  });
+});
+
 Deno.test("verify exits with 0 if the services would accept the evidence, and with 3 and the check if they would refuse it", async () => {
   await withFiles(async (world, path) => {
     const policy = ["--policy", path("policy.yaml")];
@@ -144,12 +165,14 @@ Deno.test("policy registers prints the values of machines with a configuration, 
     const bare = await trustDigest({ ...trust, clusterId: new Uint8Array() });
     const known = await trustDigest(trust);
     assert.equal(await world.run("policy", "registers", "--config", path("node.yaml"), "--output", "json"), 0);
-    const { clusterIdUnknown, clusterIdKnown } = JSON.parse(world.out);
+    const { clusterIdUnknown, clusterIdKnown, variants, switches } = JSON.parse(world.out);
+    assert.deepEqual([variants, switches], [["tpm"], []]);
     assert.deepEqual([clusterIdUnknown.pcr12, clusterIdKnown.pcr12], [hex(await extendedOnce(bare)), hex(trusted)]);
     assert.deepEqual([clusterIdUnknown.hostData.hex, clusterIdKnown.hostData.hex], [hex(bare), hex(known)]);
     assert.equal(clusterIdKnown.mrConfigId.hex, `${hex(known)}${"00".repeat(16)}`);
     assert.equal(Uint8Array.fromBase64(clusterIdKnown.mrConfigId.base64).toHex(), clusterIdKnown.mrConfigId.hex);
     assert.equal(await world.run("policy", "registers", "--config", path("node.yaml")), 0);
+    assert.match(world.out, /These are the values with evidence\.variant tpm, without switches that weaken a check\./);
     assert.match(world.out, new RegExp(`^With the cluster ID .*\n  pcr12 +${hex(trusted)}\n  hostData +${hex(known)}`));
     const firstNode = await world.write("first.yaml", example.replace(/^ *clusterId:.*\n/m, ""));
     assert.equal(await world.run("policy", "registers", "--config", firstNode), 0, world.err);

@@ -21,14 +21,20 @@ import { createSoftwareMachine } from "../../attestation/kinds/tpm/testing/tpm.t
 import { draftPolicy } from "../../attestation/policy/policy_make.ts";
 import { readNodeConfiguration } from "../../node/configuration.ts";
 import type { Bytes } from "../../platform/bytes.ts";
-import { concat, fromHex, fromUtf8 } from "../../platform/bytes.ts";
+import { concat, fromHex, fromUtf8, hex } from "../../platform/bytes.ts";
 import { extendedOnce, lockDigest, trustDigest } from "../../protocol/transcript.ts";
+import type { TrustPart } from "../../protocol/transcript.ts";
 import { TestWorld } from "../testing/command_line.ts";
 
 const configuration = await Deno.readTextFile(new URL("../../deploy/node-worker.example.yaml", import.meta.url));
 const other = configuration.replace("clusterName: ", "clusterName: not-");
 const { trust } = readNodeConfiguration(configuration, "the example");
-const [D12, D15] = [await trustDigest(trust), await lockDigest(trust.clusterId)];
+const D15 = await lockDigest(trust.clusterId);
+/** D12 of a node with these kinds of evidence. */
+const digestOf = (...variants: readonly string[]) =>
+  trustDigest({ ...trust, variants, switches: switchesOf(variants) });
+const switchesOf = (variants: readonly string[]): TrustPart["switches"] =>
+  variants.includes("none") ? ["allowInsecure"] : [];
 const ZERO = new Uint8Array(32);
 const amd = await snp.createSoftwareAmd();
 const intel = createSoftwareIntel();
@@ -112,9 +118,9 @@ for (const one of [tpmCase, snpCase, tdxCase, noneCase]) {
   const { name, trustCheck, lockCheck } = one;
   const files = async () =>
     [
-      ["fresh.json", await fileOf((statement) => one.issue(statement, D12))],
-      ["locked.json", await fileOf((statement) => one.issue(statement, D12, D15))],
-      ["foreign.json", await fileOf((statement) => one.issue(statement, D12, filled(32, 9)))],
+      ["fresh.json", await fileOf(async (statement) => one.issue(statement, await digestOf(name)))],
+      ["locked.json", await fileOf(async (statement) => one.issue(statement, await digestOf(name), D15))],
+      ["foreign.json", await fileOf(async (statement) => one.issue(statement, await digestOf(name), filled(32, 9)))],
     ] as const;
 
   Deno.test(`verify --config judges evidence of the kind ${name} by a node's configuration`, async () => {
@@ -160,10 +166,10 @@ Deno.test("verify --config judges both kinds of a machine that has a TPM and SEV
         { issue: (statement) => snpCase.issue(statement, snpTrust) },
       ]),
     );
-  const wrong = filled(32, 3);
+  const [right, wrong] = [await digestOf("tpm", "snp"), filled(32, 3)];
   const { world, path, policy, config } = await worldOf({ now }, [
-    ["right.json", await fileOfBoth(D12, D12)],
-    ["host.json", await fileOfBoth(D12, wrong)],
+    ["right.json", await fileOfBoth(right, right)],
+    ["host.json", await fileOfBoth(right, wrong)],
   ]);
   await using _world = world;
   const verify = (file: string) => world.run("verify", path(file), "--policy", policy, "--config", config);
@@ -171,6 +177,42 @@ Deno.test("verify --config judges both kinds of a machine that has a TPM and SEV
   assert.equal(await verify("host.json"), 3);
   assert.match(world.err, /refused\/snp-host-data/);
 });
+
+for (const one of [tpmCase, snpCase, tdxCase]) {
+  const { name, trustCheck = "" } = one;
+  Deno.test(`verify --config names the switch that a machine of the kind ${name} has on, and accepts it by its name only`, async () => {
+    const unmeasured = await trustDigest({ ...trust, variants: [name], switches: ["allowUnmeasuredImage"] });
+    const files = [
+      ["measured.json", await fileOf(async (statement) => one.issue(statement, await digestOf(name)))],
+      ["unmeasured.json", await fileOf((statement) => one.issue(statement, unmeasured))],
+    ] as const;
+    const { world, path, policy } = await worldOf(one, files);
+    await using _world = world;
+    const config = await world.write(
+      "unmeasured.yaml",
+      `${configuration.replace(/^(?:evidence:\n(?: .*\n)*|allowUnmeasuredImage: false\n)/gm, "")}\n` +
+        `evidence: { variant: ${name} }\nallowUnmeasuredImage: true\n`,
+    );
+    const verify = (file: string, by: string) => world.run("verify", path(file), "--policy", by, "--config", config);
+    assert.equal(await verify("measured.json", policy), 0, world.err);
+    assert.match(world.out, /The configuration has allowUnmeasuredImage: true, which the policy does not allow\./);
+    assert.ok(
+      world.out.includes(
+        `evidence.variant ${name}, without switches that weaken a check: ${hex(await digestOf(name))}`,
+      ),
+    );
+    assert.equal(await verify("unmeasured.json", policy), 3);
+    assert.ok(world.err.includes(`refused/${trustCheck}`), world.err);
+    const meaning = `the machine's configuration has evidence.variant ${name}, with allowUnmeasuredImage: true`;
+    assert.ok(world.err.includes(meaning) && world.out.includes(meaning), world.err);
+    const loud = await world.write("loud.yaml", `${await Deno.readTextFile(policy)}allowUnmeasuredImage: true\n`);
+    for (const file of ["measured.json", "unmeasured.json"]) {
+      assert.equal(await verify(file, loud), 0, world.err);
+      assert.match(world.out, /Note: UNMEASURED: /);
+      assert.ok(world.out.includes(`with allowUnmeasuredImage: true: ${hex(unmeasured)}`), world.out);
+    }
+  });
+}
 
 /**
  * Judges real evidence, which was made over another statement than the file's. The verdict must say so, and must not be

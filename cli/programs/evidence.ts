@@ -71,14 +71,18 @@ export async function evidence(
   context: CliContext,
   { machine, eventLog }: OpenedEvidence,
 ): Promise<void> {
-  const configured = await evidenceConfiguration(options, context);
+  const configured = await evidenceConfiguration(options, context, machine);
   const opened = await openKinds(machine, configured, context);
   const file = await issueEvidenceFile(opened.map(({ issuer }) => issuer), eventLog);
   if (options.outFile !== undefined) return await writeFile(options.outFile, file, options.output, context);
   await printEvidence(file, configured, options.output, context);
 }
 
-async function evidenceConfiguration(options: EvidenceOptions, context: CliContext): Promise<EvidenceConfiguration> {
+async function evidenceConfiguration(
+  options: EvidenceOptions,
+  context: CliContext,
+  { firmware }: Pick<Machine, "firmware">,
+): Promise<EvidenceConfiguration> {
   if (options.ekType !== undefined) {
     const kinds = kindsOf(context).filter(({ hasEndorsementKey }) => hasEndorsementKey === true);
     return { kinds, ekType: options.ekType };
@@ -86,6 +90,7 @@ async function evidenceConfiguration(options: EvidenceOptions, context: CliConte
   const { configuration, source } = await loadNodeConfiguration({
     ...present("file", options.config),
     ...present("credentialsFolder", context.environment.credentialsFolder),
+    firmware,
     paths: context.paths,
     kinds: kindsOf(context),
   });

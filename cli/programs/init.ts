@@ -5,7 +5,9 @@
  */
 import { stringify } from "yaml";
 import type { EvidenceClaims } from "../../attestation/evidence.ts";
+import { acceptedTrust } from "../../attestation/policy/accepted_trust.ts";
 import { isInsecure, readPolicy } from "../../attestation/policy/policy.ts";
+import { policyRemarks } from "../../attestation/policy/policy_remarks.ts";
 import { createVerifier } from "../../attestation/policy/policy_verifier.ts";
 import { collateralOf } from "../collateral.ts";
 import { clusterIdOf } from "../../certificate/cluster_id.ts";
@@ -93,6 +95,7 @@ export async function init(options: InitOptions, context: CliContext): Promise<v
   await proveChannelBinding();
   using printer = progressPrinter(context, output);
   if (isInsecure(policy)) printer.note("insecure", INSECURE, { insecure: true });
+  for (const remark of policyRemarks(policy)) printer.note("policy-remark", remark, { remark });
   const { clock } = context;
   const startMs = clock.monotonicMs();
   const cluster = await foundOnNode({
@@ -104,6 +107,7 @@ export async function init(options: InitOptions, context: CliContext): Promise<v
     clock,
     clusterDocument,
     policyDocument,
+    accepted: acceptedTrust(policy, "init"),
     verifier: createVerifier(policy, "init", collateralOf(policy, clock), () => clock.now()),
     signal: termination.signal,
     random: Math.random,

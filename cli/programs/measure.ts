@@ -6,7 +6,6 @@
 import type { MeasurementRegisters } from "../../attestation/evidence.ts";
 import { LOCK_REGISTER, TRUST_REGISTER } from "../../attestation/evidence.ts";
 import { clusterIdText } from "../../certificate/cluster_id.ts";
-import { isInsecure } from "../../node/configuration.ts";
 import { loadNodeConfiguration } from "../../node/configuration_source.ts";
 import { LockFile } from "../../nodelock/file.ts";
 import { checkNeverLocked, measureLock, measureTrust } from "../../nodelock/measure.ts";
@@ -28,7 +27,8 @@ export interface MeasureOptions {
 }
 
 /**
- * Measures D12 into PCR 12, and D15 into PCR 15 if there is a lock. It reads both registers back.
+ * Measures D12 into PCR 12, and D15 into PCR 15 if there is a lock. It reads both registers back. It measures into every
+ * register that the machine has, whatever evidence the configuration names.
  *
  * @throws {BootstrapError} `precondition/register`, `precondition/lock-missing`, `precondition/no-tpm`, `conflict/run`,
  *   `usage/…` for the configuration, `malformed/…`, `system/…`.
@@ -37,13 +37,12 @@ export async function measure(options: MeasureOptions, context: CliContext, mach
   const { configuration, source } = await loadNodeConfiguration({
     ...present("file", options.config),
     ...present("credentialsFolder", context.environment.credentialsFolder),
+    firmware: machine.firmware,
     paths: context.paths,
     kinds: kindsOf(context),
   });
   using _runLock = await takeRunLock(context.paths.state);
-  const registers = isInsecure(configuration.evidence)
-    ? undefined
-    : (await evidenceOf(machine, configuration.evidence, context)).registers;
+  const { registers } = await evidenceOf(machine, configuration.evidence, context);
   if (registers !== undefined) await measureTrust(registers, configuration.trust);
   const lock = await new LockFile(context.paths.state).readDurably();
   if (registers !== undefined) {

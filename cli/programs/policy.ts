@@ -8,12 +8,22 @@ import { MAXIMUM_EVIDENCE_FILE_BYTES, readEvidenceFile } from "../../attestation
 import type { Explanation } from "../../attestation/explain/explain.ts";
 import { explainEvidence } from "../../attestation/explain/explain.ts";
 import type { CollateralPlaces, Policy } from "../../attestation/policy/policy.ts";
+import type { AcceptedTrust } from "../../attestation/policy/accepted_trust.ts";
+import {
+  acceptedDigests,
+  acceptedTrust,
+  settingsText,
+  switchesNotAllowed,
+} from "../../attestation/policy/accepted_trust.ts";
 import { readPolicy } from "../../attestation/policy/policy.ts";
+import { policyRemarks } from "../../attestation/policy/policy_remarks.ts";
+import type { PolicySources } from "../../attestation/policy/policy_make.ts";
 import { makePolicy } from "../../attestation/policy/policy_make.ts";
 import type { EkType } from "../../attestation/kinds/tpm/templates.ts";
+import type { InsecureSwitch, TrustPart } from "../../protocol/transcript.ts";
 import { ukiRegisters } from "../../attestation/uki/measurements.ts";
 import { MAXIMUM_IMAGE_BYTES } from "../../attestation/uki/pe.ts";
-import { fromUtf8 } from "../../platform/bytes.ts";
+import { fromUtf8, hex } from "../../platform/bytes.ts";
 import { MAXIMUM_DOCUMENT_BYTES } from "../../platform/document.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { fileSize, readFile } from "../../platform/files.ts";
@@ -24,7 +34,7 @@ import { kindsOf } from "../kinds.ts";
 import type { CliContext, OutputForm } from "../context.ts";
 import type { FreshNodeOptions } from "../fresh_node_options.ts";
 import { printResult } from "../output.ts";
-import { expectationOf } from "./policy_registers.ts";
+import { clusterIdsOf, configuredTrust, expectationOf } from "./policy_registers.ts";
 
 /** The options of `policy explain`. */
 export interface PolicyExplainOptions {
@@ -57,6 +67,10 @@ export interface PolicyMakeOptions {
   readonly ekType: EkType;
   /** The places of collateral that the policy names. */
   readonly collateral: CollateralPlaces;
+  /** Node names by identity, and patterns of those of all other machines. */
+  readonly names: Required<PolicySources>["names"];
+  /** The switches that weaken a check and that the policy allows. */
+  readonly allowedSwitches: readonly InsecureSwitch[];
   readonly output: OutputForm;
 }
 
@@ -125,10 +139,12 @@ async function explainFile(options: PolicyExplainOptions, context: CliContext): 
   const file = await readEvidence(evidenceFile);
   const policy = readPolicy(await readText(policyFile), policyFile, kindsOf(context));
   const reference = referenceFile === undefined ? undefined : await readEvidence(referenceFile);
-  const expectation = configurationFile === undefined
+  const trust = configurationFile === undefined
     ? undefined
-    : await expectationOf(configurationFile, kindsOf(context));
-  return await explainEvidence({
+    : await configuredTrust(configurationFile, kindsOf(context));
+  const accepted = acceptedTrust(policy, "node");
+  const expectation = trust === undefined ? undefined : await expectationOf(trust, accepted);
+  const explanation = await explainEvidence({
     file,
     policy,
     ...present("expectation", expectation),
@@ -139,6 +155,32 @@ async function explainFile(options: PolicyExplainOptions, context: CliContext): 
     ),
     now: () => context.clock.now(),
   });
+  return {
+    ...explanation,
+    remarks: [
+      ...policyRemarks(policy),
+      ...(trust === undefined ? [] : await trustRemarks(trust, accepted)),
+      ...explanation.remarks,
+    ],
+  };
+}
+
+/** Says which D12 is expected, and what in the configuration itself the policy does not accept. */
+async function trustRemarks(trust: TrustPart, accepted: AcceptedTrust): Promise<readonly string[]> {
+  const digests = await acceptedDigests(accepted, trust, clusterIdsOf(trust));
+  const switches = switchesNotAllowed(accepted, trust.switches);
+  const [wanted, configured] = [accepted.variants, trust.variants].map((names) => [...names].sort().join(", "));
+  return [
+    ...digests.map(({ trust: { clusterId, ...settings }, digest }) =>
+      `Expected D12, ${clusterId.length === 0 ? "without" : "with"} a cluster ID, for ${settingsText(settings)}: ${
+        hex(digest)
+      }`
+    ),
+    ...switches.map((name) => `The configuration has ${name}: true, which the policy does not allow`),
+    ...(wanted === configured
+      ? []
+      : [`The configuration has evidence.variant ${configured}, and the policy wants ${wanted}`]),
+  ];
 }
 
 async function readEvidence(file: string): Promise<EvidenceFile> {

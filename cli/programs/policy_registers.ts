@@ -7,9 +7,11 @@
 import type { Expectation } from "../../attestation/evidence.ts";
 import { FRESH, NO_IDENTITY } from "../../attestation/evidence.ts";
 import type { EvidenceKind } from "../../attestation/kind.ts";
+import type { AcceptedTrust } from "../../attestation/policy/accepted_trust.ts";
+import { settingsText, trustExpectation } from "../../attestation/policy/accepted_trust.ts";
 import type { LaunchValue } from "../../attestation/launch_values.ts";
 import { launchValues } from "../../attestation/launch_values.ts";
-import { lockDigest, trustDigest } from "../../protocol/transcript.ts";
+import { lockDigest } from "../../protocol/transcript.ts";
 import type { TrustPart } from "../../protocol/transcript.ts";
 import { clusterIdText } from "../../certificate/cluster_id.ts";
 import { readNodeConfiguration } from "../../node/configuration.ts";
@@ -34,13 +36,16 @@ export async function policyRegisters(
   { configurationFile, output }: PolicyRegistersOptions,
   context: CliContext,
 ): Promise<void> {
-  const trust = await trustOf(configurationFile, kindsOf(context));
+  const trust = await configuredTrust(configurationFile, kindsOf(context));
+  const { variants, switches } = trust;
   const { unknown, known } = await valuesOf(trust, kindsOf(context));
   const clusterId = known === undefined ? null : clusterIdText(trust.clusterId);
   const result = {
     configuration: configurationFile,
     clusterName: trust.clusterName,
     clusterId,
+    variants,
+    switches,
     clusterIdUnknown: shown(unknown),
     clusterIdKnown: known === undefined ? null : shown(known),
   };
@@ -48,32 +53,36 @@ export async function policyRegisters(
     ...(known === undefined ? [] : [`With the cluster ID ${clusterId}, as it is configured:`, ...textOf(known), ""]),
     "Without a cluster ID, as on the machine that the cluster is founded on:",
     ...textOf(unknown),
+    "",
+    `These are the values with ${settingsText(trust)}.`,
   ];
   printResult(context, output, result, lines.join("\n"));
 }
 
 /**
- * Returns the register values that a node with a configuration may show: with the cluster ID measured or not yet known,
- * and locked or fresh.
+ * Returns the register values that a policy expects of a node in the cluster of a configuration: with the cluster ID
+ * measured or not yet known, and locked or fresh.
  *
- * @param file The path of the node's configuration.
- * @param kinds The known kinds of evidence.
+ * @param trust The trust part of the node's configuration.
+ * @param accepted What the policy accepts of such a configuration.
  */
-export async function expectationOf(file: string, kinds: readonly EvidenceKind[]): Promise<Expectation> {
-  const trust = await trustOf(file, kinds);
+export async function expectationOf(trust: TrustPart, accepted: AcceptedTrust): Promise<Expectation> {
   const isKnown = trust.clusterId.length > 0;
   return {
-    trust: [
-      await trustDigest({ ...trust, clusterId: new Uint8Array() }),
-      ...(isKnown ? [await trustDigest(trust)] : []),
-    ],
+    ...await trustExpectation(accepted, trust, clusterIdsOf(trust)),
     lock: [FRESH, ...(isKnown ? [await lockDigest(trust.clusterId)] : [])],
     // A file has no connection and no key, so nothing in it can be bound to a machine's key.
     identity: NO_IDENTITY,
   };
 }
 
-async function trustOf(file: string, kinds: readonly EvidenceKind[]): Promise<TrustPart> {
+/** Returns the cluster IDs that a node with a configuration may have measured. */
+export function clusterIdsOf({ clusterId }: TrustPart): readonly Uint8Array[] {
+  return [new Uint8Array(), ...(clusterId.length > 0 ? [clusterId] : [])];
+}
+
+/** Reads the trust part of a node's configuration. */
+export async function configuredTrust(file: string, kinds: readonly EvidenceKind[]): Promise<TrustPart> {
   return readNodeConfiguration(fromUtf8(await readFile(file, MAXIMUM_DOCUMENT_BYTES), file), file, kinds).trust;
 }
 

@@ -76,6 +76,7 @@ async function load(
   const { configuration } = await loadNodeConfiguration({
     ...present("file", config),
     ...present("credentialsFolder", context.environment.credentialsFolder),
+    firmware: machine.firmware,
     paths: context.paths,
     kinds: kindsOf(context),
   });

@@ -40,6 +40,7 @@ export async function runDependencies(
   const { configuration } = await loadNodeConfiguration({
     ...present("file", options.config),
     ...present("credentialsFolder", context.environment.credentialsFolder),
+    firmware: machine.firmware,
     paths: context.paths,
     kinds: kindsOf(context),
   });
@@ -52,7 +53,7 @@ export async function runDependencies(
   };
   const names = combinedName(configuration.evidence.kinds.map(({ name }) => name));
   return {
-    ...{ configuration, self, paths, commands, clock },
+    ...{ configuration, self, paths, commands, clock, kinds: kindsOf(context) },
     ...evidence,
     renew: async (signal) => void await renewCertificates(renewalDependencies(context, attesting), signal),
     unmeasured: machine.unmeasured,

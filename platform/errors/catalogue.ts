@@ -10,7 +10,7 @@ import type { ErrorEntries } from "./entry.ts";
 import { MALFORMED } from "./malformed.ts";
 import { PRECONDITION } from "./precondition.ts";
 import { PROTOCOL, UNAUTHORIZED } from "./protocol.ts";
-import { REFUSED, REFUSED_CERTIFICATES, REFUSED_SERVING } from "./refused.ts";
+import { REFUSED, REFUSED_CERTIFICATES } from "./refused.ts";
 import { REFUSED_SNP } from "./refused_snp.ts";
 import { REFUSED_TDX } from "./refused_tdx.ts";
 import { REFUSED_TPM } from "./refused_tpm.ts";
@@ -24,7 +24,6 @@ export const CATALOGUE_PARTS = [
   MALFORMED,
   REFUSED,
   REFUSED_CERTIFICATES,
-  REFUSED_SERVING,
   REFUSED_TPM,
   REFUSED_SNP,
   REFUSED_TDX,

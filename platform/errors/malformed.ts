@@ -17,8 +17,7 @@ const OTHER_MACHINE =
 export const MALFORMED = {
   "malformed/admission-record": {
     meaning: "An admission record, or the data for one, has a field of the wrong form.",
-    remedy:
-      "Check the ConfigMap that the error names. If it was edited by hand, remove the node and let it join again.",
+    remedy: "Check the object that the error names. If it was edited by hand, remove the node and let it join again.",
   },
   "malformed/base64": {
     meaning: "A text is not base64 with padding on one line, or is too long.",
@@ -39,6 +38,10 @@ export const MALFORMED = {
   "malformed/crictl": {
     meaning: "The list of images that crictl prints cannot be read.",
     remedy: "Check the version of crictl in the machine's image.",
+  },
+  "malformed/cut-entry": {
+    meaning: "An entry of the list of nodes that API servers refuse has a field of the wrong form.",
+    remedy: "Correct or delete the ConfigMap that the error names. The other entries are in force.",
   },
   "malformed/cut-list": {
     meaning: "The list of nodes that API servers refuse has an entry that they could not load.",
@@ -123,6 +126,7 @@ export const MALFORMED = {
     meaning: "The node lock cannot be read, so the node does not know which cluster it belongs to.",
     remedy: "Rebuild the node from its image.",
   },
+  "malformed/message": { meaning: "A message of an exchange is not in the form of its kind.", remedy: OTHER_VERSION },
   "malformed/node-certificate": {
     meaning: "A file with a certificate of the kubelet does not begin with a certificate.",
     remedy: "Run `bootstrapper renew` on the node: it replaces the file.",
@@ -156,6 +160,11 @@ export const MALFORMED = {
     meaning: "A public key is not a valid point or number for its type.",
     remedy: "Find the program that created the key: no honest program creates such a key.",
   },
+  "malformed/relay-frame": {
+    meaning: "The process that listens and the process behind it do not understand each other.",
+    remedy: "Start both again: they must be of one version. If it happens again, the process that listens is in the " +
+      "hands of an attacker; build the machine anew.",
+  },
   "malformed/renewal-record": {
     meaning: "The record of the node's certificates cannot be read.",
     remedy: "Remove the file that the error names. The next renewal writes it again.",
@@ -176,9 +185,17 @@ export const MALFORMED = {
     meaning: "The state of the join service cannot be read.",
     remedy: "Restart bootstrapper.service on that control plane: it rewrites the state.",
   },
+  "malformed/host-credential": {
+    meaning: "The machine's host gives a credential twice by SMBIOS, in another form than it states, or too large.",
+    remedy: "Correct the SMBIOS strings of type 11 with which the host starts the machine, or give --config.",
+  },
   "malformed/size": {
     meaning: "A file or a document is larger than the limit.",
     remedy: "Check the path that the error names: it is not the file that was meant.",
+  },
+  "malformed/smbios": {
+    meaning: "The machine's SMBIOS table is not in the form of DMTF DSP0134, so no credential can be read from it.",
+    remedy: "Use a host or a firmware that writes a valid table, or give --config.",
   },
   "malformed/snp": { meaning: "SNP evidence does not have its encoding.", remedy: OTHER_VERSION },
   "malformed/snp-certificate-table": {

@@ -11,7 +11,7 @@ const FRESH_MACHINE = "Use a fresh machine.";
 /** A state that does not allow the operation. */
 export const PRECONDITION = {
   "precondition/ca-key": {
-    meaning: "The key of the cluster's CA does not belong to its certificate.",
+    meaning: "The key of the cluster's CA is missing, or does not belong to its certificate.",
     remedy: "Compare the files below /etc/kubernetes/pki with those of another control plane.",
   },
   "precondition/clock-skew": {
@@ -46,6 +46,11 @@ export const PRECONDITION = {
   "precondition/host-data": {
     meaning: "The host launched this SNP VM without HOST_DATA.",
     remedy: "Launch it with HOST_DATA as `bootstrapper policy registers` prints it.",
+  },
+  "precondition/insecure-switch": {
+    meaning:
+      "The configuration of the node to initialise has a switch that weakens a check, and the policy does not allow it.",
+    remedy: "Remove the switch from the node's configuration; for tests, allow it in the policy.",
   },
   "precondition/join-endpoints": {
     meaning: "The node is locked for a join and knows no join service.",

@@ -10,8 +10,7 @@ const OTHER_CLUSTER = "Check the cluster of the certificate: a member of another
 const NOT_OURS = "Find the issuer of the certificate: the bootstrapper issues none of that form.";
 const NOT_HONEST = "Find the program that runs at the peer: no honest node or join service sends this.";
 const NEW_LIST = "Fetch the list again from the manufacturer, and check the clocks.";
-const NEW_CSR = "Find the program that created the request: the bootstrapper and kubelets create none of that form.";
-const LOOK_AT_KUBELET = "Find the program that made the request on that node: a kubelet does not make such a request.";
+const NEW_CSR = "Find the program that created the request: the bootstrapper creates none of that form.";
 
 /** A machine that is refused because of its evidence or its claims. */
 export const REFUSED = {
@@ -48,21 +47,29 @@ export const REFUSED = {
     meaning: "The policy bans the machine's identity.",
     remedy: "Replace the machine, or have an operator remove the identity from the bans in the policy.",
   },
+  "refused/identity-key": {
+    meaning: "The evidence is of another machine than the identity key that signed the request.",
+    remedy: "Identify the machine: its evidence was borrowed.",
+  },
   "refused/node-address": {
     meaning: "The node claims an address that other nodes cannot reach, or that belongs to the cluster itself.",
     remedy: "Give the machine an address of its own: node.address in its configuration, or on its interface.",
-  },
-  "refused/node-certificate": {
-    meaning: "The cluster denied the node's certificate, or failed to sign it.",
-    remedy: "Check the CertificateSigningRequest and the log of kube-controller-manager.",
   },
   "refused/node-name": {
     meaning: "The node claims a name that the policy does not allow, or that is a name of the API server.",
     remedy: "Give the node another name, or have an operator change names in the policy.",
   },
+  "refused/not-admitted": {
+    meaning: "A machine asks for new certificates, but it is not admitted under its name and role.",
+    remedy: "If the machine was removed by mistake, build it anew from its image and let it join again.",
+  },
   "refused/policy-variant": {
     meaning: "A new policy would make a join service that requires proof insecure, or the reverse.",
     remedy: "Found another cluster with the other policy.",
+  },
+  "refused/removed": {
+    meaning: "An operator has removed the machine from the cluster.",
+    remedy: "If the machine may return, delete its NodeAdmission, and build the node anew from its image.",
   },
   "refused/reset-count": {
     meaning: "The machine's TPM counts fewer resets than at its last admission: it was rolled back or cloned.",
@@ -90,40 +97,6 @@ export const REFUSED = {
   },
 } as const satisfies ErrorEntries<`refused/${string}`>;
 
-/** A kubelet's request for a serving certificate that is not approved. */
-export const REFUSED_SERVING = {
-  "refused/serving-address": {
-    meaning: "A node asks for a serving certificate for an address that is not in its admission record.",
-    remedy: "Check whether the node's address changed. If so, remove the node and let it join again.",
-  },
-  "refused/serving-decided": { meaning: "The request was approved or denied before.", remedy: "No action is needed." },
-  "refused/serving-dns-name": {
-    meaning: "A node asks for a serving certificate for a DNS name that is not its own.",
-    remedy: LOOK_AT_KUBELET,
-  },
-  "refused/serving-groups": { meaning: "The requester is not in the groups of a node.", remedy: LOOK_AT_KUBELET },
-  "refused/serving-key-type": { meaning: "The key is neither P-256 nor RSA.", remedy: LOOK_AT_KUBELET },
-  "refused/serving-name-kind": {
-    meaning: "A name in the request is neither a DNS name nor an address.",
-    remedy: LOOK_AT_KUBELET,
-  },
-  "refused/serving-no-name": { meaning: "The request has no name and no address.", remedy: LOOK_AT_KUBELET },
-  "refused/serving-record": {
-    meaning: "A node without an admission record asks for a serving certificate.",
-    remedy: "Find out how that node joined the cluster: the join service did not admit it.",
-  },
-  "refused/serving-requester": { meaning: "The requester is not a node.", remedy: LOOK_AT_KUBELET },
-  "refused/serving-signer": {
-    meaning: "The request is for another signer.",
-    remedy: "No action is needed: another program decides on it.",
-  },
-  "refused/serving-subject": { meaning: "The subject is not that of the requesting node.", remedy: LOOK_AT_KUBELET },
-  "refused/serving-usages": {
-    meaning: "The usages of the key are not those of a serving certificate.",
-    remedy: LOOK_AT_KUBELET,
-  },
-} as const satisfies ErrorEntries<`refused/${string}`>;
-
 /** A certificate, a key, a request or a list of revoked certificates that is refused. */
 export const REFUSED_CERTIFICATES = {
   "refused/ca-cluster-id": { meaning: "The CA is not that of the cluster.", remedy: OTHER_CLUSTER },
@@ -140,7 +113,7 @@ export const REFUSED_CERTIFICATES = {
   "refused/certificate-issuer": { meaning: "A certificate is of another issuer.", remedy: OTHER_CLUSTER },
   "refused/certificate-key": { meaning: "A certificate is for another key.", remedy: OTHER_CLUSTER },
   "refused/certificate-key-usage": { meaning: "The key of a certificate may not sign.", remedy: NOT_OURS },
-  "refused/certificate-names": { meaning: "A client certificate carries alternative names.", remedy: NOT_OURS },
+  "refused/certificate-names": { meaning: "A certificate has other alternative names.", remedy: NOT_OURS },
   "refused/certificate-revoked": {
     meaning: "The manufacturer has revoked a certificate.",
     remedy: "Do not trust the machine. Ask the manufacturer for the reason.",
@@ -150,7 +123,7 @@ export const REFUSED_CERTIFICATES = {
     remedy: OTHER_CLUSTER,
   },
   "refused/certificate-subject": { meaning: "A certificate has another subject.", remedy: OTHER_CLUSTER },
-  "refused/certificate-usage": { meaning: "A certificate is not for clients.", remedy: NOT_OURS },
+  "refused/certificate-usage": { meaning: "A certificate is for another usage.", remedy: NOT_OURS },
   "refused/certificate-validity": {
     meaning: "A certificate is not yet valid or has expired.",
     remedy: "Check the clocks. If they are correct, renew the certificate.",
@@ -180,12 +153,12 @@ export const REFUSED_CERTIFICATES = {
     meaning: "A request for a certificate has attributes that are not read.",
     remedy: NEW_CSR,
   },
-  "refused/csr-extensions": {
-    meaning: "A request for a serving certificate asks for extensions other than names.",
-    remedy: NEW_CSR,
-  },
   "refused/csr-key": {
     meaning: "A request for a certificate is for another key than the one in the evidence.",
+    remedy: NEW_CSR,
+  },
+  "refused/csr-serving-key": {
+    meaning: "A node asks for both of its certificates with one key.",
     remedy: NEW_CSR,
   },
   "refused/csr-signature": { meaning: "A request for a certificate is not signed by its own key.", remedy: NEW_CSR },

@@ -20,6 +20,11 @@ export const SYSTEM = {
     meaning: "The process with access to this machine's devices has ended or does not answer.",
     remedy: "Check the log for the reason, and start the bootstrapper again.",
   },
+  "system/dumpable": {
+    meaning: "The kernel does not keep other processes of the same user from reading the signer's memory.",
+    remedy: LOOK_AT_KERNEL,
+    untested: "Linux refuses this to no process",
+  },
   "system/etcd": { meaning: "etcd failed in a way that has no code of its own.", remedy: "Check etcd's log." },
   "system/file": {
     meaning: "A file or a folder cannot be read or written.",
@@ -87,6 +92,7 @@ export const SYSTEM = {
 
 /** A defect of the bootstrapper. */
 export const INTERNAL = {
+  "internal/admission": { meaning: "A certificate would name no admission of a node.", remedy: REPORT },
   "internal/argument": { meaning: "An argument that must be given has no value.", remedy: REPORT, untested: GUARD },
   "internal/byte-field": { meaning: "A number is too large for the field that it is written to.", remedy: REPORT },
   "internal/channel-binding": {

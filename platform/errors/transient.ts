@@ -9,7 +9,7 @@ const ASKS_AGAIN = "No action is needed: the node tries again by itself.";
 const AGAIN = "Run the command again.";
 const LOOK_AT_ETCD = "Check the health of etcd's members, and bring back those that are down.";
 const LOOK_AT_KUBELET = "Check the kubelet's log: `journalctl -u kubelet`.";
-const LOOK_AT_SERVICE = "Check the log of a join service: `journalctl -u bootstrapper-join-service`.";
+const LOOK_AT_SERVICE = "Check the log of a join service: `journalctl -u bootstrapper-join-signer`.";
 const LOOK_AT_MANIFEST = "Check the API server's log, and whether its machine is overloaded.";
 const ITS_OWN_END = "No action is needed. Start it again if it was not meant to end.";
 
@@ -101,6 +101,10 @@ export const UNAVAILABLE = {
     meaning: "Other writers change the queue of control planes continuously.",
     remedy: ASKS_AGAIN,
   },
+  "unavailable/epochs": {
+    meaning: "Other writers change the epochs of node certificates continuously.",
+    remedy: "Try again.",
+  },
   "unavailable/etcd": { meaning: "etcd cannot be reached, or cannot serve now.", remedy: LOOK_AT_ETCD },
   "unavailable/etcd-learner": {
     meaning: "etcd has a learner of another node, and takes one at a time.",
@@ -147,6 +151,10 @@ export const UNAVAILABLE = {
     remedy: LOOK_AT_SERVICE,
   },
   "unavailable/queue-full": { meaning: "Too many control planes wait to join.", remedy: ASKS_AGAIN },
+  "unavailable/relay": {
+    meaning: "The process behind the one that listens cannot be reached, or has ended.",
+    remedy: "Check the log of that process: `journalctl -u bootstrapper-join-signer`, or `journalctl -u bootstrapper`.",
+  },
   "unavailable/removal": {
     meaning: "No join service answered the removal of a node in time, or another operator cancelled it.",
     remedy: "Check whether a remaining control plane runs its join service, and run the command again: it continues.",
@@ -177,6 +185,10 @@ export const TIMEOUT = {
     remedy: "Check whether the address is correct, and whether a firewall drops the packets.",
   },
   "timeout/etcd": { meaning: "etcd did not answer, start or end in time.", remedy: LOOK_AT_ETCD },
+  "timeout/exchange": {
+    meaning: "An exchange took longer as a whole than it may.",
+    remedy: "Run the command again. Check whether the control plane is overloaded if it happens often.",
+  },
   "timeout/init": {
     meaning: "The init made no progress for as long as the operator waits. The node may continue with it.",
     remedy: "Run init again: it continues with the same operation.",
@@ -187,12 +199,11 @@ export const TIMEOUT = {
   },
   "timeout/kubelet": { meaning: "The kubelet was not healthy in time.", remedy: LOOK_AT_KUBELET },
   "timeout/kubernetes-api": { meaning: "The API server did not answer in time.", remedy: LOOK_AT_MANIFEST },
-  "timeout/node": { meaning: "The Node was not registered or Ready in time.", remedy: LOOK_AT_KUBELET },
-  "timeout/node-certificate": {
-    meaning: "The certificate of the node was not signed in time.",
-    remedy: "Check whether kube-controller-manager runs: it signs certificates.",
-    untested: "it takes a cluster without kube-controller-manager",
+  "timeout/kubernetes-kinds": {
+    meaning: "The API server did not begin to serve the kinds of this program's records in time.",
+    remedy: "Check the API server's log, and the CustomResourceDefinitions of bootstrapper.dev.",
   },
+  "timeout/node": { meaning: "The Node was not registered or Ready in time.", remedy: LOOK_AT_KUBELET },
   "timeout/peer": {
     meaning: "The peer sent or accepted no data for too long.",
     remedy: "Check the log of the peer, and whether its machine is overloaded.",

@@ -101,7 +101,7 @@ export interface InitServerMessage {
     | { $case: "proposal"; proposal: InitProposal }
     | { $case: "activation"; activation: ActivationAnswer }
     | { $case: "progress"; progress: ProgressEvent }
-    | { $case: "result"; result: InitResult }
+    | { $case: "result"; result: SignedInitResult }
     | undefined;
 }
 
@@ -123,6 +123,13 @@ export interface ProgressEvent {
   detail: string;
   timeMs: bigint;
   durationMs: bigint;
+}
+
+export interface SignedInitResult {
+  /** An encoded InitResult: the bytes that were hashed and signed. */
+  result: Uint8Array;
+  /** By the cluster's CA, over A2 and the result. */
+  signature: Uint8Array;
 }
 
 export interface InitResult {
@@ -158,13 +165,21 @@ export interface SignedJoinRequest {
   sealingKey: Uint8Array;
   evidence: Evidence | undefined;
   signature: Uint8Array;
+  /** By the identity key of the request, over A2; empty if the request has none. */
+  identitySignature: Uint8Array;
 }
 
 export interface JoinRequest {
+  /** "join", or "renew" for a member that wants new certificates. */
+  purpose: string;
   nodeName: string;
   role: string;
-  /** PKCS#10, DER. */
-  csr: Uint8Array;
+  /** PKCS#10, DER: for the certificate with which the kubelet calls the API server. Its key is node_key. */
+  clientCsr: Uint8Array;
+  /** PKCS#10, DER: for the certificate with which the kubelet serves. It has a key of its own. */
+  servingCsr: Uint8Array;
+  /** SPKI, DER: set exactly where the kind of evidence says that a machine's identity is a key. */
+  identityKey: Uint8Array;
   /** The node's clock, milliseconds since 1970. */
   timeMs: bigint;
   addresses: string[];
@@ -174,7 +189,7 @@ export interface JoinRequest {
 export interface JoinServerMessage {
   message: { $case: "proposal"; proposal: JoinProposal } | { $case: "challenge"; challenge: ActivationChallenge } | {
     $case: "ticket";
-    ticket: JoinTicket;
+    ticket: SignedJoinTicket;
   } | undefined;
 }
 
@@ -184,16 +199,30 @@ export interface JoinProposal {
   foundings: Founding[];
   serviceCertificate: Uint8Array;
   signature: Uint8Array;
+  /** Always empty in this version. A node binds both lists into A1, and ignores them otherwise. */
+  successions: Uint8Array[];
+  documents: Uint8Array[];
+}
+
+export interface SignedJoinTicket {
+  /** An encoded JoinTicket: the bytes that were hashed and signed. */
+  ticket: Uint8Array;
+  /** By the service's key, over A2 and the ticket. */
+  signature: Uint8Array;
 }
 
 export interface JoinTicket {
-  nodeCertificate: Uint8Array;
+  /** With which the kubelet calls the API server. */
+  clientCertificate: Uint8Array;
+  /** With which the kubelet serves. */
+  servingCertificate: Uint8Array;
   apiEndpoints: string[];
   joinEndpoints: string[];
+  /** When the first of the two certificates ends, milliseconds since 1970. */
   notAfterMs: bigint;
   /** YAML: the cluster's settings, as given by its operator. */
   clusterDocument: string;
-  /** Set only for a control plane: a ControlPlaneKit, sealed to the node's sealing key. */
+  /** Set only in the answer to a control plane's "join": a ControlPlaneKit, sealed to the node's sealing key. */
   sealedKit: SealedKit | undefined;
 }
 
@@ -1011,7 +1040,7 @@ export const InitServerMessage: MessageFns<InitServerMessage> = {
         ProgressEvent.encode(message.message.progress, writer.uint32(26).fork()).join();
         break;
       case "result":
-        InitResult.encode(message.message.result, writer.uint32(34).fork()).join();
+        SignedInitResult.encode(message.message.result, writer.uint32(34).fork()).join();
         break;
     }
     return writer;
@@ -1059,7 +1088,7 @@ export const InitServerMessage: MessageFns<InitServerMessage> = {
               break;
             }
 
-            message.message = { $case: "result", result: InitResult.decode(reader, reader.uint32()) };
+            message.message = { $case: "result", result: SignedInitResult.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -1103,7 +1132,7 @@ export const InitServerMessage: MessageFns<InitServerMessage> = {
       }
       case "result": {
         if (object.message?.result !== undefined && object.message?.result !== null) {
-          message.message = { $case: "result", result: InitResult.fromPartial(object.message.result) };
+          message.message = { $case: "result", result: SignedInitResult.fromPartial(object.message.result) };
         }
         break;
       }
@@ -1367,6 +1396,73 @@ export const ProgressEvent: MessageFns<ProgressEvent> = {
     message.durationMs = (object.durationMs !== undefined && object.durationMs !== null)
       ? BigInt(object.durationMs)
       : 0n;
+    return message;
+  },
+};
+
+function createBaseSignedInitResult(): SignedInitResult {
+  return { result: new Uint8Array(0), signature: new Uint8Array(0) };
+}
+
+export const SignedInitResult: MessageFns<SignedInitResult> = {
+  encode(message: SignedInitResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.result.length !== 0) {
+      writer.uint32(10).bytes(message.result);
+    }
+    if (message.signature.length !== 0) {
+      writer.uint32(18).bytes(message.signature);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SignedInitResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSignedInitResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.result = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.signature = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SignedInitResult>): SignedInitResult {
+    return SignedInitResult.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SignedInitResult>): SignedInitResult {
+    const message = createBaseSignedInitResult();
+    message.result = object.result ?? new Uint8Array(0);
+    message.signature = object.signature ?? new Uint8Array(0);
     return message;
   },
 };
@@ -1715,6 +1811,7 @@ function createBaseSignedJoinRequest(): SignedJoinRequest {
     sealingKey: new Uint8Array(0),
     evidence: undefined,
     signature: new Uint8Array(0),
+    identitySignature: new Uint8Array(0),
   };
 }
 
@@ -1734,6 +1831,9 @@ export const SignedJoinRequest: MessageFns<SignedJoinRequest> = {
     }
     if (message.signature.length !== 0) {
       writer.uint32(42).bytes(message.signature);
+    }
+    if (message.identitySignature.length !== 0) {
+      writer.uint32(50).bytes(message.identitySignature);
     }
     return writer;
   },
@@ -1791,6 +1891,14 @@ export const SignedJoinRequest: MessageFns<SignedJoinRequest> = {
             message.signature = reader.bytes();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.identitySignature = reader.bytes();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1815,36 +1923,56 @@ export const SignedJoinRequest: MessageFns<SignedJoinRequest> = {
       ? Evidence.fromPartial(object.evidence)
       : undefined;
     message.signature = object.signature ?? new Uint8Array(0);
+    message.identitySignature = object.identitySignature ?? new Uint8Array(0);
     return message;
   },
 };
 
 function createBaseJoinRequest(): JoinRequest {
-  return { nodeName: "", role: "", csr: new Uint8Array(0), timeMs: 0n, addresses: [], kubeletVersion: "" };
+  return {
+    purpose: "",
+    nodeName: "",
+    role: "",
+    clientCsr: new Uint8Array(0),
+    servingCsr: new Uint8Array(0),
+    identityKey: new Uint8Array(0),
+    timeMs: 0n,
+    addresses: [],
+    kubeletVersion: "",
+  };
 }
 
 export const JoinRequest: MessageFns<JoinRequest> = {
   encode(message: JoinRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.purpose !== "") {
+      writer.uint32(10).string(message.purpose);
+    }
     if (message.nodeName !== "") {
-      writer.uint32(10).string(message.nodeName);
+      writer.uint32(18).string(message.nodeName);
     }
     if (message.role !== "") {
-      writer.uint32(18).string(message.role);
+      writer.uint32(26).string(message.role);
     }
-    if (message.csr.length !== 0) {
-      writer.uint32(26).bytes(message.csr);
+    if (message.clientCsr.length !== 0) {
+      writer.uint32(34).bytes(message.clientCsr);
+    }
+    if (message.servingCsr.length !== 0) {
+      writer.uint32(42).bytes(message.servingCsr);
+    }
+    if (message.identityKey.length !== 0) {
+      writer.uint32(50).bytes(message.identityKey);
     }
     if (message.timeMs !== 0n) {
       if (BigInt.asIntN(64, message.timeMs) !== message.timeMs) {
         throw new globalThis.Error("value provided for field message.timeMs of type int64 too large");
       }
-      writer.uint32(32).int64(message.timeMs);
+      writer.uint32(56).int64(message.timeMs);
     }
     for (const v of message.addresses) {
-      writer.uint32(42).string(v!);
+      writer.uint32(66).string(v!);
     }
     if (message.kubeletVersion !== "") {
-      writer.uint32(50).string(message.kubeletVersion);
+      writer.uint32(74).string(message.kubeletVersion);
     }
     return writer;
   },
@@ -1867,7 +1995,7 @@ export const JoinRequest: MessageFns<JoinRequest> = {
               break;
             }
 
-            message.nodeName = reader.string();
+            message.purpose = reader.string();
             continue;
           }
           case 2: {
@@ -1875,7 +2003,7 @@ export const JoinRequest: MessageFns<JoinRequest> = {
               break;
             }
 
-            message.role = reader.string();
+            message.nodeName = reader.string();
             continue;
           }
           case 3: {
@@ -1883,15 +2011,15 @@ export const JoinRequest: MessageFns<JoinRequest> = {
               break;
             }
 
-            message.csr = reader.bytes();
+            message.role = reader.string();
             continue;
           }
           case 4: {
-            if (tag !== 32) {
+            if (tag !== 34) {
               break;
             }
 
-            message.timeMs = reader.int64() as bigint;
+            message.clientCsr = reader.bytes();
             continue;
           }
           case 5: {
@@ -1899,11 +2027,35 @@ export const JoinRequest: MessageFns<JoinRequest> = {
               break;
             }
 
-            message.addresses.push(reader.string());
+            message.servingCsr = reader.bytes();
             continue;
           }
           case 6: {
             if (tag !== 50) {
+              break;
+            }
+
+            message.identityKey = reader.bytes();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.timeMs = reader.int64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.addresses.push(reader.string());
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
               break;
             }
 
@@ -1927,9 +2079,12 @@ export const JoinRequest: MessageFns<JoinRequest> = {
   },
   fromPartial(object: DeepPartial<JoinRequest>): JoinRequest {
     const message = createBaseJoinRequest();
+    message.purpose = object.purpose ?? "";
     message.nodeName = object.nodeName ?? "";
     message.role = object.role ?? "";
-    message.csr = object.csr ?? new Uint8Array(0);
+    message.clientCsr = object.clientCsr ?? new Uint8Array(0);
+    message.servingCsr = object.servingCsr ?? new Uint8Array(0);
+    message.identityKey = object.identityKey ?? new Uint8Array(0);
     message.timeMs = (object.timeMs !== undefined && object.timeMs !== null) ? BigInt(object.timeMs) : 0n;
     message.addresses = object.addresses?.map((e) => e) || [];
     message.kubeletVersion = object.kubeletVersion ?? "";
@@ -1951,7 +2106,7 @@ export const JoinServerMessage: MessageFns<JoinServerMessage> = {
         ActivationChallenge.encode(message.message.challenge, writer.uint32(18).fork()).join();
         break;
       case "ticket":
-        JoinTicket.encode(message.message.ticket, writer.uint32(26).fork()).join();
+        SignedJoinTicket.encode(message.message.ticket, writer.uint32(26).fork()).join();
         break;
     }
     return writer;
@@ -1991,7 +2146,7 @@ export const JoinServerMessage: MessageFns<JoinServerMessage> = {
               break;
             }
 
-            message.message = { $case: "ticket", ticket: JoinTicket.decode(reader, reader.uint32()) };
+            message.message = { $case: "ticket", ticket: SignedJoinTicket.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -2029,7 +2184,7 @@ export const JoinServerMessage: MessageFns<JoinServerMessage> = {
       }
       case "ticket": {
         if (object.message?.ticket !== undefined && object.message?.ticket !== null) {
-          message.message = { $case: "ticket", ticket: JoinTicket.fromPartial(object.message.ticket) };
+          message.message = { $case: "ticket", ticket: SignedJoinTicket.fromPartial(object.message.ticket) };
         }
         break;
       }
@@ -2045,6 +2200,8 @@ function createBaseJoinProposal(): JoinProposal {
     foundings: [],
     serviceCertificate: new Uint8Array(0),
     signature: new Uint8Array(0),
+    successions: [],
+    documents: [],
   };
 }
 
@@ -2064,6 +2221,12 @@ export const JoinProposal: MessageFns<JoinProposal> = {
     }
     if (message.signature.length !== 0) {
       writer.uint32(42).bytes(message.signature);
+    }
+    for (const v of message.successions) {
+      writer.uint32(50).bytes(v!);
+    }
+    for (const v of message.documents) {
+      writer.uint32(58).bytes(v!);
     }
     return writer;
   },
@@ -2121,6 +2284,22 @@ export const JoinProposal: MessageFns<JoinProposal> = {
             message.signature = reader.bytes();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.successions.push(reader.bytes());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.documents.push(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2143,13 +2322,83 @@ export const JoinProposal: MessageFns<JoinProposal> = {
     message.foundings = object.foundings?.map((e) => Founding.fromPartial(e)) || [];
     message.serviceCertificate = object.serviceCertificate ?? new Uint8Array(0);
     message.signature = object.signature ?? new Uint8Array(0);
+    message.successions = object.successions?.map((e) => e) || [];
+    message.documents = object.documents?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseSignedJoinTicket(): SignedJoinTicket {
+  return { ticket: new Uint8Array(0), signature: new Uint8Array(0) };
+}
+
+export const SignedJoinTicket: MessageFns<SignedJoinTicket> = {
+  encode(message: SignedJoinTicket, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.ticket.length !== 0) {
+      writer.uint32(10).bytes(message.ticket);
+    }
+    if (message.signature.length !== 0) {
+      writer.uint32(18).bytes(message.signature);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SignedJoinTicket {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSignedJoinTicket();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.ticket = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.signature = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SignedJoinTicket>): SignedJoinTicket {
+    return SignedJoinTicket.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SignedJoinTicket>): SignedJoinTicket {
+    const message = createBaseSignedJoinTicket();
+    message.ticket = object.ticket ?? new Uint8Array(0);
+    message.signature = object.signature ?? new Uint8Array(0);
     return message;
   },
 };
 
 function createBaseJoinTicket(): JoinTicket {
   return {
-    nodeCertificate: new Uint8Array(0),
+    clientCertificate: new Uint8Array(0),
+    servingCertificate: new Uint8Array(0),
     apiEndpoints: [],
     joinEndpoints: [],
     notAfterMs: 0n,
@@ -2160,26 +2409,29 @@ function createBaseJoinTicket(): JoinTicket {
 
 export const JoinTicket: MessageFns<JoinTicket> = {
   encode(message: JoinTicket, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.nodeCertificate.length !== 0) {
-      writer.uint32(10).bytes(message.nodeCertificate);
+    if (message.clientCertificate.length !== 0) {
+      writer.uint32(10).bytes(message.clientCertificate);
+    }
+    if (message.servingCertificate.length !== 0) {
+      writer.uint32(18).bytes(message.servingCertificate);
     }
     for (const v of message.apiEndpoints) {
-      writer.uint32(18).string(v!);
+      writer.uint32(26).string(v!);
     }
     for (const v of message.joinEndpoints) {
-      writer.uint32(26).string(v!);
+      writer.uint32(34).string(v!);
     }
     if (message.notAfterMs !== 0n) {
       if (BigInt.asIntN(64, message.notAfterMs) !== message.notAfterMs) {
         throw new globalThis.Error("value provided for field message.notAfterMs of type int64 too large");
       }
-      writer.uint32(32).int64(message.notAfterMs);
+      writer.uint32(40).int64(message.notAfterMs);
     }
     if (message.clusterDocument !== "") {
-      writer.uint32(42).string(message.clusterDocument);
+      writer.uint32(50).string(message.clusterDocument);
     }
     if (message.sealedKit !== undefined) {
-      SealedKit.encode(message.sealedKit, writer.uint32(50).fork()).join();
+      SealedKit.encode(message.sealedKit, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -2202,7 +2454,7 @@ export const JoinTicket: MessageFns<JoinTicket> = {
               break;
             }
 
-            message.nodeCertificate = reader.bytes();
+            message.clientCertificate = reader.bytes();
             continue;
           }
           case 2: {
@@ -2210,7 +2462,7 @@ export const JoinTicket: MessageFns<JoinTicket> = {
               break;
             }
 
-            message.apiEndpoints.push(reader.string());
+            message.servingCertificate = reader.bytes();
             continue;
           }
           case 3: {
@@ -2218,27 +2470,35 @@ export const JoinTicket: MessageFns<JoinTicket> = {
               break;
             }
 
-            message.joinEndpoints.push(reader.string());
+            message.apiEndpoints.push(reader.string());
             continue;
           }
           case 4: {
-            if (tag !== 32) {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.joinEndpoints.push(reader.string());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
               break;
             }
 
             message.notAfterMs = reader.int64() as bigint;
             continue;
           }
-          case 5: {
-            if (tag !== 42) {
+          case 6: {
+            if (tag !== 50) {
               break;
             }
 
             message.clusterDocument = reader.string();
             continue;
           }
-          case 6: {
-            if (tag !== 50) {
+          case 7: {
+            if (tag !== 58) {
               break;
             }
 
@@ -2262,7 +2522,8 @@ export const JoinTicket: MessageFns<JoinTicket> = {
   },
   fromPartial(object: DeepPartial<JoinTicket>): JoinTicket {
     const message = createBaseJoinTicket();
-    message.nodeCertificate = object.nodeCertificate ?? new Uint8Array(0);
+    message.clientCertificate = object.clientCertificate ?? new Uint8Array(0);
+    message.servingCertificate = object.servingCertificate ?? new Uint8Array(0);
     message.apiEndpoints = object.apiEndpoints?.map((e) => e) || [];
     message.joinEndpoints = object.joinEndpoints?.map((e) => e) || [];
     message.notAfterMs = (object.notAfterMs !== undefined && object.notAfterMs !== null)

@@ -1,6 +1,7 @@
 import type { EvidenceIssuer, EvidenceVerifier } from "../../attestation/evidence.ts";
 import { createInsecureVerifier } from "../../attestation/kinds/none/verifier.ts";
-import { ask, newInsecureIssuer, newNode, TestCluster } from "../exchanges/join_world.ts";
+import type { NodeKeys } from "../../protocol/node_keys.ts";
+import { ask, newInsecureIssuer, newNode, newNodeKeys, TestCluster } from "../exchanges/join_world.ts";
 import { measureTrust } from "../../nodelock/measure.ts";
 import { startTpmMachine, verifierFor } from "../integration/attacks/attacks.ts";
 import { startBareServer } from "./bare_grpc.ts";
@@ -15,8 +16,9 @@ const REPETITIONS = 25;
  */
 export async function benchExchange(): Promise<PairedTimes[]> {
   await using machine = await startTpmMachine();
-  const trusting = { verifier: createInsecureVerifier(), issuer: newInsecureIssuer() };
-  const byTpm = { verifier: verifierFor(machine), issuer: machine.issuer };
+  const keys = await newNodeKeys();
+  const trusting = { verifier: createInsecureVerifier(), issuer: await newInsecureIssuer(keys.identity), keys };
+  const byTpm = { verifier: verifierFor(machine), issuer: machine.issuer, keys };
   return [
     await benchVariant("none", trusting, () => Promise.resolve()),
     await benchVariant("swtpm", byTpm, async ({ trust }) => {
@@ -28,17 +30,18 @@ export async function benchExchange(): Promise<PairedTimes[]> {
 interface Ends {
   readonly verifier: EvidenceVerifier;
   readonly issuer: EvidenceIssuer;
+  readonly keys: NodeKeys;
 }
 
 async function benchVariant(
   variant: string,
-  { verifier, issuer }: Ends,
+  { verifier, issuer, keys }: Ends,
   measure: (cluster: TestCluster) => Promise<void>,
 ): Promise<PairedTimes> {
   await using cluster = await TestCluster.create({ verifier });
   await using bare = await startBareServer();
   await measure(cluster);
-  const node = await newNode(cluster.trust, { issuer });
+  const node = await newNode(cluster.trust, { issuer, keys });
   const exchange = () => ask(cluster.port, node);
   // One run of each, to load and compile the code before the measurement.
   await exchange();

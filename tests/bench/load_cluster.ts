@@ -4,7 +4,7 @@ import type { CertificateAuthority } from "../../certificate/ca.ts";
 import { issueServiceCertificate, joinCertificateAuthority } from "../../certificate/ca.ts";
 import { clusterIdOf } from "../../certificate/cluster_id.ts";
 import type { KeyPair } from "../../certificate/keys.ts";
-import { generateKeyPair, readPrivateKeyPem } from "../../certificate/keys.ts";
+import { generateKeyPair, privateKeyPem, readPrivateKeyPem } from "../../certificate/keys.ts";
 import { readPem, writePem } from "../../certificate/pem.ts";
 import { readCertificate } from "../../certificate/x509.ts";
 import { writeServiceState } from "../../service/service_state.ts";
@@ -16,12 +16,22 @@ import { LineProcess } from "./line_process.ts";
 const CLUSTER_NAME = "test";
 const ZERO = "0".repeat(64);
 
+/** A running join service. */
+export interface RunningService extends AsyncDisposable {
+  readonly signer: LineProcess;
+  readonly front: LineProcess;
+  /** When both listened, milliseconds since 1970. */
+  readonly atMs: number;
+}
+
 /** A real one-node control plane, and a compiled join service that is started and stopped next to it. */
 export class LoadCluster implements AsyncDisposable {
   private constructor(
     readonly cluster: TestCluster,
     readonly operator: KeyPair,
     readonly folder: string,
+    /** The folder of the service's credentials. */
+    readonly credentials: string,
     /** The port on which the join service listens. */
     readonly port: number,
   ) {}
@@ -54,14 +64,17 @@ export class LoadCluster implements AsyncDisposable {
           },
         },
       }),
-      certificate: (await issueServiceCertificate(ca, keys.spki, new Date())).der,
+      certificate: (await issueServiceCertificate(ca, "cp-1", keys.spki, new Date())).der,
       foundings: [await createFounding(operator, clusterId, CLUSTER_NAME)],
       trust: { clusterName: CLUSTER_NAME, clusterId, operatorKeys: [operator.spki] },
       clusterDocument: "{kubernetesVersion: v1.36.3, podSubnet: 10.244.0.0/16, kubeProxy: false, coreDns: false}",
       apiEndpoints: [new URL(cluster.server).host],
       joinEndpoints: [listen],
     });
-    return new LoadCluster(cluster, operator, folder, port);
+    const credentials = await Deno.makeTempDir();
+    await Deno.writeTextFile(join(credentials, "ca.key"), await privateKeyPem(caKeys));
+    await Deno.writeTextFile(join(credentials, "service.key"), await privateKeyPem(keys));
+    return new LoadCluster(cluster, operator, folder, credentials, port);
   }
 
   /** The parts of a node's task that describe the cluster. */
@@ -73,18 +86,32 @@ export class LoadCluster implements AsyncDisposable {
     };
   }
 
-  /** Starts the join service, and returns it once it listens, with the time in milliseconds since 1970. */
-  async startService(binary: readonly string[]): Promise<{ readonly process: LineProcess; readonly atMs: number }> {
-    // The service logs to its standard error.
+  /** Starts signer and front, and returns them once they listen, with the time in milliseconds since 1970. */
+  async startService(binary: readonly string[]): Promise<RunningService> {
+    // Both log to their standard error.
     const toOutput = ["sh", "-c", 'exec "$@" 2>&1', "sh"];
-    const process = LineProcess.start([...toOutput, ...binary, "join-service", "--folder", this.folder]);
-    const { time } = await process.event("join-service-started");
-    return { process, atMs: Date.parse(String(time)) };
+    const options = ["--folder", this.folder, "--socket", join(this.folder, "signer.sock")];
+    const credentials = ["env", `CREDENTIALS_DIRECTORY=${this.credentials}`];
+    const signer = LineProcess.start([...credentials, ...toOutput, ...binary, "join-service", "signer", ...options]);
+    const front = LineProcess.start([...toOutput, ...binary, "join-service", "front", ...options]);
+    const started = await Promise.all([
+      signer.event("join-signer-started"),
+      front.event("join-service-started"),
+    ]);
+    return {
+      signer,
+      front,
+      atMs: Math.max(...started.map(({ time }) => Date.parse(String(time)))),
+      async [Symbol.asyncDispose]() {
+        await front[Symbol.asyncDispose]();
+        await signer[Symbol.asyncDispose]();
+      },
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.cluster[Symbol.asyncDispose]();
-    await Deno.remove(this.folder, { recursive: true });
+    for (const folder of [this.folder, this.credentials]) await Deno.remove(folder, { recursive: true });
   }
 }
 

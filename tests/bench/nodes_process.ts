@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { TPM_SETTINGS } from "../../attestation/testing/trust.ts";
 import * as v from "valibot";
 import { QUOTED_PCRS } from "../../attestation/kinds/tpm/constants.ts";
 import { createSoftwareMachine } from "../../attestation/kinds/tpm/testing/tpm.ts";
@@ -81,7 +82,7 @@ function addressOf({ identity }: { readonly identity: string }): string {
 /** Prepares each node's search for a ticket, with everything that a real node has prepared before it asks. */
 async function joinsOf({ clusterName, operatorKey, endpoints, first, count }: Task) {
   const operatorKeys = [fromBase64(operatorKey, "operatorKey")];
-  const trust = { clusterName, clusterId: new Uint8Array(0), operatorKeys };
+  const trust = { clusterName, clusterId: new Uint8Array(0), operatorKeys, ...TPM_SETTINGS };
   const pcrs = QUOTED_PCRS.map(() => new Uint8Array(32));
   pcrs[QUOTED_PCRS.indexOf(TRUST_REGISTER)] = await extendedOnce(await trustDigest(trust));
   return await Promise.all(

@@ -1,3 +1,4 @@
+import { TPM_SETTINGS } from "../../attestation/testing/trust.ts";
 import { lockDigest, trustDigest } from "../../protocol/transcript.ts";
 import type { Expectation } from "../../attestation/evidence.ts";
 import { FRESH } from "../../attestation/evidence.ts";
@@ -8,7 +9,12 @@ import { measurePair, millisecondsOf, type PairedTimes } from "./pairs.ts";
 
 const REPETITIONS = 50;
 const STATEMENT = new Uint8Array(32).fill(1);
-const TRUST = { clusterName: "bench", clusterId: new Uint8Array(), operatorKeys: [new Uint8Array(44)] };
+const TRUST = {
+  clusterName: "bench",
+  clusterId: new Uint8Array(),
+  operatorKeys: [new Uint8Array(44)],
+  ...TPM_SETTINGS,
+};
 
 /**
  * Measures how long it takes to verify one piece of evidence of each kind, compared with one ECDSA P-256 verification.

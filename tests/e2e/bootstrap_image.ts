@@ -14,8 +14,9 @@ export interface BootstrapImage {
 
 const deploy = join(import.meta.dirname ?? ".", "../../deploy");
 const units = [
-  ...["bootstrapper-measure.service", "bootstrapper.service", "bootstrapper-join-service.service"],
+  ...["bootstrapper-measure.service", "bootstrapper.service"],
   ...["bootstrapper-renew.service", "bootstrapper-renew.timer"],
+  ...["bootstrapper-join-front.service", "bootstrapper-join-signer.service"],
 ] as const;
 const dropIns = [
   "containerd.service.d/10-bootstrapper-measure.conf",
@@ -34,6 +35,7 @@ export async function bootstrapImage(store: Store = new BuildStore()): Promise<B
       target: "/etc/udev/rules.d/70-bootstrapper-tpm.rules",
       mode: 0o644,
     },
+    { source: join(deploy, "sysusers.conf"), target: "/usr/lib/sysusers.d/bootstrapper.conf", mode: 0o644 },
     ...units.map((unit) => ({ source: join(deploy, unit), target: `${system}/${unit}`, mode: 0o644 })),
     ...dropIns.map((path) => ({ source: join(deploy, path), target: `${system}/${path}`, mode: 0o644 })),
   ];

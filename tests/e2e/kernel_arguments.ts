@@ -1,3 +1,5 @@
+import { NO_IMPORT_ARGUMENT } from "../../attestation/uki/kernel_arguments.ts";
+
 /** How the processor is emulated. */
 export type Acceleration = "kvm" | "tcg";
 
@@ -13,6 +15,7 @@ const emulated = ["mitigations=off", "no5lvl"];
  */
 export function kernelArguments(acceleration: Acceleration, tscKhz: number | undefined): readonly string[] {
   return [
+    NO_IMPORT_ARGUMENT,
     ...["console=ttyS0", "quiet", "net.ifnames=0", "panic=-1"],
     // An emulated processor once hung in the kernel's self-tests of its ciphers. A guest that hangs restarts by itself.
     ...["cryptomgr.notests", "softlockup_panic=1", "watchdog_thresh=60"],

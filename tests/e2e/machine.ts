@@ -82,10 +82,15 @@ export class Machine {
     return hex(await sha256(spki));
   }
 
-  /** Sets a credential. From the next start on, systemd in the VM finds it as `/run/credentials/@system/NAME`. */
+  /** Sets a credential, which QEMU's fw_cfg gives to the VM from the next start on. */
   async setCredential(name: string, content: string | Uint8Array): Promise<void> {
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
     await Deno.writeFile(join(this.folder, "credentials", name), bytes);
+  }
+
+  /** Sets a credential, which a string of SMBIOS type 11 gives to the VM from the next start on. */
+  async setSmbiosCredential(name: string, content: string): Promise<void> {
+    await Deno.writeTextFile(join(this.folder, "smbios", name), `io.systemd.credential:${name}=${content}`);
   }
 
   /** Powers the machine on and returns as soon as QEMU runs. */
@@ -167,10 +172,13 @@ export class Machine {
   async #qemuOptions(): Promise<Parameters<typeof qemuArguments>[0]> {
     const { number, acceleration, cpus, memoryMiB, tap } = this.specification;
     const mac = `52:54:00:00:00:${number.toString(16).padStart(2, "0")}`;
-    const names = (await Array.fromAsync(Deno.readDir(join(this.folder, "credentials")))).map((entry) => entry.name);
-    const credentials = Object.fromEntries(names.toSorted().map((name) => [name, join("credentials", name)]));
+    const namesIn = async (folder: string) =>
+      (await Array.fromAsync(Deno.readDir(join(this.folder, folder)))).map(({ name }) => name).toSorted();
+    const names = await namesIn("credentials");
+    const credentials = Object.fromEntries(names.map((name) => [name, join("credentials", name)]));
+    const smbiosStrings = (await namesIn("smbios")).map((name) => join("smbios", name));
     const clock = this.clockAheadMs === 0 ? {} : { clock: new Date(Date.now() + this.clockAheadMs) };
-    return { acceleration, cpus, memoryMiB, tap, mac, credentials, ...clock };
+    return { acceleration, cpus, memoryMiB, tap, mac, credentials, smbiosStrings, ...clock };
   }
 
   async #appears(socket: string, owner: ProcessIdentity, log: string): Promise<void> {

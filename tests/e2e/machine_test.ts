@@ -16,10 +16,10 @@ ExecStart=/usr/local/bin/show
 WantedBy=multi-user.target
 `;
 const show = `#!/bin/sh
-echo "config is $(sha256sum </run/credentials/@system/bootstrapper.config)"
+echo "config is $(sha256sum </sys/firmware/qemu_fw_cfg/by_name/opt/io.systemd.credentials/bootstrapper.config/raw)"
 for register in 12 15; do echo "PCR $register is $(cat /sys/class/tpm/tpm0/pcr-sha256/$register)"; done
 `;
-/** More than fits into a kernel command line or an SMBIOS string. */
+/** More than fits into a kernel command line. */
 const configBytes = 200_000;
 const zeroRegister = "0".repeat(64);
 

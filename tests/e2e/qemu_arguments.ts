@@ -24,6 +24,8 @@ export interface QemuOptions {
   readonly clock?: Date;
   /** The names of the credentials, and the files with their contents. */
   readonly credentials: Readonly<Record<string, string>>;
+  /** The files with the strings of SMBIOS type 11. */
+  readonly smbiosStrings: readonly string[];
 }
 
 const translationCacheMiB = 512;
@@ -46,7 +48,7 @@ const fwCfgNameLength = 55;
  * @throws Error when a credential's name is too long for fw_cfg.
  */
 export function qemuArguments(options: QemuOptions): string[] {
-  const { acceleration, clock, credentials } = options;
+  const { acceleration, clock, credentials, smbiosStrings } = options;
   const processor = acceleration === "kvm"
     ? ["-accel", "kvm", "-cpu", "host"]
     : ["-accel", `tcg,thread=multi,tb-size=${translationCacheMiB}`, "-cpu", emulatedProcessor];
@@ -79,6 +81,7 @@ export function qemuArguments(options: QemuOptions): string[] {
     ...["-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"],
     ...["-qmp", `unix:${files.monitor},server=on,wait=off`],
     ...Object.entries(credentials).flatMap(([name, file]) => ["-fw_cfg", `name=${fwCfgName(name)},file=${file}`]),
+    ...smbiosStrings.flatMap((file) => ["-smbios", `type=11,path=${file}`]),
   ];
 }
 

@@ -8,12 +8,14 @@ const options: QemuOptions = {
   tap: "tap11",
   mac: "52:54:00:00:00:0b",
   credentials: { "bootstrapper.config": "credentials/bootstrapper.config" },
+  smbiosStrings: ["smbios/tmpfiles.extra"],
 };
 
 Deno.test("qemuArguments() passes credentials as files, so that their contents are not on the command line", () => {
   const args = qemuArguments(options);
   const credential = "name=opt/io.systemd.credentials/bootstrapper.config,file=credentials/bootstrapper.config";
   assert.equal(args[args.indexOf("-fw_cfg") + 1], credential);
+  assert.equal(args[args.indexOf("-smbios") + 1], "type=11,path=smbios/tmpfiles.extra");
 });
 
 Deno.test("qemuArguments() refuses a credential name that fw_cfg would truncate", () => {

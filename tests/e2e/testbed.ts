@@ -32,8 +32,10 @@ export interface MachineOptions {
   readonly nodeName?: string;
   readonly number: number;
   readonly image: VmImage;
-  /** The names and contents of systemd credentials. */
+  /** The names and contents of credentials that fw_cfg gives to the machine. */
   readonly credentials?: Readonly<Record<string, string | Uint8Array>>;
+  /** The names and contents of credentials that SMBIOS gives to the machine. */
+  readonly smbiosCredentials?: Readonly<Record<string, string>>;
   readonly cpus?: number;
   readonly memoryMiB?: number;
   /** Further kernel arguments; they give the machine a different image. */
@@ -113,7 +115,7 @@ export class Testbed implements AsyncDisposable {
     const { name, number } = options;
     const folder = join(this.folder, name);
     await Deno.mkdir(folder);
-    for (const part of ["credentials", "tpm"]) await Deno.mkdir(join(folder, part));
+    for (const part of ["credentials", "smbios", "tpm"]) await Deno.mkdir(join(folder, part));
     const { image } = options;
     const accelerated = await acceleration(image);
     const specification: MachineSpecification = {
@@ -134,6 +136,9 @@ export class Testbed implements AsyncDisposable {
     };
     for (const [key, content] of Object.entries({ ...own, ...options.credentials })) {
       await machine.setCredential(key, content);
+    }
+    for (const [key, content] of Object.entries(options.smbiosCredentials ?? {})) {
+      await machine.setSmbiosCredential(key, content);
     }
     await Deno.writeTextFile(join(folder, "machine.json"), JSON.stringify(specification));
     this.machines.push(machine);

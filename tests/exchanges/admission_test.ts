@@ -4,15 +4,15 @@
  */
 import { refusal } from "../../protocol/refusal.ts";
 import assert from "node:assert/strict";
-import { createInsecureIdentity, createInsecureIssuer } from "../../attestation/kinds/none/issuer.ts";
 import { createInsecureVerifier } from "../../attestation/kinds/none/verifier.ts";
-import { MemoryConfigMaps } from "../../kubernetes/testing/memory_config_maps.ts";
+import { MemoryApi } from "../../kubernetes/testing/memory_api.ts";
 import { AdmissionRecords } from "../../kubernetes/admission_records.ts";
 import { checkCanGrow } from "../../kubernetes/etcd_health.ts";
-import { hex } from "../../platform/bytes.ts";
+import { hex, randomBytes } from "../../platform/bytes.ts";
+import { identityOfKey } from "../../protocol/node_keys.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { BootstrapError } from "../../platform/errors.ts";
-import { ask, newNode, TestCluster } from "./join_world.ts";
+import { ask, newNode, newNodeKeys, TestCluster } from "./join_world.ts";
 import type { ControlPlaneAdmission, JoinExchangeService } from "../../service/exchange_parts.ts";
 import type { JoiningNode } from "../../join/exchange_client.ts";
 import { notYet, queueFull } from "../../service/_control_plane_refusals.ts";
@@ -31,11 +31,12 @@ interface Reason {
   readonly details: readonly string[];
 }
 
-const identity = createInsecureIdentity();
-const other = hex(createInsecureIdentity());
+const keys = await newNodeKeys();
+const identity = await identityOfKey(keys.identity.spki);
+const other = hex(randomBytes(32));
 const asControlPlane = { self: { name: "worker-1", address: "192.0.2.7", role: "control-plane" } } as const;
 const tenMinutesAhead = { ...systemClock, now: () => new Date(Date.now() + 600_000) };
-const queue = { turns: 1, waiting: [{ identity: hex(identity), nodeName: "worker-1", sinceMs: 0, lastAskedMs: 0 }] };
+const queue = { turns: 1, waiting: [{ identity: identity, nodeName: "worker-1", sinceMs: 0, lastAskedMs: 0 }] };
 
 /** A service that could make control planes, but for `why`. */
 function refusing(why: () => void): Partial<JoinExchangeService> {
@@ -48,7 +49,7 @@ function refusing(why: () => void): Partial<JoinExchangeService> {
 }
 
 /** Admission records in which another machine has the node's address. */
-const taken = new AdmissionRecords(new MemoryConfigMaps());
+const taken = new AdmissionRecords(new MemoryApi());
 await taken.admit({
   ...{
     identity: other,
@@ -97,7 +98,7 @@ const REASONS: Readonly<Record<string, Reason>> = {
   },
   "it has another name already": {
     ...{ code: "conflict/identity", retriable: false, details: [] },
-    admitted: { identity: hex(identity), nodeName: "worker-2" },
+    admitted: { identity: identity, nodeName: "worker-2" },
   },
   "its address is another machine's": {
     ...{ code: "conflict/node-address", retriable: false, details: ["node", "address", "expected", "seen"] },
@@ -130,7 +131,7 @@ const REASONS: Readonly<Record<string, Reason>> = {
     details: ["position", "waiting", "retryAfterSeconds"],
     node: asControlPlane,
     service: refusing(() => {
-      throw notYet(queue, { identity: hex(identity), nodeName: "worker-1", address: "192.0.2.7" }, undefined);
+      throw notYet(queue, { identity: identity, nodeName: "worker-1", address: "192.0.2.7" }, undefined);
     }),
   },
   "too many control planes wait": {
@@ -154,7 +155,7 @@ for (const [why, reason] of Object.entries(REASONS)) {
       const record = { role: "worker", nodeKey: "", addresses: [], evidenceDigest: "" } as const;
       await cluster.admissions.admit({ ...record, ...reason.admitted });
     }
-    const node = await newNode(cluster.trust, { issuer: createInsecureIssuer(identity), ...reason.node });
+    const node = await newNode(cluster.trust, { keys, ...reason.node });
     const error = await ask(cluster.port, node).then(() => assert.fail("it got one"), (error: unknown) => error);
     assert.ok(error instanceof BootstrapError, String(error));
     assert.deepEqual([error.code, error.retriable, error.details["saidBy"]], [reason.code, reason.retriable, "peer"]);
@@ -164,6 +165,6 @@ for (const [why, reason] of Object.entries(REASONS)) {
     const logged = cluster.events.find(({ event }) => event === "join-refused");
     assert.equal(logged?.["code"], reason.code);
     assert.equal(logged["node"], reason.node?.self?.name ?? "worker-1");
-    if (reason.code !== "refused/pcr-4") assert.equal(logged["identity"], hex(identity));
+    if (reason.code !== "refused/pcr-4") assert.equal(logged["identity"], identity);
   });
 }

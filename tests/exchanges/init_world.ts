@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { TPM_ACCEPTED, TPM_SETTINGS } from "../../attestation/testing/trust.ts";
 import { join } from "node:path";
 import { dial } from "../../channel/client.ts";
 import type { DialledExchange } from "../../channel/client.ts";
@@ -54,6 +55,7 @@ export function trustIn(...operators: readonly Pick<KeyPair, "spki">[]): TrustPa
     clusterName: CLUSTER_NAME,
     clusterId: new Uint8Array(),
     operatorKeys: operators.map(({ spki }) => spki),
+    ...TPM_SETTINGS,
   };
 }
 
@@ -96,6 +98,7 @@ export class TestOperator implements AsyncDisposable {
       clock: systemClock,
       random: Math.random,
       patienceMs: PATIENCE_MS,
+      accepted: TPM_ACCEPTED,
       verifier: shownVerifier,
       signal: new AbortController().signal,
       onVerified() {},

@@ -8,8 +8,8 @@ import { systemClock } from "../../platform/clock.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { exists } from "../../platform/files.ts";
 import { createLog } from "../../platform/log.ts";
-import { newInsecureIssuer, TestCluster } from "./join_world.ts";
-import { listenForJoins } from "../../service/service.ts";
+import { TestCluster } from "./join_world.ts";
+import { listenForJoins } from "../../service/testing/join_listener.ts";
 import { TestMachine } from "./join_machine.ts";
 
 const JOIN = [
@@ -142,7 +142,6 @@ Deno.test("runJoinClient() ends as lost when the InitServer has the node, before
 
 Deno.test("runJoinClient() stops at once when its signal aborts, and leaves the node fresh", async (t) => {
   await using cluster = await TestCluster.create();
-  const issuer = newInsecureIssuer();
   for (const place of ["join-ticket", "join-preflight", "join-lock"]) {
     await t.step(place, async () => {
       await using machine = await TestMachine.create();
@@ -150,7 +149,7 @@ Deno.test("runJoinClient() stops at once when its signal aborts, and leaves the 
         if (name === place) machine.stop.abort();
         return await work();
       };
-      const running = machine.run(cluster.trust, [cluster.port], { issuer });
+      const running = machine.run(cluster.trust, [cluster.port]);
       await assert.rejects(running, { code: "aborted/join" });
       assert.equal(machine.lock.state().name, "unlocked");
       assert.ok(!machine.calls.includes("locked"));
@@ -224,15 +223,14 @@ Deno.test("runJoinClient() goes on with the same cluster and key when it is star
   await using cluster = await TestCluster.create();
   await using other = await TestCluster.create({ operator: cluster.operator });
   await using machine = await TestMachine.create();
-  const issuer = newInsecureIssuer();
   machine.joinErrors.push(new BootstrapError("internal/unexpected", "the process dies here"));
-  await assert.rejects(machine.run(cluster.trust, [cluster.port], { issuer }), { code: "internal/unexpected" });
+  await assert.rejects(machine.run(cluster.trust, [cluster.port]), { code: "internal/unexpected" });
   const key = cluster.admissions.records[0]?.nodeKey;
   assert.ok(await exists(join(machine.runFolder, "node.key")));
   assert.equal((await Deno.stat(join(machine.runFolder, "node.key"))).mode ?? 0 & 0o777, 0o100600);
   await machine.restart();
   machine.calls.length = 0;
-  assert.equal(await machine.run(cluster.trust, [other.port, cluster.port], { issuer }), "joined");
+  assert.equal(await machine.run(cluster.trust, [other.port, cluster.port]), "joined");
   assert.deepEqual(machine.calls, ["(kubeadm-join)", "(join-ticket)", ...JOIN.slice(1)]);
   assert.equal(cluster.admissions.records[0]?.nodeKey, key);
   assert.deepEqual(other.signed, []);

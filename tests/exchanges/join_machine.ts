@@ -14,6 +14,7 @@ import { silentLog } from "../../platform/log.ts";
 import { Journals } from "../../journal/journals.ts";
 import type { JoinClientDependencies, JoinClientOptions } from "../../join/client.ts";
 import { runJoinClient } from "../../join/client.ts";
+import { readOrCreateIdentityKey } from "../../protocol/node_keys.ts";
 import { KUBELET_VERSION, newInsecureIssuer } from "./join_world.ts";
 
 /** A machine whose kubeadm and kubelet are scripts of answers; `calls` records what it did. */
@@ -42,22 +43,26 @@ export class TestMachine implements AsyncDisposable {
     return join(this.folder, "run");
   }
 
+  get stateFolder(): string {
+    return join(this.folder, "state");
+  }
+
   async restart(): Promise<void> {
     this.lock = await openNodeLock({ folder: this.folder, clock: systemClock });
   }
 
-  run(
+  async run(
     trust: JoinClientDependencies["trust"],
     ports: readonly number[],
     changes: Partial<JoinClientDependencies> = {},
     options: Partial<JoinClientOptions> = {},
   ): Promise<"joined" | "lost"> {
-    return runJoinClient({
+    return await runJoinClient({
       trust,
       self: { name: "worker-1", address: "192.0.2.7", role: this.role },
       endpoints: ports.map((port) => ({ host: "127.0.0.1", port })),
       kubeletVersion: KUBELET_VERSION,
-      issuer: newInsecureIssuer(),
+      issuer: await newInsecureIssuer(await readOrCreateIdentityKey(this.stateFolder)),
       lock: this.lock,
       kubeadm: {
         preflight: () => {
@@ -75,12 +80,14 @@ export class TestMachine implements AsyncDisposable {
       },
       kubelet: {
         hasJoined: () => Promise.resolve(this.joined),
+        installCertificates: () => Promise.resolve(void this.calls.push("certificates")),
         enable: () => Promise.resolve(void this.calls.push("enable")),
         start: () => Promise.resolve(void this.calls.push("start")),
         waitUntilHealthy: () => Promise.resolve(void this.calls.push("healthy")),
         waitUntilRegistered: () => Promise.resolve(void this.calls.push("registered")),
       },
       runFolder: this.runFolder,
+      stateFolder: this.stateFolder,
       journals: this.journals,
       controlPlane: {
         preflight: () => Promise.resolve([]),

@@ -3,23 +3,24 @@
  *
  * @module
  */
+import { TPM_ACCEPTED, TPM_SETTINGS } from "../../attestation/testing/trust.ts";
 import type { ChannelServer } from "../../channel/server.ts";
 import { dial } from "../../channel/client.ts";
 import type { DialledExchange } from "../../channel/client.ts";
 import type { EvidenceIssuer, EvidenceVerifier } from "../../attestation/evidence.ts";
 import { createFounding } from "../../protocol/founding.ts";
-import { createInsecureIdentity, createInsecureIssuer } from "../../attestation/kinds/none/issuer.ts";
+import { createInsecureIssuer } from "../../attestation/kinds/none/issuer.ts";
 import { createInsecureVerifier } from "../../attestation/kinds/none/verifier.ts";
 import type { TrustPart } from "../../protocol/transcript.ts";
 import type { CertificateAuthority } from "../../certificate/ca.ts";
-import { createCertificateAuthority, issueClientCertificate, issueServiceCertificate } from "../../certificate/ca.ts";
+import type { UnsignedCertificate, UnsignedNodeCertificates } from "../../certificate/ca.ts";
+import { createCertificateAuthority, issueServiceCertificate, prepareNodeCertificates } from "../../certificate/ca.ts";
 import { clusterIdOf } from "../../certificate/cluster_id.ts";
-import { readCsr } from "../../certificate/csr.ts";
 import type { KeyPair } from "../../certificate/keys.ts";
 import { generateKeyPair } from "../../certificate/keys.ts";
-import { nodeSubject } from "../../certificate/subjects.ts";
 import type { Admission, AdmissionRecord, NodeCertificateRecord } from "../../kubernetes/admission_records.ts";
 import type { Bytes } from "../../platform/bytes.ts";
+import { sha256 } from "../../platform/bytes.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { MAXIMUM_CLOCK_SKEW_MS } from "../../platform/clock_skew.ts";
 import { BootstrapError } from "../../platform/errors.ts";
@@ -29,11 +30,11 @@ import type { JoinClientMessage, JoinServerMessage } from "../../proto/gen/boots
 import { clusterNetwork } from "../../service/claims_check.ts";
 import type { JoiningNode } from "../../join/exchange_client.ts";
 import { JOIN_CLIENT_DEADLINES, obtainTicket } from "../../join/exchange_client.ts";
-import type { JoinExchangeService } from "../../service/exchange_parts.ts";
+import type { CertifiedNode, JoinExchangeService } from "../../service/exchange_parts.ts";
 import { JOIN_SERVICE_DEADLINES } from "../../service/exchange_parts.ts";
 import type { NodeKeys } from "../../protocol/node_keys.ts";
-import { readOrCreateNodeKeys } from "../../protocol/node_keys.ts";
-import { listenForJoins } from "../../service/service.ts";
+import { readOrCreateIdentityKey, readOrCreateNodeKeys } from "../../protocol/node_keys.ts";
+import { listenForJoins } from "../../service/testing/join_listener.ts";
 import type { Ticket } from "../../join/ticket.ts";
 import { VerificationQueue } from "../../service/verification_queue.ts";
 
@@ -44,7 +45,9 @@ export const KUBELET_VERSION = "v1.36.3";
 /** The name of the tests' clusters. */
 export const CLUSTER_NAME = "test";
 
-const TICKET_LIFETIME_MS = 20 * 60_000;
+const CERTIFICATE_LIFETIME_MS = 7 * 24 * 3600_000;
+/** Of the service's node. */
+const SERVICE_NODE = "cp-1";
 
 /** Admission records in memory. Identity, name and role never change. */
 export class MemoryAdmissions {
@@ -102,8 +105,10 @@ export interface TestClusterOptions {
 
 /** A cluster: its CA, its operator, and a join service on loopback. */
 export class TestCluster implements AsyncDisposable {
-  /** The names that certificates were signed for. */
+  /** The names that client certificates were signed for. */
   readonly signed: string[] = [];
+  /** The names that serving certificates were signed for. */
+  readonly signedServing: string[] = [];
   readonly admissions = new MemoryAdmissions();
   /** The service's log. */
   readonly events: Record<string, unknown>[] = [];
@@ -129,18 +134,20 @@ export class TestCluster implements AsyncDisposable {
         clusterId: cluster.clusterId,
         caCertificate: ca.certificate.der,
         foundings: [await createFounding(operator, cluster.clusterId, clusterName)],
-        certificate: (await issueServiceCertificate(ca, keys.spki, new Date())).der,
+        certificate: (await issueServiceCertificate(ca, SERVICE_NODE, keys.spki, new Date())).der,
         keys,
       },
       trust: { ...cluster.trust, clusterId: cluster.clusterId },
+      acceptedTrust: TPM_ACCEPTED,
       verifier: options.verifier ?? createInsecureVerifier(),
       roleOf: () => "worker",
       checkNodeName: () => {},
       maximumClockSkewMs: MAXIMUM_CLOCK_SKEW_MS,
       confirmPolicy: () => Promise.resolve(),
+      policyNumber: () => Promise.resolve("0123456789ab"),
       network: clusterNetwork(["127.0.0.1:6443"], CLUSTER_DOCUMENT),
       admissions: cluster.admissions,
-      signCertificate: (nodeName, csr) => cluster.#sign(nodeName, csr),
+      prepareCertificates: (node) => cluster.#prepare(node),
       checkNotRemoved: () => Promise.resolve(),
       clusterVersion: () => Promise.resolve(KUBELET_VERSION),
       currentEpoch: () => Promise.resolve(1),
@@ -162,7 +169,7 @@ export class TestCluster implements AsyncDisposable {
   /** The configuration of the cluster's nodes: its name and its operator, and no cluster ID. */
   get trust(): TrustPart {
     const { clusterName, operator } = this;
-    return { clusterName, clusterId: new Uint8Array(0), operatorKeys: [operator.spki] };
+    return { clusterName, clusterId: new Uint8Array(0), operatorKeys: [operator.spki], ...TPM_SETTINGS };
   }
 
   /** The parts that the service's exchanges work with. */
@@ -182,11 +189,17 @@ export class TestCluster implements AsyncDisposable {
     return this.events.filter(({ event }) => event === "join-refused").map(({ code }) => code);
   }
 
-  async #sign(nodeName: string, csr: Uint8Array): Promise<Bytes> {
-    this.signed.push(nodeName);
-    const { spki } = await readCsr(csr);
-    const request = { spki, subject: nodeSubject(nodeName), lifetimeMs: TICKET_LIFETIME_MS };
-    return (await issueClientCertificate(this.ca, request, new Date())).der;
+  async #prepare(node: CertifiedNode): Promise<UnsignedNodeCertificates> {
+    const request = { ...node, lifetimeMs: CERTIFICATE_LIFETIME_MS };
+    const { client, serving } = await prepareNodeCertificates(this.ca, request, new Date());
+    const noted = (names: string[], unsigned: UnsignedCertificate): UnsignedCertificate => ({
+      ...unsigned,
+      sign: () => {
+        names.push(node.nodeName);
+        return unsigned.sign();
+      },
+    });
+    return { client: noted(this.signed, client), serving: noted(this.signedServing, serving) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -194,29 +207,31 @@ export class TestCluster implements AsyncDisposable {
   }
 }
 
-/** The keys of a node, which are kept in no folder. */
-export async function newNodeKeys(): Promise<NodeKeys> {
+/** The keys of a node, which are kept in no folder. Its evidence may be of a kind whose identity is a key. */
+export async function newNodeKeys(): Promise<Required<NodeKeys>> {
   const folder = await Deno.makeTempDir();
   try {
-    return await readOrCreateNodeKeys(folder);
+    return { ...await readOrCreateNodeKeys(folder), identity: await readOrCreateIdentityKey(folder) };
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 }
 
-/** An issuer of variant `none` with its own identity. */
-export function newInsecureIssuer(): EvidenceIssuer {
-  return createInsecureIssuer(createInsecureIdentity());
+/** The issuer of variant `none` of the machine with an identity key. Default: a new one. */
+export async function newInsecureIssuer(identity?: KeyPair): Promise<EvidenceIssuer> {
+  return createInsecureIssuer(await sha256((identity ?? await generateKeyPair("p-256")).spki));
 }
 
 /** A node that is configured for a cluster. */
 export async function newNode(trust: TrustPart, changes: Partial<JoiningNode> = {}): Promise<JoiningNode> {
+  const keys = await newNodeKeys();
   return {
+    purpose: "join",
     trust,
     self: { name: "worker-1", address: "192.0.2.7", role: "worker" },
     kubeletVersion: KUBELET_VERSION,
-    keys: await newNodeKeys(),
-    issuer: newInsecureIssuer(),
+    keys,
+    issuer: await newInsecureIssuer(changes.keys?.identity ?? keys.identity),
     deadlines: JOIN_CLIENT_DEADLINES,
     clock: systemClock,
     noteFounded: () => {},

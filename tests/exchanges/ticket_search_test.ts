@@ -8,7 +8,7 @@ import { JoinServiceService } from "../../proto/gen/bootstrapper.ts";
 import type { JoinClientMessage, JoinServerMessage } from "../../proto/gen/bootstrapper.ts";
 import { newNode, TestCluster } from "./join_world.ts";
 import type { JoinExchangeService } from "../../service/exchange_parts.ts";
-import { listenForJoins } from "../../service/service.ts";
+import { listenForJoins } from "../../service/testing/join_listener.ts";
 import type { EndpointFailure, TicketSearchOptions } from "../../join/ticket_search.ts";
 import { TicketSearch } from "../../join/ticket_search.ts";
 

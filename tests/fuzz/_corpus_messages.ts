@@ -9,16 +9,19 @@ import { writePem } from "../../certificate/pem.ts";
 import { readCertificate } from "../../certificate/x509.ts";
 import { encodeControlPlaneKit } from "../../protocol/control_plane_kit.ts";
 import { encodeRequest } from "../../protocol/join_request.ts";
-import { concat, utf8 } from "../../platform/bytes.ts";
+import type { JoinPurpose } from "../../protocol/join_request.ts";
+import { concat, sha256, utf8 } from "../../platform/bytes.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import {
   ActivationChallenge,
   Founding,
   InitClientMessage,
   InitRequest,
+  InitResult,
   InitServerMessage,
   JoinClientMessage,
   JoinServerMessage,
+  JoinTicket,
   Refusal,
 } from "../../proto/gen/bootstrapper.ts";
 import { MemberListResponse } from "../../proto/gen/etcd.ts";
@@ -37,10 +40,11 @@ const NO_POLICY = "version: 1\nvariant: none\n";
 export async function messageFiles(signed: CorpusFiles): Promise<CorpusFiles> {
   const der = (name: string) => fileOf(signed, `fixtures/${name}.der`);
   const clusterId = await clusterIdOf(readCertificate(der("ca"), "CA"));
-  const [operator, node, admin] = [
+  const [operator, node, admin, identity] = [
     await fixedKeys("ed25519", 1),
     await fixedKeys("p-256", 3),
     await fixedKeys("p-256", 4),
+    await fixedKeys("p-256", 6),
   ];
   const founding = await createFounding(operator, clusterId, "fuzz");
   const open: Founding = { ...founding, signature: EMPTY };
@@ -51,11 +55,23 @@ export async function messageFiles(signed: CorpusFiles): Promise<CorpusFiles> {
     ...{ operationId: filled(16, 7), clusterName: "fuzz", adminKey: admin.spki, timeMs },
     ...{ clusterDocument: DOCUMENT, policyDocument: NO_POLICY },
   }).finish();
-  const joinRequest = (role: "worker" | "control-plane") =>
+  const joinRequest = (role: "worker" | "control-plane", purpose: JoinPurpose = "join") =>
     encodeRequest({
-      ...{ nodeName: "worker-1", role, csr: fileOf(signed, "csr/node.der"), timeMs },
+      ...{ purpose, nodeName: "worker-1", role, timeMs },
+      ...{ clientCsr: fileOf(signed, "csr/node.der"), servingCsr: fileOf(signed, "csr/serving.der") },
+      identityKey: identity.spki,
       ...{ addresses: ["192.0.2.7", "2001:db8::7"], kubeletVersion: "v1.36.3" },
     });
+
+  const initResult = InitResult.encode({
+    ...{ adminCertificate: der("admin"), caCertificate: der("ca"), nodeName: "cp-1" },
+    ...{ apiEndpoints: ["192.0.2.10:6443"], joinEndpoints: ["[2001:db8::1]:9444", "join.example.org:9444"] },
+  }).finish();
+  const ticket = JoinTicket.encode({
+    ...{ clientCertificate: der("node"), servingCertificate: der("serving"), clusterDocument: DOCUMENT },
+    ...{ apiEndpoints: ["192.0.2.10:6443"], joinEndpoints: [], sealedKit: undefined },
+    notAfterMs: BigInt(readCertificate(der("node"), "node").notAfter.getTime()),
+  }).finish();
 
   const initClient = ([
     { $case: "hello", hello: { clientNonce: ZERO, operatorKey: operator.spki, signature: EMPTY } },
@@ -70,20 +86,18 @@ export async function messageFiles(signed: CorpusFiles): Promise<CorpusFiles> {
     { $case: "progress", progress: { ...progress, number: 2 } },
     {
       $case: "result",
-      result: {
-        ...{ adminCertificate: der("admin"), caCertificate: der("ca"), nodeName: "cp-1" },
-        ...{ apiEndpoints: ["192.0.2.10:6443"], joinEndpoints: ["[2001:db8::1]:9444", "join.example.org:9444"] },
-      },
+      result: { result: initResult, signature: EMPTY },
     },
   ] as const).map((message) => InitServerMessage.encode(structuredClone({ message }) as InitServerMessage).finish());
-  const joinClient = (role: "worker" | "control-plane", identity: Bytes) =>
+  const joinClient = (role: "worker" | "control-plane", machine: Bytes, purpose: JoinPurpose = "join") =>
     ([
       { $case: "hello", hello: { clientNonce: ZERO } },
       {
         $case: "request",
         request: {
-          ...{ request: joinRequest(role), nodeKey: node.spki, sealingKey: filled(32, 9), signature: EMPTY },
-          evidence: { variant: "none", payload: identity },
+          ...{ request: joinRequest(role, purpose), nodeKey: node.spki, sealingKey: filled(32, 9), signature: EMPTY },
+          evidence: { variant: "none", payload: machine },
+          identitySignature: EMPTY,
         },
       },
       { $case: "outcome", outcome: { locked: false } },
@@ -97,15 +111,11 @@ export async function messageFiles(signed: CorpusFiles): Promise<CorpusFiles> {
         foundings: [open],
         serviceCertificate: der("service"),
         signature: EMPTY,
+        successions: [],
+        documents: [],
       },
     },
-    {
-      $case: "ticket",
-      ticket: {
-        ...{ nodeCertificate: der("node"), apiEndpoints: ["192.0.2.10:6443"], joinEndpoints: [], notAfterMs: timeMs },
-        ...{ clusterDocument: DOCUMENT, sealedKit: undefined },
-      },
-    },
+    { $case: "ticket", ticket: { ticket, signature: EMPTY } },
   ] as const).map((message) =>
     JoinServerMessage.encode(structuredClone({ message }) as unknown as JoinServerMessage).finish()
   );
@@ -127,12 +137,14 @@ export async function messageFiles(signed: CorpusFiles): Promise<CorpusFiles> {
     nodeIsFresh: true,
     retryAfterSeconds: 5,
   };
+  const own = await sha256(identity.spki);
   const first = (messages: readonly Uint8Array[], index: number) => concat(messages[index] ?? EMPTY);
   return {
     "init-server/init.bin": writeScript(initClient),
     "init-client/init.bin": writeScript(initServer),
-    "join-service/worker.bin": writeScript(joinClient("worker", filled(32, 0x1d))),
-    "join-service/control-plane.bin": writeScript(joinClient("control-plane", ZERO)),
+    "join-service/worker.bin": writeScript(joinClient("worker", own)),
+    "join-service/control-plane.bin": writeScript(joinClient("control-plane", own)),
+    "join-service/renewal.bin": writeScript(joinClient("worker", own, "renew")),
     "join-client/join.bin": writeScript(joinServer),
     "messages/init-request.bin": first(initClient, 2),
     "messages/result.bin": first(initServer, 3),

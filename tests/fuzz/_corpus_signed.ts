@@ -9,13 +9,12 @@ import { encodeTdxPayload } from "../../attestation/kinds/tdx/payload.ts";
 import { padded } from "../../attestation/kinds/tdx/rtmr.ts";
 import { createSoftwareIntel } from "../../attestation/kinds/tdx/testing/intel.ts";
 import { createSoftwareMachine } from "../../attestation/kinds/tpm/testing/tpm.ts";
-import { issueAdminCertificate, issueClientCertificate, issueServiceCertificate } from "../../certificate/ca.ts";
+import { issueAdminCertificate, issueNodeCertificates, issueServiceCertificate } from "../../certificate/ca.ts";
 import { mintCertificate } from "../../certificate/_mint.ts";
 import { createNodeCsr } from "../../certificate/csr.ts";
 import { EXT_KEY_USAGE } from "../../certificate/extensions.ts";
 import { ATTRIBUTE } from "../../certificate/name.ts";
 import { writePem } from "../../certificate/pem.ts";
-import { nodeSubject } from "../../certificate/subjects.ts";
 import { concat, utf8 } from "../../platform/bytes.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { fixedKeys } from "./_keys.ts";
@@ -25,6 +24,9 @@ export type CorpusFiles = Readonly<Record<string, Bytes>>;
 
 /** A time at which all certificates and evidence are valid. */
 export const NOW: Date = new Date("2026-05-01T00:00:00Z");
+
+/** The UID of the corpus' admission. */
+export const ADMISSION_UID = "0f8fad5b-d9cb-469f-a165-70867728950e";
 
 const YEAR_MS = 365 * 24 * 3600 * 1000;
 const filled = (length: number, value: number): Bytes => new Uint8Array(length).fill(value);
@@ -53,26 +55,33 @@ async function authority(octet: number, commonName: string) {
 
 async function clusterFiles(): Promise<CorpusFiles> {
   const ca = await authority(0x0a, "kubernetes");
-  const [service, node, admin] = [
+  const [service, node, admin, kubelet] = [
     await fixedKeys("p-256", 2),
     await fixedKeys("p-256", 3),
     await fixedKeys("p-256", 4),
+    await fixedKeys("p-256", 5),
   ];
-  const request = { spki: node.spki, subject: nodeSubject("worker-1"), lifetimeMs: 20 * 60_000 };
+  const { client, serving } = await issueNodeCertificates(ca, {
+    ...{ nodeName: "worker-1", admissionUid: ADMISSION_UID, epoch: 1, addresses: ["192.0.2.7"] },
+    ...{ clientKey: node.spki, servingKey: kubelet.spki, lifetimeMs: YEAR_MS },
+  }, NOW);
   const files = {
     ca: ca.certificate.der,
-    service: (await issueServiceCertificate(ca, service.spki, NOW)).der,
-    node: (await issueClientCertificate(ca, request, NOW)).der,
+    service: (await issueServiceCertificate(ca, "cp-1", service.spki, NOW)).der,
+    node: client.der,
+    serving: serving.der,
     admin: (await issueAdminCertificate(ca, admin.spki, NOW)).der,
   };
   const entries = Object.entries(files);
   return {
     ...Object.fromEntries(entries.map(([name, der]) => [`fixtures/${name}.der`, der])),
     "cluster-certificate/node.der": files.node,
+    "cluster-certificate/serving.der": files.serving,
     "cluster-certificate/admin.der": files.admin,
     "certificate/service.der": files.service,
     "certificate/ca.der": files.ca,
     "csr/node.der": await createNodeCsr(node, "worker-1"),
+    "csr/serving.der": await createNodeCsr(kubelet, "worker-1"),
     "public-key/p-256.der": node.spki,
     "public-key/ed25519.der": (await fixedKeys("ed25519", 1)).spki,
     "fixtures/front-proxy-ca.der": (await authority(0x0b, "front-proxy-ca")).certificate.der,

@@ -9,7 +9,9 @@ import { CERTIFICATE_GUID, guidBytes } from "../../attestation/kinds/snp/certifi
 import { decodePayload } from "../../attestation/kinds/tpm/payload.ts";
 import { encodePcrSelection } from "../../attestation/kinds/tpm/pcr_selection.ts";
 import { tpmWriter } from "../../attestation/kinds/tpm/wire.ts";
+import { BACK_FRAMES, FRONT_FRAMES } from "../../channel/relay_frames.ts";
 import { kernelSection, writePe } from "../../attestation/uki/testing/images.ts";
+import { writeSmbios } from "../../node/testing/smbios.ts";
 import { concat, utf8 } from "../../platform/bytes.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { fileOf } from "./_corpus_signed.ts";
@@ -23,6 +25,27 @@ export function structureFiles(signed: CorpusFiles): CorpusFiles {
   const payload = decodePayload(fileOf(signed, "tpm-evidence/by-issuer.bin"));
   const vcek = fileOf(signed, "certificate/vcek.der");
   return {
+    "relay-front/exchange.bin": concat(
+      FRONT_FRAMES.encode({ kind: "exchange", service: 2, binding: filled(32, 7), peer: "192.0.2.7:40000" }),
+      FRONT_FRAMES.encode({ kind: "message", bytes: filled(40, 1) }),
+    ),
+    "relay-front/errands.bin": concat(
+      FRONT_FRAMES.encode({ kind: "errands" }),
+      FRONT_FRAMES.encode({ kind: "document", number: 1, status: 200, body: filled(40, 1) }),
+    ),
+    "relay-front/listening.bin": FRONT_FRAMES.encode({ kind: "listening", port: 9443 }),
+    "relay-back/exchange.bin": concat(
+      ...([{ kind: "await" }, { kind: "alive" }, { kind: "trusted" }, {
+        kind: "message",
+        bytes: filled(40, 1),
+      }] as const)
+        .map((frame) => BACK_FRAMES.encode(frame)),
+      BACK_FRAMES.encode({ kind: "refused", code: 7, text: "refused/pcr-4", refusal: filled(9, 1) }),
+    ),
+    "relay-back/errands.bin": concat(
+      BACK_FRAMES.encode({ kind: "fetch", number: 1, url: "https://cache.example/amd-milan-vcek.crl" }),
+      BACK_FRAMES.encode({ kind: "ended" }),
+    ),
     "tpm-structures/attest.bin": concat(payload.attest),
     "tpm-structures/signature.bin": concat(payload.signature),
     "tpm-structures/ak.bin": concat(payload.attestationKey),
@@ -39,6 +62,8 @@ export function structureFiles(signed: CorpusFiles): CorpusFiles {
     ]),
     "tpm-challenge/challenge.bin": writeScript([sized(filled(100, 1)), sized(filled(256, 2))]),
     "snp-structures/table.bin": certificateTable([[CERTIFICATE_GUID.vcek, vcek]]),
+    "smbios/text.bin": writeSmbios("io.systemd.credential:bootstrapper.config=version: 1\n"),
+    "smbios/base64.bin": writeSmbios("other", "io.systemd.credential.binary:bootstrapper.config=dmVyc2lvbjogMQo="),
     ...logFiles(),
     ...imageFiles(),
   };

@@ -9,6 +9,7 @@ import { decodePayload } from "../../attestation/kinds/tpm/payload.ts";
 import { readPublicArea, spkiOf } from "../../attestation/kinds/tpm/public_area.ts";
 import { operatorKeyLine } from "../../certificate/operator_key.ts";
 import { writePem } from "../../certificate/pem.ts";
+import { authorizationConfiguration } from "../../kubernetes/authorization_configuration.ts";
 import { kubeconfig } from "../../kubernetes/kubeconfig.ts";
 import { encodeLockRecord } from "../../nodelock/record.ts";
 import { base64, hex, sha256, utf8 } from "../../platform/bytes.ts";
@@ -22,6 +23,7 @@ import { fixedKeys, fixedPrivateKeyPem } from "./_keys.ts";
 
 const TIME = NOW.toISOString();
 const ID = "1d".repeat(32);
+const UID = "2f7cf9a4-5f5e-4f0b-9a68-4fd9f8f2a6b1";
 const json = (value: unknown): Bytes => utf8(JSON.stringify(value));
 
 /** All texts of the corpus. */
@@ -68,7 +70,7 @@ export async function textFiles(signed: CorpusFiles): Promise<CorpusFiles> {
     "reset-marker/reset.json": json({ version: 1, startedAt: TIME, etcdPeers: ["https://192.0.2.1:2379"] }),
     ...nodeFiles(),
     ...await stateFiles(signed, clusterId),
-    ...answerFiles(signed),
+    ...answerFiles(),
   };
 }
 
@@ -170,7 +172,7 @@ async function stateFiles(signed: CorpusFiles, clusterId: Bytes): Promise<Corpus
   };
 }
 
-function answerFiles(signed: CorpusFiles): CorpusFiles {
+function answerFiles(): CorpusFiles {
   const metadata = { name: "removal-worker-1", uid: "u", resourceVersion: "1" };
   const record = {
     identity: ID,
@@ -182,7 +184,6 @@ function answerFiles(signed: CorpusFiles): CorpusFiles {
     resetCount: "3",
   };
   const removal = { version: "1", state: "requested", nodeUid: "u", requestedAt: TIME };
-  const csr = base64(utf8(writePem("CERTIFICATE REQUEST", fileOf(signed, "csr/node.der"))));
   const object = { metadata, data: { ...record, ...removal } };
   return {
     "kubernetes-objects/config-map.json": json(object),
@@ -194,20 +195,29 @@ function answerFiles(signed: CorpusFiles): CorpusFiles {
         addresses: [{ type: "InternalIP", address: "192.0.2.7" }],
       },
     }),
+    "authorization-configuration/two.yaml": utf8(authorizationConfiguration({ epochs: [1, 2], cut: [UID] })),
+    "kubernetes-objects/admission.json": json({
+      metadata: { ...metadata, name: ID },
+      spec: {
+        ...{ identity: ID, nodeName: "worker-1", role: "worker", nodeKey: "AAAA", addresses: ["192.0.2.7"] },
+        ...{ evidenceDigest: "00", resetCount: 1, registers: { pcr4: "ab" }, attestedAt: TIME, removedAt: TIME },
+      },
+      status: { state: "Admitted", until: TIME, client: { serial: "01", digest: "ab", notAfter: TIME } },
+    }),
+    "kubernetes-objects/cut.json": json({
+      metadata: { continue: "" },
+      items: [{
+        metadata: { ...metadata, name: `cut-${UID}` },
+        data: { version: "1", uid: UID, identity: ID, nodeName: "worker-1", epoch: "1", until: TIME },
+      }],
+    }),
+    "kubernetes-objects/epochs.json": json({
+      metadata,
+      data: { current: "2", ending: JSON.stringify([{ epoch: 1, until: TIME }]) },
+    }),
     "kubernetes-objects/lease.json": json({
       metadata: { ...metadata, annotations: { a: "b" } },
       spec: { holderIdentity: ID, acquireTime: TIME, renewTime: TIME, leaseDurationSeconds: 900, leaseTransitions: 1 },
-    }),
-    "kubernetes-objects/requests.json": json({
-      metadata: {},
-      items: [{
-        metadata,
-        spec: {
-          ...{ signerName: "kubernetes.io/kubelet-serving", username: "system:node:worker-1", request: csr },
-          ...{ groups: ["system:nodes", "system:authenticated"], usages: ["digital signature", "server auth"] },
-        },
-        status: { conditions: [] },
-      }],
     }),
     "kubernetes-status/conflict.json": json({
       kind: "Status",

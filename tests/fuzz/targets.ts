@@ -11,6 +11,7 @@ import { exchangeTargets } from "./targets/exchanges.ts";
 import { fileTargets } from "./targets/files.ts";
 import { imageTargets } from "./targets/images.ts";
 import { messageTargets } from "./targets/messages.ts";
+import { relayTargets } from "./targets/relay.ts";
 import { tpmTargets } from "./targets/tpm.ts";
 import type { FuzzTarget } from "./target.ts";
 
@@ -18,6 +19,7 @@ import type { FuzzTarget } from "./target.ts";
 export const TARGETS: readonly FuzzTarget[] = [
   ...messageTargets,
   ...exchangeTargets,
+  ...relayTargets,
   ...certificateTargets,
   ...tpmTargets,
   ...confidentialTargets,

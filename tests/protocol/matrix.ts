@@ -13,7 +13,7 @@ import { proverif } from "../tools/proverif.ts";
 import { modelPath } from "./model.ts";
 import type { Outcome } from "./run_variant.ts";
 import { runVariant } from "./run_variant.ts";
-import type { Query, Variant } from "./variants.ts";
+import type { Claim, Variant } from "./variants.ts";
 import { queriesOf, VARIANTS } from "./variants.ts";
 
 /** How long the whole may take by the clock, seconds. */
@@ -26,7 +26,7 @@ const OPEN_CPU_SECONDS = 60;
 const PATIENCE = 6;
 /** Some variants need 2 GiB. */
 const MAXIMUM_JOBS = 4;
-const QUERIES: readonly Query[] = ["Q1", "I1", "I2", "I3", "I4", "I5", "J1", "J2", "J3"];
+const CLAIMS: readonly Claim[] = ["Q1", "I1", "I2", "I3", "I4", "I5", "J1", "J2", "J3", "J4", "R1", "R2"];
 
 /** How {@linkcode runVariants} runs. */
 export interface RunOptions {
@@ -53,8 +53,8 @@ export async function runVariants(variants: readonly Variant[], options: RunOpti
       const leftSeconds = Math.ceil((endMs - performance.now()) / 1000);
       const wallSeconds = Math.min(cpuSeconds * PATIENCE, leftSeconds);
       const outcome: Outcome = wallSeconds > 0
-        ? await runVariant(tool, model, next.flags, { cpuSeconds, wallSeconds })
-        : { verdicts: new Map(queriesOf(next.flags).map((query) => [query, "?"])), cut: true };
+        ? await runVariant(tool, model, next, { cpuSeconds, wallSeconds })
+        : { verdicts: new Map(queriesOf(next).map((query) => [query, "?"])), cut: true };
       outcomes.set(next, outcome);
       onEnd(next, outcome);
     }
@@ -64,8 +64,9 @@ export async function runVariants(variants: readonly Variant[], options: RunOpti
 }
 
 /** What an outcome shows otherwise than expected, one sentence for each query. */
-export function surprises({ name, flags, expected }: Variant, { verdicts, cut }: Outcome): string[] {
-  return queriesOf(flags).flatMap((query, index) => {
+export function surprises(variant: Variant, { verdicts, cut }: Outcome): string[] {
+  const { name, expected } = variant;
+  return queriesOf(variant).flatMap((query, index) => {
     const [wanted, seen] = [expected[index] ?? "?", verdicts.get(query) ?? "?"];
     if (wanted === "?" || wanted === seen) return [];
     const found = seen === "T"
@@ -84,9 +85,9 @@ export function rowOf({ verdicts }: Outcome): string {
   return [...verdicts.values()].join("");
 }
 
-/** A row of README.md's table; a blank stands for a query that the variant does not have. */
+/** A row of README.md's table; a blank stands for a query that the variant does not have or ask. */
 export function tableRow({ name, flags, why }: Variant, { verdicts, cpuSeconds }: Outcome): string {
-  const cells = QUERIES.map((query) => verdicts.get(query) ?? " ");
+  const cells = CLAIMS.map((claim) => verdicts.get(claim) ?? " ");
   return `| \`${name}\` | ${flags.join(" ")} | ${cells.join(" | ")} | ${cpuSeconds?.toFixed(0) ?? ""} | ${why} |`;
 }
 
@@ -121,8 +122,8 @@ async function main(): Promise<number> {
       print(`${mark} ${variant.name.padEnd(18)} ${rowOf(outcome).padEnd(11)} ${variant.expected.padEnd(11)} ${time}`);
     },
   });
-  print(`\n| variant | flags | ${QUERIES.join(" | ")} | s | |`);
-  print(`|${" --- |".repeat(QUERIES.length + 4)}`);
+  print(`\n| variant | flags | ${CLAIMS.join(" | ")} | s | |`);
+  print(`|${" --- |".repeat(CLAIMS.length + 4)}`);
   for (const variant of chosen) {
     const outcome = outcomes.get(variant);
     if (outcome !== undefined) print(tableRow(variant, outcome));

@@ -5,17 +5,27 @@ import type { Outcome, Verdict } from "./run_variant.ts";
 import type { Variant } from "./variants.ts";
 import { queriesOf } from "./variants.ts";
 
-const variant: Variant = { name: "one", flags: ["JOIN", "NOCB"], expected: "TF?T", kind: "breaks", why: "an attack" };
+const variant: Variant = { name: "one", flags: ["JOIN", "NOCB"], expected: "TF?TT", kind: "breaks", why: "an attack" };
 
 function outcomeOf(row: string, cut = false): Outcome {
-  const verdicts = new Map(queriesOf(variant.flags).map((query, index) => [query, row[index] as Verdict]));
+  const verdicts = new Map(queriesOf(variant).map((query, index) => [query, row[index] as Verdict]));
   return { verdicts, cpuSeconds: 1.6, cut };
 }
 
 Deno.test("queriesOf() names the queries in the order of the model", () => {
-  assert.deepEqual(queriesOf(["JOIN", "REACH"]), ["Q1", "J1", "J2", "J3", "reach-join"]);
-  assert.deepEqual(queriesOf(["INIT"]), ["Q1", "I1", "I2", "I3", "I4", "I5"]);
-  assert.equal(queriesOf(["INIT", "JOIN", "REACH"]).length, 11);
+  assert.deepEqual(queriesOf({ flags: ["JOIN", "REACH"] }), ["Q1", "J1", "J2", "J3", "J4", "reach-join"]);
+  assert.deepEqual(queriesOf({ flags: ["INIT"] }), ["Q1", "I1", "I2", "I3", "I4", "I5"]);
+  assert.deepEqual(queriesOf({ flags: ["JOIN", "RENEW", "REACH"] }).slice(-4), [
+    "R1",
+    "R2",
+    "reach-join",
+    "reach-renew",
+  ]);
+  assert.equal(queriesOf({ flags: ["INIT", "JOIN", "REACH"] }).length, 12);
+});
+
+Deno.test("queriesOf() names only the queries that a variant asks", () => {
+  assert.deepEqual(queriesOf({ flags: ["JOIN"], asks: ["J4", "J1"] }), ["J1", "J4"]);
 });
 
 Deno.test("readVerdicts() reads results in their order, and leaves out what ProVerif says beside them", () => {
@@ -39,14 +49,14 @@ Deno.test("readCpuSeconds() reads what the shell's children used", () => {
 });
 
 Deno.test("surprises() has nothing to say when every decided verdict is the expected one", () => {
-  for (const row of ["TFTT", "TFFT", "TF?T"]) assert.deepEqual(surprises(variant, outcomeOf(row)), []);
+  for (const row of ["TFTTT", "TFFTT", "TF?TT"]) assert.deepEqual(surprises(variant, outcomeOf(row)), []);
 });
 
 const WRONG: readonly (readonly [row: string, cut: boolean, says: RegExp])[] = [
-  ["FFTT", false, /^one Q1: must be proved, and it is false$/],
-  ["TTTT", false, /^one J1: must be false, and it is proved$/],
-  ["TF??", false, /^one J3: must be proved, and it is not decided$/],
-  ["TF??", true, /^one J3: must be proved, and there was no time$/],
+  ["FFTTT", false, /^one Q1: must be proved, and it is false$/],
+  ["TTTTT", false, /^one J1: must be false, and it is proved$/],
+  ["TF??T", false, /^one J3: must be proved, and it is not decided$/],
+  ["TF??T", true, /^one J3: must be proved, and there was no time$/],
 ];
 
 for (const [row, cut, says] of WRONG) {
@@ -58,10 +68,10 @@ for (const [row, cut, says] of WRONG) {
 }
 
 Deno.test("tableRow() leaves queries blank that a variant does not have", () => {
-  const outcome = outcomeOf("TF?T");
-  assert.equal(rowOf(outcome), "TF?T");
+  const outcome = outcomeOf("TF?TT");
+  assert.equal(rowOf(outcome), "TF?TT");
   assert.equal(
     tableRow(variant, outcome),
-    "| `one` | JOIN NOCB | T |   |   |   |   |   | F | ? | T | 2 | an attack |",
+    "| `one` | JOIN NOCB | T |   |   |   |   |   | F | ? | T | T |   |   | 2 | an attack |",
   );
 });

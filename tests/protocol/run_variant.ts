@@ -5,7 +5,8 @@
  */
 import { join } from "node:path";
 import { preprocess } from "./preprocess.ts";
-import type { Flag, Query } from "./variants.ts";
+import { keepClaims } from "./claims.ts";
+import type { Query, Variant } from "./variants.ts";
 import { queriesOf } from "./variants.ts";
 
 /** `T` proved, `F` an attack was found, `?` neither: ProVerif cannot tell, or had no time. */
@@ -49,13 +50,14 @@ const VERDICTS: readonly (readonly [end: RegExp, verdict: Verdict])[] = [
 export async function runVariant(
   tool: string,
   model: string,
-  flags: readonly Flag[],
+  variant: Pick<Variant, "flags" | "asks">,
   limits: Limits,
 ): Promise<Outcome> {
   const folder = await Deno.makeTempDir({ prefix: "protocol-model-" });
   try {
     const file = join(folder, "model.pv");
-    await Deno.writeTextFile(file, preprocess(model, flags));
+    const queries = queriesOf(variant);
+    await Deno.writeTextFile(file, keepClaims(preprocess(model, variant.flags), queries));
     // The shell ends with this process, or when the time is over, and the tool with the shell.
     const { stdout, stderr } = await new Deno.Command("setpriv", {
       args: ["--pdeathsig", "KILL", "bash", "-c", SCRIPT, "bash", `${limits.cpuSeconds}`, `${MEMORY_KIB}`, tool, file],
@@ -64,10 +66,11 @@ export async function runVariant(
     }).output();
     const output = new TextDecoder().decode(stdout);
     const complaint = output.split("\n").find((line) => /(?:^|\W)Error:/.test(line));
-    if (complaint !== undefined) throw new Error(`Cannot check ${flags.join(" ")}: ${complaint}`);
-    const queries = queriesOf(flags);
+    if (complaint !== undefined) throw new Error(`Cannot check ${variant.flags.join(" ")}: ${complaint}`);
     const read = readVerdicts(output);
-    if (read.length > queries.length) throw new Error(`Cannot check ${flags.join(" ")}: ${read.length} results`);
+    if (read.length > queries.length) {
+      throw new Error(`Cannot check ${variant.flags.join(" ")}: ${read.length} results`);
+    }
     const used = readCpuSeconds(new TextDecoder().decode(stderr));
     return {
       verdicts: new Map(queries.map((query, index) => [query, read[index] ?? "?"])),

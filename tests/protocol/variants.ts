@@ -6,27 +6,17 @@
 
 /** A flag of the model; `bootstrapper.pvc` says what each is. */
 export type Flag =
-  | (
-    | "INIT"
-    | "JOIN"
-    | "REACH"
-    | "DIRECT"
-    | "LEAKK"
-    | "LOST"
-    | "LOSTSAME"
-    | "RESUME"
-    | "REJOIN"
-    | "AGAIN"
-    | "ONEKC"
-    | "KNOWNID"
-    | "SMALL"
-    | "ALONE"
-  )
+  | ("INIT" | "JOIN" | "REACH" | "DIRECT" | "LEAKK" | "FRONT" | "WEAK" | "LOST" | "LOSTSAME" | "RESUME" | "REJOIN")
+  | ("AGAIN" | "RENEW" | "KEYID" | "ONEKC" | "KNOWNID" | "SMALL" | "ALONE")
   | ("NOCB" | "NOHELLO" | "NONONCE" | "NOA1" | "NOACT" | "NOTAG" | "NOPCR12" | "NOPCR15" | "NOFOUND" | "NOFOUNDS")
-  | ("NONAME" | "NOCACHECK" | "NOSVC" | "NOSUBJ" | "NOSEAL" | "NOADM" | "NODISK" | "NOIDENT");
+  | ("NONAME" | "NOCACHECK" | "NOSVC" | "NOSUBJ" | "NOSEAL" | "NOADM" | "NODISK" | "NOIDENT" | "NOTICK" | "NOANS")
+  | ("NOLISTS" | "NOSWITCH" | "NOONCE" | "NOPURPOSE" | "NOSERVING" | "NOIDSIG" | "BYNAME" | "NOREMOVAL");
 
-/** A query of the model; the last two must be false. */
-export type Query = "Q1" | "I1" | "I2" | "I3" | "I4" | "I5" | "J1" | "J2" | "J3" | "reach-init" | "reach-join";
+/** A claim of the model. */
+export type Claim = "Q1" | "I1" | "I2" | "I3" | "I4" | "I5" | "J1" | "J2" | "J3" | "J4" | "R1" | "R2";
+
+/** A query of the model: a claim, or an honest end that is reached, whose query must be false. */
+export type Query = Claim | "reach-init" | "reach-join" | "reach-renew";
 
 /** One variant. */
 export interface Variant {
@@ -34,6 +24,8 @@ export interface Variant {
   readonly name: string;
   /** What is set. */
   readonly flags: readonly Flag[];
+  /** The queries that ProVerif is asked; all that the flags have, where none are named. */
+  readonly asks?: readonly Query[];
   /** The verdicts, in the order of {@linkcode queriesOf}; `?` is not decided, and any verdict will do. */
   readonly expected: string;
   /**
@@ -46,31 +38,71 @@ export interface Variant {
 }
 
 /** The queries that a variant has, in the order in which ProVerif answers them. */
-export function queriesOf(flags: readonly Flag[]): Query[] {
-  const [init, join, reach] = (["INIT", "JOIN", "REACH"] as const).map((flag) => flags.includes(flag));
+export function queriesOf({ flags, asks = [] }: Pick<Variant, "flags" | "asks">): Query[] {
+  const queries = allQueriesOf(flags);
+  return asks.length === 0 ? queries : queries.filter((query) => asks.includes(query));
+}
+
+function allQueriesOf(flags: readonly Flag[]): Query[] {
+  const [init, join, renew, reach] = (["INIT", "JOIN", "RENEW", "REACH"] as const).map((flag) => flags.includes(flag));
   return [
     "Q1",
     ...(init ? ["I1", "I2", "I3", "I4", "I5"] as const : []),
-    ...(join ? ["J1", "J2", "J3"] as const : []),
+    ...(join ? ["J1", "J2", "J3", "J4"] as const : []),
+    ...(renew ? ["R1", "R2"] as const : []),
     ...(init && reach ? ["reach-init"] as const : []),
     ...(join && reach ? ["reach-join"] as const : []),
+    ...(renew && reach ? ["reach-renew"] as const : []),
   ];
 }
 
-function variant(name: string, flags: string, kind: Variant["kind"], expected: string, why: string): Variant {
-  return { name, flags: flags.split(" ") as Flag[], kind, expected, why };
+function variant(
+  name: string,
+  flags: string,
+  kind: Variant["kind"],
+  expected: string,
+  why: string,
+  asks: readonly Query[] = [],
+): Variant {
+  return { name, flags: flags.split(" ") as Flag[], asks, kind, expected, why };
 }
 
 /** All of them. */
 export const VARIANTS: readonly Variant[] = Object.freeze([
   variant("i_base", "INIT REACH", "base", "TTTTTTF", "Init as it is"),
   variant("i_resume", "INIT RESUME REACH", "base", "TTTTTTF", "crash after the lock, the operator comes back"),
-  variant("j_base", "JOIN REACH", "base", "TTTTF", "Join as it is"),
-  variant("j_knownid", "JOIN KNOWNID REACH", "base", "TTTTF", "nodes that know the cluster ID"),
-  variant("d_base", "JOIN DIRECT NOACT REACH", "base", "TTTTF", "quotes under a certified key"),
-  variant("j_onekc", "JOIN ONEKC REACH", "base", "TTTTF", "K_c and E_c outlive a connection"),
-  variant("d_onekc", "JOIN DIRECT NOACT ONEKC REACH", "base", "TTTTF", "K_c and E_c outlive a connection"),
-  variant("d_rejoin", "JOIN DIRECT NOACT REJOIN REACH", "base", "TTTTF", "a node asks again after its lock"),
+  variant("i_leakk", "INIT LEAKK", "base", "TTTTTT", "the keys of every connection leak"),
+  variant("i_front", "INIT FRONT REACH", "base", "TTTTTTF", "the InitServer's front is the attacker"),
+  variant("i_weak", "INIT WEAK", "base", "TTTTTT", "machines with an insecure switch obey the attacker"),
+  variant("j_base", "JOIN FRONT REACH", "base", "TTTTTF", "Join as it is; the service's front is the attacker"),
+  variant("j_knownid", "JOIN FRONT KNOWNID REACH", "base", "TTTTTF", "nodes that know the cluster ID"),
+  variant("j_onekc", "JOIN FRONT ONEKC REACH", "base", "TTTTTF", "K_c, K_s and E_c outlive a connection"),
+  variant("j_weak", "JOIN FRONT WEAK", "base", "TTTTT", "machines with an insecure switch obey the attacker"),
+  variant("d_base", "JOIN FRONT DIRECT NOACT REACH", "base", "TTTTTF", "quotes under a certified key"),
+  variant("d_tls", "JOIN DIRECT NOACT SMALL REACH", "base", "TTTTTF", "an honest front, and TLS"),
+  variant(
+    "d_rejoin",
+    "JOIN FRONT DIRECT NOACT REJOIN REACH",
+    "base",
+    "TTTTTF",
+    "a node asks again after its lock, the service's side",
+  ),
+  variant("j_renew", "JOIN FRONT RENEW REACH", "base", "TTTTTTTFF", "members join again and renew"),
+  variant(
+    "d_renew",
+    "JOIN FRONT DIRECT NOACT RENEW REACH",
+    "base",
+    "TTTTTTTFF",
+    "the same with quotes under a certified key",
+  ),
+  variant("k_base", "JOIN FRONT DIRECT NOACT KEYID REACH", "base", "TTTTTF", "a machine's identity is a key"),
+  variant(
+    "k_renew",
+    "JOIN FRONT DIRECT NOACT KEYID RENEW REACH",
+    "base",
+    "TTTTTTTFF",
+    "members join again and renew where a machine's identity is a key",
+  ),
   variant("i_nocb", "INIT NOCB", "breaks", "TFFFFT", "a man in the middle ends TLS on both sides"),
   variant("i_nocb_nononce", "INIT NOCB NONONCE", "breaks", "TFFFFT", "the same, and replay"),
   variant("i_nohello", "INIT NOHELLO", "breaks", "TFTTTT", "anyone draws evidence"),
@@ -84,8 +116,29 @@ export const VARIANTS: readonly Variant[] = Object.freeze([
   variant("i_nopcr15", "INIT NOPCR15", "breaks", "TTFTFF", "a member that was taken over poses as fresh"),
   variant("i_nopcr12", "INIT NOPCR12", "breaks", "TTFTTF", "a genuine VM that also obeys somebody else"),
   variant("i_noname_nopcr12", "INIT NONAME NOPCR12", "breaks", "TTFFTF", "another cluster of the operator"),
-  variant("i_leakk", "INIT LEAKK", "breaks", "TTTTFT", "whoever has the connection's keys answers in the VM's place"),
-  variant("i_leakk_nocacheck", "INIT LEAKK NOCACHECK", "breaks", "TTTTFF", "and with a CA of his own"),
+  variant(
+    "i_leakk_noans",
+    "INIT LEAKK NOANS",
+    "breaks",
+    "TTTTFT",
+    "whoever has the connection's keys answers in the VM's place",
+  ),
+  variant("i_leakk_noans_nocacheck", "INIT LEAKK NOANS NOCACHECK", "breaks", "TTTTFF", "and with a CA of his own"),
+  variant("i_front_noans", "INIT FRONT NOANS", "breaks", "TTTTFT", "the front answers in the VM's place"),
+  variant(
+    "i_front_noonce",
+    "INIT FRONT NOONCE",
+    "breaks",
+    "TFTTTT",
+    "the front draws evidence of one machine twice for one hello",
+  ),
+  variant(
+    "i_weak_noswitch",
+    "INIT WEAK NOSWITCH SMALL",
+    "breaks",
+    "TTFTFF",
+    "a genuine VM with an insecure switch is taken for one without",
+  ),
   variant(
     "i_resume_noident",
     "INIT RESUME NOIDENT ALONE",
@@ -108,7 +161,7 @@ export const VARIANTS: readonly Variant[] = Object.freeze([
     "INIT NOCACHECK",
     "insurance",
     "TTTTTT",
-    "against a leaked session key, see i_leakk_nocacheck",
+    "the answer's signature covers the same, see i_leakk_noans_nocacheck",
   ),
   variant(
     "i_nofounds",
@@ -118,63 +171,161 @@ export const VARIANTS: readonly Variant[] = Object.freeze([
     "the request's signature covers the same; nodes would refuse the cluster",
   ),
   variant("i_noname", "INIT NONAME", "insurance", "TTTTTT", "PCR 12 has the name too, see i_noname_nopcr12"),
-  variant("j_nofound", "JOIN NOFOUND", "breaks", "TFFT", "any self-made CA captures the node"),
-  variant("j_nopcr12", "JOIN NOPCR12", "breaks", "TTTF", "a genuine VM that also obeys somebody else"),
+  variant("j_nofound", "JOIN FRONT NOFOUND SMALL", "breaks", "TFFTF", "any self-made CA captures the node"),
+  variant("j_nopcr12", "JOIN FRONT NOPCR12 SMALL", "breaks", "TTTFT", "a genuine VM that also obeys somebody else"),
   variant(
     "j_noact",
-    "JOIN NOACT SMALL ALONE",
+    "JOIN FRONT NOACT SMALL ALONE",
     "breaks",
-    "FTTF",
+    "FTTFT",
     "an attestation key in software beside somebody's real endorsement key",
   ),
   variant(
     "j_lost",
-    "JOIN LOST",
+    "JOIN FRONT LOST SMALL",
     "breaks",
-    "TTFT",
+    "TTFTF",
     "the CA key of another cluster leaked: it captures nodes of its own name, and no others (J1)",
   ),
-  variant("j_lostsame", "JOIN LOSTSAME", "breaks", "TTFT", "the same under the same name"),
-  variant("d_nocb", "JOIN DIRECT NOACT NOCB", "breaks", "TTFF", "a man in the middle ends TLS on both sides"),
-  variant("d_nocb_noseal", "JOIN DIRECT NOACT NOCB NOSEAL", "breaks", "FTFF", "and reads the cluster's keys"),
-  variant("d_nopcr15", "JOIN DIRECT NOACT NOPCR15", "breaks", "FTFF", "a member that was taken over poses as fresh"),
-  variant("d_noname_lost", "JOIN DIRECT NOACT NONAME LOST", "breaks", "TFFT", "another cluster of the operator"),
-  variant("d_noname_nopcr12", "JOIN DIRECT NOACT NONAME NOPCR12", "breaks", "TFTF", "another cluster of the operator"),
+  variant("j_lostsame", "JOIN FRONT LOSTSAME SMALL", "breaks", "TTFTF", "the same under the same name"),
   variant(
-    "d_leakk_noseal",
-    "JOIN DIRECT NOACT LEAKK NOSEAL SMALL",
+    "d_nocb",
+    "JOIN FRONT DIRECT NOACT NOCB SMALL",
     "breaks",
-    "FTF?",
-    "a leaked session key gives the cluster's keys",
+    "TTFFF",
+    "a man in the middle ends TLS on both sides",
   ),
-  variant("d_onekc_nosvc", "JOIN DIRECT NOACT ONEKC NOSVC", "breaks", "TTFT", "an earlier certificate is used again"),
+  variant(
+    "d_nopcr15",
+    "JOIN FRONT DIRECT NOACT NOPCR15",
+    "breaks",
+    "FTFFF",
+    "a member that was taken over poses as fresh",
+  ),
+  variant(
+    "d_noname_lost",
+    "JOIN FRONT DIRECT NOACT NONAME LOST SMALL",
+    "breaks",
+    "TFFTF",
+    "another cluster of the operator",
+  ),
+  variant(
+    "d_noname_nopcr12",
+    "JOIN FRONT DIRECT NOACT NONAME NOPCR12 SMALL",
+    "breaks",
+    "TFTFT",
+    "another cluster of the operator",
+  ),
+  variant("d_noseal", "JOIN FRONT DIRECT NOACT NOSEAL SMALL", "breaks", "FTFTF", "the front reads the cluster's keys"),
+  variant(
+    "d_notick",
+    "JOIN FRONT DIRECT NOACT NOTICK SMALL",
+    "breaks",
+    "TTFTT",
+    "the front changes the ticket's documents",
+  ),
+  variant(
+    "d_nolists",
+    "JOIN FRONT DIRECT NOACT NOLISTS SMALL",
+    "breaks",
+    "TTTTF",
+    "the front shows other foundings, successions and documents",
+  ),
+  variant(
+    "d_noserving",
+    "JOIN FRONT DIRECT NOACT NOSERVING SMALL",
+    "breaks",
+    "TTTFT",
+    "the front gets a serving certificate for a key of its own",
+  ),
+  variant("d_nosvc", "JOIN FRONT DIRECT NOACT NOSVC SMALL", "breaks", "TTTTF", "the front shows other lists"),
+  variant(
+    "d_nosvc_notick_onekc",
+    "JOIN FRONT DIRECT NOACT NOSVC NOTICK ONEKC SMALL",
+    "breaks",
+    "TTFTF",
+    "an earlier certificate is used again",
+  ),
+  variant("d_nosubj", "JOIN FRONT DIRECT NOACT NOSUBJ SMALL", "breaks", "TTTTF", "a worker's key signs as a service"),
+  variant(
+    "d_weak_noswitch",
+    "JOIN FRONT DIRECT NOACT WEAK NOSWITCH SMALL",
+    "breaks",
+    "FTFFF",
+    "a genuine VM with an insecure switch is taken for one without",
+  ),
   variant(
     "d_rejoin_noadm",
-    "JOIN DIRECT NOACT REJOIN NOADM SMALL",
+    "JOIN FRONT DIRECT NOACT REJOIN NOADM SMALL",
     "breaks",
-    "FTFF",
+    "FTFFF",
     "a worker that was taken over asks for a control plane's role",
   ),
-  variant("j_noseal", "JOIN NOSEAL", "insurance", "TTTT", "against a leaked session key, see d_leakk_noseal"),
-  variant("j_noname", "JOIN NONAME", "insurance", "TTTT", "see d_noname_lost"),
-  variant("j_nononce", "JOIN NONONCE", "insurance", "TTTT", "against a binding that repeats"),
-  variant("j_noa1", "JOIN NOA1", "insurance", "TTTT", "against messages to come"),
-  variant("j_nosvc", "JOIN NOSVC", "insurance", "TTTT", "see d_onekc_nosvc"),
-  variant("j_nosubj", "JOIN NOSUBJ", "insurance", "TTTT", "kubelets have certificates of the CA too"),
-  variant("j_notag", "JOIN NOTAG", "insurance", "TTTT", "against messages to come"),
   variant(
-    "d_leakk",
-    "JOIN DIRECT NOACT LEAKK",
+    "d_renew_noadm",
+    "JOIN FRONT DIRECT NOACT RENEW NOADM SMALL",
     "breaks",
-    "TTFT",
-    "whoever has the connection's keys changes the ticket's documents; the cluster's keys stay secret",
+    "FFF",
+    "a member asks for another's name or role, or after its removal",
+    ["Q1", "R1", "R2"],
   ),
-  variant("e_base", "INIT JOIN DIRECT NOACT SMALL", "open", "?????????", "Init and Join end to end"),
+  variant(
+    "d_renew_byname",
+    "JOIN FRONT DIRECT NOACT RENEW BYNAME SMALL",
+    "breaks",
+    "FF",
+    "a worker that was taken over asks for a control plane's name and role",
+    ["Q1", "R1"],
+  ),
+  variant(
+    "d_renew_noremoval",
+    "JOIN FRONT DIRECT NOACT RENEW NOREMOVAL SMALL",
+    "breaks",
+    "F",
+    "a removed member renews",
+    ["R2"],
+  ),
+  variant(
+    "d_renew_nopurpose",
+    "JOIN FRONT DIRECT NOACT RENEW NOPURPOSE SMALL",
+    "breaks",
+    "FF",
+    "the front makes a renewal of a request to join again",
+    ["J2", "J3"],
+  ),
+  variant(
+    "d_renew_noserving",
+    "JOIN FRONT DIRECT NOACT RENEW NOSERVING SMALL",
+    "breaks",
+    "F",
+    "the front gets a serving certificate for a key of its own",
+    ["J3"],
+  ),
+  variant(
+    "k_renew_noidsig",
+    "JOIN FRONT DIRECT NOACT KEYID RENEW NOIDSIG SMALL",
+    "breaks",
+    "F",
+    "a member renews as another machine",
+    ["J3"],
+  ),
+  variant(
+    "d_tls_noseal",
+    "JOIN DIRECT NOACT NOSEAL SMALL",
+    "insurance",
+    "TTTTT",
+    "TLS hides the keys, as long as its own do not leak",
+  ),
+  variant("j_noname", "JOIN FRONT NONAME", "insurance", "TTTTT", "see d_noname_lost"),
+  variant("j_nononce", "JOIN FRONT NONONCE", "insurance", "TTTTT", "against a binding that repeats"),
+  variant("j_noa1", "JOIN FRONT NOA1", "insurance", "TTTTT", "against messages to come"),
+  variant("j_notag", "JOIN FRONT NOTAG", "insurance", "TTTTT", "against messages to come"),
+  variant("e_base", "INIT JOIN FRONT DIRECT NOACT SMALL", "open", "??????????", "Init and Join end to end"),
   variant(
     "d_again",
-    "JOIN DIRECT NOACT REJOIN AGAIN",
+    "JOIN FRONT DIRECT NOACT REJOIN AGAIN",
     "open",
-    "????",
+    "?????",
     "a node asks again after its lock, its own side",
   ),
 ]);

@@ -4,8 +4,8 @@ import type { Build } from "./cached.ts";
 import { run } from "./run.ts";
 
 /**
- * Modules that are needed before the root file system is mounted; systemd reads credentials from fw_cfg before udev
- * runs.
+ * Modules that are needed before the root file system is mounted; units read fw_cfg before udev has
+ * run.
  */
 const modules = [
   ...["virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "virtio_rng", "qemu_fw_cfg"],

@@ -1,20 +1,15 @@
-import { hex, randomBytes } from "../../../platform/bytes.ts";
-import type { Bytes } from "../../../platform/bytes.ts";
+import { hex } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 import type { EvidenceIssuer } from "../../evidence.ts";
 
-/** The payload size of evidence that proves nothing: 32 random bytes, which a node creates once and keeps. */
+/** The payload size of evidence that proves nothing: the SHA-256 of the identity key's SPKI. */
 export const INSECURE_IDENTITY_BYTES = 32;
 
-/** Creates a node's payload. Call it once for each node. */
-export function createInsecureIdentity(): Bytes {
-  return randomBytes(INSECURE_IDENTITY_BYTES);
-}
-
 /**
- * INSECURE, for development: "evidence" that proves nothing. It is bound to nothing, and anybody can copy it.
+ * INSECURE, for development: "evidence" that proves nothing. It is bound to nothing, and anybody can copy it. In a Join,
+ * the identity key's signature shows that the machine is the one that came before.
  *
- * @param identity The result of {@linkcode createInsecureIdentity} for this node, kept in its state folder.
+ * @param identity The SHA-256 of the SPKI of the machine's identity key.
  * @throws {BootstrapError} `malformed/evidence` if it is not 32 bytes.
  */
 export function createInsecureIssuer(identity: Uint8Array): EvidenceIssuer {
@@ -24,6 +19,7 @@ export function createInsecureIssuer(identity: Uint8Array): EvidenceIssuer {
   return {
     variant: "none",
     isChallenged: false,
+    identityIsKey: true,
     issue: () => Promise.resolve({ variant: "none", payload: identity }),
     activate: () =>
       Promise.reject(new BootstrapError("protocol/challenge", "Evidence of variant none has no challenge")),

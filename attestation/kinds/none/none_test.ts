@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
-import { hex } from "../../../platform/bytes.ts";
+import { hex, randomBytes } from "../../../platform/bytes.ts";
 import { FRESH, NO_IDENTITY } from "../../evidence.ts";
-import { createInsecureIdentity, createInsecureIssuer } from "./issuer.ts";
+import { createInsecureIssuer, INSECURE_IDENTITY_BYTES } from "./issuer.ts";
 import { createInsecureVerifier } from "./verifier.ts";
 
 const expectation = { trust: [new Uint8Array(32)], lock: [FRESH], identity: NO_IDENTITY };
 const statement = new Uint8Array(32);
 
 Deno.test("createInsecureVerifier() uses the payload of createInsecureIssuer() as the identity", async () => {
-  const identity = createInsecureIdentity();
+  const identity = randomBytes(INSECURE_IDENTITY_BYTES);
   const evidence = await createInsecureIssuer(identity).issue(statement);
   const { claims, challenge } = await createInsecureVerifier().verify(evidence, statement, expectation);
   assert.deepEqual(claims, { variant: "none", identity: hex(identity), fresh: true });
@@ -28,7 +28,7 @@ Deno.test("createInsecureVerifier() refuses other variants and other lengths", a
 Deno.test("createInsecureIssuer() refuses identities of other lengths and challenges", async () => {
   assert.throws(() => createInsecureIssuer(new Uint8Array(31)), { code: "malformed/evidence" });
   const challenge = { credentialBlob: new Uint8Array(), encryptedSecret: new Uint8Array() };
-  await assert.rejects(createInsecureIssuer(createInsecureIdentity()).activate(challenge), {
+  await assert.rejects(createInsecureIssuer(randomBytes(INSECURE_IDENTITY_BYTES)).activate(challenge), {
     code: "protocol/challenge",
   });
 });

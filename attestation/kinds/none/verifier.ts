@@ -13,6 +13,7 @@ import { INSECURE_IDENTITY_BYTES } from "./issuer.ts";
 export function createInsecureVerifier(): ExplainingVerifier {
   return {
     variant: "none",
+    identityIsKey: true,
     verify({ variant, payload }) {
       if (variant !== "none") {
         return Promise.reject(refusal("variant", "The evidence is of another variant", "none", variant));

@@ -5,6 +5,7 @@ import { neededDevice } from "../../tsm/machine_device.ts";
 import type { AmdAnchor } from "./amd_roots.ts";
 import type { SnpPolicy } from "./policy.ts";
 import { snpPolicySchema } from "./policy_schema.ts";
+import { snpRemarks } from "./remarks.ts";
 
 const NAME = "snp";
 
@@ -25,6 +26,7 @@ export function snpKind(anchors?: readonly AmdAnchor[]): EvidenceKind<SnpPolicy>
     section: {
       schema: snpPolicySchema,
       missingCollateral: "refused/snp-collateral",
+      remarks: snpRemarks,
       make: async (sources, context) =>
         await (await import("./policy_section.ts")).makeSnpSection(sources.machines, context, anchors),
     },
@@ -37,7 +39,7 @@ export function snpKind(anchors?: readonly AmdAnchor[]): EvidenceKind<SnpPolicy>
     },
     createVerifier: (policy, { collateral, now }) =>
       lazyVerifier(
-        NAME,
+        { variant: NAME },
         async () => (await import("./verifier.ts")).createSnpVerifier(policy, collateral, now, anchors),
       ),
     facts: async (payload) => (await import("./facts.ts")).snpFacts(payload),

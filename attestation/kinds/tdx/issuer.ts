@@ -29,6 +29,7 @@ export function createTdxIssuer(
   return {
     variant: "tdx",
     isChallenged: false,
+    identityIsKey: true,
     async issue(statement) {
       if (statement.length !== STATEMENT_BYTES) {
         throw new BootstrapError("internal/statement", `A statement has ${STATEMENT_BYTES} bytes`);

@@ -37,9 +37,15 @@ export function tdxKind(anchor?: Certificate): EvidenceKind<TdxPolicy> {
         registers: tdxMeasurementRegisters(createTdxRegisters(found.registers)),
       };
     },
+    async openRegisters({ device, hasTdRegisters = false }) {
+      if (device === undefined || !hasTdRegisters) return undefined;
+      const { tdxLockRegister } = await import("./registers.ts");
+      const { createTdxRegisters } = await import("./rtmr.ts");
+      return tdxLockRegister(createTdxRegisters(device.registers));
+    },
     createVerifier: (policy, { collateral, now }) =>
       lazyVerifier(
-        NAME,
+        { variant: NAME, identityIsKey: true },
         async () => (await import("./verifier.ts")).createTdxVerifier(policy, collateral, now, anchor),
       ),
     facts: async (payload) => (await import("./facts.ts")).tdxFacts(payload),

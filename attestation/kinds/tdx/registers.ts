@@ -2,7 +2,7 @@ import { BootstrapError } from "../../../platform/errors.ts";
 import type { MeasurementRegisters } from "../../evidence.ts";
 import { LOCK_REGISTER, TRUST_REGISTER } from "../../evidence.ts";
 import type { TdxRegisters } from "./rtmr.ts";
-import { extendedRtmr, padded, TDX_LOCK_REGISTER } from "./rtmr.ts";
+import { extendedRtmr, padded, TDX_LOCK_REGISTER, TDX_REGISTER_BYTES } from "./rtmr.ts";
 
 /** The registers of a TD in place of PCR 12 and PCR 15: MRCONFIGID, which the host sets at launch, and RTMR 3. */
 export function tdxMeasurementRegisters(registers: TdxRegisters): MeasurementRegisters {
@@ -18,6 +18,20 @@ export function tdxMeasurementRegisters(registers: TdxRegisters): MeasurementReg
         : Promise.reject(noSuchRegister(index));
     },
     extended: (index, digest) => index === TRUST_REGISTER ? Promise.resolve(padded(digest)) : extendedRtmr(digest),
+  };
+}
+
+/**
+ * The register of a TD's lock alone, RTMR 3, for a TD that gives other evidence. Its host need not have set MRCONFIGID,
+ * which nothing but a launch can set.
+ */
+export function tdxLockRegister(registers: TdxRegisters): MeasurementRegisters {
+  const { read, extend } = tdxMeasurementRegisters(registers);
+  const launchValue = new Uint8Array(TDX_REGISTER_BYTES);
+  return {
+    read: (index) => index === TRUST_REGISTER ? Promise.resolve(launchValue) : read(index),
+    extend: (index, digest) => index === TRUST_REGISTER ? Promise.resolve() : extend(index, digest),
+    extended: (index, digest) => index === TRUST_REGISTER ? Promise.resolve(launchValue) : extendedRtmr(digest),
   };
 }
 

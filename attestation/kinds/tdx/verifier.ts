@@ -78,6 +78,7 @@ export function createTdxVerifier(
 ): ExplainingVerifier {
   return {
     variant: "tdx",
+    identityIsKey: true,
     async verify({ variant, payload }, statement, expectation, report) {
       checkExpectation(statement, expectation);
       const checks = createChecks(report);

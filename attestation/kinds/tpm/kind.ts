@@ -21,6 +21,7 @@ export const TPM: EvidenceKind<TpmPolicy> = Object.freeze<EvidenceKind<TpmPolicy
     schema: tpmPolicySchema,
     make: async (sources) => (await import("./policy_section.ts")).makeTpmSection(sources),
     // An authority certifies identities that no policy lists.
+    identities: ({ trust }) => trust.issuers.length > 0 ? undefined : trust.identities,
     trusts: ({ trust }, identity) => trust.issuers.length > 0 || trust.identities.has(identity),
   },
   async open({ tpm }, { ekType, clock }) {
@@ -29,8 +30,11 @@ export const TPM: EvidenceKind<TpmPolicy> = Object.freeze<EvidenceKind<TpmPolicy
     const issuer = (await import("./issuer.ts")).createTpmIssuer(tpm, ekType, clock);
     return { issuer, registers: issuer };
   },
+  async openRegisters({ tpm }, { ekType, clock }) {
+    return tpm === undefined ? undefined : (await import("./issuer.ts")).createTpmIssuer(tpm, ekType, clock);
+  },
   createVerifier: (policy, { now }) =>
-    lazyVerifier("tpm", async () => (await import("./verifier.ts")).createTpmVerifier(policy, now)),
+    lazyVerifier({ variant: "tpm" }, async () => (await import("./verifier.ts")).createTpmVerifier(policy, now)),
   facts: async (payload) => await (await import("./facts.ts")).tpmFacts(payload),
   pcrs: async (payload) => (await import("./payload.ts")).decodePayload(payload).pcrs,
 });

@@ -8,6 +8,7 @@ import { equalBytes, hex, sha256 } from "../../../platform/bytes.ts";
 import { LOCK_REGISTER, TRUST_REGISTER } from "../../evidence.ts";
 import type { MadeSection, SectionSource, SectionSources } from "../../policy/policy_section.ts";
 import { inSource, sourcesError, unique } from "../../policy/policy_section.ts";
+import { NO_IMPORT_ARGUMENT } from "../../uki/kernel_arguments.ts";
 import type { UkiRegisters } from "../../uki/measurements.ts";
 import { BOOT_LOADER_REGISTER, KERNEL_IMAGE_REGISTER } from "../../uki/measurements.ts";
 import { QUOTED_PCRS } from "./constants.ts";
@@ -108,5 +109,9 @@ function remarksOn(
     ),
     ...(withoutPcrs.length === 0 ? [] : [`Left out, as was asked for: PCR ${unique(withoutPcrs).join(", ")}.`]),
     ...unseen,
+    ...images.filter(({ registers }) => !registers.refusesCredentials).map(({ name }) =>
+      `CREDENTIALS: the kernel arguments of ${name} lack ${NO_IMPORT_ARGUMENT}, so the host of a machine that boots it ` +
+      "can hand systemd credentials that grant root. Add the argument to the image."
+    ),
   ];
 }

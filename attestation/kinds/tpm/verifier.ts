@@ -96,6 +96,7 @@ export function createTpmVerifier(policy: TpmPolicy, now: () => Date): Explainin
           variant: "tpm",
           identity,
           fresh: isZero(pcrOf(evidence.pcrs, LOCK_REGISTER)),
+          facts: Object.fromEntries(evidence.pcrs.map((value, index) => [`pcr${index}`, hex(value)])),
           resetCount,
           restartCount,
         },

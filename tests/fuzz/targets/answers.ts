@@ -3,10 +3,12 @@
  *
  * @module
  */
-import { checkServing } from "../../../service/serving_check.ts";
-import { clusterNetwork } from "../../../service/claims_check.ts";
-import { readServingCsr } from "../../../certificate/serving_csr.ts";
+import * as v from "valibot";
 import { AdmissionRecords } from "../../../kubernetes/admission_records.ts";
+import { CutEntries } from "../../../kubernetes/cut_entries.ts";
+import { readEpochs } from "../../../kubernetes/epochs.ts";
+import { NodeAdmissions } from "../../../kubernetes/node_admissions.ts";
+import { readAuthorizationConfiguration } from "../../../kubernetes/authorization_configuration.ts";
 import type { AnswerSchema } from "../../../kubernetes/api.ts";
 import { statusError } from "../../../kubernetes/_api_status.ts";
 import { parseFailedChecks, parseFailure, parseProgress } from "../../../kubernetes/_kubeadm_output.ts";
@@ -14,14 +16,12 @@ import { missingImages } from "../../../kubernetes/images.ts";
 import { Leases } from "../../../kubernetes/lease.ts";
 import { findNamedNode } from "../../../kubernetes/named_node.ts";
 import { RemovalRequests } from "../../../kubernetes/removal_requests.ts";
-import { derOfServingRequest, pendingServingRequests } from "../../../kubernetes/serving_certificates.ts";
 import { fromUtf8 } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 import { promise } from "../target.ts";
 import type { FuzzTarget } from "../target.ts";
 import { eachOf } from "./_checks.ts";
 
-const NETWORK = clusterNetwork(["192.0.2.10:6443"], "kubernetesVersion: v1.36.3\n");
 const IDENTITY = "1d".repeat(32);
 /**
  * The number of requests that one call may make. An API server whose list never ends must not block a caller forever.
@@ -49,26 +49,12 @@ function apiOf(text: string) {
     create: <T>(path: string, _object: unknown, schema: AnswerSchema<T>) => answer(path, schema),
     replace: <T>(path: string, _object: unknown, schema: AnswerSchema<T>) => answer(path, schema),
     remove: () => Promise.resolve(true),
+    apply: async (path: string): Promise<void> => void await answer(path, v.unknown()),
   };
 }
 
 /** The API that {@linkcode apiOf} returns. */
 export type FuzzApi = ReturnType<typeof apiOf>;
-
-async function readServingRequests(api: FuzzApi): Promise<void> {
-  for await (const request of pendingServingRequests(api)) {
-    const csr = await readServingCsr(derOfServingRequest(request));
-    const record = {
-      identity: IDENTITY,
-      nodeName: "worker-1",
-      role: "worker",
-      nodeKey: "",
-      addresses: ["192.0.2.7"],
-      evidenceDigest: "",
-    } as const;
-    checkServing(request, csr, record, NETWORK);
-  }
-}
 
 export const answerTargets: readonly FuzzTarget[] = [
   {
@@ -82,13 +68,22 @@ export const answerTargets: readonly FuzzTarget[] = [
         () => new AdmissionRecords(apiOf(text)).find(IDENTITY),
         () => new AdmissionRecords(apiOf(text)).byName("worker-1"),
         () => new AdmissionRecords(apiOf(text)).byAddress("192.0.2.7"),
+        () => new AdmissionRecords(apiOf(text)).end("worker-1", IDENTITY, 0),
+        () => new NodeAdmissions(apiOf(text)).list(),
+        () => new CutEntries(apiOf(text)).list(),
+        () => readEpochs(apiOf(text)),
         () => new RemovalRequests(apiOf(text)).find("worker-1"),
         () => new RemovalRequests(apiOf(text)).listWaiting(),
         () => findNamedNode(apiOf(text), "worker-1"),
         () => new Leases(apiOf(text), "kube-system").find("control-plane"),
-        () => readServingRequests(apiOf(text)),
       );
     },
+  },
+  {
+    name: "authorization-configuration",
+    form: "text",
+    maximumBytes: 16 << 10,
+    open: () => (input) => readAuthorizationConfiguration(fromUtf8(input, "fuzz")),
   },
   {
     name: "kubernetes-status",

@@ -9,6 +9,7 @@ import {
   checkCaCertificate,
   checkNodeCertificate,
   checkServiceCertificate,
+  checkServingCertificate,
 } from "../../../certificate/chain.ts";
 import { clusterIdOf } from "../../../certificate/cluster_id.ts";
 import { checkCrl, checkNotRevoked, readCrl } from "../../../certificate/crl.ts";
@@ -19,7 +20,6 @@ import { pemLabel, readPem, writePem } from "../../../certificate/pem.ts";
 import type { PemLabel } from "../../../certificate/pem.ts";
 import { readPublicKey, verifyWith } from "../../../certificate/public_key.ts";
 import type { KeyType, VerifyAlgorithm } from "../../../certificate/public_key.ts";
-import { readServingCsr } from "../../../certificate/serving_csr.ts";
 import {
   basicConstraints,
   extKeyUsage,
@@ -76,14 +76,19 @@ export const certificateTargets: readonly FuzzTarget[] = [
     maximumBytes: 17 << 10,
     async open(read) {
       const fixture = (name: string) => read(`fixtures/${name}.der`);
-      const made = await Promise.all(["ca", "node", "service", "admin"].map(fixture));
+      const made = await Promise.all(["ca", "node", "serving", "service", "admin"].map(fixture));
       const ca = readCertificate(await fixture("ca"), "CA");
       const [node, admin] = [await fixedKeys("p-256", 3), await fixedKeys("p-256", 4)];
+      const expected = {
+        ...{ nodeName: "worker-1", addresses: ["192.0.2.7"], now: NOW },
+        ...{ clientKey: node.spki, servingKey: (await fixedKeys("p-256", 5)).spki },
+      };
       const clusterId = await clusterIdOf(ca);
       return (input) =>
         eachOf(...[
           () => checkCaCertificate(input, clusterId),
-          () => checkNodeCertificate(input, ca, "worker-1", node.spki, NOW),
+          () => checkNodeCertificate(input, ca, expected),
+          () => checkServingCertificate(input, ca, expected),
           () => checkServiceCertificate(input, ca, NOW),
           () => checkAdminCertificate(input, ca, admin.spki, NOW),
         ].map((check) => async () => {
@@ -120,9 +125,6 @@ export const certificateTargets: readonly FuzzTarget[] = [
           const csr = await readCsr(input);
           promiseOneForm(input);
           checkNodeCsr(csr, "worker-1", spki);
-        }, async () => {
-          await readServingCsr(input);
-          promiseOneForm(input);
         });
     },
   },

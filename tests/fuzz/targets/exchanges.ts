@@ -3,14 +3,17 @@
  *
  * @module
  */
+import { TPM_ACCEPTED, TPM_SETTINGS } from "../../../attestation/testing/trust.ts";
 import { FRESH, NO_IDENTITY } from "../../../attestation/evidence.ts";
-import { helloStatement, initA1, initA2, joinA1, joinA2 } from "../../../protocol/transcript.ts";
+import { answerStatement, helloStatement, initA1, initA2, joinA1, joinA2 } from "../../../protocol/transcript.ts";
 import type { TrustPart } from "../../../protocol/transcript.ts";
 import { createFounding } from "../../../protocol/founding.ts";
 import { createInsecureIssuer } from "../../../attestation/kinds/none/issuer.ts";
 import { createInsecureVerifier } from "../../../attestation/kinds/none/verifier.ts";
 import { readPolicy } from "../../../attestation/policy/policy.ts";
 import { clusterIdOf } from "../../../certificate/cluster_id.ts";
+import { prepareNodeCertificates } from "../../../certificate/ca.ts";
+import { shownLists } from "../../../protocol/shown_lists.ts";
 import { sign } from "../../../protocol/signature.ts";
 import { readCertificate } from "../../../certificate/x509.ts";
 import { awaitResult, INIT_CLIENT_DEADLINES, verifyNode } from "../../../operator/exchange_client.ts";
@@ -42,15 +45,18 @@ const DOCUMENT = "kubernetesVersion: v1.36.3\n";
 const MAXIMUM_BYTES = 256 << 10;
 const ZERO = new Uint8Array(32);
 const clock = { now: () => NOW, monotonicMs: () => 0, sleep: () => Promise.resolve() };
-const [operator, node, service, admin] = [
+const [operator, node, service, admin, serving, identity] = [
   await fixedKeys("ed25519", 1),
   await fixedKeys("p-256", 3),
   await fixedKeys("p-256", 2),
   await fixedKeys("p-256", 4),
+  await fixedKeys("p-256", 5),
+  await fixedKeys("p-256", 6),
 ];
+const [authority, a2OfInit] = [await fixedKeys("p-256", 0x0a), new Uint8Array(32).fill(0xa2)];
 
 function trustOf(clusterId = new Uint8Array()): TrustPart {
-  return { clusterName: NAME, clusterId, operatorKeys: [operator.spki] };
+  return { clusterName: NAME, clusterId, operatorKeys: [operator.spki], ...TPM_SETTINGS };
 }
 
 /** A peer that has sent its last message is gone, so these targets may end in `unavailable`. */
@@ -115,7 +121,18 @@ export const exchangeTargets: readonly FuzzTarget[] = [
     mayEndIn: ["unavailable"],
     open: () => async (input) => {
       const script = readScript(input);
-      const exchange = exchangeWith({ incoming: InitServerMessage, outgoing: InitClientMessage, script });
+      const exchange = exchangeWith({
+        incoming: InitServerMessage,
+        outgoing: InitClientMessage,
+        script,
+        async sign(envelope) {
+          const { message } = envelope;
+          if (message?.$case !== "result" || message.result.signature.length > 0) return envelope;
+          const statement = await answerStatement(a2OfInit, message.result.result);
+          message.result.signature = await sign(authority, "init-answer", statement);
+          return envelope;
+        },
+      });
       const expectationFor = () => Promise.resolve({ trust: [ZERO], lock: [FRESH], identity: NO_IDENTITY });
       const { clusterId } = await verifyNode(
         exchange,
@@ -125,7 +142,7 @@ export const exchangeTargets: readonly FuzzTarget[] = [
         INIT_CLIENT_DEADLINES,
       );
       await awaitResult(exchange, {
-        ...{ clusterId, clock, heard: 0, again: false, adminKey: admin.spki },
+        ...{ clusterId, clock, heard: 0, again: false, adminKey: admin.spki, a2: a2OfInit },
         silenceMs: () => INIT_CLIENT_DEADLINES.progressMs,
         onProgress: () => {},
       });
@@ -139,7 +156,8 @@ export const exchangeTargets: readonly FuzzTarget[] = [
     async open(read) {
       const caCertificate = await read("fixtures/ca.der");
       const clusterId = await clusterIdOf(readCertificate(caCertificate, "CA"));
-      const [certificate, nodeCertificate] = [await read("fixtures/service.der"), await read("fixtures/node.der")];
+      const certificate = await read("fixtures/service.der");
+      const ca = { keys: authority, certificate: readCertificate(caCertificate, "CA") };
       const foundings = [await createFounding(operator, clusterId, NAME)];
       const kit = decodeControlPlaneKit(await read("kit/kit.bin"));
       return (input) => {
@@ -155,37 +173,49 @@ export const exchangeTargets: readonly FuzzTarget[] = [
             if (message?.$case === "request" && message.request.signature.length === 0) {
               const a2 = await joinA2(a1, message.request);
               message.request.signature = await sign(node, "request", a2);
+              if (message.request.identitySignature.length === 0) {
+                message.request.identitySignature = await sign(identity, "identity", a2);
+              }
             }
             return envelope;
           },
           hear({ message }) {
             if (message?.$case !== "proposal") return;
             const { serverNonce } = message.proposal;
-            pending = joinA1({ binding: BINDING, clientNonce, serverNonce, clusterId }).then((made) => a1 = made);
+            const lists = shownLists(message.proposal);
+            pending = joinA1({ binding: BINDING, clientNonce, serverNonce, clusterId, lists }).then((made) =>
+              a1 = made
+            );
           },
         });
         let pending: Promise<unknown> = Promise.resolve();
         return serveJoin({ exchange, explainRefusals: () => {}, trustPeer: () => {} }, {
           identity: { clusterId, caCertificate, foundings, certificate, keys: service },
           trust: trustOf(clusterId),
+          acceptedTrust: TPM_ACCEPTED,
           verifier: {
             variant: "none",
+            identityIsKey: true,
             async verify(...all) {
               await pending;
               return await createInsecureVerifier().verify(...all);
             },
           },
-          roleOf: (identity) => identity.startsWith("00") ? "control-plane" : "worker",
+          roleOf: () => "control-plane",
           checkNodeName: () => {},
           confirmPolicy: () => Promise.resolve(),
+          policyNumber: () => Promise.resolve("fuzz"),
           maximumClockSkewMs: 300_000,
           network: clusterNetwork(["192.0.2.10:6443"], DOCUMENT),
           admissions: {
-            find: () => Promise.resolve(undefined),
+            find: (identity) =>
+              Promise.resolve({
+                ...{ identity, nodeName: "worker-1", role: "worker", nodeKey: "", addresses: [], evidenceDigest: "" },
+              }),
             admit: () => Promise.resolve({ uid: crypto.randomUUID() }),
             recordCertificates: () => Promise.resolve(),
           },
-          signCertificate: () => Promise.resolve(nodeCertificate),
+          prepareCertificates: (node) => prepareNodeCertificates(ca, { ...node, lifetimeMs: 3_600_000 }, NOW),
           checkNotRemoved: () => Promise.resolve(),
           controlPlanes: {
             enter: () => Promise.resolve(),
@@ -209,34 +239,42 @@ export const exchangeTargets: readonly FuzzTarget[] = [
     maximumBytes: MAXIMUM_BYTES,
     mayEndIn: ["unavailable"],
     open: () => async (input) => {
-      let clientNonce: Uint8Array = ZERO;
+      let [clientNonce, a1, a2]: [Uint8Array, Uint8Array, Uint8Array] = [ZERO, ZERO, ZERO];
+      let pending: Promise<unknown> = Promise.resolve();
       const exchange = exchangeWith({
         incoming: JoinServerMessage,
         outgoing: JoinClientMessage,
         script: readScript(input),
         hear({ message }) {
           if (message?.$case === "hello") clientNonce = message.hello.clientNonce;
+          if (message?.$case === "request") pending = joinA2(a1, message.request).then((made) => a2 = made);
         },
         async sign(envelope) {
+          await pending;
           const { message } = envelope;
+          if (message?.$case === "ticket" && message.ticket.signature.length === 0) {
+            message.ticket.signature = await sign(service, "ticket", await answerStatement(a2, message.ticket.ticket));
+          }
           if (message?.$case !== "proposal" || message.proposal.signature.length > 0) return envelope;
           const { serverNonce, caCertificate, foundings } = message.proposal;
           const clusterId = await idOrZero(caCertificate);
-          const a1 = await joinA1({ binding: BINDING, clientNonce, serverNonce, clusterId });
-          message.proposal.signature = await sign(service, "service", a1);
           const founded = await createFounding(operator, clusterId, NAME);
           message.proposal.foundings = foundings.map((founding) =>
             founding.signature.length === 0 ? founded : founding
           );
+          const lists = shownLists(message.proposal);
+          a1 = await joinA1({ binding: BINDING, clientNonce, serverNonce, clusterId, lists });
+          message.proposal.signature = await sign(service, "service", a1);
           return envelope;
         },
       });
       const sealing = { publicKey: new Uint8Array(32).fill(9), privateKey: node.privateKey };
       await obtainTicket(exchange, {
+        purpose: "join",
         trust: trustOf(),
         self: { name: "worker-1", address: "192.0.2.7", role: "worker" },
         kubeletVersion: "v1.36.3",
-        keys: { node, sealing },
+        keys: { node, serving, sealing, identity },
         issuer: createInsecureIssuer(ZERO),
         deadlines: JOIN_CLIENT_DEADLINES,
         clock,

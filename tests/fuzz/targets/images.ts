@@ -14,6 +14,9 @@ import { readPolicy } from "../../../attestation/policy/policy.ts";
 import { imageHash } from "../../../attestation/uki/authenticode.ts";
 import { ukiRegisters } from "../../../attestation/uki/measurements.ts";
 import { readPeImage } from "../../../attestation/uki/pe.ts";
+import { CONFIGURATION_CREDENTIAL, smbiosCredential } from "../../../node/host_credentials.ts";
+import { readOemStrings } from "../../../node/smbios.ts";
+import { MAXIMUM_DOCUMENT_BYTES } from "../../../platform/document.ts";
 import { equalBytes, fromUtf8 } from "../../../platform/bytes.ts";
 import { promise } from "../target.ts";
 import type { FuzzTarget } from "../target.ts";
@@ -24,6 +27,19 @@ const NOW = new Date("2026-05-01T00:00:00Z");
 const LONGEST_DESCRIPTION = 201;
 
 export const imageTargets: readonly FuzzTarget[] = [
+  {
+    name: "smbios",
+    form: "bytes",
+    maximumBytes: 128 << 10,
+    open: () => (input) => {
+      const strings = readOemStrings(input);
+      promise(strings.every((string) => string.length > 0 && !string.includes(0)), "a string of SMBIOS has no zero");
+      const total = strings.reduce((sum, { length }) => sum + length, 0);
+      promise(total <= input.length, "the strings of SMBIOS are parts of the table");
+      const value = smbiosCredential(strings, CONFIGURATION_CREDENTIAL);
+      promise(value === undefined || value.length <= MAXIMUM_DOCUMENT_BYTES, "a credential is as large as a document");
+    },
+  },
   {
     name: "event-log",
     form: "bytes",

@@ -27,7 +27,7 @@ import { hex, randomBytes, sha256 } from "../../../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../../../platform/errors.ts";
 import { InitRequest } from "../../../proto/gen/bootstrapper.ts";
 import { PATIENCE_MS } from "./attacks.ts";
-import { honestly, playNode, refusedByOperator, resultFor, startHostileNode } from "./init_attacks.ts";
+import { honestly, playNode, refusedByOperator, resultFor, signedResult, startHostileNode } from "./init_attacks.ts";
 import type { Hostility } from "./join_attacks.ts";
 import { joinByHand, NODE_NAME, refusedByService } from "./join_attacks.ts";
 import { assertThrownBy, attack } from "./stopped_by.ts";
@@ -66,7 +66,7 @@ await variantTest(attack("attack: a member asks for a second name or role", Admi
   const keys = await newNodeKeys();
   await joinByHand(cluster.port, { issuer, keys });
   assert.deepEqual(cluster.signed, [NODE_NAME]);
-  cluster.signed.length = 0;
+  cluster.signed.length = cluster.signedServing.length = 0;
   await t.step("another name", async () => {
     await refusedByService(cluster, { issuer, keys, request: { nodeName: "worker-2" } }, "conflict/identity");
   });
@@ -198,7 +198,7 @@ await variantTest(posesAsFounder, async (t, variant) => {
       received.push("request");
       if (!isLocked) return;
       const result = await resultFor(authority, InitRequest.decode(signed.request).adminKey);
-      await session.exchange.send({ message: { $case: "result", result } });
+      await session.exchange.send(await signedResult(result, authority, signed.request));
     });
     const deadlines = { ...INIT_CLIENT_DEADLINES, progressMs: isLocked ? PATIENCE_MS : 200 };
     const error = await operator.found(node.endpoint, { verifier, deadlines }).then(
@@ -226,15 +226,15 @@ await variantTest(posesAsFounder, async (t, variant) => {
 
 const withoutItsKey = attack("attack: a TD that has another's key on record, and not the key", serveJoin);
 await variantTest(withoutItsKey, async (t, variant) => {
-  // The identity of a TD is SHA-256 of SPKI_c. K_c signs A2, and A2 names K_c.
+  // The identity of a TD is SHA-256 of its identity key's SPKI. That key signs A2, and the request names it.
   await using machine = await variant.start();
   await using attacker = await variant.start();
   const { cluster, sealed } = await clusterWithKeys(variant, machine, attacker);
   await using _ = cluster;
   const [keys, own] = [await newNodeKeys(), await newNodeKeys()];
   await joinByHand(cluster.port, { issuer: machine.issuer, keys });
-  cluster.signed.length = 0;
-  const stolen = { node: { ...own.node, spki: keys.node.spki }, sealing: own.sealing };
+  cluster.signed.length = cluster.signedServing.length = 0;
+  const stolen = { ...own, identity: { ...own.identity, spki: keys.identity.spki } };
   await t.step("with a signature by its own", async () => {
     await refusedByService(cluster, { issuer: attacker.issuer, keys: stolen }, "refused/signature");
   });

@@ -51,12 +51,17 @@ export const HOSTILE_PEERS: Readonly<Record<string, Attack>> = Object.freeze({
     const challenge = { credentialBlob: new Uint8Array(), encryptedSecret: new Uint8Array() };
     await dialled.exchange.receive("proposal", PATIENCE_MS);
     const request = { request: new Uint8Array(200 * 1024), nodeKey: challenge.credentialBlob };
-    const message = { ...request, sealingKey: new Uint8Array(32), evidence: undefined, signature: new Uint8Array(64) };
+    const sealingKey = new Uint8Array(32);
+    const signatures = { signature: new Uint8Array(64), identitySignature: new Uint8Array() };
+    const message = { ...request, ...signatures, sealingKey, evidence: undefined };
     await dialled.exchange.send({ message: { $case: "request", request: message } });
     await dialled.exchange.receive("ticket", PATIENCE_MS);
   },
   "asks properly with evidence that proves nothing": (port) =>
-    joinByHand(port, { evidence: () => Promise.resolve({ variant: "tpm", payload: randomBytes(2048) }) }),
+    joinByHand(port, {
+      namesIdentity: false,
+      evidence: () => Promise.resolve({ variant: "tpm", payload: randomBytes(2048) }),
+    }),
 });
 
 function tls(port: number): TLSSocket {

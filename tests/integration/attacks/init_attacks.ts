@@ -13,7 +13,7 @@ import { listen } from "../../../channel/server.ts";
 import type { ActivationChallenge, Evidence, EvidenceIssuer, EvidenceVerifier } from "../../../attestation/evidence.ts";
 import { createFounding } from "../../../protocol/founding.ts";
 import type { InitContext } from "../../../protocol/transcript.ts";
-import { helloStatement, initA1, initA2 } from "../../../protocol/transcript.ts";
+import { answerStatement, helloStatement, initA1, initA2 } from "../../../protocol/transcript.ts";
 import type { CertificateAuthority } from "../../../certificate/ca.ts";
 import { createCertificateAuthority, issueAdminCertificate } from "../../../certificate/ca.ts";
 import { clusterIdOf } from "../../../certificate/cluster_id.ts";
@@ -30,12 +30,11 @@ import { copyOf, randomBytes } from "../../../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../../../platform/errors.ts";
 import { exists } from "../../../platform/files.ts";
 import { silentLog } from "../../../platform/log.ts";
-import { InitRequest, InitServiceService } from "../../../proto/gen/bootstrapper.ts";
+import { InitRequest, InitResult, InitServiceService } from "../../../proto/gen/bootstrapper.ts";
 import type {
   Founding,
   InitClientMessage,
   InitHello,
-  InitResult,
   InitServerMessage,
   SignedInitRequest,
 } from "../../../proto/gen/bootstrapper.ts";
@@ -115,7 +114,7 @@ export async function initByHand(world: InitWorld, play: OperatorPlay = {}): Pro
     if (kind === "progress") continue;
     await send({ $case: "acknowledgement", acknowledgement: {} });
     await dialled.finish();
-    return payload;
+    return InitResult.decode(payload.result);
   }
 }
 
@@ -203,13 +202,18 @@ export function honestly(issuer: Pick<EvidenceIssuer, "issue" | "activate" | "is
   };
 }
 
+/** The CA that a hostile node made, and A1 of its exchange. */
+export interface HostileAuthority extends CertificateAuthority {
+  readonly a1: Bytes;
+}
+
 /** Plays steps 2 and 3 of a hostile node. Returns the CA that it made. */
 export async function playNode(
   { exchange }: NodeSession,
   { clientNonce, operatorKey }: InitHello,
   { evidence, answer, clusterId: stolenId }: NodePlay,
   received: string[],
-): Promise<CertificateAuthority> {
+): Promise<HostileAuthority> {
   const authority = await createCertificateAuthority(new Date());
   const clusterId = copyOf(stolenId ?? await clusterIdOf(authority.certificate));
   const serverNonce = randomBytes(32);
@@ -218,11 +222,11 @@ export async function playNode(
   const made = await evidence(a1, context);
   const proposal = { serverNonce, clusterId, evidence: made && { variant: made.variant, payload: made.payload } };
   await exchange.send({ message: { $case: "proposal", proposal } });
-  if (answer === undefined) return authority;
+  if (answer === undefined) return { ...authority, a1 };
   const challenge = await exchange.receive("challenge", PATIENCE_MS);
   received.push("challenge");
   await exchange.send({ message: { $case: "activation", activation: { hmac: copyOf(await answer(challenge, a1)) } } });
-  return authority;
+  return { ...authority, a1 };
 }
 
 /** The result that an honest node sends for a request. */
@@ -234,6 +238,17 @@ export async function resultFor(authority: CertificateAuthority, adminKey: Uint8
     joinEndpoints: ["192.0.2.1:9444"],
     nodeName: "n1",
   };
+}
+
+/** The message with a result, as an honest node signs it for this exchange. */
+export async function signedResult(
+  result: InitResult,
+  { keys, a1 }: Pick<HostileAuthority, "keys" | "a1">,
+  request: Uint8Array,
+): Promise<InitServerMessage> {
+  const encoded = copyOf(InitResult.encode(result).finish());
+  const signature = await sign(keys, "init-answer", await answerStatement(await initA2(a1, request), encoded));
+  return { message: { $case: "result", result: { result: encoded, signature } } };
 }
 
 /** The settings of an operator that meets a hostile node. */

@@ -10,7 +10,7 @@ import { FRESH, NO_IDENTITY } from "../../../attestation/evidence.ts";
 import assert from "node:assert/strict";
 import { activationAnswer, checkActivationAnswer } from "../../../protocol/activation.ts";
 import type { ActivationChallenge, Evidence, EvidenceIssuer } from "../../../attestation/evidence.ts";
-import { createInsecureIdentity, createInsecureIssuer } from "../../../attestation/kinds/none/issuer.ts";
+import { createInsecureIssuer } from "../../../attestation/kinds/none/issuer.ts";
 import { createInsecureVerifier } from "../../../attestation/kinds/none/verifier.ts";
 import { createTpmIssuer } from "../../../attestation/kinds/tpm/issuer.ts";
 import { createTpmVerifier } from "../../../attestation/kinds/tpm/verifier.ts";
@@ -143,7 +143,7 @@ await variantTest("attack: evidence of a node in an Init", async (t, variant) =>
 
   await t.step(attack("downgrade: another variant, or fewer", stoppers.verifier), async () => {
     // A verifier is configured with the one variant that it reads. The peer never chooses the variant.
-    const none = createInsecureIssuer(createInsecureIdentity());
+    const none = createInsecureIssuer(randomBytes(32));
     await refused({ evidence: (a1) => none.issue(a1) }, "variant");
     for (const name of ["none", "", "tpm,snp", "TPM", `${variant.name}+none`, "none+tpm"]) {
       await refused({ evidence: async (a1) => ({ ...await issuer.issue(a1), variant: name }) }, "variant");
@@ -359,7 +359,7 @@ await swtpmTest(
 
 Deno.test("development: evidence of variant none founds a cluster where both sides are told to, and only there", async () => {
   const registers = new ShownMachine();
-  const { issue, activate, ownIdentity } = createInsecureIssuer(createInsecureIdentity());
+  const { issue, activate, ownIdentity } = createInsecureIssuer(randomBytes(32));
   const machine = {
     ...{ variant: "none" as const, isChallenged: false, issue, activate, ownIdentity },
     read: (index: number) => registers.read(index),

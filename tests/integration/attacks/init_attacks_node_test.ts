@@ -18,13 +18,13 @@ import { awaitResult, INIT_CLIENT_DEADLINES, verifyNode } from "../../../operato
 import { TestOperator, trustIn } from "../../exchanges/init_world.ts";
 import { ShownMachine } from "../../exchanges/init_machine.ts";
 import { measureTrust } from "../../../nodelock/measure.ts";
-import { randomBytes } from "../../../platform/bytes.ts";
+import { copyOf, randomBytes } from "../../../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../../../platform/errors.ts";
-import { InitRequest } from "../../../proto/gen/bootstrapper.ts";
-import type { InitResult, InitServerMessage } from "../../../proto/gen/bootstrapper.ts";
+import { InitRequest, InitResult } from "../../../proto/gen/bootstrapper.ts";
+import type { InitServerMessage } from "../../../proto/gen/bootstrapper.ts";
 import { PATIENCE_MS, startTpmMachine, swtpmTest, verifierFor } from "./attacks.ts";
-import type { NodeSession, Script } from "./init_attacks.ts";
-import { honestly, playNode, refusedByOperator, resultFor, startHostileNode } from "./init_attacks.ts";
+import type { HostileAuthority, NodeSession, Script } from "./init_attacks.ts";
+import { honestly, playNode, refusedByOperator, resultFor, signedResult, startHostileNode } from "./init_attacks.ts";
 import type { Stopper } from "./stopped_by.ts";
 import { assertThrownBy, attack } from "./stopped_by.ts";
 
@@ -50,7 +50,9 @@ await swtpmTest("attack: a node asks for the founding before it has answered the
   const send = async ({ exchange }: NodeSession, ...messages: readonly InitServerMessage[]) => {
     for (const message of messages) await exchange.send(message).catch(() => {});
   };
-  const result: InitServerMessage = { message: { $case: "result", result: emptyResult } };
+  const result: InitServerMessage = {
+    message: { $case: "result", result: { result: new Uint8Array(), signature: randomBytes(64) } },
+  };
   const answer: InitServerMessage = { message: { $case: "activation", activation: { hmac: randomBytes(32) } } };
   const propose: Script = (session, hello, received) =>
     playNode(session, hello, { evidence: (a1) => machine.issuer.issue(a1) }, received);
@@ -130,7 +132,11 @@ Deno.test(attack("attack: a proposal whose values are of other lengths", verifyN
  * Asserts that the operator refuses, and records nothing as done.
  */
 async function refusedAtTheEnd(
-  end: (authority: CertificateAuthority, adminKey: Uint8Array) => Promise<readonly InitServerMessage[]>,
+  end: (
+    authority: HostileAuthority,
+    adminKey: Uint8Array,
+    request: Uint8Array,
+  ) => Promise<readonly InitServerMessage[]>,
   code: string,
   stoppedBy: Stopper,
   deadlines = INIT_CLIENT_DEADLINES,
@@ -143,7 +149,9 @@ async function refusedAtTheEnd(
     const signed = await session.exchange.receive("request", PATIENCE_MS);
     received.push("request");
     const { adminKey } = InitRequest.decode(signed.request);
-    for (const message of await end(authority, adminKey)) await session.exchange.send(message).catch(() => {});
+    for (const message of await end(authority, adminKey, signed.request)) {
+      await session.exchange.send(message).catch(() => {});
+    }
   });
   const found = operator.found(node.endpoint, { deadlines });
   const error = await found.then(() => assert.fail("the operator was taken in"), asBootstrapError);
@@ -201,7 +209,7 @@ Deno.test("attack: certificates at the end that are not the operator's, or of an
       checkAdminCertificate,
       async (honest, authority, adminKey) => ({
         ...honest,
-        adminCertificate: (await issueServiceCertificate(authority, adminKey, new Date())).der,
+        adminCertificate: (await issueServiceCertificate(authority, "n1", adminKey, new Date())).der,
       }),
       "refused/certificate-subject",
     ],
@@ -222,11 +230,52 @@ Deno.test("attack: certificates at the end that are not the operator's, or of an
   for (const [name, stoppedBy, change, code] of attacks) {
     await t.step(attack(name, stoppedBy), () =>
       refusedAtTheEnd(
-        async (authority, adminKey) => {
+        async (authority, adminKey, request) => {
           const result = await change(await resultFor(authority, adminKey), authority, adminKey);
-          return [progress(1), { message: { $case: "result", result } }];
+          return [progress(1), await signedResult(result, authority, request)];
         },
         code,
+        checkInitResult,
+      ));
+  }
+});
+
+Deno.test(attack("attack: a result that the CA did not sign for this exchange", checkInitResult), async (t) => {
+  // The result names where the operator finds the API server and the join services. A front that passes it on must not
+  // be able to change that.
+  const rows: Readonly<
+    Record<
+      string,
+      (authority: HostileAuthority, request: Uint8Array, adminKey: Uint8Array) => Promise<InitServerMessage>
+    >
+  > = {
+    "another endpoint, after it was signed": async (authority, request, adminKey) => {
+      const honest = await resultFor(authority, adminKey);
+      const { message } = await signedResult(honest, authority, request);
+      assert.ok(message?.$case === "result");
+      const result = copyOf(InitResult.encode({ ...honest, apiEndpoints: ["192.0.2.66:6443"] }).finish());
+      return { message: { $case: "result", result: { ...message.result, result } } };
+    },
+    "of another connection": async (authority, request, adminKey) =>
+      await signedResult(await resultFor(authority, adminKey), { ...authority, a1: randomBytes(32) }, request),
+    "of another request": async (authority, _request, adminKey) =>
+      await signedResult(await resultFor(authority, adminKey), authority, randomBytes(100)),
+    "signed by another key": async (authority, request, adminKey) =>
+      await signedResult(await resultFor(authority, adminKey), {
+        ...authority,
+        keys: await generateKeyPair("p-256"),
+      }, request),
+    "without a signature": async (authority, request, adminKey) => {
+      const { message } = await signedResult(await resultFor(authority, adminKey), authority, request);
+      assert.ok(message?.$case === "result");
+      return { message: { $case: "result", result: { ...message.result, signature: new Uint8Array() } } };
+    },
+  };
+  for (const [name, end] of Object.entries(rows)) {
+    await t.step(name, () =>
+      refusedAtTheEnd(
+        async (authority, adminKey, request) => [progress(1), await end(authority, request, adminKey)],
+        "refused/signature",
         checkInitResult,
       ));
   }

@@ -29,6 +29,7 @@ import {
   playNode,
   refusedByNode,
   resultFor,
+  signedResult,
   startHostileNode,
 } from "./init_attacks.ts";
 import { attack } from "./stopped_by.ts";
@@ -122,7 +123,7 @@ Deno.test(attack("attack: messages to an operator after the result", awaitResult
     const result = await resultFor(authority, InitRequest.decode(request).adminKey);
     const other = { ...result, apiEndpoints: ["192.0.2.66:6443"], nodeName: "n66" };
     for (const one of [result, other]) {
-      await session.exchange.send({ message: { $case: "result", result: one } }).catch(() => {});
+      await session.exchange.send(await signedResult(one, authority, request)).catch(() => {});
     }
   });
   await operator.found(node.endpoint, { deadlines: INIT_CLIENT_DEADLINES });

@@ -18,15 +18,16 @@ import type { JoinExchangeService, JoinServiceIdentity } from "../../../service/
 import type { NodeRequest } from "../../../protocol/join_request.ts";
 import type { NodeKeys } from "../../../protocol/node_keys.ts";
 import { encodeRequest } from "../../../protocol/join_request.ts";
-import { listenForJoins } from "../../../service/service.ts";
+import { shownLists } from "../../../protocol/shown_lists.ts";
+import { listenForJoins } from "../../../service/testing/join_listener.ts";
 import { dialService, newInsecureIssuer, newNodeKeys, TestCluster } from "../../exchanges/join_world.ts";
 import { TestMachine } from "../../exchanges/join_machine.ts";
 import type { Bytes } from "../../../platform/bytes.ts";
 import { copyOf, randomBytes } from "../../../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../../../platform/errors.ts";
 import { silentLog } from "../../../platform/log.ts";
-import { JoinClientMessage, JoinServiceService } from "../../../proto/gen/bootstrapper.ts";
-import type { JoinServerMessage, JoinTicket, SignedJoinRequest } from "../../../proto/gen/bootstrapper.ts";
+import { JoinClientMessage, JoinServiceService, JoinTicket } from "../../../proto/gen/bootstrapper.ts";
+import type { JoinServerMessage, SignedJoinRequest } from "../../../proto/gen/bootstrapper.ts";
 import { checkProposal } from "../../../join/proposal.ts";
 import { PATIENCE_MS } from "./attacks.ts";
 import { assertThrownBy } from "./stopped_by.ts";
@@ -44,17 +45,21 @@ export interface JoinSeen extends JoinContext, NodeStatement {
 /** The deviations of a hostile node, which otherwise follows the protocol. */
 export interface Hostility {
   /** The issuer. Default: one of variant `none`. */
-  readonly issuer?: Pick<EvidenceIssuer, "issue" | "activate">;
+  readonly issuer?: Pick<EvidenceIssuer, "issue" | "activate" | "identityIsKey">;
   /** N_c. Default: a new one. */
   readonly clientNonce?: Uint8Array;
-  /** K_c and E_c. Default: new ones. */
-  readonly keys?: NodeKeys;
+  /** The node's keys. Default: new ones. */
+  readonly keys?: Required<NodeKeys>;
+  /** Whether the request names the identity key. Default: if the issuer says so. */
+  readonly namesIdentity?: boolean;
   /** Changes the request before it is signed. */
   readonly request?: Partial<NodeRequest>;
   /** Makes the evidence. */
   readonly evidence?: (a2: Bytes, seen: JoinSeen) => Promise<Evidence | undefined>;
   /** Signs A2. Default: K_c signs, for this protocol. */
   readonly sign?: (keys: NodeKeys, a2: Bytes) => Promise<Bytes>;
+  /** Signs A2 as the identity. Default: the identity key signs, for this protocol. */
+  readonly signIdentity?: (keys: Required<NodeKeys>, a2: Bytes) => Promise<Bytes>;
   /** Changes the message after it was signed. */
   readonly message?: (message: SignedJoinRequest) => SignedJoinRequest;
   /**
@@ -75,8 +80,8 @@ export interface Hostility {
 export async function joinByHand(port: number, hostility: Hostility = {}): Promise<JoinTicket> {
   using dialled = await dialService(port);
   const { exchange } = dialled;
-  const issuer = hostility.issuer ?? newInsecureIssuer();
   const keys = hostility.keys ?? await newNodeKeys();
+  const issuer = hostility.issuer ?? await newInsecureIssuer(keys.identity);
   const clientNonce = copyOf(hostility.clientNonce ?? randomBytes(32));
   const send = async (message: NonNullable<JoinClientMessage["message"]>) => {
     await hostility.before?.(message.$case, exchange);
@@ -85,14 +90,21 @@ export async function joinByHand(port: number, hostility: Hostility = {}): Promi
     await exchange.send({ message }).catch(() => {});
   };
   await send({ $case: "hello", hello: { clientNonce } });
-  const { serverNonce, foundings: [founding] } = await exchange.receive("proposal", PATIENCE_MS);
+  const proposal = await exchange.receive("proposal", PATIENCE_MS);
+  const { serverNonce, foundings: [founding] } = proposal;
   const clusterId = founding?.clusterId ?? new Uint8Array(32);
-  const context = { binding: exchange.binding, clientNonce, serverNonce, clusterId };
+  const lists = shownLists(proposal);
+  const context = { binding: exchange.binding, clientNonce, serverNonce, clusterId, lists };
   const a1 = await joinA1(context);
+  const nodeName = hostility.request?.nodeName ?? NODE_NAME;
+  const namesIdentity = hostility.namesIdentity ?? issuer.identityIsKey === true;
   const request = encodeRequest({
-    nodeName: NODE_NAME,
+    purpose: "join",
+    nodeName,
     role: "worker",
-    csr: await createNodeCsr(keys.node, hostility.request?.nodeName ?? NODE_NAME),
+    clientCsr: await createNodeCsr(keys.node, nodeName),
+    servingCsr: await createNodeCsr(keys.serving, nodeName),
+    identityKey: namesIdentity ? keys.identity.spki : new Uint8Array(),
     timeMs: BigInt(Date.now()),
     addresses: ["192.0.2.7"],
     kubeletVersion: "v1.36.3",
@@ -104,13 +116,15 @@ export async function joinByHand(port: number, hostility: Hostility = {}): Promi
   const a2 = await joinA2(a1, node);
   const evidence = await (hostility.evidence ?? issuer.issue)(a2, { ...context, ...node, a1 });
   const signature = await (hostility.sign?.(keys, a2) ?? sign(keys.node, "request", a2));
-  const honest: SignedJoinRequest = { request, nodeKey, sealingKey, evidence, signature };
+  const signIdentity = hostility.signIdentity ?? (({ identity }, a2) => sign(identity, "identity", a2));
+  const identitySignature = namesIdentity ? await signIdentity(keys, a2) : new Uint8Array();
+  const honest: SignedJoinRequest = { request, nodeKey, sealingKey, evidence, signature, identitySignature };
   await send({ $case: "request", request: hostility.message?.(honest) ?? honest });
   for (;;) {
     const answer = await exchange.receiveAny(["challenge", "ticket"], PATIENCE_MS);
     if (answer.kind === "ticket") {
       await hostility.before?.("end", exchange);
-      return answer.payload;
+      return JoinTicket.decode(answer.payload.ticket);
     }
     const answerWith = hostility.answer ??
       (async (challenge: ActivationChallenge) => activationAnswer(await issuer.activate(challenge), a2));
@@ -122,7 +136,7 @@ export async function joinByHand(port: number, hostility: Hostility = {}): Promi
 /** Asserts that the attack left no trace at the service. */
 export function assertUntouched(cluster: TestCluster, records = 0): void {
   assert.equal(cluster.admissions.records.length, records, "a node was admitted");
-  assert.deepEqual(cluster.signed, [], "something was signed");
+  assert.deepEqual([cluster.signed, cluster.signedServing], [[], []], "something was signed");
 }
 
 /**

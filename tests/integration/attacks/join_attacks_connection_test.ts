@@ -16,7 +16,7 @@ import { checkProposal } from "../../../join/proposal.ts";
 import { readRequest } from "../../../protocol/join_request.ts";
 import { joinA2 } from "../../../protocol/transcript.ts";
 import { serveJoin } from "../../../service/exchange_service.ts";
-import { listenForJoins } from "../../../service/service.ts";
+import { listenForJoins } from "../../../service/testing/join_listener.ts";
 import { ask, dialService, newInsecureIssuer, newNode, TestCluster } from "../../exchanges/join_world.ts";
 import { measureTrust } from "../../../nodelock/measure.ts";
 import { copyOf, hex, randomBytes } from "../../../platform/bytes.ts";
@@ -71,6 +71,7 @@ await variantTest(({ stoppers }) => attack(ownKey, joinA2, stoppers.statement), 
   await using cluster = await TestCluster.create({ verifier: variant.verifierFor(machine) });
   await measureTrust(machine.issuer, cluster.trust);
   const refused = Promise.withResolvers<unknown>();
+  const namesIdentity = machine.issuer.identityIsKey === true;
   await using rogue = await listen<JoinClientMessage, JoinServerMessage>({
     service: JoinServiceService,
     ...{ host: "127.0.0.1", port: 0, maximumConnections: 8, log: silentLog },
@@ -82,7 +83,7 @@ await variantTest(({ stoppers }) => attack(ownKey, joinA2, stoppers.statement), 
         await exchange.send({ message: { $case: "proposal", proposal } });
         return (await exchange.receive("request", PATIENCE_MS)).evidence;
       };
-      refused.resolve(joinByHand(cluster.port, { clientNonce, evidence }).catch(asBootstrapError));
+      refused.resolve(joinByHand(cluster.port, { clientNonce, evidence, namesIdentity }).catch(asBootstrapError));
       await refused.promise;
     },
   });
@@ -207,9 +208,10 @@ Deno.test(attack("attack: a node stalls at each step", listen, Exchange), async 
       deadlines,
       verifier: {
         variant: "none",
-        verify: () =>
+        identityIsKey: true,
+        verify: (_evidence, _statement, { identity }) =>
           Promise.resolve({
-            claims: { variant: "none", identity: "aa".repeat(32), fresh: true },
+            claims: { variant: "none", identity, fresh: true },
             challenge: {
               message: { credentialBlob: new Uint8Array(8), encryptedSecret: new Uint8Array(8) },
               secret: randomBytes(32),
@@ -248,12 +250,12 @@ Deno.test(attack("attack: a service stalls at each step", Exchange), async (t) =
   // Every message has a deadline. After it the node asks another service.
   await using cluster = await TestCluster.create();
   const deadlines = { proposalMs: 200, challengeMs: 200, ticketMs: 200 };
-  const challenged = { ...newInsecureIssuer(), variant: "tpm" as const };
+  const challenged = { ...await newInsecureIssuer(), variant: "tpm" as const };
   const never = () => new Promise<never>(() => {});
   const steps: readonly (readonly [string, Partial<JoinExchangeService>, EvidenceIssuer])[] = [
-    ["before the proposal", { deadlines: cluster.service.deadlines }, newInsecureIssuer()],
+    ["before the proposal", { deadlines: cluster.service.deadlines }, await newInsecureIssuer()],
     ["before the challenge", { verifier: { variant: "none", verify: never } }, challenged],
-    ["before the ticket", { clusterVersion: never }, newInsecureIssuer()],
+    ["before the ticket", { clusterVersion: never }, await newInsecureIssuer()],
   ];
   for (const [name, changes, issuer] of steps) {
     await t.step(name, async () => {
@@ -292,5 +294,5 @@ Deno.test("attack: oversized messages", async (t) => {
 
 const emptyProposal = {
   ...{ serverNonce: new Uint8Array(32), foundings: [], caCertificate: new Uint8Array() },
-  ...{ serviceCertificate: new Uint8Array(), signature: new Uint8Array(64) },
+  ...{ serviceCertificate: new Uint8Array(), signature: new Uint8Array(64), successions: [], documents: [] },
 };

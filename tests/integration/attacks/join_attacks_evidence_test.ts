@@ -16,7 +16,8 @@ import { generateKeyPair } from "../../../certificate/keys.ts";
 import { newInsecureIssuer, newNodeKeys, TestCluster } from "../../exchanges/join_world.ts";
 import { measureLock, measureTrust } from "../../../nodelock/measure.ts";
 import type { Bytes } from "../../../platform/bytes.ts";
-import { concat, hex, randomBytes, sha256 } from "../../../platform/bytes.ts";
+import { concat, hex, randomBytes } from "../../../platform/bytes.ts";
+import { identityOfKey } from "../../../protocol/node_keys.ts";
 import { asBootstrapError, BootstrapError } from "../../../platform/errors.ts";
 import {
   evidenceBySoftware,
@@ -47,7 +48,7 @@ await variantTest("an honest machine gets its ticket, fresh, and again after it 
   const keys = await newNodeKeys();
   await measureTrust(issuer, cluster.trust);
   await joinByHand(cluster.port, { issuer, keys });
-  const identity = machine.identity || hex(await sha256(keys.node.spki));
+  const identity = machine.identity || await identityOfKey(keys.identity.spki);
   assert.equal(cluster.admissions.records[0]?.identity, identity);
   await measureLock(issuer, cluster.clusterId);
   await joinByHand(cluster.port, { issuer, keys });
@@ -103,8 +104,7 @@ await variantTest("attack: a node's evidence", async (t, variant) => {
   });
 
   await t.step(attack("evidence of one node's key with another key", joinA2, stoppers.statement), async () => {
-    // The statement names K_c and E_c, so the evidence is useless to a peer with another key. For TDX that key is the
-    // identity itself.
+    // The statement names K_c and E_c, so the evidence is useless to a peer with another key.
     const [own, other] = [await newNodeKeys(), await newNodeKeys()];
     for (const stolen of [{ nodeKey: other.node.spki }, { sealingKey: other.sealing.publicKey }]) {
       const evidence: Hostility["evidence"] = async (_a2, seen) =>
@@ -115,7 +115,7 @@ await variantTest("attack: a node's evidence", async (t, variant) => {
 
   await t.step(attack("downgrade: another variant, or fewer", stoppers.verifier), async () => {
     // A verifier is configured with the one variant that it reads. The peer never chooses the variant.
-    await refused({ issuer: newInsecureIssuer() }, "variant");
+    await refused({ issuer: await newInsecureIssuer() }, "variant");
     for (const name of ["none", "", "tpm,snp", "TPM", `${variant.name}+none`, "none+tpm"]) {
       const evidence: Hostility["evidence"] = async (a2) => ({ ...await issuer.issue(a2), variant: name });
       await refused({ issuer, evidence }, "variant");
@@ -201,7 +201,7 @@ await variantTest(
       [
         "none in place of the processor's",
         combineVerifiers,
-        async (a2) => set(await tpm.issuer.issue(a2), await newInsecureIssuer().issue(a2)),
+        async (a2) => set(await tpm.issuer.issue(a2), await (await newInsecureIssuer()).issue(a2)),
         "refused/variants",
       ],
       [
@@ -261,11 +261,11 @@ await swtpmTest("attack: a TPM's evidence by other keys than its own", async (t)
     const pcrs = pcrsWith({ 12: trustRegister });
     const evidence = (a2: Bytes) => evidenceBySoftware(machine.endorsementKey, a2, pcrs);
     const answer = () => Promise.resolve(randomBytes(32));
-    await refusedByService(cluster, { evidence, answer }, "refused/activation");
+    await refusedByService(cluster, { evidence, answer, namesIdentity: false }, "refused/activation");
     // The good machine's own TPM does not help either, as it does not have such an AK.
     const oracle = async (challenge: ActivationChallenge, a2: Bytes) =>
       await activationAnswer(await issuer.activate(challenge).catch(() => randomBytes(32)), a2);
-    await refusedByService(cluster, { evidence, answer: oracle }, "refused/activation");
+    await refusedByService(cluster, { evidence, answer: oracle, namesIdentity: false }, "refused/activation");
   });
 
   await t.step(attack("a good machine's, and another TPM answers the challenge", checkActivationAnswer), async () => {
@@ -359,7 +359,11 @@ await variantTest("attack: a machine that is locked already", async (t, variant)
     const keys = await newNodeKeys();
     await measureTrust(issuer, cluster.trust);
     await cluster.admissions.admit({
-      ...{ identity: machine.identity || hex(await sha256(keys.node.spki)), nodeName: "worker-7", role: "worker" },
+      ...{
+        identity: machine.identity || await identityOfKey(keys.identity.spki),
+        nodeName: "worker-7",
+        role: "worker",
+      },
       ...{ nodeKey: "", addresses: [], evidenceDigest: "" },
     });
     await measureLock(issuer, cluster.clusterId);

@@ -15,6 +15,7 @@ import type { Session } from "../../../channel/server.ts";
 import { checkProposal } from "../../../join/proposal.ts";
 import { serveJoin } from "../../../service/exchange_service.ts";
 import { joinA1, signedBytes } from "../../../protocol/transcript.ts";
+import { shownLists } from "../../../protocol/shown_lists.ts";
 import { sign } from "../../../protocol/signature.ts";
 import { createThrowAwayCertificate } from "../../../certificate/throw_away.ts";
 import { ask, newNode, TestCluster } from "../../exchanges/join_world.ts";
@@ -131,7 +132,7 @@ await variantTest(attack("attack: a replayed request on a new stream", serveJoin
   await measureTrust(issuer, cluster.trust);
   const sent: JoinClientMessage[] = [];
   await joinByHand(cluster.port, { issuer, sent });
-  cluster.signed.length = 0;
+  cluster.signed.length = cluster.signedServing.length = 0;
   const recorded = sent.find(({ message }) => message?.$case === "request")?.message;
   assert.ok(recorded?.$case === "request");
   await refusedByService(cluster, { issuer, message: () => recorded.request }, "refused/signature");
@@ -146,14 +147,16 @@ async function propose(
 ): Promise<JoinServerMessage> {
   const { clusterId, caCertificate, certificate, foundings } = identity;
   const serverNonce = randomBytes(32);
+  const lists = { foundings: [...foundings], successions: [], documents: [] };
   const a1 = await joinA1({
     binding: exchange.binding,
     clientNonce: new Uint8Array(clientNonce),
     serverNonce,
     clusterId,
+    lists: shownLists(lists),
   });
   const proposal = {
-    ...{ serverNonce, caCertificate: new Uint8Array(caCertificate), foundings: [...foundings] },
+    ...{ serverNonce, caCertificate: new Uint8Array(caCertificate), ...lists },
     ...{ serviceCertificate: new Uint8Array(certificate), signature: await signWith(a1) },
   };
   return { message: { $case: "proposal", proposal } };
@@ -168,13 +171,7 @@ await variantTest(attack(disorder, Exchange), async (t, variant) => {
   await measureTrust(issuer, cluster.trust);
   const node = await newNode(cluster.trust, { issuer });
   const ticket: JoinServerMessage = {
-    message: {
-      $case: "ticket",
-      ticket: {
-        ...{ nodeCertificate: new Uint8Array(), apiEndpoints: [], joinEndpoints: [], notAfterMs: 0n },
-        ...{ clusterDocument: "", sealedKit: undefined },
-      },
-    },
+    message: { $case: "ticket", ticket: { ticket: new Uint8Array(), signature: randomBytes(64) } },
   };
   const challenge: JoinServerMessage = {
     message: { $case: "challenge", challenge: { credentialBlob: randomBytes(70), encryptedSecret: randomBytes(70) } },

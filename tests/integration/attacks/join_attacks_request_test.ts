@@ -14,7 +14,8 @@ import { serveJoin } from "../../../service/exchange_service.ts";
 import { checkKubeletVersion } from "../../../service/kubelet_version.ts";
 import { checkNodeCsr, createNodeCsr, readCsr } from "../../../certificate/csr.ts";
 import { generateKeyPair } from "../../../certificate/keys.ts";
-import { dialService, newInsecureIssuer, TestCluster } from "../../exchanges/join_world.ts";
+import { sign } from "../../../protocol/signature.ts";
+import { dialService, newInsecureIssuer, newNodeKeys, TestCluster } from "../../exchanges/join_world.ts";
 import type { Bytes } from "../../../platform/bytes.ts";
 import { randomBytes } from "../../../platform/bytes.ts";
 import type { Hostility } from "./join_attacks.ts";
@@ -27,23 +28,71 @@ import { attack } from "./stopped_by.ts";
 Deno.test("attack: a request that is not exactly the node's own", async (t) => {
   await using cluster = await TestCluster.create();
   const other = await generateKeyPair("p-256");
+  const keys = await newNodeKeys();
   type Row = readonly [name: string, stoppedBy: Stopper, hostility: Hostility, code: string];
   const attacks: readonly Row[] = [
     // The name of a member, or a name that the system uses.
     [
       "a CSR for another node",
       checkNodeCsr,
-      { request: { csr: await createNodeCsr(other, "cp-1") } },
+      { request: { clientCsr: await createNodeCsr(other, "cp-1") } },
       "refused/csr-subject",
     ],
     // The key differs from the one that the evidence names.
     [
       "a CSR for another key",
       checkNodeCsr,
-      { request: { csr: await createNodeCsr(other, NODE_NAME) } },
+      { request: { clientCsr: await createNodeCsr(other, NODE_NAME) } },
       "refused/csr-key",
     ],
-    ["a CSR that is none", readCsr, { request: { csr: randomBytes(300) } }, "malformed/der"],
+    // The certificate to serve with would be another node's, or the API server's.
+    [
+      "a serving CSR for another node",
+      checkNodeCsr,
+      { request: { servingCsr: await createNodeCsr(other, "cp-1") } },
+      "refused/csr-subject",
+    ],
+    ["a serving CSR that is none", readCsr, { request: { servingCsr: randomBytes(300) } }, "malformed/der"],
+    [
+      "one key for both certificates",
+      serveJoin,
+      { keys: { ...keys, serving: keys.node } },
+      "refused/csr-serving-key",
+    ],
+    // The identity is a key: the request names it, and it signs.
+    ["no identity key", serveJoin, { namesIdentity: false }, "malformed/join-request"],
+    [
+      "an identity key without its signature",
+      serveJoin,
+      { message: (m) => ({ ...m, identitySignature: new Uint8Array() }) },
+      "malformed/join-request",
+    ],
+    [
+      "another machine's identity key",
+      serveJoin,
+      { signIdentity: (_keys, a2) => sign(other, "identity", a2) },
+      "refused/signature",
+    ],
+    [
+      "an identity's signature for another purpose",
+      signedBytes,
+      { signIdentity: ({ identity }, a2) => sign(identity, "request", a2) },
+      "refused/signature",
+    ],
+    [
+      "an identity's signature over another exchange",
+      serveJoin,
+      { signIdentity: ({ identity }) => sign(identity, "identity", randomBytes(32)) },
+      "refused/signature",
+    ],
+    [
+      "another machine's evidence",
+      serveJoin,
+      { issuer: await newInsecureIssuer() },
+      "refused/identity-key",
+    ],
+    ["a purpose that is none", readRequest, { request: { purpose: "leave" as "join" } }, "malformed/join-request"],
+    ["a CSR that is none", readCsr, { request: { clientCsr: randomBytes(300) } }, "malformed/der"],
     // The name would be another Kubernetes user or a path.
     ["a name that is no label", readRequest, { request: { nodeName: "../../secrets" } }, "malformed/join-request"],
     ["a role that is none", readRequest, { request: { role: "admin" as "worker" } }, "malformed/join-request"],
@@ -114,10 +163,12 @@ Deno.test("attack: a request that is not exactly the node's own", async (t) => {
       await refusedByService(cluster, hostility, code);
     });
   }
-  await t.step(attack("a CSR with extensions", readCsr), async () => {
-    // The CSR asks for names of its own. No attribute is allowed at all.
-    await refusedByService(cluster, { request: { csr: await csrWithExtensions() } }, "refused/csr-attributes");
-  });
+  for (const csr of ["clientCsr", "servingCsr"]) {
+    await t.step(attack(`a CSR with extensions, ${csr}`, readCsr), async () => {
+      // The CSR asks for names of its own. No attribute is allowed at all.
+      await refusedByService(cluster, { request: { [csr]: await csrWithExtensions() } }, "refused/csr-attributes");
+    });
+  }
 });
 
 /** A CSR for the node that also asks for a server's name. */
@@ -161,9 +212,9 @@ const otherName = attack(
 Deno.test(otherName, async () => {
   // Refused before anything is signed.
   await using cluster = await TestCluster.create();
-  const member = newInsecureIssuer();
-  await joinByHand(cluster.port, { issuer: member });
-  cluster.signed.length = 0;
+  const keys = await newNodeKeys();
+  await joinByHand(cluster.port, { keys });
+  cluster.signed.length = cluster.signedServing.length = 0;
   await refusedByService(cluster, {}, "conflict/node-name");
-  await refusedByService(cluster, { issuer: member, request: { nodeName: "worker-2" } }, "conflict/identity");
+  await refusedByService(cluster, { keys, request: { nodeName: "worker-2" } }, "conflict/identity");
 });

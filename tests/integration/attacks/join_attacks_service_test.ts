@@ -5,19 +5,25 @@
  */
 import assert from "node:assert/strict";
 import { createFounding } from "../../../protocol/founding.ts";
-import { createCertificateAuthority, issueAdminCertificate, issueClientCertificate } from "../../../certificate/ca.ts";
+import type { UnsignedNodeCertificates } from "../../../certificate/ca.ts";
+import {
+  createCertificateAuthority,
+  issueAdminCertificate,
+  issueClientCertificate,
+  prepareNodeCertificates,
+} from "../../../certificate/ca.ts";
 import { checkServiceCertificate } from "../../../certificate/chain.ts";
 import { checkProposal } from "../../../join/proposal.ts";
 import { checkTicket } from "../../../join/ticket.ts";
 import { generateKeyPair } from "../../../certificate/keys.ts";
 import { nodeSubject } from "../../../certificate/subjects.ts";
-import type { JoinExchangeService } from "../../../service/exchange_parts.ts";
-import { listenForJoins } from "../../../service/service.ts";
-import { CLUSTER_DOCUMENT, newInsecureIssuer, TestCluster } from "../../exchanges/join_world.ts";
+import type { CertifiedNode, JoinExchangeService } from "../../../service/exchange_parts.ts";
+import { CLUSTER_DOCUMENT, TestCluster } from "../../exchanges/join_world.ts";
+import { listenForJoins } from "../../../service/testing/join_listener.ts";
 import { VerificationQueue } from "../../../service/verification_queue.ts";
 import { hex, randomBytes } from "../../../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../../../platform/errors.ts";
-import { firstFailure, joinByHand, NODE_NAME, refusedByNode } from "./join_attacks.ts";
+import { firstFailure, joinByHand, refusedByNode } from "./join_attacks.ts";
 import { assertThrownBy, attack } from "./stopped_by.ts";
 
 Deno.test(attack("attack: a service that no operator of the node founded", checkProposal), async (t) => {
@@ -102,25 +108,38 @@ Deno.test(attack("attack: a captured join service gives tickets that are not the
   // Refused before the lock.
   await using cluster = await TestCluster.create();
   const other = await createCertificateAuthority(new Date());
-  const keys = await generateKeyPair("p-256");
-  const issue = (ca: typeof other, spki: Uint8Array, name: string) =>
-    issueClientCertificate(ca, { spki, subject: nodeSubject(name), lifetimeMs: 60_000 }, new Date());
-  const issuer = newInsecureIssuer();
+  const { spki } = await generateKeyPair("p-256");
+  /** A service that makes certificates by another CA, or for another node. */
+  const certifying = (changes: Partial<CertifiedNode>, ca = cluster.ca): Partial<JoinExchangeService> => ({
+    prepareCertificates: (node) =>
+      prepareNodeCertificates(ca, { ...node, ...changes, lifetimeMs: 3_600_000 }, new Date()),
+  });
+  /** A service that puts the certificates in other places. */
+  const swapping = (
+    swap: (made: UnsignedNodeCertificates) => UnsignedNodeCertificates,
+  ): Partial<JoinExchangeService> => ({
+    prepareCertificates: async (node) => swap(await cluster.service.prepareCertificates(node)),
+  });
   const tickets: readonly (readonly [string, Partial<JoinExchangeService>, string])[] = [
     [
       "for another name",
-      { signCertificate: async () => (await issue(cluster.ca, keys.spki, "worker-9")).der },
+      certifying({ nodeName: "worker-9" }),
+      "refused/certificate-subject",
+    ],
+    ["for another key", certifying({ clientKey: spki }), "refused/certificate-key"],
+    ["with another key to serve with", certifying({ servingKey: spki }), "refused/certificate-key"],
+    ["for another address", certifying({ addresses: ["192.0.2.8"] }), "refused/certificate-names"],
+    ["for one more address", certifying({ addresses: ["192.0.2.7", "192.0.2.8"] }), "refused/certificate-names"],
+    ["by another CA", certifying({}, other), "refused/certificate-signature"],
+    [
+      "with the client certificate in both places",
+      swapping(({ client }) => ({ client, serving: client })),
       "refused/certificate-subject",
     ],
     [
-      "for another key",
-      { signCertificate: async () => (await issue(cluster.ca, keys.spki, NODE_NAME)).der },
-      "refused/certificate-key",
-    ],
-    [
-      "by another CA",
-      { signCertificate: async () => (await issue(other, keys.spki, NODE_NAME)).der },
-      "refused/certificate-signature",
+      "with the serving certificate in both places",
+      swapping(({ serving }) => ({ client: serving, serving })),
+      "refused/certificate-subject",
     ],
     ["without an endpoint", { ticket: { ...cluster.service.ticket, apiEndpoints: [] } }, "malformed/ticket"],
     [
@@ -137,7 +156,7 @@ Deno.test(attack("attack: a captured join service gives tickets that are not the
   for (const [name, changes, code] of tickets) {
     await t.step(name, async () => {
       await using hostile = await listenForJoins({ ...cluster.service, ...changes }, { host: "127.0.0.1", port: 0 });
-      const error = await firstFailure(hostile.port, cluster.trust, issuer);
+      const error = await firstFailure(hostile.port, cluster.trust);
       assert.equal(error.code, code, error.message);
       assertThrownBy(error, checkTicket);
       assert.equal(error.details["saidBy"], undefined);
@@ -148,18 +167,18 @@ Deno.test(attack("attack: a captured join service gives tickets that are not the
 Deno.test(attack("attack: costly evidence, more nodes than the service can verify", VerificationQueue), async () => {
   // Nodes that do not fit into the queue are told to ask again.
   const gate = Promise.withResolvers<void>();
-  const insecure = { variant: "none", identity: "aa".repeat(32), fresh: true } as const;
   await using cluster = await TestCluster.create({
     service: {
       queue: new VerificationQueue({ maximumActive: 1, maximumWaiting: 1 }),
       verifier: {
         variant: "none",
-        async verify() {
+        identityIsKey: true,
+        async verify(_evidence, _statement, { identity }) {
           await gate.promise;
-          return { claims: insecure };
+          return { claims: { variant: "none", identity, fresh: true } };
         },
       },
-      signCertificate: () => Promise.reject(new BootstrapError("unavailable/peer-gone", "nothing is signed here")),
+      prepareCertificates: () => Promise.reject(new BootstrapError("unavailable/peer-gone", "nothing is signed here")),
     },
   });
   const asked = Array.from({ length: 3 }, () => joinByHand(cluster.port).catch(asBootstrapError));

@@ -14,6 +14,7 @@
  *
  * @module
  */
+import { TPM_SETTINGS } from "../../../attestation/testing/trust.ts";
 import { FRESH } from "../../../attestation/evidence.ts";
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -41,11 +42,12 @@ import { connectTls, terminateTls } from "./attacks.ts";
 import { honestly, initByHand, refusedByOperator } from "./init_attacks.ts";
 import { assertUntouched, firstFailure, joinByHand, refusedByService, withHostileService } from "./join_attacks.ts";
 import { assertThrownBy, attack } from "./stopped_by.ts";
+import { NO_LISTS } from "./statements.ts";
 import { startSnpMachine, startTdxMachine, VARIANTS, variantTest } from "./variants.ts";
 import type { TestVariant, VariantMachine } from "./variants.ts";
 
 const ZERO = new Uint8Array(32);
-const TRUST = { clusterName: "demo", clusterId: new Uint8Array(), operatorKeys: [new Uint8Array(44)] };
+const TRUST = { clusterName: "demo", clusterId: new Uint8Array(), operatorKeys: [new Uint8Array(44)], ...TPM_SETTINGS };
 
 /** The values that a verifier expects of a fresh machine with this measured trust part. */
 async function expectation(measured: TrustPart = TRUST): Promise<Expectation> {
@@ -112,7 +114,7 @@ await variantTest(
     assert.ok(equalBytes(publicKey, await sha256(own.getPeerCertificate().raw)), "the attack's own machinery");
     own.destroy();
     const nonces = { clientNonce: randomBytes(32), serverNonce: randomBytes(32) };
-    const context = { ...nonces, operatorKey: randomBytes(44), clusterId: randomBytes(32) };
+    const context = { ...nonces, operatorKey: randomBytes(44), clusterId: randomBytes(32), lists: NO_LISTS };
     const [made, wanted] = [await bindingOf(seen, "server"), await bindingOf(victim, "client")];
     for (const a1 of [initA1, joinA1]) {
       const [atNode, atVerifier] = [await a1({ ...context, binding: made }), await a1({ ...context, binding: wanted })];
@@ -144,6 +146,7 @@ await variantTest(
       serverNonce: nonce,
       operatorKey: randomBytes(44),
       clusterId: randomBytes(32),
+      lists: NO_LISTS,
     };
     const init = await initA1({ ...context, binding });
     await refusedForStatement(variant, machine, await initA1({ ...context, binding: reflected }), init);
@@ -176,7 +179,7 @@ await variantTest("attack: evidence oracle, a peer has a machine sign what the p
     await using cluster = await TestCluster.create();
     const gotRequest = await withHostileService(async ({ exchange }) => {
       const { caCertificate, certificate: serviceCertificate, foundings } = cluster.service.identity;
-      const mine = { serverNonce: randomBytes(32), signature: randomBytes(64) };
+      const mine = { serverNonce: randomBytes(32), signature: randomBytes(64), successions: [], documents: [] };
       const proposal = { ...mine, caCertificate, serviceCertificate, foundings: [...foundings] };
       await exchange.send({
         message: { $case: "proposal", proposal: { ...proposal, caCertificate, serviceCertificate } },

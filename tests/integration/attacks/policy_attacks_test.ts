@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { TPM_SETTINGS } from "../../../attestation/testing/trust.ts";
 import { FRESH, NO_IDENTITY } from "../../../attestation/evidence.ts";
 import assert from "node:assert/strict";
 import type { EvidenceVerifier } from "../../../attestation/evidence.ts";
@@ -25,7 +26,7 @@ import { AMD, INTEL, NOWHERE, startSnpMachine, startTdxMachine, VARIANTS, varian
 import type { VariantMachine } from "./variants.ts";
 
 const STATEMENT = new Uint8Array(32).fill(7);
-const TRUST = { clusterName: "demo", clusterId: new Uint8Array(), operatorKeys: [new Uint8Array(44)] };
+const TRUST = { clusterName: "demo", clusterId: new Uint8Array(), operatorKeys: [new Uint8Array(44)], ...TPM_SETTINGS };
 const OTHER = "ee";
 
 /** A section of a policy document. */

@@ -39,10 +39,13 @@ export async function signOfVersion(keys: KeyPair, label: string, tag: Signature
   return new Uint8Array(await crypto.subtle.sign(SIGN_ALGORITHMS[keys.type], keys.privateKey, bytes));
 }
 
+/** What a service shows that shows nothing. */
+export const NO_LISTS = { foundings: [], successions: [], documents: [] } as const;
+
 /** Statements to use instead of A1 of an Init. */
 export const INIT_STATEMENTS: Statements<InitContext> = {
-  "A1 of a Join": (seen) => joinA1(seen),
-  "A2 of a Join": async (seen) => joinA2(await joinA1(seen), nodeOf(seen)),
+  "A1 of a Join": (seen) => joinA1({ ...seen, lists: NO_LISTS }),
+  "A2 of a Join": async (seen) => joinA2(await joinA1({ ...seen, lists: NO_LISTS }), nodeOf(seen)),
   "A2 of this Init": async (seen) => initA2(await initA1(seen), new Uint8Array()),
   "A1 without the operator's key": (seen) => initA1({ ...seen, operatorKey: new Uint8Array() }),
   "A1 of another cluster ID": (seen) => initA1({ ...seen, clusterId: new Uint8Array(32) }),
@@ -71,6 +74,7 @@ export const JOIN_STATEMENTS: Statements<JoinSeen> = {
   "A2 of an Init": (seen) => initA2(seen.a1, seen.request),
   "A2 after an Init's A1": async (seen) => joinA2(await initA1({ ...seen, operatorKey: seen.nodeKey }), seen),
   "A2 of another cluster": async (seen) => joinA2(await joinA1({ ...seen, clusterId: new Uint8Array(32) }), seen),
+  "A2 of other foundings": async (seen) => joinA2(await joinA1({ ...seen, lists: NO_LISTS }), seen),
   "A2 with the nonces exchanged": async (seen) => joinA2(await joinA1(exchanged(seen)), seen),
   "A2 of another request": (seen) => joinA2(seen.a1, { ...seen, request: new Uint8Array() }),
   "the hello's of an Init": (seen) => helloStatement(seen.binding, seen.clientNonce),

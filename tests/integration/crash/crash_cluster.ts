@@ -162,7 +162,7 @@ async function assertJournal(machine: RunMachine, way: Way): Promise<void> {
 /** Waits until the machine's join service answers. */
 export async function untilJoinServiceAnswers({ node }: RunMachine): Promise<void> {
   await waitUntil({ what: `join service on ${node.name}`, deadlineMs: PATIENCE_MS }, async () => {
-    const log = await node.run(["cat", "/var/log/bootstrapper-join-service.log"]);
-    return log.output.includes('"join-service-started"');
+    const log = await node.run(["sh", "-c", "cat /var/log/bootstrapper-join-*.log"]);
+    return log.output.includes('"join-service-started"') && log.output.includes('"join-signer-started"');
   });
 }

@@ -1,188 +1,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { NO_COLLATERAL } from "../../../attestation/collateral.ts";
-import { createVerifier } from "../../../attestation/policy/policy_verifier.ts";
-import { createFounding } from "../../../protocol/founding.ts";
-import type { TrustPart } from "../../../protocol/transcript.ts";
-import { issueServiceCertificate, joinCertificateAuthority } from "../../../certificate/ca.ts";
-import { clusterIdOf } from "../../../certificate/cluster_id.ts";
-import { generateKeyPair, readPrivateKeyPem } from "../../../certificate/keys.ts";
-import type { KeyPair } from "../../../certificate/keys.ts";
-import { readPem } from "../../../certificate/pem.ts";
-import { readCertificate } from "../../../certificate/x509.ts";
-import type { EndpointFailure } from "../../../join/ticket_search.ts";
-import { runJoinClient } from "../../../join/client.ts";
-import { runJoinService } from "../../../service/service.ts";
-import type { ServiceState } from "../../../service/service_state.ts";
-import { readPolicyDocument, readServiceState, writeServiceState } from "../../../service/service_state.ts";
-import { Journals } from "../../../journal/journals.ts";
+import { generateKeyPair } from "../../../certificate/keys.ts";
 import { AdmissionRecords } from "../../../kubernetes/admission_records.ts";
-import { waitForNode, waitForOwnNode } from "../../../kubernetes/readiness.ts";
-import type { NodeLock } from "../../../nodelock/lock.ts";
-import { openNodeLock } from "../../../nodelock/lock.ts";
-import { measureTrust } from "../../../nodelock/measure.ts";
+import { waitForNode } from "../../../kubernetes/readiness.ts";
 import { systemClock } from "../../../platform/clock.ts";
-import { exists } from "../../../platform/files.ts";
-import { createLog, silentLog } from "../../../platform/log.ts";
-import { kubeadmOn, TestCluster } from "../kubernetes/cluster.ts";
-import type { TpmMachine } from "../attacks/attacks.ts";
-import { startTpmMachine, swtpmTest } from "../attacks/attacks.ts";
-import type { WorldNode } from "../../world_node.ts";
-
-const CLUSTER_NAME = "test";
-const never = () => Promise.reject(new Error("this is a worker"));
-const noControlPlane = {
-  ...{
-    preflight: never,
-    hasKeys: never,
-    installKeys: never,
-    isVoter: never,
-    resume: never,
-    run: never,
-    startJoinService: never,
-  },
-};
-const WAIT = { clock: systemClock, deadlineMs: 60_000 };
-/** Parts of a machine that a node of the world lacks: a container runtime, and control groups of version 2. */
-const NOT_IN_THE_WORLD = /^(?:CRI|ContainerRuntimeVersion|SystemVerification)$/;
-
-/** The settings that all machines of one test share. */
-interface Setting {
-  readonly trust: TrustPart;
-  readonly port: number;
-  readonly address: string;
-}
-
-/** A worker of the world with a TPM, its node lock, and the JoinClient that runs on it. */
-class Worker implements AsyncDisposable {
-  readonly failures: EndpointFailure[] = [];
-  readonly phases: string[] = [];
-
-  private constructor(readonly node: WorldNode, readonly machine: TpmMachine, readonly setting: Setting) {}
-
-  static async create(cluster: TestCluster, name: string, setting: Setting): Promise<Worker> {
-    const node = await cluster.world.node(name);
-    node.startKubeletStandIn();
-    const machine = await startTpmMachine();
-    await measureTrust(machine.issuer, setting.trust);
-    return new Worker(node, machine, setting);
-  }
-
-  openLock(): Promise<NodeLock> {
-    const folder = this.node.path("/var/lib/bootstrapper");
-    return openNodeLock({ folder, registers: this.machine.issuer, clock: systemClock });
-  }
-
-  /** Starts the bootstrapper's JoinClient, as a new process would. */
-  async join(
-    signal: AbortSignal,
-    runFolder: string,
-    { name = this.node.name, onPhase = () => {} }: { name?: string; onPhase?: (phase: string) => void } = {},
-  ): Promise<"joined" | "lost"> {
-    const { node, machine, setting } = this;
-    const kubeadm = await kubeadmOn(node);
-    const kubeletConf = node.path("/etc/kubernetes/kubelet.conf");
-    return await runJoinClient({
-      trust: setting.trust,
-      self: { name, address: node.ip, role: "worker" },
-      endpoints: [{ host: setting.address, port: setting.port }],
-      kubeletVersion: "v1.36.3",
-      issuer: machine.issuer,
-      lock: await this.openLock(),
-      kubeadm: {
-        async preflight(command, document, run) {
-          const failed = await kubeadm.preflight(command, document, run);
-          const unexpected = failed.filter(({ check }) => !NOT_IN_THE_WORLD.test(check));
-          assert.deepEqual(unexpected, []);
-          return [];
-        },
-        join: (document, run) => kubeadm.join(document, run),
-      },
-      kubelet: {
-        hasJoined: () => exists(kubeletConf),
-        enable: () => Promise.resolve(),
-        start: () => Promise.resolve(),
-        // kubeadm has already waited for that.
-        waitUntilHealthy: () => Promise.resolve(),
-        waitUntilRegistered: (stop) => waitForOwnNode(node.name, "registered", { ...WAIT, signal: stop }, kubeletConf),
-      },
-      runFolder,
-      journals: new Journals(node.path("/var/lib/bootstrapper"), { owner: "join", role: "worker", nodeName: name }, {
-        clock: systemClock,
-        recorder: {
-          phase: (phase, work) => {
-            this.phases.push(phase);
-            onPhase(phase);
-            return work();
-          },
-        },
-      }),
-      controlPlane: noControlPlane,
-      clock: systemClock,
-      log: silentLog,
-    }, { signal, onEndpointFailure: (failure) => this.failures.push(failure) });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.machine[Symbol.asyncDispose]();
-  }
-}
-
-/** The state that an init would have written for the join service. */
-async function serviceState(cluster: TestCluster, operator: KeyPair, policyDocument: string, listen: string) {
-  const caKeys = await readPrivateKeyPem(await Deno.readTextFile(join(cluster.ca.folder, "ca.key")), "ca.key");
-  const caCertificate = readPem(await cluster.ca.certificate(), "CERTIFICATE", "ca.crt");
-  const ca = joinCertificateAuthority(readCertificate(caCertificate, "ca.crt"), caKeys);
-  const clusterId = await clusterIdOf(ca.certificate);
-  const keys = await generateKeyPair("p-256");
-  const state: ServiceState = {
-    ...{ keys, caCertificate, policyDocument, listen, apiServer: cluster.server },
-    certificate: (await issueServiceCertificate(ca, keys.spki, new Date())).der,
-    foundings: [await createFounding(operator, clusterId, CLUSTER_NAME)],
-    trust: { clusterName: CLUSTER_NAME, clusterId, operatorKeys: [operator.spki] },
-    clusterDocument: "{kubernetesVersion: v1.36.3, podSubnet: 10.244.0.0/16, kubeProxy: false, coreDns: false}",
-    apiEndpoints: [new URL(cluster.server).host],
-    joinEndpoints: [listen],
-  };
-  return state;
-}
-
-function policyFor(...machines: readonly TpmMachine[]): string {
-  const zero = "0".repeat(64);
-  return JSON.stringify({
-    version: 1,
-    variant: "tpm",
-    tpm: {
-      ekType: "ecc-p256",
-      pcrs: { 4: [zero] },
-      trust: { identities: machines.map(({ identity }) => identity) },
-    },
-  });
-}
-
-/** Runs the join service on the state in a folder, as its unit does, until it is disposed of. */
-async function startService(folder: string, events: Record<string, unknown>[]): Promise<AsyncDisposable> {
-  const state = await readServiceState(folder, new Date());
-  const stop = new AbortController();
-  const running = runJoinService({
-    state,
-    createVerifier: (policy) => createVerifier(policy, "node", NO_COLLATERAL, () => new Date()),
-    readPolicyDocument: () => readPolicyDocument(folder),
-    clock: systemClock,
-    log: createLog(systemClock, (line) => events.push(JSON.parse(line))),
-  }, stop.signal);
-  return {
-    async [Symbol.asyncDispose]() {
-      stop.abort();
-      await running;
-    },
-  };
-}
-
-function freePort(hostname: string): number {
-  using listener = Deno.listen({ hostname, port: 0 });
-  return (listener.addr as Deno.NetAddr).port;
-}
+import { writeServiceState } from "../../../service/service_state.ts";
+import { swtpmTest } from "../attacks/attacks.ts";
+import { TestCluster } from "../kubernetes/cluster.ts";
+import { CLUSTER_NAME, freePort, policyFor, serviceState, startService, WAIT, Worker } from "./_join_worker.ts";
 
 await swtpmTest(
   "workers join a real cluster: with a ticket from a service that starts late, and again after they were killed",
@@ -191,7 +16,12 @@ await swtpmTest(
     const operator = await generateKeyPair("ed25519");
     const address = cluster.world.operatorAddress;
     const port = freePort(address);
-    const trust = { clusterName: CLUSTER_NAME, clusterId: new Uint8Array(0), operatorKeys: [operator.spki] };
+    const trust = {
+      clusterName: CLUSTER_NAME,
+      clusterId: new Uint8Array(0),
+      operatorKeys: [operator.spki],
+      ...TPM_SETTINGS,
+    };
     const setting = { trust, port, address };
     await using first = await Worker.create(cluster, "worker-1", setting);
     await using second = await Worker.create(cluster, "worker-2", setting);
@@ -211,7 +41,7 @@ await swtpmTest(
       const joining = first.join(patience, join(runFolders, "1"));
       while (first.failures.length === 0) await Promise.race([joining, systemClock.sleep(20)]);
       assert.equal(first.failures[0]?.error.code, "unavailable/connection");
-      service = await startService(folder, events);
+      service = await startService(folder, cluster.ca.folder, events);
       assert.equal(await joining, "joined");
       await waitForNode(cluster.admin, "worker-1", "ready", WAIT);
       const record = await records.find(first.machine.identity);
@@ -266,7 +96,9 @@ await swtpmTest(
     });
 
     await service?.[Symbol.asyncDispose]();
-    assert.equal(events.at(-1)?.["event"], "join-service-stopped");
+    for (const stopped of ["join-service-stopped", "join-signer-stopped"]) {
+      assert.equal(events.slice(-2).filter(({ event }) => event === stopped).length, 1);
+    }
     await Deno.remove(runFolders, { recursive: true });
   },
 );

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { TicketSearch } from "../../../join/ticket_search.ts";
 import { createTpmVerifier } from "../../../attestation/kinds/tpm/verifier.ts";
 import { ATTRIBUTE } from "../../../certificate/name.ts";
-import { listenForJoins } from "../../../service/service.ts";
+import { listenForJoins } from "../../../service/testing/join_listener.ts";
 import { newNode, TestCluster } from "../../exchanges/join_world.ts";
 import { base64 } from "../../../platform/bytes.ts";
 import { systemClock } from "../../../platform/clock.ts";

@@ -17,7 +17,7 @@ import { RunWorld } from "../node/run_machine.ts";
 import { RunOperator } from "../node/run_operator.ts";
 import { PATIENCE_MS, type PrintedEvent } from "../node/run_process.ts";
 
-const SERVICE_LOG = "/var/log/bootstrapper-join-service.log";
+const SERVICE_LOG = "/var/log/bootstrapper-join-signer.log";
 const CONFIG_MAPS = `/api/v1/namespaces/${POLICY_NAMESPACE}/configmaps`;
 const configMapSchema = v.object({ data: v.record(v.string(), v.string()) });
 const stateSchema = v.object({ policyDocument: v.string() });
@@ -100,7 +100,7 @@ await swtpmTest("the policy of a running cluster is its ConfigMap, and changes w
       assert.deepEqual(said["changes"], ["tpm.trust.identities", "roles.controlPlanes"]);
       assert.equal(await joining.exitCode(), 0, await joining.output());
       const events = await serviceEvents(founder);
-      assert.equal(events.filter(({ event }) => event === "join-service-started").length, 1);
+      assert.equal(events.filter(({ event }) => event === "join-signer-started").length, 1);
       assert.deepEqual(await operator.nodes(), ["node/cp-1", "node/cp-2"]);
     },
   );
@@ -111,7 +111,7 @@ await swtpmTest("the policy of a running cluster is its ConfigMap, and changes w
       const path = "/var/lib/bootstrapper/join-service/state.json";
       const { policyDocument } = v.parse(stateSchema, JSON.parse(await joiner.text(path)));
       assert.equal(policyDocument, changed);
-      await serviceEvent(joiner, { event: "join-service-started" });
+      await serviceEvent(joiner, { event: "join-signer-started" });
       await change({ [POLICY_KEY]: policyOf(first, second, third) });
       await serviceEvent(joiner, { event: "policy-changed" });
       const running = late.start();
@@ -137,8 +137,8 @@ function required<T>(value: T | undefined): T {
 async function mayJoinService(api: KubernetesApi, verb: string, name: string): Promise<boolean> {
   const review = {
     spec: {
-      user: "bootstrapper:join-service",
-      groups: ["bootstrapper:join-services", "system:authenticated"],
+      user: "bootstrapper:signer:cp-1",
+      groups: ["bootstrapper:signers", "system:authenticated"],
       resourceAttributes: { namespace: POLICY_NAMESPACE, resource: "configmaps", verb, name },
     },
   };
@@ -173,6 +173,7 @@ function policyOf(...identities: readonly string[]): string {
   return JSON.stringify({
     version: 1,
     variant: "tpm",
+    allowUnmeasuredImage: true,
     tpm: { ekType: "rsa2048", pcrs: { 0: ["0".repeat(64)] }, trust: { identities } },
     roles: { controlPlanes: identities },
   });

@@ -1,20 +1,22 @@
 import { join } from "node:path";
 import type { CertificateAuthority } from "../../../certificate/ca.ts";
-import { joinCertificateAuthority } from "../../../certificate/ca.ts";
-import { readPrivateKeyPem } from "../../../certificate/keys.ts";
-import { readPem } from "../../../certificate/pem.ts";
+import { issueNodeCertificates, joinCertificateAuthority } from "../../../certificate/ca.ts";
+import type { KeyPair } from "../../../certificate/keys.ts";
+import { generateKeyPair, privateKeyPem, readSigningKeyPem } from "../../../certificate/keys.ts";
+import { readPem, writePem } from "../../../certificate/pem.ts";
+import type { Certificate } from "../../../certificate/x509.ts";
 import { readCertificate } from "../../../certificate/x509.ts";
 import { KubernetesApi } from "../../../kubernetes/api.ts";
 import type { ApiCredentials } from "../../../kubernetes/api.ts";
 import { applyClusterRbac } from "../../../kubernetes/cluster_rbac.ts";
 import { controlPlaneEndpoint, initDocuments, ownApiEndpoint } from "../../../kubernetes/documents.ts";
-import { FIRST_EPOCH } from "../../../kubernetes/epochs.ts";
 import { Kubeadm } from "../../../kubernetes/kubeadm.ts";
-import { installFirstAuthorization } from "../../../kubernetes/first_authorization.ts";
+import { FIRST_EPOCH, installFirstAuthorization } from "../../../kubernetes/first_authorization.ts";
 import { readKubeconfig } from "../../../kubernetes/kubeconfig.ts";
 import { writeKubeletKubeconfig } from "../../../kubernetes/kubelet_credentials.ts";
 import { renewOwnCertificates } from "../../../kubernetes/own_node_certificates.ts";
 import { type ClusterSettings, readClusterSettings } from "../../../kubernetes/settings.ts";
+import { systemClock } from "../../../platform/clock.ts";
 import { capture } from "../../tools/run.ts";
 import { prepareBinaries } from "../../tools/prepare_binaries.ts";
 import { World } from "../../world.ts";
@@ -86,10 +88,15 @@ export class TestCa {
     return this.#read("ca.crt");
   }
 
+  /** The CA's key, as a join service has it. */
+  async keys(): Promise<KeyPair> {
+    return await readSigningKeyPem(await this.#read("ca.key"), "ca.key");
+  }
+
   /** The CA in the form in which the program uses it. */
   async authority(): Promise<CertificateAuthority> {
-    const certificate = readCertificate(readPem(await this.certificate(), "CERTIFICATE", "ca.crt"), "ca.crt");
-    return joinCertificateAuthority(certificate, await readPrivateKeyPem(await this.#read("ca.key"), "ca.key"));
+    const der = readPem(await this.certificate(), "CERTIFICATE", "ca.crt");
+    return joinCertificateAuthority(readCertificate(der, "ca.crt"), await this.keys());
   }
 
   /**
@@ -159,7 +166,7 @@ export class TestCluster implements AsyncDisposable {
       node.startKubeletStandIn();
       await (await kubeadmOn(node)).init(initDocumentsFor(node), { deadlineMs: KUBEADM_DEADLINE_MS });
       const admin = new KubernetesApi(await readKubeconfig(node.path("/etc/kubernetes/admin.conf")));
-      await applyClusterRbac(admin);
+      await applyClusterRbac(admin, { clock: systemClock, deadlineMs: KUBEADM_DEADLINE_MS });
       const server = `https://${controlPlaneEndpoint(testSettings, { name: node.name, address: node.ip })}`;
       return new TestCluster(world, ca, node, server, admin);
     } catch (error) {
@@ -173,9 +180,26 @@ export class TestCluster implements AsyncDisposable {
     return { server: this.server, caPem: await this.ca.certificate(), ...await this.ca.client(subject) };
   }
 
-  /** The join service's credentials. */
+  /** The credentials of the join service on cp-1. */
   joinService(): Promise<ApiCredentials> {
-    return this.credentials("/O=bootstrapper:join-services/CN=bootstrapper:join-service");
+    return this.credentials("/O=bootstrapper:signers/CN=bootstrapper:signer:cp-1");
+  }
+
+  /** The two certificates of a node that was admitted, with new keys. */
+  async nodeCertificates(
+    { name, ip }: Pick<WorldNode, "name" | "ip">,
+    admissionUid: string,
+  ): Promise<{ readonly client: Credentials; readonly serving: Credentials }> {
+    const [clientKeys, servingKeys] = [await generateKeyPair("p-256"), await generateKeyPair("p-256")];
+    const { client, serving } = await issueNodeCertificates(await this.ca.authority(), {
+      ...{ nodeName: name, admissionUid, epoch: 1, addresses: [ip], lifetimeMs: 3_600_000 },
+      ...{ clientKey: clientKeys.spki, servingKey: servingKeys.spki },
+    }, new Date());
+    const credentials = async (certificate: Certificate, keys: KeyPair) => ({
+      certificatePem: writePem("CERTIFICATE", certificate.der),
+      keyPem: await privateKeyPem(keys),
+    });
+    return { client: await credentials(client, clientKeys), serving: await credentials(serving, servingKeys) };
   }
 
   /** Ends the world and removes the CA. */

@@ -5,8 +5,7 @@ import { BootstrapError } from "../../../platform/errors.ts";
 import { AdmissionRecords } from "../../../kubernetes/admission_records.ts";
 import { KubernetesApi } from "../../../kubernetes/api.ts";
 import { joinDocument } from "../../../kubernetes/documents.ts";
-import { kubeconfig, readKubeconfig } from "../../../kubernetes/kubeconfig.ts";
-import { signNodeCertificate } from "../../../kubernetes/node_certificate.ts";
+import { kubeconfig } from "../../../kubernetes/kubeconfig.ts";
 import { waitForNode, waitForOwnNode } from "../../../kubernetes/readiness.ts";
 import { defaultTimeouts } from "../../../kubernetes/settings.ts";
 import { KUBEADM_DEADLINE_MS, kubeadmOn, TestCluster } from "./cluster.ts";
@@ -27,7 +26,7 @@ async function isNodeReady(api: KubernetesApi, name: string): Promise<void> {
   await waitForNode(api, name, "ready", wait);
 }
 
-Deno.test("a worker joins by a ticket, without any bootstrap token, and renews its certificate", async (t) => {
+Deno.test("a worker joins by a ticket, without any bootstrap token", async (t) => {
   await using cluster = await TestCluster.create();
   using service = new KubernetesApi(await cluster.joinService());
   const caPem = await cluster.ca.certificate();
@@ -48,19 +47,13 @@ Deno.test("a worker joins by a ticket, without any bootstrap token, and renews i
   });
 
   const worker = await cluster.world.node("worker-1");
-  const { csrPem, keyPem } = await cluster.ca.csr(`/O=system:nodes/CN=system:node:${worker.name}`);
-  let certificatePem = "";
+  let uid = "";
 
-  await t.step("the join service admits the node and has its certificate signed", async () => {
-    await new AdmissionRecords(service).admit({
+  await t.step("the join service admits the node, and asks nobody for its certificate", async () => {
+    ({ uid } = await new AdmissionRecords(service).admit({
       ...{ identity: "a1".repeat(32), nodeName: worker.name, role: "worker", nodeKey: "AAAA" },
       ...{ addresses: [worker.ip], evidenceDigest: "00".repeat(32), resetCount: 1 },
-    });
-    certificatePem = await signNodeCertificate(
-      service,
-      { nodeName: worker.name, csrPem, expirationSeconds: 600 },
-      wait,
-    );
+    }));
     const left = await cluster.admin.get("/apis/certificates.k8s.io/v1/certificatesigningrequests", list);
     assert.deepEqual(left.items.filter(({ metadata }) => metadata.name.startsWith("bootstrapper-")), []);
   });
@@ -68,7 +61,8 @@ Deno.test("a worker joins by a ticket, without any bootstrap token, and renews i
   await t.step("kubeadm joins with only the ticket, and the Node becomes Ready", async () => {
     worker.startKubeletStandIn();
     const discovery = "/etc/bootstrapper/discovery.conf";
-    const parts = { clusterName: "test", userName: "ticket", server: cluster.server, caPem, certificatePem, keyPem };
+    const { client } = await cluster.nodeCertificates(worker, uid);
+    const parts = { clusterName: "test", userName: "ticket", server: cluster.server, caPem, ...client };
     await worker.write(discovery, kubeconfig(parts));
     const document = joinDocument({
       node: { name: worker.name, address: worker.ip },
@@ -91,15 +85,10 @@ Deno.test("a worker joins by a ticket, without any bootstrap token, and renews i
           .entries()
       ) {
         const node = await cluster.world.node(`worker-${2 + index}`);
-        const ticket = await cluster.ca.csr(`/O=system:nodes/CN=system:node:${node.name}`);
-        const certificate = await signNodeCertificate(
-          service,
-          { nodeName: node.name, csrPem: ticket.csrPem, expirationSeconds: 600 },
-          wait,
-        );
+        const { client } = await cluster.nodeCertificates(node, crypto.randomUUID());
         const discoveryKubeconfigPath = "/etc/bootstrapper/discovery.conf";
         const parts = { clusterName: "test", userName: "ticket", server: cluster.server, caPem };
-        const config = kubeconfig({ ...parts, certificatePem: certificate, keyPem: ticket.keyPem });
+        const config = kubeconfig({ ...parts, ...client });
         await node.write(discoveryKubeconfigPath, config);
         const facts = { name: node.name, address: node.ip };
         const document = joinDocument({ node: facts, discoveryKubeconfigPath, timeouts: defaultTimeouts });
@@ -129,31 +118,7 @@ Deno.test("a worker joins by a ticket, without any bootstrap token, and renews i
     },
   );
 
-  const own = await readKubeconfig(worker.path("/etc/kubernetes/kubelet.conf"));
-
-  await t.step("the node renews its own certificate, and no other", async () => {
-    const before = await worker.read("/var/lib/kubelet/pki/kubelet-client-current.pem");
-    await worker.write("/var/lib/kubelet/stand-in-renew", "");
-    for (let left = 300; await exists(worker.path("/var/lib/kubelet/stand-in-renew")); left--) {
-      assert.ok(left > 0, "the certificate was not renewed");
-      await systemClock.sleep(100);
-    }
-    assert.notEqual(await worker.read("/var/lib/kubelet/pki/kubelet-client-current.pem"), before);
-    using node = new KubernetesApi(own);
-    const foreign = await cluster.ca.csr("/O=system:nodes/CN=system:node:worker-9");
-    const asked = signNodeCertificate(
-      node,
-      { nodeName: "worker-9", csrPem: foreign.csrPem, expirationSeconds: 600 },
-      wait,
-    );
-    await assert.rejects(asked, codeIs("unauthorized/kubernetes-api"));
-  });
-
   await t.step("waitForOwnNode() sees the Node with the kubelet's own credentials", async () => {
     await waitForOwnNode(worker.name, "ready", wait, worker.path("/etc/kubernetes/kubelet.conf"));
   });
 });
-
-async function exists(path: string): Promise<boolean> {
-  return (await Deno.stat(path).catch(() => undefined)) !== undefined;
-}

@@ -7,16 +7,15 @@ verb=$1
 shift
 pids=/run/systemctl-stand-in
 mkdir -p $pids
-unit=
+units=
 now=
 for argument; do
   case $argument in
   --now) now=yes ;;
   -*) ;;
-  *) unit=${argument%.service} ;;
+  *) units="$units ${argument%.service}" ;;
   esac
 done
-program=/etc/bootstrapper/units/$unit
 
 active() { [ -s "$pids/$unit" ] && kill -0 "-$(cat "$pids/$unit")" 2>/dev/null; }
 
@@ -40,14 +39,17 @@ stop() {
 case $verb in
 daemon-reload) exit 0 ;;
 esac
-[ -x "$program" ] || { echo "Loaded: not-found ($unit)"; exit 4; }
-case $verb in
-start) start ;;
-enable) [ -z "$now" ] || start ;;
-stop) stop ;;
-restart) stop && start ;;
-status) echo "Loaded: loaded ($program)" ;;
-is-enabled) echo enabled ;;
-is-active) active || exit 3 ;;
-*) echo "The stand-in for systemctl does not know \"$verb\"" >&2 && exit 1 ;;
-esac
+for unit in $units; do
+  program=/etc/bootstrapper/units/$unit
+  [ -x "$program" ] || { echo "Loaded: not-found ($unit)"; exit 4; }
+  case $verb in
+  start) start ;;
+  enable) [ -z "$now" ] || start ;;
+  stop) stop ;;
+  restart) stop && start ;;
+  status) echo "Loaded: loaded ($program)" ;;
+  is-enabled) echo enabled ;;
+  is-active) active || exit 3 ;;
+  *) echo "The stand-in for systemctl does not know \"$verb\"" >&2 && exit 1 ;;
+  esac
+done

@@ -1,16 +1,18 @@
 /** The command line of a node with a real software TPM, from its first boot to a reboot as a member. */
 import { requiredNames, snpOf, tpmOf } from "../../../attestation/testing/sections.ts";
-import { AS_SHOWN } from "../../../attestation/evidence.ts";
+import { AS_SHOWN, FRESH } from "../../../attestation/evidence.ts";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { EVENT_TYPE } from "../../../attestation/eventlog/event_types.ts";
 import { writeLog, type WrittenEvent } from "../../../attestation/eventlog/testing/event_logs.ts";
 import { NO_COLLATERAL } from "../../../attestation/collateral.ts";
 import { readEvidenceFile } from "../../../attestation/evidence_file.ts";
+import { acceptedTrust, trustExpectation } from "../../../attestation/policy/accepted_trust.ts";
 import { readPolicy } from "../../../attestation/policy/policy.ts";
 import { createExplainingVerifier } from "../../../attestation/policy/policy_verifier.ts";
 import { createSoftwareAmd } from "../../../attestation/kinds/snp/testing/snp.ts";
 import { createTpmIssuer } from "../../../attestation/kinds/tpm/issuer.ts";
+import { verifyEvidence } from "../../../attestation/verify_evidence.ts";
 import { extendedOnce, lockDigest, trustDigest } from "../../../protocol/transcript.ts";
 import { TestWorld, type TestWorldOptions } from "../../../cli/testing/command_line.ts";
 import { readNodeConfiguration } from "../../../node/configuration.ts";
@@ -94,6 +96,61 @@ swtpmTest(
     await Deno.remove(lock.path);
     assert.equal(await world.run("measure"), 1);
     assert.match(world.err, /precondition\/lock-missing/);
+  },
+);
+
+swtpmTest(
+  "measure measures whenever there is a TPM, also on a machine that gives evidence of no kind",
+  async (world, tpm) => {
+    const path = world.context.paths.configuration;
+    const text = await Deno.readTextFile(path);
+    const none = "evidence: { variant: none, allowInsecure: true }\n";
+    await Deno.writeTextFile(path, text.replace(/^evidence:\n(?: .*\n)*/m, none));
+    const trust = await trustOf(world);
+    assert.equal(await world.run("measure"), 0, world.err);
+    assert.deepEqual([trust.variants, trust.switches], [["none"], ["allowInsecure"]]);
+    const clusterId = randomBytes(32);
+    const staged = await new LockFile(world.context.paths.state).stage({ owner: "join", clusterId, time: new Date() });
+    await staged.link();
+    for (const _boot of [1, 2]) {
+      assert.equal(await world.run("measure", "--output", "json"), 0, world.err);
+      const { pcr12, pcr15, measured } = JSON.parse(world.out);
+      assert.equal(measured, true);
+      assert.equal(pcr12, hex(await extendedOnce(await trustDigest(trust))));
+      assert.equal(pcr15, hex(await extendedOnce(await lockDigest(clusterId))));
+      await tpm.restart();
+    }
+    assert.equal(await world.run("measure"), 0, world.err);
+
+    // Its quote, made by another program on the machine, does not pass for that of a fresh machine with the same TPM.
+    const statement = randomBytes(32);
+    const issuer = createTpmIssuer(await world.context.openTpm(), "ecc-p384");
+    const evidence = await issuer.issue(statement);
+    const identity = await issuer.ownIdentity("");
+    const policy = readPolicy(
+      JSON.stringify({
+        version: 1,
+        variant: "tpm",
+        tpm: { ekType: "ecc-p384", pcrs: { 0: ["0".repeat(64)] }, trust: { identities: [identity] } },
+      }),
+      "it",
+    );
+    const verifier = createExplainingVerifier(policy, "node", { collateral: NO_COLLATERAL, now: () => new Date() });
+    const locks = [FRESH, await lockDigest(clusterId)];
+    const { clusterName, operatorKeys } = trust;
+    const expected = await trustExpectation(acceptedTrust(policy, "node"), { clusterName, operatorKeys }, [
+      new Uint8Array(),
+    ]);
+    await assert.rejects(
+      verifyEvidence(verifier, evidence, statement, { ...expected, lock: locks, identity }),
+      { code: "refused/pcr-12", message: /configuration has evidence\.variant none, with allowInsecure: true/ },
+    );
+    await assert.rejects(
+      verifyEvidence(verifier, evidence, statement, {
+        ...{ trust: [await trustDigest(trust)], lock: [FRESH], identity },
+      }),
+      { code: "refused/pcr-15" },
+    );
   },
 );
 

@@ -8,7 +8,7 @@ import { capture } from "../../tools/run.ts";
 import { repositoryRoot, World } from "../../world.ts";
 import type { WorldNode } from "../../world_node.ts";
 import type { CrashPoint, HarmedRun } from "../crash/crash_points.ts";
-import { JOIN_SERVICE_PROGRAM } from "./_run_join_service.ts";
+import { JOIN_SERVICE_PROGRAMS } from "./_run_join_service.ts";
 import { BootstrapperProcess, CRASHING_RUN } from "./run_process.ts";
 
 /** The settings of a node's configuration besides those that all nodes share. */
@@ -104,7 +104,7 @@ export class RunWorld implements AsyncDisposable {
       }),
     );
     await writeUnit(node, "kubelet", [...DENO_RUN, `${repositoryRoot}/tests/kubelet_stand_in.ts`]);
-    await writeUnit(node, "bootstrapper-join-service", JOIN_SERVICE_PROGRAM);
+    for (const [unit, program] of Object.entries(JOIN_SERVICE_PROGRAMS)) await writeUnit(node, unit, program);
     await node.write("/etc/bootstrapper/containerd.toml", CONTAINERD_CONFIGURATION);
     node.start(["containerd", "--config", "/etc/bootstrapper/containerd.toml"], { log: "containerd" });
     const images = join("/usr/local/sbin", EMPTY_IMAGES);

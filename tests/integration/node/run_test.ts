@@ -1,6 +1,7 @@
 /**
  * `bootstrapper run` and `bootstrapper init` as processes, from fresh machines to a cluster, through every `kill -9`.
  */
+import { JOIN_SERVICE_UNITS } from "../../../node/join_service_units.ts";
 import assert from "node:assert/strict";
 import * as v from "valibot";
 import { parse } from "yaml";
@@ -20,7 +21,6 @@ import { PATIENCE_MS } from "./run_process.ts";
 const LOCK = "/var/lib/bootstrapper/node.lock";
 const JOURNAL = "/var/lib/bootstrapper/journal/init";
 const INIT_PHASES = ["preflight", "lock", "certificates", "kubeadm-init", "access", "join-service", "kubelet"];
-const JOIN_SERVICE = "bootstrapper-join-service.service";
 
 type Step = (name: string, work: () => Promise<void>) => Promise<void>;
 
@@ -123,7 +123,7 @@ runTest("run makes a cluster from fresh machines: one by init, the others by joi
   });
 
   await step("a ticket wins while an operator's init is under way, and the operator is told why", async () => {
-    await controlPlane.systemctl("stop", JOIN_SERVICE);
+    for (const unit of JOIN_SERVICE_UNITS) await controlPlane.systemctl("stop", unit);
     const running = contested.start();
     await running.event({ event: "init-server-listening" });
     using dialled = await dial<InitServerMessage, InitClientMessage>({
@@ -136,7 +136,7 @@ runTest("run makes a cluster from fresh machines: one by init, the others by joi
     const anything = () => Promise.resolve({ trust: [], lock: [], identity: "" });
     await verifyNode(dialled.exchange, key, createInsecureVerifier(), anything, INIT_CLIENT_DEADLINES);
     const refusal = assert.rejects(dialled.exchange.receive("progress", PATIENCE_MS), { code: "precondition/joining" });
-    await controlPlane.systemctl("start", JOIN_SERVICE);
+    for (const unit of JOIN_SERVICE_UNITS) await controlPlane.systemctl("start", unit);
     await refusal;
     await running.event({ event: "race-lost", contender: "init", code: "precondition/joining" });
     assert.equal(await running.exitCode(), 0, await running.output());

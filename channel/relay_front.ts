@@ -1,0 +1,180 @@
+/**
+ * The front: it listens, keeps the connections, and passes each exchange on to the process behind it.
+ *
+ * The front reads of a message only what gRPC needs. It has no key and decides nothing: places and the transport are
+ * its own, and everything else is the other process's.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import type { ServiceDefinition } from "@grpc/grpc-js";
+import { onAbort } from "../platform/abortable.ts";
+import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import type { Log } from "../platform/log.ts";
+import { FrameConnection } from "./frame_connection.ts";
+import { RelayedRefusal } from "./refusal.ts";
+import type { BackFrame, FrontFrame } from "./relay_frames.ts";
+import { BACK_FRAMES, FRONT_FRAMES } from "./relay_frames.ts";
+import type { ChannelServer, Session } from "./server.ts";
+import { listen, MAXIMUM_MESSAGE_LENGTH } from "./server.ts";
+
+/** A message that is passed on as it is. */
+export interface RawEnvelope {
+  message: { $case: "bytes"; bytes: Uint8Array } | undefined;
+}
+
+/** The options of {@linkcode listenAtFront}. */
+export interface FrontOptions {
+  /** The socket of the process behind. */
+  readonly path: string;
+  /** The generated service, with exactly one method. */
+  readonly service: ServiceDefinition;
+  /** The number by which both processes name the service. */
+  readonly serviceNumber: number;
+  /** The local address to listen on. */
+  readonly host: string;
+  /** The port, or 0 to let the kernel choose one. */
+  readonly port: number;
+  /** See `ChannelServerOptions`. */
+  readonly maximumConnections: number;
+  /** The largest message that a peer may send, bytes. */
+  readonly maximumMessageLength: number;
+  readonly log: Log;
+}
+
+/** How long the process behind may take to accept a connection, milliseconds. */
+const CONNECT_DEADLINE_MS = 5_000;
+/** A process behind that said nothing for this long is stuck, milliseconds. It sends a sign of life every ten seconds. */
+const SILENCE_MS = 60_000;
+/**
+ * How long a peer may be awaited at all, milliseconds. The process behind has its own, shorter deadlines; the longest
+ * is a control plane's turn, 15 minutes.
+ */
+const LONGEST_WAIT_MS = 20 * 60_000;
+
+/**
+ * Listens, and passes the exchanges on.
+ *
+ * @throws {BootstrapError} `system/listen` if the address is not available.
+ */
+export function listenAtFront(options: FrontOptions): Promise<ChannelServer> {
+  const { service, host, port, maximumConnections, maximumMessageLength, log } = options;
+  return listen<RawEnvelope, RawEnvelope>({
+    service: rawService(service),
+    ...{ host, port, maximumConnections, maximumMessageLength, log },
+    handle: (session) => passOn(session, options),
+  });
+}
+
+/**
+ * Connects to the process behind.
+ *
+ * @throws {BootstrapError} `unavailable/relay`.
+ */
+export async function connectRelay(path: string): Promise<Deno.Conn> {
+  const connecting = Deno.connect({ transport: "unix", path });
+  let isLate = false;
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    isLate = true;
+    reject(new Error(`it accepted no connection for ${CONNECT_DEADLINE_MS / 1000} s`));
+  }, CONNECT_DEADLINE_MS);
+  connecting.then((conn) => isLate && conn.close(), () => {});
+  try {
+    return await Promise.race([connecting, late]);
+  } catch (cause) {
+    throw new BootstrapError("unavailable/relay", `The process behind the front does not answer at ${path}`, { cause });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The service with messages as bytes: the front does not read them. */
+function rawService(service: ServiceDefinition): ServiceDefinition {
+  return Object.fromEntries(
+    Object.entries(service).map(([name, method]) => [name, {
+      ...method,
+      requestDeserialize: (bytes: Uint8Array): RawEnvelope => ({ message: { $case: "bytes", bytes } }),
+      requestSerialize: serialize,
+      responseDeserialize: (bytes: Uint8Array): RawEnvelope => ({ message: { $case: "bytes", bytes } }),
+      responseSerialize: serialize,
+    }]),
+  );
+}
+
+function serialize({ message }: RawEnvelope): Buffer {
+  return Buffer.from(message?.bytes ?? new Uint8Array());
+}
+
+type Connection = FrameConnection<BackFrame, FrontFrame>;
+
+/** Passes one exchange on, until either end leaves. */
+async function passOn(
+  { exchange, trustPeer }: Session<RawEnvelope, RawEnvelope>,
+  { path, serviceNumber }: FrontOptions,
+): Promise<void> {
+  const conn = await connectRelay(path);
+  using connection: Connection = new FrameConnection<BackFrame, FrontFrame>({
+    ...{ conn, incoming: BACK_FRAMES, outgoing: FRONT_FRAMES },
+    limits: { message: MAXIMUM_MESSAGE_LENGTH, document: 0 },
+  });
+  // What the front hangs up ends behind it too.
+  using _leaving = onAbort(exchange.closed, () => connection[Symbol.dispose]());
+  const { binding, peerAddress: peer } = exchange;
+  await connection.write({ kind: "exchange", service: serviceNumber, binding, peer });
+  let isSilent = false;
+  const silence = () => {
+    isSilent = true;
+    connection[Symbol.dispose]();
+  };
+  let timer = setTimeout(silence, SILENCE_MS);
+  const failure = Promise.withResolvers<never>();
+  failure.promise.catch(() => {});
+  try {
+    for (;;) {
+      const frame = await Promise.race([connection.next(), failure.promise]);
+      // The process behind says why in its log.
+      if (exchange.closed.aborted) return;
+      clearTimeout(timer);
+      if (frame === undefined) throw behindGone(isSilent);
+      timer = setTimeout(silence, SILENCE_MS);
+      switch (frame.kind) {
+        case "await":
+          passMessage(exchange, connection).catch((error) => failure.reject(asBootstrapError(error)));
+          break;
+        case "message":
+          await exchange.send({ message: { $case: "bytes", bytes: frame.bytes } });
+          break;
+        case "trusted":
+          trustPeer();
+          break;
+        case "alive":
+          break;
+        case "ended":
+          return;
+        case "refused":
+          throw new RelayedRefusal(frame);
+        case "fetch":
+          throw new BootstrapError("malformed/relay-frame", "An exchange has no errands");
+      }
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Passes the peer's next message on. */
+async function passMessage(
+  exchange: Session<RawEnvelope, RawEnvelope>["exchange"],
+  connection: Connection,
+): Promise<void> {
+  const bytes = await exchange.receive("bytes", LONGEST_WAIT_MS);
+  await connection.write({ kind: "message", bytes: new Uint8Array(bytes) });
+}
+
+function behindGone(isSilent: boolean): BootstrapError {
+  const message = isSilent
+    ? `The process behind the front said nothing for ${SILENCE_MS / 1000} s`
+    : "The process behind the front is gone";
+  return new BootstrapError("unavailable/relay", message, { next: "Ask again", retryAfterSeconds: 5 });
+}

@@ -1,0 +1,41 @@
+/**
+ * The command `bootstrapper join-service signer`. It runs on the files that init wrote for it.
+ *
+ * @module
+ */
+import { present } from "../../platform/present.ts";
+import { createVerifier } from "../../attestation/policy/policy_verifier.ts";
+import { readPolicyDocument, readServiceState } from "../../service/service_state.ts";
+import { runJoinService } from "../../service/service.ts";
+import { collateralOf } from "../collateral.ts";
+import { kindsOf } from "../kinds.ts";
+import type { CliContext } from "../context.ts";
+import { terminationSignal } from "../termination.ts";
+
+/** The options of `join-service signer`. */
+export interface JoinSignerOptions {
+  /** The folder with the state of the service. */
+  readonly folder: string;
+  /** The socket for the front. */
+  readonly socket: string;
+  /** The file of the private key, if it is not in the folder. systemd provides it as a credential. */
+  readonly keyFile?: string;
+}
+
+/** Runs the signer until it is stopped. */
+export async function joinSigner(
+  { folder, keyFile }: JoinSignerOptions,
+  context: CliContext,
+  listener: Deno.Listener,
+): Promise<void> {
+  const { clock, log, environment: { credentialsFolder } } = context;
+  using termination = terminationSignal();
+  const state = await readServiceState(folder, clock.now(), keyFile);
+  await runJoinService({
+    ...{ listener, state, clock, log, kinds: kindsOf(context) },
+    ...present("credentialsFolder", credentialsFolder),
+    createVerifier: (policy, fetch) =>
+      createVerifier(policy, "node", collateralOf(policy, clock, fetch), () => clock.now()),
+    readPolicyDocument: () => readPolicyDocument(folder),
+  }, termination.signal);
+}

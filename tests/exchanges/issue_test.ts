@@ -1,0 +1,125 @@
+/**
+ * What stops an issue that is under way: a ban or a removal that comes while it is held up. Nothing is signed and
+ * nothing is sealed after it.
+ */
+import assert from "node:assert/strict";
+import { newKit } from "../../protocol/testing/kit.ts";
+import { sealKit } from "../../protocol/sealed_kit.ts";
+import { sha256 } from "../../platform/bytes.ts";
+import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";
+import type { JoinExchangeService } from "../../service/exchange_parts.ts";
+import { ask, newNode, TestCluster } from "./join_world.ts";
+
+/** A gate: who comes to it waits until it is opened. */
+function gate() {
+  const [reached, opened] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  return {
+    reached: reached.promise,
+    open: () => opened.resolve(),
+    pass: async () => {
+      reached.resolve();
+      await opened.promise;
+    },
+  };
+}
+
+/** What an operator does while an issue is held up, as the service then sees it. */
+const CHANGES: Readonly<Record<string, { readonly code: string; readonly check: keyof JoinExchangeService }>> = {
+  "the policy bans the machine": { code: "unavailable/policy", check: "confirmPolicy" },
+  "an operator removes the node": { code: "unavailable/node-removal", check: "checkNotRemoved" },
+};
+
+/** Where an issue can be held up, by the part of the service that waits there. */
+const PLACES = ["admit", "currentEpoch", "prepareCertificates", "recordCertificates"] as const;
+
+for (const [change, { code, check }] of Object.entries(CHANGES)) {
+  for (const place of PLACES) {
+    Deno.test(`an issue that is held up at ${place} signs nothing when ${change} meanwhile`, async () => {
+      let isChanged = false;
+      const held = gate();
+      const refuse = () =>
+        isChanged ? Promise.reject(new BootstrapError(code as "unavailable/policy", change)) : Promise.resolve();
+      await using cluster = await TestCluster.create();
+      const { service, admissions } = cluster;
+      // The cluster's own service works with these parts, so they are replaced where they stand.
+      const parts = place === "admit" || place === "recordCertificates"
+        ? {
+          admissions: {
+            find: (identity: string) => admissions.find(identity),
+            admit: async (...all: Parameters<typeof admissions.admit>) => {
+              if (place === "admit") await held.pass();
+              return await admissions.admit(...all);
+            },
+            recordCertificates: async (...all: Parameters<typeof admissions.recordCertificates>) => {
+              if (place === "recordCertificates") await held.pass();
+              await admissions.recordCertificates(...all);
+            },
+          },
+        }
+        : place === "currentEpoch"
+        ? { currentEpoch: async () => (await held.pass(), 1) }
+        : {
+          prepareCertificates: async (...all: Parameters<typeof service.prepareCertificates>) => {
+            await held.pass();
+            return await service.prepareCertificates(...all);
+          },
+        };
+      await using slow = await TestCluster.create({
+        operator: cluster.operator,
+        ca: cluster.ca,
+        service: { ...parts, [check]: refuse },
+      });
+      const asked = ask(slow.port, await newNode(slow.trust)).catch(asBootstrapError);
+      await held.reached;
+      isChanged = true;
+      held.open();
+      const error = await asked;
+      assert.ok(error instanceof BootstrapError && error.code === code, String(error));
+      for (const { signed, signedServing } of [cluster, slow]) assert.deepEqual([signed, signedServing], [[], []]);
+    });
+  }
+
+  Deno.test(`an issue that is held up in the queue seals nothing when ${change} meanwhile`, async () => {
+    let isChanged = false;
+    const held = gate();
+    const { kit, ca } = await newKit();
+    const sealed: Uint8Array[] = [];
+    const refuse = () =>
+      isChanged ? Promise.reject(new BootstrapError(code as "unavailable/policy", change)) : Promise.resolve();
+    await using cluster = await TestCluster.create({
+      ca,
+      service: {
+        roleOf: () => "control-plane",
+        [check]: refuse,
+        controlPlanes: {
+          enter: () => held.pass(),
+          release: () => Promise.resolve(),
+          seal: (sealingKey, a2) => (sealed.push(sealingKey), sealKit(sealingKey, a2, kit)),
+        },
+      },
+    });
+    const self = { name: "cp-2", address: "192.0.2.8", role: "control-plane" } as const;
+    const asked = ask(cluster.port, await newNode(cluster.trust, { self })).catch(asBootstrapError);
+    await held.reached;
+    isChanged = true;
+    held.open();
+    const error = await asked;
+    assert.ok(error instanceof BootstrapError && error.code === code, String(error));
+    assert.deepEqual([sealed, cluster.signed, cluster.signedServing], [[], [], []]);
+  });
+}
+
+Deno.test("the certificates of a ticket are on record with their serial numbers and contents", async () => {
+  await using cluster = await TestCluster.create();
+  const ticket = await ask(cluster.port, await newNode(cluster.trust));
+  const [client, serving] = cluster.admissions.certificates;
+  for (
+    const [record, certificate] of [[client, ticket.clientCertificate], [serving, ticket.servingCertificate]] as const
+  ) {
+    assert.equal(record?.serial, certificate.serialNumber.toHex());
+    assert.equal(record?.digest, (await sha256(certificate.tbs)).toHex());
+  }
+  const [admitted] = cluster.admissions.records;
+  assert.equal(admitted?.policyNumber, "0123456789ab");
+  assert.ok((admitted?.attestedMs ?? 0) > 0);
+});
