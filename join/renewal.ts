@@ -16,16 +16,15 @@ import type { EndpointFailure } from "./ticket_search.ts";
 import { TicketSearch } from "./ticket_search.ts";
 
 /** The member that asks, and whom it asks. */
-export interface RenewingNode
-  extends Pick<JoiningNode, "trust" | "self" | "kubeletVersion" | "issuer" | "keys">, Required<Lock> {
+export interface RenewingNode extends Pick<JoiningNode, "trust" | "self" | "kubeletVersion" | "issuer" | "keys"> {
+  /** The cluster ID that the node's lock names, 32 bytes. */
+  readonly lockedTo: Uint8Array;
   /** The join services to ask, at least one. */
   readonly endpoints: readonly Endpoint[];
   readonly clock: Clock;
   /** Records refusals. */
   readonly log: Log;
 }
-
-type Lock = Pick<JoiningNode, "lockedTo">;
 
 /** How a renewal is run. */
 export interface RenewalOptions {

@@ -9,8 +9,9 @@ import { ensureFolder } from "../platform/files.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { LockFile } from "./file.ts";
 
-/** The names of the lock files in the state folder. Every process must lock the same file, so that they stay. */
+/** The name of the run lock's file in the state folder. Every process must lock the same file, so it stays. */
 export const RUN_LOCK_FILE = "run.lock";
+/** The name of the renewal lock's file; as {@linkcode RUN_LOCK_FILE}. */
 export const RENEWAL_LOCK_FILE = "renewal.lock";
 
 /**

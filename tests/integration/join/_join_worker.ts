@@ -1,4 +1,3 @@
-import { TPM_SETTINGS } from "../../../attestation/testing/trust.ts";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { NO_COLLATERAL } from "../../../attestation/collateral.ts";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { TPM_SETTINGS } from "../../../attestation/testing/trust.ts";
 import { generateKeyPair } from "../../../certificate/keys.ts";
 import { AdmissionRecords } from "../../../kubernetes/admission_records.ts";
 import { waitForNode } from "../../../kubernetes/readiness.ts";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import * as v from "valibot";
+import { TPM_SETTINGS } from "../../../attestation/testing/trust.ts";
 import { generateKeyPair } from "../../../certificate/keys.ts";
 import { KubernetesApi } from "../../../kubernetes/api.ts";
 import { readKubeconfig } from "../../../kubernetes/kubeconfig.ts";
@@ -86,7 +87,12 @@ await swtpmTest("a worker's certificates last only as long as it proves itself",
   const operator = await generateKeyPair("ed25519");
   const address = cluster.world.operatorAddress;
   const port = freePort(address);
-  const trust = { clusterName: CLUSTER_NAME, clusterId: new Uint8Array(0), operatorKeys: [operator.spki] };
+  const trust = {
+    ...TPM_SETTINGS,
+    clusterName: CLUSTER_NAME,
+    clusterId: new Uint8Array(0),
+    operatorKeys: [operator.spki],
+  };
   await using worker = await Worker.create(cluster, NAME, { trust, port, address });
   const folder = cluster.controlPlane.path("/var/lib/bootstrapper/join-service");
   const events: Record<string, unknown>[] = [];
