@@ -18,6 +18,7 @@ import { nodes } from "./commands/nodes.ts";
 import { policyExplain } from "./commands/policy_explain.ts";
 import { policyMake } from "./commands/policy_make.ts";
 import { policyRegisters } from "./commands/policy_registers.ts";
+import { renew } from "./commands/renew.ts";
 import { reset } from "./commands/reset.ts";
 import { run } from "./commands/run.ts";
 import { status } from "./commands/status.ts";
@@ -30,6 +31,7 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
   measure,
   joinFront,
   joinSigner,
+  renew,
   status,
   evidence,
   device,

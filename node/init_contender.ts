@@ -8,6 +8,7 @@ import { documentsOf, foundCluster } from "../init/found_cluster.ts";
 import { InitServer } from "../init/init_server.ts";
 import { checkSwitches, kubernetesChecks, preflight } from "../init/preflight.ts";
 import type { StagedInitFolder } from "../init/staged_init.ts";
+import { readNodeCertificate } from "../kubernetes/kubelet_credentials.ts";
 import type { EvidenceIssuer } from "../attestation/evidence.ts";
 import { NO_IDENTITY } from "../attestation/evidence.ts";
 import { identityOfKey, readOrCreateIdentityKey } from "../protocol/node_keys.ts";
@@ -15,6 +16,8 @@ import { untilAborted } from "../platform/abortable.ts";
 import { errorFields } from "../platform/log.ts";
 import { installJoinService, JOIN_SERVICE_PORT } from "./join_service_install.ts";
 import { systemdKubelet } from "./kubelet.ts";
+import type { NodePaths } from "./paths.ts";
+import { recordIssuedCertificates } from "./renewal_record.ts";
 import type { Contender } from "./run_dependencies.ts";
 import { statusRefusal } from "./status.ts";
 
@@ -41,6 +44,7 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
     },
     found: async (staged, journal, signal) => {
       const cluster = await foundCluster(founding(contender), staged, journal, signal);
+      await recordFounderCertificates(deps.paths, cluster.joinEndpoints);
       status.update({ waitsFor: "the operator's init, which fetches the admin certificate" });
       return cluster;
     },
@@ -65,18 +69,24 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
   await server.run(signal);
 }
 
+/** Records the certificates that a founder made for its own kubelet. */
+async function recordFounderCertificates(paths: NodePaths, joinEndpoints: readonly string[]): Promise<void> {
+  const [client, serving] = await Promise.all([
+    readNodeCertificate(paths, "client"),
+    readNodeCertificate(paths, "serving"),
+  ]);
+  if (client === undefined || serving === undefined) return;
+  const issued = { certificates: { client, serving }, joinEndpoints, issuedBy: "own-ca" } as const;
+  await recordIssuedCertificates(paths.state, issued, Math.random());
+}
+
 function founding({ deps, issuer, kubeadm, status }: Contender): FoundClusterDependencies {
   const { configuration: { trust }, self, paths, commands, clock, log } = deps;
-  const kubelet = systemdKubelet({
-    nodeName: self.name,
-    kubernetesFolder: paths.kubernetes,
-    kubeadm,
-    commands,
-    clock,
-  });
+  const kubelet = systemdKubelet({ self, paths, kubeadm, commands, clock });
   return {
     node: self,
     kubernetesFolder: paths.kubernetes,
+    kubeletFolder: paths.kubelet,
     kubeadm,
     clock,
     random: Math.random,
