@@ -184,6 +184,7 @@ async function startService(
     listener: await openRelaySocket(socket),
     state,
     credentialsFolder,
+    keptFolder: join(sockets, "kept"),
     createVerifier: (policy) => createVerifier(policy, "node", NO_COLLATERAL, () => new Date()),
     readPolicyDocument: () => readPolicyDocument(folder),
     authorizationFolder: join(folder, "authorization"),
