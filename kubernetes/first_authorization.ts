@@ -13,8 +13,8 @@ import {
 } from "./authorization_configuration.ts";
 import { exists } from "../platform/files.ts";
 
-/** As many epochs as a configuration may accept. */
-const MOST_EPOCHS = 16;
+/** With the next one, as many epochs as a configuration may accept. */
+const MOST_EPOCHS = 15;
 
 /** Whether a control plane has an AuthorizationConfiguration. */
 export function hasAuthorization(kubernetesFolder: string): Promise<boolean> {
