@@ -158,6 +158,7 @@ Deno.test("TicketSearch gets its ticket from another service when one dies with 
     ...cluster.service,
     verifier: {
       variant: "none",
+      identityIsKey: true,
       verify() {
         died.resolve();
         return new Promise<never>(() => {});
