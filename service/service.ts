@@ -110,7 +110,7 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
   const ca = await openSigningCa(state.caCertificate, credentialsFolder);
   const errands = new Errands(MAXIMUM_COLLATERAL_BYTES);
   using api = new KubernetesApi(await apiCredentials(state));
-  const admissions = new AdmissionRecords(api);
+  const admissions = new AdmissionRecords(api, clock);
   const policies = new PolicyInForce({
     document: state.policyDocument,
     createVerifier: (policy) => createVerifier(policy, errands.fetch),
