@@ -119,7 +119,7 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
   const errands = new Errands(MAXIMUM_COLLATERAL_BYTES);
   const { authorizationFolder } = dependencies;
   using api = new KubernetesApi(await apiCredentials(state));
-  const admissions = new AdmissionRecords(api);
+  const admissions = new AdmissionRecords(api, clock);
   const keptPolicy = new KeptPolicy(dependencies.keptFolder, state.trust.clusterId);
   const policies = new PolicyInForce({
     document: state.policyDocument,

@@ -213,6 +213,7 @@ export const exchangeTargets: readonly FuzzTarget[] = [
                 ...{ identity, nodeName: "worker-1", role: "worker", nodeKey: "", addresses: [], evidenceDigest: "" },
               }),
             admit: () => Promise.resolve({ uid: crypto.randomUUID() }),
+            renew: () => Promise.resolve({ uid: crypto.randomUUID() }),
             recordCertificates: () => Promise.resolve(),
           },
           prepareCertificates: (node) => prepareNodeCertificates(ca, { ...node, lifetimeMs: 3_600_000 }, NOW),
