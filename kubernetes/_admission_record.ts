@@ -121,12 +121,17 @@ export function admissionSpec(record: AdmissionRecord, removedMs?: number): Reco
   return {
     ...{ identity, nodeName, role, nodeKey, addresses: [...addresses], evidenceDigest },
     ...present("resetCount", resetCount),
-    ...present("registers", registers),
+    ...present("registers", registers && sorted(registers)),
     ...present("image", imageOf(registers)),
     ...present("policyNumber", policyNumber),
     ...present("attestedAt", iso(attestedMs)),
     ...present("removedAt", iso(removedMs)),
   };
+}
+
+/** As the API server keeps a map, so that what is read back can be compared with what was written. */
+function sorted(registers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(registers).sort(([one], [other]) => one < other ? -1 : 1));
 }
 
 /** The status of a NodeAdmission. */

@@ -19,7 +19,14 @@ import {
 import { exactly, listItems, type ObjectApi } from "./_api_objects.ts";
 
 export type { StoredVersion } from "./_api_objects.ts";
-export type { AdmissionStatus, CertificateOnRecord, StoredAdmission } from "./_admission_record.ts";
+export type {
+  AdmissionRecord,
+  AdmissionStatus,
+  CertificateOnRecord,
+  NodeCertificateRecord,
+  StoredAdmission,
+} from "./_admission_record.ts";
+export { imageOf } from "./_admission_record.ts";
 
 const API = "bootstrapper.dev/v1";
 /** The collection of the records. */

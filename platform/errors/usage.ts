@@ -131,6 +131,10 @@ export const USAGE = {
     meaning: "The evidence files, images and options do not make a policy.",
     remedy: "Follow the advice in the error: it names the source that does not fit.",
   },
+  "usage/register": {
+    meaning: "An option that selects nodes by a register has a value of the wrong form.",
+    remedy: "Give at least 8 hexadecimal digits; for a PCR its number first: 11=868b6d3a.",
+  },
   "usage/uki-stub": {
     meaning: "The unified kernel image has a stub whose measurements are not known.",
     remedy:
