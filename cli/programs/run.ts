@@ -42,10 +42,10 @@ export async function runDependencies(
     kinds: kindsOf(context),
   });
   const self = resolveNodeSelf(configuration, machine.facts);
-  const { paths, commands, clock } = context;
+  const { paths, program, commands, clock } = context;
   const names = combinedName(configuration.evidence.kinds.map(({ name }) => name));
   return {
-    ...{ configuration, self, paths, commands, clock, kinds: kindsOf(context) },
+    ...{ configuration, self, paths, program, commands, clock, kinds: kindsOf(context) },
     ...await evidenceOf(machine, configuration.evidence, context),
     unmeasured: machine.unmeasured,
     log: context.log.with({
