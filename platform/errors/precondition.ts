@@ -173,7 +173,6 @@ export const PRECONDITION = {
   "precondition/unmeasured-image": {
     meaning: "The machine's image is not measured completely.",
     remedy: "Build the image as described in the documentation.",
-    untested: "a whole node runs only in tests that allow unmeasured images; the findings have tests",
   },
   "precondition/version-skew": {
     meaning: "The node's kubelet is newer than the API server, or too much older.",
