@@ -186,6 +186,7 @@ async function startService(
     credentialsFolder,
     createVerifier: (policy) => createVerifier(policy, "node", NO_COLLATERAL, () => new Date()),
     readPolicyDocument: () => readPolicyDocument(folder),
+    authorizationFolder: join(folder, "authorization"),
     clock: systemClock,
     log,
   }, stop.signal);
