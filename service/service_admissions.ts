@@ -89,18 +89,18 @@ export class ServiceAdmissions {
 
   /** Like `AdmissionRecords.admit()`. */
   admit(asked: AskedAdmission): Promise<Admission> {
-    return this.#admission(asked, () => this.#parts.records.admit(asked));
+    return this.#judged(asked, () => this.#parts.records.admit(asked));
   }
 
   /** Like `AdmissionRecords.renew()`. */
   renew(asked: AskedAdmission): Promise<Admission> {
-    return this.#admission(asked, () => this.#parts.records.renew(asked));
+    return this.#judged(asked, () => this.#parts.records.renew(asked));
   }
 
-  async #admission(asked: AskedAdmission, ask: () => Promise<Admission>): Promise<Admission> {
+  async #judged(asked: AskedAdmission, work: () => Promise<Admission>): Promise<Admission> {
     await this.migrated();
     try {
-      const admission = await ask();
+      const admission = await work();
       remember(this.#names, admission.uid, asked.nodeName);
       if (admission.before === undefined) this.#first.add(admission.uid);
       return admission;

@@ -72,6 +72,18 @@ Deno.test("many refusals of one machine are one Event in ten minutes, which coun
   assert.match(events[1] ?? "", /\(5 times before\)$/);
 });
 
+Deno.test("a refused renewal is an Event on the record of the machine", async () => {
+  const world = new World();
+  await world.ticket(recordOf(1));
+  const asked = world.admissions.renew({ ...recordOf(1), nodeName: "other" });
+  await assert.rejects(asked, { code: "refused/not-admitted" });
+  const { uid, before } = await world.admissions.renew({ ...recordOf(1), nodeKey: "BBBB" });
+  assert.deepEqual([before?.nodeKey, typeof uid], ["AAAA", "string"]);
+  const [event = "", ...more] = (await world.events()).filter((one) => one.includes("Refused"));
+  assert.match(event, /^NodeAdmission 111111 Refused refused\/not-admitted: /);
+  assert.deepEqual(more, []);
+});
+
 Deno.test("a ticket waits for no Event, and an Event that cannot be written is only logged", async () => {
   const world = new World();
   const create = world.api.create.bind(world.api);
