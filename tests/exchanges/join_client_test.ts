@@ -13,7 +13,7 @@ import { listenForJoins } from "../../service/testing/join_listener.ts";
 import { TestMachine } from "./join_machine.ts";
 
 const JOIN = [
-  ...["(kubeadm-join)", "join https://127.0.0.1:6443"],
+  ...["(kubeadm-join)", "certificates", "join https://127.0.0.1:6443"],
   ...["(kubelet-healthy)", "start", "healthy", "(node-registered)", "registered"],
 ];
 
