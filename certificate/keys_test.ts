@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { equalBytes, fromHex } from "../platform/bytes.ts";
-import { assertRefused, element } from "./testing/certificates.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { assertRefused, bitFlips, element } from "./testing/certificates.ts";
 import { generateKeyPair, privateKeyPem, readPrivateKeyPem, SIGN_ALGORITHMS } from "./keys.ts";
 import { readPem, writePem } from "./pem.ts";
 
@@ -56,6 +57,98 @@ fbT+cXi+3OYGexOxdIo=
 Deno.test("readPrivateKeyPem() reads what OpenSSL wrote", async () => {
   const keys = await readPrivateKeyPem(OPENSSL_ENCRYPTED, "key", "geheim");
   assert.equal(keys.spki.toHex(), OPENSSL_ENCRYPTED_SPKI);
+});
+
+/** Made by OpenSSL 3.0: `pkcs8 -topk8 -v2 aes-256-cbc -scrypt -passout pass:secret`, N = 16384, r = 8, p = 1. */
+const OPENSSL_SCRYPT = `-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIGTME8GCSqGSIb3DQEFDTBCMCEGCSsGAQQB2kcECzAUBAjN38/vzoB3qwICQAAC
+AQgCAQEwHQYJYIZIAWUDBAEqBBBC0HisOKO+84650vCgVsWSBEA+hy+g9icLSYcJ
+5cWGQ8UYYZ/R5epZM+AHv0iqO+TCdetX7INVC7PGokz8mwUxQRmBQkZj9QBts31h
+XH59YPTQ
+-----END ENCRYPTED PRIVATE KEY-----
+`;
+/** The same with `-scrypt_N 1024 -scrypt_r 4 -scrypt_p 2`. */
+const OPENSSL_SMALL_SCRYPT = `-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIGTME8GCSqGSIb3DQEFDTBCMCEGCSsGAQQB2kcECzAUBAjWJdYWvHbeugICBAAC
+AQQCAQIwHQYJYIZIAWUDBAEqBBAzs0JvFwYvLr/xLtHIonouBECfoABb3USKd2si
+bD5VvA4vJUkpUuHL0I5WGSrM+kXj7lMb2wRm/3X9ynlLSlWNOhLy1QbwFtl5ClP3
+igpteCq+
+-----END ENCRYPTED PRIVATE KEY-----
+`;
+const OPENSSL_SCRYPT_SPKI = "302a300506032b657003210071077c367662f274088b85bfcd4195f1951229af9942a5004c2c314ce1787782";
+
+Deno.test("readPrivateKeyPem() reads what OpenSSL encrypted with scrypt", async () => {
+  for (const pem of [OPENSSL_SCRYPT, OPENSSL_SMALL_SCRYPT]) {
+    assert.equal((await readPrivateKeyPem(pem, "key", "secret")).spki.toHex(), OPENSSL_SCRYPT_SPKI);
+    await assertRefused(() => readPrivateKeyPem(pem, "key", "wrong"), "usage/passphrase");
+  }
+});
+
+const hasOpenssl = await new Deno.Command("openssl", { args: ["version"], stdout: "null" }).output().then(
+  ({ success }) => success,
+  () => false,
+);
+
+Deno.test({
+  name: `OpenSSL reads what privateKeyPem() encrypted${hasOpenssl ? "" : " -- IGNORED: openssl is not installed"}`,
+  ignore: !hasOpenssl,
+  async fn() {
+    const keys = await generateKeyPair("ed25519");
+    const file = await Deno.makeTempFile();
+    try {
+      await Deno.writeTextFile(file, await privateKeyPem(keys, "geheim"));
+      const args = ["pkey", "-in", file, "-passin", "pass:geheim", "-pubout", "-outform", "DER"];
+      const { success, stdout } = await new Deno.Command("openssl", { args }).output();
+      assert.ok(success);
+      assert.equal(stdout.toHex(), keys.spki.toHex());
+    } finally {
+      await Deno.remove(file);
+    }
+  },
+});
+
+Deno.test("readPrivateKeyPem() refuses a key when a bit before its ciphertext is flipped", async () => {
+  const der = readPem(OPENSSL_SMALL_SCRYPT, "ENCRYPTED PRIVATE KEY", "key");
+  const ciphertextBytes = 64;
+  for (const [index, { flipped, at }] of [...bitFlips(der)].entries()) {
+    // Each costs a run of scrypt.
+    if (index % 3 !== 0) continue;
+    if (equalBytes(der.slice(0, -ciphertextBytes), flipped.slice(0, -ciphertextBytes))) continue;
+    const pem = writePem("ENCRYPTED PRIVATE KEY", flipped);
+    const error = await readPrivateKeyPem(pem, "key", "secret").then(() => assert.fail(at), (error: unknown) => error);
+    assert.ok(error instanceof BootstrapError, `${at}: ${error}`);
+    assert.match(error.code, /^(?:malformed|refused|usage)\//, at);
+  }
+});
+
+Deno.test("readPrivateKeyPem() refuses a key when its scrypt asks for too much, or for nothing", async () => {
+  const pem = (cost: string, blockSize: string, parallelization: string, length = "") => {
+    const integer = (hexText: string) => element(0x02, fromHex(hexText, "integer"));
+    const numbers = [cost, blockSize, parallelization, ...(length === "" ? [] : [length])].map(integer);
+    const kdf = element(0x30, oid("2b06010401da47040b"), element(0x30, element(0x04, new Uint8Array(8)), ...numbers));
+    const cipher = element(0x30, oid(SUITE.cipher), element(0x04, new Uint8Array(16)));
+    const scheme = element(0x30, oid(SUITE.scheme), element(0x30, kdf, cipher));
+    return writePem("ENCRYPTED PRIVATE KEY", element(0x30, scheme, element(0x04, new Uint8Array(64))));
+  };
+  for (const length of ["", "20"]) {
+    await assertRefused(() => readPrivateKeyPem(pem("0400", "08", "01", length), "key", "x"), "usage/passphrase");
+  }
+  const wrong: readonly Parameters<typeof pem>[] = [
+    ["00", "08", "01"],
+    ["01", "08", "01"],
+    ["0401", "08", "01"],
+    ["0400", "00", "01"],
+    ["0400", "08", "00"],
+    ["0400", "08", "41"],
+    ["0400", "41", "01"],
+    ["080000", "08", "01"],
+    ["040000", "08", "10"],
+    ["0400", "08", "01", "10"],
+    ["0400", "08", "01", "21"],
+  ];
+  for (const numbers of wrong) {
+    await assertRefused(() => readPrivateKeyPem(pem(...numbers), "key", "x"), "malformed/der", numbers.join(" "));
+  }
 });
 
 Deno.test("readPrivateKeyPem() refuses a key when its encryption is not on the list", async () => {

@@ -35,13 +35,15 @@ export interface OpenConnection {
 export const SILENT_AFTER_MS = 100;
 /** A silent peer that has been awaited for a shorter time counts as working: this side may be slow to read. */
 const AT_WORK_MS = 500;
-/** How much longer a peer may be awaited that is not silent. */
-const HANDSHAKE_CREDIT_MS = 500;
+/** How much longer a peer may be awaited whose handshake has begun to arrive. Slow machines take seconds for it. */
+const HANDSHAKE_CREDIT_MS = 2_500;
+/** For so long a peer in its handshake, or in a pause of its exchange, counts as under way. */
+const UNDER_WAY_MS = 1_000;
 /** How much longer a peer may be awaited that has sent a message. */
 const MESSAGE_CREDIT_MS = 5_500;
 /**
  * After an address, or a group at another's cost, has taken the place of a peer that seems to be working, it may not do
- * so again for this time. The time doubles with each further place, and is forgotten when the peer becomes trusted.
+ * so again for this time. The time doubles with each further place, and is forgotten when the peer's handshake is done.
  */
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
@@ -105,11 +107,17 @@ export class Places {
     if (!connection.trusted) this.#count(connection, 1);
   }
 
+  /** Marks that a peer's handshake is done: it took its place in earnest. */
+  noteHandshake(connection: OpenConnection): void {
+    connection.silent = false;
+    for (const key of displacementKeys(connection.origin)) this.#displacements.delete(key);
+  }
+
   /** Marks a peer as authenticated. It is never evicted, and what is held against its address is forgotten. */
   trust(connection: OpenConnection): void {
     if (!connection.trusted) this.#count(connection, -1);
     connection.trusted = true;
-    for (const key of displacementKeys(connection.origin)) this.#displacements.delete(key);
+    this.noteHandshake(connection);
     this.#silent.delete(connection.origin.address);
   }
 
@@ -146,7 +154,7 @@ export class Places {
       if (connection.openedMs === undefined) continue;
       const sinceMs = awaitedSince(connection);
       if (sinceMs === undefined) count++;
-      else if (nowMs - sinceMs < AT_WORK_MS + HANDSHAKE_CREDIT_MS && !connection.silent) count++;
+      else if (nowMs - sinceMs < UNDER_WAY_MS && !connection.silent) count++;
     }
     return count;
   }

@@ -102,7 +102,7 @@ export async function listen<Incoming extends Envelope, Outgoing extends Envelop
   const secured = createServer(serverTlsOptions(await createThrowAwayCertificate()), (socket) => {
     const connection = open.get(peerOf(socket));
     if (connection === undefined) return void socket.destroy();
-    connection.silent = false;
+    open.noteHandshake(connection);
     serveConnection(socket, connection, open, options, options.log.with({ peer: peerOf(socket) }));
   });
   let looking: ReturnType<typeof setTimeout> | undefined;

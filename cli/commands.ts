@@ -12,7 +12,9 @@ import { joinFront } from "./commands/join_service_front.ts";
 import { joinSigner } from "./commands/join_service_signer.ts";
 import { keygen } from "./commands/keygen.ts";
 import { measure } from "./commands/measure.ts";
+import { nodeReattest } from "./commands/node_reattest.ts";
 import { nodeRemove } from "./commands/node_remove.ts";
+import { nodes } from "./commands/nodes.ts";
 import { policyExplain } from "./commands/policy_explain.ts";
 import { policyMake } from "./commands/policy_make.ts";
 import { policyRegisters } from "./commands/policy_registers.ts";
@@ -36,7 +38,9 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
   reset,
   init,
   abandon,
+  nodes,
   nodeRemove,
+  nodeReattest,
   policyMake,
   policyExplain,
   policyRegisters,

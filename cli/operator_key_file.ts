@@ -10,17 +10,19 @@ import { pemLabel } from "../certificate/pem.ts";
 import { equalBytes, fromUtf8 } from "../platform/bytes.ts";
 import { MAXIMUM_DOCUMENT_BYTES } from "../platform/document.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { readFile } from "../platform/files.ts";
+import { fileMode, readFile } from "../platform/files.ts";
 import type { Terminal } from "./context.ts";
 import { passphraseOfFile } from "./passphrase.ts";
 
 const MAXIMUM_KEY_FILE_BYTES = 1 << 14;
+/** The permissions of the group and of others. */
+const OTHERS = 0o077;
 
 /**
  * Reads an operator's key. The passphrase of an encrypted key comes from `passphraseFile`, or from the terminal.
  *
- * @throws {BootstrapError} `usage/operator-key` if it is not an Ed25519 key, `usage/passphrase`, `usage/no-terminal`,
- *   `malformed/…`, `system/file`.
+ * @throws {BootstrapError} `usage/operator-key` if it is not an Ed25519 key, `usage/key-file-mode` if group or others
+ *   may access it, `usage/passphrase`, `usage/no-terminal`, `malformed/…`, `system/file`.
  */
 export async function readOperatorKeyFile(
   path: string,
@@ -28,6 +30,7 @@ export async function readOperatorKeyFile(
   terminal: Terminal,
 ): Promise<KeyPair> {
   const pem = fromUtf8(await readFile(path, MAXIMUM_KEY_FILE_BYTES), path);
+  await checkMode(path);
   const isEncrypted = pemLabel(pem, path) === "ENCRYPTED PRIVATE KEY";
   const ask = () => terminal.askSecret(`Passphrase of ${path}: `);
   const passphrase = passphraseFile !== undefined
@@ -40,6 +43,17 @@ export async function readOperatorKeyFile(
   throw new BootstrapError("usage/operator-key", `Cannot use ${path} as an operator's key must be Ed25519`, {
     next: "Make one with `bootstrapper keygen`",
     details: { path, seen: keys.type },
+  });
+}
+
+/** Refuses a private key that others than its owner may read or replace. */
+async function checkMode(path: string): Promise<void> {
+  const mode = await fileMode(path);
+  if (mode === undefined || (mode & OTHERS) === 0) return;
+  const seen = mode.toString(8).padStart(4, "0");
+  throw new BootstrapError("usage/key-file-mode", `Cannot use ${path} as others may access it: its mode is ${seen}`, {
+    next: `Run: chmod 600 '${path.replaceAll("'", "'\\''")}'`,
+    details: { path, expected: "0600", seen },
   });
 }
 

@@ -16,7 +16,7 @@ import { dropPermissions } from "./permissions.ts";
 
 const HELP_WIDTH = 100;
 const EXIT_CODES = `
-\`bootstrapper COMMAND --help\` shows the options of a command, with an example.
+\`bootstrapper help COMMAND\` shows the options of a command, with an example.
 Exit codes: 0 success, 1 failure, 2 usage error, 3 refused, 4 retry later.`;
 
 /**
@@ -31,16 +31,38 @@ export async function runProgram(
   commands: readonly AnyCommand[] = COMMANDS,
 ): Promise<number> {
   try {
-    await createProgram(context, commands).parseAsync(args, { from: "user" });
+    await createProgram(context, commands).parseAsync(commandArguments(args, commands), { from: "user" });
     return 0;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
     // The program that reads the output, such as head, has ended. Nothing more can be said to it.
     if (error instanceof Deno.errors.BrokenPipe) return EXIT_OF_BROKEN_PIPE;
-    const failure = error instanceof CommanderError ? usageError(error) : asBootstrapError(error);
+    const failure = error instanceof CommanderError
+      ? usageError(error, ownArguments(args)[0])
+      : asBootstrapError(error);
     printError(context, outputFormOfArguments(args), failure);
     return exitCodeOf(failure);
   }
+}
+
+/** The arguments without the option that `deno compile` put before them. */
+function ownArguments(args: readonly string[]): readonly string[] {
+  return args[0] === "--built-from" ? args.slice(2) : args;
+}
+
+/** Returns the arguments in the form that the commands have: `--version` and `help COMMAND` are commands too. */
+function commandArguments(args: readonly string[], commands: readonly AnyCommand[]): readonly string[] {
+  const own = ownArguments(args);
+  const before = args.slice(0, args.length - own.length);
+  const [first = "", ...rest] = own;
+  if (first === "--version" || first === "-V") return [...before, "version", ...rest];
+  if (first !== "help") return args;
+  const words = rest.filter((word) => !word.startsWith("-"));
+  const isKnown = commands.some(({ name }) => `${name} `.startsWith([...words, ""].join(" ")));
+  if (isKnown || words.length === 0) return [...words, "--help"];
+  throw new BootstrapError("usage/unknown-command", `There is no command ${JSON.stringify(words.join(" "))}`, {
+    next: "Run `bootstrapper --help`",
+  });
 }
 
 /** What a shell gives for a program that SIGPIPE ended. */
@@ -139,10 +161,11 @@ const USAGE_CODES: Readonly<Record<string, ErrorCode>> = Object.freeze({
   "commander.unknownOption": "usage/unknown-option",
 });
 
-function usageError(error: CommanderError): BootstrapError {
+function usageError(error: CommanderError, first = ""): BootstrapError {
   if (error.code === "commander.help") {
-    return new BootstrapError("usage/no-subcommand", "No command was given", {
-      next: "Run `bootstrapper --help`",
+    const isFamily = COMMAND_FAMILIES[first] !== undefined;
+    return new BootstrapError("usage/no-subcommand", `No command ${isFamily ? `of \`${first}\` ` : ""}was given`, {
+      next: `Run \`bootstrapper ${isFamily ? `${first} ` : ""}--help\``,
     });
   }
   const message = error.message.replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ").replace(/\.$/, "");

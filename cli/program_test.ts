@@ -20,6 +20,8 @@ Deno.test("runProgram() returns 2 and prints a next action when the command line
     [[], "usage/no-subcommand"],
     [["bogus"], "usage/unknown-command"],
     [["statsu"], "usage/unknown-command"],
+    [["help", "bogus"], "usage/unknown-command"],
+    [["help", "policy", "bogus"], "usage/unknown-command"],
     [["version", "--bogus"], "usage/unknown-option"],
     [["version", "more"], "usage/excess-arguments"],
     [["version", "--output", "xml"], "usage/invalid-argument"],
@@ -156,6 +158,26 @@ Deno.test("runProgram() opens the machine for run, and drops permissions before 
   await world.write("etc/bootstrapper/config.yaml", insecure);
   assert.equal(await world.run("run"), 0, world.err);
   assert.deepEqual(seen, ["demo", "node-1", "node-1", true]);
+});
+
+Deno.test("runProgram() takes --version for the command version, and help for --help", async () => {
+  await using world = await TestWorld.create();
+  const outputOf = async (...args: string[]) => {
+    assert.equal(await world.run(...args), 0, world.err);
+    return world.out;
+  };
+  assert.equal(await outputOf("--built-from", "abc", "--version"), await outputOf("--built-from", "abc", "version"));
+  assert.equal(await outputOf("-V"), await outputOf("version"));
+  assert.equal(await outputOf("help"), await outputOf("--help"));
+  assert.equal(await outputOf("--built-from", "abc", "help", "init"), await outputOf("init", "--help"));
+  assert.equal(await outputOf("help", "policy"), await outputOf("policy", "--help"));
+  assert.equal(await outputOf("help", "policy", "make"), await outputOf("policy", "make", "--help"));
+});
+
+Deno.test("runProgram() names the help of a family when its command is missing", async () => {
+  await using world = await TestWorld.create();
+  assert.equal(await world.run("policy"), 2);
+  assert.match(world.err, /`bootstrapper policy --help`/);
 });
 
 Deno.test("runProgram() prints version, protocol and the commit that it was built from", async () => {

@@ -55,7 +55,8 @@ export interface AdmissionStatus {
   readonly servingUntilMs?: number;
 }
 
-type CertificateOnRecord = Omit<NodeCertificateRecord, "usage" | "epoch">;
+/** A certificate of an admission. */
+export type CertificateOnRecord = Omit<NodeCertificateRecord, "usage" | "epoch">;
 
 /** A record as it is stored: a NodeAdmission. */
 export interface StoredAdmission extends StoredVersion {
@@ -68,9 +69,12 @@ export interface StoredAdmission extends StoredVersion {
 /** Register names in the order in which they tell images apart best: SNP, TDX, unified kernel images, other boots. */
 const IMAGE_REGISTERS = ["measurement", "rtmr1", "pcr11", "pcr4"] as const;
 
+/** The value of a register that nothing was measured into. */
+const UNUSED = /^(?:0*|f*)$/;
+
 /** Returns the register that best tells a machine's image apart from others; `undefined` if there is none. */
 export function imageOf(registers: Readonly<Record<string, string>> = {}): string | undefined {
-  return IMAGE_REGISTERS.map((name) => registers[name]).find((value) => value !== undefined);
+  return IMAGE_REGISTERS.map((name) => registers[name]).find((value) => value !== undefined && !UNUSED.test(value));
 }
 
 const time = v.pipe(v.string(), v.isoTimestamp(), v.transform((text) => Date.parse(text)));
@@ -117,12 +121,17 @@ export function admissionSpec(record: AdmissionRecord, removedMs?: number): Reco
   return {
     ...{ identity, nodeName, role, nodeKey, addresses: [...addresses], evidenceDigest },
     ...present("resetCount", resetCount),
-    ...present("registers", registers),
+    ...present("registers", registers && sorted(registers)),
     ...present("image", imageOf(registers)),
     ...present("policyNumber", policyNumber),
     ...present("attestedAt", iso(attestedMs)),
     ...present("removedAt", iso(removedMs)),
   };
+}
+
+/** As the API server keeps a map, so that what is read back can be compared with what was written. */
+function sorted(registers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(registers).sort(([one], [other]) => one < other ? -1 : 1));
 }
 
 /** The status of a NodeAdmission. */

@@ -83,6 +83,8 @@ Deno.test("readAdmission() names record and field when a field is missing or wro
 Deno.test("imageOf() takes the launch measurement, or the PCR of the unified kernel image, or the boot loader's", () => {
   assert.equal(imageOf({ pcr4: "a", pcr11: "b", pcr12: "c" }), "b");
   assert.equal(imageOf({ pcr4: "a", pcr0: "b" }), "a");
+  assert.equal(imageOf({ pcr4: "a", pcr11: "00".repeat(32) }), "a");
+  assert.equal(imageOf({ pcr4: "ff".repeat(32), pcr11: "00".repeat(32) }), undefined);
   assert.equal(imageOf({ measurement: "m", pcr11: "b" }), "m");
   assert.equal(imageOf({ mrtd: "m", rtmr1: "r" }), "r");
   assert.equal(imageOf({ pcr0: "b" }), undefined);

@@ -17,7 +17,8 @@ export const BOOTSTRAPPER_NAMESPACE = "bootstrapper-system";
 const DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const RBAC = "/apis/rbac.authorization.k8s.io/v1";
 
-const KINDS = [
+/** The kinds of the manifests. */
+export const MANIFEST_KINDS = [
   "CustomResourceDefinition",
   "Namespace",
   "ClusterRole",
@@ -28,13 +29,13 @@ const KINDS = [
 
 /** A Kubernetes object of the manifests. */
 export interface Manifest {
-  readonly kind: (typeof KINDS)[number];
+  readonly kind: (typeof MANIFEST_KINDS)[number];
   /** `namespace` is empty for cluster-wide objects. */
   readonly metadata: { readonly name: string; readonly namespace: string };
 }
 
 const manifestSchema = v.looseObject({
-  kind: v.picklist(KINDS),
+  kind: v.picklist(MANIFEST_KINDS),
   metadata: v.looseObject({ name: v.string(), namespace: v.optional(v.string(), "") }),
 });
 

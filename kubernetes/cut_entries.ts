@@ -15,6 +15,8 @@ import { unless, unlessChanged } from "./_unless.ts";
 import { isUid } from "./authorization_configuration.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
 
+export type { StoredConfigMap } from "./_config_maps.ts";
+
 /** One admission that is cut off. */
 export interface CutEntry {
   /** The admission's UID. */

@@ -35,8 +35,9 @@ export interface Epochs {
   readonly ending: readonly EndingEpoch[];
 }
 
-/** The epochs of a cluster that never raised them. */
-export const FIRST_EPOCHS: Epochs = Object.freeze({ current: 1, ending: [] });
+/** The epoch of a cluster that never raised it. */
+export const FIRST_EPOCH = 1;
+const FIRST_EPOCHS: Epochs = Object.freeze({ current: FIRST_EPOCH, ending: [] });
 
 const CONFIG_MAP = "epochs";
 /** Raises in a row, each within the lifetime of a certificate. The oldest epochs end when there are more. */

@@ -12,10 +12,7 @@ import {
   writeAuthorizationConfiguration,
 } from "./authorization_configuration.ts";
 import { exists } from "../platform/files.ts";
-import { FIRST_EPOCHS } from "./epochs.ts";
 
-/** The epoch of a new cluster. */
-export const FIRST_EPOCH: number = FIRST_EPOCHS.current;
 /** As many epochs as a configuration may accept. */
 const MOST_EPOCHS = 16;
 

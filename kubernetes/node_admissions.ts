@@ -18,7 +18,15 @@ import {
 } from "./_admission_record.ts";
 import { exactly, listItems, type ObjectApi } from "./_api_objects.ts";
 
-export type { StoredAdmission } from "./_admission_record.ts";
+export type { StoredVersion } from "./_api_objects.ts";
+export type {
+  AdmissionRecord,
+  AdmissionStatus,
+  CertificateOnRecord,
+  NodeCertificateRecord,
+  StoredAdmission,
+} from "./_admission_record.ts";
+export { imageOf } from "./_admission_record.ts";
 
 const API = "bootstrapper.dev/v1";
 /** The collection of the records. */
@@ -50,6 +58,11 @@ export class NodeAdmissions {
     if (!isIdentity(identity)) return undefined;
     const found = await this.#api.find(`${ADMISSIONS_PATH}/${identity}`, anything);
     return found === undefined ? undefined : readAdmission(found);
+  }
+
+  /** Throws `precondition/not-found` if the API server does not have the kind. */
+  async checkServed(): Promise<void> {
+    await this.#api.get(`${ADMISSIONS_PATH}?limit=1`, anything);
   }
 
   /** Returns all records, in the order of their identities. */

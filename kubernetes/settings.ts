@@ -6,6 +6,8 @@
 import { isIP } from "node:net";
 import * as v from "valibot";
 import { readDocument } from "../platform/document.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { doNetworksOverlap } from "../platform/ip_address.ts";
 
 const duration = v.pipe(
   v.string(),
@@ -187,6 +189,10 @@ const settingsSchema = v.strictObject({
   nodeCertificateLifetime: v.optional(nodeCertificateLifetime, "168h"),
 });
 
+const CLUSTER_DOCUMENT = "the cluster document";
+/** `DefaultServicesSubnet` in kubeadm's `apis/kubeadm/v1beta4/defaults.go`. */
+export const KUBEADM_SERVICE_SUBNET = "10.96.0.0/12";
+
 /** The time limits of a joining node that got no others. */
 export const defaultTimeouts: KubeadmTimeouts = Object.freeze(v.parse(timeoutsSchema, {}));
 
@@ -194,10 +200,29 @@ export const defaultTimeouts: KubeadmTimeouts = Object.freeze(v.parse(timeoutsSc
  * Reads a cluster document.
  *
  * @param text YAML.
+ * @param what The document's name for errors, such as its path.
  * @throws {BootstrapError} `usage/document` with the key's path.
  */
-export function readClusterSettings(text: string): ClusterSettings {
-  return readDocument(text, settingsSchema, "the cluster document");
+export function readClusterSettings(text: string, what: string = CLUSTER_DOCUMENT): ClusterSettings {
+  return readDocument(text, settingsSchema, what);
+}
+
+/**
+ * Reads the cluster document of a new cluster. What clusters that are there may have is refused here if it cannot work:
+ * networks of Pods and of Services that overlap.
+ *
+ * @throws {BootstrapError} `usage/document` with the key's path.
+ */
+export function readNewClusterSettings(text: string, what: string = CLUSTER_DOCUMENT): ClusterSettings {
+  const settings = readClusterSettings(text, what);
+  const { podSubnet, serviceSubnet = KUBEADM_SERVICE_SUBNET } = settings;
+  if (podSubnet === undefined || !doNetworksOverlap(podSubnet, serviceSubnet)) return settings;
+  const services = settings.serviceSubnet === undefined ? `the default serviceSubnet` : "serviceSubnet";
+  throw new BootstrapError(
+    "usage/document",
+    `Cannot use ${what}: podSubnet ${podSubnet} overlaps ${services} ${serviceSubnet}`,
+    { next: "Choose two networks that share no address", details: { document: what, key: "podSubnet" } },
+  );
 }
 
 /** How long the certificates of a cluster's nodes last, milliseconds. */

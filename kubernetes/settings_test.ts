@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { BootstrapError } from "../platform/errors.ts";
-import { defaultTimeouts, nodeCertificateLifetimeMs, readClusterSettings } from "./settings.ts";
+import { defaultTimeouts, nodeCertificateLifetimeMs, readClusterSettings, readNewClusterSettings } from "./settings.ts";
 
 const keyOf = (key: string) => (error: unknown) => error instanceof BootstrapError && error.details.key === key;
 
@@ -108,4 +108,27 @@ Deno.test("readClusterSettings() accepts or refuses any text", () => {
       assert.ok(error instanceof BootstrapError && error.code.startsWith("usage/"));
     }
   }));
+});
+
+Deno.test("readNewClusterSettings() refuses networks of Pods and Services that overlap, and names the file", () => {
+  const refusal = (text: string) => {
+    try {
+      readNewClusterSettings(`kubernetesVersion: v1.36.3\n${text}`, "my.yaml");
+    } catch (error) {
+      assert.ok(error instanceof BootstrapError && error.code === "usage/document");
+      assert.equal(error.details["key"], "podSubnet");
+      return error.message;
+    }
+    return undefined;
+  };
+  assert.equal(refusal("podSubnet: 10.244.0.0/16"), undefined);
+  assert.equal(refusal("serviceSubnet: 10.244.0.0/16"), undefined);
+  assert.equal(
+    refusal("podSubnet: 10.100.0.0/16"),
+    "Cannot use my.yaml: podSubnet 10.100.0.0/16 overlaps the default serviceSubnet 10.96.0.0/12",
+  );
+  assert.equal(
+    refusal("podSubnet: 10.0.0.0/16\nserviceSubnet: 10.0.0.0/16"),
+    "Cannot use my.yaml: podSubnet 10.0.0.0/16 overlaps serviceSubnet 10.0.0.0/16",
+  );
 });

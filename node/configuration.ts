@@ -81,8 +81,8 @@ export function readNodeConfiguration(
       details: { document: what, key },
     });
   };
-  const cluster = readCluster(document, fail);
-  const init = readInit(document, cluster, fail);
+  const trust = readTrust(document, kinds, fail);
+  const init = readInit(document, trust, fail);
   const endpoints = readEndpoints(document.join?.endpoints ?? [], fail);
   if (!init.enabled && endpoints.length === 0) {
     fail("join.endpoints", "at least one is needed, as this node runs no InitServer and could never become a member");
@@ -93,9 +93,8 @@ export function readNodeConfiguration(
     const variant = combinedName(evidence.kinds.map((kind) => kind.name));
     fail("node.role", `no join service makes a node without evidence (evidence.variant "${variant}") a control plane`);
   }
-  const variants = evidence.kinds.map((kind) => kind.name);
   return {
-    trust: { ...cluster, variants, switches: readSwitches(document) },
+    trust,
     node: { role, ...present("name", name), ...present("address", address) },
     evidence,
     init,
@@ -115,7 +114,7 @@ function valueOf<T>(key: string, fail: Fail, read: (what: string) => T): T {
   }
 }
 
-function readCluster(document: ConfigurationDocument, fail: Fail): ClusterTrust {
+function readTrust(document: ConfigurationDocument, known: readonly EvidenceKind[], fail: Fail): TrustPart {
   const { clusterName, clusterId, operatorKeys } = document.trust;
   const keys: Bytes[] = [];
   const seen = new Map<string, string>();
@@ -130,7 +129,13 @@ function readCluster(document: ConfigurationDocument, fail: Fail): ClusterTrust 
   const id = clusterId === undefined
     ? new Uint8Array(0)
     : valueOf("trust.clusterId", fail, (what) => readClusterId(clusterId, what));
-  return { clusterName, clusterId: id, operatorKeys: keys };
+  return {
+    clusterName,
+    clusterId: id,
+    operatorKeys: keys,
+    variants: variantNames(document, known),
+    switches: readSwitches(document),
+  };
 }
 
 /** Returns the switches that are on and weaken a check. Each is measured with the trust part. */
@@ -167,13 +172,18 @@ function readEndpoints(texts: readonly string[], fail: Fail): readonly Endpoint[
   });
 }
 
+function variantNames({ evidence }: ConfigurationDocument, known: readonly EvidenceKind[]): readonly string[] {
+  const { variant = defaultKind(known).name } = evidence ?? {};
+  return typeof variant === "string" ? [variant] : variant;
+}
+
 function readEvidence(
   document: ConfigurationDocument,
   known: readonly EvidenceKind[],
   fail: Fail,
 ): EvidenceConfiguration {
-  const { variant = defaultKind(known).name, ekType, allowInsecure = false } = document.evidence ?? {};
-  const names = typeof variant === "string" ? [variant] : variant;
+  const { ekType, allowInsecure = false } = document.evidence ?? {};
+  const names = variantNames(document, known);
   if (names.length === 0) fail("evidence.variant", "it must not be empty");
   if (new Set(names).size < names.length) fail("evidence.variant", "it must have each kind once");
   const kinds = names.map((name) => kindNamed(known, name));

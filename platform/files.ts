@@ -192,6 +192,18 @@ export async function readFile(path: string, maximumBytes: number): Promise<Byte
 }
 
 /**
+ * Returns the permissions of a file, such as 0o600; `undefined` where the system has none.
+ *
+ * @throws {BootstrapError} `system/file`, naming the path.
+ */
+export function fileMode(path: string): Promise<number | undefined> {
+  return attempt("look at", path, async () => {
+    const { mode } = await Deno.stat(path);
+    return mode === null ? undefined : mode & 0o777;
+  });
+}
+
+/**
  * Returns the size of a file in bytes.
  *
  * @throws {BootstrapError} `system/file`, naming the path.

@@ -50,3 +50,12 @@ export function isInNetwork(address: Uint8Array, network: string): boolean {
   const bits = (bytes: Uint8Array) => [...bytes].map((byte) => byte.toString(2).padStart(8, "0")).join("");
   return bits(address).startsWith(bits(start).slice(0, Number(length)));
 }
+
+/** Whether two networks in CIDR notation share an address. Networks of different families share none. */
+export function doNetworksOverlap(one: string, other: string): boolean {
+  const isStartIn = (network: string, outer: string) => {
+    const start = addressBytes(network.split("/")[0] ?? "");
+    return start !== undefined && isInNetwork(start, outer);
+  };
+  return isStartIn(one, other) || isStartIn(other, one);
+}

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { addressBytes, isInNetwork } from "./ip_address.ts";
+import { addressBytes, doNetworksOverlap, isInNetwork } from "./ip_address.ts";
 
 const hexOf = (text: string) => addressBytes(text)?.toHex();
 
@@ -54,5 +54,21 @@ Deno.test("isInNetwork() compares as many bits as the network has", () => {
     const bytes = addressBytes(address);
     assert.ok(bytes !== undefined);
     assert.equal(isInNetwork(bytes, network), isIn, `${address} in ${network}`);
+  }
+});
+
+Deno.test("doNetworksOverlap() holds if one network contains the other, in either order", () => {
+  const pairs: readonly (readonly [string, string, boolean])[] = [
+    ["10.96.0.0/12", "10.96.0.0/12", true],
+    ["10.96.0.0/12", "10.100.0.0/16", true],
+    ["10.100.7.9/8", "10.96.0.0/12", true],
+    ["10.244.0.0/16", "10.96.0.0/12", false],
+    ["10.112.0.0/16", "10.96.0.0/12", false],
+    ["fd00::/48", "fd00:0:0:1::/64", true],
+    ["fd00::/48", "fd00:0:1::/48", false],
+    ["0.0.0.0/0", "::/0", false],
+  ];
+  for (const [one, other, overlap] of pairs) {
+    assert.deepEqual([doNetworksOverlap(one, other), doNetworksOverlap(other, one)], [overlap, overlap], one + other);
   }
 });

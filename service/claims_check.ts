@@ -9,7 +9,7 @@
  */
 import { refusal } from "../protocol/refusal.ts";
 import type { AdmissionRecord } from "../kubernetes/admission_records.ts";
-import { readClusterSettings } from "../kubernetes/settings.ts";
+import { KUBEADM_SERVICE_SUBNET, readClusterSettings } from "../kubernetes/settings.ts";
 import { readEndpoint } from "../platform/endpoint.ts";
 import type { BootstrapError } from "../platform/errors.ts";
 import { addressBytes, isInNetwork } from "../platform/ip_address.ts";
@@ -24,9 +24,6 @@ export interface ClusterNetwork {
 
 /** The claims of a node. */
 export type Claims = Pick<AdmissionRecord, "nodeName" | "role" | "addresses">;
-
-/** `DefaultServicesSubnet` in kubeadm's `apis/kubeadm/v1beta4/defaults.go`. */
-const KUBEADM_SERVICE_SUBNET = "10.96.0.0/12";
 
 /** Names by which Pods and the control plane itself call the API server. */
 const RESERVED_NAMES: readonly string[] = ["kubernetes", "localhost"];

@@ -342,17 +342,19 @@ async function issueTicket(
   const confirm = async () => {
     await service.confirmPolicy();
     await service.checkNotRemoved(nodeName);
+    // A whole removal may have passed while a control plane waited for its turn.
+    if (await admissions.find(identity) === undefined) throw noLongerAdmitted(identity, nodeName);
   };
   const uid = await admit(service, node);
   const sealedKit = becomesControlPlane(request)
     ? await admitControlPlane(service, { identity, nodeName, address: addresses[0] ?? "" }, confirm, sealingKey, a2)
     : undefined;
+  const epoch = await service.currentEpoch();
   const unsigned = await service.prepareCertificates({
-    ...{ admissionUid: uid, nodeName, addresses, servingKey },
-    epoch: await service.currentEpoch(),
+    ...{ admissionUid: uid, nodeName, addresses, servingKey, epoch },
     clientKey: nodeKey,
   });
-  const { client, serving, notAfterMs } = await recordAndSign(admissions, { identity, uid }, unsigned, confirm);
+  const { client, serving, notAfterMs } = await recordAndSign(admissions, { identity, uid, epoch }, unsigned, confirm);
   const ticket = copyOf(
     JoinTicket.encode({
       clientCertificate: client.der,
@@ -366,6 +368,13 @@ async function issueTicket(
   );
   const signature = await sign(keys, "ticket", await answerStatement(a2, ticket));
   await exchange.send({ message: { $case: "ticket", ticket: { ticket, signature } } });
+}
+
+function noLongerAdmitted(identity: string, nodeName: string): BootstrapError {
+  return new BootstrapError("unavailable/admission-changed", `The admission of ${nodeName} has ended meanwhile`, {
+    next: "Ask again",
+    details: { identity, node: nodeName },
+  });
 }
 
 /** Records the admission, and returns its UID. */

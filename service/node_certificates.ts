@@ -23,6 +23,8 @@ export interface CertifiedAdmission {
   readonly identity: string;
   /** The UID of the identity's record. */
   readonly uid: string;
+  /** The epoch that the client certificate carries. */
+  readonly epoch: number;
 }
 
 /**
@@ -37,12 +39,12 @@ export interface CertifiedAdmission {
  */
 export async function recordAndSign(
   admissions: Pick<AdmissionRecords, "recordCertificates">,
-  { identity, uid }: CertifiedAdmission,
+  { identity, uid, epoch }: CertifiedAdmission,
   { client, serving }: UnsignedNodeCertificates,
   confirm: () => Promise<void>,
 ): Promise<NodeCertificates> {
   await admissions.recordCertificates(identity, uid, [
-    await recordOf("client", client),
+    { ...await recordOf("client", client), epoch },
     await recordOf("serving", serving),
   ]);
   await confirm();

@@ -33,6 +33,7 @@ import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
 import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
 import type { JoinExchangeService } from "./exchange_parts.ts";
 import { ControlPlanes } from "./control_planes.ts";
+import { CutListKeeper } from "./cut_list.ts";
 import { clusterNetwork } from "./claims_check.ts";
 import { JOIN_SERVICE_DEADLINES } from "./exchange_parts.ts";
 import { serveJoin } from "./exchange_service.ts";
@@ -40,6 +41,7 @@ import { JOIN_SERVICE_NUMBER, MAXIMUM_CONNECTIONS, MAXIMUM_MESSAGE_LENGTH } from
 import { PolicyInForce } from "./policy_in_force.ts";
 import { policyLog } from "./policy_log.ts";
 import { remembered } from "./_remembered.ts";
+import { ServiceAdmissions } from "./service_admissions.ts";
 import type { ServiceState } from "./service_state.ts";
 import { openSigningCa } from "./signing_ca.ts";
 import { VerificationQueue } from "./verification_queue.ts";
@@ -63,6 +65,8 @@ export interface JoinServiceDependencies {
   readonly credentialsFolder?: string;
   /** The lifetime of nodes' certificates. Default: the cluster's setting. */
   readonly nodeCertificateLifetimeMs?: number;
+  /** The folder of the API server's AuthorizationConfiguration, on this machine. */
+  readonly authorizationFolder: string;
   readonly clock: Clock;
   /** Records each outcome. */
   readonly log: Log;
@@ -109,6 +113,7 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
   const { listener, state, clock, credentialsFolder, createVerifier, readPolicyDocument, kinds } = dependencies;
   const ca = await openSigningCa(state.caCertificate, credentialsFolder);
   const errands = new Errands(MAXIMUM_COLLATERAL_BYTES);
+  const { authorizationFolder } = dependencies;
   using api = new KubernetesApi(await apiCredentials(state));
   const admissions = new AdmissionRecords(api);
   const policies = new PolicyInForce({
@@ -131,9 +136,14 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
     log,
     policyDocument: () => policies.current().document,
   });
+  const serviceAdmissions = new ServiceAdmissions({ api, records: admissions, clock, log });
+  const cutList = new CutListKeeper({
+    ...{ api, folder: authorizationFolder, certificateLifetimeMs: lifetimeMs, clock, log },
+    banned: () => policies.current().policy.bannedIdentities,
+  });
   const service: WithoutPolicy = {
     ...exchangeService({ state, clock, log }),
-    admissions,
+    admissions: serviceAdmissions,
     prepareCertificates: (node) => prepareNodeCertificates(ca, { ...node, lifetimeMs }, clock.now()),
     checkNotRemoved: (nodeName) => checkNotBeingRemoved(api, nodeName),
     ...present("controlPlanes", controlPlanes),
@@ -158,6 +168,8 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
       }),
       controlPlanes?.run(end),
       policies.run(end),
+      cutList.run(end),
+      serviceAdmissions.run(end),
     ]);
   } finally {
     failed.abort();

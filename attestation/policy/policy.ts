@@ -28,7 +28,10 @@ export interface Policy {
   readonly collateral: CollateralPlaces;
   /** The switches that weaken a check and that a node's configuration may have on. */
   readonly allowedSwitches: readonly InsecureSwitch[];
-  /** Identities that are never admitted, lower-case hexadecimal. */
+  /**
+   * Identities that are never admitted, lower-case hexadecimal: those that the policy bans, and those that it lists as
+   * removed. If one is a node, its certificates are cut off.
+   */
   readonly bannedIdentities: ReadonlySet<string>;
   /** Identities that may be control planes, lower-case hexadecimal. */
   readonly controlPlanes: ReadonlySet<string>;
@@ -48,14 +51,14 @@ export interface Policy {
  */
 export function readPolicy(text: string, what: string, kinds: readonly EvidenceKind[] = KINDS): Policy {
   const document = readDocument(text, policySchema(kinds), what);
-  const { variant, sections, collateral, bannedIdentities, roles, names } = document;
+  const { variant, sections, collateral, bannedIdentities, removed, roles, names } = document;
   const { allowUnmeasuredImage } = document;
   const named = (list: readonly string[]) => list.map((name) => kindNamed(kinds, name));
   return {
     required: { node: named(variant.node), init: named(variant.init) },
     ...{ sections, kinds, collateral },
     allowedSwitches: allowUnmeasuredImage ? ["allowUnmeasuredImage"] : [],
-    bannedIdentities: new Set(bannedIdentities),
+    bannedIdentities: new Set([...bannedIdentities, ...removed]),
     controlPlanes: new Set(roles.controlPlanes),
     names: { default: names.default, byIdentity: new Map(Object.entries(names.byIdentity)) },
     maximumClockSkewMs: document.maximumClockSkewSeconds * 1000,

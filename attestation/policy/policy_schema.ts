@@ -28,6 +28,7 @@ export interface PolicyDocument {
   readonly allowUnmeasuredImage: boolean;
   /** Identities that are never admitted. */
   readonly bannedIdentities: readonly string[];
+  readonly removed: readonly string[];
   /** The identities that may be more than a worker. */
   readonly roles: { readonly controlPlanes: readonly string[] };
   /** Patterns of node names: those of single identities, and those of all others. */
@@ -120,6 +121,7 @@ const rest = {
   ),
   allowUnmeasuredImage: v.optional(v.boolean(), false),
   bannedIdentities: v.optional(v.array(digestHex), []),
+  removed: v.optional(v.array(digestHex), []),
   roles: v.optional(v.strictObject({ controlPlanes: v.optional(v.array(digestHex), []) }), {}),
   names: v.optional(
     v.strictObject({
@@ -171,7 +173,7 @@ export function policySchema(kinds: readonly EvidenceKind[]): DocumentSchema<Pol
 
 /** Returns the invalid combinations in a well-formed document: the keys, and the reasons. */
 function problemsOf(
-  { variant, sections, roles, bannedIdentities }: PolicyDocument,
+  { variant, sections, roles, bannedIdentities, removed }: PolicyDocument,
   kinds: readonly EvidenceKind[],
 ): readonly (readonly [key: string, message: string])[] {
   const wanted = [...variant.node, ...variant.init];
@@ -193,8 +195,8 @@ function problemsOf(
     ...(controlPlanes.some(isStranger)
       ? [["roles", `names a control plane that ${first?.name}.trust does not trust`] as const]
       : []),
-    ...(controlPlanes.some((identity) => bannedIdentities.includes(identity))
-      ? [["roles", "names a control plane that is banned"] as const]
+    ...(controlPlanes.some((identity) => [...bannedIdentities, ...removed].includes(identity))
+      ? [["roles", "names a control plane that is banned or removed"] as const]
       : []),
   ];
 }

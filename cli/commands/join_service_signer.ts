@@ -18,7 +18,7 @@ export const joinSigner: CliCommand<JoinSignerOptions, Deno.Listener> = {
   group: "On a node:",
   description: "issue tickets to attested nodes, which the front passes on",
   examples: ["bootstrapper join-service signer"],
-  keeps: ["env", "net", "read"],
+  keeps: ["env", "net", "read", "write"],
   declare(command) {
     command.option("--folder <folder>", "state of the service (default: /var/lib/bootstrapper/join-service)")
       .option("--socket <path>", "socket for the front (default: /run/bootstrapper-join/signer.sock)");

@@ -5,7 +5,7 @@
  */
 import { present } from "../../platform/present.ts";
 import type { CliCommand } from "../command.ts";
-import { isSet, optionalText, outputForm, requiredText } from "../options.ts";
+import { optionalText, outputForm, requiredText } from "../options.ts";
 import type { KeygenOptions } from "../programs/keygen.ts";
 
 /** Generates an operator's key. */
@@ -13,18 +13,18 @@ export const keygen: CliCommand<KeygenOptions> = {
   name: "keygen",
   group: "For operators:",
   description: "generate an operator's key",
-  examples: ["bootstrapper keygen --out operator.key --passphrase"],
+  examples: ["bootstrapper keygen --out operator.key"],
   keeps: ["read", "write"],
   declare(command) {
     command.requiredOption("--out <file>", "private key file to write (PKCS#8 PEM, mode 0600)")
       .option("--comment <text>", "comment of the public key (default: bootstrapper operator)", "bootstrapper operator")
-      .option("--passphrase", "encrypt the key with a passphrase, asked at the terminal")
-      .option("--passphrase-file <file>", "encrypt the key with the passphrase in this file");
+      .option("--passphrase-file <file>", "encrypt with the passphrase in this file (default: asked at the terminal)")
+      .option("--no-passphrase", "write the key unencrypted");
   },
   read: (parsed) => ({
     file: requiredText(parsed, "out"),
     comment: requiredText(parsed, "comment"),
-    asksPassphrase: isSet(parsed, "passphrase"),
+    isUnencrypted: parsed.getOptionValue("passphrase") === false,
     ...present("passphraseFile", optionalText(parsed, "passphraseFile")),
     output: outputForm(parsed),
   }),

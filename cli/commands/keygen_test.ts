@@ -9,8 +9,9 @@ import { TestWorld } from "../testing/command_line.ts";
 Deno.test("keygen writes a private key that only its owner can read, and prints its public line", async () => {
   await using world = await TestWorld.create();
   const file = join(world.root, "operator.pem");
-  assert.equal(await world.run("keygen", "--out", file, "--comment", "alice"), 0, world.err);
+  assert.equal(await world.run("keygen", "--out", file, "--comment", "alice", "--no-passphrase"), 0, world.err);
   assert.match(world.out, /^ssh-ed25519 AAAA[A-Za-z0-9+/=]+ alice\n$/);
+  assert.match(world.err, /unencrypted/);
   assert.equal(((await Deno.stat(file)).mode ?? 0) & 0o777, 0o600);
   const keys = await readPrivateKeyPem(await Deno.readTextFile(file), file);
   assert.equal(hex(readOperatorKey(world.out, "line")), hex(keys.spki));
@@ -30,7 +31,7 @@ Deno.test("keygen never overwrites a file", async () => {
 Deno.test("keygen encrypts the key with a passphrase from the terminal or a file, and does not show it", async () => {
   await using world = await TestWorld.create({ answers: ["correct horse", "correct horse", "correct horse"] });
   const asked = join(world.root, "asked.pem");
-  assert.equal(await world.run("keygen", "--out", asked, "--passphrase"), 0, world.err);
+  assert.equal(await world.run("keygen", "--out", asked), 0, world.err);
   assert.match(await Deno.readTextFile(asked), /^-----BEGIN ENCRYPTED PRIVATE KEY-----\n/);
   assert.ok(!`${world.out}${world.err}`.includes("horse"));
   await readOperatorKeyFile(asked, undefined, world.context.terminal);
@@ -48,14 +49,14 @@ Deno.test("keygen encrypts the key with a passphrase from the terminal or a file
 
 Deno.test("keygen writes nothing when the passphrase is not usable", async () => {
   const cases: readonly (readonly [readonly string[], readonly string[], string])[] = [
-    [["--passphrase"], ["a", "b"], "usage/passphrase"],
-    [["--passphrase"], [""], "usage/passphrase"],
-    [["--passphrase"], [], "usage/no-terminal"],
-    [["--passphrase", "--passphrase-file", "one"], [], "usage/passphrase"],
+    [[], ["a", "b"], "usage/passphrase"],
+    [[], [""], "usage/passphrase"],
+    [[], [], "usage/no-terminal"],
+    [["--no-passphrase", "--passphrase-file", "one"], [], "usage/passphrase"],
     [["--passphrase-file", "two"], [], "usage/passphrase"],
     [["--passphrase-file", "empty"], [], "usage/passphrase"],
     [["--passphrase-file", "missing"], [], "system/file"],
-    [["--comment", "käse"], [], "usage/key-comment"],
+    [["--no-passphrase", "--comment", "käse"], [], "usage/key-comment"],
   ];
   for (const [args, answers, code] of cases) {
     await using world = await TestWorld.create({ answers });

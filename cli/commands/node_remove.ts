@@ -16,7 +16,7 @@ const DEFAULT_WAIT = "2m";
 export const nodeRemove: CliCommand<NodeRemoveOptions> = {
   name: "node remove",
   group: "For operators:",
-  description: "remove a node from the cluster (etcd, Node, admission), and free its name",
+  description: "cut a node off, remove it from the cluster, and free its name",
   examples: ["bootstrapper node remove worker-1 --kubeconfig demo.kubeconfig"],
   keeps: ["env", "net", "read"],
   declare(command) {
@@ -24,13 +24,15 @@ export const nodeRemove: CliCommand<NodeRemoveOptions> = {
       .requiredOption("--kubeconfig <file>", "the operator's kubeconfig")
       .option("--wait <duration>", `how long to wait for a join service (default: ${DEFAULT_WAIT})`, DEFAULT_WAIT)
       .option("--yes", "do not ask for confirmation")
-      .option("--force", "remove the node even if it is Ready");
+      .option("--force", "remove the node even if it is Ready")
+      .option("--may-return", "let the machine be admitted again later");
   },
   read: (parsed) => ({
     nodeName: nodeNameArgument(firstArgument(parsed)),
     kubeconfigFile: requiredText(parsed, "kubeconfig"),
     waitMs: readDuration(requiredText(parsed, "wait"), "--wait"),
-    ...{ yes: isSet(parsed, "yes"), force: isSet(parsed, "force"), output: outputForm(parsed) },
+    ...{ yes: isSet(parsed, "yes"), force: isSet(parsed, "force"), mayReturn: isSet(parsed, "mayReturn") },
+    output: outputForm(parsed),
   }),
   async action(options, context) {
     await (await import("../programs/node_remove.ts")).nodeRemove(options, context);

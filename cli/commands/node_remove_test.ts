@@ -10,12 +10,12 @@ Deno.test("node remove reads its options, with their defaults", async () => {
   });
   assert.equal(await world.run("node", "remove", "cp-2", "--kubeconfig", "kc"), 0, world.err);
   assert.deepEqual(world.kept, nodeRemove.keeps);
-  const all = ["--kubeconfig", "kc", "--yes", "--force", "--wait", "30s", "--output", "json"];
+  const all = ["--kubeconfig", "kc", "--yes", "--force", "--may-return", "--wait", "30s", "--output", "json"];
   assert.equal(await world.run("node", "remove", "cp-2", ...all), 0);
   const common = { nodeName: "cp-2", kubeconfigFile: "kc" };
   assert.deepEqual(seen, [
-    { ...common, waitMs: 120_000, yes: false, force: false, output: "text" },
-    { ...common, waitMs: 30_000, yes: true, force: true, output: "json" },
+    { ...common, waitMs: 120_000, yes: false, force: false, mayReturn: false, output: "text" },
+    { ...common, waitMs: 30_000, yes: true, force: true, mayReturn: true, output: "json" },
   ]);
 });
 

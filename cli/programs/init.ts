@@ -23,7 +23,7 @@ import { foundOnNode } from "../../operator/init_client.ts";
 import { KubernetesApi } from "../../kubernetes/api.ts";
 import { kubeconfig, readKubeconfig } from "../../kubernetes/kubeconfig.ts";
 import { waitForNode } from "../../kubernetes/readiness.ts";
-import { DEFAULT_CLUSTER_DOCUMENT, readClusterSettings } from "../../kubernetes/settings.ts";
+import { DEFAULT_CLUSTER_DOCUMENT, readNewClusterSettings } from "../../kubernetes/settings.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { base64, equalBytes, fromHex, fromUtf8, hex, utf8 } from "../../platform/bytes.ts";
 import type { Endpoint } from "../../platform/endpoint.ts";
@@ -86,7 +86,7 @@ export async function init(options: InitOptions, context: CliContext): Promise<v
   const policyDocument = await readText(policyFile);
   const policy = readPolicy(policyDocument, policyFile, kindsOf(context));
   const clusterDocument = settingsFile === undefined ? DEFAULT_CLUSTER_DOCUMENT : await readText(settingsFile);
-  readClusterSettings(clusterDocument);
+  readNewClusterSettings(clusterDocument, settingsFile);
   const operator = await readOperatorKeyFile(keyFile, options.passphraseFile, context.terminal);
   const operatorKeys = await trustedOperators(operator, options.otherOperatorFiles);
   using termination = terminationSignal();

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { basename, join } from "node:path";
+import { AUTHORIZATION_FOLDER } from "../../kubernetes/authorization_configuration.ts";
 import { present } from "../../platform/present.ts";
 import { createVerifier } from "../../attestation/policy/policy_verifier.ts";
 import { readPolicyDocument, readServiceState } from "../../service/service_state.ts";
@@ -28,12 +30,13 @@ export async function joinSigner(
   context: CliContext,
   listener: Deno.Listener,
 ): Promise<void> {
-  const { clock, log, environment: { credentialsFolder } } = context;
+  const { clock, log, paths, environment: { credentialsFolder } } = context;
   using termination = terminationSignal();
   const state = await readServiceState(folder, clock.now(), keyFile);
   await runJoinService({
     ...{ listener, state, clock, log, kinds: kindsOf(context) },
     ...present("credentialsFolder", credentialsFolder),
+    authorizationFolder: join(paths.kubernetes, basename(AUTHORIZATION_FOLDER)),
     createVerifier: (policy, fetch) =>
       createVerifier(policy, "node", collateralOf(policy, clock, fetch), () => clock.now()),
     readPolicyDocument: () => readPolicyDocument(folder),

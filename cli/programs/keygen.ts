@@ -18,9 +18,9 @@ export interface KeygenOptions {
   readonly file: string;
   /** The comment in the public key's line, printable ASCII. */
   readonly comment: string;
-  /** Whether to ask for a passphrase at the terminal. */
-  readonly asksPassphrase: boolean;
-  /** The file with the passphrase. */
+  /** Whether to write the key without encryption. */
+  readonly isUnencrypted: boolean;
+  /** The file with the passphrase. Default: it is asked at the terminal. */
   readonly passphraseFile?: string;
   readonly output: OutputForm;
 }
@@ -49,19 +49,21 @@ export async function keygen(options: KeygenOptions, context: CliContext): Promi
   printResult(context, output, { file, isEncrypted, operatorKey }, operatorKey);
   if (output === "text") {
     context.printError(
-      `Wrote ${isEncrypted ? "the encrypted" : "the"} private key to ${file}.\n` +
+      `Wrote the ${isEncrypted ? "encrypted" : "unencrypted"} private key to ${file}.\n` +
         "Put the line above into trust.operatorKeys of the nodes' configuration. Use the key for nothing else.\n",
     );
   }
 }
 
 async function passphraseOf(options: KeygenOptions, context: CliContext): Promise<string | undefined> {
-  const { asksPassphrase, passphraseFile } = options;
-  if (asksPassphrase && passphraseFile !== undefined) {
-    throw new BootstrapError("usage/passphrase", "Cannot use both --passphrase and --passphrase-file");
+  const { isUnencrypted, passphraseFile } = options;
+  if (isUnencrypted && passphraseFile !== undefined) {
+    throw new BootstrapError("usage/passphrase", "Cannot use both --no-passphrase and --passphrase-file");
   }
-  if (passphraseFile !== undefined) return await passphraseOfFile(passphraseFile);
-  return asksPassphrase ? await askNewPassphrase(context.terminal) : undefined;
+  if (isUnencrypted) return undefined;
+  return passphraseFile === undefined
+    ? await askNewPassphrase(context.terminal)
+    : await passphraseOfFile(passphraseFile);
 }
 
 function existsError(file: string): BootstrapError {

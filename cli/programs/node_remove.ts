@@ -24,19 +24,24 @@ export interface NodeRemoveOptions {
   readonly yes: boolean;
   /** Whether to remove the Node even if it is Ready. */
   readonly force: boolean;
+  /** Whether the machine may be admitted again. */
+  readonly mayReturn: boolean;
   readonly output: OutputForm;
 }
 
 /** Removes a node from the cluster, after confirmation. */
 export async function nodeRemove(options: NodeRemoveOptions, context: CliContext): Promise<void> {
-  const { nodeName, output } = options;
+  const { nodeName, output, mayReturn } = options;
   const isText = output === "text";
   using termination = terminationSignal();
   using api = new KubernetesApi(await readKubeconfig(options.kubeconfigFile));
   const node = await findNamedNode(api, nodeName);
   if (node.isReady && !options.force) throw stillReady(nodeName);
   const { clock } = context;
-  const steps = nodeRemovalSteps(node, { api, clock, deadlineMs: options.waitMs, signal: termination.signal });
+  const steps = nodeRemovalSteps(node, {
+    ...{ api, clock, deadlineMs: options.waitMs, mayReturn },
+    signal: termination.signal,
+  });
   if (isText || !options.yes) {
     context.printError(
       [planText(node), ...steps.map(({ title }, index) => `${number(index)} ${title}`), ""].join("\n"),
@@ -60,10 +65,22 @@ export async function nodeRemove(options: NodeRemoveOptions, context: CliContext
     if (isText) context.print(`${outcomes[name]} (${((clock.monotonicMs() - startMs) / 1000).toFixed(1)} s)\n`);
   }
   const { role, identity } = node;
-  const advice =
-    `If the machine still runs, power it off or reset it: its kubelet's certificate is valid until it expires`;
-  const result = { state: "removed", nodeName, role, identity, steps: outcomes, advice };
-  printResult(context, output, result, `${nodeName} is removed; the name is free.\n${advice}.`);
+  const advice = adviceFor(node, mayReturn);
+  const result = { state: "removed", nodeName, role, identity, mayReturn, steps: outcomes, advice };
+  printResult(context, output, result, [`${nodeName} is removed; the name is free.`, ...advice, ""].join("\n"));
+}
+
+/** What remains to be done, as sentences. */
+function adviceFor({ role, identity }: NamedNode, mayReturn: boolean): string[] {
+  return [
+    "API servers refuse the machine's certificates within seconds. Watches that are open end with their timeout.",
+    ...(role === "control-plane"
+      ? ["A control plane has the key of the cluster's CA: if it was taken over, only a new cluster shuts it out."]
+      : []),
+    ...(mayReturn || identity === ""
+      ? []
+      : [`The machine is not admitted again, until you run \`kubectl delete nodeadmission ${identity}\`.`]),
+  ];
 }
 
 function planText({ nodeName, role, identity, isReady, isBeingRemoved }: NamedNode): string {

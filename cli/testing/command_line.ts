@@ -122,7 +122,8 @@ export class TestWorld implements AsyncDisposable {
   async write(path: string, text: string): Promise<string> {
     const absolute = join(this.root, path);
     await Deno.mkdir(join(absolute, ".."), { recursive: true });
-    await Deno.writeTextFile(absolute, text);
+    // Operators' keys must be private.
+    await Deno.writeTextFile(absolute, text, { mode: 0o600 });
     return absolute;
   }
 

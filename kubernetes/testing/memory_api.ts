@@ -122,10 +122,18 @@ export class MemoryApi implements ObjectApi {
 
   #store(path: string, { metadata: { name, labels = {} }, ...rest }: Given, uid: string): MemoryObject {
     const metadata = { name, uid, labels, resourceVersion: String(++this.#versions) };
-    const stored = structuredClone({ data: {}, ...rest, metadata });
+    const stored = withSortedKeys(structuredClone({ data: {}, ...rest, metadata })) as MemoryObject;
     this.objects.set(path, stored);
     return stored;
   }
+}
+
+/** The API server keeps the keys of maps sorted. */
+function withSortedKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withSortedKeys);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).sort(([one], [other]) => one < other ? -1 : 1);
+  return Object.fromEntries(entries.map(([key, one]) => [key, withSortedKeys(one)]));
 }
 
 async function checked<T>(value: unknown, schema: AnswerSchema<T>): Promise<T> {

@@ -74,6 +74,10 @@ export const USAGE = {
     meaning: "The comment of a key has characters that are not printable ASCII.",
     remedy: "Choose another comment.",
   },
+  "usage/key-file-mode": {
+    meaning: "The file of an operator's private key is accessible to its group or to everybody.",
+    remedy: "Run `chmod 600` on the file.",
+  },
   "usage/kubeconfig": {
     meaning: "The kubeconfig file exists already, and belongs to another cluster.",
     remedy: "Name another file with `--kubeconfig`, or move the existing one away.",
@@ -130,6 +134,10 @@ export const USAGE = {
   "usage/policy-sources": {
     meaning: "The evidence files, images and options do not make a policy.",
     remedy: "Follow the advice in the error: it names the source that does not fit.",
+  },
+  "usage/register": {
+    meaning: "An option that selects nodes by a register has a value of the wrong form.",
+    remedy: "Give at least 8 hexadecimal digits; for a PCR its number first: 11=868b6d3a.",
   },
   "usage/uki-stub": {
     meaning: "The unified kernel image has a stub whose measurements are not known.",

@@ -56,7 +56,14 @@ export class Operator {
     const folder = join(testbed.folder, name);
     await Deno.mkdir(folder);
     const operator = new Operator(testbed, binary, folder, "");
-    const { exitCode, stdout, stderr } = await operator.run(["keygen", "--out", operator.keyFile, "--output", "json"]);
+    const { exitCode, stdout, stderr } = await operator.run([
+      "keygen",
+      "--out",
+      operator.keyFile,
+      "--no-passphrase",
+      "--output",
+      "json",
+    ]);
     if (exitCode !== 0) throw new Error(`Cannot make an operator's key: ${stderr}`);
     const { operatorKey }: { operatorKey: string } = JSON.parse(stdout);
     return new Operator(testbed, binary, folder, operatorKey);

@@ -141,9 +141,9 @@ Deno.test("runJoinClient() ends as lost when the InitServer has the node, before
 });
 
 Deno.test("runJoinClient() stops at once when its signal aborts, and leaves the node fresh", async (t) => {
-  await using cluster = await TestCluster.create();
   for (const place of ["join-ticket", "join-preflight", "join-lock"]) {
     await t.step(place, async () => {
+      await using cluster = await TestCluster.create();
       await using machine = await TestMachine.create();
       machine.aroundStep = async (name, work) => {
         if (name === place) machine.stop.abort();

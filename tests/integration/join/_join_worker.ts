@@ -205,6 +205,7 @@ export async function startService(
     ...present("nodeCertificateLifetimeMs", lifetimeMs),
     createVerifier: (policy) => createVerifier(policy, "node", NO_COLLATERAL, () => new Date()),
     readPolicyDocument: () => readPolicyDocument(folder),
+    authorizationFolder: join(folder, "authorization"),
     clock: systemClock,
     log,
   }, stop.signal);

@@ -3,7 +3,8 @@ import * as v from "valibot";
 import { EtcdCluster, type EtcdMember } from "../../../kubernetes/etcd.ts";
 import type { JoinFacts } from "../../../kubernetes/documents.ts";
 import { ownApiEndpoint } from "../../../kubernetes/documents.ts";
-import { FIRST_EPOCH, installFirstAuthorization } from "../../../kubernetes/first_authorization.ts";
+import { FIRST_EPOCH } from "../../../kubernetes/epochs.ts";
+import { installFirstAuthorization } from "../../../kubernetes/first_authorization.ts";
 import type { KubeadmRun } from "../../../kubernetes/kubeadm.ts";
 import { pollUntil } from "../../../kubernetes/_poll.ts";
 import {

@@ -7,6 +7,9 @@ import { applyClusterRbac } from "../../../kubernetes/cluster_rbac.ts";
 import { systemClock } from "../../../platform/clock.ts";
 import { hex, randomBytes } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
+import { createEvent, nodeTarget } from "../../../kubernetes/events.ts";
+import { migrateRecords } from "../../../kubernetes/records_migration.ts";
+import { BOOTSTRAPPER } from "../node/run_process.ts";
 import { TestCluster } from "./cluster.ts";
 
 const CONFIG_MAPS = "/api/v1/namespaces/bootstrapper-system/configmaps";
@@ -313,6 +316,70 @@ Deno.test("admission records and the join service's rights, against a real API s
       assert.deepEqual(await records.find(base.identity), base);
     },
   );
+
+  await t.step("which nodes came in under an image is one question, for kubectl and for the command", async () => {
+    const [pcr11, other] = [hex(randomBytes(32)), hex(randomBytes(32))];
+    const [first, second] = [recordOf({ registers: { pcr4: "11", pcr11 } }), recordOf({ registers: { pcr11: other } })];
+    for (const record of [first, second]) await records.admit({ ...record, evidence: randomBytes(3_000) });
+    const selected = await cluster.admin.get(`${ADMISSIONS}?fieldSelector=spec.image%3D${pcr11}`, names);
+    assert.deepEqual(selected.items.map(({ metadata }) => metadata.name), [first.identity]);
+    const kubeconfig = cluster.controlPlane.path("/etc/kubernetes/admin.conf");
+    for (const selector of [["--image", pcr11], ["--pcr", `11=${pcr11.slice(0, 12)}`]]) {
+      const [program, ...args] = [
+        ...BOOTSTRAPPER,
+        "nodes",
+        "--kubeconfig",
+        kubeconfig,
+        ...selector,
+        "--output",
+        "json",
+      ];
+      const { code, stdout } = await new Deno.Command(program ?? "", { args }).output();
+      const { nodes } = JSON.parse(new TextDecoder().decode(stdout));
+      assert.deepEqual([code, nodes.length, nodes[0].nodeName, nodes[0].image], [0, 1, first.nodeName, pcr11]);
+    }
+  });
+
+  await t.step("the API server keeps identity, name and role of a record, and a removal of it", async () => {
+    const first = recordOf({});
+    await records.admit(first);
+    const path = `${ADMISSIONS}/${first.identity}`;
+    for (const spec of [{ nodeName: "other" }, { role: "control-plane" }, { identity: "ab".repeat(32) }]) {
+      await assert.rejects(cluster.admin.merge(path, { spec }, anything), codeIs("malformed/kubernetes-api"));
+    }
+    await operator.end(first.nodeName, first.identity, Date.now());
+    const undo = cluster.admin.merge(path, { spec: { removedAt: null } }, anything);
+    await assert.rejects(undo, codeIs("malformed/kubernetes-api"));
+  });
+
+  await t.step("records of the version before are migrated with the join service's rights, and run again", async () => {
+    const { addresses, ...first } = recordOf({});
+    const data = { ...first, addresses: JSON.stringify(addresses), resetCount: "5" };
+    for (const name of [`identity-${first.identity}`, `node-${first.nodeName}`]) {
+      await cluster.admin.create(CONFIG_MAPS, { metadata: { name }, data }, anything);
+    }
+    const claim = { identity: first.identity, nodeName: first.nodeName };
+    await cluster.admin.create(CONFIG_MAPS, { metadata: { name: `address-${addresses[0]}` }, data: claim }, anything);
+    assert.equal(await records.byName(first.nodeName), undefined);
+    assert.deepEqual(await migrateRecords(service), { migrated: 1, left: [] });
+    assert.deepEqual(await migrateRecords(service), { migrated: 0, left: [] });
+    assert.deepEqual(await records.byName(first.nodeName), { ...first, addresses });
+    assert.deepEqual((await records.admit({ ...first, addresses })).before, { ...first, addresses });
+  });
+
+  await t.step("Events are on the record and on the Node", async () => {
+    const now = new Date();
+    const target = { kind: "NodeAdmission", name: "ab".repeat(32), uid: crypto.randomUUID() } as const;
+    for (const on of [target, nodeTarget("cp-1")]) {
+      await createEvent(service, on, { type: "Normal", reason: "Admitted", message: "x".repeat(2_000), now });
+    }
+    const events = v.object({ items: v.array(v.object({ involvedObject: v.object({ name: v.string() }) })) });
+    const { items } = await cluster.admin.get(
+      "/api/v1/namespaces/default/events?fieldSelector=reason%3DAdmitted",
+      events,
+    );
+    assert.deepEqual(items.map(({ involvedObject }) => involvedObject.name).sort(), [target.name, "cp-1"]);
+  });
 
   await t.step("the join service cannot read Secrets, act as another user, or change anything else", async () => {
     const refused: readonly (() => Promise<unknown>)[] = [

@@ -17,7 +17,7 @@ import { waitUntil } from "../../e2e/wait_until.ts";
 import { TestCluster } from "./cluster.ts";
 import { BOOTSTRAPPER } from "../node/run_process.ts";
 
-const STEPS = ["request", "etcd", "node", "records", "end"];
+const STEPS = ["request", "etcd", "cut", "node", "pods", "records", "end"];
 const DEADLINE_MS = 60_000;
 
 const nodes = v.object({ items: v.array(v.object({ metadata: v.object({ name: v.string() }) })) });

@@ -28,11 +28,16 @@ export class RunOperator {
     const laptop = await world.node("laptop");
     await laptop.write(`${FOLDER}/policy.yaml`, policy);
     await laptop.write(`${FOLDER}/cluster.yaml`, SETTINGS);
-    const keygen = ["keygen", "--out", `${FOLDER}/operator.key`, "--output", "json"] as const;
+    const keygen = ["keygen", "--no-passphrase", "--out", `${FOLDER}/operator.key`, "--output", "json"] as const;
     const { code, output } = await laptop.run([...BOOTSTRAPPER, ...keygen], { log: "keygen" });
     if (code !== 0) throw new Error(`keygen failed: ${output}`);
     const { operatorKey }: { operatorKey: string } = JSON.parse(output);
     return new RunOperator(laptop, operatorKey);
+  }
+
+  /** Replaces the operator's policy. */
+  async setPolicy(policy = POLICY): Promise<void> {
+    await this.laptop.write(`${FOLDER}/policy.yaml`, policy);
   }
 
   /** The same operator without a record of any cluster. */

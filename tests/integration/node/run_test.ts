@@ -75,6 +75,23 @@ runTest("run makes a cluster from fresh machines: one by init, the others by joi
     joining = worker.start();
   });
 
+  await step(
+    "an init by a policy that does not allow a switch of the machine is refused, and the machine stays fresh",
+    async () => {
+      const running = controlPlane.start();
+      await running.event({ event: "init-server-listening" });
+      await operator.setPolicy("{version: 1, variant: none}\n");
+      const init = operator.init(controlPlane);
+      assert.equal(await init.exitCode(), 1, await init.output());
+      const output = await init.output();
+      assert.match(output, /precondition\/insecure-switch/);
+      assert.match(output, /allowUnmeasuredImage: true, which the policy of the init does not allow/);
+      assert.equal(await controlPlane.file(LOCK), undefined);
+      assert.equal(await running.kill("SIGTERM"), 1, await running.output());
+      await operator.setPolicy();
+    },
+  );
+
   await step("an operator's init wins on a machine that also looks for a join service", async () => {
     const running = controlPlane.start();
     await running.event({ event: "init-server-listening" });
@@ -89,7 +106,7 @@ runTest("run makes a cluster from fresh machines: one by init, the others by joi
 
     const events = await init.events();
     const kinds = events.map(({ event }) => event).filter((kind) => kind !== "progress");
-    assert.deepEqual(kinds, ["insecure", "verified", "waiting", "founded"]);
+    assert.deepEqual(kinds, ["insecure", "policy-remark", "policy-remark", "verified", "waiting", "founded"]);
     const progress = events.filter(({ event }) => event === "progress");
     assert.deepEqual(progress.map(({ number }) => number), progress.map((_, index) => index + 1));
     for (const state of ["started", "done"]) {

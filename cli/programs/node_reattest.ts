@@ -1,0 +1,47 @@
+/**
+ * `bootstrapper node reattest`: ends the node certificates of today, by raising the epoch: when nodes have
+ * newer ones, or at once.
+ *
+ * @module
+ */
+import { KubernetesApi } from "../../kubernetes/api.ts";
+import { raiseEpoch, readEpochs } from "../../kubernetes/epochs.ts";
+import { readKubeconfig } from "../../kubernetes/kubeconfig.ts";
+import { BootstrapError } from "../../platform/errors.ts";
+import type { CliContext, OutputForm } from "../context.ts";
+import { printResult } from "../output.ts";
+
+/** The options of `node reattest`. */
+export interface NodeReattestOptions {
+  readonly kubeconfigFile: string;
+  /** Whether certificates of earlier epochs end at once. */
+  readonly atOnce: boolean;
+  /** Whether to skip the confirmation. */
+  readonly yes: boolean;
+  readonly output: OutputForm;
+}
+
+/** No node certificate lives longer: the most that the cluster's settings allow. */
+const LONGEST_LIFETIME_MS = 8_760 * 60 * 60_000;
+
+/** Raises the epoch of node certificates, after confirmation. */
+export async function nodeReattest(
+  { kubeconfigFile, atOnce, yes, output }: NodeReattestOptions,
+  context: CliContext,
+): Promise<void> {
+  using api = new KubernetesApi(await readKubeconfig(kubeconfigFile));
+  const before = await readEpochs(api);
+  const what = atOnce
+    ? "API servers refuse every node within seconds, until it has attested again."
+    : "Nodes get certificates of the new epoch when they renew; the old epoch ends when none needs it.";
+  if (!yes) context.printError(`This raises the epoch of node certificates from ${before.current}. ${what}\n`);
+  if (!yes && !await context.terminal.confirm("Go on?")) {
+    throw new BootstrapError("aborted/prompt", "The epoch was not raised, as the answer was no", {
+      next: "Nothing was changed",
+    });
+  }
+  const untilMs = atOnce ? 0 : context.clock.now().getTime() + LONGEST_LIFETIME_MS;
+  const { current, ending } = await raiseEpoch(api, before.current, untilMs);
+  const result = { state: "raised", before: before.current, current, ending: ending.map(({ epoch }) => epoch) };
+  printResult(context, output, result, `The epoch is ${current}. ${what}`);
+}

@@ -1,0 +1,237 @@
+/**
+ * A join service's part in cutting nodes off: it keeps the configuration of the API server on its own machine true.
+ *
+ * It follows the entries that removals make, the identities that the policy in force bans, and the epochs. While the API
+ * server does not answer, or says something that it could not load, the configuration stays as it is.
+ *
+ * Several join services do this at the same time, each for its own machine. What they change in the cluster (entries
+ * that have ended, the epoch) they change by compare-and-swap.
+ *
+ * @module
+ */
+import { writeAuthorizationConfiguration } from "../kubernetes/authorization_configuration.ts";
+import type { CutState } from "../kubernetes/authorization_configuration.ts";
+import type { ObjectApi } from "../kubernetes/admission_records.ts";
+import type { CutEntry, CutList } from "../kubernetes/cut_entries.ts";
+import { CutEntries } from "../kubernetes/cut_entries.ts";
+import type { Epochs } from "../kubernetes/epochs.ts";
+import { acceptedEpochs, endEpochsBefore, raiseEpoch, readEpochs } from "../kubernetes/epochs.ts";
+import type { StoredAdmission } from "../kubernetes/node_admissions.ts";
+import { NodeAdmissions } from "../kubernetes/node_admissions.ts";
+import type { Clock } from "../platform/clock.ts";
+import { MINUTE_MS } from "../platform/duration.ts";
+import { asBootstrapError, type BootstrapError } from "../platform/errors.ts";
+import type { Log } from "../platform/log.ts";
+import { errorFields } from "../platform/log.ts";
+import { backOffMs } from "../platform/retry.ts";
+
+/** What {@linkcode CutListKeeper} works with. */
+export interface CutListDependencies {
+  /** The API server of this machine, with the join service's rights. */
+  readonly api: ObjectApi;
+  /** The folder of the API server's configuration. */
+  readonly folder: string;
+  /** The identities that the policy in force bans. */
+  readonly banned: () => ReadonlySet<string>;
+  /** How long node certificates live at most, by the cluster's settings. */
+  readonly certificateLifetimeMs: number;
+  readonly clock: Clock;
+  /** Records changes and failures. */
+  readonly log: Log;
+  /** Numbers from 0 to 1. Default: `Math.random`. */
+  readonly random?: () => number;
+}
+
+/** A removal is in force within this time and the time of one answer. A look is two small answers. */
+const LOOK_MS = 1_500;
+const BACK_OFF = { firstMs: LOOK_MS, factor: 2, longestMs: 15_000, jitter: 0.2 };
+/** How often the records of banned identities and ended entries are looked at. */
+const UPKEEP_MS = 30_000;
+/** How often all records are listed while an epoch is ending. */
+const NODES_MS = 5 * MINUTE_MS;
+/** Up to so many banned identities are looked up one by one; for more, all records are listed. */
+const MOST_LOOK_UPS = 100;
+/** How far the clocks of control planes may differ. An entry stays for so long after its last certificate. */
+const CLOCK_MARGIN_MS = 10 * MINUTE_MS;
+
+/** At this length of the list, the epoch is raised. Nodes that renew in time do not notice. */
+export const RAISE_AT = 500;
+/** At this length, the epochs before the current one end at once: an API server does not load a longer list. */
+export const END_AT = 900;
+
+/** What a cut list is made from. */
+export interface CutSources {
+  readonly entries: readonly CutEntry[];
+  /** The admissions of banned identities. */
+  readonly banned: readonly CutEntry[];
+  readonly epochs: Epochs;
+  readonly nowMs: number;
+}
+
+/** The cut list at a time: what is not refused for its epoch, and still has a certificate that is valid. */
+export function cutStateOf({ entries, banned, epochs, nowMs }: CutSources): CutState {
+  const accepted = acceptedEpochs(epochs, nowMs);
+  const [oldest = epochs.current] = accepted;
+  const counts = ({ epoch, untilMs }: CutEntry) => epoch >= oldest && nowMs < untilMs + CLOCK_MARGIN_MS;
+  const uids = [...entries, ...banned].filter(counts).map(({ uid }) => uid);
+  return { epochs: accepted, cut: [...new Set(uids)].sort() };
+}
+
+/** Keeps the cut list of one API server. */
+export class CutListKeeper {
+  readonly #deps: CutListDependencies;
+  readonly #entries: CutEntries;
+  readonly #admissions: NodeAdmissions;
+  /** The admissions of the banned identities, and for which set they were looked up. */
+  #banned: { readonly identities: ReadonlySet<string>; readonly cuts: readonly CutEntry[] } | undefined;
+  #upkeepMs = -Infinity;
+  #nodesMs = -Infinity;
+  /** What was reported, so that it is logged once. */
+  #reported = "";
+  #unreadable = "";
+
+  /** Creates a keeper that has not looked at anything yet. */
+  constructor(deps: CutListDependencies) {
+    this.#deps = deps;
+    this.#entries = new CutEntries(deps.api);
+    this.#admissions = new NodeAdmissions(deps.api);
+  }
+
+  /** Keeps the list until the signal. Never throws: failures are logged and retried. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log, random = Math.random } = this.#deps;
+    for (let failures = 0; !signal.aborted;) {
+      try {
+        await this.look();
+        failures = 0;
+        this.#reported = "";
+      } catch (cause) {
+        failures++;
+        const error = asBootstrapError(cause);
+        if (error.code !== this.#reported) log.event("error", "cut-list-not-kept", errorFields(error));
+        this.#reported = error.code;
+      }
+      await clock.sleep(backOffMs(BACK_OFF, Math.max(1, failures), random()), signal).catch(() => {});
+    }
+  }
+
+  /**
+   * Looks once, and brings the API server's configuration up to date.
+   *
+   * @throws {BootstrapError} The errors of the API server's calls, and those of writing the file.
+   */
+  async look(): Promise<void> {
+    const { api, folder, clock, log } = this.#deps;
+    const isUpkeep = clock.monotonicMs() >= this.#upkeepMs + UPKEEP_MS;
+    const [list, epochs] = await Promise.all([this.#entries.list(), readEpochs(api)]);
+    this.#report(list.unreadable);
+    const banned = await this.#bannedAdmissions(isUpkeep);
+    const sources = await this.#shortened({ entries: list.entries, banned, epochs, nowMs: clock.now().getTime() });
+    const state = cutStateOf(sources);
+    if (await writeAuthorizationConfiguration(folder, state)) {
+      log.event("info", "cut-list-written", { epochs: state.epochs.join(" "), cut: state.cut.length });
+    }
+    if (!isUpkeep) return;
+    await this.#forgetEnded(list, sources);
+    this.#upkeepMs = clock.monotonicMs();
+  }
+
+  /** The admissions of banned identities, looked up again when the bans change, and from time to time. */
+  async #bannedAdmissions(isUpkeep: boolean): Promise<readonly CutEntry[]> {
+    const identities = this.#deps.banned();
+    if (this.#banned !== undefined && !isUpkeep && isSame(this.#banned.identities, identities)) {
+      return this.#banned.cuts;
+    }
+    const found = identities.size > MOST_LOOK_UPS
+      ? (await this.#admissions.list()).filter(({ name }) => identities.has(name))
+      : await Promise.all([...identities].map((identity) => this.#admissions.find(identity)));
+    const cuts = found.flatMap((admission) => admission === undefined ? [] : cutsOf(admission));
+    this.#banned = { identities: new Set(identities), cuts };
+    return cuts;
+  }
+
+  /** Raises or ends epochs where the list has become long, and ends those that no node needs any more. */
+  async #shortened(sources: CutSources): Promise<CutSources> {
+    const { api, log } = this.#deps;
+    const { epochs, nowMs } = sources;
+    const { current, ending } = epochs;
+    const length = cutStateOf(sources).cut.length;
+    let after = epochs;
+    if (length >= END_AT && shorter(sources, { current, ending: [] }) < length) {
+      after = await endEpochsBefore(api, current);
+    } else if (length >= END_AT && shorter(sources, { current: current + 1, ending: [] }) < length) {
+      // The nodes that were cut in the current epoch go only with it, and all other nodes must attest again.
+      after = await raiseEpoch(api, current, 0);
+    } else if (length >= RAISE_AT && ending.length === 0) {
+      after = await raiseEpoch(api, current, await this.#lastEndMs(nowMs));
+    } else if (ending.length > 0) {
+      after = await this.#endedIfUnneeded(epochs, nowMs);
+    }
+    if (JSON.stringify(after) === JSON.stringify(epochs)) return sources;
+    log.event(length >= END_AT ? "warn" : "info", "epochs-changed", {
+      ...{ before: current, current: after.current, ending: after.ending.map(({ epoch }) => epoch).join(" ") },
+      cut: length,
+    });
+    return { ...sources, epochs: after };
+  }
+
+  /** Ends the epochs before the current one if no node needs them, and else those that have ended by themselves. */
+  async #endedIfUnneeded(epochs: Epochs, nowMs: number): Promise<Epochs> {
+    const { api, clock } = this.#deps;
+    const { current } = epochs;
+    if (clock.monotonicMs() < this.#nodesMs + NODES_MS) return epochs;
+    const isNeeded = (await this.#admissions.list()).some((admission) => needsOlder(admission, current, nowMs));
+    this.#nodesMs = clock.monotonicMs();
+    const [oldest = current] = acceptedEpochs(epochs, nowMs);
+    return await endEpochsBefore(api, isNeeded ? oldest : current);
+  }
+
+  /** When the last certificate of today's epoch ends, those included that are being signed now. */
+  async #lastEndMs(nowMs: number): Promise<number> {
+    const ends = (await this.#admissions.list()).map(({ status: { untilMs = 0 } }) => untilMs);
+    const next = nowMs + this.#deps.certificateLifetimeMs;
+    return ends.reduce((latest, end) => Math.max(latest, end), next) + CLOCK_MARGIN_MS;
+  }
+
+  /** Deletes entries whose certificates have ended, by their time or by their epoch. */
+  async #forgetEnded({ entries }: CutList, sources: CutSources): Promise<void> {
+    const inForce = new Set(cutStateOf(sources).cut);
+    for (const entry of entries.filter(({ uid }) => !inForce.has(uid))) {
+      await this.#entries.remove(entry);
+      this.#deps.log.event("info", "cut-entry-ended", { identity: entry.identity, node: entry.nodeName });
+    }
+  }
+
+  #report(unreadable: readonly BootstrapError[]): void {
+    const reported = unreadable.map(({ message }) => message).join("\n");
+    if (reported === this.#unreadable) return;
+    this.#unreadable = reported;
+    for (const error of unreadable) this.#deps.log.event("error", "cut-entry-unreadable", errorFields(error));
+  }
+}
+
+/** The length of the list with other epochs. */
+function shorter(sources: CutSources, epochs: Epochs): number {
+  return cutStateOf({ ...sources, epochs }).cut.length;
+}
+
+/** An epoch that is not on record may be any: such an admission is listed until its certificates have ended. */
+function cutsOf({ uid, record, status: { epoch = Infinity, untilMs } }: StoredAdmission): CutEntry[] {
+  const { identity, nodeName } = record;
+  return untilMs === undefined ? [] : [{ uid, identity, nodeName, epoch, untilMs }];
+}
+
+/**
+ * Whether a node may still present a certificate of an epoch before the current one. That of a control plane whose
+ * certificates are not on record is unknown.
+ */
+function needsOlder({ record, removedMs, status }: StoredAdmission, current: number, nowMs: number): boolean {
+  if (removedMs !== undefined) return false;
+  const { epoch = 0, untilMs } = status;
+  if (untilMs === undefined) return record.role === "control-plane";
+  return epoch < current && nowMs < untilMs;
+}
+
+function isSame(before: ReadonlySet<string>, after: ReadonlySet<string>): boolean {
+  return before.size === after.size && [...after].every((one) => before.has(one));
+}
