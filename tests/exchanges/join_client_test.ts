@@ -249,7 +249,7 @@ Deno.test("runJoinClient() needs no service when the kubelet has its own credent
   };
   const trust = { clusterName: "test", clusterId: new Uint8Array(0), operatorKeys: [] };
   assert.equal(await machine.run(trust, [await freePort()], { kubeadm }), "joined");
-  assert.deepEqual(machine.calls, ["(kubeadm-join)", "join", ...JOIN.slice(2)]);
+  assert.deepEqual(machine.calls, ["(kubeadm-join)", "join", ...JOIN.slice(3)]);
   assert.deepEqual(machine.failures, []);
 });
 
