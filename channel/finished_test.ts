@@ -3,11 +3,13 @@ import { once } from "node:events";
 import type { TLSSocket } from "node:tls";
 import { connect, createServer } from "node:tls";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { createThrowAwayCertificate } from "../certificate/throw_away.ts";
 import { hex } from "../platform/bytes.ts";
 import { silentLog } from "../platform/log.ts";
 import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
 import { bindingOf, clientTlsOptions, serverTlsOptions } from "./finished.ts";
+import { DENO_RUN } from "../tests/deno_run.ts";
 import { listen } from "./server.ts";
 
 const patience = () => ({ signal: AbortSignal.timeout(20_000) });
@@ -59,6 +61,18 @@ Deno.test("bindingOf() refuses the values of a runtime that does not implement t
   for (const [name, changes] of Object.entries(cases)) {
     assert.throws(() => bindingOf(socketOf(changes), "server"), { code: "internal/channel-binding" }, name);
   }
+});
+
+Deno.test("proveChannelBinding() succeeds in a process that believes in no certificate at all", async () => {
+  const script = join(import.meta.dirname ?? ".", "testing/prove_channel_binding.ts");
+  const [program, ...args] = [...DENO_RUN, script];
+  const kept = ["DENO_DIR", "HOME", "PATH"].flatMap((name) => {
+    const value = Deno.env.get(name);
+    return value === undefined ? [] : [[name, value]];
+  });
+  const env = { ...Object.fromEntries(kept), DENO_TLS_CA_STORE: "," };
+  const { code, stderr } = await new Deno.Command(program, { args, env, clearEnv: true, ...patience() }).output();
+  assert.equal(code, 0, new TextDecoder().decode(stderr));
 });
 
 Deno.test("clientTlsOptions() uses a new server name for every connection, so that no session is resumed", async () => {

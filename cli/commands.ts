@@ -8,6 +8,7 @@ import { abandon } from "./commands/abandon.ts";
 import { device } from "./commands/device.ts";
 import { evidence } from "./commands/evidence.ts";
 import { init } from "./commands/init.ts";
+import { initFront } from "./commands/init_front.ts";
 import { joinFront } from "./commands/join_service_front.ts";
 import { joinSigner } from "./commands/join_service_signer.ts";
 import { keygen } from "./commands/keygen.ts";
@@ -29,6 +30,7 @@ import { version } from "./commands/version.ts";
 export const COMMANDS: readonly AnyCommand[] = Object.freeze([
   run,
   measure,
+  initFront,
   joinFront,
   joinSigner,
   renew,

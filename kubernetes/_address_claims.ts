@@ -1,5 +1,6 @@
 import { addressBytes } from "../platform/ip_address.ts";
 import { hex } from "../platform/bytes.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { AdmissionRecord } from "./_admission_record.ts";
 import { addressTaken } from "./_admission_refusals.ts";
 import type { ConfigMaps, StoredConfigMap } from "./_config_maps.ts";
@@ -19,6 +20,14 @@ function claimNames(addresses: readonly string[]): Map<string, string> {
   return new Map(named.filter((one): one is readonly [string, string] => one[0] !== undefined));
 }
 
+/** The key of the time to which a claim is held, ISO 8601. */
+const HELD = "heldUntil";
+
+/** The time to which a claim is held; 0 if it is not. */
+function heldUntilMs({ data }: StoredConfigMap): number {
+  return Date.parse(data[HELD] ?? "") || 0;
+}
+
 /** Whether a record lists the address of a claim. */
 function lists({ addresses }: AdmissionRecord, name: string): boolean {
   return addresses.some((address) => claimName(address) === name);
@@ -29,18 +38,26 @@ function lists({ addresses }: AdmissionRecord, name: string): boolean {
  * the number of nodes.
  *
  * A claim is created before the admission records and deleted after them. A claim that a killed admission left behind
- * has no owner: a claim counts only while its identity is admitted and the identity's record lists the address.
+ * has no owner: a claim counts only while its identity is admitted and the identity's record lists the address, or until
+ * the time to which it is held: a node that has changed its address can still serve with a certificate for the old one.
  */
 export class AddressClaims {
   readonly #configMaps: ConfigMaps;
   readonly #admitted: (identity: string) => Promise<AdmissionRecord | undefined>;
+  readonly #clock: Pick<Clock, "now">;
 
   /**
    * @param admitted Returns the record of a completely admitted identity.
+   * @param clock Tells whether a claim is still held.
    */
-  constructor(configMaps: ConfigMaps, admitted: (identity: string) => Promise<AdmissionRecord | undefined>) {
+  constructor(
+    configMaps: ConfigMaps,
+    admitted: (identity: string) => Promise<AdmissionRecord | undefined>,
+    clock: Pick<Clock, "now">,
+  ) {
     this.#configMaps = configMaps;
     this.#admitted = admitted;
+    this.#clock = clock;
   }
 
   /**
@@ -85,7 +102,17 @@ export class AddressClaims {
     return found && await this.#holderBy(found);
   }
 
-  /** Deletes an identity's claims of addresses that its record does not list. */
+  /** Keeps an identity's claims of addresses until a time, milliseconds since 1970, whatever its record lists. */
+  async hold(identity: string, addresses: readonly string[], untilMs: number): Promise<void> {
+    for (const name of claimNames(addresses).keys()) {
+      const found = await this.#configMaps.find(name);
+      if (found?.data["identity"] !== identity || untilMs <= heldUntilMs(found)) continue;
+      const data = { ...found.data, [HELD]: new Date(untilMs).toISOString() };
+      await unlessChanged(() => this.#configMaps.update(found, data));
+    }
+  }
+
+  /** Deletes an identity's claims of addresses that its record does not list and that are not held. */
   async release(identity: string, addresses: readonly string[]): Promise<void> {
     for (const name of claimNames(addresses).keys()) {
       const found = await this.#configMaps.find(name);
@@ -99,8 +126,9 @@ export class AddressClaims {
     return all.filter(({ name, data }) => name.startsWith(PREFIX) && identities.has(data["identity"]));
   }
 
-  async #holderBy({ name, data }: StoredConfigMap): Promise<AdmissionRecord | undefined> {
-    const record = await this.#admitted(data["identity"] ?? "");
-    return record !== undefined && lists(record, name) ? record : undefined;
+  async #holderBy(claim: StoredConfigMap): Promise<AdmissionRecord | undefined> {
+    const record = await this.#admitted(claim.data["identity"] ?? "");
+    if (record === undefined) return undefined;
+    return lists(record, claim.name) || heldUntilMs(claim) > this.#clock.now().getTime() ? record : undefined;
   }
 }

@@ -75,6 +75,22 @@ export function checkResetCount(found: AdmissionRecord, asked: AdmissionRecord):
   );
 }
 
+/** The error for an identity that wants new certificates of an admission that it does not have. */
+export function notAdmitted({ nodeName, role }: AdmissionRecord, found: AdmissionRecord | undefined): BootstrapError {
+  return new BootstrapError(
+    "refused/not-admitted",
+    `This machine is not admitted to the cluster as ${role} ${nodeName}, so it gets no new certificates`,
+    {
+      next: "If it was removed by mistake, build it anew from its image and let it join again",
+      details: {
+        check: "not-admitted",
+        expected: `an admission as ${role} ${nodeName}`,
+        seen: found === undefined ? "none: it was removed, or never joined" : `${found.role} ${found.nodeName}`,
+      },
+    },
+  );
+}
+
 /** The error for an identity that an operator has removed. */
 export function isRemoved({ identity, nodeName }: AdmissionRecord): BootstrapError {
   return new BootstrapError(

@@ -15,6 +15,7 @@
 import * as v from "valibot";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { isLabel } from "../platform/label.ts";
+import { type Clock, systemClock } from "../platform/clock.ts";
 import { addressBytes } from "../platform/ip_address.ts";
 import { present } from "../platform/present.ts";
 import { AddressClaims } from "./_address_claims.ts";
@@ -32,6 +33,7 @@ import {
   keepsChanging,
   nameTaken,
   nodeWithoutRecord,
+  notAdmitted,
 } from "./_admission_refusals.ts";
 import { exactly, type ObjectApi } from "./_api_objects.ts";
 import { ConfigMaps } from "./_config_maps.ts";
@@ -82,8 +84,11 @@ export interface RecordsRemoval {
 /** How often an admission starts again because another client changed a record in between. */
 const ATTEMPTS = 8;
 
-/** Checks a name that has no record yet. Throws if it must not get one. */
-type NoRecordCheck = (asked: AdmissionRecord) => Promise<void>;
+/**
+ * How an admission is made: only where it stands, or also anew. `checkNoRecord` checks a name that has no record yet,
+ * and throws if it must not get one.
+ */
+type HowToAdmit = "standing" | { readonly checkNoRecord: (asked: AdmissionRecord) => Promise<void> };
 
 /** The admission records of a cluster. */
 export class AdmissionRecords {
@@ -93,13 +98,17 @@ export class AdmissionRecords {
   readonly #names: NameClaims;
   readonly #addresses: AddressClaims;
 
-  /** Sends nothing yet. The caller needs the permissions that `deploy/rbac.yaml` gives the join service. */
-  constructor(api: ObjectApi) {
+  /**
+   * Sends nothing yet. The caller needs the permissions that `deploy/rbac.yaml` gives the join service.
+   *
+   * @param clock Tells whether an address of a node's earlier certificate is still held. Default: the system's.
+   */
+  constructor(api: ObjectApi, clock: Pick<Clock, "now"> = systemClock) {
     this.#api = api;
     this.#admissions = new NodeAdmissions(api);
     this.#configMaps = new ConfigMaps(api, BOOTSTRAPPER_NAMESPACE);
     this.#names = new NameClaims(this.#configMaps);
-    this.#addresses = new AddressClaims(this.#configMaps, (identity) => this.find(identity));
+    this.#addresses = new AddressClaims(this.#configMaps, (identity) => this.find(identity), clock);
   }
 
   /**
@@ -150,7 +159,16 @@ export class AdmissionRecords {
    *   - `malformed/admission-record`, with the field; and the errors of {@linkcode KubernetesApi}.
    */
   admit(record: AskedAdmission): Promise<Admission> {
-    return this.#admit(record, (asked) => this.#refuseUnknownNode(asked));
+    return this.#admit(record, { checkNoRecord: (asked) => this.#refuseUnknownNode(asked) });
+  }
+
+  /**
+   * Replaces what a standing admission says: its key, addresses and what its evidence showed. It never makes a record:
+   * a node that an operator removes meanwhile stays removed. Throws like {@linkcode admit}, and `refused/not-admitted`
+   * if the identity is not admitted under this name and role.
+   */
+  renew(record: AskedAdmission): Promise<Admission> {
+    return this.#admit(record, "standing");
   }
 
   /**
@@ -158,7 +176,7 @@ export class AdmissionRecords {
    * except `conflict/node-without-record`.
    */
   async admitFounder(record: AskedAdmission): Promise<Admission> {
-    const admission = await this.#admit(record, () => Promise.resolve());
+    const admission = await this.#admit(record, { checkNoRecord: () => Promise.resolve() });
     // No ticket is issued to it, so nothing else shows that it is admitted.
     await this.recordCertificates(record.identity, admission.uid, []);
     return admission;
@@ -187,7 +205,7 @@ export class AdmissionRecords {
     throw keepsChanging({ identity, node: identity }, "Ask again; only one machine may use an identity");
   }
 
-  async #admit({ evidence, ...record }: AskedAdmission, checkNoRecord: NoRecordCheck): Promise<Admission> {
+  async #admit({ evidence, ...record }: AskedAdmission, how: HowToAdmit): Promise<Admission> {
     if (!isLabel(record.nodeName)) throw malformed("nodeName", "is not an RFC 1123 label");
     if (!isIdentity(record.identity)) throw malformed("identity", "is not 64 characters of hexadecimal");
     if (!record.addresses.every((address) => addressBytes(address) !== undefined)) {
@@ -196,7 +214,7 @@ export class AdmissionRecords {
     const { identity, nodeName: node } = record;
     try {
       for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-        const admission = await this.#tryToAdmit(record, checkNoRecord);
+        const admission = await this.#tryToAdmit(record, how);
         if (admission === undefined) continue;
         if (evidence !== undefined) await this.#admissions.keepEvidence(identity, evidence);
         return admission;
@@ -292,14 +310,18 @@ export class AdmissionRecords {
   }
 
   /** Makes one attempt. Returns `undefined` if another client changed a record in between. */
-  async #tryToAdmit(record: AdmissionRecord, checkNoRecord: NoRecordCheck): Promise<Admission | undefined> {
+  async #tryToAdmit(record: AdmissionRecord, how: HowToAdmit): Promise<Admission | undefined> {
     const { identity, nodeName } = record;
     const claimed = await this.#names.find(nodeName);
-    if (claimed === undefined) await checkNoRecord(record);
-    else if (claimed.identity !== identity) throw nameTaken(claimed.identity, record);
+    const standing = how === "standing" ? await this.#standing(record, claimed?.identity) : undefined;
+    if (claimed === undefined && how !== "standing") await how.checkNoRecord(record);
+    else if (claimed !== undefined && claimed.identity !== identity) throw nameTaken(claimed.identity, record);
     if (!await this.#addresses.claim(record)) return undefined;
 
-    const own = await this.#createOrFind(record, claimed !== undefined);
+    // What was found is updated exactly, or this attempt fails.
+    const own = standing !== undefined
+      ? { stored: standing, created: false }
+      : await this.#createOrFind(record, claimed !== undefined);
     if (own === undefined) return undefined;
     const { stored, created } = own;
     if (stored.removedMs !== undefined) throw isRemoved(stored.record);
@@ -318,14 +340,26 @@ export class AdmissionRecords {
       throw nameTaken(claim.identity, record);
     }
     checkResetCount(stored.record, record);
+    const given = stored.record.addresses.filter((address) => !record.addresses.includes(address));
     if (!created) {
+      // Until its certificates for them have ended, the node can serve at its earlier addresses.
+      await this.#addresses.hold(identity, given, stored.status.servingUntilMs ?? 0);
       const updated = await unlessChanged(() => this.#admissions.update(stored, record));
       if (updated === undefined) return undefined;
     }
     if (!await this.#isWhole(record, stored.uid)) return undefined;
-    const isKept = stored.record.addresses.every((address) => record.addresses.includes(address));
-    if (!isKept) await this.#addresses.release(identity, stored.record.addresses);
+    await this.#addresses.release(identity, given);
     return { ...present("before", claimed && !created ? stored.record : undefined), uid: stored.uid };
+  }
+
+  /** Returns the record of an identity that is admitted as it asks. */
+  async #standing(asked: AdmissionRecord, holder: string | undefined): Promise<StoredAdmission> {
+    const found = await this.#admissions.find(asked.identity);
+    if (found?.removedMs !== undefined) throw isRemoved(found.record);
+    if (found === undefined || holder !== asked.identity) {
+      throw notAdmitted(asked, found?.record.nodeName === asked.nodeName ? undefined : found?.record);
+    }
+    return found;
   }
 
   /** Whether the records, read back, are as written. */

@@ -21,9 +21,9 @@ const statusOf = (api: MemoryApi, { identity }: AdmissionRecord) =>
 /** A removal after which the machine may return. */
 const GONE = { nowMs: 0, mayReturn: true };
 
-function newRecords(): { readonly api: MemoryApi; readonly records: AdmissionRecords } {
+function newRecords(nowMs = () => 0): { readonly api: MemoryApi; readonly records: AdmissionRecords } {
   const api = new MemoryApi();
-  return { api, records: new AdmissionRecords(api) };
+  return { api, records: new AdmissionRecords(api, { now: () => new Date(nowMs()) }) };
 }
 
 const claimsIn = (api: MemoryApi) =>
@@ -73,6 +73,90 @@ Deno.test("admit() gives an admitted node another address only if that is free",
   await records.admit(recordOf(3, "10.0.0.2"));
   assert.equal((await records.byAddress("10.0.0.2"))?.nodeName, "node-3");
   assert.equal(await records.byAddress("10.0.0.9"), undefined);
+});
+
+for (const how of ["admit", "renew"] as const) {
+  Deno.test(`${how}() keeps a node's earlier address from others until its certificates for it have ended`, async () => {
+    let nowMs = 0;
+    const { api, records } = newRecords(() => nowMs);
+    const record = recordOf(1, "10.0.0.1");
+    const { uid } = await records.admit(record);
+    const serving = { usage: "serving", serial: "01", digest: "d", notAfterMs: 5_000 } as const;
+    await records.recordCertificates(record.identity, uid, [serving]);
+    // A newer certificate that ends earlier does not shorten it.
+    await records.recordCertificates(record.identity, uid, [{ ...serving, serial: "02", notAfterMs: 4_000 }]);
+    await records[how](recordOf(1, "10.0.0.9"));
+    assert.deepEqual(claimsIn(api), { "10.0.0.1": "node-1", "10.0.0.9": "node-1" });
+    nowMs = 4_999;
+    await assert.rejects(records.admit(recordOf(2, "10.0.0.1")), { code: "conflict/node-address" });
+    assert.equal((await records.byAddress("10.0.0.1"))?.nodeName, "node-1");
+    // It may go back to it, and away again.
+    await records[how](record);
+    await records[how](recordOf(1, "10.0.0.9"));
+    await assert.rejects(records.admit(recordOf(2, "10.0.0.1")), { code: "conflict/node-address" });
+    nowMs = 5_000;
+    await records.admit(recordOf(2, "10.0.0.1"));
+    assert.equal((await records.byAddress("10.0.0.1"))?.nodeName, "node-2");
+  });
+}
+
+Deno.test("admit() that is killed while an address changes leaves it with the node", async () => {
+  for (let change = 0;; change++) {
+    const { api, records } = newRecords();
+    const record = recordOf(1, "10.0.0.1");
+    const { uid } = await records.admit(record);
+    await records.recordCertificates(record.identity, uid, [
+      { usage: "serving", serial: "01", digest: "d", notAfterMs: 5_000 },
+    ]);
+    const wasKilled = await killedAt(api, change, () => records.renew(recordOf(1, "10.0.0.9")));
+    await assert.rejects(records.admit(recordOf(2, "10.0.0.1")), { code: "conflict/node-address" });
+    if (!wasKilled) return;
+  }
+});
+
+Deno.test("renew() changes an admission that stands, and never makes one", async () => {
+  const { api, records } = newRecords();
+  const record = recordOf(1, "10.0.0.1");
+  await assert.rejects(records.renew(record), { code: "refused/not-admitted" });
+  assert.deepEqual(claimsIn(api), {});
+  assert.equal(await records.find(record.identity), undefined);
+  const { uid } = await records.admit(record);
+  const renewed = await records.renew({ ...record, nodeKey: "BBBB" });
+  assert.deepEqual([renewed.uid, renewed.before?.nodeKey], [uid, "AAAA"]);
+  assert.equal((await records.find(record.identity))?.nodeKey, "BBBB");
+  const other = { ...recordOf(2, "10.0.0.1"), nodeName: record.nodeName };
+  await assert.rejects(records.renew(other), { code: "refused/not-admitted" });
+  await assert.rejects(records.renew({ ...record, nodeName: "node-9" }), (error: BootstrapError) => {
+    assert.deepEqual([error.code, error.details["seen"]], ["refused/not-admitted", "worker node-1"]);
+    return true;
+  });
+  await assert.rejects(records.renew({ ...record, role: "control-plane" }), { code: "conflict/identity" });
+  await records.end(record.nodeName, record.identity, 0);
+  await assert.rejects(records.renew(record), { code: "refused/removed" });
+});
+
+Deno.test("renew() of a node that is removed at the same time, and may return, leaves it removed", async () => {
+  // The removal comes at each of the API's calls.
+  for (let call = 0;; call++) {
+    const { api, records } = newRecords();
+    const record = recordOf(1, "10.0.0.1");
+    await records.admit(record);
+    let calls = 0;
+    let isRemoving = false;
+    api.onRead = async () => {
+      if (isRemoving || calls++ !== call) return;
+      isRemoving = true;
+      await records.remove(record.nodeName, GONE);
+      isRemoving = false;
+    };
+    const outcome = await records.renew({ ...record, nodeKey: "BBBB" }).then(() => "renewed", ({ code }) => code);
+    api.onRead = () => Promise.resolve();
+    if (calls <= call) return;
+    assert.ok(["renewed", "refused/not-admitted"].includes(outcome), outcome);
+    assert.deepEqual([...api.objects.keys()].filter((path) => path.includes(record.identity)), [], `call ${call}`);
+    // The name is free.
+    await records.admit({ ...recordOf(2, "10.0.0.2"), nodeName: record.nodeName });
+  }
 });
 
 Deno.test("admit() refuses an invalid address", async () => {

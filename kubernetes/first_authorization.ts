@@ -13,8 +13,8 @@ import {
 } from "./authorization_configuration.ts";
 import { exists } from "../platform/files.ts";
 
-/** As many epochs as a configuration may accept. */
-const MOST_EPOCHS = 16;
+/** With the next one, as many epochs as a configuration may accept. */
+const MOST_EPOCHS = 15;
 
 /** Whether a control plane has an AuthorizationConfiguration. */
 export function hasAuthorization(kubernetesFolder: string): Promise<boolean> {
@@ -24,8 +24,8 @@ export function hasAuthorization(kubernetesFolder: string): Promise<boolean> {
 /**
  * Writes a configuration that cuts nothing, unless there is one that can be read.
  *
- * @param epoch The epoch of new certificates. Earlier ones are accepted too: it is not known yet which the cluster has
- *   left, and refusing all its nodes would be worse than a cut list that comes seconds later.
+ * @param epoch The epoch of new certificates. Earlier ones and the next one are accepted too: it is not known yet which
+ *   the cluster has left, and refusing all its nodes would be worse than a cut list that comes seconds later.
  * @throws {BootstrapError} `system/file`.
  */
 export async function installFirstAuthorization(kubernetesFolder: string, epoch: number): Promise<void> {
@@ -33,7 +33,7 @@ export async function installFirstAuthorization(kubernetesFolder: string, epoch:
   if (await readCutState(folder).catch(() => undefined) !== undefined) return;
   const count = Math.min(epoch, MOST_EPOCHS);
   const epochs = Array.from({ length: count }, (_, index) => epoch - count + 1 + index);
-  await writeAuthorizationConfiguration(folder, { epochs, cut: [] });
+  await writeAuthorizationConfiguration(folder, { epochs: [...epochs, epoch + 1], cut: [] });
 }
 
 function folderIn(kubernetesFolder: string): string {

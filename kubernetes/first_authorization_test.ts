@@ -5,8 +5,8 @@ import { hasAuthorization, installFirstAuthorization } from "./first_authorizati
 
 const UID = "0a0b0c0d-0000-4000-8000-000000000001";
 
-Deno.test("installFirstAuthorization() accepts the epochs up to the given one, and cuts nothing", async () => {
-  for (const [epoch, first, count] of [[1, 1, 1], [3, 1, 3], [40, 25, 16]] as const) {
+Deno.test("installFirstAuthorization() accepts the epochs up to the one after the given, and cuts nothing", async () => {
+  for (const [epoch, first, count] of [[1, 1, 2], [3, 1, 4], [40, 26, 16]] as const) {
     const folder = await Deno.makeTempDir();
     assert.equal(await hasAuthorization(folder), false);
     await installFirstAuthorization(folder, epoch);
@@ -25,6 +25,6 @@ Deno.test("installFirstAuthorization() keeps a cut list that is there, and repla
   assert.deepEqual(await readCutState(join(folder, "bootstrapper")), state);
   await Deno.truncate(join(folder, "bootstrapper/authorization.yaml"), 100);
   await installFirstAuthorization(folder, 1);
-  assert.deepEqual(await readCutState(join(folder, "bootstrapper")), { epochs: [1], cut: [] });
+  assert.deepEqual(await readCutState(join(folder, "bootstrapper")), { epochs: [1, 2], cut: [] });
   await Deno.remove(folder, { recursive: true });
 });

@@ -14,6 +14,7 @@ import { NO_IDENTITY } from "../attestation/evidence.ts";
 import { identityOfKey, readOrCreateIdentityKey } from "../protocol/node_keys.ts";
 import { untilAborted } from "../platform/abortable.ts";
 import { errorFields } from "../platform/log.ts";
+import { listenBehindFront } from "./init_front.ts";
 import { installJoinService, JOIN_SERVICE_PORT } from "./join_service_install.ts";
 import { systemdKubelet } from "./kubelet.ts";
 import type { NodePaths } from "./paths.ts";
@@ -24,12 +25,12 @@ import { statusRefusal } from "./status.ts";
 /** Serves Init until a cluster runs on this node and its operator has the keys. */
 export async function runInitServer(contender: Contender, folder: StagedInitFolder): Promise<void> {
   const { deps, lock, issuer, journals, kubeadm, status, checks, signal } = contender;
-  const { configuration: { trust, init }, self, kinds, commands, clock, log } = deps;
+  const { configuration: { trust, init }, self, program, paths, kinds, commands, clock, log } = deps;
   // An init that has taken the lock continues, even if the configuration has changed since.
   if (!init.enabled && lock.state().name !== "locked") return await untilAborted(signal);
   const server = new InitServer({
-    host: init.listen.host,
-    port: init.listen.port,
+    listen: (handle) =>
+      listenBehindFront({ program, listen: init.listen, folder: paths.initFront, commands, clock, log }, handle),
     lock,
     folder,
     journals,

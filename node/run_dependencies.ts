@@ -12,6 +12,7 @@ import type { NodeLock } from "../nodelock/lock.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { CommandRunner } from "../platform/command.ts";
 import type { Log } from "../platform/log.ts";
+import type { OwnProgram } from "../platform/own_program.ts";
 import type { NodeConfiguration } from "./configuration.ts";
 import type { ImageFinding } from "./image_measured.ts";
 import type { NodePaths } from "./paths.ts";
@@ -31,6 +32,8 @@ export interface RunDependencies {
   readonly registers?: MeasurementRegisters;
   /** The parts of the image that are not measured. */
   readonly unmeasured: readonly ImageFinding[];
+  /** Starts this program itself. */
+  readonly program: OwnProgram;
   /** Runs other programs. */
   readonly commands: CommandRunner;
   readonly clock: Clock;

@@ -12,6 +12,7 @@ import type { AdmissionRecord } from "../kubernetes/admission_records.ts";
 import { KUBEADM_SERVICE_SUBNET, readClusterSettings } from "../kubernetes/settings.ts";
 import { readEndpoint } from "../platform/endpoint.ts";
 import type { BootstrapError } from "../platform/errors.ts";
+import { present } from "../platform/present.ts";
 import { addressBytes, isInNetwork } from "../platform/ip_address.ts";
 
 /** The names and addresses that belong to the cluster, and to none of its nodes. */
@@ -20,6 +21,8 @@ export interface ClusterNetwork {
   readonly apiHosts: readonly string[];
   /** The network of the Services, CIDR. Its first address is the API server's. */
   readonly serviceSubnet: string;
+  /** The network of the Pods, CIDR; absent if the cluster's settings name none. */
+  readonly podSubnet?: string;
 }
 
 /** The claims of a node. */
@@ -51,9 +54,11 @@ const UNREACHABLE: readonly (readonly [network: string, what: string])[] = [
  * @throws {BootstrapError} `usage/endpoint`, `usage/document`.
  */
 export function clusterNetwork(apiEndpoints: readonly string[], clusterDocument: string): ClusterNetwork {
+  const { serviceSubnet = KUBEADM_SERVICE_SUBNET, podSubnet } = readClusterSettings(clusterDocument);
   return {
     apiHosts: apiEndpoints.map((endpoint) => readEndpoint(endpoint, "apiEndpoints").host),
-    serviceSubnet: readClusterSettings(clusterDocument).serviceSubnet ?? KUBEADM_SERVICE_SUBNET,
+    serviceSubnet,
+    ...present("podSubnet", podSubnet),
   };
 }
 
@@ -67,7 +72,7 @@ export function clusterNetwork(apiEndpoints: readonly string[], clusterDocument:
  */
 export function checkClaims(
   { nodeName, role, addresses }: Claims,
-  { apiHosts, serviceSubnet }: ClusterNetwork,
+  { apiHosts, serviceSubnet, podSubnet }: ClusterNetwork,
 ): void {
   const ofApi = role === "control-plane" ? [] : apiHosts;
   if ([...RESERVED_NAMES, ...ofApi].includes(nodeName)) {
@@ -86,6 +91,9 @@ export function checkClaims(
     const [, what] = UNREACHABLE.find(([network]) => isInNetwork(bytes, network)) ?? [];
     if (what !== undefined) throw wrongAddress(nodeName, address, what);
     if (isInNetwork(bytes, serviceSubnet)) throw wrongAddress(nodeName, address, `in ${serviceSubnet}, the Services'`);
+    if (podSubnet !== undefined && isInNetwork(bytes, podSubnet)) {
+      throw wrongAddress(nodeName, address, `in ${podSubnet}, the Pods'`);
+    }
     if (apiAddresses.includes(bytes.join("."))) throw wrongAddress(nodeName, address, "the API server's endpoint");
   }
 }

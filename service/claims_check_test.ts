@@ -59,6 +59,23 @@ Deno.test("clusterNetwork() takes the cluster's own range of Services", () => {
   assert.equal(codeOf({ ...worker, addresses: ["10.96.0.1"] }, own), "");
 });
 
+Deno.test("checkClaims() refuses addresses of Pods, whose traffic a node could take", () => {
+  for (
+    const [subnet, inside, outside] of [
+      ["10.244.0.0/16", ["10.244.0.1", "10.244.255.255", "::ffff:10.244.3.1"], ["10.243.255.255", "10.245.0.0"]],
+      ["fd00:2::/56", ["fd00:2::1", "FD00:2:0:ff::9"], ["fd00:2:0:100::1", "fd00:3::1"]],
+    ] as const
+  ) {
+    const own = clusterNetwork(["192.0.2.1:6443"], `${DOCUMENT}podSubnet: ${subnet}\n`);
+    for (const claims of [worker, controlPlane]) {
+      for (const address of inside) {
+        assert.equal(codeOf({ ...claims, addresses: ["192.0.2.7", address] }, own), "refused/node-address", address);
+      }
+      for (const address of outside) assert.equal(codeOf({ ...claims, addresses: [address] }, own), "", address);
+    }
+  }
+});
+
 Deno.test("checkClaims() decides on any address, and accepts none of a Service", () => {
   fc.assert(fc.property(fc.oneof(fc.ipV4(), fc.ipV6(), fc.string()), (address) => {
     const isOk = codeOf({ ...worker, addresses: [address] }) === "";

@@ -39,7 +39,6 @@ import { readRequest } from "../protocol/join_request.ts";
 import { checkKubeletVersion } from "./kubelet_version.ts";
 import { identityOfKey, SEALING_KEY_BYTES } from "../protocol/node_keys.ts";
 import { shownLists } from "../protocol/shown_lists.ts";
-import type { AdmissionRecord } from "../kubernetes/admission_records.ts";
 import { recordAndSign } from "./node_certificates.ts";
 import type { ControlPlaneAdmission, JoinExchangeService } from "./exchange_parts.ts";
 
@@ -296,10 +295,7 @@ async function checkPolicy(
   // This is checked before anything is recorded.
   if (becomesControlPlane(request)) makerOfControlPlanes(service);
   checkClaims(request, network);
-  if (purpose === "renew") {
-    const record = await admissions.find(claims.identity);
-    if (record?.nodeName !== nodeName || record.role !== role) throw notAdmitted(request, record);
-  } else if (!claims.fresh) {
+  if (purpose === "join" && !claims.fresh) {
     const record = await admissions.find(claims.identity);
     if (record?.nodeName !== nodeName || record.role !== role) {
       throw refusal(
@@ -317,17 +313,6 @@ async function checkPolicy(
 /** Whether a request is for the cluster's keys. */
 function becomesControlPlane({ purpose, role }: NodeRequest): boolean {
   return purpose === "join" && role === "control-plane";
-}
-
-/** The error for a machine that wants new certificates of a membership that it does not have. */
-function notAdmitted({ nodeName, role }: NodeRequest, record: AdmissionRecord | undefined): BootstrapError {
-  return refusal(
-    "not-admitted",
-    `This machine is not admitted to the cluster as ${role} ${nodeName}, so it gets no new certificates`,
-    `an admission as ${role} ${nodeName}`,
-    record === undefined ? "none: it was removed, or never joined" : `${record.role} ${record.nodeName}`,
-    "If it was removed by mistake, build it anew from its image and let it join again",
-  );
 }
 
 /** Step 5: the admission is recorded before anything is signed or sealed. */
@@ -349,12 +334,12 @@ async function issueTicket(
   const sealedKit = becomesControlPlane(request)
     ? await admitControlPlane(service, { identity, nodeName, address: addresses[0] ?? "" }, confirm, sealingKey, a2)
     : undefined;
-  const epoch = await service.currentEpoch();
+  const admission = { identity, uid, epoch: await service.currentEpoch() };
   const unsigned = await service.prepareCertificates({
-    ...{ admissionUid: uid, nodeName, addresses, servingKey, epoch },
-    clientKey: nodeKey,
+    ...{ admissionUid: uid, epoch: admission.epoch, nodeName, addresses },
+    ...{ clientKey: nodeKey, servingKey },
   });
-  const { client, serving, notAfterMs } = await recordAndSign(admissions, { identity, uid, epoch }, unsigned, confirm);
+  const { client, serving, notAfterMs } = await recordAndSign(admissions, admission, unsigned, confirm);
   const ticket = copyOf(
     JoinTicket.encode({
       clientCertificate: client.der,
@@ -387,7 +372,7 @@ async function admit(
   const { identity, resetCount, fresh, showsNoLock = false, facts: registers } = claims;
   await service.checkNotRemoved(nodeName);
   const encoded = copyOf(Evidence.encode(evidence).finish());
-  const { before, uid } = await admissions.admit({
+  const record = {
     ...{ identity, nodeName, role, addresses, evidence: encoded },
     policyNumber: await service.policyNumber(),
     nodeKey: base64(nodeKey),
@@ -395,9 +380,9 @@ async function admit(
     attestedMs: clock.now().getTime(),
     ...present("resetCount", resetCount),
     ...present("registers", registers),
-  });
-  // It was removed since it was found.
-  if (purpose === "renew" && before === undefined) throw notAdmitted(request, undefined);
+  };
+  // A member that an operator removes meanwhile stays removed: only a fresh machine gets a record.
+  const { before, uid } = await (purpose === "renew" || !fresh ? admissions.renew(record) : admissions.admit(record));
   if (before !== undefined && purpose === "join" && fresh && !showsNoLock && before.nodeKey !== base64(nodeKey)) {
     log.event("warn", "join-identity-fresh-again", { identity, node: nodeName });
   }

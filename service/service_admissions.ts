@@ -27,7 +27,7 @@ import { type FailedTry, retry } from "../platform/retry.ts";
 /** What {@linkcode ServiceAdmissions} works with. */
 export interface ServiceAdmissionsParts {
   readonly api: ObjectApi;
-  readonly records: Pick<AdmissionRecords, "find" | "admit" | "recordCertificates">;
+  readonly records: Pick<AdmissionRecords, "find" | "admit" | "renew" | "recordCertificates">;
   readonly clock: Clock;
   readonly log: Log;
   /** Numbers from 0 to 1. Default: `Math.random`. */
@@ -88,10 +88,19 @@ export class ServiceAdmissions {
   }
 
   /** Like `AdmissionRecords.admit()`. */
-  async admit(asked: AskedAdmission): Promise<Admission> {
+  admit(asked: AskedAdmission): Promise<Admission> {
+    return this.#admission(asked, () => this.#parts.records.admit(asked));
+  }
+
+  /** Like `AdmissionRecords.renew()`. */
+  renew(asked: AskedAdmission): Promise<Admission> {
+    return this.#admission(asked, () => this.#parts.records.renew(asked));
+  }
+
+  async #admission(asked: AskedAdmission, ask: () => Promise<Admission>): Promise<Admission> {
     await this.migrated();
     try {
-      const admission = await this.#parts.records.admit(asked);
+      const admission = await ask();
       remember(this.#names, admission.uid, asked.nodeName);
       if (admission.before === undefined) this.#first.add(admission.uid);
       return admission;

@@ -45,7 +45,7 @@ export async function runDependencies(
     kinds: kindsOf(context),
   });
   const self = resolveNodeSelf(configuration, machine.facts);
-  const { paths, commands, clock } = context;
+  const { paths, program, commands, clock } = context;
   const evidence = await evidenceOf(machine, configuration.evidence, context);
   const attesting = async () => {
     const version = await kubeletVersion(commands);
@@ -53,7 +53,7 @@ export async function runDependencies(
   };
   const names = combinedName(configuration.evidence.kinds.map(({ name }) => name));
   return {
-    ...{ configuration, self, paths, commands, clock, kinds: kindsOf(context) },
+    ...{ configuration, self, paths, program, commands, clock, kinds: kindsOf(context) },
     ...evidence,
     renew: async (signal) => void await renewCertificates(renewalDependencies(context, attesting), signal),
     unmeasured: machine.unmeasured,

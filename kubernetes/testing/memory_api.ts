@@ -39,6 +39,8 @@ export class MemoryApi implements ObjectApi {
   readonly objects = new Map<string, MemoryObject>();
   /** Called with method and path before each change. A test may make a change itself, or throw. */
   onChange: (method: "create" | "replace" | "remove" | "apply", path: string) => void = () => {};
+  /** Called with the path before an object is read. A test may make a change itself. */
+  onRead: (path: string) => Promise<void> = () => Promise.resolve();
   #versions = 0;
 
   /** The names of the objects of a collection. */
@@ -48,6 +50,7 @@ export class MemoryApi implements ObjectApi {
 
   /** Returns the object at a path. */
   async find<T>(path: string, schema: AnswerSchema<T>): Promise<T | undefined> {
+    await this.onRead(path);
     const found = this.objects.get(path);
     return found && await checked(found, schema);
   }

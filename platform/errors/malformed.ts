@@ -104,6 +104,10 @@ export const MALFORMED = {
     meaning: "The node's journal cannot be read, so the node does not know which steps are done.",
     remedy: FRESH_MACHINE,
   },
+  "malformed/kept-policy": {
+    meaning: "The policy that a join service kept when it last ran is torn, or of a newer version of this program.",
+    remedy: "Nothing is lost while the ConfigMap of the policy is there. Otherwise create it again.",
+  },
   "malformed/kubeconfig": {
     meaning: "A kubeconfig lacks a field that is needed, or has one of the wrong form.",
     remedy: "Use the kubeconfig that `bootstrapper init` wrote, or another with embedded certificates.",

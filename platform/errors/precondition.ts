@@ -179,4 +179,8 @@ export const PRECONDITION = {
     meaning: "The node's kubelet is newer than the API server, or too much older.",
     remedy: "Build the node from an image with a compatible kubelet, or upgrade the cluster first.",
   },
+  "precondition/users": {
+    meaning: "The machine lacks the users that listen and sign for the bootstrapper.",
+    remedy: "Put `deploy/sysusers.conf` into the image as `/usr/lib/sysusers.d/bootstrapper.conf`.",
+  },
 } as const satisfies ErrorEntries<`precondition/${string}`>;

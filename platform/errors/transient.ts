@@ -151,13 +151,13 @@ export const UNAVAILABLE = {
     remedy: LOOK_AT_SERVICE,
   },
   "unavailable/queue-full": { meaning: "Too many control planes wait to join.", remedy: ASKS_AGAIN },
-  "unavailable/relay": {
-    meaning: "The process behind the one that listens cannot be reached, or has ended.",
-    remedy: "Check the log of that process: `journalctl -u bootstrapper-join-signer`, or `journalctl -u bootstrapper`.",
-  },
   "unavailable/records": {
     meaning: "The join service cannot use the admission records: the API server does not answer, or lacks their kind.",
     remedy: "Check the API server. After an upgrade, apply nodeadmissions.yaml and rbac.yaml of the release.",
+  },
+  "unavailable/relay": {
+    meaning: "The process behind the one that listens cannot be reached, or has ended.",
+    remedy: "Check the log of that process: `journalctl -u bootstrapper-join-signer`, or `journalctl -u bootstrapper`.",
   },
   "unavailable/removal": {
     meaning: "No join service answered the removal of a node in time, or another operator cancelled it.",

@@ -12,7 +12,8 @@ import { hex, randomBytes } from "../../platform/bytes.ts";
 import { identityOfKey } from "../../protocol/node_keys.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { BootstrapError } from "../../platform/errors.ts";
-import { ask, newNode, newNodeKeys, TestCluster } from "./join_world.ts";
+import { clusterNetwork } from "../../service/claims_check.ts";
+import { ask, CLUSTER_DOCUMENT, newNode, newNodeKeys, TestCluster } from "./join_world.ts";
 import type { ControlPlaneAdmission, JoinExchangeService } from "../../service/exchange_parts.ts";
 import type { JoiningNode } from "../../join/exchange_client.ts";
 import { notYet, queueFull } from "../../service/_control_plane_refusals.ts";
@@ -107,6 +108,11 @@ const REASONS: Readonly<Record<string, Reason>> = {
   "its address is a Service's": {
     ...{ code: "refused/node-address", retriable: false, details: ["expected", "seen"] },
     node: asWorker("worker-1", "10.96.0.1"),
+  },
+  "its address is a Pod's": {
+    ...{ code: "refused/node-address", retriable: false, details: ["expected", "seen"] },
+    service: { network: clusterNetwork(["127.0.0.1:6443"], `${CLUSTER_DOCUMENT}podSubnet: 10.244.0.0/16\n`) },
+    node: asWorker("worker-1", "10.244.3.1"),
   },
   "its address is the API server's": {
     ...{ code: "refused/node-address", retriable: false, details: ["expected", "seen"] },

@@ -50,6 +50,7 @@ for (const [change, { code, check }] of Object.entries(CHANGES)) {
               if (place === "admit") await held.pass();
               return await admissions.admit(...all);
             },
+            renew: (...all: Parameters<typeof admissions.renew>) => admissions.renew(...all),
             recordCertificates: async (...all: Parameters<typeof admissions.recordCertificates>) => {
               if (place === "recordCertificates") await held.pass();
               await admissions.recordCertificates(...all);

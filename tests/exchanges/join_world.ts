@@ -78,6 +78,15 @@ export class MemoryAdmissions {
     return Promise.resolve(before === undefined ? { uid } : { before, uid });
   }
 
+  /** Replaces a standing admission, or refuses it as the real records do. */
+  renew(record: AdmissionRecord): Promise<Admission> {
+    const stands = this.records.some((one) => one.identity === record.identity && one.nodeName === record.nodeName);
+    if (stands) return this.admit(record);
+    const named = this.records.find(({ identity }) => identity === record.identity);
+    const seen = named === undefined ? "none: it was removed, or never joined" : `${named.role} ${named.nodeName}`;
+    return Promise.reject(new BootstrapError("refused/not-admitted", "It is not admitted", { details: { seen } }));
+  }
+
   /** Records certificates of an admission. */
   recordCertificates(identity: string, uid: string, certificates: readonly NodeCertificateRecord[]): Promise<void> {
     if (this.#uids.get(identity) !== uid) {

@@ -59,9 +59,10 @@ Deno.test("a member that is removed while it is judged gets no new certificates"
     service: {
       admissions: {
         find: (identity) => admissions.find(identity),
-        admit: async (record) => {
+        admit: (record) => admissions.admit(record),
+        renew: async (record) => {
           admissions.records.length = 0;
-          return await admissions.admit(record);
+          return await admissions.renew(record);
         },
         recordCertificates: (...all) => admissions.recordCertificates(...all),
       },

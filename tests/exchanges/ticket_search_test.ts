@@ -44,6 +44,7 @@ class Refusing {
   wrap(admissions: JoinExchangeService["admissions"]): JoinExchangeService["admissions"] {
     return {
       find: (identity) => admissions.find(identity),
+      renew: (record) => admissions.renew(record),
       recordCertificates: (...args) => admissions.recordCertificates(...args),
       admit: (record) => {
         this.askedMs.push(performance.now());
@@ -158,6 +159,7 @@ Deno.test("TicketSearch gets its ticket from another service when one dies with 
     ...cluster.service,
     verifier: {
       variant: "none",
+      identityIsKey: true,
       verify() {
         died.resolve();
         return new Promise<never>(() => {});

@@ -17,6 +17,7 @@ import { shownLists } from "../../../protocol/shown_lists.ts";
 import { sign } from "../../../protocol/signature.ts";
 import { readCertificate } from "../../../certificate/x509.ts";
 import { awaitResult, INIT_CLIENT_DEADLINES, verifyNode } from "../../../operator/exchange_client.ts";
+import { Hellos } from "../../../init/hellos.ts";
 import { INIT_SERVER_DEADLINES, proposeAndAuthorise, receiveHello } from "../../../init/exchange_server.ts";
 import { clusterNetwork } from "../../../service/claims_check.ts";
 import { decodeControlPlaneKit } from "../../../protocol/control_plane_kit.ts";
@@ -101,7 +102,11 @@ export const exchangeTargets: readonly FuzzTarget[] = [
           },
         });
         const session = { exchange, explainRefusals: () => {}, trustPeer: () => {} };
-        const hello = await receiveHello(session, { trust: trustOf(), deadlines: INIT_SERVER_DEADLINES });
+        const hello = await receiveHello(session, {
+          trust: trustOf(),
+          deadlines: INIT_SERVER_DEADLINES,
+          hellos: new Hellos(),
+        });
         const ca = { keys: service, certificate };
         const { staged: { request } } = await proposeAndAuthorise(session, hello, { ca }, {
           issuer,
@@ -213,6 +218,7 @@ export const exchangeTargets: readonly FuzzTarget[] = [
                 ...{ identity, nodeName: "worker-1", role: "worker", nodeKey: "", addresses: [], evidenceDigest: "" },
               }),
             admit: () => Promise.resolve({ uid: crypto.randomUUID() }),
+            renew: () => Promise.resolve({ uid: crypto.randomUUID() }),
             recordCertificates: () => Promise.resolve(),
           },
           prepareCertificates: (node) => prepareNodeCertificates(ca, { ...node, lifetimeMs: 3_600_000 }, NOW),

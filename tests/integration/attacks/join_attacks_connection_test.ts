@@ -254,7 +254,7 @@ Deno.test(attack("attack: a service stalls at each step", Exchange), async (t) =
   const never = () => new Promise<never>(() => {});
   const steps: readonly (readonly [string, Partial<JoinExchangeService>, EvidenceIssuer])[] = [
     ["before the proposal", { deadlines: cluster.service.deadlines }, await newInsecureIssuer()],
-    ["before the challenge", { verifier: { variant: "none", verify: never } }, challenged],
+    ["before the challenge", { verifier: { variant: "none", identityIsKey: true, verify: never } }, challenged],
     ["before the ticket", { clusterVersion: never }, await newInsecureIssuer()],
   ];
   for (const [name, changes, issuer] of steps) {

@@ -202,6 +202,7 @@ export async function startService(
     listener: await openRelaySocket(socket),
     state,
     credentialsFolder,
+    keptFolder: join(sockets, "kept"),
     ...present("nodeCertificateLifetimeMs", lifetimeMs),
     createVerifier: (policy) => createVerifier(policy, "node", NO_COLLATERAL, () => new Date()),
     readPolicyDocument: () => readPolicyDocument(folder),
