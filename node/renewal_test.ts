@@ -10,6 +10,7 @@ import {
   readNodeCertificate,
 } from "../kubernetes/kubelet_credentials.ts";
 import { takeRenewalLock } from "../nodelock/run_lock.ts";
+import { abortable, untilAborted } from "../platform/abortable.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { silentLog } from "../platform/log.ts";
 import { recordMembership } from "./membership.ts";
@@ -84,11 +85,11 @@ class Member implements AsyncDisposable {
       clock: {
         now: () => this.now(),
         monotonicMs: () => 0,
-        sleep: (_ms, signal) =>
-          new Promise((resolve, reject) => {
-            this.#sleeps.push(resolve);
-            signal?.addEventListener("abort", () => reject(signal.reason));
-          }),
+        sleep: (_ms, signal) => {
+          const { promise, resolve } = Promise.withResolvers<void>();
+          this.#sleeps.push(resolve);
+          return signal === undefined ? promise : abortable(promise, signal);
+        },
       },
       random: () => 0,
       log: silentLog,
@@ -155,10 +156,8 @@ Deno.test("renewCertificates() records why a node was refused, keeps its certifi
     task.onFailure(new BootstrapError("unavailable/connection", "Nothing listens at 192.0.2.1:9444"));
     task.onFailure(new BootstrapError("refused/pcr-4", "PCR 4 is wrong"), "192.0.2.2:9444");
     task.onFailure(new BootstrapError("unavailable/connection", "Nothing listens at 192.0.2.1:9444"));
-    const { promise, reject } = Promise.withResolvers<void>();
-    task.signal.addEventListener("abort", () => reject(task.signal.reason));
     member.runOut();
-    return promise;
+    return untilAborted(task.signal);
   };
   await assert.rejects(renewCertificates(member.deps, never), { code: "refused/pcr-4" });
   assert.equal(await member.serial(), before);
@@ -174,10 +173,10 @@ Deno.test("renewCertificates() gives up in time where no service answers, and sa
   await using member = await Member.create();
   member.hours = 2;
   member.attempt = ({ signal }) => {
-    const { promise, reject } = Promise.withResolvers<void>();
-    signal.addEventListener("abort", () => reject(new BootstrapError("aborted/ticket-search", "Stopped")));
     member.runOut();
-    return promise;
+    return untilAborted(signal).catch(() => {
+      throw new BootstrapError("aborted/ticket-search", "Stopped");
+    });
   };
   await assert.rejects(renewCertificates(member.deps, never), { code: "timeout/renewal", retriable: true });
   assert.equal((await readRenewalRecord(member.paths.state))?.refusal?.code, "timeout/renewal");
