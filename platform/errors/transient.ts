@@ -159,10 +159,6 @@ export const UNAVAILABLE = {
     meaning: "The process behind the one that listens cannot be reached, or has ended.",
     remedy: "Check the log of that process: `journalctl -u bootstrapper-join-signer`, or `journalctl -u bootstrapper`.",
   },
-  "unavailable/records": {
-    meaning: "The join service cannot use the admission records: the API server does not answer, or lacks their kind.",
-    remedy: "Check the API server. After an upgrade, apply nodeadmissions.yaml and rbac.yaml of the release.",
-  },
   "unavailable/removal": {
     meaning: "No join service answered the removal of a node in time, or another operator cancelled it.",
     remedy: "Check whether a remaining control plane runs its join service, and run the command again: it continues.",
