@@ -36,6 +36,7 @@ import type { JoinExchangeService } from "./exchange_parts.ts";
 import { ControlPlanes } from "./control_planes.ts";
 import { CutListKeeper } from "./cut_list.ts";
 import { clusterNetwork } from "./claims_check.ts";
+import { DocumentFetches } from "./document_fetches.ts";
 import { JOIN_SERVICE_DEADLINES } from "./exchange_parts.ts";
 import { serveJoin } from "./exchange_service.ts";
 import { JOIN_SERVICE_NUMBER, MAXIMUM_CONNECTIONS, MAXIMUM_MESSAGE_LENGTH } from "./front.ts";
@@ -233,6 +234,7 @@ function exchangeService(
     log,
     ticket: { apiEndpoints, joinEndpoints, clusterDocument },
     network: clusterNetwork(apiEndpoints, clusterDocument),
+    fetches: new DocumentFetches(clock),
     queue: new VerificationQueue(QUEUE),
     deadlines: JOIN_SERVICE_DEADLINES,
   };

@@ -9,7 +9,7 @@ import { present } from "../../platform/present.ts";
 import { createVerifier } from "../../attestation/policy/policy_verifier.ts";
 import { readPolicyDocument, readServiceState } from "../../service/service_state.ts";
 import { runJoinService } from "../../service/service.ts";
-import { collateralOf } from "../collateral.ts";
+import { serviceCollateralOf } from "../collateral.ts";
 import { kindsOf } from "../kinds.ts";
 import type { CliContext } from "../context.ts";
 import { terminationSignal } from "../termination.ts";
@@ -42,7 +42,7 @@ export async function joinSigner(
     ...present("credentialsFolder", credentialsFolder),
     authorizationFolder: join(paths.kubernetes, basename(AUTHORIZATION_FOLDER)),
     createVerifier: (policy, fetch) =>
-      createVerifier(policy, "node", collateralOf(policy, clock, fetch), () => clock.now()),
+      createVerifier(policy, "node", serviceCollateralOf(policy, clock, fetch), () => clock.now()),
     readPolicyDocument: () => readPolicyDocument(folder),
   }, termination.signal);
 }

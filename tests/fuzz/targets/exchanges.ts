@@ -25,6 +25,7 @@ import { JOIN_CLIENT_DEADLINES, obtainTicket } from "../../../join/exchange_clie
 import { JOIN_SERVICE_DEADLINES } from "../../../service/exchange_parts.ts";
 import { serveJoin } from "../../../service/exchange_service.ts";
 import { sealKit } from "../../../protocol/sealed_kit.ts";
+import { DocumentFetches } from "../../../service/document_fetches.ts";
 import { VerificationQueue } from "../../../service/verification_queue.ts";
 import { readClusterSettings } from "../../../kubernetes/settings.ts";
 import { silentLog } from "../../../platform/log.ts";
@@ -231,6 +232,7 @@ export const exchangeTargets: readonly FuzzTarget[] = [
           clusterVersion: () => Promise.resolve("v1.36.3"),
           currentEpoch: () => Promise.resolve(1),
           ticket: { apiEndpoints: ["192.0.2.10:6443"], joinEndpoints: ["192.0.2.10:9444"], clusterDocument: DOCUMENT },
+          fetches: new DocumentFetches(clock),
           queue: new VerificationQueue({ maximumActive: 1, maximumWaiting: 1 }),
           deadlines: JOIN_SERVICE_DEADLINES,
           clock,
