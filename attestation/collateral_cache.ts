@@ -12,8 +12,9 @@ import { concat } from "../platform/bytes.ts";
 import { readPem } from "../certificate/pem.ts";
 import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
-import type { Collateral, CollateralFile } from "./collateral.ts";
+import type { CollateralFile } from "./collateral.ts";
 import { checkCollateralName, MAXIMUM_COLLATERAL_BYTES } from "./collateral.ts";
+import type { CollateralMemory } from "./collateral_wanted.ts";
 
 /** The options of {@linkcode collateralCache}. */
 export interface CollateralCacheOptions {
@@ -26,7 +27,7 @@ export interface CollateralCacheOptions {
 }
 
 /** Documents from a server. Disposing of the cache closes its connections. */
-export interface CollateralCache extends Collateral, Disposable {}
+export interface CollateralCache extends CollateralMemory, Disposable {}
 
 /** A running server answers within a second. Peers wait for the verdict in the meantime. */
 const DEADLINE_MS = 5_000;
@@ -92,17 +93,22 @@ export function collateralCache(url: string, options: CollateralCacheOptions): C
     return file;
   }
 
+  function recall(name: string): { readonly file: CollateralFile | undefined } | undefined {
+    const found = kept.get(name);
+    if (found !== undefined && clock.monotonicMs() < found.untilMs) return { file: copyOf(found.file) };
+    const miss = missed.get(name);
+    if (miss === undefined || clock.monotonicMs() >= miss.untilMs) return undefined;
+    if (miss.error !== undefined) throw miss.error;
+    return { file: undefined };
+  }
+
   return {
     place,
+    recall,
     async find(name) {
       checkCollateralName(name);
-      const found = kept.get(name);
-      if (found !== undefined && clock.monotonicMs() < found.untilMs) return copyOf(found.file);
-      const miss = missed.get(name);
-      if (miss !== undefined && clock.monotonicMs() < miss.untilMs) {
-        if (miss.error !== undefined) throw miss.error;
-        return undefined;
-      }
+      const known = recall(name);
+      if (known !== undefined) return known.file;
       let request = underWay.get(name);
       if (request === undefined) {
         request = get(name).finally(() => underWay.delete(name));

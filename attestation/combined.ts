@@ -10,6 +10,7 @@ import { BootstrapError } from "../platform/errors.ts";
 import { present } from "../platform/present.ts";
 import { EvidenceSet } from "../proto/gen/bootstrapper.ts";
 import { createChecks } from "./checks.ts";
+import { CollateralWanted } from "./collateral_wanted.ts";
 import type {
   Evidence,
   EvidenceClaims,
@@ -105,7 +106,8 @@ export function combineVerifiers(verifiers: readonly ExplainingVerifier[]): Expl
         try {
           verified.push(await verifier.verify(part, statement, expectation, report));
         } catch (error) {
-          refused ??= error;
+          // A refusal is a verdict, whatever documents another kind still needs.
+          if (refused === undefined || refused instanceof CollateralWanted) refused = error;
           // Without a listener the first refusal is the verdict; the other verifiers need not run.
           if (report === undefined) break;
         }

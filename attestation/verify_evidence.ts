@@ -5,6 +5,7 @@
  * @module
  */
 import type { FailedCheck } from "../platform/errors.ts";
+import { CollateralWanted } from "./collateral_wanted.ts";
 import { asBootstrapError, BootstrapError, optionsOf } from "../platform/errors.ts";
 import type {
   Evidence,
@@ -21,7 +22,7 @@ const MAXIMUM_CHECKS = 64;
 /**
  * Verifies evidence. {@linkcode EvidenceVerifier.verify} describes the arguments.
  *
- * @throws {BootstrapError} The first refusal, with all failed checks as its `checks`.
+ * @throws {BootstrapError} The first refusal, with all failed checks as its `checks`; {@linkcode CollateralWanted}.
  */
 export async function verifyEvidence(
   verifier: Pick<EvidenceVerifier, "verify">,
@@ -39,6 +40,7 @@ export async function verifyEvidence(
       if (!passed && checks.length < MAXIMUM_CHECKS) checks.push({ check, expected, seen, message });
     });
   } catch (error) {
+    if (error instanceof CollateralWanted) throw error;
     throw await explained(asBootstrapError(error), checks, expectation);
   }
   if (checks.length === 0) return verified;

@@ -69,6 +69,23 @@ export function admittedNodeForm(nodeName: string): string {
   return `O=${NODES}, O=${ADMISSION_PREFIX}UID, O=${EPOCH_PREFIX}N, CN=${NODE_PREFIX}${nodeName}`;
 }
 
+/**
+ * Returns the groups of a node's client certificate, if it is exactly that of a node of this name: those of an
+ * admission, or only the epoch of a founder that has none yet.
+ */
+export function admissionGroupsOf(
+  attributes: readonly NameAttribute[],
+  nodeName: string,
+): AdmissionGroups | undefined {
+  const admission = admissionOf(attributes, nodeName);
+  if (admission !== undefined) return admission;
+  const group = attributes.find(({ value }) => value.startsWith(EPOCH_PREFIX))?.value ?? "";
+  const epoch = group.slice(EPOCH_PREFIX.length);
+  return EPOCH.test(epoch) && sameAttributes(attributes, admittedNodeSubject(nodeName, { epoch: Number(epoch) }))
+    ? { epoch: Number(epoch) }
+    : undefined;
+}
+
 /** Returns the admission that a subject names, if it is exactly that of an admitted node of this name. */
 export function admissionOf(
   attributes: readonly NameAttribute[],
@@ -81,6 +98,13 @@ export function admissionOf(
   if (!UID.test(admissionUid) || !EPOCH.test(epoch)) return undefined;
   const groups = { admissionUid, epoch: Number(epoch) };
   return sameAttributes(attributes, admittedNodeSubject(nodeName, groups)) ? groups : undefined;
+}
+
+/** Returns the name of the node whose certificate has a subject, if there is one. */
+export function nodeNameOf(attributes: readonly NameAttribute[]): string | undefined {
+  const user = attributes.find(({ oid }) => oid === ATTRIBUTE.commonName)?.value ?? "";
+  const nodeName = user.slice(NODE_PREFIX.length);
+  return user.startsWith(NODE_PREFIX) && isLabel(nodeName) ? nodeName : undefined;
 }
 
 /** A node in its requests for certificates, and in the certificate that its kubelet serves with. */

@@ -25,7 +25,7 @@ export const ERRAND_DEADLINE_MS = 8_000;
 /** How long a server may take for a document, milliseconds. */
 const FETCH_DEADLINE_MS = 6_000;
 /** How many documents are fetched at once. */
-const MOST_ERRANDS = 8;
+const MOST_ERRANDS = 64;
 /** The longest reason of a failure, bytes. */
 const MAXIMUM_REASON_BYTES = 256;
 /** The smallest and the largest status of HTTP that has a body. */

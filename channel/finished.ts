@@ -19,6 +19,23 @@ import { BootstrapError } from "../platform/errors.ts";
 import { channelBinding } from "../protocol/transcript.ts";
 
 const ALPN = "h2";
+/**
+ * A certificate whose key was thrown away. No peer is believed for it: `rejectUnauthorized` is off. With no certificate
+ * at all to believe in, as `closeProcessNetwork()` leaves the process, the runtime breaks off every handshake even so
+ * ("unable to verify the first certificate", 2.9.5).
+ */
+const UNUSED_ANCHOR = `-----BEGIN CERTIFICATE-----
+MIIBmTCCAT+gAwIBAgIQQaIKrYaLFdDYKqiL4K+vbzAKBggqhkjOPQQDAjAXMRUw
+EwYDVQQDDAxib290c3RyYXBwZXIwHhcNMjYxMTI5MDMyOTU1WhcNMjYxMjAxMDMy
+OTU1WjAXMRUwEwYDVQQDDAxib290c3RyYXBwZXIwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAAQQ3IH32KlvM5RGTuCCKyTOBAknIkJhr120yuNfaxvRf9cmhK2SvRsJ
+5lvZjhETS/q8AB92dUcNz4/T5KbymKFCo20wazAOBgNVHQ8BAf8EBAMCB4AwEwYD
+VR0lBAwwCgYIKwYBBQUHAwEwDAYDVR0TAQH/BAIwADAdBgNVHQ4EFgQUfJoX4Ndr
+PxQmRFffzM0PNL81C4UwFwYDVR0RBBAwDoIMYm9vdHN0cmFwcGVyMAoGCCqGSM49
+BAMCA0gAMEUCIQDamvR+LmgTAirlpVAzyvlnlKuuHPxyuLDqdOLMUjZPOAIgFRks
+xtvoKCXFz6+es83scyqNDyFZWdgbOUiZHSRGBPA=
+-----END CERTIFICATE-----
+`;
 
 /**
  * TLS options of a client: TLS 1.3 only. The certificate is not verified, because the channel binding replaces it.
@@ -30,6 +47,7 @@ export function clientTlsOptions(): ConnectionOptions {
   return {
     servername: `${hex(randomBytes(16))}.invalid`,
     rejectUnauthorized: false,
+    ca: [UNUSED_ANCHOR],
     minVersion: "TLSv1.3",
     maxVersion: "TLSv1.3",
     ALPNProtocols: [ALPN],

@@ -3,11 +3,13 @@ import { once } from "node:events";
 import type { TLSSocket } from "node:tls";
 import { connect, createServer } from "node:tls";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { createThrowAwayCertificate } from "../certificate/throw_away.ts";
 import { hex } from "../platform/bytes.ts";
 import { silentLog } from "../platform/log.ts";
 import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
 import { bindingOf, clientTlsOptions, serverTlsOptions } from "./finished.ts";
+import { DENO_RUN } from "../tests/deno_run.ts";
 import { listen } from "./server.ts";
 
 const patience = () => ({ signal: AbortSignal.timeout(20_000) });
@@ -61,6 +63,18 @@ Deno.test("bindingOf() refuses the values of a runtime that does not implement t
   }
 });
 
+Deno.test("proveChannelBinding() succeeds in a process that believes in no certificate at all", async () => {
+  const script = join(import.meta.dirname ?? ".", "testing/prove_channel_binding.ts");
+  const [program, ...args] = [...DENO_RUN, script];
+  const kept = ["DENO_DIR", "HOME", "PATH"].flatMap((name) => {
+    const value = Deno.env.get(name);
+    return value === undefined ? [] : [[name, value]];
+  });
+  const env = { ...Object.fromEntries(kept), DENO_TLS_CA_STORE: "," };
+  const { code, stderr } = await new Deno.Command(program, { args, env, clearEnv: true, ...patience() }).output();
+  assert.equal(code, 0, new TextDecoder().decode(stderr));
+});
+
 Deno.test("clientTlsOptions() uses a new server name for every connection, so that no session is resumed", async () => {
   const listener = createServer(serverTlsOptions(await createThrowAwayCertificate()), (socket) => socket.end("x"));
   listener.listen(0, "127.0.0.1");
@@ -83,7 +97,9 @@ Deno.test("listen() ends a connection that resumes a session, before it reads a 
     ...{ service: JoinServiceService, host: "127.0.0.1", port: 0, maximumConnections: 8, log: silentLog },
     handle: () => Promise.resolve(void served++),
   });
-  const options = { ...clientTlsOptions(), host: "127.0.0.1", port: server.port };
+  // A connection with certificates of its own to believe in has a cache of sessions of its own, too.
+  const { ca: _, ...ours } = clientTlsOptions();
+  const options = { ...ours, host: "127.0.0.1", port: server.port };
   const first = connect(options);
   await once(first, "data", patience());
   first.destroy();

@@ -89,6 +89,29 @@ export async function connectRelay(path: string): Promise<Deno.Conn> {
   }
 }
 
+/** A word to the process behind that this one listens. Disposing takes it back. */
+export interface AnnouncedListener extends Disposable {
+  /** Settles when the process behind is gone. */
+  readonly ended: Promise<void>;
+}
+
+/**
+ * Tells the process behind on which port this one listens.
+ *
+ * @throws {BootstrapError} `unavailable/relay`.
+ */
+export async function announceListening(path: string, port: number): Promise<AnnouncedListener> {
+  const conn = await connectRelay(path);
+  const connection = new FrameConnection<BackFrame, FrontFrame>({
+    ...{ conn, incoming: BACK_FRAMES, outgoing: FRONT_FRAMES, limits: { message: 0, document: 0 } },
+  });
+  await connection.write({ kind: "listening", port });
+  return {
+    ended: connection.next().then(() => {}, () => {}),
+    [Symbol.dispose]: () => connection[Symbol.dispose](),
+  };
+}
+
 /** The service with messages as bytes: the front does not read them. */
 function rawService(service: ServiceDefinition): ServiceDefinition {
   return Object.fromEntries(

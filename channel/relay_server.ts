@@ -74,7 +74,8 @@ export const ALIVE_MS = 10_000;
 const LOOK_AGAIN_MS = 1_000;
 /** How often in a row no connection can be accepted before the server gives up. */
 const MOST_FAILURES = 20;
-const SOCKET_MODE = 0o660;
+/** The folder decides who reaches the socket. */
+const SOCKET_MODE = 0o666;
 /** The pauses after a connection could not be accepted. */
 const ACCEPT_BACK_OFF = { firstMs: 20, factor: 2, longestMs: 2_000, jitter: 0.2 } as const;
 

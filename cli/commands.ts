@@ -8,6 +8,7 @@ import { abandon } from "./commands/abandon.ts";
 import { device } from "./commands/device.ts";
 import { evidence } from "./commands/evidence.ts";
 import { init } from "./commands/init.ts";
+import { initFront } from "./commands/init_front.ts";
 import { joinFront } from "./commands/join_service_front.ts";
 import { joinSigner } from "./commands/join_service_signer.ts";
 import { keygen } from "./commands/keygen.ts";
@@ -18,6 +19,7 @@ import { nodes } from "./commands/nodes.ts";
 import { policyExplain } from "./commands/policy_explain.ts";
 import { policyMake } from "./commands/policy_make.ts";
 import { policyRegisters } from "./commands/policy_registers.ts";
+import { renew } from "./commands/renew.ts";
 import { reset } from "./commands/reset.ts";
 import { run } from "./commands/run.ts";
 import { status } from "./commands/status.ts";
@@ -28,8 +30,10 @@ import { version } from "./commands/version.ts";
 export const COMMANDS: readonly AnyCommand[] = Object.freeze([
   run,
   measure,
+  initFront,
   joinFront,
   joinSigner,
+  renew,
   status,
   evidence,
   device,

@@ -77,16 +77,16 @@ Deno.test("every command has a name of one or two words, a group, and a family w
   }
 });
 
-Deno.test("no command keeps ffi or import, two may start programs, and only the hidden one keeps all permissions", () => {
-  for (const { name, keeps, isHidden = false } of COMMANDS) {
-    assert.equal(keeps === "all", isHidden, name);
+Deno.test("no command keeps ffi or import, two may start programs, and only the process with the devices keeps all permissions", () => {
+  for (const { name, keeps } of COMMANDS) {
+    assert.equal(keeps === "all", name === "device", name);
     if (keeps === "all") continue;
     const names: readonly string[] = keeps;
     assert.ok(!names.includes("ffi") && !names.includes("import"), name);
     assert.deepEqual(names, PERMISSIONS.filter((permission) => names.includes(permission)), "sorted, none twice");
     assert.equal(names.includes("run"), ["run", "reset"].includes(name), name);
   }
-  assert.deepEqual(COMMANDS.filter(({ isHidden }) => isHidden).map(({ name }) => name), ["device"]);
+  assert.deepEqual(COMMANDS.filter(({ isHidden }) => isHidden).map(({ name }) => name), ["init-front", "device"]);
 });
 
 /** Returns the modules that a file loads: by static imports and, on request, also by dynamic ones. */

@@ -10,6 +10,7 @@ import type { NodePaths } from "../node/paths.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { CommandRunner } from "../platform/command.ts";
 import type { Log } from "../platform/log.ts";
+import type { OwnProgram } from "../platform/own_program.ts";
 
 /** The forms of output: text for people, or JSON objects, one per line. */
 export const OUTPUT_FORMS = ["text", "json"] as const;
@@ -53,6 +54,8 @@ export interface CliContext {
   /** The log, which writes lines of JSON to standard error. */
   readonly log: Log;
   readonly clock: Clock;
+  /** Starts this program itself. */
+  readonly program: OwnProgram;
   /** Runs other programs. */
   readonly commands: CommandRunner;
   readonly terminal: Terminal;

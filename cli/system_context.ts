@@ -11,6 +11,7 @@ import { systemClock } from "../platform/clock.ts";
 import { systemCommands } from "../platform/command.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { createLog } from "../platform/log.ts";
+import { ownProgram } from "../platform/own_program.ts";
 import { present } from "../platform/present.ts";
 import { join } from "node:path";
 import type { CliContext, Environment, Terminal } from "./context.ts";
@@ -31,6 +32,7 @@ export function createSystemContext(): CliContext {
     printError,
     log: createLog(systemClock, (line) => printError(`${line}\n`), "info"),
     clock: systemClock,
+    program: ownProgram(import.meta.resolve("../main.ts")),
     commands: systemCommands,
     terminal: systemTerminal(printError),
     environment: readEnvironment(),

@@ -4,7 +4,8 @@ import { join } from "node:path";
 const deploy = import.meta.dirname ?? ".";
 const FRONT = "bootstrapper-join-front.service";
 const SIGNER = "bootstrapper-join-signer.service";
-const UNITS = ["bootstrapper-measure.service", "bootstrapper.service", FRONT, SIGNER];
+const RENEW = "bootstrapper-renew.service";
+const UNITS = ["bootstrapper-measure.service", "bootstrapper.service", RENEW, FRONT, SIGNER];
 
 type Unit = ReadonlyMap<string, readonly string[]>;
 
@@ -54,7 +55,7 @@ Deno.test("the units empty Deno's store of CAs", async () => {
 
 Deno.test("containerd, the kubelet and the bootstrapper require the measurement and follow it", async () => {
   const drops = ["containerd.service.d/10-bootstrapper-measure.conf", "kubelet.service.d/10-bootstrapper-measure.conf"];
-  for (const path of [...drops, "bootstrapper.service", FRONT, SIGNER]) {
+  for (const path of [...drops, "bootstrapper.service", RENEW, FRONT, SIGNER]) {
     const unit = await readUnit(path);
     assert.ok(words(unit, "Unit.Requires").includes("bootstrapper-measure.service"), path);
     assert.ok(words(unit, "Unit.After").includes("bootstrapper-measure.service"), path);
@@ -83,6 +84,43 @@ Deno.test("the measurement can read what the host hands over: fw_cfg's driver is
 Deno.test("the kubelet runs only on a locked node, whose lock has been measured", async () => {
   const unit = await readUnit("kubelet.service.d/10-bootstrapper-measure.conf");
   assert.equal(only(unit, "Unit.ConditionPathExists"), "/var/lib/bootstrapper/node.lock");
+});
+
+Deno.test("the kubelet requests no certificate, and starts with one that has ended, whatever kubeadm's files say", async () => {
+  const drop = "20-bootstrapper-certificates.conf";
+  assert.ok(drop > "10-kubeadm.conf");
+  const text = await Deno.readTextFile(join(deploy, "kubelet.service.d", drop));
+  const [, reset, start = ""] = /\nExecStart=(.*)\nExecStart=((?:.*\\\n)*.*)\n/.exec(text) ?? [];
+  assert.equal(reset, "");
+  const [program, ...flags] = start.replaceAll("\\\n", " ").split(/\s+/);
+  assert.equal(program, "kubelet");
+  // The kubelet takes the last one of a flag, and flags over its configuration.
+  assert.deepEqual(flags.slice(-2), ["--bootstrap-kubeconfig=", "--rotate-certificates=false"]);
+  assert.ok(flags.includes("--kubeconfig=/etc/kubernetes/kubelet.conf"));
+  assert.ok(flags.includes("$KUBELET_KUBEADM_ARGS"));
+});
+
+Deno.test("the renewal starts only on a member, when the date of its file has come, again and again", async () => {
+  const unit = await readUnit("bootstrapper-renew.service");
+  assert.equal(only(unit, "Unit.ConditionPathExists"), "/var/lib/bootstrapper/member");
+  const [program = "", ...args] = words(unit, "Service.ExecCondition");
+  const run = async () => {
+    const { code } = await new Deno.Command(program, { args: args.map((arg) => arg === FILE ? file : arg) }).output();
+    return code;
+  };
+  const FILE = "/var/lib/bootstrapper/renewal.due";
+  assert.ok(args.includes(FILE));
+  const file = await Deno.makeTempFile();
+  await Deno.utime(file, new Date(0), new Date(0));
+  assert.equal(await run(), 0);
+  const later = new Date(Date.now() + 3_600_000);
+  await Deno.utime(file, later, later);
+  assert.equal(await run(), 1);
+  await Deno.remove(file);
+  assert.equal(await run(), 0);
+  const timer = await readUnit("bootstrapper-renew.timer");
+  assert.equal(only(timer, "Timer.OnCalendar"), "*:0/10");
+  assert.equal(only(timer, "Timer.Persistent"), "yes");
 });
 
 Deno.test("systemd restarts the bootstrapper after a failure, without a limit on the number of starts", async () => {
@@ -170,7 +208,9 @@ Deno.test("the preset enables the units of every boot, and disables the masked u
   const masked = (await Deno.readTextFile(join(deploy, "masked-units.txt"))).trimEnd().split("\n");
   const preset = await Deno.readTextFile(join(deploy, "50-bootstrapper.preset"));
   for (const unit of masked) assert.ok(preset.includes(`disable ${unit}\n`), unit);
-  for (const unit of [...UNITS, "kubelet.service"]) assert.ok(preset.includes(`enable ${unit}\n`), unit);
+  for (const unit of [...UNITS, "bootstrapper-renew.timer", "kubelet.service"]) {
+    assert.ok(preset.includes(`enable ${unit}\n`), unit);
+  }
 });
 
 const hasAnalyze = await analyze("--version") !== undefined;
@@ -196,6 +236,7 @@ Deno.test({
     const limits = {
       "bootstrapper-measure.service": 2,
       "bootstrapper.service": 4.5,
+      [RENEW]: 2.5,
       [FRONT]: 1.5,
       [SIGNER]: 1.3,
     };

@@ -20,6 +20,7 @@ import { BootstrapError } from "../platform/errors.ts";
 import type { InitClientMessage, InitServerMessage } from "../proto/gen/bootstrapper.ts";
 import { readInitRequest, sameOperation } from "../protocol/init_request.ts";
 import { NONCE_BYTES } from "../protocol/lengths.ts";
+import type { Hellos } from "./hellos.ts";
 import type { StagedInit } from "./staged_init.ts";
 
 /** How long the node waits for a silent operator, in milliseconds. */
@@ -44,10 +45,16 @@ export interface VerifiedHello {
   readonly clientNonce: Bytes;
 }
 
+/** What step 1 needs. */
+export interface HelloDependencies extends Pick<ExchangeDependencies, "trust" | "deadlines"> {
+  /** The hellos that were accepted before. */
+  readonly hellos: Hellos;
+}
+
 /** Step 1. Accepts only the node's operators. Any other caller learns nothing. */
 export async function receiveHello(
   { exchange, trustPeer }: InitSession,
-  { trust, deadlines = INIT_SERVER_DEADLINES }: Pick<ExchangeDependencies, "trust" | "deadlines">,
+  { trust, hellos, deadlines = INIT_SERVER_DEADLINES }: HelloDependencies,
 ): Promise<VerifiedHello> {
   const { operatorKey, clientNonce, signature } = await exchange.receive("hello", deadlines.helloMs);
   const stranger = new BootstrapError("unauthorized/operator", "The caller is not an operator of this node");
@@ -58,6 +65,7 @@ export async function receiveHello(
   } catch (cause) {
     throw new BootstrapError("unauthorized/operator", stranger.message, { cause });
   }
+  if (!await hellos.accept(operatorKey, clientNonce)) throw stranger;
   trustPeer();
   return { operatorKey: copyOf(operatorKey), clientNonce: copyOf(clientNonce) };
 }

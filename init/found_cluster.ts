@@ -4,9 +4,9 @@
  *
  * | step | |
  * |---|---|
- * | `certificates` | installs the cluster's CA where kubeadm expects it |
+ * | `certificates` | installs the cluster's CA where kubeadm expects it, the kubelet's first certificates, and the API server's authorizers |
  * | `kubeadm-init` | kubeadm makes the control plane |
- * | `access` | creates RBAC, the policy's ConfigMap, and this node's admission record |
+ * | `access` | creates RBAC, the policy's ConfigMap, and this node's admission record, which the kubelet's certificates name from now on |
  * | `join-service` | makes the join service's credentials and state, and starts it |
  * | `kubelet` | waits until the kubelet is healthy and its Node is registered: the cluster stands |
  *
@@ -16,16 +16,24 @@ import { join } from "node:path";
 import { privateKeyPem } from "../certificate/keys.ts";
 import { writePem } from "../certificate/pem.ts";
 import { AdmissionRecords } from "../kubernetes/admission_records.ts";
+import type { NodeCertificateRecord } from "../kubernetes/admission_records.ts";
 import { KubernetesApi } from "../kubernetes/api.ts";
 import { installPkiFile } from "../kubernetes/cluster_keys.ts";
 import { applyClusterRbac } from "../kubernetes/cluster_rbac.ts";
-import { controlPlaneEndpoint, initDocuments } from "../kubernetes/documents.ts";
+import { controlPlaneEndpoint, initDocuments, ownApiEndpoint } from "../kubernetes/documents.ts";
 import type { NodeFacts } from "../kubernetes/documents.ts";
+import { currentEpoch } from "../kubernetes/epochs.ts";
 import type { Kubeadm } from "../kubernetes/kubeadm.ts";
+import { hasKubeletCredentials, writeKubeletKubeconfig } from "../kubernetes/kubelet_credentials.ts";
+import type { KubeletPaths } from "../kubernetes/kubelet_credentials.ts";
+import { renewOwnCertificates } from "../kubernetes/own_node_certificates.ts";
+import type { OwnNode } from "../kubernetes/own_node_certificates.ts";
+import { FIRST_EPOCH } from "../kubernetes/epochs.ts";
+import { hasAuthorization, installFirstAuthorization } from "../kubernetes/first_authorization.ts";
 import { adminKubeconfig, ownApiCredentials } from "../kubernetes/own_api.ts";
 import { createPolicyConfigMap } from "../kubernetes/policy_config_map.ts";
 import { waitForKubelet, waitForNode } from "../kubernetes/readiness.ts";
-import { readClusterSettings } from "../kubernetes/settings.ts";
+import { nodeCertificateLifetimeMs, readClusterSettings } from "../kubernetes/settings.ts";
 import type { Journal } from "../journal/journal.ts";
 import { runSequence } from "../journal/sequence.ts";
 import type { Sequence } from "../journal/sequence.ts";
@@ -53,6 +61,8 @@ export interface FoundClusterDependencies {
   readonly identity: () => Promise<string>;
   /** Kubernetes' configuration folder. */
   readonly kubernetesFolder: string;
+  /** The folder of the kubelet's state. */
+  readonly kubeletFolder: string;
   readonly kubeadm: Pick<Kubeadm, "init">;
   /** Makes the kubelet start at every boot. */
   enableKubelet(): Promise<void>;
@@ -89,7 +99,15 @@ export interface FoundingInit extends FoundClusterDependencies {
 
 /** The steps of an init after its lock. */
 export const INIT_SEQUENCE: Sequence<FoundingInit> = Object.freeze({
-  "certificates": { holds: hasCa, run: installCa },
+  "certificates": {
+    holds: async (init) =>
+      await hasCa(init) && await hasKubeletCredentials(pathsOf(init)) && await hasAuthorization(init.kubernetesFolder),
+    run: async (init) => {
+      await installCa(init);
+      await installKubeletCredentials(init);
+      await installFirstAuthorization(init.kubernetesFolder, FIRST_EPOCH);
+    },
+  },
   "kubeadm-init": {
     holds: ({ kubernetesFolder }) => exists(adminKubeconfig(kubernetesFolder)),
     run: async ({ enableKubelet, kubeadm, staged, node, journal, signal }) => {
@@ -150,21 +168,46 @@ async function installCa({ staged: { ca }, kubernetesFolder }: FoundingInit): Pr
   await installPkiFile(join(pki, "ca.crt"), utf8(writePem("CERTIFICATE", ca.certificate.der)));
 }
 
+function pathsOf({ kubernetesFolder, kubeletFolder }: FoundingInit): KubeletPaths {
+  return { kubernetes: kubernetesFolder, kubelet: kubeletFolder };
+}
+
+/**
+ * Makes the kubelet's first certificates. They name no admission, because there is no API server yet that could record
+ * one. kubeadm keeps the kubeconfig.
+ */
+async function installKubeletCredentials(init: FoundingInit): Promise<void> {
+  const { staged: { ca }, node, clock } = init;
+  const paths = pathsOf(init);
+  await renewOwnCertificates({ ca, paths, now: clock.now() }, { ...ownNode(init), epoch: FIRST_EPOCH });
+  const caPem = writePem("CERTIFICATE", ca.certificate.der);
+  await writeKubeletKubeconfig(paths, { server: `https://${ownApiEndpoint(node)}`, caPem });
+}
+
+function ownNode({ staged, node }: FoundingInit): Omit<OwnNode, "epoch"> {
+  const settings = readClusterSettings(staged.request.clusterDocument);
+  return { nodeName: node.name, addresses: [node.address], lifetimeMs: nodeCertificateLifetimeMs(settings) };
+}
+
 async function giveAccess(init: FoundingInit): Promise<void> {
-  const { node, identity, staged, clock, signal } = init;
+  const { node, identity: identityOf, staged: { ca, request }, clock, signal } = init;
   using api = await ownApi(init);
   await applyClusterRbac(api, { clock, signal, deadlineMs: READY_DEADLINE_MS });
-  await createPolicyConfigMap(api, staged.request.policyDocument);
-  await new AdmissionRecords(api).admitFounder({
-    ...{
-      identity: await identity(),
-      nodeName: node.name,
-      role: "control-plane",
-      addresses: [node.address],
-    },
+  await createPolicyConfigMap(api, request.policyDocument);
+  const identity = await identityOf();
+  const records = new AdmissionRecords(api);
+  const { uid } = await records.admitFounder({
+    identity,
+    nodeName: node.name,
+    role: "control-plane",
+    addresses: [node.address],
     nodeKey: "",
     evidenceDigest: "",
   });
+  const record = (certificates: readonly NodeCertificateRecord[]) =>
+    records.recordCertificates(identity, uid, certificates);
+  const admitted = { ...ownNode(init), admissionUid: uid, epoch: await currentEpoch(api) };
+  await renewOwnCertificates({ ca, paths: pathsOf(init), now: clock.now(), record }, admitted);
 }
 
 async function waitForThisNode(init: FoundingInit): Promise<void> {

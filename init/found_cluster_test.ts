@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { createCertificateAuthority, issueAdminCertificate } from "../certificate/ca.ts";
 import { generateKeyPair, privateKeyPem } from "../certificate/keys.ts";
 import { writePem } from "../certificate/pem.ts";
-import { kubeconfig } from "../kubernetes/kubeconfig.ts";
+import { admittedNodeSubject, nodeSubject } from "../certificate/subjects.ts";
+import { kubeconfig, readKubeconfig } from "../kubernetes/kubeconfig.ts";
+import { kubeletKubeconfigPath, nodeCertificatePath, readNodeCertificate } from "../kubernetes/kubelet_credentials.ts";
 import { systemClock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { Founding, InitRequest } from "../proto/gen/bootstrapper.ts";
@@ -19,6 +21,7 @@ async function founding(kubernetesFolder: string): Promise<{ readonly init: Foun
     node: { name: "n1", address: "192.0.2.1" },
     identity: () => Promise.resolve("00"),
     kubernetesFolder,
+    kubeletFolder: join(kubernetesFolder, "kubelet"),
     kubeadm: { init: () => call("kubeadm init") },
     enableKubelet: () => call("enable"),
     joinServicePort: 9444,
@@ -51,6 +54,26 @@ Deno.test("the step certificates installs the cluster's CA, and removes what a k
   assert.deepEqual([...Deno.readDirSync(pki)].map(({ name }) => name).sort(), ["ca.crt", "ca.key"]);
   assert.equal(await Deno.readTextFile(join(pki, "ca.key")), await privateKeyPem(init.staged.ca.keys));
   assert.equal((Deno.statSync(join(pki, "ca.key")).mode ?? 0) & 0o777, 0o600);
+  assert.equal(await holds?.(init), true);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("the step certificates gives the kubelet credentials of epoch 1, which name no admission", async () => {
+  const folder = await Deno.makeTempDir();
+  const { init } = await founding(folder);
+  const { holds, run } = INIT_SEQUENCE["certificates"] ?? assert.fail();
+  await run(init);
+  const paths = { kubernetes: folder, kubelet: init.kubeletFolder };
+  const { server, certificatePem } = await readKubeconfig(kubeletKubeconfigPath(paths));
+  assert.equal(server, "https://192.0.2.1:6443");
+  const client = await readNodeCertificate(paths, "client") ?? assert.fail();
+  assert.equal(certificatePem, writePem("CERTIFICATE", client.der));
+  assert.deepEqual(client.subject.attributes, admittedNodeSubject("n1", { epoch: 1 }));
+  const serving = await readNodeCertificate(paths, "serving") ?? assert.fail();
+  assert.deepEqual(serving.subject.attributes, nodeSubject("n1"));
+  await Deno.remove(nodeCertificatePath(paths.kubelet, "client"));
+  assert.equal(await holds?.(init), false);
+  await run(init);
   assert.equal(await holds?.(init), true);
   await Deno.remove(folder, { recursive: true });
 });

@@ -5,7 +5,6 @@
  */
 import { FreshNodeError } from "../protocol/refusal.ts";
 import type { ChannelServer } from "../channel/server.ts";
-import { listen } from "../channel/server.ts";
 import { createCertificateAuthority, issueAdminCertificate } from "../certificate/ca.ts";
 import { clusterIdOf, clusterIdText } from "../certificate/cluster_id.ts";
 import { checkJournalOperation } from "../journal/journal.ts";
@@ -20,17 +19,16 @@ import type { Log } from "../platform/log.ts";
 import { errorFields } from "../platform/log.ts";
 import { sign } from "../protocol/signature.ts";
 import { answerStatement } from "../protocol/transcript.ts";
-import { InitResult, InitServiceService } from "../proto/gen/bootstrapper.ts";
-import type { InitClientMessage, InitServerMessage } from "../proto/gen/bootstrapper.ts";
+import { InitResult } from "../proto/gen/bootstrapper.ts";
 import type { ExchangeDependencies, InitSession, ProposedCluster, VerifiedHello } from "./exchange_server.ts";
 import { INIT_SERVER_DEADLINES, proposeAndAuthorise, receiveHello } from "./exchange_server.ts";
 import { closeWhen, joining, otherOperator, sendTo, stopping, whatGoesOn } from "./_server_exchange.ts";
 import type { StagedInit, StagedInitFolder } from "./staged_init.ts";
 import { operationOf } from "./staged_init.ts";
 import { HAND_OVER, LOCK_STEP, PREFLIGHT_STEP } from "../protocol/init_steps.ts";
+import { Hellos } from "./hellos.ts";
 import { InitTurns } from "./turn.ts";
 
-const MAXIMUM_CONNECTIONS = 32;
 /** How long after the end of an init its operator can still fetch the admin certificate. */
 export const REATTACH_PERIOD_MS = 60 * 60 * 1000;
 
@@ -47,10 +45,12 @@ export interface FoundedCluster {
 
 /** What the InitServer works with. */
 export interface InitServerDependencies extends ExchangeDependencies {
-  /** The address to listen on. */
-  readonly host: string;
-  /** The port; 0 lets the kernel choose one. */
-  readonly port: number;
+  /**
+   * Listens for operators, and serves each exchange by `handle`.
+   *
+   * @throws {BootstrapError} `system/listen`.
+   */
+  listen(handle: (session: InitSession) => Promise<void>): Promise<ChannelServer>;
   readonly lock: NodeLock;
   /** Where an authorised init is written before the lock. */
   readonly folder: StagedInitFolder;
@@ -85,6 +85,7 @@ interface LockedInit {
 export class InitServer {
   readonly #deps: InitServerDependencies;
   readonly #turns = new InitTurns();
+  readonly #hellos = new Hellos();
   readonly #acknowledged = Promise.withResolvers<void>();
   readonly #failed = Promise.withResolvers<never>();
   readonly #locked = Promise.withResolvers<Operation>();
@@ -143,15 +144,7 @@ export class InitServer {
   }
 
   #listen(signal: AbortSignal): Promise<ChannelServer> {
-    const { host, port, log } = this.#deps;
-    return listen<InitClientMessage, InitServerMessage>({
-      service: InitServiceService,
-      host,
-      port,
-      log,
-      maximumConnections: MAXIMUM_CONNECTIONS,
-      handle: (session) => this.#serve(session, signal),
-    });
+    return this.#deps.listen((session) => this.#serve(session, signal));
   }
 
   async #untilOver(clock: Clock, signal: AbortSignal): Promise<void> {
@@ -183,7 +176,7 @@ export class InitServer {
 
   async #serve(session: InitSession, signal: AbortSignal): Promise<void> {
     const { exchange } = session;
-    const hello = await receiveHello(session, this.#deps);
+    const hello = await receiveHello(session, { ...this.#deps, hellos: this.#hellos });
     using closing = closeWhen(signal, exchange, (reason) => this.#endBy(reason));
     using turn = await this.#turns.enter(hello.operatorKey);
     using _superseding = closeWhen(turn.superseded, exchange);

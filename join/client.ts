@@ -207,7 +207,11 @@ class JoinClient {
         ...this.#dependencies,
         journal: this.#journal,
         signal: this.#options.signal,
-        obtainTicket: async () => ticket ??= await this.#obtainTicket(),
+        obtainTicket: async () => {
+          ticket ??= await this.#obtainTicket();
+          await this.#dependencies.kubelet.installCertificates(ticket, this.#keys);
+          return ticket;
+        },
         facts: () => this.#facts(ticket),
       };
       try {

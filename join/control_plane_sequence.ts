@@ -60,7 +60,7 @@ function kubeadmStep(phase: ControlPlaneJoinPhase["name"]): Step<Joining> {
     case "etcd":
       return { holds, run: joinEtcd };
     case "finish":
-      return { run: (joining) => runPhase(joining, phase) };
+      return { run: finish };
   }
 }
 
@@ -106,6 +106,16 @@ function joinEtcd(joining: Joining): Promise<void> {
     maximumTries: MAXIMUM_ETCD_TRIES,
     onFailedTry: ({ error }) => journal.detail(stepOf("etcd"), `again, after: ${error.message}`),
   });
+}
+
+/**
+ * kubeadm labels the Node here, and gives up where it is late. The kubelet registers it with the API server of this
+ * machine, which follows this machine's etcd.
+ */
+async function finish(joining: Joining): Promise<void> {
+  joining.journal.detail(stepOf("finish"), "waiting until the kubelet has registered the Node");
+  await joining.kubelet.waitUntilRegistered(joining.signal);
+  await runPhase(joining, "finish");
 }
 
 function runPhase(

@@ -64,8 +64,8 @@ Deno.test("CONTROL_PLANE_SEQUENCE enables and restarts the kubelet before it ask
   // The second run is that of a node whose etcd member may already vote.
   const again = node.calls.lastIndexOf("(kubeadm-prepare)");
   assert.ok(again > node.calls.indexOf("(kubeadm-etcd)"));
-  assert.deepEqual(node.calls.slice(again, again + 5), [
-    ...["(kubeadm-prepare)", "enable", "resume", "(join-ticket)", "kubeadm prepare"],
+  assert.deepEqual(node.calls.slice(again, again + 6), [
+    ...["(kubeadm-prepare)", "enable", "resume", "(join-ticket)", "certificates", "kubeadm prepare"],
   ]);
 });
 
@@ -85,12 +85,12 @@ for (const isVoter of [false, true]) {
     const maker = { ...controlPlane, run, isVoter: () => Promise.resolve(isVoter) };
     await node.run(cluster.trust, [cluster.port], { clock, controlPlane: maker });
     assert.deepEqual(
-      node.calls.slice(node.calls.lastIndexOf("(kubeadm-etcd)")).slice(0, 3),
+      node.calls.slice(node.calls.lastIndexOf("(kubeadm-etcd)")).slice(0, 4),
       [
         "(kubeadm-etcd)",
-        ...(isVoter ? [] : ["(join-ticket)"]),
-        ...["kubeadm etcd", "(kubeadm-finish)"],
-      ].slice(0, 3),
+        ...(isVoter ? [] : ["(join-ticket)", "certificates"]),
+        ...["kubeadm etcd", "(kubeadm-finish)", "registered", "kubeadm finish"],
+      ].slice(0, 4),
     );
   });
 }

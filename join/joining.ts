@@ -9,6 +9,7 @@ import type { ControlPlaneJoin } from "../kubernetes/control_plane_join.ts";
 import type { JoinFacts } from "../kubernetes/documents.ts";
 import type { FailedCheck, Kubeadm } from "../kubernetes/kubeadm.ts";
 import type { Clock } from "../platform/clock.ts";
+import type { NodeKeys } from "../protocol/node_keys.ts";
 import type { ControlPlaneTicket, Ticket } from "./ticket.ts";
 
 /** Makes this node a control plane. */
@@ -25,8 +26,10 @@ export interface ControlPlaneMaker extends Pick<ControlPlaneJoin, "run" | "isVot
 
 /** The kubelet of this node, as far as a join needs it. */
 export interface NodeKubelet {
-  /** Whether the kubelet has its own configuration and credentials. */
+  /** Whether the kubelet has its configuration, and certificates that have not ended. */
   hasJoined(): Promise<boolean>;
+  /** Installs the ticket's certificates for the kubelet, and its kubeconfig. May be repeated. */
+  installCertificates(ticket: Ticket, keys: NodeKeys): Promise<void>;
   /** Makes the kubelet start at every boot. */
   enable(): Promise<void>;
   /** Starts the kubelet, now and at every boot. It may already be running. */
@@ -39,7 +42,10 @@ export interface NodeKubelet {
 
 /** The dependencies of a join's steps. */
 export interface Joining {
-  /** Returns the current ticket, or a fresh one of the cluster that the lock names. */
+  /**
+   * Returns the current ticket, or a fresh one of the cluster that the lock names. The kubelet has its certificates
+   * then.
+   */
   obtainTicket(): Promise<Ticket>;
   /** The facts about this node that kubeadm is told. */
   facts(): JoinFacts;

@@ -3,7 +3,7 @@
  *
  * | step | |
  * |---|---|
- * | `kubeadm-join` | joins with the ticket, or with a fresh one if that did not suffice |
+ * | `kubeadm-join` | installs the kubelet's certificates, and joins with the ticket, or with a fresh one if that did not suffice |
  * | `kubelet-healthy` | starts the kubelet, and waits until it is healthy |
  * | `node-registered` | waits until the cluster has the Node |
  *

@@ -1,12 +1,13 @@
 import { join } from "node:path";
-import { hex, isZero, randomBytes, utf8 } from "../platform/bytes.ts";
+import { hex, randomBytes, utf8 } from "../platform/bytes.ts";
 import { type CommandResult, type CommandRunner, runOrThrow } from "../platform/command.ts";
 import { BootstrapError, type BootstrapErrorOptions, type ErrorCode } from "../platform/errors.ts";
-import { ensureFolder, exists, readFileIfExists, removeIfExists, writeFileAtomic } from "../platform/files.ts";
+import { ensureFolder, exists, removeIfExists, writeFileAtomic } from "../platform/files.ts";
 import { present } from "../platform/present.ts";
 import { type KubeadmProgress, parseFailure, parseProgress } from "./_kubeadm_output.ts";
 import { createRedactor, redact } from "./_redact.ts";
-import { isWholeKubeconfig, isWholePem } from "./_torn_files.ts";
+import { areKubeletFilesWhole, isWholePem } from "./_torn_files.ts";
+import { hasKubeletCredentials } from "./kubelet_credentials.ts";
 
 /** The dependencies of kubeadm. */
 export interface KubeadmParts {
@@ -42,7 +43,6 @@ export interface FailureKind {
   readonly retriable: boolean;
 }
 
-const KUBELET_FILE_MAXIMUM_BYTES = 1 << 20;
 /** The exit code of a program that signal N killed, minus N. */
 const EXIT_CODE_OF_SIGNALS = 128;
 const FINAL: FailureKind = { code: "system/kubeadm", retriable: false };
@@ -115,14 +115,18 @@ export class KubeadmProcess {
     await runOrThrow(this.#commands, ["sync", "--file-system", ...folders], { deadlineMs: run.deadlineMs });
   }
 
-  /** Whether the kubelet has all files that kubeadm writes, and its own credentials. */
+  /**
+   * Whether the kubelet has all files that kubeadm writes, and its credentials. The credentials are there before kubeadm
+   * runs, so they alone do not show that it has.
+   */
   async hasJoined(): Promise<boolean> {
-    for (const name of ["config.yaml", "kubeadm-flags.env"]) {
-      const content = await readFileIfExists(join(this.kubeletFolder, name), KUBELET_FILE_MAXIMUM_BYTES);
-      if (content === undefined || isZero(content)) return false;
-    }
-    return await isWholePem(join(this.kubernetesFolder, "pki", "ca.crt")) &&
-      await isWholeKubeconfig(join(this.kubernetesFolder, "kubelet.conf"));
+    return await areKubeletFilesWhole(this.kubeletFolder) &&
+      await isWholePem(join(this.kubernetesFolder, "pki", "ca.crt")) && await this.hasKubeletCredentials();
+  }
+
+  /** Whether the kubelet has its credentials. */
+  hasKubeletCredentials(): Promise<boolean> {
+    return hasKubeletCredentials({ kubernetes: this.kubernetesFolder });
   }
 }
 

@@ -26,7 +26,8 @@ const PAIRS: readonly {
   ].map((name) => ({ name, files: certificatePair(name), signs: [] })),
 ];
 
-const KUBECONFIGS = ["admin.conf", "super-admin.conf", "kubelet.conf", "controller-manager.conf", "scheduler.conf"];
+/** The kubelet's kubeconfig is not listed: the bootstrapper writes it, always whole. */
+const KUBECONFIGS = ["admin.conf", "super-admin.conf", "controller-manager.conf", "scheduler.conf"];
 
 /** The files that control planes share. They are installed before a join, which never makes them. */
 const SHARED_FILES = ["ca.crt", ...Object.values(KUBEADM_KEY_FILES)];
@@ -56,6 +57,18 @@ export async function isWholeKubeconfig(path: string): Promise<boolean> {
     // Any failure means that the file is unusable.
     return false;
   }
+}
+
+/**
+ * Whether the files that kubeadm writes for the kubelet are whole. The second one is written after the first, and its
+ * only value ends with a quotation mark (kubeadm, `phases/kubelet/flags.go`).
+ */
+export async function areKubeletFilesWhole(kubeletFolder: string): Promise<boolean> {
+  const [configuration, flags] = await Promise.all(["config.yaml", "kubeadm-flags.env"].map(async (name) => {
+    const bytes = await readFileIfExists(join(kubeletFolder, name), FILE_MAXIMUM_BYTES);
+    return bytes === undefined || bytes.includes(0) ? "" : fromUtf8(bytes, name);
+  }));
+  return configuration?.endsWith("\n") === true && flags?.endsWith('"\n') === true;
 }
 
 /** Whether a file is a static Pod's manifest, complete to the last line that kubeadm writes. */

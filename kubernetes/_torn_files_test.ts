@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import {
+  areKubeletFilesWhole,
   isControlPlanePrepared,
   isWholeManifest,
   isWholePem,
@@ -69,9 +70,10 @@ Deno.test("removeTornFiles() removes the files that a torn CA signed", () =>
     ]);
   }));
 
-Deno.test("removeTornFiles() never touches the cluster's own CA", () =>
+Deno.test("removeTornFiles() never touches the cluster's own CA and the kubelet's kubeconfig", () =>
   withFolder(async (folder) => {
     await Deno.truncate(join(folder, "pki/ca.key"));
+    await Deno.truncate(join(folder, "kubelet.conf"));
     await removeTornFiles(folder);
     assert.deepEqual(await missing(folder), []);
   }));
@@ -85,6 +87,29 @@ Deno.test("isWholePem() is false when a PEM file is cut off", async () => {
   await Deno.writeTextFile(path, PEM);
   assert.equal(await isWholePem(path), true);
   await Deno.remove(path);
+});
+
+Deno.test("areKubeletFilesWhole() is false when a file of the kubelet is missing, cut off or zeroed", async () => {
+  const folder = await Deno.makeTempDir();
+  const files = {
+    "config.yaml": "kind: KubeletConfiguration\n",
+    "kubeadm-flags.env": 'KUBELET_KUBEADM_ARGS="--a=b"\n',
+  };
+  const write = async (changes: Partial<typeof files>) => {
+    for (const [name, text] of Object.entries({ ...files, ...changes })) {
+      await Deno.writeTextFile(join(folder, name), text);
+    }
+  };
+  assert.equal(await areKubeletFilesWhole(folder), false);
+  for (const name of ["config.yaml", "kubeadm-flags.env"] as const) {
+    for (const text of ["", files[name].slice(0, -1), "\0".repeat(files[name].length)]) {
+      await write({ [name]: text });
+      assert.equal(await areKubeletFilesWhole(folder), false, `${name} ${JSON.stringify(text)}`);
+    }
+  }
+  await write({});
+  assert.equal(await areKubeletFilesWhole(folder), true);
+  await Deno.remove(folder, { recursive: true });
 });
 
 const MANIFEST = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: etcd\nspec: {}\nstatus: {}\n";

@@ -48,8 +48,7 @@ export const CONTROL_PLANE_JOIN_PHASES: readonly ControlPlaneJoinPhase[] = Objec
   { name: "prepare", kubeadmPhases: ["control-plane-prepare", "kubelet-start"] },
   // Adds the member as a learner, writes its manifest, and promotes it.
   { name: "etcd", kubeadmPhases: ["etcd-join"] },
-  // Waits for the kubelet's certificate from this node's API server, sets label and taint, and waits until all
-  // components are healthy.
+  // Sets label and taint of the Node, which must be registered, and waits until all components are healthy.
   { name: "finish", kubeadmPhases: ["kubelet-wait-bootstrap", "control-plane-join", "wait-control-plane"] },
 ]);
 
@@ -87,9 +86,8 @@ export class ControlPlaneJoin {
    * one. A step that is already done changes nothing. The cluster's keys must be below `/etc/kubernetes/pki`:
    * `ca.{crt,key}`, `sa.{key,pub}`, `front-proxy-ca.{crt,key}`, `etcd/ca.{crt,key}`.
    *
-   * @param facts Until the kubelet has its own credentials, every step reads the cluster's configuration with the
-   *   ticket, which must be valid. The kubelet keeps the ticket that `prepare` gave it. After that ticket has expired,
-   *   `prepare` must run again with a new one.
+   * @param facts Until kubeadm has written all files of the kubelet, every step reads the cluster's configuration with
+   *   the ticket, which must be valid; after that, with the kubelet's certificate.
    * @throws {BootstrapError} `precondition/cluster-keys`; `unavailable/etcd` (retriable: this step alone may be
    *   repeated); `system/kubeadm`, retriable if waiting may fix it; `conflict/etcd-member`; `timeout/command`,
    *   `timeout/etcd`, `aborted/command`, `system/command`; in `etcd` also the errors of the API and of etcd.

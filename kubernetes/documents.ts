@@ -8,11 +8,14 @@
 import { stringify } from "yaml";
 import { hostAndPort } from "../platform/host.ts";
 import { present } from "../platform/present.ts";
+import { AUTHORIZATION_FILE, AUTHORIZATION_FOLDER } from "./authorization_configuration.ts";
+import { KUBELET_FOLDER, nodeCertificatePath } from "./kubelet_credentials.ts";
 import type { ClusterSettings, EtcdPatience, KubeadmTimeouts, LeaderElection } from "./settings.ts";
 
 const KUBEADM_API = "kubeadm.k8s.io/v1beta4";
 const KUBELET_API = "kubelet.config.k8s.io/v1beta1";
 const API_SERVER_PORT = 6443;
+const SERVING_PEM = nodeCertificatePath(KUBELET_FOLDER, "serving");
 
 /** containerd's CRI socket. */
 export const CRI_SOCKET = "unix:///run/containerd/containerd.sock";
@@ -33,12 +36,38 @@ export interface InitFacts {
   readonly node: NodeFacts;
 }
 
+const CA_CERTIFICATE = "/etc/kubernetes/pki/ca.crt";
+const CA_KEY = "/etc/kubernetes/pki/ca.key";
+
 /**
- * The rate of the controller manager, which signs the certificates of joining nodes. By default its client sends 20
- * requests a second, which takes 50 seconds for a thousand nodes. The API server's priority and fairness limits it
- * anyway.
+ * The controller manager signs no certificate of a kubelet, whoever asks and whoever approves: every such certificate
+ * comes from an attested exchange. Its signers run only for files of their own, and those of kubelets get none. The
+ * common pair, which kubeadm sets, must be empty then (`cmd/kube-controller-manager/app/certificates.go`, 1.36).
  */
-const SIGNER_RATE = [{ name: "kube-api-qps", value: "200" }, { name: "kube-api-burst", value: "400" }];
+const SIGNERS = [
+  { name: "cluster-signing-cert-file", value: "" },
+  { name: "cluster-signing-key-file", value: "" },
+  { name: "cluster-signing-kube-apiserver-client-cert-file", value: CA_CERTIFICATE },
+  { name: "cluster-signing-kube-apiserver-client-key-file", value: CA_KEY },
+];
+
+/**
+ * The API server talks only to kubelets whose serving certificate is under the cluster's CA. Its authorizers are in a
+ * file, which holds the cut list; with it, kubeadm leaves `authorization-mode` out (`phases/controlplane/manifests.go`).
+ */
+const API_SERVER_ARGUMENTS = [
+  { name: "kubelet-certificate-authority", value: CA_CERTIFICATE },
+  { name: "authorization-config", value: `${AUTHORIZATION_FOLDER}/${AUTHORIZATION_FILE}` },
+];
+
+/** A folder and not the file, so that the API server sees a file that is renamed into it. */
+const API_SERVER_VOLUMES = [{
+  name: "bootstrapper",
+  hostPath: AUTHORIZATION_FOLDER,
+  mountPath: AUTHORIZATION_FOLDER,
+  readOnly: true,
+  pathType: "Directory",
+}];
 
 /** The host of `host:port`, without brackets. */
 function hostOf(endpoint: string): string {
@@ -99,8 +128,12 @@ export function initDocuments(settings: ClusterSettings, facts: InitFacts): stri
         ...present("podSubnet", settings.podSubnet),
         ...present("serviceSubnet", settings.serviceSubnet),
       },
-      apiServer: { certSANs: [...new Set([facts.node.address, facts.node.name, hostOf(endpoint), LOOPBACK])] },
-      controllerManager: { extraArgs: [...SIGNER_RATE, ...election] },
+      apiServer: {
+        certSANs: [...new Set([facts.node.address, facts.node.name, hostOf(endpoint), LOOPBACK])],
+        extraArgs: API_SERVER_ARGUMENTS,
+        extraVolumes: API_SERVER_VOLUMES,
+      },
+      controllerManager: { extraArgs: [...SIGNERS, ...election] },
       ...(election.length === 0 ? {} : { scheduler: { extraArgs: election } }),
       ...(settings.etcd === undefined ? {} : { etcd: { local: { extraArgs: etcdArguments(settings.etcd) } } }),
       dns: { disabled: !settings.coreDns },
@@ -110,9 +143,12 @@ export function initDocuments(settings: ClusterSettings, facts: InitFacts): stri
       apiVersion: KUBELET_API,
       kind: "KubeletConfiguration",
       cgroupDriver: "systemd",
-      rotateCertificates: true,
-      // The kubelet requests its serving certificate too, instead of self-signing one.
-      serverTLSBootstrap: true,
+      // The kubelet requests no certificate. kubeadm writes `rotateCertificates: true` whatever stands here; the drop-in
+      // in `deploy/kubelet.service.d/` overrides it.
+      rotateCertificates: false,
+      serverTLSBootstrap: false,
+      tlsCertFile: SERVING_PEM,
+      tlsPrivateKeyFile: SERVING_PEM,
     },
   );
 }

@@ -14,6 +14,14 @@ const registration = {
   kubeletExtraArgs: [{ name: "node-ip", value: "10.0.0.1" }],
 };
 
+/** No file for a signer of kubelets' certificates. */
+const signers = [
+  { name: "cluster-signing-cert-file", value: "" },
+  { name: "cluster-signing-key-file", value: "" },
+  { name: "cluster-signing-kube-apiserver-client-cert-file", value: "/etc/kubernetes/pki/ca.crt" },
+  { name: "cluster-signing-kube-apiserver-client-key-file", value: "/etc/kubernetes/pki/ca.key" },
+];
+
 Deno.test("initDocuments() writes what kubeadm reads, and no token", () => {
   assert.deepEqual(read(initDocuments(settings, { clusterName: "blue", node })), [
     {
@@ -31,10 +39,18 @@ Deno.test("initDocuments() writes what kubeadm reads, and no token", () => {
       controlPlaneEndpoint: "10.0.0.1:6443",
       encryptionAlgorithm: "ECDSA-P256",
       networking: { podSubnet: "10.244.0.0/16" },
-      apiServer: { certSANs: ["10.0.0.1", "cp-1", "127.0.0.1"] },
-      controllerManager: {
-        extraArgs: [{ name: "kube-api-qps", value: "200" }, { name: "kube-api-burst", value: "400" }],
+      apiServer: {
+        certSANs: ["10.0.0.1", "cp-1", "127.0.0.1"],
+        extraArgs: [
+          { name: "kubelet-certificate-authority", value: "/etc/kubernetes/pki/ca.crt" },
+          { name: "authorization-config", value: "/etc/kubernetes/bootstrapper/authorization.yaml" },
+        ],
+        extraVolumes: [{
+          ...{ name: "bootstrapper", readOnly: true, pathType: "Directory" },
+          ...{ hostPath: "/etc/kubernetes/bootstrapper", mountPath: "/etc/kubernetes/bootstrapper" },
+        }],
       },
+      controllerManager: { extraArgs: signers },
       dns: { disabled: false },
       proxy: { disabled: true },
     },
@@ -42,8 +58,10 @@ Deno.test("initDocuments() writes what kubeadm reads, and no token", () => {
       apiVersion: "kubelet.config.k8s.io/v1beta1",
       kind: "KubeletConfiguration",
       cgroupDriver: "systemd",
-      rotateCertificates: true,
-      serverTLSBootstrap: true,
+      rotateCertificates: false,
+      serverTLSBootstrap: false,
+      tlsCertFile: "/var/lib/kubelet/pki/bootstrapper-serving.pem",
+      tlsPrivateKeyFile: "/var/lib/kubelet/pki/bootstrapper-serving.pem",
     },
   ]);
 });
@@ -67,7 +85,7 @@ Deno.test("initDocuments() passes on the timing of etcd's members", () => {
   });
 });
 
-Deno.test("initDocuments() passes on the leader election's timing, in addition to the signer's rate", () => {
+Deno.test("initDocuments() passes on the leader election's timing, in addition to the signers", () => {
   const leaderElection = { leaseDuration: "60s", renewDeadline: "45s", retryPeriod: "5s" };
   const [, cluster] = read(initDocuments({ ...settings, leaderElection }, { clusterName: "blue", node }));
   const election = [
@@ -75,9 +93,8 @@ Deno.test("initDocuments() passes on the leader election's timing, in addition t
     { name: "leader-elect-renew-deadline", value: "45s" },
     { name: "leader-elect-retry-period", value: "5s" },
   ];
-  const rate = [{ name: "kube-api-qps", value: "200" }, { name: "kube-api-burst", value: "400" }];
   assert.partialDeepStrictEqual(cluster, {
-    controllerManager: { extraArgs: [...rate, ...election] },
+    controllerManager: { extraArgs: [...signers, ...election] },
     scheduler: { extraArgs: election },
   });
 });

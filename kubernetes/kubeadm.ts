@@ -38,15 +38,16 @@ export class Kubeadm {
   }
 
   /**
-   * Initialises the cluster with the CA in `pki/ca.{crt,key}`, which must exist. No bootstrap token exists at any time.
-   * At the end `super-admin.conf` is removed, and everything is on disk.
+   * Initialises the cluster with the CA in `pki/ca.{crt,key}` and the kubelet's credentials, which must exist: kubeadm
+   * would make its own. No bootstrap token exists at any time. At the end `super-admin.conf` is removed, and everything is on disk.
    *
    * It may be repeated with the same documents after it failed, was killed or the power was cut. Half-written files are
    * made again.
    *
    * @param documents The YAML of `initDocuments()`.
    * @throws {BootstrapError} `system/kubeadm` with the phase, retriable if waiting may fix it; `timeout/command`,
-   *   `aborted/command`, `system/command`, `precondition/cluster-ca` if the CA is missing.
+   *   `aborted/command`, `system/command`, `precondition/cluster-ca` if the CA is missing,
+   *   `precondition/kubelet-credentials` if the kubelet's are.
    */
   async init(documents: string, run: KubeadmRun): Promise<void> {
     const { kubernetesFolder } = this.#process;
@@ -54,6 +55,13 @@ export class Kubeadm {
       const path = join(kubernetesFolder, "pki", name);
       if (await exists(path)) continue;
       throw new BootstrapError("precondition/cluster-ca", `Cannot initialise a cluster without its CA at ${path}`);
+    }
+    if (!await this.#process.hasKubeletCredentials()) {
+      const path = join(kubernetesFolder, "kubelet.conf");
+      throw new BootstrapError(
+        "precondition/kubelet-credentials",
+        `Cannot initialise a cluster without the kubelet's credentials at ${path}`,
+      );
     }
     await removeTornFiles(kubernetesFolder);
     const argv = ["init", `--skip-phases=${SKIPPED_INIT_PHASES.join(",")}`] as const;
@@ -63,9 +71,9 @@ export class Kubeadm {
   }
 
   /**
-   * Makes this machine a worker with the ticket's kubeconfig, which the document names. It may be repeated like
-   * {@linkcode init}, with a new ticket. Once the kubelet has its own credentials, nothing is left to do. Then kubeadm
-   * is not run, because it refuses the name of a Node that is Ready.
+   * Makes this machine a worker with the ticket's kubeconfig, which the document names. The kubelet's credentials must
+   * be installed. It may be repeated like {@linkcode init}, with a new ticket. Once kubeadm has written all files of the
+   * kubelet, it is not run again, because it refuses the name of a Node that is Ready.
    *
    * @param document The YAML of `joinDocument()` for a worker.
    * @throws {BootstrapError} The same as {@linkcode init}.

@@ -85,15 +85,22 @@ Deno.test("preflight() returns the failed checks or none, and fails when kubeadm
   ]);
 });
 
-Deno.test("join() runs kubeadm when the kubelet's credentials are incomplete, and removes the ticket's", async () => {
+Deno.test("join() runs kubeadm although the kubelet's credentials are there, and removes the ticket's", async () => {
   await using machine = await Machine.create();
-  for (const name of ["kubelet.conf", "bootstrap-kubelet.conf"]) {
-    await Deno.writeTextFile(join(machine.folder, "kubernetes", name), "");
-  }
+  await Deno.writeTextFile(join(machine.folder, "kubernetes/bootstrap-kubelet.conf"), "");
   await machine.kubeadm.join("document", { deadlineMs: 1000 });
   assert.deepEqual(machine.calls[0], ["kubeadm", "join", "--skip-phases=preflight", "--config=…"]);
   const left = (await Array.fromAsync(Deno.readDir(join(machine.folder, "kubernetes")))).map(({ name }) => name);
-  assert.deepEqual(left, ["pki"]);
+  assert.deepEqual(left.sort(), ["kubelet.conf", "pki"]);
+});
+
+Deno.test("init() refuses a machine without the CA or the kubelet's credentials, as kubeadm would make others", async () => {
+  for (const [path, code] of [["pki/ca.key", "cluster-ca"], ["kubelet.conf", "kubelet-credentials"]] as const) {
+    await using machine = await Machine.create();
+    await Deno.remove(join(machine.folder, "kubernetes", path));
+    await assert.rejects(machine.kubeadm.init("documents", { deadlineMs: 1000 }), { code: `precondition/${code}` });
+    assert.deepEqual(machine.calls, []);
+  }
 });
 
 Deno.test("join() does not run kubeadm when the kubelet has joined", async () => {

@@ -22,6 +22,7 @@ import type { KubernetesApi } from "./api.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
 import { CutEntries } from "./cut_entries.ts";
 import { currentEpoch } from "./epochs.ts";
+import { createEvent, nodeTarget } from "./events.ts";
 import { findNodeUid, findRecord, type NamedNode } from "./named_node.ts";
 import { RemovalRequests, type StoredRemoval } from "./removal_requests.ts";
 
@@ -169,7 +170,19 @@ class Removal {
     if (untilMs === undefined || untilMs <= nowMs) return "none of its certificates is valid";
     const epoch = ended.epoch ?? await currentEpoch(api);
     await new CutEntries(api).create({ uid, identity, nodeName, epoch, untilMs });
+    await this.#note(uid);
     return `until ${new Date(untilMs).toISOString()}, when the last one ends`;
+  }
+
+  /** Says on the record and on the Node what has happened. An Event that cannot be written stops no removal. */
+  async #note(uid: string): Promise<void> {
+    const { api, clock } = this.#deps;
+    const { nodeName, identity } = this.#node;
+    const message = `An operator removed the node ${nodeName}; API servers refuse its certificates`;
+    const event = { type: "Normal", reason: "Removed", message, now: clock.now() } as const;
+    for (const target of [{ kind: "NodeAdmission", name: identity, uid } as const, nodeTarget(nodeName)]) {
+      await createEvent(api, target, event).catch(() => {});
+    }
   }
 
   async forget(): Promise<string> {

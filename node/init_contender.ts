@@ -8,25 +8,29 @@ import { documentsOf, foundCluster } from "../init/found_cluster.ts";
 import { InitServer } from "../init/init_server.ts";
 import { checkSwitches, kubernetesChecks, preflight } from "../init/preflight.ts";
 import type { StagedInitFolder } from "../init/staged_init.ts";
+import { readNodeCertificate } from "../kubernetes/kubelet_credentials.ts";
 import type { EvidenceIssuer } from "../attestation/evidence.ts";
 import { NO_IDENTITY } from "../attestation/evidence.ts";
 import { identityOfKey, readOrCreateIdentityKey } from "../protocol/node_keys.ts";
 import { untilAborted } from "../platform/abortable.ts";
 import { errorFields } from "../platform/log.ts";
+import { listenBehindFront } from "./init_front.ts";
 import { installJoinService, JOIN_SERVICE_PORT } from "./join_service_install.ts";
 import { systemdKubelet } from "./kubelet.ts";
+import type { NodePaths } from "./paths.ts";
+import { recordIssuedCertificates } from "./renewal_record.ts";
 import type { Contender } from "./run_dependencies.ts";
 import { statusRefusal } from "./status.ts";
 
 /** Serves Init until a cluster runs on this node and its operator has the keys. */
 export async function runInitServer(contender: Contender, folder: StagedInitFolder): Promise<void> {
   const { deps, lock, issuer, journals, kubeadm, status, checks, signal } = contender;
-  const { configuration: { trust, init }, self, kinds, commands, clock, log } = deps;
+  const { configuration: { trust, init }, self, program, paths, kinds, commands, clock, log } = deps;
   // An init that has taken the lock continues, even if the configuration has changed since.
   if (!init.enabled && lock.state().name !== "locked") return await untilAborted(signal);
   const server = new InitServer({
-    host: init.listen.host,
-    port: init.listen.port,
+    listen: (handle) =>
+      listenBehindFront({ program, listen: init.listen, folder: paths.initFront, commands, clock, log }, handle),
     lock,
     folder,
     journals,
@@ -41,6 +45,7 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
     },
     found: async (staged, journal, signal) => {
       const cluster = await foundCluster(founding(contender), staged, journal, signal);
+      await recordFounderCertificates(deps.paths, cluster.joinEndpoints);
       status.update({ waitsFor: "the operator's init, which fetches the admin certificate" });
       return cluster;
     },
@@ -65,18 +70,24 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
   await server.run(signal);
 }
 
+/** Records the certificates that a founder made for its own kubelet. */
+async function recordFounderCertificates(paths: NodePaths, joinEndpoints: readonly string[]): Promise<void> {
+  const [client, serving] = await Promise.all([
+    readNodeCertificate(paths, "client"),
+    readNodeCertificate(paths, "serving"),
+  ]);
+  if (client === undefined || serving === undefined) return;
+  const issued = { certificates: { client, serving }, joinEndpoints, issuedBy: "own-ca" } as const;
+  await recordIssuedCertificates(paths.state, issued, Math.random());
+}
+
 function founding({ deps, issuer, kubeadm, status }: Contender): FoundClusterDependencies {
   const { configuration: { trust }, self, paths, commands, clock, log } = deps;
-  const kubelet = systemdKubelet({
-    nodeName: self.name,
-    kubernetesFolder: paths.kubernetes,
-    kubeadm,
-    commands,
-    clock,
-  });
+  const kubelet = systemdKubelet({ self, paths, kubeadm, commands, clock });
   return {
     node: self,
     kubernetesFolder: paths.kubernetes,
+    kubeletFolder: paths.kubelet,
     kubeadm,
     clock,
     random: Math.random,

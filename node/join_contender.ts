@@ -52,13 +52,7 @@ async function dependencies(contender: Contender): Promise<JoinClientDependencie
         ...await kubeadm.preflight(command, document, run),
       ],
     },
-    kubelet: systemdKubelet({
-      nodeName: self.name,
-      kubernetesFolder: paths.kubernetes,
-      kubeadm,
-      commands,
-      clock,
-    }),
+    kubelet: systemdKubelet({ self, paths, kubeadm, commands, clock }),
     kubeletVersion: await kubeletVersion(commands),
     controlPlane: controlPlaneMaker({ paths, self, trust, kubeadm, commands, clock }),
   };

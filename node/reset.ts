@@ -10,7 +10,7 @@
 import { join } from "node:path";
 import { CRI_SOCKET } from "../kubernetes/documents.ts";
 import { LockFile } from "../nodelock/file.ts";
-import { takeRunLock } from "../nodelock/run_lock.ts";
+import { RENEWAL_LOCK_FILE, RUN_LOCK_FILE, takeRenewalLock, takeRunLock } from "../nodelock/run_lock.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { CommandRunner } from "../platform/command.ts";
 import { runOrThrow } from "../platform/command.ts";
@@ -58,6 +58,7 @@ export interface ResetUnderWay extends ResetDependencies {
 export type ResetProgress = (step: Pick<ResetStep, "name" | "title">, state: "started" | "done") => void;
 
 const BOOTSTRAPPER_UNIT = "bootstrapper.service";
+const RENEWAL_UNIT = "bootstrapper-renew.service";
 const KUBELET_UNIT = "kubelet.service";
 const SYSTEMCTL_DEADLINE_MS = 120_000;
 const FINDMNT_DEADLINE_MS = 30_000;
@@ -125,15 +126,17 @@ export async function checkCanReset({ paths, openEtcd, force }: ResetDependencie
  *
  * @param onProgress Receives the start and the end of each step.
  * @returns Warnings for the person, as sentences.
- * @throws {BootstrapError} `conflict/run` if a bootstrapper runs that systemd did not start;
+ * @throws {BootstrapError} `conflict/run`, `conflict/renewal` if a bootstrapper runs that systemd did not start;
  *   `precondition/etcd-quorum`, `unavailable/etcd…`; `precondition/mounted`; `system/kubeadm-reset`, `system/unit`,
  *   `system/…`.
  */
 export async function resetNode(deps: ResetDependencies, onProgress: ResetProgress): Promise<readonly string[]> {
   const { paths, commands, clock, log } = deps;
   await stopUnit(commands, BOOTSTRAPPER_UNIT);
+  await stopUnit(commands, RENEWAL_UNIT);
   await ensureFolder(paths.state);
   using _runLock = await takeRunLock(paths.state);
+  using _renewalLock = await takeRenewalLock(paths.state);
   const begun = await readResetMarker(paths.state);
   const { startedAt, etcdPeers } = begun ?? { startedAt: clock.now().toISOString(), etcdPeers: [] };
   await writeResetMarker(paths.state, { startedAt, etcdPeers });
@@ -203,11 +206,11 @@ async function emptyKubeletFolder({ paths, commands }: ResetUnderWay): Promise<v
 }
 
 /**
- * The files of the state folder that remain until the last steps. The run lock is held and stays: every process must
+ * The files of the state folder that remain until the last steps. The lock files are held and stay: every process must
  * lock the same file.
  */
 function keptToTheEnd(paths: NodePaths): readonly string[] {
-  return [RESET_MARKER_FILE, JOURNAL, "run.lock"].map((name) => join(paths.state, name))
+  return [RESET_MARKER_FILE, JOURNAL, RUN_LOCK_FILE, RENEWAL_LOCK_FILE].map((name) => join(paths.state, name))
     .concat(new LockFile(paths.state).path);
 }
 

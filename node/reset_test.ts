@@ -71,10 +71,14 @@ Deno.test("resetNode() runs its steps in order, holds the run lock, and leaves e
   for (const folder of ["etc/kubernetes", "var/lib/kubelet", "var/lib/etcd", "run/bootstrapper"]) {
     assert.deepEqual([...Deno.readDirSync(join(node.root, folder))], []);
   }
-  assert.deepEqual([...Deno.readDirSync(join(node.root, STATE))].map(({ name }) => name), ["run.lock"]);
+  assert.deepEqual([...Deno.readDirSync(join(node.root, STATE))].map(({ name }) => name).sort(), [
+    "renewal.lock",
+    "run.lock",
+  ]);
   const stops = node.ran.filter((command) => /^systemctl stop|^kubeadm/.test(command));
   assert.deepEqual(stops.map((command) => command.split(" ").slice(0, 3).join(" ")), [
     "systemctl stop bootstrapper.service",
+    "systemctl stop bootstrapper-renew.service",
     "systemctl stop bootstrapper-join-signer.service",
     "systemctl stop bootstrapper-join-front.service",
     "systemctl stop kubelet.service",
@@ -88,9 +92,9 @@ Deno.test("resetNode() removes journal, lock and marker last, in that order", as
   await resetNode(node.deps, ({ name }, state) => {
     if (state === "done") left[name] = [...Deno.readDirSync(node.deps.paths.state)].map((entry) => entry.name).sort();
   });
-  assert.deepEqual(left["state-folder"], ["journal", "node.lock", "reset.json", "run.lock"]);
-  assert.deepEqual(left["journal"], ["node.lock", "reset.json", "run.lock"]);
-  assert.deepEqual(left["lock"], ["reset.json", "run.lock"]);
+  assert.deepEqual(left["state-folder"], ["journal", "node.lock", "renewal.lock", "reset.json", "run.lock"]);
+  assert.deepEqual(left["journal"], ["node.lock", "renewal.lock", "reset.json", "run.lock"]);
+  assert.deepEqual(left["lock"], ["renewal.lock", "reset.json", "run.lock"]);
 });
 
 Deno.test("resetNode() continues after it was killed in or after any step", async () => {

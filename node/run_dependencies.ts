@@ -12,6 +12,7 @@ import type { NodeLock } from "../nodelock/lock.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { CommandRunner } from "../platform/command.ts";
 import type { Log } from "../platform/log.ts";
+import type { OwnProgram } from "../platform/own_program.ts";
 import type { NodeConfiguration } from "./configuration.ts";
 import type { ImageFinding } from "./image_measured.ts";
 import type { NodePaths } from "./paths.ts";
@@ -31,10 +32,14 @@ export interface RunDependencies {
   readonly registers?: MeasurementRegisters;
   /** The parts of the image that are not measured. */
   readonly unmeasured: readonly ImageFinding[];
+  /** Starts this program itself. */
+  readonly program: OwnProgram;
   /** Runs other programs. */
   readonly commands: CommandRunner;
   readonly clock: Clock;
   readonly log: Log;
+  /** Renews the certificates of a member. Default: nothing. */
+  readonly renew?: (signal: AbortSignal) => Promise<void>;
   /** Wraps each step. Only tests use it, to kill the process there. */
   readonly aroundStep?: <T>(name: string, work: () => Promise<T>) => Promise<T>;
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { GenericSchema } from "valibot";
 import * as v from "valibot";
 import { clusterIdText } from "../certificate/cluster_id.ts";
 import type { LockOwner } from "../nodelock/record.ts";
@@ -71,7 +72,8 @@ export interface NodeStatus {
   readonly warnings?: readonly string[];
 }
 
-const refusalSchema: v.GenericSchema<unknown, StatusRefusal> = v.strictObject({
+/** The form of a {@linkcode StatusRefusal}. */
+export const refusalSchema: GenericSchema<unknown, StatusRefusal> = v.strictObject({
   time: v.pipe(v.string(), v.isoTimestamp("it is no time")),
   peer: v.exactOptional(v.string()),
   code: v.string(),
@@ -84,7 +86,7 @@ const refusalSchema: v.GenericSchema<unknown, StatusRefusal> = v.strictObject({
   ),
 });
 
-const statusSchema: v.GenericSchema<unknown, NodeStatus> = v.strictObject({
+const statusSchema: GenericSchema<unknown, NodeStatus> = v.strictObject({
   version: v.literal(1),
   updated: v.pipe(v.string(), v.isoTimestamp("it is no time")),
   phase: v.picklist(NODE_PHASES),

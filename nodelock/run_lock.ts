@@ -1,5 +1,6 @@
 /**
- * The run lock: only one process at a time bootstraps a node.
+ * The run lock: only one process at a time bootstraps a node. The renewal lock: only one at a time renews its
+ * certificates.
  *
  * @module
  */
@@ -7,6 +8,11 @@ import { join } from "node:path";
 import { ensureFolder } from "../platform/files.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { LockFile } from "./file.ts";
+
+/** The name of the run lock's file in the state folder. Every process must lock the same file, so it stays. */
+export const RUN_LOCK_FILE = "run.lock";
+/** The name of the renewal lock's file; as {@linkcode RUN_LOCK_FILE}. */
+export const RENEWAL_LOCK_FILE = "renewal.lock";
 
 /**
  * Takes the exclusive flock of the state folder, then removes the temporary files of killed contenders for the node
@@ -18,8 +24,14 @@ import { LockFile } from "./file.ts";
  * @throws {BootstrapError} `conflict/run` if another process holds it, `system/run-lock`, `system/file`.
  */
 export async function takeRunLock(folder: string): Promise<Disposable> {
-  const path = join(folder, "run.lock");
+  const path = join(folder, RUN_LOCK_FILE);
   const file = await openLocked(folder, path);
+  if (file === undefined) {
+    throw new BootstrapError("conflict/run", `Another bootstrapper is at work on this node: it holds ${path}`, {
+      next: "Wait for it to end; `bootstrapper status` shows what it does",
+      details: { path },
+    });
+  }
   try {
     await new LockFile(folder).removeLeftovers();
   } catch (error) {
@@ -29,13 +41,28 @@ export async function takeRunLock(folder: string): Promise<Disposable> {
   return { [Symbol.dispose]: () => release(file) };
 }
 
+/**
+ * Takes the exclusive flock of renewals in the state folder; as {@linkcode takeRunLock}.
+ *
+ * @throws {BootstrapError} `conflict/renewal` if another process holds it, `system/run-lock`, `system/file`.
+ */
+export async function takeRenewalLock(folder: string): Promise<Disposable> {
+  const path = join(folder, RENEWAL_LOCK_FILE);
+  const file = await openLocked(folder, path);
+  if (file !== undefined) return { [Symbol.dispose]: () => release(file) };
+  throw new BootstrapError("conflict/renewal", `Another renewal is under way on this node: it holds ${path}`, {
+    details: { path },
+  });
+}
+
 /** Unlocks before closing. A close alone would leave the lock with a child that is being forked at this moment. */
 function release(file: Deno.FsFile): void {
   file.unlockSync();
   file.close();
 }
 
-async function openLocked(folder: string, path: string): Promise<Deno.FsFile> {
+/** Returns `undefined` if another process holds the lock. */
+async function openLocked(folder: string, path: string): Promise<Deno.FsFile | undefined> {
   let file: Deno.FsFile | undefined;
   try {
     await ensureFolder(folder);
@@ -46,8 +73,5 @@ async function openLocked(folder: string, path: string): Promise<Deno.FsFile> {
     throw new BootstrapError("system/run-lock", `Cannot lock ${path}`, { cause, details: { path } });
   }
   file.close();
-  throw new BootstrapError("conflict/run", `Another bootstrapper is at work on this node: it holds ${path}`, {
-    next: "Wait for it to end; `bootstrapper status` shows what it does",
-    details: { path },
-  });
+  return undefined;
 }

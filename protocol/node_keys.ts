@@ -67,12 +67,23 @@ export async function readOrCreateNodeKeys(folder: string): Promise<Omit<NodeKey
   return {
     node: await readOrCreate(join(folder, NODE_KEY_FILE), readNodeKey, createNodeKey),
     serving: await readOrCreate(join(folder, SERVING_KEY_FILE), readNodeKey, createNodeKey),
-    sealing: await readOrCreate(join(folder, SEALING_KEY_FILE), readSealingKey, async () => {
-      const { privateKey } = await crypto.subtle.generateKey(X25519, true, ["deriveBits"]) as CryptoKeyPair;
-      const pem = writePem("PRIVATE KEY", new Uint8Array(await crypto.subtle.exportKey("pkcs8", privateKey)));
-      return { keys: await readSealingKey(pem, SEALING_KEY_FILE), pem };
-    }),
+    sealing: await readOrCreate(join(folder, SEALING_KEY_FILE), readSealingKey, createSealingKey),
   };
+}
+
+/** Makes keys that only memory holds, for an exchange that is begun anew with others when it is interrupted. */
+export async function createNodeKeys(): Promise<Omit<NodeKeys, "identity">> {
+  return {
+    node: await generateKeyPair("p-256"),
+    serving: await generateKeyPair("p-256"),
+    sealing: (await createSealingKey()).keys,
+  };
+}
+
+async function createSealingKey(): Promise<{ readonly keys: SealingKeyPair; readonly pem: string }> {
+  const { privateKey } = await crypto.subtle.generateKey(X25519, true, ["deriveBits"]) as CryptoKeyPair;
+  const pem = writePem("PRIVATE KEY", new Uint8Array(await crypto.subtle.exportKey("pkcs8", privateKey)));
+  return { keys: await readSealingKey(pem, SEALING_KEY_FILE), pem };
 }
 
 /**

@@ -15,6 +15,7 @@ import type { Log } from "../platform/log.ts";
 import type { Founding, SealedKit } from "../proto/gen/bootstrapper.ts";
 import type { ClusterNetwork } from "./claims_check.ts";
 import type { QueuedNode } from "./control_plane_queue.ts";
+import type { DocumentFetches } from "./document_fetches.ts";
 import type { VerificationQueue } from "./verification_queue.ts";
 
 /**
@@ -116,6 +117,8 @@ export interface JoinExchangeService {
     /** YAML: the cluster's settings. */
     readonly clusterDocument: string;
   };
+  /** Fetches documents that a verification lacks. */
+  readonly fetches: DocumentFetches;
   /** Bounds the verifications. */
   readonly queue: VerificationQueue;
   readonly deadlines: JoinServiceDeadlines;

@@ -17,6 +17,7 @@ import { peerGroup } from "../channel/peer_group.ts";
 import type { Session } from "../channel/server.ts";
 import type { Expectation, VerifiedEvidence } from "../attestation/evidence.ts";
 import { FRESH, NO_IDENTITY } from "../attestation/evidence.ts";
+import { CollateralWanted } from "../attestation/collateral_wanted.ts";
 import { verifyEvidence } from "../attestation/verify_evidence.ts";
 import { answerStatement, extendedOnce, joinA1, joinA2, lockDigest } from "../protocol/transcript.ts";
 import { trustExpectation } from "../attestation/policy/accepted_trust.ts";
@@ -41,6 +42,9 @@ import { identityOfKey, SEALING_KEY_BYTES } from "../protocol/node_keys.ts";
 import { shownLists } from "../protocol/shown_lists.ts";
 import { recordAndSign } from "./node_certificates.ts";
 import type { ControlPlaneAdmission, JoinExchangeService } from "./exchange_parts.ts";
+
+/** A kind of evidence wants a certificate first, and then lists of what is revoked. A machine has two kinds at most. */
+const MOST_FETCH_ROUNDS = 4;
 
 /** One Join exchange, from the service's side. */
 export type JoinSession = Session<JoinClientMessage, JoinServerMessage>;
@@ -92,17 +96,18 @@ export async function serveJoin(session: JoinSession, service: JoinExchangeServi
     const clientNonce = await receiveHello(session, service);
     const a1 = await propose(session, service, clientNonce);
     const message = await session.exchange.receive("request", service.deadlines.requestMs);
-    const checked = await inTurn(session, service, async () => {
-      const signed = await readSignedRequest(session, message, a1);
-      const { nodeName: node, role, purpose } = signed.request;
-      Object.assign(known, { node, role, purpose });
-      const servingKey = await checkCsrs(signed);
-      await checkIdentityKey(service, signed);
-      const checked = { ...await checkEvidence(service, signed, known), servingKey };
-      // The clock is checked only now, so that the refusal names the machine whose clock must be set.
-      checkClockSkew(signed.request.timeMs, service.clock.now(), service.maximumClockSkewMs);
-      return checked;
-    });
+    const checked = await withDocuments(session, service, () =>
+      inTurn(session, service, async () => {
+        const signed = await readSignedRequest(session, message, a1);
+        const { nodeName: node, role, purpose } = signed.request;
+        Object.assign(known, { node, role, purpose });
+        const servingKey = await checkCsrs(signed);
+        await checkIdentityKey(service, signed);
+        const checked = { ...await checkEvidence(service, signed, known), servingKey };
+        // The clock is checked only now, so that the refusal names the machine whose clock must be set.
+        checkClockSkew(signed.request.timeMs, service.clock.now(), service.maximumClockSkewMs);
+        return checked;
+      }));
     const verified = await verifyNode(session, service, checked);
     await service.confirmPolicy();
     await checkPolicy(verified, service);
@@ -151,6 +156,25 @@ async function propose(
  */
 function inTurn<T>({ exchange }: JoinSession, { queue }: JoinExchangeService, work: () => Promise<T>): Promise<T> {
   return queue.run(work, exchange.closed, peerGroup(exchange.peerAddress));
+}
+
+/**
+ * Runs a verification, and again when the documents that it wants have been fetched. Fetches take none of the turns of
+ * verifications.
+ */
+async function withDocuments<T>(
+  { exchange }: JoinSession,
+  { fetches }: JoinExchangeService,
+  verification: () => Promise<T>,
+): Promise<T> {
+  for (let round = 0;; round++) {
+    try {
+      return await verification();
+    } catch (error) {
+      if (!(error instanceof CollateralWanted) || round >= MOST_FETCH_ROUNDS) throw error;
+      await fetches.obtain(error, exchange.closed, peerGroup(exchange.peerAddress));
+    }
+  }
 }
 
 /** Step 3, the message: the holder of K_c sent it, on this connection. */
@@ -334,12 +358,12 @@ async function issueTicket(
   const sealedKit = becomesControlPlane(request)
     ? await admitControlPlane(service, { identity, nodeName, address: addresses[0] ?? "" }, confirm, sealingKey, a2)
     : undefined;
-  const epoch = await service.currentEpoch();
+  const admission = { identity, uid, epoch: await service.currentEpoch() };
   const unsigned = await service.prepareCertificates({
-    ...{ admissionUid: uid, nodeName, addresses, servingKey, epoch },
-    clientKey: nodeKey,
+    ...{ admissionUid: uid, epoch: admission.epoch, nodeName, addresses },
+    ...{ clientKey: nodeKey, servingKey },
   });
-  const { client, serving, notAfterMs } = await recordAndSign(admissions, { identity, uid, epoch }, unsigned, confirm);
+  const { client, serving, notAfterMs } = await recordAndSign(admissions, admission, unsigned, confirm);
   const ticket = copyOf(
     JoinTicket.encode({
       clientCertificate: client.der,

@@ -6,7 +6,7 @@ import { sha256 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { recordAndSign } from "./node_certificates.ts";
 
-const ADMISSION = { identity: "1d".repeat(32), uid: "0f8fad5b-d9cb-469f-a165-70867728950e", epoch: 1 };
+const ADMISSION = { identity: "1d".repeat(32), uid: "0f8fad5b-d9cb-469f-a165-70867728950e", epoch: 7 };
 
 /** Unsigned certificates that note their signature among the events. */
 async function unsigned(events: string[]) {
@@ -40,7 +40,7 @@ Deno.test("recordAndSign() records first, then asks whether it still may, then s
   const confirm = () => Promise.resolve(void events.push("confirm"));
   const made = await recordAndSign(admissions(events, recorded), ADMISSION, await unsigned(events), confirm);
   assert.deepEqual(events, ["record 1d1d 0f8f", "confirm", "sign client", "sign serving"]);
-  assert.deepEqual(recorded.map(({ usage, epoch }) => [usage, epoch]), [["client", 1], ["serving", undefined]]);
+  assert.deepEqual(recorded.map(({ usage, epoch }) => [usage, epoch]), [["client", 7], ["serving", undefined]]);
   for (const [record, certificate] of [[recorded[0], made.client], [recorded[1], made.serving]] as const) {
     assert.equal(record?.serial, certificate.serialNumber.toHex());
     assert.equal(record?.digest, (await sha256(certificate.tbs)).toHex());

@@ -4,11 +4,12 @@
  * | source | when it counts |
  * |---|---|
  * | the ConfigMap of the cluster | if there is one |
- * | the file of the service's state | if there is none, and until the API server has been asked |
+ * | the ConfigMap's last version, which the service keeps on its disk | until the API server has been asked again |
+ * | the file of the service's state | if this service has never seen a ConfigMap |
  *
  * An unusable version is refused with one error in the log, and the earlier version stays in force. The file is as old
  * as its control plane. Therefore nothing is issued by a version of the file before the API server has said what the
- * ConfigMap is.
+ * ConfigMap is. A service that once saw a ConfigMap issues nothing without one, after a restart too.
  *
  * @module
  */
@@ -51,6 +52,13 @@ export interface PolicyInForceParts {
   readonly readFile: () => Promise<string>;
   /** Asks the API server for the document in the ConfigMap; `undefined` if there is no ConfigMap. */
   readonly findConfigMap: () => Promise<string | undefined>;
+  /**
+   * The ConfigMap's version that the service kept when it last ran, or why that cannot be read; `undefined` if it has
+   * never seen a ConfigMap.
+   */
+  readonly kept: string | BootstrapError | undefined;
+  /** Keeps the ConfigMap's version for the next start. */
+  readonly keep: (document: string) => Promise<void>;
   readonly clock: Pick<Clock, "sleep">;
   /** Records changes and refusals. */
   readonly log: Log;
@@ -58,7 +66,8 @@ export interface PolicyInForceParts {
 
 /** A look is one small GET, or one small file. */
 const LOOK_MS = 5_000;
-const WHAT: Readonly<Record<PolicySource, string>> = Object.freeze({
+const WHAT: Readonly<Record<PolicySource | "kept", string>> = Object.freeze({
+  kept: "the kept version of the policy's ConfigMap",
   file: "the policy of the join service",
   ConfigMap: `the policy in the ConfigMap ${POLICY_NAMESPACE}/${POLICY_CONFIG_MAP}`,
 });
@@ -76,6 +85,8 @@ export class PolicyInForce {
   #failed: AnyErrorCode | undefined;
   /** The error that prevents the use of a ConfigMap. */
   #obstacle: BootstrapError | undefined;
+  /** The ConfigMap's version that is kept for the next start. */
+  #kept: string | undefined;
 
   /**
    * Starts with the document of the service's state.
@@ -87,7 +98,24 @@ export class PolicyInForce {
     const { document, createVerifier, kinds } = parts;
     const policy = readPolicy(document, WHAT.file, kinds);
     this.#current = { policy, verifier: createVerifier(policy), document, source: "file", isConfirmed: false };
-    this.#remark(policy);
+    if (parts.kept !== undefined) this.#startWithKept(parts.kept);
+    this.#remark(this.#current.policy);
+  }
+
+  /** There is a ConfigMap, or was one: nothing is issued before it is seen, whether or not its last version is legible. */
+  #startWithKept(kept: string | BootstrapError): void {
+    this.#configMap = "present";
+    const { createVerifier, kinds, log } = this.#parts;
+    try {
+      if (kept instanceof BootstrapError) throw kept;
+      const policy = readPolicy(kept, WHAT.kept, kinds);
+      checkSameTrust(this.#current.policy, policy);
+      const verifier = createVerifier(policy);
+      this.#current = { policy, verifier, document: kept, source: "ConfigMap", isConfirmed: false };
+      this.#kept = kept;
+    } catch (error) {
+      log.event("error", "policy-refused", { ...errorFields(asBootstrapError(error)), source: "kept" });
+    }
   }
 
   /** The version in force. An exchange keeps the version that it started with. */
@@ -138,6 +166,7 @@ export class PolicyInForce {
       this.#failed = undefined;
       // The document in the file is as old as this control plane, so a deleted ConfigMap does not bring it back.
       if (document === undefined && this.#configMap === "present") {
+        this.#current = { ...this.#current, isConfirmed: false };
         return await this.#refuse("ConfigMap", configMapGone());
       }
       this.#configMap = document === undefined ? "absent" : "present";
@@ -173,6 +202,16 @@ export class PolicyInForce {
         checkSameTrust(before.policy, policy);
         version = { policy, verifier: this.#parts.createVerifier(policy), document, source, isConfirmed };
       } catch (error) {
+        return await this.#refuse(source, asBootstrapError(error), document);
+      }
+    }
+    if (source === "ConfigMap" && document !== this.#kept) {
+      try {
+        await this.#parts.keep(document);
+        this.#kept = document;
+      } catch (error) {
+        // A ban that the next start would not know must not be the only reason to believe that it is in force.
+        this.#current = { ...before, isConfirmed: false };
         return await this.#refuse(source, asBootstrapError(error), document);
       }
     }
@@ -217,9 +256,9 @@ export class PolicyInForce {
 function configMapGone(): BootstrapError {
   return new BootstrapError(
     "precondition/policy-config-map",
-    "The policy's ConfigMap is gone; its last version stays in force",
+    "The policy's ConfigMap is gone: no ticket is issued until it is there again",
     {
-      next: `Create ${POLICY_NAMESPACE}/${POLICY_CONFIG_MAP} again`,
+      next: `Create ${POLICY_NAMESPACE}/${POLICY_CONFIG_MAP} again, with the newest policy`,
     },
   );
 }

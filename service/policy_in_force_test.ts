@@ -36,7 +36,12 @@ class World {
   /** Called at each pause. */
   onSleep: () => void = () => {};
 
-  constructor(document = policyOf(ONE)) {
+  /** What the service has kept, in order. */
+  readonly keeping: string[] = [];
+  /** Why nothing can be kept. */
+  keepFailure: BootstrapError | undefined;
+
+  constructor(document = policyOf(ONE), kept?: string | BootstrapError) {
     this.file = document;
     const take = <T>(value: T | Error) => value instanceof Error ? Promise.reject(value) : Promise.resolve(value);
     this.policies = new PolicyInForce({
@@ -44,6 +49,12 @@ class World {
       createVerifier: (policy) => (this.made.push(policy), createInsecureVerifier()),
       readFile: () => take(this.file),
       findConfigMap: () => (this.asked++, take(this.configMap)),
+      kept,
+      keep: (newest) => {
+        if (this.keepFailure !== undefined) return Promise.reject(this.keepFailure);
+        this.keeping.push(newest);
+        return Promise.resolve();
+      },
       clock: { sleep: (ms) => (this.slept.push(ms), this.onSleep(), Promise.resolve()) },
       log: createLog({ now: () => new Date(0) }, (line) => this.events.push(JSON.parse(line))),
     });
@@ -213,11 +224,11 @@ Deno.test("PolicyInForce confirms no version of the file before the API server h
   await assert.rejects(other.policies.confirm(old), refused, "the policy is another one now");
   other.configMap = undefined;
   await other.policies.look();
-  const confirmed = other.policies.current();
+  await assert.rejects(other.policies.confirm(other.policies.current()), refused, "the ConfigMap is gone");
   other.configMap = policyOf(TWO);
-  await other.policies.look();
-  await other.policies.confirm(confirmed);
-  assert.equal(other.asked, asked + 2, "the API server is asked again about a confirmed version");
+  await other.policies.confirm(other.policies.current());
+  await other.policies.confirm(other.policies.current());
+  assert.equal(other.asked, asked + 3, "the API server is asked again about a confirmed version");
 });
 
 Deno.test("PolicyInForce asks once for all callers that look at the same time", async () => {
@@ -236,4 +247,57 @@ Deno.test("PolicyInForce looks every five seconds until its signal", async () =>
   await world.policies.run(stop.signal);
   assert.deepEqual(world.slept, [5000, 5000, 5000]);
   assert.equal(world.document, policyOf(TWO));
+});
+
+Deno.test("PolicyInForce keeps each version of the ConfigMap before it is in force", async () => {
+  const world = new World();
+  await world.policies.look();
+  assert.deepEqual(world.keeping, [], "the file's version is kept");
+  for (const configMap of [policyOf(ONE), policyOf(TWO), policyOf(TWO), BROKEN, NONE]) {
+    world.configMap = configMap;
+    await world.policies.look();
+  }
+  assert.deepEqual(world.keeping, [policyOf(ONE), policyOf(TWO)]);
+  world.said();
+  world.keepFailure = new BootstrapError("system/file", "the disk is full");
+  world.configMap = policyOf(ONE, TWO);
+  for (let look = 0; look < 2; look++) await world.policies.look();
+  assert.deepEqual(world.said(), ["policy-refused ConfigMap system/file"]);
+  assert.equal(world.document, policyOf(TWO));
+  await assert.rejects(world.policies.confirm(world.policies.current()), { code: "unavailable/policy" });
+  world.keepFailure = undefined;
+  await world.policies.look();
+  assert.deepEqual([world.document, world.said()], [policyOf(ONE, TWO), ["policy-changed ConfigMap"]]);
+  await world.policies.confirm(world.policies.current());
+});
+
+Deno.test("PolicyInForce never goes back to the file when it once saw a ConfigMap", async () => {
+  const refused = { code: "unavailable/policy", retriable: true };
+  const world = new World(policyOf(ONE), policyOf(TWO));
+  assert.deepEqual([world.document, world.policies.current().isConfirmed], [policyOf(TWO), false]);
+  for (let look = 0; look < 2; look++) await assert.rejects(world.policies.confirm(world.policies.current()), refused);
+  const [event, ...more] = world.events;
+  assert.deepEqual([event?.["level"], event?.["code"], more], ["error", "precondition/policy-config-map", []]);
+  assert.equal(world.document, policyOf(TWO));
+  world.configMap = down();
+  await assert.rejects(world.policies.confirm(world.policies.current()), refused);
+  world.configMap = policyOf(TWO);
+  await world.policies.confirm(world.policies.current());
+  assert.deepEqual(world.keeping, [], "the same version is not written again");
+});
+
+Deno.test("PolicyInForce issues nothing without a ConfigMap when it cannot read what it kept", async () => {
+  const unreadable = new BootstrapError("malformed/kept-policy", "torn");
+  for (
+    const [kept, code] of [[unreadable, unreadable.code], [BROKEN, "usage/document"], [NONE, "refused/policy-variant"]]
+  ) {
+    const world = new World(policyOf(ONE), kept);
+    assert.deepEqual(world.said().map(String).map((said) => said.split(" ").slice(0, 3)), [
+      ["policy-refused", "kept", code],
+    ]);
+    await assert.rejects(world.policies.confirm(world.policies.current()), { code: "unavailable/policy" });
+    world.configMap = policyOf(TWO);
+    await world.policies.look();
+    await world.policies.confirm(world.policies.current());
+  }
 });

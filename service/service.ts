@@ -27,6 +27,7 @@ import { checkNotBeingRemoved } from "../kubernetes/removal_requests.ts";
 import { abortable } from "../platform/abortable.ts";
 import { hex, sha256, utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
+import { asBootstrapError } from "../platform/errors.ts";
 import type { Log } from "../platform/log.ts";
 import { present } from "../platform/present.ts";
 import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
@@ -35,9 +36,11 @@ import type { JoinExchangeService } from "./exchange_parts.ts";
 import { ControlPlanes } from "./control_planes.ts";
 import { CutListKeeper } from "./cut_list.ts";
 import { clusterNetwork } from "./claims_check.ts";
+import { DocumentFetches } from "./document_fetches.ts";
 import { JOIN_SERVICE_DEADLINES } from "./exchange_parts.ts";
 import { serveJoin } from "./exchange_service.ts";
 import { JOIN_SERVICE_NUMBER, MAXIMUM_CONNECTIONS, MAXIMUM_MESSAGE_LENGTH } from "./front.ts";
+import { KeptPolicy } from "./kept_policy.ts";
 import { PolicyInForce } from "./policy_in_force.ts";
 import { policyLog } from "./policy_log.ts";
 import { remembered } from "./_remembered.ts";
@@ -59,6 +62,8 @@ export interface JoinServiceDependencies {
   readonly createVerifier: (policy: Policy, fetch: Errands["fetch"]) => EvidenceVerifier;
   /** All kinds of evidence. */
   readonly kinds?: readonly EvidenceKind[];
+  /** The folder where the service keeps what it must not forget: the newest policy that it saw. */
+  readonly keptFolder: string;
   /** Reads the policy document of the state again, as its file is now. */
   readonly readPolicyDocument: () => Promise<string>;
   /** The folder of the unit's credentials, with the cluster's keys. The service does not start without it. */
@@ -116,8 +121,11 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
   const { authorizationFolder } = dependencies;
   using api = new KubernetesApi(await apiCredentials(state));
   const admissions = new AdmissionRecords(api, clock);
+  const keptPolicy = new KeptPolicy(dependencies.keptFolder, state.trust.clusterId);
   const policies = new PolicyInForce({
     document: state.policyDocument,
+    kept: await keptPolicy.read().catch(asBootstrapError),
+    keep: (document) => keptPolicy.keep(document),
     createVerifier: (policy) => createVerifier(policy, errands.fetch),
     clock,
     log: dependencies.log,
@@ -226,6 +234,7 @@ function exchangeService(
     log,
     ticket: { apiEndpoints, joinEndpoints, clusterDocument },
     network: clusterNetwork(apiEndpoints, clusterDocument),
+    fetches: new DocumentFetches(clock),
     queue: new VerificationQueue(QUEUE),
     deadlines: JOIN_SERVICE_DEADLINES,
   };

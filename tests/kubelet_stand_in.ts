@@ -2,30 +2,26 @@
  * A stand-in for the kubelet, for tests without VMs. It is not a kubelet, and proves nothing about one.
  *
  * It waits for `/var/lib/kubelet/config.yaml`, runs each static Pod's command as a process, and restarts the process
- * when it ends. It answers `127.0.0.1:10248/healthz`. If `kubelet.conf` is missing, it obtains a client certificate
- * through `bootstrap-kubelet.conf`. It registers its Node, keeps it Ready, and mirrors its static Pods in the API. With
- * `serverTLSBootstrap` it requests a serving certificate, which it stores but does not serve with. When a file
- * `/var/lib/kubelet/stand-in-renew` appears, it requests a new certificate with its current one, as the kubelet does
- * before a certificate expires, and removes the file.
+ * when it ends. It answers `127.0.0.1:10248/healthz`. It registers its Node with the credentials in `kubelet.conf`, which
+ * it reads again each time, keeps it Ready, and mirrors its static Pods in the API. It requests no certificate. On port
+ * 10250 it serves TLS with `tlsCertFile` and `tlsPrivateKeyFile` of its configuration, which it reads again when they
+ * change, and answers a request for a container's log with one line.
  *
  * @module
  */
-import { dirname } from "node:path";
 import * as v from "valibot";
 import { parse } from "yaml";
 import { KubernetesApi } from "../kubernetes/api.ts";
-import { kubeconfig, readKubeconfig } from "../kubernetes/kubeconfig.ts";
+import { readKubeconfig } from "../kubernetes/kubeconfig.ts";
 import { mirrorStaticPods } from "./_mirror_pods.ts";
-import { obtainServingCertificate } from "./_serving_certificate.ts";
 
 const CONFIG = "/var/lib/kubelet/config.yaml";
 const FLAGS = "/var/lib/kubelet/kubeadm-flags.env";
 const MANIFESTS = "/etc/kubernetes/manifests";
-const BOOTSTRAP_KUBECONFIG = "/etc/kubernetes/bootstrap-kubelet.conf";
 const KUBECONFIG = "/etc/kubernetes/kubelet.conf";
-const CLIENT_PEM = "/var/lib/kubelet/pki/kubelet-client-current.pem";
-const RENEW = "/var/lib/kubelet/stand-in-renew";
 const HEALTHZ_PORT = 10248;
+const KUBELET_PORT = 10250;
+const LOG_LINE = "a line of the stand-in\n";
 const POLL_MS = 200;
 const HEARTBEAT_MS = 5_000;
 const MIRROR_MS = 1_000;
@@ -131,58 +127,13 @@ async function nodeFlags(): Promise<NodeFlags> {
   return { name: flag("hostname-override") ?? Deno.hostname(), ip: flag("node-ip") ?? "" };
 }
 
-const csrSchema = v.object({
-  metadata: v.object({ name: v.string() }),
-  status: v.object({ certificate: v.optional(v.string()) }),
-});
-
-/** Requests a certificate as `system:node:NAME` with the credentials of a kubeconfig, and writes `kubelet.conf`. */
-async function bootstrap(from: string, name: string): Promise<void> {
-  const credentials = await readKubeconfig(from);
-  using api = new KubernetesApi(credentials);
-  const keyFile = await Deno.makeTempFile();
-  const openssl = async (...args: string[]) => {
-    const { success, stdout } = await new Deno.Command("openssl", { args, stderr: "null" }).output();
-    if (!success) throw new Error(`openssl ${args[0]} failed`);
-    return new TextDecoder().decode(stdout);
-  };
-  const keyPem = await openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256");
-  await Deno.writeTextFile(keyFile, keyPem);
-  const csr = await openssl("req", "-new", "-key", keyFile, "-subj", `/O=system:nodes/CN=system:node:${name}`);
-  await Deno.remove(keyFile);
-  const path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-  const { metadata } = await api.create(path, {
-    apiVersion: "certificates.k8s.io/v1",
-    kind: "CertificateSigningRequest",
-    metadata: { generateName: "csr-" },
-    spec: {
-      request: new TextEncoder().encode(csr).toBase64(),
-      signerName: "kubernetes.io/kube-apiserver-client-kubelet",
-      usages: ["digital signature", "client auth"],
-    },
-  }, csrSchema);
-  const signed = await until(async () => (await api.get(`${path}/${metadata.name}`, csrSchema)).status.certificate);
-  const certificate = new TextDecoder().decode(Uint8Array.fromBase64(signed));
-  await Deno.mkdir(dirname(CLIENT_PEM), { recursive: true });
-  await Deno.writeTextFile(CLIENT_PEM, certificate + keyPem, { mode: 0o600 });
-  const config = kubeconfig({
-    ...credentials,
-    certificatePem: certificate,
-    keyPem,
-    clusterName: "cluster",
-    userName: "kubelet",
-  });
-  await Deno.writeTextFile(`${KUBECONFIG}.new`, config, { mode: 0o600 });
-  await Deno.rename(`${KUBECONFIG}.new`, KUBECONFIG);
-  log(`has its certificate by ${from}`);
-}
-
 const nodeSchema = v.object({ metadata: v.object({ name: v.string() }) });
 
 function readyStatus(flags: NodeFlags): unknown {
   const now = new Date().toISOString().replace(/\.\d+/, "");
   return {
     addresses: [{ type: "InternalIP", address: flags.ip }, { type: "Hostname", address: flags.name }],
+    daemonEndpoints: { kubeletEndpoint: { Port: KUBELET_PORT } },
     conditions: [{
       ...{ type: "Ready", status: "True", reason: "KubeletStandIn", message: "a stand-in for the kubelet" },
       ...{ lastHeartbeatTime: now, lastTransitionTime: now },
@@ -217,13 +168,7 @@ async function keepReady(flags: NodeFlags): Promise<never> {
   for (;;) {
     try {
       await register(flags);
-      for (let waited = 0; waited < HEARTBEAT_MS; waited += POLL_MS) {
-        if (await exists(RENEW)) {
-          await bootstrap(KUBECONFIG, flags.name);
-          await Deno.remove(RENEW);
-        }
-        await sleep(POLL_MS);
-      }
+      await sleep(HEARTBEAT_MS);
     } catch (error) {
       log(`is not Ready: ${error instanceof Error ? error.message : error}`);
       await sleep(POLL_MS);
@@ -242,12 +187,34 @@ async function keepMirrored(flags: NodeFlags): Promise<never> {
   }
 }
 
-async function bootstrapServing(flags: NodeFlags): Promise<void> {
-  await until(async () => {
-    using api = new KubernetesApi(await readKubeconfig(KUBECONFIG));
-    return await obtainServingCertificate(api, flags.name) || undefined;
-  });
-  log("has its serving certificate, if it wants one");
+const configSchema = v.object({ tlsCertFile: v.string(), tlsPrivateKeyFile: v.string() });
+
+/** Serves with the certificate on disk. A new one replaces it: its modification time differs. */
+async function keepServing(): Promise<never> {
+  let server: Deno.HttpServer | undefined;
+  let servedMs: number | undefined;
+  for (;; await sleep(POLL_MS)) {
+    try {
+      const { tlsCertFile, tlsPrivateKeyFile } = v.parse(configSchema, parse(await Deno.readTextFile(CONFIG)));
+      const changedMs = (await Deno.stat(tlsCertFile)).mtime?.getTime();
+      if (changedMs === servedMs) continue;
+      const credentials = {
+        cert: await Deno.readTextFile(tlsCertFile),
+        key: await Deno.readTextFile(tlsPrivateKeyFile),
+      };
+      await server?.shutdown();
+      const onListen = () => log("serves with another certificate");
+      server = Deno.serve({ hostname: "0.0.0.0", port: KUBELET_PORT, ...credentials, onListen }, answer);
+      servedMs = changedMs;
+    } catch (error) {
+      log(`does not serve: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+}
+
+function answer({ url }: Request): Response {
+  const isLog = new URL(url).pathname.startsWith("/containerLogs/");
+  return isLog ? new Response(LOG_LINE) : new Response("not in the stand-in", { status: 404 });
 }
 
 await until(async () => await exists(CONFIG) ? true : undefined);
@@ -260,9 +227,5 @@ const pods = new StaticPods();
   }
 })();
 const flags = await until(nodeFlags);
-await until(async () => {
-  if (await exists(KUBECONFIG)) return true;
-  if (await exists(BOOTSTRAP_KUBECONFIG)) await bootstrap(BOOTSTRAP_KUBECONFIG, flags.name);
-  return undefined;
-});
-await Promise.all([keepReady(flags), keepMirrored(flags), bootstrapServing(flags)]);
+await until(async () => await exists(KUBECONFIG) ? true : undefined);
+await Promise.all([keepReady(flags), keepMirrored(flags), keepServing()]);

@@ -15,6 +15,28 @@ const DISK_FOLDERS = [
 ];
 /** Folders in memory. */
 const MEMORY_FOLDERS = ["/run"];
+/** The users of `deploy/sysusers.conf`. */
+const USERS: Readonly<Record<"passwd" | "group", string>> = {
+  passwd: ["front:x:64001", "signer:x:64002"].map((user) => `bootstrapper-${user}:64000::/:/usr/sbin/nologin\n`).join(
+    "",
+  ),
+  group: "bootstrapper-join:x:64000:\n",
+};
+/**
+ * Lets users other than root reach Deno and its cache, which are in root's home here. The home itself stays closed on
+ * the host.
+ */
+const READABLE_HOME = `
+home=\${HOME:-/root}
+mkdir -p /run/home
+mount -t tmpfs -o mode=755 home /run/home
+for entry in "$home"/* "$home"/.[!.]*; do
+  [ -e "$entry" ] || continue
+  target=/run/home/\${entry##*/}
+  if [ -d "$entry" ]; then mkdir "$target"; else touch "$target"; fi
+  mount --bind "$entry" "$target"
+done
+mount --rbind /run/home "$home"`;
 /** The first folder on every program's `PATH`. It is empty on a Debian machine. */
 const BINARIES_FOLDER = "/usr/local/sbin";
 
@@ -121,9 +143,15 @@ export class WorldNode {
     // No DNS server answers, and waiting for one takes seconds.
     await Deno.writeTextFile(join(this.#parts.folder, "hosts"), `127.0.0.1 localhost\n${this.ip} ${this.name}\n`);
     await Deno.writeTextFile(join(this.#parts.folder, "resolv.conf"), "");
-    for (const name of ["hosts", "resolv.conf"]) {
+    for (const name of ["passwd", "group"] as const) {
+      const own = await Deno.readTextFile(`/etc/${name}`);
+      await Deno.writeTextFile(join(this.#parts.folder, name), own + USERS[name]);
+      await Deno.chmod(join(this.#parts.folder, name), 0o644);
+    }
+    for (const name of ["hosts", "resolv.conf", "passwd", "group"]) {
       mounts.push(`mount --bind '${join(this.#parts.folder, name)}' /etc/${name}`);
     }
+    mounts.push(READABLE_HOME);
     const logs = join(this.#parts.logs, `${this.name}-var-log`);
     await Deno.mkdir(logs, { recursive: true });
     mounts.push(`mount --bind '${logs}' /var/log`);

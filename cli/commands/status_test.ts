@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import type { RenewalRecord } from "../../node/renewal_record.ts";
+import { writeRenewalRecord } from "../../node/renewal_record.ts";
 import { statusRefusal, StatusWriter } from "../../node/status.ts";
 import { TimelineRecorder } from "../../node/timeline.ts";
 import { LockFile } from "../../nodelock/file.ts";
@@ -38,7 +40,7 @@ Deno.test("status says so when the bootstrapper has not run", async () => {
   assert.equal(await world.run("status"), 0);
   assert.match(world.out, /belongs to no cluster yet\n.*has not run on this node yet/);
   assert.equal(await world.run("status", "--output", "json"), 0);
-  assert.deepEqual(JSON.parse(world.out), { lock: null, status: null, timeline: [] });
+  assert.deepEqual(JSON.parse(world.out), { lock: null, status: null, renewal: null, timeline: [] });
 });
 
 Deno.test("status shows lock, phase, what the node waits for, the last refusal and the timeline", async () => {
@@ -71,6 +73,31 @@ Deno.test("status shows lock, phase, what the node waits for, the last refusal a
   });
   assert.equal(timeline[0].name, "preflight");
   assert.deepEqual(world.revoked.slice(0, 7), ["env", "ffi", "import", "net", "run", "sys", "write"]);
+});
+
+Deno.test("status says when the node was attested, until when its certificates are valid, and why it was refused", async () => {
+  await using world = await TestWorld.create();
+  const { paths, clock } = world.context;
+  await Deno.mkdir(paths.state, { recursive: true });
+  const validity = { notBefore: "2025-12-31T00:00:00.000Z", notAfter: "2026-01-07T00:00:00.000Z" };
+  const record: RenewalRecord = {
+    ...{ version: 1, joinEndpoints: ["10.0.0.2:9444"], issuedBy: "attestation", attested: validity.notBefore },
+    ...{ client: validity, serving: { ...validity, notAfter: "2026-01-06T00:00:00.000Z" } },
+  };
+  await writeRenewalRecord(paths.state, record);
+  assert.equal(await world.run("status"), 0, world.err);
+  assert.match(world.out, /^attested +2025-12-31T00:00:00.000Z$/m);
+  assert.match(world.out, /^certificates +valid until 2026-01-06T00:00:00.000Z$/m);
+  assert.doesNotMatch(world.out, /not renewed/);
+  const error = new BootstrapError("refused/pcr-4", "PCR 4 is wrong");
+  const refusal = statusRefusal(error, clock.now(), "10.0.0.2:9444");
+  const ended = { ...validity, notAfter: "2025-12-31T12:00:00.000Z" };
+  await writeRenewalRecord(paths.state, { ...record, client: ended, refusal });
+  assert.equal(await world.run("status"), 0, world.err);
+  assert.match(world.out, /^certificates +ended at 2025-12-31T12:00:00.000Z$/m);
+  assert.match(world.out, /^not renewed +PCR 4 is wrong \[refused\/pcr-4\] by 10\.0\.0\.2:9444/m);
+  assert.equal(await world.run("status", "--output", "json"), 0);
+  assert.equal(JSON.parse(world.out).renewal.refusal.code, "refused/pcr-4");
 });
 
 Deno.test("status prints a picture when --svg is given", async () => {

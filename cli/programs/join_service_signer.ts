@@ -3,16 +3,19 @@
  *
  * @module
  */
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { AUTHORIZATION_FOLDER } from "../../kubernetes/authorization_configuration.ts";
 import { present } from "../../platform/present.ts";
 import { createVerifier } from "../../attestation/policy/policy_verifier.ts";
 import { readPolicyDocument, readServiceState } from "../../service/service_state.ts";
 import { runJoinService } from "../../service/service.ts";
-import { collateralOf } from "../collateral.ts";
+import { serviceCollateralOf } from "../collateral.ts";
 import { kindsOf } from "../kinds.ts";
 import type { CliContext } from "../context.ts";
 import { terminationSignal } from "../termination.ts";
+
+/** The folder beside the service's state that the signer's user may write. */
+const KEPT_FOLDER = "join-signer";
 
 /** The options of `join-service signer`. */
 export interface JoinSignerOptions {
@@ -35,10 +38,11 @@ export async function joinSigner(
   const state = await readServiceState(folder, clock.now(), keyFile);
   await runJoinService({
     ...{ listener, state, clock, log, kinds: kindsOf(context) },
+    keptFolder: join(dirname(folder), KEPT_FOLDER),
     ...present("credentialsFolder", credentialsFolder),
     authorizationFolder: join(paths.kubernetes, basename(AUTHORIZATION_FOLDER)),
     createVerifier: (policy, fetch) =>
-      createVerifier(policy, "node", collateralOf(policy, clock, fetch), () => clock.now()),
+      createVerifier(policy, "node", serviceCollateralOf(policy, clock, fetch), () => clock.now()),
     readPolicyDocument: () => readPolicyDocument(folder),
   }, termination.signal);
 }

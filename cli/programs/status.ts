@@ -6,6 +6,8 @@
 import { clusterIdText } from "../../certificate/cluster_id.ts";
 import type { NodeStatus, StatusRefusal } from "../../node/status.ts";
 import { readStatus } from "../../node/status.ts";
+import type { RenewalRecord } from "../../node/renewal_record.ts";
+import { readRenewalRecord } from "../../node/renewal_record.ts";
 import { readTimeline } from "../../node/timeline.ts";
 import { timelineSvg } from "../../node/timeline_svg.ts";
 import { timelineText } from "../../node/timeline_text.ts";
@@ -40,12 +42,14 @@ export async function status(options: StatusOptions, context: CliContext): Promi
   }
   const lock = await new LockFile(paths.state).read();
   const document = await readStatus(paths.status);
+  const renewal = await readRenewalRecord(paths.state);
   const result = {
     lock: lock === undefined ? null : lockJson(lock),
     status: document ?? null,
+    renewal: renewal ?? null,
     timeline: timeline.phases,
   };
-  const lines = [...lockLines(lock), ...statusLines(document)];
+  const lines = [...lockLines(lock), ...statusLines(document), ...renewalLines(renewal, nowMs)];
   const table = lines.map(([label, value]) => `${label.padEnd(14)}${printable(value)}\n`).join("");
   printResult(context, output, result, `${table}\n${timelineText(timeline, { nowMs, width: terminal.columns })}`);
 }
@@ -78,6 +82,19 @@ function statusLines(status: NodeStatus | undefined): Line[] {
     ...refusalLines("last refusal", status.lastRefusal),
     ...refusalLines("error", status.error),
     ...warnings.map((warning) => ["warning", warning] as const),
+  ];
+}
+
+function renewalLines(record: RenewalRecord | undefined, nowMs: number): Line[] {
+  if (record === undefined) return [];
+  const { client, serving, issuedBy, attested, refusal } = record;
+  const end = client.notAfter < serving.notAfter ? client.notAfter : serving.notAfter;
+  const isOver = Date.parse(end) < nowMs;
+  const issuer = issuedBy === "attestation" ? "" : ", issued by this control plane itself";
+  return [
+    ["attested", attested ?? "not by a join service: this node founded its cluster"],
+    ["certificates", `${isOver ? "ended at" : "valid until"} ${end}${issuer}`],
+    ...refusalLines("not renewed", refusal),
   ];
 }
 

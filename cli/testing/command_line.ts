@@ -86,6 +86,7 @@ export class TestWorld implements AsyncDisposable {
         throw new BootstrapError("system/device", "There is no confidential VM");
       },
       ...present("kinds", options.kinds),
+      program: { argv: ["/nowhere/bootstrapper"], env: {} },
       permissions: {
         revoke: ({ name }) => {
           this.revoked.push(name);

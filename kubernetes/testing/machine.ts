@@ -3,6 +3,13 @@ import type { CommandOptions, CommandResult, CommandRunner } from "../../platfor
 import { Kubeadm, type KubeadmParts } from "../kubeadm.ts";
 import { kubeconfig } from "../kubeconfig.ts";
 
+const KEY_PEM = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+const CERTIFICATE_PEM = KEY_PEM.replaceAll("PRIVATE KEY", "CERTIFICATE");
+const KUBELET_KUBECONFIG = kubeconfig({
+  ...{ clusterName: "c", userName: "u", server: "https://a:1" },
+  ...{ keyPem: KEY_PEM, caPem: CERTIFICATE_PEM, certificatePem: CERTIFICATE_PEM },
+});
+
 /** A machine on which kubeadm prints prepared output. It records all calls. */
 export class Machine implements CommandRunner, AsyncDisposable {
   readonly calls: string[][] = [];
@@ -17,6 +24,7 @@ export class Machine implements CommandRunner, AsyncDisposable {
     for (const name of ["ca.crt", "ca.key"]) {
       await Deno.writeTextFile(join(machine.folder, "kubernetes/pki", name), "x");
     }
+    await Deno.writeTextFile(join(machine.folder, "kubernetes/kubelet.conf"), KUBELET_KUBECONFIG);
     return machine;
   }
 
@@ -56,19 +64,10 @@ export class Machine implements CommandRunner, AsyncDisposable {
   }
 }
 
-/** Writes the files of a kubelet that has joined. */
+/** Writes the files of a kubelet that has joined; its credentials are on every machine. */
 export async function layJoined(machine: Machine): Promise<void> {
-  const pem = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
-  const config = kubeconfig({
-    ...{ clusterName: "c", userName: "u", server: "https://a:1", keyPem: pem },
-    ...{
-      caPem: pem.replaceAll("PRIVATE KEY", "CERTIFICATE"),
-      certificatePem: pem.replaceAll("PRIVATE KEY", "CERTIFICATE"),
-    },
-  });
   await Deno.mkdir(join(machine.folder, "kubelet"), { recursive: true });
-  await Deno.writeTextFile(join(machine.folder, "kubelet/kubeadm-flags.env"), "x");
-  await Deno.writeTextFile(join(machine.folder, "kubelet/config.yaml"), "x");
-  await Deno.writeTextFile(join(machine.folder, "kubernetes/pki/ca.crt"), pem);
-  await Deno.writeTextFile(join(machine.folder, "kubernetes/kubelet.conf"), config);
+  await Deno.writeTextFile(join(machine.folder, "kubelet/kubeadm-flags.env"), 'KUBELET_KUBEADM_ARGS="--a=b"\n');
+  await Deno.writeTextFile(join(machine.folder, "kubelet/config.yaml"), "kind: KubeletConfiguration\n");
+  await Deno.writeTextFile(join(machine.folder, "kubernetes/pki/ca.crt"), KEY_PEM);
 }

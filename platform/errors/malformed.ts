@@ -104,6 +104,10 @@ export const MALFORMED = {
     meaning: "The node's journal cannot be read, so the node does not know which steps are done.",
     remedy: FRESH_MACHINE,
   },
+  "malformed/kept-policy": {
+    meaning: "The policy that a join service kept when it last ran is torn, or of a newer version of this program.",
+    remedy: "Nothing is lost while the ConfigMap of the policy is there. Otherwise create it again.",
+  },
   "malformed/kubeconfig": {
     meaning: "A kubeconfig lacks a field that is needed, or has one of the wrong form.",
     remedy: "Use the kubeconfig that `bootstrapper init` wrote, or another with embedded certificates.",
@@ -127,6 +131,10 @@ export const MALFORMED = {
     remedy: "Rebuild the node from its image.",
   },
   "malformed/message": { meaning: "A message of an exchange is not in the form of its kind.", remedy: OTHER_VERSION },
+  "malformed/node-certificate": {
+    meaning: "A file with a certificate of the kubelet does not begin with a certificate.",
+    remedy: "Run `bootstrapper renew` on the node: it replaces the file.",
+  },
   "malformed/node-key": {
     meaning: "The node's key is not a P-256 key.",
     remedy: FRESH_MACHINE,
@@ -160,6 +168,10 @@ export const MALFORMED = {
     meaning: "The process that listens and the process behind it do not understand each other.",
     remedy: "Start both again: they must be of one version. If it happens again, the process that listens is in the " +
       "hands of an attacker; build the machine anew.",
+  },
+  "malformed/renewal-record": {
+    meaning: "The record of the node's certificates cannot be read.",
+    remedy: "Remove the file that the error names. The next renewal writes it again.",
   },
   "malformed/reset-marker": {
     meaning: "The marker of a started reset cannot be read.",

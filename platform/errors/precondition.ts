@@ -65,6 +65,10 @@ export const PRECONDITION = {
     meaning: "The node's journal is missing, or is of another cluster, node or configuration.",
     remedy: "Give the node its original configuration, run `bootstrapper reset`, or rebuild it from its image.",
   },
+  "precondition/kubelet-credentials": {
+    meaning: "kubeadm cannot start because the kubelet's credentials are not in their folders.",
+    remedy: "Check whether another program removed /etc/kubernetes/kubelet.conf or files below /var/lib/kubelet/pki.",
+  },
   "precondition/lock-missing": {
     meaning: "The node has no lock, but its registers show that it was locked since it booted.",
     remedy: "Rebuild the node from its image, and find the program or person that removed the lock.",
@@ -104,6 +108,10 @@ export const PRECONDITION = {
   "precondition/node-ready": {
     meaning: "The Node to remove is Ready, so its machine works.",
     remedy: "Power the machine off or reset it, and wait a minute; `--force` removes the node anyway.",
+  },
+  "precondition/not-a-member": {
+    meaning: "This node is no member of a cluster, so that it has no certificates to renew.",
+    remedy: "Let `bootstrapper run` make it a member first; `bootstrapper status` shows what it waits for.",
   },
   "precondition/not-found": {
     meaning: "Kubernetes or etcd does not have the requested object.",
@@ -165,10 +173,13 @@ export const PRECONDITION = {
   "precondition/unmeasured-image": {
     meaning: "The machine's image is not measured completely.",
     remedy: "Build the image as described in the documentation.",
-    untested: "a whole node runs only in tests that allow unmeasured images; the findings have tests",
   },
   "precondition/version-skew": {
     meaning: "The node's kubelet is newer than the API server, or too much older.",
     remedy: "Build the node from an image with a compatible kubelet, or upgrade the cluster first.",
+  },
+  "precondition/users": {
+    meaning: "The machine lacks the users that listen and sign for the bootstrapper.",
+    remedy: "Put `deploy/sysusers.conf` into the image as `/usr/lib/sysusers.d/bootstrapper.conf`.",
   },
 } as const satisfies ErrorEntries<`precondition/${string}`>;

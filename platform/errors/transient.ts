@@ -47,6 +47,11 @@ export const CONFLICT = {
     meaning: "The name was given to another machine during the removal.",
     remedy: "Check the node again. Run the command again if the node must still be removed.",
   },
+  "conflict/renewal": {
+    meaning: "Another process renews the certificates of this node.",
+    remedy: "Wait for it to end; `bootstrapper status` shows the outcome.",
+    retriable: true,
+  },
   "conflict/run": {
     meaning: "Another bootstrapper works on this node.",
     remedy: "Wait for it to end; `bootstrapper status` shows what it does.",
@@ -146,13 +151,13 @@ export const UNAVAILABLE = {
     remedy: LOOK_AT_SERVICE,
   },
   "unavailable/queue-full": { meaning: "Too many control planes wait to join.", remedy: ASKS_AGAIN },
-  "unavailable/relay": {
-    meaning: "The process behind the one that listens cannot be reached, or has ended.",
-    remedy: "Check the log of that process: `journalctl -u bootstrapper-join-signer`, or `journalctl -u bootstrapper`.",
-  },
   "unavailable/records": {
     meaning: "The join service cannot use the admission records: the API server does not answer, or lacks their kind.",
     remedy: "Check the API server. After an upgrade, apply nodeadmissions.yaml and rbac.yaml of the release.",
+  },
+  "unavailable/relay": {
+    meaning: "The process behind the one that listens cannot be reached, or has ended.",
+    remedy: "Check the log of that process: `journalctl -u bootstrapper-join-signer`, or `journalctl -u bootstrapper`.",
   },
   "unavailable/removal": {
     meaning: "No join service answered the removal of a node in time, or another operator cancelled it.",
@@ -206,6 +211,10 @@ export const TIMEOUT = {
   "timeout/peer": {
     meaning: "The peer sent or accepted no data for too long.",
     remedy: "Check the log of the peer, and whether its machine is overloaded.",
+  },
+  "timeout/renewal": {
+    meaning: "No join service gave this node new certificates in time.",
+    remedy: "Check that a join service runs and can be reached. The node asks again within minutes.",
   },
 } as const satisfies ErrorEntries<`timeout/${string}`>;
 

@@ -14,13 +14,15 @@ export interface BootstrapImage {
 
 const deploy = join(import.meta.dirname ?? ".", "../../deploy");
 const units = [
-  "bootstrapper-measure.service",
-  "bootstrapper.service",
-  "bootstrapper-join-front.service",
-  "bootstrapper-join-signer.service",
+  ...["bootstrapper-measure.service", "bootstrapper.service"],
+  ...["bootstrapper-renew.service", "bootstrapper-renew.timer"],
+  ...["bootstrapper-join-front.service", "bootstrapper-join-signer.service"],
 ] as const;
-const dropIns = ["containerd.service.d", "kubelet.service.d"] as const;
-const dropInName = "10-bootstrapper-measure.conf";
+const dropIns = [
+  "containerd.service.d/10-bootstrapper-measure.conf",
+  "kubelet.service.d/10-bootstrapper-measure.conf",
+  "kubelet.service.d/20-bootstrapper-certificates.conf",
+] as const;
 
 /** Compiles the project, and makes an image with its binary and its units. */
 export async function bootstrapImage(store: Store = new BuildStore()): Promise<BootstrapImage> {
@@ -35,11 +37,7 @@ export async function bootstrapImage(store: Store = new BuildStore()): Promise<B
     },
     { source: join(deploy, "sysusers.conf"), target: "/usr/lib/sysusers.d/bootstrapper.conf", mode: 0o644 },
     ...units.map((unit) => ({ source: join(deploy, unit), target: `${system}/${unit}`, mode: 0o644 })),
-    ...dropIns.map((folder) => ({
-      source: join(deploy, folder, dropInName),
-      target: `${system}/${folder}/${dropInName}`,
-      mode: 0o644,
-    })),
+    ...dropIns.map((path) => ({ source: join(deploy, path), target: `${system}/${path}`, mode: 0o644 })),
   ];
   return { image: await prepareImage({ files, enable: units }, store), binary };
 }

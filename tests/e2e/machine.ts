@@ -43,6 +43,8 @@ export class Machine {
   /** The journal of all boots. */
   readonly journal: Journal;
   readonly #agent: GuestAgent;
+  /** How far the machine's clock is ahead of this machine's from the next start on, in milliseconds. */
+  clockAheadMs = 0;
 
   constructor(folder: string, specification: MachineSpecification) {
     this.folder = folder;
@@ -175,7 +177,8 @@ export class Machine {
     const names = await namesIn("credentials");
     const credentials = Object.fromEntries(names.map((name) => [name, join("credentials", name)]));
     const smbiosStrings = (await namesIn("smbios")).map((name) => join("smbios", name));
-    return { acceleration, cpus, memoryMiB, tap, mac, credentials, smbiosStrings };
+    const clock = this.clockAheadMs === 0 ? {} : { clock: new Date(Date.now() + this.clockAheadMs) };
+    return { acceleration, cpus, memoryMiB, tap, mac, credentials, smbiosStrings, ...clock };
   }
 
   async #appears(socket: string, owner: ProcessIdentity, log: string): Promise<void> {

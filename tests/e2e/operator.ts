@@ -20,6 +20,8 @@ export interface NodeOptions {
 export interface ClusterOptions {
   /** Machines that may become control planes by joining. */
   readonly controlPlanes?: readonly Machine[];
+  /** How long certificates of nodes are valid, such as `1h`; by default as long as the program says. */
+  readonly nodeCertificateLifetime?: string;
   /** The stable endpoint of the API servers as `host:port`; by default that of the initialised machine. */
   readonly controlPlaneEndpoint?: string;
 }
@@ -152,15 +154,20 @@ export class Operator {
   }
 
   /** Writes the cluster's settings. */
-  async writeSettings({ controlPlaneEndpoint }: ClusterOptions = {}): Promise<void> {
+  async writeSettings(
+    { controlPlaneEndpoint, nodeCertificateLifetime }: Omit<ClusterOptions, "controlPlanes"> = {},
+  ): Promise<void> {
     const settings = {
       ...{ kubernetesVersion: "v1.36.3", podSubnet: "10.244.0.0/16", kubeProxy: false, coreDns: false },
       // Emulated processors that share cores stall for a second now and then.
       etcd: { heartbeatIntervalMs: 500, electionTimeoutMs: 5000 },
       leaderElection: { leaseDuration: "60s", renewDeadline: "45s", retryPeriod: "5s" },
     };
-    const endpoint = controlPlaneEndpoint === undefined ? {} : { controlPlaneEndpoint };
-    await Deno.writeTextFile(this.clusterFile, stringify({ ...settings, ...endpoint }));
+    const chosen = {
+      ...(controlPlaneEndpoint === undefined ? {} : { controlPlaneEndpoint }),
+      ...(nodeCertificateLifetime === undefined ? {} : { nodeCertificateLifetime }),
+    };
+    await Deno.writeTextFile(this.clusterFile, stringify({ ...settings, ...chosen }));
   }
 
   /** The arguments of `bootstrapper init` for a machine. */

@@ -20,6 +20,8 @@ export interface QemuOptions {
   readonly memoryMiB: number;
   readonly tap: string;
   readonly mac: string;
+  /** The time that the machine's clock shows at the start. Default: this machine's. */
+  readonly clock?: Date;
   /** The names of the credentials, and the files with their contents. */
   readonly credentials: Readonly<Record<string, string>>;
   /** The files with the strings of SMBIOS type 11. */
@@ -46,7 +48,7 @@ const fwCfgNameLength = 55;
  * @throws Error when a credential's name is too long for fw_cfg.
  */
 export function qemuArguments(options: QemuOptions): string[] {
-  const { acceleration, credentials, smbiosStrings } = options;
+  const { acceleration, clock, credentials, smbiosStrings } = options;
   const processor = acceleration === "kvm"
     ? ["-accel", "kvm", "-cpu", "host"]
     : ["-accel", `tcg,thread=multi,tb-size=${translationCacheMiB}`, "-cpu", emulatedProcessor];
@@ -54,6 +56,7 @@ export function qemuArguments(options: QemuOptions): string[] {
     "qemu-system-x86_64",
     ...["-machine", "q35", ...processor, "-smp", `${options.cpus}`, "-m", `${options.memoryMiB}`],
     ...["-nodefaults", "-no-user-config", "-display", "none"],
+    ...(clock === undefined ? [] : ["-rtc", `base=${clock.toISOString().slice(0, "2026-11-30T00:00:00".length)}`]),
     ...["-drive", `if=pflash,unit=0,format=raw,readonly=on,file=${firmware}`],
     ...["-drive", `if=pflash,unit=1,format=raw,file=${files.firmwareVariables}`],
     // The kernel names them vda, vdb and vdc, in this order.

@@ -22,3 +22,9 @@ Deno.test("qemuArguments() refuses a credential name that fw_cfg would truncate"
   const name = "a".repeat(29);
   assert.throws(() => qemuArguments({ ...options, credentials: { [name]: "file" } }), /longer than 28/);
 });
+
+Deno.test("qemuArguments() sets the machine's clock only when a time is given", () => {
+  assert.ok(!qemuArguments(options).includes("-rtc"));
+  const args = qemuArguments({ ...options, clock: new Date("2026-11-30T02:03:04.567Z") });
+  assert.equal(args[args.indexOf("-rtc") + 1], "base=2026-11-30T02:03:04");
+});

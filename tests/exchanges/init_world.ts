@@ -32,6 +32,7 @@ import type { InitOptions, NewCluster } from "../../operator/init_client.ts";
 import { foundOnNode } from "../../operator/init_client.ts";
 import { InitServer } from "../../init/init_server.ts";
 import type { InitServerDependencies } from "../../init/init_server.ts";
+import { listenForInits } from "../../init/testing/init_listener.ts";
 import type { Journal } from "../../journal/journal.ts";
 import { Journals } from "../../journal/journals.ts";
 import { StagedInitFolder } from "../../init/staged_init.ts";
@@ -177,7 +178,8 @@ export class InitWorld implements AsyncDisposable {
     const cluster = { apiEndpoints: ["a:6443"], joinEndpoints: ["a:9444"], nodeName: "n1" };
     const clock = options.clock ?? systemClock;
     const server = new InitServer({
-      ...{ host: "127.0.0.1", port: 0, folder: staged, trust, clock, log: options.log ?? silentLog },
+      listen: (handle) => listenForInits(handle, options.log),
+      ...{ folder: staged, trust, clock, log: options.log ?? silentLog },
       lock: options.withLock?.(lock) ?? lock,
       ...(options.deadlines === undefined ? {} : { deadlines: options.deadlines }),
       issuer: {

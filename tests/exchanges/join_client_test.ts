@@ -13,7 +13,7 @@ import { listenForJoins } from "../../service/testing/join_listener.ts";
 import { TestMachine } from "./join_machine.ts";
 
 const JOIN = [
-  ...["(kubeadm-join)", "join https://127.0.0.1:6443"],
+  ...["(kubeadm-join)", "certificates", "join https://127.0.0.1:6443"],
   ...["(kubelet-healthy)", "start", "healthy", "(node-registered)", "registered"],
 ];
 
@@ -249,7 +249,7 @@ Deno.test("runJoinClient() needs no service when the kubelet has its own credent
   };
   const trust = { clusterName: "test", clusterId: new Uint8Array(0), operatorKeys: [] };
   assert.equal(await machine.run(trust, [await freePort()], { kubeadm }), "joined");
-  assert.deepEqual(machine.calls, ["(kubeadm-join)", "join", ...JOIN.slice(2)]);
+  assert.deepEqual(machine.calls, ["(kubeadm-join)", "join", ...JOIN.slice(3)]);
   assert.deepEqual(machine.failures, []);
 });
 

@@ -80,6 +80,7 @@ export class TestMachine implements AsyncDisposable {
       },
       kubelet: {
         hasJoined: () => Promise.resolve(this.joined),
+        installCertificates: () => Promise.resolve(void this.calls.push("certificates")),
         enable: () => Promise.resolve(void this.calls.push("enable")),
         start: () => Promise.resolve(void this.calls.push("start")),
         waitUntilHealthy: () => Promise.resolve(void this.calls.push("healthy")),

@@ -36,6 +36,7 @@ import type { NodeKeys } from "../../protocol/node_keys.ts";
 import { readOrCreateIdentityKey, readOrCreateNodeKeys } from "../../protocol/node_keys.ts";
 import { listenForJoins } from "../../service/testing/join_listener.ts";
 import type { Ticket } from "../../join/ticket.ts";
+import { DocumentFetches } from "../../service/document_fetches.ts";
 import { VerificationQueue } from "../../service/verification_queue.ts";
 
 /** The cluster document of the tests' clusters. */
@@ -165,6 +166,7 @@ export class TestCluster implements AsyncDisposable {
         joinEndpoints: ["127.0.0.1:9444"],
         clusterDocument: CLUSTER_DOCUMENT,
       },
+      fetches: new DocumentFetches(systemClock),
       queue: new VerificationQueue({ maximumActive: 4, maximumWaiting: 16 }),
       deadlines: JOIN_SERVICE_DEADLINES,
       clock: systemClock,

@@ -103,6 +103,8 @@ Deno.test("a kind that is only in the list: such a machine joins by the policy i
     createVerifier: (policy) => createVerifier(policy, "node", NO_COLLATERAL, now),
     readFile: () => Promise.reject(new Error("no test reads it")),
     findConfigMap: () => Promise.resolve(undefined),
+    kept: undefined,
+    keep: () => Promise.resolve(),
   });
   await using cluster = await TestCluster.create({ verifier: policies.current().verifier });
   await measureTrust(toy, cluster.trust);

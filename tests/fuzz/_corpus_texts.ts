@@ -63,6 +63,7 @@ export async function textFiles(signed: CorpusFiles): Promise<CorpusFiles> {
     "fields/duration.txt": utf8("10m"),
     "fields/version.txt": utf8("v1.36.3"),
     "pem/ca.pem": utf8(writePem("CERTIFICATE", ca)),
+    "node-certificate/node.pem": utf8(writePem("CERTIFICATE", ca) + fixedPrivateKeyPem("p-256", 3)),
     "private-key/ed25519.pem": utf8(fixedPrivateKeyPem("ed25519", 1)),
     "private-key/p-256.pem": utf8(fixedPrivateKeyPem("p-256", 3)),
     "lock-record/init.json": await encodeLockRecord({ owner: "init", clusterId, time: NOW }),
@@ -94,6 +95,10 @@ function nodeFiles(): CorpusFiles {
       },
       steps: [{ name: "kubeadm", attempts: 1, begun: TIME, done: TIME }],
       events: [{ number: 1, phase: "kubeadm", state: "started", detail: "", timeMs: 1, durationMs: 0 }],
+    }),
+    "renewal-record/renewal.json": json({
+      ...{ version: 1, joinEndpoints: ["192.0.2.1:9444"], issuedBy: "attestation", attested: TIME },
+      ...{ client: { notBefore: TIME, notAfter: TIME }, serving: { notBefore: TIME, notAfter: TIME }, refusal },
     }),
     "status/status.json": json({
       ...{

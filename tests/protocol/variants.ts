@@ -120,7 +120,7 @@ export const VARIANTS: readonly Variant[] = Object.freeze([
     "an attestation key in software beside somebody's real endorsement key",
   ),
   variant("i_nopcr15", "INIT NOPCR15", "breaks", "TTFTFF", "a member that was taken over poses as fresh"),
-  variant("i_nopcr12", "INIT NOPCR12 SMALL", "breaks", "TTFTTF", "a genuine VM that also obeys somebody else"),
+  variant("i_nopcr12", "INIT NOPCR12 SMALL", "breaks", "TTFFTF", "a genuine VM that also obeys somebody else"),
   variant("i_noname_nopcr12", "INIT NONAME NOPCR12 SMALL", "breaks", "TTFFTF", "another cluster of the operator"),
   variant(
     "i_leakk_noans",
@@ -197,12 +197,12 @@ export const VARIANTS: readonly Variant[] = Object.freeze([
   variant(
     "j_lost",
     "JOIN FRONT LOST SMALL",
-    "breaks",
-    "TF",
+    "open",
+    "T?",
     "the CA key of another cluster leaked: it captures nodes of its own name, and no others (J1)",
     ["J1", "J2"],
   ),
-  variant("j_lostsame", "JOIN FRONT LOSTSAME SMALL", "breaks", "TF", "the same under the same name", ["J1", "J2"]),
+  variant("j_lostsame", "JOIN FRONT LOSTSAME SMALL", "open", "T?", "the same under the same name", ["J1", "J2"]),
   variant(
     "d_nocb",
     "JOIN FRONT DIRECT NOACT NOCB SMALL",

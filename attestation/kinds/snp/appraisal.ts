@@ -8,7 +8,9 @@ import type { RefusalCheck } from "../../../protocol/refusal.ts";
 import { verifyWith } from "../../../certificate/public_key.ts";
 import { concat, hex, isZero } from "../../../platform/bytes.ts";
 import type { Checks } from "../../checks.ts";
+import { createChecks } from "../../checks.ts";
 import type { Collateral } from "../../collateral.ts";
+import { CollateralWanted } from "../../collateral_wanted.ts";
 import { AS_SHOWN } from "../../evidence.ts";
 import type { AmdAnchor } from "./amd_roots.ts";
 import { checkVekChain, findCollateral, type VekChain, type VekKind } from "./chain.ts";
@@ -62,7 +64,14 @@ export async function appraise(evidence: SnpPayload, expected: SnpExpectation, c
   const { policy, collateral, anchors, now } = expected;
   const report = await checks.need("snp-report", () => readReport(evidence.report));
   const kind = await checks.need("snp-signing-key", () => signingKeyOf(report, policy));
-  const certificate = await checks.need("snp-collateral", () => certificateOf(evidence, report, kind, collateral));
+  const certificate = await checks.need("snp-collateral", async () => {
+    try {
+      return await certificateOf(evidence, report, kind, collateral);
+    } catch (error) {
+      if (error instanceof CollateralWanted) await checkWithoutCertificate(report, expected);
+      throw error;
+    }
+  });
   const chain = await checks.need(
     "snp-chain",
     () => checkVekChain(certificate, kind, evidence.authority, anchors, now),
@@ -85,6 +94,16 @@ export async function appraise(evidence: SnpPayload, expected: SnpExpectation, c
   await checkBits("snp-platform-info", report.platformInfo, PLATFORM_INFO_BITS, policy.platformInfo, checks);
   checkLaunch(report, expected, checks);
   return { report, chain, facts: factsOf(report, chain, tcbs) };
+}
+
+/** Runs the checks that need no certificate, so that none is fetched for a report that fails anyway. */
+async function checkWithoutCertificate(report: SnpReport, expected: SnpExpectation): Promise<void> {
+  const { policy } = expected;
+  const checks = createChecks();
+  checkLaunch(report, expected, checks);
+  await checkChipId(report, policy, checks);
+  await checkGuest(report, policy, checks);
+  await checkBits("snp-platform-info", report.platformInfo, PLATFORM_INFO_BITS, policy.platformInfo, checks);
 }
 
 function signingKeyOf({ signingKey }: SnpReport, { signingKeys }: SnpPolicy): VekKind {
@@ -118,10 +137,9 @@ async function checkSignature({ signed, signature }: SnpReport, { vek }: VekChai
 
 async function checkChip(report: SnpReport, chain: VekChain, policy: SnpPolicy, checks: Checks): Promise<void> {
   const { hardwareId, providerId } = chain.extensions;
-  const chipId = hex(report.chipId);
   if (hardwareId !== undefined) {
     const named = hex(concat(hardwareId, new Uint8Array(report.chipId.length - hardwareId.length)));
-    checks.expect("snp-hardware-id", chipId, named, "The report is of another chip than its signing key");
+    checks.expect("snp-hardware-id", hex(report.chipId), named, "The report is of another chip than its signing key");
   }
   if (providerId !== undefined) {
     checks.expectOneOf(
@@ -131,6 +149,11 @@ async function checkChip(report: SnpReport, chain: VekChain, policy: SnpPolicy, 
       "The report is signed for a cloud that the policy does not allow",
     );
   }
+  await checkChipId(report, policy, checks);
+}
+
+async function checkChipId(report: SnpReport, policy: SnpPolicy, checks: Checks): Promise<void> {
+  const chipId = hex(report.chipId);
   if (policy.chipIds !== undefined) {
     checks.expectOneOf("snp-chip-id", chipId, [...policy.chipIds], "The chip is not one that the policy names");
   }

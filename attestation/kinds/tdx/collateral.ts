@@ -5,6 +5,7 @@
  */
 import { refusal } from "../../../protocol/refusal.ts";
 import type { Collateral } from "../../collateral.ts";
+import { findAll } from "../../collateral_wanted.ts";
 import type { PckCa } from "./intel_chain.ts";
 
 /** The parts, in the order of their encoding. */
@@ -69,7 +70,7 @@ export async function completeCollateral(
   collateral: Collateral,
   need: CollateralNeed,
 ): Promise<TdxCollateral> {
-  const entries = await Promise.all(COLLATERAL_PARTS.map(async (part) => {
+  const entries = await findAll(COLLATERAL_PARTS.map(async (part) => {
     const name = collateralName(part, need);
     // A revoked machine would bring an older list, so its own list is used only if this side has none.
     if (REVOCATION_LISTS.includes(part)) {

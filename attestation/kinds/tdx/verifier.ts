@@ -13,10 +13,11 @@ import type { Collateral } from "../../collateral.ts";
 import type { EvidenceClaims, Expectation, ExplainingVerifier } from "../../evidence.ts";
 import { AS_SHOWN, NO_IDENTITY } from "../../evidence.ts";
 import type { RegisterForms, RegisterValues } from "../../expectation.ts";
+import { CollateralWanted } from "../../collateral_wanted.ts";
 import { checkExpectation, registerValues } from "../../expectation.ts";
 import { structureError } from "./_structure.ts";
 import { completeCollateral, type TdxCollateral } from "./collateral.ts";
-import { checkDcap, type IntelTrust, type TcbReport } from "./dcap.ts";
+import { checkDcap, checkQuoteSignatures, type IntelTrust, type TcbReport } from "./dcap.ts";
 import { pckCaOf, type PckChain, readPckChain } from "./intel_chain.ts";
 import { intelRoot } from "./intel_root.ts";
 import { decodeTdxPayload } from "./payload.ts";
@@ -83,13 +84,20 @@ export function createTdxVerifier(
       checkExpectation(statement, expectation);
       const checks = createChecks(report);
       checks.expect("variant", variant, "tdx", "The evidence is of another variant");
-      const evidence = await checks.need("form", () => readTdxEvidence(payload, collateral));
-      const { report: quoted } = evidence.quote;
-      const expected = {
-        ...{ statement, registers: await allowedRegisters(quoted, expectation) },
+      const trust = { anchor, now: now() };
+      const expectedOf = async ({ report }: TdxQuote): Promise<TdxExpectation> => ({
+        ...{ statement, registers: await allowedRegisters(report, expectation) },
         identity: expectation === AS_SHOWN ? NO_IDENTITY : expectation.identity,
-      };
-      return { claims: await verifyTdx(evidence, policy, expected, { anchor, now: now() }, checks) };
+      });
+      const evidence = await checks.need("form", async () => {
+        try {
+          return await readTdxEvidence(payload, collateral);
+        } catch (error) {
+          if (error instanceof CollateralWanted) await checkWithoutCollateral(payload, policy, expectedOf, trust);
+          throw error;
+        }
+      });
+      return { claims: await verifyTdx(evidence, policy, await expectedOf(evidence.quote), trust, checks) };
     },
   };
 }
@@ -133,15 +141,38 @@ export async function verifyTdx(
 }
 
 /**
+ * Runs the checks that need no document, so that none is fetched for evidence that fails anyway: only a machine with a
+ * PCK of Intel's, started from an allowed image, for this connection, makes this side fetch.
+ */
+async function checkWithoutCollateral(
+  payload: Uint8Array,
+  policy: TdxPolicy,
+  expectedOf: (quote: TdxQuote) => Promise<TdxExpectation>,
+  trust: IntelTrust,
+): Promise<void> {
+  const { quote, chain } = readQuoteAndChain(decodeTdxPayload(payload).quote);
+  const checks = createChecks();
+  checkConnection(quote.report, await expectedOf(quote), checks);
+  checkMeasurements(quote.report, policy, checks);
+  await checkTdAttributes(quote.report, checks);
+  const { ppid } = await checkQuoteSignatures(quote, chain, trust, checks);
+  checkPlatform(ppid, policy, checks);
+}
+
+function readQuoteAndChain(bytes: Uint8Array): Pick<TdxEvidence, "quote" | "chain"> {
+  const quote = readQuote(bytes);
+  if (quote.trailing !== 0) throw structureError("evidence", `${quote.trailing} bytes follow its quote`);
+  return { quote, chain: readPckChain(quote.pckChain) };
+}
+
+/**
  * Reads evidence, and adds the documents that it lacks. It verifies nothing.
  *
  * @throws {BootstrapError} `malformed/…`, `refused/tdx-collateral-missing`, and the errors of `collateral`.
  */
 export async function readTdxEvidence(payload: Uint8Array, collateral: Collateral): Promise<TdxEvidence> {
   const { quote: bytes, collateral: own } = decodeTdxPayload(payload);
-  const quote = readQuote(bytes);
-  if (quote.trailing !== 0) throw structureError("evidence", `${quote.trailing} bytes follow its quote`);
-  const chain = readPckChain(quote.pckChain);
+  const { quote, chain } = readQuoteAndChain(bytes);
   // The certificate is still unverified here; it only selects the names of documents.
   const need = { fmspc: readPckPlatform(chain.pck).fmspc, pckCa: pckCaOf(chain) };
   return { quote, chain, collateral: await completeCollateral(own, collateral, need) };

@@ -17,6 +17,7 @@ import { shownLists } from "../../../protocol/shown_lists.ts";
 import { sign } from "../../../protocol/signature.ts";
 import { readCertificate } from "../../../certificate/x509.ts";
 import { awaitResult, INIT_CLIENT_DEADLINES, verifyNode } from "../../../operator/exchange_client.ts";
+import { Hellos } from "../../../init/hellos.ts";
 import { INIT_SERVER_DEADLINES, proposeAndAuthorise, receiveHello } from "../../../init/exchange_server.ts";
 import { clusterNetwork } from "../../../service/claims_check.ts";
 import { decodeControlPlaneKit } from "../../../protocol/control_plane_kit.ts";
@@ -24,6 +25,7 @@ import { JOIN_CLIENT_DEADLINES, obtainTicket } from "../../../join/exchange_clie
 import { JOIN_SERVICE_DEADLINES } from "../../../service/exchange_parts.ts";
 import { serveJoin } from "../../../service/exchange_service.ts";
 import { sealKit } from "../../../protocol/sealed_kit.ts";
+import { DocumentFetches } from "../../../service/document_fetches.ts";
 import { VerificationQueue } from "../../../service/verification_queue.ts";
 import { readClusterSettings } from "../../../kubernetes/settings.ts";
 import { silentLog } from "../../../platform/log.ts";
@@ -101,7 +103,11 @@ export const exchangeTargets: readonly FuzzTarget[] = [
           },
         });
         const session = { exchange, explainRefusals: () => {}, trustPeer: () => {} };
-        const hello = await receiveHello(session, { trust: trustOf(), deadlines: INIT_SERVER_DEADLINES });
+        const hello = await receiveHello(session, {
+          trust: trustOf(),
+          deadlines: INIT_SERVER_DEADLINES,
+          hellos: new Hellos(),
+        });
         const ca = { keys: service, certificate };
         const { staged: { request } } = await proposeAndAuthorise(session, hello, { ca }, {
           issuer,
@@ -226,6 +232,7 @@ export const exchangeTargets: readonly FuzzTarget[] = [
           clusterVersion: () => Promise.resolve("v1.36.3"),
           currentEpoch: () => Promise.resolve(1),
           ticket: { apiEndpoints: ["192.0.2.10:6443"], joinEndpoints: ["192.0.2.10:9444"], clusterDocument: DOCUMENT },
+          fetches: new DocumentFetches(clock),
           queue: new VerificationQueue({ maximumActive: 1, maximumWaiting: 1 }),
           deadlines: JOIN_SERVICE_DEADLINES,
           clock,

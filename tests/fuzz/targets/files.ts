@@ -10,6 +10,8 @@ import { readServiceState, SERVICE_KEY_FILE, SERVICE_STATE_FILE } from "../../..
 import { decodeJournal, encodeJournal } from "../../../journal/_journal_file.ts";
 import { readKubeconfig } from "../../../kubernetes/kubeconfig.ts";
 import { parseOwnMember } from "../../../node/own_etcd.ts";
+import { parseNodeCertificate } from "../../../kubernetes/kubelet_credentials.ts";
+import { parseRenewalRecord } from "../../../node/renewal_record.ts";
 import { readResetMarker, RESET_MARKER_FILE } from "../../../node/reset_marker.ts";
 import { parseStatus } from "../../../node/status.ts";
 import { parseTimeline } from "../../../node/timeline.ts";
@@ -66,6 +68,22 @@ export const fileTargets: readonly FuzzTarget[] = [
         const again = await decodeJournal(await encodeJournal(content), "fuzz");
         promise(JSON.stringify(again) === JSON.stringify(content), "a journal changes when it is written again");
       }),
+  },
+  {
+    name: "renewal-record",
+    form: "json",
+    maximumBytes: 64 << 10,
+    open: () => (input) => {
+      const record = parseRenewalRecord(input, "fuzz");
+      const again = parseRenewalRecord(utf8(JSON.stringify(record)), "fuzz");
+      promise(JSON.stringify(again) === JSON.stringify(record), "a record changes when it is written again");
+    },
+  },
+  {
+    name: "node-certificate",
+    form: "text",
+    maximumBytes: 64 << 10,
+    open: () => (input) => void parseNodeCertificate(input, "fuzz"),
   },
   {
     name: "status",

@@ -28,8 +28,10 @@ await swtpmTest("the policy of a running cluster is its ConfigMap, and changes w
   await using firstTpm = await startSwtpm();
   await using secondTpm = await startSwtpm();
   await using thirdTpm = await startSwtpm();
-  const [first, second, third] = await Promise.all([firstTpm, secondTpm, thirdTpm].map(identityOf));
-  assert.ok(first !== undefined && second !== undefined && third !== undefined);
+  await using fourthTpm = await startSwtpm();
+  const tpms = [firstTpm, secondTpm, thirdTpm, fourthTpm];
+  const [first, second, third, fourth] = await Promise.all(tpms.map(identityOf));
+  assert.ok(first !== undefined && second !== undefined && third !== undefined && fourth !== undefined);
   const founding = policyOf(first);
   const operator = await RunOperator.create(world, founding);
   const step = async (name: string, work: () => Promise<void>) => {
@@ -41,6 +43,9 @@ await swtpmTest("the policy of a running cluster is its ConfigMap, and changes w
   });
   const late = await world.machine("worker-1", operator.publicKey, {
     ...{ init: false, joinAt: ["cp-2"], tpm: thirdTpm.socketPath },
+  });
+  const later = await world.machine("worker-2", operator.publicKey, {
+    ...{ init: false, joinAt: ["cp-2"], tpm: fourthTpm.socketPath },
   });
   let api: KubernetesApi | undefined;
   const change = (data: Readonly<Record<string, string>>) =>
@@ -112,13 +117,27 @@ await swtpmTest("the policy of a running cluster is its ConfigMap, and changes w
       const { policyDocument } = v.parse(stateSchema, JSON.parse(await joiner.text(path)));
       assert.equal(policyDocument, changed);
       await serviceEvent(joiner, { event: "join-signer-started" });
-      await change({ [POLICY_KEY]: policyOf(first, second, third) });
+      await change({ [POLICY_KEY]: policyOf(first, second, third, fourth) });
       await serviceEvent(joiner, { event: "policy-changed" });
       const running = late.start();
       assert.equal(await running.exitCode(), 0, await running.output());
       assert.equal((await serviceEvents(joiner)).filter(({ event }) => event === "join-ticket-issued").length, 1);
     },
   );
+
+  await step("without its ConfigMap a service that was started again issues nothing, and then goes on", async () => {
+    const newest = await required(api).get(`${CONFIG_MAPS}/${POLICY_CONFIG_MAP}`, configMapSchema);
+    await required(api).remove(`${CONFIG_MAPS}/${POLICY_CONFIG_MAP}`);
+    await joiner.systemctl("restart", "bootstrapper-join-signer");
+    const running = later.start();
+    await running.event({ event: "join-endpoint-refused", code: "unavailable/policy" });
+    const refusals = (await serviceEvents(joiner)).filter(({ code }) => code === "precondition/policy-config-map");
+    assert.deepEqual(refusals.map(({ level }) => level).slice(-1), ["error"]);
+    const metadata = { name: POLICY_CONFIG_MAP, namespace: POLICY_NAMESPACE };
+    const restored = { apiVersion: "v1", kind: "ConfigMap", metadata, data: newest.data };
+    await required(api).create(CONFIG_MAPS, restored, v.unknown());
+    assert.equal(await running.exitCode(), 0, await running.output());
+  });
 
   await step("no ConfigMap makes a running service insecure", async () => {
     await change({ [POLICY_KEY]: "version: 1\nvariant: none\n" });

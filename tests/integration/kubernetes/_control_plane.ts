@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import * as v from "valibot";
 import { EtcdCluster, type EtcdMember } from "../../../kubernetes/etcd.ts";
 import type { JoinFacts } from "../../../kubernetes/documents.ts";
+import { ownApiEndpoint } from "../../../kubernetes/documents.ts";
+import { FIRST_EPOCH } from "../../../kubernetes/epochs.ts";
+import { installFirstAuthorization } from "../../../kubernetes/first_authorization.ts";
 import type { KubeadmRun } from "../../../kubernetes/kubeadm.ts";
 import { pollUntil } from "../../../kubernetes/_poll.ts";
 import {
@@ -14,7 +17,7 @@ import { waitForNode } from "../../../kubernetes/readiness.ts";
 import { defaultTimeouts } from "../../../kubernetes/settings.ts";
 import { systemClock } from "../../../platform/clock.ts";
 import type { WorldNode } from "../../world_node.ts";
-import { KUBEADM_DEADLINE_MS, type TestCluster } from "./cluster.ts";
+import { KUBEADM_DEADLINE_MS, nodeSubjectText, type TestCluster } from "./cluster.ts";
 
 /** The keys and certificates that control planes share. */
 const SHARED_KEYS = ["ca.crt", "ca.key", "sa.key", "sa.pub", "front-proxy-ca.crt", "front-proxy-ca.key"]
@@ -65,9 +68,11 @@ export class JoiningControlPlane {
       await node.write(path, await cluster.controlPlane.read(path));
     }
     const { server } = cluster;
-    const ticket = await cluster.ca.client(`/O=system:nodes/CN=system:node:${name}`);
+    const ticket = await cluster.ca.client(nodeSubjectText(name));
     const parts = { clusterName: "test", userName: "ticket", server, caPem: await cluster.ca.certificate() };
     await node.write(DISCOVERY, kubeconfig({ ...parts, ...ticket }));
+    await installFirstAuthorization(node.path("/etc/kubernetes"), FIRST_EPOCH);
+    await cluster.ca.layCredentialsInto(node, `https://${ownApiEndpoint({ address: node.ip })}`);
     node.startKubeletStandIn();
     return new JoiningControlPlane(cluster, node, join);
   }

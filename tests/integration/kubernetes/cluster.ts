@@ -9,9 +9,13 @@ import { readCertificate } from "../../../certificate/x509.ts";
 import { KubernetesApi } from "../../../kubernetes/api.ts";
 import type { ApiCredentials } from "../../../kubernetes/api.ts";
 import { applyClusterRbac } from "../../../kubernetes/cluster_rbac.ts";
-import { controlPlaneEndpoint, initDocuments } from "../../../kubernetes/documents.ts";
+import { controlPlaneEndpoint, initDocuments, ownApiEndpoint } from "../../../kubernetes/documents.ts";
 import { Kubeadm } from "../../../kubernetes/kubeadm.ts";
+import { FIRST_EPOCH } from "../../../kubernetes/epochs.ts";
+import { installFirstAuthorization } from "../../../kubernetes/first_authorization.ts";
 import { readKubeconfig } from "../../../kubernetes/kubeconfig.ts";
+import { writeKubeletKubeconfig } from "../../../kubernetes/kubelet_credentials.ts";
+import { renewOwnCertificates } from "../../../kubernetes/own_node_certificates.ts";
 import { type ClusterSettings, readClusterSettings } from "../../../kubernetes/settings.ts";
 import { systemClock } from "../../../platform/clock.ts";
 import { capture } from "../../tools/run.ts";
@@ -19,8 +23,15 @@ import { prepareBinaries } from "../../tools/prepare_binaries.ts";
 import { World } from "../../world.ts";
 import type { WorldNode } from "../../world_node.ts";
 
+/** The subject of a node's client certificate that the cut list lets through. */
+export function nodeSubjectText(nodeName: string): string {
+  return `/O=system:nodes/O=bootstrapper:epoch:${FIRST_EPOCH}/CN=system:node:${nodeName}`;
+}
+
 /** The longest time that kubeadm may take on a busy machine. */
 export const KUBEADM_DEADLINE_MS = 180_000;
+
+const LIFETIME_MS = 24 * 3_600_000;
 
 /** The settings of test clusters. They include nothing that runs as a container, as containers cannot run here. */
 export const testSettings: ClusterSettings = readClusterSettings(
@@ -83,9 +94,28 @@ export class TestCa {
     return await readSigningKeyPem(await this.#read("ca.key"), "ca.key");
   }
 
-  /** Copies the certificate and the key to where kubeadm reads them. */
+  /** The CA in the form in which the program uses it. */
+  async authority(): Promise<CertificateAuthority> {
+    const der = readPem(await this.certificate(), "CERTIFICATE", "ca.crt");
+    return joinCertificateAuthority(readCertificate(der, "ca.crt"), await this.keys());
+  }
+
+  /**
+   * Does what the bootstrapper does on a founder before kubeadm runs: installs the CA, the kubelet's credentials and the
+   * API server's authorizers.
+   */
   async layInto(node: WorldNode): Promise<void> {
     for (const name of ["ca.crt", "ca.key"]) await node.write(`/etc/kubernetes/pki/${name}`, await this.#read(name));
+    await this.layCredentialsInto(node, `https://${ownApiEndpoint({ address: node.ip })}`);
+    await installFirstAuthorization(node.path("/etc/kubernetes"), FIRST_EPOCH);
+  }
+
+  /** Installs the credentials of a node's kubelet. */
+  async layCredentialsInto(node: WorldNode, server: string): Promise<void> {
+    const paths = { kubernetes: node.path("/etc/kubernetes"), kubelet: node.path("/var/lib/kubelet") };
+    const own = { nodeName: node.name, addresses: [node.ip], lifetimeMs: LIFETIME_MS, epoch: FIRST_EPOCH };
+    await renewOwnCertificates({ ca: await this.authority(), paths, now: new Date() }, own);
+    await writeKubeletKubeconfig(paths, { server, caPem: await this.certificate() });
   }
 
   #newKey(name: string): Promise<string> {
@@ -156,19 +186,13 @@ export class TestCluster implements AsyncDisposable {
     return this.credentials("/O=bootstrapper:signers/CN=bootstrapper:signer:cp-1");
   }
 
-  /** The cluster's CA, as a join service has it. */
-  async authority(): Promise<CertificateAuthority> {
-    const der = readPem(await this.ca.certificate(), "CERTIFICATE", "ca.crt");
-    return joinCertificateAuthority(readCertificate(der, "ca.crt"), await this.ca.keys());
-  }
-
   /** The two certificates of a node that was admitted, with new keys. */
   async nodeCertificates(
     { name, ip }: Pick<WorldNode, "name" | "ip">,
     admissionUid: string,
   ): Promise<{ readonly client: Credentials; readonly serving: Credentials }> {
     const [clientKeys, servingKeys] = [await generateKeyPair("p-256"), await generateKeyPair("p-256")];
-    const { client, serving } = await issueNodeCertificates(await this.authority(), {
+    const { client, serving } = await issueNodeCertificates(await this.ca.authority(), {
       ...{ nodeName: name, admissionUid, epoch: 1, addresses: [ip], lifetimeMs: 3_600_000 },
       ...{ clientKey: clientKeys.spki, servingKey: servingKeys.spki },
     }, new Date());

@@ -1,0 +1,30 @@
+/**
+ * `bootstrapper renew`: renews the certificates of this node.
+ *
+ * @module
+ */
+import { present } from "../../platform/present.ts";
+import type { CliCommand } from "../command.ts";
+import { optionalText, outputForm, withConfig } from "../options.ts";
+import type { RenewingMachine, RenewOptions } from "../programs/renew.ts";
+
+/** Renews the node's certificates from a third of their life on. */
+export const renew: CliCommand<RenewOptions, RenewingMachine> = {
+  name: "renew",
+  group: "On a node:",
+  description: "prove again what this node is, and renew its certificates",
+  notes: "Does nothing in the first third of their life. A timer calls it;\n`bootstrapper status` shows the outcome.",
+  examples: ["bootstrapper renew"],
+  keeps: ["env", "net", "read", "write"],
+  declare(command) {
+    withConfig(command);
+  },
+  read: (parsed) => ({ ...present("config", optionalText(parsed, "config")), output: outputForm(parsed) }),
+  async open(_options, context) {
+    const machine = await (await import("../machine.ts")).openMachine(context);
+    return { machine, kubeletVersion: await (await import("../../node/kubelet.ts")).kubeletVersion(context.commands) };
+  },
+  async action(options, context, opened) {
+    await (await import("../programs/renew.ts")).renew(options, context, opened);
+  },
+};

@@ -1,0 +1,243 @@
+/**
+ * Renews the certificates of this node, in time and after their end.
+ *
+ * A worker is attested anew by a join service of the cluster that its lock names, and judged by the policy in force. A
+ * control plane has the cluster's CA and issues its kubelet's certificates itself: that shows that the machine goes on,
+ * and attests nothing.
+ *
+ * Everything can be repeated: keys are new at each try, and every file is replaced by rename.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import type { NodeCertificates } from "../kubernetes/kubelet_credentials.ts";
+import { readNodeCertificate } from "../kubernetes/kubelet_credentials.ts";
+import { takeRenewalLock } from "../nodelock/run_lock.ts";
+import type { Clock } from "../platform/clock.ts";
+import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import { exists } from "../platform/files.ts";
+import { retry } from "../platform/retry.ts";
+import type { Log } from "../platform/log.ts";
+import { errorFields } from "../platform/log.ts";
+import { isMember } from "./membership.ts";
+import type { NodePaths } from "./paths.ts";
+import type { RenewalRecord } from "./renewal_record.ts";
+import { readRenewalRecord, recordIssuedCertificates, setRenewalDue, writeRenewalRecord } from "./renewal_record.ts";
+import type { RenewalUrgency, Validity } from "./renewal_times.ts";
+import { commonValidity, renewableFrom, renewalDue, renewalUrgency } from "./renewal_times.ts";
+import { checkNoReset } from "./reset_marker.ts";
+import { statusRefusal } from "./status.ts";
+
+/** The certificates that are installed now; one that is missing or cannot be read is absent. */
+export type InstalledCertificates = Partial<NodeCertificates>;
+
+/** What a way to new certificates is told. */
+export interface RenewalTask {
+  readonly installed: InstalledCertificates;
+  readonly urgency: RenewalUrgency;
+  /** The join services of the last ticket. */
+  readonly joinEndpoints: readonly string[];
+  readonly signal: AbortSignal;
+  /** Reports a refusal or a failure that another try follows. */
+  onFailure(error: BootstrapError, peer?: string): void;
+}
+
+/** Certificates that were obtained and installed. */
+export interface RenewedCertificates {
+  readonly certificates: NodeCertificates;
+  readonly joinEndpoints: readonly string[];
+}
+
+/** A way to new certificates. It installs them. */
+export type RenewalWay = (task: RenewalTask) => Promise<RenewedCertificates>;
+
+/** What a renewal works with. */
+export interface RenewalDependencies {
+  readonly paths: NodePaths;
+  readonly clock: Clock;
+  /** The source of jitter: numbers from 0 to 1. */
+  readonly random: () => number;
+  readonly log: Log;
+  /** A worker's way: an attestation. */
+  readonly attest: RenewalWay;
+  /** A control plane's way: the CA on its disk. */
+  readonly issue: RenewalWay;
+  /** How long {@linkcode attest} may take, for each urgency, in milliseconds. Default: {@linkcode PATIENCE_MS}. */
+  readonly patienceMs?: Readonly<Record<RenewalUrgency, number>>;
+}
+
+/** How a renewal ended. */
+export type RenewalOutcome =
+  | { readonly state: "renewed"; readonly record: RenewalRecord; readonly renewableFrom: Date }
+  | { readonly state: "early"; readonly validity: Validity; readonly renewableFrom: Date };
+
+/** The unit's timer starts another renewal some minutes after one that failed. Late ones ask nearly all the time. */
+const PATIENCE_MS: Readonly<Record<RenewalUrgency, number>> = Object.freeze({
+  early: 0,
+  due: 2 * 60_000,
+  late: 9 * 60_000,
+});
+
+/** At boot, a run on a member renews too. The other renewal then finds out that there is nothing left to do. */
+const LOCK_WAIT = Object.freeze({
+  backOff: { firstMs: 1_000, factor: 1, longestMs: 1_000, jitter: 0.2 },
+  maximumTries: 90,
+});
+
+/**
+ * Renews the certificates of this node if a third of their life is over.
+ *
+ * @throws {BootstrapError} `precondition/not-a-member`, `precondition/reset-under-way`, `conflict/renewal`; the last
+ *   refusal or failure, which is on record for `bootstrapper status` too.
+ */
+export async function renewCertificates(deps: RenewalDependencies, signal: AbortSignal): Promise<RenewalOutcome> {
+  const { paths, clock, random, log } = deps;
+  if (!await isMember(paths.state)) throw notAMember();
+  using _lock = await retry(() => takeRenewalLock(paths.state), { clock, random, signal, ...LOCK_WAIT });
+  await checkNoReset(paths.state);
+  const installed = await installedCertificates(deps);
+  const validity = installed.client && installed.serving && commonValidity([installed.client, installed.serving]);
+  const urgency = renewalUrgency(validity, clock.now());
+  if (validity !== undefined && urgency === "early") {
+    await setRenewalDue(paths.state, renewalDue(validity, random()));
+    return { state: "early", validity, renewableFrom: renewableFrom(validity) };
+  }
+  const before = await recordBefore(deps);
+  const way = await isControlPlane(paths) ? "own-ca" : "attestation";
+  const failures = new RenewalFailures(deps, before);
+  try {
+    const task = { installed, urgency, joinEndpoints: before?.joinEndpoints ?? [] };
+    const renewed = await inTime(
+      deps,
+      way,
+      { ...task, onFailure: (error, peer) => failures.note(error, peer) },
+      signal,
+    );
+    const attested = way === "attestation" ? clock.now() : timeOf(before?.attested);
+    const record = await recordIssuedCertificates(paths.state, {
+      ...renewed,
+      issuedBy: way,
+      ...(attested === undefined ? {} : { attested }),
+    }, random());
+    log.event("info", "certificates-renewed", { issuedBy: way, until: record.client.notAfter });
+    return {
+      state: "renewed",
+      record,
+      renewableFrom: renewableFrom(commonValidity(Object.values(renewed.certificates)) ?? renewed.certificates.client),
+    };
+  } catch (cause) {
+    const error = signal.aborted ? asBootstrapError(cause) : failures.last ?? asBootstrapError(cause);
+    if (failures.last === undefined && !signal.aborted) failures.note(error);
+    await failures.written;
+    log.event("warn", "renewal-failed", { ...errorFields(error), urgency });
+    throw error;
+  }
+}
+
+/** Whether this node is a control plane: it has the cluster's CA. */
+function isControlPlane({ kubernetes }: NodePaths): Promise<boolean> {
+  return exists(join(kubernetes, "pki", "ca.key"));
+}
+
+/** Runs a way until its time is over. */
+async function inTime(
+  { clock, attest, issue, patienceMs = PATIENCE_MS }: RenewalDependencies,
+  way: RenewalRecord["issuedBy"],
+  task: Omit<RenewalTask, "signal">,
+  stop: AbortSignal,
+): Promise<RenewedCertificates> {
+  const over = new AbortController();
+  const ended = new AbortController();
+  const timer = clock.sleep(patienceMs[task.urgency], ended.signal).then(() => over.abort(outOfTime()), () => {});
+  try {
+    const signal = AbortSignal.any([stop, over.signal]);
+    return await (way === "own-ca" ? issue : attest)({ ...task, signal });
+  } catch (error) {
+    throw over.signal.aborted ? over.signal.reason : error;
+  } finally {
+    ended.abort();
+    await timer;
+  }
+}
+
+/** Reads both certificates. One that cannot be read is as good as none: it is replaced. */
+async function installedCertificates({ paths, log }: RenewalDependencies): Promise<InstalledCertificates> {
+  const read = async (usage: keyof NodeCertificates) => {
+    try {
+      return await readNodeCertificate(paths, usage);
+    } catch (error) {
+      log.event("warn", "certificate-unreadable", errorFields(asBootstrapError(error)));
+      return undefined;
+    }
+  };
+  const [client, serving] = await Promise.all([read("client"), read("serving")]);
+  return { ...(client === undefined ? {} : { client }), ...(serving === undefined ? {} : { serving }) };
+}
+
+/** Reads the record. One that cannot be read must not keep a node from its cluster: the configuration has endpoints. */
+async function recordBefore({ paths, log }: RenewalDependencies): Promise<RenewalRecord | undefined> {
+  try {
+    return await readRenewalRecord(paths.state);
+  } catch (error) {
+    log.event("warn", "renewal-record-unreadable", errorFields(asBootstrapError(error)));
+    return undefined;
+  }
+}
+
+function timeOf(text: string | undefined): Date | undefined {
+  return text === undefined ? undefined : new Date(text);
+}
+
+/** The failures of one renewal, which the record keeps for `status`. A refusal is worth more than a silent service. */
+class RenewalFailures {
+  readonly #deps: RenewalDependencies;
+  readonly #record: RenewalRecord | undefined;
+  #last: BootstrapError | undefined;
+  #peer: string | undefined;
+  written: Promise<void> = Promise.resolve();
+
+  constructor(deps: RenewalDependencies, record: RenewalRecord | undefined) {
+    this.#deps = deps;
+    this.#record = record;
+  }
+
+  get last(): BootstrapError | undefined {
+    return this.#last;
+  }
+
+  note(error: BootstrapError, peer?: string): void {
+    const wasRefused = this.#last !== undefined && this.#peer !== undefined;
+    if (wasRefused && peer === undefined) return;
+    this.#last = error;
+    this.#peer = peer;
+    this.written = this.written.then(() => this.#write(error, peer));
+  }
+
+  async #write(error: BootstrapError, peer: string | undefined): Promise<void> {
+    if (this.#record === undefined) return;
+    const { paths, clock, log } = this.#deps;
+    try {
+      const refusal = statusRefusal(error, clock.now(), peer);
+      await writeRenewalRecord(paths.state, { ...this.#record, refusal });
+    } catch (cause) {
+      log.event("warn", "renewal-record-not-written", errorFields(asBootstrapError(cause)));
+    }
+  }
+}
+
+function notAMember(): BootstrapError {
+  return new BootstrapError(
+    "precondition/not-a-member",
+    "Cannot renew certificates: this node is no member of a cluster",
+  );
+}
+
+function outOfTime(): BootstrapError {
+  return new BootstrapError(
+    "timeout/renewal",
+    "No join service of the cluster gave this node new certificates in time",
+    {
+      next: "Check that a join service runs and can be reached. The node asks again within minutes",
+    },
+  );
+}

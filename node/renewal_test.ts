@@ -1,0 +1,233 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { CertificateAuthority } from "../certificate/ca.ts";
+import { createCertificateAuthority, issueNodeCertificates } from "../certificate/ca.ts";
+import { generateKeyPair } from "../certificate/keys.ts";
+import type { NodeCertificates } from "../kubernetes/kubelet_credentials.ts";
+import {
+  installNodeCertificates,
+  nodeCertificatePath,
+  readNodeCertificate,
+} from "../kubernetes/kubelet_credentials.ts";
+import { takeRenewalLock } from "../nodelock/run_lock.ts";
+import { abortable, untilAborted } from "../platform/abortable.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { silentLog } from "../platform/log.ts";
+import { recordMembership } from "./membership.ts";
+import { nodePaths } from "./paths.ts";
+import type { RenewalDependencies, RenewalTask } from "./renewal.ts";
+import { renewCertificates } from "./renewal.ts";
+import { readRenewalRecord, recordIssuedCertificates } from "./renewal_record.ts";
+import { writeResetMarker } from "./reset_marker.ts";
+
+const HOUR_MS = 3_600_000;
+const START = new Date("2026-11-01T00:00:00Z");
+const never = new AbortController().signal;
+
+/** A member with certificates of three hours. Its clock moves only when the test moves it. */
+class Member implements AsyncDisposable {
+  readonly paths;
+  readonly tasks: RenewalTask[] = [];
+  hours = 0;
+  /** What the worker's way does instead of succeeding. */
+  attempt: (task: RenewalTask) => Promise<void> = () => Promise.resolve();
+  #sleeps: (() => void)[] = [];
+
+  private constructor(readonly root: string, readonly ca: CertificateAuthority) {
+    this.paths = nodePaths(root);
+  }
+
+  static async create({ isControlPlane = false } = {}): Promise<Member> {
+    const member = new Member(await Deno.makeTempDir(), await createCertificateAuthority(START));
+    const { paths } = member;
+    await Deno.mkdir(paths.state, { recursive: true });
+    await Deno.mkdir(join(paths.kubernetes, "pki"), { recursive: true });
+    if (isControlPlane) await Deno.writeTextFile(join(paths.kubernetes, "pki/ca.key"), "");
+    await recordMembership(paths.state, { now: () => START });
+    const certificates = await member.issue();
+    const issued = {
+      certificates,
+      joinEndpoints: ["192.0.2.1:9444"],
+      issuedBy: "attestation",
+      attested: START,
+    } as const;
+    await recordIssuedCertificates(paths.state, issued, 0);
+    return member;
+  }
+
+  now(): Date {
+    return new Date(START.getTime() + this.hours * HOUR_MS);
+  }
+
+  async issue(): Promise<NodeCertificates> {
+    const keys = { client: await generateKeyPair("p-256"), serving: await generateKeyPair("p-256") };
+    const node = { nodeName: "worker-1", addresses: ["192.0.2.7"], epoch: 1, lifetimeMs: 3 * HOUR_MS };
+    const request = { ...node, clientKey: keys.client.spki, servingKey: keys.serving.spki };
+    const certificates = await issueNodeCertificates(this.ca, request, this.now());
+    await installNodeCertificates(this.paths, certificates, keys);
+    return certificates;
+  }
+
+  /** The time that a renewal may take is over. */
+  runOut(): void {
+    for (const end of this.#sleeps.splice(0)) end();
+  }
+
+  get deps(): RenewalDependencies {
+    const way = (name: string) => async (task: RenewalTask) => {
+      this.tasks.push(task);
+      this.ways.push(name);
+      await this.attempt(task);
+      return { certificates: await this.issue(), joinEndpoints: ["192.0.2.2:9444"] };
+    };
+    return {
+      paths: this.paths,
+      clock: {
+        now: () => this.now(),
+        monotonicMs: () => 0,
+        sleep: (_ms, signal) => {
+          const { promise, resolve } = Promise.withResolvers<void>();
+          this.#sleeps.push(resolve);
+          return signal === undefined ? promise : abortable(promise, signal);
+        },
+      },
+      random: () => 0,
+      log: silentLog,
+      attest: way("attest"),
+      issue: way("issue"),
+    };
+  }
+
+  readonly ways: string[] = [];
+
+  serial(): Promise<string | undefined> {
+    return readNodeCertificate(this.paths, "client").then((found) => found?.serialNumber.toHex());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.root, { recursive: true });
+  }
+}
+
+Deno.test("renewCertificates() does nothing in the first third, and says when it will", async () => {
+  await using member = await Member.create();
+  const before = await member.serial();
+  member.hours = 0.9;
+  const outcome = await renewCertificates(member.deps, never);
+  assert.equal(outcome.state, "early");
+  assert.equal(outcome.renewableFrom.toISOString(), "2026-11-01T00:56:40.000Z");
+  assert.deepEqual(member.ways, []);
+  assert.equal(await member.serial(), before);
+});
+
+Deno.test("renewCertificates() has a worker attested from a third on, and long after the end", async () => {
+  for (const [hours, urgency] of [[1.1, "due"], [2.5, "late"], [9_600, "late"]] as const) {
+    await using member = await Member.create();
+    const before = await member.serial();
+    member.hours = hours;
+    const outcome = await renewCertificates(member.deps, never);
+    assert.equal(outcome.state, "renewed");
+    assert.deepEqual(member.ways, ["attest"]);
+    assert.equal(member.tasks[0]?.urgency, urgency);
+    assert.deepEqual(member.tasks[0]?.joinEndpoints, ["192.0.2.1:9444"]);
+    assert.notEqual(await member.serial(), before);
+    const record = await readRenewalRecord(member.paths.state);
+    assert.equal(record?.attested, member.now().toISOString());
+    assert.deepEqual(record?.joinEndpoints, ["192.0.2.2:9444"]);
+    const due = (await Deno.stat(join(member.paths.state, "renewal.due"))).mtime;
+    assert.equal(due?.getTime(), outcome.renewableFrom.getTime());
+  }
+});
+
+Deno.test("renewCertificates() has a control plane issue its own, and does not call that an attestation", async () => {
+  await using member = await Member.create({ isControlPlane: true });
+  member.hours = 2;
+  await renewCertificates(member.deps, never);
+  assert.deepEqual(member.ways, ["issue"]);
+  const record = await readRenewalRecord(member.paths.state);
+  assert.deepEqual([record?.issuedBy, record?.attested], ["own-ca", START.toISOString()]);
+});
+
+Deno.test("renewCertificates() records why a node was refused, keeps its certificates, and forgets it when renewed", async () => {
+  await using member = await Member.create();
+  const before = await member.serial();
+  member.hours = 2;
+  member.attempt = (task) => {
+    task.onFailure(new BootstrapError("unavailable/connection", "Nothing listens at 192.0.2.1:9444"));
+    task.onFailure(new BootstrapError("refused/pcr-4", "PCR 4 is wrong"), "192.0.2.2:9444");
+    task.onFailure(new BootstrapError("unavailable/connection", "Nothing listens at 192.0.2.1:9444"));
+    member.runOut();
+    return untilAborted(task.signal);
+  };
+  await assert.rejects(renewCertificates(member.deps, never), { code: "refused/pcr-4" });
+  assert.equal(await member.serial(), before);
+  const refused = await readRenewalRecord(member.paths.state);
+  assert.deepEqual([refused?.refusal?.code, refused?.refusal?.peer], ["refused/pcr-4", "192.0.2.2:9444"]);
+  assert.equal(refused?.attested, START.toISOString());
+  member.attempt = () => Promise.resolve();
+  await renewCertificates(member.deps, never);
+  assert.equal((await readRenewalRecord(member.paths.state))?.refusal, undefined);
+});
+
+Deno.test("renewCertificates() gives up in time where no service answers, and says so", async () => {
+  await using member = await Member.create();
+  member.hours = 2;
+  member.attempt = ({ signal }) => {
+    member.runOut();
+    return untilAborted(signal).catch(() => {
+      throw new BootstrapError("aborted/ticket-search", "Stopped");
+    });
+  };
+  await assert.rejects(renewCertificates(member.deps, never), { code: "timeout/renewal", retriable: true });
+  assert.equal((await readRenewalRecord(member.paths.state))?.refusal?.code, "timeout/renewal");
+});
+
+Deno.test("renewCertificates() replaces a certificate that is torn or gone, also in the first third", async () => {
+  for (const usage of ["client", "serving"] as const) {
+    await using member = await Member.create();
+    await Deno.truncate(nodeCertificatePath(member.paths.kubelet, usage), 100);
+    assert.equal((await renewCertificates(member.deps, never)).state, "renewed");
+    await Deno.remove(nodeCertificatePath(member.paths.kubelet, usage));
+    assert.equal((await renewCertificates(member.deps, never)).state, "renewed");
+    assert.equal(member.tasks[1]?.installed[usage], undefined);
+    assert.equal((await renewCertificates(member.deps, never)).state, "early");
+  }
+});
+
+Deno.test("renewCertificates() works without a record that can be read", async () => {
+  await using member = await Member.create();
+  await Deno.writeTextFile(join(member.paths.state, "renewal.json"), "{");
+  member.hours = 2;
+  await renewCertificates(member.deps, never);
+  assert.deepEqual(member.tasks[0]?.joinEndpoints, []);
+  assert.equal((await readRenewalRecord(member.paths.state))?.issuedBy, "attestation");
+});
+
+Deno.test("renewCertificates() refuses a node that is no member, is being reset, or renews already", async () => {
+  await using member = await Member.create();
+  await Deno.remove(join(member.paths.state, "member"));
+  await assert.rejects(renewCertificates(member.deps, never), { code: "precondition/not-a-member" });
+  await recordMembership(member.paths.state, member);
+  {
+    using _other = await takeRenewalLock(member.paths.state);
+    const sleep = () => Promise.resolve();
+    const impatient = { ...member.deps, clock: { ...member.deps.clock, sleep } };
+    await assert.rejects(renewCertificates(impatient, never), { code: "conflict/renewal" });
+  }
+  await writeResetMarker(member.paths.state, { startedAt: START.toISOString(), etcdPeers: [] });
+  await assert.rejects(renewCertificates(member.deps, never), { code: "precondition/reset-under-way" });
+  assert.deepEqual(member.ways, []);
+});
+
+Deno.test("renewCertificates() ends with the reason of its signal, which is no refusal", async () => {
+  await using member = await Member.create();
+  member.hours = 2;
+  const stop = new AbortController();
+  member.attempt = ({ signal }) => {
+    stop.abort(new BootstrapError("aborted/run", "Stopped"));
+    signal.throwIfAborted();
+    return Promise.resolve();
+  };
+  await assert.rejects(renewCertificates(member.deps, stop.signal), { code: "aborted/run" });
+  assert.equal((await readRenewalRecord(member.paths.state))?.refusal, undefined);
+});

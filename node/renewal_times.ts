@@ -1,0 +1,62 @@
+/**
+ * When a node renews its certificates.
+ *
+ * | part of their life | |
+ * |---|---|
+ * | first third | nothing is done |
+ * | second third | the node renews at a moment of its own, so that many nodes do not ask at once |
+ * | last third, and after the end | the node asks again and again |
+ *
+ * @module
+ */
+
+/** When certificates are valid. */
+export interface Validity {
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+}
+
+/** How urgent a renewal is. */
+export type RenewalUrgency = "early" | "due" | "late";
+
+/** The fraction of their life at which certificates may be renewed. */
+const DUE_AT = 1 / 3;
+/** The fraction of their life from which a node asks without long pauses. */
+const LATE_AT = 2 / 3;
+/** The largest delay after `DUE_AT`, as a fraction of their life. */
+const SPREAD = 1 / 12;
+
+/** Returns the validity that all of the certificates share; `undefined` if there are none. */
+export function commonValidity(certificates: readonly Validity[]): Validity | undefined {
+  const [first, ...others] = certificates;
+  if (first === undefined) return undefined;
+  return others.reduce((common, { notBefore, notAfter }) => ({
+    notBefore: notBefore > common.notBefore ? notBefore : common.notBefore,
+    notAfter: notAfter < common.notAfter ? notAfter : common.notAfter,
+  }), first);
+}
+
+/** Returns how urgent the renewal of certificates is. A node without certificates is late. */
+export function renewalUrgency(validity: Validity | undefined, now: Date): RenewalUrgency {
+  if (validity === undefined || now >= at(validity, LATE_AT)) return "late";
+  return now >= at(validity, DUE_AT) ? "due" : "early";
+}
+
+/** From when on certificates may be renewed. */
+export function renewableFrom(validity: Validity): Date {
+  return at(validity, DUE_AT);
+}
+
+/**
+ * Returns when a node renews its certificates by itself.
+ *
+ * @param random From 0 to 1.
+ */
+export function renewalDue(validity: Validity, random: number): Date {
+  return at(validity, DUE_AT + SPREAD * random);
+}
+
+function at({ notBefore, notAfter }: Validity, fraction: number): Date {
+  const [start, end] = [notBefore.getTime(), notAfter.getTime()];
+  return new Date(start + (end - start) * fraction);
+}

@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { commonValidity, renewableFrom, renewalDue, renewalUrgency } from "./renewal_times.ts";
+
+const HOUR_MS = 3_600_000;
+const start = new Date("2026-11-01T00:00:00Z");
+const after = (hours: number) => new Date(start.getTime() + hours * HOUR_MS);
+const validity = { notBefore: start, notAfter: after(3) };
+
+Deno.test("renewalUrgency() lets a node rest for a third of the life, and hurry from two thirds on", () => {
+  const cases = [[-1, "early"], [0, "early"], [0.99, "early"], [1, "due"], [1.99, "due"], [2, "late"], [3, "late"], [
+    9_600,
+    "late",
+  ]] as const;
+  for (const [hours, urgency] of cases) assert.equal(renewalUrgency(validity, after(hours)), urgency, String(hours));
+});
+
+Deno.test("renewalUrgency() is late when there are no certificates", () => {
+  assert.equal(renewalUrgency(undefined, start), "late");
+  assert.equal(commonValidity([]), undefined);
+});
+
+Deno.test("commonValidity() is the time in which all certificates are valid", () => {
+  const other = { notBefore: after(1), notAfter: after(9) };
+  assert.deepEqual(commonValidity([validity, other]), { notBefore: after(1), notAfter: after(3) });
+  assert.deepEqual(commonValidity([validity]), validity);
+});
+
+Deno.test("renewalDue() spreads nodes, and leaves each far more than the time of one renewal", () => {
+  assert.deepEqual(renewableFrom(validity), after(1));
+  fc.assert(fc.property(fc.double({ min: 0, max: 1, noNaN: true }), (random) => {
+    const due = renewalDue(validity, random);
+    assert.ok(due >= after(1) && due <= after(1.25));
+    assert.equal(renewalUrgency(validity, due), "due");
+  }));
+});
