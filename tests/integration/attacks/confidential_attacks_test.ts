@@ -14,6 +14,7 @@ import { createCertificateAuthority } from "../../../certificate/ca.ts";
 import { INIT_CLIENT_DEADLINES } from "../../../operator/exchange_client.ts";
 import { checkRecord } from "../../../operator/operation_record.ts";
 import { checkInitResult } from "../../../operator/result.ts";
+import { identityOfKey } from "../../../protocol/node_keys.ts";
 import { serveJoin } from "../../../service/exchange_service.ts";
 import { AdmissionRecords } from "../../../kubernetes/admission_records.ts";
 import { CLUSTER_NAME, InitWorld, TestOperator, trustIn } from "../../exchanges/init_world.ts";
@@ -71,7 +72,7 @@ await variantTest(attack("attack: a member asks for a second name or role", Admi
     await refusedByService(cluster, { issuer, keys, request: { nodeName: "worker-2" } }, "conflict/identity");
   });
   await t.step("another role, which the policy has given it since", async () => {
-    const identity = machine.identity || hex(await sha256(keys.node.spki));
+    const identity = machine.identity || await identityOfKey(keys.identity.spki);
     controlPlanes.add(identity);
     await refusedByService(cluster, { issuer, keys, request: { role: "control-plane" } }, "conflict/identity");
   });
@@ -95,7 +96,7 @@ await variantTest(
     const { cluster, controlPlanes, sealed } = await clusterWithKeys(variant, machine);
     await using _ = cluster;
     const keys = await newNodeKeys();
-    const identity = machine.identity || hex(await sha256(keys.node.spki));
+    const identity = machine.identity || await identityOfKey(keys.identity.spki);
     const play: Hostility = { issuer: machine.issuer, keys, request: { role: "control-plane" } };
     await t.step("is refused, with its identity", async () => {
       const error = await refusedByService(cluster, play, "refused/role");

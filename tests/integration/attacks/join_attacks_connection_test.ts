@@ -17,7 +17,7 @@ import { readRequest } from "../../../protocol/join_request.ts";
 import { joinA2 } from "../../../protocol/transcript.ts";
 import { serveJoin } from "../../../service/exchange_service.ts";
 import { listenForJoins } from "../../../service/testing/join_listener.ts";
-import { ask, dialService, newInsecureIssuer, newNode, TestCluster } from "../../exchanges/join_world.ts";
+import { ask, dialService, newInsecureIssuer, newNode, newNodeKeys, TestCluster } from "../../exchanges/join_world.ts";
 import { measureTrust } from "../../../nodelock/measure.ts";
 import { copyOf, hex, randomBytes } from "../../../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../../../platform/errors.ts";
@@ -250,16 +250,18 @@ Deno.test(attack("attack: a service stalls at each step", Exchange), async (t) =
   // Every message has a deadline. After it the node asks another service.
   await using cluster = await TestCluster.create();
   const deadlines = { proposalMs: 200, challengeMs: 200, ticketMs: 200 };
-  const challenged = { ...await newInsecureIssuer(), variant: "tpm" as const };
+  const keys = await newNodeKeys();
+  const insecure = await newInsecureIssuer(keys.identity);
+  const challenged = { ...insecure, variant: "tpm" as const };
   const never = () => new Promise<never>(() => {});
   const steps: readonly (readonly [string, Partial<JoinExchangeService>, EvidenceIssuer])[] = [
-    ["before the proposal", { deadlines: cluster.service.deadlines }, await newInsecureIssuer()],
+    ["before the proposal", { deadlines: cluster.service.deadlines }, insecure],
     ["before the challenge", { verifier: { variant: "none", identityIsKey: true, verify: never } }, challenged],
-    ["before the ticket", { clusterVersion: never }, await newInsecureIssuer()],
+    ["before the ticket", { clusterVersion: never }, insecure],
   ];
   for (const [name, changes, issuer] of steps) {
     await t.step(name, async () => {
-      const node = await newNode(cluster.trust, { deadlines, issuer });
+      const node = await newNode(cluster.trust, { deadlines, issuer, keys });
       if (name === "before the proposal") {
         await withHostileService(never, (port) => assert.rejects(ask(port, node), { code: "timeout/peer" }));
         return;

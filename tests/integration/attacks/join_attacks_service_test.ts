@@ -155,6 +155,8 @@ Deno.test(attack("attack: a captured join service gives tickets that are not the
   ];
   for (const [name, changes, code] of tickets) {
     await t.step(name, async () => {
+      // Each attack meets another machine, which has the name of the one before.
+      cluster.admissions.records.length = 0;
       await using hostile = await listenForJoins({ ...cluster.service, ...changes }, { host: "127.0.0.1", port: 0 });
       const error = await firstFailure(hostile.port, cluster.trust);
       assert.equal(error.code, code, error.message);
@@ -181,7 +183,10 @@ Deno.test(attack("attack: costly evidence, more nodes than the service can verif
       prepareCertificates: () => Promise.reject(new BootstrapError("unavailable/peer-gone", "nothing is signed here")),
     },
   });
-  const asked = Array.from({ length: 3 }, () => joinByHand(cluster.port).catch(asBootstrapError));
+  const asked = Array.from(
+    { length: 3 },
+    (_, index) => joinByHand(cluster.port, { request: { nodeName: `worker-${index}` } }).catch(asBootstrapError),
+  );
   const first = await Promise.race(asked);
   assert.ok(first instanceof BootstrapError && first.code === "unavailable/busy" && first.retriable);
   assert.equal(first.details["retryAfterSeconds"], "5");
