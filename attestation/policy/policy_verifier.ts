@@ -11,6 +11,7 @@ import type { EvidenceClaims, EvidenceVerifier, ExplainingVerifier } from "../ev
 import type { EvidenceKind, VerifierContext } from "../kind.ts";
 import type { PeerKind, Policy } from "./policy.ts";
 import { sectionOf } from "./policy.ts";
+import { present } from "../../platform/present.ts";
 
 /**
  * Creates the verifier for a policy and a kind of peer.
@@ -36,6 +37,7 @@ export function createExplainingVerifier(policy: Policy, peer: PeerKind, context
   const verifier = combineVerifiers(policy.required[peer].map((kind) => verifierOf(policy, kind, context)));
   return {
     variant: verifier.variant,
+    ...present("identityIsKey", verifier.identityIsKey),
     async verify(evidence, statement, expectation, report) {
       const verified = await verifier.verify(evidence, statement, expectation, report);
       const checks = createChecks(report);
