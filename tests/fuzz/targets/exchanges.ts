@@ -28,6 +28,7 @@ import { sealKit } from "../../../protocol/sealed_kit.ts";
 import { VerificationQueue } from "../../../service/verification_queue.ts";
 import { readClusterSettings } from "../../../kubernetes/settings.ts";
 import { silentLog } from "../../../platform/log.ts";
+import { RefusalLog } from "../../../platform/refusal_log.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 import {
   InitClientMessage,
@@ -207,6 +208,8 @@ export const exchangeTargets: readonly FuzzTarget[] = [
             },
           },
           roleOf: () => "control-plane",
+          namesIdentity: () => true,
+          refusals: new RefusalLog(),
           checkNodeName: () => {},
           confirmPolicy: () => Promise.resolve(),
           policyNumber: () => Promise.resolve("fuzz"),
