@@ -4,6 +4,7 @@
  * @module
  */
 import { BootstrapError } from "../../platform/errors.ts";
+import { present } from "../../platform/present.ts";
 import { createChecks } from "../checks.ts";
 import type { Collateral } from "../collateral.ts";
 import { combineVerifiers } from "../combined.ts";
@@ -11,7 +12,6 @@ import type { EvidenceClaims, EvidenceVerifier, ExplainingVerifier } from "../ev
 import type { EvidenceKind, VerifierContext } from "../kind.ts";
 import type { PeerKind, Policy } from "./policy.ts";
 import { sectionOf } from "./policy.ts";
-import { present } from "../../platform/present.ts";
 
 /**
  * Creates the verifier for a policy and a kind of peer.
@@ -38,6 +38,8 @@ export function createExplainingVerifier(policy: Policy, peer: PeerKind, context
   return {
     variant: verifier.variant,
     ...present("identityIsKey", verifier.identityIsKey),
+    ...present("vendorChecks", verifier.vendorChecks),
+    ...present("identityCheck", verifier.identityCheck),
     async verify(evidence, statement, expectation, report) {
       const verified = await verifier.verify(evidence, statement, expectation, report);
       const checks = createChecks(report);
