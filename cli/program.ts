@@ -16,7 +16,6 @@ import { dropPermissions } from "./permissions.ts";
 
 const HELP_WIDTH = 100;
 const EXIT_CODES = `
-\`bootstrapper help COMMAND\` shows the options of a command, with an example.
 Exit codes: 0 success, 1 failure, 2 usage error, 3 refused, 4 retry later.`;
 
 /**

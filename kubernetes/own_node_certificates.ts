@@ -37,7 +37,8 @@ export async function renewOwnCertificates(parts: OwnCertificateParts, node: Own
   await record?.(
     await Promise.all((["client", "serving"] as const).map(async (usage) => {
       const { serialNumber, tbs, notAfter } = unsigned[usage];
-      return { usage, serial: hex(serialNumber), digest: hex(await sha256(tbs)), notAfterMs: notAfter.getTime() };
+      const certificate = { serial: hex(serialNumber), digest: hex(await sha256(tbs)), notAfterMs: notAfter.getTime() };
+      return usage === "client" ? { usage, ...certificate, epoch: node.epoch } : { usage, ...certificate };
     })),
   );
   const certificates = { client: await unsigned.client.sign(), serving: await unsigned.serving.sign() };

@@ -46,10 +46,8 @@ export class ServiceAdmissions {
   readonly #parts: ServiceAdmissionsParts;
   #migration: Promise<void> | undefined;
   #waiting = 0;
-  /** Admissions whose first certificates are to come, by UID. */
-  readonly #first = new Set<string>();
-  /** Names of admissions, by UID. */
-  readonly #names = new Map<string, string>();
+  /** Admissions whose certificates are to come, by UID. */
+  readonly #admitted = new Map<string, { readonly nodeName: string; readonly isFirst: boolean }>();
   readonly #refusals = new Map<string, { readonly sinceMs: number; count: number }>();
 
   /** Sends nothing yet. */
@@ -89,24 +87,23 @@ export class ServiceAdmissions {
 
   /** Like `AdmissionRecords.admit()`. */
   admit(asked: AskedAdmission): Promise<Admission> {
-    return this.#judged(asked, () => this.#parts.records.admit(asked));
+    return this.#noting(asked, () => this.#parts.records.admit(asked));
   }
 
   /** Like `AdmissionRecords.renew()`. */
   renew(asked: AskedAdmission): Promise<Admission> {
-    return this.#judged(asked, () => this.#parts.records.renew(asked));
+    return this.#noting(asked, () => this.#parts.records.renew(asked));
   }
 
-  async #judged(asked: AskedAdmission, work: () => Promise<Admission>): Promise<Admission> {
+  async #noting({ identity, nodeName }: AskedAdmission, work: () => Promise<Admission>): Promise<Admission> {
     await this.migrated();
     try {
       const admission = await work();
-      remember(this.#names, admission.uid, asked.nodeName);
-      if (admission.before === undefined) this.#first.add(admission.uid);
+      remember(this.#admitted, admission.uid, { nodeName, isFirst: admission.before === undefined });
       return admission;
     } catch (cause) {
       const error = asBootstrapError(cause);
-      if (!error.retriable) this.#refused(asked.identity, error);
+      if (!error.retriable) this.#refused(identity, error);
       throw error;
     }
   }
@@ -118,9 +115,10 @@ export class ServiceAdmissions {
     certificates: readonly NodeCertificateRecord[],
   ): Promise<void> {
     await this.#parts.records.recordCertificates(identity, uid, certificates);
-    const nodeName = this.#names.get(uid);
-    if (nodeName === undefined) return;
-    const isFirst = this.#first.delete(uid);
+    const admitted = this.#admitted.get(uid);
+    if (admitted === undefined) return;
+    this.#admitted.delete(uid);
+    const { nodeName, isFirst } = admitted;
     const until = new Date(Math.max(...certificates.map(({ notAfterMs }) => notAfterMs), 0)).toISOString();
     const [reason, what] = isFirst ? ["Admitted", "was admitted"] : ["Renewed", "proved again what it is"];
     const message = `The machine ${what}; its certificates end at ${until}`;

@@ -25,8 +25,8 @@ class World {
     log: createLog(this.clock, (line) => this.logged.push(JSON.parse(line))),
   });
 
-  async ticket(record: AdmissionRecord): Promise<void> {
-    const { uid } = await this.admissions.admit(record);
+  async ticket(record: AdmissionRecord, how: "admit" | "renew" = "admit"): Promise<void> {
+    const { uid } = await this.admissions[how](record);
     const certificate = { usage: "client", serial: "01", digest: "00", notAfterMs: MINUTE_MS } as const;
     await this.admissions.recordCertificates(record.identity, uid, [certificate]);
   }
@@ -44,7 +44,7 @@ class World {
 Deno.test("an admission and each renewal are Events on the record and on the Node", async () => {
   const world = new World();
   await world.ticket(recordOf(1));
-  await world.ticket(recordOf(1));
+  await world.ticket(recordOf(1), "renew");
   const end = "its certificates end at 1970-01-01T00:01:00.000Z";
   assert.deepEqual(await world.events(), [
     `NodeAdmission 111111 Admitted The machine was admitted; ${end}`,

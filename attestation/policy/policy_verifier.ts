@@ -4,6 +4,7 @@
  * @module
  */
 import { BootstrapError } from "../../platform/errors.ts";
+import { present } from "../../platform/present.ts";
 import { createChecks } from "../checks.ts";
 import type { Collateral } from "../collateral.ts";
 import { combineVerifiers } from "../combined.ts";
@@ -36,6 +37,9 @@ export function createExplainingVerifier(policy: Policy, peer: PeerKind, context
   const verifier = combineVerifiers(policy.required[peer].map((kind) => verifierOf(policy, kind, context)));
   return {
     variant: verifier.variant,
+    ...present("identityIsKey", verifier.identityIsKey),
+    ...present("vendorChecks", verifier.vendorChecks),
+    ...present("identityCheck", verifier.identityCheck),
     async verify(evidence, statement, expectation, report) {
       const verified = await verifier.verify(evidence, statement, expectation, report);
       const checks = createChecks(report);

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import type { Bytes } from "../../../platform/bytes.ts";
 import { concat, fromHex, hex } from "../../../platform/bytes.ts";
 import type { Collateral } from "../../collateral.ts";
+import { collateralAtHand, CollateralWanted } from "../../collateral_wanted.ts";
 import type { EvidenceCheck, Expectation } from "../../evidence.ts";
 import { FRESH } from "../../evidence.ts";
 import { errorOf, flipped } from "../../testing/evidence.ts";
@@ -73,6 +74,44 @@ Deno.test("createSnpVerifier() reports each check to a listener, and continues a
   await assert.rejects(verdict, { code: "refused/snp-vmpl" });
   assert.deepEqual(heard.filter(({ passed }) => !passed).map(({ check }) => check), ["snp-vmpl", "snp-measurement"]);
   assert.equal(heard.at(-1)?.check, "snp-revocation");
+});
+
+Deno.test("createSnpVerifier() wants a certificate only for a report that passes what needs none", async () => {
+  const files: Record<string, Uint8Array> = {};
+  const wanted: string[] = [];
+  const lists = await amd.collateral();
+  const atHand = collateralAtHand({
+    ...collateralOf(files),
+    find: async (name) => (wanted.push(name), (await lists.find(name)) ?? await collateralOf(files).find(name)),
+    recall: (name) =>
+      files[name] === undefined ? undefined : { file: { bytes: new Uint8Array(files[name]), source: name } },
+  });
+  const without = { vekDer: new Uint8Array() };
+  const forged = {
+    "refused/snp-measurement": { 0x90: new Uint8Array(48) },
+    "refused/snp-report-data": { 0x50: new Uint8Array(64) },
+    "refused/snp-host-data": { 0xc0: new Uint8Array(32) },
+    "refused/snp-vmpl": { 0x30: Uint8Array.of(1) },
+  };
+  for (const [code, report] of Object.entries(forged)) {
+    assert.equal(await codeOf({ ...without, report }, undefined, atHand), code);
+  }
+  const banned = { ...policyFor(), bannedChipIds: new Set([hex(chipIdOf("milan"))]) };
+  assert.equal(await codeOf(without, banned, atHand), "refused/snp-banned-chip-id");
+  const verdict = await errorOf(async () =>
+    verifierFor(amd, policyFor(), atHand).verify(await amd.evidence(without), STATEMENT, expectation)
+  );
+  assert.ok(verdict instanceof CollateralWanted);
+  const [document] = verdict.documents;
+  files[document?.name ?? ""] = await amd.vek();
+  const next = await errorOf(async () =>
+    verifierFor(amd, policyFor(), atHand).verify(await amd.evidence(without), STATEMENT, expectation)
+  );
+  assert.ok(next instanceof CollateralWanted);
+  assert.deepEqual(next.documents.map(({ name }) => name), ["amd-milan-vcek.crl"]);
+  files["amd-milan-vcek.crl"] = await amd.crl();
+  await verifierFor(amd, policyFor(), atHand).verify(await amd.evidence(without), STATEMENT, expectation);
+  assert.deepEqual(wanted, []);
 });
 
 for (const [product, kind] of [["turin", "vcek"], ["genoa", "vcek"], ["milan", "vlek"], ["turin", "vlek"]] as const) {

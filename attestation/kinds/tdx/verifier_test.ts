@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Bytes } from "../../../platform/bytes.ts";
 import { concat, fromHex, hex, utf8 } from "../../../platform/bytes.ts";
 import type { Collateral } from "../../collateral.ts";
+import { collateralAtHand, CollateralWanted } from "../../collateral_wanted.ts";
 import type { EvidenceCheck, Expectation } from "../../evidence.ts";
 import { FRESH } from "../../evidence.ts";
 import { collateralName, type TdxCollateral } from "./collateral.ts";
@@ -457,3 +458,36 @@ function signerIs(certificate: Bytes): Case {
 function ago(seconds: number): Date {
   return new Date(NOW.getTime() - seconds * 1000);
 }
+
+Deno.test("createTdxVerifier() wants documents only for a quote that passes what needs none", async () => {
+  const asked: string[] = [];
+  const atHand = collateralAtHand({
+    ...nowhere,
+    find: (name) => (asked.push(name), nowhere.find(name)),
+    recall: () => undefined,
+  });
+  const verdictOn = (quote: QuoteLies, one: TdxPolicy = policy) =>
+    errorOf(async () => {
+      const payload = encodeTdxPayload({ quote: await intel.quote({ ...rightQuote, ...quote }), collateral: {} });
+      const verifier = createTdxVerifier(one, atHand, () => NOW, intel.anchor);
+      await verifier.verify({ variant: "tdx", payload }, STATEMENT, expectation);
+    });
+  assert.equal((await verdictOn({ reportData: new Uint8Array(64) })).code, "refused/tdx-report-data");
+  assert.equal((await verdictOn({ mrConfigId: padded(D15) })).code, "refused/tdx-mrconfigid");
+  const banned = { ...policy, bannedPlatforms: new Set([PPID]) };
+  assert.equal((await verdictOn({}, banned)).code, "refused/tdx-banned-platform");
+  const forged = await intel.quote(rightQuote);
+  forged[QUOTE_SIGNATURE_AT] = (forged[QUOTE_SIGNATURE_AT] ?? 0) ^ 1;
+  const refused = await errorOf(() =>
+    createTdxVerifier(policy, atHand, () => NOW, intel.anchor)
+      .verify({ variant: "tdx", payload: encodeTdxPayload({ quote: forged, collateral: {} }) }, STATEMENT, expectation)
+  );
+  assert.equal(refused.code, "refused/tdx-quote-signature");
+  const verdict = await verdictOn({});
+  assert.ok(verdict instanceof CollateralWanted);
+  assert.equal(verdict.documents.length, 6);
+  assert.deepEqual(asked, []);
+});
+
+/** Where the signature of a version 4 quote begins: header 48, TD report 584, length 4 (Intel's DCAP guide, A.3). */
+const QUOTE_SIGNATURE_AT = 48 + 584 + 4;
