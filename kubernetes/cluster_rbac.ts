@@ -63,6 +63,14 @@ function pathOf({ kind, metadata: { name, namespace } }: Manifest): string {
   }
 }
 
+/**
+ * What earlier versions made, and what must not be there: by the first binding, the controller manager approves what
+ * nodes ask for by themselves.
+ */
+const OBSOLETE: readonly Manifest[] = [
+  { kind: "ClusterRoleBinding", metadata: { name: "kubeadm:node-autoapprove-certificate-rotation", namespace: "" } },
+];
+
 const FIRST_LOOK_MS = 50;
 const LONGEST_LOOK_MS = 1_000;
 
@@ -74,14 +82,18 @@ const establishedSchema = v.object({
 });
 
 /**
- * Creates or updates the objects of {@linkcode clusterRbac}, and returns when the API server serves their kinds. It may
+ * Creates or updates the objects of {@linkcode clusterRbac}, deletes those of earlier versions, and returns when the API server serves their kinds. It may
  * be repeated.
  *
  * @throws {BootstrapError} `timeout/kubernetes-kinds`, and the errors of {@linkcode KubernetesApi}.
  */
-export async function applyClusterRbac(api: Pick<KubernetesApi, "apply" | "get">, wait: Wait): Promise<void> {
+export async function applyClusterRbac(
+  api: Pick<KubernetesApi, "apply" | "get" | "remove">,
+  wait: Wait,
+): Promise<void> {
   const manifests = clusterRbac();
   for (const manifest of manifests) await api.apply(pathOf(manifest), manifest);
+  for (const obsolete of OBSOLETE) await api.remove(pathOf(obsolete));
   for (const definition of manifests.filter(({ kind }) => kind === "CustomResourceDefinition")) {
     await pollUntil(async () => {
       const { status: { conditions } } = await api.get(pathOf(definition), establishedSchema);

@@ -82,7 +82,7 @@ Deno.test("clusterRbac() lets the join service read the policy, and nothing else
   assert.deepEqual(rightsOf("Role", POLICY_NAMESPACE), [`get /configmaps ${POLICY_CONFIG_MAP}`]);
 });
 
-Deno.test("clusterRbac() binds only nodes, the API server and the join services' own group", () => {
+Deno.test("clusterRbac() binds only the API server and the join services' own group", () => {
   const bindings = clusterRbac().filter(({ kind }) => kind.endsWith("Binding")).map((one) =>
     v.parse(bindingSchema, one)
   );
@@ -92,7 +92,6 @@ Deno.test("clusterRbac() binds only nodes, the API server and the join services'
     [...subjects].sort(),
     [
       `Group ${organization?.value}`,
-      "Group system:nodes",
       "User kube-apiserver-kubelet-client",
     ].sort(),
   );
@@ -113,6 +112,7 @@ const wait = { clock: sleepingClock().clock, deadlineMs: 5_000 };
 /** An API server that serves a kind after so many looks. */
 class SlowApi {
   readonly applied: string[] = [];
+  readonly removed: string[] = [];
   looks = 0;
 
   constructor(readonly looksUntilServed: number) {}
@@ -120,6 +120,11 @@ class SlowApi {
   apply(path: string): Promise<void> {
     this.applied.push(path.split("/").at(-1) ?? "");
     return Promise.resolve();
+  }
+
+  remove(path: string): Promise<boolean> {
+    this.removed.push(path);
+    return Promise.resolve(false);
   }
 
   async get<T>(_path: string, schema: AnswerSchema<T>): Promise<T> {
@@ -131,11 +136,13 @@ class SlowApi {
   }
 }
 
-Deno.test("applyClusterRbac() applies the kinds first, and returns when they are served", async () => {
+Deno.test("applyClusterRbac() applies the kinds first, deletes what must not be there, and returns when they are served", async () => {
   const api = new SlowApi(3);
   await applyClusterRbac(api, wait);
   assert.deepEqual(api.applied.slice(0, 2), DEFINITIONS);
   assert.equal(api.looks, 5);
+  const bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+  assert.deepEqual(api.removed, [`${bindings}/kubeadm:node-autoapprove-certificate-rotation`]);
 });
 
 Deno.test("applyClusterRbac() says which kind the API server does not serve", async () => {
