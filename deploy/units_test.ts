@@ -166,8 +166,7 @@ Deno.test("front and signer have no device, no capability and no network beyond 
   }
   for (const key of ["ReadWritePaths", "LoadCredential", "BindPaths"]) assert.equal(front.has(`Service.${key}`), false);
   assert.equal(only(signer, "Service.ReadWritePaths"), "/etc/kubernetes/bootstrapper");
-  assert.equal(only(signer, "Service.IPAddressDeny"), "any");
-  assert.equal(only(signer, "Service.IPAddressAllow"), "localhost");
+  assert.equal(only(signer, "Service.SocketBindDeny"), "any");
   assert.equal(only(signer, "Service.MemorySwapMax"), "0");
 });
 

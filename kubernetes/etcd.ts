@@ -19,11 +19,6 @@ export { checkCanGrow, checkCanRemove, type EtcdHealth, type EtcdMember } from "
 export interface EtcdOptions {
   /** The time limit of a call, milliseconds. Default: 10 s. */
   readonly deadlineMs?: number;
-  /**
-   * Tells with which members the member at the endpoint is connected, by their IDs. Then {@linkcode EtcdCluster.health}
-   * asks no other member; the endpoints must be those of one member. Default: it asks each of them.
-   */
-  readonly peersOf?: () => Promise<ReadonlySet<string>>;
 }
 
 /**
@@ -49,7 +44,6 @@ export class EtcdCluster implements Disposable {
   readonly #endpoints: readonly EtcdEndpoint[];
   readonly #credentials: EtcdCredentials;
   readonly #deadlineMs: number;
-  readonly #peersOf: EtcdOptions["peersOf"];
   readonly #disposed = new AbortController();
 
   /**
@@ -68,7 +62,6 @@ export class EtcdCluster implements Disposable {
     checkCredentials(credentials);
     this.#credentials = credentials;
     this.#deadlineMs = options.deadlineMs ?? DEFAULT_DEADLINE_MS;
-    this.#peersOf = options.peersOf;
   }
 
   /** Returns all members, as a quorum knows them now. It asks all endpoints at once and uses the first answer. */
@@ -102,7 +95,7 @@ export class EtcdCluster implements Disposable {
   }
 
   /**
-   * Asks every voting member directly, all at once, or one member for all (`peersOf`). If no quorum answers, the result contains what can still be
+   * Asks every voting member directly, all at once. If no quorum answers, the result contains what can still be
    * determined. The call takes at most three times the deadline.
    */
   async health(): Promise<EtcdHealth> {
@@ -116,14 +109,8 @@ export class EtcdCluster implements Disposable {
       ({ response } = await this.#list(this.#endpoints, false, this.#deadline()));
     }
     const members = membersOf(response);
-    const voters = members.filter(({ isLearner }) => !isLearner);
-    if (this.#peersOf !== undefined) {
-      const peers = await this.#peersOf();
-      const own = idOf(response.header?.memberId ?? 0n);
-      const healthy = voters.map(({ id }) => id).filter((id) => id === own || peers.has(id));
-      return { members, healthy: new Set(healthy), leaderless };
-    }
     const deadline = this.#deadline();
+    const voters = members.filter(({ isLearner }) => !isLearner);
     const answers = await Promise.all(voters.map((voter) => this.#answers(voter, !leaderless, deadline)));
     const healthy = new Set(voters.filter((_, index) => answers[index]).map(({ id }) => id));
     return { members, healthy, leaderless };

@@ -23,10 +23,7 @@ export interface EtcdMember {
 export interface EtcdHealth {
   /** Voters and learners. */
   readonly members: readonly EtcdMember[];
-  /**
-   * The IDs of the voters that answered a linearizable read themselves; without a leader, any read. Where one member was
-   * asked for all: that member, and the voters that it is connected with.
-   */
+  /** The IDs of the voters that answered a linearizable read themselves; without a leader, any read. */
   readonly healthy: ReadonlySet<string>;
   /**
    * Whether no linearizable read was answered, for lack of a leader or quorum. Then `members` is the memory of one

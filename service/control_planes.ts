@@ -12,7 +12,6 @@ import {
   wipeClusterKeys,
 } from "../kubernetes/cluster_keys.ts";
 import { EtcdCluster } from "../kubernetes/etcd.ts";
-import { activePeers } from "../kubernetes/etcd_peers.ts";
 import type { EtcdHealth } from "../kubernetes/etcd_health.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { AnyErrorCode } from "../platform/errors.ts";
@@ -125,9 +124,6 @@ export class ControlPlanes implements ControlPlaneAdmission, Disposable {
 
   async #connected(): Promise<EtcdCluster> {
     const { credentialsFolder } = this.#parts;
-    return this.#etcd ??= new EtcdCluster([OWN_ETCD], await readEtcdCredentials(credentialsFolder), {
-      // The unit lets this process reach no other machine.
-      peersOf: () => activePeers(),
-    });
+    return this.#etcd ??= new EtcdCluster([OWN_ETCD], await readEtcdCredentials(credentialsFolder));
   }
 }

@@ -12,11 +12,16 @@ import { silentLog } from "../../platform/log.ts";
 import type { InitSession } from "../exchange_server.ts";
 import { listenForOperators, serveOperators } from "../front.ts";
 
+/** A listening front, and the socket behind it. */
+export interface TestListener extends ChannelServer {
+  readonly socket: string;
+}
+
 /** Listens on a port of loopback that the kernel chooses. */
 export async function listenForInits(
   handle: (session: InitSession) => Promise<void>,
   log: Log = silentLog,
-): Promise<ChannelServer> {
+): Promise<TestListener> {
   const folder = await Deno.makeTempDir({ prefix: "init-server-" });
   const socket = join(folder, "init.sock");
   const behind = serveOperators({ listener: await openRelaySocket(socket), clock: systemClock, log }, handle);
@@ -26,5 +31,5 @@ export async function listenForInits(
     await behind[Symbol.asyncDispose]();
     await Deno.remove(folder, { recursive: true });
   };
-  return { port: front.port, watch: front.watch, close, [Symbol.asyncDispose]: close };
+  return { socket, port: front.port, watch: front.watch, close, [Symbol.asyncDispose]: close };
 }

@@ -13,13 +13,18 @@ import type { JoinExchangeService } from "../exchange_parts.ts";
 import { listenForNodes } from "../front.ts";
 import { serveExchanges } from "../service.ts";
 
+/** A listening front, and the socket behind it. */
+export interface TestListener extends ChannelServer {
+  readonly socket: string;
+}
+
 /**
  * Listens for nodes.
  *
  * @param service The parts that each exchange works with.
  * @param address Where to listen; port 0 lets the kernel choose one.
  */
-export async function listenForJoins(service: JoinExchangeService, address: Endpoint): Promise<ChannelServer> {
+export async function listenForJoins(service: JoinExchangeService, address: Endpoint): Promise<TestListener> {
   const folder = await Deno.makeTempDir({ prefix: "join-service-" });
   const socket = join(folder, "signer.sock");
   const signer = serveExchanges(
@@ -32,5 +37,5 @@ export async function listenForJoins(service: JoinExchangeService, address: Endp
     await signer[Symbol.asyncDispose]();
     await Deno.remove(folder, { recursive: true });
   };
-  return { port: front.port, watch: front.watch, close, [Symbol.asyncDispose]: close };
+  return { socket, port: front.port, watch: front.watch, close, [Symbol.asyncDispose]: close };
 }

@@ -152,6 +152,8 @@ export class InitWorld implements AsyncDisposable {
   /** Settles when the server ends. */
   readonly served: Promise<void>;
   readonly folder: string;
+  /** The socket behind the front; empty until the server listens. */
+  socket = "";
   /**
    * Settles when the work that makes the cluster ends. Nothing is written to the folder after this and {@linkcode
    * served}.
@@ -178,7 +180,11 @@ export class InitWorld implements AsyncDisposable {
     const cluster = { apiEndpoints: ["a:6443"], joinEndpoints: ["a:9444"], nodeName: "n1" };
     const clock = options.clock ?? systemClock;
     const server = new InitServer({
-      listen: (handle) => listenForInits(handle, options.log),
+      listen: async (handle) => {
+        const listener = await listenForInits(handle, options.log);
+        this.socket = listener.socket;
+        return listener;
+      },
       ...{ folder: staged, trust, clock, log: options.log ?? silentLog },
       lock: options.withLock?.(lock) ?? lock,
       ...(options.deadlines === undefined ? {} : { deadlines: options.deadlines }),

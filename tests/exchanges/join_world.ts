@@ -4,7 +4,6 @@
  * @module
  */
 import { TPM_ACCEPTED, TPM_SETTINGS } from "../../attestation/testing/trust.ts";
-import type { ChannelServer } from "../../channel/server.ts";
 import { dial } from "../../channel/client.ts";
 import type { DialledExchange } from "../../channel/client.ts";
 import type { EvidenceIssuer, EvidenceVerifier } from "../../attestation/evidence.ts";
@@ -35,6 +34,7 @@ import type { CertifiedNode, JoinExchangeService } from "../../service/exchange_
 import { JOIN_SERVICE_DEADLINES } from "../../service/exchange_parts.ts";
 import type { NodeKeys } from "../../protocol/node_keys.ts";
 import { readOrCreateIdentityKey, readOrCreateNodeKeys } from "../../protocol/node_keys.ts";
+import type { TestListener } from "../../service/testing/join_listener.ts";
 import { listenForJoins } from "../../service/testing/join_listener.ts";
 import type { Ticket } from "../../join/ticket.ts";
 import { DocumentFetches } from "../../service/document_fetches.ts";
@@ -123,7 +123,7 @@ export class TestCluster implements AsyncDisposable {
   readonly admissions = new MemoryAdmissions();
   /** The service's log. */
   readonly events: Record<string, unknown>[] = [];
-  #server: ChannelServer | undefined;
+  #server: TestListener | undefined;
   #service: JoinExchangeService | undefined;
 
   private constructor(
@@ -197,6 +197,12 @@ export class TestCluster implements AsyncDisposable {
   get port(): number {
     if (this.#server === undefined) throw new Error("the cluster is not there yet");
     return this.#server.port;
+  }
+
+  /** The signer's socket. */
+  get socket(): string {
+    if (this.#server === undefined) throw new Error("the cluster is not there yet");
+    return this.#server.socket;
   }
 
   /** The codes of the service's refusals, in order. */
