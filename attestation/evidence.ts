@@ -134,6 +134,13 @@ export interface EvidenceVerifier {
   /** As {@linkcode EvidenceIssuer.identityIsKey}, by the first kind. */
   readonly identityIsKey?: true;
   /**
+   * The checks that, when all have passed, show that the machine's vendor signed the evidence: also what a policy then
+   * refuses was said by such a machine. Missing where only a further message shows that (a TPM's activation).
+   */
+  readonly vendorChecks?: readonly string[];
+  /** The check that, when it has passed, names the machine's identity as what was seen. */
+  readonly identityCheck?: string;
+  /**
    * Runs every check that needs no further message.
    *
    * @param evidence What the peer sent.

@@ -14,6 +14,8 @@ import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { removeIfExists } from "../platform/files.ts";
 import type { Log } from "../platform/log.ts";
 import { errorFields } from "../platform/log.ts";
+import { RefusalLog } from "../platform/refusal_log.ts";
+import { peerGroup } from "./peer_group.ts";
 import { backOffMs } from "../platform/retry.ts";
 import { Exchange } from "./exchange.ts";
 import type { Envelope, Kind, MessageStream } from "./exchange.ts";
@@ -54,6 +56,8 @@ export interface RelayServerOptions<Incoming extends Envelope, Outgoing extends 
   /** Fetches documents through the front. */
   readonly errands?: Errands;
   readonly clock: Pick<Clock, "sleep">;
+  /** Whether `handle` itself records what it throws. */
+  readonly logsOwnRefusals?: boolean;
   /** The log of refusals. */
   readonly log: Log;
 }
@@ -104,6 +108,7 @@ export function serveRelayed<Incoming extends Envelope, Outgoing extends Envelop
 ): RelayServer {
   const { listener, clock, log } = options;
   const total = new ByteTotal(options.maximumBytes);
+  const refusals = new RefusalLog();
   const open = new Set<Connection>();
   let underWay = 0;
   let isClosing = false;
@@ -118,7 +123,7 @@ export function serveRelayed<Incoming extends Envelope, Outgoing extends Envelop
       if (first?.kind === "exchange") {
         underWay++;
         try {
-          await serveExchange(connection, first, options, underWay > options.maximumExchanges);
+          await serveExchange(connection, first, options, refusals, underWay > options.maximumExchanges);
         } finally {
           underWay--;
         }
@@ -188,6 +193,7 @@ async function serveExchange<Incoming extends Envelope, Outgoing extends Envelop
   connection: Connection,
   { binding, peer, service }: Extract<FrontFrame, { readonly kind: "exchange" }>,
   options: RelayServerOptions<Incoming, Outgoing>,
+  refusals: RefusalLog,
   isOneTooMany: boolean,
 ): Promise<void> {
   const log = options.log.with({ peer });
@@ -197,6 +203,7 @@ async function serveExchange<Incoming extends Envelope, Outgoing extends Envelop
   const alive = setInterval(() => connection.write({ kind: "alive" }).catch(() => {}), ALIVE_MS);
   using _deadline = limitExchange(exchange, options);
   let audience: Audience = "stranger";
+  let hasBegun = false;
   const explainRefusals = () => {
     audience = "peer";
   };
@@ -213,11 +220,15 @@ async function serveExchange<Incoming extends Envelope, Outgoing extends Envelop
         retryAfterSeconds: 5,
       });
     }
+    hasBegun = true;
     await options.handle({ exchange, explainRefusals, trustPeer });
     await connection.write({ kind: "ended" });
   } catch (error) {
     const refusal = asBootstrapError(error);
-    log.event("warn", "exchange-refused", errorFields(refusal));
+    if (options.logsOwnRefusals !== true || !hasBegun) {
+      const group = peerGroup(peer);
+      refusals.note(log, "exchange-refused", refusal, { group, isKnown: audience === "peer" });
+    }
     await connection.write({ kind: "refused", ...encodeStatus(refusal, audience) }).catch(() => {});
   } finally {
     clearInterval(alive);

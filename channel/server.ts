@@ -15,6 +15,7 @@ import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { Log } from "../platform/log.ts";
 import { errorFields } from "../platform/log.ts";
+import { RefusalLog } from "../platform/refusal_log.ts";
 import "./_http2_ends.ts";
 import { Exchange } from "./exchange.ts";
 import type { Envelope } from "./exchange.ts";
@@ -99,11 +100,12 @@ export async function listen<Incoming extends Envelope, Outgoing extends Envelop
   options: ChannelServerOptions<Incoming, Outgoing>,
 ): Promise<ChannelServer> {
   const open = new Places(options.maximumConnections);
+  const refusals = new RefusalLog();
   const secured = createServer(serverTlsOptions(await createThrowAwayCertificate()), (socket) => {
     const connection = open.get(peerOf(socket));
     if (connection === undefined) return void socket.destroy();
     open.noteHandshake(connection);
-    serveConnection(socket, connection, open, options, options.log.with({ peer: peerOf(socket) }));
+    serveConnection(socket, connection, open, options, options.log.with({ peer: peerOf(socket) }), refusals);
   });
   let looking: ReturnType<typeof setTimeout> | undefined;
   let [free, lookedMs] = [0, -Infinity];
@@ -199,6 +201,7 @@ function serveConnection<Incoming extends Envelope, Outgoing extends Envelope>(
   places: Places,
   options: ChannelServerOptions<Incoming, Outgoing>,
   log: Log,
+  refusals: RefusalLog,
 ): void {
   const { raw } = connection;
   socket.on("error", () => raw.destroy());
@@ -231,7 +234,7 @@ function serveConnection<Incoming extends Envelope, Outgoing extends Envelope>(
       );
       connection.exchange = exchange;
       raw.once("close", () => exchange.close(new BootstrapError("unavailable/peer-gone", "The peer is gone")));
-      serveExchange(call, exchange, () => places.trust(connection), options, log).finally(() => {
+      serveExchange(call, exchange, () => places.trust(connection), options, log, refusals).finally(() => {
         places.release(connection, performance.now());
         const closing = setTimeout(() => raw.destroy(), CLOSING_DEADLINE_MS);
         raw.once("close", () => clearTimeout(closing));
@@ -252,6 +255,7 @@ async function serveExchange<Incoming extends Envelope, Outgoing extends Envelop
   trust: () => void,
   options: ChannelServerOptions<Incoming, Outgoing>,
   log: Log,
+  refusals: RefusalLog,
 ): Promise<void> {
   let audience: Audience = "stranger";
   const explainRefusals = () => {
@@ -270,7 +274,11 @@ async function serveExchange<Incoming extends Envelope, Outgoing extends Envelop
       return;
     }
     const refusal = asBootstrapError(error);
-    log.event("warn", "exchange-refused", errorFields(refusal));
+    // Where a process behind this one refuses, that one says why in its log.
+    if (!(refusal instanceof RelayedRefusal)) {
+      const group = peerGroup(exchange.peerAddress);
+      refusals.note(log, "exchange-refused", refusal, { group, isKnown: audience === "peer" });
+    }
     // If the peer has ended the stream, no one receives the status, and the runtime's HTTP/2 is not reliable in that
     // state.
     if (!call.cancelled) call.emit("error", statusOf(refusal, audience));

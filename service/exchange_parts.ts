@@ -12,6 +12,7 @@ import type { KeyPair } from "../certificate/keys.ts";
 import type { AdmissionRecords } from "../kubernetes/admission_records.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
+import type { RefusalLog } from "../platform/refusal_log.ts";
 import type { Founding, SealedKit } from "../proto/gen/bootstrapper.ts";
 import type { ClusterNetwork } from "./claims_check.ts";
 import type { QueuedNode } from "./control_plane_queue.ts";
@@ -86,6 +87,8 @@ export interface JoinExchangeService {
   readonly verifier: EvidenceVerifier;
   /** The role that an identity may have, by the policy. */
   readonly roleOf: (identity: string) => NodeRole;
+  /** Whether the policy names an identity. */
+  readonly namesIdentity: (identity: string) => boolean;
   /** Refuses a name that an identity may not have, by the policy. */
   readonly checkNodeName: (identity: string, nodeName: string) => void;
   /** How far a node's clock may be off, by the policy. */
@@ -126,4 +129,6 @@ export interface JoinExchangeService {
   readonly clock: Pick<Clock, "now" | "monotonicMs">;
   /** Records each outcome. */
   readonly log: Log;
+  /** Records refusals. */
+  readonly refusals: RefusalLog;
 }

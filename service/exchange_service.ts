@@ -15,7 +15,7 @@ import { refusal } from "../protocol/refusal.ts";
 import { checkActivationAnswer } from "../protocol/activation.ts";
 import { peerGroup } from "../channel/peer_group.ts";
 import type { Session } from "../channel/server.ts";
-import type { Expectation, VerifiedEvidence } from "../attestation/evidence.ts";
+import type { EvidenceCheck, Expectation, VerifiedEvidence } from "../attestation/evidence.ts";
 import { FRESH, NO_IDENTITY } from "../attestation/evidence.ts";
 import { CollateralWanted } from "../attestation/collateral_wanted.ts";
 import { verifyEvidence } from "../attestation/verify_evidence.ts";
@@ -27,7 +27,6 @@ import type { Bytes } from "../platform/bytes.ts";
 import { base64, copyOf, equalBytes, hex, randomBytes, sha256 } from "../platform/bytes.ts";
 import { checkClockSkew } from "../platform/clock_skew.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
-import { errorFields } from "../platform/log.ts";
 import type { LogFields } from "../platform/log.ts";
 import { present } from "../platform/present.ts";
 import { Evidence, JoinTicket } from "../proto/gen/bootstrapper.ts";
@@ -84,8 +83,20 @@ type VerifiedNode = Omit<CheckedNode, "challenge">;
  *
  * @throws {BootstrapError} The reason why there is no ticket. The channel sends it to the node.
  */
-export async function serveJoin(session: JoinSession, service: JoinExchangeService): Promise<void> {
+export async function serveJoin(channel: JoinSession, service: JoinExchangeService): Promise<void> {
   const known: Known = {};
+  let isKnown = false;
+  const session: JoinSession = {
+    exchange: channel.exchange,
+    explainRefusals() {
+      isKnown = true;
+      channel.explainRefusals();
+    },
+    trustPeer() {
+      isKnown = true;
+      channel.trustPeer();
+    },
+  };
   const startMs = service.clock.monotonicMs();
   const fields = (): LogFields => ({
     ...known,
@@ -96,6 +107,7 @@ export async function serveJoin(session: JoinSession, service: JoinExchangeServi
     const clientNonce = await receiveHello(session, service);
     const a1 = await propose(session, service, clientNonce);
     const message = await session.exchange.receive("request", service.deadlines.requestMs);
+<<<<<<< HEAD
     const checked = await withDocuments(session, service, () =>
       inTurn(session, service, async () => {
         const signed = await readSignedRequest(session, message, a1);
@@ -108,6 +120,19 @@ export async function serveJoin(session: JoinSession, service: JoinExchangeServi
         checkClockSkew(signed.request.timeMs, service.clock.now(), service.maximumClockSkewMs);
         return checked;
       }));
+=======
+    const checked = await inTurn(session, service, async () => {
+      const signed = await readSignedRequest(message, a1);
+      const { nodeName: node, role, purpose } = signed.request;
+      Object.assign(known, { node, role, purpose });
+      const servingKey = await checkCsrs(signed);
+      await checkIdentityKey(service, signed);
+      const checked = { ...await checkEvidence(session, service, signed, known), servingKey };
+      // The clock is checked only now, so that the refusal names the machine whose clock must be set.
+      checkClockSkew(signed.request.timeMs, service.clock.now(), service.maximumClockSkewMs);
+      return checked;
+    });
+>>>>>>> ff338aa (wip)
     const verified = await verifyNode(session, service, checked);
     await service.confirmPolicy();
     await checkPolicy(verified, service);
@@ -115,7 +140,8 @@ export async function serveJoin(session: JoinSession, service: JoinExchangeServi
     service.log.event("info", "join-ticket-issued", fields());
     await awaitOutcome(session, service, verified);
   } catch (error) {
-    service.log.event("warn", "join-refused", { ...errorFields(asBootstrapError(error)), ...fields() });
+    const group = peerGroup(session.exchange.peerAddress);
+    service.refusals.note(service.log, "join-refused", asBootstrapError(error), { group, isKnown, fields: fields() });
     throw error;
   }
 }
@@ -178,11 +204,7 @@ async function withDocuments<T>(
 }
 
 /** Step 3, the message: the holder of K_c sent it, on this connection. */
-async function readSignedRequest(
-  { explainRefusals }: JoinSession,
-  message: SignedJoinRequest,
-  a1: Bytes,
-): Promise<SignedRequest> {
+async function readSignedRequest(message: SignedJoinRequest, a1: Bytes): Promise<SignedRequest> {
   const { nodeKey, request, evidence } = message;
   const sealingKey = checkLength(message.sealingKey, SEALING_KEY_BYTES, "sealing_key");
   const signature = checkLength(message.signature, SIGNATURE_BYTES, "signature");
@@ -193,8 +215,6 @@ async function readSignedRequest(
   }
   const a2 = await joinA2(a1, { nodeKey, sealingKey, request });
   await verify(nodeKey, "request", a2, signature);
-  // From here on, refusals give the reason: the node's own people must understand them, and they hold no secret.
-  explainRefusals();
   const { identitySignature } = message;
   return { request: readRequest(request), nodeKey, sealingKey, evidence, identitySignature, a2 };
 }
@@ -239,15 +259,28 @@ async function checkIdentityKey({ verifier }: JoinExchangeService, signed: Signe
   }
 }
 
-/** Step 3, the machine: its evidence. */
+/**
+ * Step 3, the machine: its evidence. Refusals give the reason, with the policy's values, only to a machine that is known:
+ * its own people must understand them, and a stranger must not learn what a policy wants.
+ */
 async function checkEvidence(
+  { explainRefusals }: JoinSession,
   service: JoinExchangeService,
   signed: SignedRequest,
   known: Known,
 ): Promise<SignedRequest & VerifiedEvidence> {
   const { verifier } = service;
   const expectation = await expectationOf(service, signed.request);
-  const verified = await verifyEvidence(verifier, signed.evidence, signed.a2, expectation);
+  const ended: EvidenceCheck[] = [];
+  const report = (check: EvidenceCheck) => void ended.push(check);
+  let verified: VerifiedEvidence;
+  try {
+    verified = await verifyEvidence(verifier, signed.evidence, signed.a2, expectation, report);
+  } catch (error) {
+    if (await isFromKnownMachine(service, ended)) explainRefusals();
+    throw error;
+  }
+  if (verified.challenge === undefined || await isFromKnownMachine(service, ended)) explainRefusals();
   const { identity } = verified.claims;
   known.identity = identity;
   if (verifier.identityIsKey === true && identity !== expectation.identity) {
@@ -259,6 +292,21 @@ async function checkEvidence(
     );
   }
   return { ...signed, ...verified };
+}
+
+/**
+ * Whether evidence is of a machine that may hear why it is refused: its vendor signed it, or it is of an endorsement key
+ * that the policy names or that has an admission record. That the key's owner is at the other end is not shown yet.
+ */
+async function isFromKnownMachine(
+  { verifier: { vendorChecks = [], identityCheck }, namesIdentity, admissions }: JoinExchangeService,
+  ended: readonly EvidenceCheck[],
+): Promise<boolean> {
+  const hasPassed = (name: string) => ended.some(({ check, passed }) => check === name && passed);
+  if (vendorChecks.length > 0 && vendorChecks.every(hasPassed)) return true;
+  const identity = ended.find(({ check, passed }) => check === identityCheck && passed)?.seen;
+  if (identity === undefined) return false;
+  return namesIdentity(identity) || await admissions.find(identity).catch(() => undefined) !== undefined;
 }
 
 /**

@@ -30,6 +30,7 @@ import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError } from "../platform/errors.ts";
 import type { Log } from "../platform/log.ts";
 import { present } from "../platform/present.ts";
+import { RefusalLog } from "../platform/refusal_log.ts";
 import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
 import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
 import type { JoinExchangeService } from "./exchange_parts.ts";
@@ -102,7 +103,14 @@ const POLICY_NUMBER_DIGITS = 12;
 /** The parts that do not change while the service runs. */
 type WithoutPolicy = Omit<
   JoinExchangeService,
-  "verifier" | "acceptedTrust" | "roleOf" | "checkNodeName" | "maximumClockSkewMs" | "confirmPolicy" | "policyNumber"
+  | "verifier"
+  | "acceptedTrust"
+  | "roleOf"
+  | "namesIdentity"
+  | "checkNodeName"
+  | "maximumClockSkewMs"
+  | "confirmPolicy"
+  | "policyNumber"
 >;
 
 const versionSchema = v.object({ gitVersion: v.string() });
@@ -203,6 +211,7 @@ export function serveExchanges(socket: SignerSocket, service: () => JoinExchange
     method: JoinServiceService.join,
     serviceNumber: JOIN_SERVICE_NUMBER,
     apart: ["outcome"],
+    logsOwnRefusals: true,
     handle: (session) => serveJoin(session, service()),
   });
 }
@@ -217,6 +226,8 @@ function policyParts(policies: PolicyInForce): Omit<JoinExchangeService, keyof W
     policyNumber: async () => hex(await sha256(utf8(version.document))).slice(0, POLICY_NUMBER_DIGITS),
     maximumClockSkewMs: policy.maximumClockSkewMs,
     roleOf: (identity) => roleOf(policy, identity),
+    // An identity is the hexadecimal form of a digest, or of an ID as long, and stands in the document as such.
+    namesIdentity: (identity) => version.document.toLowerCase().includes(identity),
     checkNodeName: (identity, nodeName) => checkNodeName(policy, identity, nodeName),
     confirmPolicy: () => policies.confirm(version),
   };
@@ -236,6 +247,7 @@ function exchangeService(
     network: clusterNetwork(apiEndpoints, clusterDocument),
     fetches: new DocumentFetches(clock),
     queue: new VerificationQueue(QUEUE),
+    refusals: new RefusalLog(() => clock.monotonicMs()),
     deadlines: JOIN_SERVICE_DEADLINES,
   };
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { BootstrapError } from "../../platform/errors.ts";
+import { present } from "../../platform/present.ts";
 import { createChecks } from "../checks.ts";
 import type { Collateral } from "../collateral.ts";
 import { combineVerifiers } from "../combined.ts";
@@ -38,6 +39,8 @@ export function createExplainingVerifier(policy: Policy, peer: PeerKind, context
   return {
     variant: verifier.variant,
     ...present("identityIsKey", verifier.identityIsKey),
+    ...present("vendorChecks", verifier.vendorChecks),
+    ...present("identityCheck", verifier.identityCheck),
     async verify(evidence, statement, expectation, report) {
       const verified = await verifier.verify(evidence, statement, expectation, report);
       const checks = createChecks(report);

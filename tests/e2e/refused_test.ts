@@ -51,7 +51,7 @@ testWithVms("VMs that must not join are refused, and report the reason", async (
     const seen = stdout.trim().toLowerCase();
     const parts = ['"code":"refused/pcr-8"', seen];
     await cluster.said(spoiled, "join-endpoint-refused", { parts });
-    await cluster.said(first, "exchange-refused", { parts });
+    await cluster.said(first, "join-refused", { parts });
     const { lastRefusal, phase } = await cluster.status(spoiled);
     assert.equal(lastRefusal?.code, "refused/pcr-8");
     assert.equal(lastRefusal?.details["seen"], seen);

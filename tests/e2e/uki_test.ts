@@ -98,7 +98,7 @@ testWithVms("A VM is known by its unified kernel image, and none with another im
   await step("a VM with one more kernel argument is refused, and both sides name the register", async () => {
     await changed.start();
     await cluster.said(changed, "join-endpoint-refused", { parts: ['"code":"refused/pcr-4"'] });
-    await cluster.said(first, "exchange-refused", { parts: ['"code":"refused/pcr-4"'] });
+    await cluster.said(first, "join-refused", { parts: ['"code":"refused/pcr-4"'] });
   });
 
   await step("policy explain names the registers, and the events that differ from the good VM's", async () => {

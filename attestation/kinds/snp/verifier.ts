@@ -42,6 +42,8 @@ export function createSnpVerifier(
 ): ExplainingVerifier {
   return {
     variant: "snp",
+    // Its chain to AMD's root was checked before.
+    vendorChecks: ["snp-report-signature"],
     async verify({ variant, payload }, statement, expectation, report) {
       checkExpectation(statement, expectation);
       const checks = createChecks(report);

@@ -80,6 +80,7 @@ export function createTdxVerifier(
   return {
     variant: "tdx",
     identityIsKey: true,
+    vendorChecks: ["tdx-pck-chain", "tdx-qe-signature", "tdx-qe-report-data", "tdx-quote-signature"],
     async verify({ variant, payload }, statement, expectation, report) {
       checkExpectation(statement, expectation);
       const checks = createChecks(report);

@@ -51,6 +51,7 @@ const REQUIRED_ATTRIBUTES = ["restricted", "sign", "fixedTpm", "fixedParent", "s
 export function createTpmVerifier(policy: TpmPolicy, now: () => Date): ExplainingVerifier {
   return {
     variant: "tpm",
+    identityCheck: "ek-trust",
     async verify({ variant, payload }, statement, expectation, report): Promise<VerifiedEvidence> {
       checkExpectation(statement, expectation);
       const checks = createChecks(report);
