@@ -202,7 +202,7 @@ async function serveExchange<Incoming extends Envelope, Outgoing extends Envelop
   const reading = stream.read();
   const alive = setInterval(() => connection.write({ kind: "alive" }).catch(() => {}), ALIVE_MS);
   using _deadline = limitExchange(exchange, options);
-  let audience: Audience = "stranger";
+  let audience = "stranger" as Audience;
   let hasBegun = false;
   const explainRefusals = () => {
     audience = "peer";

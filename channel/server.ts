@@ -257,7 +257,7 @@ async function serveExchange<Incoming extends Envelope, Outgoing extends Envelop
   log: Log,
   refusals: RefusalLog,
 ): Promise<void> {
-  let audience: Audience = "stranger";
+  let audience = "stranger" as Audience;
   const explainRefusals = () => {
     audience = "peer";
   };
@@ -274,11 +274,8 @@ async function serveExchange<Incoming extends Envelope, Outgoing extends Envelop
       return;
     }
     const refusal = asBootstrapError(error);
-    // Where a process behind this one refuses, that one says why in its log.
-    if (!(refusal instanceof RelayedRefusal)) {
-      const group = peerGroup(exchange.peerAddress);
-      refusals.note(log, "exchange-refused", refusal, { group, isKnown: audience === "peer" });
-    }
+    const group = peerGroup(exchange.peerAddress);
+    refusals.note(log, "exchange-refused", refusal, { group, isKnown: audience === "peer" });
     // If the peer has ended the stream, no one receives the status, and the runtime's HTTP/2 is not reliable in that
     // state.
     if (!call.cancelled) call.emit("error", statusOf(refusal, audience));

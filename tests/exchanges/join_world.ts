@@ -25,6 +25,7 @@ import { systemClock } from "../../platform/clock.ts";
 import { MAXIMUM_CLOCK_SKEW_MS } from "../../platform/clock_skew.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { createLog } from "../../platform/log.ts";
+import { RefusalLog } from "../../platform/refusal_log.ts";
 import { JoinServiceService } from "../../proto/gen/bootstrapper.ts";
 import type { JoinClientMessage, JoinServerMessage } from "../../proto/gen/bootstrapper.ts";
 import { clusterNetwork } from "../../service/claims_check.ts";
@@ -151,6 +152,7 @@ export class TestCluster implements AsyncDisposable {
       acceptedTrust: TPM_ACCEPTED,
       verifier: options.verifier ?? createInsecureVerifier(),
       roleOf: () => "worker",
+      namesIdentity: () => true,
       checkNodeName: () => {},
       maximumClockSkewMs: MAXIMUM_CLOCK_SKEW_MS,
       confirmPolicy: () => Promise.resolve(),
@@ -168,6 +170,8 @@ export class TestCluster implements AsyncDisposable {
       },
       fetches: new DocumentFetches(systemClock),
       queue: new VerificationQueue({ maximumActive: 4, maximumWaiting: 16 }),
+      // Each test looks at its own refusals.
+      refusals: new RefusalLog(unlimited()),
       deadlines: JOIN_SERVICE_DEADLINES,
       clock: systemClock,
       log: createLog(systemClock, (line) => cluster.events.push(JSON.parse(line))),
@@ -216,6 +220,12 @@ export class TestCluster implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#server?.close();
   }
+}
+
+/** A clock in which hours pass between two looks: nothing is left out of the log. */
+function unlimited(): () => number {
+  let nowMs = 0;
+  return () => nowMs += 3_600_000;
 }
 
 /** The keys of a node, which are kept in no folder. Its evidence may be of a kind whose identity is a key. */

@@ -29,6 +29,7 @@ import { DocumentFetches } from "../../../service/document_fetches.ts";
 import { VerificationQueue } from "../../../service/verification_queue.ts";
 import { readClusterSettings } from "../../../kubernetes/settings.ts";
 import { silentLog } from "../../../platform/log.ts";
+import { RefusalLog } from "../../../platform/refusal_log.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 import {
   InitClientMessage,
@@ -208,6 +209,8 @@ export const exchangeTargets: readonly FuzzTarget[] = [
             },
           },
           roleOf: () => "control-plane",
+          namesIdentity: () => true,
+          refusals: new RefusalLog(),
           checkNodeName: () => {},
           confirmPolicy: () => Promise.resolve(),
           policyNumber: () => Promise.resolve("fuzz"),
