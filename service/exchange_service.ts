@@ -107,32 +107,18 @@ export async function serveJoin(channel: JoinSession, service: JoinExchangeServi
     const clientNonce = await receiveHello(session, service);
     const a1 = await propose(session, service, clientNonce);
     const message = await session.exchange.receive("request", service.deadlines.requestMs);
-<<<<<<< HEAD
     const checked = await withDocuments(session, service, () =>
       inTurn(session, service, async () => {
-        const signed = await readSignedRequest(session, message, a1);
+        const signed = await readSignedRequest(message, a1);
         const { nodeName: node, role, purpose } = signed.request;
         Object.assign(known, { node, role, purpose });
         const servingKey = await checkCsrs(signed);
         await checkIdentityKey(service, signed);
-        const checked = { ...await checkEvidence(service, signed, known), servingKey };
+        const checked = { ...await checkEvidence(session, service, signed, known), servingKey };
         // The clock is checked only now, so that the refusal names the machine whose clock must be set.
         checkClockSkew(signed.request.timeMs, service.clock.now(), service.maximumClockSkewMs);
         return checked;
       }));
-=======
-    const checked = await inTurn(session, service, async () => {
-      const signed = await readSignedRequest(message, a1);
-      const { nodeName: node, role, purpose } = signed.request;
-      Object.assign(known, { node, role, purpose });
-      const servingKey = await checkCsrs(signed);
-      await checkIdentityKey(service, signed);
-      const checked = { ...await checkEvidence(session, service, signed, known), servingKey };
-      // The clock is checked only now, so that the refusal names the machine whose clock must be set.
-      checkClockSkew(signed.request.timeMs, service.clock.now(), service.maximumClockSkewMs);
-      return checked;
-    });
->>>>>>> ff338aa (wip)
     const verified = await verifyNode(session, service, checked);
     await service.confirmPolicy();
     await checkPolicy(verified, service);

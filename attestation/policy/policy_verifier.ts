@@ -12,7 +12,6 @@ import type { EvidenceClaims, EvidenceVerifier, ExplainingVerifier } from "../ev
 import type { EvidenceKind, VerifierContext } from "../kind.ts";
 import type { PeerKind, Policy } from "./policy.ts";
 import { sectionOf } from "./policy.ts";
-import { present } from "../../platform/present.ts";
 
 /**
  * Creates the verifier for a policy and a kind of peer.
