@@ -92,6 +92,7 @@ export function combineVerifiers(verifiers: readonly ExplainingVerifier[]): Expl
   return {
     variant,
     ...present("identityIsKey", first.identityIsKey),
+    ...present("identityCheck", verifiers.find(({ identityCheck }) => identityCheck !== undefined)?.identityCheck),
     async verify(evidence, statement, expectation, report): Promise<VerifiedEvidence> {
       const checks = createChecks(report);
       checks.expect("variant", evidence.variant, variant, "The evidence is of another variant");

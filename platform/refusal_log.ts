@@ -12,7 +12,7 @@ interface Repeated {
 const WINDOW_MS = 60_000;
 /** The kinds of refusals and parts of the network that are counted at once. The oldest gives way. */
 const MAXIMUM_COUNTED = 1_024;
-const MAXIMUM_MESSAGE_LENGTH = 160;
+const MAXIMUM_TEXT_LENGTH = 160;
 
 /**
  * Writes the refusals of a listener into its log. A peer that has shown who it is gets a whole entry for each. All others
@@ -57,7 +57,9 @@ export class RefusalLog {
       this.#counted.delete(oldest);
     }
     const repeated = before === undefined || before.count === 0 ? {} : { repeated: before.count };
-    const message = error.message.slice(0, MAXIMUM_MESSAGE_LENGTH);
-    log.event("warn", event, { code: error.code, message, ...fields, ...repeated });
+    const short = (text: string) => text.slice(0, MAXIMUM_TEXT_LENGTH);
+    // What was seen may be the identity that an operator forgot to list.
+    const seen = error.details["seen"] === undefined ? {} : { seen: short(error.details["seen"]) };
+    log.event("warn", event, { code: error.code, message: short(error.message), ...seen, ...fields, ...repeated });
   }
 }

@@ -263,10 +263,10 @@ async function checkEvidence(
   try {
     verified = await verifyEvidence(verifier, signed.evidence, signed.a2, expectation, report);
   } catch (error) {
-    if (await isFromKnownMachine(service, ended)) explainRefusals();
+    if (await isFromKnownMachine(service, ended, expectation)) explainRefusals();
     throw error;
   }
-  if (verified.challenge === undefined || await isFromKnownMachine(service, ended)) explainRefusals();
+  if (verified.challenge === undefined || await isFromKnownMachine(service, ended, expectation)) explainRefusals();
   const { identity } = verified.claims;
   known.identity = identity;
   if (verifier.identityIsKey === true && identity !== expectation.identity) {
@@ -281,16 +281,20 @@ async function checkEvidence(
 }
 
 /**
- * Whether evidence is of a machine that may hear why it is refused: its vendor signed it, or it is of an endorsement key
- * that the policy names or that has an admission record. That the key's owner is at the other end is not shown yet.
+ * Whether evidence is of a machine that may hear why it is refused: its vendor signed it, or its identity is one that the
+ * policy names or that has an admission record. Where the identity is a key, that key has signed the request. That the
+ * owner of an endorsement key is at the other end is not shown yet.
  */
 async function isFromKnownMachine(
-  { verifier: { vendorChecks = [], identityCheck }, namesIdentity, admissions }: JoinExchangeService,
+  { verifier: { identityCheck, identityIsKey, vendorChecks = [] }, namesIdentity, admissions }: JoinExchangeService,
   ended: readonly EvidenceCheck[],
+  expectation: Expectation,
 ): Promise<boolean> {
   const hasPassed = (name: string) => ended.some(({ check, passed }) => check === name && passed);
   if (vendorChecks.length > 0 && vendorChecks.every(hasPassed)) return true;
-  const identity = ended.find(({ check, passed }) => check === identityCheck && passed)?.seen;
+  const identity = identityIsKey === true
+    ? expectation.identity
+    : ended.find(({ check, passed }) => check === identityCheck && passed)?.seen;
   if (identity === undefined) return false;
   return namesIdentity(identity) || await admissions.find(identity).catch(() => undefined) !== undefined;
 }

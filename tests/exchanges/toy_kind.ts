@@ -68,6 +68,7 @@ function readPayload(payload: Uint8Array): ToyPayload {
 function createToyVerifier(policy: ToyPolicy): ExplainingVerifier {
   return {
     variant: NAME,
+    identityCheck: "identity",
     async verify({ variant, payload }, statement, expectation, report) {
       checkExpectation(statement, expectation);
       const checks = createChecks(report);
