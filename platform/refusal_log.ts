@@ -25,6 +25,11 @@ export class RefusalLog {
   readonly #counted = new Map<string, Repeated>();
 
   /** @param nowMs Milliseconds of a steady clock. */
+  /**
+   * Starts with nothing counted.
+   *
+   * @param nowMs A steady clock, milliseconds.
+   */
   constructor(nowMs: () => number = () => performance.now()) {
     this.#nowMs = nowMs;
   }
