@@ -24,7 +24,6 @@ export class RefusalLog {
   /** The oldest first. */
   readonly #counted = new Map<string, Repeated>();
 
-  /** @param nowMs Milliseconds of a steady clock. */
   /**
    * Starts with nothing counted.
    *
