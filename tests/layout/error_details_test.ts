@@ -16,6 +16,7 @@ const READERS: Readonly<Record<string, string>> = {
   "kubernetes/_etcd_error.ts": "passes them on, and lists the endpoints for people",
   "node/status.ts": "writes them into the status for people",
   "platform/errors.ts": "is the error",
+  "platform/refusal_log.ts": "logs what was seen",
   "platform/log.ts": "logs them",
 };
 
