@@ -64,6 +64,7 @@ Deno.test("a worker joins by a ticket, without any bootstrap token", async (t) =
     const { client } = await cluster.nodeCertificates(worker, uid);
     const parts = { clusterName: "test", userName: "ticket", server: cluster.server, caPem, ...client };
     await worker.write(discovery, kubeconfig(parts));
+    await cluster.ca.layCredentialsInto(worker, cluster.server);
     const document = joinDocument({
       node: { name: worker.name, address: worker.ip },
       discoveryKubeconfigPath: discovery,
@@ -90,6 +91,7 @@ Deno.test("a worker joins by a ticket, without any bootstrap token", async (t) =
         const parts = { clusterName: "test", userName: "ticket", server: cluster.server, caPem };
         const config = kubeconfig({ ...parts, ...client });
         await node.write(discoveryKubeconfigPath, config);
+        await cluster.ca.layCredentialsInto(node, cluster.server);
         const facts = { name: node.name, address: node.ip };
         const document = joinDocument({ node: facts, discoveryKubeconfigPath, timeouts: defaultTimeouts });
         const kubeadm = await kubeadmOn(node);
