@@ -145,7 +145,7 @@ Deno.test("ARCHITECTURE.md has each message of the exchanges", async () => {
   const contract = await read("proto/bootstrapper.proto");
   const messages = [...contract.matchAll(/oneof message \{([^}]*)\}/g)]
     .flatMap(([, fields = ""]) => [...fields.matchAll(/^ +(\w+) \w+ = \d+;/gm)].map(([, name = ""]) => name));
-  assert.ok(messages.includes("InitHello") && messages.includes("JoinTicket"), messages.join());
+  assert.ok(messages.includes("InitHello") && messages.includes("SignedJoinTicket"), messages.join());
   assert.deepEqual(messages.filter((name) => !architecture.includes(`\`${name}\``)), []);
 });
 
