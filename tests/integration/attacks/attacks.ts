@@ -177,7 +177,9 @@ export async function terminateTls(upstreamPort: number, certificate?: ThrowAway
 
 /** Connects by TLS with options of the attacker's choice. */
 export async function connectTls(port: number, options: ConnectionOptions): Promise<TLSSocket> {
-  const socket = connect({ ...clientTlsOptions(), host: "127.0.0.1", port, ...options });
+  // A connection with certificates of its own to believe in has a cache of sessions of its own, and would resume none.
+  const { ca: _, ...ours } = clientTlsOptions();
+  const socket = connect({ ...ours, host: "127.0.0.1", port, ...options });
   try {
     await once(socket, "secureConnect", { signal: AbortSignal.timeout(PATIENCE_MS) });
     return socket;
