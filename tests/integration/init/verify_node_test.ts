@@ -55,7 +55,8 @@ await swtpmTest(
     await using scene = await startScene();
     const { node, machine, cli, path } = scene;
     const args = await scene.args();
-    assert.equal(await cli.run("policy", "make", ...args, "--control-plane", machine.identity), 0, cli.err);
+    const names = ["--name-of", `${machine.identity}=node-1`, "*=worker-*"];
+    assert.equal(await cli.run("policy", "make", ...args, "--control-plane", machine.identity, ...names), 0, cli.err);
     assert.match(cli.out, new RegExp(`^# Made from ${node.endpoint}\\.\n`));
     await cli.write("policy.yaml", cli.out);
     await assertFresh(node);
