@@ -94,10 +94,12 @@ class World implements AsyncDisposable {
     const volumes = [{ name: "s", secret: { secretName: name } }];
     const containers = [{ name: "c", image: "none.invalid/c" }];
     const spec = { nodeName, containers, volumes, automountServiceAccountToken: false };
-    await waitUntil({ what: "a Pod", deadlineMs: DEADLINE_MS }, async () => {
-      await admin.create(`${namespace}/pods`, { metadata: { name }, spec }, anything);
-      return true;
-    });
+    // The API server takes no Pod before the controller manager has made the namespace's service account.
+    await waitUntil(
+      { what: "service account", deadlineMs: DEADLINE_MS },
+      async () => await admin.find(`${namespace}/serviceaccounts/default`, anything) !== undefined,
+    );
+    await admin.create(`${namespace}/pods`, { metadata: { name }, spec }, anything);
     return `${namespace}/secrets/${name}`;
   }
 
