@@ -95,6 +95,8 @@ export async function renewCertificates(deps: RenewalDependencies, signal: Abort
   if (!await isMember(paths.state)) throw notAMember();
   using _lock = await retry(() => takeRenewalLock(paths.state), { clock, random, signal, ...LOCK_WAIT });
   await checkNoReset(paths.state);
+  // A reset may have ended while this process waited for the lock.
+  if (!await isMember(paths.state)) throw notAMember();
   const installed = await installedCertificates(deps);
   const validity = installed.client && installed.serving && commonValidity([installed.client, installed.serving]);
   const urgency = renewalUrgency(validity, clock.now());

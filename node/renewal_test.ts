@@ -219,6 +219,19 @@ Deno.test("renewCertificates() refuses a node that is no member, is being reset,
   assert.deepEqual(member.ways, []);
 });
 
+Deno.test("renewCertificates() leaves a node alone that was reset while it waited for another renewal", async () => {
+  await using member = await Member.create();
+  member.hours = 2;
+  const other = await takeRenewalLock(member.paths.state);
+  const sleep = async () => {
+    await Deno.remove(join(member.paths.state, "member"));
+    other[Symbol.dispose]();
+  };
+  const waiting = { ...member.deps, clock: { ...member.deps.clock, sleep } };
+  await assert.rejects(renewCertificates(waiting, never), { code: "precondition/not-a-member" });
+  assert.deepEqual(member.ways, []);
+});
+
 Deno.test("renewCertificates() ends with the reason of its signal, which is no refusal", async () => {
   await using member = await Member.create();
   member.hours = 2;

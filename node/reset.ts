@@ -148,6 +148,8 @@ export async function resetNode(deps: ResetDependencies, onProgress: ResetProgre
     await step.run(reset);
     onProgress(step, "done");
   }
+  // The file is removed while it is locked: a renewal that waits for it finds no member afterwards.
+  await removeIfExists(join(paths.state, RENEWAL_LOCK_FILE));
   // The marker goes after the lock: a node with a lock and no marker would continue as a member, which it no longer is.
   await removeResetMarker(paths.state);
   log.event("info", "reset-done", { warnings });
@@ -206,8 +208,8 @@ async function emptyKubeletFolder({ paths, commands }: ResetUnderWay): Promise<v
 }
 
 /**
- * The files of the state folder that remain until the last steps. The lock files are held and stay: every process must
- * lock the same file.
+ * The files of the state folder that remain until the last steps. The lock files are held. The run lock stays for good:
+ * every process must lock the same file.
  */
 function keptToTheEnd(paths: NodePaths): readonly string[] {
   return [RESET_MARKER_FILE, JOURNAL, RUN_LOCK_FILE, RENEWAL_LOCK_FILE].map((name) => join(paths.state, name))

@@ -11,7 +11,7 @@ import { LockFile } from "./file.ts";
 
 /** The name of the run lock's file in the state folder. Every process must lock the same file, so it stays. */
 export const RUN_LOCK_FILE = "run.lock";
-/** The name of the renewal lock's file; as {@linkcode RUN_LOCK_FILE}. */
+/** The name of the renewal lock's file in the state folder. Only a reset removes it, when the node is no member any more. */
 export const RENEWAL_LOCK_FILE = "renewal.lock";
 
 /**
