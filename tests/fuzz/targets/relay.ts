@@ -5,18 +5,21 @@
  */
 import type { FrameForm } from "../../../channel/relay_frames.ts";
 import { BACK_FRAMES, FRONT_FRAMES, HEADER_BYTES } from "../../../channel/relay_frames.ts";
+import { MAXIMUM_REFUSAL_LENGTH, MAXIMUM_STATUS_TEXT_BYTES } from "../../../channel/refusal.ts";
 import { equalBytes } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 import { promise } from "../target.ts";
 import type { FuzzTarget } from "../target.ts";
 
 const LIMITS = { message: 4 << 10, document: 8 << 10 };
+/** No payload is longer: a document or a refusal, with its fields of fixed size. */
+const LONGEST_BYTES = Math.max(LIMITS.document, MAXIMUM_STATUS_TEXT_BYTES + MAXIMUM_REFUSAL_LENGTH) + 64;
 
 /** Reads frames until the bytes end. Each must be the only encoding of what it says. */
 function readFrames<Frame>(form: FrameForm<Frame>, input: Uint8Array): void {
   for (let at = 0; at < input.length;) {
     const { type, length } = form.readHeader(input.subarray(at, at + HEADER_BYTES), LIMITS);
-    promise(length <= LIMITS.document + 64, "a frame is longer than any limit");
+    promise(length <= LONGEST_BYTES, "a frame is longer than any limit");
     const end = at + HEADER_BYTES + length;
     if (end > input.length) throw new BootstrapError("malformed/relay-frame", "The connection ended");
     const frame = form.read(type, input.subarray(at + HEADER_BYTES, end));
