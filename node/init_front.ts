@@ -12,7 +12,7 @@ import type { RelayServer } from "../channel/relay_server.ts";
 import type { ChannelServer } from "../channel/server.ts";
 import type { InitSession } from "../init/exchange_server.ts";
 import { serveOperators } from "../init/front.ts";
-import { abortable } from "../platform/abortable.ts";
+import { abortable, isAbortedSoon } from "../platform/abortable.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { CommandRunner } from "../platform/command.ts";
 import { runOrThrow } from "../platform/command.ts";
@@ -163,6 +163,7 @@ async function runChild(
   const ended = child.status;
   try {
     const { code } = await abortable(ended, signal);
+    if (await isAbortedSoon(signal)) throw signal.reason;
     throw new BootstrapError("system/command", `The front ended with exit code ${code}; its own lines say why`);
   } finally {
     // The child ends with its standard input.

@@ -31,3 +31,21 @@ export async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promi
 export function untilAborted(signal: AbortSignal): Promise<never> {
   return abortable(Promise.withResolvers<never>().promise, signal);
 }
+
+/**
+ * Waits a second for the signal to abort.
+ *
+ * systemd and terminals ask every process of a unit or a group to end. A child may be gone before its parent hears of it,
+ * and the parent would then take a requested end for a failure of the child.
+ *
+ * @returns Whether the signal is aborted.
+ */
+export async function isAbortedSoon(signal: AbortSignal | undefined): Promise<boolean> {
+  if (signal === undefined) return false;
+  const aborted = Promise.withResolvers<void>();
+  using _listening = onAbort(signal, aborted.resolve);
+  const timer = setTimeout(aborted.resolve, 1_000);
+  await aborted.promise;
+  clearTimeout(timer);
+  return signal.aborted;
+}

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { abortable, onAbort, untilAborted } from "./abortable.ts";
+import { abortable, isAbortedSoon, onAbort, untilAborted } from "./abortable.ts";
 
 /** A signal that counts its listeners. */
 class CountedSignal {
@@ -67,4 +67,15 @@ Deno.test("onAbort() calls its listener once: at once, when the signal aborts, o
   counted.controller.abort();
   counted.controller.abort();
   assert.deepEqual(calls, ["at once", "later"]);
+});
+
+Deno.test("isAbortedSoon() waits a little for the signal, and leaves no listener", async () => {
+  const counted = new CountedSignal();
+  const waiting = isAbortedSoon(counted.signal);
+  assert.equal(counted.listeners, 1);
+  counted.controller.abort();
+  assert.equal(await waiting, true);
+  assert.equal(counted.listeners, 0);
+  assert.equal(await isAbortedSoon(counted.signal), true);
+  assert.equal(await isAbortedSoon(undefined), false);
 });

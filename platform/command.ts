@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { onAbort } from "./abortable.ts";
+import { isAbortedSoon, onAbort } from "./abortable.ts";
 import { BootstrapError } from "./errors.ts";
 
 /** Options for {@linkcode CommandRunner.run}. */
@@ -65,6 +65,11 @@ async function collect(
   return kept;
 }
 
+/** Whether a program ended by SIGINT or SIGTERM, or says so as a shell does. */
+function endedOnRequest({ code, signal }: Deno.CommandStatus): boolean {
+  return signal === "SIGINT" || signal === "SIGTERM" || code === 128 + 2 || code === 128 + 15;
+}
+
 /** Runs programs of the operating system. */
 export const systemCommands: CommandRunner = Object.freeze({
   async run(argv: readonly [string, ...string[]], options: CommandOptions): Promise<CommandResult> {
@@ -106,7 +111,8 @@ export const systemCommands: CommandRunner = Object.freeze({
       collect(child.stderr, onLine && ((line) => onLine(line, "stderr")), signal),
       feed(),
     ]);
-    if (options.signal?.aborted) throw new BootstrapError("aborted/command", `${program} was stopped`);
+    const isStopped = options.signal?.aborted || (endedOnRequest(status) && await isAbortedSoon(options.signal));
+    if (isStopped) throw new BootstrapError("aborted/command", `${program} was stopped`);
     if (deadline.aborted) {
       throw new BootstrapError("timeout/command", `${program} did not end within ${options.deadlineMs / 1000} s`);
     }

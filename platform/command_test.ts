@@ -87,6 +87,16 @@ Deno.test("systemCommands.run() kills a program whose signal aborts, and starts 
   await assert.rejects(sh("true", { signal: stop.signal }), { code: "aborted/command", message: "sh was not started" });
 });
 
+Deno.test("systemCommands.run() takes the end of a program by SIGTERM for its own, if that is asked for too", async () => {
+  const stop = new AbortController();
+  const running = sh("kill -TERM $$", { signal: stop.signal });
+  const late = setTimeout(() => stop.abort(), 100);
+  await assert.rejects(running, { code: "aborted/command", message: "sh was stopped" });
+  clearTimeout(late);
+  assert.equal((await sh("kill -TERM $$", { signal: new AbortController().signal })).code, 143);
+  assert.equal((await sh("exit 130")).code, 130);
+});
+
 Deno.test("systemCommands.run() names a program that does not exist", async () => {
   const running = systemCommands.run(["/nowhere/kubeadm"], { deadlineMs: DEADLINE_MS });
   await assert.rejects(running, { code: "system/command", message: "Cannot start /nowhere/kubeadm" });
