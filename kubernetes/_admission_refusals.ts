@@ -112,3 +112,10 @@ export function keepsChanging(
   const message = `The admission record of ${details.node} keeps changing`;
   return new BootstrapError("unavailable/admission-changed", message, { next, details });
 }
+
+/** A field of what a caller asks for is wrong: a defect of the caller. */
+export function malformedAdmission(field: string, problem: string): BootstrapError {
+  return new BootstrapError("malformed/admission-record", `Cannot admit as "${field}" ${problem}`, {
+    details: { field },
+  });
+}

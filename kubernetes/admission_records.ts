@@ -13,12 +13,13 @@
  * @module
  */
 import * as v from "valibot";
-import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import { asBootstrapError } from "../platform/errors.ts";
 import { isLabel } from "../platform/label.ts";
 import { type Clock, systemClock } from "../platform/clock.ts";
 import { addressBytes } from "../platform/ip_address.ts";
 import { present } from "../platform/present.ts";
 import { AddressClaims } from "./_address_claims.ts";
+import { AdmissionRemoval, ATTEMPTS, type EndedAdmission, type RecordsRemoval } from "./_admission_removal.ts";
 import {
   type AdmissionRecord,
   admissionSpec,
@@ -31,11 +32,12 @@ import {
   checkResetCount,
   isRemoved,
   keepsChanging,
+  malformedAdmission,
   nameTaken,
   nodeWithoutRecord,
   notAdmitted,
 } from "./_admission_refusals.ts";
-import { exactly, type ObjectApi } from "./_api_objects.ts";
+import { type ObjectApi } from "./_api_objects.ts";
 import { ConfigMaps } from "./_config_maps.ts";
 import { NameClaims } from "./_name_claims.ts";
 import { unless, unlessChanged } from "./_unless.ts";
@@ -43,6 +45,7 @@ import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
 import { isIdentity, NodeAdmissions } from "./node_admissions.ts";
 
 export type { AdmissionRecord, NodeCertificateRecord } from "./_admission_record.ts";
+export type { EndedAdmission, RecordsRemoval } from "./_admission_removal.ts";
 export type { ObjectApi } from "./_api_objects.ts";
 export type { ConfigMapApi } from "./_config_maps.ts";
 
@@ -60,30 +63,6 @@ export interface AskedAdmission extends AdmissionRecord {
   readonly evidence?: Uint8Array;
 }
 
-/** An admission that an operator has ended. */
-export interface EndedAdmission {
-  readonly identity: string;
-  readonly nodeName: string;
-  readonly uid: string;
-  /** The epoch of its newest client certificate, if that is on record. */
-  readonly epoch?: number;
-  /** When its last client certificate ends, milliseconds since 1970; absent if it never had one. */
-  readonly untilMs?: number;
-}
-
-/** How a node's records are removed. */
-export interface RecordsRemoval {
-  /** The identity that has the name, or had it before a removal that was killed. Default: the one that has it now. */
-  readonly identity?: string;
-  /** The operator's time, milliseconds since 1970. */
-  readonly nowMs: number;
-  /** Whether the machine may be admitted again. */
-  readonly mayReturn: boolean;
-}
-
-/** How often an admission starts again because another client changed a record in between. */
-const ATTEMPTS = 8;
-
 /**
  * How an admission is made: only where it stands, or also anew. `checkNoRecord` checks a name that has no record yet,
  * and throws if it must not get one.
@@ -97,6 +76,7 @@ export class AdmissionRecords {
   readonly #configMaps: ConfigMaps;
   readonly #names: NameClaims;
   readonly #addresses: AddressClaims;
+  readonly #removal: AdmissionRemoval;
 
   /**
    * Sends nothing yet. The caller needs the permissions that `deploy/rbac.yaml` gives the join service.
@@ -109,6 +89,7 @@ export class AdmissionRecords {
     this.#configMaps = new ConfigMaps(api, BOOTSTRAPPER_NAMESPACE);
     this.#names = new NameClaims(this.#configMaps);
     this.#addresses = new AddressClaims(this.#configMaps, (identity) => this.find(identity), clock);
+    this.#removal = new AdmissionRemoval(this.#admissions, this.#names, this.#configMaps);
   }
 
   /**
@@ -206,10 +187,10 @@ export class AdmissionRecords {
   }
 
   async #admit({ evidence, ...record }: AskedAdmission, how: HowToAdmit): Promise<Admission> {
-    if (!isLabel(record.nodeName)) throw malformed("nodeName", "is not an RFC 1123 label");
-    if (!isIdentity(record.identity)) throw malformed("identity", "is not 64 characters of hexadecimal");
+    if (!isLabel(record.nodeName)) throw malformedAdmission("nodeName", "is not an RFC 1123 label");
+    if (!isIdentity(record.identity)) throw malformedAdmission("identity", "is not 64 characters of hexadecimal");
     if (!record.addresses.every((address) => addressBytes(address) !== undefined)) {
-      throw malformed("addresses", "are not all IP addresses");
+      throw malformedAdmission("addresses", "are not all IP addresses");
     }
     const { identity, nodeName: node } = record;
     try {
@@ -240,27 +221,8 @@ export class AdmissionRecords {
    * @throws {BootstrapError} `unavailable/admission-changed` if admissions of the node keep changing its record;
    *   `malformed/admission-record`; and the errors of {@linkcode KubernetesApi}.
    */
-  async end(name: string, identity: string, nowMs: number): Promise<EndedAdmission | undefined> {
-    if (!isLabel(name)) throw malformed("nodeName", "is not an RFC 1123 label");
-    if (!isIdentity(identity)) return undefined;
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const found = await this.#admissions.find(identity);
-      if (found === undefined || found.record.nodeName !== name) return undefined;
-      const marked = await this.#mark(found, nowMs);
-      if (marked === undefined) continue;
-      const { uid, status: { epoch, untilMs } } = marked;
-      return { identity, nodeName: name, uid, ...present("epoch", epoch), ...present("untilMs", untilMs) };
-    }
-    throw keepsChanging({ node: name }, "Power the machine off before you remove it");
-  }
-
-  /** Marks a record as removed, and shows it. Returns `undefined` if another client changed it in between. */
-  async #mark(found: StoredAdmission, nowMs: number): Promise<StoredAdmission | undefined> {
-    const marked = found.removedMs !== undefined
-      ? found
-      : await unlessChanged(() => this.#admissions.update(found, found.record, nowMs));
-    if (marked === undefined || marked.status.state === "Removed") return marked;
-    return await unlessChanged(() => this.#admissions.updateStatus(marked, { ...marked.status, state: "Removed" }));
+  end(name: string, identity: string, nowMs: number): Promise<EndedAdmission | undefined> {
+    return this.#removal.end(name, identity, nowMs);
   }
 
   /**
@@ -274,39 +236,8 @@ export class AdmissionRecords {
    * @returns The record that the name had, or `undefined`.
    * @throws {BootstrapError} Like {@linkcode end}.
    */
-  async remove(name: string, options: RecordsRemoval): Promise<AdmissionRecord | undefined> {
-    if (!isLabel(name)) throw malformed("nodeName", "is not an RFC 1123 label");
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const removal = await unlessChanged(() => this.#tryToRemove(name, options));
-      if (removal !== undefined) return removal.record;
-    }
-    throw keepsChanging({ node: name }, "Power the machine off before you remove it");
-  }
-
-  async #tryToRemove(
-    name: string,
-    { identity: given, nowMs, mayReturn }: RecordsRemoval,
-  ): Promise<{ readonly record: AdmissionRecord | undefined }> {
-    const claim = await this.#names.find(name);
-    const identity = given ?? claim?.identity ?? "";
-    const ended = await this.end(name, identity, nowMs);
-    const records = await this.#admissions.listNamed(name);
-    const own = records.find(({ uid }) => uid === ended?.uid);
-    // An admission that was killed before it claimed its name left its record behind.
-    const unfinished = records.filter(({ removedMs, status }) =>
-      removedMs === undefined && status.untilMs === undefined
-    );
-    // Address claims are found by their identity, so they are removed first.
-    const identities = new Set([identity, ...unfinished.map(({ record }) => record.identity)]);
-    for (const found of AddressClaims.among(await this.#configMaps.list(), identities)) {
-      await this.#configMaps.remove(found.name, exactly(found));
-    }
-    if (claim?.identity === identity) await this.#names.remove(claim);
-    for (const stored of [...unfinished, ...(own !== undefined && mayReturn ? [own] : [])]) {
-      await this.#admissions.forgetEvidence(stored.name);
-      await this.#admissions.remove(stored);
-    }
-    return { record: own?.record ?? unfinished[0]?.record };
+  remove(name: string, options: RecordsRemoval): Promise<AdmissionRecord | undefined> {
+    return this.#removal.remove(name, options);
   }
 
   /** Makes one attempt. Returns `undefined` if another client changed a record in between. */
@@ -416,10 +347,4 @@ function withCertificates(status: AdmissionStatus, certificates: readonly NodeCe
     }
   }
   return next;
-}
-
-function malformed(field: string, problem: string): BootstrapError {
-  return new BootstrapError("malformed/admission-record", `Cannot admit as "${field}" ${problem}`, {
-    details: { field },
-  });
 }

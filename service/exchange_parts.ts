@@ -4,6 +4,7 @@
  * @module
  */
 import type { NodeRole } from "../kubernetes/node_role.ts";
+import type { Session } from "../channel/server.ts";
 import type { EvidenceVerifier } from "../attestation/evidence.ts";
 import type { AcceptedTrust } from "../attestation/policy/accepted_trust.ts";
 import type { ClusterTrust } from "../protocol/transcript.ts";
@@ -13,7 +14,7 @@ import type { AdmissionRecords } from "../kubernetes/admission_records.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { RefusalLog } from "../platform/refusal_log.ts";
-import type { Founding, SealedKit } from "../proto/gen/bootstrapper.ts";
+import type { Founding, JoinClientMessage, JoinServerMessage, SealedKit } from "../proto/gen/bootstrapper.ts";
 import type { ClusterNetwork } from "./claims_check.ts";
 import type { QueuedNode } from "./control_plane_queue.ts";
 import type { DocumentFetches } from "./document_fetches.ts";
@@ -131,4 +132,15 @@ export interface JoinExchangeService {
   readonly log: Log;
   /** Records refusals. */
   readonly refusals: RefusalLog;
+}
+
+/** One Join exchange, from the service's side. */
+export type JoinSession = Session<JoinClientMessage, JoinServerMessage>;
+
+/** What is known of the node so far, for the log. */
+export interface KnownNode {
+  node?: string;
+  role?: string;
+  purpose?: string;
+  identity?: string;
 }

@@ -1,0 +1,169 @@
+/**
+ * Step 5 of the Join exchange from the service's side: what an identity may be in the cluster, its admission, and its
+ * ticket.
+ *
+ * @module
+ */
+import { base64, copyOf, hex, sha256 } from "../platform/bytes.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { present } from "../platform/present.ts";
+import { Evidence, JoinTicket } from "../proto/gen/bootstrapper.ts";
+import type { SealedKit } from "../proto/gen/bootstrapper.ts";
+import type { NodeRequest } from "../protocol/join_request.ts";
+import { refusal } from "../protocol/refusal.ts";
+import { sign } from "../protocol/signature.ts";
+import { answerStatement, extendedOnce, lockDigest } from "../protocol/transcript.ts";
+import { checkClaims } from "./claims_check.ts";
+import type { QueuedNode } from "./control_plane_queue.ts";
+import type { ControlPlaneAdmission, JoinExchangeService, JoinSession } from "./exchange_parts.ts";
+import { checkKubeletVersion } from "./kubelet_version.ts";
+import { recordAndSign } from "./node_certificates.ts";
+import type { CheckedNode } from "./request_check.ts";
+
+/** A node that is proven to be at the other end of the connection. */
+export type VerifiedNode = Omit<CheckedNode, "challenge">;
+
+/** Step 5: checks what this identity may be in the cluster. */
+export async function checkPolicy(
+  { request, claims }: VerifiedNode,
+  service: JoinExchangeService,
+): Promise<void> {
+  const { roleOf, checkNodeName, network, admissions, identity, clusterVersion } = service;
+  const { purpose, role, nodeName, kubeletVersion } = request;
+  const permitted = roleOf(claims.identity);
+  if (role === "control-plane" && permitted !== "control-plane") {
+    throw refusal(
+      "role",
+      `The policy does not list the identity ${claims.identity} as a control plane`,
+      permitted,
+      role,
+      "Configure the node as a worker, or have an operator add its identity to the policy",
+      // If the identity is made anew with the machine, an operator can learn it only from here, and the node asks
+      // again.
+      claims.isEphemeral === true,
+    );
+  }
+  checkNodeName(claims.identity, nodeName);
+  // This is checked before anything is recorded.
+  if (becomesControlPlane(request)) makerOfControlPlanes(service);
+  checkClaims(request, network);
+  if (purpose === "join" && !claims.fresh) {
+    const record = await admissions.find(claims.identity);
+    if (record?.nodeName !== nodeName || record.role !== role) {
+      throw refusal(
+        "pcr-15",
+        `The register of the lock shows that this machine belongs to the cluster, but it is not admitted as ${role} ${nodeName}`,
+        record === undefined ? hex(new Uint8Array(32)) : `${record.role} ${record.nodeName}`,
+        record === undefined ? hex(await extendedOnce(await lockDigest(identity.clusterId))) : `${role} ${nodeName}`,
+        "Build the node anew from its image, or give it the name and role that it was admitted with",
+      );
+    }
+  }
+  checkKubeletVersion(kubeletVersion, await clusterVersion());
+}
+
+/** Whether a request is for the cluster's keys. */
+export function becomesControlPlane({ purpose, role }: NodeRequest): boolean {
+  return purpose === "join" && role === "control-plane";
+}
+
+/** Step 5: the admission is recorded before anything is signed or sealed. */
+export async function issueTicket(
+  { exchange }: JoinSession,
+  service: JoinExchangeService,
+  node: VerifiedNode,
+): Promise<void> {
+  const { admissions, identity: { keys }, ticket: { apiEndpoints, joinEndpoints, clusterDocument } } = service;
+  const { request, nodeKey, servingKey, sealingKey, a2, claims: { identity } } = node;
+  const { nodeName, addresses } = request;
+  const confirm = async () => {
+    await service.confirmPolicy();
+    await service.checkNotRemoved(nodeName);
+    // A whole removal may have passed while a control plane waited for its turn.
+    if (await admissions.find(identity) === undefined) throw noLongerAdmitted(identity, nodeName);
+  };
+  const uid = await admit(service, node);
+  const sealedKit = becomesControlPlane(request)
+    ? await admitControlPlane(service, { identity, nodeName, address: addresses[0] ?? "" }, confirm, sealingKey, a2)
+    : undefined;
+  const admission = { identity, uid, epoch: await service.currentEpoch() };
+  const unsigned = await service.prepareCertificates({
+    ...{ admissionUid: uid, epoch: admission.epoch, nodeName, addresses },
+    ...{ clientKey: nodeKey, servingKey },
+  });
+  const { client, serving, notAfterMs } = await recordAndSign(admissions, admission, unsigned, confirm);
+  const ticket = copyOf(
+    JoinTicket.encode({
+      clientCertificate: client.der,
+      servingCertificate: serving.der,
+      notAfterMs: BigInt(notAfterMs),
+      clusterDocument,
+      sealedKit,
+      apiEndpoints: [...apiEndpoints],
+      joinEndpoints: [...joinEndpoints],
+    }).finish(),
+  );
+  const signature = await sign(keys, "ticket", await answerStatement(a2, ticket));
+  await exchange.send({ message: { $case: "ticket", ticket: { ticket, signature } } });
+}
+
+function noLongerAdmitted(identity: string, nodeName: string): BootstrapError {
+  return new BootstrapError("unavailable/admission-changed", `The admission of ${nodeName} has ended meanwhile`, {
+    next: "Ask again",
+    details: { identity, node: nodeName },
+  });
+}
+
+/** Records the admission, and returns its UID. */
+async function admit(
+  service: JoinExchangeService,
+  { request, nodeKey, evidence, claims }: VerifiedNode,
+): Promise<string> {
+  const { admissions, clock, log } = service;
+  const { purpose, nodeName, role, addresses } = request;
+  const { identity, resetCount, fresh, showsNoLock = false, facts: registers } = claims;
+  await service.checkNotRemoved(nodeName);
+  const encoded = copyOf(Evidence.encode(evidence).finish());
+  const record = {
+    ...{ identity, nodeName, role, addresses, evidence: encoded },
+    policyNumber: await service.policyNumber(),
+    nodeKey: base64(nodeKey),
+    evidenceDigest: hex(await sha256(encoded)),
+    attestedMs: clock.now().getTime(),
+    ...present("resetCount", resetCount),
+    ...present("registers", registers),
+  };
+  // A member that an operator removes meanwhile stays removed: only a fresh machine gets a record.
+  const { before, uid } = await (purpose === "renew" || !fresh ? admissions.renew(record) : admissions.admit(record));
+  if (before !== undefined && purpose === "join" && fresh && !showsNoLock && before.nodeKey !== base64(nodeKey)) {
+    log.event("warn", "join-identity-fresh-again", { identity, node: nodeName });
+  }
+  return uid;
+}
+
+/** The part that admits control planes, if this service has it. */
+function makerOfControlPlanes({ controlPlanes }: Pick<JoinExchangeService, "controlPlanes">): ControlPlaneAdmission {
+  if (controlPlanes !== undefined) return controlPlanes;
+  throw new BootstrapError(
+    "unavailable/cluster-keys",
+    "This join service does not have the keys that a control plane needs",
+    {
+      next:
+        "Ask another control plane; on the one that refused, look at the log: journalctl -u bootstrapper-join-signer",
+    },
+  );
+}
+
+/** Admits one control plane at a time, and seals the cluster's keys for the attested E_c only. */
+async function admitControlPlane(
+  service: JoinExchangeService,
+  node: QueuedNode,
+  confirm: () => Promise<void>,
+  sealingKey: Uint8Array,
+  a2: Uint8Array,
+): Promise<SealedKit> {
+  const controlPlanes = makerOfControlPlanes(service);
+  await controlPlanes.enter(node);
+  await confirm();
+  return await controlPlanes.seal(sealingKey, a2);
+}
