@@ -41,7 +41,7 @@ const WEBHOOK_FILE = "cut-list.kubeconfig";
  */
 export const MOST_CUT = 999;
 /** The current epoch and the next one, and those before that are still accepted. */
-const MOST_EPOCHS = 16;
+export const MOST_EPOCHS = 16;
 const LARGEST_EPOCH = 999_999_999;
 const MAXIMUM_BYTES = 128 << 10;
 
@@ -79,7 +79,7 @@ export async function writeAuthorizationConfiguration(
   state: CutState,
   mountedAt: string = AUTHORIZATION_FOLDER,
 ): Promise<boolean> {
-  checkState(state);
+  checkCutState(state);
   const text = authorizationConfiguration(state, mountedAt);
   const read = readAuthorizationConfiguration(text);
   if (JSON.stringify(read) !== JSON.stringify({ epochs: state.epochs, cut: state.cut })) {
@@ -105,7 +105,12 @@ export async function readCutState(folder: string): Promise<CutState | undefined
   return readAuthorizationConfiguration(fromUtf8(bytes, AUTHORIZATION_FILE));
 }
 
-function checkState({ epochs, cut }: CutState): void {
+/**
+ * Checks that an API server loads a state.
+ *
+ * @throws {BootstrapError} `malformed/cut-list` with field and value.
+ */
+export function checkCutState({ epochs, cut }: CutState): void {
   checkAscending("epochs", epochs, (one) => Number.isInteger(one) && one >= 1 && one <= LARGEST_EPOCH);
   checkAscending("cut", cut, isUid);
   if (epochs.length === 0 || epochs.length > MOST_EPOCHS) {
@@ -226,7 +231,7 @@ export function readAuthorizationConfiguration(text: string): CutState {
     epochs: [...expression.matchAll(EPOCH_ENTRY)].map(([, epoch]) => Number(epoch)),
     cut: [...expression.matchAll(CUT_ENTRY)].map(([, uid = ""]) => uid),
   };
-  checkState(state);
+  checkCutState(state);
   // Only the writer's own form: what the entries leave of the expression must be nothing else than what it adds.
   if (refusedExpression(state) !== expression) {
     throw malformed("expression", expression.slice(0, 80), "is of another form");

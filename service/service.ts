@@ -151,6 +151,7 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
     clock,
     log,
     policyDocument: () => policies.current().document,
+    authorizationFolder,
   });
   const serviceAdmissions = new ServiceAdmissions({ api, records: admissions, clock, log });
   const cutList = new CutListKeeper({

@@ -101,6 +101,10 @@ export const UNAVAILABLE = {
     meaning: "Other writers change the queue of control planes continuously.",
     remedy: ASKS_AGAIN,
   },
+  "unavailable/cut-list": {
+    meaning: "The join service has not written its machine's cut list yet.",
+    remedy: ASKS_AGAIN,
+  },
   "unavailable/epochs": {
     meaning: "Other writers change the epochs of node certificates continuously.",
     remedy: "Try again.",
