@@ -5,7 +5,9 @@
  * server does not answer, or says something that it could not load, the configuration stays as it is.
  *
  * Several join services do this at the same time, each for its own machine. What they change in the cluster (entries
- * that have ended, the epoch) they change by compare-and-swap.
+ * that have ended, the epoch) they change by compare-and-swap. A machine whose clock is wrong judges its own API server's
+ * nodes by that clock, as the API server itself does with their certificates; what is everybody's it deletes only when
+ * it has seen it for longer than any certificate lives.
  *
  * @module
  */
@@ -14,7 +16,7 @@ import type { CutState } from "../kubernetes/authorization_configuration.ts";
 import type { ObjectApi } from "../kubernetes/admission_records.ts";
 import type { CutEntry, CutList } from "../kubernetes/cut_entries.ts";
 import { CutEntries } from "../kubernetes/cut_entries.ts";
-import type { Epochs } from "../kubernetes/epochs.ts";
+import type { EndingEpoch, Epochs } from "../kubernetes/epochs.ts";
 import { acceptedEpochs, endEpochsBefore, raiseEpoch, readEpochs } from "../kubernetes/epochs.ts";
 import type { StoredAdmission } from "../kubernetes/node_admissions.ts";
 import { NodeAdmissions } from "../kubernetes/node_admissions.ts";
@@ -84,6 +86,11 @@ export class CutListKeeper {
   readonly #admissions: NodeAdmissions;
   /** The admissions of the banned identities, and for which set they were looked up. */
   #banned: { readonly identities: ReadonlySet<string>; readonly cuts: readonly CutEntry[] } | undefined;
+  /**
+   * When this process first saw what is everybody's: the entries, and the epochs that are ending, by the machine's
+   * monotonic clock. Its time of day may be wrong by years.
+   */
+  #sightings: ReadonlyMap<string, number> = new Map();
   #upkeepMs = -Infinity;
   #nodesMs = -Infinity;
   /** What was reported, so that it is logged once. */
@@ -125,6 +132,7 @@ export class CutListKeeper {
     const isUpkeep = clock.monotonicMs() >= this.#upkeepMs + UPKEEP_MS;
     const [list, epochs] = await Promise.all([this.#entries.list(), readEpochs(api)]);
     this.#report(list.unreadable);
+    this.#observe([...list.entries.map(({ uid }) => uid), ...epochs.ending.map(sightingOf)]);
     const banned = await this.#bannedAdmissions(isUpkeep);
     const sources = await this.#shortened({ entries: list.entries, banned, epochs, nowMs: clock.now().getTime() });
     const state = cutStateOf(sources);
@@ -134,6 +142,18 @@ export class CutListKeeper {
     if (!isUpkeep) return;
     await this.#forgetEnded(list, sources);
     this.#upkeepMs = clock.monotonicMs();
+  }
+
+  #observe(keys: readonly string[]): void {
+    const nowMs = this.#deps.clock.monotonicMs();
+    this.#sightings = new Map(keys.map((key) => [key, this.#sightings.get(key) ?? nowMs]));
+  }
+
+  /** Whether something has been there for longer than any certificate lives. */
+  #hasOutlived(key: string): boolean {
+    const { clock, certificateLifetimeMs } = this.#deps;
+    const sinceMs = this.#sightings.get(key) ?? Infinity;
+    return clock.monotonicMs() >= sinceMs + certificateLifetimeMs + CLOCK_MARGIN_MS;
   }
 
   /** The admissions of banned identities, looked up again when the bans change, and from time to time. */
@@ -162,10 +182,10 @@ export class CutListKeeper {
     } else if (length >= END_AT && shorter(sources, { current: current + 1, ending: [] }) < length) {
       // The nodes that were cut in the current epoch go only with it, and all other nodes must attest again.
       after = await raiseEpoch(api, current, 0);
-    } else if (length >= RAISE_AT && ending.length === 0) {
+    } else if (length >= RAISE_AT && ending.every(({ untilMs }) => nowMs >= untilMs)) {
       after = await raiseEpoch(api, current, await this.#lastEndMs(nowMs));
     } else if (ending.length > 0) {
-      after = await this.#endedIfUnneeded(epochs, nowMs);
+      after = await this.#endedIfUnneeded(epochs);
     }
     if (JSON.stringify(after) === JSON.stringify(epochs)) return sources;
     log.event(length >= END_AT ? "warn" : "info", "epochs-changed", {
@@ -176,13 +196,13 @@ export class CutListKeeper {
   }
 
   /** Ends the epochs before the current one if no node needs them, and else those that have ended by themselves. */
-  async #endedIfUnneeded(epochs: Epochs, nowMs: number): Promise<Epochs> {
+  async #endedIfUnneeded(epochs: Epochs): Promise<Epochs> {
     const { api, clock } = this.#deps;
-    const { current } = epochs;
+    const { current, ending } = epochs;
     if (clock.monotonicMs() < this.#nodesMs + NODES_MS) return epochs;
-    const isNeeded = (await this.#admissions.list()).some((admission) => needsOlder(admission, current, nowMs));
+    const isNeeded = (await this.#admissions.list()).some((admission) => needsOlder(admission, current));
     this.#nodesMs = clock.monotonicMs();
-    const [oldest = current] = acceptedEpochs(epochs, nowMs);
+    const oldest = ending.find((one) => !this.#hasOutlived(sightingOf(one)))?.epoch ?? current;
     return await endEpochsBefore(api, isNeeded ? oldest : current);
   }
 
@@ -196,7 +216,9 @@ export class CutListKeeper {
   /** Deletes entries whose certificates have ended, by their time or by their epoch. */
   async #forgetEnded({ entries }: CutList, sources: CutSources): Promise<void> {
     const inForce = new Set(cutStateOf(sources).cut);
-    for (const entry of entries.filter(({ uid }) => !inForce.has(uid))) {
+    const { ending: [oldest], current } = sources.epochs;
+    const isOver = ({ uid, epoch }: CutEntry) => epoch < (oldest?.epoch ?? current) || this.#hasOutlived(uid);
+    for (const entry of entries.filter((one) => !inForce.has(one.uid) && isOver(one))) {
       await this.#entries.remove(entry);
       this.#deps.log.event("info", "cut-entry-ended", { identity: entry.identity, node: entry.nodeName });
     }
@@ -221,15 +243,18 @@ function cutsOf({ uid, record, status: { epoch = Infinity, untilMs } }: StoredAd
   return untilMs === undefined ? [] : [{ uid, identity, nodeName, epoch, untilMs }];
 }
 
+function sightingOf({ epoch }: EndingEpoch): string {
+  return `epoch ${epoch}`;
+}
+
 /**
- * Whether a node may still present a certificate of an epoch before the current one. That of a control plane whose
- * certificates are not on record is unknown.
+ * Whether a node's newest certificate is of an epoch before the current one. That of a control plane whose certificates
+ * are not on record is unknown.
  */
-function needsOlder({ record, removedMs, status }: StoredAdmission, current: number, nowMs: number): boolean {
+function needsOlder({ record, removedMs, status }: StoredAdmission, current: number): boolean {
   if (removedMs !== undefined) return false;
   const { epoch = 0, untilMs } = status;
-  if (untilMs === undefined) return record.role === "control-plane";
-  return epoch < current && nowMs < untilMs;
+  return untilMs === undefined ? record.role === "control-plane" : epoch < current;
 }
 
 function isSame(before: ReadonlySet<string>, after: ReadonlySet<string>): boolean {

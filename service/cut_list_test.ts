@@ -25,6 +25,7 @@ class World implements AsyncDisposable {
   readonly events: Record<string, unknown>[] = [];
   readonly banned = new Set<string>();
   nowMs = START_MS;
+  monotonicMs = 0;
   readonly keeper: CutListKeeper;
 
   private constructor(readonly folder: string) {
@@ -38,7 +39,7 @@ class World implements AsyncDisposable {
   newKeeper(): CutListKeeper {
     const clock = {
       now: () => new Date(this.nowMs),
-      monotonicMs: () => this.nowMs,
+      monotonicMs: () => this.monotonicMs,
       sleep: () => Promise.resolve(),
     };
     return new CutListKeeper({
@@ -51,6 +52,7 @@ class World implements AsyncDisposable {
   /** Looks, after so much time. */
   async later(ms: number): Promise<void> {
     this.nowMs += ms;
+    this.monotonicMs += ms;
     await this.keeper.look();
   }
 
@@ -101,8 +103,24 @@ Deno.test("look() cuts an entry off until its last certificate has ended, and th
   assert.equal((await world.state())?.cut.length, 2, "clocks differ");
   await world.later(11 * MINUTE_MS);
   assert.deepEqual(await world.state(), { epochs: [1, 2], cut: [] });
-  assert.deepEqual((await world.entries.list()).entries, []);
   assert.equal(world.names("cut-list-written"), 3);
+  await world.later(LIFETIME_MS);
+  assert.deepEqual((await world.entries.list()).entries, []);
+});
+
+Deno.test("a control plane whose clock is ahead takes neither entries nor epochs from the others", async () => {
+  await using world = await World.create();
+  await world.admit(1_001);
+  await world.cut(1, RAISE_AT, 1);
+  await world.later(0);
+  const before = [await readEpochs(world.api), await world.entries.list()];
+  world.nowMs += 300 * DAY_MS;
+  for (let looks = 0; looks < 3; looks++) await world.later(6 * MINUTE_MS);
+  assert.deepEqual([await readEpochs(world.api), await world.entries.list()], before);
+  world.nowMs -= 300 * DAY_MS;
+  await world.later(MINUTE_MS);
+  assert.deepEqual((await world.state())?.epochs, [1, 2, 3]);
+  assert.equal((await world.state())?.cut.length, RAISE_AT);
 });
 
 Deno.test("look() cuts a banned identity off at once, and takes it back when the ban goes", async () => {
@@ -198,6 +216,7 @@ Deno.test("an old epoch ends with its last certificate, though a node is off or 
   assert.deepEqual((await world.state())?.epochs, [1, 2, 3]);
   await world.later(12 * MINUTE_MS);
   assert.deepEqual((await world.state())?.epochs, [2, 3]);
+  await world.later(LIFETIME_MS);
   assert.deepEqual((await readEpochs(world.api)).ending, []);
 });
 
