@@ -9,7 +9,7 @@
 import * as v from "valibot";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { present } from "../platform/present.ts";
-import type { AdmissionRecord } from "./_admission_record.ts";
+import type { AdmissionRecord, StoredAdmission } from "./_admission_record.ts";
 import { exactly, type ObjectApi } from "./_api_objects.ts";
 import { ConfigMaps, type StoredConfigMap } from "./_config_maps.ts";
 import { unless, unlessChanged } from "./_unless.ts";
@@ -78,7 +78,14 @@ async function migrate(
   }
   const { resetCount, ...rest } = result.output;
   const record: AdmissionRecord = { ...rest, ...present("resetCount", resetCount) };
-  const created = await unless("conflict/already-exists", () => admissions.create(record));
+  let created: StoredAdmission | undefined;
+  try {
+    created = await unless("conflict/already-exists", () => admissions.create(record));
+  } catch (cause) {
+    const error = asBootstrapError(cause);
+    if (error.code !== "malformed/kubernetes-api") throw error;
+    return leftError(stored, `The API server refuses a record of the ConfigMap ${stored.name}: ${error.message}`, "");
+  }
   // A record that is there is a later one: of this migration, or of an admission since.
   const now = created ?? await admissions.find(record.identity);
   if (now !== undefined && (now.record.nodeName !== record.nodeName || now.record.role !== record.role)) {

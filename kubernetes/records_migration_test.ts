@@ -57,6 +57,21 @@ Deno.test("migrateRecords() ends with the same records when it was killed at any
   }
 });
 
+Deno.test("migrateRecords() leaves a record that the API server refuses, and goes on with the others", async () => {
+  const api = new MemoryApi();
+  for (const number of [1, 2]) await createLegacy(api, number);
+  api.onChange = () => {
+    api.onChange = () => {};
+    throw new BootstrapError("malformed/kubernetes-api", "POST was refused with 422: nodeName is too long");
+  };
+  const { migrated, left } = await migrateRecords(api);
+  assert.equal(migrated, 1);
+  assert.deepEqual(left.map(({ code, details }) => [code, details.record]), [
+    ["malformed/admission-record", `identity-${identityOf(1)}`],
+  ]);
+  assert.deepEqual(api.names(ADMISSIONS), [identityOf(2)]);
+});
+
 Deno.test("several join services migrate at once", async () => {
   const api = new MemoryApi();
   for (const number of [1, 2, 3]) await createLegacy(api, number);

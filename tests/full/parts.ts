@@ -44,6 +44,14 @@ function vm(name: string, minutes: number, ...files: readonly string[]): Part {
   };
 }
 
+function integration(name: string, minutes: number, ...files: readonly string[]): Part {
+  return {
+    name: `integration/${name}`,
+    minutes,
+    args: [...testArguments, ...files.map((file) => `tests/integration/${file}`)],
+  };
+}
+
 function sliced(group: "crash", file: string, minutes: number): Part[] {
   return slicesOf(SLICES[group]).map(({ number, of }): Part => ({
     name: `${group}/${number}-of-${of}`,
@@ -64,6 +72,17 @@ const vmParts: readonly Part[] = [
   // On two cores, under emulation, three API servers and their etcd starve each other: liveness probes and requests
   // time out.
   { ...vm("control-planes", 25, "control_planes_test.ts"), cores: 4 },
+];
+
+/** Integration tests of minutes. */
+const integrationParts: readonly Part[] = [
+  integration("disk-failure", 7, "crash/disk_failure_test.ts"),
+  integration(
+    "control-planes",
+    7,
+    "kubernetes/kubernetes_control_plane_test.ts",
+    "kubernetes/kubernetes_upgrade_test.ts",
+  ),
 ];
 
 const protocolParts: readonly Part[] = slicesOf(SLICES.protocol).map((slice): Part => ({
@@ -98,6 +117,7 @@ function fuzzParts(seed: number): Part[] {
 export function parts(seed: number): readonly Part[] {
   return [
     ...vmParts,
+    ...integrationParts,
     ...sliced("crash", "crash_matrix_test.ts", 5),
     ...protocolParts,
     ...fuzzParts(seed),
