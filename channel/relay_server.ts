@@ -11,7 +11,7 @@ import { EventEmitter } from "node:events";
 import type { MethodDefinition } from "@grpc/grpc-js";
 import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
-import { removeIfExists } from "../platform/files.ts";
+import { listenOnUnixSocket } from "../platform/unix_socket.ts";
 import type { Log } from "../platform/log.ts";
 import { errorFields } from "../platform/log.ts";
 import { RefusalLog } from "../platform/refusal_log.ts";
@@ -78,8 +78,6 @@ export const ALIVE_MS = 10_000;
 const LOOK_AGAIN_MS = 1_000;
 /** How often in a row no connection can be accepted before the server gives up. */
 const MOST_FAILURES = 20;
-/** The folder decides who reaches the socket. */
-const SOCKET_MODE = 0o666;
 /** The pauses after a connection could not be accepted. */
 const ACCEPT_BACK_OFF = { firstMs: 20, factor: 2, longestMs: 2_000, jitter: 0.2 } as const;
 
@@ -90,16 +88,8 @@ type Connection = FrameConnection<FrontFrame, BackFrame>;
  *
  * @throws {BootstrapError} `system/listen`.
  */
-export async function openRelaySocket(path: string): Promise<Deno.Listener> {
-  try {
-    // A process that was killed leaves its socket.
-    await removeIfExists(path);
-    const listener = Deno.listen({ transport: "unix", path });
-    await Deno.chmod(path, SOCKET_MODE);
-    return listener;
-  } catch (cause) {
-    throw new BootstrapError("system/listen", `Cannot listen on ${path}`, { cause });
-  }
+export function openRelaySocket(path: string): Promise<Deno.Listener> {
+  return listenOnUnixSocket(path);
 }
 
 /** Serves exchanges that a front passes on. */

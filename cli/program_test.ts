@@ -131,13 +131,13 @@ Deno.test("runProgram() gives join-service signer its folder and socket, and its
   await using world = await TestWorld.create({
     commands: [{ ...joinSigner, open: () => Promise.resolve(), action }],
   });
-  const { joinService, joinSocket } = world.context.paths;
+  const { joinService, joinSocket, joinDialer } = world.context.paths;
   assert.equal(await world.run("join-service", "signer"), 0);
   Object.assign(world.context.environment, { credentialsFolder: "/run/credentials/unit" });
-  assert.equal(await world.run("join-service", "signer", "--folder", "/f", "--socket", "/s"), 0);
+  assert.equal(await world.run("join-service", "signer", "--folder", "/f", "--socket", "/s", "--dialer", "/d"), 0);
   assert.deepEqual(seen, [
-    { folder: joinService, socket: joinSocket },
-    { folder: "/f", socket: "/s", keyFile: "/run/credentials/unit/service.key" },
+    { folder: joinService, socket: joinSocket, dialer: joinDialer },
+    { folder: "/f", socket: "/s", dialer: "/d", keyFile: "/run/credentials/unit/service.key" },
   ]);
 });
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 const deploy = import.meta.dirname ?? ".";
 const FRONT = "bootstrapper-join-front.service";
@@ -142,13 +142,14 @@ Deno.test("front and signer are started and stopped together, and each has a use
   assert.ok(users.includes("\ng bootstrapper-join "));
 });
 
-Deno.test("the signer's socket is in a folder that only the two users enter", async () => {
-  const unit = await readUnit(SIGNER);
+Deno.test("the sockets between front and signer are in folders that only the two users enter", async () => {
   const { nodePaths } = await import("../node/paths.ts");
-  const folder = only(unit, "Service.RuntimeDirectory");
-  assert.equal(nodePaths().joinSocket, `/run/${folder}/signer.sock`);
-  assert.equal(only(unit, "Service.RuntimeDirectoryMode"), "0750");
-  assert.equal((await readUnit(FRONT)).has("Service.RuntimeDirectory"), false);
+  const { joinSocket, joinDialer } = nodePaths();
+  for (const [name, socket] of [[SIGNER, joinSocket], [FRONT, joinDialer]] as const) {
+    const unit = await readUnit(name);
+    assert.equal(dirname(socket), `/run/${only(unit, "Service.RuntimeDirectory")}`);
+    assert.equal(only(unit, "Service.RuntimeDirectoryMode"), "0750");
+  }
 });
 
 Deno.test("front and signer have no device, no capability and no network beyond their need", async () => {
@@ -167,6 +168,8 @@ Deno.test("front and signer have no device, no capability and no network beyond 
   for (const key of ["ReadWritePaths", "LoadCredential", "BindPaths"]) assert.equal(front.has(`Service.${key}`), false);
   assert.equal(only(signer, "Service.ReadWritePaths"), "/etc/kubernetes/bootstrapper");
   assert.equal(only(signer, "Service.SocketBindDeny"), "any");
+  assert.equal(only(signer, "Service.IPAddressDeny"), "any");
+  assert.equal(only(signer, "Service.IPAddressAllow"), "localhost");
   assert.equal(only(signer, "Service.MemorySwapMax"), "0");
 });
 

@@ -25,11 +25,17 @@ const MAXIMUM_ANSWER_BYTES = 1 << 20;
 export class EtcdChannel {
   readonly #endpoint: EtcdEndpoint;
   readonly #credentials: EtcdCredentials;
+  readonly #dialer: string | undefined;
 
-  /** Sends nothing yet. */
-  constructor(endpoint: EtcdEndpoint, credentials: EtcdCredentials) {
+  /**
+   * Sends nothing yet.
+   *
+   * @param dialer The socket of a process that connects to the member. Default: this process does.
+   */
+  constructor(endpoint: EtcdEndpoint, credentials: EtcdCredentials, dialer?: string) {
     this.#endpoint = endpoint;
     this.#credentials = credentials;
+    this.#dialer = dialer;
   }
 
   /** Lists the members: if `linearizable`, as a quorum knows them now, otherwise as this member remembers them. */
@@ -60,8 +66,9 @@ export class EtcdChannel {
     { deadline, signal }: CallBounds,
     start: (client: ClusterClient, options: Partial<CallOptions>, done: Callback<T>) => ClientUnaryCall,
   ): Promise<T> {
-    using tls = new EtcdChannelCredentials(this.#endpoint.host, this.#credentials);
-    const client = new ClusterClient(this.#endpoint.text, tls, {
+    const dialer = this.#dialer;
+    using tls = new EtcdChannelCredentials(this.#endpoint, this.#credentials, dialer !== undefined);
+    const client = new ClusterClient(dialer === undefined ? this.#endpoint.text : `unix:${dialer}`, tls, {
       "grpc.max_receive_message_length": MAXIMUM_ANSWER_BYTES,
       "grpc.service_config_disable_resolution": 1,
       "grpc.use_local_subchannel_pool": 1,
@@ -85,7 +92,8 @@ export class EtcdChannel {
     if (error.code === status.UNAVAILABLE) {
       const leftMs = Math.max(0, deadline - Date.now());
       const bound = AbortSignal.any([signal, AbortSignal.timeout(leftMs)]);
-      const problem = await findTlsProblem(this.#endpoint, this.#credentials, bound);
+      const problem = await findTlsProblem(this.#endpoint, this.#credentials, bound, this.#dialer)
+        .catch(() => undefined);
       if (problem !== undefined) return certificateError(this.#endpoint.text, problem);
     }
     return etcdError(this.#endpoint.text, request, error);

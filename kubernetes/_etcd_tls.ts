@@ -1,7 +1,8 @@
-import { isIP, type Socket } from "node:net";
+import { connect as connectSocket, isIP, type Socket } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 import { CallCredentials, ChannelCredentials } from "@grpc/grpc-js";
 import { onAbort } from "../platform/abortable.ts";
+import { sayWhere } from "../platform/dialing.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { codeOfTlsError } from "./_etcd_error.ts";
 
@@ -52,14 +53,17 @@ function startTls(
  * TLS for grpc-js. Its own TLS rejects hosts that are IP addresses, because Deno accepts no address as a server name.
  */
 export class EtcdChannelCredentials extends ChannelCredentials implements Disposable {
-  readonly #host: string;
+  readonly #endpoint: EtcdEndpoint;
   readonly #credentials: EtcdCredentials;
+  readonly #isDialled: boolean;
   readonly #sockets = new DisposableStack();
 
-  constructor(host: string, credentials: EtcdCredentials) {
+  /** @param isDialled Whether grpc-js connects to the socket of a process that connects to the member. */
+  constructor(endpoint: EtcdEndpoint, credentials: EtcdCredentials, isDialled: boolean) {
     super();
-    this.#host = host;
+    this.#endpoint = endpoint;
     this.#credentials = credentials;
+    this.#isDialled = isDialled;
   }
 
   override _isSecure(): boolean {
@@ -72,7 +76,10 @@ export class EtcdChannelCredentials extends ChannelCredentials implements Dispos
 
   override _createSecureConnector(): SecureConnector {
     return {
-      connect: async (socket) => ({ socket: await this.#secure(socket), secure: true }),
+      connect: async (socket) => {
+        if (this.#isDialled) await sayWhere(socket, this.#endpoint);
+        return { socket: await this.#secure(socket), secure: true };
+      },
       waitForReady: () => Promise.resolve(),
       getCallCredentials: () => CallCredentials.createEmpty(),
       destroy: () => {},
@@ -95,7 +102,7 @@ export class EtcdChannelCredentials extends ChannelCredentials implements Dispos
       return promise;
     }
     this.#sockets.defer(() => raw.destroy());
-    const secured = startTls({ socket: raw }, this.#host, this.#credentials);
+    const secured = startTls({ socket: raw }, this.#endpoint.host, this.#credentials);
     secured.once("secureConnect", () => resolve(secured));
     secured.on("error", reject);
     return promise;
@@ -110,14 +117,21 @@ export class EtcdChannelCredentials extends ChannelCredentials implements Dispos
  * finished its handshake, and HTTP/2's writes may then fail before the client reads that alert.
  *
  * @param signal Ends the attempt.
+ * @param dialer The socket of a process that connects to the member.
  */
 export async function findTlsProblem(
-  { host, port }: EtcdEndpoint,
+  endpoint: EtcdEndpoint,
   credentials: EtcdCredentials,
   signal: AbortSignal,
+  dialer?: string,
 ): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
-  const socket = startTls({ port }, host, credentials);
+  const { host, port } = endpoint;
+  const socket = startTls(
+    dialer === undefined ? { port } : { socket: await dialled(endpoint, dialer, signal) },
+    host,
+    credentials,
+  );
   const stop = () => resolve(undefined);
   socket.on("error", (error) => resolve(codeOfTlsError(error)));
   socket.once("data", stop);
@@ -128,4 +142,15 @@ export async function findTlsProblem(
   } finally {
     socket.destroy();
   }
+}
+
+/** A connection to a process that connects to a member. One that fails is an error of TLS over it, without a code. */
+async function dialled(endpoint: EtcdEndpoint, dialer: string, signal: AbortSignal): Promise<Socket> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const socket = connectSocket({ path: dialer });
+  socket.once("connect", resolve).once("error", reject);
+  using _stopping = onAbort(signal, () => socket.destroy(new Error("aborted")));
+  await promise;
+  await sayWhere(socket, endpoint);
+  return socket;
 }

@@ -19,6 +19,11 @@ export { checkCanGrow, checkCanRemove, type EtcdHealth, type EtcdMember } from "
 export interface EtcdOptions {
   /** The time limit of a call, milliseconds. Default: 10 s. */
   readonly deadlineMs?: number;
+  /**
+   * The socket of a process that connects to the members that are not among the endpoints; see `serveDials()`. Default:
+   * this process does.
+   */
+  readonly dialer?: string;
 }
 
 /**
@@ -44,6 +49,7 @@ export class EtcdCluster implements Disposable {
   readonly #endpoints: readonly EtcdEndpoint[];
   readonly #credentials: EtcdCredentials;
   readonly #deadlineMs: number;
+  readonly #dialer: string | undefined;
   readonly #disposed = new AbortController();
 
   /**
@@ -62,6 +68,7 @@ export class EtcdCluster implements Disposable {
     checkCredentials(credentials);
     this.#credentials = credentials;
     this.#deadlineMs = options.deadlineMs ?? DEFAULT_DEADLINE_MS;
+    this.#dialer = options.dialer;
   }
 
   /** Returns all members, as a quorum knows them now. It asks all endpoints at once and uses the first answer. */
@@ -130,7 +137,7 @@ export class EtcdCluster implements Disposable {
     const endpoints = member.clientUrls.map(parseEtcdEndpoint).filter((endpoint) => endpoint !== undefined);
     if (endpoints.length === 0) return false;
     try {
-      const { response } = await this.#list(endpoints, linearizable, deadline);
+      const { response } = await this.#list(endpoints, linearizable, deadline, this.#dialer);
       return idOf(response.header?.memberId ?? 0n) === member.id;
     } catch (error) {
       if (this.#disposed.signal.aborted) throw error;
@@ -143,12 +150,13 @@ export class EtcdCluster implements Disposable {
     endpoints: readonly EtcdEndpoint[],
     linearizable: boolean,
     deadline: number,
+    dialer?: string,
   ): Promise<{ readonly response: MemberListResponse; readonly endpoint: EtcdEndpoint }> {
     const answered = new AbortController();
     const bounds: CallBounds = { deadline, signal: AbortSignal.any([this.#disposed.signal, answered.signal]) };
     try {
       return await Promise.any(endpoints.map(async (endpoint) => {
-        const response = await new EtcdChannel(endpoint, this.#credentials).list(linearizable, bounds);
+        const response = await new EtcdChannel(endpoint, this.#credentials, dialer).list(linearizable, bounds);
         return { response, endpoint };
       }));
     } catch (error) {

@@ -23,6 +23,8 @@ export interface NodePaths {
   readonly joinService: string;
   /** The socket between the two processes of a join service. Only their two users enter its folder. */
   readonly joinSocket: string;
+  /** The socket of the front for the signer's connections to other members of etcd. */
+  readonly joinDialer: string;
   /** The folder of the socket between an InitServer and its front. Only root and the front's group enter it. */
   readonly initFront: string;
   /** The TPM's device, behind the kernel's resource manager. */
@@ -47,6 +49,7 @@ export function nodePaths(root = "/"): NodePaths {
     timeline: join(state, "timeline.json"),
     joinService: join(state, "join-service"),
     joinSocket: join(root, "run/bootstrapper-join/signer.sock"),
+    joinDialer: join(root, "run/bootstrapper-join-front/etcd.sock"),
     initFront: join(root, "run/bootstrapper-init"),
     tpmDevice: join(root, "dev/tpmrm0"),
     kubernetes: join(root, "etc/kubernetes"),

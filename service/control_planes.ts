@@ -37,6 +37,8 @@ export interface ControlPlanesParts {
   readonly policyDocument: () => string;
   /** The folder with the configuration of this machine's API server, and its cut list. */
   readonly authorizationFolder: string;
+  /** The front's socket for connections to other members of etcd. */
+  readonly dialer: string;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -134,7 +136,7 @@ export class ControlPlanes implements ControlPlaneAdmission, Disposable {
   }
 
   async #connected(): Promise<EtcdCluster> {
-    const { credentialsFolder } = this.#parts;
-    return this.#etcd ??= new EtcdCluster([OWN_ETCD], await readEtcdCredentials(credentialsFolder));
+    const { credentialsFolder, dialer } = this.#parts;
+    return this.#etcd ??= new EtcdCluster([OWN_ETCD], await readEtcdCredentials(credentialsFolder), { dialer });
   }
 }

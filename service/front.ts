@@ -12,6 +12,7 @@ import { proveChannelBinding } from "../channel/finished.ts";
 import { listenAtFront } from "../channel/relay_front.ts";
 import type { ChannelServer } from "../channel/server.ts";
 import type { Clock } from "../platform/clock.ts";
+import { serveDials } from "../platform/dialing.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
 import { endpointText } from "../platform/endpoint.ts";
 import type { Log } from "../platform/log.ts";
@@ -27,12 +28,17 @@ export const MAXIMUM_CONNECTIONS = 2048;
 /** A request holds a CSR, a quote and an EK certificate: some kilobytes together. */
 export const MAXIMUM_MESSAGE_LENGTH: number = 32 * 1024;
 
+/** Where kubeadm has etcd listen for clients. The signer calls the members of other machines through the front. */
+const ETCD_PORT = 2379;
+
 /** What the front of a join service works with. */
 export interface JoinFrontDependencies {
   /** Where to listen; port 0 lets the kernel choose one. */
   readonly listen: Endpoint;
   /** The signer's socket. */
   readonly socket: string;
+  /** The socket for the signer's connections to other members of etcd. */
+  readonly dialer: string;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -59,7 +65,7 @@ export function listenForNodes(
  */
 export async function runJoinFront(dependencies: JoinFrontDependencies, signal: AbortSignal): Promise<void> {
   await proveChannelBinding();
-  const { listen, socket, clock, log } = dependencies;
+  const { listen, socket, dialer, clock, log } = dependencies;
   await using server = await listenForNodes(dependencies);
   log.event("info", "join-service-started", { listen: endpointText(listen), port: server.port });
   const failed = new AbortController();
@@ -67,6 +73,7 @@ export async function runJoinFront(dependencies: JoinFrontDependencies, signal: 
   try {
     await Promise.all([
       server.watch(clock, end),
+      serveDials({ path: dialer, port: ETCD_PORT }, end),
       runErrands({ path: socket, maximumDocumentBytes: MAXIMUM_COLLATERAL_BYTES, clock, log }, end),
     ]);
   } finally {

@@ -73,6 +73,8 @@ export interface JoinServiceDependencies {
   readonly nodeCertificateLifetimeMs?: number;
   /** The folder of the API server's AuthorizationConfiguration, on this machine. */
   readonly authorizationFolder: string;
+  /** The front's socket for connections to other members of etcd: the signer calls nothing but its own machine. */
+  readonly dialer: string;
   readonly clock: Clock;
   /** Records each outcome. */
   readonly log: Log;
@@ -126,7 +128,7 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
   const { listener, state, clock, credentialsFolder, createVerifier, readPolicyDocument, kinds } = dependencies;
   const ca = await openSigningCa(state.caCertificate, credentialsFolder);
   const errands = new Errands(MAXIMUM_COLLATERAL_BYTES);
-  const { authorizationFolder } = dependencies;
+  const { authorizationFolder, dialer } = dependencies;
   using api = new KubernetesApi(await apiCredentials(state));
   const admissions = new AdmissionRecords(api, clock);
   const keptPolicy = new KeptPolicy(dependencies.keptFolder, state.trust.clusterId);
@@ -152,6 +154,7 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
     log,
     policyDocument: () => policies.current().document,
     authorizationFolder,
+    dialer,
   });
   const serviceAdmissions = new ServiceAdmissions({ api, records: admissions, clock, log });
   const cutList = new CutListKeeper({

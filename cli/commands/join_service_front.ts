@@ -18,11 +18,16 @@ export const joinFront: CliCommand<JoinFrontOptions> = {
   keeps: ["env", "net", "read", "write"],
   declare(command) {
     command.option("--folder <folder>", "state of the service (default: /var/lib/bootstrapper/join-service)")
-      .option("--socket <path>", "socket of the signer (default: /run/bootstrapper-join/signer.sock)");
+      .option("--socket <path>", "socket of the signer (default: /run/bootstrapper-join/signer.sock)")
+      .option(
+        "--dialer <path>",
+        "socket for calls of other etcd members (default: /run/bootstrapper-join-front/etcd.sock)",
+      );
   },
   read: (parsed, { paths }) => ({
     folder: optionalText(parsed, "folder") ?? paths.joinService,
     socket: optionalText(parsed, "socket") ?? paths.joinSocket,
+    dialer: optionalText(parsed, "dialer") ?? paths.joinDialer,
   }),
   async action(options, context) {
     await (await import("../programs/join_service_front.ts")).joinFront(options, context);

@@ -21,13 +21,18 @@ export const joinSigner: CliCommand<JoinSignerOptions, Deno.Listener> = {
   keeps: ["env", "net", "read", "write"],
   declare(command) {
     command.option("--folder <folder>", "state of the service (default: /var/lib/bootstrapper/join-service)")
-      .option("--socket <path>", "socket for the front (default: /run/bootstrapper-join/signer.sock)");
+      .option("--socket <path>", "socket for the front (default: /run/bootstrapper-join/signer.sock)")
+      .option(
+        "--dialer <path>",
+        "socket for calls of other etcd members (default: /run/bootstrapper-join-front/etcd.sock)",
+      );
   },
   read(parsed, { environment: { credentialsFolder }, paths }) {
     const keyFile = credentialsFolder === undefined ? undefined : join(credentialsFolder, SERVICE_KEY_CREDENTIAL);
     return {
       folder: optionalText(parsed, "folder") ?? paths.joinService,
       socket: optionalText(parsed, "socket") ?? paths.joinSocket,
+      dialer: optionalText(parsed, "dialer") ?? paths.joinDialer,
       ...present("keyFile", keyFile),
     };
   },

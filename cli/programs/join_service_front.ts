@@ -14,10 +14,12 @@ export interface JoinFrontOptions {
   readonly folder: string;
   /** The signer's socket. */
   readonly socket: string;
+  /** The socket for the signer's connections to other members of etcd. */
+  readonly dialer: string;
 }
 
 /** Runs the front until it is stopped. */
-export async function joinFront({ folder, socket }: JoinFrontOptions, { clock, log }: CliContext): Promise<void> {
+export async function joinFront({ folder, ...sockets }: JoinFrontOptions, { clock, log }: CliContext): Promise<void> {
   using termination = terminationSignal();
-  await runJoinFront({ listen: await readServiceListen(folder), socket, clock, log }, termination.signal);
+  await runJoinFront({ listen: await readServiceListen(folder), ...sockets, clock, log }, termination.signal);
 }

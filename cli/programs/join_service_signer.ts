@@ -23,13 +23,15 @@ export interface JoinSignerOptions {
   readonly folder: string;
   /** The socket for the front. */
   readonly socket: string;
+  /** The front's socket for connections to other members of etcd. */
+  readonly dialer: string;
   /** The file of the private key, if it is not in the folder. systemd provides it as a credential. */
   readonly keyFile?: string;
 }
 
 /** Runs the signer until it is stopped. */
 export async function joinSigner(
-  { folder, keyFile }: JoinSignerOptions,
+  { folder, dialer, keyFile }: JoinSignerOptions,
   context: CliContext,
   listener: Deno.Listener,
 ): Promise<void> {
@@ -37,7 +39,7 @@ export async function joinSigner(
   using termination = terminationSignal();
   const state = await readServiceState(folder, clock.now(), keyFile);
   await runJoinService({
-    ...{ listener, state, clock, log, kinds: kindsOf(context) },
+    ...{ listener, dialer, state, clock, log, kinds: kindsOf(context) },
     keptFolder: join(dirname(folder), KEPT_FOLDER),
     ...present("credentialsFolder", credentialsFolder),
     authorizationFolder: join(paths.kubernetes, basename(AUTHORIZATION_FOLDER)),

@@ -90,7 +90,14 @@ export class LoadCluster implements AsyncDisposable {
   async startService(binary: readonly string[]): Promise<RunningService> {
     // Both log to their standard error.
     const toOutput = ["sh", "-c", 'exec "$@" 2>&1', "sh"];
-    const options = ["--folder", this.folder, "--socket", join(this.folder, "signer.sock")];
+    const options = [
+      "--folder",
+      this.folder,
+      "--socket",
+      join(this.folder, "signer.sock"),
+      "--dialer",
+      join(this.folder, "etcd.sock"),
+    ];
     const credentials = ["env", `CREDENTIALS_DIRECTORY=${this.credentials}`];
     const signer = LineProcess.start([...credentials, ...toOutput, ...binary, "join-service", "signer", ...options]);
     const front = LineProcess.start([...toOutput, ...binary, "join-service", "front", ...options]);

@@ -34,6 +34,8 @@ export function structureFiles(signed: CorpusFiles): CorpusFiles {
       FRONT_FRAMES.encode({ kind: "document", number: 1, status: 200, body: filled(40, 1) }),
     ),
     "relay-front/listening.bin": FRONT_FRAMES.encode({ kind: "listening", port: 9443 }),
+    "dial-line/ipv4.bin": utf8("10.0.0.1:2379"),
+    "dial-line/ipv6.bin": utf8("[fd00::1]:2379"),
     "relay-back/exchange.bin": concat(
       ...([{ kind: "await" }, { kind: "alive" }, { kind: "trusted" }, {
         kind: "message",

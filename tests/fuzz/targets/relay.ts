@@ -3,10 +3,12 @@
  *
  * @module
  */
+import { isIP } from "node:net";
 import type { FrameForm } from "../../../channel/relay_frames.ts";
 import { BACK_FRAMES, FRONT_FRAMES, HEADER_BYTES } from "../../../channel/relay_frames.ts";
 import { MAXIMUM_REFUSAL_LENGTH, MAXIMUM_STATUS_TEXT_BYTES } from "../../../channel/refusal.ts";
 import { equalBytes } from "../../../platform/bytes.ts";
+import { readWhereLine } from "../../../platform/dialing.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 import { promise } from "../target.ts";
 import type { FuzzTarget } from "../target.ts";
@@ -40,5 +42,15 @@ export const relayTargets: readonly FuzzTarget[] = [
     form: "bytes",
     maximumBytes: 16 << 10,
     open: () => (input) => readFrames(BACK_FRAMES, input),
+  },
+  {
+    name: "dial-line",
+    form: "bytes",
+    maximumBytes: 128,
+    open: () => (input) => {
+      const endpoint = readWhereLine(input, 2379);
+      if (endpoint === undefined) throw new BootstrapError("malformed/relay-frame", "It is no address");
+      promise(isIP(endpoint.host) !== 0 && endpoint.port === 2379, "another host or port is read");
+    },
   },
 ];

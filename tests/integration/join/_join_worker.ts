@@ -192,14 +192,15 @@ export async function startService(
   const state = await readServiceState(folder, new Date());
   const stop = new AbortController();
   const sockets = await Deno.makeTempDir();
-  const socket = join(sockets, "signer.sock");
+  const [socket, dialer] = [join(sockets, "signer.sock"), join(sockets, "etcd.sock")];
   const log = createLog(systemClock, (line) => events.push(JSON.parse(line)));
   const front = runJoinFront(
-    { listen: readListenAddress(state.listen, "listen"), socket, clock: systemClock, log },
+    { listen: readListenAddress(state.listen, "listen"), socket, dialer, clock: systemClock, log },
     stop.signal,
   );
   const running = runJoinService({
     listener: await openRelaySocket(socket),
+    dialer,
     state,
     credentialsFolder,
     keptFolder: join(sockets, "kept"),

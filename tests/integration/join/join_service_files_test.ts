@@ -24,7 +24,17 @@ Deno.test("join-service front ends, so that systemd restarts it, when peers hold
   const state = await serviceState(port, credentials);
   await writeServiceState(folder, state);
   await Deno.writeTextFile(join(credentials, "service.key"), await privateKeyPem(state.keys));
-  const command = [...BOOTSTRAPPER, "join-service", "front", "--folder", folder, "--socket", `${folder}/none.sock`];
+  const command = [
+    ...BOOTSTRAPPER,
+    "join-service",
+    "front",
+    "--folder",
+    folder,
+    "--socket",
+    `${folder}/none.sock`,
+    "--dialer",
+    `${folder}/etcd.sock`,
+  ];
   const deadline = AbortSignal.timeout(DEADLINE_MS);
   const ended = new Deno.Command("sh", {
     args: ["-uc", `ulimit -n ${MAXIMUM_FILES} && exec "$@"`, "sh", ...command],

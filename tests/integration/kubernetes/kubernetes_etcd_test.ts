@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { EtcdCluster, type EtcdCredentials, type EtcdHealth, type EtcdMember } from "../../../kubernetes/etcd.ts";
 import { checkCanGrow, checkCanRemove } from "../../../kubernetes/etcd.ts";
+import { serveDials } from "../../../platform/dialing.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 import { waitUntil } from "../../e2e/wait_until.ts";
 import { prepareBinaries } from "../../tools/prepare_binaries.ts";
@@ -234,6 +236,27 @@ Deno.test("EtcdCluster, against real etcd with kubeadm's certificates", async (t
     await assert.rejects(cluster.remove(memberNamed(members, "cp-2").id), codeIs("precondition/etcd"));
     assert.equal(await cluster.remove(memberNamed(members, "").id), true);
   });
+
+  await t.step(
+    "health() asks the other members through a process that connects, and calls none of them itself",
+    async () => {
+      const folder = await Deno.makeTempDir();
+      const [stop, path] = [new AbortController(), join(folder, "etcd.sock")];
+      using own = new EtcdCluster([endpointOf(cp1)], credentials, { deadlineMs: DEADLINE_MS, dialer: path });
+      const alone = await own.health();
+      assert.deepEqual([...alone.healthy], [], "nobody connects");
+      const serving = serveDials({ path, port: 2379 }, stop.signal);
+      const health = await waitForHealth(own, "two voters", ({ healthy, members }) => healthy.size === members.length);
+      assert.equal(health.members.length, 2);
+      using wrong = new EtcdCluster([endpointOf(cp1)], { ...credentials, caPem: strangers.caPem }, {
+        ...{ deadlineMs: DEADLINE_MS, dialer: path },
+      });
+      await assert.rejects(wrong.health(), codeIs("unauthorized/etcd"));
+      stop.abort();
+      await serving;
+      await Deno.remove(folder, { recursive: true });
+    },
+  );
 
   await t.step("health() shows the remaining members when the quorum is lost; members() fails", async () => {
     await cp2.powerOff();

@@ -26,8 +26,13 @@ function program(part: "signer" | "front"): readonly string[] {
   }
   const [, folder] = /^RuntimeDirectory=(.+)$/m.exec(unit) ?? [];
   const prepare = [
-    ...(folder === undefined ? [] : [`mkdir -p -m 750 /run/${folder} /etc/kubernetes/bootstrapper`]),
-    ...(copies.length === 0 ? [] : [`rm -rf "${CREDENTIALS}"`, `mkdir -p -m 700 "${CREDENTIALS}"`, ...copies]),
+    ...(folder === undefined ? [] : [`mkdir -p -m 750 /run/${folder}`]),
+    ...(copies.length === 0 ? [] : [
+      "mkdir -p -m 755 /etc/kubernetes/bootstrapper",
+      `rm -rf "${CREDENTIALS}"`,
+      `mkdir -p -m 700 "${CREDENTIALS}"`,
+      ...copies,
+    ]),
   ];
   const script = [
     `[ -e "${condition}" ] || exit 0`,
