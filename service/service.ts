@@ -28,6 +28,7 @@ import { abortable } from "../platform/abortable.ts";
 import { hex, sha256, utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError } from "../platform/errors.ts";
+import type { FetchDocument } from "../platform/fetch_document.ts";
 import type { Log } from "../platform/log.ts";
 import { present } from "../platform/present.ts";
 import { RefusalLog } from "../platform/refusal_log.ts";
@@ -60,7 +61,7 @@ export interface JoinServiceDependencies {
    * Makes the verifier of nodes' evidence for a policy: the state's, and later ones. Documents are fetched by the given
    * function, which asks the front.
    */
-  readonly createVerifier: (policy: Policy, fetch: Errands["fetch"]) => EvidenceVerifier;
+  readonly createVerifier: (policy: Policy, fetch: FetchDocument) => EvidenceVerifier;
   /** All kinds of evidence. */
   readonly kinds?: readonly EvidenceKind[];
   /** The folder where the service keeps what it must not forget: the newest policy that it saw. */
@@ -125,7 +126,7 @@ const versionSchema = v.object({ gitVersion: v.string() });
 export async function runJoinService(dependencies: JoinServiceDependencies, signal: AbortSignal): Promise<void> {
   const { listener, state, clock, credentialsFolder, createVerifier, readPolicyDocument, kinds } = dependencies;
   const ca = await openSigningCa(state.caCertificate, credentialsFolder);
-  const errands = new Errands(MAXIMUM_COLLATERAL_BYTES);
+  const errands = new Errands(MAXIMUM_COLLATERAL_BYTES, clock);
   const { authorizationFolder } = dependencies;
   using api = new KubernetesApi(await apiCredentials(state));
   const admissions = new AdmissionRecords(api, clock);
