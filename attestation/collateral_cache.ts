@@ -6,31 +6,22 @@
  *
  * @module
  */
-import { rootCertificates } from "node:tls";
-import type { Bytes } from "../platform/bytes.ts";
-import { concat } from "../platform/bytes.ts";
-import { readPem } from "../certificate/pem.ts";
 import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import type { FetchDocument, FetchedDocument } from "../platform/fetch_document.ts";
+import { documentUrlProblem } from "../platform/fetch_document.ts";
 import type { CollateralFile } from "./collateral.ts";
-import { checkCollateralName, MAXIMUM_COLLATERAL_BYTES } from "./collateral.ts";
+import { checkCollateralName } from "./collateral.ts";
 import type { CollateralMemory } from "./collateral_wanted.ts";
 
 /** The options of {@linkcode collateralCache}. */
 export interface CollateralCacheOptions {
-  /** Measures the age of documents, and the deadline for an answer. */
-  readonly clock: Pick<Clock, "monotonicMs" | "sleep">;
-  /** One or more certificates of the server's CA, PEM. Default: the public CAs that Deno includes. */
-  readonly caPem?: string;
-  /** Answers requests in tests. Default: Deno's `fetch`. */
-  readonly fetch?: typeof globalThis.fetch;
+  /** Measures the age of documents. */
+  readonly clock: Pick<Clock, "monotonicMs">;
+  /** Fetches a document of at most {@linkcode MAXIMUM_COLLATERAL_BYTES}, from this process or through a front. */
+  readonly fetch: FetchDocument;
 }
 
-/** Documents from a server. Disposing of the cache closes its connections. */
-export interface CollateralCache extends CollateralMemory, Disposable {}
-
-/** A running server answers within a second. Peers wait for the verdict in the meantime. */
-const DEADLINE_MS = 5_000;
 /** Vendors' documents are valid for weeks, but a new revocation list must be noticed within the hour. */
 const KEPT_MS = 15 * 60_000;
 /**
@@ -42,7 +33,6 @@ const MAXIMUM_KEPT = 64;
 const MISSED_MS = 30_000;
 /** The limit on remembered misses. A peer can easily name chips and platforms that do not exist. */
 const MAXIMUM_MISSED = 1024;
-const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 
 /** A cached document. */
 interface Kept {
@@ -55,17 +45,12 @@ interface Kept {
  *
  * @param url `https://…`, without user, password, query and fragment.
  * @returns The source. Its `find` returns `undefined` only for status 404. For any other failure it throws
- *   `unavailable/collateral` with the address and the reason: other statuses, redirects, more than 1 MiB, no answer in
- *   5 s.
- * @throws {BootstrapError} `usage/collateral-url` for another URL, `usage/collateral-ca` for unusable certificates.
+ *   `unavailable/collateral` with the address and the reason: other statuses, redirects, a document that is too large, no
+ *   answer in time.
+ * @throws {BootstrapError} `usage/collateral-url` for another URL.
  */
-export function collateralCache(url: string, options: CollateralCacheOptions): CollateralCache {
+export function collateralCache(url: string, { clock, fetch }: CollateralCacheOptions): CollateralMemory {
   const place = checkUrl(url);
-  const { clock, fetch: ask = globalThis.fetch } = options;
-  // The program's own store of CAs is empty.
-  const client = options.caPem === undefined
-    ? Deno.createHttpClient({ caCerts: [...rootCertificates] })
-    : clientFor(options.caPem);
   const kept = new Map<string, Kept>();
   const missed = new Map<string, { readonly error?: BootstrapError; readonly untilMs: number }>();
   const underWay = new Map<string, Promise<CollateralFile | undefined>>();
@@ -76,7 +61,7 @@ export function collateralCache(url: string, options: CollateralCacheOptions): C
       const untilMs = clock.monotonicMs() + MISSED_MS;
       missed.set(name, error === undefined ? { untilMs } : { error, untilMs });
     };
-    const file = await fetchDocument(`${place}/${name}`, ask, client, clock).catch((error) => {
+    const file = await fetchCollateral(`${place}/${name}`, fetch).catch((error) => {
       const failure = asBootstrapError(error);
       miss(failure);
       throw failure;
@@ -117,7 +102,6 @@ export function collateralCache(url: string, options: CollateralCacheOptions): C
       const got = await request;
       return got && copyOf(got);
     },
-    [Symbol.dispose]: () => client.close(),
   };
 }
 
@@ -127,79 +111,25 @@ function copyOf({ bytes, source }: CollateralFile): CollateralFile {
 }
 
 function checkUrl(url: string): string {
-  const parsed = URL.parse(url);
-  const wrong = (reason: string) =>
-    new BootstrapError("usage/collateral-url", `Cannot use the address of a collateral cache: ${reason}`, {
+  const problem = documentUrlProblem(url);
+  if (problem !== undefined) {
+    throw new BootstrapError("usage/collateral-url", `Cannot use the address of a collateral cache: ${problem}`, {
       next: "Write it as https://HOST/PATH",
     });
-  if (parsed === null) throw wrong("it is not a URL");
-  // No message quotes the address, because it may contain a password.
-  if (parsed.protocol !== "https:") throw wrong(`it is ${parsed.protocol.slice(0, -1)}, not https`);
-  if (parsed.username !== "" || parsed.password !== "") throw wrong("it names a user or a password");
-  if (parsed.search !== "" || parsed.hash !== "" || /[?#]/.test(url)) throw wrong("it has a query or a fragment");
-  return parsed.href.replace(/\/+$/, "");
+  }
+  return new URL(url).href.replace(/\/+$/, "");
 }
 
-/** Certificates are checked here, because Deno skips unreadable ones and would refuse every server later. */
-function clientFor(caPem: string): Deno.HttpClient {
+async function fetchCollateral(address: string, fetch: FetchDocument): Promise<CollateralFile | undefined> {
+  let answer: FetchedDocument;
   try {
-    const blocks = caPem.match(PEM_CERTIFICATE) ?? [];
-    if (blocks.length === 0) throw new Error("there is no certificate");
-    for (const block of blocks) readPem(`${block}\n`, "CERTIFICATE", "CA certificate");
-    return Deno.createHttpClient({ caCerts: blocks });
+    answer = await fetch(address);
   } catch (cause) {
-    throw new BootstrapError("usage/collateral-ca", "Cannot use the CA certificates for the collateral cache", {
-      cause,
-    });
+    throw unavailable(address, cause instanceof Error ? cause.message : String(cause), cause);
   }
-}
-
-async function fetchDocument(
-  address: string,
-  ask: typeof globalThis.fetch,
-  client: Deno.HttpClient,
-  clock: Pick<Clock, "sleep">,
-): Promise<CollateralFile | undefined> {
-  const [deadline, over] = [new AbortController(), new AbortController()];
-  clock.sleep(DEADLINE_MS, over.signal).then(() => deadline.abort(), () => {});
-  try {
-    const request: RequestInit & { readonly client: Deno.HttpClient } = {
-      // Redirects are not followed; the status check below refuses them.
-      redirect: "manual",
-      credentials: "omit",
-      signal: deadline.signal,
-      client,
-    };
-    const response = await ask(address, request);
-    if (response.status === 200) return { bytes: await readBody(response, address), source: address };
-    await response.body?.cancel();
-    if (response.status === 404) return undefined;
-    throw unavailable(address, `it was answered with ${response.status}`);
-  } catch (cause) {
-    if (cause instanceof BootstrapError) throw cause;
-    const reason = deadline.signal.aborted
-      ? `there was no answer within ${DEADLINE_MS / 1000} s`
-      : cause instanceof Error
-      ? cause.message
-      : String(cause);
-    throw unavailable(address, reason, cause);
-  } finally {
-    over.abort();
-  }
-}
-
-async function readBody(response: Response, address: string): Promise<Bytes> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  // Leaving the loop ends the transfer.
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > MAXIMUM_COLLATERAL_BYTES) {
-      throw unavailable(address, `it is larger than ${MAXIMUM_COLLATERAL_BYTES} bytes`);
-    }
-    chunks.push(chunk);
-  }
-  return concat(...chunks);
+  if (answer.status === 200) return { bytes: answer.body, source: address };
+  if (answer.status === 404) return undefined;
+  throw unavailable(address, `it was answered with ${answer.status}`);
 }
 
 function unavailable(address: string, reason: string, cause?: unknown): BootstrapError {

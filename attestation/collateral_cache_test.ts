@@ -1,68 +1,59 @@
 import assert from "node:assert/strict";
-import { mintCertificate } from "../certificate/_mint.ts";
-import type { CertificateAuthority } from "../certificate/ca.ts";
-import { createCertificateAuthority } from "../certificate/ca.ts";
-import { EXT_KEY_USAGE } from "../certificate/extensions.ts";
-import { generateKeyPair, privateKeyPem } from "../certificate/keys.ts";
-import { ATTRIBUTE } from "../certificate/name.ts";
-import { writePem } from "../certificate/pem.ts";
+import type { Answer } from "../certificate/testing/document_server.ts";
+import { DocumentServer } from "../certificate/testing/document_server.ts";
 import { utf8 } from "../platform/bytes.ts";
 import { systemClock } from "../platform/clock.ts";
-import { type CollateralCache, collateralCache } from "./collateral_cache.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { DocumentClient } from "../platform/fetch_document.ts";
+import { documentClient } from "../platform/fetch_document.ts";
+import { MAXIMUM_COLLATERAL_BYTES } from "./collateral.ts";
+import { collateralCache } from "./collateral_cache.ts";
+import type { CollateralMemory } from "./collateral_wanted.ts";
 
-const DAY_MS = 24 * 3600 * 1000;
 const MIB = 1 << 20;
 
-type Answer = (path: string) => Response | Promise<Response>;
-
-/** A TLS server with its own CA, and a clock that stands still. */
+/** A TLS server with its own CA, a client that believes it, and a clock that stands still. */
 class World implements AsyncDisposable {
-  readonly asked: string[] = [];
   nowMs = 0;
-  readonly clock = { monotonicMs: () => this.nowMs, sleep: systemClock.sleep };
+  readonly clock = { monotonicMs: () => this.nowMs };
+  readonly #clients: DocumentClient[] = [];
 
-  private constructor(readonly caPem: string, readonly server: Deno.HttpServer<Deno.NetAddr>) {}
+  private constructor(readonly server: DocumentServer) {}
 
   static async start(answer: Answer): Promise<World> {
-    const ca = await createCertificateAuthority(new Date());
-    const { certificatePem, keyPem } = await serverCertificate(ca);
-    const caPem = writePem("CERTIFICATE", ca.certificate.der);
-    const listen = { hostname: "localhost", port: 0, cert: certificatePem, key: keyPem, onListen() {} };
-    const server = Deno.serve(listen, (request) => {
-      const path = new URL(request.url).pathname;
-      world.asked.push(path);
-      return answer(path);
-    });
-    const world: World = new World(caPem, server);
-    return world;
+    return new World(await DocumentServer.start(answer));
   }
 
   get url(): string {
-    return `https://localhost:${this.server.addr.port}/cache`;
+    return `${this.server.origin}/cache`;
   }
 
-  cache(): CollateralCache {
-    return collateralCache(this.url, { clock: this.clock, caPem: this.caPem });
+  get asked(): readonly string[] {
+    return this.server.asked;
+  }
+
+  /** Opens a cache of documents. Its client believes the server's CA, or the given ones; `undefined`: the public ones. */
+  cache(
+    { url = this.url, clock = systemClock, ...rest }: {
+      readonly url?: string;
+      readonly clock?: Pick<Clock, "sleep">;
+      readonly caCertificates?: readonly string[] | undefined;
+    } = {},
+  ): CollateralMemory {
+    const { caCertificates } = { caCertificates: [this.server.caPem], ...rest };
+    const maximumBytes = MAXIMUM_COLLATERAL_BYTES;
+    const client = documentClient({
+      ...{ maximumBytes, clock },
+      ...(caCertificates === undefined ? {} : { caCertificates }),
+    });
+    this.#clients.push(client);
+    return collateralCache(url, { clock: this.clock, fetch: client.fetch });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.server.shutdown();
+    for (const client of this.#clients) client[Symbol.dispose]();
+    await this.server[Symbol.asyncDispose]();
   }
-}
-
-async function serverCertificate(ca: CertificateAuthority) {
-  const keys = await generateKeyPair("p-256");
-  const certificate = await mintCertificate({
-    subject: [{ oid: ATTRIBUTE.commonName, value: "cache" }],
-    spki: keys.spki,
-    notBefore: new Date(Date.now() - DAY_MS),
-    notAfter: new Date(Date.now() + DAY_MS),
-    isCa: false,
-    keyUsage: ["digitalSignature"],
-    extKeyUsage: [EXT_KEY_USAGE.serverAuth],
-    dnsNames: ["localhost"],
-  }, ca);
-  return { certificatePem: writePem("CERTIFICATE", certificate.der), keyPem: await privateKeyPem(keys) };
 }
 
 const notFound = () => new Response("no", { status: 404 });
@@ -71,7 +62,7 @@ const unavailable = { code: "unavailable/collateral", retriable: true };
 Deno.test("collateralCache() gives the document at the name below its address", async () => {
   await using world = await World.start((path) => path === "/cache/a.crl" ? new Response("a document") : notFound());
   for (const url of [world.url, `${world.url}/`]) {
-    using cache = collateralCache(url, { clock: world.clock, caPem: world.caPem });
+    const cache = world.cache({ url });
     assert.equal(cache.place, world.url);
     assert.deepEqual(await cache.find("a.crl"), { bytes: utf8("a document"), source: `${world.url}/a.crl` });
     assert.equal(await cache.find("b.crl"), undefined);
@@ -80,7 +71,7 @@ Deno.test("collateralCache() gives the document at the name below its address", 
 
 Deno.test("collateralCache() refuses names that lead elsewhere, before it asks", async () => {
   await using world = await World.start(notFound);
-  using cache = world.cache();
+  const cache = world.cache();
   for (const name of ["", "..", "a/b", "a?b", "a%2fb", "A"]) {
     await assert.rejects(cache.find(name), { code: "internal/collateral" });
   }
@@ -100,22 +91,11 @@ Deno.test("collateralCache() accepts only https addresses without user, password
   ];
   for (const url of refused) {
     assert.throws(
-      () => collateralCache(url, { clock: systemClock }),
+      () => collateralCache(url, { clock: systemClock, fetch: () => assert.fail() }),
       (error: { code?: string; message?: string }) =>
         error.code === "usage/collateral-url" && !error.message?.includes("secret"),
       url,
     );
-  }
-});
-
-Deno.test("collateralCache() accepts several CA certificates, and refuses text that is no certificate", async () => {
-  await using world = await World.start(() => new Response("a document"));
-  await using other = await World.start(notFound);
-  using cache = collateralCache(world.url, { clock: world.clock, caPem: `Ours:\n${other.caPem}\n${world.caPem}` });
-  assert.notEqual(await cache.find("a"), undefined);
-  const torn = world.caPem.replace(/\n.{30}/, "\n");
-  for (const caPem of ["", "no certificate", torn, `${world.caPem}${torn}`]) {
-    assert.throws(() => collateralCache(world.url, { clock: world.clock, caPem }), { code: "usage/collateral-ca" });
   }
 });
 
@@ -128,7 +108,7 @@ Deno.test("collateralCache() reports failures, and never takes them for a missin
     "301": () => new Response(null, { status: 301, headers: { location: "https://example.com/" } }),
   };
   await using world = await World.start((path) => answers[path.slice("/cache/".length)]?.() ?? new Response("good"));
-  using cache = world.cache();
+  const cache = world.cache();
   for (const status of Object.keys(answers)) {
     const message = `Cannot get ${world.url}/${status}: it was answered with ${status}`;
     await assert.rejects(cache.find(status), { ...unavailable, message });
@@ -139,21 +119,19 @@ Deno.test("collateralCache() reports failures, and never takes them for a missin
 Deno.test("collateralCache() refuses a server with another CA or another name", async () => {
   await using world = await World.start(() => new Response("a document"));
   await using other = await World.start(() => new Response("a document"));
-  const foreign = { clock: world.clock, caPem: other.caPem };
-  for (const options of [foreign, { clock: world.clock }]) {
-    using cache = collateralCache(world.url, options);
-    await assert.rejects(cache.find("a"), unavailable);
+  for (const caCertificates of [[other.server.caPem], undefined]) {
+    const cache = world.cache({ caCertificates });
+    await assert.rejects(cache.find("a"), { ...unavailable, message: /certificate/i });
   }
-  using byAddress = collateralCache(world.url.replace("localhost", "127.0.0.1"), {
-    ...{ clock: world.clock, caPem: world.caPem },
-  });
+  const byAddress = world.cache({ url: world.url.replace("localhost", "127.0.0.1") });
   await assert.rejects(byAddress.find("a"), unavailable);
-  assert.deepEqual(world.asked, []);
+  const both = world.cache({ caCertificates: [other.server.caPem, world.server.caPem] });
+  assert.notEqual(await both.find("a"), undefined);
 });
 
 Deno.test("collateralCache() reports a refused connection", async () => {
   const world = await World.start(notFound);
-  using cache = world.cache();
+  const cache = world.cache();
   await world[Symbol.asyncDispose]();
   await assert.rejects(cache.find("a"), unavailable);
 });
@@ -171,7 +149,7 @@ Deno.test("collateralCache() accepts 1 MiB and not a byte more, however the serv
     "endless": () => new Response(endless()),
   };
   await using world = await World.start((path) => answers[path.slice("/cache/".length)]?.() ?? notFound());
-  using cache = world.cache();
+  const cache = world.cache();
   assert.equal((await cache.find("exact"))?.bytes.length, MIB);
   for (const name of ["more", "endless"]) {
     await assert.rejects(cache.find(name), { ...unavailable, message: /larger than 1048576 bytes/ });
@@ -186,14 +164,13 @@ Deno.test("collateralCache() gives up after five seconds, before the answer and 
   for (const name of ["nothing", "half"]) {
     const waited: number[] = [];
     const clock = {
-      monotonicMs: () => 0,
       // The clock advances only after the server has received the request.
       async sleep(ms: number, signal?: AbortSignal) {
         waited.push(ms);
         while (!world.asked.includes(`/cache/${name}`)) await systemClock.sleep(1, signal);
       },
     };
-    using cache = collateralCache(world.url, { clock, caPem: world.caPem });
+    const cache = world.cache({ clock });
     await assert.rejects(cache.find(name), { ...unavailable, message: /no answer within 5 s/ });
     assert.deepEqual(waited, [5_000]);
   }
@@ -203,7 +180,7 @@ Deno.test("collateralCache() gives up after five seconds, before the answer and 
 Deno.test("collateralCache() keeps documents for a quarter of an hour, and failures and absences for half a minute", async () => {
   let answer: Answer = () => new Response("one");
   await using world = await World.start((path) => answer(path));
-  using cache = world.cache();
+  const cache = world.cache();
   const text = async () => new TextDecoder().decode((await cache.find("a"))?.bytes);
   assert.equal(await text(), "one");
   answer = () => new Response("two");
@@ -228,7 +205,7 @@ Deno.test("collateralCache() keeps documents for a quarter of an hour, and failu
 
 Deno.test("collateralCache() keeps a bounded number of documents, and drops the oldest", async () => {
   await using world = await World.start(() => new Response("a document"));
-  using cache = world.cache();
+  const cache = world.cache();
   for (let index = 0; index < 65; index++) await cache.find(`a${index}`);
   assert.equal(world.asked.length, 65);
   await cache.find("a1");
@@ -241,7 +218,7 @@ Deno.test("collateralCache() keeps a bounded number of documents, and drops the 
 Deno.test("collateralCache() shares one request among simultaneous callers, and asks again a while after a failure", async () => {
   let status = 500;
   await using world = await World.start(() => new Response("a document", { status }));
-  using cache = world.cache();
+  const cache = world.cache();
   const all = () => Promise.allSettled(Array.from({ length: 10 }, () => cache.find("a")));
   assert.ok((await all()).every((result) => result.status === "rejected"));
   assert.equal(world.asked.length, 1);

@@ -20,11 +20,12 @@ async function wantedBy(work: () => Promise<unknown>): Promise<CollateralWanted>
 
 Deno.test("collateralAtHand() fetches nothing by itself, and knows afterwards what there is and what there is not", async () => {
   const asked: string[] = [];
-  using cache = collateralCache("https://cache.example/c", {
+  const cache = collateralCache("https://cache.example/c", {
     clock: systemClock,
     fetch: (url) => {
-      asked.push(String(url));
-      return Promise.resolve(String(url).endsWith("a.crl") ? new Response("a") : new Response("", { status: 404 }));
+      asked.push(url);
+      const isThere = url.endsWith("a.crl");
+      return Promise.resolve({ status: isThere ? 200 : 404, body: new Uint8Array(isThere ? 1 : 0) });
     },
   });
   const atHand = collateralAtHand(cache);
@@ -39,9 +40,9 @@ Deno.test("collateralAtHand() fetches nothing by itself, and knows afterwards wh
 });
 
 Deno.test("collateralAtHand() says why a document could not be had", async () => {
-  using cache = collateralCache("https://cache.example/c", {
+  const cache = collateralCache("https://cache.example/c", {
     clock: systemClock,
-    fetch: () => Promise.reject(new TypeError("the front could not fetch it")),
+    fetch: () => Promise.reject(new Error("the front could not fetch it")),
   });
   const atHand = collateralAtHand(cache);
   const { documents } = await wantedBy(() => atHand.find("a.crl"));

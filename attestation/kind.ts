@@ -78,6 +78,8 @@ export interface PolicySection<Section> {
   remarks?(section: Section): readonly string[];
   /** Returns all identities that the section trusts; `undefined` if they cannot be listed. */
   identities?(section: Section): ReadonlySet<string> | undefined;
+  /** Whether the section itself lists an identity; absent if sections of the kind list none. */
+  lists?(section: Section, identity: string): boolean;
   /** Whether the section trusts an identity; absent if sections of the kind list no identities. */
   trusts?(section: Section, identity: string): boolean;
 }

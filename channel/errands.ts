@@ -6,12 +6,14 @@
  *
  * @module
  */
-import { utf8 } from "../platform/bytes.ts";
+import { abortable, onAbort } from "../platform/abortable.ts";
 import type { Bytes } from "../platform/bytes.ts";
-import { concat, fromUtf8 } from "../platform/bytes.ts";
-import { onAbort } from "../platform/abortable.ts";
+import { fromUtf8, utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
+import { withDeadline } from "../platform/deadline.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import type { FetchDocument, FetchedDocument } from "../platform/fetch_document.ts";
+import { FETCH_DEADLINE_MS } from "../platform/fetch_document.ts";
 import type { Log } from "../platform/log.ts";
 import { errorFields } from "../platform/log.ts";
 import { retry } from "../platform/retry.ts";
@@ -20,20 +22,15 @@ import { connectRelay } from "./relay_front.ts";
 import type { BackFrame, FrontFrame } from "./relay_frames.ts";
 import { BACK_FRAMES, FRONT_FRAMES } from "./relay_frames.ts";
 
-/** How long the front may take for a document, milliseconds. */
-export const ERRAND_DEADLINE_MS = 8_000;
-/** How long a server may take for a document, milliseconds. */
-const FETCH_DEADLINE_MS = 6_000;
+/** How long the front may take for an errand, milliseconds: a server's time, and some for the way. */
+const ERRAND_DEADLINE_MS = FETCH_DEADLINE_MS + 1_000;
 /** How many documents are fetched at once. */
 const MOST_ERRANDS = 64;
 /** The longest reason of a failure, bytes. */
 const MAXIMUM_REASON_BYTES = 256;
-/** The smallest and the largest status of HTTP that has a body. */
-const [FIRST_STATUS, LAST_STATUS] = [200, 599];
-const WITHOUT_BODY: readonly number[] = [204, 205, 304];
 
 interface Waiting {
-  readonly resolve: (response: Response) => void;
+  readonly resolve: (document: FetchedDocument) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -41,13 +38,15 @@ interface Waiting {
 export class Errands {
   /** The largest document, bytes. */
   readonly maximumDocumentBytes: number;
+  readonly #clock: Pick<Clock, "sleep">;
   readonly #waiting = new Map<number, Waiting>();
   #connection: FrameConnection<FrontFrame, BackFrame> | undefined;
   #last = 0;
 
   /** Starts without a front. */
-  constructor(maximumDocumentBytes: number) {
+  constructor(maximumDocumentBytes: number, clock: Pick<Clock, "sleep">) {
     this.maximumDocumentBytes = maximumDocumentBytes;
+    this.#clock = clock;
   }
 
   /** Uses a front's connection until it ends. A newer one replaces it. */
@@ -64,7 +63,7 @@ export class Errands {
         const waiting = this.#waiting.get(number);
         this.#waiting.delete(number);
         if (status === 0) waiting?.reject(failed(reasonOf(body)));
-        else waiting?.resolve(responseOf(status, body));
+        else waiting?.resolve({ status, body });
       }
     } finally {
       if (this.#connection === connection) {
@@ -74,24 +73,21 @@ export class Errands {
     }
   }
 
-  /**
-   * Asks the front for a document, and returns what `fetch` would return. Like `fetch`, it throws a `TypeError` if there
-   * is no answer.
-   */
-  readonly fetch: (url: string | URL | Request, init?: RequestInit) => Promise<Response> = async (url, init) => {
+  /** Asks the front for a document. Its status and its bytes are hearsay. */
+  readonly fetch: FetchDocument = async (url) => {
     const connection = this.#connection;
     if (connection === undefined) throw failed("there is no front that fetches");
     if (this.#waiting.size >= MOST_ERRANDS) throw failed("too many documents are being fetched");
     const number = this.#last = (this.#last + 1) % 2 ** 32;
-    const { promise, resolve, reject } = Promise.withResolvers<Response>();
+    const { promise, resolve, reject } = Promise.withResolvers<FetchedDocument>();
     this.#waiting.set(number, { resolve, reject });
-    const timer = setTimeout(() => reject(failed("the front did not answer in time")), ERRAND_DEADLINE_MS);
-    using _stopping = onAbort(init?.signal ?? undefined, () => reject(failed("it took too long")));
+    const late = () => failed(`the front did not answer within ${ERRAND_DEADLINE_MS / 1000} s`);
     try {
-      connection.write({ kind: "fetch", number, url: String(url) }).catch(reject);
-      return await promise;
+      return await withDeadline(this.#clock, ERRAND_DEADLINE_MS, late, async (signal) => {
+        connection.write({ kind: "fetch", number, url }).catch(reject);
+        return await abortable(promise, signal);
+      });
     } finally {
-      clearTimeout(timer);
       this.#waiting.delete(number);
     }
   };
@@ -100,12 +96,6 @@ export class Errands {
     for (const { reject } of this.#waiting.values()) reject(failed(reason));
     this.#waiting.clear();
   }
-}
-
-/** Returns what a server answered. */
-function responseOf(status: number, body: Bytes): Response {
-  if (status < FIRST_STATUS || status > LAST_STATUS) return new Response(null, { status: LAST_STATUS });
-  return new Response(WITHOUT_BODY.includes(status) ? null : body, { status });
 }
 
 /** Reads a reason of the front. It is shown to people, so that control characters go. */
@@ -117,9 +107,9 @@ function reasonOf(body: Uint8Array): string {
   }
 }
 
-/** The error by which `fetch` says that there was no answer. */
-function failed(reason: string): TypeError {
-  return new TypeError(`the front could not fetch it: ${reason}`);
+/** The error that says why there was no answer. */
+function failed(reason: string): Error {
+  return new Error(`the front could not fetch it: ${reason}`);
 }
 
 /** The options of {@linkcode runErrands}. */
@@ -130,21 +120,21 @@ export interface ErrandRunnerOptions {
   readonly maximumDocumentBytes: number;
   readonly clock: Pick<Clock, "sleep">;
   readonly log: Log;
-  /** Answers requests in tests. Default: Deno's `fetch`. */
-  readonly fetch?: typeof globalThis.fetch;
+  /** Fetches a document, in bounded time. */
+  readonly fetch: FetchDocument;
 }
 
 /** The front's end: fetches documents until the signal. Whenever the process behind goes, it waits for the next one. */
 export async function runErrands(options: ErrandRunnerOptions, signal: AbortSignal): Promise<void> {
   const { path, clock, log, maximumDocumentBytes: document } = options;
   await retry(async (startOver) => {
-    const conn = await connectRelay(path);
+    const conn = await connectRelay(path, clock);
     using connection = new FrameConnection<BackFrame, FrontFrame>({
       ...{ conn, incoming: BACK_FRAMES, outgoing: FRONT_FRAMES, limits: { message: 0, document } },
     });
     using _stopping = onAbort(signal, () => connection[Symbol.dispose]());
     await connection.write({ kind: "errands" });
-    await serveErrands(connection, options, startOver);
+    await serveErrands(connection, options.fetch, startOver);
     throw new BootstrapError("unavailable/relay", "The process at the other end of the socket is gone");
   }, {
     ...{ clock, signal, random: Math.random },
@@ -156,7 +146,7 @@ export async function runErrands(options: ErrandRunnerOptions, signal: AbortSign
 
 async function serveErrands(
   connection: FrameConnection<BackFrame, FrontFrame>,
-  options: ErrandRunnerOptions,
+  fetch: FetchDocument,
   startOver: () => void,
 ): Promise<void> {
   let underWay = 0;
@@ -173,39 +163,9 @@ async function serveErrands(
       continue;
     }
     underWay++;
-    fetchDocument(url, options).then(
+    fetch(url).then(
       ({ status, body }) => answer(status, body),
       (error) => answer(0, utf8(error instanceof Error ? error.message : String(error)).slice(0, MAXIMUM_REASON_BYTES)),
     ).finally(() => underWay--);
-  }
-}
-
-async function fetchDocument(
-  address: string,
-  { maximumDocumentBytes, clock, fetch: ask = globalThis.fetch }: ErrandRunnerOptions,
-): Promise<{ readonly status: number; readonly body: Bytes }> {
-  const url = URL.parse(address);
-  if (
-    url?.protocol !== "https:" || url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== ""
-  ) {
-    throw new Error("it is not the URL of a document");
-  }
-  const [deadline, over] = [new AbortController(), new AbortController()];
-  clock.sleep(FETCH_DEADLINE_MS, over.signal).then(() => deadline.abort(), () => {});
-  try {
-    const response = await ask(url, { redirect: "manual", credentials: "omit", signal: deadline.signal });
-    const chunks: Uint8Array[] = [];
-    let length = 0;
-    // Leaving the loop ends the transfer.
-    for await (const chunk of response.body ?? []) {
-      length += chunk.length;
-      if (length > maximumDocumentBytes) throw new Error(`it is larger than ${maximumDocumentBytes} bytes`);
-      chunks.push(chunk);
-    }
-    return { status: response.status, body: concat(...chunks) };
-  } catch (error) {
-    throw deadline.signal.aborted ? new Error(`there was no answer within ${FETCH_DEADLINE_MS / 1000} s`) : error;
-  } finally {
-    over.abort();
   }
 }

@@ -8,7 +8,10 @@
  */
 import { Buffer } from "node:buffer";
 import type { ServiceDefinition } from "@grpc/grpc-js";
-import { onAbort } from "../platform/abortable.ts";
+import { abortable, onAbort } from "../platform/abortable.ts";
+import type { Clock } from "../platform/clock.ts";
+import { systemClock } from "../platform/clock.ts";
+import { withDeadline } from "../platform/deadline.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { Log } from "../platform/log.ts";
 import { FrameConnection } from "./frame_connection.ts";
@@ -71,21 +74,16 @@ export function listenAtFront(options: FrontOptions): Promise<ChannelServer> {
  *
  * @throws {BootstrapError} `unavailable/relay`.
  */
-export async function connectRelay(path: string): Promise<Deno.Conn> {
-  const connecting = Deno.connect({ transport: "unix", path });
-  let isLate = false;
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    isLate = true;
-    reject(new Error(`it accepted no connection for ${CONNECT_DEADLINE_MS / 1000} s`));
-  }, CONNECT_DEADLINE_MS);
-  connecting.then((conn) => isLate && conn.close(), () => {});
+export async function connectRelay(path: string, clock: Pick<Clock, "sleep"> = systemClock): Promise<Deno.Conn> {
+  const late = () => new Error(`it accepted no connection for ${CONNECT_DEADLINE_MS / 1000} s`);
   try {
-    return await Promise.race([connecting, late]);
+    return await withDeadline(clock, CONNECT_DEADLINE_MS, late, async (signal) => {
+      const connecting = Deno.connect({ transport: "unix", path });
+      connecting.then((conn) => signal.aborted && conn.close(), () => {});
+      return await abortable(connecting, signal);
+    });
   } catch (cause) {
     throw new BootstrapError("unavailable/relay", `The process behind the front does not answer at ${path}`, { cause });
-  } finally {
-    clearTimeout(timer);
   }
 }
 

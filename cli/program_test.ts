@@ -125,7 +125,7 @@ Deno.test("runProgram() gives init its options, with their defaults", async () =
   assert.equal(seen[2]?.waitMs, 600_000);
 });
 
-Deno.test("runProgram() gives join-service signer its folder and socket, and its key if systemd passes one", async () => {
+Deno.test("runProgram() gives join-service signer its folder and socket", async () => {
   const seen: JoinSignerOptions[] = [];
   const action = (options: JoinSignerOptions) => Promise.resolve(void seen.push(options));
   await using world = await TestWorld.create({
@@ -133,12 +133,19 @@ Deno.test("runProgram() gives join-service signer its folder and socket, and its
   });
   const { joinService, joinSocket, joinDialer } = world.context.paths;
   assert.equal(await world.run("join-service", "signer"), 0);
-  Object.assign(world.context.environment, { credentialsFolder: "/run/credentials/unit" });
   assert.equal(await world.run("join-service", "signer", "--folder", "/f", "--socket", "/s", "--dialer", "/d"), 0);
   assert.deepEqual(seen, [
     { folder: joinService, socket: joinSocket, dialer: joinDialer },
-    { folder: "/f", socket: "/s", dialer: "/d", keyFile: "/run/credentials/unit/service.key" },
+    { folder: "/f", socket: "/s", dialer: "/d" },
   ]);
+});
+
+Deno.test("runProgram() starts no join-service signer without the unit's credentials", async () => {
+  await using world = await TestWorld.create({
+    commands: [{ ...joinSigner, open: () => Promise.resolve(closedListener()) }],
+  });
+  assert.equal(await world.run("join-service", "signer", "--folder", "/nowhere"), 1);
+  assert.match(world.err, /precondition\/ca-key/);
 });
 
 Deno.test("runProgram() opens the machine for run, and drops permissions before it reads the configuration", async () => {
@@ -189,3 +196,9 @@ Deno.test("runProgram() prints version, protocol and the commit that it was buil
   assert.equal(JSON.parse(world.out).protocol, "bootstrapper/1");
   assert.equal("commit" in JSON.parse(world.out), false);
 });
+
+function closedListener(): Deno.Listener {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  listener.close();
+  return listener;
+}

@@ -23,8 +23,8 @@ export interface AdmissionRecord {
   readonly resetCount?: number;
   /** What the evidence of the last admission showed: PCRs, or measurement and TCB, by name. */
   readonly registers?: Readonly<Record<string, string>>;
-  /** Which policy judged the evidence: a short digest of the document. */
-  readonly policyNumber?: string;
+  /** Which policy judged the evidence: the SHA-256 of its document, hexadecimal. */
+  readonly policyDigest?: string;
   /** When the evidence was verified, milliseconds since 1970. */
   readonly attestedMs?: number;
 }
@@ -95,7 +95,7 @@ const admissionSchema = v.object({
     evidenceDigest: v.string(),
     resetCount: v.optional(count),
     registers: v.optional(v.record(v.string(), v.string())),
-    policyNumber: v.optional(v.string()),
+    policyDigest: v.optional(v.string()),
     attestedAt: v.optional(time),
     removedAt: v.optional(time),
   }),
@@ -117,13 +117,13 @@ const iso = (ms: number | undefined) => ms === undefined ? undefined : new Date(
 /** The spec of a NodeAdmission. */
 export function admissionSpec(record: AdmissionRecord, removedMs?: number): Record<string, unknown> {
   const { identity, nodeName, role, nodeKey, addresses, evidenceDigest } = record;
-  const { resetCount, registers, policyNumber, attestedMs } = record;
+  const { resetCount, registers, policyDigest, attestedMs } = record;
   return {
     ...{ identity, nodeName, role, nodeKey, addresses: [...addresses], evidenceDigest },
     ...present("resetCount", resetCount),
     ...present("registers", registers && sorted(registers)),
     ...present("image", imageOf(registers)),
-    ...present("policyNumber", policyNumber),
+    ...present("policyDigest", policyDigest),
     ...present("attestedAt", iso(attestedMs)),
     ...present("removedAt", iso(removedMs)),
   };
@@ -165,14 +165,14 @@ export function readAdmission(value: unknown): StoredAdmission {
     });
   }
   const { metadata, spec, status } = result.output;
-  const { resetCount, registers, policyNumber, attestedAt, removedAt, ...rest } = spec;
+  const { resetCount, registers, policyDigest, attestedAt, removedAt, ...rest } = spec;
   return {
     ...metadata,
     record: {
       ...rest,
       ...present("resetCount", resetCount),
       ...present("registers", registers),
-      ...present("policyNumber", policyNumber),
+      ...present("policyDigest", policyDigest),
       ...present("attestedMs", attestedAt),
     },
     ...present("removedMs", removedAt),

@@ -13,7 +13,7 @@ const recordArbitrary = fc.record({
   evidenceDigest: fc.stringMatching(/^[0-9a-f]{64}$/),
   resetCount: fc.nat(2 ** 32 - 1),
   registers: fc.dictionary(fc.stringMatching(/^[a-z0-9]{1,9}$/), fc.string(), { noNullPrototype: true }),
-  policyNumber: fc.stringMatching(/^[0-9a-f]{16}$/),
+  policyDigest: fc.stringMatching(/^[0-9a-f]{16}$/),
   attestedMs: timeMs,
 }, { noNullPrototype: true, requiredKeys: ["identity", "nodeName", "role", "nodeKey", "addresses", "evidenceDigest"] });
 const certificateArbitrary = fc.record({

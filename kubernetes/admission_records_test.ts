@@ -351,7 +351,7 @@ Deno.test("end() has the latest end of any certificate, whichever client comes f
 Deno.test("admit() keeps what the evidence showed, in whatever order it is given", async () => {
   const { records } = newRecords();
   const registers = { pcr4: "aa", pcr11: "bb", measurement: "cc" };
-  const record = { ...recordOf(1, "10.0.0.1"), registers, policyNumber: "ab12", attestedMs: 1_000 };
+  const record = { ...recordOf(1, "10.0.0.1"), registers, policyDigest: "ab12", attestedMs: 1_000 };
   await records.admit(record);
   assert.deepEqual(await records.find(record.identity), record);
 });

@@ -14,6 +14,7 @@ import type { InitSession } from "../init/exchange_server.ts";
 import { serveOperators } from "../init/front.ts";
 import { abortable, isAbortedSoon } from "../platform/abortable.ts";
 import type { Clock } from "../platform/clock.ts";
+import { withDeadline } from "../platform/deadline.ts";
 import type { CommandRunner } from "../platform/command.ts";
 import { runOrThrow } from "../platform/command.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
@@ -114,16 +115,10 @@ export async function listenBehindFront(
 }
 
 async function untilListening(listening: Promise<number>, relay: RelayServer, clock: Clock): Promise<void> {
-  const over = new AbortController();
-  const late = clock.sleep(START_DEADLINE_MS, over.signal).then(() => {
-    throw new BootstrapError("system/listen", `The front did not listen within ${START_DEADLINE_MS / 1000} s`);
-  });
-  late.catch(() => {});
-  try {
-    await Promise.race([listening, relay.ended, late]);
-  } finally {
-    over.abort();
-  }
+  const late = () =>
+    new BootstrapError("system/listen", `The front did not listen within ${START_DEADLINE_MS / 1000} s`);
+  const either = Promise.race([listening, relay.ended]);
+  await withDeadline(clock, START_DEADLINE_MS, late, (signal) => abortable(either, signal));
 }
 
 /** Only root and the front's group enter the folder. */

@@ -14,6 +14,7 @@ import type { NodeCertificates } from "../kubernetes/kubelet_credentials.ts";
 import { readNodeCertificate } from "../kubernetes/kubelet_credentials.ts";
 import { takeRenewalLock } from "../nodelock/run_lock.ts";
 import type { Clock } from "../platform/clock.ts";
+import { withDeadline } from "../platform/deadline.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { exists } from "../platform/files.ts";
 import { retry } from "../platform/retry.ts";
@@ -142,24 +143,14 @@ function isControlPlane({ kubernetes }: NodePaths): Promise<boolean> {
 }
 
 /** Runs a way until its time is over. */
-async function inTime(
+function inTime(
   { clock, attest, issue, patienceMs = PATIENCE_MS }: RenewalDependencies,
   way: RenewalRecord["issuedBy"],
   task: Omit<RenewalTask, "signal">,
   stop: AbortSignal,
 ): Promise<RenewedCertificates> {
-  const over = new AbortController();
-  const ended = new AbortController();
-  const timer = clock.sleep(patienceMs[task.urgency], ended.signal).then(() => over.abort(outOfTime()), () => {});
-  try {
-    const signal = AbortSignal.any([stop, over.signal]);
-    return await (way === "own-ca" ? issue : attest)({ ...task, signal });
-  } catch (error) {
-    throw over.signal.aborted ? over.signal.reason : error;
-  } finally {
-    ended.abort();
-    await timer;
-  }
+  const run = (signal: AbortSignal) => (way === "own-ca" ? issue : attest)({ ...task, signal });
+  return withDeadline(clock, patienceMs[task.urgency], outOfTime, run, stop);
 }
 
 /** Reads both certificates. One that cannot be read is as good as none: it is replaced. */

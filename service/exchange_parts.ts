@@ -7,6 +7,7 @@ import type { NodeRole } from "../kubernetes/node_role.ts";
 import type { Session } from "../channel/server.ts";
 import type { EvidenceVerifier } from "../attestation/evidence.ts";
 import type { AcceptedTrust } from "../attestation/policy/accepted_trust.ts";
+import type { Standing } from "../attestation/policy/policy.ts";
 import type { ClusterTrust } from "../protocol/transcript.ts";
 import type { NodeCertificateRequest, UnsignedNodeCertificates } from "../certificate/ca.ts";
 import type { KeyPair } from "../certificate/keys.ts";
@@ -88,16 +89,16 @@ export interface JoinExchangeService {
   readonly verifier: EvidenceVerifier;
   /** The role that an identity may have, by the policy. */
   readonly roleOf: (identity: string) => NodeRole;
-  /** Whether the policy names an identity. */
-  readonly namesIdentity: (identity: string) => boolean;
+  /** What the policy says of an identity by name. */
+  readonly standingOf: (identity: string) => Standing | undefined;
   /** Refuses a name that an identity may not have, by the policy. */
   readonly checkNodeName: (identity: string, nodeName: string) => void;
   /** How far a node's clock may be off, by the policy. */
   readonly maximumClockSkewMs: number;
   /** Refuses, retriably, if nothing may be issued by that policy yet, or any more. */
   readonly confirmPolicy: () => Promise<void>;
-  /** Which policy that is: the beginning of its document's SHA-256, hexadecimal. */
-  readonly policyNumber: () => Promise<string>;
+  /** Which policy that is: the SHA-256 of its document, hexadecimal. */
+  readonly policyDigest: Promise<string>;
   /** What no node may claim to be. */
   readonly network: ClusterNetwork;
   /** The admission records of the cluster. */
@@ -106,8 +107,7 @@ export interface JoinExchangeService {
   readonly prepareCertificates: (node: CertifiedNode) => Promise<UnsignedNodeCertificates>;
   /** Refuses a node that an operator is removing from the cluster. */
   readonly checkNotRemoved: (nodeName: string) => Promise<void>;
-  /** Admits control planes; missing if this service cannot make one. */
-  readonly controlPlanes?: ControlPlaneAdmission;
+  readonly controlPlanes: ControlPlaneAdmission;
   /** The API server's version, such as `v1.36.3`. */
   readonly clusterVersion: () => Promise<string>;
   /** The epoch that new node certificates carry. */

@@ -171,6 +171,6 @@ async function awaitOutcome(
   if (!becomesControlPlane(request) || !fresh) return;
   const outcome = await exchange.receive("outcome", deadlines.outcomeMs).catch(() => undefined);
   if (outcome === undefined || outcome.locked) return;
-  await controlPlanes?.release(identity);
+  await controlPlanes.release(identity);
   log.event("info", "control-plane-turn-freed", { identity, node: request.nodeName });
 }

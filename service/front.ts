@@ -15,7 +15,9 @@ import type { Clock } from "../platform/clock.ts";
 import { serveDials } from "../platform/dialing.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
 import { endpointText } from "../platform/endpoint.ts";
+import { documentClient } from "../platform/fetch_document.ts";
 import type { Log } from "../platform/log.ts";
+import { present } from "../platform/present.ts";
 import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
 
 /** The number by which front and signer name the service. */
@@ -41,6 +43,8 @@ export interface JoinFrontDependencies {
   readonly dialer: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** The CAs of the servers with documents, PEM. Default: the public CAs. */
+  readonly documentCas?: readonly string[];
 }
 
 /** Listens for nodes. */
@@ -65,7 +69,12 @@ export function listenForNodes(
  */
 export async function runJoinFront(dependencies: JoinFrontDependencies, signal: AbortSignal): Promise<void> {
   await proveChannelBinding();
-  const { listen, socket, dialer, clock, log } = dependencies;
+  const { listen, socket, dialer, clock, log, documentCas } = dependencies;
+  const maximumDocumentBytes = MAXIMUM_COLLATERAL_BYTES;
+  using documents = documentClient({
+    ...{ maximumBytes: maximumDocumentBytes, clock },
+    ...present("caCertificates", documentCas),
+  });
   await using server = await listenForNodes(dependencies);
   log.event("info", "join-service-started", { listen: endpointText(listen), port: server.port });
   const failed = new AbortController();
@@ -74,7 +83,7 @@ export async function runJoinFront(dependencies: JoinFrontDependencies, signal: 
     await Promise.all([
       server.watch(clock, end),
       serveDials({ path: dialer, port: ETCD_PORT }, end),
-      runErrands({ path: socket, maximumDocumentBytes: MAXIMUM_COLLATERAL_BYTES, clock, log }, end),
+      runErrands({ path: socket, maximumDocumentBytes, fetch: documents.fetch, clock, log }, end),
     ]);
   } finally {
     failed.abort();

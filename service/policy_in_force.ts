@@ -35,6 +35,8 @@ export interface PolicyVersion {
   readonly verifier: EvidenceVerifier;
   /** YAML. */
   readonly document: string;
+  /** The SHA-256 of the document, hexadecimal. Never rejects. */
+  readonly digest: Promise<string>;
   readonly source: PolicySource;
   /** Whether the API server has confirmed this version: it is the ConfigMap's, or there is no ConfigMap. */
   readonly isConfirmed: boolean;
@@ -97,7 +99,10 @@ export class PolicyInForce {
     this.#parts = parts;
     const { document, createVerifier, kinds } = parts;
     const policy = readPolicy(document, WHAT.file, kinds);
-    this.#current = { policy, verifier: createVerifier(policy), document, source: "file", isConfirmed: false };
+    this.#current = {
+      ...{ policy, verifier: createVerifier(policy), document, digest: digestOf(document) },
+      ...{ source: "file", isConfirmed: false },
+    };
     if (parts.kept !== undefined) this.#startWithKept(parts.kept);
     this.#remark(this.#current.policy);
   }
@@ -111,7 +116,10 @@ export class PolicyInForce {
       const policy = readPolicy(kept, WHAT.kept, kinds);
       checkSameTrust(this.#current.policy, policy);
       const verifier = createVerifier(policy);
-      this.#current = { policy, verifier, document: kept, source: "ConfigMap", isConfirmed: false };
+      this.#current = {
+        ...{ policy, verifier, document: kept, digest: digestOf(kept) },
+        ...{ source: "ConfigMap", isConfirmed: false },
+      };
       this.#kept = kept;
     } catch (error) {
       log.event("error", "policy-refused", { ...errorFields(asBootstrapError(error)), source: "kept" });
@@ -200,7 +208,8 @@ export class PolicyInForce {
       try {
         const policy = readPolicy(document, WHAT[source], this.#parts.kinds);
         checkSameTrust(before.policy, policy);
-        version = { policy, verifier: this.#parts.createVerifier(policy), document, source, isConfirmed };
+        const verifier = this.#parts.createVerifier(policy);
+        version = { policy, verifier, document, digest: digestOf(document), source, isConfirmed };
       } catch (error) {
         return await this.#refuse(source, asBootstrapError(error), document);
       }
@@ -221,8 +230,8 @@ export class PolicyInForce {
     if (document === before.document) return;
     this.#parts.log.event("info", "policy-changed", {
       source,
-      sha256: await digest(document),
-      before: await digest(before.document),
+      sha256: await version.digest,
+      before: await before.digest,
       changes: policyChanges(before.document, document),
     });
     this.#remark(version.policy);
@@ -241,8 +250,8 @@ export class PolicyInForce {
     this.#parts.log.event("error", "policy-refused", {
       ...errorFields(error),
       source,
-      ...(document === "" ? {} : { sha256: await digest(document) }),
-      inForce: await digest(this.#current.document),
+      ...(document === "" ? {} : { sha256: await digestOf(document) }),
+      inForce: await this.#current.digest,
     });
   }
 
@@ -280,6 +289,6 @@ function checkSameTrust(before: Policy, after: Policy): void {
   );
 }
 
-async function digest(document: string): Promise<string> {
+async function digestOf(document: string): Promise<string> {
   return hex(await sha256(utf8(document)));
 }

@@ -106,6 +106,7 @@ Deno.test("PolicyInForce takes the ConfigMap's policy if there is one, and logs 
   assert.deepEqual([said?.["event"], said?.["level"], said?.["source"]], ["policy-changed", "info", "ConfigMap"]);
   assert.deepEqual(said?.["changes"], ["tpm.trust.identities", "roles.controlPlanes"]);
   assert.match(String(said?.["sha256"]), /^[0-9a-f]{64}$/);
+  assert.deepEqual([await before.digest, await after.digest], [said?.["before"], said?.["sha256"]]);
   world.file = policyOf(TWO);
   await world.policies.look();
   assert.equal(world.document, policyOf(ONE, TWO), "the file counts although there is a ConfigMap");

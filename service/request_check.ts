@@ -132,22 +132,24 @@ export async function checkEvidence(
 }
 
 /**
- * Whether evidence is of a machine that may hear why it is refused: its vendor signed it, or its identity is one that the
- * policy names or that has an admission record. Where the identity is a key, that key has signed the request. That the
+ * Whether evidence is of a machine that may hear why it is refused: its vendor signed it for this exchange, or its
+ * identity is one that the policy names or that has an admission record. One that the policy bans may not. Where the identity is a key, that key has signed the request. That the
  * owner of an endorsement key is at the other end is not shown yet.
  */
 async function isFromKnownMachine(
-  { verifier: { identityCheck, identityIsKey, vendorChecks = [] }, namesIdentity, admissions }: JoinExchangeService,
+  { verifier: { identityCheck, identityIsKey, vendorChecks = [] }, standingOf, admissions }: JoinExchangeService,
   ended: readonly EvidenceCheck[],
   expectation: Expectation,
 ): Promise<boolean> {
   const hasPassed = (name: string) => ended.some(({ check, passed }) => check === name && passed);
-  if (vendorChecks.length > 0 && vendorChecks.every(hasPassed)) return true;
   const identity = identityIsKey === true
     ? expectation.identity
     : ended.find(({ check, passed }) => check === identityCheck && passed)?.seen;
+  const standing = identity === undefined ? undefined : standingOf(identity);
+  if (standing === "banned") return false;
+  if (vendorChecks.length > 0 && vendorChecks.every(hasPassed)) return true;
   if (identity === undefined) return false;
-  return namesIdentity(identity) || await admissions.find(identity).catch(() => undefined) !== undefined;
+  return standing === "named" || await admissions.find(identity).catch(() => undefined) !== undefined;
 }
 
 /**

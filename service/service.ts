@@ -13,7 +13,7 @@ import { serveRelayed } from "../channel/relay_server.ts";
 import type { EvidenceVerifier } from "../attestation/evidence.ts";
 import type { EvidenceKind } from "../attestation/kind.ts";
 import { acceptedTrust } from "../attestation/policy/accepted_trust.ts";
-import { checkNodeName, type Policy, roleOf } from "../attestation/policy/policy.ts";
+import { checkNodeName, type Policy, roleOf, standingOf } from "../attestation/policy/policy.ts";
 import { prepareNodeCertificates } from "../certificate/ca.ts";
 import { privateKeyPem } from "../certificate/keys.ts";
 import { writePem } from "../certificate/pem.ts";
@@ -25,9 +25,9 @@ import { nodeCertificateLifetimeMs, readClusterSettings } from "../kubernetes/se
 import { findPolicyDocument } from "../kubernetes/policy_config_map.ts";
 import { checkNotBeingRemoved } from "../kubernetes/removal_requests.ts";
 import { abortable } from "../platform/abortable.ts";
-import { hex, sha256, utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError } from "../platform/errors.ts";
+import type { FetchDocument } from "../platform/fetch_document.ts";
 import type { Log } from "../platform/log.ts";
 import { present } from "../platform/present.ts";
 import { RefusalLog } from "../platform/refusal_log.ts";
@@ -60,15 +60,15 @@ export interface JoinServiceDependencies {
    * Makes the verifier of nodes' evidence for a policy: the state's, and later ones. Documents are fetched by the given
    * function, which asks the front.
    */
-  readonly createVerifier: (policy: Policy, fetch: Errands["fetch"]) => EvidenceVerifier;
+  readonly createVerifier: (policy: Policy, fetch: FetchDocument) => EvidenceVerifier;
   /** All kinds of evidence. */
   readonly kinds?: readonly EvidenceKind[];
   /** The folder where the service keeps what it must not forget: the newest policy that it saw. */
   readonly keptFolder: string;
   /** Reads the policy document of the state again, as its file is now. */
   readonly readPolicyDocument: () => Promise<string>;
-  /** The folder of the unit's credentials, with the cluster's keys. The service does not start without it. */
-  readonly credentialsFolder?: string;
+  /** The folder of the unit's credentials, with the cluster's keys. */
+  readonly credentialsFolder: string;
   /** The lifetime of nodes' certificates. Default: the cluster's setting. */
   readonly nodeCertificateLifetimeMs?: number;
   /** The folder of the API server's AuthorizationConfiguration, on this machine. */
@@ -100,7 +100,6 @@ const QUEUE = { maximumActive: 4, maximumWaiting: 1024 } as const;
 const VERSION_AGE_MS = 5_000;
 /** Certificates of the epoch before are accepted for longer than this. */
 const EPOCH_AGE_MS = 1_000;
-const POLICY_NUMBER_DIGITS = 12;
 
 /** The parts that do not change while the service runs. */
 type WithoutPolicy = Omit<
@@ -108,11 +107,11 @@ type WithoutPolicy = Omit<
   | "verifier"
   | "acceptedTrust"
   | "roleOf"
-  | "namesIdentity"
+  | "standingOf"
   | "checkNodeName"
   | "maximumClockSkewMs"
   | "confirmPolicy"
-  | "policyNumber"
+  | "policyDigest"
 >;
 
 const versionSchema = v.object({ gitVersion: v.string() });
@@ -127,7 +126,7 @@ const versionSchema = v.object({ gitVersion: v.string() });
 export async function runJoinService(dependencies: JoinServiceDependencies, signal: AbortSignal): Promise<void> {
   const { listener, state, clock, credentialsFolder, createVerifier, readPolicyDocument, kinds } = dependencies;
   const ca = await openSigningCa(state.caCertificate, credentialsFolder);
-  const errands = new Errands(MAXIMUM_COLLATERAL_BYTES);
+  const errands = new Errands(MAXIMUM_COLLATERAL_BYTES, clock);
   const { authorizationFolder, dialer } = dependencies;
   using api = new KubernetesApi(await apiCredentials(state));
   const admissions = new AdmissionRecords(api, clock);
@@ -146,7 +145,7 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
   const log = policyLog(dependencies.log, () => policies.current().policy);
   const lifetimeMs = dependencies.nodeCertificateLifetimeMs ??
     nodeCertificateLifetimeMs(readClusterSettings(state.clusterDocument));
-  using controlPlanes = credentialsFolder === undefined ? undefined : new ControlPlanes({
+  using controlPlanes = new ControlPlanes({
     api,
     admissions,
     credentialsFolder,
@@ -166,7 +165,7 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
     admissions: serviceAdmissions,
     prepareCertificates: (node) => prepareNodeCertificates(ca, { ...node, lifetimeMs }, clock.now()),
     checkNotRemoved: (nodeName) => checkNotBeingRemoved(api, nodeName),
-    ...present("controlPlanes", controlPlanes),
+    controlPlanes,
     currentEpoch: remembered(() => currentEpoch(api), EPOCH_AGE_MS, clock),
     clusterVersion: remembered(
       async () => (await api.get("/version", versionSchema)).gitVersion,
@@ -186,7 +185,7 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
       abortable(server.ended, end).catch((error) => {
         if (!end.aborted) throw error;
       }),
-      controlPlanes?.run(end),
+      controlPlanes.run(end),
       policies.run(end),
       cutList.run(end),
       serviceAdmissions.run(end),
@@ -227,11 +226,10 @@ function policyParts(policies: PolicyInForce): Omit<JoinExchangeService, keyof W
   return {
     verifier,
     acceptedTrust: acceptedTrust(policy, "node"),
-    policyNumber: async () => hex(await sha256(utf8(version.document))).slice(0, POLICY_NUMBER_DIGITS),
+    policyDigest: version.digest,
     maximumClockSkewMs: policy.maximumClockSkewMs,
     roleOf: (identity) => roleOf(policy, identity),
-    // An identity is the hexadecimal form of a digest, or of an ID as long, and stands in the document as such.
-    namesIdentity: (identity) => version.document.toLowerCase().includes(identity),
+    standingOf: (identity) => standingOf(policy, identity),
     checkNodeName: (identity, nodeName) => checkNodeName(policy, identity, nodeName),
     confirmPolicy: () => policies.confirm(version),
   };
@@ -240,7 +238,10 @@ function policyParts(policies: PolicyInForce): Omit<JoinExchangeService, keyof W
 /** The parts of an exchange that come from the state. */
 function exchangeService(
   { state, clock, log }: Pick<JoinServiceDependencies, "state" | "clock" | "log">,
-): Omit<WithoutPolicy, "admissions" | "prepareCertificates" | "checkNotRemoved" | "currentEpoch" | "clusterVersion"> {
+): Omit<
+  WithoutPolicy,
+  "admissions" | "prepareCertificates" | "checkNotRemoved" | "controlPlanes" | "currentEpoch" | "clusterVersion"
+> {
   const { trust, caCertificate, foundings, certificate, keys, apiEndpoints, joinEndpoints, clusterDocument } = state;
   return {
     identity: { clusterId: trust.clusterId, caCertificate, foundings, certificate, keys },

@@ -10,28 +10,20 @@ import { readSigningKeyPem } from "../certificate/keys.ts";
 import { readCertificate } from "../certificate/x509.ts";
 import { CREDENTIAL_KEY_FILES, MAXIMUM_KEY_PEM_BYTES } from "../kubernetes/cluster_keys.ts";
 import { fromUtf8 } from "../platform/bytes.ts";
-import { BootstrapError } from "../platform/errors.ts";
 import { readFile } from "../platform/files.ts";
 
 /**
  * Opens the CA whose key is among the unit's credentials.
  *
  * @param caCertificate The CA's certificate, DER, from the service's state.
- * @param credentialsFolder The folder of the unit's credentials, if there is one.
- * @throws {BootstrapError} `precondition/ca-key` if there is no key, or it is not the certificate's; `refused/key-type`,
- *   `malformed/…`, `system/file`.
+ * @param credentialsFolder The folder of the unit's credentials.
+ * @throws {BootstrapError} `precondition/ca-key` if the key is not the certificate's; `refused/key-type`, `malformed/…`,
+ *   `system/file` if there is no key.
  */
 export async function openSigningCa(
   caCertificate: Uint8Array,
-  credentialsFolder: string | undefined,
+  credentialsFolder: string,
 ): Promise<CertificateAuthority> {
-  if (credentialsFolder === undefined) {
-    throw new BootstrapError(
-      "precondition/ca-key",
-      "This join service cannot sign certificates as it has no credentials with the key of the cluster's CA",
-      { next: "Start it by its unit, which loads the credential ca.key from /etc/kubernetes/pki" },
-    );
-  }
   const path = join(credentialsFolder, CREDENTIAL_KEY_FILES.caKey);
   const pem = await readFile(path, MAXIMUM_KEY_PEM_BYTES);
   try {

@@ -15,7 +15,7 @@ import { sign } from "../protocol/signature.ts";
 import { answerStatement, extendedOnce, lockDigest } from "../protocol/transcript.ts";
 import { checkClaims } from "./claims_check.ts";
 import type { QueuedNode } from "./control_plane_queue.ts";
-import type { ControlPlaneAdmission, JoinExchangeService, JoinSession } from "./exchange_parts.ts";
+import type { JoinExchangeService, JoinSession } from "./exchange_parts.ts";
 import { checkKubeletVersion } from "./kubelet_version.ts";
 import { recordAndSign } from "./node_certificates.ts";
 import type { CheckedNode } from "./request_check.ts";
@@ -44,8 +44,6 @@ export async function checkPolicy(
     );
   }
   checkNodeName(claims.identity, nodeName);
-  // This is checked before anything is recorded.
-  if (becomesControlPlane(request)) makerOfControlPlanes(service);
   checkClaims(request, network);
   if (purpose === "join" && !claims.fresh) {
     const record = await admissions.find(claims.identity);
@@ -126,7 +124,7 @@ async function admit(
   const encoded = copyOf(Evidence.encode(evidence).finish());
   const record = {
     ...{ identity, nodeName, role, addresses, evidence: encoded },
-    policyNumber: await service.policyNumber(),
+    policyDigest: await service.policyDigest,
     nodeKey: base64(nodeKey),
     evidenceDigest: hex(await sha256(encoded)),
     attestedMs: clock.now().getTime(),
@@ -141,28 +139,14 @@ async function admit(
   return uid;
 }
 
-/** The part that admits control planes, if this service has it. */
-function makerOfControlPlanes({ controlPlanes }: Pick<JoinExchangeService, "controlPlanes">): ControlPlaneAdmission {
-  if (controlPlanes !== undefined) return controlPlanes;
-  throw new BootstrapError(
-    "unavailable/cluster-keys",
-    "This join service does not have the keys that a control plane needs",
-    {
-      next:
-        "Ask another control plane; on the one that refused, look at the log: journalctl -u bootstrapper-join-signer",
-    },
-  );
-}
-
 /** Admits one control plane at a time, and seals the cluster's keys for the attested E_c only. */
 async function admitControlPlane(
-  service: JoinExchangeService,
+  { controlPlanes }: JoinExchangeService,
   node: QueuedNode,
   confirm: () => Promise<void>,
   sealingKey: Uint8Array,
   a2: Uint8Array,
 ): Promise<SealedKit> {
-  const controlPlanes = makerOfControlPlanes(service);
   await controlPlanes.enter(node);
   await confirm();
   return await controlPlanes.seal(sealingKey, a2);

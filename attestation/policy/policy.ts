@@ -86,6 +86,25 @@ export function roleOf(policy: Policy, identity: string): NodeRole {
   return policy.controlPlanes.has(identity) ? "control-plane" : "worker";
 }
 
+/** What a policy says of one identity by name. */
+export type Standing = "banned" | "named";
+
+/**
+ * Returns whether a policy bans an identity, or names it: as trusted, as a control plane, or as one with node names of
+ * its own. `undefined` if it does neither.
+ *
+ * @param identity Lower-case hexadecimal.
+ */
+export function standingOf(policy: Policy, identity: string): Standing | undefined {
+  const { bannedIdentities, controlPlanes, names, required } = policy;
+  if (bannedIdentities.has(identity)) return "banned";
+  const isListed = required.node.some((kind) => {
+    const section = sectionOf(policy, kind);
+    return section !== undefined && kind.section?.lists?.(section, identity) === true;
+  });
+  return isListed || controlPlanes.has(identity) || names.byIdentity.has(identity) ? "named" : undefined;
+}
+
 /**
  * Checks that a policy lets an identity have a name.
  *

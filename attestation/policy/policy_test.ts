@@ -4,7 +4,7 @@ import { FRESH, NO_IDENTITY } from "../evidence.ts";
 import { hex } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { NO_COLLATERAL } from "../collateral.ts";
-import { checkNodeName, readPolicy, roleOf } from "./policy.ts";
+import { checkNodeName, readPolicy, roleOf, standingOf } from "./policy.ts";
 import { createVerifier } from "./policy_verifier.ts";
 
 const a = "a".repeat(64);
@@ -125,6 +125,29 @@ Deno.test("readPolicy() refuses invalid policies, and names the path of the key"
   refuses("version: 1", "maximumClockSkewSeconds: 1.5\nversion: 1", "maximumClockSkewSeconds", /must be whole/);
   const insecure = failureOf(`version: 1\nvariant: none\nroles: {controlPlanes: ["${a}"]}`);
   assert.match(insecure.message, /no controlPlanes under the variant none/);
+});
+
+Deno.test("standingOf() knows the identities that a policy lists by its meaning, and never by its text", () => {
+  const [banned, removed, pinned, commented] = ["c", "d", "e", "f"].map((digit) => digit.repeat(64));
+  const text = `${valid}
+bannedIdentities: ["${banned}"]
+removed: ["${removed}", "${b}"]
+# ${commented}
+names:
+  byIdentity: { "${pinned}": ["worker-1"] }
+`;
+  const withIssuers = readPolicy(text, "the policy");
+  const tpm = tpmOf(withIssuers);
+  // Authorities beside the list make it no complete one, but what it lists is named all the same.
+  const policy = { ...withIssuers, sections: new Map([["tpm", { ...tpm, trust: { ...tpm.trust, issuers: [{}] } }]]) };
+  const standing = [a, b, banned, removed, pinned, commented].map((one) => standingOf(policy, one ?? ""));
+  assert.deepEqual(standing, ["named", "banned", "banned", "banned", "named", undefined]);
+  // This value of a PCR is no identity.
+  const pcr = "9".repeat(64);
+  assert.equal(
+    standingOf(readPolicy(valid.replace(`"11": ["${a}"]`, `"11": ["${pcr}"]`), "the policy"), pcr),
+    undefined,
+  );
 });
 
 Deno.test("readPolicy() refuses issuers that are no authorities, or that do not identify the machine", async () => {

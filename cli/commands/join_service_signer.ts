@@ -4,13 +4,9 @@
  *
  * @module
  */
-import { present } from "../../platform/present.ts";
-import { join } from "node:path";
 import type { CliCommand } from "../command.ts";
 import { optionalText } from "../options.ts";
 import type { JoinSignerOptions } from "../programs/join_service_signer.ts";
-
-const SERVICE_KEY_CREDENTIAL = "service.key";
 
 /** Runs the signer until it is stopped. */
 export const joinSigner: CliCommand<JoinSignerOptions, Deno.Listener> = {
@@ -27,13 +23,11 @@ export const joinSigner: CliCommand<JoinSignerOptions, Deno.Listener> = {
         "socket for calls of other etcd members (default: /run/bootstrapper-join-front/etcd.sock)",
       );
   },
-  read(parsed, { environment: { credentialsFolder }, paths }) {
-    const keyFile = credentialsFolder === undefined ? undefined : join(credentialsFolder, SERVICE_KEY_CREDENTIAL);
+  read(parsed, { paths }) {
     return {
       folder: optionalText(parsed, "folder") ?? paths.joinService,
       socket: optionalText(parsed, "socket") ?? paths.joinSocket,
       dialer: optionalText(parsed, "dialer") ?? paths.joinDialer,
-      ...present("keyFile", keyFile),
     };
   },
   async open({ socket }) {

@@ -5,9 +5,9 @@
  */
 import { basename, dirname, join } from "node:path";
 import { AUTHORIZATION_FOLDER } from "../../kubernetes/authorization_configuration.ts";
-import { present } from "../../platform/present.ts";
+import { BootstrapError } from "../../platform/errors.ts";
 import { createVerifier } from "../../attestation/policy/policy_verifier.ts";
-import { readPolicyDocument, readServiceState } from "../../service/service_state.ts";
+import { readPolicyDocument, readServiceState, SERVICE_KEY_FILE } from "../../service/service_state.ts";
 import { runJoinService } from "../../service/service.ts";
 import { serviceCollateralOf } from "../collateral.ts";
 import { kindsOf } from "../kinds.ts";
@@ -25,23 +25,30 @@ export interface JoinSignerOptions {
   readonly socket: string;
   /** The front's socket for connections to other members of etcd. */
   readonly dialer: string;
-  /** The file of the private key, if it is not in the folder. systemd provides it as a credential. */
-  readonly keyFile?: string;
 }
 
-/** Runs the signer until it is stopped. */
+/**
+ * Runs the signer until it is stopped.
+ *
+ * @throws {BootstrapError} `precondition/ca-key` without credentials, and the errors of `runJoinService()`.
+ */
 export async function joinSigner(
-  { folder, dialer, keyFile }: JoinSignerOptions,
+  { folder, dialer }: JoinSignerOptions,
   context: CliContext,
   listener: Deno.Listener,
 ): Promise<void> {
   const { clock, log, paths, environment: { credentialsFolder } } = context;
+  if (credentialsFolder === undefined) {
+    throw new BootstrapError("precondition/ca-key", "The signer has no credentials with the key of the cluster's CA", {
+      next: "Start it by its unit, which loads the credentials",
+    });
+  }
   using termination = terminationSignal();
-  const state = await readServiceState(folder, clock.now(), keyFile);
+  const state = await readServiceState(folder, clock.now(), join(credentialsFolder, SERVICE_KEY_FILE));
   await runJoinService({
     ...{ listener, dialer, state, clock, log, kinds: kindsOf(context) },
     keptFolder: join(dirname(folder), KEPT_FOLDER),
-    ...present("credentialsFolder", credentialsFolder),
+    credentialsFolder,
     authorizationFolder: join(paths.kubernetes, basename(AUTHORIZATION_FOLDER)),
     createVerifier: (policy, fetch) =>
       createVerifier(policy, "node", serviceCollateralOf(policy, clock, fetch), () => clock.now()),

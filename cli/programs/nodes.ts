@@ -38,7 +38,7 @@ export interface ShownNode {
   readonly attestedAt: string | null;
   readonly until: string | null;
   readonly image: string | null;
-  readonly policyNumber: string | null;
+  readonly policyDigest: string | null;
   readonly epoch: number | null;
   readonly addresses: readonly string[];
   readonly registers: Readonly<Record<string, string>>;
@@ -65,7 +65,7 @@ export function hasRegister({ registers = {} }: AdmissionRecord, { name, value }
 
 /** A node, as the command shows it at a time. */
 export function shownNode({ record, removedMs, status }: StoredAdmission, nowMs: number): ShownNode {
-  const { nodeName, role, identity, attestedMs, policyNumber, addresses, registers = {} } = record;
+  const { nodeName, role, identity, attestedMs, policyDigest, addresses, registers = {} } = record;
   const { state = "Pending", untilMs, epoch } = status;
   const isExpired = state === "Admitted" && untilMs !== undefined && untilMs <= nowMs;
   return {
@@ -74,7 +74,7 @@ export function shownNode({ record, removedMs, status }: StoredAdmission, nowMs:
     attestedAt: timeText(attestedMs),
     until: timeText(untilMs),
     image: imageOf(registers) ?? null,
-    policyNumber: policyNumber ?? null,
+    policyDigest: policyDigest ?? null,
     epoch: epoch ?? null,
   };
 }

@@ -77,10 +77,6 @@ export const UNAVAILABLE = {
     meaning: "The join service has as many nodes to verify as it can take.",
     remedy: ASKS_AGAIN,
   },
-  "unavailable/cluster-keys": {
-    meaning: "This join service does not have the keys that a control plane needs.",
-    remedy: "Ask another control plane. " + LOOK_AT_SERVICE,
-  },
   "unavailable/cluster-record": {
     meaning: "Another command of this operator uses the record of the cluster.",
     remedy: "Wait until that command ends.",

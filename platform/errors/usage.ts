@@ -13,10 +13,6 @@ export const USAGE = {
     meaning: "The name of the cluster is not an RFC 1123 label.",
     remedy: "Use at most 63 lower-case letters, digits and hyphens, with a letter or a digit at both ends.",
   },
-  "usage/collateral-ca": {
-    meaning: "The CA certificates for the collateral cache cannot be used.",
-    remedy: "Give a file with one or more PEM certificates and nothing else.",
-  },
   "usage/collateral-url": {
     meaning: "The address of the collateral cache is not an https URL, or it has a user, a query or a fragment.",
     remedy: "Write it as https://HOST/PATH.",

@@ -128,10 +128,6 @@ const REASONS: Readonly<Record<string, Reason>> = {
       checkNotRemoved: () => Promise.reject(new BootstrapError("unavailable/node-removal", "It is being removed")),
     },
   },
-  "the service has no keys for a control plane": {
-    ...{ code: "unavailable/cluster-keys", retriable: true, details: [] },
-    ...{ node: asControlPlane, service: { roleOf: () => "control-plane" } },
-  },
   "another control plane is joining": {
     ...{ code: "unavailable/control-plane-queue", retriable: true },
     details: ["position", "waiting", "retryAfterSeconds"],

@@ -16,11 +16,11 @@ function slowCache() {
   const asked: string[] = [];
   const answer = Promise.withResolvers<void>();
   const cache = collateralCache("https://cache.example", {
-    clock: { ...systemClock, sleep: () => new Promise(() => {}) },
+    clock: systemClock,
     fetch: async (url) => {
-      asked.push(String(url));
+      asked.push(url);
       await answer.promise;
-      return new Response("a document");
+      return { status: 200, body: new Uint8Array(1) };
     },
   });
   return { asked, answer, collateral: collateralAtHand(cache) };

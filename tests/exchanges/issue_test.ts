@@ -121,6 +121,6 @@ Deno.test("the certificates of a ticket are on record with their serial numbers 
     assert.equal(record?.digest, (await sha256(certificate.tbs)).toHex());
   }
   const [admitted] = cluster.admissions.records;
-  assert.equal(admitted?.policyNumber, "0123456789ab");
+  assert.equal(admitted?.policyDigest, "0123456789ab");
   assert.ok((admitted?.attestedMs ?? 0) > 0);
 });

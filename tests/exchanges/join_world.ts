@@ -30,7 +30,7 @@ import type { JoinClientMessage, JoinServerMessage } from "../../proto/gen/boots
 import { clusterNetwork } from "../../service/claims_check.ts";
 import type { JoiningNode } from "../../join/exchange_client.ts";
 import { JOIN_CLIENT_DEADLINES, obtainTicket } from "../../join/exchange_client.ts";
-import type { CertifiedNode, JoinExchangeService } from "../../service/exchange_parts.ts";
+import type { CertifiedNode, ControlPlaneAdmission, JoinExchangeService } from "../../service/exchange_parts.ts";
 import { JOIN_SERVICE_DEADLINES } from "../../service/exchange_parts.ts";
 import type { NodeKeys } from "../../protocol/node_keys.ts";
 import { readOrCreateIdentityKey, readOrCreateNodeKeys } from "../../protocol/node_keys.ts";
@@ -99,6 +99,13 @@ export class MemoryAdmissions {
   }
 }
 
+/** Tests that make control planes give their own. */
+const NO_CONTROL_PLANES: ControlPlaneAdmission = {
+  enter: () => Promise.reject(new Error("this test makes no control planes")),
+  release: () => Promise.reject(new Error("this test makes no control planes")),
+  seal: () => Promise.reject(new Error("this test makes no control planes")),
+};
+
 /** What can differ in a test's cluster. */
 export interface TestClusterOptions {
   /** The operator that founds it. Default: a new one. */
@@ -152,15 +159,16 @@ export class TestCluster implements AsyncDisposable {
       acceptedTrust: TPM_ACCEPTED,
       verifier: options.verifier ?? createInsecureVerifier(),
       roleOf: () => "worker",
-      namesIdentity: () => true,
+      standingOf: () => "named",
       checkNodeName: () => {},
       maximumClockSkewMs: MAXIMUM_CLOCK_SKEW_MS,
       confirmPolicy: () => Promise.resolve(),
-      policyNumber: () => Promise.resolve("0123456789ab"),
+      policyDigest: Promise.resolve("0123456789ab"),
       network: clusterNetwork(["127.0.0.1:6443"], CLUSTER_DOCUMENT),
       admissions: cluster.admissions,
       prepareCertificates: (node) => cluster.#prepare(node),
       checkNotRemoved: () => Promise.resolve(),
+      controlPlanes: NO_CONTROL_PLANES,
       clusterVersion: () => Promise.resolve(KUBELET_VERSION),
       currentEpoch: () => Promise.resolve(1),
       ticket: {

@@ -42,8 +42,8 @@ export function createSnpVerifier(
 ): ExplainingVerifier {
   return {
     variant: "snp",
-    // Its chain to AMD's root was checked before.
-    vendorChecks: ["snp-report-signature"],
+    // Its chain to AMD's root was checked before. A report for another exchange may be one that anybody has read.
+    vendorChecks: ["snp-report-signature", "snp-report-data"],
     async verify({ variant, payload }, statement, expectation, report) {
       checkExpectation(statement, expectation);
       const checks = createChecks(report);

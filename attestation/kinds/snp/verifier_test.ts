@@ -133,6 +133,19 @@ for (const [product, kind] of [["turin", "vcek"], ["genoa", "vcek"], ["milan", "
   });
 }
 
+Deno.test("createSnpVerifier() takes a report for another exchange for nothing that the vendor says of the peer", async () => {
+  const verifier = verifierFor();
+  const vouched = async (report: Readonly<Record<number, Uint8Array>>) => {
+    const passed: string[] = [];
+    const evidence = await amd.evidence({ report: { 0x90: new Uint8Array(48), ...report } });
+    await errorOf(() =>
+      verifier.verify(evidence, STATEMENT, expectation, (one) => one.passed && passed.push(one.check))
+    );
+    return verifier.vendorChecks?.every((check) => passed.includes(check));
+  };
+  assert.deepEqual([await vouched({}), await vouched({ 0x50: zero })], [true, false]);
+});
+
 const tcb = (index: number, value: number) => MILAN_TCB.with(index, value);
 const integer = (value: number) => der(0x02, Uint8Array.of(value));
 const octets = (value: Uint8Array) => der(0x04, value);

@@ -80,7 +80,8 @@ export function createTdxVerifier(
   return {
     variant: "tdx",
     identityIsKey: true,
-    vendorChecks: ["tdx-pck-chain", "tdx-qe-signature", "tdx-qe-report-data", "tdx-quote-signature"],
+    // A quote for another exchange may be one that anybody has read.
+    vendorChecks: ["tdx-pck-chain", "tdx-qe-signature", "tdx-qe-report-data", "tdx-quote-signature", "tdx-report-data"],
     async verify({ variant, payload }, statement, expectation, report) {
       checkExpectation(statement, expectation);
       const checks = createChecks(report);

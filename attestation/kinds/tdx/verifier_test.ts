@@ -362,6 +362,17 @@ Deno.test("createTdxVerifier() continues after a refusal when there is a listene
   assert.deepEqual(failed, ["tdx-debug", "tdx-sept-ve-disable", "tdx-mrtd", "tdx-rtmr-2"]);
 });
 
+Deno.test("createTdxVerifier() takes a quote for another exchange for nothing that the vendor says of the peer", async () => {
+  const { vendorChecks } = createTdxVerifier(policy, nowhere, () => NOW, intel.anchor);
+  const vouched = async (quote: QuoteLies) => {
+    const passed: string[] = [];
+    const report = (one: EvidenceCheck) => void (one.passed && passed.push(one.check));
+    await errorOf(() => verify({ quote: { mrtd: filled(48, 1), ...quote }, report }));
+    return vendorChecks?.every((check) => passed.includes(check));
+  };
+  assert.deepEqual([await vouched({}), await vouched({ reportData: filled(64, 1) })], [true, false]);
+});
+
 Deno.test("createTdxVerifier() accepts states that a policy allows beyond the default", async () => {
   await verify({ quote: { qeSvn: 3 }, policy: { tcbStatuses: ["UpToDate", "OutOfDate"] } });
   await verify({ policy: { platforms: new Set([PPID]), minimumTeeTcbSvn: svns("050102"), minimumEvaluation: 17 } });

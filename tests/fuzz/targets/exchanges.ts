@@ -209,11 +209,11 @@ export const exchangeTargets: readonly FuzzTarget[] = [
             },
           },
           roleOf: () => "control-plane",
-          namesIdentity: () => true,
+          standingOf: () => "named",
           refusals: new RefusalLog(),
           checkNodeName: () => {},
           confirmPolicy: () => Promise.resolve(),
-          policyNumber: () => Promise.resolve("fuzz"),
+          policyDigest: Promise.resolve("fuzz"),
           maximumClockSkewMs: 300_000,
           network: clusterNetwork(["192.0.2.10:6443"], DOCUMENT),
           admissions: {

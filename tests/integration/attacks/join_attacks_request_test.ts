@@ -195,16 +195,6 @@ Deno.test(attack("attack: a hello whose nonce is empty, short or long", checkLen
   assertUntouched(cluster);
 });
 
-const noKeys = attack(
-  "attack: a control plane is asked for where the service has no keys, or evidence proves nothing",
-  serveJoin,
-);
-Deno.test(noKeys, async () => {
-  // Refused before anything is on record. A policy of the kind `none` cannot name a control plane at all.
-  await using cluster = await TestCluster.create({ service: { roleOf: () => "control-plane" } });
-  await refusedByService(cluster, { request: { role: "control-plane" } }, "unavailable/cluster-keys");
-});
-
 const otherName = attack(
   "attack: another machine asks for a member's name, and a member for another name",
   AdmissionRecords,

@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { createTpmVerifier } from "../../../attestation/kinds/tpm/verifier.ts";
+import type { Standing } from "../../../attestation/policy/policy.ts";
 import type { EvidenceVerifier } from "../../../attestation/evidence.ts";
 import { asBootstrapError } from "../../../platform/errors.ts";
 import type { BootstrapError } from "../../../platform/errors.ts";
@@ -42,8 +43,8 @@ async function refusalFor(cluster: TestCluster, machine: TpmMachine): Promise<Bo
 await swtpmTest(attack("attack: a stranger reads the policy's values in a refusal", serveJoin), async (t) => {
   await using machine = await startTpmMachine();
   const { identity } = machine;
-  let isNamed = false;
-  const service = { namesIdentity: (one: string) => isNamed && one === identity };
+  let standing: Standing | undefined;
+  const service = { standingOf: (one: string) => one === identity ? standing : undefined };
   const start = (verifier: EvidenceVerifier) => TestCluster.create({ verifier, service });
   const isExplained = ({ checks, message, details }: BootstrapError) => {
     return `${JSON.stringify(checks)}${message}${JSON.stringify(details)}`.includes("ab".repeat(32));
@@ -60,18 +61,21 @@ await swtpmTest(attack("attack: a stranger reads the policy's values in a refusa
     assert.deepEqual([error.message, error.checks], [`The peer refused: ${error.code}`, []]);
   });
   await t.step("one that the policy names hears why", async () => {
-    isNamed = true;
+    standing = "named";
     await using cluster = await start(otherImage(identity));
     assert.ok(isExplained(await refusalFor(cluster, machine)));
-    isNamed = false;
+    standing = undefined;
   });
   await t.step("one that has an admission record hears why", async () => {
     await using cluster = await start(otherImage(identity));
     await cluster.admissions.admit({
       ...{ identity, nodeName: NODE_NAME, role: "worker", addresses: ["192.0.2.7"], nodeKey: "", evidenceDigest: "" },
-      ...{ registers: {}, policyNumber: "", attestedMs: 0 },
+      ...{ registers: {}, policyDigest: "", attestedMs: 0 },
     });
     assert.ok(isExplained(await refusalFor(cluster, machine)));
+    standing = "banned";
+    const banned = await refusalFor(cluster, machine);
+    assert.deepEqual([banned.message, banned.checks], [`The peer refused: ${banned.code}`, []]);
   });
 });
 
@@ -80,7 +84,7 @@ await variantTest(
   async (_t, variant) => {
     // A report of the vendor's own processor hears why it is refused. A TPM, also beside a processor, has to activate.
     await using machine = await variant.start();
-    const service = { namesIdentity: () => false };
+    const service = { standingOf: () => undefined };
     await using cluster = await TestCluster.create({ verifier: variant.verifierFor(machine), service });
     await measureTrust(machine.issuer, cluster.trust);
     await machine.changeImage();
@@ -91,6 +95,9 @@ await variantTest(
     const { checks } = await refusalOf();
     const isSigned = variant.name === "snp" || variant.name === "tdx";
     assert.equal(checks.length > 0, isSigned, variant.name);
+    // Evidence that was made for another exchange can be anybody's.
+    const replayed = await refusalOf(() => machine.issuer.issue(new Uint8Array(32).fill(1)));
+    assert.deepEqual(replayed.checks, []);
     if (variant.name !== "snp") return;
     const forged = await refusalOf(async (a2) => {
       const { variant: name, payload } = await machine.issuer.issue(a2);
@@ -108,7 +115,7 @@ Deno.test(attack("attack: a stranger fills the log with refusals", RefusalLog, s
   const log = createLog(systemClock, (line) => bytes += line.length + 1);
   await using cluster = await TestCluster.create({
     verifier: otherImage("11".repeat(32)),
-    service: { log, refusals: new RefusalLog(), namesIdentity: () => false },
+    service: { log, refusals: new RefusalLog(), standingOf: () => undefined },
   });
   const refusals = 50;
   for (let index = 0; index < refusals; index++) {

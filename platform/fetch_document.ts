@@ -1,0 +1,100 @@
+/**
+ * Documents from HTTPS servers. The servers are untrusted: size and time are bounded, and no redirect is followed.
+ *
+ * @module
+ */
+import { rootCertificates } from "node:tls";
+import type { Bytes } from "./bytes.ts";
+import { concat } from "./bytes.ts";
+import type { Clock } from "./clock.ts";
+import { withDeadline } from "./deadline.ts";
+
+/** What a server answered. */
+export interface FetchedDocument {
+  /** The HTTP status. */
+  readonly status: number;
+  /** The document if the status is 200; otherwise nothing. */
+  readonly body: Bytes;
+}
+
+/**
+ * Asks for a document.
+ *
+ * @param url An address that {@linkcode documentUrlProblem} has nothing against.
+ * @throws An `Error` whose message is the reason why there is no answer.
+ */
+export type FetchDocument = (url: string) => Promise<FetchedDocument>;
+
+/** The options of {@linkcode documentClient}. */
+export interface DocumentClientOptions {
+  /** The largest document, bytes. */
+  readonly maximumBytes: number;
+  readonly clock: Pick<Clock, "sleep">;
+  /** The CAs of the servers, PEM. Default: the public CAs that Deno includes. */
+  readonly caCertificates?: readonly string[];
+}
+
+/** Fetches documents. Disposing of it closes its connections. */
+export interface DocumentClient extends Disposable {
+  readonly fetch: FetchDocument;
+}
+
+/** How long a server may take for a document, milliseconds. A running one needs a second, and peers wait meanwhile. */
+export const FETCH_DEADLINE_MS = 5_000;
+
+/** Creates a client. It believes its own CAs, because the program's own store of CAs is empty. */
+export function documentClient(options: DocumentClientOptions): DocumentClient {
+  const { maximumBytes, clock, caCertificates = rootCertificates } = options;
+  const client = Deno.createHttpClient({ caCerts: [...caCertificates] });
+  const late = () => new Error(`there was no answer within ${FETCH_DEADLINE_MS / 1000} s`);
+  return {
+    async fetch(url) {
+      const problem = documentUrlProblem(url);
+      if (problem !== undefined) throw new Error(problem);
+      return await withDeadline(clock, FETCH_DEADLINE_MS, late, async (signal) => {
+        const request: RequestInit & { readonly client: Deno.HttpClient } = {
+          ...{ redirect: "manual", credentials: "omit", signal, client },
+        };
+        const response = await fetch(url, request).catch((cause) => {
+          throw new Error(reasonOf(cause), { cause });
+        });
+        const { status } = response;
+        if (status === 200) return { status, body: await readBody(response, maximumBytes) };
+        await response.body?.cancel();
+        return { status, body: new Uint8Array() };
+      });
+    },
+    [Symbol.dispose]: () => client.close(),
+  };
+}
+
+/**
+ * Says why a text is not the address of a document, if it is not: `https://…`, without user, password, query and
+ * fragment. No reason quotes the address, because it may contain a password.
+ */
+export function documentUrlProblem(text: string): string | undefined {
+  const url = URL.parse(text);
+  if (url === null) return "it is not a URL";
+  if (url.protocol !== "https:") return `it is ${url.protocol.slice(0, -1)}, not https`;
+  if (url.username !== "" || url.password !== "") return "it names a user or a password";
+  if (/[?#]/.test(text)) return "it has a query or a fragment";
+  return undefined;
+}
+
+/** Deno says "fetch failed", and why in the cause. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? error.cause.message : error.message;
+}
+
+async function readBody(response: Response, maximumBytes: number): Promise<Bytes> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  // Leaving the loop ends the transfer.
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    if (length > maximumBytes) throw new Error(`it is larger than ${maximumBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return concat(...chunks);
+}
