@@ -36,6 +36,12 @@ export function isSignerSubject(attributes: readonly NameAttribute[]): boolean {
   return isLabel(nodeName) && sameAttributes(attributes, signerSubject(nodeName));
 }
 
+/** The one subject that all join services of earlier versions had. It has no rights any more. */
+export const EARLIER_SERVICE_SUBJECT: readonly NameAttribute[] = subject(
+  "bootstrapper:join-services",
+  "bootstrapper:join-service",
+);
+
 /** An admission of a node, as its client certificate names it. */
 export interface AdmissionGroups {
   /** The UID of the admission's record; absent in the certificate with which a founder makes its cluster. */
