@@ -8,13 +8,11 @@ import { basename, join } from "node:path";
 import {
   AUTHORIZATION_FILE,
   AUTHORIZATION_FOLDER,
+  MOST_EPOCHS,
   readCutState,
   writeAuthorizationConfiguration,
 } from "./authorization_configuration.ts";
 import { exists } from "../platform/files.ts";
-
-/** With the next one, as many epochs as a configuration may accept. */
-const MOST_EPOCHS = 15;
 
 /** Whether a control plane has an AuthorizationConfiguration. */
 export function hasAuthorization(kubernetesFolder: string): Promise<boolean> {
@@ -31,7 +29,8 @@ export function hasAuthorization(kubernetesFolder: string): Promise<boolean> {
 export async function installFirstAuthorization(kubernetesFolder: string, epoch: number): Promise<void> {
   const folder = folderIn(kubernetesFolder);
   if (await readCutState(folder).catch(() => undefined) !== undefined) return;
-  const count = Math.min(epoch, MOST_EPOCHS);
+  // The next one makes as many as a configuration may accept.
+  const count = Math.min(epoch, MOST_EPOCHS - 1);
   const epochs = Array.from({ length: count }, (_, index) => epoch - count + 1 + index);
   await writeAuthorizationConfiguration(folder, { epochs: [...epochs, epoch + 1], cut: [] });
 }
