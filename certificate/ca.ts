@@ -171,16 +171,6 @@ export async function prepareNodeCertificates(
   };
 }
 
-/** Makes and signs the two certificates of a node. Throws like {@linkcode prepareNodeCertificates}. */
-export async function issueNodeCertificates(
-  ca: CertificateAuthority,
-  request: NodeCertificateRequest,
-  now: Date,
-): Promise<{ readonly client: Certificate; readonly serving: Certificate }> {
-  const { client, serving } = await prepareNodeCertificates(ca, request, now);
-  return { client: await client.sign(), serving: await serving.sign() };
-}
-
 function validity(ca: CertificateAuthority, lifetimeMs: number, now: Date) {
   return {
     notBefore: new Date(now.getTime() - BACKDATED_MS),

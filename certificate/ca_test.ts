@@ -5,11 +5,11 @@ import {
   createCertificateAuthority,
   issueAdminCertificate,
   issueClientCertificate,
-  issueNodeCertificates,
   issueServiceCertificate,
   joinCertificateAuthority,
   prepareNodeCertificates,
 } from "./ca.ts";
+import { issueNodeCertificates } from "./testing/node_certificates.ts";
 import { generateKeyPair, privateKeyPem, readPrivateKeyPem, readSigningKeyPem } from "./keys.ts";
 import { nameText } from "./name.ts";
 import { nodeSubject } from "./subjects.ts";
@@ -117,7 +117,7 @@ async function nodeRequest(changes: Partial<NodeCertificateRequest> = {}): Promi
   return { nodeName: "one", admissionUid: UID, epoch: 3, clientKey, servingKey, addresses, lifetimeMs, ...changes };
 }
 
-Deno.test("issueNodeCertificates() issues one certificate to call with and one to serve with", async () => {
+Deno.test("prepareNodeCertificates() makes one certificate to call with and one to serve with", async () => {
   const ca = await createCertificateAuthority(now);
   const request = await nodeRequest();
   const { client, serving } = await issueNodeCertificates(ca, request, now);
@@ -146,7 +146,7 @@ Deno.test("issueNodeCertificates() issues one certificate to call with and one t
   }
 });
 
-Deno.test("issueNodeCertificates() names no admission for a founder, whose record does not exist yet", async () => {
+Deno.test("prepareNodeCertificates() names no admission for a founder, whose record does not exist yet", async () => {
   const ca = await createCertificateAuthority(now);
   const { admissionUid: _, ...founder } = await nodeRequest();
   const { client } = await issueNodeCertificates(ca, founder, now);

@@ -8,9 +8,9 @@ import {
   createCertificateAuthority,
   issueAdminCertificate,
   issueClientCertificate,
-  issueNodeCertificates,
   issueServiceCertificate,
 } from "./ca.ts";
+import { issueNodeCertificates } from "./testing/node_certificates.ts";
 import {
   checkAdminCertificate,
   checkCaCertificate,

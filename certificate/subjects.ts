@@ -17,9 +17,47 @@ const NODES = "system:nodes";
 const NODE_PREFIX = "system:node:";
 const ADMISSION_PREFIX = "bootstrapper:admission:";
 const EPOCH_PREFIX = "bootstrapper:epoch:";
-/** `metadata.uid` of a Kubernetes object: a UUID (RFC 9562, 4). */
+/** `metadata.uid` of a Kubernetes object: a UUID (RFC 9562, 4; `k8s.io/apimachinery/pkg/util/uuid`). */
 const UID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const EPOCH = /^[1-9][0-9]{0,8}$/;
+/** The largest epoch: it has nine digits. */
+export const LARGEST_EPOCH = 999_999_999;
+
+/** Whether a text is an object's UID as the API server makes them: hexadecimal digits and hyphens only. */
+export function isUid(text: string): boolean {
+  return UID.test(text);
+}
+
+/** Whether a number is an epoch: whole, from 1 to {@linkcode LARGEST_EPOCH}. */
+export function isEpoch(epoch: number): boolean {
+  return Number.isInteger(epoch) && epoch >= 1 && epoch <= LARGEST_EPOCH;
+}
+
+/** Reads the only decimal form of an epoch; `undefined` if the text is none. */
+export function readEpoch(text: string): number | undefined {
+  return EPOCH.test(text) ? Number(text) : undefined;
+}
+
+/** The group of the node certificates of an admission. */
+export function admissionGroup(uid: string): string {
+  return ADMISSION_PREFIX + uid;
+}
+
+/** The UID of the admission whose group this is; `undefined` if it is no such group. */
+export function admissionUidOf(group: string): string | undefined {
+  const uid = group.startsWith(ADMISSION_PREFIX) ? group.slice(ADMISSION_PREFIX.length) : "";
+  return isUid(uid) ? uid : undefined;
+}
+
+/** The group of the node certificates of an epoch. */
+export function epochGroup(epoch: number): string {
+  return EPOCH_PREFIX + epoch;
+}
+
+/** The epoch whose group this is; `undefined` if it is no such group. */
+export function epochOf(group: string): number | undefined {
+  return group.startsWith(EPOCH_PREFIX) ? readEpoch(group.slice(EPOCH_PREFIX.length)) : undefined;
+}
 
 /** The join service of a control plane, whose permissions are in `deploy/rbac.yaml`. Each has a user of its own. */
 export function signerSubject(nodeName: string): readonly NameAttribute[] {
@@ -35,6 +73,12 @@ export function isSignerSubject(attributes: readonly NameAttribute[]): boolean {
   const nodeName = user.slice(SIGNER_PREFIX.length);
   return isLabel(nodeName) && sameAttributes(attributes, signerSubject(nodeName));
 }
+
+/** The one subject that all join services of earlier versions had. It has no rights any more. */
+export const EARLIER_SERVICE_SUBJECT: readonly NameAttribute[] = subject(
+  "bootstrapper:join-services",
+  "bootstrapper:join-service",
+);
 
 /** An admission of a node, as its client certificate names it. */
 export interface AdmissionGroups {
@@ -54,12 +98,12 @@ export function admittedNodeSubject(
   nodeName: string,
   { admissionUid, epoch }: AdmissionGroups,
 ): readonly NameAttribute[] {
-  if ((admissionUid !== undefined && !UID.test(admissionUid)) || !EPOCH.test(String(epoch))) {
+  if ((admissionUid !== undefined && !isUid(admissionUid)) || !isEpoch(epoch)) {
     throw new BootstrapError("internal/admission", `Cannot name the admission ${admissionUid} of epoch ${epoch}`);
   }
-  const admission = admissionUid === undefined ? [] : [ADMISSION_PREFIX + admissionUid];
+  const admission = admissionUid === undefined ? [] : [admissionGroup(admissionUid)];
   return Object.freeze([
-    ...[NODES, ...admission, EPOCH_PREFIX + epoch].map((value) => ({ oid: ATTRIBUTE.organization, value })),
+    ...[NODES, ...admission, epochGroup(epoch)].map((value) => ({ oid: ATTRIBUTE.organization, value })),
     { oid: ATTRIBUTE.commonName, value: `${NODE_PREFIX}${nodeName}` },
   ]);
 }
@@ -79,10 +123,9 @@ export function admissionGroupsOf(
 ): AdmissionGroups | undefined {
   const admission = admissionOf(attributes, nodeName);
   if (admission !== undefined) return admission;
-  const group = attributes.find(({ value }) => value.startsWith(EPOCH_PREFIX))?.value ?? "";
-  const epoch = group.slice(EPOCH_PREFIX.length);
-  return EPOCH.test(epoch) && sameAttributes(attributes, admittedNodeSubject(nodeName, { epoch: Number(epoch) }))
-    ? { epoch: Number(epoch) }
+  const epoch = firstOf(attributes, epochOf);
+  return epoch !== undefined && sameAttributes(attributes, admittedNodeSubject(nodeName, { epoch }))
+    ? { epoch }
     : undefined;
 }
 
@@ -91,13 +134,16 @@ export function admissionOf(
   attributes: readonly NameAttribute[],
   nodeName: string,
 ): Required<AdmissionGroups> | undefined {
-  const after = (prefix: string) =>
-    attributes.find(({ oid, value }) => oid === ATTRIBUTE.organization && value.startsWith(prefix))
-      ?.value.slice(prefix.length) ?? "";
-  const [admissionUid, epoch] = [after(ADMISSION_PREFIX), after(EPOCH_PREFIX)];
-  if (!UID.test(admissionUid) || !EPOCH.test(epoch)) return undefined;
-  const groups = { admissionUid, epoch: Number(epoch) };
+  const [admissionUid, epoch] = [firstOf(attributes, admissionUidOf), firstOf(attributes, epochOf)];
+  if (admissionUid === undefined || epoch === undefined) return undefined;
+  const groups = { admissionUid, epoch };
   return sameAttributes(attributes, admittedNodeSubject(nodeName, groups)) ? groups : undefined;
+}
+
+/** What the first group that has a meaning means. */
+function firstOf<T>(attributes: readonly NameAttribute[], meaning: (group: string) => T | undefined): T | undefined {
+  return attributes.filter(({ oid }) => oid === ATTRIBUTE.organization).map(({ value }) => meaning(value))
+    .find((found) => found !== undefined);
 }
 
 /** Returns the name of the node whose certificate has a subject, if there is one. */

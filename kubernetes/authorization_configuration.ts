@@ -16,6 +16,7 @@ import * as v from "valibot";
 import { stringify } from "yaml";
 import { createCertificateAuthority } from "../certificate/ca.ts";
 import { writePem } from "../certificate/pem.ts";
+import { admissionGroup, admissionUidOf, epochGroup, epochOf, isEpoch, isUid } from "../certificate/subjects.ts";
 import { base64, equalBytes, fromUtf8, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { ensureFolder, readFileIfExists, writeFileAtomic } from "../platform/files.ts";
@@ -42,26 +43,7 @@ const WEBHOOK_FILE = "cut-list.kubeconfig";
 export const MOST_CUT = 999;
 /** The current epoch and the next one, and those before that are still accepted. */
 export const MOST_EPOCHS = 16;
-const LARGEST_EPOCH = 999_999_999;
 const MAXIMUM_BYTES = 128 << 10;
-
-/** `metadata.uid` of an object: `k8s.io/apimachinery/pkg/util/uuid`. */
-const UIDS = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-/** Whether a text is an object's UID as the API server makes them: hexadecimal digits and hyphens only. */
-export function isUid(text: string): boolean {
-  return UIDS.test(text);
-}
-
-/** The group of the node certificates of an admission. */
-export function admissionGroup(uid: string): string {
-  return `bootstrapper:admission:${uid}`;
-}
-
-/** The group of the node certificates of an epoch. */
-export function epochGroup(epoch: number): string {
-  return `bootstrapper:epoch:${epoch}`;
-}
 
 /**
  * Writes the configuration for a state, if the folder does not have it yet: atomically, and only if the text, read
@@ -111,7 +93,7 @@ export async function readCutState(folder: string): Promise<CutState | undefined
  * @throws {BootstrapError} `malformed/cut-list` with field and value.
  */
 export function checkCutState({ epochs, cut }: CutState): void {
-  checkAscending("epochs", epochs, (one) => Number.isInteger(one) && one >= 1 && one <= LARGEST_EPOCH);
+  checkAscending("epochs", epochs, isEpoch);
   checkAscending("cut", cut, isUid);
   if (epochs.length === 0 || epochs.length > MOST_EPOCHS) {
     throw malformed("epochs", epochs.length, `has not 1 to ${MOST_EPOCHS} entries`);
@@ -205,8 +187,8 @@ const configurationSchema = v.strictObject({
   ]),
 });
 
-const EPOCH_ENTRY = /'bootstrapper:epoch:([1-9]\d{0,8})'/g;
-const CUT_ENTRY = /'bootstrapper:admission:([0-9a-f-]{36})'/g;
+/** A string of CEL. */
+const GROUP_ENTRY = /'([^']*)'/g;
 
 /**
  * Reads the state of a configuration that {@linkcode writeAuthorizationConfiguration} wrote. It accepts no other form.
@@ -227,9 +209,10 @@ export function readAuthorizationConfiguration(text: string): CutState {
     throw malformed(v.getDotPath(issue) ?? "authorizers", issue.received, "has another value than it must have");
   }
   const [, { expression }] = result.output.authorizers[0].webhook.matchConditions;
+  const groups = [...expression.matchAll(GROUP_ENTRY)].map(([, group = ""]) => group);
   const state = {
-    epochs: [...expression.matchAll(EPOCH_ENTRY)].map(([, epoch]) => Number(epoch)),
-    cut: [...expression.matchAll(CUT_ENTRY)].map(([, uid = ""]) => uid),
+    epochs: groups.flatMap((group) => epochOf(group) ?? []),
+    cut: groups.flatMap((group) => admissionUidOf(group) ?? []),
   };
   checkCutState(state);
   // Only the writer's own form: what the entries leave of the expression must be nothing else than what it adds.

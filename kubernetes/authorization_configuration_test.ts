@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import fc from "fast-check";
+import { ATTRIBUTE } from "../certificate/name.ts";
+import { admittedNodeSubject, LARGEST_EPOCH } from "../certificate/subjects.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import {
+  authorizationConfiguration,
   type CutState,
   MOST_CUT,
   readAuthorizationConfiguration,
@@ -26,7 +29,7 @@ const uids = (count: number) => Array.from({ length: count }, (_, index) => uidO
 const ascending = <T extends number | string>(values: readonly T[]) =>
   [...new Set(values)].sort((a, b) => a < b ? -1 : 1);
 const stateArbitrary: fc.Arbitrary<CutState> = fc.record({
-  epochs: fc.array(fc.integer({ min: 1, max: 999_999_999 }), { minLength: 1, maxLength: 16 }).map(ascending),
+  epochs: fc.array(fc.integer({ min: 1, max: LARGEST_EPOCH }), { minLength: 1, maxLength: 16 }).map(ascending),
   cut: fc.array(fc.uuid(), { maxLength: 40 }).map(ascending),
 }, { noNullPrototype: true });
 
@@ -43,6 +46,16 @@ Deno.test("readCutState() reads what writeAuthorizationConfiguration() writes", 
     );
     assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), [FILE, "cut-list.kubeconfig"]);
   });
+});
+
+Deno.test("authorizationConfiguration() compares exactly the groups that a node's certificate has", () => {
+  fc.assert(fc.property(fc.integer({ min: 1, max: LARGEST_EPOCH }), fc.uuid(), (epoch, admissionUid) => {
+    const text = authorizationConfiguration({ epochs: [epoch], cut: [admissionUid] });
+    const groups = admittedNodeSubject("node-1", { admissionUid, epoch })
+      .filter(({ oid }) => oid === ATTRIBUTE.organization).map(({ value }) => value);
+    const compared = [...text.matchAll(/'([a-z0-9:-]+)'/g)].map(([, group]) => group);
+    assert.deepEqual(compared.sort(), [...groups].sort());
+  }));
 });
 
 Deno.test("writeAuthorizationConfiguration() refuses what an API server could not load, and keeps the old file", async () => {

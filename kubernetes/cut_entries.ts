@@ -8,11 +8,12 @@
  * @module
  */
 import * as v from "valibot";
+import { isUid } from "../certificate/subjects.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { type ConfigMapApi, ConfigMaps, type StoredConfigMap } from "./_config_maps.ts";
 import { exactly } from "./_api_objects.ts";
+import { epochText } from "./_epoch_text.ts";
 import { unless, unlessChanged } from "./_unless.ts";
-import { isUid } from "./authorization_configuration.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
 
 export type { StoredConfigMap } from "./_config_maps.ts";
@@ -51,7 +52,7 @@ const dataSchema = v.object({
   uid: v.pipe(v.string(), v.check(isUid)),
   identity: v.pipe(v.string(), v.maxLength(64)),
   nodeName: v.pipe(v.string(), v.maxLength(253)),
-  epoch: v.pipe(v.string(), v.regex(/^[1-9]\d{0,8}$/), v.transform(Number)),
+  epoch: epochText,
   until: v.pipe(v.string(), v.isoTimestamp(), v.transform((text) => Date.parse(text))),
 });
 

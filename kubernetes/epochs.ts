@@ -15,9 +15,12 @@
  * @module
  */
 import * as v from "valibot";
+import { isEpoch, LARGEST_EPOCH } from "../certificate/subjects.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { type ConfigMapApi, ConfigMaps, type StoredConfigMap } from "./_config_maps.ts";
+import { epochText } from "./_epoch_text.ts";
 import { unless, unlessChanged } from "./_unless.ts";
+import { MOST_EPOCHS } from "./authorization_configuration.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
 
 /** An epoch that is not current any more, but still accepted. */
@@ -40,12 +43,16 @@ export const FIRST_EPOCH = 1;
 const FIRST_EPOCHS: Epochs = Object.freeze({ current: FIRST_EPOCH, ending: [] });
 
 const CONFIG_MAP = "epochs";
-/** Raises in a row, each within the lifetime of a certificate. The oldest epochs end when there are more. */
-const MOST_ENDING = 8;
+/**
+ * Raises in a row, each within the lifetime of a certificate. API servers accept the current epoch and the next one too.
+ * The oldest epochs end when there are more.
+ */
+const MOST_ENDING = MOST_EPOCHS - 2;
 
-const number = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(999_999_000));
+/** Each is accepted with the one that follows it. */
+const number = v.pipe(v.number(), v.check(isEpoch), v.maxValue(LARGEST_EPOCH - 1));
 const dataSchema = v.object({
-  current: v.pipe(v.string(), v.regex(/^[1-9]\d{0,8}$/), v.transform(Number), number),
+  current: v.pipe(epochText, number),
   ending: v.pipe(
     v.string(),
     v.parseJson(),

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import fc from "fast-check";
-import { createCertificateAuthority, issueNodeCertificates } from "../certificate/ca.ts";
+import { createCertificateAuthority } from "../certificate/ca.ts";
+import { issueNodeCertificates } from "../certificate/testing/node_certificates.ts";
 import { generateKeyPair, privateKeyPem } from "../certificate/keys.ts";
 import { isPrivateKeyOf } from "../certificate/private_key_match.ts";
 import { writePem } from "../certificate/pem.ts";

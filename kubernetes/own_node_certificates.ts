@@ -7,10 +7,10 @@
 import type { CertificateAuthority, NodeCertificateRequest } from "../certificate/ca.ts";
 import { prepareNodeCertificates } from "../certificate/ca.ts";
 import { generateKeyPair } from "../certificate/keys.ts";
-import { hex, sha256 } from "../platform/bytes.ts";
 import type { NodeCertificateRecord } from "./admission_records.ts";
 import type { KubeletPaths, NodeCertificates } from "./kubelet_credentials.ts";
 import { installNodeCertificates } from "./kubelet_credentials.ts";
+import { recordAndSign } from "./node_certificates.ts";
 
 /** The node, its admission and the lifetime of its certificates. */
 export type OwnNode = Omit<NodeCertificateRequest, "clientKey" | "servingKey">;
@@ -24,24 +24,19 @@ export interface OwnCertificateParts {
   readonly record?: (certificates: readonly NodeCertificateRecord[]) => Promise<void>;
 }
 
+const nothing = () => Promise.resolve();
+
 /**
  * Issues and installs both certificates of this control plane's kubelet, for new keys.
  *
  * @throws {BootstrapError} `system/file`, the errors of `prepareNodeCertificates()` and of `record`.
  */
 export async function renewOwnCertificates(parts: OwnCertificateParts, node: OwnNode): Promise<NodeCertificates> {
-  const { ca, paths, now, record } = parts;
+  const { ca, paths, now, record = nothing } = parts;
   const keys = { client: await generateKeyPair("p-256"), serving: await generateKeyPair("p-256") };
   const request = { ...node, clientKey: keys.client.spki, servingKey: keys.serving.spki };
   const unsigned = await prepareNodeCertificates(ca, request, now);
-  await record?.(
-    await Promise.all((["client", "serving"] as const).map(async (usage) => {
-      const { serialNumber, tbs, notAfter } = unsigned[usage];
-      const certificate = { serial: hex(serialNumber), digest: hex(await sha256(tbs)), notAfterMs: notAfter.getTime() };
-      return usage === "client" ? { usage, ...certificate, epoch: node.epoch } : { usage, ...certificate };
-    })),
-  );
-  const certificates = { client: await unsigned.client.sign(), serving: await unsigned.serving.sign() };
+  const certificates = await recordAndSign(unsigned, { epoch: node.epoch, record, confirm: nothing });
   await installNodeCertificates(paths, certificates, keys);
   return certificates;
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { operatorKeyLine } from "../certificate/operator_key.ts";
 import { concat, copyOf, fromHex, utf8 } from "../platform/bytes.ts";
 import type { BootstrapError } from "../platform/errors.ts";
-import { NO_FIRMWARE_DATA, readFirmwareData } from "./host_credentials.ts";
+import { readFirmwareData } from "./host_credentials.ts";
 import { writeSmbios } from "./testing/smbios.ts";
 import { loadNodeConfiguration } from "./configuration_source.ts";
 import { nodePaths } from "./paths.ts";
@@ -64,7 +64,8 @@ Deno.test("loadNodeConfiguration() does not look elsewhere when the file of --co
   withFiles(async (root) => {
     const paths = nodePaths(root);
     await write(paths.configuration, "etc");
-    const missing = loadNodeConfiguration({ file: join(root, "missing"), firmware: NO_FIRMWARE_DATA, paths });
+    const noFirmware = { smbios: undefined, fwCfg: new Map() };
+    const missing = loadNodeConfiguration({ file: join(root, "missing"), firmware: noFirmware, paths });
     await assert.rejects(missing, { code: "system/file" });
     const given = (bytes: Uint8Array) =>
       loadNodeConfiguration({

@@ -40,9 +40,6 @@ export interface HostCredential {
   readonly bytes: Bytes;
 }
 
-/** A machine to which no host hands anything. */
-export const NO_FIRMWARE_DATA: FirmwareData = Object.freeze({ smbios: undefined, fwCfg: new Map() });
-
 const SMBIOS_TABLE = "sys/firmware/dmi/tables/DMI";
 const FW_CFG_FOLDER = "sys/firmware/qemu_fw_cfg/by_name/opt/io.systemd.credentials";
 /** The forms of a credential in SMBIOS, as systemd defines them (systemd.system-credentials(7), systemd-creds(1)). */

@@ -8,7 +8,7 @@ import type { CertificateAuthority } from "../certificate/ca.ts";
 import { generateKeyPair } from "../certificate/keys.ts";
 import { clusterIdOf } from "../certificate/cluster_id.ts";
 import type { ClusterTrust } from "../protocol/transcript.ts";
-import { hasServiceState, writeServiceState } from "../service/service_state.ts";
+import { hasServiceState, replaceEarlierCertificate, writeServiceState } from "../service/service_state.ts";
 import { JOIN_SERVICE_UNITS } from "./join_service_units.ts";
 import { LOOPBACK_API_ENDPOINT } from "../kubernetes/documents.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -85,6 +85,26 @@ export async function startStagedJoinService(
     await renameFolder(stagedFolder(folder), folder);
   }
   await restart(parts);
+}
+
+/**
+ * Gives an installed service of an earlier version a new key and certificate, with the cluster's CA on this control
+ * plane's disk, and starts it. Does nothing where there is no service, or one with a certificate of today. May be
+ * repeated.
+ *
+ * @throws {BootstrapError} The errors of `replaceEarlierCertificate()` and of the CA's files; `system/command`.
+ */
+export async function upgradeJoinService(
+  { folder, nodeName, clock, commands }: Pick<JoinServiceInstallation, "folder" | "nodeName" | "clock" | "commands">,
+  readCa: () => Promise<CertificateAuthority>,
+): Promise<boolean> {
+  if (!await hasServiceState(folder)) return false;
+  const isReplaced = await replaceEarlierCertificate(
+    folder,
+    async (spki) => issueServiceCertificate(await readCa(), nodeName, spki, clock.now()),
+  );
+  if (isReplaced) await restart({ commands });
+  return isReplaced;
 }
 
 async function writeState(

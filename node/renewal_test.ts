@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { CertificateAuthority } from "../certificate/ca.ts";
-import { createCertificateAuthority, issueNodeCertificates } from "../certificate/ca.ts";
+import { createCertificateAuthority } from "../certificate/ca.ts";
+import { issueNodeCertificates } from "../certificate/testing/node_certificates.ts";
 import { generateKeyPair } from "../certificate/keys.ts";
 import type { NodeCertificates } from "../kubernetes/kubelet_credentials.ts";
 import {

@@ -146,7 +146,8 @@ function noGroups(): BootstrapError {
   );
 }
 
-async function readClusterCa({ kubernetes }: NodePaths): Promise<CertificateAuthority> {
+/** Reads the cluster's CA with its key, which a control plane has on its disk. */
+export async function readClusterCa({ kubernetes }: NodePaths): Promise<CertificateAuthority> {
   const read = async (name: string) => {
     const path = join(kubernetes, "pki", name);
     return fromUtf8(await readFile(path, MAXIMUM_PEM_BYTES), path);

@@ -27,12 +27,14 @@ import { guardedIssuer } from "./guarded_issuer.ts";
 import type { ImageFinding } from "./image_measured.ts";
 import { runInitServer } from "./init_contender.ts";
 import { joinCluster } from "./join_contender.ts";
+import { upgradeJoinService } from "./join_service_install.ts";
 import { isMember, recordMembership } from "./membership.ts";
 import type { NodeCheck } from "./preflight.ts";
 import { nodeChecks } from "./preflight.ts";
 import type { Detected, RaceEvent } from "./race.ts";
 import { createRaceMachine } from "./race.ts";
 import { isInsecure } from "./configuration.ts";
+import { readClusterCa } from "./renewal_ways.ts";
 import { checkNoReset } from "./reset_marker.ts";
 import type { Contender, RunDependencies } from "./run_dependencies.ts";
 import { statusRefusal, StatusWriter } from "./status.ts";
@@ -144,6 +146,18 @@ class RunningNode {
     }
     await removeJoinSecrets(this.#deps.paths.run);
     await recordMembership(this.#deps.paths.state, this.#deps.clock);
+    await this.#upgradeJoinService();
+  }
+
+  /** Goes on with a join service of an earlier version. A control plane without one is still a member. */
+  async #upgradeJoinService(): Promise<void> {
+    const { paths, self, clock, commands, log } = this.#deps;
+    const service = { folder: paths.joinService, nodeName: self.name, clock, commands };
+    try {
+      if (await upgradeJoinService(service, () => readClusterCa(paths))) log.event("info", "join-service-upgraded");
+    } catch (error) {
+      log.event("error", "join-service-not-upgraded", errorFields(asBootstrapError(error)));
+    }
   }
 
   /** Runs a step of a journal, and records it in the timeline and in the status. */

@@ -17,8 +17,11 @@ import type { ClusterTrust } from "../protocol/transcript.ts";
 import { checkCaCertificate, checkServiceCertificate } from "../certificate/chain.ts";
 import { clusterIdOf } from "../certificate/cluster_id.ts";
 import type { KeyPair } from "../certificate/keys.ts";
-import { privateKeyPem, readPrivateKeyPem } from "../certificate/keys.ts";
+import { generateKeyPair, privateKeyPem, readPrivateKeyPem } from "../certificate/keys.ts";
+import { sameAttributes } from "../certificate/name.ts";
 import { readPem, writePem } from "../certificate/pem.ts";
+import { EARLIER_SERVICE_SUBJECT } from "../certificate/subjects.ts";
+import type { Certificate } from "../certificate/x509.ts";
 import { readCertificate } from "../certificate/x509.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { base64, equalBytes, fromBase64, fromUtf8, utf8 } from "../platform/bytes.ts";
@@ -90,9 +93,9 @@ const stateSchema = v.strictObject({
 export async function writeServiceState(folder: string, state: ServiceState): Promise<void> {
   const { keys, certificate, caCertificate, foundings, trust, ...rest } = state;
   await ensureFolder(folder, FOLDER_MODE);
-  await writeFileAtomic(join(folder, SERVICE_KEY_FILE), utf8(await privateKeyPem(keys)), { mode: KEY_MODE });
+  await writeKey(folder, keys);
   const { policyDocument, clusterDocument, listen, apiServer, apiEndpoints, joinEndpoints } = rest;
-  const document: v.InferInput<typeof stateSchema> = {
+  await writeDocument(folder, {
     version: 1,
     certificate: writePem("CERTIFICATE", certificate),
     caCertificate: writePem("CERTIFICATE", caCertificate),
@@ -108,9 +111,41 @@ export async function writeServiceState(folder: string, state: ServiceState): Pr
     apiServer,
     apiEndpoints: [...apiEndpoints],
     joinEndpoints: [...joinEndpoints],
-  };
+  });
+}
+
+async function writeKey(folder: string, keys: KeyPair): Promise<void> {
+  await writeFileAtomic(join(folder, SERVICE_KEY_FILE), utf8(await privateKeyPem(keys)), { mode: KEY_MODE });
+}
+
+async function writeDocument(folder: string, document: v.InferInput<typeof stateSchema>): Promise<void> {
   const text = JSON.stringify(document, undefined, 2);
   await writeFileAtomic(join(folder, SERVICE_STATE_FILE), utf8(`${text}\n`), { mode: STATE_MODE });
+}
+
+/**
+ * Gives the service a new key and certificate, if its certificate has the subject of earlier versions, which signers
+ * refuse. Everything else of the state stays. It can be repeated, also after a kill: the public document is written
+ * last, and only its certificate is looked at.
+ *
+ * @param issue Issues the service's certificate for a key.
+ * @returns Whether the certificate was replaced.
+ * @throws {BootstrapError} `malformed/service-state` with `key`, `malformed/…` for a certificate that is none,
+ *   `system/file`; the errors of `issue`.
+ */
+export async function replaceEarlierCertificate(
+  folder: string,
+  issue: (spki: Uint8Array) => Promise<Certificate>,
+): Promise<boolean> {
+  const path = join(folder, SERVICE_STATE_FILE);
+  const document = parseState(await readFile(path, MAXIMUM_STATE_BYTES), path);
+  const { subject } = readCertificate(readPem(document.certificate, "CERTIFICATE", "certificate"), "certificate");
+  if (!sameAttributes(subject.attributes, EARLIER_SERVICE_SUBJECT)) return false;
+  const keys = await generateKeyPair("p-256");
+  const { der } = await issue(keys.spki);
+  await writeKey(folder, keys);
+  await writeDocument(folder, { ...document, certificate: writePem("CERTIFICATE", der) });
+  return true;
 }
 
 /** Whether there is a state. It is written as a whole or not at all. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { createCertificateAuthority, issueNodeCertificates } from "../certificate/ca.ts";
+import { createCertificateAuthority } from "../certificate/ca.ts";
+import { issueNodeCertificates } from "../certificate/testing/node_certificates.ts";
 import { generateKeyPair, privateKeyPem } from "../certificate/keys.ts";
 import { verifyCertificateSignature } from "../certificate/certificate_signature.ts";
 import { openSigningCa } from "./signing_ca.ts";

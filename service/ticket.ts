@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { recordAndSign } from "../kubernetes/node_certificates.ts";
 import { base64, copyOf, hex, sha256 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { present } from "../platform/present.ts";
@@ -17,7 +18,6 @@ import { checkClaims } from "./claims_check.ts";
 import type { QueuedNode } from "./control_plane_queue.ts";
 import type { JoinExchangeService, JoinSession } from "./exchange_parts.ts";
 import { checkKubeletVersion } from "./kubelet_version.ts";
-import { recordAndSign } from "./node_certificates.ts";
 import type { CheckedNode } from "./request_check.ts";
 
 /** A node that is proven to be at the other end of the connection. */
@@ -84,17 +84,21 @@ export async function issueTicket(
   const sealedKit = becomesControlPlane(request)
     ? await admitControlPlane(service, { identity, nodeName, address: addresses[0] ?? "" }, confirm, sealingKey, a2)
     : undefined;
-  const admission = { identity, uid, epoch: await service.currentEpoch() };
+  const epoch = await service.currentEpoch();
   const unsigned = await service.prepareCertificates({
-    ...{ admissionUid: uid, epoch: admission.epoch, nodeName, addresses },
+    ...{ admissionUid: uid, epoch, nodeName, addresses },
     ...{ clientKey: nodeKey, servingKey },
   });
-  const { client, serving, notAfterMs } = await recordAndSign(admissions, admission, unsigned, confirm);
+  const { client, serving } = await recordAndSign(unsigned, {
+    epoch,
+    record: (certificates) => admissions.recordCertificates(identity, uid, certificates),
+    confirm,
+  });
   const ticket = copyOf(
     JoinTicket.encode({
       clientCertificate: client.der,
       servingCertificate: serving.der,
-      notAfterMs: BigInt(notAfterMs),
+      notAfterMs: BigInt(Math.min(client.notAfter.getTime(), serving.notAfter.getTime())),
       clusterDocument,
       sealedKit,
       apiEndpoints: [...apiEndpoints],

@@ -12,7 +12,8 @@ import { runJoinFront } from "../front.ts";
 
 closeProcessNetwork(Deno.env);
 const [socket = "", caFile = ""] = Deno.args;
+const dialer = `${socket}.etcd`;
 await runJoinFront({
-  ...{ listen: { host: "127.0.0.1", port: 0 }, socket, clock: systemClock, log: silentLog },
+  ...{ listen: { host: "127.0.0.1", port: 0 }, socket, dialer, clock: systemClock, log: silentLog },
   documentCas: [await Deno.readTextFile(caFile)],
 }, new AbortController().signal);

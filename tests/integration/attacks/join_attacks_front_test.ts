@@ -8,7 +8,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { issueNodeCertificates } from "../../../certificate/ca.ts";
+import { issueNodeCertificates } from "../../../certificate/testing/node_certificates.ts";
 import { generateKeyPair } from "../../../certificate/keys.ts";
 import { checkProposal } from "../../../join/proposal.ts";
 import type { Ticket } from "../../../join/ticket.ts";

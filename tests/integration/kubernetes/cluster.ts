@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { CertificateAuthority } from "../../../certificate/ca.ts";
-import { issueNodeCertificates, joinCertificateAuthority } from "../../../certificate/ca.ts";
+import { joinCertificateAuthority } from "../../../certificate/ca.ts";
+import { issueNodeCertificates } from "../../../certificate/testing/node_certificates.ts";
 import type { KeyPair } from "../../../certificate/keys.ts";
 import { generateKeyPair, privateKeyPem, readSigningKeyPem } from "../../../certificate/keys.ts";
 import { readPem, writePem } from "../../../certificate/pem.ts";
