@@ -38,7 +38,7 @@ export function isSignerSubject(attributes: readonly NameAttribute[]): boolean {
 
 /** An admission of a node, as its client certificate names it. */
 export interface AdmissionGroups {
-  /** The UID of the admission's record; absent in the certificate with which a founder makes its cluster. */
+  /** The UID of the admission's record; absent in certificates with which a control plane starts without its API server. */
   readonly admissionUid?: string;
   /** From 1. Older epochs are refused by the API server once the cluster has left them. */
   readonly epoch: number;
@@ -67,23 +67,6 @@ export function admittedNodeSubject(
 /** The form of {@linkcode admittedNodeSubject}, for people. */
 export function admittedNodeForm(nodeName: string): string {
   return `O=${NODES}, O=${ADMISSION_PREFIX}UID, O=${EPOCH_PREFIX}N, CN=${NODE_PREFIX}${nodeName}`;
-}
-
-/**
- * Returns the groups of a node's client certificate, if it is exactly that of a node of this name: those of an
- * admission, or only the epoch of a founder that has none yet.
- */
-export function admissionGroupsOf(
-  attributes: readonly NameAttribute[],
-  nodeName: string,
-): AdmissionGroups | undefined {
-  const admission = admissionOf(attributes, nodeName);
-  if (admission !== undefined) return admission;
-  const group = attributes.find(({ value }) => value.startsWith(EPOCH_PREFIX))?.value ?? "";
-  const epoch = group.slice(EPOCH_PREFIX.length);
-  return EPOCH.test(epoch) && sameAttributes(attributes, admittedNodeSubject(nodeName, { epoch: Number(epoch) }))
-    ? { epoch: Number(epoch) }
-    : undefined;
 }
 
 /** Returns the admission that a subject names, if it is exactly that of an admitted node of this name. */

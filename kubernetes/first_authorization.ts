@@ -5,6 +5,7 @@
  * @module
  */
 import { basename, join } from "node:path";
+import type { CutState } from "./authorization_configuration.ts";
 import {
   AUTHORIZATION_FILE,
   AUTHORIZATION_FOLDER,
@@ -34,6 +35,15 @@ export async function installFirstAuthorization(kubernetesFolder: string, epoch:
   const count = Math.min(epoch, MOST_EPOCHS);
   const epochs = Array.from({ length: count }, (_, index) => epoch - count + 1 + index);
   await writeAuthorizationConfiguration(folder, { epochs: [...epochs, epoch + 1], cut: [] });
+}
+
+/**
+ * Reads what the API server of this control plane refuses; `undefined` if there is no configuration.
+ *
+ * @throws {BootstrapError} As `readCutState()`.
+ */
+export function readOwnCutState(kubernetesFolder: string): Promise<CutState | undefined> {
+  return readCutState(folderIn(kubernetesFolder));
 }
 
 function folderIn(kubernetesFolder: string): string {

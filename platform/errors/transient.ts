@@ -131,6 +131,11 @@ export const UNAVAILABLE = {
     meaning: "The API server's certificate is not accepted, or it does not accept this client's TLS.",
     remedy: "Check the certificate of the API server, the address in it, and the clocks of both machines.",
   },
+  "unavailable/kubernetes-authorizer": {
+    meaning:
+      "An authorizer of the API server fails. Nodes that are cut off, or whose epoch has ended, get this answer to every request.",
+    remedy: "Run `bootstrapper renew --now` on the node. If it is no node, check the API server's log.",
+  },
   "unavailable/locking": {
     meaning: "The node is being locked, and makes no evidence at this moment.",
     remedy: ASKS_AGAIN,
