@@ -21,6 +21,8 @@ export interface NodePaths {
   readonly timeline: string;
   /** The folder of a control plane's join service. The service's unit starts only if it exists. */
   readonly joinService: string;
+  /** The folder of what the signer of that service must not forget. Only its user enters it. */
+  readonly joinSigner: string;
   /** The socket between the two processes of a join service. Only their two users enter its folder. */
   readonly joinSocket: string;
   /** The folder of the socket between an InitServer and its front. Only root and the front's group enter it. */
@@ -46,6 +48,7 @@ export function nodePaths(root = "/"): NodePaths {
     status: join(state, "status.json"),
     timeline: join(state, "timeline.json"),
     joinService: join(state, "join-service"),
+    joinSigner: join(state, "join-signer"),
     joinSocket: join(root, "run/bootstrapper-join/signer.sock"),
     initFront: join(root, "run/bootstrapper-init"),
     tpmDevice: join(root, "dev/tpmrm0"),

@@ -1,6 +1,6 @@
 /**
- * `bootstrapper node reattest`: ends the node certificates of today, by raising the epoch: when nodes have
- * newer ones, or at once.
+ * `bootstrapper node reattest`: ends today's node certificates, by raising the epoch: when nodes have newer ones, or at
+ * once.
  *
  * @module
  */

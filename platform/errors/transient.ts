@@ -161,7 +161,7 @@ export const UNAVAILABLE = {
     remedy: "Check the API server. After an upgrade, apply nodeadmissions.yaml and rbac.yaml of the release.",
   },
   "unavailable/relay": {
-    meaning: "The process behind the one that listens cannot be reached, or has ended.",
+    meaning: "The front cannot reach the signer (on a fresh node: the InitServer), or it has ended.",
     remedy: "Check the log of that process: `journalctl -u bootstrapper-join-signer`, or `journalctl -u bootstrapper`.",
   },
   "unavailable/removal": {
@@ -209,7 +209,7 @@ export const TIMEOUT = {
   "timeout/kubelet": { meaning: "The kubelet was not healthy in time.", remedy: LOOK_AT_KUBELET },
   "timeout/kubernetes-api": { meaning: "The API server did not answer in time.", remedy: LOOK_AT_MANIFEST },
   "timeout/kubernetes-kinds": {
-    meaning: "The API server did not begin to serve the kinds of this program's records in time.",
+    meaning: "The API server did not start serving NodeAdmission and NodeEvidence in time.",
     remedy: "Check the API server's log, and the CustomResourceDefinitions of bootstrapper.dev.",
   },
   "timeout/node": { meaning: "The Node was not registered or Ready in time.", remedy: LOOK_AT_KUBELET },
