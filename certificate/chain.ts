@@ -221,7 +221,12 @@ function checkNames(certificate: Certificate, { what, names }: Expectation): voi
     : seen.length === expected.length && seen.every((name, index) => name === expected[index]);
   if (isRight) return;
   const text = (list: readonly string[]) => list.join(", ") || "none";
-  throw refusal("certificate-names", `The ${what} has other alternative names`, text(expected), text(seen));
+  throw refusal(
+    "certificate-names",
+    `The alternative names of the ${what} are not the expected ones`,
+    text(expected),
+    text(seen),
+  );
 }
 
 function nameKey(name: AlternativeName): string {

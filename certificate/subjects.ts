@@ -82,7 +82,7 @@ export const EARLIER_SERVICE_SUBJECT: readonly NameAttribute[] = subject(
 
 /** An admission of a node, as its client certificate names it. */
 export interface AdmissionGroups {
-  /** The UID of the admission's record; absent in the certificate with which a founder makes its cluster. */
+  /** The UID of the admission's record; absent in certificates with which a control plane starts without its API server. */
   readonly admissionUid?: string;
   /** From 1. Older epochs are refused by the API server once the cluster has left them. */
   readonly epoch: number;
@@ -111,22 +111,6 @@ export function admittedNodeSubject(
 /** The form of {@linkcode admittedNodeSubject}, for people. */
 export function admittedNodeForm(nodeName: string): string {
   return `O=${NODES}, O=${ADMISSION_PREFIX}UID, O=${EPOCH_PREFIX}N, CN=${NODE_PREFIX}${nodeName}`;
-}
-
-/**
- * Returns the groups of a node's client certificate, if it is exactly that of a node of this name: those of an
- * admission, or only the epoch of a founder that has none yet.
- */
-export function admissionGroupsOf(
-  attributes: readonly NameAttribute[],
-  nodeName: string,
-): AdmissionGroups | undefined {
-  const admission = admissionOf(attributes, nodeName);
-  if (admission !== undefined) return admission;
-  const epoch = firstOf(attributes, epochOf);
-  return epoch !== undefined && sameAttributes(attributes, admittedNodeSubject(nodeName, { epoch }))
-    ? { epoch }
-    : undefined;
 }
 
 /** Returns the admission that a subject names, if it is exactly that of an admitted node of this name. */

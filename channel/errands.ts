@@ -135,7 +135,7 @@ export async function runErrands(options: ErrandRunnerOptions, signal: AbortSign
     using _stopping = onAbort(signal, () => connection[Symbol.dispose]());
     await connection.write({ kind: "errands" });
     await serveErrands(connection, options.fetch, startOver);
-    throw new BootstrapError("unavailable/relay", "The process at the other end of the socket is gone");
+    throw new BootstrapError("unavailable/relay", "The other end of a front's socket is gone");
   }, {
     ...{ clock, signal, random: Math.random },
     onFailedTry: ({ error }) => log.event("debug", "errands-interrupted", errorFields(error)),

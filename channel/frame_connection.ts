@@ -140,5 +140,5 @@ export class FrameConnection<Incoming, Outgoing> implements Disposable {
 }
 
 function gone(cause?: unknown): BootstrapError {
-  return new BootstrapError("unavailable/relay", "The process at the other end of the socket is gone", { cause });
+  return new BootstrapError("unavailable/relay", "The other end of a front's socket is gone", { cause });
 }

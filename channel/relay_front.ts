@@ -83,7 +83,9 @@ export async function connectRelay(path: string, clock: Pick<Clock, "sleep"> = s
       return await abortable(connecting, signal);
     });
   } catch (cause) {
-    throw new BootstrapError("unavailable/relay", `The process behind the front does not answer at ${path}`, { cause });
+    throw new BootstrapError("unavailable/relay", `The front cannot reach the signer or InitServer at ${path}`, {
+      cause,
+    });
   }
 }
 
@@ -195,7 +197,7 @@ async function passMessage(
 
 function behindGone(isSilent: boolean): BootstrapError {
   const message = isSilent
-    ? `The process behind the front said nothing for ${SILENCE_MS / 1000} s`
-    : "The process behind the front is gone";
+    ? `The front heard nothing from the signer or InitServer for ${SILENCE_MS / 1000} s`
+    : "The front has lost the signer or InitServer";
   return new BootstrapError("unavailable/relay", message, { next: "Ask again", retryAfterSeconds: 5 });
 }

@@ -152,7 +152,14 @@ Deno.test("the sockets between front and signer are in folders that only the two
   }
 });
 
-Deno.test("front and signer have no device, no capability and no network beyond their need", async () => {
+Deno.test("the signer keeps what it must not forget in the folder that the program takes for it", async () => {
+  const unit = await readUnit(SIGNER);
+  const { nodePaths } = await import("../node/paths.ts");
+  assert.equal(`/var/lib/${only(unit, "Service.StateDirectory")}`, nodePaths().joinSigner);
+  assert.equal(only(unit, "Service.StateDirectoryMode"), "0700");
+});
+
+Deno.test("front and signer have no device and no capability, and the signer listens on no address", async () => {
   const [front, signer] = [await readUnit(FRONT), await readUnit(SIGNER)];
   for (const unit of [front, signer]) {
     assert.equal(only(unit, "Service.CapabilityBoundingSet"), "");

@@ -55,7 +55,7 @@ export const JOIN_STEPS_BEFORE = ["join-ticket", "join-preflight", "join-lock"] 
 
 /** What the JoinClient works with. */
 export interface JoinClientDependencies {
-  /** The trust part of the node's configuration. */
+  /** Whom the node obeys, by its configuration. */
   readonly trust: ClusterTrust;
   /** The node's name, its address, and the role that it asks for. */
   readonly self: NodeSelf;

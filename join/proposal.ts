@@ -21,7 +21,7 @@ import { shownLists } from "../protocol/shown_lists.ts";
 
 /** What a node trusts, and what it has seen. */
 export interface Loyalty {
-  /** The trust part of its configuration. */
+  /** Whom it obeys, by its configuration. */
   readonly trust: ClusterTrust;
   /** The cluster ID that the node's lock names, 32 bytes, if there is a lock. */
   readonly lockedTo?: Uint8Array;

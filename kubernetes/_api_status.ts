@@ -10,7 +10,14 @@ const statusSchema = v.object({ reason: v.optional(v.string(), ""), message: v.o
 const MAXIMUM_BODY_BYTES = 1 << 20;
 const LONGEST_MESSAGE = 500;
 
-function codeOf(status: number, reason: string): ErrorCode {
+/**
+ * How the API server begins its answer where an authorizer fails (`responsewriters.InternalError()`). It is no Status,
+ * as all answers of handlers are, those of an overloaded etcd included.
+ */
+const AUTHORIZER_FAILED = "Internal Server Error: ";
+
+function codeOf(status: number, reason: string, body: string): ErrorCode {
+  if (status === 500 && body.startsWith(AUTHORIZER_FAILED)) return "unavailable/kubernetes-authorizer";
   switch (status) {
     case 400:
     case 422:
@@ -34,7 +41,7 @@ export function statusError(what: string, status: number, body: string): Bootstr
   const parsed = statusIn(body);
   const message = redact(parsed.message).slice(0, LONGEST_MESSAGE);
   return new BootstrapError(
-    codeOf(status, parsed.reason),
+    codeOf(status, parsed.reason, body),
     `${what} was refused with ${status}: ${message || parsed.reason}`,
     {
       details: { request: what, status: String(status), reason: parsed.reason },

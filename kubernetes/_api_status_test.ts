@@ -30,6 +30,14 @@ Deno.test("statusError() makes etcd's time-out retriable, which the API server p
   assert.equal(error.message, "POST /x was refused with 500: etcdserver: request timed out");
 });
 
+Deno.test("statusError() tells an authorizer that fails from a handler that fails", () => {
+  const body = 'Internal Server Error: "/api/v1/nodes/a": Post "https://127.0.0.1:1/": connection refused\n';
+  const error = statusError("GET /x", 500, body);
+  assert.deepEqual([error.code, error.retriable], ["unavailable/kubernetes-authorizer", true]);
+  assert.equal(statusError("GET /x", 503, body).code, "unavailable/kubernetes-api");
+  assert.equal(statusError("GET /x", 500, JSON.stringify({ message: body })).code, "unavailable/kubernetes-api");
+});
+
 Deno.test("statusError() accepts an answer that is not a Status, and redacts tokens of one that is", () => {
   assert.match(statusError("GET /x", 502, "<html>").message, /502/);
   assert.match(statusError("GET /x", 502, "[1]").message, /502/);

@@ -112,11 +112,21 @@ export class AdmissionRecords {
    * @param name The Node's name.
    */
   async byName(name: string): Promise<AdmissionRecord | undefined> {
+    const own = await this.#named(name);
+    return own && { ...own.record, addresses: await this.#addresses.ownOf(own.record) };
+  }
+
+  /** Returns the identity that is admitted under a name, and the admission's UID, or `undefined`. */
+  async admittedAs(name: string): Promise<{ readonly identity: string; readonly uid: string } | undefined> {
+    const own = await this.#named(name);
+    return own && { identity: own.record.identity, uid: own.uid };
+  }
+
+  async #named(name: string): Promise<StoredAdmission | undefined> {
     if (!isLabel(name)) return undefined;
     const claim = await this.#names.find(name);
     const own = claim && await this.#admissions.find(claim.identity);
-    if (own === undefined || own.removedMs !== undefined || own.record.nodeName !== name) return undefined;
-    return { ...own.record, addresses: await this.#addresses.ownOf(own.record) };
+    return own === undefined || own.removedMs !== undefined || own.record.nodeName !== name ? undefined : own;
   }
 
   /** Returns the record of the node that has an address, or `undefined`. */

@@ -64,6 +64,7 @@ const FIELD_MANAGER = "bootstrapper";
  * | code | when |
  * |---|---|
  * | `unavailable/kubernetes-api` | no answer, 408, 429, 5xx: retriable |
+ * | `unavailable/kubernetes-authorizer` | 500 of an authorizer, as the cut list answers: retriable |
  * | `timeout/kubernetes-api` | no answer in time: retriable; a change may have happened |
  * | `unavailable/kubernetes-api-tls` | the server's certificate is refused, or it does not speak TLS: retriable |
  * | `unauthorized/kubernetes-api` | 401, 403 |

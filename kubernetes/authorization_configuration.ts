@@ -96,9 +96,15 @@ export function checkCutState({ epochs, cut }: CutState): void {
   checkAscending("epochs", epochs, isEpoch);
   checkAscending("cut", cut, isUid);
   if (epochs.length === 0 || epochs.length > MOST_EPOCHS) {
-    throw malformed("epochs", epochs.length, `has not 1 to ${MOST_EPOCHS} entries`);
+    throw unusable(
+      "epochs",
+      epochs.length,
+      `The cut list accepts ${epochs.length} epochs; it must be 1 to ${MOST_EPOCHS}`,
+    );
   }
-  if (cut.length > MOST_CUT) throw malformed("cut", cut.length, `has more than ${MOST_CUT} entries`);
+  if (cut.length > MOST_CUT) {
+    throw unusable("cut", cut.length, `The cut list has ${cut.length} entries; API servers load at most ${MOST_CUT}`);
+  }
 }
 
 function checkAscending<T extends string | number>(
@@ -114,9 +120,11 @@ function checkAscending<T extends string | number>(
 }
 
 function malformed(field: string, value: unknown, problem: string): BootstrapError {
-  return new BootstrapError("malformed/cut-list", `Cannot use the cut list as "${field}" ${problem}: ${value}`, {
-    details: { field, value: String(value) },
-  });
+  return unusable(field, value, `Cannot use the cut list as "${field}" ${problem}: ${value}`);
+}
+
+function unusable(field: string, value: unknown, message: string): BootstrapError {
+  return new BootstrapError("malformed/cut-list", message, { details: { field, value: String(value) } });
 }
 
 const ONLY_NODES = "'system:nodes' in request.groups";

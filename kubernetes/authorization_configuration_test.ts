@@ -84,6 +84,9 @@ Deno.test("writeAuthorizationConfiguration() refuses what an API server could no
       });
       assert.deepEqual(await readCutState(folder), good);
     }
+    await assert.rejects(writeAuthorizationConfiguration(folder, { epochs: [1], cut: uids(MOST_CUT + 1) }), {
+      message: "The cut list has 1000 entries; API servers load at most 999",
+    });
   });
 });
 

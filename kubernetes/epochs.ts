@@ -91,13 +91,14 @@ export function acceptedEpochs({ current, ending }: Epochs, nowMs: number): numb
 /**
  * Raises the epoch, and lets the current one end at a time.
  *
- * @param from The epoch that the caller found current. If it is no longer current, nothing is changed.
- * @param untilMs When the last certificate of the current epoch ends. `0` ends it and all earlier ones at once.
+ * @param from The epoch that the caller found current. If another one raised it meanwhile, it is not raised again.
+ * @param untilMs When the last certificate of that epoch ends. `0` ends it and all earlier ones at once, also where
+ *   another one raised it.
  * @returns The epochs afterwards.
  */
 export function raiseEpoch(api: ConfigMapApi, from: number, untilMs: number): Promise<Epochs> {
   return change(api, ({ current, ending }) => {
-    if (current !== from) return undefined;
+    if (current !== from) return untilMs === 0 ? endedBefore({ current, ending }, from + 1) : undefined;
     const kept = untilMs === 0 ? [] : [...ending, { epoch: current, untilMs }];
     return { current: current + 1, ending: kept.slice(-MOST_ENDING) };
   });
@@ -105,10 +106,12 @@ export function raiseEpoch(api: ConfigMapApi, from: number, untilMs: number): Pr
 
 /** Ends all epochs before one, or before the current one if that is earlier. Returns the epochs afterwards. */
 export function endEpochsBefore(api: ConfigMapApi, epoch: number): Promise<Epochs> {
-  return change(api, ({ current, ending }) => {
-    const kept = ending.filter((one) => one.epoch >= epoch);
-    return kept.length === ending.length ? undefined : { current, ending: kept };
-  });
+  return change(api, (epochs) => endedBefore(epochs, epoch));
+}
+
+function endedBefore({ current, ending }: Epochs, epoch: number): Epochs | undefined {
+  const kept = ending.filter((one) => one.epoch >= epoch);
+  return kept.length === ending.length ? undefined : { current, ending: kept };
 }
 
 const ATTEMPTS = 8;

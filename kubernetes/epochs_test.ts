@@ -58,6 +58,15 @@ Deno.test("raiseEpoch() accepts the epoch before until its end, and the next one
   assert.equal(await currentEpoch(api), 3);
 });
 
+Deno.test("raiseEpoch() ends the caller's epoch at once, also where another one has raised it meanwhile", async () => {
+  const api = new MemoryApi();
+  for (const epoch of [1, 2, 3]) await raiseEpoch(api, epoch, 9_000);
+  const ended = await raiseEpoch(api, 2, 0);
+  assert.deepEqual(ended, { current: 4, ending: [{ epoch: 3, untilMs: 9_000 }] });
+  assert.deepEqual(await readEpochs(api), ended);
+  assert.deepEqual(await raiseEpoch(api, 2, 0), ended);
+});
+
 Deno.test("endEpochsBefore() ends earlier epochs, and never the current one", async () => {
   const api = new MemoryApi();
   for (const epoch of [1, 2, 3]) await raiseEpoch(api, epoch, epoch * 1_000);

@@ -43,6 +43,15 @@ export async function installAuthorization(kubernetesFolder: string, state: CutS
   await writeAuthorizationConfiguration(folderIn(kubernetesFolder), state);
 }
 
+/**
+ * Reads what the API server of this control plane refuses; `undefined` if there is no configuration.
+ *
+ * @throws {BootstrapError} As `readCutState()`.
+ */
+export function readOwnCutState(kubernetesFolder: string): Promise<CutState | undefined> {
+  return readCutState(folderIn(kubernetesFolder));
+}
+
 function folderIn(kubernetesFolder: string): string {
   return join(kubernetesFolder, basename(AUTHORIZATION_FOLDER));
 }

@@ -17,7 +17,6 @@ import { errorFields } from "../platform/log.ts";
 import { listenBehindFront } from "./init_front.ts";
 import { installJoinService, JOIN_SERVICE_PORT } from "./join_service_install.ts";
 import { systemdKubelet } from "./kubelet.ts";
-import type { NodePaths } from "./paths.ts";
 import { recordIssuedCertificates } from "./renewal_record.ts";
 import type { Contender } from "./run_dependencies.ts";
 import { statusRefusal } from "./status.ts";
@@ -45,7 +44,7 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
     },
     found: async (staged, journal, signal) => {
       const cluster = await foundCluster(founding(contender), staged, journal, signal);
-      await recordFounderCertificates(deps.paths, cluster.joinEndpoints);
+      await recordFounderCertificates(deps, cluster.joinEndpoints);
       status.update({ waitsFor: "the operator's init, which fetches the admin certificate" });
       return cluster;
     },
@@ -71,14 +70,17 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
 }
 
 /** Records the certificates that a founder made for its own kubelet. */
-async function recordFounderCertificates(paths: NodePaths, joinEndpoints: readonly string[]): Promise<void> {
+async function recordFounderCertificates(
+  { paths, clock }: Pick<Contender["deps"], "paths" | "clock">,
+  joinEndpoints: readonly string[],
+): Promise<void> {
   const [client, serving] = await Promise.all([
     readNodeCertificate(paths, "client"),
     readNodeCertificate(paths, "serving"),
   ]);
   if (client === undefined || serving === undefined) return;
   const issued = { certificates: { client, serving }, joinEndpoints, issuedBy: "own-ca" } as const;
-  await recordIssuedCertificates(paths.state, issued, Math.random());
+  await recordIssuedCertificates(paths.state, issued, { now: clock.now(), random: Math.random() });
 }
 
 function founding({ deps, issuer, kubeadm, status }: Contender): FoundClusterDependencies {

@@ -49,7 +49,7 @@ export function systemdKubelet({ self, paths, kubeadm, commands, clock }: Kubele
       const certificates = { client: clientCertificate, serving: servingCertificate };
       await installNodeCertificates(paths, certificates, { client: keys.node, serving: keys.serving });
       const issued = { certificates, joinEndpoints, issuedBy: "attestation", attested: clock.now() } as const;
-      await recordIssuedCertificates(paths.state, issued, Math.random());
+      await recordIssuedCertificates(paths.state, issued, { now: clock.now(), random: Math.random() });
       // As kubeadm has it, the kubelet of a control plane calls the API server of its own machine.
       const endpoint = self.role === "control-plane" ? ownApiEndpoint(self) : apiEndpoints[0];
       await writeKubeletKubeconfig(paths, { server: `https://${endpoint}`, caPem: writePem("CERTIFICATE", ca.der) });

@@ -21,6 +21,8 @@ export interface NodePaths {
   readonly timeline: string;
   /** The folder of a control plane's join service. The service's unit starts only if it exists. */
   readonly joinService: string;
+  /** The folder of what the signer of that service must not forget. Only its user enters it. */
+  readonly joinSigner: string;
   /** The socket between the two processes of a join service. Only their two users enter its folder. */
   readonly joinSocket: string;
   /** The socket of the front for the signer's connections to other members of etcd. */
@@ -48,6 +50,7 @@ export function nodePaths(root = "/"): NodePaths {
     status: join(state, "status.json"),
     timeline: join(state, "timeline.json"),
     joinService: join(state, "join-service"),
+    joinSigner: join(state, "join-signer"),
     joinSocket: join(root, "run/bootstrapper-join/signer.sock"),
     joinDialer: join(root, "run/bootstrapper-join-front/etcd.sock"),
     initFront: join(root, "run/bootstrapper-init"),

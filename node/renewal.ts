@@ -10,6 +10,7 @@
  * @module
  */
 import { join } from "node:path";
+import { admissionOf, nodeNameOf } from "../certificate/subjects.ts";
 import type { NodeCertificates } from "../kubernetes/kubelet_credentials.ts";
 import { readNodeCertificate } from "../kubernetes/kubelet_credentials.ts";
 import { takeRenewalLock } from "../nodelock/run_lock.ts";
@@ -23,9 +24,9 @@ import { errorFields } from "../platform/log.ts";
 import { isMember } from "./membership.ts";
 import type { NodePaths } from "./paths.ts";
 import type { RenewalRecord } from "./renewal_record.ts";
-import { readRenewalRecord, recordIssuedCertificates, setRenewalDue, writeRenewalRecord } from "./renewal_record.ts";
+import { readRenewalRecord, recordIssuedCertificates, setNextLook, writeRenewalRecord } from "./renewal_record.ts";
 import type { RenewalUrgency, Validity } from "./renewal_times.ts";
-import { commonValidity, renewableFrom, renewalDue, renewalUrgency } from "./renewal_times.ts";
+import { commonValidity, nextLook, renewableFrom, renewalUrgency } from "./renewal_times.ts";
 import { checkNoReset } from "./reset_marker.ts";
 import { statusRefusal } from "./status.ts";
 
@@ -59,6 +60,8 @@ export interface RenewalDependencies {
   /** The source of jitter: numbers from 0 to 1. */
   readonly random: () => number;
   readonly log: Log;
+  /** Returns why the API server denies the kubelet of that name its requests; throws when it does not answer. */
+  readonly denial: (nodeName: string, signal: AbortSignal) => Promise<BootstrapError | undefined>;
   /** A worker's way: an attestation. */
   readonly attest: RenewalWay;
   /** A control plane's way: the CA on its disk. */
@@ -79,19 +82,30 @@ const PATIENCE_MS: Readonly<Record<RenewalUrgency, number>> = Object.freeze({
   late: 9 * 60_000,
 });
 
-/** At boot, a run on a member renews too. The other renewal then finds out that there is nothing left to do. */
+/** A person may renew while the unit does. The second renewal then finds out that there is nothing left to do. */
 const LOCK_WAIT = Object.freeze({
   backOff: { firstMs: 1_000, factor: 1, longestMs: 1_000, jitter: 0.2 },
   maximumTries: 90,
 });
 
+/** How a renewal is asked for. */
+export interface RenewalRequest {
+  /** Renews in the first third of the certificates' life too. */
+  readonly isNow?: boolean;
+}
+
 /**
- * Renews the certificates of this node if a third of their life is over.
+ * Renews the certificates of this node if a third of their life is over, or if the cluster does not accept them any
+ * more.
  *
  * @throws {BootstrapError} `precondition/not-a-member`, `precondition/reset-under-way`, `conflict/renewal`; the last
  *   refusal or failure, which is on record for `bootstrapper status` too.
  */
-export async function renewCertificates(deps: RenewalDependencies, signal: AbortSignal): Promise<RenewalOutcome> {
+export async function renewCertificates(
+  deps: RenewalDependencies,
+  signal: AbortSignal,
+  { isNow = false }: RenewalRequest = {},
+): Promise<RenewalOutcome> {
   const { paths, clock, random, log } = deps;
   if (!await isMember(paths.state)) throw notAMember();
   using _lock = await retry(() => takeRenewalLock(paths.state), { clock, random, signal, ...LOCK_WAIT });
@@ -100,9 +114,10 @@ export async function renewCertificates(deps: RenewalDependencies, signal: Abort
   if (!await isMember(paths.state)) throw notAMember();
   const installed = await installedCertificates(deps);
   const validity = installed.client && installed.serving && commonValidity([installed.client, installed.serving]);
-  const urgency = renewalUrgency(validity, clock.now());
+  const byTime = renewalUrgency(validity, clock.now());
+  const urgency = byTime === "early" ? await earlyUrgency(deps, installed.client, isNow, signal) : byTime;
   if (validity !== undefined && urgency === "early") {
-    await setRenewalDue(paths.state, renewalDue(validity, random()));
+    await setNextLook(paths.state, nextLook(validity, clock.now(), random()));
     return { state: "early", validity, renewableFrom: renewableFrom(validity) };
   }
   const before = await recordBefore(deps);
@@ -121,7 +136,7 @@ export async function renewCertificates(deps: RenewalDependencies, signal: Abort
       ...renewed,
       issuedBy: way,
       ...(attested === undefined ? {} : { attested }),
-    }, random());
+    }, { now: clock.now(), random: random() });
     log.event("info", "certificates-renewed", { issuedBy: way, until: record.client.notAfter });
     return {
       state: "renewed",
@@ -134,6 +149,31 @@ export async function renewCertificates(deps: RenewalDependencies, signal: Abort
     await failures.written;
     log.event("warn", "renewal-failed", { ...errorFields(error), urgency });
     throw error;
+  }
+}
+
+/**
+ * How urgent it is to renew certificates that are in the first third of their life. They may be worth nothing already:
+ * the cluster may have ended their epoch, or they are those with which a kubelet starts without a record.
+ */
+async function earlyUrgency(
+  { denial, log }: RenewalDependencies,
+  client: InstalledCertificates["client"],
+  isNow: boolean,
+  signal: AbortSignal,
+): Promise<RenewalUrgency> {
+  const attributes = client?.subject.attributes ?? [];
+  const nodeName = nodeNameOf(attributes) ?? "";
+  if (isNow || admissionOf(attributes, nodeName) === undefined) return "due";
+  try {
+    const denied = await denial(nodeName, signal);
+    if (denied === undefined) return "early";
+    log.event("warn", "certificates-denied", errorFields(denied));
+    return "late";
+  } catch (cause) {
+    signal.throwIfAborted();
+    log.event("info", "certificates-not-checked", errorFields(asBootstrapError(cause)));
+    return "early";
   }
 }
 

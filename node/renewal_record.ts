@@ -2,8 +2,8 @@
  * What a node knows about its certificates without their files: until when they are valid, when the node was last
  * attested, why it was refused, and whom it asks for the next ones.
  *
- * Two files of the state folder: `renewal.json`, and `renewal.due`, whose modification time is when the renewal is due.
- * The unit `bootstrapper-renew.service` looks at the second one before it starts the program.
+ * Two files of the state folder: `renewal.json`, and `renewal.due`, whose modification time is when the node looks at
+ * its certificates next. The unit `bootstrapper-renew.service` looks at that time before it starts the program.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { readFileIfExists, writeFileAtomic } from "../platform/files.ts";
 import { readJson } from "../platform/json.ts";
-import { commonValidity, renewalDue } from "./renewal_times.ts";
+import { commonValidity, nextLook } from "./renewal_times.ts";
 import type { StatusRefusal } from "./status.ts";
 import { refusalSchema } from "./status.ts";
 
@@ -96,15 +96,18 @@ export interface IssuedCertificates {
   readonly attested?: Date;
 }
 
-/**
- * Records certificates that were just installed, and when their renewal is due.
- *
- * @param random From 0 to 1: which nodes renew first.
- */
+/** From what {@linkcode recordIssuedCertificates} computes the next look. */
+export interface NextLookParts {
+  readonly now: Date;
+  /** From 0 to 1: which nodes look first. */
+  readonly random: number;
+}
+
+/** Records certificates that were just installed, and when the node looks at them next. */
 export async function recordIssuedCertificates(
   stateFolder: string,
   { certificates, joinEndpoints, issuedBy, attested }: IssuedCertificates,
-  random: number,
+  { now, random }: NextLookParts,
 ): Promise<RenewalRecord> {
   const { client, serving } = certificates;
   const record: RenewalRecord = {
@@ -117,15 +120,15 @@ export async function recordIssuedCertificates(
   };
   await writeRenewalRecord(stateFolder, record);
   const validity = commonValidity([client, serving]) ?? client;
-  await setRenewalDue(stateFolder, renewalDue(validity, random));
+  await setNextLook(stateFolder, nextLook(validity, now, random));
   return record;
 }
 
-/** Sets when the renewal is due, for the unit. */
-export async function setRenewalDue(stateFolder: string, due: Date): Promise<void> {
+/** Sets when the unit starts the program next. */
+export async function setNextLook(stateFolder: string, time: Date): Promise<void> {
   const path = join(stateFolder, "renewal.due");
-  await writeFileAtomic(path, utf8(`${due.toISOString()}\n`), { mode: FILE_MODE });
-  await Deno.utime(path, due, due);
+  await writeFileAtomic(path, utf8(`${time.toISOString()}\n`), { mode: FILE_MODE });
+  await Deno.utime(path, time, time);
 }
 
 function validityOf({ notBefore, notAfter }: NodeCertificates["client"]): RecordedValidity {

@@ -21,7 +21,7 @@ Deno.test("recordIssuedCertificates() says until when, by whom, and dates the fi
   const attested = new Date("2026-11-01T00:00:01Z");
   assert.equal(await readRenewalRecord(folder), undefined);
   const issued = { certificates: await certificates(now), joinEndpoints: ["192.0.2.1:9444"], attested };
-  await recordIssuedCertificates(folder, { ...issued, issuedBy: "attestation" }, 0);
+  await recordIssuedCertificates(folder, { ...issued, issuedBy: "attestation" }, { now, random: 0 });
   const validity = { notBefore: "2026-10-31T23:55:00.000Z", notAfter: "2026-11-01T01:00:00.000Z" };
   assert.deepEqual(await readRenewalRecord(folder), {
     ...{ version: 1, joinEndpoints: ["192.0.2.1:9444"], client: validity, serving: validity },

@@ -23,6 +23,7 @@ import { writeResetMarker } from "./reset_marker.ts";
 
 const HOUR_MS = 3_600_000;
 const START = new Date("2026-11-01T00:00:00Z");
+const UID = "0f8fad5b-d9cb-469f-a165-70867728950e";
 const never = new AbortController().signal;
 
 /** A member with certificates of three hours. Its clock moves only when the test moves it. */
@@ -32,6 +33,8 @@ class Member implements AsyncDisposable {
   hours = 0;
   /** What the worker's way does instead of succeeding. */
   attempt: (task: RenewalTask) => Promise<void> = () => Promise.resolve();
+  /** What the API server answers to the kubelet. */
+  denial: () => Promise<BootstrapError | undefined> = () => Promise.resolve(undefined);
   #sleeps: (() => void)[] = [];
 
   private constructor(readonly root: string, readonly ca: CertificateAuthority) {
@@ -52,7 +55,7 @@ class Member implements AsyncDisposable {
       issuedBy: "attestation",
       attested: START,
     } as const;
-    await recordIssuedCertificates(paths.state, issued, 0);
+    await recordIssuedCertificates(paths.state, issued, { now: START, random: 0 });
     return member;
   }
 
@@ -60,10 +63,10 @@ class Member implements AsyncDisposable {
     return new Date(START.getTime() + this.hours * HOUR_MS);
   }
 
-  async issue(): Promise<NodeCertificates> {
+  async issue(admission: { readonly admissionUid?: string } = { admissionUid: UID }): Promise<NodeCertificates> {
     const keys = { client: await generateKeyPair("p-256"), serving: await generateKeyPair("p-256") };
     const node = { nodeName: "worker-1", addresses: ["192.0.2.7"], epoch: 1, lifetimeMs: 3 * HOUR_MS };
-    const request = { ...node, clientKey: keys.client.spki, servingKey: keys.serving.spki };
+    const request = { ...node, ...admission, clientKey: keys.client.spki, servingKey: keys.serving.spki };
     const certificates = await issueNodeCertificates(this.ca, request, this.now());
     await installNodeCertificates(this.paths, certificates, keys);
     return certificates;
@@ -94,6 +97,7 @@ class Member implements AsyncDisposable {
       },
       random: () => 0,
       log: silentLog,
+      denial: () => this.denial(),
       attest: way("attest"),
       issue: way("issue"),
     };
@@ -121,6 +125,45 @@ Deno.test("renewCertificates() does nothing in the first third, and says when it
   assert.equal(await member.serial(), before);
 });
 
+const dueOf = async ({ paths }: Member) => (await Deno.stat(join(paths.state, "renewal.due"))).mtime;
+
+Deno.test("renewCertificates() renews at once what the API server denies, in the first third too", async () => {
+  for (const isControlPlane of [false, true]) {
+    await using member = await Member.create({ isControlPlane });
+    const before = await member.serial();
+    member.hours = 0.1;
+    member.denial = () => Promise.resolve(new BootstrapError("unavailable/kubernetes-authorizer", "Denied"));
+    assert.equal((await renewCertificates(member.deps, never)).state, "renewed");
+    assert.deepEqual(member.ways, [isControlPlane ? "issue" : "attest"]);
+    assert.equal(member.tasks[0]?.urgency, "late");
+    assert.notEqual(await member.serial(), before);
+  }
+});
+
+Deno.test("renewCertificates() takes no answer of the API server as no denial, and asks again within an hour", async () => {
+  await using member = await Member.create();
+  member.hours = 0.1;
+  member.denial = () => Promise.reject(new BootstrapError("timeout/kubernetes-api", "No answer"));
+  assert.equal((await renewCertificates(member.deps, never)).state, "early");
+  assert.deepEqual(member.ways, []);
+  const due = await dueOf(member);
+  assert.ok(due && due > member.now() && due.getTime() <= member.now().getTime() + HOUR_MS);
+});
+
+Deno.test("renewCertificates() renews in the first third when a person says so, without asking", async () => {
+  await using member = await Member.create();
+  member.denial = () => Promise.reject(new Error("asked"));
+  assert.equal((await renewCertificates(member.deps, never, { isNow: true })).state, "renewed");
+  assert.equal(member.tasks[0]?.urgency, "due");
+});
+
+Deno.test("renewCertificates() replaces a certificate without an admission, with which a kubelet only starts", async () => {
+  await using member = await Member.create({ isControlPlane: true });
+  await member.issue({});
+  assert.equal((await renewCertificates(member.deps, never)).state, "renewed");
+  assert.equal(member.tasks[0]?.urgency, "due");
+});
+
 Deno.test("renewCertificates() has a worker attested from a third on, and long after the end", async () => {
   for (const [hours, urgency] of [[1.1, "due"], [2.5, "late"], [9_600, "late"]] as const) {
     await using member = await Member.create();
@@ -135,8 +178,8 @@ Deno.test("renewCertificates() has a worker attested from a third on, and long a
     const record = await readRenewalRecord(member.paths.state);
     assert.equal(record?.attested, member.now().toISOString());
     assert.deepEqual(record?.joinEndpoints, ["192.0.2.2:9444"]);
-    const due = (await Deno.stat(join(member.paths.state, "renewal.due"))).mtime;
-    assert.equal(due?.getTime(), outcome.renewableFrom.getTime());
+    const latest = Math.min(outcome.renewableFrom.getTime(), member.now().getTime() + HOUR_MS);
+    assert.equal((await dueOf(member))?.getTime(), latest);
   }
 });
 

@@ -4,11 +4,14 @@
  * | part of their life | |
  * |---|---|
  * | first third | nothing is done |
- * | second third | the node renews at a moment of its own, so that many nodes do not ask at once |
+ * | second third | the node renews when it looks next, which nodes do at different times |
  * | last third, and after the end | the node asks again and again |
+ *
+ * The cluster may end certificates before their time. Each node asks for that within an hour, and renews then.
  *
  * @module
  */
+import { HOUR_MS } from "../platform/duration.ts";
 
 /** When certificates are valid. */
 export interface Validity {
@@ -23,6 +26,8 @@ export type RenewalUrgency = "early" | "due" | "late";
 const DUE_AT = 1 / 3;
 /** The fraction of their life from which a node asks without long pauses. */
 const LATE_AT = 2 / 3;
+/** The longest time between two looks. Nodes whose epoch ended at once are back within it. */
+const LONGEST_PAUSE_MS = HOUR_MS;
 /** The largest delay after `DUE_AT`, as a fraction of their life. */
 const SPREAD = 1 / 12;
 
@@ -48,12 +53,14 @@ export function renewableFrom(validity: Validity): Date {
 }
 
 /**
- * Returns when a node renews its certificates by itself.
+ * Returns when a node looks at its certificates next: when they may be renewed, and at the latest in an hour, as the
+ * cluster may have ended them before their time.
  *
  * @param random From 0 to 1.
  */
-export function renewalDue(validity: Validity, random: number): Date {
-  return at(validity, DUE_AT + SPREAD * random);
+export function nextLook(validity: Validity, now: Date, random: number): Date {
+  const due = at(validity, DUE_AT + SPREAD * random);
+  return new Date(Math.min(due.getTime(), now.getTime() + LONGEST_PAUSE_MS * (1 - random / 2)));
 }
 
 function at({ notBefore, notAfter }: Validity, fraction: number): Date {

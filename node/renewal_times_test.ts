@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { commonValidity, renewableFrom, renewalDue, renewalUrgency } from "./renewal_times.ts";
+import { commonValidity, nextLook, renewableFrom, renewalUrgency } from "./renewal_times.ts";
 
 const HOUR_MS = 3_600_000;
 const start = new Date("2026-11-01T00:00:00Z");
@@ -26,11 +26,22 @@ Deno.test("commonValidity() is the time in which all certificates are valid", ()
   assert.deepEqual(commonValidity([validity]), validity);
 });
 
-Deno.test("renewalDue() spreads nodes, and leaves each far more than the time of one renewal", () => {
+const randoms = fc.double({ min: 0, max: 1, noNaN: true });
+
+Deno.test("nextLook() spreads nodes, and leaves each far more than the time of one renewal", () => {
   assert.deepEqual(renewableFrom(validity), after(1));
-  fc.assert(fc.property(fc.double({ min: 0, max: 1, noNaN: true }), (random) => {
-    const due = renewalDue(validity, random);
-    assert.ok(due >= after(1) && due <= after(1.25));
-    assert.equal(renewalUrgency(validity, due), "due");
+  fc.assert(fc.property(randoms, (random) => {
+    const look = nextLook(validity, after(0.9), random);
+    assert.ok(look >= after(1) && look <= after(1.25));
+    assert.equal(renewalUrgency(validity, look), "due");
   }));
+});
+
+Deno.test("nextLook() is never further ahead than an hour, nor all nodes' at the same time", () => {
+  const long = { notBefore: start, notAfter: after(7 * 24) };
+  fc.assert(fc.property(randoms, fc.integer({ min: 0, max: 200 }), (random, hours) => {
+    assert.ok(nextLook(long, after(hours), random) <= after(hours + 1));
+  }));
+  assert.ok(nextLook(long, start, 0) > nextLook(long, start, 1));
+  assert.ok(nextLook(long, start, 1) > start);
 });

@@ -7,20 +7,22 @@ import { join } from "node:path";
 import type { EvidenceIssuer } from "../attestation/evidence.ts";
 import { joinCertificateAuthority } from "../certificate/ca.ts";
 import type { CertificateAuthority } from "../certificate/ca.ts";
-import { subjectAltName } from "../certificate/extensions.ts";
 import { readSigningKeyPem } from "../certificate/keys.ts";
 import { readPem } from "../certificate/pem.ts";
-import { admissionGroupsOf, nodeNameOf } from "../certificate/subjects.ts";
+import type { AdmissionGroups } from "../certificate/subjects.ts";
+import { admissionOf, nodeNameOf } from "../certificate/subjects.ts";
 import type { Certificate } from "../certificate/x509.ts";
 import { readCertificate } from "../certificate/x509.ts";
 import { obtainRenewal } from "../join/renewal.ts";
 import { AdmissionRecords } from "../kubernetes/admission_records.ts";
 import type { NodeCertificateRecord } from "../kubernetes/admission_records.ts";
 import { KubernetesApi } from "../kubernetes/api.ts";
-import { currentEpoch } from "../kubernetes/epochs.ts";
+import { currentEpoch, FIRST_EPOCH } from "../kubernetes/epochs.ts";
+import { readOwnCutState } from "../kubernetes/first_authorization.ts";
 import { installNodeCertificates } from "../kubernetes/kubelet_credentials.ts";
 import { ownApiCredentials } from "../kubernetes/own_api.ts";
 import { renewOwnCertificates } from "../kubernetes/own_node_certificates.ts";
+import { nodeCertificateLifetimeMs, readClusterSettings } from "../kubernetes/settings.ts";
 import { LockFile } from "../nodelock/file.ts";
 import { fromUtf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -28,13 +30,14 @@ import type { Endpoint } from "../platform/endpoint.ts";
 import { endpointText, readEndpoint } from "../platform/endpoint.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { readFile } from "../platform/files.ts";
-import { addressText } from "../platform/ip_address.ts";
 import type { Log } from "../platform/log.ts";
 import { errorFields } from "../platform/log.ts";
+import { present } from "../platform/present.ts";
 import { createNodeKeys } from "../protocol/node_keys.ts";
 import type { NodeKeys } from "../protocol/node_keys.ts";
 import type { NodeSelf } from "../protocol/node_self.ts";
 import type { TrustPart } from "../protocol/transcript.ts";
+import { readClusterDocument } from "../service/service_state.ts";
 import type { NodePaths } from "./paths.ts";
 import type { RenewalTask, RenewalWay } from "./renewal.ts";
 import type { InstalledCertificates } from "./renewal.ts";
@@ -75,10 +78,9 @@ export function attestationWay({ paths, clock, log }: WayParts, load: () => Prom
       ...await createNodeKeys(),
       ...(identityKey === undefined ? {} : { identity: identityKey }),
     };
-    const name = installed.client === undefined ? self.name : nodeNameOf(installed.client.subject.attributes);
     const ticket = await obtainRenewal({
       trust,
-      self: { name: name ?? self.name, address: self.address, role: "worker" },
+      self: { name: nameOf(installed, self), address: self.address, role: "worker" },
       kubeletVersion,
       issuer,
       keys,
@@ -96,6 +98,11 @@ export function attestationWay({ paths, clock, log }: WayParts, load: () => Prom
   };
 }
 
+/** The name in the certificate wins: it is that of the admission. */
+function nameOf({ client }: InstalledCertificates, { name }: NodeSelf): string {
+  return (client && nodeNameOf(client.subject.attributes)) ?? name;
+}
+
 /** Joins the endpoints of the last ticket with those of the configuration, each once. */
 function allEndpoints(recorded: readonly string[], configured: readonly Endpoint[]): Endpoint[] {
   const endpoints = [...recorded.map((text) => readEndpoint(text, "a join endpoint on record")), ...configured];
@@ -108,42 +115,28 @@ function noEndpoints(): BootstrapError {
   });
 }
 
-/** The backdating of certificates, which belongs to no lifetime (`certificate/ca.ts`). */
-const BACKDATED_MS = 5 * 60_000;
 const MAXIMUM_PEM_BYTES = 1 << 16;
 const API_DEADLINE_MS = 15_000;
 
-/** A control plane's way. Name, addresses, admission and lifetime are those of the certificates before. */
-export function ownCaWay({ paths, clock, log }: WayParts): RenewalWay {
+/**
+ * A control plane's way. What is in the certificates comes from the configuration, the cluster's settings and the
+ * record, so that lost certificates are replaced too.
+ *
+ * @param load Reads the node's name and address.
+ */
+export function ownCaWay({ paths, clock, log }: WayParts, load: () => Promise<NodeSelf>): RenewalWay {
   return async (task) => {
-    const { client, serving } = bothOf(task.installed);
+    const self = await load();
+    const nodeName = nameOf(task.installed, self);
+    const settings = readClusterSettings(await readClusterDocument(paths.joinService));
     const ca = await readClusterCa(paths);
-    const addresses = (subjectAltName(serving) ?? []).flatMap((name) =>
-      name.type === "ip" ? [addressText(name.value)] : []
-    );
-    const nodeName = nodeNameOf(client.subject.attributes) ?? "";
-    const before = admissionGroupsOf(client.subject.attributes, nodeName);
-    if (before === undefined) throw noGroups();
-    const lifetimeMs = client.notAfter.getTime() - client.notBefore.getTime() - BACKDATED_MS;
-    const { epoch, record } = await admissionOnRecord(paths, { nodeName, addresses, task, log, ...before });
+    const { record, ...admission } = await ownAdmission({ paths, self: { ...self, name: nodeName }, task, log });
     const certificates = await renewOwnCertificates(
-      { ca, paths, now: clock.now(), ...(record === undefined ? {} : { record }) },
-      { ...before, nodeName, addresses, lifetimeMs, epoch },
+      { ca, paths, now: clock.now(), ...present("record", record) },
+      { ...admission, nodeName, addresses: [self.address], lifetimeMs: nodeCertificateLifetimeMs(settings) },
     );
     return { certificates, joinEndpoints: task.joinEndpoints };
   };
-}
-
-function bothOf({ client, serving }: InstalledCertificates): Required<InstalledCertificates> {
-  if (client !== undefined && serving !== undefined) return { client, serving };
-  throw new BootstrapError("precondition/kubelet-credentials", "This node's kubelet has lost its certificates");
-}
-
-function noGroups(): BootstrapError {
-  return new BootstrapError(
-    "precondition/kubelet-credentials",
-    "This control plane's kubelet has a certificate that this program did not issue",
-  );
 }
 
 /** Reads the cluster's CA with its key, which a control plane has on its disk. */
@@ -156,45 +149,48 @@ export async function readClusterCa({ kubernetes }: NodePaths): Promise<Certific
   return joinCertificateAuthority(certificate, await readSigningKeyPem(await read("ca.key"), "ca.key"));
 }
 
-interface OwnAdmission {
-  readonly nodeName: string;
-  readonly addresses: readonly string[];
-  readonly admissionUid?: string;
-  readonly epoch: number;
-  readonly task: Pick<RenewalTask, "urgency" | "signal">;
+interface OwnNode {
+  readonly paths: NodePaths;
+  readonly self: NodeSelf;
+  readonly task: Pick<RenewalTask, "installed" | "urgency" | "signal">;
   readonly log: Log;
 }
 
+interface OwnAdmission extends AdmissionGroups {
+  readonly record?: (certificates: readonly NodeCertificateRecord[]) => Promise<void>;
+}
+
 /**
- * Asks this machine's API server for the epoch, and finds the record. Without them the certificates are those of the
- * epoch before: while there is time, another try is better than that; later, the kubelet needs certificates first.
+ * Asks this machine's API server for the epoch and the record. While there is time, another try is better than
+ * certificates without them; later, the kubelet needs certificates first, as it starts the API server.
  */
-async function admissionOnRecord(
-  paths: NodePaths,
-  { nodeName, addresses, admissionUid, task, log, ...before }: OwnAdmission,
-): Promise<
-  {
-    readonly epoch: number;
-    readonly record?: (certificates: readonly NodeCertificateRecord[]) => Promise<void>;
-  }
-> {
+async function ownAdmission({ paths, self, task, log }: OwnNode): Promise<OwnAdmission> {
+  const { installed, urgency, signal } = task;
+  const before = installed.client && admissionOf(installed.client.subject.attributes, self.name);
+  const uidBefore = before?.admissionUid;
   try {
-    const credentials = await ownApiCredentials(paths.kubernetes, { address: addresses[0] ?? "" });
-    const epoch = await withApi(credentials, task.signal, currentEpoch);
-    if (admissionUid === undefined) return { epoch };
+    const credentials = await ownApiCredentials(paths.kubernetes, self);
+    const [epoch, found] = await withApi(
+      credentials,
+      signal,
+      async (api) => [await currentEpoch(api), await new AdmissionRecords(api).admittedAs(self.name)] as const,
+    );
+    if (found === undefined) return { epoch, ...present("admissionUid", uidBefore) };
+    const { identity, uid } = found;
     const record = (certificates: readonly NodeCertificateRecord[]) =>
-      withApi(credentials, task.signal, async (api) => {
-        const records = new AdmissionRecords(api);
-        const found = await records.byName(nodeName);
-        if (found !== undefined) await records.recordCertificates(found.identity, admissionUid, certificates);
-      });
-    return { epoch, record };
+      withApi(credentials, signal, (api) => new AdmissionRecords(api).recordCertificates(identity, uid, certificates));
+    return { epoch, admissionUid: uid, record };
   } catch (cause) {
     const error = asBootstrapError(cause);
-    if (task.urgency !== "late" || task.signal.aborted) throw error;
+    if (urgency !== "late" || signal.aborted) throw error;
     log.event("warn", "renewal-not-on-record", errorFields(error));
-    return { epoch: before.epoch };
+    return { epoch: await lastEpoch(paths) ?? before?.epoch ?? FIRST_EPOCH, ...present("admissionUid", uidBefore) };
   }
+}
+
+/** The current epoch when the cut list of this machine's API server was last written; it accepts the next one too. */
+async function lastEpoch({ kubernetes }: NodePaths): Promise<number | undefined> {
+  return (await readOwnCutState(kubernetes).catch(() => undefined))?.epochs.at(-2);
 }
 
 async function withApi<T>(

@@ -44,8 +44,6 @@ export type { RunDependencies } from "./run_dependencies.ts";
 
 const STATE_FOLDER_MODE = 0o755;
 const RUN_FOLDER_MODE = 0o700;
-/** How long a run on a member tries to renew its certificates. */
-const RENEWAL_DEADLINE_MS = 60_000;
 
 /**
  * Makes this node a member of its cluster; returns when it is one.
@@ -63,7 +61,6 @@ export async function runNode(deps: RunDependencies, signal: AbortSignal): Promi
   const node = new RunningNode(deps, await TimelineRecorder.open({ path: paths.timeline, clock, log }));
   try {
     await node.bootstrap(signal);
-    if (node.wasMember) await renewAsMember(deps, signal);
     await node.status.update({ phase: "member", waitsFor: undefined, error: undefined });
     log.event("info", "member");
   } catch (cause) {
@@ -71,18 +68,6 @@ export async function runNode(deps: RunDependencies, signal: AbortSignal): Promi
     await node.status.update({ phase: "failed", waitsFor: undefined, error: statusRefusal(error, clock.now()) });
     log.event("error", "run-failed", errorFields(error));
     throw error;
-  }
-}
-
-/**
- * Renews the certificates of a member. A member that is not renewed stays one, and `bootstrapper-renew.service` tries
- * again; so a failure is only logged.
- */
-async function renewAsMember({ renew, log }: RunDependencies, signal: AbortSignal): Promise<void> {
-  try {
-    await renew?.(AbortSignal.any([signal, AbortSignal.timeout(RENEWAL_DEADLINE_MS)]));
-  } catch (error) {
-    log.event("warn", "member-not-renewed", errorFields(asBootstrapError(error)));
   }
 }
 
@@ -95,8 +80,6 @@ class RunningNode {
   readonly #initFolder: StagedInitFolder;
   readonly #journals: Readonly<Record<LockOwner, Journals>>;
   #lock: NodeLock | undefined;
-  /** Whether the node was a member when the run began. */
-  wasMember = false;
 
   constructor(deps: RunDependencies, timeline: TimelineRecorder) {
     const { paths, commands, clock, log } = deps;
@@ -197,8 +180,7 @@ class RunningNode {
     if (state.name !== "locked") return "fresh";
     const { owner, clusterId } = state.lock;
     await this.status.update({ owner, clusterId });
-    this.wasMember = await isMember(paths.state);
-    if (this.wasMember) return "member";
+    if (await isMember(paths.state)) return "member";
     return owner === "init" ? "locked by init" : "locked by join";
   }
 

@@ -38,8 +38,6 @@ export interface RunDependencies {
   readonly commands: CommandRunner;
   readonly clock: Clock;
   readonly log: Log;
-  /** Renews the certificates of a member. Default: nothing. */
-  readonly renew?: (signal: AbortSignal) => Promise<void>;
   /** Wraps each step. Only tests use it, to kill the process there. */
   readonly aroundStep?: <T>(name: string, work: () => Promise<T>) => Promise<T>;
 }

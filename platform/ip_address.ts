@@ -34,14 +34,6 @@ export function addressBytes(text: string): Bytes | undefined {
   return hex(bytes).startsWith(IPV4_MAPPED) ? bytes.slice(12) : bytes;
 }
 
-/** Formats the bytes of an address, 4 or 16, as a text that {@linkcode addressBytes} reads. */
-export function addressText(bytes: Uint8Array): string {
-  if (bytes.length === 4) return bytes.join(".");
-  const text = hex(bytes);
-  const groups = Array.from({ length: IPV6_GROUPS }, (_, index) => text.slice(index * 4, index * 4 + 4));
-  return groups.join(":");
-}
-
 /** Whether an address, as bytes, is in a network in CIDR notation, such as `10.96.0.0/12`. */
 export function isInNetwork(address: Uint8Array, network: string): boolean {
   const [text = "", length] = network.split("/");

@@ -211,6 +211,16 @@ export async function readPolicyDocument(folder: string): Promise<string> {
 }
 
 /**
+ * Reads the cluster's settings from the state, YAML.
+ *
+ * @throws {BootstrapError} `malformed/service-state` with `key`, `system/file`.
+ */
+export async function readClusterDocument(folder: string): Promise<string> {
+  const path = join(folder, SERVICE_STATE_FILE);
+  return parseState(await readFile(path, MAXIMUM_STATE_BYTES), path).clusterDocument;
+}
+
+/**
  * Reads where the service listens. A front needs nothing else of the state.
  *
  * @throws {BootstrapError} `malformed/service-state` with `key`, `usage/endpoint`, `system/file`.

@@ -1,6 +1,6 @@
 /**
- * `bootstrapper node reattest`: ends the node certificates of today, by raising the epoch: when nodes have
- * newer ones, or at once.
+ * `bootstrapper node reattest`: ends today's node certificates, by raising the epoch: when nodes have newer ones, or at
+ * once.
  *
  * @module
  */
@@ -8,11 +8,11 @@ import type { CliCommand } from "../command.ts";
 import { isSet, outputForm, requiredText } from "../options.ts";
 import type { NodeReattestOptions } from "../programs/node_reattest.ts";
 
-/** Has all nodes attest again. */
+/** Makes all nodes attest again. */
 export const nodeReattest: CliCommand<NodeReattestOptions> = {
   name: "node reattest",
   group: "For operators:",
-  description: "have all nodes attest again: end the certificates of today",
+  description: "make every node prove itself again, and stop accepting today's certificates",
   examples: ["bootstrapper node reattest --kubeconfig demo.kubeconfig"],
   keeps: ["env", "net", "read"],
   declare(command) {

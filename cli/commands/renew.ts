@@ -5,21 +5,25 @@
  */
 import { present } from "../../platform/present.ts";
 import type { CliCommand } from "../command.ts";
-import { optionalText, outputForm, withConfig } from "../options.ts";
+import { isSet, optionalText, outputForm, withConfig } from "../options.ts";
 import type { RenewingMachine, RenewOptions } from "../programs/renew.ts";
 
-/** Renews the node's certificates from a third of their life on. */
+/** Renews the node's certificates: from a third of their life on, when the cluster denies them, or now. */
 export const renew: CliCommand<RenewOptions, RenewingMachine> = {
   name: "renew",
   group: "On a node:",
   description: "prove again what this node is, and renew its certificates",
-  notes: "Does nothing in the first third of their life. A timer calls it;\n`bootstrapper status` shows the outcome.",
-  examples: ["bootstrapper renew"],
+  notes: "Does nothing in the first third of their life, unless the API server denies\n" +
+    "them. A timer calls it; `bootstrapper status` shows the outcome.",
+  examples: ["bootstrapper renew", "bootstrapper renew --now"],
   keeps: ["env", "net", "read", "write"],
   declare(command) {
-    withConfig(command);
+    withConfig(command).option("--now", "renew in the first third of the certificates' life too");
   },
-  read: (parsed) => ({ ...present("config", optionalText(parsed, "config")), output: outputForm(parsed) }),
+  read: (parsed) => ({
+    ...present("config", optionalText(parsed, "config")),
+    ...{ isNow: isSet(parsed, "now"), output: outputForm(parsed) },
+  }),
   async open(_options, context) {
     const machine = await (await import("../machine.ts")).openMachine(context);
     return { machine, kubeletVersion: await (await import("../../node/kubelet.ts")).kubeletVersion(context.commands) };

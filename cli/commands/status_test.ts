@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import type { RenewalRecord } from "../../node/renewal_record.ts";
 import { writeRenewalRecord } from "../../node/renewal_record.ts";
 import { statusRefusal, StatusWriter } from "../../node/status.ts";
@@ -107,11 +108,34 @@ Deno.test("status prints a picture when --svg is given", async () => {
   assert.equal(await world.run("status", "--svg", "--output", "json"), 2);
 });
 
-Deno.test("status names the file when it is torn", async () => {
+Deno.test("status names a file that is torn or of a newer version, and shows all the others", async () => {
   await using world = await bootstrappedWorld();
-  await Deno.writeTextFile(world.context.paths.status, "{");
+  const { paths } = world.context;
+  const record = join(paths.state, "renewal.json");
+  await Deno.writeTextFile(record, '{"version":2}');
+  assert.equal(await world.run("status"), 0, world.err);
+  assert.match(world.out, /^certificates +not readable: .*renewal\.json.*\[malformed\/renewal-record\]$/m);
+  for (const part of ["taken by join", "joining", "PCR 4 is wrong", "preflight"]) assert.ok(world.out.includes(part));
+  await Deno.writeTextFile(paths.status, "{");
+  assert.equal(await world.run("status"), 0, world.err);
+  assert.match(world.out, /^phase +not readable: .*status\.json.*\[malformed\/status\]$/m);
+  assert.ok(world.out.includes("taken by join"));
+  assert.equal(await world.run("status", "--output", "json"), 0);
+  const { lock, status, renewal, unreadable } = JSON.parse(world.out);
+  assert.deepEqual([lock.owner, status, renewal], ["join", null, null]);
+  assert.deepEqual(unreadable.map(({ code }: { code: string }) => code), [
+    "malformed/status",
+    "malformed/renewal-record",
+  ]);
+});
+
+Deno.test("status names the lock when that is torn", async () => {
+  await using world = await bootstrappedWorld();
+  const path = join(world.context.paths.state, "node.lock");
+  await Deno.chmod(path, 0o600);
+  await Deno.writeTextFile(path, "{");
   assert.equal(await world.run("status"), 1);
-  assert.ok(world.err.includes(world.context.paths.status));
+  assert.ok(world.err.includes(path), world.err);
 });
 
 Deno.test("status refuses to print a picture as JSON", async () => {

@@ -14,9 +14,6 @@ import { kindsOf } from "../kinds.ts";
 import type { CliContext } from "../context.ts";
 import { terminationSignal } from "../termination.ts";
 
-/** The folder beside the service's state that the signer's user may write. */
-const KEPT_FOLDER = "join-signer";
-
 /** The options of `join-service signer`. */
 export interface JoinSignerOptions {
   /** The folder with the state of the service. */
@@ -47,7 +44,7 @@ export async function joinSigner(
   const state = await readServiceState(folder, clock.now(), join(credentialsFolder, SERVICE_KEY_FILE));
   await runJoinService({
     ...{ listener, dialer, state, clock, log, kinds: kindsOf(context) },
-    keptFolder: join(dirname(folder), KEPT_FOLDER),
+    keptFolder: join(dirname(folder), basename(paths.joinSigner)),
     credentialsFolder,
     authorizationFolder: join(paths.kubernetes, basename(AUTHORIZATION_FOLDER)),
     createVerifier: (policy, fetch) =>

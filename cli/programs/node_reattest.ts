@@ -1,6 +1,6 @@
 /**
- * `bootstrapper node reattest`: ends the node certificates of today, by raising the epoch: when nodes have
- * newer ones, or at once.
+ * `bootstrapper node reattest`: ends today's node certificates, by raising the epoch: when nodes have newer ones, or at
+ * once.
  *
  * @module
  */
@@ -32,7 +32,7 @@ export async function nodeReattest(
   using api = new KubernetesApi(await readKubeconfig(kubeconfigFile));
   const before = await readEpochs(api);
   const what = atOnce
-    ? "API servers refuse every node within seconds, until it has attested again."
+    ? "API servers refuse every node within seconds, until it has attested again: within 80 minutes by itself, or at once by `bootstrapper renew --now`."
     : "Nodes get certificates of the new epoch when they renew; the old epoch ends when none needs it.";
   if (!yes) context.printError(`This raises the epoch of node certificates from ${before.current}. ${what}\n`);
   if (!yes && !await context.terminal.confirm("Go on?")) {

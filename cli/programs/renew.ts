@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { kubeletDenial } from "../../kubernetes/kubelet_denial.ts";
 import type { NodeConfiguration } from "../../node/configuration.ts";
 import { isInsecure } from "../../node/configuration.ts";
 import { resolveNodeSelf } from "../../node/configuration_defaults.ts";
@@ -13,6 +14,7 @@ import type { AttestingNode } from "../../node/renewal_ways.ts";
 import { attestationWay, ownCaWay } from "../../node/renewal_ways.ts";
 import { present } from "../../platform/present.ts";
 import { readOrCreateIdentityKey } from "../../protocol/node_keys.ts";
+import type { NodeSelf } from "../../protocol/node_self.ts";
 import { kindsOf } from "../kinds.ts";
 import type { CliContext, OutputForm } from "../context.ts";
 import type { Machine } from "../machine.ts";
@@ -24,6 +26,8 @@ import { terminationSignal } from "../termination.ts";
 export interface RenewOptions {
   /** The file of the node's configuration. */
   readonly config?: string;
+  /** Whether to renew in the first third of the certificates' life too. */
+  readonly isNow: boolean;
   readonly output: OutputForm;
 }
 
@@ -35,30 +39,39 @@ export interface RenewingMachine {
 }
 
 /**
- * Renews this node's certificates if a third of their life is over, and prints until when they are valid.
+ * Renews this node's certificates if a third of their life is over, if the cluster does not accept them any more, or if
+ * the caller says so. Prints until when they are valid.
  *
  * @throws {BootstrapError} As `renewCertificates()`.
  */
 export async function renew(options: RenewOptions, context: CliContext, opened: RenewingMachine): Promise<void> {
   using termination = terminationSignal();
-  const attesting = () => load(options, context, opened);
-  const outcome = await renewCertificates(renewalDependencies(context, attesting), termination.signal);
+  const { isNow } = options;
+  const outcome = await renewCertificates(renewalDependencies(options, context, opened), termination.signal, { isNow });
   const { state, renewableFrom } = outcome;
   const until = endOf(outcome);
   const from = renewableFrom.toISOString();
   const text = state === "renewed"
     ? `The certificates are renewed, and valid until ${until}. The next renewal follows from ${from} on.`
-    : `The certificates are valid until ${until}. They are renewed from ${from} on.`;
+    : `The certificates are valid until ${until}. They are renewed from ${from} on, or with --now.`;
   printResult(context, options.output, { state, until, renewableFrom: from }, text);
 }
 
-/** Returns the dependencies with which a renewal works on this machine. */
-export function renewalDependencies(
-  { paths, clock, log }: Pick<CliContext, "paths" | "clock" | "log">,
-  attesting: () => Promise<AttestingNode>,
+function renewalDependencies(
+  options: RenewOptions,
+  context: CliContext,
+  opened: RenewingMachine,
 ): RenewalDependencies {
+  const { paths, clock, log } = context;
   const parts = { paths, clock, log };
-  return { ...parts, random: Math.random, attest: attestationWay(parts, attesting), issue: ownCaWay(parts) };
+  const node = () => configuredNode(options, context, opened.machine);
+  return {
+    ...parts,
+    random: Math.random,
+    denial: (nodeName, signal) => kubeletDenial(paths, nodeName, signal),
+    attest: attestationWay(parts, async () => await attestingNode(await node(), context, opened)),
+    issue: ownCaWay(parts, async () => (await node()).self),
+  };
 }
 
 function endOf(outcome: RenewalOutcome): string {
@@ -67,42 +80,36 @@ function endOf(outcome: RenewalOutcome): string {
   return client.notAfter < serving.notAfter ? client.notAfter : serving.notAfter;
 }
 
-/** Reads the configuration, and opens what makes this machine's evidence. */
-async function load(
-  { config }: Pick<RenewOptions, "config">,
+/** The node as its configuration describes it. */
+interface ConfiguredNode {
+  readonly configuration: NodeConfiguration;
+  readonly self: NodeSelf;
+}
+
+async function configuredNode(
+  { config }: RenewOptions,
   context: CliContext,
-  { machine, kubeletVersion }: RenewingMachine,
-): Promise<AttestingNode> {
+  { firmware, facts }: Machine,
+): Promise<ConfiguredNode> {
   const { configuration } = await loadNodeConfiguration({
     ...present("file", config),
     ...present("credentialsFolder", context.environment.credentialsFolder),
-    firmware: machine.firmware,
+    firmware,
     paths: context.paths,
     kinds: kindsOf(context),
   });
-  const { issuer } = await evidenceOf(machine, configuration.evidence, context);
-  if (isInsecure(configuration.evidence)) context.log.event("warn", "insecure-evidence-none");
-  const self = resolveNodeSelf(configuration, machine.facts);
-  return await attestingNode({ configuration, self, issuer, kubeletVersion }, context);
+  return { configuration, self: resolveNodeSelf(configuration, facts) };
 }
 
-/** The parts of {@linkcode attestingNode} that a process makes once. */
-export interface ConfiguredNode extends Pick<AttestingNode, "self" | "issuer" | "kubeletVersion"> {
-  readonly configuration: NodeConfiguration;
-}
-
-/** Returns what a worker needs to be attested anew. */
-export async function attestingNode(
-  { configuration: { trust, join }, self, issuer, kubeletVersion }: ConfiguredNode,
-  { paths }: Pick<CliContext, "paths">,
+/** Opens what makes this machine's evidence. */
+async function attestingNode(
+  { configuration: { trust, join, evidence }, self }: ConfiguredNode,
+  context: CliContext,
+  { machine, kubeletVersion }: RenewingMachine,
 ): Promise<AttestingNode> {
-  const identityKey = issuer.identityIsKey === true ? await readOrCreateIdentityKey(paths.state) : undefined;
-  return {
-    trust,
-    self,
-    issuer,
-    endpoints: join.endpoints,
-    ...present("identityKey", identityKey),
-    kubeletVersion,
-  };
+  const { issuer } = await evidenceOf(machine, evidence, context);
+  if (isInsecure(evidence)) context.log.event("warn", "insecure-evidence-none");
+  const identityKey = issuer.identityIsKey === true ? await readOrCreateIdentityKey(context.paths.state) : undefined;
+  const endpoints = join.endpoints;
+  return { trust, self, issuer, endpoints, ...present("identityKey", identityKey), kubeletVersion };
 }

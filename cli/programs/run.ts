@@ -8,15 +8,12 @@ import { isInsecure } from "../../node/configuration.ts";
 import { resolveNodeSelf } from "../../node/configuration_defaults.ts";
 import { loadNodeConfiguration } from "../../node/configuration_source.ts";
 import type { RunDependencies } from "../../node/run.ts";
-import { kubeletVersion } from "../../node/kubelet.ts";
-import { renewCertificates } from "../../node/renewal.ts";
 import { runNode } from "../../node/run.ts";
 import { present } from "../../platform/present.ts";
 import { kindsOf } from "../kinds.ts";
 import type { CliContext } from "../context.ts";
 import type { Machine } from "../machine.ts";
 import { evidenceOf } from "../machine_evidence.ts";
-import { attestingNode, renewalDependencies } from "./renew.ts";
 import { terminationSignal } from "../termination.ts";
 
 /** The options of `run`. */
@@ -46,16 +43,10 @@ export async function runDependencies(
   });
   const self = resolveNodeSelf(configuration, machine.facts);
   const { paths, program, commands, clock } = context;
-  const evidence = await evidenceOf(machine, configuration.evidence, context);
-  const attesting = async () => {
-    const version = await kubeletVersion(commands);
-    return await attestingNode({ configuration, self, issuer: evidence.issuer, kubeletVersion: version }, context);
-  };
   const names = combinedName(configuration.evidence.kinds.map(({ name }) => name));
   return {
     ...{ configuration, self, paths, program, commands, clock, kinds: kindsOf(context) },
-    ...evidence,
-    renew: async (signal) => void await renewCertificates(renewalDependencies(context, attesting), signal),
+    ...await evidenceOf(machine, configuration.evidence, context),
     unmeasured: machine.unmeasured,
     log: context.log.with({
       node: self.name,

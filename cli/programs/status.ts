@@ -13,7 +13,8 @@ import { timelineSvg } from "../../node/timeline_svg.ts";
 import { timelineText } from "../../node/timeline_text.ts";
 import { LockFile } from "../../nodelock/file.ts";
 import type { LockRecord } from "../../nodelock/record.ts";
-import { BootstrapError } from "../../platform/errors.ts";
+import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";
+import { present } from "../../platform/present.ts";
 import type { CliContext, OutputForm } from "../context.ts";
 import { factsBeside, printable, printResult } from "../output.ts";
 
@@ -27,7 +28,10 @@ export interface StatusOptions {
 /**
  * Prints the status of this node, from the files that the bootstrapper has written.
  *
- * @throws {BootstrapError} `malformed/…`, `system/file`, `usage/output` for `--svg` together with JSON.
+ * A status or a record of certificates that cannot be read is said in its place, and hides nothing else.
+ *
+ * @throws {BootstrapError} `malformed/…` for the lock or the timeline, `system/file`, `usage/output` for `--svg`
+ *   together with JSON.
  */
 export async function status(options: StatusOptions, context: CliContext): Promise<void> {
   const { output, isSvg } = options;
@@ -41,17 +45,43 @@ export async function status(options: StatusOptions, context: CliContext): Promi
     return context.print(timelineSvg(timeline, { title: "Bootstrap of this node", nowMs }));
   }
   const lock = await new LockFile(paths.state).read();
-  const document = await readStatus(paths.status);
-  const renewal = await readRenewalRecord(paths.state);
+  const document = await readable(readStatus(paths.status));
+  const renewal = await readable(readRenewalRecord(paths.state));
+  const unreadable = [document, renewal].flatMap(({ error }) => error === undefined ? [] : [error]);
   const result = {
     lock: lock === undefined ? null : lockJson(lock),
-    status: document ?? null,
-    renewal: renewal ?? null,
+    status: document.value ?? null,
+    renewal: renewal.value ?? null,
     timeline: timeline.phases,
+    ...(unreadable.length === 0 ? {} : { unreadable: unreadable.map(({ code, message }) => ({ code, message })) }),
   };
-  const lines = [...lockLines(lock), ...statusLines(document), ...renewalLines(renewal, nowMs)];
+  const lines = [
+    ...lockLines(lock),
+    ...(document.error === undefined ? statusLines(document.value) : [unreadableLine("phase", document.error)]),
+    ...(renewal.error === undefined
+      ? renewalLines(renewal.value, nowMs)
+      : [unreadableLine("certificates", renewal.error)]),
+  ];
   const table = lines.map(([label, value]) => `${label.padEnd(14)}${printable(value)}\n`).join("");
   printResult(context, output, result, `${table}\n${timelineText(timeline, { nowMs, width: terminal.columns })}`);
+}
+
+/** What a file has, or why it cannot be read. */
+interface Readable<T> {
+  readonly value?: T;
+  readonly error?: BootstrapError;
+}
+
+async function readable<T>(reading: Promise<T | undefined>): Promise<Readable<T>> {
+  try {
+    return present("value", await reading);
+  } catch (cause) {
+    return { error: asBootstrapError(cause) };
+  }
+}
+
+function unreadableLine(label: string, { code, message }: BootstrapError): Line {
+  return [label, `not readable: ${message} [${code}]`];
 }
 
 type Line = readonly [label: string, value: string];

@@ -165,7 +165,8 @@ export const MALFORMED = {
     remedy: "Find the program that created the key: no honest program creates such a key.",
   },
   "malformed/relay-frame": {
-    meaning: "The process that listens and the process behind it do not understand each other.",
+    meaning:
+      "The front and the signer (on a fresh node: the InitServer) run different versions, or one of them is not what it claims to be.",
     remedy: "Start both again: they must be of one version. If it happens again, the process that listens is in the " +
       "hands of an attacker; build the machine anew.",
   },

@@ -113,7 +113,10 @@ export const REFUSED_CERTIFICATES = {
   "refused/certificate-issuer": { meaning: "A certificate is of another issuer.", remedy: OTHER_CLUSTER },
   "refused/certificate-key": { meaning: "A certificate is for another key.", remedy: OTHER_CLUSTER },
   "refused/certificate-key-usage": { meaning: "The key of a certificate may not sign.", remedy: NOT_OURS },
-  "refused/certificate-names": { meaning: "A certificate has other alternative names.", remedy: NOT_OURS },
+  "refused/certificate-names": {
+    meaning: "A certificate's alternative names are not the expected ones.",
+    remedy: NOT_OURS,
+  },
   "refused/certificate-revoked": {
     meaning: "The manufacturer has revoked a certificate.",
     remedy: "Do not trust the machine. Ask the manufacturer for the reason.",

@@ -92,7 +92,7 @@ export const SYSTEM = {
 
 /** A defect of the bootstrapper. */
 export const INTERNAL = {
-  "internal/admission": { meaning: "A certificate would name no admission of a node.", remedy: REPORT },
+  "internal/admission": { meaning: "The admission UID or the epoch for a certificate is invalid.", remedy: REPORT },
   "internal/argument": { meaning: "An argument that must be given has no value.", remedy: REPORT },
   "internal/byte-field": { meaning: "A number is too large for the field that it is written to.", remedy: REPORT },
   "internal/channel-binding": {

@@ -131,6 +131,11 @@ export const UNAVAILABLE = {
     meaning: "The API server's certificate is not accepted, or it does not accept this client's TLS.",
     remedy: "Check the certificate of the API server, the address in it, and the clocks of both machines.",
   },
+  "unavailable/kubernetes-authorizer": {
+    meaning:
+      "An authorizer of the API server fails. Nodes that are cut off, or whose epoch has ended, get this answer to every request.",
+    remedy: "Run `bootstrapper renew --now` on the node. If it is no node, check the API server's log.",
+  },
   "unavailable/locking": {
     meaning: "The node is being locked, and makes no evidence at this moment.",
     remedy: ASKS_AGAIN,
@@ -156,7 +161,7 @@ export const UNAVAILABLE = {
     remedy: "Check the API server. After an upgrade, apply nodeadmissions.yaml and rbac.yaml of the release.",
   },
   "unavailable/relay": {
-    meaning: "The process behind the one that listens cannot be reached, or has ended.",
+    meaning: "The front cannot reach the signer (on a fresh node: the InitServer), or it has ended.",
     remedy: "Check the log of that process: `journalctl -u bootstrapper-join-signer`, or `journalctl -u bootstrapper`.",
   },
   "unavailable/removal": {
@@ -204,7 +209,7 @@ export const TIMEOUT = {
   "timeout/kubelet": { meaning: "The kubelet was not healthy in time.", remedy: LOOK_AT_KUBELET },
   "timeout/kubernetes-api": { meaning: "The API server did not answer in time.", remedy: LOOK_AT_MANIFEST },
   "timeout/kubernetes-kinds": {
-    meaning: "The API server did not begin to serve the kinds of this program's records in time.",
+    meaning: "The API server did not start serving NodeAdmission and NodeEvidence in time.",
     remedy: "Check the API server's log, and the CustomResourceDefinitions of bootstrapper.dev.",
   },
   "timeout/node": { meaning: "The Node was not registered or Ready in time.", remedy: LOOK_AT_KUBELET },

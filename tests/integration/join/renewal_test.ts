@@ -9,6 +9,7 @@ import {
   nodeCertificatePath,
   readNodeCertificate,
 } from "../../../kubernetes/kubelet_credentials.ts";
+import { kubeletDenial } from "../../../kubernetes/kubelet_denial.ts";
 import { pollUntil } from "../../../kubernetes/_poll.ts";
 import { waitForNode } from "../../../kubernetes/readiness.ts";
 import { recordMembership } from "../../../node/membership.ts";
@@ -52,7 +53,8 @@ function renew(worker: Worker, patienceMs: number): Promise<RenewalOutcome> {
     ...parts,
     random: Math.random,
     attest: attestationWay(parts, () => Promise.resolve(attesting)),
-    issue: ownCaWay(parts),
+    denial: (name, signal) => kubeletDenial(paths, name, signal),
+    issue: ownCaWay(parts, () => Promise.resolve(attesting.self)),
     patienceMs: { early: 0, due: patienceMs, late: patienceMs },
   }, new AbortController().signal);
 }

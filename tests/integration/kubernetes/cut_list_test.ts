@@ -1,6 +1,7 @@
 /** Removal, bans and epochs against a real API server, which follows the cut list that a join service writes. */
 import assert from "node:assert/strict";
 import * as v from "valibot";
+import { generateKeyPair } from "../../../certificate/keys.ts";
 import type { AdmissionRecord } from "../../../kubernetes/admission_records.ts";
 import { AdmissionRecords } from "../../../kubernetes/admission_records.ts";
 import { KubernetesApi } from "../../../kubernetes/api.ts";
@@ -10,15 +11,24 @@ import {
   writeAuthorizationConfiguration,
 } from "../../../kubernetes/authorization_configuration.ts";
 import { CutEntries } from "../../../kubernetes/cut_entries.ts";
-import { readEpochs } from "../../../kubernetes/epochs.ts";
+import { raiseEpoch, readEpochs } from "../../../kubernetes/epochs.ts";
+import { nodeCertificatePath, readNodeCertificate } from "../../../kubernetes/kubelet_credentials.ts";
+import { kubeletDenial } from "../../../kubernetes/kubelet_denial.ts";
 import { findNamedNode } from "../../../kubernetes/named_node.ts";
+import { NodeAdmissions } from "../../../kubernetes/node_admissions.ts";
 import { nodeRemovalSteps } from "../../../kubernetes/node_removal.ts";
+import { recordMembership } from "../../../node/membership.ts";
+import { nodePaths } from "../../../node/paths.ts";
+import { renewCertificates } from "../../../node/renewal.ts";
+import { ownCaWay } from "../../../node/renewal_ways.ts";
 import { hex, randomBytes } from "../../../platform/bytes.ts";
 import { systemClock } from "../../../platform/clock.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 import { createLog } from "../../../platform/log.ts";
 import { CutListKeeper, RAISE_AT } from "../../../service/cut_list.ts";
+import { writeServiceState } from "../../../service/service_state.ts";
 import { waitUntil } from "../../e2e/wait_until.ts";
+import { serviceState } from "../join/_join_worker.ts";
 import { TestCluster } from "./cluster.ts";
 
 const DAY_MS = 24 * 60 * 60_000;
@@ -306,6 +316,71 @@ async function admittedExcept({ cluster, records }: World, identity: string) {
     return { record, uid: metadata.uid };
   }));
 }
+
+Deno.test("a node learns that its epoch has ended at once, and renews; a control plane also what it lost", async (t) => {
+  await using cluster = await TestCluster.create();
+  await using _world = await World.create(cluster);
+  const { admin, controlPlane: node } = cluster;
+  const base = nodePaths();
+  const paths = {
+    ...base,
+    state: node.path(base.state),
+    joinService: node.path(base.joinService),
+    kubernetes: node.path(base.kubernetes),
+    kubelet: node.path(base.kubelet),
+  };
+  const operator = await generateKeyPair("ed25519");
+  await Deno.mkdir(paths.state, { recursive: true });
+  const state = await serviceState(cluster, operator, "version: 1\n", `${node.ip}:9444`);
+  await writeServiceState(paths.joinService, state);
+  await recordMembership(paths.state, systemClock);
+  const parts = { paths, clock: systemClock, log: createLog(systemClock, (line) => void logged.push(line)) };
+  const logged: string[] = [];
+  const never = new AbortController().signal;
+  const denial = (name: string) => kubeletDenial(paths, name, never);
+  const renew = () =>
+    renewCertificates({
+      ...{ ...parts, random: () => 0, denial },
+      attest: () => Promise.reject(new Error("This is a control plane")),
+      issue: ownCaWay(parts, () => Promise.resolve({ name: node.name, address: node.ip, role: "control-plane" })),
+    }, never);
+  const groups = async () =>
+    (await readNodeCertificate(paths, "client"))?.subject.attributes.map(({ value }) => value) ?? [];
+  const record: AdmissionRecord = {
+    ...{ identity: hex(randomBytes(32)), nodeName: node.name, role: "control-plane", nodeKey: "AAAA" },
+    ...{ addresses: [node.ip], evidenceDigest: "00".repeat(32) },
+  };
+  const { uid } = await new AdmissionRecords(admin).admitFounder(record);
+
+  await t.step("a certificate without an admission gets that of the record, for the epoch of the cluster", async () => {
+    assert.equal(await denial(node.name), undefined);
+    assert.equal((await renew()).state, "renewed", logged.join("\n"));
+    assert.deepEqual((await groups()).slice(1, 3), [`bootstrapper:admission:${uid}`, "bootstrapper:epoch:1"]);
+    assert.equal((await renew()).state, "early");
+  });
+
+  await t.step("the epoch ends at once: the API server denies the kubelet, and the next look renews", async () => {
+    await raiseEpoch(admin, 1, 0);
+    await waitUntil(
+      { what: "the denial", deadlineMs: DEADLINE_MS },
+      async () => (await denial(node.name))?.code === "unavailable/kubernetes-authorizer",
+    );
+    assert.equal((await renew()).state, "renewed", logged.join("\n"));
+    assert.equal((await groups()).at(2), "bootstrapper:epoch:2");
+    assert.equal(await denial(node.name), undefined);
+    assert.equal((await renew()).state, "early");
+  });
+
+  await t.step("the kubelet has lost both certificates: it gets new ones, which are on record", async () => {
+    for (const usage of ["client", "serving"] as const) await Deno.remove(nodeCertificatePath(paths.kubelet, usage));
+    assert.equal((await renew()).state, "renewed", logged.join("\n"));
+    assert.deepEqual((await groups()).slice(1, 3), [`bootstrapper:admission:${uid}`, "bootstrapper:epoch:2"]);
+    assert.equal(await denial(node.name), undefined);
+    const stored = await new NodeAdmissions(admin).find(record.identity);
+    const serial = (await readNodeCertificate(paths, "client"))?.serialNumber.toHex();
+    assert.ok(serial !== undefined && JSON.stringify(stored?.status).includes(serial), JSON.stringify(stored?.status));
+  });
+});
 
 Deno.test("an API server loads a list of as many entries as may be written, and refuses the last of them", async () => {
   await using cluster = await TestCluster.create();
