@@ -23,9 +23,9 @@ import { AdmissionRemoval, ATTEMPTS, type EndedAdmission, type RecordsRemoval } 
 import {
   type AdmissionRecord,
   admissionSpec,
-  type AdmissionStatus,
   type NodeCertificateRecord,
   type StoredAdmission,
+  withCertificates,
 } from "./_admission_record.ts";
 import {
   checkIdentity,
@@ -156,11 +156,8 @@ export class AdmissionRecords {
    * Records the node that initialised the cluster. Its Node exists before its record. Throws like {@linkcode admit},
    * except `conflict/node-without-record`.
    */
-  async admitFounder(record: AskedAdmission): Promise<Admission> {
-    const admission = await this.#admit(record, { checkNoRecord: () => Promise.resolve() });
-    // No ticket is issued to it, so nothing else shows that it is admitted.
-    await this.recordCertificates(record.identity, admission.uid, []);
-    return admission;
+  admitFounder(record: AskedAdmission): Promise<Admission> {
+    return this.#admit(record, { checkNoRecord: () => Promise.resolve() });
   }
 
   /**
@@ -332,19 +329,4 @@ export class AdmissionRecords {
     const schema = v.object({ metadata: v.object({ name: v.string() }) });
     if (await this.#api.find(`/api/v1/nodes/${asked.nodeName}`, schema) !== undefined) throw nodeWithoutRecord(asked);
   }
-}
-
-/** The status of an admission with more certificates. The latest end only grows. */
-function withCertificates(status: AdmissionStatus, certificates: readonly NodeCertificateRecord[]): AdmissionStatus {
-  let next: AdmissionStatus = { ...status, state: "Admitted" };
-  for (const { usage, epoch, ...certificate } of certificates) {
-    const latestMs = (beforeMs = 0) => Math.max(beforeMs, certificate.notAfterMs);
-    if (usage === "serving") {
-      next = { ...next, serving: certificate, servingUntilMs: latestMs(next.servingUntilMs) };
-    } else {
-      const { epoch: _, ...rest } = next;
-      next = { ...rest, client: certificate, ...present("epoch", epoch), untilMs: latestMs(next.untilMs) };
-    }
-  }
-  return next;
 }

@@ -72,8 +72,8 @@ export function nodeRemovalSteps(node: NamedNode, deps: NodeRemovalDependencies)
     { name: "cut", title: "cut off its certificates", run: () => removal.ifStanding(() => removal.cut()) },
     { name: "node", title: "delete its Node", run: () => removal.ifStanding(() => removal.deleteNode()) },
     { name: "pods", title: "delete its Pods", run: () => removal.ifStanding(() => removal.deletePods()) },
-    { name: "records", title: "delete its admission records", run: () => removal.ifStanding(() => removal.forget()) },
-    { name: "end", title: "free the name", run: () => removal.end() },
+    { name: "records", title: "release its name and addresses", run: () => removal.ifStanding(() => removal.forget()) },
+    { name: "end", title: "withdraw the request", run: () => removal.end() },
   ];
 }
 
@@ -192,7 +192,7 @@ class Removal {
     const given = identity === "" ? {} : { identity };
     const record = await new AdmissionRecords(api).remove(nodeName, { ...given, nowMs, mayReturn });
     if (record === undefined) return "there were none";
-    return mayReturn ? "deleted" : "the name is free; the machine is not admitted again";
+    return mayReturn ? "released; its record is deleted" : "released; its record stays, as removed";
   }
 
   async end(): Promise<string> {
