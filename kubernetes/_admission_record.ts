@@ -46,7 +46,7 @@ export interface AdmissionStatus {
   /** The newest of each usage. */
   readonly client?: CertificateOnRecord;
   readonly serving?: CertificateOnRecord;
-  /** The epoch of the newest client certificate. */
+  /** The highest epoch of any client certificate: signers learn of a raise one after the other. */
   readonly epoch?: number;
   /** The latest end of any client certificate, milliseconds since 1970. */
   readonly untilMs?: number;
@@ -65,7 +65,7 @@ export interface StoredAdmission extends StoredVersion {
   readonly status: AdmissionStatus;
 }
 
-/** The status of an admission with more certificates. The latest end only grows. */
+/** The status of an admission with more certificates. Its epoch and the latest ends only grow. */
 export function withCertificates(
   status: AdmissionStatus,
   certificates: readonly NodeCertificateRecord[],
@@ -76,8 +76,9 @@ export function withCertificates(
     if (usage === "serving") {
       next = { ...next, serving: certificate, servingUntilMs: latestMs(next.servingUntilMs) };
     } else {
-      const { epoch: _, ...rest } = next;
-      next = { ...rest, client: certificate, ...present("epoch", epoch), untilMs: latestMs(next.untilMs) };
+      const { epoch: before = 0, ...rest } = next;
+      const highest = epoch === undefined ? undefined : Math.max(before, epoch);
+      next = { ...rest, client: certificate, ...present("epoch", highest), untilMs: latestMs(next.untilMs) };
     }
   }
   return next;

@@ -19,7 +19,7 @@ export interface EndedAdmission {
   readonly identity: string;
   readonly nodeName: string;
   readonly uid: string;
-  /** The epoch of its newest client certificate, if that is on record. */
+  /** The highest epoch of its client certificates, if that is on record. */
   readonly epoch?: number;
   /** When its last client certificate ends, milliseconds since 1970; absent if it never had one. */
   readonly untilMs?: number;

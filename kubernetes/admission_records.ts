@@ -63,6 +63,9 @@ export interface AskedAdmission extends AdmissionRecord {
   readonly evidence?: Uint8Array;
 }
 
+/** What a node's certificates are made from, and what each admission of it replaces. */
+export type AskedClaims = Pick<AdmissionRecord, "nodeKey" | "addresses">;
+
 /**
  * How an admission is made: only where it stands, or also anew. `checkNoRecord` checks a name that has no record yet,
  * and throws if it must not get one.
@@ -133,6 +136,7 @@ export class AdmissionRecords {
    *   - `conflict/identity`: the identity has another name or role;
    *   - `conflict/node-name`: another identity has the name;
    *   - `conflict/node-address`: another identity has one of the addresses;
+   *   - `unavailable/node-addresses`: the node leaves its address, and holds as many earlier ones as it may;
    *   - `conflict/node-without-record`: the cluster has a Node of that name that was never admitted;
    *   - `refused/removed`: an operator has removed the machine;
    *   - `refused/reset-count`: the TPM's reset counter decreased;
@@ -165,6 +169,8 @@ export class AdmissionRecords {
    *
    * @param identity The admitted identity, 64 lower-case hexadecimal digits.
    * @param uid The admission's UID, from {@linkcode admit}.
+   * @param asked What the admission was asked with: another one of the same identity may have replaced it since, and
+   *   released the addresses. Default: any.
    * @throws {BootstrapError} `refused/removed`; `unavailable/admission-changed`: the admission is another one now, or
    *   none; and the errors of {@linkcode KubernetesApi}.
    */
@@ -172,11 +178,13 @@ export class AdmissionRecords {
     identity: string,
     uid: string,
     certificates: readonly NodeCertificateRecord[],
+    asked?: AskedClaims,
   ): Promise<void> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const found = await this.#admissions.find(identity);
       if (found?.uid !== uid) break;
       if (found.removedMs !== undefined) throw isRemoved(found.record);
+      if (asked !== undefined && !says(found.record, asked)) break;
       const status = withCertificates(found.status, certificates);
       if (await unlessChanged(() => this.#admissions.updateStatus(found, status)) !== undefined) return;
     }
@@ -244,12 +252,15 @@ export class AdmissionRecords {
     const standing = how === "standing" ? await this.#standing(record, claimed?.identity) : undefined;
     if (claimed === undefined && how !== "standing") await how.checkNoRecord(record);
     else if (claimed !== undefined && claimed.identity !== identity) throw nameTaken(claimed.identity, record);
+    // A node that asks again nearly always has a record.
+    const there = standing ?? (claimed === undefined ? undefined : await this.#admissions.find(identity));
+    if (there !== undefined && there.removedMs === undefined && left(there.record, record).length > 0) {
+      await this.#addresses.checkMayMove(record);
+    }
     if (!await this.#addresses.claim(record)) return undefined;
 
     // What was found is updated exactly, or this attempt fails.
-    const own = standing !== undefined
-      ? { stored: standing, created: false }
-      : await this.#createOrFind(record, claimed !== undefined);
+    const own = there === undefined ? await this.#createOrFind(record) : { stored: there, created: false };
     if (own === undefined) return undefined;
     const { stored, created } = own;
     if (stored.removedMs !== undefined) throw isRemoved(stored.record);
@@ -268,7 +279,7 @@ export class AdmissionRecords {
       throw nameTaken(claim.identity, record);
     }
     checkResetCount(stored.record, record);
-    const given = stored.record.addresses.filter((address) => !record.addresses.includes(address));
+    const given = left(stored.record, record);
     if (!created) {
       // Until its certificates for them have ended, the node can serve at its earlier addresses.
       await this.#addresses.hold(identity, given, stored.status.servingUntilMs ?? 0);
@@ -302,13 +313,10 @@ export class AdmissionRecords {
     return areHeld && isAsWritten && claim?.identity === record.identity;
   }
 
-  /** Creates the record, or finds the one that there is. A node that asks again nearly always has one. */
+  /** Creates the record, or finds the one that there is. */
   async #createOrFind(
     record: AdmissionRecord,
-    isLikelyThere: boolean,
   ): Promise<{ readonly stored: StoredAdmission; readonly created: boolean } | undefined> {
-    const there = isLikelyThere ? await this.#admissions.find(record.identity) : undefined;
-    if (there !== undefined) return { stored: there, created: false };
     const created = await unless("conflict/already-exists", () => this.#admissions.create(record));
     if (created !== undefined) return { stored: created, created: true };
     const found = await this.#admissions.find(record.identity);
@@ -329,4 +337,13 @@ export class AdmissionRecords {
     const schema = v.object({ metadata: v.object({ name: v.string() }) });
     if (await this.#api.find(`/api/v1/nodes/${asked.nodeName}`, schema) !== undefined) throw nodeWithoutRecord(asked);
   }
+}
+
+/** The addresses of a record that are not asked for again. */
+function left({ addresses }: AdmissionRecord, asked: AdmissionRecord): string[] {
+  return addresses.filter((address) => !asked.addresses.includes(address));
+}
+
+function says({ nodeKey, addresses }: AskedClaims, asked: AskedClaims): boolean {
+  return nodeKey === asked.nodeKey && JSON.stringify(addresses) === JSON.stringify(asked.addresses);
 }

@@ -278,6 +278,56 @@ Deno.test("recordCertificates() keeps the newest of each usage, and the latest e
   assert.deepEqual([until, servingUntil], [time(2_000), time(2_000)]);
 });
 
+Deno.test("admit() and renew() let a node hold few of its earlier addresses, and return to them", async () => {
+  let nowMs = 0;
+  const { api, records } = newRecords(() => nowMs);
+  const at = (last: number) => recordOf(1, `10.0.0.${last}`);
+  const move = async (last: number, how: "admit" | "renew") => {
+    const { uid } = await records[how](at(last));
+    await records.recordCertificates(at(last).identity, uid, [{
+      ...{ usage: "serving", serial: "01", digest: "d", notAfterMs: nowMs + 9_000 },
+    }]);
+  };
+  await move(1, "admit");
+  for (const last of [2, 3, 4]) await move(last, "renew");
+  for (const how of ["admit", "renew"] as const) {
+    const before = claimsIn(api);
+    await assert.rejects(records[how](at(5)), { code: "unavailable/node-addresses", retriable: true });
+    assert.deepEqual(claimsIn(api), before);
+  }
+  await move(2, "renew");
+  await records.admit(recordOf(2, "10.0.0.5"));
+  nowMs = 9_000;
+  await move(6, "renew");
+});
+
+Deno.test("recordCertificates() keeps the highest epoch, whichever signer records last", async () => {
+  const { api, records } = newRecords();
+  const record = recordOf(1, "10.0.0.1");
+  const { uid } = await records.admit(record);
+  const certificate = { usage: "client", serial: "01", digest: "d", notAfterMs: 2_000 } as const;
+  for (const epoch of [2, 3, 2]) await records.recordCertificates(record.identity, uid, [{ ...certificate, epoch }]);
+  assert.equal(statusOf(api, record)["epoch"], 3);
+  assert.equal((await records.end(record.nodeName, record.identity, 5_000))?.epoch, 3);
+});
+
+Deno.test("recordCertificates() refuses addresses and keys that an admission since has replaced", async () => {
+  const { api, records } = newRecords();
+  const [first, since] = [recordOf(1, "10.0.0.1"), { ...recordOf(1, "10.0.0.2"), nodeKey: "other" }];
+  const { uid } = await records.admit(first);
+  assert.equal((await records.admit(since)).uid, uid);
+  // The address of the first is free now: no certificate for it was on record.
+  await records.admit(recordOf(2, "10.0.0.1"));
+  for (const old of [first, { ...since, nodeKey: first.nodeKey }, { ...since, addresses: first.addresses }]) {
+    await assert.rejects(records.recordCertificates(first.identity, uid, [], old), {
+      code: "unavailable/admission-changed",
+      retriable: true,
+    });
+  }
+  await records.recordCertificates(first.identity, uid, [], since);
+  assert.equal(statusOf(api, first)["serving"], undefined);
+});
+
 Deno.test("recordCertificates() refuses another admission of the identity, and an identity without one", async () => {
   const { records } = newRecords();
   const record = recordOf(1, "10.0.0.1");

@@ -101,6 +101,11 @@ export const UNAVAILABLE = {
     meaning: "Other writers change the queue of control planes continuously.",
     remedy: ASKS_AGAIN,
   },
+  "unavailable/cut-list": {
+    meaning: "The API server still accepts the certificates of a node that is being removed.",
+    remedy:
+      "Check the join service of that control plane, and that the API server runs with `--authorization-config`. Run the command again: it continues.",
+  },
   "unavailable/epochs": {
     meaning: "Other writers change the epochs of node certificates continuously.",
     remedy: "Try again.",
@@ -134,6 +139,10 @@ export const UNAVAILABLE = {
   "unavailable/locking": {
     meaning: "The node is being locked, and makes no evidence at this moment.",
     remedy: ASKS_AGAIN,
+  },
+  "unavailable/node-addresses": {
+    meaning: "A node changed its address several times, while its certificates for the earlier addresses are valid.",
+    remedy: "Give the machine an address that it had before, or wait until the time in the message.",
   },
   "unavailable/node-removal": {
     meaning: "An operator is removing the node of that name.",
