@@ -2,7 +2,7 @@ import { addressBytes } from "../platform/ip_address.ts";
 import { hex } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { AdmissionRecord } from "./_admission_record.ts";
-import { addressTaken } from "./_admission_refusals.ts";
+import { addressTaken, movesTooOften } from "./_admission_refusals.ts";
 import type { ConfigMaps, StoredConfigMap } from "./_config_maps.ts";
 import { unless, unlessChanged } from "./_unless.ts";
 
@@ -19,6 +19,9 @@ function claimNames(addresses: readonly string[]): Map<string, string> {
   const named = addresses.map((address) => [claimName(address), address] as const);
   return new Map(named.filter((one): one is readonly [string, string] => one[0] !== undefined));
 }
+
+/** Earlier addresses that one identity may hold. A node that is moved by hand needs one. */
+const MOST_HELD = 3;
 
 /** The key of the time to which a claim is held, ISO 8601. */
 const HELD = "heldUntil";
@@ -110,6 +113,20 @@ export class AddressClaims {
       const data = { ...found.data, [HELD]: new Date(untilMs).toISOString() };
       await unlessChanged(() => this.#configMaps.update(found, data));
     }
+  }
+
+  /**
+   * Checks that an identity may leave its addresses for others: it holds only a few earlier ones. Without this bound,
+   * one node could take all addresses of a network by claiming one after the other.
+   *
+   * @throws {BootstrapError} `unavailable/node-addresses`.
+   */
+  async checkMayMove(asked: AdmissionRecord): Promise<void> {
+    const nowMs = this.#clock.now().getTime();
+    const held = AddressClaims.among(await this.#configMaps.list(), new Set([asked.identity]))
+      .filter((claim) => heldUntilMs(claim) > nowMs && !lists(asked, claim.name));
+    if (held.length < MOST_HELD) return;
+    throw movesTooOften(asked, Math.min(...held.map(heldUntilMs)));
   }
 
   /** Deletes an identity's claims of addresses that its record does not list and that are not held. */

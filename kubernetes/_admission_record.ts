@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { BootstrapError } from "../platform/errors.ts";
 import { present } from "../platform/present.ts";
-import { metadataSchema, type StoredVersion } from "./_api_objects.ts";
+import { metadataSchema, readFields, type StoredVersion } from "./_api_objects.ts";
 import type { NodeRole } from "./node_role.ts";
 import { NODE_ROLES } from "./node_role.ts";
 
@@ -43,11 +43,10 @@ export interface NodeCertificateRecord {
 
 /** The certificates of an admission. */
 export interface AdmissionStatus {
-  readonly state?: "Admitted" | "Removed";
   /** The newest of each usage. */
   readonly client?: CertificateOnRecord;
   readonly serving?: CertificateOnRecord;
-  /** The epoch of the newest client certificate. */
+  /** The highest epoch of any client certificate: signers learn of a raise one after the other. */
   readonly epoch?: number;
   /** The latest end of any client certificate, milliseconds since 1970. */
   readonly untilMs?: number;
@@ -64,6 +63,25 @@ export interface StoredAdmission extends StoredVersion {
   /** When an operator removed the node; absent while it is not removed. */
   readonly removedMs?: number;
   readonly status: AdmissionStatus;
+}
+
+/** The status of an admission with more certificates. Its epoch and the latest ends only grow. */
+export function withCertificates(
+  status: AdmissionStatus,
+  certificates: readonly NodeCertificateRecord[],
+): AdmissionStatus {
+  let next = status;
+  for (const { usage, epoch, ...certificate } of certificates) {
+    const latestMs = (beforeMs = 0) => Math.max(beforeMs, certificate.notAfterMs);
+    if (usage === "serving") {
+      next = { ...next, serving: certificate, servingUntilMs: latestMs(next.servingUntilMs) };
+    } else {
+      const { epoch: before = 0, ...rest } = next;
+      const highest = epoch === undefined ? undefined : Math.max(before, epoch);
+      next = { ...rest, client: certificate, ...present("epoch", highest), untilMs: latestMs(next.untilMs) };
+    }
+  }
+  return next;
 }
 
 /** Register names in the order in which they tell images apart best: SNP, TDX, unified kernel images, other boots. */
@@ -101,7 +119,6 @@ const admissionSchema = v.object({
   }),
   status: v.optional(
     v.object({
-      state: v.optional(v.picklist(["Admitted", "Removed"])),
       client: v.optional(certificate),
       serving: v.optional(certificate),
       epoch: v.optional(count),
@@ -139,7 +156,6 @@ export function admissionStatus(status: AdmissionStatus): Record<string, unknown
   const of = (one: CertificateOnRecord | undefined) =>
     one && { serial: one.serial, digest: one.digest, notAfter: iso(one.notAfterMs) };
   return {
-    ...present("state", status.state),
     ...present("client", of(status.client)),
     ...present("serving", of(status.serving)),
     ...present("epoch", status.epoch),
@@ -154,17 +170,12 @@ export function admissionStatus(status: AdmissionStatus): Record<string, unknown
  * @throws {BootstrapError} `malformed/admission-record`, with the record and the field.
  */
 export function readAdmission(value: unknown): StoredAdmission {
-  const result = v.safeParse(admissionSchema, value);
-  const field = result.success
-    ? result.output.spec.identity === result.output.metadata.name ? undefined : "spec.identity"
-    : v.getDotPath(result.issues[0]) ?? "";
-  if (!result.success || field !== undefined) {
+  const { metadata, spec, status } = readFields(admissionSchema, value, (field) => {
     const name = nameOf(value);
-    throw new BootstrapError("malformed/admission-record", `Cannot read "${field}" of the NodeAdmission ${name}`, {
-      details: { record: name, field: field ?? "" },
+    return new BootstrapError("malformed/admission-record", `Cannot read "${field}" of the NodeAdmission ${name}`, {
+      details: { record: name, field },
     });
-  }
-  const { metadata, spec, status } = result.output;
+  }, ({ spec: { identity }, metadata: { name } }) => identity === name ? undefined : "spec.identity");
   const { resetCount, registers, policyDigest, attestedAt, removedAt, ...rest } = spec;
   return {
     ...metadata,
@@ -177,7 +188,6 @@ export function readAdmission(value: unknown): StoredAdmission {
     },
     ...present("removedMs", removedAt),
     status: {
-      ...present("state", status.state),
       ...present("client", status.client),
       ...present("serving", status.serving),
       ...present("epoch", status.epoch),

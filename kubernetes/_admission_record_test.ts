@@ -22,7 +22,6 @@ const certificateArbitrary = fc.record({
   notAfterMs: timeMs,
 }, { noNullPrototype: true });
 const statusArbitrary = fc.record({
-  state: fc.constantFrom("Admitted" as const, "Removed" as const),
   client: certificateArbitrary,
   serving: certificateArbitrary,
   epoch: fc.integer({ min: 1, max: 999_999_999 }),

@@ -30,6 +30,19 @@ export function addressTaken(found: AdmissionRecord, asked: AdmissionRecord, add
   );
 }
 
+/** The error for a node that changes its address while it holds as many earlier ones as it may. */
+export function movesTooOften({ nodeName, identity }: AdmissionRecord, untilMs: number): BootstrapError {
+  const until = new Date(untilMs).toISOString();
+  return new BootstrapError(
+    "unavailable/node-addresses",
+    `The node ${nodeName} changes its address too often; the next one that it still holds is free at ${until}`,
+    {
+      next: "Give the machine an address that it had before, or wait",
+      details: { node: nodeName, seen: identity },
+    },
+  );
+}
+
 /** The error for a Node with that name that has no admission record. */
 export function nodeWithoutRecord({ nodeName, identity }: AdmissionRecord): BootstrapError {
   return new BootstrapError(

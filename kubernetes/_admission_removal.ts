@@ -6,7 +6,7 @@
 import { isLabel } from "../platform/label.ts";
 import { present } from "../platform/present.ts";
 import { AddressClaims } from "./_address_claims.ts";
-import type { AdmissionRecord, StoredAdmission } from "./_admission_record.ts";
+import type { AdmissionRecord } from "./_admission_record.ts";
 import { keepsChanging, malformedAdmission } from "./_admission_refusals.ts";
 import { exactly } from "./_api_objects.ts";
 import type { ConfigMaps } from "./_config_maps.ts";
@@ -19,7 +19,7 @@ export interface EndedAdmission {
   readonly identity: string;
   readonly nodeName: string;
   readonly uid: string;
-  /** The epoch of its newest client certificate, if that is on record. */
+  /** The highest epoch of its client certificates, if that is on record. */
   readonly epoch?: number;
   /** When its last client certificate ends, milliseconds since 1970; absent if it never had one. */
   readonly untilMs?: number;
@@ -57,21 +57,14 @@ export class AdmissionRemoval {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const found = await this.#admissions.find(identity);
       if (found === undefined || found.record.nodeName !== name) return undefined;
-      const marked = await this.#mark(found, nowMs);
+      const marked = found.removedMs !== undefined
+        ? found
+        : await unlessChanged(() => this.#admissions.update(found, found.record, nowMs));
       if (marked === undefined) continue;
       const { uid, status: { epoch, untilMs } } = marked;
       return { identity, nodeName: name, uid, ...present("epoch", epoch), ...present("untilMs", untilMs) };
     }
     throw keepsChanging({ node: name }, "Power the machine off before you remove it");
-  }
-
-  /** Marks a record as removed, and shows it. Returns `undefined` if another client changed it in between. */
-  async #mark(found: StoredAdmission, nowMs: number): Promise<StoredAdmission | undefined> {
-    const marked = found.removedMs !== undefined
-      ? found
-      : await unlessChanged(() => this.#admissions.update(found, found.record, nowMs));
-    if (marked === undefined || marked.status.state === "Removed") return marked;
-    return await unlessChanged(() => this.#admissions.updateStatus(marked, { ...marked.status, state: "Removed" }));
   }
 
   /** See `AdmissionRecords.remove()`. */

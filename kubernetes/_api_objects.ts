@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import type { BootstrapError } from "../platform/errors.ts";
 import type { DeletePreconditions, KubernetesApi } from "./api.ts";
 
 /** The part of the API that stored objects need. */
@@ -46,6 +47,25 @@ export async function listItems<T>(
     next = metadata.continue;
   } while (next !== "");
   return found;
+}
+
+/**
+ * Reads fields of an object that another program may have written.
+ *
+ * @param error Makes the error, which names the wrong field by its path: `spec.role`.
+ * @param wrongField Returns the field that contradicts another one. Default: none does.
+ */
+export function readFields<T>(
+  schema: v.GenericSchema<unknown, T>,
+  value: unknown,
+  error: (field: string) => BootstrapError,
+  wrongField: (fields: T) => string | undefined = () => undefined,
+): T {
+  const result = v.safeParse(schema, value);
+  if (!result.success) throw error(v.getDotPath(result.issues[0]) ?? "");
+  const field = wrongField(result.output);
+  if (field !== undefined) throw error(field);
+  return result.output;
 }
 
 /** The preconditions of deleting exactly one version of an object. */

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { BootstrapError } from "../platform/errors.ts";
+import { readFields } from "./_api_objects.ts";
 import type { ConfigMaps, StoredConfigMap } from "./_config_maps.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
 import { unless } from "./_unless.ts";
@@ -50,11 +51,15 @@ export class NameClaims {
 }
 
 function read(stored: StoredConfigMap): NameClaim {
-  const result = v.safeParse(dataSchema, stored.data);
-  if (result.success) return { stored, identity: result.output.identity };
-  const field = v.getDotPath(result.issues[0]) ?? "";
-  throw new BootstrapError("malformed/admission-record", `Cannot read "${field}" of the ConfigMap ${stored.name}`, {
-    next: `Remove the node with \`bootstrapper node remove\`, or correct the ConfigMap in ${BOOTSTRAPPER_NAMESPACE}`,
-    details: { record: stored.name, field },
-  });
+  const { identity } = readFields(
+    dataSchema,
+    stored.data,
+    (field) =>
+      new BootstrapError("malformed/admission-record", `Cannot read "${field}" of the ConfigMap ${stored.name}`, {
+        next:
+          `Remove the node with \`bootstrapper node remove\`, or correct the ConfigMap in ${BOOTSTRAPPER_NAMESPACE}`,
+        details: { record: stored.name, field },
+      }),
+  );
+  return { stored, identity };
 }

@@ -23,9 +23,9 @@ import { AdmissionRemoval, ATTEMPTS, type EndedAdmission, type RecordsRemoval } 
 import {
   type AdmissionRecord,
   admissionSpec,
-  type AdmissionStatus,
   type NodeCertificateRecord,
   type StoredAdmission,
+  withCertificates,
 } from "./_admission_record.ts";
 import {
   checkIdentity,
@@ -62,6 +62,9 @@ export interface AskedAdmission extends AdmissionRecord {
   /** The evidence, kept in an object of its own. */
   readonly evidence?: Uint8Array;
 }
+
+/** What a node's certificates are made from, and what each admission of it replaces. */
+export type AskedClaims = Pick<AdmissionRecord, "nodeKey" | "addresses">;
 
 /**
  * How an admission is made: only where it stands, or also anew. `checkNoRecord` checks a name that has no record yet,
@@ -143,6 +146,7 @@ export class AdmissionRecords {
    *   - `conflict/identity`: the identity has another name or role;
    *   - `conflict/node-name`: another identity has the name;
    *   - `conflict/node-address`: another identity has one of the addresses;
+   *   - `unavailable/node-addresses`: the node leaves its address, and holds as many earlier ones as it may;
    *   - `conflict/node-without-record`: the cluster has a Node of that name that was never admitted;
    *   - `refused/removed`: an operator has removed the machine;
    *   - `refused/reset-count`: the TPM's reset counter decreased;
@@ -166,11 +170,8 @@ export class AdmissionRecords {
    * Records the node that initialised the cluster. Its Node exists before its record. Throws like {@linkcode admit},
    * except `conflict/node-without-record`.
    */
-  async admitFounder(record: AskedAdmission): Promise<Admission> {
-    const admission = await this.#admit(record, { checkNoRecord: () => Promise.resolve() });
-    // No ticket is issued to it, so nothing else shows that it is admitted.
-    await this.recordCertificates(record.identity, admission.uid, []);
-    return admission;
+  admitFounder(record: AskedAdmission): Promise<Admission> {
+    return this.#admit(record, { checkNoRecord: () => Promise.resolve() });
   }
 
   /**
@@ -178,6 +179,8 @@ export class AdmissionRecords {
    *
    * @param identity The admitted identity, 64 lower-case hexadecimal digits.
    * @param uid The admission's UID, from {@linkcode admit}.
+   * @param asked What the admission was asked with: another one of the same identity may have replaced it since, and
+   *   released the addresses. Default: any.
    * @throws {BootstrapError} `refused/removed`; `unavailable/admission-changed`: the admission is another one now, or
    *   none; and the errors of {@linkcode KubernetesApi}.
    */
@@ -185,11 +188,13 @@ export class AdmissionRecords {
     identity: string,
     uid: string,
     certificates: readonly NodeCertificateRecord[],
+    asked?: AskedClaims,
   ): Promise<void> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const found = await this.#admissions.find(identity);
       if (found?.uid !== uid) break;
       if (found.removedMs !== undefined) throw isRemoved(found.record);
+      if (asked !== undefined && !says(found.record, asked)) break;
       const status = withCertificates(found.status, certificates);
       if (await unlessChanged(() => this.#admissions.updateStatus(found, status)) !== undefined) return;
     }
@@ -257,12 +262,15 @@ export class AdmissionRecords {
     const standing = how === "standing" ? await this.#standing(record, claimed?.identity) : undefined;
     if (claimed === undefined && how !== "standing") await how.checkNoRecord(record);
     else if (claimed !== undefined && claimed.identity !== identity) throw nameTaken(claimed.identity, record);
+    // A node that asks again nearly always has a record.
+    const there = standing ?? (claimed === undefined ? undefined : await this.#admissions.find(identity));
+    if (there !== undefined && there.removedMs === undefined && left(there.record, record).length > 0) {
+      await this.#addresses.checkMayMove(record);
+    }
     if (!await this.#addresses.claim(record)) return undefined;
 
     // What was found is updated exactly, or this attempt fails.
-    const own = standing !== undefined
-      ? { stored: standing, created: false }
-      : await this.#createOrFind(record, claimed !== undefined);
+    const own = there === undefined ? await this.#createOrFind(record) : { stored: there, created: false };
     if (own === undefined) return undefined;
     const { stored, created } = own;
     if (stored.removedMs !== undefined) throw isRemoved(stored.record);
@@ -281,7 +289,7 @@ export class AdmissionRecords {
       throw nameTaken(claim.identity, record);
     }
     checkResetCount(stored.record, record);
-    const given = stored.record.addresses.filter((address) => !record.addresses.includes(address));
+    const given = left(stored.record, record);
     if (!created) {
       // Until its certificates for them have ended, the node can serve at its earlier addresses.
       await this.#addresses.hold(identity, given, stored.status.servingUntilMs ?? 0);
@@ -315,13 +323,10 @@ export class AdmissionRecords {
     return areHeld && isAsWritten && claim?.identity === record.identity;
   }
 
-  /** Creates the record, or finds the one that there is. A node that asks again nearly always has one. */
+  /** Creates the record, or finds the one that there is. */
   async #createOrFind(
     record: AdmissionRecord,
-    isLikelyThere: boolean,
   ): Promise<{ readonly stored: StoredAdmission; readonly created: boolean } | undefined> {
-    const there = isLikelyThere ? await this.#admissions.find(record.identity) : undefined;
-    if (there !== undefined) return { stored: there, created: false };
     const created = await unless("conflict/already-exists", () => this.#admissions.create(record));
     if (created !== undefined) return { stored: created, created: true };
     const found = await this.#admissions.find(record.identity);
@@ -344,17 +349,11 @@ export class AdmissionRecords {
   }
 }
 
-/** The status of an admission with more certificates. The latest end only grows. */
-function withCertificates(status: AdmissionStatus, certificates: readonly NodeCertificateRecord[]): AdmissionStatus {
-  let next: AdmissionStatus = { ...status, state: "Admitted" };
-  for (const { usage, epoch, ...certificate } of certificates) {
-    const latestMs = (beforeMs = 0) => Math.max(beforeMs, certificate.notAfterMs);
-    if (usage === "serving") {
-      next = { ...next, serving: certificate, servingUntilMs: latestMs(next.servingUntilMs) };
-    } else {
-      const { epoch: _, ...rest } = next;
-      next = { ...rest, client: certificate, ...present("epoch", epoch), untilMs: latestMs(next.untilMs) };
-    }
-  }
-  return next;
+/** The addresses of a record that are not asked for again. */
+function left({ addresses }: AdmissionRecord, asked: AdmissionRecord): string[] {
+  return addresses.filter((address) => !asked.addresses.includes(address));
+}
+
+function says({ nodeKey, addresses }: AskedClaims, asked: AskedClaims): boolean {
+  return nodeKey === asked.nodeKey && JSON.stringify(addresses) === JSON.stringify(asked.addresses);
 }

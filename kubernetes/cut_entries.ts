@@ -11,7 +11,7 @@ import * as v from "valibot";
 import { isUid } from "../certificate/subjects.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { type ConfigMapApi, ConfigMaps, type StoredConfigMap } from "./_config_maps.ts";
-import { exactly } from "./_api_objects.ts";
+import { exactly, readFields } from "./_api_objects.ts";
 import { epochText } from "./_epoch_text.ts";
 import { unless, unlessChanged } from "./_unless.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
@@ -94,16 +94,12 @@ export class CutEntries {
 }
 
 function readEntry(stored: StoredConfigMap): StoredCutEntry {
-  const result = v.safeParse(dataSchema, stored.data);
-  const field = result.success
-    ? stored.name === PREFIX + result.output.uid ? undefined : "uid"
-    : v.getDotPath(result.issues[0]) ?? "";
-  if (!result.success || field !== undefined) {
-    throw new BootstrapError("malformed/cut-entry", `Cannot read "${field}" of the ConfigMap ${stored.name}`, {
+  const error = (field: string) =>
+    new BootstrapError("malformed/cut-entry", `Cannot read "${field}" of the ConfigMap ${stored.name}`, {
       next: `Correct or delete the ConfigMap ${stored.name} in ${BOOTSTRAPPER_NAMESPACE}`,
-      details: { configMap: stored.name, field: field ?? "" },
+      details: { configMap: stored.name, field },
     });
-  }
-  const { version: _, until: untilMs, ...rest } = result.output;
+  const isOwn = ({ uid }: { readonly uid: string }) => stored.name === PREFIX + uid ? undefined : "uid";
+  const { version: _, until: untilMs, ...rest } = readFields(dataSchema, stored.data, error, isOwn);
   return { ...rest, untilMs, stored };
 }

@@ -18,6 +18,7 @@ import * as v from "valibot";
 import { isEpoch, LARGEST_EPOCH } from "../certificate/subjects.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { type ConfigMapApi, ConfigMaps, type StoredConfigMap } from "./_config_maps.ts";
+import { readFields } from "./_api_objects.ts";
 import { epochText } from "./_epoch_text.ts";
 import { unless, unlessChanged } from "./_unless.ts";
 import { MOST_EPOCHS } from "./authorization_configuration.ts";
@@ -144,17 +145,17 @@ function dataOf({ current, ending }: Epochs): Record<string, string> {
 }
 
 function read({ data }: StoredConfigMap): Epochs {
-  const result = v.safeParse(dataSchema, data);
-  const field = result.success
-    ? isAscending(result.output) ? undefined : "ending"
-    : v.getDotPath(result.issues[0]) ?? "";
-  if (!result.success || field !== undefined) {
-    throw new BootstrapError("malformed/epochs", `Cannot read "${field}" of the ConfigMap ${CONFIG_MAP}`, {
+  const error = (field: string) =>
+    new BootstrapError("malformed/epochs", `Cannot read "${field}" of the ConfigMap ${CONFIG_MAP}`, {
       next: `Correct the ConfigMap ${CONFIG_MAP} in ${BOOTSTRAPPER_NAMESPACE}`,
-      details: { configMap: CONFIG_MAP, field: field ?? "" },
+      details: { configMap: CONFIG_MAP, field },
     });
-  }
-  const { current, ending } = result.output;
+  const { current, ending } = readFields(
+    dataSchema,
+    data,
+    error,
+    (epochs) => isAscending(epochs) ? undefined : "ending",
+  );
   return { current, ending: ending.map(({ epoch, until: untilMs }) => ({ epoch, untilMs })) };
 }
 

@@ -16,7 +16,7 @@ import type { Certificate } from "../certificate/x509.ts";
 import { readCertificate } from "../certificate/x509.ts";
 import { base64, fromUtf8, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { ensureFolder, readFileIfExists, writeFileAtomic } from "../platform/files.ts";
+import { ensureFolder, readFileIfExists, removeTemporaries, writeFileAtomic } from "../platform/files.ts";
 import { isWholeKubeconfig } from "./_torn_files.ts";
 
 /** What a certificate of a node is for. */
@@ -55,7 +55,7 @@ export function nodeCertificatePath(kubeletFolder: string, usage: NodeCertificat
 
 /**
  * Installs the certificates of a node, at a join and at each renewal. It may be repeated. A running kubelet takes them
- * into use within five minutes (client-go's `CertCallbackRefreshDuration`).
+ * into use within five minutes (client-go's `CertCallbackRefreshDuration`). One process at a time may call it.
  *
  * @throws {BootstrapError} `system/file`.
  */
@@ -67,7 +67,10 @@ export async function installNodeCertificates(
   await ensureFolder(join(kubelet, "pki"), PKI_FOLDER_MODE);
   for (const usage of ["serving", "client"] as const) {
     const pem = writePem("CERTIFICATE", certificates[usage].der) + await privateKeyPem(keys[usage]);
-    await writeFileAtomic(nodeCertificatePath(kubelet, usage), utf8(pem), { mode: SECRET_MODE });
+    const path = nodeCertificatePath(kubelet, usage);
+    // A process that was killed here left a key behind, for which a certificate is valid.
+    await removeTemporaries(path);
+    await writeFileAtomic(path, utf8(pem), { mode: SECRET_MODE });
   }
 }
 

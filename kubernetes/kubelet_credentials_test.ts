@@ -68,6 +68,18 @@ Deno.test("installNodeCertificates() replaces each file by rename, so that no re
     assert.deepEqual(names, ["bootstrapper-client.pem", "bootstrapper-serving.pem"]);
   }));
 
+Deno.test("installNodeCertificates() removes the keys that a killed process left behind", () =>
+  withPaths(async (paths) => {
+    const { certificates, keys } = await issue();
+    await installNodeCertificates(paths, certificates, keys);
+    const folder = join(paths.kubelet, "pki");
+    const [client, other] = [".bootstrapper-client.pem.0123456789abcdef.tmp", "kubelet-client-current.pem"];
+    for (const name of [client, other]) await Deno.writeTextFile(join(folder, name), "key");
+    await installNodeCertificates(paths, certificates, keys);
+    const names = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+    assert.deepEqual(names, ["bootstrapper-client.pem", "bootstrapper-serving.pem", other]);
+  }));
+
 Deno.test("writeKubeletKubeconfig() names the client certificate's file, so that a renewal changes no kubeconfig", () =>
   withPaths(async (paths) => {
     const { certificates, keys } = await issue();

@@ -1,7 +1,8 @@
 /**
  * The operator's side of removing a node from the cluster, which frees its name for another machine.
  *
- * Its certificates are cut off first, then its Node and its Pods are deleted, and then its name is free. The record of
+ * Its certificates are cut off first. When the API server refuses them, its Node and its Pods are deleted, and then its
+ * name is free. The record of
  * the identity stays, so that the machine is not admitted again.
  *
  * The operator has no access to etcd. A request asks the join services to remove the etcd member, and prevents tickets
@@ -11,25 +12,28 @@
  * @module
  */
 import * as v from "valibot";
+import { admissionGroup, epochGroup } from "../certificate/subjects.ts";
 import type { Clock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { present } from "../platform/present.ts";
 import { pollUntil } from "./_poll.ts";
 import { unless } from "./_unless.ts";
-import { listItems } from "./_api_objects.ts";
+import { listItems, type ObjectApi } from "./_api_objects.ts";
 import { AdmissionRecords } from "./admission_records.ts";
-import type { KubernetesApi } from "./api.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
-import { CutEntries } from "./cut_entries.ts";
+import { CutEntries, type CutEntry } from "./cut_entries.ts";
 import { currentEpoch } from "./epochs.ts";
 import { createEvent, nodeTarget } from "./events.ts";
 import { findNodeUid, findRecord, type NamedNode } from "./named_node.ts";
 import { RemovalRequests, type StoredRemoval } from "./removal_requests.ts";
 
+/** The part of the API that a removal needs. */
+export type RemovalApi = ObjectApi;
+
 /** The dependencies of {@linkcode nodeRemovalSteps}. */
 export interface NodeRemovalDependencies {
   /** The API server, called as an operator. */
-  readonly api: KubernetesApi;
+  readonly api: RemovalApi;
   readonly clock: Clock;
   /** The time limit for a join service's answer, milliseconds. */
   readonly deadlineMs: number;
@@ -58,7 +62,8 @@ const DONE_BY_ANOTHER = "done by another operator";
  * Returns the steps that remove a node, in order. If the removal is interrupted, it is continued from the first step.
  * If another operator has completed the removal in the meantime, the remaining steps do nothing.
  *
- * Steps throw {@linkcode BootstrapError}: `unavailable/removal` if no join service answers in time; the join service's
+ * Steps throw {@linkcode BootstrapError}: `unavailable/removal` if no join service answers in time;
+ * `unavailable/cut-list` if the API server accepts the node's certificates all the time; the join service's
  * refusal, such as `precondition/etcd-quorum`; `conflict/removal` if the name was given to another identity in the
  * meantime; and the errors of {@linkcode KubernetesApi}.
  */
@@ -72,9 +77,26 @@ export function nodeRemovalSteps(node: NamedNode, deps: NodeRemovalDependencies)
     { name: "cut", title: "cut off its certificates", run: () => removal.ifStanding(() => removal.cut()) },
     { name: "node", title: "delete its Node", run: () => removal.ifStanding(() => removal.deleteNode()) },
     { name: "pods", title: "delete its Pods", run: () => removal.ifStanding(() => removal.deletePods()) },
-    { name: "records", title: "delete its admission records", run: () => removal.ifStanding(() => removal.forget()) },
-    { name: "end", title: "free the name", run: () => removal.end() },
+    { name: "records", title: "release its name and addresses", run: () => removal.ifStanding(() => removal.forget()) },
+    { name: "end", title: "withdraw the request", run: () => removal.complete() },
   ];
+}
+
+const nodePath = (nodeName: string) => `/api/v1/nodes/${nodeName}`;
+
+const REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+const reviewSchema = v.object({ status: v.object({ denied: v.optional(v.boolean(), false) }) });
+
+/** Whether the API server denies a request with an admission's certificate. All else is at most not allowed. */
+async function isDenied(api: RemovalApi, { nodeName, uid, epoch }: CutEntry): Promise<boolean> {
+  const { status } = await api.create(REVIEWS, {
+    spec: {
+      user: `system:node:${nodeName}`,
+      groups: ["system:nodes", "system:authenticated", admissionGroup(uid), epochGroup(epoch)],
+      resourceAttributes: { verb: "get", resource: "nodes", name: nodeName },
+    },
+  }, reviewSchema);
+  return status.denied;
 }
 
 class Removal {
@@ -140,7 +162,7 @@ class Removal {
     const { api } = this.#deps;
     const { nodeName } = this.#node;
     const uid = await findNodeUid(api, nodeName);
-    const isDeleted = uid !== undefined && await api.remove(`/api/v1/nodes/${nodeName}`, { uid });
+    const isDeleted = uid !== undefined && await api.remove(nodePath(nodeName), { uid });
     return isDeleted ? "deleted" : "there was none";
   }
 
@@ -167,11 +189,34 @@ class Removal {
     const ended = await new AdmissionRecords(api).end(nodeName, identity, nowMs);
     if (ended === undefined) return "it has no admission";
     const { uid, untilMs } = ended;
-    if (untilMs === undefined || untilMs <= nowMs) return "none of its certificates is valid";
-    const epoch = ended.epoch ?? await currentEpoch(api);
-    await new CutEntries(api).create({ uid, identity, nodeName, epoch, untilMs });
+    if (untilMs === undefined) return "it never had one";
+    const entry = { uid, identity, nodeName, epoch: ended.epoch ?? await currentEpoch(api), untilMs };
+    await new CutEntries(api).create(entry);
+    if (await this.#whenRefused(entry) === "ended") return "all have ended";
     await this.#note(uid);
     return `until ${new Date(untilMs).toISOString()}, when the last one ends`;
+  }
+
+  /**
+   * Waits until the API server denies the admission's certificates, or a join service has deleted the entry, as all of
+   * them have ended by its clock. Before that, a kubelet that is not to be trusted could register its Node again.
+   */
+  #whenRefused(entry: CutEntry): Promise<"refused" | "ended"> {
+    const { api, clock, deadlineMs, signal } = this.#deps;
+    const { uid, nodeName } = entry;
+    return pollUntil(async () => {
+      if (await isDenied(api, entry)) return "refused";
+      const { entries } = await new CutEntries(api).list();
+      return entries.some((one) => one.uid === uid) ? undefined : "ended";
+    }, {
+      ...{ clock, deadlineMs, firstMs: FIRST_POLL_MS, longestMs: LONGEST_POLL_MS },
+      ...present("signal", signal),
+      code: "unavailable/cut-list",
+      failure: `The API server still accepts the certificates of ${nodeName}`,
+      next:
+        "Check the join service of its control plane: `systemctl status bootstrapper-join-signer`; and that the API " +
+        "server runs with --authorization-config. The request remains: run the command again to continue",
+    });
   }
 
   /** Says on the record and on the Node what has happened. An Event that cannot be written stops no removal. */
@@ -192,7 +237,19 @@ class Removal {
     const given = identity === "" ? {} : { identity };
     const record = await new AdmissionRecords(api).remove(nodeName, { ...given, nowMs, mayReturn });
     if (record === undefined) return "there were none";
-    return mayReturn ? "deleted" : "the name is free; the machine is not admitted again";
+    return mayReturn ? "released; its record is deleted" : "released; its record stays, as removed";
+  }
+
+  /**
+   * Ends the removal. Another API server may have accepted the machine's kubelet for some seconds more, in which it
+   * registered its Node again. No other machine has a Node of the name while the request stands.
+   */
+  async complete(): Promise<string> {
+    const { api } = this.#deps;
+    const { nodeName } = this.#node;
+    const uid = await findNodeUid(api, nodeName);
+    if (uid !== undefined && await this.#find() !== undefined) await api.remove(nodePath(nodeName), { uid });
+    return await this.end();
   }
 
   async end(): Promise<string> {

@@ -10,7 +10,7 @@ import * as v from "valibot";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { present } from "../platform/present.ts";
 import type { AdmissionRecord, StoredAdmission } from "./_admission_record.ts";
-import { exactly, type ObjectApi } from "./_api_objects.ts";
+import { exactly, type ObjectApi, readFields } from "./_api_objects.ts";
 import { ConfigMaps, type StoredConfigMap } from "./_config_maps.ts";
 import { unless, unlessChanged } from "./_unless.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
@@ -52,9 +52,13 @@ export async function migrateRecords(api: ObjectApi): Promise<RecordsMigration> 
     await admissions.checkServed();
     for (const stored of await configMaps.list()) {
       if (!stored.name.startsWith(PREFIX)) continue;
-      const problem = await migrate(stored, configMaps, admissions);
-      if (problem === undefined) migrated++;
-      else left.push(problem);
+      try {
+        await migrate(stored, configMaps, admissions);
+        migrated++;
+      } catch (error) {
+        if (!isOfTheRecord(error)) throw error;
+        left.push(error);
+      }
     }
   } catch (cause) {
     throw new BootstrapError("unavailable/records", "The join service cannot use the admission records yet", {
@@ -70,38 +74,53 @@ async function migrate(
   stored: StoredConfigMap,
   configMaps: ConfigMaps,
   admissions: NodeAdmissions,
-): Promise<BootstrapError | undefined> {
-  const result = v.safeParse(dataSchema, stored.data);
-  if (!result.success || stored.name !== PREFIX + result.output.identity) {
-    const field = result.success ? "identity" : v.getDotPath(result.issues[0]) ?? "";
-    return leftError(stored, `Cannot read "${field}" of the ConfigMap ${stored.name}`, field);
-  }
-  const { resetCount, ...rest } = result.output;
-  const record: AdmissionRecord = { ...rest, ...present("resetCount", resetCount) };
-  let created: StoredAdmission | undefined;
-  try {
-    created = await unless("conflict/already-exists", () => admissions.create(record));
-  } catch (cause) {
-    const error = asBootstrapError(cause);
-    if (error.code !== "malformed/kubernetes-api") throw error;
-    return leftError(stored, `The API server refuses a record of the ConfigMap ${stored.name}: ${error.message}`, "");
-  }
+): Promise<void> {
+  const record = readRecord(stored);
+  const created = await unless("conflict/already-exists", () => create(record, stored, admissions));
   // A record that is there is a later one: of this migration, or of an admission since.
   const now = created ?? await admissions.find(record.identity);
   if (now !== undefined && (now.record.nodeName !== record.nodeName || now.record.role !== record.role)) {
     const is = `${now.record.role} ${now.record.nodeName}`;
-    return leftError(
+    throw leftError(
       stored,
       `The ConfigMap ${stored.name} has another name or role than the record: it is ${is}`,
       "nodeName",
     );
   }
   await unlessChanged(() => configMaps.remove(stored.name, exactly(stored)));
-  return undefined;
 }
 
-function leftError({ name }: StoredConfigMap, message: string, field: string): BootstrapError {
+/** Creates the record. One that the API server refuses for its contents keeps no other from being migrated. */
+async function create(
+  record: AdmissionRecord,
+  stored: StoredConfigMap,
+  admissions: NodeAdmissions,
+): Promise<StoredAdmission> {
+  try {
+    return await admissions.create(record);
+  } catch (error) {
+    if (!(error instanceof BootstrapError) || error.code !== "malformed/kubernetes-api") throw error;
+    throw leftError(stored, `The API server refuses the record of the ConfigMap ${stored.name}`, "", error);
+  }
+}
+
+function isOfTheRecord(error: unknown): error is BootstrapError {
+  return error instanceof BootstrapError && error.code === "malformed/admission-record";
+}
+
+function readRecord(stored: StoredConfigMap): AdmissionRecord {
+  const { resetCount, ...rest } = readFields(
+    dataSchema,
+    stored.data,
+    (field) => leftError(stored, `Cannot read "${field}" of the ConfigMap ${stored.name}`, field),
+    ({ identity }) => stored.name === PREFIX + identity ? undefined : "identity",
+  );
+  return { ...rest, ...present("resetCount", resetCount) };
+}
+
+function leftError({ name }: StoredConfigMap, message: string, field: string, cause?: BootstrapError): BootstrapError {
   return new BootstrapError("malformed/admission-record", message, {
+    cause,
     next: `Delete the ConfigMap ${name} in ${BOOTSTRAPPER_NAMESPACE} after you have looked at it`,
     details: { record: name, field },
   });

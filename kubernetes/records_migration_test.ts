@@ -94,6 +94,23 @@ Deno.test("migrateRecords() leaves and names a ConfigMap that is no record, or d
   assert.equal((await new AdmissionRecords(api).find(identityOf(2)))?.nodeName, "other");
 });
 
+Deno.test("migrateRecords() leaves and names a ConfigMap whose record the API server refuses, and migrates the others", async () => {
+  const api = new MemoryApi();
+  for (const number of [1, 2, 3]) await createLegacy(api, number);
+  const create = api.create.bind(api);
+  api.create = (path, object, schema) =>
+    path === ADMISSIONS && (object as { metadata: { name: string } }).metadata.name === identityOf(2)
+      ? Promise.reject(new BootstrapError("malformed/kubernetes-api", "spec.nodeKey is too long"))
+      : create(path, object, schema);
+  const { migrated, left } = await migrateRecords(api);
+  assert.equal(migrated, 2);
+  assert.deepEqual(left.map(({ code, details }) => [code, details["record"]]), [
+    ["malformed/admission-record", `identity-${identityOf(2)}`],
+  ]);
+  assert.deepEqual(api.names(ADMISSIONS), [identityOf(1), identityOf(3)]);
+  assert.ok(api.names(CONFIG_MAPS).includes(`identity-${identityOf(2)}`));
+});
+
 Deno.test("migrateRecords() says what to apply when the API server does not have the kind", async () => {
   const api = new MemoryApi();
   const get = api.get.bind(api);

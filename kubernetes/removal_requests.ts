@@ -11,6 +11,7 @@ import * as v from "valibot";
 import { type AnyErrorCode, BootstrapError, readErrorCode } from "../platform/errors.ts";
 import { isLabel } from "../platform/label.ts";
 import { present } from "../platform/present.ts";
+import { readFields } from "./_api_objects.ts";
 import type { KubernetesApi } from "./api.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
 
@@ -192,18 +193,19 @@ function object(
 }
 
 function readRemoval({ metadata, data }: v.InferOutput<typeof objectSchema>): StoredRemoval {
-  const result = v.safeParse(dataSchema, data);
-  const field = result.success
-    ? metadata.name === nameOf(result.output.nodeName) ? undefined : "nodeName"
-    : v.getDotPath(result.issues[0]) ?? "";
-  if (!result.success || field !== undefined) {
-    throw new BootstrapError("malformed/node-removal", `Cannot read "${field}" of the ConfigMap ${metadata.name}`, {
+  const error = (field: string) =>
+    new BootstrapError("malformed/node-removal", `Cannot read "${field}" of the ConfigMap ${metadata.name}`, {
       next: `Delete the ConfigMap ${metadata.name} in ${BOOTSTRAPPER_NAMESPACE}, and run the command again`,
-      details: { configMap: metadata.name, field: field ?? "" },
+      details: { configMap: metadata.name, field },
     });
-  }
-  const { nodeName, role, identity, nodeUid, addresses, requestedAt } = result.output;
-  const answer = answerOf(result.output);
+  const fields = readFields(
+    dataSchema,
+    data,
+    error,
+    (read) => metadata.name === nameOf(read.nodeName) ? undefined : "nodeName",
+  );
+  const { nodeName, role, identity, nodeUid, addresses, requestedAt } = fields;
+  const answer = answerOf(fields);
   return {
     uid: metadata.uid,
     resourceVersion: metadata.resourceVersion,

@@ -162,6 +162,8 @@ const leaderElectionSchema = v.pipe(
 
 const SECONDS_OF_HOUR = 3600;
 const LONGEST_NODE_CERTIFICATE_HOURS = 365 * 24;
+/** The longest lifetime of a node's certificates that the settings allow, milliseconds. */
+export const LONGEST_NODE_CERTIFICATE_MS: number = LONGEST_NODE_CERTIFICATE_HOURS * SECONDS_OF_HOUR * 1000;
 
 const nodeCertificateLifetime = v.pipe(
   duration,

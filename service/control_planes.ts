@@ -44,7 +44,7 @@ export interface ControlPlanesParts {
 }
 
 function noCutList(folder: string): BootstrapError {
-  return new BootstrapError("unavailable/cut-list", `There is no cut list in ${folder} yet`, {
+  return new BootstrapError("unavailable/own-cut-list", `There is no cut list in ${folder} yet`, {
     next: "The node asks again within seconds; if this goes on, look at the log of bootstrapper-join-signer",
   });
 }

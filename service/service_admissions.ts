@@ -11,6 +11,7 @@ import type {
   AdmissionRecord,
   AdmissionRecords,
   AskedAdmission,
+  AskedClaims,
   NodeCertificateRecord,
   ObjectApi,
 } from "../kubernetes/admission_records.ts";
@@ -113,8 +114,9 @@ export class ServiceAdmissions {
     identity: string,
     uid: string,
     certificates: readonly NodeCertificateRecord[],
+    asked?: AskedClaims,
   ): Promise<void> {
-    await this.#parts.records.recordCertificates(identity, uid, certificates);
+    await this.#parts.records.recordCertificates(identity, uid, certificates, asked);
     const admitted = this.#admitted.get(uid);
     if (admitted === undefined) return;
     this.#admitted.delete(uid);

@@ -91,7 +91,8 @@ export async function issueTicket(
   });
   const { client, serving } = await recordAndSign(unsigned, {
     epoch,
-    record: (certificates) => admissions.recordCertificates(identity, uid, certificates),
+    record: (certificates) =>
+      admissions.recordCertificates(identity, uid, certificates, { nodeKey: base64(nodeKey), addresses }),
     confirm,
   });
   const ticket = copyOf(

@@ -53,7 +53,7 @@ const admission: StoredAdmission = {
     ...{ identity: "1d".repeat(32), nodeName: "worker-1", role: "worker", nodeKey: "", addresses: ["10.0.0.1"] },
     ...{ evidenceDigest: "", registers: { pcr4: "ab".repeat(32), pcr11: IMAGE }, attestedMs: 1_000 },
   },
-  status: { state: "Admitted", untilMs: 5_000 },
+  status: { untilMs: 5_000 },
 };
 
 Deno.test("hasRegister() finds a value in any register, or in the named one only", () => {

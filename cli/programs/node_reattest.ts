@@ -7,6 +7,7 @@
 import { KubernetesApi } from "../../kubernetes/api.ts";
 import { raiseEpoch, readEpochs } from "../../kubernetes/epochs.ts";
 import { readKubeconfig } from "../../kubernetes/kubeconfig.ts";
+import { LONGEST_NODE_CERTIFICATE_MS } from "../../kubernetes/settings.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import type { CliContext, OutputForm } from "../context.ts";
 import { printResult } from "../output.ts";
@@ -20,9 +21,6 @@ export interface NodeReattestOptions {
   readonly yes: boolean;
   readonly output: OutputForm;
 }
-
-/** No node certificate lives longer: the most that the cluster's settings allow. */
-const LONGEST_LIFETIME_MS = 8_760 * 60 * 60_000;
 
 /** Raises the epoch of node certificates, after confirmation. */
 export async function nodeReattest(
@@ -40,7 +38,7 @@ export async function nodeReattest(
       next: "Nothing was changed",
     });
   }
-  const untilMs = atOnce ? 0 : context.clock.now().getTime() + LONGEST_LIFETIME_MS;
+  const untilMs = atOnce ? 0 : context.clock.now().getTime() + LONGEST_NODE_CERTIFICATE_MS;
   const { current, ending } = await raiseEpoch(api, before.current, untilMs);
   const result = { state: "raised", before: before.current, current, ending: ending.map(({ epoch }) => epoch) };
   printResult(context, output, result, `The epoch is ${current}. ${what}`);

@@ -73,7 +73,8 @@ export async function nodeRemove(options: NodeRemoveOptions, context: CliContext
 /** What remains to be done, as sentences. */
 function adviceFor({ role, identity }: NamedNode, mayReturn: boolean): string[] {
   return [
-    "API servers refuse the machine's certificates within seconds. Watches that are open end with their timeout.",
+    "Each API server refuses the machine's certificates within seconds. Watches that are open end with their timeout.",
+    "Its serving certificate is valid until it ends: if the machine was taken over, give no other node its address before.",
     ...(role === "control-plane"
       ? ["A control plane has the key of the cluster's CA: if it was taken over, only a new cluster shuts it out."]
       : []),

@@ -5,7 +5,7 @@
  */
 import { KubernetesApi } from "../../kubernetes/api.ts";
 import { readKubeconfig } from "../../kubernetes/kubeconfig.ts";
-import type { AdmissionRecord, AdmissionStatus, StoredAdmission } from "../../kubernetes/node_admissions.ts";
+import type { AdmissionRecord, StoredAdmission } from "../../kubernetes/node_admissions.ts";
 import { imageOf, NodeAdmissions } from "../../kubernetes/node_admissions.ts";
 import type { CliContext, OutputForm } from "../context.ts";
 import { printable, printResult } from "../output.ts";
@@ -33,7 +33,7 @@ export interface ShownNode {
   readonly nodeName: string;
   readonly role: AdmissionRecord["role"];
   /** `Pending` before its first certificate, `Expired` after the last one. */
-  readonly state: NonNullable<AdmissionStatus["state"]> | "Pending" | "Expired";
+  readonly state: "Pending" | "Admitted" | "Expired" | "Removed";
   readonly identity: string;
   readonly attestedAt: string | null;
   readonly until: string | null;
@@ -66,11 +66,11 @@ export function hasRegister({ registers = {} }: AdmissionRecord, { name, value }
 /** A node, as the command shows it at a time. */
 export function shownNode({ record, removedMs, status }: StoredAdmission, nowMs: number): ShownNode {
   const { nodeName, role, identity, attestedMs, policyDigest, addresses, registers = {} } = record;
-  const { state = "Pending", untilMs, epoch } = status;
-  const isExpired = state === "Admitted" && untilMs !== undefined && untilMs <= nowMs;
+  const { untilMs, epoch } = status;
+  const state = untilMs === undefined ? "Pending" : nowMs < untilMs ? "Admitted" : "Expired";
   return {
     ...{ nodeName, role, identity, addresses, registers },
-    state: removedMs !== undefined ? "Removed" : isExpired ? "Expired" : state,
+    state: removedMs === undefined ? state : "Removed",
     attestedAt: timeText(attestedMs),
     until: timeText(untilMs),
     image: imageOf(registers) ?? null,

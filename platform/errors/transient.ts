@@ -98,6 +98,11 @@ export const UNAVAILABLE = {
     remedy: ASKS_AGAIN,
   },
   "unavailable/cut-list": {
+    meaning: "The API server still accepts the certificates of a node that is being removed.",
+    remedy:
+      "Check the join service of that control plane, and that the API server runs with `--authorization-config`. Run the command again: it continues.",
+  },
+  "unavailable/own-cut-list": {
     meaning: "The join service has not written its machine's cut list yet.",
     remedy: ASKS_AGAIN,
   },
@@ -139,6 +144,10 @@ export const UNAVAILABLE = {
   "unavailable/locking": {
     meaning: "The node is being locked, and makes no evidence at this moment.",
     remedy: ASKS_AGAIN,
+  },
+  "unavailable/node-addresses": {
+    meaning: "A node changed its address several times, while its certificates for the earlier addresses are valid.",
+    remedy: "Give the machine an address that it had before, or wait until the time in the message.",
   },
   "unavailable/node-removal": {
     meaning: "An operator is removing the node of that name.",

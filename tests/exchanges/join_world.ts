@@ -17,7 +17,12 @@ import { createCertificateAuthority, issueServiceCertificate, prepareNodeCertifi
 import { clusterIdOf } from "../../certificate/cluster_id.ts";
 import type { KeyPair } from "../../certificate/keys.ts";
 import { generateKeyPair } from "../../certificate/keys.ts";
-import type { Admission, AdmissionRecord, NodeCertificateRecord } from "../../kubernetes/admission_records.ts";
+import type {
+  Admission,
+  AdmissionRecord,
+  AskedClaims,
+  NodeCertificateRecord,
+} from "../../kubernetes/admission_records.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { sha256 } from "../../platform/bytes.ts";
 import { systemClock } from "../../platform/clock.ts";
@@ -90,8 +95,16 @@ export class MemoryAdmissions {
   }
 
   /** Records certificates of an admission. */
-  recordCertificates(identity: string, uid: string, certificates: readonly NodeCertificateRecord[]): Promise<void> {
-    if (this.#uids.get(identity) !== uid) {
+  recordCertificates(
+    identity: string,
+    uid: string,
+    certificates: readonly NodeCertificateRecord[],
+    asked?: AskedClaims,
+  ): Promise<void> {
+    const record = this.records.find((one) => one.identity === identity);
+    const isOther = asked !== undefined &&
+      (record?.nodeKey !== asked.nodeKey || `${record.addresses}` !== `${asked.addresses}`);
+    if (this.#uids.get(identity) !== uid || isOther) {
       return Promise.reject(new BootstrapError("unavailable/admission-changed", "The admission is another one now"));
     }
     this.certificates.push(...certificates);

@@ -202,7 +202,7 @@ function answerFiles(): CorpusFiles {
         ...{ identity: ID, nodeName: "worker-1", role: "worker", nodeKey: "AAAA", addresses: ["192.0.2.7"] },
         ...{ evidenceDigest: "00", resetCount: 1, registers: { pcr4: "ab" }, attestedAt: TIME, removedAt: TIME },
       },
-      status: { state: "Admitted", until: TIME, client: { serial: "01", digest: "ab", notAfter: TIME } },
+      status: { until: TIME, client: { serial: "01", digest: "ab", notAfter: TIME } },
     }),
     "kubernetes-objects/cut.json": json({
       metadata: { continue: "" },

@@ -305,11 +305,11 @@ async function admittedExcept({ cluster, records }: World, identity: string) {
   const schema = v.object({
     items: v.array(v.object({
       metadata: v.object({ name: v.string(), uid: v.string() }),
-      status: v.optional(v.object({ state: v.optional(v.string()) }), {}),
+      spec: v.object({ removedAt: v.optional(v.string()) }),
     })),
   });
   const { items } = await cluster.admin.get("/apis/bootstrapper.dev/v1/nodeadmissions", schema);
-  const admitted = items.filter(({ metadata, status }) => status.state === "Admitted" && metadata.name !== identity);
+  const admitted = items.filter(({ metadata, spec }) => spec.removedAt === undefined && metadata.name !== identity);
   return await Promise.all(admitted.map(async ({ metadata }) => {
     const record = await records.find(metadata.name);
     assert.ok(record !== undefined);
