@@ -26,7 +26,7 @@ export const JOIN_SERVICE_NUMBER = 2;
  * The unit's LimitNOFILE= leaves room for more files than these, because the process does not survive a lack of them.
  */
 export const MAXIMUM_CONNECTIONS = 2048;
-/** A request holds a CSR, a quote and an EK certificate: some kilobytes together. */
+/** A request holds two CSRs, a quote and an EK certificate: some kilobytes together. */
 export const MAXIMUM_MESSAGE_LENGTH: number = 32 * 1024;
 
 /** What the front of a join service works with. */
