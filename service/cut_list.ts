@@ -4,26 +4,32 @@
  * It follows the entries that removals make, the identities that the policy in force bans, and the epochs. While the API
  * server does not answer, or says something that it could not load, the configuration stays as it is.
  *
+ * What the cluster's store has lost is not lost here: an entry that was seen stays until its certificates have ended, and
+ * the epoch never goes back.
+ *
  * Several join services do this at the same time, each for its own machine. What they change in the cluster (entries
- * that have ended, the epoch) they change by compare-and-swap.
+ * that have ended, the epoch) they change by compare-and-swap. A machine whose clock is wrong judges its own API server's
+ * nodes by that clock, as the API server itself does with their certificates; what is everybody's it deletes only when
+ * it has seen it for longer than any certificate lives.
  *
  * @module
  */
-import { writeAuthorizationConfiguration } from "../kubernetes/authorization_configuration.ts";
+import { readCutState, writeAuthorizationConfiguration } from "../kubernetes/authorization_configuration.ts";
 import type { CutState } from "../kubernetes/authorization_configuration.ts";
 import type { ObjectApi } from "../kubernetes/admission_records.ts";
 import type { CutEntry, CutList } from "../kubernetes/cut_entries.ts";
 import { CutEntries } from "../kubernetes/cut_entries.ts";
-import type { Epochs } from "../kubernetes/epochs.ts";
-import { acceptedEpochs, endEpochsBefore, raiseEpoch, readEpochs } from "../kubernetes/epochs.ts";
+import type { EndingEpoch, Epochs } from "../kubernetes/epochs.ts";
+import { acceptedEpochs, endEpochsBefore, FIRST_EPOCH, raiseEpoch, readEpochs } from "../kubernetes/epochs.ts";
 import type { StoredAdmission } from "../kubernetes/node_admissions.ts";
 import { NodeAdmissions } from "../kubernetes/node_admissions.ts";
 import type { Clock } from "../platform/clock.ts";
 import { MINUTE_MS } from "../platform/duration.ts";
-import { asBootstrapError, type BootstrapError } from "../platform/errors.ts";
+import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { Log } from "../platform/log.ts";
 import { errorFields } from "../platform/log.ts";
 import { backOffMs } from "../platform/retry.ts";
+import { BannedCuts, noteMalformed } from "./_banned_cuts.ts";
 
 /** What {@linkcode CutListKeeper} works with. */
 export interface CutListDependencies {
@@ -49,10 +55,11 @@ const BACK_OFF = { firstMs: LOOK_MS, factor: 2, longestMs: 15_000, jitter: 0.2 }
 const UPKEEP_MS = 30_000;
 /** How often all records are listed while an epoch is ending. */
 const NODES_MS = 5 * MINUTE_MS;
-/** Up to so many banned identities are looked up one by one; for more, all records are listed. */
-const MOST_LOOK_UPS = 100;
 /** How far the clocks of control planes may differ. An entry stays for so long after its last certificate. */
 const CLOCK_MARGIN_MS = 10 * MINUTE_MS;
+
+/** At most so many epochs are raised in one look. */
+const MOST_RAISES = 100;
 
 /** At this length of the list, the epoch is raised. Nodes that renew in time do not notice. */
 export const RAISE_AT = 500;
@@ -82,8 +89,14 @@ export class CutListKeeper {
   readonly #deps: CutListDependencies;
   readonly #entries: CutEntries;
   readonly #admissions: NodeAdmissions;
-  /** The admissions of the banned identities, and for which set they were looked up. */
-  #banned: { readonly identities: ReadonlySet<string>; readonly cuts: readonly CutEntry[] } | undefined;
+  readonly #bannedCuts: BannedCuts;
+  /** The entries that were seen and have not ended, by UID. */
+  readonly #seen = new Map<string, CutEntry>();
+  /**
+   * When this process first saw what is everybody's: the entries, and the epochs that are ending, by the machine's
+   * monotonic clock. Its time of day may be wrong by years.
+   */
+  #sightings: ReadonlyMap<string, number> = new Map();
   #upkeepMs = -Infinity;
   #nodesMs = -Infinity;
   /** What was reported, so that it is logged once. */
@@ -95,6 +108,7 @@ export class CutListKeeper {
     this.#deps = deps;
     this.#entries = new CutEntries(deps.api);
     this.#admissions = new NodeAdmissions(deps.api);
+    this.#bannedCuts = new BannedCuts(deps.api);
   }
 
   /** Keeps the list until the signal. Never throws: failures are logged and retried. */
@@ -121,13 +135,26 @@ export class CutListKeeper {
    * @throws {BootstrapError} The errors of the API server's calls, and those of writing the file.
    */
   async look(): Promise<void> {
-    const { api, folder, clock, log } = this.#deps;
+    const { folder, clock, log } = this.#deps;
     const isUpkeep = clock.monotonicMs() >= this.#upkeepMs + UPKEEP_MS;
-    const [list, epochs] = await Promise.all([this.#entries.list(), readEpochs(api)]);
-    this.#report(list.unreadable);
-    const banned = await this.#bannedAdmissions(isUpkeep);
-    const sources = await this.#shortened({ entries: list.entries, banned, epochs, nowMs: clock.now().getTime() });
+    const list = await this.#entries.list();
+    const unreadable = [...list.unreadable];
+    const epochs = await this.#epochs(unreadable);
+    this.#observe([...list.entries.map(({ uid }) => uid), ...epochs.ending.map(sightingOf)]);
+    for (const entry of list.entries) this.#seen.set(entry.uid, entry);
+    const banned = await this.#bannedCuts.find(this.#deps.banned(), {
+      ...{ nowMs: clock.monotonicMs(), isDemanded: isUpkeep, unreadable },
+    });
+    const nowMs = clock.now().getTime();
+    const found: CutSources = { entries: [...this.#seen.values()], banned, epochs, nowMs };
+    // A list that cannot be made shorter is still better than one without the newest removals.
+    const sources = await this.#shortened(found).catch((error) => {
+      noteMalformed(error, unreadable);
+      return found;
+    });
+    this.#report(unreadable);
     const state = cutStateOf(sources);
+    for (const uid of this.#seen.keys()) if (!state.cut.includes(uid)) this.#seen.delete(uid);
     if (await writeAuthorizationConfiguration(folder, state)) {
       log.event("info", "cut-list-written", { epochs: state.epochs.join(" "), cut: state.cut.length });
     }
@@ -136,18 +163,47 @@ export class CutListKeeper {
     this.#upkeepMs = clock.monotonicMs();
   }
 
-  /** The admissions of banned identities, looked up again when the bans change, and from time to time. */
-  async #bannedAdmissions(isUpkeep: boolean): Promise<readonly CutEntry[]> {
-    const identities = this.#deps.banned();
-    if (this.#banned !== undefined && !isUpkeep && isSame(this.#banned.identities, identities)) {
-      return this.#banned.cuts;
+  #observe(keys: readonly string[]): void {
+    const nowMs = this.#deps.clock.monotonicMs();
+    this.#sightings = new Map(keys.map((key) => [key, this.#sightings.get(key) ?? nowMs]));
+  }
+
+  /** Whether something has been there for longer than any certificate lives. */
+  #hasOutlived(key: string): boolean {
+    const { clock, certificateLifetimeMs } = this.#deps;
+    const sinceMs = this.#sightings.get(key) ?? Infinity;
+    return clock.monotonicMs() >= sinceMs + certificateLifetimeMs + CLOCK_MARGIN_MS;
+  }
+
+  /**
+   * The epochs of the cluster. If the store has an earlier one than this machine's file, its ConfigMap was deleted or
+   * replaced: the epoch is raised again to what it was, or nodes would get certificates that API servers refuse, and
+   * API servers would accept those that have been ended. If the ConfigMap cannot be read, the file's epochs stay.
+   */
+  async #epochs(unreadable: BootstrapError[]): Promise<Epochs> {
+    const { api, folder, log } = this.#deps;
+    const accepted = (await readCutState(folder).catch(() => undefined))?.epochs ?? [];
+    // The last of the file is the one after the current one.
+    const current = Math.max(0, ...accepted) - 1;
+    const stored = await readEpochs(api).catch((error) => {
+      if (current < FIRST_EPOCH) throw error;
+      noteMalformed(error, unreadable);
+    });
+    if (stored === undefined) {
+      const ending = accepted.filter((epoch) => epoch < current).map((epoch) => ({ epoch, untilMs: Infinity }));
+      return { current, ending };
     }
-    const found = identities.size > MOST_LOOK_UPS
-      ? (await this.#admissions.list()).filter(({ name }) => identities.has(name))
-      : await Promise.all([...identities].map((identity) => this.#admissions.find(identity)));
-    const cuts = found.flatMap((admission) => admission === undefined ? [] : cutsOf(admission));
-    this.#banned = { identities: new Set(identities), cuts };
-    return cuts;
+    if (stored.current >= current) return stored;
+    const untilMs = await this.#lastEndMs();
+    let epochs = stored;
+    for (let raises = 0; epochs.current < current && raises < MOST_RAISES; raises++) {
+      epochs = await raiseEpoch(api, epochs.current, accepted.includes(epochs.current) ? untilMs : 0);
+    }
+    log.event("error", "epochs-restored", { stored: stored.current, current: epochs.current });
+    if (epochs.current < current) {
+      throw new BootstrapError("unavailable/epochs", `The epoch ${current} is not reached yet, and is raised further`);
+    }
+    return epochs;
   }
 
   /** Raises or ends epochs where the list has become long, and ends those that no node needs any more. */
@@ -162,10 +218,10 @@ export class CutListKeeper {
     } else if (length >= END_AT && shorter(sources, { current: current + 1, ending: [] }) < length) {
       // The nodes that were cut in the current epoch go only with it, and all other nodes must attest again.
       after = await raiseEpoch(api, current, 0);
-    } else if (length >= RAISE_AT && ending.length === 0) {
-      after = await raiseEpoch(api, current, await this.#lastEndMs(nowMs));
+    } else if (length >= RAISE_AT && ending.every(({ untilMs }) => nowMs >= untilMs)) {
+      after = await raiseEpoch(api, current, await this.#lastEndMs());
     } else if (ending.length > 0) {
-      after = await this.#endedIfUnneeded(epochs, nowMs);
+      after = await this.#endedIfUnneeded(epochs);
     }
     if (JSON.stringify(after) === JSON.stringify(epochs)) return sources;
     log.event(length >= END_AT ? "warn" : "info", "epochs-changed", {
@@ -176,27 +232,29 @@ export class CutListKeeper {
   }
 
   /** Ends the epochs before the current one if no node needs them, and else those that have ended by themselves. */
-  async #endedIfUnneeded(epochs: Epochs, nowMs: number): Promise<Epochs> {
+  async #endedIfUnneeded(epochs: Epochs): Promise<Epochs> {
     const { api, clock } = this.#deps;
-    const { current } = epochs;
+    const { current, ending } = epochs;
     if (clock.monotonicMs() < this.#nodesMs + NODES_MS) return epochs;
-    const isNeeded = (await this.#admissions.list()).some((admission) => needsOlder(admission, current, nowMs));
+    const isNeeded = (await this.#admissions.list()).some((admission) => needsOlder(admission, current));
     this.#nodesMs = clock.monotonicMs();
-    const [oldest = current] = acceptedEpochs(epochs, nowMs);
+    const oldest = ending.find((one) => !this.#hasOutlived(sightingOf(one)))?.epoch ?? current;
     return await endEpochsBefore(api, isNeeded ? oldest : current);
   }
 
   /** When the last certificate of today's epoch ends, those included that are being signed now. */
-  async #lastEndMs(nowMs: number): Promise<number> {
+  async #lastEndMs(): Promise<number> {
     const ends = (await this.#admissions.list()).map(({ status: { untilMs = 0 } }) => untilMs);
-    const next = nowMs + this.#deps.certificateLifetimeMs;
+    const next = this.#deps.clock.now().getTime() + this.#deps.certificateLifetimeMs;
     return ends.reduce((latest, end) => Math.max(latest, end), next) + CLOCK_MARGIN_MS;
   }
 
   /** Deletes entries whose certificates have ended, by their time or by their epoch. */
   async #forgetEnded({ entries }: CutList, sources: CutSources): Promise<void> {
     const inForce = new Set(cutStateOf(sources).cut);
-    for (const entry of entries.filter(({ uid }) => !inForce.has(uid))) {
+    const { ending: [oldest], current } = sources.epochs;
+    const isOver = ({ uid, epoch }: CutEntry) => epoch < (oldest?.epoch ?? current) || this.#hasOutlived(uid);
+    for (const entry of entries.filter((one) => !inForce.has(one.uid) && isOver(one))) {
       await this.#entries.remove(entry);
       this.#deps.log.event("info", "cut-entry-ended", { identity: entry.identity, node: entry.nodeName });
     }
@@ -215,23 +273,16 @@ function shorter(sources: CutSources, epochs: Epochs): number {
   return cutStateOf({ ...sources, epochs }).cut.length;
 }
 
-/** An epoch that is not on record may be any: such an admission is listed until its certificates have ended. */
-function cutsOf({ uid, record, status: { epoch = Infinity, untilMs } }: StoredAdmission): CutEntry[] {
-  const { identity, nodeName } = record;
-  return untilMs === undefined ? [] : [{ uid, identity, nodeName, epoch, untilMs }];
+function sightingOf({ epoch }: EndingEpoch): string {
+  return `epoch ${epoch}`;
 }
 
 /**
- * Whether a node may still present a certificate of an epoch before the current one. That of a control plane whose
- * certificates are not on record is unknown.
+ * Whether a node's newest certificate is of an epoch before the current one. That of a control plane whose certificates
+ * are not on record is unknown.
  */
-function needsOlder({ record, removedMs, status }: StoredAdmission, current: number, nowMs: number): boolean {
+function needsOlder({ record, removedMs, status }: StoredAdmission, current: number): boolean {
   if (removedMs !== undefined) return false;
   const { epoch = 0, untilMs } = status;
-  if (untilMs === undefined) return record.role === "control-plane";
-  return epoch < current && nowMs < untilMs;
-}
-
-function isSame(before: ReadonlySet<string>, after: ReadonlySet<string>): boolean {
-  return before.size === after.size && [...after].every((one) => before.has(one));
+  return untilMs === undefined ? record.role === "control-plane" : epoch < current;
 }

@@ -95,9 +95,9 @@ const stateSchema = v.strictObject({
 export async function writeServiceState(folder: string, state: ServiceState): Promise<void> {
   const { keys, certificate, caCertificate, foundings, trust, ...rest } = state;
   await ensureFolder(folder, FOLDER_MODE);
-  await writeFileAtomic(join(folder, SERVICE_KEY_FILE), utf8(await privateKeyPem(keys)), { mode: KEY_MODE });
+  await writeKey(folder, keys);
   const { policyDocument, clusterDocument, listen, apiServer, apiEndpoints, joinEndpoints } = rest;
-  const document: v.InferInput<typeof stateSchema> = {
+  await writeDocument(folder, {
     version: 1,
     certificate: writePem("CERTIFICATE", certificate),
     caCertificate: writePem("CERTIFICATE", caCertificate),
@@ -113,8 +113,15 @@ export async function writeServiceState(folder: string, state: ServiceState): Pr
     apiServer,
     apiEndpoints: [...apiEndpoints],
     joinEndpoints: [...joinEndpoints],
-  };
-  await writeFileAtomic(join(folder, SERVICE_LISTEN_FILE), utf8(`${listen}\n`), { mode: STATE_MODE });
+  });
+}
+
+async function writeKey(folder: string, keys: KeyPair): Promise<void> {
+  await writeFileAtomic(join(folder, SERVICE_KEY_FILE), utf8(await privateKeyPem(keys)), { mode: KEY_MODE });
+}
+
+async function writeDocument(folder: string, document: v.InferInput<typeof stateSchema>): Promise<void> {
+  await writeFileAtomic(join(folder, SERVICE_LISTEN_FILE), utf8(`${document.listen}\n`), { mode: STATE_MODE });
   const text = JSON.stringify(document, undefined, 2);
   await writeFileAtomic(join(folder, SERVICE_STATE_FILE), utf8(`${text}\n`), { mode: STATE_MODE });
 }
