@@ -10,6 +10,7 @@ import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { FetchDocument, FetchedDocument } from "../platform/fetch_document.ts";
 import { documentUrlProblem } from "../platform/fetch_document.ts";
+import { Recent } from "../platform/recent.ts";
 import type { CollateralFile } from "./collateral.ts";
 import { checkCollateralName } from "./collateral.ts";
 import type { CollateralMemory } from "./collateral_wanted.ts";
@@ -34,11 +35,8 @@ const MISSED_MS = 30_000;
 /** The limit on remembered misses. A peer can easily name chips and platforms that do not exist. */
 const MAXIMUM_MISSED = 1024;
 
-/** A cached document. */
-interface Kept {
-  readonly file: CollateralFile;
-  readonly untilMs: number;
-}
+/** Why there is no document: the server has none, or an error. */
+type Missed = "absent" | BootstrapError;
 
 /**
  * Creates a source that fetches documents from `URL/NAME`.
@@ -51,40 +49,34 @@ interface Kept {
  */
 export function collateralCache(url: string, { clock, fetch }: CollateralCacheOptions): CollateralMemory {
   const place = checkUrl(url);
-  const kept = new Map<string, Kept>();
-  const missed = new Map<string, { readonly error?: BootstrapError; readonly untilMs: number }>();
+  const kept = new Recent<CollateralFile>({ ageMs: KEPT_MS, maximum: MAXIMUM_KEPT });
+  const missed = new Recent<Missed>({ ageMs: MISSED_MS, maximum: MAXIMUM_MISSED });
   const underWay = new Map<string, Promise<CollateralFile | undefined>>();
 
   async function get(name: string): Promise<CollateralFile | undefined> {
-    const miss = (error?: BootstrapError) => {
-      for (const [oldest] of missed) if (missed.size >= MAXIMUM_MISSED) missed.delete(oldest);
-      const untilMs = clock.monotonicMs() + MISSED_MS;
-      missed.set(name, error === undefined ? { untilMs } : { error, untilMs });
-    };
-    const file = await fetchCollateral(`${place}/${name}`, fetch).catch((error) => {
-      const failure = asBootstrapError(error);
-      miss(failure);
-      throw failure;
-    });
-    if (file === undefined) {
-      miss();
-      return undefined;
+    let file: CollateralFile | undefined;
+    try {
+      file = await fetchCollateral(`${place}/${name}`, fetch);
+    } catch (cause) {
+      const error = asBootstrapError(cause);
+      missed.set(name, error, clock.monotonicMs());
+      throw error;
     }
-    missed.delete(name);
-    for (const [other, { untilMs }] of kept) if (untilMs <= clock.monotonicMs()) kept.delete(other);
-    // The oldest document is dropped first.
-    for (const [oldest] of kept) if (kept.size >= MAXIMUM_KEPT) kept.delete(oldest);
-    kept.set(name, { file, untilMs: clock.monotonicMs() + KEPT_MS });
+    if (file === undefined) {
+      missed.set(name, "absent", clock.monotonicMs());
+    } else {
+      missed.delete(name);
+      kept.set(name, file, clock.monotonicMs());
+    }
     return file;
   }
 
   function recall(name: string): { readonly file: CollateralFile | undefined } | undefined {
-    const found = kept.get(name);
-    if (found !== undefined && clock.monotonicMs() < found.untilMs) return { file: copyOf(found.file) };
-    const miss = missed.get(name);
-    if (miss === undefined || clock.monotonicMs() >= miss.untilMs) return undefined;
-    if (miss.error !== undefined) throw miss.error;
-    return { file: undefined };
+    const file = kept.get(name, clock.monotonicMs());
+    if (file !== undefined) return { file: copyOf(file) };
+    const miss = missed.get(name, clock.monotonicMs());
+    if (miss instanceof BootstrapError) throw miss;
+    return miss === undefined ? undefined : { file: undefined };
   }
 
   return {

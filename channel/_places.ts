@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { Recent } from "./_recent.ts";
+import { Recent } from "../platform/recent.ts";
 
 /** Where a connection comes from. */
 export interface Origin {
@@ -49,6 +49,8 @@ const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
 /** For so long an address is suspect whose connection was silent. */
 const SUSPECT_MS = 60_000;
+/** How many addresses of peers are remembered. */
+const MAXIMUM_REMEMBERED = 8_192;
 /** After no idle peer was found, suspects are refused without another search for this time. */
 const NONE_IDLE_MS = 50;
 /** The time for a handshake and its stream while at most half of the places are taken. */
@@ -78,9 +80,9 @@ export class Places {
   /** The number of untrusted connections of each peer group. */
   readonly #strangers = new Map<string, number>();
   /** The displacements by addresses and groups. */
-  readonly #displacements = new Recent<Displacement>(2 * LONGEST_PAUSE_MS);
+  readonly #displacements = new Recent<Displacement>({ ageMs: 2 * LONGEST_PAUSE_MS, maximum: MAXIMUM_REMEMBERED });
   /** The addresses that had a silent connection. */
-  readonly #silent = new Recent<true>(SUSPECT_MS);
+  readonly #silent = new Recent<true>({ ageMs: SUSPECT_MS, maximum: MAXIMUM_REMEMBERED });
   #lookedMs = -Infinity;
   #noneIdleMs = -Infinity;
 

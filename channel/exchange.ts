@@ -97,6 +97,11 @@ export class Exchange<Incoming extends Envelope, Outgoing extends Envelope> {
     return this.#awaitedSinceMs !== undefined && this.#awaitedKinds.includes(kind);
   }
 
+  /** The kinds of messages of which the next must be one, or the last was one. */
+  get awaitedKinds(): readonly Kind<Incoming>[] {
+    return this.#awaitedKinds;
+  }
+
   /** The number of received messages. */
   get received(): number {
     return this.#received;

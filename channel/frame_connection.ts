@@ -2,6 +2,8 @@ import { BootstrapError } from "../platform/errors.ts";
 import type { FrameForm, FrameLimits } from "./relay_frames.ts";
 import { HEADER_BYTES } from "./relay_frames.ts";
 
+/** Frames of this length or less are not counted in a total: the connection itself costs as much. */
+const UNCOUNTED_BYTES = 256;
 /** How long the other end may take to accept a frame, milliseconds. */
 const WRITE_DEADLINE_MS = 15_000;
 
@@ -38,6 +40,7 @@ export interface FrameConnectionParts<Incoming, Outgoing> {
   readonly conn: Deno.Conn;
   readonly incoming: FrameForm<Incoming>;
   readonly outgoing: FrameForm<Outgoing>;
+  /** Looked at for each frame. */
   readonly limits: FrameLimits;
   /** Bounds what is read for all connections. Default: no bound but the limits. */
   readonly total?: ByteTotal;
@@ -102,6 +105,7 @@ export class FrameConnection<Incoming, Outgoing> implements Disposable {
     if (total === undefined || this.#isClosed) return;
     total.give(this.#held);
     this.#held = 0;
+    if (length <= UNCOUNTED_BYTES) return;
     if (!total.take(length)) {
       throw new BootstrapError("unavailable/busy", "Too many bytes wait for this process", { retryAfterSeconds: 5 });
     }

@@ -13,7 +13,6 @@ import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { listenOnUnixSocket } from "../platform/unix_socket.ts";
 import type { Log } from "../platform/log.ts";
-import { errorFields } from "../platform/log.ts";
 import { RefusalLog } from "../platform/refusal_log.ts";
 import { peerGroup } from "./peer_group.ts";
 import { backOffMs } from "../platform/retry.ts";
@@ -33,7 +32,10 @@ export interface RelayBounds {
   readonly maximumExchanges: number;
   /** The largest message of a peer, bytes. */
   readonly maximumMessageLength: number;
-  /** How many bytes of messages may be held for all exchanges together. */
+  /**
+   * How many bytes of messages may be held for all exchanges together. With less than the largest message for each
+   * exchange, few peers that send large ones would keep out all others.
+   */
   readonly maximumBytes: number;
   /** How long an exchange may take as a whole, milliseconds, apart from the waits in `apart`. */
   readonly exchangeDeadlineMs: number;
@@ -47,6 +49,8 @@ export interface RelayServerOptions<Incoming extends Envelope, Outgoing extends 
   readonly method: MethodDefinition<Incoming, Outgoing>;
   /** The number by which fronts name the service. */
   readonly serviceNumber: number;
+  /** The largest message of a kind, bytes, where that is less than the largest of all. */
+  readonly maximumLengths?: Partial<Readonly<Record<Kind<Incoming>, number>>>;
   /** Messages that may be awaited beyond the deadline of the exchange; each wait has a deadline of its own. */
   readonly apart?: readonly Kind<Incoming>[];
   /** Serves one exchange. Errors that it throws reach the peer as refusals. */
@@ -104,7 +108,10 @@ export function serveRelayed<Incoming extends Envelope, Outgoing extends Envelop
   let isClosing = false;
 
   const serve = async (conn: Deno.Conn) => {
-    using connection = frontConnection(conn, options, total);
+    const limits = { message: options.maximumMessageLength, document: options.errands?.maximumDocumentBytes ?? 0 };
+    using connection: Connection = new FrameConnection({
+      ...{ conn, incoming: FRONT_FRAMES, outgoing: BACK_FRAMES, total, limits },
+    });
     open.add(connection);
     const late = setTimeout(() => connection[Symbol.dispose](), FIRST_FRAME_DEADLINE_MS);
     try {
@@ -113,7 +120,13 @@ export function serveRelayed<Incoming extends Envelope, Outgoing extends Envelop
       if (first?.kind === "exchange") {
         underWay++;
         try {
-          await serveExchange(connection, first, options, refusals, underWay > options.maximumExchanges);
+          await serveExchange({
+            connection,
+            limits,
+            first,
+            refusals,
+            isOneTooMany: underWay > options.maximumExchanges,
+          }, options);
         } finally {
           underWay--;
         }
@@ -127,7 +140,7 @@ export function serveRelayed<Incoming extends Envelope, Outgoing extends Envelop
         throw new BootstrapError("malformed/relay-frame", `No connection begins with the frame "${first.kind}"`);
       }
     } catch (error) {
-      log.event("warn", "front-refused", errorFields(asBootstrapError(error)));
+      refusals.note(log, "front-refused", asBootstrapError(error), { group: "front", isKnown: false });
     } finally {
       clearTimeout(late);
       open.delete(connection);
@@ -168,27 +181,28 @@ export function serveRelayed<Incoming extends Envelope, Outgoing extends Envelop
   };
 }
 
-function frontConnection(
-  conn: Deno.Conn,
-  { maximumMessageLength, errands }: { readonly maximumMessageLength: number; readonly errands?: Errands },
-  total: ByteTotal,
-): Connection {
-  return new FrameConnection<FrontFrame, BackFrame>({
-    ...{ conn, incoming: FRONT_FRAMES, outgoing: BACK_FRAMES, total },
-    limits: { message: maximumMessageLength, document: errands?.maximumDocumentBytes ?? 0 },
-  });
+/** An exchange that a front has begun. */
+interface BegunExchange {
+  readonly connection: Connection;
+  /** The limits of the connection. */
+  readonly limits: { message: number };
+  readonly first: Extract<FrontFrame, { readonly kind: "exchange" }>;
+  readonly refusals: RefusalLog;
+  readonly isOneTooMany: boolean;
 }
 
 async function serveExchange<Incoming extends Envelope, Outgoing extends Envelope>(
-  connection: Connection,
-  { binding, peer, service }: Extract<FrontFrame, { readonly kind: "exchange" }>,
+  { connection, limits, first: { binding, peer, service }, refusals, isOneTooMany }: BegunExchange,
   options: RelayServerOptions<Incoming, Outgoing>,
-  refusals: RefusalLog,
-  isOneTooMany: boolean,
 ): Promise<void> {
   const log = options.log.with({ peer });
-  const stream = new RelayedStream<Incoming, Outgoing>(connection, options.method);
-  const exchange = new Exchange<Incoming, Outgoing>(stream, binding, peer, asBootstrapError);
+  const limit = () => {
+    const { maximumLengths, maximumMessageLength } = options;
+    const lengths = exchange.awaitedKinds.map((kind) => maximumLengths?.[kind] ?? maximumMessageLength);
+    limits.message = Math.max(...lengths);
+  };
+  const stream = new RelayedStream<Incoming, Outgoing>(connection, options.method, limit);
+  const exchange: Exchange<Incoming, Outgoing> = new Exchange(stream, binding, peer, asBootstrapError);
   const reading = stream.read();
   const alive = setInterval(() => connection.write({ kind: "alive" }).catch(() => {}), ALIVE_MS);
   using _deadline = limitExchange(exchange, options);
@@ -254,12 +268,14 @@ class RelayedStream<Incoming extends Envelope, Outgoing extends Envelope> extend
   implements MessageStream<Incoming, Outgoing> {
   readonly #connection: Connection;
   readonly #method: MethodDefinition<Incoming, Outgoing>;
+  readonly #onAsk: () => void;
   #isAsked = false;
 
-  constructor(connection: Connection, method: MethodDefinition<Incoming, Outgoing>) {
+  constructor(connection: Connection, method: MethodDefinition<Incoming, Outgoing>, onAsk: () => void) {
     super();
     this.#connection = connection;
     this.#method = method;
+    this.#onAsk = onAsk;
   }
 
   /** The front holds back what was not asked for. */
@@ -271,6 +287,7 @@ class RelayedStream<Incoming extends Envelope, Outgoing extends Envelope> extend
   resume(): this {
     if (this.#isAsked) return this;
     this.#isAsked = true;
+    this.#onAsk();
     this.#connection.write({ kind: "await" }).catch((error) => this.#fail(error));
     return this;
   }

@@ -202,6 +202,40 @@ Deno.test("serveRelayed() has totals of its own: exchanges at once, and bytes th
   assert.equal((await second.frame("refused"))?.text, "unavailable/busy");
 });
 
+Deno.test("serveRelayed() bounds each kind of message, and counts none of the small frames in its total", async () => {
+  await using relay = await Relay.create(async ({ exchange }) => {
+    await exchange.receive("hello", PATIENCE_MS);
+    await exchange.receive("activation", PATIENCE_MS);
+    await exchange.receive("outcome", PATIENCE_MS);
+  }, { maximumLengths: { hello: 64, outcome: 64 }, maximumBytes: 1000 });
+  const padded = (message: JoinClientMessage, length: number) => {
+    const encoded = JoinClientMessage.encode(message).finish();
+    // An unknown field, which readers skip: number 15, of some bytes.
+    const padding = length - encoded.length - 3;
+    return Uint8Array.of(...encoded, 0x7a, 0x80 | padding & 0x7f, padding >> 7, ...new Uint8Array(padding));
+  };
+  const activation: JoinClientMessage = { message: { $case: "activation", activation: { hmac: new Uint8Array(32) } } };
+  {
+    using front = await FrontProcess.exchange(relay.path, { service: SERVICE, binding });
+    await front.frame("await");
+    await front.say(padded(hello, 700));
+    assert.equal((await front.frame("refused"))?.text, "malformed/relay-frame");
+  }
+  using large = await FrontProcess.exchange(relay.path, { service: SERVICE, binding });
+  await large.frame("await");
+  await large.say(JoinClientMessage.encode(hello).finish());
+  await large.frame("await");
+  await large.say(padded(activation, 1000));
+  await large.frame("await");
+  // The total is used up by now.
+  using small = await FrontProcess.exchange(relay.path, { service: SERVICE, binding });
+  await small.frame("await");
+  await small.say(JoinClientMessage.encode(hello).finish());
+  assert.ok(await small.frame("await"));
+  await large.say(padded(outcome, 700));
+  assert.equal((await large.frame("refused"))?.text, "malformed/relay-frame");
+});
+
 Deno.test("serveRelayed() ends an exchange at its deadline, but not while it awaits a message that counts apart", async () => {
   const apart = Promise.withResolvers<void>();
   await using relay = await Relay.create(async ({ exchange }) => {

@@ -1,6 +1,7 @@
 import type { BootstrapError } from "./errors.ts";
 import type { Log, LogFields } from "./log.ts";
 import { errorFields } from "./log.ts";
+import { Recent } from "./recent.ts";
 
 /** The refusals of one kind to one part of the network. */
 interface Repeated {
@@ -21,8 +22,7 @@ const MAXIMUM_TEXT_LENGTH = 160;
  */
 export class RefusalLog {
   readonly #nowMs: () => number;
-  /** The oldest first. */
-  readonly #counted = new Map<string, Repeated>();
+  readonly #counted = new Recent<Repeated>({ ageMs: 2 * WINDOW_MS, maximum: MAXIMUM_COUNTED });
 
   /**
    * Starts with nothing counted.
@@ -49,17 +49,12 @@ export class RefusalLog {
     if (isKnown) return log.event("warn", event, { ...errorFields(error), ...fields });
     const nowMs = this.#nowMs();
     const key = `${event} ${error.code} ${group}`;
-    const before = this.#counted.get(key);
+    const before = this.#counted.get(key, nowMs);
     if (before !== undefined && nowMs - before.sinceMs < WINDOW_MS) {
       before.count++;
       return;
     }
-    this.#counted.delete(key);
-    this.#counted.set(key, { sinceMs: nowMs, count: 0 });
-    for (const [oldest, { sinceMs }] of this.#counted) {
-      if (nowMs - sinceMs < WINDOW_MS && this.#counted.size <= MAXIMUM_COUNTED) break;
-      this.#counted.delete(oldest);
-    }
+    this.#counted.set(key, { sinceMs: nowMs, count: 0 }, nowMs);
     const repeated = before === undefined || before.count === 0 ? {} : { repeated: before.count };
     const short = (text: string) => text.slice(0, MAXIMUM_TEXT_LENGTH);
     // What was seen may be the identity that an operator forgot to list.

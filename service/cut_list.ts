@@ -4,6 +4,9 @@
  * It follows the entries that removals make, the identities that the policy in force bans, and the epochs. While the API
  * server does not answer, or says something that it could not load, the configuration stays as it is.
  *
+ * What the cluster's store has lost is not lost here: an entry that was seen stays until its certificates have ended, and
+ * the epoch never goes back.
+ *
  * Several join services do this at the same time, each for its own machine. What they change in the cluster (entries
  * that have ended, the epoch) they change by compare-and-swap. A machine whose clock is wrong judges its own API server's
  * nodes by that clock, as the API server itself does with their certificates; what is everybody's it deletes only when
@@ -11,21 +14,22 @@
  *
  * @module
  */
-import { writeAuthorizationConfiguration } from "../kubernetes/authorization_configuration.ts";
+import { readCutState, writeAuthorizationConfiguration } from "../kubernetes/authorization_configuration.ts";
 import type { CutState } from "../kubernetes/authorization_configuration.ts";
 import type { ObjectApi } from "../kubernetes/admission_records.ts";
 import type { CutEntry, CutList } from "../kubernetes/cut_entries.ts";
 import { CutEntries } from "../kubernetes/cut_entries.ts";
 import type { EndingEpoch, Epochs } from "../kubernetes/epochs.ts";
-import { acceptedEpochs, endEpochsBefore, raiseEpoch, readEpochs } from "../kubernetes/epochs.ts";
+import { acceptedEpochs, endEpochsBefore, FIRST_EPOCH, raiseEpoch, readEpochs } from "../kubernetes/epochs.ts";
 import type { StoredAdmission } from "../kubernetes/node_admissions.ts";
 import { NodeAdmissions } from "../kubernetes/node_admissions.ts";
 import type { Clock } from "../platform/clock.ts";
 import { MINUTE_MS } from "../platform/duration.ts";
-import { asBootstrapError, type BootstrapError } from "../platform/errors.ts";
+import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { Log } from "../platform/log.ts";
 import { errorFields } from "../platform/log.ts";
 import { backOffMs } from "../platform/retry.ts";
+import { BannedCuts, noteMalformed } from "./_banned_cuts.ts";
 
 /** What {@linkcode CutListKeeper} works with. */
 export interface CutListDependencies {
@@ -51,10 +55,11 @@ const BACK_OFF = { firstMs: LOOK_MS, factor: 2, longestMs: 15_000, jitter: 0.2 }
 const UPKEEP_MS = 30_000;
 /** How often all records are listed while an epoch is ending. */
 const NODES_MS = 5 * MINUTE_MS;
-/** Up to so many banned identities are looked up one by one; for more, all records are listed. */
-const MOST_LOOK_UPS = 100;
 /** How far the clocks of control planes may differ. An entry stays for so long after its last certificate. */
 const CLOCK_MARGIN_MS = 10 * MINUTE_MS;
+
+/** At most so many epochs are raised in one look. */
+const MOST_RAISES = 100;
 
 /** At this length of the list, the epoch is raised. Nodes that renew in time do not notice. */
 export const RAISE_AT = 500;
@@ -84,8 +89,9 @@ export class CutListKeeper {
   readonly #deps: CutListDependencies;
   readonly #entries: CutEntries;
   readonly #admissions: NodeAdmissions;
-  /** The admissions of the banned identities, and for which set they were looked up. */
-  #banned: { readonly identities: ReadonlySet<string>; readonly cuts: readonly CutEntry[] } | undefined;
+  readonly #bannedCuts: BannedCuts;
+  /** The entries that were seen and have not ended, by UID. */
+  readonly #seen = new Map<string, CutEntry>();
   /**
    * When this process first saw what is everybody's: the entries, and the epochs that are ending, by the machine's
    * monotonic clock. Its time of day may be wrong by years.
@@ -102,6 +108,7 @@ export class CutListKeeper {
     this.#deps = deps;
     this.#entries = new CutEntries(deps.api);
     this.#admissions = new NodeAdmissions(deps.api);
+    this.#bannedCuts = new BannedCuts(deps.api);
   }
 
   /** Keeps the list until the signal. Never throws: failures are logged and retried. */
@@ -128,14 +135,26 @@ export class CutListKeeper {
    * @throws {BootstrapError} The errors of the API server's calls, and those of writing the file.
    */
   async look(): Promise<void> {
-    const { api, folder, clock, log } = this.#deps;
+    const { folder, clock, log } = this.#deps;
     const isUpkeep = clock.monotonicMs() >= this.#upkeepMs + UPKEEP_MS;
-    const [list, epochs] = await Promise.all([this.#entries.list(), readEpochs(api)]);
-    this.#report(list.unreadable);
+    const list = await this.#entries.list();
+    const unreadable = [...list.unreadable];
+    const epochs = await this.#epochs(unreadable);
     this.#observe([...list.entries.map(({ uid }) => uid), ...epochs.ending.map(sightingOf)]);
-    const banned = await this.#bannedAdmissions(isUpkeep);
-    const sources = await this.#shortened({ entries: list.entries, banned, epochs, nowMs: clock.now().getTime() });
+    for (const entry of list.entries) this.#seen.set(entry.uid, entry);
+    const banned = await this.#bannedCuts.find(this.#deps.banned(), {
+      ...{ nowMs: clock.monotonicMs(), isDemanded: isUpkeep, unreadable },
+    });
+    const nowMs = clock.now().getTime();
+    const found: CutSources = { entries: [...this.#seen.values()], banned, epochs, nowMs };
+    // A list that cannot be made shorter is still better than one without the newest removals.
+    const sources = await this.#shortened(found).catch((error) => {
+      noteMalformed(error, unreadable);
+      return found;
+    });
+    this.#report(unreadable);
     const state = cutStateOf(sources);
+    for (const uid of this.#seen.keys()) if (!state.cut.includes(uid)) this.#seen.delete(uid);
     if (await writeAuthorizationConfiguration(folder, state)) {
       log.event("info", "cut-list-written", { epochs: state.epochs.join(" "), cut: state.cut.length });
     }
@@ -156,18 +175,35 @@ export class CutListKeeper {
     return clock.monotonicMs() >= sinceMs + certificateLifetimeMs + CLOCK_MARGIN_MS;
   }
 
-  /** The admissions of banned identities, looked up again when the bans change, and from time to time. */
-  async #bannedAdmissions(isUpkeep: boolean): Promise<readonly CutEntry[]> {
-    const identities = this.#deps.banned();
-    if (this.#banned !== undefined && !isUpkeep && isSame(this.#banned.identities, identities)) {
-      return this.#banned.cuts;
+  /**
+   * The epochs of the cluster. If the store has an earlier one than this machine's file, its ConfigMap was deleted or
+   * replaced: the epoch is raised again to what it was, or nodes would get certificates that API servers refuse, and
+   * API servers would accept those that have been ended. If the ConfigMap cannot be read, the file's epochs stay.
+   */
+  async #epochs(unreadable: BootstrapError[]): Promise<Epochs> {
+    const { api, folder, log } = this.#deps;
+    const accepted = (await readCutState(folder).catch(() => undefined))?.epochs ?? [];
+    // The last of the file is the one after the current one.
+    const current = Math.max(0, ...accepted) - 1;
+    const stored = await readEpochs(api).catch((error) => {
+      if (current < FIRST_EPOCH) throw error;
+      noteMalformed(error, unreadable);
+    });
+    if (stored === undefined) {
+      const ending = accepted.filter((epoch) => epoch < current).map((epoch) => ({ epoch, untilMs: Infinity }));
+      return { current, ending };
     }
-    const found = identities.size > MOST_LOOK_UPS
-      ? (await this.#admissions.list()).filter(({ name }) => identities.has(name))
-      : await Promise.all([...identities].map((identity) => this.#admissions.find(identity)));
-    const cuts = found.flatMap((admission) => admission === undefined ? [] : cutsOf(admission));
-    this.#banned = { identities: new Set(identities), cuts };
-    return cuts;
+    if (stored.current >= current) return stored;
+    const untilMs = await this.#lastEndMs();
+    let epochs = stored;
+    for (let raises = 0; epochs.current < current && raises < MOST_RAISES; raises++) {
+      epochs = await raiseEpoch(api, epochs.current, accepted.includes(epochs.current) ? untilMs : 0);
+    }
+    log.event("error", "epochs-restored", { stored: stored.current, current: epochs.current });
+    if (epochs.current < current) {
+      throw new BootstrapError("unavailable/epochs", `The epoch ${current} is not reached yet, and is raised further`);
+    }
+    return epochs;
   }
 
   /** Raises or ends epochs where the list has become long, and ends those that no node needs any more. */
@@ -183,7 +219,7 @@ export class CutListKeeper {
       // The nodes that were cut in the current epoch go only with it, and all other nodes must attest again.
       after = await raiseEpoch(api, current, 0);
     } else if (length >= RAISE_AT && ending.every(({ untilMs }) => nowMs >= untilMs)) {
-      after = await raiseEpoch(api, current, await this.#lastEndMs(nowMs));
+      after = await raiseEpoch(api, current, await this.#lastEndMs());
     } else if (ending.length > 0) {
       after = await this.#endedIfUnneeded(epochs);
     }
@@ -207,9 +243,9 @@ export class CutListKeeper {
   }
 
   /** When the last certificate of today's epoch ends, those included that are being signed now. */
-  async #lastEndMs(nowMs: number): Promise<number> {
+  async #lastEndMs(): Promise<number> {
     const ends = (await this.#admissions.list()).map(({ status: { untilMs = 0 } }) => untilMs);
-    const next = nowMs + this.#deps.certificateLifetimeMs;
+    const next = this.#deps.clock.now().getTime() + this.#deps.certificateLifetimeMs;
     return ends.reduce((latest, end) => Math.max(latest, end), next) + CLOCK_MARGIN_MS;
   }
 
@@ -237,12 +273,6 @@ function shorter(sources: CutSources, epochs: Epochs): number {
   return cutStateOf({ ...sources, epochs }).cut.length;
 }
 
-/** An epoch that is not on record may be any: such an admission is listed until its certificates have ended. */
-function cutsOf({ uid, record, status: { epoch = Infinity, untilMs } }: StoredAdmission): CutEntry[] {
-  const { identity, nodeName } = record;
-  return untilMs === undefined ? [] : [{ uid, identity, nodeName, epoch, untilMs }];
-}
-
 function sightingOf({ epoch }: EndingEpoch): string {
   return `epoch ${epoch}`;
 }
@@ -255,8 +285,4 @@ function needsOlder({ record, removedMs, status }: StoredAdmission, current: num
   if (removedMs !== undefined) return false;
   const { epoch = 0, untilMs } = status;
   return untilMs === undefined ? record.role === "control-plane" : epoch < current;
-}
-
-function isSame(before: ReadonlySet<string>, after: ReadonlySet<string>): boolean {
-  return before.size === after.size && [...after].every((one) => before.has(one));
 }

@@ -3,7 +3,7 @@ import { readAuthorizationConfiguration, readCutState } from "../kubernetes/auth
 import type { AdmissionRecord } from "../kubernetes/admission_records.ts";
 import { AdmissionRecords } from "../kubernetes/admission_records.ts";
 import { CutEntries } from "../kubernetes/cut_entries.ts";
-import { readEpochs } from "../kubernetes/epochs.ts";
+import { raiseEpoch, readEpochs } from "../kubernetes/epochs.ts";
 import { CONFIG_MAPS, MemoryApi } from "../kubernetes/testing/memory_api.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { createLog } from "../platform/log.ts";
@@ -144,6 +144,54 @@ Deno.test("look() finds the admission of a banned identity among very many bans,
   const uid = await world.admit(250);
   await world.later(31_000);
   assert.deepEqual((await world.state())?.cut, [uid]);
+});
+
+Deno.test("look() finds a banned identity that another join service admits just after the ban", async () => {
+  await using world = await World.create();
+  world.banned.add(identityOf(7));
+  await world.later(0);
+  const uid = await world.admit(7);
+  await world.later(5_000);
+  assert.deepEqual((await world.state())?.cut, [uid]);
+});
+
+Deno.test("look() keeps what the cluster's store has lost: entries, and the epoch", async () => {
+  await using world = await World.create();
+  await world.cut(1, RAISE_AT, 1);
+  await world.admit(8);
+  await world.later(0);
+  const before = await world.state();
+  assert.deepEqual(before?.epochs, [1, 2, 3]);
+  for (const path of [...world.api.objects.keys()].filter((one) => one.startsWith(CONFIG_MAPS))) {
+    if (/\/(?:cut-[^/]*|epochs)$/.test(path)) world.api.objects.delete(path);
+  }
+  assert.equal((await readEpochs(world.api)).current, 1);
+  await world.later(2_000);
+  assert.deepEqual(await world.state(), before);
+  assert.equal((await readEpochs(world.api)).current, 2);
+  assert.equal(world.names("epochs-restored"), 1);
+});
+
+Deno.test("look() cuts a removal off though another object cannot be read: a banned record, the epochs", async () => {
+  await using world = await World.create();
+  const banned = await world.admit(7);
+  const odd = await world.admit(9);
+  world.banned.add(identityOf(7)).add(identityOf(9));
+  await world.later(0);
+  assert.deepEqual((await world.state())?.cut, [banned, odd].sort());
+  for (const suffix of [identityOf(9), "epochs"]) {
+    if (suffix === "epochs") await raiseEpoch(world.api, 1, world.nowMs + DAY_MS);
+    await world.later(2_000);
+    const path = [...world.api.objects.keys()].find((one) => one.endsWith(suffix));
+    const stored = path && world.api.objects.get(path);
+    assert.ok(path && stored);
+    world.api.objects.set(path, { ...stored, spec: {}, data: {} });
+    await world.cut(suffix.length, 1, 1);
+    await world.later(31_000);
+    assert.ok((await world.state())?.cut.includes(uidOf(suffix.length)), suffix);
+    for (const uid of [banned, odd]) assert.ok((await world.state())?.cut.includes(uid), suffix);
+  }
+  assert.deepEqual((await world.state())?.epochs, [1, 2, 3]);
 });
 
 Deno.test("look() keeps the file as it is while the API server does not answer", async () => {

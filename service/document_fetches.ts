@@ -10,16 +10,21 @@
 import type { CollateralWanted } from "../attestation/collateral_wanted.ts";
 import type { Clock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { VerificationQueue } from "./verification_queue.ts";
+import { Recent } from "../platform/recent.ts";
+import { FairQueue } from "./fair_queue.ts";
 
 /** A fetch is a document or a few, from a server that may take seconds. */
-const QUEUE = { maximumActive: 8, maximumWaiting: 512 } as const;
+const QUEUE = {
+  ...{ maximumActive: 8, maximumWaiting: 512 },
+  full: "The join service already fetches as many documents as it can",
+};
 /** How many fetches without a result a part of the network has at once, and how long it takes to get one back. */
 const BUDGET = 8;
 const REFILL_MS = 10_000;
 /** How many parts of the network are remembered. An older one has its whole budget again. */
 const MAXIMUM_GROUPS = 4096;
 
+/** What a part of the network has spent, and when. */
 interface Spent {
   readonly count: number;
   readonly atMs: number;
@@ -28,8 +33,8 @@ interface Spent {
 /** The fetches of a service. */
 export class DocumentFetches {
   readonly #clock: Pick<Clock, "monotonicMs">;
-  readonly #queue = new VerificationQueue(QUEUE);
-  readonly #spent = new Map<string, Spent>();
+  readonly #queue = new FairQueue(QUEUE);
+  readonly #spent = new Recent<Spent>({ ageMs: BUDGET * REFILL_MS, maximum: MAXIMUM_GROUPS });
 
   /** Starts with full budgets. */
   constructor(clock: Pick<Clock, "monotonicMs">) {
@@ -60,15 +65,16 @@ export class DocumentFetches {
   }
 
   #spentBy(group: string): number {
-    const { count, atMs } = this.#spent.get(group) ?? { count: 0, atMs: 0 };
-    return Math.max(0, count - Math.floor((this.#clock.monotonicMs() - atMs) / REFILL_MS));
+    const nowMs = this.#clock.monotonicMs();
+    const { count, atMs } = this.#spent.get(group, nowMs) ?? { count: 0, atMs: nowMs };
+    return Math.max(0, count - Math.floor((nowMs - atMs) / REFILL_MS));
   }
 
   #spend(group: string, count: number): void {
     const spent = Math.max(0, this.#spentBy(group) + count);
-    this.#spent.delete(group);
-    for (const [oldest] of this.#spent) if (this.#spent.size >= MAXIMUM_GROUPS) this.#spent.delete(oldest);
-    if (spent > 0) this.#spent.set(group, { count: spent, atMs: this.#clock.monotonicMs() });
+    const nowMs = this.#clock.monotonicMs();
+    if (spent > 0) this.#spent.set(group, { count: spent, atMs: nowMs }, nowMs);
+    else this.#spent.delete(group);
   }
 }
 

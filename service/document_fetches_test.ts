@@ -37,6 +37,20 @@ Deno.test("DocumentFetches gives each part of the network a budget of fetches th
   await assert.rejects(fetches.obtain(some, present, "a"), { code: "unavailable/busy" });
 });
 
+Deno.test("DocumentFetches refuses a peer when too many documents wait, and says so", async () => {
+  const { fetches, wanted } = world();
+  const gone = new AbortController();
+  const never = wanted("slow", () => new Promise(() => {}));
+  const waiting = Array.from(
+    { length: 8 + 512 },
+    (_, index) => fetches.obtain(never, gone.signal, `${index}`).catch(() => {}),
+  );
+  const error = { code: "unavailable/busy", message: "The join service already fetches as many documents as it can" };
+  await assert.rejects(fetches.obtain(never, gone.signal, "another"), error);
+  gone.abort();
+  await Promise.all(waiting.slice(8));
+});
+
 Deno.test("DocumentFetches counts a fetch before its answer, and lets a peer that is gone leave", async () => {
   const { fetches, wanted } = world();
   const never = wanted("slow", () => new Promise(() => {}));

@@ -19,7 +19,7 @@ import type { Founding, JoinClientMessage, JoinServerMessage, SealedKit } from "
 import type { ClusterNetwork } from "./claims_check.ts";
 import type { QueuedNode } from "./control_plane_queue.ts";
 import type { DocumentFetches } from "./document_fetches.ts";
-import type { VerificationQueue } from "./verification_queue.ts";
+import type { FairQueue } from "./fair_queue.ts";
 
 /**
  * How long the service waits for a silent peer, in milliseconds. A TPM in software emulation needs seconds for its
@@ -124,7 +124,7 @@ export interface JoinExchangeService {
   /** Fetches documents that a verification lacks. */
   readonly fetches: DocumentFetches;
   /** Bounds the verifications. */
-  readonly queue: VerificationQueue;
+  readonly queue: FairQueue;
   readonly deadlines: JoinServiceDeadlines;
   /** Compared with the nodes' clocks. */
   readonly clock: Pick<Clock, "now" | "monotonicMs">;

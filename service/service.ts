@@ -48,7 +48,7 @@ import { remembered } from "./_remembered.ts";
 import { ServiceAdmissions } from "./service_admissions.ts";
 import type { ServiceState } from "./service_state.ts";
 import { openSigningCa } from "./signing_ca.ts";
-import { VerificationQueue } from "./verification_queue.ts";
+import { FairQueue } from "./fair_queue.ts";
 
 /** What the join service works with. */
 export interface JoinServiceDependencies {
@@ -80,6 +80,10 @@ export interface JoinServiceDependencies {
   readonly log: Log;
 }
 
+/** The fields of a document's frame, and small frames between two others. */
+const HEADROOM_BYTES = 1 << 16;
+/** A hello has a nonce, an activation an HMAC, and an outcome one bit. */
+const SMALL_MESSAGE_BYTES = 256;
 /**
  * The signer's own bounds, which hold whatever the front does. An exchange has a few waits for its peer (30 s each at
  * most), some calls of the API, and perhaps documents that are fetched. The wait for a control plane's outcome is apart.
@@ -87,14 +91,18 @@ export interface JoinServiceDependencies {
 const BOUNDS: RelayBounds = {
   maximumExchanges: MAXIMUM_CONNECTIONS,
   maximumMessageLength: MAXIMUM_MESSAGE_LENGTH,
-  maximumBytes: 32 << 20,
+  // The largest message of each exchange, and the largest document.
+  maximumBytes: MAXIMUM_CONNECTIONS * MAXIMUM_MESSAGE_LENGTH + MAXIMUM_COLLATERAL_BYTES + HEADROOM_BYTES,
   exchangeDeadlineMs: 5 * 60_000,
 };
 /**
  * A verification is some signatures over a few kilobytes: milliseconds on one core. A thousand waiting verifications
  * are some seconds of work.
  */
-const QUEUE = { maximumActive: 4, maximumWaiting: 1024 } as const;
+const QUEUE = {
+  ...{ maximumActive: 4, maximumWaiting: 1024 },
+  full: "The join service already has as many nodes to verify as it can take",
+};
 
 /** An API server that is replaced by one of another version takes longer than this to start. */
 const VERSION_AGE_MS = 5_000;
@@ -214,6 +222,7 @@ export function serveExchanges(socket: SignerSocket, service: () => JoinExchange
     method: JoinServiceService.join,
     serviceNumber: JOIN_SERVICE_NUMBER,
     apart: ["outcome"],
+    maximumLengths: { hello: SMALL_MESSAGE_BYTES, activation: SMALL_MESSAGE_BYTES, outcome: SMALL_MESSAGE_BYTES },
     logsOwnRefusals: true,
     handle: (session) => serveJoin(session, service()),
   });
@@ -251,7 +260,7 @@ function exchangeService(
     ticket: { apiEndpoints, joinEndpoints, clusterDocument },
     network: clusterNetwork(apiEndpoints, clusterDocument),
     fetches: new DocumentFetches(clock),
-    queue: new VerificationQueue(QUEUE),
+    queue: new FairQueue(QUEUE),
     refusals: new RefusalLog(() => clock.monotonicMs()),
     deadlines: JOIN_SERVICE_DEADLINES,
   };

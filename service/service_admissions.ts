@@ -23,6 +23,7 @@ import { MINUTE_MS } from "../platform/duration.ts";
 import { type AnyErrorCode, asBootstrapError, type BootstrapError } from "../platform/errors.ts";
 import type { Log } from "../platform/log.ts";
 import { errorFields } from "../platform/log.ts";
+import { Recent } from "../platform/recent.ts";
 import { type FailedTry, retry } from "../platform/retry.ts";
 
 /** What {@linkcode ServiceAdmissions} works with. */
@@ -37,6 +38,8 @@ export interface ServiceAdmissionsParts {
 
 /** Refusals of one machine for one reason are one Event in this time. */
 const REFUSALS_MS = 10 * MINUTE_MS;
+/** An exchange gets its certificates directly after the admission, and ends within minutes. */
+const ADMITTED_MS = 10 * MINUTE_MS;
 /** Events that wait for the API server. More are dropped. */
 const MOST_WAITING = 64;
 /** Machines whose refusals are counted, and admissions whose certificates are to come. The oldest give way. */
@@ -48,8 +51,12 @@ export class ServiceAdmissions {
   #migration: Promise<void> | undefined;
   #waiting = 0;
   /** Admissions whose certificates are to come, by UID. */
-  readonly #admitted = new Map<string, { readonly nodeName: string; readonly isFirst: boolean }>();
-  readonly #refusals = new Map<string, { readonly sinceMs: number; count: number }>();
+  readonly #admitted = new Recent<{ readonly nodeName: string; readonly isFirst: boolean }>({
+    ...{ ageMs: ADMITTED_MS, maximum: MOST_REMEMBERED },
+  });
+  readonly #refusals = new Recent<{ readonly sinceMs: number; count: number }>({
+    ...{ ageMs: 2 * REFUSALS_MS, maximum: MOST_REMEMBERED },
+  });
 
   /** Sends nothing yet. */
   constructor(parts: ServiceAdmissionsParts) {
@@ -100,7 +107,8 @@ export class ServiceAdmissions {
     await this.migrated();
     try {
       const admission = await work();
-      remember(this.#admitted, admission.uid, { nodeName, isFirst: admission.before === undefined });
+      const isFirst = admission.before === undefined;
+      this.#admitted.set(admission.uid, { nodeName, isFirst }, this.#parts.clock.monotonicMs());
       return admission;
     } catch (cause) {
       const error = asBootstrapError(cause);
@@ -117,7 +125,7 @@ export class ServiceAdmissions {
     asked?: AskedClaims,
   ): Promise<void> {
     await this.#parts.records.recordCertificates(identity, uid, certificates, asked);
-    const admitted = this.#admitted.get(uid);
+    const admitted = this.#admitted.get(uid, this.#parts.clock.monotonicMs());
     if (admitted === undefined) return;
     this.#admitted.delete(uid);
     const { nodeName, isFirst } = admitted;
@@ -142,12 +150,12 @@ export class ServiceAdmissions {
   #refused(identity: string, error: BootstrapError): void {
     const key = `${identity} ${error.code}`;
     const nowMs = this.#parts.clock.monotonicMs();
-    const before = this.#refusals.get(key);
+    const before = this.#refusals.get(key, nowMs);
     if (before !== undefined && nowMs < before.sinceMs + REFUSALS_MS) {
       before.count++;
       return;
     }
-    remember(this.#refusals, key, { sinceMs: nowMs, count: 1 });
+    this.#refusals.set(key, { sinceMs: nowMs, count: 1 }, nowMs);
     const times = before === undefined || before.count === 1 ? "" : ` (${before.count} times before)`;
     this.#later(async () => {
       const record = await new NodeAdmissions(this.#parts.api).find(identity);
@@ -175,11 +183,4 @@ export class ServiceAdmissions {
       this.#parts.log.event("warn", "event-not-written", errorFields(asBootstrapError(cause)));
     }).finally(() => this.#waiting--);
   }
-}
-
-function remember<V>(map: Map<string, V>, key: string, value: V): void {
-  map.delete(key);
-  map.set(key, value);
-  const [oldest] = map.keys();
-  if (map.size > MOST_REMEMBERED && oldest !== undefined) map.delete(oldest);
 }

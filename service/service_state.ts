@@ -1,9 +1,11 @@
 /**
- * The state of a control plane's join service: a folder with its private key, and one public document.
+ * The state of a control plane's join service: a folder with its private key, one public document, and the address for
+ * the front.
  *
  * ```text
  * service.key   0600  PKCS#8 PEM; systemd hands it to the unit as the credential "service.key"
- * state.json    0644  everything else; nothing in it is secret
+ * listen        0644  the address to listen on: all that the front reads
+ * state.json    0644  everything else, and that address; nothing in it is secret
  * ```
  *
  * The document is written last. If it exists, the service can start.
@@ -60,6 +62,8 @@ export interface ServiceState {
 
 /** The file of the key, and the name of the credential. */
 export const SERVICE_KEY_FILE = "service.key";
+/** The file of the address for the front. */
+export const SERVICE_LISTEN_FILE = "listen";
 /** The file of everything else. */
 export const SERVICE_STATE_FILE = "state.json";
 
@@ -67,6 +71,7 @@ const FOLDER_MODE = 0o755;
 const KEY_MODE = 0o600;
 const STATE_MODE = 0o644;
 const MAXIMUM_KEY_BYTES = 4096;
+const MAXIMUM_LISTEN_BYTES = 64;
 const MAXIMUM_STATE_BYTES = 1 << 20;
 
 const stateSchema = v.strictObject({
@@ -119,6 +124,7 @@ async function writeKey(folder: string, keys: KeyPair): Promise<void> {
 }
 
 async function writeDocument(folder: string, document: v.InferInput<typeof stateSchema>): Promise<void> {
+  await writeFileAtomic(join(folder, SERVICE_LISTEN_FILE), utf8(`${document.listen}\n`), { mode: STATE_MODE });
   const text = JSON.stringify(document, undefined, 2);
   await writeFileAtomic(join(folder, SERVICE_STATE_FILE), utf8(`${text}\n`), { mode: STATE_MODE });
 }
@@ -221,13 +227,14 @@ export async function readClusterDocument(folder: string): Promise<string> {
 }
 
 /**
- * Reads where the service listens. A front needs nothing else of the state.
+ * Reads where the service listens. A front reads nothing else of the state: it must neither know the policy nor understand
+ * a later form of the document.
  *
- * @throws {BootstrapError} `malformed/service-state` with `key`, `usage/endpoint`, `system/file`.
+ * @throws {BootstrapError} `usage/endpoint`, `malformed/…` for bytes that are no text, `system/file`.
  */
 export async function readServiceListen(folder: string): Promise<Endpoint> {
-  const path = join(folder, SERVICE_STATE_FILE);
-  return readListenAddress(parseState(await readFile(path, MAXIMUM_STATE_BYTES), path).listen, "listen");
+  const path = join(folder, SERVICE_LISTEN_FILE);
+  return readListenAddress(fromUtf8(await readFile(path, MAXIMUM_LISTEN_BYTES), path).trimEnd(), path);
 }
 
 async function readFounding(

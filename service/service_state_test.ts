@@ -5,7 +5,14 @@ import { createCertificateAuthority, issueServiceCertificate } from "../certific
 import { clusterIdOf } from "../certificate/cluster_id.ts";
 import { generateKeyPair, privateKeyPem } from "../certificate/keys.ts";
 import type { ServiceState } from "./service_state.ts";
-import { readServiceState, SERVICE_KEY_FILE, SERVICE_STATE_FILE, writeServiceState } from "./service_state.ts";
+import {
+  readServiceListen,
+  readServiceState,
+  SERVICE_KEY_FILE,
+  SERVICE_LISTEN_FILE,
+  SERVICE_STATE_FILE,
+  writeServiceState,
+} from "./service_state.ts";
 
 async function newState(): Promise<ServiceState> {
   const now = new Date();
@@ -48,6 +55,14 @@ Deno.test("readServiceState() returns what writeServiceState() wrote, also the s
     assert.deepEqual(withoutKey(await readServiceState(folder, new Date(), keyPath)), withoutKey(next));
   }));
 
+Deno.test("readServiceListen() reads nothing but the address, and refuses what is none", () =>
+  inFolder(async (folder) => {
+    await Deno.remove(join(folder, SERVICE_STATE_FILE));
+    assert.deepEqual(await readServiceListen(folder), { host: "0.0.0.0", port: 9444 });
+    await Deno.writeTextFile(join(folder, SERVICE_LISTEN_FILE), "localhost:9444\n");
+    await assert.rejects(readServiceListen(folder), { code: "usage/endpoint" });
+  }));
+
 Deno.test("writeServiceState() lets only root read the key, and puts no secret into the document", () =>
   inFolder(async (folder, { keys }) => {
     const mode = (name: string) => (Deno.statSync(join(folder, name)).mode ?? 0) & 0o777;
@@ -56,7 +71,11 @@ Deno.test("writeServiceState() lets only root read the key, and puts no secret i
     const document = await Deno.readTextFile(join(folder, SERVICE_STATE_FILE));
     const [, body = ""] = (await privateKeyPem(keys)).split("\n");
     assert.ok(!document.includes("PRIVATE") && !document.includes(body));
-    assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["service.key", "state.json"]);
+    assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), [
+      "listen",
+      "service.key",
+      "state.json",
+    ]);
   }));
 
 Deno.test("readServiceState() refuses parts that do not belong together, and names them", () =>

@@ -5,7 +5,7 @@ import type { EvidenceVerifier } from "../../attestation/evidence.ts";
 import { createInsecureVerifier } from "../../attestation/kinds/none/verifier.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { DocumentFetches } from "../../service/document_fetches.ts";
-import { VerificationQueue } from "../../service/verification_queue.ts";
+import { FairQueue } from "../../service/fair_queue.ts";
 import { ask, newInsecureIssuer, newNode, TestCluster } from "./join_world.ts";
 
 /** More than the verifications and the fetches that run at once. */
@@ -44,7 +44,7 @@ Deno.test("forged evidence that wants documents of a slow server does not hold u
   await using cluster = await TestCluster.create({
     verifier: wanting,
     service: {
-      queue: new VerificationQueue({ maximumActive: 2, maximumWaiting: 4 * FORGED }),
+      queue: new FairQueue({ maximumActive: 2, maximumWaiting: 4 * FORGED, full: "too many wait" }),
       fetches: new DocumentFetches(systemClock),
     },
   });

@@ -43,7 +43,7 @@ import type { TestListener } from "../../service/testing/join_listener.ts";
 import { listenForJoins } from "../../service/testing/join_listener.ts";
 import type { Ticket } from "../../join/ticket.ts";
 import { DocumentFetches } from "../../service/document_fetches.ts";
-import { VerificationQueue } from "../../service/verification_queue.ts";
+import { FairQueue } from "../../service/fair_queue.ts";
 
 /** The cluster document of the tests' clusters. */
 export const CLUSTER_DOCUMENT = "kubernetesVersion: v1.36.3\n";
@@ -190,7 +190,7 @@ export class TestCluster implements AsyncDisposable {
         clusterDocument: CLUSTER_DOCUMENT,
       },
       fetches: new DocumentFetches(systemClock),
-      queue: new VerificationQueue({ maximumActive: 4, maximumWaiting: 16 }),
+      queue: new FairQueue({ maximumActive: 4, maximumWaiting: 16, full: "too many wait" }),
       // Each test looks at its own refusals.
       refusals: new RefusalLog(unlimited()),
       deadlines: JOIN_SERVICE_DEADLINES,

@@ -26,7 +26,7 @@ import { JOIN_SERVICE_DEADLINES } from "../../../service/exchange_parts.ts";
 import { serveJoin } from "../../../service/exchange_service.ts";
 import { sealKit } from "../../../protocol/sealed_kit.ts";
 import { DocumentFetches } from "../../../service/document_fetches.ts";
-import { VerificationQueue } from "../../../service/verification_queue.ts";
+import { FairQueue } from "../../../service/fair_queue.ts";
 import { readClusterSettings } from "../../../kubernetes/settings.ts";
 import { silentLog } from "../../../platform/log.ts";
 import { RefusalLog } from "../../../platform/refusal_log.ts";
@@ -236,7 +236,7 @@ export const exchangeTargets: readonly FuzzTarget[] = [
           currentEpoch: () => Promise.resolve(1),
           ticket: { apiEndpoints: ["192.0.2.10:6443"], joinEndpoints: ["192.0.2.10:9444"], clusterDocument: DOCUMENT },
           fetches: new DocumentFetches(clock),
-          queue: new VerificationQueue({ maximumActive: 1, maximumWaiting: 1 }),
+          queue: new FairQueue({ maximumActive: 1, maximumWaiting: 1, full: "too many wait" }),
           deadlines: JOIN_SERVICE_DEADLINES,
           clock,
           log: silentLog,

@@ -20,7 +20,7 @@ import { nodeSubject } from "../../../certificate/subjects.ts";
 import type { CertifiedNode, JoinExchangeService } from "../../../service/exchange_parts.ts";
 import { CLUSTER_DOCUMENT, TestCluster } from "../../exchanges/join_world.ts";
 import { listenForJoins } from "../../../service/testing/join_listener.ts";
-import { VerificationQueue } from "../../../service/verification_queue.ts";
+import { FairQueue } from "../../../service/fair_queue.ts";
 import { hex, randomBytes } from "../../../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../../../platform/errors.ts";
 import { firstFailure, joinByHand, refusedByNode } from "./join_attacks.ts";
@@ -166,12 +166,12 @@ Deno.test(attack("attack: a captured join service gives tickets that are not the
   }
 });
 
-Deno.test(attack("attack: costly evidence, more nodes than the service can verify", VerificationQueue), async () => {
+Deno.test(attack("attack: costly evidence, more nodes than the service can verify", FairQueue), async () => {
   // Nodes that do not fit into the queue are told to ask again.
   const gate = Promise.withResolvers<void>();
   await using cluster = await TestCluster.create({
     service: {
-      queue: new VerificationQueue({ maximumActive: 1, maximumWaiting: 1 }),
+      queue: new FairQueue({ maximumActive: 1, maximumWaiting: 1, full: "too many wait" }),
       verifier: {
         variant: "none",
         identityIsKey: true,

@@ -286,7 +286,7 @@ await variantTest(
 
 await variantTest(attack("attack: costly evidence, verified for anybody", serveJoin), async (_t, variant) => {
   // Evidence costs its maker up to a second, and its verifier milliseconds for signatures. A peer without K_c gets no
-  // verification. VerificationQueue limits the others, and receiveHello() protects makers; these have their own tests.
+  // verification. FairQueue limits the others, and receiveHello() protects makers; these have their own tests.
   await using machine = await variant.start();
   const verifier = variant.verifierFor(machine);
   let verified = 0;

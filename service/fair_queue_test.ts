@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { VerificationQueue } from "./verification_queue.ts";
+import { FairQueue } from "./fair_queue.ts";
 
 const present = new AbortController().signal;
 
-Deno.test("VerificationQueue runs as much work at once as it may and the rest in turn, and refuses the excess", async () => {
-  const queue = new VerificationQueue({ maximumActive: 2, maximumWaiting: 3 });
+Deno.test("FairQueue runs as much work at once as it may and the rest in turn, and refuses the excess", async () => {
+  const queue = new FairQueue({ maximumActive: 2, maximumWaiting: 3, full: "too many wait" });
   const order: number[] = [];
   const gates = Array.from({ length: 6 }, () => Promise.withResolvers<void>());
   const all = gates.map(({ promise }, index) =>
@@ -19,7 +19,7 @@ Deno.test("VerificationQueue runs as much work at once as it may and the rest in
     )
   );
   await assert.rejects(all[5] ?? assert.fail(), {
-    ...{ code: "unavailable/busy", retriable: true },
+    ...{ code: "unavailable/busy", message: "too many wait", retriable: true },
     details: { retryAfterSeconds: "5" },
   });
   assert.deepEqual(order, [0, 1]);
@@ -30,8 +30,8 @@ Deno.test("VerificationQueue runs as much work at once as it may and the rest in
   assert.deepEqual(order, [0, 1, 2, 3, 4]);
 });
 
-Deno.test("VerificationQueue passes on the place of failed work, and of a peer that is gone", async () => {
-  const queue = new VerificationQueue({ maximumActive: 1, maximumWaiting: 2 });
+Deno.test("FairQueue passes on the place of failed work, and of a peer that is gone", async () => {
+  const queue = new FairQueue({ maximumActive: 1, maximumWaiting: 2, full: "too many wait" });
   const gate = Promise.withResolvers<void>();
   const gone = new AbortController();
   const first = queue.run(() => gate.promise, present, "one");
@@ -46,8 +46,8 @@ Deno.test("VerificationQueue passes on the place of failed work, and of a peer t
   assert.equal(await queue.run(() => Promise.resolve("free again"), present, "one"), "free again");
 });
 
-Deno.test("VerificationQueue gives every part of the network its turn", async () => {
-  const queue = new VerificationQueue({ maximumActive: 1, maximumWaiting: 8 });
+Deno.test("FairQueue gives every part of the network its turn", async () => {
+  const queue = new FairQueue({ maximumActive: 1, maximumWaiting: 8, full: "too many wait" });
   const gate = Promise.withResolvers<void>();
   const order: string[] = [];
   const enter = (name: string, group: string) =>
@@ -69,8 +69,8 @@ Deno.test("VerificationQueue gives every part of the network its turn", async ()
   assert.deepEqual(order, ["a1", "a2", "b1", "c1", "a3", "b2", "a4"]);
 });
 
-Deno.test("VerificationQueue refuses the last work of the largest part, and none of a part with less than its share", async () => {
-  const queue = new VerificationQueue({ maximumActive: 1, maximumWaiting: 4 });
+Deno.test("FairQueue refuses the last work of the largest part, and none of a part with less than its share", async () => {
+  const queue = new FairQueue({ maximumActive: 1, maximumWaiting: 4, full: "too many wait" });
   const gate = Promise.withResolvers<void>();
   const outcomes = new Map<string, string>();
   const enter = (name: string, group: string) =>

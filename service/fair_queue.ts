@@ -6,12 +6,14 @@
 import { onAbort } from "../platform/abortable.ts";
 import { BootstrapError } from "../platform/errors.ts";
 
-/** The bounds of a {@linkcode VerificationQueue}. */
-export interface VerificationQueueOptions {
+/** The bounds of a {@linkcode FairQueue}. */
+export interface FairQueueOptions {
   /** How many pieces of work run at once. */
   readonly maximumActive: number;
   /** How many may wait. More are refused. */
   readonly maximumWaiting: number;
+  /** What a refused peer is told: a sentence without a full stop. */
+  readonly full: string;
 }
 
 /** After how many seconds a refused peer may ask again. A full queue is worked off by then. */
@@ -26,15 +28,15 @@ interface Waiting {
  * Runs work in turn: a few pieces at once, some wait, and the rest is refused. Each part of the network gets its turn,
  * however much another part asks for. When too many wait, the part with the most waiting loses one.
  */
-export class VerificationQueue {
-  readonly #options: VerificationQueueOptions;
+export class FairQueue {
+  readonly #options: FairQueueOptions;
   /** The waiting work by part of the network. The next is the first of the first part. */
   readonly #waiting = new Map<string, Set<Waiting>>();
   #waitingCount = 0;
   #active = 0;
 
   /** Creates an empty queue. */
-  constructor(options: VerificationQueueOptions) {
+  constructor(options: FairQueueOptions) {
     this.#options = options;
   }
 
@@ -62,7 +64,7 @@ export class VerificationQueue {
   }
 
   async #wait(gone: AbortSignal, group: string): Promise<void> {
-    if (this.#waitingCount >= this.#options.maximumWaiting && !this.#makeRoom(group)) throw busy();
+    if (this.#waitingCount >= this.#options.maximumWaiting && !this.#makeRoom(group)) throw busy(this.#options);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const waiting: Waiting = { start: resolve, refuse: reject };
     this.#add(group, waiting);
@@ -105,13 +107,13 @@ export class VerificationQueue {
     const last = [...this.#waiting.get(largest) ?? []].at(-1);
     if (last === undefined) return false;
     this.#remove(largest, last);
-    last.refuse(busy());
+    last.refuse(busy(this.#options));
     return true;
   }
 }
 
-function busy(): BootstrapError {
-  return new BootstrapError("unavailable/busy", "The join service already has as many nodes to verify as it can take", {
+function busy({ full }: FairQueueOptions): BootstrapError {
+  return new BootstrapError("unavailable/busy", full, {
     next: "Ask again in a few seconds",
     retryAfterSeconds: BUSY_RETRY_SECONDS,
   });
