@@ -105,7 +105,7 @@ export const INIT_SEQUENCE: Sequence<FoundingInit> = Object.freeze({
     run: async (init) => {
       await installCa(init);
       await installKubeletCredentials(init);
-      await installFirstAuthorization(init.kubernetesFolder);
+      await installFirstAuthorization(init.kubernetesFolder, FIRST_EPOCH);
     },
   },
   "kubeadm-init": {

@@ -61,7 +61,7 @@ export async function writeAuthorizationConfiguration(
   state: CutState,
   mountedAt: string = AUTHORIZATION_FOLDER,
 ): Promise<boolean> {
-  checkCutState(state);
+  checkState(state);
   const text = authorizationConfiguration(state, mountedAt);
   const read = readAuthorizationConfiguration(text);
   if (JSON.stringify(read) !== JSON.stringify({ epochs: state.epochs, cut: state.cut })) {
@@ -87,12 +87,7 @@ export async function readCutState(folder: string): Promise<CutState | undefined
   return readAuthorizationConfiguration(fromUtf8(bytes, AUTHORIZATION_FILE));
 }
 
-/**
- * Checks that an API server loads a state.
- *
- * @throws {BootstrapError} `malformed/cut-list` with field and value.
- */
-export function checkCutState({ epochs, cut }: CutState): void {
+function checkState({ epochs, cut }: CutState): void {
   checkAscending("epochs", epochs, isEpoch);
   checkAscending("cut", cut, isUid);
   if (epochs.length === 0 || epochs.length > MOST_EPOCHS) {
@@ -222,7 +217,7 @@ export function readAuthorizationConfiguration(text: string): CutState {
     epochs: groups.flatMap((group) => epochOf(group) ?? []),
     cut: groups.flatMap((group) => admissionUidOf(group) ?? []),
   };
-  checkCutState(state);
+  checkState(state);
   // Only the writer's own form: what the entries leave of the expression must be nothing else than what it adds.
   if (refusedExpression(state) !== expression) {
     throw malformed("expression", expression.slice(0, 80), "is of another form");

@@ -1,6 +1,6 @@
 /**
- * The AuthorizationConfiguration of a new control plane, without which its API server does not start. Its join service
- * keeps it true from then on.
+ * The first AuthorizationConfiguration of a control plane, without which its API server does not start. The join
+ * service keeps it true from then on.
  *
  * @module
  */
@@ -9,14 +9,11 @@ import type { CutState } from "./authorization_configuration.ts";
 import {
   AUTHORIZATION_FILE,
   AUTHORIZATION_FOLDER,
+  MOST_EPOCHS,
   readCutState,
   writeAuthorizationConfiguration,
 } from "./authorization_configuration.ts";
-import { FIRST_EPOCH } from "./epochs.ts";
 import { exists } from "../platform/files.ts";
-
-/** What the API servers of a new cluster refuse: nodes whose certificates name no epoch, or a later one than the next. */
-const FIRST_STATE: CutState = Object.freeze({ epochs: [FIRST_EPOCH, FIRST_EPOCH + 1], cut: [] });
 
 /** Whether a control plane has an AuthorizationConfiguration. */
 export function hasAuthorization(kubernetesFolder: string): Promise<boolean> {
@@ -24,23 +21,18 @@ export function hasAuthorization(kubernetesFolder: string): Promise<boolean> {
 }
 
 /**
- * Writes the configuration of a cluster's first control plane, unless there is one that can be read.
+ * Writes a configuration that cuts nothing, unless there is one that can be read.
  *
+ * @param epoch The epoch of new certificates. Earlier ones and the next one are accepted too: it is not known yet which
+ *   the cluster has left, and refusing all its nodes would be worse than a cut list that comes seconds later.
  * @throws {BootstrapError} `system/file`.
  */
-export async function installFirstAuthorization(kubernetesFolder: string): Promise<void> {
-  if (await readCutState(folderIn(kubernetesFolder)).catch(() => undefined) !== undefined) return;
-  await installAuthorization(kubernetesFolder, FIRST_STATE);
-}
-
-/**
- * Writes the configuration of a control plane that joins.
- *
- * @param state What the API servers of the cluster refuse.
- * @throws {BootstrapError} `malformed/cut-list`, `system/file`.
- */
-export async function installAuthorization(kubernetesFolder: string, state: CutState): Promise<void> {
-  await writeAuthorizationConfiguration(folderIn(kubernetesFolder), state);
+export async function installFirstAuthorization(kubernetesFolder: string, epoch: number): Promise<void> {
+  const folder = folderIn(kubernetesFolder);
+  if (await readCutState(folder).catch(() => undefined) !== undefined) return;
+  const count = Math.min(epoch, MOST_EPOCHS - 1);
+  const epochs = Array.from({ length: count }, (_, index) => epoch - count + 1 + index);
+  await writeAuthorizationConfiguration(folder, { epochs: [...epochs, epoch + 1], cut: [] });
 }
 
 /**

@@ -10,11 +10,13 @@ import { joinCertificateAuthority } from "../certificate/ca.ts";
 import { readPrivateKeyPem } from "../certificate/keys.ts";
 import { clusterIdText } from "../certificate/cluster_id.ts";
 import { writePem } from "../certificate/pem.ts";
+import { admissionOf } from "../certificate/subjects.ts";
 import type { EvidenceKind } from "../attestation/kind.ts";
 import type { ControlPlaneMaker } from "../join/joining.ts";
 import { installClusterKeys } from "../kubernetes/cluster_keys.ts";
 import { initDocuments } from "../kubernetes/documents.ts";
-import { hasAuthorization, installAuthorization } from "../kubernetes/first_authorization.ts";
+import { FIRST_EPOCH } from "../kubernetes/epochs.ts";
+import { hasAuthorization, installFirstAuthorization } from "../kubernetes/first_authorization.ts";
 import { missingImages } from "../kubernetes/images.ts";
 import type { Kubeadm } from "../kubernetes/kubeadm.ts";
 import { ControlPlaneJoin } from "../kubernetes/control_plane_join.ts";
@@ -84,9 +86,10 @@ export function controlPlaneMaker(
     hasKeys: async () =>
       await hasJoinService(paths.joinService) && await controlPlane.hasClusterKeys() &&
       await hasAuthorization(paths.kubernetes),
-    async installKeys({ ca, kit, foundings, clusterDocument, apiEndpoints, joinEndpoints }) {
+    async installKeys({ ca, kit, clientCertificate, foundings, clusterDocument, apiEndpoints, joinEndpoints }) {
       await installClusterKeys(pki, kit.keys, writePem("CERTIFICATE", ca.der));
-      await installAuthorization(paths.kubernetes, kit.cutState);
+      const admission = admissionOf(clientCertificate.subject.attributes, self.name);
+      await installFirstAuthorization(paths.kubernetes, admission?.epoch ?? FIRST_EPOCH);
       const keys = await readPrivateKeyPem(fromUtf8(kit.keys.caKey, "CA key"), "CA key");
       const own = endpointText({ host: self.address, port: JOIN_SERVICE_PORT });
       await stageJoinService(installation, {

@@ -11,7 +11,6 @@ import { isPrivateKeyOf, PRIVATE_KEY_LABELS } from "../certificate/private_key_m
 import { readPublicKey } from "../certificate/public_key.ts";
 import { type Certificate, readCertificate } from "../certificate/x509.ts";
 import type { ClusterKeyName, ClusterKeys } from "../kubernetes/cluster_keys.ts";
-import { checkCutState, type CutState, MOST_CUT, MOST_EPOCHS } from "../kubernetes/authorization_configuration.ts";
 import { clusterKeyNames, MAXIMUM_KEY_PEM_BYTES, wipeClusterKeys } from "../kubernetes/cluster_keys.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { copyOf, equalBytes, fromUtf8, utf8 } from "../platform/bytes.ts";
@@ -24,8 +23,6 @@ export interface ControlPlaneKit {
   readonly keys: ClusterKeys;
   /** The policy of the join services, YAML. */
   readonly policyDocument: string;
-  /** What the API server of the new control plane refuses until its own join service looks. */
-  readonly cutState: CutState;
 }
 
 /** Overwrites the secrets of a kit with zeros. */
@@ -34,8 +31,7 @@ export function wipeKit(kit: ControlPlaneKit): void {
 }
 
 /** The largest encoding of a kit: all its fields at their largest, with a tag and a length for each. */
-export const MAXIMUM_KIT_BYTES: number = 7 * MAXIMUM_KEY_PEM_BYTES + MAXIMUM_DOCUMENT_BYTES + MOST_EPOCHS * 5 +
-  MOST_CUT * 38 + 64;
+export const MAXIMUM_KIT_BYTES: number = 7 * MAXIMUM_KEY_PEM_BYTES + MAXIMUM_DOCUMENT_BYTES + 64;
 
 /** How a key is encoded: the name of its field, and the PEM labels that it may have. */
 interface KeyField {
@@ -61,9 +57,8 @@ const POLICY_FIELD = "policy_document";
  *   refuse.
  */
 export function encodeControlPlaneKit(kit: ControlPlaneKit): Bytes {
-  checkForm(kit);
-  const { keys, policyDocument, cutState: { epochs, cut } } = kit;
-  return KitMessage.encode({ ...keys, policyDocument, acceptedEpochs: [...epochs], cutAdmissions: [...cut] }).finish();
+  checkForm(kit.keys, kit.policyDocument);
+  return KitMessage.encode({ ...kit.keys, policyDocument: kit.policyDocument }).finish();
 }
 
 /**
@@ -76,9 +71,7 @@ export function encodeControlPlaneKit(kit: ControlPlaneKit): Bytes {
 export function decodeControlPlaneKit(bytes: Uint8Array): ControlPlaneKit {
   if (bytes.length > MAXIMUM_KIT_BYTES) throw malformed("sealed_kit", `is larger than ${MAXIMUM_KIT_BYTES} bytes`);
   const message = decode(bytes);
-  const { policyDocument, acceptedEpochs, cutAdmissions } = message;
-  const cutState = { epochs: acceptedEpochs, cut: cutAdmissions };
-  checkForm({ keys: message, policyDocument, cutState });
+  checkForm(message, message.policyDocument);
   const keys: ClusterKeys = {
     caKey: copyOf(message.caKey),
     serviceAccountKey: copyOf(message.serviceAccountKey),
@@ -88,7 +81,7 @@ export function decodeControlPlaneKit(bytes: Uint8Array): ControlPlaneKit {
     etcdCaCertificate: copyOf(message.etcdCaCertificate),
     etcdCaKey: copyOf(message.etcdCaKey),
   };
-  return { keys, policyDocument, cutState };
+  return { keys, policyDocument: message.policyDocument };
 }
 
 /**
@@ -172,11 +165,7 @@ function decode(bytes: Uint8Array): KitMessage {
   return message;
 }
 
-interface KitForm extends Pick<ControlPlaneKit, "policyDocument" | "cutState"> {
-  readonly keys: Readonly<Record<ClusterKeyName, Uint8Array>>;
-}
-
-function checkForm({ keys, policyDocument, cutState }: KitForm): void {
+function checkForm(keys: Readonly<Record<ClusterKeyName, Uint8Array>>, policyDocument: string): void {
   for (const name of clusterKeyNames()) {
     const { field, labels } = FIELDS[name];
     if (keys[name].length > MAXIMUM_KEY_PEM_BYTES) {
@@ -187,12 +176,6 @@ function checkForm({ keys, policyDocument, cutState }: KitForm): void {
   const length = utf8(policyDocument).length;
   if (length === 0) throw malformed(POLICY_FIELD, "is missing");
   if (length > MAXIMUM_DOCUMENT_BYTES) throw malformed(POLICY_FIELD, `is larger than ${MAXIMUM_DOCUMENT_BYTES} bytes`);
-  try {
-    checkCutState(cutState);
-  } catch (cause) {
-    const { details: { field = "" } } = asBootstrapError(cause);
-    throw malformed(field === "epochs" ? "accepted_epochs" : "cut_admissions", asBootstrapError(cause).message);
-  }
 }
 
 /** Whether the bytes are one block of PEM in its usual form, so that Kubernetes reads the same as this program. */

@@ -4,7 +4,6 @@ import * as fc from "fast-check";
 import { createCertificateAuthority, issueServiceCertificate } from "../certificate/ca.ts";
 import { generateKeyPair, privateKeyPem } from "../certificate/keys.ts";
 import { writePem } from "../certificate/pem.ts";
-import { MOST_CUT, MOST_EPOCHS } from "../kubernetes/authorization_configuration.ts";
 import type { ClusterKeyName, ClusterKeys } from "../kubernetes/cluster_keys.ts";
 import { clusterKeyNames } from "../kubernetes/cluster_keys.ts";
 import { concat, copyOf, equalBytes, fromUtf8, utf8 } from "../platform/bytes.ts";
@@ -82,10 +81,7 @@ Deno.test("decodeControlPlaneKit() refuses a kit when a field is missing, too la
     ];
     for (const bytes of bad) {
       const changed = withKeys(kit, { [name]: bytes });
-      const message = KitMessage.encode({
-        ...{ ...changed.keys, policyDocument: kit.policyDocument },
-        ...{ acceptedEpochs: [1, 2], cutAdmissions: [] },
-      }).finish();
+      const message = KitMessage.encode({ ...changed.keys, policyDocument: kit.policyDocument }).finish();
       await assertRefused(() => decodeControlPlaneKit(message), "malformed/sealed-kit", FIELDS[name], kit);
       await assertRefused(() => encodeControlPlaneKit(changed), "malformed/sealed-kit", FIELDS[name], kit);
     }
@@ -93,32 +89,6 @@ Deno.test("decodeControlPlaneKit() refuses a kit when a field is missing, too la
   for (const policyDocument of ["", "x".repeat(64 * 1024 + 1)]) {
     const changed = { ...kit, policyDocument };
     await assertRefused(() => encodeControlPlaneKit(changed), "malformed/sealed-kit", "policy_document", kit);
-  }
-});
-
-Deno.test("a control plane's kit has the cut list, and none that an API server would not load", async () => {
-  const { kit } = await newKit();
-  const uid = (number: number) => `0a0b0c0d-0000-4000-8000-${String(number).padStart(12, "0")}`;
-  const most = Array.from({ length: MOST_CUT }, (_, index) => uid(index));
-  const epochs = Array.from({ length: MOST_EPOCHS }, (_, index) => 999_999_000 + index);
-  const full = encodeControlPlaneKit({ ...kit, cutState: { epochs, cut: most } });
-  assert.ok(full.length <= MAXIMUM_KIT_BYTES);
-  assert.deepEqual(decodeControlPlaneKit(full).cutState, { epochs, cut: most });
-  for (
-    const [field, cutState] of [
-      ["accepted_epochs", { epochs: [], cut: [] }],
-      ["accepted_epochs", { epochs: [2, 1], cut: [] }],
-      ["cut_admissions", { epochs: [1], cut: ["' || true"] }],
-      ["cut_admissions", { epochs: [1], cut: [uid(2), uid(1)] }],
-      ["cut_admissions", { epochs: [1], cut: [...most, uid(MOST_CUT)] }],
-    ] as const
-  ) {
-    await assertRefused(() => encodeControlPlaneKit({ ...kit, cutState }), "malformed/sealed-kit", field, kit);
-    const bytes = KitMessage.encode({
-      ...{ ...kit.keys, policyDocument: kit.policyDocument },
-      ...{ acceptedEpochs: [...cutState.epochs], cutAdmissions: [...cutState.cut] },
-    }).finish();
-    await assertRefused(() => decodeControlPlaneKit(bytes), "malformed/sealed-kit", field, kit);
   }
 });
 
@@ -146,8 +116,7 @@ Deno.test("decodeControlPlaneKit() refuses a kit when it is cut off, longer, or 
 Deno.test("decodeControlPlaneKit() and checkControlPlaneKit() refuse a key with any changed byte", async () => {
   const { ca, kit } = await newKit();
   const bytes = encodeControlPlaneKit(kit);
-  // The policy and the two epochs, with a tag and a length each.
-  const keyBytes = bytes.length - utf8(kit.policyDocument).length - 2 - 4;
+  const keyBytes = bytes.length - utf8(kit.policyDocument).length - 2;
   for (let index = 0; index < keyBytes; index++) {
     const flipped = copyOf(bytes);
     flipped[index] = (flipped[index] ?? 0) ^ 1 << index % 8;

@@ -11,12 +11,11 @@ import {
   readEtcdCredentials,
   wipeClusterKeys,
 } from "../kubernetes/cluster_keys.ts";
-import { readCutState } from "../kubernetes/authorization_configuration.ts";
 import { EtcdCluster } from "../kubernetes/etcd.ts";
 import type { EtcdHealth } from "../kubernetes/etcd_health.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { AnyErrorCode } from "../platform/errors.ts";
-import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import { asBootstrapError } from "../platform/errors.ts";
 import { errorFields } from "../platform/log.ts";
 import type { Log } from "../platform/log.ts";
 import type { SealedKit } from "../proto/gen/bootstrapper.ts";
@@ -35,18 +34,10 @@ export interface ControlPlanesParts {
   readonly credentialsFolder: string;
   /** The policy in force, YAML. The join service of a new control plane takes it over. */
   readonly policyDocument: () => string;
-  /** The folder with the configuration of this machine's API server, and its cut list. */
-  readonly authorizationFolder: string;
   /** The front's socket for connections to other members of etcd. */
   readonly dialer: string;
   readonly clock: Clock;
   readonly log: Log;
-}
-
-function noCutList(folder: string): BootstrapError {
-  return new BootstrapError("unavailable/own-cut-list", `There is no cut list in ${folder} yet`, {
-    next: "The node asks again within seconds; if this goes on, look at the log of bootstrapper-join-signer",
-  });
 }
 
 /** The etcd member of this control plane, where kubeadm has it listen for clients. */
@@ -86,12 +77,10 @@ export class ControlPlanes implements ControlPlaneAdmission, Disposable {
 
   /** Returns the cluster's keys, sealed. They are read for this one node and then forgotten. */
   async seal(sealingKey: Uint8Array, a2: Uint8Array): Promise<SealedKit> {
-    const { credentialsFolder, policyDocument, authorizationFolder } = this.#parts;
-    const cutState = await readCutState(authorizationFolder);
-    if (cutState === undefined) throw noCutList(authorizationFolder);
+    const { credentialsFolder, policyDocument } = this.#parts;
     const keys = await readClusterKeys(credentialsFolder, CREDENTIAL_KEY_FILES);
     try {
-      return await sealKit(sealingKey, a2, { keys, policyDocument: policyDocument(), cutState });
+      return await sealKit(sealingKey, a2, { keys, policyDocument: policyDocument() });
     } finally {
       wipeClusterKeys(keys);
     }

@@ -160,7 +160,6 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
     clock,
     log,
     policyDocument: () => policies.current().document,
-    authorizationFolder,
     dialer,
   });
   const serviceAdmissions = new ServiceAdmissions({ api, records: admissions, clock, log });

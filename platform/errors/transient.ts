@@ -102,10 +102,6 @@ export const UNAVAILABLE = {
     remedy:
       "Check the join service of that control plane, and that the API server runs with `--authorization-config`. Run the command again: it continues.",
   },
-  "unavailable/own-cut-list": {
-    meaning: "The join service has not written its machine's cut list yet.",
-    remedy: ASKS_AGAIN,
-  },
   "unavailable/epochs": {
     meaning: "Other writers change the epochs of node certificates continuously.",
     remedy: "Try again.",

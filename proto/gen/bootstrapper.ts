@@ -244,12 +244,6 @@ export interface ControlPlaneKit {
   etcdCaKey: Uint8Array;
   /** YAML: the policy of the join services. */
   policyDocument: string;
-  /**
-   * What API servers refuse of nodes: the epochs that they accept, ascending, and the UIDs of the admissions that are
-   * cut off, ascending.
-   */
-  acceptedEpochs: number[];
-  cutAdmissions: string[];
 }
 
 /** Why a peer ended the exchange. A stranger gets only the code, and possibly the time until the next attempt. */
@@ -2620,8 +2614,6 @@ function createBaseControlPlaneKit(): ControlPlaneKit {
     etcdCaCertificate: new Uint8Array(0),
     etcdCaKey: new Uint8Array(0),
     policyDocument: "",
-    acceptedEpochs: [],
-    cutAdmissions: [],
   };
 }
 
@@ -2650,16 +2642,6 @@ export const ControlPlaneKit: MessageFns<ControlPlaneKit> = {
     }
     if (message.policyDocument !== "") {
       writer.uint32(66).string(message.policyDocument);
-    }
-    if (message.acceptedEpochs.length !== 0) {
-      writer.uint32(74).fork();
-      for (const v of message.acceptedEpochs) {
-        writer.uint32(v);
-      }
-      writer.join();
-    }
-    for (const v of message.cutAdmissions) {
-      writer.uint32(82).string(v!);
     }
     return writer;
   },
@@ -2741,32 +2723,6 @@ export const ControlPlaneKit: MessageFns<ControlPlaneKit> = {
             message.policyDocument = reader.string();
             continue;
           }
-          case 9: {
-            if (tag === 72) {
-              message.acceptedEpochs.push(reader.uint32());
-
-              continue;
-            }
-
-            if (tag === 74) {
-              const end2 = reader.uint32() + reader.pos;
-              while (reader.pos < end2) {
-                message.acceptedEpochs.push(reader.uint32());
-              }
-
-              continue;
-            }
-
-            break;
-          }
-          case 10: {
-            if (tag !== 82) {
-              break;
-            }
-
-            message.cutAdmissions.push(reader.string());
-            continue;
-          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2792,8 +2748,6 @@ export const ControlPlaneKit: MessageFns<ControlPlaneKit> = {
     message.etcdCaCertificate = object.etcdCaCertificate ?? new Uint8Array(0);
     message.etcdCaKey = object.etcdCaKey ?? new Uint8Array(0);
     message.policyDocument = object.policyDocument ?? "";
-    message.acceptedEpochs = object.acceptedEpochs?.map((e) => e) || [];
-    message.cutAdmissions = object.cutAdmissions?.map((e) => e) || [];
     return message;
   },
 };

@@ -27,7 +27,7 @@ export async function newKit(
     etcdCaCertificate: utf8(writePem("CERTIFICATE", etcd.certificate.der)),
     etcdCaKey: utf8(await privateKeyPem(etcd.keys)),
   };
-  return { ca, kit: { keys, policyDocument: "version: 1\nvariant: none\n", cutState: { epochs: [1, 2], cut: [] } } };
+  return { ca, kit: { keys, policyDocument: "version: 1\nvariant: none\n" } };
 }
 
 /** Makes an E_c that is not stored in a folder. */

@@ -185,6 +185,5 @@ function kitOf(signed: CorpusFiles, serviceAccountKey: Uint8Array): Bytes {
       ...{ etcdCaKey: key(0x0c), etcdCaCertificate: certificate("etcd-ca") },
     },
     policyDocument: NO_POLICY,
-    cutState: { epochs: [1, 2], cut: ["0a0b0c0d-0000-4000-8000-000000000001"] },
   });
 }

@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { EtcdCluster, type EtcdMember } from "../../../kubernetes/etcd.ts";
 import type { JoinFacts } from "../../../kubernetes/documents.ts";
 import { ownApiEndpoint } from "../../../kubernetes/documents.ts";
+import { FIRST_EPOCH } from "../../../kubernetes/epochs.ts";
 import { installFirstAuthorization } from "../../../kubernetes/first_authorization.ts";
 import type { KubeadmRun } from "../../../kubernetes/kubeadm.ts";
 import { pollUntil } from "../../../kubernetes/_poll.ts";
@@ -70,7 +71,7 @@ export class JoiningControlPlane {
     const ticket = await cluster.ca.client(nodeSubjectText(name));
     const parts = { clusterName: "test", userName: "ticket", server, caPem: await cluster.ca.certificate() };
     await node.write(DISCOVERY, kubeconfig({ ...parts, ...ticket }));
-    await installFirstAuthorization(node.path("/etc/kubernetes"));
+    await installFirstAuthorization(node.path("/etc/kubernetes"), FIRST_EPOCH);
     await cluster.ca.layCredentialsInto(node, `https://${ownApiEndpoint({ address: node.ip })}`);
     node.startKubeletStandIn();
     return new JoiningControlPlane(cluster, node, join);

@@ -108,7 +108,7 @@ export class TestCa {
   async layInto(node: WorldNode): Promise<void> {
     for (const name of ["ca.crt", "ca.key"]) await node.write(`/etc/kubernetes/pki/${name}`, await this.#read(name));
     await this.layCredentialsInto(node, `https://${ownApiEndpoint({ address: node.ip })}`);
-    await installFirstAuthorization(node.path("/etc/kubernetes"));
+    await installFirstAuthorization(node.path("/etc/kubernetes"), FIRST_EPOCH);
   }
 
   /** Installs the credentials of a node's kubelet. */

@@ -46,7 +46,8 @@ for (const algorithm of ["ECDSA-P256", "RSA-2048"]) {
       const caPem = await Deno.readTextFile(join(first, "pki/ca.crt"));
       const der = readPem(caPem, "CERTIFICATE", "ca.crt");
       const ca = await checkCaCertificate(der, await clusterIdOf(readCertificate(der, "ca.crt")));
-      const kit = { ...(await newKit()).kit, keys: await readClusterKeys(join(first, "pki")) };
+      const { policyDocument } = (await newKit()).kit;
+      const kit = { keys: await readClusterKeys(join(first, "pki")), policyDocument };
       const [node, a2] = [await newSealingKeys(), randomBytes(32)];
       const opened = await openKit(node, a2, await sealKit(node.publicKey, a2, kit));
       await checkControlPlaneKit(opened, ca, new Date(), readPolicy);
