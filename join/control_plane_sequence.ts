@@ -97,7 +97,7 @@ function joinEtcd(joining: Joining): Promise<void> {
   const { controlPlane, facts, obtainTicket, journal, clock, signal } = joining;
   return retry(async () => {
     if (!await controlPlane.isVoter(facts())) forget(await obtainTicket());
-    await runPhase(joining, "etcd");
+    await controlPlane.keepCutList(() => runPhase(joining, "etcd"), signal);
   }, {
     clock,
     random: Math.random,
@@ -110,12 +110,15 @@ function joinEtcd(joining: Joining): Promise<void> {
 
 /**
  * kubeadm labels the Node here, and gives up where it is late. The kubelet registers it with the API server of this
- * machine, which follows this machine's etcd.
+ * machine, which follows this machine's etcd. That may take minutes, in which this API server serves all nodes.
  */
-async function finish(joining: Joining): Promise<void> {
-  joining.journal.detail(stepOf("finish"), "waiting until the kubelet has registered the Node");
-  await joining.kubelet.waitUntilRegistered(joining.signal);
-  await runPhase(joining, "finish");
+function finish(joining: Joining): Promise<void> {
+  const { controlPlane, kubelet, journal, signal } = joining;
+  return controlPlane.keepCutList(async () => {
+    journal.detail(stepOf("finish"), "waiting until the kubelet has registered the Node");
+    await kubelet.waitUntilRegistered(signal);
+    await runPhase(joining, "finish");
+  }, signal);
 }
 
 function runPhase(

@@ -45,6 +45,7 @@ async function world() {
     isVoter: () => Promise.resolve(false),
     resume: () => Promise.resolve(void machine.calls.push("resume")),
     run: (phase) => Promise.resolve(void machine.calls.push(`kubeadm ${phase}`)),
+    keepCutList: (work) => work(),
     startJoinService: () => Promise.resolve(),
   };
   return { cluster, machine, tickets, controlPlane, clock: { ...systemClock, sleep: () => Promise.resolve() } };
@@ -118,6 +119,28 @@ Deno.test("CONTROL_PLANE_SEQUENCE changes no member of etcd when the node is ref
   });
   await assert.rejects(asked, { code: "aborted/join" });
   assert.equal(cluster.refusals.at(-1), "conflict/node-name");
+});
+
+Deno.test("CONTROL_PLANE_SEQUENCE keeps the cut list from before etcd joins until the join service starts, while it waits too", async () => {
+  const { cluster, machine, controlPlane } = await world();
+  await using _ = cluster;
+  await using node = machine;
+  const keepCutList: ControlPlaneMaker["keepCutList"] = async (work) => {
+    node.calls.push("kept from here");
+    await work();
+    node.calls.push("kept to here");
+  };
+  const startJoinService = () => Promise.resolve(void node.calls.push("join-service"));
+  const run: ControlPlaneMaker["run"] = (phase) => Promise.resolve(void node.calls.push(`kubeadm ${phase}`));
+  const maker = { ...controlPlane, run, keepCutList, startJoinService };
+  await node.run(cluster.trust, [cluster.port], { controlPlane: maker });
+  const steps = node.calls.slice(node.calls.indexOf("(kubeadm-etcd)")).filter((call) =>
+    !/ticket|certificates/.test(call)
+  );
+  assert.deepEqual(steps.slice(0, 10), [
+    ...["(kubeadm-etcd)", "kept from here", "kubeadm etcd", "kept to here"],
+    ...["(kubeadm-finish)", "kept from here", "registered", "kubeadm finish", "kept to here", "(join-service)"],
+  ]);
 });
 
 Deno.test("CONTROL_PLANE_SEQUENCE keeps no cluster key in memory once the keys are on disk", async () => {

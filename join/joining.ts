@@ -20,6 +20,11 @@ export interface ControlPlaneMaker extends Pick<ControlPlaneJoin, "run" | "isVot
   hasKeys(): Promise<boolean>;
   /** Installs the cluster's keys, and the state of this node's join service, which is not started yet. */
   installKeys(ticket: ControlPlaneTicket): Promise<void>;
+  /**
+   * Does work while this machine's API server, if it serves, refuses the nodes that the cluster refuses. The join service
+   * does that once it is started.
+   */
+  keepCutList(work: () => Promise<void>, signal: AbortSignal): Promise<void>;
   /** Starts this node's join service. */
   startJoinService(): Promise<void>;
 }

@@ -11,6 +11,7 @@ import { readPrivateKeyPem } from "../certificate/keys.ts";
 import { clusterIdText } from "../certificate/cluster_id.ts";
 import { writePem } from "../certificate/pem.ts";
 import { admissionOf } from "../certificate/subjects.ts";
+import type { EvidenceKind } from "../attestation/kind.ts";
 import type { ControlPlaneMaker } from "../join/joining.ts";
 import { installClusterKeys } from "../kubernetes/cluster_keys.ts";
 import { initDocuments } from "../kubernetes/documents.ts";
@@ -23,6 +24,9 @@ import { fromUtf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { CommandRunner } from "../platform/command.ts";
 import { endpointText } from "../platform/endpoint.ts";
+import type { Log } from "../platform/log.ts";
+import { present } from "../platform/present.ts";
+import { withCutListKept } from "./interim_cut_list.ts";
 import { hasJoinService, JOIN_SERVICE_PORT, stageJoinService, startStagedJoinService } from "./join_service_install.ts";
 import type { NodePaths } from "./paths.ts";
 
@@ -35,6 +39,9 @@ export interface ControlPlaneFacts {
   readonly kubeadm: Pick<Kubeadm, "requiredImages">;
   readonly commands: CommandRunner;
   readonly clock: Clock;
+  readonly log: Log;
+  /** The known kinds of evidence. Default: those of `attestation/kinds.ts`. */
+  readonly kinds?: readonly EvidenceKind[];
 }
 
 const PREFLIGHT_DEADLINE_MS = 5 * 60_000;
@@ -46,7 +53,7 @@ const CONTROL_PLANE_PORTS = [6443, 2379, 2380, 10257, 10259] as const;
 
 /** Returns the control plane maker of this node. */
 export function controlPlaneMaker(
-  { paths, self, trust, kubeadm, commands, clock }: ControlPlaneFacts,
+  { paths, self, trust, kubeadm, commands, clock, log, kinds }: ControlPlaneFacts,
 ): ControlPlaneMaker {
   const pki = join(paths.kubernetes, "pki");
   const installation = {
@@ -65,6 +72,7 @@ export function controlPlaneMaker(
     kubeletFolder: paths.kubelet,
     etcdFolder: paths.etcd,
   });
+  const interim = { paths, clock, log, ...present("kinds", kinds) };
   return {
     async preflight({ settings, clusterId }, signal) {
       const documents = initDocuments(settings, { clusterName: clusterIdText(clusterId), node: self });
@@ -96,6 +104,7 @@ export function controlPlaneMaker(
     isVoter: (facts) => controlPlane.isVoter(facts),
     resume: (run) => controlPlane.resume(run),
     run: (phase, facts, run) => controlPlane.run(phase, facts, run),
+    keepCutList: (work, signal) => withCutListKept(interim, signal, work),
     startJoinService: () => startStagedJoinService(installation),
   };
 }

@@ -45,6 +45,8 @@ export const NO_FIRMWARE_DATA: FirmwareData = Object.freeze({ smbios: undefined,
 
 const SMBIOS_TABLE = "sys/firmware/dmi/tables/DMI";
 const FW_CFG_FOLDER = "sys/firmware/qemu_fw_cfg/by_name/opt/io.systemd.credentials";
+/** How each form of a credential in SMBIOS begins. */
+const CREDENTIAL_START = "io.systemd.credential";
 /** The forms of a credential in SMBIOS, as systemd defines them (systemd.system-credentials(7), systemd-creds(1)). */
 const PREFIX = { text: "io.systemd.credential:", base64: "io.systemd.credential.binary:" } as const;
 /** Base64 has four characters for three bytes. */
@@ -66,12 +68,13 @@ export async function readFirmwareData(root: string): Promise<FirmwareData> {
 /**
  * Returns a credential of the host: that of SMBIOS, else that of fw_cfg; `undefined` if there is none.
  *
- * @throws {BootstrapError} `malformed/smbios`, `malformed/host-credential` if the host gives it twice by SMBIOS, in
+ * @throws {BootstrapError} `malformed/smbios` if the table is broken and contains a credential,
+ *   `malformed/host-credential` if the host gives it twice by SMBIOS, in
  *   another form than it states, or larger than a document; `system/file`, `malformed/size`.
  */
 export function hostCredential(data: FirmwareData, name: HostCredentialName): HostCredential | undefined {
   const table = contentOf(data.smbios);
-  const string = table === undefined ? undefined : smbiosCredential(readOemStrings(table), name);
+  const string = table === undefined ? undefined : smbiosCredential(oemStrings(table), name);
   if (string !== undefined) return { source: `the credential ${name} of SMBIOS`, bytes: string };
   const item = contentOf(data.fwCfg.get(name));
   return item === undefined ? undefined : { source: `the credential ${name} of fw_cfg`, bytes: item };
@@ -104,6 +107,19 @@ function valueOf(string: Uint8Array, name: string): { readonly form: keyof typeo
     const isOurs = start.every((byte, index) => string[index] === byte);
     return isOurs ? [{ form, value: new Uint8Array(string.subarray(start.length)) }] : [];
   });
+}
+
+/**
+ * A vendor's broken table is no reason to stop a node whose configuration is elsewhere. A table that contains a
+ * credential somewhere must be read whole.
+ */
+function oemStrings(table: Bytes): readonly Uint8Array[] {
+  try {
+    return readOemStrings(table);
+  } catch (error) {
+    if (new TextDecoder("latin1").decode(table).includes(CREDENTIAL_START)) throw error;
+    return [];
+  }
 }
 
 function contentOf(content: FileContent): Bytes | undefined {

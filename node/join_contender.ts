@@ -7,6 +7,7 @@ import type { JoinClientDependencies, JoinClientOptions } from "../join/client.t
 import { runJoinClient } from "../join/client.ts";
 import { untilAborted } from "../platform/abortable.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import { present } from "../platform/present.ts";
 import { controlPlaneMaker } from "./control_plane_maker.ts";
 import { kubeletVersion, systemdKubelet } from "./kubelet.ts";
 import { failedChecks } from "./preflight.ts";
@@ -54,7 +55,16 @@ async function dependencies(contender: Contender): Promise<JoinClientDependencie
     },
     kubelet: systemdKubelet({ self, paths, kubeadm, commands, clock }),
     kubeletVersion: await kubeletVersion(commands),
-    controlPlane: controlPlaneMaker({ paths, self, trust, kubeadm, commands, clock }),
+    controlPlane: controlPlaneMaker({
+      paths,
+      self,
+      trust,
+      kubeadm,
+      commands,
+      clock,
+      log,
+      ...present("kinds", deps.kinds),
+    }),
   };
 }
 

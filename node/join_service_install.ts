@@ -70,6 +70,12 @@ export async function stageJoinService(parts: JoinServiceInstallation, cluster: 
   await writeState(staged, parts, cluster);
 }
 
+/** Returns the folder of the service that is staged, or `undefined`. */
+export async function stagedJoinService(folder: string): Promise<string | undefined> {
+  const staged = stagedFolder(folder);
+  return await hasServiceState(staged) ? staged : undefined;
+}
+
 /** Whether a service is staged or installed. */
 export async function hasJoinService(folder: string): Promise<boolean> {
   return await hasServiceState(stagedFolder(folder)) || await hasServiceState(folder);

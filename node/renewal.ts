@@ -9,23 +9,31 @@
  *
  * @module
  */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { admissionOf, nodeNameOf } from "../certificate/subjects.ts";
+import type { NodeRole } from "../kubernetes/node_role.ts";
 import type { NodeCertificates } from "../kubernetes/kubelet_credentials.ts";
-import { readNodeCertificate } from "../kubernetes/kubelet_credentials.ts";
+import { nodeCertificatePath, readNodeCertificate } from "../kubernetes/kubelet_credentials.ts";
 import { takeRenewalLock } from "../nodelock/run_lock.ts";
 import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
-import { exists } from "../platform/files.ts";
+import { exists, removeTemporaries } from "../platform/files.ts";
+import { present } from "../platform/present.ts";
 import { retry } from "../platform/retry.ts";
 import type { Log } from "../platform/log.ts";
 import { errorFields } from "../platform/log.ts";
 import { isMember } from "./membership.ts";
 import type { NodePaths } from "./paths.ts";
 import type { RenewalRecord } from "./renewal_record.ts";
-import { readRenewalRecord, recordIssuedCertificates, setNextLook, writeRenewalRecord } from "./renewal_record.ts";
+import {
+  isRecordOf,
+  readRenewalRecord,
+  recordIssuedCertificates,
+  setNextLook,
+  writeRenewalRecord,
+} from "./renewal_record.ts";
 import type { RenewalUrgency, Validity } from "./renewal_times.ts";
-import { commonValidity, nextLook, renewableFrom, renewalUrgency } from "./renewal_times.ts";
+import { commonValidity, isReattestationDue, nextLook, renewableFrom, renewalUrgency } from "./renewal_times.ts";
 import { checkNoReset } from "./reset_marker.ts";
 import { statusRefusal } from "./status.ts";
 
@@ -34,9 +42,10 @@ export type InstalledCertificates = Partial<NodeCertificates>;
 
 /** What a way to new certificates is told. */
 export interface RenewalTask {
+  readonly role: NodeRole;
   readonly installed: InstalledCertificates;
   readonly urgency: RenewalUrgency;
-  /** The join services of the last ticket. */
+  /** The join services to ask, as the last ticket or the cluster names them. */
   readonly joinEndpoints: readonly string[];
   readonly signal: AbortSignal;
   /** Reports a refusal or a failure that another try follows. */
@@ -61,7 +70,11 @@ export interface RenewalDependencies {
   readonly log: Log;
   /** Returns why the API server denies the kubelet of that name its requests; throws when it does not answer. */
   readonly denial: (nodeName: string, signal: AbortSignal) => Promise<BootstrapError | undefined>;
-  /** A worker's way: an attestation. */
+  /** Finds the join services of a control plane's cluster, but for its own. */
+  readonly otherServices: (signal: AbortSignal) => Promise<readonly string[]>;
+  /** When this machine booted. */
+  readonly bootedAt: Date;
+  /** A worker's way: an attestation. A control plane goes it once a day, to keep its record. */
   readonly attest: RenewalWay;
   /** A control plane's way: the CA on its disk. */
   readonly issue: RenewalWay;
@@ -111,43 +124,85 @@ export async function renewCertificates(
   await checkNoReset(paths.state);
   // A reset may have ended while this process waited for the lock.
   if (!await isMember(paths.state)) throw notAMember();
+  await removeLeftKeys(paths);
   const installed = await installedCertificates(deps);
+  const before = await recordOf(deps, installed);
   const validity = installed.client && installed.serving && commonValidity([installed.client, installed.serving]);
   const byTime = renewalUrgency(validity, clock.now());
   const urgency = byTime === "early" ? await earlyUrgency(deps, installed.client, isNow, signal) : byTime;
   if (validity !== undefined && urgency === "early") {
+    const again = await isControlPlane(paths) ? await reattested(deps, installed, before, signal) : undefined;
+    if (again !== undefined) return again;
     await setNextLook(paths.state, nextLook(validity, clock.now(), random()));
     return { state: "early", validity, renewableFrom: renewableFrom(validity) };
   }
-  const before = await recordBefore(deps);
   const way = await isControlPlane(paths) ? "own-ca" : "attestation";
   const failures = new RenewalFailures(deps, before);
   try {
-    const task = { installed, urgency, joinEndpoints: before?.joinEndpoints ?? [] };
+    const role = way === "own-ca" ? "control-plane" : "worker";
+    const task = { role, installed, urgency, joinEndpoints: before?.joinEndpoints ?? [] } as const;
     const renewed = await inTime(
       deps,
       way,
       { ...task, onFailure: (error, peer) => failures.note(error, peer) },
       signal,
     );
-    const attested = way === "attestation" ? clock.now() : timeOf(before?.attested);
-    const record = await recordIssuedCertificates(paths.state, {
-      ...renewed,
-      issuedBy: way,
-      ...(attested === undefined ? {} : { attested }),
-    }, { now: clock.now(), random: random() });
-    log.event("info", "certificates-renewed", { issuedBy: way, until: record.client.notAfter });
-    return {
-      state: "renewed",
-      record,
-      renewableFrom: renewableFrom(commonValidity(Object.values(renewed.certificates)) ?? renewed.certificates.client),
-    };
+    return await recordRenewed(deps, way, renewed, before);
   } catch (cause) {
     const error = signal.aborted ? asBootstrapError(cause) : failures.last ?? asBootstrapError(cause);
     if (failures.last === undefined && !signal.aborted) failures.note(error);
     await failures.written;
     log.event("warn", "renewal-failed", { ...errorFields(error), urgency });
     throw error;
+  }
+}
+
+async function recordRenewed(
+  { paths, clock, random, log }: RenewalDependencies,
+  issuedBy: RenewalRecord["issuedBy"],
+  renewed: RenewedCertificates,
+  before: RenewalRecord | undefined,
+): Promise<RenewalOutcome> {
+  const attested = issuedBy === "attestation" ? clock.now() : timeOf(before?.attested);
+  const look = { now: clock.now(), random: random() };
+  const record = await recordIssuedCertificates(
+    paths.state,
+    { ...renewed, issuedBy, ...present("attested", attested) },
+    look,
+  );
+  log.event("info", "certificates-renewed", { issuedBy, until: record.client.notAfter });
+  const { client, serving } = renewed.certificates;
+  return { state: "renewed", record, renewableFrom: renewableFrom(commonValidity([client, serving]) ?? client) };
+}
+
+/**
+ * Attests a control plane to the others of its cluster, if that is due: its record then says what it runs. A control
+ * plane holds the cluster's CA, so that no refusal ends its membership: it is logged, and the next look asks again.
+ */
+async function reattested(
+  deps: RenewalDependencies,
+  installed: InstalledCertificates,
+  before: RenewalRecord | undefined,
+  signal: AbortSignal,
+): Promise<RenewalOutcome | undefined> {
+  const { clock, bootedAt, log, otherServices } = deps;
+  if (!isReattestationDue(timeOf(before?.attested), bootedAt, clock.now())) return undefined;
+  let last: BootstrapError | undefined;
+  try {
+    const joinEndpoints = await otherServices(signal);
+    if (joinEndpoints.length === 0) return undefined;
+    const task = { role: "control-plane", installed, urgency: "due", joinEndpoints } as const;
+    const onFailure = (error: BootstrapError) => void (last = error);
+    return await recordRenewed(
+      deps,
+      "attestation",
+      await inTime(deps, "attestation", { ...task, onFailure }, signal),
+      before,
+    );
+  } catch (cause) {
+    signal.throwIfAborted();
+    log.event("warn", "control-plane-not-attested", errorFields(last ?? asBootstrapError(cause)));
+    return undefined;
   }
 }
 
@@ -214,6 +269,34 @@ async function installedCertificates({ paths, log }: RenewalDependencies): Promi
   };
   const [client, serving] = await Promise.all([read("client"), read("serving")]);
   return { ...(client === undefined ? {} : { client }), ...(serving === undefined ? {} : { serving }) };
+}
+
+/** A killed renewal may have left a key in a temporary file. The renewal lock keeps other writers away. */
+async function removeLeftKeys({ kubelet }: NodePaths): Promise<void> {
+  for (const path of [nodeCertificatePath(kubelet, "client"), nodeCertificatePath(kubelet, "serving")]) {
+    if (await exists(dirname(path))) await removeTemporaries(path);
+  }
+}
+
+/**
+ * Returns the record of the installed certificates. A renewal that was killed after it installed them has not written
+ * it: then it is written now, as `status` would show an old end and an old refusal. Its certificates were made at their
+ * beginning, so that a worker was attested then.
+ */
+async function recordOf(
+  deps: RenewalDependencies,
+  { client, serving }: InstalledCertificates,
+): Promise<RenewalRecord | undefined> {
+  const before = await recordBefore(deps);
+  if (client === undefined || serving === undefined) return before;
+  if (before !== undefined && isRecordOf(before, { client, serving })) return before;
+  const { paths, clock, random } = deps;
+  const isOwn = await isControlPlane(paths);
+  const issuedBy = isOwn ? "own-ca" : "attestation";
+  const attested = isOwn ? timeOf(before?.attested) : client.notBefore;
+  const issued = { certificates: { client, serving }, joinEndpoints: before?.joinEndpoints ?? [], issuedBy } as const;
+  const look = { now: clock.now(), random: random() };
+  return await recordIssuedCertificates(paths.state, { ...issued, ...present("attested", attested) }, look);
 }
 
 /** Reads the record. One that cannot be read must not keep a node from its cluster: the configuration has endpoints. */

@@ -131,6 +131,14 @@ export async function setNextLook(stateFolder: string, time: Date): Promise<void
   await Deno.utime(path, time, time);
 }
 
+/** Whether a record is that of these certificates, by their validity. */
+export function isRecordOf(record: RenewalRecord, { client, serving }: NodeCertificates): boolean {
+  const expected = { client: validityOf(client), serving: validityOf(serving) };
+  return (["client", "serving"] as const).every((usage) =>
+    record[usage].notBefore === expected[usage].notBefore && record[usage].notAfter === expected[usage].notAfter
+  );
+}
+
 function validityOf({ notBefore, notAfter }: NodeCertificates["client"]): RecordedValidity {
   return { notBefore: notBefore.toISOString(), notAfter: notAfter.toISOString() };
 }

@@ -17,7 +17,8 @@ import { recordMembership } from "./membership.ts";
 import { nodePaths } from "./paths.ts";
 import type { RenewalDependencies, RenewalTask } from "./renewal.ts";
 import { renewCertificates } from "./renewal.ts";
-import { readRenewalRecord, recordIssuedCertificates } from "./renewal_record.ts";
+import { readRenewalRecord, recordIssuedCertificates, writeRenewalRecord } from "./renewal_record.ts";
+import { statusRefusal } from "./status.ts";
 import { writeResetMarker } from "./reset_marker.ts";
 
 const HOUR_MS = 3_600_000;
@@ -34,6 +35,9 @@ class Member implements AsyncDisposable {
   attempt: (task: RenewalTask) => Promise<void> = () => Promise.resolve();
   /** What the API server answers to the kubelet. */
   denial: () => Promise<BootstrapError | undefined> = () => Promise.resolve(undefined);
+  /** The other control planes' join services. */
+  others: readonly string[] = [];
+  bootedAt = START;
   #sleeps: (() => void)[] = [];
 
   private constructor(readonly root: string, readonly ca: CertificateAuthority) {
@@ -97,6 +101,8 @@ class Member implements AsyncDisposable {
       random: () => 0,
       log: silentLog,
       denial: () => this.denial(),
+      otherServices: () => Promise.resolve(this.others),
+      bootedAt: this.bootedAt,
       attest: way("attest"),
       issue: way("issue"),
     };
@@ -191,6 +197,39 @@ Deno.test("renewCertificates() has a control plane issue its own, and does not c
   assert.deepEqual([record?.issuedBy, record?.attested], ["own-ca", START.toISOString()]);
 });
 
+Deno.test("renewCertificates() attests a control plane to the others after a boot and each day, early as it is", async () => {
+  await using member = await Member.create({ isControlPlane: true });
+  member.others = ["192.0.2.2:9444"];
+  member.hours = 0.1;
+  assert.equal((await renewCertificates(member.deps, never)).state, "early");
+  member.bootedAt = member.now();
+  member.hours = 0.2;
+  assert.equal((await renewCertificates(member.deps, never)).state, "renewed");
+  assert.deepEqual(member.ways, ["attest"]);
+  assert.deepEqual([member.tasks[0]?.role, member.tasks[0]?.joinEndpoints], ["control-plane", member.others]);
+  const record = await readRenewalRecord(member.paths.state);
+  assert.deepEqual([record?.issuedBy, record?.attested], ["attestation", member.now().toISOString()]);
+  assert.equal((await renewCertificates(member.deps, never)).state, "early");
+});
+
+Deno.test("renewCertificates() leaves a control plane that others refuse, or that has no others, as it is", async () => {
+  await using member = await Member.create({ isControlPlane: true });
+  member.hours = 0.1;
+  member.bootedAt = member.now();
+  const before = await member.serial();
+  assert.equal((await renewCertificates(member.deps, never)).state, "early");
+  assert.deepEqual(member.ways, []);
+  member.others = ["192.0.2.2:9444"];
+  member.attempt = ({ onFailure }) => {
+    onFailure(new BootstrapError("refused/pcr-4", "PCR 4 is wrong"), "192.0.2.2:9444");
+    return Promise.reject(new BootstrapError("timeout/renewal", "No service"));
+  };
+  assert.equal((await renewCertificates(member.deps, never)).state, "early");
+  assert.deepEqual(member.ways, ["attest"]);
+  assert.equal(await member.serial(), before);
+  assert.equal((await readRenewalRecord(member.paths.state))?.attested, START.toISOString());
+});
+
 Deno.test("renewCertificates() records why a node was refused, keeps its certificates, and forgets it when renewed", async () => {
   await using member = await Member.create();
   const before = await member.serial();
@@ -244,6 +283,49 @@ Deno.test("renewCertificates() works without a record that can be read", async (
   await renewCertificates(member.deps, never);
   assert.deepEqual(member.tasks[0]?.joinEndpoints, []);
   assert.equal((await readRenewalRecord(member.paths.state))?.issuedBy, "attestation");
+});
+
+Deno.test("renewCertificates() writes the record that a killed renewal has not written, and drops its old refusal", async () => {
+  for (const isControlPlane of [false, true]) {
+    await using member = await Member.create({ isControlPlane });
+    const { state } = member.paths;
+    const old = await readRenewalRecord(state);
+    assert.ok(old !== undefined);
+    const refusal = statusRefusal(new BootstrapError("refused/pcr-4", "PCR 4 is wrong"), START);
+    await writeRenewalRecord(state, { ...old, refusal });
+    member.hours = 0.5;
+    const { client } = await member.issue();
+    assert.equal((await renewCertificates(member.deps, never)).state, "early");
+    const record = await readRenewalRecord(state);
+    assert.equal(record?.client.notAfter, client.notAfter.toISOString());
+    assert.equal(record.refusal, undefined);
+    assert.deepEqual(record.joinEndpoints, old.joinEndpoints);
+    assert.equal(record.attested, isControlPlane ? old.attested : client.notBefore.toISOString());
+  }
+});
+
+Deno.test("renewCertificates() records a refusal also where there was no record", async () => {
+  await using member = await Member.create();
+  await Deno.remove(join(member.paths.state, "renewal.json"));
+  member.hours = 2;
+  member.attempt = ({ onFailure }) => {
+    const error = new BootstrapError("refused/pcr-4", "PCR 4 is wrong");
+    onFailure(error, "192.0.2.2:9444");
+    return Promise.reject(error);
+  };
+  await assert.rejects(renewCertificates(member.deps, never), { code: "refused/pcr-4" });
+  assert.equal((await readRenewalRecord(member.paths.state))?.refusal?.code, "refused/pcr-4");
+});
+
+Deno.test("renewCertificates() removes the key that a killed renewal left in a temporary file", async () => {
+  await using member = await Member.create();
+  const folder = join(member.paths.kubelet, "pki");
+  await Deno.writeTextFile(join(folder, `.bootstrapper-client.pem.${"ab".repeat(8)}.tmp`), "a key");
+  assert.equal((await renewCertificates(member.deps, never)).state, "early");
+  assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), [
+    "bootstrapper-client.pem",
+    "bootstrapper-serving.pem",
+  ]);
 });
 
 Deno.test("renewCertificates() refuses a node that is no member, is being reset, or renews already", async () => {

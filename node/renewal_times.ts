@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { HOUR_MS } from "../platform/duration.ts";
+import { DAY_MS, HOUR_MS } from "../platform/duration.ts";
 
 /** When certificates are valid. */
 export interface Validity {
@@ -61,6 +61,15 @@ export function renewableFrom(validity: Validity): Date {
 export function nextLook(validity: Validity, now: Date, random: number): Date {
   const due = at(validity, DUE_AT + SPREAD * random);
   return new Date(Math.min(due.getTime(), now.getTime() + LONGEST_PAUSE_MS * (1 - random / 2)));
+}
+
+/**
+ * Whether a control plane should prove itself to others again: once since it booted, as another image may have booted,
+ * and each day.
+ */
+export function isReattestationDue(attested: Date | undefined, bootedAt: Date, now: Date): boolean {
+  return attested === undefined || attested < bootedAt || attested > now ||
+    now.getTime() - attested.getTime() >= DAY_MS;
 }
 
 function at({ notBefore, notAfter }: Validity, fraction: number): Date {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { commonValidity, nextLook, renewableFrom, renewalUrgency } from "./renewal_times.ts";
+import { commonValidity, isReattestationDue, nextLook, renewableFrom, renewalUrgency } from "./renewal_times.ts";
 
 const HOUR_MS = 3_600_000;
 const start = new Date("2026-11-01T00:00:00Z");
@@ -27,6 +27,17 @@ Deno.test("commonValidity() is the time in which all certificates are valid", ()
 });
 
 const randoms = fc.double({ min: 0, max: 1, noNaN: true });
+
+Deno.test("isReattestationDue() holds after each boot, each day, and where the time on record cannot be", () => {
+  const cases: readonly (readonly [attested: number | undefined, booted: number, now: number, isDue: boolean])[] = [
+    ...[[undefined, 0, 1, true], [2, 0, 3, false], [2, 0, 25.9, false], [2, 0, 26, true]] as const,
+    ...[[2, 2.5, 3, true], [4, 0, 3, true]] as const,
+  ];
+  for (const [attested, booted, now, isDue] of cases) {
+    const time = attested === undefined ? undefined : after(attested);
+    assert.equal(isReattestationDue(time, after(booted), after(now)), isDue, String([attested, booted, now]));
+  }
+});
 
 Deno.test("nextLook() spreads nodes, and leaves each far more than the time of one renewal", () => {
   assert.deepEqual(renewableFrom(validity), after(1));

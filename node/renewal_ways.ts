@@ -20,6 +20,7 @@ import { KubernetesApi } from "../kubernetes/api.ts";
 import { currentEpoch, FIRST_EPOCH } from "../kubernetes/epochs.ts";
 import { readOwnCutState } from "../kubernetes/first_authorization.ts";
 import { installNodeCertificates } from "../kubernetes/kubelet_credentials.ts";
+import { NodeAdmissions } from "../kubernetes/node_admissions.ts";
 import { ownApiCredentials } from "../kubernetes/own_api.ts";
 import { renewOwnCertificates } from "../kubernetes/own_node_certificates.ts";
 import { nodeCertificateLifetimeMs, readClusterSettings } from "../kubernetes/settings.ts";
@@ -38,8 +39,9 @@ import type { NodeKeys } from "../protocol/node_keys.ts";
 import type { NodeSelf } from "../protocol/node_self.ts";
 import type { TrustPart } from "../protocol/transcript.ts";
 import { readClusterDocument } from "../service/service_state.ts";
+import { JOIN_SERVICE_PORT } from "./join_service_install.ts";
 import type { NodePaths } from "./paths.ts";
-import type { RenewalTask, RenewalWay } from "./renewal.ts";
+import type { RenewalDependencies, RenewalTask, RenewalWay } from "./renewal.ts";
 import type { InstalledCertificates } from "./renewal.ts";
 
 /** What a worker needs to be attested anew. */
@@ -63,16 +65,17 @@ export interface WayParts {
 }
 
 /**
- * A worker's way.
+ * A worker's way, and that of a control plane which attests itself to the others. A service is never asked at the
+ * node's own address.
  *
  * @param load Reads the configuration and opens the machine, when it is known that a renewal is due.
  */
 export function attestationWay({ paths, clock, log }: WayParts, load: () => Promise<AttestingNode>): RenewalWay {
-  return async ({ installed, joinEndpoints, signal, onFailure }) => {
+  return async ({ role, installed, joinEndpoints, signal, onFailure }) => {
     const lock = await new LockFile(paths.state).readDurably();
     if (lock === undefined) throw new BootstrapError("precondition/no-cluster", "This node belongs to no cluster");
     const { trust, self, endpoints, issuer, identityKey, kubeletVersion } = await load();
-    const asked = allEndpoints(joinEndpoints, endpoints);
+    const asked = allEndpoints(joinEndpoints, endpoints).filter(({ host }) => host !== self.address);
     if (asked.length === 0) throw noEndpoints();
     const keys: NodeKeys = {
       ...await createNodeKeys(),
@@ -80,7 +83,7 @@ export function attestationWay({ paths, clock, log }: WayParts, load: () => Prom
     };
     const ticket = await obtainRenewal({
       trust,
-      self: { name: nameOf(installed, self), address: self.address, role: "worker" },
+      self: { name: nameOf(installed, self), address: self.address, role },
       kubeletVersion,
       issuer,
       keys,
@@ -113,6 +116,29 @@ function noEndpoints(): BootstrapError {
   return new BootstrapError("precondition/join-endpoints", "This node knows no join service of its cluster", {
     next: "Name the cluster's join services in join.endpoints of the node's configuration",
   });
+}
+
+/**
+ * Finds the join services of a control plane's cluster, but for its own: each control plane has one.
+ *
+ * @param load Reads the node's name and address.
+ */
+export function otherServicesOf(
+  { kubernetes }: Pick<NodePaths, "kubernetes">,
+  load: () => Promise<NodeSelf>,
+): RenewalDependencies["otherServices"] {
+  return async (signal) => {
+    const self = await load();
+    const all = await withApi(
+      await ownApiCredentials(kubernetes, self),
+      signal,
+      (api) => new NodeAdmissions(api).list(),
+    );
+    return all.filter(({ record, removedMs }) => record.role === "control-plane" && removedMs === undefined)
+      .flatMap(({ record }) => record.addresses)
+      .filter((host) => host !== self.address)
+      .map((host) => endpointText({ host, port: JOIN_SERVICE_PORT }));
+  };
 }
 
 const MAXIMUM_PEM_BYTES = 1 << 16;

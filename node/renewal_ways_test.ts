@@ -70,7 +70,8 @@ class ControlPlane implements AsyncDisposable {
       () => Promise.resolve({ name: "cp-1", address: "192.0.2.1", role: "control-plane" }),
     );
     const { signal } = new AbortController();
-    return (await way({ installed, urgency, joinEndpoints: [], signal, onFailure() {} })).certificates;
+    return (await way({ role: "control-plane", installed, urgency, joinEndpoints: [], signal, onFailure() {} }))
+      .certificates;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

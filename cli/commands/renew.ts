@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { SECOND_MS } from "../../platform/duration.ts";
 import { present } from "../../platform/present.ts";
 import type { CliCommand } from "../command.ts";
 import { isSet, optionalText, outputForm, withConfig } from "../options.ts";
@@ -26,7 +27,12 @@ export const renew: CliCommand<RenewOptions, RenewingMachine> = {
   }),
   async open(_options, context) {
     const machine = await (await import("../machine.ts")).openMachine(context);
-    return { machine, kubeletVersion: await (await import("../../node/kubelet.ts")).kubeletVersion(context.commands) };
+    const bootedAt = new Date(context.clock.now().getTime() - Deno.osUptime() * SECOND_MS);
+    return {
+      machine,
+      bootedAt,
+      kubeletVersion: await (await import("../../node/kubelet.ts")).kubeletVersion(context.commands),
+    };
   },
   async action(options, context, opened) {
     await (await import("../programs/renew.ts")).renew(options, context, opened);

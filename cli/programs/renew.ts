@@ -11,7 +11,7 @@ import { loadNodeConfiguration } from "../../node/configuration_source.ts";
 import type { RenewalDependencies, RenewalOutcome } from "../../node/renewal.ts";
 import { renewCertificates } from "../../node/renewal.ts";
 import type { AttestingNode } from "../../node/renewal_ways.ts";
-import { attestationWay, ownCaWay } from "../../node/renewal_ways.ts";
+import { attestationWay, otherServicesOf, ownCaWay } from "../../node/renewal_ways.ts";
 import { present } from "../../platform/present.ts";
 import { readOrCreateIdentityKey } from "../../protocol/node_keys.ts";
 import type { NodeSelf } from "../../protocol/node_self.ts";
@@ -36,6 +36,8 @@ export interface RenewingMachine {
   readonly machine: Machine;
   /** The version of this machine's kubelet, such as `v1.36.3`. */
   readonly kubeletVersion: string;
+  /** When this machine booted. */
+  readonly bootedAt: Date;
 }
 
 /**
@@ -68,6 +70,8 @@ function renewalDependencies(
   return {
     ...parts,
     random: Math.random,
+    bootedAt: opened.bootedAt,
+    otherServices: otherServicesOf(paths, async () => (await node()).self),
     denial: (nodeName, signal) => kubeletDenial(paths, nodeName, signal),
     attest: attestationWay(parts, async () => await attestingNode(await node(), context, opened)),
     issue: ownCaWay(parts, async () => (await node()).self),

@@ -96,6 +96,7 @@ export class TestMachine implements AsyncDisposable {
         isVoter: () => Promise.resolve(false),
         resume: () => Promise.resolve(),
         run: (phase) => Promise.resolve(void this.calls.push(`kubeadm ${phase}`)),
+        keepCutList: (work) => work(),
         startJoinService: () => Promise.resolve(void this.calls.push("join-service")),
       },
       clock: systemClock,

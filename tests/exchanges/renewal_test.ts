@@ -6,8 +6,14 @@ import { lockDigest } from "../../protocol/transcript.ts";
 import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";
 import { refusal } from "../../protocol/refusal.ts";
 import { newKit } from "../../protocol/testing/kit.ts";
-import { ask, newNode, newNodeKeys, TestCluster } from "./join_world.ts";
+import { ask, KUBELET_VERSION, newNode, newNodeKeys, TestCluster } from "./join_world.ts";
 import { ToyMachine } from "./toy_kind.ts";
+import { readNodeCertificate } from "../../kubernetes/kubelet_credentials.ts";
+import { nodePaths } from "../../node/paths.ts";
+import { attestationWay } from "../../node/renewal_ways.ts";
+import { LockFile } from "../../nodelock/file.ts";
+import { systemClock } from "../../platform/clock.ts";
+import { silentLog } from "../../platform/log.ts";
 import { measureLock, measureTrust } from "../../nodelock/measure.ts";
 
 async function refusalOf(asked: Promise<unknown>): Promise<BootstrapError> {
@@ -139,7 +145,33 @@ Deno.test("a control plane's renewal gives certificates, and neither keys nor a 
   await cluster.admissions.admit({
     ...{ identity: id, nodeName: "cp-2", role: "control-plane", nodeKey: "", addresses: [], evidenceDigest: "" },
   });
-  const ticket = await ask(cluster.port, await newNode(cluster.trust, { keys, self, purpose: "renew" }));
+  const renewing = await newNode(cluster.trust, { keys, self, purpose: "renew" });
+  const ticket = await ask(cluster.port, renewing);
   assert.equal(ticket.kit, undefined);
+  const root = await Deno.makeTempDir();
+  const paths = nodePaths(root);
+  await Deno.mkdir(paths.state, { recursive: true });
+  const staged = await new LockFile(paths.state).stage({
+    ...{ owner: "join", clusterId: cluster.clusterId, time: new Date() } as const,
+  });
+  await staged.link();
+  const attesting = (address: string) =>
+    attestationWay({ paths, clock: systemClock, log: silentLog }, () =>
+      Promise.resolve({
+        ...{ trust: cluster.trust, self: { ...self, address }, kubeletVersion: KUBELET_VERSION },
+        ...{ endpoints: [], issuer: renewing.issuer, identityKey: keys.identity },
+      }))({
+        ...{ role: "control-plane", installed: {}, urgency: "due", joinEndpoints: [`127.0.0.1:${cluster.port}`] },
+        ...{ signal: AbortSignal.timeout(20_000), onFailure: (error) => assert.fail(error) },
+      });
+  const { certificates } = await attesting(self.address);
+  assert.deepEqual(certificates.client.subject.der, ticket.clientCertificate.subject.der);
+  assert.deepEqual((await readNodeCertificate(paths, "client"))?.der, certificates.client.der);
+  await assert.rejects(
+    attesting("127.0.0.1"),
+    { code: "precondition/join-endpoints" },
+    "it asks no service of its own",
+  );
   assert.deepEqual(asked, []);
+  await Deno.remove(root, { recursive: true });
 });

@@ -44,6 +44,7 @@ const noControlPlane = {
     isVoter: never,
     resume: never,
     run: never,
+    keepCutList: never,
     startJoinService: never,
   },
 };

@@ -53,6 +53,8 @@ function renew(worker: Worker, patienceMs: number): Promise<RenewalOutcome> {
     ...parts,
     random: Math.random,
     attest: attestationWay(parts, () => Promise.resolve(attesting)),
+    otherServices: () => Promise.resolve([]),
+    bootedAt: new Date(0),
     denial: (name, signal) => kubeletDenial(paths, name, signal),
     issue: ownCaWay(parts, () => Promise.resolve(attesting.self)),
     patienceMs: { early: 0, due: patienceMs, late: patienceMs },

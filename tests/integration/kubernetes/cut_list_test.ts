@@ -1,5 +1,6 @@
 /** Removal, bans and epochs against a real API server, which follows the cut list that a join service writes. */
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import * as v from "valibot";
 import { generateKeyPair } from "../../../certificate/keys.ts";
 import type { AdmissionRecord } from "../../../kubernetes/admission_records.ts";
@@ -17,10 +18,11 @@ import { kubeletDenial } from "../../../kubernetes/kubelet_denial.ts";
 import { findNamedNode } from "../../../kubernetes/named_node.ts";
 import { NodeAdmissions } from "../../../kubernetes/node_admissions.ts";
 import { nodeRemovalSteps } from "../../../kubernetes/node_removal.ts";
+import { withCutListKept } from "../../../node/interim_cut_list.ts";
 import { recordMembership } from "../../../node/membership.ts";
 import { nodePaths } from "../../../node/paths.ts";
 import { renewCertificates } from "../../../node/renewal.ts";
-import { ownCaWay } from "../../../node/renewal_ways.ts";
+import { otherServicesOf, ownCaWay } from "../../../node/renewal_ways.ts";
 import { hex, randomBytes } from "../../../platform/bytes.ts";
 import { systemClock } from "../../../platform/clock.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
@@ -338,11 +340,12 @@ Deno.test("a node learns that its epoch has ended at once, and renews; a control
   const logged: string[] = [];
   const never = new AbortController().signal;
   const denial = (name: string) => kubeletDenial(paths, name, never);
+  const self = () => Promise.resolve({ name: node.name, address: node.ip, role: "control-plane" } as const);
   const renew = () =>
     renewCertificates({
-      ...{ ...parts, random: () => 0, denial },
+      ...{ ...parts, random: () => 0, denial, bootedAt: new Date(0), otherServices: otherServicesOf(paths, self) },
       attest: () => Promise.reject(new Error("This is a control plane")),
-      issue: ownCaWay(parts, () => Promise.resolve({ name: node.name, address: node.ip, role: "control-plane" })),
+      issue: ownCaWay(parts, self),
     }, never);
   const groups = async () =>
     (await readNodeCertificate(paths, "client"))?.subject.attributes.map(({ value }) => value) ?? [];
@@ -358,6 +361,40 @@ Deno.test("a node learns that its epoch has ended at once, and renews; a control
     assert.deepEqual((await groups()).slice(1, 3), [`bootstrapper:admission:${uid}`, "bootstrapper:epoch:1"]);
     assert.equal((await renew()).state, "early");
   });
+
+  await t.step(
+    "the list of a control plane that joins is true before its API server begins, and while it joins",
+    async () => {
+      const joining = { joinService: `${paths.joinService}-of-cp-2`, kubernetes: await Deno.makeTempDir() };
+      const interim = { ...parts, paths: joining };
+      let runs = 0;
+      await withCutListKept(interim, never, () => Promise.resolve(void runs++));
+      assert.deepEqual([runs, await readCutState(join(joining.kubernetes, "bootstrapper"))], [1, undefined]);
+      const policyDocument = `version: 1\nvariant: none\nbannedIdentities: ["${record.identity}"]\n`;
+      await writeServiceState(`${joining.joinService}.staged`, {
+        ...state,
+        policyDocument,
+        apiEndpoints: [`${node.ip}:1`, ...state.apiEndpoints],
+      });
+      const folder = join(joining.kubernetes, "bootstrapper");
+      const entries = new CutEntries(admin);
+      const removed = [crypto.randomUUID(), crypto.randomUUID()].sort();
+      const untilMs = Date.now() + DAY_MS;
+      const cut = async (at: number) => {
+        await entries.create({ uid: removed[at] ?? "", identity: "", nodeName: "gone", epoch: 1, untilMs });
+      };
+      await cut(0);
+      await withCutListKept(interim, never, async () => {
+        const first = await readCutState(folder);
+        assert.deepEqual(first?.epochs, [1, 2]);
+        assert.deepEqual(first.cut, [removed[0], uid].sort());
+        await cut(1);
+        const what = { what: "the second entry", deadlineMs: DEADLINE_MS };
+        await waitUntil(what, async () => (await readCutState(folder))?.cut.length === 3);
+      });
+      await Deno.remove(joining.kubernetes, { recursive: true });
+    },
+  );
 
   await t.step("the epoch ends at once: the API server denies the kubelet, and the next look renews", async () => {
     await raiseEpoch(admin, 1, 0);
