@@ -55,7 +55,6 @@ export const PRECONDITION = {
   "precondition/join-endpoints": {
     meaning: "The node is locked for a join and knows no join service.",
     remedy: "Name the cluster's join services in join.endpoints of the node's configuration.",
-    untested: "it takes a whole node that is locked and then loses the endpoints of its configuration",
   },
   "precondition/joining": {
     meaning: "The node is joining a cluster, so no init can use it.",
