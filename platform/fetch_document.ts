@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { rootCertificates } from "node:tls";
 import type { Bytes } from "./bytes.ts";
 import { concat } from "./bytes.ts";
 import type { Clock } from "./clock.ts";
 import { withDeadline } from "./deadline.ts";
+import { publicCas } from "./public_cas.ts";
 
 /** What a server answered. */
 export interface FetchedDocument {
@@ -44,7 +44,7 @@ export const FETCH_DEADLINE_MS = 5_000;
 
 /** Creates a client. It believes its own CAs, because the program's own store of CAs is empty. */
 export function documentClient(options: DocumentClientOptions): DocumentClient {
-  const { maximumBytes, clock, caCertificates = rootCertificates } = options;
+  const { maximumBytes, clock, caCertificates = publicCas() } = options;
   const client = Deno.createHttpClient({ caCerts: [...caCertificates] });
   const late = () => new Error(`there was no answer within ${FETCH_DEADLINE_MS / 1000} s`);
   return {

@@ -57,6 +57,9 @@ export const init: CliCommand<InitOptions> = {
     );
   },
   read: initOptions,
+  async open() {
+    (await import("../../platform/public_cas.ts")).keepPublicCas();
+  },
   async action(options, context) {
     await (await import("../programs/init.ts")).init(options, context);
   },

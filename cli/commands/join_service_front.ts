@@ -29,6 +29,9 @@ export const joinFront: CliCommand<JoinFrontOptions> = {
     socket: optionalText(parsed, "socket") ?? paths.joinSocket,
     dialer: optionalText(parsed, "dialer") ?? paths.joinDialer,
   }),
+  async open() {
+    (await import("../../platform/public_cas.ts")).keepPublicCas();
+  },
   async action(options, context) {
     await (await import("../programs/join_service_front.ts")).joinFront(options, context);
   },

@@ -25,6 +25,9 @@ export const policyExplain: CliCommand<PolicyExplainOptions> = {
     ...present("referenceFile", optionalText(parsed, "reference")),
   }),
   alsoKeeps: ({ isOnline }) => isOnline ? ["net"] : [],
+  async open() {
+    (await import("../../platform/public_cas.ts")).keepPublicCas();
+  },
   async action(options, context) {
     await (await import("../programs/policy.ts")).policyExplain(options, context);
   },

@@ -56,6 +56,9 @@ export const policyMake: CliCommand<PolicyMakeOptions> = {
     output: outputForm(parsed),
   }),
   alsoKeeps: ({ freshNode, collateral }) => freshNode !== undefined || collateral.cache !== undefined ? ["net"] : [],
+  async open() {
+    (await import("../../platform/public_cas.ts")).keepPublicCas();
+  },
   async action(options, context) {
     await (await import("../programs/policy.ts")).policyMake(options, context);
   },

@@ -26,6 +26,9 @@ export const verify: CliCommand<PolicyExplainOptions | VerifyNodeOptions> = {
   },
   read: verifyOptions,
   alsoKeeps: (options) => "freshNode" in options || options.isOnline ? ["net"] : [],
+  async open() {
+    (await import("../../platform/public_cas.ts")).keepPublicCas();
+  },
   async action(options, context) {
     await (await import("../programs/policy.ts")).verify(options, context);
   },
