@@ -144,7 +144,7 @@ export async function findTlsProblem(
   }
 }
 
-/** A connection to a process that connects to a member. One that fails is an error of TLS over it, without a code. */
+/** A connection to a process that connects to a member. It rejects where there is no such process. */
 async function dialled(endpoint: EtcdEndpoint, dialer: string, signal: AbortSignal): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const socket = connectSocket({ path: dialer });

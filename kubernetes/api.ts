@@ -80,6 +80,7 @@ export class KubernetesApi implements Disposable {
   readonly #client: Deno.HttpClient;
   readonly #deadlineMs: number;
   readonly #signal: AbortSignal | undefined;
+  #serverTimeMs: number | undefined;
 
   /**
    * Sends nothing yet.
@@ -109,6 +110,11 @@ export class KubernetesApi implements Disposable {
         cause,
       });
     }
+  }
+
+  /** The API server's time in its last answer, milliseconds since 1970, in whole seconds. */
+  get serverTimeMs(): number | undefined {
+    return this.#serverTimeMs;
   }
 
   /** Returns the object or list at a path, or `undefined` if there is none. */
@@ -195,6 +201,7 @@ export class KubernetesApi implements Disposable {
       };
       const response = await fetch(this.#server.origin + path, request);
       status = response.status;
+      this.#serverTimeMs = timeOf(response.headers.get("date"));
       text = await readText(response, what);
     } catch (cause) {
       if (cause instanceof BootstrapError) throw cause;
@@ -225,6 +232,12 @@ export class KubernetesApi implements Disposable {
       next: "Check the certificate of the API server, the address in it, and the clocks of both machines",
     });
   }
+}
+
+/** Reads a header `Date`; `undefined` if it is not there, or no date. */
+function timeOf(date: string | null): number | undefined {
+  const time = Date.parse(date ?? "");
+  return Number.isNaN(time) ? undefined : time;
 }
 
 async function readText(response: Response, what: string): Promise<string> {

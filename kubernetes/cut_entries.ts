@@ -1,7 +1,7 @@
 /**
  * The admissions that are cut off: nodes whose certificates API servers refuse although they are valid. An operator's
- * removal makes an entry; join services bring the entries into the API servers' configuration, and delete an entry when
- * the last certificate of its admission has ended.
+ * removal makes an entry; join services bring the entries into the API servers' configuration until the last certificate
+ * of the admission has ended, and delete an entry when they have seen it for longer than any certificate lives.
  *
  * An entry is a ConfigMap `cut-UID`, stored with the admission records.
  *
@@ -9,6 +9,7 @@
  */
 import * as v from "valibot";
 import { isUid } from "../certificate/subjects.ts";
+import { MINUTE_MS } from "../platform/duration.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { type ConfigMapApi, ConfigMaps, type StoredConfigMap } from "./_config_maps.ts";
 import { exactly, readFields } from "./_api_objects.ts";
@@ -17,6 +18,9 @@ import { unless, unlessChanged } from "./_unless.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
 
 export type { StoredConfigMap } from "./_config_maps.ts";
+
+/** How far the clocks of control planes may differ. An entry is in force for so long after its last certificate. */
+export const CUT_MARGIN_MS: number = 10 * MINUTE_MS;
 
 /** One admission that is cut off. */
 export interface CutEntry {

@@ -2,8 +2,7 @@
  * The operator's side of removing a node from the cluster, which frees its name for another machine.
  *
  * Its certificates are cut off first. When the API server refuses them, its Node and its Pods are deleted, and then its
- * name is free. The record of
- * the identity stays, so that the machine is not admitted again.
+ * name is free. The record of the identity stays, so that the machine is not admitted again.
  *
  * The operator has no access to etcd. A request asks the join services to remove the etcd member, and prevents tickets
  * for the name until everything is removed; the request is deleted last. The same or another operator may repeat every
@@ -21,14 +20,17 @@ import { unless } from "./_unless.ts";
 import { listItems, type ObjectApi } from "./_api_objects.ts";
 import { AdmissionRecords } from "./admission_records.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
-import { CutEntries, type CutEntry } from "./cut_entries.ts";
+import { CUT_MARGIN_MS, CutEntries, type CutEntry } from "./cut_entries.ts";
 import { currentEpoch } from "./epochs.ts";
 import { createEvent, nodeTarget } from "./events.ts";
 import { findNodeUid, findRecord, type NamedNode } from "./named_node.ts";
 import { RemovalRequests, type StoredRemoval } from "./removal_requests.ts";
 
 /** The part of the API that a removal needs. */
-export type RemovalApi = ObjectApi;
+export interface RemovalApi extends ObjectApi {
+  /** The API server's time in its last answer, milliseconds since 1970. */
+  readonly serverTimeMs: number | undefined;
+}
 
 /** The dependencies of {@linkcode nodeRemovalSteps}. */
 export interface NodeRemovalDependencies {
@@ -198,16 +200,17 @@ class Removal {
   }
 
   /**
-   * Waits until the API server denies the admission's certificates, or a join service has deleted the entry, as all of
-   * them have ended by its clock. Before that, a kubelet that is not to be trusted could register its Node again.
+   * Waits until the API server denies the admission's certificates, or all of them have ended by the API server's clock:
+   * that decides whether it accepts them, and the operator's may be wrong. Before that, a kubelet that is not to be
+   * trusted could register its Node again.
    */
   #whenRefused(entry: CutEntry): Promise<"refused" | "ended"> {
     const { api, clock, deadlineMs, signal } = this.#deps;
-    const { uid, nodeName } = entry;
+    const { nodeName, untilMs } = entry;
     return pollUntil(async () => {
       if (await isDenied(api, entry)) return "refused";
-      const { entries } = await new CutEntries(api).list();
-      return entries.some((one) => one.uid === uid) ? undefined : "ended";
+      const { serverTimeMs } = api;
+      return serverTimeMs !== undefined && serverTimeMs >= untilMs + CUT_MARGIN_MS ? "ended" : undefined;
     }, {
       ...{ clock, deadlineMs, firstMs: FIRST_POLL_MS, longestMs: LONGEST_POLL_MS },
       ...present("signal", signal),

@@ -21,6 +21,7 @@ const accept = { "~standard": { validate: (value: unknown) => ({ value }) } };
 
 /** An API server in memory that also says whom it denies, as its authorizer of today does. */
 class ReviewingApi extends MemoryApi {
+  serverTimeMs: number | undefined;
   /** Called with the user and the groups of each question. */
   denies: (user: string, groups: readonly string[]) => boolean | Promise<boolean> = () => true;
 
@@ -105,18 +106,17 @@ Deno.test("nodeRemovalSteps() fails where the API server goes on accepting them,
   assert.ok(!world.api.names(CONFIG_MAPS).includes("removal-node-1"));
 });
 
-Deno.test("nodeRemovalSteps() asks join services, not the operator's clock, whether certificates have ended", async () => {
+Deno.test("nodeRemovalSteps() asks the API server's clock, not the operator's, whether certificates have ended", async () => {
   const world = await World.create();
   await world.slept.clock.sleep(2 * ENDS_MS);
   world.api.denies = () => true;
   assert.match((await world.remove()).cut ?? "", /^until/);
 
   const ended = await World.create();
-  ended.api.denies = async () => {
-    // A join service deletes an entry whose certificates have ended.
-    for (const entry of (await ended.entries.list()).entries) await ended.entries.remove(entry);
-    return false;
-  };
+  ended.api.denies = () => false;
+  ended.api.serverTimeMs = ENDS_MS;
+  await assert.rejects(ended.remove(), { code: "unavailable/cut-list" }, "another control plane's clock may be behind");
+  ended.api.serverTimeMs = ENDS_MS + 10 * 60_000;
   assert.equal((await ended.remove()).cut, "all have ended");
 });
 

@@ -107,6 +107,7 @@ export async function upgradeJoinService(
   if (!await hasServiceState(folder)) return false;
   const isReplaced = await replaceEarlierCertificate(
     folder,
+    `https://${LOOPBACK_API_ENDPOINT}`,
     async (spki) => issueServiceCertificate(await readCa(), nodeName, spki, clock.now()),
   );
   if (isReplaced) await restart({ commands });

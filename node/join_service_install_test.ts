@@ -85,10 +85,12 @@ const RESTART = "systemctl restart --no-block bootstrapper-join-signer.service b
 Deno.test("upgradeJoinService() gives a service of an earlier version a new key and certificate, and keeps the rest", async () => {
   await using service = await InstalledService.create(earlier);
   await assert.rejects(service.read(), { code: "refused/certificate-subject" });
+  await Deno.remove(join(service.folder, "listen"));
   assert.equal(await service.upgrade(), true);
   const { keys, certificate, ...rest } = await service.read();
   const { keys: keysBefore, certificate: _, ...restBefore } = service.before;
-  assert.deepEqual(rest, restBefore);
+  assert.deepEqual(rest, { ...restBefore, apiServer: "https://127.0.0.1:6443" });
+  assert.equal(await Deno.readTextFile(join(service.folder, "listen")), "192.0.2.1:9444\n");
   assert.notEqual(hex(keys.spki), hex(keysBefore.spki));
   assert.deepEqual(readCertificate(certificate, "certificate").subject.attributes, signerSubject("cp-1"));
   assert.deepEqual(service.ran, [RESTART]);

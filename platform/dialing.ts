@@ -15,9 +15,11 @@ import { isIP } from "node:net";
 import { onAbort } from "./abortable.ts";
 import type { Bytes } from "./bytes.ts";
 import { concat, fromUtf8, utf8 } from "./bytes.ts";
+import type { Clock } from "./clock.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { endpointText, readEndpoint } from "./endpoint.ts";
 import { BootstrapError } from "./errors.ts";
+import { retry } from "./retry.ts";
 import { listenOnUnixSocket } from "./unix_socket.ts";
 
 /** An IPv6 address with a port is shorter. */
@@ -27,10 +29,23 @@ const LINE_END = 0x0a;
 const DEADLINE_MS = 5_000;
 /** How many connections there are at once. */
 const MOST_CONNECTIONS = 32;
+/** How often in a row no connection can be accepted, for lack of files, before the server gives up. */
+const MOST_FAILURES = 20;
+const ACCEPT_BACK_OFF = { firstMs: 20, factor: 2, longestMs: 2_000, jitter: 0.2 } as const;
 
-/** Says over a connection to the other process where to connect. Everything that follows reaches that host. */
+/**
+ * Says over a connection to the other process where to connect. Everything that follows reaches that host.
+ *
+ * Errors of the socket are the caller's from then on; one without a listener would end the process, and the other one
+ * can close at any time.
+ *
+ * @throws The socket's error, or that it is closed.
+ */
 export async function sayWhere(socket: Socket, endpoint: Endpoint): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
+  socket.on("error", reject);
+  socket.once("close", () => reject(new Error("The connection was closed")));
+  if (socket.destroyed) reject(new Error("The connection is closed"));
   socket.write(utf8(`${endpointText(endpoint)}\n`), (error) => error ? reject(error) : resolve());
   await promise;
 }
@@ -41,6 +56,7 @@ export interface DialOptions {
   readonly path: string;
   /** The only port that is connected to. */
   readonly port: number;
+  readonly clock: Pick<Clock, "sleep">;
 }
 
 /**
@@ -48,27 +64,38 @@ export interface DialOptions {
  *
  * @throws {BootstrapError} `system/listen` if the socket cannot be made, or accepts no more connections.
  */
-export async function serveDials({ path, port }: DialOptions, signal: AbortSignal): Promise<void> {
+export async function serveDials({ path, port, clock }: DialOptions, signal: AbortSignal): Promise<void> {
   const listener = await listenOnUnixSocket(path);
   const open = new Set<Deno.Conn>();
+  let callers = 0;
   const close = () => {
-    listener.close();
+    closeQuietly(listener);
     for (const conn of open) closeQuietly(conn);
   };
   using _stopping = onAbort(signal, close);
   try {
-    for await (const caller of listener) {
-      if (open.size >= MOST_CONNECTIONS) {
-        closeQuietly(caller);
-        continue;
+    await retry(async (startOver) => {
+      for await (const caller of listener) {
+        startOver();
+        if (callers >= MOST_CONNECTIONS) {
+          closeQuietly(caller);
+          continue;
+        }
+        callers++;
+        open.add(caller);
+        connect(caller, port, open).finally(() => {
+          callers--;
+          open.delete(caller);
+        });
       }
-      open.add(caller);
-      connect(caller, port, open).finally(() => open.delete(caller));
-    }
+    }, {
+      ...{ clock, signal, random: Math.random, maximumTries: MOST_FAILURES, backOff: ACCEPT_BACK_OFF },
+      isRetriable: () => true,
+    });
   } catch (cause) {
     if (!signal.aborted) throw new BootstrapError("system/listen", `Cannot accept connections on ${path}`, { cause });
   } finally {
-    if (!signal.aborted) close();
+    close();
   }
 }
 
@@ -130,7 +157,7 @@ export function readWhereLine(line: Uint8Array, port: number): Endpoint | undefi
   }
 }
 
-function closeQuietly(conn: Deno.Conn): void {
+function closeQuietly(conn: Pick<Deno.Conn, "close">): void {
   try {
     conn.close();
   } catch {

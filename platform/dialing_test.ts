@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { join } from "node:path";
 import * as fc from "fast-check";
-import { copyOf, fromUtf8, utf8 } from "./bytes.ts";
+import { systemClock } from "./clock.ts";
+import { concat, copyOf, fromUtf8, utf8 } from "./bytes.ts";
 import { readWhereLine, sayWhere, serveDials } from "./dialing.ts";
 import { endpointText } from "./endpoint.ts";
 
@@ -17,7 +18,7 @@ class World implements AsyncDisposable {
   constructor(readonly folder: string) {
     this.path = join(folder, "dial.sock");
     this.#shouting = this.#shout();
-    this.#serving = serveDials({ path: this.path, port: this.port }, this.#stop.signal);
+    this.#serving = serveDials({ path: this.path, port: this.port, clock: systemClock }, this.#stop.signal);
   }
 
   get port(): number {
@@ -75,6 +76,26 @@ Deno.test("serveDials() connects to the address of the first line, and passes on
   await closed;
 });
 
+Deno.test("sayWhere() rejects, and ends no process, when the other end closes at once", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = join(folder, "closing.sock");
+  const listener = Deno.listen({ transport: "unix", path });
+  const closing = (async () => {
+    for await (const conn of listener) conn.close();
+  })().catch(() => {});
+  for (let round = 0; round < 50; round++) {
+    const socket = connect({ path });
+    await new Promise<void>((resolve) => socket.once("connect", () => resolve()));
+    await sayWhere(socket, { host: "127.0.0.1", port: 1 }).catch(() => {});
+    socket.write("more");
+    socket.destroy();
+    await assert.rejects(sayWhere(socket, { host: "127.0.0.1", port: 1 }));
+  }
+  listener.close();
+  await closing;
+  await Deno.remove(folder, { recursive: true });
+});
+
 Deno.test("serveDials() closes a connection that asks for anything else, and goes on", async () => {
   await using world = await newWorld();
   const { port } = world;
@@ -105,7 +126,13 @@ Deno.test("readWhereLine() reads IP addresses with the one port, and nothing els
       assert.ok(read === undefined || read.port === 2379);
     }
   }
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 80 }), (bytes) => {
-    assert.equal(readWhereLine(bytes, 2379), undefined);
+  fc.assert(fc.property(fc.uint8Array({ minLength: 1, maxLength: 80 }), (bytes) => {
+    assert.equal(readWhereLine(concat(line, bytes), 2379), undefined);
+  }));
+  fc.assert(fc.property(fc.ipV4(), fc.ipV6(), fc.integer({ min: 0, max: 70_000 }), (v4, v6, port) => {
+    for (const host of [v4, `[${v6}]`]) {
+      assert.equal(readWhereLine(utf8(`${host}:${port}`), 2379) !== undefined, port === 2379);
+      assert.ok(readWhereLine(utf8(`${host}:2379`), 2379) !== undefined, host);
+    }
   }));
 });

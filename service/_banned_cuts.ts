@@ -60,14 +60,22 @@ export class BannedCuts {
         return before?.cuts.filter((cut) => cut.identity === identity) ?? [];
       }
     };
-    const all = identities.size > MOST_LOOK_UPS
-      ? await this.#admissions.list().catch((error) => noteMalformed(error, unreadable))
-      : undefined;
-    const cuts = all?.filter(({ name }) => identities.has(name)).flatMap(cutsOf) ??
-      (await Promise.all([...identities].map(find))).flat();
+    const cuts = identities.size > MOST_LOOK_UPS
+      ? await this.#amongAll(identities).catch(async (error) => {
+        noteMalformed(error, unreadable);
+        // One record that cannot be read hides no other. So many are looked up in turn, not at once.
+        const found: CutEntry[] = [];
+        for (const identity of identities) found.push(...await find(identity));
+        return found;
+      })
+      : (await Promise.all([...identities].map(find))).flat();
     const sinceMs = isSameSet ? before.sinceMs : nowMs;
     this.#looked = { identities: new Set(identities), sinceMs, atMs: nowMs, cuts };
     return cuts;
+  }
+
+  async #amongAll(identities: ReadonlySet<string>): Promise<readonly CutEntry[]> {
+    return (await this.#admissions.list()).filter(({ name }) => identities.has(name)).flatMap(cutsOf);
   }
 }
 

@@ -4,8 +4,8 @@
  * It follows the entries that removals make, the identities that the policy in force bans, and the epochs. While the API
  * server does not answer, or says something that it could not load, the configuration stays as it is.
  *
- * What the cluster's store has lost is not lost here: an entry that was seen stays until its certificates have ended, and
- * the epoch never goes back.
+ * While this process runs, what the cluster's store has lost is not lost here: an entry that was seen stays until its
+ * certificates have ended. The epoch never goes back.
  *
  * Several join services do this at the same time, each for its own machine. What they change in the cluster (entries
  * that have ended, the epoch) they change by compare-and-swap. A machine whose clock is wrong judges its own API server's
@@ -18,7 +18,7 @@ import { readCutState, writeAuthorizationConfiguration } from "../kubernetes/aut
 import type { CutState } from "../kubernetes/authorization_configuration.ts";
 import type { ObjectApi } from "../kubernetes/admission_records.ts";
 import type { CutEntry, CutList } from "../kubernetes/cut_entries.ts";
-import { CutEntries } from "../kubernetes/cut_entries.ts";
+import { CUT_MARGIN_MS, CutEntries } from "../kubernetes/cut_entries.ts";
 import type { EndingEpoch, Epochs } from "../kubernetes/epochs.ts";
 import { acceptedEpochs, endEpochsBefore, FIRST_EPOCH, raiseEpoch, readEpochs } from "../kubernetes/epochs.ts";
 import type { StoredAdmission } from "../kubernetes/node_admissions.ts";
@@ -55,8 +55,6 @@ const BACK_OFF = { firstMs: LOOK_MS, factor: 2, longestMs: 15_000, jitter: 0.2 }
 const UPKEEP_MS = 30_000;
 /** How often all records are listed while an epoch is ending. */
 const NODES_MS = 5 * MINUTE_MS;
-/** How far the clocks of control planes may differ. An entry stays for so long after its last certificate. */
-const CLOCK_MARGIN_MS = 10 * MINUTE_MS;
 
 /** At most so many epochs are raised in one look. */
 const MOST_RAISES = 100;
@@ -79,7 +77,7 @@ export interface CutSources {
 export function cutStateOf({ entries, banned, epochs, nowMs }: CutSources): CutState {
   const accepted = acceptedEpochs(epochs, nowMs);
   const [oldest = epochs.current] = accepted;
-  const counts = ({ epoch, untilMs }: CutEntry) => epoch >= oldest && nowMs < untilMs + CLOCK_MARGIN_MS;
+  const counts = ({ epoch, untilMs }: CutEntry) => epoch >= oldest && nowMs < untilMs + CUT_MARGIN_MS;
   const uids = [...entries, ...banned].filter(counts).map(({ uid }) => uid);
   return { epochs: accepted, cut: [...new Set(uids)].sort() };
 }
@@ -172,7 +170,7 @@ export class CutListKeeper {
   #hasOutlived(key: string): boolean {
     const { clock, certificateLifetimeMs } = this.#deps;
     const sinceMs = this.#sightings.get(key) ?? Infinity;
-    return clock.monotonicMs() >= sinceMs + certificateLifetimeMs + CLOCK_MARGIN_MS;
+    return clock.monotonicMs() >= sinceMs + certificateLifetimeMs + CUT_MARGIN_MS;
   }
 
   /**
@@ -194,7 +192,10 @@ export class CutListKeeper {
       return { current, ending };
     }
     if (stored.current >= current) return stored;
-    const untilMs = await this.#lastEndMs();
+    const untilMs = await this.#lastEndMs().catch((error) => {
+      noteMalformed(error, unreadable);
+      return this.#nextEndMs();
+    });
     let epochs = stored;
     for (let raises = 0; epochs.current < current && raises < MOST_RAISES; raises++) {
       epochs = await raiseEpoch(api, epochs.current, accepted.includes(epochs.current) ? untilMs : 0);
@@ -236,8 +237,8 @@ export class CutListKeeper {
     const { api, clock } = this.#deps;
     const { current, ending } = epochs;
     if (clock.monotonicMs() < this.#nodesMs + NODES_MS) return epochs;
-    const isNeeded = (await this.#admissions.list()).some((admission) => needsOlder(admission, current));
     this.#nodesMs = clock.monotonicMs();
+    const isNeeded = (await this.#admissions.list()).some((admission) => needsOlder(admission, current));
     const oldest = ending.find((one) => !this.#hasOutlived(sightingOf(one)))?.epoch ?? current;
     return await endEpochsBefore(api, isNeeded ? oldest : current);
   }
@@ -245,8 +246,13 @@ export class CutListKeeper {
   /** When the last certificate of today's epoch ends, those included that are being signed now. */
   async #lastEndMs(): Promise<number> {
     const ends = (await this.#admissions.list()).map(({ status: { untilMs = 0 } }) => untilMs);
-    const next = this.#deps.clock.now().getTime() + this.#deps.certificateLifetimeMs;
-    return ends.reduce((latest, end) => Math.max(latest, end), next) + CLOCK_MARGIN_MS;
+    return ends.reduce((latest, end) => Math.max(latest, end + CUT_MARGIN_MS), this.#nextEndMs());
+  }
+
+  /** When a certificate ends that is signed now. */
+  #nextEndMs(): number {
+    const { clock, certificateLifetimeMs } = this.#deps;
+    return clock.now().getTime() + certificateLifetimeMs + CUT_MARGIN_MS;
   }
 
   /** Deletes entries whose certificates have ended, by their time or by their epoch. */

@@ -82,7 +82,7 @@ export async function runJoinFront(dependencies: JoinFrontDependencies, signal: 
   try {
     await Promise.all([
       server.watch(clock, end),
-      serveDials({ path: dialer, port: ETCD_PORT }, end),
+      serveDials({ path: dialer, port: ETCD_PORT, clock }, end),
       runErrands({ path: socket, maximumDocumentBytes, fetch: documents.fetch, clock, log }, end),
     ]);
   } finally {

@@ -133,8 +133,9 @@ export async function checkEvidence(
 
 /**
  * Whether evidence is of a machine that may hear why it is refused: its vendor signed it for this exchange, or its
- * identity is one that the policy names or that has an admission record. One that the policy bans may not. Where the identity is a key, that key has signed the request. That the
- * owner of an endorsement key is at the other end is not shown yet.
+ * identity is one that the policy names or that has an admission record. One that the policy bans may not. Where the
+ * identity is a key, that key has signed the request. That the owner of an endorsement key is at the other end is not
+ * shown yet.
  */
 async function isFromKnownMachine(
   { verifier: { identityCheck, identityIsKey, vendorChecks = [] }, standingOf, admissions }: JoinExchangeService,

@@ -124,16 +124,22 @@ async function writeKey(folder: string, keys: KeyPair): Promise<void> {
 }
 
 async function writeDocument(folder: string, document: v.InferInput<typeof stateSchema>): Promise<void> {
-  await writeFileAtomic(join(folder, SERVICE_LISTEN_FILE), utf8(`${document.listen}\n`), { mode: STATE_MODE });
+  await writeListen(folder, document.listen);
   const text = JSON.stringify(document, undefined, 2);
   await writeFileAtomic(join(folder, SERVICE_STATE_FILE), utf8(`${text}\n`), { mode: STATE_MODE });
 }
 
+async function writeListen(folder: string, listen: string): Promise<void> {
+  await writeFileAtomic(join(folder, SERVICE_LISTEN_FILE), utf8(`${listen}\n`), { mode: STATE_MODE });
+}
+
 /**
  * Gives the service a new key and certificate, if its certificate has the subject of earlier versions, which signers
- * refuse. Everything else of the state stays. It can be repeated, also after a kill: the public document is written
+ * refuse, and the address of its own machine's API server, as a signer of today calls no other. Everything else of the
+ * state stays. It can be repeated, also after a kill: the public document is written
  * last, and only its certificate is looked at.
  *
+ * @param apiServer The API server's URL on this machine.
  * @param issue Issues the service's certificate for a key.
  * @returns Whether the certificate was replaced.
  * @throws {BootstrapError} `malformed/service-state` with `key`, `malformed/…` for a certificate that is none,
@@ -141,16 +147,19 @@ async function writeDocument(folder: string, document: v.InferInput<typeof state
  */
 export async function replaceEarlierCertificate(
   folder: string,
+  apiServer: string,
   issue: (spki: Uint8Array) => Promise<Certificate>,
 ): Promise<boolean> {
   const path = join(folder, SERVICE_STATE_FILE);
   const document = parseState(await readFile(path, MAXIMUM_STATE_BYTES), path);
+  // A front of today reads where to listen from a file of its own.
+  if (!await exists(join(folder, SERVICE_LISTEN_FILE))) await writeListen(folder, document.listen);
   const { subject } = readCertificate(readPem(document.certificate, "CERTIFICATE", "certificate"), "certificate");
   if (!sameAttributes(subject.attributes, EARLIER_SERVICE_SUBJECT)) return false;
   const keys = await generateKeyPair("p-256");
   const { der } = await issue(keys.spki);
   await writeKey(folder, keys);
-  await writeDocument(folder, { ...document, certificate: writePem("CERTIFICATE", der) });
+  await writeDocument(folder, { ...document, apiServer, certificate: writePem("CERTIFICATE", der) });
   return true;
 }
 

@@ -167,8 +167,8 @@ export const MALFORMED = {
   "malformed/relay-frame": {
     meaning:
       "The front and the signer (on a fresh node: the InitServer) run different versions, or one of them is not what it claims to be.",
-    remedy: "Start both again: they must be of one version. If it happens again, the process that listens is in the " +
-      "hands of an attacker; build the machine anew.",
+    remedy: "Start both again: they must be of one version. If it happens again, the front is in the hands of an " +
+      "attacker; build the machine anew.",
   },
   "malformed/renewal-record": {
     meaning: "The record of the node's certificates cannot be read.",
