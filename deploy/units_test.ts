@@ -118,6 +118,8 @@ Deno.test("the renewal starts only on a member, when the date of its file has co
   assert.equal(await run(), 1);
   await Deno.remove(file);
   assert.equal(await run(), 0);
+  assert.equal(only(unit, "Service.Restart"), "on-failure");
+  assert.equal(only(unit, "Service.RestartPreventExitStatus"), "2");
   const timer = await readUnit("bootstrapper-renew.timer");
   assert.equal(only(timer, "Timer.OnCalendar"), "*:0/10");
   assert.equal(only(timer, "Timer.Persistent"), "yes");

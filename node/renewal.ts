@@ -34,7 +34,14 @@ import {
   writeRenewalRecord,
 } from "./renewal_record.ts";
 import type { RenewalUrgency, Validity } from "./renewal_times.ts";
-import { commonValidity, isReattestationDue, nextLook, renewableFrom, renewalUrgency } from "./renewal_times.ts";
+import {
+  afterFailure,
+  commonValidity,
+  isReattestationDue,
+  nextLook,
+  renewableFrom,
+  renewalUrgency,
+} from "./renewal_times.ts";
 import { checkNoReset } from "./reset_marker.ts";
 import { statusRefusal } from "./status.ts";
 
@@ -154,6 +161,8 @@ export async function renewCertificates(
     if (failures.last === undefined && !signal.aborted) failures.note(error);
     await failures.written;
     log.event("warn", "renewal-failed", { ...errorFields(error), urgency });
+    // The unit starts a renewal that failed again, unless its time has not come.
+    if (urgency === "due") await setNextLook(paths.state, afterFailure(clock.now(), random()));
     throw error;
   }
 }

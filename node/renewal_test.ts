@@ -23,6 +23,7 @@ import { statusRefusal } from "./status.ts";
 import { writeResetMarker } from "./reset_marker.ts";
 
 const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
 const START = new Date("2026-11-01T00:00:00Z");
 const UID = "0f8fad5b-d9cb-469f-a165-70867728950e";
 const never = new AbortController().signal;
@@ -356,6 +357,19 @@ Deno.test("renewCertificates() leaves a node alone that was reset while it waite
   const waiting = { ...member.deps, clock: { ...member.deps.clock, sleep } };
   await assert.rejects(renewCertificates(waiting, never), { code: "precondition/not-a-member" });
   assert.deepEqual(member.ways, []);
+});
+
+Deno.test("renewCertificates() looks again in 10 to 20 minutes after a failure while there is time, and else at once", async () => {
+  for (const [hours, isTime] of [[1.1, true], [2.5, false]] as const) {
+    await using member = await Member.create();
+    member.hours = hours;
+    const attest = () => Promise.reject(new BootstrapError("unavailable/policy", "Not now"));
+    await assert.rejects(renewCertificates({ ...member.deps, attest }, never), { code: "unavailable/policy" });
+    const next = await dueOf(member).catch(() => undefined);
+    const pauseMs = (next?.getTime() ?? 0) - member.now().getTime();
+    assert.equal(pauseMs >= 10 * MINUTE_MS && pauseMs <= 20 * MINUTE_MS, isTime, String(pauseMs));
+    if (!isTime) assert.ok(pauseMs <= 0);
+  }
 });
 
 Deno.test("renewCertificates() ends with the reason of its signal, which is no refusal", async () => {

@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { DAY_MS, HOUR_MS } from "../platform/duration.ts";
+import { DAY_MS, HOUR_MS, MINUTE_MS } from "../platform/duration.ts";
 
 /** When certificates are valid. */
 export interface Validity {
@@ -70,6 +70,15 @@ export function nextLook(validity: Validity, now: Date, random: number): Date {
 export function isReattestationDue(attested: Date | undefined, bootedAt: Date, now: Date): boolean {
   return attested === undefined || attested < bootedAt || attested > now ||
     now.getTime() - attested.getTime() >= DAY_MS;
+}
+
+/**
+ * Returns when a node looks again after a renewal that failed while there is time: in 10 to 20 minutes.
+ *
+ * @param random From 0 to 1.
+ */
+export function afterFailure(now: Date, random: number): Date {
+  return new Date(now.getTime() + 10 * MINUTE_MS * (1 + random));
 }
 
 function at({ notBefore, notAfter }: Validity, fraction: number): Date {

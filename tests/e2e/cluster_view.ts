@@ -65,10 +65,14 @@ export class ClusterView {
   }
 
   /** Waits until a machine's bootstrapper has logged this event in a line that contains all `parts`. */
-  said(machine: Machine, event: string, { parts = [], since = 0 }: SaidOptions = {}): Promise<JournalEntry> {
+  said(
+    machine: Machine,
+    event: string,
+    { parts = [], since = 0, deadlineMs = deadlinesMs.member }: SaidOptions = {},
+  ): Promise<JournalEntry> {
     return machine.journal.waitFor({
       what: [`"${event}" of ${machine.name}`, ...parts].join(" with "),
-      deadlineMs: deadlinesMs.member,
+      deadlineMs,
       match: ({ message }) => message.includes(`"event":"${event}"`) && parts.every((part) => message.includes(part)),
       since,
     });
@@ -143,6 +147,8 @@ export interface SaidOptions {
   readonly parts?: readonly string[];
   /** Entries before this position of the journal are ignored. */
   readonly since?: number;
+  /** Default: as for a new member. */
+  readonly deadlineMs?: number;
 }
 
 /** Converts a timeout of the quiet reference machine to a command-line argument for this machine. */

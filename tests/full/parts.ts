@@ -67,8 +67,7 @@ const vmParts: readonly Part[] = [
   // Estimates: these two parts have not been measured yet.
   vm("hostile-host", 5, "hostile_host_test.ts"),
   vm("refused", 8, "refused_test.ts"),
-  // An estimate: this part has not been measured yet.
-  vm("renewal", 20, "renewal_test.ts"),
+  vm("renewal", 35, "renewal_test.ts"),
   // On two cores, under emulation, three API servers and their etcd starve each other: liveness probes and requests
   // time out.
   { ...vm("control-planes", 25, "control_planes_test.ts"), cores: 4 },
