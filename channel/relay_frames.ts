@@ -96,8 +96,8 @@ export interface FrameForm<Frame> {
   /**
    * Reads a header.
    *
-   * @throws {BootstrapError} `malformed/relay-frame` for an unknown type, or one of the other direction, and for a
-   *   length that no frame of the type has.
+   * @throws {BootstrapError} `protocol/message-size` for a message beyond its limit; `malformed/relay-frame` for an
+   *   unknown type, or one of the other direction, and for a length that no frame of the type has.
    */
   readHeader(header: Uint8Array, limits: FrameLimits): { readonly type: number; readonly length: number };
   /** Reads a frame whose header was read. @throws {BootstrapError} `malformed/relay-frame`. */
@@ -155,6 +155,13 @@ function form<Frame extends { readonly kind: string }>(
       const known = types.find((one) => one.type === type);
       if (known === undefined) throw reader.error(`this end takes no frame of type ${type}`);
       const most = known.most(limits);
+      // A message is a peer's, and passed on as it came: its size says nothing about the front.
+      if (known.kind === "message" && length > most) {
+        throw new BootstrapError(
+          "protocol/message-size",
+          `A message is too large: ${length} bytes, of at most ${most}`,
+        );
+      }
       if (length < known.least || length > most) {
         throw reader.error(`"${known.kind}" must have ${known.least} to ${most} bytes: it has ${length}`);
       }

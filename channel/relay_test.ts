@@ -219,7 +219,7 @@ Deno.test("serveRelayed() bounds each kind of message, and counts none of the sm
     using front = await FrontProcess.exchange(relay.path, { service: SERVICE, binding });
     await front.frame("await");
     await front.say(padded(hello, 700));
-    assert.equal((await front.frame("refused"))?.text, "malformed/relay-frame");
+    assert.equal((await front.frame("refused"))?.text, "protocol/message-size");
   }
   using large = await FrontProcess.exchange(relay.path, { service: SERVICE, binding });
   await large.frame("await");
@@ -233,7 +233,7 @@ Deno.test("serveRelayed() bounds each kind of message, and counts none of the sm
   await small.say(JoinClientMessage.encode(hello).finish());
   assert.ok(await small.frame("await"));
   await large.say(padded(outcome, 700));
-  assert.equal((await large.frame("refused"))?.text, "malformed/relay-frame");
+  assert.equal((await large.frame("refused"))?.text, "protocol/message-size");
 });
 
 Deno.test("serveRelayed() ends an exchange at its deadline, but not while it awaits a message that counts apart", async () => {
