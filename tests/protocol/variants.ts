@@ -70,7 +70,7 @@ function variant(
 /** All of them. */
 export const VARIANTS: readonly Variant[] = Object.freeze([
   variant("i_base", "INIT REACH", "base", "TTTTTTF", "Init as it is"),
-  variant("i_resume", "INIT RESUME REACH", "base", "TTTTTTF", "crash after the lock, the operator comes back"),
+  variant("i_resume", "INIT RESUME REACH", "open", "???????", "crash after the lock, the operator comes back"),
   variant("i_leakk", "INIT LEAKK", "base", "TTTTTT", "the keys of every connection leak"),
   variant("i_front", "INIT FRONT REACH", "base", "TTTTTTF", "the InitServer's front is the attacker"),
   variant("i_weak", "INIT WEAK", "base", "TTTTTT", "machines with an insecure switch obey the attacker"),
