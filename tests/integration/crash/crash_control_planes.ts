@@ -71,7 +71,7 @@ export class ControlPlaneLane implements CrashLane, AsyncDisposable {
     await node.powerOff();
     await capture([
       ...BOOTSTRAPPER,
-      ...["node", "remove", node.name, "--kubeconfig", kubeconfig, "--yes", "--force"],
+      ...["node", "remove", node.name, "--kubeconfig", kubeconfig, "--yes", "--force", "--may-return"],
     ]);
     using api = new KubernetesApi(await readKubeconfig(kubeconfig));
     for (const component of COMPONENTS) {
