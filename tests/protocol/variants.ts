@@ -345,7 +345,7 @@ export const VARIANTS: readonly Variant[] = Object.freeze([
   ),
   variant("j_noname", "JOIN FRONT NONAME", "insurance", "TTTTT", "see d_noname_lost"),
   variant("j_nononce", "JOIN FRONT NONONCE", "insurance", "TTTTT", "against a binding that repeats"),
-  variant("j_noa1", "JOIN FRONT NOA1", "insurance", "TTTTT", "against messages to come"),
+  variant("j_noa1", "JOIN FRONT NOA1", "breaks", "TTTFT", "a request is not bound to what was proposed"),
   variant("j_notag", "JOIN FRONT NOTAG", "insurance", "TTTTT", "against messages to come"),
   variant("e_base", "INIT JOIN FRONT DIRECT NOACT SMALL", "open", "??????????", "Init and Join end to end"),
   variant(
