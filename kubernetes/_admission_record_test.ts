@@ -12,7 +12,7 @@ const recordArbitrary = fc.record({
   addresses: fc.array(fc.oneof(fc.ipV4(), fc.ipV6(), fc.string())),
   evidenceDigest: fc.stringMatching(/^[0-9a-f]{64}$/),
   resetCount: fc.nat(2 ** 32 - 1),
-  registers: fc.dictionary(fc.stringMatching(/^[a-z0-9]{1,9}$/), fc.string(), { noNullPrototype: true }),
+  registers: fc.dictionary(fc.stringMatching(/^[a-z]{1,9}[0-9]{1,2}$/), fc.string(), { noNullPrototype: true }),
   policyDigest: fc.stringMatching(/^[0-9a-f]{16}$/),
   attestedMs: timeMs,
 }, { noNullPrototype: true, requiredKeys: ["identity", "nodeName", "role", "nodeKey", "addresses", "evidenceDigest"] });

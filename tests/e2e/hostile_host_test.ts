@@ -24,10 +24,10 @@ const LONG: Readonly<Record<string, string>> = {
 };
 /** What a machine shows of its host's credentials. */
 const LOOK = `
-ls -d /etc/hostile-* /run/credentials/@system /root/.ssh 2>/dev/null || true
+ls -d /etc/hostile-* /run/credentials/@system 2>/dev/null || true
 systemctl list-unit-files --no-legend 'hostile*' || true
 systemctl cat bootstrapper.service | grep hostile || true
-grep hostile /etc/passwd /etc/shadow || true
+grep -rs hostile /etc/passwd /etc/shadow /root/.ssh || true
 `;
 const memoryMiB = 1024;
 

@@ -339,9 +339,9 @@ export const VARIANTS: readonly Variant[] = Object.freeze([
   variant(
     "d_tls_noseal",
     "JOIN DIRECT NOACT NOSEAL SMALL",
-    "insurance",
-    "TTTTT",
-    "TLS hides the keys, as long as its own do not leak",
+    "open",
+    "?T?T?",
+    "whether TLS alone hides the keys, as long as its own do not leak",
   ),
   variant("j_noname", "JOIN FRONT NONAME", "insurance", "TTTTT", "see d_noname_lost"),
   variant("j_nononce", "JOIN FRONT NONONCE", "insurance", "TTTTT", "against a binding that repeats"),
