@@ -32,7 +32,7 @@ export function createSystemContext(): CliContext {
     printError,
     log: createLog(systemClock, (line) => printError(`${line}\n`), "info"),
     clock: systemClock,
-    program: ownProgram(import.meta.resolve("../main.ts")),
+    program: ownProgram(() => import.meta.resolve("../main.ts")),
     commands: systemCommands,
     terminal: systemTerminal(printError),
     environment: readEnvironment(),

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { denort } from "./denort.ts";
 import { digestOfFile } from "./digest.ts";
 import { capture, run } from "./run.ts";
@@ -17,7 +17,15 @@ const project = join(import.meta.dirname ?? ".", "../..");
 
 /** The permissions of the compiled program. */
 export const PERMISSIONS: readonly string[] = ["--allow-all"];
-const FLAGS: readonly string[] = ["--no-code-cache", "--no-check"];
+/** `--no-code-cache`: see `binary.ts`. `--no-config`, `--no-lock`: the bundle has all packages already. */
+const FLAGS: readonly string[] = ["--no-code-cache", "--no-check", "--no-config", "--no-lock"];
+/** `--keep-names`: stack traces name functions. */
+const BUNDLE_FLAGS: readonly string[] = ["--format=cjs", "--minify", "--keep-names"];
+/** The sources beside `main.ts` and what it imports. */
+const BINARY = join(project, "binary.ts");
+const CACHE_MAKER = join(project, "tests/tools/make_code_cache.ts");
+/** Two runs make the same cache, unless one of them did something else first: what two runs agree on is taken. */
+const CACHE_TRIES = 8;
 
 /**
  * Compiles `main.ts` to a binary and returns its path in the cache. The binary is rebuilt only when a source file, the
@@ -26,16 +34,62 @@ const FLAGS: readonly string[] = ["--no-code-cache", "--no-check"];
 export async function compile(store: Store = new BuildStore()): Promise<string> {
   const entry = join(project, "main.ts");
   const runtime = await denort(store);
-  const config = await digestOfFile(join(project, "deno.json"));
-  const recipe = { permissions: PERMISSIONS, flags: FLAGS, deno: Deno.version.deno, runtime: runtime ?? "", config };
+  const others = await Promise.all([join(project, "deno.json"), BINARY, CACHE_MAKER].map((path) => digestOfFile(path)));
+  const flags = [...FLAGS, ...BUNDLE_FLAGS];
+  const recipe = { permissions: PERMISSIONS, flags, deno: Deno.version.deno, runtime: runtime ?? "", others };
   const folder = await store.cached("bootstrapper", { ...recipe, modules: await modules(entry) }, async (to) => {
     const { folder, log } = to;
-    const output = ["--output", join(folder, "bootstrapper"), entry];
+    const build = join(folder, "build");
+    await Deno.mkdir(build);
     const env = runtime === undefined ? {} : { DENORT_BIN: runtime };
-    const command = [Deno.execPath(), "compile", ...FLAGS, ...PERMISSIONS, ...output] as const;
-    await to.turn("one-core", () => run(command, { log, cwd: project, env }));
+    const compiled = async (source: string, includes: readonly string[], output: string) => {
+      const copied = join(build, basename(source));
+      await Deno.copyFile(source, copied);
+      const included = includes.flatMap((path) => ["--include", path]);
+      const argv = [
+        Deno.execPath(),
+        "compile",
+        ...FLAGS,
+        ...PERMISSIONS,
+        ...included,
+        "--output",
+        output,
+        copied,
+      ] as const;
+      await run(argv, { log, cwd: build, env });
+    };
+    await to.turn("one-core", async () => {
+      const program = join(build, "program.txt");
+      await bundle(entry, program, log);
+      const maker = join(build, "make_code_cache");
+      await compiled(CACHE_MAKER, [program], maker);
+      const cache = await codeCache(maker, build, log);
+      await compiled(BINARY, [program, cache], join(folder, "bootstrapper"));
+    });
+    await Deno.remove(build, { recursive: true });
   });
   return join(folder, "bootstrapper");
+}
+
+/** Writes `entry` and all it imports as one expression: a function that takes `require` and runs the program. */
+async function bundle(entry: string, output: string, log: string): Promise<void> {
+  const module = `${output}.js`;
+  await run([Deno.execPath(), "bundle", ...BUNDLE_FLAGS, "--output", module, entry], { log, cwd: project });
+  await Deno.writeTextFile(output, `(function(require,module,exports){${await Deno.readTextFile(module)}\n})`);
+}
+
+/** Has `maker` make the code cache, and returns its path. */
+async function codeCache(maker: string, build: string, log: string): Promise<string> {
+  const output = join(build, "program.cache");
+  const seen = new Set<string>();
+  for (let i = 0; i < CACHE_TRIES; i++) {
+    await run([maker, "--make-code-cache", output], { log, cwd: build });
+    const digest = await digestOfFile(output);
+    if (seen.has(digest)) break;
+    seen.add(digest);
+  }
+  await run([maker, "--check-code-cache", output], { log, cwd: build });
+  return output;
 }
 
 /**

@@ -19,7 +19,7 @@ const [host = "", port] = Deno.args;
 
 if (port === undefined) {
   const server = await listenBehindFront({
-    program: ownProgram(import.meta.resolve("../../../main.ts")),
+    program: ownProgram(() => import.meta.resolve("../../../main.ts")),
     listen: { host, port: 0 },
     folder: "/run/bootstrapper-init",
     commands: systemCommands,
