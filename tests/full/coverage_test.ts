@@ -42,8 +42,11 @@ function given(prefix: string, option?: string): string[] {
 }
 
 Deno.test("the parts together have each slice, each variant of the model and each fuzz target once", () => {
-  const slices = given("crash/", "--slice");
-  assert.deepEqual(slices, slices.map((_, index) => `${index + 1}/${slices.length}`));
+  for (const group of ["crash/", "flips/"]) {
+    const slices = given(group, "--slice");
+    assert.deepEqual(slices, slices.map((_, index) => `${index + 1}/${slices.length}`));
+    assert.notEqual(slices.length, 0);
+  }
   assert.deepEqual(given("protocol/").toSorted(), VARIANTS.map(({ name }) => name).toSorted());
   assert.deepEqual(given("fuzz/", "--target").toSorted(), TARGETS.map(({ name }) => name).toSorted());
   const names = parts(1).map(({ name }) => name);

@@ -26,7 +26,7 @@ const testArguments = ["test", "--allow-all"] as const;
 const runArguments = ["run", "--allow-all"] as const;
 
 /** The number of parts into which the lists of these groups are cut. */
-const SLICES = { crash: 2, protocol: 3, fuzz: 2 } as const;
+const SLICES = { crash: 2, flips: 2, protocol: 3, fuzz: 2 } as const;
 /** How long one part of fuzzing feeds its targets, in seconds. */
 const FUZZ_SECONDS = 150;
 /** All parts are made for two cores. */
@@ -52,11 +52,11 @@ function integration(name: string, minutes: number, ...files: readonly string[])
   };
 }
 
-function sliced(group: "crash", file: string, minutes: number): Part[] {
+function sliced(group: "crash" | "flips", file: string, minutes: number): Part[] {
   return slicesOf(SLICES[group]).map(({ number, of }): Part => ({
     name: `${group}/${number}-of-${of}`,
     minutes,
-    args: [...testArguments, `tests/integration/crash/${file}`, "--", "--slice", `${number}/${of}`],
+    args: [...testArguments, file, "--", "--slice", `${number}/${of}`],
   }));
 }
 
@@ -64,7 +64,6 @@ function sliced(group: "crash", file: string, minutes: number): Part[] {
 const vmParts: readonly Part[] = [
   vm("machine-and-uki", 6, "image_test.ts", "machine_test.ts", "uki_test.ts"),
   vm("power-loss", 15, "power_loss_test.ts"),
-  // Estimates: these two parts have not been measured yet.
   vm("hostile-host", 5, "hostile_host_test.ts"),
   vm("refused", 8, "refused_test.ts"),
   vm("renewal", 35, "renewal_test.ts"),
@@ -117,7 +116,8 @@ export function parts(seed: number): readonly Part[] {
   return [
     ...vmParts,
     ...integrationParts,
-    ...sliced("crash", "crash_matrix_test.ts", 5),
+    ...sliced("crash", "tests/integration/crash/crash_matrix_test.ts", 5),
+    ...sliced("flips", "attestation/kinds/tdx/collateral_flips_test.ts", 1),
     ...protocolParts,
     ...fuzzParts(seed),
   ];

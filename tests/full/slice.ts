@@ -44,10 +44,11 @@ export function takeSlice<T>(items: readonly T[], { number, of }: Slice): T[] {
 }
 
 /**
- * The slice that a test file received after `--`, as in `deno test FILE -- --slice 2/4`; {@linkcode WHOLE} if there is
- * none.
+ * The slice that a test file received after `--`, as in `deno test FILE -- --slice 2/4`.
+ *
+ * @param without What there is without one; default: {@linkcode WHOLE}.
  */
-export function sliceOfThisRun(args: readonly string[] = Deno.args): Slice {
+export function sliceOfThisRun(args: readonly string[] = Deno.args, without: Slice = WHOLE): Slice {
   const { values } = parseArgs({ args: [...args], options: { slice: { type: "string" } } });
-  return values.slice === undefined ? WHOLE : readSlice(values.slice);
+  return values.slice === undefined ? without : readSlice(values.slice);
 }
