@@ -12,11 +12,10 @@ import { onAbort } from "../platform/abortable.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import "./_http2_ends.ts";
-import { Exchange } from "./exchange.ts";
+import { Exchange, MAXIMUM_MESSAGE_LENGTH } from "./exchange.ts";
 import type { Envelope } from "./exchange.ts";
 import { bindingOf, clientTlsOptions } from "./finished.ts";
 import { errorOf } from "./refusal.ts";
-import { MAXIMUM_MESSAGE_LENGTH } from "./server.ts";
 
 type SecureConnector = ReturnType<ChannelCredentials["_createSecureConnector"]>;
 

@@ -7,6 +7,9 @@ import { onAbort } from "../platform/abortable.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 
+/** The largest message of an Init, bytes. It fits two YAML documents. */
+export const MAXIMUM_MESSAGE_LENGTH = 256 * 1024;
+
 /** A generated message with one `oneof` named `message`. */
 export interface Envelope {
   /** The one field that is set. */

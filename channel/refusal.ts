@@ -3,16 +3,15 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
 import { present } from "../platform/present.ts";
-import { Metadata, status } from "@grpc/grpc-js";
-import type { ServiceError, StatusObject } from "@grpc/grpc-js";
+import type { Metadata, ServiceError } from "@grpc/grpc-js";
 import { FreshNodeError, PeerError } from "../protocol/refusal.ts";
 import { Refusal } from "../proto/gen/bootstrapper.ts";
 import { BootstrapError, errorFamily, readErrorCode } from "../platform/errors.ts";
 import type { ErrorFamily, FailedCheck } from "../platform/errors.ts";
 
-const METADATA_KEY = "bootstrapper-refusal-bin";
+/** The trailing metadata that has an encoded `Refusal`. */
+export const METADATA_KEY = "bootstrapper-refusal-bin";
 /** The largest encoded `Refusal`, bytes. */
 export const MAXIMUM_REFUSAL_LENGTH = 8192;
 const MAXIMUM_TEXT_LENGTH = 1024;
@@ -24,19 +23,34 @@ const MAXIMUM_CHECKS = 32;
 /** Enough for some digests. Longer texts would leave no room for other checks. */
 const MAXIMUM_CHECK_TEXT_LENGTH = 256;
 
+/** The codes of gRPC that appear here. Its package would take a tenth of a second to load, for these numbers. */
+const GRPC = Object.freeze({
+  CANCELLED: 1,
+  INVALID_ARGUMENT: 3,
+  DEADLINE_EXCEEDED: 4,
+  ALREADY_EXISTS: 6,
+  PERMISSION_DENIED: 7,
+  RESOURCE_EXHAUSTED: 8,
+  FAILED_PRECONDITION: 9,
+  ABORTED: 10,
+  INTERNAL: 13,
+  UNAVAILABLE: 14,
+  UNAUTHENTICATED: 16,
+});
+
 const STATUS: Readonly<Record<ErrorFamily, number>> = Object.freeze({
-  usage: status.INVALID_ARGUMENT,
-  malformed: status.INVALID_ARGUMENT,
-  refused: status.PERMISSION_DENIED,
-  unauthorized: status.UNAUTHENTICATED,
-  protocol: status.INVALID_ARGUMENT,
-  precondition: status.FAILED_PRECONDITION,
-  conflict: status.ALREADY_EXISTS,
-  unavailable: status.UNAVAILABLE,
-  timeout: status.DEADLINE_EXCEEDED,
-  aborted: status.ABORTED,
-  system: status.INTERNAL,
-  internal: status.INTERNAL,
+  usage: GRPC.INVALID_ARGUMENT,
+  malformed: GRPC.INVALID_ARGUMENT,
+  refused: GRPC.PERMISSION_DENIED,
+  unauthorized: GRPC.UNAUTHENTICATED,
+  protocol: GRPC.INVALID_ARGUMENT,
+  precondition: GRPC.FAILED_PRECONDITION,
+  conflict: GRPC.ALREADY_EXISTS,
+  unavailable: GRPC.UNAVAILABLE,
+  timeout: GRPC.DEADLINE_EXCEEDED,
+  aborted: GRPC.ABORTED,
+  system: GRPC.INTERNAL,
+  internal: GRPC.INTERNAL,
 });
 
 /**
@@ -64,18 +78,6 @@ export class RelayedRefusal extends Error {
   constructor(readonly status: RelayedStatus) {
     super(status.text);
   }
-}
-
-/** Converts an error to a gRPC status with the refusal that the audience may see. */
-export function statusOf(error: BootstrapError, audience: Audience): Partial<StatusObject> {
-  return grpcStatus(encodeStatus(error, audience));
-}
-
-/** Returns the status by which gRPC sends a refusal. */
-export function grpcStatus({ code, text: details, refusal }: RelayedStatus): Partial<StatusObject> {
-  const metadata = new Metadata();
-  metadata.set(METADATA_KEY, Buffer.from(refusal));
-  return { code, details, metadata };
 }
 
 /** Converts an error to a status with the encoded refusal that the audience may see. */
@@ -144,9 +146,9 @@ export function errorOf(error: Pick<ServiceError, "code" | "details"> & { metada
   }
   const reason = printable(error.details);
   switch (error.code) {
-    case status.CANCELLED:
+    case GRPC.CANCELLED:
       return new BootstrapError("aborted/call", "The call was cancelled");
-    case status.RESOURCE_EXHAUSTED:
+    case GRPC.RESOURCE_EXHAUSTED:
       return new BootstrapError("protocol/message-size", `A message is too large: ${reason}`);
     default:
       return new BootstrapError("unavailable/connection", `The connection failed: ${reason}`);

@@ -5,7 +5,8 @@ import fc from "fast-check";
 import { BootstrapError, ERROR_FAMILIES, exitCodeOf } from "../platform/errors.ts";
 import { foreignCode } from "../platform/testing/foreign_code.ts";
 import { Refusal } from "../proto/gen/bootstrapper.ts";
-import { errorOf, statusOf } from "./refusal.ts";
+import { statusOf } from "./grpc_status.ts";
+import { errorOf } from "./refusal.ts";
 import type { Audience } from "./refusal.ts";
 
 const KEY = "bootstrapper-refusal-bin";

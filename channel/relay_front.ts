@@ -19,7 +19,8 @@ import { RelayedRefusal } from "./refusal.ts";
 import type { BackFrame, FrontFrame } from "./relay_frames.ts";
 import { BACK_FRAMES, FRONT_FRAMES } from "./relay_frames.ts";
 import type { ChannelServer, Session } from "./server.ts";
-import { listen, MAXIMUM_MESSAGE_LENGTH } from "./server.ts";
+import { MAXIMUM_MESSAGE_LENGTH } from "./exchange.ts";
+import { listen } from "./server.ts";
 
 /** A message that is passed on as it is. */
 export interface RawEnvelope {

@@ -17,18 +17,17 @@ import type { Log } from "../platform/log.ts";
 import { errorFields } from "../platform/log.ts";
 import { RefusalLog } from "../platform/refusal_log.ts";
 import "./_http2_ends.ts";
-import { Exchange } from "./exchange.ts";
+import { Exchange, MAXIMUM_MESSAGE_LENGTH } from "./exchange.ts";
 import type { Envelope } from "./exchange.ts";
 import { bindingOf, serverTlsOptions } from "./finished.ts";
 import { watchListener } from "./_listener_watch.ts";
 import type { OpenConnection } from "./_places.ts";
 import { LONGEST_OPENING_MS, Places, SILENT_AFTER_MS } from "./_places.ts";
 import { peerGroup, peerLink } from "./peer_group.ts";
-import { grpcStatus, RelayedRefusal, statusOf } from "./refusal.ts";
+import { grpcStatus, statusOf } from "./grpc_status.ts";
+import { RelayedRefusal } from "./refusal.ts";
 import type { Audience } from "./refusal.ts";
 
-/** The largest message of an Init, bytes. It fits two YAML documents. */
-export const MAXIMUM_MESSAGE_LENGTH = 256 * 1024;
 /** After this silence a peer is probed, milliseconds. The probes detect a peer whose machine has vanished. */
 const KEEP_ALIVE_MS = 15_000;
 /**

@@ -1,8 +1,8 @@
-import { Metadata, status } from "@grpc/grpc-js";
-import type { CallOptions, ClientUnaryCall, ServiceError } from "@grpc/grpc-js";
+import { Client, Metadata, status } from "@grpc/grpc-js";
+import type { MethodDefinition, ServiceError } from "@grpc/grpc-js";
 import { onAbort } from "../platform/abortable.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { ClusterClient, type MemberListResponse, type MemberRemoveResponse } from "../proto/gen/etcd.ts";
+import { ClusterService, type MemberListResponse } from "../proto/gen/etcd.ts";
 import { certificateError, etcdError } from "./_etcd_error.ts";
 import { EtcdChannelCredentials, type EtcdCredentials, type EtcdEndpoint, findTlsProblem } from "./_etcd_tls.ts";
 
@@ -13,8 +13,6 @@ export interface CallBounds {
   /** Ends the call with `aborted/etcd`. */
   readonly signal: AbortSignal;
 }
-
-type Callback<T> = (error: ServiceError | null, response: T) => void;
 
 /** The limit of an answer. etcd's lists of members are far smaller. */
 const MAXIMUM_ANSWER_BYTES = 1 << 20;
@@ -43,17 +41,13 @@ export class EtcdChannel {
     const metadata = new Metadata();
     // This makes a member without a leader refuse at once (etcd's client package, `WithRequireLeader`).
     if (linearizable) metadata.set("hasleader", "true");
-    return this.#call<MemberListResponse>("MemberList", bounds, (client, options, done) => {
-      return client.memberList({ linearizable }, metadata, options, done);
-    });
+    return this.#call("MemberList", ClusterService.memberList, { linearizable }, bounds, metadata);
   }
 
   /** Removes a member. Returns `false` if there is none with that ID. */
   async remove(id: bigint, bounds: CallBounds): Promise<boolean> {
     try {
-      await this.#call<MemberRemoveResponse>("MemberRemove", bounds, (client, options, done) => {
-        return client.memberRemove({ ID: id }, new Metadata(), options, done);
-      });
+      await this.#call("MemberRemove", ClusterService.memberRemove, { ID: id }, bounds);
       return true;
     } catch (error) {
       if (error instanceof BootstrapError && error.code === "precondition/not-found") return false;
@@ -61,14 +55,16 @@ export class EtcdChannel {
     }
   }
 
-  async #call<T>(
-    request: string,
+  async #call<Request, Response>(
+    name: string,
+    method: MethodDefinition<Request, Response>,
+    request: Request,
     { deadline, signal }: CallBounds,
-    start: (client: ClusterClient, options: Partial<CallOptions>, done: Callback<T>) => ClientUnaryCall,
-  ): Promise<T> {
+    metadata: Metadata = new Metadata(),
+  ): Promise<Response> {
     const dialer = this.#dialer;
     using tls = new EtcdChannelCredentials(this.#endpoint, this.#credentials, dialer !== undefined);
-    const client = new ClusterClient(dialer === undefined ? this.#endpoint.text : `unix:${dialer}`, tls, {
+    const client = new Client(dialer === undefined ? this.#endpoint.text : `unix:${dialer}`, tls, {
       "grpc.max_receive_message_length": MAXIMUM_ANSWER_BYTES,
       "grpc.service_config_disable_resolution": 1,
       "grpc.use_local_subchannel_pool": 1,
@@ -76,13 +72,17 @@ export class EtcdChannel {
       "grpc.enable_retries": 0,
       "grpc.enable_channelz": 0,
     });
-    const { promise, resolve, reject } = Promise.withResolvers<T>();
-    const call = start(client, { deadline }, (error, response) => error === null ? resolve(response) : reject(error));
+    const { promise, resolve, reject } = Promise.withResolvers<Response>();
+    const { path, requestSerialize, responseDeserialize } = method;
+    const call = client.makeUnaryRequest(
+      ...[path, requestSerialize, responseDeserialize, request, metadata, { deadline }] as const,
+      (error, response) => error === null && response !== undefined ? resolve(response) : reject(error),
+    );
     using _stopping = onAbort(signal, () => call.cancel());
     try {
       return await promise;
     } catch (error) {
-      throw await this.#explain(request, error as ServiceError, { deadline, signal });
+      throw await this.#explain(name, error as ServiceError, { deadline, signal });
     } finally {
       client.close();
     }

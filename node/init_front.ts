@@ -11,7 +11,7 @@ import { openRelaySocket } from "../channel/relay_server.ts";
 import type { RelayServer } from "../channel/relay_server.ts";
 import type { ChannelServer } from "../channel/server.ts";
 import type { InitSession } from "../init/exchange_server.ts";
-import { serveOperators } from "../init/front.ts";
+import { serveOperators } from "../init/front_socket.ts";
 import { abortable, isAbortedSoon } from "../platform/abortable.ts";
 import type { Clock } from "../platform/clock.ts";
 import { withDeadline } from "../platform/deadline.ts";

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { proveChannelBinding } from "../channel/finished.ts";
 import type { JoinClientDependencies, JoinClientOptions } from "../join/client.ts";
 import { runJoinClient } from "../join/client.ts";
 import { untilAborted } from "../platform/abortable.ts";
@@ -28,6 +29,7 @@ export async function joinCluster(contender: Contender): Promise<void> {
   }
   if (isLocked) await status.update({ phase: "joining" });
   else if (!configuration.init.enabled) await status.update({ phase: "racing", waitsFor: contender.waitsFor });
+  await proveChannelBinding();
   const end = await runJoinClient(await dependencies(contender), options(contender));
   if (end === "lost") await untilAborted(signal);
 }

@@ -3,16 +3,9 @@
  *
  * @module
  */
-import { join } from "node:path";
 import type { EvidenceIssuer } from "../attestation/evidence.ts";
-import { joinCertificateAuthority } from "../certificate/ca.ts";
-import type { CertificateAuthority } from "../certificate/ca.ts";
-import { readSigningKeyPem } from "../certificate/keys.ts";
-import { readPem } from "../certificate/pem.ts";
 import type { AdmissionGroups } from "../certificate/subjects.ts";
 import { admissionOf, nodeNameOf } from "../certificate/subjects.ts";
-import type { Certificate } from "../certificate/x509.ts";
-import { readCertificate } from "../certificate/x509.ts";
 import { obtainRenewal } from "../join/renewal.ts";
 import { AdmissionRecords } from "../kubernetes/admission_records.ts";
 import type { NodeCertificateRecord } from "../kubernetes/admission_records.ts";
@@ -25,12 +18,10 @@ import { ownApiCredentials } from "../kubernetes/own_api.ts";
 import { renewOwnCertificates } from "../kubernetes/own_node_certificates.ts";
 import { nodeCertificateLifetimeMs, readClusterSettings } from "../kubernetes/settings.ts";
 import { LockFile } from "../nodelock/file.ts";
-import { fromUtf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
 import { endpointText, readEndpoint } from "../platform/endpoint.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
-import { readFile } from "../platform/files.ts";
 import type { Log } from "../platform/log.ts";
 import { errorFields } from "../platform/log.ts";
 import { present } from "../platform/present.ts";
@@ -39,6 +30,7 @@ import type { NodeKeys } from "../protocol/node_keys.ts";
 import type { NodeSelf } from "../protocol/node_self.ts";
 import type { TrustPart } from "../protocol/transcript.ts";
 import { readClusterDocument } from "../service/service_state.ts";
+import { readClusterCa } from "./cluster_ca.ts";
 import { JOIN_SERVICE_PORT } from "./join_service_install.ts";
 import type { NodePaths } from "./paths.ts";
 import type { RenewalDependencies, RenewalTask, RenewalWay } from "./renewal.ts";
@@ -141,7 +133,6 @@ export function otherServicesOf(
   };
 }
 
-const MAXIMUM_PEM_BYTES = 1 << 16;
 const API_DEADLINE_MS = 15_000;
 
 /**
@@ -163,16 +154,6 @@ export function ownCaWay({ paths, clock, log }: WayParts, load: () => Promise<No
     );
     return { certificates, joinEndpoints: task.joinEndpoints };
   };
-}
-
-/** Reads the cluster's CA with its key, which a control plane has on its disk. */
-export async function readClusterCa({ kubernetes }: NodePaths): Promise<CertificateAuthority> {
-  const read = async (name: string) => {
-    const path = join(kubernetes, "pki", name);
-    return fromUtf8(await readFile(path, MAXIMUM_PEM_BYTES), path);
-  };
-  const certificate: Certificate = readCertificate(readPem(await read("ca.crt"), "CERTIFICATE", "ca.crt"), "ca.crt");
-  return joinCertificateAuthority(certificate, await readSigningKeyPem(await read("ca.key"), "ca.key"));
 }
 
 interface OwnNode {

@@ -5,7 +5,6 @@
  */
 import { createActor, fromCallback, fromPromise, waitFor } from "xstate";
 import { combinedName } from "../attestation/combined.ts";
-import { proveChannelBinding } from "../channel/finished.ts";
 import { clusterIdText } from "../certificate/cluster_id.ts";
 import { StagedInitFolder } from "../init/staged_init.ts";
 import { removeJoinSecrets, removeLeftovers } from "../join/run_folder.ts";
@@ -23,10 +22,10 @@ import { ensureFolder, removeTemporaries } from "../platform/files.ts";
 import { errorFields } from "../platform/log.ts";
 import { endpointText } from "../platform/endpoint.ts";
 import { present } from "../platform/present.ts";
+import { readClusterCa } from "./cluster_ca.ts";
 import { guardedIssuer } from "./guarded_issuer.ts";
 import type { ImageFinding } from "./image_measured.ts";
 import { runInitServer } from "./init_contender.ts";
-import { joinCluster } from "./join_contender.ts";
 import { upgradeJoinService } from "./join_service_install.ts";
 import { isMember, recordMembership } from "./membership.ts";
 import type { NodeCheck } from "./preflight.ts";
@@ -34,7 +33,6 @@ import { nodeChecks } from "./preflight.ts";
 import type { Detected, RaceEvent } from "./race.ts";
 import { createRaceMachine } from "./race.ts";
 import { isInsecure } from "./configuration.ts";
-import { readClusterCa } from "./renewal_ways.ts";
 import { checkNoReset } from "./reset_marker.ts";
 import type { Contender, RunDependencies } from "./run_dependencies.ts";
 import { statusRefusal, StatusWriter } from "./status.ts";
@@ -111,7 +109,11 @@ class RunningNode {
       ),
       joinClient: contender(
         "JOIN",
-        (stop, locked) => joinCluster(this.#contender("join", stop, locked)),
+        async (stop, locked) => {
+          // Loading gRPC blocks for a tenth of a second, in which the InitServer's front starts.
+          const { joinCluster } = await import("./join_contender.ts");
+          await joinCluster(this.#contender("join", stop, locked));
+        },
         () => this.#whyStopped("join"),
       ),
     }));
@@ -166,7 +168,6 @@ class RunningNode {
     for (const { check, message } of unmeasured) log.event("warn", "image-not-measured", { check, message });
     if (unmeasured.length > 0 && !configuration.allowUnmeasuredImage) throw unmeasuredImage(unmeasured);
     if (isInsecure(evidence)) log.event("warn", "insecure-evidence-none");
-    await proveChannelBinding();
     if (registers !== undefined) await measureTrust(registers, trust);
     await checkNoReset(paths.state);
     const lock = await openNodeLock({ folder: paths.state, clock, ...present("registers", registers) });

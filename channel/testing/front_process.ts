@@ -8,7 +8,7 @@ import { FrameConnection } from "../frame_connection.ts";
 import { connectRelay } from "../relay_front.ts";
 import type { BackFrame, FrontFrame } from "../relay_frames.ts";
 import { BACK_FRAMES, FRONT_FRAMES } from "../relay_frames.ts";
-import { MAXIMUM_MESSAGE_LENGTH } from "../server.ts";
+import { MAXIMUM_MESSAGE_LENGTH } from "../exchange.ts";
 
 /** What a front says of an exchange. */
 export interface ClaimedExchange {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { proveChannelBinding } from "../../channel/finished.ts";
 import { announceListening } from "../../channel/relay_front.ts";
 import { listenForOperators } from "../../init/front.ts";
 import type { Endpoint } from "../../platform/endpoint.ts";
@@ -23,6 +24,7 @@ const ANY_PORT = /:0$/;
 export async function initFront({ listen, socket }: InitFrontProgramOptions, context: CliContext): Promise<void> {
   const { clock, log } = context;
   const address = readListen(listen);
+  await proveChannelBinding();
   await using server = await listenForOperators({ listen: address, socket, log });
   using announced = await announceListening(socket, server.port);
   const end = new AbortController();

@@ -10,7 +10,8 @@ import { systemClock } from "../../platform/clock.ts";
 import type { Log } from "../../platform/log.ts";
 import { silentLog } from "../../platform/log.ts";
 import type { InitSession } from "../exchange_server.ts";
-import { listenForOperators, serveOperators } from "../front.ts";
+import { listenForOperators } from "../front.ts";
+import { serveOperators } from "../front_socket.ts";
 
 /** A listening front, and the socket behind it. */
 export interface TestListener extends ChannelServer {

@@ -6,17 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import {
-  type CallOptions,
-  type ChannelCredentials,
-  Client,
-  type ClientDuplexStream,
-  type ClientOptions,
-  type handleBidiStreamingCall,
-  makeGenericClientConstructor,
-  type Metadata,
-  type UntypedServiceImplementation,
-} from "@grpc/grpc-js";
+import type { handleBidiStreamingCall, UntypedServiceImplementation } from "@grpc/grpc-js";
 
 export const protobufPackage = "bootstrapper.v1";
 
@@ -3087,21 +3077,6 @@ export interface InitServiceServer extends UntypedServiceImplementation {
   init: handleBidiStreamingCall<InitClientMessage, InitServerMessage>;
 }
 
-export interface InitServiceClient extends Client {
-  init(): ClientDuplexStream<InitClientMessage, InitServerMessage>;
-  init(options: Partial<CallOptions>): ClientDuplexStream<InitClientMessage, InitServerMessage>;
-  init(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<InitClientMessage, InitServerMessage>;
-}
-
-export const InitServiceClient = makeGenericClientConstructor(
-  InitServiceService,
-  "bootstrapper.v1.InitService",
-) as unknown as {
-  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): InitServiceClient;
-  service: typeof InitServiceService;
-  serviceName: string;
-};
-
 /** On a control plane: a fresh node asks for its ticket. */
 export type JoinServiceService = typeof JoinServiceService;
 export const JoinServiceService = {
@@ -3119,21 +3094,6 @@ export const JoinServiceService = {
 export interface JoinServiceServer extends UntypedServiceImplementation {
   join: handleBidiStreamingCall<JoinClientMessage, JoinServerMessage>;
 }
-
-export interface JoinServiceClient extends Client {
-  join(): ClientDuplexStream<JoinClientMessage, JoinServerMessage>;
-  join(options: Partial<CallOptions>): ClientDuplexStream<JoinClientMessage, JoinServerMessage>;
-  join(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<JoinClientMessage, JoinServerMessage>;
-}
-
-export const JoinServiceClient = makeGenericClientConstructor(
-  JoinServiceService,
-  "bootstrapper.v1.JoinService",
-) as unknown as {
-  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): JoinServiceClient;
-  service: typeof JoinServiceService;
-  serviceName: string;
-};
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 

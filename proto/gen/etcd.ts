@@ -6,18 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import {
-  type CallOptions,
-  type ChannelCredentials,
-  Client,
-  type ClientOptions,
-  type ClientUnaryCall,
-  type handleUnaryCall,
-  makeGenericClientConstructor,
-  type Metadata,
-  type ServiceError,
-  type UntypedServiceImplementation,
-} from "@grpc/grpc-js";
+import type { handleUnaryCall, UntypedServiceImplementation } from "@grpc/grpc-js";
 
 export const protobufPackage = "etcdserverpb";
 
@@ -517,45 +506,6 @@ export interface ClusterServer extends UntypedServiceImplementation {
   memberRemove: handleUnaryCall<MemberRemoveRequest, MemberRemoveResponse>;
   memberList: handleUnaryCall<MemberListRequest, MemberListResponse>;
 }
-
-export interface ClusterClient extends Client {
-  memberRemove(
-    request: MemberRemoveRequest,
-    callback: (error: ServiceError | null, response: MemberRemoveResponse) => void,
-  ): ClientUnaryCall;
-  memberRemove(
-    request: MemberRemoveRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: MemberRemoveResponse) => void,
-  ): ClientUnaryCall;
-  memberRemove(
-    request: MemberRemoveRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: MemberRemoveResponse) => void,
-  ): ClientUnaryCall;
-  memberList(
-    request: MemberListRequest,
-    callback: (error: ServiceError | null, response: MemberListResponse) => void,
-  ): ClientUnaryCall;
-  memberList(
-    request: MemberListRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: MemberListResponse) => void,
-  ): ClientUnaryCall;
-  memberList(
-    request: MemberListRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: MemberListResponse) => void,
-  ): ClientUnaryCall;
-}
-
-export const ClusterClient = makeGenericClientConstructor(ClusterService, "etcdserverpb.Cluster") as unknown as {
-  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): ClusterClient;
-  service: typeof ClusterService;
-  serviceName: string;
-};
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 

@@ -16,6 +16,8 @@ import { capture, run } from "./run.ts";
 const plugin = "npm:ts-proto@2.18.0/protoc-gen-ts_proto";
 const options = [
   "outputServices=grpc-js",
+  // Clients would import @grpc/grpc-js wherever a message is read.
+  "outputClientImpl=false",
   "esModuleInterop=true",
   "importSuffix=.ts",
   "forceLong=bigint",
