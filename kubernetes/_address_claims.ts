@@ -66,11 +66,15 @@ export class AddressClaims {
   /**
    * Claims all addresses of a record. Returns `false` if another client changed a claim in between.
    *
+   * @param listed Addresses that the identity's record has already. Their claims are nearly always there.
    * @throws {BootstrapError} `conflict/node-address`.
    */
-  async claim(asked: AdmissionRecord): Promise<boolean> {
+  async claim(asked: AdmissionRecord, listed: readonly string[] = []): Promise<boolean> {
     const data = { identity: asked.identity, nodeName: asked.nodeName };
     for (const [name, address] of claimNames(asked.addresses)) {
+      if (listed.includes(address) && (await this.#configMaps.find(name))?.data["identity"] === asked.identity) {
+        continue;
+      }
       if (await unless("conflict/already-exists", () => this.#configMaps.create(name, data)) !== undefined) continue;
       const found = await this.#configMaps.find(name);
       if (found === undefined) return false;

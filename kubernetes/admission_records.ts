@@ -22,7 +22,6 @@ import { AddressClaims } from "./_address_claims.ts";
 import { AdmissionRemoval, ATTEMPTS, type EndedAdmission, type RecordsRemoval } from "./_admission_removal.ts";
 import {
   type AdmissionRecord,
-  admissionSpec,
   type NodeCertificateRecord,
   type StoredAdmission,
   withCertificates,
@@ -44,7 +43,7 @@ import { unless, unlessChanged } from "./_unless.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
 import { isIdentity, NodeAdmissions } from "./node_admissions.ts";
 
-export type { AdmissionRecord, NodeCertificateRecord } from "./_admission_record.ts";
+export type { AdmissionRecord, NodeCertificateRecord, StoredAdmission } from "./_admission_record.ts";
 export type { EndedAdmission, RecordsRemoval } from "./_admission_removal.ts";
 export type { ObjectApi } from "./_api_objects.ts";
 export type { ConfigMapApi } from "./_config_maps.ts";
@@ -55,6 +54,8 @@ export interface Admission {
   readonly before?: AdmissionRecord;
   /** The UID of the identity's record: the admission's own name. Certificates carry it. */
   readonly uid: string;
+  /** The record as this admission wrote it. */
+  readonly written?: StoredAdmission;
 }
 
 /** A record to be admitted, with what is kept apart from it. */
@@ -141,7 +142,7 @@ export class AdmissionRecords {
    * Admits an identity under a name, after its evidence was completely verified. The same identity may ask again at any
    * time. It gets the same name and role; its key, addresses and what its evidence showed are replaced.
    *
-   * @returns When all records exist and were read back.
+   * @returns When all records exist.
    * @throws {BootstrapError}
    *   - `conflict/identity`: the identity has another name or role;
    *   - `conflict/node-name`: another identity has the name;
@@ -181,6 +182,7 @@ export class AdmissionRecords {
    * @param uid The admission's UID, from {@linkcode admit}.
    * @param asked What the admission was asked with: another one of the same identity may have replaced it since, and
    *   released the addresses. Default: any.
+   * @param written The record as {@linkcode admit} wrote it, which nearly always still stands. Default: it is read.
    * @throws {BootstrapError} `refused/removed`; `unavailable/admission-changed`: the admission is another one now, or
    *   none; and the errors of {@linkcode KubernetesApi}.
    */
@@ -189,9 +191,10 @@ export class AdmissionRecords {
     uid: string,
     certificates: readonly NodeCertificateRecord[],
     asked?: AskedClaims,
+    written?: StoredAdmission,
   ): Promise<void> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const found = await this.#admissions.find(identity);
+      const found = (attempt === 0 ? written : undefined) ?? await this.#admissions.find(identity);
       if (found?.uid !== uid) break;
       if (found.removedMs !== undefined) throw isRemoved(found.record);
       if (asked !== undefined && !says(found.record, asked)) break;
@@ -267,7 +270,7 @@ export class AdmissionRecords {
     if (there !== undefined && there.removedMs === undefined && left(there.record, record).length > 0) {
       await this.#addresses.checkMayMove(record);
     }
-    if (!await this.#addresses.claim(record)) return undefined;
+    if (!await this.#addresses.claim(record, there?.record.addresses)) return undefined;
 
     // What was found is updated exactly, or this attempt fails.
     const own = there === undefined ? await this.#createOrFind(record) : { stored: there, created: false };
@@ -290,15 +293,22 @@ export class AdmissionRecords {
     }
     checkResetCount(stored.record, record);
     const given = left(stored.record, record);
+    let written = stored;
     if (!created) {
       // Until its certificates for them have ended, the node can serve at its earlier addresses.
       await this.#addresses.hold(identity, given, stored.status.servingUntilMs ?? 0);
       const updated = await unlessChanged(() => this.#admissions.update(stored, record));
       if (updated === undefined) return undefined;
+      written = updated;
     }
-    if (!await this.#isWhole(record, stored.uid)) return undefined;
+    // A removal deletes the claim before the record: it may have passed between the claim, as found, and a new record.
+    const mayLackItsName = claimed !== undefined && created;
+    if (mayLackItsName && (await this.#names.find(nodeName))?.identity !== identity) return undefined;
+    // Until the record lists them, others may take over the claims of the addresses.
+    const wereListed = claimed !== undefined && !created && newIn(stored.record, record).length === 0;
+    if (!wereListed && !await this.#addresses.areHeld(record)) return undefined;
     await this.#addresses.release(identity, given);
-    return { ...present("before", claimed && !created ? stored.record : undefined), uid: stored.uid };
+    return { ...present("before", claimed && !created ? stored.record : undefined), uid: stored.uid, written };
   }
 
   /** Returns the record of an identity that is admitted as it asks. */
@@ -309,18 +319,6 @@ export class AdmissionRecords {
       throw notAdmitted(asked, found?.record.nodeName === asked.nodeName ? undefined : found?.record);
     }
     return found;
-  }
-
-  /** Whether the records, read back, are as written. */
-  async #isWhole(record: AdmissionRecord, uid: string): Promise<boolean> {
-    const [areHeld, own, claim] = await Promise.all([
-      this.#addresses.areHeld(record),
-      this.#admissions.find(record.identity),
-      this.#names.find(record.nodeName),
-    ]);
-    const isAsWritten = own !== undefined && own.uid === uid && own.removedMs === undefined &&
-      JSON.stringify(admissionSpec(own.record)) === JSON.stringify(admissionSpec(record));
-    return areHeld && isAsWritten && claim?.identity === record.identity;
   }
 
   /** Creates the record, or finds the one that there is. */
@@ -352,6 +350,11 @@ export class AdmissionRecords {
 /** The addresses of a record that are not asked for again. */
 function left({ addresses }: AdmissionRecord, asked: AdmissionRecord): string[] {
   return addresses.filter((address) => !asked.addresses.includes(address));
+}
+
+/** The addresses that a record does not have yet. */
+function newIn({ addresses }: AdmissionRecord, asked: AdmissionRecord): string[] {
+  return asked.addresses.filter((address) => !addresses.includes(address));
 }
 
 function says({ nodeKey, addresses }: AskedClaims, asked: AskedClaims): boolean {

@@ -14,6 +14,7 @@ import type {
   AskedClaims,
   NodeCertificateRecord,
   ObjectApi,
+  StoredAdmission,
 } from "../kubernetes/admission_records.ts";
 import { createEvent, type EventTarget, nodeTarget, type ObjectEvent } from "../kubernetes/events.ts";
 import { NodeAdmissions } from "../kubernetes/node_admissions.ts";
@@ -123,8 +124,9 @@ export class ServiceAdmissions {
     uid: string,
     certificates: readonly NodeCertificateRecord[],
     asked?: AskedClaims,
+    written?: StoredAdmission,
   ): Promise<void> {
-    await this.#parts.records.recordCertificates(identity, uid, certificates, asked);
+    await this.#parts.records.recordCertificates(identity, uid, certificates, asked, written);
     const admitted = this.#admitted.get(uid, this.#parts.clock.monotonicMs());
     if (admitted === undefined) return;
     this.#admitted.delete(uid);

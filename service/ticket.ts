@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Admission } from "../kubernetes/admission_records.ts";
 import { recordAndSign } from "../kubernetes/node_certificates.ts";
 import { base64, copyOf, hex, sha256 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
@@ -77,12 +78,21 @@ export async function issueTicket(
   const confirm = async () => {
     await service.confirmPolicy();
     await service.checkNotRemoved(nodeName);
+  };
+  const confirmAdmission = async () => {
+    await confirm();
     // A whole removal may have passed while a control plane waited for its turn.
     if (await admissions.find(identity) === undefined) throw noLongerAdmitted(identity, nodeName);
   };
-  const uid = await admit(service, node);
+  const { uid, written } = await admit(service, node);
   const sealedKit = becomesControlPlane(request)
-    ? await admitControlPlane(service, { identity, nodeName, address: addresses[0] ?? "" }, confirm, sealingKey, a2)
+    ? await admitControlPlane(
+      service,
+      { identity, nodeName, address: addresses[0] ?? "" },
+      confirmAdmission,
+      sealingKey,
+      a2,
+    )
     : undefined;
   const epoch = await service.currentEpoch();
   const unsigned = await service.prepareCertificates({
@@ -92,7 +102,8 @@ export async function issueTicket(
   const { client, serving } = await recordAndSign(unsigned, {
     epoch,
     record: (certificates) =>
-      admissions.recordCertificates(identity, uid, certificates, { nodeKey: base64(nodeKey), addresses }),
+      admissions.recordCertificates(identity, uid, certificates, { nodeKey: base64(nodeKey), addresses }, written),
+    // The certificates were recorded a moment ago in an admission that stood: a removal that ends it now cuts them.
     confirm,
   });
   const ticket = copyOf(
@@ -117,11 +128,11 @@ function noLongerAdmitted(identity: string, nodeName: string): BootstrapError {
   });
 }
 
-/** Records the admission, and returns its UID. */
+/** Records the admission. */
 async function admit(
   service: JoinExchangeService,
   { request, nodeKey, evidence, claims }: VerifiedNode,
-): Promise<string> {
+): Promise<Admission> {
   const { admissions, clock, log } = service;
   const { purpose, nodeName, role, addresses } = request;
   const { identity, resetCount, fresh, showsNoLock = false, facts: registers } = claims;
@@ -137,11 +148,12 @@ async function admit(
     ...present("registers", registers),
   };
   // A member that an operator removes meanwhile stays removed: only a fresh machine gets a record.
-  const { before, uid } = await (purpose === "renew" || !fresh ? admissions.renew(record) : admissions.admit(record));
+  const admission = await (purpose === "renew" || !fresh ? admissions.renew(record) : admissions.admit(record));
+  const { before } = admission;
   if (before !== undefined && purpose === "join" && fresh && !showsNoLock && before.nodeKey !== base64(nodeKey)) {
     log.event("warn", "join-identity-fresh-again", { identity, node: nodeName });
   }
-  return uid;
+  return admission;
 }
 
 /** Admits one control plane at a time, and seals the cluster's keys for the attested E_c only. */

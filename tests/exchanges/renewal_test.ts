@@ -70,7 +70,8 @@ Deno.test("a member that is removed while it is judged gets no new certificates"
           admissions.records.length = 0;
           return await admissions.renew(record);
         },
-        recordCertificates: (...all) => admissions.recordCertificates(...all),
+        recordCertificates: (identity, uid, certificates, asked) =>
+          admissions.recordCertificates(identity, uid, certificates, asked),
       },
     },
   });
