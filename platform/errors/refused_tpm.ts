@@ -41,12 +41,16 @@ export const REFUSED_TPM = {
     remedy: OTHER_EK,
     untested: REAL,
   },
+  "refused/ek-certificate-form": {
+    meaning: "The certificate of the endorsement key cannot be read, and the machine's identity is not in the policy.",
+    remedy: "If the machine is yours, list its identity in tpm.trust.identities.",
+  },
   "refused/ek-certificate-key": {
     meaning: "The certificate of the endorsement key is for another key.",
     remedy: NOT_GENUINE,
   },
   "refused/ek-certificate-key-usage": {
-    meaning: "The certificate is not that of an endorsement key.",
+    meaning: "The certificate of the endorsement key does not say that the key is one.",
     remedy: OTHER_EK,
   },
   "refused/ek-certificate-usage": {

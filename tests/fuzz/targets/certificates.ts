@@ -44,6 +44,7 @@ const ALGORITHMS: Readonly<Record<KeyType, VerifyAlgorithm>> = {
   ed25519: { name: "Ed25519" },
   "p-256": { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" },
   "p-384": { name: "ECDSA", namedCurve: "P-384", hash: "SHA-384" },
+  "p-521": { name: "ECDSA", namedCurve: "P-521", hash: "SHA-512" },
   rsa: { name: "RSA-PSS", hash: "SHA-384", saltLength: 48 },
 };
 const SIGNATURE = new Uint8Array(64).fill(1);
