@@ -14,6 +14,7 @@ import {
 import { clusterIdOf } from "../../../certificate/cluster_id.ts";
 import { checkCrl, checkNotRevoked, readCrl } from "../../../certificate/crl.ts";
 import { checkNodeCsr, readCsr } from "../../../certificate/csr.ts";
+import { readOpensshKey } from "../../../certificate/_openssh_key.ts";
 import { readPrivateKeyPem } from "../../../certificate/keys.ts";
 import { nameText } from "../../../certificate/name.ts";
 import { pemLabel, readPem, writePem } from "../../../certificate/pem.ts";
@@ -47,6 +48,8 @@ const ALGORITHMS: Readonly<Record<KeyType, VerifyAlgorithm>> = {
   "p-521": { name: "ECDSA", namedCurve: "P-521", hash: "SHA-512" },
   rsa: { name: "RSA-PSS", hash: "SHA-384", saltLength: 48 },
 };
+/** PKCS#8 of an Ed25519 key with its public key. */
+const PKCS8_BYTES = 83;
 const SIGNATURE = new Uint8Array(64).fill(1);
 
 async function readAs(profile: CertificateProfile, input: Bytes): Promise<void> {
@@ -168,5 +171,13 @@ export const certificateTargets: readonly FuzzTarget[] = [
     form: "text",
     maximumBytes: 8 << 10,
     open: () => (input) => readPrivateKeyPem(fromUtf8(input, "fuzz"), "fuzz"),
+  },
+  {
+    name: "openssh-key",
+    form: "bytes",
+    maximumBytes: 4 << 10,
+    open: () => (input) => {
+      promise(readOpensshKey(input, "fuzz").length === PKCS8_BYTES, "a key of another length was read");
+    },
   },
 ];
