@@ -126,6 +126,7 @@ function combineVerdicts(variant: string, verified: readonly VerifiedEvidence[])
   if (first === undefined) throw new BootstrapError("internal/evidence", "Nothing was verified");
   const challenge = verified.find((one) => one.challenge !== undefined)?.challenge;
   const tells = claims.filter(({ showsNoLock }) => showsNoLock !== true);
+  const remarks = claims.flatMap(({ remarks = [] }) => remarks);
   const counted = claims.find(({ resetCount }) => resetCount !== undefined);
   const combined: EvidenceClaims = {
     variant,
@@ -135,6 +136,7 @@ function combineVerdicts(variant: string, verified: readonly VerifiedEvidence[])
     ...(tells.length === 0 ? { showsNoLock: true } : {}),
     ...(first.isEphemeral === true ? { isEphemeral: true } : {}),
     facts: Object.assign({}, ...claims.map(({ facts = {} }) => facts)),
+    ...(remarks.length === 0 ? {} : { remarks }),
     ...(counted?.resetCount === undefined ? {} : { resetCount: counted.resetCount }),
     ...(counted?.restartCount === undefined ? {} : { restartCount: counted.restartCount }),
   };

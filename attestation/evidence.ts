@@ -100,6 +100,8 @@ export interface EvidenceClaims {
   readonly isEphemeral?: true;
   /** Further proven facts, for people and for policies: PCRs, chip ID, TCB, measurement. */
   readonly facts?: Readonly<Record<string, string>>;
+  /** What was seen and did not affect the verdict, as sentences without a full stop. */
+  readonly remarks?: readonly string[];
   /** The TPM's reset counter, which must never decrease for one identity. */
   readonly resetCount?: number;
   /** The TPM's restart counter within one reset. */

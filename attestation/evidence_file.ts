@@ -38,7 +38,7 @@ export interface EvidenceFile {
 }
 
 /** The largest accepted file, in bytes. It has room for evidence of two kinds and the largest event log, in base64. */
-export const MAXIMUM_EVIDENCE_FILE_BYTES: number = 2 << 20;
+export const MAXIMUM_EVIDENCE_FILE_BYTES: number = 12 << 20;
 
 const KIND = "bootstrapper evidence";
 const VERSION = 1;

@@ -10,7 +10,7 @@ import type { Bytes } from "../platform/bytes.ts";
 import { copyOf, hex, randomBytes, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { DerReader } from "./der.ts";
-import { derError, readDer } from "./der.ts";
+import { derError, readDer, TAG } from "./der.ts";
 
 const OID = Object.freeze({
   pbes2: "1.2.840.113549.1.5.13",
@@ -112,7 +112,9 @@ function readKdf(kdf: DerReader, what: string): Kdf {
   if (oid === OID.scrypt) return { salt, ...readScrypt(parameters, what) };
   if (oid !== OID.pbkdf2) throw suiteError(what);
   const iterations = parameters.small(MAXIMUM_ITERATIONS);
-  if (hex(parameters.element().bytes) !== "300c06082a864886f70d02090500") throw suiteError(what);
+  // The length of the key may be left out. Without a function, it is HMAC-SHA-1.
+  if (parameters.next(TAG.integer) && parameters.small(KEY_BYTES) !== KEY_BYTES) throw suiteError(what);
+  if (parameters.atEnd || hex(parameters.element().bytes) !== "300c06082a864886f70d02090500") throw suiteError(what);
   parameters.end();
   if (iterations === 0) throw suiteError(what);
   return { salt, iterations };

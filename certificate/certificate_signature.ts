@@ -7,39 +7,46 @@ import type { Bytes } from "../platform/bytes.ts";
 import { concat, hex, isZero } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { derError, readDer } from "./der.ts";
-import type { KeyType, VerifyAlgorithm } from "./public_key.ts";
+import type { KeyType, SignatureHash, VerifyAlgorithm } from "./public_key.ts";
 import { readPublicKey, verifyWith } from "./public_key.ts";
 import type { AlgorithmIdentifier, Certificate } from "./x509.ts";
 
-type Hash = "SHA-256" | "SHA-384";
-
 /** AlgorithmIdentifiers as whole encodings, so that no parameter is ignored. */
 const ALGORITHMS: Readonly<
-  Record<string, { readonly scheme: "ed25519" | "ecdsa" | "pkcs1" | "pss"; readonly hash: Hash }>
+  Record<string, { readonly scheme: "ed25519" | "ecdsa" | "pkcs1" | "pss"; readonly hash: SignatureHash }>
 > = Object.freeze({
   // id-Ed25519 (RFC 8410, 3).
   "300506032b6570": { scheme: "ed25519", hash: "SHA-256" },
-  // ecdsa-with-SHA256, ecdsa-with-SHA384 (RFC 5758, 3.2).
+  // ecdsa-with-SHA256, -SHA384, -SHA512 (RFC 5758, 3.2).
   "300a06082a8648ce3d040302": { scheme: "ecdsa", hash: "SHA-256" },
   "300a06082a8648ce3d040303": { scheme: "ecdsa", hash: "SHA-384" },
-  // sha256WithRSAEncryption, sha384WithRSAEncryption (RFC 4055, 5).
+  "300a06082a8648ce3d040304": { scheme: "ecdsa", hash: "SHA-512" },
+  // sha256WithRSAEncryption, sha384-, sha512- (RFC 4055, 5).
   "300d06092a864886f70d01010b0500": { scheme: "pkcs1", hash: "SHA-256" },
   "300d06092a864886f70d01010c0500": { scheme: "pkcs1", hash: "SHA-384" },
+  "300d06092a864886f70d01010d0500": { scheme: "pkcs1", hash: "SHA-512" },
   // id-RSASSA-PSS with the same hash for the message and MGF1, and a salt as long as the hash (RFC 4055, 3.1). AMD
   // writes the default trailer field, which DER omits, so both forms are listed.
   [pss("01", "20", false)]: { scheme: "pss", hash: "SHA-256" },
   [pss("01", "20", true)]: { scheme: "pss", hash: "SHA-256" },
   [pss("02", "30", false)]: { scheme: "pss", hash: "SHA-384" },
   [pss("02", "30", true)]: { scheme: "pss", hash: "SHA-384" },
+  [pss("03", "40", false)]: { scheme: "pss", hash: "SHA-512" },
+  [pss("03", "40", true)]: { scheme: "pss", hash: "SHA-512" },
 });
 
-const SCALAR_BYTES: Readonly<Record<string, number>> = Object.freeze({ "p-256": 32, "p-384": 48 });
+const SCALAR_BYTES: Readonly<Record<string, number>> = Object.freeze({ "p-256": 32, "p-384": 48, "p-521": 66 });
+const HASH_BYTES: Readonly<Record<SignatureHash, number>> = Object.freeze({
+  "SHA-256": 32,
+  "SHA-384": 48,
+  "SHA-512": 64,
+});
 
 /**
  * Verifies that a key signed a certificate. It does not check validity, names or constraints.
  *
- * Allowed are Ed25519; ECDSA with P-256 or P-384 and SHA-256 or SHA-384; RSA of 2048 bits or more with SHA-256 or
- * SHA-384, PKCS#1 v1.5 or PSS.
+ * Allowed are Ed25519; ECDSA with P-256, P-384 or P-521; RSA of 2048 bits or more, PKCS#1 v1.5 or PSS; each with
+ * SHA-256, SHA-384 or SHA-512.
  *
  * @param certificate The certificate.
  * @param issuerSpki The signer's SPKI, DER.
@@ -104,8 +111,9 @@ function verifyAlgorithm(algorithm: AlgorithmIdentifier, type: KeyType): VerifyA
   if (scheme === "ed25519" && type === "ed25519") return { name: "Ed25519" };
   if (scheme === "ecdsa" && type === "p-256") return { name: "ECDSA", namedCurve: "P-256", hash };
   if (scheme === "ecdsa" && type === "p-384") return { name: "ECDSA", namedCurve: "P-384", hash };
+  if (scheme === "ecdsa" && type === "p-521") return { name: "ECDSA", namedCurve: "P-521", hash };
   if (scheme === "pkcs1" && type === "rsa") return { name: "RSASSA-PKCS1-v1_5", hash };
-  if (scheme === "pss" && type === "rsa") return { name: "RSA-PSS", hash, saltLength: hash === "SHA-256" ? 32 : 48 };
+  if (scheme === "pss" && type === "rsa") return { name: "RSA-PSS", hash, saltLength: HASH_BYTES[hash] };
   throw algorithmRefusal(algorithm.oid, type);
 }
 
@@ -116,7 +124,7 @@ function algorithmRefusal(seen: string, type: KeyType): BootstrapError {
     {
       details: {
         check: "signature-algorithm",
-        expected: "Ed25519, ECDSA, RSASSA-PKCS1-v1_5 or RSASSA-PSS with SHA-256 or SHA-384, fitting the key",
+        expected: "Ed25519, ECDSA, RSASSA-PKCS1-v1_5 or RSASSA-PSS with SHA-256, SHA-384 or SHA-512, fitting the key",
         seen: `${seen}, key ${type}`,
       },
     },

@@ -92,10 +92,13 @@ for (const [name, der] of REFUSED) {
 Deno.test("verifySignedDer() refuses a key when it is weak or odd", async () => {
   const weak = await keysFor({ name: "RSASSA-PKCS1-v1_5", hash: "SHA-256", ...RSA, modulusLength: 1024 } as Algorithm);
   const p521 = fromHex("30819b301006072a8648ce3d020106052b81040023038186000400", "spki").toHex() + "00".repeat(131);
+  const koblitz = `3056301006072a8648ce3d020106052b8104000a03420004${"00".repeat(64)}`;
   const check = (spki: Uint8Array) =>
     verifySignedDer(message, identifier("300d06092a864886f70d01010b0500"), new Uint8Array(64), spki, "test");
   await assertRefused(() => check(weak.spki), "refused/key-type");
-  await assertRefused(() => check(fromHex(p521, "spki")), "refused/key-type");
+  const { message: said } = await assertRefused(() => check(fromHex(koblitz, "spki")), "refused/key-type");
+  assert.match(said, /1\.2\.840\.10045\.2\.1 with 1\.3\.132\.0\.10/);
+  await assertRefused(() => check(fromHex(p521, "spki")), "refused/signature-algorithm");
   await assertRefused(() => check(new Uint8Array(0)), "malformed/der");
 });
 

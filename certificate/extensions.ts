@@ -77,7 +77,7 @@ export function basicConstraints(certificate: Certificate): BasicConstraints | u
     const reader = outer.inside();
     const isMarked = reader.next(TAG.boolean);
     const isCa = isMarked && reader.boolean();
-    if (isMarked && !isCa) throw derError(what, "cA is FALSE, which DER omits");
+    if (isMarked && !isCa && certificate.profile === "strict") throw derError(what, "cA is FALSE, which DER omits");
     const constraints = reader.atEnd ? { isCa } : { isCa, pathLength: reader.small(MAXIMUM_PATH_LENGTH) };
     reader.end();
     return constraints;
@@ -90,8 +90,11 @@ export function keyUsage(certificate: Certificate): ReadonlySet<KeyUsage> | unde
     const usages = new Set<KeyUsage>();
     for (const bit of outer.namedBits(certificate.profile === "vendor" ? "any" : "minimal")) {
       const usage = KEY_USAGES[bit];
-      if (usage === undefined) throw derError(what, `key usage ${bit} does not exist`);
-      usages.add(usage);
+      // A bit without a name allows nothing that this project asks for.
+      if (usage === undefined && certificate.profile === "strict") {
+        throw derError(what, `key usage ${bit} does not exist`);
+      }
+      if (usage !== undefined) usages.add(usage);
     }
     return usages;
   });

@@ -9,6 +9,7 @@ import type { Bytes } from "../platform/bytes.ts";
 import { copyOf, hex, randomBytes } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { readDer } from "./der.ts";
+import { OPENSSH_LABEL, readOpensshKey } from "./_openssh_key.ts";
 import { decryptPrivateKey, encryptPrivateKey } from "./_pbes2.ts";
 import { pemLabel, readPem, writePem } from "./pem.ts";
 
@@ -66,9 +67,9 @@ export async function privateKeyPem(keys: KeyPair, passphrase?: string): Promise
 }
 
 /**
- * Reads a private key from PKCS#8 PEM.
+ * Reads a private key from PEM: PKCS#8, or an Ed25519 key of OpenSSH that is not encrypted.
  *
- * @param pem One block, `PRIVATE KEY` or `ENCRYPTED PRIVATE KEY`.
+ * @param pem One block, `PRIVATE KEY`, `ENCRYPTED PRIVATE KEY` or `OPENSSH PRIVATE KEY`.
  * @param what The name of the file or field, for errors.
  * @param passphrase Required for an encrypted key, and only for such a key.
  * @throws {BootstrapError} `malformed/…`; `refused/key-type` for other types than Ed25519 and P-256; `usage/passphrase`
@@ -87,13 +88,29 @@ export async function readPrivateKeyPem(pem: string, what: string, passphrase?: 
     });
   }
   const pkcs8 = passphrase === undefined
-    ? readPem(pem, "PRIVATE KEY", what)
+    ? readPlainKey(pem, what)
     : await decryptPrivateKey(readPem(pem, "ENCRYPTED PRIVATE KEY", what), what, passphrase);
   try {
     return await readPrivateKey(pkcs8, what);
   } finally {
     pkcs8.fill(0);
   }
+}
+
+/** Reads a key that is not encrypted, as PKCS#8. */
+function readPlainKey(pem: string, what: string): Bytes {
+  const label = pemLabel(pem, what);
+  if (label === OPENSSH_LABEL) {
+    const blob = readPem(pem, OPENSSH_LABEL, what);
+    try {
+      return readOpensshKey(blob, what);
+    } finally {
+      blob.fill(0);
+    }
+  }
+  const [, traditional] = /^(RSA|EC|DSA) PRIVATE KEY$/.exec(label) ?? [];
+  if (traditional !== undefined) throw typeRefusal(what, `a ${traditional} key in OpenSSL's own form`);
+  return readPem(pem, "PRIVATE KEY", what);
 }
 
 /**
@@ -136,8 +153,12 @@ function privateKeyType(pkcs8: Uint8Array, what: string): KeyPairType {
   reader.octets();
   const type = PKCS8_TYPES[algorithm];
   if (type !== undefined) return type;
+  throw typeRefusal(what, `algorithm ${algorithm}`);
+}
+
+function typeRefusal(what: string, seen: string): BootstrapError {
   const expected = "Ed25519 or P-256";
-  throw new BootstrapError("refused/key-type", `Cannot use the key of "${what}" as it must be ${expected}`, {
-    details: { check: "key-type", expected, seen: `algorithm ${algorithm}` },
+  return new BootstrapError("refused/key-type", `Cannot use the key of "${what}" as it must be ${expected} in PKCS#8`, {
+    details: { check: "key-type", expected, seen },
   });
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Bytes } from "../platform/bytes.ts";
-import { copyOf } from "../platform/bytes.ts";
+import { copyOf, equalBytes } from "../platform/bytes.ts";
 import type { DerReader } from "./der.ts";
 import { derError, readDer, TAG } from "./der.ts";
 
@@ -65,6 +65,18 @@ export function readName(reader: DerReader, what: string, order: "ascending" | "
 export function nameText(attributes: readonly NameAttribute[]): string {
   const short: Readonly<Record<string, string>> = { [ATTRIBUTE.commonName]: "CN", [ATTRIBUTE.organization]: "O" };
   return attributes.map(({ oid, value }) => `${short[oid] ?? oid}=${value}`).join(", ") || "(empty)";
+}
+
+/**
+ * Reports whether two names have the same attributes in the same order. The types of the strings may differ, as between
+ * an authority's subject and the issuer in its certificates (RFC 5280, 7.1).
+ */
+export function sameName(a: Name, b: Name): boolean {
+  return equalBytes(a.der, b.der) ||
+    a.attributes.length === b.attributes.length && a.attributes.length > 0 &&
+      a.attributes.every(({ oid, value }, index) =>
+        oid === b.attributes[index]?.oid && value === b.attributes[index]?.value
+      );
 }
 
 /** Reports whether two lists hold the same attributes, each as often as in the other, in any order. */

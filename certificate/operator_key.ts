@@ -15,7 +15,8 @@ const KEY_BYTES = 32;
 const SPKI_PREFIX = fromHex("302a300506032b6570032100", "prefix");
 /** The prefix of OpenSSH's encoding of every Ed25519 key: the name of the type and the length of the key. */
 const SSH_PREFIX = concat(Uint8Array.of(0, 0, 0, 11), utf8("ssh-ed25519"), Uint8Array.of(0, 0, 0, KEY_BYTES));
-const SSH_LINE = /^ssh-ed25519 ([A-Za-z0-9+/=]{1,128})(?: [\x20-\x7e]*)?$/;
+/** A comment may be of any language, as OpenSSH takes it. */
+const SSH_LINE = /^ssh-ed25519[ \t]+([A-Za-z0-9+/=]{1,128})(?:[ \t][^\p{Cc}]*)?$/u;
 
 /**
  * Reads an operator's public key.

@@ -1,5 +1,5 @@
 /**
- * Writes and reads PEM (RFC 7468) in its strict form.
+ * Writes PEM (RFC 7468) in its strict form, and reads one block of it with lines of any length.
  *
  * @module
  */
@@ -15,12 +15,17 @@ export type PemLabel =
   | "ENCRYPTED PRIVATE KEY"
   | "EC PRIVATE KEY"
   | "RSA PRIVATE KEY"
+  | "OPENSSH PRIVATE KEY"
   | "PUBLIC KEY";
 
 const LINE_LENGTH = 64;
 /** 64 KiB, the same limit as for DER. */
 const MAXIMUM_PEM_LENGTH = 1 << 16;
-const BLOCK = /^-----BEGIN ([A-Z0-9 ]+)-----\r?\n((?:[A-Za-z0-9+/=]{1,64}\r?\n)+)-----END ([A-Z0-9 ]+)-----\s*$/;
+const BLOCK =
+  /^\s*-----BEGIN ([A-Z0-9 ]+)-----[ \t]*\r?\n((?:[A-Za-z0-9+/=]*[ \t]*\r?\n)+)-----END ([A-Z0-9 ]+)-----\s*$/;
+const BEGIN = /-----BEGIN [A-Z0-9 ]+-----/g;
+/** The headers of RFC 1421, which OpenSSL writes into encrypted keys of its own form. */
+const HEADER = /^[A-Za-z-]+: /m;
 
 /** Writes one block of PEM. */
 export function writePem(label: PemLabel, der: Uint8Array): string {
@@ -56,9 +61,21 @@ export function pemLabel(text: string, what: string): string {
 function pemBlock(text: string, what: string): [label: string, body: string] {
   if (text.length > MAXIMUM_PEM_LENGTH) throw pemError(what, `it is longer than ${MAXIMUM_PEM_LENGTH} characters`);
   const [, begin, body, end] = BLOCK.exec(text) ?? [];
-  if (begin === undefined || body === undefined) throw pemError(what, "it is not one block of PEM");
+  if (begin === undefined || body === undefined) throw pemError(what, problemOf(text));
   if (begin !== end) throw pemError(what, "its two labels differ");
-  return [begin, body.replaceAll(/\r?\n/g, "")];
+  return [begin, body.replaceAll(/\s/g, "")];
+}
+
+/** Says why a text is not one block of PEM. */
+function problemOf(text: string): string {
+  const blocks = text.match(BEGIN)?.length ?? 0;
+  if (blocks === 0) return "it is no PEM: it has no line -----BEGIN …-----";
+  if (blocks > 1) return `it has ${blocks} blocks of PEM, and one is wanted`;
+  if (!/-----END [A-Z0-9 ]+-----/.test(text)) return "its block of PEM has no line -----END …-----";
+  if (HEADER.test(text)) {
+    return "its block of PEM has headers, as encrypted keys of OpenSSL's own form: convert it to PKCS#8";
+  }
+  return "it is not one block of PEM: something other than base64 stands in it, before it or behind it";
 }
 
 function pemError(what: string, reason: string): BootstrapError {

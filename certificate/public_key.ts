@@ -6,10 +6,10 @@
 import type { Bytes } from "../platform/bytes.ts";
 import { copyOf, fromHex, hex } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { readDer } from "./der.ts";
+import { readDer, TAG } from "./der.ts";
 
 /** The types of keys that are accepted. */
-export type KeyType = "ed25519" | "p-256" | "p-384" | "rsa";
+export type KeyType = "ed25519" | "p-256" | "p-384" | "p-521" | "rsa";
 
 /** A public key in its only accepted encoding. */
 export interface PublicKey {
@@ -27,6 +27,11 @@ const FIXED_FORMS: readonly { readonly type: KeyType; readonly prefix: Bytes; re
     keyBytes: 64,
   },
   { type: "p-384", prefix: fromHex("3076301006072a8648ce3d020106052b81040022036200" + "04", "prefix"), keyBytes: 96 },
+  {
+    type: "p-521",
+    prefix: fromHex("30819b301006072a8648ce3d020106052b8104002303818600" + "04", "prefix"),
+    keyBytes: 132,
+  },
 ];
 /** rsaEncryption with NULL (RFC 3279, 2.3.1). */
 const RSA_ALGORITHM = "300d06092a864886f70d0101010500";
@@ -36,8 +41,8 @@ const MAXIMUM_RSA_BITS = 8192;
 const RSA_EXPONENT = "010001";
 
 /**
- * Reads an SPKI of a type on the allow-list: Ed25519, P-256 and P-384 with the uncompressed point, RSA of 2048 to 8192
- * bits with exponent 65537.
+ * Reads an SPKI of a type on the allow-list: Ed25519, P-256, P-384 and P-521 with the uncompressed point, RSA of 2048 to
+ * 8192 bits with exponent 65537.
  *
  * It does not check that a point is on its curve: the import of the key does.
  *
@@ -54,7 +59,7 @@ export function readPublicKey(spki: Uint8Array, what: string): PublicKey {
     const hasForm = spki.length === prefix.length + keyBytes && hex(spki.subarray(0, prefix.length)) === hex(prefix);
     if (hasForm) return { type, spki: copyOf(spki) };
   }
-  if (algorithm !== RSA_ALGORITHM) throw keyTypeRefusal(what, algorithm);
+  if (algorithm !== RSA_ALGORITHM) throw keyTypeRefusal(what, `of the algorithm ${algorithmText(algorithm, what)}`);
   const rsa = readDer(key, what).inside();
   const bits = bitLength(rsa.unsigned());
   const exponent = hex(rsa.unsigned());
@@ -64,12 +69,15 @@ export function readPublicKey(spki: Uint8Array, what: string): PublicKey {
   return { type: "rsa", spki: copyOf(spki) };
 }
 
+/** The hashes of signatures that are verified. */
+export type SignatureHash = "SHA-256" | "SHA-384" | "SHA-512";
+
 /** WebCrypto's parameters for verifying a signature. */
 export type VerifyAlgorithm =
   | { readonly name: "Ed25519" }
-  | { readonly name: "ECDSA"; readonly namedCurve: "P-256" | "P-384"; readonly hash: "SHA-256" | "SHA-384" }
-  | { readonly name: "RSASSA-PKCS1-v1_5"; readonly hash: "SHA-256" | "SHA-384" }
-  | { readonly name: "RSA-PSS"; readonly hash: "SHA-256" | "SHA-384"; readonly saltLength: number };
+  | { readonly name: "ECDSA"; readonly namedCurve: "P-256" | "P-384" | "P-521"; readonly hash: SignatureHash }
+  | { readonly name: "RSASSA-PKCS1-v1_5"; readonly hash: SignatureHash }
+  | { readonly name: "RSA-PSS"; readonly hash: SignatureHash; readonly saltLength: number };
 
 /**
  * Verifies a signature with WebCrypto. ECDSA signatures are raw (r ‖ s).
@@ -96,9 +104,16 @@ function bitLength(unsigned: Uint8Array): number {
   return unsigned.length * 8 - Math.clz32(unsigned[0] ?? 0) + 24;
 }
 
+/** The algorithm of a key for people: the OIDs that it names, such as an unknown curve's. */
+function algorithmText(algorithm: string, what: string): string {
+  const reader = readDer(fromHex(algorithm, what), what).inside();
+  const oids = [reader.oid()];
+  if (reader.next(TAG.oid)) oids.push(reader.oid());
+  return oids.join(" with ");
+}
+
 function keyTypeRefusal(what: string, seen: string): BootstrapError {
-  const expected = "Ed25519, P-256, P-384, or RSA of 2048 to 8192 bits";
-  return new BootstrapError("refused/key-type", `Cannot use the key of "${what}" as it must be ${expected}`, {
-    details: { check: "key-type", expected, seen },
-  });
+  const expected = "Ed25519, P-256, P-384, P-521, or RSA of 2048 to 8192 bits with exponent 65537";
+  const message = `Cannot use the key of "${what}", which is ${seen}: it must be ${expected}`;
+  return new BootstrapError("refused/key-type", message, { details: { check: "key-type", expected, seen } });
 }

@@ -58,9 +58,10 @@ export interface Certificate {
 }
 
 /**
- * How strictly a certificate is read. `strict` is RFC 5280 in DER. `vendor` forgives three habits of hardware vendors,
- * none of which gives a certificate a second meaning: unsorted attributes in one RDN (Nuvoton), GeneralizedTime before
- * 2050 (Alibaba), and key usages that end in zero bits (Infineon, AMD).
+ * How strictly a certificate is read. `strict` is RFC 5280 in DER. `vendor` forgives habits of hardware vendors, none of
+ * which gives a certificate a second meaning: unsorted attributes in one RDN (Nuvoton), GeneralizedTime before 2050
+ * (Alibaba), key usages that end in zero bits (Infineon, AMD) or have bits without a name (STMicroelectronics), and the
+ * default FALSE written out (Intel).
  */
 export type CertificateProfile = "strict" | "vendor";
 
@@ -114,7 +115,7 @@ function readTbs(der: Uint8Array, what: string, profile: CertificateProfile): Bo
   validity.end();
   const subject = readName(tbs, what, order);
   const spki = tbs.element(TAG.sequence);
-  const extensions = tbs.atEnd ? [] : readExtensions(tbs.inside(contextTag(3, "constructed")), what);
+  const extensions = tbs.atEnd ? [] : readExtensions(tbs.inside(contextTag(3, "constructed")), what, profile);
   tbs.end();
   return {
     serialNumber,
@@ -143,9 +144,10 @@ function readSpkiAlgorithm(spki: Uint8Array, what: string): AlgorithmIdentifier 
  *
  * @param outer A reader whose only element they are.
  * @param what The name of the field, for errors.
+ * @param profile `vendor` forgives a mark that is FALSE.
  * @throws {BootstrapError} `malformed/der`.
  */
-export function readExtensions(outer: DerReader, what: string): Extension[] {
+export function readExtensions(outer: DerReader, what: string, profile: CertificateProfile = "strict"): Extension[] {
   const list = outer.inside();
   outer.end();
   if (list.atEnd) throw derError(what, "its list of extensions is empty");
@@ -155,7 +157,9 @@ export function readExtensions(outer: DerReader, what: string): Extension[] {
     const oid = reader.oid();
     const isMarked = reader.next(TAG.boolean);
     const critical = isMarked && reader.boolean();
-    if (isMarked && !critical) throw derError(what, "an extension is marked as not critical, which DER omits");
+    if (isMarked && !critical && profile === "strict") {
+      throw derError(what, "an extension is marked as not critical, which DER omits");
+    }
     const value = reader.octets();
     reader.end();
     if (extensions.some((extension) => extension.oid === oid)) throw derError(what, `it has extension ${oid} twice`);

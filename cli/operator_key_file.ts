@@ -9,7 +9,7 @@ import { readOperatorKey } from "../certificate/operator_key.ts";
 import { pemLabel } from "../certificate/pem.ts";
 import { equalBytes, fromUtf8 } from "../platform/bytes.ts";
 import { MAXIMUM_DOCUMENT_BYTES } from "../platform/document.ts";
-import { BootstrapError } from "../platform/errors.ts";
+import { BootstrapError, hasCode } from "../platform/errors.ts";
 import { fileMode, readFile } from "../platform/files.ts";
 import type { Terminal } from "./context.ts";
 import { passphraseOfFile } from "./passphrase.ts";
@@ -38,11 +38,24 @@ export async function readOperatorKeyFile(
     : isEncrypted
     ? await ask()
     : undefined;
-  const keys = await readPrivateKeyPem(pem, path, passphrase);
+  const keys = await readAnyKey(pem, path, passphrase);
   if (keys.type === "ed25519") return keys;
-  throw new BootstrapError("usage/operator-key", `Cannot use ${path} as an operator's key must be Ed25519`, {
+  throw notEd25519(path, keys.type);
+}
+
+async function readAnyKey(pem: string, path: string, passphrase: string | undefined): Promise<KeyPair> {
+  try {
+    return await readPrivateKeyPem(pem, path, passphrase);
+  } catch (error) {
+    throw hasCode(error, "refused/key-type") ? notEd25519(path, "another kind of key", error) : error;
+  }
+}
+
+function notEd25519(path: string, seen: string, cause?: unknown): BootstrapError {
+  return new BootstrapError("usage/operator-key", `Cannot use ${path} as an operator's key must be Ed25519`, {
     next: "Make one with `bootstrapper keygen`",
-    details: { path, seen: keys.type },
+    details: { path, seen },
+    cause,
   });
 }
 

@@ -11,6 +11,8 @@ const schema = v.strictObject({
     endpoints: v.optional(v.array(v.strictObject({ address: v.string(), port: v.optional(v.number()) }))),
     labels: v.optional(v.record(v.string(), v.strictObject({ value: v.string() }))),
   })),
+  listed: v.optional(v.union([v.union([v.string(), v.array(v.string())]), v.strictObject({ a: v.string() })])),
+  union: v.optional(v.union([v.string(), v.strictObject({ a: v.optional(v.string()) })])),
   short: v.optional(v.pipe(v.string(), v.maxLength(3, "is longer than 3"))),
 });
 
@@ -54,11 +56,35 @@ Deno.test("readDocument() names the path when a value is missing or of the wrong
     failure("version: 1\nnode: {name: 0}").message,
     /node\.name: expected string, seen 0, a number; write it in quotes$/,
   );
+  for (const number of ["1e9999", "1111e1111", "-.inf", ".nan"]) {
+    assert.match(
+      failure(`version: 1\nnode: {name: ${number}}`).message,
+      /node\.name: expected string, seen one out of range, a number; write it in quotes$/,
+    );
+  }
   assert.match(failure("version: 1\nnode: {name: [a]}").message, /node\.name: expected string, seen Array$/);
   assert.match(failure("version: 2").message, /version: expected 1, seen 2/);
   assert.match(failure("version: 1\nshort: abcd").message, /short: is longer than 3$/);
   assert.match(failure("").message, /it has no keys: it is empty$/);
   assert.match(failure("a").message, /it has no keys: it is a string$/);
+});
+
+Deno.test("readDocument() refuses a list where a mapping is wanted, wherever it is", () => {
+  const cases: readonly [string, string][] = [
+    ["version: 1\nnode: []", "node"],
+    ["version: 1\nnode: [{name: a}]", "node"],
+    ["version: 1\nnode: {name: a, labels: []}", "node.labels"],
+    ["version: 1\nnode: {name: a, labels: [{value: a}]}", "node.labels"],
+    ["version: 1\nnode: {name: a, labels: {x: []}}", "node.labels.x"],
+    ["version: 1\nnode: {name: a, endpoints: [[]]}", "node.endpoints[0]"],
+    ["version: 1\nunion: []", "union"],
+  ];
+  for (const [text, path] of cases) {
+    const error = failure(text);
+    assert.ok(error.message.endsWith(`${path}: expected a mapping, seen a list`), error.message);
+    assert.equal(error.details["key"], path);
+  }
+  readDocument("version: 1\nlisted: [a]", schema, "it");
 });
 
 Deno.test("readDocument() refuses what YAML can hide", () => {

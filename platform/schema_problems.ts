@@ -11,6 +11,10 @@ const SHOWN_PROBLEMS = 5;
 const LONGEST_SHOWN_VALUE = 40;
 /** The schemas that define an object's keys. */
 const OBJECTS: readonly string[] = ["object", "strict_object"];
+/** The schemas of mappings. */
+const MAPPINGS: readonly string[] = [...OBJECTS, "loose_object", "object_with_rest", "record"];
+/** The schemas that take lists. */
+const LISTS: readonly string[] = ["array", "tuple", "strict_tuple", "loose_tuple", "any", "unknown", "custom"];
 
 /** The part of a valibot schema's type that determines the type of its output. */
 export interface DocumentSchema<T> {
@@ -37,12 +41,58 @@ type Issue = BaseIssue<unknown>;
 
 /** Checks a value against a schema. */
 export function checkValue<T>(value: unknown, schema: DocumentSchema<T>): Checked<T> {
+  const list = listForMapping(value, schema, []);
+  if (list !== undefined && list.length > 0) {
+    return { problem: `${keyPath(list)}: expected a mapping, seen a list`, key: keyPath(list) };
+  }
   const result = safeParse(schema as GenericSchema<unknown, T>, value);
   if (result.success) return { value: result.output };
   const problems = result.issues.map((issue) => describe(issue, schema));
   const shown = problems.slice(0, SHOWN_PROBLEMS).join("; ");
   const more = problems.length > SHOWN_PROBLEMS ? `; and ${problems.length - SHOWN_PROBLEMS} more` : "";
   return { problem: `${shown}${more}`, key: keyPath(keysOf(result.issues[0])) };
+}
+
+/**
+ * Returns the path of a list where the schema has a mapping; `undefined` if there is none. Valibot takes such a list,
+ * whose places become the mapping's keys.
+ */
+function listForMapping(
+  value: unknown,
+  schema: unknown,
+  path: readonly (string | number)[],
+): readonly (string | number)[] | undefined {
+  const wrapped = property(schema, "wrapped");
+  if (wrapped !== undefined) return listForMapping(value, wrapped, path);
+  const options = property(schema, "options");
+  if (Array.isArray(options)) {
+    // Another option of a union may take the list.
+    const isTaken = Array.isArray(value) && options.some(takesList);
+    const found = options.map((option) => listForMapping(value, option, path)).filter((one) => one !== undefined);
+    return isTaken ? undefined : found[0];
+  }
+  if (MAPPINGS.includes(typeOf(schema)) && Array.isArray(value)) return path;
+  if (typeof value !== "object" || value === null) return undefined;
+  const entries = property(schema, "entries");
+  const inside = property(schema, "item") ?? property(schema, "value");
+  for (const [key, one] of Object.entries(value)) {
+    const below = property(entries, key) ?? inside;
+    const place = Array.isArray(value) ? Number(key) : key;
+    const found = below === undefined ? undefined : listForMapping(one, below, [...path, place]);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function typeOf(schema: unknown): string {
+  if (typeof schema !== "object" || schema === null) return "";
+  const wrapped = property(schema, "wrapped");
+  return wrapped === undefined ? String(Reflect.get(schema, "type")) : typeOf(wrapped);
+}
+
+function takesList(schema: unknown): boolean {
+  const options = property(schema, "options");
+  return Array.isArray(options) ? options.some(takesList) : LISTS.includes(typeOf(schema));
 }
 
 function describe(issue: Issue, schema: unknown): string {
@@ -67,8 +117,15 @@ function reasonOf(issue: Issue): string {
   const seen = issue.received.length > LONGEST_SHOWN_VALUE
     ? `${issue.received.slice(0, LONGEST_SHOWN_VALUE)}…`
     : issue.received;
-  const quotes = issue.expected === "string" && /^\d/.test(seen) ? ", a number; write it in quotes" : "";
-  return issue.expected === null ? issue.message : `expected ${issue.expected}, seen ${seen}${quotes}`;
+  if (issue.expected === null) return issue.message;
+  return `expected ${issue.expected}, seen ${issue.expected === "string" ? unquoted(issue.input, seen) : seen}`;
+}
+
+/** Describes a value that YAML takes for something else than the text that it was meant to be. */
+function unquoted(value: unknown, seen: string): string {
+  if (typeof value !== "number") return seen;
+  // Digits with an "e" are a number too, mostly one that is too large to be shown.
+  return `${Number.isFinite(value) ? seen : "one out of range"}, a number; write it in quotes`;
 }
 
 /** Names the form of a value that is no object, without the value. */

@@ -10,6 +10,7 @@
 import type { ByteReader } from "../../platform/byte_reader.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { isZero } from "../../platform/bytes.ts";
+import { BootstrapError } from "../../platform/errors.ts";
 import { logError, logReader } from "./_format.ts";
 import { EVENT_TYPE } from "./event_types.ts";
 
@@ -39,10 +40,12 @@ export interface EventLog {
   readonly banks: readonly BankHash[];
   /** All measurements in order, without the header. */
   readonly events: readonly LogEvent[];
+  /** What follows the last event and is none, as a clause; empty if nothing does. */
+  readonly behind: string;
 }
 
-/** The largest accepted log, in bytes. EDK II reserves 64 KiB or less, some vendors a few times that. */
-export const MAXIMUM_LOG_BYTES: number = 1 << 20;
+/** The largest accepted log, in bytes. EDK II reserves 64 KiB or less; servers with many devices have some MiB. */
+export const MAXIMUM_LOG_BYTES: number = 8 << 20;
 
 /** TCG PC Client Platform Firmware Profile 1.05, 10.4.5.1. */
 const SPEC_ID_03 = "Spec ID Event03\0";
@@ -69,10 +72,11 @@ const NO_PCR = 0xffffffff;
 
 /**
  * Reads a log in the crypto-agile form (a TCG_PCR_EVENT with the Spec ID Event03, then TCG_PCR_EVENT2), or in the old
- * form (TCG_PCR_EVENT with SHA-1 only).
+ * form (TCG_PCR_EVENT with SHA-1 only). It reads up to the first event that is none: the events before may still explain
+ * registers, and a register whose events are missing does not replay.
  *
- * @throws {BootstrapError} `malformed/event-log` if the log is cut off, has trailing bytes, lacks a bank or has one
- *   twice, names a PCR that no TPM has, or is larger than {@linkcode MAXIMUM_LOG_BYTES}.
+ * @throws {BootstrapError} `malformed/event-log` if the log has no first event, or its header lacks a bank or has one
+ *   twice, or it is larger than {@linkcode MAXIMUM_LOG_BYTES}.
  */
 export function readEventLog(bytes: Uint8Array): EventLog {
   if (bytes.length > MAXIMUM_LOG_BYTES) throw logError("event log", `it is larger than ${MAXIMUM_LOG_BYTES} bytes`);
@@ -84,9 +88,7 @@ export function readEventLog(bytes: Uint8Array): EventLog {
 }
 
 function readOldLog(first: LogEvent, reader: ByteReader): EventLog {
-  const events = [first];
-  while (reader.remaining > 0) events.push(readOldEvent(reader, events.length));
-  return { banks: ["sha1"], events };
+  return { banks: ["sha1"], ...readEvents(reader, [first], readOldEvent) };
 }
 
 function readAgileLog(header: LogEvent, reader: ByteReader): EventLog {
@@ -94,9 +96,37 @@ function readAgileLog(header: LogEvent, reader: ByteReader): EventLog {
     throw logError("event log", "its header has a digest, or a PCR other than 0");
   }
   const algorithms = readSpecId(header.data);
-  const events: LogEvent[] = [];
-  while (reader.remaining > 0) events.push(readAgileEvent(reader, events.length, algorithms));
-  return { banks: BANK_HASHES.filter((hash) => algorithms.some((id) => ALGORITHMS[id]?.hash === hash)), events };
+  const banks = BANK_HASHES.filter((hash) => algorithms.some((id) => ALGORITHMS[id]?.hash === hash));
+  return { banks, ...readEvents(reader, [], (from, number) => readAgileEvent(from, number, algorithms)) };
+}
+
+/** Reads events up to the end, to padding, or to bytes that are no event. */
+function readEvents(
+  reader: ByteReader,
+  first: readonly LogEvent[],
+  read: (reader: ByteReader, number: number) => LogEvent,
+): Pick<EventLog, "events" | "behind"> {
+  const events = [...first];
+  const end = reader.offset + withoutPadding(reader.at(reader.offset).rest("events"));
+  while (reader.remaining > 0) {
+    const { offset, remaining } = reader;
+    const isPadding = offset >= end;
+    const where = `the ${remaining} bytes behind the ${events.length} events of the event log are no event`;
+    if (isPadding) return { events, behind: where };
+    try {
+      events.push(read(reader, events.length));
+    } catch (error) {
+      if (!(error instanceof BootstrapError)) throw error;
+      return { events, behind: `${where}: ${error.message}` };
+    }
+  }
+  return { events, behind: "" };
+}
+
+/** The number of bytes in front of zeros, or of FF, that fill the rest. An event may itself end in such bytes. */
+function withoutPadding(bytes: Uint8Array): number {
+  const last = bytes.at(-1);
+  return last === 0 || last === 0xff ? bytes.findLastIndex((octet) => octet !== last) + 1 : bytes.length;
 }
 
 /** TCG_EfiSpecIDEventStruct: the TPM_ALG_IDs of the banks. */

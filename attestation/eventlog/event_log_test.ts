@@ -58,12 +58,12 @@ Deno.test("readEventLog() skips banks that it cannot replay, and reads the rest"
   assert.deepEqual(readEventLog(concat(writeHeader([[0x12, 32], [0x0b, 32]]), event)).banks, ["sha256"]);
 });
 
-Deno.test("readEventLog() refuses headers and events that violate the profile", async () => {
+Deno.test("readEventLog() refuses headers that violate the profile, and stops at events that do", async () => {
   const event = writeEvent(separator);
   const header = writeHeader();
   const digest = (id: number, length: number) => concat(le(id, 2), new Uint8Array(length));
   const start = concat(le(4, 4), le(EVENT_TYPE.separator, 4));
-  const cases: Readonly<Record<string, Uint8Array>> = {
+  const headers: Readonly<Record<string, Uint8Array>> = {
     "nothing": new Uint8Array(),
     "no bank": writeHeader([]),
     "too many banks": writeHeader(Array.from({ length: 17 }, () => [0x0b, 32] as const)),
@@ -73,29 +73,74 @@ Deno.test("readEventLog() refuses headers and events that violate the profile", 
     "a header with a digest": flipped(header, 8),
     "a header of PCR 1": flipped(header, 0),
     "a header that goes on": concat(header.subarray(0, 28), le(header.length - 31, 4), header.subarray(32), le(0, 1)),
-    "an event of PCR 24": concat(header, le(24, 4), event.subarray(4)),
-    "an event of no PCR that measures": concat(header, le(0xffffffff, 4), event.subarray(4)),
-    "an event with one digest": concat(header, start, le(1, 4), digest(0x0b, 32), le(0, 4)),
-    "an event with three": concat(header, start, le(3, 4), digest(4, 20), digest(0x0b, 32), digest(0x0c, 48), le(0, 4)),
-    "an event with one digest twice": concat(header, start, le(2, 4), digest(0x0b, 32), digest(0x0b, 32), le(0, 4)),
-    "an event with one of another bank": concat(header, start, le(2, 4), digest(4, 20), digest(0x0c, 48), le(0, 4)),
-    "an event with many digests": concat(header, start, le(0xffffffff, 4)),
-    "an event that is longer than the log": concat(header, event.subarray(0, event.length - 8), le(0xffffffff, 4)),
     "a log that is too large": new Uint8Array(MAXIMUM_LOG_BYTES + 1),
     "the old form cut": sha1(utf8("x")).subarray(0, 30),
   };
-  for (const [name, bytes] of Object.entries(cases)) assert.equal(await codeOf(bytes), "malformed/event-log", name);
+  for (const [name, bytes] of Object.entries(headers)) assert.equal(await codeOf(bytes), "malformed/event-log", name);
+  const events: Readonly<Record<string, Uint8Array>> = {
+    "an event of PCR 24": concat(le(24, 4), event.subarray(4)),
+    "an event of no PCR that measures": concat(le(0xffffffff, 4), event.subarray(4)),
+    "an event with one digest": concat(start, le(1, 4), digest(0x0b, 32), le(0, 4)),
+    "an event with three": concat(start, le(3, 4), digest(4, 20), digest(0x0b, 32), digest(0x0c, 48), le(0, 4)),
+    "an event with one digest twice": concat(start, le(2, 4), digest(0x0b, 32), digest(0x0b, 32), le(0, 4)),
+    "an event with one of another bank": concat(start, le(2, 4), digest(4, 20), digest(0x0c, 48), le(0, 4)),
+    "an event with many digests": concat(start, le(0xffffffff, 4)),
+    "an event that is longer than the log": concat(event.subarray(0, event.length - 8), le(0xffffffff, 4)),
+    "one odd byte": Uint8Array.of(7),
+  };
+  for (const [name, bytes] of Object.entries(events)) {
+    const { events, behind } = readEventLog(concat(header, writeEvent(action), bytes, event));
+    assert.deepEqual(events.map(({ type }) => type), [EVENT_TYPE.efiAction], name);
+    const left = bytes.length + event.length;
+    assert.match(behind, new RegExp(`^the ${left} bytes behind the 1 events of the event log are no event: `), name);
+  }
 });
 
-Deno.test("readEventLog() refuses a log that is cut off or continues, at any position", async () => {
-  const whole = writeLog([action, separator]);
-  const ends = [writeHeader().length, writeHeader().length + writeEvent(action).length];
-  for (let length = 0; length < whole.length; length++) {
-    if (!ends.includes(length)) assert.equal(await codeOf(whole.subarray(0, length)), "malformed/event-log");
+Deno.test("readEventLog() takes zeros or FF behind the last event for padding, in both forms", () => {
+  for (const octet of [0, 0xff]) {
+    for (const count of [1, 32, 64, 5000]) {
+      const padding = new Uint8Array(count).fill(octet);
+      const agile = readEventLog(concat(writeLog([action, separator]), padding));
+      const old = readEventLog(concat(sha1(utf8("x")), sha1(new Uint8Array(4)), padding));
+      assert.deepEqual([agile.events.length, old.events.length], [2, 2]);
+      for (const { behind } of [agile, old]) {
+        assert.equal(behind, `the ${count} bytes behind the 2 events of the event log are no event`);
+      }
+    }
   }
-  await fc.assert(fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 15 }), async (trailing) => {
-    assert.equal(await codeOf(concat(whole, trailing)), "malformed/event-log");
+});
+
+Deno.test("readEventLog() reads the whole events of a log that is cut off or continues, at any position", () => {
+  const whole = writeLog([action, separator]);
+  const [header, first] = [writeHeader().length, writeHeader().length + writeEvent(action).length];
+  for (let length = header; length < whole.length; length++) {
+    const { events, behind } = readEventLog(whole.subarray(0, length));
+    assert.equal(events.length, length < first ? 0 : 1);
+    assert.equal(behind === "", length === header || length === first);
+  }
+  fc.assert(fc.property(fc.uint8Array({ minLength: 1, maxLength: 15 }), (trailing) => {
+    const { events, behind } = readEventLog(concat(whole, trailing));
+    assert.equal(events.length, 2);
+    assert.match(behind, new RegExp(`^the ${trailing.length} bytes behind the 2 events`));
   }));
+});
+
+Deno.test("replay() starts PCR 0 at 4 where the processor measured before the firmware, and the log says nothing else", async () => {
+  const hardware = { pcr: 0, type: EVENT_TYPE.hcrtm, data: utf8("HCRTM") };
+  const started = { pcr: 0, type: EVENT_TYPE.noAction, data: concat(utf8("StartupLocality\0"), le(3, 1)) };
+  const valueOf = async (from: number) =>
+    hex(await sha256(new Uint8Array(32).with(31, from), await sha256(hardware.data)));
+  const replayed = (events: Parameters<typeof writeLog>[0]) =>
+    hex(replay(readEventLog(writeLog(events)), "sha256").get(0) ?? new Uint8Array());
+  assert.equal(replayed([hardware]), await valueOf(4));
+  assert.equal(replayed([{ ...separator, pcr: 7 }, hardware]), await valueOf(4));
+  assert.equal(replayed([started, hardware]), await valueOf(3));
+  // Another event came first, so the processor did not measure.
+  const zero = await sha256(
+    await sha256(new Uint8Array(32), await sha256(separator.data)),
+    await sha256(hardware.data),
+  );
+  assert.equal(replayed([{ ...separator, pcr: 0 }, hardware]), hex(zero));
 });
 
 Deno.test("readEventLog(), replay() and describeEvent() throw only malformed/event-log, whatever the bytes", () => {

@@ -26,6 +26,7 @@ export const EVENT_TYPE = {
   firmwareBlob2: 0x8000000a,
   variableBoot2: 0x8000000c,
   gpt2: 0x8000000d,
+  hcrtm: 0x80000010,
   variableAuthority: 0x800000e0,
 } as const;
 
@@ -62,7 +63,7 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [0x8000000b, "EV_EFI_HANDOFF_TABLES2"],
   [EVENT_TYPE.variableBoot2, "EV_EFI_VARIABLE_BOOT2"],
   [EVENT_TYPE.gpt2, "EV_EFI_GPT_EVENT2"],
-  [0x80000010, "EV_EFI_HCRTM_EVENT"],
+  [EVENT_TYPE.hcrtm, "EV_EFI_HCRTM_EVENT"],
   [EVENT_TYPE.variableAuthority, "EV_EFI_VARIABLE_AUTHORITY"],
   [0x800000e1, "EV_EFI_SPDM_FIRMWARE_BLOB"],
   [0x800000e2, "EV_EFI_SPDM_FIRMWARE_CONFIG"],

@@ -14,6 +14,8 @@ const DIGEST_BYTES: Readonly<Record<BankHash, number>> = { sha1: 20, sha256: 32,
 const STARTUP_LOCALITY: Bytes = utf8("StartupLocality\0");
 /** The firmware sends TPM2_Startup from locality 0 or 3. Locality 4 means a measurement before it (H-CRTM). */
 const STARTUP_LOCALITIES: readonly number[] = [0, 3, 4];
+/** The locality of a processor that measures before the firmware starts (TPM 2.0 Part 1, H-CRTM). */
+const HARDWARE_LOCALITY = 4;
 
 /**
  * Replays a log.
@@ -53,11 +55,17 @@ export function initialValue(log: EventLog, pcr: number, bank: BankHash): Bytes 
   return value;
 }
 
+/** Whether the processor measured before the firmware started: then the first event of PCR 0 says so (1.05, 10.4.1). */
+function isHardwareStarted({ events }: EventLog): boolean {
+  return events.find(({ pcr, type }) => pcr === 0 && type !== EVENT_TYPE.noAction)?.type === EVENT_TYPE.hcrtm;
+}
+
 function startupLocality(log: EventLog): number {
   const event = log.events.find(({ type, data }) =>
     type === EVENT_TYPE.noAction && data.length === STARTUP_LOCALITY.length + 1 &&
     equalBytes(data.subarray(0, STARTUP_LOCALITY.length), STARTUP_LOCALITY)
   );
-  const locality = event?.data.at(-1) ?? 0;
+  if (event === undefined) return isHardwareStarted(log) ? HARDWARE_LOCALITY : 0;
+  const locality = event.data.at(-1) ?? 0;
   return STARTUP_LOCALITIES.includes(locality) ? locality : 0;
 }

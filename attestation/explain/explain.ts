@@ -150,7 +150,7 @@ async function explain(
     claims,
     role: claims === null ? null : roleOf(policy, claims.identity),
     registers,
-    remarks: remarksOn(seen, policy.kinds, problems),
+    remarks: [...claims?.remarks ?? [], ...remarksOn(seen, policy.kinds, problems)],
   };
 }
 

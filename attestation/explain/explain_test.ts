@@ -135,6 +135,36 @@ Deno.test("explainEvidence() knows the extensions of PCR 11 by systemd's boot ph
   ]);
 });
 
+Deno.test("explainEvidence() knows boots that leave out some of systemd's phases, in their order", async () => {
+  const after = async (...phases: readonly string[]) => {
+    let value: Uint8Array = replay(readEventLog(good), "sha256").get(11) ?? zero;
+    for (const phase of phases) value = await sha256(value, await sha256(utf8(phase)));
+    const { registers: [register] } = await explain({ file: await fileOf(pcrsOf(good, { 11: value }), good) });
+    return [register?.log, register?.events.slice(1).map(({ description }) => /"(.*)"/.exec(description)?.[1]).join()];
+  };
+  for (const phases of [["sysinit", "ready"], ["ready"], ["enter-initrd", "ready"], ["leave-initrd", "final"]]) {
+    assert.deepEqual(await after(...phases), ["replays", phases.join()]);
+  }
+  assert.deepEqual(await after("ready", "sysinit"), ["differs", ""]);
+  assert.deepEqual(await after("sysinit", "sysinit"), ["differs", ""]);
+});
+
+Deno.test("explainEvidence() explains what a damaged log replays to, and remarks on the rest", async () => {
+  for (const behind of [filled(0), Uint8Array.of(7), filled(0xff), bad.subarray(-20)]) {
+    const log = Uint8Array.of(...bad, ...behind);
+    const explanation = await explain({ file: await fileOf(pcrsOf(bad), log) });
+    assert.deepEqual([explanation.registers[0]?.log, explanation.registers[0]?.events.length], ["replays", 2]);
+    assert.match(explanation.remarks.join("; "), new RegExp(`The ${behind.length} bytes behind the 3 events`));
+  }
+});
+
+Deno.test("explainEvidence() remarks on what it saw of an accepted machine and did not judge", async () => {
+  const issue = (statement: Uint8Array) => machine.issue(statement, pcrsOf(good), { certificate: filled(0xff) });
+  const explanation = await explain({ file: await issueEvidenceFile([{ issue }], good) });
+  assert.equal(explanation.verdict, "accepted");
+  assert.match(explanation.remarks.join("; "), /certificate cannot be read: .*by its identity/);
+});
+
 Deno.test("explainEvidence() returns the verdict of the services' verifier, whatever byte is flipped", async () => {
   const file = await fileOf(pcrsOf(good, configured), good);
   const [evidence] = file.evidence;

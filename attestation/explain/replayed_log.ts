@@ -39,7 +39,7 @@ export interface ReplayedRegister {
 
 /** A log and the quoted PCRs. */
 export interface ReplayedLog {
-  /** The reason why the log cannot be used at all; empty if it can. */
+  /** What is wrong with the log, or why there is none; empty if nothing is. Events before it may still explain a PCR. */
   readonly problem: string;
   /** Returns the log's explanation of a PCR. */
   register(pcr: number): Promise<ReplayedRegister>;
@@ -48,7 +48,8 @@ export interface ReplayedLog {
 const BANK = "sha256";
 /**
  * The register of systemd's boot phases, PCR 11. They extend it after the firmware's log has ended
- * (systemd-pcrphase.service(8), version 252: each word unchanged, in this order).
+ * (systemd-pcrphase.service(8), version 252: each word unchanged, in this order). An initial file system without systemd
+ * measures neither of the first two; a system without one of the services leaves out its word.
  */
 const PHASE_REGISTER = 11;
 const PHASES = ["enter-initrd", "leave-initrd", "sysinit", "ready", "shutdown", "final"] as const;
@@ -82,7 +83,8 @@ function readLog(bytes: Uint8Array | undefined): { readonly log?: EventLog; read
   if (bytes === undefined) return { problem: "The file has no event log" };
   try {
     const log = readEventLog(bytes);
-    return log.banks.includes(BANK) ? { log, problem: "" } : { problem: "The event log has no SHA-256 bank" };
+    if (!log.banks.includes(BANK)) return { problem: "The event log has no SHA-256 bank" };
+    return { log, problem: log.behind === "" ? "" : `${log.behind[0]?.toUpperCase()}${log.behind.slice(1)}` };
   } catch (error) {
     if (error instanceof BootstrapError) return { problem: error.message };
     throw error;
@@ -106,16 +108,20 @@ function explained(event: LogEvent, digest: Uint8Array): ExplainedEvent {
   };
 }
 
-/** Returns the phases that lead from one value to another, or `undefined` if none do. */
-async function phasesBetween(from: Bytes, to: Uint8Array): Promise<readonly ExplainedEvent[] | undefined> {
-  let value = from;
-  const events: ExplainedEvent[] = [];
-  for (const phase of PHASES) {
+/** Returns the phases that lead from one value to another, or `undefined` if none do. Each comes at most once, in order. */
+async function phasesBetween(
+  from: Bytes,
+  to: Uint8Array,
+  phases: readonly string[] = PHASES,
+): Promise<readonly ExplainedEvent[] | undefined> {
+  for (const [index, phase] of phases.entries()) {
     const digest = await sha256(utf8(phase));
-    value = extend(BANK, value, digest);
+    const value = extend(BANK, from, digest);
     const description = `systemd's boot phase "${phase}"`;
-    events.push({ number: null, type: "systemd-pcrphase", digest: hex(digest), description, confirmed: true });
-    if (equalBytes(value, to)) return events;
+    const event = { number: null, type: "systemd-pcrphase", digest: hex(digest), description, confirmed: true };
+    if (equalBytes(value, to)) return [event];
+    const more = await phasesBetween(value, to, phases.slice(index + 1));
+    if (more !== undefined) return [event, ...more];
   }
   return undefined;
 }

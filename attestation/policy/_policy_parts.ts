@@ -6,7 +6,10 @@
 import * as v from "valibot";
 import type { Bytes } from "../../platform/bytes.ts";
 import { fromHex } from "../../platform/bytes.ts";
+import type { Bit, BitRules } from "../bit_rules.ts";
 import type { DocumentSchema } from "../../platform/document.ts";
+
+const HIGHEST_BIT = 63;
 
 /** A valibot schema of one value. */
 export type Part<T> = v.GenericSchema<unknown, T>;
@@ -52,4 +55,25 @@ export function setOf<T>(part: Part<T>): Part<ReadonlySet<T>> {
 /** Returns a schema of a list of bans with a set as its output. Without a list the set is empty. */
 export function bansOf<T>(part: Part<T>): Part<ReadonlySet<T>> {
   return v.pipe(v.array(part), v.transform((list): ReadonlySet<T> => new Set(list))) as Part<ReadonlySet<T>>;
+}
+
+/** Returns a schema of rules for the bits of a field. `names` has the numbers of those that have a name. */
+export function bitsOf<Name extends string>(names: Readonly<Record<Name, number>>): Part<BitRules<Name>> {
+  const known = Object.keys(names) as Name[];
+  const number = v.pipe(v.number(), v.integer("must be whole"), v.minValue(0), v.maxValue(HIGHEST_BIT));
+  const bit = v.pipe(
+    v.union([v.picklist(known), number], `must be ${known.join(", ")}, or the number of a bit, 0 to ${HIGHEST_BIT}`),
+    // A bit has one spelling, so that rules about it can be compared.
+    v.transform((one): Bit<Name> => known.find((name) => names[name] === one) ?? one),
+  );
+  return v.pipe(
+    v.strictObject({
+      required: v.optional(v.array(bit), []),
+      forbidden: v.optional(v.array(bit), []),
+      allowed: v.exactOptional(v.array(bit)),
+    }),
+    v.check(({ required, forbidden, allowed = [] }) => {
+      return ![...required, ...allowed].some((one) => forbidden.includes(one));
+    }, "requires or allows a bit that it forbids"),
+  ) as Part<BitRules<Name>>;
 }

@@ -87,8 +87,15 @@ export async function makePolicy(
   context: MakeContext,
 ): Promise<MadePolicy> {
   const made = await draftPolicy(sources, context);
-  for (const { name, file } of sources.files) await checkAccepted(name, file, made, context);
-  return made;
+  return await withFiles(made, sources, context);
+}
+
+/** Checks that a policy accepts each file, and adds what was remarked on. */
+async function withFiles(made: MadePolicy, { files }: FileSources, context: MakeContext): Promise<MadePolicy> {
+  const remarks: string[] = [];
+  for (const { name, file } of files) remarks.push(...await checkAccepted(name, file, made, context));
+  const text = `${remarks.map(commentOf).join("")}${made.text}`;
+  return { ...made, remarks: [...remarks, ...made.remarks], text };
 }
 
 /**
@@ -127,14 +134,17 @@ export async function draftPolicy(sources: PolicySources, context: DraftContext)
   return { text, remarks, policy };
 }
 
-/** Checks that a policy accepts an evidence file, whatever configuration and lock its registers show. */
+/**
+ * Checks that a policy accepts an evidence file, whatever configuration and lock its registers show. Returns remarks on
+ * the file.
+ */
 async function checkAccepted(
   name: string,
   file: EvidenceFile,
   { policy }: MadePolicy,
   context: MakeContext,
-): Promise<void> {
-  const { refusal } = await explainEvidence({ file, policy, ...context });
+): Promise<readonly string[]> {
+  const { refusal, claims } = await explainEvidence({ file, policy, ...context });
   if (refusal !== null) {
     throw wrongSource(
       name,
@@ -142,6 +152,7 @@ async function checkAccepted(
       refusal,
     );
   }
+  return (claims?.remarks ?? []).map((remark) => `${name}: ${remark}.`);
 }
 
 /**
@@ -168,8 +179,7 @@ export async function makePolicyOf(
     },
   });
   if (made === undefined) throw new BootstrapError("internal/policy", "Neither evidence nor an error arrived");
-  for (const { name, file } of sources.files) await checkAccepted(name, file, made, context);
-  return made;
+  return await withFiles(made, sources, context);
 }
 
 /** A kind of evidence that policies can be made for. */
@@ -183,7 +193,7 @@ interface MakableKind {
  * kind.
  */
 function makableKinds(
-  { files, images, identities, withoutPcrs }: PolicySources,
+  { files, images, identities, withoutPcrs, withPcrs = [] }: PolicySources,
   kinds: readonly EvidenceKind[],
 ): readonly MakableKind[] {
   const lists = files.map(({ file }) => file.evidence.map(({ variant }) => variant).join(", "));
@@ -197,7 +207,7 @@ function makableKinds(
   const found = first.split(", ").map((name) => kinds.find((kind) => kind.name === name) ?? { name });
   const takesImages = found.some((kind) => "hasEndorsementKey" in kind && kind.hasEndorsementKey === true);
   const makable = found.map((kind) => makableKind(kind, kinds));
-  if (!takesImages && images.length + identities.length + withoutPcrs.length > 0) {
+  if (!takesImages && images.length + identities.length + withoutPcrs.length + withPcrs.length > 0) {
     const reason = "images, identities and PCRs apply only to TPMs, but the files have no evidence of a TPM";
     throw sourcesError(reason, "Leave them out, or make the evidence of a TPM too");
   }

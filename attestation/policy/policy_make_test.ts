@@ -35,22 +35,42 @@ Deno.test("makePolicy() makes a policy of all values and identities in the files
   const files = [await source("one", a), await source("two", b, { 9: 77 }), await source("three", a, { 9: 77 })];
   const { text } = await makePolicy({ ...nothing, files, controlPlanes: [a.identity] }, context);
   const policy = readPolicy(text, "it");
-  assert.deepEqual([...tpmOf(policy).pcrs.keys()], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14]);
+  assert.deepEqual([...tpmOf(policy).pcrs.keys()], [0, 2, 3, 4, 7, 8, 9, 11, 13, 14]);
   assert.deepEqual(tpmOf(policy).pcrs.get(9)?.map(hex), [hex(filled(9)), hex(filled(77))]);
   assert.deepEqual([...tpmOf(policy).trust.identities], [a.identity, b.identity]);
   assert.deepEqual([...policy.controlPlanes], [a.identity]);
   for (const { file } of files) assert.equal((await explainEvidence({ file, policy, now })).verdict, "accepted");
 });
 
-Deno.test("makePolicy() names registers that differ in every file, and leaves out only the given PCRs", async () => {
-  const files = [await source("one", a), await source("two", a, { 1: 50, 5: 51 })];
+Deno.test("makePolicy() pins what says which code boots, says why, names the rest, and takes more or less as it is asked", async () => {
+  const files = [await source("one", a), await source("two", a, { 1: 50, 5: 51, 9: 52 })];
   const made = await makePolicy({ ...nothing, files }, context);
-  const remarks = made.remarks.filter((remark) => remark.includes("--without-pcr"));
-  assert.deepEqual(remarks.map((remark) => remark.slice(0, 6)), ["PCR 1 ", "PCR 5 "]);
-  const { text, remarks: others } = await makePolicy({ ...nothing, files, withoutPcrs: [1, 5] }, context);
-  const policy = readPolicy(text, "it");
-  assert.ok(!tpmOf(policy).pcrs.has(1) && !tpmOf(policy).pcrs.has(5));
-  assert.ok(others.some((remark) => remark === "Left out, as was asked for: PCR 1, 5."));
+  const said = (pattern: RegExp, { remarks } = made) => remarks.filter((remark) => pattern.test(remark));
+  assert.deepEqual(said(/--without-pcr/).map((remark) => remark.slice(0, 6)), ["PCR 9 "]);
+  const named = said(/^ {2}PCR \d+: \S/).map((remark) => Number(/\d+/.exec(remark)?.[0]));
+  assert.deepEqual(named, [0, 2, 3, 4, 7, 8, 9, 11, 13, 14, 1, 5, 6, 10]);
+  assert.match(said(/PCR 1:/).join(), /boot order.*PCR 4 says what boots/);
+  assert.match(made.text, /^# It leaves out, unless --with-pcr takes them:$/m);
+  const other = await makePolicy({ ...nothing, files, withPcrs: [1, 10], withoutPcrs: [9, 3] }, context);
+  assert.deepEqual([...tpmOf(readPolicy(other.text, "it")).pcrs.keys()], [0, 1, 2, 4, 7, 8, 10, 11, 13, 14]);
+  assert.ok(said(/./, other).includes("Left out, as was asked for: PCR 9, 3."));
+});
+
+Deno.test("makePolicy() is loud about a machine whose firmware measured nothing", async () => {
+  for (const value of [0, 0xff]) {
+    const zeros = Object.fromEntries(Array.from({ length: 8 }, (_, pcr) => [pcr, value]));
+    const { text } = await makePolicy({ ...nothing, files: [await source("one", a, zeros)] }, context);
+    assert.match(text, /^# NOT MEASURED: PCR 0 to 7 of one are zero: .*make any value/m);
+    assert.match(text, /^# NOT MEASURED: every PCR from 0 to 7 that tpm\.pcrs names must be zero/m);
+    const measured = await makePolicy({ ...nothing, files: [await source("one", a, { ...zeros, 4: 9 })] }, context);
+    assert.doesNotMatch(measured.text, /NOT MEASURED/);
+  }
+});
+
+Deno.test("makePolicy() remarks on what it saw of a machine and does not judge", async () => {
+  const issue = (statement: Uint8Array) => a.issue(statement, pcrs({}), { certificate: filled(0xff) });
+  const files = [{ name: "odd.json", file: await issueEvidenceFile([{ issue }]) }];
+  assert.match((await makePolicy({ ...nothing, files }, context)).text, /^# odd\.json: .*certificate cannot be read/m);
 });
 
 Deno.test("makePolicy() allows PCR 4 and PCR 11 of images besides those of machines, and names those that no machine showed", async () => {

@@ -26,6 +26,8 @@ export interface SectionSources {
   readonly identities: readonly string[];
   /** PCRs to leave out. */
   readonly withoutPcrs: readonly number[];
+  /** PCRs to pin besides those that say what boots. Default: none. */
+  readonly withPcrs?: readonly number[];
   /** The type of the endorsement key, if there is no machine to take it from. */
   readonly ekType: EkType;
 }

@@ -1,5 +1,6 @@
 import { requiredNames, snpOf, tdxOf } from "../../attestation/testing/sections.ts";
 import assert from "node:assert/strict";
+import { MAXIMUM_LOG_BYTES } from "../../attestation/eventlog/event_log.ts";
 import { readEvidenceFile } from "../../attestation/evidence_file.ts";
 import { readPolicy } from "../../attestation/policy/policy.ts";
 import { createSoftwareAmd } from "../../attestation/kinds/snp/testing/snp.ts";
@@ -72,6 +73,18 @@ Deno.test("evidence writes a file with the configured kinds", async () => {
   assert.deepEqual(JSON.parse(world.out), { file: path, variant: "snp", eventLog: false });
   const { evidence } = readEvidenceFile(await Deno.readFile(path), path);
   assert.deepEqual(evidence.map(({ variant }) => variant), ["snp"]);
+});
+
+Deno.test("evidence leaves out an event log that cannot be read, and says why", async () => {
+  await using world = await configured(snpDevice, "{ variant: snp }");
+  const [path, log] = [`${world.root}/evidence.json`, "sys/kernel/security/tpm0/binary_bios_measurements"];
+  await world.write(log, "");
+  await Deno.truncate(`${world.root}/${log}`, MAXIMUM_LOG_BYTES + 1);
+  assert.equal(await world.run("evidence", "--out", path), 0, world.err);
+  assert.match(world.out, /without an event log, which cannot be read: .*larger than 8388608 bytes/);
+  await Deno.truncate(`${world.root}/${log}`, MAXIMUM_LOG_BYTES);
+  assert.equal(await world.run("evidence", "--out", `${path}.2`), 0, world.err);
+  assert.equal(readEvidenceFile(await Deno.readFile(`${path}.2`), path).eventLog?.length, MAXIMUM_LOG_BYTES);
 });
 
 Deno.test("evidence fails when the configured kind is none, or the machine lacks its device", async () => {

@@ -6,6 +6,7 @@
 import { resolve } from "node:path";
 import { Option } from "commander";
 import { EK_TYPES } from "../../attestation/kinds/tpm/templates.ts";
+import { LOCK_REGISTER, TRUST_REGISTER } from "../../attestation/evidence.ts";
 import type { CollateralPlaces } from "../../attestation/policy/policy.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { present } from "../../platform/present.ts";
@@ -25,12 +26,13 @@ export const policyMake: CliCommand<PolicyMakeOptions> = {
   keeps: ["env", "read"],
   declare(command) {
     withFreshNode(
-      command.argument("[files...]", "evidence files of known-good machines")
+      command.argument("[evidence-files...]")
         .option("--uki <file...>", "unified kernel images, to compute PCR 4 and PCR 11")
         .option("--phases <words>", "phases in PCR 11, e.g. enter-initrd:leave-initrd")
         .option("--identity <hex...>", "further identities to trust")
         .option("--control-plane <hex...>", "identities that may be control planes")
         .option("--name-of <who=name...>", "node names: IDENTITY=NAME; *=PATTERN for all others")
+        .option("--with-pcr <number...>", "PCRs to pin besides those that say what boots")
         .option("--without-pcr <number...>", "PCRs to leave out of the policy")
         // For tests only: an operator must not come across it.
         .addOption(new Option("--allow-unmeasured-image", "allow that switch to nodes").hideHelp())
@@ -49,6 +51,7 @@ export const policyMake: CliCommand<PolicyMakeOptions> = {
     identities: textList(parsed, "identity").map(readIdentity),
     controlPlanes: textList(parsed, "controlPlane").map(readIdentity),
     names: readNames(textList(parsed, "nameOf")),
+    withPcrs: textList(parsed, "withPcr").map(readPinnedPcr),
     withoutPcrs: textList(parsed, "withoutPcr").map(readPcr),
     ekType: EK_TYPES.find((type) => type === optionalText(parsed, "ekType")) ?? "rsa2048",
     collateral: collateralPlaces(parsed),
@@ -93,6 +96,14 @@ function readNames(texts: readonly string[]): PolicyMakeOptions["names"] {
     }
   }
   return { byIdentity, ...(others.length === 0 ? {} : { default: others }) };
+}
+
+function readPinnedPcr(text: string): number {
+  const pcr = readPcr(text);
+  if (pcr !== TRUST_REGISTER && pcr !== LOCK_REGISTER) return pcr;
+  throw new BootstrapError("usage/pcr", `Cannot pin PCR ${pcr} in a policy, as the protocol itself always checks it`, {
+    next: "Leave it out: its values come from the node's configuration and from the lock",
+  });
 }
 
 function readPcr(text: string): number {

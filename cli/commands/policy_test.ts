@@ -54,6 +54,9 @@ Deno.test("policy make prints a policy, as text or in JSON", async () => {
     assert.equal(await world.run(...args, "--control-plane", machine.identity.toUpperCase()), 0, world.err);
     const policy = readPolicy(world.out, "it");
     assert.ok(!tpmOf(policy).pcrs.has(2) && policy.controlPlanes.has(machine.identity));
+    assert.ok(!tpmOf(policy).pcrs.has(10));
+    assert.equal(await world.run("policy", "make", path("good.json"), "--with-pcr", "10"), 0, world.err);
+    assert.ok(tpmOf(readPolicy(world.out, "it")).pcrs.has(10));
     assert.equal(tpmOf(policy).pcrs.get(4)?.length, 4);
     assert.equal(await world.run(...args, "--phases", "enter-initrd:leave-initrd", "--output", "json"), 0, world.out);
     const { policy: text, images } = JSON.parse(world.out);
@@ -139,6 +142,8 @@ Deno.test("policy and verify exit with 2 and a next action when the command line
       [["policy", "make"], "usage/policy-sources"],
       [["policy", "make", "--identity", "ab"], "usage/identity"],
       [["policy", "make", path("good.json"), "--without-pcr", "16"], "usage/pcr"],
+      [["policy", "make", path("good.json"), "--with-pcr", "12"], "usage/pcr"],
+      [["policy", "make", path("good.json"), "--with-pcr", "15"], "usage/pcr"],
       [["policy", "make", "--uki", path("uki.efi"), "--phases", "A"], "usage/phase"],
       [["policy", "explain", path("good.json")], "usage/missing-mandatory-option-value"],
       [["verify", "--policy", path("policy.yaml")], "usage/evidence"],

@@ -42,6 +42,8 @@ export interface OpenedEvidence {
   readonly machine: Machine;
   /** The log of the firmware's measurements, from the kernel. */
   readonly eventLog?: Bytes;
+  /** Why there is a log that cannot be read. */
+  readonly logProblem?: string;
 }
 
 const FILE_MODE = 0o644;
@@ -53,8 +55,17 @@ const THIS_MACHINE = "this machine";
 export async function openEvidence(options: EvidenceOptions, context: CliContext): Promise<OpenedEvidence> {
   const machine = await openMachine(context);
   if (options.outFile === undefined) return { machine };
-  const eventLog = await readFileIfExists(join(context.paths.root, EVENT_LOG), MAXIMUM_LOG_BYTES);
-  return { machine, ...present("eventLog", eventLog) };
+  return { machine, ...await readEventLog(join(context.paths.root, EVENT_LOG)) };
+}
+
+/** Reads the event log. Evidence proves the same without it, so a log that cannot be read is left out, and said. */
+async function readEventLog(path: string): Promise<Pick<OpenedEvidence, "eventLog" | "logProblem">> {
+  try {
+    return present("eventLog", await readFileIfExists(path, MAXIMUM_LOG_BYTES));
+  } catch (error) {
+    if (error instanceof BootstrapError) return { logProblem: error.message };
+    throw error;
+  }
 }
 
 /**
@@ -69,12 +80,12 @@ export async function openEvidence(options: EvidenceOptions, context: CliContext
 export async function evidence(
   options: EvidenceOptions,
   context: CliContext,
-  { machine, eventLog }: OpenedEvidence,
+  { machine, eventLog, logProblem }: OpenedEvidence,
 ): Promise<void> {
   const configured = await evidenceConfiguration(options, context, machine);
   const opened = await openKinds(machine, configured, context);
   const file = await issueEvidenceFile(opened.map(({ issuer }) => issuer), eventLog);
-  if (options.outFile !== undefined) return await writeFile(options.outFile, file, options.output, context);
+  if (options.outFile !== undefined) return await writeFile(options, options.outFile, file, logProblem, context);
   await printEvidence(file, configured, options.output, context);
 }
 
@@ -102,7 +113,13 @@ async function evidenceConfiguration(
   });
 }
 
-async function writeFile(path: string, file: EvidenceFile, output: OutputForm, context: CliContext): Promise<void> {
+async function writeFile(
+  { output }: EvidenceOptions,
+  path: string,
+  file: EvidenceFile,
+  logProblem: string | undefined,
+  context: CliContext,
+): Promise<void> {
   if (!await createFileExclusive(path, writeEvidenceFile(file), { mode: FILE_MODE })) {
     throw new BootstrapError("precondition/file-exists", `Cannot write evidence to ${path} as it exists`, {
       next: "Choose another name",
@@ -111,8 +128,10 @@ async function writeFile(path: string, file: EvidenceFile, output: OutputForm, c
   }
   const variant = variantOf(file);
   const eventLog = file.eventLog !== undefined;
-  const events = eventLog ? "with the event log" : "without an event log, as this machine has none";
-  printResult(context, output, { file: path, variant, eventLog }, `Wrote ${path}: ${variant}, ${events}.`);
+  const reason = logProblem === undefined ? "as this machine has none" : `which cannot be read: ${logProblem}`;
+  const events = eventLog ? "with the event log" : `without an event log, ${reason}`;
+  const result = { file: path, variant, eventLog, ...present("eventLogProblem", logProblem) };
+  printResult(context, output, result, `Wrote ${path}: ${variant}, ${events}.`);
 }
 
 async function printEvidence(

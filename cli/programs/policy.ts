@@ -61,6 +61,8 @@ export interface PolicyMakeOptions {
   readonly identities: readonly string[];
   /** The identities of control planes, lower-case hexadecimal. */
   readonly controlPlanes: readonly string[];
+  /** The PCRs to pin besides those that say what boots. */
+  readonly withPcrs: readonly number[];
   /** The PCRs to leave out. */
   readonly withoutPcrs: readonly number[];
   /** The type of the endorsement key, if there is no evidence to take it from. */

@@ -208,7 +208,7 @@ export const MALFORMED = {
     remedy: "Correct the certificates that the host is configured with.",
   },
   "malformed/snp-report": {
-    meaning: "An SNP report has an unknown version, a wrong length, or reserved bits that are set.",
+    meaning: "An SNP report has an unknown version, a wrong length, or data where nothing is signed.",
     remedy: OTHER_MACHINE,
   },
   "malformed/snp-tcb": {

@@ -112,7 +112,10 @@ export const REFUSED_SNP = {
     meaning: "A bit of the guest policy differs from the policy.",
     remedy: BY_POLICY,
   },
-  "refused/snp-hardware-id": { meaning: "The report is of another chip than its signing key.", remedy: FORGED },
+  "refused/snp-hardware-id": {
+    meaning: "The report is of another chip than its signing key, or the host masks which chip it is of.",
+    remedy: FORGED,
+  },
   "refused/snp-host-data": {
     meaning: "HOST_DATA is not the digest of the trust part of the node's configuration.",
     remedy: "Launch the VM with HOST_DATA as `bootstrapper policy registers` prints it for that configuration.",
@@ -150,6 +153,15 @@ export const REFUSED_SNP = {
   "refused/snp-report-data": {
     meaning: "The report was made for another connection: it is a replay.",
     remedy: "Run the command again. If it happens again, look for an attacker between both sides.",
+  },
+  "refused/snp-report-version": {
+    meaning: "The report is of a later version than this program knows, so its fields may mean something else.",
+    remedy: "Use a newer version of the bootstrapper where evidence is verified.",
+  },
+  "refused/snp-reserved": {
+    meaning: "The report uses reserved bits or bytes, and the policy requires zeros.",
+    remedy:
+      "Have an operator remove snp.requiresZeroReserved from the policy, if the host's firmware is to be trusted.",
   },
   "refused/snp-report-signature": {
     meaning: "The report is not signed by the key of its certificate.",

@@ -10,7 +10,6 @@ const OTHER_CA = "Check the authority in the policy: it does not certify endorse
 const OTHER_EK = "Check the machine's TPM: the certificate in it does not follow the TCG's EK Credential Profile.";
 const BOOTED =
   "Compare the event logs (`bootstrapper policy explain --reference`): another image booted, or the policy is old.";
-const REAL = "the tests' certificates are real ones, and none of them is of that form";
 
 /** A TPM's evidence that is refused. */
 export const REFUSED_TPM = {
@@ -39,25 +38,26 @@ export const REFUSED_TPM = {
   "refused/ek-certificate-constraints": {
     meaning: "The certificate of the endorsement key is a CA certificate.",
     remedy: OTHER_EK,
-    untested: REAL,
+  },
+  "refused/ek-certificate-form": {
+    meaning: "The certificate of the endorsement key cannot be read, and the machine's identity is not in the policy.",
+    remedy: "If the machine is yours, list its identity in tpm.trust.identities.",
   },
   "refused/ek-certificate-key": {
     meaning: "The certificate of the endorsement key is for another key.",
     remedy: NOT_GENUINE,
   },
   "refused/ek-certificate-key-usage": {
-    meaning: "The certificate is not that of an endorsement key.",
+    meaning: "The certificate of the endorsement key does not say that the key is one.",
     remedy: OTHER_EK,
   },
   "refused/ek-certificate-usage": {
     meaning: "The certificate of the endorsement key is for other purposes.",
     remedy: OTHER_EK,
-    untested: REAL,
   },
   "refused/ek-certificate-validity": {
     meaning: "The certificate of the endorsement key is not yet valid or has expired.",
     remedy: "Check the clocks. If they are correct, add the machine's identity to the policy.",
-    untested: "the tests' certificates are real ones, and the validity of their authorities is checked first",
   },
   "refused/ek-identity": {
     meaning: "The machine's identity is not in the policy, and the policy names no authority.",
@@ -71,12 +71,10 @@ export const REFUSED_TPM = {
   "refused/ek-issuer-key-usage": {
     meaning: "An authority in the policy may not sign certificates.",
     remedy: OTHER_CA,
-    untested: REAL,
   },
   "refused/ek-issuer-usage": {
     meaning: "An authority in the policy is for other purposes.",
     remedy: OTHER_CA,
-    untested: REAL,
   },
   "refused/ek-issuer-validity": {
     meaning: "The certificate of the authority is not yet valid or has expired.",

@@ -9,6 +9,7 @@ import { decodePayload } from "../../attestation/kinds/tpm/payload.ts";
 import { readPublicArea, spkiOf } from "../../attestation/kinds/tpm/public_area.ts";
 import { operatorKeyLine } from "../../certificate/operator_key.ts";
 import { writePem } from "../../certificate/pem.ts";
+import { opensshKeyOf } from "../../certificate/testing/openssh_key.ts";
 import { authorizationConfiguration } from "../../kubernetes/authorization_configuration.ts";
 import { kubeconfig } from "../../kubernetes/kubeconfig.ts";
 import { encodeLockRecord } from "../../nodelock/record.ts";
@@ -30,6 +31,7 @@ const json = (value: unknown): Bytes => utf8(JSON.stringify(value));
 export async function textFiles(signed: CorpusFiles): Promise<CorpusFiles> {
   const example = (name: string) => Deno.readFile(new URL(`../../deploy/${name}.example.yaml`, import.meta.url));
   const operator = await fixedKeys("ed25519", 1);
+  const openssh = await opensshKeyOf(operator);
   const ca = fileOf(signed, "fixtures/ca.der");
   const clusterId = await clusterIdOf(readCertificate(ca, "CA"));
   const payload = fileOf(signed, "tpm-evidence/by-identity.bin");
@@ -65,6 +67,8 @@ export async function textFiles(signed: CorpusFiles): Promise<CorpusFiles> {
     "pem/ca.pem": utf8(writePem("CERTIFICATE", ca)),
     "node-certificate/node.pem": utf8(writePem("CERTIFICATE", ca) + fixedPrivateKeyPem("p-256", 3)),
     "private-key/ed25519.pem": utf8(fixedPrivateKeyPem("ed25519", 1)),
+    "private-key/openssh.pem": utf8(writePem("OPENSSH PRIVATE KEY", openssh)),
+    "openssh-key/plain.bin": openssh,
     "private-key/p-256.pem": utf8(fixedPrivateKeyPem("p-256", 3)),
     "lock-record/init.json": await encodeLockRecord({ owner: "init", clusterId, time: NOW }),
     "reset-marker/reset.json": json({ version: 1, startedAt: TIME, etcdPeers: ["https://192.0.2.1:2379"] }),

@@ -15,8 +15,9 @@ export function expectThat(
   message: string,
   expected: string,
   seen: string,
+  next = "",
 ): Promise<void> {
   return checks.run(check, seen, () => {
-    return holds ? Promise.resolve() : Promise.reject(refusal(check, message, expected, seen));
+    return holds ? Promise.resolve() : Promise.reject(refusal(check, message, expected, seen, next));
   });
 }

@@ -7,23 +7,25 @@ import { refusal } from "../../../protocol/refusal.ts";
 import type { RefusalCheck } from "../../../protocol/refusal.ts";
 import { verifyWith } from "../../../certificate/public_key.ts";
 import { concat, hex, isZero } from "../../../platform/bytes.ts";
+import type { BootstrapError } from "../../../platform/errors.ts";
 import type { Checks } from "../../checks.ts";
 import { createChecks } from "../../checks.ts";
 import type { Collateral } from "../../collateral.ts";
 import { CollateralWanted } from "../../collateral_wanted.ts";
+import { type BitRules, bitsText, hasBit, judgeBits } from "../../bit_rules.ts";
 import { AS_SHOWN } from "../../evidence.ts";
 import type { AmdAnchor } from "./amd_roots.ts";
 import { checkVekChain, findCollateral, type VekChain, type VekKind } from "./chain.ts";
 import type { SnpPayload } from "./payload.ts";
-import type { BitRules, SnpPolicy } from "./policy.ts";
+import type { SnpPolicy } from "./policy.ts";
 import {
-  bitNames,
   GUEST_POLICY_BITS,
-  hasBit,
   PLATFORM_INFO_BITS,
   readReport,
   REPORT_DATA_BYTES,
   type SnpReport,
+  unnamedPlatformBits,
+  unnamedPolicyBits,
 } from "./report.ts";
 import { tcbText } from "./tcb.ts";
 import { checkTcbs, readTcbs, type Tcbs } from "./tcb_checks.ts";
@@ -51,8 +53,13 @@ export interface Appraised {
   readonly chain: VekChain;
   /** The facts that the report proves, for people and policies. */
   readonly facts: Readonly<Record<string, string>>;
+  /** What the report shows and the policy has no rule for, as sentences without a full stop. */
+  readonly remarks: readonly string[];
 }
 
+/** A host may mask the chip ID: then a report does not say which chip it is of. */
+const MASKED = "The host masks the chip's ID (MASK_CHIP_ID)";
+const UNMASK = "Have the host show the ID: SNP_CONFIG with MASK_CHIP_ID off, or sign with a VLEK, which names no chip";
 const NO_MIGRATION_AGENT = "ff".repeat(32);
 
 /**
@@ -91,9 +98,9 @@ export async function appraise(evidence: SnpPayload, expected: SnpExpectation, c
   await checkTcbs(tcbs, chain, policy, checks);
   await checkChip(report, chain, policy, checks);
   await checkGuest(report, policy, checks);
-  await checkBits("snp-platform-info", report.platformInfo, PLATFORM_INFO_BITS, policy.platformInfo, checks);
+  await checkPlatform(report, policy, checks);
   checkLaunch(report, expected, checks);
-  return { report, chain, facts: factsOf(report, chain, tcbs) };
+  return { report, chain, facts: factsOf(report, chain, tcbs), remarks: remarksOn(report) };
 }
 
 /** Runs the checks that need no certificate, so that none is fetched for a report that fails anyway. */
@@ -103,7 +110,7 @@ async function checkWithoutCertificate(report: SnpReport, expected: SnpExpectati
   checkLaunch(report, expected, checks);
   await checkChipId(report, policy, checks);
   await checkGuest(report, policy, checks);
-  await checkBits("snp-platform-info", report.platformInfo, PLATFORM_INFO_BITS, policy.platformInfo, checks);
+  await checkPlatform(report, policy, checks);
 }
 
 function signingKeyOf({ signingKey }: SnpReport, { signingKeys }: SnpPolicy): VekKind {
@@ -124,8 +131,13 @@ export async function certificateOf(
   collateral: Collateral,
 ): Promise<Uint8Array> {
   if (vek.length > 0) return vek;
+  if (kind === "vcek" && isZero(chipId)) throw maskedRefusal("the chip's ID, to find the certificate of its key");
   const name = kind === "vcek" ? `amd-vcek-${hex(chipId)}-${hex(reportedTcb)}.der` : `amd-vlek-${hex(reportedTcb)}.der`;
   return (await findCollateral(name, collateral, "whose key signed the report")).bytes;
+}
+
+function maskedRefusal(expected: string): BootstrapError {
+  return refusal("snp-hardware-id", MASKED, expected, "zeros", UNMASK);
 }
 
 async function checkSignature({ signed, signature }: SnpReport, { vek }: VekChain): Promise<void> {
@@ -139,7 +151,9 @@ async function checkChip(report: SnpReport, chain: VekChain, policy: SnpPolicy, 
   const { hardwareId, providerId } = chain.extensions;
   if (hardwareId !== undefined) {
     const named = hex(concat(hardwareId, new Uint8Array(report.chipId.length - hardwareId.length)));
-    checks.expect("snp-hardware-id", hex(report.chipId), named, "The report is of another chip than its signing key");
+    const message = isZero(report.chipId) ? MASKED : "The report is of another chip than its signing key";
+    const next = isZero(report.chipId) ? UNMASK : "";
+    await expectThat(checks, "snp-hardware-id", hex(report.chipId) === named, message, named, hex(report.chipId), next);
   }
   if (providerId !== undefined) {
     checks.expectOneOf(
@@ -155,12 +169,16 @@ async function checkChip(report: SnpReport, chain: VekChain, policy: SnpPolicy, 
 async function checkChipId(report: SnpReport, policy: SnpPolicy, checks: Checks): Promise<void> {
   const chipId = hex(report.chipId);
   if (policy.chipIds !== undefined) {
-    checks.expectOneOf("snp-chip-id", chipId, [...policy.chipIds], "The chip is not one that the policy names");
+    const message = isZero(report.chipId) ? MASKED : "The chip is not one that the policy names";
+    const [holds, wanted] = [policy.chipIds.has(chipId), [...policy.chipIds].join(", ")];
+    await expectThat(checks, "snp-chip-id", holds, message, wanted, chipId, isZero(report.chipId) ? UNMASK : "");
   }
   // A host may mask the chip ID if the signing key is not the chip's own. A masked chip may be a banned one.
   const isMasked = isZero(report.chipId) && policy.bannedChipIds.size > 0;
   const isBanned = isMasked || policy.bannedChipIds.has(chipId);
-  await expectThat(checks, "snp-banned-chip-id", !isBanned, "The policy bans the chip", "another chip", chipId);
+  const message = isMasked ? `${MASKED}, so it may be one that the policy bans` : "The policy bans the chip";
+  const next = isMasked ? UNMASK : "";
+  await expectThat(checks, "snp-banned-chip-id", !isBanned, message, "another chip", chipId, next);
 }
 
 async function checkGuest(report: SnpReport, policy: SnpPolicy, checks: Checks): Promise<void> {
@@ -178,10 +196,24 @@ async function checkGuest(report: SnpReport, policy: SnpPolicy, checks: Checks):
     hex(report.migrationAgentId) !== NO_MIGRATION_AGENT;
   const agent = mayMigrate ? `migration agent ${hex(report.migrationAgentId)}` : "none";
   await expectThat(checks, "snp-migration-agent", !mayMigrate, "The VM may be migrated", "no migration agent", agent);
-  await checkBits("snp-guest-policy", report.policy, GUEST_POLICY_BITS, policy.guestPolicy, checks);
+  const unnamed = unnamedPolicyBits(report.policy);
+  await checkBits("snp-guest-policy", report.policy, unnamed, GUEST_POLICY_BITS, policy.guestPolicy, checks);
   checkKey("snp-id-key", report.idKeyDigest, policy.idKeys, "The VM was launched with another ID key", checks);
   const authorKey = report.hasAuthorKey ? report.authorKeyDigest : new Uint8Array(report.authorKeyDigest.length);
   checkKey("snp-author-key", authorKey, policy.authorKeys, "The VM's ID key is by another author", checks);
+}
+
+async function checkPlatform(
+  { platformInfo, unnamed }: SnpReport,
+  { platformInfo: rules, requiresZeroReserved = false }: SnpPolicy,
+  checks: Checks,
+): Promise<void> {
+  const bits = unnamedPlatformBits(platformInfo);
+  await checkBits("snp-platform-info", platformInfo, bits, PLATFORM_INFO_BITS, rules, checks);
+  if (!requiresZeroReserved) return;
+  const bytes = unnamed.filter((text) => !/^(?:guest policy|platform info) /.test(text)).join(", ");
+  const message = "The report uses reserved bits or bytes, which the policy does not allow";
+  await expectThat(checks, "snp-reserved", bytes === "", message, "zeros", bytes);
 }
 
 function checkKey(
@@ -209,15 +241,23 @@ function checkLaunch(report: SnpReport, { statement, hostData, policy }: SnpExpe
 function checkBits<Name extends string>(
   check: RefusalCheck,
   value: bigint,
+  unnamed: readonly number[],
   numbers: Readonly<Record<Name, number>>,
-  { required, forbidden }: BitRules<Name>,
+  rules: BitRules<Name>,
   checks: Checks,
 ): Promise<void> {
-  const missing = required.filter((name) => !hasBit(value, numbers[name]));
-  const excess = forbidden.filter((name) => hasBit(value, numbers[name]));
-  const wanted = [...required, ...forbidden.map((name) => `not ${name}`)].join(", ") || "anything";
-  const message = `Bits differ from the policy: ${[...missing, ...excess].join(", ")}`;
-  return expectThat(checks, check, missing.length + excess.length === 0, message, wanted, bitNames(value, numbers));
+  const { wrong, wanted, seen } = judgeBits(value, unnamed, numbers, rules);
+  return expectThat(checks, check, wrong === "", `Bits differ from the policy: ${wrong}`, wanted, seen);
+}
+
+function remarksOn({ chipId, unnamed }: SnpReport): readonly string[] {
+  return [
+    ...(unnamed.length === 0 ? [] : [
+      `The report has ${unnamed.join(", ")}, for which this version has no name; the processor signed them, and ` +
+      "snp.guestPolicy, snp.platformInfo and snp.requiresZeroReserved can refuse them",
+    ]),
+    ...(isZero(chipId) ? [`${MASKED}, so the report does not say which chip it is of`] : []),
+  ];
 }
 
 function factsOf(report: SnpReport, { anchor, kind, extensions }: VekChain, tcbs: Tcbs): Record<string, string> {
@@ -235,7 +275,7 @@ function factsOf(report: SnpReport, { anchor, kind, extensions }: VekChain, tcbs
     idKey: hex(report.idKeyDigest),
     authorKey: hex(report.authorKeyDigest),
     guestSvn: String(report.guestSvn),
-    guestPolicy: bitNames(report.policy, GUEST_POLICY_BITS),
-    platformInfo: bitNames(report.platformInfo, PLATFORM_INFO_BITS),
+    guestPolicy: bitsText(report.policy, unnamedPolicyBits(report.policy), GUEST_POLICY_BITS),
+    platformInfo: bitsText(report.platformInfo, unnamedPlatformBits(report.platformInfo), PLATFORM_INFO_BITS),
   };
 }

@@ -3,16 +3,11 @@
  *
  * @module
  */
+import type { BitRules } from "../../bit_rules.ts";
 import type { Product } from "./amd_roots.ts";
 import type { VekKind } from "./chain.ts";
 import type { GUEST_POLICY_BITS, PLATFORM_INFO_BITS } from "./report.ts";
 import type { Tcb } from "./tcb.ts";
-
-/** Bits that must be set, and bits that must not be set, by name. */
-export interface BitRules<Name extends string> {
-  readonly required: readonly Name[];
-  readonly forbidden: readonly Name[];
-}
 
 /** The minimum firmware versions of a line of processors. */
 export interface TcbRules {
@@ -41,6 +36,8 @@ export interface SnpPolicy {
   readonly guestPolicy: BitRules<keyof typeof GUEST_POLICY_BITS>;
   /** Bits of the host's PLATFORM_INFO. */
   readonly platformInfo: BitRules<keyof typeof PLATFORM_INFO_BITS>;
+  /** Whether reserved bytes of a report, which later firmware may use, must be zero. Default: no. */
+  readonly requiresZeroReserved?: boolean;
   /** Allowed ID keys, SHA-384. If unset, any ID key or none is allowed. */
   readonly idKeys?: readonly Uint8Array[];
   /** Allowed author keys, SHA-384. If unset, any author key or none is allowed. */

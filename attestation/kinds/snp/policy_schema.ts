@@ -5,10 +5,10 @@
  */
 import * as v from "valibot";
 import type { DocumentSchema } from "../../../platform/document.ts";
-import { bansOf, bytesOf, hexOf, listOf, type Part, setOf } from "../../policy/_policy_parts.ts";
+import { bansOf, bitsOf, bytesOf, hexOf, listOf, type Part, setOf } from "../../policy/_policy_parts.ts";
 import type { Product } from "./amd_roots.ts";
 import { PRODUCTS } from "./amd_roots.ts";
-import type { BitRules, SnpPolicy, TcbRules } from "./policy.ts";
+import type { SnpPolicy, TcbRules } from "./policy.ts";
 import { GUEST_POLICY_BITS, PLATFORM_INFO_BITS } from "./report.ts";
 
 const SHA384_BYTES = 48;
@@ -42,17 +42,6 @@ const products = v.pipe(
   ),
 );
 
-function bitsOf<Name extends string>(names: Readonly<Record<Name, number>>): Part<BitRules<Name>> {
-  const name = v.picklist(Object.keys(names) as Name[]);
-  return v.pipe(
-    v.strictObject({ required: v.optional(v.array(name), []), forbidden: v.optional(v.array(name), []) }),
-    v.check(
-      ({ required, forbidden }) => !required.some((one) => (forbidden as readonly string[]).includes(one)),
-      "requires and forbids the same bit",
-    ),
-  ) as Part<BitRules<Name>>;
-}
-
 const idKeyDigest = bytesOf(SHA384_BYTES, "the SHA-384 digest of a key");
 const chipId = hexOf(CHIP_ID_BYTES, "a chip ID");
 const NO_BITS = { required: [], forbidden: [] };
@@ -67,6 +56,7 @@ export const snpPolicySchema: DocumentSchema<SnpPolicy> = v.pipe(
     measurements: listOf(bytesOf(SHA384_BYTES, "a launch digest")),
     guestPolicy: v.optional(bitsOf(GUEST_POLICY_BITS), NO_BITS),
     platformInfo: v.optional(bitsOf(PLATFORM_INFO_BITS), NO_BITS),
+    requiresZeroReserved: v.optional(v.boolean(), false),
     idKeys: v.exactOptional(listOf(idKeyDigest)),
     authorKeys: v.exactOptional(listOf(idKeyDigest)),
     chipIds: v.exactOptional(setOf(chipId)),

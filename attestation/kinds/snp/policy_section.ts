@@ -12,7 +12,8 @@ import { type AmdAnchor, amdAnchors, type Product, PRODUCTS } from "./amd_roots.
 import { certificateOf } from "./appraisal.ts";
 import { checkVekChain, type VekKind } from "./chain.ts";
 import { decodePayload, type SnpPayload } from "./payload.ts";
-import { GUEST_POLICY_BITS, hasBit, PLATFORM_INFO_BITS, readReport, type SnpReport } from "./report.ts";
+import { hasBit } from "../../bit_rules.ts";
+import { GUEST_POLICY_BITS, PLATFORM_INFO_BITS, readReport, type SnpReport } from "./report.ts";
 import { isSameTcb, type Tcb, TCB_COMPONENTS } from "./tcb.ts";
 import { readTcbs, type Tcbs } from "./tcb_checks.ts";
 import { lineOf } from "./vek.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { concat, hex } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
-import { bitNames, GUEST_POLICY_BITS, readReport, REPORT_BYTES } from "./report.ts";
+import { readReport, REPORT_BYTES } from "./report.ts";
 
 /** A minimal valid report with some fields replaced. */
 function reportWith(fields: Readonly<Record<number, readonly number[]>>): Uint8Array {
@@ -34,15 +34,18 @@ const SIGNATURE_PADDING: readonly [number, number][] = [[0x2d0, 0x2e8], [0x318, 
 /** Fields in which only some values are valid. */
 const RESTRICTED: readonly [number, number][] = [[0x00, 0x04], [0x08, 0x10], [0x34, 0x38], [0x40, 0x4c]];
 
-Deno.test("readReport() refuses each reserved byte that is not zero, and accepts any other byte", () => {
+Deno.test("readReport() shows each reserved byte that is signed and not zero, and refuses those behind the signature", () => {
   for (const [version, reserved] of Object.entries(RESERVED)) {
     for (let offset = 0; offset < REPORT_BYTES; offset++) {
       const isIn = (ranges: readonly (readonly [number, number])[]) =>
         ranges.some(([start, end]) => offset >= start && offset < end);
       if (isIn(RESTRICTED)) continue;
-      const expected = isIn([...reserved, ...SIGNATURE_PADDING]) ? "malformed/snp-report" : "";
       const bytes = reportWith({ 0: [Number(version)], [offset]: [0x80] });
-      assert.equal(codeOf(bytes), expected, `version ${version}, byte ${offset.toString(16)}`);
+      const where = `version ${version}, byte ${offset.toString(16)}`;
+      assert.equal(codeOf(bytes), isIn(SIGNATURE_PADDING) ? "malformed/snp-report" : "", where);
+      if (isIn(SIGNATURE_PADDING)) continue;
+      const shown = isIn(reserved) ? [`byte 80 at 0x${offset.toString(16)}`] : [];
+      assert.deepEqual(readReport(bytes).unnamed, shown, where);
     }
   }
 });
@@ -59,28 +62,41 @@ Deno.test("readReport() reads fields as little-endian, and returns the signature
 
 Deno.test("readReport() refuses other versions, algorithms and signing keys", () => {
   for (let version = 0; version < 256; version++) {
-    const isKnown = version >= 2 && version <= 5;
-    assert.equal(codeOf(reportWith({ 0: [version] })), isKnown ? "" : "malformed/snp-report");
+    const expected = version < 2 ? "malformed/snp-report" : version > 5 ? "refused/snp-report-version" : "";
+    assert.equal(codeOf(reportWith({ 0: [version] })), expected);
   }
-  assert.equal(codeOf(reportWith({ 0: [2, 1] })), "malformed/snp-report");
+  assert.equal(codeOf(reportWith({ 0: [2, 1] })), "refused/snp-report-version");
   for (const algorithm of [0, 2, 255]) {
     assert.equal(codeOf(reportWith({ 0x34: [algorithm] })), "refused/snp-signature-algorithm");
   }
   for (let key = 0; key < 8; key++) {
     const isKnown = [0, 1, 7].includes(key);
-    assert.equal(codeOf(reportWith({ 0x48: [key << 2] })), isKnown ? "" : "malformed/snp-report");
+    assert.equal(codeOf(reportWith({ 0x48: [key << 2] })), isKnown ? "" : "refused/snp-signing-key");
   }
-  assert.equal(codeOf(reportWith({ 0x48: [0x20] })), "malformed/snp-report");
+  assert.deepEqual(readReport(reportWith({ 0x48: [0x20, 0, 0, 0x80] })).unnamed, ["KEY_INFO bit 5", "KEY_INFO bit 31"]);
 });
 
-Deno.test("readReport() refuses reserved bits of guest policy and platform info", () => {
+Deno.test("readReport() says of a later version what it knows and what has no name, and what helps", () => {
+  assert.throws(
+    () => readReport(reportWith({ 0: [6], 0x08: [0, 0, 3, 4], 0x40: [0x25, 1], 0x208: [1] })),
+    (error: BootstrapError) => {
+      assert.equal(error.code, "refused/snp-report-version");
+      assert.match(error.message, /version 6.*up to version 5.*guest policy bit 26, platform info bit 8/);
+      assert.match(error.next, /newer version/);
+      return true;
+    },
+  );
+});
+
+Deno.test("readReport() shows bits of guest policy and platform info that have no name", () => {
   for (let bit = 0; bit < 64; bit++) {
     const at = (offset: number) => ({ [offset + (bit >> 3)]: [1 << bit % 8] });
     const policy = concat(Uint8Array.of(0, 0, 2), new Uint8Array(5));
     policy[bit >> 3] = (policy[bit >> 3] ?? 0) | 1 << bit % 8;
-    assert.equal(codeOf(reportWith({ 0x08: [...policy] })), bit <= 25 ? "" : "malformed/snp-report", `policy ${bit}`);
+    const ofPolicy = bit <= 25 ? [] : [`guest policy bit ${bit}`];
+    assert.deepEqual(readReport(reportWith({ 0x08: [...policy] })).unnamed, ofPolicy);
     const isKnown = bit <= 5 || bit === 7;
-    assert.equal(codeOf(reportWith(at(0x40))), isKnown ? "" : "malformed/snp-report", `platform ${bit}`);
+    assert.deepEqual(readReport(reportWith(at(0x40))).unnamed, isKnown ? [] : [`platform info bit ${bit}`]);
   }
   assert.equal(codeOf(reportWith({ 0x08: [0, 0, 0] })), "malformed/snp-report");
 });
@@ -91,15 +107,10 @@ Deno.test("readReport() refuses any other length, and throws only its own errors
     assert.equal(codeOf(new Uint8Array(length)), "malformed/snp-report");
   }
   fc.assert(fc.property(fc.uint8Array({ minLength: REPORT_BYTES, maxLength: REPORT_BYTES }), (bytes) => {
-    assert.match(codeOf(bytes), /^malformed\/snp-report$/);
+    assert.match(codeOf(bytes), /^(?:malformed\/snp-report|refused\/snp-report-version)$/);
     assert.match(
       codeOf(bytes.map((byte, offset) => offset < 4 ? (offset === 0 ? 3 : 0) : byte)),
       /^(?:malformed|refused)\//,
     );
   }));
-});
-
-Deno.test("bitNames() names the set bits", () => {
-  assert.equal(bitNames(0x30000n, GUEST_POLICY_BITS), "smt");
-  assert.equal(bitNames(0x20000n, GUEST_POLICY_BITS), "none");
 });

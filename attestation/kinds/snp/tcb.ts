@@ -21,6 +21,8 @@ export interface Tcb {
   readonly snp: number;
   /** The lowest microcode version of all cores. */
   readonly microcode: number;
+  /** The parts without a name that are not zero, by their place, 0 to 7. */
+  readonly unnamed?: Readonly<Record<number, number>>;
 }
 
 /** The layout of the parts: as in Milan and Genoa, or as in Turin. */
@@ -28,6 +30,7 @@ export type TcbForm = "milan" | "turin";
 
 /** The size of a TCB_VERSION. */
 export const TCB_BYTES = 8;
+const PLACES: readonly number[] = Array.from({ length: TCB_BYTES }, (_, place) => place);
 
 const OFFSETS: Readonly<Record<TcbForm, Readonly<Partial<Record<typeof TCB_COMPONENTS[number], number>>>>> = Object
   .freeze({
@@ -41,16 +44,16 @@ const OFFSETS: Readonly<Record<TcbForm, Readonly<Partial<Record<typeof TCB_COMPO
  * @param bytes 8 bytes.
  * @param form The layout of the processor.
  * @param what The field, for errors.
- * @throws {BootstrapError} `malformed/snp-tcb` if a reserved byte is not zero, because unknown parts cannot be
- *   compared.
+ * @throws {BootstrapError} `malformed/snp-tcb` for another length.
  */
 export function readTcb(bytes: Uint8Array, form: TcbForm, what: string): Tcb {
   const offsets = OFFSETS[form];
-  const known = Object.values(offsets);
-  if (bytes.length !== TCB_BYTES || bytes.some((byte, offset) => byte !== 0 && !known.includes(offset))) {
-    const message = `Cannot read "${what}" as ${hex(bytes)} is not a TCB in the form of ${form}`;
+  const known: readonly number[] = Object.values(offsets);
+  if (bytes.length !== TCB_BYTES) {
+    const message = `Cannot read "${what}" as ${hex(bytes)} is not a TCB, which has ${TCB_BYTES} bytes`;
     throw new BootstrapError("malformed/snp-tcb", message, { details: { field: what } });
   }
+  const unnamed = [...bytes.entries()].filter(([offset, byte]) => byte !== 0 && !known.includes(offset));
   const at = (offset = 0) => bytes[offset] ?? 0;
   return {
     ...(offsets.fmc === undefined ? {} : { fmc: at(offsets.fmc) }),
@@ -58,21 +61,27 @@ export function readTcb(bytes: Uint8Array, form: TcbForm, what: string): Tcb {
     tee: at(offsets.tee),
     snp: at(offsets.snp),
     microcode: at(offsets.microcode),
+    ...(unnamed.length === 0 ? {} : { unnamed: Object.fromEntries(unnamed) }),
   };
 }
 
 /** Tells whether each part of a TCB is at least as new as in a minimum. A missing part counts as 0. */
 export function isAtLeast(tcb: Tcb, minimum: Tcb): boolean {
-  return TCB_COMPONENTS.every((component) => (tcb[component] ?? 0) >= (minimum[component] ?? 0));
+  return TCB_COMPONENTS.every((component) => (tcb[component] ?? 0) >= (minimum[component] ?? 0)) &&
+    PLACES.every((place) => (tcb.unnamed?.[place] ?? 0) >= (minimum.unnamed?.[place] ?? 0));
 }
 
 /** Tells whether two TCBs are the same. A TCB with an FMC differs from a TCB without one. */
 export function isSameTcb(a: Tcb, b: Tcb): boolean {
-  return TCB_COMPONENTS.every((component) => a[component] === b[component]);
+  return TCB_COMPONENTS.every((component) => a[component] === b[component]) &&
+    PLACES.every((place) => (a.unnamed?.[place] ?? 0) === (b.unnamed?.[place] ?? 0));
 }
 
 /** Formats a TCB for people, such as `bootloader 3, tee 0, snp 8, microcode 115`. */
 export function tcbText(tcb: Tcb): string {
-  return TCB_COMPONENTS.filter((component) => tcb[component] !== undefined)
-    .map((component) => `${component} ${tcb[component]}`).join(", ");
+  return [
+    ...TCB_COMPONENTS.filter((component) => tcb[component] !== undefined)
+      .map((component) => `${component} ${tcb[component]}`),
+    ...Object.entries(tcb.unnamed ?? {}).map(([place, value]) => `byte ${place} ${value}`),
+  ].join(", ");
 }

@@ -22,11 +22,11 @@ import type { SnpPolicy } from "./policy.ts";
  * HOST_DATA must be D12. No register holds the lock: `lock` is ignored, and the claims say `showsNoLock`. The identity
  * is REPORT_ID, which a VM keeps until it ends.
  *
- * Its `verify` throws `refused/variant`. It throws `refused/snp-…` with the name of the check: `signature-algorithm`,
- * `signing-key`, `collateral`, `certificate-…` and `authority-…` of the chain, `critical-extension`,
+ * Its `verify` throws `refused/variant`. It throws `refused/snp-…` with the name of the check: `report-version`,
+ * `signature-algorithm`, `signing-key`, `collateral`, `certificate-…` and `authority-…` of the chain, `critical-extension`,
  * `report-signature`, `product`, `processor`, `certificate-tcb`, `current-tcb`, `committed-tcb`, `lagging-tcb`,
  * `minimum-tcb`, `launch-tcb`, `hardware-id`, `provider`, `chip-id`, `banned-chip-id`, `vmpl`, `debug`,
- * `migration-agent`, `guest-policy`, `id-key`, `author-key`, `platform-info`, `measurement`, `host-data`,
+ * `migration-agent`, `guest-policy`, `id-key`, `author-key`, `platform-info`, `reserved`, `measurement`, `host-data`,
  * `report-data`, `crl-…`, `certificate-revoked`. It throws `malformed/…` for bytes that are not evidence.
  *
  * @param policy The policy that the machine must meet.
@@ -69,10 +69,18 @@ export async function verifySnp(
   checks: Checks = createChecks(),
 ): Promise<EvidenceClaims> {
   const evidence = await checks.need("form", () => decodePayload(payload));
-  const { report, chain, facts } = await appraise(evidence, expected, checks);
+  const { report, chain, facts, remarks } = await appraise(evidence, expected, checks);
   const { collateral, now } = expected;
   const list = `${chain.anchor.product} ${chain.kind}`;
   await checks.run("snp-revocation", list, () => checkRevocation(chain, evidence.crl, collateral, now));
   checks.end();
-  return { variant: "snp", identity: hex(report.reportId), fresh: true, showsNoLock: true, isEphemeral: true, facts };
+  return {
+    variant: "snp",
+    identity: hex(report.reportId),
+    fresh: true,
+    showsNoLock: true,
+    isEphemeral: true,
+    facts,
+    ...(remarks.length === 0 ? {} : { remarks }),
+  };
 }

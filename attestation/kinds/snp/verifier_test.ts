@@ -6,7 +6,9 @@ import type { Collateral } from "../../collateral.ts";
 import { collateralAtHand, CollateralWanted } from "../../collateral_wanted.ts";
 import type { EvidenceCheck, Expectation } from "../../evidence.ts";
 import { FRESH } from "../../evidence.ts";
+import { readPolicy } from "../../policy/policy.ts";
 import { errorOf, flipped } from "../../testing/evidence.ts";
+import { snpOf } from "../../testing/sections.ts";
 import type { SnpPolicy } from "./policy.ts";
 import { REPORT_BYTES } from "./report.ts";
 import {
@@ -178,9 +180,9 @@ const REFUSED: readonly [what: string, lies: Lies, code: string][] = [
   ["a committed TCB newer than runs", { report: { 0x1e0: tcb(1, 1) } }, "refused/snp-committed-tcb"],
   ["a lagging TCB", { report: { 0x38: tcb(7, 206) } }, "refused/snp-lagging-tcb"],
   ["a launch by older firmware", { report: { 0x1f0: tcb(0, 2) } }, "refused/snp-launch-tcb"],
-  ["a reserved part of a TCB", { report: { 0x38: tcb(3, 1) } }, "malformed/snp-tcb"],
+  ["a part of a TCB without a name, which lags", { report: { 0x38: tcb(3, 1) } }, "refused/snp-lagging-tcb"],
   ["version 1", { report: { 0x00: Uint8Array.of(1) } }, "malformed/snp-report"],
-  ["version 6", { report: { 0x00: Uint8Array.of(6) } }, "malformed/snp-report"],
+  ["version 6", { report: { 0x00: Uint8Array.of(6) } }, "refused/snp-report-version"],
   ["old firmware", {
     report: { 0x38: tcb(6, 7), 0x180: tcb(6, 7), 0x1e0: tcb(6, 7), 0x1f0: tcb(6, 8) },
     vek: { extensions: { "0303": integer(7) } },
@@ -219,7 +221,11 @@ const REFUSED: readonly [what: string, lies: Lies, code: string][] = [
   ],
   ["a certificate without its SNP version", { vek: { extensions: { "0303": undefined } } }, "malformed/der"],
   ["a certificate with an FMC of Milan", { vek: { extensions: { "0309": integer(1) } } }, "malformed/der"],
-  ["a certificate with a reserved part", { vek: { extensions: { "0305": integer(1) } } }, "malformed/snp-tcb"],
+  [
+    "a certificate of a part without a name that does not run",
+    { vek: { extensions: { "0305": integer(1) } } },
+    "refused/snp-certificate-tcb",
+  ],
   [
     "another authority's certificate",
     { authority: other.anchors[0]?.authorities.vcek.der ?? zero },
@@ -259,6 +265,80 @@ for (const [what, changes, code] of UNWANTED) {
   });
 }
 
+Deno.test("createSnpVerifier() accepts signed bits and bytes without a name, shows them, and refuses them by the policy", async () => {
+  const turin = await createSoftwareAmd("turin");
+  const at = await turin.collateral();
+  const evidence = await turin.evidence({
+    report: {
+      0x00: Uint8Array.of(5),
+      0x188: Uint8Array.of(0x1a, 0x02, 0x01),
+      0x08: Uint8Array.of(0, 0, 3, 4),
+      0x40: Uint8Array.of(0x65),
+      0x208: Uint8Array.of(1),
+    },
+  });
+  const verify = (changes: Partial<SnpPolicy> = {}) =>
+    verifierFor(turin, { ...policyFor("turin"), ...changes }, at).verify(evidence, STATEMENT, expectation);
+  const { claims: { facts, remarks } } = await verify();
+  assert.match(remarks?.join() ?? "", /guest policy bit 26, platform info bit 6, byte 01 at 0x208.*no name/);
+  assert.equal(facts?.["platformInfo"], "smt, ecc, aliasCheckComplete, bit 6");
+  assert.equal(facts?.["guestPolicy"], "smt, bit 26");
+  const bits = (rules: Partial<SnpPolicy["platformInfo"]>) => ({ required: [], forbidden: [], ...rules });
+  const cases: readonly (readonly [Partial<SnpPolicy>, string])[] = [
+    [{ platformInfo: bits({ forbidden: [6] }) }, "snp-platform-info"],
+    [{ platformInfo: bits({ required: [9] }) }, "snp-platform-info"],
+    [{ platformInfo: bits({ allowed: ["smt", "ecc", "aliasCheckComplete"] }) }, "snp-platform-info"],
+    [{ guestPolicy: bits({ allowed: ["smt"] }) as SnpPolicy["guestPolicy"] }, "snp-guest-policy"],
+    [{ requiresZeroReserved: true }, "snp-reserved"],
+  ];
+  for (const [changes, check] of cases) {
+    assert.equal((await errorOf(() => verify(changes))).code, `refused/${check}`);
+  }
+  await verify({
+    platformInfo: bits({ required: [6], allowed: ["smt", "ecc", "aliasCheckComplete"] }),
+    guestPolicy: bits({ allowed: ["smt", 26] }) as SnpPolicy["guestPolicy"],
+  });
+});
+
+Deno.test("createSnpVerifier() says that the host masks the chip, wherever the chip matters", async () => {
+  const masked = { report: { 0x1a0: new Uint8Array(64) } };
+  const refused = async (changes: Partial<SnpPolicy>, by = amd, lies: Lies = masked) => {
+    const verifier = verifierFor(by, { ...policyFor("milan", by === amd ? "vcek" : "vlek"), ...changes }, collateral);
+    const evidence = await by.evidence(lies);
+    const error = await errorOf(() => verifier.verify(evidence, STATEMENT, expectation));
+    assert.match(error.message, /masks the chip's ID/);
+    assert.match(error.next, /MASK_CHIP_ID off/);
+    return error.code;
+  };
+  assert.equal(await refused({}), "refused/snp-hardware-id");
+  assert.equal(await refused({}, amd, { ...masked, vekDer: new Uint8Array() }), "refused/snp-hardware-id");
+  const cloud = await createSoftwareAmd("milan", "vlek");
+  assert.equal(await refused({ chipIds: new Set(["00"]) }, cloud), "refused/snp-chip-id");
+  assert.equal(await refused({ bannedChipIds: new Set(["00"]) }, cloud), "refused/snp-banned-chip-id");
+});
+
+Deno.test("readPolicy() reads rules for bits by name or number, one spelling each, and refuses contradictions", async () => {
+  const text = await Deno.readTextFile(new URL("../../../deploy/policy-snp.example.yaml", import.meta.url));
+  const withRules = (rules: string) =>
+    snpOf(readPolicy(text.replace(/^ {2}platformInfo:\n(?: {4}.*\n)+/m, `  platformInfo: ${rules}\n`), "it"));
+  assert.deepEqual(withRules("{ required: [5], allowed: [6, smt, 1] }").platformInfo, {
+    required: ["aliasCheckComplete"],
+    forbidden: [],
+    allowed: [6, "smt", "tsme"],
+  });
+  for (
+    const rules of [
+      "{ required: [5], forbidden: [aliasCheckComplete] }",
+      "{ allowed: [6], forbidden: [6] }",
+      "{ allowed: [64] }",
+      "{ forbidden: [1.5] }",
+      "{ required: [mem] }",
+    ]
+  ) {
+    assert.match((await errorOf(() => withRules(rules))).message, /snp\.platformInfo/, rules);
+  }
+});
+
 Deno.test("createSnpVerifier() accepts a lagging TCB, and keys, if the policy allows them", async () => {
   const [idKey, authorKey] = [new Uint8Array(48).fill(2), new Uint8Array(48).fill(3)];
   const report = { 0x38: tcb(7, 206), 0xe0: idKey, 0x110: authorKey, 0x48: Uint8Array.of(1) };
@@ -280,7 +360,10 @@ Deno.test("createSnpVerifier() refuses the evidence of Turin with a TCB in the f
   const turin = await createSoftwareAmd("turin");
   const verifier = verifierFor(turin, policyFor("turin"), await turin.collateral());
   const evidence = await turin.evidence({ report: { 0x180: MILAN_TCB } });
-  assert.equal((await errorOf(() => verifier.verify(evidence, STATEMENT, expectation))).code, "malformed/snp-tcb");
+  assert.equal(
+    (await errorOf(() => verifier.verify(evidence, STATEMENT, expectation))).code,
+    "refused/snp-certificate-tcb",
+  );
   const noFmc = await turin.evidence({ report: { 0x180: TURIN_TCB.with(0, 0) } });
   assert.equal(
     (await errorOf(() => verifier.verify(noFmc, STATEMENT, expectation))).code,
@@ -383,7 +466,7 @@ Deno.test("createSnpVerifier() refuses evidence when any byte of it is flipped",
     const { code } = await errorOf(() => verifier.verify(changed, STATEMENT, expectation));
     const isReport = index >= 2 && index < 2 + REPORT_BYTES;
     const family = isReport
-      ? /^(?:malformed\/snp-(?:report|tcb)|refused\/snp-(?:report-signature|signature-algorithm|signing-key))$/
+      ? /^(?:malformed\/snp-report|refused\/snp-(?:report-(?:signature|version)|signature-algorithm|signing-key))$/
       : /^(?:malformed|refused)\//;
     assert.match(code, family, `byte ${index}`);
     families.set(code, (families.get(code) ?? 0) + 1);

@@ -17,7 +17,7 @@ export const levelEntries: {
 export const isvLevels: v.GenericSchema<unknown, readonly IsvLevel[]> = v.pipe(
   v.array(
     v.pipe(
-      v.strictObject({ tcb: v.strictObject({ isvsvn: unsigned(0xffff) }), ...levelEntries }),
+      v.object({ tcb: v.object({ isvsvn: unsigned(0xffff) }), ...levelEntries }),
       v.transform(({ tcb, tcbStatus, advisoryIDs }): IsvLevel => ({
         isvSvn: tcb.isvsvn,
         status: tcbStatus,

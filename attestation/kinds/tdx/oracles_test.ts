@@ -127,7 +127,7 @@ oracleTest(
     ) {
       const failed: string[] = [];
       const checks = createChecks(({ check, passed }) => void (passed || failed.push(check)));
-      await checkTdAttributes(readQuote(await read(name)).report, checks);
+      await checkTdAttributes(readQuote(await read(name)).report, {}, checks);
       assert.deepEqual(failed, expected, name);
     }
   },

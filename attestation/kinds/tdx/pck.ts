@@ -30,11 +30,10 @@ const WHAT = "SGX extension";
 /** The tag of ENUMERATED, which `TAG` does not have. */
 const ENUMERATED_TAG = 0x0a;
 const COMPONENTS = 16;
-const MAXIMUM_SGX_TYPE = 2;
-const CONFIGURATION_FLAGS = 3;
 
 /**
- * Reads the extension of a PCK certificate. Each part must occur once, in the profile's order, with no other parts.
+ * Reads the extension of a PCK certificate. Each part that is used must occur once, in the profile's order, in front of
+ * all others.
  *
  * @throws {BootstrapError} `malformed/der`.
  */
@@ -46,16 +45,8 @@ export function readPckPlatform(certificate: Certificate): PckPlatform {
   const tcb = readTcb(part(parts, "2").inside());
   const pceId = hex(octets(part(parts, "3"), 2));
   const fmspc = hex(octets(part(parts, "4"), 6));
-  const type = part(parts, "5").element(ENUMERATED_TAG).content;
-  if (type.length !== 1 || (type[0] ?? 0) > MAXIMUM_SGX_TYPE) throw derError(WHAT, "its SGX type is out of range");
-  // Certificates from the Processor CA end here.
-  if (!parts.atEnd) {
-    octets(part(parts, "6"), 16);
-    const configuration = part(parts, "7").inside();
-    for (let flag = 1; flag <= CONFIGURATION_FLAGS; flag++) part(configuration, `7.${flag}`).boolean();
-    configuration.end();
-  }
-  parts.end();
+  // What kind of platform it is, and how it is configured, does not matter here. Intel may add parts behind.
+  part(parts, "5").element(ENUMERATED_TAG);
   return Object.freeze({ ppid, fmspc, pceId, ...tcb });
 }
 

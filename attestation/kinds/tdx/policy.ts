@@ -3,6 +3,8 @@
  *
  * @module
  */
+import type { BitRules } from "../../bit_rules.ts";
+import type { ATTRIBUTE_BITS, XFAM_BITS } from "./td_bits.ts";
 import type { TcbStatus } from "./tcb_status.ts";
 
 /** A TCB state that a policy may allow. */
@@ -29,6 +31,10 @@ export interface TdxPolicy {
   readonly rtmr2: readonly Uint8Array[];
   /** Allowed overall TCB states. {@linkcode DEFAULT_TCB_STATUSES}, unless there is a reason for more. */
   readonly tcbStatuses: readonly AllowableTcbStatus[];
+  /** Rules for TDATTRIBUTES. {@linkcode DANGEROUS_ATTRIBUTES} are refused whatever they say. */
+  readonly attributes?: BitRules<keyof typeof ATTRIBUTE_BITS>;
+  /** Rules for XFAM. */
+  readonly xfam?: BitRules<keyof typeof XFAM_BITS>;
   /** The lowest TEE_TCB_SVN, 16 bytes. The module's version and SVN count as one number. */
   readonly minimumTeeTcbSvn: Uint8Array;
   /** The lowest accepted number of Intel's evaluation (tcbEvaluationDataNumber) in collateral. */

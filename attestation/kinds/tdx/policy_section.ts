@@ -5,7 +5,7 @@
  */
 import type { Certificate } from "../../../certificate/x509.ts";
 import type { AnyErrorCode } from "../../../platform/errors.ts";
-import { hex } from "../../../platform/bytes.ts";
+import { hex, isZero } from "../../../platform/bytes.ts";
 import type { Collateral } from "../../collateral.ts";
 import type { MadeSection, SectionContext, SectionSource } from "../../policy/policy_section.ts";
 import { inSource, unique } from "../../policy/policy_section.ts";
@@ -66,6 +66,10 @@ export async function makeTdxSection(
     minimumEvaluation: evaluations.length === 0 ? ANY_EVALUATION : Math.min(...evaluations),
   };
   const remarks = [
+    ...machines.filter(({ report }) => isZero(report.rtmrs[1]) && isZero(report.rtmrs[2])).map(({ name }) =>
+      `NOT MEASURED: RTMR 1 and RTMR 2 of ${name} are zero: nothing measured which kernel booted, so whoever runs code ` +
+      "in that machine can make any value of these registers."
+    ),
     ...(isVarying
       ? ["RTMR 0, the VM's shape, is different in every file, so it is left out: any value of it is allowed."]
       : []),

@@ -41,7 +41,7 @@ export interface QeIdentityDocument extends SignedJson {
 const WHAT = "QE identity";
 
 const schema: v.GenericSchema<unknown, QeIdentity> = v.pipe(
-  v.strictObject({
+  v.object({
     id: v.literal("TD_QE"),
     version: v.literal(2),
     issueDate: time,

@@ -72,14 +72,14 @@ const module = { mrsigner: hexBytes(48), attributes: hexBytes(8), attributesMask
 
 const components = v.pipe(
   v.array(v.pipe(
-    v.strictObject({ svn: unsigned(0xff), category: v.optional(v.string()), type: v.optional(v.string()) }),
+    v.object({ svn: unsigned(0xff), category: v.optional(v.string()), type: v.optional(v.string()) }),
     v.transform(({ svn }) => svn),
   )),
   v.length(COMPONENTS, `must be ${COMPONENTS} components`),
 );
 
 const versionedModule = v.pipe(
-  v.strictObject({ id: v.pipe(v.string(), v.regex(/^TDX_[0-9A-F]{2}$/)), ...module, tcbLevels: isvLevels }),
+  v.object({ id: v.pipe(v.string(), v.regex(/^TDX_[0-9A-F]{2}$/)), ...module, tcbLevels: isvLevels }),
   v.transform(({ id, mrsigner, attributes, attributesMask, tcbLevels }): VersionedModule => ({
     id,
     mrSigner: mrsigner,
@@ -90,8 +90,8 @@ const versionedModule = v.pipe(
 );
 
 const platformLevel = v.pipe(
-  v.strictObject({
-    tcb: v.strictObject({ sgxtcbcomponents: components, pcesvn: unsigned(0xffff), tdxtcbcomponents: components }),
+  v.object({
+    tcb: v.object({ sgxtcbcomponents: components, pcesvn: unsigned(0xffff), tdxtcbcomponents: components }),
     ...levelEntries,
   }),
   v.transform(({ tcb, tcbStatus, advisoryIDs }): PlatformLevel => ({
@@ -104,7 +104,7 @@ const platformLevel = v.pipe(
 );
 
 const schema: v.GenericSchema<unknown, TcbInfo> = v.pipe(
-  v.strictObject({
+  v.object({
     id: v.literal("TDX"),
     version: v.literal(3),
     issueDate: time,
@@ -113,7 +113,7 @@ const schema: v.GenericSchema<unknown, TcbInfo> = v.pipe(
     pceId: hexBytes(2),
     tcbType: v.literal(0),
     tcbEvaluationDataNumber: unsigned(MAXIMUM_EVALUATION),
-    tdxModule: v.strictObject(module),
+    tdxModule: v.object(module),
     tdxModuleIdentities: v.pipe(
       v.optional(v.array(versionedModule), []),
       v.check((modules) => new Set(modules.map(({ id }) => id)).size === modules.length, "must name each module once"),

@@ -8,66 +8,109 @@ import { refusal } from "../../../protocol/refusal.ts";
 import type { RefusalCheck } from "../../../protocol/refusal.ts";
 import { hex } from "../../../platform/bytes.ts";
 import type { Checks } from "../../checks.ts";
+import type { TdxPolicy } from "./policy.ts";
+import { type BitRules, hasBit, judgeBits, setBits } from "../../bit_rules.ts";
+import { present } from "../../../platform/present.ts";
 import type { TdReport } from "./quote.ts";
+import {
+  ATTRIBUTE_BITS,
+  DANGEROUS_ATTRIBUTES,
+  FIRST_HARMLESS_ATTRIBUTE,
+  FIXED_FEATURES,
+  UNDER_DEBUG_BITS,
+  XFAM_BITS,
+} from "./td_bits.ts";
 
-/** The bits of the group TUD; DEBUG is bit 0. Any of them exposes the TD to observation. */
-const UNDER_DEBUG = 0xffn;
-const SEPT_VE_DISABLE = 1n << 28n;
-/**
- * LASS, SEPT_VE_DISABLE, PKS, KL, PERFMON. Not allowed are MIGRATABLE (29), which lets the TD move to another platform,
- * TPA (62), and reserved bits.
- */
-const ALLOWED_ATTRIBUTES = 1n << 27n | SEPT_VE_DISABLE | 1n << 30n | 1n << 31n | 1n << 63n;
-/** x87 and SSE, which every TD has. */
-const FIXED_XFAM = 0x3n;
-/** x87, SSE, AVX, AVX-512, PT, PKRU, CET, ULI, LBR, AMX: all features of TDX 1.0 and 1.5. */
-const ALLOWED_XFAM = 0x6dbe7n;
 const NO_SERVICE_TD = new Uint8Array(48);
+const NO_RULES: BitRules<never> = { required: [], forbidden: [] };
 
 /**
- * Checks that a TD is not under debug, that the host cannot take pages from it unnoticed, and that no unknown feature
- * is enabled.
+ * Checks that a TD is not under debug, that the host cannot take pages from it unnoticed, that no attribute is on that
+ * may weaken it, and what the policy wants besides.
  *
+ * An attribute without a name below {@linkcode FIRST_HARMLESS_ATTRIBUTE} may weaken the TD, as Intel says of that group,
+ * so a policy must allow it. Other bits without a name are shown, and refused only where the policy says so.
+ *
+ * @returns Remarks on bits without a name, as sentences without a full stop.
  * @throws {BootstrapError} `refused/tdx-debug`, `refused/tdx-sept-ve-disable`, `refused/tdx-attributes`, `refused/tdx-xfam`,
  *   `refused/tdx-service-td`.
  */
-export async function checkTdAttributes({ tdAttributes, xfam, current }: TdReport, checks: Checks): Promise<void> {
-  const expectBits = (check: RefusalCheck, seen: bigint, holds: boolean, expected: string, message: string) =>
-    checks.run(check, bitsText(seen), () => {
-      return holds ? Promise.resolve() : Promise.reject(refusal(check, message, expected, bitsText(seen)));
+export async function checkTdAttributes(
+  { tdAttributes, xfam, current }: TdReport,
+  policy: Pick<TdxPolicy, "attributes" | "xfam">,
+  checks: Checks,
+): Promise<readonly string[]> {
+  const expectThat = (
+    check: RefusalCheck,
+    seen: string,
+    holds: boolean,
+    expected: string,
+    message: string,
+    next = "",
+  ) =>
+    checks.run(check, seen, () => {
+      return holds ? Promise.resolve() : Promise.reject(refusal(check, message, expected, seen, next));
     });
-  await expectBits(
+  const unnamed = unnamedIn(tdAttributes, ATTRIBUTE_BITS).filter((bit) => bit >= UNDER_DEBUG_BITS);
+  const debug = setBits(tdAttributes).filter((bit) => bit < UNDER_DEBUG_BITS);
+  await expectThat(
     "tdx-debug",
-    tdAttributes,
-    (tdAttributes & UNDER_DEBUG) === 0n,
+    debug.map((bit) => `bit ${bit}`).join(", ") || "off",
+    debug.length === 0,
     "bits 0 to 7 off",
     "The host can debug the TD, and so read its memory",
   );
-  await expectBits(
+  const attributes: BitRules<keyof typeof ATTRIBUTE_BITS> = policy.attributes ?? NO_RULES;
+  const { wrong, wanted, seen } = judgeBits(tdAttributes, unnamed, ATTRIBUTE_BITS, attributes);
+  await expectThat(
     "tdx-sept-ve-disable",
-    tdAttributes,
-    (tdAttributes & SEPT_VE_DISABLE) !== 0n,
-    "bit 28 on",
+    seen,
+    hasBit(tdAttributes, ATTRIBUTE_BITS.septVeDisable),
+    "septVeDisable (bit 28) on",
     "The host can take pages from the TD unnoticed",
   );
-  await expectBits(
+  const dangerous = DANGEROUS_ATTRIBUTES.filter((name) => hasBit(tdAttributes, ATTRIBUTE_BITS[name]));
+  const told: readonly unknown[] = [...attributes.required, ...attributes.allowed ?? []];
+  const untold = unnamed.filter((bit) => bit < FIRST_HARMLESS_ATTRIBUTE && !told.includes(bit));
+  const problems = [
+    ...(dangerous.length === 0 ? [] : [`The TD has the attribute ${dangerous.join(", ")}, which gives it to others`]),
+    ...(untold.length === 0 ? [] : [
+      `The TD has the attribute ${
+        untold.map((bit) => `bit ${bit}`).join(", ")
+      }, which has no name here and may weaken it`,
+    ]),
+    ...(wrong === "" ? [] : [`Attributes differ from the policy: ${wrong}`]),
+  ];
+  await expectThat(
     "tdx-attributes",
-    tdAttributes,
-    (tdAttributes & ~(ALLOWED_ATTRIBUTES | UNDER_DEBUG)) === 0n,
-    `nothing but ${bitsText(ALLOWED_ATTRIBUTES)}`,
-    "The TD is migratable, or has attributes that are reserved",
+    seen,
+    problems.length === 0,
+    [...DANGEROUS_ATTRIBUTES.map((name) => `not ${name}`), wanted].join(", "),
+    problems.join("; "),
+    untold.length === 0 ? "" : "If you know what the bit means and accept it, list it in tdx.attributes.allowed",
   );
-  await expectBits(
-    "tdx-xfam",
-    xfam,
-    (xfam & FIXED_XFAM) === FIXED_XFAM && (xfam & ~ALLOWED_XFAM) === 0n,
-    `${bitsText(FIXED_XFAM)}, and of the rest nothing but ${bitsText(ALLOWED_XFAM)}`,
-    "The TD has extended features that are reserved",
-  );
+  const unnamedFeatures = unnamedIn(xfam, XFAM_BITS);
+  const { allowed, ...rules }: BitRules<keyof typeof XFAM_BITS> = policy.xfam ?? NO_RULES;
+  const features = judgeBits(xfam, unnamedFeatures, XFAM_BITS, {
+    ...rules,
+    required: [...FIXED_FEATURES, ...rules.required],
+    ...present("allowed", allowed),
+  });
+  const otherFeatures = `The TD's extended features differ: ${features.wrong}`;
+  await expectThat("tdx-xfam", features.seen, features.wrong === "", features.wanted, otherFeatures);
   const serviceTd = hex(current?.mrServiceTd ?? NO_SERVICE_TD);
   checks.expect("tdx-service-td", serviceTd, hex(NO_SERVICE_TD), "A service TD has power over the TD");
+  const shown = [
+    ...unnamed.map((bit) => `attribute bit ${bit}`),
+    ...unnamedFeatures.map((bit) => `extended feature bit ${bit}`),
+  ];
+  return shown.length === 0 ? [] : [
+    `The TD has ${shown.join(", ")}, for which this version has no name; the platform signed them, and ` +
+    "tdx.attributes and tdx.xfam can refuse them",
+  ];
 }
 
-function bitsText(bits: bigint): string {
-  return bits.toString(16).padStart(16, "0");
+function unnamedIn(value: bigint, names: Readonly<Record<string, number>>): readonly number[] {
+  const known = Object.values(names);
+  return setBits(value).filter((bit) => !known.includes(bit));
 }

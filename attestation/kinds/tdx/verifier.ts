@@ -129,7 +129,7 @@ export async function verifyTdx(
   const tcb = await checkDcap(quote, chain, collateral, trust, checks);
   await checkTcb(tcb, report, policy, checks);
   checkPlatform(tcb.platform.ppid, policy, checks);
-  await checkTdAttributes(report, checks);
+  const remarks = await checkTdAttributes(report, policy, checks);
   checkConnection(report, expectation, checks);
   checkMeasurements(report, policy, checks);
   checks.end();
@@ -139,6 +139,7 @@ export async function verifyTdx(
     fresh: isZero(report.rtmrs[3]),
     isEphemeral: true,
     facts: factsOf(report, tcb),
+    ...(remarks.length === 0 ? {} : { remarks }),
   };
 }
 
@@ -156,7 +157,7 @@ async function checkWithoutCollateral(
   const checks = createChecks();
   checkConnection(quote.report, await expectedOf(quote), checks);
   checkMeasurements(quote.report, policy, checks);
-  await checkTdAttributes(quote.report, checks);
+  await checkTdAttributes(quote.report, policy, checks);
   const { ppid } = await checkQuoteSignatures(quote, chain, trust, checks);
   checkPlatform(ppid, policy, checks);
 }

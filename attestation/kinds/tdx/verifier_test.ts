@@ -20,6 +20,8 @@ import {
   platformLevel,
   type QuoteLies,
 } from "./testing/intel.ts";
+import { readPolicy } from "../../policy/policy.ts";
+import { tdxOf } from "../../testing/sections.ts";
 import { createTdxVerifier } from "./verifier.ts";
 
 const intel = createSoftwareIntel();
@@ -295,11 +297,27 @@ const REFUSED: Readonly<Record<string, readonly [name: string, different: Case][
   ],
   "tdx-attributes": [
     ["a TD that is migratable", { quote: { tdAttributes: 1n << 28n | 1n << 29n } }],
-    ["a TD with a reserved attribute", { quote: { tdAttributes: 1n << 28n | 1n << 40n } }],
+    ["a TD that is a provisioning agent", { quote: { tdAttributes: 1n << 28n | 1n << 62n } }],
+    ["a TD with an attribute without a name that may weaken it", { quote: { tdAttributes: 1n << 28n | 1n << 24n } }],
+    ["an attribute that the policy forbids", {
+      quote: { tdAttributes: 1n << 28n | 1n << 40n },
+      policy: { attributes: { required: [], forbidden: [40] } },
+    }],
+    ["an attribute that the policy does not allow", {
+      quote: { tdAttributes: 1n << 28n | 1n << 40n | 1n << 63n },
+      policy: { attributes: { required: [], forbidden: [], allowed: ["septVeDisable", "perfmon"] } },
+    }],
   ],
   "tdx-xfam": [
     ["a TD without SSE", { quote: { xfam: 1n } }],
-    ["a TD with a reserved feature", { quote: { xfam: 3n | 1n << 40n } }],
+    ["a feature that the policy forbids", {
+      quote: { xfam: 3n | 1n << 40n },
+      policy: { xfam: { required: [], forbidden: [40] } },
+    }],
+    ["a feature that the policy does not allow", {
+      quote: { xfam: 3n | 1n << 40n },
+      policy: { xfam: { required: [], forbidden: [], allowed: ["avx"] } },
+    }],
   ],
   "tdx-service-td": [["a TD with a service TD", { quote: { form: "5-15", mrServiceTd: filled(48, 1) } }]],
   "tdx-report-data": [
@@ -340,6 +358,31 @@ for (const [check, cases] of Object.entries(REFUSED)) {
     });
   }
 }
+
+Deno.test("createTdxVerifier() accepts signed bits without a name, and shows them", async () => {
+  const quote = { tdAttributes: 1n << 28n | 1n << 40n, xfam: 3n | 1n << 40n | 1n << 19n };
+  const { claims } = await verify({ quote });
+  assert.match(claims.remarks?.join() ?? "", /attribute bit 40, extended feature bit 19, extended feature bit 40/);
+  assert.equal((await verify({})).claims.remarks, undefined);
+  const told = { required: [], forbidden: [], allowed: ["septVeDisable" as const, 24] };
+  await verify({ quote: { tdAttributes: 1n << 28n | 1n << 24n }, policy: { attributes: told } });
+  const untold = await errorOf(() => verify({ quote: { tdAttributes: 1n << 28n | 1n << 24n } }));
+  assert.match(`${untold.message} ${untold.next}`, /bit 24.*tdx\.attributes\.allowed/);
+});
+
+Deno.test("readPolicy() allows no attribute that is always refused", async () => {
+  const text = await Deno.readTextFile(new URL("../../../deploy/policy-tdx.example.yaml", import.meta.url));
+  const withAttributes = (rules: string) =>
+    readPolicy(text.replace(/^tdx:\n/m, `tdx:\n  attributes: ${rules}\n`), "it");
+  assert.deepEqual(tdxOf(withAttributes("{ allowed: [28, 40] }")).attributes, {
+    required: [],
+    forbidden: [],
+    allowed: ["septVeDisable", 40],
+  });
+  for (const rules of ["{ allowed: [0] }", "{ required: [7] }", "{ allowed: [29] }", "{ allowed: [tpa] }"]) {
+    assert.match((await errorOf(() => withAttributes(rules))).message, /tdx\.attributes: .*always refused/, rules);
+  }
+});
 
 Deno.test("createTdxVerifier() reports every check of valid evidence", async () => {
   const checks: EvidenceCheck[] = [];

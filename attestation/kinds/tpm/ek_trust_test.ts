@@ -5,7 +5,8 @@ import type { Bytes } from "../../../platform/bytes.ts";
 import { hex, sha256 } from "../../../platform/bytes.ts";
 import { derOf, oracleTest } from "./testing/tpm.ts";
 import { errorOf, flipped } from "../../testing/evidence.ts";
-import { checkEkIssuer, checkEkTrust, type EkEvidence, type EkIssuer } from "./ek_trust.ts";
+import { checkEkIssuer } from "./ek_chain.ts";
+import { checkEkTrust, type EkEvidence, type EkIssuer } from "./ek_trust.ts";
 import type { EkType } from "./templates.ts";
 
 type Read = (path: string) => Promise<Bytes>;
@@ -121,13 +122,17 @@ oracleTest(
   },
 );
 
-oracleTest("checkEkTrust() requires a certificate for the key, even when the identity is trusted", async (read) => {
+oracleTest("checkEkTrust() requires a certificate for the key, unless the policy lists the identity", async (read) => {
   const evidence = await evidenceOf(derOf(await read("ek-roots/uca_tpm_rsa_enc_cert.pem")), "rsa2048");
   const trust = { identities: new Set([evidence.identity]), issuers: [] };
-  await checkEkTrust(trust, evidence, AT);
-  await checkEkTrust(trust, { ...evidence, certificate: new Uint8Array() }, AT);
+  assert.deepEqual(await checkEkTrust(trust, evidence, AT), []);
+  assert.deepEqual(await checkEkTrust(trust, { ...evidence, certificate: new Uint8Array() }, AT), []);
   const other = { ...evidence, certificate: await read("swtpm/ek_rsa_cert.der") };
-  assert.equal((await errorOf(() => checkEkTrust(trust, other, AT))).code, "refused/ek-certificate-key");
+  const [remark = "", ...more] = await checkEkTrust(trust, other, AT);
+  assert.match(remark, /is for another key.*by its identity/);
+  assert.deepEqual(more, []);
+  const issuer = await issuerOf(read, "ek-roots/tpm_ek_intermediate_3.crt", VTPM);
+  assert.equal(await codeOf([issuer], other), "refused/ek-certificate-key");
 });
 
 oracleTest("checkEkTrust() refuses a certificate when any byte of it is flipped", async (read) => {

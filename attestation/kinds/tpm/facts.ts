@@ -7,6 +7,7 @@ import { writePem } from "../../../certificate/pem.ts";
 import { hex, sha256 } from "../../../platform/bytes.ts";
 import { LOCK_REGISTER, TRUST_REGISTER } from "../../evidence.ts";
 import type { EvidenceFacts } from "../../kind.ts";
+import { certificateIn } from "./ek_certificate.ts";
 import { decodePayload } from "./payload.ts";
 import { readPublicArea, spkiOf } from "./public_area.ts";
 import { readQuoteInfo } from "./quote_info.ts";
@@ -19,13 +20,15 @@ export async function tpmFacts(bytes: Uint8Array): Promise<EvidenceFacts> {
   const { resetCount, restartCount } = readQuoteInfo(payload.attest);
   const identity = hex(await sha256(spkiOf(readPublicArea(payload.endorsementKey, "endorsement key").key)));
   const pcrs = payload.pcrs.map(hex);
-  const ekCertificate = payload.certificate.length === 0 ? null : writePem("CERTIFICATE", payload.certificate);
+  const stored = certificateIn(payload.certificate);
+  const ekCertificate = stored.length === 0 ? null : writePem("CERTIFICATE", stored);
+  const ekChain = (payload.chain ?? []).map((certificate) => writePem("CERTIFICATE", certificate));
   return {
     identity,
     facts: {
       identity,
       pcrs: Object.fromEntries(pcrs.map((value, index) => [String(index), value])),
-      ...{ resetCount, restartCount, ekCertificate },
+      ...{ resetCount, restartCount, ekCertificate, ekChain },
     },
     remarks: [
       "Remove registers that differ from boot to boot, and control planes that are to be workers.",
@@ -33,6 +36,7 @@ export async function tpmFacts(bytes: Uint8Array): Promise<EvidenceFacts> {
       ...PROTOCOL_REGISTERS.map((index) => `PCR ${index}, which no policy names: ${pcrs[index] ?? ""}`),
       `The TPM was reset ${resetCount} times, and restarted ${restartCount} times since.`,
       ekCertificate === null ? "The TPM has no EK certificate." : `The EK certificate:\n${ekCertificate.trimEnd()}`,
+      ...ekChain.map((pem) => `An authority that the TPM stores:\n${pem.trimEnd()}`),
     ],
   };
 }

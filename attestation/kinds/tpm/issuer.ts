@@ -5,16 +5,18 @@
  * @module
  */
 import type { Bytes } from "../../../platform/bytes.ts";
-import { copyOf, equalBytes, hex, sha256 } from "../../../platform/bytes.ts";
+import { concat, equalBytes, hex, sha256 } from "../../../platform/bytes.ts";
 import type { Clock } from "../../../platform/clock.ts";
 import { systemClock } from "../../../platform/clock.ts";
 import { BootstrapError, hasCode } from "../../../platform/errors.ts";
 import type { ActivationChallenge, Evidence, EvidenceIssuer, MeasurementRegisters } from "../../evidence.ts";
 import { createQueue } from "./_queue.ts";
 import { HANDLE, PCR_BYTES, QUOTED_PCRS } from "./constants.ts";
-import { encodePayload } from "./payload.ts";
+import { certificateIn, certificatesIn } from "./ek_certificate.ts";
+import { encodePayload, MAXIMUM_CERTIFICATE_BYTES, MAXIMUM_CHAIN } from "./payload.ts";
 import { readPublicArea, spkiOf } from "./public_area.ts";
 import { readQuoteInfo } from "./quote_info.ts";
+import { TpmResponseError } from "./response_code.ts";
 import type { EkProfile, EkType } from "./templates.ts";
 import { ATTESTATION_KEY_PUBLIC, EK_PROFILES } from "./templates.ts";
 import type { LoadedKey, Quote } from "./tpm.ts";
@@ -29,6 +31,9 @@ export type TpmIssuer = EvidenceIssuer & MeasurementRegisters;
 const STATEMENT_BYTES = 32;
 /** PCRs rarely change while a machine boots, so a few quotes are enough. */
 const MAXIMUM_QUOTES = 8;
+/** The first of the NV indices that hold authorities. Each has 2 KiB or less, and a chain rarely needs two. */
+const FIRST_CHAIN_INDEX = 0x01c00100;
+const MAXIMUM_CHAIN_INDICES = 8;
 /** The HMAC and the encrypted secret of a TPMS_ID_OBJECT, an RSA-2048 ciphertext, or a P-384 point. */
 const MAXIMUM_BLOB_BYTES = 256;
 
@@ -74,9 +79,13 @@ async function issue(tpm: Tpm, profile: EkProfile, statement: Uint8Array): Promi
   if (statement.length !== STATEMENT_BYTES) throw new BootstrapError("internal/statement", "A statement has 32 bytes");
   const endorsementKey = await withEndorsementKey(tpm, profile, (key) => Promise.resolve(key.publicArea));
   const certificate = await readCertificateOf(tpm, profile);
+  const chain = certificate.length === 0 ? [] : await readChain(tpm);
   return await withAttestationKey(tpm, async ({ handle, publicArea: attestationKey }) => {
     const { quote, pcrs } = await quoteUnchanged(tpm, handle, statement);
-    return { variant: "tpm", payload: encodePayload({ attestationKey, endorsementKey, certificate, ...quote, pcrs }) };
+    return {
+      variant: "tpm",
+      payload: encodePayload({ attestationKey, endorsementKey, certificate, chain, ...quote, pcrs }),
+    };
   });
 }
 
@@ -115,21 +124,38 @@ async function readRegister(tpm: Tpm, index: number): Promise<Bytes> {
   return value;
 }
 
-/** The certificate in the TPM's NV memory; empty if there is none. */
+/** The certificate in the TPM's NV memory; empty if there is none that can be read. */
 async function readCertificateOf(tpm: Tpm, profile: EkProfile): Promise<Bytes> {
-  try {
-    return withoutPadding(await tpm.nvRead(profile.certificateIndex));
-  } catch (error) {
-    if (error instanceof BootstrapError && error.code === "precondition/tpm-handle") return new Uint8Array();
-    throw error;
-  }
+  return certificateIn(await readIfReadable(tpm, profile.certificateIndex) ?? new Uint8Array());
 }
 
-/** The DER element at the start. Some manufacturers fill the rest of the index with 00 or FF. */
-function withoutPadding(content: Bytes): Bytes {
-  const [tag, form, high = 0, low = 0] = content;
-  const length = 4 + high * 256 + low;
-  return tag === 0x30 && form === 0x82 && length < content.length ? copyOf(content.subarray(0, length)) : content;
+/**
+ * The authorities in the TPM's NV memory: certificates one after the other, over as many indices as they need (TCG EK
+ * Credential Profile 2.5, 2.2.1.5.2).
+ */
+async function readChain(tpm: Tpm): Promise<readonly Bytes[]> {
+  const parts: Bytes[] = [];
+  for (let index = FIRST_CHAIN_INDEX; index < FIRST_CHAIN_INDEX + MAXIMUM_CHAIN_INDICES; index++) {
+    const part = await readIfReadable(tpm, index);
+    if (part === undefined) break;
+    parts.push(part);
+  }
+  const certificates = certificatesIn(concat(...parts), MAXIMUM_CHAIN);
+  return certificates.filter(({ length }) => length <= MAXIMUM_CERTIFICATE_BYTES);
+}
+
+/**
+ * Reads an NV index; `undefined` if the TPM has none, or does not let it be read. A verifier that needs its content
+ * says so; a verifier that trusts the machine by its identity does not need it.
+ */
+async function readIfReadable(tpm: Tpm, index: number): Promise<Bytes | undefined> {
+  try {
+    return await tpm.nvRead(index);
+  } catch (error) {
+    const isAnswer = error instanceof TpmResponseError && !error.retriable || hasCode(error, "malformed/tpm");
+    if (isAnswer) return undefined;
+    throw error;
+  }
 }
 
 async function withAttestationKey<T>(tpm: Tpm, use: (key: LoadedKey) => Promise<T>): Promise<T> {

@@ -12,7 +12,7 @@ import { asBootstrapError } from "../../../platform/errors.ts";
 import { LOCK_REGISTER, TRUST_REGISTER } from "../../evidence.ts";
 import { bytesOf, digestHex } from "../../policy/_policy_parts.ts";
 import { QUOTED_PCRS } from "./constants.ts";
-import { checkEkIssuer } from "./ek_trust.ts";
+import { checkEkIssuer } from "./ek_chain.ts";
 import type { TpmPolicy } from "./policy.ts";
 import { EK_TYPES } from "./templates.ts";
 
@@ -92,15 +92,24 @@ const trust = v.pipe(
     identities: v.optional(v.pipe(v.array(digestHex), v.minLength(1, "must not be empty; leave it out"))),
     issuers: v.optional(
       v.pipe(
-        v.array(v.strictObject({ certificate: caCertificate, attributes })),
+        v.array(v.strictObject({
+          certificate: caCertificate,
+          attributes,
+          allowExpired: v.optional(v.boolean(), false),
+        })),
         v.minLength(1, "must not be empty; leave it out"),
       ),
     ),
+    intermediates: v.optional(v.pipe(v.array(caCertificate), v.minLength(1, "must not be empty; leave it out"))),
   }),
-  v.transform(({ identities = [], issuers = [] }) => ({ identities, issuers })),
+  v.transform(({ identities = [], issuers = [], intermediates = [] }) => ({ identities, issuers, intermediates })),
   v.check(
     ({ identities, issuers }) => identities.length + issuers.length > 0,
     "must have identities or issuers: a TPM is trusted for what it is, never for being one",
+  ),
+  v.check(
+    ({ issuers, intermediates }) => issuers.length > 0 || intermediates.length === 0,
+    "must have issuers if it has intermediates, which are trusted only below an issuer",
   ),
 );
 
@@ -110,6 +119,6 @@ export const tpmPolicySchema: DocumentSchema<TpmPolicy> = v.pipe(
   v.transform(({ ekType, pcrs, trust }): TpmPolicy => ({
     ekType,
     pcrs: new Map(Object.entries(pcrs).map(([index, values]) => [Number(index), values])),
-    trust: { identities: new Set(trust.identities), issuers: trust.issuers },
+    trust: { ...trust, identities: new Set(trust.identities) },
   })),
 ) as v.GenericSchema<unknown, TpmPolicy>;

@@ -5,7 +5,6 @@
  */
 import type { Bytes } from "../../../platform/bytes.ts";
 import { equalBytes, hex, sha256 } from "../../../platform/bytes.ts";
-import { LOCK_REGISTER, TRUST_REGISTER } from "../../evidence.ts";
 import type { MadeSection, SectionSource, SectionSources } from "../../policy/policy_section.ts";
 import { inSource, sourcesError, unique } from "../../policy/policy_section.ts";
 import { NO_IMPORT_ARGUMENT } from "../../uki/kernel_arguments.ts";
@@ -14,17 +13,18 @@ import { BOOT_LOADER_REGISTER, KERNEL_IMAGE_REGISTER } from "../../uki/measureme
 import { QUOTED_PCRS } from "./constants.ts";
 import { decodePayload } from "./payload.ts";
 import { readPublicArea, spkiOf } from "./public_area.ts";
+import { FIRMWARE_PCRS, isPinned, isReset, PROTOCOL_PCRS, useOf } from "./registers.ts";
 import { EK_PROFILES, EK_TYPES } from "./templates.ts";
 
 type Registers = readonly Uint8Array[];
 
-const PROTOCOL_REGISTERS: readonly number[] = [TRUST_REGISTER, LOCK_REGISTER];
 const NOTHING = new Uint8Array();
 
 /**
- * Makes the section from all sources: every value that a source shows for a register, and every identity.
+ * Makes the section from all sources: every value that a source shows for a register that says what boots, and every
+ * identity. Registers that differ from machine to machine or from boot to boot are left out, unless they are asked for.
  *
- * A register is not left out because its values differ. An operator who knows that a register is meaningless names it.
+ * Other registers are not left out because their values differ. An operator who knows that one is meaningless names it.
  *
  * @throws {BootstrapError} `usage/policy-sources` if there is no identity, if no register is left to distinguish
  *   images, or if the endorsement keys are of several types; `malformed/…` for evidence that cannot be read.
@@ -46,12 +46,22 @@ export async function makeTpmSection(sources: SectionSources): Promise<MadeSecti
     throw sourcesError("no source says which machine is trusted", "Give evidence files, or identities with --identity");
   }
   const shown = machines.map(({ pcrs }) => pcrs);
+  const unmeasured = sources.machines.filter((_, index) =>
+    FIRMWARE_PCRS.every((pcr) => isReset(shown[index]?.[pcr] ?? NOTHING))
+  )
+    .map(({ name }) =>
+      `NOT MEASURED: PCR 0 to 7 of ${name} are zero: no firmware measured what booted, so whoever runs code on that ` +
+      "machine can make any value of these registers. Use a machine whose firmware measures into its TPM."
+    );
   const sets = registerSets(shown, sources);
   if (sets.size === 0) {
     throw sourcesError("no register is left to distinguish images", "Give evidence files, or images with --uki");
   }
   const pcrs = Object.fromEntries([...sets].map(([pcr, values]) => [String(pcr), values]));
-  return { section: { ekType, pcrs, trust: { identities } }, remarks: remarksOn(shown, sets, sources) };
+  return {
+    section: { ekType, pcrs, trust: { identities } },
+    remarks: [...unmeasured, ...remarksOn(shown, sets, sources)],
+  };
 }
 
 async function machineOf({ name, payload }: SectionSource) {
@@ -67,11 +77,12 @@ async function machineOf({ name, payload }: SectionSource) {
 /** The values of each register, in the order of the sources. */
 function registerSets(
   machines: readonly Registers[],
-  { images, withoutPcrs }: SectionSources,
+  { images, withoutPcrs, withPcrs = [] }: SectionSources,
 ): ReadonlyMap<number, readonly string[]> {
   const sets = new Map<number, readonly string[]>();
   for (const pcr of QUOTED_PCRS) {
-    if (PROTOCOL_REGISTERS.includes(pcr) || withoutPcrs.includes(pcr)) continue;
+    if (PROTOCOL_PCRS.includes(pcr) || withoutPcrs.includes(pcr)) continue;
+    if (!isPinned(pcr) && !withPcrs.includes(pcr)) continue;
     const values = [
       ...machines.map((pcrs) => pcrs[pcr]),
       ...images.flatMap(({ registers }) => valuesOf(registers, pcr)),
@@ -89,7 +100,7 @@ function valuesOf({ bootLoader, kernelImage }: UkiRegisters, pcr: number): reado
 function remarksOn(
   machines: readonly Registers[],
   sets: ReadonlyMap<number, readonly string[]>,
-  { images, withoutPcrs }: SectionSources,
+  { images, withoutPcrs, withPcrs = [] }: SectionSources,
 ): readonly string[] {
   const varying = QUOTED_PCRS.filter((pcr) =>
     machines.length > 1 && sets.has(pcr) &&
@@ -103,7 +114,14 @@ function remarksOn(
       [BOOT_LOADER_REGISTER, KERNEL_IMAGE_REGISTER].filter((pcr) => !isShown(pcr, valuesOf(registers, pcr)))
         .map((pcr) => `No evidence file shows PCR ${pcr} of ${name}.`)
     );
+  const leftOut = QUOTED_PCRS.filter((pcr) => !isPinned(pcr) && ![...withPcrs, ...withoutPcrs].includes(pcr));
   return [
+    ...(machines.length === 0 ? [] : [
+      "The policy pins what says which code boots:",
+      ...[...sets.keys()].map((pcr) => `  PCR ${pcr}: ${useOf(pcr).holds}`),
+      ...(leftOut.length === 0 ? [] : ["It leaves out, unless --with-pcr takes them:"]),
+      ...leftOut.map((pcr) => `  PCR ${pcr}: ${useOf(pcr).holds}; ${useOf(pcr).leftOutBecause}`),
+    ]),
     ...varying.map((pcr) =>
       `PCR ${pcr} is different in every file. If it also differs from boot to boot, leave it out with --without-pcr ${pcr}.`
     ),

@@ -150,14 +150,17 @@ Deno.test("readPcrSelection() reads what encodePcrSelection() wrote, and refuses
 });
 
 const part = (maxLength: number) => fc.uint8Array({ maxLength });
-const payloads: fc.Arbitrary<TpmPayload> = fc.record({
+const parts = {
   attestationKey: part(512),
   endorsementKey: part(512),
   certificate: part(4096),
+  chain: fc.array(part(4096), { minLength: 1, maxLength: 8 }),
   attest: part(512),
   signature: part(518),
   pcrs: fc.array(fc.uint8Array({ minLength: 32, maxLength: 32 }), { minLength: 16, maxLength: 16 }),
-});
+};
+const { chain: _chain, ...withoutChain } = parts;
+const payloads: fc.Arbitrary<TpmPayload> = fc.oneof(fc.record(withoutChain), fc.record(parts));
 
 Deno.test("decodePayload() reads what encodePayload() wrote, and refuses truncated and longer bytes", async () => {
   await fc.assert(fc.asyncProperty(payloads, fc.double({ min: 0, max: 0.999, noNaN: true }), async (payload, share) => {
@@ -185,6 +188,16 @@ Deno.test("decodePayload() refuses other versions and parts that are too long", 
     (await errorOf(() => decodePayload(flipped(encodePayload(payload), 1)))).code,
     "malformed/evidence-version",
   );
+  assert.deepEqual(
+    [...encodePayload(payload).subarray(0, 2)],
+    [0, 1],
+    "earlier verifiers read evidence without a chain",
+  );
+  const chained = encodePayload({ ...payload, chain: [empty] });
+  assert.deepEqual([...chained.subarray(0, 2)], [0, 2]);
+  assert.equal((await errorOf(() => decodePayload(chained.with(8, 0)))).code, "malformed/tpm", "an empty chain");
+  const nine = encodePayload({ ...payload, chain: Array(9).fill(empty) });
+  assert.equal((await errorOf(() => decodePayload(nine))).code, "malformed/tpm");
   for (
     const [field, maximum] of [["attestationKey", 512], ["certificate", 4096], ["attest", 512], [
       "signature",

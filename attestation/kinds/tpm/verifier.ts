@@ -87,8 +87,11 @@ export function createTpmVerifier(policy: TpmPolicy, now: () => Date): Explainin
       checks.expect("ek-type", hex(endorsementKey.template), hex(profile.template), otherType);
       const spki = spkiOf(endorsementKey.key);
       const identity = hex(await sha256(spki));
-      const key = { ekType, spki, identity, certificate: evidence.certificate };
-      await checks.run("ek-trust", identity, () => checkEkTrust(trust, key, now()));
+      const { certificate, chain = [] } = evidence;
+      let remarks: readonly string[] = [];
+      await checks.run("ek-trust", identity, async () => {
+        remarks = await checkEkTrust(trust, { ekType, spki, identity, certificate, chain }, now());
+      });
       checks.end();
 
       const { resetCount, restartCount } = quote;
@@ -100,6 +103,7 @@ export function createTpmVerifier(policy: TpmPolicy, now: () => Date): Explainin
           facts: Object.fromEntries(evidence.pcrs.map((value, index) => [`pcr${index}`, hex(value)])),
           resetCount,
           restartCount,
+          ...(remarks.length === 0 ? {} : { remarks }),
         },
         challenge: await makeCredential(endorsementKey.key, profile, name),
       };

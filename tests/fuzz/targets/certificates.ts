@@ -14,6 +14,7 @@ import {
 import { clusterIdOf } from "../../../certificate/cluster_id.ts";
 import { checkCrl, checkNotRevoked, readCrl } from "../../../certificate/crl.ts";
 import { checkNodeCsr, readCsr } from "../../../certificate/csr.ts";
+import { readOpensshKey } from "../../../certificate/_openssh_key.ts";
 import { readPrivateKeyPem } from "../../../certificate/keys.ts";
 import { nameText } from "../../../certificate/name.ts";
 import { pemLabel, readPem, writePem } from "../../../certificate/pem.ts";
@@ -44,8 +45,11 @@ const ALGORITHMS: Readonly<Record<KeyType, VerifyAlgorithm>> = {
   ed25519: { name: "Ed25519" },
   "p-256": { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" },
   "p-384": { name: "ECDSA", namedCurve: "P-384", hash: "SHA-384" },
+  "p-521": { name: "ECDSA", namedCurve: "P-521", hash: "SHA-512" },
   rsa: { name: "RSA-PSS", hash: "SHA-384", saltLength: 48 },
 };
+/** PKCS#8 of an Ed25519 key with its public key. */
+const PKCS8_BYTES = 83;
 const SIGNATURE = new Uint8Array(64).fill(1);
 
 async function readAs(profile: CertificateProfile, input: Bytes): Promise<void> {
@@ -167,5 +171,13 @@ export const certificateTargets: readonly FuzzTarget[] = [
     form: "text",
     maximumBytes: 8 << 10,
     open: () => (input) => readPrivateKeyPem(fromUtf8(input, "fuzz"), "fuzz"),
+  },
+  {
+    name: "openssh-key",
+    form: "bytes",
+    maximumBytes: 4 << 10,
+    open: () => (input) => {
+      promise(readOpensshKey(input, "fuzz").length === PKCS8_BYTES, "a key of another length was read");
+    },
   },
 ];

@@ -6,7 +6,8 @@
 import type { Expectation } from "../../../attestation/evidence.ts";
 import { FRESH, NO_IDENTITY } from "../../../attestation/evidence.ts";
 import { createTpmIssuer } from "../../../attestation/kinds/tpm/issuer.ts";
-import { decodePayload, encodePayload } from "../../../attestation/kinds/tpm/payload.ts";
+import { certificateIn, certificatesIn } from "../../../attestation/kinds/tpm/ek_certificate.ts";
+import { decodePayload, encodePayload, MAXIMUM_CHAIN } from "../../../attestation/kinds/tpm/payload.ts";
 import { nameOf, readPublicArea, spkiOf } from "../../../attestation/kinds/tpm/public_area.ts";
 import { readQuoteInfo } from "../../../attestation/kinds/tpm/quote_info.ts";
 import { readSignature } from "../../../attestation/kinds/tpm/signature.ts";
@@ -16,7 +17,7 @@ import { makeCredential } from "../../../attestation/kinds/tpm/make_credential.t
 import { EK_PROFILES, EK_TYPES } from "../../../attestation/kinds/tpm/templates.ts";
 import { readPublicKey } from "../../../certificate/public_key.ts";
 import { readCertificate } from "../../../certificate/x509.ts";
-import { copyOf, equalBytes, fromHex, hex, sha256 } from "../../../platform/bytes.ts";
+import { concat, copyOf, equalBytes, fromHex, hex, sha256 } from "../../../platform/bytes.ts";
 import { readScript } from "../_script.ts";
 import { promise } from "../target.ts";
 import type { FuzzTarget } from "../target.ts";
@@ -42,7 +43,8 @@ export const tpmTargets: readonly FuzzTarget[] = [
     maximumBytes: 16 << 10,
     async open(read) {
       const made = await Promise.all(["by-identity", "by-issuer"].map((name) => read(`tpm-evidence/${name}.bin`)));
-      const { key } = readPublicArea(decodePayload(made[0] ?? NOTHING).endorsementKey, "key");
+      const listedKey = decodePayload(made[0] ?? NOTHING).endorsementKey;
+      const { key } = readPublicArea(listedKey, "key");
       const certificate = readCertificate(await read("fixtures/ek-issuer.der"), "issuer");
       const verifier = createTpmVerifier({
         ekType: "rsa2048",
@@ -52,9 +54,15 @@ export const tpmTargets: readonly FuzzTarget[] = [
           issuers: [{ certificate, attributes: [{ oid: "2.5.4.10", value: "Example" }] }],
         },
       }, () => NOW);
+      // A listed machine's certificate proves nothing, nor do authorities above a certificate, so both may be anything.
+      const judged = (bytes: Uint8Array) => {
+        const { chain: _chain, ...payload } = decodePayload(bytes);
+        const isListed = equalBytes(payload.endorsementKey, listedKey);
+        return encodePayload({ ...payload, certificate: isListed ? NOTHING : certificateIn(payload.certificate) });
+      };
       return async (payload) => {
         await verifier.verify({ variant: "tpm", payload }, STATEMENT, EXPECTATION);
-        promiseOneOf(payload, made, "evidence");
+        promiseOneOf(judged(payload), made.map(judged), "evidence");
       };
     },
   },
@@ -67,6 +75,13 @@ export const tpmTargets: readonly FuzzTarget[] = [
         () => {
           const payload = decodePayload(input);
           promise(equalBytes(encodePayload(payload), input), "evidence changes when it is written again");
+        },
+        () => {
+          const certificate = certificateIn(input);
+          promise(certificate.length <= input.length, "a certificate is longer than what holds it");
+          promise(equalBytes(certificateIn(certificate), certificate), "a certificate is unwrapped twice");
+          const split = certificatesIn(input, MAXIMUM_CHAIN);
+          promise(equalBytes(concat(...split), input.subarray(0, concat(...split).length)), "a chain has other bytes");
         },
         async () => {
           const area = readPublicArea(input, "fuzz");

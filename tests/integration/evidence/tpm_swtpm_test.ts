@@ -1,7 +1,8 @@
 /** Tests a TPM's evidence end to end, with a real software TPM. */
 import assert from "node:assert/strict";
 import { createPolicyText, createSoftwareMachine, errorOf, flipped } from "./_tpm.ts";
-import { COMMAND, HANDLE, QUOTED_PCRS } from "../../../attestation/kinds/tpm/constants.ts";
+import { encodeCommand, readResponse } from "../../../attestation/kinds/tpm/command.ts";
+import { ALGORITHM, COMMAND, HANDLE, QUOTED_PCRS } from "../../../attestation/kinds/tpm/constants.ts";
 import { checkCounters } from "../../../attestation/kinds/tpm/testing/counters.ts";
 import { createTpmIssuer } from "../../../attestation/kinds/tpm/issuer.ts";
 import { makeCredential } from "../../../attestation/kinds/tpm/make_credential.ts";
@@ -14,6 +15,16 @@ import {
   type EkType,
 } from "../../../attestation/kinds/tpm/templates.ts";
 import { Tpm } from "../../../attestation/kinds/tpm/tpm.ts";
+import {
+  createEkAuthority,
+  EK_USAGE,
+  KEY_ENCIPHERMENT,
+  TPM_ATTRIBUTES,
+  TPM_NAMES,
+} from "../../../attestation/kinds/tpm/testing/ek_authority.ts";
+import { createTpmVerifier } from "../../../attestation/kinds/tpm/verifier.ts";
+import { tpmWriter } from "../../../attestation/kinds/tpm/wire.ts";
+import { readCertificate } from "../../../certificate/x509.ts";
 import type { TpmTransport } from "../../../attestation/kinds/tpm/transport.ts";
 import type { Evidence, Expectation, VerifiedEvidence } from "../../../attestation/evidence.ts";
 import { AS_SHOWN, FRESH, NO_IDENTITY } from "../../../attestation/evidence.ts";
@@ -21,9 +32,15 @@ import { NO_COLLATERAL } from "../../../attestation/collateral.ts";
 import { readPolicy } from "../../../attestation/policy/policy.ts";
 import { createExplainingVerifier } from "../../../attestation/policy/policy_verifier.ts";
 import { extendedOnce } from "../../../protocol/transcript.ts";
-import { equalBytes, fromHex, hex, isZero, randomBytes, sha256 } from "../../../platform/bytes.ts";
+import { concat, equalBytes, fromHex, hex, isZero, randomBytes, sha256 } from "../../../platform/bytes.ts";
 import { systemClock } from "../../../platform/clock.ts";
 import { hasSwtpm, startSwtpm, type Swtpm } from "../../swtpm.ts";
+
+/** TPM 2.0 Part 2: TPM_CC, and TPMA_NV of an index that its owner writes and its own password reads. */
+const NV_DEFINE_SPACE = 0x12a;
+const NV_WRITE = 0x137;
+const NV_ATTRIBUTES = 0x02060006;
+const NV_CHUNK_BYTES = 512;
 
 const isThere = await hasSwtpm();
 const certified: readonly EkType[] = ["rsa2048", "ecc-p384"];
@@ -103,6 +120,57 @@ for (const ekType of certified) {
     });
   });
 }
+
+/** Writes an NV index as a manufacturer does. */
+async function writeNv(transport: TpmTransport, index: number, content: Uint8Array): Promise<void> {
+  const run = async (name: string, code: number, handles: readonly number[], parameters: Uint8Array) => {
+    const command = { name, code, handles, sessions: [HANDLE.password], parameters };
+    readResponse(await transport.transmit(encodeCommand(command)), command);
+  };
+  const area = tpmWriter().u32(index).u16(ALGORITHM.sha256).u32(NV_ATTRIBUTES).sized16(new Uint8Array())
+    .u16(content.length).done();
+  const defined = tpmWriter().sized16(new Uint8Array()).sized16(area).done();
+  await run("NV_DefineSpace", NV_DEFINE_SPACE, [HANDLE.owner], defined);
+  for (let offset = 0; offset < content.length; offset += NV_CHUNK_BYTES) {
+    const chunk = content.subarray(offset, offset + NV_CHUNK_BYTES);
+    await run("NV_Write", NV_WRITE, [index, index], tpmWriter().sized16(chunk).u16(offset).done());
+  }
+}
+
+swtpmTest("a TPM shows the authorities that it stores, and its certificate without what is around it", async () => {
+  await using tpm = await startSwtpm({ bare: true });
+  await withTpm(tpm, async (transport) => {
+    const statement = randomBytes(32);
+    const bare = decodePayload((await createTpmIssuer(transport, "rsa2048").issue(statement)).payload);
+    assert.deepEqual([bare.certificate.length, bare.chain], [0, undefined]);
+    const root = createEkAuthority("root");
+    const [rom, kernel] = [root.below("ROM CA"), root.below("ROM CA").below("Kernel CA")];
+    const ptt = rom.below("PTT CA");
+    const spki = spkiOf(readPublicArea(bare.endorsementKey, "endorsement key").key);
+    const certificate = ptt.issue({ spki, extensions: [TPM_NAMES, KEY_ENCIPHERMENT, EK_USAGE] });
+    const stored = concat(Uint8Array.of(0x04, 0x82, certificate.length >> 8, certificate.length & 0xff), certificate);
+    await writeNv(transport, 0x01c00002, concat(stored, new Uint8Array(64)));
+    const chain = concat(ptt.certificate, kernel.certificate, rom.certificate);
+    await writeNv(transport, 0x01c00100, chain.subarray(0, 700));
+    await writeNv(transport, 0x01c00101, concat(chain.subarray(700), new Uint8Array(20)));
+    const evidence = await createTpmIssuer(transport, "rsa2048").issue(statement);
+    const shown = decodePayload(evidence.payload);
+    assert.deepEqual(shown.certificate, certificate);
+    assert.deepEqual(shown.chain, [ptt, kernel, rom].map((one) => one.certificate));
+    const section = {
+      ekType: "rsa2048",
+      pcrs: new Map([[4, [new Uint8Array(32)]]]),
+      trust: {
+        identities: new Set<string>(),
+        issuers: [{
+          certificate: readCertificate(root.certificate, "root", "vendor"),
+          attributes: TPM_ATTRIBUTES,
+        }],
+      },
+    } as const;
+    await createTpmVerifier(section, systemClock.now).verify(evidence, statement, AS_SHOWN);
+  });
+});
 
 for (const ekType of EK_TYPES) {
   swtpmTest(

@@ -9,6 +9,7 @@ import { p256, p384 } from "@noble/curves/nist.js";
 import type { Bytes } from "../../../../platform/bytes.ts";
 import { concat, equalBytes, fromHex, hex, sha256, u32be, utf8 } from "../../../../platform/bytes.ts";
 import { BootstrapError } from "../../../../platform/errors.ts";
+import { present } from "../../../../platform/present.ts";
 import type { ActivationChallenge, Evidence } from "../../../evidence.ts";
 import { oraclesIn, type OracleTest } from "../../../testing/evidence.ts";
 import { GENERATED_VALUE, HANDLE, QUOTED_PCRS, TAG } from "../constants.ts";
@@ -62,6 +63,8 @@ export interface Lies {
   readonly endorsementKey?: Uint8Array;
   /** The certificate in the evidence. */
   readonly certificate?: Uint8Array;
+  /** The authorities in the evidence. */
+  readonly chain?: readonly Uint8Array[];
 }
 
 /** A machine with software keys. */
@@ -108,6 +111,7 @@ export async function createSoftwareMachine(ekType: EkType = "rsa2048"): Promise
         attestationKey,
         endorsementKey: lies.endorsementKey ?? endorsementKey,
         certificate: lies.certificate ?? new Uint8Array(),
+        ...present("chain", lies.chain),
         attest,
         signature,
         pcrs,
