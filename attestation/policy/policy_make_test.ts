@@ -79,12 +79,15 @@ Deno.test("makePolicy() allows PCR 4 and PCR 11 of images besides those of machi
   const alone = readPolicy((await makePolicy({ ...nothing, images, identities: [a.identity] }, context)).text, "it");
   assert.deepEqual([...tpmOf(alone).pcrs].map(([pcr, values]) => [pcr, values.map(hex)]), [
     [4, registers.bootLoader.map(hex)],
-    [11, [hex(registers.kernelImage)]],
+    [11, registers.kernelImages.map(({ value }) => hex(value))],
   ]);
   const files = [await source("one", a)];
   const { text, remarks } = await makePolicy({ ...nothing, images, files }, context);
   const both = readPolicy(text, "it");
-  assert.deepEqual(tpmOf(both).pcrs.get(11)?.map(hex), [hex(filled(11)), hex(registers.kernelImage)]);
+  assert.deepEqual(tpmOf(both).pcrs.get(11)?.map(hex), [
+    hex(filled(11)),
+    ...registers.kernelImages.map(({ value }) => hex(value)),
+  ]);
   assert.ok(remarks.includes("No evidence file shows PCR 4 of uki.efi."));
 });
 

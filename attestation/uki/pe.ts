@@ -60,16 +60,16 @@ const CERTIFICATE_DIRECTORY = 4;
 const SECTION_BYTES = 40;
 const NAME_BYTES = 8;
 const FORMAT: ByteFormat = Object.freeze({ order: "little-endian", error: peError });
-/** The limit of the Windows loader. */
-const MAXIMUM_SECTIONS = 96;
+/** The Windows loader takes 96, firmware takes any number. Images with many profiles have several for each. */
+const MAXIMUM_SECTIONS = 4096;
 
 /**
  * Reads a PE image.
  *
  * @param bytes The file.
  * @param what The image's name in errors, such as its path.
- * @throws {BootstrapError} `malformed/pe` if the file is not PE32+ for x86-64 or AArch64, if sections overlap or are
- *   not in the file, or if the certificate table is not at the end of the file.
+ * @throws {BootstrapError} `malformed/pe` if the file is not PE32+ for x86-64 or AArch64, if sections overlap in
+ *   the file or are not in it, or if the certificate table is not at the end of the file.
  */
 export function readPeImage(bytes: Uint8Array, what: string): PeImage {
   if (bytes.length > MAXIMUM_IMAGE_BYTES) throw peError(what, `it is larger than ${MAXIMUM_IMAGE_BYTES} bytes`);
@@ -86,9 +86,6 @@ export function readPeImage(bytes: Uint8Array, what: string): PeImage {
   const inFile = sections.filter(({ rawSize }) => rawSize > 0);
   if (overlaps([[0, headerBytes], ...inFile.map(({ rawOffset, rawSize }) => [rawOffset, rawSize] as const)])) {
     throw file.error("its sections overlap in the file");
-  }
-  if (overlaps(sections.map(({ virtualAddress, virtualSize }) => [virtualAddress, virtualSize] as const))) {
-    throw file.error("its sections overlap in memory");
   }
   const { certificateEntryOffset } = optional;
   const image = { bytes, ...optional, sections };
@@ -170,6 +167,11 @@ function sectionName(bytes: Uint8Array): string | undefined {
   const isText = name.length > 0 && name.every((octet) => octet > 0x20 && octet < 0x7f);
   const isFilled = bytes.subarray(name.length).every((octet) => octet === 0);
   return isText && isFilled ? new TextDecoder("ascii").decode(name) : undefined;
+}
+
+/** Whether two sections overlap in memory. */
+export function overlapsInMemory(a: PeSection, b: PeSection): boolean {
+  return overlaps([a, b].map(({ virtualAddress, virtualSize }) => [virtualAddress, virtualSize] as const));
 }
 
 /** Whether any two ranges overlap. A range is a start and a length. */

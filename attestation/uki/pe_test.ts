@@ -57,7 +57,7 @@ Deno.test("readPeImage() refuses malformed images", async () => {
     "no PE": patched(pe, utf8("PX")),
     "another machine": patched(pe + 4, le(0x14c, 2)),
     "no sections": patched(pe + 6, le(0, 2)),
-    "too many sections": patched(pe + 6, le(97, 2)),
+    "too many sections": patched(pe + 6, le(4097, 2)),
     "a short optional header": patched(pe + 20, le(100, 2)),
     "PE32": patched(optional, le(0x10b, 2)),
     "too many directories": patched(optional + 108, le(17, 4)),
@@ -69,7 +69,6 @@ Deno.test("readPeImage() refuses malformed images", async () => {
     "a section behind the end": patched(table + 20, le(0xffffff00, 4)),
     "a section longer than the file": patched(table + 16, le(0xffffffff, 4)),
     "sections that overlap in the file": patched(table + 80 + 20, le(0x400, 4)),
-    "sections that overlap in memory": patched(table + 8, le(0x7fffffff, 4)),
     "a certificate table elsewhere": patched(entry, concat(le(0x400, 4), le(8, 4))),
     "a certificate table over a section": patched(entry, concat(le(0x500, 4), le(whole.length - 0x500, 4))),
   };

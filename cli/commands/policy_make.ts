@@ -21,13 +21,15 @@ const MAXIMUM_PCR = 15;
 export const policyMake: CliCommand<PolicyMakeOptions> = {
   name: "policy make",
   group: "For operators:",
-  description: "print a policy that accepts known-good machines and images",
+  description: "print a policy that accepts machines (by evidence files) and images",
   examples: ["bootstrapper policy make node-1.json --uki node.efi > policy.yaml"],
   keeps: ["env", "read"],
   declare(command) {
     withFreshNode(
       command.argument("[evidence-files...]")
         .option("--uki <file...>", "unified kernel images, to compute PCR 4 and PCR 11")
+        .option("--boot-loader <file>", "systemd-boot that starts the images, for PCR 4")
+        .option("--shim <file>", "shim that starts these, for PCR 4")
         .option("--phases <words>", "phases in PCR 11, e.g. enter-initrd:leave-initrd")
         .option("--identity <hex...>", "further identities to trust")
         .option("--control-plane <hex...>", "identities that may be control planes")
@@ -47,6 +49,8 @@ export const policyMake: CliCommand<PolicyMakeOptions> = {
     evidenceFiles: parsed.args,
     ...present("freshNode", freshNodeOptions(parsed)),
     imageFiles: textList(parsed, "uki"),
+    ...present("shimFile", optionalText(parsed, "shim")),
+    ...present("bootLoaderFile", optionalText(parsed, "bootLoader")),
     phases: (optionalText(parsed, "phases") ?? "").split(":").filter((word) => word !== ""),
     identities: textList(parsed, "identity").map(readIdentity),
     controlPlanes: textList(parsed, "controlPlane").map(readIdentity),

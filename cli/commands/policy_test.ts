@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { issueEvidenceFile, writeEvidenceFile } from "../../attestation/evidence_file.ts";
 import { createSoftwareMachine, filled } from "../../attestation/kinds/tpm/testing/tpm.ts";
 import { extendedOnce, trustDigest } from "../../protocol/transcript.ts";
-import { kernelSection, STUB_252, writePe } from "../../attestation/uki/testing/images.ts";
+import { kernelSection, magicSection, STUB_252, writePe } from "../../attestation/uki/testing/images.ts";
 import { writeLog } from "../../attestation/eventlog/testing/event_logs.ts";
 import { readPolicy } from "../../attestation/policy/policy.ts";
 import { readNodeConfiguration } from "../../node/configuration.ts";
@@ -62,12 +62,45 @@ Deno.test("policy make prints a policy, as text or in JSON", async () => {
     const { policy: text, images } = JSON.parse(world.out);
     assert.deepEqual(requiredNames(readPolicy(text, "it")), { node: ["tpm"], init: ["tpm"] });
     assert.equal(images[0].measurements.length, 8);
+    assert.deepEqual([images[0].pcr4.length, images[0].pcr11.length], [2, 1]);
     assert.deepEqual(world.kept, policyMake.keeps);
     const places = ["--collateral", "docs", "--collateral-cache", "https://example.com/c"];
     assert.equal(await world.run("policy", "make", path("good.json"), ...places), 0, world.err);
     const { collateral } = readPolicy(world.out, "it");
     assert.deepEqual(collateral, { folder: resolve("docs"), cache: "https://example.com/c" });
     assert.equal(await world.run("policy", "make", path("good.json"), "--collateral-cache", "http://example.com"), 2);
+  });
+});
+
+Deno.test("policy make computes PCR 4 behind a shim and systemd-boot, and PCR 11 of each profile", async () => {
+  await withFiles(async (world, path) => {
+    const profiles = ["main", "rescue"].map((id) => ({ name: ".profile", content: utf8(`ID=${id}\n`) }));
+    const stub = magicSection("systemd-stub 257.13-1~deb13u1");
+    await Deno.writeFile(path("profiles.efi"), writePe([stub, kernelSection("kernel"), ...profiles]));
+    await Deno.writeFile(path("boot.efi"), writePe([magicSection("systemd-boot 257.13-1~deb13u1")]));
+    await Deno.writeFile(path("shim.efi"), writePe([{ name: ".sbat", content: utf8("shim,4,UEFI shim,shim,1,x\n") }]));
+    const make = ["policy", "make", "--identity", machine.identity, "--output", "json"];
+    const image = ["--uki", path("profiles.efi")];
+    const made = async (...args: readonly string[]) => {
+      assert.equal(await world.run(...make, ...image, ...args), 0, world.err + world.out);
+      const { policy, remarks, images: [first] } = JSON.parse(world.out);
+      const { pcrs } = tpmOf(readPolicy(policy, "it"));
+      assert.deepEqual(pcrs.get(4)?.map(hex), first.pcr4);
+      assert.deepEqual(pcrs.get(11)?.map(hex), first.pcr11.map(({ value }: { readonly value: string }) => value));
+      assert.deepEqual(first.pcr11.map(({ name }: { readonly name: string }) => name), [
+        "profile 0 (main)",
+        "profile 1 (rescue)",
+      ]);
+      assert.match(remarks.join("\n"), /^PCR 12: .*profile 1 \(rescue\)\.$/m);
+      return first.pcr4.join();
+    };
+    const [boot, shim] = [["--boot-loader", path("boot.efi")], ["--shim", path("shim.efi")]];
+    const values = [await made(), await made(...boot), await made(...shim), await made(...boot, ...shim)];
+    assert.equal(new Set(values).size, 4);
+    assert.equal(await world.run(...make, ...image, "--boot-loader", path("shim.efi")), 2);
+    assert.equal(JSON.parse(world.out).error.code, "usage/boot-program");
+    assert.equal(await world.run(...make, path("good.json"), ...boot), 2);
+    assert.equal(JSON.parse(world.out).error.code, "usage/policy-sources");
   });
 });
 

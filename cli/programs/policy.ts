@@ -21,6 +21,9 @@ import type { PolicySources } from "../../attestation/policy/policy_make.ts";
 import { makePolicy } from "../../attestation/policy/policy_make.ts";
 import type { EkType } from "../../attestation/kinds/tpm/templates.ts";
 import type { InsecureSwitch, TrustPart } from "../../protocol/transcript.ts";
+import { sourcesError } from "../../attestation/policy/policy_section.ts";
+import { readBootLoader, readShim } from "../../attestation/uki/boot_chain.ts";
+import type { UkiRegisters } from "../../attestation/uki/measurements.ts";
 import { ukiRegisters } from "../../attestation/uki/measurements.ts";
 import { MAXIMUM_IMAGE_BYTES } from "../../attestation/uki/pe.ts";
 import { fromUtf8, hex } from "../../platform/bytes.ts";
@@ -55,6 +58,10 @@ export interface PolicyMakeOptions {
   /** A fresh node whose evidence is used in addition to the files. */
   readonly freshNode?: FreshNodeOptions;
   readonly imageFiles: readonly string[];
+  /** The shim, which starts the images or the boot loader. */
+  readonly shimFile?: string;
+  /** systemd-boot, which starts the images. */
+  readonly bootLoaderFile?: string;
   /** The phases of boot that are measured before evidence is made. */
   readonly phases: readonly string[];
   /** Further trusted identities, lower-case hexadecimal. */
@@ -112,9 +119,11 @@ export async function policyMake(options: PolicyMakeOptions, context: CliContext
   const files = await Promise.all(
     options.evidenceFiles.map(async (name) => ({ name, file: await readEvidence(name) })),
   );
+  const programs = await bootPrograms(options);
   const images = [];
   for (const name of options.imageFiles) {
-    images.push({ name, registers: await ukiRegisters(await readImage(name), name, options.phases) });
+    const registers = await ukiRegisters(await readImage(name), name, { phases: options.phases, programs });
+    images.push({ name, registers });
   }
   const { clock } = context;
   const made = { collateral: collateralOf(options, clock), now: () => clock.now(), kinds: kindsOf(context) };
@@ -122,8 +131,29 @@ export async function policyMake(options: PolicyMakeOptions, context: CliContext
   const { text, remarks } = options.freshNode === undefined
     ? await makePolicy(sources, made)
     : await (await freshNodes()).makePolicyOfFreshNode(options.freshNode, sources, made, context);
-  const measurements = images.map(({ name, registers }) => ({ name, measurements: registers.measurements }));
-  printResult(context, options.output, { policy: text, remarks, images: measurements }, text);
+  printResult(context, options.output, { policy: text, remarks, images: images.map(imageJson) }, text);
+}
+
+/** Reads the programs that start the images, in the order in which they run. */
+async function bootPrograms({ imageFiles, shimFile, bootLoaderFile }: PolicyMakeOptions) {
+  if (imageFiles.length === 0 && (shimFile ?? bootLoaderFile) !== undefined) {
+    throw sourcesError("--shim and --boot-loader say what starts an image, and there is none", "Give it with --uki");
+  }
+  return [
+    ...(shimFile === undefined ? [] : [readShim(await readImage(shimFile), shimFile)]),
+    ...(bootLoaderFile === undefined ? [] : [readBootLoader(await readImage(bootLoaderFile), bootLoaderFile)]),
+  ];
+}
+
+/** The measurements of an image: of its start, and of the first way of starting it; then the other ways. */
+function imageJson({ name, registers }: { readonly name: string; readonly registers: UkiRegisters }) {
+  const [first] = registers.kernelImages;
+  return {
+    name,
+    measurements: [...registers.started, ...first?.measurements ?? []],
+    pcr4: registers.bootLoader.map(hex),
+    pcr11: registers.kernelImages.map(({ name, value, measurements }) => ({ name, value: hex(value), measurements })),
+  };
 }
 
 /** Loads the code for fresh nodes, which is needed only with a node to connect to. */

@@ -9,6 +9,10 @@ const HELP = "Run the command with `--help`.";
 
 /** A wrong input by a person. */
 export const USAGE = {
+  "usage/boot-program": {
+    meaning: "A file that was given as the shim or the boot loader is another program.",
+    remedy: "Give the shim with `--shim` and systemd-boot with `--boot-loader`, as they are in the boot partition.",
+  },
   "usage/cluster-name": {
     meaning: "The name of the cluster is not an RFC 1123 label.",
     remedy: "Use at most 63 lower-case letters, digits and hyphens, with a letter or a digit at both ends.",
@@ -138,7 +142,7 @@ export const USAGE = {
   "usage/uki-stub": {
     meaning: "The unified kernel image has a stub whose measurements are not known.",
     remedy:
-      "Build the image with the stub of systemd 252, or make the policy from evidence of a machine that booted the image.",
+      "Build the image with a stub of systemd 252 to 257, or make the policy from evidence of a machine that booted the image.",
   },
   "usage/unknown-command": { meaning: "There is no such command.", remedy: "Run `bootstrapper --help`." },
   "usage/unknown-option": { meaning: "The command has no such option.", remedy: HELP },

@@ -178,6 +178,16 @@ function imageFiles(): CorpusFiles {
       name: ".cmdline",
       content: utf8("quiet\0"),
     }, kernelSection("kernel")]),
+    "uki/profiles.bin": writePe([
+      { name: ".sdmagic", content: utf8("#### LoaderInfo: systemd-stub 257.13-1 ####\0") },
+      kernelSection("kernel"),
+      ...[".sbat", ".dtbauto", ".hwids", ".profile", ".cmdline", ".profile"].map((name) => ({
+        name,
+        content: utf8(`ID=${name}\n`),
+      })),
+    ]),
+    "uki/boot.bin": writePe([{ name: ".data", content: utf8("\0#### LoaderInfo: systemd-boot 252.39-1 ####\0") }]),
+    "uki/shim.bin": writePe([{ name: ".sbat", content: utf8("sbat,1,SBAT\nshim,4,UEFI shim\n") }]),
     "uki/signed.bin": writePe([kernelSection("kernel", 0), stub], { certificates: filled(16, 0x30) }),
   };
 }

@@ -51,6 +51,7 @@ export const buildEstimates: Readonly<Record<string, PartEstimate>> = {
   "denort": beside("the runtime inside the binary", 0.1),
   "bootstrapper": beside("the bootstrapper", 0.1),
   "vm-debian": beside("a minimal Debian for the VMs", 1.5),
+  "uki-tools": beside("systemd's tools for unified kernel images", 1.5),
   "container-images": after("container images", 0.1),
   "vm-base": after("the base of the VM image", 0.2),
   "vm-image": after("the VM image", 0.1),

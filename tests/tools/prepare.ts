@@ -3,7 +3,7 @@
  *
  *     npx --yes deno@2.9.5 run --allow-all tests/tools/prepare.ts [--for integration|vm|all]
  *
- * `integration` covers Debian packages and Go binaries; `vm` adds the base of the VM images; `all` is the default.
+ * `integration` covers Debian packages, Go binaries and the tools for unified kernel images; `vm` adds the base of the VM images; `all` is the default.
  * Parts that exist already are not built again. Exit code 2: wrong arguments.
  *
  * @module
@@ -15,6 +15,7 @@ import { goBinaries } from "./go_binaries.ts";
 import { buildPackages, integrationPackages, vmPackages } from "./package_sets.ts";
 import { prepareBinaries } from "./prepare_binaries.ts";
 import type { Store } from "./store.ts";
+import { ukiTools } from "./uki_tools.ts";
 import { vmBase } from "./vm_base.ts";
 
 /** A set of tests, named by where they run. */
@@ -33,6 +34,7 @@ export async function prepare(purpose: Purpose): Promise<Record<string, string>>
       store.packages([...new Set([...buildPackages, ...packages])]),
       denort(store),
       purpose === "integration" ? goBinaries(store).then(() => ({})) : vmBase(store),
+      ukiTools(store),
     ]);
     return { ...(runtime === undefined ? {} : { denort: runtime }), ...base };
   };

@@ -92,9 +92,9 @@ function registerSets(
   return sets;
 }
 
-function valuesOf({ bootLoader, kernelImage }: UkiRegisters, pcr: number): readonly Bytes[] {
+function valuesOf({ bootLoader, kernelImages }: UkiRegisters, pcr: number): readonly Bytes[] {
   if (pcr === BOOT_LOADER_REGISTER) return bootLoader;
-  return pcr === KERNEL_IMAGE_REGISTER ? [kernelImage] : [];
+  return pcr === KERNEL_IMAGE_REGISTER ? kernelImages.map(({ value }) => value) : [];
 }
 
 function remarksOn(
@@ -127,9 +127,18 @@ function remarksOn(
     ),
     ...(withoutPcrs.length === 0 ? [] : [`Left out, as was asked for: PCR ${unique(withoutPcrs).join(", ")}.`]),
     ...unseen,
-    ...images.filter(({ registers }) => !registers.refusesCredentials).map(({ name }) =>
+    ...images.flatMap(({ registers }) => registers.remarks.map((remark) => `${remark}.`)),
+    ...images.flatMap(openToCredentials).map((name) =>
       `CREDENTIALS: the kernel arguments of ${name} lack ${NO_IMPORT_ARGUMENT}, so the host of a machine that boots it ` +
       "can hand systemd credentials that grant root. Add the argument to the image."
     ),
   ];
+}
+
+/** Names an image, and each of its profiles, whose kernel arguments let systemd obey the host. */
+function openToCredentials({ name, registers }: SectionSources["images"][number]): readonly string[] {
+  return unique(
+    registers.kernelImages.filter(({ refusesCredentials }) => !refusesCredentials)
+      .map((image) => image.name === "" ? name : `${name}, ${image.name},`),
+  );
 }

@@ -13,6 +13,8 @@ export interface WrittenSection {
   readonly content: Uint8Array;
   /** The declared length in memory. Default: the content's length. */
   readonly virtualSize?: number;
+  /** The declared address in memory. Default: behind the sections before it. */
+  readonly virtualAddress?: number;
 }
 
 /** The offsets in the written images. */
@@ -27,31 +29,42 @@ export const WRITTEN_PE = {
 const FILE_ALIGNMENT = 0x200;
 const PAGE = 0x10000;
 
-/** `.sdmagic` of the known stub. */
-export const STUB_252: WrittenSection = {
-  name: ".sdmagic",
-  content: utf8("#### LoaderInfo: systemd-stub 252.39-1~deb12u2 ####\0"),
-};
+/** `.sdmagic` of a program of systemd. */
+export function magicSection(program: string): WrittenSection {
+  return { name: ".sdmagic", content: utf8(`#### LoaderInfo: ${program} ####\0`) };
+}
+
+/** `.sdmagic` of the oldest known stub. */
+export const STUB_252: WrittenSection = magicSection("systemd-stub 252.39-1~deb12u2");
 
 /** Writes a PE32+ image of these sections, one after the other, then `tail` and a certificate table. */
 export function writePe(
   sections: readonly WrittenSection[],
-  { tail = new Uint8Array(), certificates = new Uint8Array(), majorImageVersion = 1 }: {
+  {
+    tail = new Uint8Array(),
+    certificates = new Uint8Array(),
+    majorImageVersion = 1,
+    headerBytes = WRITTEN_PE.headerBytes,
+  }: {
     readonly tail?: Uint8Array;
     readonly certificates?: Uint8Array;
     readonly majorImageVersion?: number;
+    /** Default: enough for 15 sections. */
+    readonly headerBytes?: number;
   } = {},
 ): Bytes {
-  const { peOffset, headerBytes } = WRITTEN_PE;
+  const { peOffset } = WRITTEN_PE;
   const padded = sections.map(({ content }) =>
     concat(content, new Uint8Array((FILE_ALIGNMENT - content.length % FILE_ALIGNMENT) % FILE_ALIGNMENT))
   );
   let offset: number = headerBytes;
-  const table = sections.map(({ name, content, virtualSize = content.length }, i) => {
+  const table = sections.map(({ name, content, virtualSize = content.length, virtualAddress }, i) => {
     const rawSize = padded[i]?.length ?? 0;
-    const [at, address] = [offset, PAGE * (i + 1)];
+    const at = offset;
     offset += rawSize;
-    const fields = [virtualSize, address, rawSize, rawSize === 0 ? 0 : at, 0, 0, 0, 0].map((field) => le(field, 4));
+    const fields = [virtualSize, virtualAddress ?? PAGE * (i + 1), rawSize, rawSize === 0 ? 0 : at, 0, 0, 0, 0].map((
+      field,
+    ) => le(field, 4));
     return concat(utf8(name.padEnd(8, "\0")), ...fields);
   });
   const end = offset + tail.length;

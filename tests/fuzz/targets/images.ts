@@ -12,6 +12,7 @@ import { explainEvidence } from "../../../attestation/explain/explain.ts";
 import { replayLog } from "../../../attestation/explain/replayed_log.ts";
 import { readPolicy } from "../../../attestation/policy/policy.ts";
 import { imageHash } from "../../../attestation/uki/authenticode.ts";
+import { readBootLoader, readShim } from "../../../attestation/uki/boot_chain.ts";
 import { ukiRegisters } from "../../../attestation/uki/measurements.ts";
 import { readPeImage } from "../../../attestation/uki/pe.ts";
 import { CONFIGURATION_CREDENTIAL, smbiosCredential } from "../../../node/host_credentials.ts";
@@ -65,7 +66,12 @@ export const imageTargets: readonly FuzzTarget[] = [
     form: "bytes",
     maximumBytes: 128 << 10,
     open: () => (input) =>
-      eachOf(() => imageHash(readPeImage(input, "fuzz")), () => ukiRegisters(input, "fuzz", ["enter-initrd"])),
+      eachOf(
+        () => imageHash(readPeImage(input, "fuzz")),
+        () => ukiRegisters(input, "fuzz", { phases: ["enter-initrd"] }),
+        () => readBootLoader(input, "fuzz"),
+        () => readShim(input, "fuzz"),
+      ),
   },
   {
     name: "evidence-file",
