@@ -22,7 +22,7 @@ export const CRI_SOCKET = "unix:///run/containerd/containerd.sock";
 
 /** The node that a document is for. */
 export interface NodeFacts {
-  /** The Node's name, an RFC 1123 label. */
+  /** The Node's name, an RFC 1123 subdomain of at most 63 characters. */
   readonly name: string;
   /** The address by which other nodes reach it, without a port. */
   readonly address: string;

@@ -50,7 +50,7 @@ export interface Policy {
  * @throws {BootstrapError} `usage/document`, naming the path of the wrong key.
  */
 export function readPolicy(text: string, what: string, kinds: readonly EvidenceKind[] = KINDS): Policy {
-  const document = readDocument(text, policySchema(kinds), what);
+  const document = readDocument(text, policySchema(kinds), what, { kind: "policy" });
   const { variant, sections, collateral, bannedIdentities, removed, roles, names } = document;
   const { allowUnmeasuredImage } = document;
   const named = (list: readonly string[]) => list.map((name) => kindNamed(kinds, name));

@@ -186,6 +186,10 @@ export const MALFORMED = {
     meaning: "A key that a control plane's kit is sealed to is not an X25519 key.",
     remedy: FRESH_MACHINE,
   },
+  "malformed/self": {
+    meaning: "The file in which a locked node keeps its own name and address cannot be read.",
+    remedy: "Set `node.name` and `node.address` in the node's configuration, and remove the file that the error names.",
+  },
   "malformed/service-state": {
     meaning: "The state of the join service cannot be read.",
     remedy: "Restart bootstrapper.service on that control plane: it rewrites the state.",
