@@ -22,7 +22,7 @@ import type { Journals } from "../journal/journals.ts";
 import { runSequence } from "../journal/sequence.ts";
 import { joinDocument } from "../kubernetes/documents.ts";
 import type { JoinFacts } from "../kubernetes/documents.ts";
-import type { Kubeadm } from "../kubernetes/kubeadm.ts";
+import type { FailedCheck, Kubeadm } from "../kubernetes/kubeadm.ts";
 import { kubeconfig } from "../kubernetes/kubeconfig.ts";
 import { defaultTimeouts } from "../kubernetes/settings.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
@@ -70,6 +70,8 @@ export interface JoinClientDependencies {
   readonly kubelet: NodeKubelet;
   /** Makes this node a control plane, if it asks for that role. */
   readonly controlPlane: ControlPlaneMaker;
+  /** Checks this machine by itself, before anything is asked of a service. Default: there is nothing to check. */
+  readonly localChecks?: () => Promise<readonly FailedCheck[]>;
   /** The bootstrapper's own folder on a tmpfs, for keys and ticket: `/run/bootstrapper`. */
   readonly runFolder: string;
   /** The folder that lives as long as the machine, for its identity key: `/var/lib/bootstrapper`. */
@@ -160,11 +162,44 @@ class JoinClient {
 
   /** Runs the steps before the lock, again and again until they work. */
   prepare(): Promise<Ticket> {
+    let usable: Ticket | undefined;
+    let last: Ticket | undefined;
     return this.#untilItWorks("join-not-prepared", canBeMended, async () => {
-      const ticket = await this.#obtainTicket();
-      await this.#journal.phase("join-preflight", () => this.#preflight(ticket));
+      // A machine that cannot join asks no service for certificates or keys.
+      await this.#checkMachine(last);
+      const ticket = usable ?? await this.#obtainTicket();
+      usable = undefined;
+      last = ticket;
+      try {
+        await this.#journal.phase("join-preflight", () => this.#preflight(ticket));
+      } catch (error) {
+        if (this.#mayServeAgain(ticket, error)) usable = ticket;
+        // A control plane that cannot join now must not keep others from joining.
+        await this.#turn?.settle(false);
+        this.#turn = undefined;
+        throw error;
+      }
       return ticket;
     });
+  }
+
+  /**
+   * Whether a ticket serves for another try of the preflight. One with the cluster's keys does not: they are wiped, and
+   * another control plane may have its turn.
+   */
+  #mayServeAgain({ kit, clientCertificate: { notBefore, notAfter } }: Ticket, error: unknown): boolean {
+    if (kit !== undefined || asBootstrapError(error).code !== "precondition/preflight") return false;
+    return this.#dependencies.clock.now().getTime() < (notBefore.getTime() + notAfter.getTime()) / 2;
+  }
+
+  /** @param last The ticket of an earlier try: it names what this machine needs as a control plane. */
+  async #checkMachine(last: Ticket | undefined): Promise<void> {
+    const { localChecks, controlPlane, self } = this.#dependencies;
+    const failed = [
+      ...await localChecks?.() ?? [],
+      ...last === undefined || self.role === "worker" ? [] : await controlPlane.preflight(last, this.#options.signal),
+    ];
+    if (failed.length > 0) throw notFit(failed);
   }
 
   /** Takes the lock, unless the InitServer has it. */
@@ -257,12 +292,7 @@ class JoinClient {
     // The checks of a worker, for either role: kubeadm's checks of a control plane need the cluster's keys on disk.
     const common = await kubeadm.preflight("join", joinDocument(this.#facts(ticket)), run);
     const failed = [...common, ...self.role === "worker" ? [] : await controlPlane.preflight(ticket, signal)];
-    if (failed.length === 0) return;
-    const reasons = failed.map(({ check, reason }) => `${check}: ${reason}`).join("; ");
-    throw new BootstrapError("precondition/preflight", `This machine cannot join yet: ${reasons}`, {
-      next: "Repair the machine, or build it from an image that has what is missing",
-      details: Object.fromEntries(failed.map(({ check, reason }) => [check, reason])),
-    });
+    if (failed.length > 0) throw notFit(failed);
   }
 
   #facts(ticket: Ticket | undefined): JoinFacts {
@@ -333,6 +363,14 @@ class JoinClient {
       throw signal.aborted ? stopped(cause) : asBootstrapError(cause);
     }
   }
+}
+
+function notFit(failed: readonly FailedCheck[]): BootstrapError {
+  const reasons = failed.map(({ check, reason }) => `${check}: ${reason}`).join("; ");
+  return new BootstrapError("precondition/preflight", `This machine cannot join yet: ${reasons}`, {
+    next: "Repair the machine, or build it from an image that has what is missing",
+    details: Object.fromEntries(failed.map(({ check, reason }) => [check, reason])),
+  });
 }
 
 function stopped(cause: unknown): BootstrapError {

@@ -80,7 +80,8 @@ function nodeRegistration(node: NodeFacts): Record<string, unknown> {
     criSocket: CRI_SOCKET,
     // Images are either part of the measured machine or missing. No image is fetched.
     imagePullPolicy: "Never",
-    kubeletExtraArgs: [{ name: "node-ip", value: node.address }],
+    // kubeadm gives the name only if it is not the host name, and the host name may change later.
+    kubeletExtraArgs: [{ name: "node-ip", value: node.address }, { name: "hostname-override", value: node.name }],
   };
 }
 

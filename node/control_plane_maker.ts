@@ -45,12 +45,6 @@ export interface ControlPlaneFacts {
 }
 
 const PREFLIGHT_DEADLINE_MS = 5 * 60_000;
-/**
- * Ports of the API server, etcd's clients and peers, the controller manager and the scheduler (kubeadm,
- * `constants.go`).
- */
-const CONTROL_PLANE_PORTS = [6443, 2379, 2380, 10257, 10259] as const;
-
 /** Returns the control plane maker of this node. */
 export function controlPlaneMaker(
   { paths, self, trust, kubeadm, commands, clock, log, kinds }: ControlPlaneFacts,
@@ -78,10 +72,10 @@ export function controlPlaneMaker(
       const documents = initDocuments(settings, { clusterName: clusterIdText(clusterId), node: self });
       const required = await kubeadm.requiredImages(documents, { deadlineMs: PREFLIGHT_DEADLINE_MS, signal });
       const missing = await missingImages(commands, required, PREFLIGHT_DEADLINE_MS);
-      return [
-        ...missing.map((image) => ({ check: "images", reason: `the container image ${image} is not on this machine` })),
-        ...CONTROL_PLANE_PORTS.filter(isTaken).map((port) => ({ check: "ports", reason: `port ${port} is in use` })),
-      ];
+      return missing.map((image) => ({
+        check: "images",
+        reason: `the container image ${image} is not on this machine`,
+      }));
     },
     hasKeys: async () =>
       await hasJoinService(paths.joinService) && await controlPlane.hasClusterKeys() &&
@@ -107,13 +101,4 @@ export function controlPlaneMaker(
     keepCutList: (work, signal) => withCutListKept(interim, signal, work),
     startJoinService: () => startStagedJoinService(installation),
   };
-}
-
-function isTaken(port: number): boolean {
-  try {
-    Deno.listen({ hostname: "0.0.0.0", port }).close();
-    return false;
-  } catch (error) {
-    return error instanceof Deno.errors.AddrInUse;
-  }
 }

@@ -7,6 +7,7 @@ import { combinedName } from "../../attestation/combined.ts";
 import { isInsecure } from "../../node/configuration.ts";
 import { addressRemarks } from "../../node/configuration_defaults.ts";
 import { loadNodeConfiguration } from "../../node/configuration_source.ts";
+import { machineNetworks } from "../../node/own_address.ts";
 import { keepSelf, ownSelf } from "../../node/own_self.ts";
 import type { RunDependencies } from "../../node/run.ts";
 import { runNode } from "../../node/run.ts";
@@ -53,6 +54,7 @@ export async function runDependencies(
     ...{ configuration, self, paths, program, commands, clock, kinds: kindsOf(context) },
     ...await evidenceOf(machine, configuration.evidence, context),
     unmeasured: machine.unmeasured,
+    networks: machineNetworks(machine.facts),
     log: context.log.with({
       node: self.name,
       ...(isInsecure(configuration.evidence) ? { insecure: `evidence of the kind ${names} proves nothing` } : {}),
