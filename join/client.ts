@@ -12,7 +12,6 @@
  * @module
  */
 import type { NodeSelf } from "../protocol/node_self.ts";
-import { join } from "node:path";
 import type { EvidenceIssuer } from "../attestation/evidence.ts";
 import type { ClusterTrust } from "../protocol/transcript.ts";
 import { privateKeyPem } from "../certificate/keys.ts";
@@ -29,6 +28,7 @@ import type { Endpoint } from "../platform/endpoint.ts";
 import type { NodeLock } from "../nodelock/lock.ts";
 import { utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
+import type { AnyErrorCode } from "../platform/errors.ts";
 import { asBootstrapError, BootstrapError, errorFamily } from "../platform/errors.ts";
 import { writeFileAtomic } from "../platform/files.ts";
 import { errorFields } from "../platform/log.ts";
@@ -43,7 +43,7 @@ import { CONTROL_PLANE_SEQUENCE } from "./control_plane_sequence.ts";
 import { JOIN_CLIENT_DEADLINES } from "./exchange_client.ts";
 import type { NodeKeys } from "../protocol/node_keys.ts";
 import { readOrCreateIdentityKey, readOrCreateNodeKeys } from "../protocol/node_keys.ts";
-import { removeJoinSecrets } from "./run_folder.ts";
+import { discoveryPath, removeJoinSecrets } from "./run_folder.ts";
 import type { Ticket, TicketTurn } from "./ticket.ts";
 import type { EndpointFailure } from "./ticket_search.ts";
 import { TicketSearch } from "./ticket_search.ts";
@@ -96,7 +96,6 @@ export interface JoinClientOptions {
 }
 
 const PREFLIGHT_DEADLINE_MS = 5 * 60_000;
-const DISCOVERY_FILE = "discovery.conf";
 const SECRET_MODE = 0o600;
 
 /**
@@ -156,7 +155,7 @@ class JoinClient {
     this.#options = options;
     this.#keys = keys;
     this.#journal = journal;
-    this.#discoveryPath = join(dependencies.runFolder, DISCOVERY_FILE);
+    this.#discoveryPath = discoveryPath(dependencies.runFolder);
     this.#search = this.#searchFor(undefined);
   }
 
@@ -173,7 +172,8 @@ class JoinClient {
       try {
         await this.#journal.phase("join-preflight", () => this.#preflight(ticket));
       } catch (error) {
-        if (this.#mayServeAgain(ticket, error)) usable = ticket;
+        if (asBootstrapError(error).code !== "precondition/preflight") throw error;
+        if (this.#mayServeAgain(ticket)) usable = ticket;
         // A control plane that cannot join now must not keep others from joining.
         await this.#turn?.settle(false);
         this.#turn = undefined;
@@ -187,9 +187,9 @@ class JoinClient {
    * Whether a ticket serves for another try of the preflight. One with the cluster's keys does not: they are wiped, and
    * another control plane may have its turn.
    */
-  #mayServeAgain({ kit, clientCertificate: { notBefore, notAfter } }: Ticket, error: unknown): boolean {
-    if (kit !== undefined || asBootstrapError(error).code !== "precondition/preflight") return false;
-    return this.#dependencies.clock.now().getTime() < (notBefore.getTime() + notAfter.getTime()) / 2;
+  #mayServeAgain({ kit, clientCertificate: { notBefore, notAfter } }: Ticket): boolean {
+    return kit === undefined &&
+      this.#dependencies.clock.now().getTime() < (notBefore.getTime() + notAfter.getTime()) / 2;
   }
 
   /** @param last The ticket of an earlier try: it names what this machine needs as a control plane. */
@@ -386,7 +386,18 @@ function isNoDefect({ code }: BootstrapError): boolean {
   return errorFamily(code) !== "internal";
 }
 
+/** What people, time or a fresh ticket may fix, although it is not retriable. */
+const MENDED_BY_PEOPLE: readonly AnyErrorCode[] = [
+  "precondition/preflight",
+  "system/kubeadm",
+  "system/command",
+  // An API server that has just started, and what kubeadm keeps in the cluster.
+  "unauthorized/kubernetes-api",
+  "precondition/not-found",
+  "malformed/kubeadm-config",
+];
+
 /** Whether people, time or a fresh ticket may fix the error. Other errors need another image or another program. */
 function canBeMended({ code, retriable }: BootstrapError): boolean {
-  return retriable || code === "precondition/preflight" || code === "system/kubeadm" || code === "system/command";
+  return retriable || MENDED_BY_PEOPLE.includes(code);
 }

@@ -104,6 +104,16 @@ export function controlPlaneEndpoint(settings: ClusterSettings, node: NodeFacts)
   return settings.controlPlaneEndpoint ?? ownApiEndpoint(node);
 }
 
+/** The InitConfiguration with which kubeadm lists images. It looks at nothing of the machine then. */
+export function imagesDocument(node: NodeFacts): Record<string, unknown> {
+  return {
+    apiVersion: KUBEADM_API,
+    kind: "InitConfiguration",
+    nodeRegistration: nodeRegistration(node),
+    localAPIEndpoint: { advertiseAddress: node.address, bindPort: API_SERVER_PORT },
+  };
+}
+
 /**
  * Writes the documents of `kubeadm init`: InitConfiguration, ClusterConfiguration and KubeletConfiguration, as YAML.
  */
@@ -111,13 +121,7 @@ export function initDocuments(settings: ClusterSettings, facts: InitFacts): stri
   const endpoint = controlPlaneEndpoint(settings, facts.node);
   const election = settings.leaderElection === undefined ? [] : electionArguments(settings.leaderElection);
   return documents(
-    {
-      apiVersion: KUBEADM_API,
-      kind: "InitConfiguration",
-      nodeRegistration: nodeRegistration(facts.node),
-      localAPIEndpoint: { advertiseAddress: facts.node.address, bindPort: API_SERVER_PORT },
-      timeouts: settings.timeouts,
-    },
+    { ...imagesDocument(facts.node), timeouts: settings.timeouts },
     {
       apiVersion: KUBEADM_API,
       kind: "ClusterConfiguration",

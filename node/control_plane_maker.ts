@@ -8,13 +8,15 @@ import { join } from "node:path";
 import type { ClusterTrust } from "../protocol/transcript.ts";
 import { joinCertificateAuthority } from "../certificate/ca.ts";
 import { readPrivateKeyPem } from "../certificate/keys.ts";
-import { clusterIdText } from "../certificate/cluster_id.ts";
 import { writePem } from "../certificate/pem.ts";
 import { admissionOf } from "../certificate/subjects.ts";
 import type { EvidenceKind } from "../attestation/kind.ts";
 import type { ControlPlaneMaker } from "../join/joining.ts";
 import { installClusterKeys } from "../kubernetes/cluster_keys.ts";
-import { initDocuments } from "../kubernetes/documents.ts";
+import { KubernetesApi } from "../kubernetes/api.ts";
+import { liveClusterConfiguration, liveImagesDocument } from "../kubernetes/kubeadm_config.ts";
+import { readKubeconfig } from "../kubernetes/kubeconfig.ts";
+import { discoveryPath } from "../join/run_folder.ts";
 import { FIRST_EPOCH } from "../kubernetes/epochs.ts";
 import { hasAuthorization, installFirstAuthorization } from "../kubernetes/first_authorization.ts";
 import { missingImages } from "../kubernetes/images.ts";
@@ -68,8 +70,10 @@ export function controlPlaneMaker(
   });
   const interim = { paths, clock, log, ...present("kinds", kinds) };
   return {
-    async preflight({ settings, clusterId }, signal) {
-      const documents = initDocuments(settings, { clusterName: clusterIdText(clusterId), node: self });
+    async preflight(_ticket, signal) {
+      // The ticket's settings are those of the founding. The cluster may have been upgraded since.
+      using api = new KubernetesApi(await readKubeconfig(discoveryPath(paths.run)), { signal });
+      const documents = liveImagesDocument(await liveClusterConfiguration(api), self);
       const required = await kubeadm.requiredImages(documents, { deadlineMs: PREFLIGHT_DEADLINE_MS, signal });
       const missing = await missingImages(commands, required, PREFLIGHT_DEADLINE_MS);
       return missing.map((image) => ({

@@ -117,6 +117,10 @@ export const MALFORMED = {
     remedy: "Run `kubelet --version` on the machine, and correct its image.",
     untested: "it takes a kubelet that prints something else, and the class that asks it has only integration tests",
   },
+  "malformed/kubeadm-config": {
+    meaning: "The ConfigMap in which kubeadm keeps the configuration of a running cluster has no configuration in it.",
+    remedy: "Restore it: `kubeadm init phase upload-config kubeadm` on a control plane writes it.",
+  },
   "malformed/kubernetes-api": {
     meaning:
       "The API server's answer does not have the expected form, or the API server reports that the request is malformed.",
