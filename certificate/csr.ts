@@ -18,7 +18,7 @@ export { type CertificateRequest, MAXIMUM_CSR_BYTES };
  * Makes the request of a node: `O=system:nodes, CN=system:node:NAME`.
  *
  * @param keys The kubelet's key pair, P-256.
- * @param nodeName The node's name, an RFC 1123 label. The caller has checked it.
+ * @param nodeName The node's name, an RFC 1123 subdomain. The caller has checked it.
  * @returns PKCS#10, DER.
  */
 export function createNodeCsr(keys: KeyPair, nodeName: string): Promise<Bytes> {

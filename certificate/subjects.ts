@@ -5,7 +5,7 @@
  * @module
  */
 import { BootstrapError } from "../platform/errors.ts";
-import { isLabel } from "../platform/label.ts";
+import { isNodeName } from "../platform/label.ts";
 import { ATTRIBUTE, type NameAttribute, sameAttributes } from "./name.ts";
 
 /** The operator's administrator. kubeadm binds this group to cluster-admin. */
@@ -71,7 +71,7 @@ export const SIGNER_SUBJECT_FORM = `O=${SIGNERS}, CN=${SIGNER_PREFIX}NAME`;
 export function isSignerSubject(attributes: readonly NameAttribute[]): boolean {
   const user = attributes.find(({ oid }) => oid === ATTRIBUTE.commonName)?.value ?? "";
   const nodeName = user.slice(SIGNER_PREFIX.length);
-  return isLabel(nodeName) && sameAttributes(attributes, signerSubject(nodeName));
+  return isNodeName(nodeName) && sameAttributes(attributes, signerSubject(nodeName));
 }
 
 /** The one subject that all join services of earlier versions had. It has no rights any more. */
@@ -134,7 +134,7 @@ function firstOf<T>(attributes: readonly NameAttribute[], meaning: (group: strin
 export function nodeNameOf(attributes: readonly NameAttribute[]): string | undefined {
   const user = attributes.find(({ oid }) => oid === ATTRIBUTE.commonName)?.value ?? "";
   const nodeName = user.slice(NODE_PREFIX.length);
-  return user.startsWith(NODE_PREFIX) && isLabel(nodeName) ? nodeName : undefined;
+  return user.startsWith(NODE_PREFIX) && isNodeName(nodeName) ? nodeName : undefined;
 }
 
 /** A node in its requests for certificates, and in the certificate that its kubelet serves with. */

@@ -6,6 +6,7 @@
 import type { EvidenceKind } from "../attestation/kind.ts";
 import type { TpmTransport } from "../attestation/kinds/tpm/transport.ts";
 import type { ConfidentialDevice } from "../attestation/tsm/device.ts";
+import type { InterfaceAddress } from "../node/own_address.ts";
 import type { NodePaths } from "../node/paths.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { CommandRunner } from "../platform/command.ts";
@@ -77,5 +78,5 @@ export interface CliContext {
 export interface MachineNames {
   readonly hostName: string;
   /** The addresses of the machine's network interfaces. */
-  readonly addresses: readonly { readonly interface: string; readonly address: string }[];
+  readonly addresses: readonly InterfaceAddress[];
 }

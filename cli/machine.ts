@@ -10,13 +10,14 @@ import type { MachineDevices } from "../attestation/kind.ts";
 import { TDX_MEASUREMENTS_FOLDER } from "../attestation/kinds/tdx/rtmr.ts";
 import { TSM_FOLDER } from "../attestation/tsm/report.ts";
 import type { MachineFacts } from "../node/configuration_defaults.ts";
-import { defaultRouteInterfaces } from "../node/configuration_defaults.ts";
+import { defaultRouteInterfaces, transientAddresses } from "../node/default_routes.ts";
 import type { FirmwareData } from "../node/host_credentials.ts";
 import { readFirmwareData } from "../node/host_credentials.ts";
 import type { ImageFinding } from "../node/image_measured.ts";
 import { findUnmeasured } from "../node/image_measured.ts";
 import { fromUtf8 } from "../platform/bytes.ts";
 import { exists, readFileIfExists } from "../platform/files.ts";
+import { addressBytes } from "../platform/ip_address.ts";
 import { present } from "../platform/present.ts";
 import type { CliContext } from "./context.ts";
 
@@ -45,18 +46,33 @@ export async function openMachine(context: CliContext): Promise<Machine> {
   const hasTdRegisters = await exists(join(paths.root, TDX_MEASUREMENTS_FOLDER));
   const isConfidential = await exists(join(paths.root, TSM_FOLDER));
   const device = isConfidential || hasTdRegisters ? context.openDevice() : undefined;
-  const routes = await readFileIfExists(join(paths.root, "proc/net/route"), MAXIMUM_PROC_BYTES);
-  const names = context.machineNames();
   return {
     ...present("tpm", tpm),
     ...present("device", device),
     hasTdRegisters,
-    facts: { ...names, defaultRouteInterfaces: defaultRouteInterfaces(fromUtf8(routes ?? new Uint8Array(), "routes")) },
+    facts: await machineFacts(context),
     firmware: await readFirmwareData(paths.root),
     unmeasured: await findUnmeasured({
       root: paths.root,
       isConfidential,
       ...(tpm === undefined ? {} : { registers: createTpmIssuer(tpm, ANY_EK_TYPE, context.clock) }),
     }),
+  };
+}
+
+async function machineFacts({ paths, machineNames }: CliContext): Promise<MachineFacts> {
+  const table = async (name: string) => {
+    const bytes = await readFileIfExists(join(paths.root, "proc/net", name), MAXIMUM_PROC_BYTES);
+    return fromUtf8(bytes ?? new Uint8Array(), name);
+  };
+  const transient = transientAddresses(await table("if_inet6"));
+  const { hostName, addresses } = machineNames();
+  return {
+    hostName,
+    addresses: addresses.map((entry) => {
+      const isTransient = transient.has(addressBytes(entry.address)?.toHex() ?? "");
+      return isTransient ? { ...entry, isTransient } : entry;
+    }),
+    defaultRouteInterfaces: defaultRouteInterfaces(await table("route"), await table("ipv6_route")),
   };
 }

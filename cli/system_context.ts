@@ -39,7 +39,11 @@ export function createSystemContext(): CliContext {
     paths,
     machineNames: () => ({
       hostName: Deno.hostname(),
-      addresses: Deno.networkInterfaces().map(({ name, address }) => ({ interface: name, address })),
+      addresses: Deno.networkInterfaces().map(({ name, address, cidr }) => ({
+        interface: name,
+        address,
+        length: Number(cidr.slice(cidr.indexOf("/") + 1)),
+      })),
     }),
     openTpm: () => openTpmDevice(paths.tpmDevice),
     // Without the device process there is no more evidence. systemd restarts this process, which starts a new one.

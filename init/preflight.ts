@@ -13,6 +13,7 @@ import { BootstrapError } from "../platform/errors.ts";
 import { present } from "../platform/present.ts";
 import { missingImages } from "../kubernetes/images.ts";
 import type { Kubeadm } from "../kubernetes/kubeadm.ts";
+import { nodeNetworkProblems, readNewClusterSettings } from "../kubernetes/new_cluster.ts";
 
 /**
  * Checks that the policy of an init allows the switches of this node's configuration. The cluster's own services would
@@ -26,6 +27,25 @@ export function checkSwitches(policyDocument: string, { switches }: TrustPart, k
   if (refused === undefined) return;
   const message = `The configuration of this node has ${refused}: true, which the policy of the init does not allow`;
   throw new BootstrapError("precondition/insecure-switch", message, { details: { switch: refused } });
+}
+
+/**
+ * Checks that a cluster can be made by these settings on this node, as far as can be computed.
+ *
+ * @param node The node's address, and the networks of its interfaces, CIDR.
+ * @throws {BootstrapError} `usage/document` for settings that no new cluster can have.
+ */
+export function settingsCheck(
+  clusterDocument: string,
+  node: { readonly address: string; readonly networks: readonly string[] },
+): PreflightCheck {
+  return {
+    name: "settings",
+    run: () => {
+      const settings = readNewClusterSettings(clusterDocument, "the cluster document of the init");
+      return Promise.resolve(nodeNetworkProblems(settings, node.address, node.networks));
+    },
+  };
 }
 
 /** One check. It gives a sentence for each condition that does not hold; no sentence means that all is well. */

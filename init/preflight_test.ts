@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { BootstrapError } from "../platform/errors.ts";
 import type { CommandRunner } from "../platform/command.ts";
 import type { InsecureSwitch } from "../protocol/transcript.ts";
-import { checkSwitches, kubernetesChecks, preflight } from "./preflight.ts";
+import { checkSwitches, kubernetesChecks, preflight, settingsCheck } from "./preflight.ts";
 import type { PreflightCheck } from "./preflight.ts";
 
 const check = (name: string, ...reasons: string[]): PreflightCheck => ({ name, run: () => Promise.resolve(reasons) });
@@ -111,4 +111,25 @@ Deno.test("the check of the disk reports nothing, or the free and the needed spa
   const unused: CommandRunner = { run: () => Promise.reject(new Error("unused")) };
   const [disk] = kubernetesChecks(nothing, unused, "");
   for (const reason of await disk?.run() ?? []) assert.match(reason, /^\/var\/lib has \d+ MiB free, and 2048 MiB are/);
+});
+
+Deno.test("settingsCheck() refuses networks of the cluster that overlap the nodes', or are of another family", async () => {
+  const reasons = (document: string, address: string, ...networks: string[]) =>
+    settingsCheck(`kubernetesVersion: v1.36.3\n${document}`, { address, networks }).run();
+  assert.deepEqual(await reasons("podSubnet: 10.244.0.0/16", "10.77.0.11", "10.77.0.11/24"), []);
+  const wrong: readonly (readonly [RegExp, ...Parameters<typeof reasons>])[] = [
+    [/10\.100\.0\.11 is in serviceSubnet 10\.96\.0\.0\/12/, "", "10.100.0.11", "10.100.0.11/16"],
+    [/10\.244\.0\.11 is in podSubnet 10\.244\.0\.0\/16/, "podSubnet: 10.244.0.0/16", "10.244.0.11"],
+    [/serviceSubnet 10\.96\.0\.0\/12 overlaps the nodes' network 10\.64\.0\.1\/10/, "", "10.64.0.1", "10.64.0.1/10"],
+    [/fd00:77::11 is IPv6, and serviceSubnet 10\.96\.0\.0\/12 is IPv4/, "", "fd00:77::11"],
+  ];
+  for (const [expected, ...given] of wrong) assert.match((await reasons(...given)).join("; "), expected);
+});
+
+Deno.test("settingsCheck() refuses settings that no new cluster can have, whatever the operator's program accepted", () => {
+  const check = settingsCheck("kubernetesVersion: v1.36.3\ncontrolPlaneEndpoint: localhost:6443\n", {
+    address: "10.77.0.11",
+    networks: [],
+  });
+  assert.throws(() => check.run(), { code: "usage/document", message: /localhost:6443 is each node itself/ });
 });

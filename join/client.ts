@@ -12,7 +12,6 @@
  * @module
  */
 import type { NodeSelf } from "../protocol/node_self.ts";
-import { join } from "node:path";
 import type { EvidenceIssuer } from "../attestation/evidence.ts";
 import type { ClusterTrust } from "../protocol/transcript.ts";
 import { privateKeyPem } from "../certificate/keys.ts";
@@ -22,13 +21,14 @@ import type { Journals } from "../journal/journals.ts";
 import { runSequence } from "../journal/sequence.ts";
 import { joinDocument } from "../kubernetes/documents.ts";
 import type { JoinFacts } from "../kubernetes/documents.ts";
-import type { Kubeadm } from "../kubernetes/kubeadm.ts";
+import type { FailedCheck, Kubeadm } from "../kubernetes/kubeadm.ts";
 import { kubeconfig } from "../kubernetes/kubeconfig.ts";
 import { defaultTimeouts } from "../kubernetes/settings.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
 import type { NodeLock } from "../nodelock/lock.ts";
 import { utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
+import type { AnyErrorCode } from "../platform/errors.ts";
 import { asBootstrapError, BootstrapError, errorFamily } from "../platform/errors.ts";
 import { writeFileAtomic } from "../platform/files.ts";
 import { errorFields } from "../platform/log.ts";
@@ -43,7 +43,7 @@ import { CONTROL_PLANE_SEQUENCE } from "./control_plane_sequence.ts";
 import { JOIN_CLIENT_DEADLINES } from "./exchange_client.ts";
 import type { NodeKeys } from "../protocol/node_keys.ts";
 import { readOrCreateIdentityKey, readOrCreateNodeKeys } from "../protocol/node_keys.ts";
-import { removeJoinSecrets } from "./run_folder.ts";
+import { discoveryPath, removeJoinSecrets } from "./run_folder.ts";
 import type { Ticket, TicketTurn } from "./ticket.ts";
 import type { EndpointFailure } from "./ticket_search.ts";
 import { TicketSearch } from "./ticket_search.ts";
@@ -70,6 +70,8 @@ export interface JoinClientDependencies {
   readonly kubelet: NodeKubelet;
   /** Makes this node a control plane, if it asks for that role. */
   readonly controlPlane: ControlPlaneMaker;
+  /** Checks this machine by itself, before anything is asked of a service. Default: there is nothing to check. */
+  readonly localChecks?: () => Promise<readonly FailedCheck[]>;
   /** The bootstrapper's own folder on a tmpfs, for keys and ticket: `/run/bootstrapper`. */
   readonly runFolder: string;
   /** The folder that lives as long as the machine, for its identity key: `/var/lib/bootstrapper`. */
@@ -94,7 +96,6 @@ export interface JoinClientOptions {
 }
 
 const PREFLIGHT_DEADLINE_MS = 5 * 60_000;
-const DISCOVERY_FILE = "discovery.conf";
 const SECRET_MODE = 0o600;
 
 /**
@@ -154,17 +155,51 @@ class JoinClient {
     this.#options = options;
     this.#keys = keys;
     this.#journal = journal;
-    this.#discoveryPath = join(dependencies.runFolder, DISCOVERY_FILE);
+    this.#discoveryPath = discoveryPath(dependencies.runFolder);
     this.#search = this.#searchFor(undefined);
   }
 
   /** Runs the steps before the lock, again and again until they work. */
   prepare(): Promise<Ticket> {
+    let usable: Ticket | undefined;
+    let last: Ticket | undefined;
     return this.#untilItWorks("join-not-prepared", canBeMended, async () => {
-      const ticket = await this.#obtainTicket();
-      await this.#journal.phase("join-preflight", () => this.#preflight(ticket));
+      // A machine that cannot join asks no service for certificates or keys.
+      await this.#checkMachine(last);
+      const ticket = usable ?? await this.#obtainTicket();
+      usable = undefined;
+      last = ticket;
+      try {
+        await this.#journal.phase("join-preflight", () => this.#preflight(ticket));
+      } catch (error) {
+        if (asBootstrapError(error).code !== "precondition/preflight") throw error;
+        if (this.#mayServeAgain(ticket)) usable = ticket;
+        // A control plane that cannot join now must not keep others from joining.
+        await this.#turn?.settle(false);
+        this.#turn = undefined;
+        throw error;
+      }
       return ticket;
     });
+  }
+
+  /**
+   * Whether a ticket serves for another try of the preflight. One with the cluster's keys does not: they are wiped, and
+   * another control plane may have its turn.
+   */
+  #mayServeAgain({ kit, clientCertificate: { notBefore, notAfter } }: Ticket): boolean {
+    return kit === undefined &&
+      this.#dependencies.clock.now().getTime() < (notBefore.getTime() + notAfter.getTime()) / 2;
+  }
+
+  /** @param last The ticket of an earlier try: it names what this machine needs as a control plane. */
+  async #checkMachine(last: Ticket | undefined): Promise<void> {
+    const { localChecks, controlPlane, self } = this.#dependencies;
+    const failed = [
+      ...await localChecks?.() ?? [],
+      ...last === undefined || self.role === "worker" ? [] : await controlPlane.preflight(last, this.#options.signal),
+    ];
+    if (failed.length > 0) throw notFit(failed);
   }
 
   /** Takes the lock, unless the InitServer has it. */
@@ -257,12 +292,7 @@ class JoinClient {
     // The checks of a worker, for either role: kubeadm's checks of a control plane need the cluster's keys on disk.
     const common = await kubeadm.preflight("join", joinDocument(this.#facts(ticket)), run);
     const failed = [...common, ...self.role === "worker" ? [] : await controlPlane.preflight(ticket, signal)];
-    if (failed.length === 0) return;
-    const reasons = failed.map(({ check, reason }) => `${check}: ${reason}`).join("; ");
-    throw new BootstrapError("precondition/preflight", `This machine cannot join yet: ${reasons}`, {
-      next: "Repair the machine, or build it from an image that has what is missing",
-      details: Object.fromEntries(failed.map(({ check, reason }) => [check, reason])),
-    });
+    if (failed.length > 0) throw notFit(failed);
   }
 
   #facts(ticket: Ticket | undefined): JoinFacts {
@@ -335,6 +365,14 @@ class JoinClient {
   }
 }
 
+function notFit(failed: readonly FailedCheck[]): BootstrapError {
+  const reasons = failed.map(({ check, reason }) => `${check}: ${reason}`).join("; ");
+  return new BootstrapError("precondition/preflight", `This machine cannot join yet: ${reasons}`, {
+    next: "Repair the machine, or build it from an image that has what is missing",
+    details: Object.fromEntries(failed.map(({ check, reason }) => [check, reason])),
+  });
+}
+
 function stopped(cause: unknown): BootstrapError {
   return new BootstrapError("aborted/join", "The join was stopped", { cause });
 }
@@ -348,7 +386,18 @@ function isNoDefect({ code }: BootstrapError): boolean {
   return errorFamily(code) !== "internal";
 }
 
+/** What people, time or a fresh ticket may fix, although it is not retriable. */
+const MENDED_BY_PEOPLE: readonly AnyErrorCode[] = [
+  "precondition/preflight",
+  "system/kubeadm",
+  "system/command",
+  // An API server that has just started, and what kubeadm keeps in the cluster.
+  "unauthorized/kubernetes-api",
+  "precondition/not-found",
+  "malformed/kubeadm-config",
+];
+
 /** Whether people, time or a fresh ticket may fix the error. Other errors need another image or another program. */
 function canBeMended({ code, retriable }: BootstrapError): boolean {
-  return retriable || code === "precondition/preflight" || code === "system/kubeadm" || code === "system/command";
+  return retriable || MENDED_BY_PEOPLE.includes(code);
 }

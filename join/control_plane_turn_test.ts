@@ -4,6 +4,8 @@ import { identityOfKey, readOrCreateIdentityKey } from "../protocol/node_keys.ts
 import { newKit } from "../protocol/testing/kit.ts";
 import { TestCluster } from "../tests/exchanges/join_world.ts";
 import { TestMachine } from "../tests/exchanges/join_machine.ts";
+import { systemClock } from "../platform/clock.ts";
+import type { ControlPlaneMaker } from "./joining.ts";
 import { sealKit } from "../protocol/sealed_kit.ts";
 
 /** A cluster that gives its turn to every node that asks, and a machine that asks. */
@@ -59,4 +61,30 @@ Deno.test("runJoinClient() keeps a control plane's turn when the node is locked,
   for (const call of ["keys", "kubeadm prepare", "kubeadm etcd", "kubeadm finish", "join-service"]) {
     assert.ok(other.calls.includes(call), call);
   }
+});
+
+Deno.test("runJoinClient() of a broken control plane asks once for the cluster's keys, frees its turn, and checks itself first", async () => {
+  const { cluster, freed, machine } = await world();
+  await using _ = cluster;
+  await using node = machine;
+  const failures = [1, 2, 3].map(() => [{ check: "images", reason: "an image is missing" }]);
+  const tickets: number[] = [];
+  const clock = { ...systemClock, sleep: () => Promise.resolve() };
+  const controlPlane: ControlPlaneMaker = {
+    preflight: () => {
+      tickets.push(node.calls.filter((call) => call === "(join-ticket)").length);
+      if (tickets.length > 5) node.stop.abort();
+      return Promise.resolve(failures.shift() ?? []);
+    },
+    hasKeys: () => Promise.resolve(true),
+    installKeys: () => Promise.resolve(),
+    isVoter: () => Promise.resolve(false),
+    resume: () => Promise.resolve(),
+    run: () => Promise.resolve(),
+    keepCutList: (work) => work(),
+    startJoinService: () => Promise.resolve(),
+  };
+  assert.equal(await node.run(cluster.trust, [cluster.port], { clock, controlPlane }), "joined");
+  assert.deepEqual(tickets, [1, 1, 1, 1, 2]);
+  assert.equal(freed.length, 1);
 });

@@ -8,6 +8,11 @@ import { join } from "node:path";
 import { emptyFolder } from "../platform/files.ts";
 import { NODE_KEY_FILES } from "../protocol/node_keys.ts";
 
+/** The path of the ticket's kubeconfig in the bootstrapper's own folder on a tmpfs. */
+export function discoveryPath(runFolder: string): string {
+  return join(runFolder, "discovery.conf");
+}
+
 /**
  * Removes what a killed process left: its ticket, its files for kubeadm, and half-written keys. The keys of a join
  * under way stay. Call it only before anything works with the folder.

@@ -9,7 +9,7 @@ import { NODE_ROLES } from "./node_role.ts";
 export interface AdmissionRecord {
   /** The identity that the node's evidence proved, 64 lower-case hexadecimal digits. It never changes. */
   readonly identity: string;
-  /** The Node's name, an RFC 1123 label. It never changes. */
+  /** The Node's name, an RFC 1123 subdomain. It never changes. */
   readonly nodeName: string;
   /** Never changes. */
   readonly role: NodeRole;

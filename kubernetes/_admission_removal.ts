@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isLabel } from "../platform/label.ts";
+import { isNodeName } from "../platform/label.ts";
 import { present } from "../platform/present.ts";
 import { AddressClaims } from "./_address_claims.ts";
 import type { AdmissionRecord } from "./_admission_record.ts";
@@ -52,7 +52,9 @@ export class AdmissionRemoval {
 
   /** See `AdmissionRecords.end()`. */
   async end(name: string, identity: string, nowMs: number): Promise<EndedAdmission | undefined> {
-    if (!isLabel(name)) throw malformedAdmission("nodeName", "is not an RFC 1123 label");
+    if (!isNodeName(name)) {
+      throw malformedAdmission("nodeName", "is not an RFC 1123 subdomain of at most 63 characters");
+    }
     if (!isIdentity(identity)) return undefined;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const found = await this.#admissions.find(identity);
@@ -69,7 +71,9 @@ export class AdmissionRemoval {
 
   /** See `AdmissionRecords.remove()`. */
   async remove(name: string, options: RecordsRemoval): Promise<AdmissionRecord | undefined> {
-    if (!isLabel(name)) throw malformedAdmission("nodeName", "is not an RFC 1123 label");
+    if (!isNodeName(name)) {
+      throw malformedAdmission("nodeName", "is not an RFC 1123 subdomain of at most 63 characters");
+    }
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const removal = await unlessChanged(() => this.#tryToRemove(name, options));
       if (removal !== undefined) return removal.record;

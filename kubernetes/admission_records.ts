@@ -14,7 +14,7 @@
  */
 import * as v from "valibot";
 import { asBootstrapError } from "../platform/errors.ts";
-import { isLabel } from "../platform/label.ts";
+import { isNodeName } from "../platform/label.ts";
 import { type Clock, systemClock } from "../platform/clock.ts";
 import { addressBytes } from "../platform/ip_address.ts";
 import { present } from "../platform/present.ts";
@@ -127,7 +127,7 @@ export class AdmissionRecords {
   }
 
   async #named(name: string): Promise<StoredAdmission | undefined> {
-    if (!isLabel(name)) return undefined;
+    if (!isNodeName(name)) return undefined;
     const claim = await this.#names.find(name);
     const own = claim && await this.#admissions.find(claim.identity);
     return own === undefined || own.removedMs !== undefined || own.record.nodeName !== name ? undefined : own;
@@ -205,7 +205,9 @@ export class AdmissionRecords {
   }
 
   async #admit({ evidence, ...record }: AskedAdmission, how: HowToAdmit): Promise<Admission> {
-    if (!isLabel(record.nodeName)) throw malformedAdmission("nodeName", "is not an RFC 1123 label");
+    if (!isNodeName(record.nodeName)) {
+      throw malformedAdmission("nodeName", "is not an RFC 1123 subdomain of at most 63 characters");
+    }
     if (!isIdentity(record.identity)) throw malformedAdmission("identity", "is not 64 characters of hexadecimal");
     if (!record.addresses.every((address) => addressBytes(address) !== undefined)) {
       throw malformedAdmission("addresses", "are not all IP addresses");

@@ -10,6 +10,7 @@ import { BootstrapError } from "../platform/errors.ts";
 import { readJson } from "../platform/json.ts";
 import { present } from "../platform/present.ts";
 import { statusError } from "./_api_status.ts";
+import type { ForbiddenPatience } from "./forbidden_patience.ts";
 import { tlsRefusal } from "./_tls_refusal.ts";
 
 /** The API server to call, and the caller's credentials. */
@@ -30,6 +31,8 @@ export interface ApiOptions {
   readonly deadlineMs?: number;
   /** Ends calls under way and later calls with its reason. */
   readonly signal?: AbortSignal;
+  /** Makes 403 retriable for minutes. Default: it is never retriable. */
+  readonly patience?: ForbiddenPatience;
 }
 
 /** The version of an object that may be deleted. The server answers with a conflict if the object has another one. */
@@ -55,6 +58,7 @@ export type SchemaResult<T> =
   | { readonly issues: readonly { readonly message: string }[] };
 
 const MAXIMUM_ANSWER_BYTES = 8 << 20;
+const FORBIDDEN = 403;
 const DEFAULT_DEADLINE_MS = 30_000;
 const FIELD_MANAGER = "bootstrapper";
 
@@ -68,6 +72,7 @@ const FIELD_MANAGER = "bootstrapper";
  * | `timeout/kubernetes-api` | no answer in time: retriable; a change may have happened |
  * | `unavailable/kubernetes-api-tls` | the server's certificate is refused, or it does not speak TLS: retriable |
  * | `unauthorized/kubernetes-api` | 401, 403 |
+ * | `unavailable/kubernetes-rights` | 403 of the first minutes, with `patience`: retriable |
  * | `precondition/not-found` | 404 |
  * | `conflict/already-exists`, `conflict/changed` | 409, by its reason |
  * | `malformed/kubernetes-api` | 400, 422, and answers that do not match the schema |
@@ -80,6 +85,7 @@ export class KubernetesApi implements Disposable {
   readonly #client: Deno.HttpClient;
   readonly #deadlineMs: number;
   readonly #signal: AbortSignal | undefined;
+  readonly #patience: ForbiddenPatience | undefined;
   #serverTimeMs: number | undefined;
 
   /**
@@ -99,6 +105,7 @@ export class KubernetesApi implements Disposable {
     this.#caPem = credentials.caPem;
     this.#deadlineMs = options.deadlineMs ?? DEFAULT_DEADLINE_MS;
     this.#signal = options.signal;
+    this.#patience = options.patience;
     try {
       this.#client = Deno.createHttpClient({
         caCerts: [credentials.caPem],
@@ -212,7 +219,11 @@ export class KubernetesApi implements Disposable {
       }
       throw await this.#unreachable(what, cause);
     }
-    if (status < 200 || status > 299) throw statusError(what, status, text);
+    if (status < 200 || status > 299) {
+      const error = statusError(what, status, text);
+      throw status === FORBIDDEN && this.#patience !== undefined ? this.#patience.refused(method, path, error) : error;
+    }
+    this.#patience?.allowed(method, path);
     const result = await schema["~standard"].validate(parseAnswer(text, what));
     if (result.issues === undefined) return result.value;
     throw new BootstrapError("malformed/kubernetes-api", `${what} got an unexpected answer`, {

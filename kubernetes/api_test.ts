@@ -7,6 +7,9 @@ import { createThrowAwayCertificate } from "../certificate/throw_away.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { ApiCredentials } from "./api.ts";
 import { KubernetesApi } from "./api.ts";
+import { nodeCertificatePath } from "./kubelet_credentials.ts";
+import { renewOwnCertificates } from "./own_node_certificates.ts";
+import { FORBIDDEN_PATIENCE_MS, ForbiddenPatience } from "./forbidden_patience.ts";
 import { startHttpsServer } from "./testing/https.ts";
 
 async function credentialsFor(server: string): Promise<ApiCredentials> {
@@ -53,6 +56,45 @@ Deno.test("KubernetesApi ends calls with its signal's reason, not retriable", as
   assert.equal(await called, reason);
   assert.equal(await callToSilence({ signal: controller.signal }), reason, "a call that came later");
   assert.equal(reason.retriable, false);
+});
+
+Deno.test("KubernetesApi makes a 403 retriable for the first minutes if it is told to", async () => {
+  const kubelet = await Deno.makeTempDir();
+  const ca = await createCertificateAuthority(new Date());
+  const server = { nodeName: "cp-1", addresses: ["127.0.0.1"], lifetimeMs: 3_600_000, epoch: 1 };
+  await renewOwnCertificates({ ca, paths: { kubelet }, now: new Date() }, server);
+  const pem = await Deno.readTextFile(nodeCertificatePath(kubelet, "serving"));
+  await Deno.remove(kubelet, { recursive: true });
+  const answers = [403, 200, 403].map((status) => new Response('{"kind":"Status","message":"no"}', { status }));
+  const own = Deno.serve({
+    ...{ hostname: "127.0.0.1", port: 0, cert: pem, key: pem, onListen: () => {} },
+    handler: () => answers.shift() ?? new Response("", { status: 403 }),
+  });
+  try {
+    let nowMs = 0;
+    const credentials = {
+      ...await credentialsFor(`https://127.0.0.1:${own.addr.port}`),
+      caPem: writePem("CERTIFICATE", ca.certificate.der),
+    };
+    using patient = new KubernetesApi(credentials, { patience: new ForbiddenPatience({ monotonicMs: () => nowMs }) });
+    await assert.rejects(patient.get("/version", v.unknown()), {
+      code: "unavailable/kubernetes-rights",
+      retriable: true,
+    });
+    await patient.get("/version", v.unknown());
+    nowMs = FORBIDDEN_PATIENCE_MS;
+    await assert.rejects(patient.get("/version", v.unknown()), {
+      code: "unavailable/kubernetes-rights",
+      retriable: true,
+    });
+    nowMs = 2 * FORBIDDEN_PATIENCE_MS;
+    await assert.rejects(patient.get("/version", v.unknown()), {
+      code: "unauthorized/kubernetes-api",
+      retriable: false,
+    });
+  } finally {
+    await own.shutdown();
+  }
 });
 
 Deno.test("KubernetesApi reports a TLS failure when the server has another certificate", async () => {

@@ -22,7 +22,7 @@ export const CRI_SOCKET = "unix:///run/containerd/containerd.sock";
 
 /** The node that a document is for. */
 export interface NodeFacts {
-  /** The Node's name, an RFC 1123 label. */
+  /** The Node's name, an RFC 1123 subdomain of at most 63 characters. */
   readonly name: string;
   /** The address by which other nodes reach it, without a port. */
   readonly address: string;
@@ -80,7 +80,8 @@ function nodeRegistration(node: NodeFacts): Record<string, unknown> {
     criSocket: CRI_SOCKET,
     // Images are either part of the measured machine or missing. No image is fetched.
     imagePullPolicy: "Never",
-    kubeletExtraArgs: [{ name: "node-ip", value: node.address }],
+    // kubeadm gives the name only if it is not the host name, and the host name may change later.
+    kubeletExtraArgs: [{ name: "node-ip", value: node.address }, { name: "hostname-override", value: node.name }],
   };
 }
 
@@ -103,6 +104,16 @@ export function controlPlaneEndpoint(settings: ClusterSettings, node: NodeFacts)
   return settings.controlPlaneEndpoint ?? ownApiEndpoint(node);
 }
 
+/** The InitConfiguration with which kubeadm lists images. It looks at nothing of the machine then. */
+export function imagesDocument(node: NodeFacts): Record<string, unknown> {
+  return {
+    apiVersion: KUBEADM_API,
+    kind: "InitConfiguration",
+    nodeRegistration: nodeRegistration(node),
+    localAPIEndpoint: { advertiseAddress: node.address, bindPort: API_SERVER_PORT },
+  };
+}
+
 /**
  * Writes the documents of `kubeadm init`: InitConfiguration, ClusterConfiguration and KubeletConfiguration, as YAML.
  */
@@ -110,13 +121,7 @@ export function initDocuments(settings: ClusterSettings, facts: InitFacts): stri
   const endpoint = controlPlaneEndpoint(settings, facts.node);
   const election = settings.leaderElection === undefined ? [] : electionArguments(settings.leaderElection);
   return documents(
-    {
-      apiVersion: KUBEADM_API,
-      kind: "InitConfiguration",
-      nodeRegistration: nodeRegistration(facts.node),
-      localAPIEndpoint: { advertiseAddress: facts.node.address, bindPort: API_SERVER_PORT },
-      timeouts: settings.timeouts,
-    },
+    { ...imagesDocument(facts.node), timeouts: settings.timeouts },
     {
       apiVersion: KUBEADM_API,
       kind: "ClusterConfiguration",

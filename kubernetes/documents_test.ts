@@ -11,7 +11,7 @@ const registration = {
   name: "cp-1",
   criSocket: "unix:///run/containerd/containerd.sock",
   imagePullPolicy: "Never",
-  kubeletExtraArgs: [{ name: "node-ip", value: "10.0.0.1" }],
+  kubeletExtraArgs: [{ name: "node-ip", value: "10.0.0.1" }, { name: "hostname-override", value: "cp-1" }],
 };
 
 /** No file for a signer of kubelets' certificates. */

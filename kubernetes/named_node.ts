@@ -44,7 +44,7 @@ const nodeSchema = v.object({
 /**
  * Finds the cluster's data under a name: a Node, an admission record, or a removal under way.
  *
- * @param nodeName An RFC 1123 label.
+ * @param nodeName An RFC 1123 subdomain.
  * @throws {BootstrapError} `precondition/no-such-node`, `malformed/…`, and the errors of `KubernetesApi`.
  */
 export async function findNamedNode(api: ObjectApi, nodeName: string): Promise<NamedNode> {

@@ -9,7 +9,7 @@
 import type { NodeRole } from "./node_role.ts";
 import * as v from "valibot";
 import { type AnyErrorCode, BootstrapError, readErrorCode } from "../platform/errors.ts";
-import { isLabel } from "../platform/label.ts";
+import { isNodeName } from "../platform/label.ts";
 import { present } from "../platform/present.ts";
 import { readFields } from "./_api_objects.ts";
 import type { KubernetesApi } from "./api.ts";
@@ -17,7 +17,7 @@ import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
 
 /** The node to be removed. */
 export interface RemovalRequest {
-  /** The Node's name, an RFC 1123 label. */
+  /** The Node's name, an RFC 1123 subdomain. */
   readonly nodeName: string;
   /** The node's role. A worker has no etcd member. */
   readonly role: NodeRole;
@@ -68,7 +68,7 @@ const nameOf = (nodeName: string) => `removal-${nodeName}`;
 const pathOf = (nodeName: string) => `${PATH}/${nameOf(nodeName)}`;
 
 const text = v.pipe(v.string(), v.maxLength(LONGEST_TEXT));
-const nodeNameSchema = v.pipe(v.string(), v.check(isLabel));
+const nodeNameSchema = v.pipe(v.string(), v.check(isNodeName));
 const codeSchema = v.custom<AnyErrorCode>((code) => typeof code === "string" && readErrorCode(code) !== undefined);
 
 const requestEntries = {

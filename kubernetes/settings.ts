@@ -3,35 +3,61 @@
  *
  * @module
  */
-import { isIP } from "node:net";
 import * as v from "valibot";
+import type { KeyHints, Problem } from "../platform/document.ts";
 import { readDocument } from "../platform/document.ts";
-import { BootstrapError } from "../platform/errors.ts";
-import { doNetworksOverlap } from "../platform/ip_address.ts";
+import { parseEndpoint } from "../platform/endpoint.ts";
+import type { Endpoint } from "../platform/endpoint.ts";
+import { endpointText } from "../platform/endpoint.ts";
+import { checkedText, problemIn } from "../platform/checked_text.ts";
+import { readNetwork } from "../platform/ip_address.ts";
+import { shown } from "../platform/label.ts";
+import { present } from "../platform/present.ts";
+
+/** A duration in whole hours, minutes and seconds, as kubeadm itself writes them: `4m`, `4m0s`, `1h30m`. */
+const DURATION = /^(?=\d)(?:(\d{1,5})h)?(?:(\d{1,5})m)?(?:(\d{1,5})s)?$/;
+const LONGEST_SECONDS = 99_999 * 3600;
 
 const duration = v.pipe(
-  v.string(),
-  v.regex(/^[1-9][0-9]{0,4}[smh]$/, 'must be a whole number and "s", "m" or "h", as in "4m"'),
+  v.string('must be a duration in whole hours, minutes and seconds, as in "4m" or "4m0s"'),
+  v.check(
+    (text) => secondsOf(text) >= 1 && secondsOf(text) <= LONGEST_SECONDS,
+    ({ input }) => `must be a duration in whole hours, minutes and seconds, as in "4m" or "4m0s"; seen ${shown(input)}`,
+  ),
 );
 
-/** An IPv4 or IPv6 network in CIDR notation. */
-function isSubnet(text: string): boolean {
-  const [address = "", length = "", ...rest] = text.split("/");
-  const family = isIP(address);
-  if (rest.length > 0 || family === 0 || !/^(?:0|[1-9][0-9]{0,2})$/.test(length)) return false;
-  return Number(length) <= (family === 4 ? 32 : 128);
+/** The seconds of a duration; NaN if the text is none. */
+function secondsOf(text: string): number {
+  const [, hours = 0, minutes = 0, seconds = 0] = DURATION.exec(text) ?? [undefined, NaN];
+  return Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds);
 }
 
-const subnet = v.pipe(v.string(), v.check(isSubnet, 'must be a network in CIDR notation, as in "10.244.0.0/16"'));
+/** A network, as the clusters that are there may have it: bits after the prefix were accepted once. */
+const subnet = checkedText(
+  problemIn(readNetwork),
+  ({ received }) =>
+    received === "Array"
+      ? "must be one network, and dual stack is not supported: write one network, without brackets"
+      : `must be a network in CIDR notation, as in "10.244.0.0/16"; seen ${received}`,
+);
 
-/** RFC 1123 subdomain: labels of letters, digits and hyphens, 253 characters at most. */
-const HOST_NAME = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
+const API_SERVER_PORT = 6443;
 
-function isHostAndPort(text: string): boolean {
-  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+)):([1-9][0-9]{0,4})$/.exec(text) ?? [];
-  if (port === undefined || Number(port) > 65535) return false;
-  return bracketed !== undefined ? isIP(bracketed) === 6 : HOST_NAME.test(plain ?? "");
+/** Reads a `controlPlaneEndpoint`. Returns a clause if it is none. */
+export function readApiEndpoint(text: string): Endpoint | string {
+  return parseEndpoint(text, { usualPort: API_SERVER_PORT });
 }
+
+const endpoint = v.pipe(
+  checkedText(
+    problemIn(readApiEndpoint),
+    ({ received }) => `must be a host and a port, as in "k8s.example.org:6443"; seen ${received}`,
+  ),
+  v.transform((text) => {
+    const read = readApiEndpoint(text);
+    return typeof read === "string" ? text : endpointText(read);
+  }),
+);
 
 /** kubeadm's time limits, by the names in its `timeouts`, as durations of the form `4m`. */
 export interface KubeadmTimeouts {
@@ -135,12 +161,6 @@ const etcdSchema = v.pipe(
  * `leaderelection.go`).
  */
 const RENEW_JITTER = 1.2;
-const SECONDS_OF_UNIT: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
-
-function secondsOf(text: string): number {
-  return Number(text.slice(0, -1)) * (SECONDS_OF_UNIT[text.slice(-1)] ?? Number.NaN);
-}
-
 /** client-go's NewLeaderElector refuses other values: a controller manager would exit at each start. */
 const leaderElectionSchema = v.pipe(
   v.strictObject({ leaseDuration: duration, renewDeadline: duration, retryPeriod: duration }),
@@ -173,14 +193,26 @@ const nodeCertificateLifetime = v.pipe(
   ),
 );
 
+/** A released version; its minor version is the first group. */
+export const RELEASE = /^v1\.([1-9][0-9]{0,2})\.(?:0|[1-9][0-9]{0,2})$/;
+function versionProblem(text: string): string | undefined {
+  if (RELEASE.test(text)) return undefined;
+  const rule = 'must be a released version, as in "v1.36.3"';
+  if (RELEASE.test(`v${text}`)) return `${rule}: write v${text}`;
+  if (/^(?:v?1\.\d+\.\d+)[-+]/.test(text)) return `${rule}: only releases are supported, not ${shown(text)}`;
+  if (/^(?:stable|latest|ci|release)\b/.test(text)) {
+    return `${rule}: no version is looked up on a network; seen ${shown(text)}`;
+  }
+  if (/^v?1\.\d+$/.test(text)) return `${rule}: the last number is missing in ${shown(text)}`;
+  return `${rule}; seen ${shown(text)}`;
+}
+
 const settingsSchema = v.strictObject({
-  kubernetesVersion: v.pipe(
-    v.string(),
-    v.regex(/^v1\.[1-9][0-9]{0,2}\.(?:0|[1-9][0-9]{0,2})$/, 'must be a released version, as in "v1.36.3"'),
+  kubernetesVersion: checkedText(
+    versionProblem,
+    ({ received }) => `must be a released version, as in "v1.36.3"; seen ${received}`,
   ),
-  controlPlaneEndpoint: v.exactOptional(
-    v.pipe(v.string(), v.check(isHostAndPort, 'must be a host and a port, as in "k8s.example.org:6443"')),
-  ),
+  controlPlaneEndpoint: v.exactOptional(endpoint),
   podSubnet: v.exactOptional(subnet),
   serviceSubnet: v.exactOptional(subnet),
   kubeProxy: v.optional(v.boolean(), true),
@@ -190,6 +222,27 @@ const settingsSchema = v.strictObject({
   leaderElection: v.exactOptional(leaderElectionSchema),
   nodeCertificateLifetime: v.optional(nodeCertificateLifetime, "168h"),
 });
+
+const NOT_SETTABLE = "this cannot be set for a new cluster";
+/** What to write instead of keys of kubeadm's documents, and of other tools. */
+const HINTS: KeyHints = {
+  podCIDR: "it is podSubnet",
+  podCidr: "it is podSubnet",
+  clusterCIDR: "it is podSubnet",
+  serviceCIDR: "it is serviceSubnet",
+  serviceCidr: "it is serviceSubnet",
+  networking: "podSubnet and serviceSubnet stand at the top",
+  clusterName: "the cluster's name is --name of `bootstrapper init`",
+  name: "the cluster's name is --name of `bootstrapper init`",
+  nodeName: "the node's name is in its own configuration: node.name, or its host name",
+  version: "it is kubernetesVersion",
+  ...Object.fromEntries(
+    [
+      ...["imageRepository", "dnsDomain", "apiServer", "controllerManager", "scheduler", "certSANs", "featureGates"],
+      ...["proxyMode", "extraArgs", "extraVolumes", "certificatesDir", "dns", "proxy", "patches", "nodeRegistration"],
+    ].map((key) => [key, NOT_SETTABLE]),
+  ),
+};
 
 const CLUSTER_DOCUMENT = "the cluster document";
 /** `DefaultServicesSubnet` in kubeadm's `apis/kubeadm/v1beta4/defaults.go`. */
@@ -203,28 +256,15 @@ export const defaultTimeouts: KubeadmTimeouts = Object.freeze(v.parse(timeoutsSc
  *
  * @param text YAML.
  * @param what The document's name for errors, such as its path.
- * @throws {BootstrapError} `usage/document` with the key's path.
+ * @param check Further checks of settings that the schema accepts.
+ * @throws {BootstrapError} `usage/document` with all problems, their lines, and the path of the first wrong key.
  */
-export function readClusterSettings(text: string, what: string = CLUSTER_DOCUMENT): ClusterSettings {
-  return readDocument(text, settingsSchema, what);
-}
-
-/**
- * Reads the cluster document of a new cluster. What clusters that are there may have is refused here if it cannot work:
- * networks of Pods and of Services that overlap.
- *
- * @throws {BootstrapError} `usage/document` with the key's path.
- */
-export function readNewClusterSettings(text: string, what: string = CLUSTER_DOCUMENT): ClusterSettings {
-  const settings = readClusterSettings(text, what);
-  const { podSubnet, serviceSubnet = KUBEADM_SERVICE_SUBNET } = settings;
-  if (podSubnet === undefined || !doNetworksOverlap(podSubnet, serviceSubnet)) return settings;
-  const services = settings.serviceSubnet === undefined ? `the default serviceSubnet` : "serviceSubnet";
-  throw new BootstrapError(
-    "usage/document",
-    `Cannot use ${what}: podSubnet ${podSubnet} overlaps ${services} ${serviceSubnet}`,
-    { next: "Choose two networks that share no address", details: { document: what, key: "podSubnet" } },
-  );
+export function readClusterSettings(
+  text: string,
+  what: string = CLUSTER_DOCUMENT,
+  check?: (settings: ClusterSettings) => readonly Problem[],
+): ClusterSettings {
+  return readDocument(text, settingsSchema, what, { kind: "cluster", hints: HINTS, ...present("check", check) });
 }
 
 /** How long the certificates of a cluster's nodes last, milliseconds. */

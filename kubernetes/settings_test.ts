@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { BootstrapError } from "../platform/errors.ts";
-import { defaultTimeouts, nodeCertificateLifetimeMs, readClusterSettings, readNewClusterSettings } from "./settings.ts";
+import { readNewClusterSettings } from "./new_cluster.ts";
+import { defaultTimeouts, nodeCertificateLifetimeMs, readClusterSettings } from "./settings.ts";
 
 const keyOf = (key: string) => (error: unknown) => error instanceof BootstrapError && error.details.key === key;
 
@@ -125,10 +126,10 @@ Deno.test("readNewClusterSettings() refuses networks of Pods and Services that o
   assert.equal(refusal("serviceSubnet: 10.244.0.0/16"), undefined);
   assert.equal(
     refusal("podSubnet: 10.100.0.0/16"),
-    "Cannot use my.yaml: podSubnet 10.100.0.0/16 overlaps the default serviceSubnet 10.96.0.0/12",
+    "Cannot use my.yaml: line 2: podSubnet 10.100.0.0/16 overlaps the default serviceSubnet 10.96.0.0/12: choose two networks that share no address",
   );
   assert.equal(
     refusal("podSubnet: 10.0.0.0/16\nserviceSubnet: 10.0.0.0/16"),
-    "Cannot use my.yaml: podSubnet 10.0.0.0/16 overlaps serviceSubnet 10.0.0.0/16",
+    "Cannot use my.yaml: line 2: podSubnet 10.0.0.0/16 overlaps serviceSubnet 10.0.0.0/16: choose two networks that share no address",
   );
 });

@@ -17,7 +17,7 @@ import { readClusterId } from "../certificate/cluster_id.ts";
 import { readOperatorKey } from "../certificate/operator_key.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { hex } from "../platform/bytes.ts";
-import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import { BootstrapError } from "../platform/errors.ts";
 import type { ConfigurationDocument } from "./configuration_schema.ts";
 import { readConfigurationDocument } from "./configuration_schema.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
@@ -50,6 +50,8 @@ export interface NodeConfiguration {
   readonly node: {
     readonly name?: string;
     readonly address?: string;
+    /** The network in which the machine's own address is, CIDR. */
+    readonly addressFrom?: string;
     readonly role: NodeRole;
   };
   readonly evidence: EvidenceConfiguration;
@@ -67,8 +69,8 @@ export interface NodeConfiguration {
  * @param text YAML, version 1 (see `deploy/node-worker.example.yaml`).
  * @param what The path that the text comes from, for errors.
  * @param kinds The known kinds of evidence.
- * @throws {BootstrapError} `usage/document` for unknown or missing keys and wrong types; `usage/configuration` for
- *   wrong values and impossible combinations. Both carry the path of the key as `key` in their details.
+ * @throws {BootstrapError} `usage/document` for unknown or missing keys and wrong values; `usage/configuration` for
+ *   impossible combinations. Both name all problems, and carry the path of the first key as `key` in their details.
  */
 export function readNodeConfiguration(
   text: string,
@@ -76,26 +78,38 @@ export function readNodeConfiguration(
   kinds: readonly EvidenceKind[] = KINDS,
 ): NodeConfiguration {
   const document = readConfigurationDocument(text, what, kinds);
-  const fail: Fail = (key, reason) => {
-    throw new BootstrapError("usage/configuration", `Cannot use ${what}: ${key}: ${reason}`, {
-      details: { document: what, key },
-    });
-  };
+  const problems: (readonly [key: string, reason: string])[] = [];
+  const fail: Fail = (key, reason) => void problems.push([key, reason]);
   const trust = readTrust(document, kinds, fail);
   const init = readInit(document, trust, fail);
   const endpoints = readEndpoints(document.join?.endpoints ?? [], fail);
   if (!init.enabled && endpoints.length === 0) {
     fail("join.endpoints", "at least one is needed, as this node runs no InitServer and could never become a member");
   }
-  const { name, address, role = "worker" } = document.node ?? {};
+  const { name, address, addressFrom, role = "worker" } = document.node ?? {};
+  if (address !== undefined && addressFrom !== undefined) {
+    fail("node.addressFrom", "node.address names the address already: remove one of the two");
+  }
   const evidence = readEvidence(document, kinds, fail);
   if (isInsecure(evidence) && role === "control-plane" && !init.enabled) {
     const variant = combinedName(evidence.kinds.map((kind) => kind.name));
     fail("node.role", `no join service makes a node without evidence (evidence.variant "${variant}") a control plane`);
   }
+  const [first] = problems;
+  if (first !== undefined) {
+    const all = problems.map(([key, reason]) => `${key}: ${reason}`).join("; ");
+    throw new BootstrapError("usage/configuration", `Cannot use ${what}: ${all}`, {
+      details: { document: what, key: first[0] },
+    });
+  }
   return {
     trust,
-    node: { role, ...present("name", name), ...present("address", address) },
+    node: {
+      role,
+      ...present("name", name),
+      ...present("address", address),
+      ...present("addressFrom", addressFrom),
+    },
     evidence,
     init,
     join: { endpoints },
@@ -103,16 +117,8 @@ export function readNodeConfiguration(
   };
 }
 
-type Fail = (key: string, reason: string) => never;
-
-/** Calls `read`, and turns its error into a configuration error that names the key. */
-function valueOf<T>(key: string, fail: Fail, read: (what: string) => T): T {
-  try {
-    return read(key);
-  } catch (error) {
-    return fail(key, asBootstrapError(error).message);
-  }
-}
+/** Notes a problem. */
+type Fail = (key: string, reason: string) => void;
 
 function readTrust(document: ConfigurationDocument, known: readonly EvidenceKind[], fail: Fail): TrustPart {
   const { clusterName, clusterId, operatorKeys } = document.trust;
@@ -120,15 +126,13 @@ function readTrust(document: ConfigurationDocument, known: readonly EvidenceKind
   const seen = new Map<string, string>();
   for (const [index, text] of operatorKeys.entries()) {
     const key = `trust.operatorKeys[${index}]`;
-    const spki = valueOf(key, fail, (what) => readOperatorKey(text, what));
+    const spki = readOperatorKey(text, key);
     const earlier = seen.get(hex(spki));
     if (earlier !== undefined) fail(key, `it is the same key as ${earlier}`);
     seen.set(hex(spki), key);
     keys.push(spki);
   }
-  const id = clusterId === undefined
-    ? new Uint8Array(0)
-    : valueOf("trust.clusterId", fail, (what) => readClusterId(clusterId, what));
+  const id = clusterId === undefined ? new Uint8Array(0) : readClusterId(clusterId, "trust.clusterId");
   return {
     clusterName,
     clusterId: id,
@@ -156,7 +160,7 @@ function readInit(document: ConfigurationDocument, trust: ClusterTrust, fail: Fa
   if (!enabled && listen !== undefined) fail("init.listen", "this node runs no InitServer: remove it");
   return {
     enabled,
-    listen: valueOf("init.listen", fail, (what) => readListenAddress(listen ?? DEFAULT_INIT_LISTEN, what)),
+    listen: readListenAddress(listen ?? DEFAULT_INIT_LISTEN, "init.listen"),
   };
 }
 
@@ -164,7 +168,7 @@ function readEndpoints(texts: readonly string[], fail: Fail): readonly Endpoint[
   const seen = new Map<string, string>();
   return texts.map((text, index) => {
     const key = `join.endpoints[${index}]`;
-    const endpoint = valueOf(key, fail, (what) => readEndpoint(text, what));
+    const endpoint = readEndpoint(text, key);
     const earlier = seen.get(endpointText(endpoint));
     if (earlier !== undefined) fail(key, `it is the same endpoint as ${earlier}`);
     seen.set(endpointText(endpoint), key);

@@ -3,31 +3,76 @@
  *
  * @module
  */
-import { isIP } from "node:net";
 import * as v from "valibot";
 import type { EvidenceKind } from "../attestation/kind.ts";
 import type { EkType } from "../attestation/kinds/tpm/templates.ts";
 import { EK_TYPES } from "../attestation/kinds/tpm/templates.ts";
+import { readClusterId } from "../certificate/cluster_id.ts";
+import { readOperatorKey } from "../certificate/operator_key.ts";
 import type { NodeRole } from "../kubernetes/node_role.ts";
 import { NODE_ROLES } from "../kubernetes/node_role.ts";
+import { checkedText, problemIn } from "../platform/checked_text.ts";
+import type { KeyHints } from "../platform/document.ts";
 import { readDocument } from "../platform/document.ts";
-import { isLabel } from "../platform/label.ts";
+import { parseEndpoint, parseListenAddress } from "../platform/endpoint.ts";
+import { asBootstrapError } from "../platform/errors.ts";
+import { nodeAddressProblem, readNetwork } from "../platform/ip_address.ts";
+import { labelProblem, nodeNameProblem, reservedNameProblem } from "../platform/label.ts";
 
-/** Addresses at which no other node can reach this one: unspecified, loopback, link-local, multicast. */
-const UNREACHABLE = /^(?:0\.|127\.|169\.254\.|2(?:2[4-9]|[345]\d)\.|::1?$|fe[89ab]|ff)/i;
+const JOIN_SERVICE_PORT = 9444;
+const INIT_PORT = 9443;
 
-/** Whether a text is an IP address that other nodes can reach. */
-export function isReachableAddress(text: string): boolean {
-  return isIP(text) !== 0 && !text.includes("%") && !UNREACHABLE.test(text);
+function clusterIdProblem(text: string): string | undefined {
+  try {
+    readClusterId(text, "the ID");
+    return undefined;
+  } catch (error) {
+    return asBootstrapError(error).message;
+  }
 }
 
-const label = v.pipe(
-  v.string(),
-  v.check(
-    isLabel,
-    "it must be an RFC 1123 label: at most 63 of a-z, 0-9 and -, beginning and ending with a letter or digit",
-  ),
+function operatorKeyProblem(text: string): string | undefined {
+  if (/^[~.]?\.?\//.test(text) || /\.pub$/.test(text)) return "write the key itself, not the name of its file";
+  try {
+    readOperatorKey(text, "the key");
+    return undefined;
+  } catch (cause) {
+    const error = asBootstrapError(cause);
+    if (error.code !== "refused/key-type") return error.message;
+    return `an operator's key must be Ed25519, not ${error.details["seen"]}: \`bootstrapper keygen\` makes one`;
+  }
+}
+
+const clusterName = checkedText(labelProblem);
+const operatorKey = checkedText(operatorKeyProblem);
+const clusterId = checkedText(clusterIdProblem);
+const nodeName = checkedText((text) => nodeNameProblem(text) ?? reservedNameProblem(text));
+const nodeAddress = checkedText(
+  nodeAddressProblem,
+  ({ received }) =>
+    received === "Array"
+      ? "a node has one address, and dual stack is not supported: write one address, without brackets"
+      : `expected an IP address, seen ${received}`,
 );
+const network = checkedText(problemIn(readNetwork));
+const endpoint = checkedText(
+  problemIn((text) => parseEndpoint(text, { usualPort: JOIN_SERVICE_PORT })),
+  ({ received }) => `expected HOST:PORT in quotes, as in "10.77.0.11:${JOIN_SERVICE_PORT}", seen ${received}`,
+);
+const listenAddress = checkedText(
+  problemIn((text) => parseListenAddress(text, INIT_PORT)),
+  ({ received }) => `expected HOST:PORT in quotes, as in "0.0.0.0:${INIT_PORT}", seen ${received}`,
+);
+
+/** What to write instead of keys that this program does not have. */
+const HINTS: KeyHints = {
+  version: "write version: 1",
+  "node.labels": "a node's labels are not set here: use `kubectl label`, or --node-labels of the kubelet",
+  "node.taints": "a node's taints are not set here: use `kubectl taint`, or --register-with-taints of the kubelet",
+  "node.hostname": 'the node\'s name is "name"',
+  "node.ip": 'the node\'s address is "address"',
+  "proxy": "this program uses no proxy",
+};
 
 /** A configuration document that the schema accepts. */
 export interface ConfigurationDocument {
@@ -39,7 +84,12 @@ export interface ConfigurationDocument {
     readonly clusterId?: string;
     readonly operatorKeys: readonly string[];
   };
-  readonly node?: { readonly name?: string; readonly address?: string; readonly role?: NodeRole };
+  readonly node?: {
+    readonly name?: string;
+    readonly address?: string;
+    readonly addressFrom?: string;
+    readonly role?: NodeRole;
+  };
   /** The evidence that the node gives. */
   readonly evidence?: {
     readonly variant?: string | readonly string[];
@@ -57,20 +107,18 @@ function configurationSchema(kinds: readonly EvidenceKind[]): v.GenericSchema<un
   return v.strictObject({
     version: v.literal(1),
     trust: v.strictObject({
-      clusterName: label,
-      clusterId: v.exactOptional(v.string()),
+      clusterName,
+      clusterId: v.exactOptional(clusterId),
       operatorKeys: v.pipe(
-        v.array(v.string()),
+        v.array(operatorKey),
         v.minLength(1, "at least one operator key is needed: `bootstrapper keygen` makes one"),
         v.maxLength(64, "at most 64 operator keys are allowed"),
       ),
     }),
     node: v.exactOptional(v.strictObject({
-      name: v.exactOptional(label),
-      address: v.exactOptional(v.pipe(
-        v.string(),
-        v.check(isReachableAddress, "it must be an IP address that the other nodes can reach"),
-      )),
+      name: v.exactOptional(nodeName),
+      address: v.exactOptional(nodeAddress),
+      addressFrom: v.exactOptional(network),
       role: v.exactOptional(v.picklist(NODE_ROLES)),
     })),
     evidence: v.exactOptional(v.strictObject({
@@ -80,10 +128,10 @@ function configurationSchema(kinds: readonly EvidenceKind[]): v.GenericSchema<un
     })),
     init: v.exactOptional(v.strictObject({
       enabled: v.exactOptional(v.boolean()),
-      listen: v.exactOptional(v.string()),
+      listen: v.exactOptional(listenAddress),
     })),
     join: v.exactOptional(v.strictObject({
-      endpoints: v.exactOptional(v.pipe(v.array(v.string()), v.maxLength(64, "at most 64 endpoints are allowed"))),
+      endpoints: v.exactOptional(v.pipe(v.array(endpoint), v.maxLength(64, "at most 64 endpoints are allowed"))),
     })),
     allowUnmeasuredImage: v.exactOptional(v.boolean()),
   });
@@ -92,12 +140,12 @@ function configurationSchema(kinds: readonly EvidenceKind[]): v.GenericSchema<un
 /**
  * Reads a configuration document. `readNodeConfiguration()` checks what the schema cannot express.
  *
- * @throws {BootstrapError} `usage/document`, with the path of the key.
+ * @throws {BootstrapError} `usage/document`, with all problems, their lines, and the path of the first wrong key.
  */
 export function readConfigurationDocument(
   text: string,
   what: string,
   kinds: readonly EvidenceKind[],
 ): ConfigurationDocument {
-  return readDocument(text, configurationSchema(kinds), what);
+  return readDocument(text, configurationSchema(kinds), what, { kind: "node", hints: HINTS });
 }

@@ -113,7 +113,7 @@ Deno.test("readNodeConfiguration() names the path when a value is wrong", () => 
     [{ version: 1, trust: { ...trust, operatorKeys: [line(1), line(2), pem(1)] } }, "trust.operatorKeys[2]"],
     [{ version: 1, trust: { ...trust, clusterId: "ab".repeat(32) }, join: join_ }, "trust.clusterId"],
     [{ version: 1, trust: { ...trust, clusterId: "" }, join: join_ }, "trust.clusterId"],
-    [{ version: 1, trust, node: { name: "a.b" } }, "node.name"],
+    [{ version: 1, trust, node: { name: "a..b" } }, "node.name"],
     [{ version: 1, trust, node: { address: "localhost" } }, "node.address"],
     [{ version: 1, trust, node: { address: "127.0.0.1" } }, "node.address"],
     [{ version: 1, trust, node: { address: "fe80::1%eth0" } }, "node.address"],

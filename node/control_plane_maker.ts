@@ -8,13 +8,15 @@ import { join } from "node:path";
 import type { ClusterTrust } from "../protocol/transcript.ts";
 import { joinCertificateAuthority } from "../certificate/ca.ts";
 import { readPrivateKeyPem } from "../certificate/keys.ts";
-import { clusterIdText } from "../certificate/cluster_id.ts";
 import { writePem } from "../certificate/pem.ts";
 import { admissionOf } from "../certificate/subjects.ts";
 import type { EvidenceKind } from "../attestation/kind.ts";
 import type { ControlPlaneMaker } from "../join/joining.ts";
 import { installClusterKeys } from "../kubernetes/cluster_keys.ts";
-import { initDocuments } from "../kubernetes/documents.ts";
+import { KubernetesApi } from "../kubernetes/api.ts";
+import { liveClusterConfiguration, liveImagesDocument } from "../kubernetes/kubeadm_config.ts";
+import { readKubeconfig } from "../kubernetes/kubeconfig.ts";
+import { discoveryPath } from "../join/run_folder.ts";
 import { FIRST_EPOCH } from "../kubernetes/epochs.ts";
 import { hasAuthorization, installFirstAuthorization } from "../kubernetes/first_authorization.ts";
 import { missingImages } from "../kubernetes/images.ts";
@@ -45,12 +47,6 @@ export interface ControlPlaneFacts {
 }
 
 const PREFLIGHT_DEADLINE_MS = 5 * 60_000;
-/**
- * Ports of the API server, etcd's clients and peers, the controller manager and the scheduler (kubeadm,
- * `constants.go`).
- */
-const CONTROL_PLANE_PORTS = [6443, 2379, 2380, 10257, 10259] as const;
-
 /** Returns the control plane maker of this node. */
 export function controlPlaneMaker(
   { paths, self, trust, kubeadm, commands, clock, log, kinds }: ControlPlaneFacts,
@@ -74,14 +70,16 @@ export function controlPlaneMaker(
   });
   const interim = { paths, clock, log, ...present("kinds", kinds) };
   return {
-    async preflight({ settings, clusterId }, signal) {
-      const documents = initDocuments(settings, { clusterName: clusterIdText(clusterId), node: self });
+    async preflight(_ticket, signal) {
+      // The ticket's settings are those of the founding. The cluster may have been upgraded since.
+      using api = new KubernetesApi(await readKubeconfig(discoveryPath(paths.run)), { signal });
+      const documents = liveImagesDocument(await liveClusterConfiguration(api), self);
       const required = await kubeadm.requiredImages(documents, { deadlineMs: PREFLIGHT_DEADLINE_MS, signal });
       const missing = await missingImages(commands, required, PREFLIGHT_DEADLINE_MS);
-      return [
-        ...missing.map((image) => ({ check: "images", reason: `the container image ${image} is not on this machine` })),
-        ...CONTROL_PLANE_PORTS.filter(isTaken).map((port) => ({ check: "ports", reason: `port ${port} is in use` })),
-      ];
+      return missing.map((image) => ({
+        check: "images",
+        reason: `the container image ${image} is not on this machine`,
+      }));
     },
     hasKeys: async () =>
       await hasJoinService(paths.joinService) && await controlPlane.hasClusterKeys() &&
@@ -107,13 +105,4 @@ export function controlPlaneMaker(
     keepCutList: (work, signal) => withCutListKept(interim, signal, work),
     startJoinService: () => startStagedJoinService(installation),
   };
-}
-
-function isTaken(port: number): boolean {
-  try {
-    Deno.listen({ hostname: "0.0.0.0", port }).close();
-    return false;
-  } catch (error) {
-    return error instanceof Deno.errors.AddrInUse;
-  }
 }

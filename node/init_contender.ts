@@ -6,7 +6,7 @@
 import type { FoundClusterDependencies } from "../init/found_cluster.ts";
 import { documentsOf, foundCluster } from "../init/found_cluster.ts";
 import { InitServer } from "../init/init_server.ts";
-import { checkSwitches, kubernetesChecks, preflight } from "../init/preflight.ts";
+import { checkSwitches, kubernetesChecks, preflight, settingsCheck } from "../init/preflight.ts";
 import type { StagedInitFolder } from "../init/staged_init.ts";
 import { readNodeCertificate } from "../kubernetes/kubelet_credentials.ts";
 import type { EvidenceIssuer } from "../attestation/evidence.ts";
@@ -14,12 +14,15 @@ import { NO_IDENTITY } from "../attestation/evidence.ts";
 import { identityOfKey, readOrCreateIdentityKey } from "../protocol/node_keys.ts";
 import { untilAborted } from "../platform/abortable.ts";
 import { errorFields } from "../platform/log.ts";
+import { retry } from "../platform/retry.ts";
 import { listenBehindFront } from "./init_front.ts";
 import { installJoinService, JOIN_SERVICE_PORT } from "./join_service_install.ts";
 import { systemdKubelet } from "./kubelet.ts";
 import { recordIssuedCertificates } from "./renewal_record.ts";
 import type { Contender } from "./run_dependencies.ts";
 import { statusRefusal } from "./status.ts";
+
+const LISTEN_BACK_OFF = { firstMs: 5_000, factor: 2, longestMs: 5 * 60_000, jitter: 0.2 } as const;
 
 /** Serves Init until a cluster runs on this node and its operator has the keys. */
 export async function runInitServer(contender: Contender, folder: StagedInitFolder): Promise<void> {
@@ -39,7 +42,12 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
     log,
     preflight: async (staged, journal, signal) => {
       checkSwitches(staged.request.policyDocument, trust, kinds);
-      const all = [...checks, ...kubernetesChecks(kubeadm, commands, documentsOf(staged, self), signal)];
+      const node = { address: self.address, networks: deps.networks ?? [] };
+      const all = [
+        settingsCheck(staged.request.clusterDocument, node),
+        ...checks,
+        ...kubernetesChecks(kubeadm, commands, documentsOf(staged, self), signal),
+      ];
       await preflight(all, (check) => journal.detail("preflight", check), signal);
     },
     found: async (staged, journal, signal) => {
@@ -66,7 +74,17 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
       else status.update({ phase: "racing", waitsFor: contender.waitsFor });
     },
   });
-  await server.run(signal);
+  // A JoinClient goes on meanwhile: a port that another program has must not keep this node from joining.
+  const mayWait = deps.configuration.join.endpoints.length > 0;
+  await retry(() => server.run(signal), {
+    // Without the signal: a server that runs ends by itself.
+    ...{ clock: { sleep: (ms: number) => clock.sleep(ms, signal) }, random: Math.random, backOff: LISTEN_BACK_OFF },
+    isRetriable: ({ code }) => code === "system/listen" && mayWait && lock.state().name === "unlocked",
+    onFailedTry: ({ error, pauseMs }) => {
+      log.event("error", "init-server-not-listening", { ...errorFields(error), pauseMs });
+      status.update({ phase: "racing", waitsFor: contender.waitsFor, lastRefusal: statusRefusal(error, clock.now()) });
+    },
+  });
 }
 
 /** Records the certificates that a founder made for its own kubelet. */

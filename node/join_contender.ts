@@ -48,13 +48,8 @@ async function dependencies(contender: Contender): Promise<JoinClientDependencie
     log,
     runFolder: paths.run,
     stateFolder: paths.state,
-    kubeadm: {
-      join: (document, run) => kubeadm.join(document, run),
-      preflight: async (command, document, run) => [
-        ...await failedChecks(checks),
-        ...await kubeadm.preflight(command, document, run),
-      ],
-    },
+    kubeadm,
+    localChecks: () => failedChecks(checks),
     kubelet: systemdKubelet({ self, paths, kubeadm, commands, clock }),
     kubeletVersion: await kubeletVersion(commands),
     controlPlane: controlPlaneMaker({

@@ -7,8 +7,13 @@ import { join } from "node:path";
 import type { MeasurementRegisters } from "../attestation/evidence.ts";
 import { LOCK_REGISTER } from "../attestation/evidence.ts";
 import type { Clock } from "../platform/clock.ts";
-import { exists } from "../platform/files.ts";
+import type { CommandRunner } from "../platform/command.ts";
+import { fromUtf8 } from "../platform/bytes.ts";
+import { exists, readFileIfExists } from "../platform/files.ts";
+import { takenPorts } from "../platform/free_ports.ts";
+import { sandboxImageProblems } from "../kubernetes/sandbox_image.ts";
 import type { ImageFinding } from "./image_measured.ts";
+import type { NodeRole } from "../kubernetes/node_role.ts";
 import type { NodePaths } from "./paths.ts";
 
 /** A clock that shows an earlier time is wrong: this program did not exist then. */
@@ -31,6 +36,35 @@ export interface NodeCheckFacts {
   readonly unmeasured: readonly ImageFinding[];
   /** Whether the configuration allows an image that is not fully measured. */
   readonly allowUnmeasuredImage: boolean;
+  /** The ports that must be free. */
+  readonly ports: readonly number[];
+  /** Runs containerd and crictl. */
+  readonly commands: CommandRunner;
+}
+
+/** The port of the kubelet (`KubeletPort` in kubeadm's `constants.go`). */
+const KUBELET_PORT = 10_250;
+/**
+ * The ports of the API server, of etcd's clients and peers, of the controller manager and of the scheduler (kubeadm's
+ * `constants.go`).
+ */
+const CONTROL_PLANE_PORTS: readonly number[] = [6443, 2379, 2380, 10_257, 10_259];
+
+/**
+ * The ports that a node needs free before it is locked.
+ *
+ * @param joinServicePort The port of a control plane's join service.
+ */
+export function neededPorts(role: NodeRole, joinServicePort: number): readonly number[] {
+  return role === "worker" ? [KUBELET_PORT] : [KUBELET_PORT, ...CONTROL_PLANE_PORTS, joinServicePort];
+}
+
+const MAXIMUM_SWAPS_BYTES = 1 << 16;
+const SANDBOX_DEADLINE_MS = 60_000;
+
+/** The files and devices in the content of `/proc/swaps`: a header line, then one line each (Linux, `swap_show()`). */
+export function swapsOf(table: string): readonly string[] {
+  return table.split("\n").slice(1).flatMap((line) => line.trim().split(/\s+/)[0] ?? []).filter((name) => name !== "");
 }
 
 /** Returns the checks of this node. */
@@ -53,6 +87,24 @@ export function nodeChecks(facts: NodeCheckFacts): NodeCheck[] {
         return value === undefined || value.every((byte) => byte === 0) ? [] : ["PCR 15 of a fresh node is not zero"];
       },
     },
+    {
+      name: "swap",
+      async run() {
+        const bytes = await readFileIfExists(join(paths.root, "proc/swaps"), MAXIMUM_SWAPS_BYTES);
+        const swaps = bytes === undefined ? [] : swapsOf(fromUtf8(bytes, "swaps"));
+        return swaps.map((name) =>
+          `swap is on (${name}), and the kubelet does not start with it: turn it off for good (swapoff, /etc/fstab, swap units)`
+        );
+      },
+    },
+    {
+      name: "ports",
+      run: () =>
+        Promise.resolve(
+          takenPorts(facts.ports).map((port) => `port ${port} is in use by another program: \`ss -ltnp\` names it`),
+        ),
+    },
+    { name: "sandbox-image", run: () => sandboxImageProblems(facts.commands, SANDBOX_DEADLINE_MS) },
     {
       name: "image",
       run: () =>

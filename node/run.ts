@@ -26,10 +26,10 @@ import { readClusterCa } from "./cluster_ca.ts";
 import { guardedIssuer } from "./guarded_issuer.ts";
 import type { ImageFinding } from "./image_measured.ts";
 import { runInitServer } from "./init_contender.ts";
-import { upgradeJoinService } from "./join_service_install.ts";
+import { JOIN_SERVICE_PORT, upgradeJoinService } from "./join_service_install.ts";
 import { isMember, recordMembership } from "./membership.ts";
 import type { NodeCheck } from "./preflight.ts";
-import { nodeChecks } from "./preflight.ts";
+import { neededPorts, nodeChecks } from "./preflight.ts";
 import type { Detected, RaceEvent } from "./race.ts";
 import { createRaceMachine } from "./race.ts";
 import { isInsecure } from "./configuration.ts";
@@ -194,16 +194,17 @@ class RunningNode {
       journals: this.#journals[owner],
       status: this.status,
       issuer: guardedIssuer(this.#deps.issuer, lock),
-      checks: this.#nodeChecks(),
+      checks: this.#nodeChecks(owner),
       waitsFor: this.#waitsFor(),
       signal,
       onLocked,
     };
   }
 
-  #nodeChecks(): NodeCheck[] {
-    const { configuration: { allowUnmeasuredImage }, paths, clock, unmeasured, registers } = this.#deps;
-    const facts = { paths, clock, unmeasured, allowUnmeasuredImage };
+  #nodeChecks(owner: LockOwner): NodeCheck[] {
+    const { configuration: { allowUnmeasuredImage }, self, paths, clock, commands, unmeasured, registers } = this.#deps;
+    const ports = neededPorts(owner === "init" ? "control-plane" : self.role, JOIN_SERVICE_PORT);
+    const facts = { paths, clock, commands, unmeasured, allowUnmeasuredImage, ports };
     return nodeChecks({ ...facts, ...present("registers", registers) });
   }
 

@@ -25,6 +25,8 @@ export interface RunDependencies {
   /** The node's name, address and role. */
   readonly self: NodeSelf;
   readonly paths: NodePaths;
+  /** The networks of the machine's interfaces, CIDR. Default: none is known. */
+  readonly networks?: readonly string[];
   /** The known kinds of evidence. Default: those of `attestation/kinds.ts`. */
   readonly kinds?: readonly EvidenceKind[];
   readonly issuer: EvidenceIssuer;

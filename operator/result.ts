@@ -5,7 +5,7 @@
  */
 import { checkAdminCertificate, checkCaCertificate } from "../certificate/chain.ts";
 import type { Certificate } from "../certificate/x509.ts";
-import { isLabel } from "../platform/label.ts";
+import { isNodeName } from "../platform/label.ts";
 import { endpointText, readEndpoint } from "../platform/endpoint.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { verify } from "../protocol/signature.ts";
@@ -59,7 +59,7 @@ export async function checkInitResult(
   const adminCertificate = await checkAdminCertificate(message.adminCertificate, caCertificate, adminKey, now);
   const [first, ...others] = readEndpoints(message.apiEndpoints, "api_endpoints");
   if (first === undefined) throw malformed("api_endpoints", "names none");
-  if (!isLabel(message.nodeName)) throw malformed("node_name", "is no RFC 1123 label");
+  if (!isNodeName(message.nodeName)) throw malformed("node_name", "is no RFC 1123 subdomain of at most 63 characters");
   return {
     adminCertificate,
     caCertificate,

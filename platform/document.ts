@@ -4,20 +4,36 @@
  * @module
  */
 import { utf8 } from "./bytes.ts";
+import type { DocumentKind } from "./document_kinds.ts";
+import { foreignKind } from "./document_kinds.ts";
 import { BootstrapError } from "./errors.ts";
-import type { DocumentSchema } from "./schema_problems.ts";
-import { checkValue } from "./schema_problems.ts";
-import { readYaml } from "./yaml.ts";
+import type { DocumentSchema, KeyHints, Problem } from "./schema_problems.ts";
+import { checkValue, keyPath } from "./schema_problems.ts";
+import type { YamlDocument } from "./yaml.ts";
+import { readYamlDocument } from "./yaml.ts";
 
 export { keyPath } from "./schema_problems.ts";
-export type { DocumentSchema } from "./schema_problems.ts";
+export type { DocumentSchema, KeyHints, Problem } from "./schema_problems.ts";
 
 /** The size of the largest document that is read, in bytes; the largest sensible policy has a tenth of it. */
 export const MAXIMUM_DOCUMENT_BYTES: number = 64 * 1024;
 
+/** More problems than this are counted, and not shown. */
+const SHOWN_PROBLEMS = 20;
+
+/** What is known of a document besides its schema. */
+export interface DocumentOptions<T> {
+  /** What the document should be. A document of another kind is recognised, and named in the error. */
+  readonly kind?: DocumentKind;
+  /** What to write instead of a key that the document does not have. */
+  readonly hints?: KeyHints;
+  /** Further checks of a value that satisfies the schema. */
+  readonly check?: (value: T) => readonly Problem[];
+}
+
 /**
  * Reads a YAML document, and checks it against a valibot schema. Objects in the schema should be strict, so that a
- * mistyped key is an error.
+ * mistyped key is an error. The error names all problems, with their lines.
  *
  * The text must be a single document of the YAML 1.2 core schema, of at most {@linkcode MAXIMUM_DOCUMENT_BYTES} bytes.
  * Aliases, tags, duplicate keys, and JavaScript's own names as keys are refused.
@@ -28,20 +44,52 @@ export const MAXIMUM_DOCUMENT_BYTES: number = 64 * 1024;
  * @throws {BootstrapError} `usage/document`, with `document`, and `key` (the path of the first wrong key) in its
  *   details.
  */
-export function readDocument<T>(text: string, schema: DocumentSchema<T>, what: string): T {
-  const checked = checkValue(parseYaml(text, what), schema);
-  if (checked.problem === undefined) return checked.value;
-  const { problem, key } = checked;
-  throw new BootstrapError("usage/document", `Cannot use ${what}: ${problem}`, { details: { document: what, key } });
+export function readDocument<T>(
+  text: string,
+  schema: DocumentSchema<T>,
+  what: string,
+  { kind, hints, check }: DocumentOptions<T> = {},
+): T {
+  const document = parseYaml(text, what, kind);
+  const checked = checkValue(document.value, schema, hints);
+  if (checked.problem === undefined) {
+    const problems = check?.(checked.value) ?? [];
+    if (problems.length === 0) return checked.value;
+    throw refused(what, problems, document);
+  }
+  const foreign = kind && foreignKind(kind, text, document.value);
+  if (foreign !== undefined) throw foreignDocument(what, foreign);
+  throw refused(what, checked.problems, document);
 }
 
-function parseYaml(text: string, what: string): unknown {
+function refused(what: string, problems: readonly Problem[], { lineOf }: YamlDocument): BootstrapError {
+  const lines = problems.slice(0, SHOWN_PROBLEMS).map(({ path, text }) => {
+    const line = lineOf(path);
+    return line === undefined ? text : `line ${line}: ${text}`;
+  });
+  const more = problems.length > SHOWN_PROBLEMS ? [`and ${problems.length - SHOWN_PROBLEMS} more`] : [];
+  return new BootstrapError("usage/document", `Cannot use ${what}: ${[...lines, ...more].join("; ")}`, {
+    details: { document: what, key: keyPath(problems[0]?.path ?? []) },
+  });
+}
+
+function foreignDocument(what: string, reason: string): BootstrapError {
+  return new BootstrapError("usage/document", `Cannot use ${what}: ${reason}`, {
+    details: { document: what, key: "" },
+  });
+}
+
+function parseYaml(text: string, what: string, kind: DocumentKind | undefined): YamlDocument {
   if (text.length > MAXIMUM_DOCUMENT_BYTES || utf8(text).length > MAXIMUM_DOCUMENT_BYTES) {
     throw unreadable(what, `it is larger than ${MAXIMUM_DOCUMENT_BYTES} bytes`);
   }
   try {
-    return readYaml(text);
+    return readYamlDocument(text);
   } catch (cause) {
+    const foreign = kind && foreignKind(kind, text, undefined);
+    if (foreign !== undefined) throw foreignDocument(what, foreign);
+    const variable = text.split("\n").findIndex((line) => /\{\{.*\}\}/.test(line));
+    if (variable >= 0) throw unreadable(what, `a variable was not filled in, at line ${variable + 1}`, cause);
     // The reader is recursive: a document of only brackets makes it throw a RangeError.
     throw unreadable(what, cause instanceof Error ? cause.message.split("\n")[0] ?? "" : String(cause), cause);
   }

@@ -107,3 +107,21 @@ Deno.test("readDocument() throws only its own error whatever the text is", () =>
   fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => void failure(text)));
   fc.assert(fc.property(fc.json(), (text) => void failure(text)));
 });
+
+Deno.test("readDocument() names each unknown key, with its line, and none that is far from it", () => {
+  const { message } = failure("version: 1\nnode:\n  name: a\n  colour: red\n  endpoint: []\nshrt: a\n");
+  assert.match(message, /line 4: node\.colour is no key here; the keys here are name, endpoints, labels/);
+  assert.match(message, /line 5: node\.endpoint is no key here; the nearest valid one is "endpoints"/);
+  assert.match(message, /line 6: shrt is no key here; the nearest valid one is "short"/);
+});
+
+Deno.test("readDocument() runs further checks, and says where their problems are", () => {
+  const read = () =>
+    readDocument("version: 1\nshort: abc\n", schema, "it", {
+      check: ({ short }) => [{ path: ["short"], text: `short is ${short}` }, { path: [], text: "the whole is wrong" }],
+    });
+  assert.throws(read, {
+    message: "Cannot use it: line 2: short is abc; the whole is wrong",
+    details: { document: "it", key: "short" },
+  });
+});

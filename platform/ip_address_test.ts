@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { addressBytes, doNetworksOverlap, isInNetwork } from "./ip_address.ts";
+import {
+  addressBytes,
+  addressText,
+  doNetworksOverlap,
+  isInNetwork,
+  nodeAddressProblem,
+  readNetwork,
+  unreachableKind,
+  unreachablePartOf,
+} from "./ip_address.ts";
 
 const hexOf = (text: string) => addressBytes(text)?.toHex();
 
@@ -71,4 +80,68 @@ Deno.test("doNetworksOverlap() holds if one network contains the other, in eithe
   for (const [one, other, overlap] of pairs) {
     assert.deepEqual([doNetworksOverlap(one, other), doNetworksOverlap(other, one)], [overlap, overlap], one + other);
   }
+});
+
+Deno.test("readNetwork() gives each network its only form, and names what is wrong with a text", () => {
+  const text = (written: string) => {
+    const network = readNetwork(written);
+    return typeof network === "string" ? undefined : network.text;
+  };
+  assert.equal(text("10.244.1.7/16"), "10.244.0.0/16");
+  assert.equal(text("FD00:0244::7/56"), "fd00:244::/56");
+  assert.equal(text("192.0.2.7/32"), "192.0.2.7/32");
+  assert.equal(text("::/0"), "::/0");
+  for (
+    const wrong of [
+      "",
+      "10.0.0.0",
+      "10.0.0.0/",
+      "10.0.0.0/33",
+      "10.0.0.0/08",
+      "10.0.0.0/8/8",
+      "a/8",
+      "::ffff:10.0.0.0/104",
+    ]
+  ) {
+    assert.equal(text(wrong), undefined, wrong);
+  }
+});
+
+Deno.test("readNetwork() contains exactly the addresses that isInNetwork() finds in it", () => {
+  const address = fc.oneof(fc.ipV4(), fc.ipV6());
+  fc.assert(fc.property(address, fc.nat(128), address, (start, length, other) => {
+    const network = readNetwork(`${start}/${length}`);
+    if (typeof network === "string") return;
+    const bytes = addressBytes(other) ?? new Uint8Array();
+    assert.ok(isInNetwork(addressBytes(start) ?? new Uint8Array(), network.text));
+    assert.equal(isInNetwork(bytes, network.text), isInNetwork(bytes, `${start}/${length}`));
+    assert.ok(doNetworksOverlap(network.text, `${start}/${length}`));
+  }));
+});
+
+Deno.test("addressText() writes what addressBytes() reads", () => {
+  fc.assert(fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), (text) => {
+    const bytes = addressBytes(text) ?? new Uint8Array();
+    assert.equal(hexOf(addressText(bytes)), bytes.toHex());
+  }));
+  assert.equal(addressText(addressBytes("FD00:0:0::1") ?? new Uint8Array()), "fd00::1");
+});
+
+Deno.test("nodeAddressProblem() takes exactly the addresses that other nodes can reach", () => {
+  for (const text of ["10.0.0.1", "fd00::1", "2001:DB8::7"]) assert.equal(nodeAddressProblem(text), undefined, text);
+  fc.assert(fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), (text) => {
+    const bytes = addressBytes(text) ?? new Uint8Array();
+    const isMapped = bytes.length === 4 && text.includes(":");
+    assert.equal(nodeAddressProblem(text) === undefined, unreachableKind(bytes) === undefined && !isMapped);
+  }));
+  fc.assert(fc.property(fc.string(), (text) => {
+    assert.ok(nodeAddressProblem(text) !== undefined || addressBytes(text) !== undefined);
+  }));
+});
+
+Deno.test("unreachablePartOf() finds special addresses in a larger network, and a network within special ones", () => {
+  assert.equal(unreachablePartOf("127.4.0.0/16"), "loopback");
+  assert.equal(unreachablePartOf("169.0.0.0/8"), "link-local");
+  assert.equal(unreachablePartOf("10.0.0.0/8"), undefined);
+  assert.equal(unreachablePartOf("fd00::/8"), undefined);
 });

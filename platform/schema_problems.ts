@@ -9,6 +9,10 @@ import { safeParse } from "valibot";
 
 const SHOWN_PROBLEMS = 5;
 const LONGEST_SHOWN_VALUE = 40;
+/** Where an object has more keys than this, an error does not list them. */
+const MOST_LISTED_KEYS = 12;
+/** A key is near another one if at most one letter in this many differs. */
+const LETTERS_FOR_ONE_ERROR = 3;
 /** The schemas that define an object's keys. */
 const OBJECTS: readonly string[] = ["object", "strict_object"];
 /** The schemas of mappings. */
@@ -35,22 +39,39 @@ export type Checked<T> =
     readonly problem: string;
     /** The path of the first wrong key; empty for the whole document. */
     readonly key: string;
+    /** All problems. */
+    readonly problems: readonly Problem[];
   };
+
+/** Where a value does not satisfy its schema. */
+export interface Problem {
+  /** The keys on the way to it; empty for the whole document. */
+  readonly path: readonly (string | number)[];
+  /** A clause, with the path: `tpm.pcrs["4"]: expected string, seen 5`. */
+  readonly text: string;
+}
+
+/**
+ * Says what to write instead of a key that a document does not have, or for one that is missing, by the key's path:
+ * `join.endpoint`.
+ */
+export type KeyHints = Readonly<Record<string, string>>;
 
 type Issue = BaseIssue<unknown>;
 
 /** Checks a value against a schema. */
-export function checkValue<T>(value: unknown, schema: DocumentSchema<T>): Checked<T> {
+export function checkValue<T>(value: unknown, schema: DocumentSchema<T>, hints: KeyHints = {}): Checked<T> {
   const list = listForMapping(value, schema, []);
   if (list !== undefined && list.length > 0) {
-    return { problem: `${keyPath(list)}: expected a mapping, seen a list`, key: keyPath(list) };
+    const problem = `${keyPath(list)}: expected a mapping, seen a list`;
+    return { problem, key: keyPath(list), problems: [{ path: list, text: problem }] };
   }
   const result = safeParse(schema as GenericSchema<unknown, T>, value);
   if (result.success) return { value: result.output };
-  const problems = result.issues.map((issue) => describe(issue, schema));
-  const shown = problems.slice(0, SHOWN_PROBLEMS).join("; ");
+  const problems = result.issues.flatMap((issue) => describe(issue, schema, hints));
+  const shown = problems.slice(0, SHOWN_PROBLEMS).map(({ text }) => text).join("; ");
   const more = problems.length > SHOWN_PROBLEMS ? `; and ${problems.length - SHOWN_PROBLEMS} more` : "";
-  return { problem: `${shown}${more}`, key: keyPath(keysOf(result.issues[0])) };
+  return { problem: `${shown}${more}`, key: keyPath(problems[0]?.path ?? []), problems };
 }
 
 /**
@@ -95,37 +116,83 @@ function takesList(schema: unknown): boolean {
   return Array.isArray(options) ? options.some(takesList) : LISTS.includes(typeOf(schema));
 }
 
-function describe(issue: Issue, schema: unknown): string {
+function describe(issue: Issue, schema: unknown, hints: KeyHints): Problem[] {
   const keys = keysOf(issue);
+  const problem = (text: string): Problem[] => [{ path: keys, text }];
   // The whole may be another file altogether, such as a passphrase: nothing of it is shown.
-  if (keys.length === 0 && issue.message.startsWith("Invalid ")) return `it has no keys: it is ${formOf(issue.input)}`;
-  const path = keyPath(keys) || "the document";
-  if (!OBJECTS.includes(issue.type) || keys.length === 0) return `${path}: ${reasonOf(issue)}`;
-  if (issue.expected !== "never") {
-    return issue.received === "undefined" ? `${path} is missing` : `${path}: ${reasonOf(issue)}`;
+  if (keys.length === 0 && issue.message.startsWith("Invalid ")) {
+    return problem(`it has no keys: it is ${formOf(issue.input)}`);
   }
-  const valid = validKeys(schema, keys.slice(0, -1));
-  const nearest = nearestOf(String(keys.at(-1)), valid);
-  return `${path} is no key here; ${
-    nearest === undefined ? "no key is valid" : `the nearest valid one is "${nearest}"`
-  }`;
+  const path = keyPath(keys) || "the document";
+  if (!OBJECTS.includes(issue.type) || keys.length === 0) return problem(`${path}: ${reasonOf(issue)}`);
+  if (issue.expected !== "never") {
+    if (issue.received !== "undefined") return problem(`${path}: ${reasonOf(issue)}`);
+    const hint = hintFor(path, hints);
+    return problem(`${path} is missing${hint === undefined ? "" : `: ${hint}`}`);
+  }
+  return unknownKeys(issue, keys, validKeys(schema, keys.slice(0, -1)), hints);
+}
+
+/** Valibot names only the first unknown key of an object. */
+function unknownKeys(
+  issue: Issue,
+  keys: readonly (string | number)[],
+  valid: readonly string[],
+  hints: KeyHints,
+): Problem[] {
+  const input = issue.path?.at(-1)?.input;
+  const all = typeof input === "object" && input !== null ? Object.keys(input) : [String(keys.at(-1))];
+  return all.filter((key) => !valid.includes(key)).map((key) => {
+    const path = [...keys.slice(0, -1), key];
+    return { path, text: `${keyPath(path)} is no key here; ${adviceFor(key, keyPath(path), valid, hints)}` };
+  });
+}
+
+function hintFor(path: string, hints: KeyHints): string | undefined {
+  return Object.hasOwn(hints, path) ? hints[path] : undefined;
+}
+
+function adviceFor(key: string, path: string, valid: readonly string[], hints: KeyHints): string {
+  const hint = hintFor(path, hints);
+  if (hint !== undefined) return hint;
+  if (valid.length === 0) return "no key is valid";
+  const nearest = nearestOf(key, valid);
+  if (nearest !== undefined) return `the nearest valid one is "${nearest}"`;
+  return valid.length > MOST_LISTED_KEYS ? "no valid key is near it" : `the keys here are ${valid.join(", ")}`;
 }
 
 /** Returns the schema's own message if it has one; otherwise the expected and the seen value, cut to a short length. */
 function reasonOf(issue: Issue): string {
   if (!issue.message.startsWith("Invalid ")) return issue.message;
-  const seen = issue.received.length > LONGEST_SHOWN_VALUE
-    ? `${issue.received.slice(0, LONGEST_SHOWN_VALUE)}…`
-    : issue.received;
-  if (issue.expected === null) return issue.message;
-  return `expected ${issue.expected}, seen ${issue.expected === "string" ? unquoted(issue.input, seen) : seen}`;
+  const received = isOutOfRange(issue.input) ? "one out of range" : issue.received;
+  const seen = received.length > LONGEST_SHOWN_VALUE ? `${received.slice(0, LONGEST_SHOWN_VALUE)}…` : received;
+  return issue.expected === null ? issue.message : `expected ${issue.expected}, seen ${seen}${adviceOn(issue, seen)}`;
 }
 
-/** Describes a value that YAML takes for something else than the text that it was meant to be. */
-function unquoted(value: unknown, seen: string): string {
-  if (typeof value !== "number") return seen;
-  // Digits with an "e" are a number too, mostly one that is too large to be shown.
-  return `${Number.isFinite(value) ? seen : "one out of range"}, a number; write it in quotes`;
+/** Digits with an "e" are a number in YAML, mostly one that is too large to be shown. */
+function isOutOfRange(value: unknown): boolean {
+  return typeof value === "number" && !Number.isFinite(value);
+}
+
+/** Texts that YAML 1.1 took for truth values, and YAML 1.2 takes for texts. */
+const TRUTH: Readonly<Record<string, boolean>> = { yes: true, on: true, y: true, no: false, off: false, n: false };
+
+/** What to write instead of a value of another type, as the end of a clause. */
+function adviceOn({ expected, input }: Issue, seen: string): string {
+  if (expected === "string" && typeof input === "number") return ", a number; write it in quotes";
+  if (typeof input !== "string" || expected === null) return "";
+  const truth = TRUTH[input.toLowerCase()];
+  if (expected === "boolean" && truth !== undefined) return `, a text in YAML 1.2; write ${truth}`;
+  if (expected === "boolean" && /^(?:true|false)$/i.test(input)) {
+    return `, a text; write ${input.toLowerCase()} without quotes`;
+  }
+  if ((expected === "number" || expected === input) && /^-?\d+$/.test(input)) {
+    return `, a text; write ${input} without quotes`;
+  }
+  if (expected === "Array") return `, a text; write a list: - ${seen}`;
+  const choices = [...expected.matchAll(/"([^"]*)"/g)].map(([, choice = ""]) => choice);
+  const nearest = nearestOf(input, choices);
+  return nearest === undefined ? "" : `; did you mean "${nearest}"?`;
 }
 
 /** Names the form of a value that is no object, without the value. */
@@ -165,9 +232,13 @@ function property(value: unknown, key: string): object | undefined {
   return typeof found === "object" && found !== null ? found : undefined;
 }
 
-function nearestOf(key: string, candidates: readonly string[]): string | undefined {
-  const distances = candidates.map((candidate) => ({ candidate, distance: editDistance(key, candidate) }));
-  return distances.sort((a, b) => a.distance - b.distance)[0]?.candidate;
+/** Returns the candidate that a text was probably meant to be; `undefined` if none is near. */
+function nearestOf(text: string, candidates: readonly string[]): string | undefined {
+  const near = candidates.map((candidate) => ({ candidate, distance: editDistance(text, candidate) }))
+    .filter(({ candidate, distance }) => {
+      return distance <= Math.floor(Math.max(text.length, candidate.length) / LETTERS_FOR_ONE_ERROR);
+    });
+  return near.sort((a, b) => a.distance - b.distance)[0]?.candidate;
 }
 
 /** Computes the Levenshtein distance, ignoring case. */

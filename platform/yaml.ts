@@ -4,10 +4,20 @@
  * @module
  */
 import type { Document } from "yaml";
-import { isScalar, LineCounter, parseDocument, visit } from "yaml";
+import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit } from "yaml";
 
 /** Valibot silently drops these keys from records. */
 const OVERLOOKED_KEYS: readonly string[] = ["__proto__", "prototype", "constructor"];
+
+/** A document, and where its values are. */
+export interface YamlDocument {
+  readonly value: unknown;
+  /**
+   * The line of a key, or of a list's entry, from 1; of the nearest one above it where there is none; `undefined` for the
+   * whole document.
+   */
+  lineOf(path: readonly (string | number)[]): number | undefined;
+}
 
 /**
  * Parses a single document of the YAML 1.2 core schema. Aliases, tags, duplicate keys, keys that are not scalars, and
@@ -16,6 +26,15 @@ const OVERLOOKED_KEYS: readonly string[] = ["__proto__", "prototype", "construct
  * @throws {Error} Any error of the parser. The first line of its message describes the problem, and may quote the text.
  */
 export function readYaml(text: string): unknown {
+  return readYamlDocument(text).value;
+}
+
+/**
+ * Parses as {@linkcode readYaml} does, and tells the lines of the values too.
+ *
+ * @throws {Error} The same as `readYaml()`.
+ */
+export function readYamlDocument(text: string): YamlDocument {
   // The library's own search for duplicate keys compares each key with all earlier ones, and its error positions need a
   // pass over the text for each error. For 64 KiB either takes seconds, so neither is used.
   const lineCounter = new LineCounter();
@@ -32,16 +51,45 @@ export function readYaml(text: string): unknown {
     const { line, col } = lineCounter.linePos(problem.pos[0]);
     throw new Error(`${problem.message} at line ${line}, column ${col}`, { cause: problem });
   }
-  checkKeys(document);
-  return document.toJS({ maxAliasCount: 0 });
+  checkKeys(document, (offset) => lineCounter.linePos(offset).line);
+  return {
+    value: document.toJS({ maxAliasCount: 0 }),
+    lineOf(path) {
+      const offset = offsetOf(document.contents, path);
+      return offset === undefined ? undefined : lineCounter.linePos(offset).line;
+    },
+  };
+}
+
+/** Where the key or the entry at a path begins, or the last one on the way to it that is there. */
+function offsetOf(contents: unknown, path: readonly (string | number)[]): number | undefined {
+  let node = contents;
+  let offset: number | undefined;
+  for (const step of path) {
+    if (isMap(node)) {
+      const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(step));
+      if (pair === undefined) break;
+      offset = isScalar(pair.key) ? pair.key.range?.[0] ?? offset : offset;
+      node = pair.value;
+    } else {
+      const item = isSeq(node) ? node.items[Number(step)] : undefined;
+      if (!isNode(item)) break;
+      offset = item.range?.[0] ?? offset;
+      node = item;
+    }
+  }
+  return offset;
 }
 
 /**
- * Refuses duplicate keys and keys that are not scalars. The keys 4 and "4" have the same name. A list or a mapping has
+ * Refuses aliases, duplicate keys and keys that are not scalars. The keys 4 and "4" have the same name. A list or a mapping has
  * no name: the library would convert it to text, which for a thousand nested keys never ends.
  */
-function checkKeys(document: Document.Parsed): void {
+function checkKeys(document: Document.Parsed, lineAt: (offset: number) => number): void {
   visit(document, {
+    Alias(_, { range }) {
+      throw new Error(`anchors and aliases are not allowed, at line ${lineAt(range?.[0] ?? 0)}`);
+    },
     Map(_, { items }) {
       const seen = new Set<string>();
       for (const { key } of items) {

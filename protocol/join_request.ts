@@ -5,9 +5,9 @@
  */
 import type { NodeRole } from "../kubernetes/node_role.ts";
 import { NODE_ROLES } from "../kubernetes/node_role.ts";
-import { isIP } from "node:net";
 import { MAXIMUM_CSR_BYTES } from "../certificate/csr.ts";
-import { isLabel } from "../platform/label.ts";
+import { addressBytes } from "../platform/ip_address.ts";
+import { isNodeName } from "../platform/label.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { copyOf, equalBytes } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
@@ -22,7 +22,7 @@ export type JoinPurpose = typeof JOIN_PURPOSES[number];
 /** A well-formed request. */
 export interface NodeRequest {
   readonly purpose: JoinPurpose;
-  /** An RFC 1123 label. */
+  /** An RFC 1123 subdomain of at most 63 characters. */
   readonly nodeName: string;
   /** The requested role. The policy decides whether the node may have it. */
   readonly role: NodeRole;
@@ -66,7 +66,9 @@ export function readRequest(bytes: Uint8Array): NodeRequest {
   const purpose = JOIN_PURPOSES.find((name) => name === message.purpose);
   const role = NODE_ROLES.find((name) => name === message.role);
   if (purpose === undefined) throw malformed("purpose", `is not one of ${JOIN_PURPOSES.join(", ")}`);
-  if (!isLabel(message.nodeName)) throw malformed("node_name", "is not an RFC 1123 label");
+  if (!isNodeName(message.nodeName)) {
+    throw malformed("node_name", "is not an RFC 1123 subdomain of at most 63 characters");
+  }
   if (role === undefined) throw malformed("role", `is not one of ${NODE_ROLES.join(", ")}`);
   for (const [field, csr] of [["client_csr", message.clientCsr], ["serving_csr", message.servingCsr]] as const) {
     if (csr.length > MAXIMUM_CSR_BYTES) throw malformed(field, `is larger than ${MAXIMUM_CSR_BYTES} bytes`);
@@ -75,7 +77,7 @@ export function readRequest(bytes: Uint8Array): NodeRequest {
     throw malformed("identity_key", "is not the SPKI of a P-256 key");
   }
   if (message.addresses.length > MAXIMUM_ADDRESSES) throw malformed("addresses", `are more than ${MAXIMUM_ADDRESSES}`);
-  if (!message.addresses.every((address) => isIP(address) !== 0 && !address.includes("%"))) {
+  if (!message.addresses.every((address) => addressBytes(address) !== undefined)) {
     throw malformed("addresses", "are not all IP addresses");
   }
   if (!KUBELET_VERSION.test(message.kubeletVersion)) {

@@ -68,7 +68,7 @@ Deno.test("readRequest() refuses truncation, unknown fields, and values out of b
   assert.ok(isRefused(new Uint8Array([...bytes, 0x7a, 0x00])), "an unknown field");
   assert.ok(isRefused(new Uint8Array(MAXIMUM_REQUEST_BYTES + 1)));
   const wrong: Partial<JoinRequest>[] = [
-    ...["", "A", "a.b", "-a", "a-", "a/b", "a\n", "a".repeat(64)].map((nodeName) => ({ nodeName })),
+    ...["", "A", "a..b", "-a", "a-", "a/b", "a\n", "a".repeat(64)].map((nodeName) => ({ nodeName })),
     ...["", "Worker", "admin"].map((role) => ({ role })),
     ...["", "x", "1.2.3", "fe80::1%eth0", "1.2.3.4,5.6.7.8"].map((address) => ({ addresses: [address] })),
     ...["", "v1", "1.36.3", "v2.0.0", "v1.36.3\n"].map((kubeletVersion) => ({ kubeletVersion })),

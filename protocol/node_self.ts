@@ -2,7 +2,7 @@ import type { NodeRole } from "../kubernetes/node_role.ts";
 
 /** The node, as it describes itself to others. */
 export interface NodeSelf {
-  /** An RFC 1123 label. */
+  /** An RFC 1123 subdomain of at most 63 characters. */
   readonly name: string;
   /** An IP address. */
   readonly address: string;

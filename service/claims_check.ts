@@ -13,7 +13,8 @@ import { KUBEADM_SERVICE_SUBNET, readClusterSettings } from "../kubernetes/setti
 import { readEndpoint } from "../platform/endpoint.ts";
 import type { BootstrapError } from "../platform/errors.ts";
 import { present } from "../platform/present.ts";
-import { addressBytes, isInNetwork } from "../platform/ip_address.ts";
+import { reservedNameProblem } from "../platform/label.ts";
+import { addressBytes, isInNetwork, unreachableKind } from "../platform/ip_address.ts";
 
 /** The names and addresses that belong to the cluster, and to none of its nodes. */
 export interface ClusterNetwork {
@@ -27,24 +28,6 @@ export interface ClusterNetwork {
 
 /** The claims of a node. */
 export type Claims = Pick<AdmissionRecord, "nodeName" | "role" | "addresses">;
-
-/** Names by which Pods and the control plane itself call the API server. */
-const RESERVED_NAMES: readonly string[] = ["kubernetes", "localhost"];
-
-/**
- * Networks in which no other node can reach an address (IANA's registries of special-purpose and multicast addresses).
- */
-const UNREACHABLE: readonly (readonly [network: string, what: string])[] = [
-  ["0.0.0.0/8", "unspecified"],
-  ["127.0.0.0/8", "loopback"],
-  ["169.254.0.0/16", "link-local"],
-  ["224.0.0.0/4", "multicast"],
-  ["240.0.0.0/4", "reserved"],
-  ["::/128", "unspecified"],
-  ["::1/128", "loopback"],
-  ["fe80::/10", "link-local"],
-  ["ff00::/8", "multicast"],
-];
 
 /**
  * Returns what the cluster keeps for itself.
@@ -75,7 +58,7 @@ export function checkClaims(
   { apiHosts, serviceSubnet, podSubnet }: ClusterNetwork,
 ): void {
   const ofApi = role === "control-plane" ? [] : apiHosts;
-  if ([...RESERVED_NAMES, ...ofApi].includes(nodeName)) {
+  if (reservedNameProblem(nodeName) !== undefined || ofApi.includes(nodeName)) {
     throw refusal(
       "node-name",
       `No ${role} may have the name ${nodeName}: others know the API server by it`,
@@ -88,7 +71,7 @@ export function checkClaims(
   for (const address of addresses) {
     const bytes = addressBytes(address);
     if (bytes === undefined) throw wrongAddress(nodeName, address, "not an address");
-    const [, what] = UNREACHABLE.find(([network]) => isInNetwork(bytes, network)) ?? [];
+    const what = unreachableKind(bytes);
     if (what !== undefined) throw wrongAddress(nodeName, address, what);
     if (isInNetwork(bytes, serviceSubnet)) throw wrongAddress(nodeName, address, `in ${serviceSubnet}, the Services'`);
     if (podSubnet !== undefined && isInNetwork(bytes, podSubnet)) {

@@ -20,6 +20,7 @@ import { writePem } from "../certificate/pem.ts";
 import { AdmissionRecords } from "../kubernetes/admission_records.ts";
 import { KubernetesApi } from "../kubernetes/api.ts";
 import { currentEpoch } from "../kubernetes/epochs.ts";
+import { ForbiddenPatience } from "../kubernetes/forbidden_patience.ts";
 import type { ApiCredentials } from "../kubernetes/api.ts";
 import { nodeCertificateLifetimeMs, readClusterSettings } from "../kubernetes/settings.ts";
 import { findPolicyDocument } from "../kubernetes/policy_config_map.ts";
@@ -42,6 +43,7 @@ import { JOIN_SERVICE_DEADLINES } from "./exchange_parts.ts";
 import { serveJoin } from "./exchange_service.ts";
 import { JOIN_SERVICE_NUMBER, MAXIMUM_CONNECTIONS, MAXIMUM_MESSAGE_LENGTH } from "./front.ts";
 import { KeptPolicy } from "./kept_policy.ts";
+import { OwnRights } from "./own_rights.ts";
 import { PolicyInForce } from "./policy_in_force.ts";
 import { policyLog } from "./policy_log.ts";
 import { remembered } from "./_remembered.ts";
@@ -109,6 +111,10 @@ const VERSION_AGE_MS = 5_000;
 /** Certificates of the epoch before are accepted for longer than this. */
 const EPOCH_AGE_MS = 1_000;
 
+/** An identity and a name that nothing has, to try the service's rights with. */
+const NO_MACHINE = "0".repeat(64);
+const NO_NODE = "bootstrapper-probe";
+
 /** The parts that do not change while the service runs. */
 type WithoutPolicy = Omit<
   JoinExchangeService,
@@ -136,7 +142,7 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
   const ca = await openSigningCa(state.caCertificate, credentialsFolder);
   const errands = new Errands(MAXIMUM_COLLATERAL_BYTES, clock);
   const { authorizationFolder, dialer } = dependencies;
-  using api = new KubernetesApi(await apiCredentials(state));
+  using api = new KubernetesApi(await apiCredentials(state), { patience: new ForbiddenPatience(clock) });
   const admissions = new AdmissionRecords(api, clock);
   const keptPolicy = new KeptPolicy(dependencies.keptFolder, state.trust.clusterId);
   const policies = new PolicyInForce({
@@ -180,10 +186,20 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
       clock,
     ),
   };
-  await using server = serveExchanges(
-    { listener, errands, clock, log: service.log },
-    () => ({ ...service, ...policyParts(policies) }),
-  );
+  const rights = new OwnRights({
+    ...{ clock, log },
+    probe: async () => {
+      await service.clusterVersion();
+      await service.currentEpoch();
+      await admissions.find(NO_MACHINE);
+      await checkNotBeingRemoved(api, NO_NODE);
+      await findPolicyDocument(api);
+    },
+  });
+  await using server = serveExchanges({ listener, errands, clock, log: service.log }, () => {
+    rights.check();
+    return { ...service, ...policyParts(policies) };
+  });
   service.log.event("info", "join-signer-started");
   const failed = new AbortController();
   const end = AbortSignal.any([signal, failed.signal]);
@@ -192,6 +208,7 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
       abortable(server.ended, end).catch((error) => {
         if (!end.aborted) throw error;
       }),
+      rights.run(end),
       controlPlanes.run(end),
       policies.run(end),
       cutList.run(end),

@@ -11,8 +11,7 @@ import type { InsecureSwitch } from "../../protocol/transcript.ts";
 import type { EvidenceKind } from "../kind.ts";
 import { kindNamed } from "../kind.ts";
 import { KINDS } from "../kinds.ts";
-import { readYaml } from "../../platform/yaml.ts";
-import type { CollateralPlaces, PeerKind, PolicyDocument } from "./policy_schema.ts";
+import type { CollateralPlaces, PeerKind } from "./policy_schema.ts";
 import { policySchema } from "./policy_schema.ts";
 
 export type { CollateralPlaces, PeerKind } from "./policy_schema.ts";
@@ -51,7 +50,7 @@ export interface Policy {
  * @throws {BootstrapError} `usage/document`, naming the path of the wrong key.
  */
 export function readPolicy(text: string, what: string, kinds: readonly EvidenceKind[] = KINDS): Policy {
-  const document = readPolicyDocument(text, what, kinds);
+  const document = readDocument(text, policySchema(kinds), what, { kind: "policy" });
   const { variant, sections, collateral, bannedIdentities, removed, roles, names } = document;
   const { allowUnmeasuredImage } = document;
   const named = (list: readonly string[]) => list.map((name) => kindNamed(kinds, name));
@@ -64,33 +63,6 @@ export function readPolicy(text: string, what: string, kinds: readonly EvidenceK
     names: { default: names.default, byIdentity: new Map(Object.entries(names.byIdentity)) },
     maximumClockSkewMs: document.maximumClockSkewSeconds * 1000,
   };
-}
-
-function readPolicyDocument(text: string, what: string, kinds: readonly EvidenceKind[]): PolicyDocument {
-  try {
-    return readDocument(text, policySchema(kinds), what);
-  } catch (error) {
-    throw isConfigMap(text) ? configMapError(what, error) : error;
-  }
-}
-
-function isConfigMap(text: string): boolean {
-  try {
-    const document = readYaml(text);
-    return typeof document === "object" && document !== null && Reflect.get(document, "kind") === "ConfigMap";
-  } catch {
-    // Text that is no YAML is refused for that.
-    return false;
-  }
-}
-
-function configMapError(what: string, cause: unknown): BootstrapError {
-  const message = `Cannot use ${what}: this is a ConfigMap: give the text under data["policy.yaml"]`;
-  return new BootstrapError("usage/document", message, {
-    next: 'Write only the text under data["policy.yaml"] to a file, without its indentation',
-    details: { document: what, key: "" },
-    cause,
-  });
 }
 
 /** Returns a policy's section on a kind; `undefined` if the policy has none. */

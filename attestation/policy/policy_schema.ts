@@ -107,10 +107,10 @@ const httpsUrl = v.pipe(
   }, "must be an address that begins with https:, without user, query and fragment"),
 );
 
-/** A pattern of a DNS label, in which `*` stands for any characters and `?` for one. */
+/** A pattern of a node's name, in which `*` stands for any characters and `?` for one. */
 const namePattern = v.pipe(
   v.string(),
-  v.regex(/^[a-z0-9*?-]{1,63}$/, "must be a node name, in which * stands for any characters and ? for one"),
+  v.regex(/^[a-z0-9*?.-]{1,63}$/, "must be a node name, in which * stands for any characters and ? for one"),
 );
 const namePatterns = v.pipe(v.array(namePattern), v.minLength(1, "must not be empty"));
 

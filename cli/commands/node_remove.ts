@@ -4,7 +4,7 @@
  * @module
  */
 import { BootstrapError } from "../../platform/errors.ts";
-import { isLabel } from "../../platform/label.ts";
+import { isNodeName } from "../../platform/label.ts";
 import type { CliCommand } from "../command.ts";
 import { readDuration } from "../duration.ts";
 import { firstArgument, isSet, outputForm, requiredText } from "../options.ts";
@@ -40,7 +40,7 @@ export const nodeRemove: CliCommand<NodeRemoveOptions> = {
 };
 
 function nodeNameArgument(text: string): string {
-  if (isLabel(text)) return text;
+  if (isNodeName(text)) return text;
   throw new BootstrapError("usage/node-name", `Cannot use ${JSON.stringify(text)} as it is not a Node's name`, {
     next: "Give the name as `kubectl get nodes` shows it",
   });

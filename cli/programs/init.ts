@@ -23,7 +23,8 @@ import { foundOnNode } from "../../operator/init_client.ts";
 import { KubernetesApi } from "../../kubernetes/api.ts";
 import { kubeconfig, readKubeconfig } from "../../kubernetes/kubeconfig.ts";
 import { waitForNode } from "../../kubernetes/readiness.ts";
-import { DEFAULT_CLUSTER_DOCUMENT, readNewClusterSettings } from "../../kubernetes/settings.ts";
+import { clusterRemarks, readNewClusterSettings } from "../../kubernetes/new_cluster.ts";
+import { DEFAULT_CLUSTER_DOCUMENT } from "../../kubernetes/settings.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { base64, equalBytes, fromHex, fromUtf8, hex, utf8 } from "../../platform/bytes.ts";
 import type { Endpoint } from "../../platform/endpoint.ts";
@@ -86,7 +87,7 @@ export async function init(options: InitOptions, context: CliContext): Promise<v
   const policyDocument = await readText(policyFile);
   const policy = readPolicy(policyDocument, policyFile, kindsOf(context));
   const clusterDocument = settingsFile === undefined ? DEFAULT_CLUSTER_DOCUMENT : await readText(settingsFile);
-  readNewClusterSettings(clusterDocument, settingsFile);
+  const settings = readNewClusterSettings(clusterDocument, settingsFile);
   const operator = await readOperatorKeyFile(keyFile, options.passphraseFile, context.terminal);
   const operatorKeys = await trustedOperators(operator, options.otherOperatorFiles);
   using termination = terminationSignal();
@@ -96,6 +97,7 @@ export async function init(options: InitOptions, context: CliContext): Promise<v
   using printer = progressPrinter(context, output);
   if (isInsecure(policy)) printer.note("insecure", INSECURE, { insecure: true });
   for (const remark of policyRemarks(policy)) printer.note("policy-remark", remark, { remark });
+  for (const remark of clusterRemarks(settings)) printer.note("cluster-remark", remark, { remark });
   const { clock } = context;
   const startMs = clock.monotonicMs();
   const cluster = await foundOnNode({

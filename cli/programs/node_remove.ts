@@ -15,7 +15,7 @@ import { terminationSignal } from "../termination.ts";
 
 /** The options of `node remove`. */
 export interface NodeRemoveOptions {
-  /** The Node's name, an RFC 1123 label. */
+  /** The Node's name, an RFC 1123 subdomain. */
   readonly nodeName: string;
   readonly kubeconfigFile: string;
   /** How long to wait for a join service, in milliseconds. */

@@ -6,7 +6,7 @@
 import { kubeletDenial } from "../../kubernetes/kubelet_denial.ts";
 import type { NodeConfiguration } from "../../node/configuration.ts";
 import { isInsecure } from "../../node/configuration.ts";
-import { resolveNodeSelf } from "../../node/configuration_defaults.ts";
+import { ownSelf } from "../../node/own_self.ts";
 import { loadNodeConfiguration } from "../../node/configuration_source.ts";
 import type { RenewalDependencies, RenewalOutcome } from "../../node/renewal.ts";
 import { renewCertificates } from "../../node/renewal.ts";
@@ -102,7 +102,7 @@ async function configuredNode(
     paths: context.paths,
     kinds: kindsOf(context),
   });
-  return { configuration, self: resolveNodeSelf(configuration, facts) };
+  return { configuration, self: await ownSelf({ configuration, machine: facts, paths: context.paths }) };
 }
 
 /** Opens what makes this machine's evidence. */

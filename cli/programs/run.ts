@@ -5,8 +5,10 @@
  */
 import { combinedName } from "../../attestation/combined.ts";
 import { isInsecure } from "../../node/configuration.ts";
-import { resolveNodeSelf } from "../../node/configuration_defaults.ts";
+import { addressRemarks } from "../../node/configuration_defaults.ts";
 import { loadNodeConfiguration } from "../../node/configuration_source.ts";
+import { machineNetworks } from "../../node/own_address.ts";
+import { keepSelf, ownSelf } from "../../node/own_self.ts";
 import type { RunDependencies } from "../../node/run.ts";
 import { runNode } from "../../node/run.ts";
 import { present } from "../../platform/present.ts";
@@ -41,13 +43,18 @@ export async function runDependencies(
     paths: context.paths,
     kinds: kindsOf(context),
   });
-  const self = resolveNodeSelf(configuration, machine.facts);
   const { paths, program, commands, clock } = context;
+  const self = await ownSelf({ configuration, machine: machine.facts, paths });
+  await keepSelf(paths, self);
+  for (const remark of addressRemarks(configuration, machine.facts, self.address)) {
+    context.log.event("warn", "own-address", { address: self.address, remark });
+  }
   const names = combinedName(configuration.evidence.kinds.map(({ name }) => name));
   return {
     ...{ configuration, self, paths, program, commands, clock, kinds: kindsOf(context) },
     ...await evidenceOf(machine, configuration.evidence, context),
     unmeasured: machine.unmeasured,
+    networks: machineNetworks(machine.facts),
     log: context.log.with({
       node: self.name,
       ...(isInsecure(configuration.evidence) ? { insecure: `evidence of the kind ${names} proves nothing` } : {}),

@@ -117,6 +117,10 @@ export const MALFORMED = {
     remedy: "Run `kubelet --version` on the machine, and correct its image.",
     untested: "it takes a kubelet that prints something else, and the class that asks it has only integration tests",
   },
+  "malformed/kubeadm-config": {
+    meaning: "The ConfigMap in which kubeadm keeps the configuration of a running cluster has no configuration in it.",
+    remedy: "Restore it: `kubeadm init phase upload-config kubeadm` on a control plane writes it.",
+  },
   "malformed/kubernetes-api": {
     meaning:
       "The API server's answer does not have the expected form, or the API server reports that the request is malformed.",
@@ -185,6 +189,10 @@ export const MALFORMED = {
   "malformed/sealing-key": {
     meaning: "A key that a control plane's kit is sealed to is not an X25519 key.",
     remedy: FRESH_MACHINE,
+  },
+  "malformed/self": {
+    meaning: "The file in which a locked node keeps its own name and address cannot be read.",
+    remedy: "Set `node.name` and `node.address` in the node's configuration, and remove the file that the error names.",
   },
   "malformed/service-state": {
     meaning: "The state of the join service cannot be read.",

@@ -124,6 +124,10 @@ export const UNAVAILABLE = {
     meaning: "The node does not answer for an init.",
     remedy: "Wait until the node has booted. A node that belongs to a cluster no longer answers.",
   },
+  "unavailable/join-service-starting": {
+    meaning: "The join service has just started, and waits for the API server of its machine.",
+    remedy: "Wait: the node asks again. If this stays, look at the API server and at the log of `bootstrapper-join`.",
+  },
   "unavailable/kubernetes-api": {
     meaning: "The API server cannot be reached, or is overloaded.",
     remedy: "Check whether the API server runs and can be reached from this machine.",
@@ -136,6 +140,10 @@ export const UNAVAILABLE = {
     meaning:
       "An authorizer of the API server fails. Nodes that are cut off, or whose epoch has ended, get this answer to every request.",
     remedy: "Run `bootstrapper renew --now` on the node. If it is no node, check the API server's log.",
+  },
+  "unavailable/kubernetes-rights": {
+    meaning: "The API server does not grant a right that its own join service has. It may have started just now.",
+    remedy: "Wait some minutes. If this stays, apply `deploy/rbac.yaml`.",
   },
   "unavailable/locking": {
     meaning: "The node is being locked, and makes no evidence at this moment.",

@@ -106,7 +106,7 @@ export const USAGE = {
     remedy: "Give `--node` with `--name` and `--key`.",
   },
   "usage/node-name": {
-    meaning: "The name of a Node is not an RFC 1123 label.",
+    meaning: "The name of a Node is not an RFC 1123 subdomain of at most 63 characters.",
     remedy: "Give the name as `kubectl get nodes` shows it.",
   },
   "usage/operator-key": {

@@ -187,6 +187,25 @@ Deno.test("runJoinClient() does not lock a machine whose preflight fails, and go
   assert.deepEqual(machine.calls.filter((call) => ["preflight", "locked"].includes(call)), [
     ...["preflight", "preflight", "locked"],
   ]);
+  assert.deepEqual(cluster.signed, ["worker-1"], "the ticket serves for the next try");
+});
+
+Deno.test("runJoinClient() asks no service for a ticket while the machine's own checks fail", async () => {
+  await using cluster = await TestCluster.create();
+  await using machine = await TestMachine.create();
+  const failures = [1, 2, 3].map((count) => [{ check: "swap", reason: `swap is on, ${count}` }]);
+  const signed: number[] = [];
+  const localChecks = () => {
+    signed.push(cluster.signed.length);
+    return Promise.resolve(failures.shift() ?? []);
+  };
+  const clock = { ...systemClock, sleep: () => Promise.resolve() };
+  const failed: string[] = [];
+  const onStepFailure = ({ message }: BootstrapError) => failed.push(message);
+  assert.equal(await machine.run(cluster.trust, [cluster.port], { clock, localChecks }, { onStepFailure }), "joined");
+  assert.deepEqual(signed, [0, 0, 0, 0]);
+  assert.deepEqual(cluster.signed, ["worker-1"]);
+  assert.match(failed[0] ?? "", /swap: swap is on, 1/);
 });
 
 Deno.test("runJoinClient() asks for a fresh ticket of the same cluster when kubeadm join fails after the lock", async () => {

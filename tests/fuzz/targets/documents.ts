@@ -13,11 +13,13 @@ import { readDuration } from "../../../cli/duration.ts";
 import { clusterNetwork } from "../../../service/claims_check.ts";
 import { checkKubeletVersion } from "../../../service/kubelet_version.ts";
 import { parseEtcdEndpoint } from "../../../kubernetes/_etcd_tls.ts";
+import { clusterRemarks, readNewClusterSettings } from "../../../kubernetes/new_cluster.ts";
 import { readClusterSettings } from "../../../kubernetes/settings.ts";
 import { readNodeConfiguration } from "../../../node/configuration.ts";
 import { endpointText, readEndpoint, readListenAddress } from "../../../platform/endpoint.ts";
 import { equalBytes, fromUtf8 } from "../../../platform/bytes.ts";
-import { addressBytes, isInNetwork } from "../../../platform/ip_address.ts";
+import { addressBytes, isInNetwork, nodeAddressProblem, readNetwork } from "../../../platform/ip_address.ts";
+import { isLabel, isNodeName, labelProblem, nodeNameProblem } from "../../../platform/label.ts";
 import { promise } from "../target.ts";
 import type { FuzzTarget } from "../target.ts";
 import { eachOf } from "./_checks.ts";
@@ -54,6 +56,7 @@ export const documentTargets: readonly FuzzTarget[] = [
       const text = fromUtf8(input, "fuzz");
       const { serviceSubnet } = readClusterSettings(text);
       clusterNetwork(["127.0.0.1:6443"], text);
+      clusterRemarks(readNewClusterSettings(text));
       if (serviceSubnet !== undefined) isInNetwork(addressBytes("192.0.2.1") ?? new Uint8Array(), serviceSubnet);
     },
   },
@@ -83,6 +86,22 @@ export const documentTargets: readonly FuzzTarget[] = [
           );
         },
         () => readListenAddress(text, "fuzz"),
+        () => {
+          const network = readNetwork(text);
+          if (typeof network === "string") return;
+          const again = readNetwork(network.text);
+          promise(
+            typeof again !== "string" && again.text === network.text,
+            "a network that is written again is another",
+          );
+          promise(isInNetwork(network.start, text), "the first address of a network is not in it");
+        },
+        () => {
+          const isAddress = nodeAddressProblem(text) === undefined;
+          promise(!isAddress || addressBytes(text) !== undefined, "a node may have an address that is none");
+          promise(isNodeName(text) || nodeNameProblem(text) !== undefined, "a wrong name has no problem");
+          promise(!isLabel(text) || labelProblem(text) === undefined, "a label has a problem");
+        },
         () => readDuration(text, "fuzz"),
         () => checkKubeletVersion(text, "v1.36.3"),
         () => {

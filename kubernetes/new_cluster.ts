@@ -1,0 +1,207 @@
+/**
+ * What can be computed of a new cluster's settings before a node is locked for it.
+ *
+ * @module
+ */
+import type { Problem } from "../platform/document.ts";
+import type { Endpoint } from "../platform/endpoint.ts";
+import type { AddressFamily, Network } from "../platform/ip_address.ts";
+import {
+  addressBytes,
+  doNetworksOverlap,
+  familyOf,
+  isInNetwork,
+  readNetwork,
+  unreachableKind,
+  unreachablePartOf,
+} from "../platform/ip_address.ts";
+import type { ClusterSettings } from "./settings.ts";
+import { KUBEADM_SERVICE_SUBNET, readApiEndpoint, readClusterSettings, RELEASE } from "./settings.ts";
+
+const API_SERVER_PORT = 6443;
+const JOIN_SERVICE_PORT = 9444;
+const INIT_PORT = 9443;
+/** kubeadm reads `v1beta4`, and the time limits in it, since 1.31. */
+const OLDEST_MINOR = 31;
+
+/**
+ * Reads the cluster document of a new cluster. What clusters that are there may have is refused here if it cannot work:
+ * old versions, networks that overlap or are too large or too small, and endpoints that no other node reaches.
+ *
+ * @throws {BootstrapError} `usage/document` with all problems, their lines, and the path of the first key.
+ */
+export function readNewClusterSettings(text: string, what?: string): ClusterSettings {
+  return readClusterSettings(text, what, newClusterProblems);
+}
+
+/** What an operator should know of the settings of a new cluster, although they may work. */
+export function clusterRemarks({ controlPlaneEndpoint, podSubnet }: ClusterSettings): readonly string[] {
+  const endpoint = controlPlaneEndpoint === undefined ? undefined : readApiEndpoint(controlPlaneEndpoint);
+  const port = typeof endpoint === "object" ? endpoint.port : undefined;
+  return [
+    ...(port === JOIN_SERVICE_PORT
+      ? [
+        `controlPlaneEndpoint has the port ${port}, which is the join service's: the API server's is ${API_SERVER_PORT}`,
+      ]
+      : []),
+    ...(port === INIT_PORT
+      ? [`controlPlaneEndpoint has the port ${port}, which is the InitServer's: the API server's is ${API_SERVER_PORT}`]
+      : []),
+    ...(podSubnet === undefined ? ["podSubnet is not set: no node gets a range of addresses for its Pods"] : []),
+  ];
+}
+
+/**
+ * The controller manager gives each node a range of this length (`node-cidr-mask-size-ipv4` and `-ipv6`), and manages at
+ * most 16 bits of ranges (`PodSubnetNodeMaskMaxDiff` in kubeadm's `constants.go`).
+ */
+const NODE_LENGTH: Readonly<Record<AddressFamily, number>> = { 4: 24, 6: 64 };
+const MOST_NODE_BITS = 16;
+/** The API server's Services have at most 20 bits (`validateMaxCIDRRange` in its `options/validation.go`). */
+const SHORTEST_SERVICES: Readonly<Record<AddressFamily, number>> = { 4: 12, 6: 108 };
+/** kubeadm needs ten addresses of Services (`MinimumAddressesInServiceSubnet`). */
+const LONGEST_SERVICES: Readonly<Record<AddressFamily, number>> = { 4: 28, 6: 124 };
+
+function newClusterProblems(settings: ClusterSettings): readonly Problem[] {
+  const { kubernetesVersion, serviceSubnet = KUBEADM_SERVICE_SUBNET, podSubnet, controlPlaneEndpoint } = settings;
+  const services = networkOf(serviceSubnet);
+  const pods = podSubnet === undefined ? undefined : networkOf(podSubnet);
+  const [, minor = ""] = RELEASE.exec(kubernetesVersion) ?? [];
+  const problems: Problem[] = [];
+  const note = (key: keyof ClusterSettings, text: string) => problems.push({ path: [key], text });
+  if (Number(minor) < OLDEST_MINOR) {
+    note(
+      "kubernetesVersion",
+      `kubernetesVersion ${kubernetesVersion} is too old: kubeadm reads v1beta4 documents and their timeouts since v1.${OLDEST_MINOR}`,
+    );
+  }
+  const endpoint = controlPlaneEndpoint === undefined ? undefined : readApiEndpoint(controlPlaneEndpoint);
+  if (typeof endpoint === "object") {
+    for (const reason of endpointProblems(endpoint, services, pods)) {
+      note("controlPlaneEndpoint", `controlPlaneEndpoint ${controlPlaneEndpoint} ${reason}`);
+    }
+  }
+  if (podSubnet !== undefined && pods !== undefined) {
+    for (const reason of podProblems(podSubnet, pods)) note("podSubnet", `podSubnet ${podSubnet} ${reason}`);
+  }
+  if (settings.serviceSubnet !== undefined) {
+    for (const reason of serviceProblems(serviceSubnet, services)) {
+      note("serviceSubnet", `serviceSubnet ${serviceSubnet} ${reason}`);
+    }
+  }
+  const ofServices = `${
+    settings.serviceSubnet === undefined ? "the default serviceSubnet" : "serviceSubnet"
+  } ${serviceSubnet}`;
+  if (podSubnet !== undefined && pods !== undefined && pods.length > 0) {
+    if (pods.family !== services.family) {
+      note(
+        "podSubnet",
+        `podSubnet ${podSubnet} is IPv${pods.family} and ${ofServices} is IPv${services.family}: choose networks of one family`,
+      );
+    } else if (doNetworksOverlap(podSubnet, serviceSubnet)) {
+      note("podSubnet", `podSubnet ${podSubnet} overlaps ${ofServices}: choose two networks that share no address`);
+    }
+  }
+  return problems;
+}
+
+/** A network that the schema has accepted. */
+function networkOf(text: string): Network {
+  const network = readNetwork(text);
+  if (typeof network === "string") throw new TypeError(network);
+  return network;
+}
+
+function* endpointProblems({ host }: Endpoint, services: Network, pods: Network | undefined): Generator<string> {
+  if (host === "localhost" || host.endsWith(".localhost")) {
+    yield "is each node itself: name an address or a name at which all nodes reach the API server";
+  }
+  const address = addressBytes(host);
+  if (address === undefined) return;
+  const kind = unreachableKind(address);
+  if (kind === "loopback" || kind === "unspecified") {
+    yield `is ${kind}, so each node would call itself: name an address at which all nodes reach the API server`;
+  } else if (kind !== undefined) {
+    yield `is ${kind}: name an address at which all nodes reach the API server`;
+  } else if (familyOf(address) !== services.family) {
+    yield `is IPv${
+      familyOf(address)
+    } and the Services' network ${services.text} is IPv${services.family}: use one family`;
+  }
+  for (const [network, whose] of [[services, "Services"], [pods, "Pods"]] as const) {
+    if (network !== undefined && isInNetwork(address, network.text)) {
+      yield `is in the network of the ${whose}, ${network.text}: name an address outside of it`;
+    }
+  }
+}
+
+function* podProblems(text: string, { family, length, text: written }: Network): Generator<string> {
+  yield* commonProblems(text, written);
+  const node = NODE_LENGTH[family];
+  if (length === 0) return;
+  if (length >= node) {
+    yield `is too small: each node takes a /${node} of it, so write a shorter length, such as /${
+      node - MOST_NODE_BITS / 2
+    }`;
+  } else if (node - length > MOST_NODE_BITS) {
+    yield `is too large: at most ${MOST_NODE_BITS} bits may be between it and a node's /${node}, so write /${
+      node - MOST_NODE_BITS
+    } or longer`;
+  }
+}
+
+function* serviceProblems(text: string, { family, length, text: written }: Network): Generator<string> {
+  yield* commonProblems(text, written);
+  if (length === 0) return;
+  if (length < SHORTEST_SERVICES[family]) {
+    yield `is too large: Services have at most 20 bits, so write /${SHORTEST_SERVICES[family]} or longer`;
+  } else if (length > LONGEST_SERVICES[family]) {
+    yield `is too small for the cluster's own Services: write /${LONGEST_SERVICES[family]} or shorter`;
+  }
+}
+
+function* commonProblems(text: string, written: string): Generator<string> {
+  const [given = "", length = ""] = text.split("/");
+  const [start = ""] = written.split("/");
+  if (addressBytes(given)?.toHex() !== addressBytes(start)?.toHex()) {
+    yield `has bits set after /${length}: the network is ${written}`;
+  }
+  const special = unreachablePartOf(written);
+  if (special !== undefined && length !== "0") yield `contains ${special} addresses: choose another network`;
+  if (length === "0") yield "is every address: choose a private network, such as 10.244.0.0/16";
+}
+
+/**
+ * Says why a node cannot be in a new cluster, as clauses: its address is in the network of the Pods or of the Services,
+ * or of another family.
+ *
+ * @param networks The networks of the node's interfaces, CIDR: none may overlap with those of the cluster.
+ */
+export function nodeNetworkProblems(
+  { podSubnet, serviceSubnet = KUBEADM_SERVICE_SUBNET }: Pick<ClusterSettings, "podSubnet" | "serviceSubnet">,
+  address: string,
+  networks: readonly string[] = [],
+): readonly string[] {
+  const bytes = addressBytes(address);
+  if (bytes === undefined) return [`the node's address ${address} is none`];
+  const family = familyOf(bytes);
+  const parts = [["serviceSubnet", serviceSubnet, "Services"], ["podSubnet", podSubnet, "Pods"]] as const;
+  return parts.flatMap(([key, subnet, whose]) => {
+    if (subnet === undefined) return [];
+    const network = readNetwork(subnet);
+    if (typeof network === "string") return [];
+    if (network.family !== family) {
+      return [
+        `the node's address ${address} is IPv${family}, and ${key} ${subnet} is IPv${network.family}: use one family`,
+      ];
+    }
+    if (isInNetwork(bytes, subnet)) {
+      return [
+        `the node's address ${address} is in ${key} ${subnet}, the network of the ${whose}: choose another network in --cluster`,
+      ];
+    }
+    const overlapping = networks.find((own) => doNetworksOverlap(own, subnet));
+    if (overlapping === undefined) return [];
+    return [`${key} ${subnet} overlaps the nodes' network ${overlapping}: choose another network in --cluster`];
+  });
+}

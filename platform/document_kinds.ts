@@ -1,0 +1,99 @@
+/**
+ * The kinds of documents that people give to this program, and those that they mistake for them.
+ *
+ * @module
+ */
+
+/** The documents that this program reads from people. */
+export type DocumentKind = "node" | "cluster" | "policy";
+
+interface KnownKind {
+  /** What the document is, for people. */
+  readonly title: string;
+  /** Where an example is. */
+  readonly example: string;
+  /** Keys at the top that no document of another kind has. */
+  readonly marks: readonly string[];
+}
+
+const KINDS: Readonly<Record<DocumentKind, KnownKind>> = {
+  node: {
+    title: "a node's configuration",
+    example: "deploy/node-worker.example.yaml",
+    marks: ["trust", "join", "init", "evidence"],
+  },
+  cluster: {
+    title: "a cluster document",
+    example: "deploy/cluster.example.yaml",
+    marks: ["kubernetesVersion", "podSubnet", "serviceSubnet", "controlPlaneEndpoint", "kubeProxy", "coreDns"],
+  },
+  policy: {
+    title: "a policy",
+    example: "deploy/policy.example.yaml",
+    marks: ["variant", "roles", "bannedIdentities", "tpm", "snp", "tdx"],
+  },
+};
+
+/** The API groups whose documents people mistake for ours. */
+const GROUPS: readonly (readonly [prefix: string, whose: string])[] = [
+  ["kubeadm.k8s.io/", "kubeadm's"],
+  ["kubelet.config.k8s.io/", "the kubelet's"],
+  ["kubeproxy.config.k8s.io/", "kube-proxy's"],
+];
+const LONGEST_KIND = 40;
+const CONFIG_MAP = "the Kubernetes object ConfigMap";
+
+/**
+ * Recognises a document that is not of the expected kind, by its first line or its keys.
+ *
+ * @param value The parsed document; `undefined` if it is no YAML.
+ * @returns A clause that says what it is and what is expected; `undefined` if it is not recognised.
+ */
+export function foreignKind(expected: DocumentKind, text: string, value: unknown): string | undefined {
+  const seen = kindOfText(text) ?? kindOfValue(expected, value);
+  const { title, example } = KINDS[expected];
+  if (expected === "policy" && seen === CONFIG_MAP) {
+    return 'this is a ConfigMap: give the text under data["policy.yaml"]';
+  }
+  return seen && `this is ${seen}; ${title} is expected, see ${example}`;
+}
+
+function kindOfText(text: string): string | undefined {
+  const [first = ""] = text.trimStart().split("\n", 1);
+  if (/^(?:#.*\r?\n)*#cloud-config\b/.test(text.trimStart())) return "a cloud-config";
+  if (/^#!/.test(first)) return "a script";
+  if (/^#ignition|^\{\s*"ignition"/.test(first)) return "an Ignition document";
+  if (/^-----BEGIN /.test(first)) return "a PEM file";
+  // kubeadm's file is often several documents, which are not parsed here.
+  const [, apiVersion] = /^apiVersion:[ \t]*["']?([\w./-]+)/m.exec(text) ?? [];
+  const [, kind] = /^kind:[ \t]*["']?(\w+)/m.exec(text) ?? [];
+  return apiVersion === undefined || kind === undefined ? undefined : kindOfObject(apiVersion, kind);
+}
+
+function kindOfObject(apiVersion: string, kind: string): string {
+  const name = kind.slice(0, LONGEST_KIND);
+  const [, whose] = GROUPS.find(([prefix]) => apiVersion.startsWith(prefix)) ?? [];
+  if (whose !== undefined) return `${whose} document ${name}`;
+  return apiVersion === "v1" && kind === "Config" ? "a kubeconfig" : `the Kubernetes object ${name}`;
+}
+
+function kindOfValue(expected: DocumentKind, value: unknown): string | undefined {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  const field = (key: string): unknown => Object.hasOwn(value, key) ? Reflect.get(value, key) : undefined;
+  const [apiVersion, kind] = [field("apiVersion"), field("kind")];
+  if (typeof apiVersion === "string" && typeof kind === "string") return kindOfObject(apiVersion, kind);
+  if (field("founding") !== undefined && field("clusterId") !== undefined) {
+    return "a cluster file, which `bootstrapper init` writes";
+  }
+  if (field("network") !== undefined && typeof field("network") === "object" && field("trust") === undefined) {
+    return "a netplan document";
+  }
+  for (const [name, { title, marks }] of Object.entries(KINDS)) {
+    if (name !== expected && marks.some((mark) => field(mark) !== undefined) && !hasMark(expected, field)) return title;
+  }
+  return undefined;
+}
+
+function hasMark(kind: DocumentKind, field: (key: string) => unknown): boolean {
+  return KINDS[kind].marks.some((mark) => field(mark) !== undefined);
+}
