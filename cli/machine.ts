@@ -15,6 +15,7 @@ import type { FirmwareData } from "../node/host_credentials.ts";
 import { readFirmwareData } from "../node/host_credentials.ts";
 import type { ImageFinding } from "../node/image_measured.ts";
 import { findUnmeasured } from "../node/image_measured.ts";
+import { readMachineId } from "../node/machine_id.ts";
 import { fromUtf8 } from "../platform/bytes.ts";
 import { exists, readFileIfExists } from "../platform/files.ts";
 import { present } from "../platform/present.ts";
@@ -28,6 +29,10 @@ export interface Machine extends MachineDevices {
   readonly firmware: FirmwareData;
   /** The parts of the image that are not measured. */
   readonly unmeasured: readonly ImageFinding[];
+  /** The UUID that the firmware gives the machine, if it gives one. */
+  readonly machineId?: string;
+  /** Rejects when the process that has the machine's devices ends. */
+  readonly deviceEnd?: Promise<never>;
 }
 
 const MAXIMUM_PROC_BYTES = 1 << 20;
@@ -44,12 +49,16 @@ export async function openMachine(context: CliContext): Promise<Machine> {
   const tpm = await exists(paths.tpmDevice) ? await context.openTpm() : undefined;
   const hasTdRegisters = await exists(join(paths.root, TDX_MEASUREMENTS_FOLDER));
   const isConfidential = await exists(join(paths.root, TSM_FOLDER));
-  const device = isConfidential || hasTdRegisters ? context.openDevice() : undefined;
+  const deviceEnd = Promise.withResolvers<never>();
+  deviceEnd.promise.catch(() => {});
+  const device = isConfidential || hasTdRegisters ? context.openDevice(deviceEnd.reject) : undefined;
   const routes = await readFileIfExists(join(paths.root, "proc/net/route"), MAXIMUM_PROC_BYTES);
   const names = context.machineNames();
   return {
     ...present("tpm", tpm),
     ...present("device", device),
+    ...(device === undefined ? {} : { deviceEnd: deviceEnd.promise }),
+    ...present("machineId", await readMachineId(paths.root)),
     hasTdRegisters,
     facts: { ...names, defaultRouteInterfaces: defaultRouteInterfaces(fromUtf8(routes ?? new Uint8Array(), "routes")) },
     firmware: await readFirmwareData(paths.root),
