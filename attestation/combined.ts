@@ -50,6 +50,7 @@ export function combineIssuers(issuers: readonly EvidenceIssuer[]): EvidenceIssu
     variant,
     isChallenged: only !== undefined,
     ...present("identityIsKey", first.identityIsKey),
+    ...present("identityIsOfBoot", first.identityIsOfBoot),
     async issue(statement) {
       const evidence: Evidence[] = [];
       for (const issuer of issuers) evidence.push(await issuer.issue(statement));

@@ -32,6 +32,8 @@ export interface EvidenceIssuer {
    * the machine.
    */
   readonly identityIsKey?: true;
+  /** Whether the machine gets another identity at each start, which so tells nothing about it later. */
+  readonly identityIsOfBoot?: true;
   /** Issues evidence over `statement` (A1 or A2, 32 bytes). The statement must never be bytes that a peer chose. */
   issue(statement: Uint8Array): Promise<Evidence>;
   /** Opens a challenge and returns its secret. Variants without challenges refuse. */

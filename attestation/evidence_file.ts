@@ -116,6 +116,7 @@ export function readEvidenceFile(file: Uint8Array, what: string): EvidenceFile {
   const { nonce, evidence, eventLog } = readJson(file, {
     schema,
     maximumBytes: MAXIMUM_EVIDENCE_FILE_BYTES,
+    newest: VERSION,
     error: (reason, field, cause) => unreadable(what, field, reason, cause),
   });
   return { nonce, evidence, ...present("eventLog", eventLog) };

@@ -48,6 +48,8 @@ export interface CliCommand<Options = unknown, Opened = undefined> {
    * Whether the help omits the command, because only this program itself calls it. Such a command has no `--output`.
    */
   readonly isHidden?: boolean;
+  /** Whether the command works until it is asked to stop: `aborted/run` is then its ordinary end, with exit code 0. */
+  readonly runsUntilStopped?: true;
   /** Adds arguments and options. Every command gets `--output` in addition. */
   declare?(command: Command): void;
   /**

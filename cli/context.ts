@@ -10,6 +10,7 @@ import type { InterfaceAddress } from "../node/own_address.ts";
 import type { NodePaths } from "../node/paths.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { CommandRunner } from "../platform/command.ts";
+import type { BootstrapError } from "../platform/errors.ts";
 import type { Log } from "../platform/log.ts";
 import type { OwnProgram } from "../platform/own_program.ts";
 
@@ -66,8 +67,11 @@ export interface CliContext {
   readonly machineNames: () => MachineNames;
   /** Opens this node's TPM. Throws `system/tpm-transport` if there is none. */
   readonly openTpm: () => Promise<TpmTransport>;
-  /** Starts the process that opens the devices of a confidential VM. It ends with this process. */
-  readonly openDevice: () => ConfidentialDevice;
+  /**
+   * Starts the process that opens the devices of a confidential VM. It ends with this process. `onEnd` gets the error if
+   * it ends before.
+   */
+  readonly openDevice: (onEnd: (error: BootstrapError) => void) => ConfidentialDevice;
   /** The known kinds of evidence. Default: those of `attestation/kinds.ts`; tests use others. */
   readonly kinds?: readonly EvidenceKind[];
   /** This process's Deno permissions. */

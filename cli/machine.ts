@@ -15,6 +15,7 @@ import type { FirmwareData } from "../node/host_credentials.ts";
 import { readFirmwareData } from "../node/host_credentials.ts";
 import type { ImageFinding } from "../node/image_measured.ts";
 import { findUnmeasured } from "../node/image_measured.ts";
+import { readMachineId } from "../node/machine_id.ts";
 import { fromUtf8 } from "../platform/bytes.ts";
 import { exists, readFileIfExists } from "../platform/files.ts";
 import { addressBytes } from "../platform/ip_address.ts";
@@ -29,6 +30,10 @@ export interface Machine extends MachineDevices {
   readonly firmware: FirmwareData;
   /** The parts of the image that are not measured. */
   readonly unmeasured: readonly ImageFinding[];
+  /** The UUID that the firmware gives the machine, if it gives one. */
+  readonly machineId?: string;
+  /** Rejects when the process that has the machine's devices ends. */
+  readonly deviceEnd?: Promise<never>;
 }
 
 const MAXIMUM_PROC_BYTES = 1 << 20;
@@ -45,10 +50,14 @@ export async function openMachine(context: CliContext): Promise<Machine> {
   const tpm = await exists(paths.tpmDevice) ? await context.openTpm() : undefined;
   const hasTdRegisters = await exists(join(paths.root, TDX_MEASUREMENTS_FOLDER));
   const isConfidential = await exists(join(paths.root, TSM_FOLDER));
-  const device = isConfidential || hasTdRegisters ? context.openDevice() : undefined;
+  const deviceEnd = Promise.withResolvers<never>();
+  deviceEnd.promise.catch(() => {});
+  const device = isConfidential || hasTdRegisters ? context.openDevice(deviceEnd.reject) : undefined;
   return {
     ...present("tpm", tpm),
     ...present("device", device),
+    ...(device === undefined ? {} : { deviceEnd: deviceEnd.promise }),
+    ...present("machineId", await readMachineId(paths.root)),
     hasTdRegisters,
     facts: await machineFacts(context),
     firmware: await readFirmwareData(paths.root),

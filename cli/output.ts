@@ -4,9 +4,11 @@
  * @module
  */
 import type { BootstrapError, FailedCheck } from "../platform/errors.ts";
-import { remedyOf } from "../platform/errors.ts";
+import { nextOf } from "../platform/errors.ts";
 import { errorFields } from "../platform/log.ts";
 import type { CliContext, OutputForm } from "./context.ts";
+
+export { nextOf } from "../platform/errors.ts";
 
 const LABEL_WIDTH = 12;
 /** The number of characters of a long fact that the text shows. JSON shows the whole fact. */
@@ -30,11 +32,6 @@ export function printError(
 ): void {
   if (form === "json") context.print(`${JSON.stringify({ error: { ...errorFields(error), next: nextOf(error) } })}\n`);
   else context.printError(errorText(error));
-}
-
-/** Returns the next action after an error. */
-export function nextOf(error: BootstrapError): string {
-  return error.next === "" ? remedyOf(error.code) : error.next;
 }
 
 /** Returns the details that the failed checks do not already contain. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { Command, CommanderError, Option } from "commander";
-import { asBootstrapError, BootstrapError, exitCodeOf } from "../platform/errors.ts";
+import { asBootstrapError, BootstrapError, exitCodeOf, hasCode } from "../platform/errors.ts";
 import type { ErrorCode } from "../platform/errors.ts";
 import type { AnyCommand, ParsedCommand } from "./command.ts";
 import { HELP_GROUPS } from "./command.ts";
@@ -141,11 +141,22 @@ function parsedCommand(command: Command): ParsedCommand {
 
 async function call(definition: AnyCommand, parsed: ParsedCommand, context: CliContext): Promise<void> {
   const options = definition.read(parsed, context);
-  const opened = await definition.open?.(options, context);
-  if (definition.keeps !== "all") {
-    await dropPermissions([...definition.keeps, ...definition.alsoKeeps?.(options) ?? []], context.permissions);
+  let opened: unknown;
+  try {
+    opened = await definition.open?.(options, context);
+    if (definition.keeps !== "all") {
+      await dropPermissions([...definition.keeps, ...definition.alsoKeeps?.(options) ?? []], context.permissions);
+    }
+    await definition.action(options, context, opened);
+  } catch (error) {
+    if (definition.runsUntilStopped !== true || !hasCode(error, "aborted/run")) throw error;
+  } finally {
+    if (isDisposable(opened)) opened[Symbol.dispose]();
   }
-  await definition.action(options, context, opened);
+}
+
+function isDisposable(opened: unknown): opened is Disposable {
+  return typeof opened === "object" && opened !== null && Symbol.dispose in opened;
 }
 
 /** The error codes that stand for commander's codes. */

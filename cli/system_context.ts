@@ -46,11 +46,13 @@ export function createSystemContext(): CliContext {
       })),
     }),
     openTpm: () => openTpmDevice(paths.tpmDevice),
-    // Without the device process there is no more evidence. systemd restarts this process, which starts a new one.
-    openDevice: () =>
+    openDevice: (onEnd) =>
       startDeviceProcess(() => {
-        printError("The process that has this machine's devices has ended\n");
-        Deno.exit(1);
+        onEnd(
+          new BootstrapError("system/device", "The process with access to this machine's devices has ended", {
+            next: "Start the bootstrapper again, as systemd does: it starts that process anew",
+          }),
+        );
       }),
     permissions: Deno.permissions,
   };

@@ -131,6 +131,18 @@ Deno.test("systemd restarts the bootstrapper after a failure, without a limit on
   assert.equal(only(unit, "Unit.StartLimitIntervalSec"), "0");
 });
 
+Deno.test("wrong configuration is not tried again, and a boot does not wait for ever for its measurement", async () => {
+  for (const name of ["bootstrapper.service", "bootstrapper-measure.service"]) {
+    const unit = await readUnit(name);
+    assert.equal(only(unit, "Service.Restart"), "on-failure", name);
+    assert.deepEqual(words(unit, "Service.RestartPreventExitStatus"), ["2", "3"], name);
+  }
+  const measure = await readUnit("bootstrapper-measure.service");
+  assert.equal(only(measure, "Unit.StartLimitBurst"), "4");
+  assert.equal(only(measure, "Unit.StartLimitIntervalSec"), "1h");
+  assert.equal(only(measure, "Service.TimeoutStartSec"), "8min");
+});
+
 Deno.test("front and signer are started and stopped together, and each has a user of its own", async () => {
   const [front, signer] = [await readUnit(FRONT), await readUnit(SIGNER)];
   for (const key of ["BindsTo", "PartOf", "After"]) assert.ok(words(front, `Unit.${key}`).includes(SIGNER), key);

@@ -5,7 +5,7 @@ import type { BackOff } from "../platform/retry.ts";
 /**
  * Why an attempt failed, as far as it matters for the next one:
  *
- * - `unreachable`: the connection failed or broke. There is a listener, so this ends soon;
+ * - `unreachable`: the connection failed or broke. There is a listener, so this ends soon, unless it is a stranger;
  * - `refused`: time may change the refusal, and an attempt costs a verification;
  * - `final`: only people can change the refusal.
  */
@@ -16,7 +16,7 @@ const JITTER = 0.2;
 
 /** How the pauses grow, by the reason of the failures. */
 export const BACK_OFF: Readonly<Record<Setback, BackOff>> = Object.freeze({
-  unreachable: { firstMs: 200, factor: 1.5, longestMs: 2_000, jitter: JITTER },
+  unreachable: { firstMs: 200, factor: 1.5, longestMs: 10_000, jitter: JITTER },
   refused: { firstMs: 1_000, factor: 1.6, longestMs: 30_000, jitter: JITTER },
   final: { firstMs: 15_000, factor: 1.6, longestMs: 120_000, jitter: JITTER },
 });

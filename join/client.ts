@@ -46,7 +46,7 @@ import { readOrCreateIdentityKey, readOrCreateNodeKeys } from "../protocol/node_
 import { discoveryPath, removeJoinSecrets } from "./run_folder.ts";
 import type { Ticket, TicketTurn } from "./ticket.ts";
 import type { EndpointFailure } from "./ticket_search.ts";
-import { TicketSearch } from "./ticket_search.ts";
+import { isOwnFailure, TicketSearch } from "./ticket_search.ts";
 import type { Joining, NodeKubelet } from "./joining.ts";
 import { WORKER_SEQUENCE } from "./worker_sequence.ts";
 
@@ -105,7 +105,7 @@ const SECRET_MODE = 0o600;
  * @returns `joined`, or `lost` if the InitServer has the node.
  * @throws {BootstrapError} `conflict/two-foundings`; `aborted/…` when the signal ends it; `system/…` if the node's disk
  *   or TPM fails before the lock; `precondition/journal`, `malformed/journal`. A refusal by a join service never ends
- *   it. After the lock, only the signal or a defect (`internal/…`) ends it.
+ *   it. After the lock, only the signal, a broken device (`system/…`) or a defect (`internal/…`) ends it.
  */
 export async function runJoinClient(
   dependencies: JoinClientDependencies,
@@ -377,20 +377,25 @@ function stopped(cause: unknown): BootstrapError {
   return new BootstrapError("aborted/join", "The join was stopped", { cause });
 }
 
+/** Failures of other programs, which another run of them may not have. */
+const OF_OTHER_PROGRAMS: readonly AnyErrorCode[] = ["system/kubeadm", "system/command"];
+/** What a new process would not mend either: a full disk, for example. */
+const NOT_OF_THIS_PROCESS: readonly AnyErrorCode[] = [...OF_OTHER_PROGRAMS, "system/file"];
+
 /**
  * Decides what is retried after the lock. The node then belongs to its cluster for good, so it waits here, for minutes,
- * for what only people can fix. A process that ended instead would be restarted every few seconds, and would stop the
- * kubelet each time.
+ * for what only people can fix. A process that ended instead would be restarted, and would stop the kubelet each time.
+ * Only a broken device ends it: a new process opens it anew.
  */
-function isNoDefect({ code }: BootstrapError): boolean {
-  return errorFamily(code) !== "internal";
+function isNoDefect(error: BootstrapError): boolean {
+  const { code } = error;
+  return errorFamily(code) !== "internal" && (!isOwnFailure(error) || NOT_OF_THIS_PROCESS.includes(code));
 }
 
 /** What people, time or a fresh ticket may fix, although it is not retriable. */
 const MENDED_BY_PEOPLE: readonly AnyErrorCode[] = [
   "precondition/preflight",
-  "system/kubeadm",
-  "system/command",
+  ...OF_OTHER_PROGRAMS,
   // An API server that has just started, and what kubeadm keeps in the cluster.
   "unauthorized/kubernetes-api",
   "precondition/not-found",

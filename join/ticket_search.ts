@@ -12,7 +12,7 @@ import type { Endpoint } from "../platform/endpoint.ts";
 import { endpointText } from "../platform/endpoint.ts";
 import { equalBytes } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
-import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import { asBootstrapError, BootstrapError, errorFamily } from "../platform/errors.ts";
 import type { AnyErrorCode } from "../platform/errors.ts";
 import { errorFields } from "../platform/log.ts";
 import type { Log } from "../platform/log.ts";
@@ -91,7 +91,8 @@ export class TicketSearch {
   /**
    * Asks until there is a ticket. The other exchanges are over when this returns.
    *
-   * @throws {BootstrapError} `conflict/two-foundings`, `aborted/ticket-search`. A refusal never ends the search.
+   * @throws {BootstrapError} `conflict/two-foundings`, `aborted/ticket-search`, `system/…` if this machine's own device
+   *   or disk fails. A refusal never ends the search.
    */
   async run(signal: AbortSignal): Promise<Ticket> {
     const over = new AbortController();
@@ -131,7 +132,9 @@ export class TicketSearch {
       return last;
     };
     for (;;) {
-      await waitForListener(endpoint, { clock, signal, onFailure: report });
+      // A service that has just refused does listen: it is spared the knock.
+      const isThere = last !== undefined && last.setback !== "unreachable";
+      if (!isThere) await waitForListener(endpoint, { clock, signal, onFailure: report });
       await this.#untilOthersMayBeAsked(signal);
       const attempt: Attempt = { isFounded: false };
       try {
@@ -141,6 +144,8 @@ export class TicketSearch {
         if (this.conflict !== undefined) throw this.conflict;
         const error = asBootstrapError(cause);
         if (error === attempt.givenUp) continue;
+        // This machine failed, and no service is to blame for it: its TPM stays broken for this process.
+        if (isOwnFailure(error)) throw error;
         const { setback, count } = report(error);
         await clock.sleep(pauseAfterMs({ error, setback, count, isFounded: attempt.isFounded }, Math.random()), signal);
       }
@@ -264,6 +269,11 @@ interface Attempt {
   isFounded: boolean;
   /** Why this side ended the attempt, if the reason says nothing about the service. */
   givenUp?: BootstrapError;
+}
+
+/** Whether this machine itself has failed, such as its TPM. */
+export function isOwnFailure(error: BootstrapError): boolean {
+  return errorFamily(error.code) === "system" && !(error instanceof PeerError);
 }
 
 /** A refusal is an error that the peer sent. Any other retriable error comes from the connection. */

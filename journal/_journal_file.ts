@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { fromUtf8, hex, sha256, utf8 } from "../platform/bytes.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import { newerVersion, withNewerProgram } from "../platform/file_version.ts";
 import { readJson } from "../platform/json.ts";
 
 /**
@@ -135,6 +136,12 @@ export async function encodeJournal(content: JournalContent): Promise<Bytes> {
 export async function decodeJournal(bytes: Uint8Array, what: string): Promise<JournalContent> {
   if (bytes.length > MAXIMUM_JOURNAL_BYTES) throw malformed(what, `it is larger than ${MAXIMUM_JOURNAL_BYTES} bytes`);
   const text = readText(bytes, what);
+  // What follows the version is that version's own.
+  const [, later] = /^bootstrapper-journal (\d{1,6}) /.exec(text) ?? [];
+  const newer = newerVersion(Number(later), VERSION);
+  if (newer !== undefined) {
+    throw withNewerProgram(malformed(what, `its version is ${later}, and this program reads ${VERSION}: ${newer}`));
+  }
   const [, form, version, sum, body = ""] = /^(\S+) (\d{1,6}) ([0-9a-f]{64})\n([^\n]*)\n$/.exec(text) ?? [];
   if (form !== FORM) throw malformed(what, "it does not begin and end as a journal does");
   if (Number(version) !== VERSION) {

@@ -76,7 +76,7 @@ async function assertRefused(bytes: Uint8Array, reason?: RegExp): Promise<void> 
     assert.ok(!error.retriable);
     assert.ok(error.message.includes(PATH), error.message);
     assert.equal(error.details["path"], PATH);
-    assert.match(error.next, /bootstrapper reset/);
+    assert.match(error.next, /bootstrapper reset|^Use the newer program/);
     if (reason !== undefined) assert.match(error.message, reason);
     return true;
   });

@@ -15,6 +15,7 @@ export function guardedIssuer(issuer: EvidenceIssuer, lock: NodeLock): EvidenceI
     variant: issuer.variant,
     isChallenged: issuer.isChallenged,
     ...present("identityIsKey", issuer.identityIsKey),
+    ...present("identityIsOfBoot", issuer.identityIsOfBoot),
     activate: (challenge) => issuer.activate(challenge),
     ownIdentity: (bound) => issuer.ownIdentity(bound),
     async issue(statement) {

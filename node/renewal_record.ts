@@ -74,6 +74,7 @@ export function parseRenewalRecord(bytes: Uint8Array, what: string): RenewalReco
   return readJson(bytes, {
     schema: recordSchema,
     maximumBytes: MAXIMUM_BYTES,
+    newest: 1,
     error: (reason, key, cause) =>
       new BootstrapError("malformed/renewal-record", `Cannot read ${what}: ${reason}`, {
         cause,

@@ -62,6 +62,7 @@ export async function readResetMarker(stateFolder: string): Promise<ResetMarker 
   const { startedAt, etcdPeers } = readJson(bytes, {
     schema,
     maximumBytes: MAXIMUM_BYTES,
+    newest: 1,
     error: (reason, key, cause) =>
       new BootstrapError("malformed/reset-marker", `Cannot read ${path}: ${reason}`, {
         cause,

@@ -5,20 +5,21 @@
  */
 import { createActor, fromCallback, fromPromise, waitFor } from "xstate";
 import { combinedName } from "../attestation/combined.ts";
+import type { EvidenceIssuer } from "../attestation/evidence.ts";
+import { NO_IDENTITY } from "../attestation/evidence.ts";
 import { clusterIdText } from "../certificate/cluster_id.ts";
 import { StagedInitFolder } from "../init/staged_init.ts";
 import { removeJoinSecrets, removeLeftovers } from "../join/run_folder.ts";
 import type { PhaseRecorder } from "../journal/journal.ts";
 import { Journals } from "../journal/journals.ts";
 import { Kubeadm } from "../kubernetes/kubeadm.ts";
+import type { NodeRole } from "../kubernetes/node_role.ts";
 import type { NodeLock } from "../nodelock/lock.ts";
 import { openNodeLock } from "../nodelock/lock.ts";
 import { measureTrust } from "../nodelock/measure.ts";
 import type { LockOwner } from "../nodelock/record.ts";
 import { LOCK_OWNERS } from "../nodelock/record.ts";
-import { takeRunLock } from "../nodelock/run_lock.ts";
-import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
-import { ensureFolder, removeTemporaries } from "../platform/files.ts";
+import { asBootstrapError, BootstrapError, hasCode } from "../platform/errors.ts";
 import { errorFields } from "../platform/log.ts";
 import { endpointText } from "../platform/endpoint.ts";
 import { present } from "../platform/present.ts";
@@ -27,7 +28,8 @@ import { guardedIssuer } from "./guarded_issuer.ts";
 import type { ImageFinding } from "./image_measured.ts";
 import { runInitServer } from "./init_contender.ts";
 import { JOIN_SERVICE_PORT, upgradeJoinService } from "./join_service_install.ts";
-import { isMember, recordMembership } from "./membership.ts";
+import type { MachineIdentity } from "./membership.ts";
+import { checkMembership, readMembership, recordMembership } from "./membership.ts";
 import type { NodeCheck } from "./preflight.ts";
 import { neededPorts, nodeChecks } from "./preflight.ts";
 import type { Detected, RaceEvent } from "./race.ts";
@@ -35,39 +37,40 @@ import { createRaceMachine } from "./race.ts";
 import { isInsecure } from "./configuration.ts";
 import { checkNoReset } from "./reset_marker.ts";
 import type { Contender, RunDependencies } from "./run_dependencies.ts";
-import { statusRefusal, StatusWriter } from "./status.ts";
+import { RunSession, stopped } from "./run_session.ts";
+import type { StatusWriter } from "./status.ts";
 import { TimelineRecorder } from "./timeline.ts";
+import { watchedIssuer } from "./watched_issuer.ts";
 
 export type { RunDependencies } from "./run_dependencies.ts";
 
-const STATE_FOLDER_MODE = 0o755;
-const RUN_FOLDER_MODE = 0o700;
-
 /**
- * Makes this node a member of its cluster; returns when it is one.
+ * Makes this node a member of its cluster; returns when it is one, or when it was asked to stop.
  *
  * @param signal Stops the run. A later run continues.
  * @throws {BootstrapError} The reason for the failure, which is also in the status and the log.
  */
 export async function runNode(deps: RunDependencies, signal: AbortSignal): Promise<void> {
   const { paths, clock, log } = deps;
-  await ensureFolder(paths.state, STATE_FOLDER_MODE);
-  await ensureFolder(paths.run, RUN_FOLDER_MODE);
-  using _runLock = await takeRunLock(paths.state);
-  for (const path of [paths.status, paths.timeline]) await removeTemporaries(path);
-  await removeLeftovers(paths.run);
-  const node = new RunningNode(deps, await TimelineRecorder.open({ path: paths.timeline, clock, log }));
+  using own = deps.session === undefined ? await RunSession.open({ paths, clock, log }) : undefined;
+  const session = deps.session ?? own;
+  if (session === undefined) throw new BootstrapError("internal/race", "A run began without its session");
   try {
-    await node.bootstrap(signal);
-    await node.status.update({ phase: "member", waitsFor: undefined, error: undefined });
-    log.event("info", "member");
-  } catch (cause) {
-    const error = asBootstrapError(cause);
-    await node.status.update({ phase: "failed", waitsFor: undefined, error: statusRefusal(error, clock.now()) });
-    log.event("error", "run-failed", errorFields(error));
-    throw error;
+    await session.guard(async () => {
+      await session.pauseAfterFailures(signal);
+      await removeLeftovers(paths.run);
+      const timeline = await TimelineRecorder.open({ path: paths.timeline, clock, log });
+      await new RunningNode(deps, session.status, timeline).bootstrap(signal);
+      await session.status.update({ phase: "member", waitsFor: undefined, error: undefined, failures: undefined });
+      log.event("info", "member");
+    }, signal);
+  } catch (error) {
+    if (!hasCode(error, "aborted/run")) throw error;
   }
 }
+
+/** How often a node that waits says so in its log: the last line of a log must not be days old. */
+const HEARTBEAT_MS = 60 * 60_000;
 
 /** One run, which provides the effects of the race. */
 class RunningNode {
@@ -77,11 +80,18 @@ class RunningNode {
   readonly #kubeadm: Kubeadm;
   readonly #initFolder: StagedInitFolder;
   readonly #journals: Readonly<Record<LockOwner, Journals>>;
+  /** Rejects when a device of this machine has failed. */
+  readonly #broken = Promise.withResolvers<never>();
+  readonly #issuer: EvidenceIssuer;
   #lock: NodeLock | undefined;
 
-  constructor(deps: RunDependencies, timeline: TimelineRecorder) {
-    const { paths, commands, clock, log } = deps;
+  constructor(deps: RunDependencies, status: StatusWriter, timeline: TimelineRecorder) {
+    const { paths, commands, clock } = deps;
     this.#deps = deps;
+    this.status = status;
+    this.#broken.promise.catch(() => {});
+    this.#issuer = watchedIssuer(deps.issuer, this.#broken.reject);
+    deps.deviceEnd?.catch(this.#broken.reject);
     this.#timeline = timeline;
     this.#initFolder = new StagedInitFolder(paths.state);
     const { self: { name: nodeName, role } } = deps;
@@ -96,7 +106,6 @@ class RunningNode {
       kubernetesFolder: paths.kubernetes,
       kubeletFolder: paths.kubelet,
     });
-    this.status = new StatusWriter({ path: paths.status, clock, log });
   }
 
   async bootstrap(signal: AbortSignal): Promise<void> {
@@ -121,17 +130,39 @@ class RunningNode {
       if (value !== "failed" && value !== "detecting") this.#deps.log.event("info", "race", { state: value });
     });
     actor.start();
+    const ended = new AbortController();
+    this.#saySoWhileWaiting(ended.signal).catch(() => {});
     try {
-      const { context } = await waitFor(actor, ({ status }) => status === "done", { signal });
+      const { context } = await Promise.race([
+        waitFor(actor, ({ status }) => status === "done", { signal }),
+        this.#broken.promise,
+      ]);
       if (context.error !== undefined) throw context.error;
     } catch (error) {
       throw signal.aborted ? stopped : error;
     } finally {
+      ended.abort();
       actor.stop();
     }
     await removeJoinSecrets(this.#deps.paths.run);
-    await recordMembership(this.#deps.paths.state, this.#deps.clock);
+    await this.#recordMembership();
     await this.#upgradeJoinService();
+  }
+
+  /** Writes a line from time to time, until the signal. */
+  async #saySoWhileWaiting(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#deps;
+    const startedMs = clock.monotonicMs();
+    for (;;) {
+      await clock.sleep(HEARTBEAT_MS, signal);
+      const { phase, step, waitsFor, lastRefusal } = this.status.said;
+      const hours = Math.round((clock.monotonicMs() - startedMs) / HEARTBEAT_MS);
+      const last = lastRefusal === undefined
+        ? {}
+        : { lastRefusal: lastRefusal.code, ...present("peer", lastRefusal.peer) };
+      log.event("info", "still-waiting", { hours, phase, step, waitsFor, ...last });
+      await this.status.update({});
+    }
   }
 
   /** Goes on with a join service of an earlier version. A control plane without one is still a member. */
@@ -161,7 +192,7 @@ class RunningNode {
       clusterName: trust.clusterName,
       nodeName: self.name,
       address: self.address,
-      role: self.role,
+      role: this.#roleOf(undefined),
       evidence: combinedName(evidence.kinds.map(({ name }) => name)),
       ...(unmeasured.length === 0 ? {} : { warnings: unmeasured.map(({ message }) => message) }),
     });
@@ -180,9 +211,39 @@ class RunningNode {
     }
     if (state.name !== "locked") return "fresh";
     const { owner, clusterId } = state.lock;
-    await this.status.update({ owner, clusterId });
-    if (await isMember(paths.state)) return "member";
-    return owner === "init" ? "locked by init" : "locked by join";
+    const role = this.#roleOf(owner);
+    await this.status.update({ owner, clusterId, role });
+    const membership = await readMembership(paths.state);
+    if (membership === undefined) return owner === "init" ? "locked by init" : "locked by join";
+    await checkMembership(paths, membership, state.lock, await this.#machine());
+    return "member";
+  }
+
+  /** The role that the node has, or asks for. An init makes a control plane of any node. */
+  #roleOf(owner: LockOwner | undefined): NodeRole {
+    const { configuration: { init, join }, self } = this.#deps;
+    const onlyInit = owner === undefined && init.enabled && join.endpoints.length === 0;
+    return owner === "init" || onlyInit ? "control-plane" : self.role;
+  }
+
+  /** What this machine is now, to compare with the member that its disk records. */
+  async #machine(): Promise<MachineIdentity> {
+    const { configuration, issuer, machineId } = this.#deps;
+    // A key on the disk goes where the disk goes, and an identity of one boot tells nothing at the next.
+    const isOfHardware = issuer.identityIsKey !== true && issuer.identityIsOfBoot !== true;
+    return {
+      ...present("configuredName", configuration.node.name),
+      ...present("identity", isOfHardware ? await issuer.ownIdentity(NO_IDENTITY) : undefined),
+      ...present("machineId", machineId),
+    };
+  }
+
+  async #recordMembership(): Promise<void> {
+    const { paths, clock, self } = this.#deps;
+    const state = this.#openLock().state();
+    const role = this.#roleOf(state.name === "locked" ? state.lock.owner : undefined);
+    const { configuredName: _, ...machine } = await this.#machine();
+    await recordMembership(paths.state, clock, { nodeName: self.name, role, ...machine });
   }
 
   #contender(owner: LockOwner, signal: AbortSignal, onLocked: () => void): Contender {
@@ -193,7 +254,7 @@ class RunningNode {
       kubeadm: this.#kubeadm,
       journals: this.#journals[owner],
       status: this.status,
-      issuer: guardedIssuer(this.#deps.issuer, lock),
+      issuer: guardedIssuer(this.#issuer, lock),
       checks: this.#nodeChecks(owner),
       waitsFor: this.#waitsFor(),
       signal,
@@ -239,7 +300,6 @@ class RunningNode {
   }
 }
 
-const stopped = new BootstrapError("aborted/run", "The bootstrapper was stopped; a restart continues it");
 const whyJoinLost = new BootstrapError("aborted/lost-race", "An operator initialises a cluster on this node");
 
 function whyInitLost(clusterId: Uint8Array): BootstrapError {

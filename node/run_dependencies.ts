@@ -17,6 +17,7 @@ import type { NodeConfiguration } from "./configuration.ts";
 import type { ImageFinding } from "./image_measured.ts";
 import type { NodePaths } from "./paths.ts";
 import type { NodeCheck } from "./preflight.ts";
+import type { RunSession } from "./run_session.ts";
 import type { StatusWriter } from "./status.ts";
 
 /** The dependencies of `run`. */
@@ -32,6 +33,12 @@ export interface RunDependencies {
   readonly issuer: EvidenceIssuer;
   /** The registers that the node measures into; absent if the machine has none. */
   readonly registers?: MeasurementRegisters;
+  /** Rejects when the process that has the machine's devices ends. */
+  readonly deviceEnd?: Promise<never>;
+  /** The UUID that the firmware gives the machine, if it gives one. */
+  readonly machineId?: string;
+  /** The start that this run is part of. Default: a new one. */
+  readonly session?: RunSession;
   /** The parts of the image that are not measured. */
   readonly unmeasured: readonly ImageFinding[];
   /** Starts this program itself. */

@@ -11,13 +11,21 @@ import { LOCK_OWNERS } from "../nodelock/record.ts";
 import { utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { FailedCheck } from "../platform/errors.ts";
-import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import { asBootstrapError, BootstrapError, nextOf, sentenceOf } from "../platform/errors.ts";
 import { readFileIfExists, writeFileAtomic } from "../platform/files.ts";
 import { readJson } from "../platform/json.ts";
 import type { Log } from "../platform/log.ts";
 
-/** The phases of a node's life. `failed`: the bootstrapper ended with an error; systemd may start it again. */
-export const NODE_PHASES = ["detecting", "racing", "initialising", "joining", "member", "failed"] as const;
+/**
+ * The phases of a node's life.
+ *
+ * `starting`: the configuration has not been read yet. `stopped`: it was asked to end. `failed`: it ended with an error;
+ * systemd may start it again.
+ */
+export const NODE_PHASES = [
+  ...["starting", "detecting", "racing", "initialising", "joining"] as const,
+  ...["member", "stopped", "failed"] as const,
+] as const;
 /** A phase of a node's life. */
 export type NodePhase = typeof NODE_PHASES[number];
 
@@ -42,8 +50,8 @@ export interface StatusRefusal {
 
 /** The status document. Facts that are not known yet are absent. */
 export interface NodeStatus {
-  /** The version of the document's format. */
-  readonly version: 1;
+  /** The version of the document's format. Version 1 had no `starting` and `stopped`, and no `failures`. */
+  readonly version: 1 | 2;
   /** When the document was written, ISO 8601, by the node's clock. */
   readonly updated: string;
   readonly phase: NodePhase;
@@ -68,9 +76,13 @@ export interface NodeStatus {
   readonly lastRefusal?: StatusRefusal;
   /** The error with which the bootstrapper ended. */
   readonly error?: StatusRefusal;
+  /** How many starts in a row have failed, including the last. */
+  readonly failures?: number;
   /** Problems that do not stop the node. */
   readonly warnings?: readonly string[];
 }
+
+const VERSION = 2;
 
 /** The form of a {@linkcode StatusRefusal}. */
 export const refusalSchema: GenericSchema<unknown, StatusRefusal> = v.strictObject({
@@ -87,7 +99,7 @@ export const refusalSchema: GenericSchema<unknown, StatusRefusal> = v.strictObje
 });
 
 const statusSchema: GenericSchema<unknown, NodeStatus> = v.strictObject({
-  version: v.literal(1),
+  version: v.picklist([1, VERSION]),
   updated: v.pipe(v.string(), v.isoTimestamp("it is no time")),
   phase: v.picklist(NODE_PHASES),
   clusterName: v.exactOptional(v.string()),
@@ -101,6 +113,7 @@ const statusSchema: GenericSchema<unknown, NodeStatus> = v.strictObject({
   waitsFor: v.exactOptional(v.string()),
   lastRefusal: v.exactOptional(refusalSchema),
   error: v.exactOptional(refusalSchema),
+  failures: v.exactOptional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
   warnings: v.exactOptional(v.array(v.string())),
 });
 
@@ -126,6 +139,7 @@ export function parseStatus(bytes: Uint8Array, what: string): NodeStatus {
   return readJson(bytes, {
     schema: statusSchema,
     maximumBytes: MAXIMUM_STATUS_BYTES,
+    newest: VERSION,
     error: (reason, key, cause) =>
       new BootstrapError("malformed/status", `Cannot read the status ${what}: ${reason}`, {
         cause,
@@ -149,9 +163,9 @@ export function statusRefusal(error: BootstrapError, now: Date, peer?: string): 
     time: now.toISOString(),
     ...(peer === undefined ? {} : { peer: cut(peer) }),
     code: cut(error.code),
-    message: cut(error.message),
+    message: cut(sentenceOf(error)),
     retriable: error.retriable,
-    ...(error.next === "" ? {} : { next: cut(error.next) }),
+    next: cut(nextOf(error)),
     details: Object.fromEntries(
       Object.entries(error.details).slice(0, 16).map(([key, value]) => [cut(key), cut(value)]),
     ),
@@ -178,16 +192,26 @@ export type StatusChange =
     readonly clusterId?: Uint8Array;
   };
 
+/** The facts of a status that may change. */
+export type SaidStatus = {
+  readonly [K in Exclude<keyof NodeStatus, "version" | "updated" | "phase">]?: NodeStatus[K] | undefined;
+};
+
 /** Writes the status of this node. */
 export class StatusWriter {
   readonly #options: StatusOptions;
   #phase: NodePhase = "detecting";
-  #said: Readonly<Record<string, unknown>> = {};
+  #said: SaidStatus = {};
   #lastWrite: Promise<void> = Promise.resolve();
 
   /** Starts from an empty status: the first {@linkcode update} replaces what an earlier process wrote. */
   constructor(options: StatusOptions) {
     this.#options = options;
+  }
+
+  /** What the status says now. */
+  get said(): SaidStatus & Pick<NodeStatus, "phase"> {
+    return { ...this.#said, phase: this.#phase };
   }
 
   /** Changes the status and writes it. Never throws: a status that cannot be written must not stop a node. */
@@ -200,7 +224,7 @@ export class StatusWriter {
       ...(clusterId === undefined ? {} : { clusterId: clusterIdText(clusterId) }),
     };
     const updated = this.#options.clock.now().toISOString();
-    const status = JSON.stringify({ version: 1, updated, phase, ...this.#said });
+    const status = JSON.stringify({ version: VERSION, updated, phase, ...this.#said });
     this.#lastWrite = this.#lastWrite.then(() => this.#write(status));
     await this.#lastWrite;
   }

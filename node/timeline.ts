@@ -66,6 +66,7 @@ export function parseTimeline(bytes: Uint8Array, what: string): Timeline {
   const { phases } = readJson(bytes, {
     schema: timelineSchema,
     maximumBytes: MAXIMUM_TIMELINE_BYTES,
+    newest: 1,
     error: (reason, key, cause) =>
       new BootstrapError("malformed/timeline", `Cannot read the timeline ${what}: ${reason}`, {
         cause,

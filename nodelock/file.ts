@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { StagedFile } from "../platform/files.ts";
 import { readFileIfExists, removeTemporaries, stageFile, syncFile } from "../platform/files.ts";
 import type { LockRecord } from "./record.ts";
-import { decodeLockRecord, encodeLockRecord, MAXIMUM_RECORD_LENGTH } from "./record.ts";
+import { decodeLockRecord, encodeLockRecord, MAXIMUM_FILE_BYTES } from "./record.ts";
 
 /** The lock is not secret, so every user can read the file. */
 const LOCK_FILE_MODE = 0o644;
@@ -27,7 +27,7 @@ export class LockFile {
    * @throws {BootstrapError} `malformed/…` for a file that is not a lock, `system/file`.
    */
   async read(): Promise<LockRecord | undefined> {
-    const bytes = await readFileIfExists(this.path, MAXIMUM_RECORD_LENGTH);
+    const bytes = await readFileIfExists(this.path, MAXIMUM_FILE_BYTES);
     return bytes === undefined ? undefined : await decodeLockRecord(bytes, this.path);
   }
 

@@ -9,7 +9,7 @@ import type { TrustPart } from "../protocol/transcript.ts";
 import { extendedOnce, lockDigest, trustDigest } from "../protocol/transcript.ts";
 import { equalBytes, hex, isZero } from "../platform/bytes.ts";
 import type { ErrorCode } from "../platform/errors.ts";
-import { BootstrapError } from "../platform/errors.ts";
+import { asBootstrapError, BootstrapError, errorFamily } from "../platform/errors.ts";
 
 /**
  * Brings `register` to `ext(digest)`. It reads the register first: it extends a zero value, leaves the expected value
@@ -26,13 +26,26 @@ async function measure(registers: MeasurementRegisters, register: number, digest
     return;
   }
   const expected = await (registers.extended?.(register, digest) ?? extendedOnce(digest));
-  if (isZero(await registers.read(register))) await registers.extend(register, digest);
+  if (isZero(await registers.read(register))) await extend(registers, register, digest);
   const seen = await registers.read(register);
   if (equalBytes(seen, expected)) return;
   throw registerError("precondition/register", register, [expected, seen], [
     "Cannot measure because the register holds another value",
     "Reboot the node; if that does not help, find the other program in the image that extends the register",
   ]);
+}
+
+/**
+ * Extends a register that is zero. A device that failed once may have extended it or not: it is read before another
+ * try.
+ */
+async function extend(registers: MeasurementRegisters, register: number, digest: Uint8Array): Promise<void> {
+  try {
+    await registers.extend(register, digest);
+  } catch (cause) {
+    if (errorFamily(asBootstrapError(cause).code) !== "system") throw cause;
+    if (isZero(await registers.read(register))) await registers.extend(register, digest);
+  }
 }
 
 /**

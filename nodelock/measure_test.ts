@@ -2,6 +2,7 @@ import { TPM_SETTINGS } from "../attestation/testing/trust.ts";
 import { deepEqual, rejects } from "node:assert/strict";
 import { LOCK_REGISTER, TRUST_REGISTER } from "../attestation/evidence.ts";
 import { extendedOnce, lockDigest, trustDigest } from "../protocol/transcript.ts";
+import { BootstrapError } from "../platform/errors.ts";
 import { MemoryRegisters } from "./testing/memory_registers.ts";
 import { checkNeverLocked, measureLock, measureTrust } from "./measure.ts";
 
@@ -65,4 +66,27 @@ Deno.test("checkNeverLocked() rejects and shows the value when PCR 15 is not zer
     code: "precondition/lock-missing",
     details: { register: "15", expected: zero, seen },
   });
+});
+
+Deno.test("measureLock() extends once when the device fails once, whether or not the register was extended", async () => {
+  const expected = await extendedOnce(await lockDigest(clusterId));
+  for (const isExtended of [true, false]) {
+    const registers = new MemoryRegisters();
+    const extend = registers.extend.bind(registers);
+    let failures = 0;
+    registers.extend = async (index, digest) => {
+      if (failures++ > 0) return await extend(index, digest);
+      if (isExtended) await extend(index, digest);
+      throw new BootstrapError("system/tpm-transport", "Cannot talk to the TPM: EIO");
+    };
+    await measureLock(registers, clusterId);
+    deepEqual(await registers.read(LOCK_REGISTER), expected);
+    deepEqual(registers.extensions, 1);
+  }
+});
+
+Deno.test("measureLock() rejects with the device's error when it goes on failing", async () => {
+  const registers = new MemoryRegisters();
+  registers.extend = () => Promise.reject(new BootstrapError("system/tpm-transport", "Cannot talk to the TPM: EIO"));
+  await rejects(measureLock(registers, clusterId), { code: "system/tpm-transport" });
 });

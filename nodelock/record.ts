@@ -27,6 +27,8 @@ export interface LockRecord {
 }
 
 const VERSION = 1;
+/** A record of a later version may be longer than one of this version: it is read as far as its version. */
+export const MAXIMUM_FILE_BYTES: number = 1 << 16;
 
 /** The required fields. The comparison of the bytes below refuses any other field. */
 const recordSchema = v.object({
@@ -44,7 +46,7 @@ const recordSchema = v.object({
   ),
 });
 
-/** The largest accepted lock file. A record takes about 230 bytes. */
+/** The largest accepted record. One takes about 230 bytes. */
 export const MAXIMUM_RECORD_LENGTH = 512;
 
 /**
@@ -71,10 +73,18 @@ export async function encodeLockRecord(record: LockRecord): Promise<Bytes> {
  * @throws {BootstrapError} `malformed/lock-record`, which names the field.
  */
 export async function decodeLockRecord(bytes: Uint8Array, what: string): Promise<LockRecord> {
+  const form = {
+    newest: VERSION,
+    error: (reason: string, _: string, cause?: unknown) => malformed(what, reason, cause),
+  };
+  if (bytes.length > MAXIMUM_RECORD_LENGTH) {
+    readJson(bytes, { ...form, schema: v.unknown(), maximumBytes: MAXIMUM_FILE_BYTES });
+    throw malformed(what, `it is larger than ${MAXIMUM_RECORD_LENGTH} bytes`);
+  }
   const { owner, clusterId, time } = readJson(bytes, {
+    ...form,
     schema: recordSchema,
     maximumBytes: MAXIMUM_RECORD_LENGTH,
-    error: (reason, _key, cause) => malformed(what, reason, cause),
   });
   const record = { owner, clusterId, time };
   if (!equalBytes(bytes, await encodeLockRecord(record))) throw malformed(what, "its checksum or its form is wrong");

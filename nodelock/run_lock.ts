@@ -6,6 +6,7 @@
  */
 import { join } from "node:path";
 import { ensureFolder } from "../platform/files.ts";
+import { systemClock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { LockFile } from "./file.ts";
 
@@ -13,6 +14,8 @@ import { LockFile } from "./file.ts";
 export const RUN_LOCK_FILE = "run.lock";
 /** The name of the renewal lock's file in the state folder. Only a reset removes it, when the node is no member any more. */
 export const RENEWAL_LOCK_FILE = "renewal.lock";
+const MAXIMUM_TRIES = 3;
+const TRY_AGAIN_MS = 20;
 
 /**
  * Takes the exclusive flock of the state folder, then removes the temporary files of killed contenders for the node
@@ -25,7 +28,12 @@ export const RENEWAL_LOCK_FILE = "renewal.lock";
  */
 export async function takeRunLock(folder: string): Promise<Disposable> {
   const path = join(folder, RUN_LOCK_FILE);
-  const file = await openLocked(folder, path);
+  let file = await openLocked(folder, path);
+  // A reader of the status may hold it for an instant; see isRunLockHeld().
+  for (let tries = 1; file === undefined && tries < MAXIMUM_TRIES; tries++) {
+    await systemClock.sleep(TRY_AGAIN_MS);
+    file = await openLocked(folder, path);
+  }
   if (file === undefined) {
     throw new BootstrapError("conflict/run", `Another bootstrapper is at work on this node: it holds ${path}`, {
       next: "Wait for it to end; `bootstrapper status` shows what it does",
@@ -39,6 +47,27 @@ export async function takeRunLock(folder: string): Promise<Disposable> {
     throw error;
   }
   return { [Symbol.dispose]: () => release(file) };
+}
+
+/**
+ * Whether a process works on this node: it holds the run lock. It holds for certain, also after `kill -9`, because the
+ * operating system releases a lock when its process ends.
+ *
+ * @returns `undefined` if it cannot be told, because only root may open the file.
+ * @throws {BootstrapError} `system/run-lock`.
+ */
+export async function isRunLockHeld(folder: string): Promise<boolean | undefined> {
+  const path = join(folder, RUN_LOCK_FILE);
+  try {
+    using file = await Deno.open(path, { read: true });
+    if (!await file.tryLock(false)) return true;
+    file.unlockSync();
+    return false;
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) return false;
+    if (cause instanceof Deno.errors.PermissionDenied) return undefined;
+    throw new BootstrapError("system/run-lock", `Cannot look at the lock ${path}`, { cause, details: { path } });
+  }
 }
 
 /**

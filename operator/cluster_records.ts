@@ -140,6 +140,7 @@ function readRecord(bytes: Uint8Array, path: string): ClusterRecord {
   return readJson(bytes, {
     schema: recordSchema,
     maximumBytes: MAXIMUM_RECORD_BYTES,
+    newest: 1,
     error: (reason, key, cause) =>
       new BootstrapError("malformed/cluster-record", `Cannot read the record ${path}: ${reason}`, {
         cause,

@@ -136,6 +136,11 @@ export function remedyOf(code: AnyErrorCode): string {
   return remedy.replace(/\.$/, "");
 }
 
+/** Returns the next action after an error, without a final full stop: its own, or that of its code. */
+export function nextOf(error: BootstrapError): string {
+  return error.next === "" ? remedyOf(error.code) : error.next;
+}
+
 /** Whether this version defines the code. */
 export function isErrorCode(text: string): text is ErrorCode {
   return catalogueCode(text) !== undefined;

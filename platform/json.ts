@@ -6,6 +6,7 @@
  */
 import { fromUtf8, utf8 } from "./bytes.ts";
 import type { BootstrapError } from "./errors.ts";
+import { newerDocument, withNewerProgram } from "./file_version.ts";
 import type { DocumentSchema } from "./schema_problems.ts";
 import { checkValue } from "./schema_problems.ts";
 
@@ -15,6 +16,11 @@ export interface JsonForm<T> {
   readonly schema: DocumentSchema<T>;
   /** The largest accepted size. Longer input is refused before it is parsed. */
   readonly maximumBytes: number;
+  /**
+   * The newest known version, for documents with a key `version`: a later one is refused as such, and its other keys
+   * are not looked at.
+   */
+  readonly newest?: number;
   /**
    * Creates the form's error.
    *
@@ -32,7 +38,8 @@ export interface JsonForm<T> {
  * @throws {BootstrapError} The error of the form, if the input is too long, is not UTF-8 or not JSON, has a duplicate
  *   key in an object, or does not satisfy the schema.
  */
-export function readJson<T>(input: Uint8Array | string, { schema, maximumBytes, error }: JsonForm<T>): T {
+export function readJson<T>(input: Uint8Array | string, form: JsonForm<T>): T {
+  const { schema, maximumBytes, newest, error } = form;
   // UTF-8 has at least as many bytes as UTF-16 has code units, which are cheaper to count.
   const isTooLong = input.length > maximumBytes || (typeof input === "string" && utf8(input).length > maximumBytes);
   if (isTooLong) throw error(`it is larger than ${maximumBytes} bytes`, "");
@@ -50,6 +57,8 @@ export function readJson<T>(input: Uint8Array | string, { schema, maximumBytes, 
   }
   const twice = keyThatIsThereTwice(text);
   if (twice !== undefined) throw error(`its key ${JSON.stringify(twice)} is there twice`, twice);
+  const newer = newest === undefined ? undefined : newerDocument(value, newest);
+  if (newer !== undefined) throw withNewerProgram(error(newer, "version"));
   const checked = checkValue(value, schema);
   if (checked.problem === undefined) return checked.value;
   throw error(checked.problem, checked.key);

@@ -52,6 +52,7 @@ export class KeptPolicy {
     const { clusterId, policyDocument } = readJson(bytes, {
       schema,
       maximumBytes: MAXIMUM_BYTES,
+      newest: 1,
       error: (reason, key, cause) =>
         new BootstrapError("malformed/kept-policy", `Cannot read ${path}: ${reason}`, {
           details: { path, key },

@@ -265,6 +265,7 @@ function parseState(bytes: Uint8Array, path: string): v.InferOutput<typeof state
   return readJson(bytes, {
     schema: stateSchema,
     maximumBytes: MAXIMUM_STATE_BYTES,
+    newest: 1,
     error: (reason, key, cause) => malformed(path, key, reason, cause),
   });
 }

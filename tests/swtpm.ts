@@ -20,6 +20,8 @@ export interface Swtpm extends AsyncDisposable {
   readonly issuerPem: string;
   /** Connects, and starts the TPM if it is not running. */
   connect(): Promise<TpmTransport>;
+  /** Stops the process where it is, so that it answers nothing, or lets it go on. */
+  freeze(isFrozen: boolean): void;
   /** Ends the process and starts a new one with the same state, as a reboot of the machine does. */
   restart(): Promise<void>;
 }
@@ -70,6 +72,7 @@ export async function startSwtpm(options: SwtpmOptions = {}): Promise<Swtpm> {
       socketPath,
       issuerPem,
       connect: () => connect(socketPath),
+      freeze: (isFrozen) => child.kill(isFrozen ? "SIGSTOP" : "SIGCONT"),
       async restart() {
         await stop("SIGTERM");
         child = await spawn(stateFolder, socketPath);

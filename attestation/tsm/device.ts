@@ -12,7 +12,11 @@
 import { MAXIMUM_BLOB_BYTES } from "./report.ts";
 import * as v from "valibot";
 import { base64, fromBase64 } from "../../platform/bytes.ts";
-import { asBootstrapError, BootstrapError, readErrorCode } from "../../platform/errors.ts";
+import { abortable } from "../../platform/abortable.ts";
+import type { Clock } from "../../platform/clock.ts";
+import { systemClock } from "../../platform/clock.ts";
+import { withDeadline } from "../../platform/deadline.ts";
+import { asBootstrapError, BootstrapError, hasCode, readErrorCode } from "../../platform/errors.ts";
 import { readJson } from "../../platform/json.ts";
 import type { RegisterFiles } from "../kinds/tdx/rtmr.ts";
 import { TDX_LOCK_REGISTER, TDX_REGISTER_BYTES } from "../kinds/tdx/rtmr.ts";
@@ -56,6 +60,12 @@ const answerSchema = v.union([
   v.strictObject({ error: v.strictObject({ code: v.string(), message: v.string(), next: v.string() }) }),
 ]);
 type Answer = v.InferOutput<typeof answerSchema>;
+
+/**
+ * How long an answer may take. Linux waits up to a minute for a busy secure processor (`sev-guest.c`,
+ * SNP_REQ_MAX_RETRY_DURATION), and half a minute for a quote of a TD (`tdx-guest.c`, getquote_timeout_sec).
+ */
+const ANSWER_DEADLINE_MS = 120_000;
 
 /** The limit on a line: a report of two blobs in base64, and the names of the fields. */
 const MAXIMUM_LINE_BYTES = 2 * Math.ceil(MAXIMUM_BLOB_BYTES / 3) * 4 + 1024;
@@ -115,9 +125,14 @@ async function answerTo(line: string, device: ConfidentialDevice): Promise<unkno
  * Connects to the device at the other end of a pipe. Requests are served in order. Disposing of the device ends the
  * pipe.
  *
- * @returns A device that throws the errors of the real one, and `system/device` if the process has ended.
+ * @param clock Measures how long an answer takes.
+ * @returns A device that throws the errors of the real one, `system/device` if the process has ended, and
+ *   `system/device-silent` if it did not answer in time; it is not asked again after that.
  */
-export function connectDevice(pipe: DevicePipe): ConfidentialDevice & Disposable {
+export function connectDevice(
+  pipe: DevicePipe,
+  clock: Pick<Clock, "sleep"> = systemClock,
+): ConfidentialDevice & Disposable {
   const writer = pipe.writable.getWriter();
   const lines = linesOf(pipe.readable)[Symbol.asyncIterator]();
   let last: Promise<unknown> = Promise.resolve();
@@ -126,12 +141,21 @@ export function connectDevice(pipe: DevicePipe): ConfidentialDevice & Disposable
     last = answer.catch(() => {});
     return answer;
   };
+  let isSilent = false;
   const exchange = async (request: unknown): Promise<Answer> => {
+    // The answer to an earlier request may still come, and would be taken for that to this one.
+    if (isSilent) throw silent();
     let line: string | undefined;
     try {
-      await writer.write(new TextEncoder().encode(`${JSON.stringify(request)}\n`));
-      line = (await lines.next()).value;
+      line = await withDeadline(clock, ANSWER_DEADLINE_MS, silent, (signal) =>
+        abortable(
+          writer.write(new TextEncoder().encode(`${JSON.stringify(request)}\n`))
+            .then(async () => (await lines.next()).value),
+          signal,
+        ));
     } catch (cause) {
+      if (hasCode(cause, "system/device-silent")) isSilent = true;
+      if (cause instanceof BootstrapError) throw cause;
       throw new BootstrapError("system/device", "The process with access to this machine's devices does not answer", {
         cause,
       });
@@ -162,6 +186,13 @@ export function connectDevice(pipe: DevicePipe): ConfidentialDevice & Disposable
       write: async (name, value) => void await ask({ do: "write", name, bytes: base64(value) }),
     },
   };
+}
+
+function silent(): BootstrapError {
+  return new BootstrapError(
+    "system/device-silent",
+    `This machine's device did not answer within ${ANSWER_DEADLINE_MS / 1000} s`,
+  );
 }
 
 async function* linesOf(readable: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncIterable<string> {

@@ -4,6 +4,7 @@ import { BootstrapError } from "../../platform/errors.ts";
 import { copyOf } from "../../platform/bytes.ts";
 import type { ConfidentialDevice } from "./device.ts";
 import { connectDevice, serveDevice } from "./device.ts";
+import { sleepingClock } from "../../platform/testing/sleeping_clock.ts";
 
 /** A device in this process, connected through the same two pipes. */
 function behindPipes(real: ConfidentialDevice): ConfidentialDevice {
@@ -72,6 +73,18 @@ Deno.test("connectDevice() throws system/device when the process has ended", asy
   const broken = new WritableStream({ write: () => Promise.reject(new Error("EPIPE")) });
   const other = connectDevice({ readable: new ReadableStream(), writable: broken });
   assert.equal((await errorOf(() => other.registers.read("rtmr0:sha384"))).code, "system/device");
+});
+
+Deno.test("connectDevice() gives up on a device that is silent, and does not ask it again", async () => {
+  const device = connectDevice(
+    { readable: new ReadableStream(), writable: new WritableStream() },
+    sleepingClock().clock,
+  );
+  const request = { provider: "tdx_guest", reportData: new Uint8Array(64) } as const;
+  const error = await errorOf(() => device.report(request));
+  assert.equal(error.code, "system/device-silent");
+  assert.match(error.message, /within 120 s/);
+  assert.equal((await errorOf(() => device.registers.read("rtmr0:sha384"))).code, "system/device-silent");
 });
 
 Deno.test("serveDevice() reads only the files of the registers, and extends only the lock's", async () => {

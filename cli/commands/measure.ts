@@ -6,11 +6,18 @@
 import { present } from "../../platform/present.ts";
 import type { CliCommand } from "../command.ts";
 import type { Machine } from "../machine.ts";
+import type { Measuring } from "../measuring.ts";
 import { optionalText, outputForm, withConfig } from "../options.ts";
 import type { MeasureOptions } from "../programs/measure.ts";
 
+/** The machine to measure into, and the tries so far. */
+export interface MeasuredMachine {
+  readonly machine: Machine;
+  readonly measuring: Measuring;
+}
+
 /** Measures the configuration and the lock. */
-export const measure: CliCommand<MeasureOptions, Machine> = {
+export const measure: CliCommand<MeasureOptions, MeasuredMachine> = {
   name: "measure",
   group: "On a node:",
   description: "measure the configuration and the node lock into the TPM",
@@ -21,9 +28,13 @@ export const measure: CliCommand<MeasureOptions, Machine> = {
   },
   read: (parsed) => ({ ...present("config", optionalText(parsed, "config")), output: outputForm(parsed) }),
   async open(_options, context) {
-    return await (await import("../machine.ts")).openMachine(context);
+    const { openMachine } = await import("../machine.ts");
+    const measuring = new (await import("../measuring.ts")).Measuring(context);
+    return { machine: await measuring.untilItWorks(() => openMachine(context)), measuring };
   },
-  async action(options, context, machine) {
-    await (await import("../programs/measure.ts")).measure(options, context, machine);
+  async action(options, context, { machine, measuring }) {
+    const { measure } = await import("../programs/measure.ts");
+    await measuring.untilItWorks(() => measure(options, context, machine));
+    await measuring.done();
   },
 };

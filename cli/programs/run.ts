@@ -15,8 +15,8 @@ import { present } from "../../platform/present.ts";
 import { kindsOf } from "../kinds.ts";
 import type { CliContext } from "../context.ts";
 import type { Machine } from "../machine.ts";
+import type { RunMachine } from "../run_machine.ts";
 import { evidenceOf } from "../machine_evidence.ts";
-import { terminationSignal } from "../termination.ts";
 
 /** The options of `run`. */
 export interface RunOptions {
@@ -25,16 +25,16 @@ export interface RunOptions {
 }
 
 /** Bootstraps this node. It ends when the node is a member of its cluster. */
-export async function run(options: RunOptions, context: CliContext, machine: Machine): Promise<void> {
-  using termination = terminationSignal();
-  await runNode(await runDependencies(options, context, machine), termination.signal);
+export async function run(options: RunOptions, context: CliContext, machine: RunMachine): Promise<void> {
+  const { session, termination: { signal } } = machine;
+  await runNode(await session.guard(() => runDependencies(options, context, machine), signal), signal);
 }
 
 /** Returns the dependencies with which {@linkcode run} bootstraps this node. */
 export async function runDependencies(
   options: RunOptions,
   context: CliContext,
-  machine: Machine,
+  machine: Machine & Partial<Pick<RunMachine, "session">>,
 ): Promise<RunDependencies> {
   const { configuration } = await loadNodeConfiguration({
     ...present("file", options.config),
@@ -55,6 +55,9 @@ export async function runDependencies(
     ...await evidenceOf(machine, configuration.evidence, context),
     unmeasured: machine.unmeasured,
     networks: machineNetworks(machine.facts),
+    ...present("machineId", machine.machineId),
+    ...present("deviceEnd", machine.deviceEnd),
+    ...present("session", machine.session),
     log: context.log.with({
       node: self.name,
       ...(isInsecure(configuration.evidence) ? { insecure: `evidence of the kind ${names} proves nothing` } : {}),

@@ -4,8 +4,12 @@
  * @module
  */
 import { clusterIdText } from "../../certificate/cluster_id.ts";
+import type { MeasurementRecord } from "../../node/measurement_record.ts";
+import { readMeasurementRecord } from "../../node/measurement_record.ts";
+import type { NodeState, ObservedBesides, ObservedNode } from "../../node/node_state.ts";
+import { observe, stateOf } from "../../node/node_state.ts";
 import type { NodeStatus, StatusRefusal } from "../../node/status.ts";
-import { readStatus } from "../../node/status.ts";
+import { readStatus, statusRefusal } from "../../node/status.ts";
 import type { RenewalRecord } from "../../node/renewal_record.ts";
 import { readRenewalRecord } from "../../node/renewal_record.ts";
 import { readTimeline } from "../../node/timeline.ts";
@@ -26,44 +30,83 @@ export interface StatusOptions {
 }
 
 /**
- * Prints the status of this node, from the files that the bootstrapper has written.
+ * Prints the state of this node: from the files that the bootstrapper has written, from whether a process works on the
+ * node, and from what the kubelet has.
  *
- * A status or a record of certificates that cannot be read is said in its place, and hides nothing else.
+ * A file that cannot be read is said in its place, and hides nothing else.
  *
- * @throws {BootstrapError} `malformed/…` for the lock or the timeline, `system/file`, `usage/output` for `--svg`
- *   together with JSON.
+ * @param machineId The UUID that the firmware gives this machine, if it is known.
+ * @throws {BootstrapError} At the end, why the lock cannot be read: `malformed/lock-record`. With `--svg`,
+ *   `malformed/timeline`; `usage/output` if the output is JSON. `system/…`.
  */
-export async function status(options: StatusOptions, context: CliContext): Promise<void> {
+export async function status(options: StatusOptions, context: CliContext, machineId?: string): Promise<void> {
   const { output, isSvg } = options;
   const { paths, clock, terminal } = context;
   const nowMs = clock.now().getTime();
-  const timeline = await readTimeline(paths.timeline);
   if (isSvg) {
+    const timeline = await readTimeline(paths.timeline);
     if (output === "json") {
       throw new BootstrapError("usage/output", "Cannot print a picture as JSON: remove --svg or --output json");
     }
     return context.print(timelineSvg(timeline, { title: "Bootstrap of this node", nowMs }));
   }
-  const lock = await new LockFile(paths.state).read();
+  const timeline = await readable(readTimeline(paths.timeline));
+  const lock = await readable(new LockFile(paths.state).read());
   const document = await readable(readStatus(paths.status));
+  const measured = await readable(readMeasurementRecord(paths.state));
   const renewal = await readable(readRenewalRecord(paths.state));
-  const unreadable = [document, renewal].flatMap(({ error }) => error === undefined ? [] : [error]);
+  const besides = await observe(paths, lock.value, present("machineId", machineId));
+  const node: ObservedNode = { status: withErrorOfNow(document.value, besides), lock: lock.value, ...besides };
+  // Nothing can be said of a node whose lock cannot be read.
+  const state = lock.error === undefined ? stateOf(node) : "failed";
+  const all = [lock, document, measured, renewal, timeline];
+  const unreadable = all.flatMap(({ error }) => error === undefined ? [] : [error]);
+  const { isAlive, reset, membership } = node;
+  const membershipError = state === "failed" ? node.membershipError : undefined;
   const result = {
-    lock: lock === undefined ? null : lockJson(lock),
-    status: document.value ?? null,
+    lock: lock.value === undefined ? null : lockJson(lock.value),
+    status: state === "fresh" || document.error !== undefined
+      ? null
+      : { ...node.status, phase: state, ...present("isAlive", isAlive) },
+    ...(reset === undefined ? {} : { reset: { startedAt: reset.startedAt } }),
+    ...(membership === undefined ? {} : {
+      member: {
+        ...membership,
+        ...(membershipError === undefined ? {} : { error: statusRefusal(membershipError, clock.now()) }),
+      },
+    }),
+    ...present("measured", measured.value),
     renewal: renewal.value ?? null,
-    timeline: timeline.phases,
+    timeline: timeline.value?.phases ?? [],
     ...(unreadable.length === 0 ? {} : { unreadable: unreadable.map(({ code, message }) => ({ code, message })) }),
   };
   const lines = [
-    ...lockLines(lock),
-    ...(document.error === undefined ? statusLines(document.value) : [unreadableLine("phase", document.error)]),
+    ...(lock.error === undefined ? lockLines(lock.value) : [unreadableLine("lock", lock.error)]),
+    ...(document.error === undefined ? statusLines(state, node) : [unreadableLine("phase", document.error)]),
+    ...(membershipError === undefined ? [] : refusalLines("error", statusRefusal(membershipError, clock.now()))),
+    ...(measured.error === undefined ? measuredLines(measured.value) : [unreadableLine("measured", measured.error)]),
     ...(renewal.error === undefined
       ? renewalLines(renewal.value, nowMs)
       : [unreadableLine("certificates", renewal.error)]),
+    ...(timeline.error === undefined ? [] : [unreadableLine("timeline", timeline.error)]),
   ];
   const table = lines.map(([label, value]) => `${label.padEnd(14)}${printable(value)}\n`).join("");
-  printResult(context, output, result, `${table}\n${timelineText(timeline, { nowMs, width: terminal.columns })}`);
+  const picture = timelineText(timeline.value ?? { phases: [] }, { nowMs, width: terminal.columns });
+  printResult(context, output, result, `${table}\n${picture}`);
+  if (lock.error !== undefined) throw lock.error;
+}
+
+/**
+ * Leaves out why the last start found the node to be no member, if something is seen to be wrong now: that may be
+ * another thing.
+ */
+function withErrorOfNow(
+  status: NodeStatus | undefined,
+  { membershipError }: ObservedBesides,
+): NodeStatus | undefined {
+  if (membershipError === undefined || status?.error?.code !== membershipError.code) return status;
+  const { error: _, ...rest } = status;
+  return rest;
 }
 
 /** What a file has, or why it cannot be read. */
@@ -98,12 +141,46 @@ function lockLines(lock: LockRecord | undefined): Line[] {
   ];
 }
 
-function statusLines(status: NodeStatus | undefined): Line[] {
-  if (status === undefined) return [["phase", "the bootstrapper has not run on this node yet"]];
-  const { nodeName, address, role, clusterName, evidence, step, waitsFor, warnings = [] } = status;
+/** What a person has to know about a state that its name alone does not say. */
+function explanationOf(state: NodeState, { status, reset, isAlive }: ObservedNode): string {
+  switch (state) {
+    case "killed":
+      return `the bootstrapper ended without a word while it was ${status?.phase}; it goes on when it is started again`;
+    case "resetting":
+      return `a reset began at ${reset?.startedAt}`;
+    case "reset-interrupted":
+      return `a reset began at ${reset?.startedAt}, and has not ended; run \`bootstrapper reset\` again: it goes on`;
+    case "locked":
+      return "the bootstrapper goes on when it is started again";
+    case "stopped":
+      return "the bootstrapper was asked to stop; it goes on when it is started again";
+    case "starting":
+      return "the configuration has not been read yet";
+    case "fresh":
+    case "member":
+    case "failed":
+      return "";
+    case "detecting":
+    case "racing":
+    case "initialising":
+    case "joining":
+      return isAlive === undefined ? "only root can see whether the bootstrapper still runs" : "";
+  }
+}
+
+function statusLines(state: NodeState, observed: ObservedNode): Line[] {
+  const { status, membership } = observed;
+  if (state === "fresh") return [["phase", "the bootstrapper has not run on this node yet"]];
+  const explanation = explanationOf(state, observed);
+  const member = membership === undefined ? [] : [["member since", membership.since] as const];
+  const phase = [state, ...(explanation === "" ? [] : [explanation])].join(": ");
+  if (status === undefined) return [["phase", phase], ...member];
+  const { nodeName, address, role, clusterName, evidence, step, waitsFor, failures, warnings = [] } = status;
   const node = [nodeName, address, role].filter((part) => part !== undefined).join(", ");
   return [
-    ["phase", `${status.phase} (${status.updated})`],
+    ["phase", `${phase} (${status.updated})`],
+    ...member,
+    ...(failures === undefined || failures < 2 ? [] : [["failures", `${failures} starts in a row`] as const]),
     ...(node === "" ? [] : [["node", node] as const]),
     ...(clusterName === undefined ? [] : [["cluster", clusterName] as const]),
     ...(evidence === undefined ? [] : [["evidence", evidence] as const]),
@@ -113,6 +190,13 @@ function statusLines(status: NodeStatus | undefined): Line[] {
     ...refusalLines("error", status.error),
     ...warnings.map((warning) => ["warning", warning] as const),
   ];
+}
+
+function measuredLines(record: MeasurementRecord | undefined): Line[] {
+  if (record === undefined) return [];
+  const { time, tries, error } = record;
+  if (error !== undefined) return refusalLines(`not measured`, error);
+  return [["measured", tries === 1 ? time : `${time}, at try ${tries}`]];
 }
 
 function renewalLines(record: RenewalRecord | undefined, nowMs: number): Line[] {

@@ -134,6 +134,14 @@ export const MALFORMED = {
     meaning: "The node lock cannot be read, so the node does not know which cluster it belongs to.",
     remedy: "Rebuild the node from its image.",
   },
+  "malformed/measurement-record": {
+    meaning: "The record of the measurements at boot cannot be read.",
+    remedy: "Restart bootstrapper-measure.service.",
+  },
+  "malformed/membership": {
+    meaning: "The record that this node is a member cannot be read.",
+    remedy: "Remove the file that the error names, and start the bootstrapper: it finishes the join or the init again.",
+  },
   "malformed/message": { meaning: "A message of an exchange is not in the form of its kind.", remedy: OTHER_VERSION },
   "malformed/node-certificate": {
     meaning: "A file with a certificate of the kubelet does not begin with a certificate.",

@@ -78,6 +78,12 @@ export const PRECONDITION = {
     retriable: true,
     untested: "it takes a call in the moment between the lock and its measurement",
   },
+  "precondition/membership": {
+    meaning:
+      "The node became a member, and something has changed since: the disk is in another machine, or the kubelet's files are gone or another node's.",
+    remedy:
+      "Compare the expected and the seen value. To join anew, run `bootstrapper reset`, and start the bootstrapper.",
+  },
   "precondition/mounted": {
     meaning: "The kubelet's folder cannot be emptied because volumes are mounted there.",
     remedy: `Unmount them, or restart the machine. ${GOES_ON}`,

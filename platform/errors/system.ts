@@ -20,6 +20,11 @@ export const SYSTEM = {
     meaning: "The process with access to this machine's devices has ended or does not answer.",
     remedy: "Check the log for the reason, and start the bootstrapper again.",
   },
+  "system/device-silent": {
+    meaning: "A device of this confidential VM did not answer in time.",
+    remedy:
+      "The bootstrapper starts again and asks anew. Check the kernel's log, and the version of the host's firmware.",
+  },
   "system/dumpable": {
     meaning: "The kernel does not keep other processes of the same user from reading the signer's memory.",
     remedy: LOOK_AT_KERNEL,
@@ -74,6 +79,10 @@ export const SYSTEM = {
   "system/tpm-pcr": {
     meaning: "The TPM does not have SHA-256 values for all of the PCRs.",
     remedy: "Switch on the SHA-256 bank in the firmware's setup.",
+  },
+  "system/tpm-silent": {
+    meaning: "The TPM did not answer in time.",
+    remedy: "The bootstrapper starts again and asks anew. Restart the machine if the TPM stays silent.",
   },
   "system/tpm-transport": {
     meaning: "The TPM's device cannot be opened, read or written.",

@@ -200,3 +200,16 @@ function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return (listener.addr as Deno.NetAddr).port;
 }
+
+Deno.test("TicketSearch ends when this machine's own device fails, and blames no service for it", async () => {
+  await using cluster = await TestCluster.create();
+  await using service = await listenForJoins(cluster.service, LOOPBACK);
+  const node = await newNode(cluster.trust);
+  const broken = new BootstrapError("system/tpm-transport", "Cannot talk to the TPM at /dev/tpmrm0: EIO");
+  const searching = new Searching();
+  const ticket = searching.run(cluster, [service.port], {
+    node: { ...node, issuer: { ...node.issuer, issue: () => Promise.reject(broken) } },
+  });
+  await assert.rejects(ticket, { code: "system/tpm-transport" });
+  assert.deepEqual([searching.failures, searching.events], [[], []]);
+});

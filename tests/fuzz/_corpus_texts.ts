@@ -104,6 +104,12 @@ function nodeFiles(): CorpusFiles {
       ...{ version: 1, joinEndpoints: ["192.0.2.1:9444"], issuedBy: "attestation", attested: TIME },
       ...{ client: { notBefore: TIME, notAfter: TIME }, serving: { notBefore: TIME, notAfter: TIME }, refusal },
     }),
+    "membership/line.txt": utf8(`${TIME}\n`),
+    "membership/member.json": json({
+      ...{ version: 2, since: TIME, nodeName: "cp-1", role: "control-plane", identity: ID },
+      machineId: "00112233-4455-6677-8899-aabbccddeeff",
+    }),
+    "measurement-record/measured.json": json({ version: 1, time: TIME, tries: 2, error: refusal }),
     "status/status.json": json({
       ...{
         version: 1,

@@ -31,6 +31,7 @@ export function createSnpIssuer(read: ReadTsmReport = readTsmReport): EvidenceIs
   return {
     variant: "snp",
     isChallenged: false,
+    identityIsOfBoot: true,
     async issue(statement) {
       if (statement.length !== STATEMENT_BYTES) {
         throw new BootstrapError("internal/statement", `A statement has ${STATEMENT_BYTES} bytes`);

@@ -10,6 +10,7 @@ import { readSignature } from "./signature.ts";
 import { ATTESTATION_KEY_PUBLIC } from "./templates.ts";
 import { Tpm } from "./tpm.ts";
 import type { TpmTransport } from "./transport.ts";
+import { TpmTransportError } from "./transport.ts";
 import { tpmReader } from "./wire.ts";
 
 interface Exchange {
@@ -266,4 +267,29 @@ oracleTest("readPublicArea() reads the keys of the traces", async (read) => {
 Deno.test("encodeCommand() refuses a command that is longer than a TPM takes", () => {
   const command = { code: COMMAND.startup, parameters: new Uint8Array(MAXIMUM_MESSAGE_BYTES) };
   assert.throws(() => encodeCommand({ name: "Startup", ...command }), { code: "internal/tpm-field" });
+});
+
+Deno.test("Tpm() sends a command again once when its call failed as a whole, and never an extension", async () => {
+  const digest = new Uint8Array(32);
+  // An answer without parameters, after each number of failures.
+  const success = fromHex("80010000000a00000000", "response");
+  for (
+    const [failures, mayRepeat, run, expected] of [
+      [1, true, (tpm: Tpm) => tpm.flushContext(1), "done after 2"],
+      [2, true, (tpm: Tpm) => tpm.flushContext(1), "system/tpm-transport after 2"],
+      [1, false, (tpm: Tpm) => tpm.flushContext(1), "system/tpm-transport after 1"],
+      [1, true, (tpm: Tpm) => tpm.pcrExtend(15, digest), "system/tpm-transport after 1"],
+    ] as const
+  ) {
+    let calls = 0;
+    const transport: TpmTransport = {
+      transmit: () =>
+        ++calls <= failures
+          ? Promise.reject(new TpmTransportError("Cannot talk to the TPM at it: EIO", mayRepeat))
+          : Promise.resolve(success),
+      close() {},
+    };
+    const outcome = await run(new Tpm(transport, noWaiting)).then(() => "done", (error) => String(error.code));
+    assert.equal(`${outcome} after ${calls}`, expected);
+  }
 });

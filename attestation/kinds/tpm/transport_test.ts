@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { concat, hex } from "../../../platform/bytes.ts";
 import { errorOf } from "../../testing/evidence.ts";
-import { openTpmDevice, streamTransport, type TpmStream } from "./transport.ts";
+import { openTpmDevice, streamTransport, type TpmStream, TpmTransportError } from "./transport.ts";
 import { tpmWriter } from "./wire.ts";
 
 /** A stream that answers each whole command with the same bytes after a header, in pieces. */
@@ -73,6 +73,53 @@ Deno.test("transmit() fails when the stream ends in the middle of a response, or
   assert.equal((await errorOf(() => cut.transmit(message(new Uint8Array())))).code, "system/tpm-transport");
   const failing = streamTransport({ ...echo(9), write: () => Promise.reject(new Error("EIO")) }, "test");
   assert.match((await errorOf(() => failing.transmit(message(new Uint8Array())))).message, /EIO/);
+});
+
+Deno.test("transmit() gives up on a TPM that is silent, and the transport stays broken", async () => {
+  const answers = Promise.withResolvers<null>();
+  const transport = streamTransport({ ...echo(1000), read: () => answers.promise }, "test");
+  const command = message(new Uint8Array());
+  const [first, second] = await Promise.all([
+    errorOf(() => transport.transmit(command, 20)),
+    errorOf(() => transport.transmit(command, 20)),
+  ]);
+  assert.equal(first.code, "system/tpm-silent");
+  assert.match(first.message, /did not answer within 0\.02 s/);
+  assert.equal(first.retriable, false);
+  assert.equal(second.code, "system/tpm-transport");
+  answers.resolve(null);
+});
+
+Deno.test("transmit() works again after a call that failed as a whole, and not after one that failed in the middle", async () => {
+  const command = message(Uint8Array.of(1, 2, 3));
+  for (
+    const [call, pieces, works] of [["write", 1000, true], ["read", 1000, true], ["write", 4, false], [
+      "read",
+      4,
+      false,
+    ]] as const
+  ) {
+    const whole = echo(pieces);
+    let calls = 0;
+    const failsOnce = <T>(work: () => Promise<T>): Promise<T> => {
+      const isTime = ++calls === (pieces === 1000 ? 1 : 2);
+      return isTime ? Promise.reject(new Error("Input/output error (os error 5)")) : work();
+    };
+    const stream: TpmStream = {
+      ...whole,
+      write: (bytes) => call === "write" ? failsOnce(() => whole.write(bytes)) : whole.write(bytes),
+      // A device drops the answer to a call that failed.
+      read: (buffer) => call === "read" ? failsOnce(() => whole.read(buffer)) : whole.read(buffer),
+    };
+    const transport = streamTransport(stream, "test");
+    const error = await errorOf(() => transport.transmit(command));
+    assert.ok(error instanceof TpmTransportError);
+    assert.equal(error.mayRepeat, works, `${call} ${pieces}`);
+    assert.match(error.message, /os error 5/);
+    if (call === "read") continue;
+    if (works) assert.deepEqual(await transport.transmit(command), command);
+    else assert.equal((await errorOf(() => transport.transmit(command))).code, "system/tpm-transport");
+  }
 });
 
 Deno.test("transmit() fails when the transport was closed", async () => {

@@ -9,6 +9,8 @@ import { StagedInitFolder } from "../../../init/staged_init.ts";
 import { readServiceState, SERVICE_KEY_FILE, SERVICE_STATE_FILE } from "../../../service/service_state.ts";
 import { decodeJournal, encodeJournal } from "../../../journal/_journal_file.ts";
 import { readKubeconfig } from "../../../kubernetes/kubeconfig.ts";
+import { parseMeasurementRecord } from "../../../node/measurement_record.ts";
+import { parseMembership } from "../../../node/membership.ts";
 import { parseOwnMember } from "../../../node/own_etcd.ts";
 import { parseNodeCertificate } from "../../../kubernetes/kubelet_credentials.ts";
 import { parseRenewalRecord } from "../../../node/renewal_record.ts";
@@ -76,6 +78,29 @@ export const fileTargets: readonly FuzzTarget[] = [
     open: () => (input) => {
       const record = parseRenewalRecord(input, "fuzz");
       const again = parseRenewalRecord(utf8(JSON.stringify(record)), "fuzz");
+      promise(JSON.stringify(again) === JSON.stringify(record), "a record changes when it is written again");
+    },
+  },
+  {
+    name: "membership",
+    form: "json",
+    maximumBytes: 20 << 10,
+    open: () => (input) => {
+      const { since, ...rest } = parseMembership(input, "fuzz");
+      const again = parseMembership(utf8(JSON.stringify({ version: 2, since, ...rest })), "fuzz");
+      promise(
+        JSON.stringify(again) === JSON.stringify({ since, ...rest }),
+        "a membership changes when it is written again",
+      );
+    },
+  },
+  {
+    name: "measurement-record",
+    form: "json",
+    maximumBytes: 64 << 10,
+    open: () => (input) => {
+      const record = parseMeasurementRecord(input, "fuzz");
+      const again = parseMeasurementRecord(utf8(JSON.stringify(record)), "fuzz");
       promise(JSON.stringify(again) === JSON.stringify(record), "a record changes when it is written again");
     },
   },

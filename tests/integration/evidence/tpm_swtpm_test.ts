@@ -26,12 +26,14 @@ import { createTpmVerifier } from "../../../attestation/kinds/tpm/verifier.ts";
 import { tpmWriter } from "../../../attestation/kinds/tpm/wire.ts";
 import { readCertificate } from "../../../certificate/x509.ts";
 import type { TpmTransport } from "../../../attestation/kinds/tpm/transport.ts";
+import { TpmTransportError } from "../../../attestation/kinds/tpm/transport.ts";
 import type { Evidence, Expectation, VerifiedEvidence } from "../../../attestation/evidence.ts";
 import { AS_SHOWN, FRESH, NO_IDENTITY } from "../../../attestation/evidence.ts";
 import { NO_COLLATERAL } from "../../../attestation/collateral.ts";
 import { readPolicy } from "../../../attestation/policy/policy.ts";
 import { createExplainingVerifier } from "../../../attestation/policy/policy_verifier.ts";
-import { extendedOnce } from "../../../protocol/transcript.ts";
+import { measureLock } from "../../../nodelock/measure.ts";
+import { extendedOnce, lockDigest } from "../../../protocol/transcript.ts";
 import { concat, equalBytes, fromHex, hex, isZero, randomBytes, sha256 } from "../../../platform/bytes.ts";
 import { systemClock } from "../../../platform/clock.ts";
 import { hasSwtpm, startSwtpm, type Swtpm } from "../../swtpm.ts";
@@ -385,3 +387,61 @@ swtpmTest("no object or session is left in the TPM after failures and many concu
     assert.ok(values.every(isZero));
   });
 });
+
+swtpmTest("a TPM that falls silent ends the call in time, and is not asked again by the same process", async () => {
+  await using tpm = await startSwtpm({ bare: true });
+  await withTpm(tpm, async (transport) => {
+    const impatient: TpmTransport = { ...transport, transmit: (command) => transport.transmit(command, 500) };
+    const issuer = createTpmIssuer(impatient, "rsa2048");
+    assert.ok(isZero(await issuer.read(15)));
+    tpm.freeze(true);
+    const begunMs = systemClock.monotonicMs();
+    assert.equal((await errorOf(() => issuer.issue(randomBytes(32)))).code, "system/tpm-silent");
+    assert.ok(systemClock.monotonicMs() - begunMs < 20_000);
+    tpm.freeze(false);
+    assert.equal((await errorOf(() => issuer.read(15))).code, "system/tpm-transport");
+  });
+});
+
+swtpmTest(
+  "one failed call of the operating system, at any command, costs neither evidence nor measurement",
+  async () => {
+    await using tpm = await startSwtpm({ bare: true });
+    await withTpm(tpm, async (transport) => {
+      const statement = randomBytes(32);
+      const { failing: counted, count } = failingAt(transport, 0, false);
+      const identity = await identityIn(await createTpmIssuer(counted, "rsa2048").issue(statement));
+      assert.ok(count() > 5);
+      for (let at = 1; at <= count(); at++) {
+        const { failing } = failingAt(transport, at, false);
+        assert.equal(await identityIn(await createTpmIssuer(failing, "rsa2048").issue(statement)), identity);
+      }
+    });
+    // The second command extends. Its answer is lost: once the TPM has run it, once it has not.
+    const clusterId = randomBytes(32);
+    for (const isRun of [true, false]) {
+      await tpm.restart();
+      await withTpm(tpm, async (transport) => {
+        const { failing } = failingAt(transport, 2, isRun);
+        await measureLock(createTpmIssuer(failing, "rsa2048"), clusterId);
+        const expected = await extendedOnce(await lockDigest(clusterId));
+        assert.deepEqual(await createTpmIssuer(transport, "rsa2048").read(15), expected);
+      });
+    }
+  },
+);
+
+/** A connection that fails at one command, which the TPM has run or not, and the number of commands so far. */
+function failingAt(transport: TpmTransport, at: number, isRun: boolean) {
+  let commands = 0;
+  const failing: TpmTransport = {
+    ...transport,
+    async transmit(command) {
+      const isTime = ++commands === at;
+      if (isTime && isRun) await transport.transmit(command);
+      if (isTime) throw new TpmTransportError("Cannot talk to the TPM at it: Input/output error", true);
+      return await transport.transmit(command);
+    },
+  };
+  return { failing, count: () => commands };
+}

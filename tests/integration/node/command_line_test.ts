@@ -18,6 +18,7 @@ import { TestWorld, type TestWorldOptions } from "../../../cli/testing/command_l
 import { readNodeConfiguration } from "../../../node/configuration.ts";
 import { LockFile } from "../../../nodelock/file.ts";
 import { hex, randomBytes, sha256, utf8 } from "../../../platform/bytes.ts";
+import { BootstrapError } from "../../../platform/errors.ts";
 import { hasSwtpm, startSwtpm, type Swtpm } from "../../swtpm.ts";
 
 const isThere = await hasSwtpm();
@@ -245,4 +246,25 @@ swtpmTest("evidence of a TPM and of SNP is two pieces in a file, and one policy"
     },
     registers: { read: noRegister, write: noRegister },
   },
+});
+
+swtpmTest("measure tries again while the TPM fails, and status shows the outcome", async (world, tpm) => {
+  let failures = 2;
+  const open = world.context.openTpm;
+  const down = () => Promise.reject(new BootstrapError("system/tpm-transport", "Cannot open the TPM: EBUSY"));
+  Object.assign(world.context, { openTpm: () => failures-- > 0 ? down() : open() });
+  assert.equal(await world.run("measure"), 0, world.err);
+  assert.equal(world.err.match(/"measurement-failed"/g)?.length, 2);
+  assert.equal(await world.run("status", "--output", "json"), 0, world.err);
+  assert.equal(JSON.parse(world.out).measured.tries, 3);
+  failures = Infinity;
+  assert.equal(await world.run("measure"), 1);
+  assert.equal(await world.run("status"), 0, world.err);
+  assert.match(world.out, /^not measured +Cannot open the TPM: EBUSY \[system\/tpm-transport\]/m);
+  assert.match(world.out, /next: Check that the machine has a TPM 2\.0/);
+  failures = 0;
+  await tpm.restart();
+  assert.equal(await world.run("measure"), 0, world.err);
+  assert.equal(await world.run("status"), 0, world.err);
+  assert.match(world.out, /^measured +2026-01-01T00:00:00.000Z$/m);
 });

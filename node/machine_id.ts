@@ -1,0 +1,20 @@
+import { join } from "node:path";
+import { fromUtf8 } from "../platform/bytes.ts";
+import { readFileIfExists } from "../platform/files.ts";
+
+/** Only root may read it. */
+const FIRMWARE_UUID = "sys/class/dmi/id/product_uuid";
+const MAXIMUM_BYTES = 4096;
+
+/**
+ * Reads the UUID that the firmware gives the machine below `root`. Returns `undefined` if it gives none, or if this
+ * process may not read it.
+ */
+export async function readMachineId(root: string): Promise<string | undefined> {
+  const bytes = await readFileIfExists(join(root, FIRMWARE_UUID), MAXIMUM_BYTES).catch(() => undefined);
+  const uuid = bytes === undefined ? "" : fromUtf8(bytes, "UUID").trim().toLowerCase();
+  // Firmware without a UUID of its own gives one digit alone.
+  return /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(uuid) && !/^([0f])(?:\1|-)+$/.test(uuid)
+    ? uuid
+    : undefined;
+}
