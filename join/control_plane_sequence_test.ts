@@ -163,6 +163,8 @@ Deno.test("runJoinClient() wipes the cluster's keys of a ticket that it drops", 
     await using node = machine;
     const preflight: ControlPlaneMaker["preflight"] = async (ticket, signal) => {
       assert.deepEqual(tickets.filter(hasKeyIn), []);
+      // Before it asks for another ticket, the node checks itself by what the wiped one says.
+      if (tickets.some((one) => one === ticket)) return [];
       await controlPlane.preflight(ticket, signal);
       if (tickets.length === 1) throw dropped;
       return [];

@@ -166,7 +166,7 @@ const DOCUMENTS: Readonly<Record<string, readonly [text: string, what: RegExp]>>
     /this is the kubelet's document/,
   ],
   "a kubeconfig": ["apiVersion: v1\nkind: Config\nclusters: []\n", /this is a kubeconfig/],
-  "an object": ["apiVersion: v1\nkind: ConfigMap\ndata: {}\n", /this is the Kubernetes object ConfigMap/],
+  "an object": ["apiVersion: v1\nkind: ConfigMap\ndata: {}\n", /this is (?:the Kubernetes object|a) ConfigMap/],
   "cloud-config": ["#cloud-config\nhostname: node-1\n", /this is a cloud-config/],
   "cloud-config below a comment": ["# mine\n#cloud-config\nhostname: node-1\n", /this is a cloud-config/],
   "a script": ["#!/bin/sh\necho: 1\n", /this is a script/],

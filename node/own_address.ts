@@ -30,7 +30,7 @@ export type FoundAddress =
   /** Several are as good as each other. */
   | { readonly found: "several"; readonly addresses: readonly string[] }
   /** There is none yet. `others` are addresses that are not taken without being asked for. */
-  | { readonly found: "none"; readonly others: readonly string[] };
+  | { readonly found: "nothing"; readonly others: readonly string[] };
 
 const RESERVED_BITS: Readonly<Record<AddressFamily, number>> = { 4: 32, 6: 128 };
 /**
@@ -103,7 +103,7 @@ function oneOf(entries: readonly Candidate[], others: readonly Candidate[]): Fou
     [...new Map(list.map((entry) => [entry.bytes.toString(), entry])).values()].map(({ address }) => address);
   const addresses = texts(entries);
   const [only] = entries;
-  if (only === undefined) return { found: "none", others: texts(others) };
+  if (only === undefined) return { found: "nothing", others: texts(others) };
   if (addresses.length === 1) return { found: "one", address: only.address, interface: only.interface };
   return { found: "several", addresses };
 }

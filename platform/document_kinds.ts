@@ -30,7 +30,7 @@ const KINDS: Readonly<Record<DocumentKind, KnownKind>> = {
   policy: {
     title: "a policy",
     example: "deploy/policy.example.yaml",
-    marks: ["variant", "roles", "bannedIdentities", "tpm", "snp", "tdx"],
+    marks: ["variant", "roles", "bannedIdentities"],
   },
 };
 

@@ -12,7 +12,7 @@ function policyOf(...identities: readonly string[]): string {
   return JSON.stringify({
     version: 1,
     variant: "tpm",
-    tpm: { ekType: "rsa2048", pcrs: { 4: ["0".repeat(64)] }, trust: { identities } },
+    tpm: { ekType: "rsa2048", pcrs: { 4: ["ab".repeat(32)] }, trust: { identities } },
     roles: { controlPlanes: identities },
     names: { default: ["node-*"] },
   });
