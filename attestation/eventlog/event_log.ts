@@ -24,7 +24,7 @@ export type BankHash = typeof BANK_HASHES[number];
 export interface LogEvent {
   /** The event's position in the log, from 0. */
   readonly number: number;
-  /** The PCR that was extended, 0 to 23. It has no meaning for EV_NO_ACTION, which extends none. */
+  /** The PCR that was extended, 0 to 23, or the register of a confidential VM, 0 to 4. It has no meaning for EV_NO_ACTION, which extends none. */
   readonly pcr: number;
   /** The type of the event: one of {@linkcode EVENT_TYPE}, or another number. */
   readonly type: number;
@@ -43,6 +43,22 @@ export interface EventLog {
   /** What follows the last event and is none, as a clause; empty if nothing does. */
   readonly behind: string;
 }
+
+/** Whose registers a log is of. */
+export interface LogForm {
+  /** The highest register that an event may extend. */
+  readonly highestRegister: number;
+  /** Whether the header names a register at will, as firmware of confidential VMs does. */
+  readonly hasAnyHeader: boolean;
+}
+
+/** The log of a TPM's PCRs, of which there are 24 (PC Client Platform TPM Profile). */
+export const PCR_LOG: LogForm = Object.freeze({ highestRegister: 23, hasAnyHeader: false });
+/**
+ * The log of a confidential VM's measurement registers (CCEL). Register 0 is the launch measurement, and register N is
+ * runtime register N - 1 (UEFI 2.10, 38.4.1).
+ */
+export const CC_LOG: LogForm = Object.freeze({ highestRegister: 4, hasAnyHeader: true });
 
 /** The largest accepted log, in bytes. EDK II reserves 64 KiB or less; servers with many devices have some MiB. */
 export const MAXIMUM_LOG_BYTES: number = 8 << 20;
@@ -65,8 +81,6 @@ const ALGORITHMS: Readonly<Record<number, { readonly hash?: BankHash; readonly b
 });
 /** HASH_COUNT is at most 16 in every implementation. */
 const MAXIMUM_BANKS = 16;
-/** PC Client Platform TPM Profile: 24 PCRs. */
-const MAXIMUM_PCR = 23;
 /** Some firmware writes this number instead of a PCR in EV_NO_ACTION events. */
 const NO_PCR = 0xffffffff;
 
@@ -75,29 +89,30 @@ const NO_PCR = 0xffffffff;
  * form (TCG_PCR_EVENT with SHA-1 only). It reads up to the first event that is none: the events before may still explain
  * registers, and a register whose events are missing does not replay.
  *
+ * @param form Whose registers the log is of. Default: a TPM's.
  * @throws {BootstrapError} `malformed/event-log` if the log has no first event, or its header lacks a bank or has one
  *   twice, or it is larger than {@linkcode MAXIMUM_LOG_BYTES}.
  */
-export function readEventLog(bytes: Uint8Array): EventLog {
+export function readEventLog(bytes: Uint8Array, form: LogForm = PCR_LOG): EventLog {
   if (bytes.length > MAXIMUM_LOG_BYTES) throw logError("event log", `it is larger than ${MAXIMUM_LOG_BYTES} bytes`);
   const reader = logReader(bytes, "event log");
-  const first = readOldEvent(reader, 0);
+  const first = readOldEvent(reader, 0, form);
   const isAgile = first.type === EVENT_TYPE.noAction &&
     latin1(first.data.subarray(0, SPEC_ID_BYTES)) === SPEC_ID_03;
-  return isAgile ? readAgileLog(first, reader) : readOldLog(first, reader);
+  return isAgile ? readAgileLog(first, reader, form) : readOldLog(first, reader, form);
 }
 
-function readOldLog(first: LogEvent, reader: ByteReader): EventLog {
-  return { banks: ["sha1"], ...readEvents(reader, [first], readOldEvent) };
+function readOldLog(first: LogEvent, reader: ByteReader, form: LogForm): EventLog {
+  return { banks: ["sha1"], ...readEvents(reader, [first], (from, number) => readOldEvent(from, number, form)) };
 }
 
-function readAgileLog(header: LogEvent, reader: ByteReader): EventLog {
-  if (header.pcr !== 0 || !isZero(header.digests.get("sha1") ?? new Uint8Array())) {
+function readAgileLog(header: LogEvent, reader: ByteReader, form: LogForm): EventLog {
+  if ((header.pcr !== 0 && !form.hasAnyHeader) || !isZero(header.digests.get("sha1") ?? new Uint8Array())) {
     throw logError("event log", "its header has a digest, or a PCR other than 0");
   }
   const algorithms = readSpecId(header.data);
   const banks = BANK_HASHES.filter((hash) => algorithms.some((id) => ALGORITHMS[id]?.hash === hash));
-  return { banks, ...readEvents(reader, [], (from, number) => readAgileEvent(from, number, algorithms)) };
+  return { banks, ...readEvents(reader, [], (from, number) => readAgileEvent(from, number, algorithms, form)) };
 }
 
 /** Reads events up to the end, to padding, or to bytes that are no event. */
@@ -153,19 +168,24 @@ function readSpecId(data: Uint8Array): readonly number[] {
 }
 
 /** TCG_PCR_EVENT (1.05, 10.2.1). */
-function readOldEvent(reader: ByteReader, number: number): LogEvent {
+function readOldEvent(reader: ByteReader, number: number, form: LogForm): LogEvent {
   const pcr = reader.u32(`PCR of event ${number}`);
   const type = reader.u32(`type of event ${number}`);
-  checkPcr(pcr, type, number);
+  checkRegister(pcr, type, number, form);
   const digests = new Map<BankHash, Bytes>([["sha1", reader.bytes(SHA1_BYTES, `digest of event ${number}`)]]);
   return { number, pcr, type, digests, data: readData(reader, number) };
 }
 
 /** TCG_PCR_EVENT2 (1.05, 10.2.2): exactly one digest for each bank. */
-function readAgileEvent(reader: ByteReader, number: number, algorithms: readonly number[]): LogEvent {
+function readAgileEvent(
+  reader: ByteReader,
+  number: number,
+  algorithms: readonly number[],
+  form: LogForm,
+): LogEvent {
   const pcr = reader.u32(`PCR of event ${number}`);
   const type = reader.u32(`type of event ${number}`);
-  checkPcr(pcr, type, number);
+  checkRegister(pcr, type, number, form);
   const count = reader.u32(`digests of event ${number}`);
   if (count !== algorithms.length) {
     throw logError(`event ${number}`, `it has ${count} digests where the log has ${algorithms.length} banks`);
@@ -192,9 +212,9 @@ function readData(reader: ByteReader, number: number): Bytes {
   return reader.bytes(reader.u32(`size of event ${number}`), `data of event ${number}`);
 }
 
-function checkPcr(pcr: number, type: number, number: number): void {
-  if (pcr <= MAXIMUM_PCR || (pcr === NO_PCR && type === EVENT_TYPE.noAction)) return;
-  throw logError(`event ${number}`, `it is of PCR ${pcr}, which no TPM has`);
+function checkRegister(pcr: number, type: number, number: number, { highestRegister }: LogForm): void {
+  if (pcr <= highestRegister || (pcr === NO_PCR && type === EVENT_TYPE.noAction)) return;
+  throw logError(`event ${number}`, `it is of register ${pcr}, and there are 0 to ${highestRegister}`);
 }
 
 function algorithmText(id: number): string {

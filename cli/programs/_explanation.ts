@@ -48,8 +48,8 @@ export function explanationText(explanation: Explanation): string {
 }
 
 function registerLines(register: ExplainedRegister): readonly string[] {
-  const { pcr, quoted, log, replayed, events, firstDifference } = register;
-  const title = `PCR ${pcr}, quoted as ${quoted}`;
+  const { name, quoted, log, replayed, events, firstDifference } = register;
+  const title = `${name}, quoted as ${quoted}`;
   if (log === "absent") return ["", `${title}: there is no event log to explain it.`];
   if (log === "differs") {
     return ["", `${title}: the event log does not explain it, as it replays to ${replayed}.`];
@@ -77,7 +77,7 @@ function eventLine({ number, type, digest, description, confirmed }: ExplainedEv
 function differenceLines({ reference, firstDifference }: ExplainedRegister): readonly string[] {
   if (reference === null) return [];
   if (reference !== "replays") {
-    return ["  The reference's log does not replay to its own PCR, or is missing: nothing to compare."];
+    return ["  The reference's log does not replay to its own register, or is missing: nothing to compare."];
   }
   if (firstDifference === null) {
     return ["  The reference has the same events: the policy does not allow the reference either."];
