@@ -110,6 +110,8 @@ export interface EvidenceFacts {
   readonly facts: Readonly<Record<string, unknown>>;
   /** Remarks for people, as sentences. */
   readonly remarks: readonly string[];
+  /** Reasons not to make a policy from this machine, as sentences. Default: none. */
+  readonly warnings?: readonly string[];
 }
 
 /**

@@ -144,8 +144,19 @@ async function writeFile(
   const eventLog = file.eventLog !== undefined || file.ccEventLog !== undefined;
   const reason = logProblem === undefined ? "as this machine has none" : `which cannot be read: ${logProblem}`;
   const events = eventLog ? "with the event log" : `without an event log, ${reason}`;
-  const result = { file: path, variant, eventLog, ...present("eventLogProblem", logProblem) };
-  printResult(context, output, result, `Wrote ${path}: ${variant}, ${events}.`);
+  const kinds = kindsOf(context);
+  const facts = await Promise.all(
+    file.evidence.map(({ variant, payload }) => kindNamed(kinds, variant).facts(payload)),
+  );
+  const warnings = facts.flatMap((one) => one.warnings ?? []);
+  const result = {
+    file: path,
+    variant,
+    eventLog,
+    ...present("eventLogProblem", logProblem),
+    ...(warnings.length === 0 ? {} : { warnings }),
+  };
+  printResult(context, output, result, [`Wrote ${path}: ${variant}, ${events}.`, ...warnings].join("\n"));
 }
 
 async function printEvidence(
