@@ -10,7 +10,7 @@ import { errorFields } from "../../platform/log.ts";
 import { printable } from "../output.ts";
 
 const MARKS = { passed: "ok", refused: "REFUSED", "not judged": "not judged" } as const;
-/** The narrowest column of checks. Two blanks follow the longest name. */
+/** The narrowest column of checks. A blank follows the longest name. */
 const CHECK_WIDTH = 20;
 const MARK_WIDTH = 12;
 const TYPE_WIDTH = 34;
@@ -35,7 +35,7 @@ function verdictText({ verdict, refusal, claims, role, remarks }: Explanation): 
 
 /** Formats the verdict, every check, and the events of each refused PCR. */
 export function explanationText(explanation: Explanation): string {
-  const width = Math.max(CHECK_WIDTH, ...explanation.checks.map(({ check }) => check.length + 2));
+  const width = Math.max(CHECK_WIDTH, ...explanation.checks.map(({ check }) => check.length + 1));
   const checks = explanation.checks.flatMap(({ check, verdict, expected, seen, message }) => {
     const line = `  ${check.padEnd(width)}${MARKS[verdict].padEnd(MARK_WIDTH)}`;
     if (verdict === "passed") return [`${line}${brief(seen)}`];
