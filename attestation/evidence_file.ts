@@ -7,7 +7,8 @@
  *   "version": 1,
  *   "nonce": "… 32 bytes, base64 …",
  *   "evidence": [{ "variant": "tpm", "payload": "… base64 …" }],
- *   "eventLog": "… binary_bios_measurements, base64; left out where the firmware keeps none …"
+ *   "eventLog": "… binary_bios_measurements, base64; left out where the firmware keeps none …",
+ *   "ccEventLog": "… the ACPI table's CCEL area, base64; left out where there is none …"
  * }
  * ```
  *
@@ -35,6 +36,8 @@ export interface EvidenceFile {
   readonly evidence: readonly Evidence[];
   /** The firmware's event log as it was read. It is not signed. */
   readonly eventLog?: Bytes;
+  /** The log of a confidential VM's registers (CCEL) as it was read. It is not signed. */
+  readonly ccEventLog?: Bytes;
 }
 
 /** The largest accepted file, in bytes. It has room for evidence of two kinds and the largest event log, in base64. */
@@ -44,6 +47,8 @@ const KIND = "bootstrapper evidence";
 const VERSION = 1;
 const MAXIMUM_PAYLOAD_BYTES = 256 * 1024;
 const MAXIMUM_KINDS = 4;
+/** The largest accepted CCEL. Firmware reserves 64 KiB. */
+export const MAXIMUM_CC_LOG_BYTES: number = 512 << 10;
 
 const bytes = (maximum: number) =>
   v.pipe(
@@ -73,6 +78,7 @@ const schema = v.strictObject({
     v.check((list) => new Set(list.map(({ variant }) => variant)).size === list.length, "has a variant twice"),
   ),
   eventLog: v.optional(bytes(MAXIMUM_LOG_BYTES)),
+  ccEventLog: v.optional(bytes(MAXIMUM_CC_LOG_BYTES)),
 });
 
 /**
@@ -80,27 +86,30 @@ const schema = v.strictObject({
  *
  * @param issuers Issuers of this machine's kinds of evidence.
  * @param eventLog The firmware's event log, if there is one.
+ * @param ccEventLog The log of a confidential VM's registers, if there is one.
  * @throws {BootstrapError} The errors of the issuers.
  */
 export async function issueEvidenceFile(
   issuers: readonly Pick<EvidenceIssuer, "issue">[],
   eventLog?: Bytes,
+  ccEventLog?: Bytes,
 ): Promise<EvidenceFile> {
   const nonce = randomBytes(NONCE_BYTES);
   const statement = await fileStatement(nonce);
   const evidence: Evidence[] = [];
   for (const issuer of issuers) evidence.push(await issuer.issue(statement));
-  return { nonce, evidence, ...present("eventLog", eventLog) };
+  return { nonce, evidence, ...present("eventLog", eventLog), ...present("ccEventLog", ccEventLog) };
 }
 
 /** Encodes an evidence file as UTF-8. */
-export function writeEvidenceFile({ nonce, evidence, eventLog }: EvidenceFile): Bytes {
+export function writeEvidenceFile({ nonce, evidence, eventLog, ccEventLog }: EvidenceFile): Bytes {
   const document = {
     kind: KIND,
     version: VERSION,
     nonce: base64(nonce),
     evidence: evidence.map(({ variant, payload }) => ({ variant, payload: base64(payload) })),
     ...(eventLog === undefined ? {} : { eventLog: base64(eventLog) }),
+    ...(ccEventLog === undefined ? {} : { ccEventLog: base64(ccEventLog) }),
   };
   return utf8(`${JSON.stringify(document, undefined, 2)}\n`);
 }
@@ -113,13 +122,13 @@ export function writeEvidenceFile({ nonce, evidence, eventLog }: EvidenceFile): 
  * @throws {BootstrapError} `malformed/evidence-file`, naming the field that is wrong.
  */
 export function readEvidenceFile(file: Uint8Array, what: string): EvidenceFile {
-  const { nonce, evidence, eventLog } = readJson(file, {
+  const { nonce, evidence, eventLog, ccEventLog } = readJson(file, {
     schema,
     maximumBytes: MAXIMUM_EVIDENCE_FILE_BYTES,
     newest: VERSION,
     error: (reason, field, cause) => unreadable(what, field, reason, cause),
   });
-  return { nonce, evidence, ...present("eventLog", eventLog) };
+  return { nonce, evidence, ...present("eventLog", eventLog), ...present("ccEventLog", ccEventLog) };
 }
 
 function unreadable(what: string, field: string, reason: string, cause?: unknown): BootstrapError {

@@ -84,6 +84,22 @@ export interface PolicySection<Section> {
   trusts?(section: Section, identity: string): boolean;
 }
 
+/** The registers of a kind that an event log explains. */
+export interface LoggedRegisters {
+  /** What people call a register, before its number: `PCR`. */
+  readonly name: string;
+  /** Which log of an evidence file explains them. */
+  readonly log: "eventLog" | "ccEventLog";
+  /** The check that compares a register with a policy. */
+  checkOf(index: number): string;
+  /**
+   * Returns the registers in evidence, from 0.
+   *
+   * @throws {BootstrapError} `malformed/…`.
+   */
+  read(payload: Uint8Array): Promise<readonly Uint8Array[]>;
+}
+
 /** The unverified facts in evidence of one kind. */
 export interface EvidenceFacts {
   /** The machine's identity, lower-case hexadecimal, if evidence of the kind contains it. */
@@ -94,6 +110,8 @@ export interface EvidenceFacts {
   readonly facts: Readonly<Record<string, unknown>>;
   /** Remarks for people, as sentences. */
   readonly remarks: readonly string[];
+  /** Reasons not to make a policy from this machine, as sentences. Default: none. */
+  readonly warnings?: readonly string[];
 }
 
 /**
@@ -142,12 +160,8 @@ export interface EvidenceKind<Section = unknown> {
    * @throws {BootstrapError} `malformed/…`.
    */
   facts(payload: Uint8Array): Promise<EvidenceFacts>;
-  /**
-   * Returns the PCRs in evidence, from 0, which an event log explains; absent if the kind has none.
-   *
-   * @throws {BootstrapError} `malformed/…`.
-   */
-  pcrs?(payload: Uint8Array): Promise<readonly Uint8Array[]>;
+  /** The registers that an event log explains; absent if the kind has none. */
+  readonly logged?: LoggedRegisters;
 }
 
 /**

@@ -135,7 +135,8 @@ async function admit(
 ): Promise<Admission> {
   const { admissions, clock, log } = service;
   const { purpose, nodeName, role, addresses } = request;
-  const { identity, resetCount, fresh, showsNoLock = false, facts: registers } = claims;
+  const { identity, resetCount, fresh, showsNoLock = false, facts: registers, remarks = [] } = claims;
+  for (const remark of remarks) log.event("info", "join-evidence-remark", { identity, node: nodeName, remark });
   await service.checkNotRemoved(nodeName);
   const encoded = copyOf(Evidence.encode(evidence).finish());
   const record = {

@@ -13,7 +13,7 @@ import { BootstrapError } from "../../platform/errors.ts";
 import { devicePathText } from "./_device_path.ts";
 import { logReader } from "./_format.ts";
 import { asciiIn, guidText, preview, shown, utf16In } from "./_text.ts";
-import type { LogEvent } from "./event_log.ts";
+import type { BankHash, LogEvent } from "./event_log.ts";
 import { EVENT_TYPE } from "./event_types.ts";
 
 const GUID_BYTES = 16;
@@ -46,14 +46,14 @@ export function describeEvent(event: LogEvent): string {
 }
 
 /**
- * Whether the SHA-256 digest of an event is over its data in the log, so that its text is as trustworthy as the quote.
+ * Whether the digest of an event is over its data in the log, so that its text is as trustworthy as the quote.
  * This holds for strings and variables. For programs, the digest is over the program, and nothing confirms the text, a
  * path.
  */
-export function isVouchedFor(event: LogEvent): boolean {
-  const digest = event.digests.get("sha256");
+export function isVouchedFor(event: LogEvent, bank: BankHash = "sha256"): boolean {
+  const digest = event.digests.get(bank);
   if (digest === undefined || event.type === EVENT_TYPE.noAction) return false;
-  return candidates(event).some((bytes) => equalBytes(createHash("sha256").update(bytes).digest(), digest));
+  return candidates(event).some((bytes) => equalBytes(createHash(bank).update(bytes).digest(), digest));
 }
 
 /**

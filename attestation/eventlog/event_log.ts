@@ -9,7 +9,6 @@
  */
 import type { ByteReader } from "../../platform/byte_reader.ts";
 import type { Bytes } from "../../platform/bytes.ts";
-import { isZero } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { logError, logReader } from "./_format.ts";
 import { EVENT_TYPE } from "./event_types.ts";
@@ -24,7 +23,7 @@ export type BankHash = typeof BANK_HASHES[number];
 export interface LogEvent {
   /** The event's position in the log, from 0. */
   readonly number: number;
-  /** The PCR that was extended, 0 to 23. It has no meaning for EV_NO_ACTION, which extends none. */
+  /** The PCR that was extended, 0 to 23, or the register of a confidential VM, 0 to 4. It has no meaning for EV_NO_ACTION, which extends none. */
   readonly pcr: number;
   /** The type of the event: one of {@linkcode EVENT_TYPE}, or another number. */
   readonly type: number;
@@ -44,6 +43,20 @@ export interface EventLog {
   readonly behind: string;
 }
 
+/** Whose registers a log is of. */
+export interface LogForm {
+  /** The highest register that an event may extend. */
+  readonly highestRegister: number;
+}
+
+/** The log of a TPM's PCRs, of which there are 24 (PC Client Platform TPM Profile). */
+export const PCR_LOG: LogForm = Object.freeze({ highestRegister: 23 });
+/**
+ * The log of a confidential VM's measurement registers (CCEL). Register 0 is the launch measurement, and register N is
+ * runtime register N - 1 (UEFI 2.10, 38.4.1).
+ */
+export const CC_LOG: LogForm = Object.freeze({ highestRegister: 4 });
+
 /** The largest accepted log, in bytes. EDK II reserves 64 KiB or less; servers with many devices have some MiB. */
 export const MAXIMUM_LOG_BYTES: number = 8 << 20;
 
@@ -52,52 +65,47 @@ const SPEC_ID_03 = "Spec ID Event03\0";
 const SPEC_ID_BYTES = 16;
 const SHA1_BYTES = 20;
 /** The TPM_ALG_IDs of the hashes that a bank may have, and their lengths in bytes. */
-const ALGORITHMS: Readonly<Record<number, { readonly hash?: BankHash; readonly bytes: number }>> = Object.freeze({
+const ALGORITHMS: Readonly<Record<number, { readonly hash: BankHash; readonly bytes: number }>> = Object.freeze({
   0x0004: { hash: "sha1", bytes: SHA1_BYTES },
   0x000b: { hash: "sha256", bytes: 32 },
   0x000c: { hash: "sha384", bytes: 48 },
   0x000d: { hash: "sha512", bytes: 64 },
-  // SM3 and SHA-3 digests are skipped. Their lengths are needed to read the rest of the log.
-  0x0012: { bytes: 32 },
-  0x0027: { bytes: 32 },
-  0x0028: { bytes: 48 },
-  0x0029: { bytes: 64 },
 });
 /** HASH_COUNT is at most 16 in every implementation. */
 const MAXIMUM_BANKS = 16;
-/** PC Client Platform TPM Profile: 24 PCRs. */
-const MAXIMUM_PCR = 23;
+/** No hash that a TPM may have is longer. */
+const MAXIMUM_DIGEST_BYTES = 128;
 /** Some firmware writes this number instead of a PCR in EV_NO_ACTION events. */
 const NO_PCR = 0xffffffff;
 
 /**
  * Reads a log in the crypto-agile form (a TCG_PCR_EVENT with the Spec ID Event03, then TCG_PCR_EVENT2), or in the old
  * form (TCG_PCR_EVENT with SHA-1 only). It reads up to the first event that is none: the events before may still explain
- * registers, and a register whose events are missing does not replay.
+ * registers, and a register whose events are missing does not replay. Banks of unknown hashes are skipped; the header
+ * says how long their digests are.
  *
+ * @param form Whose registers the log is of. Default: a TPM's.
  * @throws {BootstrapError} `malformed/event-log` if the log has no first event, or its header lacks a bank or has one
  *   twice, or it is larger than {@linkcode MAXIMUM_LOG_BYTES}.
  */
-export function readEventLog(bytes: Uint8Array): EventLog {
+export function readEventLog(bytes: Uint8Array, form: LogForm = PCR_LOG): EventLog {
   if (bytes.length > MAXIMUM_LOG_BYTES) throw logError("event log", `it is larger than ${MAXIMUM_LOG_BYTES} bytes`);
   const reader = logReader(bytes, "event log");
-  const first = readOldEvent(reader, 0);
+  const first = readOldEvent(reader, 0, form);
   const isAgile = first.type === EVENT_TYPE.noAction &&
     latin1(first.data.subarray(0, SPEC_ID_BYTES)) === SPEC_ID_03;
-  return isAgile ? readAgileLog(first, reader) : readOldLog(first, reader);
+  return isAgile ? readAgileLog(first, reader, form) : readOldLog(first, reader, form);
 }
 
-function readOldLog(first: LogEvent, reader: ByteReader): EventLog {
-  return { banks: ["sha1"], ...readEvents(reader, [first], readOldEvent) };
+function readOldLog(first: LogEvent, reader: ByteReader, form: LogForm): EventLog {
+  return { banks: ["sha1"], ...readEvents(reader, [first], (from, number) => readOldEvent(from, number, form)) };
 }
 
-function readAgileLog(header: LogEvent, reader: ByteReader): EventLog {
-  if (header.pcr !== 0 || !isZero(header.digests.get("sha1") ?? new Uint8Array())) {
-    throw logError("event log", "its header has a digest, or a PCR other than 0");
-  }
-  const algorithms = readSpecId(header.data);
-  const banks = BANK_HASHES.filter((hash) => algorithms.some((id) => ALGORITHMS[id]?.hash === hash));
-  return { banks, ...readEvents(reader, [], (from, number) => readAgileEvent(from, number, algorithms)) };
+/** The header extends nothing, so its register and its digest do not matter. */
+function readAgileLog(header: LogEvent, reader: ByteReader, form: LogForm): EventLog {
+  const lengths = readSpecId(header.data);
+  const banks = BANK_HASHES.filter((hash) => [...lengths.keys()].some((id) => ALGORITHMS[id]?.hash === hash));
+  return { banks, ...readEvents(reader, [], (from, number) => readAgileEvent(from, number, lengths, form)) };
 }
 
 /** Reads events up to the end, to padding, or to bytes that are no event. */
@@ -129,61 +137,68 @@ function withoutPadding(bytes: Uint8Array): number {
   return last === 0 || last === 0xff ? bytes.findLastIndex((octet) => octet !== last) + 1 : bytes.length;
 }
 
-/** TCG_EfiSpecIDEventStruct: the TPM_ALG_IDs of the banks. */
-function readSpecId(data: Uint8Array): readonly number[] {
+/**
+ * TCG_EfiSpecIDEventStruct: the TPM_ALG_IDs of the banks, and the lengths of their digests. What follows is the
+ * vendor's.
+ */
+function readSpecId(data: Uint8Array): ReadonlyMap<number, number> {
   const reader = logReader(data, "event log's header");
   reader.skip(SPEC_ID_BYTES, "signature");
   reader.skip(4, "platformClass");
   reader.skip(4, "specVersionMinor, specVersionMajor, specErrata, uintnSize");
   const count = reader.u32("numberOfAlgorithms");
   if (count === 0 || count > MAXIMUM_BANKS) throw reader.error(`it has ${count} banks`);
-  const algorithms: number[] = [];
+  const lengths = new Map<number, number>();
   for (let i = 0; i < count; i++) {
     const id = reader.u16("algorithmId");
     const length = reader.u16("digestSize");
-    if (algorithms.includes(id)) throw reader.error(`the bank ${algorithmText(id)} is there twice`);
-    if (ALGORITHMS[id]?.bytes !== length) {
+    if (lengths.has(id)) throw reader.error(`the bank ${algorithmText(id)} is there twice`);
+    if (length !== (ALGORITHMS[id]?.bytes ?? length) || length > MAXIMUM_DIGEST_BYTES) {
       throw reader.error(`it has a bank ${algorithmText(id)} with digests of ${length} bytes`);
     }
-    algorithms.push(id);
+    lengths.set(id, length);
   }
-  reader.skip(reader.u8("vendorInfoSize"), "vendorInfo");
-  reader.end();
-  return algorithms;
+  return lengths;
 }
 
 /** TCG_PCR_EVENT (1.05, 10.2.1). */
-function readOldEvent(reader: ByteReader, number: number): LogEvent {
+function readOldEvent(reader: ByteReader, number: number, form: LogForm): LogEvent {
   const pcr = reader.u32(`PCR of event ${number}`);
   const type = reader.u32(`type of event ${number}`);
-  checkPcr(pcr, type, number);
+  checkRegister(pcr, type, number, form);
   const digests = new Map<BankHash, Bytes>([["sha1", reader.bytes(SHA1_BYTES, `digest of event ${number}`)]]);
   return { number, pcr, type, digests, data: readData(reader, number) };
 }
 
 /** TCG_PCR_EVENT2 (1.05, 10.2.2): exactly one digest for each bank. */
-function readAgileEvent(reader: ByteReader, number: number, algorithms: readonly number[]): LogEvent {
+function readAgileEvent(
+  reader: ByteReader,
+  number: number,
+  lengths: ReadonlyMap<number, number>,
+  form: LogForm,
+): LogEvent {
   const pcr = reader.u32(`PCR of event ${number}`);
   const type = reader.u32(`type of event ${number}`);
-  checkPcr(pcr, type, number);
+  checkRegister(pcr, type, number, form);
   const count = reader.u32(`digests of event ${number}`);
-  if (count !== algorithms.length) {
-    throw logError(`event ${number}`, `it has ${count} digests where the log has ${algorithms.length} banks`);
+  if (count !== lengths.size) {
+    throw logError(`event ${number}`, `it has ${count} digests where the log has ${lengths.size} banks`);
   }
   const seen = new Set<number>();
   const digests = new Map<BankHash, Bytes>();
   for (let i = 0; i < count; i++) {
     const id = reader.u16(`bank of event ${number}`);
-    const algorithm = ALGORITHMS[id];
-    if (algorithm === undefined || !algorithms.includes(id) || seen.has(id)) {
+    const length = lengths.get(id);
+    if (length === undefined || seen.has(id)) {
       throw logError(
         `event ${number}`,
         `its digest for the bank ${algorithmText(id)} is not one of the log's, or a second one`,
       );
     }
     seen.add(id);
-    const digest = reader.bytes(algorithm.bytes, `digest of event ${number}`);
-    if (algorithm.hash !== undefined) digests.set(algorithm.hash, digest);
+    const digest = reader.bytes(length, `digest of event ${number}`);
+    const hash = ALGORITHMS[id]?.hash;
+    if (hash !== undefined) digests.set(hash, digest);
   }
   return { number, pcr, type, digests, data: readData(reader, number) };
 }
@@ -192,9 +207,9 @@ function readData(reader: ByteReader, number: number): Bytes {
   return reader.bytes(reader.u32(`size of event ${number}`), `data of event ${number}`);
 }
 
-function checkPcr(pcr: number, type: number, number: number): void {
-  if (pcr <= MAXIMUM_PCR || (pcr === NO_PCR && type === EVENT_TYPE.noAction)) return;
-  throw logError(`event ${number}`, `it is of PCR ${pcr}, which no TPM has`);
+function checkRegister(pcr: number, type: number, number: number, { highestRegister }: LogForm): void {
+  if (pcr <= highestRegister || (pcr === NO_PCR && type === EVENT_TYPE.noAction)) return;
+  throw logError(`event ${number}`, `it is of register ${pcr}, and there are 0 to ${highestRegister}`);
 }
 
 function algorithmText(id: number): string {

@@ -56,6 +56,11 @@ Deno.test("readEventLog() skips banks that it cannot replay, and reads the rest"
   const sm3 = concat(le(4, 4), le(EVENT_TYPE.separator, 4), le(2, 4), le(0x12, 2), new Uint8Array(32));
   const event = concat(sm3, le(0x0b, 2), new Uint8Array(32), le(0, 4));
   assert.deepEqual(readEventLog(concat(writeHeader([[0x12, 32], [0x0b, 32]]), event)).banks, ["sha256"]);
+  const later = concat(le(4, 4), le(EVENT_TYPE.separator, 4), le(2, 4), le(0x99, 2), new Uint8Array(28));
+  const read = readEventLog(
+    concat(writeHeader([[0x99, 28], [0x0b, 32]]), later, le(0x0b, 2), new Uint8Array(32), le(0, 4)),
+  );
+  assert.deepEqual([read.banks, read.events.length, read.behind], [["sha256"], 1, ""]);
 });
 
 Deno.test("readEventLog() refuses headers that violate the profile, and stops at events that do", async () => {
@@ -69,10 +74,14 @@ Deno.test("readEventLog() refuses headers that violate the profile, and stops at
     "too many banks": writeHeader(Array.from({ length: 17 }, () => [0x0b, 32] as const)),
     "a bank twice": writeHeader([[0x0b, 32], [0x0b, 32]]),
     "a bank of another length": writeHeader([[0x0b, 31]]),
-    "an unknown bank": writeHeader([[0x99, 32]]),
-    "a header with a digest": flipped(header, 8),
-    "a header of PCR 1": flipped(header, 0),
-    "a header that goes on": concat(header.subarray(0, 28), le(header.length - 31, 4), header.subarray(32), le(0, 1)),
+    "a bank of endless digests": writeHeader([[0x99, 129]]),
+    "a header that ends in its banks": concat(
+      le(0, 4),
+      le(EVENT_TYPE.noAction, 4),
+      new Uint8Array(20),
+      le(28, 4),
+      header.subarray(32, 60),
+    ),
     "a log that is too large": new Uint8Array(MAXIMUM_LOG_BYTES + 1),
     "the old form cut": sha1(utf8("x")).subarray(0, 30),
   };
@@ -93,6 +102,15 @@ Deno.test("readEventLog() refuses headers that violate the profile, and stops at
     assert.deepEqual(events.map(({ type }) => type), [EVENT_TYPE.efiAction], name);
     const left = bytes.length + event.length;
     assert.match(behind, new RegExp(`^the ${left} bytes behind the 1 events of the event log are no event: `), name);
+  }
+});
+
+Deno.test("readEventLog() reads the events behind a header with a digest, another register, or more of the vendor's", () => {
+  const [header, event] = [writeHeader(), writeEvent(separator)];
+  const longer = concat(header.subarray(0, 28), le(header.length - 31, 4), header.subarray(32), le(0, 1));
+  for (const odd of [flipped(header, 8), flipped(header, 0), longer]) {
+    const { events, behind } = readEventLog(concat(odd, event));
+    assert.deepEqual([events.length, behind], [1, ""]);
   }
 });
 

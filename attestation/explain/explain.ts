@@ -56,7 +56,7 @@ export interface Explanation {
   readonly claims: EvidenceClaims | null;
   /** The role that the policy gives to the identity; `null` if the evidence was refused. */
   readonly role: NodeRole | null;
-  /** The refused PCRs. */
+  /** The refused registers that an event log may explain. */
   readonly registers: readonly ExplainedRegister[];
   /** The facts that are not proven or were not judged. */
   readonly remarks: readonly string[];
@@ -195,6 +195,6 @@ function remarksOn(
     ...(expectation === undefined && registers.length > 0
       ? [`The values of ${registers.join(", ")} were not judged: --config names a configuration to judge them by`]
       : []),
-    ...(shown.some(({ pcrs }) => pcrs !== undefined) ? problems : []),
+    ...problems,
   ];
 }

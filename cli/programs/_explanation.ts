@@ -10,7 +10,7 @@ import { errorFields } from "../../platform/log.ts";
 import { printable } from "../output.ts";
 
 const MARKS = { passed: "ok", refused: "REFUSED", "not judged": "not judged" } as const;
-/** The narrowest column of checks. Two blanks follow the longest name. */
+/** The narrowest column of checks. A blank follows the longest name. */
 const CHECK_WIDTH = 20;
 const MARK_WIDTH = 12;
 const TYPE_WIDTH = 34;
@@ -35,7 +35,7 @@ function verdictText({ verdict, refusal, claims, role, remarks }: Explanation): 
 
 /** Formats the verdict, every check, and the events of each refused PCR. */
 export function explanationText(explanation: Explanation): string {
-  const width = Math.max(CHECK_WIDTH, ...explanation.checks.map(({ check }) => check.length + 2));
+  const width = Math.max(CHECK_WIDTH, ...explanation.checks.map(({ check }) => check.length + 1));
   const checks = explanation.checks.flatMap(({ check, verdict, expected, seen, message }) => {
     const line = `  ${check.padEnd(width)}${MARKS[verdict].padEnd(MARK_WIDTH)}`;
     if (verdict === "passed") return [`${line}${brief(seen)}`];
@@ -48,8 +48,8 @@ export function explanationText(explanation: Explanation): string {
 }
 
 function registerLines(register: ExplainedRegister): readonly string[] {
-  const { pcr, quoted, log, replayed, events, firstDifference } = register;
-  const title = `PCR ${pcr}, quoted as ${quoted}`;
+  const { name, quoted, log, replayed, events, firstDifference } = register;
+  const title = `${name}, quoted as ${quoted}`;
   if (log === "absent") return ["", `${title}: there is no event log to explain it.`];
   if (log === "differs") {
     return ["", `${title}: the event log does not explain it, as it replays to ${replayed}.`];
@@ -77,7 +77,7 @@ function eventLine({ number, type, digest, description, confirmed }: ExplainedEv
 function differenceLines({ reference, firstDifference }: ExplainedRegister): readonly string[] {
   if (reference === null) return [];
   if (reference !== "replays") {
-    return ["  The reference's log does not replay to its own PCR, or is missing: nothing to compare."];
+    return ["  The reference's log does not replay to its own register, or is missing: nothing to compare."];
   }
   if (firstDifference === null) {
     return ["  The reference has the same events: the policy does not allow the reference either."];

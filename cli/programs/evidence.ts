@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { combinedName } from "../../attestation/combined.ts";
 import type { EvidenceFile } from "../../attestation/evidence_file.ts";
-import { issueEvidenceFile, writeEvidenceFile } from "../../attestation/evidence_file.ts";
+import { issueEvidenceFile, MAXIMUM_CC_LOG_BYTES, writeEvidenceFile } from "../../attestation/evidence_file.ts";
 import { MAXIMUM_LOG_BYTES } from "../../attestation/eventlog/event_log.ts";
 import { draftPolicy } from "../../attestation/policy/policy_make.ts";
 import type { EkType } from "../../attestation/kinds/tpm/templates.ts";
@@ -42,6 +42,8 @@ export interface OpenedEvidence {
   readonly machine: Machine;
   /** The log of the firmware's measurements, from the kernel. */
   readonly eventLog?: Bytes;
+  /** The log of a confidential VM's registers, from its ACPI tables. */
+  readonly ccEventLog?: Bytes;
   /** Why there is a log that cannot be read. */
   readonly logProblem?: string;
 }
@@ -49,21 +51,33 @@ export interface OpenedEvidence {
 const FILE_MODE = 0o644;
 /** The path of the firmware's log in securityfs. */
 const EVENT_LOG = "sys/kernel/security/tpm0/binary_bios_measurements";
+/** The path of the log of a confidential VM's registers: the area that the ACPI table CCEL names. */
+const CC_EVENT_LOG = "sys/firmware/acpi/tables/data/CCEL";
 const THIS_MACHINE = "this machine";
 
 /** Opens the machine. If the evidence is written into a file, it also reads the event log. */
 export async function openEvidence(options: EvidenceOptions, context: CliContext): Promise<OpenedEvidence> {
   const machine = await openMachine(context);
   if (options.outFile === undefined) return { machine };
-  return { machine, ...await readEventLog(join(context.paths.root, EVENT_LOG)) };
+  const ccEventLog = await readLog(join(context.paths.root, CC_EVENT_LOG), MAXIMUM_CC_LOG_BYTES);
+  const eventLog = await readLog(join(context.paths.root, EVENT_LOG), MAXIMUM_LOG_BYTES);
+  return {
+    machine,
+    ...present("eventLog", eventLog.log),
+    ...present("ccEventLog", ccEventLog.log),
+    ...present("logProblem", eventLog.problem ?? ccEventLog.problem),
+  };
 }
 
-/** Reads the event log. Evidence proves the same without it, so a log that cannot be read is left out, and said. */
-async function readEventLog(path: string): Promise<Pick<OpenedEvidence, "eventLog" | "logProblem">> {
+/** Reads an event log. Evidence proves the same without it, so a log that cannot be read is left out, and said. */
+async function readLog(
+  path: string,
+  maximumBytes: number,
+): Promise<{ readonly log?: Bytes; readonly problem?: string }> {
   try {
-    return present("eventLog", await readFileIfExists(path, MAXIMUM_LOG_BYTES));
+    return present("log", await readFileIfExists(path, maximumBytes));
   } catch (error) {
-    if (error instanceof BootstrapError) return { logProblem: error.message };
+    if (error instanceof BootstrapError) return { problem: error.message };
     throw error;
   }
 }
@@ -80,11 +94,11 @@ async function readEventLog(path: string): Promise<Pick<OpenedEvidence, "eventLo
 export async function evidence(
   options: EvidenceOptions,
   context: CliContext,
-  { machine, eventLog, logProblem }: OpenedEvidence,
+  { machine, eventLog, ccEventLog, logProblem }: OpenedEvidence,
 ): Promise<void> {
   const configured = await evidenceConfiguration(options, context, machine);
   const opened = await openKinds(machine, configured, context);
-  const file = await issueEvidenceFile(opened.map(({ issuer }) => issuer), eventLog);
+  const file = await issueEvidenceFile(opened.map(({ issuer }) => issuer), eventLog, ccEventLog);
   if (options.outFile !== undefined) return await writeFile(options, options.outFile, file, logProblem, context);
   await printEvidence(file, configured, options.output, context);
 }
@@ -127,11 +141,22 @@ async function writeFile(
     });
   }
   const variant = variantOf(file);
-  const eventLog = file.eventLog !== undefined;
+  const eventLog = file.eventLog !== undefined || file.ccEventLog !== undefined;
   const reason = logProblem === undefined ? "as this machine has none" : `which cannot be read: ${logProblem}`;
   const events = eventLog ? "with the event log" : `without an event log, ${reason}`;
-  const result = { file: path, variant, eventLog, ...present("eventLogProblem", logProblem) };
-  printResult(context, output, result, `Wrote ${path}: ${variant}, ${events}.`);
+  const kinds = kindsOf(context);
+  const facts = await Promise.all(
+    file.evidence.map(({ variant, payload }) => kindNamed(kinds, variant).facts(payload)),
+  );
+  const warnings = facts.flatMap((one) => one.warnings ?? []);
+  const result = {
+    file: path,
+    variant,
+    eventLog,
+    ...present("eventLogProblem", logProblem),
+    ...(warnings.length === 0 ? {} : { warnings }),
+  };
+  printResult(context, output, result, [`Wrote ${path}: ${variant}, ${events}.`, ...warnings].join("\n"));
 }
 
 async function printEvidence(

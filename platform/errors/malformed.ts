@@ -228,8 +228,8 @@ export const MALFORMED = {
     remedy: OTHER_MACHINE,
   },
   "malformed/snp-tcb": {
-    meaning: "A TCB version of an SNP report or certificate has parts that this version does not know.",
-    remedy: "Use a version of the bootstrapper that knows the processor.",
+    meaning: "A TCB version of an SNP report or certificate does not have eight parts.",
+    remedy: OTHER_MACHINE,
   },
   "malformed/staged-init": {
     meaning: "The files that a node staged for its init cannot be read.",

@@ -14,7 +14,8 @@ const GENERAL = "the test is with the reader of certificates, under the code wit
 /** A TDX quote that is refused. */
 export const REFUSED_TDX = {
   "refused/tdx-attributes": {
-    meaning: "The TD may be migrated, or has attributes that are reserved.",
+    meaning:
+      "The TD may be migrated, has an attribute without a name that may weaken it, or one that the policy does not allow.",
     remedy: BY_POLICY,
   },
   "refused/tdx-banned-platform": { meaning: "The policy bans the platform.", remedy: "Run the TD on another host." },
@@ -161,5 +162,8 @@ export const REFUSED_TDX = {
     meaning: "The policy does not allow Intel's status of the platform's TCB.",
     remedy: UPDATE,
   },
-  "refused/tdx-xfam": { meaning: "The TD has extended features that are reserved.", remedy: BY_POLICY },
+  "refused/tdx-xfam": {
+    meaning: "The TD lacks an extended feature, or has one that the policy does not allow.",
+    remedy: BY_POLICY,
+  },
 } as const satisfies ErrorEntries<`refused/${string}`>;

@@ -32,7 +32,10 @@ export interface WrittenEvent {
 }
 
 /** The TPM_ALG_ID, the name and the digest length of the written banks. */
-const BANKS = [[0x0004, "sha1", 20], [0x000b, "sha256", 32]] as const;
+const BANKS: readonly WrittenBank[] = [[0x0004, "sha1", 20], [0x000b, "sha256", 32]];
+/** The bank of a confidential VM's log. */
+export const CC_BANKS: readonly WrittenBank[] = [[0x000c, "sha384", 48]];
+type WrittenBank = readonly [id: number, hash: string, length: number];
 
 /** Encodes `value` in `octets`, least significant first. */
 export function le(value: number | bigint, octets: number): Bytes {
@@ -55,17 +58,18 @@ export function writeHeader(banks: readonly (readonly [number, number])[] = BANK
   return concat(le(0, 4), le(EVENT_TYPE.noAction, 4), new Uint8Array(20), le(specId.length, 4), specId);
 }
 
-/** Writes a TCG_PCR_EVENT2 with digests for SHA-1 and SHA-256. */
-export function writeEvent({ pcr, type, data, measured = data }: WrittenEvent): Bytes {
+/** Writes a TCG_PCR_EVENT2, unless told otherwise with digests for SHA-1 and SHA-256. */
+export function writeEvent({ pcr, type, data, measured = data }: WrittenEvent, banks = BANKS): Bytes {
   const isExtended = type !== EVENT_TYPE.noAction;
-  const digests = BANKS.flatMap(([id, hash, length]) => [
+  const digests = banks.flatMap(([id, hash, length]) => [
     le(id, 2),
     isExtended ? new Uint8Array(createHash(hash).update(measured).digest()) : new Uint8Array(length),
   ]);
-  return concat(le(pcr, 4), le(type, 4), le(BANKS.length, 4), ...digests, le(data.length, 4), data);
+  return concat(le(pcr, 4), le(type, 4), le(banks.length, 4), ...digests, le(data.length, 4), data);
 }
 
 /** Writes a log of these events. */
-export function writeLog(events: readonly WrittenEvent[]): Bytes {
-  return concat(writeHeader(), ...events.map(writeEvent));
+export function writeLog(events: readonly WrittenEvent[], banks = BANKS): Bytes {
+  const header = writeHeader(banks.map(([id, , length]) => [id, length]));
+  return concat(header, ...events.map((event) => writeEvent(event, banks)));
 }

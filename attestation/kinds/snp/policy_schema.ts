@@ -44,6 +44,8 @@ const products = v.pipe(
 
 const idKeyDigest = bytesOf(SHA384_BYTES, "the SHA-384 digest of a key");
 const chipId = hexOf(CHIP_ID_BYTES, "a chip ID");
+/** VMs with these are always refused. */
+const NEVER_ALLOWED: readonly unknown[] = ["debug", "migrationAgent"];
 const NO_BITS = { required: [], forbidden: [] };
 
 /** The schema of `snp`. */
@@ -54,7 +56,16 @@ export const snpPolicySchema: DocumentSchema<SnpPolicy> = v.pipe(
     providers: v.optional(v.array(v.pipe(v.string(), v.minLength(1, "must not be empty"))), []),
     allowsLaggingTcb: v.optional(v.boolean(), false),
     measurements: listOf(bytesOf(SHA384_BYTES, "a launch digest")),
-    guestPolicy: v.optional(bitsOf(GUEST_POLICY_BITS), NO_BITS),
+    guestPolicy: v.optional(
+      v.pipe(
+        bitsOf(GUEST_POLICY_BITS),
+        v.check(
+          ({ required }) => !required.some((bit) => NEVER_ALLOWED.includes(bit)),
+          `requires ${NEVER_ALLOWED.join(" or ")}, with which every VM is refused`,
+        ),
+      ),
+      NO_BITS,
+    ),
     platformInfo: v.optional(bitsOf(PLATFORM_INFO_BITS), NO_BITS),
     requiresZeroReserved: v.optional(v.boolean(), false),
     idKeys: v.exactOptional(listOf(idKeyDigest)),

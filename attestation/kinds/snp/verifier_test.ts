@@ -337,6 +337,8 @@ Deno.test("readPolicy() reads rules for bits by name or number, one spelling eac
   ) {
     assert.match((await errorOf(() => withRules(rules))).message, /snp\.platformInfo/, rules);
   }
+  const nobody = () => readPolicy(text.replace(/forbidden: \[smt\]/, "required: [debug]"), "it");
+  assert.match((await errorOf(nobody)).message, /snp\.guestPolicy: requires debug or migrationAgent/);
 });
 
 Deno.test("createSnpVerifier() accepts a lagging TCB, and keys, if the policy allows them", async () => {

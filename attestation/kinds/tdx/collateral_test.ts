@@ -61,6 +61,13 @@ Deno.test("readTcbInfo() refuses documents of any other form", async () => {
   }
 });
 
+Deno.test("readTcbInfo() and readQeIdentity() read what Intel may add, which it signs", () => {
+  const added = intel.collateral({ tcbInfo: { more: 1 }, qeIdentity: { more: { a: [] } } });
+  const plain = intel.collateral({});
+  assert.deepEqual(readTcbInfo(added.tcbInfo).tcbInfo, readTcbInfo(plain.tcbInfo).tcbInfo);
+  assert.deepEqual(readQeIdentity(added.qeIdentity).qeIdentity, readQeIdentity(plain.qeIdentity).qeIdentity);
+});
+
 Deno.test("readQeIdentity() refuses identities of other enclaves and other forms", async () => {
   for (const entries of [{ id: "QE" }, { version: 1 }, { mrsigner: "44" }, { isvprodid: 65536 }, { tcbLevels: [] }]) {
     const error = await errorOf(() => readQeIdentity(intel.collateral({ qeIdentity: entries }).qeIdentity));

@@ -9,6 +9,11 @@ import { decodeTdxPayload } from "./payload.ts";
 import { readQuote } from "./quote.ts";
 import { TDX_LOCK_REGISTER } from "./rtmr.ts";
 
+/** Returns RTMR 0 to 3 of a TD's evidence. @throws {BootstrapError} `malformed/…`. */
+export function tdxRegisters(bytes: Uint8Array): readonly Uint8Array[] {
+  return readQuote(decodeTdxPayload(bytes).quote).report.rtmrs;
+}
+
 /** Reads the facts from a TD's evidence. @throws {BootstrapError} `malformed/…`. */
 export function tdxFacts(bytes: Uint8Array): EvidenceFacts {
   const { mrtd, rtmrs, mrConfigId, teeTcbSvn } = readQuote(decodeTdxPayload(bytes).quote).report;

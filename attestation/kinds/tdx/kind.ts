@@ -48,6 +48,12 @@ export function tdxKind(anchor?: Certificate): EvidenceKind<TdxPolicy> {
         { variant: NAME, identityIsKey: true },
         async () => (await import("./verifier.ts")).createTdxVerifier(policy, collateral, now, anchor),
       ),
+    logged: {
+      name: "RTMR",
+      log: "ccEventLog",
+      checkOf: (index) => `tdx-rtmr-${index}`,
+      read: async (payload) => (await import("./facts.ts")).tdxRegisters(payload),
+    },
     facts: async (payload) => (await import("./facts.ts")).tdxFacts(payload),
   });
 }

@@ -9,7 +9,7 @@ import { bansOf, bitsOf, bytesOf, hexOf, listOf, type Part, setOf } from "../../
 import type { TdxPolicy } from "./policy.ts";
 import { DEFAULT_TCB_STATUSES } from "./policy.ts";
 import { TDX_REGISTER_BYTES } from "./rtmr.ts";
-import { ATTRIBUTE_BITS, DANGEROUS_ATTRIBUTES, UNDER_DEBUG_BITS, XFAM_BITS } from "./td_bits.ts";
+import { ATTRIBUTE_BITS, DANGEROUS_ATTRIBUTES, FIXED_FEATURES, UNDER_DEBUG_BITS, XFAM_BITS } from "./td_bits.ts";
 import { TCB_STATUSES } from "./tcb_status.ts";
 
 const TEE_TCB_SVN_BYTES = 16;
@@ -33,13 +33,23 @@ export const tdxPolicySchema: DocumentSchema<TdxPolicy> = v.strictObject({
   attributes: v.exactOptional(v.pipe(
     bitsOf(ATTRIBUTE_BITS),
     v.check(
+      ({ forbidden }) => !forbidden.includes("septVeDisable"),
+      "forbids septVeDisable, without which every TD is refused",
+    ),
+    v.check(
       ({ required, allowed = [] }) => ![...required, ...allowed].some(isNeverAllowed),
       `requires or allows a bit that is always refused: 0 to ${UNDER_DEBUG_BITS - 1}, ${
         DANGEROUS_ATTRIBUTES.join(", ")
       }`,
     ),
   )),
-  xfam: v.exactOptional(bitsOf(XFAM_BITS)),
+  xfam: v.exactOptional(v.pipe(
+    bitsOf(XFAM_BITS),
+    v.check(
+      ({ forbidden }) => !FIXED_FEATURES.some((name) => forbidden.includes(name)),
+      `forbids ${FIXED_FEATURES.join(" or ")}, which every TD has`,
+    ),
+  )),
   minimumTeeTcbSvn: bytesOf(TEE_TCB_SVN_BYTES, "a TEE_TCB_SVN"),
   minimumEvaluation: v.pipe(v.number(), v.integer("must be whole"), v.minValue(1, "must be 1 or more")),
   platforms: v.exactOptional(setOf(platform)),

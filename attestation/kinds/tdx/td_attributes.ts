@@ -61,7 +61,11 @@ export async function checkTdAttributes(
     "The host can debug the TD, and so read its memory",
   );
   const attributes: BitRules<keyof typeof ATTRIBUTE_BITS> = policy.attributes ?? NO_RULES;
-  const { wrong, wanted, seen } = judgeBits(tdAttributes, unnamed, ATTRIBUTE_BITS, attributes);
+  const { wrong, wanted, seen } = judgeBits(tdAttributes, unnamed, ATTRIBUTE_BITS, {
+    ...attributes,
+    // A check of its own requires it, so that it may be set.
+    ...present("allowed", attributes.allowed === undefined ? undefined : ["septVeDisable", ...attributes.allowed]),
+  });
   await expectThat(
     "tdx-sept-ve-disable",
     seen,

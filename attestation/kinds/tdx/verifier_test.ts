@@ -305,7 +305,7 @@ const REFUSED: Readonly<Record<string, readonly [name: string, different: Case][
     }],
     ["an attribute that the policy does not allow", {
       quote: { tdAttributes: 1n << 28n | 1n << 40n | 1n << 63n },
-      policy: { attributes: { required: [], forbidden: [], allowed: ["septVeDisable", "perfmon"] } },
+      policy: { attributes: { required: [], forbidden: [], allowed: ["perfmon"] } },
     }],
   ],
   "tdx-xfam": [
@@ -373,12 +373,17 @@ Deno.test("createTdxVerifier() accepts signed bits without a name, and shows the
 Deno.test("readPolicy() allows no attribute that is always refused", async () => {
   const text = await Deno.readTextFile(new URL("../../../deploy/policy-tdx.example.yaml", import.meta.url));
   const withAttributes = (rules: string) =>
-    readPolicy(text.replace("attributes:\n    forbidden: [perfmon]", `attributes: ${rules}`), "it");
+    readPolicy(text.replace(/^ {2}attributes:\n(?: {4}.*\n)+/m, `  attributes: ${rules}\n`), "it");
   assert.deepEqual(tdxOf(withAttributes("{ allowed: [28, 40] }")).attributes, {
     required: [],
     forbidden: [],
     allowed: ["septVeDisable", 40],
   });
+  for (const rules of ["{ forbidden: [septVeDisable] }", "{ forbidden: [28] }"]) {
+    assert.match((await errorOf(() => withAttributes(rules))).message, /every TD is refused/, rules);
+  }
+  const xfam = () => readPolicy(text.replace(/^tdx:\n/m, "tdx:\n  xfam: { forbidden: [sse] }\n"), "it");
+  assert.match((await errorOf(xfam)).message, /tdx\.xfam: forbids x87 or sse/);
   for (const rules of ["{ allowed: [0] }", "{ required: [7] }", "{ allowed: [29] }", "{ allowed: [tpa] }"]) {
     assert.match((await errorOf(() => withAttributes(rules))).message, /tdx\.attributes: .*always refused/, rules);
   }

@@ -227,7 +227,12 @@ async function checkIssuedBy(
   for (const { oid, value } of issuer.attributes) {
     if (attributes.some((attribute) => attribute.oid === oid && attribute.value === value)) continue;
     const expected = nameText([{ oid, value }]);
-    throw refusal("ek-attributes", "The certificate is of another machine", expected, nameText(attributes));
+    throw refusal(
+      "ek-attributes",
+      "The endorsement key's certificate lacks an attribute that the policy wants",
+      expected,
+      nameText(attributes),
+    );
   }
   return remarks;
 }

@@ -39,7 +39,12 @@ export const TPM: EvidenceKind<TpmPolicy> = Object.freeze<EvidenceKind<TpmPolicy
   createVerifier: (policy, { now }) =>
     lazyVerifier({ variant: "tpm" }, async () => (await import("./verifier.ts")).createTpmVerifier(policy, now)),
   facts: async (payload) => await (await import("./facts.ts")).tpmFacts(payload),
-  pcrs: async (payload) => (await import("./payload.ts")).decodePayload(payload).pcrs,
+  logged: {
+    name: "PCR",
+    log: "eventLog",
+    checkOf: (index) => `pcr-${index}`,
+    read: async (payload) => (await import("./payload.ts")).decodePayload(payload).pcrs,
+  },
 });
 
 /** Returns what users of a policy must know about its TPM section, as sentences without a full stop. */

@@ -13,7 +13,7 @@ import { BOOT_LOADER_REGISTER, KERNEL_IMAGE_REGISTER } from "../../uki/measureme
 import { QUOTED_PCRS } from "./constants.ts";
 import { decodePayload } from "./payload.ts";
 import { readPublicArea, spkiOf } from "./public_area.ts";
-import { FIRMWARE_PCRS, isPinned, isReset, PROTOCOL_PCRS, useOf } from "./registers.ts";
+import { isPinned, PROTOCOL_PCRS, unmeasuredWarning, useOf } from "./registers.ts";
 import { EK_PROFILES, EK_TYPES } from "./templates.ts";
 
 type Registers = readonly Uint8Array[];
@@ -46,13 +46,7 @@ export async function makeTpmSection(sources: SectionSources): Promise<MadeSecti
     throw sourcesError("no source says which machine is trusted", "Give evidence files, or identities with --identity");
   }
   const shown = machines.map(({ pcrs }) => pcrs);
-  const unmeasured = sources.machines.filter((_, index) =>
-    FIRMWARE_PCRS.every((pcr) => isReset(shown[index]?.[pcr] ?? NOTHING))
-  )
-    .map(({ name }) =>
-      `NOT MEASURED: PCR 0 to 7 of ${name} are zero: no firmware measured what booted, so whoever runs code on that ` +
-      "machine can make any value of these registers. Use a machine whose firmware measures into its TPM."
-    );
+  const unmeasured = sources.machines.flatMap(({ name }, index) => unmeasuredWarning(name, shown[index] ?? []) ?? []);
   const sets = registerSets(shown, sources);
   if (sets.size === 0) {
     throw sourcesError("no register is left to distinguish images", "Give evidence files, or images with --uki");

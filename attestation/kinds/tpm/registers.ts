@@ -58,6 +58,15 @@ export function isPinned(pcr: number): boolean {
   return useOf(pcr).leftOutBecause === undefined;
 }
 
+/** Returns the warning that nothing measured the boot of a machine; `undefined` if something did. */
+export function unmeasuredWarning(name: string, pcrs: readonly Uint8Array[]): string | undefined {
+  const isMeasured = FIRMWARE_PCRS.some((pcr) => !isReset(pcrs[pcr] ?? new Uint8Array(1)));
+  return isMeasured ? undefined : (
+    `NOT MEASURED: PCR 0 to 7 of ${name} are zero: no firmware measured what booted, so whoever runs code on that ` +
+    "machine can make any value of these registers. Use a machine whose firmware measures into its TPM."
+  );
+}
+
 /** Whether a value says that nothing was measured: a register has it from a reset on. */
 export function isReset(value: Uint8Array): boolean {
   const [first] = value;

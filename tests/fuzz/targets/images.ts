@@ -9,7 +9,7 @@ import { eventTypeName } from "../../../attestation/eventlog/event_types.ts";
 import { replay } from "../../../attestation/eventlog/replay.ts";
 import { readEvidenceFile, writeEvidenceFile } from "../../../attestation/evidence_file.ts";
 import { explainEvidence } from "../../../attestation/explain/explain.ts";
-import { replayLog } from "../../../attestation/explain/replayed_log.ts";
+import { replayLog, REPLAYS } from "../../../attestation/explain/replayed_log.ts";
 import { readPolicy } from "../../../attestation/policy/policy.ts";
 import { imageHash } from "../../../attestation/uki/authenticode.ts";
 import { readBootLoader, readShim } from "../../../attestation/uki/boot_chain.ts";
@@ -24,6 +24,7 @@ import type { FuzzTarget } from "../target.ts";
 import { eachOf } from "./_checks.ts";
 
 const PCRS = Array.from({ length: 16 }, () => new Uint8Array(32));
+const RTMRS = Array.from({ length: 4 }, () => new Uint8Array(48));
 const NOW = new Date("2026-05-01T00:00:00Z");
 const LONGEST_DESCRIPTION = 201;
 
@@ -59,6 +60,8 @@ export const imageTargets: readonly FuzzTarget[] = [
       }
       const replayed = replayLog(input, PCRS);
       for (const pcr of PCRS.keys()) await replayed.register(pcr);
+      const ofVm = replayLog(input, RTMRS, REPLAYS.ccEventLog);
+      for (const rtmr of RTMRS.keys()) await ofVm.register(rtmr);
     },
   },
   {

@@ -42,6 +42,8 @@ import { hasSwtpm, startSwtpm, type Swtpm } from "../../swtpm.ts";
 const NV_DEFINE_SPACE = 0x12a;
 const NV_WRITE = 0x137;
 const NV_ATTRIBUTES = 0x02060006;
+/** TPMA_NV of an index that only its owner reads and writes. */
+const NV_OF_THE_OWNER = 0x02020002;
 const NV_CHUNK_BYTES = 512;
 
 const isThere = await hasSwtpm();
@@ -124,20 +126,41 @@ for (const ekType of certified) {
 }
 
 /** Writes an NV index as a manufacturer does. */
-async function writeNv(transport: TpmTransport, index: number, content: Uint8Array): Promise<void> {
+async function writeNv(
+  transport: TpmTransport,
+  index: number,
+  content: Uint8Array,
+  attributes = NV_ATTRIBUTES,
+): Promise<void> {
   const run = async (name: string, code: number, handles: readonly number[], parameters: Uint8Array) => {
     const command = { name, code, handles, sessions: [HANDLE.password], parameters };
     readResponse(await transport.transmit(encodeCommand(command)), command);
   };
-  const area = tpmWriter().u32(index).u16(ALGORITHM.sha256).u32(NV_ATTRIBUTES).sized16(new Uint8Array())
+  const area = tpmWriter().u32(index).u16(ALGORITHM.sha256).u32(attributes).sized16(new Uint8Array())
     .u16(content.length).done();
   const defined = tpmWriter().sized16(new Uint8Array()).sized16(area).done();
   await run("NV_DefineSpace", NV_DEFINE_SPACE, [HANDLE.owner], defined);
   for (let offset = 0; offset < content.length; offset += NV_CHUNK_BYTES) {
     const chunk = content.subarray(offset, offset + NV_CHUNK_BYTES);
-    await run("NV_Write", NV_WRITE, [index, index], tpmWriter().sized16(chunk).u16(offset).done());
+    const writer = attributes === NV_ATTRIBUTES ? index : HANDLE.owner;
+    await run("NV_Write", NV_WRITE, [writer, index], tpmWriter().sized16(chunk).u16(offset).done());
   }
 }
+
+swtpmTest("a TPM whose NV memory cannot be read makes evidence all the same", async () => {
+  await using tpm = await startSwtpm({ bare: true });
+  await withTpm(tpm, async (transport) => {
+    await writeNv(transport, 0x01c00002, new Uint8Array(8), NV_OF_THE_OWNER);
+    await writeNv(transport, 0x01c00016, new Uint8Array(0));
+    const statement = randomBytes(32);
+    for (const ekType of ["rsa2048", "ecc-p384"] as const) {
+      const evidence = await createTpmIssuer(transport, ekType).issue(statement);
+      assert.equal(decodePayload(evidence.payload).certificate.length, 0);
+      const identity = await identityIn(evidence);
+      await verify(evidence, statement, createPolicyText(ekType, { identity }));
+    }
+  });
+});
 
 swtpmTest("a TPM shows the authorities that it stores, and its certificate without what is around it", async () => {
   await using tpm = await startSwtpm({ bare: true });
