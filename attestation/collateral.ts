@@ -5,6 +5,7 @@
  * @module
  */
 import { join } from "node:path";
+import { inReadForm } from "./_collateral_form.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { readFileIfExists } from "../platform/files.ts";
 import { BootstrapError } from "../platform/errors.ts";
@@ -47,7 +48,7 @@ export function checkCollateralName(name: string): void {
 /**
  * Creates a source that reads documents from a folder. Each file has the name of its document.
  *
- * @returns The source. Its `find` throws `system/file` and `malformed/size`.
+ * @returns The source. Its `find` throws `system/file`, `malformed/size` and `malformed/document-form`.
  */
 export function collateralFolder(folder: string): Collateral {
   return {
@@ -56,7 +57,7 @@ export function collateralFolder(folder: string): Collateral {
       checkCollateralName(name);
       const source = join(folder, name);
       const bytes = await readFileIfExists(source, MAXIMUM_COLLATERAL_BYTES);
-      return bytes === undefined ? undefined : { bytes, source };
+      return bytes === undefined ? undefined : { bytes: inReadForm(name, bytes, source), source };
     },
   };
 }

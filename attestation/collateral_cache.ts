@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { inReadForm } from "./_collateral_form.ts";
 import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { FetchDocument, FetchedDocument } from "../platform/fetch_document.ts";
@@ -44,7 +45,7 @@ type Missed = "absent" | BootstrapError;
  * @param url `https://…`, without user, password, query and fragment.
  * @returns The source. Its `find` returns `undefined` only for status 404. For any other failure it throws
  *   `unavailable/collateral` with the address and the reason: other statuses, redirects, a document that is too large, no
- *   answer in time.
+ *   answer in time. It throws `malformed/document-form` for a text that is no document.
  * @throws {BootstrapError} `usage/collateral-url` for another URL.
  */
 export function collateralCache(url: string, { clock, fetch }: CollateralCacheOptions): CollateralMemory {
@@ -56,7 +57,8 @@ export function collateralCache(url: string, { clock, fetch }: CollateralCacheOp
   async function get(name: string): Promise<CollateralFile | undefined> {
     let file: CollateralFile | undefined;
     try {
-      file = await fetchCollateral(`${place}/${name}`, fetch);
+      const got = await fetchCollateral(`${place}/${name}`, fetch);
+      file = got === undefined ? undefined : { ...got, bytes: inReadForm(name, got.bytes, got.source) };
     } catch (cause) {
       const error = asBootstrapError(cause);
       missed.set(name, error, clock.monotonicMs());

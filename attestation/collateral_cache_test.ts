@@ -60,13 +60,24 @@ const notFound = () => new Response("no", { status: 404 });
 const unavailable = { code: "unavailable/collateral", retriable: true };
 
 Deno.test("collateralCache() gives the document at the name below its address", async () => {
-  await using world = await World.start((path) => path === "/cache/a.crl" ? new Response("a document") : notFound());
+  await using world = await World.start((path) => path === "/cache/a.json" ? new Response("a document") : notFound());
   for (const url of [world.url, `${world.url}/`]) {
     const cache = world.cache({ url });
     assert.equal(cache.place, world.url);
-    assert.deepEqual(await cache.find("a.crl"), { bytes: utf8("a document"), source: `${world.url}/a.crl` });
+    assert.deepEqual(await cache.find("a.json"), { bytes: utf8("a document"), source: `${world.url}/a.json` });
     assert.equal(await cache.find("b.crl"), undefined);
   }
+});
+
+Deno.test("collateralCache() reads revocation lists in hexadecimal, and names the address of a text that is none", async () => {
+  const list = `3081c8${"00".repeat(200)}`;
+  await using world = await World.start((path) => new Response(path.endsWith("a.crl") ? list : "<html>"));
+  const cache = world.cache();
+  assert.deepEqual((await cache.find("a.crl"))?.bytes, Uint8Array.fromHex(list));
+  await assert.rejects(cache.find("b.crl"), {
+    code: "malformed/document-form",
+    message: `Cannot read ${world.url}/b.crl as a revocation list: it is a text that begins with "<html>"`,
+  });
 });
 
 Deno.test("collateralCache() refuses names that lead elsewhere, before it asks", async () => {
@@ -179,7 +190,7 @@ Deno.test("collateralCache() gives up after five seconds, before the answer and 
 
 Deno.test("collateralCache() keeps documents for a quarter of an hour, and failures and absences for half a minute", async () => {
   let answer: Answer = () => new Response("one");
-  await using world = await World.start((path) => answer(path));
+  await using world = await World.start((path, query) => answer(path, query));
   const cache = world.cache();
   const text = async () => new TextDecoder().decode((await cache.find("a"))?.bytes);
   assert.equal(await text(), "one");
@@ -226,4 +237,17 @@ Deno.test("collateralCache() shares one request among simultaneous callers, and 
   world.nowMs += 30_000;
   assert.ok((await all()).every((result) => result.status === "fulfilled"));
   assert.equal(world.asked.length, 2);
+});
+
+Deno.test("documentClient() asks services with a query, and gives the headers of their answers", async () => {
+  await using server = await DocumentServer.start((path, query) =>
+    new Response(path + query, { headers: { "Issuer-Chain": "a%20chain" } })
+  );
+  using client = documentClient({ maximumBytes: 99, clock: systemClock, caCertificates: [server.caPem] });
+  const { status, body, header } = await client.ask(`${server.origin}/a?b=c&d`);
+  assert.deepEqual([status, new TextDecoder().decode(body)], [200, "/a?b=c&d"]);
+  assert.deepEqual([header("issuer-chain"), header("none")], ["a%20chain", undefined]);
+  for (const url of ["http://127.0.0.1/a?b", "https://a:b@127.0.0.1/?b", "https://127.0.0.1/a#b?c"]) {
+    await assert.rejects(client.ask(url), url);
+  }
 });

@@ -13,6 +13,7 @@ import type { DocumentSchema } from "../platform/document.ts";
 import type { AnyErrorCode } from "../platform/errors.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { Collateral } from "./collateral.ts";
+import type { VendorService } from "./vendor_service.ts";
 import type { ExplainingVerifier, MachineEvidence, MeasurementRegisters } from "./evidence.ts";
 import type { EkType } from "./kinds/tpm/templates.ts";
 import type { TpmTransport } from "./kinds/tpm/transport.ts";
@@ -139,6 +140,8 @@ export interface EvidenceKind<Section = unknown> {
   readonly openInFiles?: readonly string[];
   /** The registers that correspond to PCR 12 and PCR 15; absent if there are none. */
   readonly registers?: KindRegisters;
+  /** Loads the service that gives collateral for the kind; absent if it needs none. */
+  readonly vendorService?: () => Promise<VendorService>;
   /** The policy's section on the kind; absent if policies have none. */
   readonly section?: PolicySection<Section>;
   /**

@@ -16,6 +16,7 @@ import { measure } from "./commands/measure.ts";
 import { nodeReattest } from "./commands/node_reattest.ts";
 import { nodeRemove } from "./commands/node_remove.ts";
 import { nodes } from "./commands/nodes.ts";
+import { policyCollateralFetch } from "./commands/policy_collateral_fetch.ts";
 import { policyExplain } from "./commands/policy_explain.ts";
 import { policyMake } from "./commands/policy_make.ts";
 import { policyRegisters } from "./commands/policy_registers.ts";
@@ -46,6 +47,7 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
   policyMake,
   policyExplain,
   policyRegisters,
+  policyCollateralFetch,
   verify,
   keygen,
   version,
@@ -55,5 +57,6 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
 export const COMMAND_FAMILIES: Readonly<Record<string, string>> = Object.freeze({
   "join-service": "issue tickets to joining nodes",
   node: "manage the nodes of a cluster",
-  policy: "make and explain policies",
+  policy: "work with policies",
+  "policy collateral": "get what AMD and Intel sign",
 });

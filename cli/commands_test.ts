@@ -61,19 +61,21 @@ Deno.test("bootstrapper --help lists every command, or its family with its name,
     assert.ok(second === undefined ? line !== "" : line.includes(second), name);
   }
   for (const [family, description] of Object.entries(COMMAND_FAMILIES)) {
-    assert.equal(await world.run(family, "--help"), 0);
+    assert.equal(await world.run(...family.split(" "), "--help"), 0);
     assert.ok(world.out.includes(`\n${description}\n`) && /\nExamples?:\n(?: {2}.*\n)+$/.test(world.out));
     assert.ok(visible.some(({ name }) => name.startsWith(`${family} `)), family);
   }
 });
 
-Deno.test("every command has a name of one or two words, a group, and a family where it has two words", () => {
+Deno.test("every command has a name of one to three words, a group, and a family for all but the last", () => {
   assert.equal(new Set(COMMANDS.map(({ name }) => name)).size, COMMANDS.length);
   for (const { name, group } of COMMANDS) {
-    assert.match(name, /^[a-z]+(?:-[a-z]+)*(?: [a-z]+)?$/);
+    assert.match(name, /^[a-z]+(?:-[a-z]+)*(?: [a-z]+){0,2}$/);
     assert.ok(HELP_GROUPS.includes(group));
-    const [first = "", second] = name.split(" ");
-    assert.equal(first in COMMAND_FAMILIES, second !== undefined, name);
+    const words = name.split(" ");
+    words.forEach((_, index) => {
+      assert.equal(words.slice(0, index + 1).join(" ") in COMMAND_FAMILIES, index < words.length - 1, name);
+    });
   }
 });
 

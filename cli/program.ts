@@ -36,9 +36,7 @@ export async function runProgram(
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
     // The program that reads the output, such as head, has ended. Nothing more can be said to it.
     if (error instanceof Deno.errors.BrokenPipe) return EXIT_OF_BROKEN_PIPE;
-    const failure = error instanceof CommanderError
-      ? usageError(error, ownArguments(args)[0])
-      : asBootstrapError(error);
+    const failure = error instanceof CommanderError ? usageError(error, ownArguments(args)) : asBootstrapError(error);
     printError(context, outputFormOfArguments(args), failure);
     return exitCodeOf(failure);
   }
@@ -86,9 +84,12 @@ function createProgram(context: CliContext, commands: readonly AnyCommand[]): Co
   for (const group of HELP_GROUPS) {
     program.commandsGroup(group);
     for (const command of commands.filter((one) => one.group === group)) {
-      const [first = "", second] = command.name.split(" ");
-      const parent = second === undefined ? program : familyOf(program, first, commands);
-      addCommand(parent.command(second ?? first, { hidden: command.isHidden === true }), command, context);
+      const words = command.name.split(" ");
+      const parent = words.slice(0, -1).reduce(
+        (family, _, index) => familyOf(family, words.slice(0, index + 1), commands),
+        program,
+      );
+      addCommand(parent.command(words.at(-1) ?? "", { hidden: command.isHidden === true }), command, context);
     }
   }
   return program;
@@ -119,12 +120,13 @@ function addCommand(command: Command, definition: AnyCommand, context: CliContex
   });
 }
 
-/** Returns the parent of the commands whose names begin with the same word. */
-function familyOf(program: Command, name: string, commands: readonly AnyCommand[]): Command {
-  const known = program.commands.find((command) => command.name() === name);
+/** Returns the parent of the commands whose names begin with the same words. */
+function familyOf(parent: Command, words: readonly string[], commands: readonly AnyCommand[]): Command {
+  const [name, own] = [words.join(" "), words.at(-1) ?? ""];
+  const known = parent.commands.find((command) => command.name() === own);
   if (known !== undefined) return known;
   const members = commands.filter((command) => command.name.startsWith(`${name} `));
-  return program.command(name).helpCommand(false).description(COMMAND_FAMILIES[name] ?? "")
+  return parent.command(own).helpCommand(false).description(COMMAND_FAMILIES[name] ?? "")
     .addHelpText("after", examplesText(members.map(({ examples }) => examples[0])));
 }
 
@@ -171,12 +173,16 @@ const USAGE_CODES: Readonly<Record<string, ErrorCode>> = Object.freeze({
   "commander.unknownOption": "usage/unknown-option",
 });
 
-function usageError(error: CommanderError, first = ""): BootstrapError {
+function usageError(error: CommanderError, args: readonly string[]): BootstrapError {
   if (error.code === "commander.help") {
-    const isFamily = COMMAND_FAMILIES[first] !== undefined;
-    return new BootstrapError("usage/no-subcommand", `No command ${isFamily ? `of \`${first}\` ` : ""}was given`, {
-      next: `Run \`bootstrapper ${isFamily ? `${first} ` : ""}--help\``,
-    });
+    const [family] = [2, 1].map((count) => args.slice(0, count).join(" ")).filter((name) => name in COMMAND_FAMILIES);
+    return new BootstrapError(
+      "usage/no-subcommand",
+      `No command ${family === undefined ? "" : `of \`${family}\` `}was given`,
+      {
+        next: `Run \`bootstrapper ${family === undefined ? "" : `${family} `}--help\``,
+      },
+    );
   }
   const message = error.message.replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ").replace(/\.$/, "");
   return new BootstrapError(

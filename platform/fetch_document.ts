@@ -17,6 +17,12 @@ export interface FetchedDocument {
   readonly body: Bytes;
 }
 
+/** What a service answered. */
+export interface AnsweredRequest extends FetchedDocument {
+  /** Returns a header of the answer. */
+  readonly header: (name: string) => string | undefined;
+}
+
 /**
  * Asks for a document.
  *
@@ -32,11 +38,20 @@ export interface DocumentClientOptions {
   readonly clock: Pick<Clock, "sleep">;
   /** The CAs of the servers, PEM. Default: the public CAs that Deno includes. */
   readonly caCertificates?: readonly string[];
+  /** How long a server may take. Default: {@linkcode FETCH_DEADLINE_MS}. */
+  readonly deadlineMs?: number;
 }
 
 /** Fetches documents. Disposing of it closes its connections. */
 export interface DocumentClient extends Disposable {
   readonly fetch: FetchDocument;
+  /**
+   * Asks a service for a document.
+   *
+   * @param url An address that {@linkcode documentUrlProblem} has nothing against, and a query.
+   * @throws An `Error` whose message is the reason why there is no answer.
+   */
+  readonly ask: (url: string) => Promise<AnsweredRequest>;
 }
 
 /** How long a server may take for a document, milliseconds. A running one needs a second, and peers wait meanwhile. */
@@ -44,26 +59,33 @@ export const FETCH_DEADLINE_MS = 5_000;
 
 /** Creates a client. It believes its own CAs, because the program's own store of CAs is empty. */
 export function documentClient(options: DocumentClientOptions): DocumentClient {
-  const { maximumBytes, clock, caCertificates = publicCas() } = options;
+  const { maximumBytes, clock, caCertificates = publicCas(), deadlineMs = FETCH_DEADLINE_MS } = options;
   const client = Deno.createHttpClient({ caCerts: [...caCertificates] });
-  const late = () => new Error(`there was no answer within ${FETCH_DEADLINE_MS / 1000} s`);
+  const late = () => new Error(`there was no answer within ${deadlineMs / 1000} s`);
+
+  async function ask(url: string, problem: string | undefined): Promise<AnsweredRequest> {
+    if (problem !== undefined) throw new Error(problem);
+    return await withDeadline(clock, deadlineMs, late, async (signal) => {
+      const request: RequestInit & { readonly client: Deno.HttpClient } = {
+        ...{ redirect: "manual", credentials: "omit", signal, client },
+      };
+      const response = await fetch(url, request).catch((cause) => {
+        throw new Error(reasonOf(cause), { cause });
+      });
+      const { status, headers } = response;
+      const header = (name: string) => headers.get(name) ?? undefined;
+      if (status === 200) return { status, body: await readBody(response, maximumBytes), header };
+      await response.body?.cancel();
+      return { status, body: new Uint8Array(), header };
+    });
+  }
+
   return {
     async fetch(url) {
-      const problem = documentUrlProblem(url);
-      if (problem !== undefined) throw new Error(problem);
-      return await withDeadline(clock, FETCH_DEADLINE_MS, late, async (signal) => {
-        const request: RequestInit & { readonly client: Deno.HttpClient } = {
-          ...{ redirect: "manual", credentials: "omit", signal, client },
-        };
-        const response = await fetch(url, request).catch((cause) => {
-          throw new Error(reasonOf(cause), { cause });
-        });
-        const { status } = response;
-        if (status === 200) return { status, body: await readBody(response, maximumBytes) };
-        await response.body?.cancel();
-        return { status, body: new Uint8Array() };
-      });
+      const { status, body } = await ask(url, documentUrlProblem(url));
+      return { status, body };
     },
+    ask: (url) => ask(url, documentUrlProblem(url.split("?", 1)[0] ?? "")),
     [Symbol.dispose]: () => client.close(),
   };
 }

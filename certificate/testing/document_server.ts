@@ -14,8 +14,8 @@ import { writePem } from "../pem.ts";
 
 const DAY_MS = 24 * 3600 * 1000;
 
-/** Answers a request by its path. */
-export type Answer = (path: string) => Response | Promise<Response>;
+/** Answers a request by its path, and its query with the question mark. */
+export type Answer = (path: string, query: string) => Response | Promise<Response>;
 
 /** A server at `https://localhost:PORT`. */
 export class DocumentServer implements AsyncDisposable {
@@ -30,9 +30,9 @@ export class DocumentServer implements AsyncDisposable {
     answer: Answer,
   ) {
     this.#server = Deno.serve({ hostname: "localhost", port: 0, ...certificate, onListen() {} }, (request) => {
-      const path = new URL(request.url).pathname;
+      const { pathname: path, search } = new URL(request.url);
       this.asked.push(path);
-      return answer(path);
+      return answer(path, search);
     });
   }
 

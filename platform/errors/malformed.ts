@@ -55,6 +55,10 @@ export const MALFORMED = {
     meaning: "The process with access to this machine's devices received an unknown request.",
     remedy: "This is a defect, or another program writes to its pipe. Please report it.",
   },
+  "malformed/document-form": {
+    meaning: "A certificate or revocation list is a text of another form than PEM, base64 or hexadecimal.",
+    remedy: "Get the document again from the vendor's service, or convert it to DER.",
+  },
   "malformed/epochs": {
     meaning: "The ConfigMap with the epochs of node certificates has a field of the wrong form.",
     remedy: "Correct the ConfigMap that the error names. It was changed by another program, or by hand.",

@@ -17,8 +17,13 @@ export const USAGE = {
     meaning: "The name of the cluster is not an RFC 1123 label.",
     remedy: "Use at most 63 lower-case letters, digits and hyphens, with a letter or a digit at both ends.",
   },
+  "usage/collateral": {
+    meaning: "The command line does not say which collateral to fetch, for which platform, or where to put it.",
+    remedy: "Give evidence files or `--platform`, and `--collateral` or a `--policy` that names a folder.",
+  },
   "usage/collateral-url": {
-    meaning: "The address of the collateral cache is not an https URL, or it has a user, a query or a fragment.",
+    meaning:
+      "The address of the collateral cache, or of a vendor's service, is not an https URL, or it has a user, a query or a fragment.",
     remedy: "Write it as https://HOST/PATH.",
   },
   "usage/command-line": {

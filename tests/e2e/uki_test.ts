@@ -1,17 +1,19 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { parse } from "yaml";
+import { readPeImage } from "../../attestation/uki/pe.ts";
 import { extendedOnce, trustDigest } from "../../protocol/transcript.ts";
 import { readNodeConfiguration } from "../../node/configuration.ts";
 import { hex } from "../../platform/bytes.ts";
 import { prepareBinaries } from "../tools/prepare_binaries.ts";
 import type { VmImage } from "../tools/prepare_image.ts";
 import { capture } from "../tools/run.ts";
+import { ukiTools } from "../tools/uki_tools.ts";
 import { bootstrapImage } from "./bootstrap_image.ts";
 import { ClusterView } from "./cluster_view.ts";
 import { deadlinesMs } from "./deadlines.ts";
 import { inOrder } from "./in_order.ts";
-import type { Machine } from "./machine.ts";
+import { bootFile, type Machine } from "./machine.ts";
 import { Operator } from "./operator.ts";
 import { testWithVms } from "./test_with_vms.ts";
 import { Testbed } from "./testbed.ts";
@@ -137,6 +139,78 @@ testWithVms("A VM is known by its unified kernel image, and none with another im
     assert.deepEqual(entries.filter(({ identifier }) => identifier === "bootstrapper"), []);
   });
 });
+
+testWithVms("A VM behind systemd-boot is known by the boot loader and by an image of today's ukify", async (test) => {
+  const { image, binary } = await bootstrapImage();
+  await using testbed = await Testbed.create();
+  const step = inOrder(test, testbed);
+  const operator = await Operator.create(testbed, binary);
+  const cluster = new ClusterView(operator, join((await prepareBinaries()).dir, "kubectl"));
+  const configuration = operator.nodeConfiguration();
+  const machine = await testbed.machine({
+    ...{ name: "node-1", number: 11, image },
+    credentials: { "bootstrapper.config": configuration },
+  });
+  const { bootLoader, kernelImage } = await behindBootLoader(machine, image);
+  let registers: Readonly<Record<string, readonly string[]>> = {};
+
+  await step("policy make computes PCR 4 behind systemd-boot", async () => {
+    const start = ["--uki", kernelImage, "--boot-loader", bootLoader];
+    const made = await operator.run(["policy", "make", ...start, "--identity", await machine.identity()]);
+    assert.equal(made.exitCode, 0, made.stderr);
+    assert.ok(!made.stdout.includes("# PCR 12"), made.stdout);
+    registers = parse(made.stdout).tpm.pcrs;
+  });
+
+  await step("the VM reports the same values, and its PCR 12 holds the trust part only", async () => {
+    await machine.start();
+    await cluster.said(machine, "init-server-listening");
+    await machine.waitUntilBooted(deadlinesMs.boot);
+    const { stdout } = await machine.exec(["bootstrapper", "evidence", "--output", "json"], {
+      deadlineMs: deadlinesMs.command,
+    });
+    const { pcrs }: { pcrs: Readonly<Record<string, string>> } = JSON.parse(stdout);
+    assert(registers["4"]?.includes(pcrs["4"] ?? ""), `PCR 4 is ${pcrs["4"]}, not one of ${registers["4"]}`);
+    assert.deepEqual(registers["11"], [pcrs["11"]]);
+    const { trust } = readNodeConfiguration(configuration, "the node's configuration");
+    assert.equal(pcrs["12"], hex(await extendedOnce(await trustDigest(trust))));
+    await machine.kill();
+  });
+});
+
+/**
+ * Builds an image of the machine's kernel, initramfs and arguments, with a stub of Debian 13, and lets the firmware start
+ * systemd-boot, which starts it.
+ */
+async function behindBootLoader(machine: Machine, image: VmImage) {
+  const tools = await ukiTools();
+  const programs = { version: 257, architecture: "amd64" } as const;
+  const built = readPeImage(await Deno.readFile(machine.bootImage), machine.bootImage);
+  const folder = await Deno.makeTempDir({ dir: join(tools.root, "tmp") });
+  try {
+    for (const name of [".cmdline", ".osrel"]) {
+      const section = built.sections.find((one) => one.name === name);
+      assert.ok(section !== undefined, name);
+      const end = section.rawOffset + section.virtualSize;
+      await Deno.writeFile(join(folder, name.slice(1)), built.bytes.subarray(section.rawOffset, end));
+    }
+    await Deno.copyFile(image.kernel, join(folder, "linux"));
+    await Deno.copyFile(image.initrd, join(folder, "initrd"));
+    const inTree = folder.slice(tools.root.length);
+    const parts = [`--linux=${inTree}/linux`, `--initrd=${inTree}/initrd`, `--cmdline=@${inTree}/cmdline`];
+    const stub = `--stub=${tools.folderOf(programs)}/linuxx64.efi.stub`;
+    await capture(tools.ukify("build", ...parts, `--os-release=@${inTree}/osrel`, stub, `--output=${inTree}/uki.efi`));
+    const kernelImage = machine.bootImage.replace(bootFile, "EFI/Linux/node.efi");
+    await Deno.mkdir(dirname(kernelImage), { recursive: true });
+    await Deno.copyFile(join(folder, "uki.efi"), kernelImage);
+    // The image that was there may be a link to a part that other tests use.
+    await Deno.remove(machine.bootImage);
+    await Deno.copyFile(join(tools.root, tools.folderOf(programs), "systemd-bootx64.efi"), machine.bootImage);
+    return { bootLoader: machine.bootImage, kernelImage };
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
 
 /** Makes an image that differs from another in one bit at the start of a file. */
 async function withChangedByte(image: VmImage, folder: string, path: string): Promise<VmImage> {

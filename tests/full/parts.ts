@@ -62,7 +62,7 @@ function sliced(group: "crash" | "flips", file: string, minutes: number): Part[]
 
 /** The clusters of VMs that `deno task test:vm` does not make. */
 const vmParts: readonly Part[] = [
-  vm("machine-and-uki", 6, "image_test.ts", "machine_test.ts", "uki_test.ts"),
+  vm("machine-and-uki", 8, "image_test.ts", "machine_test.ts", "uki_test.ts"),
   vm("power-loss", 15, "power_loss_test.ts"),
   vm("hostile-host", 5, "hostile_host_test.ts"),
   vm("refused", 8, "refused_test.ts"),

@@ -16,7 +16,7 @@ import { createNodeCsr } from "../../certificate/csr.ts";
 import { EXT_KEY_USAGE } from "../../certificate/extensions.ts";
 import { ATTRIBUTE } from "../../certificate/name.ts";
 import { writePem } from "../../certificate/pem.ts";
-import { concat, utf8 } from "../../platform/bytes.ts";
+import { base64, concat, hex, utf8 } from "../../platform/bytes.ts";
 import type { Bytes } from "../../platform/bytes.ts";
 import { fixedKeys } from "./_keys.ts";
 
@@ -160,6 +160,8 @@ async function tdxFiles(): Promise<CorpusFiles> {
     "tdx-collateral/qe-identity.json": concat(collateral.qeIdentity),
     "certificate/pck.der": intel.certificate("pck"),
     "crl/root.der": concat(collateral.rootCrl),
+    "crl/root.hex": utf8(hex(collateral.rootCrl)),
+    "crl/root.pem": utf8(`-----BEGIN X509 CRL-----\n${base64(collateral.rootCrl)}\n-----END X509 CRL-----\n`),
     "tdx-pck/chain.pem": utf8(chain.map((which) => writePem("CERTIFICATE", intel.certificate(which))).join("")),
   };
 }

@@ -126,18 +126,25 @@ function signingKeyOf({ signingKey }: SnpReport, { signingKeys }: SnpPolicy): Ve
  */
 export async function certificateOf(
   { vek }: SnpPayload,
-  { chipId, reportedTcb }: SnpReport,
+  report: SnpReport,
   kind: VekKind,
   collateral: Collateral,
 ): Promise<Uint8Array> {
   if (vek.length > 0) return vek;
-  if (kind === "vcek" && isZero(chipId)) throw maskedRefusal("the chip's ID, to find the certificate of its key");
-  const name = kind === "vcek" ? `amd-vcek-${hex(chipId)}-${hex(reportedTcb)}.der` : `amd-vlek-${hex(reportedTcb)}.der`;
+  if (kind === "vcek" && isZero(report.chipId)) {
+    throw maskedRefusal("the chip's ID, to find the certificate of its key");
+  }
+  const name = kind === "vcek" ? vcekName(report) : `amd-vlek-${hex(report.reportedTcb)}.der`;
   return (await findCollateral(name, collateral, "whose key signed the report")).bytes;
 }
 
 function maskedRefusal(expected: string): BootstrapError {
   return refusal("snp-hardware-id", MASKED, expected, "zeros", UNMASK);
+}
+
+/** The name of the certificate of a chip's own key in the collateral. */
+export function vcekName({ chipId, reportedTcb }: SnpReport): string {
+  return `amd-vcek-${hex(chipId)}-${hex(reportedTcb)}.der`;
 }
 
 async function checkSignature({ signed, signature }: SnpReport, { vek }: VekChain): Promise<void> {

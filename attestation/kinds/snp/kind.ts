@@ -23,6 +23,7 @@ export function snpKind(anchors?: readonly AmdAnchor[]): EvidenceKind<SnpPolicy>
       checks: ["snp-host-data"],
       trust: { key: "hostData", isLaunchValue: true, valueOf: (digest) => Promise.resolve(copyOf(digest)) },
     },
+    vendorService: async () => (await import("./vendor_service.ts")).amdService(anchors && (() => anchors)),
     section: {
       schema: snpPolicySchema,
       missingCollateral: "refused/snp-collateral",

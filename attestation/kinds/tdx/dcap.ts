@@ -166,13 +166,15 @@ async function checkDocuments(
   );
 }
 
-interface Dates {
+/** The dates of a document of Intel's. */
+export interface Dates {
   readonly issueDate: Date;
   readonly nextUpdate: Date;
 }
 
+/** Checks that a document of Intel's is valid at a time. @throws {BootstrapError} `refused/CHECK`. */
 // deno-lint-ignore require-await -- A refusal must be a rejection.
-async function checkDates(
+export async function checkDates(
   check: RefusalCheck,
   what: string,
   { issueDate, nextUpdate }: Dates,

@@ -72,6 +72,30 @@ export async function checkPckChain(chain: PckChain, anchor: Certificate, now: D
 }
 
 /**
+ * Checks the chain of the issuer of PCK certificates and their revocation list: two certificates in PEM, up to the
+ * anchor. It does not check revocation.
+ *
+ * @param pem The chain.
+ * @param ca The authority that it must be of.
+ * @returns The issuer's certificate.
+ * @throws {BootstrapError} The errors of {@linkcode checkPckChain}.
+ */
+export async function checkPckIssuerChain(
+  pem: Uint8Array,
+  ca: PckCa,
+  anchor: Certificate,
+  now: Date,
+): Promise<Certificate> {
+  const what = "issuer chain of the PCK CRL";
+  const [issuer, root] = readPemChain(pem, what, 2) as [Certificate, Certificate];
+  checkRoot(root, anchor, what);
+  checkValidity(anchor, "Intel's root", now);
+  await checkUnder(issuer, anchor, PCK_CA_NAMES[ca], what, now);
+  checkAuthority(issuer, true, ["keyCertSign", "cRLSign"], what);
+  return issuer;
+}
+
+/**
  * Checks the chain of the signer of TCB info or QE identity: two certificates in PEM, up to the anchor. It does not
  * check revocation.
  *

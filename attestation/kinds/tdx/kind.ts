@@ -21,6 +21,7 @@ export function tdxKind(anchor?: Certificate): EvidenceKind<TdxPolicy> {
       checks: ["tdx-mrconfigid", "tdx-rtmr-3"],
       trust: { key: "mrConfigId", isLaunchValue: true, valueOf: (digest) => Promise.resolve(padded(digest)) },
     },
+    vendorService: async () => (await import("./vendor_service.ts")).intelService(anchor && (() => anchor)),
     section: {
       schema: tdxPolicySchema,
       missingCollateral: "refused/tdx-collateral-missing",

@@ -12,6 +12,7 @@ import {
   checkServingCertificate,
 } from "../../../certificate/chain.ts";
 import { clusterIdOf } from "../../../certificate/cluster_id.ts";
+import { derOf } from "../../../certificate/document_form.ts";
 import { checkCrl, checkNotRevoked, readCrl } from "../../../certificate/crl.ts";
 import { checkNodeCsr, readCsr } from "../../../certificate/csr.ts";
 import { readOpensshKey } from "../../../certificate/_openssh_key.ts";
@@ -110,7 +111,7 @@ export const certificateTargets: readonly FuzzTarget[] = [
       const made = [await read("crl/root.der")];
       return (input) =>
         eachOf(...PROFILES.map((profile) => async () => {
-          const crl = readCrl(input, "fuzz", profile);
+          const crl = readCrl(derOf(input, "X509 CRL", "fuzz"), "fuzz", profile);
           promiseOneForm(input);
           await checkCrl(crl, root, NOW);
           promiseOneOf(input, made, "a revocation list");

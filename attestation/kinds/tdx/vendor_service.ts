@@ -1,0 +1,154 @@
+/**
+ * Intel's Provisioning Certification Service, as policies for TDX need it (Intel SGX and Intel TDX PCS API, version 4).
+ * A cache of it (PCCS) has the same paths.
+ *
+ * @module
+ */
+import { checkCrl, readCrl } from "../../../certificate/crl.ts";
+import { derOf } from "../../../certificate/document_form.ts";
+import type { Certificate } from "../../../certificate/x509.ts";
+import { refusal } from "../../../protocol/refusal.ts";
+import type { Bytes } from "../../../platform/bytes.ts";
+import { utf8 } from "../../../platform/bytes.ts";
+import { BootstrapError } from "../../../platform/errors.ts";
+import type { SectionSource } from "../../policy/policy_section.ts";
+import { inReadForm } from "../../_collateral_form.ts";
+import type { AskVendor, FetchedCollateral, VendorRequest, VendorService } from "../../vendor_service.ts";
+import { distinct } from "../../vendor_service.ts";
+import { prefixed } from "./_prefixed.ts";
+import { collateralName, type CollateralNeed, type CollateralPart } from "./collateral.ts";
+import { checkDates } from "./dcap.ts";
+import { checkPckIssuerChain, checkSignerChain, type PckCa, pckCaOf, readPckChain } from "./intel_chain.ts";
+import { checkSignedJson } from "./intel_json.ts";
+import { intelRoot } from "./intel_root.ts";
+import { decodeTdxPayload } from "./payload.ts";
+import { readPckPlatform } from "./pck.ts";
+import { readQeIdentity } from "./qe_identity.ts";
+import { readQuote } from "./quote.ts";
+import { readTcbInfo } from "./tcb_info.ts";
+
+const FMSPC = /^[0-9a-f]{12}$/;
+const PCK_CAS: readonly PckCa[] = ["platform", "processor"];
+const ADDRESS = "https://api.trustedservices.intel.com";
+const ROOT_CRL = "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der";
+/** What a cache calls the root's list. Intel's own service does not have it under its own address. */
+const CACHED_ROOT_CRL = "/sgx/certification/v4/rootcacrl";
+
+/** Creates the service. */
+export function intelService(anchor: () => Certificate = intelRoot): VendorService {
+  return {
+    addresses: { "intel": ADDRESS, "intel-root-crl": ROOT_CRL },
+    platforms: "an FMSPC: 12 hexadecimal digits",
+    isPlatform: (name) => FMSPC.test(name),
+    requests(platforms, machines, { intel, "intel-root-crl": rootCrl }) {
+      const needs = [
+        ...platforms.filter((name) => FMSPC.test(name))
+          .flatMap((fmspc) => PCK_CAS.map((pckCa) => ({ fmspc, pckCa }))),
+        ...machines.map(needOf),
+      ];
+      const address = intel ?? ADDRESS;
+      const root = rootCrl ?? (intel === undefined ? ROOT_CRL : `${intel}${CACHED_ROOT_CRL}`);
+      return distinct(needs.flatMap((need) => requestsFor(need, address, root, anchor)));
+    },
+  };
+}
+
+/** Reads of which platform evidence is. The certificate is unverified; it only selects documents. */
+function needOf({ payload }: SectionSource): CollateralNeed {
+  const chain = readPckChain(readQuote(decodeTdxPayload(payload).quote).pckChain);
+  return { fmspc: readPckPlatform(chain.pck).fmspc, pckCa: pckCaOf(chain) };
+}
+
+function requestsFor(
+  need: CollateralNeed,
+  address: string,
+  rootCrl: string,
+  anchor: () => Certificate,
+): readonly VendorRequest[] {
+  const request = (part: CollateralPart, fetch: VendorRequest["fetch"]) => ({
+    name: collateralName(part, need),
+    fetch,
+  });
+  const nameOf = (part: CollateralPart) => collateralName(part, need);
+  const tdx = `${address}/tdx/certification/v4`;
+  return [
+    request("rootCrl", async (ask, now) => {
+      const bytes = derOf((await ask(rootCrl)).body, "X509 CRL", rootCrl);
+      const crl = readCrl(bytes, rootCrl);
+      await prefixed(() => checkCrl(crl, anchor(), now));
+      return [{ name: nameOf("rootCrl"), bytes, until: crl.nextUpdate }];
+    }),
+    request("pckCrl", async (ask, now) => {
+      const url = `${address}/sgx/certification/v4/pckcrl?ca=${need.pckCa}&encoding=der`;
+      const answer = await ask(url);
+      const bytes = derOf(answer.body, "X509 CRL", url);
+      const crl = readCrl(bytes, url);
+      const pem = chainIn(answer.header("SGX-PCK-CRL-Issuer-Chain"), url);
+      await prefixed(async () => checkCrl(crl, await checkPckIssuerChain(pem, need.pckCa, anchor(), now), now));
+      return [{ name: nameOf("pckCrl"), bytes, until: crl.nextUpdate }];
+    }),
+    request("tcbInfo", (ask, now) =>
+      signed(ask, now, {
+        url: `${tdx}/tcb?fmspc=${need.fmspc}`,
+        header: "TCB-Info-Issuer-Chain",
+        names: [nameOf("tcbInfo"), nameOf("tcbInfoChain")],
+        anchor,
+        read(body) {
+          const document = readTcbInfo(body);
+          const { fmspc } = document.tcbInfo;
+          if (fmspc === need.fmspc) return { document, contents: document.tcbInfo };
+          throw refusal("tdx-fmspc", "The TCB info is of other platforms (FMSPC)", need.fmspc, fmspc);
+        },
+        check: "tdx-tcb-info-signature",
+        dates: "tdx-tcb-info-date",
+      })),
+    request("qeIdentity", (ask, now) =>
+      signed(ask, now, {
+        url: `${tdx}/qe/identity`,
+        header: "SGX-Enclave-Identity-Issuer-Chain",
+        names: [nameOf("qeIdentity"), nameOf("qeIdentityChain")],
+        anchor,
+        read(body) {
+          const document = readQeIdentity(body);
+          return { document, contents: document.qeIdentity };
+        },
+        check: "tdx-qe-identity-signature",
+        dates: "tdx-qe-identity-date",
+      })),
+  ];
+}
+
+interface SignedRequest {
+  readonly url: string;
+  /** The header with the issuer chain. */
+  readonly header: string;
+  /** The names of the document and of the chain. */
+  readonly names: readonly [string, string];
+  readonly anchor: () => Certificate;
+  readonly read: (body: Bytes) => {
+    readonly document: Parameters<typeof checkSignedJson>[0];
+    readonly contents: { readonly issueDate: Date; readonly nextUpdate: Date };
+  };
+  readonly check: Parameters<typeof checkSignedJson>[2];
+  readonly dates: Parameters<typeof checkDates>[0];
+}
+
+async function signed(ask: AskVendor, now: Date, request: SignedRequest): Promise<readonly FetchedCollateral[]> {
+  const { url, header, names: [name, chainName], anchor, read, check, dates } = request;
+  const answer = await ask(url);
+  const { document, contents } = read(answer.body);
+  const pem = chainIn(answer.header(header), url);
+  const signer = await prefixed(() => checkSignerChain(pem, anchor(), `issuer chain of ${url}`, now));
+  await checkSignedJson(document, signer, check, url);
+  await checkDates(dates, url, contents, now);
+  const until = contents.nextUpdate < signer.notAfter ? contents.nextUpdate : signer.notAfter;
+  return [{ name, bytes: answer.body, until }, { name: chainName, bytes: pem, until }];
+}
+
+function chainIn(header: string | undefined, url: string): Bytes {
+  if (header !== undefined) return inReadForm("chain.pem", utf8(header), url);
+  throw new BootstrapError("malformed/tdx-collateral", `The answer of ${url} has no issuer chain in its headers`, {
+    next: "Check that the address is that of Intel's service or a cache of it (PCCS), version 4",
+    details: { address: url },
+  });
+}

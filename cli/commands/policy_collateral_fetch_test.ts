@@ -1,0 +1,264 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { writeEvidenceFile } from "../../attestation/evidence_file.ts";
+import type { Evidence } from "../../attestation/evidence.ts";
+import { SNP, snpKind } from "../../attestation/kinds/snp/kind.ts";
+import { encodePayload } from "../../attestation/kinds/snp/payload.ts";
+import { chipIdOf, createSoftwareAmd, MILAN_TCB, NOW as AMD_NOW } from "../../attestation/kinds/snp/testing/snp.ts";
+import type { TdxCollateral } from "../../attestation/kinds/tdx/collateral.ts";
+import { TDX, tdxKind } from "../../attestation/kinds/tdx/kind.ts";
+import { encodeTdxPayload } from "../../attestation/kinds/tdx/payload.ts";
+import { NOW as INTEL_NOW } from "../../attestation/kinds/tdx/testing/der.ts";
+import { createSoftwareIntel } from "../../attestation/kinds/tdx/testing/intel.ts";
+import { collateralOf2025, justBeforeEnd } from "../../attestation/kinds/tdx/testing/oracles.ts";
+import { oracleTest } from "../../attestation/kinds/tdx/testing/tdx.ts";
+import { TPM } from "../../attestation/kinds/tpm/kind.ts";
+import { type Answer, DocumentServer } from "../../certificate/testing/document_server.ts";
+import { writePem } from "../../certificate/pem.ts";
+import { base64, type Bytes, copyOf, fromUtf8, hex, utf8 } from "../../platform/bytes.ts";
+import { systemClock } from "../../platform/clock.ts";
+import { TestWorld, type TestWorldOptions } from "../testing/command_line.ts";
+
+const FETCH = ["policy", "collateral", "fetch"];
+
+/** A command line, a server that plays the vendors' services, and the folder that is filled. */
+class World implements AsyncDisposable {
+  private constructor(readonly cli: TestWorld, readonly server: DocumentServer) {}
+
+  static async start(options: TestWorldOptions, answer: Answer): Promise<World> {
+    const cli = await TestWorld.create(options);
+    const server = await DocumentServer.start(answer);
+    await Deno.writeTextFile(join(cli.root, "ca.pem"), server.caPem);
+    // Only the deadlines of answers last; pauses between tries do not.
+    const sleep = (ms: number, signal?: AbortSignal) =>
+      ms === 30_000 ? systemClock.sleep(ms, signal) : Promise.resolve();
+    Object.assign(cli.context.clock, { sleep });
+    return new World(cli, server);
+  }
+
+  path(name: string): string {
+    return join(this.cli.root, name);
+  }
+
+  async evidence(name: string, evidence: Evidence): Promise<string> {
+    const file = writeEvidenceFile({ nonce: new Uint8Array(32), evidence: [evidence] });
+    await Deno.writeFile(this.path(name), file);
+    return this.path(name);
+  }
+
+  /** Runs the command against the server, into the folder `docs`. */
+  run(...args: readonly string[]): Promise<number> {
+    const addresses = ["amd", "intel"].map((name) => `${name}=${this.server.origin}/`);
+    const to = ["--collateral", this.path("docs"), "--ca", this.path("ca.pem"), "--address", ...addresses];
+    return this.cli.run(...FETCH, ...args, ...to);
+  }
+
+  file(name: string): Promise<Uint8Array> {
+    return Deno.readFile(this.path(`docs/${name}`));
+  }
+
+  async files(): Promise<readonly string[]> {
+    return (await Array.fromAsync(Deno.readDir(this.path("docs")))).map(({ name }) => name).sort();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.server[Symbol.asyncDispose]();
+    await this.cli[Symbol.asyncDispose]();
+  }
+}
+
+const notFound = () => new Response("no", { status: 404 });
+
+/** Answers as Intel's service or a cache of it does. `pckChain` is that of the issuer of PCK certificates. */
+function intelAnswers(collateral: TdxCollateral, pckChain: string): Answer {
+  const header = (pem: Uint8Array) => encodeURIComponent(fromUtf8(pem, "chain"));
+  return (path, query) => {
+    switch (`${path}${query}`) {
+      case "/sgx/certification/v4/rootcacrl":
+        return new Response(hex(collateral.rootCrl));
+      case "/sgx/certification/v4/pckcrl?ca=platform&encoding=der":
+        return new Response(copyOf(collateral.pckCrl), {
+          headers: { "SGX-PCK-CRL-Issuer-Chain": encodeURIComponent(pckChain) },
+        });
+      case "/tdx/certification/v4/tcb?fmspc=b0c06f000000":
+        return new Response(copyOf(collateral.tcbInfo), {
+          headers: { "TCB-Info-Issuer-Chain": header(collateral.tcbInfoChain) },
+        });
+      case "/tdx/certification/v4/qe/identity":
+        return new Response(copyOf(collateral.qeIdentity), {
+          headers: { "SGX-Enclave-Identity-Issuer-Chain": header(collateral.qeIdentityChain) },
+        });
+      default:
+        return notFound();
+    }
+  };
+}
+
+const INTEL_FILES = [
+  ...["tdx-pck-platform.crl", "tdx-qe-identity.json", "tdx-qe-identity.pem", "tdx-root.crl"],
+  ...["tdx-tcb-info-b0c06f000000.json", "tdx-tcb-info-b0c06f000000.pem"],
+];
+
+Deno.test("policy collateral fetch gets AMD's list and a chip's certificate, in any form, and converts them", async () => {
+  const amd = await createSoftwareAmd();
+  const [crl, vek] = [await amd.crl(), await amd.vek()];
+  const chip = hex(chipIdOf("milan"));
+  const query = "?blSPL=3&teeSPL=0&snpSPL=8&ucodeSPL=115";
+  await using world = await World.start({ kinds: [TPM, snpKind(amd.anchors), TDX], now: AMD_NOW }, (path, search) => {
+    if (path === "/vcek/v1/Milan/crl") return new Response(writeCrlPem(crl));
+    return path === `/vcek/v1/Milan/${chip}` && search === query ? new Response(copyOf(vek)) : notFound();
+  });
+  const nothing = new Uint8Array();
+  const payload = encodePayload({ report: await amd.report(), vek: nothing, authority: nothing, crl: nothing });
+  const evidence = await world.evidence("node-1.json", { variant: "snp", payload });
+  assert.equal(await world.run(evidence, "--platform", "milan"), 0, world.cli.err);
+  const certificate = `amd-vcek-${chip}-${hex(MILAN_TCB)}.der`;
+  assert.deepEqual(await world.files(), ["amd-milan-vcek.crl", certificate]);
+  assert.deepEqual(await world.file("amd-milan-vcek.crl"), crl);
+  assert.deepEqual(await world.file(certificate), vek);
+  assert.match(world.cli.out, /^amd-milan-vcek\.crl +written +holds until 2026-03-04T06:06:07\.000Z$/m);
+  assert.deepEqual(world.server.asked.length, 2);
+  assert.equal(await world.run("--platform", "Milan", "--output", "json"), 0, world.cli.out);
+  const { folder, documents } = JSON.parse(world.cli.out);
+  assert.equal(folder, world.path("docs"));
+  assert.deepEqual(documents, [{
+    name: "amd-milan-vcek.crl",
+    path: world.path("docs/amd-milan-vcek.crl"),
+    isUnchanged: true,
+    until: "2026-03-04T06:06:07.000Z",
+  }]);
+});
+
+function writeCrlPem(der: Bytes): string {
+  return `-----BEGIN X509 CRL-----\n${base64(der)}\n-----END X509 CRL-----\n`;
+}
+
+Deno.test("policy collateral fetch gets everything that a TDX machine needs, by its evidence or its FMSPC", async () => {
+  const intel = createSoftwareIntel();
+  const collateral = intel.collateral();
+  const pckChain = ["issuer", "root"].map((name) =>
+    writePem("CERTIFICATE", intel.certificate(name === "issuer" ? "issuer" : "root"))
+  ).join("");
+  // The software root signs anew each time, and the anchor is one of its certificates.
+  const chain = pckChain.replace(
+    /(-----END CERTIFICATE-----\n)[^]*$/,
+    `$1${writePem("CERTIFICATE", intel.anchor.der)}`,
+  );
+  const options = { kinds: [TPM, SNP, tdxKind(intel.anchor)], now: INTEL_NOW };
+  await using world = await World.start(options, intelAnswers(collateral, chain));
+  const payload = encodeTdxPayload({ quote: await intel.quote(), collateral: {} });
+  const evidence = await world.evidence("node-1.json", { variant: "tdx", payload });
+  assert.equal(await world.run(evidence), 0, world.cli.err + world.cli.out);
+  assert.deepEqual(await world.files(), INTEL_FILES);
+  assert.deepEqual(await world.file("tdx-root.crl"), collateral.rootCrl);
+  assert.deepEqual(await world.file("tdx-qe-identity.pem"), collateral.qeIdentityChain);
+  assert.match(world.cli.out, /^tdx-tcb-info-b0c06f000000\.json +written +holds until 2026-05-10T00:00:00\.000Z$/m);
+  // By its FMSPC alone, both authorities are possible, and this server has one.
+  assert.equal(await world.run("--platform", "B0C06F000000"), 4, world.cli.err);
+  assert.match(world.cli.out, /^tdx-pck-processor\.crl +MISSING +unavailable\/collateral: .*answered with 404$/m);
+  assert.match(world.cli.err, /Missing: tdx-pck-processor\.crl\./);
+  assert.match(world.cli.out, /^tdx-root\.crl +unchanged/m);
+});
+
+Deno.test("policy collateral fetch keeps what it got, writes nothing that is not the vendor's, and says what is missing", async () => {
+  const intel = createSoftwareIntel();
+  const other = createSoftwareIntel();
+  const good = intel.collateral();
+  const chain = writePem("CERTIFICATE", intel.certificate("issuer")) + writePem("CERTIFICATE", intel.anchor.der);
+  const payload = encodeTdxPayload({ quote: await intel.quote(), collateral: {} });
+  const cases: readonly (readonly [Partial<TdxCollateral>, string, string])[] = [
+    [{ rootCrl: other.collateral().rootCrl }, "refused/tdx-crl-signature", "tdx-root.crl"],
+    [{ rootCrl: utf8("<html>") }, "malformed/document-form", "tdx-root.crl"],
+    [{ pckCrl: other.collateral().pckCrl }, "refused/tdx-crl-signature", "tdx-pck-platform.crl"],
+    [
+      { pckCrl: intel.collateral({ pckCrlEnd: new Date(INTEL_NOW.getTime() - 1000) }).pckCrl },
+      "refused/tdx-crl-validity",
+      "tdx-pck-platform.crl",
+    ],
+    [
+      { tcbInfo: intel.collateral({ tcbInfo: { fmspc: "00C06F000000" } }).tcbInfo },
+      "refused/tdx-fmspc",
+      "tdx-tcb-info-b0c06f000000.json",
+    ],
+    [
+      { tcbInfo: intel.collateral({ tcbInfo: { nextUpdate: "2026-04-21T00:00:00Z" } }).tcbInfo },
+      "refused/tdx-tcb-info-date",
+      "tdx-tcb-info-b0c06f000000.json",
+    ],
+    [{ qeIdentity: other.collateral().qeIdentity }, "refused/tdx-qe-identity-signature", "tdx-qe-identity.json"],
+    [{ qeIdentityChain: other.collateral().qeIdentityChain }, "refused/tdx-root", "tdx-qe-identity.json"],
+    [{ qeIdentityChain: utf8("none") }, "malformed/pem", "tdx-qe-identity.json"],
+  ];
+  for (const [lies, code, name] of cases) {
+    const options = { kinds: [TPM, SNP, tdxKind(intel.anchor)], now: INTEL_NOW };
+    await using world = await World.start(options, intelAnswers({ ...good, ...lies }, chain));
+    const evidence = await world.evidence("node-1.json", { variant: "tdx", payload });
+    await Deno.mkdir(world.path("docs"));
+    await Deno.writeTextFile(world.path(`docs/${name}`), "what was there");
+    assert.notEqual(await world.run(evidence, "--output", "json"), 0, code);
+    const { error } = JSON.parse(world.cli.out);
+    assert.deepEqual([error.code, error.missing], [code, name], JSON.stringify(error));
+    assert.equal(new TextDecoder().decode(await world.file(name)), "what was there");
+    const kept = INTEL_FILES.filter((one) => !one.startsWith(name.replace(/\.json$/, ".")));
+    assert.deepEqual(error.kept.split(", ").sort(), kept);
+    for (const one of kept) assert.ok((await world.file(one)).length > 100, one);
+  }
+});
+
+oracleTest("policy collateral fetch verifies and keeps Intel's own documents of 2025", async (read) => {
+  const collateral = await collateralOf2025(read);
+  const kept = JSON.parse(fromUtf8(await read("tdx_quote_collateral.json"), "collateral"));
+  const now = new Date(justBeforeEnd(collateral).getTime());
+  await using world = await World.start(
+    { kinds: [TPM, SNP, TDX], now },
+    intelAnswers(collateral, String(kept["pck_crl_issuer_chain"])),
+  );
+  await world.run("--platform", "b0c06f000000");
+  assert.deepEqual(await world.files(), INTEL_FILES, world.cli.out);
+});
+
+Deno.test("policy collateral fetch asks again when a service is busy, and names the address that does not answer", async () => {
+  const amd = await createSoftwareAmd();
+  const crl = await amd.crl();
+  let failures = 2;
+  await using world = await World.start(
+    { kinds: [TPM, snpKind(amd.anchors), TDX], now: AMD_NOW },
+    () => failures-- > 0 ? new Response("slow down", { status: 429 }) : new Response(copyOf(crl)),
+  );
+  assert.equal(await world.run("--platform", "milan"), 0, world.cli.err);
+  assert.equal(world.server.asked.length, 3);
+  failures = 9;
+  assert.equal(await world.run("--platform", "milan"), 4);
+  assert.match(world.cli.err, /https:\/\/localhost:\d+\/vcek\/v1\/Milan\/crl: it was answered with 429/);
+});
+
+Deno.test("policy collateral fetch fills the folder of the policy, and says what a command line lacks", async () => {
+  const amd = await createSoftwareAmd();
+  const crl = await amd.crl();
+  await using world = await World.start(
+    { kinds: [TPM, snpKind(amd.anchors), TDX], now: AMD_NOW },
+    () => new Response(copyOf(crl)),
+  );
+  const address = ["--ca", world.path("ca.pem"), "--address", `amd=${world.server.origin}`];
+  const example = await Deno.readTextFile(new URL("../../deploy/policy-snp.example.yaml", import.meta.url));
+  const policy = example.replace(/folder: .*/, `folder: ${world.path("docs")}`);
+  assert.notEqual(policy, example);
+  await Deno.writeTextFile(world.path("policy.yaml"), policy);
+  const ofPolicy = ["--policy", world.path("policy.yaml")];
+  assert.equal(await world.cli.run(...FETCH, "--platform", "milan", ...ofPolicy, ...address), 0, world.cli.err);
+  assert.deepEqual(await world.files(), ["amd-milan-vcek.crl"]);
+  const wrong: readonly (readonly [readonly string[], RegExp])[] = [
+    [["--platform", "milan"], /usage\/collateral\n[^]*--collateral/],
+    [["--platform", "rome", "--collateral", "d"], /usage\/collateral\n[^]*milan, genoa, turin/],
+    [["--collateral", "d"], /usage\/collateral\n[^]*--platform/],
+    [["--platform", "milan", "--collateral", "d", "--address", "nvidia=https://a/"], /usage\/collateral\n[^]*amd/],
+    [["--platform", "milan", "--collateral", "d", "--address", "amd=http://a"], /usage\/collateral-url/],
+    [["--platform", "milan", "--collateral", "d", "--address", "amd"], /usage\/collateral-url/],
+  ];
+  for (const [args, said] of wrong) {
+    assert.equal(await world.cli.run(...FETCH, ...args), 2, args.join(" "));
+    assert.match(world.cli.err, said);
+  }
+  assert.equal(await world.cli.run("policy", "collateral"), 2);
+  assert.match(world.cli.err, /bootstrapper policy collateral --help/);
+});

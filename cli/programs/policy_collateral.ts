@@ -1,0 +1,195 @@
+/**
+ * `bootstrapper policy collateral fetch`.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { MAXIMUM_COLLATERAL_BYTES } from "../../attestation/collateral.ts";
+import { MAXIMUM_EVIDENCE_FILE_BYTES, readEvidenceFile } from "../../attestation/evidence_file.ts";
+import type { EvidenceKind } from "../../attestation/kind.ts";
+import { readPolicy } from "../../attestation/policy/policy.ts";
+import type { SectionSource } from "../../attestation/policy/policy_section.ts";
+import type { AskVendor, VendorRequest, VendorService } from "../../attestation/vendor_service.ts";
+import { equalBytes, fromUtf8 } from "../../platform/bytes.ts";
+import type { Clock } from "../../platform/clock.ts";
+import { MAXIMUM_DOCUMENT_BYTES } from "../../platform/document.ts";
+import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";
+import type { DocumentClient } from "../../platform/fetch_document.ts";
+import { documentClient } from "../../platform/fetch_document.ts";
+import { ensureFolder, readFile, readFileIfExists, writeFileAtomic } from "../../platform/files.ts";
+import { present } from "../../platform/present.ts";
+import { retry } from "../../platform/retry.ts";
+import type { CliContext, OutputForm } from "../context.ts";
+import { kindsOf } from "../kinds.ts";
+import { printResult } from "../output.ts";
+
+/** The options of `policy collateral fetch`. */
+export interface PolicyCollateralOptions {
+  /** Evidence of the machines that policies are for. */
+  readonly evidenceFiles: readonly string[];
+  /** The names of platforms, lower case. */
+  readonly platforms: readonly string[];
+  /** The folder to fill. Default: that of the policy. */
+  readonly folder?: string;
+  readonly policyFile?: string;
+  /** Other addresses of services, by their names. */
+  readonly addresses: Readonly<Record<string, string>>;
+  /** The CA of the services, PEM. Default: the public CAs. */
+  readonly caFile?: string;
+  readonly output: OutputForm;
+}
+
+/** A document that is in the folder now. */
+interface KeptDocument {
+  readonly name: string;
+  readonly path: string;
+  /** Whether the folder had exactly this document before. */
+  readonly isUnchanged: boolean;
+  /** The time until which it holds. */
+  readonly until: string;
+}
+
+/** A service may compute an answer, or limit how often it is asked. */
+const ANSWER_DEADLINE_MS = 30_000;
+const TRIES = 4;
+const BACK_OFF = Object.freeze({ firstMs: 2_000, factor: 3, longestMs: 20_000, jitter: 0.2 });
+const NAME_WIDTH = 34;
+
+/**
+ * Gets collateral, and puts what is verified into the folder.
+ *
+ * @throws {BootstrapError} The error of the first document that is missing, with the names of all of them, after
+ *   everything else was written.
+ */
+export async function policyCollateralFetch(options: PolicyCollateralOptions, context: CliContext): Promise<void> {
+  const folder = await folderOf(options, context);
+  const requests = await requestsOf(options, context);
+  const caCertificates = options.caFile === undefined ? undefined : [await readText(options.caFile)];
+  using client = documentClient({
+    maximumBytes: MAXIMUM_COLLATERAL_BYTES,
+    clock: context.clock,
+    deadlineMs: ANSWER_DEADLINE_MS,
+    ...present("caCertificates", caCertificates),
+  });
+  await ensureFolder(folder);
+  const kept: KeptDocument[] = [];
+  const missing: (readonly [name: string, error: BootstrapError])[] = [];
+  for (const request of requests) {
+    try {
+      for (const { name, bytes, until } of await request.fetch(asking(client, context), context.clock.now())) {
+        const path = join(folder, name);
+        const before = await readFileIfExists(path, MAXIMUM_COLLATERAL_BYTES);
+        const isUnchanged = before !== undefined && equalBytes(before, bytes);
+        if (!isUnchanged) await writeFileAtomic(path, bytes, { mode: 0o644 });
+        kept.push({ name, path, isUnchanged, until: until.toISOString() });
+      }
+    } catch (error) {
+      missing.push([request.name, asBootstrapError(error)]);
+    }
+  }
+  const text = [
+    ...kept.map(({ name, isUnchanged, until }) =>
+      `${name.padEnd(NAME_WIDTH)} ${isUnchanged ? "unchanged" : "written  "}  holds until ${until}`
+    ),
+    ...missing.map(([name, error]) => `${name.padEnd(NAME_WIDTH)} MISSING    ${error.code}: ${error.message}`),
+  ].join("\n");
+  if (missing.length === 0) return printResult(context, options.output, { folder, documents: kept }, text);
+  // With JSON output, the error is the only object.
+  if (options.output === "text") context.print(`${text}\n`);
+  throw missingError(missing, kept, folder);
+}
+
+function missingError(
+  missing: readonly (readonly [name: string, error: BootstrapError])[],
+  kept: readonly KeptDocument[],
+  folder: string,
+): BootstrapError {
+  // What time does not mend comes first.
+  const [first] = [...missing].sort(([, a], [, b]) => Number(a.retriable) - Number(b.retriable));
+  const names = missing.map(([name]) => name).join(", ");
+  const error = asBootstrapError(first?.[1]);
+  return new BootstrapError(error.code, `Not all documents are there. Missing: ${names}. ${error.message}`, {
+    ...present("next", error.next),
+    details: { missing: names, kept: kept.map(({ name }) => name).join(", ") || "none", folder },
+    cause: error,
+  });
+}
+
+async function folderOf({ folder, policyFile }: PolicyCollateralOptions, context: CliContext): Promise<string> {
+  if (folder !== undefined) return folder;
+  const found = policyFile === undefined
+    ? undefined
+    : readPolicy(await readText(policyFile), policyFile, kindsOf(context)).collateral.folder;
+  if (found !== undefined) return found;
+  const reason = policyFile === undefined ? "No folder for the documents was given" : `${policyFile} names no folder`;
+  throw new BootstrapError("usage/collateral", reason, {
+    next: "Name it with --collateral, or as collateral.folder in the policy",
+  });
+}
+
+/** Returns the requests to the services of all kinds. */
+async function requestsOf(
+  { evidenceFiles, platforms, addresses }: PolicyCollateralOptions,
+  context: CliContext,
+): Promise<readonly VendorRequest[]> {
+  const services: (readonly [EvidenceKind, VendorService])[] = [];
+  for (const kind of kindsOf(context)) {
+    if (kind.vendorService !== undefined) services.push([kind, await kind.vendorService()]);
+  }
+  for (const name of platforms) {
+    if (services.some(([, service]) => service.isPlatform(name))) continue;
+    const known = services.map(([, service]) => service.platforms).join("; or ");
+    throw new BootstrapError("usage/collateral", `${JSON.stringify(name)} is not the name of a platform`, {
+      next: `Give ${known}`,
+    });
+  }
+  const known = services.flatMap(([, service]) => Object.keys(service.addresses));
+  for (const name of Object.keys(addresses)) {
+    if (known.includes(name)) continue;
+    throw new BootstrapError("usage/collateral", `There is no service ${JSON.stringify(name)}`, {
+      next: `Name one of: ${known.join(", ")}`,
+    });
+  }
+  const pieces: (SectionSource & { readonly variant: string })[] = [];
+  for (const name of evidenceFiles) {
+    const { evidence } = readEvidenceFile(await readFile(name, MAXIMUM_EVIDENCE_FILE_BYTES), name);
+    pieces.push(...evidence.map(({ variant, payload }) => ({ name, variant, payload })));
+  }
+  const requests = services.flatMap(([kind, service]) =>
+    service.requests(
+      platforms.filter((name) => service.isPlatform(name)),
+      pieces.filter(({ variant }) => variant === kind.name),
+      addresses,
+    )
+  );
+  if (requests.length > 0) return requests;
+  throw new BootstrapError("usage/collateral", "Nothing was named that needs collateral", {
+    next: "Give evidence files of confidential VMs, or platforms with --platform",
+  });
+}
+
+/** Asks a service, again after a pause if it may answer later. */
+function asking(client: DocumentClient, { clock }: { readonly clock: Clock }): AskVendor {
+  return (url) =>
+    retry(async () => {
+      const answer = await client.ask(url).catch((cause: unknown) => {
+        throw unavailable(url, cause instanceof Error ? cause.message : String(cause), true, cause);
+      });
+      if (answer.status === 200) return answer;
+      const isLater = answer.status === 429 || answer.status >= 500;
+      throw unavailable(url, `it was answered with ${answer.status}`, isLater);
+    }, { clock, random: Math.random, maximumTries: TRIES, backOff: BACK_OFF });
+}
+
+function unavailable(url: string, reason: string, retriable: boolean, cause?: unknown): BootstrapError {
+  return new BootstrapError("unavailable/collateral", `Cannot get ${url}: ${reason}`, {
+    next: "Check the address, the network and the platform, or give another address with --address",
+    retriable,
+    details: { address: url },
+    ...present("cause", cause),
+  });
+}
+
+async function readText(file: string): Promise<string> {
+  return fromUtf8(await readFile(file, MAXIMUM_DOCUMENT_BYTES), file);
+}
