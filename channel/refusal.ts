@@ -9,7 +9,7 @@ import { Metadata, status } from "@grpc/grpc-js";
 import type { ServiceError, StatusObject } from "@grpc/grpc-js";
 import { FreshNodeError, PeerError } from "../protocol/refusal.ts";
 import { Refusal } from "../proto/gen/bootstrapper.ts";
-import { BootstrapError, errorFamily, readErrorCode } from "../platform/errors.ts";
+import { BootstrapError, errorFamily, nextOf, readErrorCode } from "../platform/errors.ts";
 import type { ErrorFamily, FailedCheck } from "../platform/errors.ts";
 
 const METADATA_KEY = "bootstrapper-refusal-bin";
@@ -93,7 +93,12 @@ export function encodeStatus(error: BootstrapError, audience: Audience): Relayed
     retryAfterSeconds,
   };
   const refusal: Refusal = audience === "peer"
-    ? { ...shown, message: short(error.message), next: short(error.next), nodeIsFresh: error instanceof FreshNodeError }
+    ? {
+      ...shown,
+      message: short(error.message),
+      next: short(nextOf(error)),
+      nodeIsFresh: error instanceof FreshNodeError,
+    }
     : shown;
   if (audience === "peer") {
     for (const [key, value] of Object.entries(error.details).slice(0, MAXIMUM_DETAILS)) {
