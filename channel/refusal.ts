@@ -7,7 +7,7 @@ import { present } from "../platform/present.ts";
 import type { Metadata, ServiceError } from "@grpc/grpc-js";
 import { FreshNodeError, PeerError } from "../protocol/refusal.ts";
 import { Refusal } from "../proto/gen/bootstrapper.ts";
-import { BootstrapError, errorFamily, readErrorCode } from "../platform/errors.ts";
+import { BootstrapError, errorFamily, nextOf, readErrorCode } from "../platform/errors.ts";
 import type { ErrorFamily, FailedCheck } from "../platform/errors.ts";
 
 /** The trailing metadata that has an encoded `Refusal`. */
@@ -95,7 +95,12 @@ export function encodeStatus(error: BootstrapError, audience: Audience): Relayed
     retryAfterSeconds,
   };
   const refusal: Refusal = audience === "peer"
-    ? { ...shown, message: short(error.message), next: short(error.next), nodeIsFresh: error instanceof FreshNodeError }
+    ? {
+      ...shown,
+      message: short(error.message),
+      next: short(nextOf(error)),
+      nodeIsFresh: error instanceof FreshNodeError,
+    }
     : shown;
   if (audience === "peer") {
     for (const [key, value] of Object.entries(error.details).slice(0, MAXIMUM_DETAILS)) {

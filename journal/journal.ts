@@ -8,7 +8,7 @@
  * @module
  */
 import type { Clock } from "../platform/clock.ts";
-import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import { asBootstrapError, BootstrapError, sentenceOf } from "../platform/errors.ts";
 import { readFileIfExists, writeFileAtomic } from "../platform/files.ts";
 import type { JournalEvent, JournalHead, JournalOperation, JournalStep } from "./_journal_file.ts";
 import {
@@ -128,7 +128,7 @@ export class Journal {
       return result;
     } catch (error) {
       this.#steps.set(name, begun);
-      this.#append(name, "failed", asBootstrapError(error).message, durationMs());
+      this.#append(name, "failed", sentenceOf(asBootstrapError(error)), durationMs());
       await this.#write().catch(() => {});
       throw error;
     }

@@ -20,6 +20,16 @@ export function parseProgress(line: string): KubeadmProgress | undefined {
   return phase === undefined || detail === undefined ? undefined : { phase, detail };
 }
 
+/**
+ * Parses a warning: of a preflight check (`\t[WARNING Swap]: swap is on`), or of klog
+ * (`W1121 05:00:00.000000       1 x.go:9] no containerd`). Returns `undefined` for other lines.
+ */
+export function parseWarning(line: string): string | undefined {
+  const [, check, reason] = /^\s*\[WARNING ([^\]]+)\]: (.+)$/.exec(line.trimEnd()) ?? [];
+  if (check !== undefined && reason !== undefined) return `${check}: ${reason}`;
+  return /^W\d{4} \d{2}:\d{2}:\d{2}\.\d+ +\d+ [^\]]+\] (.+)$/.exec(line.trimEnd())?.[1];
+}
+
 /** Parses the failed checks in the output of kubeadm's preflight. A reason may span several lines. */
 export function parseFailedChecks(output: string): FailedCheck[] {
   const failed: FailedCheck[] = [];

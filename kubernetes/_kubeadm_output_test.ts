@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { parseFailedChecks, parseFailure, parseProgress } from "./_kubeadm_output.ts";
+import { parseFailedChecks, parseFailure, parseProgress, parseWarning } from "./_kubeadm_output.ts";
 
 Deno.test("parseProgress() returns phase and detail of a progress line", () => {
   assert.deepEqual(parseProgress('[certs] Generating "apiserver" certificate and key'), {
@@ -47,4 +47,24 @@ Deno.test("the parsers of kubeadm's output accept any text", () => {
     parseFailedChecks(text);
     assert.equal(typeof parseFailure(text).reason, "string");
   }));
+});
+
+Deno.test("parseWarning() finds the warnings of preflight checks and of klog, and nothing else", () => {
+  const cases: readonly (readonly [line: string, warning: string | undefined])[] = [
+    ["\t[WARNING Swap]: swap is supported for cgroup v2 only", "Swap: swap is supported for cgroup v2 only"],
+    [
+      "\t[WARNING SystemVerification]: missing optional cgroups: aio",
+      "SystemVerification: missing optional cgroups: aio",
+    ],
+    [
+      "W1129 05:00:00.000000    1234 checks.go:846] detected that the sandbox image differs",
+      "detected that the sandbox image differs",
+    ],
+    ["\t[ERROR Swap]: swap is on", undefined],
+    ["I1129 05:00:00.000000    1234 x.go:1] fine", undefined],
+    ["[certs] Generating", undefined],
+    ["W1129 of another program] no", undefined],
+    ["", undefined],
+  ];
+  for (const [line, warning] of cases) assert.equal(parseWarning(line), warning, line);
 });

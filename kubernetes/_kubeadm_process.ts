@@ -4,7 +4,7 @@ import { type CommandResult, type CommandRunner, runOrThrow } from "../platform/
 import { BootstrapError, type BootstrapErrorOptions, type ErrorCode } from "../platform/errors.ts";
 import { ensureFolder, exists, removeIfExists, writeFileAtomic } from "../platform/files.ts";
 import { present } from "../platform/present.ts";
-import { type KubeadmProgress, parseFailure, parseProgress } from "./_kubeadm_output.ts";
+import { type KubeadmProgress, parseFailure, parseProgress, parseWarning } from "./_kubeadm_output.ts";
 import { createRedactor, redact } from "./_redact.ts";
 import { areKubeletFilesWhole, isWholePem } from "./_torn_files.ts";
 import { hasKubeletCredentials } from "./kubelet_credentials.ts";
@@ -51,6 +51,8 @@ const FINAL: FailureKind = { code: "system/kubeadm", retriable: false };
 export class KubeadmProcess {
   readonly kubernetesFolder: string;
   readonly kubeletFolder: string;
+  /** Called for each warning of any run, with secrets redacted. */
+  readonly warningListeners: Set<(warning: string) => void> = new Set();
   readonly #commands: CommandRunner;
   readonly #privateFolder: string;
 
@@ -79,11 +81,13 @@ export class KubeadmProcess {
       this.#commands.run(["kubeadm", ...argv, `--config=${config}`], {
         deadlineMs: run.deadlineMs,
         ...present("signal", run.signal),
-        onLine(raw, stream) {
+        onLine: (raw, stream) => {
           const line = redactors[stream](raw);
           run.onLine?.(line);
           const progress = parseProgress(line);
           if (progress !== undefined) run.onProgress?.(progress);
+          const warning = parseWarning(line);
+          if (warning !== undefined) { for (const listener of this.warningListeners) listener(warning); }
         },
       }));
   }

@@ -38,6 +38,21 @@ export class Kubeadm {
   }
 
   /**
+   * Calls `listener` with each warning of any run, once for each text, until the result is disposed of. kubeadm goes on
+   * after a warning, which nobody would see otherwise.
+   */
+  listenToWarnings(listener: (warning: string) => void): Disposable {
+    const heard = new Set<string>();
+    const once = (warning: string) => {
+      if (heard.has(warning)) return;
+      heard.add(warning);
+      listener(warning);
+    };
+    this.#process.warningListeners.add(once);
+    return { [Symbol.dispose]: () => void this.#process.warningListeners.delete(once) };
+  }
+
+  /**
    * Initialises the cluster with the CA in `pki/ca.{crt,key}` and the kubelet's credentials, which must exist: kubeadm
    * would make its own. No bootstrap token exists at any time. At the end `super-admin.conf` is removed, and everything is on disk.
    *

@@ -133,3 +133,22 @@ Deno.test("requiredImages() returns one image per line", async () => {
   machine.answer({ stdout: "a:1\nb:2\n" });
   assert.deepEqual(await machine.kubeadm.requiredImages("d", { deadlineMs: 1000 }), ["a:1", "b:2"]);
 });
+
+Deno.test("listenToWarnings() hears each warning of any run once, without secrets, until it is disposed of", async () => {
+  await using machine = await Machine.create();
+  const { kubeadm } = machine;
+  const heard: string[] = [];
+  const warned = {
+    stderr: `\t[WARNING Swap]: swap is on, ${TOKEN}\nW1129 05:00:00.000000       1 x.go:9] no containerd`,
+  };
+  {
+    using _listening = kubeadm.listenToWarnings((warning) => heard.push(warning));
+    for (const _run of [1, 2]) {
+      machine.answer(warned);
+      await kubeadm.preflight("init", "documents", { deadlineMs: 1000 });
+    }
+  }
+  machine.answer({ stderr: "\t[WARNING Hostname]: not resolved" });
+  await kubeadm.preflight("init", "documents", { deadlineMs: 1000 });
+  assert.deepEqual(heard, ["Swap: swap is on, [redacted]", "no containerd"]);
+});

@@ -13,10 +13,12 @@ import type { EvidenceIssuer } from "../attestation/evidence.ts";
 import { NO_IDENTITY } from "../attestation/evidence.ts";
 import { identityOfKey, readOrCreateIdentityKey } from "../protocol/node_keys.ts";
 import { untilAborted } from "../platform/abortable.ts";
+import { asBootstrapError, withCauses } from "../platform/errors.ts";
 import { errorFields } from "../platform/log.ts";
 import { retry } from "../platform/retry.ts";
+import { recordFounder } from "./founder.ts";
 import { listenBehindFront } from "./init_front.ts";
-import { installJoinService, JOIN_SERVICE_PORT } from "./join_service_install.ts";
+import { hasJoinService, installJoinService, JOIN_SERVICE_PORT } from "./join_service_install.ts";
 import { systemdKubelet } from "./kubelet.ts";
 import { recordIssuedCertificates } from "./renewal_record.ts";
 import type { Contender } from "./run_dependencies.ts";
@@ -41,17 +43,23 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
     clock,
     log,
     preflight: async (staged, journal, signal) => {
-      checkSwitches(staged.request.policyDocument, trust, kinds);
-      const node = { address: self.address, networks: deps.networks ?? [] };
-      const all = [
-        settingsCheck(staged.request.clusterDocument, node),
-        ...checks,
-        ...kubernetesChecks(kubeadm, commands, documentsOf(staged, self), signal),
-      ];
-      await preflight(all, (check) => journal.detail("preflight", check), signal);
+      using _warnings = kubeadm.listenToWarnings((warning) => journal.detail("preflight", `kubeadm warns: ${warning}`));
+      await forOperator(async () => {
+        checkSwitches(staged.request.policyDocument, trust, kinds);
+        const node = { address: self.address, networks: deps.networks ?? [] };
+        const all = [
+          settingsCheck(staged.request.clusterDocument, node),
+          ...checks,
+          ...kubernetesChecks(kubeadm, commands, documentsOf(staged, self), signal),
+        ];
+        await preflight(all, (check) => journal.detail("preflight", check), signal);
+      });
     },
     found: async (staged, journal, signal) => {
-      const cluster = await foundCluster(founding(contender), staged, journal, signal);
+      using _warnings = kubeadm.listenToWarnings((warning) =>
+        journal.detail("kubeadm-init", `kubeadm warns: ${warning}`)
+      );
+      const cluster = await forOperator(() => foundCluster(founding(contender), staged, journal, signal));
       await recordFounderCertificates(deps, cluster.joinEndpoints);
       status.update({ waitsFor: "the operator's init, which fetches the admin certificate" });
       return cluster;
@@ -85,6 +93,15 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
       status.update({ phase: "racing", waitsFor: contender.waitsFor, lastRefusal: statusRefusal(error, clock.now()) });
     },
   });
+}
+
+/** Runs a step of an init, whose operator hears the causes of a failure too. */
+async function forOperator<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw withCauses(asBootstrapError(error));
+  }
 }
 
 /** Records the certificates that a founder made for its own kubelet. */
@@ -123,8 +140,9 @@ function founding({ deps, issuer, kubeadm, status }: Contender): FoundClusterDep
         lastRefusal: statusRefusal(error, clock.now()),
       });
     },
-    installJoinService: ({ ca, founding, request }, { apiEndpoints, joinEndpoints }) =>
-      installJoinService({
+    installJoinService: async ({ ca, founding, request }, { apiEndpoints, joinEndpoints }) => {
+      if (!await hasJoinService(paths.joinService)) await recordFounder(paths.state);
+      await installJoinService({
         folder: paths.joinService,
         nodeName: self.name,
         address: self.address,
@@ -138,7 +156,8 @@ function founding({ deps, issuer, kubeadm, status }: Contender): FoundClusterDep
         joinEndpoints,
         policyDocument: request.policyDocument,
         clusterDocument: request.clusterDocument,
-      }),
+      });
+    },
   };
 }
 

@@ -17,6 +17,7 @@ import { runOrThrow } from "../platform/command.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { emptyFolder, ensureFolder, removeIfExists } from "../platform/files.ts";
 import type { Log } from "../platform/log.ts";
+import { isAloneInItsCluster } from "./founder.ts";
 import { JOIN_SERVICE_UNITS } from "./join_service_units.ts";
 import type { OpenEtcd } from "./own_etcd.ts";
 import { leaveEtcd, OwnEtcd, withForce } from "./own_etcd.ts";
@@ -103,7 +104,8 @@ export const RESET_STEPS: readonly ResetStep[] = Object.freeze([
 ]);
 
 /**
- * Checks that this node may leave etcd; changes nothing.
+ * Checks that this node may leave etcd; changes nothing. A founder that has let nobody in takes its cluster with it, which
+ * costs nobody anything, whether or not its etcd answers.
  *
  * @throws {BootstrapError} `precondition/etcd-quorum`, also for the last voting member; `unavailable/etcd…`. With
  *   `force` it throws nothing.
@@ -111,11 +113,17 @@ export const RESET_STEPS: readonly ResetStep[] = Object.freeze([
 export async function checkCanReset({ paths, openEtcd, force }: ResetDependencies): Promise<void> {
   if (force) return;
   const marker = await readResetMarker(paths.state);
+  const isAlone = await isAloneInItsCluster(paths);
   try {
     using etcd = await OwnEtcd.open(paths.kubernetes, marker?.etcdPeers ?? [], openEtcd);
-    await etcd?.check();
-  } catch (error) {
-    throw withForce(asBootstrapError(error));
+    if (etcd === undefined) return;
+    // kubeadm by hand may have added a member, which only etcd itself knows.
+    if (isAlone && (await etcd.find())?.peers.length === 0) return;
+    await etcd.check();
+  } catch (cause) {
+    const error = asBootstrapError(cause);
+    if (isAlone && error.code !== "precondition/etcd-quorum") return;
+    throw withForce(error);
   }
 }
 
@@ -157,6 +165,10 @@ export async function resetNode(deps: ResetDependencies, onProgress: ResetProgre
 }
 
 async function leave({ paths, openEtcd, etcdPeers, force, clock, startedAt, log, warn }: ResetUnderWay): Promise<void> {
+  if (etcdPeers.length === 0 && await isAloneInItsCluster(paths)) {
+    log.event("info", "reset-etcd", { outcome: "this node is the only one of its cluster" });
+    return;
+  }
   const { outcome, warning } = await leaveEtcd({
     kubernetesFolder: paths.kubernetes,
     peers: etcdPeers,

@@ -1,10 +1,16 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
+import { LockFile } from "../nodelock/file.ts";
+import { encodeLockRecord } from "../nodelock/record.ts";
+import type { LockOwner } from "../nodelock/record.ts";
 import { takeRunLock } from "../nodelock/run_lock.ts";
 import { systemClock } from "../platform/clock.ts";
 import type { CommandResult, CommandRunner } from "../platform/command.ts";
+import { BootstrapError } from "../platform/errors.ts";
 import { exists } from "../platform/files.ts";
 import { silentLog } from "../platform/log.ts";
+import { firstTicketRecorder } from "../service/first_ticket.ts";
+import { recordFounder } from "./founder.ts";
 import { nodePaths } from "./paths.ts";
 import type { ResetDependencies } from "./reset.ts";
 import { checkCanReset, RESET_STEPS, resetNode } from "./reset.ts";
@@ -159,3 +165,92 @@ Deno.test("checkCanReset() accepts a worker, and with force every node", async (
   await assert.rejects(checkCanReset(node.deps), { code: "malformed/etcd-manifest" });
   await checkCanReset({ ...node.deps, force: true });
 });
+
+Deno.test("checkCanReset() and resetNode() need no force on a founder that has let nobody in, whether or not its etcd answers", async () => {
+  const silent = new BootstrapError("unavailable/etcd", "etcd does not answer");
+  const own = {
+    name: "cp-1",
+    peerUrls: ["https://10.0.0.1:2380"],
+    clientUrls: ["https://10.0.0.1:2379"],
+    isLearner: false,
+  };
+  const others = [{ ...own, id: "1" }, { ...own, id: "2", name: "cp-2", peerUrls: ["https://10.0.0.2:2380"] }];
+  for (
+    const [what, isAllowed, change] of [
+      ["no join service yet", true, (node: Founder) => node.remove("join-service")],
+      ["no ticket was made", true, () => Promise.resolve()],
+      ["a ticket was made", false, (node: Founder) => node.ticket()],
+      ["tickets were not recorded", false, (node: Founder) => node.remove("founder")],
+      ["the node joined", false, (node: Founder) => node.lock("join")],
+    ] as const
+  ) {
+    await using node = await Founder.create();
+    await change(node);
+    const etcd = { health: () => Promise.reject(silent), remove: () => assert.fail(), [Symbol.dispose]() {} };
+    const deps = { ...node.deps, openEtcd: () => etcd };
+    if (!isAllowed) {
+      await assert.rejects(checkCanReset(deps), { code: "unavailable/etcd", next: /--force/ }, what);
+      continue;
+    }
+    await checkCanReset(deps);
+    assert.deepEqual(await resetNode(deps, () => {}), [], what);
+    assert.equal(await exists(join(node.state, "node.lock")), false);
+    // etcd answers: it alone decides.
+    await using other = await Founder.create();
+    const health = (members: typeof others) => Promise.resolve({ members, healthy: new Set(["1"]), leaderless: false });
+    await checkCanReset({ ...other.deps, openEtcd: () => ({ ...etcd, health: () => health(others.slice(0, 1)) }) });
+    const two = { ...other.deps, openEtcd: () => ({ ...etcd, health: () => health(others) }) };
+    await assert.rejects(checkCanReset(two), { code: "precondition/etcd-quorum" });
+  }
+});
+
+/** A control plane that founded its cluster, with a join service that has made no ticket. */
+class Founder {
+  private constructor(readonly node: Node) {}
+
+  get deps() {
+    return this.node.deps;
+  }
+
+  get state(): string {
+    return this.deps.paths.state;
+  }
+
+  static async create(): Promise<Founder> {
+    const founder = new Founder(await Node.create());
+    const { paths } = founder.deps;
+    await founder.lock("init");
+    const write = async (path: string, text: string) => {
+      await Deno.mkdir(dirname(path), { recursive: true });
+      await Deno.writeTextFile(path, text);
+    };
+    await write(join(paths.joinService, "state.json"), "{}");
+    await recordFounder(paths.state);
+    await write(
+      join(paths.kubernetes, "manifests/etcd.yaml"),
+      "spec: {containers: [{command: [etcd, --advertise-client-urls=https://10.0.0.1:2379, " +
+        "--initial-advertise-peer-urls=https://10.0.0.1:2380, --initial-cluster=cp-1=https://10.0.0.1:2380]}]}\n",
+    );
+    for (const name of ["ca.crt", "healthcheck-client.crt", "healthcheck-client.key"]) {
+      await write(join(paths.kubernetes, "pki/etcd", name), name);
+    }
+    return founder;
+  }
+
+  async lock(owner: LockOwner): Promise<void> {
+    const record = { owner, clusterId: new Uint8Array(32), time: new Date(0) };
+    await Deno.writeFile(new LockFile(this.state).path, await encodeLockRecord(record));
+  }
+
+  ticket(): Promise<void> {
+    return firstTicketRecorder(this.deps.paths.joinSigner, () => new Date(0))();
+  }
+
+  remove(name: string): Promise<void> {
+    return Deno.remove(join(this.state, name), { recursive: true });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.node[Symbol.asyncDispose]();
+  }
+}

@@ -72,6 +72,10 @@ export async function runNode(deps: RunDependencies, signal: AbortSignal): Promi
 /** How often a node that waits says so in its log: the last line of a log must not be days old. */
 const HEARTBEAT_MS = 60 * 60_000;
 
+/** kubeadm prints a handful of warnings; the status must stay small whatever it prints. */
+const MOST_WARNINGS = 20;
+const LONGEST_WARNING = 500;
+
 /** One run, which provides the effects of the race. */
 class RunningNode {
   readonly status: StatusWriter;
@@ -105,6 +109,11 @@ class RunningNode {
       privateFolder: paths.run,
       kubernetesFolder: paths.kubernetes,
       kubeletFolder: paths.kubelet,
+    });
+    this.#kubeadm.listenToWarnings((warning) => {
+      deps.log.event("warn", "kubeadm-warning", { warning });
+      const warnings = [...this.status.said.warnings ?? [], `kubeadm: ${warning.slice(0, LONGEST_WARNING)}`];
+      this.status.update({ warnings: warnings.slice(-MOST_WARNINGS) });
     });
   }
 

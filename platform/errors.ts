@@ -190,6 +190,15 @@ export function sentenceOf(error: BootstrapError): string {
   return [error.message, ...causesOf(error).filter((cause) => !error.message.includes(cause))].join(": ");
 }
 
+/**
+ * Returns the same error with its causes in its message. An error's causes stay on this machine: this is for a peer that
+ * may know all of them, such as the operator of a fresh node.
+ */
+export function withCauses(error: BootstrapError): BootstrapError {
+  const sentence = sentenceOf(error);
+  return sentence === error.message ? error : new BootstrapError(error.code, sentence, optionsOf(error));
+}
+
 /** Returns the command line's exit code for an error: 1 failed, 2 usage, 3 refused by policy, 4 retriable. */
 export function exitCodeOf(error: BootstrapError): number {
   const { exitCode } = error.retriable ? ERROR_FAMILIES.unavailable : ERROR_FAMILIES[errorFamily(error.code)];

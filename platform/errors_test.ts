@@ -7,9 +7,11 @@ import {
   exitCodeOf,
   hasCode,
   isErrorCode,
+  nextOf,
   readErrorCode,
   remedyOf,
   sentenceOf,
+  withCauses,
 } from "./errors.ts";
 import type { ErrorCode } from "./errors.ts";
 import { ERROR_CATALOGUE } from "./errors/catalogue.ts";
@@ -156,5 +158,27 @@ Deno.test("the catalogue consists of sentences, and its codes have the form that
     for (const sentence of [meaning, remedy]) assert.match(sentence, /^[A-Z`].*\.$|^etcd .*\.$|^kubeadm .*\.$/s, code);
     for (const reason of [sometimes, untested]) assert.doesNotMatch(reason ?? "", /\.$/, code);
     assert.notEqual(meaning, remedy);
+  }
+});
+
+Deno.test("withCauses() says in one sentence what a peer would otherwise not hear", () => {
+  const cause = new Error("No such file or directory", { cause: new Error("ENOENT") });
+  const error = new BootstrapError("system/file", "Cannot read the images", {
+    cause,
+    next: "Look",
+    details: { a: "b" },
+  });
+  const told = withCauses(error);
+  assert.equal(told.message, "Cannot read the images: No such file or directory: ENOENT");
+  assert.deepEqual([told.code, told.next, told.details, told.cause], ["system/file", "Look", { a: "b" }, cause]);
+  const alone = new BootstrapError("system/file", "Cannot read it");
+  assert.equal(withCauses(alone), alone);
+});
+
+Deno.test("nextOf() says something for every code of the catalogue", () => {
+  for (const code of Object.keys(ERROR_CATALOGUE)) {
+    const name = code.replace(/-N$/, "-4");
+    assert.ok(isErrorCode(name), name);
+    assert.match(nextOf(new BootstrapError(name, "x")), /^[A-Z`].{5,}[^.]$/, name);
   }
 });

@@ -3,7 +3,7 @@ import type { EtcdMember } from "../kubernetes/etcd_health.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { queuedNode, QueueWorld } from "./testing/queue.ts";
 
-const SLOT_MS = 900_000;
+const SLOT_MS = 1_800_000;
 const cp1 = queuedNode(1);
 const cp2 = queuedNode(2);
 const at = ({ address }: { readonly address: string }) => ({ peerUrls: [`https://${address}:2380`] });

@@ -47,10 +47,11 @@ export interface StoredQueue extends QueueState {
 const CONTROL_PLANE_LEASE = "control-plane-join";
 
 /**
- * How long a node has the slot, seconds: 15 minutes. A join takes one to six minutes on the slowest machines that were
- * tried.
+ * How long a node has the slot, seconds: 30 minutes. A join takes one to six minutes on the slowest machines that were
+ * tried; but the node gives kubeadm 25 minutes to add its learner and to promote it, and a learner that is removed before
+ * that has been taken from a node that works.
  */
-export const SLOT_SECONDS = 900;
+export const SLOT_SECONDS = 1800;
 
 /** After how many seconds a waiting node should ask again. */
 export const RETRY_AFTER_SECONDS = 10;

@@ -86,7 +86,7 @@ export class ControlPlaneQueue {
   }
 
   /**
-   * Returns when the node has the slot, for 15 minutes. A holder that asks again gets through at once.
+   * Returns when the node has the slot, for 30 minutes. A holder that asks again gets through at once.
    *
    * @throws {BootstrapError} All but the conflict are retriable:
    * - `unavailable/control-plane-queue`: another node has the slot or comes first; details `position`, `waiting`,

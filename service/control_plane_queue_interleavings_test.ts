@@ -5,7 +5,7 @@ import { BootstrapError } from "../platform/errors.ts";
 import type { ControlPlaneQueue, QueuedNode } from "./control_plane_queue.ts";
 import { queuedNode, QueueWorld } from "./testing/queue.ts";
 
-const SLOT_MS = 900_000;
+const SLOT_MS = 1_800_000;
 const SERVICES = 3;
 const nodes = Array.from({ length: 5 }, (_, number) => queuedNode(number + 1));
 

@@ -3,7 +3,7 @@ import { BootstrapError } from "../platform/errors.ts";
 import type { ControlPlaneQueue, QueuedNode } from "./control_plane_queue.ts";
 import { queuedNode, QueueWorld } from "./testing/queue.ts";
 
-const SLOT_MS = 900_000;
+const SLOT_MS = 1_800_000;
 const HINT_MS = 10_000;
 /** Longer than the place of a node that does not ask is kept. */
 const LOST_MS = 61_000;
@@ -54,7 +54,7 @@ Deno.test("enter() says which node is joining and until when, the asking node's 
   const held = await refusalOf(queue, cp3);
   assert.equal(
     held.message,
-    "The control plane cp-1 is joining, until 2026-01-01T00:15:00.000Z at the latest; cp-3 is number 2 of 2 that wait",
+    "The control plane cp-1 is joining, until 2026-01-01T00:30:00.000Z at the latest; cp-3 is number 2 of 2 that wait",
   );
   assert.deepEqual(held.details, { position: "2", waiting: "2", holder: "cp-1", retryAfterSeconds: "10" });
   assert.ok(held.retriable);
@@ -64,7 +64,7 @@ Deno.test("enter() says which node is joining and until when, the asking node's 
   assert.deepEqual(free.details, { position: "2", waiting: "2", retryAfterSeconds: "10" });
 });
 
-Deno.test("enter() keeps the queue in a Lease of 15 minutes that names the holder", async () => {
+Deno.test("enter() keeps the queue in a Lease of 30 minutes that names the holder", async () => {
   const world = new QueueWorld();
   const queue = world.queue();
   await queue.enter(cp1);
@@ -74,7 +74,7 @@ Deno.test("enter() keeps the queue in a Lease of 15 minutes that names the holde
     holderIdentity: cp1.identity,
     acquireTime: "2026-01-01T00:00:00.000000Z",
     renewTime: "2026-01-01T00:00:00.000000Z",
-    leaseDurationSeconds: 900,
+    leaseDurationSeconds: 1800,
     leaseTransitions: 1,
   });
 });
@@ -128,7 +128,7 @@ Deno.test("enter() lets the holder through at any service, and restarts its time
   world.time.ms = SLOT_MS - 1;
   await two.enter(cp1);
   assert.equal(await hear(one, cp2), "1/1");
-  // No node waited when it asked, so it has 15 minutes more.
+  // No node waited when it asked, so it has 30 minutes more.
   for (; world.time.ms < 2 * SLOT_MS - 1 - HINT_MS; world.time.ms += HINT_MS) {
     assert.equal(await hear(one, cp2), "1/1");
     await world.queue().enter(cp1);

@@ -33,8 +33,7 @@ export interface JoinServiceDeadlines {
   /** From the challenge to its answer. */
   readonly activationMs: number;
   /**
-   * From a control plane's ticket to its lock, with its preflight in between. It is as long as the node may keep its
-   * turn.
+   * From a control plane's ticket to its lock, with its preflight in between.
    */
   readonly outcomeMs: number;
 }

@@ -42,6 +42,7 @@ import { DocumentFetches } from "./document_fetches.ts";
 import { JOIN_SERVICE_DEADLINES } from "./exchange_parts.ts";
 import { serveJoin } from "./exchange_service.ts";
 import { JOIN_SERVICE_NUMBER, MAXIMUM_CONNECTIONS, MAXIMUM_MESSAGE_LENGTH } from "./front.ts";
+import { firstTicketRecorder } from "./first_ticket.ts";
 import { KeptPolicy } from "./kept_policy.ts";
 import { OwnRights } from "./own_rights.ts";
 import { PolicyInForce } from "./policy_in_force.ts";
@@ -145,6 +146,7 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
   using api = new KubernetesApi(await apiCredentials(state), { patience: new ForbiddenPatience(clock) });
   const admissions = new AdmissionRecords(api, clock);
   const keptPolicy = new KeptPolicy(dependencies.keptFolder, state.trust.clusterId);
+  const recordTicket = firstTicketRecorder(dependencies.keptFolder, clock.now);
   const policies = new PolicyInForce({
     document: state.policyDocument,
     kept: await keptPolicy.read().catch(asBootstrapError),
@@ -176,7 +178,10 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
   const service: WithoutPolicy = {
     ...exchangeService({ state, clock, log }),
     admissions: serviceAdmissions,
-    prepareCertificates: (node) => prepareNodeCertificates(ca, { ...node, lifetimeMs }, clock.now()),
+    prepareCertificates: async (node) => {
+      await recordTicket();
+      return await prepareNodeCertificates(ca, { ...node, lifetimeMs }, clock.now());
+    },
     checkNotRemoved: (nodeName) => checkNotBeingRemoved(api, nodeName),
     controlPlanes,
     currentEpoch: remembered(() => currentEpoch(api), EPOCH_AGE_MS, clock),
