@@ -39,7 +39,7 @@ const selfSchema = v.object({
 });
 
 /** A name and an address. */
-type Named = Pick<NodeSelf, "name" | "address">;
+export type Named = Pick<NodeSelf, "name" | "address">;
 
 /** What {@linkcode ownSelf} works with. */
 export interface OwnSelfFacts {
