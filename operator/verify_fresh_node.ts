@@ -7,10 +7,9 @@ import type { Evidence, EvidenceCheck, EvidenceVerifier } from "../attestation/e
 import type { AcceptedTrust } from "../attestation/policy/accepted_trust.ts";
 import type { KeyPair } from "../certificate/keys.ts";
 import { dialInitServer } from "./_dial.ts";
-import { checkClusterName } from "./node_says.ts";
 import type { ConfiguredTrust } from "./expectation.ts";
 import { initExpectation } from "./expectation.ts";
-import type { InitClientDeadlines, NodeSays, VerifiedNode } from "./exchange_client.ts";
+import type { InitClientDeadlines, VerifiedNode } from "./exchange_client.ts";
 import { INIT_CLIENT_DEADLINES, verifyNode } from "./exchange_client.ts";
 
 /** A fresh node, and the operator who asks it. */
@@ -43,9 +42,7 @@ export async function verifyFreshNode(
 ): Promise<VerifiedNode> {
   const { endpoint, operator, signal, deadlines = INIT_CLIENT_DEADLINES } = node;
   using dialled = await dialInitServer(endpoint, signal);
-  const expectationFor = (clusterId: Uint8Array, evidence: Evidence, says: NodeSays) => {
-    checkClusterName(node.clusterName, says);
-    return initExpectation(node, node.accepts(evidence), clusterId, false);
-  };
+  const expectationFor = (clusterId: Uint8Array, evidence: Evidence) =>
+    initExpectation(node, node.accepts(evidence), clusterId, false);
   return await verifyNode(dialled.exchange, operator, verifier, expectationFor, deadlines, report);
 }
