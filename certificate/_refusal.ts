@@ -12,6 +12,7 @@ export function refusal(
   message: string,
   expected: string,
   seen: string,
+  next = "",
 ): BootstrapError {
-  return new BootstrapError(`refused/${check}`, message, { details: { check, expected, seen } });
+  return new BootstrapError(`refused/${check}`, message, { next, details: { check, expected, seen } });
 }

@@ -242,8 +242,29 @@ function nameKey(name: AlternativeName): string {
   }
 }
 
+/** What renews a certificate that has ended. */
+const RENEWALS: readonly (readonly [what: string, next: string])[] = [
+  [
+    "service certificate",
+    'renew it on that control plane by hand, as "Certificates of control planes" in docs/operate.md says; ask another one meanwhile',
+  ],
+  ["CA certificate", "the cluster's CA cannot be renewed: found a new cluster"],
+];
+const RENEWED_BY_ITSELF = "`bootstrapper renew --now` on the node asks for a new one";
+
 function checkValidity({ notBefore, notAfter }: Certificate, what: string, now: Date): void {
   if (now >= notBefore && now <= notAfter) return;
   const expected = `${notBefore.toISOString()} to ${notAfter.toISOString()}`;
-  throw refusal("certificate-validity", `The ${what} is not valid now`, expected, now.toISOString());
+  const isEarly = now < notBefore;
+  const reason = isEarly ? `is valid only from ${notBefore.toISOString()}` : `ended on ${notAfter.toISOString()}`;
+  const next = isEarly
+    ? "Check the clocks of both machines"
+    : `Check the clocks. If they are right: ${RENEWALS.find(([name]) => name === what)?.[1] ?? RENEWED_BY_ITSELF}`;
+  throw refusal(
+    "certificate-validity",
+    `The ${what} is not valid now: it ${reason}`,
+    expected,
+    now.toISOString(),
+    next,
+  );
 }

@@ -1,12 +1,20 @@
 import assert from "node:assert/strict";
 import { connect } from "node:tls";
 import { once } from "node:events";
+import { createSecureServer } from "node:http2";
+import type { AddressInfo } from "node:net";
+import { createNamedCertificate } from "../certificate/testing/named_certificate.ts";
 import { onAbort } from "../platform/abortable.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { equalBytes } from "../platform/bytes.ts";
 import { silentLog } from "../platform/log.ts";
-import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
-import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
+import { InitServiceService, JoinServiceService } from "../proto/gen/bootstrapper.ts";
+import type {
+  InitClientMessage,
+  InitServerMessage,
+  JoinClientMessage,
+  JoinServerMessage,
+} from "../proto/gen/bootstrapper.ts";
 import { dial } from "./client.ts";
 import { proveChannelBinding } from "./finished.ts";
 import { listen } from "./server.ts";
@@ -126,4 +134,57 @@ Deno.test("dial() fails with a retriable error when no server listens", async ()
   const server = await listenWith(() => Promise.resolve());
   await server.close();
   await assert.rejects(dialPort(server.port), { code: "unavailable/connection", retriable: true });
+});
+
+/** A server as people take it for ours: TLS 1.3, HTTP/2, and a certificate with a name of its own. */
+async function serverWithName(commonName: string, work: (port: number) => Promise<void>): Promise<void> {
+  const { certificatePem: cert, keyPem: key } = await createNamedCertificate(commonName);
+  const server = createSecureServer({ cert, key, minVersion: "TLSv1.3" }, (_request, response) => {
+    response.writeHead(403, { "content-type": "application/json" });
+    response.end('{"kind":"Status"}');
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  try {
+    await work((server.address() as AddressInfo).port);
+  } finally {
+    server.close();
+  }
+}
+
+Deno.test("dial() names the server that answers where another one was expected", async () => {
+  const names: readonly (readonly [string, RegExp])[] = [
+    ["kube-apiserver", /Not the join service at 127\.0\.0\.1:\d+: a Kubernetes API server answers here$/],
+    ["system:node:cp-1", /: a kubelet answers here$/],
+    ["www.example.org", /: another server answers here, whose certificate is for www\.example\.org$/],
+  ];
+  for (const [name, message] of names) {
+    await serverWithName(name, async (port) => {
+      const calling = async () => {
+        using dialled = await dial<JoinServerMessage, JoinClientMessage>({
+          method: JoinServiceService.join,
+          endpoint: `127.0.0.1:${port}`,
+          connectDeadlineMs: 5000,
+          expected: { name: "the join service", usualPort: 9444 },
+        });
+        await dialled.exchange.send(hello());
+        await dialled.exchange.receive("proposal", 5000);
+      };
+      const next = "Check the address and the port: the join service's port is 9444";
+      await assert.rejects(calling(), { code: "protocol/other-server", retriable: false, message, next });
+    });
+  }
+});
+
+Deno.test("dial() says that the other one of this program's servers answers", async () => {
+  await using server = await listenWith(() => Promise.resolve());
+  const calling = async () => {
+    using dialled = await dial<InitServerMessage, InitClientMessage>({
+      method: InitServiceService.init,
+      endpoint: `127.0.0.1:${server.port}`,
+      connectDeadlineMs: 5000,
+    });
+    await dialled.exchange.receive("proposal", 5000);
+  };
+  await assert.rejects(calling(), { code: "protocol/other-service", next: /9443.*9444/ });
 });

@@ -12,6 +12,8 @@ import { onAbort } from "../platform/abortable.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import "./_http2_ends.ts";
+import type { ExpectedServer } from "./other_server.ts";
+import { explained, otherServer } from "./other_server.ts";
 import { Exchange, MAXIMUM_MESSAGE_LENGTH } from "./exchange.ts";
 import type { Envelope } from "./exchange.ts";
 import { bindingOf, clientTlsOptions } from "./finished.ts";
@@ -22,6 +24,8 @@ type SecureConnector = ReturnType<ChannelCredentials["_createSecureConnector"]>;
 /** Credentials that open one TLS connection, expose its binding, and never open a second. */
 class OneConnection extends ChannelCredentials {
   readonly binding: Promise<Bytes>;
+  /** What answers, if it is none of this program's servers. */
+  otherServer: string | undefined;
   readonly #bound: { resolve(binding: Promise<Bytes>): void; reject(error: BootstrapError): void };
   #used = false;
 
@@ -59,6 +63,7 @@ class OneConnection extends ChannelCredentials {
         secured.once("error", reject);
         raw.once("close", () => reject(new Error("closed during the TLS handshake")));
       });
+      this.otherServer = otherServer(socket);
       // Not awaited here: the socket must have its reader before the peer's first bytes arrive.
       this.#bound.resolve(bindingOf(socket, "client"));
       return socket;
@@ -86,6 +91,8 @@ export interface DialOptions<Incoming extends Envelope, Outgoing extends Envelop
    * Default: no probes.
    */
   readonly keepAliveMs?: number;
+  /** The server that should answer, for the error where another one does. */
+  readonly expected?: ExpectedServer;
   /** Ends the exchange. */
   readonly signal?: AbortSignal;
 }
@@ -100,7 +107,8 @@ export interface DialledExchange<Incoming extends Envelope, Outgoing extends Env
 /**
  * Connects, opens the only stream, and binds it to its connection.
  *
- * @throws {BootstrapError} `unavailable/connection`, `timeout/connect`, `aborted/dial`, `protocol/tls`.
+ * @throws {BootstrapError} `unavailable/connection`, `timeout/connect`, `aborted/dial`, `protocol/tls`,
+ *   `protocol/other-server`.
  */
 export async function dial<Incoming extends Envelope, Outgoing extends Envelope>(
   options: DialOptions<Incoming, Outgoing>,
@@ -127,7 +135,8 @@ export async function dial<Incoming extends Envelope, Outgoing extends Envelope>
   );
   const failed = Promise.withResolvers<never>();
   failed.promise.catch(() => {});
-  const early = (error: Error) => failed.reject(errorOf(error as ServiceError));
+  const tell = (error: BootstrapError) => explained(error, credentials.otherServer, options.endpoint, options.expected);
+  const early = (error: Error) => failed.reject(tell(errorOf(error as ServiceError)));
   call.on("error", early);
   const timer = setTimeout(() => {
     failed.reject(new BootstrapError("timeout/connect", `No connection to ${options.endpoint} in time`));
@@ -148,7 +157,7 @@ export async function dial<Incoming extends Envelope, Outgoing extends Envelope>
       call,
       binding,
       options.endpoint,
-      (error) => errorOf(error as ServiceError),
+      (error) => tell(errorOf(error as ServiceError)),
     );
     failed.promise.catch((error) => exchange.close(asBootstrapError(error)));
     return {
@@ -166,6 +175,6 @@ export async function dial<Incoming extends Envelope, Outgoing extends Envelope>
     };
   } catch (error) {
     end();
-    throw error;
+    throw tell(asBootstrapError(error));
   }
 }

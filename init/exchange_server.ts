@@ -96,6 +96,8 @@ export interface ExchangeDependencies {
   readonly issuer: EvidenceIssuer;
   /** The trust part of the node's configuration. */
   readonly trust: TrustPart;
+  /** The address by which other nodes are to reach this one. Default: the operator is not told. */
+  readonly nodeAddress?: string;
   /** Checks the time in the request. */
   readonly clock: Pick<Clock, "now">;
   /** Default: {@linkcode INIT_SERVER_DEADLINES}. */
@@ -111,14 +113,15 @@ export async function proposeAndAuthorise(
   { exchange }: InitSession,
   hello: VerifiedHello,
   cluster: ProposedCluster,
-  { issuer, trust, clock, deadlines = INIT_SERVER_DEADLINES }: ExchangeDependencies,
+  { issuer, trust, nodeAddress, clock, deadlines = INIT_SERVER_DEADLINES }: ExchangeDependencies,
 ): Promise<AuthorisedInit> {
   const { operatorKey, clientNonce } = hello;
   const clusterId = await clusterIdOf(cluster.ca.certificate);
   const serverNonce = randomBytes(NONCE_BYTES);
   const a1 = await initA1({ binding: exchange.binding, clientNonce, serverNonce, operatorKey, clusterId });
   const evidence = await issuer.issue(a1);
-  await exchange.send({ message: { $case: "proposal", proposal: { serverNonce, clusterId, evidence } } });
+  const proposal = { serverNonce, clusterId, evidence, clusterName: trust.clusterName, nodeAddress };
+  await exchange.send({ message: { $case: "proposal", proposal } });
 
   if (issuer.isChallenged) {
     const challenge = await exchange.receive("challenge", deadlines.answerMs);

@@ -51,6 +51,7 @@ export interface TicketSearchOptions {
   readonly onFailure?: (failure: EndpointFailure) => void;
 }
 
+const JOIN_SERVICE_PORT = 9444;
 /** How long a busy service may let a handshake wait. It is known that something listens. */
 const CONNECT_DEADLINE_MS = 30_000;
 /** A service that is dead or cut off is given up after twice this silence. */
@@ -169,6 +170,7 @@ export class TicketSearch {
       method: JoinServiceService.join,
       endpoint,
       signal: call.signal,
+      expected: { name: "the join service", usualPort: JOIN_SERVICE_PORT },
       connectDeadlineMs: CONNECT_DEADLINE_MS,
       keepAliveMs: KEEP_ALIVE_MS,
     });

@@ -192,7 +192,7 @@ export function nodeNetworkProblems(
     if (typeof network === "string") return [];
     if (network.family !== family) {
       return [
-        `the node's address ${address} is IPv${family}, and ${key} ${subnet} is IPv${network.family}: use one family`,
+        `the node's address ${address} is IPv${family}, and ${key} ${subnet} is IPv${network.family}: choose networks of IPv${family} in --cluster`,
       ];
     }
     if (isInNetwork(bytes, subnet)) {

@@ -107,7 +107,7 @@ Deno.test("readNodeConfiguration() says what to write instead of keys and values
       /version: expected 1, seen "1", a text; write 1 without quotes/,
     ],
     ["no version", (TRUST + JOIN).replace("version: 1\n", ""), /version is missing: write version: 1/],
-    ["an RSA key", TRUST.replace(KEY, "ssh-rsa AAAA me") + JOIN, /must be Ed25519, not ssh-rsa/],
+    ["an RSA key", TRUST.replace(KEY, "ssh-rsa AAAA me") + JOIN, /an operator's key must be Ed25519/],
     [
       "a file of a key",
       TRUST.replace(KEY, "/root/operator.pub") + JOIN,

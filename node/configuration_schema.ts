@@ -38,8 +38,9 @@ function operatorKeyProblem(text: string): string | undefined {
     return undefined;
   } catch (cause) {
     const error = asBootstrapError(cause);
-    if (error.code !== "refused/key-type") return error.message;
-    return `an operator's key must be Ed25519, not ${error.details["seen"]}: \`bootstrapper keygen\` makes one`;
+    return error.code === "refused/key-type"
+      ? "an operator's key must be Ed25519: `bootstrapper keygen` makes one"
+      : error.message;
   }
 }
 

@@ -40,6 +40,7 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
     journals,
     issuer,
     trust,
+    nodeAddress: self.address,
     clock,
     log,
     preflight: async (staged, journal, signal) => {

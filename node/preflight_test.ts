@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { systemClock } from "../platform/clock.ts";
 import type { CommandRunner } from "../platform/command.ts";
+import { systemCommands } from "../platform/command.ts";
 import { nodePaths } from "./paths.ts";
 import type { NodeCheckFacts } from "./preflight.ts";
 import { failedChecks, neededPorts, nodeChecks, swapsOf } from "./preflight.ts";
@@ -39,9 +40,13 @@ Deno.test("nodeChecks() refuses a machine whose swap is on, and names the swap",
     const header = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
     const path = join(root, "proc/swaps");
     await Deno.writeTextFile(path, header);
-    assert.deepEqual(await failuresOf(root), []);
+    const commands: CommandRunner = {
+      run: (argv, options) =>
+        argv[0] === "cat" ? systemCommands.run(argv, options) : Promise.reject(new Error("no such program")),
+    };
+    assert.deepEqual(await failuresOf(root, { commands }), []);
     await Deno.writeTextFile(path, `${header}/swap.img                               file\t\t4194300\t\t0\t\t-2\n`);
-    const [failed] = await failuresOf(root);
+    const [failed] = await failuresOf(root, { commands });
     assert.equal(failed?.check, "swap");
     assert.match(failed?.reason ?? "", /swap is on \(\/swap\.img\)/);
     assert.deepEqual(swapsOf("/swap.img file 4194300 0 -2\n"), []);
@@ -62,7 +67,11 @@ Deno.test("nodeChecks() refuses a machine without the image of containerd's sand
         Promise.resolve({
           code: 0,
           stderr: "",
-          stdout: program === "containerd" ? "sandbox_image = 'registry.k8s.io/pause:3.8'\n" : '{"images": []}',
+          stdout: program === "cat"
+            ? ""
+            : program === "containerd"
+            ? "sandbox_image = 'registry.k8s.io/pause:3.8'\n"
+            : '{"images": []}',
         }),
     };
     const [failed] = await failuresOf(root, { commands });

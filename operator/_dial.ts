@@ -10,6 +10,7 @@ import { InitServiceService } from "../proto/gen/bootstrapper.ts";
 import type { InitClientMessage, InitServerMessage } from "../proto/gen/bootstrapper.ts";
 import type { ClusterRecord } from "./cluster_records.ts";
 
+const INIT_PORT = 9443;
 const CONNECT_DEADLINE_MS = 15_000;
 /** A node whose power was cut says nothing any more. A node that is only slow, in emulation, answers within seconds. */
 const KEEP_ALIVE_MS = 20_000;
@@ -32,6 +33,7 @@ export async function dialInitServer(
       method: InitServiceService.init,
       endpoint,
       signal,
+      expected: { name: "the InitServer", usualPort: INIT_PORT },
       connectDeadlineMs: CONNECT_DEADLINE_MS,
       keepAliveMs: KEEP_ALIVE_MS,
     });

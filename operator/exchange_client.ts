@@ -29,6 +29,9 @@ import { checkInitResult } from "./result.ts";
 import type { CheckedResult } from "./result.ts";
 import { LONGEST_SILENCE_MS } from "../protocol/init_steps.ts";
 import { NONCE_BYTES } from "../protocol/lengths.ts";
+import { addressBytes } from "../platform/ip_address.ts";
+import { isLabel } from "../platform/label.ts";
+import { present } from "../platform/present.ts";
 
 /** How long the operator waits for a silent node, in milliseconds. */
 export interface InitClientDeadlines {
@@ -62,14 +65,15 @@ export interface VerifiedNode {
 /**
  * Steps 1 to 3: says hello, and verifies the node completely. Only the hello has been signed then.
  *
- * @param expectationFor Gives what the node must show for the proposed cluster ID. Its second argument is not verified.
+ * @param expectationFor Gives what the node must show for the proposed cluster ID. Its other arguments are not verified.
+ *   What it throws ends the exchange before anything but the hello is signed.
  * @param report Called with every check, as that of a verifier is.
  */
 export async function verifyNode(
   exchange: InitExchange,
   operator: KeyPair,
   verifier: Pick<EvidenceVerifier, "verify">,
-  expectationFor: (clusterId: Uint8Array, evidence: Evidence) => Promise<Expectation>,
+  expectationFor: (clusterId: Uint8Array, evidence: Evidence, says: NodeSays) => Promise<Expectation>,
   deadlines: InitClientDeadlines,
   report?: (check: EvidenceCheck) => void,
 ): Promise<VerifiedNode> {
@@ -77,17 +81,21 @@ export async function verifyNode(
   const signature = await sign(operator, "hello", await helloStatement(exchange.binding, clientNonce));
   await exchange.send({ message: { $case: "hello", hello: { clientNonce, operatorKey: operator.spki, signature } } });
 
-  const { serverNonce, clusterId, evidence } = await exchange.receive("proposal", deadlines.proposalMs);
+  const { serverNonce, clusterId, evidence, clusterName, nodeAddress } = await exchange.receive(
+    "proposal",
+    deadlines.proposalMs,
+  );
   requireLength(serverNonce, NONCE_BYTES, "server_nonce");
   requireLength(clusterId, CLUSTER_ID_BYTES, "cluster_id");
   if (evidence === undefined) throw new BootstrapError("refused/evidence", "The node sent no evidence");
+  const says = readSays({ clusterName, nodeAddress });
   const context = { binding: exchange.binding, clientNonce, serverNonce, operatorKey: operator.spki, clusterId };
   const a1 = await initA1(context);
   const { claims, challenge } = await verifyEvidence(
     verifier,
     evidence,
     a1,
-    await expectationFor(clusterId, evidence),
+    await expectationFor(clusterId, evidence, says),
     report,
   );
   if (challenge !== undefined) {
@@ -104,6 +112,26 @@ export async function verifyNode(
     checks.end();
   }
   return { claims, clusterId: copyOf(clusterId), a1 };
+}
+
+/** What a node says of itself before it is verified. A node of an earlier version says nothing. */
+export interface NodeSays {
+  /** The cluster's name in its configuration, an RFC 1123 label. */
+  readonly clusterName?: string;
+  /** The IP address by which other nodes are to reach it. */
+  readonly nodeAddress?: string;
+}
+
+function readSays(
+  { clusterName, nodeAddress }: { readonly clusterName: string | undefined; readonly nodeAddress: string | undefined },
+): NodeSays {
+  if (clusterName !== undefined && !isLabel(clusterName)) {
+    throw new BootstrapError("malformed/proposal", '"cluster_name" is no RFC 1123 label');
+  }
+  if (nodeAddress !== undefined && addressBytes(nodeAddress) === undefined) {
+    throw new BootstrapError("malformed/proposal", '"node_address" is no IP address');
+  }
+  return { ...present("clusterName", clusterName), ...present("nodeAddress", nodeAddress) };
 }
 
 /** What the operator sent in step 4. */

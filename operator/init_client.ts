@@ -16,12 +16,14 @@ import type { FailedTry } from "../platform/retry.ts";
 import { retry } from "../platform/retry.ts";
 import type { Founding, InitRequest, ProgressEvent } from "../proto/gen/bootstrapper.ts";
 import { dialInitServer } from "./_dial.ts";
-import { isFreshStill, isLoss, lostBeforeLock, stoppedInit } from "./_init_losses.ts";
+import { failedForGood, isFreshStill, isLoss, lostBeforeLock, stoppedInit } from "./_init_losses.ts";
 import { OperationWatch } from "./_operation_watch.ts";
 import type { ClusterRecord, HeldRecord } from "./cluster_records.ts";
-import type { InitClientDeadlines, InitExchange, VerifiedNode } from "./exchange_client.ts";
+import type { InitClientDeadlines, InitExchange, NodeSays, VerifiedNode } from "./exchange_client.ts";
 import { acknowledge, awaitResult, INIT_CLIENT_DEADLINES, requestInit, verifyNode } from "./exchange_client.ts";
+import { PeerError } from "../protocol/refusal.ts";
 import { initExpectation } from "./expectation.ts";
+import { addressRemark, checkClusterName } from "./node_says.ts";
 import type { OperationSettings } from "./operation_record.ts";
 import { checkRecord, clusterExists, isAgain, newRecord, operationLost, sameSettings } from "./operation_record.ts";
 
@@ -51,6 +53,8 @@ export interface InitOptions extends OperationSettings {
   readonly deadlines?: InitClientDeadlines;
   /** Called when the node is verified. Only the hello has been signed then. */
   onVerified(claims: EvidenceClaims, clusterId: string, again: boolean): void;
+  /** Called with what the operator should know before anything is signed, as a sentence without a full stop. */
+  onRemark?(remark: string): void;
   /** Called for each event of the node. */
   onProgress(event: ProgressEvent): void;
   /** Called when the node is lost in the middle of the operation, before the pause and the next call. */
@@ -113,6 +117,7 @@ export async function foundOnNode(options: InitOptions): Promise<NewCluster> {
     if (founded !== undefined) return founded;
     if (signal.aborted) throw stoppedInit(watch, thrown);
     const error = asBootstrapError(thrown);
+    if (watch.isLocked && error instanceof PeerError && !isLoss(error)) throw failedForGood(error, options.clusterName);
     if (!watch.mayBeLocked || !isLoss(error)) throw thrown;
     throw watch.gaveUp(endpoint, error, { operation: recorded?.operationId ?? "" });
   }
@@ -160,10 +165,15 @@ class InitOperation {
 
   /** Steps 1 to 3. Only the hello has been signed then. */
   async #verify(exchange: InitExchange): Promise<VerifiedNode> {
-    const { operator, verifier, expectIdentity, onVerified, deadlines = INIT_CLIENT_DEADLINES } = this.#options;
+    const { endpoint, operator, verifier, expectIdentity, onVerified, onRemark, deadlines = INIT_CLIENT_DEADLINES } =
+      this.#options;
     const recorded = this.#recorded;
-    const expectationFor = (clusterId: Uint8Array) =>
-      initExpectation(this.#options, this.#options.accepted, clusterId, isAgain(recorded, clusterId));
+    let remark: string | undefined;
+    const expectationFor = (clusterId: Uint8Array, _evidence: unknown, says: NodeSays) => {
+      checkClusterName(this.#options.clusterName, says);
+      remark = addressRemark(endpoint, says);
+      return initExpectation(this.#options, this.#options.accepted, clusterId, isAgain(recorded, clusterId));
+    };
     const node = await verifyNode(exchange, operator, verifier, expectationFor, deadlines);
     if (expectIdentity !== undefined && node.claims.identity !== expectIdentity) {
       throw new BootstrapError("refused/identity", "The node has another identity than expected", {
@@ -178,6 +188,7 @@ class InitOperation {
       throw lostBeforeLock(this.firstLoss);
     }
     onVerified(node.claims, clusterIdText(node.clusterId), again);
+    if (remark !== undefined && this.firstLoss === undefined) onRemark?.(remark);
     return node;
   }
 

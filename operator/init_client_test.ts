@@ -92,6 +92,34 @@ Deno.test("foundOnNode() returns a certificate for a key that was made here, and
   assert.equal(world.operator.signatures, 3);
 });
 
+Deno.test("foundOnNode() signs no founding for a name that the node is not configured with, whatever its evidence", async () => {
+  await using world = await InitWorld.start();
+  const believing: Pick<EvidenceVerifier, "verify"> = { verify: () => assert.fail("the evidence was looked at") };
+  const verifier = { ...shownVerifier, ...believing };
+  const { message, next } = await refusesNode(
+    world.operator,
+    () => world.found({ clusterName: "dmeo", verifier }),
+    "refused/cluster-name",
+  );
+  assert.match(message, /configured for the cluster demo, and the name given here is dmeo/);
+  assert.match(next, /--name demo/);
+});
+
+Deno.test("foundOnNode() says how to go on and how to start over when the node has failed for good after its lock", async () => {
+  const failed = new BootstrapError("system/kubeadm", "kubeadm init failed", {
+    next: "Repair the node",
+    retriable: false,
+  });
+  await using world = await InitWorld.start({ onFound: () => Promise.reject(failed) });
+  await assert.rejects(world.found(), (error: unknown) => {
+    assert(error instanceof BootstrapError);
+    assert.equal(error.code, "system/kubeadm");
+    assert.match(error.next, /^Repair the node\. Then run init again.*same operation/);
+    assert.match(error.next, /`bootstrapper reset` on the node, `bootstrapper abandon demo` here/);
+    return true;
+  });
+});
+
 Deno.test("foundOnNode() refuses a name that was founded, before it connects to anything", async () => {
   await using world = await InitWorld.start();
   const { clusterId } = await world.found();

@@ -19,13 +19,13 @@ Deno.test("Sightings.ageMs() counts from when the mark was first seen in its pre
   assert.equal(sightings.ageMs("mark", future + 1), 0);
 });
 
-Deno.test("Sightings.ageMs() takes the mark's own time, less the clocks' allowance, when it sees the mark for the first time", () => {
+Deno.test("Sightings.ageMs() of a mark that it sees for the first time is 0, whatever time it names", () => {
   const sightings = new Sightings(new TestClock({ ms: 3_600_000 }));
-  assert.equal(sightings.ageMs("mark", START_MS), 3_600_000 - MAXIMUM_CLOCK_SKEW_MS);
+  assert.equal(sightings.ageMs("mark", START_MS), 0);
 });
 
-Deno.test("Sightings.ageMs() is never more than the true age while the clocks are within their allowance", () => {
-  const aheadMs = fc.integer({ min: -MAXIMUM_CLOCK_SKEW_MS / 2, max: MAXIMUM_CLOCK_SKEW_MS / 2 });
+Deno.test("Sightings.ageMs() is never more than the true age, however far the clocks are apart", () => {
+  const aheadMs = fc.integer({ min: -1_000_000_000, max: 1_000_000_000 });
   const looksMs = fc.array(fc.integer({ min: 0, max: 2_000_000 }), { maxLength: 8 });
   fc.assert(fc.property(aheadMs, aheadMs, looksMs, (writerAhead, readerAhead, gaps) => {
     const time = { ms: 0 };

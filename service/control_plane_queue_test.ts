@@ -181,13 +181,30 @@ Deno.test("enter() removes the learner that a holder left at another address, an
   }
 });
 
-Deno.test("enter() waits only for the clocks' allowance when its service was restarted", async () => {
+Deno.test("enter() counts a turn from the start of its own service when that was restarted", async () => {
   const world = new QueueWorld();
   await world.queue().enter(cp1);
-  world.time.ms = SLOT_MS + 299_999;
-  assert.equal(await hear(world.queue(), cp2), "1/1");
+  world.time.ms = 10 * SLOT_MS;
+  const restarted = world.queue();
+  assert.equal(await hear(restarted, cp2), "1/1");
+  world.time.ms += SLOT_MS - 1;
+  assert.equal(await hear(restarted, cp2), "1/1");
   world.time.ms++;
-  assert.equal(await hear(world.queue(), cp2), "slot");
+  assert.equal(await hear(restarted, cp2), "slot");
+});
+
+Deno.test("enter() takes no turn and removes no learner because the clocks of two services are far apart", async () => {
+  for (const aheadMs of [21 * 60_000, 24 * 3_600_000, -24 * 3_600_000]) {
+    const world = new QueueWorld();
+    const [giver, other] = [world.queue(), world.queue({ aheadMs })];
+    await giver.enter(cp1);
+    world.etcd.addLearner(cp1);
+    assert.equal(await hear(other, cp2), "1/1");
+    world.time.ms += SLOT_MS - 1;
+    assert.equal(await hear(other, cp2), "1/1");
+    assert.equal(await hear(giver, cp1), "slot");
+    assert.deepEqual(world.removed, []);
+  }
 });
 
 Deno.test("enter() begins the next join when the holder votes in etcd, without a release", async () => {

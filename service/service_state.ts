@@ -276,7 +276,7 @@ function malformed(path: string, key: string, reason: string, cause?: unknown): 
     `Cannot use the join service's state ${path}: ${reason}`,
     {
       cause,
-      next: "Write it again: start bootstrapper.service on this node again",
+      next: "Restore the file from a backup, or reset this node and let it join again: a member does not write it anew",
       details: { path, key },
     },
   );

@@ -116,6 +116,7 @@ export async function init(options: InitOptions, context: CliContext): Promise<v
     patienceMs: options.patienceMs,
     ...(options.expectIdentity === undefined ? {} : { expectIdentity: hex(options.expectIdentity) }),
     onVerified: (claims, clusterId, again) => showVerified(printer, claims, clusterId, again),
+    onRemark: (remark) => printer.note("node-remark", remark, { remark }),
     onProgress: (event) => printer.progress(event),
     onLost: (lost) => showLost(printer, endpointText(options.node), lost),
     keep: (newCluster) => keep(options, operator, newCluster),

@@ -208,7 +208,8 @@ export const MALFORMED = {
   },
   "malformed/service-state": {
     meaning: "The state of the join service cannot be read.",
-    remedy: "Restart bootstrapper.service on that control plane: it rewrites the state.",
+    remedy:
+      "Restore the file from a backup, or reset that control plane and let it join again: a member does not write it anew.",
   },
   "malformed/host-credential": {
     meaning: "The machine's host gives a credential twice by SMBIOS, in another form than it states, or too large.",

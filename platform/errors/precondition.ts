@@ -153,7 +153,8 @@ export const PRECONDITION = {
   "precondition/reset-under-way": { meaning: "A reset of the node has started and has not ended.", remedy: GOES_ON },
   "precondition/service-key": {
     meaning: "The key of the join service does not match its certificate.",
-    remedy: "Restart bootstrapper.service on that control plane: it rewrites both.",
+    remedy:
+      "Restore both from a backup, or reset that control plane and let it join again: a member does not write them anew.",
   },
   "precondition/staged-init": {
     meaning: "The staged CA of the node is not that of the cluster in its lock.",

@@ -31,6 +31,14 @@ export const PROTOCOL = {
     remedy: SAME_VERSION,
   },
   "protocol/message-size": { meaning: "The peer sent a message that is too large.", remedy: SAME_VERSION },
+  "protocol/other-server": {
+    meaning: "Another program answers where an InitServer or a join service was expected.",
+    remedy: "Check the address and the port: an InitServer's is 9443, and a join service's is 9444.",
+  },
+  "protocol/other-service": {
+    meaning: "An InitServer answers where a join service was expected, or the other way round.",
+    remedy: "Check the port: an InitServer's is 9443, and a join service's is 9444.",
+  },
   "protocol/order": { meaning: "The peer sent an unexpected message.", remedy: SAME_VERSION },
   "protocol/progress": {
     meaning: "The node left out an event of its init, or sent one twice.",

@@ -129,7 +129,8 @@ export const REFUSED_CERTIFICATES = {
   "refused/certificate-usage": { meaning: "A certificate is for another usage.", remedy: NOT_OURS },
   "refused/certificate-validity": {
     meaning: "A certificate is not yet valid or has expired.",
-    remedy: "Check the clocks. If they are correct, renew the certificate.",
+    remedy:
+      "Check the clocks. If they are correct, renew the certificate: a join service's and kubeadm's last one year, and are renewed by hand; a node's own by `bootstrapper renew --now`.",
   },
   "refused/critical-extension": {
     meaning: "A certificate has a critical extension that this version does not know.",

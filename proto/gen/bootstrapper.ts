@@ -98,7 +98,18 @@ export interface InitServerMessage {
 export interface InitProposal {
   serverNonce: Uint8Array;
   clusterId: Uint8Array;
-  evidence: Evidence | undefined;
+  evidence:
+    | Evidence
+    | undefined;
+  /**
+   * The two below are advice, and prove nothing: with them, an operator's typing error is found before anything is signed.
+   * The cluster's name in the node's configuration.
+   */
+  clusterName?:
+    | string
+    | undefined;
+  /** The address by which other nodes are to reach the node. */
+  nodeAddress?: string | undefined;
 }
 
 export interface ActivationAnswer {
@@ -1132,7 +1143,13 @@ export const InitServerMessage: MessageFns<InitServerMessage> = {
 };
 
 function createBaseInitProposal(): InitProposal {
-  return { serverNonce: new Uint8Array(0), clusterId: new Uint8Array(0), evidence: undefined };
+  return {
+    serverNonce: new Uint8Array(0),
+    clusterId: new Uint8Array(0),
+    evidence: undefined,
+    clusterName: undefined,
+    nodeAddress: undefined,
+  };
 }
 
 export const InitProposal: MessageFns<InitProposal> = {
@@ -1145,6 +1162,12 @@ export const InitProposal: MessageFns<InitProposal> = {
     }
     if (message.evidence !== undefined) {
       Evidence.encode(message.evidence, writer.uint32(26).fork()).join();
+    }
+    if (message.clusterName !== undefined) {
+      writer.uint32(34).string(message.clusterName);
+    }
+    if (message.nodeAddress !== undefined) {
+      writer.uint32(42).string(message.nodeAddress);
     }
     return writer;
   },
@@ -1186,6 +1209,22 @@ export const InitProposal: MessageFns<InitProposal> = {
             message.evidence = Evidence.decode(reader, reader.uint32());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.clusterName = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.nodeAddress = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1208,6 +1247,8 @@ export const InitProposal: MessageFns<InitProposal> = {
     message.evidence = (object.evidence !== undefined && object.evidence !== null)
       ? Evidence.fromPartial(object.evidence)
       : undefined;
+    message.clusterName = object.clusterName ?? undefined;
+    message.nodeAddress = object.nodeAddress ?? undefined;
     return message;
   },
 };
