@@ -37,7 +37,7 @@ export const EVALUATED: readonly string[] = [
 /** The most intermediate authorities between an endorsement key and the policy's authority. Intel has four. */
 const MAXIMUM_INTERMEDIATES = 6;
 /** A machine may send several authorities of one name. This bounds the work, whatever it sends. */
-const MAXIMUM_SIGNATURES = 24;
+const MAXIMUM_SIGNATURES = 12;
 
 /** The certificates between a certificate and an authority, lowest first. */
 export type Path = readonly Certificate[];

@@ -3,7 +3,6 @@ import { extendedOnce } from "../../../protocol/transcript.ts";
 import { LOCK_REGISTER, TRUST_REGISTER } from "../../evidence.ts";
 import { type EvidenceKind, lazyVerifier } from "../../kind.ts";
 import type { TpmPolicy } from "./policy.ts";
-import { FIRMWARE_PCRS, isReset } from "./registers.ts";
 import { tpmPolicySchema } from "./policy_schema.ts";
 
 /** Evidence of a TPM 2.0. */
@@ -20,7 +19,6 @@ export const TPM: EvidenceKind<TpmPolicy> = Object.freeze<EvidenceKind<TpmPolicy
   },
   section: {
     schema: tpmPolicySchema,
-    remarks: tpmRemarks,
     make: async (sources) => (await import("./policy_section.ts")).makeTpmSection(sources),
     // An authority certifies identities that no policy lists.
     identities: ({ trust }) => trust.issuers.length > 0 ? undefined : trust.identities,
@@ -46,15 +44,6 @@ export const TPM: EvidenceKind<TpmPolicy> = Object.freeze<EvidenceKind<TpmPolicy
     read: async (payload) => (await import("./payload.ts")).decodePayload(payload).pcrs,
   },
 });
-
-/** Returns what users of a policy must know about its TPM section, as sentences without a full stop. */
-function tpmRemarks({ pcrs }: TpmPolicy): readonly string[] {
-  const firmware = FIRMWARE_PCRS.flatMap((pcr) => pcrs.get(pcr) ?? []);
-  return firmware.length === 0 || !firmware.every(isReset) ? [] : [
-    "NOT MEASURED: every PCR from 0 to 7 that tpm.pcrs names must be zero, as on a machine whose firmware measures " +
-    "nothing; whoever runs code on such a machine can make any value of these registers",
-  ];
-}
 
 function noTpm(): BootstrapError {
   return new BootstrapError("precondition/no-tpm", "This machine has no TPM, so it cannot make evidence", {

@@ -43,7 +43,7 @@ const USES: readonly PcrUse[] = [
 ];
 
 /** The PCRs of firmware and boot loader. Where all are zero, nothing measured the boot. */
-export const FIRMWARE_PCRS: readonly number[] = Object.freeze([0, 1, 2, 3, 4, 5, 6, 7]);
+const FIRMWARE_PCRS: readonly number[] = Object.freeze([0, 1, 2, 3, 4, 5, 6, 7]);
 
 /** The PCRs that the protocol uses, which no policy names. */
 export const PROTOCOL_PCRS: readonly number[] = Object.freeze([TRUST_REGISTER, LOCK_REGISTER]);
@@ -68,7 +68,7 @@ export function unmeasuredWarning(name: string, pcrs: readonly Uint8Array[]): st
 }
 
 /** Whether a value says that nothing was measured: a register has it from a reset on. */
-export function isReset(value: Uint8Array): boolean {
+function isReset(value: Uint8Array): boolean {
   const [first] = value;
   return (first === 0 || first === 0xff) && value.every((octet) => octet === first);
 }
