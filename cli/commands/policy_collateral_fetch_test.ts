@@ -256,6 +256,7 @@ Deno.test("policy collateral fetch asks again when a service is busy, and names 
   );
   assert.equal(await world.run("--platform", "milan"), 0, world.cli.err);
   assert.equal(world.server.asked.length, 3);
+  assert.match(world.cli.err, /^(?:Cannot get .*crl: it was answered with 429; trying again in \d+ s\n){2}$/);
   failures = 9;
   assert.equal(await world.run("--platform", "milan"), 4);
   assert.match(world.cli.err, /https:\/\/localhost:\d+\/vcek\/v1\/Milan\/crl: it was answered with 429/);
