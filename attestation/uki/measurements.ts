@@ -14,7 +14,7 @@ import type { UkiMeasurement } from "./measurement.ts";
 import { extendedBy, hashed, measurement } from "./measurement.ts";
 import type { PeImage, PeSection } from "./pe.ts";
 import { readPeImage } from "./pe.ts";
-import { contentOf, ukiError, type UsedSections, usedSections } from "./sections.ts";
+import { contentOf, isFilled, KERNEL_SECTION, ukiError, type UsedSections, usedSections } from "./sections.ts";
 import { stubRules } from "./systemd_program.ts";
 
 export type { UkiMeasurement } from "./measurement.ts";
@@ -63,7 +63,6 @@ export interface UkiStart {
 /** The register into which systemd-stub measures the sections of its image. */
 export const KERNEL_IMAGE_REGISTER = 11;
 
-const KERNEL_SECTION = ".linux";
 const ARGUMENTS_SECTION = ".cmdline";
 /** The first version of kernels that the stub has the firmware load (`pe_kernel_info()`). */
 const LOADED_KERNEL_VERSION = 1;
@@ -130,7 +129,15 @@ export async function ukiRegisters(
     bootLoader: await Promise.all(chains.map(extendedBy)),
     started: [...new Set(chains.flat())],
     kernelImages,
-    remarks: remarksOn(what, kernelImages, programs),
+    remarks: [
+      ...remarksOn(what, kernelImages, programs),
+      ...([...kernels].some((section) => section !== undefined && isFilled(section))
+        ? [
+          `PCR 4 and PCR 11: the kernel of ${what} is longer in memory than in the file, as ukify 257.0 to 257.2 ` +
+          "declares it, so the values hold for firmware that fills the rest with zeros",
+        ]
+        : []),
+    ],
   };
 }
 

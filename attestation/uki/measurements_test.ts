@@ -137,6 +137,17 @@ Deno.test("ukiRegisters() accepts sections that overlap in memory if none of the
   assert.match(`${error.message} ${error.next}`, /f as a UKI: its sections \.sbat and \.sdmagic overlap.*one version/);
 });
 
+Deno.test("ukiRegisters() measures a kernel that is longer in memory than in the file with zeros behind it", async () => {
+  const virtualSize = linux.content.length + 0x1234;
+  const inMemory = { ...linux, content: concat(linux.content, new Uint8Array(0x1234)) };
+  const image = writePe([stub257, { ...linux, virtualSize }]);
+  const { bootLoader, kernelImages, remarks, started } = await ukiRegisters(image, "f");
+  assert.deepEqual(kernelImages.map(({ value }) => hex(value)), [await extended(...named(inMemory))]);
+  assert.equal(bootLoader.length, 2);
+  assert.equal(started.at(-1)?.digest, hex(imageHash(readPeImage(inMemory.content, "kernel"))));
+  assert.match(remarks.join(), /kernel of f is longer in memory.*fills the rest with zeros/);
+});
+
 Deno.test("ukiRegisters() finds the stub's name where linkers without .sdmagic put it, and not in the kernel", async () => {
   const data = (text: string): WrittenSection => ({ name: ".data", content: utf8(text) });
   const text = "\0\0#### LoaderInfo: systemd-stub 252.39-1~deb12u2 ####\0more";
@@ -163,7 +174,8 @@ Deno.test("ukiRegisters() refuses images whose measurements it cannot predict, a
     [[stub257, linux, cmdline, cmdline], "malformed/uki", /\.cmdline and \.cmdline.*takes the first.*ukify joins/],
     [[STUB_252, linux, { ...linux, name: ".linuxx" }], "malformed/uki", /\.linux and \.linuxx/],
     [[STUB_252, linux, { name: ".dtbauto", content: utf8("x") }], "malformed/uki", /\.dtbauto.*for \.dtb /],
-    [[STUB_252, { ...linux, virtualSize: linux.content.length + 0x200 }], "malformed/uki", /longer in memory/],
+    [[STUB_252, { ...linux, virtualSize: 0x8000001 }], "malformed/uki", /\.linux is longer in memory.*ukify 257\.3/],
+    [[STUB_252, linux, { ...cmdline, virtualSize: 0x201 }], "malformed/uki", /\.cmdline is longer in memory/],
   ];
   for (const [sections, code, said] of cases) {
     const error = await errorOf(() => ukiRegisters(writePe(sections), "f"));

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { concat } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import type { PeImage, PeSection } from "./pe.ts";
 import { overlapsInMemory } from "./pe.ts";
@@ -18,10 +19,14 @@ export interface UsedSections {
   readonly sections: ReadonlyMap<string, PeSection>;
 }
 
+/** The section with the kernel. */
+export const KERNEL_SECTION = ".linux";
 const PROFILE = ".profile";
 const DEVICE_TREE = ".dtbauto";
 /** The limit on cases: 256 profiles, as systemd allows (`UNIFIED_PROFILES_MAX`), of one device tree. */
 const MAXIMUM_CASES = 256;
+/** The limit on a kernel in memory, which is what it needs to unpack itself. */
+const MAXIMUM_KERNEL_BYTES = 1 << 27;
 
 /**
  * Returns the cases in which the stub starts the image: each profile, with each device tree that the stub may select
@@ -53,9 +58,19 @@ export function usedSections(image: PeImage, rules: StubRules, what: string): re
   return cases;
 }
 
-/** Returns the bytes of a section that {@linkcode usedSections} returned. */
-export function contentOf({ bytes }: PeImage, { rawOffset, virtualSize }: PeSection): Uint8Array {
-  return bytes.subarray(rawOffset, rawOffset + virtualSize);
+/**
+ * Returns the bytes in memory of a section that {@linkcode usedSections} returned. Firmware and shim fill what the file
+ * does not have with zeros.
+ */
+export function contentOf({ bytes }: PeImage, section: PeSection): Uint8Array {
+  const { rawOffset, rawSize, virtualSize } = section;
+  const content = bytes.subarray(rawOffset, rawOffset + Math.min(rawSize, virtualSize));
+  return isFilled(section) ? concat(content, new Uint8Array(virtualSize - rawSize)) : content;
+}
+
+/** Whether a section is longer in memory than in the file. */
+export function isFilled({ rawSize, virtualSize }: PeSection): boolean {
+  return virtualSize > rawSize;
 }
 
 interface ProfileSections {
@@ -115,8 +130,11 @@ function chosen(all: readonly PeSection[], rules: StubRules, what: string): Prof
 
 /** Checks that the bytes in the file are those that the stub finds in memory. */
 function checkContent(image: PeImage, section: PeSection, what: string): void {
-  const { name, virtualSize, rawSize } = section;
-  if (virtualSize > rawSize) throw ukiError(what, `${name} is longer in memory than in the file`);
+  const { name, virtualSize } = section;
+  // ukify 257.0 to 257.2 declares the kernel's length in memory, and later versions that in the file.
+  if (isFilled(section) && (name !== KERNEL_SECTION || virtualSize > MAXIMUM_KERNEL_BYTES)) {
+    throw ukiError(what, `${name} is longer in memory than in the file`, "Build the image with ukify 257.3 or newer");
+  }
   const other = image.sections.find((one) => one !== section && overlapsInMemory(one, section));
   if (other !== undefined) {
     throw ukiError(

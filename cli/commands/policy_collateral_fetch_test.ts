@@ -129,6 +129,35 @@ Deno.test("policy collateral fetch gets AMD's list and a chip's certificate, in 
   }]);
 });
 
+Deno.test("policy collateral fetch asks for a chip of Turin in its form, and for the line of a report that does not say it", async () => {
+  const amd = await createSoftwareAmd("turin");
+  const [crl, vek] = [await amd.crl(), await amd.vek()];
+  const chip = hex(chipIdOf("turin").slice(0, 8));
+  const query = "?fmcSPL=1&blSPL=3&teeSPL=2&snpSPL=8&ucodeSPL=115";
+  await using world = await World.start({ kinds: [TPM, snpKind(amd.anchors), TDX], now: AMD_NOW }, (path, search) => {
+    if (path === "/vcek/v1/Turin/crl") return new Response(base64(crl));
+    return path === `/vcek/v1/Turin/${chip}` && search === query ? new Response(copyOf(vek)) : notFound();
+  });
+  const nothing = new Uint8Array();
+  const parts = { vek: nothing, authority: nothing, crl: nothing };
+  const payload = encodePayload({ report: await amd.report(), ...parts });
+  const evidence = await world.evidence("node-1.json", { variant: "snp", payload });
+  assert.equal(await world.run(evidence), 2);
+  assert.match(world.cli.err, /node-1\.json does not say of which line[^]*--platform: milan, genoa, turin/);
+  assert.equal(await world.run(evidence, "--platform", "turin"), 0, world.cli.err);
+  assert.equal((await world.files()).length, 2);
+  // Another chip's certificate is none for this report.
+  const other = encodePayload({ report: await amd.report({ 0x1a0: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8) }), ...parts });
+  const path = await world.evidence("node-2.json", { variant: "snp", payload: other });
+  await using lying = await World.start(
+    { kinds: [TPM, snpKind(amd.anchors), TDX], now: AMD_NOW },
+    (path) => path.endsWith("/crl") ? new Response(copyOf(crl)) : new Response(copyOf(vek)),
+  );
+  assert.equal(await lying.run(path, "--platform", "turin"), 3);
+  assert.match(lying.cli.err, /refused\/snp-hardware-id/);
+  assert.deepEqual(await lying.files(), ["amd-turin-vcek.crl"]);
+});
+
 function writeCrlPem(der: Bytes): string {
   return `-----BEGIN X509 CRL-----\n${base64(der)}\n-----END X509 CRL-----\n`;
 }
@@ -227,6 +256,7 @@ Deno.test("policy collateral fetch asks again when a service is busy, and names 
   );
   assert.equal(await world.run("--platform", "milan"), 0, world.cli.err);
   assert.equal(world.server.asked.length, 3);
+  assert.match(world.cli.err, /^(?:Cannot get .*crl: it was answered with 429; trying again in \d+ s\n){2}$/);
   failures = 9;
   assert.equal(await world.run("--platform", "milan"), 4);
   assert.match(world.cli.err, /https:\/\/localhost:\d+\/vcek\/v1\/Milan\/crl: it was answered with 429/);

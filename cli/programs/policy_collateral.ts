@@ -18,10 +18,11 @@ import type { DocumentClient } from "../../platform/fetch_document.ts";
 import { documentClient } from "../../platform/fetch_document.ts";
 import { ensureFolder, readFile, readFileIfExists, writeFileAtomic } from "../../platform/files.ts";
 import { present } from "../../platform/present.ts";
+import type { FailedTry } from "../../platform/retry.ts";
 import { retry } from "../../platform/retry.ts";
 import type { CliContext, OutputForm } from "../context.ts";
 import { kindsOf } from "../kinds.ts";
-import { printResult } from "../output.ts";
+import { printable, printResult } from "../output.ts";
 
 /** The options of `policy collateral fetch`. */
 export interface PolicyCollateralOptions {
@@ -76,7 +77,12 @@ export async function policyCollateralFetch(options: PolicyCollateralOptions, co
   const missing: (readonly [name: string, error: BootstrapError])[] = [];
   for (const request of requests) {
     try {
-      for (const { name, bytes, until } of await request.fetch(asking(client, context), context.clock.now())) {
+      for (
+        const { name, bytes, until } of await request.fetch(
+          asking(client, context, options.output),
+          context.clock.now(),
+        )
+      ) {
         const path = join(folder, name);
         const before = await readFileIfExists(path, MAXIMUM_COLLATERAL_BYTES);
         const isUnchanged = before !== undefined && equalBytes(before, bytes);
@@ -169,7 +175,14 @@ async function requestsOf(
 }
 
 /** Asks a service, again after a pause if it may answer later. */
-function asking(client: DocumentClient, { clock }: { readonly clock: Clock }): AskVendor {
+function asking(
+  client: DocumentClient,
+  { clock, printError }: { readonly clock: Clock; readonly printError: (text: string) => void },
+  output: OutputForm,
+): AskVendor {
+  const onFailedTry = ({ error, pauseMs }: FailedTry) => {
+    if (output === "text") printError(`${printable(error.message)}; trying again in ${Math.ceil(pauseMs / 1000)} s\n`);
+  };
   return (url) =>
     retry(async () => {
       const answer = await client.ask(url).catch((cause: unknown) => {
@@ -178,7 +191,7 @@ function asking(client: DocumentClient, { clock }: { readonly clock: Clock }): A
       if (answer.status === 200) return answer;
       const isLater = answer.status === 429 || answer.status >= 500;
       throw unavailable(url, `it was answered with ${answer.status}`, isLater);
-    }, { clock, random: Math.random, maximumTries: TRIES, backOff: BACK_OFF });
+    }, { clock, random: Math.random, maximumTries: TRIES, backOff: BACK_OFF, onFailedTry });
 }
 
 function unavailable(url: string, reason: string, retriable: boolean, cause?: unknown): BootstrapError {

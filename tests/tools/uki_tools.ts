@@ -8,11 +8,12 @@ const suite = "trixie";
 const packages = ["systemd", "systemd-boot-efi", "systemd-ukify"];
 const mirror = "http://deb.debian.org/debian";
 const efiFolder = "usr/lib/systemd/boot/efi";
+const shimFolder = "usr/lib/shim";
 const leftOut = ["/usr/share/*"];
 /** Links that a merged /usr needs; packages that are only extracted do not make them. */
 const merged = ["bin", "lib", "lib64", "sbin"];
 
-/** The programs of one version of systemd for one architecture. */
+/** The programs of one version of systemd for one architecture. Those of version 257 have a shim beside them. */
 export interface EfiPrograms {
   /** The major version of systemd. */
   readonly version: number;
@@ -21,20 +22,20 @@ export interface EfiPrograms {
 
 interface EfiSource extends EfiPrograms {
   readonly suite: string;
-  readonly package: string;
+  readonly packages: readonly string[];
   readonly sources: readonly string[];
 }
 
 const efiPackage = "systemd-boot-efi";
 const backports = ["bookworm", "bookworm-backports"].map((name) => `deb ${mirror} ${name} main`);
 const efiSources: readonly EfiSource[] = (["amd64", "arm64"] as const).flatMap((architecture): EfiSource[] => [
-  { version: 252, architecture, suite: "bookworm", package: efiPackage, sources: [] },
+  { version: 252, architecture, suite: "bookworm", packages: [efiPackage], sources: [] },
   {
     ...{ version: 254, architecture, suite: "bookworm" },
-    package: `${efiPackage}/bookworm-backports`,
+    packages: [`${efiPackage}/bookworm-backports`],
     sources: backports,
   },
-  { version: 257, architecture, suite, package: efiPackage, sources: [] },
+  { version: 257, architecture, suite, packages: [efiPackage, "shim-unsigned"], sources: [] },
 ]);
 
 /** What {@linkcode ukiTools} returns. */
@@ -66,8 +67,9 @@ export async function ukiTools(store: Store = new BuildStore()): Promise<UkiTool
       await Deno.mkdir(join(root, "efi"));
       for (const source of efiSources) {
         const tree = join(to.folder, "tree");
-        await extract(tree, source.architecture, source.suite, [source.package], source.sources, to.log);
+        await extract(tree, source.architecture, source.suite, source.packages, source.sources, to.log);
         await Deno.rename(join(tree, efiFolder), join(root, folderOf(source)));
+        await addShim(join(tree, shimFolder), join(root, folderOf(source)));
         await Deno.remove(tree, { recursive: true });
       }
       await Deno.chmod(root, 0o755);
@@ -85,6 +87,17 @@ export async function ukiTools(store: Store = new BuildStore()): Promise<UkiTool
 
 function folderOf({ version, architecture }: EfiPrograms): string {
   return `/efi/${version}-${architecture}`;
+}
+
+/** Moves the shim, if there is one, to the other programs. */
+async function addShim(from: string, to: string): Promise<void> {
+  try {
+    for await (const { name } of Deno.readDir(from)) {
+      if (/^shim\w+\.efi$/.test(name)) await Deno.rename(join(from, name), join(to, name));
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
 }
 
 async function extract(

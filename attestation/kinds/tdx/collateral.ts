@@ -50,10 +50,15 @@ export function collateralName(part: CollateralPart, { fmspc, pckCa }: Collatera
     case "qeIdentityChain":
       return "tdx-qe-identity.pem";
     case "pckCrl":
-      return `tdx-pck-${pckCa}.crl`;
+      return crlNames(pckCa).pck;
     case "rootCrl":
-      return "tdx-root.crl";
+      return crlNames(pckCa).root;
   }
+}
+
+/** The file names of the revocation lists for a platform whose PCK certificate is of this authority. */
+export function crlNames(pckCa: PckCa): { readonly root: string; readonly pck: string } {
+  return { root: "tdx-root.crl", pck: `tdx-pck-${pckCa}.crl` };
 }
 
 /**

@@ -15,8 +15,8 @@ import type { Checks } from "../../checks.ts";
 import { createChecks } from "../../checks.ts";
 import { prefixed } from "./_prefixed.ts";
 import { checkSignedJson } from "./intel_json.ts";
-import type { TdxCollateral } from "./collateral.ts";
-import { checkPckChain, checkRevocation, checkSignerChain, type PckChain } from "./intel_chain.ts";
+import { crlNames, type TdxCollateral } from "./collateral.ts";
+import { checkPckChain, checkRevocation, checkSignerChain, type PckCa, pckCaOf, type PckChain } from "./intel_chain.ts";
 import { type PckPlatform, readPckPlatform } from "./pck.ts";
 import { type QeIdentityDocument, readQeIdentity } from "./qe_identity.ts";
 import type { TdxQuote } from "./quote.ts";
@@ -70,7 +70,10 @@ export async function checkDcap(
   trust: IntelTrust,
   checks: Checks = createChecks(),
 ): Promise<TcbReport> {
-  const documents = await checks.need("tdx-collateral-form", () => prefixed(() => readDocuments(collateral)));
+  const documents = await checks.need(
+    "tdx-collateral-form",
+    () => prefixed(() => readDocuments(collateral, pckCaOf(chain))),
+  );
   const { tcbInfo: { tcbInfo }, qeIdentity: { qeIdentity } } = documents;
   const { now } = trust;
   await checks.run(
@@ -130,11 +133,15 @@ export async function checkQuoteSignatures(
   return platform;
 }
 
-function readDocuments(collateral: TdxCollateral): Documents {
+/** Reads the documents. The lists are named by their files, because caches give them in other forms. */
+function readDocuments(collateral: TdxCollateral, pckCa: PckCa): Documents {
   return {
     tcbInfo: readTcbInfo(collateral.tcbInfo),
     qeIdentity: readQeIdentity(collateral.qeIdentity),
-    crls: { root: readCrl(collateral.rootCrl, "Intel's root CRL"), pck: readCrl(collateral.pckCrl, "PCK CRL") },
+    crls: {
+      root: readCrl(collateral.rootCrl, `Intel's root CRL, ${crlNames(pckCa).root}`),
+      pck: readCrl(collateral.pckCrl, `PCK CRL, ${crlNames(pckCa).pck}`),
+    },
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { readBootLoader } from "../../../attestation/uki/boot_chain.ts";
+import { type BootProgram, readBootLoader, readShim } from "../../../attestation/uki/boot_chain.ts";
 import type { UkiRegisters } from "../../../attestation/uki/measurements.ts";
 import { ukiRegisters } from "../../../attestation/uki/measurements.ts";
 import { hex, utf8 } from "../../../platform/bytes.ts";
@@ -217,15 +217,20 @@ test("ukiRegisters() gives PCR 4 of the digests that sbsign signs", async (tools
   };
   for (const programs of tools.programs) {
     const { common, programFolder } = await inputs(tools, folder, programs);
-    const [image, boot] = [`${nameOf(programs)}.efi`, `${nameOf(programs)}-boot.efi`];
-    await capture(tools.ukify("build", ...common, `--output=${folder.of(image)}`));
-    const program = join(tools.root, programFolder, `systemd-boot${suffixOf(programs)}.efi`);
-    await Deno.copyFile(program, join(folder.path, boot));
-    const signatures = [await signatureOf(boot), await signatureOf(image)];
+    const suffix = suffixOf(programs);
+    const copy = (name: string) => Deno.copyFile(join(tools.root, programFolder, name), join(folder.path, name));
+    const boot = `systemd-boot${suffix}.efi`;
+    const shims = programs.version >= 257 ? [`shim${suffix}.efi`] : [];
+    for (const name of [...shims, boot]) await copy(name);
+    await capture(tools.ukify("build", ...common, `--output=${folder.of("uki.efi")}`));
     // The tool pads a file to whole words before it signs it, so only the signed file has the digest.
-    const loader = readBootLoader(await folder.read(`${boot}.signed`), boot);
-    const { started } = await ukiRegisters(await folder.read(`${image}.signed`), image, { programs: [loader] });
-    const digests = started.slice(2, 4).map(({ digest }) => digest);
-    signatures.forEach((signature, index) => assert.ok(signature.includes(`0420${digests[index]}`), image));
+    const signatures = [];
+    for (const name of [...shims, boot, "uki.efi"]) signatures.push(await signatureOf(name));
+    const chain: BootProgram[] = [];
+    for (const name of shims) chain.push(readShim(await folder.read(`${name}.signed`), name));
+    chain.push(readBootLoader(await folder.read(`${boot}.signed`), boot));
+    const { started } = await ukiRegisters(await folder.read("uki.efi.signed"), "uki.efi", { programs: chain });
+    const digests = started.slice(2, 2 + signatures.length).map(({ digest }) => digest);
+    signatures.forEach((signature, index) => assert.ok(signature.includes(`0420${digests[index]}`), nameOf(programs)));
   }
 });
