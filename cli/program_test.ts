@@ -4,6 +4,7 @@ import { BootstrapError } from "../platform/errors.ts";
 import { init } from "./commands/init.ts";
 import { joinSigner } from "./commands/join_service_signer.ts";
 import { run } from "./commands/run.ts";
+import type { AnyCommand } from "./command.ts";
 import type { CliContext } from "./context.ts";
 import { runProgram } from "./program.ts";
 import type { Machine } from "./machine.ts";
@@ -202,3 +203,19 @@ function closedListener(): Deno.Listener {
   listener.close();
   return listener;
 }
+
+Deno.test("runProgram() takes a requested stop for success only where a command works until then, and disposes of what it opened", async () => {
+  for (const [runsUntilStopped, exitCode] of [[{ runsUntilStopped: true }, 0], [{}, 1]] as const) {
+    let isDisposed = false;
+    const stopped: AnyCommand = {
+      ...{ name: "run", group: "On a node:", description: "wait", examples: ["bootstrapper run"], keeps: ["read"] },
+      ...runsUntilStopped,
+      read: () => undefined,
+      open: () => Promise.resolve({ [Symbol.dispose]: () => void (isDisposed = true) }),
+      action: () => Promise.reject(new BootstrapError("aborted/run", "The bootstrapper was stopped")),
+    };
+    await using world = await TestWorld.create({ commands: [stopped] });
+    assert.equal(await world.run("run"), exitCode, world.err);
+    assert.equal(isDisposed, true);
+  }
+});

@@ -8,6 +8,7 @@ import { documentsOf, foundCluster } from "../init/found_cluster.ts";
 import { InitServer } from "../init/init_server.ts";
 import { checkSwitches, kubernetesChecks, preflight, settingsCheck } from "../init/preflight.ts";
 import type { StagedInitFolder } from "../init/staged_init.ts";
+import { WARNING_PREFIX } from "../protocol/init_steps.ts";
 import { readNodeCertificate } from "../kubernetes/kubelet_credentials.ts";
 import type { EvidenceIssuer } from "../attestation/evidence.ts";
 import { NO_IDENTITY } from "../attestation/evidence.ts";
@@ -44,7 +45,7 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
     clock,
     log,
     preflight: async (staged, journal, signal) => {
-      using _warnings = kubeadm.listenToWarnings((warning) => journal.detail("preflight", `kubeadm warns: ${warning}`));
+      using _warnings = kubeadm.listenToWarnings((warning) => journal.detail("preflight", WARNING_PREFIX + warning));
       await forOperator(async () => {
         checkSwitches(staged.request.policyDocument, trust, kinds);
         const node = { address: self.address, networks: deps.networks ?? [] };
@@ -57,9 +58,7 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
       });
     },
     found: async (staged, journal, signal) => {
-      using _warnings = kubeadm.listenToWarnings((warning) =>
-        journal.detail("kubeadm-init", `kubeadm warns: ${warning}`)
-      );
+      using _warnings = kubeadm.listenToWarnings((warning) => journal.detail("kubeadm-init", WARNING_PREFIX + warning));
       const cluster = await forOperator(() => foundCluster(founding(contender), staged, journal, signal));
       await recordFounderCertificates(deps, cluster.joinEndpoints);
       status.update({ waitsFor: "the operator's init, which fetches the admin certificate" });

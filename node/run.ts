@@ -60,7 +60,7 @@ export async function runNode(deps: RunDependencies, signal: AbortSignal): Promi
       await session.pauseAfterFailures(signal);
       await removeLeftovers(paths.run);
       const timeline = await TimelineRecorder.open({ path: paths.timeline, clock, log });
-      await new RunningNode(deps, session.status, timeline).bootstrap(signal);
+      await new RunningNode(deps, session, timeline).bootstrap(signal);
       await session.status.update({ phase: "member", waitsFor: undefined, error: undefined, failures: undefined });
       log.event("info", "member");
     }, signal);
@@ -80,6 +80,7 @@ const LONGEST_WARNING = 500;
 class RunningNode {
   readonly status: StatusWriter;
   readonly #deps: RunDependencies;
+  readonly #session: RunSession;
   readonly #timeline: TimelineRecorder;
   readonly #kubeadm: Kubeadm;
   readonly #initFolder: StagedInitFolder;
@@ -89,10 +90,11 @@ class RunningNode {
   readonly #issuer: EvidenceIssuer;
   #lock: NodeLock | undefined;
 
-  constructor(deps: RunDependencies, status: StatusWriter, timeline: TimelineRecorder) {
+  constructor(deps: RunDependencies, session: RunSession, timeline: TimelineRecorder) {
     const { paths, commands, clock } = deps;
     this.#deps = deps;
-    this.status = status;
+    this.status = session.status;
+    this.#session = session;
     this.#broken.promise.catch(() => {});
     this.#issuer = watchedIssuer(deps.issuer, this.#broken.reject);
     deps.deviceEnd?.catch(this.#broken.reject);
@@ -186,10 +188,12 @@ class RunningNode {
   }
 
   /** Runs a step of a journal, and records it in the timeline and in the status. */
-  #step<T>(name: string, work: () => Promise<T>): Promise<T> {
+  async #step<T>(name: string, work: () => Promise<T>): Promise<T> {
     const { aroundStep } = this.#deps;
     this.status.update({ step: name });
-    return this.#timeline.phase(name, aroundStep === undefined ? work : () => aroundStep(name, work));
+    const result = await this.#timeline.phase(name, aroundStep === undefined ? work : () => aroundStep(name, work));
+    this.#session.noteProgress();
+    return result;
   }
 
   /** Measures the node before any port opens, and returns its state. */

@@ -37,7 +37,7 @@ export class RunSession implements Disposable {
   readonly status: StatusWriter;
   readonly #parts: SessionParts;
   readonly #lock: Disposable;
-  readonly #failures: number;
+  #failures: number;
   readonly #startedMs: number;
   #isSaid = false;
 
@@ -86,6 +86,11 @@ export class RunSession implements Disposable {
     });
     await this.#parts.clock.sleep(pauseMs, signal);
     await this.status.update({ waitsFor: undefined, failures: undefined });
+  }
+
+  /** Forgets earlier failures: this start has come further than they did, or does something else. */
+  noteProgress(): void {
+    this.#failures = 0;
   }
 
   /**

@@ -16,3 +16,6 @@ export const INIT_STEPS_BEFORE = [PREFLIGHT_STEP, LOCK_STEP] as const;
 export const HAND_OVER = "hand-over";
 /** How long a connected node may be silent: one phase of kubeadm may take minutes on an emulated machine. */
 export const LONGEST_SILENCE_MS: number = 20 * MINUTE_MS;
+
+/** The start of a detail with a warning of kubeadm, which the operator must not overlook among the others. */
+export const WARNING_PREFIX = "kubeadm warns: ";

@@ -17,6 +17,7 @@ export const renew: CliCommand<RenewOptions, RenewingMachine> = {
   notes: "Does nothing in the first third of their life, unless the API server denies\n" +
     "them. A timer calls it; `bootstrapper status` shows the outcome.",
   examples: ["bootstrapper renew", "bootstrapper renew --now"],
+  runsUntilStopped: true,
   keeps: ["env", "net", "read", "write"],
   declare(command) {
     withConfig(command).option("--now", "renew in the first third of the certificates' life too");

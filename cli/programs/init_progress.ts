@@ -6,6 +6,7 @@
 import type { Clock } from "../../platform/clock.ts";
 import { secondsText } from "../../platform/duration.ts";
 import type { ProgressEvent } from "../../proto/gen/bootstrapper.ts";
+import { WARNING_PREFIX } from "../../protocol/init_steps.ts";
 import type { CliContext, OutputForm } from "../context.ts";
 
 /** The facts of a note, for programs. */
@@ -80,9 +81,9 @@ class LivePrinter implements ProgressPrinter {
     if (state === "started") {
       this.#open = { phase, startMs: this.#clock.monotonicMs(), detail: "" };
       this.#redraw();
-    } else if (state === "detail") {
+    } else if (state === "detail" && !detail.startsWith(WARNING_PREFIX)) {
       if (this.#open?.phase === phase) this.#open.detail = detail;
-    } else if (state === "waiting") {
+    } else if (state === "waiting" || state === "detail") {
       this.#print(`${CLEAR_LINE}! ${printable(phase).padEnd(16)} ${printable(detail)}\n`);
       this.#redraw();
     } else {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { ProgressEvent } from "../../proto/gen/bootstrapper.ts";
+import { WARNING_PREFIX } from "../../protocol/init_steps.ts";
 import { progressPrinter } from "./init_progress.ts";
 
 const clock = {
@@ -9,13 +10,21 @@ const clock = {
 };
 const REFUSED = "try 1 failed: refused with 500; next try in 0.3 s";
 const EVENTS = [["access", "started", ""], ["access", "waiting", REFUSED], ["access", "done", ""]] as const;
+const WARNING = `${WARNING_PREFIX}Swap: swap is on`;
+const WARNED = [["preflight", "started", ""], ["preflight", "detail", WARNING], [
+  "preflight",
+  "detail",
+  "disk",
+]] as const;
 
-/** Returns the output for a step that fails once. */
-function printed(isTerminal: boolean): string {
+type Events = readonly (readonly [phase: string, state: string, detail: string])[];
+
+/** Returns the output for events; by default those of a step that fails once. */
+function printed(isTerminal: boolean, events: Events = EVENTS): string {
   let out = "";
   const terminal = { isTerminal, columns: 200, askSecret: () => assert.fail(), confirm: () => assert.fail() };
   using printer = progressPrinter({ print: (text) => out += text, terminal, clock }, "text");
-  for (const [index, [phase, state, detail]] of EVENTS.entries()) {
+  for (const [index, [phase, state, detail]] of events.entries()) {
     printer.progress(ProgressEvent.fromPartial({ number: index + 1, phase, state, detail, durationMs: 5n }));
   }
   return out;
@@ -25,6 +34,12 @@ Deno.test("progressPrinter() shows each failed try on a terminal as a permanent 
   // deno-lint-ignore no-control-regex -- what steers the terminal is looked at too
   const lines = printed(true).split(/\r\u001b\[K/).filter((line) => line.endsWith("\n"));
   assert.deepEqual(lines, [`! access           ${REFUSED}\n`, "✓ access              0.0 s\n"]);
+});
+
+Deno.test("progressPrinter() shows a warning of kubeadm on a terminal as a permanent line, and other details in passing", () => {
+  // deno-lint-ignore no-control-regex -- what steers the terminal is looked at too
+  const lines = printed(true, WARNED).split(/\r\u001b\[K/).filter((line) => line.endsWith("\n"));
+  assert.deepEqual(lines, [`! preflight        ${WARNING}\n`]);
 });
 
 Deno.test("progressPrinter() gives programs each failed try as an event without a duration", () => {

@@ -12,6 +12,7 @@ import type { RenewalDependencies, RenewalOutcome } from "../../node/renewal.ts"
 import { renewCertificates } from "../../node/renewal.ts";
 import type { AttestingNode } from "../../node/renewal_ways.ts";
 import { attestationWay, otherServicesOf, ownCaWay } from "../../node/renewal_ways.ts";
+import { BootstrapError } from "../../platform/errors.ts";
 import { present } from "../../platform/present.ts";
 import { readOrCreateIdentityKey } from "../../protocol/node_keys.ts";
 import type { NodeSelf } from "../../protocol/node_self.ts";
@@ -49,7 +50,11 @@ export interface RenewingMachine {
 export async function renew(options: RenewOptions, context: CliContext, opened: RenewingMachine): Promise<void> {
   using termination = terminationSignal();
   const { isNow } = options;
-  const outcome = await renewCertificates(renewalDependencies(options, context, opened), termination.signal, { isNow });
+  const { signal } = termination;
+  const outcome = await renewCertificates(renewalDependencies(options, context, opened), signal, { isNow })
+    .catch((cause) => {
+      throw signal.aborted ? new BootstrapError("aborted/run", "The renewal was stopped", { cause }) : cause;
+    });
   const { state, renewableFrom } = outcome;
   const until = endOf(outcome);
   const from = renewableFrom.toISOString();
