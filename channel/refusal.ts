@@ -148,10 +148,6 @@ export function errorOf(error: Pick<ServiceError, "code" | "details"> & { metada
       return new BootstrapError("aborted/call", "The call was cancelled");
     case status.RESOURCE_EXHAUSTED:
       return new BootstrapError("protocol/message-size", `A message is too large: ${reason}`);
-    case status.UNIMPLEMENTED:
-      return new BootstrapError("protocol/other-service", `The server does not serve this: ${reason}`, {
-        next: "Check the port: the InitServer's is 9443, and the join service's is 9444",
-      });
     default:
       return new BootstrapError("unavailable/connection", `The connection failed: ${reason}`);
   }
