@@ -12,7 +12,7 @@ import { onAbort } from "../platform/abortable.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import "./_http2_ends.ts";
-import type { ExpectedServer } from "./other_server.ts";
+import type { ExpectedServer, WhatAnswers } from "./other_server.ts";
 import { explained, otherServer } from "./other_server.ts";
 import { Exchange, MAXIMUM_MESSAGE_LENGTH } from "./exchange.ts";
 import type { Envelope } from "./exchange.ts";
@@ -135,8 +135,13 @@ export async function dial<Incoming extends Envelope, Outgoing extends Envelope>
   );
   const failed = Promise.withResolvers<never>();
   failed.promise.catch(() => {});
-  const tell = (error: BootstrapError) => explained(error, credentials.otherServer, options.endpoint, options.expected);
-  const early = (error: Error) => failed.reject(tell(errorOf(error as ServiceError)));
+  const answers = (): WhatAnswers => ({
+    endpoint: options.endpoint,
+    expected: options.expected,
+    other: credentials.otherServer,
+  });
+  const tell = (error: Error) => explained(errorOf(error as ServiceError), answers(), (error as ServiceError).code);
+  const early = (error: Error) => failed.reject(tell(error));
   call.on("error", early);
   const timer = setTimeout(() => {
     failed.reject(new BootstrapError("timeout/connect", `No connection to ${options.endpoint} in time`));
@@ -157,7 +162,7 @@ export async function dial<Incoming extends Envelope, Outgoing extends Envelope>
       call,
       binding,
       options.endpoint,
-      (error) => tell(errorOf(error as ServiceError)),
+      tell,
     );
     failed.promise.catch((error) => exchange.close(asBootstrapError(error)));
     return {
@@ -175,6 +180,6 @@ export async function dial<Incoming extends Envelope, Outgoing extends Envelope>
     };
   } catch (error) {
     end();
-    throw tell(asBootstrapError(error));
+    throw explained(asBootstrapError(error), answers());
   }
 }

@@ -4,6 +4,8 @@
  * @module
  */
 import type { TLSSocket } from "node:tls";
+import { status } from "@grpc/grpc-js";
+import type { AnyErrorCode } from "../platform/errors.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { PeerError } from "../protocol/refusal.ts";
 
@@ -43,22 +45,42 @@ function textOf(value: unknown): string {
   return typeof first === "string" ? first.slice(0, LONGEST_NAME).replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, " ") : "";
 }
 
-/** Explains the failure of an exchange by what answers there. A refusal by the expected server stays as it is. */
+/** What is known of the other end of a connection. */
+export interface WhatAnswers {
+  /** `host:port`. */
+  readonly endpoint: string;
+  readonly expected: ExpectedServer | undefined;
+  /** From {@linkcode otherServer}. */
+  readonly other: string | undefined;
+}
+
+/** Errors that say all that there is to say, whatever answers. */
+const CLEAR: readonly AnyErrorCode[] = [
+  "aborted/call",
+  "aborted/dial",
+  "timeout/connect",
+  "protocol/other-server",
+  "protocol/other-service",
+];
+
+/**
+ * Explains the failure of an exchange by what answers there. A refusal by the expected server stays as it is.
+ *
+ * @param code gRPC's status code, if there is one.
+ */
 export function explained(
   error: BootstrapError,
-  answers: string | undefined,
-  endpoint: string,
-  expected: ExpectedServer | undefined,
+  { endpoint, expected, other }: WhatAnswers,
+  code?: number,
 ): BootstrapError {
-  if (
-    answers === undefined || error instanceof PeerError ||
-    ["aborted/call", "aborted/dial", "timeout/connect", "protocol/other-server"].includes(error.code)
-  ) return error;
-  const { name, usualPort } = expected ?? { name: "the expected server", usualPort: undefined };
-  const port = usualPort === undefined ? "" : `: ${name}'s port is ${usualPort}`;
-  return new BootstrapError("protocol/other-server", `Not ${name} at ${endpoint}: ${answers}`, {
-    cause: error,
-    next: `Check the address and the port${port}`,
-    details: { endpoint },
-  });
+  if (error instanceof PeerError || CLEAR.includes(error.code)) return error;
+  const name = expected?.name ?? "the expected server";
+  const port = expected === undefined ? "" : `: ${name}'s port is ${expected.usualPort}`;
+  const options = { cause: error, next: `Check the address and the port${port}`, details: { endpoint } };
+  if (other !== undefined) {
+    return new BootstrapError("protocol/other-server", `Not ${name} at ${endpoint}: ${other}`, options);
+  }
+  if (code !== status.UNIMPLEMENTED) return error;
+  const message = `Not ${name} at ${endpoint}: another service of bootstrapper answers here`;
+  return new BootstrapError("protocol/other-service", message, options);
 }

@@ -33,7 +33,6 @@ const GRPC = Object.freeze({
   RESOURCE_EXHAUSTED: 8,
   FAILED_PRECONDITION: 9,
   ABORTED: 10,
-  UNIMPLEMENTED: 12,
   INTERNAL: 13,
   UNAVAILABLE: 14,
   UNAUTHENTICATED: 16,
@@ -156,10 +155,6 @@ export function errorOf(error: Pick<ServiceError, "code" | "details"> & { metada
       return new BootstrapError("aborted/call", "The call was cancelled");
     case GRPC.RESOURCE_EXHAUSTED:
       return new BootstrapError("protocol/message-size", `A message is too large: ${reason}`);
-    case GRPC.UNIMPLEMENTED:
-      return new BootstrapError("protocol/other-service", `The server does not serve this: ${reason}`, {
-        next: "Check the port: the InitServer's is 9443, and the join service's is 9444",
-      });
     default:
       return new BootstrapError("unavailable/connection", `The connection failed: ${reason}`);
   }

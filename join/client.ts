@@ -162,13 +162,11 @@ class JoinClient {
   /** Runs the steps before the lock, again and again until they work. */
   prepare(): Promise<Ticket> {
     let usable: Ticket | undefined;
-    let last: Ticket | undefined;
     return this.#untilItWorks("join-not-prepared", canBeMended, async () => {
       // A machine that cannot join asks no service for certificates or keys.
-      await this.#checkMachine(last);
+      await this.#checkMachine();
       const ticket = usable ?? await this.#obtainTicket();
       usable = undefined;
-      last = ticket;
       try {
         await this.#journal.phase("join-preflight", () => this.#preflight(ticket));
       } catch (error) {
@@ -192,12 +190,11 @@ class JoinClient {
       this.#dependencies.clock.now().getTime() < (notBefore.getTime() + notAfter.getTime()) / 2;
   }
 
-  /** @param last The ticket of an earlier try: it names what this machine needs as a control plane. */
-  async #checkMachine(last: Ticket | undefined): Promise<void> {
+  async #checkMachine(): Promise<void> {
     const { localChecks, controlPlane, self } = this.#dependencies;
     const failed = [
       ...await localChecks?.() ?? [],
-      ...last === undefined || self.role === "worker" ? [] : await controlPlane.preflight(last, this.#options.signal),
+      ...self.role === "worker" ? [] : await controlPlane.checkAgain?.(this.#options.signal) ?? [],
     ];
     if (failed.length > 0) throw notFit(failed);
   }

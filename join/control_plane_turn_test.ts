@@ -67,15 +67,18 @@ Deno.test("runJoinClient() of a broken control plane asks once for the cluster's
   const { cluster, freed, machine } = await world();
   await using _ = cluster;
   await using node = machine;
-  const failures = [1, 2, 3].map(() => [{ check: "images", reason: "an image is missing" }]);
-  const tickets: number[] = [];
+  const answers: readonly (readonly string[])[] = [[], ["images"], ["images"], ["images"], [], []];
+  const asked: string[] = [];
+  const note = (what: string) => {
+    const failed = answers[asked.length] ?? [];
+    asked.push(`${what} ${node.calls.filter((call) => call === "(join-ticket)").length}`);
+    if (asked.length > answers.length) node.stop.abort();
+    return Promise.resolve(failed.map((check) => ({ check, reason: "an image is missing" })));
+  };
   const clock = { ...systemClock, sleep: () => Promise.resolve() };
   const controlPlane: ControlPlaneMaker = {
-    preflight: () => {
-      tickets.push(node.calls.filter((call) => call === "(join-ticket)").length);
-      if (tickets.length > 5) node.stop.abort();
-      return Promise.resolve(failures.shift() ?? []);
-    },
+    preflight: () => note("preflight"),
+    checkAgain: () => note("again"),
     hasKeys: () => Promise.resolve(true),
     installKeys: () => Promise.resolve(),
     isVoter: () => Promise.resolve(false),
@@ -85,6 +88,6 @@ Deno.test("runJoinClient() of a broken control plane asks once for the cluster's
     startJoinService: () => Promise.resolve(),
   };
   assert.equal(await node.run(cluster.trust, [cluster.port], { clock, controlPlane }), "joined");
-  assert.deepEqual(tickets, [1, 1, 1, 1, 2]);
+  assert.deepEqual(asked, ["again 0", "preflight 1", "again 1", "again 1", "again 1", "preflight 2"]);
   assert.equal(freed.length, 1);
 });

@@ -16,6 +16,8 @@ import type { ControlPlaneTicket, Ticket } from "./ticket.ts";
 export interface ControlPlaneMaker extends Pick<ControlPlaneJoin, "run" | "isVoter" | "resume"> {
   /** Checks, before the lock, what a control plane needs in addition to a worker. Returns the failed checks. */
   preflight(ticket: Ticket, signal: AbortSignal): Promise<readonly FailedCheck[]>;
+  /** Checks again what the last {@linkcode preflight} checked, without the cluster. Default: nothing is known. */
+  checkAgain?(signal: AbortSignal): Promise<readonly FailedCheck[]>;
   /** Whether everything that comes with the ticket is on this node. */
   hasKeys(): Promise<boolean>;
   /** Installs the cluster's keys, and the state of this node's join service, which is not started yet. */

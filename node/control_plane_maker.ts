@@ -69,18 +69,20 @@ export function controlPlaneMaker(
     etcdFolder: paths.etcd,
   });
   const interim = { paths, clock, log, ...present("kinds", kinds) };
+  let required: readonly string[] = [];
+  const checkImages = async () => {
+    const missing = required.length === 0 ? [] : await missingImages(commands, required, PREFLIGHT_DEADLINE_MS);
+    return missing.map((image) => ({ check: "images", reason: `the container image ${image} is not on this machine` }));
+  };
   return {
     async preflight(_ticket, signal) {
       // The ticket's settings are those of the founding. The cluster may have been upgraded since.
       using api = new KubernetesApi(await readKubeconfig(discoveryPath(paths.run)), { signal });
       const documents = liveImagesDocument(await liveClusterConfiguration(api), self);
-      const required = await kubeadm.requiredImages(documents, { deadlineMs: PREFLIGHT_DEADLINE_MS, signal });
-      const missing = await missingImages(commands, required, PREFLIGHT_DEADLINE_MS);
-      return missing.map((image) => ({
-        check: "images",
-        reason: `the container image ${image} is not on this machine`,
-      }));
+      required = await kubeadm.requiredImages(documents, { deadlineMs: PREFLIGHT_DEADLINE_MS, signal });
+      return await checkImages();
     },
+    checkAgain: () => checkImages(),
     hasKeys: async () =>
       await hasJoinService(paths.joinService) && await controlPlane.hasClusterKeys() &&
       await hasAuthorization(paths.kubernetes),

@@ -16,16 +16,14 @@ import { identityOfKey, readOrCreateIdentityKey } from "../protocol/node_keys.ts
 import { untilAborted } from "../platform/abortable.ts";
 import { asBootstrapError, withCauses } from "../platform/errors.ts";
 import { errorFields } from "../platform/log.ts";
-import { retry } from "../platform/retry.ts";
 import { recordFounder } from "./founder.ts";
 import { listenBehindFront } from "./init_front.ts";
 import { hasJoinService, installJoinService, JOIN_SERVICE_PORT } from "./join_service_install.ts";
 import { systemdKubelet } from "./kubelet.ts";
+import { listenAgain } from "./listen_again.ts";
 import { recordIssuedCertificates } from "./renewal_record.ts";
 import type { Contender } from "./run_dependencies.ts";
 import { statusRefusal } from "./status.ts";
-
-const LISTEN_BACK_OFF = { firstMs: 5_000, factor: 2, longestMs: 5 * 60_000, jitter: 0.2 } as const;
 
 /** Serves Init until a cluster runs on this node and its operator has the keys. */
 export async function runInitServer(contender: Contender, folder: StagedInitFolder): Promise<void> {
@@ -82,17 +80,15 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
       else status.update({ phase: "racing", waitsFor: contender.waitsFor });
     },
   });
-  // A JoinClient goes on meanwhile: a port that another program has must not keep this node from joining.
-  const mayWait = deps.configuration.join.endpoints.length > 0;
-  await retry(() => server.run(signal), {
-    // Without the signal: a server that runs ends by itself.
-    ...{ clock: { sleep: (ms: number) => clock.sleep(ms, signal) }, random: Math.random, backOff: LISTEN_BACK_OFF },
-    isRetriable: ({ code }) => code === "system/listen" && mayWait && lock.state().name === "unlocked",
+  await listenAgain(() => server.run(signal), {
+    ...{ clock, random: Math.random },
+    // A port that another program has must not keep this node from joining.
+    mayWait: () => deps.configuration.join.endpoints.length > 0 && lock.state().name === "unlocked",
     onFailedTry: ({ error, pauseMs }) => {
       log.event("error", "init-server-not-listening", { ...errorFields(error), pauseMs });
       status.update({ phase: "racing", waitsFor: contender.waitsFor, lastRefusal: statusRefusal(error, clock.now()) });
     },
-  });
+  }, signal);
 }
 
 /** Runs a step of an init, whose operator hears the causes of a failure too. */

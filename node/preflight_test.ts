@@ -74,6 +74,9 @@ Deno.test("nodeChecks() refuses a machine without the image of containerd's sand
             : '{"images": []}',
         }),
     };
+    assert.deepEqual(await failuresOf(root, { commands }), [], "containerd has no configuration there");
+    await Deno.mkdir(join(root, "etc/containerd"), { recursive: true });
+    await Deno.writeTextFile(join(root, "etc/containerd/config.toml"), "version = 3\n");
     const [failed] = await failuresOf(root, { commands });
     assert.equal(failed?.check, "sandbox-image");
   }));

@@ -29,22 +29,6 @@ export function lostBeforeLock(error: BootstrapError): BootstrapError {
   return new BootstrapError(error.code, error.message, { ...optionsOf(error), next });
 }
 
-/**
- * The error for a node that has failed after its lock, in a way that time does not fix. The cluster has no other member,
- * so that nothing is lost when it is given up.
- */
-export function failedForGood(error: BootstrapError, clusterName: string): BootstrapError {
-  const repair = error.next === ""
-    ? "Look at `bootstrapper status` and the log of bootstrapper on the node"
-    : error.next;
-  return new PeerError(error.code, error.message, {
-    ...optionsOf(error),
-    cause: error,
-    next: `${repair}. Then run init again: it goes on with the same operation. To start over, with other settings: ` +
-      `\`bootstrapper reset\` on the node, \`bootstrapper abandon ${clusterName}\` here, and init again`,
-  });
-}
-
 /** The error for an init that its caller stopped. */
 export function stoppedInit(watch: Pick<OperationWatch, "isLocked" | "mayBeLocked">, cause: unknown): BootstrapError {
   const { isLocked, mayBeLocked } = watch;

@@ -16,12 +16,11 @@ import type { FailedTry } from "../platform/retry.ts";
 import { retry } from "../platform/retry.ts";
 import type { Founding, InitRequest, ProgressEvent } from "../proto/gen/bootstrapper.ts";
 import { dialInitServer } from "./_dial.ts";
-import { failedForGood, isFreshStill, isLoss, lostBeforeLock, stoppedInit } from "./_init_losses.ts";
+import { isFreshStill, isLoss, lostBeforeLock, stoppedInit } from "./_init_losses.ts";
 import { OperationWatch } from "./_operation_watch.ts";
 import type { ClusterRecord, HeldRecord } from "./cluster_records.ts";
 import type { InitClientDeadlines, InitExchange, NodeSays, VerifiedNode } from "./exchange_client.ts";
 import { acknowledge, awaitResult, INIT_CLIENT_DEADLINES, requestInit, verifyNode } from "./exchange_client.ts";
-import { PeerError } from "../protocol/refusal.ts";
 import { initExpectation } from "./expectation.ts";
 import { addressRemark, checkClusterName } from "./node_says.ts";
 import type { OperationSettings } from "./operation_record.ts";
@@ -117,7 +116,6 @@ export async function foundOnNode(options: InitOptions): Promise<NewCluster> {
     if (founded !== undefined) return founded;
     if (signal.aborted) throw stoppedInit(watch, thrown);
     const error = asBootstrapError(thrown);
-    if (watch.isLocked && error instanceof PeerError && !isLoss(error)) throw failedForGood(error, options.clusterName);
     if (!watch.mayBeLocked || !isLoss(error)) throw thrown;
     throw watch.gaveUp(endpoint, error, { operation: recorded?.operationId ?? "" });
   }

@@ -105,21 +105,6 @@ Deno.test("foundOnNode() signs no founding for a name that the node is not confi
   assert.match(next, /--name demo/);
 });
 
-Deno.test("foundOnNode() says how to go on and how to start over when the node has failed for good after its lock", async () => {
-  const failed = new BootstrapError("system/kubeadm", "kubeadm init failed", {
-    next: "Repair the node",
-    retriable: false,
-  });
-  await using world = await InitWorld.start({ onFound: () => Promise.reject(failed) });
-  await assert.rejects(world.found(), (error: unknown) => {
-    assert(error instanceof BootstrapError);
-    assert.equal(error.code, "system/kubeadm");
-    assert.match(error.next, /^Repair the node\. Then run init again.*same operation/);
-    assert.match(error.next, /`bootstrapper reset` on the node, `bootstrapper abandon demo` here/);
-    return true;
-  });
-});
-
 Deno.test("foundOnNode() refuses a name that was founded, before it connects to anything", async () => {
   await using world = await InitWorld.start();
   const { clusterId } = await world.found();

@@ -11,9 +11,22 @@ const at = ({ address }: { readonly address: string }) => ({ peerUrls: [`https:/
 /**
  * The refusal of a node that asks for the slot of a cluster whose etcd has these members in addition to the founder.
  */
-async function refusalOf(world: QueueWorld, node = cp1): Promise<BootstrapError> {
-  const error = await world.queue().enter(node).then(() => undefined, (reason: unknown) => reason);
+async function refusalOf(world: QueueWorld, node = cp1, queue = world.queue()): Promise<BootstrapError> {
+  const error = await queue.enter(node).then(() => undefined, (reason: unknown) => reason);
   return error instanceof BootstrapError ? error : assert.fail(`${node.nodeName} was not refused: ${error}`);
+}
+
+/** A service that has looked at the queue since the start. Only such a one knows that a turn is over. */
+async function watching(
+  world: QueueWorld,
+  parts: Parameters<QueueWorld["queue"]>[0] = {},
+): Promise<ReturnType<QueueWorld["queue"]>> {
+  const queue = world.queue(parts);
+  const nowMs = world.time.ms;
+  world.time.ms = 0;
+  await queue.releaseIfPromoted();
+  world.time.ms = nowMs;
+  return queue;
 }
 
 /** A world in which cp-1 got the slot and its time is over. `left` adds what it left in etcd. */
@@ -47,12 +60,13 @@ Deno.test("enter() lets a node join again when its own voter is dead, but no oth
   world.etcd.add({ name: "second" });
   world.admitted.set(cp1.nodeName, cp1.identity);
   world.etcd.silent.add(world.etcd.add({ ...at(cp1), name: cp1.nodeName }).id);
-  const refusal = await refusalOf(world, cp2);
+  const queue = world.queue();
+  const refusal = await refusalOf(world, cp2, queue);
   assert.equal(refusal.code, "unavailable/etcd-quorum");
   assert.match(refusal.message, /2 of 3 voting members/);
   // cp-2 is first in the queue, and loses its place.
   world.time.ms = SLOT_MS;
-  await world.queue().enter(cp1);
+  await queue.enter(cp1);
 });
 
 Deno.test("enter() lets a voter that is well join again while another voter is down, because etcd need not grow", async () => {
@@ -149,7 +163,7 @@ for (const [what, left] of Object.entries(leftBehind)) {
     const [world, member] = await afterDeadJoin(left);
     // A voter that never started counts against the quorum of the others, so two others are needed.
     world.etcd.add({ name: "second" });
-    await world.queue().enter(cp2);
+    await (await watching(world)).enter(cp2);
     assert.deepEqual(world.removed, [member.id]);
   });
 }
@@ -157,16 +171,16 @@ for (const [what, left] of Object.entries(leftBehind)) {
 Deno.test("enter() leaves a holder's learner alone while its time is not over, and for nodes that are not next", async () => {
   const [world] = await afterDeadJoin(({ etcd }) => etcd.addLearner(cp1));
   world.time.ms = SLOT_MS - 1;
-  const queue = world.queue();
+  const queue = await watching(world);
   for (const node of [cp2, queuedNode(3)]) await assert.rejects(queue.enter(node));
-  await assert.rejects(world.queue().enter(queuedNode(3)));
+  await assert.rejects((await watching(world)).enter(queuedNode(3)));
   assert.deepEqual(world.removed, []);
 });
 
 Deno.test("enter() does not remove a voter that never started when that would cost etcd its quorum, and says so", async () => {
   const [world, member] = await afterDeadJoin(({ etcd }) => etcd.add(at(cp1)));
   world.etcd.silent.add(world.etcd.add({ name: "second" }).id);
-  const refusal = await refusalOf(world, cp2);
+  const refusal = await refusalOf(world, cp2, await watching(world));
   assert.equal(refusal.code, "unavailable/etcd-quorum");
   assert.match(refusal.message, /join of cp-1 ended and left a voting member that never started/);
   assert.match(refusal.next, /`bootstrapper node remove cp-1`/);
@@ -176,12 +190,16 @@ Deno.test("enter() does not remove a voter that never started when that would co
 
 Deno.test("enter() keeps the place of the first one when a leftover cannot be removed", async () => {
   const [world, member] = await afterDeadJoin(({ etcd }) => etcd.addLearner(cp1));
-  const failing = world.queue({ removeMember: () => Promise.reject(new BootstrapError("timeout/etcd", "no answer")) });
+  const failing = await watching(world, {
+    removeMember: () => Promise.reject(new BootstrapError("timeout/etcd", "no answer")),
+  });
   await assert.rejects(failing.enter(cp2), { code: "timeout/etcd" });
-  const refusing = world.queue({ removeMember: () => Promise.reject(new BootstrapError("precondition/etcd", "no")) });
+  const refusing = await watching(world, {
+    removeMember: () => Promise.reject(new BootstrapError("precondition/etcd", "no")),
+  });
   await assert.rejects(refusing.enter(cp2), { code: "unavailable/etcd-quorum", retriable: true });
   await assert.rejects(failing.enter(queuedNode(3)), { code: "unavailable/control-plane-queue" });
-  await world.queue().enter(cp2);
+  await (await watching(world)).enter(cp2);
   assert.deepEqual(world.removed, [member.id]);
 });
 
@@ -189,18 +207,20 @@ Deno.test("enter() does not confuse the next holder's learner with the last one'
   const [world, left] = await afterDeadJoin(({ etcd }) => etcd.addLearner(cp1));
   const heir = { ...cp2, address: cp1.address };
   // Another service is slow: it has looked at etcd, and the next join begins before it reads the Lease.
-  let between = true;
-  const slow = world.queue({
+  let between = false;
+  const fast = await watching(world);
+  const slow = await watching(world, {
     etcd: async () => {
       const health = world.etcd.health();
       if (between) {
         between = false;
-        await world.queue().enter(heir);
+        await fast.enter(heir);
         world.etcd.addLearner(heir);
       }
       return health;
     },
   });
+  between = true;
   await assert.rejects(slow.enter(queuedNode(3)), { code: "unavailable/control-plane-queue" });
   assert.deepEqual(world.removed, [left.id]);
   assert.equal(world.etcd.members.filter(({ isLearner }) => isLearner).length, 1);

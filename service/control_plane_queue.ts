@@ -22,7 +22,7 @@ import {
 } from "./_control_plane_members.ts";
 import { notYet, queueChanged, queueFull } from "./_control_plane_refusals.ts";
 import { ControlPlaneSlot, RETRY_AFTER_SECONDS, SLOT_SECONDS } from "./_control_plane_slot.ts";
-import type { Place, QueuedNode, QueueState } from "./_control_plane_slot.ts";
+import type { Place, QueuedNode, QueueState, StoredQueue } from "./_control_plane_slot.ts";
 import { Sightings } from "./_sightings.ts";
 
 export type { QueuedNode } from "./_control_plane_slot.ts";
@@ -142,13 +142,20 @@ export class ControlPlaneQueue {
       const stored = await this.#slot.read();
       const outcome = await decide(this.#view(stored));
       if (outcome === undefined) return false;
-      if (outcome.state === undefined || await this.#slot.write(stored, outcome.state)) {
+      if (outcome.state === undefined || await this.#write(stored, outcome.state)) {
         if (outcome.refusal !== undefined) throw outcome.refusal;
         return true;
       }
       await this.#parts.clock.sleep(Math.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempt));
     }
     throw queueChanged();
+  }
+
+  /** Writes a state. What this service has written, it has seen. */
+  async #write(stored: StoredQueue, state: QueueState): Promise<boolean> {
+    const isWritten = await this.#slot.write(stored, state);
+    if (isWritten) this.#view(state);
+    return isWritten;
   }
 
   #view({ slot, turns, waiting }: QueueState): View {

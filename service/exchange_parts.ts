@@ -126,7 +126,7 @@ export interface JoinExchangeService {
   readonly queue: FairQueue;
   readonly deadlines: JoinServiceDeadlines;
   /** Compared with the nodes' clocks. */
-  readonly clock: Pick<Clock, "now" | "monotonicMs">;
+  readonly clock: Pick<Clock, "now" | "monotonicMs" | "sleep">;
   /** Records each outcome. */
   readonly log: Log;
   /** Records refusals. */

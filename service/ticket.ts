@@ -7,8 +7,12 @@
 import type { Admission } from "../kubernetes/admission_records.ts";
 import { recordAndSign } from "../kubernetes/node_certificates.ts";
 import { base64, copyOf, hex, sha256 } from "../platform/bytes.ts";
+import type { Bytes } from "../platform/bytes.ts";
+import type { AnyErrorCode } from "../platform/errors.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import { errorFields } from "../platform/log.ts";
 import { present } from "../platform/present.ts";
+import { retry } from "../platform/retry.ts";
 import { Evidence, JoinTicket } from "../proto/gen/bootstrapper.ts";
 import type { SealedKit } from "../proto/gen/bootstrapper.ts";
 import type { NodeRequest } from "../protocol/join_request.ts";
@@ -66,13 +70,42 @@ export function becomesControlPlane({ purpose, role }: NodeRequest): boolean {
   return purpose === "join" && role === "control-plane";
 }
 
-/** Step 5: the admission is recorded before anything is signed or sealed. */
+/** What the API server of the service's own machine answers while it is slow, or has just started. */
+const OWN_SLOWNESS: readonly AnyErrorCode[] = [
+  "unavailable/kubernetes-api",
+  "timeout/kubernetes-api",
+  "unavailable/kubernetes-rights",
+];
+/** How long an exchange waits for that. A node waits twice as long for its ticket (`JOIN_CLIENT_DEADLINES`). */
+const SLOWNESS_PATIENCE_MS = 60_000;
+
+/**
+ * Step 5: the admission is recorded before anything is signed or sealed. A node that has proven itself need not do so
+ * again because the service's own API server is slow: what it is waited for is tried again within this exchange.
+ */
 export async function issueTicket(
   { exchange }: JoinSession,
   service: JoinExchangeService,
   node: VerifiedNode,
 ): Promise<void> {
-  const { admissions, identity: { keys }, ticket: { apiEndpoints, joinEndpoints, clusterDocument } } = service;
+  const { clock, log } = service;
+  const startMs = clock.monotonicMs();
+  const ticket = await retry(() => prepareTicket(service, node), {
+    ...{ clock, random: Math.random, signal: exchange.closed },
+    isRetriable: ({ code }) => OWN_SLOWNESS.includes(code) && clock.monotonicMs() - startMs < SLOWNESS_PATIENCE_MS,
+    onFailedTry: ({ error, failures }) => {
+      if (failures === 1) {
+        log.event("warn", "join-ticket-waits", { ...errorFields(error), node: node.request.nodeName });
+      }
+    },
+  });
+  const signature = await sign(service.identity.keys, "ticket", await answerStatement(node.a2, ticket));
+  await exchange.send({ message: { $case: "ticket", ticket: { ticket, signature } } });
+}
+
+/** Admits the node, and makes its ticket. May be repeated: an admission that is there stays. */
+async function prepareTicket(service: JoinExchangeService, node: VerifiedNode): Promise<Bytes> {
+  const { admissions, ticket: { apiEndpoints, joinEndpoints, clusterDocument } } = service;
   const { request, nodeKey, servingKey, sealingKey, a2, claims: { identity } } = node;
   const { nodeName, addresses } = request;
   const confirm = async () => {
@@ -106,7 +139,7 @@ export async function issueTicket(
     // The certificates were recorded a moment ago in an admission that stood: a removal that ends it now cuts them.
     confirm,
   });
-  const ticket = copyOf(
+  return copyOf(
     JoinTicket.encode({
       clientCertificate: client.der,
       servingCertificate: serving.der,
@@ -117,8 +150,6 @@ export async function issueTicket(
       joinEndpoints: [...joinEndpoints],
     }).finish(),
   );
-  const signature = await sign(keys, "ticket", await answerStatement(a2, ticket));
-  await exchange.send({ message: { $case: "ticket", ticket: { ticket, signature } } });
 }
 
 function noLongerAdmitted(identity: string, nodeName: string): BootstrapError {

@@ -20,6 +20,7 @@ import type { HeldRecord } from "../../operator/cluster_records.ts";
 import { holdRecord } from "../../operator/cluster_records.ts";
 import type { LostNode, NewCluster } from "../../operator/init_client.ts";
 import { foundOnNode } from "../../operator/init_client.ts";
+import { startOverAdvice } from "../../operator/start_over.ts";
 import { KubernetesApi } from "../../kubernetes/api.ts";
 import { kubeconfig, readKubeconfig } from "../../kubernetes/kubeconfig.ts";
 import { waitForNode } from "../../kubernetes/readiness.ts";
@@ -120,6 +121,10 @@ export async function init(options: InitOptions, context: CliContext): Promise<v
     onProgress: (event) => printer.progress(event),
     onLost: (lost) => showLost(printer, endpointText(options.node), lost),
     keep: (newCluster) => keep(options, operator, newCluster),
+  }).catch((error: unknown) => {
+    const advice = startOverAdvice(error, record.current);
+    if (advice !== undefined) printer.note("start-over", advice, { advice });
+    throw error;
   });
   if (waitMs !== undefined) {
     printer.note("waiting", `Waiting until ${cluster.nodeName} is Ready`, { node: cluster.nodeName });

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { newKit } from "../../protocol/testing/kit.ts";
 import { sealKit } from "../../protocol/sealed_kit.ts";
+import { systemClock } from "../../platform/clock.ts";
 import { sha256 } from "../../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";
 import type { JoinExchangeService } from "../../service/exchange_parts.ts";
@@ -123,4 +124,42 @@ Deno.test("the certificates of a ticket are on record with their serial numbers 
   const [admitted] = cluster.admissions.records;
   assert.equal(admitted?.policyDigest, "0123456789ab");
   assert.ok((admitted?.attestedMs ?? 0) > 0);
+});
+
+Deno.test("issueTicket() waits within its exchange for a slow API server, and the node proves itself once", async () => {
+  for (
+    const code of ["unavailable/kubernetes-api", "timeout/kubernetes-api", "unavailable/kubernetes-rights"] as const
+  ) {
+    const failures = [1, 2, 3].map(() => new BootstrapError(code, "etcdserver: request timed out"));
+    await using cluster = await TestCluster.create();
+    const { service } = cluster;
+    let verified = 0;
+    const waits: number[] = [];
+    Object.assign(service, {
+      clock: { ...systemClock, sleep: (ms: number) => Promise.resolve(void waits.push(ms)) },
+      confirmPolicy: () => Promise.resolve(void (failures.length === 3 && verified++)),
+      currentEpoch: () => {
+        const error = failures.shift();
+        return error === undefined ? Promise.resolve(1) : Promise.reject(error);
+      },
+    });
+    await ask(cluster.port, await newNode(cluster.trust));
+    assert.deepEqual([verified, waits.length], [1, 3]);
+    assert.deepEqual(cluster.signed.length, 1);
+  }
+});
+
+Deno.test("issueTicket() gives up a slow API server after a minute, and tells the node to ask again", async () => {
+  await using cluster = await TestCluster.create();
+  let nowMs = 0;
+  const clock = {
+    ...systemClock,
+    monotonicMs: () => nowMs,
+    sleep: (ms: number) => Promise.resolve(void (nowMs += ms)),
+  };
+  const down = () => Promise.reject(new BootstrapError("unavailable/kubernetes-api", "no answer"));
+  Object.assign(cluster.service, { clock, currentEpoch: down });
+  const asked = ask(cluster.port, await newNode(cluster.trust));
+  await assert.rejects(asked, { code: "unavailable/kubernetes-api", retriable: true });
+  assert.ok(nowMs >= 60_000 && nowMs < 90_000, `${nowMs} ms`);
 });
