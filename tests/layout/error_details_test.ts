@@ -14,7 +14,6 @@ const READERS: Readonly<Record<string, string>> = {
   "cli/output.ts": "prints them",
   "cli/programs/status.ts": "prints them",
   "kubernetes/_etcd_error.ts": "passes them on, and lists the endpoints for people",
-  "node/configuration_schema.ts": "says what kind of key was seen",
   "node/status.ts": "writes them into the status for people",
   "platform/errors.ts": "is the error",
   "platform/refusal_log.ts": "logs what was seen",
