@@ -18,6 +18,7 @@ import type { Clock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { exists, readFileIfExists, writeFileAtomic } from "../platform/files.ts";
 import { readJson } from "../platform/json.ts";
+import { present } from "../platform/present.ts";
 import type { NodePaths } from "./paths.ts";
 
 /** What is recorded of a member. Version 1 recorded only the time. */
@@ -107,7 +108,8 @@ function textOf(bytes: Uint8Array): string {
 }
 
 /**
- * Records that this node is a member of its cluster. What is recorded already stays as it is, above all the time.
+ * Records that this node is a member of its cluster. What is recorded already stays as it is, above all the time. The
+ * caller has checked that the record still holds.
  *
  * @throws {BootstrapError} As {@linkcode readMembership}.
  */
@@ -117,12 +119,18 @@ export async function recordMembership(
   facts: Omit<Membership, "since"> = {},
 ): Promise<Membership> {
   const before = await readMembership(stateFolder);
-  const membership: Membership = { since: clock.now().toISOString(), ...facts, ...before };
-  if (before === undefined || Object.keys(membership).length > Object.keys(before).length) {
+  // A host may give its machine another UUID; the machine is known by its hardware's identity then.
+  const machineId = present("machineId", facts.machineId ?? before?.machineId);
+  const membership: Membership = { since: clock.now().toISOString(), ...facts, ...before, ...machineId };
+  if (JSON.stringify(membership) !== JSON.stringify({ ...membership, ...before }) || isLess(before, membership)) {
     const document: v.InferInput<typeof schema> = { version: VERSION, ...membership };
     await writeFileAtomic(markerPath(stateFolder), utf8(`${JSON.stringify(document)}\n`), { mode: FILE_MODE });
   }
   return membership;
+}
+
+function isLess(before: Membership | undefined, after: Membership): boolean {
+  return before === undefined || Object.keys(before).length < Object.keys(after).length;
 }
 
 /**
@@ -138,10 +146,11 @@ export async function checkMembership(
   machine: MachineIdentity,
 ): Promise<void> {
   const { nodeName, identity, machineId } = membership;
+  const isKnown = identity !== undefined && identity === machine.identity;
   for (
     const [what, expected, seen] of [
       ["the machine's identity", identity, machine.identity],
-      ["the UUID of the machine's firmware", machineId, machine.machineId],
+      ["the UUID of the machine's firmware", isKnown ? undefined : machineId, machine.machineId],
     ] as const
   ) {
     if (expected === undefined || seen === undefined || expected === seen) continue;

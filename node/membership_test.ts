@@ -51,6 +51,10 @@ Deno.test("recordMembership() keeps the time of the first record, and adds only 
   const text = await Deno.readTextFile(join(state, "member"));
   await recordMembership(state, { now: () => LATER }, { ...known, nodeName: "other" });
   assert.equal(await Deno.readTextFile(join(state, "member")), text);
+  for (const machineId of [UUID, UUID.replace("0011", "1100")]) {
+    await recordMembership(state, { now: () => LATER }, { machineId });
+    assert.deepEqual(await readMembership(state), { since: START.toISOString(), ...known, machineId });
+  }
   assert.equal(await isMember(state), true);
 });
 
@@ -82,7 +86,8 @@ Deno.test("checkMembership() passes on the member's own machine, and with what i
   await using world = await member();
   const { paths, lock } = world;
   const recorded = { since: START.toISOString(), nodeName: "worker-1", identity: "ab", machineId: UUID };
-  for (const machine of [{}, { identity: "ab", machineId: UUID, configuredName: "worker-1" }]) {
+  const moved = { identity: "ab", machineId: UUID.replace("0011", "1100") };
+  for (const machine of [{}, moved, { identity: "ab", machineId: UUID, configuredName: "worker-1" }]) {
     await checkMembership(paths, recorded, lock, machine);
     await checkMembership(paths, { since: recorded.since }, lock, machine);
   }

@@ -89,6 +89,7 @@ class RunningNode {
   readonly #broken = Promise.withResolvers<never>();
   readonly #issuer: EvidenceIssuer;
   #lock: NodeLock | undefined;
+  #machineNow: Promise<MachineIdentity> | undefined;
 
   constructor(deps: RunDependencies, session: RunSession, timeline: TimelineRecorder) {
     const { paths, commands, clock } = deps;
@@ -239,8 +240,12 @@ class RunningNode {
     return owner === "init" || onlyInit ? "control-plane" : self.role;
   }
 
-  /** What this machine is now, to compare with the member that its disk records. */
-  async #machine(): Promise<MachineIdentity> {
+  /** What this machine is now, to compare with the member that its disk records. A TPM is asked once. */
+  #machine(): Promise<MachineIdentity> {
+    return this.#machineNow ??= this.#lookAtMachine();
+  }
+
+  async #lookAtMachine(): Promise<MachineIdentity> {
     const { configuration, issuer, machineId } = this.#deps;
     // A key on the disk goes where the disk goes, and an identity of one boot tells nothing at the next.
     const isOfHardware = issuer.identityIsKey !== true && issuer.identityIsOfBoot !== true;

@@ -237,6 +237,16 @@ Deno.test("status is true in every state of a machine, and run ends as each one 
     assert.match(await worker.node.read(`${STATE}/member`), /"nodeName":"worker-1"/);
   });
 
+  await step("another user than root sees less of a member, and nothing that is wrong", async () => {
+    const user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] as const;
+    const { code, output } = await worker.node.run([...user, ...BOOTSTRAPPER, "status", "--output", "json"]);
+    assert.equal(code, 0, output);
+    const { status, member }: Shown = JSON.parse(output.split("\n").find((line) => line.startsWith("{")) ?? "");
+    assert.deepEqual([status?.phase, status?.isAlive, member?.since, member?.error], [
+      ...["member", undefined, since, undefined],
+    ]);
+  });
+
   await step("13. /etc/kubernetes is gone: no member any more, before the next start and after it", async () => {
     await Deno.rename(worker.node.path("/etc/kubernetes/kubelet.conf"), worker.node.path("/etc/bootstrapper/kept"));
     const { status, member, text } = await worker.status();
