@@ -57,6 +57,11 @@ type Issue = BaseIssue<unknown>;
 
 /** Checks a value against a schema. */
 export function checkValue<T>(value: unknown, schema: DocumentSchema<T>, hints: KeyHints = {}): Checked<T> {
+  // To valibot, a list is an object with numbers as keys.
+  if (Array.isArray(value) && OBJECTS.includes(String(Reflect.get(schema, "type")))) {
+    const text = `it has no keys: it is ${formOf(value)}`;
+    return { problem: text, key: "", problems: [{ path: [], text }] };
+  }
   const result = safeParse(schema as GenericSchema<unknown, T>, value);
   if (result.success) return { value: result.output };
   const problems = result.issues.flatMap((issue) => describe(issue, schema, hints));
