@@ -16,8 +16,8 @@ import type { KeyHints } from "../platform/document.ts";
 import { readDocument } from "../platform/document.ts";
 import { parseEndpoint, parseListenAddress } from "../platform/endpoint.ts";
 import { asBootstrapError } from "../platform/errors.ts";
-import { nodeAddressProblem, readNetwork } from "../platform/ip_address.ts";
-import { labelProblem, nodeNameProblem, reservedNameProblem } from "../platform/label.ts";
+import { addressBytes, nodeAddressProblem, readNetwork, unreachableKind } from "../platform/ip_address.ts";
+import { labelProblem, nodeNameProblem, reservedNameProblem, shown } from "../platform/label.ts";
 
 const JOIN_SERVICE_PORT = 9444;
 const INIT_PORT = 9443;
@@ -56,8 +56,19 @@ const nodeAddress = checkedText(
       : `expected an IP address, seen ${received}`,
 );
 const network = checkedText(problemIn(readNetwork));
+/** An endpoint that the node can call. A loopback address is one: a tunnel may begin there. */
+function joinEndpointProblem(text: string): string | undefined {
+  const endpoint = parseEndpoint(text, { usualPort: JOIN_SERVICE_PORT });
+  if (typeof endpoint === "string") return endpoint;
+  const address = addressBytes(endpoint.host);
+  const kind = address && unreachableKind(address);
+  return kind === undefined || kind === "loopback"
+    ? undefined
+    : `no join service can be reached at ${shown(text)}: the address is ${kind}`;
+}
+
 const endpoint = checkedText(
-  problemIn((text) => parseEndpoint(text, { usualPort: JOIN_SERVICE_PORT })),
+  joinEndpointProblem,
   ({ received }) => `expected HOST:PORT in quotes, as in "10.77.0.11:${JOIN_SERVICE_PORT}", seen ${received}`,
 );
 const listenAddress = checkedText(

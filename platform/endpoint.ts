@@ -81,7 +81,7 @@ export function parseEndpoint(
     return `the port is missing: write ${text}:${usualPort ?? "PORT"}`;
   }
   if (isHost) return `the port must be from 1 to ${HIGHEST_PORT}: current value is ${shown(text)}`;
-  return hostProblem(text, usualPort) ?? `${FORM}: current value is ${shown(text)}`;
+  return hostProblem(text, usualPort) ?? `it must be HOST:PORT, ${FORM}: current value is ${shown(text)}`;
 }
 
 /** Reads an endpoint to listen on. Returns the endpoint, or a clause that says why the text is none. */
@@ -96,6 +96,7 @@ function hostProblem(text: string, usualPort: number | undefined): string | unde
   if (text === "") return "it is empty";
   if (hasVariable(text)) return variableProblem(text);
   if (text !== text.trim()) return `it has spaces around it: ${shown(text)}`;
+  if (/^[^:]+:$/.test(text)) return `the port is missing: write ${text}${usualPort ?? "PORT"}`;
   const [, scheme, rest] = /^([a-z][a-z0-9+.-]*:\/\/)(.*)$/i.exec(text) ?? [];
   if (scheme !== undefined && rest !== undefined) return `leave out ${scheme}: write ${rest.replace(/\/.*$/, "")}`;
   if (/[,;]|\s/.test(text)) return `it must be one endpoint: current value is ${shown(text)}`;

@@ -64,7 +64,8 @@ export function familyOf(address: Uint8Array): AddressFamily {
  */
 export function readNetwork(text: string): Network | string {
   if (hasVariable(text)) return variableProblem(text);
-  if (/[,\s]/.test(text)) return `it must be one network; dual stack is not supported: current value is ${shown(text)}`;
+  if (text.includes(",")) return `it must be one network; dual stack is not supported: current value is ${shown(text)}`;
+  if (/\s/.test(text)) return `it must have no spaces: current value is ${shown(text)}`;
   const [address = "", length, ...rest] = text.split("/");
   const bytes = addressBytes(address);
   if (bytes === undefined || rest.length > 0) {
@@ -172,6 +173,8 @@ export function nodeAddressProblem(text: string): string | undefined {
       ? `it is a network: to choose the address in it, write addressFrom: ${text} instead`
       : `leave out the length: write ${address}`;
   }
+  if (/^[\d.]+$/.test(text)) return `${text} is no IPv4 address`;
+  if (text.includes("%")) return `leave out the zone after %: ${current}`;
   const [, address] = /^(.*):\d+$/.exec(text) ?? [];
   if (address !== undefined && isIPv4(address)) return `leave out the port: write ${address}`;
   return `it must be an IP address that the other nodes can reach: ${current}`;

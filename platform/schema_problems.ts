@@ -62,9 +62,11 @@ type Issue = BaseIssue<unknown>;
 /** Checks a value against a schema. */
 export function checkValue<T>(value: unknown, schema: DocumentSchema<T>, hints: KeyHints = {}): Checked<T> {
   const list = listForMapping(value, schema, []);
-  if (list !== undefined && list.length > 0) {
-    const problem = `${keyPath(list)}: expected a mapping, seen a list`;
-    return { problem, key: keyPath(list), problems: [{ path: list, text: problem }] };
+  if (list !== undefined) {
+    const text = list.length === 0
+      ? `it has no keys: it is ${formOf(value)}`
+      : `${keyPath(list)}: expected a mapping, seen a list`;
+    return { problem: text, key: keyPath(list), problems: [{ path: list, text }] };
   }
   const result = safeParse(schema as GenericSchema<unknown, T>, value);
   if (result.success) return { value: result.output };
