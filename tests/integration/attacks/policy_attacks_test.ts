@@ -124,7 +124,10 @@ Deno.test(tdxNeverCopied, async (t) => {
   // key without a row here fails this test.
   const machine = startTdxMachine();
   const register = OTHER.repeat(48);
-  await eachValueCounts(t, machine, "tdx", { ...TDX_SECTION, platforms: [machine.hardware] }, {
+  const bits = { attributes: { forbidden: ["perfmon"] }, xfam: { forbidden: [40] } };
+  await eachValueCounts(t, machine, "tdx", { ...TDX_SECTION, ...bits, platforms: [machine.hardware] }, {
+    attributes: [[{ attributes: { required: ["perfmon"] } }, "tdx-attributes"]],
+    xfam: [[{ xfam: { required: [40] } }, "tdx-xfam"]],
     mrtd: [[{ mrtd: [register] }, "tdx-mrtd"]],
     rtmr0: [[{ rtmr0: [register] }, "tdx-rtmr-0"]],
     rtmr1: [[{ rtmr1: [register] }, "tdx-rtmr-1"]],
@@ -180,6 +183,11 @@ Deno.test(snpNeverCopied, async (t) => {
     allowsLaggingTcb: [
       [{ allowsLaggingTcb: false }, "snp-lagging-tcb", lags],
       [{ allowsLaggingTcb: true }, "accepted", lags],
+    ],
+    requiresZeroReserved: [
+      [{ requiresZeroReserved: true, allowsLaggingTcb: true }, "snp-reserved", () => {
+        machine.fields[0x208] = Uint8Array.of(1);
+      }],
     ],
   });
   await t.step("idKeys: snp-id-key", async () => {

@@ -5,15 +5,15 @@ import type { RunMachine } from "../node/run_machine.ts";
 const FOLDERS = ["/var/lib/bootstrapper", "/etc/kubernetes", "/var/lib/kubelet", "/var/lib/etcd"];
 
 /**
- * Files that a node without a lock may have in addition: its status and timeline, its run lock and, where its
- * kind of evidence has no identity of its own, the key that is its identity. A killed writer leaves a temporary file of
- * the status, the timeline or that key.
+ * Files that a node without a lock may have in addition: its status and timeline, its run lock, the name and address
+ * that it keeps when it is locked and, where its kind of evidence has no identity of its own, the key that is its
+ * identity. A killed writer leaves a temporary file of one of them.
  */
 const OWN_FILES = [
-  /^\/var\/lib\/bootstrapper\/(?:status|timeline)\.json$/,
+  /^\/var\/lib\/bootstrapper\/(?:status|timeline|self)\.json$/,
   /^\/var\/lib\/bootstrapper\/run\.lock$/,
   /^\/var\/lib\/bootstrapper\/identity\.key$/,
-  /^\/var\/lib\/bootstrapper\/\.(?:(?:status|timeline)\.json|identity\.key)\.[0-9a-f]{16}\.tmp$/,
+  /^\/var\/lib\/bootstrapper\/\.(?:(?:status|timeline|self)\.json|identity\.key)\.[0-9a-f]{16}\.tmp$/,
 ];
 
 /** Every path below the folders that a bootstrap changes, with its content. */
