@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { AdmissionRecords } from "../../../kubernetes/admission_records.ts";
+import type { AdmissionRecord } from "../../../kubernetes/admission_records.ts";
 import { KubernetesApi } from "../../../kubernetes/api.ts";
 import { hex, randomBytes } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
@@ -18,9 +19,14 @@ Deno.test("admission records, against a real API server", async (t) => {
     "admit() returns the same outcome again, with key and evidence replaced, when the answer was lost",
     async () => {
       const first = recordOf({});
-      const { uid, ...rest } = await records.admit(first);
+      const outcome = async (asked: AdmissionRecord) => {
+        const { written, ...rest } = await records.admit(asked);
+        assert.deepEqual([written?.uid, written?.record], [rest.uid, asked]);
+        return rest;
+      };
+      const { uid, ...rest } = await outcome(first);
       assert.deepEqual(rest, {});
-      assert.deepEqual(await records.admit(first), { before: first, uid });
+      assert.deepEqual(await outcome(first), { before: first, uid });
       const again = {
         ...first,
         nodeKey: "BBBB",
@@ -28,7 +34,7 @@ Deno.test("admission records, against a real API server", async (t) => {
         evidenceDigest: "11".repeat(32),
         resetCount: 6,
       };
-      assert.deepEqual(await records.admit(again), { before: first, uid });
+      assert.deepEqual(await outcome(again), { before: first, uid });
       assert.deepEqual(await records.find(first.identity), again);
     },
   );
