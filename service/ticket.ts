@@ -90,7 +90,9 @@ export async function issueTicket(
 ): Promise<void> {
   const { clock, log } = service;
   const startMs = clock.monotonicMs();
-  const ticket = await retry(() => prepareTicket(service, node), {
+  // Admitted once: a later try must not bring back a node that was removed in between.
+  let admission: Admission | undefined;
+  const ticket = await retry(async () => prepareTicket(service, node, admission ??= await admit(service, node)), {
     ...{ clock, random: Math.random, signal: exchange.closed },
     isRetriable: ({ code }) => OWN_SLOWNESS.includes(code) && clock.monotonicMs() - startMs < SLOWNESS_PATIENCE_MS,
     onFailedTry: ({ error, failures }) => {
@@ -103,26 +105,26 @@ export async function issueTicket(
   await exchange.send({ message: { $case: "ticket", ticket: { ticket, signature } } });
 }
 
-/** Admits the node, and makes its ticket. May be repeated: an admission that is there stays. */
-async function prepareTicket(service: JoinExchangeService, node: VerifiedNode): Promise<Bytes> {
+/** Makes the ticket of an admitted node. May be repeated. */
+async function prepareTicket(
+  service: JoinExchangeService,
+  node: VerifiedNode,
+  { uid, written }: Admission,
+): Promise<Bytes> {
   const { admissions, ticket: { apiEndpoints, joinEndpoints, clusterDocument } } = service;
   const { request, nodeKey, servingKey, sealingKey, a2, claims: { identity } } = node;
   const { nodeName, addresses } = request;
   const confirm = async () => {
     await service.confirmPolicy();
     await service.checkNotRemoved(nodeName);
-  };
-  const confirmAdmission = async () => {
-    await confirm();
-    // A whole removal may have passed while a control plane waited for its turn.
+    // A whole removal may have passed meanwhile.
     if (await admissions.find(identity) === undefined) throw noLongerAdmitted(identity, nodeName);
   };
-  const { uid, written } = await admit(service, node);
   const sealedKit = becomesControlPlane(request)
     ? await admitControlPlane(
       service,
       { identity, nodeName, address: addresses[0] ?? "" },
-      confirmAdmission,
+      confirm,
       sealingKey,
       a2,
     )
@@ -136,7 +138,6 @@ async function prepareTicket(service: JoinExchangeService, node: VerifiedNode): 
     epoch,
     record: (certificates) =>
       admissions.recordCertificates(identity, uid, certificates, { nodeKey: base64(nodeKey), addresses }, written),
-    // The certificates were recorded a moment ago in an admission that stood: a removal that ends it now cuts them.
     confirm,
   });
   return copyOf(

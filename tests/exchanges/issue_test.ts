@@ -111,6 +111,49 @@ for (const [change, { code, check }] of Object.entries(CHANGES)) {
   });
 }
 
+Deno.test("nothing is signed for a node whose whole removal passed after its certificates were recorded", async () => {
+  await using other = await TestCluster.create();
+  const { admissions } = other;
+  await using cluster = await TestCluster.create({
+    service: {
+      admissions: {
+        find: (identity) => admissions.find(identity),
+        admit: (record) => admissions.admit(record),
+        renew: (record) => admissions.renew(record),
+        recordCertificates: async (identity, uid, certificates, asked) => {
+          await admissions.recordCertificates(identity, uid, certificates, asked);
+          admissions.records.length = 0;
+        },
+      },
+    },
+  });
+  const error = await ask(cluster.port, await newNode(cluster.trust)).catch(asBootstrapError);
+  assert.ok(error instanceof BootstrapError && error.code === "unavailable/admission-changed", String(error));
+  assert.deepEqual([cluster.signed, cluster.signedServing], [[], []]);
+});
+
+Deno.test("a ticket that waits for a slow API server does not admit its node again", async () => {
+  await using other = await TestCluster.create();
+  const { admissions } = other;
+  const calls: string[] = [];
+  await using cluster = await TestCluster.create({
+    service: {
+      admissions: {
+        find: (identity) => admissions.find(identity),
+        admit: (record) => (calls.push("admit"), admissions.admit(record)),
+        renew: (record) => admissions.renew(record),
+        recordCertificates: (identity, uid, certificates, asked) => {
+          calls.push("record");
+          if (calls.length === 2) return Promise.reject(new BootstrapError("timeout/kubernetes-api", "slow"));
+          return admissions.recordCertificates(identity, uid, certificates, asked);
+        },
+      },
+    },
+  });
+  await ask(cluster.port, await newNode(cluster.trust));
+  assert.deepEqual(calls, ["admit", "record", "record"]);
+});
+
 Deno.test("the certificates of a ticket are on record with their serial numbers and contents", async () => {
   await using cluster = await TestCluster.create();
   const ticket = await ask(cluster.port, await newNode(cluster.trust));

@@ -5,8 +5,8 @@
  *     make_code_cache --make-code-cache OUTPUT
  *     make_code_cache --check-code-cache FILE     fails if V8 does not take the cache
  *
- * The commands end by themselves, as what they need is not there. By then they have loaded their modules. With other
- * arguments this is the program, as its commands start it again.
+ * The commands may neither write nor start a program, so that they end by themselves and leave nothing behind. By then
+ * they have loaded their modules. With other arguments this is the program, as its commands start it again.
  *
  * @module
  */
@@ -20,7 +20,6 @@ const nowhere = join(folder, "nowhere");
 const COMMANDS: readonly (readonly string[])[] = [
   ["version"],
   ["run", "--config", nowhere],
-  ["measure", "--config", nowhere],
   ["init-front", "--listen", "127.0.0.1:0", "--socket", join(nowhere, "socket")],
 ];
 
@@ -41,8 +40,11 @@ else program(createRequire(import.meta.url));
 
 async function makeCodeCache(output: string): Promise<void> {
   const exit = Deno.exit;
-  // The commands drop permissions, which this process needs until its end.
-  Deno.permissions.revoke = (descriptor) => Deno.permissions.query(descriptor);
+  const file = Deno.openSync(output, { write: true, create: true, truncate: true });
+  const denied = Deno.permissions.revokeSync({ name: "write" });
+  Deno.permissions.revokeSync({ name: "run" });
+  // One command drops permissions that the next one needs.
+  Deno.permissions.revoke = () => Promise.resolve(denied);
   for (const args of COMMANDS) {
     Object.defineProperty(Deno, "args", { value: args, configurable: true });
     await new Promise<void>((resolve) => {
@@ -51,6 +53,7 @@ async function makeCodeCache(output: string): Promise<void> {
     });
   }
   setFlagsFromString("--flush-bytecode");
-  Deno.writeFileSync(output, script.createCachedData());
+  const cache = script.createCachedData();
+  for (let written = 0; written < cache.length;) written += file.writeSync(cache.subarray(written));
   exit(0);
 }

@@ -56,7 +56,16 @@ async function makeMember({ node, systemctl }: Pick<RunMachine, "node" | "system
     ...{ owner: "init", clusterId: new Uint8Array(32).fill(7), time: new Date() },
   });
   await lock.link();
-  const files = ["journal/init", "member", "init/ca.key", "join-service/service.key", "timeline.json", ".x.1.tmp"];
+  // The join service of an earlier version may have let others in.
+  const files = [
+    "join-service/state.json",
+    "journal/init",
+    "member",
+    "init/ca.key",
+    "join-service/service.key",
+    "timeline.json",
+    ".x.1.tmp",
+  ];
   for (const name of files) await node.write(`/var/lib/bootstrapper/${name}`, "left from the cluster\n");
   await node.run(["sh", "-ec", "mkdir -p /run/bootstrapper && echo key >/run/bootstrapper/node.key"]);
 }
