@@ -71,7 +71,7 @@ export interface CliContext {
    * Starts the process that opens the devices of a confidential VM. It ends with this process. `onEnd` gets the error if
    * it ends before.
    */
-  readonly openDevice: (onEnd: (error: BootstrapError) => void) => ConfidentialDevice;
+  readonly openDevice: (onEnd: (error: BootstrapError) => void) => ConfidentialDevice & Partial<Disposable>;
   /** The known kinds of evidence. Default: those of `attestation/kinds.ts`; tests use others. */
   readonly kinds?: readonly EvidenceKind[];
   /** This process's Deno permissions. */

@@ -14,7 +14,7 @@ export const DEVICE_COMMAND = "device";
  *
  * @param onEnd Called if the started process ends while this process runs.
  */
-export function startDeviceProcess(onEnd: () => void): ConfidentialDevice {
+export function startDeviceProcess(onEnd: () => void): ConfidentialDevice & Disposable {
   const child = new Deno.Command(Deno.execPath(), {
     ...{ args: [DEVICE_COMMAND], clearEnv: true, stdin: "piped", stdout: "piped", stderr: "inherit" },
   }).spawn();

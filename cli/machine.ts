@@ -53,20 +53,27 @@ export async function openMachine(context: CliContext): Promise<Machine> {
   const deviceEnd = Promise.withResolvers<never>();
   deviceEnd.promise.catch(() => {});
   const device = isConfidential || hasTdRegisters ? context.openDevice(deviceEnd.reject) : undefined;
-  return {
-    ...present("tpm", tpm),
-    ...present("device", device),
-    ...(device === undefined ? {} : { deviceEnd: deviceEnd.promise }),
-    ...present("machineId", await readMachineId(paths.root)),
-    hasTdRegisters,
-    facts: await machineFacts(context),
-    firmware: await readFirmwareData(paths.root),
-    unmeasured: await findUnmeasured({
-      root: paths.root,
-      isConfidential,
-      ...(tpm === undefined ? {} : { registers: createTpmIssuer(tpm, ANY_EK_TYPE, context.clock) }),
-    }),
-  };
+  try {
+    return {
+      ...present("tpm", tpm),
+      ...present("device", device),
+      ...(device === undefined ? {} : { deviceEnd: deviceEnd.promise }),
+      ...present("machineId", await readMachineId(paths.root)),
+      hasTdRegisters,
+      facts: await machineFacts(context),
+      firmware: await readFirmwareData(paths.root),
+      unmeasured: await findUnmeasured({
+        root: paths.root,
+        isConfidential,
+        ...(tpm === undefined ? {} : { registers: createTpmIssuer(tpm, ANY_EK_TYPE, context.clock) }),
+      }),
+    };
+  } catch (error) {
+    // The caller may open the machine again.
+    tpm?.close();
+    device?.[Symbol.dispose]?.();
+    throw error;
+  }
 }
 
 async function machineFacts({ paths, machineNames }: CliContext): Promise<MachineFacts> {

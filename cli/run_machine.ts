@@ -18,7 +18,7 @@ export interface RunMachine extends Machine, Disposable {
 }
 
 /**
- * Takes the run lock, and opens the machine.
+ * Takes the run lock, waits if several starts have failed, and opens the machine.
  *
  * @throws {BootstrapError} `conflict/run`; `aborted/run` if the process was asked to stop; as `openMachine()`.
  */
@@ -32,7 +32,10 @@ export async function openRunMachine(context: CliContext): Promise<RunMachine> {
   };
   try {
     const { signal } = termination;
-    const machine = await session.guard(() => abortable(openMachine(context), signal), signal);
+    const machine = await session.guard(async () => {
+      await session.pauseAfterFailures(signal);
+      return await abortable(openMachine(context), signal);
+    }, signal);
     return { ...machine, session, termination, [Symbol.dispose]: end };
   } catch (error) {
     end();

@@ -1,5 +1,5 @@
 /**
- * What became of `bootstrapper measure` at this boot, for `bootstrapper status`: kubelet, containerd and bootstrapper do
+ * What became of `bootstrapper measure` at a boot, for `bootstrapper status`: kubelet, containerd and bootstrapper do
  * not start without it.
  *
  * @module
@@ -16,23 +16,27 @@ import { refusalSchema } from "./status.ts";
 
 /** How the measurements ended. */
 export interface MeasurementRecord {
-  /** The version of the file's format. */
-  readonly version: 1;
+  /** The version of the file's format. Version 1 had no `bootId`. */
+  readonly version: 1 | 2;
   /** When, ISO 8601, by the node's clock. */
   readonly time: string;
   /** How many tries it took, or how many have failed so far. */
   readonly tries: number;
+  /** The boot at which this was, as `/proc/sys/kernel/random/boot_id` names it. */
+  readonly bootId?: string;
   /** Why it has not been done; absent if it has. */
   readonly error?: StatusRefusal;
 }
 
+const VERSION = 2;
 const MAXIMUM_BYTES = 1 << 16;
 const FILE_MODE = 0o644;
 
 const schema: GenericSchema<unknown, MeasurementRecord> = v.strictObject({
-  version: v.literal(1),
+  version: v.picklist([1, VERSION]),
   time: v.pipe(v.string(), v.isoTimestamp("it is no time")),
   tries: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
+  bootId: v.exactOptional(v.string()),
   error: v.exactOptional(refusalSchema),
 });
 
@@ -52,7 +56,7 @@ export function parseMeasurementRecord(bytes: Uint8Array, what: string): Measure
   return readJson(bytes, {
     schema,
     maximumBytes: MAXIMUM_BYTES,
-    newest: 1,
+    newest: VERSION,
     error: (reason, key, cause) =>
       new BootstrapError("malformed/measurement-record", `Cannot read ${what}: ${reason}`, {
         cause,
@@ -66,7 +70,7 @@ export async function writeMeasurementRecord(
   stateFolder: string,
   record: Omit<MeasurementRecord, "version">,
 ): Promise<void> {
-  const document: MeasurementRecord = { version: 1, ...record };
+  const document: MeasurementRecord = { version: VERSION, ...record };
   await writeFileAtomic(recordPath(stateFolder), utf8(`${JSON.stringify(document)}\n`), { mode: FILE_MODE });
 }
 

@@ -11,15 +11,15 @@ Deno.test("readMeasurementRecord() reads what was written, and nothing before th
   const folder = await Deno.makeTempDir();
   try {
     assert.equal(await readMeasurementRecord(folder), undefined);
-    await writeMeasurementRecord(folder, { time, tries: 3 });
-    assert.deepEqual(await readMeasurementRecord(folder), { version: 1, time, tries: 3 });
+    await writeMeasurementRecord(folder, { time, tries: 3, bootId: "b" });
+    assert.deepEqual(await readMeasurementRecord(folder), { version: 2, time, tries: 3, bootId: "b" });
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 });
 
 Deno.test("parseMeasurementRecord() reads a record, or says what is wrong, for any bytes", () => {
-  const valid = `{"version":1,"time":"${time}","tries":1}`;
+  const valid = `{"version":2,"time":"${time}","tries":1,"bootId":"b"}`;
   for (let length = 0; length < valid.length; length++) {
     assert.throws(() => parseMeasurementRecord(utf8(valid.slice(0, length)), "it"), isSaid);
   }

@@ -176,7 +176,9 @@ async function checkKubelet(
   const path = join(paths.kubernetes, KUBECONFIG);
   const next = "If `kubeadm reset` was run, run `bootstrapper reset` too, and start the bootstrapper: the node joins " +
     "anew. If files were lost, restore them from a backup";
-  if (!await exists(path)) throw broken("the kubelet has no kubeconfig any more", path, "no such file", { next });
+  if (await unlessForbidden(exists(path)) === false) {
+    throw broken("the kubelet has no kubeconfig any more", path, "no such file", { next });
+  }
   const text = await textForRoot(path);
   if (text !== undefined) {
     const clusters = await Promise.all(pemBlocks(await caOf(text, path)).map((pem) => clusterOf(pem, path)));
@@ -196,9 +198,14 @@ async function checkKubelet(
 
 /** Returns a file's text; `undefined` if there is none, or if only root may read it: nothing is known to be wrong. */
 async function textForRoot(path: string): Promise<string | undefined> {
+  const bytes = await unlessForbidden(readFileIfExists(path, MAXIMUM_FILE_BYTES));
+  return bytes === undefined ? undefined : textOf(bytes);
+}
+
+/** Returns what is found out; `undefined` if this process may not know it. */
+async function unlessForbidden<T>(finding: Promise<T>): Promise<T | undefined> {
   try {
-    const bytes = await readFileIfExists(path, MAXIMUM_FILE_BYTES);
-    return bytes === undefined ? undefined : textOf(bytes);
+    return await finding;
   } catch (error) {
     if (error instanceof BootstrapError && error.cause instanceof Deno.errors.PermissionDenied) return undefined;
     throw error;

@@ -138,3 +138,34 @@ Deno.test("checkMembership() accepts a CA in a file, and one among several", asy
   await Deno.writeTextFile(path, text.replace(/certificate-authority-data: .*/, "certificate-authority: ca.crt"));
   await checkMembership(paths, membership, lock, {});
 });
+
+Deno.test("checkMembership() takes what only another user may look at for not known", async () => {
+  await using world = await member();
+  const { root, kubernetes } = world.paths;
+  // Root may look at everything, unless it gives up the right to.
+  const isRoot = Deno.uid() === 0;
+  const LIMITED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"];
+  if (isRoot) await Deno.chown(kubernetes, 65534, 65534);
+  await Deno.chmod(kubernetes, isRoot ? 0o700 : 0o000);
+  const { href } = new URL("membership.ts", import.meta.url);
+  const script = `
+    const { checkMembership } = await import(${JSON.stringify(href)});
+    const { nodePaths } = await import(${JSON.stringify(new URL("paths.ts", import.meta.url).href)});
+    const paths = nodePaths(${JSON.stringify(root)});
+    const seen = await Deno.lstat(paths.kubernetes + "/kubelet.conf").then(() => "seen", ({ name }) => name);
+    await checkMembership(paths, { since: "", nodeName: "worker-1" }, { clusterId: new Uint8Array(32) }, {});
+    console.log(seen);`;
+  const [program = "", ...args] = [...(isRoot ? LIMITED : []), Deno.execPath(), "eval", "--no-lock", script];
+  try {
+    const { code, stdout, stderr } = await new Deno.Command(program, { args, cwd: import.meta.dirname ?? "." })
+      .output();
+    assert.equal(code, 0, new TextDecoder().decode(stderr));
+    assert.equal(new TextDecoder().decode(stdout), "PermissionDenied\n");
+  } finally {
+    await Deno.chmod(kubernetes, 0o755);
+  }
+  await assert.rejects(
+    checkMembership(world.paths, { since: "" }, { clusterId: new Uint8Array(32) }, {}),
+    { code: "precondition/membership" },
+  );
+});

@@ -100,6 +100,7 @@ async function keptSelf({ state, kubelet }: OwnSelfFacts["paths"]): Promise<Part
   return readJson(bytes, {
     schema: selfSchema,
     maximumBytes: MAXIMUM_SELF_BYTES,
+    newest: 1,
     error: (reason, key, cause) =>
       new BootstrapError("malformed/self", `Cannot read the node's own name and address in ${path}: ${reason}`, {
         cause,

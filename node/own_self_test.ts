@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { createCertificateAuthority } from "../certificate/ca.ts";
 import { renewOwnCertificates } from "../kubernetes/own_node_certificates.ts";
 import { LockFile } from "../nodelock/file.ts";
+import { asBootstrapError } from "../platform/errors.ts";
 import type { MachineFacts } from "./configuration_defaults.ts";
 import { keepSelf, ownSelf, SELF_FILE } from "./own_self.ts";
 
@@ -90,5 +91,7 @@ Deno.test("ownSelf() names the file and the key when what was kept is of another
       await Deno.writeTextFile(path, text);
       const reading = ownSelf({ configuration: worker, machine: machine("a", "10.0.0.1"), paths });
       await assert.rejects(reading, { code: "malformed/self" }, text);
+      const { next } = asBootstrapError(await reading.catch((cause) => cause));
+      assert.match(next, text.includes('"version":2') ? /^Use the newer program/ : /^Set node\.name .*remove/);
     }
   }));

@@ -57,7 +57,7 @@ export async function runNode(deps: RunDependencies, signal: AbortSignal): Promi
   if (session === undefined) throw new BootstrapError("internal/race", "A run began without its session");
   try {
     await session.guard(async () => {
-      await session.pauseAfterFailures(signal);
+      await own?.pauseAfterFailures(signal);
       await removeLeftovers(paths.run);
       const timeline = await TimelineRecorder.open({ path: paths.timeline, clock, log });
       await new RunningNode(deps, session, timeline).bootstrap(signal);

@@ -14,7 +14,7 @@ import { present } from "../platform/present.ts";
 import type { BackOff } from "../platform/retry.ts";
 import { backOffMs } from "../platform/retry.ts";
 import type { NodePaths } from "./paths.ts";
-import type { NodeStatus } from "./status.ts";
+import type { NodeStatus, SaidStatus } from "./status.ts";
 import { readStatus, statusRefusal, StatusWriter } from "./status.ts";
 
 const STATE_FOLDER_MODE = 0o755;
@@ -24,6 +24,18 @@ const RESTART_BACK_OFF: BackOff = Object.freeze({ firstMs: 5_000, factor: 2, lon
 const FAILURES_WITHOUT_PAUSE = 2;
 /** A failure that is longer ago is of another day: a person, or another boot, tries again. */
 const FAILURE_COUNTS_MS = 5 * 60_000;
+
+/** What an earlier start found out, and stays in the status while another one waits. */
+const KEPT_FACTS = [
+  "clusterName",
+  "nodeName",
+  "address",
+  "role",
+  "evidence",
+  "lastRefusal",
+  "error",
+  "warnings",
+] as const;
 
 /** What a session needs. */
 export interface SessionParts {
@@ -61,9 +73,15 @@ export class RunSession implements Disposable {
     const lock = await takeRunLock(paths.state);
     try {
       for (const path of [paths.status, paths.timeline]) await removeTemporaries(path);
-      const failures = recentFailures(await earlierStatus(parts), clock.now());
+      const earlier = await earlierStatus(parts);
+      const failures = recentFailures(earlier, clock.now());
       const status = new StatusWriter({ path: paths.status, clock, log });
-      await status.update({ phase: "starting", ...present("failures", failures || undefined) });
+      const waits = failures > FAILURES_WITHOUT_PAUSE;
+      await status.update({
+        phase: "starting",
+        ...present("failures", failures || undefined),
+        ...(waits ? { ...keptFacts((key) => earlier?.[key]), waitsFor: waitText(failures) } : {}),
+      });
       return new RunSession(parts, lock, status, failures);
     } catch (error) {
       lock[Symbol.dispose]();
@@ -79,13 +97,12 @@ export class RunSession implements Disposable {
   async pauseAfterFailures(signal: AbortSignal, random: () => number = Math.random): Promise<void> {
     if (this.#failures <= FAILURES_WITHOUT_PAUSE) return await this.status.update({ failures: undefined });
     const pauseMs = backOffMs(RESTART_BACK_OFF, this.#failures - FAILURES_WITHOUT_PAUSE, random());
-    const seconds = Math.round(pauseMs / 1000);
     this.#parts.log.event("info", "start-delayed", { failures: this.#failures, pauseMs });
     await this.status.update({
-      waitsFor: `the next try, in ${seconds} s: the last ${this.#failures} starts have failed`,
+      waitsFor: waitText(this.#failures, pauseMs),
     });
     await this.#parts.clock.sleep(pauseMs, signal);
-    await this.status.update({ waitsFor: undefined, failures: undefined });
+    await this.status.update({ ...keptFacts(() => undefined), waitsFor: undefined, failures: undefined });
   }
 
   /** Forgets earlier failures: this start has come further than they did, or does something else. */
@@ -137,6 +154,17 @@ export class RunSession implements Disposable {
   [Symbol.dispose](): void {
     this.#lock[Symbol.dispose]();
   }
+}
+
+function waitText(failures: number, pauseMs?: number): string {
+  const when = pauseMs === undefined ? "" : `, in ${Math.round(pauseMs / 1000)} s`;
+  return `the next try${when}: the last ${failures} starts have failed`;
+}
+
+function keptFacts(
+  valueOf: (key: typeof KEPT_FACTS[number]) => unknown,
+): Pick<SaidStatus, typeof KEPT_FACTS[number]> {
+  return Object.fromEntries(KEPT_FACTS.map((key) => [key, valueOf(key)]));
 }
 
 /** The reason of a run that was asked to stop. */

@@ -61,6 +61,33 @@ Deno.test("RunSession waits longer after each of several failures, up to two min
     assert.equal((await status())?.failures, 1);
   }));
 
+Deno.test("RunSession shows during a pause what the last start found out and why it failed, and nothing of that afterwards", () =>
+  withNode(async ({ paths, clock, status }) => {
+    const { signal } = new AbortController();
+    const facts = { nodeName: "node-1", address: "192.0.2.1", role: "worker" };
+    for (let start = 0; start < 3; start++) {
+      using session = await RunSession.open({ paths, clock, log: silentLog });
+      const failing = session.guard(async () => {
+        await session.pauseAfterFailures(signal);
+        await session.status.update({ phase: "racing", ...facts });
+        throw new BootstrapError("system/tpm", "no");
+      }, signal);
+      await assert.rejects(failing, { code: "system/tpm" });
+    }
+    const shown = async () => {
+      const { phase, error, nodeName, address, failures, waitsFor } = await status() ?? {};
+      return [phase, error?.code, nodeName, address, failures, waitsFor];
+    };
+    const pausing = { sleep: async () => void seen.push(await shown()) };
+    const seen: unknown[][] = [];
+    using session = await RunSession.open({ paths, clock: { ...clock, ...pausing }, log: silentLog });
+    const before = ["starting", "system/tpm", "node-1", "192.0.2.1", 3];
+    assert.deepEqual(await shown(), [...before, "the next try: the last 3 starts have failed"]);
+    await session.pauseAfterFailures(signal, () => 0.5);
+    assert.deepEqual(seen, [[...before, "the next try, in 5 s: the last 3 starts have failed"]]);
+    assert.deepEqual(await shown(), ["starting", undefined, undefined, undefined, undefined, undefined]);
+  }));
+
 Deno.test("RunSession says that it was stopped when that was asked for, whatever failed then", () =>
   withNode(async ({ start, status }) => {
     const controller = new AbortController();

@@ -19,7 +19,8 @@ import type { Log } from "../platform/log.ts";
 /**
  * The phases of a node's life.
  *
- * `starting`: the configuration has not been read yet. `stopped`: it was asked to end. `failed`: it ended with an error;
+ * `starting`: the configuration has not been read yet, or several starts have failed and this one waits before it begins;
+ * the document then still has the facts and the error of the last one. `stopped`: it was asked to end. `failed`: it ended with an error;
  * systemd may start it again.
  */
 export const NODE_PHASES = [

@@ -29,12 +29,14 @@ export const measure: CliCommand<MeasureOptions, MeasuredMachine> = {
   read: (parsed) => ({ ...present("config", optionalText(parsed, "config")), output: outputForm(parsed) }),
   async open(_options, context) {
     const { openMachine } = await import("../machine.ts");
-    const measuring = new (await import("../measuring.ts")).Measuring(context);
-    return { machine: await measuring.untilItWorks(() => openMachine(context)), measuring };
+    const { readBootId } = await import("../../node/machine_id.ts");
+    const { Measuring } = await import("../measuring.ts");
+    const measuring = new Measuring(context, await readBootId(context.paths.root));
+    return { machine: await measuring.opened(() => openMachine(context)), measuring };
   },
   async action(options, context, { machine, measuring }) {
     const { measure } = await import("../programs/measure.ts");
-    await measuring.untilItWorks(() => measure(options, context, machine));
+    await measuring.measured(() => measure(options, context, machine));
     await measuring.done();
   },
 };

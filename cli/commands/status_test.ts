@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { writeMeasurementRecord } from "../../node/measurement_record.ts";
 import type { RenewalRecord } from "../../node/renewal_record.ts";
 import { writeRenewalRecord } from "../../node/renewal_record.ts";
 import { statusRefusal, StatusWriter } from "../../node/status.ts";
 import { TimelineRecorder } from "../../node/timeline.ts";
 import { LockFile } from "../../nodelock/file.ts";
+import { takeRunLock } from "../../nodelock/run_lock.ts";
 import { BootstrapError } from "../../platform/errors.ts";
+import { present } from "../../platform/present.ts";
 import { TestWorld } from "../testing/command_line.ts";
 
 async function bootstrappedWorld(): Promise<TestWorld> {
@@ -99,6 +102,41 @@ Deno.test("status says when the node was attested, until when its certificates a
   assert.match(world.out, /^not renewed +PCR 4 is wrong \[refused\/pcr-4\] by 10\.0\.0\.2:9444/m);
   assert.equal(await world.run("status", "--output", "json"), 0);
   assert.equal(JSON.parse(world.out).renewal.refusal.code, "refused/pcr-4");
+});
+
+Deno.test("status takes no outcome of an earlier boot for one of this boot", async () => {
+  await using world = await TestWorld.create();
+  const { state } = world.context.paths;
+  await Deno.mkdir(state, { recursive: true });
+  const [ours, other] = ["00112233-4455-6677-8899-aabbccddeeff", "ffeeddcc-bbaa-9988-7766-554433221100"];
+  await world.write("proc/sys/kernel/random/boot_id", `${ours}\n`);
+  const time = "2025-12-31T00:00:00.000Z";
+  const shown = async (bootId?: string) => {
+    await writeMeasurementRecord(state, { time, tries: 1, ...present("bootId", bootId) });
+    assert.equal(await world.run("status", "--output", "json"), 0, world.err);
+    const { measured: { isOfThisBoot } } = JSON.parse(world.out);
+    assert.equal(await world.run("status"), 0, world.err);
+    return [isOfThisBoot, /^((?:not )?measured) /m.exec(world.out)?.[1]];
+  };
+  assert.deepEqual(await shown(ours), [true, "measured"]);
+  assert.deepEqual(await shown(other), [false, "not measured"]);
+  assert.match(world.out, /not at this boot; the last outcome is of an earlier one \(2025-12-31/);
+  // An earlier version did not record its boot.
+  assert.deepEqual(await shown(), [undefined, "measured"]);
+});
+
+Deno.test("status explains a start that waits after several that failed", async () => {
+  await using world = await TestWorld.create();
+  const { paths, clock, log } = world.context;
+  await Deno.mkdir(paths.state, { recursive: true });
+  const writer = new StatusWriter({ path: paths.status, clock, log });
+  using _runLock = await takeRunLock(paths.state);
+  await writer.update({ phase: "starting" });
+  assert.equal(await world.run("status"), 0, world.err);
+  assert.match(world.out, /^phase +starting: the configuration has not been read yet/m);
+  await writer.update({ waitsFor: "the next try, in 40 s: the last 6 starts have failed" });
+  assert.equal(await world.run("status"), 0, world.err);
+  assert.match(world.out, /^phase +starting: a pause after several starts that failed/m);
 });
 
 Deno.test("status prints a picture when --svg is given", async () => {

@@ -29,17 +29,28 @@ export interface StatusOptions {
   readonly isSvg: boolean;
 }
 
+/** What this machine is, as far as it is known. */
+export interface ThisMachine {
+  /** The UUID that the firmware gives the machine. */
+  readonly machineId?: string;
+  /** The ID of this boot. */
+  readonly bootId?: string;
+}
+
 /**
  * Prints the state of this node: from the files that the bootstrapper has written, from whether a process works on the
  * node, and from what the kubelet has.
  *
  * A file that cannot be read is said in its place, and hides nothing else.
  *
- * @param machineId The UUID that the firmware gives this machine, if it is known.
  * @throws {BootstrapError} At the end, why the lock cannot be read: `malformed/lock-record`. With `--svg`,
  *   `malformed/timeline`; `usage/output` if the output is JSON. `system/…`.
  */
-export async function status(options: StatusOptions, context: CliContext, machineId?: string): Promise<void> {
+export async function status(
+  options: StatusOptions,
+  context: CliContext,
+  { machineId, bootId }: ThisMachine = {},
+): Promise<void> {
   const { output, isSvg } = options;
   const { paths, clock, terminal } = context;
   const nowMs = clock.now().getTime();
@@ -75,7 +86,9 @@ export async function status(options: StatusOptions, context: CliContext, machin
         ...(membershipError === undefined ? {} : { error: statusRefusal(membershipError, clock.now()) }),
       },
     }),
-    ...present("measured", measured.value),
+    ...(measured.value === undefined
+      ? {}
+      : { measured: { ...measured.value, ...present("isOfThisBoot", isOfThisBoot(measured.value, bootId)) } }),
     renewal: renewal.value ?? null,
     timeline: timeline.value?.phases ?? [],
     ...(unreadable.length === 0 ? {} : { unreadable: unreadable.map(({ code, message }) => ({ code, message })) }),
@@ -84,7 +97,9 @@ export async function status(options: StatusOptions, context: CliContext, machin
     ...(lock.error === undefined ? lockLines(lock.value) : [unreadableLine("lock", lock.error)]),
     ...(document.error === undefined ? statusLines(state, node) : [unreadableLine("phase", document.error)]),
     ...(membershipError === undefined ? [] : refusalLines("error", statusRefusal(membershipError, clock.now()))),
-    ...(measured.error === undefined ? measuredLines(measured.value) : [unreadableLine("measured", measured.error)]),
+    ...(measured.error === undefined
+      ? measuredLines(measured.value, bootId)
+      : [unreadableLine("measured", measured.error)]),
     ...(renewal.error === undefined
       ? renewalLines(renewal.value, nowMs)
       : [unreadableLine("certificates", renewal.error)]),
@@ -155,7 +170,9 @@ function explanationOf(state: NodeState, { status, reset, isAlive }: ObservedNod
     case "stopped":
       return "the bootstrapper was asked to stop; it goes on when it is started again";
     case "starting":
-      return "the configuration has not been read yet";
+      return status?.waitsFor === undefined
+        ? "the configuration has not been read yet"
+        : "a pause after several starts that failed";
     case "fresh":
     case "member":
     case "failed":
@@ -192,9 +209,21 @@ function statusLines(state: NodeState, observed: ObservedNode): Line[] {
   ];
 }
 
-function measuredLines(record: MeasurementRecord | undefined): Line[] {
+/** Whether a record is of this boot; `undefined` if it does not say so, or if this boot's ID is not known. */
+function isOfThisBoot(record: MeasurementRecord, bootId: string | undefined): boolean | undefined {
+  return record.bootId === undefined || bootId === undefined ? undefined : record.bootId === bootId;
+}
+
+function measuredLines(record: MeasurementRecord | undefined, bootId: string | undefined): Line[] {
   if (record === undefined) return [];
   const { time, tries, error } = record;
+  if (isOfThisBoot(record, bootId) === false) {
+    const next = "see `systemctl status bootstrapper-measure`: it still works, was ended, or was never started";
+    return [["not measured", `not at this boot; the last outcome is of an earlier one (${time})`], [
+      "",
+      `next: ${next}`,
+    ]];
+  }
   if (error !== undefined) return refusalLines(`not measured`, error);
   return [["measured", tries === 1 ? time : `${time}, at try ${tries}`]];
 }

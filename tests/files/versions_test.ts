@@ -9,10 +9,12 @@ import { readEvidenceFile } from "../../attestation/evidence_file.ts";
 import { decodeJournal } from "../../journal/_journal_file.ts";
 import { parseMeasurementRecord } from "../../node/measurement_record.ts";
 import { parseMembership } from "../../node/membership.ts";
+import { ownSelf, SELF_FILE } from "../../node/own_self.ts";
 import { parseRenewalRecord } from "../../node/renewal_record.ts";
 import { readResetMarker, RESET_MARKER_FILE } from "../../node/reset_marker.ts";
 import { parseStatus } from "../../node/status.ts";
 import { parseTimeline } from "../../node/timeline.ts";
+import { LockFile } from "../../nodelock/file.ts";
 import { decodeLockRecord } from "../../nodelock/record.ts";
 import { holdRecord } from "../../operator/cluster_records.ts";
 import { base64, utf8 } from "../../platform/bytes.ts";
@@ -106,9 +108,27 @@ const FORMATS: readonly Format[] = [
   },
   {
     name: "measurement record",
-    versions: { 1: '{"version":1,"time":"2026-01-01T00:00:00.000Z","tries":2}\n' },
+    versions: {
+      1: '{"version":1,"time":"2026-01-01T00:00:00.000Z","tries":2}\n',
+      2: '{"version":2,"time":"2026-01-01T00:00:00.000Z","tries":2,"bootId":"00112233-4455-6677-8899-aabbccddeeff"}\n',
+    },
     read: (text) => parseMeasurementRecord(utf8(text), "it"),
     has: has({ tries: 2 }),
+  },
+  {
+    name: "own name and address",
+    versions: { 1: '{"version":1,"name":"w-1","address":"192.0.2.1"}\n' },
+    read: (text) =>
+      inFolder(SELF_FILE, text, async (state) => {
+        await Deno.writeTextFile(new LockFile(state).path, "locked");
+        const machine = { hostName: "localhost", addresses: [], defaultRouteInterfaces: [] };
+        return await ownSelf({
+          configuration: { node: { role: "worker" } },
+          machine,
+          paths: { state, kubelet: state },
+        });
+      }),
+    has: has({ name: "w-1", address: "192.0.2.1" }),
   },
   {
     name: "renewal record",

@@ -109,7 +109,7 @@ function nodeFiles(): CorpusFiles {
       ...{ version: 2, since: TIME, nodeName: "cp-1", role: "control-plane", identity: ID },
       machineId: "00112233-4455-6677-8899-aabbccddeeff",
     }),
-    "measurement-record/measured.json": json({ version: 1, time: TIME, tries: 2, error: refusal }),
+    "measurement-record/measured.json": json({ version: 2, time: TIME, tries: 2, bootId: ID, error: refusal }),
     "status/status.json": json({
       ...{
         version: 1,

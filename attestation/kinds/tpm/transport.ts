@@ -102,10 +102,11 @@ export function streamTransport(
 ): TpmTransport {
   const queue = createQueue();
   let broken = false;
+  let firstFailure: unknown;
   return {
     transmit: (command, deadlineMs = COMMAND_DEADLINE_MS) =>
       queue(async () => {
-        if (broken) throw transportError(what, "it failed before");
+        if (broken) throw brokenError(what, firstFailure);
         broken = true;
         try {
           return await inTime(exchange(stream, command, what), deadlineMs, what, clock).then((response) => {
@@ -114,6 +115,7 @@ export function streamTransport(
           });
         } catch (error) {
           broken = !(error instanceof TpmTransportError && error.mayRepeat);
+          if (broken) firstFailure = error;
           throw error;
         }
       }),
@@ -167,6 +169,11 @@ async function exchange(stream: TpmStream, command: Uint8Array, what: string): P
 
 function transportError(what: string, reason: string, mayRepeat = false, cause?: unknown): TpmTransportError {
   return new TpmTransportError(`Cannot talk to the TPM at ${what}: ${reason}`, mayRepeat, present("cause", cause));
+}
+
+function brokenError(what: string, first: unknown): TpmTransportError {
+  const reason = first instanceof Error ? `it failed before: ${first.message}` : "it was closed";
+  return transportError(what, reason, false, first);
 }
 
 function sizeError(what: string, size: number, length: number): BootstrapError {

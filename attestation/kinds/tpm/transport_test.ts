@@ -87,6 +87,7 @@ Deno.test("transmit() gives up on a TPM that is silent, and the transport stays 
   assert.match(first.message, /did not answer within 0\.02 s/);
   assert.equal(first.retriable, false);
   assert.equal(second.code, "system/tpm-transport");
+  assert.match(second.message, /it failed before: The TPM at test did not answer within 0\.02 s/);
   answers.resolve(null);
 });
 
