@@ -92,3 +92,11 @@ Deno.test("ownSelf() names the file and the key when what was kept is of another
       await assert.rejects(reading, { code: "malformed/self" }, text);
     }
   }));
+
+Deno.test("ownSelf() reads an IPv4 address that is written as IPv6, as a member may have kept it", () =>
+  withFolders(async (paths) => {
+    await Deno.writeTextFile(new LockFile(paths.state).path, "locked");
+    await keepSelf(paths, { name: "a", address: "::ffff:10.0.0.1" });
+    const { address } = await ownSelf({ configuration: worker, machine: machine("a", "10.0.0.1"), paths });
+    assert.equal(address, "::ffff:10.0.0.1");
+  }));
