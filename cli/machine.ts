@@ -78,7 +78,8 @@ export async function openMachine(context: CliContext): Promise<Machine> {
 
 async function machineFacts({ paths, machineNames }: CliContext): Promise<MachineFacts> {
   const table = async (name: string) => {
-    const bytes = await readFileIfExists(join(paths.root, "proc/net", name), MAXIMUM_PROC_BYTES);
+    // With ProcSubset=pid of a unit there is no link /proc/net.
+    const bytes = await readFileIfExists(join(paths.root, "proc/self/net", name), MAXIMUM_PROC_BYTES);
     return fromUtf8(bytes ?? new Uint8Array(), name);
   };
   const transient = transientAddresses(await table("if_inet6"));

@@ -40,3 +40,12 @@ Deno.test("openRunMachine() waits after several failed starts before it opens th
   await assert.rejects(openRunMachine(context), { code: "system/tpm-transport" });
   assert.equal(sleptBefore.at(-1), 2);
 });
+
+Deno.test("openMachine() reads the routes of its own process, which are there without the rest of /proc", async () => {
+  await using world = await TestWorld.create();
+  const header = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT";
+  const route = "eth0\t00000000\t0100000A\t0003\t0\t0\t100\t00000000\t0\t0\t0";
+  await world.write("proc/self/net/route", `${header}\n${route}\n`);
+  const { facts } = await openMachine(world.context);
+  assert.deepEqual(facts.defaultRouteInterfaces, ["eth0"]);
+});

@@ -32,7 +32,7 @@ export function checkSwitches(policyDocument: string, { switches }: TrustPart, k
 /**
  * Checks that a cluster can be made by these settings on this node, as far as can be computed.
  *
- * @param node The node's address, and the networks of its interfaces, CIDR.
+ * @param node The node's address, and the networks of its interface, CIDR.
  * @throws {BootstrapError} `usage/document` for settings that no new cluster can have.
  */
 export function settingsCheck(

@@ -113,14 +113,22 @@ Deno.test("the check of the disk reports nothing, or the free and the needed spa
   for (const reason of await disk?.run() ?? []) assert.match(reason, /^\/var\/lib has \d+ MiB free, and 2048 MiB are/);
 });
 
-Deno.test("settingsCheck() refuses networks of the cluster that overlap the nodes', or are of another family", async () => {
+Deno.test("settingsCheck() refuses networks of the cluster that contain the nodes', or are of another family", async () => {
   const reasons = (document: string, address: string, ...networks: string[]) =>
     settingsCheck(`kubernetesVersion: v1.36.3\n${document}`, { address, networks }).run();
   assert.deepEqual(await reasons("podSubnet: 10.244.0.0/16", "10.77.0.11", "10.77.0.11/24"), []);
+  assert.deepEqual(await reasons("podSubnet: 10.244.0.0/16", "10.1.2.3", "10.1.2.3/8"), []);
+  assert.deepEqual(await reasons("", "10.64.0.1", "10.64.0.1/10"), []);
   const wrong: readonly (readonly [RegExp, ...Parameters<typeof reasons>])[] = [
     [/10\.100\.0\.11 is in serviceSubnet 10\.96\.0\.0\/12/, "", "10.100.0.11", "10.100.0.11/16"],
     [/10\.244\.0\.11 is in podSubnet 10\.244\.0\.0\/16/, "podSubnet: 10.244.0.0/16", "10.244.0.11"],
-    [/serviceSubnet 10\.96\.0\.0\/12 overlaps the nodes' network 10\.64\.0\.1\/10/, "", "10.64.0.1", "10.64.0.1/10"],
+    [
+      /serviceSubnet 10\.96\.0\.0\/12 contains the nodes' network 10\.100\.0\.1\/16/,
+      "",
+      "10.77.0.11",
+      "10.77.0.11/24",
+      "10.100.0.1/16",
+    ],
     [/fd00:77::11 is IPv6, and serviceSubnet 10\.96\.0\.0\/12 is IPv4/, "", "fd00:77::11"],
   ];
   for (const [expected, ...given] of wrong) assert.match((await reasons(...given)).join("; "), expected);

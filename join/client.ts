@@ -375,18 +375,29 @@ function stopped(cause: unknown): BootstrapError {
 }
 
 /** Failures of other programs, which another run of them may not have. */
-const OF_OTHER_PROGRAMS: readonly AnyErrorCode[] = ["system/kubeadm", "system/command"];
-/** What a new process would not mend either: a full disk, for example. */
-const NOT_OF_THIS_PROCESS: readonly AnyErrorCode[] = [...OF_OTHER_PROGRAMS, "system/file"];
+const OF_OTHER_PROGRAMS: readonly AnyErrorCode[] = ["system/kubeadm", "system/command", "system/etcd"];
+/** Failures of the machine's devices: a new process opens them anew. */
+const OF_DEVICES: readonly AnyErrorCode[] = [
+  "system/device",
+  "system/device-silent",
+  "system/snp-report",
+  "system/tdx-quote",
+  "system/tdx-register",
+  "system/tpm",
+  "system/tpm-pcr",
+  "system/tpm-silent",
+  "system/tpm-transport",
+  "system/tsm",
+  "system/tsm-generation",
+];
 
 /**
  * Decides what is retried after the lock. The node then belongs to its cluster for good, so it waits here, for minutes,
  * for what only people can fix. A process that ended instead would be restarted, and would stop the kubelet each time.
- * Only a broken device ends it: a new process opens it anew.
+ * Only a broken device or a defect of this program ends it.
  */
 function isNoDefect(error: BootstrapError): boolean {
-  const { code } = error;
-  return errorFamily(code) !== "internal" && (!isOwnFailure(error) || NOT_OF_THIS_PROCESS.includes(code));
+  return errorFamily(error.code) !== "internal" && !(isOwnFailure(error) && OF_DEVICES.includes(error.code));
 }
 
 /** What people, time or a fresh ticket may fix, although it is not retriable. */

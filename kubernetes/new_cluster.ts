@@ -175,7 +175,8 @@ function* commonProblems(text: string, written: string): Generator<string> {
  * Says why a node cannot be in a new cluster, as clauses: its address is in the network of the Pods or of the Services,
  * or of another family.
  *
- * @param networks The networks of the node's interfaces, CIDR: none may overlap with those of the cluster.
+ * @param networks The networks of the node's own interface, CIDR: none may lie within one of the cluster's. A larger one
+ *   that contains one of the cluster's works, as the longer prefix wins.
  */
 export function nodeNetworkProblems(
   { podSubnet, serviceSubnet = KUBEADM_SERVICE_SUBNET }: Pick<ClusterSettings, "podSubnet" | "serviceSubnet">,
@@ -200,8 +201,13 @@ export function nodeNetworkProblems(
         `the node's address ${address} is in ${key} ${subnet}, the network of the ${whose}: choose another network in --cluster`,
       ];
     }
-    const overlapping = networks.find((own) => doNetworksOverlap(own, subnet));
-    if (overlapping === undefined) return [];
-    return [`${key} ${subnet} overlaps the nodes' network ${overlapping}: choose another network in --cluster`];
+    const within = networks.find((own) => isNetworkIn(own, network));
+    if (within === undefined) return [];
+    return [`${key} ${subnet} contains the nodes' network ${within}: choose another network in --cluster`];
   });
+}
+
+function isNetworkIn(text: string, outer: Network): boolean {
+  const network = readNetwork(text);
+  return typeof network !== "string" && network.length >= outer.length && isInNetwork(network.start, outer.text);
 }

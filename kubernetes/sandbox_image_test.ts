@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { BootstrapError } from "../platform/errors.ts";
 import type { CommandResult, CommandRunner } from "../platform/command.ts";
 import { parseSandboxImage, sandboxImageProblems } from "./sandbox_image.ts";
 
@@ -49,4 +50,20 @@ Deno.test("sandboxImageProblems() says nothing where containerd tells nothing", 
   assert.deepEqual(await sandboxImageProblems(machine({ code: 1, stdout: VERSION_2 }, []), 1000), []);
   const none: CommandRunner = { run: () => Promise.reject(new Error("no such program")) };
   assert.deepEqual(await sandboxImageProblems(none, 1000), []);
+});
+
+Deno.test("sandboxImageProblems() says nothing where crictl is missing or tells nothing", async () => {
+  for (const code of ["system/command", "timeout/command"] as const) {
+    const without: CommandRunner = {
+      run: ([program]) =>
+        program === "containerd"
+          ? Promise.resolve({ code: 0, stdout: VERSION_2, stderr: "" })
+          : Promise.reject(new BootstrapError(code, "Cannot run crictl")),
+    };
+    assert.deepEqual(await sandboxImageProblems(without, 1000), []);
+  }
+  const failing: CommandRunner = {
+    run: ([program]) => Promise.resolve({ code: program === "containerd" ? 0 : 1, stdout: VERSION_2, stderr: "" }),
+  };
+  assert.deepEqual(await sandboxImageProblems(failing, 1000), []);
 });

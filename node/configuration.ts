@@ -19,7 +19,7 @@ import type { Bytes } from "../platform/bytes.ts";
 import { hex } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { ConfigurationDocument } from "./configuration_schema.ts";
-import { readConfigurationDocument } from "./configuration_schema.ts";
+import { newNodeProblems, readConfigurationDocument } from "./configuration_schema.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
 import { endpointText, readEndpoint, readListenAddress } from "../platform/endpoint.ts";
 import { present } from "../platform/present.ts";
@@ -64,7 +64,8 @@ export interface NodeConfiguration {
 }
 
 /**
- * Reads a node's configuration.
+ * Reads a node's configuration. It takes what members may have from a time when it was allowed;
+ * {@linkcode configurationRemarks} names it.
  *
  * @param text YAML, version 1 (see `deploy/node-worker.example.yaml`).
  * @param what The path that the text comes from, for errors.
@@ -77,7 +78,33 @@ export function readNodeConfiguration(
   what: string,
   kinds: readonly EvidenceKind[] = KINDS,
 ): NodeConfiguration {
-  const document = readConfigurationDocument(text, what, kinds);
+  return completed(readConfigurationDocument(text, what, kinds), what, kinds);
+}
+
+/**
+ * Reads the configuration of a fresh node, as {@linkcode readNodeConfiguration} does. It refuses names that no node may
+ * have, and addresses that cannot be reached.
+ *
+ * @throws {BootstrapError} The same as `readNodeConfiguration()`.
+ */
+export function readNewNodeConfiguration(
+  text: string,
+  what: string,
+  kinds: readonly EvidenceKind[] = KINDS,
+): NodeConfiguration {
+  return completed(readConfigurationDocument(text, what, kinds, newNodeProblems), what, kinds);
+}
+
+/** What a person should know of the configuration of a locked node: what no fresh node may have. */
+export function configurationRemarks({ node, join }: Pick<NodeConfiguration, "node" | "join">): readonly string[] {
+  return newNodeProblems({ node, join: { endpoints: join.endpoints.map(endpointText) } }).map(({ text }) => text);
+}
+
+function completed(
+  document: ConfigurationDocument,
+  what: string,
+  kinds: readonly EvidenceKind[],
+): NodeConfiguration {
   const problems: (readonly [key: string, reason: string])[] = [];
   const fail: Fail = (key, reason) => void problems.push([key, reason]);
   const trust = readTrust(document, kinds, fail);

@@ -22,8 +22,11 @@ export interface MachineFacts extends MachineAddresses {
  * The machine's name is its host name in lower case, with its domain if it has one. The machine's address is that of
  * {@linkcode findOwnAddress}.
  *
- * @throws {BootstrapError} `usage/configuration` with the `key` to set, if the machine's name or address cannot be
- *   used; `unavailable/address` while the machine has no address.
+ * Both errors are retriable: the system may set another host name later, and an interface may have two addresses for a
+ * moment.
+ *
+ * @throws {BootstrapError} `unavailable/host-name` while the machine's name cannot be used, `unavailable/address` while
+ *   it has no address, or several. Both have the `key` to set in their details.
  */
 export function resolveNodeSelf({ node }: Pick<NodeConfiguration, "node">, machine: MachineFacts): NodeSelf {
   return {
@@ -36,32 +39,42 @@ export function resolveNodeSelf({ node }: Pick<NodeConfiguration, "node">, machi
 /**
  * The machine's host name as a node's name.
  *
- * @throws {BootstrapError} `usage/configuration`.
+ * @throws {BootstrapError} `unavailable/host-name`.
  */
 export function machineName({ hostName }: Pick<MachineFacts, "hostName">): string {
   const name = hostName.toLowerCase();
   const problem = nodeNameProblem(name) ?? reservedNameProblem(name);
   if (problem === undefined) return name;
-  throw unset("node.name", `the host name ${JSON.stringify(hostName)} cannot be the node's name: ${problem}`, {
-    next: "Set node.name in the node's configuration, or give the machine another host name",
-  });
+  throw new BootstrapError(
+    "unavailable/host-name",
+    `The host name ${JSON.stringify(hostName)} cannot be the node's name: ${problem}`,
+    {
+      next: "Set node.name in the node's configuration, or give the machine another host name",
+      details: { key: "node.name" },
+    },
+  );
 }
 
 /**
  * The machine's own address.
  *
  * @param from The network in which it must be, CIDR.
- * @throws {BootstrapError} `usage/configuration`, `unavailable/address`.
+ * @throws {BootstrapError} `unavailable/address`.
  */
 export function machineAddress(machine: MachineFacts, from?: string): string {
   const found = findOwnAddress(machine, from);
   if (found.found === "one") return found.address;
   const where = from === undefined ? "" : ` in node.addressFrom ${from}`;
   if (found.found === "several") {
-    throw unset("node.address", `it has several addresses${where}: ${found.addresses.join(", ")}`, {
-      next:
-        "Set node.addressFrom in the node's configuration to the network of the nodes, or node.address to one of them",
-    });
+    throw new BootstrapError(
+      "unavailable/address",
+      `The machine has several addresses${where}, and none is better than the others: ${found.addresses.join(", ")}`,
+      {
+        next:
+          "Set node.addressFrom in the node's configuration to the network of the nodes, or node.address to one of them",
+        details: { key: "node.address" },
+      },
+    );
   }
   const others = found.others.length === 0
     ? ""
@@ -98,11 +111,4 @@ export function addressRemarks(
   return [
     `Other nodes are to reach this one by ${address}; the machine also has ${list}. node.addressFrom in the node's configuration chooses`,
   ];
-}
-
-function unset(key: string, reason: string, { next }: { readonly next: string }): BootstrapError {
-  return new BootstrapError("usage/configuration", `Cannot complete the configuration from the machine: ${reason}`, {
-    next,
-    details: { key },
-  });
 }

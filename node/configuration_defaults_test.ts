@@ -6,7 +6,7 @@ import type { NodeConfiguration } from "./configuration.ts";
 import type { MachineFacts } from "./configuration_defaults.ts";
 import { addressRemarks, resolveNodeSelf } from "./configuration_defaults.ts";
 import { defaultRouteInterfaces, transientAddresses } from "./default_routes.ts";
-import { machineNetworks } from "./own_address.ts";
+import { nodeNetworks } from "./own_address.ts";
 
 const configuration: NodeConfiguration = {
   trust: { clusterName: "demo", clusterId: new Uint8Array(0), operatorKeys: [], ...TPM_SETTINGS },
@@ -38,7 +38,7 @@ Deno.test("resolveNodeSelf() takes the host name in lower case when no name is c
     resolveNodeSelf(configuration, { ...machine([["eth0", "10.0.0.1"]]), hostName }).name;
   assert.equal(named("Node-1.Example.internal"), "node-1.example.internal");
   for (const wrong of ["localhost", "localhost.localdomain", "node_1", "", "a".repeat(64), "10.0.0.1"]) {
-    assert.throws(() => named(wrong), { code: "usage/configuration", details: { key: "node.name" } }, wrong);
+    assert.throws(() => named(wrong), { code: "unavailable/host-name", retriable: true }, wrong);
   }
 });
 
@@ -59,7 +59,11 @@ Deno.test("resolveNodeSelf() takes the only address that others reach when there
 
 Deno.test("resolveNodeSelf() asks for the address when the machine has several", () => {
   const several = machine([["eth0", "10.0.0.1"], ["eth0", "10.0.0.2"]], ["eth0"]);
-  assert.throws(() => addressOf(several), { code: "usage/configuration", details: { key: "node.address" } });
+  assert.throws(() => addressOf(several), {
+    code: "unavailable/address",
+    retriable: true,
+    message: /several addresses.*: 10\.0\.0\.1, 10/,
+  });
 });
 
 Deno.test("resolveNodeSelf() throws a retriable error when the machine has no address yet", () => {
@@ -105,6 +109,9 @@ Deno.test("resolveNodeSelf() takes no address that floats between machines, whic
 
 Deno.test("resolveNodeSelf() takes no address of a bridge or a tunnel that no default route leads to", () => {
   const docker = [["docker0", "172.17.0.1/16"]] as const;
+  for (const name of ["antrea-gw0", "ovn-k8s-mp0", "incusbr0"]) {
+    assert.equal(addressOf(networked([[name, "10.244.0.1/24"], ["eth0", "10.0.0.1/24"]])), "10.0.0.1", name);
+  }
   assert.equal(addressOf(networked([...docker, ["eth0", "fd00:77::11/64"]], ["eth0"])), "fd00:77::11");
   assert.equal(addressOf(networked([...docker, ["eth0", "10.0.0.1/24"]])), "10.0.0.1");
   assert.throws(() => addressOf(networked(docker)), {
@@ -122,13 +129,13 @@ Deno.test("resolveNodeSelf() takes the address in node.addressFrom, wherever the
   assert.equal(from("10.0.0.0/8"), "10.0.2.15");
   assert.throws(() => from("172.16.0.0/12"), { code: "unavailable/address", retriable: true });
   const two = networked([["e0", "10.0.2.15/24"], ["e1", "10.0.3.15/24"]], ["e0"]);
-  assert.throws(() => from("10.0.0.0/16", two), { code: "usage/configuration", message: /10\.0\.2\.15, 10\.0\.3\.15/ });
+  assert.throws(() => from("10.0.0.0/16", two), { code: "unavailable/address", message: /10\.0\.2\.15, 10\.0\.3\.15/ });
 });
 
 Deno.test("resolveNodeSelf() takes no address that comes and goes", () => {
   const facts = networked([["e0", "fd00:77::11/64"], ["e0", "fd00:77::aaaa/64"]], ["e0"]);
   const addresses = facts.addresses.map((entry, index) => index === 1 ? { ...entry, isTransient: true } : entry);
-  assert.throws(() => addressOf(facts), { code: "usage/configuration" });
+  assert.throws(() => addressOf(facts), { code: "unavailable/address", message: /several/ });
   assert.equal(addressOf({ ...facts, addresses }), "fd00:77::11");
 });
 
@@ -173,10 +180,15 @@ Deno.test("transientAddresses() reads the kernel's flags of IPv6 addresses", () 
   fc.assert(fc.property(fc.string(), (text) => assert.equal(transientAddresses(text).size, 0)));
 });
 
-Deno.test("machineNetworks() names the networks that other machines are in", () => {
-  const facts = networked([["lo", "127.0.0.1/8"], ["e0", "10.0.2.15/24"], ["e0", "10.0.2.100/32"], [
-    "docker0",
-    "172.17.0.1/16",
-  ]]);
-  assert.deepEqual(machineNetworks(facts), ["10.0.2.15/24"]);
+Deno.test("nodeNetworks() names the networks of the interface that has the node's address", () => {
+  const facts = networked([
+    ["lo", "127.0.0.1/8"],
+    ["e0", "10.0.2.15/24"],
+    ["e0", "10.0.2.100/32"],
+    ["e0", "fd00:77::11/64"],
+    ["e1", "10.1.0.1/24"],
+    ["antrea-gw0", "10.244.0.1/24"],
+  ]);
+  assert.deepEqual(nodeNetworks(facts, "10.0.2.15"), ["10.0.2.15/24", "fd00:77::11/64"]);
+  assert.deepEqual(nodeNetworks(facts, "10.9.9.9"), []);
 });

@@ -8,7 +8,7 @@ import { clusterRemarks, readNewClusterSettings } from "../kubernetes/new_cluste
 import { readClusterSettings } from "../kubernetes/settings.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { readPolicy } from "../attestation/policy/policy.ts";
-import { readNodeConfiguration } from "./configuration.ts";
+import { configurationRemarks, readNewNodeConfiguration, readNodeConfiguration } from "./configuration.ts";
 
 const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJQerGpWlI80JcEic8Yna9LIKtBoKILqft3+7VpvjUyh bootstrapper operator";
 const TRUST = `version: 1\ntrust:\n  clusterName: demo\n  operatorKeys:\n    - ${KEY}\n`;
@@ -39,8 +39,8 @@ function check(read: (text: string, what: string) => unknown, rows: readonly Row
 const endpoint = (text: string) => `${TRUST}join:\n  endpoints:\n    - ${text}\n`;
 const node = (text: string) => `${TRUST}node:\n  ${text}\n${JOIN}`;
 
-Deno.test("readNodeConfiguration() takes an endpoint, or says what to write instead", () => {
-  check(readNodeConfiguration, [
+Deno.test("readNewNodeConfiguration() takes an endpoint, or says what to write instead", () => {
+  check(readNewNodeConfiguration, [
     ["without a port", endpoint("10.77.0.11"), /line 8: join\.endpoints\[0\]: .*write 10\.77\.0\.11:9444/],
     [
       "a text, no list",
@@ -67,8 +67,8 @@ Deno.test("readNodeConfiguration() takes an endpoint, or says what to write inst
   ]);
 });
 
-Deno.test("readNodeConfiguration() takes a name or an address, or says what to write instead", () => {
-  check(readNodeConfiguration, [
+Deno.test("readNewNodeConfiguration() takes a name or an address, or says what to write instead", () => {
+  check(readNewNodeConfiguration, [
     ["with a domain", node("name: node-1.example.org"), "taken"],
     ["a number", node("name: 01"), /line 7: node\.name: expected string, seen 1, a number; write it in quotes/],
     ["capitals", node("name: Node-1"), /capital letters: write node-1/],
@@ -96,9 +96,28 @@ Deno.test("readNodeConfiguration() takes a name or an address, or says what to w
   ]);
 });
 
-Deno.test("readNodeConfiguration() says what to write instead of keys and values that it does not know", () => {
+Deno.test("readNodeConfiguration() takes what members may have from earlier, and configurationRemarks() names it", () => {
+  const rows: readonly (readonly [text: string, remark: RegExp])[] = [
+    [endpoint("169.254.20.1:9444"), /^join\.endpoints\[0\]: .*link-local/],
+    [endpoint('"[ff02::1]:9444"'), /^join\.endpoints\[0\]: .*multicast/],
+    [endpoint("0.0.0.0:9444"), /^join\.endpoints\[0\]: .*unspecified/],
+    [node("name: kubernetes"), /^node\.name: no node may be called kubernetes/],
+    [node("name: localhost"), /^node\.name: no node may be called localhost/],
+    [node('address: "::ffff:10.77.0.21"'), /^node\.address: write the IPv4 address itself/],
+  ];
+  for (const [text, expected] of rows) {
+    const [remark = "", ...others] = configurationRemarks(readNodeConfiguration(text, "FILE"));
+    assert.match(remark, expected);
+    assert.deepEqual(others, []);
+    const refusal = answer(readNewNodeConfiguration, text);
+    assert.ok(/line \d+: /.test(refusal) && refusal.endsWith(remark), refusal);
+  }
+  assert.deepEqual(configurationRemarks(readNodeConfiguration(TRUST + JOIN, "FILE")), []);
+});
+
+Deno.test("readNewNodeConfiguration() says what to write instead of keys and values that it does not know", () => {
   const evidence = (text: string) => `${TRUST}evidence: {${text}}\n${JOIN}`;
-  check(readNodeConfiguration, [
+  check(readNewNodeConfiguration, [
     ["a role without a hyphen", node("role: controlplane"), /node\.role: .*did you mean "control-plane"\?/],
     ["a role of old", node("role: master"), [/"worker" \| "control-plane"/, /seen "master"$/]],
     ["labels and taints", node("labels: {zone: a}\n  taints: [x]"), [
@@ -118,6 +137,8 @@ Deno.test("readNodeConfiguration() says what to write instead of keys and values
       TRUST.replace(KEY, "/root/operator.pub") + JOIN,
       /write the key itself, not the name of its file/,
     ],
+    ["a file of a key in this folder", TRUST.replace(KEY, "operator.pub") + JOIN, /write the key itself/],
+    ["a comment with the form of a file's name", TRUST.replace(KEY, `${KEY} alice@example.pub`) + JOIN, "taken"],
     ["one key", `version: 1\ntrust: {clusterName: demo, operatorKey: ${KEY}}\n${JOIN}`, /"operatorKeys"/],
     ["another kind", evidence("variant: tpm2"), /did you mean "tpm"\?/],
     ["no allowance", evidence("variant: none"), /evidence\.allowInsecure: it must be true/],
@@ -131,26 +152,26 @@ Deno.test("readNodeConfiguration() says what to write instead of keys and values
   ]);
 });
 
-Deno.test("readNodeConfiguration() names a far key's place and no key that is far from it", () => {
-  const said = answer(readNodeConfiguration, `${TRUST}certSANs: []\n${JOIN}`);
+Deno.test("readNewNodeConfiguration() names a far key's place and no key that is far from it", () => {
+  const said = answer(readNewNodeConfiguration, `${TRUST}certSANs: []\n${JOIN}`);
   assert.match(said, /certSANs is no key here; the keys here are version, trust, node,/);
   assert.doesNotMatch(said, /nearest/);
 });
 
-Deno.test("readNodeConfiguration() names all problems of a document at once", () => {
+Deno.test("readNewNodeConfiguration() names all problems of a document at once", () => {
   const text =
     `version: 2\ntrust:\n  clusterName: Demo\n  operatorKeys: [x]\n  more: 1\nnode:\n  role: boss\n  a: 1\n  b: 2\n` +
     `join:\n  endpoints: [":1", "a_b:2"]\n`;
-  const said = answer(readNodeConfiguration, text);
+  const said = answer(readNewNodeConfiguration, text);
   const keys = ["version", "trust.clusterName", "trust.operatorKeys[0]", "trust.more", "node.role", "node.a", "node.b"]
     .concat(["join.endpoints[0]", "join.endpoints[1]"]);
   const lines = [1, 3, 4, 5, 7, 8, 9, 11, 11];
   keys.forEach((key, index) => assert.ok(said.includes(`line ${lines[index]}: ${key}`), `${key} in ${said}`));
 });
 
-Deno.test("readNodeConfiguration() names all impossible combinations at once", () => {
+Deno.test("readNewNodeConfiguration() names all impossible combinations at once", () => {
   const said = answer(
-    readNodeConfiguration,
+    readNewNodeConfiguration,
     `${TRUST}evidence: {variant: none, ekType: rsa2048}\ninit: {enabled: false}\n`,
   );
   for (const key of ["join.endpoints", "evidence.allowInsecure", "evidence.ekType"]) {
@@ -185,7 +206,7 @@ const OURS: Readonly<
     readonly [text: string, what: RegExp, read: (text: string, what: string) => unknown]
   >
 > = {
-  node: [TRUST + JOIN, /this is a node's configuration/, readNodeConfiguration],
+  node: [TRUST + JOIN, /this is a node's configuration/, readNewNodeConfiguration],
   cluster: [VERSION, /this is a cluster document/, readNewClusterSettings],
   policy: ["version: 1\nvariant: tpm\ntpm: {}\n", /this is a policy/, readPolicy],
 };
@@ -200,7 +221,7 @@ Deno.test("each reader recognises documents of another kind, and names the one t
     }
   }
   assert.match(
-    answer(readNodeConfiguration, VERSION),
+    answer(readNewNodeConfiguration, VERSION),
     /a node's configuration is expected, see deploy\/node-worker\.example\.yaml$/,
   );
 });

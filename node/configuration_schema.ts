@@ -12,12 +12,19 @@ import { readOperatorKey } from "../certificate/operator_key.ts";
 import type { NodeRole } from "../kubernetes/node_role.ts";
 import { NODE_ROLES } from "../kubernetes/node_role.ts";
 import { checkedText, problemIn } from "../platform/checked_text.ts";
-import type { KeyHints } from "../platform/document.ts";
-import { readDocument } from "../platform/document.ts";
+import type { KeyHints, Problem } from "../platform/document.ts";
+import { keyPath, readDocument } from "../platform/document.ts";
 import { parseEndpoint, parseListenAddress } from "../platform/endpoint.ts";
 import { asBootstrapError } from "../platform/errors.ts";
-import { addressBytes, nodeAddressProblem, readNetwork, unreachableKind } from "../platform/ip_address.ts";
+import {
+  addressBytes,
+  memberAddressProblem,
+  nodeAddressProblem,
+  readNetwork,
+  unreachableKind,
+} from "../platform/ip_address.ts";
 import { labelProblem, nodeNameProblem, reservedNameProblem, shown } from "../platform/label.ts";
+import { present } from "../platform/present.ts";
 
 const JOIN_SERVICE_PORT = 9444;
 const INIT_PORT = 9443;
@@ -32,11 +39,11 @@ function clusterIdProblem(text: string): string | undefined {
 }
 
 function operatorKeyProblem(text: string): string | undefined {
-  if (/^[~.]?\.?\//.test(text) || /\.pub$/.test(text)) return "write the key itself, not the name of its file";
   try {
     readOperatorKey(text, "the key");
     return undefined;
   } catch (cause) {
+    if (/^[~.]?\.?\//.test(text) || /\.pub$/.test(text)) return "write the key itself, not the name of its file";
     const error = asBootstrapError(cause);
     return error.code === "refused/key-type"
       ? "an operator's key must be Ed25519: `bootstrapper keygen` makes one"
@@ -47,18 +54,18 @@ function operatorKeyProblem(text: string): string | undefined {
 const clusterName = checkedText(labelProblem);
 const operatorKey = checkedText(operatorKeyProblem);
 const clusterId = checkedText(clusterIdProblem);
-const nodeName = checkedText((text) => nodeNameProblem(text) ?? reservedNameProblem(text));
+const nodeName = checkedText(nodeNameProblem);
 const nodeAddress = checkedText(
-  nodeAddressProblem,
+  memberAddressProblem,
   ({ received }) =>
     received === "Array"
       ? "a node has one address, and dual stack is not supported: write one address, without brackets"
       : `expected an IP address, seen ${received}`,
 );
 const network = checkedText(problemIn(readNetwork));
-/** An endpoint that the node can call. A loopback address is one: a tunnel may begin there. */
-function joinEndpointProblem(text: string): string | undefined {
-  const endpoint = parseEndpoint(text, { usualPort: JOIN_SERVICE_PORT });
+/** Says why a node cannot call an endpoint. It can call a loopback address: a tunnel may begin there. */
+function uncallableProblem(text: string): string | undefined {
+  const endpoint = parseEndpoint(text);
   if (typeof endpoint === "string") return endpoint;
   const address = addressBytes(endpoint.host);
   const kind = address && unreachableKind(address);
@@ -68,7 +75,7 @@ function joinEndpointProblem(text: string): string | undefined {
 }
 
 const endpoint = checkedText(
-  joinEndpointProblem,
+  problemIn((text) => parseEndpoint(text, { usualPort: JOIN_SERVICE_PORT })),
   ({ received }) => `expected HOST:PORT in quotes, as in "10.77.0.11:${JOIN_SERVICE_PORT}", seen ${received}`,
 );
 const listenAddress = checkedText(
@@ -149,15 +156,38 @@ function configurationSchema(kinds: readonly EvidenceKind[]): v.GenericSchema<un
   });
 }
 
+/** The values of a configuration that are checked more strictly of a fresh node. */
+export type NewNodeValues = Pick<ConfigurationDocument, "node" | "join">;
+
+/**
+ * Says what no fresh node may have in its configuration. The configuration of a member may have it from a time when it
+ * was allowed, and the member must go on.
+ */
+export function newNodeProblems({ node = {}, join: { endpoints = [] } = {} }: NewNodeValues): readonly Problem[] {
+  const { name, address } = node;
+  const found: readonly (readonly [path: Problem["path"], reason: string | undefined])[] = [
+    [["node", "name"], name === undefined ? undefined : reservedNameProblem(name)],
+    [["node", "address"], address === undefined ? undefined : nodeAddressProblem(address)],
+    ...endpoints.map((text, index) => [["join", "endpoints", index], uncallableProblem(text)] as const),
+  ];
+  return found.flatMap(([path, reason]) => reason === undefined ? [] : [{ path, text: `${keyPath(path)}: ${reason}` }]);
+}
+
 /**
  * Reads a configuration document. `readNodeConfiguration()` checks what the schema cannot express.
  *
+ * @param check Further checks of a document that the schema accepts.
  * @throws {BootstrapError} `usage/document`, with all problems, their lines, and the path of the first wrong key.
  */
 export function readConfigurationDocument(
   text: string,
   what: string,
   kinds: readonly EvidenceKind[],
+  check?: (document: ConfigurationDocument) => readonly Problem[],
 ): ConfigurationDocument {
-  return readDocument(text, configurationSchema(kinds), what, { kind: "node", hints: HINTS });
+  return readDocument(text, configurationSchema(kinds), what, {
+    kind: "node",
+    hints: HINTS,
+    ...present("check", check),
+  });
 }

@@ -10,7 +10,7 @@ import { MAXIMUM_DOCUMENT_BYTES } from "../platform/document.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { readFile, readFileIfExists } from "../platform/files.ts";
 import type { NodeConfiguration } from "./configuration.ts";
-import { readNodeConfiguration } from "./configuration.ts";
+import { readNewNodeConfiguration, readNodeConfiguration } from "./configuration.ts";
 import type { FirmwareData } from "./host_credentials.ts";
 import { CONFIGURATION_CREDENTIAL, hostCredential } from "./host_credentials.ts";
 import type { NodePaths } from "./paths.ts";
@@ -26,6 +26,8 @@ export interface ConfigurationPlaces {
   readonly paths: Pick<NodePaths, "configuration">;
   /** The known kinds of evidence. */
   readonly kinds?: readonly EvidenceKind[];
+  /** Whether the node is fresh, and what no fresh node may have is refused. Default: the node may be a member. */
+  readonly isFresh?: boolean;
 }
 
 /** A configuration and where it comes from. */
@@ -46,17 +48,17 @@ export interface LoadedConfiguration {
  *   `readNodeConfiguration()`.
  */
 export async function loadNodeConfiguration(places: ConfigurationPlaces): Promise<LoadedConfiguration> {
-  const { file, credentialsFolder, firmware, paths, kinds } = places;
-  if (file !== undefined) return load(file, await readFile(file, MAXIMUM_DOCUMENT_BYTES), kinds);
+  const { file, credentialsFolder, firmware, paths } = places;
+  if (file !== undefined) return load(file, await readFile(file, MAXIMUM_DOCUMENT_BYTES), places);
   if (credentialsFolder !== undefined) {
     const path = join(credentialsFolder, CONFIGURATION_CREDENTIAL);
     const bytes = await readFileIfExists(path, MAXIMUM_DOCUMENT_BYTES);
-    if (bytes !== undefined) return load(path, bytes, kinds);
+    if (bytes !== undefined) return load(path, bytes, places);
   }
   const given = hostCredential(firmware, CONFIGURATION_CREDENTIAL);
-  if (given !== undefined) return load(given.source, given.bytes, kinds);
+  if (given !== undefined) return load(given.source, given.bytes, places);
   const bytes = await readFileIfExists(paths.configuration, MAXIMUM_DOCUMENT_BYTES);
-  if (bytes !== undefined) return load(paths.configuration, bytes, kinds);
+  if (bytes !== undefined) return load(paths.configuration, bytes, places);
   const message =
     `This node has no configuration: no credential ${CONFIGURATION_CREDENTIAL}, no ${paths.configuration}`;
   throw new BootstrapError("usage/no-configuration", message, {
@@ -65,6 +67,11 @@ export async function loadNodeConfiguration(places: ConfigurationPlaces): Promis
   });
 }
 
-function load(source: string, bytes: Uint8Array, kinds?: readonly EvidenceKind[]): LoadedConfiguration {
-  return { source, configuration: readNodeConfiguration(fromUtf8(bytes, source), source, kinds) };
+function load(
+  source: string,
+  bytes: Uint8Array,
+  { kinds, isFresh = false }: Pick<ConfigurationPlaces, "kinds" | "isFresh">,
+): LoadedConfiguration {
+  const read = isFresh ? readNewNodeConfiguration : readNodeConfiguration;
+  return { source, configuration: read(fromUtf8(bytes, source), source, kinds) };
 }

@@ -75,3 +75,17 @@ Deno.test("loadNodeConfiguration() does not look elsewhere when the file of --co
     await assert.rejects(given(utf8("version: 3\n")), { code: "usage/document" });
     await assert.rejects(given(Uint8Array.of(0xff)), { code: "malformed/utf8" });
   }));
+
+Deno.test("loadNodeConfiguration() refuses of a fresh node what a member may have", () =>
+  withFiles(async (root) => {
+    const paths = nodePaths(root);
+    const file = join(root, "given.yaml");
+    await Deno.writeTextFile(file, `${text("demo")}node: {name: kubernetes}\n`);
+    const firmware = { smbios: undefined, fwCfg: new Map() };
+    const { configuration } = await loadNodeConfiguration({ file, firmware, paths });
+    assert.equal(configuration.node.name, "kubernetes");
+    await assert.rejects(loadNodeConfiguration({ file, firmware, paths, isFresh: true }), {
+      code: "usage/document",
+      details: { document: file, key: "node.name" },
+    });
+  }));

@@ -21,10 +21,10 @@ const ROUTE_REJECT = 0x200;
  * The interfaces of the default routes, best first: those with a gateway before those of tunnels, IPv4 before IPv6, a
  * lower metric before a higher one.
  *
- * @param ipv4 The content of `/proc/net/route`: a header line, then one line per route with the fields Iface,
+ * @param ipv4 The content of `/proc/self/net/route`: a header line, then one line per route with the fields Iface,
  *   Destination, Gateway, Flags, RefCnt, Use, Metric, Mask, …. Addresses and flags are hexadecimal (Linux,
  *   `fib_route_seq_show()`).
- * @param ipv6 The content of `/proc/net/ipv6_route`: destination, its length, source, its length, next hop, metric,
+ * @param ipv6 The content of `/proc/self/net/ipv6_route`: destination, its length, source, its length, next hop, metric,
  *   reference count, uses, flags, all hexadecimal, and the interface (Linux, `rt6_info_route()`).
  */
 export function defaultRouteInterfaces(ipv4: string, ipv6 = ""): readonly string[] {
@@ -69,7 +69,7 @@ const TRANSIENT = 0x01 | 0x08 | 0x20 | 0x40;
 /**
  * The IPv6 addresses that come and go: privacy addresses, and those that are not in use yet or any more.
  *
- * @param table The content of `/proc/net/if_inet6`: address, index, length of the prefix, scope, flags, all hexadecimal,
+ * @param table The content of `/proc/self/net/if_inet6`: address, index, length of the prefix, scope, flags, all hexadecimal,
  *   and the interface (Linux, `if6_seq_show()`).
  * @returns The addresses as 32 hexadecimal digits in lower case.
  */

@@ -38,7 +38,7 @@ const RESERVED_BITS: Readonly<Record<AddressFamily, number>> = { 4: 32, 6: 128 }
  * a default route leads there, or the configuration names it.
  */
 const VIRTUAL =
-  /^(?:docker|br-|cni|veth|virbr|lxc|lxd|cali|flannel|cilium|weave|kube-|podman|vxlan|dummy|nodelocaldns|tun|tap|wg|tailscale|zt|ppp|ipip|sit|gre)/;
+  /^(?:docker|br-|cni|veth|virbr|lxc|lxd|incus|cali|flannel|cilium|weave|antrea|ovn-|kube-|podman|vxlan|genev|dummy|nodelocaldns|tun|tap|wg|tailscale|zt|ppp|ipip|sit|gre)/;
 
 interface Candidate extends InterfaceAddress {
   readonly bytes: Uint8Array;
@@ -69,13 +69,19 @@ export function findOwnAddress(machine: MachineAddresses, from?: string): FoundA
   return oneOf(preferred(reachable.filter((entry) => !isVirtual(entry))), reachable.filter(isVirtual));
 }
 
-/** The networks of the machine's interfaces that other machines are in, CIDR. */
-export function machineNetworks({ addresses }: MachineAddresses): readonly string[] {
+/**
+ * The networks of the interface that has the node's address, CIDR: other machines are in them.
+ *
+ * @param own The node's address.
+ */
+export function nodeNetworks({ addresses }: MachineAddresses, own: string): readonly string[] {
+  const ownText = addressBytes(own)?.toString();
+  const interfaces = addresses.filter(({ address }) => addressBytes(address)?.toString() === ownText)
+    .map((entry) => entry.interface);
   const networks = addresses.flatMap(({ interface: name, address, length }) => {
     const bytes = addressBytes(address);
-    if (bytes === undefined || length === undefined || unreachableKind(bytes) !== undefined || VIRTUAL.test(name)) {
-      return [];
-    }
+    if (bytes === undefined || length === undefined || unreachableKind(bytes) !== undefined) return [];
+    if (!interfaces.includes(name)) return [];
     return length === 0 || length >= RESERVED_BITS[familyOf(bytes)] ? [] : [`${addressText(bytes)}/${length}`];
   });
   return [...new Set(networks)];

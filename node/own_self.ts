@@ -16,7 +16,7 @@ import { utf8 } from "../platform/bytes.ts";
 import { checkedText } from "../platform/checked_text.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { ensureFolder, exists, readFileIfExists, writeFileAtomic } from "../platform/files.ts";
-import { addressBytes, addressText, isInNetwork, nodeAddressProblem } from "../platform/ip_address.ts";
+import { addressBytes, addressText, isInNetwork, memberAddressProblem } from "../platform/ip_address.ts";
 import { readJson } from "../platform/json.ts";
 import { nodeNameProblem } from "../platform/label.ts";
 import { present } from "../platform/present.ts";
@@ -35,7 +35,7 @@ const PUBLIC = { mode: 0o644 };
 const selfSchema = v.object({
   version: v.literal(1),
   name: checkedText(nodeNameProblem),
-  address: checkedText(nodeAddressProblem),
+  address: checkedText(memberAddressProblem),
 });
 
 /** A name and an address. */

@@ -95,3 +95,11 @@ Deno.test("ownSelf() names the file and the key when what was kept is of another
       assert.match(next, text.includes('"version":2') ? /^Use the newer program/ : /^Set node\.name .*remove/);
     }
   }));
+
+Deno.test("ownSelf() reads an IPv4 address that is written as IPv6, as a member may have kept it", () =>
+  withFolders(async (paths) => {
+    await Deno.writeTextFile(new LockFile(paths.state).path, "locked");
+    await keepSelf(paths, { name: "a", address: "::ffff:10.0.0.1" });
+    const { address } = await ownSelf({ configuration: worker, machine: machine("a", "10.0.0.1"), paths });
+    assert.equal(address, "::ffff:10.0.0.1");
+  }));

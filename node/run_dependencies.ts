@@ -26,7 +26,7 @@ export interface RunDependencies {
   /** The node's name, address and role. */
   readonly self: NodeSelf;
   readonly paths: NodePaths;
-  /** The networks of the machine's interfaces, CIDR. Default: none is known. */
+  /** The networks of the interface that has the node's address, CIDR. Default: none is known. */
   readonly networks?: readonly string[];
   /** The known kinds of evidence. Default: those of `attestation/kinds.ts`. */
   readonly kinds?: readonly EvidenceKind[];

@@ -153,12 +153,17 @@ export function unreachablePartOf(network: string): string | undefined {
  * or prefix, that other nodes can reach.
  */
 export function nodeAddressProblem(text: string): string | undefined {
+  const problem = memberAddressProblem(text);
+  const bytes = addressBytes(text);
+  if (problem !== undefined || bytes === undefined || bytes.length !== 4 || !text.includes(":")) return problem;
+  return `write the IPv4 address itself, ${addressText(bytes)}, not as IPv6`;
+}
+
+/** Says why a text cannot be a member's address. A member may have an IPv4 address that is written as IPv6. */
+export function memberAddressProblem(text: string): string | undefined {
   const bytes = addressBytes(text);
   const kind = bytes && unreachableKind(bytes);
   if (kind !== undefined) return `other nodes cannot reach ${shown(text)}: it is ${kind}`;
-  if (bytes !== undefined && bytes.length === 4 && text.includes(":")) {
-    return `write the IPv4 address itself, ${addressText(bytes)}, not as IPv6`;
-  }
   if (bytes !== undefined) return undefined;
   if (hasVariable(text)) return variableProblem(text);
   const current = `current value is ${shown(text)}`;

@@ -34,6 +34,7 @@ export interface MeasureOptions {
  *   `usage/…` for the configuration, `malformed/…`, `system/…`.
  */
 export async function measure(options: MeasureOptions, context: CliContext, machine: Machine): Promise<void> {
+  // What only a fresh node may not have is left to `run`: the kubelet of a member starts only after this command.
   const { configuration, source } = await loadNodeConfiguration({
     ...present("file", options.config),
     ...present("credentialsFolder", context.environment.credentialsFolder),

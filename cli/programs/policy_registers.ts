@@ -14,7 +14,7 @@ import { launchValues } from "../../attestation/launch_values.ts";
 import { lockDigest } from "../../protocol/transcript.ts";
 import type { TrustPart } from "../../protocol/transcript.ts";
 import { clusterIdText } from "../../certificate/cluster_id.ts";
-import { readNodeConfiguration } from "../../node/configuration.ts";
+import { readNewNodeConfiguration } from "../../node/configuration.ts";
 import { base64, fromUtf8, hex } from "../../platform/bytes.ts";
 import { MAXIMUM_DOCUMENT_BYTES } from "../../platform/document.ts";
 import { readFile } from "../../platform/files.ts";
@@ -83,7 +83,7 @@ export function clusterIdsOf({ clusterId }: TrustPart): readonly Uint8Array[] {
 
 /** Reads the trust part of a node's configuration. */
 export async function configuredTrust(file: string, kinds: readonly EvidenceKind[]): Promise<TrustPart> {
-  return readNodeConfiguration(fromUtf8(await readFile(file, MAXIMUM_DOCUMENT_BYTES), file), file, kinds).trust;
+  return readNewNodeConfiguration(fromUtf8(await readFile(file, MAXIMUM_DOCUMENT_BYTES), file), file, kinds).trust;
 }
 
 /** The values of machines, for each kind of evidence that shows one. */

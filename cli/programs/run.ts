@@ -4,13 +4,15 @@
  * @module
  */
 import { combinedName } from "../../attestation/combined.ts";
-import { isInsecure } from "../../node/configuration.ts";
+import { configurationRemarks, isInsecure } from "../../node/configuration.ts";
 import { addressRemarks } from "../../node/configuration_defaults.ts";
 import { loadNodeConfiguration } from "../../node/configuration_source.ts";
-import { machineNetworks } from "../../node/own_address.ts";
+import { nodeNetworks } from "../../node/own_address.ts";
 import { keepSelf, ownSelf } from "../../node/own_self.ts";
 import type { RunDependencies } from "../../node/run.ts";
 import { runNode } from "../../node/run.ts";
+import { LockFile } from "../../nodelock/file.ts";
+import { exists } from "../../platform/files.ts";
 import { present } from "../../platform/present.ts";
 import { kindsOf } from "../kinds.ts";
 import type { CliContext } from "../context.ts";
@@ -42,10 +44,13 @@ export async function runDependencies(
     firmware: machine.firmware,
     paths: context.paths,
     kinds: kindsOf(context),
+    isFresh: !await exists(new LockFile(context.paths.state).path),
   });
   const { paths, program, commands, clock } = context;
   const self = await ownSelf({ configuration, machine: machine.facts, paths });
   await keepSelf(paths, self);
+  // A fresh node has none: they were refused.
+  for (const remark of configurationRemarks(configuration)) context.log.event("warn", "configuration", { remark });
   for (const remark of addressRemarks(configuration, machine.facts, self.address)) {
     context.log.event("warn", "own-address", { address: self.address, remark });
   }
@@ -54,7 +59,7 @@ export async function runDependencies(
     ...{ configuration, self, paths, program, commands, clock, kinds: kindsOf(context) },
     ...await evidenceOf(machine, configuration.evidence, context),
     unmeasured: machine.unmeasured,
-    networks: machineNetworks(machine.facts),
+    networks: nodeNetworks(machine.facts, self.address),
     ...present("machineId", machine.machineId),
     ...present("deviceEnd", machine.deviceEnd),
     ...present("session", machine.session),

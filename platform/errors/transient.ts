@@ -66,8 +66,8 @@ export const CONFLICT = {
 /** The operation does not work now. */
 export const UNAVAILABLE = {
   "unavailable/address": {
-    meaning: "The machine has no address yet that other nodes can reach.",
-    remedy: "Wait for the network, or set node.address in the node's configuration.",
+    meaning: "The machine has no address yet that other nodes can reach, or several that are as good as each other.",
+    remedy: "Wait for the network, or set node.address or node.addressFrom in the node's configuration.",
   },
   "unavailable/admission-changed": {
     meaning: "Other writers change the admission record of the node continuously.",
@@ -115,6 +115,10 @@ export const UNAVAILABLE = {
     meaning:
       "Not all members of etcd are healthy, so none can be added, and the remains of a failed join cannot be removed.",
     remedy: LOOK_AT_ETCD,
+  },
+  "unavailable/host-name": {
+    meaning: "The machine's host name cannot be a node's name. The system may set another one later.",
+    remedy: "Set node.name in the node's configuration, or give the machine another host name.",
   },
   "unavailable/init-in-progress": {
     meaning: "Another init of the node is in progress.",

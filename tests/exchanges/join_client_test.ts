@@ -224,6 +224,8 @@ Deno.test("runJoinClient() waits for minutes, and does not end, when only people
   machine.joinErrors.push(
     ...Array.from({ length: 8 }, () => new BootstrapError("conflict/etcd-member", "another member has the name")),
     new BootstrapError("system/file", "the disk is full"),
+    new BootstrapError("system/etcd", "etcd failed"),
+    new BootstrapError("system/listen", "the port is in use"),
   );
   const clock = { ...systemClock, sleep: () => Promise.resolve() };
   const events: Record<string, unknown>[] = [];
@@ -231,11 +233,20 @@ Deno.test("runJoinClient() waits for minutes, and does not end, when only people
   const failures: string[] = [];
   const onStepFailure = ({ code }: BootstrapError) => failures.push(code);
   assert.equal(await machine.run(cluster.trust, [cluster.port], { clock, log }, { onStepFailure }), "joined");
-  assert.deepEqual(failures, [...Array(8).fill("conflict/etcd-member"), "system/file"]);
+  assert.deepEqual(failures, [...Array(8).fill("conflict/etcd-member"), "system/file", "system/etcd", "system/listen"]);
   const pauses = events.filter(({ event }) => event === "join-not-finished").map(({ pauseMs }) => Number(pauseMs));
-  assert.equal(pauses.length, 9);
-  assert.ok(pauses.every((ms) => ms >= 10_000) && pauses.slice(5).every((ms) => ms >= 90_000), pauses.join());
+  assert.equal(pauses.length, 11);
+  assert.ok(pauses.every((ms) => ms >= 10_000) && pauses.slice(5, 9).every((ms) => ms >= 90_000), pauses.join());
   assert.equal(machine.calls.filter((call) => call === "locked").length, 1);
+});
+
+Deno.test("runJoinClient() ends when a device fails after the lock, as a new process opens it anew", async () => {
+  for (const code of ["system/tpm-silent", "system/tsm", "system/tdx-quote", "system/device"] as const) {
+    await using cluster = await TestCluster.create();
+    await using machine = await TestMachine.create();
+    machine.joinErrors.push(new BootstrapError(code, "the device failed"));
+    await assert.rejects(machine.run(cluster.trust, [cluster.port]), { code });
+  }
 });
 
 Deno.test("runJoinClient() goes on with the same cluster and key when it is started again on a node that it locked", async () => {

@@ -15,7 +15,7 @@ import { checkKubeletVersion } from "../../../service/kubelet_version.ts";
 import { parseEtcdEndpoint } from "../../../kubernetes/_etcd_tls.ts";
 import { clusterRemarks, readNewClusterSettings } from "../../../kubernetes/new_cluster.ts";
 import { readClusterSettings } from "../../../kubernetes/settings.ts";
-import { readNodeConfiguration } from "../../../node/configuration.ts";
+import { configurationRemarks, readNewNodeConfiguration, readNodeConfiguration } from "../../../node/configuration.ts";
 import { endpointText, readEndpoint, readListenAddress } from "../../../platform/endpoint.ts";
 import { equalBytes, fromUtf8 } from "../../../platform/bytes.ts";
 import { addressBytes, isInNetwork, nodeAddressProblem, readNetwork } from "../../../platform/ip_address.ts";
@@ -43,9 +43,11 @@ export const documentTargets: readonly FuzzTarget[] = [
     form: "text",
     maximumBytes: MAXIMUM_BYTES,
     open: () => async (input) => {
-      const { trust, join } = readNodeConfiguration(fromUtf8(input, "fuzz"), "fuzz");
+      const text = fromUtf8(input, "fuzz");
+      const { trust, node, join } = readNodeConfiguration(text, "fuzz");
       await trustDigest(trust);
       join.endpoints.map(endpointText);
+      if (configurationRemarks({ node, join }).length === 0) readNewNodeConfiguration(text, "fuzz");
     },
   },
   {

@@ -6,7 +6,7 @@
 import { openMachine } from "../../../cli/machine.ts";
 import { createSystemContext } from "../../../cli/system_context.ts";
 import { resolveNodeSelf } from "../../../node/configuration_defaults.ts";
-import { machineNetworks } from "../../../node/own_address.ts";
+import { nodeNetworks } from "../../../node/own_address.ts";
 import { nodePaths } from "../../../node/paths.ts";
 import { failedChecks, nodeChecks } from "../../../node/preflight.ts";
 import { utf8 } from "../../../platform/bytes.ts";
@@ -27,7 +27,7 @@ try {
     { node: { role: "worker", ...present("addressFrom", addressFrom) } },
     facts,
   );
-  print({ name, address, networks: machineNetworks(facts), failed });
+  print({ name, address, networks: nodeNetworks(facts, address), failed });
 } catch (error) {
   print({ code: asBootstrapError(error).code, failed });
 }

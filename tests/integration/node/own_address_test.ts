@@ -69,7 +69,7 @@ const MACHINES: readonly (readonly [what: string, setup: string, expected: Parti
     "hostname Node-1.example.internal; ip a add 10.77.0.11/24 dev e0; ip r add default via 10.77.0.1",
     { name: "node-1.example.internal", address: "10.77.0.11" },
   ],
-  ["the host name localhost", "hostname localhost; ip a add 10.77.0.11/24 dev e0", { code: "usage/configuration" }],
+  ["the host name localhost", "hostname localhost; ip a add 10.77.0.11/24 dev e0", { code: "unavailable/host-name" }],
   ["no network yet", "hostname node-1", { code: "unavailable/address" }],
 ];
 
