@@ -5,6 +5,7 @@
  * @module
  */
 import type { Bytes } from "../platform/bytes.ts";
+import { BootstrapError } from "../platform/errors.ts";
 import type { SectionSource } from "./policy/policy_section.ts";
 
 /** A service's answer to one request. */
@@ -28,6 +29,40 @@ export interface FetchedCollateral {
   readonly bytes: Bytes;
   /** The time until which it holds. */
   readonly until: Date;
+  /** Whether this is the document that was kept before, because the service's own one is older. */
+  readonly isAnswerOlder?: boolean;
+}
+
+/** Returns a document that was kept before, by its name; `undefined` if there is none. */
+export type FindKept = (name: string) => Promise<Bytes | undefined>;
+
+/** Verified documents that belong together. */
+export interface VerifiedDocuments<Contents> {
+  readonly contents: Contents;
+  readonly documents: readonly FetchedCollateral[];
+}
+
+/**
+ * Decides between what a service answered and what is there. A service may answer with a document from before, which
+ * would undo a revocation.
+ *
+ * @param fetched What the service answered, verified.
+ * @param readKept Reads and verifies the documents that are there; `undefined` if one is missing.
+ * @param isNewer Whether the first is newer than the second.
+ * @returns What is there, if it is verified, valid now and newer; otherwise what the service answered.
+ */
+export async function newest<Contents>(
+  fetched: VerifiedDocuments<Contents>,
+  readKept: () => Promise<VerifiedDocuments<Contents> | undefined>,
+  isNewer: (a: Contents, b: Contents) => boolean,
+): Promise<readonly FetchedCollateral[]> {
+  const kept = await readKept().catch((error: unknown) => {
+    // Documents that do not hold now, or are not the vendor's, are replaced. A folder that cannot be read is an error.
+    if (error instanceof BootstrapError && /^(?:refused|malformed)\//.test(error.code)) return undefined;
+    throw error;
+  });
+  if (kept === undefined || !isNewer(kept.contents, fetched.contents)) return fetched.documents;
+  return kept.documents.map((document) => ({ ...document, isAnswerOlder: true }));
 }
 
 /** One request to a service. */
@@ -35,12 +70,13 @@ export interface VendorRequest {
   /** The name of the first document that it gives. No two requests have the same. */
   readonly name: string;
   /**
-   * Asks for the documents, and verifies them.
+   * Asks for the documents, and verifies them. It returns a document that is there already if that one is verified and
+   * newer.
    *
    * @throws {BootstrapError} The errors of `ask`; `refused/…` and `malformed/…` for a document that is not the vendor's,
    *   not valid now or not of this platform.
    */
-  fetch(ask: AskVendor, now: Date): Promise<readonly FetchedCollateral[]>;
+  fetch(ask: AskVendor, now: Date, findKept: FindKept): Promise<readonly FetchedCollateral[]>;
 }
 
 /** The service of the vendor behind one kind of evidence. */

@@ -43,25 +43,37 @@ export function readOpensshKey(blob: Uint8Array, what: string): Bytes {
   const count = reader.u32("count of keys");
   if (count !== 1) throw reader.error(`it has ${count} keys, not one`);
   field(reader, "public key");
-  const secret = new ByteReader(field(reader, "private key"), what, FORMAT);
-  reader.end();
+  const section = field(reader, "private key");
+  try {
+    reader.end();
+    return readSection(new ByteReader(section, what, FORMAT), what);
+  } finally {
+    section.fill(0);
+  }
+}
+
+/** Converts the section with the private key. */
+function readSection(secret: ByteReader, what: string): Bytes {
+  const field = (name: string) => secret.sized32(MAXIMUM_FIELD_BYTES, name);
   const check = secret.u32("check");
   if (check !== secret.u32("check")) throw secret.error("its two checks differ");
-  const type = textOf(field(secret, "type"));
+  const type = textOf(field("type"));
   if (type !== TYPE) throw typeError(what, type);
-  const publicKey = field(secret, "public key");
-  const pair = field(secret, "private key");
-  const isPair = publicKey.length === KEY_BYTES && pair.length === 2 * KEY_BYTES &&
-    equalBytes(pair.subarray(KEY_BYTES), publicKey);
-  if (!isPair) throw secret.error("its two keys do not belong together");
-  field(secret, "comment");
-  const padding = secret.rest("padding");
-  if (padding.length >= BLOCK_BYTES || padding.some((octet, index) => octet !== index + 1)) {
-    throw secret.error("its padding is wrong");
+  const publicKey = field("public key");
+  const pair = field("private key");
+  try {
+    const isPair = publicKey.length === KEY_BYTES && pair.length === 2 * KEY_BYTES &&
+      equalBytes(pair.subarray(KEY_BYTES), publicKey);
+    if (!isPair) throw secret.error("its two keys do not belong together");
+    field("comment");
+    const padding = secret.rest("padding");
+    if (padding.length >= BLOCK_BYTES || padding.some((octet, index) => octet !== index + 1)) {
+      throw secret.error("its padding is wrong");
+    }
+    return concat(PKCS8_PREFIX, pair.subarray(0, KEY_BYTES), PKCS8_PUBLIC_PREFIX, publicKey);
+  } finally {
+    pair.fill(0);
   }
-  const pkcs8 = concat(PKCS8_PREFIX, pair.subarray(0, KEY_BYTES), PKCS8_PUBLIC_PREFIX, publicKey);
-  pair.fill(0);
-  return pkcs8;
 }
 
 /** A name in the key; a placeholder for bytes that are no name. Names are short, and no secret. */

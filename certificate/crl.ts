@@ -45,6 +45,8 @@ const MAXIMUM_SERIAL_BYTES = 21;
  * (5.3.3).
  */
 const PARTIAL: readonly string[] = ["2.5.29.27", "2.5.29.28", "2.5.29.29"];
+/** cRLNumber, which grows with each list (RFC 5280, 5.2.3). */
+const CRL_NUMBER = "2.5.29.20";
 
 /**
  * Reads a revocation list of version 1 or 2 that names the time of the next list. It does not verify the signature.
@@ -122,6 +124,27 @@ export function checkNotRevoked(crl: Crl, certificate: Certificate): void {
     "not revoked",
     `serial number ${serial} revoked`,
   );
+}
+
+/**
+ * Tells whether a list is newer than another one of the same issuer: by their numbers, if both have one (RFC 5280,
+ * 5.2.3), and otherwise by their times of issue.
+ */
+export function isNewerCrl(crl: Crl, other: Crl): boolean {
+  const [number, otherNumber] = [crlNumber(crl), crlNumber(other)];
+  if (number !== undefined && otherNumber !== undefined && number !== otherNumber) return number > otherNumber;
+  return crl.thisUpdate > other.thisUpdate;
+}
+
+function crlNumber({ extensions, what }: Crl): bigint | undefined {
+  const extension = extensions.find(({ oid }) => oid === CRL_NUMBER);
+  if (extension === undefined) return undefined;
+  try {
+    return BigInt(`0x0${hex(readDer(extension.value, what).unsigned())}`);
+  } catch {
+    // The list is signed, so its time of issue is as good.
+    return undefined;
+  }
 }
 
 type Body = Omit<Crl, "what" | "tbs" | "signature">;

@@ -14,7 +14,7 @@ import {
   rewrapped,
 } from "./testing/certificates.ts";
 import { mintCertificate } from "./_mint.ts";
-import { checkCrl, checkNotRevoked, readCrl } from "./crl.ts";
+import { checkCrl, checkNotRevoked, isNewerCrl, readCrl } from "./crl.ts";
 import type { KeyUsage } from "./extensions.ts";
 import { generateKeyPair, SIGN_ALGORITHMS } from "./keys.ts";
 import { ATTRIBUTE } from "./name.ts";
@@ -92,6 +92,27 @@ Deno.test("readCrl() reads versions 1 and 2, with entries and without", async ()
   await judge(await crlWith({ entries: [] }));
   await judge(await crlWith({ entries: [], extensions: [] }));
   await judge(await crlWith({ version: new Uint8Array(), extensions: [] }));
+});
+
+Deno.test("isNewerCrl() compares the lists' numbers, and their times of issue where one has no number", async () => {
+  const list = async (number: string | undefined, hour: number) => {
+    const extensions = number === undefined ? [] : [extension("551d14", fromHex(number, "number"))];
+    return readCrl(await crlWith({ extensions, times: [time(hours(hour)), time(hours(1))] }), "list");
+  };
+  const cases = [
+    ["020102", -2, "020101", -1, true],
+    ["020101", -1, "020102", -2, false],
+    ["02020100", -1, "020200ff", -1, true],
+    ["020101", -1, "020101", -2, true],
+    ["020101", -1, "020101", -1, false],
+    [undefined, -1, "020109", -2, true],
+    [undefined, -2, undefined, -1, false],
+    ["0400", -1, "020109", -2, true],
+  ] as const;
+  for (const [number, hour, otherNumber, otherHour, expected] of cases) {
+    const lists = [await list(number, hour), await list(otherNumber, otherHour)] as const;
+    assert.equal(isNewerCrl(...lists), expected, `${number} ${hour} ${otherNumber} ${otherHour}`);
+  }
 });
 
 /** Malformed lists: the flaw, the parts of the list, and the code of the refusal. */

@@ -76,7 +76,10 @@ export async function privateKeyPem(keys: KeyPair, passphrase?: string): Promise
  *   if the passphrase is missing, wrong, or given for a key that is not encrypted.
  */
 export async function readPrivateKeyPem(pem: string, what: string, passphrase?: string): Promise<KeyPair> {
-  const isEncrypted = pemLabel(pem, what) === "ENCRYPTED PRIVATE KEY";
+  const label = pemLabel(pem, what);
+  const isEncrypted = label === "ENCRYPTED PRIVATE KEY";
+  // A key of OpenSSH says inside whether it is encrypted. No passphrase helps with a form that is not read.
+  if (!isEncrypted && passphrase !== undefined) readPlainKey(pem, what).fill(0);
   if (isEncrypted !== (passphrase !== undefined)) {
     const reason = isEncrypted
       ? "it is encrypted and no passphrase was given"

@@ -28,6 +28,11 @@ Deno.test("readPrivateKeyPem() says of an encrypted key, and of another type, wh
     "malformed/private-key",
   );
   assert.match(`${encrypted.message} ${encrypted.next}`, /encrypted OpenSSH private key.*keygen.*ssh-keygen -p/);
+  const withPassphrase = await assertRefused(
+    async () => readPrivateKeyPem(await pemOf({ cipher: "aes256-ctr" }), "key", "a passphrase"),
+    "malformed/private-key",
+  );
+  assert.equal(withPassphrase.message, encrypted.message);
   const other = await assertRefused(
     async () => readPrivateKeyPem(await pemOf({ type: "ssh-rsa" }), "key"),
     "refused/key-type",
@@ -44,6 +49,28 @@ Deno.test("readPrivateKeyPem() says of an encrypted key, and of another type, wh
   ];
   for (const form of wrong) {
     await assertRefused(async () => readPrivateKeyPem(await pemOf(form), "key"), "malformed/private-key");
+  }
+});
+
+Deno.test("readOpensshKey() wipes each copy of the seed except the one that it returns", async () => {
+  const seed = readOpensshKey(await opensshKeyOf(keys), "key").toHex().slice(32, 96);
+  const original = Uint8Array.prototype.fill;
+  for (const form of [{}, { publicKey: new Uint8Array(32) }, { padding: Uint8Array.of(1, 3) }]) {
+    const blob = await opensshKeyOf(keys, form);
+    let wiped = 0;
+    Uint8Array.prototype.fill = function (this: Uint8Array<ArrayBuffer>, ...args: Parameters<typeof original>) {
+      if (args[0] === 0 && this.toHex().includes(seed)) wiped++;
+      return original.apply(this, args);
+    };
+    try {
+      readOpensshKey(blob, "key");
+    } catch (error) {
+      assert.ok(error instanceof BootstrapError);
+    } finally {
+      Uint8Array.prototype.fill = original;
+    }
+    // The section with the private key, and the private key.
+    assert.equal(wiped, 2, JSON.stringify(form));
   }
 });
 

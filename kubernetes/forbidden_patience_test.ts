@@ -33,3 +33,37 @@ Deno.test("ForbiddenPatience begins anew after a request of the kind was allowed
   assert.equal(patience.refused("GET", `${LEASE}/b?x=y`, refusal), refusal);
   assert.equal(patience.refused("POST", LEASE, refusal).retriable, true);
 });
+
+Deno.test("ForbiddenPatience tells a resource from its subresource, and each resource of a namespace from the others", () => {
+  const admissions = "/apis/bootstrapper.dev/v1/nodeadmissions";
+  const pairs = [
+    [`${admissions}/a`, `${admissions}/a/status`],
+    ["/api/v1/namespaces/kube-system/secrets/a", "/api/v1/namespaces/kube-system/configmaps/a"],
+    ["/api/v1/namespaces/kube-system/pods/a", "/api/v1/namespaces/kube-system/pods/a/eviction"],
+    ["/api/v1/namespaces/kube-system", "/api/v1/namespaces/kube-system/secrets"],
+    ["/api/v1/namespaces/kube-system", "/api/v1/namespaces/kube-system/status"],
+    ["/api/v1/nodes/a", "/api/v1/nodes"],
+    [LEASE, "/apis/coordination.k8s.io/v1/namespaces/other/leases"],
+  ] as const;
+  for (const [granted, refused] of pairs) {
+    const { patience, pass } = watched();
+    patience.refused("PUT", refused, refusal);
+    pass(FORBIDDEN_PATIENCE_MS);
+    patience.allowed("PUT", granted);
+    assert.equal(patience.refused("PUT", refused, refusal), refusal, refused);
+    patience.allowed("PUT", refused.replace(/\/a(?=\/|$)/, "/b"));
+    assert.equal(patience.refused("PUT", refused, refusal).retriable, true, refused);
+  }
+});
+
+Deno.test("ForbiddenPatience forgets a refusal that was not repeated, so that the next one is not final at once", () => {
+  const { patience, pass } = watched();
+  patience.refused("GET", `${LEASE}/a`, refusal);
+  pass(24 * 60 * FORBIDDEN_PATIENCE_MS);
+  assert.equal(patience.refused("GET", `${LEASE}/a`, refusal).retriable, true);
+  // One that lasts does not become new.
+  for (let tries = 0; tries < 6; tries++) {
+    pass(FORBIDDEN_PATIENCE_MS);
+    assert.equal(patience.refused("GET", `${LEASE}/a`, refusal), refusal);
+  }
+});

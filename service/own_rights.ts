@@ -5,7 +5,7 @@
  */
 import { FORBIDDEN_PATIENCE_MS } from "../kubernetes/forbidden_patience.ts";
 import type { Clock } from "../platform/clock.ts";
-import { BootstrapError } from "../platform/errors.ts";
+import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { Log } from "../platform/log.ts";
 import { errorFields } from "../platform/log.ts";
 import { retry } from "../platform/retry.ts";
@@ -54,7 +54,7 @@ export class OwnRights {
       if (said !== "") log.event("info", "join-signer-ready", { waitedMs: Math.round(clock.monotonicMs() - startMs) });
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof BootstrapError) log.event("error", "join-signer-lacks-rights", errorFields(error));
+      log.event("error", "join-signer-lacks-rights", errorFields(asBootstrapError(error)));
     } finally {
       this.#isOver = true;
     }

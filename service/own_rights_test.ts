@@ -30,7 +30,7 @@ Deno.test("OwnRights refuses exchanges, for now, until the API server grants eve
 });
 
 Deno.test("OwnRights takes exchanges after minutes, so that each says by itself what it lacks", async () => {
-  for (const error of [notYet(), new BootstrapError("unauthorized/kubernetes-api", "no")]) {
+  for (const error of [notYet(), new BootstrapError("unauthorized/kubernetes-api", "no"), new TypeError("bug")]) {
     const { rights, lines } = watched(() => Promise.reject(error));
     await rights.run(new AbortController().signal);
     rights.check();

@@ -125,6 +125,7 @@ Deno.test("policy collateral fetch gets AMD's list and a chip's certificate, in 
     name: "amd-milan-vcek.crl",
     path: world.path("docs/amd-milan-vcek.crl"),
     isUnchanged: true,
+    isAnswerOlder: false,
     until: "2026-03-04T06:06:07.000Z",
   }]);
 });
@@ -156,6 +157,90 @@ Deno.test("policy collateral fetch asks for a chip of Turin in its form, and for
   assert.equal(await lying.run(path, "--platform", "turin"), 3);
   assert.match(lying.cli.err, /refused\/snp-hardware-id/);
   assert.deepEqual(await lying.files(), ["amd-turin-vcek.crl"]);
+});
+
+Deno.test("policy collateral fetch keeps a chip's certificate only for the key that signed the report", async () => {
+  const amd = await createSoftwareAmd();
+  const [crl, good] = [await amd.crl(), await amd.report()];
+  // The measurement, which the key signs.
+  const changed = copyOf(good);
+  changed[0x90] = 1;
+  const nothing = new Uint8Array();
+  const evidenceOf = (report: Bytes) => ({
+    variant: "snp",
+    payload: encodePayload({ report, vek: nothing, authority: nothing, crl: nothing }),
+  });
+  const otherTcb = { extensions: { "0308": Uint8Array.of(2, 1, 114) } };
+  const cases: readonly (readonly [Bytes, Bytes, RegExp, number])[] = [
+    [good, await amd.vek(otherTcb), /another TCB[^]*refused\/snp-certificate-tcb/, 2],
+    [changed, await amd.vek(), /refused\/snp-report-signature/, 2],
+    [await amd.report({ 0x1a0: new Uint8Array(64) }), await amd.vek(), /refused\/snp-hardware-id[^]*MASK_CHIP_ID/, 1],
+  ];
+  for (const [report, vek, said, requests] of cases) {
+    await using world = await World.start(
+      { kinds: [TPM, snpKind(amd.anchors), TDX], now: AMD_NOW },
+      (path) => new Response(copyOf(path.endsWith("/crl") ? crl : vek)),
+    );
+    const evidence = await world.evidence("node-1.json", evidenceOf(report));
+    assert.equal(await world.run(evidence, "--platform", "milan"), 3);
+    assert.match(world.cli.err, said);
+    assert.deepEqual(await world.files(), ["amd-milan-vcek.crl"]);
+    assert.equal(world.server.asked.length, requests);
+  }
+  // A report of version 3 or later names its processor, which may be of a line to come.
+  const unknown = await amd.report({ 0x00: Uint8Array.of(3), 0x188: Uint8Array.of(0x1b, 0x02, 0x01) });
+  await using world = await World.start({ kinds: [TPM, snpKind(amd.anchors), TDX], now: AMD_NOW }, notFound);
+  const evidence = await world.evidence("node-1.json", evidenceOf(unknown));
+  assert.equal(await world.run(evidence, "--platform", "milan"), 2);
+  assert.match(world.cli.err, /line that this version does not know: family 1b, model 2[^]*newer version/);
+  assert.doesNotMatch(world.cli.err, /--platform/);
+});
+
+Deno.test("policy collateral fetch never puts an older document in the place of a newer one that still holds", async () => {
+  const amd = await createSoftwareAmd();
+  const minutesAgo = (minutes: number) => new Date(AMD_NOW.getTime() - minutes * 60_000);
+  const [old, recent] = [await amd.crl({ thisUpdate: minutesAgo(50) }), await amd.crl({ thisUpdate: minutesAgo(5) })];
+  const ended = await amd.crl({ thisUpdate: minutesAgo(2), nextUpdate: minutesAgo(1) });
+  const forged = await (await createSoftwareAmd()).crl({ thisUpdate: minutesAgo(1) });
+  await using world = await World.start(
+    { kinds: [TPM, snpKind(amd.anchors), TDX], now: AMD_NOW },
+    () => new Response(copyOf(old)),
+  );
+  await Deno.mkdir(world.path("docs"));
+  for (const there of [recent, ended, forged, utf8("<html>")]) {
+    await Deno.writeFile(world.path("docs/amd-milan-vcek.crl"), there);
+    assert.equal(await world.run("--platform", "milan"), 0, world.cli.err);
+    assert.deepEqual(await world.file("amd-milan-vcek.crl"), there === recent ? recent : old);
+    const said = /amd-milan-vcek\.crl +(unchanged|written) .*?(answered with an older one)?/;
+    const [, what, older] = new RegExp(`${said.source}(?:, which is left out)?$`, "m").exec(world.cli.out) ?? [];
+    assert.deepEqual([what, older !== undefined], there === recent ? ["unchanged", true] : ["written", false]);
+  }
+  const intel = createSoftwareIntel();
+  const answered = intel.collateral();
+  const chain = writePem("CERTIFICATE", intel.certificate("issuer")) + writePem("CERTIFICATE", intel.anchor.der);
+  const options = { kinds: [TPM, SNP, tdxKind(intel.anchor)], now: INTEL_NOW };
+  await using server = await World.start(options, intelAnswers(answered, chain));
+  const payload = encodeTdxPayload({ quote: await intel.quote(), collateral: {} });
+  const evidence = await server.evidence("node-1.json", { variant: "tdx", payload });
+  assert.equal(await server.run(evidence), 0, server.cli.err);
+  const later = { issueDate: "2026-04-21T00:00:00Z" };
+  const newer = intel.collateral({
+    tcbInfo: { tcbEvaluationDataNumber: 18, issueDate: "2026-04-19T00:00:00Z" },
+    qeIdentity: later,
+    crlStart: new Date(INTEL_NOW.getTime() - 1000),
+  });
+  const there: Readonly<Record<string, Uint8Array>> = {
+    "tdx-root.crl": newer.rootCrl,
+    "tdx-pck-platform.crl": newer.pckCrl,
+    "tdx-qe-identity.json": newer.qeIdentity,
+    "tdx-qe-identity.pem": newer.qeIdentityChain,
+    "tdx-tcb-info-b0c06f000000.json": newer.tcbInfo,
+    "tdx-tcb-info-b0c06f000000.pem": newer.tcbInfoChain,
+  };
+  for (const [name, bytes] of Object.entries(there)) await Deno.writeFile(server.path(`docs/${name}`), bytes);
+  assert.equal(await server.run(evidence), 0, server.cli.err);
+  for (const [name, bytes] of Object.entries(there)) assert.deepEqual(await server.file(name), bytes, name);
+  assert.equal(server.cli.out.match(/answered with an older one/g)?.length, 6, server.cli.out);
 });
 
 function writeCrlPem(der: Bytes): string {

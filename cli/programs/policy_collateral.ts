@@ -46,6 +46,8 @@ interface KeptDocument {
   readonly path: string;
   /** Whether the folder had exactly this document before. */
   readonly isUnchanged: boolean;
+  /** Whether the service answered with an older document, so that this one stays. */
+  readonly isAnswerOlder: boolean;
   /** The time until which it holds. */
   readonly until: string;
 }
@@ -73,29 +75,32 @@ export async function policyCollateralFetch(options: PolicyCollateralOptions, co
     ...present("caCertificates", caCertificates),
   });
   await ensureFolder(folder);
+  const findKept = (name: string) => readFileIfExists(join(folder, name), MAXIMUM_COLLATERAL_BYTES);
   const kept: KeptDocument[] = [];
   const missing: (readonly [name: string, error: BootstrapError])[] = [];
   for (const request of requests) {
     try {
       for (
-        const { name, bytes, until } of await request.fetch(
+        const { name, bytes, until, isAnswerOlder = false } of await request.fetch(
           asking(client, context, options.output),
           context.clock.now(),
+          findKept,
         )
       ) {
         const path = join(folder, name);
-        const before = await readFileIfExists(path, MAXIMUM_COLLATERAL_BYTES);
+        const before = await findKept(name);
         const isUnchanged = before !== undefined && equalBytes(before, bytes);
         if (!isUnchanged) await writeFileAtomic(path, bytes, { mode: 0o644 });
-        kept.push({ name, path, isUnchanged, until: until.toISOString() });
+        kept.push({ name, path, isUnchanged, isAnswerOlder, until: until.toISOString() });
       }
     } catch (error) {
       missing.push([request.name, asBootstrapError(error)]);
     }
   }
   const text = [
-    ...kept.map(({ name, isUnchanged, until }) =>
-      `${name.padEnd(NAME_WIDTH)} ${isUnchanged ? "unchanged" : "written  "}  holds until ${until}`
+    ...kept.map(({ name, isUnchanged, isAnswerOlder, until }) =>
+      `${name.padEnd(NAME_WIDTH)} ${isUnchanged ? "unchanged" : "written  "}  holds until ${until}` +
+      (isAnswerOlder ? "; the service answered with an older one, which is left out" : "")
     ),
     ...missing.map(([name, error]) => `${name.padEnd(NAME_WIDTH)} MISSING    ${error.code}: ${error.message}`),
   ].join("\n");

@@ -28,7 +28,7 @@ import {
   unnamedPolicyBits,
 } from "./report.ts";
 import { tcbText } from "./tcb.ts";
-import { checkTcbs, readTcbs, type Tcbs } from "./tcb_checks.ts";
+import { checkTcbs, readTcbs, type Tcbs, unnamedParts } from "./tcb_checks.ts";
 import { lineOf } from "./vek.ts";
 import { expectThat } from "./_expect_that.ts";
 
@@ -98,9 +98,10 @@ export async function appraise(evidence: SnpPayload, expected: SnpExpectation, c
   await checkTcbs(tcbs, chain, policy, checks);
   await checkChip(report, chain, policy, checks);
   await checkGuest(report, policy, checks);
-  await checkPlatform(report, policy, checks);
+  const unnamed = [...report.unnamed, ...unnamedParts(tcbs)];
+  await checkPlatform({ ...report, unnamed }, policy, checks);
   checkLaunch(report, expected, checks);
-  return { report, chain, facts: factsOf(report, chain, tcbs), remarks: remarksOn(report) };
+  return { report, chain, facts: factsOf(report, chain, tcbs), remarks: remarksOn({ ...report, unnamed }) };
 }
 
 /** Runs the checks that need no certificate, so that none is fetched for a report that fails anyway. */
@@ -138,7 +139,8 @@ export async function certificateOf(
   return (await findCollateral(name, collateral, "whose key signed the report")).bytes;
 }
 
-function maskedRefusal(expected: string): BootstrapError {
+/** The refusal of a report that does not name its chip, where the chip matters. */
+export function maskedRefusal(expected: string): BootstrapError {
   return refusal("snp-hardware-id", MASKED, expected, "zeros", UNMASK);
 }
 
@@ -147,7 +149,12 @@ export function vcekName({ chipId, reportedTcb }: SnpReport): string {
   return `amd-vcek-${hex(chipId)}-${hex(reportedTcb)}.der`;
 }
 
-async function checkSignature({ signed, signature }: SnpReport, { vek }: VekChain): Promise<void> {
+/**
+ * Checks that the key of a certificate signed a report.
+ *
+ * @throws {BootstrapError} `refused/snp-report-signature`.
+ */
+export async function checkSignature({ signed, signature }: SnpReport, { vek }: VekChain): Promise<void> {
   const algorithm = { name: "ECDSA", namedCurve: "P-384", hash: "SHA-384" } as const;
   if (await verifyWith(algorithm, vek.spki, signature, signed)) return;
   const message = "The report is not signed by the key of its certificate";

@@ -41,6 +41,13 @@ export function readTcbs(report: SnpReport, product: Product): Tcbs {
   };
 }
 
+/** Lists the parts of TCBs that are not zero and have no name here, for people. */
+export function unnamedParts(tcbs: Tcbs): readonly string[] {
+  return Object.entries(tcbs).flatMap(([which, { unnamed = {} }]: [string, Tcb]) =>
+    Object.entries(unnamed).map(([place, value]) => `byte ${place} of the ${which} TCB ${value}`)
+  );
+}
+
 /** Checks the TCBs of a report against each other, the signing key's TCB, and a policy. */
 export async function checkTcbs(
   tcbs: Tcbs,

@@ -4,21 +4,22 @@
  *
  * @module
  */
-import { checkCrl, checkNotRevoked, readCrl } from "../../../certificate/crl.ts";
+import { checkCrl, checkNotRevoked, type Crl, isNewerCrl, readCrl } from "../../../certificate/crl.ts";
 import { derOf } from "../../../certificate/document_form.ts";
 import { refusal } from "../../../protocol/refusal.ts";
-import { concat, equalBytes, hex } from "../../../platform/bytes.ts";
+import { type Bytes, concat, equalBytes, hex, isZero } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 import type { SectionSource } from "../../policy/policy_section.ts";
-import type { VendorRequest, VendorService } from "../../vendor_service.ts";
-import { distinct } from "../../vendor_service.ts";
+import type { VendorRequest, VendorService, VerifiedDocuments } from "../../vendor_service.ts";
+import { distinct, newest } from "../../vendor_service.ts";
+import { inReadForm } from "../../_collateral_form.ts";
 import { prefixed } from "./_prefixed.ts";
 import { type AmdAnchor, amdAnchors, type Product, PRODUCTS } from "./amd_roots.ts";
-import { vcekName } from "./appraisal.ts";
+import { checkSignature, maskedRefusal, vcekName } from "./appraisal.ts";
 import { checkVekChain, crlName, type VekKind } from "./chain.ts";
 import { decodePayload } from "./payload.ts";
 import { readReport, type SnpReport } from "./report.ts";
-import { readTcb, type Tcb } from "./tcb.ts";
+import { isSameTcb, readTcb, type Tcb, tcbText } from "./tcb.ts";
 import { lineOf, tcbFormOf } from "./vek.ts";
 
 const ADDRESS = "https://kdsintf.amd.com";
@@ -69,12 +70,22 @@ function productOf({ processor }: SnpReport, named: readonly Product[], source: 
   const line = processor === undefined ? undefined : lineOf(processor);
   const product = processor === undefined && named.length === 1 ? named[0] : PRODUCTS.find((one) => one === line);
   if (product !== undefined) return product;
+  if (line !== undefined) {
+    throw new BootstrapError(
+      "usage/collateral",
+      `The processor in ${source} is of a line that this version does not know: ${line}`,
+      {
+        next: `Use a newer version of the bootstrapper. This one knows ${PRODUCTS.join(", ")}`,
+        details: { document: source, expected: PRODUCTS.join(", "), seen: line },
+      },
+    );
+  }
   throw new BootstrapError(
     "usage/collateral",
     `The evidence in ${source} does not say of which line its processor is`,
     {
       next: `Name its line with --platform: ${PRODUCTS.join(", ")}`,
-      details: { document: source, expected: PRODUCTS.join(", "), seen: line ?? "none" },
+      details: { document: source, expected: PRODUCTS.join(", "), seen: "none" },
     },
   );
 }
@@ -86,18 +97,25 @@ function crlRequest(
   anchors: () => readonly AmdAnchor[],
 ): VendorRequest {
   const name = crlName(product, kind);
+  const verified = async (bytes: Bytes, what: string, now: Date): Promise<VerifiedDocuments<Crl>> => {
+    const crl = readCrl(bytes, what, "vendor");
+    const { ark, authorities } = anchorOf(product, anchors());
+    await prefixed(async () => {
+      await checkCrl(crl, ark, now);
+      for (const certificate of [authorities[kind], ark]) checkNotRevoked(crl, certificate);
+    });
+    return { contents: crl, documents: [{ name, bytes, until: crl.nextUpdate }] };
+  };
   return {
     name,
-    fetch: async (ask, now) => {
+    fetch: async (ask, now, findKept) => {
       const url = `${address}/${kind}/v1/${pathOf(product)}/crl`;
-      const bytes = derOf((await ask(url)).body, "X509 CRL", url);
-      const crl = readCrl(bytes, url, "vendor");
-      const { ark, authorities } = anchorOf(product, anchors());
-      await prefixed(async () => {
-        await checkCrl(crl, ark, now);
-        for (const certificate of [authorities[kind], ark]) checkNotRevoked(crl, certificate);
-      });
-      return [{ name, bytes, until: crl.nextUpdate }];
+      const fetched = await verified(derOf((await ask(url)).body, "X509 CRL", url), url, now);
+      const readKept = async () => {
+        const kept = await findKept(name);
+        return kept === undefined ? undefined : await verified(inReadForm(name, kept, name), name, now);
+      };
+      return await newest(fetched, readKept, isNewerCrl);
     },
   };
 }
@@ -115,15 +133,21 @@ function vcekRequest(
   return {
     name,
     fetch: async (ask, now) => {
+      if (isZero(report.chipId)) throw maskedRefusal("the chip's ID, to ask for the certificate of its key");
       const url = `${address}/vcek/v1/${pathOf(product)}/${hex(chipId)}?${query}`;
       const bytes = derOf((await ask(url)).body, "CERTIFICATE", url);
-      const { vek, extensions } = await checkVekChain(bytes, "vcek", new Uint8Array(), anchors(), now);
-      const { hardwareId = new Uint8Array() } = extensions;
+      const chain = await checkVekChain(bytes, "vcek", new Uint8Array(), anchors(), now);
+      const { vek, extensions: { tcb: certified, hardwareId = new Uint8Array() } } = chain;
       const seen = concat(hardwareId, new Uint8Array(Math.max(0, report.chipId.length - hardwareId.length)));
       if (!equalBytes(seen, report.chipId)) {
         const message = `The certificate from ${url} is of another chip than the report`;
         throw refusal("snp-hardware-id", message, hex(report.chipId), hex(seen));
       }
+      if (!isSameTcb(certified, tcb)) {
+        const message = `The certificate from ${url} is of another TCB than the one that is reported`;
+        throw refusal("snp-certificate-tcb", message, tcbText(tcb), tcbText(certified));
+      }
+      await checkSignature(report, chain);
       return [{ name, bytes, until: vek.notAfter }];
     },
   };

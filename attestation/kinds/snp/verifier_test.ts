@@ -300,6 +300,29 @@ Deno.test("createSnpVerifier() accepts signed bits and bytes without a name, sho
   });
 });
 
+Deno.test("createSnpVerifier() shows reserved bytes of each TCB, and refuses them where the policy wants zeros", async () => {
+  const strange = Uint8Array.of(3, 0, 9, 0, 0, 0, 8, 115);
+  const verify = (lies: Lies, changes: Partial<SnpPolicy>) =>
+    amd.evidence(lies).then((evidence) =>
+      verifierFor(amd, { ...policyFor("milan"), ...changes }, collateral).verify(evidence, STATEMENT, expectation)
+    );
+  const certified = { extensions: { "0304": der(0x02, Uint8Array.of(9)) } };
+  const cases: readonly (readonly [string, Lies])[] = [
+    ["launch", { report: { 0x1f0: strange } }],
+    ["current", { report: { 0x38: strange } }],
+    ["committed", { report: { 0x38: strange, 0x1e0: strange } }],
+    ["reported", { report: { 0x38: strange, 0x180: strange }, vek: certified }],
+  ];
+  for (const [which, lies] of cases) {
+    const { claims: { remarks } } = await verify(lies, { allowsLaggingTcb: true });
+    assert.match(remarks?.join() ?? "", new RegExp(`byte 2 of the ${which} TCB 9.*no name`));
+    const error = await errorOf(() => verify(lies, { allowsLaggingTcb: true, requiresZeroReserved: true }));
+    assert.equal(error.code, "refused/snp-reserved");
+    assert.match(String(error.details["seen"]), new RegExp(`byte 2 of the ${which} TCB 9`));
+  }
+  await verify({}, { requiresZeroReserved: true });
+});
+
 Deno.test("createSnpVerifier() says that the host masks the chip, wherever the chip matters", async () => {
   const masked = { report: { 0x1a0: new Uint8Array(64) } };
   const refused = async (changes: Partial<SnpPolicy>, by = amd, lies: Lies = masked) => {

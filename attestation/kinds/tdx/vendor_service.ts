@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { checkCrl, readCrl } from "../../../certificate/crl.ts";
+import { checkCrl, type Crl, isNewerCrl, readCrl } from "../../../certificate/crl.ts";
 import { derOf } from "../../../certificate/document_form.ts";
 import type { Certificate } from "../../../certificate/x509.ts";
 import { refusal } from "../../../protocol/refusal.ts";
@@ -13,8 +13,15 @@ import { utf8 } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 import type { SectionSource } from "../../policy/policy_section.ts";
 import { inReadForm } from "../../_collateral_form.ts";
-import type { AskVendor, FetchedCollateral, VendorRequest, VendorService } from "../../vendor_service.ts";
-import { distinct } from "../../vendor_service.ts";
+import type {
+  AskVendor,
+  FetchedCollateral,
+  FindKept,
+  VendorRequest,
+  VendorService,
+  VerifiedDocuments,
+} from "../../vendor_service.ts";
+import { distinct, newest } from "../../vendor_service.ts";
 import { prefixed } from "./_prefixed.ts";
 import { collateralName, type CollateralNeed, type CollateralPart } from "./collateral.ts";
 import { checkDates } from "./dcap.ts";
@@ -72,23 +79,20 @@ function requestsFor(
   const nameOf = (part: CollateralPart) => collateralName(part, need);
   const tdx = `${address}/tdx/certification/v4`;
   return [
-    request("rootCrl", async (ask, now) => {
+    request("rootCrl", async (ask, now, findKept) => {
       const bytes = derOf((await ask(rootCrl)).body, "X509 CRL", rootCrl);
-      const crl = readCrl(bytes, rootCrl);
-      await prefixed(() => checkCrl(crl, anchor(), now));
-      return [{ name: nameOf("rootCrl"), bytes, until: crl.nextUpdate }];
+      return await newestCrl({ name: nameOf("rootCrl"), bytes, url: rootCrl, issuer: anchor() }, now, findKept);
     }),
-    request("pckCrl", async (ask, now) => {
+    request("pckCrl", async (ask, now, findKept) => {
       const url = `${address}/sgx/certification/v4/pckcrl?ca=${need.pckCa}&encoding=der`;
       const answer = await ask(url);
       const bytes = derOf(answer.body, "X509 CRL", url);
-      const crl = readCrl(bytes, url);
       const pem = chainIn(answer.header("SGX-PCK-CRL-Issuer-Chain"), url);
-      await prefixed(async () => checkCrl(crl, await checkPckIssuerChain(pem, need.pckCa, anchor(), now), now));
-      return [{ name: nameOf("pckCrl"), bytes, until: crl.nextUpdate }];
+      const issuer = await prefixed(() => checkPckIssuerChain(pem, need.pckCa, anchor(), now));
+      return await newestCrl({ name: nameOf("pckCrl"), bytes, url, issuer }, now, findKept);
     }),
-    request("tcbInfo", (ask, now) =>
-      signed(ask, now, {
+    request("tcbInfo", (ask, now, findKept) =>
+      signed(ask, now, findKept, {
         url: `${tdx}/tcb?fmspc=${need.fmspc}`,
         header: "TCB-Info-Issuer-Chain",
         names: [nameOf("tcbInfo"), nameOf("tcbInfoChain")],
@@ -102,8 +106,8 @@ function requestsFor(
         check: "tdx-tcb-info-signature",
         dates: "tdx-tcb-info-date",
       })),
-    request("qeIdentity", (ask, now) =>
-      signed(ask, now, {
+    request("qeIdentity", (ask, now, findKept) =>
+      signed(ask, now, findKept, {
         url: `${tdx}/qe/identity`,
         header: "SGX-Enclave-Identity-Issuer-Chain",
         names: [nameOf("qeIdentity"), nameOf("qeIdentityChain")],
@@ -118,6 +122,39 @@ function requestsFor(
   ];
 }
 
+interface FetchedCrl {
+  readonly name: string;
+  readonly bytes: Bytes;
+  readonly url: string;
+  /** The authority that signs the list. */
+  readonly issuer: Certificate;
+}
+
+/** Verifies a list, and returns it, or the one that is there if that is newer. */
+async function newestCrl(
+  { name, bytes, url, issuer }: FetchedCrl,
+  now: Date,
+  findKept: FindKept,
+): Promise<readonly FetchedCollateral[]> {
+  const verified = async (list: Bytes, what: string): Promise<VerifiedDocuments<Crl>> => {
+    const crl = readCrl(list, what);
+    await prefixed(() => checkCrl(crl, issuer, now));
+    return { contents: crl, documents: [{ name, bytes: list, until: crl.nextUpdate }] };
+  };
+  const readKept = async () => {
+    const kept = await findKept(name);
+    return kept === undefined ? undefined : await verified(inReadForm(name, kept, name), name);
+  };
+  return await newest(await verified(bytes, url), readKept, isNewerCrl);
+}
+
+interface SignedContents {
+  readonly issueDate: Date;
+  readonly nextUpdate: Date;
+  /** The number of Intel's evaluation, which grows. */
+  readonly evaluation: number;
+}
+
 interface SignedRequest {
   readonly url: string;
   /** The header with the issuer chain. */
@@ -127,22 +164,44 @@ interface SignedRequest {
   readonly anchor: () => Certificate;
   readonly read: (body: Bytes) => {
     readonly document: Parameters<typeof checkSignedJson>[0];
-    readonly contents: { readonly issueDate: Date; readonly nextUpdate: Date };
+    readonly contents: SignedContents;
   };
   readonly check: Parameters<typeof checkSignedJson>[2];
   readonly dates: Parameters<typeof checkDates>[0];
 }
 
-async function signed(ask: AskVendor, now: Date, request: SignedRequest): Promise<readonly FetchedCollateral[]> {
+async function signed(
+  ask: AskVendor,
+  now: Date,
+  findKept: FindKept,
+  request: SignedRequest,
+): Promise<readonly FetchedCollateral[]> {
   const { url, header, names: [name, chainName], anchor, read, check, dates } = request;
   const answer = await ask(url);
-  const { document, contents } = read(answer.body);
-  const pem = chainIn(answer.header(header), url);
-  const signer = await prefixed(() => checkSignerChain(pem, anchor(), `issuer chain of ${url}`, now));
-  await checkSignedJson(document, signer, check, url);
-  await checkDates(dates, url, contents, now);
-  const until = contents.nextUpdate < signer.notAfter ? contents.nextUpdate : signer.notAfter;
-  return [{ name, bytes: answer.body, until }, { name: chainName, bytes: pem, until }];
+  const verified = async (
+    body: Bytes,
+    pemOf: () => Bytes,
+    what: string,
+  ): Promise<VerifiedDocuments<SignedContents>> => {
+    const { document, contents } = read(body);
+    const pem = pemOf();
+    const signer = await prefixed(() => checkSignerChain(pem, anchor(), `issuer chain of ${what}`, now));
+    await checkSignedJson(document, signer, check, what);
+    await checkDates(dates, what, contents, now);
+    const until = contents.nextUpdate < signer.notAfter ? contents.nextUpdate : signer.notAfter;
+    return { contents, documents: [{ name, bytes: body, until }, { name: chainName, bytes: pem, until }] };
+  };
+  const readKept = async () => {
+    const [body, pem] = [await findKept(name), await findKept(chainName)];
+    return body === undefined || pem === undefined
+      ? undefined
+      : await verified(body, () => inReadForm(chainName, pem, name), name);
+  };
+  return await newest(
+    await verified(answer.body, () => chainIn(answer.header(header), url), url),
+    readKept,
+    (a, b) => a.evaluation === b.evaluation ? a.issueDate > b.issueDate : a.evaluation > b.evaluation,
+  );
 }
 
 function chainIn(header: string | undefined, url: string): Bytes {

@@ -244,6 +244,45 @@ Deno.test("checkEkTrust() ends, however many authorities of one name a machine s
   assert.equal(await codeOf(byRoot, { certificate: certify(loop), chain }), "refused/ek-issuer");
 });
 
+Deno.test("checkEkTrust() finds a machine's own chain, however many authorities of its names the policy lists", async () => {
+  const keyIdentifier = (id: number) => extensionOf("551d0e", element(0x04, Uint8Array.of(id)));
+  const authorityOf = (id: number) => extensionOf("551d23", element(0x30, element(0x80, Uint8Array.of(id))));
+  const others = Array.from({ length: 14 }, (_, id) => {
+    const extensions = [caOf(), keyUsageOf("03020204"), keyIdentifier(id)];
+    return root.below("PTT CA", { extensions }).certificate;
+  });
+  const read = (certificates: readonly Uint8Array[]) =>
+    certificates.map((one) => readCertificate(one, "test", "vendor"));
+  const trust = { ...byRoot, intermediates: read(others) };
+  assert.equal(await codeOf(trust, { certificate: certify(ptt), chain: onDie }), "");
+  // The policy's right one counts, whatever the machine sends, and whether it has key identifiers or not.
+  const below = (extensions: readonly Uint8Array[]) => root.below("PTT CA", { extensions });
+  for (const id of [[], [keyIdentifier(99)]]) {
+    const right = below([caOf(), keyUsageOf("03020204"), ...id]);
+    const certificate = certify(right, { extensions: [...EXTENSIONS, ...(id.length === 0 ? [] : [authorityOf(99)])] });
+    const intermediates = read([...others, right.certificate]);
+    assert.equal(await codeOf({ ...byRoot, intermediates }, { certificate }), "");
+    const alone = { ...byRoot, intermediates: read([right.certificate]) };
+    assert.equal(await codeOf(alone, { certificate, chain: others }), "");
+    // A right one that the machine sends behind too many others counts if its key identifier tells it from them.
+    const sent = { certificate, chain: [...others, right.certificate] };
+    if (id.length > 0) assert.equal(await codeOf(byRoot, sent), "");
+    else {
+      const error = await errorOf(() => judge(byRoot, sent));
+      assert.match(`${error.code} ${error.message}`, /refused\/ek-issuer Too many authorities have the name CN=PTT CA/);
+    }
+  }
+});
+
+Deno.test("checkEkTrust() names an authority whose key it cannot use, and what helps", async () => {
+  const strange = createEkAuthority("strange", "brainpoolP256r1");
+  const shown = { certificate: certify(strange), chain: [strange.certificate] };
+  const error = await errorOf(() => judge(byRoot, shown));
+  assert.equal(error.code, "refused/ek-issuer");
+  assert.match(error.message, /leads over CN=strange, whose key this version cannot use: .*P-521/);
+  assert.match(error.next, /tpm\.trust\.identities/);
+});
+
 Deno.test("checkEkTrust() counts expired certificates only where the policy says so, and never ones of the future", async () => {
   const expired = createEkAuthority("old maker", "P-256", "sha256", EXPIRED);
   const shown = { certificate: certify(expired) };

@@ -21,7 +21,7 @@ import { type NameAttribute, nameText, sameName } from "../../../certificate/nam
 import { equalBytes, hex } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 import { certificateIn } from "./ek_certificate.ts";
-import { checkAuthorities, checkExtendedUsage, climb, EVALUATED, listed, type Path } from "./ek_chain.ts";
+import { checkAuthorities, checkExtendedUsage, climb, type Climbed, EVALUATED, listed, type Path } from "./ek_chain.ts";
 import type { EkType } from "./templates.ts";
 
 /** An authority that certifies endorsement keys, and the attributes that its certificates must have. */
@@ -143,7 +143,7 @@ async function checkIssued(
   let failure: unknown;
   let highest = certificate;
   let found: readonly string[] | undefined;
-  await climb(certificate, [...intermediates, ...certificates], async (top, path) => {
+  const climbed = await climb(certificate, { sent: certificates, listed: intermediates }, async (top, path) => {
     highest = top;
     for (const issuer of issuers.filter((issuer) => sameName(issuer.certificate.subject, top.issuer))) {
       try {
@@ -156,12 +156,37 @@ async function checkIssued(
     return false;
   });
   if (found !== undefined) return [...remarks, ...found];
-  throw failure ?? notNamed(issuers, certificate, highest);
+  throw failure ?? notNamed(issuers, certificate, highest, climbed);
 }
 
-function notNamed(issuers: readonly EkIssuer[], certificate: Certificate, highest: Certificate): BootstrapError {
+function notNamed(
+  issuers: readonly EkIssuer[],
+  certificate: Certificate,
+  highest: Certificate,
+  { isCutShort, unusable }: Climbed,
+): BootstrapError {
   const expected = issuers.map((issuer) => nameText(issuer.certificate.subject.attributes)).join("; ");
   const seen = nameText(highest.issuer.attributes);
+  if (isCutShort) {
+    return refusal(
+      "ek-issuer",
+      `Too many authorities have the name ${seen}, and none of those that were tried leads to one of the policy`,
+      expected,
+      seen,
+      "List the machine's identity, or the authority that signed its certificate as one of tpm.trust.issuers",
+    );
+  }
+  if (unusable !== undefined) {
+    const name = nameText(unusable.authority.subject.attributes);
+    return refusal(
+      "ek-issuer",
+      `The chain of the endorsement key's certificate leads over ${name}, whose key this version cannot use: ` +
+        unusable.error.message,
+      expected,
+      name,
+      "List the machine's identity in tpm.trust.identities",
+    );
+  }
   return highest === certificate
     ? refusal(
       "ek-issuer",

@@ -168,8 +168,14 @@ export function mint(template: SoftwareCertificate): Bytes {
 }
 
 /** Makes a revocation list, DER. */
-export function mintCrl(issuer: string, signer: SoftwareKey, revoked: readonly number[], end: Date = END): Bytes {
+export function mintCrl(
+  issuer: string,
+  signer: SoftwareKey,
+  revoked: readonly number[],
+  end: Date = END,
+  start: Date = START,
+): Bytes {
   const entries = revoked.map((serial) => element(0x30, integer(serial), timeDer(START)));
   const list = entries.length === 0 ? [] : [element(0x30, ...entries)];
-  return signedDer(signer, integer(1), ECDSA_SHA256, nameDer(issuer), timeDer(START), timeDer(end), ...list);
+  return signedDer(signer, integer(1), ECDSA_SHA256, nameDer(issuer), timeDer(start), timeDer(end), ...list);
 }

@@ -98,6 +98,8 @@ export interface CollateralLies {
   readonly pckRevoked?: readonly number[];
   /** The last second of the PCK issuer's list. */
   readonly pckCrlEnd?: Date;
+  /** The first second of both lists. */
+  readonly crlStart?: Date;
   /** The key that signs the PCK issuer's list. */
   readonly pckCrlSigner?: SoftwareKey;
   /** The key that signs the root's list. */
@@ -236,8 +238,8 @@ export function createSoftwareIntel(): SoftwareIntel {
       tcbInfoChain: chain,
       qeIdentity: document("enclaveIdentity", { ...qeIdentityObject(), ...lies.qeIdentity }),
       qeIdentityChain: chain,
-      pckCrl: mintCrl(PCK_ISSUER, lies.pckCrlSigner ?? issuer, lies.pckRevoked ?? [], lies.pckCrlEnd),
-      rootCrl: mintCrl(ROOT, lies.rootCrlSigner ?? root, lies.rootRevoked ?? []),
+      pckCrl: mintCrl(PCK_ISSUER, lies.pckCrlSigner ?? issuer, lies.pckRevoked ?? [], lies.pckCrlEnd, lies.crlStart),
+      rootCrl: mintCrl(ROOT, lies.rootCrlSigner ?? root, lies.rootRevoked ?? [], undefined, lies.crlStart),
     };
   }
 
