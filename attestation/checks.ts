@@ -14,8 +14,18 @@ import type { EvidenceCheck } from "./evidence.ts";
 export interface Checks {
   /** Checks that two texts are the same. @throws {BootstrapError} `refused/CHECK` without a listener. */
   expect(check: RefusalCheck, seen: string, expected: string, message: string): void;
-  /** Checks that a text is in a list. @throws {BootstrapError} `refused/CHECK` without a listener. */
-  expectOneOf(check: RefusalCheck, seen: string, expected: readonly string[], message: string): void;
+  /**
+   * Checks that a text is in a list. `next` is the next action if it is not; default: that of the refusal's code.
+   *
+   * @throws {BootstrapError} `refused/CHECK` without a listener.
+   */
+  expectOneOf(
+    check: RefusalCheck,
+    seen: string,
+    expected: readonly string[],
+    message: string,
+    next?: string,
+  ): void;
   /**
    * Checks that a task succeeds. `seen` names the task's input in the report.
    *
@@ -45,10 +55,10 @@ export function createChecks(report?: (check: EvidenceCheck) => void): Checks {
   };
   const checks: Checks = {
     expect: (check, seen, expected, message) => checks.expectOneOf(check, seen, [expected], message),
-    expectOneOf(check, seen, expected, message) {
+    expectOneOf(check, seen, expected, message, next) {
       const wanted = expected.join(", ");
       if (expected.includes(seen)) report?.({ check, passed: true, expected: wanted, seen, message: "" });
-      else refuse(check, refusal(check, message, wanted, seen));
+      else refuse(check, refusal(check, message, wanted, seen, next));
     },
     async run(check, seen, task) {
       try {

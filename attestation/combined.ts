@@ -97,6 +97,7 @@ export function combineVerifiers(verifiers: readonly ExplainingVerifier[]): Expl
     async verify(evidence, statement, expectation, report): Promise<VerifiedEvidence> {
       const checks = createChecks(report);
       checks.expect("variant", evidence.variant, variant, "The evidence is of another variant");
+      if (evidence.variant !== variant) checks.end();
       const parts = await checks.need("form", () => decodeEvidenceSet(evidence.payload));
       const seen = combinedName(parts.map((part) => part.variant));
       checks.expect("variants", seen, variant, "The evidence does not have all the required kinds");

@@ -63,7 +63,15 @@ export function readName(reader: DerReader, what: string, order: "ascending" | "
  * OID.
  */
 export function nameText(attributes: readonly NameAttribute[]): string {
-  const short: Readonly<Record<string, string>> = { [ATTRIBUTE.commonName]: "CN", [ATTRIBUTE.organization]: "O" };
+  const short: Readonly<Record<string, string>> = {
+    [ATTRIBUTE.commonName]: "CN",
+    [ATTRIBUTE.organization]: "O",
+    "2.5.4.5": "serialNumber",
+    "2.5.4.6": "C",
+    "2.5.4.7": "L",
+    "2.5.4.8": "ST",
+    "2.5.4.11": "OU",
+  };
   return attributes.map(({ oid, value }) => `${short[oid] ?? oid}=${value}`).join(", ") || "(empty)";
 }
 

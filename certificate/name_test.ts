@@ -58,3 +58,7 @@ Deno.test("sameAttributes() compares exactly, in any order", () => {
   assert.equal(sameAttributes([{ ...cn, value: "C" }], [cn]), false);
   assert.equal(sameAttributes([], []), true);
 });
+
+Deno.test("nameText() writes the attributes of places by the names that policies have for them", () => {
+  assert.equal(nameText([{ oid: "2.5.4.6", value: "XX" }, { oid: "2.5.4.8", value: "YY" }]), "C=XX, ST=YY");
+});

@@ -7,6 +7,7 @@
 import type { Bytes } from "../platform/bytes.ts";
 import { base64, concat, equalBytes, fromBase64, fromHex, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import { shown } from "../platform/label.ts";
 import { readPem } from "./pem.ts";
 import { readPublicKey } from "./public_key.ts";
 
@@ -68,7 +69,7 @@ export function operatorKeyLine(spki: Uint8Array, comment = ""): string {
   if (!/^[\x20-\x7e]*$/.test(comment)) {
     throw new BootstrapError(
       "usage/key-comment",
-      "Cannot write an OpenSSH line as its comment must be printable ASCII",
+      `Cannot write an OpenSSH line as its comment must be printable ASCII: current value is ${shown(comment)}`,
     );
   }
   const encoded = base64(concat(SSH_PREFIX, spki.subarray(SPKI_PREFIX.length)));

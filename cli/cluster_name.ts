@@ -1,5 +1,5 @@
 import { BootstrapError } from "../platform/errors.ts";
-import { isLabel } from "../platform/label.ts";
+import { labelProblem, shown } from "../platform/label.ts";
 
 /**
  * Checks a cluster's name that was given as an argument, and returns it.
@@ -7,7 +7,7 @@ import { isLabel } from "../platform/label.ts";
  * @throws {BootstrapError} `usage/cluster-name`.
  */
 export function clusterNameArgument(text: string): string {
-  if (isLabel(text)) return text;
-  const seen = JSON.stringify(text.slice(0, 80));
-  throw new BootstrapError("usage/cluster-name", `Cannot use ${seen} as a cluster's name must be an RFC 1123 label`);
+  const problem = labelProblem(text);
+  if (problem === undefined) return text;
+  throw new BootstrapError("usage/cluster-name", `Cannot use ${shown(text)} as a cluster's name: ${problem}`);
 }

@@ -30,7 +30,8 @@ export async function readOperatorKeyFile(
   terminal: Terminal,
 ): Promise<KeyPair> {
   const pem = fromUtf8(await readFile(path, MAXIMUM_KEY_FILE_BYTES), path);
-  await checkMode(path);
+  if (/PRIVATE KEY-----/.test(pem)) await checkMode(path);
+  else throw noPrivateKey(path, pem);
   const isEncrypted = pemLabel(pem, path) === "ENCRYPTED PRIVATE KEY";
   const ask = () => terminal.askSecret(`Passphrase of ${path}: `);
   const passphrase = passphraseFile !== undefined
@@ -59,6 +60,19 @@ function notEd25519(path: string, seen: string, cause?: unknown): BootstrapError
   });
 }
 
+/** Nothing of the file is shown: it may be a damaged key. */
+function noPrivateKey(path: string, text: string): BootstrapError {
+  const isPublic = /^ssh-|PUBLIC KEY-----/.test(text);
+  return new BootstrapError(
+    "usage/operator-key",
+    `Cannot use ${path} as ${isPublic ? "it is a public key" : "it is no private key"}`,
+    {
+      next: "Give the file that `bootstrapper keygen --out` wrote",
+      details: { path },
+    },
+  );
+}
+
 /** Refuses a private key that others than its owner may read or replace. */
 async function checkMode(path: string): Promise<void> {
   const mode = await fileMode(path);
@@ -79,7 +93,16 @@ async function checkMode(path: string): Promise<void> {
  */
 export async function trustedOperators(operator: KeyPair, otherFiles: readonly string[]): Promise<Uint8Array[]> {
   const others = await Promise.all(otherFiles.map(async (path) => {
-    return readOperatorKey(fromUtf8(await readFile(path, MAXIMUM_DOCUMENT_BYTES), path), path);
+    const text = fromUtf8(await readFile(path, MAXIMUM_DOCUMENT_BYTES), path);
+    if (!/PRIVATE KEY-----/.test(text)) return readOperatorKey(text, path);
+    throw new BootstrapError(
+      "usage/operator-key",
+      `Cannot use ${path} as another operator's key: it is a private key`,
+      {
+        next: "Give the operator's public key, the line that `bootstrapper keygen` printed",
+        details: { path },
+      },
+    );
   }));
   return [operator.spki, ...others.filter((key) => !equalBytes(key, operator.spki))];
 }

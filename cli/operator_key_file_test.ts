@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { generateKeyPair, privateKeyPem } from "../certificate/keys.ts";
-import { readOperatorKeyFile } from "./operator_key_file.ts";
+import { readOperatorKeyFile, trustedOperators } from "./operator_key_file.ts";
 import { TestWorld } from "./testing/command_line.ts";
 
 Deno.test("readOperatorKeyFile() reads an Ed25519 key, and refuses any other", async () => {
@@ -32,4 +32,33 @@ Deno.test("readOperatorKeyFile() refuses a key that others may access, and says 
   }
   await Deno.chmod(path, 0o400);
   await read();
+});
+
+Deno.test("readOperatorKeyFile() says of a file that is no private key what it is, whoever may read it", async () => {
+  await using world = await TestWorld.create();
+  const cases: readonly (readonly [string, RegExp])[] = [
+    ["version: 1\nvariant: tpm\n", /as it is no private key$/],
+    ["ssh-ed25519 AAAA operator\n", /as it is a public key$/],
+    ["", /as it is no private key$/],
+  ];
+  for (const [text, message] of cases) {
+    const path = await world.write("file", text);
+    await Deno.chmod(path, 0o644);
+    await assert.rejects(readOperatorKeyFile(path, undefined, world.context.terminal), {
+      code: "usage/operator-key",
+      message,
+      next: "Give the file that `bootstrapper keygen --out` wrote",
+    });
+  }
+});
+
+Deno.test("trustedOperators() refuses a private key with the advice to give the public one", async () => {
+  await using world = await TestWorld.create();
+  const keys = await generateKeyPair("ed25519");
+  const path = await world.write("other.key", await privateKeyPem(keys));
+  await assert.rejects(trustedOperators(keys, [path]), {
+    code: "usage/operator-key",
+    message: /it is a private key$/,
+    next: /^Give the operator's public key/,
+  });
 });

@@ -57,7 +57,12 @@ export function errorText(error: BootstrapError): string {
     ["code", error.code] as const,
   ];
   const facts = lines.map(([label, value]) => `  ${label.padEnd(LABEL_WIDTH)} ${printable(value)}\n`).join("");
-  return `Error: ${printable(error.message, Infinity)}.\n${facts}Next: ${nextOf(error)}.\n`;
+  return `Error: ${sentence(printable(error.message, Infinity))}\n${facts}Next: ${sentence(nextOf(error))}\n`;
+}
+
+/** Ends a text with a full stop, unless it ends with a mark. */
+export function sentence(text: string): string {
+  return /[.?!]$/.test(text) ? text : `${text}.`;
 }
 
 /** Makes untrusted text safe to print: on one line, without control characters, and cut to `longest` characters. */

@@ -73,3 +73,10 @@ Deno.test("errorText() removes control characters from a peer's text", () => {
     assert.ok(!/[^\P{Cc}\n]/u.test(shown));
   }));
 });
+
+Deno.test("errorText() ends no sentence with two marks", () => {
+  assert.match(
+    errorText(new BootstrapError("usage/document", 'did you mean "worker"?')),
+    /^Error: did you mean "worker"\?\n/,
+  );
+});

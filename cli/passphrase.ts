@@ -33,7 +33,13 @@ export async function passphraseOfFile(path: string): Promise<string> {
  */
 export async function askNewPassphrase(terminal: Terminal): Promise<string> {
   const passphrase = await terminal.askSecret("Passphrase for the new key: ");
-  if (passphrase === "") throw new BootstrapError("usage/passphrase", "Cannot use an empty passphrase");
+  if (passphrase === "") {
+    throw new BootstrapError("usage/passphrase", "Cannot use an empty passphrase", {
+      next: "Run the command again, and type a passphrase; or give --no-passphrase",
+    });
+  }
   if (await terminal.askSecret("The same passphrase again: ") === passphrase) return passphrase;
-  throw new BootstrapError("usage/passphrase", "The two passphrases differ");
+  throw new BootstrapError("usage/passphrase", "The two passphrases differ", {
+    next: "Run the command again, and type the same passphrase twice",
+  });
 }

@@ -9,6 +9,7 @@ import { stringify } from "yaml";
 import { base64, fromBase64, fromUtf8, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { readFile } from "../platform/files.ts";
+import { recognisedKind } from "../platform/document_kinds.ts";
 import { readYaml } from "../platform/yaml.ts";
 import type { ApiCredentials } from "./api.ts";
 
@@ -109,12 +110,28 @@ function parseKubeconfig(text: string, path: string): v.InferOutput<typeof kubec
     value = readYaml(text);
   } catch {
     // The parser's error quotes the text, which may contain a key.
-    throw malformed(path, "", "is not YAML");
+    throw unusable(path, "", foreignReason(text, undefined) ?? "it is not YAML");
   }
   const result = v.safeParse(kubeconfigSchema, value);
   if (result.success) return result.output;
-  const issue = result.issues[0];
-  throw malformed(path, v.getDotPath(issue) ?? "", `should be ${issue.expected}`);
+  const [issue] = result.issues;
+  const foreign = foreignReason(text, value);
+  const field = v.getDotPath(issue) ?? "";
+  if (foreign !== undefined) throw unusable(path, field, foreign);
+  if (field === "") throw unusable(path, field, "it has no keys");
+  // The value is not shown: it may be a key.
+  if (issue.input === undefined) throw malformed(path, field, "is missing");
+  const { [issue.type]: form = "a mapping" } = FORMS;
+  throw malformed(path, field, `must be ${form}`);
+}
+
+/** What the schemas of {@linkcode kubeconfigSchema} take, besides mappings. */
+const FORMS: Readonly<Record<string, string>> = { array: "a list", string: "a text" };
+
+/** Says what a file is that is no kubeconfig; `undefined` if it is not recognised. */
+function foreignReason(text: string, value: unknown): string | undefined {
+  const seen = recognisedKind(text, value);
+  return seen === undefined || seen === "a kubeconfig" ? undefined : `this is ${seen}; a kubeconfig is expected`;
 }
 
 function named<T extends { readonly name: string }>(entries: readonly T[], name: string, path: string): T {
@@ -138,7 +155,11 @@ function keyOf(pem: string, path: string): string {
 }
 
 function malformed(path: string, field: string, problem: string): BootstrapError {
-  return new BootstrapError("malformed/kubeconfig", `Cannot use the kubeconfig ${path}: "${field}" ${problem}`, {
+  return unusable(path, field, `"${field}" ${problem}`);
+}
+
+function unusable(path: string, field: string, reason: string): BootstrapError {
+  return new BootstrapError("malformed/kubeconfig", `Cannot use the kubeconfig ${path}: ${reason}`, {
     details: { path, field },
   });
 }

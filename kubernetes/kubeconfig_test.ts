@@ -92,3 +92,25 @@ Deno.test("readKubeconfig() refuses an empty certificate or key, as left by a po
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("readKubeconfig() says what a file is that is no kubeconfig, and which field is missing or of another form", async () => {
+  const cases: readonly (readonly [string, RegExp])[] = [
+    ["version: 1\nvariant: tpm\n", /config: this is a policy; a kubeconfig is expected$/],
+    ["version: 1\ntrust: {}\n", /config: this is a node's configuration; a kubeconfig is expected$/],
+    ["apiVersion: v1\nkind: Secret\n", /this is the Kubernetes object Secret; a kubeconfig is expected$/],
+    ["-----BEGIN PRIVATE KEY-----\nU0VDUkVU\n", /this is a PEM file; a kubeconfig is expected$/],
+    ["apiVersion: v1\nkind: Config\n", /"clusters" is missing$/],
+    ["SECRET", /config: it has no keys$/],
+    ["", /config: it has no keys$/],
+    ["a: [", /config: it is not YAML$/],
+    [text.replace(/^clusters:[^]*?(?=^users:)/m, "clusters: {}\n"), /"clusters\.?.*" must be a list$/],
+    [text.replace(/server: .*/, "server: 5"), /"clusters\.0\.cluster\.server" must be a text$/],
+  ];
+  for (const [content, message] of cases) {
+    await assert.rejects(readText(content), (error: unknown) => {
+      assert.ok(error instanceof BootstrapError && error.code === "malformed/kubeconfig", String(error));
+      assert.match(error.message, message);
+      return true;
+    });
+  }
+});

@@ -45,7 +45,7 @@ Deno.test("readNewNodeConfiguration() takes an endpoint, or says what to write i
     [
       "a text, no list",
       `${TRUST}join:\n  endpoints: 10.77.0.11:9444\n`,
-      /line 7: .*expected Array.*write a list: - "10/,
+      /line 7: .*expected a list.*write a list: - "10/,
     ],
     ["a URL", endpoint("https://10.77.0.11:9444"), /leave out https:\/\/: write 10\.77\.0\.11:9444/],
     ["another URL", endpoint("http://cp.example.org:9444/join"), /leave out http:\/\/: write cp\.example\.org:9444/],
@@ -119,7 +119,7 @@ Deno.test("readNewNodeConfiguration() says what to write instead of keys and val
   const evidence = (text: string) => `${TRUST}evidence: {${text}}\n${JOIN}`;
   check(readNewNodeConfiguration, [
     ["a role without a hyphen", node("role: controlplane"), /node\.role: .*did you mean "control-plane"\?/],
-    ["a role of old", node("role: master"), [/"worker" \| "control-plane"/, /seen "master"$/]],
+    ["a role of old", node("role: master"), /"master" is none of worker, control-plane$/],
     ["labels and taints", node("labels: {zone: a}\n  taints: [x]"), [
       /node\.labels .*kubectl label/,
       /node\.taints .*kubectl taint/,
@@ -335,4 +335,63 @@ Deno.test("readNewClusterSettings() and readNodeConfiguration() throw only usage
   fc.assert(fc.property(fc.constantFrom("name", "address", "addressFrom", "role"), value, (key, text) => {
     answer(readNodeConfiguration, stringify({ ...parse(TRUST), node: { [key]: text }, join: { endpoints: [text] } }));
   }));
+});
+
+Deno.test("readNodeConfiguration() shows the value that it refuses, unless that may be a secret", () => {
+  const trust = (key: string, more = "") =>
+    `version: 1\ntrust:\n  clusterName: demo\n${more}  operatorKeys:\n    - ${key}\n`;
+  check(readNodeConfiguration, [
+    [
+      "a cluster ID without its prefix",
+      trust(KEY, `  clusterId: "${"4f".repeat(32)}"\n`) + JOIN,
+      /clusterId: it must be "sha256:" .*current value is "4f4f.*: write sha256:4f4f/,
+    ],
+    ["another type of key", trust("ssh-rsa AAAAB3 me"), /must be Ed25519.*current value is "ssh-rsa AAAAB3 me"/],
+    ["a damaged key", trust("ssh-ed25519 AAAAC3 me"), /operatorKeys\[0\]: .*current value is "ssh-ed25519 AAAAC3 me"/],
+    ["a private key", trust('"-----BEGIN PRIVATE KEY-----SECRET"'), /this is a private key: [^S]*$/],
+    ["a text that may be a secret", trust("hunter2-hunter2"), /current value has 15 characters$/],
+    [
+      "a kind that does not exist",
+      `${trust(KEY)}evidence:\n  variant: [tpm, tpm2]\n${JOIN}`,
+      /evidence\.variant\[1\]: "tpm2" is none of .*; did you mean "tpm"\?$/,
+    ],
+  ]);
+  check(readClusterSettings, [
+    [
+      "a number as a duration",
+      `version: 1\n${VERSION}timeouts: {kubeletHealthCheck: 6}\n`,
+      /kubeletHealthCheck: .*current value is 6/,
+    ],
+    [
+      "a short lifetime",
+      `version: 1\n${VERSION}nodeCertificateLifetime: 10m\n`,
+      /must be from 1h .*current value is "10m"/,
+    ],
+  ]);
+  check((text, what) => readPolicy(text, what), [
+    [
+      "a short digest",
+      "version: 1\nvariant: tpm\nbannedIdentities: [ab]\n",
+      /must be a SHA-256 digest.*current value is "ab"/,
+    ],
+  ]);
+});
+
+Deno.test("readNodeConfiguration() gives advice that fits where no key is wrong", () => {
+  const advice = (text: string) => {
+    try {
+      readNodeConfiguration(text, "FILE");
+    } catch (error) {
+      assert.ok(error instanceof BootstrapError);
+      return `${error.message}. ${error.next}`;
+    }
+    return "";
+  };
+  assert.match(advice(""), /it has no keys: it is empty\. Correct FILE, or give the file that was meant$/);
+  assert.match(
+    advice("apiVersion: kubeadm.k8s.io/v1beta4\nkind: X\n"),
+    /kubeadm's document X; .*\. Give the file that is/,
+  );
+  assert.match(advice("a: [\n"), /\. Correct the YAML of FILE$/);
+  assert.match(advice("a:\n\tb: 1\n"), /it has a tab: indent with spaces/);
 });

@@ -7,7 +7,7 @@ import * as v from "valibot";
 import type { EvidenceKind } from "../attestation/kind.ts";
 import type { EkType } from "../attestation/kinds/tpm/templates.ts";
 import { EK_TYPES } from "../attestation/kinds/tpm/templates.ts";
-import { readClusterId } from "../certificate/cluster_id.ts";
+import { CLUSTER_ID_TEXT } from "../certificate/cluster_id.ts";
 import { readOperatorKey } from "../certificate/operator_key.ts";
 import type { NodeRole } from "../kubernetes/node_role.ts";
 import { NODE_ROLES } from "../kubernetes/node_role.ts";
@@ -30,12 +30,9 @@ const JOIN_SERVICE_PORT = 9444;
 const INIT_PORT = 9443;
 
 function clusterIdProblem(text: string): string | undefined {
-  try {
-    readClusterId(text, "the ID");
-    return undefined;
-  } catch (error) {
-    return asBootstrapError(error).message;
-  }
+  if (CLUSTER_ID_TEXT.test(text)) return undefined;
+  const advice = CLUSTER_ID_TEXT.test(`sha256:${text}`) ? `: write sha256:${text}` : "";
+  return `it must be "sha256:" and 64 lower-case hexadecimal digits; current value is ${shown(text)}${advice}`;
 }
 
 function operatorKeyProblem(text: string): string | undefined {
@@ -45,10 +42,20 @@ function operatorKeyProblem(text: string): string | undefined {
   } catch (cause) {
     if (/^[~.]?\.?\//.test(text) || /\.pub$/.test(text)) return "write the key itself, not the name of its file";
     const error = asBootstrapError(cause);
+    const seen = operatorKeyShown(text);
     return error.code === "refused/key-type"
-      ? "an operator's key must be Ed25519: `bootstrapper keygen` makes one"
-      : error.message;
+      ? `an operator's key must be Ed25519: \`bootstrapper keygen\` makes one; ${seen}`
+      : `it must be a line that \`bootstrapper keygen\` prints, or PEM of a public key; ${seen}`;
   }
+}
+
+/** Shows what was written instead of an operator's key, unless it may be a secret. */
+function operatorKeyShown(text: string): string {
+  if (/PRIVATE KEY/.test(text)) {
+    return "this is a private key: whoever has read the file may have it, so make another one";
+  }
+  if (/^(?:ssh|ecdsa|sk)-[a-z0-9@.-]+(?:\s|$)/.test(text.trim())) return `current value is ${shown(text)}`;
+  return text.startsWith("-----") ? "current value is PEM" : `current value has ${text.length} characters`;
 }
 
 const clusterName = checkedText(labelProblem);

@@ -67,15 +67,18 @@ function refused(what: string, problems: readonly Problem[], { lineOf }: YamlDoc
     const line = lineOf(path);
     return line === undefined ? text : `line ${line}: ${text}`;
   });
+  const key = keyPath(problems[0]?.path ?? []);
   const more = problems.length > SHOWN_PROBLEMS ? [`and ${problems.length - SHOWN_PROBLEMS} more`] : [];
   return new BootstrapError("usage/document", `Cannot use ${what}: ${[...lines, ...more].join("; ")}`, {
-    details: { document: what, key: keyPath(problems[0]?.path ?? []) },
+    details: { document: what, key },
+    ...(key === "" ? { next: `Correct ${what}, or give the file that was meant` } : {}),
   });
 }
 
 function foreignDocument(what: string, reason: string): BootstrapError {
   return new BootstrapError("usage/document", `Cannot use ${what}: ${reason}`, {
     details: { document: what, key: "" },
+    next: "Give the file that is expected",
   });
 }
 
@@ -90,14 +93,25 @@ function parseYaml(text: string, what: string, kind: DocumentKind | undefined): 
     if (foreign !== undefined) throw foreignDocument(what, foreign);
     const variable = text.split("\n").findIndex((line) => /\{\{.*\}\}/.test(line));
     if (variable >= 0) throw unreadable(what, `a variable was not filled in, at line ${variable + 1}`, cause);
-    // The reader is recursive: a document of only brackets makes it throw a RangeError.
-    throw unreadable(what, cause instanceof Error ? cause.message.split("\n")[0] ?? "" : String(cause), cause);
+    throw unreadable(what, yamlProblem(cause), cause);
   }
+}
+
+/** Says in our words what the parser's most frequent errors mean. */
+function yamlProblem(cause: unknown): string {
+  // The reader is recursive: a document of only brackets makes it throw a RangeError.
+  const [message = ""] = (cause instanceof Error ? cause.message : String(cause)).split("\n");
+  if (cause instanceof RangeError) return "it is nested too deeply";
+  const place = / at line \d+, column \d+$/.exec(message)?.[0] ?? "";
+  if (message.includes("multiple documents")) return `it has several documents: leave out the line "---"${place}`;
+  if (/tabs are not allowed|tab characters/i.test(message)) return `it has a tab: indent with spaces${place}`;
+  return message;
 }
 
 function unreadable(what: string, reason: string, cause?: unknown): BootstrapError {
   return new BootstrapError("usage/document", `Cannot read ${what} as YAML: ${reason}`, {
     details: { document: what, key: "" },
+    next: `Correct the YAML of ${what}`,
     cause,
   });
 }

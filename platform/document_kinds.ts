@@ -58,6 +58,16 @@ export function foreignKind(expected: DocumentKind, text: string, value: unknown
   return seen && `this is ${seen}; ${title} is expected, see ${example}`;
 }
 
+/**
+ * Recognises a document of any kind, where none of the kinds in this module is expected.
+ *
+ * @param value The parsed document; `undefined` if it is no YAML.
+ * @returns What it is, such as "a policy"; `undefined` if it is not recognised.
+ */
+export function recognisedKind(text: string, value: unknown): string | undefined {
+  return kindOfText(text) ?? kindOfValue(undefined, value);
+}
+
 function kindOfText(text: string): string | undefined {
   const [first = ""] = text.trimStart().split("\n", 1);
   if (/^(?:#.*\r?\n)*#cloud-config\b/.test(text.trimStart())) return "a cloud-config";
@@ -77,7 +87,7 @@ function kindOfObject(apiVersion: string, kind: string): string {
   return apiVersion === "v1" && kind === "Config" ? "a kubeconfig" : `the Kubernetes object ${name}`;
 }
 
-function kindOfValue(expected: DocumentKind, value: unknown): string | undefined {
+function kindOfValue(expected: DocumentKind | undefined, value: unknown): string | undefined {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
   const field = (key: string): unknown => Object.hasOwn(value, key) ? Reflect.get(value, key) : undefined;
   const [apiVersion, kind] = [field("apiVersion"), field("kind")];
@@ -89,7 +99,8 @@ function kindOfValue(expected: DocumentKind, value: unknown): string | undefined
     return "a netplan document";
   }
   for (const [name, { title, marks }] of Object.entries(KINDS)) {
-    if (name !== expected && marks.some((mark) => field(mark) !== undefined) && !hasMark(expected, field)) return title;
+    if (name === expected || !marks.some((mark) => field(mark) !== undefined)) continue;
+    if (expected === undefined || !hasMark(expected, field)) return title;
   }
   return undefined;
 }

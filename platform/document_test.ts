@@ -59,10 +59,10 @@ Deno.test("readDocument() names the path when a value is missing or of the wrong
   for (const number of ["1e9999", "1111e1111", "-.inf", ".nan"]) {
     assert.match(
       failure(`version: 1\nnode: {name: ${number}}`).message,
-      /node\.name: expected string, seen one out of range, a number; write it in quotes$/,
+      /node\.name: expected string, seen a value out of range, a number; write it in quotes$/,
     );
   }
-  assert.match(failure("version: 1\nnode: {name: [a]}").message, /node\.name: expected string, seen Array$/);
+  assert.match(failure("version: 1\nnode: {name: [a]}").message, /node\.name: expected string, seen a list$/);
   assert.match(failure("version: 2").message, /version: expected 1, seen 2/);
   assert.match(failure("version: 1\nshort: abcd").message, /short: is longer than 3$/);
   assert.match(failure("").message, /it has no keys: it is empty$/);
@@ -91,7 +91,10 @@ Deno.test("readDocument() refuses what YAML can hide", () => {
   assert.match(failure("version: 1\nversion: 1").message, /Map keys must be unique/);
   assert.match(failure('version: 1\n4: 1\n"4": 2').message, /Map keys must be unique/);
   assert.match(failure("a: &x 1\nversion: *x").message, /alias/i);
-  assert.match(failure("version: 1\n---\nversion: 1").message, /multiple documents/);
+  assert.match(
+    failure("version: 1\n---\nversion: 1").message,
+    /it has several documents: leave out the line "---" at line 2, column 1$/,
+  );
   assert.match(failure("version: !!js/undefined 1").message, /tag/i);
   assert.match(failure("version: !secret 1").message, /tag/i);
   assert.match(failure(`version: 1 # ${"x".repeat(MAXIMUM_DOCUMENT_BYTES)}`).message, /larger than 65536 bytes/);
@@ -124,4 +127,38 @@ Deno.test("readDocument() runs further checks, and says where their problems are
     message: "Cannot use it: line 2: short is abc; the whole is wrong",
     details: { document: "it", key: "short" },
   });
+});
+
+Deno.test("readDocument() says of the nearest form what is wrong, with the value, where there are several forms", () => {
+  const kind = v.picklist(["tpm", "snp", "tdx"]);
+  const forms = v.strictObject({
+    variant: v.optional(v.union([kind, v.array(kind)])),
+    peers: v.optional(
+      v.union([v.union([kind, v.array(kind)]), v.strictObject({ node: kind, init: kind })], "must be kinds"),
+    ),
+    digest: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{4}$/, "must be a digest"))),
+    count: v.optional(v.pipe(v.number(), v.integer("must be whole"))),
+    keys: v.optional(v.array(v.string())),
+    map: v.optional(v.strictObject({})),
+  });
+  const cases: readonly (readonly [string, string])[] = [
+    ["variant: [tpm, tpm2]", 'variant[1]: "tpm2" is none of tpm, snp, tdx; did you mean "tpm"?'],
+    ["variant: tpm2", 'variant: "tpm2" is none of tpm, snp, tdx; did you mean "tpm"?'],
+    ["variant: [tpm, 5]", 'variant[1]: expected ("tpm" | "snp" | "tdx"), seen 5'],
+    ["peers: {node: tpm, init: sev}", 'peers.init: "sev" is none of tpm, snp, tdx'],
+    ["peers: [sgx1, tpm]", 'peers[0]: "sgx1" is none of tpm, snp, tdx'],
+    ["peers: 5", "peers: must be kinds; current value is 5"],
+    ["digest: abc", 'digest: must be a digest; current value is "abc"'],
+    ["count: 1.5", "count: must be whole; current value is 1.5"],
+    ["keys: {}", "keys: expected a list, seen a mapping"],
+    ["map:", "map: expected a mapping, seen an empty value"],
+    ["keys: abc", 'keys: expected a list, seen "abc", a text; write a list: - "abc"'],
+    [
+      `keys: ${"a".repeat(50)}`,
+      `keys: expected a list, seen "${"a".repeat(39)}…", a text; write a list: "- " and the text`,
+    ],
+  ];
+  for (const [text, problem] of cases) {
+    assert.throws(() => readDocument(text, forms, "it"), { message: `Cannot use it: line 1: ${problem}` });
+  }
 });

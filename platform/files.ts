@@ -276,6 +276,9 @@ async function attempt<T>(verb: string, path: string, action: () => Promise<T>):
 
 function fileError(verb: string, path: string, cause: unknown): BootstrapError {
   if (cause instanceof BootstrapError) return cause;
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  // The system's message names the temporary file, which nobody asked for.
+  const isFolderMissing = cause instanceof Deno.errors.NotFound && ["write", "create"].includes(verb);
+  const message = cause instanceof Error ? cause.message : String(cause);
+  const reason = isFolderMissing ? `the folder ${dirname(path)} does not exist` : message;
   return new BootstrapError("system/file", `Cannot ${verb} ${path}: ${reason}`, { cause, details: { path } });
 }

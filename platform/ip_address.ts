@@ -75,7 +75,9 @@ export function readNetwork(text: string): Network | string {
   // An IPv4-mapped address is written as an IPv6 address, and its length counts other bits.
   if (family === 4 && address.includes(":")) return `write the IPv4 network itself, not as IPv6: ${shown(text)}`;
   if (length === undefined) {
-    return `the length is missing, as in "${address}/${family === 4 ? 16 : 56}": current value is ${shown(text)}`;
+    return `the prefix length is missing, as in "${address}/${family === 4 ? 16 : 56}": current value is ${
+      shown(text)
+    }`;
   }
   if (!/^(?:0|[1-9][0-9]{0,2})$/.test(length) || Number(length) > BITS[family]) {
     return `the length after / must be from 0 to ${BITS[family]}: current value is ${shown(text)}`;

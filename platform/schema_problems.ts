@@ -6,6 +6,7 @@
  */
 import type { BaseIssue, GenericSchema } from "valibot";
 import { safeParse } from "valibot";
+import { shown } from "./label.ts";
 
 const SHOWN_PROBLEMS = 5;
 const LONGEST_SHOWN_VALUE = 40;
@@ -118,7 +119,32 @@ function takesList(schema: unknown): boolean {
   return Array.isArray(options) ? options.some(takesList) : LISTS.includes(typeOf(schema));
 }
 
-function describe(issue: Issue, schema: unknown, hints: KeyHints): Problem[] {
+/**
+ * Returns the problems inside a value for which there are several forms: those of the form that fits it best. Valibot
+ * only says that none fits.
+ */
+function nearestIssues(issue: Issue): readonly Issue[] {
+  if (issue.type !== "union") return [issue];
+  const { input, path = [] } = issue;
+  const inside = (issue.issues ?? []).flatMap(nearestIssues).filter(({ type, path }) => {
+    if (path === undefined) return typeof input === "string" && type === "picklist";
+    // A list has no keys that could be missing. A message of the schema's own says which keys there are.
+    return !(OBJECTS.includes(type) && (Array.isArray(input) || !issue.message.startsWith("Invalid ")));
+  });
+  const deepest = inside.filter((one) => keysOf(one).length > 0);
+  const chosen = deepest.length > 0 ? deepest : inside;
+  if (chosen.length === 0) return [issue];
+  return chosen.map((one) => {
+    const [first, ...others] = [...path, ...one.path ?? []];
+    return first === undefined ? one : { ...one, path: [first, ...others] };
+  });
+}
+
+function describe(found: Issue, schema: unknown, hints: KeyHints): Problem[] {
+  return nearestIssues(found).flatMap((issue) => describeOne(issue, schema, hints));
+}
+
+function describeOne(issue: Issue, schema: unknown, hints: KeyHints): Problem[] {
   const keys = keysOf(issue);
   const problem = (text: string): Problem[] => [{ path: keys, text }];
   // The whole may be another file altogether, such as a passphrase: nothing of it is shown.
@@ -165,10 +191,45 @@ function adviceFor(key: string, path: string, valid: readonly string[], hints: K
 
 /** Returns the schema's own message if it has one; otherwise the expected and the seen value, cut to a short length. */
 function reasonOf(issue: Issue): string {
-  if (!issue.message.startsWith("Invalid ")) return issue.message;
-  const received = isOutOfRange(issue.input) ? "one out of range" : issue.received;
-  const seen = received.length > LONGEST_SHOWN_VALUE ? `${received.slice(0, LONGEST_SHOWN_VALUE)}…` : received;
-  return issue.expected === null ? issue.message : `expected ${issue.expected}, seen ${seen}${adviceOn(issue, seen)}`;
+  if (!issue.message.startsWith("Invalid ")) return withValue(issue);
+  if (issue.expected === null) return issue.message;
+  const seen = seenOf(issue);
+  if (issue.type === "picklist" && typeof issue.input === "string") {
+    return `${seen} is none of ${choicesOf(issue.expected).join(", ")}${nearestChoice(issue.input, issue.expected)}`;
+  }
+  const expected = issue.expected.split(" | ").map((form) => FORM_NAMES[form] ?? form).join(" | ");
+  return `expected ${expected}, seen ${seen}${adviceOn(issue, seen)}`;
+}
+
+/** The names of valibot for forms of values, and ours. */
+const FORM_NAMES: Readonly<Record<string, string>> = {
+  Array: "a list",
+  Object: "a mapping",
+  null: "an empty value",
+  undefined: "an empty value",
+};
+
+/** Returns the seen value, cut to a short length. */
+function seenOf({ input, received }: Issue): string {
+  if (isOutOfRange(input)) return "a value out of range";
+  if (received.length <= LONGEST_SHOWN_VALUE) return FORM_NAMES[received] ?? received;
+  return `${received.slice(0, LONGEST_SHOWN_VALUE)}…${received.startsWith('"') ? '"' : ""}`;
+}
+
+/** Returns a schema's own message, with the value if the message says what one must be and shows none. */
+function withValue({ message, input }: Issue): string {
+  const isValue = typeof input === "string" || (typeof input === "number" && !isOutOfRange(input));
+  if (!isValue || !message.startsWith("must ") || /; seen |current value/.test(message)) return message;
+  return `${message}; current value is ${typeof input === "string" ? shown(input) : input}`;
+}
+
+function choicesOf(expected: string): readonly string[] {
+  return [...expected.matchAll(/"([^"]*)"/g)].map(([, choice = ""]) => choice);
+}
+
+function nearestChoice(input: string, expected: string): string {
+  const nearest = nearestOf(input, choicesOf(expected));
+  return nearest === undefined ? "" : `; did you mean "${nearest}"?`;
 }
 
 /** Digits with an "e" are a number in YAML, mostly one that is too large to be shown. */
@@ -181,7 +242,9 @@ const TRUTH: Readonly<Record<string, boolean>> = { yes: true, on: true, y: true,
 
 /** What to write instead of a value of another type, as the end of a clause. */
 function adviceOn({ expected, input }: Issue, seen: string): string {
-  if (expected === "string" && typeof input === "number") return ", a number; write it in quotes";
+  if (expected === "string" && typeof input === "number") {
+    return ", a number; write it in quotes";
+  }
   if (typeof input !== "string" || expected === null) return "";
   const truth = TRUTH[input.toLowerCase()];
   if (expected === "boolean" && truth !== undefined) return `, a text in YAML 1.2; write ${truth}`;
@@ -191,10 +254,8 @@ function adviceOn({ expected, input }: Issue, seen: string): string {
   if ((expected === "number" || expected === input) && /^-?\d+$/.test(input)) {
     return `, a text; write ${input} without quotes`;
   }
-  if (expected === "Array") return `, a text; write a list: - ${seen}`;
-  const choices = [...expected.matchAll(/"([^"]*)"/g)].map(([, choice = ""]) => choice);
-  const nearest = nearestOf(input, choices);
-  return nearest === undefined ? "" : `; did you mean "${nearest}"?`;
+  if (expected === "Array") return `, a text; write a list: ${seen.includes("…") ? '"- " and the text' : `- ${seen}`}`;
+  return nearestChoice(input, expected);
 }
 
 /** Names the form of a value that is no object, without the value. */

@@ -5,6 +5,7 @@
  */
 import { stringify } from "yaml";
 import { BootstrapError } from "../../platform/errors.ts";
+import { checkValue } from "../../platform/schema_problems.ts";
 import type { InsecureSwitch } from "../../protocol/transcript.ts";
 import type { Collateral } from "../collateral.ts";
 import { piecesOf } from "../combined.ts";
@@ -102,8 +103,8 @@ async function withFiles(made: MadePolicy, { files }: FileSources, context: Make
  * Makes a policy from the values that machines show. Only the checks in the sections' `make` are run; the rest of the
  * evidence is not verified.
  *
- * @throws {BootstrapError} `usage/policy-sources` for sources that do not make a policy, `usage/document` for a control
- *   plane that the policy does not trust, `malformed/…` and `refused/…` for evidence that is invalid or cannot be
+ * @throws {BootstrapError} `usage/policy-sources` for sources that do not make a policy or a control plane that the
+ *   policy does not trust, `malformed/…` and `refused/…` for evidence that is invalid or cannot be
  *   judged.
  */
 export async function draftPolicy(sources: PolicySources, context: DraftContext): Promise<MadePolicy> {
@@ -113,6 +114,7 @@ export async function draftPolicy(sources: PolicySources, context: DraftContext)
     sections.push([name, await section.make({ ...sources, machines: machinesOf(name, sources) }, context)] as const);
   }
   const names = sections.map(([name]) => name);
+  checkControlPlanes(sources, kinds, sections.map(([name, { section }]) => [name, section]));
   const { collateral = {} } = sources;
   const document = {
     version: 1,
@@ -132,6 +134,26 @@ export async function draftPolicy(sources: PolicySources, context: DraftContext)
   ];
   const text = `${remarks.map(commentOf).join("")}${yaml}`;
   return { text, remarks, policy };
+}
+
+/** Refuses a control plane that the policy would not trust. Only the first kind of evidence has the identity. */
+function checkControlPlanes(
+  { controlPlanes }: PolicySources,
+  kinds: readonly EvidenceKind[],
+  [first]: readonly (readonly [name: string, section: unknown])[],
+): void {
+  if (first === undefined) return;
+  const [name, draft] = first;
+  const section = kinds.find((kind) => kind.name === name)?.section;
+  if (section?.trusts === undefined) return;
+  const checked = checkValue(draft, section.schema);
+  if (checked.problem !== undefined) return;
+  const stranger = controlPlanes.find((identity) => section.trusts?.(checked.value, identity) === false);
+  if (stranger === undefined) return;
+  throw sourcesError(
+    `the control plane ${stranger} is none of the trusted identities`,
+    `Give the evidence of that machine too, or --identity ${stranger}`,
+  );
 }
 
 /**

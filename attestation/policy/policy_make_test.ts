@@ -102,7 +102,7 @@ Deno.test("makePolicy() refuses sources that do not make a policy, and invalid e
     [{ identities: [a.identity] }, "usage/policy-sources"],
     [{ files: [one, await source("two", p384)] }, "usage/policy-sources"],
     [{ files: [one], withoutPcrs: Array.from({ length: 16 }, (_, i) => i) }, "usage/policy-sources"],
-    [{ files: [one], controlPlanes: [b.identity] }, "usage/document"],
+    [{ files: [one], controlPlanes: [b.identity] }, "usage/policy-sources"],
     [{ files: [{ name: "x", file: { ...one.file, nonce: filled(1) } }] }, "refused/statement"],
     [{ files: withPayload(flipped(evidence.payload, evidence.payload.length - 1)) }, "refused/pcr-digest"],
     [{ files: withPayload(new Uint8Array(3)) }, "malformed/evidence-version"],

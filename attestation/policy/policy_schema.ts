@@ -7,6 +7,7 @@ import * as v from "valibot";
 import type { DocumentSchema } from "../../platform/document.ts";
 import type { EvidenceKind } from "../kind.ts";
 import { exclusivePair, insecureNames, kindNamed } from "../kind.ts";
+import { namePatternProblem } from "./name_pattern.ts";
 import { digestHex, type Part, sectionOf } from "./_policy_parts.ts";
 
 /** The kinds of peers in a policy: a node that asks for a ticket, and a node that an operator initialises. */
@@ -110,7 +111,10 @@ const httpsUrl = v.pipe(
 /** A pattern of a node's name, in which `*` stands for any characters and `?` for one. */
 const namePattern = v.pipe(
   v.string(),
-  v.regex(/^[a-z0-9*?.-]{1,63}$/, "must be a node name, in which * stands for any characters and ? for one"),
+  v.check(
+    (text) => namePatternProblem(text) === undefined,
+    "must be a node name, in which * stands for any characters and ? for one",
+  ),
 );
 const namePatterns = v.pipe(v.array(namePattern), v.minLength(1, "must not be empty"));
 

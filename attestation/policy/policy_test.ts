@@ -102,7 +102,7 @@ Deno.test("readPolicy() refuses invalid policies, and names the path of the key"
     /a number; write it in quotes/,
   );
   refuses(`"11": ["${a}"]`, '"11": []', 'tpm.pcrs["11"]', /at least one allowed value/);
-  refuses(`"11": ["${a}"]`, `"11": "${a}"`, 'tpm.pcrs["11"]', /expected Array/);
+  refuses(`"11": ["${a}"]`, `"11": "${a}"`, 'tpm.pcrs["11"]', /expected a list/);
   refuses(`"11": ["${a}"]`, `"11": ["${a}00"]`, 'tpm.pcrs["11"][0]', /64 hexadecimal digits/);
   refuses(`"11": ["${a}"]`, `"11": ["${a.replace("a", "g")}"]`, 'tpm.pcrs["11"][0]', /64 hexadecimal digits/);
   refuses(/pcrs:\n[^]*trust/, "pcrs: {}\n  trust", "tpm.pcrs", /at least one PCR/);
@@ -111,7 +111,7 @@ Deno.test("readPolicy() refuses invalid policies, and names the path of the key"
   refuses(`"11"`, '"16"', 'tpm.pcrs["16"]', /0 to 15/);
   refuses(`"11"`, '"011"', 'tpm.pcrs["011"]', /number of a PCR/);
   refuses(`"11"`, '"4"', "", /Map keys must be unique/);
-  refuses("rsa2048", "rsa4096", "tpm.ekType", /seen "rsa4096"/);
+  refuses("rsa2048", "rsa4096", "tpm.ekType", /"rsa4096" is none of rsa2048/);
   refuses("ekType", "ektype", "tpm.ekType", /tpm\.ektype is no key here; the nearest valid one is "ekType"/);
   refuses("controlPlanes", "controlPlane", "roles.controlPlane", /nearest valid one is "controlPlanes"/);
   refuses(

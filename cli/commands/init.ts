@@ -8,6 +8,7 @@ import { fromHex } from "../../platform/bytes.ts";
 import { MINUTE_MS } from "../../platform/duration.ts";
 import { readEndpoint } from "../../platform/endpoint.ts";
 import { BootstrapError } from "../../platform/errors.ts";
+import { shown } from "../../platform/label.ts";
 import { present } from "../../platform/present.ts";
 import { LONGEST_SILENCE_MS } from "../../protocol/init_steps.ts";
 import { clusterNameArgument } from "../cluster_name.ts";
@@ -92,6 +93,8 @@ function readIdentity(text: string): Bytes {
   if (/^[0-9a-fA-F]{64}$/.test(text)) return fromHex(text, "--expect-identity");
   throw new BootstrapError(
     "usage/identity",
-    `Cannot use --expect-identity as it must be ${IDENTITY_BYTES} bytes in hexadecimal, as \`bootstrapper evidence\` prints it`,
+    `Cannot use --expect-identity ${
+      shown(text)
+    } as it must be ${IDENTITY_BYTES} bytes in hexadecimal, as \`bootstrapper evidence\` prints it`,
   );
 }

@@ -71,3 +71,25 @@ Deno.test("keygen writes nothing when the passphrase is not usable", async () =>
     await assert.rejects(Deno.stat(file), Deno.errors.NotFound);
   }
 });
+
+Deno.test("keygen gives the advice that fits the wrong use of a passphrase, and shows a comment that it refuses", async () => {
+  const cases: readonly (readonly [readonly string[], readonly string[], RegExp])[] = [
+    [["--no-passphrase", "--passphrase-file", "pw"], [], /Next: Leave out one of the two\./],
+    [[], ["one", "two"], /Next: Run the command again, and type the same passphrase twice\./],
+    [[], [""], /Next: Run the command again, and type a passphrase; or give --no-passphrase\./],
+    [["--no-passphrase", "--comment", "Jörg"], [], /printable ASCII: current value is "Jörg"/],
+  ];
+  for (const [options, answers, expected] of cases) {
+    await using world = await TestWorld.create({ answers });
+    assert.equal(await world.run("keygen", "--out", join(world.root, "operator.key"), ...options), 2);
+    assert.match(world.err, expected);
+  }
+});
+
+Deno.test("keygen names the folder that does not exist", async () => {
+  await using world = await TestWorld.create();
+  const file = join(world.root, "nope/operator.key");
+  assert.equal(await world.run("keygen", "--out", file, "--no-passphrase"), 1);
+  assert.match(world.err, new RegExp(`Cannot create ${file}: the folder ${world.root}/nope does not exist\\.`));
+  assert.doesNotMatch(world.err.split("\n")[0] ?? "", /\.tmp/);
+});

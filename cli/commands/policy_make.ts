@@ -7,8 +7,10 @@ import { resolve } from "node:path";
 import { Option } from "commander";
 import { EK_TYPES } from "../../attestation/kinds/tpm/templates.ts";
 import { LOCK_REGISTER, TRUST_REGISTER } from "../../attestation/evidence.ts";
+import { namePatternProblem } from "../../attestation/policy/name_pattern.ts";
 import type { CollateralPlaces } from "../../attestation/policy/policy.ts";
 import { BootstrapError } from "../../platform/errors.ts";
+import { shown } from "../../platform/label.ts";
 import { present } from "../../platform/present.ts";
 import type { CliCommand, ParsedCommand } from "../command.ts";
 import { freshNodeOptions, withFreshNode } from "../fresh_node_options.ts";
@@ -52,8 +54,8 @@ export const policyMake: CliCommand<PolicyMakeOptions> = {
     ...present("shimFile", optionalText(parsed, "shim")),
     ...present("bootLoaderFile", optionalText(parsed, "bootLoader")),
     phases: (optionalText(parsed, "phases") ?? "").split(":").filter((word) => word !== ""),
-    identities: textList(parsed, "identity").map(readIdentity),
-    controlPlanes: textList(parsed, "controlPlane").map(readIdentity),
+    identities: textList(parsed, "identity").map(identityReader("--identity")),
+    controlPlanes: textList(parsed, "controlPlane").map(identityReader("--control-plane")),
     names: readNames(textList(parsed, "nameOf")),
     withPcrs: textList(parsed, "withPcr").map(readPinnedPcr),
     withoutPcrs: textList(parsed, "withoutPcr").map(readPcr),
@@ -80,10 +82,21 @@ function collateralPlaces(parsed: ParsedCommand): CollateralPlaces {
   };
 }
 
-function readIdentity(text: string): string {
-  if (/^[0-9a-fA-F]{64}$/.test(text)) return text.toLowerCase();
-  throw new BootstrapError("usage/identity", `Cannot use ${JSON.stringify(text)} as an identity`, {
-    next: "Give 64 hexadecimal digits, as `bootstrapper evidence` prints them",
+const IDENTITY = /^[0-9a-fA-F]{64}$/;
+
+function identityReader(option: string): (text: string) => string {
+  return (text) => {
+    if (IDENTITY.test(text)) return text.toLowerCase();
+    throw new BootstrapError("usage/identity", `Cannot use ${option} ${shown(text)} as it is no identity`, {
+      next: "Give 64 hexadecimal digits, as `bootstrapper evidence` prints them",
+    });
+  };
+}
+
+function wrongName(text: string, problem: string | undefined): BootstrapError {
+  const reason = problem || "it must be IDENTITY=NAME or *=PATTERN, with an identity of 64 hexadecimal digits";
+  return new BootstrapError("usage/identity", `Cannot use --name-of ${shown(text)}: ${reason}`, {
+    next: "Write IDENTITY=NAME, with the identity that `bootstrapper evidence` prints, or *=PATTERN",
   });
 }
 
@@ -92,10 +105,12 @@ function readNames(texts: readonly string[]): PolicyMakeOptions["names"] {
   const others: string[] = [];
   const byIdentity: Record<string, readonly string[]> = {};
   for (const text of texts) {
-    const [who = "", name = ""] = text.split("=", 2);
+    const [, who = "", name = ""] = /^([^=]*)=(.*)$/.exec(text) ?? [];
+    const problem = who === "" ? "" : namePatternProblem(name);
+    if (problem !== undefined || (who !== "*" && !IDENTITY.test(who))) throw wrongName(text, problem);
     if (who === "*") others.push(name);
     else {
-      const identity = readIdentity(who);
+      const identity = who.toLowerCase();
       byIdentity[identity] = [...byIdentity[identity] ?? [], name];
     }
   }

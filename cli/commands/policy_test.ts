@@ -121,7 +121,7 @@ Deno.test("policy make binds names to identities, keeps those of all other machi
     assert.equal(await world.run("policy", "make", path("good.json"), "--name-of", "me=one"), 2);
     assert.match(world.err, /usage\/identity/);
     assert.equal(await world.run("policy", "make", path("good.json"), "--name-of", `${other}=`), 2);
-    assert.match(world.err, /usage\/document/);
+    assert.match(world.err, /usage\/identity/);
   });
 });
 
@@ -216,5 +216,47 @@ Deno.test("policy registers prints the values of machines with a configuration, 
     assert.equal(await world.run("policy", "registers", "--config", firstNode), 0, world.err);
     assert.match(world.out, new RegExp(`^Without a cluster ID.*\n  pcr12 +${hex(await extendedOnce(bare))}\n`));
     assert.equal(await world.run("policy", "registers"), 2);
+  });
+});
+
+Deno.test("docs/policies.md shows what policy registers prints for the example", async () => {
+  const page = await Deno.readTextFile(new URL("../../docs/policies.md", import.meta.url));
+  const [, file = "", shown = ""] = /\$ bootstrapper policy registers --config (\S+)\n([^`]*?)…\n```/.exec(page) ?? [];
+  const lines = shown.trimEnd().split("\n");
+  assert.equal(lines.length, 6, "the page has no such example");
+  await using world = await TestWorld.create();
+  const config = new URL(`../../${file}`, import.meta.url).pathname;
+  assert.equal(await world.run("policy", "registers", "--config", config), 0, world.err);
+  assert.deepEqual(world.out.split("\n").slice(0, lines.length), lines);
+});
+
+Deno.test("policy make names the option and its value when a name or an identity does not fit", async () => {
+  await withFiles(async (world, path) => {
+    const stranger = "ab".repeat(32);
+    const cases: readonly (readonly [readonly string[], string])[] = [
+      [["--name-of", "foo"], 'Cannot use --name-of "foo": it must be IDENTITY=NAME or *=PATTERN'],
+      [["--name-of", "12=worker-1"], 'Cannot use --name-of "12=worker-1": it must be IDENTITY=NAME'],
+      [["--name-of", `${stranger}=Worker_1`], "stands for any characters and ? for one, such as worker-1."],
+      [["--name-of", "*="], 'Cannot use --name-of "*=": the name must be'],
+      [["--identity", "12"], 'Cannot use --identity "12" as it is no identity'],
+      [["--control-plane", stranger], `Give the evidence of that machine too, or --identity ${stranger}.`],
+    ];
+    for (const [options, expected] of cases) {
+      assert.equal(await world.run("policy", "make", path("good.json"), ...options), 2, options.join(" "));
+      assert.ok(world.err.includes(expected), world.err);
+    }
+  });
+});
+
+Deno.test("verify says of a refused PCR 12 what to compare, and names the expected values as policy registers does", async () => {
+  await withFiles(async (world, path) => {
+    const files = ["--policy", path("policy.yaml"), "--config", path("node.yaml")];
+    assert.equal(await world.run("verify", path("bad.json"), ...files), 3);
+    assert.match(world.out, new RegExp(`Note: Expected with a cluster ID, for .*: pcr12 ${hex(trusted)}\\.`));
+    assert.doesNotMatch(world.out, /D12/);
+    assert.match(
+      world.err,
+      /\nNext: The machine booted with another trust part in its configuration, or none was measured/,
+    );
   });
 });

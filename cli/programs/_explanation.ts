@@ -7,7 +7,7 @@ import type { Explanation } from "../../attestation/explain/explain.ts";
 import type { ExplainedRegister, FirstDifference } from "../../attestation/explain/explained_registers.ts";
 import type { ExplainedEvent } from "../../attestation/explain/replayed_log.ts";
 import { errorFields } from "../../platform/log.ts";
-import { printable } from "../output.ts";
+import { printable, sentence } from "../output.ts";
 
 const MARKS = { passed: "ok", refused: "REFUSED", "not judged": "not judged" } as const;
 /** The narrowest column of checks. A blank follows the longest name. */
@@ -29,7 +29,7 @@ function verdictText({ verdict, refusal, claims, role, remarks }: Explanation): 
   const lines = refusal !== null
     ? [`Verdict: ${verdict} (${refusal.code}): ${printable(refusal.message)}`]
     : [`Verdict: ${verdict}`, `  identity  ${claims?.identity ?? ""}`, `  role      ${role ?? ""}`];
-  const notes = remarks.map((remark) => `Note: ${printable(remark)}.`);
+  const notes = remarks.map((remark) => `Note: ${sentence(printable(remark))}`);
   return [...lines, "", ...notes, ...(notes.length === 0 ? [] : [""])].join("\n");
 }
 

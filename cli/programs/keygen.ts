@@ -58,7 +58,9 @@ export async function keygen(options: KeygenOptions, context: CliContext): Promi
 async function passphraseOf(options: KeygenOptions, context: CliContext): Promise<string | undefined> {
   const { isUnencrypted, passphraseFile } = options;
   if (isUnencrypted && passphraseFile !== undefined) {
-    throw new BootstrapError("usage/passphrase", "Cannot use both --no-passphrase and --passphrase-file");
+    throw new BootstrapError("usage/passphrase", "Cannot use both --no-passphrase and --passphrase-file", {
+      next: "Leave out one of the two",
+    });
   }
   if (isUnencrypted) return undefined;
   return passphraseFile === undefined

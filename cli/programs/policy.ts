@@ -15,6 +15,8 @@ import {
   settingsText,
   switchesNotAllowed,
 } from "../../attestation/policy/accepted_trust.ts";
+import type { EvidenceKind } from "../../attestation/kind.ts";
+import { launchValues } from "../../attestation/launch_values.ts";
 import { readPolicy } from "../../attestation/policy/policy.ts";
 import { policyRemarks } from "../../attestation/policy/policy_remarks.ts";
 import type { PolicySources } from "../../attestation/policy/policy_make.ts";
@@ -191,23 +193,33 @@ async function explainFile(options: PolicyExplainOptions, context: CliContext): 
     ...explanation,
     remarks: [
       ...policyRemarks(policy),
-      ...(trust === undefined ? [] : await trustRemarks(trust, accepted)),
+      ...(trust === undefined ? [] : await trustRemarks(trust, accepted, policy.kinds)),
       ...explanation.remarks,
     ],
   };
 }
 
-/** Says which D12 is expected, and what in the configuration itself the policy does not accept. */
-async function trustRemarks(trust: TrustPart, accepted: AcceptedTrust): Promise<readonly string[]> {
+/**
+ * Says which values of the trust part are expected, by the names that `policy registers` has for them, and what in the
+ * configuration itself the policy does not accept.
+ */
+async function trustRemarks(
+  trust: TrustPart,
+  accepted: AcceptedTrust,
+  kinds: readonly EvidenceKind[],
+): Promise<readonly string[]> {
   const digests = await acceptedDigests(accepted, trust, clusterIdsOf(trust));
   const switches = switchesNotAllowed(accepted, trust.switches);
   const [wanted, configured] = [accepted.variants, trust.variants].map((names) => [...names].sort().join(", "));
+  const shownBy = kinds.filter(({ name }) => accepted.variants.includes(name));
+  const expected = digests.map(async ({ trust: expected }) => {
+    const values = await launchValues(expected, shownBy);
+    if (values.length === 0) return [];
+    const which = `${expected.clusterId.length === 0 ? "without" : "with"} a cluster ID, for ${settingsText(expected)}`;
+    return [`Expected ${which}: ${values.map(({ key, value }) => `${key} ${hex(value)}`).join(", ")}`];
+  });
   return [
-    ...digests.map(({ trust: { clusterId, ...settings }, digest }) =>
-      `Expected D12, ${clusterId.length === 0 ? "without" : "with"} a cluster ID, for ${settingsText(settings)}: ${
-        hex(digest)
-      }`
-    ),
+    ...(await Promise.all(expected)).flat(),
     ...switches.map((name) => `The configuration has ${name}: true, which the policy does not allow`),
     ...(wanted === configured
       ? []

@@ -71,7 +71,7 @@ export const USAGE = {
   },
   "usage/excess-arguments": { meaning: "There are more arguments than the command takes.", remedy: HELP },
   "usage/identity": {
-    meaning: "An identity is not 64 hexadecimal digits.",
+    meaning: "An identity is not 64 hexadecimal digits, or a name for it is no node name.",
     remedy: "Give it as `bootstrapper evidence` prints it.",
   },
   "usage/invalid-argument": { meaning: "An argument or the value of an option is not allowed.", remedy: HELP },
@@ -115,7 +115,7 @@ export const USAGE = {
     remedy: "Give the name as `kubectl get nodes` shows it.",
   },
   "usage/operator-key": {
-    meaning: "The operator's key is not an Ed25519 key.",
+    meaning: "The file is no operator's key, the key is not an Ed25519 key, or a private key stands for a public one.",
     remedy: "Make one with `bootstrapper keygen`.",
   },
   "usage/option-missing-argument": { meaning: "An option has no value.", remedy: HELP },

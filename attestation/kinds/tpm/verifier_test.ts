@@ -149,6 +149,14 @@ Deno.test("createTpmVerifier() refuses another variant with any payload", async 
   }
 });
 
+Deno.test("createTpmVerifier() reports no check after the variant when that is another one", async () => {
+  const seen: string[] = [];
+  const verifier = createTpmVerifier(policyFor(machine), now);
+  const evidence = { variant: "tdx", payload: filled(1) };
+  await errorOf(() => verifier.verify(evidence, statement, expectation, ({ check }) => void seen.push(check)));
+  assert.deepEqual(seen, ["variant"]);
+});
+
 Deno.test("createTpmVerifier() refuses another endorsement key, or one of another type", async () => {
   const other = await createSoftwareMachine();
   assert.equal(await refusalOf(machine, { endorsementKey: other.endorsementKey }), "refused/ek-identity");
