@@ -54,7 +54,8 @@ Deno.test("readEvidenceFile() names the wrong field when the document does not h
   const [one] = document.evidence;
   const cases: readonly (readonly [unknown, string])[] = [
     [null, ""],
-    [[], "kind"],
+    [[], ""],
+    [{}, "kind"],
     [{ ...document, version: 2 }, "version"],
     [{ ...document, kind: "evidence" }, "kind"],
     [{ ...document, statement: "AAAA" }, "statement"],

@@ -61,7 +61,7 @@ Deno.test("a kind that is only in the list: evidence, measure, policy make, expl
   assert.match(world.out, /A toy proves nothing to anybody/);
   await Deno.writeTextFile(policy, world.out);
   assert.equal(await world.run("policy", "make", file, "--control-plane", "00".repeat(32)), 2);
-  assert.match(world.err, /toy\.trust does not trust/);
+  assert.match(world.err, /the control plane 0{64} is none of the trusted identities/);
   assert.equal(await world.run("policy", "make", file, "--without-pcr", "4"), 2);
   assert.match(world.err, /usage\/policy-sources/);
 
@@ -126,7 +126,7 @@ Deno.test("a kind that is not in the list is refused by name, and never taken fo
   const policy = await policyOf(machine);
   assert.throws(() => readPolicy(policy, "the policy"), {
     code: "usage/document",
-    message: /tpm or snp or tdx or none/,
+    message: /"toy" is none of tpm, snp, tdx, none/,
   });
   await using world = await TestWorld.create();
   await world.write("etc/bootstrapper/config.yaml", configuration);
