@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 
 const deploy = import.meta.dirname ?? ".";
 const FRONT = "bootstrapper-join-front.service";
@@ -47,6 +47,14 @@ Deno.test("the units start existing commands of the binary", async () => {
     const [program, ...subcommand] = inLoop.split(" ");
     assert.equal(program, "/usr/local/bin/bootstrapper");
     assert.ok(COMMANDS.some((known) => known.name === subcommand.join(" ")), name);
+  }
+});
+
+Deno.test("the journal has the lines of every unit under the name bootstrapper", async () => {
+  for (const name of UNITS) {
+    const unit = await readUnit(name);
+    const [started = ""] = words(unit, "Service.ExecStart");
+    assert.equal(only(unit, "Service.SyslogIdentifier") || basename(started), "bootstrapper", name);
   }
 });
 
