@@ -98,7 +98,7 @@ testWithVms("A worker's certificates last only as long as it proves itself", asy
           name: "coredns",
           image: "registry.k8s.io/coredns/coredns:v1.14.2",
           imagePullPolicy: "Never",
-          command: ["coredns", "-dns.port", "1053"],
+          command: ["/coredns", "-dns.port", "1053"],
         }],
       },
     };
@@ -107,7 +107,7 @@ testWithVms("A worker's certificates last only as long as it proves itself", asy
     await kubectlSays("apply", "-f", file);
     await kubectlSays("wait", "--for=condition=Ready", "pod/talker", "--timeout=30s");
     assert.match(await kubectlSays("logs", "talker"), /CoreDNS/);
-    assert.match(await kubectlSays("exec", "talker", "--", "coredns", "-version"), /CoreDNS/);
+    assert.match(await kubectlSays("exec", "talker", "--", "/coredns", "-version"), /CoreDNS/);
   });
 
   await step(
