@@ -32,13 +32,14 @@ testWithVms("A worker's certificates last only as long as it proves itself", asy
     credentials: { "bootstrapper.config": operator.nodeConfiguration({ joinAddresses: [first.address] }) },
   });
 
-  /** Runs kubectl until it succeeds: an emulated API server is restarted now and then. */
-  const kubectlSays = (...args: readonly string[]) =>
+  /** Runs kubectl until it succeeds and says what is meant: an emulated API server is restarted now and then. */
+  const kubectlSaysLike = (meant: RegExp, ...args: readonly string[]) =>
     waitUntil({ what: `kubectl ${args.join(" ")}`, deadlineMs: deadlinesMs.member, everyMs: 2_000 }, async (look) => {
       const { exitCode, stdout, stderr } = await operator.kubectl(kubectl, args);
-      look.saw(stderr);
-      return exitCode === 0 ? stdout : undefined;
+      look.saw(`exit code ${exitCode}: ${stdout}${stderr}`);
+      return exitCode === 0 && meant.test(stdout) ? stdout : undefined;
     });
+  const kubectlSays = (...args: readonly string[]) => kubectlSaysLike(/^/, ...args);
 
   await step("a cluster of two whose certificates last an hour", async () => {
     await Promise.all([first.start(), worker.start()]);
@@ -106,8 +107,9 @@ testWithVms("A worker's certificates last only as long as it proves itself", asy
     await Deno.writeTextFile(file, JSON.stringify(pod));
     await kubectlSays("apply", "-f", file);
     await kubectlSays("wait", "--for=condition=Ready", "pod/talker", "--timeout=30s");
-    assert.match(await kubectlSays("logs", "talker"), /CoreDNS/);
-    assert.match(await kubectlSays("exec", "talker", "--", "/coredns", "-version"), /CoreDNS/);
+    // A Pod is Ready when its program has started, and that may be long before it says anything.
+    await kubectlSaysLike(/CoreDNS/, "logs", "talker");
+    await kubectlSaysLike(/CoreDNS/, "exec", "talker", "--", "/coredns", "-version");
   });
 
   await step(
