@@ -62,11 +62,11 @@ function sliced(group: "crash" | "flips", file: string, minutes: number): Part[]
 
 /** The clusters of VMs that `deno task test:vm` does not make. */
 const vmParts: readonly Part[] = [
-  vm("machine-and-uki", 8, "image_test.ts", "machine_test.ts", "uki_test.ts"),
-  vm("power-loss", 15, "power_loss_test.ts"),
+  vm("machine-and-uki", 13, "image_test.ts", "machine_test.ts", "uki_test.ts"),
+  vm("power-loss", 25, "power_loss_test.ts"),
   vm("hostile-host", 5, "hostile_host_test.ts"),
-  vm("refused", 8, "refused_test.ts"),
-  vm("renewal", 35, "renewal_test.ts"),
+  vm("refused", 11, "refused_test.ts"),
+  vm("renewal", 22, "renewal_test.ts"),
   // On two cores, under emulation, three API servers and their etcd starve each other: liveness probes and requests
   // time out.
   { ...vm("control-planes", 25, "control_planes_test.ts"), cores: 4 },
