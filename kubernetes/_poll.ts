@@ -11,6 +11,8 @@ export interface Wait {
   readonly deadlineMs: number;
   /** Ends the wait early, with the signal's reason. */
   readonly signal?: AbortSignal;
+  /** Called with each retriable error of a look. */
+  readonly onFailedTry?: (error: BootstrapError) => void;
 }
 
 /** The options of {@linkcode pollUntil}. */
@@ -45,6 +47,7 @@ export async function pollUntil<T>(look: () => Promise<T | undefined>, poll: Pol
       random: NO_JITTER,
       backOff: { firstMs, longestMs, factor: 2, jitter: 0 },
       isRetriable: ({ retriable }) => retriable && !(isOver = clock.monotonicMs() >= endMs),
+      onFailedTry: ({ error }) => error === nothing || poll.onFailedTry?.(error),
     });
   } catch (error) {
     if (!isOver) throw error;

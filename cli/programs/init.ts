@@ -33,6 +33,7 @@ import { endpointText } from "../../platform/endpoint.ts";
 import { secondsText } from "../../platform/duration.ts";
 import { BootstrapError, sentenceOf } from "../../platform/errors.ts";
 import { exists, readFile, writeFileAtomic } from "../../platform/files.ts";
+import { PeerError } from "../../protocol/refusal.ts";
 import { kindsOf } from "../kinds.ts";
 import type { CliContext, OutputForm } from "../context.ts";
 import type { ProgressPrinter } from "./init_progress.ts";
@@ -128,7 +129,7 @@ export async function init(options: InitOptions, context: CliContext): Promise<v
   });
   if (waitMs !== undefined) {
     printer.note("waiting", `Waiting until ${cluster.nodeName} is Ready`, { node: cluster.nodeName });
-    await waitUntilReady(cluster, waitMs, context, termination.signal);
+    await waitUntilReady(cluster, waitMs, printer, context, termination.signal);
   }
   showEnd(options, context, cluster, waitMs !== undefined, clock.monotonicMs() - startMs);
 }
@@ -161,8 +162,10 @@ function showVerified(printer: ProgressPrinter, claims: EvidenceClaims, clusterI
 
 function showLost(printer: ProgressPrinter, node: string, { error, failures, pauseMs, lastSeen }: LostNode): void {
   const reason = sentenceOf(error);
-  const text = `Lost the node at ${node}: ${reason}. It was last seen at ${lastSeen}. ` +
-    `Waiting for it; retrying in ${secondsText(pauseMs)} s`;
+  const what = error instanceof PeerError
+    ? `The node at ${node} cannot go on yet: ${reason}`
+    : `Lost the node at ${node}: ${reason}. It was last seen at ${lastSeen}`;
+  const text = `${what}. Waiting for it; retrying in ${secondsText(pauseMs)} s`;
   printer.note("reconnecting", text, { node, code: error.code, reason, failures, pauseMs, lastSeen });
 }
 
@@ -191,16 +194,26 @@ async function keep(options: InitOptions, operator: KeyPair, cluster: NewCluster
 async function waitUntilReady(
   cluster: NewCluster,
   deadlineMs: number,
+  printer: ProgressPrinter,
   { clock }: CliContext,
   signal: AbortSignal,
 ): Promise<void> {
+  const { nodeName, apiEndpoints: [endpoint] } = cluster;
   using api = new KubernetesApi({
-    server: `https://${cluster.apiEndpoints[0]}`,
+    server: `https://${endpoint}`,
     caPem: cluster.caCertificatePem,
     certificatePem: cluster.adminCertificatePem,
     keyPem: cluster.adminKeyPem,
   });
-  await waitForNode(api, cluster.nodeName, "ready", { clock, deadlineMs, signal });
+  let said: string | undefined;
+  const onFailedTry = (error: BootstrapError) => {
+    const reason = sentenceOf(error);
+    if (reason === said) return;
+    said = reason;
+    const text = `Waiting until ${nodeName} is Ready: the API server does not answer at ${endpoint}: ${reason}`;
+    printer.note("api-server-unreachable", text, { node: nodeName, code: error.code, reason });
+  };
+  await waitForNode(api, nodeName, "ready", { clock, deadlineMs, signal, onFailedTry });
 }
 
 function showEnd(

@@ -105,7 +105,9 @@ runTest("run makes a cluster from fresh machines: one by init, the others by joi
     assert.deepEqual(said.slice(said.indexOf("race-lost")).filter((event) => event.startsWith("join-")), []);
 
     const events = await init.events();
-    const kinds = events.map(({ event }) => event).filter((kind) => kind !== "progress");
+    // A busy API server may leave the wait for the Node without an answer.
+    const others = ["progress", "api-server-unreachable"];
+    const kinds = events.map(({ event }) => event).filter((kind) => !others.includes(String(kind)));
     assert.deepEqual(kinds, ["insecure", "policy-remark", "policy-remark", "verified", "waiting", "founded"]);
     const progress = events.filter(({ event }) => event === "progress");
     assert.deepEqual(progress.map(({ number }) => number), progress.map((_, index) => index + 1));
