@@ -81,7 +81,7 @@ const integrationParts: readonly Part[] = [
     "kubernetes/kubernetes_control_plane_test.ts",
     "kubernetes/kubernetes_upgrade_test.ts",
   ),
-  integration("worlds", 12, "node/worlds_test.ts"),
+  integration("worlds", 2, "node/worlds_test.ts"),
 ];
 
 const protocolParts: readonly Part[] = slicesOf(SLICES.protocol).map((slice): Part => ({

@@ -4,7 +4,6 @@
  *
  * - `pass ADDRESS`: to port 6443 of that address.
  * - `no-hairpin ADDRESS`: the same, but a connection that comes from that address is never answered.
- * - `slow ADDRESS SECONDS`: each answer after a connection's first second is held back for so long.
  * - `wrong`: to this process, which has a certificate of no cluster.
  *
  * The arguments are the file, and the folder with `tls.crt` and `tls.key`.
@@ -14,8 +13,6 @@
 import { join } from "node:path";
 
 const PORT = 6443;
-/** Connections of a TLS handshake on a busy machine are older than this when they have ended. */
-const PROMPT_MS = 1_000;
 
 const [file = "", folder = ""] = Deno.args;
 
@@ -28,19 +25,9 @@ const stranger = Deno.serve({
   onListen: () => {},
 }, () => new Response("this is another server", { status: 404 }));
 
-function holdBack(ms: number): TransformStream<Uint8Array, Uint8Array> {
-  const startMs = performance.now();
-  return new TransformStream({
-    async transform(chunk, controller) {
-      if (performance.now() - startMs > PROMPT_MS) await new Promise((done) => setTimeout(done, ms));
-      controller.enqueue(chunk);
-    },
-  });
-}
-
 async function pass(connection: Deno.TcpConn): Promise<void> {
   using _connection = connection;
-  const [way, address = "", seconds = "0"] = (await Deno.readTextFile(file)).trim().split(" ");
+  const [way, address = ""] = (await Deno.readTextFile(file)).trim().split(" ");
   if (way === "no-hairpin" && connection.remoteAddr.hostname === address) {
     // The peer gives up first.
     await connection.readable.pipeTo(new WritableStream());
@@ -49,8 +36,7 @@ async function pass(connection: Deno.TcpConn): Promise<void> {
   using other = way === "wrong"
     ? await Deno.connect({ hostname: "127.0.0.1", port: stranger.addr.port })
     : await Deno.connect({ hostname: address, port: PORT });
-  const answers = way === "slow" ? other.readable.pipeThrough(holdBack(Number(seconds) * 1_000)) : other.readable;
-  await Promise.all([connection.readable.pipeTo(other.writable), answers.pipeTo(connection.writable)]);
+  await Promise.all([connection.readable.pipeTo(other.writable), other.readable.pipeTo(connection.writable)]);
 }
 
 for await (const connection of Deno.listen({ port: PORT })) {
