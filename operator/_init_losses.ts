@@ -4,10 +4,10 @@
  * @module
  */
 import { PeerError } from "../protocol/refusal.ts";
-import { BootstrapError, optionsOf } from "../platform/errors.ts";
+import { BootstrapError } from "../platform/errors.ts";
 import type { OperationWatch } from "./_operation_watch.ts";
 
-/** Whether the node may go on although this init has lost it: the node's error says so, or the connection has ended. */
+/** Whether time may mend it: the node says so, or the connection has ended. */
 export function isLoss({ code, retriable }: BootstrapError): boolean {
   return retriable || code === "aborted/call";
 }
@@ -18,15 +18,6 @@ export function isLoss({ code, retriable }: BootstrapError): boolean {
  */
 export function isFreshStill(error: unknown): boolean {
   return error instanceof PeerError && error.isFresh;
-}
-
-/**
- * The error for a node that was lost when it was about to take its lock, and that was not locked. The loss ended the
- * init.
- */
-export function lostBeforeLock(error: BootstrapError): BootstrapError {
-  const next = "Run init again: the node was not locked yet, and the init begins anew";
-  return new BootstrapError(error.code, error.message, { ...optionsOf(error), next });
 }
 
 /** The error for an init that its caller stopped. */

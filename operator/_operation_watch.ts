@@ -8,8 +8,9 @@ import { INIT_STEPS_BEFORE, LOCK_STEP, PREFLIGHT_STEP } from "../protocol/init_s
 const BEFORE: readonly string[] = INIT_STEPS_BEFORE;
 /** An init has some 110 events. A node that has reported more places than this makes no progress, whatever it says. */
 const MAXIMUM_PLACES = 1_000;
-const RUN_AGAIN =
-  "Run init again: it goes on with the same operation; `bootstrapper status` on the node says what it does";
+const STATUS_SAYS = "`bootstrapper status` on the node says what it does";
+const RUN_AGAIN = `Run init again: it goes on with the same operation; ${STATUS_SAYS}`;
+const BEGIN_AGAIN = `Run init again: the node has not begun; ${STATUS_SAYS}`;
 
 /** What an operator's init has seen of its operation, over all its connections to the node. */
 export class OperationWatch {
@@ -97,6 +98,16 @@ export class OperationWatch {
   }
 
   /**
+   * Records that the operation begins anew, at a node that was lost before its lock. What it had reached before is not
+   * progress a second time.
+   */
+  beginsAnew(): void {
+    this.staysFresh();
+    this.#heard = 0;
+    this.#isNew = false;
+  }
+
+  /**
    * Records an event. Progress is a step that is started or done for the first time, or a detail that was not heard
    * before. A node that fails at the same place after each restart makes no progress.
    *
@@ -143,10 +154,11 @@ export class OperationWatch {
   /** The error that says that the init no longer waits, and what it waited for. */
   gaveUp(endpoint: string, cause: BootstrapError, details: BootstrapErrorOptions["details"]): BootstrapError {
     const { lastSeen } = this;
+    const runAgain = this.mayBeLocked ? RUN_AGAIN : BEGIN_AGAIN;
     const isOfStep = cause.code === "timeout/init-step" || (cause.code === "timeout/peer" && this.#isIdle);
     const waitedFor = isOfStep && this.#last !== undefined
       ? `the step ${this.#last.phase} of the node at ${endpoint}`
-      : `the node at ${endpoint} to go on with the operation`;
+      : `the node at ${endpoint} to ${this.mayBeLocked ? "go on with" : "begin"} the operation`;
     return new BootstrapError(
       "timeout/init",
       `The init made no progress for ${
@@ -154,7 +166,7 @@ export class OperationWatch {
       } s: it waited for ${waitedFor}, and last saw ${lastSeen}`,
       {
         cause,
-        next: cause.next === "" ? RUN_AGAIN : `${RUN_AGAIN}. ${cause.next}`,
+        next: cause.next === "" ? runAgain : `${runAgain}. ${cause.next}`,
         details: { ...details, waitedFor, lastSeen },
       },
     );

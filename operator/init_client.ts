@@ -16,7 +16,7 @@ import type { FailedTry } from "../platform/retry.ts";
 import { retry } from "../platform/retry.ts";
 import type { Founding, InitRequest, ProgressEvent } from "../proto/gen/bootstrapper.ts";
 import { dialInitServer } from "./_dial.ts";
-import { isFreshStill, isLoss, lostBeforeLock, stoppedInit } from "./_init_losses.ts";
+import { isFreshStill, isLoss, stoppedInit } from "./_init_losses.ts";
 import { OperationWatch } from "./_operation_watch.ts";
 import type { ClusterRecord, HeldRecord } from "./cluster_records.ts";
 import type { InitClientDeadlines, InitExchange, NodeSays, VerifiedNode } from "./exchange_client.ts";
@@ -88,8 +88,10 @@ export interface NewCluster {
 }
 
 /**
- * Founds a cluster, or continues a founding that was interrupted. Once the node may be locked, the init keeps to the
- * operation: when it loses the node it connects again, until the operation has made no progress for `patienceMs`.
+ * Founds a cluster, or continues a founding that was interrupted. Once an InitServer has answered, the init keeps to it: when
+ * it loses the node, or the node cannot begin yet, it connects again, until the operation has made no progress for
+ * `patienceMs`. A node that was lost before its lock shows that it is fresh, and the operation begins anew. An address
+ * where no InitServer ever answered is tried once, as it may be wrong.
  *
  * @throws {BootstrapError} `precondition/cluster-exists`, `refused/…`, `unavailable/…`, or the error with which the
  *   node refused or failed; `precondition/operation-lost`; `timeout/init` without progress, with the last cause;
@@ -105,7 +107,7 @@ export async function foundOnNode(options: InitOptions): Promise<NewCluster> {
       clock,
       random,
       signal,
-      isRetriable: (error) => watch.mayBeLocked && isLoss(error) && !watch.isOver && !operation.isDoneWithout(error),
+      isRetriable: (error) => operation.mayWorkLater(error) && !watch.isOver,
       onFailedTry: (failed) => {
         operation.firstLoss ??= failed.error;
         options.onLost({ ...failed, lastSeen: watch.lastSeen });
@@ -116,7 +118,7 @@ export async function foundOnNode(options: InitOptions): Promise<NewCluster> {
     if (founded !== undefined) return founded;
     if (signal.aborted) throw stoppedInit(watch, thrown);
     const error = asBootstrapError(thrown);
-    if (!watch.mayBeLocked || !isLoss(error)) throw thrown;
+    if (!operation.mayWorkLater(error)) throw thrown;
     throw watch.gaveUp(endpoint, error, { operation: recorded?.operationId ?? "" });
   }
 }
@@ -129,11 +131,15 @@ class InitOperation {
   /** The error with which the node was lost for the first time. */
   firstLoss: BootstrapError | undefined;
   readonly #options: InitOptions;
+  /** The record of the name before this init. */
+  readonly #earlier: ClusterRecord | undefined;
   #recorded: ClusterRecord | undefined;
+  #hasAnswered = false;
 
   constructor(options: InitOptions) {
     this.#options = options;
-    this.#recorded = options.record.current;
+    this.#earlier = options.record.current;
+    this.#recorded = this.#earlier;
     this.watch = new OperationWatch(options.clock, options.patienceMs);
   }
 
@@ -142,8 +148,13 @@ class InitOperation {
     return this.#recorded;
   }
 
+  /** Whether another call may work after this error: the node has answered before, and time may mend it. */
+  mayWorkLater(error: BootstrapError): boolean {
+    return this.#hasAnswered && isLoss(error) && !this.#isDoneWithout(error);
+  }
+
   /** Whether everything is kept, and the node that should be told is gone: it ends its InitServer by itself. */
-  isDoneWithout({ code }: BootstrapError): boolean {
+  #isDoneWithout({ code }: BootstrapError): boolean {
     return this.founded !== undefined && (code === "unavailable/init-server" || code === "timeout/connect");
   }
 
@@ -153,6 +164,7 @@ class InitOperation {
   async call(startOver: () => void): Promise<NewCluster> {
     const { endpoint, signal } = this.#options;
     using dialled = await dialInitServer(endpoint, signal, this.#recorded);
+    this.#hasAnswered = true;
     const node = await this.#verify(dialled.exchange);
     const cluster = await this.watch.following(() => this.#found(dialled.exchange, node, startOver));
     this.founded ??= await this.#keep(cluster);
@@ -180,10 +192,9 @@ class InitOperation {
     }
     checkRecord(recorded, node);
     const again = isAgain(recorded, node.clusterId);
-    if (!again && recorded !== undefined && this.firstLoss !== undefined) {
-      if (this.watch.isLocked) throw operationLost(recorded);
-      this.watch.staysFresh();
-      throw lostBeforeLock(this.firstLoss);
+    if (!again) {
+      if (recorded !== undefined && this.watch.isLocked) throw operationLost(recorded);
+      this.watch.beginsAnew();
     }
     onVerified(node.claims, clusterIdText(node.clusterId), again);
     if (remark !== undefined && this.firstLoss === undefined) onRemark?.(remark);
@@ -228,10 +239,11 @@ class InitOperation {
       };
     } catch (error) {
       // An earlier pending record is of the same machine, which has just shown that it never locked for that operation
-      // either.
+      // either. An abandoned name stays abandoned.
       if (isFreshStill(error)) {
         this.watch.staysFresh();
-        await record.write(before?.state === "pending" ? undefined : before);
+        this.#recorded = this.#earlier?.state === "pending" ? undefined : this.#earlier;
+        await record.write(this.#recorded);
       }
       throw error;
     }

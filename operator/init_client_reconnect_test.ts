@@ -5,12 +5,23 @@ import { sleepingClock } from "../platform/testing/sleeping_clock.ts";
 import { systemClock } from "../platform/clock.ts";
 import { MINUTE_MS } from "../platform/duration.ts";
 import { BootstrapError, exitCodeOf } from "../platform/errors.ts";
-import type { ProgressEvent } from "../proto/gen/bootstrapper.ts";
+import { CLUSTER_NAME, TestOperator } from "../tests/exchanges/init_world.ts";
 import { Bootstrap, fastClock, stopped } from "../tests/exchanges/init_reconnects.ts";
+import type { ClusterRecord } from "./cluster_records.ts";
 import type { InitOptions, NewCluster } from "./init_client.ts";
 
 /** A clock whose sleeps end at once. */
 const patientClock = () => ({ ...sleepingClock().clock, now: () => new Date() });
+
+/** The record of the cluster's name while an init holds it. */
+function recordOf({ recordsFolder }: TestOperator): ClusterRecord | undefined {
+  try {
+    return JSON.parse(Deno.readTextFileSync(`${recordsFolder}/${CLUSTER_NAME}.json`));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
 
 Deno.test("foundOnNode() finishes the same operation when the node's process is stopped and started again", async () => {
   await using bootstrap = await Bootstrap.create();
@@ -179,16 +190,72 @@ Deno.test("foundOnNode() gives up within its patience on a node that crashes at 
   await world[Symbol.asyncDispose]();
 });
 
-Deno.test("foundOnNode() ends with the first loss when the node was not locked yet", async () => {
+Deno.test("foundOnNode() begins anew at a node that was lost before its lock, and founds one cluster", async () => {
   await using bootstrap = await Bootstrap.create();
-  await using world = await bootstrap.boot({ preflight: () => new Promise(() => {}) });
-  const onProgress = ({ phase }: ProgressEvent) => phase === "preflight" && bootstrap.wire.cut();
-  await assert.rejects(bootstrap.found({ onProgress }), (error: unknown) => {
-    assert(error instanceof BootstrapError && exitCodeOf(error) === 4);
-    return error.code !== "timeout/init";
+  const { operator } = bootstrap;
+  let checks = 0;
+  await using world = await bootstrap.boot({
+    preflight: () => ++checks === 1 ? new Promise(() => {}) : Promise.resolve(),
   });
-  assert.deepEqual(bootstrap.losses, []);
+  const began: (string | undefined)[] = [];
+  const cluster = await bootstrap.found({
+    onProgress({ phase, state }) {
+      if (phase !== "preflight" || state !== "started") return;
+      began.push(recordOf(operator)?.operationId);
+      if (checks === 1) bootstrap.wire.cut();
+    },
+  });
+  await world.served;
+  assert.ok(bootstrap.losses.length > 0 && bootstrap.verified.every((again) => !again));
+  assert.equal(new Set(began).size, 2, "it was not another operation");
+  const record = await operator.record();
+  assert(record?.state === "founded");
+  assert.equal(cluster.clusterId, `sha256:${record.clusterId}`);
+  assert.deepEqual([world.foundings, operator.kept.length], [1, 1]);
+});
+
+Deno.test("foundOnNode() waits for a node that cannot begin yet, and keeps an earlier record until it does", async () => {
+  await using bootstrap = await Bootstrap.create();
+  const { operator } = bootstrap;
+  const notYet = new BootstrapError("unavailable/address", "The node has no address yet");
+  let checks = 0;
+  await using world = await bootstrap.boot({
+    preflight: () => ++checks <= 2 ? Promise.reject(notYet) : Promise.resolve(),
+  });
+  const recorded: unknown[] = [];
+  const cluster = await bootstrap.found({
+    onLost: (lost) => {
+      bootstrap.losses.push(lost);
+      recorded.push(recordOf(operator));
+    },
+  });
+  await world.served;
+  assert.deepEqual(bootstrap.losses.map(({ error }) => error.code), [notYet.code, notYet.code]);
+  assert.deepEqual(recorded, [undefined, undefined]);
+  assert.deepEqual(operator.kept, [cluster]);
+});
+
+Deno.test("foundOnNode() gives up on a node that cannot begin, and says that it has not begun", async () => {
+  await using bootstrap = await Bootstrap.create();
+  const notYet = new BootstrapError("unavailable/address", "The node has no address yet");
+  await using world = await bootstrap.boot({ preflight: () => Promise.reject(notYet) });
+  const found = bootstrap.found({ clock: patientClock(), patienceMs: MINUTE_MS });
+  await assert.rejects(found, (error: unknown) => {
+    assert(error instanceof BootstrapError && error.code === "timeout/init");
+    assert.match(error.details["waitedFor"] ?? "", /to begin the operation$/);
+    assert.match(error.next, /^Run init again: the node has not begun/);
+    return error.cause instanceof BootstrapError && error.cause.code === notYet.code;
+  });
   assert.equal(world.lock.state().name, "unlocked");
+  assert.equal(await bootstrap.operator.record(), undefined);
+});
+
+Deno.test("foundOnNode() tries an address where nothing answers once", async () => {
+  await using operator = await TestOperator.create();
+  const losses: unknown[] = [];
+  const found = operator.found("127.0.0.1:1", { onLost: (lost) => losses.push(lost) });
+  await assert.rejects(found, { code: "unavailable/init-server" });
+  assert.deepEqual(losses, []);
 });
 
 Deno.test("foundOnNode() ends at once with an error of the node that time cannot fix", async () => {

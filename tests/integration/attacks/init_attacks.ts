@@ -257,7 +257,16 @@ export interface Meeting extends Partial<InitOptions> {
   readonly verifier?: EvidenceVerifier;
 }
 
-/** Asserts that an operator refuses a hostile node with this code, and signed only the hello. */
+/** Why an init ended: its error, or the reason for which it gave up on its node. */
+export function reasonOf(thrown: unknown): BootstrapError {
+  const error = asBootstrapError(thrown);
+  return error.code === "timeout/init" ? asBootstrapError(error.cause) : error;
+}
+
+/**
+ * Asserts that an operator without patience refuses a hostile node with this code, or gives up on it for this reason, and
+ * signed only the hello.
+ */
 export async function refusedByOperator(
   operator: TestOperator,
   play: NodePlay | Script,
@@ -270,8 +279,8 @@ export async function refusedByOperator(
   const node = await startHostileNode(script);
   const before = await operator.record();
   const signatures = operator.signatures;
-  const found = operator.found(node.endpoint, { verifier: shownVerifier, ...meeting });
-  const error = await found.then(() => assert.fail("the operator was taken in"), asBootstrapError);
+  const found = operator.found(node.endpoint, { verifier: shownVerifier, patienceMs: 0, ...meeting });
+  const error = await found.then(() => assert.fail("the operator was taken in"), reasonOf);
   await node[Symbol.asyncDispose]();
   assert.equal(error.code, code, error.message);
   assert.equal(error.details["saidBy"], undefined, "the operator did not refuse");

@@ -12,6 +12,7 @@ import { generateKeyPair } from "../../../certificate/keys.ts";
 import { checkAdminCertificate, checkCaCertificate } from "../../../certificate/chain.ts";
 import { Exchange } from "../../../channel/exchange.ts";
 import { errorOf } from "../../../channel/refusal.ts";
+import type { InitOptions } from "../../../operator/init_client.ts";
 import { checkInitResult } from "../../../operator/result.ts";
 import { checkActivationAnswer } from "../../../protocol/activation.ts";
 import { awaitResult, INIT_CLIENT_DEADLINES, verifyNode } from "../../../operator/exchange_client.ts";
@@ -19,12 +20,20 @@ import { TestOperator, trustIn } from "../../exchanges/init_world.ts";
 import { ShownMachine } from "../../exchanges/init_machine.ts";
 import { measureTrust } from "../../../nodelock/measure.ts";
 import { copyOf, randomBytes } from "../../../platform/bytes.ts";
-import { asBootstrapError, BootstrapError } from "../../../platform/errors.ts";
+import { BootstrapError } from "../../../platform/errors.ts";
 import { InitRequest, InitResult } from "../../../proto/gen/bootstrapper.ts";
 import type { InitServerMessage } from "../../../proto/gen/bootstrapper.ts";
 import { PATIENCE_MS, startTpmMachine, swtpmTest, verifierFor } from "./attacks.ts";
 import type { HostileAuthority, NodeSession, Script } from "./init_attacks.ts";
-import { honestly, playNode, refusedByOperator, resultFor, signedResult, startHostileNode } from "./init_attacks.ts";
+import {
+  honestly,
+  playNode,
+  reasonOf,
+  refusedByOperator,
+  resultFor,
+  signedResult,
+  startHostileNode,
+} from "./init_attacks.ts";
 import type { Stopper } from "./stopped_by.ts";
 import { assertThrownBy, attack } from "./stopped_by.ts";
 
@@ -139,7 +148,7 @@ async function refusedAtTheEnd(
   ) => Promise<readonly InitServerMessage[]>,
   code: string,
   stoppedBy: Stopper,
-  deadlines = INIT_CLIENT_DEADLINES,
+  changes: Partial<InitOptions> = {},
 ): Promise<void> {
   await using operator = await TestOperator.create();
   const machine = new ShownMachine();
@@ -153,8 +162,8 @@ async function refusedAtTheEnd(
       await session.exchange.send(message).catch(() => {});
     }
   });
-  const found = operator.found(node.endpoint, { deadlines });
-  const error = await found.then(() => assert.fail("the operator was taken in"), asBootstrapError);
+  const found = operator.found(node.endpoint, changes);
+  const error = await found.then(() => assert.fail("the operator was taken in"), reasonOf);
   await node[Symbol.asyncDispose]();
   assert.equal(error.code, code, error.message);
   assertThrownBy(error, stoppedBy);
@@ -293,7 +302,7 @@ Deno.test(attack("attack: progress that was cut, repeated or reordered", awaitRe
 
 Deno.test(attack("attack: a node stalls after it got the founding", awaitResult), async () => {
   const deadlines = { ...INIT_CLIENT_DEADLINES, progressMs: 200 };
-  await refusedAtTheEnd(() => Promise.resolve([]), "timeout/peer", awaitResult, deadlines);
+  await refusedAtTheEnd(() => Promise.resolve([]), "timeout/peer", awaitResult, { deadlines, patienceMs: 0 });
 });
 
 Deno.test(attack("attack: a node that begins anew after it got the founding", awaitResult), async () => {
@@ -319,7 +328,8 @@ Deno.test(steeringWords, async () => {
         new BootstrapError(code as "refused/pcr-4", said, { next: said, details: { identity: said } }),
       );
     });
-    const error = await operator.found(node.endpoint).then(() => assert.fail("it went on"), asBootstrapError);
+    const found = operator.found(node.endpoint, { patienceMs: 0 });
+    const error = await found.then(() => assert.fail("it went on"), reasonOf);
     assert.equal(error.code, expected);
     const text = `${error.message}${error.next}${Object.values(error.details).join()}`;
     assert.ok(!/[\p{Cc}\p{Cf}]/u.test(text), JSON.stringify(text));
