@@ -8,6 +8,8 @@ import { fileURLToPath } from "node:url";
 import type { Bytes } from "../../platform/bytes.ts";
 import { copyOf } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
+import type { Slice } from "../../tests/full/slice.ts";
+import { takeSlice } from "../../tests/full/slice.ts";
 
 /** Registers a test over evidence from other implementations or machines. */
 export type OracleTest = (name: string, run: (read: (path: string) => Promise<Bytes>) => Promise<void>) => void;
@@ -53,4 +55,26 @@ export function flipped(bytes: Uint8Array, index: number, mask = 1): Bytes {
   const copy = copyOf(bytes);
   copy[index] = (copy[index] ?? 0) ^ mask;
   return copy;
+}
+
+/**
+ * Flips one bit of each byte, a different bit each time.
+ *
+ * @param check Judges the changed bytes; it must throw.
+ * @param slice Which bytes.
+ * @returns The codes that refused the changes, each with the number of changes that it refused.
+ */
+export async function flipAll(
+  bytes: Uint8Array,
+  check: (changed: Bytes, index: number) => unknown,
+  slice: Slice,
+): Promise<Map<string, number>> {
+  const codes = new Map<string, number>();
+  for (const index of takeSlice([...bytes.keys()], slice)) {
+    const error = await errorOf(() => check(flipped(bytes, index, 1 << index % 8), index)).catch((cause) => {
+      throw new assert.AssertionError({ message: `byte ${index}: ${cause}` });
+    });
+    codes.set(error.code, (codes.get(error.code) ?? 0) + 1);
+  }
+  return codes;
 }

@@ -38,10 +38,8 @@ export const init: CliCommand<InitOptions> = {
   name: "init",
   group: "For operators:",
   description: "found a cluster on a fresh node, and write its kubeconfig",
-  notes: `Once the node has answered, init reconnects after a failure, for up to ${
-    DEFAULT_PATIENCE_MS / MINUTE_MS
-  } minutes
-(or --wait) without progress. A connected node may be silent for ${LONGEST_SILENCE_MS / MINUTE_MS} minutes.`,
+  notes: `It calls a lost node again, for ${DEFAULT_PATIENCE_MS / MINUTE_MS} minutes (or --wait) without progress.
+A connected node may be silent for ${LONGEST_SILENCE_MS / MINUTE_MS} minutes.`,
   examples: ["bootstrapper init 10.0.0.11 --name demo --policy policy.yaml \\\n  --key operator.key --wait"],
   keeps: ["env", "net", "read", "write"],
   declare(command) {

@@ -1,5 +1,6 @@
 /** Checks that no test file is left out: each is run by one of the tasks, or by a part of `test:full`. */
 import assert from "node:assert/strict";
+import { glob } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
 import { TARGETS } from "../fuzz/targets.ts";
@@ -31,6 +32,14 @@ for (const [task, folder] of [["test:integration", "tests/integration"], ["test:
     for (const file of filesOfParts(folder)) assert.ok((await Deno.stat(join(repositoryRoot, file))).isFile);
   });
 }
+
+Deno.test("every file of flips is part of test:full", async () => {
+  const named = parts(1).filter(({ name }) => name.startsWith("flips/")).flatMap(({ args }) =>
+    args.filter((text) => text.endsWith("_flips_test.ts"))
+  );
+  const found = await Array.fromAsync(glob("**/*_flips_test.ts", { cwd: repositoryRoot }));
+  assert.deepEqual([...new Set(named)].toSorted(), found.toSorted());
+});
 
 /** The values that parts receive with an option, or as names. */
 function given(prefix: string, option?: string): string[] {

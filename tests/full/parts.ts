@@ -52,11 +52,11 @@ function integration(name: string, minutes: number, ...files: readonly string[])
   };
 }
 
-function sliced(group: "crash" | "flips", file: string, minutes: number): Part[] {
+function sliced(group: "crash" | "flips", minutes: number, ...files: readonly string[]): Part[] {
   return slicesOf(SLICES[group]).map(({ number, of }): Part => ({
     name: `${group}/${number}-of-${of}`,
     minutes,
-    args: [...testArguments, file, "--", "--slice", `${number}/${of}`],
+    args: [...testArguments, ...files, "--", "--slice", `${number}/${of}`],
   }));
 }
 
@@ -82,6 +82,15 @@ const integrationParts: readonly Part[] = [
     "kubernetes/kubernetes_upgrade_test.ts",
   ),
   integration("worlds", 2, "node/worlds_test.ts"),
+];
+
+/** Changes of every byte. The unit tests run these files too, with every sixteenth byte. */
+const flipFiles = [
+  "attestation/eventlog/event_log_flips_test.ts",
+  "attestation/kinds/snp/report_flips_test.ts",
+  "attestation/kinds/tdx/collateral_flips_test.ts",
+  "attestation/kinds/tdx/quote_flips_test.ts",
+  "protocol/control_plane_kit_flips_test.ts",
 ];
 
 const protocolParts: readonly Part[] = slicesOf(SLICES.protocol).map((slice): Part => ({
@@ -117,8 +126,8 @@ export function parts(seed: number): readonly Part[] {
   return [
     ...vmParts,
     ...integrationParts,
-    ...sliced("crash", "tests/integration/crash/crash_matrix_test.ts", 5),
-    ...sliced("flips", "attestation/kinds/tdx/collateral_flips_test.ts", 1),
+    ...sliced("crash", 5, "tests/integration/crash/crash_matrix_test.ts"),
+    ...sliced("flips", 1, ...flipFiles),
     ...protocolParts,
     ...fuzzParts(seed),
   ];

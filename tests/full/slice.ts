@@ -52,3 +52,13 @@ export function sliceOfThisRun(args: readonly string[] = Deno.args, without: Sli
   const { values } = parseArgs({ args: [...args], options: { slice: { type: "string" } } });
   return values.slice === undefined ? without : readSlice(values.slice);
 }
+
+const FLIPS_EVERY = 16;
+
+/**
+ * Which bytes a test flips: the slice that its file received after `--`; without one, every sixteenth byte, each time
+ * others.
+ */
+export function sliceOfFlips(args: readonly string[] = Deno.args): Slice {
+  return sliceOfThisRun(args, { number: 1 + Math.floor(Math.random() * FLIPS_EVERY), of: FLIPS_EVERY });
+}

@@ -2,58 +2,21 @@
  * Verdicts on evidence from real processors. AMD's revocation list is missing there, so other tests cover revocation.
  */
 import assert from "node:assert/strict";
-import type { Bytes } from "../../../platform/bytes.ts";
-import { fromHex, fromUtf8, hex, sha256 } from "../../../platform/bytes.ts";
+import { hex, sha256 } from "../../../platform/bytes.ts";
 import { readPem } from "../../../certificate/pem.ts";
 import { verifyWith } from "../../../certificate/public_key.ts";
 import { readCertificate } from "../../../certificate/x509.ts";
 import { verifyCertificateSignature } from "../../../certificate/certificate_signature.ts";
 import { createChecks } from "../../checks.ts";
-import { errorOf, flipped } from "../../testing/evidence.ts";
-import { AMD_ROOTS, amdAnchors } from "./amd_roots.ts";
-import { appraise, type Appraised } from "./appraisal.ts";
+import { errorOf } from "../../testing/evidence.ts";
+import { AMD_ROOTS } from "./amd_roots.ts";
+import { appraise } from "./appraisal.ts";
 import { encodePayload } from "./payload.ts";
-import type { SnpPolicy } from "./policy.ts";
 import { readReport } from "./report.ts";
-import { certificatesIn, collateralOf, oracleTest } from "./testing/snp.ts";
+import { anchors, evidenceOf, expectationOf, judge, none } from "./testing/oracles.ts";
+import { certificatesIn, oracleTest } from "./testing/snp.ts";
 import { readVekExtensions } from "./vek.ts";
 import { verifySnp } from "./verifier.ts";
-
-type Read = (path: string) => Promise<Bytes>;
-
-const now = new Date("2024-06-01T00:00:00Z");
-const anchors = amdAnchors();
-const none = new Uint8Array();
-const REPORTS = ["milan", "test"] as const;
-
-async function evidenceOf(read: Read, name: typeof REPORTS[number]): Promise<{ report: Bytes; vek: Bytes }> {
-  if (name === "test") return { report: await read("test-report.bin"), vek: await read("test-vcek.der") };
-  const text = fromUtf8(await read("report_milan.hex"), "report").trim();
-  return { report: fromHex(text, "report"), vek: await read("vcek_milan.der") };
-}
-
-/** A policy that requires exactly the values of a report. The statement is the first half of its report data. */
-function expectationOf(report: Bytes, changes: Partial<SnpPolicy> = {}) {
-  const { measurement, reportData, hostData } = readReport(report);
-  const minimum = { bootloader: 3, tee: 0, snp: 8, microcode: 115 };
-  const policy: SnpPolicy = {
-    products: new Map([["milan", { minimumTcb: minimum, minimumLaunchTcb: minimum }]]),
-    signingKeys: ["vcek"],
-    providers: [],
-    allowsLaggingTcb: false,
-    measurements: [measurement],
-    guestPolicy: { required: ["smt"], forbidden: ["cxl", "singleSocket"] },
-    platformInfo: { required: [], forbidden: ["tsme", "tio"] },
-    bannedChipIds: new Set(),
-    ...changes,
-  };
-  const statement = reportData.slice(0, 32);
-  return { statement, hostData: [hostData], policy, collateral: collateralOf({}), anchors, now };
-}
-
-function judge(report: Bytes, vek: Bytes, expected: ReturnType<typeof expectationOf>): Promise<Appraised> {
-  return appraise({ report, vek, authority: none, crl: none }, expected, createChecks());
-}
 
 oracleTest(
   "AMD's roots equal those of the files, are self-signed, and have the fingerprints in their comments",
@@ -157,34 +120,3 @@ oracleTest("real evidence is refused before and after its certificate's validity
     assert.equal(code, "refused/snp-certificate-validity");
   }
 });
-
-/** Codes that may refuse a flipped byte of the report itself. */
-const REPORT_FAMILY =
-  /^(?:malformed\/snp-report|refused\/snp-(?:report-(?:signature|version)|signing-key|signature-algorithm|collateral))$/;
-/** Codes that may refuse a flipped byte of a certificate: a wrong form, or a wrong signature. */
-const CERTIFICATE_FAMILY =
-  /^(?:malformed\/(?:der|utf8|public-key)|refused\/snp-(?:certificate-(?:signature|issuer)|signature-algorithm))$/;
-
-for (const name of REPORTS) {
-  oracleTest(`the ${name} report is refused when any byte is flipped`, async (read) => {
-    const { report, vek } = await evidenceOf(read, name);
-    const expected = expectationOf(report, { allowsLaggingTcb: true });
-    const codes = new Map<string, number>();
-    for (let index = 0; index < report.length; index++) {
-      const { code } = await errorOf(() => judge(flipped(report, index, 1 << index % 8), vek, expected));
-      assert.match(code, REPORT_FAMILY, `byte ${index}`);
-      codes.set(code, (codes.get(code) ?? 0) + 1);
-    }
-    // Version, algorithm and unsigned padding are refused by their form. The signature refuses all others.
-    assert.ok((codes.get("refused/snp-report-signature") ?? 0) > 750, JSON.stringify([...codes]));
-  });
-
-  oracleTest(`the ${name} report's certificate is refused when any byte is flipped`, async (read) => {
-    const { report, vek } = await evidenceOf(read, name);
-    const expected = expectationOf(report, { allowsLaggingTcb: true });
-    for (let index = 0; index < vek.length; index++) {
-      const { code } = await errorOf(() => judge(report, flipped(vek, index, 1 << index % 8), expected));
-      assert.match(code, CERTIFICATE_FAMILY, `byte ${index}`);
-    }
-  });
-}

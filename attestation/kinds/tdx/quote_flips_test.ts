@@ -3,11 +3,12 @@
  */
 import assert from "node:assert/strict";
 import type { Bytes } from "../../../platform/bytes.ts";
+import { sliceOfFlips } from "../../../tests/full/slice.ts";
+import { flipAll } from "../../testing/evidence.ts";
 import { readQuote } from "./quote.ts";
 import { oracleTest } from "./testing/tdx.ts";
 import {
   collateralOf2025,
-  flipAll,
   IN_2023,
   IN_2026,
   justBeforeEnd,
@@ -35,10 +36,15 @@ const CODES = [
   "refused/tdx-root",
 ];
 
+const slice = sliceOfFlips();
+
 async function assertNoFlip(read: Read, name: string, check: (file: Bytes) => Promise<unknown>): Promise<void> {
   const { bytes } = readQuote(await read(name));
   await check(bytes);
-  assert.deepEqual([...await flipAll(bytes, check)].sort(), CODES);
+  const codes = [...(await flipAll(bytes, check, slice)).keys()].sort();
+  // A few bytes need not lie in every part of the quote.
+  if (slice.of <= 2) assert.deepEqual(codes, CODES);
+  else assert.deepEqual(codes.filter((code) => !CODES.includes(code)), []);
 }
 
 for (const [name, now] of [[QUOTE_OF_2023, IN_2023], [QUOTE_WITH_CONFIG_ID, IN_2026]] as const) {

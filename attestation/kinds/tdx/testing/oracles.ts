@@ -4,7 +4,6 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { type Slice, takeSlice, WHOLE } from "../../../../tests/full/slice.ts";
 import { readCrl } from "../../../../certificate/crl.ts";
 import type { Bytes } from "../../../../platform/bytes.ts";
 import { fromHex, fromUtf8, utf8 } from "../../../../platform/bytes.ts";
@@ -16,7 +15,6 @@ import type { PckPlatform } from "../pck.ts";
 import { readQeIdentity } from "../qe_identity.ts";
 import { readQuote } from "../quote.ts";
 import { readTcbInfo } from "../tcb_info.ts";
-import { errorOf, flipped } from "../../../testing/evidence.ts";
 
 /** Reads one of the recorded files. */
 export type Read = (path: string) => Promise<Bytes>;
@@ -102,24 +100,4 @@ export function justBeforeEnd(collateral: TdxCollateral): Date {
     readCrl(collateral.rootCrl, "root CRL").nextUpdate,
   ];
   return new Date(Math.min(...ends.map((end) => end.getTime())) - 1000);
-}
-
-/**
- * Flips one bit of each byte, a different bit each time, and returns the codes that refuse the changes.
- *
- * @param slice Which bytes; default: all.
- */
-export async function flipAll(
-  bytes: Uint8Array,
-  check: (flipped: Bytes) => Promise<unknown>,
-  slice: Slice = WHOLE,
-): Promise<Set<string>> {
-  const codes = new Set<string>();
-  for (const index of takeSlice([...bytes.keys()], slice)) {
-    const error = await errorOf(() => check(flipped(bytes, index, 1 << index % 8))).catch((cause) => {
-      throw new assert.AssertionError({ message: `byte ${index}: ${cause}` });
-    });
-    codes.add(error.code);
-  }
-  return codes;
 }
