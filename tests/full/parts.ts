@@ -81,7 +81,7 @@ const integrationParts: readonly Part[] = [
     "kubernetes/kubernetes_control_plane_test.ts",
     "kubernetes/kubernetes_upgrade_test.ts",
   ),
-  integration("worlds", 2, "node/worlds_test.ts"),
+  integration("worlds", 6, "node/worlds_test.ts"),
 ];
 
 /** Changes of every byte. The unit tests run these files too, with every sixteenth byte. */

@@ -7,16 +7,19 @@
  */
 import assert from "node:assert/strict";
 import { stringify } from "yaml";
-import { createCertificateAuthority } from "../../../certificate/ca.ts";
-import { generateKeyPair, privateKeyPem } from "../../../certificate/keys.ts";
-import { writePem } from "../../../certificate/pem.ts";
+import type { CertificateAuthority } from "../../../certificate/ca.ts";
+import { createCertificateAuthority, joinCertificateAuthority } from "../../../certificate/ca.ts";
+import { generateKeyPair, privateKeyPem, readPrivateKeyPem } from "../../../certificate/keys.ts";
+import { readPem, writePem } from "../../../certificate/pem.ts";
 import { issueNodeCertificates } from "../../../certificate/testing/node_certificates.ts";
+import { readCertificate } from "../../../certificate/x509.ts";
 import { DENO_RUN } from "../../deno_run.ts";
+import { waitUntil } from "../../e2e/wait_until.ts";
 import { repositoryRoot } from "../../world.ts";
 import type { NodeProcess, WorldNode } from "../../world_node.ts";
 import { type RunMachine, RunWorld } from "./run_machine.ts";
 import { RunOperator } from "./run_operator.ts";
-import { BOOTSTRAPPER, type BootstrapperProcess, type EventPattern } from "./run_process.ts";
+import { BOOTSTRAPPER, type BootstrapperProcess, type EventPattern, PATIENCE_MS } from "./run_process.ts";
 
 /** The name of the cluster's endpoint. It has no address until the test gives it one. */
 const ENDPOINT = "api.example.internal";
@@ -26,7 +29,7 @@ const SERVICE = "first.example.internal";
 const DEAD_PROXY = "http://192.0.2.1:3128";
 const PROXIES = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"];
 const MODE = "/etc/bootstrapper/mode";
-const CERTIFICATE = "/etc/bootstrapper/stranger";
+const CERTIFICATES = "/etc/bootstrapper/certificates";
 /** Longer than the time in which an API server gives up a request to etcd. */
 const ETCD_STOPS_MS = 45_000;
 /** Longer than the pause between two tries of an operator who waits. */
@@ -39,6 +42,15 @@ interface Row {
   readonly heard: string;
   readonly status: string;
   readonly ends: string;
+}
+
+/** The parts of the status that a row shows. */
+interface Status {
+  readonly phase?: string;
+  readonly step?: string;
+  readonly waitsFor?: string;
+  readonly error?: { readonly message: string };
+  readonly lastRefusal?: { readonly message: string };
 }
 
 const rows: Row[] = [];
@@ -69,7 +81,20 @@ Deno.test("whatever goes wrong around a machine, it is said, and what time mends
       { world: "etcd stands still", moment: "init, locked", heard, ends: "tried again" },
       /^initialising: another try of the step access/,
     );
-    await first.shell("pkill -CONT -x etcd");
+  });
+
+  await step("the API server is silent while the operator's access is made", async () => {
+    const tries = async () => (await init.events()).filter(({ state }) => state === "waiting").length;
+    const before = await tries();
+    await first.shell("pkill -STOP -x kube-apiserver; pkill -CONT -x etcd");
+    await until("another failed try", async () => await tries() > before);
+    const heard = await says(init, { event: "progress", phase: "access", state: "waiting" });
+    await row(
+      first,
+      { world: "API server silent", moment: "init, locked", heard, ends: "tried again" },
+      /^initialising: another try of the step access/,
+    );
+    await first.shell("pkill -CONT -x kube-apiserver");
   });
 
   await step("the endpoint's name is unknown to all: the founding needs no load balancer", async () => {
@@ -111,6 +136,7 @@ Deno.test("whatever goes wrong around a machine, it is said, and what time mends
     );
   });
 
+  await balancer.certify(first);
   const worker = await world.machine("worker-1", operator.publicKey, { init: false, joinAt: ["cp-1"] });
   await worker.shell(`sed -i 's/${first.node.ip}:/${SERVICE}:/' /etc/bootstrapper/config.yaml`);
   const joining = proxied(() => worker.start());
@@ -133,8 +159,57 @@ Deno.test("whatever goes wrong around a machine, it is said, and what time mends
       /^racing: a ticket from /,
     );
     assert.equal(await worker.file("/var/lib/bootstrapper/node.lock"), undefined);
-    await balancer.set(`pass ${first.node.ip}`);
+    await balancer.set("silent");
     await first.shell("pkill -CONT -x etcd");
+  });
+
+  const stillFresh = async () => assert.equal(await worker.file("/var/lib/bootstrapper/node.lock"), undefined);
+  await step("the load balancer leads to nobody: the worker finds out before its lock", async () => {
+    const told = { world: "API server silent", moment: "join, ticket", heard: "-", ends: "tried again, fresh" };
+    await row(worker, told, /^racing: .*cluster-info ConfigMap after timeout/);
+    await stillFresh();
+  });
+
+  await step("nothing listens at the cluster's endpoint: the worker finds out before its lock", async () => {
+    await balancer.stop();
+    const told = { world: "API server down", moment: "join, ticket", heard: "-", ends: "tried again, fresh" };
+    await row(worker, told, /^racing: .*connection refused/);
+    await stillFresh();
+  });
+
+  await step("the API server says that etcd timed out: the worker finds out before its lock", async () => {
+    await balancer.set("errors");
+    balancer.start();
+    const told = {
+      world: "API server answers with 500",
+      moment: "join, ticket",
+      heard: "-",
+      ends: "tried again, fresh",
+    };
+    await row(worker, told, /^racing: .*etcdserver: request timed out/);
+    await stillFresh();
+  });
+
+  await step("the API server says that etcd timed out while the locked worker's kubeadm joins", async () => {
+    await balancer.set(`pass ${first.node.ip}`);
+    await joining.event({ event: "phase-started", phase: "kubeadm-join" });
+    await worker.shell("until pkill -STOP -x kubeadm; do sleep 0.01; done");
+    await balancer.stop();
+    await balancer.set("errors");
+    balancer.start();
+    await worker.shell("pkill -CONT -x kubeadm");
+    const told = { world: "API server answers with 500", moment: "join, locked", heard: "-", ends: "tried again" };
+    await row(worker, told, /^joining: kubeadm-join: .*(?:etcdserver: request timed out|connection refused|EOF)/);
+    assert.notEqual(await worker.file("/var/lib/bootstrapper/node.lock"), undefined);
+  });
+
+  await step("the API server takes 30 s for each answer while the locked worker's kubeadm joins", async () => {
+    await balancer.set(`slow ${first.node.ip}`);
+    await until("an answer of the slow API server", () => balancer.wasSlow());
+    const told = { world: "API server slow (30 s)", moment: "join, locked", heard: "-", ends: "tried again, member" };
+    // kubeadm waits 10 s for this answer.
+    await row(worker, told, /^joining: .*cluster-info ConfigMap after timeout/);
+    await balancer.set(`pass ${first.node.ip}`);
     assert.equal(await joining.exitCode(), 0, await joining.output());
     assert.deepEqual(await operator.nodes(), ["node/cp-1", "node/worker-1"]);
   });
@@ -173,7 +248,7 @@ async function beforeTheLock(step: Step, first: RunMachine, operator: RunOperato
       await row(
         first,
         { world, moment: "init, fresh", heard, ends: `exit ${code}, stays fresh` },
-        /^racing: an operator's init$/,
+        /^racing: an operator's init/,
       );
       assert.equal(await running.kill("SIGTERM"), 0, await running.output());
       await mend();
@@ -219,6 +294,8 @@ async function settle({ laptop }: RunOperator, more: Readonly<Record<string, str
     kubeProxy: false,
     coreDns: false,
     controlPlaneEndpoint: `${ENDPOINT}:6443`,
+    // So that kubeadm gives up soon enough for a test.
+    timeouts: { discovery: "40s", kubernetesAPICall: "40s" },
     ...more,
   };
   await laptop.write("/etc/bootstrapper/operator/cluster.yaml", stringify(settings));
@@ -232,15 +309,28 @@ async function says(init: BootstrapperProcess, pattern: EventPattern): Promise<s
   return String(last?.["detail"] ?? last?.["reason"]);
 }
 
-/** Adds a row with what `status` says at this moment, which must be like `shown`. */
-async function row({ node }: RunMachine, told: Omit<Row, "status">, shown: RegExp): Promise<void> {
+/** What `status` says. */
+async function statusOf({ node }: RunMachine): Promise<Status> {
   const { code, output } = await node.run([...BOOTSTRAPPER, "status", "--output", "json"]);
   assert.equal(code, 0, output);
   const { status } = JSON.parse(output.split("\n").find((line) => line.startsWith("{")) ?? "{}");
-  const said = [status?.phase, status?.waitsFor, status?.error?.code, status?.error?.message];
-  const whole = { ...told, status: said.filter((part) => part !== undefined).join(": ") };
-  rows.push(whole);
-  assert.match(whole.status, shown);
+  return status ?? {};
+}
+
+/** Adds a row with what `status` says, which is like `shown` at once, or comes to that as tries fail. */
+async function row(machine: RunMachine, told: Omit<Row, "status">, shown: RegExp): Promise<void> {
+  let status = "";
+  await until(`status like ${shown}`, async () => {
+    const { phase, step, waitsFor, error, lastRefusal } = await statusOf(machine);
+    const at = phase === "joining" ? step : waitsFor;
+    status = [phase, at, (error ?? lastRefusal)?.message].filter((part) => part !== undefined).join(": ");
+    return shown.test(status);
+  });
+  rows.push({ ...told, status });
+}
+
+async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  await waitUntil({ what, deadlineMs: PATIENCE_MS, everyMs: 2_000 }, holds);
 }
 
 /** Gives names to addresses on machines; there is no DNS server. */
@@ -259,14 +349,27 @@ class LoadBalancer {
 
   static async create(node: WorldNode): Promise<LoadBalancer> {
     const ca = await createCertificateAuthority(new Date());
+    const balancer = new LoadBalancer(node);
+    await balancer.#certify("stranger", ca, "stranger");
+    return balancer;
+  }
+
+  /** Gives it a certificate for the cluster's endpoint, by the CA on the cluster's founder. */
+  async certify(founder: RunMachine): Promise<void> {
+    const pki = (name: string) => founder.node.read(`/etc/kubernetes/pki/${name}`);
+    const keys = await readPrivateKeyPem(await pki("ca.key"), "ca.key");
+    const certificate = readCertificate(readPem(await pki("ca.crt"), "CERTIFICATE", "ca.crt"), "ca.crt");
+    await this.#certify("cluster", joinCertificateAuthority(certificate, keys), ENDPOINT);
+  }
+
+  async #certify(name: string, ca: CertificateAuthority, nodeName: string): Promise<void> {
     const keys = await generateKeyPair("p-256");
     const { serving } = await issueNodeCertificates(ca, {
-      ...{ nodeName: "stranger", addresses: [node.ip], epoch: 1, lifetimeMs: 3_600_000 },
+      ...{ nodeName, addresses: [this.ip], epoch: 1, lifetimeMs: 3_600_000 },
       ...{ clientKey: keys.spki, servingKey: keys.spki },
     }, new Date());
-    await node.write(`${CERTIFICATE}/tls.crt`, writePem("CERTIFICATE", serving.der));
-    await node.write(`${CERTIFICATE}/tls.key`, await privateKeyPem(keys));
-    return new LoadBalancer(node);
+    await this.node.write(`${CERTIFICATES}/${name}.crt`, writePem("CERTIFICATE", serving.der));
+    await this.node.write(`${CERTIFICATES}/${name}.key`, await privateKeyPem(keys));
   }
 
   get ip(): string {
@@ -279,7 +382,18 @@ class LoadBalancer {
 
   start(): void {
     const program = `${repositoryRoot}/tests/integration/node/_load_balancer.ts`;
-    this.#running ??= this.node.start([...DENO_RUN, program, MODE, CERTIFICATE], { log: "load-balancer" });
+    this.#running ??= this.node.start([...DENO_RUN, program, MODE, CERTIFICATES], { log: "load-balancer" });
+  }
+
+  /** Whether an answer took as long as those of a slow API server do. */
+  async wasSlow(): Promise<boolean> {
+    return this.#running !== undefined && (await Deno.readTextFile(this.#running.log)).includes("slow answer");
+  }
+
+  async stop(): Promise<void> {
+    await this.#running?.kill();
+    await this.#running?.ended;
+    this.#running = undefined;
   }
 }
 
