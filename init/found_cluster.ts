@@ -20,7 +20,7 @@ import type { NodeCertificateRecord } from "../kubernetes/admission_records.ts";
 import { KubernetesApi } from "../kubernetes/api.ts";
 import { installPkiFile } from "../kubernetes/cluster_keys.ts";
 import { applyClusterRbac } from "../kubernetes/cluster_rbac.ts";
-import { controlPlaneEndpoint, initDocuments, ownApiEndpoint } from "../kubernetes/documents.ts";
+import { addressesOf, controlPlaneEndpoint, initDocuments, ownApiEndpoint } from "../kubernetes/documents.ts";
 import type { NodeFacts } from "../kubernetes/documents.ts";
 import { currentEpoch } from "../kubernetes/epochs.ts";
 import type { Kubeadm } from "../kubernetes/kubeadm.ts";
@@ -186,7 +186,7 @@ async function installKubeletCredentials(init: FoundingInit): Promise<void> {
 
 function ownNode({ staged, node }: FoundingInit): Omit<OwnNode, "epoch"> {
   const settings = readClusterSettings(staged.request.clusterDocument);
-  return { nodeName: node.name, addresses: [node.address], lifetimeMs: nodeCertificateLifetimeMs(settings) };
+  return { nodeName: node.name, addresses: addressesOf(node), lifetimeMs: nodeCertificateLifetimeMs(settings) };
 }
 
 async function giveAccess(init: FoundingInit): Promise<void> {
@@ -200,7 +200,7 @@ async function giveAccess(init: FoundingInit): Promise<void> {
     identity,
     nodeName: node.name,
     role: "control-plane",
-    addresses: [node.address],
+    addresses: addressesOf(node),
     nodeKey: "",
     evidenceDigest: "",
   });

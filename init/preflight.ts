@@ -13,6 +13,7 @@ import { BootstrapError } from "../platform/errors.ts";
 import { present } from "../platform/present.ts";
 import { missingImages } from "../kubernetes/images.ts";
 import type { Kubeadm } from "../kubernetes/kubeadm.ts";
+import type { NodeAddresses } from "../kubernetes/new_cluster.ts";
 import { nodeNetworkProblems, readNewClusterSettings } from "../kubernetes/new_cluster.ts";
 
 /**
@@ -32,18 +33,18 @@ export function checkSwitches(policyDocument: string, { switches }: TrustPart, k
 /**
  * Checks that a cluster can be made by these settings on this node, as far as can be computed.
  *
- * @param node The node's address, and the networks of its interface, CIDR.
+ * @param node The node's addresses, and the networks of its interface.
  * @throws {BootstrapError} `usage/document` for settings that no new cluster can have.
  */
 export function settingsCheck(
   clusterDocument: string,
-  node: { readonly address: string; readonly networks: readonly string[] },
+  node: NodeAddresses,
 ): PreflightCheck {
   return {
     name: "settings",
     run: () => {
       const settings = readNewClusterSettings(clusterDocument, "the cluster document of the init");
-      return Promise.resolve(nodeNetworkProblems(settings, node.address, node.networks));
+      return Promise.resolve(nodeNetworkProblems(settings, node));
     },
   };
 }

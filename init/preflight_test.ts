@@ -134,6 +134,19 @@ Deno.test("settingsCheck() refuses networks of the cluster that contain the node
   for (const [expected, ...given] of wrong) assert.match((await reasons(...given)).join("; "), expected);
 });
 
+Deno.test("settingsCheck() compares the families of the node's addresses with those of the cluster", async () => {
+  const dual = "podSubnet: 10.244.0.0/16,fd00:244::/56\nserviceSubnet: 10.96.0.0/16,fd00:96::/112";
+  const reasons = async (document: string, address: string, secondAddress?: string) => {
+    const node = { address, networks: [], ...(secondAddress === undefined ? {} : { secondAddress }) };
+    return (await settingsCheck(`kubernetesVersion: v1.36.3\n${document}`, node).run()).join("; ");
+  };
+  assert.equal(await reasons(dual, "10.77.0.11", "fd00:77::11"), "");
+  assert.match(await reasons(dual, "10.77.0.11"), /of both families, and the node has the address 10\.77\.0\.11 alone/);
+  assert.match(await reasons(dual, "fd00:77::11", "10.77.0.11"), /is IPv6, and serviceSubnet 10\.96\.0\.0\/16 is IPv4/);
+  assert.match(await reasons(dual, "10.77.0.11", "fd00:244::11"), /fd00:244::11 is in podSubnet/);
+  assert.match(await reasons("", "10.77.0.11", "fd00:77::11"), /is IPv6, .* is IPv4: choose networks of both families/);
+});
+
 Deno.test("settingsCheck() refuses settings that no new cluster can have, whatever the operator's program accepted", () => {
   const check = settingsCheck("kubernetesVersion: v1.36.3\ncontrolPlaneEndpoint: localhost:6443\n", {
     address: "10.77.0.11",

@@ -293,9 +293,8 @@ class JoinClient {
   }
 
   #facts(ticket: Ticket | undefined): JoinFacts {
-    const { name, address } = this.#dependencies.self;
     return {
-      node: { name, address },
+      node: this.#dependencies.self,
       discoveryKubeconfigPath: this.#discoveryPath,
       timeouts: ticket?.settings.timeouts ?? defaultTimeouts,
     };

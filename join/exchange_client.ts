@@ -4,6 +4,7 @@
  * @module
  */
 import type { NodeSelf } from "../protocol/node_self.ts";
+import { addressesOf } from "../kubernetes/documents.ts";
 import { activationAnswer } from "../protocol/activation.ts";
 import type { Exchange } from "../channel/exchange.ts";
 import type { EvidenceIssuer } from "../attestation/evidence.ts";
@@ -91,17 +92,17 @@ export async function obtainTicket(exchange: JoinExchange, node: JoiningNode): P
 
 /** Step 3. Returns A2. */
 async function sendRequest(exchange: JoinExchange, node: JoiningNode, service: FoundedService): Promise<Bytes> {
-  const { purpose, self: { name, role, address }, kubeletVersion, keys, issuer, clock } = node;
+  const { purpose, self, kubeletVersion, keys, issuer, clock } = node;
   const identity = identityKeyOf(node);
   const request = encodeRequest({
     purpose,
-    nodeName: name,
-    role,
-    clientCsr: await createNodeCsr(keys.node, name),
-    servingCsr: await createNodeCsr(keys.serving, name),
+    nodeName: self.name,
+    role: self.role,
+    clientCsr: await createNodeCsr(keys.node, self.name),
+    servingCsr: await createNodeCsr(keys.serving, self.name),
     identityKey: identity?.spki ?? new Uint8Array(),
     timeMs: BigInt(clock.now().getTime()),
-    addresses: [address],
+    addresses: addressesOf(self),
     kubeletVersion,
   });
   const nodeKey = keys.node.spki;

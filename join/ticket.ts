@@ -4,6 +4,7 @@
  * @module
  */
 import { readPolicy } from "../attestation/policy/policy.ts";
+import { addressesOf } from "../kubernetes/documents.ts";
 import type { NodeSelf } from "../protocol/node_self.ts";
 import { checkNodeCertificate, checkServingCertificate } from "../certificate/chain.ts";
 import type { Certificate } from "../certificate/x509.ts";
@@ -99,7 +100,7 @@ export async function checkTicket(
     nodeName: node.name,
     clientKey: node.keys.node.spki,
     servingKey: node.keys.serving.spki,
-    addresses: [node.address],
+    addresses: addressesOf(node),
     now,
   };
   const clientCertificate = await checkNodeCertificate(ticket.clientCertificate, service.ca, expected);

@@ -26,6 +26,8 @@ export interface NodeFacts {
   readonly name: string;
   /** The address by which other nodes reach it, without a port. */
   readonly address: string;
+  /** Its address of the other family, in a cluster of both. */
+  readonly secondAddress?: string;
 }
 
 /** The facts about a new cluster besides its settings. */
@@ -81,8 +83,18 @@ function nodeRegistration(node: NodeFacts): Record<string, unknown> {
     // Images are either part of the measured machine or missing. No image is fetched.
     imagePullPolicy: "Never",
     // kubeadm gives the name only if it is not the host name, and the host name may change later.
-    kubeletExtraArgs: [{ name: "node-ip", value: node.address }, { name: "hostname-override", value: node.name }],
+    kubeletExtraArgs: [
+      { name: "node-ip", value: addressesOf(node).join(",") },
+      { name: "hostname-override", value: node.name },
+    ],
   };
+}
+
+/** The addresses of a node, the one by which others reach it first. */
+export function addressesOf(
+  { address, secondAddress }: Pick<NodeFacts, "address" | "secondAddress">,
+): readonly string[] {
+  return secondAddress === undefined ? [address] : [address, secondAddress];
 }
 
 function documents(...values: readonly Record<string, unknown>[]): string {
@@ -134,7 +146,7 @@ export function initDocuments(settings: ClusterSettings, facts: InitFacts): stri
         ...present("serviceSubnet", settings.serviceSubnet),
       },
       apiServer: {
-        certSANs: [...new Set([facts.node.address, facts.node.name, hostOf(endpoint), LOOPBACK])],
+        certSANs: [...new Set([...addressesOf(facts.node), facts.node.name, hostOf(endpoint), LOOPBACK])],
         extraArgs: API_SERVER_ARGUMENTS,
         extraVolumes: API_SERVER_VOLUMES,
       },

@@ -22,6 +22,27 @@ const signers = [
   { name: "cluster-signing-kube-apiserver-client-key-file", value: "/etc/kubernetes/pki/ca.key" },
 ];
 
+Deno.test("the documents of a node with addresses of both families name both to the kubelet", () => {
+  const dual = { ...node, secondAddress: "fd00::1" };
+  const networks =
+    "{kubernetesVersion: v1.36.3, podSubnet: '10.244.0.0/16,fd00:244::/56', serviceSubnet: '10.96.0.0/16,fd00:96::/112'}";
+  const [init, cluster] = parseAllDocuments(
+    initDocuments(readClusterSettings(networks), { clusterName: "blue", node: dual }),
+  )
+    .map((document) => document.toJS());
+  const nodeIp = { name: "node-ip", value: "10.0.0.1,fd00::1" };
+  assert.deepEqual(init.nodeRegistration.kubeletExtraArgs[0], nodeIp);
+  assert.equal(init.localAPIEndpoint.advertiseAddress, "10.0.0.1");
+  assert.deepEqual(cluster.networking, {
+    podSubnet: "10.244.0.0/16,fd00:244::/56",
+    serviceSubnet: "10.96.0.0/16,fd00:96::/112",
+  });
+  assert.deepEqual(cluster.apiServer.certSANs, ["10.0.0.1", "fd00::1", "cp-1", "127.0.0.1"]);
+  const facts = { node: dual, discoveryKubeconfigPath: "/run/x", timeouts: defaultTimeouts };
+  const [join] = parseAllDocuments(joinDocument(facts)).map((document) => document.toJS());
+  assert.deepEqual(join.nodeRegistration.kubeletExtraArgs[0], nodeIp);
+});
+
 Deno.test("initDocuments() writes what kubeadm reads, and no token", () => {
   assert.deepEqual(read(initDocuments(settings, { clusterName: "blue", node })), [
     {

@@ -5,6 +5,7 @@
  */
 import type { Problem } from "../platform/document.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
+import { familyParts } from "../platform/dual_stack.ts";
 import type { AddressFamily, Network } from "../platform/ip_address.ts";
 import {
   addressBytes,
@@ -16,7 +17,7 @@ import {
   unreachablePartOf,
 } from "../platform/ip_address.ts";
 import type { ClusterSettings } from "./settings.ts";
-import { KUBEADM_SERVICE_SUBNET, readApiEndpoint, readClusterSettings, RELEASE } from "./settings.ts";
+import { KUBEADM_SERVICE_SUBNET, readApiEndpoint, readClusterSettings, RELEASE, subnetsOf } from "./settings.ts";
 
 const API_SERVER_PORT = 6443;
 const JOIN_SERVICE_PORT = 9444;
@@ -64,8 +65,8 @@ const LONGEST_SERVICES: Readonly<Record<AddressFamily, number>> = { 4: 28, 6: 12
 
 function newClusterProblems(settings: ClusterSettings): readonly Problem[] {
   const { kubernetesVersion, serviceSubnet = KUBEADM_SERVICE_SUBNET, podSubnet, controlPlaneEndpoint } = settings;
-  const services = networkOf(serviceSubnet);
-  const pods = podSubnet === undefined ? undefined : networkOf(podSubnet);
+  const services = subnetsOf(serviceSubnet);
+  const pods = podSubnet === undefined ? [] : subnetsOf(podSubnet);
   const [, minor = ""] = RELEASE.exec(kubernetesVersion) ?? [];
   const problems: Problem[] = [];
   const note = (key: keyof ClusterSettings, text: string) => problems.push({ path: [key], text });
@@ -81,38 +82,51 @@ function newClusterProblems(settings: ClusterSettings): readonly Problem[] {
       note("controlPlaneEndpoint", `controlPlaneEndpoint ${controlPlaneEndpoint} ${reason}`);
     }
   }
-  if (podSubnet !== undefined && pods !== undefined) {
-    for (const reason of podProblems(podSubnet, pods)) note("podSubnet", `podSubnet ${podSubnet} ${reason}`);
+  if (podSubnet !== undefined) {
+    for (const [text, network] of partsOf(podSubnet)) {
+      for (const reason of podProblems(text, network)) note("podSubnet", `podSubnet ${text} ${reason}`);
+    }
   }
   if (settings.serviceSubnet !== undefined) {
-    for (const reason of serviceProblems(serviceSubnet, services)) {
-      note("serviceSubnet", `serviceSubnet ${serviceSubnet} ${reason}`);
+    for (const [text, network] of partsOf(serviceSubnet)) {
+      for (const reason of serviceProblems(text, network)) note("serviceSubnet", `serviceSubnet ${text} ${reason}`);
     }
   }
   const ofServices = `${
     settings.serviceSubnet === undefined ? "the default serviceSubnet" : "serviceSubnet"
   } ${serviceSubnet}`;
-  if (podSubnet !== undefined && pods !== undefined && pods.length > 0) {
-    if (pods.family !== services.family) {
+  if (podSubnet !== undefined && pods.every(({ length }) => length > 0)) {
+    const families = (networks: readonly Network[]) =>
+      networks.map(({ family }) => `IPv${family}`).toSorted().join(" and ");
+    const overlapping = pods.find(({ text }) => services.some((service) => doNetworksOverlap(text, service.text)));
+    if (families(pods) !== families(services)) {
       note(
         "podSubnet",
-        `podSubnet ${podSubnet} is IPv${pods.family} and ${ofServices} is IPv${services.family}: choose networks of one family`,
+        `podSubnet ${podSubnet} is ${families(pods)} and ${ofServices} is ${
+          families(services)
+        }: choose networks of one family, or of both families for both`,
       );
-    } else if (doNetworksOverlap(podSubnet, serviceSubnet)) {
+    } else if (overlapping !== undefined) {
       note("podSubnet", `podSubnet ${podSubnet} overlaps ${ofServices}: choose two networks that share no address`);
     }
   }
   return problems;
 }
 
-/** A network that the schema has accepted. */
-function networkOf(text: string): Network {
-  const network = readNetwork(text);
-  if (typeof network === "string") throw new TypeError(network);
-  return network;
+/** The networks of a setting, each with its text as it was written. */
+function partsOf(text: string): readonly (readonly [text: string, network: Network])[] {
+  const networks = subnetsOf(text);
+  return familyParts(text).flatMap((part, index) => {
+    const network = networks[index];
+    return network === undefined ? [] : [[part, network] as const];
+  });
 }
 
-function* endpointProblems({ host }: Endpoint, services: Network, pods: Network | undefined): Generator<string> {
+function* endpointProblems(
+  { host }: Endpoint,
+  services: readonly [Network, ...Network[]],
+  pods: readonly Network[],
+): Generator<string> {
   if (host === "localhost" || host.endsWith(".localhost")) {
     yield "is each node itself: name an address or a name at which all nodes reach the API server";
   }
@@ -123,13 +137,14 @@ function* endpointProblems({ host }: Endpoint, services: Network, pods: Network 
     yield `is ${kind}, so each node would call itself: name an address at which all nodes reach the API server`;
   } else if (kind !== undefined) {
     yield `is ${kind}: name an address at which all nodes reach the API server`;
-  } else if (familyOf(address) !== services.family) {
-    yield `is IPv${
-      familyOf(address)
-    } and the Services' network ${services.text} is IPv${services.family}: use one family`;
+  } else if (familyOf(address) !== services[0].family) {
+    yield `is IPv${familyOf(address)} and the Services' ${services.length > 1 ? "first " : ""}network ${
+      services[0].text
+    } is IPv${services[0].family}: use one family`;
   }
-  for (const [network, whose] of [[services, "Services"], [pods, "Pods"]] as const) {
-    if (network !== undefined && isInNetwork(address, network.text)) {
+  for (const [networks, whose] of [[services, "Services"], [pods, "Pods"]] as const) {
+    const network = networks.find(({ text }) => isInNetwork(address, text));
+    if (network !== undefined) {
       yield `is in the network of the ${whose}, ${network.text}: name an address outside of it`;
     }
   }
@@ -171,38 +186,61 @@ function* commonProblems(text: string, written: string): Generator<string> {
   if (length === "0") yield "is every address: choose a private network, such as 10.244.0.0/16";
 }
 
+/** The addresses of a node in a new cluster. */
+export interface NodeAddresses {
+  readonly address: string;
+  /** The address of the other family, in a cluster of both. */
+  readonly secondAddress?: string;
+  /**
+   * The networks of the node's own interface, CIDR: none may lie within one of the cluster's. A larger one that contains
+   * one of the cluster's works, as the longer prefix wins.
+   */
+  readonly networks?: readonly string[];
+}
+
 /**
- * Says why a node cannot be in a new cluster, as clauses: its address is in the network of the Pods or of the Services,
- * or of another family.
- *
- * @param networks The networks of the node's own interface, CIDR: none may lie within one of the cluster's. A larger one
- *   that contains one of the cluster's works, as the longer prefix wins.
+ * Says why a node cannot be in a new cluster, as clauses: an address of it is in the network of the Pods or of the
+ * Services, or its families are not those of the cluster.
  */
 export function nodeNetworkProblems(
   { podSubnet, serviceSubnet = KUBEADM_SERVICE_SUBNET }: Pick<ClusterSettings, "podSubnet" | "serviceSubnet">,
-  address: string,
-  networks: readonly string[] = [],
+  { address, secondAddress, networks = [] }: NodeAddresses,
 ): readonly string[] {
-  const bytes = addressBytes(address);
-  if (bytes === undefined) return [`the node's address ${address} is none`];
-  const family = familyOf(bytes);
   const parts = [["serviceSubnet", serviceSubnet, "Services"], ["podSubnet", podSubnet, "Pods"]] as const;
   return parts.flatMap(([key, subnet, whose]) => {
     if (subnet === undefined) return [];
-    const network = readNetwork(subnet);
-    if (typeof network === "string") return [];
-    if (network.family !== family) {
-      return [
-        `the node's address ${address} is IPv${family}, and ${key} ${subnet} is IPv${network.family}: choose networks of IPv${family} in --cluster`,
-      ];
+    const subnets = subnetsOf(subnet);
+    const isBoth = subnets.length > 1;
+    const problems: string[] = [];
+    for (const [index, text] of [address, secondAddress].entries()) {
+      if (text === undefined) continue;
+      const bytes = addressBytes(text);
+      if (bytes === undefined) {
+        problems.push(`the node's address ${text} is none`);
+        continue;
+      }
+      const family = familyOf(bytes);
+      const isFirst = index === 0 && key === "serviceSubnet";
+      if (isFirst ? family !== subnets[0].family : subnets.every((network) => network.family !== family)) {
+        const seen = isFirst ? subnets[0].text : subnet;
+        problems.push(
+          `the node's address ${text} is IPv${family}, and ${key} ${seen} is IPv${
+            subnets[0].family
+          }: choose networks of ${index === 0 ? `IPv${family}` : "both families"} in --cluster`,
+        );
+      } else if (subnets.some((network) => isInNetwork(bytes, network.text))) {
+        problems.push(
+          `the node's address ${text} is in ${key} ${subnet}, the network of the ${whose}: choose another network in --cluster`,
+        );
+      }
     }
-    if (isInNetwork(bytes, subnet)) {
-      return [
-        `the node's address ${address} is in ${key} ${subnet}, the network of the ${whose}: choose another network in --cluster`,
-      ];
+    if (isBoth && secondAddress === undefined) {
+      problems.push(
+        `${key} ${subnet} is of both families, and the node has the address ${address} alone: name one of each family in node.address or node.addressFrom`,
+      );
     }
-    const within = networks.find((own) => isNetworkIn(own, network));
-    if (within === undefined) return [];
+    const within = networks.find((own) => subnets.some((network) => isNetworkIn(own, network)));
+    if (problems.length > 0 || within === undefined) return problems;
     return [`${key} ${subnet} contains the nodes' network ${within}: choose another network in --cluster`];
   });
 }

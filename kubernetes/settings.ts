@@ -10,6 +10,8 @@ import { parseEndpoint } from "../platform/endpoint.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
 import { endpointText } from "../platform/endpoint.ts";
 import { checkedText, problemIn } from "../platform/checked_text.ts";
+import { familyParts, familyPartsProblem } from "../platform/dual_stack.ts";
+import type { Network } from "../platform/ip_address.ts";
 import { readNetwork } from "../platform/ip_address.ts";
 import { shown } from "../platform/label.ts";
 import { present } from "../platform/present.ts";
@@ -32,14 +34,30 @@ function secondsOf(text: string): number {
   return Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds);
 }
 
-/** A network, as the clusters that are there may have it: bits after the prefix were accepted once. */
+/**
+ * A network, or two for dual stack, as the clusters that are there may have them: bits after the prefix were accepted
+ * once.
+ */
 const subnet = checkedText(
-  problemIn(readNetwork),
+  (text) => familyPartsProblem(text, problemIn(readNetwork), (part) => networkOf(part).family),
   ({ received }) =>
     received === "Array"
-      ? "must be one network, and dual stack is not supported: write one network, without brackets"
+      ? "must be one text: write two networks with a comma between them, without brackets"
       : `must be a network in CIDR notation, as in "10.244.0.0/16"; seen ${received}`,
 );
+
+/** A network that the schema has accepted. */
+function networkOf(text: string): Network {
+  const network = readNetwork(text);
+  if (typeof network === "string") throw new TypeError(network);
+  return network;
+}
+
+/** The networks of a `podSubnet` or a `serviceSubnet`: one, or one of each family for dual stack. */
+export function subnetsOf(text: string): readonly [Network, ...Network[]] {
+  const [first = "", ...others] = familyParts(text);
+  return [networkOf(first), ...others.map(networkOf)];
+}
 
 const API_SERVER_PORT = 6443;
 
@@ -102,9 +120,9 @@ export interface ClusterSettings {
   readonly kubernetesVersion: string;
   /** `host:port`. Default: the initialising node's address with port 6443. */
   readonly controlPlaneEndpoint?: string;
-  /** CIDR. Default: none. */
+  /** CIDR, or two with a comma between them; see {@linkcode subnetsOf}. Default: none. */
   readonly podSubnet?: string;
-  /** CIDR. Default: kubeadm's. */
+  /** The same; the first one has the family of the nodes' first addresses. Default: kubeadm's. */
   readonly serviceSubnet?: string;
   /** Whether kubeadm installs kube-proxy. Default: yes. */
   readonly kubeProxy: boolean;

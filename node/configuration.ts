@@ -17,6 +17,7 @@ import { readClusterId } from "../certificate/cluster_id.ts";
 import { readOperatorKey } from "../certificate/operator_key.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { hex } from "../platform/bytes.ts";
+import { familyParts } from "../platform/dual_stack.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { ConfigurationDocument } from "./configuration_schema.ts";
 import { newNodeProblems, readConfigurationDocument } from "./configuration_schema.ts";
@@ -50,8 +51,12 @@ export interface NodeConfiguration {
   readonly node: {
     readonly name?: string;
     readonly address?: string;
+    /** The address of the other family, in a cluster of both. */
+    readonly secondAddress?: string;
     /** The network in which the machine's own address is, CIDR. */
     readonly addressFrom?: string;
+    /** The network of the other family in which the machine's second address is, CIDR. */
+    readonly secondAddressFrom?: string;
     readonly role: NodeRole;
   };
   readonly evidence: EvidenceConfiguration;
@@ -117,6 +122,8 @@ function completed(
   if (address !== undefined && addressFrom !== undefined) {
     fail("node.addressFrom", "node.address names the address already: remove one of the two");
   }
+  const [firstAddress, secondAddress] = address === undefined ? [] : familyParts(address);
+  const [firstNetwork, secondNetwork] = addressFrom === undefined ? [] : familyParts(addressFrom);
   const evidence = readEvidence(document, kinds, fail);
   if (isInsecure(evidence) && role === "control-plane" && !init.enabled) {
     const variant = combinedName(evidence.kinds.map((kind) => kind.name));
@@ -134,8 +141,10 @@ function completed(
     node: {
       role,
       ...present("name", name),
-      ...present("address", address),
-      ...present("addressFrom", addressFrom),
+      ...present("address", firstAddress),
+      ...present("secondAddress", secondAddress),
+      ...present("addressFrom", firstNetwork),
+      ...present("secondAddressFrom", secondNetwork),
     },
     evidence,
     init,

@@ -6,6 +6,7 @@
 import { BootstrapError } from "../platform/errors.ts";
 import { addressBytes, unreachableKind } from "../platform/ip_address.ts";
 import { nodeNameProblem, reservedNameProblem } from "../platform/label.ts";
+import { present } from "../platform/present.ts";
 import type { NodeSelf } from "../protocol/node_self.ts";
 import type { NodeConfiguration } from "./configuration.ts";
 import type { MachineAddresses } from "./own_address.ts";
@@ -32,6 +33,11 @@ export function resolveNodeSelf({ node }: Pick<NodeConfiguration, "node">, machi
   return {
     name: node.name ?? machineName(machine),
     address: node.address ?? machineAddress(machine, node.addressFrom),
+    ...present(
+      "secondAddress",
+      node.secondAddress ??
+        (node.secondAddressFrom === undefined ? undefined : machineAddress(machine, node.secondAddressFrom)),
+    ),
     role: node.role,
   };
 }

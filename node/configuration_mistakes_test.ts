@@ -88,8 +88,22 @@ Deno.test("readNewNodeConfiguration() takes a name or an address, or says what t
     ["link-local, written otherwise", node('address: "FEBF:0::1"'), /it is link-local/],
     ["no IPv4 address", node("address: 10.77.0.256"), /10\.77\.0\.256 is no IPv4 address/],
     ["a zone", node('address: "fe80::1%eth0"'), /leave out the zone/],
-    ["two addresses", node("address: 10.77.0.21,fd00:77::21"), /a node has one address/],
-    ["a list", node('address: [10.77.0.21, "fd00:77::21"]'), /a node has one address/],
+    ["dual stack", node("address: 10.77.0.21,fd00:77::21"), "taken"],
+    ["dual stack by networks", node("addressFrom: 10.77.0.0/24,fd00:77::/64"), "taken"],
+    [
+      "dual stack as a list",
+      node('address: [10.77.0.21, "fd00:77::21"]'),
+      /node\.address: .*a comma between them, without/,
+    ],
+    ["two addresses of a family", node("address: 10.77.0.21,10.78.0.21"), /both are IPv4: write one, or one of each/],
+    ["two networks of a family", node('addressFrom: "fd00:77::/64,fd00:78::/64"'), /both are IPv6/],
+    [
+      "three addresses",
+      node("address: 10.77.0.21,fd00:77::21,10.78.0.21"),
+      /at most two are allowed, one of each family/,
+    ],
+    ["a space", node("address: 10.77.0.21, fd00:77::21"), /leave out the space at the comma/],
+    ["a second one that is none", node("address: 10.77.0.21,::1"), /other nodes cannot reach "::1": it is loopback/],
     ["with brackets", node('address: "[fd00:77::21]"'), /leave out the brackets: write fd00:77::21/],
     ["with a port", node("address: 10.77.0.21:6443"), /leave out the port: write 10\.77\.0\.21/],
     ["a cluster's name with dots", TRUST.replace("demo", "prod.example.org") + JOIN, /it has dots: write prod/],
@@ -281,8 +295,30 @@ Deno.test("readNewClusterSettings() takes networks that a cluster can have, or s
   const both = (podSubnet: string, serviceSubnet: string) =>
     cluster(`podSubnet: ${podSubnet}\nserviceSubnet: ${serviceSubnet}`);
   check(readNewClusterSettings, [
-    ["dual stack", both("10.244.0.0/16,fd00:244::/56", "10.96.0.0/16,fd00:96::/112"), /dual stack is not supported/],
-    ["dual stack as a list", pods('[10.244.0.0/16, "fd00:244::/56"]'), /dual stack is not supported/],
+    ["dual stack", both("10.244.0.0/16,fd00:244::/56", "10.96.0.0/16,fd00:96::/112"), "taken"],
+    ["dual stack, IPv6 first", both("10.244.0.0/16,fd00:244::/56", "fd00:96::/112,10.96.0.0/16"), "taken"],
+    ["dual stack as a list", pods('[10.244.0.0/16, "fd00:244::/56"]'), /write two networks with a comma between them/],
+    [
+      "dual stack of the Pods alone",
+      pods("10.244.0.0/16,fd00:244::/56"),
+      /is IPv4 and IPv6 and the default .* is IPv4/,
+    ],
+    [
+      "dual stack of the Services alone",
+      both("10.244.0.0/16", "10.96.0.0/16,fd00:96::/112"),
+      /of both families for both/,
+    ],
+    ["two networks of a family", pods("10.244.0.0/16,10.245.0.0/16"), /both are IPv4/],
+    [
+      "a second network that is too large",
+      both("10.244.0.0/16,fd00:244::/32", "10.96.0.0/16,fd00:96::/112"),
+      /podSubnet fd00:244::\/32 is too large.*write \/48/,
+    ],
+    [
+      "a second network that overlaps",
+      both("10.244.0.0/16,fd00:96::/64", "10.96.0.0/16,fd00:96::/112"),
+      /podSubnet 10\.244\.0\.0\/16,fd00:96::\/64 overlaps serviceSubnet/,
+    ],
     ["overlap", both("10.96.0.0/12", "10.96.0.0/12"), /podSubnet 10\.96\.0\.0\/12 overlaps serviceSubnet/],
     ["overlap with the default", pods("10.100.0.0/16"), /overlaps the default serviceSubnet 10\.96\.0\.0\/12/],
     ["one node's IPv6", both("fd00:244::/64", "fd00:96::/112"), /each node takes a \/64 of it/],

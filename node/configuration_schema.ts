@@ -12,12 +12,15 @@ import { readOperatorKey } from "../certificate/operator_key.ts";
 import type { NodeRole } from "../kubernetes/node_role.ts";
 import { NODE_ROLES } from "../kubernetes/node_role.ts";
 import { checkedText, problemIn } from "../platform/checked_text.ts";
+import { familyPartsProblem } from "../platform/dual_stack.ts";
 import type { KeyHints, Problem } from "../platform/document.ts";
 import { keyPath, readDocument } from "../platform/document.ts";
 import { parseEndpoint, parseListenAddress } from "../platform/endpoint.ts";
 import { asBootstrapError } from "../platform/errors.ts";
+import type { AddressFamily } from "../platform/ip_address.ts";
 import {
   addressBytes,
+  familyOf,
   memberAddressProblem,
   nodeAddressProblem,
   readNetwork,
@@ -62,14 +65,22 @@ const clusterName = checkedText(labelProblem);
 const operatorKey = checkedText(operatorKeyProblem);
 const clusterId = checkedText(clusterIdProblem);
 const nodeName = checkedText(nodeNameProblem);
+const BOTH_FAMILIES = "write one of each family with a comma between them, without brackets";
 const nodeAddress = checkedText(
-  memberAddressProblem,
-  ({ received }) =>
-    received === "Array"
-      ? "a node has one address, and dual stack is not supported: write one address, without brackets"
-      : `expected an IP address, seen ${received}`,
+  (text) => familyPartsProblem(text, memberAddressProblem, familyOfText),
+  ({ received }) => received === "Array" ? BOTH_FAMILIES : `expected an IP address, seen ${received}`,
 );
-const network = checkedText(problemIn(readNetwork));
+const network = checkedText(
+  (text) => familyPartsProblem(text, problemIn(readNetwork), familyOfText),
+  ({ received }) => received === "Array" ? BOTH_FAMILIES : `expected a network, seen ${received}`,
+);
+
+/** The family of an address or a network. */
+function familyOfText(text: string): AddressFamily {
+  const [address = ""] = text.split("/");
+  return familyOf(addressBytes(address) ?? new Uint8Array());
+}
+
 /** Says why a node cannot call an endpoint. It can call a loopback address: a tunnel may begin there. */
 function uncallableProblem(text: string): string | undefined {
   const endpoint = parseEndpoint(text);
@@ -174,7 +185,10 @@ export function newNodeProblems({ node = {}, join: { endpoints = [] } = {} }: Ne
   const { name, address } = node;
   const found: readonly (readonly [path: Problem["path"], reason: string | undefined])[] = [
     [["node", "name"], name === undefined ? undefined : reservedNameProblem(name)],
-    [["node", "address"], address === undefined ? undefined : nodeAddressProblem(address)],
+    [
+      ["node", "address"],
+      address === undefined ? undefined : familyPartsProblem(address, nodeAddressProblem, familyOfText),
+    ],
     ...endpoints.map((text, index) => [["join", "endpoints", index], uncallableProblem(text)] as const),
   ];
   return found.flatMap(([path, reason]) => reason === undefined ? [] : [{ path, text: `${keyPath(path)}: ${reason}` }]);

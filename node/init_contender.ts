@@ -46,7 +46,7 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
       using _warnings = kubeadm.listenToWarnings((warning) => journal.detail("preflight", WARNING_PREFIX + warning));
       await forOperator(async () => {
         checkSwitches(staged.request.policyDocument, trust, kinds);
-        const node = { address: self.address, networks: deps.networks ?? [] };
+        const node = { ...self, networks: deps.networks ?? [] };
         const all = [
           settingsCheck(staged.request.clusterDocument, node),
           ...checks,

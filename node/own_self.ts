@@ -36,10 +36,11 @@ const selfSchema = v.object({
   version: v.literal(1),
   name: checkedText(nodeNameProblem),
   address: checkedText(memberAddressProblem),
+  secondAddress: v.exactOptional(checkedText(memberAddressProblem)),
 });
 
-/** A name and an address. */
-export type Named = Pick<NodeSelf, "name" | "address">;
+/** A name and its addresses. */
+export type Named = Pick<NodeSelf, "name" | "address" | "secondAddress">;
 
 /** What {@linkcode ownSelf} works with. */
 export interface OwnSelfFacts {
@@ -63,8 +64,20 @@ export async function ownSelf({ configuration: { node }, machine, paths }: OwnSe
   return {
     name: node.name ?? kept?.name ?? machineName(machine),
     address: node.address ?? ownAddress(machine, node.addressFrom, kept?.address),
+    ...present("secondAddress", secondAddressOf(node, machine, kept?.secondAddress)),
     role: node.role,
   };
+}
+
+/** The address of the other family. Only a configuration asks for one, and a member keeps what it had. */
+function secondAddressOf(
+  { address, secondAddress, addressFrom, secondAddressFrom }: NodeConfiguration["node"],
+  machine: MachineFacts,
+  kept: string | undefined,
+): string | undefined {
+  if (secondAddress !== undefined) return secondAddress;
+  if (secondAddressFrom !== undefined) return ownAddress(machine, secondAddressFrom, kept);
+  return address === undefined && addressFrom === undefined ? kept : undefined;
 }
 
 /**
@@ -73,11 +86,14 @@ export async function ownSelf({ configuration: { node }, machine, paths }: OwnSe
  *
  * @throws {BootstrapError} `system/file`.
  */
-export async function keepSelf({ state }: Pick<NodePaths, "state">, { name, address }: Named): Promise<void> {
+export async function keepSelf(
+  { state }: Pick<NodePaths, "state">,
+  { name, address, secondAddress }: Named,
+): Promise<void> {
   const path = join(state, SELF_FILE);
   if (await exists(new LockFile(state).path) && await exists(path)) return;
   await ensureFolder(state, STATE_FOLDER_MODE);
-  await writeFileAtomic(path, utf8(`${JSON.stringify({ version: 1, name, address })}\n`), PUBLIC);
+  await writeFileAtomic(path, utf8(`${JSON.stringify({ version: 1, name, address, secondAddress })}\n`), PUBLIC);
 }
 
 function ownAddress(machine: MachineFacts, from: string | undefined, kept: string | undefined): string {
@@ -114,9 +130,12 @@ async function keptSelf({ state, kubelet }: OwnSelfFacts["paths"]): Promise<Part
 async function selfOfCertificate(kubelet: string): Promise<Partial<Named> | undefined> {
   const certificate = await readNodeCertificate({ kubelet }, "serving").catch(() => undefined);
   if (certificate === undefined) return undefined;
-  const address = subjectAltName(certificate)?.find(({ type }) => type === "ip");
+  const [address, secondAddress] = (subjectAltName(certificate) ?? []).flatMap((name) =>
+    name.type === "ip" ? addressText(name.value) : []
+  );
   return {
     ...present("name", nodeNameOf(certificate.subject.attributes)),
-    ...(address?.type === "ip" ? { address: addressText(address.value) } : {}),
+    ...present("address", address),
+    ...present("secondAddress", secondAddress),
   };
 }

@@ -4,6 +4,7 @@ import { createCertificateAuthority } from "../certificate/ca.ts";
 import { renewOwnCertificates } from "../kubernetes/own_node_certificates.ts";
 import { LockFile } from "../nodelock/file.ts";
 import { asBootstrapError } from "../platform/errors.ts";
+import type { NodeConfiguration } from "./configuration.ts";
 import type { MachineFacts } from "./configuration_defaults.ts";
 import { keepSelf, ownSelf, SELF_FILE } from "./own_self.ts";
 
@@ -64,6 +65,23 @@ Deno.test("ownSelf() of a locked node takes the address to which the machine has
     assert.equal(await addressOf({ address: "10.0.0.3" }, "10.0.0.1"), "10.0.0.3");
     assert.equal(await addressOf({ addressFrom: "10.1.0.0/16" }, "10.0.0.1", "10.1.0.1"), "10.1.0.1");
     assert.equal(await addressOf({ addressFrom: "10.1.0.0/16" }, "10.0.0.1"), "10.0.0.1");
+  }));
+
+Deno.test("ownSelf() has a second address only if the configuration asks for one, and keeps it when it is locked", () =>
+  withFolders(async (paths) => {
+    const both = { role: "worker", addressFrom: "10.0.0.0/24", secondAddressFrom: "fd00::/64" } as const;
+    const selfOf = (node: NodeConfiguration["node"], ...of: string[]) =>
+      ownSelf({ configuration: { node }, machine: machine("node-1", ...of), paths });
+    assert.equal((await selfOf({ role: "worker" }, "10.0.0.1", "fd00::1")).secondAddress, undefined);
+    await assert.rejects(selfOf(both, "10.0.0.1"), { code: "unavailable/address" });
+    const self = await selfOf(both, "10.0.0.1", "fd00::1");
+    assert.deepEqual(self, { name: "node-1", address: "10.0.0.1", secondAddress: "fd00::1", role: "worker" });
+    await keepSelf(paths, self);
+    await Deno.writeTextFile(new LockFile(paths.state).path, "locked");
+    assert.deepEqual(await selfOf(both, "10.0.0.1", "fd00::1", "fd00::2"), self);
+    assert.deepEqual(await selfOf(both), self);
+    const explicit = { role: "worker", address: "10.0.0.3", secondAddress: "fd00::3" } as const;
+    assert.deepEqual(await selfOf(explicit), { ...explicit, name: "node-1" });
   }));
 
 Deno.test("ownSelf() of a node that an earlier version locked reads the kubelet's certificate", () =>

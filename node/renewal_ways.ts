@@ -4,6 +4,7 @@
  * @module
  */
 import type { EvidenceIssuer } from "../attestation/evidence.ts";
+import { addressesOf } from "../kubernetes/documents.ts";
 import type { AdmissionGroups } from "../certificate/subjects.ts";
 import { admissionOf, nodeNameOf } from "../certificate/subjects.ts";
 import { obtainRenewal } from "../join/renewal.ts";
@@ -75,7 +76,7 @@ export function attestationWay({ paths, clock, log }: WayParts, load: () => Prom
     };
     const ticket = await obtainRenewal({
       trust,
-      self: { name: nameOf(installed, self), address: self.address, role },
+      self: { ...self, name: nameOf(installed, self), role },
       kubeletVersion,
       issuer,
       keys,
@@ -150,7 +151,7 @@ export function ownCaWay({ paths, clock, log }: WayParts, load: () => Promise<No
     const { record, ...admission } = await ownAdmission({ paths, self: { ...self, name: nodeName }, task, log });
     const certificates = await renewOwnCertificates(
       { ca, paths, now: clock.now(), ...present("record", record) },
-      { ...admission, nodeName, addresses: [self.address], lifetimeMs: nodeCertificateLifetimeMs(settings) },
+      { ...admission, nodeName, addresses: addressesOf(self), lifetimeMs: nodeCertificateLifetimeMs(settings) },
     );
     return { certificates, joinEndpoints: task.joinEndpoints };
   };

@@ -64,7 +64,7 @@ export function familyOf(address: Uint8Array): AddressFamily {
  */
 export function readNetwork(text: string): Network | string {
   if (hasVariable(text)) return variableProblem(text);
-  if (text.includes(",")) return `it must be one network; dual stack is not supported: current value is ${shown(text)}`;
+  if (text.includes(",")) return `it must be one network: current value is ${shown(text)}`;
   if (/\s/.test(text)) return `it must have no spaces: current value is ${shown(text)}`;
   const [address = "", length, ...rest] = text.split("/");
   const bytes = addressBytes(address);
@@ -169,7 +169,7 @@ export function memberAddressProblem(text: string): string | undefined {
   if (bytes !== undefined) return undefined;
   if (hasVariable(text)) return variableProblem(text);
   const current = `current value is ${shown(text)}`;
-  if (text.includes(",")) return `a node has one address; dual stack is not supported: ${current}`;
+  if (text.includes(",")) return `it must be one address: ${current}`;
   const [, bracketed] = /^\[(.*)\]$/.exec(text) ?? [];
   if (bracketed !== undefined && isIPv6(bracketed)) return `leave out the brackets: write ${bracketed}`;
   const network = readNetwork(text);

@@ -6,6 +6,8 @@ export interface NodeSelf {
   readonly name: string;
   /** An IP address. */
   readonly address: string;
+  /** An IP address of the other family, in a cluster of both. */
+  readonly secondAddress?: string;
   /** The role that it asks for when it joins. */
   readonly role: NodeRole;
 }

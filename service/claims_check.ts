@@ -12,7 +12,7 @@ import type { AdmissionRecord } from "../kubernetes/admission_records.ts";
 import { KUBEADM_SERVICE_SUBNET, readClusterSettings } from "../kubernetes/settings.ts";
 import { readEndpoint } from "../platform/endpoint.ts";
 import type { BootstrapError } from "../platform/errors.ts";
-import { present } from "../platform/present.ts";
+import { familyParts } from "../platform/dual_stack.ts";
 import { reservedNameProblem } from "../platform/label.ts";
 import { addressBytes, isInNetwork, unreachableKind } from "../platform/ip_address.ts";
 
@@ -20,10 +20,10 @@ import { addressBytes, isInNetwork, unreachableKind } from "../platform/ip_addre
 export interface ClusterNetwork {
   /** The addresses and DNS names at which nodes reach the API server, in lower case. */
   readonly apiHosts: readonly string[];
-  /** The network of the Services, CIDR. Its first address is the API server's. */
-  readonly serviceSubnet: string;
-  /** The network of the Pods, CIDR; absent if the cluster's settings name none. */
-  readonly podSubnet?: string;
+  /** The networks of the Services, CIDR. The first address of the first one is the API server's. */
+  readonly serviceSubnets: readonly string[];
+  /** The networks of the Pods, CIDR; none if the cluster's settings name none. */
+  readonly podSubnets: readonly string[];
 }
 
 /** The claims of a node. */
@@ -40,8 +40,8 @@ export function clusterNetwork(apiEndpoints: readonly string[], clusterDocument:
   const { serviceSubnet = KUBEADM_SERVICE_SUBNET, podSubnet } = readClusterSettings(clusterDocument);
   return {
     apiHosts: apiEndpoints.map((endpoint) => readEndpoint(endpoint, "apiEndpoints").host),
-    serviceSubnet,
-    ...present("podSubnet", podSubnet),
+    serviceSubnets: familyParts(serviceSubnet),
+    podSubnets: podSubnet === undefined ? [] : familyParts(podSubnet),
   };
 }
 
@@ -55,7 +55,7 @@ export function clusterNetwork(apiEndpoints: readonly string[], clusterDocument:
  */
 export function checkClaims(
   { nodeName, role, addresses }: Claims,
-  { apiHosts, serviceSubnet, podSubnet }: ClusterNetwork,
+  { apiHosts, serviceSubnets, podSubnets }: ClusterNetwork,
 ): void {
   const ofApi = role === "control-plane" ? [] : apiHosts;
   if (reservedNameProblem(nodeName) !== undefined || ofApi.includes(nodeName)) {
@@ -73,9 +73,9 @@ export function checkClaims(
     if (bytes === undefined) throw wrongAddress(nodeName, address, "not an address");
     const what = unreachableKind(bytes);
     if (what !== undefined) throw wrongAddress(nodeName, address, what);
-    if (isInNetwork(bytes, serviceSubnet)) throw wrongAddress(nodeName, address, `in ${serviceSubnet}, the Services'`);
-    if (podSubnet !== undefined && isInNetwork(bytes, podSubnet)) {
-      throw wrongAddress(nodeName, address, `in ${podSubnet}, the Pods'`);
+    for (const [networks, whose] of [[serviceSubnets, "Services"], [podSubnets, "Pods"]] as const) {
+      const network = networks.find((one) => isInNetwork(bytes, one));
+      if (network !== undefined) throw wrongAddress(nodeName, address, `in ${network}, the ${whose}'`);
     }
     if (apiAddresses.includes(bytes.join("."))) throw wrongAddress(nodeName, address, "the API server's endpoint");
   }

@@ -54,7 +54,7 @@ Deno.test("checkClaims() refuses the API endpoint's address to workers only", ()
 
 Deno.test("clusterNetwork() takes the cluster's own range of Services", () => {
   const own = clusterNetwork(["192.0.2.1:6443"], `${DOCUMENT}serviceSubnet: fd00:1::/108\n`);
-  assert.deepEqual(own, { apiHosts: ["192.0.2.1"], serviceSubnet: "fd00:1::/108" });
+  assert.deepEqual(own, { apiHosts: ["192.0.2.1"], serviceSubnets: ["fd00:1::/108"], podSubnets: [] });
   assert.equal(codeOf({ ...worker, addresses: ["fd00:1::1"] }, own), "refused/node-address");
   assert.equal(codeOf({ ...worker, addresses: ["10.96.0.1"] }, own), "");
 });
@@ -80,6 +80,6 @@ Deno.test("checkClaims() decides on any address, and accepts none of a Service",
   fc.assert(fc.property(fc.oneof(fc.ipV4(), fc.ipV6(), fc.string()), (address) => {
     const isOk = codeOf({ ...worker, addresses: [address] }) === "";
     const bytes = addressBytes(address);
-    assert.ok(!isOk || (bytes !== undefined && !isInNetwork(bytes, network.serviceSubnet)));
+    assert.ok(!isOk || (bytes !== undefined && network.serviceSubnets.every((one) => !isInNetwork(bytes, one))));
   }));
 });

@@ -132,7 +132,10 @@ const nodeSchema = v.object({ metadata: v.object({ name: v.string() }) });
 function readyStatus(flags: NodeFlags): unknown {
   const now = new Date().toISOString().replace(/\.\d+/, "");
   return {
-    addresses: [{ type: "InternalIP", address: flags.ip }, { type: "Hostname", address: flags.name }],
+    addresses: [
+      ...flags.ip.split(",").map((address) => ({ type: "InternalIP", address })),
+      { type: "Hostname", address: flags.name },
+    ],
     daemonEndpoints: { kubeletEndpoint: { Port: KUBELET_PORT } },
     conditions: [{
       ...{ type: "Ready", status: "True", reason: "KubeletStandIn", message: "a stand-in for the kubelet" },

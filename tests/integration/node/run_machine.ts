@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { JOIN_SERVICE_PORT } from "../../../node/join_service_install.ts";
+import { present } from "../../../platform/present.ts";
 import { DENO_RUN } from "../../deno_run.ts";
 import { containerImageReferences } from "../../tools/container_images.ts";
 import { prepareBinaries } from "../../tools/prepare_binaries.ts";
@@ -19,6 +20,12 @@ export interface MachineOptions {
   readonly joinAt?: readonly string[];
   /** The role that the node requests. Default: worker. */
   readonly role?: "control-plane" | "worker";
+  /** The node's name, if the configuration names it. */
+  readonly nodeName?: string;
+  /** The node's addresses, if the configuration names them. */
+  readonly address?: string;
+  /** The networks in which the node's addresses are, if the configuration names them. */
+  readonly addressFrom?: string;
   /** The socket of the software TPM. Default: no TPM, so that the evidence proves nothing. */
   readonly tpm?: string;
 }
@@ -94,7 +101,7 @@ export class RunWorld implements AsyncDisposable {
       stringify({
         version: 1,
         trust: { clusterName: CLUSTER_NAME, operatorKeys: [operatorKey] },
-        ...(options.role === undefined ? {} : { node: { role: options.role } }),
+        ...present("node", nodeOf(options)),
         evidence: options.tpm === undefined
           ? { variant: "none", allowInsecure: true }
           : { variant: "tpm", ekType: "rsa2048" },
@@ -118,6 +125,15 @@ export class RunWorld implements AsyncDisposable {
     await this.world[Symbol.asyncDispose]();
     await Deno.remove(this.#toolbox, { recursive: true });
   }
+}
+
+function nodeOf(options: MachineOptions): Readonly<Record<string, string>> | undefined {
+  const { nodeName, role, address, addressFrom } = options;
+  const node = {
+    ...{ ...present("name", nodeName), ...present("role", role) },
+    ...{ ...present("address", address), ...present("addressFrom", addressFrom) },
+  };
+  return Object.keys(node).length === 0 ? undefined : node;
 }
 
 /** A machine on which `bootstrapper run` is started and killed. */
