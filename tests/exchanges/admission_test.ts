@@ -116,7 +116,7 @@ const REASONS: Readonly<Record<string, Reason>> = {
   },
   "its address is the API server's": {
     ...{ code: "refused/node-address", retriable: false, details: ["expected", "seen"] },
-    service: { network: { apiHosts: ["192.0.2.7"], serviceSubnet: "10.96.0.0/12" } },
+    service: { network: { apiHosts: ["192.0.2.7"], serviceSubnets: ["10.96.0.0/12"], podSubnets: [] } },
   },
   "its name is the API server's": {
     ...{ code: "refused/node-name", retriable: false, details: ["expected", "seen"] },
