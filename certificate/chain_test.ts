@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { concat } from "../platform/bytes.ts";
 import { addressBytes } from "../platform/ip_address.ts";
+import { sliceOfFlips, takeSlice } from "../tests/full/slice.ts";
 import { assertRefused, bitFlips, element, fieldsOf, resigned, rewrapped } from "./testing/certificates.ts";
 import { type CertificateTemplate, mintCertificate } from "./_mint.ts";
 import {
@@ -65,6 +66,8 @@ const expectedNode = {
   addresses: ["192.0.2.7", "2001:db8::7"],
 };
 
+const slice = sliceOfFlips();
+
 Deno.test("checkCaCertificate() accepts the cluster's CA", async () => {
   assert.deepEqual((await checkCaCertificate(ca.certificate.der, clusterId)).der, ca.certificate.der);
 });
@@ -103,7 +106,7 @@ Deno.test("checkCaCertificate() refuses a certificate of the right key when anot
 
 Deno.test("checkCaCertificate() refuses the CA's certificate when any bit is flipped or it is encoded a second way", async () => {
   const { der } = ca.certificate;
-  for (const { flipped, at } of bitFlips(der)) {
+  for (const { flipped, at } of takeSlice([...bitFlips(der)], slice)) {
     await assertRefused(() => checkCaCertificate(flipped, clusterId), /^(malformed|refused)\//, at);
   }
   for (const [way, odd] of Object.entries(rewrapped(der))) {
@@ -168,7 +171,7 @@ for (const [name, template, check] of CHECKS) {
 
   Deno.test(`${name} refuses a certificate when any bit is flipped or it is encoded a second way`, async () => {
     const { der } = await mint();
-    for (const { flipped, at } of bitFlips(der)) {
+    for (const { flipped, at } of takeSlice([...bitFlips(der)], slice)) {
       await assertRefused(() => check(flipped), /^(malformed|refused)\//, at);
     }
     for (const [way, odd] of Object.entries(rewrapped(der))) {

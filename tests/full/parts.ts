@@ -84,12 +84,14 @@ const integrationParts: readonly Part[] = [
   integration("worlds", 6, "node/worlds_test.ts"),
 ];
 
-/** Changes of every byte. The unit tests run these files too, with every sixteenth byte. */
+/** Changes of every byte or bit. The unit tests run these files too, with every sixteenth change. */
 const flipFiles = [
   "attestation/eventlog/event_log_flips_test.ts",
   "attestation/kinds/snp/report_flips_test.ts",
   "attestation/kinds/tdx/collateral_flips_test.ts",
+  "attestation/kinds/tdx/comparison_test.ts",
   "attestation/kinds/tdx/quote_flips_test.ts",
+  "certificate/chain_test.ts",
   "protocol/control_plane_kit_flips_test.ts",
 ];
 

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import initialize, { js_verify } from "npm:@phala/dcap-qvl-web@0.3.3";
 import type { Bytes } from "../../../platform/bytes.ts";
+import { sliceOfFlips, takeSlice } from "../../../tests/full/slice.ts";
 import { fromUtf8, hex } from "../../../platform/bytes.ts";
 import type { TdxCollateral } from "./collateral.ts";
 import { readQuote } from "./quote.ts";
@@ -128,7 +129,8 @@ comparison("both refuse a changed quote; the other ignores its root, as it has i
   const now = justBeforeEnd(collateral);
   const { bytes, pckChain } = readQuote(file);
   const rootStart = bytes.length - pckChain.length + fromUtf8(pckChain, "chain").lastIndexOf("-----BEGIN");
-  for (let index = 0; index < bytes.length; index += 13) {
+  const everyThirteenth = [...bytes.keys()].filter((index) => index % 13 === 0);
+  for (const index of takeSlice(everyThirteenth, sliceOfFlips())) {
     const changed = flipped(bytes, index, 1 << index % 8);
     await errorOf(() => verdict(changed, collateral, now));
     if (otherVerdict(changed, collateral, now) !== undefined) assert.ok(index >= rootStart, `byte ${index}`);
