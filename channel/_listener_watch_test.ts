@@ -8,14 +8,14 @@ import { watchListener } from "./_listener_watch.ts";
 
 const PATIENCE_MS = 20_000;
 
-/** A clock that runs fifty times as fast, and reports when a given number of pauses is over. */
+/** A clock that runs two hundred times as fast, and reports when a given number of pauses is over. */
 class FastClock {
   readonly #over = Promise.withResolvers<void>();
   #pauses = 0;
   readonly clock: Clock = {
     ...systemClock,
     sleep: async (ms, signal) => {
-      await systemClock.sleep(ms / 50, signal);
+      await systemClock.sleep(ms / 200, signal);
       if (++this.#pauses === this.enough) this.#over.resolve();
     },
   };
