@@ -6,7 +6,7 @@
 import * as asn1js from "asn1js";
 import * as pkijs from "pkijs";
 import type { Bytes } from "../platform/bytes.ts";
-import { copyOf, hex, randomBytes, sha256 } from "../platform/bytes.ts";
+import { concat, copyOf, hex, randomBytes, sha256, u32be } from "../platform/bytes.ts";
 import { readDer } from "./der.ts";
 import { EXTENSION, KEY_USAGES, type KeyUsage } from "./extensions.ts";
 import { type KeyPair, SIGN_ALGORITHMS } from "./keys.ts";
@@ -51,6 +51,9 @@ export interface Signer {
 }
 
 const VERSION_3 = 2;
+/** The tag of a SEQUENCE, and from which length DER writes the number of the length's octets first (X.690, 8.1.3). */
+const SEQUENCE = 0x30;
+const LONG_FORM = 0x80;
 const SERIAL_BYTES = 16;
 const DNS_NAME = 2;
 const IP_ADDRESS = 7;
@@ -73,7 +76,7 @@ export async function prepareCertificate(template: CertificateTemplate, signer: 
   certificate.subject = nameOf(template.subject);
   certificate.issuer = signer.certificate === undefined
     ? nameOf(template.subject)
-    : new pkijs.RelativeDistinguishedNames({ schema: parsed(signer.certificate.subject.der) });
+    : new pkijs.RelativeDistinguishedNames({ valueBeforeDecode: copyOf(signer.certificate.subject.der).buffer });
   certificate.notBefore = timeOf(template.notBefore);
   certificate.notAfter = timeOf(template.notAfter);
   certificate.subjectPublicKeyInfo = new pkijs.PublicKeyInfo({ schema: parsed(template.spki) });
@@ -95,10 +98,15 @@ async function signedDer(tbs: Bytes, { privateKey }: KeyPair): Promise<Bytes> {
   );
   const signature = new asn1js.Sequence({ value: scalars }).toBER();
   const algorithm = new pkijs.AlgorithmIdentifier({ algorithmId: ECDSA_SHA_256 });
-  const certificate = new asn1js.Sequence({
-    value: [parsed(tbs), algorithm.toSchema(), new asn1js.BitString({ valueHex: signature })],
-  });
-  return new Uint8Array(certificate.toBER());
+  return sequence(tbs, algorithm.toSchema().toBER(), new asn1js.BitString({ valueHex: signature }).toBER());
+}
+
+/** A DER SEQUENCE of elements that are encoded already. asn1js would parse them to write them again. */
+function sequence(...elements: readonly (Bytes | ArrayBuffer)[]): Bytes {
+  const content = concat(...elements.map((element) => new Uint8Array(element)));
+  const length = content.length < LONG_FORM ? [] : [...u32be(content.length)].slice(content.length < 256 ? 3 : 2);
+  const first = length.length === 0 ? content.length : LONG_FORM | length.length;
+  return concat(Uint8Array.of(SEQUENCE, first, ...length), content);
 }
 
 /** Makes and signs a PKCS#10 request without attributes. */
@@ -179,8 +187,7 @@ function nameOf(attributes: readonly NameAttribute[]): pkijs.RelativeDistinguish
     const attribute = new asn1js.Sequence({ value: [type, new asn1js.Utf8String({ value })] });
     return new asn1js.Set({ value: [attribute] });
   });
-  const name = new asn1js.Sequence({ value: rdns });
-  return new pkijs.RelativeDistinguishedNames({ schema: parsed(new Uint8Array(name.toBER())) });
+  return new pkijs.RelativeDistinguishedNames({ valueBeforeDecode: new asn1js.Sequence({ value: rdns }).toBER() });
 }
 
 function timeOf(date: Date): pkijs.Time {
