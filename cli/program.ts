@@ -143,6 +143,9 @@ function parsedCommand(command: Command): ParsedCommand {
 
 async function call(definition: AnyCommand, parsed: ParsedCommand, context: CliContext): Promise<void> {
   const options = definition.read(parsed, context);
+  if (definition.needsRoot === true && !context.isRoot) {
+    throw new BootstrapError("precondition/root", `\`bootstrapper ${definition.name}\` needs root on this machine`);
+  }
   let opened: unknown;
   try {
     opened = await definition.open?.(options, context);
