@@ -17,6 +17,7 @@ import { type Answer, DocumentServer } from "../../certificate/testing/document_
 import { writePem } from "../../certificate/pem.ts";
 import { base64, type Bytes, copyOf, fromUtf8, hex, utf8 } from "../../platform/bytes.ts";
 import { systemClock } from "../../platform/clock.ts";
+import { REACH_DEADLINE_MS } from "../../platform/reach.ts";
 import { TestWorld, type TestWorldOptions } from "../testing/command_line.ts";
 
 const FETCH = ["policy", "collateral", "fetch"];
@@ -31,7 +32,7 @@ class World implements AsyncDisposable {
     await Deno.writeTextFile(join(cli.root, "ca.pem"), server.caPem);
     // Only the deadlines of answers last; pauses between tries do not.
     const sleep = (ms: number, signal?: AbortSignal) =>
-      ms === 30_000 ? systemClock.sleep(ms, signal) : Promise.resolve();
+      ms === 30_000 || ms === REACH_DEADLINE_MS ? systemClock.sleep(ms, signal) : Promise.resolve();
     Object.assign(cli.context.clock, { sleep });
     return new World(cli, server);
   }
@@ -376,4 +377,36 @@ Deno.test("policy collateral fetch fills the folder of the policy, and says what
   }
   assert.equal(await world.cli.run("policy", "collateral"), 2);
   assert.match(world.cli.err, /bootstrapper policy collateral --help/);
+});
+
+Deno.test("policy collateral fetch names an unreachable host and what it did not fetch once, and tries no second time", async () => {
+  const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  closed.close();
+  const host = `127.0.0.1:${closed.addr.port}`;
+  await using cli = await TestWorld.create();
+  const sleeps: number[] = [];
+  Object.assign(cli.context.clock, {
+    sleep(ms: number, signal?: AbortSignal) {
+      sleeps.push(ms);
+      return systemClock.sleep(ms, signal);
+    },
+  });
+  const to = ["--collateral", join(cli.root, "docs"), "--address", `intel=https://${host}`];
+  assert.equal(await cli.run(...FETCH, "--platform", "b0c06f000000", ...to), 4, cli.err);
+  assert.deepEqual(sleeps, [REACH_DEADLINE_MS]);
+  assert.equal(cli.err.match(/Connection refused/g)?.length, 1, cli.err);
+  assert.match(cli.err, new RegExp(`Cannot reach ${host}: Connection refused`));
+  assert.match(cli.err, /^ {2}missing +tdx-root\.crl, tdx-pck-platform\.crl, .*tdx-qe-identity\.json/m);
+  assert.match(cli.err, /\nNext: Check the network and the name service of this machine, or .* --address\.\n$/);
+  assert.equal(cli.out.match(new RegExp(`MISSING +from ${host}$`, "gm"))?.length, 5, cli.out);
+});
+
+Deno.test("policy collateral fetch asks a host that gives no answer for one document only", async () => {
+  await using world = await World.start({}, notFound);
+  await using other = await DocumentServer.start(notFound);
+  await Deno.writeTextFile(world.path("ca.pem"), other.caPem);
+  assert.equal(await world.run("--platform", "b0c06f000000"), 4, world.cli.err);
+  assert.equal(world.cli.err.match(/trying again/g)?.length, 3, world.cli.err);
+  assert.match(world.cli.err, /rootcacrl: invalid peer certificate: /);
+  assert.equal(world.cli.out.match(/MISSING +from localhost:\d+$/gm)?.length, 4, world.cli.out);
 });

@@ -13,11 +13,13 @@ import type { AskVendor, VendorRequest, VendorService } from "../../attestation/
 import { equalBytes, fromUtf8 } from "../../platform/bytes.ts";
 import type { Clock } from "../../platform/clock.ts";
 import { MAXIMUM_DOCUMENT_BYTES } from "../../platform/document.ts";
+import type { Endpoint } from "../../platform/endpoint.ts";
 import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";
 import type { DocumentClient } from "../../platform/fetch_document.ts";
 import { documentClient } from "../../platform/fetch_document.ts";
 import { ensureFolder, readFile, readFileIfExists, writeFileAtomic } from "../../platform/files.ts";
 import { present } from "../../platform/present.ts";
+import { unreachableReason } from "../../platform/reach.ts";
 import type { FailedTry } from "../../platform/retry.ts";
 import { retry } from "../../platform/retry.ts";
 import type { CliContext, OutputForm } from "../context.ts";
@@ -52,10 +54,19 @@ interface KeptDocument {
   readonly until: string;
 }
 
+/** A document that is not in the folder now. */
+interface MissingDocument {
+  readonly name: string;
+  readonly error: BootstrapError;
+  /** The host that gives none of its documents, if that is why. */
+  readonly host?: string;
+}
+
 /** A service may compute an answer, or limit how often it is asked. */
 const ANSWER_DEADLINE_MS = 30_000;
 const TRIES = 4;
 const BACK_OFF = Object.freeze({ firstMs: 2_000, factor: 3, longestMs: 20_000, jitter: 0.2 });
+const HTTPS_PORT = 443;
 const NAME_WIDTH = 34;
 
 /**
@@ -75,14 +86,21 @@ export async function policyCollateralFetch(options: PolicyCollateralOptions, co
     ...present("caCertificates", caCertificates),
   });
   await ensureFolder(folder);
+  const silent = await unreachable(requests, context.clock);
   const findKept = (name: string) => readFileIfExists(join(folder, name), MAXIMUM_COLLATERAL_BYTES);
   const kept: KeptDocument[] = [];
-  const missing: (readonly [name: string, error: BootstrapError])[] = [];
+  const missing: MissingDocument[] = [];
   for (const request of requests) {
+    const host = hostOf(request.url);
+    const known = silent.get(host);
+    if (known !== undefined) {
+      missing.push({ name: request.name, error: known, host });
+      continue;
+    }
     try {
       for (
         const { name, bytes, until, isAnswerOlder = false } of await request.fetch(
-          asking(client, context, options.output),
+          asking(client, context, options.output, silent),
           context.clock.now(),
           findKept,
         )
@@ -94,7 +112,7 @@ export async function policyCollateralFetch(options: PolicyCollateralOptions, co
         kept.push({ name, path, isUnchanged, isAnswerOlder, until: until.toISOString() });
       }
     } catch (error) {
-      missing.push([request.name, asBootstrapError(error)]);
+      missing.push({ name: request.name, error: asBootstrapError(error) });
     }
   }
   const text = [
@@ -102,7 +120,9 @@ export async function policyCollateralFetch(options: PolicyCollateralOptions, co
       `${name.padEnd(NAME_WIDTH)} ${isUnchanged ? "unchanged" : "written  "}  holds until ${until}` +
       (isAnswerOlder ? "; the service answered with an older one, which is left out" : "")
     ),
-    ...missing.map(([name, error]) => `${name.padEnd(NAME_WIDTH)} MISSING    ${error.code}: ${error.message}`),
+    ...missing.map(({ name, error, host }) =>
+      `${name.padEnd(NAME_WIDTH)} MISSING    ${host === undefined ? `${error.code}: ${error.message}` : `from ${host}`}`
+    ),
   ].join("\n");
   if (missing.length === 0) return printResult(context, options.output, { folder, documents: kept }, text);
   // With JSON output, the error is the only object.
@@ -111,19 +131,47 @@ export async function policyCollateralFetch(options: PolicyCollateralOptions, co
 }
 
 function missingError(
-  missing: readonly (readonly [name: string, error: BootstrapError])[],
+  missing: readonly MissingDocument[],
   kept: readonly KeptDocument[],
   folder: string,
 ): BootstrapError {
   // What time does not mend comes first.
-  const [first] = [...missing].sort(([, a], [, b]) => Number(a.retriable) - Number(b.retriable));
-  const names = missing.map(([name]) => name).join(", ");
-  const error = asBootstrapError(first?.[1]);
-  return new BootstrapError(error.code, `Not all documents are there. Missing: ${names}. ${error.message}`, {
+  const [first, ...others] = [...missing].sort((a, b) => Number(a.error.retriable) - Number(b.error.retriable));
+  const names = missing.map(({ name }) => name).join(", ");
+  const error = asBootstrapError(first?.error);
+  const ofHosts = others.filter(({ host }) => host !== undefined).map(({ error }) => error.message);
+  const reasons = [...new Set([error.message, ...ofHosts])].join(". ");
+  return new BootstrapError(error.code, `Not all documents are there. Missing: ${names}. ${reasons}`, {
     ...present("next", error.next),
     details: { missing: names, kept: kept.map(({ name }) => name).join(", ") || "none", folder },
     cause: error,
   });
+}
+
+function hostOf(url: string): string {
+  return new URL(url).host;
+}
+
+function endpointOf(host: string): Endpoint {
+  const { hostname, port } = new URL(`https://${host}`);
+  return { host: hostname.replace(/^\[|\]$/g, ""), port: port === "" ? HTTPS_PORT : Number(port) };
+}
+
+/** Finds the hosts that cannot be reached. They are tried at once, so that a machine without network knows soon. */
+async function unreachable(requests: readonly VendorRequest[], clock: Clock): Promise<Map<string, BootstrapError>> {
+  const hosts = [...new Set(requests.map(({ url }) => hostOf(url)))];
+  const tries = await Promise.all(hosts.map(async (host) => {
+    return { host, reason: await unreachableReason(endpointOf(host), clock) };
+  }));
+  const failed = Map.groupBy(tries, ({ reason }) => reason);
+  failed.delete(undefined);
+  return new Map([...failed].flatMap(([reason, ofReason]) => {
+    const names = ofReason.map(({ host }) => host);
+    const error = new BootstrapError("unavailable/collateral", `Cannot reach ${names.join(", ")}: ${reason}`, {
+      next: "Check the network and the name service of this machine, or name another service with --address",
+    });
+    return names.map((name) => [name, error] as const);
+  }));
 }
 
 async function folderOf({ folder, policyFile }: PolicyCollateralOptions, context: CliContext): Promise<string> {
@@ -179,11 +227,16 @@ async function requestsOf(
   });
 }
 
-/** Asks a service, again after a pause if it may answer later. */
+/**
+ * Asks a service, again after a pause if it may answer later.
+ *
+ * @param silent Keeps the hosts whose last request had no answer at all, so that they are not asked for other documents.
+ */
 function asking(
   client: DocumentClient,
   { clock, printError }: { readonly clock: Clock; readonly printError: (text: string) => void },
   output: OutputForm,
+  silent: Map<string, BootstrapError>,
 ): AskVendor {
   const onFailedTry = ({ error, pauseMs }: FailedTry) => {
     if (output === "text") printError(`${printable(error.message)}; trying again in ${Math.ceil(pauseMs / 1000)} s\n`);
@@ -191,8 +244,11 @@ function asking(
   return (url) =>
     retry(async () => {
       const answer = await client.ask(url).catch((cause: unknown) => {
-        throw unavailable(url, cause instanceof Error ? cause.message : String(cause), true, cause);
+        const error = unavailable(url, cause instanceof Error ? cause.message : String(cause), true, cause);
+        silent.set(hostOf(url), error);
+        throw error;
       });
+      silent.delete(hostOf(url));
       if (answer.status === 200) return answer;
       const isLater = answer.status === 429 || answer.status >= 500;
       throw unavailable(url, `it was answered with ${answer.status}`, isLater);
