@@ -187,7 +187,11 @@ export async function readFileIfExists(path: string, maximumBytes: number): Prom
 /** Like {@linkcode readFileIfExists}, for a file that must exist. */
 export async function readFile(path: string, maximumBytes: number): Promise<Bytes> {
   const bytes = await readFileIfExists(path, maximumBytes);
-  if (bytes === undefined) throw new BootstrapError("system/file", `Cannot read ${path} as there is no such file`);
+  if (bytes === undefined) {
+    throw new BootstrapError("system/file", `Cannot read ${path} as there is no such file`, {
+      next: "Check the path",
+    });
+  }
   return bytes;
 }
 
@@ -280,5 +284,11 @@ function fileError(verb: string, path: string, cause: unknown): BootstrapError {
   const isFolderMissing = cause instanceof Deno.errors.NotFound && ["write", "create"].includes(verb);
   const message = cause instanceof Error ? cause.message : String(cause);
   const reason = isFolderMissing ? `the folder ${dirname(path)} does not exist` : message;
+  if (cause instanceof Deno.errors.IsADirectory) {
+    return new BootstrapError("system/file", `Cannot ${verb} ${path} as it is a folder`, {
+      next: "Name a file",
+      details: { path },
+    });
+  }
   return new BootstrapError("system/file", `Cannot ${verb} ${path}: ${reason}`, { cause, details: { path } });
 }

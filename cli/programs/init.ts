@@ -27,7 +27,8 @@ import { waitForNode } from "../../kubernetes/readiness.ts";
 import { clusterRemarks, readNewClusterSettings } from "../../kubernetes/new_cluster.ts";
 import { DEFAULT_CLUSTER_DOCUMENT } from "../../kubernetes/settings.ts";
 import type { Bytes } from "../../platform/bytes.ts";
-import { base64, equalBytes, fromHex, fromUtf8, hex, utf8 } from "../../platform/bytes.ts";
+import { documentText, MAXIMUM_DOCUMENT_BYTES } from "../../platform/document.ts";
+import { base64, equalBytes, fromHex, hex, utf8 } from "../../platform/bytes.ts";
 import type { Endpoint } from "../../platform/endpoint.ts";
 import { endpointText } from "../../platform/endpoint.ts";
 import { secondsText } from "../../platform/duration.ts";
@@ -43,7 +44,6 @@ import { readOperatorKeyFile, trustedOperators } from "../operator_key_file.ts";
 import { printResult } from "../output.ts";
 import { terminationSignal } from "../termination.ts";
 
-const MAXIMUM_DOCUMENT_BYTES = 1 << 16;
 const SECRET = { mode: 0o600 };
 const PUBLIC = { mode: 0o644 };
 
@@ -135,7 +135,7 @@ export async function init(options: InitOptions, context: CliContext): Promise<v
 }
 
 async function readText(path: string): Promise<string> {
-  return fromUtf8(await readFile(path, MAXIMUM_DOCUMENT_BYTES), path);
+  return documentText(await readFile(path, MAXIMUM_DOCUMENT_BYTES), path);
 }
 
 /** Refuses to overwrite the kubeconfig of another cluster, which may be the only access to it. */

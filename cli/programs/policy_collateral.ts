@@ -10,9 +10,9 @@ import type { EvidenceKind } from "../../attestation/kind.ts";
 import { readPolicy } from "../../attestation/policy/policy.ts";
 import type { SectionSource } from "../../attestation/policy/policy_section.ts";
 import type { AskVendor, VendorRequest, VendorService } from "../../attestation/vendor_service.ts";
-import { equalBytes, fromUtf8 } from "../../platform/bytes.ts";
+import { equalBytes } from "../../platform/bytes.ts";
 import type { Clock } from "../../platform/clock.ts";
-import { MAXIMUM_DOCUMENT_BYTES } from "../../platform/document.ts";
+import { documentText, MAXIMUM_DOCUMENT_BYTES } from "../../platform/document.ts";
 import type { Endpoint } from "../../platform/endpoint.ts";
 import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";
 import type { DocumentClient } from "../../platform/fetch_document.ts";
@@ -265,5 +265,5 @@ function unavailable(url: string, reason: string, retriable: boolean, cause?: un
 }
 
 async function readText(file: string): Promise<string> {
-  return fromUtf8(await readFile(file, MAXIMUM_DOCUMENT_BYTES), file);
+  return documentText(await readFile(file, MAXIMUM_DOCUMENT_BYTES), file);
 }
