@@ -12,6 +12,7 @@ import { COMMAND_FAMILIES, COMMANDS } from "./commands.ts";
 import type { CliContext } from "./context.ts";
 import { outputFormOfArguments, withOutput } from "./options.ts";
 import { printError } from "./output.ts";
+import { refuseAddresses } from "./path_arguments.ts";
 import { dropPermissions } from "./permissions.ts";
 
 const HELP_WIDTH = 100;
@@ -116,6 +117,7 @@ function addCommand(command: Command, definition: AnyCommand, context: CliContex
   if (definition.isHidden !== true) withOutput(command);
   if (definition.notes !== undefined) command.addHelpText("after", `\n${definition.notes}`);
   command.addHelpText("after", examplesText(definition.examples)).action(async () => {
+    refuseAddresses(command);
     await call(definition, parsedCommand(command), context);
   });
 }
