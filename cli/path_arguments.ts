@@ -18,13 +18,23 @@ interface GivenPath {
 }
 
 /**
- * Refuses addresses among the arguments and options that take files and folders, which their forms say: `<file>`,
+ * Refuses addresses and empty texts among the arguments and options that take files and folders, which their forms say: `<file>`,
  * `<folder...>`, `<path>`.
  *
  * @throws {BootstrapError} `usage/invalid-argument`.
  */
-export function refuseAddresses(command: Command): void {
+export function checkPathArguments(command: Command): void {
   for (const { name, kind, values } of givenPaths(command)) {
+    if (values.includes("")) {
+      // A shell makes it of a variable that is not set.
+      throw new BootstrapError(
+        "usage/invalid-argument",
+        `Cannot use ${name} "" as it is empty, and a ${kind} is expected`,
+        {
+          next: `Name a ${kind} by its path, or leave the option out`,
+        },
+      );
+    }
     const address = values.find((value) => typeof value === "string" && ADDRESS.test(value));
     if (address === undefined) continue;
     const [other] = command.options.flatMap(({ long }) => long?.startsWith(`${name}-`) === true ? [long] : []);

@@ -5,7 +5,7 @@ import { TestWorld } from "./testing/command_line.ts";
 
 const URL = "https://me:secret@docs.example/x";
 
-Deno.test("every option and argument for a file or a folder refuses an address, and names neither user nor password", async () => {
+Deno.test("every option and argument for a file or a folder refuses an empty text and an address, and names neither user nor password", async () => {
   const opened: string[] = [];
   const commands = COMMANDS.map((command) => ({
     ...command,
@@ -29,6 +29,8 @@ Deno.test("every option and argument for a file or a folder refuses an address, 
       const expected = kind === "path" ? "file" : kind;
       const said = `Cannot use ${long} "https://docs.example/x" as it is an address, and a ${expected} is expected`;
       assert.ok(world.err.includes(said), world.err);
+      assert.equal(await world.run(...name.split(" "), ...needed, String(long), ""), 2, `${name} ${long}`);
+      assert.ok(world.err.includes(`Cannot use ${long} "" as it is empty, and a ${expected} is expected`), world.err);
       tried++;
     }
   }

@@ -231,3 +231,18 @@ Deno.test("runProgram() says that a command needs root before it opens or writes
   assert.deepEqual([...Deno.readDirSync(world.root)].map(({ name }) => name), before);
   assert.equal(await world.run("status"), 0, world.err);
 });
+
+Deno.test("runProgram() names the help of the command whose line it cannot read", async () => {
+  await using world = await TestWorld.create();
+  const cases: readonly (readonly [args: readonly string[], help: string])[] = [
+    [["nonsense"], "bootstrapper --help"],
+    [["policy", "nonsense"], "bootstrapper policy --help"],
+    [["policy", "collateral"], "bootstrapper policy collateral --help"],
+    [["policy", "collateral", "fetch", "--platform"], "bootstrapper policy collateral fetch --help"],
+    [["--built-from", "abc", "init", "10.0.0.1"], "bootstrapper init --help"],
+  ];
+  for (const [args, help] of cases) {
+    assert.equal(await world.run(...args), 2);
+    assert.ok(world.err.endsWith(`Next: Run \`${help}\`.\n`), world.err);
+  }
+});

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { dirname } from "node:path";
 import { stringify } from "yaml";
 import type { EvidenceClaims } from "../../attestation/evidence.ts";
 import { acceptedTrust } from "../../attestation/policy/accepted_trust.ts";
@@ -92,6 +93,7 @@ export async function init(options: InitOptions, context: CliContext): Promise<v
   const settings = readNewClusterSettings(clusterDocument, settingsFile);
   const operator = await readOperatorKeyFile(keyFile, options.passphraseFile, context.terminal);
   const operatorKeys = await trustedOperators(operator, options.otherOperatorFiles);
+  for (const path of [options.kubeconfigFile, options.clusterFile]) await checkFolderOf(path);
   using termination = terminationSignal();
   using record = await holdRecord(recordsFolder, clusterName);
   await checkKubeconfigIsFree(options, record);
@@ -139,6 +141,16 @@ async function readText(path: string): Promise<string> {
 }
 
 /** Refuses to overwrite the kubeconfig of another cluster, which may be the only access to it. */
+/** Checks that a file can get a place, before a cluster is founded whose files would have none. */
+async function checkFolderOf(path: string): Promise<void> {
+  const folder = dirname(path);
+  if (await exists(folder)) return;
+  throw new BootstrapError("system/file", `Cannot write ${path}: the folder ${folder} does not exist`, {
+    next: "Make the folder, or check the path",
+    details: { path },
+  });
+}
+
 async function checkKubeconfigIsFree({ kubeconfigFile }: InitOptions, record: HeldRecord): Promise<void> {
   if (!await exists(kubeconfigFile)) return;
   const taken = new BootstrapError("usage/kubeconfig", `${kubeconfigFile} exists already, for another cluster`, {
