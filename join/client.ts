@@ -30,8 +30,8 @@ import { discoveryPath, removeJoinSecrets } from "./run_folder.ts";
 import type { Ticket } from "./ticket.ts";
 import type { Joining, NodeKubelet } from "./joining.ts";
 import { canBeMended, isNoDefect } from "./_mendable.ts";
-import type { TicketHolderOptions, TicketHolderParts } from "./_ticket_holder.ts";
-import { TicketHolder } from "./_ticket_holder.ts";
+import type { TicketHolderOptions, TicketHolderParts } from "./ticket_holder.ts";
+import { TicketHolder } from "./ticket_holder.ts";
 import { WORKER_SEQUENCE } from "./worker_sequence.ts";
 
 /** The steps of a join, up to and including its lock. */
