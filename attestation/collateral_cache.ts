@@ -108,7 +108,9 @@ function checkUrl(url: string): string {
   const problem = documentUrlProblem(url);
   if (problem !== undefined) {
     throw new BootstrapError("usage/collateral-url", `Cannot use the address of a collateral cache: ${problem}`, {
-      next: "Write it as https://HOST/PATH",
+      next: URL.parse(url) === null
+        ? "Write it as https://HOST/PATH. A folder is named with --collateral, or as collateral.folder in the policy"
+        : "Write it as https://HOST/PATH",
     });
   }
   return new URL(url).href.replace(/\/+$/, "");

@@ -20,6 +20,7 @@
 import * as v from "valibot";
 import type { Bytes } from "../platform/bytes.ts";
 import { base64, fromBase64, randomBytes, utf8 } from "../platform/bytes.ts";
+import { EVIDENCE_FILE_KIND } from "../platform/document_kinds.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { readJson } from "../platform/json.ts";
 import { present } from "../platform/present.ts";
@@ -43,7 +44,6 @@ export interface EvidenceFile {
 /** The largest accepted file, in bytes. It has room for evidence of two kinds and the largest event log, in base64. */
 export const MAXIMUM_EVIDENCE_FILE_BYTES: number = 12 << 20;
 
-const KIND = "bootstrapper evidence";
 const VERSION = 1;
 const MAXIMUM_PAYLOAD_BYTES = 256 * 1024;
 const MAXIMUM_KINDS = 4;
@@ -65,7 +65,7 @@ const bytes = (maximum: number) =>
   );
 
 const schema = v.strictObject({
-  kind: v.literal(KIND),
+  kind: v.literal(EVIDENCE_FILE_KIND),
   version: v.literal(VERSION),
   nonce: v.pipe(bytes(NONCE_BYTES), v.check((nonce) => nonce.length === NONCE_BYTES, `must be ${NONCE_BYTES} bytes`)),
   evidence: v.pipe(
@@ -104,7 +104,7 @@ export async function issueEvidenceFile(
 /** Encodes an evidence file as UTF-8. */
 export function writeEvidenceFile({ nonce, evidence, eventLog, ccEventLog }: EvidenceFile): Bytes {
   const document = {
-    kind: KIND,
+    kind: EVIDENCE_FILE_KIND,
     version: VERSION,
     nonce: base64(nonce),
     evidence: evidence.map(({ variant, payload }) => ({ variant, payload: base64(payload) })),
@@ -126,15 +126,14 @@ export function readEvidenceFile(file: Uint8Array, what: string): EvidenceFile {
     schema,
     maximumBytes: MAXIMUM_EVIDENCE_FILE_BYTES,
     newest: VERSION,
-    error: (reason, field, cause) => unreadable(what, field, reason, cause),
+    error: (reason, field) => unreadable(what, field, reason),
   });
   return { nonce, evidence, ...present("eventLog", eventLog), ...present("ccEventLog", ccEventLog) };
 }
 
-function unreadable(what: string, field: string, reason: string, cause?: unknown): BootstrapError {
+function unreadable(what: string, field: string, reason: string): BootstrapError {
   return new BootstrapError("malformed/evidence-file", `Cannot read ${what} as evidence: ${reason}`, {
     next: "Make the file with `bootstrapper evidence --out FILE` of this version, on the machine",
     details: { document: what, field },
-    cause,
   });
 }

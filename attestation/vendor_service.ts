@@ -69,6 +69,8 @@ export async function newest<Contents>(
 export interface VendorRequest {
   /** The name of the first document that it gives. No two requests have the same. */
   readonly name: string;
+  /** The address that it asks. */
+  readonly url: string;
   /**
    * Asks for the documents, and verifies them. It returns a document that is there already if that one is verified and
    * newer.

@@ -133,7 +133,10 @@ Deno.test("listen() refuses TLS 1.2", async () => {
 Deno.test("dial() fails with a retriable error when no server listens", async () => {
   const server = await listenWith(() => Promise.resolve());
   await server.close();
-  await assert.rejects(dialPort(server.port), { code: "unavailable/connection", retriable: true });
+  await assert.rejects(dialPort(server.port), {
+    ...{ code: "unavailable/connection", retriable: true },
+    message: `The connection failed: connect ECONNREFUSED 127.0.0.1:${server.port}`,
+  });
 });
 
 /** A server as people take it for ours: TLS 1.3, HTTP/2, and a certificate with a name of its own. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { grpcReason } from "../platform/grpc_reason.ts";
 import { present } from "../platform/present.ts";
 import type { Metadata, ServiceError } from "@grpc/grpc-js";
 import { FreshNodeError, PeerError } from "../protocol/refusal.ts";
@@ -149,7 +150,7 @@ export function errorOf(error: Pick<ServiceError, "code" | "details"> & { metada
     const refusal = readRefusal(encoded);
     if (refusal !== undefined) return refusal;
   }
-  const reason = printable(error.details);
+  const reason = printable(grpcReason(error.details));
   switch (error.code) {
     case GRPC.CANCELLED:
       return new BootstrapError("aborted/call", "The call was cancelled");

@@ -50,6 +50,8 @@ export interface CliCommand<Options = unknown, Opened = undefined> {
   readonly isHidden?: boolean;
   /** Whether the command works until it is asked to stop: `aborted/run` is then its ordinary end, with exit code 0. */
   readonly runsUntilStopped?: true;
+  /** Whether only root can do what the command does. Others hear so before anything is opened. */
+  readonly needsRoot?: true;
   /** Adds arguments and options. Every command gets `--output` in addition. */
   declare?(command: Command): void;
   /**

@@ -63,6 +63,8 @@ export interface CliContext {
   readonly terminal: Terminal;
   readonly environment: Environment;
   readonly paths: NodePaths;
+  /** Whether root runs this process. */
+  readonly isRoot: boolean;
   /** Returns the machine's own name and addresses at the time of the call. */
   readonly machineNames: () => MachineNames;
   /** Opens this node's TPM. Throws `system/tpm-transport` if there is none. */

@@ -12,6 +12,7 @@ import { COMMAND_FAMILIES, COMMANDS } from "./commands.ts";
 import type { CliContext } from "./context.ts";
 import { outputFormOfArguments, withOutput } from "./options.ts";
 import { printError } from "./output.ts";
+import { checkPathArguments } from "./path_arguments.ts";
 import { dropPermissions } from "./permissions.ts";
 
 const HELP_WIDTH = 100;
@@ -36,7 +37,9 @@ export async function runProgram(
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
     // The program that reads the output, such as head, has ended. Nothing more can be said to it.
     if (error instanceof Deno.errors.BrokenPipe) return EXIT_OF_BROKEN_PIPE;
-    const failure = error instanceof CommanderError ? usageError(error, ownArguments(args)) : asBootstrapError(error);
+    const failure = error instanceof CommanderError
+      ? usageError(error, ownArguments(args), commands)
+      : asBootstrapError(error);
     printError(context, outputFormOfArguments(args), failure);
     return exitCodeOf(failure);
   }
@@ -116,6 +119,7 @@ function addCommand(command: Command, definition: AnyCommand, context: CliContex
   if (definition.isHidden !== true) withOutput(command);
   if (definition.notes !== undefined) command.addHelpText("after", `\n${definition.notes}`);
   command.addHelpText("after", examplesText(definition.examples)).action(async () => {
+    checkPathArguments(command);
     await call(definition, parsedCommand(command), context);
   });
 }
@@ -143,6 +147,9 @@ function parsedCommand(command: Command): ParsedCommand {
 
 async function call(definition: AnyCommand, parsed: ParsedCommand, context: CliContext): Promise<void> {
   const options = definition.read(parsed, context);
+  if (definition.needsRoot === true && !context.isRoot) {
+    throw new BootstrapError("precondition/root", `\`bootstrapper ${definition.name}\` needs root on this machine`);
+  }
   let opened: unknown;
   try {
     opened = await definition.open?.(options, context);
@@ -173,23 +180,19 @@ const USAGE_CODES: Readonly<Record<string, ErrorCode>> = Object.freeze({
   "commander.unknownOption": "usage/unknown-option",
 });
 
-function usageError(error: CommanderError, args: readonly string[]): BootstrapError {
+function usageError(
+  error: CommanderError,
+  args: readonly string[],
+  commands: readonly AnyCommand[],
+): BootstrapError {
+  const names = [...commands.map(({ name }) => name), ...Object.keys(COMMAND_FAMILIES)];
+  const name = [3, 2, 1].map((count) => args.slice(0, count).join(" ")).find((words) => names.includes(words));
+  const next = `Run \`bootstrapper ${name === undefined ? "" : `${name} `}--help\``;
   if (error.code === "commander.help") {
-    const [family] = [2, 1].map((count) => args.slice(0, count).join(" ")).filter((name) => name in COMMAND_FAMILIES);
-    return new BootstrapError(
-      "usage/no-subcommand",
-      `No command ${family === undefined ? "" : `of \`${family}\` `}was given`,
-      {
-        next: `Run \`bootstrapper ${family === undefined ? "" : `${family} `}--help\``,
-      },
-    );
+    const message = `No command ${name === undefined ? "" : `of \`${name}\` `}was given`;
+    return new BootstrapError("usage/no-subcommand", message, { next });
   }
   const message = error.message.replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ").replace(/\.$/, "");
-  return new BootstrapError(
-    USAGE_CODES[error.code] ?? "usage/command-line",
-    `Cannot read the command line: ${message}`,
-    {
-      next: "Run the command with --help",
-    },
-  );
+  const code = USAGE_CODES[error.code] ?? "usage/command-line";
+  return new BootstrapError(code, `Cannot read the command line: ${message}`, { next });
 }

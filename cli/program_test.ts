@@ -219,3 +219,30 @@ Deno.test("runProgram() takes a requested stop for success only where a command 
     assert.equal(isDisposed, true);
   }
 });
+
+Deno.test("runProgram() says that a command needs root before it opens or writes anything", async () => {
+  await using world = await TestWorld.create({ isRoot: false });
+  const before = [...Deno.readDirSync(world.root)].map(({ name }) => name);
+  for (const name of ["run", "measure", "renew", "reset"]) {
+    assert.equal(await world.run(name), 1, world.err);
+    assert.match(world.err, new RegExp(`^Error: \`bootstrapper ${name}\` needs root on this machine\\.\n`));
+    assert.match(world.err, /code +precondition\/root\nNext: Run the command as root/);
+  }
+  assert.deepEqual([...Deno.readDirSync(world.root)].map(({ name }) => name), before);
+  assert.equal(await world.run("status"), 0, world.err);
+});
+
+Deno.test("runProgram() names the help of the command whose line it cannot read", async () => {
+  await using world = await TestWorld.create();
+  const cases: readonly (readonly [args: readonly string[], help: string])[] = [
+    [["nonsense"], "bootstrapper --help"],
+    [["policy", "nonsense"], "bootstrapper policy --help"],
+    [["policy", "collateral"], "bootstrapper policy collateral --help"],
+    [["policy", "collateral", "fetch", "--platform"], "bootstrapper policy collateral fetch --help"],
+    [["--built-from", "abc", "init", "10.0.0.1"], "bootstrapper init --help"],
+  ];
+  for (const [args, help] of cases) {
+    assert.equal(await world.run(...args), 2);
+    assert.ok(world.err.endsWith(`Next: Run \`${help}\`.\n`), world.err);
+  }
+});

@@ -37,6 +37,7 @@ export function createSystemContext(): CliContext {
     terminal: systemTerminal(printError),
     environment: readEnvironment(),
     paths,
+    isRoot: Deno.uid() === 0,
     machineNames: () => ({
       hostName: Deno.hostname(),
       addresses: Deno.networkInterfaces().map(({ name, address, cidr }) => ({

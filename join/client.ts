@@ -11,84 +11,48 @@
  *
  * @module
  */
-import type { NodeSelf } from "../protocol/node_self.ts";
-import type { EvidenceIssuer } from "../attestation/evidence.ts";
-import type { ClusterTrust } from "../protocol/transcript.ts";
-import { privateKeyPem } from "../certificate/keys.ts";
-import { writePem } from "../certificate/pem.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Journals } from "../journal/journals.ts";
 import { runSequence } from "../journal/sequence.ts";
 import { joinDocument } from "../kubernetes/documents.ts";
 import type { JoinFacts } from "../kubernetes/documents.ts";
 import type { FailedCheck, Kubeadm } from "../kubernetes/kubeadm.ts";
-import { kubeconfig } from "../kubernetes/kubeconfig.ts";
 import { defaultTimeouts } from "../kubernetes/settings.ts";
-import type { Endpoint } from "../platform/endpoint.ts";
-import type { NodeLock } from "../nodelock/lock.ts";
-import { utf8 } from "../platform/bytes.ts";
-import type { Clock } from "../platform/clock.ts";
-import type { AnyErrorCode } from "../platform/errors.ts";
-import { asBootstrapError, BootstrapError, errorFamily } from "../platform/errors.ts";
-import { writeFileAtomic } from "../platform/files.ts";
+import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import { errorFields } from "../platform/log.ts";
-import type { Log } from "../platform/log.ts";
-import { present } from "../platform/present.ts";
 import { retry } from "../platform/retry.ts";
 import { BACK_OFF } from "./_backoff.ts";
-import type { ControlPlaneKit } from "../protocol/control_plane_kit.ts";
-import { wipeKit } from "../protocol/control_plane_kit.ts";
 import type { ControlPlaneMaker } from "./joining.ts";
 import { CONTROL_PLANE_SEQUENCE } from "./control_plane_sequence.ts";
-import { JOIN_CLIENT_DEADLINES } from "./exchange_client.ts";
 import type { NodeKeys } from "../protocol/node_keys.ts";
 import { readOrCreateIdentityKey, readOrCreateNodeKeys } from "../protocol/node_keys.ts";
 import { discoveryPath, removeJoinSecrets } from "./run_folder.ts";
-import type { Ticket, TicketTurn } from "./ticket.ts";
-import type { EndpointFailure } from "./ticket_search.ts";
-import { isOwnFailure, TicketSearch } from "./ticket_search.ts";
+import type { Ticket } from "./ticket.ts";
 import type { Joining, NodeKubelet } from "./joining.ts";
+import { canBeMended, isNoDefect } from "./_mendable.ts";
+import type { TicketHolderOptions, TicketHolderParts } from "./ticket_holder.ts";
+import { TicketHolder } from "./ticket_holder.ts";
 import { WORKER_SEQUENCE } from "./worker_sequence.ts";
 
 /** The steps of a join, up to and including its lock. */
 export const JOIN_STEPS_BEFORE = ["join-ticket", "join-preflight", "join-lock"] as const;
 
 /** What the JoinClient works with. */
-export interface JoinClientDependencies {
-  /** Whom the node obeys, by its configuration. */
-  readonly trust: ClusterTrust;
-  /** The node's name, its address, and the role that it asks for. */
-  readonly self: NodeSelf;
-  /** The join services to try, at least one. */
-  readonly endpoints: readonly Endpoint[];
-  /** The version of the node's kubelet, such as `v1.36.3`. */
-  readonly kubeletVersion: string;
-  readonly issuer: EvidenceIssuer;
-  /** The node's lock: unlocked, or locked by an earlier start of the JoinClient. */
-  readonly lock: NodeLock;
+export interface JoinClientDependencies extends TicketHolderParts {
   readonly kubeadm: Pick<Kubeadm, "preflight" | "join">;
   readonly kubelet: NodeKubelet;
   /** Makes this node a control plane, if it asks for that role. */
   readonly controlPlane: ControlPlaneMaker;
   /** Checks this machine by itself, before anything is asked of a service. Default: there is nothing to check. */
   readonly localChecks?: () => Promise<readonly FailedCheck[]>;
-  /** The bootstrapper's own folder on a tmpfs, for keys and ticket: `/run/bootstrapper`. */
-  readonly runFolder: string;
   /** The folder that lives as long as the machine, for its identity key: `/var/lib/bootstrapper`. */
   readonly stateFolder: string;
   /** Records the steps. */
   readonly journals: Journals;
-  readonly clock: Clock;
-  /** Records refusals and failures. */
-  readonly log: Log;
 }
 
 /** How the JoinClient is run. */
-export interface JoinClientOptions {
-  /** Ends the join, when the InitServer gets the node or the process is stopped. */
-  readonly signal: AbortSignal;
-  /** Called with every failed attempt at a join service, for `status`. */
-  readonly onEndpointFailure?: (failure: EndpointFailure) => void;
+export interface JoinClientOptions extends TicketHolderOptions {
   /** Called with every failure of the node's own steps that are retried, such as the preflight. */
   readonly onStepFailure?: (error: BootstrapError) => void;
   /** Called once when the JoinClient locks the node; not called if an earlier start locked it. */
@@ -96,7 +60,6 @@ export interface JoinClientOptions {
 }
 
 const PREFLIGHT_DEADLINE_MS = 5 * 60_000;
-const SECRET_MODE = 0o600;
 
 /**
  * Runs until the node is a member of its cluster, or until the InitServer has the node. If an earlier start locked the
@@ -145,18 +108,14 @@ class JoinClient {
   readonly #options: JoinClientOptions;
   readonly #keys: NodeKeys;
   readonly #journal: Journal;
-  readonly #discoveryPath: string;
-  #search: TicketSearch;
-  #turn: TicketTurn | undefined;
-  #kit: ControlPlaneKit | undefined;
+  readonly #tickets: TicketHolder;
 
   constructor(dependencies: JoinClientDependencies, options: JoinClientOptions, keys: NodeKeys, journal: Journal) {
     this.#dependencies = dependencies;
     this.#options = options;
     this.#keys = keys;
     this.#journal = journal;
-    this.#discoveryPath = discoveryPath(dependencies.runFolder);
-    this.#search = this.#searchFor(undefined);
+    this.#tickets = new TicketHolder(dependencies, options, keys, journal);
   }
 
   /** Runs the steps before the lock, again and again until they work. */
@@ -165,29 +124,19 @@ class JoinClient {
     return this.#untilItWorks("join-not-prepared", canBeMended, async () => {
       // A machine that cannot join asks no service for certificates or keys.
       await this.#checkMachine();
-      const ticket = usable ?? await this.#obtainTicket();
+      const ticket = usable ?? await this.#tickets.obtain();
       usable = undefined;
       try {
         await this.#journal.phase("join-preflight", () => this.#preflight(ticket));
       } catch (error) {
         if (asBootstrapError(error).code !== "precondition/preflight") throw error;
-        if (this.#mayServeAgain(ticket)) usable = ticket;
+        if (this.#tickets.mayServeAgain(ticket)) usable = ticket;
         // A control plane that cannot join now must not keep others from joining.
-        await this.#turn?.settle(false);
-        this.#turn = undefined;
+        await this.#tickets.returnTurn();
         throw error;
       }
       return ticket;
     });
-  }
-
-  /**
-   * Whether a ticket serves for another try of the preflight. One with the cluster's keys does not: they are wiped, and
-   * another control plane may have its turn.
-   */
-  #mayServeAgain({ kit, clientCertificate: { notBefore, notAfter } }: Ticket): boolean {
-    return kit === undefined &&
-      this.#dependencies.clock.now().getTime() < (notBefore.getTime() + notAfter.getTime()) / 2;
   }
 
   async #checkMachine(): Promise<void> {
@@ -203,7 +152,7 @@ class JoinClient {
   async takeLock({ clusterId }: Ticket): Promise<boolean> {
     const { journals, lock } = this.#dependencies;
     const { signal } = this.#options;
-    const confirm = () => !signal.aborted && this.#search.conflict === undefined;
+    const confirm = () => !signal.aborted && this.#tickets.conflict === undefined;
     let won = false;
     try {
       won = await this.#journal.phase("join-lock", async () => {
@@ -211,28 +160,23 @@ class JoinClient {
         return await lock.take({ owner: "join", clusterId, confirm });
       });
     } finally {
-      if (!won) this.#wipeKit();
+      if (!won) this.#tickets.wipeKeys();
       // After a failure that follows the lock itself, the next start finds out what happened, and needs the journal.
       if (!won && lock.state().name === "unlocked") await journals.discard();
     }
     if (won || lock.state().name === "locked") return won;
-    throw this.#search.conflict ?? stopped(signal.reason);
+    throw this.#tickets.conflict ?? stopped(signal.reason);
   }
 
-  /**
-   * Tells the service that keeps a turn for this node what became of the ticket. A node that is still fresh asks again.
-   */
-  async settleTurn(): Promise<void> {
-    const state = this.#dependencies.lock.state();
-    if (state.name === "locked") await this.#turn?.settle(state.lock.owner === "join");
-    else this.#turn?.[Symbol.dispose]();
-    this.#turn = undefined;
+  /** Tells the service that keeps a turn for this node what became of the ticket. */
+  settleTurn(): Promise<void> {
+    return this.#tickets.settleTurn();
   }
 
   /** Runs the steps after the lock, again and again with a fresh ticket, until they work. */
   async becomeMember(clusterId: Uint8Array, firstTicket: Ticket | undefined): Promise<void> {
     const { self, runFolder } = this.#dependencies;
-    this.#search = this.#searchFor(clusterId);
+    this.#tickets.lockTo(clusterId);
     let ticket = firstTicket;
     await this.#untilItWorks("join-not-finished", isNoDefect, async () => {
       const joining: Joining = {
@@ -240,7 +184,7 @@ class JoinClient {
         journal: this.#journal,
         signal: this.#options.signal,
         obtainTicket: async () => {
-          ticket ??= await this.#obtainTicket();
+          ticket ??= await this.#tickets.obtain();
           await this.#dependencies.kubelet.installCertificates(ticket, this.#keys);
           return ticket;
         },
@@ -262,26 +206,6 @@ class JoinClient {
     return runSequence(sequence, joining, this.#journal, this.#options.signal);
   }
 
-  async #obtainTicket(): Promise<Ticket> {
-    const { self, trust } = this.#dependencies;
-    const ticket = await this.#journal.phase("join-ticket", () => this.#search.run(this.#options.signal));
-    this.#turn?.[Symbol.dispose]();
-    this.#turn = ticket.turn;
-    this.#kit = ticket.kit;
-    // A locked node keeps its turn in any case.
-    if (this.#dependencies.lock.state().name === "locked") this.#turn?.[Symbol.dispose]();
-    const text = kubeconfig({
-      clusterName: trust.clusterName,
-      userName: self.name,
-      server: `https://${ticket.apiEndpoints[0]}`,
-      caPem: writePem("CERTIFICATE", ticket.ca.der),
-      certificatePem: writePem("CERTIFICATE", ticket.clientCertificate.der),
-      keyPem: await privateKeyPem(this.#keys.node),
-    });
-    await writeFileAtomic(this.#discoveryPath, utf8(text), { mode: SECRET_MODE });
-    return ticket;
-  }
-
   async #preflight(ticket: Ticket): Promise<void> {
     const { kubeadm, controlPlane, self } = this.#dependencies;
     const { signal } = this.#options;
@@ -295,37 +219,9 @@ class JoinClient {
   #facts(ticket: Ticket | undefined): JoinFacts {
     return {
       node: this.#dependencies.self,
-      discoveryKubeconfigPath: this.#discoveryPath,
+      discoveryKubeconfigPath: discoveryPath(this.#dependencies.runFolder),
       timeouts: ticket?.settings.timeouts ?? defaultTimeouts,
     };
-  }
-
-  #searchFor(lockedTo: Uint8Array | undefined): TicketSearch {
-    const { trust, self, kubeletVersion, issuer, endpoints, clock, log } = this.#dependencies;
-    const { onEndpointFailure } = this.#options;
-    return new TicketSearch({
-      endpoints,
-      clock,
-      log,
-      node: {
-        purpose: "join",
-        trust,
-        self,
-        kubeletVersion,
-        issuer,
-        clock,
-        keys: this.#keys,
-        deadlines: JOIN_CLIENT_DEADLINES,
-        ...present("lockedTo", lockedTo),
-      },
-      ...present("onFailure", onEndpointFailure),
-    });
-  }
-
-  /** Wipes the keys of a ticket whose work has failed. */
-  #wipeKit(): void {
-    if (this.#kit !== undefined) wipeKit(this.#kit);
-    this.#kit = undefined;
   }
 
   async #untilItWorks<T>(
@@ -339,7 +235,7 @@ class JoinClient {
       try {
         return await work();
       } catch (error) {
-        this.#wipeKit();
+        this.#tickets.wipeKeys();
         throw error;
       }
     };
@@ -371,45 +267,4 @@ function notFit(failed: readonly FailedCheck[]): BootstrapError {
 
 function stopped(cause: unknown): BootstrapError {
   return new BootstrapError("aborted/join", "The join was stopped", { cause });
-}
-
-/** Failures of other programs, which another run of them may not have. */
-const OF_OTHER_PROGRAMS: readonly AnyErrorCode[] = ["system/kubeadm", "system/command", "system/etcd"];
-/** Failures of the machine's devices: a new process opens them anew. */
-const OF_DEVICES: readonly AnyErrorCode[] = [
-  "system/device",
-  "system/device-silent",
-  "system/snp-report",
-  "system/tdx-quote",
-  "system/tdx-register",
-  "system/tpm",
-  "system/tpm-pcr",
-  "system/tpm-silent",
-  "system/tpm-transport",
-  "system/tsm",
-  "system/tsm-generation",
-];
-
-/**
- * Decides what is retried after the lock. The node then belongs to its cluster for good, so it waits here, for minutes,
- * for what only people can fix. A process that ended instead would be restarted, and would stop the kubelet each time.
- * Only a broken device or a defect of this program ends it.
- */
-function isNoDefect(error: BootstrapError): boolean {
-  return errorFamily(error.code) !== "internal" && !(isOwnFailure(error) && OF_DEVICES.includes(error.code));
-}
-
-/** What people, time or a fresh ticket may fix, although it is not retriable. */
-const MENDED_BY_PEOPLE: readonly AnyErrorCode[] = [
-  "precondition/preflight",
-  ...OF_OTHER_PROGRAMS,
-  // An API server that has just started, and what kubeadm keeps in the cluster.
-  "unauthorized/kubernetes-api",
-  "precondition/not-found",
-  "malformed/kubeadm-config",
-];
-
-/** Whether people, time or a fresh ticket may fix the error. Other errors need another image or another program. */
-function canBeMended({ code, retriable }: BootstrapError): boolean {
-  return retriable || MENDED_BY_PEOPLE.includes(code);
 }

@@ -1,6 +1,7 @@
 import { status } from "@grpc/grpc-js";
 import type { ServiceError } from "@grpc/grpc-js";
 import { BootstrapError, type ErrorCode, optionsOf } from "../platform/errors.ts";
+import { grpcReason } from "../platform/grpc_reason.ts";
 import { redact } from "./_redact.ts";
 
 /**
@@ -55,7 +56,7 @@ export function etcdError(
       endpoint,
       request,
       status: status[error.code] ?? String(error.code),
-      reason: redact(error.details).slice(0, LONGEST_REASON),
+      reason: redact(grpcReason(error.details)).slice(0, LONGEST_REASON),
     },
   });
 }

@@ -5,8 +5,7 @@
  */
 import { join } from "node:path";
 import type { EvidenceKind } from "../attestation/kind.ts";
-import { fromUtf8 } from "../platform/bytes.ts";
-import { MAXIMUM_DOCUMENT_BYTES } from "../platform/document.ts";
+import { documentText, MAXIMUM_DOCUMENT_BYTES } from "../platform/document.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { readFile, readFileIfExists } from "../platform/files.ts";
 import type { NodeConfiguration } from "./configuration.ts";
@@ -73,5 +72,5 @@ function load(
   { kinds, isFresh = false }: Pick<ConfigurationPlaces, "kinds" | "isFresh">,
 ): LoadedConfiguration {
   const read = isFresh ? readNewNodeConfiguration : readNodeConfiguration;
-  return { source, configuration: read(fromUtf8(bytes, source), source, kinds) };
+  return { source, configuration: read(documentText(bytes, source), source, kinds) };
 }

@@ -73,7 +73,7 @@ Deno.test("loadNodeConfiguration() does not look elsewhere when the file of --co
         paths,
       });
     await assert.rejects(given(utf8("version: 3\n")), { code: "usage/document" });
-    await assert.rejects(given(Uint8Array.of(0xff)), { code: "malformed/utf8" });
+    await assert.rejects(given(Uint8Array.of(0xff)), { code: "usage/document", message: /not a text in UTF-8$/ });
   }));
 
 Deno.test("loadNodeConfiguration() refuses of a fresh node what a member may have", () =>

@@ -39,10 +39,17 @@ export function utf8(text: string): Bytes {
  * @throws {BootstrapError} `malformed/utf8` if the bytes are not UTF-8; `what` names the field.
  */
 export function fromUtf8(bytes: Uint8Array, what: string): string {
+  const text = textIn(bytes);
+  if (text !== undefined) return text;
+  throw new BootstrapError("malformed/utf8", `Cannot read "${what}" as text: it is not UTF-8`);
+}
+
+/** Decodes UTF-8; `undefined` if the bytes are something else. */
+export function textIn(bytes: Uint8Array): string | undefined {
   try {
     return strictDecoder.decode(bytes);
-  } catch (cause) {
-    throw new BootstrapError("malformed/utf8", `Cannot read "${what}" as it is not UTF-8`, { cause });
+  } catch {
+    return undefined;
   }
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { utf8 } from "./bytes.ts";
+import { textIn, utf8 } from "./bytes.ts";
 import type { DocumentKind } from "./document_kinds.ts";
 import { foreignKind } from "./document_kinds.ts";
 import { BootstrapError } from "./errors.ts";
@@ -60,6 +60,18 @@ export function readDocument<T>(
   const foreign = kind && foreignKind(kind, text, document.value);
   if (foreign !== undefined) throw foreignDocument(what, foreign);
   throw refused(what, checked.problems, document);
+}
+
+/**
+ * Decodes the bytes of a document.
+ *
+ * @param what The document's name for errors, as for {@linkcode readDocument}.
+ * @throws {BootstrapError} `usage/document` if they are not a text.
+ */
+export function documentText(bytes: Uint8Array, what: string): string {
+  const text = textIn(bytes);
+  if (text === undefined || text.includes("\0")) throw foreignDocument(what, "it is not a text in UTF-8");
+  return text;
 }
 
 function refused(what: string, problems: readonly Problem[], { lineOf }: YamlDocument): BootstrapError {

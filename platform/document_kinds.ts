@@ -40,6 +40,8 @@ const GROUPS: readonly (readonly [prefix: string, whose: string])[] = [
   ["kubelet.config.k8s.io/", "the kubelet's"],
   ["kubeproxy.config.k8s.io/", "kube-proxy's"],
 ];
+/** The key `kind` of an evidence file. */
+export const EVIDENCE_FILE_KIND = "bootstrapper evidence";
 const LONGEST_KIND = 40;
 const CONFIG_MAP = "the Kubernetes object ConfigMap";
 
@@ -92,6 +94,7 @@ function kindOfValue(expected: DocumentKind | undefined, value: unknown): string
   const field = (key: string): unknown => Object.hasOwn(value, key) ? Reflect.get(value, key) : undefined;
   const [apiVersion, kind] = [field("apiVersion"), field("kind")];
   if (typeof apiVersion === "string" && typeof kind === "string") return kindOfObject(apiVersion, kind);
+  if (kind === EVIDENCE_FILE_KIND) return "an evidence file";
   if (field("founding") !== undefined && field("clusterId") !== undefined) {
     return "a cluster file, which `bootstrapper init` writes";
   }

@@ -70,7 +70,8 @@ export function documentClient(options: DocumentClientOptions): DocumentClient {
         ...{ redirect: "manual", credentials: "omit", signal, client },
       };
       const response = await fetch(url, request).catch((cause) => {
-        throw new Error(reasonOf(cause), { cause });
+        // The cause says no more than its reason.
+        throw new Error(reasonOf(cause, url));
       });
       const { status, headers } = response;
       const header = (name: string) => headers.get(name) ?? undefined;
@@ -103,10 +104,11 @@ export function documentUrlProblem(text: string): string | undefined {
   return undefined;
 }
 
-/** Deno says "fetch failed", and why in the cause. */
-function reasonOf(error: unknown): string {
+/** Deno says "fetch failed", and why in the cause, with the address, which the caller names. */
+function reasonOf(error: unknown, url: string): string {
   if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? error.cause.message : error.message;
+  const { message } = error.cause instanceof Error ? error.cause : error;
+  return message.replace(`error sending request for url (${url}): `, "").replace(/^client error \(\w+\): /, "");
 }
 
 async function readBody(response: Response, maximumBytes: number): Promise<Bytes> {

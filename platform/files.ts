@@ -8,6 +8,7 @@ import { basename, dirname, join } from "node:path";
 import { copyOf, hex, randomBytes } from "./bytes.ts";
 import type { Bytes } from "./bytes.ts";
 import { BootstrapError } from "./errors.ts";
+import { present } from "./present.ts";
 
 /** Options for writing a file. */
 export interface WriteOptions {
@@ -187,7 +188,11 @@ export async function readFileIfExists(path: string, maximumBytes: number): Prom
 /** Like {@linkcode readFileIfExists}, for a file that must exist. */
 export async function readFile(path: string, maximumBytes: number): Promise<Bytes> {
   const bytes = await readFileIfExists(path, maximumBytes);
-  if (bytes === undefined) throw new BootstrapError("system/file", `Cannot read ${path} as there is no such file`);
+  if (bytes === undefined) {
+    throw new BootstrapError("system/file", `Cannot read ${path} as there is no such file`, {
+      next: "Check the path",
+    });
+  }
   return bytes;
 }
 
@@ -276,9 +281,24 @@ async function attempt<T>(verb: string, path: string, action: () => Promise<T>):
 
 function fileError(verb: string, path: string, cause: unknown): BootstrapError {
   if (cause instanceof BootstrapError) return cause;
-  // The system's message names the temporary file, which nobody asked for.
-  const isFolderMissing = cause instanceof Deno.errors.NotFound && ["write", "create"].includes(verb);
+  const [plain, next] = plainReason(verb, path, cause) ?? [];
   const message = cause instanceof Error ? cause.message : String(cause);
-  const reason = isFolderMissing ? `the folder ${dirname(path)} does not exist` : message;
-  return new BootstrapError("system/file", `Cannot ${verb} ${path}: ${reason}`, { cause, details: { path } });
+  return new BootstrapError("system/file", `Cannot ${verb} ${path}${plain ?? `: ${message}`}`, {
+    ...present("next", next),
+    ...(plain === undefined ? { cause } : {}),
+    details: { path },
+  });
+}
+
+/** Says in our words what the paths that people give are most often: its end of the sentence, and what to do. */
+function plainReason(verb: string, path: string, cause: unknown): readonly [reason: string, next: string] | undefined {
+  const isWritten = ["write", "create"].includes(verb);
+  if (cause instanceof Deno.errors.IsADirectory) return [" as it is a folder", "Name a file"];
+  if (cause instanceof Deno.errors.NotADirectory || (verb === "make" && cause instanceof Deno.errors.AlreadyExists)) {
+    return [" as a file is in the place of a folder", "Name another folder, or move the file away"];
+  }
+  if (!(cause instanceof Deno.errors.NotFound)) return undefined;
+  // The system's message names the temporary file, which nobody asked for.
+  if (isWritten) return [`: the folder ${dirname(path)} does not exist`, "Make the folder, or check the path"];
+  return [" as there is no such file", "Check the path"];
 }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { fromUtf8, utf8 } from "./bytes.ts";
+import { textIn, utf8 } from "./bytes.ts";
 import type { BootstrapError } from "./errors.ts";
 import { newerDocument, withNewerProgram } from "./file_version.ts";
 import type { DocumentSchema } from "./schema_problems.ts";
@@ -43,12 +43,9 @@ export function readJson<T>(input: Uint8Array | string, form: JsonForm<T>): T {
   // UTF-8 has at least as many bytes as UTF-16 has code units, which are cheaper to count.
   const isTooLong = input.length > maximumBytes || (typeof input === "string" && utf8(input).length > maximumBytes);
   if (isTooLong) throw error(`it is larger than ${maximumBytes} bytes`, "");
-  let text: string;
-  try {
-    text = typeof input === "string" ? input : fromUtf8(input, "JSON");
-  } catch (cause) {
-    throw error("it is not UTF-8", "", cause);
-  }
+  const text = typeof input === "string" ? input : textIn(input);
+  // JSON has no such characters outside of escapes (RFC 8259, section 7).
+  if (text === undefined || text.includes("\0")) throw error("it is not a text in UTF-8", "");
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -20,7 +20,8 @@ Deno.test("readJson() names the key, the expected and the seen value", () => {
   const cases: readonly (readonly [string | Uint8Array, string, string])[] = [
     ["{", "it is not JSON", ""],
     ["", "it is not JSON", ""],
-    [Uint8Array.of(0x22, 0xff, 0x22), "it is not UTF-8", ""],
+    [Uint8Array.of(0x22, 0xff, 0x22), "it is not a text in UTF-8", ""],
+    [Uint8Array.of(0, 1, 2), "it is not a text in UTF-8", ""],
     [`{"a": ${"1".repeat(100)}}`, "it is larger than 100 bytes", ""],
     [`"${"é".repeat(60)}"`, "it is larger than 100 bytes", ""],
     ["5", "it has no keys: it is a number", ""],

@@ -22,6 +22,7 @@ export const measure: CliCommand<MeasureOptions, MeasuredMachine> = {
   group: "On a node:",
   description: "measure the configuration and the node lock into the TPM",
   examples: ["bootstrapper measure"],
+  needsRoot: true,
   keeps: ["env", "read", "write"],
   declare(command) {
     withConfig(command);

@@ -1,7 +1,4 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
-import { writeEvidenceFile } from "../../attestation/evidence_file.ts";
-import type { Evidence } from "../../attestation/evidence.ts";
 import { SNP, snpKind } from "../../attestation/kinds/snp/kind.ts";
 import { encodePayload } from "../../attestation/kinds/snp/payload.ts";
 import { chipIdOf, createSoftwareAmd, MILAN_TCB, NOW as AMD_NOW } from "../../attestation/kinds/snp/testing/snp.ts";
@@ -13,61 +10,10 @@ import { createSoftwareIntel } from "../../attestation/kinds/tdx/testing/intel.t
 import { collateralOf2025, justBeforeEnd } from "../../attestation/kinds/tdx/testing/oracles.ts";
 import { oracleTest } from "../../attestation/kinds/tdx/testing/tdx.ts";
 import { TPM } from "../../attestation/kinds/tpm/kind.ts";
-import { type Answer, DocumentServer } from "../../certificate/testing/document_server.ts";
+import type { Answer } from "../../certificate/testing/document_server.ts";
 import { writePem } from "../../certificate/pem.ts";
 import { base64, type Bytes, copyOf, fromUtf8, hex, utf8 } from "../../platform/bytes.ts";
-import { systemClock } from "../../platform/clock.ts";
-import { TestWorld, type TestWorldOptions } from "../testing/command_line.ts";
-
-const FETCH = ["policy", "collateral", "fetch"];
-
-/** A command line, a server that plays the vendors' services, and the folder that is filled. */
-class World implements AsyncDisposable {
-  private constructor(readonly cli: TestWorld, readonly server: DocumentServer) {}
-
-  static async start(options: TestWorldOptions, answer: Answer): Promise<World> {
-    const cli = await TestWorld.create(options);
-    const server = await DocumentServer.start(answer);
-    await Deno.writeTextFile(join(cli.root, "ca.pem"), server.caPem);
-    // Only the deadlines of answers last; pauses between tries do not.
-    const sleep = (ms: number, signal?: AbortSignal) =>
-      ms === 30_000 ? systemClock.sleep(ms, signal) : Promise.resolve();
-    Object.assign(cli.context.clock, { sleep });
-    return new World(cli, server);
-  }
-
-  path(name: string): string {
-    return join(this.cli.root, name);
-  }
-
-  async evidence(name: string, evidence: Evidence): Promise<string> {
-    const file = writeEvidenceFile({ nonce: new Uint8Array(32), evidence: [evidence] });
-    await Deno.writeFile(this.path(name), file);
-    return this.path(name);
-  }
-
-  /** Runs the command against the server, into the folder `docs`. */
-  run(...args: readonly string[]): Promise<number> {
-    const addresses = ["amd", "intel"].map((name) => `${name}=${this.server.origin}/`);
-    const to = ["--collateral", this.path("docs"), "--ca", this.path("ca.pem"), "--address", ...addresses];
-    return this.cli.run(...FETCH, ...args, ...to);
-  }
-
-  file(name: string): Promise<Uint8Array> {
-    return Deno.readFile(this.path(`docs/${name}`));
-  }
-
-  async files(): Promise<readonly string[]> {
-    return (await Array.fromAsync(Deno.readDir(this.path("docs")))).map(({ name }) => name).sort();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.server[Symbol.asyncDispose]();
-    await this.cli[Symbol.asyncDispose]();
-  }
-}
-
-const notFound = () => new Response("no", { status: 404 });
+import { notFound, VendorWorld } from "../testing/vendor_world.ts";
 
 /** Answers as Intel's service or a cache of it does. `pckChain` is that of the issuer of PCK certificates. */
 function intelAnswers(collateral: TdxCollateral, pckChain: string): Answer {
@@ -104,10 +50,13 @@ Deno.test("policy collateral fetch gets AMD's list and a chip's certificate, in 
   const [crl, vek] = [await amd.crl(), await amd.vek()];
   const chip = hex(chipIdOf("milan"));
   const query = "?blSPL=3&teeSPL=0&snpSPL=8&ucodeSPL=115";
-  await using world = await World.start({ kinds: [TPM, snpKind(amd.anchors), TDX], now: AMD_NOW }, (path, search) => {
-    if (path === "/vcek/v1/Milan/crl") return new Response(writeCrlPem(crl));
-    return path === `/vcek/v1/Milan/${chip}` && search === query ? new Response(copyOf(vek)) : notFound();
-  });
+  await using world = await VendorWorld.start(
+    { kinds: [TPM, snpKind(amd.anchors), TDX], now: AMD_NOW },
+    (path, search) => {
+      if (path === "/vcek/v1/Milan/crl") return new Response(writeCrlPem(crl));
+      return path === `/vcek/v1/Milan/${chip}` && search === query ? new Response(copyOf(vek)) : notFound();
+    },
+  );
   const nothing = new Uint8Array();
   const payload = encodePayload({ report: await amd.report(), vek: nothing, authority: nothing, crl: nothing });
   const evidence = await world.evidence("node-1.json", { variant: "snp", payload });
@@ -135,10 +84,13 @@ Deno.test("policy collateral fetch asks for a chip of Turin in its form, and for
   const [crl, vek] = [await amd.crl(), await amd.vek()];
   const chip = hex(chipIdOf("turin").slice(0, 8));
   const query = "?fmcSPL=1&blSPL=3&teeSPL=2&snpSPL=8&ucodeSPL=115";
-  await using world = await World.start({ kinds: [TPM, snpKind(amd.anchors), TDX], now: AMD_NOW }, (path, search) => {
-    if (path === "/vcek/v1/Turin/crl") return new Response(base64(crl));
-    return path === `/vcek/v1/Turin/${chip}` && search === query ? new Response(copyOf(vek)) : notFound();
-  });
+  await using world = await VendorWorld.start(
+    { kinds: [TPM, snpKind(amd.anchors), TDX], now: AMD_NOW },
+    (path, search) => {
+      if (path === "/vcek/v1/Turin/crl") return new Response(base64(crl));
+      return path === `/vcek/v1/Turin/${chip}` && search === query ? new Response(copyOf(vek)) : notFound();
+    },
+  );
   const nothing = new Uint8Array();
   const parts = { vek: nothing, authority: nothing, crl: nothing };
   const payload = encodePayload({ report: await amd.report(), ...parts });
@@ -150,7 +102,7 @@ Deno.test("policy collateral fetch asks for a chip of Turin in its form, and for
   // Another chip's certificate is none for this report.
   const other = encodePayload({ report: await amd.report({ 0x1a0: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8) }), ...parts });
   const path = await world.evidence("node-2.json", { variant: "snp", payload: other });
-  await using lying = await World.start(
+  await using lying = await VendorWorld.start(
     { kinds: [TPM, snpKind(amd.anchors), TDX], now: AMD_NOW },
     (path) => path.endsWith("/crl") ? new Response(copyOf(crl)) : new Response(copyOf(vek)),
   );
@@ -177,7 +129,7 @@ Deno.test("policy collateral fetch keeps a chip's certificate only for the key t
     [await amd.report({ 0x1a0: new Uint8Array(64) }), await amd.vek(), /refused\/snp-hardware-id[^]*MASK_CHIP_ID/, 1],
   ];
   for (const [report, vek, said, requests] of cases) {
-    await using world = await World.start(
+    await using world = await VendorWorld.start(
       { kinds: [TPM, snpKind(amd.anchors), TDX], now: AMD_NOW },
       (path) => new Response(copyOf(path.endsWith("/crl") ? crl : vek)),
     );
@@ -189,7 +141,7 @@ Deno.test("policy collateral fetch keeps a chip's certificate only for the key t
   }
   // A report of version 3 or later names its processor, which may be of a line to come.
   const unknown = await amd.report({ 0x00: Uint8Array.of(3), 0x188: Uint8Array.of(0x1b, 0x02, 0x01) });
-  await using world = await World.start({ kinds: [TPM, snpKind(amd.anchors), TDX], now: AMD_NOW }, notFound);
+  await using world = await VendorWorld.start({ kinds: [TPM, snpKind(amd.anchors), TDX], now: AMD_NOW }, notFound);
   const evidence = await world.evidence("node-1.json", evidenceOf(unknown));
   assert.equal(await world.run(evidence, "--platform", "milan"), 2);
   assert.match(world.cli.err, /line that this version does not know: family 1b, model 2[^]*newer version/);
@@ -202,7 +154,7 @@ Deno.test("policy collateral fetch never puts an older document in the place of 
   const [old, recent] = [await amd.crl({ thisUpdate: minutesAgo(50) }), await amd.crl({ thisUpdate: minutesAgo(5) })];
   const ended = await amd.crl({ thisUpdate: minutesAgo(2), nextUpdate: minutesAgo(1) });
   const forged = await (await createSoftwareAmd()).crl({ thisUpdate: minutesAgo(1) });
-  await using world = await World.start(
+  await using world = await VendorWorld.start(
     { kinds: [TPM, snpKind(amd.anchors), TDX], now: AMD_NOW },
     () => new Response(copyOf(old)),
   );
@@ -219,7 +171,7 @@ Deno.test("policy collateral fetch never puts an older document in the place of 
   const answered = intel.collateral();
   const chain = writePem("CERTIFICATE", intel.certificate("issuer")) + writePem("CERTIFICATE", intel.anchor.der);
   const options = { kinds: [TPM, SNP, tdxKind(intel.anchor)], now: INTEL_NOW };
-  await using server = await World.start(options, intelAnswers(answered, chain));
+  await using server = await VendorWorld.start(options, intelAnswers(answered, chain));
   const payload = encodeTdxPayload({ quote: await intel.quote(), collateral: {} });
   const evidence = await server.evidence("node-1.json", { variant: "tdx", payload });
   assert.equal(await server.run(evidence), 0, server.cli.err);
@@ -259,7 +211,7 @@ Deno.test("policy collateral fetch gets everything that a TDX machine needs, by 
     `$1${writePem("CERTIFICATE", intel.anchor.der)}`,
   );
   const options = { kinds: [TPM, SNP, tdxKind(intel.anchor)], now: INTEL_NOW };
-  await using world = await World.start(options, intelAnswers(collateral, chain));
+  await using world = await VendorWorld.start(options, intelAnswers(collateral, chain));
   const payload = encodeTdxPayload({ quote: await intel.quote(), collateral: {} });
   const evidence = await world.evidence("node-1.json", { variant: "tdx", payload });
   assert.equal(await world.run(evidence), 0, world.cli.err + world.cli.out);
@@ -305,7 +257,7 @@ Deno.test("policy collateral fetch keeps what it got, writes nothing that is not
   ];
   for (const [lies, code, name] of cases) {
     const options = { kinds: [TPM, SNP, tdxKind(intel.anchor)], now: INTEL_NOW };
-    await using world = await World.start(options, intelAnswers({ ...good, ...lies }, chain));
+    await using world = await VendorWorld.start(options, intelAnswers({ ...good, ...lies }, chain));
     const evidence = await world.evidence("node-1.json", { variant: "tdx", payload });
     await Deno.mkdir(world.path("docs"));
     await Deno.writeTextFile(world.path(`docs/${name}`), "what was there");
@@ -323,57 +275,10 @@ oracleTest("policy collateral fetch verifies and keeps Intel's own documents of 
   const collateral = await collateralOf2025(read);
   const kept = JSON.parse(fromUtf8(await read("tdx_quote_collateral.json"), "collateral"));
   const now = new Date(justBeforeEnd(collateral).getTime());
-  await using world = await World.start(
+  await using world = await VendorWorld.start(
     { kinds: [TPM, SNP, TDX], now },
     intelAnswers(collateral, String(kept["pck_crl_issuer_chain"])),
   );
   await world.run("--platform", "b0c06f000000");
   assert.deepEqual(await world.files(), INTEL_FILES, world.cli.out);
-});
-
-Deno.test("policy collateral fetch asks again when a service is busy, and names the address that does not answer", async () => {
-  const amd = await createSoftwareAmd();
-  const crl = await amd.crl();
-  let failures = 2;
-  await using world = await World.start(
-    { kinds: [TPM, snpKind(amd.anchors), TDX], now: AMD_NOW },
-    () => failures-- > 0 ? new Response("slow down", { status: 429 }) : new Response(copyOf(crl)),
-  );
-  assert.equal(await world.run("--platform", "milan"), 0, world.cli.err);
-  assert.equal(world.server.asked.length, 3);
-  assert.match(world.cli.err, /^(?:Cannot get .*crl: it was answered with 429; trying again in \d+ s\n){2}$/);
-  failures = 9;
-  assert.equal(await world.run("--platform", "milan"), 4);
-  assert.match(world.cli.err, /https:\/\/localhost:\d+\/vcek\/v1\/Milan\/crl: it was answered with 429/);
-});
-
-Deno.test("policy collateral fetch fills the folder of the policy, and says what a command line lacks", async () => {
-  const amd = await createSoftwareAmd();
-  const crl = await amd.crl();
-  await using world = await World.start(
-    { kinds: [TPM, snpKind(amd.anchors), TDX], now: AMD_NOW },
-    () => new Response(copyOf(crl)),
-  );
-  const address = ["--ca", world.path("ca.pem"), "--address", `amd=${world.server.origin}`];
-  const example = await Deno.readTextFile(new URL("../../deploy/policy-snp.example.yaml", import.meta.url));
-  const policy = example.replace(/folder: .*/, `folder: ${world.path("docs")}`);
-  assert.notEqual(policy, example);
-  await Deno.writeTextFile(world.path("policy.yaml"), policy);
-  const ofPolicy = ["--policy", world.path("policy.yaml")];
-  assert.equal(await world.cli.run(...FETCH, "--platform", "milan", ...ofPolicy, ...address), 0, world.cli.err);
-  assert.deepEqual(await world.files(), ["amd-milan-vcek.crl"]);
-  const wrong: readonly (readonly [readonly string[], RegExp])[] = [
-    [["--platform", "milan"], /usage\/collateral\n[^]*--collateral/],
-    [["--platform", "rome", "--collateral", "d"], /usage\/collateral\n[^]*milan, genoa, turin/],
-    [["--collateral", "d"], /usage\/collateral\n[^]*--platform/],
-    [["--platform", "milan", "--collateral", "d", "--address", "nvidia=https://a/"], /usage\/collateral\n[^]*amd/],
-    [["--platform", "milan", "--collateral", "d", "--address", "amd=http://a"], /usage\/collateral-url/],
-    [["--platform", "milan", "--collateral", "d", "--address", "amd"], /usage\/collateral-url/],
-  ];
-  for (const [args, said] of wrong) {
-    assert.equal(await world.cli.run(...FETCH, ...args), 2, args.join(" "));
-    assert.match(world.cli.err, said);
-  }
-  assert.equal(await world.cli.run("policy", "collateral"), 2);
-  assert.match(world.cli.err, /bootstrapper policy collateral --help/);
 });

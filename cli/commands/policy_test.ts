@@ -260,3 +260,44 @@ Deno.test("verify says of a refused PCR 12 what to compare, and names the expect
     );
   });
 });
+
+Deno.test("commands say in one sentence that a file is binary, a folder, missing or of another kind, and what to do", async () => {
+  await withFiles(async (world, path) => {
+    await Deno.writeFile(path("noise"), Uint8Array.of(0x7f, 0xff, 0xfe));
+    await Deno.writeFile(path("zeros"), new Uint8Array(9));
+    const notText = "it is not a text in UTF-8";
+    const givenAs: readonly (readonly [call: (name: string) => readonly string[], as: string])[] = [
+      [(name) => ["verify", name, "--policy", path("policy.yaml")], "evidence"],
+      [(name) => ["policy", "explain", name, "--policy", path("policy.yaml")], "evidence"],
+      [(name) => ["policy", "make", name], "evidence"],
+      [(name) => ["verify", path("good.json"), "--policy", name], "document"],
+      [(name) => ["policy", "explain", path("good.json"), "--policy", name], "document"],
+      [(name) => ["verify", path("good.json"), "--policy", path("policy.yaml"), "--config", name], "document"],
+      [(name) => ["policy", "registers", "--config", name], "document"],
+    ];
+    for (const [call, as] of givenAs) {
+      for (const name of ["noise", "zeros"].map(path)) {
+        assert.equal(await world.run(...call(name)), as === "document" ? 2 : 1, world.err);
+        const begin = as === "document" ? `Cannot use ${name}: ` : `Cannot read ${name} as evidence: `;
+        assert.ok(world.err.startsWith(`Error: ${begin}${notText}.\n`), world.err);
+        assert.doesNotMatch(world.err, /because/);
+      }
+      assert.equal(await world.run(...call(world.root)), 1);
+      assert.match(world.err, /^Error: Cannot read \S+ as it is a folder\.\n[^]*Next: Name a file\.\n$/);
+      assert.equal(await world.run(...call(path("none"))), 1);
+      assert.match(world.err, /as there is no such file\.\n[^]*Next: Check the path\.\n$/);
+    }
+    assert.equal(await world.run("verify", path("policy.yaml"), "--policy", path("policy.yaml")), 1);
+    assert.match(
+      world.err,
+      /^Error: Cannot read \S+ as evidence: it is not JSON\.\n(?: {2}(?!because).*\n)*Next: Make the/,
+    );
+    assert.equal(await world.run("verify", path("good.json"), "--policy", path("good.json")), 2);
+    assert.match(world.err, /this is an evidence file; a policy is expected, see deploy\/policy\.example\.yaml/);
+    assert.equal(await world.run("policy", "make", path("good.json"), "--uki", path("policy.yaml")), 1);
+    assert.match(
+      world.err,
+      /policy\.yaml as a PE image: it does not begin with MZ\.\n(?: {2}(?!because).*\n)*Next: Give the/,
+    );
+  });
+});

@@ -18,6 +18,7 @@ export const renew: CliCommand<RenewOptions, RenewingMachine> = {
     "them. A timer calls it; `bootstrapper status` shows the outcome.",
   examples: ["bootstrapper renew", "bootstrapper renew --now"],
   runsUntilStopped: true,
+  needsRoot: true,
   keeps: ["env", "net", "read", "write"],
   declare(command) {
     withConfig(command).option("--now", "renew in the first third of the certificates' life too");

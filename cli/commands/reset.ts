@@ -14,6 +14,7 @@ export const reset: CliCommand<ResetOptions, boolean> = {
   group: "On a node:",
   description: "take this node out of its cluster, and erase its state",
   examples: ["bootstrapper reset"],
+  needsRoot: true,
   keeps: ["env", "net", "read", "run", "write"],
   declare(command) {
     command.option("--yes", "do not ask for confirmation")

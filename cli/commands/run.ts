@@ -16,6 +16,7 @@ export const run: CliCommand<RunOptions, RunMachine> = {
   description: "bootstrap this node into its cluster, then exit",
   examples: ["bootstrapper run"],
   runsUntilStopped: true,
+  needsRoot: true,
   keeps: ["env", "net", "read", "run", "sys", "write"],
   declare(command) {
     withConfig(command);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { dirname } from "node:path";
 import { stringify } from "yaml";
 import type { EvidenceClaims } from "../../attestation/evidence.ts";
 import { acceptedTrust } from "../../attestation/policy/accepted_trust.ts";
@@ -27,7 +28,8 @@ import { waitForNode } from "../../kubernetes/readiness.ts";
 import { clusterRemarks, readNewClusterSettings } from "../../kubernetes/new_cluster.ts";
 import { DEFAULT_CLUSTER_DOCUMENT } from "../../kubernetes/settings.ts";
 import type { Bytes } from "../../platform/bytes.ts";
-import { base64, equalBytes, fromHex, fromUtf8, hex, utf8 } from "../../platform/bytes.ts";
+import { documentText, MAXIMUM_DOCUMENT_BYTES } from "../../platform/document.ts";
+import { base64, equalBytes, fromHex, hex, utf8 } from "../../platform/bytes.ts";
 import type { Endpoint } from "../../platform/endpoint.ts";
 import { endpointText } from "../../platform/endpoint.ts";
 import { secondsText } from "../../platform/duration.ts";
@@ -43,7 +45,6 @@ import { readOperatorKeyFile, trustedOperators } from "../operator_key_file.ts";
 import { printResult } from "../output.ts";
 import { terminationSignal } from "../termination.ts";
 
-const MAXIMUM_DOCUMENT_BYTES = 1 << 16;
 const SECRET = { mode: 0o600 };
 const PUBLIC = { mode: 0o644 };
 
@@ -92,6 +93,7 @@ export async function init(options: InitOptions, context: CliContext): Promise<v
   const settings = readNewClusterSettings(clusterDocument, settingsFile);
   const operator = await readOperatorKeyFile(keyFile, options.passphraseFile, context.terminal);
   const operatorKeys = await trustedOperators(operator, options.otherOperatorFiles);
+  for (const path of [options.kubeconfigFile, options.clusterFile]) await checkFolderOf(path);
   using termination = terminationSignal();
   using record = await holdRecord(recordsFolder, clusterName);
   await checkKubeconfigIsFree(options, record);
@@ -135,10 +137,20 @@ export async function init(options: InitOptions, context: CliContext): Promise<v
 }
 
 async function readText(path: string): Promise<string> {
-  return fromUtf8(await readFile(path, MAXIMUM_DOCUMENT_BYTES), path);
+  return documentText(await readFile(path, MAXIMUM_DOCUMENT_BYTES), path);
 }
 
 /** Refuses to overwrite the kubeconfig of another cluster, which may be the only access to it. */
+/** Checks that a file can get a place, before a cluster is founded whose files would have none. */
+async function checkFolderOf(path: string): Promise<void> {
+  const folder = dirname(path);
+  if (await exists(folder)) return;
+  throw new BootstrapError("system/file", `Cannot write ${path}: the folder ${folder} does not exist`, {
+    next: "Make the folder, or check the path",
+    details: { path },
+  });
+}
+
 async function checkKubeconfigIsFree({ kubeconfigFile }: InitOptions, record: HeldRecord): Promise<void> {
   if (!await exists(kubeconfigFile)) return;
   const taken = new BootstrapError("usage/kubeconfig", `${kubeconfigFile} exists already, for another cluster`, {

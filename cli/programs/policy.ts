@@ -28,8 +28,8 @@ import { readBootLoader, readShim } from "../../attestation/uki/boot_chain.ts";
 import type { UkiRegisters } from "../../attestation/uki/measurements.ts";
 import { ukiRegisters } from "../../attestation/uki/measurements.ts";
 import { MAXIMUM_IMAGE_BYTES } from "../../attestation/uki/pe.ts";
-import { fromUtf8, hex } from "../../platform/bytes.ts";
-import { MAXIMUM_DOCUMENT_BYTES } from "../../platform/document.ts";
+import { hex } from "../../platform/bytes.ts";
+import { documentText, MAXIMUM_DOCUMENT_BYTES } from "../../platform/document.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { fileSize, readFile } from "../../platform/files.ts";
 import { present } from "../../platform/present.ts";
@@ -232,7 +232,7 @@ async function readEvidence(file: string): Promise<EvidenceFile> {
 }
 
 async function readText(file: string): Promise<string> {
-  return fromUtf8(await readFile(file, MAXIMUM_DOCUMENT_BYTES), file);
+  return documentText(await readFile(file, MAXIMUM_DOCUMENT_BYTES), file);
 }
 
 async function readImage(file: string): Promise<Uint8Array> {

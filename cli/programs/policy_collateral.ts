@@ -9,20 +9,17 @@ import { MAXIMUM_EVIDENCE_FILE_BYTES, readEvidenceFile } from "../../attestation
 import type { EvidenceKind } from "../../attestation/kind.ts";
 import { readPolicy } from "../../attestation/policy/policy.ts";
 import type { SectionSource } from "../../attestation/policy/policy_section.ts";
-import type { AskVendor, VendorRequest, VendorService } from "../../attestation/vendor_service.ts";
-import { equalBytes, fromUtf8 } from "../../platform/bytes.ts";
-import type { Clock } from "../../platform/clock.ts";
-import { MAXIMUM_DOCUMENT_BYTES } from "../../platform/document.ts";
+import type { VendorRequest, VendorService } from "../../attestation/vendor_service.ts";
+import { equalBytes } from "../../platform/bytes.ts";
+import { documentText, MAXIMUM_DOCUMENT_BYTES } from "../../platform/document.ts";
 import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";
-import type { DocumentClient } from "../../platform/fetch_document.ts";
 import { documentClient } from "../../platform/fetch_document.ts";
 import { ensureFolder, readFile, readFileIfExists, writeFileAtomic } from "../../platform/files.ts";
 import { present } from "../../platform/present.ts";
-import type { FailedTry } from "../../platform/retry.ts";
-import { retry } from "../../platform/retry.ts";
+import { asking, hostOf, unreachable } from "./_vendor_hosts.ts";
 import type { CliContext, OutputForm } from "../context.ts";
 import { kindsOf } from "../kinds.ts";
-import { printable, printResult } from "../output.ts";
+import { printResult } from "../output.ts";
 
 /** The options of `policy collateral fetch`. */
 export interface PolicyCollateralOptions {
@@ -52,10 +49,16 @@ interface KeptDocument {
   readonly until: string;
 }
 
+/** A document that is not in the folder now. */
+interface MissingDocument {
+  readonly name: string;
+  readonly error: BootstrapError;
+  /** The host that gives none of its documents, if that is why. */
+  readonly host?: string;
+}
+
 /** A service may compute an answer, or limit how often it is asked. */
 const ANSWER_DEADLINE_MS = 30_000;
-const TRIES = 4;
-const BACK_OFF = Object.freeze({ firstMs: 2_000, factor: 3, longestMs: 20_000, jitter: 0.2 });
 const NAME_WIDTH = 34;
 
 /**
@@ -75,14 +78,21 @@ export async function policyCollateralFetch(options: PolicyCollateralOptions, co
     ...present("caCertificates", caCertificates),
   });
   await ensureFolder(folder);
+  const silent = await unreachable(requests, context.clock);
   const findKept = (name: string) => readFileIfExists(join(folder, name), MAXIMUM_COLLATERAL_BYTES);
   const kept: KeptDocument[] = [];
-  const missing: (readonly [name: string, error: BootstrapError])[] = [];
+  const missing: MissingDocument[] = [];
   for (const request of requests) {
+    const host = hostOf(request.url);
+    const known = silent.get(host);
+    if (known !== undefined) {
+      missing.push({ name: request.name, error: known, host });
+      continue;
+    }
     try {
       for (
         const { name, bytes, until, isAnswerOlder = false } of await request.fetch(
-          asking(client, context, options.output),
+          asking(client, context, options.output, silent),
           context.clock.now(),
           findKept,
         )
@@ -94,7 +104,7 @@ export async function policyCollateralFetch(options: PolicyCollateralOptions, co
         kept.push({ name, path, isUnchanged, isAnswerOlder, until: until.toISOString() });
       }
     } catch (error) {
-      missing.push([request.name, asBootstrapError(error)]);
+      missing.push({ name: request.name, error: asBootstrapError(error) });
     }
   }
   const text = [
@@ -102,7 +112,9 @@ export async function policyCollateralFetch(options: PolicyCollateralOptions, co
       `${name.padEnd(NAME_WIDTH)} ${isUnchanged ? "unchanged" : "written  "}  holds until ${until}` +
       (isAnswerOlder ? "; the service answered with an older one, which is left out" : "")
     ),
-    ...missing.map(([name, error]) => `${name.padEnd(NAME_WIDTH)} MISSING    ${error.code}: ${error.message}`),
+    ...missing.map(({ name, error, host }) =>
+      `${name.padEnd(NAME_WIDTH)} MISSING    ${host === undefined ? `${error.code}: ${error.message}` : `from ${host}`}`
+    ),
   ].join("\n");
   if (missing.length === 0) return printResult(context, options.output, { folder, documents: kept }, text);
   // With JSON output, the error is the only object.
@@ -111,15 +123,17 @@ export async function policyCollateralFetch(options: PolicyCollateralOptions, co
 }
 
 function missingError(
-  missing: readonly (readonly [name: string, error: BootstrapError])[],
+  missing: readonly MissingDocument[],
   kept: readonly KeptDocument[],
   folder: string,
 ): BootstrapError {
   // What time does not mend comes first.
-  const [first] = [...missing].sort(([, a], [, b]) => Number(a.retriable) - Number(b.retriable));
-  const names = missing.map(([name]) => name).join(", ");
-  const error = asBootstrapError(first?.[1]);
-  return new BootstrapError(error.code, `Not all documents are there. Missing: ${names}. ${error.message}`, {
+  const [first, ...others] = [...missing].sort((a, b) => Number(a.error.retriable) - Number(b.error.retriable));
+  const names = missing.map(({ name }) => name).join(", ");
+  const error = asBootstrapError(first?.error);
+  const ofHosts = others.filter(({ host }) => host !== undefined).map(({ error }) => error.message);
+  const reasons = [...new Set([error.message, ...ofHosts])].join(". ");
+  return new BootstrapError(error.code, `Not all documents are there. Missing: ${names}. ${reasons}`, {
     ...present("next", error.next),
     details: { missing: names, kept: kept.map(({ name }) => name).join(", ") || "none", folder },
     cause: error,
@@ -179,35 +193,6 @@ async function requestsOf(
   });
 }
 
-/** Asks a service, again after a pause if it may answer later. */
-function asking(
-  client: DocumentClient,
-  { clock, printError }: { readonly clock: Clock; readonly printError: (text: string) => void },
-  output: OutputForm,
-): AskVendor {
-  const onFailedTry = ({ error, pauseMs }: FailedTry) => {
-    if (output === "text") printError(`${printable(error.message)}; trying again in ${Math.ceil(pauseMs / 1000)} s\n`);
-  };
-  return (url) =>
-    retry(async () => {
-      const answer = await client.ask(url).catch((cause: unknown) => {
-        throw unavailable(url, cause instanceof Error ? cause.message : String(cause), true, cause);
-      });
-      if (answer.status === 200) return answer;
-      const isLater = answer.status === 429 || answer.status >= 500;
-      throw unavailable(url, `it was answered with ${answer.status}`, isLater);
-    }, { clock, random: Math.random, maximumTries: TRIES, backOff: BACK_OFF, onFailedTry });
-}
-
-function unavailable(url: string, reason: string, retriable: boolean, cause?: unknown): BootstrapError {
-  return new BootstrapError("unavailable/collateral", `Cannot get ${url}: ${reason}`, {
-    next: "Check the address, the network and the platform, or give another address with --address",
-    retriable,
-    details: { address: url },
-    ...present("cause", cause),
-  });
-}
-
 async function readText(file: string): Promise<string> {
-  return fromUtf8(await readFile(file, MAXIMUM_DOCUMENT_BYTES), file);
+  return documentText(await readFile(file, MAXIMUM_DOCUMENT_BYTES), file);
 }

@@ -15,8 +15,8 @@ import { lockDigest } from "../../protocol/transcript.ts";
 import type { TrustPart } from "../../protocol/transcript.ts";
 import { clusterIdText } from "../../certificate/cluster_id.ts";
 import { readNewNodeConfiguration } from "../../node/configuration.ts";
-import { base64, fromUtf8, hex } from "../../platform/bytes.ts";
-import { MAXIMUM_DOCUMENT_BYTES } from "../../platform/document.ts";
+import { base64, hex } from "../../platform/bytes.ts";
+import { documentText, MAXIMUM_DOCUMENT_BYTES } from "../../platform/document.ts";
 import { readFile } from "../../platform/files.ts";
 import { printResult } from "../output.ts";
 import { kindsOf } from "../kinds.ts";
@@ -83,7 +83,7 @@ export function clusterIdsOf({ clusterId }: TrustPart): readonly Uint8Array[] {
 
 /** Reads the trust part of a node's configuration. */
 export async function configuredTrust(file: string, kinds: readonly EvidenceKind[]): Promise<TrustPart> {
-  return readNewNodeConfiguration(fromUtf8(await readFile(file, MAXIMUM_DOCUMENT_BYTES), file), file, kinds).trust;
+  return readNewNodeConfiguration(documentText(await readFile(file, MAXIMUM_DOCUMENT_BYTES), file), file, kinds).trust;
 }
 
 /** The values of machines, for each kind of evidence that shows one. */

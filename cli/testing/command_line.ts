@@ -31,6 +31,8 @@ export interface TestWorldOptions {
   readonly now?: Date;
   /** The known kinds of evidence. Default: the program's own. */
   readonly kinds?: readonly EvidenceKind[];
+  /** Whether root runs the program. Default: yes, as on a node. */
+  readonly isRoot?: boolean;
   /** The known commands. Default: the program's own. */
   readonly commands?: readonly AnyCommand[];
 }
@@ -79,6 +81,7 @@ export class TestWorld implements AsyncDisposable {
       },
       environment: { configFolder: join(root, "home/.config") },
       paths: nodePaths(root),
+      isRoot: options.isRoot ?? true,
       machineNames: () => ({ hostName: "node-1", addresses: [{ interface: "eth0", address: "10.0.0.1" }] }),
       openTpm: options.openTpm ?? (() => Promise.reject(new BootstrapError("system/tpm-transport", "There is no TPM"))),
       openDevice: () => {

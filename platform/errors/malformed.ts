@@ -7,7 +7,6 @@ import type { ErrorEntries } from "./entry.ts";
 
 const OTHER_VERSION =
   "Check that both sides run compatible versions of the bootstrapper. If they do, check the path between them.";
-const SAME_VERSION = "Create the file again with this version of the bootstrapper.";
 const FRESH_MACHINE = "Run `bootstrapper reset` on the node, or rebuild it from its image.";
 const GET_AGAIN = "Get the document again from its source: it is damaged, or its form is not supported.";
 const OTHER_MACHINE =
@@ -270,5 +269,8 @@ export const MALFORMED = {
     meaning: "A PE image is not a unified kernel image: it lacks a section, or has one twice.",
     remedy: "Build the image with ukify or systemd-stub.",
   },
-  "malformed/utf8": { meaning: "A text is not UTF-8.", remedy: SAME_VERSION },
+  "malformed/utf8": {
+    meaning: "A text is not UTF-8.",
+    remedy: "Give the file that was meant: this one is binary, damaged, or in another encoding than UTF-8.",
+  },
 } as const satisfies ErrorEntries<`malformed/${string}`>;

@@ -151,6 +151,10 @@ export const PRECONDITION = {
     remedy: "Reboot the node. If that does not help, find the other program in the image that extends the register.",
   },
   "precondition/reset-under-way": { meaning: "A reset of the node has started and has not ended.", remedy: GOES_ON },
+  "precondition/root": {
+    meaning: "The command works on the machine itself, and root did not start it.",
+    remedy: "Run the command as root, for example with sudo. The systemd units do so.",
+  },
   "precondition/service-key": {
     meaning: "The key of the join service does not match its certificate.",
     remedy:

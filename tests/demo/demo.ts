@@ -138,7 +138,7 @@ function stopped(): BootstrapError {
 }
 
 function notRoot(): BootstrapError {
-  return new BootstrapError(DEMO_CODES.needsRoot, "The demo makes a network namespace and starts VMs: it needs root", {
+  return new BootstrapError("precondition/root", "The demo makes a network namespace and starts VMs: it needs root", {
     next: "Run it as root",
   });
 }

@@ -7,7 +7,6 @@ export const DEMO_CODES = {
   initFailed: foreignCode("system/demo-init"),
   isUp: foreignCode("precondition/demo-is-up"),
   machineDied: foreignCode("system/demo-machine"),
-  needsRoot: foreignCode("precondition/root"),
   stopped: foreignCode("aborted/demo"),
   timedOut: foreignCode("timeout/demo"),
   usage: foreignCode("usage/demo"),

@@ -38,3 +38,24 @@ export async function missingPackages(names: readonly string[]): Promise<string[
   );
   return names.filter((name) => !installed.has(name));
 }
+
+/** What apt says of each index that it reads: whose it is, and where. */
+const indexForm = "$(ORIGIN)|$(LABEL)|$(REPO_URI)";
+
+/**
+ * Returns the address from which this machine's apt gets Debian, for releases that apt itself is not set up for.
+ *
+ * @throws Error when apt knows none.
+ */
+export async function debianArchive(): Promise<string> {
+  return archiveAmong(await capture(["apt-get", "indextargets", "--format", indexForm, "Created-By: Packages"]));
+}
+
+/** Finds the archive of Debian among the lines of `apt-get indextargets`; others may have the same suites. */
+export function archiveAmong(lines: string): string {
+  for (const line of lines.split("\n")) {
+    const [origin, label, address] = line.split("|");
+    if (origin === "Debian" && label === "Debian" && address !== undefined) return address.replace(/\/$/, "");
+  }
+  throw new Error("apt knows no archive of Debian: run `apt-get update`, and look into /etc/apt/sources.list.d");
+}

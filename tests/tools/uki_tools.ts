@@ -1,12 +1,11 @@
 import { join } from "node:path";
-import { debianPackages } from "./debian_packages.ts";
+import { debianArchive, debianPackages } from "./debian_packages.ts";
 import { run } from "./run.ts";
 import { BuildStore, type Store } from "./store.ts";
 
 /** The tools and the newest stubs. Their programs run in their own tree, by its own libraries. */
 const suite = "trixie";
 const packages = ["systemd", "systemd-boot-efi", "systemd-ukify"];
-const mirror = "http://deb.debian.org/debian";
 const efiFolder = "usr/lib/systemd/boot/efi";
 const shimFolder = "usr/lib/shim";
 const leftOut = ["/usr/share/*"];
@@ -23,19 +22,19 @@ export interface EfiPrograms {
 interface EfiSource extends EfiPrograms {
   readonly suite: string;
   readonly packages: readonly string[];
-  readonly sources: readonly string[];
+  /** The suites of the packages, if one of them is not in the suite's own sources. */
+  readonly from: readonly string[];
 }
 
 const efiPackage = "systemd-boot-efi";
-const backports = ["bookworm", "bookworm-backports"].map((name) => `deb ${mirror} ${name} main`);
 const efiSources: readonly EfiSource[] = (["amd64", "arm64"] as const).flatMap((architecture): EfiSource[] => [
-  { version: 252, architecture, suite: "bookworm", packages: [efiPackage], sources: [] },
+  { version: 252, architecture, suite: "bookworm", packages: [efiPackage], from: [] },
   {
     ...{ version: 254, architecture, suite: "bookworm" },
     packages: [`${efiPackage}/bookworm-backports`],
-    sources: backports,
+    from: ["bookworm", "bookworm-backports"],
   },
-  { version: 257, architecture, suite, packages: [efiPackage, "shim-unsigned"], sources: [] },
+  { version: 257, architecture, suite, packages: [efiPackage, "shim-unsigned"], from: [] },
 ]);
 
 /** What {@linkcode ukiTools} returns. */
@@ -65,9 +64,11 @@ export async function ukiTools(store: Store = new BuildStore()): Promise<UkiTool
       await extract(root, "amd64", suite, packages, [], to.log);
       for (const name of merged) await Deno.symlink(`usr/${name}`, join(root, name));
       await Deno.mkdir(join(root, "efi"));
+      const archive = await debianArchive();
       for (const source of efiSources) {
         const tree = join(to.folder, "tree");
-        await extract(tree, source.architecture, source.suite, source.packages, source.sources, to.log);
+        const sources = source.from.map((name) => `deb ${archive} ${name} main`);
+        await extract(tree, source.architecture, source.suite, source.packages, sources, to.log);
         await Deno.rename(join(tree, efiFolder), join(root, folderOf(source)));
         await addShim(join(tree, shimFolder), join(root, folderOf(source)));
         await Deno.remove(tree, { recursive: true });

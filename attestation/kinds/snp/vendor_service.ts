@@ -106,10 +106,11 @@ function crlRequest(
     });
     return { contents: crl, documents: [{ name, bytes, until: crl.nextUpdate }] };
   };
+  const url = `${address}/${kind}/v1/${pathOf(product)}/crl`;
   return {
     name,
+    url,
     fetch: async (ask, now, findKept) => {
-      const url = `${address}/${kind}/v1/${pathOf(product)}/crl`;
       const fetched = await verified(derOf((await ask(url)).body, "X509 CRL", url), url, now);
       const readKept = async () => {
         const kept = await findKept(name);
@@ -130,11 +131,12 @@ function vcekRequest(
   const tcb = readTcb(report.reportedTcb, tcbFormOf(product), "reported TCB");
   const chipId = product === "turin" ? report.chipId.subarray(0, TURIN_CHIP_ID_BYTES) : report.chipId;
   const query = QUERY.flatMap(([key, part]) => tcb[part] === undefined ? [] : [`${key}=${tcb[part]}`]).join("&");
+  const url = `${address}/vcek/v1/${pathOf(product)}/${hex(chipId)}?${query}`;
   return {
     name,
+    url,
     fetch: async (ask, now) => {
       if (isZero(report.chipId)) throw maskedRefusal("the chip's ID, to ask for the certificate of its key");
-      const url = `${address}/vcek/v1/${pathOf(product)}/${hex(chipId)}?${query}`;
       const bytes = derOf((await ask(url)).body, "CERTIFICATE", url);
       const chain = await checkVekChain(bytes, "vcek", new Uint8Array(), anchors(), now);
       const { vek, extensions: { tcb: certified, hardwareId = new Uint8Array() } } = chain;

@@ -72,28 +72,28 @@ function requestsFor(
   rootCrl: string,
   anchor: () => Certificate,
 ): readonly VendorRequest[] {
-  const request = (part: CollateralPart, fetch: VendorRequest["fetch"]) => ({
-    name: collateralName(part, need),
-    fetch,
-  });
   const nameOf = (part: CollateralPart) => collateralName(part, need);
-  const tdx = `${address}/tdx/certification/v4`;
+  const request = (part: CollateralPart, url: string, fetch: VendorRequest["fetch"]): VendorRequest => {
+    return { name: nameOf(part), url, fetch };
+  };
+  const pckCrl = `${address}/sgx/certification/v4/pckcrl?ca=${need.pckCa}&encoding=der`;
+  const tcbInfo = `${address}/tdx/certification/v4/tcb?fmspc=${need.fmspc}`;
+  const qeIdentity = `${address}/tdx/certification/v4/qe/identity`;
   return [
-    request("rootCrl", async (ask, now, findKept) => {
+    request("rootCrl", rootCrl, async (ask, now, findKept) => {
       const bytes = derOf((await ask(rootCrl)).body, "X509 CRL", rootCrl);
       return await newestCrl({ name: nameOf("rootCrl"), bytes, url: rootCrl, issuer: anchor() }, now, findKept);
     }),
-    request("pckCrl", async (ask, now, findKept) => {
-      const url = `${address}/sgx/certification/v4/pckcrl?ca=${need.pckCa}&encoding=der`;
-      const answer = await ask(url);
-      const bytes = derOf(answer.body, "X509 CRL", url);
-      const pem = chainIn(answer.header("SGX-PCK-CRL-Issuer-Chain"), url);
+    request("pckCrl", pckCrl, async (ask, now, findKept) => {
+      const answer = await ask(pckCrl);
+      const bytes = derOf(answer.body, "X509 CRL", pckCrl);
+      const pem = chainIn(answer.header("SGX-PCK-CRL-Issuer-Chain"), pckCrl);
       const issuer = await prefixed(() => checkPckIssuerChain(pem, need.pckCa, anchor(), now));
-      return await newestCrl({ name: nameOf("pckCrl"), bytes, url, issuer }, now, findKept);
+      return await newestCrl({ name: nameOf("pckCrl"), bytes, url: pckCrl, issuer }, now, findKept);
     }),
-    request("tcbInfo", (ask, now, findKept) =>
+    request("tcbInfo", tcbInfo, (ask, now, findKept) =>
       signed(ask, now, findKept, {
-        url: `${tdx}/tcb?fmspc=${need.fmspc}`,
+        url: tcbInfo,
         header: "TCB-Info-Issuer-Chain",
         names: [nameOf("tcbInfo"), nameOf("tcbInfoChain")],
         anchor,
@@ -106,9 +106,9 @@ function requestsFor(
         check: "tdx-tcb-info-signature",
         dates: "tdx-tcb-info-date",
       })),
-    request("qeIdentity", (ask, now, findKept) =>
+    request("qeIdentity", qeIdentity, (ask, now, findKept) =>
       signed(ask, now, findKept, {
-        url: `${tdx}/qe/identity`,
+        url: qeIdentity,
         header: "SGX-Enclave-Identity-Issuer-Chain",
         names: [nameOf("qeIdentity"), nameOf("qeIdentityChain")],
         anchor,

@@ -1,0 +1,70 @@
+/**
+ * Addresses that people give where a file or a folder is expected. A path may look like an address, so that a folder
+ * `https:` would be made, and the documents in it looked for where nobody put them.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import { BootstrapError } from "../platform/errors.ts";
+
+const ADDRESS = /^[a-z][a-z0-9+.-]+:\/\//i;
+
+interface GivenPath {
+  /** As people type it: `--policy`, or the argument's name. */
+  readonly name: string;
+  /** A file or a folder. */
+  readonly kind: string;
+  readonly values: readonly unknown[];
+}
+
+/**
+ * Refuses addresses and empty texts among the arguments and options that take files and folders, which their forms say: `<file>`,
+ * `<folder...>`, `<path>`.
+ *
+ * @throws {BootstrapError} `usage/invalid-argument`.
+ */
+export function checkPathArguments(command: Command): void {
+  for (const { name, kind, values } of givenPaths(command)) {
+    if (values.includes("")) {
+      // A shell makes it of a variable that is not set.
+      throw new BootstrapError(
+        "usage/invalid-argument",
+        `Cannot use ${name} "" as it is empty, and a ${kind} is expected`,
+        {
+          next: `Name a ${kind} by its path, or leave the option out`,
+        },
+      );
+    }
+    const address = values.find((value) => typeof value === "string" && ADDRESS.test(value));
+    if (address === undefined) continue;
+    const [other] = command.options.flatMap(({ long }) => long?.startsWith(`${name}-`) === true ? [long] : []);
+    throw new BootstrapError(
+      "usage/invalid-argument",
+      `Cannot use ${name} ${
+        JSON.stringify(withoutUser(String(address)))
+      } as it is an address, and a ${kind} is expected`,
+      { next: `Name a ${kind} of this machine by its path${other === undefined ? "" : `; ${other} takes an address`}` },
+    );
+  }
+}
+
+function givenPaths(command: Command): readonly GivenPath[] {
+  const listOf = (value: unknown): readonly unknown[] => Array.isArray(value) ? value : [value];
+  return [
+    ...command.registeredArguments.map((argument, index) => ({
+      name: argument.name(),
+      kind: /(?:^|-)(file|folder)s?$/.exec(argument.name())?.[1],
+      values: listOf(command.processedArgs[index]),
+    })),
+    ...command.options.map((option) => ({
+      name: option.long ?? option.flags,
+      kind: /<(file|folder|path)\b/.exec(option.flags)?.[1]?.replace("path", "file"),
+      values: listOf(command.getOptionValue(option.attributeName())),
+    })),
+  ].flatMap(({ kind, ...given }) => kind === undefined ? [] : [{ ...given, kind }]);
+}
+
+/** A password in an address is no text for a terminal or a log. */
+function withoutUser(address: string): string {
+  return address.replace(/:\/\/[^/]*@/, "://");
+}
