@@ -140,7 +140,6 @@ async function readText(path: string): Promise<string> {
   return documentText(await readFile(path, MAXIMUM_DOCUMENT_BYTES), path);
 }
 
-/** Refuses to overwrite the kubeconfig of another cluster, which may be the only access to it. */
 /** Checks that a file can get a place, before a cluster is founded whose files would have none. */
 async function checkFolderOf(path: string): Promise<void> {
   const folder = dirname(path);
@@ -151,6 +150,7 @@ async function checkFolderOf(path: string): Promise<void> {
   });
 }
 
+/** Refuses to overwrite the kubeconfig of another cluster, which may be the only access to it. */
 async function checkKubeconfigIsFree({ kubeconfigFile }: InitOptions, record: HeldRecord): Promise<void> {
   if (!await exists(kubeconfigFile)) return;
   const taken = new BootstrapError("usage/kubeconfig", `${kubeconfigFile} exists already, for another cluster`, {
