@@ -38,7 +38,7 @@ const authoritySchema = v.object({ certificate: v.string(), keyPem: v.string() }
 
 const EK_TYPE = "ecc-p256";
 const DAY_MS = 24 * 3600 * 1000;
-/** Every kind of task takes names of this process alone. */
+/** The nodes' names begin with it: no two processes use the same name. */
 const [firstName = ""] = Deno.args;
 const lines = toldLines();
 const authority = v.parse(authoritySchema, (await lines.next()).value);
