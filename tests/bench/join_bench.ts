@@ -15,7 +15,7 @@ const WAITING = 100;
 const TICKETS_A_ROUND = 120;
 const CONCURRENCY = 32;
 const AT_ONCE = 1_000;
-const DEADLINE_MS = 180_000;
+const DEADLINE_MS = 300_000;
 /** How long all nodes wait before the service starts: several of their polling intervals. */
 const BEFORE_START_MS = 1_500;
 const BARE_CALL = "TLS 1.3 + gRPC, connect and one call";

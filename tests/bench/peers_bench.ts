@@ -9,7 +9,7 @@ import { admitTokens, startSigners } from "./token_cluster.ts";
 const PROCESSES = 2;
 const AT_ONCE = 100;
 const WARM_UP = 6;
-const DEADLINE_MS = 180_000;
+const DEADLINE_MS = 300_000;
 
 /** What 100 joins took, milliseconds. */
 interface Joins {
