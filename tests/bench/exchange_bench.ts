@@ -5,27 +5,30 @@ import { ask, newInsecureIssuer, newNode, newNodeKeys, TestCluster } from "../ex
 import { measureTrust } from "../../nodelock/measure.ts";
 import { startTpmMachine, verifierFor } from "../integration/attacks/attacks.ts";
 import { startBareServer } from "./bare_grpc.ts";
-import { measurePair, millisecondsOf, type PairedTimes } from "./pairs.ts";
+import type { BenchPart } from "./bench_part.ts";
+import type { Figure } from "./figures.ts";
+import { measurePairs, medianMsOf } from "./pairs.ts";
 
-const REPETITIONS = 25;
+/** The exchanges of one round. */
+const EXCHANGES = 10;
 
 /**
  * Compares the Join exchange up to the ticket, over a real connection, with the connection alone. Records and
  * certificates are made in memory. The numbers do not include the API server's work for a real ticket, and their name
  * says so.
  */
-export async function benchExchange(): Promise<PairedTimes[]> {
+export const benchExchange: BenchPart = async ({ rounds }) => {
   await using machine = await startTpmMachine();
   const keys = await newNodeKeys();
   const trusting = { verifier: createInsecureVerifier(), issuer: await newInsecureIssuer(keys.identity), keys };
   const byTpm = { verifier: verifierFor(machine), issuer: machine.issuer, keys };
   return [
-    await benchVariant("none", trusting, () => Promise.resolve()),
-    await benchVariant("swtpm", byTpm, async ({ trust }) => {
+    await benchVariant("none", rounds, trusting, () => Promise.resolve()),
+    await benchVariant("swtpm", rounds, byTpm, async ({ trust }) => {
       await measureTrust(machine.issuer, trust);
     }),
   ];
-}
+};
 
 interface Ends {
   readonly verifier: EvidenceVerifier;
@@ -35,9 +38,10 @@ interface Ends {
 
 async function benchVariant(
   variant: string,
+  rounds: number,
   { verifier, issuer, keys }: Ends,
   measure: (cluster: TestCluster) => Promise<void>,
-): Promise<PairedTimes> {
+): Promise<Figure> {
   await using cluster = await TestCluster.create({ verifier });
   await using bare = await startBareServer();
   await measure(cluster);
@@ -46,11 +50,14 @@ async function benchVariant(
   // One run of each, to load and compile the code before the measurement.
   await exchange();
   await bare.callOnce();
-  return await measurePair({
+  return {
     name: `join exchange without the API, ${variant}`,
     baseline: "TLS 1.3 + gRPC, connect and one call",
-    repetitions: REPETITIONS,
-    measure: () => millisecondsOf(exchange),
-    measureBaseline: () => millisecondsOf(() => bare.callOnce()),
-  });
+    unit: "ms",
+    ...await measurePairs(
+      rounds,
+      () => medianMsOf(EXCHANGES, exchange),
+      () => medianMsOf(EXCHANGES, () => bare.callOnce()),
+    ),
+  };
 }

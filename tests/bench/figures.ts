@@ -1,27 +1,72 @@
-/** A measured figure with the same figure of its baseline. */
+import { median } from "./pairs.ts";
+
+/** A figure that was measured in several rounds, in each one together with its baseline. */
 export interface Figure {
   readonly name: string;
-  /** The baseline, measured in the same run. */
   readonly baseline: string;
   /** `ms`, `MB`, `/s`, or empty for a plain number. */
   readonly unit: string;
-  readonly value: number;
-  readonly baselineValue: number;
-  /** The limit for the value, or for its ratio to the baseline's value. */
-  readonly goal?: { readonly of: "value" | "ratio"; readonly is: "at most" | "at least"; readonly limit: number };
+  /** The value of each round. */
+  readonly values: readonly number[];
+  /** The baseline's value in each round. */
+  readonly baselineValues: readonly number[];
+  readonly goal?: Goal;
 }
 
-/** Value over baseline. */
-export function ratioOf({ value, baselineValue }: Figure): number {
-  return value / baselineValue;
+/** The limit that a figure must keep. */
+export interface Goal {
+  /** The median of the values, the median of the pairs' ratios, or each value by itself. */
+  readonly of: "value" | "ratio" | "each value";
+  readonly is: "at most" | "at least";
+  readonly limit: number;
+  /** The goal is not judged by fewer pairs than these. Default: {@linkcode FEWEST_PAIRS}. */
+  readonly fewestPairs?: number;
 }
 
-/** Whether the goal is met; `undefined` if the figure has no goal. */
-export function isMet(figure: Figure): boolean | undefined {
-  const { goal } = figure;
+/** Medians and ranges of a figure. */
+export interface Summary {
+  readonly pairs: number;
+  readonly median: number;
+  readonly range: Range;
+  readonly baselineMedian: number;
+  readonly baselineRange: Range;
+  /** The median of the pairs' ratios, value over baseline. */
+  readonly ratio: number;
+  readonly ratioRange: Range;
+}
+
+/** The smallest and the largest of some numbers. */
+export type Range = readonly [least: number, most: number];
+
+/** Whether a goal is met. */
+export type Verdict = "met" | "MISSED" | "too few pairs";
+
+/** Fewer pairs do not show whether a goal is met. */
+export const FEWEST_PAIRS = 5;
+
+/** Summarises a figure. A ratio to a baseline of 0 is left out; without any ratio, they are `NaN`. */
+export function summaryOf({ values, baselineValues }: Figure): Summary {
+  const ratios = values.map((value, i) => value / (baselineValues[i] ?? NaN)).filter(Number.isFinite);
+  return {
+    pairs: values.length,
+    median: median(values),
+    range: rangeOf(values),
+    baselineMedian: median(baselineValues),
+    baselineRange: rangeOf(baselineValues),
+    ratio: ratios.length === 0 ? NaN : median(ratios),
+    ratioRange: ratios.length === 0 ? [NaN, NaN] : rangeOf(ratios),
+  };
+}
+
+/** Judges a figure by its goal; `undefined` if it has none. */
+export function verdictOf(figure: Figure): Verdict | undefined {
+  const { goal, values } = figure;
   if (goal === undefined) return undefined;
-  const seen = goal.of === "value" ? figure.value : ratioOf(figure);
-  return goal.is === "at most" ? seen <= goal.limit : seen >= goal.limit;
+  if (values.length < (goal.fewestPairs ?? FEWEST_PAIRS)) return "too few pairs";
+  const { median, ratio } = summaryOf(figure);
+  const judged = goal.of === "each value" ? values : [goal.of === "value" ? median : ratio];
+  const isMet = judged.every((one) => goal.is === "at most" ? one <= goal.limit : one >= goal.limit);
+  return isMet ? "met" : "MISSED";
 }
 
 /** The smallest of the values that at least the share `part` (0 to 1) of them does not exceed. */
@@ -30,24 +75,6 @@ export function quantile(values: readonly number[], part: number): number {
   return sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)] ?? NaN;
 }
 
-/** The figures as a table for people. */
-export function figuresTable(figures: readonly Figure[]): string {
-  const rounded = (value: number) => Number.isFinite(value) ? value.toFixed(value < 10 ? 2 : 0) : "-";
-  const cells = [
-    ["measured", "", "", "baseline", "", "ratio", "goal", ""],
-    ...figures.map((figure) => {
-      const { name, value, unit, baseline, baselineValue, goal } = figure;
-      const met = isMet(figure);
-      return [
-        ...[name, rounded(value), unit, baseline, rounded(baselineValue), rounded(ratioOf(figure))],
-        goal === undefined ? "" : `${goal.of} ${goal.is} ${goal.limit}`,
-        met === undefined ? "" : met ? "met" : "MISSED",
-      ];
-    }),
-  ];
-  const widths = (cells[0] ?? []).map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
-  const isNumber = (column: number) => column === 1 || column === 4 || column === 5;
-  return cells.map((row) =>
-    row.map((cell, i) => isNumber(i) ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0)).join("  ").trimEnd()
-  ).join("\n") + "\n";
+function rangeOf(values: readonly number[]): Range {
+  return [Math.min(...values), Math.max(...values)];
 }

@@ -1,19 +1,7 @@
+import { type Memory, memoryOf, processorMsOf } from "./process_usage.ts";
+
 /** A line of JSON that a bench's process prints or reads. */
 export type Line = Readonly<Record<string, unknown>>;
-
-/** The memory of a process in MB: the highest use so far (`VmHWM`, proc(5)) and the current use (`VmRSS`). */
-export interface Memory {
-  readonly peakMb: number;
-  readonly nowMb: number;
-}
-
-/** Reads the memory of a process, by its process ID. */
-export async function memoryOf(pid: number): Promise<Memory> {
-  const status = await Deno.readTextFile(`/proc/${pid}/status`);
-  const megabytes = (key: string) =>
-    Number(new RegExp(`^${key}:\\s+(\\d+) kB$`, "m").exec(status)?.[1] ?? NaN) * 1024 / 1e6;
-  return { peakMb: megabytes("VmHWM"), nowMb: megabytes("VmRSS") };
-}
 
 /** A process that receives commands and reports results as lines of JSON. */
 export class LineProcess implements AsyncDisposable {
@@ -65,7 +53,16 @@ export class LineProcess implements AsyncDisposable {
   }
 
   async memory(): Promise<Memory> {
-    if (!this.#ended) return await memoryOf(this.pid);
+    return await memoryOf(await this.#runningPid());
+  }
+
+  /** The processor time that the process has used so far, milliseconds. */
+  async processorMs(): Promise<number> {
+    return await processorMsOf(await this.#runningPid());
+  }
+
+  async #runningPid(): Promise<number> {
+    if (!this.#ended) return this.pid;
     const { code, signal } = await this.#child.status;
     throw new Error(`The process ended with ${signal ?? code}: ${this.#last}`);
   }

@@ -7,6 +7,8 @@ import type { KeyPair } from "../../certificate/keys.ts";
 import { generateKeyPair, privateKeyPem, readPrivateKeyPem } from "../../certificate/keys.ts";
 import { readPem, writePem } from "../../certificate/pem.ts";
 import { readCertificate } from "../../certificate/x509.ts";
+import type { ApiCredentials } from "../../kubernetes/api.ts";
+import { readKubeconfig } from "../../kubernetes/kubeconfig.ts";
 import { writeServiceState } from "../../service/service_state.ts";
 import { base64 } from "../../platform/bytes.ts";
 import { TestCluster } from "../integration/kubernetes/cluster.ts";
@@ -24,17 +26,36 @@ export interface RunningService extends AsyncDisposable {
   readonly atMs: number;
 }
 
+/** The folders of a join service. */
+interface Folders {
+  /** The folder with all the others. */
+  readonly root: string;
+  /** The state of the service, and its sockets. */
+  readonly state: string;
+  /** What the signer sees as `/etc/kubernetes`. It writes its cut list there, which no API server reads here. */
+  readonly kubernetes: string;
+  readonly credentials: string;
+}
+
+/** Becomes a program that sees a folder of ours as `/etc/kubernetes`; it keeps the process ID. */
+const WITH_OWN_FOLDER = ["unshare", "--mount", "sh", "-euc"] as const;
+const BIND = 'mount --bind "$1" /etc/kubernetes; shift; exec "$@" 2>&1';
+
 /** A real one-node control plane, and a compiled join service that is started and stopped next to it. */
 export class LoadCluster implements AsyncDisposable {
+  readonly #folders: Folders;
+
   private constructor(
     readonly cluster: TestCluster,
     readonly operator: KeyPair,
-    readonly folder: string,
-    /** The folder of the service's credentials. */
-    readonly credentials: string,
+    folders: Folders,
+    /** The administrator's credentials for the API server. */
+    readonly admin: ApiCredentials,
     /** The port on which the join service listens. */
     readonly port: number,
-  ) {}
+  ) {
+    this.#folders = folders;
+  }
 
   /** Makes the cluster and the state of its join service. The policy trusts the TPMs of this authority. */
   static async create(authority: CertificateAuthority): Promise<LoadCluster> {
@@ -45,10 +66,10 @@ export class LoadCluster implements AsyncDisposable {
     const ca = joinCertificateAuthority(readCertificate(caCertificate, "ca.crt"), caKeys);
     const clusterId = await clusterIdOf(ca.certificate);
     const keys = await generateKeyPair("p-256");
-    const folder = await Deno.makeTempDir();
+    const folders = await makeFolders();
     const port = freePort();
     const listen = `127.0.0.1:${port}`;
-    await writeServiceState(folder, {
+    await writeServiceState(folders.state, {
       ...{ keys, caCertificate, listen, apiServer: cluster.server },
       policyDocument: JSON.stringify({
         version: 1,
@@ -71,10 +92,10 @@ export class LoadCluster implements AsyncDisposable {
       apiEndpoints: [new URL(cluster.server).host],
       joinEndpoints: [listen],
     });
-    const credentials = await Deno.makeTempDir();
-    await Deno.writeTextFile(join(credentials, "ca.key"), await privateKeyPem(caKeys));
-    await Deno.writeTextFile(join(credentials, "service.key"), await privateKeyPem(keys));
-    return new LoadCluster(cluster, operator, folder, credentials, port);
+    await Deno.writeTextFile(join(folders.credentials, "ca.key"), await privateKeyPem(caKeys));
+    await Deno.writeTextFile(join(folders.credentials, "service.key"), await privateKeyPem(keys));
+    const admin = await readKubeconfig(cluster.controlPlane.path("/etc/kubernetes/admin.conf"));
+    return new LoadCluster(cluster, operator, folders, admin, port);
   }
 
   /** The parts of a node's task that describe the cluster. */
@@ -87,20 +108,17 @@ export class LoadCluster implements AsyncDisposable {
   }
 
   /** Starts signer and front, and returns them once they listen, with the time in milliseconds since 1970. */
-  async startService(binary: readonly string[]): Promise<RunningService> {
+  async startService(binary: string): Promise<RunningService> {
+    const { state, kubernetes, credentials } = this.#folders;
+    const options = ["--folder", state, "--socket", join(state, "signer.sock"), "--dialer", join(state, "etcd.sock")];
     // Both log to their standard error.
-    const toOutput = ["sh", "-c", 'exec "$@" 2>&1', "sh"];
-    const options = [
-      "--folder",
-      this.folder,
-      "--socket",
-      join(this.folder, "signer.sock"),
-      "--dialer",
-      join(this.folder, "etcd.sock"),
-    ];
-    const credentials = ["env", `CREDENTIALS_DIRECTORY=${this.credentials}`];
-    const signer = LineProcess.start([...credentials, ...toOutput, ...binary, "join-service", "signer", ...options]);
-    const front = LineProcess.start([...toOutput, ...binary, "join-service", "front", ...options]);
+    const start = (part: string) =>
+      LineProcess.start([
+        ...["env", `CREDENTIALS_DIRECTORY=${credentials}`, ...WITH_OWN_FOLDER, BIND, "sh", kubernetes],
+        ...[binary, "join-service", part, ...options],
+      ]);
+    const signer = start("signer");
+    const front = start("front");
     const started = await Promise.all([
       signer.event("join-signer-started"),
       front.event("join-service-started"),
@@ -118,8 +136,20 @@ export class LoadCluster implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.cluster[Symbol.asyncDispose]();
-    for (const folder of [this.folder, this.credentials]) await Deno.remove(folder, { recursive: true });
+    await Deno.remove(this.#folders.root, { recursive: true });
   }
+}
+
+async function makeFolders(): Promise<Folders> {
+  const root = await Deno.makeTempDir();
+  const folder = async (name: string) => {
+    await Deno.mkdir(join(root, name));
+    return join(root, name);
+  };
+  return {
+    ...{ root, state: await folder("join-service"), kubernetes: await folder("kubernetes") },
+    credentials: await folder("credentials"),
+  };
 }
 
 /** Returns a port that the kernel has just reported as free. */

@@ -1,24 +1,7 @@
-/** Times of the same work done in two ways. The two alternate, so that other load on the machine affects both. */
-export interface PairedTimes {
-  readonly name: string;
-  /** The name of the baseline. */
-  readonly baseline: string;
-  /** The milliseconds of each repetition. */
-  readonly timesMs: readonly number[];
-  /** The milliseconds of the baseline in each repetition. */
-  readonly baselineTimesMs: readonly number[];
-}
-
-/** Two ways to do the same work. Each returns the milliseconds that it took. */
-export interface Pair {
-  readonly name: string;
-  /** The name of the baseline. */
-  readonly baseline: string;
-  readonly repetitions: number;
-  /** Does the work, and returns the milliseconds. */
-  measure(): Promise<number>;
-  /** Does the baseline's work, and returns the milliseconds. */
-  measureBaseline(): Promise<number>;
+/** What two ways of doing the same work gave. The values with the same index are of the same round. */
+export interface Pairs<Value, BaselineValue = Value> {
+  readonly values: readonly Value[];
+  readonly baselineValues: readonly BaselineValue[];
 }
 
 /** The milliseconds that some work takes. */
@@ -28,16 +11,39 @@ export async function millisecondsOf(work: () => Promise<unknown>): Promise<numb
   return performance.now() - start;
 }
 
-/** Measures a pair. The two alternate in going first. */
-export async function measurePair(pair: Pair): Promise<PairedTimes> {
-  const timesMs: number[] = [];
-  const baselineTimesMs: number[] = [];
-  for (let i = 0; i < pair.repetitions; i++) {
-    if (i % 2 === 0) timesMs.push(await pair.measure());
-    baselineTimesMs.push(await pair.measureBaseline());
-    if (i % 2 === 1) timesMs.push(await pair.measure());
+/**
+ * Measures something and its baseline in each round, so that other load on the machine affects both. The two alternate
+ * in going first.
+ */
+export async function measurePairs<Value, BaselineValue = Value>(
+  rounds: number,
+  measure: () => Promise<Value>,
+  measureBaseline: () => Promise<BaselineValue>,
+): Promise<Pairs<Value, BaselineValue>> {
+  const values: Value[] = [];
+  const baselineValues: BaselineValue[] = [];
+  for (let round = 0; round < rounds; round++) {
+    if (round % 2 === 0) values.push(await measure());
+    baselineValues.push(await measureBaseline());
+    if (round % 2 === 1) values.push(await measure());
   }
-  return { name: pair.name, baseline: pair.baseline, timesMs, baselineTimesMs };
+  return { values, baselineValues };
+}
+
+/** Takes one number from each value of a series of pairs. */
+export function pick<Value, BaselineValue>(
+  { values, baselineValues }: Pairs<Value, BaselineValue>,
+  of: (value: Value) => number,
+  ofBaseline: (value: BaselineValue) => number,
+): Pairs<number> {
+  return { values: values.map(of), baselineValues: baselineValues.map(ofBaseline) };
+}
+
+/** Does short work several times, and returns the median of the milliseconds. */
+export async function medianMsOf(repetitions: number, work: () => Promise<unknown>): Promise<number> {
+  const timesMs: number[] = [];
+  for (let i = 0; i < repetitions; i++) timesMs.push(await millisecondsOf(work));
+  return median(timesMs);
 }
 
 /**

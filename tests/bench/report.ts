@@ -1,51 +1,43 @@
-import { median, type PairedTimes } from "./pairs.ts";
+import type { Figure, Goal, Range } from "./figures.ts";
+import { summaryOf, verdictOf } from "./figures.ts";
 
-/** One line of the report. */
-export interface BenchRow {
-  readonly name: string;
-  /** The name of the baseline. */
-  readonly baseline: string;
-  readonly repetitions: number;
-  /** The median of the times. */
-  readonly medianMs: number;
-  /** The median of the baseline's times. */
-  readonly baselineMedianMs: number;
-  /** The median of the ratios of the pairs. */
-  readonly ratio: number;
-  /** The smallest and the largest of these ratios. */
-  readonly ratioRange: readonly [number, number];
-}
+const HEAD = ["measured", "median", "range", "", "baseline", "median", "range", "ratio", "range", "n", "goal", ""];
+const TEXT_COLUMNS = [0, 3, 4, 10, 11];
 
-/** Summarises the times of a pair. */
-export function rowOf({ name, baseline, timesMs, baselineTimesMs }: PairedTimes): BenchRow {
-  const ratios = timesMs.map((time, i) => time / (baselineTimesMs[i] ?? NaN));
-  return {
-    name,
-    baseline,
-    repetitions: timesMs.length,
-    medianMs: rounded(median(timesMs)),
-    baselineMedianMs: rounded(median(baselineTimesMs)),
-    ratio: rounded(median(ratios)),
-    ratioRange: [rounded(Math.min(...ratios)), rounded(Math.max(...ratios))],
-  };
-}
-
-/** The rows as a table for people. */
-export function tableOf(rows: readonly BenchRow[]): string {
-  const cells = [
-    ["measured", "ms", "baseline", "ms", "ratio", "from", "to", "n"],
-    ...rows.map(({ name, medianMs, baseline, baselineMedianMs, ratio, ratioRange: [least, most], repetitions }) => [
-      ...[name, medianMs.toFixed(1), baseline, baselineMedianMs.toFixed(1)],
-      ...[ratio.toFixed(2), least.toFixed(2), most.toFixed(2), String(repetitions)],
-    ]),
-  ];
-  const widths = (cells[0] ?? []).map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
-  const isText = (column: number) => column === 0 || column === 2;
+/** The figures as a table for people. */
+export function tableOf(figures: readonly Figure[]): string {
+  const cells = [HEAD, ...figures.map(rowOf)];
+  const widths = HEAD.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
   return cells.map((row) =>
-    row.map((cell, i) => isText(i) ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)).join("  ").trimEnd()
+    row.map((cell, i) => TEXT_COLUMNS.includes(i) ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))
+      .join("  ").trimEnd()
   ).join("\n") + "\n";
 }
 
-function rounded(value: number): number {
-  return Math.round(value * 1000) / 1000;
+/** The figures with their summaries and verdicts, for `dist/bench.json`. */
+export function judged(figures: readonly Figure[]): unknown[] {
+  return figures.map((figure) => ({ ...figure, ...summaryOf(figure), verdict: verdictOf(figure) }));
+}
+
+function rowOf(figure: Figure): string[] {
+  const { name, unit, baseline, goal } = figure;
+  const { pairs, median, range, baselineMedian, baselineRange, ratio, ratioRange } = summaryOf(figure);
+  return [
+    ...[name, text(median), textOfRange(range), unit],
+    ...[baseline, text(baselineMedian), textOfRange(baselineRange)],
+    ...[text(ratio), textOfRange(ratioRange), String(pairs)],
+    ...[goal === undefined ? "" : textOfGoal(goal), verdictOf(figure) ?? ""],
+  ];
+}
+
+function textOfGoal({ of, is, limit }: Goal): string {
+  return `${of} ${is} ${limit}`;
+}
+
+function textOfRange([least, most]: Range): string {
+  return `${text(least)} to ${text(most)}`;
+}
+
+function text(value: number): string {
+  return Number.isFinite(value) ? value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0) : "-";
 }

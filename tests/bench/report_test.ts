@@ -1,29 +1,30 @@
 import assert from "node:assert/strict";
-import { measurePair, median } from "./pairs.ts";
-import { rowOf, tableOf } from "./report.ts";
+import type { Figure } from "./figures.ts";
+import { judged, tableOf } from "./report.ts";
 
-Deno.test("median() returns the middle value, or the mean of the two in the middle", () => {
-  assert.equal(median([3, 1, 2]), 2);
-  assert.equal(median([4, 1, 3, 2]), 2.5);
-  assert.throws(() => median([]), RangeError);
+const figure: Figure = {
+  ...{ name: "ours", baseline: "theirs", unit: "ms" },
+  ...{ values: [10, 20, 90, 30, 40], baselineValues: [10, 10, 30, 10, 40] },
+  goal: { of: "value", is: "at most", limit: 29 },
+};
+
+Deno.test("tableOf() shows medians, ranges, the number of pairs, and goals that are missed", () => {
+  const [head, line] = tableOf([figure]).split("\n");
+  assert.match(head ?? "", /^measured +median +range +baseline +median +range +ratio +range +n +goal$/);
+  const expected = "ours 30.0 10.0 to 90.0 ms theirs 10.0 10.0 to 40.0 2.00 1.00 to 3.00 5 value at most 29 MISSED";
+  assert.equal(line?.replace(/ +/g, " "), expected);
 });
 
-Deno.test("measurePair() alternates which of the two goes first", async () => {
-  const calls: string[] = [];
-  const answer = (name: string, ms: number) => () => {
-    calls.push(name);
-    return Promise.resolve(ms);
-  };
-  const pair = { name: "a", baseline: "b", repetitions: 3, measure: answer("a", 3), measureBaseline: answer("b", 2) };
-  const times = await measurePair(pair);
-  assert.equal(calls.join(""), "abbaab");
-  assert.deepEqual(times, { name: "a", baseline: "b", timesMs: [3, 3, 3], baselineTimesMs: [2, 2, 2] });
+Deno.test("tableOf() shows a dash for a ratio to a baseline of 0", () => {
+  const [, line] = tableOf([{ ...figure, values: [0], baselineValues: [0] }]).split("\n");
+  assert.match(line ?? "", / - +- to - +1 +value at most 29 +too few pairs$/);
 });
 
-Deno.test("rowOf() returns the median of the pairs' ratios, and tableOf() one line for each row", () => {
-  const row = rowOf({ name: "ours", baseline: "theirs", timesMs: [10, 20, 90], baselineTimesMs: [10, 10, 30] });
-  assert.deepEqual([row.medianMs, row.baselineMedianMs, row.ratio, row.ratioRange], [20, 10, 2, [1, 3]]);
-  const [head, line] = tableOf([row]).split("\n");
-  assert.match(head ?? "", /^measured +ms {2}baseline +ms {2}ratio +from +to {2}n$/);
-  assert.match(line ?? "", /^ours +20\.0 {2}theirs +10\.0 +2\.00 {2}1\.00 {2}3\.00 {2}3$/);
+Deno.test("judged() adds summary and verdict to each figure", () => {
+  const [one] = judged([figure]);
+  assert.deepEqual(one, {
+    ...figure,
+    ...{ pairs: 5, median: 30, range: [10, 90], baselineMedian: 10, baselineRange: [10, 40] },
+    ...{ ratio: 2, ratioRange: [1, 3], verdict: "MISSED" },
+  });
 });

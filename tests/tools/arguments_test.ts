@@ -47,7 +47,8 @@ Deno.test("purposeOf() reads the purpose, by default all", () => {
 
 const programs: readonly (readonly [program: string, args: readonly string[], says: RegExp])[] = [
   ["../bench/bench.ts", ["--only=start"], /^Unknown option '--only'/],
-  ["../bench/bench.ts", ["start"], /^Unexpected argument 'start'/],
+  ["../bench/bench.ts", ["stort"], /^There is no part "stort"; there are start, /],
+  ["../bench/bench.ts", ["--load", "some"], /^Cannot read --load: .* current value is "some"$/],
   ["../fuzz/fuzz.ts", ["--second", "3"], /^Unknown option '--second'/],
   ["../fuzz/fuzz.ts", ["--seconds", "3s"], /^Cannot read --seconds: .* current value is "3s"$/],
   ["../fuzz/fuzz.ts", ["--target", "nothing"], /^Cannot read --target: there is no "nothing"; there are /],
