@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { SEARCHES } from "../protocol/searches.ts";
 import { VARIANTS } from "../protocol/variants.ts";
 import { TARGETS } from "../fuzz/targets.ts";
 import { type Slice, takeSlice } from "./slice.ts";
@@ -100,7 +101,7 @@ const protocolParts: readonly Part[] = slicesOf(SLICES.protocol).map((slice): Pa
     ...runArguments,
     "tests/protocol/matrix.ts",
     ...["--jobs", `${JOBS}`],
-    ...takeSlice(VARIANTS, slice).map(({ name }) => name),
+    ...takeSlice([...VARIANTS, ...SEARCHES], slice).map(({ name }) => name),
   ],
 }));
 
