@@ -27,7 +27,7 @@ const testArguments = ["test", "--allow-all"] as const;
 const runArguments = ["run", "--allow-all"] as const;
 
 /** The number of parts into which the lists of these groups are cut. */
-const SLICES = { crash: 2, flips: 2, protocol: 5, fuzz: 2 } as const;
+const SLICES = { crash: 2, flips: 2, protocol: 4, fuzz: 2 } as const;
 /** How long one part of fuzzing feeds its targets, in seconds. */
 const FUZZ_SECONDS = 150;
 /** All parts are made for two cores. */

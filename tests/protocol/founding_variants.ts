@@ -139,7 +139,7 @@ export const FOUNDING_VARIANTS: readonly Variant[] = Object.freeze([
     ["F2s", "F2c", "F3"],
   ),
   variant("jt_nocb", "JOIN TOK NOCB", "breaks", "TTFFT", "a man in the middle ends TLS on both sides"),
-  variant("jd_nocb", `${CERTIFIED_JOIN} NOCB`, "open", "TT", "the same with a policy", ["Q1", "F5"]),
+  variant("jd_nocb", `${CERTIFIED_JOIN} NOCB`, "open", "TT", "a man in the middle, with a policy", ["Q1", "F5"]),
   variant("jt_sym", "JOIN TOK SYM", "breaks", "TFFTT", "a worker that was taken over captures the nodes after it"),
   variant("jt_notokj", "JOIN TOK NOTOKJ", "breaks", "FTFFT", "anybody becomes a control plane"),
   variant(
@@ -186,7 +186,7 @@ export const FOUNDING_VARIANTS: readonly Variant[] = Object.freeze([
     `${CERTIFIED_JOIN} TOK REBOOT`,
     "base",
     "TTTTT",
-    "the same, of a machine without the token",
+    "who writes the disk of a machine without the token boots it under another lock",
   ),
   variant("f_att", "FOUND ATT REACH", "open", "??????", "policy, both credentials activated"),
   variant("f_both", "FOUND ATT TOK REACH", "open", "???????", "both, both credentials activated"),

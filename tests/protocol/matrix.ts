@@ -100,11 +100,11 @@ function print(text: string): void {
 }
 
 /** A table of the variants of one model, in the form of README.md's. */
-function table({ claims }: Model, outcomes: Iterable<readonly [Variant, Outcome]>): string {
+function table({ claims }: Model, outcomes: readonly (readonly [Variant, Outcome])[]): string {
   return [
     `\n| variant | flags | ${claims.join(" | ")} | s | |`,
     `|${" --- |".repeat(claims.length + 4)}`,
-    ...Array.from(outcomes, ([variant, outcome]) => tableRow(variant, outcome)),
+    ...outcomes.map(([variant, outcome]) => tableRow(variant, outcome)),
   ].join("\n");
 }
 
@@ -153,7 +153,10 @@ async function main(): Promise<number> {
   });
   const searched = SEARCHES.filter(isChosen).flatMap(runSearch);
   for (const model of MODELS) {
-    const ended = [...outcomes].filter(([variant]) => variant.model === model);
+    const ended = chosen.flatMap((variant) => {
+      const outcome = variant.model === model ? outcomes.get(variant) : undefined;
+      return outcome === undefined ? [] : [[variant, outcome] as const];
+    });
     if (ended.length > 0) print(table(model, ended));
   }
   const found = [

@@ -46,7 +46,14 @@ export const SEARCHES: readonly Search[] = Object.freeze([
   {
     name: "s_decision",
     run: decision({ maximumEpoch: 3 }),
-    expected: { states: 738_842, counts: {} },
+    expected: {
+      states: 738_842,
+      counts: {
+        "no more epochs in this search": 140_034,
+        "the only member was lost after complete": 1992,
+        "all that are left are locked": 972,
+      },
+    },
     isQuick: false,
     why: "three founders, takeovers and crashes at any time, one lost disk, three epochs",
   },
