@@ -4,7 +4,8 @@ import { glob } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
 import { TARGETS } from "../fuzz/targets.ts";
-import { VARIANTS } from "../protocol/variants.ts";
+import { SEARCHES } from "../protocol/searches.ts";
+import { MODELS, VARIANTS } from "../protocol/variants.ts";
 import { repositoryRoot } from "../world.ts";
 import { parts } from "./parts.ts";
 
@@ -50,13 +51,14 @@ function given(prefix: string, option?: string): string[] {
   );
 }
 
-Deno.test("the parts together have each slice, each variant of the model and each fuzz target once", () => {
+Deno.test("the parts together have each slice, each variant and search of the protocol and each fuzz target once", () => {
   for (const group of ["crash/", "flips/"]) {
     const slices = given(group, "--slice");
     assert.deepEqual(slices, slices.map((_, index) => `${index + 1}/${slices.length}`));
     assert.notEqual(slices.length, 0);
   }
-  assert.deepEqual(given("protocol/").toSorted(), VARIANTS.map(({ name }) => name).toSorted());
+  assert.deepEqual(given("protocol/").toSorted(), [...VARIANTS, ...SEARCHES].map(({ name }) => name).toSorted());
+  for (const model of MODELS) assert.ok(VARIANTS.some((variant) => variant.model === model), model.name);
   assert.deepEqual(given("fuzz/", "--target").toSorted(), TARGETS.map(({ name }) => name).toSorted());
   const names = parts(1).map(({ name }) => name);
   assert.equal(new Set(names).size, names.length);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { SEARCHES } from "../protocol/searches.ts";
 import { VARIANTS } from "../protocol/variants.ts";
 import { TARGETS } from "../fuzz/targets.ts";
 import { type Slice, takeSlice } from "./slice.ts";
@@ -26,7 +27,7 @@ const testArguments = ["test", "--allow-all"] as const;
 const runArguments = ["run", "--allow-all"] as const;
 
 /** The number of parts into which the lists of these groups are cut. */
-const SLICES = { crash: 2, flips: 2, protocol: 3, fuzz: 2 } as const;
+const SLICES = { crash: 2, flips: 2, protocol: 4, fuzz: 2 } as const;
 /** How long one part of fuzzing feeds its targets, in seconds. */
 const FUZZ_SECONDS = 150;
 /** All parts are made for two cores. */
@@ -97,12 +98,12 @@ const flipFiles = [
 
 const protocolParts: readonly Part[] = slicesOf(SLICES.protocol).map((slice): Part => ({
   name: `protocol/${slice.number}-of-${slice.of}`,
-  minutes: 4,
+  minutes: 5,
   args: [
     ...runArguments,
     "tests/protocol/matrix.ts",
     ...["--jobs", `${JOBS}`],
-    ...takeSlice(VARIANTS, slice).map(({ name }) => name),
+    ...takeSlice([...VARIANTS, ...SEARCHES], slice).map(({ name }) => name),
   ],
 }));
 
@@ -129,7 +130,7 @@ export function parts(seed: number): readonly Part[] {
     ...vmParts,
     ...integrationParts,
     ...sliced("crash", 5, "tests/integration/crash/crash_matrix_test.ts"),
-    ...sliced("flips", 1, ...flipFiles),
+    ...sliced("flips", 2, ...flipFiles),
     ...protocolParts,
     ...fuzzParts(seed),
   ];

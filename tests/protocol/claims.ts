@@ -1,13 +1,13 @@
 /**
- * The claims of a model: the parts of its one query, of which ProVerif needs not answer all.
+ * The claims of a model, of which ProVerif needs not answer all: the parts of its one query, or queries of their own.
  *
  * @module
  */
 
 /** The comment that begins a claim. */
-const BEGINS = /^\(\* ([QIJR]\d|reach-\w+) /;
-/** The line that ends the query. */
-const END = ".";
+const BEGINS = /^\(\* ([QIJRF]\d[cs]?|reach-[\w-]+) /;
+/** The lines that end the claims: of one query, and of queries of their own. */
+const ENDS: readonly string[] = [".", "(* the end of the claims *)"];
 
 /** The names of a preprocessed model's claims, in their order. */
 export function claimsOf(text: string): string[] {
@@ -15,7 +15,7 @@ export function claimsOf(text: string): string[] {
 }
 
 /**
- * A preprocessed model whose query has only some claims. Lines that are left out become empty ones.
+ * A preprocessed model that has only some claims. Lines that are left out become empty ones.
  *
  * @param names At least one.
  * @throws Error when the model lacks a claim.
@@ -29,10 +29,10 @@ export function keepClaims(text: string, names: readonly string[]): string {
   return text.split("\n").map((line) => {
     const [, name] = BEGINS.exec(line) ?? [];
     if (name !== undefined) isKept = names.includes(name);
-    if (line === END) isKept = true;
+    if (ENDS.includes(line)) isKept = true;
     if (!isKept) return "";
     if (!isFirst || !line.startsWith(";")) return line;
-    // Claims are separated by semicolons, and each begins with its own.
+    // The claims of one query are separated by semicolons, and each begins with its own.
     isFirst = false;
     return ` ${line.slice(1)}`;
   }).join("\n");

@@ -1,20 +1,21 @@
 /**
- * Checks the model of the protocol: every variant, or those that are named.
+ * Checks the models of the protocol, and searches what they leave out: every variant and every search, or those that are
+ * named.
  *
  *     deno task test:protocol [NAME …] [--jobs N] [--cpu SECONDS] [--total SECONDS]
  *
- * One line for each variant as it ends, then a table in the form of README.md's. Exit code 1 when a verdict is not the
- * expected one, or was not reached in time; 2 for a name that no variant has.
+ * One line for each as it ends, then tables in the form of README.md's. Exit code 1 when a result is not the expected
+ * one, or was not reached in time; 2 for a name that no variant and no search has.
  *
  * @module
  */
 import { parseArgs } from "node:util";
 import { proverif } from "../tools/proverif.ts";
-import { modelPath } from "./model.ts";
 import type { Outcome } from "./run_variant.ts";
 import { runVariant } from "./run_variant.ts";
-import type { Claim, Variant } from "./variants.ts";
-import { queriesOf, VARIANTS } from "./variants.ts";
+import { type Search, SEARCHES, searchSurprises } from "./searches.ts";
+import { type Model, queriesOf, type Variant } from "./variant.ts";
+import { MODELS, VARIANTS } from "./variants.ts";
 
 /** How long the whole may take by the clock, seconds. */
 const TOTAL_SECONDS = 60 * 60;
@@ -26,7 +27,6 @@ const OPEN_CPU_SECONDS = 60;
 const PATIENCE = 6;
 /** Some variants need 2 GiB. */
 const MAXIMUM_JOBS = 4;
-const CLAIMS: readonly Claim[] = ["Q1", "I1", "I2", "I3", "I4", "I5", "J1", "J2", "J3", "J4", "R1", "R2"];
 
 /** How {@linkcode runVariants} runs. */
 export interface RunOptions {
@@ -43,7 +43,10 @@ export interface RunOptions {
 /** Checks variants, some at a time. Those that the total time does not suffice for have no verdicts. */
 export async function runVariants(variants: readonly Variant[], options: RunOptions): Promise<Map<Variant, Outcome>> {
   const { jobs, totalSeconds, onEnd } = options;
-  const [tool, model] = await Promise.all([proverif(), Deno.readTextFile(modelPath)]);
+  if (variants.length === 0) return new Map();
+  const tool = await proverif();
+  const texts = new Map<Model, string>();
+  for (const { model } of variants) texts.set(model, texts.get(model) ?? await Deno.readTextFile(model.path));
   const endMs = performance.now() + totalSeconds * 1000;
   const outcomes = new Map<Variant, Outcome>();
   const waiting = [...variants];
@@ -54,7 +57,7 @@ export async function runVariants(variants: readonly Variant[], options: RunOpti
       const leftSeconds = Math.ceil((endMs - performance.now()) / 1000);
       const wallSeconds = Math.min(cpuSeconds * PATIENCE, leftSeconds);
       const outcome: Outcome = wallSeconds > 0
-        ? await runVariant(tool, model, next, { cpuSeconds, wallSeconds })
+        ? await runVariant(tool, texts.get(next.model) ?? "", next, { cpuSeconds, wallSeconds })
         : { verdicts: new Map(queriesOf(next).map((query) => [query, "?"])), cut: true };
       outcomes.set(next, outcome);
       onEnd(next, outcome);
@@ -87,13 +90,36 @@ export function rowOf({ verdicts }: Outcome): string {
 }
 
 /** A row of README.md's table; a blank stands for a query that the variant does not have or ask. */
-export function tableRow({ name, flags, why }: Variant, { verdicts, cpuSeconds }: Outcome): string {
-  const cells = CLAIMS.map((claim) => verdicts.get(claim) ?? " ");
+export function tableRow({ model, name, flags, why }: Variant, { verdicts, cpuSeconds }: Outcome): string {
+  const cells = model.claims.map((claim) => verdicts.get(claim) ?? " ");
   return `| \`${name}\` | ${flags.join(" ")} | ${cells.join(" | ")} | ${cpuSeconds?.toFixed(0) ?? ""} | ${why} |`;
 }
 
 function print(text: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
+}
+
+/** A table of the variants of one model, in the form of README.md's. */
+function table({ claims }: Model, outcomes: readonly (readonly [Variant, Outcome])[]): string {
+  return [
+    `\n| variant | flags | ${claims.join(" | ")} | s | |`,
+    `|${" --- |".repeat(claims.length + 4)}`,
+    ...outcomes.map(([variant, outcome]) => tableRow(variant, outcome)),
+  ].join("\n");
+}
+
+/** Runs a search, prints a line, and returns what is not as expected. */
+function runSearch(search: Search): string[] {
+  const startMs = performance.now();
+  const outcome = search.run();
+  const found = searchSurprises(search, outcome);
+  const mark = found.length === 0 ? "✓" : "✗";
+  const seconds = ((performance.now() - startMs) / 1000).toFixed(1).padStart(6);
+  const states = `${outcome.states} states`.padEnd(15);
+  print(
+    `${mark} ${search.name.padEnd(18)} ${states} ${seconds} s  ${outcome.counterexample?.wrong ?? "nothing wrong"}`,
+  );
+  return found;
 }
 
 async function main(): Promise<number> {
@@ -102,9 +128,10 @@ async function main(): Promise<number> {
     allowPositionals: true,
     options: { jobs: { type: "string" }, cpu: { type: "string" }, total: { type: "string" } },
   });
-  const unknown = positionals.find((name) => !VARIANTS.some((variant) => variant.name === name));
+  const names = [...VARIANTS, ...SEARCHES].map(({ name }) => name);
+  const unknown = positionals.find((name) => !names.includes(name));
   if (unknown !== undefined) {
-    print(`No variant has the name "${unknown}"; there are ${VARIANTS.map(({ name }) => name).join(", ")}`);
+    print(`No variant and no search has the name "${unknown}"; there are ${names.join(", ")}`);
     return 2;
   }
   const wrong = Object.entries(values).find(([, text]) => !/^[1-9]\d*$/.test(text));
@@ -112,7 +139,8 @@ async function main(): Promise<number> {
     print(`Cannot read --${wrong[0]}: it must be a whole number of at least 1; current value is "${wrong[1]}"`);
     return 2;
   }
-  const chosen = VARIANTS.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
+  const isChosen = ({ name }: { readonly name: string }) => positionals.length === 0 || positionals.includes(name);
+  const chosen = VARIANTS.filter(isChosen);
   const outcomes = await runVariants(chosen, {
     jobs: Number(values.jobs ?? Math.max(1, Math.min(MAXIMUM_JOBS, navigator.hardwareConcurrency))),
     cpuSeconds: Number(values.cpu ?? CPU_SECONDS),
@@ -123,17 +151,22 @@ async function main(): Promise<number> {
       print(`${mark} ${variant.name.padEnd(18)} ${rowOf(outcome).padEnd(11)} ${variant.expected.padEnd(11)} ${time}`);
     },
   });
-  print(`\n| variant | flags | ${CLAIMS.join(" | ")} | s | |`);
-  print(`|${" --- |".repeat(CLAIMS.length + 4)}`);
-  for (const variant of chosen) {
-    const outcome = outcomes.get(variant);
-    if (outcome !== undefined) print(tableRow(variant, outcome));
+  const searched = SEARCHES.filter(isChosen).flatMap(runSearch);
+  for (const model of MODELS) {
+    const ended = chosen.flatMap((variant) => {
+      const outcome = variant.model === model ? outcomes.get(variant) : undefined;
+      return outcome === undefined ? [] : [[variant, outcome] as const];
+    });
+    if (ended.length > 0) print(table(model, ended));
   }
-  const found = chosen.flatMap((variant) => {
-    const outcome = outcomes.get(variant);
-    return outcome === undefined ? [`${variant.name} was not run`] : surprises(variant, outcome);
-  });
-  print(found.length === 0 ? "\nEvery verdict is the expected one." : `\n${found.join("\n")}`);
+  const found = [
+    ...chosen.flatMap((variant) => {
+      const outcome = outcomes.get(variant);
+      return outcome === undefined ? [`${variant.name} was not run`] : surprises(variant, outcome);
+    }),
+    ...searched,
+  ];
+  print(found.length === 0 ? "\nEvery result is the expected one." : `\n${found.join("\n")}`);
   return found.length === 0 ? 0 : 1;
 }
 

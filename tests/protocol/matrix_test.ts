@@ -2,30 +2,43 @@ import assert from "node:assert/strict";
 import { rowOf, surprises, tableRow } from "./matrix.ts";
 import { readCpuSeconds, readVerdicts } from "./run_variant.ts";
 import type { Outcome, Verdict } from "./run_variant.ts";
-import type { Variant } from "./variants.ts";
-import { queriesOf } from "./variants.ts";
+import { BOOTSTRAPPER } from "./bootstrapper_variants.ts";
+import { FOUNDING } from "./founding_variants.ts";
+import { type Model, queriesOf, type Variant } from "./variant.ts";
 
-const variant: Variant = { name: "one", flags: ["JOIN", "NOCB"], expected: "TF?TT", kind: "breaks", why: "an attack" };
+const variant: Variant = {
+  model: BOOTSTRAPPER,
+  name: "one",
+  flags: ["JOIN", "NOCB"],
+  expected: "TF?TT",
+  kind: "breaks",
+  why: "an attack",
+};
 
 function outcomeOf(row: string, cut = false): Outcome {
   const verdicts = new Map(queriesOf(variant).map((query, index) => [query, row[index] as Verdict]));
   return { verdicts, cpuSeconds: 1.6, cut };
 }
 
-Deno.test("queriesOf() names the queries in the order of the model", () => {
-  assert.deepEqual(queriesOf({ flags: ["JOIN", "REACH"] }), ["Q1", "J1", "J2", "J3", "J4", "reach-join"]);
-  assert.deepEqual(queriesOf({ flags: ["INIT"] }), ["Q1", "I1", "I2", "I3", "I4", "I5"]);
-  assert.deepEqual(queriesOf({ flags: ["JOIN", "RENEW", "REACH"] }).slice(-4), [
-    "R1",
-    "R2",
-    "reach-join",
-    "reach-renew",
-  ]);
-  assert.equal(queriesOf({ flags: ["INIT", "JOIN", "REACH"] }).length, 12);
-});
+const QUERIES: readonly (readonly [model: Model, flags: string, queries: string])[] = [
+  [BOOTSTRAPPER, "INIT", "Q1 I1 I2 I3 I4 I5"],
+  [BOOTSTRAPPER, "JOIN REACH", "Q1 J1 J2 J3 J4 reach-join"],
+  [BOOTSTRAPPER, "JOIN RENEW REACH", "Q1 J1 J2 J3 J4 R1 R2 reach-join reach-renew"],
+  [BOOTSTRAPPER, "INIT JOIN REACH", "Q1 I1 I2 I3 I4 I5 J1 J2 J3 J4 reach-init reach-join"],
+  [FOUNDING, "FOUND ATT", "F1 F2s F2c F3"],
+  [FOUNDING, "FOUND TOK REACH", "F1 F2s F2c F3 F4 reach-follow reach-pin"],
+  [FOUNDING, "JOIN TOK", "Q1 F5 J2 J3 F4"],
+  [FOUNDING, "JOIN ATT KNOWN REACH", "Q1 J3 reach-control-plane reach-worker"],
+];
+
+for (const [model, flags, queries] of QUERIES) {
+  Deno.test(`queriesOf() names the queries of ${flags} in the order of the model`, () => {
+    assert.equal(queriesOf({ model, flags: flags.split(" ") }).join(" "), queries);
+  });
+}
 
 Deno.test("queriesOf() names only the queries that a variant asks", () => {
-  assert.deepEqual(queriesOf({ flags: ["JOIN"], asks: ["J4", "J1"] }), ["J1", "J4"]);
+  assert.deepEqual(queriesOf({ model: BOOTSTRAPPER, flags: ["JOIN"], asks: ["J4", "J1"] }), ["J1", "J4"]);
 });
 
 Deno.test("readVerdicts() reads results in their order, and leaves out what ProVerif says beside them", () => {

@@ -1,38 +1,83 @@
-/** The model in step with the code: every message and check names what does it, and what is named is there. */
+/** The models in step with the code: every message and check names what does it, and what is named is there. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { BOOTSTRAPPER } from "./bootstrapper_variants.ts";
 import { claimsOf } from "./claims.ts";
-import { modelPath } from "./model.ts";
+import { FOUNDING } from "./founding_variants.ts";
 import { flagsOf, preprocess } from "./preprocess.ts";
-import { declares, isMessageOrCheck, readModelLines } from "./references.ts";
-import { queriesOf, VARIANTS } from "./variants.ts";
+import { declares, isMessageOrCheck, readModelLines, type Reference } from "./references.ts";
+import { SEARCHES } from "./searches.ts";
+import { UNWRITTEN } from "./unwritten.ts";
+import { queriesOf } from "./variant.ts";
+import { MODELS, VARIANTS } from "./variants.ts";
 
 const root = join(import.meta.dirname ?? ".", "../..");
-const model = await Deno.readTextFile(modelPath);
-const lines = readModelLines(model);
+const texts = new Map(
+  await Promise.all(MODELS.map(async (model) => [model, await Deno.readTextFile(model.path)] as const)),
+);
+const textOf = (model: typeof MODELS[number]) => texts.get(model) ?? assert.fail(model.name);
 const read = (file: string) => Deno.readTextFile(join(root, file));
 
-Deno.test("readModelLines() finds a name in the code for every message and check of the model", () => {
-  const wanted = lines.filter(isMessageOrCheck);
-  const missing = wanted.filter(({ references }) => references === undefined);
-  assert.deepEqual(missing.map(({ number, code }) => `${number}: ${code.trim()}`), []);
-  // That the rule for such lines itself still finds the four parties.
-  assert.ok(wanted.length > 100, `${wanted.length} messages and checks`);
-});
+const sources = new Map<string, string>();
+/** The text of a file of the code; of a file that is not there, an empty one. */
+async function sourceOf(file: string): Promise<string> {
+  const source = sources.get(file) ?? await read(file).catch((error: unknown) => {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  });
+  sources.set(file, source);
+  return source;
+}
 
-Deno.test("readModelLines() names only what the code has", async () => {
-  const sources = new Map<string, string>();
-  for (const { number, references } of lines) {
-    if (references === undefined || references === "scene") continue;
-    for (const { file, symbol, literal } of references) {
-      const source = sources.get(file) ?? await read(file);
-      sources.set(file, source);
-      assert.ok(declares(source, symbol), `line ${number}: ${file} does not declare ${symbol}`);
-      if (literal === undefined) continue;
-      assert.ok(source.includes(literal), `line ${number}: ${file} does not have "${literal}"`);
+function textOfReference({ file, symbol, literal }: Reference): string {
+  return `${file} ${symbol}()${literal === undefined ? "" : ` "${literal}"`}`;
+}
+
+/** Whether the code has what a comment names. */
+async function isWritten({ file, symbol, literal }: Reference): Promise<boolean> {
+  const source = await sourceOf(file);
+  return declares(source, symbol) && (literal === undefined || source.includes(literal));
+}
+
+/** Everything that a model names, with the line that names it. */
+function namesIn(text: string): { readonly number: number; readonly reference: Reference }[] {
+  return readModelLines(text).flatMap(({ number, references }) =>
+    references === undefined || references === "scene" ? [] : references.map((reference) => ({ number, reference }))
+  );
+}
+
+for (const [model, leastActions, leastFiles] of [[BOOTSTRAPPER, 100, 20], [FOUNDING, 100, 20]] as const) {
+  Deno.test(`readModelLines() finds a name in the code for every message and check of "${model.name}"`, () => {
+    const wanted = readModelLines(textOf(model)).filter(isMessageOrCheck);
+    const missing = wanted.filter(({ references }) => references === undefined);
+    assert.deepEqual(missing.map(({ number, code }) => `${number}: ${code.trim()}`), []);
+    // That the rule for such lines itself still finds the parties.
+    assert.ok(wanted.length > leastActions, `${wanted.length} messages and checks`);
+  });
+
+  Deno.test(`"${model.name}" names only what the code has, and what the list of unwritten names has`, async () => {
+    const wrong: string[] = [];
+    const files = new Set<string>();
+    for (const { number, reference } of namesIn(textOf(model))) {
+      const text = textOfReference(reference);
+      const isThere = await isWritten(reference);
+      if (isThere) files.add(reference.file);
+      if (!isThere && !UNWRITTEN.includes(text)) wrong.push(`line ${number}: the code does not have ${text}`);
     }
+    assert.deepEqual(wrong, []);
+    assert.ok(files.size > leastFiles, `${files.size} files`);
+  });
+}
+
+Deno.test("UNWRITTEN has only names of the models, and none that the code has", async () => {
+  const named = new Map(
+    MODELS.flatMap((model) => namesIn(textOf(model))).map(({ reference }) => [textOfReference(reference), reference]),
+  );
+  for (const text of UNWRITTEN) {
+    const reference = named.get(text) ?? assert.fail(`no model names ${text}: take it out of the list`);
+    assert.ok(!await isWritten(reference), `the code has ${text}: take it out of the list`);
   }
-  assert.ok(sources.size > 20, `${sources.size} files`);
+  assert.deepEqual(UNWRITTEN, [...new Set(UNWRITTEN)].toSorted());
 });
 
 Deno.test("readModelLines() refuses a comment that names nothing", () => {
@@ -58,7 +103,16 @@ Deno.test("isMessageOrCheck() tells what needs a name", () => {
     assert.ok(isOne(code), code);
   }
   for (
-    const code of ["#ifdef X", "  event E(x, y);", "  new s: bitstring; new r: coins;", "  (", "  !", "", "  (* why *)"]
+    const code of [
+      "#ifdef X",
+      "  event E(x, y);",
+      "  event E(x, y))).",
+      "  new s: bitstring; new r: coins;",
+      "  (",
+      "  !",
+      "",
+      "  (* why *)",
+    ]
   ) {
     assert.ok(!isOne(code), code);
   }
@@ -71,7 +125,7 @@ Deno.test("declares() finds declarations and no uses", () => {
   for (const symbol of ["called", "own", "mad", "x"]) assert.ok(!declares(source, symbol), symbol);
 });
 
-Deno.test("the model has exactly the kinds of messages that the contract has", async () => {
+Deno.test("the model of Init and Join has exactly the kinds of messages that the contract has", async () => {
   const contract = await read("proto/bootstrapper.proto");
   const envelopes = [
     ...contract.matchAll(/^message (?:Init|Join)(?:Client|Server)Message \{\n {2}oneof message \{\n([^}]*)\}/gm),
@@ -80,18 +134,22 @@ Deno.test("the model has exactly the kinds of messages that the contract has", a
   const kinds = envelopes.flatMap(([, fields = ""]) =>
     [...fields.matchAll(/^ {4}\w+ (\w+) = \d+;$/gm)].map(([, kind]) => kind)
   );
+  const model = textOf(BOOTSTRAPPER);
   const [, declared = ""] = /^\(\* the kinds of messages.*\n^const (.*): bitstring\.$/m.exec(model) ?? [];
   assert.deepEqual(declared.split(", ").toSorted(), [...new Set(kinds)].toSorted());
 });
 
-Deno.test("the model has exactly the labels and the signatures' tags that the transcript has", async () => {
+Deno.test("the models have exactly the labels and the signatures' tags that the transcript has", async () => {
   const transcript = await read("protocol/transcript.ts");
   const [, union = ""] = /^export type SignatureTag =([^;]*);$/m.exec(transcript) ?? [];
   const tags = [...union.matchAll(/"([\w-]+)"/g)].map(([, tag]) => tag);
-  const namesOf = (kind: string) =>
-    [...model.matchAll(new RegExp(`^const ${kind}\\w+: bitstring\\. .*"([\\w-]+)" \\*\\)$`, "gm"))].map(([, name]) =>
-      name
-    );
+  const namesOf = (kind: string) => {
+    const constants = MODELS.flatMap((model) => [
+      ...textOf(model).matchAll(new RegExp(`^const ${kind}\\w+: bitstring\\. +\\(\\*@ (.* "([\\w-]+)") \\*\\)$`, "gm")),
+    ]);
+    const written = constants.filter(([, reference = ""]) => !UNWRITTEN.includes(reference));
+    return [...new Set(written.map(([, , name = ""]) => name))];
+  };
   assert.deepEqual(namesOf("tag").toSorted(), tags.toSorted());
   const labels = [...transcript.matchAll(/\b(?:tagged\(|sha256\(LABEL, utf8\()"(\w+)"/g)].map(([, name]) => name);
   // The channel binding and the two registers are constructors of their own.
@@ -99,15 +157,18 @@ Deno.test("the model has exactly the labels and the signatures' tags that the tr
   assert.deepEqual([...namesOf("label"), ...others].toSorted(), labels.toSorted());
 });
 
-Deno.test("VARIANTS has a verdict for every query, and uses every flag of the model", () => {
-  for (const { name, flags, asks = [], expected } of VARIANTS) {
-    assert.deepEqual(queriesOf({ flags }), claimsOf(preprocess(model, flags)), name);
-    assert.equal(expected.length, queriesOf({ flags, asks }).length, name);
+Deno.test("VARIANTS has a verdict for every query, and uses every flag of its model", () => {
+  for (const { model, name, flags, asks = [], expected } of VARIANTS) {
+    assert.deepEqual(queriesOf({ model, flags }), claimsOf(preprocess(textOf(model), flags)), name);
+    assert.equal(expected.length, queriesOf({ model, flags, asks }).length, name);
     assert.match(expected, /^[TF?]+$/, name);
   }
-  assert.equal(new Set(VARIANTS.map(({ name }) => name)).size, VARIANTS.length);
-  const used = new Set<string>(VARIANTS.flatMap(({ flags }) => flags));
-  assert.deepEqual([...flagsOf(model)].filter((flag) => !used.has(flag)), []);
+  const names = [...VARIANTS, ...SEARCHES].map(({ name }) => name);
+  assert.equal(new Set(names).size, names.length);
+  for (const model of MODELS) {
+    const used = new Set(VARIANTS.filter((variant) => variant.model === model).flatMap(({ flags }) => flags));
+    assert.deepEqual([...flagsOf(textOf(model))].filter((flag) => !used.has(flag)), [], model.name);
+  }
 });
 
 Deno.test("VARIANTS expects what nothing was left out of to hold, and the honest ends to be met", () => {

@@ -35,7 +35,7 @@ const MARK = /\(\*@ (.*?) \*\)/;
 const REFERENCE = /^([\w/.]+\.ts) (#?\w+)\(\)(?: "([^"]+)")?$/;
 const ROLE_BEGINS = /^let [A-Z]\w*\(/;
 /** What a line may have that is neither a message nor a check: events, fresh values, brackets. */
-const NEITHER = /\bevent \w+\([^;]*\);|\bnew \w+: \w+;|[!()|.\s]/g;
+const NEITHER = /\bevent \w+\([^;]*\)(?:;|\.?$)|\bnew \w+: \w+;|[!()|.\s]/g;
 /** What begins a message, a check, a computed value or something kept. */
 const ACTION = /\b(?:out|in)\(|\b(?:if|let|insert|get)\b/;
 

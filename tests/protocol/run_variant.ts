@@ -1,13 +1,12 @@
 /**
- * One variant of the model, checked by ProVerif.
+ * One variant of a model, checked by ProVerif.
  *
  * @module
  */
 import { join } from "node:path";
 import { preprocess } from "./preprocess.ts";
 import { keepClaims } from "./claims.ts";
-import type { Query, Variant } from "./variants.ts";
-import { queriesOf } from "./variants.ts";
+import { queriesOf, type Variant } from "./variant.ts";
 
 /** `T` proved, `F` an attack was found, `?` neither: ProVerif cannot tell, or had no time. */
 export type Verdict = "T" | "F" | "?";
@@ -23,7 +22,7 @@ export interface Limits {
 /** What ProVerif says of a variant. */
 export interface Outcome {
   /** One for each query. */
-  readonly verdicts: ReadonlyMap<Query, Verdict>;
+  readonly verdicts: ReadonlyMap<string, Verdict>;
   /** Processor time, seconds; not known where the clock ended it. */
   readonly cpuSeconds?: number;
   /** Whether a limit ended it. */
@@ -44,20 +43,20 @@ const VERDICTS: readonly (readonly [end: RegExp, verdict: Verdict])[] = [
  * Checks one variant.
  *
  * @param tool ProVerif's path.
- * @param model The model's text.
+ * @param text The text of the variant's model.
  * @throws Error with what ProVerif says when it cannot read the model.
  */
 export async function runVariant(
   tool: string,
-  model: string,
-  variant: Pick<Variant, "flags" | "asks">,
+  text: string,
+  variant: Pick<Variant, "model" | "flags" | "asks">,
   limits: Limits,
 ): Promise<Outcome> {
   const folder = await Deno.makeTempDir({ prefix: "protocol-model-" });
   try {
     const file = join(folder, "model.pv");
     const queries = queriesOf(variant);
-    await Deno.writeTextFile(file, keepClaims(preprocess(model, variant.flags), queries));
+    await Deno.writeTextFile(file, keepClaims(preprocess(text, variant.flags), queries));
     // The shell ends with this process, or when the time is over, and the tool with the shell.
     const { stdout, stderr } = await new Deno.Command("setpriv", {
       args: ["--pdeathsig", "KILL", "bash", "-c", SCRIPT, "bash", `${limits.cpuSeconds}`, `${MEMORY_KIB}`, tool, file],

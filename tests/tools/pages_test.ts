@@ -182,7 +182,7 @@ Deno.test("anchorsOf() makes anchors as GitHub does", () => {
 Deno.test("pathsOf() finds files and folders of the repository, and no codes, options or paths of a node", () => {
   const paths = ["`cli/none.ts`", "`none/a.ts`", "`tests/x/`", "`.ci/run`", "`tests/none`"].join(" ");
   assert.deepEqual(pathsOf(paths), ["cli/none.ts", "none/a.ts", "tests/x/", ".ci/run", "tests/none"]);
-  assert.deepEqual(pathsOf("`refused/pcr-4` `/etc/a.yaml` `a_test.ts` `deno task x/y` `protocol/1-of-3`"), []);
+  assert.deepEqual(pathsOf("`refused/pcr-4` `/etc/a.yaml` `a_test.ts` `deno task x/y` `protocol/1-of-4`"), []);
 });
 
 Deno.test("exists() knows files and folders, and names in capitals that stand for any", () => {

@@ -1,0 +1,48 @@
+/**
+ * The names in the models that no code has yet, each in the form of the models' comments. A change that writes the
+ * code takes the names out: `model_test.ts` fails when the code has a name of this list, or when no model has it.
+ *
+ * @module
+ */
+
+/** Founding among equals. */
+export const UNWRITTEN: readonly string[] = Object.freeze([
+  "founding/decision.ts awaitComplete()",
+  "founding/decision.ts decide()",
+  "founding/dialler.ts dialFounders()",
+  "founding/entry.ts identityOf()",
+  "founding/entry.ts ownEntry()",
+  "founding/exchange_client.ts meetFounder()",
+  "founding/exchange_client.ts sendStatement()",
+  "founding/exchange_server.ts answerFounder()",
+  "founding/exchange_server.ts sendStatement()",
+  "founding/founder_key.ts readOrCreateFounderKey()",
+  "founding/founding_server.ts FoundingServer()",
+  "founding/peer_check.ts challengePeer()",
+  "founding/peer_check.ts checkStatement()",
+  "founding/peer_check.ts peerExpectation()",
+  "founding/roster.ts Roster()",
+  "founding/view.ts View()",
+  "join/exchange_client.ts signByToken()",
+  "join/founder_evidence.ts challengeFounder()",
+  "join/founder_evidence.ts founderExpectation()",
+  "protocol/token_founding.ts checkTokenFounding()",
+  "protocol/token_founding.ts createTokenFounding()",
+  "protocol/transcript.ts foundA1()",
+  'protocol/transcript.ts foundA1() "found"',
+  "protocol/transcript.ts foundClientStatement()",
+  "protocol/transcript.ts foundServerStatement()",
+  "protocol/transcript.ts founderClientStatement()",
+  'protocol/transcript.ts founderClientStatement() "founder-c"',
+  "protocol/transcript.ts founderServerStatement()",
+  'protocol/transcript.ts founderServerStatement() "founder-s"',
+  'protocol/transcript.ts signedBytes() "found-c"',
+  'protocol/transcript.ts signedBytes() "found-s"',
+  'protocol/transcript.ts signedBytes() "founder"',
+  'protocol/transcript.ts signedBytes() "token-founding"',
+  'protocol/transcript.ts signedBytes() "token-join"',
+  "service/founder_evidence.ts answerJoiner()",
+  "service/founder_evidence.ts issueFounderEvidence()",
+  "service/founder_evidence.ts laterTrust()",
+  "service/request_check.ts checkToken()",
+]);
