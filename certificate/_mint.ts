@@ -101,9 +101,14 @@ async function signedDer(tbs: Bytes, { privateKey }: KeyPair): Promise<Bytes> {
   return sequence(tbs, algorithm.toSchema().toBER(), new asn1js.BitString({ valueHex: signature }).toBER());
 }
 
-/** A DER SEQUENCE of elements that are encoded already. asn1js would parse them to write them again. */
+/**
+ * A DER SEQUENCE of elements that are encoded already. asn1js would parse them to write them again.
+ *
+ * @throws RangeError for 64 KiB and more, which no certificate has.
+ */
 function sequence(...elements: readonly (Bytes | ArrayBuffer)[]): Bytes {
   const content = concat(...elements.map((element) => new Uint8Array(element)));
+  if (content.length > 0xffff) throw new RangeError("Cannot write a sequence of more than 65,535 octets");
   const length = content.length < LONG_FORM ? [] : [...u32be(content.length)].slice(content.length < 256 ? 3 : 2);
   const first = length.length === 0 ? content.length : LONG_FORM | length.length;
   return concat(Uint8Array.of(SEQUENCE, first, ...length), content);

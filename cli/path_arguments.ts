@@ -31,7 +31,7 @@ export function checkPathArguments(command: Command): void {
         "usage/invalid-argument",
         `Cannot use ${name} "" as it is empty, and a ${kind} is expected`,
         {
-          next: `Name a ${kind} by its path, or leave the option out`,
+          next: `Name a ${kind} by its path`,
         },
       );
     }

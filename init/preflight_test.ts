@@ -142,7 +142,10 @@ Deno.test("settingsCheck() compares the families of the node's addresses with th
   };
   assert.equal(await reasons(dual, "10.77.0.11", "fd00:77::11"), "");
   assert.match(await reasons(dual, "10.77.0.11"), /of both families, and the node has the address 10\.77\.0\.11 alone/);
-  assert.match(await reasons(dual, "fd00:77::11", "10.77.0.11"), /is IPv6, and serviceSubnet 10\.96\.0\.0\/16 is IPv4/);
+  assert.match(
+    await reasons(dual, "fd00:77::11", "10.77.0.11"),
+    /is IPv6, and serviceSubnet 10\.96\.0\.0\/16 is IPv4: write the IPv4 address first in node\.address/,
+  );
   assert.match(await reasons(dual, "10.77.0.11", "fd00:244::11"), /fd00:244::11 is in podSubnet/);
   assert.match(await reasons("", "10.77.0.11", "fd00:77::11"), /is IPv6, .* is IPv4: choose networks of both families/);
 });

@@ -252,8 +252,10 @@ function timeOf(date: string | null): number | undefined {
 }
 
 async function readText(response: Response, what: string): Promise<string> {
-  // The runtime ends a body at its declared length, and reads it at once. Others are read until they are too long.
-  const declared = response.headers.get("content-length");
+  // The runtime ends a body at its declared length, and reads it at once. Others are read until they are too long, and
+  // so is one whose length does not count because of its encoding (RFC 9112, 6.3).
+  const { headers } = response;
+  const declared = headers.has("transfer-encoding") ? null : headers.get("content-length");
   if (declared !== null && Number(declared) <= MAXIMUM_ANSWER_BYTES) return await response.text();
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   let length = 0;

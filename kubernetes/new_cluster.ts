@@ -223,10 +223,13 @@ export function nodeNetworkProblems(
       const isFirst = index === 0 && key === "serviceSubnet";
       if (isFirst ? family !== subnets[0].family : subnets.every((network) => network.family !== family)) {
         const seen = isFirst ? subnets[0].text : subnet;
+        const remedy = index > 0
+          ? "choose networks of both families in --cluster"
+          : isBoth
+          ? `write the IPv${subnets[0].family} address first in node.address or node.addressFrom`
+          : `choose networks of IPv${family} in --cluster`;
         problems.push(
-          `the node's address ${text} is IPv${family}, and ${key} ${seen} is IPv${
-            subnets[0].family
-          }: choose networks of ${index === 0 ? `IPv${family}` : "both families"} in --cluster`,
+          `the node's address ${text} is IPv${family}, and ${key} ${seen} is IPv${subnets[0].family}: ${remedy}`,
         );
       } else if (subnets.some((network) => isInNetwork(bytes, network.text))) {
         problems.push(

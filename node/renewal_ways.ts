@@ -128,7 +128,8 @@ export function otherServicesOf(
       (api) => new NodeAdmissions(api).list(),
     );
     return all.filter(({ record, removedMs }) => record.role === "control-plane" && removedMs === undefined)
-      .flatMap(({ record }) => record.addresses)
+      // A service listens at its node's first address.
+      .flatMap(({ record }) => record.addresses.slice(0, 1))
       .filter((host) => host !== self.address)
       .map((host) => endpointText({ host, port: JOIN_SERVICE_PORT }));
   };

@@ -82,6 +82,8 @@ class RunningNode {
   readonly #deps: RunDependencies;
   readonly #session: RunSession;
   readonly #timeline: TimelineRecorder;
+  /** The steps under way, the one that began last at the end: a join's step asks for a ticket, and that is one too. */
+  readonly #running: string[] = [];
   readonly #kubeadm: Kubeadm;
   readonly #initFolder: StagedInitFolder;
   readonly #journals: Readonly<Record<LockOwner, Journals>>;
@@ -191,10 +193,17 @@ class RunningNode {
   /** Runs a step of a journal, and records it in the timeline and in the status. */
   async #step<T>(name: string, work: () => Promise<T>): Promise<T> {
     const { aroundStep } = this.#deps;
+    this.#running.push(name);
     this.status.update({ step: name });
-    const result = await this.#timeline.phase(name, aroundStep === undefined ? work : () => aroundStep(name, work));
-    this.#session.noteProgress();
-    return result;
+    try {
+      const result = await this.#timeline.phase(name, aroundStep === undefined ? work : () => aroundStep(name, work));
+      this.#session.noteProgress();
+      return result;
+    } finally {
+      this.#running.splice(this.#running.lastIndexOf(name), 1);
+      const outer = this.#running.at(-1);
+      if (outer !== undefined) this.status.update({ step: outer });
+    }
   }
 
   /** Measures the node before any port opens, and returns its state. */

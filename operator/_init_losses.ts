@@ -4,12 +4,22 @@
  * @module
  */
 import { PeerError } from "../protocol/refusal.ts";
-import { BootstrapError } from "../platform/errors.ts";
+import type { AnyErrorCode } from "../platform/errors.ts";
+import { BootstrapError, optionsOf } from "../platform/errors.ts";
 import type { OperationWatch } from "./_operation_watch.ts";
 
-/** Whether time may mend it: the node says so, or the connection has ended. */
-export function isLoss({ code, retriable }: BootstrapError): boolean {
-  return retriable || code === "aborted/call";
+/** What is said of a connection that was not made, or has ended. */
+const OF_CONNECTIONS: readonly AnyErrorCode[] = [
+  ...["unavailable/init-server", "unavailable/connection", "unavailable/peer-gone"] as const,
+  ...["timeout/connect", "timeout/peer", "timeout/init-step", "aborted/call"] as const,
+];
+
+/**
+ * Whether the node may go on although this init has lost it: the node says that time may mend it, or the connection has
+ * ended. What fails on this machine is no loss.
+ */
+export function isLoss(error: BootstrapError): boolean {
+  return error instanceof PeerError ? error.retriable : OF_CONNECTIONS.includes(error.code);
 }
 
 /**
@@ -18,6 +28,18 @@ export function isLoss({ code, retriable }: BootstrapError): boolean {
  */
 export function isFreshStill(error: unknown): boolean {
   return error instanceof PeerError && error.isFresh;
+}
+
+/**
+ * The error for a node that was lost before it showed a lock, and that is fresh now. Its evidence has no register for the
+ * lock, so it cannot show that it never locked, and the name is not founded again there. The loss ended the init.
+ */
+export function lostForGood(loss: BootstrapError, refused: BootstrapError): BootstrapError {
+  return new BootstrapError(loss.code, loss.message, {
+    ...optionsOf(loss),
+    retriable: false,
+    next: `${refused.message}. ${refused.next}`,
+  });
 }
 
 /** The error for an init that its caller stopped. */

@@ -97,6 +97,11 @@ export class OperationWatch {
     this.#isLocking = false;
   }
 
+  /** Records that the node is about to be asked: from then on it may lock, whether or not its events arrive. */
+  mayLock(): void {
+    this.#isLocking = true;
+  }
+
   /**
    * Records that the operation begins anew, at a node that was lost before its lock. What it had reached before is not
    * progress a second time.
@@ -104,6 +109,7 @@ export class OperationWatch {
   beginsAnew(): void {
     this.staysFresh();
     this.#heard = 0;
+    this.#last = undefined;
     this.#isNew = false;
   }
 

@@ -46,6 +46,8 @@ export interface ClusterRecord {
    * Set if the machine has no register for the lock. The name is then never founded again on a machine of that kind.
    */
   readonly showsNoLock?: true;
+  /** Set if the name was abandoned before this founding: it is again if the founding came to nothing. */
+  readonly wasAbandoned?: true;
   /** The number of the operation's last event that was shown here. */
   readonly heard?: number;
   /** When the record was made, ISO 8601. */
@@ -67,6 +69,7 @@ const recordSchema: v.GenericSchema<unknown, ClusterRecord> = v.strictObject({
   adminKeyPem: v.string(),
   resetCount: v.exactOptional(v.number()),
   showsNoLock: v.exactOptional(v.literal(true)),
+  wasAbandoned: v.exactOptional(v.literal(true)),
   heard: v.exactOptional(v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
   time: v.string(),
 });

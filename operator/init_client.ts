@@ -15,8 +15,9 @@ import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { FailedTry } from "../platform/retry.ts";
 import { retry } from "../platform/retry.ts";
 import type { Founding, InitRequest, ProgressEvent } from "../proto/gen/bootstrapper.ts";
+import { PeerError } from "../protocol/refusal.ts";
 import { dialInitServer } from "./_dial.ts";
-import { isFreshStill, isLoss, stoppedInit } from "./_init_losses.ts";
+import { isFreshStill, isLoss, lostForGood, stoppedInit } from "./_init_losses.ts";
 import { OperationWatch } from "./_operation_watch.ts";
 import type { ClusterRecord, HeldRecord } from "./cluster_records.ts";
 import type { InitClientDeadlines, InitExchange, NodeSays, VerifiedNode } from "./exchange_client.ts";
@@ -24,7 +25,15 @@ import { acknowledge, awaitResult, INIT_CLIENT_DEADLINES, requestInit, verifyNod
 import { initExpectation } from "./expectation.ts";
 import { addressRemark, checkClusterName } from "./node_says.ts";
 import type { OperationSettings } from "./operation_record.ts";
-import { checkRecord, clusterExists, isAgain, newRecord, operationLost, sameSettings } from "./operation_record.ts";
+import {
+  checkRecord,
+  clusterExists,
+  isAgain,
+  newRecord,
+  operationLost,
+  sameSettings,
+  withoutFounding,
+} from "./operation_record.ts";
 
 /** What the operator decides. */
 export interface InitOptions extends OperationSettings {
@@ -44,7 +53,7 @@ export interface InitOptions extends OperationSettings {
   readonly clock: Clock;
   /** The source of the jitter between connections: numbers from 0 to 1. */
   readonly random: () => number;
-  /** How long the init goes on without progress of an operation that has begun, milliseconds. */
+  /** How long the init goes on without progress once an InitServer has answered, milliseconds. */
   readonly patienceMs: number;
   /** Ends the call. A locked node goes on. */
   readonly signal: AbortSignal;
@@ -56,13 +65,13 @@ export interface InitOptions extends OperationSettings {
   onRemark?(remark: string): void;
   /** Called for each event of the node. */
   onProgress(event: ProgressEvent): void;
-  /** Called when the node is lost in the middle of the operation, before the pause and the next call. */
+  /** Called when the node is lost, or cannot begin yet, before the pause and the next call. */
   onLost(lost: LostNode): void;
   /** Keeps what the operator gets. The node is told only afterwards. */
   keep(cluster: NewCluster): Promise<void>;
 }
 
-/** A node that was lost in the middle of the operation. */
+/** A node that was lost, or cannot begin yet. */
 export interface LostNode extends FailedTry {
   /** What was last seen of the operation, as text for people. */
   readonly lastSeen: string;
@@ -90,8 +99,9 @@ export interface NewCluster {
 /**
  * Founds a cluster, or continues a founding that was interrupted. Once an InitServer has answered, the init keeps to it: when
  * it loses the node, or the node cannot begin yet, it connects again, until the operation has made no progress for
- * `patienceMs`. A node that was lost before its lock shows that it is fresh, and the operation begins anew. An address
- * where no InitServer ever answered is tried once, as it may be wrong.
+ * `patienceMs`. A node that was lost before its lock shows that it is fresh, and the operation begins anew; where a node's
+ * evidence has no register for the lock, the loss ends the init. An address where no InitServer ever answered is tried
+ * once, as it may be wrong.
  *
  * @throws {BootstrapError} `precondition/cluster-exists`, `refused/…`, `unavailable/…`, or the error with which the
  *   node refused or failed; `precondition/operation-lost`; `timeout/init` without progress, with the last cause;
@@ -131,15 +141,13 @@ class InitOperation {
   /** The error with which the node was lost for the first time. */
   firstLoss: BootstrapError | undefined;
   readonly #options: InitOptions;
-  /** The record of the name before this init. */
-  readonly #earlier: ClusterRecord | undefined;
   #recorded: ClusterRecord | undefined;
   #hasAnswered = false;
+  #isLostForGood = false;
 
   constructor(options: InitOptions) {
     this.#options = options;
-    this.#earlier = options.record.current;
-    this.#recorded = this.#earlier;
+    this.#recorded = options.record.current;
     this.watch = new OperationWatch(options.clock, options.patienceMs);
   }
 
@@ -150,7 +158,8 @@ class InitOperation {
 
   /** Whether another call may work after this error: the node has answered before, and time may mend it. */
   mayWorkLater(error: BootstrapError): boolean {
-    return this.#hasAnswered && isLoss(error) && !this.#isDoneWithout(error);
+    return (this.#hasAnswered || error instanceof PeerError) && !this.#isLostForGood && isLoss(error) &&
+      !this.#isDoneWithout(error);
   }
 
   /** Whether everything is kept, and the node that should be told is gone: it ends its InitServer by itself. */
@@ -164,7 +173,6 @@ class InitOperation {
   async call(startOver: () => void): Promise<NewCluster> {
     const { endpoint, signal } = this.#options;
     using dialled = await dialInitServer(endpoint, signal, this.#recorded);
-    this.#hasAnswered = true;
     const node = await this.#verify(dialled.exchange);
     const cluster = await this.watch.following(() => this.#found(dialled.exchange, node, startOver));
     this.founded ??= await this.#keep(cluster);
@@ -185,12 +193,13 @@ class InitOperation {
       return initExpectation(this.#options, this.#options.accepted, clusterId, isAgain(recorded, clusterId));
     };
     const node = await verifyNode(exchange, operator, verifier, expectationFor, deadlines);
+    this.#hasAnswered = true;
     if (expectIdentity !== undefined && node.claims.identity !== expectIdentity) {
       throw new BootstrapError("refused/identity", "The node has another identity than expected", {
         details: { check: "identity", expected: expectIdentity, seen: node.claims.identity },
       });
     }
-    checkRecord(recorded, node);
+    this.#check(recorded, node);
     const again = isAgain(recorded, node.clusterId);
     if (!again) {
       if (recorded !== undefined && this.watch.isLocked) throw operationLost(recorded);
@@ -201,6 +210,20 @@ class InitOperation {
     return node;
   }
 
+  /** Checks the record. A loss that cannot be made good is the reason for the end, and not what shows that. */
+  #check(recorded: ClusterRecord | undefined, node: VerifiedNode): void {
+    try {
+      checkRecord(recorded, node);
+    } catch (refused) {
+      const isSameMachine = recorded?.state === "pending" && recorded.identity === node.claims.identity;
+      if (this.firstLoss === undefined || this.watch.isLocked || !isSameMachine || !node.claims.showsNoLock) {
+        throw refused;
+      }
+      this.#isLostForGood = true;
+      throw lostForGood(this.firstLoss, asBootstrapError(refused));
+    }
+  }
+
   /** Steps 4 and 5, up to the result. */
   async #found(exchange: InitExchange, node: VerifiedNode, startOver: () => void): Promise<NewCluster> {
     const { record, operator, clock, deadlines = INIT_CLIENT_DEADLINES } = this.#options;
@@ -208,13 +231,14 @@ class InitOperation {
     const again = isAgain(before, node.clusterId);
     const current = before !== undefined && again
       ? sameSettings(before, this.#options)
-      : await newRecord(this.#options, node, clock);
+      : await newRecord(this.#options, node, clock, before);
     if (current !== before) await record.write(current);
     this.#recorded = current;
     if (again) this.watch.goesOn(current.heard ?? 0);
     const adminKeys = await readPrivateKeyPem(current.adminKeyPem, "recorded admin key");
     const { heard } = this.watch;
     try {
+      this.watch.mayLock();
       const { founding, a2 } = await requestInit(exchange, operator, node, requestOf(current, adminKeys, clock), heard);
       const result = await awaitResult(exchange, {
         clusterId: node.clusterId,
@@ -238,11 +262,9 @@ class InitOperation {
         nodeName: result.nodeName,
       };
     } catch (error) {
-      // An earlier pending record is of the same machine, which has just shown that it never locked for that operation
-      // either. An abandoned name stays abandoned.
       if (isFreshStill(error)) {
         this.watch.staysFresh();
-        this.#recorded = this.#earlier?.state === "pending" ? undefined : this.#earlier;
+        this.#recorded = withoutFounding(current);
         await record.write(this.#recorded);
       }
       throw error;

@@ -5,9 +5,12 @@ import { sleepingClock } from "../platform/testing/sleeping_clock.ts";
 import { systemClock } from "../platform/clock.ts";
 import { MINUTE_MS } from "../platform/duration.ts";
 import { BootstrapError, exitCodeOf } from "../platform/errors.ts";
-import { CLUSTER_NAME, TestOperator } from "../tests/exchanges/init_world.ts";
+import type { EvidenceVerifier } from "../attestation/evidence.ts";
+import { ShownMachine, shownVerifier } from "../tests/exchanges/init_machine.ts";
+import { CLUSTER_NAME, InitWorld, TestOperator } from "../tests/exchanges/init_world.ts";
 import { Bootstrap, fastClock, stopped } from "../tests/exchanges/init_reconnects.ts";
 import type { ClusterRecord } from "./cluster_records.ts";
+import { abandonCluster } from "./cluster_records.ts";
 import type { InitOptions, NewCluster } from "./init_client.ts";
 
 /** A clock whose sleeps end at once. */
@@ -238,16 +241,82 @@ Deno.test("foundOnNode() waits for a node that cannot begin yet, and keeps an ea
 Deno.test("foundOnNode() gives up on a node that cannot begin, and says that it has not begun", async () => {
   await using bootstrap = await Bootstrap.create();
   const notYet = new BootstrapError("unavailable/address", "The node has no address yet");
-  await using world = await bootstrap.boot({ preflight: () => Promise.reject(notYet) });
-  const found = bootstrap.found({ clock: patientClock(), patienceMs: MINUTE_MS });
+  // Each check takes a minute of the operator's time.
+  let checks = 0;
+  await using world = await bootstrap.boot({ preflight: () => (checks++, Promise.reject(notYet)) });
+  const clock = { ...fastClock, monotonicMs: () => checks * MINUTE_MS };
+  const found = bootstrap.found({ clock, patienceMs: 3 * MINUTE_MS });
   await assert.rejects(found, (error: unknown) => {
     assert(error instanceof BootstrapError && error.code === "timeout/init");
     assert.match(error.details["waitedFor"] ?? "", /to begin the operation$/);
     assert.match(error.next, /^Run init again: the node has not begun/);
     return error.cause instanceof BootstrapError && error.cause.code === notYet.code;
   });
+  assert.equal(checks, 4, "the first check, and three minutes");
   assert.equal(world.lock.state().name, "unlocked");
   assert.equal(await bootstrap.operator.record(), undefined);
+});
+
+/** Believes a machine whose evidence has no register for the lock. */
+const noLockVerifier: EvidenceVerifier = {
+  ...shownVerifier,
+  async verify(...args) {
+    const verdict = await shownVerifier.verify(...args);
+    return { ...verdict, claims: { ...verdict.claims, showsNoLock: true } };
+  },
+};
+
+Deno.test("foundOnNode() ends with the loss of a node that cannot show that it never locked", async () => {
+  await using bootstrap = await Bootstrap.create();
+  await using world = await bootstrap.boot({ preflight: () => new Promise(() => {}) });
+  const found = bootstrap.found({
+    verifier: noLockVerifier,
+    onProgress: ({ phase }) => phase === "preflight" && bootstrap.wire.cut(),
+  });
+  await assert.rejects(found, (error: unknown) => {
+    assert(error instanceof BootstrapError);
+    assert.equal(error.code, bootstrap.losses[0]?.error.code);
+    assert.match(error.next, /may have been founded .*bootstrapper abandon/);
+    return true;
+  });
+  assert.equal(world.lock.state().name, "unlocked");
+  assert.equal((await bootstrap.operator.record())?.state, "pending");
+});
+
+Deno.test("foundOnNode() ends at once when something fails on the operator's machine", async () => {
+  await using bootstrap = await Bootstrap.create();
+  await using _world = await bootstrap.boot();
+  const failed = new BootstrapError("unavailable/collateral", "The server of collateral does not answer");
+  const verifier: EvidenceVerifier = { ...shownVerifier, verify: () => Promise.reject(failed) };
+  await assert.rejects(bootstrap.found({ verifier }), { code: failed.code });
+  assert.deepEqual([bootstrap.losses, bootstrap.operator.signatures], [[], 1]);
+});
+
+Deno.test("foundOnNode() leaves an abandoned name abandoned when the founding comes to nothing, over two inits too", async () => {
+  await using bootstrap = await Bootstrap.create();
+  const { operator } = bootstrap;
+  let checks = 0;
+  const unfit = new BootstrapError("precondition/preflight", "The machine is not fit");
+  const preflight = () =>
+    ++checks === 1 ? Promise.resolve() : checks === 2 ? new Promise<void>(() => {}) : Promise.reject(unfit);
+  const world = await bootstrap.boot({ preflight, onFound: () => Promise.reject(unfit) });
+  await assert.rejects(bootstrap.found(), { code: unfit.code });
+  await assert.rejects(world.served, { code: unfit.code });
+  await abandonCluster(operator.recordsFolder, CLUSTER_NAME);
+
+  await using other = await InitWorld.start({ operator, machine: new ShownMachine(), preflight });
+  bootstrap.wire.leadTo(other.port);
+  const caller = new AbortController();
+  const stopping = bootstrap.found({
+    signal: caller.signal,
+    onProgress: ({ phase }) => phase === "preflight" && caller.abort(),
+  });
+  await assert.rejects(stopping, { code: "aborted/init" });
+  const pending = await operator.record();
+  assert.deepEqual([pending?.state, pending?.wasAbandoned], ["pending", true]);
+  await assert.rejects(bootstrap.found(), { code: unfit.code });
+  const record = await operator.record();
+  assert.deepEqual([record?.state, record?.adminKeyPem], ["abandoned", ""]);
 });
 
 Deno.test("foundOnNode() tries an address where nothing answers once", async () => {

@@ -72,11 +72,16 @@ export function sameSettings(
   );
 }
 
-/** Makes the record of a new operation, with its own admin key. */
+/**
+ * Makes the record of a new operation, with its own admin key.
+ *
+ * @param earlier The record of the name before.
+ */
 export async function newRecord(
   { clusterName, clusterDocument, policyDocument, operator }: OperationSettings,
   { claims, clusterId }: VerifiedNode,
   clock: Pick<Clock, "now">,
+  earlier: ClusterRecord | undefined,
 ): Promise<ClusterRecord> {
   return {
     version: 1,
@@ -91,8 +96,21 @@ export async function newRecord(
     adminKeyPem: await privateKeyPem(await generateKeyPair("p-256")),
     ...present("resetCount", claims.resetCount),
     ...(claims.showsNoLock === true ? { showsNoLock: true } : {}),
+    ...(wasAbandoned(earlier) ? { wasAbandoned: true } : {}),
     time: clock.now().toISOString(),
   };
+}
+
+/**
+ * The record of a name whose founding came to nothing: an earlier pending one is of the same machine, which never locked
+ * for that either, and an abandoned name stays abandoned.
+ */
+export function withoutFounding(record: ClusterRecord | undefined): ClusterRecord | undefined {
+  return record !== undefined && wasAbandoned(record) ? { ...record, state: "abandoned", adminKeyPem: "" } : undefined;
+}
+
+function wasAbandoned(record: ClusterRecord | undefined): boolean {
+  return record?.state === "abandoned" || record?.wasAbandoned === true;
 }
 
 /** The error that a recorded name cannot be founded on another machine, or again. */

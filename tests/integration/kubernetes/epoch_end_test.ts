@@ -45,7 +45,9 @@ Deno.test("a node learns that its epoch has ended at once, and renews; a control
   const logged: string[] = [];
   const never = new AbortController().signal;
   const denial = (name: string) => kubeletDenial(paths, name, never);
-  const self = () => Promise.resolve({ name: node.name, address: node.ip, role: "control-plane" } as const);
+  // Of both IP families: no service listens at the second address.
+  const addresses = { address: node.ip, secondAddress: "fd00:77::11" };
+  const self = () => Promise.resolve({ name: node.name, ...addresses, role: "control-plane" } as const);
   const renew = () =>
     renewCertificates({
       ...{ ...parts, random: () => 0, denial, bootedAt: new Date(0), otherServices: otherServicesOf(paths, self) },
@@ -56,13 +58,14 @@ Deno.test("a node learns that its epoch has ended at once, and renews; a control
     (await readNodeCertificate(paths, "client"))?.subject.attributes.map(({ value }) => value) ?? [];
   const record: AdmissionRecord = {
     ...{ identity: hex(randomBytes(32)), nodeName: node.name, role: "control-plane", nodeKey: "AAAA" },
-    ...{ addresses: [node.ip], evidenceDigest: "00".repeat(32) },
+    ...{ addresses: Object.values(addresses), evidenceDigest: "00".repeat(32) },
   };
   const { uid } = await new AdmissionRecords(admin).admitFounder(record);
 
   await t.step("a certificate without an admission gets that of the record, for the epoch of the cluster", async () => {
     assert.equal(await denial(node.name), undefined);
     assert.equal((await renew()).state, "renewed", logged.join("\n"));
+    assert.ok(!logged.some((line) => line.includes("control-plane-not-attested")), "it asked its own second address");
     assert.deepEqual((await groups()).slice(1, 3), [`bootstrapper:admission:${uid}`, "bootstrapper:epoch:1"]);
     assert.equal((await renew()).state, "early");
   });

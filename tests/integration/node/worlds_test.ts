@@ -208,7 +208,7 @@ Deno.test("whatever goes wrong around a machine, it is said, and what time mends
     await until("an answer of the slow API server", () => balancer.wasSlow());
     const told = { world: "API server slow (30 s)", moment: "join, locked", heard: "-", ends: "tried again, member" };
     // kubeadm waits 10 s for this answer.
-    await row(worker, told, /^joining: .*cluster-info ConfigMap after timeout/);
+    await row(worker, told, /^joining: kubeadm-join: .*cluster-info ConfigMap after timeout/);
     await balancer.set(`pass ${first.node.ip}`);
     assert.equal(await joining.exitCode(), 0, await joining.output());
     assert.deepEqual(await operator.nodes(), ["node/cp-1", "node/worker-1"]);
