@@ -42,7 +42,9 @@ export class RunOperator {
 
   /** The same operator without a record of any cluster. */
   anew(name: string): RunOperator {
-    return new RunOperator(this.laptop, this.publicKey, join(FOLDER, name));
+    const folder = join(FOLDER, name);
+    Deno.mkdirSync(this.laptop.path(folder), { recursive: true });
+    return new RunOperator(this.laptop, this.publicKey, folder);
   }
 
   /** The SPKI of the operator's key. */
