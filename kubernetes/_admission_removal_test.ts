@@ -93,9 +93,24 @@ Deno.test("end() and admitFounder() write each record once, so that no kill leav
   const changes: string[] = [];
   api.onChange = (method, path) => path.startsWith(ADMISSIONS) && changes.push(method);
   await records.admitFounder(founder);
-  assert.deepEqual(changes.splice(0), ["create"]);
+  assert.deepEqual(changes.splice(0), ["apply"]);
   await records.end(founder.nodeName, founder.identity, 5_000);
   assert.deepEqual(changes.splice(0), ["replace"]);
   await records.end(founder.nodeName, founder.identity, 6_000);
   assert.deepEqual(changes, []);
+});
+
+Deno.test("admitFounder() goes on with the record that a killed founding left, and refuses a removed machine", async () => {
+  const { api, records } = newRecords();
+  const founder = { ...recordOf(1, "10.0.0.1"), role: "control-plane" } as const;
+  api.onChange = (_method, path) => {
+    if (api.names(ADMISSIONS).length === 1 && !path.startsWith(ADMISSIONS)) throw new Error("killed");
+  };
+  await assert.rejects(records.admitFounder(founder), { message: "killed" });
+  const [uid] = [...api.objects.values()].map(({ metadata }) => metadata.uid).slice(-1);
+  api.onChange = () => {};
+  assert.equal((await records.admitFounder(founder)).uid, uid);
+  assert.equal((await records.admitFounder(founder)).uid, uid);
+  await records.remove(founder.nodeName, { nowMs: 5_000, mayReturn: false });
+  await assert.rejects(records.admitFounder(founder), { code: "refused/removed" });
 });

@@ -68,10 +68,10 @@ export interface AskedAdmission extends AdmissionRecord {
 export type AskedClaims = Pick<AdmissionRecord, "nodeKey" | "addresses">;
 
 /**
- * How an admission is made: only where it stands, or also anew. `checkNoRecord` checks a name that has no record yet,
+ * How an admission is made: only where it stands, as that of a cluster's first node, or also anew. `checkNoRecord` checks a name that has no record yet,
  * and throws if it must not get one.
  */
-type HowToAdmit = "standing" | { readonly checkNoRecord: (asked: AdmissionRecord) => Promise<void> };
+type HowToAdmit = "standing" | "founder" | { readonly checkNoRecord: (asked: AdmissionRecord) => Promise<void> };
 
 /** The admission records of a cluster. */
 export class AdmissionRecords {
@@ -172,7 +172,7 @@ export class AdmissionRecords {
    * except `conflict/node-without-record`.
    */
   admitFounder(record: AskedAdmission): Promise<Admission> {
-    return this.#admit(record, { checkNoRecord: () => Promise.resolve() });
+    return this.#admit(record, "founder");
   }
 
   /**
@@ -265,7 +265,7 @@ export class AdmissionRecords {
     const { identity, nodeName } = record;
     const claimed = await this.#names.find(nodeName);
     const standing = how === "standing" ? await this.#standing(record, claimed?.identity) : undefined;
-    if (claimed === undefined && how !== "standing") await how.checkNoRecord(record);
+    if (claimed === undefined && typeof how !== "string") await how.checkNoRecord(record);
     else if (claimed !== undefined && claimed.identity !== identity) throw nameTaken(claimed.identity, record);
     // A node that asks again nearly always has a record.
     const there = standing ?? (claimed === undefined ? undefined : await this.#admissions.find(identity));
@@ -275,7 +275,7 @@ export class AdmissionRecords {
     if (!await this.#addresses.claim(record, there?.record.addresses)) return undefined;
 
     // What was found is updated exactly, or this attempt fails.
-    const own = there === undefined ? await this.#createOrFind(record) : { stored: there, created: false };
+    const own = there === undefined ? await this.#createOrFind(record, how) : { stored: there, created: false };
     if (own === undefined) return undefined;
     const { stored, created } = own;
     if (stored.removedMs !== undefined) throw isRemoved(stored.record);
@@ -326,7 +326,14 @@ export class AdmissionRecords {
   /** Creates the record, or finds the one that there is. */
   async #createOrFind(
     record: AdmissionRecord,
+    how: HowToAdmit,
   ): Promise<{ readonly stored: StoredAdmission; readonly created: boolean } | undefined> {
+    if (how === "founder") {
+      const stored = await this.#admissions.find(record.identity);
+      if (stored !== undefined) return { stored, created: false };
+      const first = await this.#admissions.createFirst(record);
+      return first && { stored: first, created: true };
+    }
     const created = await unless("conflict/already-exists", () => this.#admissions.create(record));
     if (created !== undefined) return { stored: created, created: true };
     const found = await this.#admissions.find(record.identity);

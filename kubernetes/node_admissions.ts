@@ -82,6 +82,22 @@ export class NodeAdmissions {
     return readAdmission(await this.#api.create(ADMISSIONS_PATH, object, anything));
   }
 
+  /**
+   * Creates the record of a cluster's first node, by server-side apply. For two seconds after it began to serve a kind,
+   * the API server keeps back each POST for two seconds, for the sake of other API servers (`serveResource` in
+   * `customresource_handler.go`, apiextensions-apiserver 1.36). A cluster that is being founded has one, and no other
+   * client that makes records.
+   *
+   * @returns The record; `undefined` if it is gone again.
+   */
+  async createFirst(record: AdmissionRecord): Promise<StoredAdmission | undefined> {
+    await this.#api.apply(`${ADMISSIONS_PATH}/${record.identity}`, {
+      ...head(record.identity),
+      spec: admissionSpec(record),
+    });
+    return await this.find(record.identity);
+  }
+
   /** Replaces the record of exactly this version. Throws `conflict/changed` if it is no longer the current version. */
   async update(
     current: StoredAdmission,
