@@ -97,11 +97,11 @@ export interface NewCluster {
 }
 
 /**
- * Founds a cluster, or continues a founding that was interrupted. Once an InitServer has answered, the init keeps to it: when
- * it loses the node, or the node cannot begin yet, it connects again, until the operation has made no progress for
- * `patienceMs`. A node that was lost before its lock shows that it is fresh, and the operation begins anew; where a node's
- * evidence has no register for the lock, the loss ends the init. An address where no InitServer ever answered is tried
- * once, as it may be wrong.
+ * Founds a cluster, or continues a founding that was interrupted. Once an InitServer has answered, the init keeps to it:
+ * when it loses the node, or the node cannot begin yet, it connects again, until the operation has made no progress for
+ * `patienceMs`. A node that was lost before its lock shows that it is fresh, and the operation begins anew; where a
+ * node's evidence has no register for the lock, the loss ends the init. An address where no InitServer ever answered is
+ * tried once, as it may be wrong.
  *
  * @throws {BootstrapError} `precondition/cluster-exists`, `refused/…`, `unavailable/…`, or the error with which the
  *   node refused or failed; `precondition/operation-lost`; `timeout/init` without progress, with the last cause;

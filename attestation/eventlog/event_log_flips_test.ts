@@ -30,7 +30,7 @@ logOracleTest(
         outcomes.refused++;
       }
     }
-    assert.ok(outcomes.refused > 50 / slice.of && outcomes.changed > 100 / slice.of, JSON.stringify(outcomes));
+    assert.ok(outcomes.refused > 100 / slice.of && outcomes.changed > 200 / slice.of, JSON.stringify(outcomes));
   },
 );
 
