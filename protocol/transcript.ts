@@ -26,7 +26,20 @@ function tagged(tag: string, ...parts: readonly Uint8Array[]): Promise<Bytes> {
 }
 
 /** The purpose of a signature. A signature for one purpose is invalid for any other. */
-export type SignatureTag = "hello" | "request" | "founding" | "service" | "identity" | "ticket" | "init-answer";
+export type SignatureTag =
+  | "hello"
+  | "request"
+  | "founding"
+  | "service"
+  | "identity"
+  | "ticket"
+  | "init-answer"
+  | "found-c"
+  | "found-s"
+  | "founder"
+  | "pledge"
+  | "token-founding"
+  | "token-join";
 
 /** The bytes that are signed: `label ‖ 00 ‖ tag ‖ 00 ‖ x`. Nothing is signed in another form. */
 export function signedBytes(tag: SignatureTag, x: Uint8Array): Bytes {
@@ -67,6 +80,18 @@ export interface ClusterTrust {
   readonly clusterId: Uint8Array;
   /** The SPKIs of the operators' Ed25519 keys, DER, in any order. */
   readonly operatorKeys: readonly Uint8Array[];
+  /** How machines found the cluster among equals; absent where only an operator founds it. */
+  readonly founding?: FoundingTrust;
+}
+
+/** The part of a trust part that is about founding among equals. At least one of its two ways of proof is there. */
+export interface FoundingTrust {
+  /** How many founders there are, 1 to 7. */
+  readonly size: number;
+  /** SHA-256 of the policy for founders, as RFC 8785 JSON in UTF-8, 32 bytes; empty without a policy. */
+  readonly policyDigest: Uint8Array;
+  /** SPKI of the token key, DER; empty without a token. */
+  readonly tokenKey: Uint8Array;
 }
 
 /** The switches of a node's configuration that weaken a check, by their names there. */
@@ -91,16 +116,29 @@ const LIST_ITEM = /^[A-Za-z]+$/;
  * D12, the digest that is measured into PCR 12.
  *
  * ```text
- * H(label ‖ "trust" ‖ LP(cluster name) ‖ LP(cluster ID or empty) ‖ LP(variants) ‖ LP(switches) ‖ u32be(n) ‖ LP(key)…)
+ * H(label ‖ "trust" ‖ LP(cluster name) ‖ LP(cluster ID or empty) ‖ LP(variants) ‖ LP(switches) ‖ u32be(n) ‖ LP(key)…
+ *   [‖ LP("founding") ‖ LP(u32be(size)) ‖ LP(policy digest or empty) ‖ LP(token key or empty)])
  * ```
  *
- * Variants and switches are sorted and separated by commas. The `n` keys are sorted by their bytes.
+ * Variants and switches are sorted and separated by commas. The `n` keys are sorted by their bytes. The last line is
+ * there where the trust part has a founding.
  */
 export function trustDigest(trust: TrustPart): Promise<Bytes> {
-  const { clusterName, clusterId, operatorKeys, variants, switches } = trust;
+  const { clusterName, clusterId, operatorKeys, variants, switches, founding } = trust;
   const keys = [...operatorKeys].sort(compareBytes);
   const settings = [utf8(clusterName), clusterId, listBytes(variants), listBytes(switches)];
-  return sha256(LABEL, utf8("trust"), ...settings.map(lengthPrefixed), u32be(keys.length), ...keys.map(lengthPrefixed));
+  return sha256(
+    LABEL,
+    utf8("trust"),
+    ...settings.map(lengthPrefixed),
+    u32be(keys.length),
+    ...keys.map(lengthPrefixed),
+    ...(founding === undefined ? [] : foundingParts(founding)),
+  );
+}
+
+function foundingParts({ size, policyDigest, tokenKey }: FoundingTrust): Bytes[] {
+  return [utf8("founding"), u32be(size), policyDigest, tokenKey].map(lengthPrefixed);
 }
 
 function listBytes(items: readonly string[]): Bytes {
@@ -213,6 +251,87 @@ export async function joinA2(a1: Uint8Array, node: NodeStatement): Promise<Bytes
  */
 export async function answerStatement(a2: Uint8Array, answer: Uint8Array): Promise<Bytes> {
   return concat(lengthPrefixed(a2), lengthPrefixed(await sha256(answer)));
+}
+
+/** What the token signs in step 1 of Found: `H(LP(CB) ‖ LP(N_c))`. */
+export function foundClientStatement(binding: Uint8Array, clientNonce: Uint8Array): Promise<Bytes> {
+  return sha256(lengthPrefixed(binding), lengthPrefixed(clientNonce));
+}
+
+/** What the token signs in step 2 of Found: `H(LP(CB) ‖ LP(N_c) ‖ LP(N_s))`. */
+export function foundServerStatement(
+  binding: Uint8Array,
+  clientNonce: Uint8Array,
+  serverNonce: Uint8Array,
+): Promise<Bytes> {
+  return sha256(lengthPrefixed(binding), lengthPrefixed(clientNonce), lengthPrefixed(serverNonce));
+}
+
+/** The values that two founders know before either makes evidence. */
+export interface FoundContext {
+  /** CB. */
+  readonly binding: Uint8Array;
+  /** N_c, 32 bytes. */
+  readonly clientNonce: Uint8Array;
+  /** N_s, 32 bytes. */
+  readonly serverNonce: Uint8Array;
+  /** D12 of the own trust part, never of what was received. */
+  readonly trustDigest: Uint8Array;
+}
+
+/** A1 of Found. */
+export function foundA1({ binding, clientNonce, serverNonce, trustDigest }: FoundContext): Promise<Bytes> {
+  return tagged("found", binding, clientNonce, serverNonce, trustDigest);
+}
+
+/** What a founder says of itself in Found. */
+export interface FounderSelf {
+  /** Its self-signed certificate of F, DER. */
+  readonly certificate: Uint8Array;
+  /** Its card as transmitted. */
+  readonly card: Uint8Array;
+}
+
+/** B_c, which C's evidence and its signatures cover. */
+export async function founderClientStatement(a1: Uint8Array, { certificate, card }: FounderSelf): Promise<Bytes> {
+  return tagged("founder-c", a1, certificate, await sha256(card));
+}
+
+/** B_s, which S's evidence and its signatures cover. It covers B_c, so S has seen whom it verified. */
+export async function founderServerStatement(bc: Uint8Array, { certificate, card }: FounderSelf): Promise<Bytes> {
+  return tagged("founder-s", bc, certificate, await sha256(card));
+}
+
+/** What the token signs for joiners: `LP(cluster_id) ‖ LP(D12 with no cluster ID)`. */
+export function tokenFoundingStatement(clusterId: Uint8Array, digest: Uint8Array): Bytes {
+  return concat(lengthPrefixed(clusterId), lengthPrefixed(digest));
+}
+
+/** One founder in a roster. */
+export interface RosterEntry {
+  /** Its identity, lower-case hexadecimal, 64 digits. */
+  readonly identity: string;
+  /** Its name, an RFC 1123 label. */
+  readonly name: string;
+  /** `host:port` of its founding etcd's peer port. */
+  readonly address: string;
+  /** Its self-signed certificate of F, DER. */
+  readonly certificate: Uint8Array;
+}
+
+/** The bytes of a roster's entry: `LP(identity) ‖ LP(name) ‖ LP(address) ‖ LP(certificate)`. */
+export function rosterEntryBytes({ identity, name, address, certificate }: RosterEntry): Bytes {
+  return concat(...[utf8(identity), utf8(name), utf8(address), certificate].map(lengthPrefixed));
+}
+
+/**
+ * R, the digest of a roster: `H(label ‖ "roster" ‖ LP(D12) ‖ LP(entry) …)`. The entries are sorted by `H(SPKI of F)`.
+ *
+ * @param digest D12.
+ * @param entries The entries' bytes, sorted.
+ */
+export function rosterDigest(digest: Uint8Array, entries: readonly Uint8Array[]): Promise<Bytes> {
+  return tagged("roster", digest, ...entries);
 }
 
 /**

@@ -141,6 +141,107 @@ export interface InitResult {
   nodeName: string;
 }
 
+export interface FoundClientMessage {
+  message:
+    | { $case: "hello"; hello: FoundHello }
+    | { $case: "statement"; statement: FounderStatement }
+    | { $case: "activation"; activation: ActivationAnswer }
+    | { $case: "challenge"; challenge: ActivationChallenge }
+    | //
+    /** An encoded FounderCard, again and again. */
+    { $case: "card"; card: Uint8Array }
+    | undefined;
+}
+
+export interface FoundServerMessage {
+  message:
+    | { $case: "hello"; hello: FoundHello }
+    | { $case: "challenge"; challenge: ActivationChallenge }
+    | { $case: "statement"; statement: FounderStatement }
+    | { $case: "activation"; activation: ActivationAnswer }
+    | //
+    /** An encoded FounderCard, again and again. */
+    { $case: "card"; card: Uint8Array }
+    | undefined;
+}
+
+/** Step 1 and step 2: the sender's nonce and its trust part, which the receiver compares with its own. */
+export interface FoundHello {
+  nonce: Uint8Array;
+  trust:
+    | FoundTrust
+    | undefined;
+  /** By the token; empty if the trust part has no token key. */
+  tokenSignature: Uint8Array;
+}
+
+/** The inputs of D12, in its order. */
+export interface FoundTrust {
+  clusterName: string;
+  clusterId: Uint8Array;
+  variants: string[];
+  switches: string[];
+  operatorKeys: Uint8Array[];
+  size: number;
+  /** SHA-256; empty without a policy. */
+  policyDigest: Uint8Array;
+  /** SPKI; empty without a token. */
+  tokenKey: Uint8Array;
+}
+
+/** Step 3 and step 5. */
+export interface FounderStatement {
+  /** The self-signed certificate of F, DER. */
+  certificate: Uint8Array;
+  /** An encoded FounderCard: the bytes that are hashed. */
+  card: Uint8Array;
+  /** Absent if the trust part has no policy. */
+  evidence?:
+    | Evidence
+    | undefined;
+  /** By F, over B. */
+  signature: Uint8Array;
+  /** By the token, over B; empty if the trust part has no token key. */
+  tokenSignature: Uint8Array;
+}
+
+/** What a founder says of itself and of the others, at most 64 KiB. */
+export interface FounderCard {
+  name: string;
+  /** host:port of its founding etcd's peer port. */
+  address: string;
+  /** Its clock, milliseconds since 1970. */
+  timeMs: bigint;
+  /** Rising within one instance. */
+  serial: bigint;
+  /** Random for each start of the program, 16 bytes. */
+  instance: Uint8Array;
+  /** What it does, a word. */
+  state: string;
+  /** Of its lock; empty if it has none. */
+  clusterId: Uint8Array;
+  /** What keeps it from pledging, sentences for people; empty if it is ready. */
+  hindrances: string[];
+  /** The entries of its view, sorted by the SHA-256 of their keys' SPKIs. */
+  view: FounderEntry[];
+  /** Every pledge over its own roster that it knows. */
+  pledges: FounderPledge[];
+}
+
+export interface FounderEntry {
+  identity: string;
+  name: string;
+  address: string;
+  certificate: Uint8Array;
+}
+
+/** By F of one entry, over R. */
+export interface FounderPledge {
+  /** SHA-256 of the SPKI of F. */
+  keyDigest: Uint8Array;
+  signature: Uint8Array;
+}
+
 export interface JoinClientMessage {
   message: { $case: "hello"; hello: JoinHello } | { $case: "request"; request: SignedJoinRequest } | {
     $case: "activation";
@@ -1603,6 +1704,960 @@ export const InitResult: MessageFns<InitResult> = {
     message.apiEndpoints = object.apiEndpoints?.map((e) => e) || [];
     message.joinEndpoints = object.joinEndpoints?.map((e) => e) || [];
     message.nodeName = object.nodeName ?? "";
+    return message;
+  },
+};
+
+function createBaseFoundClientMessage(): FoundClientMessage {
+  return { message: undefined };
+}
+
+export const FoundClientMessage: MessageFns<FoundClientMessage> = {
+  encode(message: FoundClientMessage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.message?.$case) {
+      case "hello":
+        FoundHello.encode(message.message.hello, writer.uint32(10).fork()).join();
+        break;
+      case "statement":
+        FounderStatement.encode(message.message.statement, writer.uint32(18).fork()).join();
+        break;
+      case "activation":
+        ActivationAnswer.encode(message.message.activation, writer.uint32(26).fork()).join();
+        break;
+      case "challenge":
+        ActivationChallenge.encode(message.message.challenge, writer.uint32(34).fork()).join();
+        break;
+      case "card":
+        writer.uint32(42).bytes(message.message.card);
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FoundClientMessage {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFoundClientMessage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.message = { $case: "hello", hello: FoundHello.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.message = { $case: "statement", statement: FounderStatement.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.message = { $case: "activation", activation: ActivationAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.message = { $case: "challenge", challenge: ActivationChallenge.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.message = { $case: "card", card: reader.bytes() };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FoundClientMessage>): FoundClientMessage {
+    return FoundClientMessage.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FoundClientMessage>): FoundClientMessage {
+    const message = createBaseFoundClientMessage();
+    switch (object.message?.$case) {
+      case "hello": {
+        if (object.message?.hello !== undefined && object.message?.hello !== null) {
+          message.message = { $case: "hello", hello: FoundHello.fromPartial(object.message.hello) };
+        }
+        break;
+      }
+      case "statement": {
+        if (object.message?.statement !== undefined && object.message?.statement !== null) {
+          message.message = { $case: "statement", statement: FounderStatement.fromPartial(object.message.statement) };
+        }
+        break;
+      }
+      case "activation": {
+        if (object.message?.activation !== undefined && object.message?.activation !== null) {
+          message.message = {
+            $case: "activation",
+            activation: ActivationAnswer.fromPartial(object.message.activation),
+          };
+        }
+        break;
+      }
+      case "challenge": {
+        if (object.message?.challenge !== undefined && object.message?.challenge !== null) {
+          message.message = {
+            $case: "challenge",
+            challenge: ActivationChallenge.fromPartial(object.message.challenge),
+          };
+        }
+        break;
+      }
+      case "card": {
+        if (object.message?.card !== undefined && object.message?.card !== null) {
+          message.message = { $case: "card", card: object.message.card };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseFoundServerMessage(): FoundServerMessage {
+  return { message: undefined };
+}
+
+export const FoundServerMessage: MessageFns<FoundServerMessage> = {
+  encode(message: FoundServerMessage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.message?.$case) {
+      case "hello":
+        FoundHello.encode(message.message.hello, writer.uint32(10).fork()).join();
+        break;
+      case "challenge":
+        ActivationChallenge.encode(message.message.challenge, writer.uint32(18).fork()).join();
+        break;
+      case "statement":
+        FounderStatement.encode(message.message.statement, writer.uint32(26).fork()).join();
+        break;
+      case "activation":
+        ActivationAnswer.encode(message.message.activation, writer.uint32(34).fork()).join();
+        break;
+      case "card":
+        writer.uint32(42).bytes(message.message.card);
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FoundServerMessage {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFoundServerMessage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.message = { $case: "hello", hello: FoundHello.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.message = { $case: "challenge", challenge: ActivationChallenge.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.message = { $case: "statement", statement: FounderStatement.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.message = { $case: "activation", activation: ActivationAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.message = { $case: "card", card: reader.bytes() };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FoundServerMessage>): FoundServerMessage {
+    return FoundServerMessage.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FoundServerMessage>): FoundServerMessage {
+    const message = createBaseFoundServerMessage();
+    switch (object.message?.$case) {
+      case "hello": {
+        if (object.message?.hello !== undefined && object.message?.hello !== null) {
+          message.message = { $case: "hello", hello: FoundHello.fromPartial(object.message.hello) };
+        }
+        break;
+      }
+      case "challenge": {
+        if (object.message?.challenge !== undefined && object.message?.challenge !== null) {
+          message.message = {
+            $case: "challenge",
+            challenge: ActivationChallenge.fromPartial(object.message.challenge),
+          };
+        }
+        break;
+      }
+      case "statement": {
+        if (object.message?.statement !== undefined && object.message?.statement !== null) {
+          message.message = { $case: "statement", statement: FounderStatement.fromPartial(object.message.statement) };
+        }
+        break;
+      }
+      case "activation": {
+        if (object.message?.activation !== undefined && object.message?.activation !== null) {
+          message.message = {
+            $case: "activation",
+            activation: ActivationAnswer.fromPartial(object.message.activation),
+          };
+        }
+        break;
+      }
+      case "card": {
+        if (object.message?.card !== undefined && object.message?.card !== null) {
+          message.message = { $case: "card", card: object.message.card };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseFoundHello(): FoundHello {
+  return { nonce: new Uint8Array(0), trust: undefined, tokenSignature: new Uint8Array(0) };
+}
+
+export const FoundHello: MessageFns<FoundHello> = {
+  encode(message: FoundHello, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nonce.length !== 0) {
+      writer.uint32(10).bytes(message.nonce);
+    }
+    if (message.trust !== undefined) {
+      FoundTrust.encode(message.trust, writer.uint32(18).fork()).join();
+    }
+    if (message.tokenSignature.length !== 0) {
+      writer.uint32(26).bytes(message.tokenSignature);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FoundHello {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFoundHello();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nonce = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.trust = FoundTrust.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.tokenSignature = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FoundHello>): FoundHello {
+    return FoundHello.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FoundHello>): FoundHello {
+    const message = createBaseFoundHello();
+    message.nonce = object.nonce ?? new Uint8Array(0);
+    message.trust = (object.trust !== undefined && object.trust !== null)
+      ? FoundTrust.fromPartial(object.trust)
+      : undefined;
+    message.tokenSignature = object.tokenSignature ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseFoundTrust(): FoundTrust {
+  return {
+    clusterName: "",
+    clusterId: new Uint8Array(0),
+    variants: [],
+    switches: [],
+    operatorKeys: [],
+    size: 0,
+    policyDigest: new Uint8Array(0),
+    tokenKey: new Uint8Array(0),
+  };
+}
+
+export const FoundTrust: MessageFns<FoundTrust> = {
+  encode(message: FoundTrust, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.clusterName !== "") {
+      writer.uint32(10).string(message.clusterName);
+    }
+    if (message.clusterId.length !== 0) {
+      writer.uint32(18).bytes(message.clusterId);
+    }
+    for (const v of message.variants) {
+      writer.uint32(26).string(v!);
+    }
+    for (const v of message.switches) {
+      writer.uint32(34).string(v!);
+    }
+    for (const v of message.operatorKeys) {
+      writer.uint32(42).bytes(v!);
+    }
+    if (message.size !== 0) {
+      writer.uint32(48).uint32(message.size);
+    }
+    if (message.policyDigest.length !== 0) {
+      writer.uint32(58).bytes(message.policyDigest);
+    }
+    if (message.tokenKey.length !== 0) {
+      writer.uint32(66).bytes(message.tokenKey);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FoundTrust {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFoundTrust();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.clusterName = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.clusterId = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.variants.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.switches.push(reader.string());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.operatorKeys.push(reader.bytes());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.size = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.policyDigest = reader.bytes();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.tokenKey = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FoundTrust>): FoundTrust {
+    return FoundTrust.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FoundTrust>): FoundTrust {
+    const message = createBaseFoundTrust();
+    message.clusterName = object.clusterName ?? "";
+    message.clusterId = object.clusterId ?? new Uint8Array(0);
+    message.variants = object.variants?.map((e) => e) || [];
+    message.switches = object.switches?.map((e) => e) || [];
+    message.operatorKeys = object.operatorKeys?.map((e) => e) || [];
+    message.size = object.size ?? 0;
+    message.policyDigest = object.policyDigest ?? new Uint8Array(0);
+    message.tokenKey = object.tokenKey ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseFounderStatement(): FounderStatement {
+  return {
+    certificate: new Uint8Array(0),
+    card: new Uint8Array(0),
+    evidence: undefined,
+    signature: new Uint8Array(0),
+    tokenSignature: new Uint8Array(0),
+  };
+}
+
+export const FounderStatement: MessageFns<FounderStatement> = {
+  encode(message: FounderStatement, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.certificate.length !== 0) {
+      writer.uint32(10).bytes(message.certificate);
+    }
+    if (message.card.length !== 0) {
+      writer.uint32(18).bytes(message.card);
+    }
+    if (message.evidence !== undefined) {
+      Evidence.encode(message.evidence, writer.uint32(26).fork()).join();
+    }
+    if (message.signature.length !== 0) {
+      writer.uint32(34).bytes(message.signature);
+    }
+    if (message.tokenSignature.length !== 0) {
+      writer.uint32(42).bytes(message.tokenSignature);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FounderStatement {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFounderStatement();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.certificate = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.card = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.evidence = Evidence.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.signature = reader.bytes();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.tokenSignature = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FounderStatement>): FounderStatement {
+    return FounderStatement.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FounderStatement>): FounderStatement {
+    const message = createBaseFounderStatement();
+    message.certificate = object.certificate ?? new Uint8Array(0);
+    message.card = object.card ?? new Uint8Array(0);
+    message.evidence = (object.evidence !== undefined && object.evidence !== null)
+      ? Evidence.fromPartial(object.evidence)
+      : undefined;
+    message.signature = object.signature ?? new Uint8Array(0);
+    message.tokenSignature = object.tokenSignature ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseFounderCard(): FounderCard {
+  return {
+    name: "",
+    address: "",
+    timeMs: 0n,
+    serial: 0n,
+    instance: new Uint8Array(0),
+    state: "",
+    clusterId: new Uint8Array(0),
+    hindrances: [],
+    view: [],
+    pledges: [],
+  };
+}
+
+export const FounderCard: MessageFns<FounderCard> = {
+  encode(message: FounderCard, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.address !== "") {
+      writer.uint32(18).string(message.address);
+    }
+    if (message.timeMs !== 0n) {
+      if (BigInt.asIntN(64, message.timeMs) !== message.timeMs) {
+        throw new globalThis.Error("value provided for field message.timeMs of type int64 too large");
+      }
+      writer.uint32(24).int64(message.timeMs);
+    }
+    if (message.serial !== 0n) {
+      if (BigInt.asUintN(64, message.serial) !== message.serial) {
+        throw new globalThis.Error("value provided for field message.serial of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.serial);
+    }
+    if (message.instance.length !== 0) {
+      writer.uint32(42).bytes(message.instance);
+    }
+    if (message.state !== "") {
+      writer.uint32(50).string(message.state);
+    }
+    if (message.clusterId.length !== 0) {
+      writer.uint32(58).bytes(message.clusterId);
+    }
+    for (const v of message.hindrances) {
+      writer.uint32(66).string(v!);
+    }
+    for (const v of message.view) {
+      FounderEntry.encode(v!, writer.uint32(74).fork()).join();
+    }
+    for (const v of message.pledges) {
+      FounderPledge.encode(v!, writer.uint32(82).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FounderCard {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFounderCard();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.timeMs = reader.int64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.serial = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.instance = reader.bytes();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.state = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.clusterId = reader.bytes();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.hindrances.push(reader.string());
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.view.push(FounderEntry.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.pledges.push(FounderPledge.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FounderCard>): FounderCard {
+    return FounderCard.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FounderCard>): FounderCard {
+    const message = createBaseFounderCard();
+    message.name = object.name ?? "";
+    message.address = object.address ?? "";
+    message.timeMs = (object.timeMs !== undefined && object.timeMs !== null) ? BigInt(object.timeMs) : 0n;
+    message.serial = (object.serial !== undefined && object.serial !== null) ? BigInt(object.serial) : 0n;
+    message.instance = object.instance ?? new Uint8Array(0);
+    message.state = object.state ?? "";
+    message.clusterId = object.clusterId ?? new Uint8Array(0);
+    message.hindrances = object.hindrances?.map((e) => e) || [];
+    message.view = object.view?.map((e) => FounderEntry.fromPartial(e)) || [];
+    message.pledges = object.pledges?.map((e) => FounderPledge.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseFounderEntry(): FounderEntry {
+  return { identity: "", name: "", address: "", certificate: new Uint8Array(0) };
+}
+
+export const FounderEntry: MessageFns<FounderEntry> = {
+  encode(message: FounderEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.identity !== "") {
+      writer.uint32(10).string(message.identity);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.address !== "") {
+      writer.uint32(26).string(message.address);
+    }
+    if (message.certificate.length !== 0) {
+      writer.uint32(34).bytes(message.certificate);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FounderEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFounderEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.identity = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.certificate = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FounderEntry>): FounderEntry {
+    return FounderEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FounderEntry>): FounderEntry {
+    const message = createBaseFounderEntry();
+    message.identity = object.identity ?? "";
+    message.name = object.name ?? "";
+    message.address = object.address ?? "";
+    message.certificate = object.certificate ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseFounderPledge(): FounderPledge {
+  return { keyDigest: new Uint8Array(0), signature: new Uint8Array(0) };
+}
+
+export const FounderPledge: MessageFns<FounderPledge> = {
+  encode(message: FounderPledge, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyDigest.length !== 0) {
+      writer.uint32(10).bytes(message.keyDigest);
+    }
+    if (message.signature.length !== 0) {
+      writer.uint32(18).bytes(message.signature);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FounderPledge {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFounderPledge();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyDigest = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.signature = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FounderPledge>): FounderPledge {
+    return FounderPledge.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FounderPledge>): FounderPledge {
+    const message = createBaseFounderPledge();
+    message.keyDigest = object.keyDigest ?? new Uint8Array(0);
+    message.signature = object.signature ?? new Uint8Array(0);
     return message;
   },
 };
@@ -3134,6 +4189,24 @@ export const JoinServiceService = {
 
 export interface JoinServiceServer extends UntypedServiceImplementation {
   join: handleBidiStreamingCall<JoinClientMessage, JoinServerMessage>;
+}
+
+/** On a machine that founds a cluster among equals: another founder gets to know it. */
+export type FoundingServiceService = typeof FoundingServiceService;
+export const FoundingServiceService = {
+  found: {
+    path: "/bootstrapper.v1.FoundingService/Found" as const,
+    requestStream: true as const,
+    responseStream: true as const,
+    requestSerialize: (value: FoundClientMessage): Buffer => Buffer.from(FoundClientMessage.encode(value).finish()),
+    requestDeserialize: (value: Buffer): FoundClientMessage => FoundClientMessage.decode(value),
+    responseSerialize: (value: FoundServerMessage): Buffer => Buffer.from(FoundServerMessage.encode(value).finish()),
+    responseDeserialize: (value: Buffer): FoundServerMessage => FoundServerMessage.decode(value),
+  },
+} as const;
+
+export interface FoundingServiceServer extends UntypedServiceImplementation {
+  found: handleBidiStreamingCall<FoundClientMessage, FoundServerMessage>;
 }
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
