@@ -130,6 +130,7 @@ class RunningNode {
         (stop, locked) => runInitServer(this.#contender("init", stop, locked), this.#initFolder),
         () => this.#whyStopped("init"),
       ),
+      founder: fromCallback<RaceEvent>(({ sendBack }) => sendBack({ type: "FOUNDER_LEFT" })),
       joinClient: contender(
         "JOIN",
         async (stop, locked) => {
@@ -140,8 +141,11 @@ class RunningNode {
         () => this.#whyStopped("join"),
       ),
     }));
+    let shown = "detecting";
     actor.subscribe(({ value }) => {
-      if (value !== "failed" && value !== "detecting") this.#deps.log.event("info", "race", { state: value });
+      if (value === "failed" || value === shown) return;
+      shown = value;
+      this.#deps.log.event("info", "race", { state: value });
     });
     actor.start();
     const ended = new AbortController();
