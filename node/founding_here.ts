@@ -11,7 +11,7 @@ import { identityOfKey, readOrCreateIdentityKey } from "../protocol/node_keys.ts
 import { errorFields } from "../platform/log.ts";
 import type { Founding } from "../proto/gen/bootstrapper.ts";
 import { recordFounder } from "./founder.ts";
-import { hasJoinService, installJoinService, JOIN_SERVICE_PORT } from "./join_service_install.ts";
+import { hasJoinService, installJoinService, JOIN_SERVICE_PORT, stageJoinService } from "./join_service_install.ts";
 import { systemdKubelet } from "./kubelet.ts";
 import { recordIssuedCertificates } from "./renewal_record.ts";
 import type { Contender } from "./run_dependencies.ts";
@@ -31,14 +31,20 @@ export async function recordFounderCertificates(
   await recordIssuedCertificates(paths.state, issued, { now: clock.now(), random: Math.random() });
 }
 
-/**
- * Returns what `foundCluster()` needs on this node.
- *
- * @param foundings The operators' statements about the new cluster, for its join service.
- */
+/** Who says that the new cluster is one, and whether its join service may start. */
+export interface FoundedBy {
+  /** The operators' statements about the new cluster. */
+  readonly foundings: readonly Founding[];
+  /** The founding token's statement about it, if there is a token. */
+  readonly tokenFounding?: Uint8Array;
+  /** Whether the join service is only staged, and starts later. */
+  readonly isStaged?: boolean;
+}
+
+/** Returns what `foundCluster()` needs on this node. */
 export function foundingHere(
   { deps, issuer, kubeadm, status }: Contender,
-  foundings: readonly Founding[],
+  { isStaged = false, ...statements }: FoundedBy,
 ): FoundClusterDependencies {
   const { configuration: { trust }, self, paths, commands, clock, log } = deps;
   const kubelet = systemdKubelet({ self, paths, kubeadm, commands, clock });
@@ -63,7 +69,8 @@ export function foundingHere(
     },
     installJoinService: async ({ ca, request }, { apiEndpoints, joinEndpoints }) => {
       if (!await hasJoinService(paths.joinService)) await recordFounder(paths.state);
-      await installJoinService({
+      const install = isStaged ? stageJoinService : installJoinService;
+      await install({
         folder: paths.joinService,
         nodeName: self.name,
         address: self.address,
@@ -72,7 +79,7 @@ export function foundingHere(
         commands,
       }, {
         ca,
-        foundings,
+        ...statements,
         apiEndpoints,
         joinEndpoints,
         policyDocument: request.policyDocument,

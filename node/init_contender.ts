@@ -22,7 +22,8 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
   const { deps, lock, issuer, journals, kubeadm, status, checks, signal } = contender;
   const { configuration: { trust, init }, self, program, paths, kinds, commands, clock, log } = deps;
   // An init that has taken the lock continues, even if the configuration has changed since.
-  if (!init.enabled && lock.state().name !== "locked") return await untilAborted(signal);
+  const isFounders = trust.founding !== undefined;
+  if (isFounders || (!init.enabled && lock.state().name !== "locked")) return await untilAborted(signal);
   const server = new InitServer({
     listen: (handle) =>
       listenBehindFront({ program, listen: init.listen, folder: paths.initFront, commands, clock, log }, handle),
@@ -50,7 +51,7 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
     found: async (staged, journal, signal) => {
       using _warnings = kubeadm.listenToWarnings((warning) => journal.detail("kubeadm-init", WARNING_PREFIX + warning));
       const cluster = await forOperator(() =>
-        foundCluster(foundingHere(contender, [staged.founding]), staged, journal, signal)
+        foundCluster(foundingHere(contender, { foundings: [staged.founding] }), staged, journal, signal)
       );
       await recordFounderCertificates(deps, cluster.joinEndpoints);
       status.update({ waitsFor: "the operator's init, which fetches the admin certificate" });

@@ -38,7 +38,7 @@ export interface ObservedNode {
 }
 
 /** The phases in which a process works. */
-const BUSY: readonly NodePhase[] = ["starting", "detecting", "racing", "initialising", "joining"];
+const BUSY: readonly NodePhase[] = ["starting", "detecting", "racing", "initialising", "joining", "leaving"];
 
 /** Returns the state of a node. */
 export function stateOf(node: ObservedNode): NodeState {

@@ -29,6 +29,8 @@ export interface NodePaths {
   readonly joinDialer: string;
   /** The folder of the socket between an InitServer and its front. Only root and the front's group enter it. */
   readonly initFront: string;
+  /** The folder of a founder's key, pledge and etcd. Only root enters it. */
+  readonly founding: string;
   /** The TPM's device, behind the kernel's resource manager. */
   readonly tpmDevice: string;
   /** The folder of Kubernetes' configuration and keys. */
@@ -54,6 +56,7 @@ export function nodePaths(root = "/"): NodePaths {
     joinSocket: join(root, "run/bootstrapper-join/signer.sock"),
     joinDialer: join(root, "run/bootstrapper-join-front/etcd.sock"),
     initFront: join(root, "run/bootstrapper-init"),
+    founding: join(state, "founding"),
     tpmDevice: join(root, "dev/tpmrm0"),
     kubernetes: join(root, "etc/kubernetes"),
     kubelet: join(root, "var/lib/kubelet"),

@@ -4,7 +4,7 @@
  *
  * | state        | what runs                        | ends by                                                 |
  * |--------------|----------------------------------|---------------------------------------------------------|
- * | detecting    | measure, read the lock           | member, initialising, joining, racing                   |
+ * | detecting    | measure, read the lock           | member, leaving, initialising, joining, racing          |
  * | racing       | InitServer, founder, JoinClient  | the lock, or a contender that fails                     |
  * | initialising | InitServer or founder            | the cluster runs, and its operator or its founders know |
  * | joining      | JoinClient, founder              | the node is registered with its cluster                 |
@@ -22,7 +22,7 @@ import type { BootstrapError } from "../platform/errors.ts";
 import { asBootstrapError } from "../platform/errors.ts";
 
 /** The state in which the bootstrapper finds a node when it starts. */
-export type Detected = "fresh" | "locked by init" | "locked by join" | "member";
+export type Detected = "fresh" | "locked by init" | "locked by join" | "member that founds" | "member";
 
 /** The events that the contenders send. */
 export type RaceEvent =
@@ -84,6 +84,7 @@ export function createRaceMachine(actors: RaceActors) {
           src: "detect",
           onDone: [
             { guard: found("member"), target: "member" },
+            { guard: found("member that founds"), target: "leaving", actions: "startFounder" },
             { guard: found("locked by init"), target: "initialising", actions: ["startInitServer", "startFounder"] },
             { guard: found("locked by join"), target: "joining", actions: ["startJoinClient", "startFounder"] },
             { target: "racing", actions: ["startInitServer", "startFounder", "startJoinClient"] },

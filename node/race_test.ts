@@ -156,6 +156,14 @@ const paths: {
     survivors: [],
   },
   {
+    name: "a member that the other founders still need goes on voting",
+    found: "member that founds",
+    events: [],
+    states: ["leaving"],
+    started: ["found"],
+    survivors: ["found"],
+  },
+  {
     name: "a founder that fails ends the race, whatever state it is in",
     found: "fresh",
     events: [{ type: "JOIN_LOCKED" }, { type: "FOUND_FAILED", error }],

@@ -20,10 +20,12 @@ import { measureTrust } from "../nodelock/measure.ts";
 import type { LockOwner } from "../nodelock/record.ts";
 import { LOCK_OWNERS } from "../nodelock/record.ts";
 import { asBootstrapError, BootstrapError, hasCode } from "../platform/errors.ts";
+import { exists } from "../platform/files.ts";
 import { errorFields } from "../platform/log.ts";
 import { endpointText } from "../platform/endpoint.ts";
 import { present } from "../platform/present.ts";
 import { readClusterCa } from "./cluster_ca.ts";
+import { isFounder } from "../founding/founder_key.ts";
 import { guardedIssuer } from "./guarded_issuer.ts";
 import type { ImageFinding } from "./image_measured.ts";
 import { runInitServer } from "./init_contender.ts";
@@ -92,6 +94,8 @@ class RunningNode {
   readonly #broken = Promise.withResolvers<never>();
   readonly #issuer: EvidenceIssuer;
   readonly #gate = new JoinGate();
+  /** Settles when the founder's work has ended. */
+  #founding: Promise<void> = Promise.resolve();
   #lock: NodeLock | undefined;
   #machineNow: Promise<MachineIdentity> | undefined;
 
@@ -129,16 +133,20 @@ class RunningNode {
       detect: fromPromise(() => this.#timeline.phase("detect", () => this.#detect())),
       initServer: contender(
         "INIT",
-        (stop, locked) => runInitServer(this.#contender("init", stop, locked), this.#initFolder),
+        async (stop, locked) => {
+          await runInitServer(this.#contender("init", stop, locked), this.#initFolder);
+          await this.#becomeMember();
+        },
         () => this.#whyStopped("init"),
       ),
-      founder: fromCallback<RaceEvent>(({ sendBack }) => sendBack({ type: "FOUNDER_LEFT" })),
+      founder: this.#founder(),
       joinClient: contender(
         "JOIN",
         async (stop, locked) => {
           // Loading gRPC blocks for a tenth of a second, in which the InitServer's front starts.
           const { joinCluster } = await import("./join_contender.ts");
           await joinCluster(this.#contender("join", stop, locked), this.#gate);
+          await this.#becomeMember();
         },
         () => this.#whyStopped("join"),
       ),
@@ -147,6 +155,7 @@ class RunningNode {
     actor.subscribe(({ value }) => {
       if (value === "failed" || value === shown) return;
       shown = value;
+      if (value === "leaving") this.status.update({ phase: "leaving", waitsFor: "the other founders to join" });
       this.#deps.log.event("info", "race", { state: value });
     });
     actor.start();
@@ -163,10 +172,38 @@ class RunningNode {
     } finally {
       ended.abort();
       actor.stop();
+      // Its etcd must have ended before this process does.
+      await this.#founding;
     }
+    await this.#upgradeJoinService();
+  }
+
+  /** The founder as an actor. It does not load its code on a node that founds nothing. */
+  #founder(): ReturnType<typeof fromCallback<RaceEvent>> {
+    return fromCallback<RaceEvent>(({ sendBack }) => {
+      const { configuration, paths } = this.#deps;
+      const controller = new AbortController();
+      const work = async () => {
+        if (configuration.founding === undefined && !await exists(paths.founding)) return;
+        const { runFounder } = await import("./founder_contender.ts");
+        const locked = () => sendBack({ type: "FOUND_LOCKED" });
+        await runFounder(this.#contender("init", controller.signal, locked), this.#gate, async () => {
+          await this.#becomeMember();
+          sendBack({ type: "FOUND_DONE" });
+        });
+      };
+      this.#founding = work().then(
+        () => sendBack({ type: "FOUNDER_LEFT" }),
+        (error: unknown) => sendBack({ type: "FOUND_FAILED", error: asBootstrapError(error) }),
+      );
+      return () => controller.abort(stopped);
+    });
+  }
+
+  /** Records that the cluster stands, or that this node has joined it. A founder may go on voting. */
+  async #becomeMember(): Promise<void> {
     await removeJoinSecrets(this.#deps.paths.run);
     await this.#recordMembership();
-    await this.#upgradeJoinService();
   }
 
   /** Writes a line from time to time, until the signal. */
@@ -245,7 +282,7 @@ class RunningNode {
     const membership = await readMembership(paths.state);
     if (membership === undefined) return owner === "init" ? "locked by init" : "locked by join";
     await checkMembership(paths, membership, state.lock, await this.#machine());
-    return "member";
+    return await isFounder(paths.founding) ? "member that founds" : "member";
   }
 
   /** The role that the node has, or asks for. An init makes a control plane of any node. */
@@ -303,9 +340,10 @@ class RunningNode {
   }
 
   #waitsFor(): string {
-    const { init, join } = this.#deps.configuration;
+    const { init, join, founding } = this.#deps.configuration;
     const ways = [
       ...(init.enabled ? ["an operator's init"] : []),
+      ...(founding === undefined ? [] : ["the other founders"]),
       ...(join.endpoints.length > 0 ? [`a ticket from ${join.endpoints.map(endpointText).join(", ")}`] : []),
     ];
     return ways.join(", or ");

@@ -24,7 +24,7 @@ import type { Log } from "../platform/log.ts";
  * systemd may start it again.
  */
 export const NODE_PHASES = [
-  ...["starting", "detecting", "racing", "initialising", "joining"] as const,
+  ...["starting", "detecting", "racing", "initialising", "joining", "leaving"] as const,
   ...["member", "stopped", "failed"] as const,
 ] as const;
 /** A phase of a node's life. */
@@ -47,6 +47,39 @@ export interface StatusRefusal {
   readonly details: Readonly<Record<string, string>>;
   /** Every failed check, if evidence was refused. */
   readonly checks?: readonly FailedCheck[];
+}
+
+/** What a founder sees of the founding. */
+export interface FoundingStatus {
+  /** How many founders there must be. */
+  readonly size: number;
+  /** How many there are, who is missing and why, as one line. */
+  readonly summary: string;
+  readonly founders: readonly FounderStatus[];
+  /** The addresses where no founder is met, and why. */
+  readonly unmet: readonly { readonly address: string; readonly why: string }[];
+  /** What nobody may pledge with, as sentences. */
+  readonly conflicts: readonly string[];
+  /** The hellos that this machine refused, by reason. */
+  readonly refusedHellos: Readonly<Record<string, number>>;
+  /** What the founding waits for. */
+  readonly waitsFor?: {
+    readonly what: string;
+    /** The names of founders. */
+    readonly from: readonly string[];
+    /** Since when, ISO 8601. */
+    readonly since: string;
+    readonly error?: string;
+  };
+}
+
+/** One founder in the status. */
+export interface FounderStatus {
+  readonly name: string;
+  readonly address: string;
+  /** A phrase, such as `there` or `missing`. */
+  readonly state: string;
+  readonly why?: string;
 }
 
 /** The status document. Facts that are not known yet are absent. */
@@ -81,6 +114,8 @@ export interface NodeStatus {
   readonly failures?: number;
   /** Problems that do not stop the node. */
   readonly warnings?: readonly string[];
+  /** What a founder sees of the founding. */
+  readonly founding?: FoundingStatus;
 }
 
 const VERSION = 2;
@@ -97,6 +132,26 @@ export const refusalSchema: GenericSchema<unknown, StatusRefusal> = v.strictObje
   checks: v.exactOptional(
     v.array(v.strictObject({ check: v.string(), expected: v.string(), seen: v.string(), message: v.string() })),
   ),
+});
+
+const foundingSchema: GenericSchema<unknown, FoundingStatus> = v.strictObject({
+  size: v.number(),
+  summary: v.string(),
+  founders: v.array(v.strictObject({
+    name: v.string(),
+    address: v.string(),
+    state: v.string(),
+    why: v.exactOptional(v.string()),
+  })),
+  unmet: v.array(v.strictObject({ address: v.string(), why: v.string() })),
+  conflicts: v.array(v.string()),
+  refusedHellos: v.record(v.string(), v.number()),
+  waitsFor: v.exactOptional(v.strictObject({
+    what: v.string(),
+    from: v.array(v.string()),
+    since: v.pipe(v.string(), v.isoTimestamp("it is no time")),
+    error: v.exactOptional(v.string()),
+  })),
 });
 
 const statusSchema: GenericSchema<unknown, NodeStatus> = v.strictObject({
@@ -116,6 +171,7 @@ const statusSchema: GenericSchema<unknown, NodeStatus> = v.strictObject({
   error: v.exactOptional(refusalSchema),
   failures: v.exactOptional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
   warnings: v.exactOptional(v.array(v.string())),
+  founding: v.exactOptional(foundingSchema),
 });
 
 const MAXIMUM_STATUS_BYTES = 1 << 16;

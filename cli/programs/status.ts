@@ -8,7 +8,7 @@ import type { MeasurementRecord } from "../../node/measurement_record.ts";
 import { readMeasurementRecord } from "../../node/measurement_record.ts";
 import type { NodeState, ObservedBesides, ObservedNode } from "../../node/node_state.ts";
 import { observe, stateOf } from "../../node/node_state.ts";
-import type { NodeStatus, StatusRefusal } from "../../node/status.ts";
+import type { FoundingStatus, NodeStatus, StatusRefusal } from "../../node/status.ts";
 import { readStatus, statusRefusal } from "../../node/status.ts";
 import type { RenewalRecord } from "../../node/renewal_record.ts";
 import { readRenewalRecord } from "../../node/renewal_record.ts";
@@ -181,6 +181,7 @@ function explanationOf(state: NodeState, { status, reset, isAlive }: ObservedNod
     case "racing":
     case "initialising":
     case "joining":
+    case "leaving":
       return isAlive === undefined ? "only root can see whether the bootstrapper still runs" : "";
   }
 }
@@ -206,7 +207,29 @@ function statusLines(state: NodeState, observed: ObservedNode): Line[] {
     ...refusalLines("last refusal", status.lastRefusal),
     ...refusalLines("error", status.error),
     ...warnings.map((warning) => ["warning", warning] as const),
+    ...(status.founding === undefined ? [] : foundingLines(status.founding)),
   ];
+}
+
+/** Who founds the cluster with this node, and what keeps them. */
+function foundingLines({ summary, founders, unmet, conflicts, refusedHellos, waitsFor }: FoundingStatus): Line[] {
+  const refused = Object.entries(refusedHellos).map(([reason, count]) => `${reason} ${count}`);
+  const lines: (readonly [label: string, value: string | undefined])[] = [
+    ["founding", summary],
+    ...founders.map(({ name, address, state, why }) =>
+      ["founder", `${name}, ${address}: ${state}${why === undefined ? "" : ` (${why})`}`] as const
+    ),
+    ...unmet.map(({ address, why }) => ["not met", `${address}: ${why}`] as const),
+    ...conflicts.map((conflict) => ["conflict", conflict] as const),
+    ["refused", refused.length === 0 ? undefined : `hellos: ${refused.join(", ")}`],
+    ["founding waits", waitsFor && waitText(waitsFor)],
+  ];
+  return lines.flatMap(([label, value]) => value === undefined ? [] : [[label, value] as const]);
+}
+
+function waitText({ what, from, since, error }: NonNullable<FoundingStatus["waitsFor"]>): string {
+  const who = from.length === 0 ? "" : ` from ${from.join(", ")}`;
+  return `for ${what}${who} since ${since}${error === undefined ? "" : `; last error: ${error}`}`;
 }
 
 /** Whether a record is of this boot; `undefined` if it does not say so, or if this boot's ID is not known. */

@@ -1,0 +1,182 @@
+/**
+ * Founds a cluster among equals, with the real effects: meets the other founders, and takes part in their ceremony.
+ *
+ * @module
+ */
+import { createCertificateAuthority } from "../certificate/ca.ts";
+import { readClusterId } from "../certificate/cluster_id.ts";
+import { FoundingCeremony } from "../founding/ceremony.ts";
+import type { CeremonyEnd, FoundersSeen, PledgeState } from "../founding/ceremony_parts.ts";
+import { containerLauncher } from "../founding/etcd_launchers.ts";
+import type { FounderKey } from "../founding/founder_key.ts";
+import { readOrCreateFounderKey } from "../founding/founder_key.ts";
+import { finishLeaving } from "../founding/leaving.ts";
+import type { MeetingState } from "../founding/meeting.ts";
+import { FounderMeeting } from "../founding/meeting.ts";
+import { StagedKeys } from "../founding/staged_keys.ts";
+import { documentsOf } from "../init/found_cluster.ts";
+import type { ClusterPlan } from "../init/found_cluster.ts";
+import { preflight } from "../init/preflight.ts";
+import { fromHex, hex } from "../platform/bytes.ts";
+import type { Endpoint } from "../platform/endpoint.ts";
+import { endpointText } from "../platform/endpoint.ts";
+import { BootstrapError } from "../platform/errors.ts";
+import { present } from "../platform/present.ts";
+import type { FoundingTrust, TrustPart } from "../protocol/transcript.ts";
+import { trustDigest } from "../protocol/transcript.ts";
+import type { FoundingConfiguration } from "./founding_configuration.ts";
+import { FOUNDING_ETCD_PORT } from "./founding_configuration.ts";
+import { founderEffects, foundingChecks } from "./founder_effects.ts";
+import { Readiness } from "./founder_readiness.ts";
+import { foundingStatus } from "./founder_status.ts";
+import type { JoinGate } from "./join_gate.ts";
+import type { Contender } from "./run_dependencies.ts";
+
+/** How long kubeadm may take to name the images that it needs. */
+const IMAGES_DEADLINE_MS = 120_000;
+const ETCD_IMAGE = /\/etcd:/;
+
+/** A node that founds. */
+interface FoundingNode {
+  readonly contender: Contender;
+  readonly founding: FoundingConfiguration;
+  readonly trust: TrustPart & { readonly founding: FoundingTrust };
+  readonly plan: ClusterPlan["request"];
+}
+
+/**
+ * Takes part in a founding, from wherever an earlier start left it. Returns at once if this node founds nothing.
+ *
+ * @param gate Is opened and held as the ceremony says.
+ * @param onServing Called when this node has founded the cluster, and its join service has been started.
+ * @throws {BootstrapError} `precondition/superseded`; `system/…`; `malformed/founding-file`; the signal's reason.
+ */
+export async function runFounder(contender: Contender, gate: JoinGate, onServing: () => Promise<void>): Promise<void> {
+  const { deps: { configuration, paths }, signal } = contender;
+  const { founding, trust } = configuration;
+  await finishLeaving(paths.founding);
+  if (founding === undefined || trust.founding === undefined) return;
+  const node = { contender, founding, trust: { ...trust, founding: trust.founding }, plan: planOf(contender) };
+  const over = new AbortController();
+  const end = AbortSignal.any([signal, over.signal]);
+  const { meeting, key, address } = await meet(node);
+  const met = meeting.run(end);
+  try {
+    const ended = await Promise.race([met, takePart(node, { meeting, key, address }, gate, onServing, end)]);
+    gate.open();
+    if (ended.kind === "superseded") throw superseded(ended.reason);
+  } finally {
+    over.abort(signal.aborted ? signal.reason : new BootstrapError("aborted/run", "The founding is over"));
+    await Promise.allSettled([met]);
+    contender.status.update({ founding: undefined });
+  }
+}
+
+function planOf({ deps: { configuration } }: Contender): ClusterPlan["request"] {
+  const { trust: { clusterName }, founding, foundingPolicy } = configuration;
+  return {
+    clusterName,
+    clusterDocument: founding?.clusterDocument ?? "",
+    policyDocument: foundingPolicy?.document ?? TOKEN_POLICY,
+  };
+}
+
+/** What this machine meets the others with. */
+interface Meeting {
+  readonly meeting: FounderMeeting;
+  readonly key: FounderKey;
+  /** Where the other founders' etcd reaches this one. */
+  readonly address: Endpoint;
+}
+
+async function meet({ contender, founding, trust }: FoundingNode): Promise<Meeting> {
+  const { deps, issuer } = contender;
+  const { self, paths, clock, log, founderVerifier, foundingToken } = deps;
+  const address = founding.address ?? { host: self.address, port: FOUNDING_ETCD_PORT };
+  const key = await readOrCreateFounderKey(paths.founding, address);
+  const { discovery } = founding;
+  const meeting = await FounderMeeting.create({
+    ...{ listen: founding.listen, key, trust, clock, log },
+    self: { name: self.name, address },
+    peers: discovery.by === "dns" ? [discovery.name] : discovery.peers,
+    ...present("attestation", founderVerifier && { issuer, verifier: founderVerifier }),
+    ...present("token", foundingToken),
+  });
+  return { meeting, key, address };
+}
+
+async function takePart(
+  node: FoundingNode,
+  { meeting, key }: Meeting,
+  gate: JoinGate,
+  onServing: () => Promise<void>,
+  signal: AbortSignal,
+): Promise<CeremonyEnd> {
+  const { contender, trust, plan } = node;
+  const { deps: { paths, commands, clock, log }, status, kubeadm } = contender;
+  const documents = documentsOf({ ca: await createCertificateAuthority(clock.now()), request: plan }, contender.deps.self);
+  const images = await kubeadm.requiredImages(documents, { deadlineMs: IMAGES_DEADLINE_MS, signal });
+  const image = images.find((name) => ETCD_IMAGE.test(name));
+  if (image === undefined) throw new BootstrapError("precondition/preflight", "kubeadm names no image of etcd");
+  const readiness = new Readiness({
+    clock,
+    check: () => preflight(foundingChecks(contender, plan, signal), () => {}, signal),
+    onHindrances: (hindrances) => meeting.setCard({ hindrances }),
+  });
+  const ceremony = new FoundingCeremony({
+    ...{ keys: key.keys, certificatePem: key.certificatePem, keyPem: key.keyPem },
+    ...{ folder: paths.founding, size: trust.founding.size, trustDigest: await trustDigest(trust) },
+    seen: () => seenOf(meeting.state),
+    publish: (state) => publish(meeting, state),
+    ready: () => contender.lock.state().name === "unlocked" ? readiness.isReady() : Promise.resolve(false),
+    effects: founderEffects({ contender, gate, staged: new StagedKeys(paths.founding), plan, onServing }),
+    launcher: containerLauncher({ commands, image, folder: paths.founding }),
+    ...{ clock, log, random: Math.random },
+    onWaiting: (line) => log.event("info", "founding-waits", { message: line }),
+  });
+  const shown = new AbortController();
+  const showing = (async () => {
+    for await (const state of meeting.states(shown.signal)) {
+      meeting.setCard({ state: ceremony.waiting?.phase ?? "meeting", ...lockOf(contender) });
+      await status.update({ founding: foundingStatus(state, ceremony.waiting, meeting.entry) });
+    }
+  })();
+  try {
+    return await ceremony.run(signal);
+  } finally {
+    shown.abort();
+    await Promise.allSettled([showing]);
+  }
+}
+
+function lockOf({ lock }: Contender): { readonly clusterId?: Uint8Array } {
+  const state = lock.state();
+  return state.name === "locked" ? { clusterId: state.lock.clusterId } : {};
+}
+
+/** What the ceremony sees of a meeting. */
+function seenOf({ view }: MeetingState): FoundersSeen {
+  return {
+    entries: view.entries,
+    isAgreed: view.isAgreed,
+    hindrances: [
+      ...view.conflicts.map(({ message }) => message),
+      ...view.present.flatMap(({ entry, card }) => card.hindrances.map((text) => `${entry.name}: ${text}`)),
+    ],
+    pledges: view.present.flatMap(({ card }) =>
+      card.pledges.map(({ keyDigest, signature }) => ({ key: hex(keyDigest), signature }))
+    ),
+    absent: view.missing.map(({ entry }) => entry.name),
+  };
+}
+
+function publish(meeting: FounderMeeting, { entries, pledges }: PledgeState): void {
+  meeting.pledge(entries);
+  meeting.setCard({
+    pledges: pledges.map(({ key, signature }) => ({ keyDigest: fromHex(key, "key"), signature })),
+  });
+}
+
+function superseded(reason: string): BootstrapError {
+  return new BootstrapError("precondition/superseded", `The cluster of this founder is not the one that counts: ${reason}`);
+}
