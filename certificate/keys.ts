@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import { createPrivateKey, createPublicKey } from "node:crypto";
 import type { Bytes } from "../platform/bytes.ts";
-import { copyOf, hex, randomBytes } from "../platform/bytes.ts";
+import { concat, copyOf, fromHex, hex, randomBytes } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { readDer } from "./der.ts";
 import { OPENSSH_LABEL, readOpensshKey } from "./_openssh_key.ts";
@@ -18,7 +18,7 @@ export type KeyPairType = "ed25519" | "p-256";
 
 /**
  * A key pair. The private key is exportable, because every key is written to a file at some point, except one of
- * {@linkcode readSigningKeyPem}.
+ * {@linkcode readSigningKeyPem} or {@linkcode ed25519KeyPair}.
  */
 export interface KeyPair {
   readonly type: KeyPairType;
@@ -48,6 +48,23 @@ export async function generateKeyPair(type: KeyPairType): Promise<KeyPair> {
     privateKey: keys.privateKey,
     spki: new Uint8Array(await crypto.subtle.exportKey("spki", keys.publicKey)),
   };
+}
+
+/** PKCS#8 of an Ed25519 key up to its seed (RFC 8410, 7). */
+const ED25519_PKCS8_PREFIX = fromHex("302e020100300506032b657004220420", "prefix");
+
+/**
+ * Makes the Ed25519 key pair of a seed. Nothing can export its private key again.
+ *
+ * @param seed 32 bytes (RFC 8032, 5.1.5). The caller wipes them.
+ */
+export async function ed25519KeyPair(seed: Uint8Array): Promise<KeyPair> {
+  const pkcs8 = concat(ED25519_PKCS8_PREFIX, seed);
+  try {
+    return await readPrivateKey(pkcs8, "the key of a seed", false);
+  } finally {
+    pkcs8.fill(0);
+  }
 }
 
 /**

@@ -302,6 +302,16 @@ export async function founderServerStatement(bc: Uint8Array, { certificate, card
   return tagged("founder-s", bc, certificate, await sha256(card));
 }
 
+/** The salt of the founding token's key: `H(label ‖ "token" ‖ LP(cluster name))`. */
+export function foundingTokenSalt(clusterName: string): Promise<Bytes> {
+  return tagged("token", utf8(clusterName));
+}
+
+/** The info of the founding token's key: `label ‖ 00 ‖ "founding token"`. */
+export function foundingTokenInfo(): Bytes {
+  return concat(LABEL, SEPARATOR, utf8("founding token"));
+}
+
 /** What the token signs for joiners: `LP(cluster_id) ‖ LP(D12 with no cluster ID)`. */
 export function tokenFoundingStatement(clusterId: Uint8Array, digest: Uint8Array): Bytes {
   return concat(lengthPrefixed(clusterId), lengthPrefixed(digest));

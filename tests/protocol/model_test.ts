@@ -155,8 +155,8 @@ Deno.test("the models have exactly the labels and the signatures' tags that the 
   const labels = [...transcript.matchAll(/\b(?:tagged\(|sha256\(\s*LABEL,\s*utf8\()"([\w-]+)"/g)].map(([, name]) =>
     name
   );
-  // The channel binding and the two registers are constructors of their own.
-  const others = ["cb", "trust", "lock", "roster"];
+  // The channel binding and the two registers are constructors of their own; the token is its key.
+  const others = ["cb", "trust", "lock", "roster", "token"];
   assert.deepEqual([...namesOf("label"), ...others].toSorted(), labels.toSorted());
 });
 

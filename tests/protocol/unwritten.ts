@@ -26,8 +26,6 @@ export const UNWRITTEN: readonly string[] = Object.freeze([
   "join/exchange_client.ts signByToken()",
   "join/founder_evidence.ts challengeFounder()",
   "join/founder_evidence.ts founderExpectation()",
-  "protocol/token_founding.ts checkTokenFounding()",
-  "protocol/token_founding.ts createTokenFounding()",
   "service/founder_evidence.ts answerJoiner()",
   "service/founder_evidence.ts issueFounderEvidence()",
   "service/founder_evidence.ts laterTrust()",

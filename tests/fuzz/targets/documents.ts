@@ -6,6 +6,13 @@
 import { NO_COLLATERAL } from "../../../attestation/collateral.ts";
 import { readPolicy, roleOf } from "../../../attestation/policy/policy.ts";
 import { createVerifier } from "../../../attestation/policy/policy_verifier.ts";
+import {
+  FOUNDING_TOKEN_START,
+  foundingTokenText,
+  readFoundingToken,
+  readTokenKey,
+  tokenKeyText,
+} from "../../../protocol/founding_token.ts";
 import { trustDigest } from "../../../protocol/transcript.ts";
 import { clusterIdText, readClusterId } from "../../../certificate/cluster_id.ts";
 import { operatorKeyLine, readOperatorKey } from "../../../certificate/operator_key.ts";
@@ -63,6 +70,29 @@ export const documentTargets: readonly FuzzTarget[] = [
     },
   },
   {
+    name: "founding-token",
+    form: "text",
+    maximumBytes: 256,
+    open: () => (input) => {
+      const text = fromUtf8(input, "fuzz");
+      return eachOf(
+        () => {
+          try {
+            const written = foundingTokenText(readFoundingToken(text, "fuzz"));
+            promise(written === text.trim().toLowerCase(), "a token has two forms");
+          } catch (error) {
+            promise(!isShown(text, error), "an error shows a part of the token");
+            throw error;
+          }
+        },
+        () => {
+          const key = readTokenKey(text, "fuzz");
+          promise(equalBytes(readTokenKey(tokenKeyText(key), "fuzz"), key), "a token key changes when it is written");
+        },
+      );
+    },
+  },
+  {
     name: "fields",
     form: "text",
     maximumBytes: MAXIMUM_BYTES,
@@ -115,3 +145,11 @@ export const documentTargets: readonly FuzzTarget[] = [
     },
   },
 ];
+
+/** Whether an error shows eight characters in a row of what may be a token. */
+function isShown(text: string, error: unknown): boolean {
+  const body = text.trim().slice(FOUNDING_TOKEN_START.length);
+  const said = String(error);
+  return Array.from({ length: Math.max(body.length - 7, 0) }, (_, at) => body.slice(at, at + 8))
+    .some((part) => /^[a-z0-9]{8}$/i.test(part) && said.includes(part));
+}
