@@ -10,7 +10,7 @@ const STOREYS: readonly (readonly string[])[] = [
   ["cli"],
   ["node"],
   ["service", "operator"],
-  ["init", "join"],
+  ["init", "join", "founding"],
   ["nodelock"],
   ["attestation", "channel"],
   ["protocol"],
@@ -19,8 +19,10 @@ const STOREYS: readonly (readonly string[])[] = [
   ["platform", "proto"],
 ];
 /** The two ends of each exchange. Neither knows the other's code: what they share is in `protocol`. */
-const STRANGERS: readonly string[] = ["init", "join", "service", "operator"];
+const STRANGERS: readonly string[] = ["init", "join", "founding", "service", "operator"];
 const HOUSES: readonly string[] = STOREYS.flat();
+/** What the programs do not use yet: founding among equals, which `node/` is to start. */
+const UNUSED_YET: readonly string[] = ["founding/meeting.ts"];
 /** No program, and no part of one. */
 const OUTSIDE: readonly string[] = ["tests", "deploy"];
 
@@ -82,7 +84,7 @@ Deno.test("what only tests use is in a testing folder or in tests/", () => {
   const idle = [...graph.keys()].filter((file) =>
     !ENTRIES.includes(file) && isOfProgram(file) && !(users.get(file) ?? []).some(isOfProgram)
   );
-  assert.deepEqual(idle, []);
+  assert.deepEqual(idle.toSorted(), UNUSED_YET);
 });
 
 const rules: readonly (readonly [string, string, string, boolean])[] = [
