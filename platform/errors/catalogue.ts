@@ -7,6 +7,7 @@
  * @module
  */
 import type { ErrorEntries } from "./entry.ts";
+import { FOUNDING } from "./founding.ts";
 import { MALFORMED } from "./malformed.ts";
 import { PRECONDITION } from "./precondition.ts";
 import { PROTOCOL, UNAUTHORIZED } from "./protocol.ts";
@@ -36,6 +37,7 @@ export const CATALOGUE_PARTS = [
   ABORTED,
   SYSTEM,
   INTERNAL,
+  FOUNDING,
 ] as const;
 
 /** The keys of each of several types. */

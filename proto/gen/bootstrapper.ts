@@ -173,6 +173,11 @@ export interface FoundHello {
     | undefined;
   /** By the token; empty if the trust part has no token key. */
   tokenSignature: Uint8Array;
+  /**
+   * The instance of the sender's card, 16 bytes. Advice, and signed by nobody: with it, a founder that already hears this
+   * one on another stream ends the exchange before it makes evidence.
+   */
+  instance: Uint8Array;
 }
 
 /** The inputs of D12, in its order. */
@@ -1985,7 +1990,7 @@ export const FoundServerMessage: MessageFns<FoundServerMessage> = {
 };
 
 function createBaseFoundHello(): FoundHello {
-  return { nonce: new Uint8Array(0), trust: undefined, tokenSignature: new Uint8Array(0) };
+  return { nonce: new Uint8Array(0), trust: undefined, tokenSignature: new Uint8Array(0), instance: new Uint8Array(0) };
 }
 
 export const FoundHello: MessageFns<FoundHello> = {
@@ -1998,6 +2003,9 @@ export const FoundHello: MessageFns<FoundHello> = {
     }
     if (message.tokenSignature.length !== 0) {
       writer.uint32(26).bytes(message.tokenSignature);
+    }
+    if (message.instance.length !== 0) {
+      writer.uint32(34).bytes(message.instance);
     }
     return writer;
   },
@@ -2039,6 +2047,14 @@ export const FoundHello: MessageFns<FoundHello> = {
             message.tokenSignature = reader.bytes();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.instance = reader.bytes();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2061,6 +2077,7 @@ export const FoundHello: MessageFns<FoundHello> = {
       ? FoundTrust.fromPartial(object.trust)
       : undefined;
     message.tokenSignature = object.tokenSignature ?? new Uint8Array(0);
+    message.instance = object.instance ?? new Uint8Array(0);
     return message;
   },
 };
