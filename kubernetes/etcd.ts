@@ -7,7 +7,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { BootstrapError } from "../platform/errors.ts";
 import type { Member, MemberListResponse } from "../proto/gen/etcd.ts";
-import { type CallBounds, EtcdChannel } from "./_etcd_channel.ts";
+import { type CallBounds, EtcdChannel } from "./etcd_channel.ts";
 import { noEndpointError } from "./_etcd_error.ts";
 import { type EtcdCredentials, type EtcdEndpoint, parseEtcdEndpoint } from "./_etcd_tls.ts";
 import type { EtcdHealth, EtcdMember } from "./etcd_health.ts";

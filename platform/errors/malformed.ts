@@ -86,6 +86,15 @@ export const MALFORMED = {
     meaning: "Evidence is of a version that is not supported.",
     remedy: "Run the same version of the bootstrapper on both sides.",
   },
+  "malformed/founding-decision": {
+    meaning: "What the founders' etcd has of their decision does not have its form.",
+    remedy: OTHER_VERSION,
+  },
+  "malformed/founding-file": {
+    meaning: "The pledge or the roster of this founder, or what it would be made of, does not have its form.",
+    remedy:
+      "Run `bootstrapper reset` on this machine: it takes part as a new founder, or joins if the others have founded.",
+  },
   "malformed/hex": { meaning: "A text is not hexadecimal.", remedy: "Copy the value again." },
   "malformed/init-request": {
     meaning: "The operator's request for an init lacks a field, or has one of the wrong form.",

@@ -43,6 +43,11 @@ export const CONFLICT = {
     meaning: "The cluster has a Node of that name that the join service did not admit.",
     remedy: "Give this machine another name, or remove that Node.",
   },
+  "conflict/pledge": {
+    meaning: "The key of this founder has pledged another roster of founders, and pledges only once.",
+    remedy:
+      "Bring back the founders of the earlier roster, or run `bootstrapper reset` on this machine: its key goes with the pledge.",
+  },
   "conflict/removal": {
     meaning: "The name was given to another machine during the removal.",
     remedy: "Check the node again. Run the command again if the node must still be removed.",
@@ -115,6 +120,10 @@ export const UNAVAILABLE = {
     meaning:
       "Not all members of etcd are healthy, so none can be added, and the remains of a failed join cannot be removed.",
     remedy: LOOK_AT_ETCD,
+  },
+  "unavailable/founding-etcd": {
+    meaning: "The founders' etcd cannot be started on this machine now, or has ended.",
+    remedy: "Check the reason in the error: the address and the peer port of this founder, the image of etcd, the disk.",
   },
   "unavailable/host-name": {
     meaning: "The machine's host name cannot be a node's name. The system may set another one later.",
@@ -211,6 +220,10 @@ export const TIMEOUT = {
     remedy: "Check whether the address is correct, and whether a firewall drops the packets.",
   },
   "timeout/etcd": { meaning: "etcd did not answer, start or end in time.", remedy: LOOK_AT_ETCD },
+  "timeout/founding": {
+    meaning: "A founder that was decided on did not get on in time.",
+    remedy: "Another founder is decided on. Check this machine's log.",
+  },
   "timeout/exchange": {
     meaning: "An exchange took longer as a whole than it may.",
     remedy: "Run the command again. Check whether the control plane is overloaded if it happens often.",

@@ -6,6 +6,8 @@ import { ClusterService, type MemberListResponse } from "../proto/gen/etcd.ts";
 import { certificateError, etcdError } from "./_etcd_error.ts";
 import { EtcdChannelCredentials, type EtcdCredentials, type EtcdEndpoint, findTlsProblem } from "./_etcd_tls.ts";
 
+export type { EtcdCredentials, EtcdEndpoint } from "./_etcd_tls.ts";
+
 /** The limits of a call. */
 export interface CallBounds {
   /** When the call ends with `timeout/etcd`, milliseconds since 1970. */
@@ -41,13 +43,13 @@ export class EtcdChannel {
     const metadata = new Metadata();
     // This makes a member without a leader refuse at once (etcd's client package, `WithRequireLeader`).
     if (linearizable) metadata.set("hasleader", "true");
-    return this.#call("MemberList", ClusterService.memberList, { linearizable }, bounds, metadata);
+    return this.call("MemberList", ClusterService.memberList, { linearizable }, bounds, metadata);
   }
 
   /** Removes a member. Returns `false` if there is none with that ID. */
   async remove(id: bigint, bounds: CallBounds): Promise<boolean> {
     try {
-      await this.#call("MemberRemove", ClusterService.memberRemove, { ID: id }, bounds);
+      await this.call("MemberRemove", ClusterService.memberRemove, { ID: id }, bounds);
       return true;
     } catch (error) {
       if (error instanceof BootstrapError && error.code === "precondition/not-found") return false;
@@ -55,7 +57,14 @@ export class EtcdChannel {
     }
   }
 
-  async #call<Request, Response>(
+  /**
+   * Makes any call of one request and one answer. A stream's method is called with one request, and answers once.
+   *
+   * @param name The call's name, for errors.
+   * @throws {BootstrapError} `timeout/etcd`, `aborted/etcd`, `unavailable/etcd`, `unauthorized/etcd` and the others of
+   *   an etcd status. After `timeout/etcd` and `unavailable/etcd` etcd may have done what was asked.
+   */
+  async call<Request, Response>(
     name: string,
     method: MethodDefinition<Request, Response>,
     request: Request,
