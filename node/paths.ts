@@ -27,6 +27,8 @@ export interface NodePaths {
   readonly joinSocket: string;
   /** The socket of the front for the signer's connections to other members of etcd. */
   readonly joinDialer: string;
+  /** The join service's socket between signer and prover. */
+  readonly joinProver: string;
   /** The folder of the socket between an InitServer and its front. Only root and the front's group enter it. */
   readonly initFront: string;
   /** The TPM's device, behind the kernel's resource manager. */
@@ -53,6 +55,7 @@ export function nodePaths(root = "/"): NodePaths {
     joinSigner: join(state, "join-signer"),
     joinSocket: join(root, "run/bootstrapper-join/signer.sock"),
     joinDialer: join(root, "run/bootstrapper-join-front/etcd.sock"),
+    joinProver: join(root, "run/bootstrapper-join-prover/prover.sock"),
     initFront: join(root, "run/bootstrapper-init"),
     tpmDevice: join(root, "dev/tpmrm0"),
     kubernetes: join(root, "etc/kubernetes"),

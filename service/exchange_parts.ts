@@ -20,6 +20,7 @@ import type { ClusterNetwork } from "./claims_check.ts";
 import type { QueuedNode } from "./control_plane_queue.ts";
 import type { DocumentFetches } from "./document_fetches.ts";
 import type { FairQueue } from "./fair_queue.ts";
+import type { FounderProver } from "./founder_evidence.ts";
 
 /**
  * How long the service waits for a silent peer, in milliseconds. A TPM in software emulation needs seconds for its
@@ -54,6 +55,8 @@ export interface JoinServiceIdentity {
   readonly caCertificate: Uint8Array;
   /** The operators' foundings of the cluster. */
   readonly foundings: readonly Founding[];
+  /** The founding by the founding token, if the cluster has one. */
+  readonly tokenFounding?: Uint8Array;
   /** The service's certificate, DER. */
   readonly certificate: Uint8Array;
   /** The key of that certificate. */
@@ -86,6 +89,8 @@ export interface JoinExchangeService {
   readonly acceptedTrust: AcceptedTrust;
   /** Verifies the nodes' evidence, by the policy. */
   readonly verifier: EvidenceVerifier;
+  /** Whether the policy admits every machine without proof. */
+  readonly isInsecure: boolean;
   /** The role that an identity may have, by the policy. */
   readonly roleOf: (identity: string) => NodeRole;
   /** What the policy says of an identity by name. */
@@ -124,6 +129,10 @@ export interface JoinExchangeService {
   readonly fetches: DocumentFetches;
   /** Bounds the verifications. */
   readonly queue: FairQueue;
+  /** Makes evidence of this machine, where the trust part has a policy for founders. */
+  readonly prover?: FounderProver;
+  /** Bounds that evidence. */
+  readonly proofs: FairQueue;
   readonly deadlines: JoinServiceDeadlines;
   /** Compared with the nodes' clocks. */
   readonly clock: Pick<Clock, "now" | "monotonicMs" | "sleep">;

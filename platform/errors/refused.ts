@@ -87,6 +87,16 @@ export const REFUSED = {
     remedy: "Check the files below /etc/kubernetes/pki on the control plane that issued the ticket.",
   },
   "refused/signature": { meaning: "A message is not signed by the required key.", remedy: NOT_HONEST },
+  "refused/token-founding": {
+    meaning:
+      "The cluster does not prove that it was founded with the node's founding token, for the node's trust part.",
+    remedy:
+      "Compare `trust`, `evidence.variant` and the switches in the node's configuration with those of the founders, and check join.endpoints.",
+  },
+  "refused/token-join": {
+    meaning: "A machine that is to be a control plane does not show the founding token of the cluster.",
+    remedy: "Give the machine the token as the credential `bootstrapper.token`, or configure it as a worker.",
+  },
   "refused/variant": {
     meaning: "The evidence is of another kind than the policy requires.",
     remedy: "Set evidence.variant in the node's configuration to the policy's variant.",

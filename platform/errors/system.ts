@@ -154,6 +154,7 @@ export const INTERNAL = {
     meaning: "A command for a TPM is too long.",
     remedy: REPORT,
   },
+  "internal/token-founding": { meaning: "A founding token of another cluster would sign.", remedy: REPORT },
   "internal/unexpected": {
     meaning: "An error without a code was thrown.",
     remedy: REPORT,

@@ -58,8 +58,10 @@ export const CONFLICT = {
     retriable: true,
   },
   "conflict/two-foundings": {
-    meaning: "Operators of the node founded two clusters under the name that it trusts.",
-    remedy: "Set trust.clusterId in the node's configuration to the cluster that it should join.",
+    meaning:
+      "Two clusters were founded under the name that the node trusts, by its operators or by founders of its trust part.",
+    remedy:
+      "Set trust.clusterId in the node's configuration to the cluster that it should join, and leave out trust.founding.",
   },
 } as const satisfies ErrorEntries<`conflict/${string}`>;
 
@@ -115,6 +117,11 @@ export const UNAVAILABLE = {
     meaning:
       "Not all members of etcd are healthy, so none can be added, and the remains of a failed join cannot be removed.",
     remedy: LOOK_AT_ETCD,
+  },
+  "unavailable/founder-evidence": {
+    meaning: "The join service cannot make evidence of its machine now, which the node asks for.",
+    remedy:
+      "Wait: the node asks again. If this stays, look at `journalctl -u bootstrapper-join-prover` on that control plane.",
   },
   "unavailable/host-name": {
     meaning: "The machine's host name cannot be a node's name. The system may set another one later.",
