@@ -74,10 +74,10 @@ const MAXIMUM_FOUNDINGS = 64;
  * Checks everything that a service must show, in this order:
  *
  * - the CA hashes to the cluster ID that the node knows, if it knows one;
- * - otherwise an operator's founding covers that ID and the node's cluster name, or the last check is needed;
+ * - an operator's founding covers that ID and the node's cluster name, unless the configuration names the ID;
  * - the service's certificate is issued by the CA, with the subject of a join service;
  * - the service's signature covers A1 of this connection, and with it all lists that the service showed;
- * - without an operator's founding: everything that the node's own `trust.founding` asks for.
+ * - in place of an operator's founding: everything that the node's own `trust.founding` asks for.
  *
  * @throws {BootstrapError} `malformed/…`; `refused/…`, which names the check; the error of `noteFounded`.
  */
@@ -92,8 +92,8 @@ export async function checkProposal(
   const clusterId = await clusterIdOf(readCertificate(proposal.caCertificate, "CA certificate"));
   for (const known of knownClusterIds(loyalty)) await checkCaCertificate(proposal.caCertificate, known);
   const ca = await checkCaCertificate(proposal.caCertificate, clusterId);
-  const { valid: foundings, reason } = await readFoundings(proposal.foundings, clusterId, loyalty);
-  const isFounded = foundings.length > 0 || knownClusterIds(loyalty).length > 0;
+  const { valid: foundings, reason } = await checkFoundings(proposal.foundings, clusterId, loyalty);
+  const isFounded = foundings.length > 0 || needsNoFounding(loyalty);
   if (!isFounded && loyalty.trust.founding === undefined) throw reason ?? noFounding(clusterId);
   const service = await checkServiceCertificate(proposal.serviceCertificate, ca, now);
   const a1 = await joinA1({ ...opening, serverNonce, clusterId, lists: shownLists(proposal) });
@@ -106,9 +106,9 @@ export async function checkProposal(
   return { ...founded, ...present("tokenFounding", tokenFounding), ...present("founder", founder) };
 }
 
-/** Whether the node may have to judge the evidence of a founder: it knows no cluster ID yet. */
+/** Whether the node may have to judge the evidence of a founder: it knows its cluster by nothing else yet. */
 export function wantsEvidence(loyalty: Pick<Loyalty, "trust" | "lockedTo">): boolean {
-  return judgesFounders(loyalty.trust) && knownClusterIds(loyalty).length === 0;
+  return judgesFounders(loyalty.trust) && !needsNoFounding(loyalty);
 }
 
 /**
@@ -121,12 +121,20 @@ export function noteFounders({ founder, clusterId }: FoundedService, { noteFound
   if (founder !== undefined) noteFounded(clusterId);
 }
 
+/**
+ * Whether the CA alone shows that the service is of the node's cluster: its configuration names the cluster ID, or an
+ * earlier start locked the node, and had seen what the founders show.
+ */
+function needsNoFounding({ trust, lockedTo }: Pick<Loyalty, "trust" | "lockedTo">): boolean {
+  return trust.clusterId.length > 0 || (lockedTo !== undefined && trust.founding !== undefined);
+}
+
 function knownClusterIds({ trust, lockedTo }: Pick<Loyalty, "trust" | "lockedTo">): Uint8Array[] {
   return [trust.clusterId, lockedTo ?? new Uint8Array(0)].filter(({ length }) => length > 0);
 }
 
 /** Returns the foundings of this cluster that count, and why the first of the others does not. */
-async function readFoundings(
+async function checkFoundings(
   foundings: readonly Founding[],
   clusterId: Bytes,
   loyalty: Loyalty,

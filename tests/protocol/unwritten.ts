@@ -23,13 +23,4 @@ export const UNWRITTEN: readonly string[] = Object.freeze([
   "founding/peer_check.ts peerExpectation()",
   "founding/roster.ts Roster()",
   "founding/view.ts View()",
-  "join/exchange_client.ts signByToken()",
-  "join/founder_evidence.ts challengeFounder()",
-  "join/founder_evidence.ts founderExpectation()",
-  "protocol/token_founding.ts checkTokenFounding()",
-  "protocol/token_founding.ts createTokenFounding()",
-  "service/founder_evidence.ts answerJoiner()",
-  "service/founder_evidence.ts issueFounderEvidence()",
-  "service/founder_evidence.ts laterTrust()",
-  "service/request_check.ts checkToken()",
 ]);
