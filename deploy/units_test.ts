@@ -326,7 +326,6 @@ Deno.test({
       [FRONT]: 1.5,
       [SIGNER]: 1.3,
       [PROVER]: 2.5,
-    [PROVER]: 2.5,
     };
     for (const [name, limit] of Object.entries(limits)) {
       const { text = "" } = await analyze("security", "--offline=yes", "--no-pager", join(deploy, name)) ?? {};

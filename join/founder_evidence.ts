@@ -8,17 +8,17 @@ import type { EvidenceVerifier, Expectation, VerifiedEvidence } from "../attesta
 import type { Policy } from "../attestation/policy/policy.ts";
 import { roleOf } from "../attestation/policy/policy.ts";
 import { verifyEvidence } from "../attestation/verify_evidence.ts";
+import type { Exchange } from "../channel/exchange.ts";
 import type { NodeRole } from "../kubernetes/node_role.ts";
 import { hex } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { present } from "../platform/present.ts";
-import type { JoinProposal } from "../proto/gen/bootstrapper.ts";
+import type { JoinClientMessage, JoinProposal, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
 import { checkActivationAnswer } from "../protocol/activation.ts";
 import { refusal } from "../protocol/refusal.ts";
 import { checkTokenFounding } from "../protocol/token_founding.ts";
 import { lockDigest, trustDigest } from "../protocol/transcript.ts";
 import type { TrustPart } from "../protocol/transcript.ts";
-import type { JoinExchange } from "./exchange_client.ts";
 
 /** The policy of a trust part's founding: whom a node takes for a control plane of its cluster. */
 export interface FounderPolicy {
@@ -117,7 +117,7 @@ export async function checkFounders(
  * @throws {BootstrapError} `refused/activation`; `timeout/peer`, or the reason why the exchange ended.
  */
 export async function challengeFounder(
-  exchange: JoinExchange,
+  exchange: Exchange<JoinServerMessage, JoinClientMessage>,
   { challenge, a1 }: FounderChallenge,
   deadlineMs: number,
 ): Promise<void> {

@@ -5,22 +5,22 @@
  */
 import type { NodeRole } from "../kubernetes/node_role.ts";
 import type { Session } from "../channel/server.ts";
-import type { EvidenceVerifier } from "../attestation/evidence.ts";
+import type { ActivationChallenge, EvidenceVerifier } from "../attestation/evidence.ts";
 import type { AcceptedTrust } from "../attestation/policy/accepted_trust.ts";
 import type { Standing } from "../attestation/policy/policy.ts";
-import type { ClusterTrust } from "../protocol/transcript.ts";
+import type { ClusterTrust, JoinContext } from "../protocol/transcript.ts";
 import type { NodeCertificateRequest, UnsignedNodeCertificates } from "../certificate/ca.ts";
 import type { KeyPair } from "../certificate/keys.ts";
 import type { AdmissionRecords } from "../kubernetes/admission_records.ts";
+import type { Bytes } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { RefusalLog } from "../platform/refusal_log.ts";
-import type { Founding, JoinClientMessage, JoinServerMessage, SealedKit } from "../proto/gen/bootstrapper.ts";
+import type { Evidence, Founding, JoinClientMessage, JoinServerMessage, SealedKit } from "../proto/gen/bootstrapper.ts";
 import type { ClusterNetwork } from "./claims_check.ts";
 import type { QueuedNode } from "./control_plane_queue.ts";
 import type { DocumentFetches } from "./document_fetches.ts";
 import type { FairQueue } from "./fair_queue.ts";
-import type { FounderProver } from "./founder_evidence.ts";
 
 /**
  * How long the service waits for a silent peer, in milliseconds. A TPM in software emulation needs seconds for its
@@ -61,6 +61,14 @@ export interface JoinServiceIdentity {
   readonly certificate: Uint8Array;
   /** The key of that certificate. */
   readonly keys: KeyPair;
+}
+
+/** Makes this machine's evidence over A1 of a Join, and nothing else. */
+export interface FounderProver {
+  /** Makes evidence over A1 of these values. */
+  issue(context: JoinContext): Promise<Evidence>;
+  /** Opens a challenge, and returns the answer for the same A1, 32 bytes. */
+  answer(context: JoinContext, challenge: ActivationChallenge): Promise<Bytes>;
 }
 
 /** Admits control planes. */

@@ -77,7 +77,7 @@ export async function serveJoin(channel: JoinSession, service: JoinExchangeServi
         Object.assign(known, { node, role, purpose });
         const servingKey = await checkCsrs(signed);
         await checkIdentityKey(service, signed);
-        const hasToken = await checkToken(service, signed);
+        const hasToken = becomesControlPlane(signed.request) && await checkToken(service, signed);
         const checked = { ...await checkEvidence(session, service, signed, known), servingKey, hasToken };
         // The clock is checked only now, so that the refusal names the machine whose clock must be set.
         checkClockSkew(signed.request.timeMs, service.clock.now(), service.maximumClockSkewMs);

@@ -6,25 +6,15 @@
  *
  * @module
  */
-import type { ActivationChallenge } from "../attestation/evidence.ts";
 import type { AcceptedTrust } from "../attestation/policy/accepted_trust.ts";
 import { trustExpectation } from "../attestation/policy/accepted_trust.ts";
 import type { Expectation } from "../attestation/evidence.ts";
 import { peerGroup } from "../channel/peer_group.ts";
-import type { Bytes } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { Evidence, SignedJoinRequest } from "../proto/gen/bootstrapper.ts";
 import type { ClusterTrust, JoinContext } from "../protocol/transcript.ts";
-import type { JoinExchangeService, JoinSession } from "./exchange_parts.ts";
+import type { FounderProver, JoinExchangeService, JoinSession } from "./exchange_parts.ts";
 import type { FairQueueOptions } from "./fair_queue.ts";
-
-/** Makes this machine's evidence over A1 of a Join, and nothing else. */
-export interface FounderProver {
-  /** Makes evidence over A1 of these values. */
-  issue(context: JoinContext): Promise<Evidence>;
-  /** Opens a challenge, and returns the answer for the same A1, 32 bytes. */
-  answer(context: JoinContext, challenge: ActivationChallenge): Promise<Bytes>;
-}
 
 /** One piece of evidence takes a TPM up to a second, and more in software emulation. */
 export const FOUNDER_EVIDENCE_QUEUE: FairQueueOptions = Object.freeze({

@@ -27,7 +27,7 @@ import { errorFields } from "../platform/log.ts";
 import { activationAnswer } from "../protocol/activation.ts";
 import { joinA1 } from "../protocol/transcript.ts";
 import type { JoinContext } from "../protocol/transcript.ts";
-import type { FounderProver } from "./founder_evidence.ts";
+import type { FounderProver } from "./exchange_parts.ts";
 
 /** 64 foundings with names of the longest kind, in base64. */
 const MAXIMUM_REQUEST_BYTES = 256 * 1024;

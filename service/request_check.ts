@@ -21,7 +21,6 @@ import { SIGNATURE_BYTES, verify } from "../protocol/signature.ts";
 import { joinA2, lockDigest } from "../protocol/transcript.ts";
 import type { JoinExchangeService, JoinSession, KnownNode } from "./exchange_parts.ts";
 import { nodeTrustExpectation } from "./founder_evidence.ts";
-import { becomesControlPlane } from "./ticket.ts";
 
 /** What a node asked for, with everything that its key is bound to. */
 export interface SignedRequest {
@@ -106,17 +105,17 @@ export async function checkIdentityKey({ verifier }: JoinExchangeService, signed
 }
 
 /**
- * Step 3, the founding token: where the service's own trust part has a token key, a machine becomes a control plane only
- * if it has the token. Returns whether the token was asked for and shown.
+ * Step 3, the founding token, of a machine that is to be a control plane: where the service's own trust part has a token
+ * key, it must have the token. Returns whether the token was asked for and shown.
  *
  * @throws {BootstrapError} `refused/token-join`, `malformed/join-message`.
  */
 export async function checkToken(
   { trust }: Pick<JoinExchangeService, "trust">,
-  { request, tokenSignature = new Uint8Array(), a2 }: SignedRequest,
+  { tokenSignature = new Uint8Array(), a2 }: SignedRequest,
 ): Promise<boolean> {
   const tokenKey = trust.founding?.tokenKey ?? new Uint8Array();
-  if (tokenKey.length === 0 || !becomesControlPlane(request)) return false;
+  if (tokenKey.length === 0) return false;
   const expected = "a signature by the founding token over this request";
   if (tokenSignature.length === 0) {
     throw refusal("token-join", "A control plane of this cluster must show the founding token", expected, "none");

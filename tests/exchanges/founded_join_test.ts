@@ -97,6 +97,13 @@ for (const by of WITH_TOKEN) {
   });
 }
 
+Deno.test("createTokenFounding() refuses a token that is not the trust part's", async () => {
+  await using founded = await FoundedCluster.create({ by: ["token"] });
+  const { trust, cluster: { clusterId } } = founded;
+  const made = createTokenFounding(await generateKeyPair("ed25519"), clusterId, trust);
+  await assert.rejects(made, { code: "internal/token-founding" });
+});
+
 async function otherToken(
   trust: TrustPart,
   clusterId: Uint8Array,
