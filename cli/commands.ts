@@ -10,6 +10,7 @@ import { evidence } from "./commands/evidence.ts";
 import { init } from "./commands/init.ts";
 import { initFront } from "./commands/init_front.ts";
 import { joinFront } from "./commands/join_service_front.ts";
+import { joinProver } from "./commands/join_service_prover.ts";
 import { joinSigner } from "./commands/join_service_signer.ts";
 import { keygen } from "./commands/keygen.ts";
 import { measure } from "./commands/measure.ts";
@@ -34,6 +35,7 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
   initFront,
   joinFront,
   joinSigner,
+  joinProver,
   renew,
   status,
   evidence,

@@ -132,12 +132,13 @@ Deno.test("runProgram() gives join-service signer its folder and socket", async 
   await using world = await TestWorld.create({
     commands: [{ ...joinSigner, open: () => Promise.resolve(), action }],
   });
-  const { joinService, joinSocket, joinDialer } = world.context.paths;
+  const { joinService, joinSocket, joinDialer, joinProver } = world.context.paths;
+  const sockets = ["--socket", "/s", "--dialer", "/d", "--prover", "/p"];
   assert.equal(await world.run("join-service", "signer"), 0);
-  assert.equal(await world.run("join-service", "signer", "--folder", "/f", "--socket", "/s", "--dialer", "/d"), 0);
+  assert.equal(await world.run("join-service", "signer", "--folder", "/f", ...sockets), 0);
   assert.deepEqual(seen, [
-    { folder: joinService, socket: joinSocket, dialer: joinDialer },
-    { folder: "/f", socket: "/s", dialer: "/d" },
+    { folder: joinService, socket: joinSocket, dialer: joinDialer, prover: joinProver },
+    { folder: "/f", socket: "/s", dialer: "/d", prover: "/p" },
   ]);
 });
 

@@ -4,8 +4,9 @@ import { basename, dirname, join } from "node:path";
 const deploy = import.meta.dirname ?? ".";
 const FRONT = "bootstrapper-join-front.service";
 const SIGNER = "bootstrapper-join-signer.service";
+const PROVER = "bootstrapper-join-prover.service";
 const RENEW = "bootstrapper-renew.service";
-const UNITS = ["bootstrapper-measure.service", "bootstrapper.service", RENEW, FRONT, SIGNER];
+const UNITS = ["bootstrapper-measure.service", "bootstrapper.service", RENEW, FRONT, SIGNER, PROVER];
 
 type Unit = ReadonlyMap<string, readonly string[]>;
 
@@ -66,7 +67,7 @@ Deno.test("the units empty Deno's store of CAs", async () => {
 
 Deno.test("containerd, the kubelet and the bootstrapper require the measurement and follow it", async () => {
   const drops = ["containerd.service.d/10-bootstrapper-measure.conf", "kubelet.service.d/10-bootstrapper-measure.conf"];
-  for (const path of [...drops, "bootstrapper.service", RENEW, FRONT, SIGNER]) {
+  for (const path of [...drops, "bootstrapper.service", RENEW, FRONT, SIGNER, PROVER]) {
     const unit = await readUnit(path);
     assert.ok(words(unit, "Unit.Requires").includes("bootstrapper-measure.service"), path);
     assert.ok(words(unit, "Unit.After").includes("bootstrapper-measure.service"), path);
@@ -231,6 +232,31 @@ Deno.test("front and signer have no device and no capability, and the signer lis
   assert.equal(only(signer, "Service.MemorySwapMax"), "0");
 });
 
+Deno.test("the prover runs only where the service shows evidence, with the signer, and only the signer reaches it", async () => {
+  const [prover, signer, front] = [await readUnit(PROVER), await readUnit(SIGNER), await readUnit(FRONT)];
+  const { nodePaths } = await import("../node/paths.ts");
+  const { SERVICE_PROVES_FILE } = await import("../service/service_state.ts");
+  const { joinProver, joinService } = nodePaths();
+  assert.equal(only(prover, "Unit.ConditionPathExists"), join(joinService, SERVICE_PROVES_FILE));
+  assert.equal(only(prover, "Unit.PartOf"), SIGNER);
+  assert.ok(words(signer, "Unit.Wants").includes(PROVER));
+  // Without it a join service still serves who knows the cluster otherwise.
+  assert.ok(!words(signer, "Unit.Requires").includes(PROVER));
+  assert.equal(dirname(joinProver), `/run/${only(prover, "Service.RuntimeDirectory")}`);
+  assert.equal(only(prover, "Service.RuntimeDirectoryMode"), "0750");
+  assert.equal(only(prover, "Service.Group"), "bootstrapper-signer");
+  assert.equal(only(signer, "Service.SupplementaryGroups"), "bootstrapper-signer");
+  assert.equal(front.has("Service.SupplementaryGroups"), false);
+  for (const key of ["PrivateNetwork", "NoNewPrivileges", "PrivateTmp", "RestrictNamespaces", "ProtectHome"]) {
+    assert.equal(only(prover, `Service.${key}`), "yes", key);
+  }
+  assert.equal(only(prover, "Service.IPAddressDeny"), "any");
+  assert.equal(only(prover, "Service.ProtectSystem"), "strict");
+  assert.equal(only(prover, "Service.CapabilityBoundingSet"), "CAP_DAC_OVERRIDE");
+  assert.deepEqual(prover.get("Service.LoadCredential"), ["bootstrapper.config"]);
+  assert.ok(words(prover, "Service.InaccessiblePaths").includes("-/etc/kubernetes"));
+});
+
 Deno.test("the signer gets its keys only from systemd", async () => {
   const unit = await readUnit(SIGNER);
   const { CREDENTIAL_ETCD_FILES, CREDENTIAL_KEY_FILES, KUBEADM_KEY_FILES, clusterKeyNames } = await import(
@@ -299,6 +325,7 @@ Deno.test({
       [RENEW]: 2.5,
       [FRONT]: 1.5,
       [SIGNER]: 1.3,
+      [PROVER]: 2.5,
     };
     for (const [name, limit] of Object.entries(limits)) {
       const { text = "" } = await analyze("security", "--offline=yes", "--no-pager", join(deploy, name)) ?? {};

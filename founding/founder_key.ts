@@ -28,6 +28,11 @@ export interface FounderKey {
 /** The names of the files in the founder's folder. */
 export const FOUNDER_FILES = Object.freeze({ key: "key.pem", certificate: "certificate.pem", pledge: "pledge" });
 
+/** Whether a machine takes part in a founding: it has F, which goes when it leaves. */
+export function isFounder(folder: string): Promise<boolean> {
+  return exists(join(folder, FOUNDER_FILES.key));
+}
+
 const MAXIMUM_FILE_BYTES = 8_192;
 const SECRET_MODE = 0o600;
 const PRIVATE_FOLDER_MODE = 0o700;

@@ -89,8 +89,8 @@ export interface FoundClusterDependencies {
 export type ClusterEndpoints = Omit<FoundedCluster, "standsSince">;
 
 /** The kubeadm documents of an init. */
-export function documentsOf(staged: ClusterPlan, node: NodeFacts): string {
-  const { clusterName, clusterDocument } = staged.request;
+export function documentsOf({ request }: Pick<ClusterPlan, "request">, node: NodeFacts): string {
+  const { clusterName, clusterDocument } = request;
   return initDocuments(readClusterSettings(clusterDocument), { clusterName, node });
 }
 

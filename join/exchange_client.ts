@@ -22,7 +22,8 @@ import type { KeyPair } from "../certificate/keys.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { NodeKeys } from "../protocol/node_keys.ts";
 import type { FoundedService, Loyalty } from "./proposal.ts";
-import { checkProposal } from "./proposal.ts";
+import { challengeFounder } from "./founder_evidence.ts";
+import { checkProposal, noteFounders, wantsEvidence } from "./proposal.ts";
 import type { Ticket } from "./ticket.ts";
 import { checkTicket } from "./ticket.ts";
 
@@ -55,6 +56,8 @@ export interface JoiningNode extends Loyalty {
   readonly kubeletVersion: string;
   /** K_c, K_s, E_c, and the identity key where the issuer says that the identity is a key. */
   readonly keys: NodeKeys;
+  /** The founding token's key. Only founders and later control planes have it. */
+  readonly token?: KeyPair;
   readonly issuer: EvidenceIssuer;
   readonly deadlines: JoinClientDeadlines;
   /** The node's clock, which the service compares with its own. */
@@ -70,16 +73,19 @@ export interface JoiningNode extends Loyalty {
 export type JoinExchange = Exchange<JoinServerMessage, JoinClientMessage>;
 
 /**
- * Asks one service for a ticket, in five steps. The node goes beyond the second step only with a service of a cluster
- * that one of its operators founded.
+ * Asks one service for a ticket, in five steps. The node goes beyond the second step only with a service of the cluster
+ * that it knows, or of one that one of its operators or the founders of its own trust part founded.
  *
  * @throws {BootstrapError} The refusal by the service or by this side.
  */
 export async function obtainTicket(exchange: JoinExchange, node: JoiningNode): Promise<Ticket> {
   const clientNonce = randomBytes(NONCE_BYTES);
-  await exchange.send({ message: { $case: "hello", hello: { clientNonce } } });
+  const hello = { clientNonce, ...wantsEvidence(node) ? { wantsEvidence: true } : {} };
+  await exchange.send({ message: { $case: "hello", hello } });
   const proposal = await exchange.receive("proposal", node.deadlines.proposalMs);
   const service = await checkProposal(proposal, { binding: exchange.binding, clientNonce }, node, node.clock.now());
+  if (service.founder !== undefined) await challengeFounder(exchange, service.founder, node.deadlines.challengeMs);
+  noteFounders(service, node);
   return await node.exclusively(async () => {
     exchange.closed.throwIfAborted();
     const a2 = await sendRequest(exchange, node, service);
@@ -111,13 +117,21 @@ async function sendRequest(exchange: JoinExchange, node: JoiningNode, service: F
   const { variant, payload } = await issuer.issue(a2);
   const signature = await sign(keys.node, "request", a2);
   const identitySignature = identity === undefined ? new Uint8Array() : await sign(identity, "identity", a2);
+  const tokenSignature = await signByToken(node, a2);
+  const evidence = { variant, payload };
   await exchange.send({
     message: {
       $case: "request",
-      request: { request, nodeKey, sealingKey, evidence: { variant, payload }, signature, identitySignature },
+      request: { request, nodeKey, sealingKey, evidence, signature, identitySignature, tokenSignature },
     },
   });
   return a2;
+}
+
+/** Shows that a machine that is to be a control plane has the founding token. `undefined` for every other request. */
+async function signByToken({ token, purpose, self: { role } }: JoiningNode, a2: Bytes): Promise<Bytes | undefined> {
+  if (token === undefined || purpose !== "join" || role !== "control-plane") return undefined;
+  return await sign(token, "token-join", a2);
 }
 
 /** The machine's key, if its kind of evidence knows it by a key. */

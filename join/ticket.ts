@@ -13,6 +13,7 @@ import type { ClusterSettings } from "../kubernetes/settings.ts";
 import { endpointText, readEndpoint } from "../platform/endpoint.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import { present } from "../platform/present.ts";
 import { JoinTicket } from "../proto/gen/bootstrapper.ts";
 import type { Founding, SignedJoinTicket } from "../proto/gen/bootstrapper.ts";
 import type { ControlPlaneKit } from "../protocol/control_plane_kit.ts";
@@ -46,6 +47,8 @@ export interface Ticket {
   readonly clusterDocument: string;
   /** The foundings of the cluster by operators of this node. */
   readonly foundings: readonly Founding[];
+  /** The founding by the token of this node's trust part, if the cluster showed one. */
+  readonly tokenFounding?: Uint8Array;
   /** The cluster's keys; only in the ticket of a control plane that joins. */
   readonly kit?: ControlPlaneKit;
   /** A control plane's turn, which the service keeps for it. */
@@ -119,6 +122,7 @@ export async function checkTicket(
     settings: readField("cluster_document", () => readClusterSettings(ticket.clusterDocument)),
     clusterDocument: ticket.clusterDocument,
     foundings: service.foundings,
+    ...present("tokenFounding", service.tokenFounding),
     ...await openSealedKit(ticket, service, node, a2, now),
   };
 }

@@ -5,7 +5,8 @@
  */
 import type { NodeSelf } from "../protocol/node_self.ts";
 import type { EvidenceIssuer } from "../attestation/evidence.ts";
-import type { ClusterTrust } from "../protocol/transcript.ts";
+import type { TrustPart } from "../protocol/transcript.ts";
+import type { KeyPair } from "../certificate/keys.ts";
 import { privateKeyPem } from "../certificate/keys.ts";
 import { writePem } from "../certificate/pem.ts";
 import type { Journal } from "../journal/journal.ts";
@@ -21,6 +22,7 @@ import { present } from "../platform/present.ts";
 import type { ControlPlaneKit } from "../protocol/control_plane_kit.ts";
 import { wipeKit } from "../protocol/control_plane_kit.ts";
 import { JOIN_CLIENT_DEADLINES } from "./exchange_client.ts";
+import type { FounderPolicy } from "./founder_evidence.ts";
 import type { NodeKeys } from "../protocol/node_keys.ts";
 import { discoveryPath } from "./run_folder.ts";
 import type { Ticket, TicketTurn } from "./ticket.ts";
@@ -30,7 +32,11 @@ import { TicketSearch } from "./ticket_search.ts";
 /** What tickets are obtained with. */
 export interface TicketHolderParts {
   /** Whom the node obeys, by its configuration. */
-  readonly trust: ClusterTrust;
+  readonly trust: TrustPart;
+  /** The policy of `trust.founding`, where the trust part has one. */
+  readonly founders?: FounderPolicy;
+  /** The founding token's key, on founders and later control planes. */
+  readonly token?: KeyPair;
   /** The node's name, its address, and the role that it asks for. */
   readonly self: NodeSelf;
   /** The join services to try, at least one. */
@@ -75,7 +81,7 @@ export class TicketHolder {
     this.#options = options;
     this.#keys = keys;
     this.#journal = journal;
-    this.#search = this.#searchFor(parts.only);
+    this.#search = this.#searchFor(undefined);
   }
 
   /** Why the node must not take the lock: two clusters answer. */
@@ -141,7 +147,7 @@ export class TicketHolder {
   }
 
   #searchFor(lockedTo: Uint8Array | undefined): TicketSearch {
-    const { trust, self, kubeletVersion, issuer, endpoints, clock, log } = this.#parts;
+    const { trust, founders, token, only, self, kubeletVersion, issuer, endpoints, clock, log } = this.#parts;
     const { onEndpointFailure } = this.#options;
     return new TicketSearch({
       endpoints,
@@ -156,6 +162,9 @@ export class TicketHolder {
         clock,
         keys: this.#keys,
         deadlines: JOIN_CLIENT_DEADLINES,
+        ...present("founders", founders),
+        ...present("token", token),
+        ...present("only", only),
         ...present("lockedTo", lockedTo),
       },
       ...present("onFailure", onEndpointFailure),

@@ -86,7 +86,9 @@ export function controlPlaneMaker(
     hasKeys: async () =>
       await hasJoinService(paths.joinService) && await controlPlane.hasClusterKeys() &&
       await hasAuthorization(paths.kubernetes),
-    async installKeys({ ca, kit, clientCertificate, foundings, clusterDocument, apiEndpoints, joinEndpoints }) {
+    async installKeys(ticket) {
+      const { ca, kit, clientCertificate, foundings, tokenFounding } = ticket;
+      const { clusterDocument, apiEndpoints, joinEndpoints } = ticket;
       await installClusterKeys(pki, kit.keys, writePem("CERTIFICATE", ca.der));
       const admission = admissionOf(clientCertificate.subject.attributes, self.name);
       await installFirstAuthorization(paths.kubernetes, admission?.epoch ?? FIRST_EPOCH);
@@ -95,6 +97,7 @@ export function controlPlaneMaker(
       await stageJoinService(installation, {
         ca: joinCertificateAuthority(ca, keys),
         foundings,
+        ...present("tokenFounding", tokenFounding),
         apiEndpoints,
         clusterDocument,
         joinEndpoints: [own, ...joinEndpoints.filter((endpoint) => endpoint !== own)],

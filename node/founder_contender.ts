@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { createCertificateAuthority } from "../certificate/ca.ts";
-import { readClusterId } from "../certificate/cluster_id.ts";
+import type { EvidenceVerifier } from "../attestation/evidence.ts";
 import { FoundingCeremony } from "../founding/ceremony.ts";
 import type { CeremonyEnd, FoundersSeen, PledgeState } from "../founding/ceremony_parts.ts";
 import { containerLauncher } from "../founding/etcd_launchers.ts";
@@ -17,12 +16,13 @@ import { StagedKeys } from "../founding/staged_keys.ts";
 import { documentsOf } from "../init/found_cluster.ts";
 import type { ClusterPlan } from "../init/found_cluster.ts";
 import { preflight } from "../init/preflight.ts";
-import { fromHex, hex } from "../platform/bytes.ts";
+import type { FounderPolicy } from "../join/founder_evidence.ts";
+import { copyOf, fromHex, hex } from "../platform/bytes.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
-import { endpointText } from "../platform/endpoint.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { present } from "../platform/present.ts";
 import type { FoundingTrust, TrustPart } from "../protocol/transcript.ts";
+import { refusal } from "../protocol/refusal.ts";
 import { trustDigest } from "../protocol/transcript.ts";
 import type { FoundingConfiguration } from "./founding_configuration.ts";
 import { FOUNDING_ETCD_PORT } from "./founding_configuration.ts";
@@ -34,6 +34,8 @@ import type { Contender } from "./run_dependencies.ts";
 
 /** How long kubeadm may take to name the images that it needs. */
 const IMAGES_DEADLINE_MS = 120_000;
+/** The settings of a cluster for which the configuration has none. */
+const DEFAULT_SETTINGS = "version: 1\n";
 const ETCD_IMAGE = /\/etcd:/;
 
 /** A node that founds. */
@@ -73,11 +75,14 @@ export async function runFounder(contender: Contender, gate: JoinGate, onServing
 }
 
 function planOf({ deps: { configuration } }: Contender): ClusterPlan["request"] {
-  const { trust: { clusterName }, founding, foundingPolicy } = configuration;
+  const { trust: { clusterName, switches }, founding, foundingPolicy } = configuration;
+  // Without a policy there is no evidence, and machines show the token instead.
+  const allowUnmeasuredImage = switches.includes("allowUnmeasuredImage");
+  const byToken = JSON.stringify({ version: 1, variant: "none", allowUnmeasuredImage });
   return {
     clusterName,
-    clusterDocument: founding?.clusterDocument ?? "",
-    policyDocument: foundingPolicy?.document ?? TOKEN_POLICY,
+    clusterDocument: founding?.clusterDocument ?? DEFAULT_SETTINGS,
+    policyDocument: foundingPolicy?.document ?? byToken,
   };
 }
 
@@ -91,7 +96,7 @@ interface Meeting {
 
 async function meet({ contender, founding, trust }: FoundingNode): Promise<Meeting> {
   const { deps, issuer } = contender;
-  const { self, paths, clock, log, founderVerifier, foundingToken } = deps;
+  const { self, paths, clock, log, founders, foundingToken } = deps;
   const address = founding.address ?? { host: self.address, port: FOUNDING_ETCD_PORT };
   const key = await readOrCreateFounderKey(paths.founding, address);
   const { discovery } = founding;
@@ -99,7 +104,7 @@ async function meet({ contender, founding, trust }: FoundingNode): Promise<Meeti
     ...{ listen: founding.listen, key, trust, clock, log },
     self: { name: self.name, address },
     peers: discovery.by === "dns" ? [discovery.name] : discovery.peers,
-    ...present("attestation", founderVerifier && { issuer, verifier: founderVerifier }),
+    ...present("attestation", founders && { issuer, verifier: controlPlanesOnly(founders) }),
     ...present("token", foundingToken),
   });
   return { meeting, key, address };
@@ -114,7 +119,10 @@ async function takePart(
 ): Promise<CeremonyEnd> {
   const { contender, trust, plan } = node;
   const { deps: { paths, commands, clock, log }, status, kubeadm } = contender;
-  const documents = documentsOf({ ca: await createCertificateAuthority(clock.now()), request: plan }, contender.deps.self);
+  const documents = documentsOf(
+    { ca: await createCertificateAuthority(clock.now()), request: plan },
+    contender.deps.self,
+  );
   const images = await kubeadm.requiredImages(documents, { deadlineMs: IMAGES_DEADLINE_MS, signal });
   const image = images.find((name) => ETCD_IMAGE.test(name));
   if (image === undefined) throw new BootstrapError("precondition/preflight", "kubeadm names no image of etcd");
@@ -149,6 +157,21 @@ async function takePart(
   }
 }
 
+/** A founder is a control plane: a machine that the policy takes for a worker is none. */
+function controlPlanesOnly({ verifier, roleOf }: FounderPolicy): EvidenceVerifier {
+  return {
+    ...verifier,
+    async verify(evidence, statement, expectation, report) {
+      const verified = await verifier.verify(evidence, statement, expectation, report);
+      const { identity } = verified.claims;
+      const role = roleOf(identity);
+      if (role === "control-plane") return verified;
+      const message = `The policy for founders takes the machine ${identity} for a ${role}`;
+      throw refusal("role", message, "control-plane", role);
+    },
+  };
+}
+
 function lockOf({ lock }: Contender): { readonly clusterId?: Uint8Array } {
   const state = lock.state();
   return state.name === "locked" ? { clusterId: state.lock.clusterId } : {};
@@ -164,7 +187,7 @@ function seenOf({ view }: MeetingState): FoundersSeen {
       ...view.present.flatMap(({ entry, card }) => card.hindrances.map((text) => `${entry.name}: ${text}`)),
     ],
     pledges: view.present.flatMap(({ card }) =>
-      card.pledges.map(({ keyDigest, signature }) => ({ key: hex(keyDigest), signature }))
+      card.pledges.map(({ keyDigest, signature }) => ({ key: hex(keyDigest), signature: copyOf(signature) }))
     ),
     absent: view.missing.map(({ entry }) => entry.name),
   };
@@ -178,5 +201,8 @@ function publish(meeting: FounderMeeting, { entries, pledges }: PledgeState): vo
 }
 
 function superseded(reason: string): BootstrapError {
-  return new BootstrapError("precondition/superseded", `The cluster of this founder is not the one that counts: ${reason}`);
+  return new BootstrapError(
+    "precondition/superseded",
+    `The cluster of this founder is not the one that counts: ${reason}`,
+  );
 }

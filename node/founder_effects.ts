@@ -82,7 +82,7 @@ class NodeEffects implements FounderEffects {
     const { journals } = contender;
     const ca = await this.#caOf(clusterId);
     const journal = journals.draft();
-    await journal.phase("preflight", () => this.#preflight(ca, journal, signal));
+    await journal.phase("preflight", () => this.#preflight(journal, signal));
     await staged.stage(ca);
     await journals.keep(journal, readClusterId(clusterId, "cluster ID"));
     this.#draft = journal;
@@ -152,24 +152,23 @@ class NodeEffects implements FounderEffects {
     return { ca: await this.#caOf(clusterId), request: this.#parts.plan };
   }
 
-  async #preflight(ca: CertificateAuthority, journal: Journal, signal: AbortSignal): Promise<void> {
+  async #preflight(journal: Journal, signal: AbortSignal): Promise<void> {
     const { contender, plan } = this.#parts;
-    const checks = foundingChecks(contender, { ca, request: plan }, signal);
-    await preflight(checks, (check) => journal.detail("preflight", check), signal);
+    await preflight(foundingChecks(contender, plan, signal), (check) => journal.detail("preflight", check), signal);
   }
 }
 
 /** The checks of an init, on a node where nobody has asked for one yet. */
 export function foundingChecks(
   { deps, kubeadm, checks }: Contender,
-  plan: ClusterPlan,
+  request: ClusterPlan["request"],
   signal: AbortSignal,
 ): readonly PreflightCheck[] {
   const { self, commands, networks = [] } = deps;
   return [
-    settingsCheck(plan.request.clusterDocument, { ...self, networks }),
+    settingsCheck(request.clusterDocument, { ...self, networks }),
     ...checks,
-    ...kubernetesChecks(kubeadm, commands, documentsOf(plan, self), signal),
+    ...kubernetesChecks(kubeadm, commands, documentsOf({ request }, self), signal),
   ];
 }
 

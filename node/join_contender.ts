@@ -76,6 +76,8 @@ async function dependencies(contender: Contender): Promise<JoinClientDependencie
     localChecks: () => failedChecks(checks),
     kubelet: systemdKubelet({ self, paths, kubeadm, commands, clock }),
     kubeletVersion: await kubeletVersion(commands),
+    ...present("founders", deps.founders),
+    ...present("token", deps.foundingToken),
     controlPlane: controlPlaneMaker({
       paths,
       self,

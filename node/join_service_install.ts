@@ -41,6 +41,8 @@ export interface JoinServiceCluster {
   readonly ca: CertificateAuthority;
   /** The operators' signed statements about the cluster. */
   readonly foundings: readonly Founding[];
+  /** The founding token's statement, if the cluster has one. */
+  readonly tokenFounding?: Uint8Array;
   /** The policy, as YAML. */
   readonly policyDocument: string;
   /** The cluster's settings, as YAML. */

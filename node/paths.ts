@@ -27,6 +27,8 @@ export interface NodePaths {
   readonly joinSocket: string;
   /** The socket of the front for the signer's connections to other members of etcd. */
   readonly joinDialer: string;
+  /** The join service's socket between signer and prover. */
+  readonly joinProver: string;
   /** The folder of the socket between an InitServer and its front. Only root and the front's group enter it. */
   readonly initFront: string;
   /** The folder of a founder's key, pledge and etcd. Only root enters it. */
@@ -55,6 +57,7 @@ export function nodePaths(root = "/"): NodePaths {
     joinSigner: join(state, "join-signer"),
     joinSocket: join(root, "run/bootstrapper-join/signer.sock"),
     joinDialer: join(root, "run/bootstrapper-join-front/etcd.sock"),
+    joinProver: join(root, "run/bootstrapper-join-prover/prover.sock"),
     initFront: join(root, "run/bootstrapper-init"),
     founding: join(state, "founding"),
     tpmDevice: join(root, "dev/tpmrm0"),

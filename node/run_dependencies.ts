@@ -6,6 +6,7 @@
 import type { NodeSelf } from "../protocol/node_self.ts";
 import type { EvidenceIssuer, MeasurementRegisters } from "../attestation/evidence.ts";
 import type { EvidenceKind } from "../attestation/kind.ts";
+import type { FounderPolicy } from "../join/founder_evidence.ts";
 import type { Journals } from "../journal/journals.ts";
 import type { Kubeadm } from "../kubernetes/kubeadm.ts";
 import type { NodeLock } from "../nodelock/lock.ts";
@@ -37,6 +38,8 @@ export interface RunDependencies {
   readonly deviceEnd?: Promise<never>;
   /** The UUID that the firmware gives the machine, if it gives one. */
   readonly machineId?: string;
+  /** Judges the evidence of founders, as control planes', and says which role a machine may have. */
+  readonly founders?: FounderPolicy;
   /** The start that this run is part of. Default: a new one. */
   readonly session?: RunSession;
   /** The parts of the image that are not measured. */

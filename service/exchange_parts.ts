@@ -5,17 +5,18 @@
  */
 import type { NodeRole } from "../kubernetes/node_role.ts";
 import type { Session } from "../channel/server.ts";
-import type { EvidenceVerifier } from "../attestation/evidence.ts";
+import type { ActivationChallenge, EvidenceVerifier } from "../attestation/evidence.ts";
 import type { AcceptedTrust } from "../attestation/policy/accepted_trust.ts";
 import type { Standing } from "../attestation/policy/policy.ts";
-import type { ClusterTrust } from "../protocol/transcript.ts";
+import type { ClusterTrust, JoinContext } from "../protocol/transcript.ts";
 import type { NodeCertificateRequest, UnsignedNodeCertificates } from "../certificate/ca.ts";
 import type { KeyPair } from "../certificate/keys.ts";
 import type { AdmissionRecords } from "../kubernetes/admission_records.ts";
+import type { Bytes } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { RefusalLog } from "../platform/refusal_log.ts";
-import type { Founding, JoinClientMessage, JoinServerMessage, SealedKit } from "../proto/gen/bootstrapper.ts";
+import type { Evidence, Founding, JoinClientMessage, JoinServerMessage, SealedKit } from "../proto/gen/bootstrapper.ts";
 import type { ClusterNetwork } from "./claims_check.ts";
 import type { QueuedNode } from "./control_plane_queue.ts";
 import type { DocumentFetches } from "./document_fetches.ts";
@@ -54,10 +55,20 @@ export interface JoinServiceIdentity {
   readonly caCertificate: Uint8Array;
   /** The operators' foundings of the cluster. */
   readonly foundings: readonly Founding[];
+  /** The founding by the founding token, if the cluster has one. */
+  readonly tokenFounding?: Uint8Array;
   /** The service's certificate, DER. */
   readonly certificate: Uint8Array;
   /** The key of that certificate. */
   readonly keys: KeyPair;
+}
+
+/** Makes this machine's evidence over A1 of a Join, and nothing else. */
+export interface FounderProver {
+  /** Makes evidence over A1 of these values. */
+  issue(context: JoinContext): Promise<Evidence>;
+  /** Opens a challenge, and returns the answer for the same A1, 32 bytes. */
+  answer(context: JoinContext, challenge: ActivationChallenge): Promise<Bytes>;
 }
 
 /** Admits control planes. */
@@ -86,6 +97,8 @@ export interface JoinExchangeService {
   readonly acceptedTrust: AcceptedTrust;
   /** Verifies the nodes' evidence, by the policy. */
   readonly verifier: EvidenceVerifier;
+  /** Whether the policy admits every machine without proof. */
+  readonly isInsecure: boolean;
   /** The role that an identity may have, by the policy. */
   readonly roleOf: (identity: string) => NodeRole;
   /** What the policy says of an identity by name. */
@@ -124,6 +137,10 @@ export interface JoinExchangeService {
   readonly fetches: DocumentFetches;
   /** Bounds the verifications. */
   readonly queue: FairQueue;
+  /** Makes evidence of this machine, where the trust part has a policy for founders. */
+  readonly prover?: FounderProver;
+  /** Bounds that evidence. */
+  readonly proofs: FairQueue;
   readonly deadlines: JoinServiceDeadlines;
   /** Compared with the nodes' clocks. */
   readonly clock: Pick<Clock, "now" | "monotonicMs" | "sleep">;

@@ -4,7 +4,8 @@
  * | step | |
  * |---|---|
  * | 1. hello | N_c |
- * | 2. proposal | the service's identity, signed over A1 |
+ * | 2. proposal | the service's identity, signed over A1; for a node that wants it, evidence of the service's machine |
+ * | 2a. challenge | the node's, if it judges that evidence |
  * | 3. request | what the node asks for, signed by K_c and by its identity key if it has one, with evidence over A2 |
  * | 4. activation | the TPM of the evidence shows that it is at the other end; then the node is completely verified |
  * | 5. ticket | policy, admission record, certificates; signed over A2 |
@@ -23,8 +24,18 @@ import { checkLength, NONCE_BYTES } from "../protocol/lengths.ts";
 import { shownLists } from "../protocol/shown_lists.ts";
 import { sign } from "../protocol/signature.ts";
 import { joinA1 } from "../protocol/transcript.ts";
+import type { JoinContext } from "../protocol/transcript.ts";
+import type { Evidence, JoinHello } from "../proto/gen/bootstrapper.ts";
 import type { JoinExchangeService, JoinSession, KnownNode } from "./exchange_parts.ts";
-import { checkCsrs, type CheckedNode, checkEvidence, checkIdentityKey, readSignedRequest } from "./request_check.ts";
+import { answerJoiner, issueFounderEvidence } from "./founder_evidence.ts";
+import {
+  checkCsrs,
+  type CheckedNode,
+  checkEvidence,
+  checkIdentityKey,
+  checkToken,
+  readSignedRequest,
+} from "./request_check.ts";
 import { becomesControlPlane, checkPolicy, issueTicket, type VerifiedNode } from "./ticket.ts";
 
 /** A kind of evidence wants a certificate first, and then lists of what is revoked. A machine has two kinds at most. */
@@ -56,9 +67,9 @@ export async function serveJoin(channel: JoinSession, service: JoinExchangeServi
     durationMs: Math.round(service.clock.monotonicMs() - startMs),
   });
   try {
-    const clientNonce = await receiveHello(session, service);
-    const a1 = await propose(session, service, clientNonce);
-    const message = await session.exchange.receive("request", service.deadlines.requestMs);
+    const hello = await receiveHello(session, service);
+    const { context, a1, evidence } = await propose(session, service, hello);
+    const message = await answerJoiner(session, service, context, evidence);
     const checked = await withDocuments(session, service, () =>
       inTurn(session, service, async () => {
         const signed = await readSignedRequest(message, a1);
@@ -66,7 +77,8 @@ export async function serveJoin(channel: JoinSession, service: JoinExchangeServi
         Object.assign(known, { node, role, purpose });
         const servingKey = await checkCsrs(signed);
         await checkIdentityKey(service, signed);
-        const checked = { ...await checkEvidence(session, service, signed, known), servingKey };
+        const hasToken = becomesControlPlane(signed.request) && await checkToken(service, signed);
+        const checked = { ...await checkEvidence(session, service, signed, known), servingKey, hasToken };
         // The clock is checked only now, so that the refusal names the machine whose clock must be set.
         checkClockSkew(signed.request.timeMs, service.clock.now(), service.maximumClockSkewMs);
         return checked;
@@ -85,22 +97,33 @@ export async function serveJoin(channel: JoinSession, service: JoinExchangeServi
 }
 
 /** Step 1. */
-async function receiveHello({ exchange }: JoinSession, { deadlines }: JoinExchangeService): Promise<Uint8Array> {
-  const { clientNonce } = await exchange.receive("hello", deadlines.helloMs);
-  return checkLength(clientNonce, NONCE_BYTES, "client_nonce");
+async function receiveHello({ exchange }: JoinSession, { deadlines }: JoinExchangeService): Promise<JoinHello> {
+  const { clientNonce, wantsEvidence = false } = await exchange.receive("hello", deadlines.helloMs);
+  return { clientNonce: checkLength(clientNonce, NONCE_BYTES, "client_nonce"), wantsEvidence };
 }
 
-/** Step 2: shows the service's identity, and returns A1. */
+/** What a proposal began. */
+interface Proposed {
+  /** The values in A1. */
+  readonly context: JoinContext;
+  readonly a1: Bytes;
+  /** What the node may challenge. */
+  readonly evidence: Evidence | undefined;
+}
+
+/** Step 2: shows the service's identity. */
 async function propose(
   session: JoinSession,
   service: JoinExchangeService,
-  clientNonce: Uint8Array,
-): Promise<Bytes> {
+  { clientNonce, wantsEvidence }: JoinHello,
+): Promise<Proposed> {
   const { exchange } = session;
-  const { clusterId, caCertificate, foundings, certificate, keys } = service.identity;
+  const { clusterId, caCertificate, foundings, tokenFounding, certificate, keys } = service.identity;
   const serverNonce = randomBytes(NONCE_BYTES);
   const lists = shownLists({ foundings, successions: [], documents: [] });
-  const a1 = await joinA1({ binding: exchange.binding, clientNonce, serverNonce, clusterId, lists });
+  const context = { binding: exchange.binding, clientNonce, serverNonce, clusterId, lists };
+  const a1 = await joinA1(context);
+  const evidence = await issueFounderEvidence(session, service, context, wantsEvidence === true);
   const signature = await inTurn(session, service, () => sign(keys, "service", a1));
   const proposal = {
     serverNonce,
@@ -110,9 +133,11 @@ async function propose(
     signature,
     successions: [],
     documents: [],
+    tokenFounding,
+    evidence,
   };
   await exchange.send({ message: { $case: "proposal", proposal } });
-  return a1;
+  return { context, a1, evidence };
 }
 
 /**

@@ -5,12 +5,12 @@
  */
 import type { EvidenceCheck, Expectation, VerifiedEvidence } from "../attestation/evidence.ts";
 import { FRESH, NO_IDENTITY } from "../attestation/evidence.ts";
-import { trustExpectation } from "../attestation/policy/accepted_trust.ts";
 import { verifyEvidence } from "../attestation/verify_evidence.ts";
 import { checkNodeCsr, readCsr } from "../certificate/csr.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { equalBytes, hex } from "../platform/bytes.ts";
-import { BootstrapError } from "../platform/errors.ts";
+import { BootstrapError, hasCode } from "../platform/errors.ts";
+import { present } from "../platform/present.ts";
 import type { Evidence, SignedJoinRequest } from "../proto/gen/bootstrapper.ts";
 import type { NodeRequest } from "../protocol/join_request.ts";
 import { readRequest } from "../protocol/join_request.ts";
@@ -20,6 +20,7 @@ import { refusal } from "../protocol/refusal.ts";
 import { SIGNATURE_BYTES, verify } from "../protocol/signature.ts";
 import { joinA2, lockDigest } from "../protocol/transcript.ts";
 import type { JoinExchangeService, JoinSession, KnownNode } from "./exchange_parts.ts";
+import { nodeTrustExpectation } from "./founder_evidence.ts";
 
 /** What a node asked for, with everything that its key is bound to. */
 export interface SignedRequest {
@@ -31,6 +32,8 @@ export interface SignedRequest {
   readonly evidence: Evidence;
   /** By the identity key of the request; empty if it has none. */
   readonly identitySignature: Uint8Array;
+  /** By the founding token, if the node has it. */
+  readonly tokenSignature?: Uint8Array;
   readonly a2: Bytes;
 }
 
@@ -38,6 +41,8 @@ export interface SignedRequest {
 export interface CheckedNode extends SignedRequest, VerifiedEvidence {
   /** SPKI_s. */
   readonly servingKey: Uint8Array;
+  /** Whether the cluster asks control planes for its founding token, and this one has shown it. */
+  readonly hasToken: boolean;
 }
 
 /** Step 3, the message: the holder of K_c sent it, on this connection. */
@@ -52,8 +57,11 @@ export async function readSignedRequest(message: SignedJoinRequest, a1: Bytes): 
   }
   const a2 = await joinA2(a1, { nodeKey, sealingKey, request });
   await verify(nodeKey, "request", a2, signature);
-  const { identitySignature } = message;
-  return { request: readRequest(request), nodeKey, sealingKey, evidence, identitySignature, a2 };
+  const { identitySignature, tokenSignature } = message;
+  return {
+    ...{ request: readRequest(request), nodeKey, sealingKey, evidence, identitySignature, a2 },
+    ...present("tokenSignature", tokenSignature),
+  };
 }
 
 /**
@@ -94,6 +102,31 @@ export async function checkIdentityKey({ verifier }: JoinExchangeService, signed
   if (isExpected) {
     await verify(identityKey, "identity", a2, checkLength(identitySignature, SIGNATURE_BYTES, "identity_signature"));
   }
+}
+
+/**
+ * Step 3, the founding token, of a machine that is to be a control plane: where the service's own trust part has a token
+ * key, it must have the token. Returns whether the token was asked for and shown.
+ *
+ * @throws {BootstrapError} `refused/token-join`, `malformed/join-message`.
+ */
+export async function checkToken(
+  { trust }: Pick<JoinExchangeService, "trust">,
+  { tokenSignature = new Uint8Array(), a2 }: SignedRequest,
+): Promise<boolean> {
+  const tokenKey = trust.founding?.tokenKey ?? new Uint8Array();
+  if (tokenKey.length === 0) return false;
+  const expected = "a signature by the founding token over this request";
+  if (tokenSignature.length === 0) {
+    throw refusal("token-join", "A control plane of this cluster must show the founding token", expected, "none");
+  }
+  try {
+    await verify(tokenKey, "token-join", a2, checkLength(tokenSignature, SIGNATURE_BYTES, "token_signature"));
+  } catch (error) {
+    if (!hasCode(error, "refused/signature")) throw error;
+    throw refusal("token-join", "The founding token is another one than the cluster's", expected, "another signature");
+  }
+  return true;
 }
 
 /**
@@ -163,7 +196,7 @@ async function expectationOf(
 ): Promise<Expectation> {
   const locked = await lockDigest(clusterId);
   return {
-    ...await trustExpectation(acceptedTrust, trust, [new Uint8Array(0), clusterId]),
+    ...await nodeTrustExpectation(acceptedTrust, trust, clusterId),
     lock: purpose === "renew" ? [locked] : [FRESH, locked],
     identity: identityKey.length === 0 ? NO_IDENTITY : await identityOfKey(identityKey),
   };

@@ -13,7 +13,7 @@ import { serveRelayed } from "../channel/relay_server.ts";
 import type { EvidenceVerifier } from "../attestation/evidence.ts";
 import type { EvidenceKind } from "../attestation/kind.ts";
 import { acceptedTrust } from "../attestation/policy/accepted_trust.ts";
-import { checkNodeName, type Policy, roleOf, standingOf } from "../attestation/policy/policy.ts";
+import { checkNodeName, isInsecure, type Policy, roleOf, standingOf } from "../attestation/policy/policy.ts";
 import { prepareNodeCertificates } from "../certificate/ca.ts";
 import { privateKeyPem } from "../certificate/keys.ts";
 import { writePem } from "../certificate/pem.ts";
@@ -34,13 +34,14 @@ import { present } from "../platform/present.ts";
 import { RefusalLog } from "../platform/refusal_log.ts";
 import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
 import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
-import type { JoinExchangeService } from "./exchange_parts.ts";
+import type { FounderProver, JoinExchangeService } from "./exchange_parts.ts";
 import { ControlPlanes } from "./control_planes.ts";
 import { CutListKeeper } from "./cut_list.ts";
 import { clusterNetwork } from "./claims_check.ts";
 import { DocumentFetches } from "./document_fetches.ts";
 import { JOIN_SERVICE_DEADLINES } from "./exchange_parts.ts";
 import { serveJoin } from "./exchange_service.ts";
+import { FOUNDER_EVIDENCE_QUEUE } from "./founder_evidence.ts";
 import { JOIN_SERVICE_NUMBER, MAXIMUM_CONNECTIONS, MAXIMUM_MESSAGE_LENGTH } from "./front.ts";
 import { firstTicketRecorder } from "./first_ticket.ts";
 import { KeptPolicy } from "./kept_policy.ts";
@@ -76,6 +77,8 @@ export interface JoinServiceDependencies {
   readonly nodeCertificateLifetimeMs?: number;
   /** The folder of the API server's AuthorizationConfiguration, on this machine. */
   readonly authorizationFolder: string;
+  /** Makes evidence of this machine, where the trust part has a policy for founders. */
+  readonly prover?: FounderProver;
   /** The front's socket for connections to other members of etcd: the signer calls nothing but its own machine. */
   readonly dialer: string;
   readonly clock: Clock;
@@ -85,8 +88,10 @@ export interface JoinServiceDependencies {
 
 /** The fields of a document's frame, and small frames between two others. */
 const HEADROOM_BYTES = 1 << 16;
-/** A hello has a nonce, an activation an HMAC, and an outcome one bit. */
+/** A hello has a nonce and one bit, an activation an HMAC, and an outcome one bit. */
 const SMALL_MESSAGE_BYTES = 256;
+/** A challenge has two structures of a TPM of at most 258 bytes each. */
+const MAXIMUM_CHALLENGE_BYTES = 1024;
 /**
  * The signer's own bounds, which hold whatever the front does. An exchange has a few waits for its peer (30 s each at
  * most), some calls of the API, and perhaps documents that are fetched. The wait for a control plane's outcome is apart.
@@ -121,6 +126,7 @@ type WithoutPolicy = Omit<
   JoinExchangeService,
   | "verifier"
   | "acceptedTrust"
+  | "isInsecure"
   | "roleOf"
   | "standingOf"
   | "checkNodeName"
@@ -176,7 +182,7 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
     banned: () => policies.current().policy.bannedIdentities,
   });
   const service: WithoutPolicy = {
-    ...exchangeService({ state, clock, log }),
+    ...exchangeService({ state, clock, log, ...present("prover", dependencies.prover) }),
     admissions: serviceAdmissions,
     prepareCertificates: async (node) => {
       await recordTicket();
@@ -243,7 +249,10 @@ export function serveExchanges(socket: SignerSocket, service: () => JoinExchange
     method: JoinServiceService.join,
     serviceNumber: JOIN_SERVICE_NUMBER,
     apart: ["outcome"],
-    maximumLengths: { hello: SMALL_MESSAGE_BYTES, activation: SMALL_MESSAGE_BYTES, outcome: SMALL_MESSAGE_BYTES },
+    maximumLengths: {
+      ...{ hello: SMALL_MESSAGE_BYTES, activation: SMALL_MESSAGE_BYTES, outcome: SMALL_MESSAGE_BYTES },
+      challenge: MAXIMUM_CHALLENGE_BYTES,
+    },
     logsOwnRefusals: true,
     handle: (session) => serveJoin(session, service()),
   });
@@ -256,6 +265,7 @@ function policyParts(policies: PolicyInForce): Omit<JoinExchangeService, keyof W
   return {
     verifier,
     acceptedTrust: acceptedTrust(policy, "node"),
+    isInsecure: isInsecure(policy),
     policyDigest: version.digest,
     maximumClockSkewMs: policy.maximumClockSkewMs,
     roleOf: (identity) => roleOf(policy, identity),
@@ -267,14 +277,18 @@ function policyParts(policies: PolicyInForce): Omit<JoinExchangeService, keyof W
 
 /** The parts of an exchange that come from the state. */
 function exchangeService(
-  { state, clock, log }: Pick<JoinServiceDependencies, "state" | "clock" | "log">,
+  { state, prover, clock, log }: Pick<JoinServiceDependencies, "state" | "prover" | "clock" | "log">,
 ): Omit<
   WithoutPolicy,
   "admissions" | "prepareCertificates" | "checkNotRemoved" | "controlPlanes" | "currentEpoch" | "clusterVersion"
 > {
-  const { trust, caCertificate, foundings, certificate, keys, apiEndpoints, joinEndpoints, clusterDocument } = state;
+  const { trust, caCertificate, foundings, tokenFounding, certificate, keys } = state;
+  const { apiEndpoints, joinEndpoints, clusterDocument } = state;
   return {
-    identity: { clusterId: trust.clusterId, caCertificate, foundings, certificate, keys },
+    identity: {
+      ...{ clusterId: trust.clusterId, caCertificate, foundings, certificate, keys },
+      ...present("tokenFounding", tokenFounding),
+    },
     trust,
     clock,
     log,
@@ -282,6 +296,8 @@ function exchangeService(
     network: clusterNetwork(apiEndpoints, clusterDocument),
     fetches: new DocumentFetches(clock),
     queue: new FairQueue(QUEUE),
+    ...present("prover", prover),
+    proofs: new FairQueue(FOUNDER_EVIDENCE_QUEUE),
     refusals: new RefusalLog(() => clock.monotonicMs()),
     deadlines: JOIN_SERVICE_DEADLINES,
   };

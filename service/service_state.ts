@@ -5,6 +5,7 @@
  * ```text
  * service.key   0600  PKCS#8 PEM; systemd hands it to the unit as the credential "service.key"
  * listen        0644  the address to listen on: all that the front reads
+ * proves        0644  there where the service shows evidence of its machine: the unit that makes it starts then
  * state.json    0644  everything else, and that address; nothing in it is secret
  * ```
  *
@@ -15,7 +16,7 @@
 import { join } from "node:path";
 import * as v from "valibot";
 import { checkFounding } from "../protocol/founding.ts";
-import type { ClusterTrust } from "../protocol/transcript.ts";
+import type { ClusterTrust, FoundingTrust } from "../protocol/transcript.ts";
 import { checkCaCertificate, checkServiceCertificate } from "../certificate/chain.ts";
 import { clusterIdOf } from "../certificate/cluster_id.ts";
 import type { KeyPair } from "../certificate/keys.ts";
@@ -30,9 +31,11 @@ import { base64, equalBytes, fromBase64, fromUtf8, utf8 } from "../platform/byte
 import type { Endpoint } from "../platform/endpoint.ts";
 import { readListenAddress } from "../platform/endpoint.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { ensureFolder, exists, readFile, writeFileAtomic } from "../platform/files.ts";
+import { ensureFolder, exists, readFile, removeIfExists, writeFileAtomic } from "../platform/files.ts";
 import { readJson } from "../platform/json.ts";
+import { present } from "../platform/present.ts";
 import type { Founding } from "../proto/gen/bootstrapper.ts";
+import { showsEvidence } from "./founder_evidence.ts";
 
 /** The state of a join service. */
 export interface ServiceState {
@@ -44,6 +47,8 @@ export interface ServiceState {
   readonly caCertificate: Uint8Array;
   /** The operators' foundings of the cluster. */
   readonly foundings: readonly Founding[];
+  /** The founding by the founding token, if the cluster has one. */
+  readonly tokenFounding?: Uint8Array;
   /** The cluster's name and operators, as every node must have measured them. The cluster ID is that of the CA. */
   readonly trust: ClusterTrust;
   /** The policy, YAML. */
@@ -64,6 +69,8 @@ export interface ServiceState {
 export const SERVICE_KEY_FILE = "service.key";
 /** The file of the address for the front. */
 export const SERVICE_LISTEN_FILE = "listen";
+/** The file that is there where the service shows evidence of its machine. */
+export const SERVICE_PROVES_FILE = "proves";
 /** The file of everything else. */
 export const SERVICE_STATE_FILE = "state.json";
 
@@ -74,13 +81,22 @@ const MAXIMUM_KEY_BYTES = 4096;
 const MAXIMUM_LISTEN_BYTES = 64;
 const MAXIMUM_STATE_BYTES = 1 << 20;
 
+/** `trust.founding` of the node's configuration. An earlier program would serve without it, so it raises the version. */
+const foundingSchema = v.strictObject({
+  size: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(7)),
+  policyDigest: v.string(),
+  tokenKey: v.string(),
+});
+
 const stateSchema = v.strictObject({
-  version: v.literal(1),
+  version: v.picklist([1, 2]),
   certificate: v.string(),
   caCertificate: v.string(),
   foundings: v.array(v.strictObject({ operatorKey: v.string(), signature: v.string() })),
   clusterName: v.string(),
   operatorKeys: v.array(v.string()),
+  founding: v.exactOptional(foundingSchema),
+  tokenFounding: v.exactOptional(v.string()),
   policyDocument: v.string(),
   clusterDocument: v.string(),
   listen: v.string(),
@@ -96,12 +112,14 @@ const stateSchema = v.strictObject({
  * @throws {BootstrapError} `system/file`.
  */
 export async function writeServiceState(folder: string, state: ServiceState): Promise<void> {
-  const { keys, certificate, caCertificate, foundings, trust, ...rest } = state;
+  const { keys, certificate, caCertificate, foundings, tokenFounding, trust, ...rest } = state;
   await ensureFolder(folder, FOLDER_MODE);
   await writeKey(folder, keys);
+  await writeProves(folder, trust);
   const { policyDocument, clusterDocument, listen, apiServer, apiEndpoints, joinEndpoints } = rest;
+  const { founding } = trust;
   await writeDocument(folder, {
-    version: 1,
+    version: founding === undefined ? 1 : 2,
     certificate: writePem("CERTIFICATE", certificate),
     caCertificate: writePem("CERTIFICATE", caCertificate),
     foundings: foundings.map(({ operatorKey, signature }) => ({
@@ -110,6 +128,8 @@ export async function writeServiceState(folder: string, state: ServiceState): Pr
     })),
     clusterName: trust.clusterName,
     operatorKeys: trust.operatorKeys.map(base64),
+    ...(founding === undefined ? {} : { founding: foundingDocument(founding) }),
+    ...present("tokenFounding", tokenFounding && base64(tokenFounding)),
     policyDocument,
     clusterDocument,
     listen,
@@ -117,6 +137,16 @@ export async function writeServiceState(folder: string, state: ServiceState): Pr
     apiEndpoints: [...apiEndpoints],
     joinEndpoints: [...joinEndpoints],
   });
+}
+
+function foundingDocument({ size, policyDigest, tokenKey }: FoundingTrust): v.InferInput<typeof foundingSchema> {
+  return { size, policyDigest: base64(policyDigest), tokenKey: base64(tokenKey) };
+}
+
+async function writeProves(folder: string, trust: ClusterTrust): Promise<void> {
+  const path = join(folder, SERVICE_PROVES_FILE);
+  if (showsEvidence(trust)) await writeFileAtomic(path, utf8("1\n"), { mode: STATE_MODE });
+  else await removeIfExists(path);
 }
 
 async function writeKey(folder: string, keys: KeyPair): Promise<void> {
@@ -203,10 +233,14 @@ export async function readServiceState(
       },
     );
   }
-  const { clusterName, operatorKeys, foundings, version: _, ...rest } = document;
-  const trust = { clusterName, clusterId, operatorKeys: operatorKeys.map((key) => fromBase64(key, "operatorKeys")) };
+  const { clusterName, operatorKeys, founding, foundings, tokenFounding, version: _, ...rest } = document;
+  const trust: ClusterTrust = {
+    ...{ clusterName, clusterId, operatorKeys: operatorKeys.map((key) => fromBase64(key, "operatorKeys")) },
+    ...present("founding", founding && readFoundingTrust(founding)),
+  };
   return {
     ...rest,
+    ...present("tokenFounding", tokenFounding === undefined ? undefined : fromBase64(tokenFounding, "tokenFounding")),
     keys,
     certificate: certificate.der,
     caCertificate,
@@ -246,6 +280,14 @@ export async function readServiceListen(folder: string): Promise<Endpoint> {
   return readListenAddress(fromUtf8(await readFile(path, MAXIMUM_LISTEN_BYTES), path).trimEnd(), path);
 }
 
+function readFoundingTrust({ size, policyDigest, tokenKey }: v.InferOutput<typeof foundingSchema>): FoundingTrust {
+  return {
+    size,
+    policyDigest: fromBase64(policyDigest, "founding.policyDigest"),
+    tokenKey: fromBase64(tokenKey, "founding.tokenKey"),
+  };
+}
+
 async function readFounding(
   { operatorKey, signature }: { readonly operatorKey: string; readonly signature: string },
   trust: ClusterTrust,
@@ -265,7 +307,7 @@ function parseState(bytes: Uint8Array, path: string): v.InferOutput<typeof state
   return readJson(bytes, {
     schema: stateSchema,
     maximumBytes: MAXIMUM_STATE_BYTES,
-    newest: 1,
+    newest: 2,
     error: (reason, key, cause) => malformed(path, key, reason, cause),
   });
 }

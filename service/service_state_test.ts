@@ -10,6 +10,7 @@ import {
   readServiceState,
   SERVICE_KEY_FILE,
   SERVICE_LISTEN_FILE,
+  SERVICE_PROVES_FILE,
   SERVICE_STATE_FILE,
   writeServiceState,
 } from "./service_state.ts";
@@ -55,6 +56,29 @@ Deno.test("readServiceState() returns what writeServiceState() wrote, also the s
     assert.deepEqual(withoutKey(await readServiceState(folder, new Date(), keyPath)), withoutKey(next));
   }));
 
+Deno.test("readServiceState() returns a founding among equals, and the prover's unit starts only where evidence is shown", () =>
+  inFolder(async (folder, state) => {
+    const proves = () => Deno.stat(join(folder, SERVICE_PROVES_FILE)).then(() => true, () => false);
+    const founding = (policyDigest: Uint8Array) => ({ size: 3, policyDigest, tokenKey: new Uint8Array(44).fill(2) });
+    const [policy, none] = [new Uint8Array(32).fill(1), new Uint8Array()];
+    assert.equal(await proves(), false);
+    for (const [digest, isShown] of [[policy, true], [none, false], [policy, true]] as const) {
+      const next = {
+        ...state,
+        trust: { ...state.trust, founding: founding(digest) },
+        tokenFounding: new Uint8Array(64),
+      };
+      await writeServiceState(folder, next);
+      assert.deepEqual(withoutKey(await readServiceState(folder, new Date())), withoutKey(next));
+      assert.equal(await proves(), isShown);
+      // An earlier program, which would serve without it, refuses it.
+      assert.equal(JSON.parse(await Deno.readTextFile(join(folder, SERVICE_STATE_FILE))).version, 2);
+    }
+    await writeServiceState(folder, state);
+    assert.equal(await proves(), false);
+    assert.equal(JSON.parse(await Deno.readTextFile(join(folder, SERVICE_STATE_FILE))).version, 1);
+  }));
+
 Deno.test("readServiceListen() reads nothing but the address, and refuses what is none", () =>
   inFolder(async (folder) => {
     await Deno.remove(join(folder, SERVICE_STATE_FILE));
@@ -92,7 +116,8 @@ Deno.test("readServiceState() refuses parts that do not belong together, and nam
       [{ foundings: other.foundings }, "refused/founding-operator"],
       [{ clusterName: "prod" }, "refused/signature"],
       [{ operatorKeys: other.operatorKeys }, "refused/founding-operator"],
-      [{ version: 2 }, "malformed/service-state"],
+      [{ version: 3 }, "malformed/service-state"],
+      [{ version: 2, founding: { size: 8, policyDigest: "", tokenKey: "" } }, "malformed/service-state"],
       [{ apiEndpoints: [] }, "malformed/service-state"],
       [{ surprise: 1 }, "malformed/service-state"],
     ];

@@ -30,12 +30,13 @@ export type VerifiedNode = Omit<CheckedNode, "challenge">;
 
 /** Step 5: checks what this identity may be in the cluster. */
 export async function checkPolicy(
-  { request, claims }: VerifiedNode,
+  node: VerifiedNode,
   service: JoinExchangeService,
 ): Promise<void> {
+  const { request, claims } = node;
   const { roleOf, checkNodeName, network, admissions, identity, clusterVersion } = service;
   const { purpose, role, nodeName, kubeletVersion } = request;
-  const permitted = roleOf(claims.identity);
+  const permitted = isMadeByToken(node, service) ? "control-plane" : roleOf(claims.identity);
   if (role === "control-plane" && permitted !== "control-plane") {
     throw refusal(
       "role",
@@ -68,6 +69,19 @@ export async function checkPolicy(
 /** Whether a request is for the cluster's keys. */
 export function becomesControlPlane({ purpose, role }: NodeRequest): boolean {
   return purpose === "join" && role === "control-plane";
+}
+
+/**
+ * Whether the founding token alone makes a machine a control plane: where the policy in force names no machines, because
+ * the founders gave none; and where a machine that the policy lets in gets a new identity at each start, which no policy
+ * can name beforehand.
+ */
+function isMadeByToken(
+  { hasToken, claims }: Pick<VerifiedNode, "hasToken" | "claims">,
+  { isInsecure, trust: { founding } }: Pick<JoinExchangeService, "isInsecure" | "trust">,
+): boolean {
+  if (!hasToken || founding === undefined) return false;
+  return founding.policyDigest.length === 0 ? isInsecure : claims.isEphemeral === true;
 }
 
 /** What the API server of the service's own machine answers while it is slow, or has just started. */

@@ -21,6 +21,10 @@ export const joinSigner: CliCommand<JoinSignerOptions, Deno.Listener> = {
       .option(
         "--dialer <path>",
         "socket for calls of other etcd members (default: /run/bootstrapper-join-front/etcd.sock)",
+      )
+      .option(
+        "--prover <path>",
+        "socket of what makes evidence (default: /run/bootstrapper-join-prover/prover.sock)",
       );
   },
   read(parsed, { paths }) {
@@ -28,6 +32,7 @@ export const joinSigner: CliCommand<JoinSignerOptions, Deno.Listener> = {
       folder: optionalText(parsed, "folder") ?? paths.joinService,
       socket: optionalText(parsed, "socket") ?? paths.joinSocket,
       dialer: optionalText(parsed, "dialer") ?? paths.joinDialer,
+      prover: optionalText(parsed, "prover") ?? paths.joinProver,
     };
   },
   async open({ socket }) {

@@ -8,6 +8,7 @@ import { AUTHORIZATION_FOLDER } from "../../kubernetes/authorization_configurati
 import { BootstrapError } from "../../platform/errors.ts";
 import { createVerifier } from "../../attestation/policy/policy_verifier.ts";
 import { readPolicyDocument, readServiceState, SERVICE_KEY_FILE } from "../../service/service_state.ts";
+import { connectProver } from "../../service/prover.ts";
 import { runJoinService } from "../../service/service.ts";
 import { serviceCollateralOf } from "../collateral.ts";
 import { kindsOf } from "../kinds.ts";
@@ -22,6 +23,8 @@ export interface JoinSignerOptions {
   readonly socket: string;
   /** The front's socket for connections to other members of etcd. */
   readonly dialer: string;
+  /** The socket of the process that makes evidence. */
+  readonly prover: string;
 }
 
 /**
@@ -30,7 +33,7 @@ export interface JoinSignerOptions {
  * @throws {BootstrapError} `precondition/ca-key` without credentials, and the errors of `runJoinService()`.
  */
 export async function joinSigner(
-  { folder, dialer }: JoinSignerOptions,
+  { folder, dialer, prover }: JoinSignerOptions,
   context: CliContext,
   listener: Deno.Listener,
 ): Promise<void> {
@@ -44,6 +47,7 @@ export async function joinSigner(
   const state = await readServiceState(folder, clock.now(), join(credentialsFolder, SERVICE_KEY_FILE));
   await runJoinService({
     ...{ listener, dialer, state, clock, log, kinds: kindsOf(context) },
+    prover: connectProver(prover, clock),
     keptFolder: join(dirname(folder), basename(paths.joinSigner)),
     credentialsFolder,
     authorizationFolder: join(paths.kubernetes, basename(AUTHORIZATION_FOLDER)),

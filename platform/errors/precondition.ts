@@ -180,6 +180,10 @@ export const PRECONDITION = {
     meaning: "The machine's reports are from another technology than the configured one.",
     remedy: "Set evidence.variant in the node's configuration to the machine's technology.",
   },
+  "precondition/superseded": {
+    meaning: "This founder made a cluster, and the founders decided on another one. Nobody has joined the first.",
+    remedy: "Run `bootstrapper reset` on this machine: it then joins the cluster that counts.",
+  },
   "precondition/unmeasured-image": {
     meaning: "The machine's image is not measured completely.",
     remedy: "Build the image as described in the documentation.",

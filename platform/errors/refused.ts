@@ -93,6 +93,10 @@ export const REFUSED = {
     remedy:
       "Compare `trust`, `evidence.variant` and the switches in the node's configuration with those of the founders, and check join.endpoints.",
   },
+  "refused/token-join": {
+    meaning: "A machine that is to be a control plane does not show the founding token of the cluster.",
+    remedy: "Give the machine the token as the credential `bootstrapper.token`, or configure it as a worker.",
+  },
   "refused/variant": {
     meaning: "The evidence is of another kind than the policy requires.",
     remedy: "Set evidence.variant in the node's configuration to the policy's variant.",

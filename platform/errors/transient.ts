@@ -63,8 +63,10 @@ export const CONFLICT = {
     retriable: true,
   },
   "conflict/two-foundings": {
-    meaning: "Operators of the node founded two clusters under the name that it trusts.",
-    remedy: "Set trust.clusterId in the node's configuration to the cluster that it should join.",
+    meaning:
+      "Two clusters were founded under the name that the node trusts, by its operators or by founders of its trust part.",
+    remedy:
+      "Set trust.clusterId in the node's configuration to the cluster that it should join, and leave out trust.founding.",
   },
 } as const satisfies ErrorEntries<`conflict/${string}`>;
 
@@ -123,7 +125,13 @@ export const UNAVAILABLE = {
   },
   "unavailable/founding-etcd": {
     meaning: "The founders' etcd cannot be started on this machine now, or has ended.",
-    remedy: "Check the reason in the error: the address and the peer port of this founder, the image of etcd, the disk.",
+    remedy:
+      "Check the reason in the error: the address and the peer port of this founder, the image of etcd, the disk.",
+  },
+  "unavailable/founder-evidence": {
+    meaning: "The join service cannot make evidence of its machine now, which the node asks for.",
+    remedy:
+      "Wait: the node asks again. If this stays, look at `journalctl -u bootstrapper-join-prover` on that control plane.",
   },
   "unavailable/host-name": {
     meaning: "The machine's host name cannot be a node's name. The system may set another one later.",

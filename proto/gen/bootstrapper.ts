@@ -16,8 +16,9 @@ export const protobufFileName = "bootstrapper.proto";
  * The contract between the parties of a bootstrap. Version 1 of the protocol: the label "bootstrapper/1" in every hash.
  *
  * Each exchange runs on one bidirectional stream, the only stream of its TLS 1.3 connection. Messages come in exactly
- * the order of their field numbers; any other message ends the stream. Errors are sent as a Refusal in the trailing
- * metadata "bootstrapper-refusal-bin".
+ * the order of their field numbers; any other message ends the stream. The exception are the two of a Join's step 2a,
+ * which come between proposal and request: a node challenges the machine of the service, if it judges that machine's
+ * evidence. Errors are sent as a Refusal in the trailing metadata "bootstrapper-refusal-bin".
  */
 
 /** The proof that a machine offers. The variant determines the form of the payload. */
@@ -253,7 +254,9 @@ export interface JoinClientMessage {
     activation: ActivationAnswer;
   } | //
   /** Sent only by a future control plane, whose turn is reserved until then. */
-  { $case: "outcome"; outcome: JoinOutcome } | undefined;
+  { $case: "outcome"; outcome: JoinOutcome } | //
+  /** Step 2a: sent before the request, if the node judges the evidence of the proposal. */
+  { $case: "challenge"; challenge: ActivationChallenge } | undefined;
 }
 
 /** The result of a ticket: the node is locked for this cluster, or it follows another party and gives up its turn. */
@@ -263,6 +266,8 @@ export interface JoinOutcome {
 
 export interface JoinHello {
   clientNonce: Uint8Array;
+  /** Whether the node may have to judge the evidence of a founder. Nothing is decided by it but whether evidence is made. */
+  wantsEvidence?: boolean | undefined;
 }
 
 export interface SignedJoinRequest {
@@ -274,6 +279,8 @@ export interface SignedJoinRequest {
   signature: Uint8Array;
   /** By the identity key of the request, over A2; empty if the request has none. */
   identitySignature: Uint8Array;
+  /** By the token, over A2: of a control plane that has the founding token. */
+  tokenSignature?: Uint8Array | undefined;
 }
 
 export interface JoinRequest {
@@ -297,7 +304,9 @@ export interface JoinServerMessage {
   message: { $case: "proposal"; proposal: JoinProposal } | { $case: "challenge"; challenge: ActivationChallenge } | {
     $case: "ticket";
     ticket: SignedJoinTicket;
-  } | undefined;
+  } | //
+  /** Step 2a: the answer to the node's challenge. */
+  { $case: "activation"; activation: ActivationAnswer } | undefined;
 }
 
 export interface JoinProposal {
@@ -309,6 +318,15 @@ export interface JoinProposal {
   /** Always empty in this version. A node binds both lists into A1, and ignores them otherwise. */
   successions: Uint8Array[];
   documents: Uint8Array[];
+  /**
+   * By the token, over (cluster ID, trust part): made once by the founder of a cluster that no operator founded. It
+   * proves itself, so A1 does not cover it.
+   */
+  tokenFounding?:
+    | Uint8Array
+    | undefined;
+  /** Of the service's machine, over A1; absent unless the trust part has a policy for founders and the node wants it. */
+  evidence?: Evidence | undefined;
 }
 
 export interface SignedJoinTicket {
@@ -2698,6 +2716,9 @@ export const JoinClientMessage: MessageFns<JoinClientMessage> = {
       case "outcome":
         JoinOutcome.encode(message.message.outcome, writer.uint32(34).fork()).join();
         break;
+      case "challenge":
+        ActivationChallenge.encode(message.message.challenge, writer.uint32(42).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2747,6 +2768,14 @@ export const JoinClientMessage: MessageFns<JoinClientMessage> = {
             message.message = { $case: "outcome", outcome: JoinOutcome.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.message = { $case: "challenge", challenge: ActivationChallenge.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2789,6 +2818,15 @@ export const JoinClientMessage: MessageFns<JoinClientMessage> = {
       case "outcome": {
         if (object.message?.outcome !== undefined && object.message?.outcome !== null) {
           message.message = { $case: "outcome", outcome: JoinOutcome.fromPartial(object.message.outcome) };
+        }
+        break;
+      }
+      case "challenge": {
+        if (object.message?.challenge !== undefined && object.message?.challenge !== null) {
+          message.message = {
+            $case: "challenge",
+            challenge: ActivationChallenge.fromPartial(object.message.challenge),
+          };
         }
         break;
       }
@@ -2853,13 +2891,16 @@ export const JoinOutcome: MessageFns<JoinOutcome> = {
 };
 
 function createBaseJoinHello(): JoinHello {
-  return { clientNonce: new Uint8Array(0) };
+  return { clientNonce: new Uint8Array(0), wantsEvidence: undefined };
 }
 
 export const JoinHello: MessageFns<JoinHello> = {
   encode(message: JoinHello, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.clientNonce.length !== 0) {
       writer.uint32(10).bytes(message.clientNonce);
+    }
+    if (message.wantsEvidence !== undefined) {
+      writer.uint32(16).bool(message.wantsEvidence);
     }
     return writer;
   },
@@ -2885,6 +2926,14 @@ export const JoinHello: MessageFns<JoinHello> = {
             message.clientNonce = reader.bytes();
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.wantsEvidence = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2903,6 +2952,7 @@ export const JoinHello: MessageFns<JoinHello> = {
   fromPartial(object: DeepPartial<JoinHello>): JoinHello {
     const message = createBaseJoinHello();
     message.clientNonce = object.clientNonce ?? new Uint8Array(0);
+    message.wantsEvidence = object.wantsEvidence ?? undefined;
     return message;
   },
 };
@@ -2915,6 +2965,7 @@ function createBaseSignedJoinRequest(): SignedJoinRequest {
     evidence: undefined,
     signature: new Uint8Array(0),
     identitySignature: new Uint8Array(0),
+    tokenSignature: undefined,
   };
 }
 
@@ -2937,6 +2988,9 @@ export const SignedJoinRequest: MessageFns<SignedJoinRequest> = {
     }
     if (message.identitySignature.length !== 0) {
       writer.uint32(50).bytes(message.identitySignature);
+    }
+    if (message.tokenSignature !== undefined) {
+      writer.uint32(58).bytes(message.tokenSignature);
     }
     return writer;
   },
@@ -3002,6 +3056,14 @@ export const SignedJoinRequest: MessageFns<SignedJoinRequest> = {
             message.identitySignature = reader.bytes();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.tokenSignature = reader.bytes();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3027,6 +3089,7 @@ export const SignedJoinRequest: MessageFns<SignedJoinRequest> = {
       : undefined;
     message.signature = object.signature ?? new Uint8Array(0);
     message.identitySignature = object.identitySignature ?? new Uint8Array(0);
+    message.tokenSignature = object.tokenSignature ?? undefined;
     return message;
   },
 };
@@ -3211,6 +3274,9 @@ export const JoinServerMessage: MessageFns<JoinServerMessage> = {
       case "ticket":
         SignedJoinTicket.encode(message.message.ticket, writer.uint32(26).fork()).join();
         break;
+      case "activation":
+        ActivationAnswer.encode(message.message.activation, writer.uint32(34).fork()).join();
+        break;
     }
     return writer;
   },
@@ -3252,6 +3318,14 @@ export const JoinServerMessage: MessageFns<JoinServerMessage> = {
             message.message = { $case: "ticket", ticket: SignedJoinTicket.decode(reader, reader.uint32()) };
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.message = { $case: "activation", activation: ActivationAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3291,6 +3365,15 @@ export const JoinServerMessage: MessageFns<JoinServerMessage> = {
         }
         break;
       }
+      case "activation": {
+        if (object.message?.activation !== undefined && object.message?.activation !== null) {
+          message.message = {
+            $case: "activation",
+            activation: ActivationAnswer.fromPartial(object.message.activation),
+          };
+        }
+        break;
+      }
     }
     return message;
   },
@@ -3305,6 +3388,8 @@ function createBaseJoinProposal(): JoinProposal {
     signature: new Uint8Array(0),
     successions: [],
     documents: [],
+    tokenFounding: undefined,
+    evidence: undefined,
   };
 }
 
@@ -3330,6 +3415,12 @@ export const JoinProposal: MessageFns<JoinProposal> = {
     }
     for (const v of message.documents) {
       writer.uint32(58).bytes(v!);
+    }
+    if (message.tokenFounding !== undefined) {
+      writer.uint32(66).bytes(message.tokenFounding);
+    }
+    if (message.evidence !== undefined) {
+      Evidence.encode(message.evidence, writer.uint32(74).fork()).join();
     }
     return writer;
   },
@@ -3403,6 +3494,22 @@ export const JoinProposal: MessageFns<JoinProposal> = {
             message.documents.push(reader.bytes());
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.tokenFounding = reader.bytes();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.evidence = Evidence.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3427,6 +3534,10 @@ export const JoinProposal: MessageFns<JoinProposal> = {
     message.signature = object.signature ?? new Uint8Array(0);
     message.successions = object.successions?.map((e) => e) || [];
     message.documents = object.documents?.map((e) => e) || [];
+    message.tokenFounding = object.tokenFounding ?? undefined;
+    message.evidence = (object.evidence !== undefined && object.evidence !== null)
+      ? Evidence.fromPartial(object.evidence)
+      : undefined;
     return message;
   },
 };

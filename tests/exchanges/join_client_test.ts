@@ -1,5 +1,6 @@
 import { measureSpeed, slowdownOf } from "../tools/machine_speed.ts";
 import assert from "node:assert/strict";
+import { TPM_SETTINGS } from "../../attestation/testing/trust.ts";
 import { join } from "node:path";
 import type { EvidenceIssuer } from "../../attestation/evidence.ts";
 import { generateKeyPair } from "../../certificate/keys.ts";
@@ -33,7 +34,7 @@ Deno.test("runJoinClient() waits for a service that is not there yet, and notice
   const operator = await generateKeyPair("ed25519");
   await using machine = await TestMachine.create();
   const unreachable = Promise.withResolvers<void>();
-  const trust = { clusterName: "test", clusterId: new Uint8Array(0), operatorKeys: [operator.spki] };
+  const trust = { clusterName: "test", clusterId: new Uint8Array(0), operatorKeys: [operator.spki], ...TPM_SETTINGS };
   const running = machine.run(trust, [port], {}, { onEndpointFailure: () => unreachable.resolve() });
   await unreachable.promise;
   await using _cluster = await TestCluster.create({ operator, port });
@@ -277,7 +278,7 @@ Deno.test("runJoinClient() needs no service when the kubelet has its own credent
     preflight: () => Promise.reject(new Error("not asked")),
     join: () => Promise.resolve(void machine.calls.push("join")),
   };
-  const trust = { clusterName: "test", clusterId: new Uint8Array(0), operatorKeys: [] };
+  const trust = { clusterName: "test", clusterId: new Uint8Array(0), operatorKeys: [], ...TPM_SETTINGS };
   assert.equal(await machine.run(trust, [await freePort()], { kubeadm }), "joined");
   assert.deepEqual(machine.calls, ["(kubeadm-join)", "join", ...JOIN.slice(3)]);
   assert.deepEqual(machine.failures, []);

@@ -44,6 +44,7 @@ import { listenForJoins } from "../../service/testing/join_listener.ts";
 import type { Ticket } from "../../join/ticket.ts";
 import { DocumentFetches } from "../../service/document_fetches.ts";
 import { FairQueue } from "../../service/fair_queue.ts";
+import { FOUNDER_EVIDENCE_QUEUE } from "../../service/founder_evidence.ts";
 
 /** The cluster document of the tests' clusters. */
 export const CLUSTER_DOCUMENT = "kubernetesVersion: v1.36.3\n";
@@ -171,6 +172,7 @@ export class TestCluster implements AsyncDisposable {
       trust: { ...cluster.trust, clusterId: cluster.clusterId },
       acceptedTrust: TPM_ACCEPTED,
       verifier: options.verifier ?? createInsecureVerifier(),
+      isInsecure: true,
       roleOf: () => "worker",
       standingOf: () => "named",
       checkNodeName: () => {},
@@ -191,6 +193,7 @@ export class TestCluster implements AsyncDisposable {
       },
       fetches: new DocumentFetches(systemClock),
       queue: new FairQueue({ maximumActive: 4, maximumWaiting: 16, full: "too many wait" }),
+      proofs: new FairQueue(FOUNDER_EVIDENCE_QUEUE),
       // Each test looks at its own refusals.
       refusals: new RefusalLog(unlimited()),
       deadlines: JOIN_SERVICE_DEADLINES,

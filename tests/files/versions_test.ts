@@ -174,7 +174,7 @@ const FORMATS: readonly Format[] = [
   },
   {
     name: "join service's state",
-    versions: { 1: '{"version":1}\n' },
+    versions: { 1: '{"version":1}\n', 2: '{"version":2}\n' },
     read: (text) => inFolder(SERVICE_STATE_FILE, text, (folder) => readServiceState(folder, new Date(0))),
     has: () => {},
     onlyLater: true,

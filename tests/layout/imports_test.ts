@@ -73,7 +73,6 @@ Deno.test("no file imports itself through others", () => {
   assert.deepEqual(circlesOf(graph), []);
 });
 
-
 Deno.test("what only tests use is in a testing folder or in tests/", () => {
   const users = new Map<string, string[]>();
   for (const [file, imported] of graph) {

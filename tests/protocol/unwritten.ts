@@ -6,15 +6,4 @@
  */
 
 /** Founding among equals. */
-export const UNWRITTEN: readonly string[] = Object.freeze([
-  "founding/decision.ts awaitComplete()",
-  "founding/decision.ts decide()",
-  "founding/roster.ts Roster()",
-  "join/exchange_client.ts signByToken()",
-  "join/founder_evidence.ts challengeFounder()",
-  "join/founder_evidence.ts founderExpectation()",
-  "service/founder_evidence.ts answerJoiner()",
-  "service/founder_evidence.ts issueFounderEvidence()",
-  "service/founder_evidence.ts laterTrust()",
-  "service/request_check.ts checkToken()",
-]);
+export const UNWRITTEN: readonly string[] = Object.freeze([]);

@@ -27,6 +27,7 @@ import { serveJoin } from "../../../service/exchange_service.ts";
 import { sealKit } from "../../../protocol/sealed_kit.ts";
 import { DocumentFetches } from "../../../service/document_fetches.ts";
 import { FairQueue } from "../../../service/fair_queue.ts";
+import { FOUNDER_EVIDENCE_QUEUE } from "../../../service/founder_evidence.ts";
 import { readClusterSettings } from "../../../kubernetes/settings.ts";
 import { silentLog } from "../../../platform/log.ts";
 import { RefusalLog } from "../../../platform/refusal_log.ts";
@@ -208,6 +209,7 @@ export const exchangeTargets: readonly FuzzTarget[] = [
               return await createInsecureVerifier().verify(...all);
             },
           },
+          isInsecure: true,
           roleOf: () => "control-plane",
           standingOf: () => "named",
           refusals: new RefusalLog(),
@@ -237,6 +239,7 @@ export const exchangeTargets: readonly FuzzTarget[] = [
           ticket: { apiEndpoints: ["192.0.2.10:6443"], joinEndpoints: ["192.0.2.10:9444"], clusterDocument: DOCUMENT },
           fetches: new DocumentFetches(clock),
           queue: new FairQueue({ maximumActive: 1, maximumWaiting: 1, full: "too many wait" }),
+          proofs: new FairQueue(FOUNDER_EVIDENCE_QUEUE),
           deadlines: JOIN_SERVICE_DEADLINES,
           clock,
           log: silentLog,
