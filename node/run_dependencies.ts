@@ -5,6 +5,7 @@
  */
 import type { NodeSelf } from "../protocol/node_self.ts";
 import type { EvidenceIssuer, MeasurementRegisters } from "../attestation/evidence.ts";
+import type { KeyPair } from "../certificate/keys.ts";
 import type { EvidenceKind } from "../attestation/kind.ts";
 import type { Journals } from "../journal/journals.ts";
 import type { Kubeadm } from "../kubernetes/kubeadm.ts";
@@ -37,6 +38,8 @@ export interface RunDependencies {
   readonly deviceEnd?: Promise<never>;
   /** The UUID that the firmware gives the machine, if it gives one. */
   readonly machineId?: string;
+  /** The key pair of the founding token; absent if the node needs none. */
+  readonly foundingToken?: KeyPair;
   /** The start that this run is part of. Default: a new one. */
   readonly session?: RunSession;
   /** The parts of the image that are not measured. */

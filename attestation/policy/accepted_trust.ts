@@ -8,6 +8,7 @@
  */
 import type { Bytes } from "../../platform/bytes.ts";
 import { hex } from "../../platform/bytes.ts";
+import { present } from "../../platform/present.ts";
 import type { ClusterTrust, EvidenceSettings, InsecureSwitch, TrustPart } from "../../protocol/transcript.ts";
 import { INSECURE_SWITCHES, trustDigest } from "../../protocol/transcript.ts";
 import type { Expectation, KnownTrust } from "../evidence.ts";
@@ -128,12 +129,13 @@ function impliedBy(kinds: readonly EvidenceKind[]): readonly InsecureSwitch[] {
 }
 
 function measured(
-  { clusterName, operatorKeys }: Omit<ClusterTrust, "clusterId">,
+  { clusterName, operatorKeys, founding }: Omit<ClusterTrust, "clusterId">,
   clusterIds: readonly Uint8Array[],
   settings: readonly EvidenceSettings[],
 ): Promise<readonly MeasuredTrust[]> {
+  const cluster = { clusterName, operatorKeys, ...present("founding", founding) };
   const parts = clusterIds.flatMap((clusterId) =>
-    settings.map((one): TrustPart => ({ clusterName, clusterId, operatorKeys, ...one }))
+    settings.map((one): TrustPart => ({ ...cluster, clusterId, ...one }))
   );
   return Promise.all(parts.map(async (trust) => ({ trust, digest: await trustDigest(trust) })));
 }

@@ -7,6 +7,8 @@ import { combinedName } from "../../attestation/combined.ts";
 import { configurationRemarks, isInsecure } from "../../node/configuration.ts";
 import { addressRemarks } from "../../node/configuration_defaults.ts";
 import { loadNodeConfiguration } from "../../node/configuration_source.ts";
+import { loadFoundingToken } from "../../node/founding_token.ts";
+import { wipeFirmwareData } from "../../node/host_credentials.ts";
 import { nodeNetworks } from "../../node/own_address.ts";
 import { keepSelf, ownSelf } from "../../node/own_self.ts";
 import type { RunDependencies } from "../../node/run.ts";
@@ -49,7 +51,15 @@ export async function runDependencies(
   const { paths, program, commands, clock } = context;
   const self = await ownSelf({ configuration, machine: machine.facts, paths });
   await keepSelf(paths, self);
-  // A fresh node has none: they were refused.
+  const foundingToken = await loadFoundingToken({
+    configuration,
+    ...present("credentialsFolder", context.environment.credentialsFolder),
+    firmware: machine.firmware,
+    stateFolder: paths.state,
+    log: context.log,
+  });
+  wipeFirmwareData(machine.firmware);
+  // Those about names and addresses are a member's: a fresh node is refused.
   for (const remark of configurationRemarks(configuration)) context.log.event("warn", "configuration", { remark });
   for (const remark of addressRemarks(configuration, machine.facts, self.address)) {
     context.log.event("warn", "own-address", { address: self.address, remark });
@@ -61,6 +71,7 @@ export async function runDependencies(
     unmeasured: machine.unmeasured,
     networks: nodeNetworks(machine.facts, self.address),
     ...present("machineId", machine.machineId),
+    ...present("foundingToken", foundingToken),
     ...present("deviceEnd", machine.deviceEnd),
     ...present("session", machine.session),
     log: context.log.with({
