@@ -81,6 +81,11 @@ export interface PolicySection<Section> {
   identities?(section: Section): ReadonlySet<string> | undefined;
   /** Whether the section itself lists an identity; absent if sections of the kind list none. */
   lists?(section: Section, identity: string): boolean;
+  /**
+   * Whether the section admits only machines that it pins: by their identities, by an issuer and attributes, or by their
+   * processors. Absent if a section of the kind pins none.
+   */
+  pins?(section: Section): boolean;
   /** Whether the section trusts an identity; absent if sections of the kind list no identities. */
   trusts?(section: Section, identity: string): boolean;
 }
@@ -140,6 +145,8 @@ export interface EvidenceKind<Section = unknown> {
   readonly openInFiles?: readonly string[];
   /** The registers that correspond to PCR 12 and PCR 15; absent if there are none. */
   readonly registers?: KindRegisters;
+  /** Whether evidence of the kind shows in no register that a machine is locked, so that a member looks like a fresh one. */
+  readonly showsNoLock?: true;
   /** Loads the service that gives collateral for the kind; absent if it needs none. */
   readonly vendorService?: () => Promise<VendorService>;
   /** The policy's section on the kind; absent if policies have none. */

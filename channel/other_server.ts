@@ -15,6 +15,8 @@ export interface ExpectedServer {
   readonly name: string;
   /** The port on which it usually listens. */
   readonly usualPort: number;
+  /** What it means if another of this program's services answers on that port, as a sentence without a full stop. */
+  readonly ifOther?: string;
 }
 
 /** The subject of the certificates of this program's servers; see `createThrowAwayCertificate()`. */
@@ -82,5 +84,6 @@ export function explained(
   }
   if (code !== status.UNIMPLEMENTED) return error;
   const message = `Not ${name} at ${endpoint}: another service of bootstrapper answers here`;
-  return new BootstrapError("protocol/other-service", message, options);
+  const next = expected?.ifOther === undefined ? options.next : `${expected.ifOther}. Otherwise: ${options.next}`;
+  return new BootstrapError("protocol/other-service", message, { ...options, next });
 }

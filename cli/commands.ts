@@ -25,6 +25,7 @@ import { renew } from "./commands/renew.ts";
 import { reset } from "./commands/reset.ts";
 import { run } from "./commands/run.ts";
 import { status } from "./commands/status.ts";
+import { tokenNew } from "./commands/token_new.ts";
 import { verify } from "./commands/verify.ts";
 import { version } from "./commands/version.ts";
 
@@ -52,6 +53,7 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
   policyCollateralFetch,
   verify,
   keygen,
+  tokenNew,
   version,
 ]);
 
@@ -59,6 +61,7 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
 export const COMMAND_FAMILIES: Readonly<Record<string, string>> = Object.freeze({
   "join-service": "issue tickets to joining nodes",
   node: "manage the nodes of a cluster",
+  token: "make tokens",
   policy: "work with policies",
   "policy collateral": "get what AMD and Intel sign",
 });

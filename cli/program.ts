@@ -16,8 +16,7 @@ import { checkPathArguments } from "./path_arguments.ts";
 import { dropPermissions } from "./permissions.ts";
 
 const HELP_WIDTH = 100;
-const EXIT_CODES = `
-Exit codes: 0 success, 1 failure, 2 usage error, 3 refused, 4 retry later.`;
+const EXIT_CODES = "Exit codes: 0 success, 1 failure, 2 usage error, 3 refused, 4 retry later.";
 
 /**
  * Runs the command that the arguments name.

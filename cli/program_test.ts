@@ -10,6 +10,7 @@ import { runProgram } from "./program.ts";
 import type { Machine } from "./machine.ts";
 import type { InitOptions } from "./programs/init.ts";
 import type { JoinSignerOptions } from "./programs/join_service_signer.ts";
+import { createFoundingToken, deriveToken, tokenKeyText } from "../protocol/founding_token.ts";
 import { runDependencies, type RunOptions } from "./programs/run.ts";
 import { TestWorld } from "./testing/command_line.ts";
 
@@ -167,6 +168,30 @@ Deno.test("runProgram() opens the machine for run, and drops permissions before 
   await world.write("etc/bootstrapper/config.yaml", insecure);
   assert.equal(await world.run("run"), 0, world.err);
   assert.deepEqual(seen, ["demo", "node-1", "node-1", true]);
+});
+
+Deno.test("run ends before any port opens on a founder whose token is missing, mistyped or another one", async () => {
+  const [token, other] = [createFoundingToken(), createFoundingToken()];
+  const tokenKey = tokenKeyText((await deriveToken(token, "demo")).spki);
+  await using world = await TestWorld.create();
+  await world.write(
+    "etc/bootstrapper/config.yaml",
+    `version: 1\ntrust: {clusterName: demo, operatorKeys: [], founding: {size: 3, tokenKey: "${tokenKey}"}}\n` +
+      "founding: {peers: [a.example]}\nevidence: {variant: none, allowInsecure: true}\n",
+  );
+  const credential = "sys/firmware/qemu_fw_cfg/by_name/opt/io.systemd.credentials/bootstrapper.token/raw";
+  const cases = [[undefined, "missing"], [other, "other"], [`${token}q`, ""]] as const;
+  for (const [given, kind] of cases) {
+    if (given !== undefined) await world.write(credential, given);
+    assert.equal(await world.run("run"), 2, world.err);
+    const code = `usage/founding-token${kind === "" ? "" : `-${kind}`}`;
+    assert.ok(world.err.includes(`"code":"${code}"`) || world.err.includes(code), world.err);
+    const { phase, error } = JSON.parse(await Deno.readTextFile(world.context.paths.status));
+    assert.deepEqual([phase, error.code], ["failed", code]);
+    const said = world.out + world.err + await Deno.readTextFile(world.context.paths.status);
+    for (const secret of [token, other]) assert.ok(!said.includes(secret.slice(5, 13)), said);
+    assert.ok(!world.err.includes("listening"), world.err);
+  }
 });
 
 Deno.test("runProgram() takes --version for the command version, and help for --help", async () => {

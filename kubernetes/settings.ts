@@ -225,7 +225,8 @@ function versionProblem(text: string): string | undefined {
   return `${rule}; seen ${shown(text)}`;
 }
 
-const settingsSchema = v.strictObject({
+/** The form of a cluster document. */
+export const settingsSchema: v.GenericSchema<unknown, ClusterSettings> = v.strictObject({
   kubernetesVersion: checkedText(
     versionProblem,
     ({ received }) => `must be a released version, as in "v1.36.3"; seen ${received}`,

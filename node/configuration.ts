@@ -19,8 +19,19 @@ import type { Bytes } from "../platform/bytes.ts";
 import { hex } from "../platform/bytes.ts";
 import { familyParts } from "../platform/dual_stack.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import type { Problem } from "../platform/document.ts";
 import type { ConfigurationDocument } from "./configuration_schema.ts";
 import { newNodeProblems, readConfigurationDocument } from "./configuration_schema.ts";
+import type { FoundingConfiguration, FoundingPolicy } from "./founding_configuration.ts";
+import {
+  foundersJoinServices,
+  foundingConfiguration,
+  foundingProblems,
+  foundingTrust,
+  policyProblem,
+  readFoundingPolicy,
+  sizeRemarks,
+} from "./founding_configuration.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
 import { endpointText, readEndpoint, readListenAddress } from "../platform/endpoint.ts";
 import { present } from "../platform/present.ts";
@@ -60,9 +71,16 @@ export interface NodeConfiguration {
     readonly role: NodeRole;
   };
   readonly evidence: EvidenceConfiguration;
-  /** Whether the InitServer runs, and where it listens. It never runs when a cluster ID is configured. */
+  /** How the node takes part in a founding among equals; absent if it only joins, or an operator founds its cluster. */
+  readonly founding?: FoundingConfiguration;
+  /** The policy for founders; absent if the trust part has none. */
+  readonly foundingPolicy?: FoundingPolicy;
+  /**
+   * Whether the InitServer runs, and where it listens. It never runs when a cluster ID or `trust.founding` is
+   * configured.
+   */
   readonly init: { readonly enabled: boolean; readonly listen: Endpoint };
-  /** The join services to try. Empty only if the InitServer runs. */
+  /** The join services to try; by default those of the other founders. Empty only if the InitServer runs. */
   readonly join: { readonly endpoints: readonly Endpoint[] };
   /** Whether the node bootstraps even if the code that the image runs before the bootstrapper is not fully measured. */
   readonly allowUnmeasuredImage: boolean;
@@ -83,7 +101,7 @@ export function readNodeConfiguration(
   what: string,
   kinds: readonly EvidenceKind[] = KINDS,
 ): NodeConfiguration {
-  return completed(readConfigurationDocument(text, what, kinds), what, kinds);
+  return readConfiguration(text, what, kinds, () => []);
 }
 
 /**
@@ -97,35 +115,76 @@ export function readNewNodeConfiguration(
   what: string,
   kinds: readonly EvidenceKind[] = KINDS,
 ): NodeConfiguration {
-  return completed(readConfigurationDocument(text, what, kinds, newNodeProblems), what, kinds);
+  return readConfiguration(text, what, kinds, newNodeProblems);
 }
 
-/** What a person should know of the configuration of a locked node: what no fresh node may have. */
-export function configurationRemarks({ node, join }: Pick<NodeConfiguration, "node" | "join">): readonly string[] {
-  return newNodeProblems({ node, join: { endpoints: join.endpoints.map(endpointText) } }).map(({ text }) => text);
+/**
+ * What a person should know of a configuration: what no fresh node may have, if the node is locked, and a number of
+ * founders that is even.
+ */
+export function configurationRemarks(
+  { node, join, trust, founding }: Pick<NodeConfiguration, "node" | "join" | "trust" | "founding">,
+): readonly string[] {
+  const { address, discovery } = founding ?? {};
+  const endpoints = join.endpoints.map(endpointText);
+  const peers = discovery?.by === "peers" ? discovery.peers.map(endpointText) : [];
+  const own = { peers, ...present("address", address === undefined ? undefined : endpointText(address)) };
+  return [
+    ...newNodeProblems({ node, join: { endpoints }, founding: own }).map(({ text }) => text),
+    ...(trust.founding === undefined ? [] : sizeRemarks(trust.founding)),
+  ];
+}
+
+function readConfiguration(
+  text: string,
+  what: string,
+  kinds: readonly EvidenceKind[],
+  check: (document: ConfigurationDocument) => readonly Problem[],
+): NodeConfiguration {
+  let policy: FoundingPolicy | undefined;
+  const document = readConfigurationDocument(text, what, kinds, (document) => {
+    const settings = { variants: variantNames(document, kinds), switches: readSwitches(document) };
+    if (document.trust.founding?.policy === undefined) {
+      return [...foundingProblems(document, settings, undefined), ...check(document)];
+    }
+    try {
+      const { policy: read, ...written } = readFoundingPolicy(text, what, kinds);
+      policy = written;
+      return [...foundingProblems(document, settings, read), ...check(document)];
+    } catch (error) {
+      return [policyProblem(error), ...foundingProblems(document, settings, undefined), ...check(document)];
+    }
+  });
+  return completed(document, policy, what, kinds);
 }
 
 function completed(
   document: ConfigurationDocument,
+  policy: FoundingPolicy | undefined,
   what: string,
   kinds: readonly EvidenceKind[],
 ): NodeConfiguration {
   const problems: (readonly [key: string, reason: string])[] = [];
   const fail: Fail = (key, reason) => void problems.push([key, reason]);
-  const trust = readTrust(document, kinds, fail);
+  const trust = readTrust(document, policy, kinds, fail);
   const init = readInit(document, trust, fail);
-  const endpoints = readEndpoints(document.join?.endpoints ?? [], fail);
+  const founding = document.founding === undefined ? undefined : foundingConfiguration(document.founding);
+  const named = readEndpoints(document.join?.endpoints ?? [], fail);
+  const endpoints = named.length === 0 && founding !== undefined ? foundersJoinServices(founding) : named;
   if (!init.enabled && endpoints.length === 0) {
     fail("join.endpoints", "at least one is needed, as this node runs no InitServer and could never become a member");
   }
-  const { name, address, addressFrom, role = "worker" } = document.node ?? {};
+  const { name, address, addressFrom, role = founding === undefined ? "worker" : "control-plane" } = document.node ??
+    {};
   if (address !== undefined && addressFrom !== undefined) {
     fail("node.addressFrom", "node.address names the address already: remove one of the two");
   }
   const [firstAddress, secondAddress] = address === undefined ? [] : familyParts(address);
   const [firstNetwork, secondNetwork] = addressFrom === undefined ? [] : familyParts(addressFrom);
   const evidence = readEvidence(document, kinds, fail);
-  if (isInsecure(evidence) && role === "control-plane" && !init.enabled) {
+  // Where the token alone founds, whoever shows it is a control plane.
+  const isByTokenAlone = trust.founding !== undefined && policy === undefined;
+  if (isInsecure(evidence) && role === "control-plane" && !init.enabled && !isByTokenAlone) {
     const variant = combinedName(evidence.kinds.map((kind) => kind.name));
     fail("node.role", `no join service makes a node without evidence (evidence.variant "${variant}") a control plane`);
   }
@@ -147,6 +206,8 @@ function completed(
       ...present("secondAddressFrom", secondNetwork),
     },
     evidence,
+    ...present("founding", founding),
+    ...present("foundingPolicy", policy),
     init,
     join: { endpoints },
     allowUnmeasuredImage: document.allowUnmeasuredImage ?? false,
@@ -156,8 +217,13 @@ function completed(
 /** Notes a problem. */
 type Fail = (key: string, reason: string) => void;
 
-function readTrust(document: ConfigurationDocument, known: readonly EvidenceKind[], fail: Fail): TrustPart {
-  const { clusterName, clusterId, operatorKeys } = document.trust;
+function readTrust(
+  document: ConfigurationDocument,
+  policy: FoundingPolicy | undefined,
+  known: readonly EvidenceKind[],
+  fail: Fail,
+): TrustPart {
+  const { clusterName, clusterId, operatorKeys, founding } = document.trust;
   const keys: Bytes[] = [];
   const seen = new Map<string, string>();
   for (const [index, text] of operatorKeys.entries()) {
@@ -175,6 +241,7 @@ function readTrust(document: ConfigurationDocument, known: readonly EvidenceKind
     operatorKeys: keys,
     variants: variantNames(document, known),
     switches: readSwitches(document),
+    ...present("founding", founding === undefined ? undefined : foundingTrust(founding, policy)),
   };
 }
 
@@ -189,7 +256,7 @@ function readSwitches({ evidence, allowUnmeasuredImage }: ConfigurationDocument)
 
 function readInit(document: ConfigurationDocument, trust: ClusterTrust, fail: Fail): NodeConfiguration["init"] {
   const hasCluster = trust.clusterId.length > 0;
-  const { enabled = !hasCluster, listen } = document.init ?? {};
+  const { enabled = !hasCluster && trust.founding === undefined, listen } = document.init ?? {};
   if (enabled && hasCluster) {
     fail("init.enabled", "a node whose trust.clusterId names its cluster can only join it: remove one of the two");
   }

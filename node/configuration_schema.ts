@@ -28,6 +28,8 @@ import {
 } from "../platform/ip_address.ts";
 import { labelProblem, nodeNameProblem, reservedNameProblem, shown } from "../platform/label.ts";
 import { present } from "../platform/present.ts";
+import type { FoundingDocument, FoundingTrustDocument } from "./founding_schema.ts";
+import { foundingSchema, foundingTrustSchema, uncallableFounder } from "./founding_schema.ts";
 
 const JOIN_SERVICE_PORT = 9444;
 const INIT_PORT = 9443;
@@ -108,6 +110,10 @@ const HINTS: KeyHints = {
   "node.taints": "a node's taints are not set here: use `kubectl taint`, or --register-with-taints of the kubelet",
   "node.hostname": 'the node\'s name is "name"',
   "node.ip": 'the node\'s address is "address"',
+  "trust.founding.token":
+    "the token is a secret: give it as the credential bootstrapper.token; its public half is tokenKey",
+  "founding.size": "the number of founders is trust.founding.size",
+  "founding.port": "the port is that of founding.listen",
   "proxy": "this program uses no proxy",
 };
 
@@ -120,6 +126,8 @@ export interface ConfigurationDocument {
     readonly clusterName: string;
     readonly clusterId?: string;
     readonly operatorKeys: readonly string[];
+    /** How machines found the cluster among equals. */
+    readonly founding?: FoundingTrustDocument;
   };
   readonly node?: {
     readonly name?: string;
@@ -135,6 +143,8 @@ export interface ConfigurationDocument {
   };
   readonly init?: { readonly enabled?: boolean; readonly listen?: string };
   readonly join?: { readonly endpoints?: readonly string[] };
+  /** How this machine takes part in a founding among equals. */
+  readonly founding?: FoundingDocument;
   /** Whether the node bootstraps even if its image is not fully measured. */
   readonly allowUnmeasuredImage?: boolean;
 }
@@ -146,11 +156,8 @@ function configurationSchema(kinds: readonly EvidenceKind[]): v.GenericSchema<un
     trust: v.strictObject({
       clusterName,
       clusterId: v.exactOptional(clusterId),
-      operatorKeys: v.pipe(
-        v.array(operatorKey),
-        v.minLength(1, "at least one operator key is needed: `bootstrapper keygen` makes one"),
-        v.maxLength(64, "at most 64 operator keys are allowed"),
-      ),
+      operatorKeys: v.pipe(v.array(operatorKey), v.maxLength(64, "at most 64 operator keys are allowed")),
+      founding: v.exactOptional(foundingTrustSchema(kinds)),
     }),
     node: v.exactOptional(v.strictObject({
       name: v.exactOptional(nodeName),
@@ -170,19 +177,23 @@ function configurationSchema(kinds: readonly EvidenceKind[]): v.GenericSchema<un
     join: v.exactOptional(v.strictObject({
       endpoints: v.exactOptional(v.pipe(v.array(endpoint), v.maxLength(64, "at most 64 endpoints are allowed"))),
     })),
+    founding: v.exactOptional(foundingSchema),
     allowUnmeasuredImage: v.exactOptional(v.boolean()),
   });
 }
 
 /** The values of a configuration that are checked more strictly of a fresh node. */
-export type NewNodeValues = Pick<ConfigurationDocument, "node" | "join">;
+export type NewNodeValues = Pick<ConfigurationDocument, "node" | "join" | "founding">;
 
 /**
  * Says what no fresh node may have in its configuration. The configuration of a member may have it from a time when it
  * was allowed, and the member must go on.
  */
-export function newNodeProblems({ node = {}, join: { endpoints = [] } = {} }: NewNodeValues): readonly Problem[] {
+export function newNodeProblems(
+  { node = {}, join: { endpoints = [] } = {}, founding = {} }: NewNodeValues,
+): readonly Problem[] {
   const { name, address } = node;
+  const founders = (founding.peers ?? []).map((text, index) => [["founding", "peers", index], text] as const);
   const found: readonly (readonly [path: Problem["path"], reason: string | undefined])[] = [
     [["node", "name"], name === undefined ? undefined : reservedNameProblem(name)],
     [
@@ -190,6 +201,8 @@ export function newNodeProblems({ node = {}, join: { endpoints = [] } = {} }: Ne
       address === undefined ? undefined : familyPartsProblem(address, nodeAddressProblem, familyOfText),
     ],
     ...endpoints.map((text, index) => [["join", "endpoints", index], uncallableProblem(text)] as const),
+    ...founders.map(([path, text]) => [path, uncallableFounder(text)] as const),
+    [["founding", "address"], founding.address === undefined ? undefined : uncallableFounder(founding.address)],
   ];
   return found.flatMap(([path, reason]) => reason === undefined ? [] : [{ path, text: `${keyPath(path)}: ${reason}` }]);
 }

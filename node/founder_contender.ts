@@ -18,7 +18,7 @@ import type { ClusterPlan } from "../init/found_cluster.ts";
 import { preflight } from "../init/preflight.ts";
 import type { FounderPolicy } from "../join/founder_evidence.ts";
 import { copyOf, fromHex, hex } from "../platform/bytes.ts";
-import type { Endpoint } from "../platform/endpoint.ts";
+import { endpointText } from "../platform/endpoint.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { present } from "../platform/present.ts";
 import type { FoundingTrust, TrustPart } from "../protocol/transcript.ts";
@@ -30,12 +30,13 @@ import { founderEffects, foundingChecks } from "./founder_effects.ts";
 import { Readiness } from "./founder_readiness.ts";
 import { foundingStatus } from "./founder_status.ts";
 import type { JoinGate } from "./join_gate.ts";
+import { kubeletVersion } from "./kubelet.ts";
 import type { Contender } from "./run_dependencies.ts";
 
 /** How long kubeadm may take to name the images that it needs. */
 const IMAGES_DEADLINE_MS = 120_000;
-/** The settings of a cluster for which the configuration has none. */
-const DEFAULT_SETTINGS = "version: 1\n";
+/** The Pods' network where the configuration has no settings. */
+const POD_SUBNET = "10.244.0.0/16";
 const ETCD_IMAGE = /\/etcd:/;
 
 /** A node that founds. */
@@ -58,13 +59,13 @@ export async function runFounder(contender: Contender, gate: JoinGate, onServing
   const { founding, trust } = configuration;
   await finishLeaving(paths.founding);
   if (founding === undefined || trust.founding === undefined) return;
-  const node = { contender, founding, trust: { ...trust, founding: trust.founding }, plan: planOf(contender) };
+  const node = { contender, founding, trust: { ...trust, founding: trust.founding }, plan: await planOf(contender) };
   const over = new AbortController();
   const end = AbortSignal.any([signal, over.signal]);
-  const { meeting, key, address } = await meet(node);
+  const { meeting, key } = await meet(node);
   const met = meeting.run(end);
   try {
-    const ended = await Promise.race([met, takePart(node, { meeting, key, address }, gate, onServing, end)]);
+    const ended = await Promise.race([met, takePart(node, { meeting, key }, gate, onServing, end)]);
     gate.open();
     if (ended.kind === "superseded") throw superseded(ended.reason);
   } finally {
@@ -74,14 +75,15 @@ export async function runFounder(contender: Contender, gate: JoinGate, onServing
   }
 }
 
-function planOf({ deps: { configuration } }: Contender): ClusterPlan["request"] {
+async function planOf({ deps: { configuration, commands } }: Contender): Promise<ClusterPlan["request"]> {
   const { trust: { clusterName, switches }, founding, foundingPolicy } = configuration;
   // Without a policy there is no evidence, and machines show the token instead.
   const allowUnmeasuredImage = switches.includes("allowUnmeasuredImage");
   const byToken = JSON.stringify({ version: 1, variant: "none", allowUnmeasuredImage });
   return {
     clusterName,
-    clusterDocument: founding?.clusterDocument ?? DEFAULT_SETTINGS,
+    clusterDocument: founding?.clusterDocument ??
+      `kubernetesVersion: ${await kubeletVersion(commands)}\npodSubnet: ${POD_SUBNET}\n`,
     policyDocument: foundingPolicy?.document ?? byToken,
   };
 }
@@ -90,8 +92,6 @@ function planOf({ deps: { configuration } }: Contender): ClusterPlan["request"] 
 interface Meeting {
   readonly meeting: FounderMeeting;
   readonly key: FounderKey;
-  /** Where the other founders' etcd reaches this one. */
-  readonly address: Endpoint;
 }
 
 async function meet({ contender, founding, trust }: FoundingNode): Promise<Meeting> {
@@ -102,12 +102,12 @@ async function meet({ contender, founding, trust }: FoundingNode): Promise<Meeti
   const { discovery } = founding;
   const meeting = await FounderMeeting.create({
     ...{ listen: founding.listen, key, trust, clock, log },
-    self: { name: self.name, address },
+    self: { name: self.name, address: endpointText(address) },
     peers: discovery.by === "dns" ? [discovery.name] : discovery.peers,
     ...present("attestation", founders && { issuer, verifier: controlPlanesOnly(founders) }),
     ...present("token", foundingToken),
   });
-  return { meeting, key, address };
+  return { meeting, key };
 }
 
 async function takePart(
@@ -119,10 +119,7 @@ async function takePart(
 ): Promise<CeremonyEnd> {
   const { contender, trust, plan } = node;
   const { deps: { paths, commands, clock, log }, status, kubeadm } = contender;
-  const documents = documentsOf(
-    { ca: await createCertificateAuthority(clock.now()), request: plan },
-    contender.deps.self,
-  );
+  const documents = documentsOf({ request: plan }, contender.deps.self);
   const images = await kubeadm.requiredImages(documents, { deadlineMs: IMAGES_DEADLINE_MS, signal });
   const image = images.find((name) => ETCD_IMAGE.test(name));
   if (image === undefined) throw new BootstrapError("precondition/preflight", "kubeadm names no image of etcd");

@@ -17,9 +17,11 @@ import { MAXIMUM_SMBIOS_BYTES, readOemStrings } from "./smbios.ts";
 
 /** The name of the credential that carries a node's configuration. */
 export const CONFIGURATION_CREDENTIAL = "bootstrapper.config";
+/** The name of the credential that carries the founding token, a secret. */
+export const TOKEN_CREDENTIAL = "bootstrapper.token";
 
 /** The names of all credentials that are read. */
-export const HOST_CREDENTIALS = [CONFIGURATION_CREDENTIAL] as const;
+export const HOST_CREDENTIALS = [CONFIGURATION_CREDENTIAL, TOKEN_CREDENTIAL] as const;
 /** One of {@linkcode HOST_CREDENTIALS}. */
 export type HostCredentialName = typeof HOST_CREDENTIALS[number];
 
@@ -60,6 +62,11 @@ export async function readFirmwareData(root: string): Promise<FirmwareData> {
     smbios: await content(SMBIOS_TABLE, MAXIMUM_SMBIOS_BYTES),
     fwCfg: new Map(await Promise.all(items)),
   };
+}
+
+/** Wipes what the firmware showed, which may have a secret. */
+export function wipeFirmwareData({ smbios, fwCfg }: FirmwareData): void {
+  for (const content of [smbios, ...fwCfg.values()]) if (content instanceof Uint8Array) content.fill(0);
 }
 
 /**

@@ -5,6 +5,7 @@
  */
 import type { NodeSelf } from "../protocol/node_self.ts";
 import type { EvidenceIssuer, MeasurementRegisters } from "../attestation/evidence.ts";
+import type { KeyPair } from "../certificate/keys.ts";
 import type { EvidenceKind } from "../attestation/kind.ts";
 import type { FounderPolicy } from "../join/founder_evidence.ts";
 import type { Journals } from "../journal/journals.ts";
@@ -40,6 +41,8 @@ export interface RunDependencies {
   readonly machineId?: string;
   /** Judges the evidence of founders, as control planes', and says which role a machine may have. */
   readonly founders?: FounderPolicy;
+  /** The key pair of the founding token; absent if the node needs none. */
+  readonly foundingToken?: KeyPair;
   /** The start that this run is part of. Default: a new one. */
   readonly session?: RunSession;
   /** The parts of the image that are not measured. */

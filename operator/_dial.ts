@@ -11,6 +11,9 @@ import type { InitClientMessage, InitServerMessage } from "../proto/gen/bootstra
 import type { ClusterRecord } from "./cluster_records.ts";
 
 const INIT_PORT = 9443;
+/** A FoundingServer listens where an InitServer would, and answers to no stranger. */
+const FOUNDED_AMONG_EQUALS =
+  "A node with trust.founding in its configuration runs no InitServer and takes no init: its cluster founds itself";
 const CONNECT_DEADLINE_MS = 15_000;
 /** A node whose power was cut says nothing any more. A node that is only slow, in emulation, answers within seconds. */
 const KEEP_ALIVE_MS = 20_000;
@@ -33,7 +36,7 @@ export async function dialInitServer(
       method: InitServiceService.init,
       endpoint,
       signal,
-      expected: { name: "the InitServer", usualPort: INIT_PORT },
+      expected: { name: "the InitServer", usualPort: INIT_PORT, ifOther: FOUNDED_AMONG_EQUALS },
       connectDeadlineMs: CONNECT_DEADLINE_MS,
       keepAliveMs: KEEP_ALIVE_MS,
     });
@@ -46,7 +49,8 @@ export async function dialInitServer(
     throw new BootstrapError("unavailable/init-server", `No InitServer answers at ${endpoint}`, {
       cause,
       next:
-        "Wait until the node has booted; a node that belongs to a cluster no longer has an InitServer, and its status says so: " +
+        "Wait until the node has booted; a node that belongs to a cluster no longer has an InitServer, and one with " +
+        "trust.founding in its configuration never has one, and its status says so: " +
         `\`bootstrapper status\` there${lost}`,
       details: { endpoint },
     });

@@ -133,14 +133,9 @@ function measured(
   clusterIds: readonly Uint8Array[],
   settings: readonly EvidenceSettings[],
 ): Promise<readonly MeasuredTrust[]> {
+  const cluster = { clusterName, operatorKeys, ...present("founding", founding) };
   const parts = clusterIds.flatMap((clusterId) =>
-    settings.map((one): TrustPart => ({
-      clusterName,
-      clusterId,
-      operatorKeys,
-      ...present("founding", founding),
-      ...one,
-    }))
+    settings.map((one): TrustPart => ({ ...cluster, clusterId, ...one }))
   );
   return Promise.all(parts.map(async (trust) => ({ trust, digest: await trustDigest(trust) })));
 }

@@ -74,3 +74,18 @@ Deno.test("switchesNotAllowed() returns the switches that neither the kinds of e
   assert.deepEqual(of("variant: none"), ["allowUnmeasuredImage"]);
   assert.deepEqual(of("variant: none\nallowUnmeasuredImage: true"), []);
 });
+
+Deno.test("trustExpectation() expects the founding of the cluster in D12, and recognises other settings with it", async () => {
+  const accepted = acceptedTrust(policyOf(`variant: tpm\n${tpm}`), "node");
+  const founding = { size: 3, policyDigest: new Uint8Array(32).fill(1), tokenKey: new Uint8Array(44).fill(2) };
+  const { trust, otherTrust } = await trustExpectation(accepted, { ...cluster, founding }, [unknown, known]);
+  const digestOf = async (clusterId: Uint8Array, switches: EvidenceSettings["switches"], founded = {}) =>
+    hex(await trustDigest({ ...cluster, clusterId, variants: ["tpm"], switches, ...founded }));
+  assert.deepEqual(trust.map(hex), [
+    await digestOf(unknown, [], { founding }),
+    await digestOf(known, [], { founding }),
+  ]);
+  const values = (await otherTrust?.() ?? []).flatMap((one) => one.values);
+  assert.ok(values.includes(await digestOf(known, ["allowUnmeasuredImage"], { founding })));
+  assert.ok(!values.includes(await digestOf(known, ["allowUnmeasuredImage"])));
+});

@@ -81,6 +81,17 @@ export function isInsecure({ required }: Pick<Policy, "required">): boolean {
   return required.node.some((kind) => kind.isInsecure === true);
 }
 
+/**
+ * Whether a policy pins the machines that may be control planes: it lists them, or a section on a kind that every machine
+ * must show admits only machines that it pins.
+ */
+export function pinsControlPlanes(policy: Policy): boolean {
+  return policy.controlPlanes.size > 0 || policy.required.node.some((kind) => {
+    const section = sectionOf(policy, kind);
+    return section !== undefined && kind.section?.pins?.(section) === true;
+  });
+}
+
 /** Returns the role that a policy gives to an identity. Identities that the policy does not list are workers. */
 export function roleOf(policy: Policy, identity: string): NodeRole {
   return policy.controlPlanes.has(identity) ? "control-plane" : "worker";

@@ -219,6 +219,31 @@ Deno.test("policy registers prints the values of machines with a configuration, 
   });
 });
 
+Deno.test("policy registers and verify count the founding of a configuration in PCR 12", async () => {
+  await withFiles(async (world, path) => {
+    const tokenKey = "MCowBQYDK2VwAyEAdokxxrIYPcC40agef3vBTKX8SusnP8Hhc0Xg5BF/kEA=";
+    const founding = { size: 3, policyDigest: new Uint8Array(), tokenKey: Uint8Array.fromBase64(tokenKey) };
+    const { clusterName, operatorKeys, variants, switches } = trust;
+    const digest = await trustDigest({
+      clusterName,
+      clusterId: new Uint8Array(),
+      operatorKeys,
+      variants,
+      switches,
+      founding,
+    });
+    const pcr12 = hex(await extendedOnce(digest));
+    const text = example.replace(/^ *clusterId:.*\n/m, `  founding: { size: 3, tokenKey: "${tokenKey}" }\n`);
+    const config = await world.write("founding.yaml", text);
+    assert.equal(await world.run("policy", "registers", "--config", config), 0, world.err);
+    assert.match(world.out, new RegExp(`^Without a cluster ID.*\n  pcr12 +${pcr12}\n`));
+    assert.notEqual(pcr12, hex(trusted));
+    const args = ["verify", path("good.json"), "--policy", path("policy.yaml"), "--config", config, "--output", "json"];
+    assert.notEqual(await world.run(...args), 0);
+    assert.ok(world.out.includes(pcr12), world.out);
+  });
+});
+
 Deno.test("docs/policies.md shows what policy registers prints for the example", async () => {
   const page = await Deno.readTextFile(new URL("../../docs/policies.md", import.meta.url));
   const [, file = "", shown = ""] = /\$ bootstrapper policy registers --config (\S+)\n([^`]*?)…\n```/.exec(page) ?? [];

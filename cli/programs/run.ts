@@ -4,9 +4,16 @@
  * @module
  */
 import { combinedName } from "../../attestation/combined.ts";
+import { readPolicy } from "../../attestation/policy/policy.ts";
+import { createVerifier } from "../../attestation/policy/policy_verifier.ts";
+import type { FounderPolicy } from "../../join/founder_evidence.ts";
+import { founderPolicy } from "../../join/founder_evidence.ts";
+import type { NodeConfiguration } from "../../node/configuration.ts";
 import { configurationRemarks, isInsecure } from "../../node/configuration.ts";
 import { addressRemarks } from "../../node/configuration_defaults.ts";
 import { loadNodeConfiguration } from "../../node/configuration_source.ts";
+import { loadFoundingToken } from "../../node/founding_token.ts";
+import { wipeFirmwareData } from "../../node/host_credentials.ts";
 import { nodeNetworks } from "../../node/own_address.ts";
 import { keepSelf, ownSelf } from "../../node/own_self.ts";
 import type { RunDependencies } from "../../node/run.ts";
@@ -14,6 +21,7 @@ import { runNode } from "../../node/run.ts";
 import { LockFile } from "../../nodelock/file.ts";
 import { exists } from "../../platform/files.ts";
 import { present } from "../../platform/present.ts";
+import { collateralOf } from "../collateral.ts";
 import { kindsOf } from "../kinds.ts";
 import type { CliContext } from "../context.ts";
 import type { Machine } from "../machine.ts";
@@ -49,7 +57,15 @@ export async function runDependencies(
   const { paths, program, commands, clock } = context;
   const self = await ownSelf({ configuration, machine: machine.facts, paths });
   await keepSelf(paths, self);
-  // A fresh node has none: they were refused.
+  const foundingToken = await loadFoundingToken({
+    configuration,
+    ...present("credentialsFolder", context.environment.credentialsFolder),
+    firmware: machine.firmware,
+    stateFolder: paths.state,
+    log: context.log,
+  });
+  wipeFirmwareData(machine.firmware);
+  // Those about names and addresses are a member's: a fresh node is refused.
   for (const remark of configurationRemarks(configuration)) context.log.event("warn", "configuration", { remark });
   for (const remark of addressRemarks(configuration, machine.facts, self.address)) {
     context.log.event("warn", "own-address", { address: self.address, remark });
@@ -61,6 +77,8 @@ export async function runDependencies(
     unmeasured: machine.unmeasured,
     networks: nodeNetworks(machine.facts, self.address),
     ...present("machineId", machine.machineId),
+    ...present("foundingToken", foundingToken),
+    ...present("founders", foundersOf(configuration, context)),
     ...present("deviceEnd", machine.deviceEnd),
     ...present("session", machine.session),
     log: context.log.with({
@@ -68,4 +86,12 @@ export async function runDependencies(
       ...(isInsecure(configuration.evidence) ? { insecure: `evidence of the kind ${names} proves nothing` } : {}),
     }),
   };
+}
+
+/** Returns how founders are judged, if the trust part has a policy for them. */
+function foundersOf({ foundingPolicy }: NodeConfiguration, context: CliContext): FounderPolicy | undefined {
+  if (foundingPolicy === undefined) return undefined;
+  const { clock } = context;
+  const policy = readPolicy(foundingPolicy.document, "trust.founding.policy", kindsOf(context));
+  return founderPolicy(policy, createVerifier(policy, "node", collateralOf(policy, clock), () => clock.now()));
 }

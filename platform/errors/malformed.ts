@@ -116,6 +116,10 @@ export const MALFORMED = {
     meaning: "The node's journal cannot be read, so the node does not know which steps are done.",
     remedy: FRESH_MACHINE,
   },
+  "malformed/json-value": {
+    meaning: "A document has a number or a text that JSON does not have.",
+    remedy: "Correct the document: `.inf` and `.nan` are no numbers there, and `\\uD800` is half a character.",
+  },
   "malformed/kept-policy": {
     meaning: "The policy that a join service kept when it last ran is torn, or of a newer version of this program.",
     remedy: "Nothing is lost while the ConfigMap of the policy is there. Otherwise create it again.",

@@ -40,6 +40,7 @@ export async function textFiles(signed: CorpusFiles): Promise<CorpusFiles> {
     "policy/example.yaml": await example("policy"),
     "node-configuration/worker.yaml": await example("node-worker"),
     "node-configuration/control-plane.yaml": await example("node-control-plane"),
+    "node-configuration/founding.yaml": await example("node-founding"),
     "cluster-document/example.yaml": await example("cluster"),
     "cluster-document/etcd.yaml": utf8(
       "kubernetesVersion: v1.36.3\ncontrolPlaneEndpoint: k8s.example.org:6443\nserviceSubnet: 2001:db8::/108\netcd:\n  heartbeatIntervalMs: 100\n  electionTimeoutMs: 1000\n",

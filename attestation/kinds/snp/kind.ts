@@ -18,6 +18,7 @@ export function snpKind(anchors?: readonly AmdAnchor[]): EvidenceKind<SnpPolicy>
   return Object.freeze<EvidenceKind<SnpPolicy>>({
     name: NAME,
     exclusive: "processor",
+    showsNoLock: true,
     registers: {
       names: "HOST_DATA",
       checks: ["snp-host-data"],
@@ -28,6 +29,7 @@ export function snpKind(anchors?: readonly AmdAnchor[]): EvidenceKind<SnpPolicy>
       schema: snpPolicySchema,
       missingCollateral: "refused/snp-collateral",
       remarks: snpRemarks,
+      pins: ({ chipIds }) => chipIds !== undefined,
       make: async (sources, context) =>
         await (await import("./policy_section.ts")).makeSnpSection(sources.machines, context, anchors),
     },

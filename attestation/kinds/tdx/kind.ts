@@ -25,6 +25,7 @@ export function tdxKind(anchor?: Certificate): EvidenceKind<TdxPolicy> {
     section: {
       schema: tdxPolicySchema,
       missingCollateral: "refused/tdx-collateral-missing",
+      pins: ({ platforms }) => platforms !== undefined,
       make: async (sources, context) =>
         await (await import("./policy_section.ts")).makeTdxSection(sources.machines, context, anchor),
     },

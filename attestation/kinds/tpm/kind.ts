@@ -22,6 +22,8 @@ export const TPM: EvidenceKind<TpmPolicy> = Object.freeze<EvidenceKind<TpmPolicy
     make: async (sources) => (await import("./policy_section.ts")).makeTpmSection(sources),
     // An authority certifies identities that no policy lists.
     identities: ({ trust }) => trust.issuers.length > 0 ? undefined : trust.identities,
+    // The schema wants identities, or issuers with attributes.
+    pins: () => true,
     lists: ({ trust }, identity) => trust.identities.has(identity),
     trusts: ({ trust }, identity) => trust.issuers.length > 0 || trust.identities.has(identity),
   },

@@ -51,10 +51,12 @@ export const documentTargets: readonly FuzzTarget[] = [
     maximumBytes: MAXIMUM_BYTES,
     open: () => async (input) => {
       const text = fromUtf8(input, "fuzz");
-      const { trust, node, join } = readNodeConfiguration(text, "fuzz");
+      const configuration = readNodeConfiguration(text, "fuzz");
+      const { trust, join, foundingPolicy } = configuration;
       await trustDigest(trust);
       join.endpoints.map(endpointText);
-      if (configurationRemarks({ node, join }).length === 0) readNewNodeConfiguration(text, "fuzz");
+      if (foundingPolicy !== undefined) readPolicy(foundingPolicy.document, "fuzz");
+      if (configurationRemarks(configuration).length === 0) readNewNodeConfiguration(text, "fuzz");
     },
   },
   {
