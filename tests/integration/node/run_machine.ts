@@ -10,7 +10,7 @@ import { repositoryRoot, World } from "../../world.ts";
 import type { WorldNode } from "../../world_node.ts";
 import type { CrashPoint, HarmedRun } from "../crash/crash_points.ts";
 import { JOIN_SERVICE_PROGRAMS } from "./_run_join_service.ts";
-import { BootstrapperProcess, CRASHING_RUN } from "./run_process.ts";
+import { BOOTSTRAPPER, BootstrapperProcess, CRASHING_RUN } from "./run_process.ts";
 
 /** The settings of a node's configuration besides those that all nodes share. */
 export interface MachineOptions {
@@ -26,8 +26,20 @@ export interface MachineOptions {
   readonly address?: string;
   /** The networks in which the node's addresses are, if the configuration names them. */
   readonly addressFrom?: string;
+  /** What the configuration says of founding among equals, and the founding token. */
+  readonly founding?: FoundingOptions;
   /** The socket of the software TPM. Default: no TPM, so that the evidence proves nothing. */
   readonly tpm?: string;
+}
+
+/** How a machine founds a cluster among equals, or joins one that was founded so. */
+export interface FoundingOptions {
+  /** `trust.founding`. */
+  readonly trust: Readonly<Record<string, unknown>>;
+  /** `founding`; absent on a machine that only joins. */
+  readonly own?: Readonly<Record<string, unknown>>;
+  /** The founding token, for the credential. */
+  readonly token?: string;
 }
 
 /** The options of {@linkcode RunWorld.create}. */
@@ -42,6 +54,7 @@ export interface RunWorldOptions {
 export const CLUSTER_NAME = "test";
 const CONFIGURATION = "/etc/bootstrapper/config.yaml";
 const UNITS = "/etc/bootstrapper/units";
+const CREDENTIALS = "/run/credentials/bootstrapper.service";
 const CONTAINERD_CONFIGURATION = `version = 3
 root = '/run/containerd-root'
 state = '/run/containerd'
@@ -88,6 +101,8 @@ export class RunWorld implements AsyncDisposable {
       await Deno.rename(join(toolbox, "kubeadm"), join(toolbox, "kubeadm-real"));
       await putProgram(toolbox, "kubeadm", "../crash/_kubeadm_killing_wrapper.sh");
     }
+    await Deno.rename(join(toolbox, "ctr"), join(toolbox, "ctr-real"));
+    await putProgram(toolbox, "ctr", "_run_ctr_stand_in.sh");
     await makeEmptyImages(toolbox);
     return new RunWorld(await World.create({ binaries: toolbox }), toolbox);
   }
@@ -100,12 +115,17 @@ export class RunWorld implements AsyncDisposable {
       CONFIGURATION,
       stringify({
         version: 1,
-        trust: { clusterName: CLUSTER_NAME, operatorKeys: [operatorKey] },
+        trust: {
+          clusterName: CLUSTER_NAME,
+          operatorKeys: operatorKey === "" ? [] : [operatorKey],
+          ...present("founding", options.founding?.trust),
+        },
         ...present("node", nodeOf(options)),
         evidence: options.tpm === undefined
           ? { variant: "none", allowInsecure: true }
           : { variant: "tpm", ekType: "rsa2048" },
-        init: { enabled: options.init },
+        ...(options.founding === undefined ? { init: { enabled: options.init } } : {}),
+        ...present("founding", options.founding?.own),
         join: { endpoints: services.map(({ ip }) => `${ip}:${JOIN_SERVICE_PORT}`) },
         allowUnmeasuredImage: true,
       }),
@@ -117,7 +137,7 @@ export class RunWorld implements AsyncDisposable {
     const images = join("/usr/local/sbin", EMPTY_IMAGES);
     const { code, output } = await node.run(["sh", "-euc", BOOT_SCRIPT, "sh", images], { log: "boot" });
     if (code !== 0) throw new Error(`${name} did not boot: ${output}`);
-    return new RunMachine(node, options.tpm);
+    return new RunMachine(node, options.tpm, options.founding?.token);
   }
 
   /** Ends the world, and removes the tools. The logs are kept. */
@@ -142,10 +162,12 @@ export class RunMachine {
   #running: BootstrapperProcess | undefined;
 
   readonly #tpm: string | undefined;
+  readonly #token: string | undefined;
 
   /** The node has already booted. */
-  constructor(readonly node: WorldNode, tpm?: string) {
+  constructor(readonly node: WorldNode, tpm?: string, token?: string) {
     this.#tpm = tpm;
+    this.#token = token;
   }
 
   /** Starts the bootstrapper as the unit would, with a failure at `point` if one is given. */
@@ -161,6 +183,12 @@ export class RunMachine {
   }
 
   #start(log: string, point: CrashPoint | undefined): BootstrapperProcess {
+    if (this.#token !== undefined) {
+      const script = 'umask 077; mkdir -p "$0"; printf %s "$1" >"$0/bootstrapper.token"; shift; exec "$@"';
+      const env = ["env", `CREDENTIALS_DIRECTORY=${CREDENTIALS}`] as const;
+      const argv = ["sh", "-euc", script, CREDENTIALS, this.#token, ...env, ...BOOTSTRAPPER] as const;
+      return BootstrapperProcess.startProgram(this.node, [...argv, "run", "--config", CONFIGURATION], log);
+    }
     if (point === undefined && this.#tpm === undefined) {
       return BootstrapperProcess.start(this.node, ["run", "--config", CONFIGURATION], log);
     }
