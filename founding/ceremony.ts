@@ -35,14 +35,18 @@ export class FoundingCeremony {
    */
   async run(signal: AbortSignal): Promise<CeremonyEnd> {
     const { folder, launcher, clock, log, random, raftTimes, times = CEREMONY_TIMES } = this.#parts;
-    this.#parts.effects.openJoin({ kind: "any" });
     const roster = await fixRoster({ ...this.#parts, waits: this.#waits, pollMs: times.pollMs }, signal);
+    if (roster === "joined") return await this.#end({ kind: "no-founder", reason: "it joined a cluster before its pledge" });
     const etcd = new EtcdProcess({
       ...{ folder, roster, launcher, clock, log, random },
       ...(raftTimes === undefined ? {} : { times: raftTimes }),
     });
     const deciding = await Deciding.open({ ...this.#parts, roster, etcd, waits: this.#waits, times });
-    const end = await this.#decide(etcd, deciding, signal);
+    return await this.#end(await this.#decide(etcd, deciding, signal));
+  }
+
+  async #end(end: CeremonyEnd): Promise<CeremonyEnd> {
+    const { folder, log } = this.#parts;
     log.event(end.kind === "left" ? "info" : "warn", "founding-ended", { ...end });
     // A superseded founder keeps its files for the one who looks at it. The reset that it asks for removes them.
     if (end.kind !== "superseded") await removeFounder(folder);

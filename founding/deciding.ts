@@ -164,6 +164,7 @@ export class Deciding {
         return "soon";
       case "journal":
         await this.#own.journal(move.complete);
+        this.#parts.log.event("info", "founding-complete", { cluster: move.complete.clusterId });
         return "soon";
       case "serve":
         await this.#own.serve(move.complete, signal);

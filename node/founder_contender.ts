@@ -3,15 +3,18 @@
  *
  * @module
  */
+import { join } from "node:path";
 import type { EvidenceVerifier } from "../attestation/evidence.ts";
 import { FoundingCeremony } from "../founding/ceremony.ts";
 import type { CeremonyEnd, FoundersSeen, PledgeState } from "../founding/ceremony_parts.ts";
+import { CEREMONY_TIMES } from "../founding/ceremony_parts.ts";
 import { containerLauncher } from "../founding/etcd_launchers.ts";
 import type { FounderKey } from "../founding/founder_key.ts";
 import { readOrCreateFounderKey } from "../founding/founder_key.ts";
 import { finishLeaving } from "../founding/leaving.ts";
 import type { MeetingState } from "../founding/meeting.ts";
 import { FounderMeeting } from "../founding/meeting.ts";
+import { PLEDGE_FILE, readPledge } from "../founding/pledge.ts";
 import { StagedKeys } from "../founding/staged_keys.ts";
 import { documentsOf } from "../init/found_cluster.ts";
 import type { ClusterPlan } from "../init/found_cluster.ts";
@@ -20,6 +23,7 @@ import type { FounderPolicy } from "../join/founder_evidence.ts";
 import { copyOf, fromHex, hex } from "../platform/bytes.ts";
 import { endpointText } from "../platform/endpoint.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import { exists } from "../platform/files.ts";
 import { present } from "../platform/present.ts";
 import type { FoundingTrust, TrustPart } from "../protocol/transcript.ts";
 import { refusal } from "../protocol/refusal.ts";
@@ -62,6 +66,8 @@ export async function runFounder(contender: Contender, gate: JoinGate, onServing
   const node = { contender, founding, trust: { ...trust, founding: trust.founding }, plan: await planOf(contender) };
   const over = new AbortController();
   const end = AbortSignal.any([signal, over.signal]);
+  // Whoever has pledged may be held back already; the ceremony says so in a moment.
+  if (await exists(join(paths.founding, PLEDGE_FILE))) gate.hold();
   const { meeting, key } = await meet(node);
   const met = meeting.run(end);
   try {
@@ -100,12 +106,15 @@ async function meet({ contender, founding, trust }: FoundingNode): Promise<Meeti
   const address = founding.address ?? { host: self.address, port: FOUNDING_ETCD_PORT };
   const key = await readOrCreateFounderKey(paths.founding, address);
   const { discovery } = founding;
+  const own = { folder: paths.founding, keys: key.keys, trustDigest: await trustDigest(trust), size: trust.founding.size };
   const meeting = await FounderMeeting.create({
     ...{ listen: founding.listen, key, trust, clock, log },
     self: { name: self.name, address: endpointText(address) },
     peers: discovery.by === "dns" ? [discovery.name] : discovery.peers,
     ...present("attestation", founders && { issuer, verifier: controlPlanesOnly(founders) }),
     ...present("token", foundingToken),
+    // From its first moment on it meets only those to which it has pledged: they may have got a lock since.
+    ...present("pledged", (await readPledge(own))?.founders),
   });
   return { meeting, key };
 }
@@ -137,6 +146,7 @@ async function takePart(
     effects: founderEffects({ contender, gate, staged: new StagedKeys(paths.founding), plan, onServing }),
     launcher: containerLauncher({ commands, image, folder: paths.founding }),
     ...{ clock, log, random: Math.random },
+    times: { ...CEREMONY_TIMES, ...contender.deps.foundingTimes },
     onWaiting: (line) => log.event("info", "founding-waits", { message: line }),
   });
   const shown = new AbortController();

@@ -5,6 +5,7 @@
  */
 import { join } from "node:path";
 import type { KeyPair } from "../certificate/keys.ts";
+import { isFounder } from "../founding/founder_key.ts";
 import { equalBytes, textIn } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { readFileIfExists } from "../platform/files.ts";
@@ -26,6 +27,8 @@ export interface FoundingTokenPlaces {
   /** What the machine's host hands over. */
   readonly firmware: FirmwareData;
   readonly stateFolder: string;
+  /** The founder's folder. */
+  readonly foundingFolder: string;
   readonly log: Log;
 }
 
@@ -39,8 +42,9 @@ export interface FoundingTokenPlaces {
  *   shows any part of the token.
  */
 export async function loadFoundingToken(places: FoundingTokenPlaces): Promise<KeyPair | undefined> {
-  const { configuration: { trust, node, founding }, stateFolder, log } = places;
-  if (await isMember(stateFolder)) return undefined;
+  const { configuration: { trust, node, founding }, stateFolder, foundingFolder, log } = places;
+  // A member that has not left the founding still meets the other founders.
+  if (await isMember(stateFolder) && !await isFounder(foundingFolder)) return undefined;
   const tokenKey = trust.founding?.tokenKey ?? new Uint8Array();
   const needsToken = tokenKey.length > 0 && node.role === "control-plane";
   const given = await readCredential(places);

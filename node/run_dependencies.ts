@@ -7,6 +7,7 @@ import type { NodeSelf } from "../protocol/node_self.ts";
 import type { EvidenceIssuer, MeasurementRegisters } from "../attestation/evidence.ts";
 import type { KeyPair } from "../certificate/keys.ts";
 import type { EvidenceKind } from "../attestation/kind.ts";
+import type { CeremonyTimes } from "../founding/ceremony_parts.ts";
 import type { FounderPolicy } from "../join/founder_evidence.ts";
 import type { Journals } from "../journal/journals.ts";
 import type { Kubeadm } from "../kubernetes/kubeadm.ts";
@@ -53,6 +54,8 @@ export interface RunDependencies {
   readonly commands: CommandRunner;
   readonly clock: Clock;
   readonly log: Log;
+  /** Other times of a founding than the usual ones. Only tests use it, which do not wait for minutes. */
+  readonly foundingTimes?: Partial<CeremonyTimes>;
   /** Wraps each step. Only tests use it, to kill the process there. */
   readonly aroundStep?: <T>(name: string, work: () => Promise<T>) => Promise<T>;
 }

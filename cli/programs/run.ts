@@ -62,6 +62,7 @@ export async function runDependencies(
     ...present("credentialsFolder", context.environment.credentialsFolder),
     firmware: machine.firmware,
     stateFolder: paths.state,
+    foundingFolder: paths.founding,
     log: context.log,
   });
   wipeFirmwareData(machine.firmware);

@@ -17,6 +17,7 @@ import { createSystemContext } from "../../../cli/system_context.ts";
 import { terminationSignal } from "../../../cli/termination.ts";
 import { runNode } from "../../../node/run.ts";
 import type { Log, LogFields } from "../../../platform/log.ts";
+import { present } from "../../../platform/present.ts";
 import { type Harm, type HarmedRun, harmIn, MEMBERSHIP, readHarmedRun } from "./crash_points.ts";
 
 /** Kills the process and everything that it started at once, as systemd does with a unit. */
@@ -45,9 +46,26 @@ function harmfulLog(log: Log, point: HarmedRun["point"]): Log {
   };
 }
 
-function contextOf({ tpm, point }: HarmedRun): CliContext {
+/** Kills right after a line with the given fields, before anything else happens. */
+function killingLog(log: Log, pattern: NonNullable<HarmedRun["atEvent"]>): Log {
+  return {
+    event(level, name, fields) {
+      log.event(level, name, fields);
+      const line: LogFields = { ...fields, event: name };
+      if (Object.entries(pattern).every(([key, value]) => line[key] === value)) killGroup();
+    },
+    with: (fields) => killingLog(log.with(fields), pattern),
+  };
+}
+
+function logOf(log: Log, { point, atEvent }: HarmedRun): Log {
+  return harmfulLog(atEvent === undefined ? log : killingLog(log, atEvent), point);
+}
+
+function contextOf(harmed: HarmedRun): CliContext {
+  const { tpm } = harmed;
   const system = createSystemContext();
-  const context = { ...system, log: harmfulLog(system.log, point) };
+  const context = { ...system, log: logOf(system.log, harmed) };
   if (tpm === undefined) return context;
   const openTpm = () => connectTpmSocket({ path: tpm });
   return { ...context, openTpm, paths: { ...system.paths, tpmDevice: tpm } };
@@ -66,7 +84,7 @@ async function comeToHarm(harm: Harm): Promise<void> {
 }
 
 /** The command `run` with a failure at the given point. */
-function harmedRun({ point }: HarmedRun): CliCommand<RunOptions, Machine> {
+function harmedRun({ point, foundingTimes }: HarmedRun): CliCommand<RunOptions, Machine> {
   let isOver = false;
   return {
     ...run,
@@ -74,6 +92,7 @@ function harmedRun({ point }: HarmedRun): CliCommand<RunOptions, Machine> {
       using termination = terminationSignal();
       await runNode({
         ...await runDependencies(options, context, machine),
+        ...present("foundingTimes", foundingTimes),
         aroundStep: async (name, work) => {
           const isHere = point?.step === name && !isOver;
           if (isHere) isOver = true;

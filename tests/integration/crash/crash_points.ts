@@ -36,10 +36,15 @@ const pointSchema = v.strictObject({
   moment: v.picklist(["before", "after"]),
   harm: harmSchema,
 });
+const scalar = v.union([v.string(), v.number(), v.boolean()]);
 const harmedRunSchema = v.strictObject({
   config: v.string(),
   tpm: v.exactOptional(v.string()),
   point: v.exactOptional(pointSchema),
+  /** The process is killed right after it has printed a line with these fields. */
+  atEvent: v.exactOptional(v.record(v.string(), scalar)),
+  /** Shorter times of a founding, milliseconds. */
+  foundingTimes: v.exactOptional(v.record(v.string(), v.number())),
 });
 
 /** A failure: the process is killed, or the file systems of the given folders fail. */

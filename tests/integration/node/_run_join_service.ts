@@ -1,5 +1,5 @@
 import { repositoryRoot } from "../../world.ts";
-import { BOOTSTRAPPER } from "./run_process.ts";
+import { BOOTSTRAPPER, PROVER } from "./run_process.ts";
 
 /** The delay before a restart in seconds, which the unit sets as `RestartSec`; it is shorter here. */
 const RESTART_SECONDS = 1;
@@ -15,13 +15,24 @@ export const JOIN_SERVICE_PROGRAMS: Readonly<Record<string, readonly string[]>> 
   "bootstrapper-join-front": program("front"),
 };
 
-function program(part: "signer" | "front"): readonly string[] {
+/**
+ * The third process of a join service, which makes evidence with the software TPM of that socket. It may run where the
+ * others do not: the file that its unit asks for says so.
+ */
+export function proverProgram(tpm: string): Readonly<Record<string, readonly string[]>> {
+  return { "bootstrapper-join-prover": program("prover", [...PROVER, JSON.stringify({ tpm })]) };
+}
+
+function program(
+  part: "signer" | "front" | "prover",
+  argv: readonly string[] = [...BOOTSTRAPPER, "join-service", part],
+): readonly string[] {
   const unit = Deno.readTextFileSync(`${repositoryRoot}/deploy/bootstrapper-join-${part}.service`);
   const copies = [...unit.matchAll(/^LoadCredential=([^:\n]+):(.+)$/gm)].map(([, name, path]) =>
     `cp "${path}" "${CREDENTIALS}/${name}"`
   );
   const [, condition] = /^ConditionPathExists=(.+)$/m.exec(unit) ?? [];
-  if (condition === undefined || (copies.length === 0) !== (part === "front")) {
+  if (condition === undefined || (copies.length > 0) !== (part === "signer")) {
     throw new Error("The join service's units have another form");
   }
   const [, folder] = /^RuntimeDirectory=(.+)$/m.exec(unit) ?? [];
@@ -38,9 +49,9 @@ function program(part: "signer" | "front"): readonly string[] {
     `[ -e "${condition}" ] || exit 0`,
     ...(copies.length === 0 ? [] : [`export CREDENTIALS_DIRECTORY="${CREDENTIALS}"`]),
     "while :; do",
-    [...prepare, `"$@" join-service ${part}`].join(" && "),
+    [...prepare, '"$@"'].join(" && "),
     `sleep ${RESTART_SECONDS}`,
     "done",
   ].join("\n");
-  return ["sh", "-uc", script, "sh", ...BOOTSTRAPPER];
+  return ["sh", "-uc", script, "sh", ...argv];
 }

@@ -13,6 +13,11 @@ for argument; do
   case $argument in
   --now) now=yes ;;
   -*) ;;
+  bootstrapper-join-signer*)
+    # What it Wants, and what is PartOf it. Where there is no TPM, there is no such unit here.
+    units="$units bootstrapper-join-signer"
+    [ ! -x /etc/bootstrapper/units/bootstrapper-join-prover ] || units="$units bootstrapper-join-prover"
+    ;;
   *) units="$units ${argument%.service}" ;;
   esac
 done
@@ -46,6 +51,7 @@ for unit in $units; do
   start) start ;;
   enable) [ -z "$now" ] || start ;;
   stop) stop ;;
+  disable) [ -z "$now" ] || stop ;;
   restart) stop && start ;;
   status) echo "Loaded: loaded ($program)" ;;
   is-enabled) echo enabled ;;

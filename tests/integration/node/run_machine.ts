@@ -9,7 +9,7 @@ import { capture } from "../../tools/run.ts";
 import { repositoryRoot, World } from "../../world.ts";
 import type { WorldNode } from "../../world_node.ts";
 import type { CrashPoint, HarmedRun } from "../crash/crash_points.ts";
-import { JOIN_SERVICE_PROGRAMS } from "./_run_join_service.ts";
+import { JOIN_SERVICE_PROGRAMS, proverProgram } from "./_run_join_service.ts";
 import { BOOTSTRAPPER, BootstrapperProcess, CRASHING_RUN } from "./run_process.ts";
 
 /** The settings of a node's configuration besides those that all nodes share. */
@@ -49,6 +49,9 @@ export interface RunWorldOptions {
    */
   readonly killsKubeadm?: boolean;
 }
+
+/** How a run differs from the usual one. */
+export type RunChanges = Omit<HarmedRun, "config" | "tpm">;
 
 /** The name of every cluster of these tests. */
 export const CLUSTER_NAME = "test";
@@ -131,7 +134,8 @@ export class RunWorld implements AsyncDisposable {
       }),
     );
     await writeUnit(node, "kubelet", [...DENO_RUN, `${repositoryRoot}/tests/kubelet_stand_in.ts`]);
-    for (const [unit, program] of Object.entries(JOIN_SERVICE_PROGRAMS)) await writeUnit(node, unit, program);
+    const programs = { ...JOIN_SERVICE_PROGRAMS, ...(options.tpm === undefined ? {} : proverProgram(options.tpm)) };
+    for (const [unit, program] of Object.entries(programs)) await writeUnit(node, unit, program);
     await node.write("/etc/bootstrapper/containerd.toml", CONTAINERD_CONFIGURATION);
     node.start(["containerd", "--config", "/etc/bootstrapper/containerd.toml"], { log: "containerd" });
     const images = join("/usr/local/sbin", EMPTY_IMAGES);
@@ -170,9 +174,9 @@ export class RunMachine {
     this.#token = token;
   }
 
-  /** Starts the bootstrapper as the unit would, with a failure at `point` if one is given. */
-  start(point?: CrashPoint): BootstrapperProcess {
-    const running = this.#start(`bootstrapper-${++this.#starts}`, point);
+  /** Starts the bootstrapper as the unit would, with a failure at `point` or otherwise changed, if that is given. */
+  start(point?: CrashPoint, changes: RunChanges = {}): BootstrapperProcess {
+    const running = this.#start(`bootstrapper-${++this.#starts}`, { ...changes, ...present("point", point) });
     this.#running = running;
     return running;
   }
@@ -182,22 +186,16 @@ export class RunMachine {
     await this.#running?.kill();
   }
 
-  #start(log: string, point: CrashPoint | undefined): BootstrapperProcess {
-    if (this.#token !== undefined) {
-      const script = 'umask 077; mkdir -p "$0"; printf %s "$1" >"$0/bootstrapper.token"; shift; exec "$@"';
-      const env = ["env", `CREDENTIALS_DIRECTORY=${CREDENTIALS}`] as const;
-      const argv = ["sh", "-euc", script, CREDENTIALS, this.#token, ...env, ...BOOTSTRAPPER] as const;
-      return BootstrapperProcess.startProgram(this.node, [...argv, "run", "--config", CONFIGURATION], log);
-    }
-    if (point === undefined && this.#tpm === undefined) {
-      return BootstrapperProcess.start(this.node, ["run", "--config", CONFIGURATION], log);
-    }
-    const run: HarmedRun = {
-      config: CONFIGURATION,
-      ...(this.#tpm === undefined ? {} : { tpm: this.#tpm }),
-      ...(point === undefined ? {} : { point }),
-    };
-    return BootstrapperProcess.startProgram(this.node, [...CRASHING_RUN, JSON.stringify(run)], log);
+  #start(log: string, changes: RunChanges): BootstrapperProcess {
+    const run: HarmedRun = { config: CONFIGURATION, ...present("tpm", this.#tpm), ...changes };
+    const argv = Object.keys(run).length > 1
+      ? [...CRASHING_RUN, JSON.stringify(run)] as const
+      : [...BOOTSTRAPPER, "run", "--config", CONFIGURATION] as const;
+    if (this.#token === undefined) return BootstrapperProcess.startProgram(this.node, argv, log);
+    const script = 'umask 077; mkdir -p "$0"; printf %s "$1" >"$0/bootstrapper.token"; shift; exec "$@"';
+    const env = ["env", `CREDENTIALS_DIRECTORY=${CREDENTIALS}`] as const;
+    const given = ["sh", "-euc", script, CREDENTIALS, this.#token, ...env, ...argv] as const;
+    return BootstrapperProcess.startProgram(this.node, given, log);
   }
 
   /** The text of a file on the machine's disk, or `undefined` if it does not exist. */

@@ -24,6 +24,12 @@ export const CRASHING_RUN: readonly [string, ...string[]] = [
   `${repositoryRoot}/tests/integration/crash/_crashing_run.ts`,
 ];
 
+/** `join-service prover` with a software TPM. */
+export const PROVER: readonly [string, ...string[]] = [
+  ...DENO_RUN,
+  `${repositoryRoot}/tests/integration/node/_prover_with_swtpm.ts`,
+];
+
 /** The program as a process on a node of the world. */
 export class BootstrapperProcess {
   readonly #process: NodeProcess;
