@@ -49,6 +49,7 @@ interface FoundingNode {
   readonly founding: FoundingConfiguration;
   readonly trust: TrustPart & { readonly founding: FoundingTrust };
   readonly plan: ClusterPlan["request"];
+  readonly staged: StagedKeys;
 }
 
 /**
@@ -63,7 +64,17 @@ export async function runFounder(contender: Contender, gate: JoinGate, onServing
   const { founding, trust } = configuration;
   await finishLeaving(paths.founding);
   if (founding === undefined || trust.founding === undefined) return;
-  const node = { contender, founding, trust: { ...trust, founding: trust.founding }, plan: await planOf(contender) };
+  const staged = new StagedKeys(paths.founding);
+  const lock = contender.lock.state();
+  // Keys that no lock names are of no use any more.
+  if (lock.name !== "locked" || lock.lock.owner !== "init") await staged.discard();
+  const node = {
+    contender,
+    staged,
+    founding,
+    trust: { ...trust, founding: trust.founding },
+    plan: await planOf(contender),
+  };
   const over = new AbortController();
   const end = AbortSignal.any([signal, over.signal]);
   // Whoever has pledged may be held back already; the ceremony says so in a moment.
@@ -126,7 +137,7 @@ async function takePart(
   onServing: () => Promise<void>,
   signal: AbortSignal,
 ): Promise<CeremonyEnd> {
-  const { contender, trust, plan } = node;
+  const { contender, trust, plan, staged } = node;
   const { deps: { paths, commands, clock, log }, status, kubeadm } = contender;
   const documents = documentsOf({ request: plan }, contender.deps.self);
   const images = await kubeadm.requiredImages(documents, { deadlineMs: IMAGES_DEADLINE_MS, signal });
@@ -143,7 +154,7 @@ async function takePart(
     seen: () => seenOf(meeting.state),
     publish: (state) => publish(meeting, state),
     ready: () => contender.lock.state().name === "unlocked" ? readiness.isReady() : Promise.resolve(false),
-    effects: founderEffects({ contender, gate, staged: new StagedKeys(paths.founding), plan, onServing }),
+    effects: founderEffects({ contender, gate, staged, plan, onServing }),
     launcher: containerLauncher({ commands, image, folder: paths.founding }),
     ...{ clock, log, random: Math.random },
     times: { ...CEREMONY_TIMES, ...contender.deps.foundingTimes },
